@@ -1,0 +1,77 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// PluginState is where a plugin process stands.
+type PluginState string
+
+// The states. A plugin is Starting until it is configured, then Running; when
+// its process ends it is Restarting until the next one runs, or Failed while
+// the circuit is open. Disabled stanzas have no process.
+const (
+	PluginStarting   PluginState = "starting"
+	PluginRunning    PluginState = "running"
+	PluginRestarting PluginState = "restarting"
+	PluginFailed     PluginState = "failed"
+	PluginDisabled   PluginState = "disabled"
+	PluginStopped    PluginState = "stopped"
+)
+
+// Plugin is one stanza of plugins.hcl and its process.
+type Plugin struct {
+	Kind, Label string
+	// Name, Version, Description and Capabilities are the plugin's own words.
+	Name         string
+	Version      string
+	Description  string
+	Capabilities []string
+	State        PluginState
+	// PID is 0 without a process.
+	PID      int
+	Restarts int
+	// LastError is why the last process ended or did not start.
+	LastError string
+	// StartedAt is when the present process was ready; zero without one.
+	StartedAt time.Time
+}
+
+// AgentType is a type of agent that an agent stanza serves.
+type AgentType struct {
+	// Type is the stanza's label.
+	Type        string
+	Description string
+	// ConfigSchema is the JSON Schema of an agent's config.
+	ConfigSchema json.RawMessage
+	Available    bool
+}
+
+// Model is one that a provider serves.
+type Model struct {
+	// ID is what an agent's config may name; ProviderID is that without the label.
+	ID              string
+	Provider        string
+	ProviderID      string
+	DisplayName     string
+	ContextWindow   int64
+	MaxOutputTokens int64
+	Capabilities    []string
+}
+
+// Plugins is what the API wants to know of the plugins.
+type Plugins interface {
+	// Plugins gives all stanzas in the order of the file.
+	Plugins() []Plugin
+	// AgentTypes gives the enabled agent stanzas in the order of the file.
+	AgentTypes() []AgentType
+	// Models lists what the providers serve. Providers that fail are left out.
+	Models(ctx context.Context) []Model
+	// CheckModel says whether a provider serves the model: nil, or an Invalid of
+	// field that names those there are.
+	CheckModel(ctx context.Context, field, model string) error
+	// Broken says which of the bindings have a type or provider that is down.
+	Broken(bindings []Binding) []Binding
+}

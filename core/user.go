@@ -1,0 +1,55 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// Role is what a user may do.
+type Role string
+
+// The roles.
+const (
+	RoleAdmin  Role = "admin"
+	RoleMember Role = "member"
+	RoleViewer Role = "viewer"
+)
+
+// User is somebody who signs in.
+type User struct {
+	ID       string
+	Username string
+	Email    string
+	Role     Role
+	// PasswordHash is an argon2id string.
+	PasswordHash string
+	Disabled     bool
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// Viewer is on whose behalf a store is asked.
+type Viewer struct {
+	UserID string
+	Role   Role
+}
+
+// Admin says whether the viewer sees and may change everything.
+func (v Viewer) Admin() bool { return v.Role == RoleAdmin }
+
+// UserStore keeps users. Usernames are unique without regard to case.
+type UserStore interface {
+	// CreateUser fails with Conflict when the username or email is taken.
+	CreateUser(ctx context.Context, u *User) error
+	// User fails with NotFound.
+	User(ctx context.Context, id string) (*User, error)
+	// UserByName fails with NotFound.
+	UserByName(ctx context.Context, username string) (*User, error)
+	// Users lists by username, with the count of all.
+	Users(ctx context.Context, page Page) ([]*User, int, error)
+}
+
+// Page is a part of a list.
+type Page struct {
+	Limit, Offset int
+}
