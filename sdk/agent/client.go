@@ -29,7 +29,7 @@ const (
 )
 
 // Client is the host's side of an agent type in another process. Its errors
-// are *sdk.Error; a plugin that dies is CodePluginCrashed.
+// are *sdk.Error; a plugin that dies is CodePluginCrashed and wraps ErrDied.
 type Client struct {
 	rpc agentv1.AgentServiceClient
 	// Grace is how long a cancelled run may take to end before its stream is cut.
@@ -58,7 +58,7 @@ func (c *Client) Run(ctx context.Context, run *Run, handler Handler) (*sdk.Messa
 	defer cut()
 	stream, err := c.rpc.Run(streamCtx)
 	if err != nil {
-		return nil, wire.FromCall(ctx, err)
+		return nil, streamError(ctx, err)
 	}
 	callsCtx, endCalls := context.WithCancel(ctx)
 	defer endCalls()
@@ -71,7 +71,7 @@ func (c *Client) Run(ctx context.Context, run *Run, handler Handler) (*sdk.Messa
 
 	err = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Start{Start: fromRun(run)}})
 	if err != nil && !errors.Is(err, io.EOF) { // EOF: receive tells why
-		return nil, wire.FromCall(ctx, err)
+		return nil, streamError(ctx, err)
 	}
 	message, err := s.receive(streamCtx)
 	if err == nil {
@@ -87,6 +87,16 @@ func (c *Client) Run(ctx context.Context, run *Run, handler Handler) (*sdk.Messa
 		return nil, wire.AsError(ctx.Err())
 	}
 	return message, err
+}
+
+// streamError is why the stream broke. That the plugin died wraps ErrDied, to
+// tell it from a loop that returns CodePluginCrashed because a model's provider died.
+func streamError(ctx context.Context, err error) error {
+	err = wire.FromCall(ctx, err)
+	if wire.AsError(err).Code == sdk.CodePluginCrashed {
+		return fmt.Errorf("%w: %w", ErrDied, err)
+	}
+	return err
 }
 
 // session is one run on the host's side.
@@ -120,7 +130,7 @@ func (s *session) receive(ctx context.Context) (*sdk.Message, error) {
 	for {
 		m, err := s.stream.Recv()
 		if err != nil {
-			return nil, wire.FromCall(ctx, err)
+			return nil, streamError(ctx, err)
 		}
 		if f := m.GetFinish(); f != nil {
 			return s.finish(f)
