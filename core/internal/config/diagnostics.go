@@ -106,16 +106,17 @@ func inside(e hclsyntax.Expression, path []string) hcl.Range {
 	if len(path) == 0 {
 		return e.Range()
 	}
+	step, rest := path[0], path[1:]
 	switch e := e.(type) {
 	case *hclsyntax.TupleConsExpr:
-		if n, err := strconv.Atoi(path[0]); err == nil && n >= 0 && n < len(e.Exprs) {
-			return inside(e.Exprs[n], path[1:])
+		if n, err := strconv.Atoi(step); err == nil && n >= 0 && n < len(e.Exprs) {
+			return inside(e.Exprs[n], rest)
 		}
 	case *hclsyntax.ObjectConsExpr:
 		for _, item := range e.Items {
 			key, diags := item.KeyExpr.Value(nil)
-			if !diags.HasErrors() && key.Type() == cty.String && !key.IsNull() && key.AsString() == path[0] {
-				return inside(item.ValueExpr, path[1:])
+			if !diags.HasErrors() && key.Type() == cty.String && !key.IsNull() && key.AsString() == step {
+				return inside(item.ValueExpr, rest)
 			}
 		}
 	}
