@@ -189,10 +189,12 @@ func (i *instance) whyNotReady(err error) error {
 	}
 	if i.proc.ended() {
 		reason := i.proc.exit()
-		if !i.proc.exitedByItself() {
-			return fmt.Errorf("%s: %w%s", reason, err, i.lastWords())
+		if i.proc.exitedByItself() {
+			return fmt.Errorf("it ended before it was ready (%s)%s", reason, i.lastWords())
 		}
-		return fmt.Errorf("it ended before it was ready (%s)%s", reason, i.lastWords())
+		if reason != byGoPlugin {
+			return fmt.Errorf("%s%s", reason, i.lastWords())
+		}
 	}
 	return fmt.Errorf("%w%s", err, i.lastWords())
 }

@@ -59,13 +59,13 @@ func (r *routes) put(model string, to route) {
 
 // resolve finds the provider of a model: label/model exactly, then the first
 // stanza whose patterns match, then the first provider that lists it. It fails
-// with Invalid of field, or with Unavailable when a provider that may have the
-// model can't be asked.
+// with Invalid of field, or with Unavailable when one that has no patterns, and
+// so may have any model, can't be asked.
 func (r *registry) resolve(ctx context.Context, field, model string) (route, error) {
 	if to, ok := r.known(model); ok {
 		return to, nil
 	}
-	lists := r.lists(ctx, func(s *supervisor) ([]llm.Model, error) { return s.listModels(ctx, listAgain) })
+	lists := r.lists(func(s *supervisor) ([]llm.Model, error) { return s.listModels(ctx, listAgain) })
 	if err := ctx.Err(); err != nil {
 		return route{}, err
 	}
@@ -74,7 +74,7 @@ func (r *registry) resolve(ctx context.Context, field, model string) (route, err
 		if l.lists(model) {
 			return r.remember(model, r.providers[i]), nil
 		}
-		if l.err != nil {
+		if l.err != nil && len(r.providers[i].stanza.Models) == 0 {
 			down = append(down, fmt.Sprintf("%s (%s)", r.providers[i].stanza.Label, reason(l.err)))
 		}
 	}
@@ -124,7 +124,7 @@ func (r *registry) remember(model string, s *supervisor) route {
 }
 
 // lists asks all providers at once, and gives their answers in their order.
-func (r *registry) lists(_ context.Context, ask func(*supervisor) ([]llm.Model, error)) []listing {
+func (r *registry) lists(ask func(*supervisor) ([]llm.Model, error)) []listing {
 	out := make([]listing, len(r.providers))
 	var wg sync.WaitGroup
 	for i, s := range r.providers {
@@ -252,7 +252,7 @@ func (s *supervisor) askModels(i *instance) <-chan struct{} {
 		defer s.models.mu.Unlock()
 		if err != nil {
 			models = s.models.last.models // better an old list than none
-			s.logger.Warn("plugin does not list its models", "error", err)
+			s.logger.WarnContext(ctx, "plugin does not list its models", "error", err)
 		}
 		s.models.last = listing{models: models, err: err, at: time.Now(), of: i}
 		s.models.asking = nil

@@ -218,9 +218,12 @@ func (p *process) letGo() {
 	}
 }
 
+// byGoPlugin is the reason of a kill that go-plugin asked for: it has said more.
+const byGoPlugin = "it was ended"
+
 // Kill is kill with a deadline.
 func (p *process) Kill(ctx context.Context) error {
-	p.kill("it was ended")
+	p.kill(byGoPlugin)
 	ctx, cancel := context.WithTimeout(ctx, killTime)
 	defer cancel()
 	return p.Wait(ctx)

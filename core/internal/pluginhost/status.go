@@ -50,7 +50,7 @@ func (h *Host) AgentTypes() []core.AgentType {
 // Models implements core.Plugins. An old list is given while a new one is asked for.
 func (h *Host) Models(ctx context.Context) []core.Model {
 	r := h.registry.Load()
-	lists := r.lists(ctx, func(s *supervisor) ([]llm.Model, error) {
+	lists := r.lists(func(s *supervisor) ([]llm.Model, error) {
 		if s.serves() == nil {
 			return nil, nil
 		}

@@ -41,7 +41,7 @@ type supervisor struct {
 	lastError   string
 	// complaint is what a running one says against its own health.
 	complaint string
-	nextStart   time.Time
+	nextStart time.Time
 	// changed closes with the next change.
 	changed chan struct{}
 
@@ -59,7 +59,6 @@ func newSupervisor(s *config.Stanza, timing Timing, logger *slog.Logger, launch 
 	}
 	if !s.Enabled {
 		sup.state = core.PluginDisabled
-		close(sup.done)
 	}
 	return sup
 }
@@ -76,9 +75,10 @@ func (s *supervisor) start() <-chan error {
 
 // stop ends the process in good order and waits for its end.
 func (s *supervisor) stop() {
-	if s.end != nil {
-		s.end()
+	if s.end == nil {
+		return // never started
 	}
+	s.end()
 	<-s.done
 }
 
