@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -16,12 +18,15 @@ import (
 	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
-	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// maxInFlight is how many calls of one run are handled at the same time; the
-// plugin's next ones wait.
-const maxInFlight = 64
+// What one run may have under way: calls that are handled at the same time, and
+// those with the ones that wait for it. They wait here and not on the wire, so
+// that a finish, or the plugin's end, is seen at once.
+const (
+	maxHandled  = 64
+	maxInFlight = 1024
+)
 
 // Client is the host's side of an agent type in another process. Its errors
 // are *sdk.Error; a plugin that dies is CodePluginCrashed.
@@ -56,16 +61,26 @@ func (c *Client) Run(ctx context.Context, run *Run, handler Handler) (*sdk.Messa
 		return nil, wire.FromCall(ctx, err)
 	}
 	callsCtx, endCalls := context.WithCancel(ctx)
-	s := &session{ctx: callsCtx, stream: stream, handler: handler, slots: make(chan struct{}, maxInFlight)}
-	stopCancel := context.AfterFunc(ctx, func() {
-		defer time.AfterFunc(c.Grace, cut).Stop()
+	defer endCalls()
+	s := &session{ctx: callsCtx, stream: stream, handler: handler, slots: make(chan struct{}, maxHandled)}
+	stopWatching := context.AfterFunc(ctx, func() {
+		time.AfterFunc(c.Grace, cut)
 		s.cancel(context.Cause(ctx))
-		<-streamCtx.Done()
 	})
-	defer stopCancel()
+	defer stopWatching()
 
-	_ = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Start{Start: fromRun(run)}}) // receive tells why it failed
+	err = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Start{Start: fromRun(run)}})
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: receive tells why
+		return nil, wire.FromCall(ctx, err)
+	}
 	message, err := s.receive(streamCtx)
+	if err == nil {
+		// The plugin ends the stream after its finish; it gets the time to do so.
+		patience := time.AfterFunc(c.Grace, cut)
+		_, _ = stream.Recv()
+		patience.Stop()
+	}
+	cut() // calls that wait to send their reply end with the stream
 	endCalls()
 	s.calls.Wait()
 	if ctx.Err() != nil {
@@ -83,6 +98,7 @@ type session struct {
 
 	number   uint64
 	slots    chan struct{}
+	inFlight atomic.Int64
 	calls    sync.WaitGroup
 	answered atomic.Bool // a final completion gave the run's answer
 }
@@ -113,13 +129,11 @@ func (s *session) receive(ctx context.Context) (*sdk.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil, wire.AsError(ctx.Err())
+		if s.inFlight.Add(1) > maxInFlight {
+			return nil, protocolError("more than %d calls at once", maxInFlight)
 		}
 		s.calls.Go(func() {
-			defer func() { <-s.slots }()
+			defer s.inFlight.Add(-1)
 			s.handle(call)
 		})
 	}
@@ -177,7 +191,7 @@ func (s *session) handle(call *Call) {
 	if err == nil {
 		err = setResult(reply, call, result)
 	}
-	if err == nil && proto.Size(reply) > plugin.MaxMessageSize-64 {
+	if err == nil && proto.Size(reply) > maxPayload {
 		err = &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the reply is larger than 64 MiB"}
 	}
 	if err != nil {
@@ -198,6 +212,12 @@ func (s *session) ask(call *Call) (result *Result, err error) {
 			err = &sdk.Error{Code: sdk.CodeInternal, Message: "the host panicked; its log has the stack"}
 		}
 	}()
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,12 @@ import (
 	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	"github.com/agentarea/agentarea/sdk/plugin"
 )
+
+// maxPayload is how large a call or a reply may be, in bytes: what a message may
+// be, less the envelope.
+const maxPayload = plugin.MaxMessageSize - 64
 
 func fromRun(r *Run) *agentv1.Start {
 	return &agentv1.Start{
@@ -37,7 +42,7 @@ func toRun(s *agentv1.Start) *Run {
 func fromCompletion(c *Completion) *agentv1.Complete {
 	return &agentv1.Complete{
 		Model: wire.UTF8(c.Model), Messages: wire.FromMessages(c.Messages), Tools: wire.FromTools(c.Tools),
-		Temperature: c.Temperature, MaxTokens: c.MaxTokens, TopP: c.TopP, Stop: c.Stop,
+		Temperature: c.Temperature, MaxTokens: c.MaxTokens, TopP: c.TopP, Stop: wire.UTF8s(c.Stop),
 		Forward: c.Forward, WantDeltas: c.OnDelta != nil, Final: c.Final,
 	}
 }
@@ -53,7 +58,7 @@ func toCompletion(c *agentv1.Complete) *Completion {
 
 func fromAnswer(a *Answer) *agentv1.Completion {
 	return &agentv1.Completion{
-		Message: wire.FromMessage(&a.Message), FinishReason: a.FinishReason,
+		Message: wire.FromMessage(&a.Message), FinishReason: wire.UTF8(a.FinishReason),
 		Usage: wire.FromUsage(a.Usage), Model: wire.UTF8(a.Model),
 	}
 }

@@ -9,7 +9,6 @@ import (
 	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
-	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
 // host is the Host of one run, over its stream.
@@ -103,14 +102,17 @@ func (h *host) CallTools(ctx context.Context, tools []sdk.ToolCall) ([]sdk.ToolR
 func (h *host) send(calls ...*agentv1.Call) ([]*pending, error) {
 	for _, c := range calls {
 		// Refused here, a call takes no number, and the run can go on.
-		if size := proto.Size(c); size > plugin.MaxMessageSize-64 {
+		if proto.Size(c) > maxPayload {
 			return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the call is larger than 64 MiB"}
 		}
 	}
 	h.sending.Lock()
 	defer h.sending.Unlock()
-	if h.done || h.ctx.Err() != nil {
-		return nil, context.Canceled
+	if h.done {
+		return nil, &sdk.Error{Code: sdk.CodeCancelled, Message: "the run has ended"}
+	}
+	if err := h.ctx.Err(); err != nil {
+		return nil, err
 	}
 	waiting := make([]*pending, len(calls))
 	h.mu.Lock()

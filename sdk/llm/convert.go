@@ -11,7 +11,7 @@ func fromRequest(r *Request) *llmv1.ChatRequest {
 		Messages: wire.FromMessages(r.Messages),
 		Tools:    wire.FromTools(r.Tools),
 		Parameters: &llmv1.Parameters{
-			Temperature: r.Temperature, MaxTokens: r.MaxTokens, TopP: r.TopP, Stop: r.Stop,
+			Temperature: r.Temperature, MaxTokens: r.MaxTokens, TopP: r.TopP, Stop: wire.UTF8s(r.Stop),
 		},
 		Stream: r.Stream,
 		RunId:  r.RunID,
@@ -48,6 +48,15 @@ func appendDelta(deltas []*llmv1.Delta, d Delta) []*llmv1.Delta {
 		}}})
 	}
 	return deltas
+}
+
+// size is how many bytes of text the delta holds, roughly.
+func (d Delta) size() int {
+	n := len(d.Text) + len(d.Reasoning)
+	if d.ToolCall != nil {
+		n += len(d.ToolCall.Arguments)
+	}
+	return n
 }
 
 func toDelta(d *llmv1.Delta) Delta {

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
+	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
 )
 
@@ -15,28 +16,27 @@ const (
 	maxWaitingBytes = 4 << 20
 )
 
-// output is the Stream of one Chat. Send itself sends the first delta, alone
-// and at once; from the second on a goroutine sends together whatever waits.
-// When nobody watches, all of it waits for the finish.
+// output is the Stream of a Chat that somebody watches. Send itself sends the
+// first delta, alone and at once; from the second on a goroutine sends together
+// whatever waits.
 type output struct {
-	ctx    context.Context //nolint:containedctx // it is that of the call, which output belongs to
+	ctx    context.Context //nolint:containedctx // that of the call, which output belongs to
 	stream llmv1.LLMService_ChatServer
-	live   bool
-	first  bool
 
 	mu sync.Mutex
 	// changed is waited on by the sender for something to send, and by the
 	// provider's goroutine for room or for the sender's end: never by both.
 	changed        sync.Cond
 	waiting, spare []*llmv1.Delta
-	bytes          int
+	bytes          int  // of text in waiting
+	begun          bool // the first delta is sent
 	sending        bool // the sender runs
 	closed         bool
 	err            error
 }
 
-func newOutput(ctx context.Context, stream llmv1.LLMService_ChatServer, live bool) *output {
-	o := &output{ctx: ctx, stream: stream, live: live, first: true}
+func newOutput(ctx context.Context, stream llmv1.LLMService_ChatServer) *output {
+	o := &output{ctx: ctx, stream: stream}
 	o.changed.L = &o.mu
 	return o
 }
@@ -45,26 +45,26 @@ func newOutput(ctx context.Context, stream llmv1.LLMService_ChatServer, live boo
 func (o *output) Send(d Delta) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.err == nil && o.live && (len(o.waiting) >= maxWaiting || o.bytes >= maxWaitingBytes) {
+	for o.err == nil && (len(o.waiting) >= maxWaiting || o.bytes >= maxWaitingBytes) {
 		o.changed.Wait()
 	}
 	if o.err != nil {
 		return o.err
 	}
+	if o.closed {
+		return &sdk.Error{Code: sdk.CodeInternal, Message: "a delta was sent after Chat had returned"}
+	}
 	o.waiting = appendDelta(o.waiting, d)
-	if !o.live || len(o.waiting) == 0 {
+	if len(o.waiting) == 0 {
 		return nil
 	}
-	if o.first {
-		o.first = false
-		o.send(&llmv1.ChatResponse{Deltas: o.waiting})
-		o.waiting = o.waiting[:0]
+	if !o.begun {
+		// gRPC takes a stream's first message without waiting for the reader.
+		o.begun = true
+		o.send(nil)
 		return o.err
 	}
-	o.bytes += len(d.Text) + len(d.Reasoning)
-	if d.ToolCall != nil {
-		o.bytes += len(d.ToolCall.Arguments)
-	}
+	o.bytes += d.size()
 	if !o.sending {
 		o.sending = true
 		go o.run()
@@ -89,16 +89,19 @@ func (o *output) run() {
 		o.mu.Unlock()
 		err := o.stream.Send(&m)
 		o.mu.Lock()
-		o.fail(err)
+		o.note(err)
 	}
 	o.sending = false
 	o.changed.Signal()
 }
 
-// send is for when there is no sender.
-func (o *output) send(m *llmv1.ChatResponse) { o.fail(o.stream.Send(m)) }
+// send sends what waits while there is no sender, with the finish if it is the last.
+func (o *output) send(f *llmv1.Finish) {
+	o.note(o.stream.Send(&llmv1.ChatResponse{Deltas: o.waiting, Finish: f}))
+	o.waiting = o.waiting[:0]
+}
 
-func (o *output) fail(err error) {
+func (o *output) note(err error) {
 	if err != nil && o.err == nil {
 		o.err = wire.FromCall(o.ctx, err)
 	}
@@ -115,12 +118,13 @@ func (o *output) close() {
 	}
 }
 
-// finish sends what waits, and then f; without f, as before an error, only
-// what somebody watches.
+// finish sends what waits and the finish; nil is that of an answer that failed.
 func (o *output) finish(f *llmv1.Finish) error {
 	o.close()
-	if o.err == nil && (f != nil || o.live && len(o.waiting) > 0) {
-		o.send(&llmv1.ChatResponse{Deltas: o.waiting, Finish: f})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil && (f != nil || len(o.waiting) > 0) {
+		o.send(f)
 	}
 	return o.err
 }

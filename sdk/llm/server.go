@@ -31,15 +31,33 @@ func (s *server) ListModels(ctx context.Context, _ *llmv1.ListModelsRequest) (*l
 
 func (s *server) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) error {
 	ctx := plugin.WithRunID(stream.Context(), req.GetRunId())
-	out := newOutput(ctx, stream, req.GetStream())
+	if !req.GetStream() {
+		return wire.ToStatus(s.whole(ctx, toRequest(req), stream))
+	}
+	out := newOutput(ctx, stream)
 	defer out.close()
-	finish, err := s.provider.Chat(ctx, toRequest(req), out)
+	finish, err := s.complete(ctx, toRequest(req), out)
 	if err != nil {
 		_ = out.finish(nil) // err is what the host shall hear of
 		return wire.ToStatus(err)
 	}
-	if finish == nil {
-		return wire.ToStatus(&sdk.Error{Code: sdk.CodeInternal, Message: "the provider gave neither a finish nor an error"})
-	}
 	return wire.ToStatus(out.finish(fromFinish(finish)))
+}
+
+// whole sends the answer in one message.
+func (s *server) whole(ctx context.Context, req *Request, stream llmv1.LLMService_ChatServer) error {
+	var all gatherer
+	finish, err := s.complete(ctx, req, &all)
+	if err != nil {
+		return err
+	}
+	return stream.Send(all.response(finish))
+}
+
+func (s *server) complete(ctx context.Context, req *Request, out Stream) (*Finish, error) {
+	finish, err := s.provider.Chat(ctx, req, out)
+	if err == nil && finish == nil {
+		err = &sdk.Error{Code: sdk.CodeInternal, Message: "the provider gave neither a finish nor an error"}
+	}
+	return finish, err
 }

@@ -15,6 +15,15 @@ import (
 // UTF8 is s with what is not UTF-8 replaced by U+FFFD.
 func UTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
+// UTF8s is UTF8 of each.
+func UTF8s(all []string) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = UTF8(s)
+	}
+	return out
+}
+
 // FromMessages makes protobuf messages.
 func FromMessages(ms []sdk.Message) []*basev1.Message {
 	if len(ms) == 0 {
