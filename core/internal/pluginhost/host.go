@@ -132,6 +132,7 @@ func (h *Host) Start(ctx context.Context, cfg *config.Config) error {
 	}
 	r := h.newRegistry(cfg, 1)
 	if err := r.start(ctx); err != nil {
+		h.closing.Store(true)
 		r.stop()
 		return errors.Join(err, h.release())
 	}

@@ -77,24 +77,28 @@ func (l *pluginLog) stderr(line []byte) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.UseNumber()
 	if line[0] != '{' || decoder.Decode(&fields) != nil || fields["@message"] == nil {
-		text := clean(line)
-		level := l.textLevel(text)
-		l.remember(text)
-		l.log(level, time.Now(), text, nil)
+		l.plain(clean(line))
 		return
 	}
 	l.entry(fields)
 }
 
-// textLevel is error from the first line of a Go panic on.
-func (l *pluginLog) textLevel(text string) slog.Level {
+// plain logs a line of any other form. From a Go panic on, all is an error, and
+// the stack is kept out of the last lines: there the reason counts.
+func (l *pluginLog) plain(text string) {
+	reason := strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.panicked = l.panicked || strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
-	if l.panicked {
-		return slog.LevelError
+	l.panicked = l.panicked || reason
+	stack := l.panicked && !reason
+	l.mu.Unlock()
+	if !stack {
+		l.remember(text)
 	}
-	return slog.LevelInfo
+	level := slog.LevelInfo
+	if stack || reason {
+		level = slog.LevelError
+	}
+	l.log(level, time.Now(), text, nil)
 }
 
 // entry logs one line of hclog's JSON.

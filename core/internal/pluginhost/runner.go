@@ -142,6 +142,9 @@ func (p *process) Start(context.Context) error {
 	p.lifeline = pipes[0][0]
 	p.mu.Lock()
 	p.pid = p.cmd.Process.Pid
+	if p.why != "" {
+		_ = killGroup(p.pid)
+	}
 	p.mu.Unlock()
 
 	var output sync.WaitGroup
@@ -198,17 +201,20 @@ func isHandshake(line string) bool {
 	return err == nil
 }
 
-// kill ends the process and its group, for a reason that its exit then has.
+// kill ends the process and its group, for a reason that its exit then has. One
+// that is not started yet ends as soon as it is.
 func (p *process) kill(why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reaped || p.pid == 0 {
+	if p.reaped {
 		return
 	}
 	if p.why == "" {
 		p.why = why
 	}
-	_ = killGroup(p.pid)
+	if p.pid != 0 {
+		_ = killGroup(p.pid)
+	}
 }
 
 // letGo closes the lifeline: a plugin that watches its stdin ends by itself.

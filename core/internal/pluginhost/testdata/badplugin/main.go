@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -179,7 +180,7 @@ func panicHard() {
 
 type agentType struct{}
 
-func (agentType) Schema() []byte { return []byte(`{"type":"object"}`) }
+func (agentType) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
 
 // Run asks the host once, and passes its error on.
 func (agentType) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
