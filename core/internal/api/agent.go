@@ -88,6 +88,7 @@ type (
 	agentInput struct {
 		ID string `path:"agent_id"`
 	}
+	// AgentMatch names an agent, and the version that it must have.
 	AgentMatch struct {
 		ID      string `path:"agent_id"`
 		IfMatch string `header:"If-Match" doc:"The ETag of the version to change; 412 when it has changed since"`

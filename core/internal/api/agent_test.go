@@ -141,9 +141,17 @@ func TestForeignObjectsLookLikeMissingOnes(t *testing.T) {
 	b.runs["run-1"] = &core.Run{ID: "run-1", UserID: "user-bob"}
 	same := "X-Request-ID: req-1"
 	for _, c := range []struct{ method, path, body string }{
-		{"GET", "/v1/agents/X", ""}, {"PUT", "/v1/agents/X", goodAgent}, {"PATCH", "/v1/agents/X", `{}`}, {"DELETE", "/v1/agents/X", ""},
-		{"POST", "/v1/agents/X/chat", `{"message":"a"}`}, {"GET", "/v1/agents/X/chat/history", ""}, {"GET", "/v1/agents/X/sessions", ""},
-		{"DELETE", "/v1/agents/X/sessions/s", ""}, {"GET", "/v1/runs/X", ""}, {"GET", "/v1/runs/X/events", ""}, {"POST", "/v1/runs/X/cancel", ""},
+		{"GET", "/v1/agents/X", ""},
+		{"PUT", "/v1/agents/X", goodAgent},
+		{"PATCH", "/v1/agents/X", `{}`},
+		{"DELETE", "/v1/agents/X", ""},
+		{"POST", "/v1/agents/X/chat", `{"message":"a"}`},
+		{"GET", "/v1/agents/X/chat/history", ""},
+		{"GET", "/v1/agents/X/sessions", ""},
+		{"DELETE", "/v1/agents/X/sessions/s", ""},
+		{"GET", "/v1/runs/X", ""},
+		{"GET", "/v1/runs/X/events", ""},
+		{"POST", "/v1/runs/X/cancel", ""},
 	} {
 		noun := "agent"
 		if strings.Contains(c.path, "runs") {

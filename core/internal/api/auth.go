@@ -43,7 +43,7 @@ type tokensOutput struct{ Body tokens }
 
 var (
 	exampleCredentials = credentials{Username: "your-username", Password: "your-password"}
-	exampleTokens      = tokens{
+	exampleTokens      = tokens{ //nolint:gosec // an example of tokens, not one
 		AccessToken: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9...", TokenType: "bearer", ExpiresIn: 3600,
 		RefreshToken: "rt_login-123.AAAAAAAAAAE...",
 		User:         account{ID: "user-123", Username: "your-username", Email: "user@example.com", Role: core.RoleMember},

@@ -88,7 +88,7 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 		if err != nil {
 			return nil, err
 		}
-		return a.stream(events), nil
+		return a.stream(ctx, events), nil
 	}
 	m, err := a.runner.Wait(ctx, run)
 	if err != nil {

@@ -27,7 +27,7 @@ var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // stream sends a run's events until the run has ended, the client goes away, or
 // its login ends.
-func (a *api) stream(events core.EventStream) *huma.StreamResponse {
+func (a *api) stream(ctx context.Context, events core.EventStream) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		r, w := humachi.Unwrap(hctx)
 		h := w.Header()
@@ -37,7 +37,7 @@ func (a *api) stream(events core.EventStream) *huma.StreamResponse {
 		if r.Method == http.MethodHead {
 			return
 		}
-		ctx, cancel := context.WithCancelCause(r.Context())
+		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		s := &sender{api: a, req: requestOf(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
 		s.run(events)
