@@ -64,7 +64,7 @@ func (a *api) registerAuth() {
 		about: "Takes the refresh token in the body and gives the next one: each is for one use, and using one again ends the whole session. " +
 			"Without a body it takes a live access token and stays in its session.",
 		request: refreshRequest{RefreshToken: exampleTokens.RefreshToken}, response: exampleTokens,
-		errors: []core.Code{core.CodeUnauthorized},
+		tokenToo: true, errors: []core.Code{core.CodeUnauthorized},
 	}, a.refresh)
 	register(a, operation{
 		id: "logout", method: http.MethodPost, path: "/v1/auth/logout", tag: "Authentication", summary: "Sign out",

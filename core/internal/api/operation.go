@@ -22,6 +22,8 @@ type operation struct {
 	summary string
 	about   string
 	access  access
+	// tokenToo says that anyone may call, and that a token is of use.
+	tokenToo bool
 	// status is that of success; 200 unless set, or 204 without a body.
 	status int
 	// request and response are examples of the bodies.
@@ -44,6 +46,9 @@ func register[I, O any](a *api, o operation, handler func(context.Context, *I) (
 	}
 	if o.access != anyone {
 		op.Security = []map[string][]string{{"bearer": {}}}
+	}
+	if o.tokenToo {
+		op.Security = []map[string][]string{{}, {"bearer": {}}}
 	}
 	if o.request != nil {
 		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: o.request}}}

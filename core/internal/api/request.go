@@ -79,14 +79,13 @@ func (a *api) observe(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 		a.setHeaders(w.Header(), req.id)
-		defer a.finish(rec, r, start)
+		defer func() { a.finish(rec, r, start, recover()) }()
 		next.ServeHTTP(rec, r)
 	})
 }
 
-// finish is deferred: it answers for a panic and writes the log line.
-func (a *api) finish(w *recorder, r *http.Request, start time.Time) {
-	p := recover()
+// finish answers for a panic p, if there was one, and writes the log line.
+func (a *api) finish(w *recorder, r *http.Request, start time.Time, p any) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
