@@ -219,3 +219,19 @@ func (w *deadlineWriter) SetReadDeadline(t time.Time) error {
 	w.set, w.last = true, t
 	return nil
 }
+
+func TestAClientThatLeavesIsNoPanic(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/agents/", nil)
+	r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
+	b.handler.ServeHTTP(deafWriter{httptest.NewRecorder()}, r)
+	if l := b.log.String(); strings.Contains(l, "panic") || !strings.Contains(l, "status=200") {
+		t.Errorf("the log says %s", l)
+	}
+}
+
+// deafWriter is the connection of a client that has left.
+type deafWriter struct{ *httptest.ResponseRecorder }
+
+func (deafWriter) Write([]byte) (int, error) { return 0, http.ErrHandlerTimeout }

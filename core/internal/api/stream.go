@@ -23,7 +23,15 @@ const writeTimeout = time.Minute
 // maxKept is how large a frame's buffer may be to be used again.
 const maxKept = 64 << 10
 
+// frames are the buffers that answers are put together in.
 var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func putBack(buf *bytes.Buffer) {
+	if buf.Cap() <= maxKept {
+		buf.Reset()
+		frames.Put(buf)
+	}
+}
 
 // stream sends a run's events until the run has ended, the client goes away, or
 // its login ends.
@@ -93,12 +101,7 @@ func (s *sender) close() {
 // send writes a batch at once.
 func (s *sender) send(batch []core.Event) error {
 	buf, _ := frames.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= maxKept {
-			buf.Reset()
-			frames.Put(buf)
-		}
-	}()
+	defer putBack(buf)
 	for i := range batch {
 		frame(buf, &batch[i])
 	}
