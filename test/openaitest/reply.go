@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Reply is how one completion is answered.
@@ -54,7 +55,7 @@ const (
 // ToolCall is a tool that the model asks for.
 type ToolCall struct {
 	ID, Name string
-	// Arguments are streamed in pieces of five bytes.
+	// Arguments are streamed in pieces of about five bytes.
 	Arguments string
 }
 
@@ -141,12 +142,16 @@ func words(text string) []string {
 	return out
 }
 
-// pieces cuts arguments without regard to what is in them.
+// pieces cuts arguments between any two characters.
 func pieces(arguments string) []string {
 	var out []string
 	for len(arguments) > 5 {
-		out = append(out, arguments[:5])
-		arguments = arguments[5:]
+		n := 5
+		for !utf8.RuneStart(arguments[n]) {
+			n--
+		}
+		out = append(out, arguments[:n])
+		arguments = arguments[n:]
 	}
 	return append(out, arguments)
 }

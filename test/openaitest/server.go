@@ -45,6 +45,7 @@ type Server struct {
 	queue    []Reply
 	requests []*Request
 	http     *http.Server
+	listener net.Listener
 	conns    map[net.Conn]struct{}
 }
 
@@ -73,7 +74,7 @@ func (s *Server) Start(address string) (string, error) {
 	}
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	s.mu.Lock()
-	s.http = srv
+	s.http, s.listener = srv, ln
 	s.mu.Unlock()
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -94,7 +95,10 @@ func (s *Server) Close() error {
 	if s.http == nil {
 		return nil
 	}
-	return s.http.Close()
+	err := s.http.Close()
+	// http has closed the listener only if Serve had begun.
+	_ = s.listener.Close()
+	return err
 }
 
 // Enqueue adds replies, each for one completion that is asked for and allowed.

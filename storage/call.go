@@ -1,0 +1,77 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+const callColumns = `number, kind, request_hash, request, done, result, error, model,
+input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_at`
+
+var (
+	putCall = &hot{`INSERT INTO calls (run_id, ` + callColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run_id, number) DO UPDATE SET kind = excluded.kind, request_hash = excluded.request_hash,
+request = excluded.request, done = excluded.done, result = excluded.result, error = excluded.error,
+model = excluded.model, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
+cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
+started_at = excluded.started_at, ended_at = excluded.ended_at`}
+
+	selectCalls = &hot{`SELECT ` + callColumns + ` FROM calls WHERE run_id = ? ORDER BY number`}
+)
+
+// callArgs are putCall's, made outside of the transaction.
+func callArgs(runID string, c *core.Call) ([]any, error) {
+	fault, err := errorText(c.Error)
+	hash := c.RequestHash
+	if hash == nil {
+		hash = []byte{}
+	}
+	return []any{
+		runID, int64(c.Number), string(c.Kind), hash, string(c.Request), c.Done, //nolint:gosec // comes back as it was
+		string(c.Result), fault, c.Model, c.Usage.InputTokens, c.Usage.OutputTokens,
+		c.Usage.CachedInputTokens, c.Usage.ReasoningTokens, micros(c.StartedAt), micros(c.EndedAt),
+	}, err
+}
+
+// RecordCall implements core.RunStore. A call that is recorded again, now done,
+// replaces what was there.
+func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, events []core.EventRow) error {
+	args, err := callArgs(run.ID, c)
+	if err != nil {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		if err := fence(ctx, tx, run); err != nil {
+			return err
+		}
+		if _, err := tx.exec(ctx, putCall, args...); err != nil {
+			return err
+		}
+		return putEvents(ctx, tx, run.ID, events)
+	})
+}
+
+// Calls implements core.RunStore.
+func (db *DB) Calls(ctx context.Context, runID string) ([]*core.Call, error) {
+	var calls []*core.Call
+	err := db.query(ctx, selectCalls, []any{runID}, func(rows *sql.Rows) error {
+		c := &core.Call{RunID: runID}
+		var number, started, ended int64
+		var kind, request, result, fault string
+		err := rows.Scan(&number, &kind, &c.RequestHash, &request, &c.Done, &result, &fault, &c.Model,
+			&c.Usage.InputTokens, &c.Usage.OutputTokens, &c.Usage.CachedInputTokens, &c.Usage.ReasoningTokens,
+			&started, &ended)
+		if err != nil {
+			return err
+		}
+		c.Number, c.Kind = uint64(number), core.CallKind(kind) //nolint:gosec // as it was stored
+		c.Request, c.Result = rawJSON(request), rawJSON(result)
+		c.StartedAt, c.EndedAt = instant(started), instant(ended)
+		calls = append(calls, c)
+		c.Error, err = errorOf(fault)
+		return err
+	})
+	return calls, err
+}

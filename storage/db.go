@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// The stores that a DB is.
+var (
+	_ core.UserStore    = (*DB)(nil)
+	_ core.LoginStore   = (*DB)(nil)
+	_ core.AgentStore   = (*DB)(nil)
+	_ core.SessionStore = (*DB)(nil)
+	_ core.MessageStore = (*DB)(nil)
+	_ core.RunStore     = (*DB)(nil)
+	_ core.EventStore   = (*DB)(nil)
+)
+
+// Options are what Open may be told; the zero value is good.
+type Options struct {
+	// BusyTimeout is how long a write waits for another process's lock before
+	// it fails with Unavailable; 5 s unless set.
+	BusyTimeout time.Duration
+	// Readers is how many reads run at once; 4 unless set.
+	Readers int
+}
+
+// dialect is what differs between databases.
+type dialect interface {
+	// open gives a pool of one connection for writing and one for reading.
+	open(ctx context.Context, o Options) (writer, reader *bun.DB, err error)
+	// begin starts a writing transaction.
+	begin() string
+	// rewrite puts a hot statement into the database's own words. They are
+	// written with ? for arguments, and FOR UPDATE at the end where a row must
+	// stay as it was read until the commit.
+	rewrite(statement string) string
+	// failure classifies an error of the driver.
+	failure(err error) failure
+}
+
+// DB is an open database.
+type DB struct {
+	dialect dialect
+	writer  *committer
+	read    *bun.DB
+	kept    *statements
+	close   func() error
+}
+
+// Open opens the database of a URL, sqlite:///path/to/file. The path is taken as
+// it is, nothing in it is decoded; the file is made if it is not there, the
+// folder is not. Call Migrate before anything else.
+func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	if o.BusyTimeout == 0 {
+		o.BusyTimeout = 5 * time.Second
+	}
+	if o.Readers == 0 {
+		o.Readers = 4
+	}
+	scheme, path, ok := strings.Cut(url, ":")
+	path = strings.TrimPrefix(path, "//")
+	if !ok || scheme != "sqlite" || path == "" {
+		return nil, fmt.Errorf("database URL %q: write sqlite:// and the path of a file", scheme+":…")
+	}
+	return open(ctx, sqliteDialect{path: path}, o)
+}
+
+func open(ctx context.Context, d dialect, o Options) (*DB, error) {
+	writer, reader, err := d.open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		dialect: d,
+		writer:  newCommitter(writer, d, o.BusyTimeout),
+		read:    reader,
+		kept:    newStatements(reader.DB, d),
+	}
+	// The readers go first: SQLite's last connection folds the log into the file.
+	db.close = sync.OnceValue(func() error {
+		db.writer.stop()
+		return errors.Join(reader.Close(), writer.Close())
+	})
+	return db, nil
+}
+
+// Close finishes the writes that wait and closes the database. Later calls fail
+// with Unavailable.
+func (db *DB) Close() error { return db.close() }
+
+// Ping says whether the database can be read.
+func (db *DB) Ping(ctx context.Context) error {
+	var n int
+	err := db.read.NewSelect().Table("schema_migrations").ColumnExpr("count(*)").Scan(ctx, &n)
+	return db.translate(err)
+}
+
+// write runs a write in a transaction that it shares with others, and is back
+// when it is durable. A caller whose ctx ends before its turn came gets ctx's
+// error and has changed nothing; one whose turn has come gets the true outcome.
+func (db *DB) write(ctx context.Context, run func(ctx context.Context, tx *tx) error) error {
+	return db.translate(db.writer.do(ctx, run))
+}
+
+// queryRow reads one row with a prepared statement. It is not cut off by ctx:
+// watching one costs two goroutines, more than such a read takes.
+func (db *DB) queryRow(ctx context.Context, h *hot, args []any, dest ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return db.translate(db.kept.queryRow(context.WithoutCancel(ctx), h, args, dest...))
+}
+
+// query reads rows as queryRow does one.
+func (db *DB) query(ctx context.Context, h *hot, args []any, each func(*sql.Rows) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return db.translate(db.kept.query(context.WithoutCancel(ctx), h, args, each))
+}
+
+// list counts all rows of a query and scans those of a page into its model.
+func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int, error) {
+	n, err := q.Count(ctx)
+	total := int(n)
+	if err != nil || page.Limit <= 0 || page.Offset >= total {
+		return total, db.translate(err)
+	}
+	err = q.Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx)
+	return total, db.translate(err)
+}

@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+type leaseRow struct {
+	bun.BaseModel `bun:"table:leases,alias:lease"`
+
+	Owner string `bun:"owner,pk"`
+	Until int64  `bun:"until"`
+}
+
+// RequestCancel implements core.RunStore.
+func (db *DB) RequestCancel(ctx context.Context, v core.Viewer, id string) (*core.Run, error) {
+	var run *core.Run
+	err := db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
+		seen, args := runSeenBy(v)
+		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
+			Where("id = ?", id).Where(isUnderWay).Where(seen, args...).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		run, err = db.run(ctx, tx, v, id)
+		return err
+	})
+	return run, err
+}
+
+// CancelRequests implements core.RunStore.
+func (db *DB) CancelRequests(ctx context.Context, owner string) ([]string, error) {
+	var ids []string
+	err := underWay(db.read.NewSelect()).Column("id").
+		Where("owner = ?", owner).Where("cancel_requested").Scan(ctx, &ids)
+	return ids, db.translate(err)
+}
+
+// ClaimRuns implements core.RunStore. The oldest come first. Leases that are
+// over are cleared away with it.
+func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*core.Run, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var claimed []*core.Run
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.NewDelete().Model((*leaseRow)(nil)).Where("until <= ?", micros(now)).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		var rows []runRow
+		err = underWay(tx.NewSelect()).Model(&rows).Where("owner <> ?", owner).
+			Where("owner NOT IN (?)", tx.NewSelect().Model((*leaseRow)(nil)).Column("owner")).
+			Order("created_at", "id").Limit(int64(limit)).Scan(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			run, err := claim(ctx, tx, &rows[i], owner)
+			if err != nil {
+				return err
+			}
+			if run != nil {
+				claimed = append(claimed, run)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// claim makes owner the run's owner, unless somebody was quicker: then it gives nil.
+func claim(ctx context.Context, tx *tx, r *runRow, owner string) (*core.Run, error) {
+	q := tx.NewUpdate().Model(r).Column("owner", "attempt").WherePK().
+		Where("owner = ?", r.Owner).Where("attempt = ?", r.Attempt).Where(isUnderWay)
+	r.Owner, r.Attempt = owner, r.Attempt+1
+	res, err := q.Exec(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return nil, err
+	}
+	return r.run()
+}
+
+// RenewLease implements core.RunStore.
+func (db *DB) RenewLease(ctx context.Context, owner string, until time.Time) error {
+	row := &leaseRow{Owner: owner, Until: micros(until)}
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.NewInsert().Model(row).On("CONFLICT (owner) DO UPDATE").
+			Set("until = EXCLUDED.until").Exec(ctx)
+		return err
+	})
+}
+
+// ReleaseLease implements core.RunStore.
+func (db *DB) ReleaseLease(ctx context.Context, owner string) error {
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.NewDelete().Model((*leaseRow)(nil)).Where("owner = ?", owner).Exec(ctx)
+		return err
+	})
+}

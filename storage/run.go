@@ -1,0 +1,248 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+type runRow struct {
+	bun.BaseModel `bun:"table:runs,alias:r"`
+
+	ID              string `bun:"id,pk"`
+	Kind            string `bun:"kind"`
+	AgentID         string `bun:"agent_id"`
+	UserID          string `bun:"user_id"`
+	SessionKey      string `bun:"session_key,nullzero"`
+	SessionID       string `bun:"session_id"`
+	AgentType       string `bun:"agent_type"`
+	Config          string `bun:"config"`
+	InputID         string `bun:"input_id"`
+	AnswerID        string `bun:"answer_id"`
+	Status          string `bun:"status"`
+	Error           string `bun:"error"`
+	Stream          bool   `bun:"stream"`
+	Seed            int64  `bun:"seed"`
+	Owner           string `bun:"owner"`
+	Attempt         int    `bun:"attempt"`
+	CancelRequested bool   `bun:"cancel_requested"`
+	InputTokens     int64  `bun:"input_tokens"`
+	OutputTokens    int64  `bun:"output_tokens"`
+	CachedTokens    int64  `bun:"cached_tokens"`
+	ReasoningTokens int64  `bun:"reasoning_tokens"`
+	Model           string `bun:"model"`
+	CreatedAt       int64  `bun:"created_at"`
+	EndedAt         int64  `bun:"ended_at"`
+}
+
+func (r *runRow) run() (*core.Run, error) {
+	fault, err := errorOf(r.Error)
+	return &core.Run{
+		ID: r.ID, Kind: core.RunKind(r.Kind), AgentID: r.AgentID, UserID: r.UserID,
+		SessionKey: r.SessionKey, SessionID: r.SessionID, AgentType: r.AgentType, Config: rawJSON(r.Config),
+		InputID: r.InputID, AnswerID: r.AnswerID, Status: core.RunStatus(r.Status), Error: fault,
+		Stream: r.Stream, Seed: uint64(r.Seed), Owner: r.Owner, Attempt: r.Attempt, //nolint:gosec // as it was stored
+		CancelRequested: r.CancelRequested, Model: r.Model,
+		Usage: sdk.Usage{
+			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
+			CachedInputTokens: r.CachedTokens, ReasoningTokens: r.ReasoningTokens,
+		},
+		CreatedAt: instant(r.CreatedAt), EndedAt: instant(r.EndedAt),
+	}, err
+}
+
+// isUnderWay is the condition of the index runs_under_way, word by word.
+const isUnderWay = `status IN ('running', 'waiting_approval')`
+
+// underWay selects from the runs that have not ended.
+func underWay(q *bun.SelectQuery) *bun.SelectQuery {
+	return q.Model((*runRow)(nil)).Where(isUnderWay)
+}
+
+// runSeenBy is what a viewer may see of the runs.
+func runSeenBy(v core.Viewer) (string, []any) {
+	return "(? OR r.user_id = ?)", []any{v.Admin(), v.UserID}
+}
+
+var (
+	// insertRun stores nothing while another run of the session is under way.
+	insertRun = &hot{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
+input_id, answer_id, status, error, stream, seed, owner, attempt, cancel_requested,
+input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0)
+ON CONFLICT (session_key) WHERE ` + isUnderWay + ` DO NOTHING`}
+
+	endRun = &hot{`UPDATE runs SET answer_id = ?, status = ?, error = ?, input_tokens = ?, output_tokens = ?,
+cached_tokens = ?, reasoning_tokens = ?, model = ?, ended_at = ?
+WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + `
+RETURNING COALESCE(session_key, ''), session_id, agent_id, user_id`}
+
+	retryRun = &hot{`UPDATE runs SET attempt = attempt + 1
+WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
+
+	fenceRun = &hot{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + ` FOR UPDATE`}
+)
+
+var errFenced = core.Conflict("The run has ended or is executed by another server or attempt")
+
+// fence fails unless the run is under way and of that owner and attempt, which
+// it then is until the commit.
+func fence(ctx context.Context, tx *tx, run *core.Run) error {
+	var one int
+	err := tx.queryRow(ctx, fenceRun, []any{run.ID, run.Owner, run.Attempt}, &one)
+	return orFenced(err)
+}
+
+func orFenced(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return errFenced
+	}
+	return err
+}
+
+// StartRun implements core.RunStore. It fails with NotFound when the agent is gone.
+func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
+	run := s.Run
+	input, err := storeMessage(s.Input, run.ID)
+	if err != nil {
+		return err
+	}
+	key, created := core.NewID("session"), micros(run.CreatedAt)
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		err := tx.queryRow(ctx, touchSession,
+			[]any{key, run.SessionID, run.AgentID, run.UserID, created, created}, &key)
+		if err != nil {
+			if db.dialect.failure(err) == failMissing {
+				return core.NotFound("agent", run.AgentID)
+			}
+			return err
+		}
+		n, err := tx.exec(ctx, insertRun, run.ID, string(run.Kind), run.AgentID, run.UserID, key, run.SessionID,
+			run.AgentType, string(run.Config), input.id, string(run.Status), run.Stream,
+			int64(run.Seed), run.Owner, run.Attempt, run.Model, created) //nolint:gosec // comes back as it was
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return core.Conflict("A turn of session %q is under way: wait for it, or cancel it", run.SessionID)
+		}
+		if err := input.insert(ctx, tx, key, run.SessionID, run.AgentID, run.UserID); err != nil {
+			return err
+		}
+		return putEvents(ctx, tx, run.ID, s.Events)
+	})
+	if err == nil {
+		run.SessionKey, s.Input.SessionKey = key, key
+	}
+	return err
+}
+
+// Run implements core.RunStore.
+func (db *DB) Run(ctx context.Context, v core.Viewer, id string) (*core.Run, error) {
+	r, err := db.run(ctx, db.read, v, id)
+	return r, db.translate(err)
+}
+
+func (db *DB) run(ctx context.Context, from bun.IDB, v core.Viewer, id string) (*core.Run, error) {
+	r := new(runRow)
+	seen, args := runSeenBy(v)
+	err := from.NewSelect().Model(r).Where("id = ?", id).Where(seen, args...).Scan(ctx)
+	if err != nil {
+		return nil, notFound(err, "run", id)
+	}
+	return r.run()
+}
+
+// RetryRun implements core.RunStore. It raises run.Attempt too.
+func (db *DB) RetryRun(ctx context.Context, run *core.Run, events []core.EventRow) error {
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		n, err := tx.exec(ctx, retryRun, run.ID, run.Owner, run.Attempt)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errFenced
+		}
+		return putEvents(ctx, tx, run.ID, events)
+	})
+	if err == nil {
+		run.Attempt++
+	}
+	return err
+}
+
+// EndRun implements core.RunStore. It sets the answer's SessionKey.
+func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
+	w, err := prepareEnd(e)
+	if err != nil {
+		return err
+	}
+	var key string
+	err = db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
+		key, err = w.write(ctx, tx, e)
+		return err
+	})
+	if err == nil && e.Answer != nil {
+		e.Answer.SessionKey = key
+	}
+	return err
+}
+
+// runEnd is a RunEnd made ready outside of the transaction.
+type runEnd struct {
+	run, call []any
+	answer    storedMessage
+}
+
+func prepareEnd(e core.RunEnd) (w runEnd, err error) {
+	run, answerID := e.Run, e.Run.AnswerID
+	if !run.Status.Ended() {
+		return w, fmt.Errorf("end run %s: status %q is not an end", run.ID, run.Status)
+	}
+	if e.Answer != nil {
+		answerID = e.Answer.ID
+		if w.answer, err = storeMessage(e.Answer, run.ID); err != nil {
+			return w, err
+		}
+	}
+	if e.Call != nil {
+		if w.call, err = callArgs(run.ID, e.Call); err != nil {
+			return w, err
+		}
+	}
+	fault, err := errorText(run.Error)
+	w.run = []any{
+		answerID, string(run.Status), fault, run.Usage.InputTokens, run.Usage.OutputTokens,
+		run.Usage.CachedInputTokens, run.Usage.ReasoningTokens, run.Model, micros(run.EndedAt),
+		run.ID, run.Owner, run.Attempt,
+	}
+	return w, err
+}
+
+func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, err error) {
+	var sessionID, agentID, userID string
+	err = tx.queryRow(ctx, endRun, w.run, &key, &sessionID, &agentID, &userID)
+	if err != nil {
+		return "", orFenced(err)
+	}
+	if w.call != nil {
+		if _, err := tx.exec(ctx, putCall, w.call...); err != nil {
+			return "", err
+		}
+	}
+	if e.Answer != nil {
+		if err := w.answer.insert(ctx, tx, key, sessionID, agentID, userID); err != nil {
+			return "", err
+		}
+		if _, err := tx.exec(ctx, answerSession, w.answer.createdAt, w.answer.createdAt, key); err != nil {
+			return "", err
+		}
+	}
+	return key, putEvents(ctx, tx, e.Run.ID, e.Events)
+}

@@ -1,0 +1,73 @@
+package storage
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+type sessionRow struct {
+	bun.BaseModel `bun:"table:sessions,alias:s"`
+
+	Key       string `bun:"key,pk"`
+	ID        string `bun:"id"`
+	AgentID   string `bun:"agent_id"`
+	UserID    string `bun:"user_id"`
+	Messages  int    `bun:"messages"`
+	CreatedAt int64  `bun:"created_at"`
+	UpdatedAt int64  `bun:"updated_at"`
+}
+
+// Sessions implements core.SessionStore.
+func (db *DB) Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Session, int, error) {
+	var rows []sessionRow
+	q := db.read.NewSelect().Model(&rows).Where("agent_id = ?", f.AgentID).Where("user_id = ?", f.UserID).
+		Order("updated_at DESC", "key DESC")
+	total, err := db.list(ctx, q, f.Page)
+	if err != nil {
+		return nil, 0, err
+	}
+	sessions := make([]*core.Session, len(rows))
+	for i, r := range rows {
+		sessions[i] = &core.Session{
+			Key: r.Key, ID: r.ID, AgentID: r.AgentID, UserID: r.UserID, Messages: r.Messages,
+			CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
+		}
+	}
+	return sessions, total, nil
+}
+
+// DeleteSession implements core.SessionStore. What belongs to the session goes by
+// its foreign keys.
+func (db *DB) DeleteSession(ctx context.Context, agentID, userID, sessionID string) error {
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		var key string
+		err := tx.queryRow(ctx, lockSession, []any{agentID, userID, sessionID}, &key)
+		if err != nil {
+			return notFound(err, "session", sessionID)
+		}
+		busy, err := underWay(tx.NewSelect()).Where("session_key = ?", key).Exists(ctx)
+		if err != nil || busy {
+			return orConflict(err, "A turn of the session is under way: wait for it, or cancel it")
+		}
+		_, err = tx.NewDelete().Model((*sessionRow)(nil)).Where("key = ?", key).Exec(ctx)
+		return err
+	})
+}
+
+var lockSession = &hot{`SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ? FOR UPDATE`}
+
+var (
+	// touchSession makes the session or counts the turn's message to it.
+	touchSession = &hot{`INSERT INTO sessions (key, id, agent_id, user_id, messages, created_at, updated_at)
+VALUES (?, ?, ?, ?, 1, ?, ?)
+ON CONFLICT (agent_id, user_id, id) DO UPDATE SET messages = sessions.messages + 1,
+updated_at = CASE WHEN excluded.updated_at > sessions.updated_at THEN excluded.updated_at ELSE sessions.updated_at END
+RETURNING key`}
+
+	// answerSession counts the answer to it.
+	answerSession = &hot{`UPDATE sessions SET messages = messages + 1,
+updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
+)

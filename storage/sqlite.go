@@ -1,0 +1,111 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteDialect keeps everything in one file, with the write-ahead log beside it.
+type sqliteDialect struct{ path string }
+
+// lockTry is how long one try to get the lock waits. The writer tries until the
+// oldest write has waited for Options.BusyTimeout.
+const lockTry = 250 * time.Millisecond
+
+func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun.DB, err error) {
+	path, err := filepath.Abs(d.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := makePrivate(path); err != nil {
+		return nil, nil, fmt.Errorf("open the database: %w", err)
+	}
+	writer, err = sqlitePool(path, 1, min(o.BusyTimeout, lockTry),
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+		// 16 MB of log between checkpoints: pages that every turn touches are
+		// written back less often.
+		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-8000)", "temp_store(MEMORY)")
+	if err != nil {
+		return nil, nil, err
+	}
+	// The first connection makes the log, which the readers need to be there.
+	if err := writer.PingContext(ctx); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), writer.Close())
+	}
+	reader, err = sqlitePool(path, o.Readers, o.BusyTimeout, "query_only(ON)", "temp_store(MEMORY)")
+	if err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	return writer, reader, nil
+}
+
+// makePrivate makes the file, if it is not there, for its owner only: SQLite
+// would let everybody read it, and the log takes its mode. A file that is there
+// is not touched, for closing it would drop this process's locks on it.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the admin's own path
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+func sqlitePool(path string, size int, busy time.Duration, pragmas ...string) (*bun.DB, error) {
+	q := url.Values{"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds())}, pragmas...)}
+	q.Set("_txlock", "immediate")
+	q.Set("_dqs", "0")
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	pool, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	return bun.NewDB(pool, sqlitedialect.New()), nil
+}
+
+func (sqliteDialect) begin() string { return "BEGIN IMMEDIATE" }
+
+// rewrite drops the row lock: a transaction that writes is alone.
+func (sqliteDialect) rewrite(statement string) string {
+	return strings.TrimSuffix(statement, " FOR UPDATE")
+}
+
+func (sqliteDialect) failure(err error) failure {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return failOther
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return failUnique
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return failMissing
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return failBusy
+	case sqlite3.SQLITE_FULL:
+		return failFull
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT,
+		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL:
+		return failDown
+	}
+	return failOther
+}

@@ -1,0 +1,114 @@
+package storage
+
+import (
+	"context"
+	"strings"
+	"unicode"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+type userRow struct {
+	bun.BaseModel `bun:"table:users,alias:u"`
+
+	ID           string `bun:"id,pk"`
+	Username     string `bun:"username"`
+	UsernameFold string `bun:"username_fold"`
+	Email        string `bun:"email"`
+	// EmailFold is null for users without one.
+	EmailFold    string `bun:"email_fold,nullzero"`
+	Role         string `bun:"role"`
+	PasswordHash string `bun:"password_hash"`
+	Disabled     bool   `bun:"disabled"`
+	CreatedAt    int64  `bun:"created_at"`
+	UpdatedAt    int64  `bun:"updated_at"`
+}
+
+func (r *userRow) user() *core.User {
+	return &core.User{
+		ID: r.ID, Username: r.Username, Email: r.Email, Role: core.Role(r.Role),
+		PasswordHash: r.PasswordHash, Disabled: r.Disabled,
+		CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
+	}
+}
+
+// fold makes strings that differ in case only the same, as strings.EqualFold
+// sees it.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, s)
+}
+
+// CreateUser implements core.UserStore. Emails are unique as usernames are.
+func (db *DB) CreateUser(ctx context.Context, u *core.User) error {
+	row := &userRow{
+		ID: u.ID, Username: u.Username, UsernameFold: fold(u.Username),
+		Email: u.Email, EmailFold: fold(u.Email), Role: string(u.Role),
+		PasswordHash: u.PasswordHash, Disabled: u.Disabled,
+		CreatedAt: micros(u.CreatedAt), UpdatedAt: micros(u.UpdatedAt),
+	}
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		taken := tx.NewSelect().Model((*userRow)(nil))
+		if is, err := taken.Clone().Where("username_fold = ?", row.UsernameFold).Exists(ctx); err != nil || is {
+			return orConflict(err, "The username %q is taken", u.Username)
+		}
+		if is, err := taken.Clone().Where("email_fold = ?", row.EmailFold).Exists(ctx); err != nil || is {
+			return orConflict(err, "The email %q is taken", u.Email)
+		}
+		_, err := tx.NewInsert().Model(row).Exec(ctx)
+		return err
+	})
+}
+
+// orConflict is err, or else a Conflict.
+func orConflict(err error, message string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	return core.Conflict(message, args...)
+}
+
+var selectUser = &hot{`SELECT id, username, email, role, password_hash, disabled, created_at, updated_at
+FROM users WHERE id = ?`}
+
+// User implements core.UserStore.
+func (db *DB) User(ctx context.Context, id string) (*core.User, error) {
+	var r userRow
+	err := db.queryRow(ctx, selectUser, []any{id}, &r.ID, &r.Username, &r.Email, &r.Role,
+		&r.PasswordHash, &r.Disabled, &r.CreatedAt, &r.UpdatedAt)
+	if err != nil {
+		return nil, notFound(err, "user", id)
+	}
+	return r.user(), nil
+}
+
+// UserByName implements core.UserStore.
+func (db *DB) UserByName(ctx context.Context, username string) (*core.User, error) {
+	r := new(userRow)
+	err := db.read.NewSelect().Model(r).Where("username_fold = ?", fold(username)).Scan(ctx)
+	if err != nil {
+		return nil, db.translate(notFound(err, "user", username))
+	}
+	return r.user(), nil
+}
+
+// Users implements core.UserStore.
+func (db *DB) Users(ctx context.Context, page core.Page) ([]*core.User, int, error) {
+	var rows []userRow
+	total, err := db.list(ctx, db.read.NewSelect().Model(&rows).Order("username_fold"), page)
+	if err != nil {
+		return nil, 0, err
+	}
+	users := make([]*core.User, len(rows))
+	for i := range rows {
+		users[i] = rows[i].user()
+	}
+	return users, total, nil
+}
