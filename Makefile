@@ -41,7 +41,11 @@ lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
 	scripts/import-rules-bite.sh $(GOLANGCI_LINT)
 
 .PHONY: generate
-generate: $(PROTO_TOOLS) ## make the generated files anew
+generate: generate-proto ## make the generated files anew; fetches Swagger UI, which needs npm
+	scripts/swagger-ui.sh
+
+.PHONY: generate-proto
+generate-proto: $(PROTO_TOOLS)
 	PATH="$(subst $() ,:,$(patsubst %/,%,$(dir $(PROTO_TOOLS)))):$$PATH" $(BUF) generate $(BUF_ARGS)
 
 .PHONY: verify

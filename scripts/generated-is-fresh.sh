@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-make --no-print-directory -s generate BUF_ARGS="--output $scratch"
+make --no-print-directory -s generate-proto BUF_ARGS="--output $scratch"
 if ! diff -r --brief --exclude='*.proto' "$scratch/proto" proto; then
-	echo 'generated files are not up to date: run make generate, and remove what has no .proto any more' >&2
+	echo 'generated files are not up to date: run make generate-proto, and remove what has no .proto any more' >&2
 	exit 1
 fi
