@@ -147,8 +147,8 @@ func (h *Host) prepare(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("find the server's own folder: %w", err)
 		}
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
+		if target, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = target
 		}
 		h.dirs = []string{filepath.Dir(exe)}
 	}
