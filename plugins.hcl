@@ -4,7 +4,7 @@
 # starts again when it dies. Change the file and restart the server; what is
 # wrong in it is named with its line, and the server does not start:
 #
-#   plugins.hcl:66,5-13: Unknown name "bas_url"; … (did you mean base_url?)
+#   plugins.hcl:62,5-12: Unknown name "bas_url"; … (did you mean base_url?)
 #
 # A block's two names are its kind and its label. The kinds:
 #

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -152,6 +153,7 @@ func (h *Host) prepare(ctx context.Context) error {
 		}
 		h.dirs = []string{filepath.Dir(exe)}
 	}
+	h.dirs = slices.Clone(h.dirs)
 	for i, dir := range h.dirs {
 		abs, err := filepath.Abs(dir)
 		if err != nil {

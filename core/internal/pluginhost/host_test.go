@@ -255,7 +255,7 @@ func TestResolve(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notes")
 	h := start(t, quick,
-		stanza("one", "", `models = ["gpt-*", "exact"]`),
+		stanza("one", "", `models = ["gpt-*", "exact", "bad-1"]`),
 		fmt.Sprintf("plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path),
 		stanza("off", "", "enabled = false"))
 	for _, tt := range []struct{ model, label, name string }{

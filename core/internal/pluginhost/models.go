@@ -144,6 +144,9 @@ func (r *registry) unknownModel(field, model string, lists []listing) error {
 			names = append(names, r.providers[i].stanza.Label+"/"+m.ID)
 		}
 		for _, p := range r.providers[i].stanza.Models {
+			if l.lists(p) {
+				continue
+			}
 			names = append(names, p+" ("+r.providers[i].stanza.Label+")")
 		}
 	}
