@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
+	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
+	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
@@ -140,36 +143,56 @@ func TestRun(t *testing.T) {
 func TestRepliesOutOfOrder(t *testing.T) {
 	t.Parallel()
 	const n = 10
-	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
-		calls := make([]sdk.ToolCall, n)
-		for i := range calls {
-			calls[i].ID = fmt.Sprint(i + 1)
-		}
-		results, err := host.CallTools(ctx, calls)
-		if err != nil {
-			return nil, err
-		}
-		var b strings.Builder
-		for _, r := range results {
-			b.WriteString(r.Parts[0].Text + " ")
-		}
-		return say(b.String()), nil
+	cc := loopback.Connect(t, func(s *grpc.Server) {
+		agent.Register(s, loop(func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
+			calls := make([]sdk.ToolCall, n)
+			for i := range calls {
+				calls[i].ID = fmt.Sprint(i + 1)
+			}
+			results, err := host.CallTools(ctx, calls)
+			if err != nil {
+				return nil, err
+			}
+			var b strings.Builder
+			for _, r := range results {
+				b.WriteString(r.Parts[0].Text + " ")
+			}
+			return say(b.String()), nil
+		}))
 	})
-	var done [n + 2]chan struct{}
-	for i := range done {
-		done[i] = make(chan struct{})
+	stream, err := agentv1.NewAgentServiceClient(cc).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	close(done[n+1])
-	m, err := c.Run(t.Context(), &agent.Run{}, handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		if c.CallTool.ID != fmt.Sprint(c.Number) {
-			t.Errorf("call %d is the one of %s", c.Number, c.CallTool.ID)
+	if err := stream.Send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Start{Start: &agentv1.Start{}}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(n) {
+		m, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
 		}
-		<-done[c.Number+1]
-		time.AfterFunc(time.Millisecond, func() { close(done[c.Number]) })
-		return toolResult(c.CallTool.ID), nil
-	}))
-	if err != nil || m.Text() != "1 2 3 4 5 6 7 8 9 10 " {
-		t.Errorf("%+v, %v", m, err)
+		if c := m.GetCall(); c.GetNumber() != i+1 || c.GetCallTool().GetCall().GetId() != fmt.Sprint(i+1) {
+			t.Errorf("call %d came as %v", i+1, c)
+		}
+	}
+	for i := range uint64(n) {
+		reply := &agentv1.Reply{Number: n - i, Result: &agentv1.Reply_ToolResult{ToolResult: &agentv1.ToolResult{
+			Parts: []*basev1.Part{{Content: &basev1.Part_Text{Text: fmt.Sprint(n - i)}}},
+		}}}
+		if err := stream.Send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Reply{Reply: reply}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.GetFinish().GetMessage().GetParts()[0].GetText(); got != "1 2 3 4 5 6 7 8 9 10 " {
+		t.Errorf("the results came as %q", got)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Error(err)
 	}
 }
 
@@ -190,13 +213,20 @@ func TestManyCalls(t *testing.T) {
 		return say(""), nil
 	})
 	var now, most atomic.Int64
+	full := make(chan struct{})
 	_, err := c.Run(t.Context(), &agent.Run{}, handler(func(context.Context, *agent.Call) (*agent.Result, error) {
-		most.Store(max(most.Load(), now.Add(1)))
+		here := now.Add(1)
 		defer now.Add(-1)
-		time.Sleep(time.Millisecond)
+		if here == 64 && most.CompareAndSwap(0, 64) {
+			close(full)
+		}
+		if here > 64 {
+			most.Store(here)
+		}
+		<-full
 		return toolResult(""), nil
 	}))
-	if err != nil || most.Load() > 64 || most.Load() < 2 {
+	if err != nil || most.Load() != 64 {
 		t.Errorf("%d at once, %v", most.Load(), err)
 	}
 }

@@ -48,7 +48,7 @@ func (c *Client) Run(ctx context.Context, run *Run, handler Handler) (*sdk.Messa
 	}
 	callsCtx, endCalls := context.WithCancel(ctx)
 	defer endCalls()
-	s := &session{ctx: callsCtx, stream: stream, handler: handler, slots: make(chan struct{}, maxHandled)}
+	s := &session{ctx: callsCtx, stream: stream, handler: handler}
 	stopWatching := context.AfterFunc(ctx, func() {
 		time.AfterFunc(c.Grace, cut)
 		s.cancel(context.Cause(ctx))
@@ -68,7 +68,7 @@ func (c *Client) Run(ctx context.Context, run *Run, handler Handler) (*sdk.Messa
 	}
 	cut() // calls that wait to send their reply end with the stream
 	endCalls()
-	s.calls.Wait()
+	s.workers.Wait()
 	if ctx.Err() != nil {
 		return nil, wire.AsError(ctx.Err())
 	}

@@ -30,10 +30,12 @@ type session struct {
 	handler Handler
 	sending sync.Mutex
 
-	number   uint64
-	slots    chan struct{}
-	inFlight atomic.Int64
-	calls    sync.WaitGroup
+	number  uint64
+	workers sync.WaitGroup
+	mu      sync.Mutex
+	handled int     // workers that run
+	queue   []*Call // what waits for one, in order
+
 	answered atomic.Bool // a final completion gave the run's answer
 }
 
@@ -63,14 +65,40 @@ func (s *session) receive(ctx context.Context) (*sdk.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.inFlight.Add(1) > maxInFlight {
+		if !s.begin(call) {
 			return nil, protocolError("more than %d calls at once", maxInFlight)
 		}
-		s.calls.Go(func() {
-			defer s.inFlight.Add(-1)
-			s.handle(call)
-		})
 	}
+}
+
+// begin has call handled, or lets it wait for its turn; false is one too many.
+func (s *session) begin(call *Call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handled == maxHandled {
+		s.queue = append(s.queue, call)
+		return s.handled+len(s.queue) <= maxInFlight
+	}
+	s.handled++
+	s.workers.Go(func() {
+		for ; call != nil; call = s.another() {
+			s.handle(call)
+		}
+	})
+	return true
+}
+
+// another is the next call for a worker that has done one; nil ends it.
+func (s *session) another() *Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.handled--
+		return nil
+	}
+	call := s.queue[0]
+	s.queue = s.queue[1:]
+	return call
 }
 
 func (s *session) finish(f *agentv1.Finish) (*sdk.Message, error) {
@@ -146,12 +174,6 @@ func (s *session) ask(call *Call) (result *Result, err error) {
 			err = &sdk.Error{Code: sdk.CodeInternal, Message: "the host panicked; its log has the stack"}
 		}
 	}()
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-s.ctx.Done():
-		return nil, s.ctx.Err()
-	}
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
