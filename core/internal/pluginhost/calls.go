@@ -84,6 +84,9 @@ func (i *instance) judge(ctx context.Context, err error) error {
 		}
 		out.Message = fmt.Sprintf("%s plugin %q broke the connection: %s%s", i.stanza.Kind, i.stanza.Label, e.Message, i.lastWords())
 	}
+	if errors.Is(err, agent.ErrDied) {
+		return fmt.Errorf("%w: %w", agent.ErrDied, &out)
+	}
 	return &out
 }
 
