@@ -288,10 +288,12 @@ func TestEnds(t *testing.T) {
 		"not final": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 			return nil, complete(ctx, host, false)
 		}, err: &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type ended the run without an answer"}},
-		"final that asks for a tool": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
-			return nil, complete(ctx, host, true)
-		}, answer: agent.Answer{Message: sdk.Message{ToolCalls: []sdk.ToolCall{{}}}},
-			err: &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type ended the run without an answer"}},
+		"final that asks for a tool": {
+			loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
+				return nil, complete(ctx, host, true)
+			}, answer: agent.Answer{Message: sdk.Message{ToolCalls: []sdk.ToolCall{{}}}},
+			err: &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type ended the run without an answer"},
+		},
 		"error": {loop: func(context.Context, *agent.Run, agent.Host) (*sdk.Message, error) {
 			return nil, fmt.Errorf("loop: %w", rated)
 		}, err: rated},
@@ -301,8 +303,10 @@ func TestEnds(t *testing.T) {
 		"another error of the host": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 			return nil, complete(ctx, host, true)
 		}, fail: errors.New("oh"), err: &sdk.Error{Code: sdk.CodeInternal, Message: "oh"}},
-		"panic": {loop: func(context.Context, *agent.Run, agent.Host) (*sdk.Message, error) { panic("secret") },
-			err: &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"}},
+		"panic": {
+			loop: func(context.Context, *agent.Run, agent.Host) (*sdk.Message, error) { panic("secret") },
+			err:  &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"},
+		},
 		"panic in OnDelta": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 			_, err := host.Complete(ctx, &agent.Completion{OnDelta: func(string) { panic("secret") }})
 			return nil, err

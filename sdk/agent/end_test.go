@@ -60,7 +60,9 @@ func TestDeadline(t *testing.T) {
 	if code(err) != sdk.CodeTimeout {
 		t.Error(err)
 	}
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("the call was answered")
+	}
 }
 
 // A loop that does not listen loses its stream after the grace.
@@ -106,7 +108,9 @@ func TestPluginDies(t *testing.T) {
 	if code(err) != sdk.CodePluginCrashed || !sdk.AsError(err).Retryable {
 		t.Error(err)
 	}
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("the call was answered")
+	}
 }
 
 // It dies while more calls wait than are handled at once.

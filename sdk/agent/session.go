@@ -25,7 +25,7 @@ const (
 
 // session is one run on the host's side.
 type session struct {
-	ctx     context.Context //nolint:containedctx // it is that of the run's calls
+	ctx     context.Context // of the run's calls
 	stream  agentv1.AgentService_RunClient
 	handler Handler
 	sending sync.Mutex
@@ -170,7 +170,7 @@ func (s *session) handle(call *Call) {
 func (s *session) ask(call *Call) (result *Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			slog.ErrorContext(s.ctx, "panic", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			slog.ErrorContext(s.ctx, "panic", "panic", v, "stack", string(debug.Stack()))
 			err = &sdk.Error{Code: sdk.CodeInternal, Message: "the host panicked; its log has the stack"}
 		}
 	}()
