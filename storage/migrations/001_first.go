@@ -74,6 +74,7 @@ type message001 struct {
 	UserID     string `bun:"user_id,notnull"`
 	RunID      string `bun:"run_id,notnull"`
 	Role       string `bun:"role,notnull"`
+	Text       string `bun:"text,notnull"`
 	Parts      string `bun:"parts,notnull"`
 	Metadata   string `bun:"metadata,notnull"`
 	CreatedAt  int64  `bun:"created_at,notnull"`
