@@ -103,7 +103,9 @@ func newFixture(t *testing.T, s Stores) *fixture {
 }
 
 // at is a time that many microseconds after now.
-func (f *fixture) at(micros int) time.Time { return f.now.Add(time.Duration(micros) * time.Microsecond) }
+func (f *fixture) at(micros int) time.Time {
+	return f.now.Add(time.Duration(micros) * time.Microsecond)
+}
 
 func (f *fixture) user(t *testing.T, name string, role core.Role) core.Viewer {
 	t.Helper()
