@@ -8,7 +8,8 @@ import (
 
 // Event is one thing that happened in a run, as its watchers get it.
 type Event struct {
-	// Seq numbers a run's events from 1 without gaps.
+	// Seq numbers a run's events from 1. It rises, without gaps unless the run
+	// was taken up after a crash.
 	Seq int64
 	// Data is a JSON object with a type.
 	Data json.RawMessage

@@ -25,7 +25,7 @@ func NewID(noun string) string {
 func nextTick() uint64 {
 	for {
 		last := lastID.Load()
-		next := max(uint64(time.Now().UnixNano()), last+1) //nolint:gosec // the clock is past 1970
+		next := max(uint64(time.Now().UnixNano()), last+1)
 		if lastID.CompareAndSwap(last, next) {
 			return next
 		}

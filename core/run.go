@@ -138,8 +138,8 @@ type RunStore interface {
 	RecordCall(ctx context.Context, run *Run, c *Call, events []EventRow) error
 	// Calls gives a run's calls by number.
 	Calls(ctx context.Context, runID string) ([]*Call, error)
-	// RetryRun raises the attempt of run, and stores the events with it. It fails
-	// with Conflict as RecordCall does.
+	// RetryRun raises the attempt of run, there and in run itself, and stores the
+	// events with it. It fails with Conflict as RecordCall does.
 	RetryRun(ctx context.Context, run *Run, events []EventRow) error
 	// EndRun ends a run. It fails with Conflict as RecordCall does.
 	EndRun(ctx context.Context, e RunEnd) error
@@ -147,8 +147,8 @@ type RunStore interface {
 	// the run as it then is. It fails with NotFound.
 	RequestCancel(ctx context.Context, v Viewer, id string) (*Run, error)
 	// ClaimRuns makes owner the owner of runs that are under way and whose
-	// owner is another one that has no lease after now, at most limit, raises
-	// their attempts and gives them.
+	// owner is another one that has no lease after now, at most limit, and
+	// gives them.
 	ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*Run, error)
 	// RenewLease keeps owner's runs its own until then.
 	RenewLease(ctx context.Context, owner string, until time.Time) error

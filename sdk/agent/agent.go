@@ -74,9 +74,9 @@ type Completion struct {
 
 // Answer is a model's message.
 type Answer struct {
-	Message      sdk.Message
-	FinishReason string
-	Usage        sdk.Usage
+	Message      sdk.Message `json:"message"`
+	FinishReason string      `json:"finish_reason"`
+	Usage        sdk.Usage   `json:"usage"`
 	// Model is the one that answered.
-	Model string
+	Model string `json:"model"`
 }

@@ -1,0 +1,81 @@
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# Tools are pinned here and kept outside the checkout, so that clones share them.
+GOLANGCI_LINT_VERSION      := v2.15.0
+BUF_VERSION                := v1.75.0
+PROTOC_GEN_GO_VERSION      := v1.36.12
+PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
+
+TOOLS              := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/agentarea/bin
+GOLANGCI_LINT      := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+BUF                := $(TOOLS)/buf-$(BUF_VERSION)/buf
+PROTOC_GEN_GO      := $(TOOLS)/protoc-gen-go-$(PROTOC_GEN_GO_VERSION)/protoc-gen-go
+PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc-$(PROTOC_GEN_GO_GRPC_VERSION)/protoc-gen-go-grpc
+PROTO_TOOLS        := $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC)
+
+# The race detector needs a C compiler. A machine without one still tests, and
+# says so; CI insists (RACE=-race).
+RACE := $(if $(shell command -v $$(go env CC)),-race)
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build and start the server on localhost:8000; ARGS="--listen …" passes flags
+	bin/agentarea serve $(ARGS)
+
+.PHONY: build
+build: ## build the server and every plugin into bin/
+	go build -o bin/ ./core/... ./plugins/...
+
+.PHONY: test
+test: build ## run every test; TEST="-run Chat ./storage/..." picks
+	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
+	go test $(RACE) -timeout 15m $(or $(TEST),./...)
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
+	$(GOLANGCI_LINT) run ./...
+	scripts/import-rules-bite.sh $(GOLANGCI_LINT)
+
+.PHONY: generate
+generate: generate-proto ## make the generated files anew; fetches Swagger UI, which needs npm
+	scripts/swagger-ui.sh
+
+.PHONY: generate-proto
+generate-proto: $(PROTO_TOOLS)
+	PATH="$(subst $() ,:,$(patsubst %/,%,$(dir $(PROTO_TOOLS)))):$$PATH" $(BUF) generate $(BUF_ARGS)
+
+.PHONY: verify
+verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and that generated files are up to date
+	go mod verify
+	go mod tidy -diff
+	$(GOLANGCI_LINT) fmt --diff
+	$(BUF) lint
+	scripts/generated-is-fresh.sh
+
+.PHONY: bench
+bench: build ## measure the server beside its bare upstream and a plain proxy; BENCH="-quick -only latency,cpu" picks
+	go run ./test/bench $(BENCH)
+
+.PHONY: soak
+soak: build ## ten times the sessions of bench, to see what grows
+	go run ./test/bench -only growth -sessions 200000 $(BENCH)
+
+.PHONY: clean
+clean: ## remove bin/; data/ is yours and stays
+	rm -rf bin
+
+# $(call install,package,version) installs a tool into the folder of the target.
+install = GOBIN=$(@D) GOFLAGS= go install $(1)@$(2)
+
+$(GOLANGCI_LINT):
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_LINT_VERSION))
+$(BUF):
+	$(call install,github.com/bufbuild/buf/cmd/buf,$(BUF_VERSION))
+$(PROTOC_GEN_GO):
+	$(call install,google.golang.org/protobuf/cmd/protoc-gen-go,$(PROTOC_GEN_GO_VERSION))
+$(PROTOC_GEN_GO_GRPC):
+	$(call install,google.golang.org/grpc/cmd/protoc-gen-go-grpc,$(PROTOC_GEN_GO_GRPC_VERSION))

@@ -1,0 +1,206 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// Auth signs users in and says who a token belongs to.
+type Auth interface {
+	// Login fails with Unauthorized, RateLimited or Unavailable.
+	Login(ctx context.Context, username, password, address string) (*core.Tokens, error)
+	// Refresh takes a refresh token and gives the next. It fails with Unauthorized.
+	Refresh(ctx context.Context, refreshToken string) (*core.Tokens, error)
+	// Renew gives fresh tokens of a live login. It fails with Unauthorized.
+	Renew(ctx context.Context, loginID string) (*core.Tokens, error)
+	// Logout ends a login with every token of it.
+	Logout(ctx context.Context, loginID string) error
+	// Verify says who an access token belongs to. It fails with Unauthorized.
+	Verify(ctx context.Context, accessToken string) (*core.Principal, error)
+	// Live fails with Unauthorized once the login has ended.
+	Live(ctx context.Context, loginID string) (*core.Principal, error)
+	// CreateUser checks and stores a new user, and fills in the rest of u. It
+	// fails with Invalid or Conflict.
+	CreateUser(ctx context.Context, u *core.User, password string) error
+}
+
+// Runs reads runs; core.RunStore is one.
+type Runs interface {
+	// Run fails with NotFound.
+	Run(ctx context.Context, v core.Viewer, id string) (*core.Run, error)
+}
+
+// Check is a part that must be up for the server to be ready.
+type Check struct {
+	Name string
+	// Ready is nil when it is. The message of a core.Error is shown to everybody.
+	Ready func(ctx context.Context) error
+}
+
+// Options are what the API stands on.
+type Options struct {
+	Auth     Auth
+	Users    core.UserStore
+	Agents   core.AgentStore
+	Sessions core.SessionStore
+	Messages core.MessageStore
+	Runs     Runs
+	Runner   core.Runner
+	Plugins  core.Plugins
+	// Version is the server's.
+	Version string
+	// PublicURL is where clients reach the server; empty when unknown. Over
+	// https it makes browsers stay there.
+	PublicURL string
+	// Checks are asked by /health/ready.
+	Checks []Check
+	// MaxBody bounds JSON bodies, in bytes; 1 MiB unless set.
+	MaxBody int64
+	// Logger gets a line for each request; slog.Default unless set.
+	Logger *slog.Logger
+}
+
+type api struct {
+	auth      Auth
+	users     core.UserStore
+	agents    core.AgentStore
+	sessions  core.SessionStore
+	messages  core.MessageStore
+	runs      Runs
+	runner    core.Runner
+	plugins   core.Plugins
+	version   string
+	publicURL string
+	checks    []Check
+	maxBody   int64
+	log       *slog.Logger
+	schemas   configSchemas
+	// heartbeat is how long a stream may be silent, and recheck how often a
+	// stream asks whether its login still lives.
+	heartbeat, recheck time.Duration
+
+	huma   huma.API
+	router chi.Router
+}
+
+// New makes the handler of everything that the API serves.
+func New(o Options) http.Handler { return newAPI(o).router }
+
+func newAPI(o Options) *api {
+	a := &api{
+		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
+		runs: o.Runs, runner: o.Runner, plugins: o.Plugins,
+		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
+		maxBody: o.MaxBody, log: o.Logger,
+		heartbeat: 15 * time.Second, recheck: 4 * time.Second,
+		router: chi.NewMux(),
+	}
+	if a.maxBody == 0 {
+		a.maxBody = 1 << 20
+	}
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	a.router.Use(a.observe, middleware.GetHead)
+	a.router.NotFound(a.notFound)
+	a.router.MethodNotAllowed(a.methodNotAllowed)
+	a.huma = huma.NewAPI(a.config(), bothSlashes{humachi.NewAdapter(a.router)})
+	a.huma.UseMiddleware(a.authenticate, a.checkText, a.readBody)
+	a.registerAll()
+	a.serveDocs()
+	return a
+}
+
+func (a *api) registerAll() {
+	a.registerHealth()
+	a.registerAuth()
+	a.registerUsers()
+	a.registerAgents()
+	a.registerChat()
+	a.registerHistory()
+	a.registerSessions()
+	a.registerRuns()
+	a.registerPlugins()
+}
+
+func (a *api) config() huma.Config {
+	c := huma.Config{
+		OpenAPI: document(a.version, a.publicURL),
+		Formats: map[string]huma.Format{"application/json": {Marshal: encode, Unmarshal: json.Unmarshal}},
+	}
+	c.DefaultFormat = "application/json"
+	return c
+}
+
+// encode writes JSON as it is read best: without escapes for HTML. It fails for
+// what is no JSON only: a client that has left is no fault of the handler's.
+func encode(w io.Writer, v any) error {
+	buf, _ := frames.Get().(*bytes.Buffer)
+	defer putBack(buf)
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, _ = w.Write(buf.Bytes())
+	return nil
+}
+
+// bothSlashes routes each path with and without its trailing slash.
+type bothSlashes struct{ huma.Adapter }
+
+func (b bothSlashes) Handle(op *huma.Operation, handler func(huma.Context)) {
+	b.Adapter.Handle(op, handler)
+	other := *op
+	other.Path = otherSlash(op.Path)
+	b.Adapter.Handle(&other, handler)
+}
+
+func otherSlash(path string) string {
+	if bare, ok := strings.CutSuffix(path, "/"); ok {
+		return bare
+	}
+	return path + "/"
+}
+
+func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	writeError(w, r, &core.Error{Code: core.CodeNotFound, Message: fmt.Sprintf("There is no %s; /docs lists what there is", r.URL.Path)})
+}
+
+func (a *api) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, m := range []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	} {
+		asked := m
+		if m == http.MethodHead {
+			asked = http.MethodGet
+		}
+		path := r.URL.Path
+		if r.URL.RawPath != "" {
+			path = r.URL.RawPath
+		}
+		if a.router.Match(chi.NewRouteContext(), asked, path) {
+			allowed = append(allowed, m)
+		}
+	}
+	allow := strings.Join(allowed, ", ")
+	w.Header().Set("Allow", allow)
+	writeError(w, r, &core.Error{
+		Code: core.CodeMethodNotAllowed, Message: fmt.Sprintf("%s is not allowed here; allowed: %s", r.Method, allow),
+	})
+}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+type chatRequest struct {
+	Message   string `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"What you say to the agent"`
+	SessionID string `json:"session_id,omitempty" pattern:"^[A-Za-z0-9._:-]{1,128}$" patternDescription:"Must be 1 to 128 of A-Z, a-z, 0-9, dot, underscore, colon and hyphen" doc:"The conversation; one that is not there yet is begun by that name, and a new one without it"`
+	Stream    bool   `json:"stream,omitempty" default:"false" doc:"Send the answer as server-sent events while it is made"`
+}
+
+type chatReply struct {
+	ID        string `json:"id"`
+	Message   string `json:"message"`
+	SessionID string `json:"session_id"`
+	Timestamp stamp  `json:"timestamp"`
+	Metadata  object `json:"metadata" doc:"model, tokens_used, run_id"`
+}
+
+type chatInput struct {
+	AgentID string `path:"agent_id"`
+	Body    chatRequest
+}
+
+const (
+	exampleMetadata = `{"model":"gpt-4","tokens_used":150,"run_id":"run-123"}`
+	exampleStream   = `id: 1
+data: {"type":"start","session_id":"session-123","run_id":"run-123"}
+
+id: 2
+data: {"type":"token","content":"Once"}
+
+id: 3
+data: {"type":"token","content":" upon"}
+
+id: 4
+data: {"type":"token","content":" a"}
+
+id: 5
+data: {"type":"end","message_id":"msg-789","metadata":{"tokens_used":245}}
+
+`
+)
+
+func (a *api) registerChat() {
+	register(a, operation{
+		id: "chat", method: http.MethodPost, path: "/v1/agents/{agent_id}/chat", tag: "Chat", summary: "Send a message", access: writer,
+		about: "Answers when the agent is done, or with `stream` as it goes: events of the types start, token, tool_call, tool_result, usage, " +
+			"restart (drop the message so far), and at the end end or error. A client that goes away does not stop the run: " +
+			"GET /v1/runs/{run_id}/events goes on where it was. One turn at a time in a session; a second is 409.",
+		request: chatRequest{Message: "Hello, how can you help me?", SessionID: "session-123"},
+		response: chatReply{
+			ID: "msg-456", Message: "Hello! I'm here to help you with...", SessionID: "session-123",
+			Timestamp: exampleTime, Metadata: object(exampleMetadata),
+		},
+		stream: exampleStream,
+		errors: []core.Code{core.CodeConflict, core.CodeUpstream, core.CodeUpstreamTimeout},
+	}, a.chat)
+}
+
+func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, error) {
+	v := viewer(ctx)
+	ag, err := a.agents.Agent(ctx, v, in.AgentID)
+	if err != nil {
+		return nil, err
+	}
+	if ag.Status == core.AgentInactive {
+		return nil, core.Conflict("The agent %q is inactive: set its status to active first", ag.ID)
+	}
+	run, err := a.runner.StartTurn(ctx, v, core.Turn{
+		Agent: ag, SessionID: in.Body.SessionID, Parts: []sdk.Part{{Text: in.Body.Message}}, Stream: in.Body.Stream,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.Stream {
+		events, err := a.runner.Watch(ctx, v, run.ID, 0)
+		if err != nil {
+			return nil, err
+		}
+		return a.stream(ctx, events), nil
+	}
+	m, err := a.runner.Wait(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	return a.chatReply(m), nil
+}
+
+// chatReply is written without Huma, which knows one kind of body an operation.
+func (a *api) chatReply(m *core.Message) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		_, w := humachi.Unwrap(ctx)
+		// A turn may outlast the server's own limit on writing.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		w.Header().Set("Content-Type", "application/json")
+		err := encode(w, chatReply{
+			ID: m.ID, Message: text(m.Parts), SessionID: m.SessionID, Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
+		})
+		if err != nil {
+			panic(err) // observe answers for it; the metadata is no JSON
+		}
+	}}
+}
+
+func text(parts []sdk.Part) string {
+	if len(parts) == 1 {
+		return parts[0].Text
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}

@@ -1,0 +1,175 @@
+package auth
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// grace is how long a refresh token's direct predecessor still gives it.
+const grace = 5 * time.Second
+
+// Options say how to authenticate.
+type Options struct {
+	Users  core.UserStore
+	Logins core.LoginStore
+	// Secret is the root key, at least 32 bytes; the keys in use are derived from it.
+	Secret []byte
+	// Now is the clock; time.Now unless set.
+	Now func() time.Time
+	// AccessTTL is how long an access token lives; an hour unless set.
+	AccessTTL time.Duration
+	// RefreshTTL is how long a refresh token lives; 30 days unless set.
+	RefreshTTL time.Duration
+	// Issuer and Audience are those of the access tokens; agentarea unless set.
+	Issuer, Audience string
+	// NameFailures is how many sign-ins a minute may fail, or be under way, for
+	// one username; 10 unless set, and negative for no limit.
+	NameFailures int
+	// AddressAttempts is how many sign-ins a minute one address (of IPv6 a /64)
+	// may try; 30 unless set, and negative for no limit.
+	AddressAttempts int
+}
+
+func (o *Options) fill() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.AccessTTL = orDefault(o.AccessTTL, time.Hour)
+	o.RefreshTTL = orDefault(o.RefreshTTL, 30*24*time.Hour)
+	o.Issuer = orDefault(o.Issuer, "agentarea")
+	o.Audience = orDefault(o.Audience, "agentarea")
+	o.NameFailures = orDefault(o.NameFailures, 10)
+	o.AddressAttempts = orDefault(o.AddressAttempts, 30)
+}
+
+func orDefault[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// Auth signs users in and says who a token belongs to.
+type Auth struct {
+	users      core.UserStore
+	logins     core.LoginStore
+	now        func() time.Time
+	accessTTL  time.Duration
+	refreshTTL time.Duration
+	access     *accessTokens
+	refresh    refreshTokens
+	passwords  *passwords
+	live       *liveLogins
+	names      *limiter
+	addresses  *limiter
+}
+
+// New makes an Auth. It fails when the secret is too short.
+func New(o Options) (*Auth, error) {
+	o.fill()
+	if len(o.Secret) < 32 {
+		return nil, fmt.Errorf("the secret key has %d bytes and must have at least 32", len(o.Secret))
+	}
+	signing, err := hkdf.Key(sha256.New, o.Secret, nil, "agentarea access token v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the signing key: %w", err)
+	}
+	refreshing, err := hkdf.Key(sha256.New, o.Secret, nil, "agentarea refresh token v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the refresh key: %w", err)
+	}
+	kid, err := hkdf.Key(sha256.New, o.Secret, nil, "agentarea access token key id v1", 8)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key id: %w", err)
+	}
+	pw, err := newPasswords()
+	if err != nil {
+		return nil, err
+	}
+	return &Auth{
+		users:      o.Users,
+		logins:     o.Logins,
+		now:        o.Now,
+		accessTTL:  o.AccessTTL,
+		refreshTTL: o.RefreshTTL,
+		access:     newAccessTokens(hex.EncodeToString(kid), signing, o),
+		refresh:    refreshTokens{key: refreshing},
+		passwords:  pw,
+		live:       newLiveLogins(o.Now),
+		names:      newLimiter(o.NameFailures, o.Now),
+		addresses:  newLimiter(o.AddressAttempts, o.Now),
+	}, nil
+}
+
+// Verify says who an access token belongs to. It fails with Unauthorized unless
+// the token is ours and alive, its login has not ended and its user may sign in.
+func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error) {
+	c, err := a.access.parse(token)
+	if err != nil {
+		return nil, &core.Error{
+			Code: core.CodeUnauthorized, Message: "The access token is invalid or has expired: sign in again", Err: err,
+		}
+	}
+	p, err := a.Live(ctx, c.LoginID)
+	if err != nil {
+		return nil, err
+	}
+	if p.User.ID != c.Subject {
+		return nil, ended(errors.New("the token's subject is not its login's user"))
+	}
+	return p, nil
+}
+
+// Live says whose login it is. It fails with Unauthorized when the login has
+// ended or its user may not sign in; what it says may be up to a second old.
+func (a *Auth) Live(ctx context.Context, loginID string) (*core.Principal, error) {
+	if p := a.live.get(loginID); p != nil {
+		return p, nil
+	}
+	// The age of an entry counts from before the stores are asked.
+	asked := a.live.ask()
+	l, u, err := a.load(ctx, loginID)
+	if err != nil {
+		return nil, err
+	}
+	p := &core.Principal{User: u, LoginID: l.ID}
+	a.live.put(loginID, p, asked)
+	return p, nil
+}
+
+// load gives a login that is alive, with its user.
+func (a *Auth) load(ctx context.Context, loginID string) (*core.Login, *core.User, error) {
+	l, err := a.logins.Login(ctx, loginID)
+	if core.CodeOf(err) == core.CodeNotFound {
+		return nil, nil, ended(err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the login: %w", err)
+	}
+	if !l.EndedAt.IsZero() || !a.now().Before(l.ExpiresAt) {
+		return nil, nil, ended(nil)
+	}
+	u, err := a.users.User(ctx, l.UserID)
+	if core.CodeOf(err) == core.CodeNotFound {
+		return nil, nil, ended(err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the login's user: %w", err)
+	}
+	if u.Disabled {
+		return nil, nil, ended(errors.New("the user is disabled"))
+	}
+	return l, u, nil
+}
+
+func ended(cause error) *core.Error {
+	return &core.Error{Code: core.CodeUnauthorized, Message: "The session has ended: sign in again", Err: cause}
+}

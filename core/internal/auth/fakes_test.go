@@ -1,0 +1,187 @@
+package auth
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// memory is both stores, with counters of what was asked.
+type memory struct {
+	mu         sync.Mutex
+	users      map[string]*core.User
+	logins     map[string]*core.Login
+	loginReads int
+}
+
+func (m *memory) CreateUser(_ context.Context, u *core.User) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, have := range m.users {
+		if strings.EqualFold(have.Username, u.Username) || strings.EqualFold(have.Email, u.Email) {
+			return core.Conflict("taken")
+		}
+	}
+	c := *u
+	m.users[u.ID] = &c
+	return nil
+}
+
+func (m *memory) User(_ context.Context, id string) (*core.User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if u := m.users[id]; u != nil {
+		c := *u
+		return &c, nil
+	}
+	return nil, core.NotFound("user", id)
+}
+
+func (m *memory) UserByName(_ context.Context, name string) (*core.User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range m.users {
+		if strings.EqualFold(u.Username, name) {
+			c := *u
+			return &c, nil
+		}
+	}
+	return nil, core.NotFound("user", name)
+}
+
+func (m *memory) Users(context.Context, core.Page) ([]*core.User, int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return nil, len(m.users), nil
+}
+
+func (m *memory) CreateLogin(_ context.Context, l *core.Login) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := *l
+	m.logins[l.ID] = &c
+	return nil
+}
+
+func (m *memory) Login(_ context.Context, id string) (*core.Login, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loginReads++
+	if l := m.logins[id]; l != nil {
+		c := *l
+		return &c, nil
+	}
+	return nil, core.NotFound("login", id)
+}
+
+func (m *memory) RotateLogin(_ context.Context, l *core.Login) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	have := m.logins[l.ID]
+	if have == nil || have.Generation != l.Generation-1 || !have.EndedAt.IsZero() {
+		return core.Conflict("rotated meanwhile")
+	}
+	c := *l
+	m.logins[l.ID] = &c
+	return nil
+}
+
+func (m *memory) EndLogin(_ context.Context, id string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.logins[id]; l != nil && l.EndedAt.IsZero() {
+		l.EndedAt = at
+	}
+	return nil
+}
+
+func (m *memory) DeleteLogins(context.Context, time.Time, int) (int, error) { return 0, nil }
+
+func (m *memory) disable(username string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range m.users {
+		if u.Username == username {
+			u.Disabled = true
+		}
+	}
+}
+
+func (m *memory) reads() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.loginReads
+}
+
+// clock is a time that only tests move.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+const (
+	testPassword = "correct horse"
+	testAddress  = "192.0.2.7"
+)
+
+var testSecret = []byte("0123456789abcdef0123456789abcdef")
+
+// bench is an Auth with ann in it.
+type bench struct {
+	*Auth
+	store *memory
+	clock *clock
+}
+
+func newBench(t *testing.T, change ...func(*Options)) *bench {
+	t.Helper()
+	b := &bench{
+		store: &memory{users: map[string]*core.User{}, logins: map[string]*core.Login{}},
+		clock: &clock{at: time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)},
+	}
+	o := Options{Users: b.store, Logins: b.store, Secret: testSecret, Now: b.clock.now}
+	for _, f := range change {
+		f(&o)
+	}
+	var err error
+	if b.Auth, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	err = b.CreateUser(t.Context(), &core.User{Username: "ann", Email: "ann@example.com"}, testPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bench) signIn(t *testing.T) *core.Tokens {
+	t.Helper()
+	tok, err := b.Login(t.Context(), "ann", testPassword, testAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func wantCode(t *testing.T, err error, code core.Code) {
+	t.Helper()
+	if err == nil || core.CodeOf(err) != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+}

@@ -1,0 +1,72 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// Login signs a user in from an address. It fails with one and the same
+// Unauthorized for an unknown user, a wrong password and a disabled user, with
+// RateLimited past the limits, and with Unavailable when too many sign in at once.
+func (a *Auth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
+	// No stored name is longer, and a limiter's keys must be small.
+	name := strings.ToLower(username[:min(len(username), 64)])
+	if err := a.addresses.take(addressKey(address)); err != nil {
+		return nil, err
+	}
+	if err := a.names.take(name); err != nil {
+		return nil, err
+	}
+	u, err := a.authenticate(ctx, username, password)
+	if core.CodeOf(err) == core.CodeUnauthorized {
+		return nil, err
+	}
+	if err != nil {
+		a.names.giveBack(name)
+		return nil, err
+	}
+	a.names.reset(name)
+	l, err := a.newLogin(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	return a.tokens(u, l)
+}
+
+func (a *Auth) authenticate(ctx context.Context, username, password string) (*core.User, error) {
+	u, err := a.users.UserByName(ctx, username)
+	hash := ""
+	switch {
+	case err == nil:
+		hash = u.PasswordHash
+	case core.CodeOf(err) != core.CodeNotFound:
+		return nil, fmt.Errorf("read the user: %w", err)
+	}
+	ok, err := a.passwords.matches(ctx, password, hash)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || u.Disabled {
+		return nil, &core.Error{
+			Code: core.CodeUnauthorized, Message: "Wrong username or password", Err: errors.New("sign-in refused"),
+		}
+	}
+	return u, nil
+}
+
+func (a *Auth) newLogin(ctx context.Context, u *core.User) (*core.Login, error) {
+	now := a.clock()
+	l := &core.Login{
+		ID: core.NewID("login"), UserID: u.ID, Generation: 1,
+		RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(a.refreshTTL),
+	}
+	l.RefreshHash = hashToken(a.refresh.derive(l.ID, l.Generation))
+	if err := a.logins.CreateLogin(ctx, l); err != nil {
+		return nil, fmt.Errorf("store the login: %w", err)
+	}
+	return l, nil
+}

@@ -1,0 +1,130 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+func TestLoginSaysTheSameForEveryRefusal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	if err := b.CreateUser(t.Context(), &core.User{Username: "off", Email: "off@example.com"}, testPassword); err != nil {
+		t.Fatal(err)
+	}
+	b.store.disable("off")
+
+	for name, in := range map[string][2]string{
+		"unknown user":   {"nobody", testPassword},
+		"wrong password": {"ann", "wrong horse"},
+		"disabled user":  {"off", testPassword},
+		"empty":          {"", ""},
+	} {
+		_, err := b.Login(t.Context(), in[0], in[1], testAddress)
+		var e *core.Error
+		if !errors.As(err, &e) || e.Code != core.CodeUnauthorized || e.Message != "Wrong username or password" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLoginKnowsNamesInAnyCase(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	if _, err := b.Login(t.Context(), "ANN", testPassword, testAddress); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoginIsLimitedByName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 3, -1 })
+	for range 3 {
+		_, err := b.Login(t.Context(), "Ann", "wrong", testAddress)
+		wantCode(t, err, core.CodeUnauthorized)
+	}
+	_, err := b.Login(t.Context(), "ann", testPassword, "203.0.113.1")
+	wantCode(t, err, core.CodeRateLimited)
+	var e *core.Error
+	if errors.As(err, &e); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
+		t.Errorf("Retry-After is %v", e.RetryAfter)
+	}
+	b.clock.pass(time.Minute)
+	b.signIn(t)
+}
+
+func TestSignInsThatSucceedDoNotCountAgainstTheName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 2, -1 })
+	for range 5 {
+		b.signIn(t)
+	}
+}
+
+func TestLoginIsLimitedByAddress(t *testing.T) {
+	t.Parallel()
+	for name, addresses := range map[string][3]string{
+		"IPv4":         {"192.0.2.1", "192.0.2.1", "192.0.2.2"},
+		"mapped IPv4":  {"192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"},
+		"IPv6 network": {"2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, func(o *Options) { o.AddressAttempts = 1 })
+			if _, err := b.Login(t.Context(), "ann", testPassword, addresses[0]); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.Login(t.Context(), "ann", testPassword, addresses[1])
+			wantCode(t, err, core.CodeRateLimited)
+			if _, err := b.Login(t.Context(), "ann", testPassword, addresses[2]); err != nil {
+				t.Errorf("another address: %v", err)
+			}
+		})
+	}
+}
+
+func TestLimiterForgetsTheOldestWhenFull(t *testing.T) {
+	t.Parallel()
+	c := &clock{at: time.Unix(1e9, 0)}
+	l := newLimiter(1, c.now)
+	for i := range 3 * maxCounted {
+		if err := l.take(time.Duration(i).String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(l.counts) > maxCounted || len(l.order) > maxCounted {
+		t.Errorf("it keeps %d of at most %d", len(l.counts), maxCounted)
+	}
+}
+
+func TestHashingIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = -1, -1 })
+	for range cap(b.passwords.slots) {
+		b.passwords.slots <- struct{}{}
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	var waiters sync.WaitGroup
+	for range maxWaiting {
+		waiters.Go(func() {
+			if _, err := b.Login(ctx, "ann", testPassword, testAddress); !errors.Is(err, context.Canceled) {
+				t.Errorf("a waiter: %v", err)
+			}
+		})
+	}
+	for b.passwords.waiting.Load() < maxWaiting {
+		time.Sleep(time.Millisecond)
+	}
+	_, err := b.Login(t.Context(), "ann", testPassword, testAddress)
+	wantCode(t, err, core.CodeUnavailable)
+	giveUp()
+	waiters.Wait()
+	for range cap(b.passwords.slots) {
+		<-b.passwords.slots
+	}
+	b.signIn(t)
+}

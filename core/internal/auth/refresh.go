@@ -1,0 +1,148 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// refreshTokens derives refresh tokens: rt_<login id>.<generation and MAC>.
+type refreshTokens struct{ key []byte }
+
+func (r refreshTokens) derive(loginID string, generation int64) string {
+	var g [8]byte
+	binary.BigEndian.PutUint64(g[:], uint64(generation)) //nolint:gosec // only the bits matter
+	payload := append(g[:], r.mac(loginID, g[:])...)
+	return "rt_" + loginID + "." + base64.RawURLEncoding.EncodeToString(payload)
+}
+
+func (r refreshTokens) mac(loginID string, generation []byte) []byte {
+	m := hmac.New(sha256.New, r.key)
+	m.Write([]byte(loginID))
+	m.Write([]byte{0})
+	m.Write(generation)
+	return m.Sum(nil)
+}
+
+// parse says which login and generation a token is of, if it is one of ours.
+func (r refreshTokens) parse(token string) (loginID string, generation int64, ok bool) {
+	rest, ok := strings.CutPrefix(token, "rt_")
+	if !ok {
+		return "", 0, false
+	}
+	loginID, encoded, ok := strings.Cut(rest, ".")
+	if !ok {
+		return "", 0, false
+	}
+	payload, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || len(payload) != 8+sha256.Size {
+		return "", 0, false
+	}
+	if !hmac.Equal(payload[8:], r.mac(loginID, payload[:8])) {
+		return "", 0, false
+	}
+	return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // as in derive
+}
+
+func hashToken(token string) []byte {
+	h := sha256.Sum256([]byte(token))
+	return h[:]
+}
+
+// Refresh takes a refresh token and gives an access token with the refresh
+// token that follows. It fails with Unauthorized, and ends the login, when the
+// token was used before.
+func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) {
+	loginID, generation, ok := a.refresh.parse(token)
+	if !ok {
+		return nil, refused(errors.New("not a refresh token of this server"))
+	}
+	for {
+		l, u, err := a.load(ctx, loginID)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case generation == l.Generation:
+			if subtle.ConstantTimeCompare(hashToken(token), l.RefreshHash) != 1 {
+				return nil, refused(errors.New("the token is not the login's"))
+			}
+			next, err := a.rotate(ctx, l)
+			if core.CodeOf(err) == core.CodeConflict {
+				continue // somebody else used it: now it is the predecessor, or the login has ended
+			}
+			if err != nil {
+				return nil, err
+			}
+			return a.tokens(u, next)
+		case generation == l.Generation-1 && a.now().Sub(l.RotatedAt) <= grace:
+			return a.tokens(u, l)
+		default:
+			if err := a.Logout(ctx, loginID); err != nil {
+				return nil, err
+			}
+			return nil, refused(fmt.Errorf("generation %d was presented again at %d: the login is ended", generation, l.Generation))
+		}
+	}
+}
+
+func (a *Auth) rotate(ctx context.Context, l *core.Login) (*core.Login, error) {
+	next := *l
+	now := a.clock()
+	next.Generation++
+	next.RefreshHash = hashToken(a.refresh.derive(l.ID, next.Generation))
+	next.RotatedAt = now
+	next.ExpiresAt = now.Add(a.refreshTTL)
+	if err := a.logins.RotateLogin(ctx, &next); err != nil {
+		return nil, fmt.Errorf("rotate the refresh token: %w", err)
+	}
+	return &next, nil
+}
+
+// Renew gives a fresh access token of a live login, and its current refresh token.
+func (a *Auth) Renew(ctx context.Context, loginID string) (*core.Tokens, error) {
+	l, u, err := a.load(ctx, loginID)
+	if err != nil {
+		return nil, err
+	}
+	return a.tokens(u, l)
+}
+
+// Logout ends a login with every token of it.
+func (a *Auth) Logout(ctx context.Context, loginID string) error {
+	err := a.logins.EndLogin(ctx, loginID, a.clock())
+	a.live.forget(loginID)
+	if err != nil && core.CodeOf(err) != core.CodeNotFound {
+		return fmt.Errorf("end the login: %w", err)
+	}
+	return nil
+}
+
+func (a *Auth) tokens(u *core.User, l *core.Login) (*core.Tokens, error) {
+	access, err := a.access.sign(u.ID, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &core.Tokens{
+		Access: access, ExpiresIn: a.accessTTL, User: u,
+		Refresh: a.refresh.derive(l.ID, l.Generation),
+	}, nil
+}
+
+// clock is the time as the stores keep it.
+func (a *Auth) clock() time.Time { return a.now().UTC().Truncate(time.Microsecond) }
+
+func refused(cause error) *core.Error {
+	return &core.Error{
+		Code: core.CodeUnauthorized, Message: "The refresh token is invalid, has expired or was used before: sign in again", Err: cause,
+	}
+}

@@ -1,0 +1,341 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"hash"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+func TestVerifyGivesTheUser(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	p, err := b.Verify(t.Context(), tok.Access)
+	if err != nil || p.User.Username != "ann" || p.LoginID == "" {
+		t.Fatal(p, err)
+	}
+	if tok.ExpiresIn != time.Hour {
+		t.Errorf("it lives for %v", tok.ExpiresIn)
+	}
+	b.clock.pass(time.Hour)
+	_, err = b.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+}
+
+// forge makes a token from the parts of a good one.
+func forge(header, claims map[string]any, h func() hash.Hash, key []byte) string {
+	part := func(v any) string {
+		b, _ := json.Marshal(v)
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	s := part(header) + "." + part(claims)
+	if h == nil {
+		return s + "."
+	}
+	m := hmac.New(h, key)
+	m.Write([]byte(s))
+	return s + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+func TestForgedTokensAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	parts := strings.Split(b.signIn(t).Access, ".")
+	read := func(s string) (m map[string]any) {
+		raw, err := base64.RawURLEncoding.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(raw, &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	header, claims := read(parts[0]), read(parts[1])
+	key := b.access.keys[b.access.kid]
+	with := func(m map[string]any, name string, v any) map[string]any {
+		m = maps.Clone(m)
+		if m[name] = v; v == nil {
+			delete(m, name)
+		}
+		return m
+	}
+	now := b.clock.now().Unix()
+
+	if _, err := b.Verify(t.Context(), forge(header, claims, sha256.New, key)); err != nil {
+		t.Fatalf("the unchanged one is refused: %v", err)
+	}
+	for name, token := range map[string]string{
+		"empty":             "",
+		"not a token":       "a.b.c",
+		"no alg":            forge(with(header, "alg", "none"), claims, nil, nil),
+		"alg none, signed":  forge(with(header, "alg", "none"), claims, sha256.New, key),
+		"other alg":         forge(with(header, "alg", "HS512"), claims, sha512.New, key),
+		"asymmetric alg":    forge(with(header, "alg", "RS256"), claims, sha256.New, key),
+		"foreign key":       forge(header, claims, sha256.New, []byte("another key")),
+		"foreign kid":       forge(with(header, "kid", "deadbeef"), claims, sha256.New, key),
+		"kid is a path":     forge(with(header, "kid", "/dev/null"), claims, sha256.New, nil),
+		"kid is no string":  forge(with(header, "kid", 7), claims, sha256.New, key),
+		"no kid":            forge(with(header, "kid", nil), claims, sha256.New, key),
+		"other typ":         forge(with(header, "typ", "rt+jwt"), claims, sha256.New, key),
+		"no exp":            forge(header, with(claims, "exp", nil), sha256.New, key),
+		"expired":           forge(header, with(claims, "exp", now-1), sha256.New, key),
+		"not yet":           forge(header, with(claims, "nbf", now+60), sha256.New, key),
+		"wrong issuer":      forge(header, with(claims, "iss", "else"), sha256.New, key),
+		"no issuer":         forge(header, with(claims, "iss", nil), sha256.New, key),
+		"wrong audience":    forge(header, with(claims, "aud", "else"), sha256.New, key),
+		"no audience":       forge(header, with(claims, "aud", nil), sha256.New, key),
+		"no subject":        forge(header, with(claims, "sub", nil), sha256.New, key),
+		"other subject":     forge(header, with(claims, "sub", "user-1"), sha256.New, key),
+		"no login":          forge(header, with(claims, "sid", nil), sha256.New, key),
+		"other login":       forge(header, with(claims, "sid", "login-1"), sha256.New, key),
+		"changed signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
+	} {
+		if _, err := b.Verify(t.Context(), token); core.CodeOf(err) != core.CodeUnauthorized || err == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLogoutEndsEveryTokenAtOnceHereAndWithinASecondElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	elsewhere, err := New(Options{Users: b.store, Logins: b.store, Secret: testSecret, Now: b.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := b.signIn(t)
+	p, err := elsewhere.Verify(t.Context(), tok.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Logout(t.Context(), p.LoginID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	_, err = b.Refresh(t.Context(), tok.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+	b.clock.pass(time.Second)
+	_, err = elsewhere.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+}
+
+func TestADisabledUserIsOutWithinASecond(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	if _, err := b.Verify(t.Context(), tok.Access); err != nil {
+		t.Fatal(err)
+	}
+	b.store.disable("ann")
+	b.clock.pass(time.Second)
+	_, err := b.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	_, err = b.Refresh(t.Context(), tok.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+}
+
+func TestVerifyAsksTheStoreOnceASecond(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	for range 100 {
+		if _, err := b.Verify(t.Context(), tok.Access); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.store.reads(); n != 1 {
+		t.Errorf("it asked %d times", n)
+	}
+}
+
+func TestAnAnswerFromBeforeALogoutIsNotKept(t *testing.T) {
+	t.Parallel()
+	c := newLiveLogins(time.Now)
+	q := c.ask()
+	c.forget("login-1")
+	c.put("login-1", &core.Principal{}, q)
+	if c.get("login-1") != nil {
+		t.Error("the ended login lives")
+	}
+}
+
+func TestLiveLoginsAreBounded(t *testing.T) {
+	t.Parallel()
+	c := newLiveLogins(func() time.Time { return time.Unix(1e9, 0) })
+	c.maxEntries = 10
+	for i := range 1000 {
+		c.put(time.Duration(i).String(), &core.Principal{}, c.ask())
+	}
+	if n := len(c.newer) + len(c.older); n > 20 {
+		t.Errorf("it keeps %d", n)
+	}
+}
+
+func TestRefreshRotates(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := b.signIn(t)
+	second, err := b.Refresh(t.Context(), first.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Refresh == first.Refresh {
+		t.Error("the refresh token stays the same")
+	}
+	if _, err := b.Verify(t.Context(), second.Access); err != nil {
+		t.Error(err)
+	}
+	for _, l := range b.store.logins {
+		if strings.Contains(string(l.RefreshHash), second.Refresh) || len(l.RefreshHash) != sha256.Size {
+			t.Error("the store holds more than a hash")
+		}
+	}
+}
+
+func TestFiftyParallelUsesAgree(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := b.signIn(t)
+	got := make([]string, 50)
+	var users sync.WaitGroup
+	for i := range got {
+		users.Go(func() {
+			tok, err := b.Refresh(t.Context(), first.Refresh)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got[i] = tok.Refresh
+		})
+	}
+	users.Wait()
+	for _, r := range got {
+		if r != got[0] {
+			t.Fatal("they got different successors")
+		}
+	}
+	if len(b.store.logins) != 1 {
+		t.Errorf("there are %d logins", len(b.store.logins))
+	}
+	if _, err := b.Refresh(t.Context(), got[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARefreshTokenUsedAgainEndsTheLogin(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rotations int
+		wait      time.Duration
+		want      core.Code
+	}{
+		"the predecessor within the grace": {1, grace, ""},
+		"the predecessor after the grace":  {1, grace + time.Millisecond, core.CodeUnauthorized},
+		"an older one within the grace":    {2, 0, core.CodeUnauthorized},
+		"one of long ago":                  {5, time.Hour, core.CodeUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			first := b.signIn(t)
+			tok := first
+			for range c.rotations {
+				var err error
+				if tok, err = b.Refresh(t.Context(), tok.Refresh); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.clock.pass(c.wait)
+			again, err := b.Refresh(t.Context(), first.Refresh)
+			if c.want == "" {
+				if err != nil || again.Refresh != tok.Refresh {
+					t.Fatal(again, err)
+				}
+				return
+			}
+			wantCode(t, err, c.want)
+			_, err = b.Refresh(t.Context(), tok.Refresh)
+			wantCode(t, err, core.CodeUnauthorized)
+			_, err = b.Verify(t.Context(), tok.Access)
+			wantCode(t, err, core.CodeUnauthorized)
+		})
+	}
+}
+
+func TestAMadeUpRefreshTokenEndsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	p, err := b.Verify(t.Context(), tok.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := refreshTokens{key: []byte("another key")}
+	for _, made := range []string{
+		"", "rt_", "rt_" + p.LoginID, "rt_" + p.LoginID + ".AAAA", tok.Access,
+		tok.Refresh + "A", other.derive(p.LoginID, 0), other.derive(p.LoginID, 1),
+	} {
+		_, err := b.Refresh(t.Context(), made)
+		wantCode(t, err, core.CodeUnauthorized)
+	}
+	if _, err := b.Refresh(t.Context(), tok.Refresh); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefreshTokensExpire(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	b.clock.pass(30 * 24 * time.Hour)
+	_, err := b.Refresh(t.Context(), tok.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+}
+
+func TestRenewStaysInTheLogin(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	p, err := b.Verify(t.Context(), tok.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.clock.pass(30 * time.Minute)
+	fresh, err := b.Renew(t.Context(), p.LoginID)
+	if err != nil || fresh.Refresh != tok.Refresh || fresh.Access == tok.Access {
+		t.Fatal(fresh, err)
+	}
+	b.clock.pass(45 * time.Minute)
+	if _, err := b.Verify(t.Context(), fresh.Access); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASecretOfAnotherServerIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	other, err := New(Options{Users: b.store, Logins: b.store, Secret: []byte(strings.Repeat("x", 32)), Now: b.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = other.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	_, err = other.Refresh(t.Context(), tok.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+	if _, err := New(Options{Secret: []byte("short")}); err == nil {
+		t.Error("a short secret is taken")
+	}
+}

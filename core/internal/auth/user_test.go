@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+func TestCreateUserChecksItsInput(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for name, c := range map[string]struct {
+		user     core.User
+		password string
+		fields   string
+	}{
+		"good":             {core.User{Username: "bob.B_1@x-y", Email: "b@example.com", Role: core.RoleViewer}, "12345678", ""},
+		"no username":      {core.User{Email: "c@example.com"}, "12345678", "username"},
+		"long username":    {core.User{Username: strings.Repeat("a", 65), Email: "c@example.com"}, "12345678", "username"},
+		"line in username": {core.User{Username: "a\nb", Email: "c@example.com"}, "12345678", "username"},
+		"short password":   {core.User{Username: "c", Email: "c@example.com"}, "1234567", "password"},
+		"long password":    {core.User{Username: "c", Email: "c@example.com"}, strings.Repeat("p", 257), "password"},
+		"no email":         {core.User{Username: "c"}, "12345678", "email"},
+		"named email":      {core.User{Username: "c", Email: "C <c@example.com>"}, "12345678", "email"},
+		"unknown role":     {core.User{Username: "c", Email: "c@example.com", Role: "root"}, "12345678", "role"},
+		"all of it":        {core.User{Role: "root"}, "", "username,email,password,role"},
+	} {
+		err := b.CreateUser(t.Context(), &c.user, c.password)
+		var e *core.Error
+		var got []string
+		if errors.As(err, &e) {
+			for _, f := range e.Fields {
+				got = append(got, f.Field)
+			}
+		}
+		if strings.Join(got, ",") != c.fields || (err == nil) != (c.fields == "") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	err := b.CreateUser(t.Context(), &core.User{Username: "ANN", Email: "d@example.com"}, testPassword)
+	wantCode(t, err, core.CodeConflict)
+}
+
+func TestEnsureAdminMakesTheFirstUserOnly(t *testing.T) {
+	t.Parallel()
+	empty := func() *bench {
+		b := newBench(t, func(o *Options) { o.AddressAttempts = -1 })
+		clear(b.store.users)
+		return b
+	}
+	b := empty()
+	generated, err := b.EnsureAdmin(t.Context(), "", "")
+	if err != nil || len(generated) < 20 {
+		t.Fatal(generated, err)
+	}
+	tok, err := b.Login(t.Context(), "admin", generated, testAddress)
+	if err != nil || tok.User.Role != core.RoleAdmin {
+		t.Fatal(tok, err)
+	}
+	if again, err := b.EnsureAdmin(t.Context(), "root", "another one"); err != nil || again != "" || len(b.store.users) != 1 {
+		t.Error(again, err, len(b.store.users))
+	}
+
+	b = empty()
+	if generated, err := b.EnsureAdmin(t.Context(), "root@example.com", testPassword); err != nil || generated != "" {
+		t.Fatal(generated, err)
+	}
+	if _, err := b.Login(t.Context(), "root@example.com", testPassword, testAddress); err != nil {
+		t.Error(err)
+	}
+	b = empty()
+	_, err = b.EnsureAdmin(t.Context(), "root", "short")
+	wantCode(t, err, core.CodeValidation)
+}
+
+func TestAnUnknownUserCostsAsMuchAsAWrongPassword(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ann, err := b.store.UserByName(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := func(hash string) string { return strings.Join(strings.Split(hash, "$")[:4], "$") }
+	if got, want := cost(b.passwords.dummy), cost(ann.PasswordHash); got != want || !strings.Contains(want, "m=19456,t=2,p=1") {
+		t.Errorf("%s is compared with for nobody, and %s for ann", got, want)
+	}
+}

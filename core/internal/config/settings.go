@@ -1,0 +1,79 @@
+package config
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// Settings are the server's own: flags and environment variables.
+type Settings struct {
+	Listen        string `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
+	Config        string `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; without one the built-in default serves." placeholder:"FILE"`
+	DataDir       string `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
+	DatabaseURL   string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path; default is agentarea.db in the data dir." placeholder:"URL"`
+	PublicURL     string `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
+	AdminUsername string `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
+	LogLevel      string `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
+	LogFormat     string `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
+
+	// Secrets come from the environment only, for a command line can be read by others.
+	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" hidden:"" kong:"-"`
+	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" hidden:"" kong:"-"`
+}
+
+// Secret is a text that is never printed.
+type Secret string
+
+func (Secret) String() string { return "***" }
+
+// GoString keeps %#v from printing it.
+func (Secret) GoString() string { return "***" }
+
+// LogValue keeps slog from printing it.
+func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
+
+// FromEnvironment fills in the settings that no flag has.
+func (s *Settings) FromEnvironment(getenv func(string) string) {
+	s.AdminPassword = Secret(getenv("AGENTAREA_ADMIN_PASSWORD"))
+	s.SecretKey = Secret(getenv("AGENTAREA_SECRET_KEY"))
+}
+
+// Check says what is wrong with the settings, by flag and what to write instead.
+func (s *Settings) Check() error {
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		return fmt.Errorf("--listen %q: %w (write host:port, as in localhost:8000)", s.Listen, err)
+	}
+	if s.PublicURL != "" {
+		u, err := url.Parse(s.PublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("--public-url %q: not a URL (write https://agents.example.com)", s.PublicURL)
+		}
+	}
+	if s.DatabaseURL != "" && !strings.HasPrefix(s.DatabaseURL, "sqlite://") {
+		return fmt.Errorf("--database-url: only sqlite:///path is known (leave it out for agentarea.db in the data dir)")
+	}
+	if s.SecretKey != "" {
+		if _, err := s.Key(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Key decodes the secret key: at least 32 bytes in hex or base64.
+func (s *Settings) Key() ([]byte, error) {
+	text := string(s.SecretKey)
+	for _, decode := range []func(string) ([]byte, error){
+		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
+	} {
+		if key, err := decode(text); err == nil && len(key) >= 32 {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("AGENTAREA_SECRET_KEY must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)")
+}

@@ -1,0 +1,281 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/events"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+// Plugins finds the processes that a run needs.
+type Plugins interface {
+	// Agent gives the agent type of that label. It waits a little while the
+	// plugin is being started, and fails with Unavailable after that.
+	Agent(ctx context.Context, label string) (agent.Runner, error)
+	// Provider gives the provider that serves a model and the model's name
+	// there. It waits and fails as Agent does, and with Invalid for a model
+	// that nobody serves.
+	Provider(ctx context.Context, model string) (label, name string, p llm.Provider, err error)
+}
+
+// Toolbox holds the tools of a run's agent.
+type Toolbox interface {
+	Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error)
+	// Call calls one tool. What the tool itself reports as a failure is a result.
+	Call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error)
+}
+
+// Options are what an Engine is made of. Toolbox and Times may be left out.
+type Options struct {
+	Runs     core.RunStore
+	Messages core.MessageStore
+	Log      *events.Log
+	Plugins  Plugins
+	Toolbox  Toolbox
+	Logger   *slog.Logger
+	// Owner names this server's life in leases.
+	Owner string
+	Times Times
+}
+
+// Times are the engine's intervals; zero is the default.
+type Times struct {
+	// Renew is how often the lease is renewed and orphaned runs are looked for (5 s).
+	Renew time.Duration
+	// Lease is how long a server's runs stay its own without renewal (20 s).
+	Lease time.Duration
+	// Retry is the first pause after a write that failed (100 ms); it doubles to 2 s.
+	Retry time.Duration
+}
+
+// maxAttempts is how often a run is started before it counts as interrupted.
+const maxAttempts = 5
+
+// Engine executes runs. It implements core.Runner.
+type Engine struct {
+	Options
+
+	// ctx ends when the engine stops and leaves its runs to others.
+	ctx   context.Context
+	leave context.CancelCauseFunc
+	// loop ends the renewal of the lease.
+	loop    context.CancelFunc
+	looping sync.WaitGroup
+
+	mu     sync.Mutex
+	active map[string]*execution
+	// closing refuses new turns.
+	closing bool
+	running sync.WaitGroup
+}
+
+var errStopping = errors.New("the server is stopping")
+
+// New makes an engine. Start begins its work.
+func New(o Options) *Engine {
+	o.Times.Renew = orDefault(o.Times.Renew, 5*time.Second)
+	o.Times.Lease = orDefault(o.Times.Lease, 20*time.Second)
+	o.Times.Retry = orDefault(o.Times.Retry, 100*time.Millisecond)
+	if o.Toolbox == nil {
+		o.Toolbox = noTools{}
+	}
+	e := &Engine{Options: o, active: map[string]*execution{}}
+	e.ctx, e.leave = context.WithCancelCause(context.Background())
+	return e
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+// Start takes the lease, takes up the runs that were cut, and goes on looking
+// for such runs until Close.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.renew(ctx); err != nil {
+		return err
+	}
+	loop, stop := context.WithCancel(context.Background())
+	e.loop = stop
+	e.looping.Go(func() {
+		ticker := time.NewTicker(e.Times.Renew)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-loop.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := e.renew(loop); err != nil && loop.Err() == nil {
+				e.Logger.Error("lease not renewed", "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+// Close refuses new turns, gives those under way until ctx ends, and leaves the
+// rest as they stand, to be taken up by the next server.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closing = true
+	e.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		e.running.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	e.leave(errStopping)
+	<-idle
+	if e.loop != nil {
+		e.loop()
+	}
+	e.looping.Wait()
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return e.Runs.ReleaseLease(release, e.Owner)
+}
+
+// renew keeps this server's runs its own, takes up those of dead servers, and
+// carries out cancels that were asked of another server.
+func (e *Engine) renew(ctx context.Context) error {
+	now := time.Now().UTC()
+	if err := e.Runs.RenewLease(ctx, e.Owner, now.Add(e.Times.Lease)); err != nil {
+		return err
+	}
+	if !e.admit() {
+		return nil
+	}
+	defer e.running.Done()
+	runs, err := e.Runs.ClaimRuns(ctx, e.Owner, now, 100)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		e.running.Go(func() { e.takeUp(r) })
+	}
+	ids, err := e.Runs.CancelRequests(ctx, e.Owner)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		e.cancelHere(id)
+	}
+	return nil
+}
+
+// admit counts work that begins, unless the engine is closing.
+func (e *Engine) admit() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing {
+		return false
+	}
+	e.running.Add(1)
+	return true
+}
+
+// takeUp goes on with a run that was cut.
+func (e *Engine) takeUp(r *core.Run) {
+	log := e.Logger.With("run_id", r.ID, "attempt", r.Attempt)
+	var x *execution
+	err := e.retry(e.ctx, log, func(ctx context.Context) (err error) {
+		x, err = e.restore(ctx, r)
+		return err
+	})
+	if err != nil {
+		log.Error("run not taken up", "error", err)
+		return
+	}
+	log.Info("run taken up")
+	defer e.retire(x)
+	x.resume()
+	<-x.done
+}
+
+// retry does something with the database, and does it again after a pause, for
+// as long as the database is away.
+func (e *Engine) retry(ctx context.Context, log *slog.Logger, do func(context.Context) error) error {
+	pause := e.Times.Retry
+	for {
+		err := do(ctx)
+		if err == nil || core.CodeOf(err) != core.CodeUnavailable {
+			return err
+		}
+		log.Error("the database is away: trying again", "error", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		pause = min(2*pause, 2*time.Second)
+	}
+}
+
+// restore makes the execution of a run from what is stored of it.
+func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
+	input, err := e.Messages.Message(ctx, r.InputID)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := e.Runs.Calls(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := e.Log.Reopen(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	x := e.execution(r, input, stream)
+	for _, c := range calls {
+		x.recorded[c.Number] = c
+		x.usage = x.usage.Add(c.Usage)
+	}
+	return x, nil
+}
+
+// execution makes one and enters it among the active ones.
+func (e *Engine) execution(r *core.Run, input *core.Message, stream *events.Stream) *execution {
+	x := &execution{
+		engine: e, run: r, input: input, stream: stream,
+		recorded: map[uint64]*core.Call{}, done: make(chan struct{}),
+		log: e.Logger.With("run_id", r.ID),
+	}
+	x.ctx, x.stop = context.WithCancelCause(e.ctx)
+	e.mu.Lock()
+	e.active[r.ID] = x
+	e.mu.Unlock()
+	return x
+}
+
+func (e *Engine) retire(x *execution) {
+	x.stop(nil)
+	e.mu.Lock()
+	delete(e.active, x.run.ID)
+	e.mu.Unlock()
+}
+
+func (e *Engine) find(id string) *execution {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.active[id]
+}
+
+func (e *Engine) cancelHere(id string) {
+	if x := e.find(id); x != nil {
+		x.stop(errCancelled)
+	}
+}

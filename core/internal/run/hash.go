@@ -1,0 +1,108 @@
+package run
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"math"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+)
+
+// hasher makes the hash of a request that tells, in a run that is started again,
+// whether the loop asks the same. Each value is written with its length, so the
+// hash is the same with every release and library, as long as no field is added
+// here that is written when it is empty.
+type hasher struct {
+	hash.Hash
+	n [8]byte
+}
+
+// requestHash is the SHA-256 of what a call asks for.
+func requestHash(call *agent.Call) []byte {
+	h := &hasher{Hash: sha256.New()}
+	switch {
+	case call.Complete != nil:
+		h.completion(call.Complete)
+	case call.CallTool != nil:
+		h.text("call_tool")
+		h.toolCall(*call.CallTool)
+	default:
+		h.text("list_tools")
+	}
+	return h.Sum(nil)
+}
+
+func (h *hasher) number(n uint64) {
+	binary.LittleEndian.PutUint64(h.n[:], n)
+	_, _ = h.Write(h.n[:])
+}
+
+func (h *hasher) count(n int) { h.number(uint64(n)) } //nolint:gosec // lengths
+
+func (h *hasher) bytes(b []byte) {
+	h.count(len(b))
+	_, _ = h.Write(b)
+}
+
+func (h *hasher) text(s string) { h.bytes([]byte(s)) }
+
+func (h *hasher) float(f *float64) {
+	if f == nil {
+		h.count(0)
+		return
+	}
+	h.count(1)
+	h.number(math.Float64bits(*f))
+}
+
+func (h *hasher) completion(c *agent.Completion) {
+	h.text("complete")
+	h.text(c.Model)
+	h.count(len(c.Messages))
+	for _, m := range c.Messages {
+		h.message(m)
+	}
+	h.count(len(c.Tools))
+	for _, t := range c.Tools {
+		h.text(t.Name)
+		h.text(t.Description)
+		h.text(t.Parameters)
+	}
+	h.float(c.Temperature)
+	h.float(c.TopP)
+	if c.MaxTokens != nil {
+		h.count(1)
+		h.number(uint64(*c.MaxTokens)) //nolint:gosec // any 64 bits will do
+	} else {
+		h.count(0)
+	}
+	h.count(len(c.Stop))
+	for _, s := range c.Stop {
+		h.text(s)
+	}
+}
+
+func (h *hasher) message(m sdk.Message) {
+	h.text(string(m.Role))
+	h.count(len(m.Parts))
+	for _, p := range m.Parts {
+		h.text(p.Text)
+		if p.Blob != nil {
+			h.text(p.Blob.MediaType)
+			h.bytes(p.Blob.Data)
+		}
+	}
+	h.count(len(m.ToolCalls))
+	for _, c := range m.ToolCalls {
+		h.toolCall(c)
+	}
+	h.text(m.ToolCallID)
+}
+
+func (h *hasher) toolCall(c sdk.ToolCall) {
+	h.text(c.ID)
+	h.text(c.Name)
+	h.text(c.Arguments)
+}

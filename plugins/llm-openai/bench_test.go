@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/packages/ssestream"
+
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+const benchChunk = `{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","service_tier":"default",` +
+	`"system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":" hello"},"logprobs":null,"finish_reason":null}],"usage":null}`
+
+type nowhere struct{ n int }
+
+func (s *nowhere) Send(llm.Delta) error {
+	s.n++
+	return nil
+}
+
+// BenchmarkChunk compares what one chunk of a stream costs here and with the SDK's stream.
+func BenchmarkChunk(b *testing.B) {
+	body := func(n int) io.ReadCloser {
+		return io.NopCloser(bytes.NewReader(bytes.Repeat(fmt.Appendf(nil, "data: %s\n\n", benchChunk), n)))
+	}
+	b.Run("ours", func(b *testing.B) {
+		b.ReportAllocs()
+		p := configured(b, "http://127.0.0.1:1/v1", nil)
+		c := p.newCall(b.Context(), p.config.Timeout)
+		defer c.close()
+		in, out := body(b.N), &nowhere{}
+		b.ResetTimer()
+		_ = c.readStream(in, &answer{out: out})
+		if out.n != b.N {
+			b.Fatalf("%d deltas of %d", out.n, b.N)
+		}
+	})
+	b.Run("sdk", func(b *testing.B) {
+		b.ReportAllocs()
+		n := 0
+		in := body(b.N)
+		b.ResetTimer()
+		stream := ssestream.NewStream[openai.ChatCompletionChunk](ssestream.NewDecoder(&http.Response{Body: in, Header: http.Header{}}), nil)
+		for stream.Next() {
+			n += len(stream.Current().Choices)
+		}
+		if n != b.N {
+			b.Fatalf("%d deltas of %d", n, b.N)
+		}
+	})
+}

@@ -1,0 +1,393 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/test/openaitest"
+)
+
+const key = "sk-test-0123456789"
+
+// start gives a server that wants the key, and a provider that is configured for it.
+func start(t *testing.T, opts openaitest.Options, change func(*config)) (*openaitest.Server, *provider) {
+	t.Helper()
+	opts.Key = key
+	s := openaitest.New(opts)
+	url, err := s.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s, configured(t, url, change)
+}
+
+func configured(t testing.TB, url string, change func(*config)) *provider {
+	t.Helper()
+	p := &provider{config: config{BaseURL: url, APIKey: key, Timeout: 10 * time.Second, AnswerTimeout: 10 * time.Second, MaxRetries: 2}}
+	if change != nil {
+		change(&p.config)
+	}
+	if err := p.Configure(context.Background(), sdk.Env{Label: "openai"}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// sink keeps the deltas of an answer.
+type sink struct {
+	mu     sync.Mutex
+	deltas []llm.Delta
+	// sent, if set, is called after each.
+	sent func()
+}
+
+func (s *sink) Send(d llm.Delta) error {
+	s.mu.Lock()
+	s.deltas = append(s.deltas, d)
+	s.mu.Unlock()
+	if s.sent != nil {
+		s.sent()
+	}
+	return nil
+}
+
+func (s *sink) text() string {
+	var b strings.Builder
+	for _, d := range s.deltas {
+		b.WriteString(d.Text)
+	}
+	return b.String()
+}
+
+func (s *sink) calls() []sdk.ToolCall {
+	var calls []sdk.ToolCall
+	for _, d := range s.deltas {
+		if d.ToolCall == nil {
+			continue
+		}
+		if d.ToolCall.Index == len(calls) {
+			calls = append(calls, sdk.ToolCall{ID: d.ToolCall.ID, Name: d.ToolCall.Name})
+		}
+		calls[d.ToolCall.Index].Arguments += d.ToolCall.Arguments
+	}
+	return calls
+}
+
+func ask(stream bool) *llm.Request {
+	return &llm.Request{Model: "gpt-4o", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "Hi")}, Stream: stream}
+}
+
+func both(t *testing.T, f func(t *testing.T, stream bool)) {
+	t.Helper()
+	for name, stream := range map[string]bool{"stream": true, "whole": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, stream)
+		})
+	}
+}
+
+func TestChatText(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, stream bool) {
+		s, p := start(t, openaitest.Options{}, nil)
+		s.Enqueue(openaitest.Reply{
+			Reasoning: "Let me think.", Content: "Grüße aus <Oslo> & \"Bergen\"\n",
+			Usage: &openaitest.Usage{
+				PromptTokens: 9, CompletionTokens: 7, TotalTokens: 16,
+				PromptTokensDetails:     openaitest.PromptTokensDetails{CachedTokens: 4},
+				CompletionTokensDetails: openaitest.CompletionTokensDetails{ReasoningTokens: 3},
+			},
+		})
+		var out sink
+		finish, err := p.Chat(t.Context(), ask(stream), &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := llm.Finish{
+			Reason: llm.FinishStop, Model: "gpt-4o",
+			Usage: sdk.Usage{InputTokens: 9, OutputTokens: 7, CachedInputTokens: 4, ReasoningTokens: 3},
+		}
+		if *finish != want {
+			t.Errorf("finish = %+v, want %+v", *finish, want)
+		}
+		if out.text() != "Grüße aus <Oslo> & \"Bergen\"\n" {
+			t.Errorf("text = %q", out.text())
+		}
+		var reasoning strings.Builder
+		for _, d := range out.deltas {
+			reasoning.WriteString(d.Reasoning)
+		}
+		if reasoning.String() != "Let me think." {
+			t.Errorf("reasoning = %q", reasoning.String())
+		}
+		if got := s.Requests(); len(got) != 1 || got[0].Stream != stream {
+			t.Errorf("%d requests, stream %v", len(got), got[0].Stream)
+		}
+	})
+}
+
+func TestChatToolCalls(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, stream bool) {
+		s, p := start(t, openaitest.Options{}, nil)
+		s.Enqueue(openaitest.Tools(
+			openaitest.ToolCall{ID: "call_a", Name: "weather", Arguments: `{"city":"Tromsø","days":3}`},
+			openaitest.ToolCall{ID: "call_b", Name: "clock", Arguments: `{}`},
+		))
+		var out sink
+		finish, err := p.Chat(t.Context(), ask(stream), &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if finish.Reason != llm.FinishToolCalls {
+			t.Errorf("reason = %s", finish.Reason)
+		}
+		calls := out.calls()
+		want := []sdk.ToolCall{
+			{ID: "call_a", Name: "weather", Arguments: `{"city":"Tromsø","days":3}`},
+			{ID: "call_b", Name: "clock", Arguments: `{}`},
+		}
+		if len(calls) != 2 || calls[0] != want[0] || calls[1] != want[1] {
+			t.Errorf("calls = %+v", calls)
+		}
+		if stream && len(out.deltas) < 6 {
+			t.Errorf("only %d pieces", len(out.deltas))
+		}
+	})
+}
+
+func TestFinishReasons(t *testing.T) {
+	t.Parallel()
+	for theirs, want := range map[string]llm.FinishReason{
+		"stop": llm.FinishStop, "length": llm.FinishLength, "content_filter": llm.FinishContentFilter,
+		"function_call": llm.FinishToolCalls, "eos": llm.FinishStop,
+	} {
+		s, p := start(t, openaitest.Options{}, nil)
+		s.Enqueue(openaitest.Reply{Content: "a", FinishReason: theirs})
+		finish, err := p.Chat(t.Context(), ask(true), &sink{})
+		if err != nil || finish.Reason != want {
+			t.Errorf("%s: finish = %+v, err = %v", theirs, finish, err)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	soon := http.Header{"Retry-After": {"0.01"}}
+	serverError := openaitest.ServerError()
+	serverError.Header = soon
+	tests := []struct {
+		name    string
+		replies []openaitest.Reply
+		change  func(*config)
+		want    sdk.Error
+		message string
+		tries   int
+	}{
+		{
+			name: "wrong key", change: func(c *config) { c.APIKey = "sk-wrong-9876543210" },
+			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 401}, message: "check api_key in plugins.hcl",
+		},
+		{
+			name: "no key", change: func(c *config) { c.APIKey = "" },
+			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 401}, message: "set api_key in plugins.hcl",
+		},
+		{
+			name: "forbidden", replies: []openaitest.Reply{openaitest.Fail(403, openaitest.Error{Message: "Country not supported: " + key, Type: "request_forbidden"})},
+			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 403}, message: "Country not supported: ***", tries: 1,
+		},
+		{
+			name: "no such model", replies: []openaitest.Reply{openaitest.Fail(404, openaitest.Error{Message: "The model `x` does not exist", Code: "model_not_found"})},
+			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "does not exist", tries: 1,
+		},
+		{
+			name: "bad request", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Unsupported value: 'temperature'", Type: "invalid_request_error"})},
+			want: sdk.Error{Code: sdk.CodeInvalidRequest, ProviderStatus: 400}, message: "'temperature'", tries: 1,
+		},
+		{
+			name: "too long, by code", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Reduce it", Code: "context_length_exceeded"})},
+			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", tries: 1,
+		},
+		{
+			name: "too long, by message", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "This model's maximum context length is 10 tokens", Type: "BadRequestError"})},
+			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", tries: 1,
+		},
+		{
+			name: "content", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Policy", Code: "content_filter"})},
+			want: sdk.Error{Code: sdk.CodeContentFilter, ProviderStatus: 400}, message: "Policy", tries: 1,
+		},
+		{
+			name: "no quota is not tried again", replies: []openaitest.Reply{openaitest.NoQuota()},
+			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429}, message: "no credit", tries: 1,
+		},
+		{
+			name: "rate limited for too long", replies: []openaitest.Reply{openaitest.RateLimited(90 * time.Second)},
+			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 90 * time.Second}, message: "Rate limit", tries: 1,
+		},
+		{
+			name:    "rate limited three times",
+			replies: []openaitest.Reply{openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond)},
+			want:    sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 10 * time.Millisecond}, tries: 3,
+		},
+		{
+			name: "500 three times", replies: []openaitest.Reply{serverError, serverError, serverError},
+			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond}, message: "127.0.0.1", tries: 3,
+		},
+		{
+			name: "max_retries 0", replies: []openaitest.Reply{openaitest.ServerError()}, change: func(c *config) { c.MaxRetries = 0 },
+			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true}, tries: 1,
+		},
+		{
+			name: "hang", replies: []openaitest.Reply{{Fault: openaitest.Hang}},
+			change: func(c *config) { c.Timeout, c.AnswerTimeout = 50*time.Millisecond, 50*time.Millisecond },
+			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "sent nothing for 50ms", tries: 1,
+		},
+		{
+			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
+			want: sdk.Error{Code: sdk.CodeUnavailable, Retryable: true}, message: "can't be understood", tries: 1,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			both(t, func(t *testing.T, stream bool) {
+				s, p := start(t, openaitest.Options{}, tt.change)
+				s.Enqueue(tt.replies...)
+				var out sink
+				_, err := p.Chat(t.Context(), ask(stream), &out)
+				var got *sdk.Error
+				if !errors.As(err, &got) {
+					t.Fatalf("err = %#v", err)
+				}
+				if !strings.Contains(got.Message, tt.message) {
+					t.Errorf("message = %q, want %q in it", got.Message, tt.message)
+				}
+				for _, secret := range []string{key, "sk-wrong", "3210"} {
+					if strings.Contains(got.Message, secret) {
+						t.Errorf("message = %q holds the key", got.Message)
+					}
+				}
+				seen := *got
+				seen.Message = ""
+				if seen != tt.want {
+					t.Errorf("err = %+v, want %+v", seen, tt.want)
+				}
+				if n := len(s.Requests()); n != tt.tries {
+					t.Errorf("%d tries, want %d", n, tt.tries)
+				}
+			})
+		})
+	}
+}
+
+func TestRetriesUntilSuccess(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, stream bool) {
+		s, p := start(t, openaitest.Options{}, nil)
+		wait := 80 * time.Millisecond
+		s.Enqueue(openaitest.RateLimited(wait), openaitest.Reply{Fault: openaitest.Cut}, openaitest.Text("at last"))
+		begun := time.Now()
+		var out sink
+		if _, err := p.Chat(t.Context(), ask(stream), &out); err != nil {
+			t.Fatal(err)
+		}
+		if out.text() != "at last" || len(s.Requests()) != 3 {
+			t.Errorf("text = %q after %d tries", out.text(), len(s.Requests()))
+		}
+		if took := time.Since(begun); took < wait {
+			t.Errorf("Retry-After was not kept: %s", took)
+		}
+	})
+}
+
+// After the first delta nothing is tried again: the watcher would see it twice.
+func TestBrokenStream(t *testing.T) {
+	t.Parallel()
+	limited := openaitest.Error{Message: "Rate limit reached", Type: "requests", Code: "rate_limit_exceeded"}
+	tests := []struct {
+		name    string
+		reply   openaitest.Reply
+		code    sdk.ErrorCode
+		message string
+	}{
+		{"cut", openaitest.Text("one two three").With(openaitest.Cut, 2), sdk.CodeUnavailable, "the provider cut the answer"},
+		{"ended early", openaitest.Text("one two three").With(openaitest.End, 2), sdk.CodeUnavailable, "the provider cut the answer"},
+		{"malformed", openaitest.Text("one two three").With(openaitest.Malformed, 2), sdk.CodeUnavailable, "can't be understood"},
+		{"error event", openaitest.Reply{Content: "one two three", Error: &limited, Fault: openaitest.ErrorEvent, FaultAfter: 2}, sdk.CodeRateLimited, "Rate limit reached"},
+		{"server error event", openaitest.Reply{Content: "one two three", Fault: openaitest.ErrorEvent, FaultAfter: 2}, sdk.CodeUnavailable, "server had an error"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, p := start(t, openaitest.Options{}, nil)
+			s.Enqueue(tt.reply)
+			var out sink
+			_, err := p.Chat(t.Context(), ask(true), &out)
+			got := sdk.AsError(err)
+			if got.Code != tt.code || !got.Retryable || !strings.Contains(got.Message, tt.message) {
+				t.Errorf("err = %+v", got)
+			}
+			if out.text() != "one two" || len(s.Requests()) != 1 {
+				t.Errorf("text = %q after %d tries", out.text(), len(s.Requests()))
+			}
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	s := openaitest.New(openaitest.Options{})
+	url, err := s.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	p := configured(t, url, func(c *config) { c.MaxRetries = 0 })
+	_, err = p.Chat(t.Context(), ask(true), &sink{})
+	got := sdk.AsError(err)
+	if got.Code != sdk.CodeUnavailable || !got.Retryable || !strings.Contains(got.Message, "127.0.0.1:") || !strings.Contains(got.Message, "refused") {
+		t.Errorf("err = %+v", got)
+	}
+	if _, err := p.ListModels(t.Context()); sdk.AsError(err).Code != sdk.CodeUnavailable {
+		t.Errorf("models: err = %v", err)
+	}
+}
+
+func TestCancelEndsUpstream(t *testing.T) {
+	t.Parallel()
+	s, p := start(t, openaitest.Options{}, nil)
+	s.Enqueue(openaitest.Text("one two three").With(openaitest.Hang, 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := p.Chat(ctx, ask(true), &sink{sent: cancel})
+	if got := sdk.AsError(err); got.Code != sdk.CodeCancelled {
+		t.Errorf("err = %+v", got)
+	}
+	for s.Active() > 0 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the server is still asked")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// A silent stream is the run's to bound: thinking may take long.
+func TestTimeoutIsOfFirstByteOnly(t *testing.T) {
+	t.Parallel()
+	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 100 * time.Millisecond })
+	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 70 * time.Millisecond})
+	var out sink
+	if _, err := p.Chat(t.Context(), ask(true), &out); err != nil || out.text() != "one two three" {
+		t.Errorf("text = %q, err = %v", out.text(), err)
+	}
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/test/openaitest"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// The server refuses what OpenAI does, so a conversation with everything in it
+// that is answered is one that OpenAI takes.
+func TestRequestOnTheWire(t *testing.T) {
+	t.Parallel()
+	s, p := start(t, openaitest.Options{}, func(c *config) {
+		c.Organization, c.Project, c.Headers = "org-1", "proj-1", map[string]string{"X-Team": "blue"}
+	})
+	req := &llm.Request{
+		Model: "gpt-4o", Stream: true,
+		Parameters: llm.Parameters{Temperature: ptr(0.0), MaxTokens: ptr(int64(100)), TopP: ptr(0.5), Stop: []string{"END"}},
+		Tools: []sdk.Tool{
+			{Name: "files__read", Description: "Reads a <file>", Parameters: `{"type":"object","properties":{"path":{"type":"string"}}}`},
+			{Name: "clock"},
+		},
+		Messages: []sdk.Message{
+			sdk.Text(sdk.RoleSystem, "Be brief."),
+			{Role: sdk.RoleUser, Parts: []sdk.Part{{Text: "What is this?"}, {Blob: &sdk.Blob{MediaType: "image/png", Data: []byte{1, 2, 3}}}}},
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "c1", Name: "clock"}, {ID: "c2", Name: "files__read", Arguments: `{"path":"a"}`}}},
+			{Role: sdk.RoleTool, ToolCallID: "c1", Parts: []sdk.Part{{Text: "noon"}}},
+			{Role: sdk.RoleTool, ToolCallID: "c2", ToolError: true, Parts: []sdk.Part{{Text: "denied "}, {Blob: &sdk.Blob{MediaType: "image/png", Data: []byte{1}}}}},
+			{Role: sdk.RoleAssistant},
+			sdk.Text(sdk.RoleUser, "Go on & <on>"),
+		},
+	}
+	if _, err := p.Chat(t.Context(), req, &sink{}); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Requests()[0]
+	want := `{"model":"gpt-4o","messages":[` +
+		`{"role":"system","content":"Be brief."},` +
+		`{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AQID"}}]},` +
+		`{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"clock","arguments":"{}"}},{"id":"c2","type":"function","function":{"name":"files__read","arguments":"{\"path\":\"a\"}"}}]},` +
+		`{"role":"tool","content":"noon","tool_call_id":"c1"},` +
+		`{"role":"tool","content":"denied [image/png , 1 bytes, not shown]","tool_call_id":"c2"},` +
+		`{"role":"assistant","content":""},` +
+		`{"role":"user","content":"Go on & <on>"}],` +
+		`"tools":[{"type":"function","function":{"name":"files__read","description":"Reads a <file>","parameters":{"type":"object","properties":{"path":{"type":"string"}}}}},` +
+		`{"type":"function","function":{"name":"clock","parameters":{"type":"object","properties":{}}}}],` +
+		`"temperature":0,"top_p":0.5,"max_tokens":100,"stop":["END"],"stream":true,"stream_options":{"include_usage":true}}`
+	if body := strings.TrimSpace(string(got.Body)); body != want {
+		t.Errorf("body = %s\nwant   %s", body, want)
+	}
+	for name, want := range map[string]string{
+		"Authorization": "Bearer " + key, "Openai-Organization": "org-1", "Openai-Project": "proj-1", "X-Team": "blue",
+	} {
+		if got.Header.Get(name) != want {
+			t.Errorf("%s = %q", name, got.Header.Get(name))
+		}
+	}
+}
+
+func TestMaxTokens(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		base, model string
+		completion  bool
+	}{
+		{"https://api.openai.com/v1", "gpt-4o", true},
+		{"https://eu.api.openai.com/v1", "o3-mini", true},
+		{"http://localhost:11434/v1", "llama3.2", false},
+		{"http://localhost:11434/v1", "olmo", false},
+		{"http://localhost:11434/v1", "gpt-oss:20b", false},
+		{"https://gateway.example/v1", "openai/o3-mini", true},
+		{"https://gateway.example/v1", "gpt-5-mini", true},
+	}
+	for _, tt := range tests {
+		p := configured(t, tt.base, nil)
+		body, err := p.encode(&llm.Request{Model: tt.model, Parameters: llm.Parameters{MaxTokens: ptr(int64(5))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		if _, completion := got["max_completion_tokens"]; completion != tt.completion || (got["max_tokens"] == nil) != completion {
+			t.Errorf("%s at %s: %s", tt.model, tt.base, body)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	p := configured(t, "http://127.0.0.1:1/v1", nil)
+	for name, req := range map[string]*llm.Request{
+		"audio/ogg": {Messages: []sdk.Message{{Role: sdk.RoleUser, Parts: []sdk.Part{{Blob: &sdk.Blob{MediaType: "audio/ogg"}}}}}},
+		"oracle":    {Messages: []sdk.Message{{Role: "oracle"}}},
+		"broken":    {Tools: []sdk.Tool{{Name: "broken", Parameters: "{"}}},
+	} {
+		_, err := p.Chat(t.Context(), req, &sink{})
+		if e := sdk.AsError(err); e.Code != sdk.CodeInvalidRequest || !strings.Contains(e.Message, name) {
+			t.Errorf("%s: err = %v", name, err)
+		}
+	}
+}
+
+// serve answers every request with the same bytes.
+func serve(t *testing.T, status int, contentType, body string) *provider {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return configured(t, s.URL, func(c *config) { c.MaxRetries = 0 })
+}
+
+func events(chunks ...string) string {
+	var b strings.Builder
+	for _, c := range chunks {
+		b.WriteString("data: " + c + "\n\n")
+	}
+	return b.String()
+}
+
+// What compatible servers do differently.
+func TestDialects(t *testing.T) {
+	t.Parallel()
+	const stop = `{"choices":[{"delta":{},"finish_reason":"stop"}]}`
+	long := strings.Repeat("long ", 3000)
+	tests := []struct {
+		name, contentType, body string
+		text                    string
+		calls                   []sdk.ToolCall
+		reason                  llm.FinishReason
+	}{
+		{
+			name: "comments, CRLF, no space, no DONE", contentType: "text/event-stream",
+			body: ": PROCESSING\r\n\r\nevent: chunk\r\ndata:{\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\r\n\r\ndata:" + stop + "\r\n", text: "hi",
+		},
+		{name: "an event longer than the buffer", contentType: "text/event-stream", body: events(`{"choices":[{"delta":{"content":"`+long+`"}}]}`, stop, "[DONE]"), text: long},
+		{name: "no stream although asked", contentType: "application/json", body: `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, text: "hi"},
+		{
+			name: "parts", contentType: "text/event-stream",
+			body: events(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"hi"}]}}]}`, stop, "[DONE]"), text: "hi",
+		},
+		{
+			name: "cut within a character", contentType: "text/event-stream",
+			body: events("{\"choices\":[{\"delta\":{\"content\":\"a\xc3\"}}]}", stop, "[DONE]"), text: "a\uFFFD",
+		},
+		{
+			name: "all calls have index 0, and reason stop", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"{\"x\":"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"1}"}}]}}]}`, stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "a", Name: "f", Arguments: "{}"}, {ID: "b", Name: "g", Arguments: `{"x":1}`}},
+		},
+		{
+			name: "no index, no id", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body:  events(`{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"g","arguments":"{}"}}]}}]}`, stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "call_0", Name: "f", Arguments: "{}"}, {ID: "call_1", Name: "g", Arguments: "{}"}},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out sink
+			finish, err := serve(t, http.StatusOK, tt.contentType, tt.body).Chat(t.Context(), ask(true), &out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.reason == "" {
+				tt.reason = llm.FinishStop
+			}
+			if out.text() != tt.text || fmt.Sprint(out.calls()) != fmt.Sprint(tt.calls) || finish.Reason != tt.reason {
+				t.Errorf("text = %.40q, calls = %v, reason = %s", out.text(), out.calls(), finish.Reason)
+			}
+		})
+	}
+}
+
+func TestStrangeServers(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name              string
+		status            int
+		contentType, body string
+		code              sdk.ErrorCode
+		message           string
+	}{
+		{"a web page", 200, "text/html", "<html>", sdk.CodeUnavailable, "base_url"},
+		{"a wrong path", 404, "text/plain", "404 page not found", sdk.CodeNotFound, "base_url"},
+		{"a proxy's error", 502, "text/html", "<h1>Bad Gateway</h1>", sdk.CodeUnavailable, "status 502"},
+		{"an error without wrapper", 400, "application/json", `{"object":"error","message":"maximum context length is 5","code":400}`, sdk.CodeContextTooLong, "length is 5"},
+		{"an error that is a string", 404, "application/json", `{"error":"model 'x' not found"}`, sdk.CodeNotFound, "model 'x'"},
+		{"an error in a stream with a number", 200, "text/event-stream", events(`{"error":{"message":"slow down","code":429},"choices":[{"delta":{},"finish_reason":"error"}]}`), sdk.CodeRateLimited, "slow down"},
+		{"a huge error", 400, "application/json", `{"error":{"message":"` + strings.Repeat("x", 1<<20), sdk.CodeInvalidRequest, "status 400"},
+		{"an endless event", 200, "text/event-stream", "data: " + strings.Repeat("x", longestLine+1<<16), sdk.CodeUnavailable, "4 MiB"},
+		{"an empty stream", 200, "text/event-stream", "", sdk.CodeUnavailable, "cut the answer"},
+		{"an empty object", 200, "application/json", "{}", sdk.CodeUnavailable, "can't be understood"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := serve(t, tt.status, tt.contentType, tt.body).Chat(t.Context(), ask(true), &sink{})
+			e := sdk.AsError(err)
+			if e.Code != tt.code || !strings.Contains(e.Message, tt.message) || len(e.Message) > 700 {
+				t.Errorf("err = %+v", e)
+			}
+		})
+	}
+}

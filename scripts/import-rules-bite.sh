@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Shows that the import rules of .golangci.yaml bite: in a scratch module with
+# our rooms, each room imports what it may (no finding) and what it may not (one
+# finding each). A glob that matches nothing would otherwise pass in silence.
+set -euo pipefail
+lint=$1 # golangci-lint
+here=$(cd "$(dirname "$0")/.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mod=github.com/agentarea/agentarea
+
+# room | may import | may not import. A leaf is an empty package of that room.
+rooms='
+proto/base/v1                | proto/leaf fmt                                | sdk core
+sdk                          | fmt                                           | proto/leaf core/leaf
+sdk/llm                      | sdk proto/leaf                                | core storage/leaf plugins/leaf
+sdk/plugintest               | sdk proto/leaf                                | core/leaf
+plugins/llm-echo             | sdk sdk/leaf                                  | core proto/leaf storage/leaf plugins/leaf examples/leaf
+examples/weather/go          | sdk sdk/leaf                                  | core proto/leaf plugins/leaf
+core                         | sdk                                           | sdk/leaf proto/leaf storage/leaf core/internal/api/leaf
+core/cmd/agentarea           | core/internal/app                             | core core/internal/config/leaf storage/leaf
+core/internal/app            | core core/internal/api core/internal/pluginhost/leaf storage/leaf |
+core/internal/api            | core sdk core/internal/api/leaf               | sdk/leaf proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
+core/internal/auth           | core sdk                                      | sdk/leaf storage/leaf core/internal/api/leaf database/sql
+core/internal/run            | core sdk sdk/leaf core/internal/events/leaf   | proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
+core/internal/events         | core                                          | sdk/leaf storage/leaf core/internal/run/leaf
+core/internal/mcp            | core sdk/leaf core/internal/events/leaf       | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
+core/internal/pluginhost     | core sdk/leaf proto/leaf core/internal/config/leaf | storage/leaf core/internal/run/leaf core/internal/api/leaf
+core/internal/config         | core sdk                                      | sdk/leaf storage/leaf core/internal/pluginhost/leaf
+core/internal/another        | core                                          | storage/leaf core/internal/pluginhost/leaf plugins/leaf
+storage                      | core sdk storage/leaf                         | sdk/leaf proto/leaf plugins/leaf
+storage/migrations           | storage/leaf                                  | sdk/leaf proto/leaf
+'
+
+cd "$scratch"
+cp "$here/.golangci.yaml" .
+printf 'module %s\n\ngo 1.26.0\n' "$mod" >go.mod
+
+leaf() { # an empty package, unless the table gives it contents
+	mkdir -p "$1"
+	[ -e "$1/room.go" ] || printf 'package room\n' >"$1/room.go"
+}
+full() { case $1 in fmt | database/sql) echo "$1" ;; *) echo "$mod/$1" ;; esac; }
+
+want=()
+while IFS='|' read -r room may maynot; do
+	room=${room// /}
+	[ -n "$room" ] || continue
+	mkdir -p "$room"
+	{
+		printf 'package room\n\nimport (\n'
+		for p in $may $maynot; do printf '\t_ "%s"\n' "$(full "$p")"; done
+		printf ')\n'
+	} >"$room/room.go"
+	for p in $maynot; do want+=("$room/room.go: $(full "$p")"); done
+done <<<"$rooms"
+# Every import must resolve; this fills in the rooms that the table does not describe.
+for p in $(grep -rhoE "\"$mod/[^\"]+\"" --include=room.go . | tr -d '"' | sort -u); do leaf "${p#"$mod/"}"; done
+
+# Findings are what is wanted, so its exit code is no news.
+got=$({ "$lint" run --enable-only=depguard --output.text.print-issued-lines=false ./... 2>&1 || true; } |
+	sed -nE "s/^([^:]+):[0-9:]+ import '([^']+)' is not allowed.*/\1: \2/p" | sort -u)
+want=$(printf '%s\n' "${want[@]}" | sort -u)
+if ! diff <(echo "$want") <(echo "$got"); then
+	echo 'import rules: < should be refused and is not, > is refused and should not be' >&2
+	exit 1
+fi
+echo "import rules: $(wc -l <<<"$want") forbidden imports are all refused, no allowed one is"

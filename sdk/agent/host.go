@@ -1,0 +1,209 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/wire"
+)
+
+// host is the Host of one run, over its stream.
+type host struct {
+	ctx    context.Context //nolint:containedctx // it is that of the run, which host belongs to
+	stream agentv1.AgentService_RunServer
+
+	// sending keeps calls on the wire in the order of their numbers.
+	sending sync.Mutex
+	number  uint64
+	done    bool
+
+	mu      sync.Mutex
+	pending map[uint64]*pending
+}
+
+// pending is a call that waits for its reply.
+type pending struct {
+	number uint64
+	mu     sync.Mutex
+	deltas []string
+	reply  *agentv1.Reply
+	// news has room for one: deltas came, or the reply.
+	news chan struct{}
+}
+
+func newHost(ctx context.Context, stream agentv1.AgentService_RunServer) *host {
+	return &host{ctx: ctx, stream: stream, pending: map[uint64]*pending{}}
+}
+
+func (h *host) Complete(ctx context.Context, req *Completion) (*Answer, error) {
+	calls, err := h.send(&agentv1.Call{Request: &agentv1.Call_Complete{Complete: fromCompletion(req)}})
+	if err != nil {
+		return nil, err
+	}
+	reply, err := h.wait(ctx, calls[0], req.OnDelta)
+	if err != nil {
+		return nil, err
+	}
+	c := reply.GetCompletion()
+	if c == nil {
+		return nil, wrongReply()
+	}
+	return toAnswer(c), nil
+}
+
+func (h *host) ListTools(ctx context.Context) ([]sdk.Tool, error) {
+	calls, err := h.send(&agentv1.Call{Request: &agentv1.Call_ListTools{ListTools: &agentv1.ListTools{}}})
+	if err != nil {
+		return nil, err
+	}
+	reply, err := h.wait(ctx, calls[0], nil)
+	if err != nil {
+		return nil, err
+	}
+	list := reply.GetToolList()
+	if list == nil {
+		return nil, wrongReply()
+	}
+	return wire.ToTools(list.GetTools()), nil
+}
+
+func (h *host) CallTools(ctx context.Context, tools []sdk.ToolCall) ([]sdk.ToolResult, error) {
+	requests := make([]*agentv1.Call, len(tools))
+	for i, t := range tools {
+		requests[i] = &agentv1.Call{Request: &agentv1.Call_CallTool{CallTool: &agentv1.CallTool{Call: wire.FromToolCall(t)}}}
+	}
+	calls, err := h.send(requests...)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]sdk.ToolResult, len(calls))
+	var failed error
+	for i, c := range calls {
+		reply, err := h.wait(ctx, c, nil)
+		if err == nil && reply.GetToolResult() == nil {
+			err = wrongReply()
+		}
+		if err != nil && failed == nil {
+			failed = err
+		}
+		results[i] = toToolResult(reply.GetToolResult())
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return results, nil
+}
+
+// send numbers the calls and sends them, all or none.
+func (h *host) send(calls ...*agentv1.Call) ([]*pending, error) {
+	for _, c := range calls {
+		// Refused here, a call takes no number, and the run can go on.
+		if proto.Size(c) > maxPayload {
+			return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the call is larger than 64 MiB"}
+		}
+	}
+	h.sending.Lock()
+	defer h.sending.Unlock()
+	if h.done {
+		return nil, &sdk.Error{Code: sdk.CodeCancelled, Message: "the run has ended"}
+	}
+	if err := h.ctx.Err(); err != nil {
+		return nil, err
+	}
+	waiting := make([]*pending, len(calls))
+	h.mu.Lock()
+	for i, c := range calls {
+		h.number++
+		c.Number = h.number
+		waiting[i] = &pending{number: h.number, news: make(chan struct{}, 1)}
+		h.pending[h.number] = waiting[i]
+	}
+	h.mu.Unlock()
+	for _, c := range calls {
+		if err := h.stream.Send(&agentv1.RunResponse{Message: &agentv1.RunResponse_Call{Call: c}}); err != nil {
+			return nil, wire.FromCall(h.ctx, err)
+		}
+	}
+	return waiting, nil
+}
+
+// wait waits for a reply, and hands deltas to onDelta from this goroutine.
+func (h *host) wait(ctx context.Context, p *pending, onDelta func(string)) (*agentv1.Reply, error) {
+	defer h.forget(p.number)
+	for {
+		select {
+		case <-p.news:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-h.ctx.Done():
+			return nil, h.ctx.Err()
+		}
+		p.mu.Lock()
+		deltas, reply := p.deltas, p.reply
+		p.deltas = nil
+		p.mu.Unlock()
+		if onDelta != nil {
+			for _, d := range deltas {
+				onDelta(d)
+			}
+		}
+		if reply == nil {
+			continue
+		}
+		if e := wire.ToError(reply.GetError()); e != nil {
+			return nil, e
+		}
+		return reply, nil
+	}
+}
+
+func (h *host) forget(number uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.pending, number)
+}
+
+func (h *host) reply(r *agentv1.Reply) {
+	if p := h.find(r.GetNumber()); p != nil {
+		p.tell(func() { p.reply = r })
+	}
+}
+
+func (h *host) delta(d *agentv1.Delta) {
+	if p := h.find(d.GetNumber()); p != nil {
+		p.tell(func() { p.deltas = append(p.deltas, d.GetText()) })
+	}
+}
+
+// find gives nil for a call that nobody waits for any more.
+func (h *host) find(number uint64) *pending {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.pending[number]
+}
+
+func (p *pending) tell(change func()) {
+	p.mu.Lock()
+	change()
+	p.mu.Unlock()
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// finish is the last thing to be sent.
+func (h *host) finish(f *agentv1.Finish) error {
+	h.sending.Lock()
+	defer h.sending.Unlock()
+	h.done = true
+	return h.stream.Send(&agentv1.RunResponse{Message: &agentv1.RunResponse_Finish{Finish: f}})
+}
+
+func wrongReply() error {
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "the host's reply does not fit the call"}
+}

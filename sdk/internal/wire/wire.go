@@ -1,0 +1,209 @@
+// Package wire turns the SDK's words into their protobuf messages and back: the
+// one place where the two meet.
+//
+// Protobuf refuses text that is not UTF-8, so bytes that are not become U+FFFD
+// on the way out: a tool's odd output shall not break a run.
+package wire
+
+import (
+	"strings"
+
+	basev1 "github.com/agentarea/agentarea/proto/base/v1"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// UTF8 is s with what is not UTF-8 replaced by U+FFFD.
+func UTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// UTF8s is UTF8 of each.
+func UTF8s(all []string) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = UTF8(s)
+	}
+	return out
+}
+
+// FromMessages makes protobuf messages.
+func FromMessages(ms []sdk.Message) []*basev1.Message {
+	if len(ms) == 0 {
+		return nil
+	}
+	slab := make([]basev1.Message, len(ms))
+	out := make([]*basev1.Message, len(ms))
+	for i := range ms {
+		out[i] = &slab[i]
+		fillMessage(out[i], &ms[i])
+	}
+	return out
+}
+
+// FromMessage makes a protobuf message; nil stays nil.
+func FromMessage(m *sdk.Message) *basev1.Message {
+	if m == nil {
+		return nil
+	}
+	out := &basev1.Message{}
+	fillMessage(out, m)
+	return out
+}
+
+func fillMessage(out *basev1.Message, m *sdk.Message) {
+	out.Role = fromRole(m.Role)
+	out.Parts = FromParts(m.Parts)
+	out.ToolCallId = UTF8(m.ToolCallID)
+	out.ToolError = m.ToolError
+	for i := range m.ToolCalls {
+		out.ToolCalls = append(out.ToolCalls, FromToolCall(m.ToolCalls[i]))
+	}
+}
+
+// ToMessages makes the SDK's messages.
+func ToMessages(ms []*basev1.Message) []sdk.Message {
+	if len(ms) == 0 {
+		return nil
+	}
+	out := make([]sdk.Message, len(ms))
+	for i, m := range ms {
+		fillSDKMessage(&out[i], m)
+	}
+	return out
+}
+
+// ToMessage makes the SDK's message; nil stays nil.
+func ToMessage(m *basev1.Message) *sdk.Message {
+	if m == nil {
+		return nil
+	}
+	out := &sdk.Message{}
+	fillSDKMessage(out, m)
+	return out
+}
+
+func fillSDKMessage(out *sdk.Message, m *basev1.Message) {
+	out.Role = toRole(m.GetRole())
+	out.Parts = ToParts(m.GetParts())
+	out.ToolCallID = m.GetToolCallId()
+	out.ToolError = m.GetToolError()
+	for _, c := range m.GetToolCalls() {
+		out.ToolCalls = append(out.ToolCalls, ToToolCall(c))
+	}
+}
+
+// FromParts makes protobuf parts.
+func FromParts(ps []sdk.Part) []*basev1.Part {
+	if len(ps) == 0 {
+		return nil
+	}
+	slab := make([]basev1.Part, len(ps))
+	out := make([]*basev1.Part, len(ps))
+	for i, p := range ps {
+		out[i] = &slab[i]
+		if p.Blob != nil {
+			out[i].Content = &basev1.Part_Blob{Blob: &basev1.Blob{
+				MediaType: UTF8(p.Blob.MediaType), Data: p.Blob.Data, Name: UTF8(p.Blob.Name),
+			}}
+			continue
+		}
+		out[i].Content = &basev1.Part_Text{Text: UTF8(p.Text)}
+	}
+	return out
+}
+
+// ToParts makes the SDK's parts.
+func ToParts(ps []*basev1.Part) []sdk.Part {
+	if len(ps) == 0 {
+		return nil
+	}
+	out := make([]sdk.Part, len(ps))
+	for i, p := range ps {
+		if b := p.GetBlob(); b != nil {
+			out[i].Blob = &sdk.Blob{MediaType: b.GetMediaType(), Data: b.GetData(), Name: b.GetName()}
+			continue
+		}
+		out[i].Text = p.GetText()
+	}
+	return out
+}
+
+// FromToolCall makes a protobuf tool call.
+func FromToolCall(c sdk.ToolCall) *basev1.ToolCall {
+	return &basev1.ToolCall{Id: UTF8(c.ID), Name: UTF8(c.Name), ArgumentsJson: UTF8(c.Arguments)}
+}
+
+// ToToolCall makes the SDK's tool call.
+func ToToolCall(c *basev1.ToolCall) sdk.ToolCall {
+	return sdk.ToolCall{ID: c.GetId(), Name: c.GetName(), Arguments: c.GetArgumentsJson()}
+}
+
+// FromTools makes protobuf tools.
+func FromTools(ts []sdk.Tool) []*basev1.Tool {
+	out := make([]*basev1.Tool, 0, len(ts))
+	for _, t := range ts {
+		out = append(out, &basev1.Tool{
+			Name: UTF8(t.Name), Description: UTF8(t.Description), ParametersJson: UTF8(t.Parameters),
+			ReadOnly: t.ReadOnly, Idempotent: t.Idempotent,
+		})
+	}
+	return out
+}
+
+// ToTools makes the SDK's tools.
+func ToTools(ts []*basev1.Tool) []sdk.Tool {
+	if len(ts) == 0 {
+		return nil
+	}
+	out := make([]sdk.Tool, 0, len(ts))
+	for _, t := range ts {
+		out = append(out, sdk.Tool{
+			Name: t.GetName(), Description: t.GetDescription(), Parameters: t.GetParametersJson(),
+			ReadOnly: t.GetReadOnly(), Idempotent: t.GetIdempotent(),
+		})
+	}
+	return out
+}
+
+// FromUsage makes a protobuf usage.
+func FromUsage(u sdk.Usage) *basev1.Usage {
+	return &basev1.Usage{
+		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens,
+		CachedInputTokens: u.CachedInputTokens, ReasoningTokens: u.ReasoningTokens,
+	}
+}
+
+// ToUsage makes the SDK's usage.
+func ToUsage(u *basev1.Usage) sdk.Usage {
+	return sdk.Usage{
+		InputTokens: u.GetInputTokens(), OutputTokens: u.GetOutputTokens(),
+		CachedInputTokens: u.GetCachedInputTokens(), ReasoningTokens: u.GetReasoningTokens(),
+	}
+}
+
+func fromRole(r sdk.Role) basev1.Role {
+	switch r {
+	case sdk.RoleSystem:
+		return basev1.Role_ROLE_SYSTEM
+	case sdk.RoleUser:
+		return basev1.Role_ROLE_USER
+	case sdk.RoleAssistant:
+		return basev1.Role_ROLE_ASSISTANT
+	case sdk.RoleTool:
+		return basev1.Role_ROLE_TOOL
+	}
+	return basev1.Role_ROLE_UNSPECIFIED
+}
+
+func toRole(r basev1.Role) sdk.Role {
+	switch r {
+	case basev1.Role_ROLE_SYSTEM:
+		return sdk.RoleSystem
+	case basev1.Role_ROLE_USER:
+		return sdk.RoleUser
+	case basev1.Role_ROLE_ASSISTANT:
+		return sdk.RoleAssistant
+	case basev1.Role_ROLE_TOOL:
+		return sdk.RoleTool
+	case basev1.Role_ROLE_UNSPECIFIED:
+	}
+	return ""
+}

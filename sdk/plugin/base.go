@@ -1,0 +1,122 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	basev1 "github.com/agentarea/agentarea/proto/base/v1"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/wire"
+)
+
+// base answers the Base service for an author's value.
+type base struct {
+	basev1.UnimplementedBaseServiceServer
+	kind   string
+	info   sdk.Info
+	schema *basev1.BlockSchema
+	impl   any
+
+	configuring sync.Mutex
+	stopping    sync.Once
+	stopErr     error
+}
+
+func newBase(kind string, info sdk.Info, impl any) (*base, error) {
+	block, err := SchemaOf(info.Config)
+	if err != nil {
+		return nil, err
+	}
+	return &base{kind: kind, info: info, impl: impl, schema: fromBlock(block)}, nil
+}
+
+func (b *base) Describe(context.Context, *basev1.DescribeRequest) (*basev1.DescribeResponse, error) {
+	return &basev1.DescribeResponse{
+		Kind: b.kind, Name: b.info.Name, Version: b.info.Version,
+		Description: b.info.Description, Capabilities: b.info.Capabilities,
+	}, nil
+}
+
+func (b *base) ConfigSchema(context.Context, *basev1.ConfigSchemaRequest) (*basev1.ConfigSchemaResponse, error) {
+	return &basev1.ConfigSchemaResponse{Schema: b.schema}, nil
+}
+
+func (b *base) Configure(ctx context.Context, req *basev1.ConfigureRequest) (*basev1.ConfigureResponse, error) {
+	b.configuring.Lock()
+	defer b.configuring.Unlock()
+	err := Decode(req.GetConfigJson(), b.info.Config)
+	if c, ok := b.impl.(sdk.Configurer); ok && err == nil {
+		err = c.Configure(ctx, sdk.Env{Label: req.GetLabel(), DataDir: req.GetDataDir()})
+	}
+	return &basev1.ConfigureResponse{Diagnostics: diagnostics(err)}, nil
+}
+
+func (b *base) Health(ctx context.Context, _ *basev1.HealthRequest) (*basev1.HealthResponse, error) {
+	if h, ok := b.impl.(sdk.Healther); ok {
+		if err := h.Health(ctx); err != nil {
+			return &basev1.HealthResponse{Message: wire.UTF8(err.Error())}, nil
+		}
+	}
+	return &basev1.HealthResponse{Healthy: true}, nil
+}
+
+func (b *base) Stop(ctx context.Context, _ *basev1.StopRequest) (*basev1.StopResponse, error) {
+	if err := b.stop(ctx); err != nil {
+		return nil, ToStatus(err)
+	}
+	return &basev1.StopResponse{}, nil
+}
+
+// stop asks the author's value once, whoever asks first.
+func (b *base) stop(ctx context.Context) error {
+	b.stopping.Do(func() {
+		if s, ok := b.impl.(sdk.Stopper); ok {
+			b.stopErr = s.Stop(ctx)
+		}
+	})
+	return b.stopErr
+}
+
+// diagnostics makes one of each ConfigError in err's tree, or one of err.
+func diagnostics(err error) []*basev1.Diagnostic {
+	if err == nil {
+		return nil
+	}
+	var found []*basev1.Diagnostic
+	for _, e := range configErrors(err) {
+		d := &basev1.Diagnostic{
+			Severity: basev1.Severity_SEVERITY_ERROR,
+			Summary:  wire.UTF8(e.Summary), Detail: wire.UTF8(e.Detail),
+		}
+		for _, step := range e.Path {
+			d.Path = append(d.Path, wire.UTF8(step))
+		}
+		found = append(found, d)
+	}
+	return found
+}
+
+// configErrors are the ConfigErrors of err's tree, and one without a path for
+// each branch that has none.
+func configErrors(err error) []*sdk.ConfigError {
+	var first *sdk.ConfigError
+	if !errors.As(err, &first) {
+		return []*sdk.ConfigError{{Summary: err.Error()}}
+	}
+	switch e := err.(type) { //nolint:errorlint // this walks the tree
+	case interface{ Unwrap() []error }:
+		return ofAll(e.Unwrap())
+	case interface{ Unwrap() error }:
+		return configErrors(e.Unwrap())
+	}
+	return []*sdk.ConfigError{first}
+}
+
+func ofAll(errs []error) []*sdk.ConfigError {
+	var all []*sdk.ConfigError
+	for _, e := range errs {
+		all = append(all, configErrors(e)...)
+	}
+	return all
+}

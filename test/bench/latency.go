@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// answerTokens is the length of an answer where its length is not what is measured.
+const answerTokens = 16
+
+// latency is what the server adds to a turn, and what the proxy adds to it.
+func latency(ctx context.Context, s *settings) error {
+	r, err := newRig(ctx, s, model{tokens: answerTokens})
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if err := r.warm(ctx, 64, 640, false); err != nil {
+		return err
+	}
+	plain := newTable("Added latency of a turn (JSON, time above the direct call)",
+		"clients", "", "direct", "proxy adds", "server adds", "ratio", "known", "aim", "turns/s direct, proxy, server")
+	for _, step := range []struct {
+		clients, turns int
+		known, aim     string
+	}{{1, 1500, "3.6 x", "5.5 x"}, {16, 6000, "5 x", "7.5 x"}, {64, 9000, "", ""}} {
+		got, err := r.compare(ctx, load{clients: step.clients, turns: s.scaled(step.turns), perSession: 10})
+		if err != nil {
+			return err
+		}
+		rates := ""
+		for _, t := range r.targets {
+			rates += fmt.Sprintf("%.0f  ", got[t.name()].perSecond())
+		}
+		total := func(r *result) []time.Duration { return r.total }
+		added(plain, fmt.Sprint(step.clients), "p50", 0.50, got, total, step.known, step.aim, rates)
+		added(plain, "", "p99", 0.99, got, total)
+	}
+	plain.print()
+
+	first := newTable("Added time to the first token (SSE, time above the direct call)",
+		"clients", "", "direct", "proxy adds", "server adds", "ratio")
+	for _, clients := range []int{1, 16} {
+		got, err := r.compare(ctx, load{clients: clients, turns: s.scaled(1500 * min(clients, 3)), stream: true, perSession: 10})
+		if err != nil {
+			return err
+		}
+		firsts := func(r *result) []time.Duration { return r.first }
+		added(first, fmt.Sprint(clients), "p50", 0.50, got, firsts)
+		added(first, "", "p99", 0.99, got, firsts)
+	}
+	first.print()
+	return nil
+}
+
+// rounds is how many slices a comparison is cut into.
+const rounds = 5
+
+// compare puts the same load on every target, in turns.
+func (r *rig) compare(ctx context.Context, l load) (map[string]*result, error) {
+	got := map[string]*result{}
+	for _, t := range r.targets {
+		got[t.name()] = &result{}
+	}
+	l.turns = max(l.turns/rounds, l.clients)
+	for range rounds {
+		for _, t := range r.targets {
+			res := r.drive(ctx, t, l)
+			if res.fault != nil {
+				return nil, res.fault
+			}
+			got[t.name()].add(res)
+		}
+	}
+	return got, nil
+}
+
+// added appends one row: a percentile of each target, less the direct call's.
+func added(t *table, clients, label string, p float64, got map[string]*result, sample func(*result) []time.Duration, more ...string) {
+	at := func(name string) time.Duration {
+		res := got[name]
+		if res == nil {
+			return 0
+		}
+		return percentile(sample(res), p)
+	}
+	direct := at("direct")
+	above := func(name string) (time.Duration, string) {
+		if got[name] == nil || got["direct"] == nil {
+			return 0, "-"
+		}
+		return at(name) - direct, ms(at(name) - direct)
+	}
+	proxy, proxyAdds := above("proxy")
+	server, serverAdds := above("server")
+	t.row(append([]string{clients, label, ms(direct), proxyAdds, serverAdds, times(server, proxy)}, more...)...)
+}

@@ -1,0 +1,122 @@
+// Command bench measures the built server beside the same upstream called
+// directly and beside a plain reverse proxy, all in one run on this machine and
+// on loopback only. Its figures are reported and never tested: trust the ratios.
+//
+// The upstream, the proxy and the server are processes of their own; this one
+// makes the load. What is compared is interleaved, so that a machine that
+// slows down does so for everybody.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// settings are the flags.
+type settings struct {
+	server   string
+	targets  []string
+	quick    bool
+	sessions int
+	// dir is scratch space for all of the run.
+	dir string
+}
+
+// scaled is n, or a fifth of it in a quick run.
+func (s *settings) scaled(n int) int {
+	if s.quick {
+		return max(n/5, 1)
+	}
+	return n
+}
+
+// part is one table of the report.
+type part struct {
+	name  string
+	limit time.Duration
+	run   func(ctx context.Context, s *settings) error
+}
+
+var parts = []part{
+	{"latency", 10 * time.Minute, latency},
+	{"streams", 10 * time.Minute, streams},
+	{"cpu", 10 * time.Minute, cpu},
+	{"memory", 5 * time.Minute, memory},
+	{"growth", 60 * time.Minute, growth},
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "proxy" {
+		fail(serveProxy(os.Args[2:]))
+		return
+	}
+	s := &settings{}
+	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,growth")
+	targets := flag.String("targets", "direct,proxy,server", "what to measure")
+	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
+	flag.BoolVar(&s.quick, "quick", false, "a fifth of the work")
+	flag.IntVar(&s.sessions, "sessions", 20000, "new sessions in the growth part")
+	flag.Parse()
+	s.targets = strings.Split(*targets, ",")
+	fail(run(s, *only))
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(s *settings, only string) error {
+	chosen := parts
+	if only != "" {
+		chosen = nil
+		for name := range strings.SplitSeq(only, ",") {
+			i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+			if i < 0 {
+				return fmt.Errorf("-only %s: no such part", name)
+			}
+			chosen = append(chosen, parts[i])
+		}
+	}
+	for _, t := range s.targets {
+		if t != "direct" && t != "proxy" && t != "server" {
+			return fmt.Errorf("-targets %s: no such target", t)
+		}
+	}
+	dir, err := os.MkdirTemp("", "agentarea-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s.dir = dir
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	describeMachine()
+	var failed []string
+	for _, p := range chosen {
+		limited, cancel := context.WithTimeout(ctx, p.limit)
+		err := p.run(limited, s)
+		cancel()
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", p.name, err)
+			failed = append(failed, p.name)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("these parts failed: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}

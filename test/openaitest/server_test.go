@@ -1,0 +1,210 @@
+package openaitest_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/agentarea/agentarea/test/openaitest"
+)
+
+// start gives a server and the official client of it.
+func start(t *testing.T, opts openaitest.Options) (*openaitest.Server, openai.Client, string) {
+	t.Helper()
+	s := openaitest.New(opts)
+	url, err := s.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s, openai.NewClient(option.WithBaseURL(url), option.WithAPIKey("key"), option.WithMaxRetries(0)), url
+}
+
+func params(model string) openai.ChatCompletionNewParams {
+	return openai.ChatCompletionNewParams{
+		Model:    model,
+		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hi")},
+	}
+}
+
+func TestOfficialClientReadsStream(t *testing.T) {
+	t.Parallel()
+	s, client, _ := start(t, openaitest.Options{})
+	s.Enqueue(openaitest.Reply{
+		Content:   "Let me look. ",
+		ToolCalls: []openaitest.ToolCall{{ID: "call_a", Name: "weather", Arguments: `{"city":"Oslo"}`}, {ID: "call_b", Name: "time", Arguments: `{}`}},
+	})
+	p := params("gpt-4o")
+	p.StreamOptions.IncludeUsage = openai.Bool(true)
+	stream := client.Chat.Completions.NewStreaming(t.Context(), p)
+	var acc openai.ChatCompletionAccumulator
+	for stream.Next() {
+		if !acc.AddChunk(stream.Current()) {
+			t.Fatalf("the accumulator refuses %s", stream.Current().RawJSON())
+		}
+	}
+	if err := stream.Err(); err != nil {
+		t.Fatal(err)
+	}
+	message := acc.Choices[0].Message
+	if message.Content != "Let me look. " || len(message.ToolCalls) != 2 {
+		t.Fatalf("message = %s", message.RawJSON())
+	}
+	if got := message.ToolCalls[0].Function.Arguments; got != `{"city":"Oslo"}` {
+		t.Errorf("arguments = %q", got)
+	}
+	if acc.Choices[0].FinishReason != "tool_calls" || acc.Usage.TotalTokens == 0 {
+		t.Errorf("finish = %q, usage = %+v", acc.Choices[0].FinishReason, acc.Usage)
+	}
+}
+
+func TestUsageOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	_, _, url := start(t, openaitest.Options{})
+	for body, want := range map[string]bool{
+		`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}`:                                           false,
+		`{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi"}]}`: true,
+	} {
+		text := post(t, url, body)
+		if got := strings.Contains(text, "prompt_tokens"); got != want {
+			t.Errorf("usage = %v, want %v, in\n%s", got, want, text)
+		}
+		if !strings.HasSuffix(text, "data: [DONE]\n\n") {
+			t.Errorf("no [DONE] in\n%s", text)
+		}
+	}
+}
+
+func post(t *testing.T, url, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/chat/completions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestRefusesAsOpenAI(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, body, code, message string
+	}{
+		{"no model", `{"messages":[{"role":"user","content":"a"}]}`, "", "model parameter"},
+		{"unknown model", `{"model":"gpt-9","messages":[{"role":"user","content":"a"}]}`, "model_not_found", "gpt-9"},
+		{"unknown argument", `{"model":"gpt-4o","max_token":3,"messages":[{"role":"user","content":"a"}]}`, "", "max_token"},
+		{"no messages", `{"model":"gpt-4o","messages":[]}`, "empty_array", "empty array"},
+		{"max_tokens of a reasoning model", `{"model":"o3-mini","max_tokens":9,"messages":[{"role":"user","content":"a"}]}`, "unsupported_parameter", "max_completion_tokens"},
+		{"tool message without its call", `{"model":"gpt-4o","messages":[{"role":"tool","tool_call_id":"x","content":"a"}]}`, "", "must be a response"},
+		{
+			"call without its tool message",
+			`{"model":"gpt-4o","messages":[{"role":"assistant","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"user","content":"a"}]}`,
+			"", "must be followed by tool messages",
+		},
+		{"too long", `{"model":"gpt-4o","messages":[{"role":"user","content":"` + strings.Repeat("word ", 200) + `"}]}`, "context_length_exceeded", "maximum context length"},
+		{"bad JSON", `{`, "", "parse the JSON body"},
+	}
+	_, _, url := start(t, openaitest.Options{ContextTokens: 100})
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var body struct {
+				Error struct {
+					Message, Type string
+					Code          *string
+				}
+			}
+			if err := json.Unmarshal([]byte(post(t, url, tt.body)), &body); err != nil {
+				t.Fatal(err)
+			}
+			if body.Error.Type != "invalid_request_error" || !strings.Contains(body.Error.Message, tt.message) {
+				t.Errorf("error = %+v", body.Error)
+			}
+			if code := body.Error.Code; (code == nil) != (tt.code == "") || code != nil && *code != tt.code {
+				t.Errorf("code = %v, want %q", code, tt.code)
+			}
+		})
+	}
+}
+
+func TestKey(t *testing.T) {
+	t.Parallel()
+	_, client, _ := start(t, openaitest.Options{Key: "another"})
+	_, err := client.Models.List(t.Context())
+	var api *openai.Error
+	if !errors.As(err, &api) || api.StatusCode != http.StatusUnauthorized || api.Code != "invalid_api_key" {
+		t.Fatalf("err = %v", err)
+	}
+}
+
+// A benchmark's server answers on one connection again and again, streams and others.
+func TestBenchKeepsConnection(t *testing.T) {
+	t.Parallel()
+	_, client, url := start(t, openaitest.Options{Tokens: 3, Delay: time.Millisecond})
+	for range 3 {
+		stream := client.Chat.Completions.NewStreaming(t.Context(), params("any"))
+		var text strings.Builder
+		for stream.Next() {
+			if c := stream.Current().Choices; len(c) > 0 {
+				text.WriteString(c[0].Delta.Content)
+			}
+		}
+		if err := stream.Err(); err != nil || text.String() != " t0 t1 t2" {
+			t.Fatalf("text = %q, err = %v", text.String(), err)
+		}
+		whole, err := client.Chat.Completions.New(t.Context(), params("any"))
+		if err != nil || whole.Choices[0].Message.Content != " t0 t1 t2" {
+			t.Fatalf("whole = %+v, err = %v", whole, err)
+		}
+	}
+	if post(t, url, "{") == "" {
+		t.Error("bad JSON has no answer")
+	}
+}
+
+func TestHangEndsWithClient(t *testing.T) {
+	t.Parallel()
+	s, _, url := start(t, openaitest.Options{})
+	s.Enqueue(openaitest.Text("one two three").With(openaitest.Hang, 2))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/chat/completions",
+		strings.NewReader(`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() && !strings.Contains(lines.Text(), "two") {
+		continue
+	}
+	cancel()
+	for s.Active() > 0 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the server does not notice")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
