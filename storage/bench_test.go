@@ -176,7 +176,7 @@ func BenchmarkRecordCall(b *testing.B) {
 		must(b, err)
 		return func(i int) error {
 			c := x.call(run)
-			c.Number = uint64(i) //nolint:gosec // counts up
+			c.Number = uint64(i)
 			return x.RecordCall(x.ctx, run, c, nil)
 		}
 	})

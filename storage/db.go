@@ -84,7 +84,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	}
 	db := &DB{
 		dialect: d,
-		writer:  newCommitter(writer, d, o.BusyTimeout),
+		writer:  newCommitter(writer, d, o.BusyTimeout), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 	}

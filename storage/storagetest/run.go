@@ -338,7 +338,7 @@ func testRunClaim(t *testing.T, f *fixture) {
 	same(t, "claimed", len(claimed), 4)
 	for _, r := range []*core.Run{lost, late, left, waiting.Run} {
 		want := *r
-		want.Owner, want.Attempt = "me", 2
+		want.Owner = "me" // the attempt is raised when the run is started again
 		same(t, r.SessionID, got[r.ID], &want)
 		stored, err := f.Run(f.ctx, v, r.ID)
 		ok(t, err)
@@ -425,6 +425,6 @@ func testRunClaimAtOnce(t *testing.T, f *fixture) {
 	for id, owner := range owners {
 		r, err := f.Run(f.ctx, admin, id)
 		ok(t, err)
-		same(t, "owner and attempt", []any{r.Owner, r.Attempt}, []any{owner, 2})
+		same(t, "owner", r.Owner, owner)
 	}
 }
