@@ -11,8 +11,9 @@ import (
 // hot is a statement on the path of a turn, kept prepared on each connection.
 // Measured: a user by id takes 8 µs of CPU so, and 24 µs when bun formats it and
 // SQLite parses it anew, or 39 µs under a context that can end. A turn's StartRun
-// and EndRun, ten statements and their share of two commits, take 180 µs for 16
-// clients at once, and 520 µs for one alone.
+// and EndRun, ten statements and their share of two commits, take 175 to 250 µs
+// for 16 clients at once and 500 to 700 µs for one alone, as the machine is idle
+// or busy; a third of it is the kernel writing and syncing the log.
 type hot struct{ sql string }
 
 // statements keeps the hot ones of a connection or a pool, from their first use on.
