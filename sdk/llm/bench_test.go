@@ -3,39 +3,15 @@ package llm_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/loopback"
 	"github.com/agentarea/agentarea/sdk/llm"
-	"github.com/agentarea/agentarea/sdk/plugin"
 )
-
-// connect serves what register adds on a unix socket, as a plugin does.
-func connect(tb testing.TB, register func(*grpc.Server)) *grpc.ClientConn {
-	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "s")
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "unix", path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := grpc.NewServer(plugin.ServerOptions()...)
-	register(s)
-	go func() { _ = s.Serve(l) }()
-	tb.Cleanup(s.Stop)
-	opts := append(plugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	cc, err := grpc.NewClient("unix://"+path, opts...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = cc.Close() })
-	return cc
-}
 
 // tokens is a provider that sends as many as MaxTokens says, as fast as it may.
 type tokens struct{}
@@ -70,7 +46,7 @@ func request(n int, stream bool) *llm.Request {
 // the host's SendBatch.
 func BenchmarkToken(b *testing.B) {
 	b.Run("as they come", func(b *testing.B) {
-		p := llm.NewClient(connect(b, func(s *grpc.Server) { llm.Register(s, tokens{}) }))
+		p := llm.NewClient(loopback.Connect(b, func(s *grpc.Server) { llm.Register(s, tokens{}) }))
 		c := &counter{}
 		b.ReportAllocs()
 		b.ResetTimer()
@@ -84,7 +60,7 @@ func BenchmarkToken(b *testing.B) {
 	})
 	for _, size := range []int{1, 16} {
 		b.Run(fmt.Sprintf("%d a message", size), func(b *testing.B) {
-			p := llm.NewClient(connect(b, func(s *grpc.Server) {
+			p := llm.NewClient(loopback.Connect(b, func(s *grpc.Server) {
 				llmv1.RegisterLLMServiceServer(s, fixed{size: size})
 			}))
 			c := &counter{}
@@ -120,7 +96,7 @@ func (f fixed) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) 
 func BenchmarkChat(b *testing.B) {
 	for _, stream := range []bool{false, true} {
 		b.Run(fmt.Sprintf("stream=%t", stream), func(b *testing.B) {
-			p := llm.NewClient(connect(b, func(s *grpc.Server) { llm.Register(s, tokens{}) }))
+			p := llm.NewClient(loopback.Connect(b, func(s *grpc.Server) { llm.Register(s, tokens{}) }))
 			req := request(50, stream)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -97,19 +97,26 @@ func diagnostics(err error) []*basev1.Diagnostic {
 	return found
 }
 
-// configErrors are the leaves of err: a joined error that is not a ConfigError
-// is one without a path.
+// configErrors are the ConfigErrors of err's tree, and one without a path for
+// each branch that has none.
 func configErrors(err error) []*sdk.ConfigError {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree is walked here
-		var all []*sdk.ConfigError
-		for _, e := range joined.Unwrap() {
-			all = append(all, configErrors(e)...)
-		}
-		return all
+	var first *sdk.ConfigError
+	if !errors.As(err, &first) {
+		return []*sdk.ConfigError{{Summary: err.Error()}}
 	}
-	var e *sdk.ConfigError
-	if errors.As(err, &e) {
-		return []*sdk.ConfigError{e}
+	switch e := err.(type) { //nolint:errorlint // this walks the tree
+	case interface{ Unwrap() []error }:
+		return ofAll(e.Unwrap())
+	case interface{ Unwrap() error }:
+		return configErrors(e.Unwrap())
 	}
-	return []*sdk.ConfigError{{Summary: err.Error()}}
+	return []*sdk.ConfigError{first}
+}
+
+func ofAll(errs []error) []*sdk.ConfigError {
+	var all []*sdk.ConfigError
+	for _, e := range errs {
+		all = append(all, configErrors(e)...)
+	}
+	return all
 }

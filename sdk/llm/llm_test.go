@@ -1,0 +1,387 @@
+package llm_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
+	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/loopback"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/plugin"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script is a provider that answers by a function.
+type script func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error)
+
+func (script) ListModels(context.Context) ([]llm.Model, error) {
+	return []llm.Model{{
+		ID: "m", DisplayName: "M", ContextWindow: 1 << 20, MaxOutputTokens: 4096,
+		Capabilities: []string{"tools"},
+	}}, nil
+}
+
+func (s script) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	return s(ctx, req, out)
+}
+
+func reach(t *testing.T, p llm.Provider) llm.Provider {
+	t.Helper()
+	return llm.NewClient(loopback.Connect(t, func(s *grpc.Server) { llm.Register(s, p) }))
+}
+
+// deltas is a Stream that keeps what comes.
+type deltas []llm.Delta
+
+func (d *deltas) Send(x llm.Delta) error { *d = append(*d, x); return nil }
+
+var stop = &llm.Finish{Reason: llm.FinishStop}
+
+func code(err error) sdk.ErrorCode {
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func TestListModels(t *testing.T) {
+	t.Parallel()
+	want, _ := script(nil).ListModels(t.Context())
+	if got, err := reach(t, script(nil)).ListModels(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// All that is asked and answered arrives as it was.
+func TestChat(t *testing.T) {
+	t.Parallel()
+	heat, most, top := 0.0, int64(100), 0.9
+	want := &llm.Request{
+		Model: "m", RunID: "run-1", Stream: true,
+		Messages: []sdk.Message{
+			sdk.Text(sdk.RoleSystem, "Be brief."),
+			{Role: sdk.RoleUser, Parts: []sdk.Part{{Text: "See:"}, {Blob: &sdk.Blob{MediaType: "image/png", Data: []byte{1, 0}, Name: "a"}}}},
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "c", Name: "n", Arguments: `{"a":1}`}}},
+			{Role: sdk.RoleTool, ToolCallID: "c", ToolError: true, Parts: []sdk.Part{{Text: ""}}},
+		},
+		Tools:      []sdk.Tool{{Name: "n", Description: "d", Parameters: "{}", ReadOnly: true}, {Name: "o", Idempotent: true}},
+		Parameters: llm.Parameters{Temperature: &heat, MaxTokens: &most, TopP: &top, Stop: []string{"END"}},
+	}
+	sent := deltas{
+		{Reasoning: "Hm."}, {Text: "Hello"}, {Text: " there"},
+		{ToolCall: &llm.ToolCallDelta{Index: 1, ID: "c", Name: "n", Arguments: "{"}},
+		{ToolCall: &llm.ToolCallDelta{Index: 1, Arguments: "}"}},
+	}
+	finish := &llm.Finish{
+		Reason: llm.FinishToolCalls, Model: "m-2026",
+		Usage: sdk.Usage{InputTokens: 1, OutputTokens: 2, CachedInputTokens: 3, ReasoningTokens: 4},
+	}
+	p := reach(t, script(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		if !reflect.DeepEqual(req, want) {
+			t.Errorf("asked %+v\nwant  %+v", req, want)
+		}
+		if plugin.RunID(ctx) != "run-1" {
+			t.Error("the context lacks the run's id")
+		}
+		for _, d := range sent {
+			if err := out.Send(d); err != nil {
+				return nil, err
+			}
+		}
+		return finish, out.Send(llm.Delta{})
+	}))
+	var got deltas
+	end, err := p.Chat(t.Context(), want, &got)
+	if err != nil || !reflect.DeepEqual(got, sent) || !reflect.DeepEqual(end, finish) {
+		t.Errorf("got %+v, %+v, %v", got, end, err)
+	}
+}
+
+func TestNobodyWatches(t *testing.T) {
+	t.Parallel()
+	call := &llm.ToolCallDelta{ID: "c", Name: "n", Arguments: "{}"}
+	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		for _, d := range []llm.Delta{{Reasoning: "H"}, {Reasoning: "m"}, {Text: "a"}, {Text: "b"}, {ToolCall: call}, {Text: "c"}} {
+			_ = out.Send(d)
+		}
+		return stop, nil
+	}))
+	var got batches
+	if _, err := p.Chat(t.Context(), &llm.Request{}, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := batches{{{Reasoning: "Hm"}, {Text: "ab"}, {ToolCall: call}, {Text: "c"}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// batches keeps what comes together apart.
+type batches [][]llm.Delta
+
+func (*batches) Send(llm.Delta) error { return errors.New("a batch was handed over one by one") }
+
+func (b *batches) SendBatch(ds []llm.Delta) error {
+	*b = append(*b, append([]llm.Delta(nil), ds...))
+	return nil
+}
+
+// The first delta must not wait for a second.
+func TestFirstDelta(t *testing.T) {
+	t.Parallel()
+	seen := make(signal)
+	p := reach(t, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		_ = out.Send(llm.Delta{Text: "first"})
+		select {
+		case <-seen:
+			return stop, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}))
+	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, seen); err != nil {
+		t.Error(err)
+	}
+}
+
+// signal is a Stream that says that something came.
+type signal chan struct{}
+
+func (s signal) Send(llm.Delta) error { close(s); return nil }
+
+// While the host is busy with one message, the next ones wait together.
+func TestSlowHost(t *testing.T) {
+	t.Parallel()
+	const small = 100
+	sent := make(chan struct{})
+	big := strings.Repeat("x", 3<<20) // fills what gRPC takes without a reader
+	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		defer close(sent)
+		_ = out.Send(llm.Delta{Text: "first"})
+		_ = out.Send(llm.Delta{Text: big})
+		for range small {
+			_ = out.Send(llm.Delta{Text: "x"})
+		}
+		return stop, nil
+	}))
+	host := &slowHost{wait: sent}
+	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, host); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, n := range host.sizes {
+		total += n
+	}
+	if total != 2+small || host.sizes[0] != 1 || len(host.sizes) > 5 {
+		t.Errorf("messages of %v deltas", host.sizes)
+	}
+}
+
+type slowHost struct {
+	wait  chan struct{}
+	sizes []int
+}
+
+func (*slowHost) Send(llm.Delta) error { return nil }
+
+func (h *slowHost) SendBatch(ds []llm.Delta) error {
+	<-h.wait
+	h.sizes = append(h.sizes, len(ds))
+	return nil
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	want := &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow down", Retryable: true, RetryAfter: 7 * time.Second, ProviderStatus: 429}
+	for name, test := range map[string]struct {
+		answer script
+		want   sdk.ErrorCode
+	}{
+		"typed":     {func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) { return nil, want }, sdk.CodeRateLimited},
+		"another":   {func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) { return nil, errors.New("oh") }, sdk.CodeInternal},
+		"no finish": {func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) { return nil, nil }, sdk.CodeInternal},
+		"panic":     {func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) { panic("oh") }, sdk.CodeInternal},
+		"panic later": {func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+			_, _ = out.Send(llm.Delta{Text: "a"}), out.Send(llm.Delta{Text: "b"})
+			panic("oh")
+		}, sdk.CodeInternal},
+		"its own time-out": {func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
+			return nil, context.DeadlineExceeded
+		}, sdk.CodeTimeout},
+	} {
+		for _, stream := range []bool{false, true} {
+			var got deltas
+			_, err := reach(t, test.answer).Chat(t.Context(), &llm.Request{Stream: stream}, &got)
+			if code(err) != test.want {
+				t.Errorf("%s, stream=%t: %v", name, stream, err)
+			}
+			if test.want == sdk.CodeRateLimited && !reflect.DeepEqual(err, error(want)) {
+				t.Errorf("%s: %+v", name, err)
+			}
+		}
+	}
+}
+
+// What came before an error is not lost to those who watch.
+func TestErrorAfterDeltas(t *testing.T) {
+	t.Parallel()
+	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		for range 10 {
+			_ = out.Send(llm.Delta{Text: "x"})
+		}
+		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "cut"}
+	}))
+	var got deltas
+	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, &got); code(err) != sdk.CodeUnavailable || len(got) != 10 {
+		t.Errorf("%d deltas and %v", len(got), err)
+	}
+}
+
+func TestHostCancels(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	p := reach(t, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		_ = out.Send(llm.Delta{Text: "x"})
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return nil, ctx.Err()
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if _, err := p.Chat(ctx, &llm.Request{Stream: true}, then(cancel)); code(err) != sdk.CodeCancelled {
+		t.Error(err)
+	}
+	<-ended
+
+	// A host that can take no more ends the provider's call as well.
+	full := errors.New("full")
+	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, failing{full}); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	<-ended
+
+	late, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := p.Chat(late, &llm.Request{Stream: true}, &deltas{}); code(err) != sdk.CodeTimeout {
+		t.Error(err)
+	}
+	<-ended
+}
+
+type then func()
+
+func (f then) Send(llm.Delta) error { f(); return nil }
+
+type failing struct{ err error }
+
+func (f failing) Send(llm.Delta) error { return f.err }
+
+func TestProviderDies(t *testing.T) {
+	t.Parallel()
+	var server *grpc.Server
+	cc, server := loopback.Serve(t, func(s *grpc.Server) {
+		llm.Register(s, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+			_ = out.Send(llm.Delta{Text: "x"})
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
+	})
+	_, err := llm.NewClient(cc).Chat(t.Context(), &llm.Request{Stream: true}, then(server.Stop))
+	if code(err) != sdk.CodePluginCrashed || !sdk.AsError(err).Retryable {
+		t.Error(err)
+	}
+}
+
+// The host closes the connection of a plugin that it gives up: that is no
+// cancel of the call's.
+func TestConnectionCloses(t *testing.T) {
+	t.Parallel()
+	cc := loopback.Connect(t, func(s *grpc.Server) {
+		llm.Register(s, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+			_ = out.Send(llm.Delta{Text: "x"})
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
+	})
+	_, err := llm.NewClient(cc).Chat(t.Context(), &llm.Request{Stream: true}, then(func() { _ = cc.Close() }))
+	if code(err) != sdk.CodePluginCrashed {
+		t.Error(err)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	p := reach(t, script(func(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		return stop, out.Send(llm.Delta{Text: req.Messages[0].Text()})
+	}))
+	ask := func(n int, stream bool) (deltas, error) {
+		var got deltas
+		_, err := p.Chat(t.Context(), &llm.Request{
+			Stream: stream, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, strings.Repeat("x", n))},
+		}, &got)
+		return got, err
+	}
+	for _, stream := range []bool{false, true} {
+		if got, err := ask(10<<20, stream); err != nil || len(got) != 1 || len(got[0].Text) != 10<<20 {
+			t.Errorf("10 MiB, stream=%t: %d deltas, %v", stream, len(got), err)
+		}
+	}
+	if _, err := ask(65<<20, false); code(err) != sdk.CodeInvalidRequest {
+		t.Errorf("65 MiB: %v", err)
+	}
+	if got, err := ask(1, true); err != nil || len(got) != 1 {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Text that is not UTF-8 costs its odd bytes, not the run.
+func TestOddText(t *testing.T) {
+	t.Parallel()
+	p := reach(t, script(func(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		return stop, out.Send(llm.Delta{Text: req.Messages[0].Text() + "\xfe"})
+	}))
+	var got deltas
+	_, err := p.Chat(t.Context(), &llm.Request{Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleTool, "a\xff")}}, &got)
+	if err != nil || len(got) != 1 || got[0].Text != "a\uFFFD\uFFFD" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// raw is a provider that does not keep to the protocol.
+type raw struct {
+	llmv1.UnimplementedLLMServiceServer
+	say []*llmv1.ChatResponse
+}
+
+func (r raw) Chat(_ *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) error {
+	for _, m := range r.say {
+		if err := stream.Send(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestBrokenProtocol(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string][]*llmv1.ChatResponse{
+		"no finish":           {{}},
+		"nothing":             nil,
+		"more after a finish": {{Finish: &llmv1.Finish{}}, {}},
+	} {
+		p := llm.NewClient(loopback.Connect(t, func(s *grpc.Server) { llmv1.RegisterLLMServiceServer(s, raw{say: say}) }))
+		if _, err := p.Chat(t.Context(), &llm.Request{}, &deltas{}); code(err) != sdk.CodeInternal {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"google.golang.org/grpc"
+
+	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
+)
+
+// slow is a stream that sends when the test lets it.
+type slow struct {
+	grpc.ServerStream
+	let  chan error
+	sent []int // deltas of each message
+}
+
+func (s *slow) Send(m *llmv1.ChatResponse) error {
+	s.sent = append(s.sent, len(m.GetDeltas()))
+	return <-s.let
+}
+
+func TestCoalesce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{let: make(chan error, 1)}
+		o := newOutput(t.Context(), s)
+		send := func(n int) {
+			for range n {
+				if err := o.Send(Delta{Text: "x"}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		s.let <- nil
+		send(1) // goes at once, by itself
+		send(1)
+		synctest.Wait() // it goes by itself too, for nothing else waits …
+		send(100)       // … until the stream takes it
+		s.let <- nil
+		synctest.Wait()
+		send(7)
+		close(s.let)
+		synctest.Wait()
+		if err := o.finish(&llmv1.Finish{}); err != nil {
+			t.Error(err)
+		}
+		want := []int{1, 1, 100, 7, 0}
+		for i := range max(len(want), len(s.sent)) {
+			if i >= len(s.sent) || i >= len(want) || s.sent[i] != want[i] {
+				t.Fatalf("messages of %v deltas, want %v", s.sent, want)
+			}
+		}
+	})
+}
+
+// A reader that does not read must not fill the provider's memory, and a
+// provider that waits for it must come free when the stream ends.
+func TestSendIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		delta string
+		most  int
+	}{"deltas": {"x", 4096 + 2}, "bytes": {strings.Repeat("x", 1<<20), 4 + 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &slow{let: make(chan error, 1)}
+				o := newOutput(t.Context(), s)
+				s.let <- nil
+				sent, failed := 0, error(nil)
+				send := func() {
+					if failed = o.Send(Delta{Text: test.delta}); failed == nil {
+						sent++
+					}
+				}
+				send()
+				send()
+				synctest.Wait() // the stream has one, and the sender waits with one
+				go func() {
+					for failed == nil {
+						send()
+					}
+				}()
+				synctest.Wait()
+				if sent != test.most {
+					t.Errorf("%d deltas were taken, want %d", sent, test.most)
+				}
+				s.let <- context.Canceled
+				synctest.Wait()
+				if failed == nil {
+					t.Error("Send waits for ever")
+				}
+				o.close()
+			})
+		})
+	}
+}
+
+func TestSendAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	s := &slow{let: make(chan error, 1)}
+	o := newOutput(t.Context(), s)
+	o.close()
+	if err := o.Send(Delta{Text: "x"}); err == nil || len(s.sent) > 0 {
+		t.Errorf("sent %v after Chat had returned: %v", s.sent, err)
+	}
+
+	broken := errors.New("broken")
+	s.let <- broken
+	o = newOutput(t.Context(), s)
+	if err := o.Send(Delta{Text: "x"}); err == nil {
+		t.Error("the first Send hides the stream's error")
+	}
+	if err := o.Send(Delta{Text: "x"}); err == nil || o.finish(&llmv1.Finish{}) == nil {
+		t.Error("a later Send or the finish hides it")
+	}
+}
