@@ -78,9 +78,9 @@ func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit 
 
 // claim makes owner the run's owner, unless somebody was quicker: then it gives nil.
 func claim(ctx context.Context, tx *tx, r *runRow, owner string) (*core.Run, error) {
-	q := tx.NewUpdate().Model(r).Column("owner", "attempt").WherePK().
+	q := tx.NewUpdate().Model(r).Column("owner").WherePK().
 		Where("owner = ?", r.Owner).Where("attempt = ?", r.Attempt).Where(isUnderWay)
-	r.Owner, r.Attempt = owner, r.Attempt+1
+	r.Owner = owner
 	res, err := q.Exec(ctx)
 	if err != nil {
 		return nil, err

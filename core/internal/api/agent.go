@@ -81,28 +81,29 @@ type agent struct {
 
 type agentList struct {
 	Agents []agent `json:"agents"`
-	paged
+	Paged
 }
 
 type (
 	agentInput struct {
 		ID string `path:"agent_id"`
 	}
-	agentMatch struct {
+	// AgentMatch names an agent, and the version that it must have.
+	AgentMatch struct {
 		ID      string `path:"agent_id"`
 		IfMatch string `header:"If-Match" doc:"The ETag of the version to change; 412 when it has changed since"`
 	}
 	agentCreate struct{ Body agentRequest }
 	agentPut    struct {
-		agentMatch
+		AgentMatch
 		Body agentReplacement
 	}
 	agentPatchInput struct {
-		agentMatch
+		AgentMatch
 		Body agentPatch
 	}
 	agentsInput struct {
-		page
+		Page
 		Type   string           `query:"type" doc:"Filter by agent type"`
 		Status core.AgentStatus `query:"status" enum:"active,inactive,error" doc:"Filter by status"`
 	}
@@ -131,7 +132,7 @@ func (a *api) registerAgents() {
 	register(a, operation{
 		id: "list-agents", method: http.MethodGet, path: "/v1/agents/", tag: "Agents", summary: "List agents", access: signedIn,
 		about:    "Your own and the shared ones, newest first; an admin sees all.",
-		response: agentList{Agents: []agent{exampleAgent}, paged: paged{Total: 1, Limit: 20}}, errors: []core.Code{core.CodeValidation},
+		response: agentList{Agents: []agent{exampleAgent}, Paged: Paged{Total: 1, Limit: 20}}, errors: []core.Code{core.CodeValidation},
 	}, a.listAgents)
 	register(a, operation{
 		id: "create-agent", method: http.MethodPost, path: "/v1/agents/", tag: "Agents", summary: "Create an agent", access: writer,
@@ -187,7 +188,7 @@ func (a *api) listAgents(ctx context.Context, in *agentsInput) (*agentsOutput, e
 	if err != nil {
 		return nil, err
 	}
-	return &agentsOutput{Body: agentList{Agents: a.agentBodies(found), paged: in.reply(total)}}, nil
+	return &agentsOutput{Body: agentList{Agents: a.agentBodies(found), Paged: in.reply(total)}}, nil
 }
 
 func (a *api) createAgent(ctx context.Context, in *agentCreate) (*agentMade, error) {
@@ -207,7 +208,7 @@ func (a *api) createAgent(ctx context.Context, in *agentCreate) (*agentMade, err
 }
 
 func (a *api) replaceAgent(ctx context.Context, in *agentPut) (*agentOutput, error) {
-	return a.updateAgent(ctx, in.agentMatch, func(ag *core.Agent) error {
+	return a.updateAgent(ctx, in.AgentMatch, func(ag *core.Agent) error {
 		b := in.Body
 		if b.Status == core.AgentError {
 			b.Status = ag.Status
@@ -218,7 +219,7 @@ func (a *api) replaceAgent(ctx context.Context, in *agentPut) (*agentOutput, err
 }
 
 func (a *api) changeAgent(ctx context.Context, in *agentPatchInput) (*agentOutput, error) {
-	return a.updateAgent(ctx, in.agentMatch, func(ag *core.Agent) error {
+	return a.updateAgent(ctx, in.AgentMatch, func(ag *core.Agent) error {
 		now, err := json.Marshal(agentRequest{ag.Name, ag.Description, ag.Type, ag.Status, ag.Shared, object(ag.Config)})
 		if err != nil {
 			return fmt.Errorf("encode the agent: %w", err)
@@ -249,7 +250,7 @@ func (a *api) changeAgent(ctx context.Context, in *agentPatchInput) (*agentOutpu
 // another one came in between.
 const maxRaces = 5
 
-func (a *api) updateAgent(ctx context.Context, in agentMatch, apply func(*core.Agent) error) (*agentOutput, error) {
+func (a *api) updateAgent(ctx context.Context, in AgentMatch, apply func(*core.Agent) error) (*agentOutput, error) {
 	v := viewer(ctx)
 	for try := 1; ; try++ {
 		ag, err := a.agents.Agent(ctx, v, in.ID)
@@ -279,7 +280,7 @@ func (a *api) updateAgent(ctx context.Context, in agentMatch, apply func(*core.A
 	}
 }
 
-func (a *api) deleteAgent(ctx context.Context, in *agentMatch) (*struct{}, error) {
+func (a *api) deleteAgent(ctx context.Context, in *AgentMatch) (*struct{}, error) {
 	v := viewer(ctx)
 	var version int64
 	if in.IfMatch != "" {
@@ -296,7 +297,7 @@ func (a *api) deleteAgent(ctx context.Context, in *agentMatch) (*struct{}, error
 }
 
 // check compares If-Match with the agent's version.
-func (m agentMatch) check(ag *core.Agent) error {
+func (m AgentMatch) check(ag *core.Agent) error {
 	if m.IfMatch == "" || m.IfMatch == "*" {
 		return nil
 	}

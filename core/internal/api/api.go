@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -145,11 +146,18 @@ func (a *api) config() huma.Config {
 	return c
 }
 
-// encode writes JSON as it is read best: without escapes for HTML.
+// encode writes JSON as it is read best: without escapes for HTML. It fails for
+// what is no JSON only: a client that has left is no fault of the handler's.
 func encode(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	buf, _ := frames.Get().(*bytes.Buffer)
+	defer putBack(buf)
+	e := json.NewEncoder(buf)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, _ = w.Write(buf.Bytes())
+	return nil
 }
 
 // bothSlashes routes each path with and without its trailing slash.

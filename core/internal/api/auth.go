@@ -43,7 +43,7 @@ type tokensOutput struct{ Body tokens }
 
 var (
 	exampleCredentials = credentials{Username: "your-username", Password: "your-password"}
-	exampleTokens      = tokens{
+	exampleTokens      = tokens{ //nolint:gosec // an example of tokens, not one
 		AccessToken: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9...", TokenType: "bearer", ExpiresIn: 3600,
 		RefreshToken: "rt_login-123.AAAAAAAAAAE...",
 		User:         account{ID: "user-123", Username: "your-username", Email: "user@example.com", Role: core.RoleMember},
@@ -64,7 +64,7 @@ func (a *api) registerAuth() {
 		about: "Takes the refresh token in the body and gives the next one: each is for one use, and using one again ends the whole session. " +
 			"Without a body it takes a live access token and stays in its session.",
 		request: refreshRequest{RefreshToken: exampleTokens.RefreshToken}, response: exampleTokens,
-		errors: []core.Code{core.CodeUnauthorized},
+		tokenToo: true, errors: []core.Code{core.CodeUnauthorized},
 	}, a.refresh)
 	register(a, operation{
 		id: "logout", method: http.MethodPost, path: "/v1/auth/logout", tag: "Authentication", summary: "Sign out",

@@ -88,7 +88,7 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 		if err != nil {
 			return nil, err
 		}
-		return a.stream(events), nil
+		return a.stream(ctx, events), nil
 	}
 	m, err := a.runner.Wait(ctx, run)
 	if err != nil {
@@ -104,9 +104,12 @@ func (a *api) chatReply(m *core.Message) *huma.StreamResponse {
 		// A turn may outlast the server's own limit on writing.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 		w.Header().Set("Content-Type", "application/json")
-		_ = encode(w, chatReply{ // the client may be gone
+		err := encode(w, chatReply{
 			ID: m.ID, Message: text(m.Parts), SessionID: m.SessionID, Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
 		})
+		if err != nil {
+			panic(err) // observe answers for it; the metadata is no JSON
+		}
 	}}
 }
 

@@ -25,13 +25,13 @@ type history struct {
 	HasMore  bool      `json:"has_more" doc:"There are older ones: ask for those before the first one's timestamp"`
 }
 
-// ofUser lets an admin look at somebody else's.
-type ofUser struct {
+// OfUser lets an admin look at somebody else's.
+type OfUser struct {
 	UserID string `query:"user_id" doc:"Whose, for admins; your own unless given"`
 }
 
 // resolve says whose it is.
-func (o ofUser) resolve(v core.Viewer) (string, error) {
+func (o OfUser) resolve(v core.Viewer) (string, error) {
 	switch {
 	case o.UserID == "" || o.UserID == v.UserID:
 		return v.UserID, nil
@@ -47,7 +47,7 @@ type historyInput struct {
 	SessionID string `query:"session_id" doc:"Filter by session"`
 	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages"`
 	Before    string `query:"before" doc:"Messages before this RFC 3339 timestamp" example:"2025-01-31T12:00:00Z"`
-	ofUser
+	OfUser
 }
 
 type historyOutput struct{ Body history }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ type operation struct {
 	summary string
 	about   string
 	access  access
+	// tokenToo says that anyone may call, and that a token is of use.
+	tokenToo bool
 	// status is that of success; 200 unless set, or 204 without a body.
 	status int
 	// request and response are examples of the bodies.
@@ -44,11 +47,14 @@ func register[I, O any](a *api, o operation, handler func(context.Context, *I) (
 	if o.access != anyone {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
+	if o.tokenToo {
+		op.Security = []map[string][]string{{}, {"bearer": {}}}
+	}
 	if o.request != nil {
 		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: o.request}}}
 	}
 	if o.response != nil || o.stream != "" {
-		op.Responses[strconv.Itoa(max(o.status, http.StatusOK))] = o.success()
+		op.Responses[strconv.Itoa(max(o.status, http.StatusOK))] = o.success(a)
 	}
 	o.describeErrors(a, op.Responses)
 	huma.Register(a.huma, op, handler)
@@ -57,10 +63,13 @@ func register[I, O any](a *api, o operation, handler func(context.Context, *I) (
 	}
 }
 
-func (o operation) success() *huma.Response {
+func (o operation) success(a *api) *huma.Response {
 	r := &huma.Response{Description: http.StatusText(max(o.status, http.StatusOK)), Content: map[string]*huma.MediaType{}}
 	if o.response != nil {
-		r.Content["application/json"] = &huma.MediaType{Example: o.response}
+		r.Content["application/json"] = &huma.MediaType{
+			Schema:  a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(o.response), true, ""),
+			Example: o.response,
+		}
 	}
 	if o.stream != "" {
 		r.Content["text/event-stream"] = &huma.MediaType{

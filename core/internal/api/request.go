@@ -79,21 +79,24 @@ func (a *api) observe(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 		a.setHeaders(w.Header(), req.id)
-		defer func() {
-			p := recover()
-			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(p)
-			}
-			if p != nil {
-				a.log.ErrorContext(r.Context(), "panic in a handler", "request_id", req.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				if rec.status == 0 {
-					writeError(rec, r, fmt.Errorf("panic: %v", p))
-				}
-			}
-			a.logRequest(r, req, rec.status, time.Since(start))
-		}()
+		defer func() { a.finish(rec, r, start, recover()) }()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// finish answers for a panic p, if there was one, and writes the log line.
+func (a *api) finish(w *recorder, r *http.Request, start time.Time, p any) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p)
+	}
+	req := requestOf(r.Context())
+	if p != nil {
+		a.log.ErrorContext(r.Context(), "panic in a handler", "request_id", req.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		if w.status == 0 {
+			writeError(w, r, fmt.Errorf("panic: %v", p))
+		}
+	}
+	a.logRequest(r, req, w.status, time.Since(start))
 }
 
 func address(r *http.Request) string {

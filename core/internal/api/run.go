@@ -98,7 +98,7 @@ func (a *api) runEvents(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	return a.stream(events), nil
+	return a.stream(ctx, events), nil
 }
 
 func runReply(r *core.Run, err error) (*runOutput, error) {

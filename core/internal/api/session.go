@@ -18,19 +18,19 @@ type session struct {
 
 type sessionList struct {
 	Sessions []session `json:"sessions"`
-	paged
+	Paged
 }
 
 type (
 	sessionsInput struct {
 		AgentID string `path:"agent_id"`
-		page
-		ofUser
+		Page
+		OfUser
 	}
 	sessionInput struct {
 		AgentID   string `path:"agent_id"`
 		SessionID string `path:"session_id"`
-		ofUser
+		OfUser
 	}
 	sessionsOutput struct{ Body sessionList }
 )
@@ -43,7 +43,7 @@ func (a *api) registerSessions() {
 			Sessions: []session{{
 				ID: "session-123", AgentID: "agent-123", UserID: "user-456", Messages: 2, CreatedAt: exampleTime, UpdatedAt: exampleTime,
 			}},
-			paged: paged{Total: 1, Limit: 20},
+			Paged: Paged{Total: 1, Limit: 20},
 		},
 		errors: []core.Code{core.CodeForbidden},
 	}, a.listSessions)
@@ -67,7 +67,7 @@ func (a *api) listSessions(ctx context.Context, in *sessionsInput) (*sessionsOut
 	if err != nil {
 		return nil, err
 	}
-	out := &sessionsOutput{Body: sessionList{Sessions: make([]session, 0, len(found)), paged: in.reply(total)}}
+	out := &sessionsOutput{Body: sessionList{Sessions: make([]session, 0, len(found)), Paged: in.reply(total)}}
 	for _, s := range found {
 		out.Body.Sessions = append(out.Body.Sessions, session{
 			ID: s.ID, AgentID: s.AgentID, UserID: s.UserID, Messages: s.Messages,

@@ -23,11 +23,19 @@ const writeTimeout = time.Minute
 // maxKept is how large a frame's buffer may be to be used again.
 const maxKept = 64 << 10
 
+// frames are the buffers that answers are put together in.
 var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func putBack(buf *bytes.Buffer) {
+	if buf.Cap() <= maxKept {
+		buf.Reset()
+		frames.Put(buf)
+	}
+}
 
 // stream sends a run's events until the run has ended, the client goes away, or
 // its login ends.
-func (a *api) stream(events core.EventStream) *huma.StreamResponse {
+func (a *api) stream(ctx context.Context, events core.EventStream) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		r, w := humachi.Unwrap(hctx)
 		h := w.Header()
@@ -37,7 +45,7 @@ func (a *api) stream(events core.EventStream) *huma.StreamResponse {
 		if r.Method == http.MethodHead {
 			return
 		}
-		ctx, cancel := context.WithCancelCause(r.Context())
+		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		s := &sender{api: a, req: requestOf(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
 		s.run(events)
@@ -93,12 +101,7 @@ func (s *sender) close() {
 // send writes a batch at once.
 func (s *sender) send(batch []core.Event) error {
 	buf, _ := frames.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= maxKept {
-			buf.Reset()
-			frames.Put(buf)
-		}
-	}()
+	defer putBack(buf)
 	for i := range batch {
 		frame(buf, &batch[i])
 	}

@@ -26,24 +26,25 @@ type user struct {
 
 type userList struct {
 	Users []user `json:"users"`
-	paged
+	Paged
 }
 
-// paged ends every list that comes in parts.
-type paged struct {
+// Paged ends every list that comes in parts.
+type Paged struct {
 	Total  int `json:"total" doc:"How many there are in all"`
 	Limit  int `json:"limit"`
 	Offset int `json:"offset"`
 }
 
-// page is the part of a list that is asked for.
-type page struct {
+// Page is the part of a list that is asked for. Huma sees embedded structs only
+// when they are exported, hence the names of this one and its like.
+type Page struct {
 	Limit  int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Number of results"`
 	Offset int `query:"offset" minimum:"0" default:"0" doc:"Pagination offset"`
 }
 
-func (p page) core() core.Page       { return core.Page{Limit: p.Limit, Offset: p.Offset} }
-func (p page) reply(total int) paged { return paged{Total: total, Limit: p.Limit, Offset: p.Offset} }
+func (p Page) core() core.Page       { return core.Page{Limit: p.Limit, Offset: p.Offset} }
+func (p Page) reply(total int) Paged { return Paged{Total: total, Limit: p.Limit, Offset: p.Offset} }
 
 type (
 	userCreate struct{ Body userRequest }
@@ -51,7 +52,7 @@ type (
 		ID string `path:"user_id"`
 	}
 	userOutput struct{ Body user }
-	usersInput struct{ page }
+	usersInput struct{ Page }
 	usersReply struct{ Body userList }
 	userMade   struct {
 		Location string `header:"Location" doc:"Where the user is"`
@@ -81,13 +82,13 @@ func (a *api) registerUsers() {
 	register(a, operation{
 		id: "list-users", method: http.MethodGet, path: "/v1/users/", tag: "Users", summary: "List the users", access: admin,
 		about:    "By username.",
-		response: userList{Users: []user{exampleUser}, paged: paged{Total: 1, Limit: 20}}, errors: []core.Code{core.CodeValidation},
+		response: userList{Users: []user{exampleUser}, Paged: Paged{Total: 1, Limit: 20}}, errors: []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *usersInput) (*usersReply, error) {
 		found, total, err := a.users.Users(ctx, in.core())
 		if err != nil {
 			return nil, err
 		}
-		out := &usersReply{Body: userList{Users: make([]user, 0, len(found)), paged: in.reply(total)}}
+		out := &usersReply{Body: userList{Users: make([]user, 0, len(found)), Paged: in.reply(total)}}
 		for _, u := range found {
 			out.Body.Users = append(out.Body.Users, userBody(u))
 		}

@@ -85,9 +85,9 @@ func replay(c *core.Call) (*agent.Result, error) {
 }
 
 // settle fills in how a call went. It says whether that is to be recorded: a
-// call that was cut short with its run is not, so that it is made again.
-func (x *execution) settle(record *core.Call, result *agent.Result, err error) bool {
-	if err != nil && x.ctx.Err() != nil {
+// call that was cut short, with its run or its plugin, is not: it is made again.
+func settle(ctx context.Context, record *core.Call, result *agent.Result, err error) bool {
+	if err != nil && ctx.Err() != nil {
 		return false
 	}
 	record.Done = true

@@ -34,7 +34,7 @@ func (x *execution) performComplete(ctx context.Context, req *agent.Completion, 
 		result = &agent.Result{Answer: answer}
 		record.Model, record.Usage = answer.Model, answer.Usage
 	}
-	if !x.settle(record, result, err) {
+	if !settle(ctx, record, result, err) {
 		return nil, err
 	}
 	if err == nil && req.Final && len(answer.Message.ToolCalls) == 0 {

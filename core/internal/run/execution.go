@@ -91,9 +91,6 @@ func (x *execution) execute() {
 		case err == nil:
 			x.complete(answer)
 			return
-		case x.ctx.Err() != nil:
-			x.cut()
-			return
 		case !errors.Is(err, agent.ErrDied) || x.run.Attempt >= maxAttempts:
 			x.fail(err)
 			return
@@ -201,7 +198,7 @@ func (x *execution) cut() {
 	case errors.Is(cause, errCancelled):
 		x.finish(core.RunCancelled, x.partialAnswer(), nil)
 	case errors.As(cause, &timeout):
-		x.fail(timeout)
+		x.finish(core.RunFailed, nil, toSDK(timeout))
 	case errors.Is(cause, errStopping):
 		x.lose(cause)
 	}
@@ -221,10 +218,10 @@ func (x *execution) partialAnswer() *sdk.Message {
 // complete ends the run with the loop's answer.
 func (x *execution) complete(answer *sdk.Message) { x.finish(core.RunCompleted, answer, nil) }
 
-// fail ends the run without an answer.
+// fail ends the run without an answer, or as the end of its context wants it.
 func (x *execution) fail(err error) {
-	if errors.Is(err, errLost) || errors.Is(err, errStopping) {
-		x.lose(err)
+	if x.ctx.Err() != nil {
+		x.cut()
 		return
 	}
 	x.log.Warn("run failed", "error", err)

@@ -29,7 +29,7 @@ func toolFailure(format string, args ...any) *sdk.ToolResult {
 func (x *execution) performListTools(ctx context.Context, record *core.Call) (*agent.Result, error) {
 	tools, err := x.engine.Toolbox.Tools(ctx, x.run)
 	result := &agent.Result{Tools: tools}
-	if !x.settle(record, result, err) {
+	if !settle(ctx, record, result, err) {
 		return nil, err
 	}
 	if kept := x.keep(record, "", nil); kept != nil {
@@ -49,10 +49,10 @@ func (x *execution) performTool(ctx context.Context, call *sdk.ToolCall, record 
 		}
 	}
 	result, err := x.callTool(ctx, call, cut)
-	if err != nil && x.ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		result, err = toolFailure("the tool failed: %s", toSDK(err).Message), nil
 	}
-	if !x.settle(record, &agent.Result{ToolResult: result}, err) {
+	if !settle(ctx, record, &agent.Result{ToolResult: result}, err) {
 		return nil, err
 	}
 	if err := x.keep(record, events.TypeToolResult, toolResultEvent(call, result)); err != nil {

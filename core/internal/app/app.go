@@ -1,0 +1,306 @@
+// Package app wires the rooms together: it is the only one that knows them all.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/agentarea/agentarea"
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/auth"
+	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/core/internal/events"
+	"github.com/agentarea/agentarea/core/internal/pluginhost"
+	"github.com/agentarea/agentarea/core/internal/run"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// Version is the server's, set when it is released.
+var Version = "0.1.0"
+
+const (
+	// runsGrace is what runs get to end when the server stops; requestsGrace is
+	// what is left to requests after that.
+	runsGrace     = 20 * time.Second
+	requestsGrace = 3 * time.Second
+	pluginsGrace  = 5 * time.Second
+)
+
+// App is the server. Open makes it, Run serves until its context ends.
+type App struct {
+	settings *config.Settings
+	logger   *slog.Logger
+
+	data     *dataDir
+	db       *storage.DB
+	plugins  *pluginhost.Host
+	log      *events.Log
+	engine   *run.Engine
+	server   *http.Server
+	listener net.Listener
+	// endRequests ends the context of every request.
+	endRequests context.CancelFunc
+	draining    atomic.Bool
+
+	// AdminPassword is the first admin's, if it was made up just now.
+	AdminPassword string
+
+	// closers undo what Open did, last first.
+	closers []func() error
+}
+
+// Open starts everything but the serving. What it started is closed when it fails.
+func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (_ *App, err error) {
+	if err := settings.Check(); err != nil {
+		return nil, err
+	}
+	a := &App{settings: settings, logger: logger}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		a.openData, a.openPlugins, a.openDatabase, a.openEngine, a.openAPI,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *App) onClose(f func() error) { a.closers = append(a.closers, f) }
+
+func (a *App) close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		if err := a.closers[i](); err != nil {
+			a.logger.Error("closing", "error", err)
+		}
+	}
+}
+
+func (a *App) openData(context.Context) (err error) {
+	if a.data, err = openDataDir(a.settings.DataDir); err != nil {
+		return err
+	}
+	a.onClose(a.data.Close)
+	return nil
+}
+
+func (a *App) openPlugins(ctx context.Context) error {
+	cfg, err := loadPlugins(a.settings.Config, a.logger)
+	if err != nil {
+		return err
+	}
+	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger})
+	a.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
+		defer cancel()
+		return a.plugins.Close(ctx)
+	})
+	return a.plugins.Start(ctx, cfg)
+}
+
+// loadPlugins reads the plugins' file, or the built-in default when there is none.
+func loadPlugins(path string, logger *slog.Logger) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		logger.Info("no plugins' file: the built-in default serves", "config", path)
+		return config.Parse(agentarea.DefaultPlugins, "plugins.hcl")
+	}
+	return cfg, err
+}
+
+func (a *App) openDatabase(ctx context.Context) (err error) {
+	url := a.settings.DatabaseURL
+	if url == "" {
+		url = "sqlite://" + a.data.file("agentarea.db")
+	}
+	if a.db, err = storage.Open(ctx, url, storage.Options{}); err != nil {
+		return err
+	}
+	a.onClose(a.db.Close)
+	return a.db.Migrate(ctx)
+}
+
+func (a *App) openEngine(ctx context.Context) error {
+	owner := core.NewID("server")
+	// The lock on the data dir says that the last life is over: its runs need
+	// not wait for its lease to run out.
+	last, err := a.data.keep("server-id", func() string { return owner })
+	if err != nil {
+		return err
+	}
+	if err := a.db.ReleaseLease(ctx, last); err != nil {
+		return err
+	}
+	if err := a.data.replace("server-id", owner); err != nil {
+		return err
+	}
+	a.log = events.NewLog(a.db, a.logger)
+	a.onClose(func() error { a.log.Close(); return nil })
+	a.engine = run.New(run.Options{
+		Runs: a.db, Messages: a.db, Log: a.log, Plugins: a.plugins, Logger: a.logger, Owner: owner,
+	})
+	a.onClose(func() error {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // Run has given the runs their time already
+		return a.engine.Close(ctx)
+	})
+	return a.engine.Start(ctx)
+}
+
+func (a *App) openAPI(ctx context.Context) error {
+	secret, err := a.secret()
+	if err != nil {
+		return err
+	}
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Secret: secret})
+	if err != nil {
+		return err
+	}
+	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
+		return fmt.Errorf("first admin: %w", err)
+	}
+	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.settings.Listen); err != nil {
+		return fmt.Errorf("--listen: %w (give another address, or stop what uses this one)", err)
+	}
+	a.onClose(func() error {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	handler := api.New(api.Options{
+		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db,
+		Runner: a.engine, Plugins: a.plugins, Logger: a.logger,
+		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
+	})
+	base, end := context.WithCancel(context.Background())
+	a.endRequests = end
+	a.onClose(func() error { end(); return nil })
+	a.server = &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
+	}
+	return nil
+}
+
+func (a *App) secret() ([]byte, error) {
+	if a.settings.SecretKey != "" {
+		return a.settings.Key()
+	}
+	return a.data.secretKey()
+}
+
+// checks are what must hold for the server to get requests.
+func (a *App) checks() []api.Check {
+	return []api.Check{
+		{Name: "server", Ready: func(context.Context) error {
+			if a.draining.Load() {
+				return core.Unavailable("The server is stopping")
+			}
+			return nil
+		}},
+		{Name: "database", Ready: a.db.Ping},
+		{Name: "plugins", Ready: a.pluginsReady},
+	}
+}
+
+// pluginsReady names the enabled plugins that are down.
+func (a *App) pluginsReady(context.Context) error {
+	var down []string
+	for _, p := range a.plugins.Plugins() {
+		if p.State != core.PluginRunning && p.State != core.PluginDisabled {
+			down = append(down, fmt.Sprintf("%s %q is %s", p.Kind, p.Label, p.State))
+		}
+	}
+	if len(down) > 0 {
+		return core.Unavailable("%s", strings.Join(down, ", "))
+	}
+	return nil
+}
+
+// URL is how clients reach the server.
+func (a *App) URL() string {
+	if a.settings.PublicURL != "" {
+		return a.settings.PublicURL
+	}
+	host, _, _ := net.SplitHostPort(a.settings.Listen)
+	_, port, _ := net.SplitHostPort(a.listener.Addr().String())
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Plugins are the plugins as they stand.
+func (a *App) Plugins() []core.Plugin { return a.plugins.Plugins() }
+
+// Run serves until ctx ends, gives what is under way its time, and closes.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	failed := make(chan error, 1)
+	go func() { failed <- a.server.Serve(a.listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	a.drain(context.WithoutCancel(ctx))
+	return nil
+}
+
+// drain takes no new requests, lets runs end, leaves those that take too long to
+// the next server, and ends what requests are left.
+func (a *App) drain(ctx context.Context) {
+	a.logger.Info("stopping: runs under way get their time", "grace", runsGrace)
+	a.draining.Store(true)
+	shut := make(chan struct{})
+	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
+	defer cancel()
+	go func() {
+		defer close(shut)
+		if err := a.server.Shutdown(requests); err != nil {
+			_ = a.server.Close()
+		}
+	}()
+	runs, cancelRuns := context.WithTimeout(ctx, runsGrace)
+	defer cancelRuns()
+	if err := a.engine.Close(runs); err != nil {
+		a.logger.Error("stopping the engine", "error", err)
+	}
+	// Those who still watch are watching runs that the next server takes up.
+	time.AfterFunc(requestsGrace, a.endRequests)
+	<-shut
+}
+
+// Banner tells a newcomer where to go.
+func (a *App) Banner(w io.Writer) {
+	_, _ = fmt.Fprintf(w, "\nAgentArea %s is up.\n\n  API    %s\n  Docs   %s/docs\n", Version, a.URL(), a.URL())
+	if a.AdminPassword != "" {
+		_, _ = fmt.Fprintf(w, "\n  The first admin is %q with the password %s\n  (it is shown this once: keep it).\n",
+			a.settings.AdminUsername, a.AdminPassword)
+	}
+	_, _ = fmt.Fprintf(w, "\n  Plugins:\n")
+	for _, p := range a.Plugins() {
+		name := p.Kind + " " + p.Label
+		_, _ = fmt.Fprintf(w, "    %-16s %-10s %s\n", name, p.State, p.Description)
+	}
+	_, _ = fmt.Fprintln(w)
+}

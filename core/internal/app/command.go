@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/agentarea/agentarea/core/internal/config"
+)
+
+// commands is the command line.
+type commands struct {
+	Serve   config.Settings `cmd:"" help:"Run the server."`
+	Version struct{}        `cmd:"" help:"Print the version."`
+}
+
+// exited is how kong's wish to exit, after --help, comes back to Main.
+type exited int
+
+// Main runs the command line and gives the exit code: 0, or 1 for bad settings,
+// a bad plugins.hcl or a failure, which stderr explains.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case exited:
+			code = int(e)
+		default:
+			panic(e)
+		}
+	}()
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("agentarea"), kong.Description("A self-hosted platform for AI agents."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	if parsed.Command() == "version" {
+		_, _ = fmt.Fprintln(stdout, Version)
+		return 0
+	}
+	c.Serve.FromEnvironment(os.Getenv)
+	if err := serve(ctx, &c.Serve, stdout, stderr); err != nil {
+		return complain(stderr, err)
+	}
+	return 0
+}
+
+func complain(stderr io.Writer, err error) int {
+	_, _ = fmt.Fprintf(stderr, "agentarea: %v\n", err)
+	return 1
+}
+
+func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Writer) error {
+	a, err := Open(ctx, settings, newLogger(settings, stderr))
+	if err != nil {
+		if ctx.Err() != nil {
+			return errors.New("stopped before it was up")
+		}
+		return err
+	}
+	a.Banner(stdout)
+	return a.Run(ctx)
+}
+
+func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(settings.LogLevel)) // kong has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if settings.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,254 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/core/internal/config"
+)
+
+func parse(t *testing.T, src string) *config.Config {
+	t.Helper()
+	c, err := config.Parse([]byte(src), "plugins.hcl")
+	if err != nil {
+		t.Fatalf("Parse: %v", err)
+	}
+	return c
+}
+
+func TestParse(t *testing.T) {
+	t.Setenv("OPENAI_API_KEY", "sk-secret")
+	c := parse(t, `
+plugin_dirs = ["extra", "/opt/plugins/"]
+
+plugin "llm" "openai" {
+  command  = "llm-openai"
+  args     = ["-v"]
+  enabled  = env("OPENAI_API_KEY") != ""
+  models   = ["gpt-*", "o?"]
+  pass_env = ["AWS_REGION"]
+  env      = { LEVEL = "debug" }
+  sha256   = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"
+  auto_mtls = false
+  config {
+    api_key = env("OPENAI_API_KEY")
+  }
+}
+
+plugin "llm" "off" {
+  enabled = env("AGENTAREA_TEST_NOT_SET") != ""
+  command = 5
+  config {
+    key = file("not-there")
+  }
+}
+
+plugin "files" "local" { command = "files-local" }
+`)
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.PluginDirs) != 2 || c.PluginDirs[0] != filepath.Join(wd, "extra") || c.PluginDirs[1] != "/opt/plugins" {
+		t.Errorf("PluginDirs = %q", c.PluginDirs)
+	}
+	if c.FileBackend != "local" {
+		t.Errorf("FileBackend = %q, want the only one there is", c.FileBackend)
+	}
+	if len(c.Stanzas) != 3 {
+		t.Fatalf("%d stanzas", len(c.Stanzas))
+	}
+	s := c.Stanzas[0]
+	if s.Name() != "llm/openai" || s.Command != "llm-openai" || !s.Enabled || s.AutoMTLS ||
+		s.Env["LEVEL"] != "debug" || s.PassEnv[0] != "AWS_REGION" || s.Args[0] != "-v" ||
+		!strings.HasPrefix(s.SHA256, "e3b0c442") {
+		t.Errorf("openai = %+v", s)
+	}
+	if off := c.Stanzas[1]; off.Enabled {
+		t.Error("a stanza with enabled = false is enabled")
+	}
+	if f := c.Stanzas[2]; !f.Enabled || !f.AutoMTLS {
+		t.Error("a plugin is not enabled, or without mTLS, although nothing says so")
+	}
+}
+
+func TestParseComplains(t *testing.T) {
+	t.Setenv("AGENTAREA_TEST_EMPTY", "")
+	tests := []struct{ name, src, want string }{
+		{
+			"syntax", "plugin \"llm\" {\n",
+			`plugins.hcl:1,14-15: Unclosed configuration block; There is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting elsewhere in this file`,
+		},
+		{
+			"top-level name", "file_backends = \"x\"\n",
+			`plugins.hcl:1,1-14: Unknown name "file_backends"; plugins.hcl takes file_backend, plugin_dirs, plugin (did you mean file_backend?)`,
+		},
+		{
+			"top-level block", "server {}\n",
+			`plugins.hcl:1,1-7: Unknown name "server"; plugins.hcl takes file_backend, plugin_dirs, plugin`,
+		},
+		{
+			"labels", "plugin \"openai\" {}\n",
+			`plugins.hcl:1,1-16: A plugin has a kind and a label; here are 1 names (write plugin "llm" "openai" { … })`,
+		},
+		{
+			"kind", "plugin \"lm\" \"a\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,8-12: Unknown kind "lm"; the kinds are agent, llm, files, mcp (did you mean llm?)`,
+		},
+		{
+			"label", "plugin \"llm\" \"Open AI\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,14-23: Bad label "Open AI"; a label is of lower-case letters, digits, - and _, begins with a letter and has at most 64 of them`,
+		},
+		{
+			"no command", "plugin \"llm\" \"a\" {}\n",
+			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" names no program (add command = "…")`,
+		},
+		{
+			"command is a path", "plugin \"llm\" \"a\" {\n  command = \"bin/x\"\n}\n",
+			`plugins.hcl:2,13-20: Bad command; it is the name of a file beside the server's binary or in plugin_dirs, not a path (write the name, and add its folder to plugin_dirs)`,
+		},
+		{
+			"command without quotes", "plugin \"llm\" \"a\" {\n  command = llm\n}\n",
+			`plugins.hcl:2,13-16: Unknown word "llm"; only env("NAME") and file("path") can stand here (put a text in quotes)`,
+		},
+		{
+			"number in a string", "plugin \"llm\" \"a\" {\n  command = 5\n}\n",
+			`plugins.hcl:2,3-10: Wrong type; command must be a string, not a number (write it in quotes)`,
+		},
+		{
+			"number in a list of strings", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  args = [\"a\", 5]\n}\n",
+			`plugins.hcl:3,16-17: Wrong type; args[1] must be a string, not a number (write it in quotes)`,
+		},
+		{
+			"string for a list", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  models = \"gpt-*\"\n}\n",
+			`plugins.hcl:3,3-9: Wrong type; models must be a list of strings, not a string (write [ … ])`,
+		},
+		{
+			"empty variable for a bool", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  enabled = env(\"AGENTAREA_TEST_EMPTY\")\n}\n",
+			`plugins.hcl:3,3-10: Wrong type; enabled must be true or false, not a string (write true or false)`,
+		},
+		{
+			"duplicate", "plugin \"llm\" \"a\" {\n  command = \"x\"\n}\nplugin \"llm\" \"a\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:4,1-17: Duplicate plugin "llm" "a"; line 1 has it already (give one of them another label)`,
+		},
+		{
+			"models of an agent", "plugin \"agent\" \"a\" {\n  command = \"x\"\n  models = [\"*\"]\n}\n",
+			`plugins.hcl:3,3-9: Only an llm plugin has models; this is plugin "agent" "a" (remove the line)`,
+		},
+		{
+			"pattern", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  models = [\"ok\", \"gpt-[34]\"]\n}\n",
+			`plugins.hcl:3,19-29: Bad pattern; only * (anything) and ? (one character) are special in "gpt-[34]"`,
+		},
+		{
+			"variable name", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  pass_env = [\"A B\"]\n}\n",
+			`plugins.hcl:3,15-20: Bad variable name "A B"; pass_env names variables of the server's environment`,
+		},
+		{
+			"sha256", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  sha256 = \"12\"\n}\n",
+			`plugins.hcl:3,12-16: Bad sha256; it is 64 hexadecimal digits (sha256sum prints them)`,
+		},
+		{
+			"config with an equals sign", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config = {}\n}\n",
+			`plugins.hcl:3,3-9: "config" is a block; it takes no value (write config { … })`,
+		},
+		{
+			"two configs", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {}\n  config {}\n}\n",
+			`plugins.hcl:4,3-9: Duplicate config block; line 3 has one already (join them)`,
+		},
+		{
+			"unknown function in config", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {\n    k = getenv(\"A\")\n  }\n}\n",
+			`plugins.hcl:4,9-15: Call to unknown function; There is no function named "getenv"`,
+		},
+		{
+			"file backend that is not there", "file_backend = \"locl\"\nplugin \"files\" \"local\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,16-22: Unknown file backend "locl"; no files plugin has this label, there are: local (did you mean local?)`,
+		},
+		{
+			"no file backend there", "file_backend = \"s3\"\n",
+			`plugins.hcl:1,16-20: Unknown file backend "s3"; no files plugin has this label (add plugin "files" "s3" { … })`,
+		},
+		{
+			"disabled file backend", "file_backend = \"s3\"\nplugin \"files\" \"s3\" {\n  enabled = false\n}\n",
+			`plugins.hcl:1,16-20: File backend "s3" is disabled; its stanza has enabled = false (enable it, or name another)`,
+		},
+		{
+			"which file backend", "plugin \"files\" \"a\" {\n  command = \"x\"\n}\nplugin \"files\" \"b\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:4,1-19: Which files plugin keeps the files?; there is more than one: a, b (write file_backend = "a" at the top of the file)`,
+		},
+		{
+			"file backend of the wrong type", "file_backend = 5\n",
+			`plugins.hcl:1,1-13: Wrong type; file_backend must be a string, not a number (write it in quotes)`,
+		},
+		{
+			"several at once", "plugin \"llm\" \"a\" {\n  comand = \"x\"\n  args = 1\n}\nfoo = 1\n",
+			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" names no program (add command = "…")
+plugins.hcl:2,3-9: Unknown name "comand"; a plugin takes command, args, enabled, models, pass_env, env, sha256, auto_mtls, config (did you mean command?)
+plugins.hcl:3,3-7: Wrong type; args must be a list of strings, not a number (write [ … ])
+plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl takes file_backend, plugin_dirs, plugin`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Parse([]byte(tt.src), "plugins.hcl")
+			var cerr *config.Error
+			if !errors.As(err, &cerr) {
+				t.Fatalf("err = %v, want an *Error", err)
+			}
+			if err.Error() != tt.want {
+				t.Errorf("got:\n%s\nwant:\n%s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestLoadNamesAMissingFile(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(filepath.Join(t.TempDir(), "plugins.hcl"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("err = %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestHash(t *testing.T) {
+	base := `plugin "llm" "a" {
+  command = "x"
+  config {
+    key = env("AGENTAREA_TEST_KEY")
+  }
+}`
+	t.Setenv("AGENTAREA_TEST_KEY", "one")
+	one := parse(t, base).Stanzas[0].Hash
+	if again := parse(t, "# a comment\n\n"+base).Stanzas[0].Hash; again != one {
+		t.Error("a comment changes the hash")
+	}
+	t.Setenv("AGENTAREA_TEST_KEY", "two")
+	if two := parse(t, base).Stanzas[0].Hash; two == one {
+		t.Error("another value in the config does not change the hash")
+	}
+	t.Setenv("AGENTAREA_TEST_KEY", "one")
+	if b := parse(t, strings.Replace(base, `"x"`, `"y"`, 1)).Stanzas[0].Hash; b == one {
+		t.Error("another command does not change the hash")
+	}
+}
+
+func TestServes(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `plugin "llm" "a" {
+  command = "x"
+  models  = ["gpt-*", "o?", "meta-*/*-instruct", "exact"]
+}`).Stanzas[0]
+	for model, want := range map[string]bool{
+		"gpt-5": true, "gpt-": true, "gpt": false, "xgpt-5": false,
+		"o3": true, "o": false, "o34": false,
+		"meta-llama/x/y-instruct": true, "meta-llama/base": false,
+		"exact": true, "exact2": false, "": false,
+	} {
+		if got := s.Serves(model); got != want {
+			t.Errorf("Serves(%q) = %v", model, got)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Error is what is wrong with plugins.hcl: a line for each problem, in the
+// order of the file.
+type Error struct {
+	Problems []Problem
+}
+
+// Problem is one thing that is wrong, and where.
+type Problem struct {
+	Range hcl.Range
+	// Text is the summary, the reason and, in brackets, the remedy.
+	Text string
+}
+
+func (p Problem) String() string { return p.Range.String() + ": " + p.Text }
+
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// problems gathers what is wrong until all has been looked at.
+type problems struct {
+	list []Problem
+}
+
+func (ps *problems) add(rng hcl.Range, summary, detail, remedy string) {
+	text := oneLine(summary)
+	if detail != "" {
+		text += "; " + oneLine(detail)
+	}
+	if remedy != "" {
+		text += " (" + oneLine(remedy) + ")"
+	}
+	ps.list = append(ps.list, Problem{Range: rng, Text: text})
+}
+
+func (ps *problems) addHCL(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		var rng hcl.Range
+		if d.Subject != nil {
+			rng = *d.Subject
+		}
+		ps.add(rng, d.Summary, strings.TrimSuffix(d.Detail, "."), "")
+	}
+}
+
+// failed says whether a problem lies within the range.
+func (ps *problems) failed(rng hcl.Range) bool {
+	return slices.ContainsFunc(ps.list, func(p Problem) bool { return rng.Overlaps(p.Range) })
+}
+
+func (ps *problems) err() error {
+	if len(ps.list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(ps.list, func(a, b Problem) int { return a.Range.Start.Byte - b.Range.Start.Byte })
+	return &Error{Problems: ps.list}
+}
+
+// names complains of attributes and blocks that a body may not have.
+func (ps *problems) names(body *hclsyntax.Body, owner string, attrs, blocks []string) {
+	for name, a := range body.Attributes {
+		switch {
+		case slices.Contains(attrs, name):
+		case slices.Contains(blocks, name):
+			ps.add(a.NameRange, fmt.Sprintf("%q is a block", name), "it takes no value", "write "+name+" { … }")
+		default:
+			ps.unknown(a.NameRange, name, owner, attrs, blocks)
+		}
+	}
+	for _, b := range body.Blocks {
+		switch {
+		case slices.Contains(blocks, b.Type):
+		case slices.Contains(attrs, b.Type):
+			ps.add(b.TypeRange, fmt.Sprintf("%q is no block", b.Type), "it takes a value", "write "+b.Type+" = …")
+		default:
+			ps.unknown(b.TypeRange, b.Type, owner, attrs, blocks)
+		}
+	}
+}
+
+func (ps *problems) unknown(rng hcl.Range, name, owner string, attrs, blocks []string) {
+	all := slices.Concat(attrs, blocks)
+	detail := owner + " takes no settings"
+	if len(all) > 0 {
+		detail = owner + " takes " + strings.Join(all, ", ")
+	}
+	remedy := ""
+	if near := nearest(name, all); near != "" {
+		remedy = "did you mean " + near + "?"
+	}
+	ps.add(rng, fmt.Sprintf("Unknown name %q", name), detail, remedy)
+}
+
+// nearest is the name that was probably meant, or empty.
+func nearest(given string, names []string) string {
+	best, bestDistance := "", 3
+	for _, n := range names {
+		if d := levenshtein.Distance(given, n, nil); d < bestDistance {
+			best, bestDistance = n, d
+		}
+	}
+	return best
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

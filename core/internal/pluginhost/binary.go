@@ -1,0 +1,89 @@
+package pluginhost
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/agentarea/agentarea/core/internal/config"
+)
+
+// binary is a plugin's program, found and checked. An open file is the very one
+// whose checksum was compared, and is what gets executed.
+type binary struct {
+	path string
+	file *os.File
+}
+
+// openBinary finds a stanza's command in dirs, in their order, and compares its
+// checksum if the stanza pins one. Its errors are *config.Error.
+func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
+	path, err := findBinary(s, dirs)
+	if err != nil || s.SHA256 == "" {
+		return &binary{path: path}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		f.Close()
+		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != s.SHA256 {
+		f.Close()
+		return nil, s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
+			"if you replaced the file yourself, write this one")
+	}
+	return &binary{path: path, file: f}, nil
+}
+
+func findBinary(s *config.Stanza, dirs []string) (string, error) {
+	for _, dir := range dirs {
+		path := filepath.Join(dir, s.Command)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return "", s.Problem("command", "Unreadable command", err.Error(), "")
+		case !info.Mode().IsRegular():
+			return "", s.Problem("command", "Bad command", path+" is no regular file", "")
+		case info.Mode().Perm()&0o111 == 0:
+			return "", s.Problem("command", "Bad command", path+" is not executable", "chmod +x "+path)
+		}
+		return path, nil
+	}
+	return "", s.Problem("command", fmt.Sprintf("Command %q not found", s.Command),
+		"looked in "+strings.Join(dirs, ", "), "build it there, or add its folder to plugin_dirs")
+}
+
+// execPath is what to execute. A script's interpreter opens it once more, which
+// works because extraFiles leave it open.
+func (b *binary) execPath() string {
+	if b.file == nil || !execFromDescriptor {
+		return b.path
+	}
+	return "/proc/self/fd/3"
+}
+
+// extraFiles are open in the process from descriptor 3 on.
+func (b *binary) extraFiles() []*os.File {
+	if b.file == nil || !execFromDescriptor {
+		return nil
+	}
+	return []*os.File{b.file}
+}
+
+func (b *binary) close() {
+	if b.file != nil {
+		b.file.Close()
+	}
+}

@@ -1,0 +1,496 @@
+package pluginhost
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+func TestStartNamesWhatToMend(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "not-executable"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256Of(t, filepath.Join(binDir, "badplugin"))
+	tests := []struct{ name, hcl, want string }{
+		{
+			"no such command",
+			`plugin "llm" "a" {
+  command = "badplugn"
+}`,
+			`plugins.hcl:2,3-10: Command "badplugn" not found; looked in ` + binDir + `, DIR (build it there, or add its folder to plugin_dirs)`,
+		},
+		{
+			"not executable",
+			`plugin "llm" "a" {
+  command = "not-executable"
+}`,
+			`plugins.hcl:2,3-10: Bad command; DIR/not-executable is not executable (chmod +x DIR/not-executable)`,
+		},
+		{
+			"checksum",
+			`plugin "llm" "a" {
+  command = "badplugin"
+  sha256  = "` + strings.Repeat("0", 64) + `"
+}`,
+			`plugins.hcl:3,3-9: Wrong checksum; ` + binDir + `/badplugin has ` + sum + ` (if you replaced the file yourself, write this one)`,
+		},
+		{
+			"kind",
+			`plugin "agent" "a" {
+  command = "badplugin"
+}`,
+			`plugins.hcl:1,1-19: Wrong kind; badplugin is a plugin of kind llm (write plugin "llm" "a")`,
+		},
+		{
+			"unknown attribute",
+			`plugin "llm" "a" {
+  command = "badplugin"
+  config {
+    limits = 1
+  }
+}`,
+			`plugins.hcl:4,5-11: Unknown name "limits"; the config of badplugin takes refuse, secret, limit (did you mean limit?)`,
+		},
+		{
+			"wrong type",
+			`plugin "llm" "a" {
+  command = "badplugin"
+  config {
+    refuse = 5
+  }
+}`,
+			`plugins.hcl:4,5-11: Wrong type; refuse must be a string, not a number (write it in quotes)`,
+		},
+		{
+			"the plugin refuses, and another is wrong too",
+			`plugin "llm" "a" {
+  command = "badplugin"
+  config {
+    limit  = 2
+    refuse = "this"
+  }
+}
+plugin "llm" "fine" {
+  command = "badplugin"
+}
+plugin "llm" "b" {
+  command = "gone"
+}`,
+			`plugins.hcl:5,5-11: refused; Take the line out
+plugins.hcl:12,3-10: Command "gone" not found; looked in ` + binDir + `, DIR (build it there, or add its folder to plugin_dirs)`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newTestHost(t, quick)
+			cfg := parse(t, tt.hcl)
+			cfg.PluginDirs = []string{dir}
+			err := h.Start(t.Context(), cfg)
+			var cerr *config.Error
+			if !errors.As(err, &cerr) {
+				t.Fatalf("err = %v, want a *config.Error", err)
+			}
+			if want := strings.ReplaceAll(tt.want, "DIR", dir); err.Error() != want {
+				t.Errorf("got:\n%s\nwant:\n%s", err, want)
+			}
+			for _, r := range h.logs.lines(t, "plugin is up") {
+				if pid := int(r["pid"].(float64)); !gone(pid) {
+					t.Errorf("plugin %v is left running", pid)
+				}
+			}
+		})
+	}
+}
+
+func sha256Of(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func TestPinnedBinaryAndScriptRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec "+binDir+"/badplugin\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	h := newTestHost(t, quick)
+	cfg := parse(t, fmt.Sprintf(`
+plugin "llm" "binary" {
+  command = "badplugin"
+  sha256  = %q
+}
+plugin "llm" "script" {
+  command   = "script"
+  sha256    = %q
+  auto_mtls = false
+}`, sha256Of(t, filepath.Join(binDir, "badplugin")), sha256Of(t, script)))
+	cfg.PluginDirs = []string{dir}
+	if err := h.Start(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, label := range []string{"binary", "script"} {
+		if text, err := h.chat(t.Context(), label, "fine", 2); err != nil || text != "01" {
+			t.Errorf("%s: %q, %v", label, text, err)
+		}
+	}
+}
+
+func TestPathIsNotSearched(t *testing.T) {
+	t.Parallel()
+	err := newTestHost(t, quick).Start(t.Context(), parse(t, `plugin "llm" "a" { command = "sh" }`))
+	if err == nil || !strings.Contains(err.Error(), `Command "sh" not found`) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("AGENTAREA_SECRET_KEY", "top")
+	t.Setenv("AWS_REGION", "mars")
+	t.Setenv("LANG", "C")
+	t.Setenv("AGENTAREA_PLUGIN", "forged")
+	h := start(t, quick, stanza("a", "", `pass_env = ["AWS_REGION", "NOT_SET"]`))
+	text, err := h.chat(t.Context(), "a", "env", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := []string{
+		"AGENTAREA_LOG_LEVEL", "AGENTAREA_PLUGIN", "AWS_REGION", "BAD",
+		"PLUGIN_CLIENT_CERT", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(text) {
+		name, value, found := strings.Cut(strings.TrimSpace(line), "=")
+		if found && !strings.ContainsAny(name, " +/") { // the certificate has several lines
+			got[name] = value
+		}
+	}
+	for name := range got {
+		if !slices.Contains(allowed, name) && !slices.Contains(passed, name) {
+			t.Errorf("the plugin has %s", name)
+		}
+	}
+	if got["AWS_REGION"] != "mars" || got["LANG"] != "C" || got["AGENTAREA_LOG_LEVEL"] != "debug" || got["AGENTAREA_PLUGIN"] == "forged" {
+		t.Errorf("environment: %v", got)
+	}
+}
+
+func TestOutputBeforeTheHandshake(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", "stdout"))
+	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
+		t.Errorf("chat: %q, %v", text, err)
+	}
+	lines := h.logs.lines(t, "hello, I am a plugin")
+	if len(lines) != 1 || lines[0]["level"] != "WARN" || lines[0]["plugin"] != "llm/a" {
+		t.Errorf("log: %v", lines)
+	}
+}
+
+func TestGarbageInsteadOfAHandshake(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", "garbage"))
+	if p := h.plugin(t, "a"); p.State == core.PluginRunning || !strings.HasPrefix(p.LastError, "Unrecognized remote plugin message") {
+		t.Errorf("a = %+v", p)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", "flood"))
+	await(t, 5*time.Second*slow, "the last line", func() bool { return len(h.logs.lines(t, "the last one")) == 1 })
+	last := h.logs.lines(t, "the last one")[0]
+	if last["run_id"] != "run-1" || last["plugin"] != "llm/a" || last["level"] != "WARN" || last["plugin_msg"] != "own" {
+		t.Errorf("last line: %v", last)
+	}
+	if got := len(h.logs.lines(t, "line")); got != 20_000 {
+		t.Errorf("%d lines of the flood, want 20000", got)
+	}
+	if odd := h.logs.lines(t, "5"); len(odd) != 1 || odd[0]["run_id"] != `{"odd":true}` {
+		t.Errorf("the line with odd types: %v", odd)
+	}
+	var long, plain int
+	for line := range strings.Lines(h.logs.String()) {
+		if len(line) > maxRecord+1000 {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+		if strings.Contains(line, "aaaa") && strings.Contains(line, `"level":"INFO"`) && strings.Contains(line, "… (71680 bytes)") {
+			long++
+		}
+		if strings.Contains(line, "bbbb") && strings.Contains(line, "… (1048576 bytes)") {
+			plain++
+		}
+	}
+	if long != 1 || plain != 1 {
+		t.Errorf("%d lines of 70 KiB, %d of 3 MiB, want one each, cut", long, plain)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "notes")
+	h := start(t, quick,
+		stanza("one", "", `models = ["gpt-*", "exact"]`),
+		fmt.Sprintf("plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path),
+		stanza("off", "", "enabled = false"))
+	for _, tt := range []struct{ model, label, name string }{
+		{"two/gpt-5", "two", "gpt-5"},
+		{"gpt-5", "one", "gpt-5"},
+		{"o3", "two", "o3"},
+		{"one/a/b", "one", "a/b"},
+	} {
+		label, name, p, err := h.Provider(t.Context(), tt.model)
+		if err != nil || label != tt.label || name != tt.name || p == nil {
+			t.Errorf("%s: %s, %s, %v", tt.model, label, name, err)
+		}
+	}
+	if asked := notes(t, path, "list"); len(asked) != 0 {
+		t.Error("a provider was asked for its models although a pattern matched")
+	}
+	for _, model := range []string{"bad-1", "bad/2", "bad-1"} {
+		if label, name, _, err := h.Provider(t.Context(), model); err != nil || label != "one" || name != model {
+			t.Errorf("%s: %s, %s, %v", model, label, name, err)
+		}
+	}
+	for _, model := range []string{"off/x", "nothing", ""} {
+		hint := ""
+		if model == "off/x" {
+			hint = `; the llm plugin "off" is disabled in plugins.hcl`
+		}
+		err := h.CheckModel(t.Context(), "model", model)
+		var ce *core.Error
+		if !errors.As(err, &ce) || ce.Code != core.CodeValidation {
+			t.Fatalf("CheckModel(%q) = %v", model, err)
+		}
+		want := core.FieldError{Field: "model", Issue: fmt.Sprintf("no provider serves model %q%s; there are: one/bad-1, one/bad/2, "+
+			"gpt-* (one), exact (one), two/bad-1, two/bad/2, gpt-5 (two), o? (two)", model, hint)}
+		if ce.Fields[0] != want {
+			t.Errorf("got  %v\nwant %v", ce.Fields[0], want)
+		}
+	}
+	if asked := notes(t, path, "list"); len(asked) != 1 {
+		t.Errorf("the provider was asked %d times for its models, want once", len(asked))
+	}
+	models := h.Models(t.Context())
+	if len(models) != 4 || models[0].ID != "one/bad-1" || models[0].ProviderID != "bad-1" || models[0].ContextWindow != 100 || models[3].Provider != "two" {
+		t.Errorf("Models = %+v", models)
+	}
+}
+
+func TestModelsOfADeadProviderAreKnown(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", ""))
+	label, _, p, err := h.Provider(t.Context(), "bad-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int64
+	if _, err := p.Chat(t.Context(), request("crash", n), &texts{}); err == nil || label != "a" {
+		t.Fatalf("label %q, err %v", label, err)
+	}
+	if _, _, _, err := h.Provider(t.Context(), "bad-1"); err != nil {
+		t.Errorf("after the crash: %v", err)
+	}
+}
+
+func TestNoProvider(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick)
+	_, _, _, err := h.Provider(t.Context(), "gpt-5")
+	var ce *core.Error
+	if !errors.As(err, &ce) || ce.Fields[0].Field != "config.model" || !strings.Contains(ce.Fields[0].Issue, "no llm plugin is enabled") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestProviderThatCanNotBeAsked(t *testing.T) {
+	t.Parallel()
+	timing := quick
+	timing.Wait = 100 * time.Millisecond
+	timing.Backoff = time.Minute
+	h := start(t, timing, stanza("a", ""), stanza("b", "exit"))
+	if err := h.CheckModel(t.Context(), "model", "bad-1"); err != nil {
+		t.Errorf("a model of the other provider: %v", err)
+	}
+	err := h.CheckModel(t.Context(), "model", "x")
+	if core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), `b (The llm plugin "b" is not ready`) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func request(model string, n int64) *llm.Request {
+	return &llm.Request{Model: model, Parameters: llm.Parameters{MaxTokens: &n}}
+}
+
+// sendFunc is told of the first delta.
+type sendFunc func()
+
+func (f sendFunc) Send(llm.Delta) error {
+	f()
+	return nil
+}
+
+func TestAgentTypes(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("p", ""),
+		"plugin \"agent\" \"chat\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}",
+		"plugin \"agent\" \"off\" {\n  enabled = false\n}")
+	types := h.AgentTypes()
+	if len(types) != 1 || types[0].Type != "chat" || string(types[0].ConfigSchema) != `{"type":"object"}` || !types[0].Available || types[0].Description != "Misbehaves." {
+		t.Errorf("AgentTypes = %+v", types)
+	}
+	r, err := h.Agent(t.Context(), "chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The crash of another plugin, which this one passed on, is not this one's.
+	begun := time.Now()
+	crash := &sdk.Error{Code: sdk.CodePluginCrashed, Message: "another one crashed", Retryable: true}
+	_, err = r.Run(t.Context(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) { return nil, crash }))
+	if e := sdk.AsError(err); *e != *crash {
+		t.Errorf("err = %v, want the other's", err)
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+	for label, want := range map[string]string{
+		"off":  `The agent plugin "off" is disabled`,
+		"gone": `There is no agent plugin "gone" in plugins.hcl any more (there are: chat)`,
+	} {
+		if _, err := h.Agent(t.Context(), label); core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", label, err)
+		}
+	}
+	all := []core.Binding{{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"}}
+	if broken := h.Broken(all); !slices.Equal(broken, all[3:]) {
+		t.Errorf("Broken = %v", broken)
+	}
+	h.Models(t.Context())
+	if broken := h.Broken(all[:3]); !slices.Equal(broken, all[2:3]) {
+		t.Errorf("Broken = %v: nobody lists the model", broken)
+	}
+}
+
+type handler func() (*agent.Result, error)
+
+func (h handler) Handle(context.Context, *agent.Call) (*agent.Result, error) { return h() }
+
+func TestPlugins(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("b", ""), stanza("off", "", "enabled = false"), stanza("a", ""))
+	plugins := h.Plugins()
+	if len(plugins) != 3 || plugins[0].Label != "b" || plugins[1].State != core.PluginDisabled || plugins[2].Label != "a" {
+		t.Fatalf("Plugins = %+v", plugins)
+	}
+	p := plugins[0]
+	if p.Kind != "llm" || p.Name != "badplugin" || p.Version != "1.2.3" || p.State != core.PluginRunning || p.PID == 0 || p.StartedAt.IsZero() {
+		t.Errorf("b = %+v", p)
+	}
+}
+
+func TestCloseDrains(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", ""))
+	pid := h.plugin(t, "a").PID
+	var wg sync.WaitGroup
+	_, _, p, err := h.Provider(t.Context(), "a/slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan struct{})
+	wg.Go(func() {
+		r := request("slow", 1)
+		r.Stream = true
+		if _, err := p.Chat(t.Context(), r, sendFunc(func() { close(begun) })); err != nil {
+			t.Errorf("a call under way was cut: %v", err)
+		}
+	})
+	<-begun
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if !gone(pid) {
+		t.Errorf("process %d is left", pid)
+	}
+	if _, err := h.Agent(t.Context(), "x"); core.CodeOf(err) != core.CodeUnavailable {
+		t.Errorf("Agent after Close: %v", err)
+	}
+	if _, err := h.chat(t.Context(), "a", "fine", 1); core.CodeOf(err) != core.CodeUnavailable {
+		t.Errorf("Provider after Close: %v", err)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Errorf("Close once more: %v", err)
+	}
+}
+
+func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", ""))
+	_, _, p, err := h.Provider(t.Context(), "a/wait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan struct{})
+	cut := make(chan error)
+	go func() {
+		r := request("wait", 1)
+		r.Stream = true
+		_, err := p.Chat(context.Background(), r, sendFunc(func() { close(begun) }))
+		cut <- err
+	}()
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.Close(ctx); err == nil || err.Error() != "1 calls of plugins were cut" {
+		t.Errorf("Close: %v", err)
+	}
+	if e := sdk.AsError(<-cut); e.Code != sdk.CodePluginCrashed {
+		t.Errorf("the call that was cut: %v", e)
+	}
+}
+
+func TestLookUpsDuringRestarts(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", "", `models = ["*"]`))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 30 {
+				if _, err := h.chat(t.Context(), "a", "fine", 1); err != nil && sdk.AsError(err).Code != sdk.CodePluginCrashed {
+					t.Errorf("chat: %v", err)
+				}
+				h.Plugins()
+				h.Models(t.Context())
+				h.Broken([]core.Binding{{Type: "x", Model: "y"}})
+			}
+		})
+	}
+	for range 2 {
+		_, _ = h.chat(t.Context(), "a", "crash", 0) // it crashes
+	}
+	wg.Wait()
+}

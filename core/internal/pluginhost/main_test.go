@@ -1,0 +1,221 @@
+package pluginhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+// binDir holds badplugin.
+var binDir string
+
+func TestMain(m *testing.M) {
+	if os.Getenv("PLUGINHOST_TEST_HELPER") != "" {
+		helper()
+		return
+	}
+	dir, err := os.MkdirTemp("", "pluginhost-test-")
+	if err != nil {
+		panic(err)
+	}
+	binDir = dir
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "badplugin"), "./testdata/badplugin")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build badplugin:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// quick are timings that a test can wait for.
+var quick = Timing{
+	Stop: 2 * time.Second, Exit: 500 * time.Millisecond,
+	HealthEvery: 100 * time.Millisecond, HealthTimeout: 500 * time.Millisecond,
+	Backoff: 50 * time.Millisecond,
+}
+
+// logs is a log that tests read.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+// lines gives the records with that message.
+func (l *logs) lines(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []map[string]any
+	for line := range strings.Lines(l.buf.String()) {
+		var record map[string]any
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatalf("bad line %q: %v", line, err)
+		}
+		if record["msg"] == message {
+			out = append(out, record)
+		}
+	}
+	return out
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// testHost is a Host under test with what it logs.
+type testHost struct {
+	*Host
+	logs *logs
+}
+
+func newTestHost(t *testing.T, timing Timing) *testHost {
+	t.Helper()
+	l := &logs{}
+	h := New(Options{
+		Dirs: []string{binDir}, DataDir: t.TempDir(), Timing: timing,
+		Logger: slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		_ = h.Close(ctx) // some leave calls behind
+		if t.Failed() && len(l.String()) < 100_000 {
+			t.Logf("the log:\n%s", l)
+		}
+	})
+	return &testHost{Host: h, logs: l}
+}
+
+func parse(t *testing.T, hcl string) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse([]byte(hcl), "plugins.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// start starts a host with these stanzas.
+func start(t *testing.T, timing Timing, stanzas ...string) *testHost {
+	t.Helper()
+	h := newTestHost(t, timing)
+	if err := h.Start(t.Context(), parse(t, strings.Join(stanzas, "\n"))); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// stanza is an llm plugin that misbehaves in a way.
+func stanza(label, mode string, lines ...string) string {
+	return fmt.Sprintf("plugin \"llm\" %q {\n  command = \"badplugin\"\n  env = { BAD = %q }\n  %s\n}",
+		label, mode, strings.Join(lines, "\n  "))
+}
+
+// plugin gives the state of a plugin.
+func (h *testHost) plugin(t *testing.T, label string) core.Plugin {
+	t.Helper()
+	for _, p := range h.Plugins() {
+		if p.Label == label {
+			return p
+		}
+	}
+	t.Fatalf("no plugin %q", label)
+	return core.Plugin{}
+}
+
+// chat asks a plugin for n deltas and then for what model says.
+func (h *testHost) chat(ctx context.Context, label, model string, n int64) (string, error) {
+	_, providerModel, p, err := h.Provider(ctx, label+"/"+model)
+	if err != nil {
+		return "", err
+	}
+	out := &texts{}
+	_, err = p.Chat(ctx, &llm.Request{Model: providerModel, Stream: true, Parameters: llm.Parameters{MaxTokens: &n}}, out)
+	return out.String(), err
+}
+
+type texts struct{ strings.Builder }
+
+func (t *texts) Send(d llm.Delta) error {
+	t.WriteString(d.Text)
+	return nil
+}
+
+// await fails the test unless the condition holds in time.
+func await(t *testing.T, within time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// processState is the letter of /proc/pid/stat; 0 when there is no process.
+func processState(pid int) byte {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	return rest[0]
+}
+
+func gone(pid int) bool { return processState(pid) == 0 }
+
+// dead counts a zombie as dead: a grandchild's is its new parent's to reap.
+func dead(pid int) bool {
+	s := processState(pid)
+	return s == 0 || s == 'Z' || s == 'X'
+}
+
+// notes gives the numbers at the end of the lines that badplugin wrote.
+func notes(t *testing.T, path, prefix string) []string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), prefix+" "); ok {
+			out = append(out, rest)
+		}
+	}
+	return out
+}

@@ -1,0 +1,83 @@
+package pluginhost
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	socketsPattern = "agentarea-*"
+	socketsLock    = "plugins.lock"
+	// maxSocketPath is the shortest limit of the systems we know, 104 bytes with
+	// a NUL, less what is added to the folder: two random names by go-plugin and
+	// one by us.
+	maxSocketRoot = 103 - len("/agentarea-4294967295/plugin-dir4294967295/plugin4294967295")
+)
+
+// sockets is the folder that holds the plugins' sockets, for this process only.
+type sockets struct {
+	dir  string
+	lock *os.File
+}
+
+// openSockets makes a folder under the data folder, or under a temporary one if
+// that path is too long for a socket's, and removes those that dead servers left.
+func openSockets(dataDir string) (*sockets, error) {
+	root, err := socketRoot(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	sweepSockets(root)
+	dir, err := os.MkdirTemp(root, socketsPattern) // mode 0700
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the plugins' sockets: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, socketsLock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the folder of the plugins' sockets: %w", err), os.RemoveAll(dir))
+	}
+	return &sockets{dir: dir, lock: lock}, nil
+}
+
+func socketRoot(dataDir string) (string, error) {
+	if dataDir != "" {
+		dir, err := filepath.Abs(filepath.Join(dataDir, "run"))
+		if err != nil {
+			return "", fmt.Errorf("find the data folder: %w", err)
+		}
+		if len(dir) <= maxSocketRoot {
+			return dir, os.MkdirAll(dir, 0o700)
+		}
+	}
+	if dir := os.TempDir(); filepath.IsAbs(dir) && len(dir) <= maxSocketRoot {
+		return dir, nil
+	}
+	return "/tmp", nil
+}
+
+// sweepSockets removes the folders of servers that are gone: nobody holds their
+// lock any more.
+func sweepSockets(root string) {
+	locks, _ := filepath.Glob(filepath.Join(root, socketsPattern, socketsLock))
+	for _, path := range locks {
+		f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+		if err != nil {
+			continue // another user's
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil { //nolint:gosec // a descriptor fits
+			_ = os.RemoveAll(filepath.Dir(path)) // the next start tries again
+		}
+		f.Close()
+	}
+}
+
+func (s *sockets) remove() error {
+	defer s.lock.Close()
+	return os.RemoveAll(s.dir)
+}

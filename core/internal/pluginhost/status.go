@@ -1,0 +1,114 @@
+package pluginhost
+
+import (
+	"context"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+// Plugins implements core.Plugins.
+func (h *Host) Plugins() []core.Plugin {
+	r := h.registry.Load()
+	out := make([]core.Plugin, len(r.plugins))
+	for i, s := range r.plugins {
+		out[i] = s.status()
+	}
+	return out
+}
+
+func (s *supervisor) status() core.Plugin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lastError := s.lastError
+	if s.complaint != "" {
+		lastError = s.complaint
+	}
+	return core.Plugin{
+		Kind: s.stanza.Kind, Label: s.stanza.Label,
+		Name: s.description.Name, Version: s.description.Version,
+		Description: s.description.Description, Capabilities: s.description.Capabilities,
+		State: s.state, PID: s.pid, Restarts: s.restarts, LastError: lastError, StartedAt: s.readyAt,
+	}
+}
+
+// AgentTypes implements core.Plugins. The schema of a type that never came up is nil.
+func (h *Host) AgentTypes() []core.AgentType {
+	r := h.registry.Load()
+	out := make([]core.AgentType, len(r.agents))
+	for i, s := range r.agents {
+		s.mu.Lock()
+		out[i] = core.AgentType{
+			Type: s.stanza.Label, Description: s.description.Description, ConfigSchema: s.schema,
+			Available: s.serves() != nil,
+		}
+		s.mu.Unlock()
+	}
+	return out
+}
+
+// Models implements core.Plugins. An old list is given while a new one is asked for.
+func (h *Host) Models(ctx context.Context) []core.Model {
+	r := h.registry.Load()
+	lists := r.lists(func(s *supervisor) ([]llm.Model, error) {
+		if s.serves() == nil {
+			return nil, nil
+		}
+		if l := s.lastModels(); l.models != nil && l.err == nil {
+			return l.models, nil
+		}
+		return s.listModels(ctx, listAgain)
+	})
+	out := []core.Model{}
+	for i, l := range lists {
+		if l.err != nil {
+			continue
+		}
+		label := r.providers[i].stanza.Label
+		for _, m := range l.models {
+			out = append(out, core.Model{
+				ID: label + "/" + m.ID, Provider: label, ProviderID: m.ID, DisplayName: m.DisplayName,
+				ContextWindow: m.ContextWindow, MaxOutputTokens: m.MaxOutputTokens, Capabilities: m.Capabilities,
+			})
+		}
+	}
+	return out
+}
+
+// CheckModel implements core.Plugins. It fails with Unavailable when a provider
+// that may have the model can't be asked.
+func (h *Host) CheckModel(ctx context.Context, field, model string) error {
+	_, err := h.registry.Load().resolve(ctx, field, model)
+	return err
+}
+
+// Broken implements core.Plugins. It asks nobody: a model whose provider is not
+// known yet counts as fine while there is one that may serve it.
+func (h *Host) Broken(bindings []core.Binding) []core.Binding {
+	r := h.registry.Load()
+	var out []core.Binding
+	for _, b := range bindings {
+		if r.broken(b) {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+func (r *registry) broken(b core.Binding) bool {
+	if s := labelled(r.agents, b.Type); s == nil || s.serves() == nil {
+		return true
+	}
+	if b.Model == "" {
+		return false
+	}
+	if to, ok := r.known(b.Model); ok {
+		return to.plugin.serves() == nil
+	}
+	for _, s := range r.providers {
+		if s.serves() != nil && s.lastModels().models == nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,284 @@
+package pluginhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/sdk/plugin"
+)
+
+// supervisor keeps the process of one stanza alive.
+//
+//	starting ──ready──▶ running ──ends──▶ restarting ──ready──▶ running
+//	                                        │    ▲
+//	                       5 ends in 2 min  ▼    │ after 5 min
+//	                                       failed
+type supervisor struct {
+	stanza *config.Stanza
+	timing Timing
+	logger *slog.Logger
+	// launch starts a process and makes it ready.
+	launch func(context.Context) (*instance, error)
+
+	// live is the instance that serves; nil while there is none.
+	live atomic.Pointer[instance]
+
+	mu          sync.Mutex
+	state       core.PluginState
+	description plugin.Description
+	schema      json.RawMessage
+	pid         int
+	readyAt     time.Time
+	restarts    int
+	lastError   string
+	// complaint is what a running one says against its own health.
+	complaint string
+	nextStart time.Time
+	// changed closes with the next change.
+	changed chan struct{}
+
+	models modelList
+
+	end     context.CancelFunc
+	done    chan struct{}
+	cleanup sync.WaitGroup
+}
+
+func newSupervisor(s *config.Stanza, timing Timing, logger *slog.Logger, launch func(context.Context) (*instance, error)) *supervisor {
+	sup := &supervisor{
+		stanza: s, timing: timing, logger: logger.With("plugin", s.Name()), launch: launch,
+		state: core.PluginStarting, changed: make(chan struct{}), done: make(chan struct{}),
+	}
+	if !s.Enabled {
+		sup.state = core.PluginDisabled
+	}
+	return sup
+}
+
+// start begins to supervise. The channel gives the outcome of the first start:
+// a *config.Error that ends the supervision, or nil, ready or not.
+func (s *supervisor) start() <-chan error {
+	var ctx context.Context
+	ctx, s.end = context.WithCancel(context.Background())
+	first := make(chan error, 1)
+	go s.run(ctx, first)
+	return first
+}
+
+// stop ends the process in good order and waits for its end.
+func (s *supervisor) stop() {
+	if s.end == nil {
+		return // never started
+	}
+	s.end()
+	<-s.done
+}
+
+func (s *supervisor) run(ctx context.Context, first chan<- error) {
+	defer close(s.done)
+	defer s.cleanup.Wait()
+	b := &backoff{timing: s.timing}
+	for attempt := 0; ; attempt++ {
+		inst, err := s.launch(ctx)
+		var cerr *config.Error
+		if attempt == 0 && errors.As(err, &cerr) {
+			s.set(func() { s.state, s.lastError = core.PluginStopped, err.Error() })
+			first <- err
+			return
+		}
+		var up time.Duration
+		if err == nil {
+			s.serving(ctx, inst)
+		}
+		if attempt == 0 {
+			first <- nil
+		}
+		if err == nil {
+			err = s.attend(ctx, inst)
+			up = time.Since(inst.readyAt)
+		}
+		if ctx.Err() != nil {
+			s.set(func() { s.state = core.PluginStopped })
+			return
+		}
+		wait, open := b.ended(time.Now(), up)
+		s.down(ctx, err, wait, open)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			s.set(func() { s.state = core.PluginStopped })
+			return
+		}
+		s.set(func() { s.state = core.PluginRestarting; s.restarts++ })
+	}
+}
+
+func (s *supervisor) serving(ctx context.Context, i *instance) {
+	s.set(func() {
+		s.state, s.pid, s.readyAt = core.PluginRunning, i.proc.cmd.Process.Pid, i.readyAt
+		s.description, s.schema = i.description, i.schema
+		s.live.Store(i)
+	})
+	for _, w := range i.warnings {
+		s.logger.WarnContext(ctx, "the plugin warns of its config", "warning", w)
+	}
+	s.logger.InfoContext(ctx, "plugin is up", "name", i.description.Name, "version", i.description.Version, "pid", i.proc.cmd.Process.Pid)
+}
+
+func (s *supervisor) down(ctx context.Context, err error, wait time.Duration, open bool) {
+	s.set(func() {
+		s.state, s.lastError = core.PluginRestarting, err.Error()
+		if open {
+			s.state = core.PluginFailed
+		}
+		s.nextStart = time.Now().Add(wait)
+	})
+	if open {
+		s.logger.ErrorContext(ctx, "plugin ends again and again, and rests now", "error", err, "next_start_in", wait)
+		return
+	}
+	s.logger.ErrorContext(ctx, "plugin is down", "error", err, "next_start_in", wait)
+}
+
+// attend watches an instance until its process has ended, or ends it with ctx.
+func (s *supervisor) attend(ctx context.Context, i *instance) error {
+	tick := time.NewTicker(s.timing.HealthEvery)
+	defer tick.Stop()
+	misses := 0
+	for {
+		select {
+		case <-i.proc.exited:
+			s.gone()
+			s.cleanup.Go(i.cleanUp)
+			return i.exitError()
+		case <-ctx.Done():
+			s.gone()
+			if err := i.stop(); err != nil {
+				s.logger.WarnContext(ctx, "plugin did not stop in good order", "error", err)
+			}
+			return ctx.Err()
+		case <-i.suspect:
+		case <-tick.C:
+		}
+		answered, err := i.health(ctx)
+		switch {
+		case ctx.Err() != nil || i.proc.ended():
+		case answered:
+			misses = 0
+			s.feels(ctx, err)
+		default:
+			misses++
+			s.logger.WarnContext(ctx, "plugin does not answer", "error", err, "misses", misses)
+			if misses >= s.timing.HealthMisses {
+				i.proc.kill(fmt.Sprintf("it did not answer %d times and was killed", misses))
+			}
+		}
+	}
+}
+
+// feels notes what a plugin says of its health. One that says it is not fit
+// goes on: to start it again would not mend what it waits for.
+func (s *supervisor) feels(ctx context.Context, err error) {
+	complaint := ""
+	if err != nil {
+		complaint = "not fit: " + s.stanza.Mask(err.Error())
+	}
+	news := false
+	s.set(func() {
+		news = s.complaint != complaint
+		s.complaint = complaint
+	})
+	if news && err != nil {
+		s.logger.WarnContext(ctx, "plugin says that it is not fit", "error", complaint)
+	}
+}
+
+// gone notes that there is no process.
+func (s *supervisor) gone() {
+	s.set(func() {
+		s.live.Store(nil)
+		s.state, s.pid, s.complaint = core.PluginRestarting, 0, ""
+		s.readyAt = time.Time{}
+	})
+}
+
+// set changes the state, and tells those who wait for a change.
+func (s *supervisor) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// serves gives the instance if one serves now.
+func (s *supervisor) serves() *instance {
+	if i := s.live.Load(); i != nil && !i.proc.ended() {
+		return i
+	}
+	return nil
+}
+
+// ready gives the instance, and waits a while for one that is being started. It
+// fails with Unavailable.
+func (s *supervisor) ready(ctx context.Context) (*instance, error) {
+	if i := s.serves(); i != nil {
+		return i, nil
+	}
+	timeout := time.NewTimer(s.timing.Wait)
+	defer timeout.Stop()
+	for {
+		s.mu.Lock()
+		state, changed := s.state, s.changed
+		s.mu.Unlock()
+		if i := s.serves(); i != nil {
+			return i, nil
+		}
+		switch state {
+		case core.PluginFailed, core.PluginDisabled, core.PluginStopped:
+			return nil, s.unavailable()
+		case core.PluginStarting, core.PluginRunning, core.PluginRestarting:
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return nil, s.unavailable()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// unavailable says that the plugin is down, why, and what to do.
+func (s *supervisor) unavailable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := fmt.Sprintf("The %s plugin %q", s.stanza.Kind, s.stanza.Label)
+	why := s.lastError
+	if why == "" {
+		why = "it is being started"
+	}
+	switch s.state {
+	case core.PluginDisabled:
+		return core.Unavailable("%s is disabled: set enabled in its stanza of plugins.hcl, and restart the server", name)
+	case core.PluginStopped:
+		return core.Unavailable("%s is stopped: the server is shutting down", name)
+	case core.PluginFailed:
+		wait := max(time.Second, time.Until(s.nextStart).Round(time.Second))
+		err := core.Unavailable("%s is down: %s. It is tried again in %s; mend what its log says, or restart the server", name, why, wait)
+		err.RetryAfter = wait
+		return err
+	case core.PluginStarting, core.PluginRunning, core.PluginRestarting:
+	}
+	err := core.Unavailable("%s is not ready: %s. It is being started again; try again soon, and see its log if that does not help", name, why)
+	err.RetryAfter = time.Second
+	return err
+}

@@ -1,0 +1,192 @@
+// Command badplugin is an llm plugin that misbehaves as its config or BAD in its
+// environment says.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+type config struct {
+	Refuse string `config:"refuse"`
+	Secret string `config:"secret,secret"`
+	Limit  int    `config:"limit" default:"7"`
+}
+
+type bad struct {
+	config config
+	sick   bool
+}
+
+func main() {
+	mode, argument, _ := strings.Cut(os.Getenv("BAD"), ":")
+	note("start")
+	switch mode {
+	case "stdout":
+		fmt.Println("hello, I am a plugin")
+	case "garbage":
+		w := bufio.NewWriter(os.Stdout)
+		for range 100 << 10 {
+			fmt.Fprintln(w, strings.Repeat("x", 1023))
+		}
+		w.Flush()
+		select {}
+	case "exit":
+		fmt.Fprintln(os.Stderr, "no luck today")
+		os.Exit(3)
+	case "exit-once":
+		if _, err := os.Stat(argument); err != nil {
+			if err := os.WriteFile(argument, nil, 0o600); err != nil {
+				panic(err)
+			}
+			os.Exit(4)
+		}
+	case "exit-after":
+		d, err := time.ParseDuration(argument)
+		if err != nil {
+			panic(err)
+		}
+		time.AfterFunc(d, func() { os.Exit(5) })
+	case "freeze-at-start":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "grandchild":
+		grandchild(false)
+	case "escaped-grandchild":
+		grandchild(true)
+	case "flood":
+		flood()
+	case "deaf":
+		// The lifeline is of no use to it.
+		os.Stdin = nil
+	}
+	b := &bad{sick: mode == "sick"}
+	info := sdk.Info{Name: "badplugin", Version: "1.2.3", Description: "Misbehaves.", Config: &b.config}
+	if mode == "agent" {
+		agent.Serve(info, agentType{})
+		return
+	}
+	llm.Serve(info, b)
+}
+
+// note appends a line to the file that the test reads: one for each start.
+func note(text string) {
+	path := os.Getenv("BAD_NOTES")
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintln(f, text, os.Getpid())
+	f.Close()
+}
+
+// grandchild holds stdout and stderr for ever.
+func grandchild(escape bool) {
+	c := exec.Command("sleep", "1000")
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: escape}
+	if err := c.Start(); err != nil {
+		panic(err)
+	}
+	note("grandchild " + strconv.Itoa(c.Process.Pid) + " of")
+}
+
+func flood() {
+	fmt.Fprintf(os.Stderr, `{"@level":"info","@message":%q,"@timestamp":"2026-01-02T03:04:05.000000Z"}`+"\n", strings.Repeat("a", 70<<10))
+	fmt.Fprintln(os.Stderr, `{"@level":"info","@message":5,"run_id":{"odd":true}}`)
+	w := bufio.NewWriter(os.Stderr)
+	for i := range 20_000 {
+		fmt.Fprintf(w, `{"@level":"debug","@message":"line","n":%d}`+"\n", i)
+	}
+	w.Flush()
+	fmt.Fprintln(os.Stderr, strings.Repeat("b", 3<<20))
+	fmt.Fprintln(os.Stderr, `{"@level":"warn","@message":"the last one","run_id":"run-1","msg":"own"}`)
+}
+
+func (b *bad) Configure(_ context.Context, env sdk.Env) error {
+	slog.Info("configured", "secret", b.config.Secret, "data_dir", env.DataDir)
+	switch b.config.Refuse {
+	case "":
+		return nil
+	case "crash":
+		os.Exit(6)
+	case "freeze":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	}
+	return &sdk.ConfigError{Path: []string{"refuse"}, Summary: "refused", Detail: "Take the line out"}
+}
+
+func (b *bad) Health(context.Context) error {
+	if b.sick {
+		return fmt.Errorf("I feel sick")
+	}
+	return nil
+}
+
+func (b *bad) ListModels(context.Context) ([]llm.Model, error) {
+	note("list")
+	return []llm.Model{{ID: "bad-1", ContextWindow: 100}, {ID: "bad/2"}}, nil
+}
+
+// Chat does what the model's name says, after as many deltas as MaxTokens.
+func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	for i := range *req.MaxTokens {
+		if err := out.Send(llm.Delta{Text: strconv.FormatInt(i, 10)}); err != nil {
+			return nil, err
+		}
+	}
+	switch req.Model {
+	case "crash":
+		time.Sleep(50 * time.Millisecond) // the deltas go first
+		fmt.Fprintf(os.Stderr, "secret=%s\n", b.config.Secret)
+		panicHard()
+	case "freeze":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "wait":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "slow":
+		time.Sleep(300 * time.Millisecond)
+	case "env":
+		for _, v := range os.Environ() {
+			if err := out.Send(llm.Delta{Text: v + "\n"}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &llm.Finish{Reason: llm.FinishStop, Model: req.Model}, nil
+}
+
+// panicHard panics where nobody recovers.
+func panicHard() {
+	go func() { panic("out of cheese") }()
+	select {}
+}
+
+type agentType struct{}
+
+func (agentType) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
+
+// Run asks the host once, and passes its error on.
+func (agentType) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
+	answer, err := host.Complete(ctx, &agent.Completion{Model: "m"})
+	if err != nil {
+		return nil, err
+	}
+	return &answer.Message, nil
+}

@@ -1,0 +1,305 @@
+package run_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/events"
+	"github.com/agentarea/agentarea/core/internal/run"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// loop is an agent type that runs in the test's process. call makes the next
+// numbered call.
+type loop func(ctx context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error)
+
+func (l loop) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Message, error) {
+	var number uint64
+	return l(ctx, r, func(c *agent.Call) (*agent.Result, error) {
+		number++
+		c.Number = number
+		return h.Handle(ctx, c)
+	})
+}
+
+func complete(text string, final bool) *agent.Call {
+	return &agent.Call{Complete: &agent.Completion{
+		Model: "m", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, text)}, Forward: true, Final: final,
+	}}
+}
+
+// chat asks the model once and answers with what it says.
+func chat(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	_, err := call(complete(r.Input.Text(), true))
+	return nil, err
+}
+
+// provider is a model that runs in the test's process.
+type provider func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error)
+
+func (provider) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
+
+func (p provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	return p(ctx, req, out)
+}
+
+// say answers with the words and counts them.
+func say(words ...string) provider {
+	return func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		for _, w := range words {
+			if err := out.Send(llm.Delta{Text: w}); err != nil {
+				return nil, err
+			}
+		}
+		return &llm.Finish{Reason: llm.FinishStop, Model: "m-1", Usage: sdk.Usage{InputTokens: 2, OutputTokens: int64(len(words))}}, nil
+	}
+}
+
+// plugins are what the engine finds; a test may change them as it goes.
+type plugins struct {
+	mu       sync.Mutex
+	agent    agent.Runner
+	provider llm.Provider
+}
+
+func (p *plugins) set(a agent.Runner, m llm.Provider) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.agent, p.provider = a, m
+}
+
+func (p *plugins) Agent(context.Context, string) (agent.Runner, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.agent == nil {
+		return nil, core.Unavailable("agent type chat is down")
+	}
+	return p.agent, nil
+}
+
+func (p *plugins) Provider(context.Context, string) (string, string, llm.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.provider == nil {
+		return "", "", nil, core.Unavailable("provider test is down")
+	}
+	return "test", "m", p.provider, nil
+}
+
+// world is one database, and the servers that a test runs on it.
+type world struct {
+	t       *testing.T
+	db      *storage.DB
+	plugins *plugins
+	toolbox run.Toolbox
+	agent   *core.Agent
+	viewer  core.Viewer
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	db, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	u := &core.User{ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
+	a := &core.Agent{
+		ID: core.NewID("agent"), Name: "a", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"model":"m"}`),
+		Model: "m", Version: 1, CreatedBy: u.ID, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := errors.Join(db.CreateUser(t.Context(), u), db.CreateAgent(t.Context(), a)); err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, db: db, plugins: &plugins{}, agent: a, viewer: core.Viewer{UserID: u.ID, Role: u.Role}}
+}
+
+// server is one life of a server on the world's database.
+type server struct {
+	*run.Engine
+	w    *world
+	once sync.Once
+}
+
+func (w *world) start() *server {
+	w.t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	log := events.NewLog(w.db, logger)
+	s := &server{w: w, Engine: run.New(run.Options{
+		Runs: w.db, Messages: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
+		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond},
+	})}
+	if err := s.Start(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		s.die()
+		log.Close()
+	})
+	return s
+}
+
+// die stops the server at once: its runs are left as they stand.
+func (s *server) die() {
+	s.once.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := s.Close(ctx); err != nil {
+			s.w.t.Error(err)
+		}
+	})
+}
+
+func (s *server) turn(session, text string, stream bool) (*core.Run, error) {
+	return s.StartTurn(s.w.t.Context(), s.w.viewer, core.Turn{
+		Agent: s.w.agent, SessionID: session, Parts: []sdk.Part{{Text: text}}, Stream: stream,
+	})
+}
+
+func (s *server) mustTurn(session, text string) *core.Run {
+	s.w.t.Helper()
+	r, err := s.turn(session, text, true)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	return r
+}
+
+// wait gives the text of the answer, or the error, as one string.
+func (s *server) wait(r *core.Run) string {
+	s.w.t.Helper()
+	ctx, cancel := context.WithTimeout(s.w.t.Context(), 20*time.Second)
+	defer cancel()
+	m, err := s.Wait(ctx, r)
+	if err != nil {
+		return err.Error()
+	}
+	return m.SDK().Text()
+}
+
+// watch gives the run's events up to its end, a line each, without the tokens
+// that a restart made void.
+func (s *server) watch(r *core.Run) string {
+	s.w.t.Helper()
+	return s.watchUntil(r, "")
+}
+
+// watchUntil stops after the event that holds a text.
+func (s *server) watchUntil(r *core.Run, text string) string {
+	s.w.t.Helper()
+	ctx, cancel := context.WithTimeout(s.w.t.Context(), 20*time.Second)
+	defer cancel()
+	stream, err := s.Watch(ctx, s.w.viewer, r.ID, 0)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	var lines []string
+	for {
+		list, err := stream.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return strings.Join(lines, "\n")
+		}
+		if err != nil {
+			s.w.t.Fatalf("after\n%s\n%v", strings.Join(lines, "\n"), err)
+		}
+		for _, e := range list {
+			line := brief(s.w.t, e.Data)
+			if strings.HasPrefix(line, "restart") {
+				lines = withoutLastTokens(lines)
+			}
+			lines = append(lines, line)
+			if text != "" && strings.Contains(line, text) {
+				return strings.Join(lines, "\n")
+			}
+		}
+	}
+}
+
+func withoutLastTokens(lines []string) []string {
+	for len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], "token") {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// brief is an event in one line: its type, and what it says.
+func brief(t *testing.T, data json.RawMessage) string {
+	t.Helper()
+	var e struct {
+		Type, Content, Name string
+		IsError             bool  `json:"is_error"`
+		DropAfter           int64 `json:"drop_after"`
+		Attempt             int
+		Metadata            struct {
+			Status core.RunStatus
+			Tokens int64 `json:"tokens_used"`
+		}
+		Error struct {
+			Code, Message string
+		}
+	}
+	if err := json.Unmarshal(data, &e); err != nil {
+		// The content of a tool_result is a list.
+		var tool struct{ Type, Name string }
+		if err := json.Unmarshal(data, &tool); err != nil {
+			t.Fatal(err)
+		}
+		return tool.Type + " " + tool.Name
+	}
+	switch e.Type {
+	case "token":
+		return "token " + e.Content
+	case "tool_call":
+		return "tool_call " + e.Name
+	case "restart":
+		return fmt.Sprintf("restart attempt %d drop after %d", e.Attempt, e.DropAfter)
+	case "end":
+		return fmt.Sprintf("end %s %d", e.Metadata.Status, e.Metadata.Tokens)
+	case "error":
+		return "error " + e.Error.Code + " " + e.Error.Message
+	}
+	return e.Type
+}
+
+// stored is the run as the database has it.
+func (w *world) stored(r *core.Run) *core.Run {
+	w.t.Helper()
+	got, err := w.db.Run(w.t.Context(), w.viewer, r.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got
+}
+
+// history is the session's messages, a line each.
+func (w *world) history(session string) string {
+	w.t.Helper()
+	messages, err := w.db.Messages(w.t.Context(), core.MessageFilter{
+		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: session, Limit: 100,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var lines []string
+	for _, m := range messages {
+		lines = append(lines, string(m.Role)+": "+m.SDK().Text())
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,276 @@
+package run_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+// twoSteps asks the model twice; the second answer is the run's.
+func twoSteps(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	plan, err := call(complete("plan "+r.Input.Text(), false))
+	if err != nil {
+		return nil, err
+	}
+	_, err = call(complete("do "+plan.Answer.Message.Text(), true))
+	return nil, err
+}
+
+// counting answers each request with its text in capitals, in two words, and
+// counts how often it was asked. hold, if set, is called between the words.
+type counting struct {
+	mu    sync.Mutex
+	asked map[string]int
+	hold  func(ctx context.Context, text string) error
+}
+
+func (c *counting) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
+
+func (c *counting) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	text := req.Messages[0].Text()
+	c.mu.Lock()
+	if c.asked == nil {
+		c.asked = map[string]int{}
+	}
+	c.asked[text]++
+	hold := c.hold
+	c.mu.Unlock()
+	first, rest, _ := strings.Cut(strings.ToUpper(text), " ")
+	if err := out.Send(llm.Delta{Text: first}); err != nil {
+		return nil, err
+	}
+	if hold != nil {
+		if err := hold(ctx, text); err != nil {
+			return nil, err
+		}
+	}
+	if err := out.Send(llm.Delta{Text: " " + rest}); err != nil {
+		return nil, err
+	}
+	return &llm.Finish{Reason: llm.FinishStop, Usage: sdk.Usage{OutputTokens: 1}}, nil
+}
+
+func (c *counting) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold = nil
+}
+
+// block holds the second step until the context ends.
+func block(ctx context.Context, text string) error {
+	if !strings.HasPrefix(text, "do") {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+const twoStepsCut = `start
+token PLAN
+token  HI
+usage
+restart attempt 2 drop after 4
+token DO
+token  PLAN HI
+end completed 2`
+
+func TestAServerThatDiesLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &counting{hold: block}
+	w.plugins.set(loop(twoSteps), model)
+	first := w.start()
+	r := first.mustTurn("s1", "hi")
+	first.watchUntil(r, "token DO")
+	first.die()
+	if got := w.stored(r); got.Status != core.RunRunning {
+		t.Fatalf("after the crash: %+v", got)
+	}
+
+	model.release()
+	second := w.start()
+	equal(t, second.watch(r), twoStepsCut)
+	equal(t, second.wait(r), "DO PLAN HI")
+	equal(t, w.history("s1"), "user: hi\nassistant: DO PLAN HI")
+	// The first step was not paid for twice; the one that was cut was asked again.
+	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
+		t.Error(model.asked)
+	}
+	if got := w.stored(r); got.Attempt != 2 || got.Usage.OutputTokens != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// dying wraps a loop in a plugin that dies, once, when its channel is closed.
+type dying struct {
+	loop
+	die  chan struct{}
+	dead atomic.Bool
+}
+
+func (d *dying) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Message, error) {
+	if d.dead.Load() {
+		return d.loop.Run(ctx, r, h)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = d.loop.Run(ctx, r, h)
+	}()
+	<-d.die
+	d.dead.Store(true)
+	cancel()
+	<-done
+	return nil, fmt.Errorf("%w: %w", agent.ErrDied, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died", Retryable: true})
+}
+
+func TestAnAgentPluginThatDiesLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &counting{hold: block}
+	plugin := &dying{loop: twoSteps, die: make(chan struct{})}
+	w.plugins.set(plugin, model)
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	s.watchUntil(r, "token DO")
+	model.release()
+	close(plugin.die)
+	equal(t, s.watch(r), twoStepsCut)
+	equal(t, w.history("s1"), "user: hi\nassistant: DO PLAN HI")
+	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
+		t.Error(model.asked)
+	}
+}
+
+func TestAPluginThatAlwaysDiesEndsTheRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var starts atomic.Int32
+	w.plugins.set(loop(func(context.Context, *agent.Run, func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		starts.Add(1)
+		return nil, fmt.Errorf("%w: %w", agent.ErrDied, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
+	}), nil)
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	equal(t, s.watch(r), "start\nerror SERVICE_UNAVAILABLE agent chat died")
+	if starts.Load() != 5 {
+		t.Errorf("%d starts", starts.Load())
+	}
+}
+
+func TestARunThatIsCutTooOftenIsInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(chat), provider(stuck))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	for range 4 {
+		s.watchUntil(r, "token Hel")
+		s.die()
+		s = w.start()
+	}
+	s.watchUntil(r, "restart attempt 5")
+	s.die()
+	s = w.start()
+	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR the run was cut by a crash too often and is not started again") {
+		t.Error(got)
+	}
+	if got := w.stored(r); got.Status != core.RunInterrupted {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestALoopThatDoesNotRepeatItselfFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &counting{hold: block}
+	var starts atomic.Int32
+	w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		if _, err := call(complete(fmt.Sprintf("plan %d", starts.Add(1)), false)); err != nil {
+			return nil, err
+		}
+		_, err := call(complete("do", true))
+		return nil, err
+	}), model)
+	first := w.start()
+	r := first.mustTurn("s1", "hi")
+	first.watchUntil(r, "token DO")
+	first.die()
+	model.release()
+	second := w.start()
+	got := second.watch(r)
+	if !strings.Contains(got, "error UPSTREAM_ERROR call 1 was a complete with another request") {
+		t.Error(got)
+	}
+	if stored := w.stored(r); stored.Status != core.RunFailed || stored.Error.Code != sdk.CodeNondeterministic {
+		t.Errorf("%+v", stored)
+	}
+}
+
+func TestACancelThatTheCrashOvertookIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(chat), provider(stuck))
+	first := w.start()
+	r := first.mustTurn("s1", "hi")
+	first.watchUntil(r, "token Hel")
+	first.die()
+	if _, err := w.db.RequestCancel(t.Context(), w.viewer, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	second := w.start()
+	if got := second.watch(r); !strings.HasSuffix(got, "end cancelled 0") {
+		t.Error(got)
+	}
+}
+
+func TestACancelFromAnotherServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(chat), provider(stuck))
+	mine, other := w.start(), w.start()
+	r := mine.mustTurn("s1", "hi")
+	mine.watchUntil(r, "token Hel")
+	if _, err := other.Cancel(t.Context(), w.viewer, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, other.watch(r), "start\ntoken Hel\nend cancelled 0")
+	equal(t, other.wait(r), "Hel")
+}
+
+func TestAStoppingServerLetsRunsEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		<-release
+		return say("bye")(ctx, req, out)
+	}))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	closed := make(chan error)
+	go func() { closed <- s.Close(t.Context()) }()
+	for {
+		_, err := s.turn("s2", "too late", true)
+		if core.CodeOf(err) == core.CodeUnavailable {
+			break
+		}
+	}
+	close(release)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if got := w.stored(r); got.Status != core.RunCompleted {
+		t.Errorf("%+v", got)
+	}
+	s.once.Do(func() {})
+}

@@ -1,0 +1,98 @@
+package run_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+)
+
+// shed is a toolbox whose tools can be held up.
+type shed struct {
+	mu    sync.Mutex
+	calls map[string]int
+	hold  bool
+}
+
+func (b *shed) Tools(context.Context, *core.Run) ([]sdk.Tool, error) {
+	return []sdk.Tool{{Name: "read", ReadOnly: true}, {Name: "set", Idempotent: true}, {Name: "pay"}}, nil
+}
+
+func (b *shed) Call(ctx context.Context, _ *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error) {
+	b.mu.Lock()
+	b.calls[call.Name]++
+	hold := b.hold
+	b.mu.Unlock()
+	if hold {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if call.Name == "broken" {
+		return nil, fmt.Errorf("no such thing")
+	}
+	return &sdk.ToolResult{Parts: []sdk.Part{{Text: call.Name + " done"}}}, nil
+}
+
+// useTool calls the tool that the user names and answers with its result.
+func useTool(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	if _, err := call(&agent.Call{ListTools: true}); err != nil {
+		return nil, err
+	}
+	result, err := call(&agent.Call{CallTool: &sdk.ToolCall{ID: "1", Name: r.Input.Text(), Arguments: "{}"}})
+	if err != nil {
+		return nil, err
+	}
+	m := sdk.Text(sdk.RoleAssistant, fmt.Sprintf("%v %s", result.ToolResult.IsError, result.ToolResult.Parts[0].Text))
+	return &m, nil
+}
+
+func TestTools(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.toolbox = &shed{calls: map[string]int{}}
+	w.plugins.set(loop(useTool), nil)
+	s := w.start()
+	r := s.mustTurn("s1", "read")
+	equal(t, s.watch(r), "start\ntool_call read\ntool_result read\nend completed 0")
+	equal(t, s.wait(r), "false read done")
+	equal(t, s.wait(s.mustTurn("s1", "broken")), "true the tool failed: internal error")
+}
+
+func TestAToolCallThatACrashCut(t *testing.T) {
+	t.Parallel()
+	const unknown = "true The outcome of this call is unknown: the server stopped while it was under way. " +
+		"It may or may not have taken effect; check before you call it again."
+	for tool, want := range map[string]struct {
+		answer string
+		calls  int
+	}{
+		"read": {"false read done", 2},
+		"set":  {"false set done", 2},
+		"pay":  {unknown, 1},
+	} {
+		t.Run(tool, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			box := &shed{calls: map[string]int{}, hold: true}
+			w.toolbox = box
+			w.plugins.set(loop(useTool), nil)
+			first := w.start()
+			r := first.mustTurn("s1", tool)
+			first.watchUntil(r, "tool_call")
+			first.die()
+			box.mu.Lock()
+			box.hold = false
+			box.mu.Unlock()
+			second := w.start()
+			equal(t, second.wait(r), want.answer)
+			equal(t, w.history("s1"), "user: "+tool+"\nassistant: "+want.answer)
+			if box.calls[tool] != want.calls {
+				t.Errorf("%d calls", box.calls[tool])
+			}
+		})
+	}
+}

@@ -1,0 +1,232 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+func equal(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTurn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(chat), say("Hello", " Ann"))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	equal(t, s.watch(r), "start\ntoken Hello\ntoken  Ann\nend completed 4")
+	equal(t, s.wait(r), "Hello Ann")
+	equal(t, w.history("s1"), "user: hi\nassistant: Hello Ann")
+	got := w.stored(r)
+	if got.Status != core.RunCompleted || got.Usage.Total() != 4 || got.Model != "m-1" || got.EndedAt.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestHistoryReachesTheLoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(func(_ context.Context, r *agent.Run, _ func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		var said []string
+		for _, m := range append(r.History, r.Input) {
+			said = append(said, string(m.Role)+" "+m.Text())
+		}
+		m := sdk.Text(sdk.RoleAssistant, strings.Join(said, ", "))
+		return &m, nil
+	}), nil)
+	s := w.start()
+	equal(t, s.wait(s.mustTurn("s1", "one")), "user one")
+	equal(t, s.wait(s.mustTurn("s1", "two")), "user one, assistant user one, user two")
+	equal(t, s.wait(s.mustTurn("s2", "three")), "user three")
+}
+
+func TestOneTurnAtATimeInASession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		<-release
+		return say("ok")(ctx, req, out)
+	}))
+	s := w.start()
+	first := s.mustTurn("s1", "one")
+	if _, err := s.turn("s1", "two", true); core.CodeOf(err) != core.CodeConflict {
+		t.Fatalf("second turn: %v", err)
+	}
+	other := s.mustTurn("s2", "elsewhere")
+	close(release)
+	equal(t, s.wait(first), "ok")
+	equal(t, s.wait(other), "ok")
+	equal(t, s.wait(s.mustTurn("s1", "three")), "ok")
+	equal(t, w.history("s1"), "user: one\nassistant: ok\nuser: three\nassistant: ok")
+}
+
+func TestFailuresKeepTheUsersMessage(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		provider llm.Provider
+		events   string
+		err      string
+	}{
+		"provider is down": {
+			nil, "start\nerror SERVICE_UNAVAILABLE provider test is down",
+			"SERVICE_UNAVAILABLE: provider test is down",
+		},
+		"wrong key": {
+			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
+				return nil, &sdk.Error{Code: sdk.CodeUnauthorized, Message: "the key was refused", ProviderStatus: 401}
+			}), "start\nerror UPSTREAM_ERROR the key was refused", "UPSTREAM_ERROR: the key was refused",
+		},
+		"cut in mid-answer": {
+			provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+				if _, err := say("Hel")(ctx, req, out); err != nil {
+					return nil, err
+				}
+				return nil, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "llm test died", Retryable: true}
+			}), "start\ntoken Hel\nerror SERVICE_UNAVAILABLE llm test died", "SERVICE_UNAVAILABLE: llm test died",
+		},
+		"internal": {
+			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
+				return nil, errors.New("dial tcp 10.1.2.3: secret=hunter2")
+			}), "start\nerror UPSTREAM_ERROR internal error", "UPSTREAM_ERROR: internal error",
+		},
+		"endless answer": {
+			provider(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+				for {
+					if err := out.Send(llm.Delta{Reasoning: strings.Repeat("x", 1<<20)}); err != nil {
+						return nil, err
+					}
+				}
+			}), "start\nerror UPSTREAM_ERROR the provider's answer is longer than 8 MiB",
+			"UPSTREAM_ERROR: the provider's answer is longer than 8 MiB",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.plugins.set(loop(chat), c.provider)
+			s := w.start()
+			r := s.mustTurn("s1", "hi")
+			equal(t, s.watch(r), c.events)
+			equal(t, s.wait(r), c.err)
+			equal(t, w.history("s1"), "user: hi")
+			if got := w.stored(r); got.Status != core.RunFailed || got.Error == nil {
+				t.Errorf("%+v", got)
+			}
+			w.plugins.set(loop(chat), say("better"))
+			equal(t, s.wait(s.mustTurn("s1", "again")), "better")
+		})
+	}
+}
+
+func TestATypeThatIsDownIsRefusedAndNothingIsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.start()
+	if _, err := s.turn("s1", "hi", true); core.CodeOf(err) != core.CodeUnavailable {
+		t.Fatal(err)
+	}
+	equal(t, w.history("s1"), "")
+}
+
+// stuck says one word and then nothing until it is cancelled.
+func stuck(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	if _, err := say("Hel")(ctx, req, out); err != nil {
+		return nil, err
+	}
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestCancelKeepsWhatWasSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(chat), provider(stuck))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	s.watchUntil(r, "token Hel")
+	got, err := s.Cancel(t.Context(), w.viewer, r.ID)
+	if err != nil || got.Status != core.RunCancelled {
+		t.Fatalf("%+v %v", got, err)
+	}
+	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
+	equal(t, w.history("s1"), "user: hi\nassistant: Hel")
+	if _, err := s.Cancel(t.Context(), w.viewer, r.ID); core.CodeOf(err) != core.CodeConflict {
+		t.Errorf("second cancel: %v", err)
+	}
+	if _, err := s.Cancel(t.Context(), core.Viewer{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
+		t.Errorf("foreign cancel: %v", err)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.agent.Config = []byte(`{"timeout_seconds":1}`)
+	w.plugins.set(loop(chat), provider(stuck))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	equal(t, s.watch(r), "start\ntoken Hel\nerror UPSTREAM_TIMEOUT the run took more than 1s")
+}
+
+func TestAForeignRunIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plugins.set(loop(chat), provider(stuck))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	if _, err := s.Watch(t.Context(), core.Viewer{UserID: "user-other"}, r.ID, 0); core.CodeOf(err) != core.CodeNotFound {
+		t.Error(err)
+	}
+}
+
+func TestAWaiterThatGoesAwayDoesNotEndTheRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		select {
+		case <-release:
+			return say("done")(ctx, req, out)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := s.Wait(ctx, r); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	close(release)
+	equal(t, s.wait(r), "done")
+}
+
+func TestAProviderThatDiesBeforeItsFirstWordIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked atomic.Int32
+	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		if asked.Add(1) == 1 {
+			return nil, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "llm test died", Retryable: true}
+		}
+		return say("here")(ctx, req, out)
+	}))
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	equal(t, s.watch(r), "start\ntoken here\nend completed 3")
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+)
+
+// chat implements agent.Type.
+type chat struct{}
+
+// Schema implements agent.Type.
+func (chat) Schema() json.RawMessage { return schema }
+
+// Run implements agent.Type: the model is asked until it answers without
+// wanting a tool. All that decides on the next call comes from the run and the
+// host's replies, so that a run which is started again makes the same calls.
+func (chat) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
+	c, err := readConfig(run.Config)
+	if err != nil {
+		return nil, err
+	}
+	var tools []sdk.Tool
+	if len(c.MCPServers) > 0 || len(c.Tools) > 0 {
+		if tools, err = host.ListTools(ctx); err != nil {
+			return nil, err
+		}
+	}
+	t := &turn{config: c, host: host, tools: tools, window: newWindow(c, run, tools)}
+	for step := 1; ; step++ {
+		answer, err := t.complete(ctx)
+		if err != nil {
+			return nil, err
+		}
+		calls := answer.Message.ToolCalls
+		if len(calls) == 0 {
+			return &answer.Message, nil
+		}
+		if step >= int(c.MaxSteps) {
+			return nil, tooManySteps(step, calls)
+		}
+		results, err := host.CallTools(ctx, calls)
+		if err != nil {
+			return nil, err
+		}
+		t.window.add(answer.Message, results)
+	}
+}
+
+// tooManySteps is the end of a run whose last calls are not made, as nobody
+// would read what they give.
+func tooManySteps(most int, calls []sdk.ToolCall) *sdk.Error {
+	names := make([]string, 0, len(calls))
+	for _, call := range calls {
+		if !slices.Contains(names, call.Name) {
+			names = append(names, call.Name)
+		}
+	}
+	return &sdk.Error{
+		Code: sdk.CodeMaxSteps,
+		Message: fmt.Sprintf("the model still wanted to call %s after %d steps; raise max_steps in the agent's config if it should",
+			strings.Join(names, ", "), most),
+	}
+}
+
+// turn is one run under way.
+type turn struct {
+	config *config
+	host   agent.Host
+	tools  []sdk.Tool
+	window *window
+}
+
+// shrinks is how often a prompt that is too long for the model is halved.
+const shrinks = 2
+
+// complete asks the model. A prompt that turns out too long for it is halved,
+// and stays so for the steps that follow.
+func (t *turn) complete(ctx context.Context) (*agent.Answer, error) {
+	for try := 0; ; try++ {
+		messages := t.window.messages()
+		answer, err := t.host.Complete(ctx, &agent.Completion{
+			Model: t.config.Model, Messages: messages, Tools: t.tools,
+			Temperature: t.config.Temperature, MaxTokens: (*int64)(t.config.MaxTokens), TopP: t.config.TopP, Stop: t.config.Stop,
+			Forward: true, Final: true,
+		})
+		if err == nil || try == shrinks || sdk.AsError(err).Code != sdk.CodeContextTooLong || !t.window.halve() {
+			return answer, err
+		}
+	}
+}

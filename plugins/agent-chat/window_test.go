@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+)
+
+func user(text string) sdk.Message      { return sdk.Text(sdk.RoleUser, text) }
+func assistant(text string) sdk.Message { return sdk.Text(sdk.RoleAssistant, text) }
+
+func calls(ids ...string) sdk.Message {
+	m := sdk.Message{Role: sdk.RoleAssistant}
+	for _, id := range ids {
+		m.ToolCalls = append(m.ToolCalls, sdk.ToolCall{ID: id, Name: "f"})
+	}
+	return m
+}
+
+func result(id, text string) sdk.Message {
+	return sdk.Message{Role: sdk.RoleTool, ToolCallID: id, Parts: []sdk.Part{{Text: text}}}
+}
+
+// long is a text of so many tokens, by our estimate.
+func long(tokens int) string { return strings.Repeat("long", tokens) }
+
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	big := long(390)
+	tests := []struct {
+		name    string
+		config  string
+		history []sdk.Message
+		rounds  [][]sdk.Message
+		want    string
+	}{
+		{"all fits", `{}`, []sdk.Message{user("a"), assistant("b")}, nil, "user:a | assistant:b | user:input"},
+		{"newest kept", `{"context_tokens":400}`, []sdk.Message{user(big), assistant("b"), user("c"), assistant("d")}, nil, "user:c | assistant:d | user:input"},
+		{"begins with a user", `{}`, []sdk.Message{assistant("a"), user("b")}, nil, "user:b | user:input"},
+		{"an answer without its question", `{"context_tokens":256}`, []sdk.Message{user(big), assistant("b")}, nil, "user:input"},
+		{"no gap", `{"context_tokens":400}`, []sdk.Message{user("a"), assistant(long(500)), user("c")}, nil, "user:c | user:input"},
+		{"max_tokens is kept free", `{"context_tokens":1000,"max_tokens":700}`, []sdk.Message{user(big), assistant("b"), user("c")}, nil, "user:c | user:input"},
+		{"max_tokens above the context", `{"context_tokens":1000,"max_tokens":5000}`, []sdk.Message{user("a"), assistant(big), user("c")}, nil, "user:c | user:input"},
+		{"history_messages", `{"history_messages":2}`, []sdk.Message{user("a"), assistant("b"), user("c"), assistant("d")}, nil, "user:c | assistant:d | user:input"},
+		{"no history", `{"history_messages":0}`, []sdk.Message{user("a"), assistant("b")}, nil, "user:input"},
+		{
+			"system prompt counts and stays", `{"context_tokens":256,"system_prompt":"` + long(400) + `"}`, []sdk.Message{user("a")}, nil,
+			"system:" + long(400) + " | user:input",
+		},
+		{
+			"calls and results stay together", `{"context_tokens":400}`,
+			[]sdk.Message{user("a"), calls("x", "y"), result("x", big), result("y", "small"), assistant("b"), user("c"), assistant("d")}, nil,
+			"user:c | assistant:d | user:input",
+		},
+		{
+			"calls and results fit", `{}`, []sdk.Message{user("a"), calls("x"), result("x", "r"), assistant("b")}, nil,
+			"user:a | assistant:+x | tool:r@x | assistant:b | user:input",
+		},
+		{
+			"cut by history_messages", `{"history_messages":3}`, []sdk.Message{user("a"), calls("x"), result("x", "r"), assistant("b"), user("c")}, nil,
+			"user:c | user:input",
+		},
+		{
+			"calls that were never answered", `{}`, []sdk.Message{user("a"), calls("x", "y"), result("x", "r"), user("c")}, nil,
+			"user:a | user:c | user:input",
+		},
+		{
+			"rounds before history", `{"context_tokens":700}`, []sdk.Message{user(big), assistant("b")},
+			[][]sdk.Message{{calls("x"), result("x", big)}, {calls("y"), result("y", "r")}},
+			"user:input | assistant:+x | tool:" + big + "@x | assistant:+y | tool:r@y",
+		},
+		{
+			"oldest round goes, newest stays", `{"context_tokens":400}`, []sdk.Message{user("a")},
+			[][]sdk.Message{{calls("x"), result("x", "r")}, {calls("y"), result("y", long(900))}},
+			"user:input | assistant:+y | tool:" + long(900) + "@y",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := readConfig(json.RawMessage(tt.config))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWindow(c, &agent.Run{History: tt.history, Input: user("input")}, nil)
+			for _, r := range tt.rounds {
+				w.add(r[0], []sdk.ToolResult{{Parts: r[1].Parts}})
+			}
+			if got := transcript(w.messages()); got != tt.want {
+				t.Errorf("prompt = %s\nwant     %s", brief(got), brief(tt.want))
+			}
+		})
+	}
+}
+
+// brief shows long texts as one word.
+func brief(s string) string {
+	for i := len(s); i > 0; i-- {
+		s = strings.ReplaceAll(s, "longlong", "long")
+		if !strings.Contains(s, "longlong") {
+			break
+		}
+	}
+	return s
+}
+
+func TestImagesCount(t *testing.T) {
+	t.Parallel()
+	image := sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{{Blob: &sdk.Blob{MediaType: "image/png", Data: make([]byte, 1<<20)}}}}
+	if n := tokensOf(image); n < 1000 || n > 2000 {
+		t.Errorf("an image of 1 MiB counts %s", fmt.Sprint(n))
+	}
+}
