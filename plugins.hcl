@@ -1,17 +1,109 @@
+# plugins.hcl: which plugins this server runs, and how.
+#
+# Each `plugin` block below is one process that the server starts, watches and
+# starts again when it dies. Change the file and restart the server; what is
+# wrong in it is named with its line, and the server does not start:
+#
+#   plugins.hcl:62,5-12: Unknown name "bas_url"; … (did you mean base_url?)
+#
+# A block's two names are its kind and its label. The kinds:
+#
+#   agent   a type of agent; its label is the `type` of an agent in the API
+#   llm     a provider of language models
+#   files   a place to keep files
+#   mcp     a way to reach MCP servers
+#
+# What a block takes besides config { … }, and what holds without the line:
+#
+#   command    the program: a file beside the server's binary, or in one of
+#              plugin_dirs. Never a path, and never looked for on PATH.
+#   args       arguments for it: ["-v"]. None.
+#   enabled    false, and there is no process and nothing else of the block is
+#              looked at. True.
+#   models     llm only: which model names this provider serves (see below).
+#   pass_env   names of variables of the server's environment that the process
+#              gets. It always gets PATH, HOME, TMPDIR, LANG, TZ, SSL_CERT_FILE,
+#              SSL_CERT_DIR and the proxy variables, and nothing else.
+#   env        more variables for it: { NAME = "value" }.
+#   sha256     the program's checksum, as sha256sum prints it. Another file of
+#              that name is then not run. No check.
+#   auto_mtls  whether server and plugin speak TLS with keys made at each start.
+#              True; false spares 30 microseconds a call.
+#
+# Two functions can stand wherever a value can:
+#
+#   env("NAME")    a variable of the server's environment, or "" when it is not
+#                  set. Keep keys out of this file with it.
+#   file("path")   a file's text (1 MiB at most) without its last newline; the
+#                  path is relative to this file's folder.
+#
+# A plugin is a program that runs as the server's user. It is not a sandbox:
+# run those that you trust.
+
+# More folders with plugins, relative to this file's.
+# plugin_dirs = ["plugins"]
+
+# The `files` block that keeps the files, when there is more than one.
+# file_backend = "local"
+
+# ---- Providers of models ---------------------------------------------------
+#
+# An agent's `model` finds its provider so: "label/model" is that provider's;
+# else the first block whose `models` patterns match (* is anything, ? is one
+# character); else the first provider that lists the model. GET /v1/models shows
+# what there is.
+
+# OpenAI, as soon as the server is started with OPENAI_API_KEY.
 plugin "llm" "openai" {
   command = "llm-openai"
   enabled = env("OPENAI_API_KEY") != ""
-  models  = ["gpt-*", "o*"]
+  models  = ["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"]
   config {
     base_url = "https://api.openai.com/v1"
     api_key  = env("OPENAI_API_KEY")
+    # organization   = "org-…"
+    # project        = "proj_…"
+    # headers        = { X-Team = "research" }
+    # timeout        = "60s"   # until the first byte of a streamed answer
+    # answer_timeout = "5m"    # until an answer that is not streamed
+    # max_retries    = 2       # after 429, 5xx or a failed connection
   }
 }
 
+# Any server that speaks OpenAI's API: Ollama, llama.cpp, vLLM, LM Studio, a
+# gateway. Without `models` lines it serves whatever it lists.
+#
+# plugin "llm" "ollama" {
+#   command = "llm-openai"
+#   config {
+#     base_url = "http://localhost:11434/v1"
+#   }
+# }
+
+# A provider without a key or a network, for a first try and for tests: it says
+# what it is told.
 plugin "llm" "echo" {
   command = "llm-echo"
+  models  = ["echo"]
 }
 
+# A provider of your own, pinned, with a key from a file and a region from the
+# server's environment.
+#
+# plugin "llm" "mine" {
+#   command  = "llm-mine"
+#   sha256   = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#   models   = ["mine-*"]
+#   pass_env = ["AWS_REGION"]
+#   env      = { LEVEL = "debug" }
+#   config {
+#     api_key = file("keys/mine")
+#   }
+# }
+
+# ---- Types of agents -------------------------------------------------------
+
+# A conversation with a model, which may use tools.
 plugin "agent" "chat" {
   command = "agent-chat"
 }

@@ -3,8 +3,8 @@ package storage_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,25 +30,24 @@ type benchmark struct {
 const benchSessions = 1000
 
 func open(b *testing.B) *benchmark {
-	ctx := context.Background()
-	db, err := storage.Open(ctx, "sqlite://"+filepath.Join(b.TempDir(), "bench.db"), storage.Options{})
+	db, _ := openNew(b, storage.Options{})
+	x, err := newBenchmark(context.Background(), db)
 	must(b, err)
-	b.Cleanup(func() { must(b, db.Close()) })
-	must(b, db.Migrate(ctx))
-	now := time.Now()
-	x := &benchmark{
-		DB: db, ctx: ctx,
-		user: &core.User{ID: core.NewID("user"), Username: "ada", Role: core.RoleMember, CreatedAt: now},
-	}
-	must(b, db.CreateUser(ctx, x.user))
-	x.login = &core.Login{ID: core.NewID("login"), UserID: x.user.ID, RefreshHash: make([]byte, 32), CreatedAt: now}
-	must(b, db.CreateLogin(ctx, x.login))
-	x.agent = &core.Agent{
-		ID: core.NewID("agent"), Name: "bench", Type: "chat", Status: core.AgentActive, CreatedBy: x.user.ID,
-		Config: json.RawMessage(`{"model":"echo","temperature":0.7,"system_prompt":"You are a helpful assistant."}`), CreatedAt: now,
-	}
-	must(b, db.CreateAgent(ctx, x.agent))
 	return x
+}
+
+func newBenchmark(ctx context.Context, db *storage.DB) (*benchmark, error) {
+	now := time.Now()
+	id := core.NewID("user")
+	x := &benchmark{
+		DB: db, ctx: ctx, user: &core.User{ID: id, Username: id, Role: core.RoleMember, CreatedAt: now},
+		login: &core.Login{ID: core.NewID("login"), UserID: id, RefreshHash: make([]byte, 32), CreatedAt: now},
+		agent: &core.Agent{
+			ID: core.NewID("agent"), Name: "bench", Type: "chat", Status: core.AgentActive, CreatedBy: id, CreatedAt: now,
+			Config: json.RawMessage(`{"model":"echo","temperature":0.7,"system_prompt":"You are a helpful assistant."}`),
+		},
+	}
+	return x, errors.Join(db.CreateUser(ctx, x.user), db.CreateLogin(ctx, x.login), db.CreateAgent(ctx, x.agent))
 }
 
 func must(tb testing.TB, err error) {
@@ -177,7 +176,7 @@ func BenchmarkRecordCall(b *testing.B) {
 		must(b, err)
 		return func(i int) error {
 			c := x.call(run)
-			c.Number = uint64(i) //nolint:gosec // counts up
+			c.Number = uint64(i)
 			return x.RecordCall(x.ctx, run, c, nil)
 		}
 	})

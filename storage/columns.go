@@ -46,11 +46,3 @@ func errorOf(text string) (*sdk.Error, error) {
 	e := new(sdk.Error)
 	return e, json.Unmarshal([]byte(text), e)
 }
-
-// orNull keeps a reference that is not there out of its foreign key.
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}

@@ -152,16 +152,14 @@ func (c *committer) begin(begin *hot, first *op) error {
 }
 
 func (c *committer) tryBegin(begin *hot) error {
-	ctx := context.Background()
 	if c.conn == nil {
-		conn, err := c.db.Conn(ctx)
+		conn, err := c.db.Conn(context.Background())
 		if err != nil {
 			return err
 		}
 		c.conn = &tx{Conn: conn, statements: newStatements(conn.Conn, c.dialect)}
 	}
-	_, err := c.conn.exec(ctx, begin)
-	return err
+	return c.exec(begin)
 }
 
 // disconnect drops the connection, so that the next write gets a clean one.
@@ -207,15 +205,12 @@ func (o *op) take() bool {
 
 // runBatch runs the writes, commits and answers.
 func (c *committer) runBatch(batch []*op) {
-	ctx := context.Background()
-	err := c.runAll(ctx, batch)
+	err := c.runAll(batch)
 	if err == nil {
-		_, err = c.conn.exec(ctx, commit)
+		err = c.exec(commit)
 	}
-	if err != nil {
-		if _, failed := c.conn.exec(ctx, rollback); failed != nil {
-			c.disconnect()
-		}
+	if err != nil && c.exec(rollback) != nil {
+		c.disconnect()
 	}
 	for _, o := range batch {
 		if o.err == nil {
@@ -227,13 +222,13 @@ func (c *committer) runBatch(batch []*op) {
 
 // runAll leaves each write's own error in its err. It fails when nothing of the
 // transaction is to stay.
-func (c *committer) runAll(ctx context.Context, batch []*op) error {
+func (c *committer) runAll(batch []*op) error {
 	if len(batch) == 1 {
 		batch[0].err = batch[0].run(context.WithoutCancel(batch[0].ctx), c.conn)
 		return batch[0].err
 	}
 	for _, o := range batch {
-		if err := c.runAmong(ctx, o); err != nil {
+		if err := c.runAmong(o); err != nil {
 			return err
 		}
 	}
@@ -241,20 +236,25 @@ func (c *committer) runAll(ctx context.Context, batch []*op) error {
 }
 
 // runAmong runs a write so that its failure undoes its own only.
-func (c *committer) runAmong(ctx context.Context, o *op) error {
-	if _, err := c.conn.exec(ctx, savepoint); err != nil {
+func (c *committer) runAmong(o *op) error {
+	if err := c.exec(savepoint); err != nil {
 		return err
 	}
 	if o.err = o.run(context.WithoutCancel(o.ctx), c.conn); o.err != nil {
 		// After a failure such as a full disk SQLite has undone the whole
 		// transaction, and has no savepoint any more.
-		if _, err := c.conn.exec(ctx, undo); err != nil {
+		if err := c.exec(undo); err != nil {
 			return &core.Error{
 				Code: core.CodeUnavailable, Message: "The database could not keep the change",
 				Err: errors.Join(o.err, err),
 			}
 		}
 	}
-	_, err := c.conn.exec(ctx, release)
+	return c.exec(release)
+}
+
+// exec is of no caller's context: the writes of many depend on it.
+func (c *committer) exec(h *hot) error {
+	_, err := c.conn.exec(context.Background(), h)
 	return err
 }

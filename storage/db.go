@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -54,6 +55,7 @@ type DB struct {
 	writer  *committer
 	read    *bun.DB
 	kept    *statements
+	closed  atomic.Bool
 	close   func() error
 }
 
@@ -82,12 +84,13 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	}
 	db := &DB{
 		dialect: d,
-		writer:  newCommitter(writer, d, o.BusyTimeout),
+		writer:  newCommitter(writer, d, o.BusyTimeout), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 	}
 	// The readers go first: SQLite's last connection folds the log into the file.
 	db.close = sync.OnceValue(func() error {
+		db.closed.Store(true)
 		db.writer.stop()
 		return errors.Join(reader.Close(), writer.Close())
 	})

@@ -47,7 +47,7 @@ func (db *DB) translate(err error) error {
 	case failDown:
 		code, message = core.CodeUnavailable, "The database cannot be read or written"
 	case failOther:
-		if errors.Is(err, sql.ErrConnDone) {
+		if db.closed.Load() {
 			code, message = core.CodeUnavailable, "The database is closed"
 		}
 	}

@@ -16,30 +16,6 @@ type leaseRow struct {
 	Until int64  `bun:"until"`
 }
 
-// RequestCancel implements core.RunStore.
-func (db *DB) RequestCancel(ctx context.Context, v core.Viewer, id string) (*core.Run, error) {
-	var run *core.Run
-	err := db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
-		seen, args := runSeenBy(v)
-		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
-			Where("id = ?", id).Where(isUnderWay).Where(seen, args...).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		run, err = db.run(ctx, tx, v, id)
-		return err
-	})
-	return run, err
-}
-
-// CancelRequests implements core.RunStore.
-func (db *DB) CancelRequests(ctx context.Context, owner string) ([]string, error) {
-	var ids []string
-	err := underWay(db.read.NewSelect()).Column("id").
-		Where("owner = ?", owner).Where("cancel_requested").Scan(ctx, &ids)
-	return ids, db.translate(err)
-}
-
 // ClaimRuns implements core.RunStore. The oldest come first. Leases that are
 // over are cleared away with it.
 func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*core.Run, error) {

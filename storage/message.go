@@ -11,10 +11,10 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, parts, metadata, created_at`
+const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, metadata, created_at`
 
 var (
-	insertMessage = &hot{`INSERT INTO messages (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+	insertMessage = &hot{`INSERT INTO messages (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 	selectMessage = &hot{`SELECT ` + messageColumns + ` FROM messages WHERE id = ?`}
 
@@ -34,41 +34,53 @@ AND created_at < ? ORDER BY position DESC LIMIT ?`}
 // forever is after every time there is.
 const forever = math.MaxInt64
 
-// storedMessage is a message but for its session, ready to be stored.
+// storedMessage is a message but for its session, ready to be stored. One that is
+// one text, as nearly all are, has no parts: decoding them as JSON was the most
+// of reading a history.
 type storedMessage struct {
-	id, runID, role, parts, metadata string
-	createdAt                        int64
+	id, runID, role, text, parts, metadata string
+	createdAt                              int64
 }
 
 // storeMessage does the work that needs no transaction.
 func storeMessage(m *core.Message, runID string) (storedMessage, error) {
-	parts, err := json.Marshal(m.Parts)
-	return storedMessage{
-		id: m.ID, runID: runID, role: string(m.Role), parts: string(parts),
+	s := storedMessage{
+		id: m.ID, runID: runID, role: string(m.Role),
 		metadata: string(m.Metadata), createdAt: micros(m.CreatedAt),
-	}, err
+	}
+	if len(m.Parts) == 1 && m.Parts[0].Blob == nil {
+		s.text = m.Parts[0].Text
+		return s, nil
+	}
+	parts, err := json.Marshal(m.Parts)
+	s.parts = string(parts)
+	return s, err
 }
 
 // insert stores a message of the session that the run is of.
 func (m storedMessage) insert(ctx context.Context, tx *tx, sessionKey, sessionID, agentID, userID string) error {
 	_, err := tx.exec(ctx, insertMessage, m.id, sessionKey, sessionID, agentID, userID,
-		m.runID, m.role, m.parts, m.metadata, m.createdAt)
+		m.runID, m.role, m.text, m.parts, m.metadata, m.createdAt)
 	return err
 }
 
 func scanMessage(scan func(dest ...any) error) (*core.Message, error) {
 	m := new(core.Message)
-	var role string
+	var role, text string
 	var parts, metadata []byte
 	var created int64
 	err := scan(&m.ID, &m.SessionKey, &m.SessionID, &m.AgentID, &m.UserID, &m.RunID,
-		&role, &parts, &metadata, &created)
+		&role, &text, &parts, &metadata, &created)
 	if err != nil {
 		return nil, err
 	}
 	m.Role, m.CreatedAt = sdk.Role(role), instant(created)
 	if len(metadata) > 0 {
 		m.Metadata = metadata
+	}
+	if len(parts) == 0 {
+		m.Parts = []sdk.Part{{Text: text}}
+		return m, nil
 	}
 	return m, json.Unmarshal(parts, &m.Parts)
 }

@@ -56,7 +56,7 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 // would let everybody read it, and the log takes its mode. A file that is there
 // is not touched, for closing it would drop this process's locks on it.
 func makePrivate(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the admin's own path
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

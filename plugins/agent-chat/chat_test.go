@@ -185,8 +185,10 @@ func TestContextTooLong(t *testing.T) {
 		{"and no more", history, []any{tooLong(), tooLong(), tooLong(), says("ok")}, []int{18, 8, 4}, sdk.CodeContextTooLong},
 		{"nothing to leave out", nil, []any{tooLong(), says("ok")}, []int{2}, sdk.CodeContextTooLong},
 		{
-			"stays halved", history, []any{tooLong(), wants(sdk.ToolCall{ID: "a", Name: "clock"}), says("ok")},
-			[]int{18, 8, 8}, "",
+			"stays halved", history,
+			[]any{tooLong(), wants(sdk.ToolCall{ID: "a", Name: "clock"}), says("ok")},
+			[]int{18, 8, 8},
+			"",
 		},
 	}
 	for _, tt := range tests {

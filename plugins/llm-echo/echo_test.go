@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
 // sink keeps the deltas of an answer.
@@ -188,7 +189,11 @@ func TestCancel(t *testing.T) {
 
 func TestListModels(t *testing.T) {
 	t.Parallel()
-	p, _ := provide(false)
+	p := newProvider()
+	// The defaults are those that an empty config block gives.
+	if err := plugin.Decode([]byte("{}"), &p.config); err != nil {
+		t.Fatal(err)
+	}
 	models, err := p.ListModels(t.Context())
 	if err != nil || len(models) != 1 || models[0].ID != "echo" {
 		t.Errorf("models = %v, err = %v", models, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/openai/openai-go/v3/packages/ssestream"
 
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/test/openaitest"
 )
 
 const benchChunk = `{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","service_tier":"default",` +
@@ -53,4 +54,25 @@ func BenchmarkChunk(b *testing.B) {
 			b.Fatalf("%d deltas of %d", n, b.N)
 		}
 	})
+}
+
+// BenchmarkChat is a whole answer of 50 tokens, the fake server's part included.
+func BenchmarkChat(b *testing.B) {
+	s := openaitest.New(openaitest.Options{Tokens: 50})
+	url, err := s.Start("127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	p := configured(b, url, nil)
+	for name, stream := range map[string]bool{"stream": true, "whole": false} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := p.Chat(b.Context(), ask(stream), &nowhere{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

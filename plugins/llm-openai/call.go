@@ -105,12 +105,12 @@ func (c *call) failure(err error) *sdk.Error {
 	case c.refused != nil:
 		return c.refused
 	case errors.As(err, &network):
-		return c.p.unavailable("can't be reached: "+c.p.redact.Replace(network.Err.Error()), 0)
+		return c.p.unavailable("can't be reached: " + c.p.redact.Replace(network.Err.Error()))
 	case errors.Is(err, errMalformed), errors.Is(err, errLongLine):
-		return c.p.unavailable("can't be understood: "+err.Error(), 0)
+		return c.p.unavailable("can't be understood: " + err.Error())
 	default:
 		// The rest are failures to read a body.
-		return c.p.unavailable("failed: "+errCut.Error(), 0)
+		return c.p.unavailable("failed: " + errCut.Error())
 	}
 }
 

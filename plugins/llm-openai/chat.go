@@ -40,7 +40,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	case media == "text/event-stream":
 		err = c.readStream(res.Body, &answer)
 	case media == "text/html":
-		err = p.unavailable("answered with a web page; check base_url in plugins.hcl, which usually ends in /v1", 0)
+		err = p.unavailable("answered with a web page; check base_url in plugins.hcl, which usually ends in /v1")
 	default:
 		// Some servers don't stream although they were asked to.
 		c.extend(p.config.AnswerTimeout)
@@ -58,7 +58,7 @@ func (c *call) readWhole(body io.Reader, a *answer) error {
 		return err
 	}
 	if len(b) > longestAnswer {
-		return c.p.unavailable("sent an answer of more than 32 MiB", 0)
+		return c.p.unavailable("sent an answer of more than 32 MiB")
 	}
 	return c.take(a, b, "message")
 }
@@ -119,6 +119,6 @@ func (a *answer) finish() *llm.Finish {
 }
 
 // unavailable says that the server failed, by its name.
-func (p *provider) unavailable(what string, status int) *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: p.host + " " + what, Retryable: true, ProviderStatus: status}
+func (p *provider) unavailable(what string) *sdk.Error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: p.host + " " + what, Retryable: true}
 }

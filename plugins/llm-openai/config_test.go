@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/plugin"
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
@@ -46,6 +47,22 @@ func TestConfigure(t *testing.T) {
 				t.Errorf("err = %v holds a secret", err)
 			}
 		})
+	}
+}
+
+// The defaults are those that an empty config block gives.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	p := &provider{}
+	if err := plugin.Decode([]byte(`{"api_key":"k"}`), &p.config); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Configure(t.Context(), sdk.Env{}); err != nil {
+		t.Fatal(err)
+	}
+	c := p.config
+	if c.BaseURL != "https://api.openai.com/v1" || c.Timeout != time.Minute || c.AnswerTimeout != 5*time.Minute || c.MaxRetries != 2 || !p.genuine {
+		t.Errorf("config = %+v", c)
 	}
 }
 

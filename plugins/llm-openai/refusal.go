@@ -66,9 +66,9 @@ func (p *provider) refusal(status int, header http.Header, body []byte) *sdk.Err
 // codeOf judges by status, and for a bad request by the provider's code and
 // type, or by the message, where compatible servers say more.
 func codeOf(status int, words, message string) sdk.ErrorCode {
-	has := func(s string, any ...string) bool {
-		for _, a := range any {
-			if strings.Contains(s, a) {
+	has := func(s string, parts ...string) bool {
+		for _, part := range parts {
+			if strings.Contains(s, part) {
 				return true
 			}
 		}

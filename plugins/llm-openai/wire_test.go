@@ -3,9 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -217,5 +219,29 @@ func TestStrangeServers(t *testing.T) {
 				t.Errorf("err = %+v", e)
 			}
 		})
+	}
+}
+
+// A dial and a handshake for each answer would be felt.
+func TestConnectionIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	var dials atomic.Int64
+	fake := openaitest.New(openaitest.Options{})
+	s := httptest.NewUnstartedServer(fake)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			dials.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	p := configured(t, s.URL+"/v1", nil)
+	for i := range 6 {
+		if _, err := p.Chat(t.Context(), ask(i%2 == 0), &sink{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections for 6 answers", n)
 	}
 }

@@ -51,13 +51,15 @@ type agent001 struct {
 	UpdatedAt   int64  `bun:"updated_at,notnull"`
 }
 
+// session001 has its columns in the order of its unique index, which lists
+// the sessions of a user with an agent.
 type session001 struct {
 	bun.BaseModel `bun:"table:sessions"`
 
 	Key       string `bun:"key,pk"`
-	ID        string `bun:"id,notnull,unique:sessions_of_user"`
 	AgentID   string `bun:"agent_id,notnull,unique:sessions_of_user"`
 	UserID    string `bun:"user_id,notnull,unique:sessions_of_user"`
+	ID        string `bun:"id,notnull,unique:sessions_of_user"`
 	Messages  int64  `bun:"messages,notnull"`
 	CreatedAt int64  `bun:"created_at,notnull"`
 	UpdatedAt int64  `bun:"updated_at,notnull"`
@@ -74,6 +76,7 @@ type message001 struct {
 	UserID     string `bun:"user_id,notnull"`
 	RunID      string `bun:"run_id,notnull"`
 	Role       string `bun:"role,notnull"`
+	Text       string `bun:"text,notnull"`
 	Parts      string `bun:"parts,notnull"`
 	Metadata   string `bun:"metadata,notnull"`
 	CreatedAt  int64  `bun:"created_at,notnull"`

@@ -8,7 +8,7 @@ import (
 
 // cpu is what a turn costs in processor time, in the target's processes alone.
 func cpu(ctx context.Context, s *settings) error {
-	r, err := newRig(ctx, s, model{tokens: answerTokens})
+	r, err := newRig(ctx, s, model{tokens: s.tokens})
 	if err != nil {
 		return err
 	}
@@ -16,7 +16,7 @@ func cpu(ctx context.Context, s *settings) error {
 	if err := r.warm(ctx, 16, 480, false); err != nil {
 		return err
 	}
-	t := newTable("CPU seconds of 1,000 turns (JSON; the server's plugins included)",
+	t := newTable(fmt.Sprintf("CPU seconds of 1,000 turns (JSON, %d tokens; the server's plugins included)", s.tokens),
 		"clients", "direct's upstream", "proxy", "server", "server by proxy", "known", "aim")
 	for _, step := range []struct {
 		clients, turns int

@@ -10,7 +10,7 @@ import (
 // growth is whether the server becomes larger or slower with the number of
 // sessions it has had.
 func growth(ctx context.Context, s *settings) error {
-	r, err := newRig(ctx, s, model{tokens: answerTokens})
+	r, err := newRig(ctx, s, model{tokens: s.tokens})
 	if err != nil {
 		return err
 	}
@@ -21,13 +21,22 @@ func growth(ctx context.Context, s *settings) error {
 	const step = 1000
 	steps := max(s.scaled(s.sessions)/step, 2)
 	t := newTable("Growth over new sessions of one turn, 16 clients (aim: nothing that grows)",
-		"sessions", "turns/s", "p50", "p99", "RSS of all", "PSS of all")
+		"sessions", "turns/s", "p50", "p99", "direct p50 at the time", "RSS of all", "PSS of all")
 	var took [2]time.Duration
 	var held [2]int64
 	for i := range steps {
 		got := r.drive(ctx, r.server, load{clients: 16, turns: step, perSession: 1})
 		if got.fault != nil {
 			return got.fault
+		}
+		// Shows whether it is the machine that became slower.
+		direct := "-"
+		if r.targets[0].name() == "direct" {
+			res := r.drive(ctx, r.targets[0], load{clients: 16, turns: step})
+			if res.fault != nil {
+				return res.fault
+			}
+			direct = ms(percentile(res.total, 0.5))
 		}
 		list, err := memoryOf(r.server.pid())
 		if err != nil {
@@ -40,7 +49,7 @@ func growth(ctx context.Context, s *settings) error {
 		}
 		took[1], held[1] = p50, all.rss
 		if i == 0 || (i+1)%max(steps/10, 1) == 0 {
-			t.row(fmt.Sprint((i+1)*step), fmt.Sprintf("%.0f", got.perSecond()), ms(p50), ms(percentile(got.total, 0.99)), mib(all.rss), mib(all.pss))
+			t.row(fmt.Sprint((i+1)*step), fmt.Sprintf("%.0f", got.perSecond()), ms(p50), ms(percentile(got.total, 0.99)), direct, mib(all.rss), mib(all.pss))
 		}
 	}
 	t.print()

@@ -6,12 +6,9 @@ import (
 	"time"
 )
 
-// answerTokens is the length of an answer where its length is not what is measured.
-const answerTokens = 16
-
 // latency is what the server adds to a turn, and what the proxy adds to it.
 func latency(ctx context.Context, s *settings) error {
-	r, err := newRig(ctx, s, model{tokens: answerTokens})
+	r, err := newRig(ctx, s, model{tokens: s.tokens})
 	if err != nil {
 		return err
 	}
@@ -19,7 +16,7 @@ func latency(ctx context.Context, s *settings) error {
 	if err := r.warm(ctx, 64, 640, false); err != nil {
 		return err
 	}
-	plain := newTable("Added latency of a turn (JSON, time above the direct call)",
+	plain := newTable(fmt.Sprintf("Added latency of a turn (JSON, %d tokens, time above the direct call)", s.tokens),
 		"clients", "", "direct", "proxy adds", "server adds", "ratio", "known", "aim", "turns/s direct, proxy, server")
 	for _, step := range []struct {
 		clients, turns int

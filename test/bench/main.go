@@ -25,6 +25,8 @@ type settings struct {
 	targets  []string
 	quick    bool
 	sessions int
+	// tokens is the length of an answer where its length is not what is measured.
+	tokens int
 	// dir is scratch space for all of the run.
 	dir string
 }
@@ -63,6 +65,7 @@ func main() {
 	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
 	flag.BoolVar(&s.quick, "quick", false, "a fifth of the work")
 	flag.IntVar(&s.sessions, "sessions", 20000, "new sessions in the growth part")
+	flag.IntVar(&s.tokens, "tokens", 16, "tokens of an answer in latency, cpu and growth")
 	flag.Parse()
 	s.targets = strings.Split(*targets, ",")
 	fail(run(s, *only))

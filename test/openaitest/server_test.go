@@ -71,7 +71,7 @@ func TestUsageOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	_, _, url := start(t, openaitest.Options{})
 	for body, want := range map[string]bool{
-		`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}`:                                           false,
+		`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]}`:                                         false,
 		`{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi"}]}`: true,
 	} {
 		text := post(t, url, body)

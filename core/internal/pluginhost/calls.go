@@ -34,7 +34,7 @@ func (r *runs) Run(ctx context.Context, run *agent.Run, handler agent.Handler) (
 	r.calls.begin()
 	defer r.calls.end()
 	m, err := r.inner.Run(ctx, run, handler)
-	return m, r.judge(err)
+	return m, r.judge(ctx, err)
 }
 
 // provider is a provider that tells of a crash what can be told.
@@ -48,7 +48,7 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	p.calls.begin()
 	defer p.calls.end()
 	models, err := p.inner.ListModels(ctx)
-	return models, p.judge(err)
+	return models, p.judge(ctx, err)
 }
 
 // Chat implements llm.Provider.
@@ -56,13 +56,13 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	p.calls.begin()
 	defer p.calls.end()
 	finish, err := p.inner.Chat(ctx, req, out)
-	return finish, p.judge(err)
+	return finish, p.judge(ctx, err)
 }
 
 // judge adds the plugin's name, its end and its last lines to an error that
 // says that it is gone. When it returns, the process's end is seen: the next
 // look-up does not give this instance.
-func (i *instance) judge(err error) error {
+func (i *instance) judge(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (i *instance) judge(err error) error {
 	if !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed {
 		return err
 	}
-	if !i.broken() {
+	if !i.broken(ctx) {
 		return err
 	}
 	out := *e
@@ -84,12 +84,15 @@ func (i *instance) judge(err error) error {
 		}
 		out.Message = fmt.Sprintf("%s plugin %q broke the connection: %s%s", i.stanza.Kind, i.stanza.Label, e.Message, i.lastWords())
 	}
+	if errors.Is(err, agent.ErrDied) {
+		return fmt.Errorf("%w: %w", agent.ErrDied, &out)
+	}
 	return &out
 }
 
 // broken says whether the connection to this plugin is, or gets, broken.
-func (i *instance) broken() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), brokenTime)
+func (i *instance) broken(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokenTime)
 	defer cancel()
 	for {
 		state := i.conn.GetState()

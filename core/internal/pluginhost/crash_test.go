@@ -44,7 +44,7 @@ func TestCrashInMidAnswer(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed {
 		t.Fatalf("err = %v, want plugin_crashed", err)
 	}
-	if want := `llm plugin "a" crashed: exit status 2; its last lines: secret=*** | panic: out of cheese`; e.Message != want {
+	if want := `llm plugin "a" crashed: exit status 2; its last lines: about to crash: *** | panic: out of cheese`; e.Message != want {
 		t.Errorf("message %q,\nwant     %q", e.Message, want)
 	}
 	if strings.Contains(e.Message, "hunter2") || strings.Contains(h.logs.String(), "hunter2") {
@@ -162,7 +162,7 @@ func TestCircuit(t *testing.T) {
 	if !errors.As(err, &ce) || ce.Code != core.CodeUnavailable || ce.RetryAfter <= 0 {
 		t.Fatalf("err = %v, want Unavailable with RetryAfter", err)
 	}
-	want := `The llm plugin "b" is down: it ended before it was ready (exit status 3); its last lines: no luck today. It is tried again in 1s`
+	want := `The llm plugin "b" is down: it ended before it was ready (exit status 3); its last lines: no luck today. It is tried again in `
 	if !strings.HasPrefix(ce.Message, want) {
 		t.Errorf("message %q,\nwant     %q", ce.Message, want)
 	}
@@ -258,7 +258,7 @@ func TestExitsAfterAWhile(t *testing.T) {
 	t.Parallel()
 	h := start(t, quick, stanza("a", "exit-after:150ms"))
 	await(t, 5*time.Second*slow, "the circuit opens", func() bool { return h.plugin(t, "a").State == core.PluginFailed })
-	if p := h.plugin(t, "a"); !strings.HasPrefix(p.LastError, "exit status 5") || p.PID != 0 || !p.StartedAt.IsZero() {
+	if p := h.plugin(t, "a"); !strings.Contains(p.LastError, "exit status 5") || p.PID != 0 || !p.StartedAt.IsZero() {
 		t.Errorf("a = %+v", p)
 	}
 }

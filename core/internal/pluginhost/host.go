@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -147,11 +148,12 @@ func (h *Host) prepare(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("find the server's own folder: %w", err)
 		}
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
+		if target, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = target
 		}
 		h.dirs = []string{filepath.Dir(exe)}
 	}
+	h.dirs = slices.Clone(h.dirs)
 	for i, dir := range h.dirs {
 		abs, err := filepath.Abs(dir)
 		if err != nil {

@@ -59,7 +59,7 @@ func (h *Host) launch(ctx context.Context, s *config.Stanza, dirs []string) (*in
 		return nil, err
 	}
 	defer bin.close()
-	log := newPluginLog(h.logger.With("plugin", s.Name()), s.Mask)
+	log := newPluginLog(ctx, h.logger.With("plugin", s.Name()), s.Mask)
 	i := &instance{
 		stanza: s, timing: h.timing, suspect: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
@@ -226,9 +226,10 @@ func (i *instance) health(ctx context.Context) (answered bool, err error) {
 	return err == nil || errors.As(err, &e) && e.Code == sdk.CodeUnavailable, err
 }
 
-// stop ends the process in good order, and by force when it takes too long.
-func (i *instance) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), i.timing.Stop)
+// stop ends the process in good order, and by force when it takes too long. It
+// does so when ctx has ended, too.
+func (i *instance) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.timing.Stop)
 	defer cancel()
 	err := i.base.Stop(ctx)
 	i.proc.letGo()

@@ -32,6 +32,8 @@ const (
 // plugin=kind/label. It reads lines of hclog's JSON, and takes any other line
 // of stderr as a message.
 type pluginLog struct {
+	// ctx is for the records only.
+	ctx     context.Context
 	handler slog.Handler
 	mask    func(string) string
 
@@ -40,8 +42,8 @@ type pluginLog struct {
 	panicked bool
 }
 
-func newPluginLog(log *slog.Logger, mask func(string) string) *pluginLog {
-	return &pluginLog{handler: log.Handler(), mask: mask}
+func newPluginLog(ctx context.Context, log *slog.Logger, mask func(string) string) *pluginLog {
+	return &pluginLog{ctx: context.WithoutCancel(ctx), handler: log.Handler(), mask: mask}
 }
 
 // read logs stderr until its end.
@@ -112,7 +114,7 @@ func (l *pluginLog) entry(fields map[string]any) {
 	for _, own := range []string{"@message", "@level", "@timestamp", "@caller"} {
 		delete(fields, own)
 	}
-	if level >= slog.LevelInfo {
+	if level >= slog.LevelWarn {
 		l.remember(summary(message, fields))
 	}
 	l.log(level, at, message, fields)
@@ -129,8 +131,7 @@ func summary(message string, fields map[string]any) string {
 
 // log writes a record of at most maxRecord bytes.
 func (l *pluginLog) log(level slog.Level, at time.Time, message string, fields map[string]any) {
-	ctx := context.Background()
-	if !l.handler.Enabled(ctx, level) {
+	if !l.handler.Enabled(l.ctx, level) {
 		return
 	}
 	room := maxRecord
@@ -153,7 +154,7 @@ func (l *pluginLog) log(level slog.Level, at time.Time, message string, fields m
 		}
 		r.AddAttrs(slog.Any(key, value))
 	}
-	_ = l.handler.Handle(ctx, r) // nowhere else to say it
+	_ = l.handler.Handle(l.ctx, r) // nowhere else to say it
 }
 
 // stdout logs a line that the process printed there, loudly if it stands in
@@ -196,7 +197,7 @@ func (l *pluginLog) remember(line string) {
 	l.tail = append(l.tail, line)
 }
 
-// last gives the last n lines of stderr that were more than debugging.
+// last gives the last n lines of stderr, but for structured ones below warn.
 func (l *pluginLog) last(n int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -62,7 +62,7 @@ func (r *routes) put(model string, to route) {
 // with Invalid of field, or with Unavailable when one that has no patterns, and
 // so may have any model, can't be asked.
 func (r *registry) resolve(ctx context.Context, field, model string) (route, error) {
-	if to, ok := r.known(model); ok {
+	if to, ok := r.known(ctx, model); ok {
 		return to, nil
 	}
 	lists := r.lists(func(s *supervisor) ([]llm.Model, error) { return s.listModels(ctx, listAgain) })
@@ -86,7 +86,7 @@ func (r *registry) resolve(ctx context.Context, field, model string) (route, err
 }
 
 // known resolves a model without asking anybody.
-func (r *registry) known(model string) (route, bool) {
+func (r *registry) known(ctx context.Context, model string) (route, bool) {
 	if to, ok := r.routes.get(model); ok {
 		return to, true
 	}
@@ -95,7 +95,7 @@ func (r *registry) known(model string) (route, bool) {
 		return to, true
 	}
 	for _, s := range r.providers {
-		if l := s.lastModels(); l.lists(model) {
+		if l := s.lastModels(ctx); l.lists(model) {
 			return r.remember(model, s), true
 		}
 	}
@@ -144,6 +144,9 @@ func (r *registry) unknownModel(field, model string, lists []listing) error {
 			names = append(names, r.providers[i].stanza.Label+"/"+m.ID)
 		}
 		for _, p := range r.providers[i].stanza.Models {
+			if l.lists(p) {
+				continue
+			}
 			names = append(names, p+" ("+r.providers[i].stanza.Label+")")
 		}
 	}
@@ -203,13 +206,13 @@ type modelList struct {
 
 // lastModels gives what was listed last, and has a list that is too old, or
 // that of an earlier process, asked for anew in the background.
-func (s *supervisor) lastModels() listing {
+func (s *supervisor) lastModels(ctx context.Context) listing {
 	s.models.mu.Lock()
 	defer s.models.mu.Unlock()
 	l := s.models.last
 	live := s.serves()
 	if l.models != nil && live != nil && (live != l.of || time.Since(l.at) > s.timing.ModelsFresh) {
-		s.askModels(live)
+		s.askModels(ctx, live)
 	}
 	return l
 }
@@ -225,7 +228,7 @@ func (s *supervisor) listModels(ctx context.Context, age time.Duration) ([]llm.M
 		s.models.mu.Unlock()
 		return l.models, l.err
 	}
-	answer := s.askModels(i)
+	answer := s.askModels(ctx, i)
 	s.models.mu.Unlock()
 	select {
 	case <-answer:
@@ -237,15 +240,16 @@ func (s *supervisor) listModels(ctx context.Context, age time.Duration) ([]llm.M
 	return s.models.last.models, s.models.last.err
 }
 
-// askModels asks once for all who wait. The caller holds the lock.
-func (s *supervisor) askModels(i *instance) <-chan struct{} {
+// askModels asks once for all who wait, so it does not end with the first one's
+// ctx. The caller holds the lock.
+func (s *supervisor) askModels(ctx context.Context, i *instance) <-chan struct{} {
 	if s.models.asking != nil {
 		return s.models.asking
 	}
 	answer := make(chan struct{})
 	s.models.asking = answer
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), listTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTime)
 		defer cancel()
 		models, err := i.provider.ListModels(ctx)
 		s.models.mu.Lock()

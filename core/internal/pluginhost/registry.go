@@ -49,7 +49,7 @@ func (r *registry) start(ctx context.Context) error {
 	outcomes := make([]<-chan error, len(r.plugins))
 	for i, s := range r.plugins {
 		if s.stanza.Enabled {
-			outcomes[i] = s.start()
+			outcomes[i] = s.start(ctx)
 		}
 	}
 	var errs []error

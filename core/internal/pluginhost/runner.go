@@ -166,8 +166,8 @@ func (p *process) wait(stdout, stderr *os.File, output *sync.WaitGroup) {
 	stdout.Close()
 	stderr.Close()
 	p.lifeline.Close()
-	p.handshakeW.Close()
-	p.quietW.Close()
+	_ = p.handshakeW.Close() // an io.Pipe, as the next
+	_ = p.quietW.Close()
 	close(p.drained)
 }
 

@@ -37,7 +37,7 @@ func openSockets(dataDir string) (*sockets, error) {
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, socketsLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
-		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the folder of the plugins' sockets: %w", err), os.RemoveAll(dir))
@@ -70,7 +70,7 @@ func sweepSockets(root string) {
 		if err != nil {
 			continue // another user's
 		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil { //nolint:gosec // a descriptor fits
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			_ = os.RemoveAll(filepath.Dir(path)) // the next start tries again
 		}
 		f.Close()

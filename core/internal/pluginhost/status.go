@@ -54,7 +54,7 @@ func (h *Host) Models(ctx context.Context) []core.Model {
 		if s.serves() == nil {
 			return nil, nil
 		}
-		if l := s.lastModels(); l.models != nil && l.err == nil {
+		if l := s.lastModels(ctx); l.models != nil && l.err == nil {
 			return l.models, nil
 		}
 		return s.listModels(ctx, listAgain)
@@ -85,28 +85,29 @@ func (h *Host) CheckModel(ctx context.Context, field, model string) error {
 // Broken implements core.Plugins. It asks nobody: a model whose provider is not
 // known yet counts as fine while there is one that may serve it.
 func (h *Host) Broken(bindings []core.Binding) []core.Binding {
+	ctx := context.Background()
 	r := h.registry.Load()
 	var out []core.Binding
 	for _, b := range bindings {
-		if r.broken(b) {
+		if r.broken(ctx, b) {
 			out = append(out, b)
 		}
 	}
 	return out
 }
 
-func (r *registry) broken(b core.Binding) bool {
+func (r *registry) broken(ctx context.Context, b core.Binding) bool {
 	if s := labelled(r.agents, b.Type); s == nil || s.serves() == nil {
 		return true
 	}
 	if b.Model == "" {
 		return false
 	}
-	if to, ok := r.known(b.Model); ok {
+	if to, ok := r.known(ctx, b.Model); ok {
 		return to.plugin.serves() == nil
 	}
 	for _, s := range r.providers {
-		if s.serves() != nil && s.lastModels().models == nil {
+		if s.serves() != nil && s.lastModels(ctx).models == nil {
 			return false
 		}
 	}

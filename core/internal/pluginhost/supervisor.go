@@ -63,11 +63,10 @@ func newSupervisor(s *config.Stanza, timing Timing, logger *slog.Logger, launch 
 	return sup
 }
 
-// start begins to supervise. The channel gives the outcome of the first start:
+// start begins to supervise, whatever becomes of ctx. The channel gives the outcome of the first start:
 // a *config.Error that ends the supervision, or nil, ready or not.
-func (s *supervisor) start() <-chan error {
-	var ctx context.Context
-	ctx, s.end = context.WithCancel(context.Background())
+func (s *supervisor) start(ctx context.Context) <-chan error {
+	ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	first := make(chan error, 1)
 	go s.run(ctx, first)
 	return first
@@ -85,36 +84,40 @@ func (s *supervisor) stop() {
 func (s *supervisor) run(ctx context.Context, first chan<- error) {
 	defer close(s.done)
 	defer s.cleanup.Wait()
+	settle := func(err error) {
+		select {
+		case first <- err:
+		default: // it is known since long
+		}
+	}
 	b := &backoff{timing: s.timing}
 	for attempt := 0; ; attempt++ {
 		inst, err := s.launch(ctx)
 		var cerr *config.Error
 		if attempt == 0 && errors.As(err, &cerr) {
 			s.set(func() { s.state, s.lastError = core.PluginStopped, err.Error() })
-			first <- err
+			settle(err)
 			return
 		}
 		var up time.Duration
 		if err == nil {
 			s.serving(ctx, inst)
-		}
-		if attempt == 0 {
-			first <- nil
-		}
-		if err == nil {
+			settle(nil)
 			err = s.attend(ctx, inst)
 			up = time.Since(inst.readyAt)
 		}
-		if ctx.Err() != nil {
-			s.set(func() { s.state = core.PluginStopped })
-			return
-		}
 		wait, open := b.ended(time.Now(), up)
-		s.down(ctx, err, wait, open)
+		if ctx.Err() == nil {
+			s.down(ctx, err, wait, open)
+			settle(nil)
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
 			s.set(func() { s.state = core.PluginStopped })
+			settle(nil)
 			return
 		}
 		s.set(func() { s.state = core.PluginRestarting; s.restarts++ })
@@ -161,7 +164,7 @@ func (s *supervisor) attend(ctx context.Context, i *instance) error {
 			return i.exitError()
 		case <-ctx.Done():
 			s.gone()
-			if err := i.stop(); err != nil {
+			if err := i.stop(ctx); err != nil {
 				s.logger.WarnContext(ctx, "plugin did not stop in good order", "error", err)
 			}
 			return ctx.Err()

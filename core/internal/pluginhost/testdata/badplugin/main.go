@@ -61,7 +61,7 @@ func main() {
 		}
 		time.AfterFunc(d, func() { os.Exit(5) })
 	case "freeze-at-start":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		freeze()
 	case "grandchild":
 		grandchild(false)
 	case "escaped-grandchild":
@@ -95,6 +95,12 @@ func note(text string) {
 	f.Close()
 }
 
+// freeze stops the process; the signal may take a moment.
+func freeze() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	time.Sleep(time.Hour)
+}
+
 // grandchild holds stdout and stderr for ever.
 func grandchild(escape bool) {
 	c := exec.Command("sleep", "1000")
@@ -126,7 +132,7 @@ func (b *bad) Configure(_ context.Context, env sdk.Env) error {
 	case "crash":
 		os.Exit(6)
 	case "freeze":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		freeze()
 	}
 	return &sdk.ConfigError{Path: []string{"refuse"}, Summary: "refused", Detail: "Take the line out"}
 }
@@ -153,10 +159,10 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 	switch req.Model {
 	case "crash":
 		time.Sleep(50 * time.Millisecond) // the deltas go first
-		fmt.Fprintf(os.Stderr, "secret=%s\n", b.config.Secret)
+		slog.Error("about to crash", "error", b.config.Secret)
 		panicHard()
 	case "freeze":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		freeze()
 	case "wait":
 		<-ctx.Done()
 		return nil, ctx.Err()

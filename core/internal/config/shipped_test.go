@@ -1,0 +1,67 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea"
+)
+
+// shipped is the shipped plugins.hcl, with its examples too if they are wanted.
+func shipped(t *testing.T, examples bool) string {
+	t.Helper()
+	var b strings.Builder
+	inside := false
+	for line := range strings.Lines(string(agentarea.DefaultPlugins)) {
+		text, commented := strings.CutPrefix(line, "# ")
+		for _, start := range []string{"plugin \"", "plugin_dirs =", "file_backend ="} {
+			inside = inside || examples && commented && strings.HasPrefix(text, start)
+		}
+		if inside {
+			line = text
+		}
+		if text == "}\n" || !strings.HasPrefix(text, "plugin \"") && !strings.HasPrefix(text, " ") {
+			inside = false
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+func TestShippedFile(t *testing.T) {
+	t.Setenv("OPENAI_API_KEY", "")
+	c := parse(t, shipped(t, false))
+	var enabled []string
+	for _, s := range c.Stanzas {
+		if s.Enabled {
+			enabled = append(enabled, s.Name())
+		}
+	}
+	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat" {
+		t.Errorf("without a key these are enabled: %s", got)
+	}
+	t.Setenv("OPENAI_API_KEY", "sk-1")
+	if s := parse(t, shipped(t, false)).Stanzas[0]; !s.Enabled || !s.Serves("gpt-5") || !s.Serves("o3-mini") || s.Serves("olmo") {
+		t.Errorf("openai = %+v", s)
+	}
+}
+
+func TestExamplesOfTheShippedFile(t *testing.T) {
+	t.Setenv("OPENAI_API_KEY", "sk-1")
+	src := shipped(t, true)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "keys", "mine"), []byte("k"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src = strings.ReplaceAll(src, `file("keys/mine")`, `file("`+filepath.Join(dir, "keys", "mine")+`")`)
+	src += "plugin \"files\" \"local\" {\n  command = \"files-local\"\n}\n"
+	c := parse(t, src)
+	if len(c.Stanzas) != 6 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
+		t.Errorf("%d stanzas, plugin_dirs %q, file_backend %q", len(c.Stanzas), c.PluginDirs, c.FileBackend)
+	}
+}

@@ -1,0 +1,227 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// block keeps the writer busy until the function it gives is called.
+func block(t *testing.T, db *storage.DB) (release func()) {
+	t.Helper()
+	begun, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- db.Write(context.Background(), func(context.Context, bun.IDB) error {
+			close(begun)
+			<-end
+			return nil
+		})
+	}()
+	<-begun
+	return func() {
+		close(end)
+		must(t, <-done)
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never:", what)
+		}
+	}
+}
+
+// together runs the writes in one batch and gives their outcomes.
+func together(t *testing.T, db *storage.DB, writes ...func(ctx context.Context, db bun.IDB) error) []error {
+	t.Helper()
+	release := block(t, db)
+	outcomes := make([]error, len(writes))
+	var wg sync.WaitGroup
+	for i, w := range writes {
+		wg.Go(func() { outcomes[i] = db.Write(t.Context(), w) })
+		eventually(t, "the write waits", func() bool { return db.Waiting() == i+1 })
+	}
+	release()
+	wg.Wait()
+	return outcomes
+}
+
+func insertLease(owner string) func(ctx context.Context, db bun.IDB) error {
+	return func(ctx context.Context, db bun.IDB) error {
+		_, err := db.ExecContext(ctx, "INSERT INTO leases (owner, until) VALUES (?, 1)", owner)
+		return err
+	}
+}
+
+func leases(t *testing.T, db *storage.DB) string {
+	t.Helper()
+	var owners []string
+	must(t, db.Reader().NewRaw("SELECT owner FROM leases ORDER BY owner").Scan(t.Context(), &owners))
+	return strings.Join(owners, " ")
+}
+
+func TestBatchIsolatesFailures(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	refused := core.Conflict("refused")
+	got := together(
+		t, db, insertLease("a"),
+		func(ctx context.Context, db bun.IDB) error {
+			return errors.Join(insertLease("b")(ctx, db), refused)
+		},
+		func(ctx context.Context, db bun.IDB) error {
+			if err := insertLease("c")(ctx, db); err != nil {
+				return err
+			}
+			return insertLease("a")(ctx, db) // taken by one of the same batch
+		},
+		insertLease("d"),
+	)
+	if got[0] != nil || !errors.Is(got[1], refused) || core.CodeOf(got[2]) != core.CodeConflict || got[3] != nil {
+		t.Fatal(got)
+	}
+	if l := leases(t, db); l != "a d" {
+		t.Fatal("stored:", l)
+	}
+}
+
+// TestBatchLost: when the database undoes the whole transaction, nobody of the
+// batch is told that it was stored, and the next writes are.
+func TestBatchLost(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	lose := func(ctx context.Context, db bun.IDB) error {
+		_, err := db.ExecContext(ctx, "ROLLBACK")
+		return errors.Join(err, errors.New("lost"))
+	}
+	got := together(t, db, insertLease("a"), lose, insertLease("b"))
+	for i, code := range []core.Code{core.CodeUnavailable, core.CodeInternal, core.CodeUnavailable} {
+		if got[i] == nil || core.CodeOf(got[i]) != code {
+			t.Errorf("write %d: got %v, want %s", i, got[i], code)
+		}
+	}
+	if err := db.Write(t.Context(), lose); err == nil {
+		t.Error("a write that failed alone succeeded")
+	}
+	must(t, db.Write(t.Context(), insertLease("c")))
+	if l := leases(t, db); l != "c" {
+		t.Fatal("stored:", l)
+	}
+}
+
+func TestCallerGoneWhileWaiting(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	release := block(t, db)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- db.Write(ctx, insertLease("gone")) }()
+	eventually(t, "the write waits", func() bool { return db.Waiting() == 1 })
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) { // at once, not after those before it
+		t.Fatal(err)
+	}
+	release()
+	must(t, db.Write(t.Context(), insertLease("next")))
+	if l := leases(t, db); l != "next" {
+		t.Fatal("stored:", l)
+	}
+}
+
+func TestCallerGoneUnderWay(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	for _, want := range []error{nil, core.Conflict("refused")} {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := db.Write(ctx, func(ctx context.Context, db bun.IDB) error {
+			cancel()
+			if ctx.Err() != nil {
+				t.Error("the write was cut off with its caller")
+			}
+			return errors.Join(insertLease(fmt.Sprint(want))(ctx, db), want)
+		})
+		if !errors.Is(err, want) {
+			t.Errorf("got %v, want the true outcome, %v", err, want)
+		}
+	}
+	if l := leases(t, db); l != "<nil>" {
+		t.Fatal("stored:", l)
+	}
+}
+
+func TestMoreThanABatch(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	release := block(t, db)
+	var wg sync.WaitGroup
+	for i := range 1000 {
+		wg.Go(func() {
+			if err := db.Write(t.Context(), insertLease(fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(t, "the queue is full", func() bool { return db.Waiting() == 256 })
+	release()
+	wg.Wait()
+	if n := len(strings.Fields(leases(t, db))); n != 1000 {
+		t.Fatal("stored:", n)
+	}
+}
+
+// TestDiskFull: writes fail and say why, reads go on, and it heals.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	room := func(pages int) {
+		t.Helper()
+		must(t, db.Write(t.Context(), func(ctx context.Context, db bun.IDB) error {
+			var now int // no smaller than the file is
+			return db.NewRaw("PRAGMA max_page_count = ?", pages).Scan(ctx, &now)
+		}))
+	}
+	room(1)
+	stored := map[string]bool{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			u := &core.User{ID: fmt.Sprint("user-x", i), Username: strings.Repeat(fmt.Sprint(i, " "), 1000)}
+			err := db.CreateUser(t.Context(), u)
+			if err != nil && core.CodeOf(err) != core.CodeUnavailable {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			stored[u.ID] = err == nil
+		})
+	}
+	wg.Wait()
+	for id, is := range stored {
+		if _, err := db.User(t.Context(), id); (err == nil) != is {
+			t.Errorf("%s: stored %t, then %v", id, is, err)
+		}
+	}
+	u := &core.User{ID: "user-2", Username: strings.Repeat("bob", 10_000)}
+	var e *core.Error
+	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) || e.Message != "The database's disk is full" {
+		t.Fatal(err)
+	}
+	_, err := db.User(t.Context(), "user-1")
+	must(t, err)
+	room(1 << 30)
+	must(t, db.CreateUser(t.Context(), u))
+	checkIntegrity(t, db)
+}

@@ -1,0 +1,38 @@
+package storage
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/storage/migrations"
+)
+
+// Write runs a write of a test's own.
+func (db *DB) Write(ctx context.Context, run func(ctx context.Context, db bun.IDB) error) error {
+	return db.write(ctx, func(ctx context.Context, tx *tx) error { return run(ctx, tx) })
+}
+
+// Waiting is how many writes are in the queue.
+func (db *DB) Waiting() int { return len(db.writer.queue) }
+
+// MigrateTo migrates by a test's own steps.
+func (db *DB) MigrateTo(ctx context.Context, all []migrations.Migration) error {
+	return db.migrate(ctx, all)
+}
+
+// Reader reads by queries of a test's own.
+func (db *DB) Reader() *bun.DB { return db.read }
+
+// Hot are the statements on the path of a turn.
+func Hot() []string {
+	var all []string
+	for _, h := range []*hot{
+		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, answerSession,
+		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfSession,
+		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,
+	} {
+		all = append(all, sqliteDialect{}.rewrite(h.sql))
+	}
+	return all
+}

@@ -1,0 +1,114 @@
+package storage_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/agentarea/agentarea/storage"
+)
+
+// The tests of crashes and locks start this binary once more, to be another
+// process at the database.
+const (
+	envRole = "STORAGE_TEST_ROLE"
+	envPath = "STORAGE_TEST_PATH"
+)
+
+// roles are what such a process does. It says lines on stdout and ends with stdin.
+var roles = map[string]func(ctx context.Context, path string) error{
+	"lock":    holdLock,
+	"write":   writeForever,
+	"migrate": migrateForever,
+}
+
+func TestMain(m *testing.M) {
+	role := os.Getenv(envRole)
+	if role == "" {
+		os.Exit(m.Run())
+	}
+	err := roles[role](context.Background(), os.Getenv(envPath))
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// process is another process at a database.
+type process struct {
+	*exec.Cmd
+	lines *bufio.Scanner
+	stdin io.Closer
+}
+
+func startProcess(t *testing.T, role, path string) *process {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), envRole+"="+role, envPath+"="+path)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	return &process{Cmd: cmd, lines: bufio.NewScanner(stdout), stdin: stdin}
+}
+
+// line waits for a line.
+func (p *process) line(t *testing.T) string {
+	t.Helper()
+	if !p.lines.Scan() {
+		t.Fatalf("the other process ended: %v", p.lines.Err())
+	}
+	return p.lines.Text()
+}
+
+// kill ends the process as kill -9 does, and gives what it had said by then.
+func (p *process) kill(t *testing.T) []string {
+	t.Helper()
+	must(t, p.Process.Kill())
+	var rest []string
+	for p.lines.Scan() {
+		rest = append(rest, p.lines.Text())
+	}
+	_ = p.Wait() // says that it was killed
+	return rest
+}
+
+func newPath(tb testing.TB) string { return filepath.Join(tb.TempDir(), "test.db") }
+
+func openAt(tb testing.TB, path string, o storage.Options) *storage.DB {
+	tb.Helper()
+	db, err := storage.Open(context.Background(), "sqlite://"+path, o)
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, db.Close()) })
+	return db
+}
+
+func openNew(tb testing.TB, o storage.Options) (*storage.DB, string) {
+	tb.Helper()
+	path := newPath(tb)
+	db := openAt(tb, path, o)
+	must(tb, db.Migrate(context.Background()))
+	return db, path
+}
+
+func checkIntegrity(t *testing.T, db *storage.DB) {
+	t.Helper()
+	var verdict string
+	must(t, db.Reader().NewRaw("PRAGMA integrity_check").Scan(t.Context(), &verdict))
+	if verdict != "ok" {
+		t.Fatal("integrity_check:", verdict)
+	}
+	var orphans []string
+	must(t, db.Reader().NewRaw(`SELECT "table" FROM pragma_foreign_key_check`).Scan(t.Context(), &orphans))
+	if len(orphans) > 0 {
+		t.Fatal("rows without their parents:", orphans)
+	}
+}

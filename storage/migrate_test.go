@@ -1,0 +1,131 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/storage/migrations"
+)
+
+// next is All and two steps more, of which the second calls midway when half is done.
+func next(midway func() error) []migrations.Migration {
+	half := func(statements ...string) func(ctx context.Context, db bun.IDB) error {
+		return func(ctx context.Context, db bun.IDB) error {
+			for i, s := range statements {
+				if _, err := db.ExecContext(ctx, s); err != nil {
+					return err
+				}
+				if len(statements) > 1 && i == 0 {
+					if err := midway(); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+	}
+	return append(migrations.All(),
+		migrations.Migration{Name: "one", Up: half(`ALTER TABLE users ADD COLUMN one INTEGER NOT NULL DEFAULT 1`)},
+		migrations.Migration{Name: "two", Up: half(
+			`UPDATE users SET username = username || '!'`,
+			`ALTER TABLE users ADD COLUMN two INTEGER NOT NULL DEFAULT 2`,
+		)},
+	)
+}
+
+func migrateForever(ctx context.Context, path string) error {
+	db, err := storage.Open(ctx, "sqlite://"+path, storage.Options{})
+	if err != nil {
+		return err
+	}
+	return db.MigrateTo(ctx, next(func() error {
+		fmt.Println("midway")
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	}))
+}
+
+// TestMigrationKilled: a kill in a migration leaves the steps before it whole and
+// nothing of its own, and the next start makes it good.
+func TestMigrationKilled(t *testing.T) {
+	t.Parallel()
+	db, path := openNew(t, storage.Options{})
+	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	must(t, db.Close())
+
+	p := startProcess(t, "migrate", path)
+	p.line(t)
+	p.kill(t)
+
+	db = openAt(t, path, storage.Options{})
+	checkIntegrity(t, db)
+	wantUser(t, db, "ada", 2)
+	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
+	wantUser(t, db, "ada!", 3)
+	checkIntegrity(t, db)
+}
+
+func wantUser(t *testing.T, db *storage.DB, name string, version int) {
+	t.Helper()
+	u, err := db.User(t.Context(), "user-1")
+	must(t, err)
+	var at int
+	must(t, db.Reader().NewRaw("SELECT max(version) FROM schema_migrations").Scan(t.Context(), &at))
+	if u.Username != name || at != version {
+		t.Fatalf("user %q at schema %d, want %q at %d", u.Username, at, name, version)
+	}
+}
+
+func TestMigrationFails(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	broken := errors.New("broken")
+	err := db.MigrateTo(t.Context(), next(func() error { return broken }))
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "schema 3 (two)") {
+		t.Fatal(err)
+	}
+	wantUser(t, db, "ada", 2)
+	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
+	wantUser(t, db, "ada!", 3)
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	db, path := openNew(t, storage.Options{})
+	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
+	must(t, db.Close())
+	db = openAt(t, path, storage.Options{})
+	err := db.Migrate(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "schema 3 and this agentarea knows 1 at most") {
+		t.Fatal(err)
+	}
+	wantUser(t, db, "ada!", 3)
+}
+
+// TestMigrationsAtOnce: several servers that start together make one schema.
+func TestMigrationsAtOnce(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		db := openAt(t, path, storage.Options{})
+		wg.Go(func() {
+			if err := db.Migrate(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

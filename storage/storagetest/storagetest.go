@@ -1,0 +1,222 @@
+// Package storagetest is the suite that every database behind core's stores
+// passes: each promise in core's comments, as a test.
+package storagetest
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// Stores is an open database.
+type Stores interface {
+	core.UserStore
+	core.LoginStore
+	core.AgentStore
+	core.SessionStore
+	core.MessageStore
+	core.RunStore
+	core.EventStore
+	Migrate(ctx context.Context) error
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Run tests the databases that open gives, a new and empty one each time. The
+// suite migrates and closes them.
+func Run(t *testing.T, open func(t *testing.T) Stores) {
+	for name, test := range map[string]func(*testing.T, *fixture){
+		"database":              testDatabase,
+		"user":                  testUser,
+		"user/taken":            testUserTaken,
+		"user/list":             testUserList,
+		"login":                 testLogin,
+		"login/rotate":          testLoginRotate,
+		"login/end":             testLoginEnd,
+		"login/delete":          testLoginDelete,
+		"agent":                 testAgent,
+		"agent/visibility":      testAgentVisibility,
+		"agent/update":          testAgentUpdate,
+		"agent/list":            testAgentList,
+		"agent/filter":          testAgentFilter,
+		"agent/many_broken":     testAgentManyBroken,
+		"agent/bindings":        testAgentBindings,
+		"agent/delete":          testAgentDelete,
+		"agent/delete_busy":     testAgentDeleteBusy,
+		"session/list":          testSessionList,
+		"session/own":           testSessionOwn,
+		"session/delete":        testSessionDelete,
+		"session/delete_many":   testSessionDeleteMany,
+		"message":               testMessage,
+		"message/order":         testMessageOrder,
+		"message/filter":        testMessageFilter,
+		"message/history":       testHistoryBefore,
+		"run":                   testRun,
+		"run/visibility":        testRunVisibility,
+		"run/one_turn":          testRunOneTurn,
+		"run/one_of_many_turns": testRunOneOfManyTurns,
+		"run/start_undone":      testRunStartUndone,
+		"run/end":               testRunEnd,
+		"run/end_failed":        testRunEndFailed,
+		"run/fence":             testRunFence,
+		"run/retry":             testRunRetry,
+		"run/cancel":            testRunCancel,
+		"run/claim":             testRunClaim,
+		"run/claim_limit":       testRunClaimLimit,
+		"run/claim_at_once":     testRunClaimAtOnce,
+		"call":                  testCall,
+		"event":                 testEvent,
+		"event/append":          testEventAppend,
+		"event/owner_wins":      testEventOwnerWins,
+		"write/parallel":        testWriteParallel,
+		"write/isolated":        testWriteIsolated,
+		"write/cancelled":       testWriteCancelled,
+		"read/cancelled":        testReadCancelled,
+		"paging":                testPaging,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newFixture(t, open(t)))
+		})
+	}
+}
+
+// fixture is a database and what a test makes in it.
+type fixture struct {
+	Stores
+	ctx context.Context
+	// now is a time that has microseconds, in UTC.
+	now time.Time
+}
+
+func newFixture(t *testing.T, s Stores) *fixture {
+	t.Helper()
+	f := &fixture{Stores: s, ctx: t.Context(), now: time.Date(2026, 3, 4, 5, 6, 7, 123456000, time.UTC)}
+	t.Cleanup(func() { ok(t, s.Close()) })
+	ok(t, s.Migrate(f.ctx))
+	return f
+}
+
+// at is a time that many microseconds after now.
+func (f *fixture) at(micros int) time.Time {
+	return f.now.Add(time.Duration(micros) * time.Microsecond)
+}
+
+func (f *fixture) user(t *testing.T, name string, role core.Role) core.Viewer {
+	t.Helper()
+	u := &core.User{ID: core.NewID("user"), Username: name, Role: role, CreatedAt: f.now, UpdatedAt: f.now}
+	ok(t, f.CreateUser(f.ctx, u))
+	return core.Viewer{UserID: u.ID, Role: u.Role}
+}
+
+func (f *fixture) agent(t *testing.T, v core.Viewer, change ...func(*core.Agent)) *core.Agent {
+	t.Helper()
+	a := &core.Agent{
+		ID: core.NewID("agent"), Name: "helper", Type: "chat", Status: core.AgentActive,
+		Config: json.RawMessage(`{"model":"echo"}`), Model: "echo", CreatedBy: v.UserID, CreatedAt: f.now, UpdatedAt: f.now,
+	}
+	for _, c := range change {
+		c(a)
+	}
+	ok(t, f.CreateAgent(f.ctx, a))
+	return a
+}
+
+// turn is what StartRun wants, of a user's session with an agent.
+func (f *fixture) turn(a *core.Agent, userID, session string) core.RunStart {
+	run := &core.Run{
+		ID: core.NewID("run"), Kind: core.RunChat, AgentID: a.ID, UserID: userID, SessionID: session,
+		AgentType: a.Type, Config: a.Config, Status: core.RunRunning, Seed: 1,
+		Owner: "server-1", Attempt: 1, CreatedAt: f.now,
+	}
+	in := &core.Message{
+		ID: core.NewID("msg"), SessionID: session, AgentID: a.ID, UserID: userID, RunID: run.ID,
+		Role: sdk.RoleUser, Parts: []sdk.Part{{Text: "Hello"}}, CreatedAt: f.now,
+	}
+	run.InputID = in.ID
+	return core.RunStart{Run: run, Input: in, Events: []core.EventRow{event(run.ID, 1, `{"type":"start"}`, f.now)}}
+}
+
+func (f *fixture) start(t *testing.T, a *core.Agent, userID, session string) core.RunStart {
+	t.Helper()
+	s := f.turn(a, userID, session)
+	ok(t, f.StartRun(f.ctx, s))
+	return s
+}
+
+// end is what EndRun wants, with an answer.
+func (f *fixture) end(run *core.Run) core.RunEnd {
+	r := *run
+	r.Status, r.EndedAt = core.RunCompleted, f.now.Add(time.Second)
+	answer := &core.Message{
+		ID: core.NewID("msg"), SessionID: r.SessionID, AgentID: r.AgentID, UserID: r.UserID, RunID: r.ID,
+		Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "Good day"}}, CreatedAt: r.EndedAt,
+	}
+	r.AnswerID = answer.ID
+	return core.RunEnd{Run: &r, Answer: answer}
+}
+
+// talk is a whole turn: it gives the input and the answer.
+func (f *fixture) talk(t *testing.T, a *core.Agent, userID, session string) (input, answer *core.Message) {
+	t.Helper()
+	s := f.start(t, a, userID, session)
+	e := f.end(s.Run)
+	ok(t, f.EndRun(f.ctx, e))
+	return s.Input, e.Answer
+}
+
+func event(runID string, seq int64, data string, at time.Time) core.EventRow {
+	return core.EventRow{RunID: runID, First: seq, Last: seq, Type: "start", Data: json.RawMessage(data), CreatedAt: at}
+}
+
+var admin = core.Viewer{UserID: "user-admin", Role: core.RoleAdmin}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code core.Code) {
+	t.Helper()
+	if err == nil || core.CodeOf(err) != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s:\n got %s\nwant %s", what, show(got), show(want))
+	}
+}
+
+func show(v any) string {
+	b, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func testDatabase(t *testing.T, f *fixture) {
+	ok(t, f.Ping(f.ctx))
+	ok(t, f.Migrate(f.ctx)) // once more: nothing to do
+	v := f.user(t, "ada", core.RoleMember)
+	ok(t, f.Migrate(f.ctx))
+	_, err := f.User(f.ctx, v.UserID)
+	ok(t, err)
+
+	ok(t, f.Close())
+	ok(t, f.Close())
+	wantCode(t, f.Ping(f.ctx), core.CodeUnavailable)
+	_, err = f.User(f.ctx, v.UserID)
+	wantCode(t, err, core.CodeUnavailable)
+	wantCode(t, f.RenewLease(f.ctx, "server-1", f.now), core.CodeUnavailable)
+}
