@@ -13,7 +13,7 @@ import (
 
 // host is the Host of one run, over its stream.
 type host struct {
-	ctx    context.Context //nolint:containedctx // it is that of the run, which host belongs to
+	ctx    context.Context // of the run
 	stream agentv1.AgentService_RunServer
 
 	// sending keeps calls on the wire in the order of their numbers.

@@ -78,7 +78,9 @@ func TestChat(t *testing.T) {
 		Parameters: llm.Parameters{Temperature: &heat, MaxTokens: &most, TopP: &top, Stop: []string{"END"}},
 	}
 	sent := deltas{
-		{Reasoning: "Hm."}, {Text: "Hello"}, {Text: " there"},
+		{Reasoning: "Hm."},
+		{Text: "Hello"},
+		{Text: " there"},
 		{ToolCall: &llm.ToolCallDelta{Index: 1, ID: "c", Name: "n", Arguments: "{"}},
 		{ToolCall: &llm.ToolCallDelta{Index: 1, Arguments: "}"}},
 	}
@@ -249,11 +251,11 @@ func TestErrorAfterDeltas(t *testing.T) {
 
 func TestHostCancels(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
+	ended := make(chan struct{}, 1)
 	p := reach(t, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		_ = out.Send(llm.Delta{Text: "x"})
 		<-ctx.Done()
-		ended <- ctx.Err()
+		ended <- struct{}{}
 		return nil, ctx.Err()
 	}))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -20,7 +20,7 @@ const (
 // first delta, alone and at once; from the second on a goroutine sends together
 // whatever waits.
 type output struct {
-	ctx    context.Context //nolint:containedctx // that of the call, which output belongs to
+	ctx    context.Context // of the call
 	stream llmv1.LLMService_ChatServer
 
 	mu sync.Mutex

@@ -13,7 +13,7 @@ import (
 // Recovered turns what recover gave into an error for the host, and logs it
 // with its stack. The panic's value stays in the log: it may hold anything.
 func Recovered(ctx context.Context, value any) error {
-	slog.ErrorContext(ctx, "panic", slog.Any("panic", value), slog.String("stack", string(debug.Stack())))
+	slog.ErrorContext(ctx, "panic", "panic", value, "stack", string(debug.Stack()))
 	return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"}
 }
 

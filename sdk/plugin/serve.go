@@ -30,7 +30,7 @@ func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
 	slog.SetDefault(slog.New(NewLogHandler(os.Stderr, logLevel())))
 	base, err := newBase(kind, info, impl)
 	if err != nil {
-		slog.Error("the plugin's own config struct is wrong", slog.Any("error", err))
+		slog.Error("the plugin's own config struct is wrong", "error", err)
 		os.Exit(1)
 	}
 	goplugin.Serve(&goplugin.ServeConfig{
@@ -72,6 +72,6 @@ func (b *base) stopWithin(d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	if err := b.stop(ctx); err != nil {
-		slog.Error("stop", slog.Any("error", err))
+		slog.Error("stop", "error", err)
 	}
 }
