@@ -1,0 +1,124 @@
+package e2e_test
+
+import (
+	"net/url"
+	"testing"
+	"time"
+)
+
+type message struct {
+	ID        string `json:"id"`
+	Role      string `json:"role"`
+	Content   string `json:"content"`
+	Timestamp string `json:"timestamp"`
+	Metadata  struct {
+		RunID  string `json:"run_id"`
+		Status string `json:"status"`
+	} `json:"metadata"`
+}
+
+// chatReply is the answer to a turn that is not streamed.
+type chatReply struct {
+	ID        string `json:"id"`
+	Message   string `json:"message"`
+	SessionID string `json:"session_id"`
+	Metadata  struct {
+		RunID string `json:"run_id"`
+	} `json:"metadata"`
+}
+
+type runState struct {
+	ID        string `json:"id"`
+	Status    string `json:"status"`
+	MessageID string `json:"message_id"`
+	Attempt   int    `json:"attempt"`
+	Error     struct {
+		Code string `json:"code"`
+	} `json:"error"`
+}
+
+type plugin struct {
+	Kind     string `json:"kind"`
+	Label    string `json:"label"`
+	State    string `json:"state"`
+	PID      int    `json:"pid"`
+	Restarts int    `json:"restarts"`
+}
+
+// newAgent creates a chat agent for a model, and gives its id.
+func (c *client) newAgent(model string) string {
+	c.t.Helper()
+	r := c.post("/v1/agents/", object{"name": "an agent", "type": "chat", "config": object{"model": model}})
+	return decode[struct{ ID string }](c.t, r.want(c.t, 201)).ID
+}
+
+// chat has one turn that is not streamed.
+func (c *client) chat(agent, session, text string) chatReply {
+	c.t.Helper()
+	r := c.post("/v1/agents/"+agent+"/chat", object{"message": text, "session_id": session})
+	return decode[chatReply](c.t, r.want(c.t, 200))
+}
+
+// history gives all messages of a session, oldest first.
+func (c *client) history(agent, session string) []message {
+	c.t.Helper()
+	var all []message
+	before := ""
+	for {
+		page := decode[struct {
+			Messages []message
+			HasMore  bool `json:"has_more"`
+		}](c.t, c.get("/v1/agents/"+agent+"/chat/history?limit=100&session_id="+session+"&before="+url.QueryEscape(before)).want(c.t, 200))
+		all = append(page.Messages, all...)
+		if !page.HasMore || len(page.Messages) == 0 {
+			return all
+		}
+		before = page.Messages[0].Timestamp
+	}
+}
+
+func (c *client) run(id string) runState {
+	c.t.Helper()
+	return decode[runState](c.t, c.get("/v1/runs/"+id).want(c.t, 200))
+}
+
+// ended waits for the end of a run.
+func (c *client) ended(id string) runState {
+	c.t.Helper()
+	var r runState
+	eventually(c.t, 40*time.Second, "the end of "+id, func() bool {
+		r = c.run(id)
+		return r.Status != "running"
+	})
+	return r
+}
+
+func (c *client) plugins() []plugin {
+	c.t.Helper()
+	return decode[struct{ Plugins []plugin }](c.t, c.get("/v1/plugins").want(c.t, 200)).Plugins
+}
+
+func (c *client) plugin(kind, label string) plugin {
+	c.t.Helper()
+	for _, p := range c.plugins() {
+		if p.Kind == kind && p.Label == label {
+			return p
+		}
+	}
+	c.t.Fatalf("no %s plugin %q", kind, label)
+	return plugin{}
+}
+
+// wantGone waits until none of the plugins' processes is left.
+func wantGone(t *testing.T, plugins []plugin) {
+	t.Helper()
+	took := eventually(t, 20*time.Second, "the plugins' end", func() bool {
+		for _, p := range plugins {
+			if p.PID != 0 && alive(p.PID) {
+				return false
+			}
+		}
+		return true
+	})
+	within(t, took, 5*time.Second, "the plugins' end")
+}
