@@ -63,7 +63,7 @@ func BenchmarkChat(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	p := configured(b, url, nil)
 	for name, stream := range map[string]bool{"stream": true, "whole": false} {
 		b.Run(name, func(b *testing.B) {

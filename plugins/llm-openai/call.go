@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -51,10 +52,22 @@ func (c *call) extend(limit time.Duration) {
 	c.timer.Reset(limit)
 }
 
-// send gives the response of the first try that succeeds, its body unread, or an *sdk.Error.
-func (c *call) send(method, path string, body any) (*http.Response, error) {
+// complete asks for an answer. It gives the response of the first try that
+// succeeds, its body unread, or an *sdk.Error.
+func (c *call) complete(body []byte) (*http.Response, error) {
 	var res *http.Response
-	err := c.p.client.Execute(c.ctx, method, path, body, &res, option.WithMiddleware(c.try))
+	_, err := c.p.completions.New(c.ctx, openai.ChatCompletionNewParams{},
+		option.WithRequestBody("application/json", body), option.WithResponseBodyInto(&res), option.WithMiddleware(c.try))
+	if err != nil {
+		return nil, c.failure(err)
+	}
+	return res, nil
+}
+
+// listModels is complete's sister for the list of models.
+func (c *call) listModels() (*http.Response, error) {
+	var res *http.Response
+	_, err := c.p.list.List(c.ctx, option.WithResponseBodyInto(&res), option.WithMiddleware(c.try))
 	if err != nil {
 		return nil, c.failure(err)
 	}

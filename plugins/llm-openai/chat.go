@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net/http"
 	"strings"
 	"time"
 
@@ -28,7 +27,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	}
 	c := p.newCall(ctx, limit)
 	defer c.close()
-	res, err := c.send(http.MethodPost, "chat/completions", body)
+	res, err := c.complete(body)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,11 @@ const longestRetryAfter = 30 * time.Second
 // provider implements llm.Provider. It is usable once Configure has returned nil.
 type provider struct {
 	config config
-	client openai.Client
+	// Two services of the SDK, not its whole client: that one takes OPENAI_API_KEY
+	// from the environment to whatever server base_url names, and the linker keeps
+	// all that it reaches, which is most of the SDK.
+	completions openai.ChatCompletionService
+	list        openai.ModelService
 	// host names the server in errors.
 	host string
 	// genuine says that the server is OpenAI's own.
@@ -45,6 +49,10 @@ type provider struct {
 	// redact blanks what is secret in the provider's words.
 	redact *strings.Replacer
 	models modelCache
+}
+
+func newProvider() *provider {
+	return &provider{models: modelCache{turn: make(chan struct{}, 1)}}
 }
 
 // Configure checks the config and makes the client. It asks the server nothing,
@@ -63,10 +71,9 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 		return err
 	}
 	p.redact = redactor(c)
-	p.models.turn = make(chan struct{}, 1)
-	// Not openai.NewClient: it would hand OPENAI_API_KEY from the environment to
-	// whatever server base_url names.
-	p.client = openai.Client{Options: p.options(base.String())}
+	opts := p.options(base.String())
+	p.completions = openai.NewChatCompletionService(opts...)
+	p.list = openai.NewModelService(opts...)
 	return nil
 }
 

@@ -32,7 +32,8 @@ func TestConfigure(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := &provider{config: config{BaseURL: "https://api.openai.com/v1", APIKey: key, Timeout: time.Second, AnswerTimeout: time.Second}}
+			p := newProvider()
+			p.config = config{BaseURL: "https://api.openai.com/v1", APIKey: key, Timeout: time.Second, AnswerTimeout: time.Second}
 			tt.change(&p.config)
 			err := p.Configure(t.Context(), sdk.Env{})
 			if (err == nil) != (tt.want == nil) {
@@ -53,7 +54,7 @@ func TestConfigure(t *testing.T) {
 // The defaults are those that an empty config block gives.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
+	p := newProvider()
 	if err := plugin.Decode([]byte(`{"api_key":"k"}`), &p.config); err != nil {
 		t.Fatal(err)
 	}
@@ -68,14 +69,13 @@ func TestDefaults(t *testing.T) {
 
 func TestListModels(t *testing.T) {
 	t.Parallel()
-	s, p := start(t, openaitest.Options{}, nil)
+	_, p := start(t, openaitest.Options{}, nil)
 	models, err := p.ListModels(t.Context())
 	if err != nil || len(models) != 4 || models[0].ID != "gpt-4o" {
 		t.Fatalf("models = %v, err = %v", models, err)
 	}
 	// The list is kept: the server may go.
-	_ = s
-	p.client = configured(t, "http://127.0.0.1:1/v1", nil).client
+	p.list = configured(t, "http://127.0.0.1:1/v1", nil).list
 	if again, err := p.ListModels(t.Context()); err != nil || len(again) != 4 {
 		t.Errorf("again: models = %v, err = %v", again, err)
 	}

@@ -10,7 +10,7 @@ import (
 const version = "0.1.0"
 
 func main() {
-	p := &provider{}
+	p := newProvider()
 	llm.Serve(sdk.Info{
 		Name:        "llm-openai",
 		Version:     version,

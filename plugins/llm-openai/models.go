@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
 	"regexp"
 	"time"
 
@@ -55,7 +54,7 @@ var notChat = regexp.MustCompile(`embedding|whisper|tts|dall-e|image|moderation|
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 	c := p.newCall(ctx, p.config.Timeout)
 	defer c.close()
-	res, err := c.send(http.MethodGet, "models", nil)
+	res, err := c.listModels()
 	if err != nil {
 		return nil, err
 	}

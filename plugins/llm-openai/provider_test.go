@@ -31,7 +31,8 @@ func start(t *testing.T, opts openaitest.Options, change func(*config)) (*openai
 
 func configured(t testing.TB, url string, change func(*config)) *provider {
 	t.Helper()
-	p := &provider{config: config{BaseURL: url, APIKey: key, Timeout: 10 * time.Second, AnswerTimeout: 10 * time.Second, MaxRetries: 2}}
+	p := newProvider()
+	p.config = config{BaseURL: url, APIKey: key, Timeout: 10 * time.Second, AnswerTimeout: 10 * time.Second, MaxRetries: 2}
 	if change != nil {
 		change(&p.config)
 	}

@@ -150,7 +150,7 @@ func checkMessages(messages []Message) *Error {
 		if m.Role == "tool" {
 			n := slices.Index(open, m.ToolCallID)
 			if n < 0 {
-				return invalid(at+".role", "", "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.") //nolint:misspell // OpenAI's own spelling
+				return invalid(at+".role", "", "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.")
 			}
 			open = slices.Delete(open, n, n+1)
 			continue

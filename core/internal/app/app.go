@@ -269,7 +269,7 @@ func (a *App) Run(ctx context.Context) error {
 // drain takes no new requests, lets runs end, leaves those that take too long to
 // the next server, and ends what requests are left.
 func (a *App) drain(ctx context.Context) {
-	a.logger.Info("stopping: runs under way get their time", "grace", runsGrace)
+	a.logger.InfoContext(ctx, "stopping: runs under way get their time", "grace", runsGrace)
 	a.draining.Store(true)
 	shut := make(chan struct{})
 	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
@@ -283,7 +283,7 @@ func (a *App) drain(ctx context.Context) {
 	runs, cancelRuns := context.WithTimeout(ctx, runsGrace)
 	defer cancelRuns()
 	if err := a.engine.Close(runs); err != nil {
-		a.logger.Error("stopping the engine", "error", err)
+		a.logger.ErrorContext(ctx, "stopping the engine", "error", err)
 	}
 	// Those who still watch are watching runs that the next server takes up.
 	time.AfterFunc(requestsGrace, a.endRequests)

@@ -32,7 +32,7 @@ func openDataDir(path string) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor is small
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("another server uses the data dir %s: stop it, or give this one a --data-dir of its own", path)
 	}
@@ -61,7 +61,7 @@ func (d *dataDir) secretKey() ([]byte, error) {
 }
 
 // keep reads a small file, or makes it, safe on the medium, if it is not there.
-func (d *dataDir) keep(name string, make func() string) (string, error) {
+func (d *dataDir) keep(name string, generate func() string) (string, error) {
 	data, err := os.ReadFile(d.file(name))
 	if err == nil {
 		return strings.TrimSpace(string(data)), nil
@@ -69,7 +69,7 @@ func (d *dataDir) keep(name string, make func() string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	text := make()
+	text := generate()
 	return text, d.replace(name, text)
 }
 

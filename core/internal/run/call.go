@@ -35,7 +35,7 @@ func (x *execution) Handle(ctx context.Context, call *agent.Call) (*agent.Result
 	}
 	result, err := x.perform(ctx, call, record, recorded != nil)
 	if err != nil {
-		x.log.Debug("call failed", "call", call.Number, "kind", record.Kind, "error", err)
+		x.log.DebugContext(ctx, "call failed", "call", call.Number, "kind", record.Kind, "error", err)
 		return nil, toSDK(err)
 	}
 	return result, nil

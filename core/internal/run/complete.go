@@ -72,7 +72,7 @@ func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (*ag
 		case err == nil:
 			return c.answer(finish), nil
 		case toSDK(err).Code == sdk.CodePluginCrashed && !c.delivered && crashes < maxCrashes && ctx.Err() == nil:
-			x.log.Warn("provider died before it delivered anything: asking again", "provider", label, "error", err)
+			x.log.WarnContext(ctx, "provider died before it delivered anything: asking again", "provider", label, "error", err)
 		default:
 			return nil, err
 		}

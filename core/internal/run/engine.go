@@ -104,7 +104,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.renew(ctx); err != nil {
 		return err
 	}
-	loop, stop := context.WithCancel(context.Background())
+	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.loop = stop
 	e.looping.Go(func() {
 		ticker := time.NewTicker(e.Times.Renew)
@@ -116,7 +116,7 @@ func (e *Engine) Start(ctx context.Context) error {
 			case <-ticker.C:
 			}
 			if err := e.renew(loop); err != nil && loop.Err() == nil {
-				e.Logger.Error("lease not renewed", "error", err)
+				e.Logger.ErrorContext(loop, "lease not renewed", "error", err)
 			}
 		}
 	})
@@ -215,7 +215,7 @@ func (e *Engine) retry(ctx context.Context, log *slog.Logger, do func(context.Co
 		if err == nil || core.CodeOf(err) != core.CodeUnavailable {
 			return err
 		}
-		log.Error("the database is away: trying again", "error", err, "pause", pause)
+		log.ErrorContext(ctx, "the database is away: trying again", "error", err, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -167,15 +167,15 @@ func (s *server) die() {
 	})
 }
 
-func (s *server) turn(session, text string, stream bool) (*core.Run, error) {
+func (s *server) turn(session, text string) (*core.Run, error) {
 	return s.StartTurn(s.w.t.Context(), s.w.viewer, core.Turn{
-		Agent: s.w.agent, SessionID: session, Parts: []sdk.Part{{Text: text}}, Stream: stream,
+		Agent: s.w.agent, SessionID: session, Parts: []sdk.Part{{Text: text}}, Stream: true,
 	})
 }
 
 func (s *server) mustTurn(session, text string) *core.Run {
 	s.w.t.Helper()
-	r, err := s.turn(session, text, true)
+	r, err := s.turn(session, text)
 	if err != nil {
 		s.w.t.Fatal(err)
 	}
@@ -288,11 +288,11 @@ func (w *world) stored(r *core.Run) *core.Run {
 	return got
 }
 
-// history is the session's messages, a line each.
-func (w *world) history(session string) string {
+// history is the messages of session s1, a line each.
+func (w *world) history() string {
 	w.t.Helper()
 	messages, err := w.db.Messages(w.t.Context(), core.MessageFilter{
-		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: session, Limit: 100,
+		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: "s1", Limit: 100,
 	})
 	if err != nil {
 		w.t.Fatal(err)

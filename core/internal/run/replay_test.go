@@ -99,7 +99,7 @@ func TestAServerThatDiesLosesNothing(t *testing.T) {
 	second := w.start()
 	equal(t, second.watch(r), twoStepsCut)
 	equal(t, second.wait(r), "DO PLAN HI")
-	equal(t, w.history("s1"), "user: hi\nassistant: DO PLAN HI")
+	equal(t, w.history(), "user: hi\nassistant: DO PLAN HI")
 	// The first step was not paid for twice; the one that was cut was asked again.
 	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
 		t.Error(model.asked)
@@ -145,7 +145,7 @@ func TestAnAgentPluginThatDiesLosesNothing(t *testing.T) {
 	model.release()
 	close(plugin.die)
 	equal(t, s.watch(r), twoStepsCut)
-	equal(t, w.history("s1"), "user: hi\nassistant: DO PLAN HI")
+	equal(t, w.history(), "user: hi\nassistant: DO PLAN HI")
 	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
 		t.Error(model.asked)
 	}
@@ -260,7 +260,7 @@ func TestAStoppingServerLetsRunsEnd(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- s.Close(t.Context()) }()
 	for {
-		_, err := s.turn("s2", "too late", true)
+		_, err := s.turn("s2", "too late")
 		if core.CodeOf(err) == core.CodeUnavailable {
 			break
 		}

@@ -89,7 +89,7 @@ func TestAToolCallThatACrashCut(t *testing.T) {
 			box.mu.Unlock()
 			second := w.start()
 			equal(t, second.wait(r), want.answer)
-			equal(t, w.history("s1"), "user: "+tool+"\nassistant: "+want.answer)
+			equal(t, w.history(), "user: "+tool+"\nassistant: "+want.answer)
 			if box.calls[tool] != want.calls {
 				t.Errorf("%d calls", box.calls[tool])
 			}

@@ -29,7 +29,7 @@ func TestTurn(t *testing.T) {
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.watch(r), "start\ntoken Hello\ntoken  Ann\nend completed 4")
 	equal(t, s.wait(r), "Hello Ann")
-	equal(t, w.history("s1"), "user: hi\nassistant: Hello Ann")
+	equal(t, w.history(), "user: hi\nassistant: Hello Ann")
 	got := w.stored(r)
 	if got.Status != core.RunCompleted || got.Usage.Total() != 4 || got.Model != "m-1" || got.EndedAt.IsZero() {
 		t.Errorf("%+v", got)
@@ -63,7 +63,7 @@ func TestOneTurnAtATimeInASession(t *testing.T) {
 	}))
 	s := w.start()
 	first := s.mustTurn("s1", "one")
-	if _, err := s.turn("s1", "two", true); core.CodeOf(err) != core.CodeConflict {
+	if _, err := s.turn("s1", "two"); core.CodeOf(err) != core.CodeConflict {
 		t.Fatalf("second turn: %v", err)
 	}
 	other := s.mustTurn("s2", "elsewhere")
@@ -71,7 +71,7 @@ func TestOneTurnAtATimeInASession(t *testing.T) {
 	equal(t, s.wait(first), "ok")
 	equal(t, s.wait(other), "ok")
 	equal(t, s.wait(s.mustTurn("s1", "three")), "ok")
-	equal(t, w.history("s1"), "user: one\nassistant: ok\nuser: three\nassistant: ok")
+	equal(t, w.history(), "user: one\nassistant: ok\nuser: three\nassistant: ok")
 }
 
 func TestFailuresKeepTheUsersMessage(t *testing.T) {
@@ -122,7 +122,7 @@ func TestFailuresKeepTheUsersMessage(t *testing.T) {
 			r := s.mustTurn("s1", "hi")
 			equal(t, s.watch(r), c.events)
 			equal(t, s.wait(r), c.err)
-			equal(t, w.history("s1"), "user: hi")
+			equal(t, w.history(), "user: hi")
 			if got := w.stored(r); got.Status != core.RunFailed || got.Error == nil {
 				t.Errorf("%+v", got)
 			}
@@ -136,10 +136,10 @@ func TestATypeThatIsDownIsRefusedAndNothingIsStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.start()
-	if _, err := s.turn("s1", "hi", true); core.CodeOf(err) != core.CodeUnavailable {
+	if _, err := s.turn("s1", "hi"); core.CodeOf(err) != core.CodeUnavailable {
 		t.Fatal(err)
 	}
-	equal(t, w.history("s1"), "")
+	equal(t, w.history(), "")
 }
 
 // stuck says one word and then nothing until it is cancelled.
@@ -163,7 +163,7 @@ func TestCancelKeepsWhatWasSaid(t *testing.T) {
 		t.Fatalf("%+v %v", got, err)
 	}
 	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
-	equal(t, w.history("s1"), "user: hi\nassistant: Hel")
+	equal(t, w.history(), "user: hi\nassistant: Hel")
 	if _, err := s.Cancel(t.Context(), w.viewer, r.ID); core.CodeOf(err) != core.CodeConflict {
 		t.Errorf("second cancel: %v", err)
 	}
