@@ -112,12 +112,19 @@ func (a *App) openPlugins(ctx context.Context) error {
 	return a.plugins.Start(ctx, cfg)
 }
 
-// loadPlugins reads the plugins' file, or the built-in default when there is none.
+// defaultConfig is where the plugins' file is looked for unless a setting says.
+const defaultConfig = "plugins.hcl"
+
+// loadPlugins reads the plugins' file. The built-in default stands for one that
+// is not there, unless somebody has named it.
 func loadPlugins(path string, logger *slog.Logger) (*config.Config, error) {
 	cfg, err := config.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && path != defaultConfig:
+		return nil, fmt.Errorf("--config: %w (name one that is there, or none for the built-in default)", err)
+	case errors.Is(err, fs.ErrNotExist):
 		logger.Info("no plugins' file: the built-in default serves", "config", path)
-		return config.Parse(agentarea.DefaultPlugins, "plugins.hcl")
+		return config.Parse(agentarea.DefaultPlugins, defaultConfig)
 	}
 	return cfg, err
 }
@@ -171,7 +178,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		return err
 	}
 	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
-		return fmt.Errorf("first admin: %w", err)
+		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.settings.Listen); err != nil {
 		return fmt.Errorf("--listen: %w (give another address, or stop what uses this one)", err)
