@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -51,4 +52,25 @@ func TestNewcomer(t *testing.T) {
 		t.Errorf("the password is told again:\n%s", s.stdout)
 	}
 	s.signInAs("admin", password)
+}
+
+// A first start that fails must not use up the password that is shown once.
+func TestFirstStartFails(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	s := newServer(t, "")
+	s.env = nil
+	s.args = []string{"--listen", taken.Addr().String()}
+	s.wantNoStart("another address")
+	s.args = []string{"--listen", "127.0.0.1:0"}
+	s.start()
+	found := printedPassword.FindStringSubmatch(s.stdout.String())
+	if found == nil {
+		t.Fatalf("nobody knows the password:\n%s", s.stdout)
+	}
+	s.signInAs("admin", found[1])
 }

@@ -177,9 +177,6 @@ func (a *App) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
-		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
-	}
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.settings.Listen); err != nil {
 		return fmt.Errorf("--listen: %w (give another address, or stop what uses this one)", err)
 	}
@@ -189,6 +186,10 @@ func (a *App) openAPI(ctx context.Context) error {
 		}
 		return nil
 	})
+	// Last of all that can fail, for a password that was made up is shown only once.
+	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
+		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
+	}
 	handler := api.New(api.Options{
 		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db,
 		Runner: a.engine, Plugins: a.plugins, Logger: a.logger,
