@@ -147,3 +147,19 @@ func (r *reply) failure(t *testing.T) failure {
 	t.Helper()
 	return decode[struct{ Error failure }](t, r).Error
 }
+
+// chunked posts text and then letters, without saying how much, and gives the status.
+func (c *client) chunked(path, text string, size int) int {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	req := c.request(ctx, "POST", path, text)
+	req.Body = io.NopCloser(io.MultiReader(strings.NewReader(text), strings.NewReader(strings.Repeat("a", size))))
+	req.ContentLength = -1
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}

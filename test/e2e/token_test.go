@@ -1,0 +1,97 @@
+package e2e_test
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// forger signs access tokens as the server does, which it can because the test
+// chose the server's key.
+type forger struct {
+	t      *testing.T
+	header map[string]any
+	claims jwt.MapClaims
+	key    []byte
+}
+
+// sign changes a good token's header and claims and signs it anew.
+func (f *forger) sign(method jwt.SigningMethod, key any, change jwt.MapClaims, header map[string]any) string {
+	f.t.Helper()
+	claims := maps.Clone(f.claims)
+	maps.Copy(claims, change)
+	for name, value := range change {
+		if value == nil {
+			delete(claims, name)
+		}
+	}
+	token := jwt.NewWithClaims(method, claims)
+	token.Header["kid"] = f.header["kid"]
+	maps.Copy(token.Header, header)
+	signed, err := token.SignedString(key)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return signed
+}
+
+func TestForgedTokens(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("5e", 32)
+	s := newServer(t, "")
+	s.env = append(s.env, "AGENTAREA_SECRET_KEY="+secret)
+	s.start()
+	c := s.signIn()
+
+	root, err := hex.DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := hkdf.Key(sha256.New, root, nil, "agentarea access token v1", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &forger{t: t, claims: jwt.MapClaims{}, key: key}
+	good, _, err := jwt.NewParser().ParseUnverified(c.token, f.claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.header = good.Header
+	past, future := time.Now().Add(-time.Minute).Unix(), time.Now().Add(24*time.Hour).Unix()
+	hs := jwt.SigningMethodHS256
+	for name, tt := range map[string]struct {
+		authorization string
+		status        int
+	}{
+		"later":          {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": future}, nil), 200}, // so the others fail for their reason
+		"lower case":     {"bearer " + c.token, 200},
+		"expired":        {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": past}, nil), 401},
+		"without exp":    {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": nil}, nil), 401},
+		"other key":      {"Bearer " + f.sign(hs, root, nil, nil), 401},
+		"other kid":      {"Bearer " + f.sign(hs, key, nil, map[string]any{"kid": "mine"}), 401},
+		"other alg":      {"Bearer " + f.sign(jwt.SigningMethodHS512, key, nil, nil), 401},
+		"no alg":         {"Bearer " + f.sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, nil), 401},
+		"other issuer":   {"Bearer " + f.sign(hs, key, jwt.MapClaims{"iss": "somebody"}, nil), 401},
+		"other audience": {"Bearer " + f.sign(hs, key, jwt.MapClaims{"aud": "somebody"}, nil), 401},
+		"other user":     {"Bearer " + f.sign(hs, key, jwt.MapClaims{"sub": "user-0"}, nil), 401},
+		"other login":    {"Bearer " + f.sign(hs, key, jwt.MapClaims{"sid": "login-0"}, nil), 401},
+		"cut":            {"Bearer " + c.token[:len(c.token)-4], 401},
+		"nonsense":       {"Bearer nonsense", 401},
+		"other scheme":   {"Basic YWRtaW46YWRtaW4=", 401},
+		"nothing":        {"", 401},
+	} {
+		r := (&client{t: t, url: s.url}).do("GET", "/v1/auth/me", nil, "Authorization: "+tt.authorization)
+		if r.status != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", name, r.status, tt.status, r.body)
+		}
+		if r.status == 401 && (r.failure(t).Code != "UNAUTHORIZED" || r.header.Get("WWW-Authenticate") == "") {
+			t.Errorf("%s: %s", name, r.body)
+		}
+	}
+}
