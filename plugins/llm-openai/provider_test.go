@@ -211,6 +211,10 @@ func TestErrors(t *testing.T) {
 			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "does not exist", tries: 1,
 		},
 		{
+			name: "no such path", replies: []openaitest.Reply{openaitest.Fail(404, openaitest.Error{Message: "Invalid URL (POST /v1/v1/chat/completions)", Type: "invalid_request_error"})},
+			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "check base_url in plugins.hcl", tries: 1,
+		},
+		{
 			name: "bad request", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Unsupported value: 'temperature'", Type: "invalid_request_error"})},
 			want: sdk.Error{Code: sdk.CodeInvalidRequest, ProviderStatus: 400}, message: "'temperature'", tries: 1,
 		},

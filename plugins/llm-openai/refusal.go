@@ -50,8 +50,8 @@ func (p *provider) refusal(status int, header http.Header, body []byte) *sdk.Err
 		}
 	case sdk.CodeNotFound:
 		out.Message = p.host + " knows no such model" + message
-		if message == "" {
-			out.Message = p.host + " has no such path; check base_url in plugins.hcl, which usually ends in /v1"
+		if !strings.Contains(words+strings.ToLower(message), "model") {
+			out.Message = p.host + " has no such path" + message + "; check base_url in plugins.hcl, which usually ends in /v1"
 		}
 	case sdk.CodeContextTooLong:
 		out.Message = "the conversation is too long for the model" + message
