@@ -1,0 +1,148 @@
+package e2e_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/test/openaitest"
+)
+
+// A provider that fails is named, with what to do; the user's message is kept.
+func TestProviderFails(t *testing.T) {
+	t.Parallel()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	address := closed.Addr().String()
+	for name, tt := range map[string]struct {
+		base   string
+		status int
+		words  []string
+	}{
+		"down":   {"http://" + address + "/v1", 503, []string{address}},
+		"no key": {upstream(t, openaitest.Options{Key: "sk-another-key"}), 502, []string{"api_key", "plugins.hcl"}},
+		"credit": {upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }}), 503, []string{"credit"}},
+		"wrong":  {upstream(t, openaitest.Options{}) + "/v2", 502, []string{"base_url"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, strings.Replace(plugins(tt.base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
+			c := s.signIn()
+			agent := c.newAgent("gpt-4o")
+			r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"}).want(t, tt.status)
+			f := r.failure(t)
+			if want := map[int]string{502: "UPSTREAM_ERROR", 503: "SERVICE_UNAVAILABLE"}[tt.status]; f.Code != want {
+				t.Errorf("%+v", f)
+			}
+			for _, word := range tt.words {
+				if !strings.Contains(f.Message, word) {
+					t.Errorf("no %q in %q", word, f.Message)
+				}
+			}
+			stream := c.say(agent, "t", "Hello")
+			if end := stream.rest(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
+				t.Errorf("the stream ends with %s, want %+v", end.data, f)
+			}
+			for _, session := range []string{"s", "t"} {
+				if h := c.history(agent, session); len(h) != 1 || h[0].Content != "Hello" {
+					t.Errorf("of the turn is left %+v, want the user's message", h)
+				}
+			}
+			if strings.Contains(string(r.body)+s.stderr.String(), "sk-of-the-test") {
+				t.Error("the key is told")
+			}
+			if got := c.chat(c.newAgent("echo"), "s", "Hello").Message; got != "Hello" {
+				t.Errorf("the other provider says %q", got)
+			}
+		})
+	}
+}
+
+// A failure after the stream began is its last event.
+func TestFailureInMidStream(t *testing.T) {
+	t.Parallel()
+	up := openaitest.New(openaitest.Options{})
+	base, err := up.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = up.Close() })
+	s := start(t, plugins(base))
+	c := s.signIn()
+	agents := map[string]string{"echo": c.newAgent("echo"), "gpt-4o": c.newAgent("gpt-4o")}
+	for _, tt := range []struct {
+		session, model, message string
+		reply                   openaitest.Reply
+		code, reason            string
+	}{
+		{"unavailable", "echo", "/tokens 3 /error unavailable", openaitest.Reply{}, "SERVICE_UNAVAILABLE", "unavailable"},
+		{"timeout", "echo", "/tokens 3 /error timeout", openaitest.Reply{}, "UPSTREAM_TIMEOUT", "timeout"},
+		{"filter", "echo", "/tokens 3 /error content_filter", openaitest.Reply{}, "UPSTREAM_ERROR", "content_filter"},
+		{"cut", "gpt-4o", "Hello", openaitest.Text("one two three four").With(openaitest.Cut, 3), "", "unavailable"},
+		{"malformed", "gpt-4o", "Hello", openaitest.Text("one two three four").With(openaitest.Malformed, 3), "", ""},
+	} {
+		if tt.model != "echo" {
+			up.Enqueue(tt.reply)
+		}
+		agent := agents[tt.model]
+		stream := c.say(agent, tt.session, tt.message)
+		end := stream.rest()
+		if end.Type != "error" || stream.err != nil || end.Error.Message == "" || end.ID == 0 {
+			t.Errorf("%s: the stream ends with %s (%v)", tt.session, end.data, stream.err)
+		}
+		if tt.code != "" && end.Error.Code != tt.code || tt.reason != "" && end.Error.Details.Reason != tt.reason {
+			t.Errorf("%s: the error is %s", tt.session, end.data)
+		}
+		if n := strings.Count(text(stream.seen), " "); n != 2 {
+			t.Errorf("%s: before the error came %q", tt.session, text(stream.seen))
+		}
+		run := c.run(stream.find("start").RunID)
+		if run.Status != "failed" || run.Error.Code != end.Error.Details.Reason {
+			t.Errorf("%s: the run is %+v", tt.session, run)
+		}
+		if h := c.history(agent, tt.session); len(h) != 1 || h[0].Content != tt.message {
+			t.Errorf("%s: of the turn is left %+v, want the user's message", tt.session, h)
+		}
+		if got := c.chat(agent, tt.session, "/tokens 1").Message; got == "" {
+			t.Errorf("%s: the next turn says nothing", tt.session)
+		}
+	}
+}
+
+// What a provider asks for reaches it: the conversation, and no more.
+func TestConversation(t *testing.T) {
+	t.Parallel()
+	up := openaitest.New(openaitest.Options{})
+	base, err := up.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = up.Close() })
+	s := start(t, plugins(base))
+	c := s.signIn()
+	r := c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
+		"model": "openai/gpt-4o", "temperature": 0.5, "max_tokens": 100, "system_prompt": "Be brief.",
+	}})
+	agent := decode[struct{ ID string }](t, r.want(t, 201)).ID
+	up.Enqueue(openaitest.Text("Four."), openaitest.RateLimited(time.Second), openaitest.Text("Five."))
+	c.chat(agent, "s", "Two and two?")
+	if stream := c.say(agent, "s", "And one?"); stream.rest().Type != "end" || text(stream.seen) != "Five." {
+		t.Errorf("the second turn says %q after a 429", text(stream.seen))
+	}
+	requests := up.Requests()
+	last := requests[len(requests)-1]
+	var got []string
+	for _, m := range last.Messages {
+		got = append(got, m.Role+": "+m.Text())
+	}
+	if want := "system: Be brief.|user: Two and two?|assistant: Four.|user: And one?"; strings.Join(got, "|") != want {
+		t.Errorf("the provider was told %q", got)
+	}
+	if last.Model != "gpt-4o" || *last.Temperature != 0.5 || last.Header.Get("Authorization") != "Bearer sk-of-the-test" {
+		t.Errorf("the request was %s", last.Body)
+	}
+}

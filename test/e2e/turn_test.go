@@ -1,0 +1,182 @@
+package e2e_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	first := c.say(agent, "s", "/tokens 100 /delay 10ms")
+	first.tokens(20)
+	first.close()
+	run, last := first.find("start").RunID, first.last().ID
+	if r := c.run(run); r.Status != "running" {
+		t.Errorf("the run of a client that left is %s", r.Status)
+	}
+	second := c.watch(run, last)
+	second.tokens(20)
+	second.close()
+	// It ends though nobody watches, and can be read afterwards.
+	if r := c.ended(run); r.Status != "completed" {
+		t.Errorf("the run is %+v", r)
+	}
+	third := c.watch(run, second.last().ID)
+	third.rest()
+	seen := slices.Concat(first.seen, second.seen, third.seen)
+	for i, e := range seen {
+		if e.ID != int64(i+1) {
+			t.Fatalf("event %d has id %d", i+1, e.ID)
+		}
+	}
+	if h := c.history(agent, "s"); text(seen) != h[1].Content || third.last().MessageID != h[1].ID {
+		t.Errorf("the pieces make %q, stored is %+v", text(seen), h)
+	}
+	// The whole log, by the other way to ask for it, and with nothing left to give.
+	whole, refused, err := c.tryStream("GET", "/v1/runs/"+run+"/events?after=50", nil)
+	if err != nil || refused != nil {
+		t.Fatalf("%v %+v", err, refused)
+	}
+	if whole.rest(); len(whole.seen) != len(seen)-50 || whole.seen[0].data != seen[50].data {
+		t.Errorf("after=50 gives %d events of %d", len(whole.seen), len(seen))
+	}
+	if none := c.watch(run, third.last().ID); none.rest().Type != "" || none.err != nil {
+		t.Errorf("after the last event comes %+v (%v)", none.seen, none.err)
+	}
+}
+
+func TestTwoWatchers(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	one := c.say(c.newAgent("echo"), "s", "/tokens 50 /delay 10ms")
+	one.tokens(10)
+	two := c.watch(one.find("start").RunID, 0)
+	one.rest()
+	two.rest()
+	if !slices.Equal(one.seen, two.seen) {
+		t.Errorf("they see %d and %d events", len(one.seen), len(two.seen))
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	stream := c.say(agent, "s", "/tokens 10000 /delay 10ms")
+	stream.tokens(10)
+	run := stream.find("start").RunID
+	began := time.Now()
+	r := c.post("/v1/runs/"+run+"/cancel", nil).want(t, 200)
+	end := stream.rest()
+	within(t, time.Since(began), time.Second, "the end after cancel")
+	wantShape(t, `{"id": "run-1", "status": "cancelled", "cancel_requested": true}`, r.body)
+	if end.Type != "end" || end.Metadata.Status != "cancelled" {
+		t.Errorf("the stream ends with %s", end.data)
+	}
+	if got := c.run(run); got.Status != "cancelled" || got.MessageID != end.MessageID {
+		t.Errorf("the run is %+v", got)
+	}
+	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != text(stream.seen) || h[1].ID != end.MessageID {
+		t.Errorf("the history is %+v", h)
+	}
+	c.post("/v1/runs/"+run+"/cancel", nil).want(t, 409)
+	if got := c.chat(agent, "s", "and on").Message; got != "and on" {
+		t.Errorf("the next turn says %q", got)
+	}
+	// One that has said nothing yet has nothing to keep.
+	silent := c.say(agent, "s", "/tokens 5 /delay 1m")
+	for len(silent.seen) == 0 {
+		silent.next()
+	}
+	c.post("/v1/runs/"+silent.find("start").RunID+"/cancel", nil).want(t, 200)
+	if end := silent.rest(); end.Type != "end" || end.MessageID != "" {
+		t.Errorf("the silent stream ends with %s", end.data)
+	}
+}
+
+// A session has one turn at a time, and is left whole by a refused one.
+func TestOneTurnAtATime(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	stream := c.say(agent, "s", "/tokens 100 /delay 10ms")
+	stream.tokens(1)
+	for _, streamed := range []bool{false, true} {
+		r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "s", "stream": streamed}).want(t, 409)
+		if f := r.failure(t); f.Code != "CONFLICT" {
+			t.Errorf("%+v", f)
+		}
+	}
+	c.do("DELETE", "/v1/agents/"+agent+"/sessions/s", nil).want(t, 409)
+	c.do("DELETE", "/v1/agents/"+agent, nil).want(t, 409)
+	c.chat(agent, "other", "Hi")
+	wantWhole(t, c, agent, "s", stream)
+	if h := c.history(agent, "s"); len(h) != 2 {
+		t.Errorf("the history has %d messages", len(h))
+	}
+	c.chat(agent, "s", "Hi")
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent, other := c.newAgent("echo"), c.newAgent("echo")
+	for _, session := range []string{"a", "b", "a"} {
+		c.chat(agent, session, "Hello")
+	}
+	run := c.chat(other, "a", "Hello").Metadata.RunID
+	type list struct {
+		Sessions []struct {
+			ID       string
+			Messages int
+		}
+		Total int
+	}
+	path := "/v1/agents/" + agent + "/sessions"
+	l := decode[list](t, c.get(path).want(t, 200))
+	if l.Total != 2 || l.Sessions[0].ID != "a" || l.Sessions[0].Messages != 4 || l.Sessions[1].ID != "b" {
+		t.Errorf("sessions %+v", l)
+	}
+	hers := c.chat(agent, "a", "Hello").Metadata.RunID
+	c.do("DELETE", path+"/a", nil).want(t, 204)
+	if l := decode[list](t, c.get(path).want(t, 200)); l.Total != 1 {
+		t.Errorf("sessions %+v", l)
+	}
+	c.get("/v1/runs/"+hers).want(t, 404)
+	c.get("/v1/runs/"+run).want(t, 200)
+	if len(c.history(agent, "a")) != 0 || len(c.history(other, "a")) != 2 {
+		t.Error("one agent's session is not the other's")
+	}
+}
+
+// History comes in pages, from the newest back.
+func TestHistoryPages(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	for range 60 {
+		c.chat(agent, "long", "Hello")
+	}
+	all := c.history(agent, "long")
+	if len(all) != 120 {
+		t.Fatalf("%d messages, want 120", len(all))
+	}
+	for i, m := range all {
+		if want := []string{"user", "assistant"}[i%2]; m.Role != want {
+			t.Fatalf("message %d is the %s's", i, m.Role)
+		}
+	}
+	newest := decode[struct{ Messages []message }](t, c.get("/v1/agents/"+agent+"/chat/history").want(t, 200))
+	if !slices.Equal(newest.Messages, all[70:]) {
+		t.Errorf("without a limit come %d messages, want the 50 newest", len(newest.Messages))
+	}
+}
