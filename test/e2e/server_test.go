@@ -133,6 +133,9 @@ func (p *process) kill() {
 	<-p.exited
 }
 
+// terminate asks the process to end.
+func (p *process) terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
+
 // exitCode waits for the end of the process.
 func (p *process) exitCode(t *testing.T) int {
 	t.Helper()

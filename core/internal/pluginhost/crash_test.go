@@ -14,6 +14,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
 )
 
 // running waits until a plugin runs in another process than pid, and gives it.
@@ -78,6 +79,25 @@ func TestKilledProcess(t *testing.T) {
 	}
 	if !gone(before.PID) {
 		t.Errorf("process %d is %c, want it gone", before.PID, processState(before.PID))
+	}
+}
+
+// The engine starts a run again when its own plugin died, and only then.
+func TestAgentTypeKilledInARun(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, "plugin \"agent\" \"a\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}")
+	r, err := h.Agent(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Run(t.Context(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) {
+		return &agent.Result{}, syscall.Kill(h.plugin(t, "a").PID, syscall.SIGKILL)
+	}))
+	if !errors.Is(err, agent.ErrDied) {
+		t.Errorf("err = %v, want one that wraps ErrDied", err)
+	}
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `agent plugin "a" crashed: signal: killed` {
+		t.Errorf("err = %+v", e)
 	}
 }
 

@@ -1,0 +1,138 @@
+package e2e_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/test/openaitest"
+)
+
+const longEcho = "/tokens 200 /delay 10ms"
+
+// slowOpenAI is an upstream that takes two seconds for an answer, and never
+// gives the same one twice.
+func slowOpenAI(t *testing.T) string {
+	t.Helper()
+	var n atomic.Int64
+	return upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply {
+		r := openaitest.Text("")
+		r.Delay = 10 * time.Millisecond
+		call := n.Add(1)
+		for i := range 200 {
+			r.Content += fmt.Sprintf("call-%d-word-%d ", call, i)
+		}
+		return r
+	}})
+}
+
+// A provider's process dies in mid-stream: its runs end with an error that says
+// so, those of others go on, and it is back for the next turn.
+func TestProviderKilled(t *testing.T) {
+	t.Parallel()
+	s := start(t, plugins(slowOpenAI(t)))
+	c := s.signIn()
+	agents := map[string]string{"echo": c.newAgent("echo"), "openai": c.newAgent("gpt-4o")}
+	for victim, other := range map[string]string{"echo": "openai", "openai": "echo"} {
+		hit, spared := c.say(agents[victim], victim, longEcho), c.say(agents[other], victim, longEcho)
+		hit.tokens(5)
+		spared.tokens(5)
+		before := c.plugin("llm", victim)
+		kill(t, before.PID)
+		killed := time.Now()
+		end := hit.rest()
+		within(t, time.Since(killed), time.Second, "the error event after kill -9 of "+victim)
+		if end.Type != "error" || end.Error.Code != "SERVICE_UNAVAILABLE" || end.Error.Details.Reason != "plugin_crashed" {
+			t.Errorf("%s: the stream ends with %s", victim, end.data)
+		}
+		eventually(t, 30*time.Second, "the restart of "+victim, func() bool {
+			now := c.plugin("llm", victim)
+			return now.State == "running" && now.PID != before.PID
+		})
+		within(t, time.Since(killed), 2*time.Second, "the restart of "+victim)
+
+		if r := c.run(hit.find("start").RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
+			t.Errorf("%s: the run is %+v", victim, r)
+		}
+		if h := c.history(agents[victim], victim); len(h) != 1 || h[0].Content != longEcho {
+			t.Errorf("%s: of the turn is left %+v, want the user's message", victim, h)
+		}
+		if got := c.chat(agents[victim], victim, "/tokens 2").Message; got == "" {
+			t.Errorf("%s: nothing said in the next turn", victim)
+		}
+		wantWhole(t, c, agents[other], victim, spared)
+		for _, e := range spared.seen {
+			if e.Type == "restart" {
+				t.Errorf("the run of %s was started again", other)
+			}
+		}
+	}
+}
+
+// The agent type's process dies in mid-stream: the runs go on.
+func TestAgentTypeKilled(t *testing.T) {
+	t.Parallel()
+	s := start(t, plugins(slowOpenAI(t)))
+	c := s.signIn()
+	for _, model := range []string{"echo", "gpt-4o"} {
+		agent := c.newAgent(model)
+		stream := c.say(agent, "s", longEcho)
+		stream.tokens(20)
+		before := c.plugin("agent", "chat")
+		kill(t, before.PID)
+		killed := time.Now()
+		for {
+			e, ok := stream.next()
+			if !ok {
+				t.Fatalf("%s: no restart, but %+v (%v)", model, stream.last(), stream.err)
+			}
+			if e.Type == "restart" {
+				break
+			}
+		}
+		within(t, time.Since(killed), 2*time.Second, "the restart event of "+model)
+		if e := stream.last(); e.DropAfter != stream.find("start").ID || e.Attempt != 2 {
+			t.Errorf("%s: the restart is %s", model, e.data)
+		}
+		wantWhole(t, c, agent, "s", stream)
+		if now := c.plugin("agent", "chat"); now.PID == before.PID || now.State != "running" {
+			t.Errorf("agent-chat is %+v after its kill", now)
+		}
+	}
+}
+
+// wantWhole reads a stream to its end, and wants what a client that watched to
+// show exactly the message that is stored.
+func wantWhole(t *testing.T, c *client, agent, session string, s *stream) {
+	t.Helper()
+	end := s.rest()
+	if end.Type != "end" || end.Metadata.Status != "completed" || s.err != nil {
+		t.Fatalf("the stream ends with %s (%v)", end.data, s.err)
+	}
+	wantRising(t, s.seen)
+	h := c.history(agent, session)
+	if len(h) == 0 {
+		t.Fatal("no history")
+	}
+	answer := h[len(h)-1]
+	if answer.ID != end.MessageID || answer.Role != "assistant" {
+		t.Errorf("the newest message is %s %s, want the answer %s", answer.Role, answer.ID, end.MessageID)
+	}
+	if got := text(s.seen); got != answer.Content {
+		t.Errorf("a client shows\n%.200q…\nstored is\n%.200q…", got, answer.Content)
+	}
+	if r := c.run(answer.Metadata.RunID); r.Status != "completed" || r.MessageID != end.MessageID {
+		t.Errorf("the run is %+v", r)
+	}
+}
+
+// wantRising wants no event twice and none out of order.
+func wantRising(t *testing.T, events []event) {
+	t.Helper()
+	for i := 1; i < len(events); i++ {
+		if events[i].ID <= events[i-1].ID {
+			t.Errorf("event %d comes after event %d", events[i].ID, events[i-1].ID)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package e2e_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// The server dies in mid-stream: what was acknowledged is there after the
+// restart, and the runs go on to whole answers.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	s := start(t, plugins(slowOpenAI(t)))
+	c := s.signIn()
+	agents := []string{c.newAgent("echo"), c.newAgent("gpt-4o")}
+	var streams []*stream
+	var before [][]message
+	for _, agent := range agents {
+		c.chat(agent, "s", "What was said before")
+		before = append(before, c.history(agent, "s"))
+		streams = append(streams, c.say(agent, "s", longEcho))
+	}
+	for _, stream := range streams {
+		stream.tokens(50)
+	}
+	processes := c.plugins()
+	s.kill()
+	for i, stream := range streams {
+		stream.rest()
+		if last := stream.last(); last.Type != "token" {
+			t.Errorf("stream %d: the last event before the kill is %s", i, last.data)
+		}
+	}
+	began := time.Now()
+	s.restart()
+	within(t, time.Since(began), 2*time.Second, "ready after kill -9")
+
+	for i, agent := range agents {
+		// The same token, for a login outlives the server.
+		again := c.watch(streams[i].find("start").RunID, streams[i].last().ID)
+		if e, _ := again.next(); e.Type != "restart" {
+			t.Errorf("stream %d goes on with %s, want a restart", i, e.data)
+		}
+		again.seen = append(streams[i].seen, again.seen...)
+		wantWhole(t, c, agent, "s", again)
+		h := c.history(agent, "s")
+		if len(h) != 4 || !slices.Equal(h[:2], before[i]) || h[2].Content != longEcho {
+			t.Errorf("stream %d: the history is %+v", i, h)
+		}
+		// One who reads the whole log at once gets the same message.
+		if whole := c.watch(streams[i].find("start").RunID, 0); whole.rest().Type != "end" || text(whole.seen) != h[len(h)-1].Content {
+			t.Errorf("stream %d: the log says %.200q…", i, text(whole.seen))
+		}
+	}
+	wantGone(t, processes)
+}
+
+// A server that is asked to stop lets streams end.
+func TestServerStops(t *testing.T) {
+	t.Parallel()
+	s := start(t, plugins(slowOpenAI(t)))
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	stream := c.say(agent, "s", longEcho)
+	stream.tokens(5)
+	processes := c.plugins()
+	s.terminate()
+	if end := stream.rest(); end.Type != "end" || stream.err != nil {
+		t.Errorf("the stream ends with %s (%v)", end.data, stream.err)
+	}
+	if code := s.exitCode(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	wantGone(t, processes)
+	s.restart()
+	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != text(stream.seen) {
+		t.Errorf("the history is %+v", h)
+	}
+}
