@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -74,9 +75,20 @@ func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (*ag
 		case toSDK(err).Code == sdk.CodePluginCrashed && !c.delivered && crashes < maxCrashes && ctx.Err() == nil:
 			x.log.WarnContext(ctx, "provider died before it delivered anything: asking again", "provider", label, "error", err)
 		default:
-			return nil, err
+			return nil, blame(label, err)
 		}
 	}
+}
+
+// blame says whose error it is. A crash says so itself.
+func blame(label string, err error) error {
+	var e *sdk.Error
+	if !errors.As(err, &e) || e.Code == sdk.CodePluginCrashed {
+		return err
+	}
+	named := *e
+	named.Message = fmt.Sprintf("provider %q: %s", label, e.Message)
+	return &named
 }
 
 // collector takes the pieces of an answer: it passes the text on and puts the
@@ -108,7 +120,7 @@ func (c *collector) SendBatch(deltas []llm.Delta) error {
 		c.size += len(d.Text) + len(d.Reasoning)
 	}
 	if c.size > maxAnswer {
-		return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: fmt.Sprintf("the provider's answer is longer than %d MiB", maxAnswer>>20)}
+		return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: fmt.Sprintf("the answer is longer than %d MiB", maxAnswer>>20)}
 	}
 	c.pass(texts)
 	return nil

@@ -88,7 +88,8 @@ func TestFailuresKeepTheUsersMessage(t *testing.T) {
 		"wrong key": {
 			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 				return nil, &sdk.Error{Code: sdk.CodeUnauthorized, Message: "the key was refused", ProviderStatus: 401}
-			}), "start\nerror UPSTREAM_ERROR the key was refused", "UPSTREAM_ERROR: the key was refused",
+			}), `start
+error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: provider "test": the key was refused`,
 		},
 		"cut in mid-answer": {
 			provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -110,8 +111,8 @@ func TestFailuresKeepTheUsersMessage(t *testing.T) {
 						return nil, err
 					}
 				}
-			}), "start\nerror UPSTREAM_ERROR the provider's answer is longer than 8 MiB",
-			"UPSTREAM_ERROR: the provider's answer is longer than 8 MiB",
+			}), "start\nerror UPSTREAM_ERROR provider \"test\": the answer is longer than 8 MiB",
+			"UPSTREAM_ERROR: provider \"test\": the answer is longer than 8 MiB",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
