@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -65,6 +66,60 @@ func TestProviderKilled(t *testing.T) {
 		for _, e := range spared.seen {
 			if e.Type == "restart" {
 				t.Errorf("the run of %s was started again", other)
+			}
+		}
+	}
+}
+
+// A provider's process that dies before it has said anything costs a turn
+// nothing but time.
+func TestProviderKilledBeforeItSpoke(t *testing.T) {
+	t.Parallel()
+	up := openaitest.New(openaitest.Options{})
+	base, err := up.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = up.Close() })
+	lost := openaitest.Text("Lost.")
+	lost.Delay = time.Minute
+	up.Enqueue(lost, openaitest.Text("Found."))
+	s := start(t, plugins(base))
+	c := s.signIn()
+	agent := c.newAgent("gpt-4o")
+	said := make(chan *reply, 1)
+	go func() {
+		r, _ := c.try("POST", "/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"})
+		said <- r
+	}()
+	eventually(t, 20*time.Second, "the completion", func() bool { return up.Active() > 0 })
+	kill(t, c.plugin("llm", "openai").PID)
+	r := <-said
+	if r == nil {
+		t.Fatal("no reply")
+	}
+	if got := decode[chatReply](t, r.want(t, 200)).Message; got != "Found." {
+		t.Errorf("the answer is %q", got)
+	}
+}
+
+// The agent type's process dies at random moments under several streams.
+func TestAgentTypeKilledAtRandom(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	for round := range 4 { // one more, and the circuit opens
+		var streams []*stream
+		for i := range 3 {
+			streams = append(streams, c.say(agent, fmt.Sprint("s", i), "/tokens 100 /delay 3ms"))
+		}
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // the moment is what is tried
+		kill(t, c.plugin("agent", "chat").PID)
+		for i, stream := range streams {
+			wantWhole(t, c, agent, fmt.Sprint("s", i), stream)
+			if n := len(c.history(agent, fmt.Sprint("s", i))); n != 2*(round+1) {
+				t.Errorf("%d messages after %d turns", n, round+1)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -24,7 +25,13 @@ func TestServerKilled(t *testing.T) {
 		stream.tokens(50)
 	}
 	processes := c.plugins()
+	for _, p := range processes {
+		if !alive(p.PID) {
+			t.Errorf("no process of %+v", p)
+		}
+	}
 	s.kill()
+	wantGone(t, processes)
 	for i, stream := range streams {
 		stream.rest()
 		if last := stream.last(); last.Type != "token" {
@@ -52,7 +59,53 @@ func TestServerKilled(t *testing.T) {
 			t.Errorf("stream %d: the log says %.200q…", i, text(whole.seen))
 		}
 	}
-	wantGone(t, processes)
+}
+
+// One run outlives several servers, and its watcher ends up with the message.
+func TestServerKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t, plugins(slowOpenAI(t)))
+	c := s.signIn()
+	agent := c.newAgent("gpt-4o")
+	stream := c.say(agent, "s", "Hello")
+	for range 3 {
+		stream.tokens(rand.IntN(40))
+		s.kill()
+		stream.rest()
+		s.restart()
+		before := stream
+		stream = c.watch(before.find("start").RunID, before.last().ID)
+		stream.seen = before.seen
+	}
+	wantWhole(t, c, agent, "s", stream)
+	if r := c.run(stream.find("start").RunID); r.Attempt != 4 {
+		t.Errorf("the run is %+v", r)
+	}
+}
+
+// A run that takes every server down with it is given up, with its message kept.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	stream := c.say(agent, "s", "/tokens 5000 /delay 10ms")
+	stream.tokens(1)
+	run := stream.find("start").RunID
+	for range 5 {
+		s.kill()
+		s.restart()
+	}
+	if r := c.ended(run); r.Status != "interrupted" {
+		t.Errorf("the run is %+v", r)
+	}
+	if end := c.watch(run, 0).rest(); end.Type != "error" || end.Error.Message == "" {
+		t.Errorf("the log ends with %s", end.data)
+	}
+	if h := c.history(agent, "s"); len(h) != 1 {
+		t.Errorf("the history is %+v", h)
+	}
+	c.chat(agent, "s", "Hello")
 }
 
 // A server that is asked to stop lets streams end.
