@@ -53,7 +53,7 @@ func TestProviderKilled(t *testing.T) {
 		})
 		within(t, time.Since(killed), 2*time.Second, "the restart of "+victim)
 
-		if r := c.run(hit.find("start").RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
+		if r := c.run(hit.start().RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
 			t.Errorf("%s: the run is %+v", victim, r)
 		}
 		if h := c.history(agents[victim], victim); len(h) != 1 || h[0].Content != longEcho {
@@ -147,7 +147,7 @@ func TestAgentTypeKilled(t *testing.T) {
 			}
 		}
 		within(t, time.Since(killed), 2*time.Second, "the restart event of "+model)
-		if e := stream.last(); e.DropAfter != stream.find("start").ID || e.Attempt != 2 {
+		if e := stream.last(); e.DropAfter != stream.start().ID || e.Attempt != 2 {
 			t.Errorf("%s: the restart is %s", model, e.data)
 		}
 		wantWhole(t, c, agent, "s", stream)

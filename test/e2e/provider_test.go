@@ -100,7 +100,7 @@ func TestFailureInMidStream(t *testing.T) {
 		if n := strings.Count(text(stream.seen), " "); n != 2 {
 			t.Errorf("%s: before the error came %q", tt.session, text(stream.seen))
 		}
-		run := c.run(stream.find("start").RunID)
+		run := c.run(stream.start().RunID)
 		if run.Status != "failed" || run.Error.Code != end.Error.Details.Reason {
 			t.Errorf("%s: the run is %+v", tt.session, run)
 		}

@@ -44,7 +44,7 @@ func TestServerKilled(t *testing.T) {
 
 	for i, agent := range agents {
 		// The same token, for a login outlives the server.
-		again := c.watch(streams[i].find("start").RunID, streams[i].last().ID)
+		again := c.watch(streams[i].start().RunID, streams[i].last().ID)
 		if e, _ := again.next(); e.Type != "restart" {
 			t.Errorf("stream %d goes on with %s, want a restart", i, e.data)
 		}
@@ -55,7 +55,7 @@ func TestServerKilled(t *testing.T) {
 			t.Errorf("stream %d: the history is %+v", i, h)
 		}
 		// One who reads the whole log at once gets the same message.
-		if whole := c.watch(streams[i].find("start").RunID, 0); whole.rest().Type != "end" || text(whole.seen) != h[len(h)-1].Content {
+		if whole := c.watch(streams[i].start().RunID, 0); whole.rest().Type != "end" || text(whole.seen) != h[len(h)-1].Content {
 			t.Errorf("stream %d: the log says %.200q…", i, text(whole.seen))
 		}
 	}
@@ -74,11 +74,11 @@ func TestServerKilledAgainAndAgain(t *testing.T) {
 		stream.rest()
 		s.restart()
 		before := stream
-		stream = c.watch(before.find("start").RunID, before.last().ID)
+		stream = c.watch(before.start().RunID, before.last().ID)
 		stream.seen = before.seen
 	}
 	wantWhole(t, c, agent, "s", stream)
-	if r := c.run(stream.find("start").RunID); r.Attempt != 4 {
+	if r := c.run(stream.start().RunID); r.Attempt != 4 {
 		t.Errorf("the run is %+v", r)
 	}
 }
@@ -91,7 +91,7 @@ func TestInterrupted(t *testing.T) {
 	agent := c.newAgent("echo")
 	stream := c.say(agent, "s", "/tokens 5000 /delay 10ms")
 	stream.tokens(1)
-	run := stream.find("start").RunID
+	run := stream.start().RunID
 	for range 5 {
 		s.kill()
 		s.restart()

@@ -73,7 +73,7 @@ func (c *client) tryStream(method, path string, body any, headers ...string) (*s
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // close does, at the test's end at the latest
 	if err != nil {
 		cancel()
 		return nil, nil, err
@@ -158,16 +158,13 @@ func (s *stream) last() event {
 	return s.seen[len(s.seen)-1]
 }
 
-// find gives the first event of a type.
-func (s *stream) find(typ string) event {
+// start is the first event, which names the run.
+func (s *stream) start() event {
 	s.t.Helper()
-	for _, e := range s.seen {
-		if e.Type == typ {
-			return e
-		}
+	if len(s.seen) == 0 || s.seen[0].Type != "start" {
+		s.t.Fatalf("the stream does not begin with a start, but with %+v", s.seen)
 	}
-	s.t.Fatalf("no event %q among %d", typ, len(s.seen))
-	return event{}
+	return s.seen[0]
 }
 
 // text is the message as a client shows it: a restart drops the tokens that

@@ -14,7 +14,7 @@ func TestReconnect(t *testing.T) {
 	first := c.say(agent, "s", "/tokens 100 /delay 10ms")
 	first.tokens(20)
 	first.close()
-	run, last := first.find("start").RunID, first.last().ID
+	run, last := first.start().RunID, first.last().ID
 	if r := c.run(run); r.Status != "running" {
 		t.Errorf("the run of a client that left is %s", r.Status)
 	}
@@ -55,7 +55,7 @@ func TestTwoWatchers(t *testing.T) {
 	c := s.signIn()
 	one := c.say(c.newAgent("echo"), "s", "/tokens 50 /delay 10ms")
 	one.tokens(10)
-	two := c.watch(one.find("start").RunID, 0)
+	two := c.watch(one.start().RunID, 0)
 	one.rest()
 	two.rest()
 	if !slices.Equal(one.seen, two.seen) {
@@ -70,7 +70,7 @@ func TestCancel(t *testing.T) {
 	agent := c.newAgent("echo")
 	stream := c.say(agent, "s", "/tokens 10000 /delay 10ms")
 	stream.tokens(10)
-	run := stream.find("start").RunID
+	run := stream.start().RunID
 	began := time.Now()
 	r := c.post("/v1/runs/"+run+"/cancel", nil).want(t, 200)
 	end := stream.rest()
@@ -94,7 +94,7 @@ func TestCancel(t *testing.T) {
 	for len(silent.seen) == 0 {
 		silent.next()
 	}
-	c.post("/v1/runs/"+silent.find("start").RunID+"/cancel", nil).want(t, 200)
+	c.post("/v1/runs/"+silent.start().RunID+"/cancel", nil).want(t, 200)
 	if end := silent.rest(); end.Type != "end" || end.MessageID != "" {
 		t.Errorf("the silent stream ends with %s", end.data)
 	}
