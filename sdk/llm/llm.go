@@ -19,8 +19,8 @@ type Provider interface {
 	Chat(ctx context.Context, req *Request, out Stream) (*Finish, error)
 }
 
-// Stream takes the pieces of an answer, in order, from one goroutine. It never
-// waits for the reader: what can't be sent at once goes with the next piece.
+// Stream takes the pieces of an answer, in order, from one goroutine. What can't
+// be sent at once goes with the next piece; Send waits only when thousands do.
 type Stream interface {
 	Send(Delta) error
 }

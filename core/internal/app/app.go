@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -216,7 +215,8 @@ func (a *App) secret() ([]byte, error) {
 	return a.data.secretKey()
 }
 
-// checks are what must hold for the server to get requests.
+// checks are what must hold for the server to get requests. A plugin that is down
+// is none of them: what does not need it goes on.
 func (a *App) checks() []api.Check {
 	return []api.Check{
 		{Name: "server", Ready: func(context.Context) error {
@@ -226,22 +226,7 @@ func (a *App) checks() []api.Check {
 			return nil
 		}},
 		{Name: "database", Ready: a.db.Ping},
-		{Name: "plugins", Ready: a.pluginsReady},
 	}
-}
-
-// pluginsReady names the enabled plugins that are down.
-func (a *App) pluginsReady(context.Context) error {
-	var down []string
-	for _, p := range a.plugins.Plugins() {
-		if p.State != core.PluginRunning && p.State != core.PluginDisabled {
-			down = append(down, fmt.Sprintf("%s %q is %s", p.Kind, p.Label, p.State))
-		}
-	}
-	if len(down) > 0 {
-		return core.Unavailable("%s", strings.Join(down, ", "))
-	}
-	return nil
 }
 
 // URL is how clients reach the server.

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = Main(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	code, got, _ := command(t, "serve", "--help")
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	const golden = "testdata/help.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the help has changed; if that is right: go test ./core/internal/app -update\n%s", got)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	if code, out, _ := command(t, "version"); code != 0 || out != Version+"\n" {
+		t.Errorf("%d %q", code, out)
+	}
+}
+
+func TestBadCommandLines(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		`unknown flag --port`:                                      {"serve", "--port=80"},
+		`--listen "8000": address 8000: missing port`:              {"serve", "--listen=8000"},
+		`--log-level must be one of "debug","info","warn","error"`: {"serve", "--log-level=loud"},
+		`expected one of "serve", "version"`:                       {},
+	} {
+		if code, _, stderr := command(t, args...); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%q: %d %q, want %q", args, code, stderr, want)
+		}
+	}
+}
