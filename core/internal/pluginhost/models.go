@@ -154,11 +154,10 @@ func (r *registry) unknownModel(field, model string, lists []listing) error {
 		names = append(names[:maxNamed], fmt.Sprintf("and %d more (GET /v1/models)", more))
 	}
 	hint := ""
-	if label, _, found := strings.Cut(model, "/"); found {
-		for _, s := range r.plugins {
-			if s.stanza.Kind == "llm" && s.stanza.Label == label && !s.stanza.Enabled {
-				hint = fmt.Sprintf("; the llm plugin %q is disabled in plugins.hcl", label)
-			}
+	label, _, labelled := strings.Cut(model, "/")
+	for _, p := range r.plugins {
+		if p.stanza.Kind == "llm" && !p.stanza.Enabled && (!labelled || p.stanza.Label == label) {
+			hint += fmt.Sprintf("; the llm plugin %q is disabled in plugins.hcl", p.stanza.Label)
 		}
 	}
 	return core.Invalid(field, "no provider serves model %q%s; %s", model, hint, listed("there are: ", names, "there is none"))
