@@ -13,7 +13,7 @@ import (
 // Settings are the server's own: flags and environment variables.
 type Settings struct {
 	Listen        string `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
-	Config        string `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; without one the built-in default serves." placeholder:"FILE"`
+	Config        string `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; the built-in default serves when there is no plugins.hcl." placeholder:"FILE"`
 	DataDir       string `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
 	DatabaseURL   string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path; default is agentarea.db in the data dir." placeholder:"URL"`
 	PublicURL     string `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
