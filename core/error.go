@@ -25,6 +25,7 @@ const (
 	CodeUpstream             Code = "UPSTREAM_ERROR"
 	CodeUnavailable          Code = "SERVICE_UNAVAILABLE"
 	CodeUpstreamTimeout      Code = "UPSTREAM_TIMEOUT"
+	CodeInsufficientStorage  Code = "INSUFFICIENT_STORAGE"
 )
 
 // Error is a failure that may be shown to the caller, all but Err.

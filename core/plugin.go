@@ -61,6 +61,21 @@ type Model struct {
 	Capabilities    []string
 }
 
+// PluginReload is what came of reading plugins.hcl anew. Plugins are named
+// kind/label.
+type PluginReload struct {
+	// Generation counts the sets of plugins since the server's start, from 1; it
+	// is the old one when nothing has changed.
+	Generation uint64
+	Started    []string
+	// Replaced have a new process; the old one ends when its calls have.
+	Replaced []string
+	Stopped  []string
+	Kept     []string
+	// FileBackend is the label of the one that takes new files; empty for none.
+	FileBackend string
+}
+
 // Plugins is what the API wants to know of the plugins.
 type Plugins interface {
 	// Plugins gives all stanzas in the order of the file.
@@ -74,4 +89,13 @@ type Plugins interface {
 	CheckModel(ctx context.Context, field, model string) error
 	// Broken says which of the bindings have a type or provider that is down.
 	Broken(bindings []Binding) []Binding
+}
+
+// PluginReloader swaps plugins while they work.
+type PluginReloader interface {
+	// Reload reads plugins.hcl anew and swaps the plugins that have changed,
+	// without a call being cut. When it fails, the old set serves on, whole: with
+	// Invalid of plugins.hcl, a line for each thing to mend, or with Unavailable
+	// when a new plugin does not come up.
+	Reload(ctx context.Context) (*PluginReload, error)
 }

@@ -23,6 +23,7 @@ const (
 	CodeNondeterministic ErrorCode = "nondeterministic"
 	CodeCancelled        ErrorCode = "cancelled"
 	CodeMaxSteps         ErrorCode = "max_steps"
+	CodeNoSpace          ErrorCode = "no_space"
 )
 
 // Error is a failure that crosses the plugin boundary with its kind.

@@ -25,10 +25,22 @@ type Message struct {
 	ToolError bool `json:"tool_error,omitempty"`
 }
 
-// Part is a piece of content: Text, or else Blob.
+// Part is a piece of content: Text, or else Blob or File.
 type Part struct {
 	Text string `json:"text,omitempty"`
 	Blob *Blob  `json:"blob,omitempty"`
+	File *File  `json:"file,omitempty"`
+}
+
+// File names a file that the host keeps. A completion may carry it: the host puts
+// its content, or a note where the model can't take it, in its place.
+type File struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// MediaType is a MIME type, perhaps with a charset: text/plain; charset=utf-8.
+	MediaType string `json:"media_type"`
+	// Size is in bytes.
+	Size int64 `json:"size"`
 }
 
 // Blob is binary content, such as an image.

@@ -419,6 +419,7 @@ type Call struct {
 	//	*Call_Complete
 	//	*Call_CallTool
 	//	*Call_ListTools
+	//	*Call_ReadFile
 	Request       isCall_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -495,6 +496,15 @@ func (x *Call) GetListTools() *ListTools {
 	return nil
 }
 
+func (x *Call) GetReadFile() *ReadFile {
+	if x != nil {
+		if x, ok := x.Request.(*Call_ReadFile); ok {
+			return x.ReadFile
+		}
+	}
+	return nil
+}
+
 type isCall_Request interface {
 	isCall_Request()
 }
@@ -511,11 +521,17 @@ type Call_ListTools struct {
 	ListTools *ListTools `protobuf:"bytes,4,opt,name=list_tools,json=listTools,proto3,oneof"`
 }
 
+type Call_ReadFile struct {
+	ReadFile *ReadFile `protobuf:"bytes,5,opt,name=read_file,json=readFile,proto3,oneof"`
+}
+
 func (*Call_Complete) isCall_Request() {}
 
 func (*Call_CallTool) isCall_Request() {}
 
 func (*Call_ListTools) isCall_Request() {}
+
+func (*Call_ReadFile) isCall_Request() {}
 
 // Complete asks a model for the next message.
 type Complete struct {
@@ -721,6 +737,70 @@ func (*ListTools) Descriptor() ([]byte, []int) {
 	return file_agent_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
+// ReadFile asks for a range of a file that the conversation names. The bytes of
+// a file never change, so the host records that it was read, not the bytes.
+type ReadFile struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	FileId string                 `protobuf:"bytes,1,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
+	// The first byte. At or past the end there is nothing to read.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// How many bytes, 4 MiB at most.
+	Length        int64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadFile) Reset() {
+	*x = ReadFile{}
+	mi := &file_agent_v1_agent_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadFile) ProtoMessage() {}
+
+func (x *ReadFile) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadFile.ProtoReflect.Descriptor instead.
+func (*ReadFile) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReadFile) GetFileId() string {
+	if x != nil {
+		return x.FileId
+	}
+	return ""
+}
+
+func (x *ReadFile) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReadFile) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 // Reply answers the call of its number.
 type Reply struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -731,6 +811,7 @@ type Reply struct {
 	//	*Reply_ToolResult
 	//	*Reply_ToolList
 	//	*Reply_Error
+	//	*Reply_FileRange
 	Result        isReply_Result `protobuf_oneof:"result"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -738,7 +819,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_agent_v1_agent_proto_msgTypes[9]
+	mi := &file_agent_v1_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +831,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[9]
+	mi := &file_agent_v1_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +844,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reply) GetNumber() uint64 {
@@ -816,6 +897,15 @@ func (x *Reply) GetError() *v1.Error {
 	return nil
 }
 
+func (x *Reply) GetFileRange() *FileRange {
+	if x != nil {
+		if x, ok := x.Result.(*Reply_FileRange); ok {
+			return x.FileRange
+		}
+	}
+	return nil
+}
+
 type isReply_Result interface {
 	isReply_Result()
 }
@@ -836,6 +926,10 @@ type Reply_Error struct {
 	Error *v1.Error `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
 }
 
+type Reply_FileRange struct {
+	FileRange *FileRange `protobuf:"bytes,6,opt,name=file_range,json=fileRange,proto3,oneof"`
+}
+
 func (*Reply_Completion) isReply_Result() {}
 
 func (*Reply_ToolResult) isReply_Result() {}
@@ -843,6 +937,8 @@ func (*Reply_ToolResult) isReply_Result() {}
 func (*Reply_ToolList) isReply_Result() {}
 
 func (*Reply_Error) isReply_Result() {}
+
+func (*Reply_FileRange) isReply_Result() {}
 
 type Completion struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -857,7 +953,7 @@ type Completion struct {
 
 func (x *Completion) Reset() {
 	*x = Completion{}
-	mi := &file_agent_v1_agent_proto_msgTypes[10]
+	mi := &file_agent_v1_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +965,7 @@ func (x *Completion) String() string {
 func (*Completion) ProtoMessage() {}
 
 func (x *Completion) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[10]
+	mi := &file_agent_v1_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +978,7 @@ func (x *Completion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completion.ProtoReflect.Descriptor instead.
 func (*Completion) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Completion) GetMessage() *v1.Message {
@@ -925,7 +1021,7 @@ type ToolResult struct {
 
 func (x *ToolResult) Reset() {
 	*x = ToolResult{}
-	mi := &file_agent_v1_agent_proto_msgTypes[11]
+	mi := &file_agent_v1_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1033,7 @@ func (x *ToolResult) String() string {
 func (*ToolResult) ProtoMessage() {}
 
 func (x *ToolResult) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[11]
+	mi := &file_agent_v1_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1046,7 @@ func (x *ToolResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolResult.ProtoReflect.Descriptor instead.
 func (*ToolResult) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ToolResult) GetParts() []*v1.Part {
@@ -967,6 +1063,51 @@ func (x *ToolResult) GetIsError() bool {
 	return false
 }
 
+type FileRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Fewer bytes than asked for are the file's last.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileRange) Reset() {
+	*x = FileRange{}
+	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileRange) ProtoMessage() {}
+
+func (x *FileRange) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileRange.ProtoReflect.Descriptor instead.
+func (*FileRange) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FileRange) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 type ToolList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tools         []*v1.Tool             `protobuf:"bytes,1,rep,name=tools,proto3" json:"tools,omitempty"`
@@ -976,7 +1117,7 @@ type ToolList struct {
 
 func (x *ToolList) Reset() {
 	*x = ToolList{}
-	mi := &file_agent_v1_agent_proto_msgTypes[12]
+	mi := &file_agent_v1_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1129,7 @@ func (x *ToolList) String() string {
 func (*ToolList) ProtoMessage() {}
 
 func (x *ToolList) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[12]
+	mi := &file_agent_v1_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1142,7 @@ func (x *ToolList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolList.ProtoReflect.Descriptor instead.
 func (*ToolList) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ToolList) GetTools() []*v1.Tool {
@@ -1022,7 +1163,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	mi := &file_agent_v1_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1175,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	mi := &file_agent_v1_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1188,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Delta) GetNumber() uint64 {
@@ -1074,7 +1215,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_agent_v1_agent_proto_msgTypes[14]
+	mi := &file_agent_v1_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1227,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[14]
+	mi := &file_agent_v1_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1240,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Cancel) GetReason() string {
@@ -1121,7 +1262,7 @@ type Finish struct {
 
 func (x *Finish) Reset() {
 	*x = Finish{}
-	mi := &file_agent_v1_agent_proto_msgTypes[15]
+	mi := &file_agent_v1_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1274,7 @@ func (x *Finish) String() string {
 func (*Finish) ProtoMessage() {}
 
 func (x *Finish) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[15]
+	mi := &file_agent_v1_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1287,7 @@ func (x *Finish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finish.ProtoReflect.Descriptor instead.
 func (*Finish) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Finish) GetMessage() *v1.Message {
@@ -1193,13 +1334,14 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\ahistory\x18\x05 \x03(\v2\x1a.agentarea.base.v1.MessageR\ahistory\x120\n" +
 	"\x05input\x18\x06 \x01(\v2\x1a.agentarea.base.v1.MessageR\x05input\x12\x17\n" +
 	"\atime_ms\x18\a \x01(\x03R\x06timeMs\x12\x12\n" +
-	"\x04seed\x18\b \x01(\x04R\x04seed\"\xe2\x01\n" +
+	"\x04seed\x18\b \x01(\x04R\x04seed\"\x9f\x02\n" +
 	"\x04Call\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12:\n" +
 	"\bcomplete\x18\x02 \x01(\v2\x1c.agentarea.agent.v1.CompleteH\x00R\bcomplete\x12;\n" +
 	"\tcall_tool\x18\x03 \x01(\v2\x1c.agentarea.agent.v1.CallToolH\x00R\bcallTool\x12>\n" +
 	"\n" +
-	"list_tools\x18\x04 \x01(\v2\x1d.agentarea.agent.v1.ListToolsH\x00R\tlistToolsB\t\n" +
+	"list_tools\x18\x04 \x01(\v2\x1d.agentarea.agent.v1.ListToolsH\x00R\tlistTools\x12;\n" +
+	"\tread_file\x18\x05 \x01(\v2\x1c.agentarea.agent.v1.ReadFileH\x00R\breadFileB\t\n" +
 	"\arequest\"\xfa\x02\n" +
 	"\bComplete\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x126\n" +
@@ -1220,7 +1362,11 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x06_top_p\";\n" +
 	"\bCallTool\x12/\n" +
 	"\x04call\x18\x01 \x01(\v2\x1b.agentarea.base.v1.ToolCallR\x04call\"\v\n" +
-	"\tListTools\"\x9d\x02\n" +
+	"\tListTools\"S\n" +
+	"\bReadFile\x12\x17\n" +
+	"\afile_id\x18\x01 \x01(\tR\x06fileId\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\x03R\x06length\"\xdd\x02\n" +
 	"\x05Reply\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12@\n" +
 	"\n" +
@@ -1229,7 +1375,9 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\vtool_result\x18\x03 \x01(\v2\x1e.agentarea.agent.v1.ToolResultH\x00R\n" +
 	"toolResult\x12;\n" +
 	"\ttool_list\x18\x04 \x01(\v2\x1c.agentarea.agent.v1.ToolListH\x00R\btoolList\x120\n" +
-	"\x05error\x18\x05 \x01(\v2\x18.agentarea.base.v1.ErrorH\x00R\x05errorB\b\n" +
+	"\x05error\x18\x05 \x01(\v2\x18.agentarea.base.v1.ErrorH\x00R\x05error\x12>\n" +
+	"\n" +
+	"file_range\x18\x06 \x01(\v2\x1d.agentarea.agent.v1.FileRangeH\x00R\tfileRangeB\b\n" +
 	"\x06result\"\xad\x01\n" +
 	"\n" +
 	"Completion\x124\n" +
@@ -1240,7 +1388,9 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"ToolResult\x12-\n" +
 	"\x05parts\x18\x01 \x03(\v2\x17.agentarea.base.v1.PartR\x05parts\x12\x19\n" +
-	"\bis_error\x18\x02 \x01(\bR\aisError\"9\n" +
+	"\bis_error\x18\x02 \x01(\bR\aisError\"\x1f\n" +
+	"\tFileRange\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"9\n" +
 	"\bToolList\x12-\n" +
 	"\x05tools\x18\x01 \x03(\v2\x17.agentarea.base.v1.ToolR\x05tools\"3\n" +
 	"\x05Delta\x12\x16\n" +
@@ -1267,7 +1417,7 @@ func file_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_agent_v1_agent_proto_rawDescData
 }
 
-var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_agent_v1_agent_proto_goTypes = []any{
 	(*AgentSchemaRequest)(nil),  // 0: agentarea.agent.v1.AgentSchemaRequest
 	(*AgentSchemaResponse)(nil), // 1: agentarea.agent.v1.AgentSchemaResponse
@@ -1278,54 +1428,58 @@ var file_agent_v1_agent_proto_goTypes = []any{
 	(*Complete)(nil),            // 6: agentarea.agent.v1.Complete
 	(*CallTool)(nil),            // 7: agentarea.agent.v1.CallTool
 	(*ListTools)(nil),           // 8: agentarea.agent.v1.ListTools
-	(*Reply)(nil),               // 9: agentarea.agent.v1.Reply
-	(*Completion)(nil),          // 10: agentarea.agent.v1.Completion
-	(*ToolResult)(nil),          // 11: agentarea.agent.v1.ToolResult
-	(*ToolList)(nil),            // 12: agentarea.agent.v1.ToolList
-	(*Delta)(nil),               // 13: agentarea.agent.v1.Delta
-	(*Cancel)(nil),              // 14: agentarea.agent.v1.Cancel
-	(*Finish)(nil),              // 15: agentarea.agent.v1.Finish
-	(*v1.Message)(nil),          // 16: agentarea.base.v1.Message
-	(*v1.Tool)(nil),             // 17: agentarea.base.v1.Tool
-	(*v1.ToolCall)(nil),         // 18: agentarea.base.v1.ToolCall
-	(*v1.Error)(nil),            // 19: agentarea.base.v1.Error
-	(*v1.Usage)(nil),            // 20: agentarea.base.v1.Usage
-	(*v1.Part)(nil),             // 21: agentarea.base.v1.Part
+	(*ReadFile)(nil),            // 9: agentarea.agent.v1.ReadFile
+	(*Reply)(nil),               // 10: agentarea.agent.v1.Reply
+	(*Completion)(nil),          // 11: agentarea.agent.v1.Completion
+	(*ToolResult)(nil),          // 12: agentarea.agent.v1.ToolResult
+	(*FileRange)(nil),           // 13: agentarea.agent.v1.FileRange
+	(*ToolList)(nil),            // 14: agentarea.agent.v1.ToolList
+	(*Delta)(nil),               // 15: agentarea.agent.v1.Delta
+	(*Cancel)(nil),              // 16: agentarea.agent.v1.Cancel
+	(*Finish)(nil),              // 17: agentarea.agent.v1.Finish
+	(*v1.Message)(nil),          // 18: agentarea.base.v1.Message
+	(*v1.Tool)(nil),             // 19: agentarea.base.v1.Tool
+	(*v1.ToolCall)(nil),         // 20: agentarea.base.v1.ToolCall
+	(*v1.Error)(nil),            // 21: agentarea.base.v1.Error
+	(*v1.Usage)(nil),            // 22: agentarea.base.v1.Usage
+	(*v1.Part)(nil),             // 23: agentarea.base.v1.Part
 }
 var file_agent_v1_agent_proto_depIdxs = []int32{
 	4,  // 0: agentarea.agent.v1.RunRequest.start:type_name -> agentarea.agent.v1.Start
-	9,  // 1: agentarea.agent.v1.RunRequest.reply:type_name -> agentarea.agent.v1.Reply
-	13, // 2: agentarea.agent.v1.RunRequest.delta:type_name -> agentarea.agent.v1.Delta
-	14, // 3: agentarea.agent.v1.RunRequest.cancel:type_name -> agentarea.agent.v1.Cancel
+	10, // 1: agentarea.agent.v1.RunRequest.reply:type_name -> agentarea.agent.v1.Reply
+	15, // 2: agentarea.agent.v1.RunRequest.delta:type_name -> agentarea.agent.v1.Delta
+	16, // 3: agentarea.agent.v1.RunRequest.cancel:type_name -> agentarea.agent.v1.Cancel
 	5,  // 4: agentarea.agent.v1.RunResponse.call:type_name -> agentarea.agent.v1.Call
-	15, // 5: agentarea.agent.v1.RunResponse.finish:type_name -> agentarea.agent.v1.Finish
-	16, // 6: agentarea.agent.v1.Start.history:type_name -> agentarea.base.v1.Message
-	16, // 7: agentarea.agent.v1.Start.input:type_name -> agentarea.base.v1.Message
+	17, // 5: agentarea.agent.v1.RunResponse.finish:type_name -> agentarea.agent.v1.Finish
+	18, // 6: agentarea.agent.v1.Start.history:type_name -> agentarea.base.v1.Message
+	18, // 7: agentarea.agent.v1.Start.input:type_name -> agentarea.base.v1.Message
 	6,  // 8: agentarea.agent.v1.Call.complete:type_name -> agentarea.agent.v1.Complete
 	7,  // 9: agentarea.agent.v1.Call.call_tool:type_name -> agentarea.agent.v1.CallTool
 	8,  // 10: agentarea.agent.v1.Call.list_tools:type_name -> agentarea.agent.v1.ListTools
-	16, // 11: agentarea.agent.v1.Complete.messages:type_name -> agentarea.base.v1.Message
-	17, // 12: agentarea.agent.v1.Complete.tools:type_name -> agentarea.base.v1.Tool
-	18, // 13: agentarea.agent.v1.CallTool.call:type_name -> agentarea.base.v1.ToolCall
-	10, // 14: agentarea.agent.v1.Reply.completion:type_name -> agentarea.agent.v1.Completion
-	11, // 15: agentarea.agent.v1.Reply.tool_result:type_name -> agentarea.agent.v1.ToolResult
-	12, // 16: agentarea.agent.v1.Reply.tool_list:type_name -> agentarea.agent.v1.ToolList
-	19, // 17: agentarea.agent.v1.Reply.error:type_name -> agentarea.base.v1.Error
-	16, // 18: agentarea.agent.v1.Completion.message:type_name -> agentarea.base.v1.Message
-	20, // 19: agentarea.agent.v1.Completion.usage:type_name -> agentarea.base.v1.Usage
-	21, // 20: agentarea.agent.v1.ToolResult.parts:type_name -> agentarea.base.v1.Part
-	17, // 21: agentarea.agent.v1.ToolList.tools:type_name -> agentarea.base.v1.Tool
-	16, // 22: agentarea.agent.v1.Finish.message:type_name -> agentarea.base.v1.Message
-	19, // 23: agentarea.agent.v1.Finish.error:type_name -> agentarea.base.v1.Error
-	0,  // 24: agentarea.agent.v1.AgentService.AgentSchema:input_type -> agentarea.agent.v1.AgentSchemaRequest
-	2,  // 25: agentarea.agent.v1.AgentService.Run:input_type -> agentarea.agent.v1.RunRequest
-	1,  // 26: agentarea.agent.v1.AgentService.AgentSchema:output_type -> agentarea.agent.v1.AgentSchemaResponse
-	3,  // 27: agentarea.agent.v1.AgentService.Run:output_type -> agentarea.agent.v1.RunResponse
-	26, // [26:28] is the sub-list for method output_type
-	24, // [24:26] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	9,  // 11: agentarea.agent.v1.Call.read_file:type_name -> agentarea.agent.v1.ReadFile
+	18, // 12: agentarea.agent.v1.Complete.messages:type_name -> agentarea.base.v1.Message
+	19, // 13: agentarea.agent.v1.Complete.tools:type_name -> agentarea.base.v1.Tool
+	20, // 14: agentarea.agent.v1.CallTool.call:type_name -> agentarea.base.v1.ToolCall
+	11, // 15: agentarea.agent.v1.Reply.completion:type_name -> agentarea.agent.v1.Completion
+	12, // 16: agentarea.agent.v1.Reply.tool_result:type_name -> agentarea.agent.v1.ToolResult
+	14, // 17: agentarea.agent.v1.Reply.tool_list:type_name -> agentarea.agent.v1.ToolList
+	21, // 18: agentarea.agent.v1.Reply.error:type_name -> agentarea.base.v1.Error
+	13, // 19: agentarea.agent.v1.Reply.file_range:type_name -> agentarea.agent.v1.FileRange
+	18, // 20: agentarea.agent.v1.Completion.message:type_name -> agentarea.base.v1.Message
+	22, // 21: agentarea.agent.v1.Completion.usage:type_name -> agentarea.base.v1.Usage
+	23, // 22: agentarea.agent.v1.ToolResult.parts:type_name -> agentarea.base.v1.Part
+	19, // 23: agentarea.agent.v1.ToolList.tools:type_name -> agentarea.base.v1.Tool
+	18, // 24: agentarea.agent.v1.Finish.message:type_name -> agentarea.base.v1.Message
+	21, // 25: agentarea.agent.v1.Finish.error:type_name -> agentarea.base.v1.Error
+	0,  // 26: agentarea.agent.v1.AgentService.AgentSchema:input_type -> agentarea.agent.v1.AgentSchemaRequest
+	2,  // 27: agentarea.agent.v1.AgentService.Run:input_type -> agentarea.agent.v1.RunRequest
+	1,  // 28: agentarea.agent.v1.AgentService.AgentSchema:output_type -> agentarea.agent.v1.AgentSchemaResponse
+	3,  // 29: agentarea.agent.v1.AgentService.Run:output_type -> agentarea.agent.v1.RunResponse
+	28, // [28:30] is the sub-list for method output_type
+	26, // [26:28] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_agent_v1_agent_proto_init() }
@@ -1347,13 +1501,15 @@ func file_agent_v1_agent_proto_init() {
 		(*Call_Complete)(nil),
 		(*Call_CallTool)(nil),
 		(*Call_ListTools)(nil),
+		(*Call_ReadFile)(nil),
 	}
 	file_agent_v1_agent_proto_msgTypes[6].OneofWrappers = []any{}
-	file_agent_v1_agent_proto_msgTypes[9].OneofWrappers = []any{
+	file_agent_v1_agent_proto_msgTypes[10].OneofWrappers = []any{
 		(*Reply_Completion)(nil),
 		(*Reply_ToolResult)(nil),
 		(*Reply_ToolList)(nil),
 		(*Reply_Error)(nil),
+		(*Reply_FileRange)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1361,7 +1517,7 @@ func file_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_v1_agent_proto_rawDesc), len(file_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -163,6 +163,7 @@ type Part struct {
 	//
 	//	*Part_Text
 	//	*Part_Blob
+	//	*Part_File
 	Content       isPart_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -223,6 +224,15 @@ func (x *Part) GetBlob() *Blob {
 	return nil
 }
 
+func (x *Part) GetFile() *File {
+	if x != nil {
+		if x, ok := x.Content.(*Part_File); ok {
+			return x.File
+		}
+	}
+	return nil
+}
+
 type isPart_Content interface {
 	isPart_Content()
 }
@@ -235,9 +245,87 @@ type Part_Blob struct {
 	Blob *Blob `protobuf:"bytes,2,opt,name=blob,proto3,oneof"`
 }
 
+type Part_File struct {
+	File *File `protobuf:"bytes,3,opt,name=file,proto3,oneof"`
+}
+
 func (*Part_Text) isPart_Content() {}
 
 func (*Part_Blob) isPart_Content() {}
+
+func (*Part_File) isPart_Content() {}
+
+// File names a file that the host keeps. A completion may carry it: the host
+// puts its content, or a note where the model can't take it, in its place.
+type File struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// A MIME type.
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// Bytes.
+	Size          int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *File) Reset() {
+	*x = File{}
+	mi := &file_base_v1_message_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *File) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*File) ProtoMessage() {}
+
+func (x *File) ProtoReflect() protoreflect.Message {
+	mi := &file_base_v1_message_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use File.ProtoReflect.Descriptor instead.
+func (*File) Descriptor() ([]byte, []int) {
+	return file_base_v1_message_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *File) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *File) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *File) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *File) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
 
 // Blob is binary content, such as an image.
 type Blob struct {
@@ -252,7 +340,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_base_v1_message_proto_msgTypes[2]
+	mi := &file_base_v1_message_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +352,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_base_v1_message_proto_msgTypes[2]
+	mi := &file_base_v1_message_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +365,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_base_v1_message_proto_rawDescGZIP(), []int{2}
+	return file_base_v1_message_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Blob) GetMediaType() string {
@@ -315,7 +403,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_base_v1_message_proto_msgTypes[3]
+	mi := &file_base_v1_message_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +415,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_base_v1_message_proto_msgTypes[3]
+	mi := &file_base_v1_message_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +428,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_base_v1_message_proto_rawDescGZIP(), []int{3}
+	return file_base_v1_message_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ToolCall) GetId() string {
@@ -381,7 +469,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_base_v1_message_proto_msgTypes[4]
+	mi := &file_base_v1_message_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +481,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_base_v1_message_proto_msgTypes[4]
+	mi := &file_base_v1_message_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +494,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_base_v1_message_proto_rawDescGZIP(), []int{4}
+	return file_base_v1_message_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Tool) GetName() string {
@@ -459,7 +547,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_base_v1_message_proto_msgTypes[5]
+	mi := &file_base_v1_message_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -471,7 +559,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_base_v1_message_proto_msgTypes[5]
+	mi := &file_base_v1_message_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -484,7 +572,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_base_v1_message_proto_rawDescGZIP(), []int{5}
+	return file_base_v1_message_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Usage) GetInputTokens() int64 {
@@ -521,7 +609,7 @@ type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A lower-case word: rate_limited, unavailable, timeout, unauthorized,
 	// invalid_request, not_found, content_filter, context_too_long, internal,
-	// plugin_crashed, nondeterministic, cancelled.
+	// plugin_crashed, nondeterministic, cancelled, max_steps, no_space.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// For people; it holds no secret.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
@@ -537,7 +625,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_base_v1_message_proto_msgTypes[6]
+	mi := &file_base_v1_message_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +637,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_base_v1_message_proto_msgTypes[6]
+	mi := &file_base_v1_message_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +650,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_base_v1_message_proto_rawDescGZIP(), []int{6}
+	return file_base_v1_message_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Error) GetCode() string {
@@ -613,11 +701,18 @@ const file_base_v1_message_proto_rawDesc = "" +
 	"\ftool_call_id\x18\x04 \x01(\tR\n" +
 	"toolCallId\x12\x1d\n" +
 	"\n" +
-	"tool_error\x18\x05 \x01(\bR\ttoolError\"V\n" +
+	"tool_error\x18\x05 \x01(\bR\ttoolError\"\x85\x01\n" +
 	"\x04Part\x12\x14\n" +
 	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12-\n" +
-	"\x04blob\x18\x02 \x01(\v2\x17.agentarea.base.v1.BlobH\x00R\x04blobB\t\n" +
-	"\acontent\"M\n" +
+	"\x04blob\x18\x02 \x01(\v2\x17.agentarea.base.v1.BlobH\x00R\x04blob\x12-\n" +
+	"\x04file\x18\x03 \x01(\v2\x17.agentarea.base.v1.FileH\x00R\x04fileB\t\n" +
+	"\acontent\"]\n" +
+	"\x04File\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\"M\n" +
 	"\x04Blob\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x01 \x01(\tR\tmediaType\x12\x12\n" +
@@ -666,27 +761,29 @@ func file_base_v1_message_proto_rawDescGZIP() []byte {
 }
 
 var file_base_v1_message_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_base_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_base_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_base_v1_message_proto_goTypes = []any{
 	(Role)(0),        // 0: agentarea.base.v1.Role
 	(*Message)(nil),  // 1: agentarea.base.v1.Message
 	(*Part)(nil),     // 2: agentarea.base.v1.Part
-	(*Blob)(nil),     // 3: agentarea.base.v1.Blob
-	(*ToolCall)(nil), // 4: agentarea.base.v1.ToolCall
-	(*Tool)(nil),     // 5: agentarea.base.v1.Tool
-	(*Usage)(nil),    // 6: agentarea.base.v1.Usage
-	(*Error)(nil),    // 7: agentarea.base.v1.Error
+	(*File)(nil),     // 3: agentarea.base.v1.File
+	(*Blob)(nil),     // 4: agentarea.base.v1.Blob
+	(*ToolCall)(nil), // 5: agentarea.base.v1.ToolCall
+	(*Tool)(nil),     // 6: agentarea.base.v1.Tool
+	(*Usage)(nil),    // 7: agentarea.base.v1.Usage
+	(*Error)(nil),    // 8: agentarea.base.v1.Error
 }
 var file_base_v1_message_proto_depIdxs = []int32{
 	0, // 0: agentarea.base.v1.Message.role:type_name -> agentarea.base.v1.Role
 	2, // 1: agentarea.base.v1.Message.parts:type_name -> agentarea.base.v1.Part
-	4, // 2: agentarea.base.v1.Message.tool_calls:type_name -> agentarea.base.v1.ToolCall
-	3, // 3: agentarea.base.v1.Part.blob:type_name -> agentarea.base.v1.Blob
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 2: agentarea.base.v1.Message.tool_calls:type_name -> agentarea.base.v1.ToolCall
+	4, // 3: agentarea.base.v1.Part.blob:type_name -> agentarea.base.v1.Blob
+	3, // 4: agentarea.base.v1.Part.file:type_name -> agentarea.base.v1.File
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_base_v1_message_proto_init() }
@@ -697,6 +794,7 @@ func file_base_v1_message_proto_init() {
 	file_base_v1_message_proto_msgTypes[1].OneofWrappers = []any{
 		(*Part_Text)(nil),
 		(*Part_Blob)(nil),
+		(*Part_File)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -704,7 +802,7 @@ func file_base_v1_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_base_v1_message_proto_rawDesc), len(file_base_v1_message_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -364,7 +364,7 @@ func (*PutRequest_Data) isPutRequest_Message() {}
 type PutOpen struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Bytes that will come; -1 when unknown.
+	// Bytes that will come, and neither more nor less; -1 when unknown.
 	Size          int64  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	ContentType   string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -33,21 +33,26 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// A key that is not there is the gRPC status NOT_FOUND.
+// A key is 1 to 255 bytes of UTF-8 without NUL, with no more than 80 bytes
+// between its slashes. A key that is not there is the gRPC status NOT_FOUND, with
+// or without a base.v1.Error in its details; no room is an Error no_space; a
+// medium that is down is an Error unavailable.
 type FilesServiceClient interface {
 	Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*StatResponse, error)
-	// Get streams a range in chunks of 256 KiB to 1 MiB.
+	// Get streams a range in chunks of 256 KiB to 1 MiB. An offset at or past the
+	// end gives none.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
 	// Put takes an open message and then chunks. The key holds the new bytes,
 	// whole and safe on the medium, once the answer is there; before, and after
 	// a stream that was cut, it holds what it held.
 	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutRequest, PutResponse], error)
-	// Delete succeeds for a key that is not there.
+	// Delete succeeds for a key that is not there. What a Put of that key that was
+	// cut has left behind goes too.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 	// List streams the keys with a prefix, in order of their bytes.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
-	// Presign gives a URL that downloads without the server. Only with the
-	// capability presign; UNIMPLEMENTED otherwise.
+	// Presign gives a URL that downloads without the server; an empty one, or
+	// UNIMPLEMENTED, has the host read the bytes itself.
 	Presign(ctx context.Context, in *PresignRequest, opts ...grpc.CallOption) (*PresignResponse, error)
 }
 
@@ -144,21 +149,26 @@ func (c *filesServiceClient) Presign(ctx context.Context, in *PresignRequest, op
 // All implementations must embed UnimplementedFilesServiceServer
 // for forward compatibility.
 //
-// A key that is not there is the gRPC status NOT_FOUND.
+// A key is 1 to 255 bytes of UTF-8 without NUL, with no more than 80 bytes
+// between its slashes. A key that is not there is the gRPC status NOT_FOUND, with
+// or without a base.v1.Error in its details; no room is an Error no_space; a
+// medium that is down is an Error unavailable.
 type FilesServiceServer interface {
 	Stat(context.Context, *StatRequest) (*StatResponse, error)
-	// Get streams a range in chunks of 256 KiB to 1 MiB.
+	// Get streams a range in chunks of 256 KiB to 1 MiB. An offset at or past the
+	// end gives none.
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
 	// Put takes an open message and then chunks. The key holds the new bytes,
 	// whole and safe on the medium, once the answer is there; before, and after
 	// a stream that was cut, it holds what it held.
 	Put(grpc.ClientStreamingServer[PutRequest, PutResponse]) error
-	// Delete succeeds for a key that is not there.
+	// Delete succeeds for a key that is not there. What a Put of that key that was
+	// cut has left behind goes too.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	// List streams the keys with a prefix, in order of their bytes.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
-	// Presign gives a URL that downloads without the server. Only with the
-	// capability presign; UNIMPLEMENTED otherwise.
+	// Presign gives a URL that downloads without the server; an empty one, or
+	// UNIMPLEMENTED, has the host read the bytes itself.
 	Presign(context.Context, *PresignRequest) (*PresignResponse, error)
 	mustEmbedUnimplementedFilesServiceServer()
 }
