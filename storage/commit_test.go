@@ -216,7 +216,8 @@ func TestDiskFull(t *testing.T) {
 	}
 	u := &core.User{ID: "user-2", Username: strings.Repeat("bob", 10_000)}
 	var e *core.Error
-	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) || e.Message != "The database's disk is full" {
+	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) ||
+		e.Code != core.CodeUnavailable || e.Message != "The database's disk is full: free some space" {
 		t.Fatal(err)
 	}
 	_, err := db.User(t.Context(), "user-1")
