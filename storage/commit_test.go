@@ -185,14 +185,7 @@ func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
-	room := func(pages int) {
-		t.Helper()
-		must(t, db.Write(t.Context(), func(ctx context.Context, db bun.IDB) error {
-			var now int // no smaller than the file is
-			return db.NewRaw("PRAGMA max_page_count = ?", pages).Scan(ctx, &now)
-		}))
-	}
-	room(1)
+	room(t, db, 1)
 	stored := map[string]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -222,7 +215,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	_, err := db.User(t.Context(), "user-1")
 	must(t, err)
-	room(1 << 30)
+	room(t, db, 1<<30)
 	must(t, db.CreateUser(t.Context(), u))
 	checkIntegrity(t, db)
 }
