@@ -70,9 +70,9 @@ func testBlobRenew(t *testing.T, f *fixture) {
 }
 
 func testOrphan(t *testing.T, f *fixture) {
-	var blobs []core.Blob // each due a microsecond after the one before
-	for i := range 5 {
-		blobs = append(blobs, newBlob("local"))
+	blobs := make([]core.Blob, 5) // each due a microsecond after the one before
+	for _, i := range []int{4, 2, 0, 3, 1} {
+		blobs[i] = newBlob("local")
 		ok(t, f.ReserveBlob(f.ctx, blobs[i], f.at(i)))
 	}
 	orphan := func(i, attempts int) core.Orphan { return core.Orphan{Blob: blobs[i], Attempts: attempts} }
