@@ -35,7 +35,7 @@ func testFileLedger(t *testing.T, f *fixture) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": l.reserveOne, "create": l.create, "delete": l.remove, "move": l.move,
-			"claim": l.claim, "drop": l.drop, "": l.compare,
+			"claim": l.claim, "drop": l.drop, "compare": l.compare,
 		})
 		l.clear(t)
 	})
