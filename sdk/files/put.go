@@ -47,7 +47,7 @@ func (r *putReader) end() {
 	for r.err == nil && len(more) == 0 {
 		more, r.err = r.receive()
 	}
-	if r.err != io.EOF { //nolint:errorlint // receive's own
+	if !errors.Is(r.err, io.EOF) {
 		r.data = nil
 	}
 }
@@ -91,7 +91,7 @@ func (r *putReader) WriteTo(w io.Writer) (n int64, err error) {
 	for {
 		r.next()
 		if len(r.data) == 0 {
-			if r.err == io.EOF { //nolint:errorlint // receive's own
+			if errors.Is(r.err, io.EOF) {
 				return n, nil
 			}
 			return n, r.err

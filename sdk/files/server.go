@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -75,7 +76,7 @@ func (s *server) Put(stream grpc.ClientStreamingServer[filesv1.PutRequest, files
 		return wire.ToStatus(invalid("the size must be 0 or more, or -1 when it is unknown"))
 	}
 	r := newPutReader(stream, open.GetSize())
-	if r.err != nil && r.err != io.EOF { //nolint:errorlint // the reader's own
+	if r.err != nil && !errors.Is(r.err, io.EOF) {
 		return wire.ToStatus(r.err)
 	}
 	stored, err := s.backend.Put(stream.Context(), open.GetKey(), r,
@@ -85,7 +86,7 @@ func (s *server) Put(stream grpc.ClientStreamingServer[filesv1.PutRequest, files
 		return wire.ToStatus(err)
 	case stored == nil:
 		return wire.ToStatus(mistake("the backend gave neither what it stored nor an error"))
-	case r.err != io.EOF || len(r.data) > 0 || stored.Size != r.taken: //nolint:errorlint // the reader's own
+	case !errors.Is(r.err, io.EOF) || len(r.data) > 0 || stored.Size != r.taken:
 		return wire.ToStatus(mistake("the backend says that it keeps the file, but did not read all of it"))
 	}
 	return stream.SendAndClose(&filesv1.PutResponse{Size: stored.Size, Sha256: stored.SHA256[:]})
