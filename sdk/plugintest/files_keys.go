@@ -77,7 +77,7 @@ func (s *checks) keysAboveTheRoot(t *testing.T) {
 }
 
 func (s *checks) badKeys(t *testing.T) {
-	long := s.prefix + "/" + strings.Repeat(strings.Repeat("x", 60)+"/", 4)
+	long := s.prefix + "/" + strings.Repeat(strings.Repeat("x", 60)+"/", 3)
 	for name, key := range map[string]string{
 		"an empty key":             "",
 		"a NUL":                    s.prefix + "/a\x00b",
