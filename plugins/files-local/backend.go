@@ -39,7 +39,7 @@ type backend struct {
 func newBackend() *backend { return &backend{} }
 
 // Configure makes the folder, and tries to write to it.
-func (b *backend) Configure(ctx context.Context, env sdk.Env) error {
+func (b *backend) Configure(_ context.Context, env sdk.Env) error {
 	path := b.config.Path
 	if path == "" {
 		return badPath("is empty", errors.New("write the folder to keep the bytes in, or leave the line out"))

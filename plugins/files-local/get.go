@@ -65,7 +65,7 @@ func (s *section) Read(p []byte) (int, error) {
 	if n > 0 {
 		return n, nil // an error comes again with the next bytes
 	}
-	if err == io.EOF { //nolint:errorlint // ReadAt's own
+	if err == io.EOF {
 		err = io.ErrUnexpectedEOF // the file is shorter than it was
 	}
 	return 0, failure(s.ctx, "get", err)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net/url"
 	"path"
 	"strings"
 )
@@ -33,20 +35,15 @@ func objectPath(key string) string {
 // folderOf is where the objects are that share a key's folder.
 func folderOf(objectPath string) string { return path.Dir(objectPath) }
 
-const hexDigits = "0123456789ABCDEF"
-
 // escape writes a segment in lower-case ASCII: 80 bytes become 240 at most, and
 // 255 are what file systems take.
 func escape(b *strings.Builder, segment string) {
 	for i := range len(segment) {
-		c := segment[i]
-		if plain(c) {
+		if c := segment[i]; plain(c) {
 			b.WriteByte(c)
-			continue
+		} else {
+			fmt.Fprintf(b, "%%%02X", c)
 		}
-		b.WriteByte('%')
-		b.WriteByte(hexDigits[c>>4])
-		b.WriteByte(hexDigits[c&15])
 	}
 }
 
@@ -54,33 +51,11 @@ func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// unescape is the segment of a name without its suffix. ok is false for a name
-// that escape does not make.
+// unescape gives the segment that escape made a name of. ok is false for other
+// names.
 func unescape(name string) (segment string, ok bool) {
-	if !strings.Contains(name, "%") {
-		for i := range len(name) {
-			if !plain(name[i]) {
-				return "", false
-			}
-		}
-		return name, true
-	}
+	segment, err := url.PathUnescape(name)
 	var b strings.Builder
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c == '%' {
-			if i+2 >= len(name) {
-				return "", false
-			}
-			high, low := strings.IndexByte(hexDigits, name[i+1]), strings.IndexByte(hexDigits, name[i+2])
-			if high < 0 || low < 0 || plain(byte(high<<4|low)) {
-				return "", false
-			}
-			c, i = byte(high<<4|low), i+2
-		} else if !plain(c) {
-			return "", false
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), true
+	escape(&b, segment)
+	return segment, err == nil && b.String() == name
 }

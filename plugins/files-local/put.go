@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -53,20 +52,6 @@ func (b *backend) Put(ctx context.Context, key string, r io.Reader, _ files.PutO
 func partPrefix(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:16]) + "-"
-}
-
-// writer hashes what it writes.
-type writer struct {
-	file *os.File
-	sum  hash.Hash
-	// err is the file's, which io.Copy would mix up with its reader's.
-	err error
-}
-
-func (w *writer) Write(p []byte) (n int, err error) {
-	n, w.err = w.file.Write(p)
-	w.sum.Write(p[:n])
-	return n, w.err
 }
 
 // publish gives a part the name of an object.

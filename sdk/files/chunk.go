@@ -5,10 +5,9 @@ import (
 	"sync"
 )
 
-// chunk is the size of a message's bytes: large, for each costs a few
-// microseconds, and a half of the stream's window, so that one is filled while
-// another travels.
-const chunk = 512 << 10
+// chunk is the size of a message's bytes, and the largest that the protocol has:
+// half of it costs a tenth more of the processor.
+const chunk = 1 << 20
 
 // buffers are of chunk bytes.
 var buffers = sync.Pool{New: func() any {
