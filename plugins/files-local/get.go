@@ -12,7 +12,7 @@ import (
 // Stat implements files.Backend.
 func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	info, err := b.root.Lstat(objectPath(key))
-	if missing(err) {
+	if missing(err) || err == nil && !info.Mode().IsRegular() {
 		return nil, notFound()
 	}
 	if err != nil {

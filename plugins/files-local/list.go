@@ -98,7 +98,7 @@ func (l *lister) wants(e entry) bool {
 
 func (l *lister) object(e entry) bool {
 	info, err := l.backend.root.Lstat(e.path)
-	if missing(err) {
+	if missing(err) || err == nil && !info.Mode().IsRegular() {
 		return true
 	}
 	if err != nil {
