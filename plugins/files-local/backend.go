@@ -95,9 +95,9 @@ func makeFolder(path string) error {
 }
 
 // Health tells whether files can be made. A disk that is full still serves.
-func (b *backend) Health(ctx context.Context) error {
+func (b *backend) Health(context.Context) error {
 	if err := b.probe(); err != nil {
-		return failure(ctx, "health", err)
+		return errors.New(ailment(err))
 	}
 	return nil
 }

@@ -249,7 +249,7 @@ func TestPutOnADiskThatFails(t *testing.T) {
 	if code(err) != sdk.CodeUnavailable {
 		t.Errorf("err = %v", err)
 	}
-	if err := b.Health(t.Context()); code(err) != sdk.CodeUnavailable {
+	if err := b.Health(t.Context()); err == nil || err.Error() != "the disk fails: no such file or directory" {
 		t.Errorf("err = %v", err)
 	}
 	if k := keys(t, b); len(k) > 0 {

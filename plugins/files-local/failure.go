@@ -20,11 +20,15 @@ func failure(ctx context.Context, what string, err error) error {
 		return &sdk.Error{Code: sdk.CodeNoSpace, Message: "the disk takes no file of that size"}
 	}
 	slog.ErrorContext(ctx, "the disk fails", "call", what, "error", err)
-	message := "the disk fails"
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: ailment(err), Retryable: true}
+}
+
+// ailment is what ails the disk, without the path.
+func ailment(err error) string {
 	if errno := syscall.Errno(0); errors.As(err, &errno) {
-		message += ": " + errno.Error()
+		return "the disk fails: " + errno.Error()
 	}
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: message, Retryable: true}
+	return "the disk fails"
 }
 
 // missing says that a name, or a folder on the way to it, is not there.
