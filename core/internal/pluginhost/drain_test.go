@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -302,28 +303,71 @@ func TestNoRestartOfWhatLeaves(t *testing.T) {
 	t.Parallel()
 	h := start(t, quick, generation(1)...)
 	b := h.backend(t, "f")
+	put(t, b, "k", "v")
 	old := h.plugin(t, "f").PID
-	content, upload := io.Pipe()
-	stored := make(chan error, 1)
-	go func() {
-		_, err := b.Put(context.Background(), "crash", content, files.PutOptions{Size: -1})
-		stored <- err
-	}()
-	if _, err := io.WriteString(upload, ""); err != nil {
+	reader, err := b.Get(t.Context(), "k", 0, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
 	h.write(t, generation(2)...)
 	h.reload(t)
-	if _, err := io.WriteString(upload, "x"); err != nil {
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	upload.Close()
-	if e := sdk.AsError(<-stored); e.Code != sdk.CodePluginCrashed {
-		t.Errorf("Put: %v", e)
+	await(t, 2*time.Second*slow, "its end is seen", func() bool { return len(h.logs.lines(t, "plugin is down")) == 1 })
+	for range 100 {
+		get(t, b, "k") // time enough for a start
 	}
-	await(t, 2*time.Second*slow, "it has left", func() bool { return gone(old) && len(h.leaving.all()) == 0 })
+	reader.Close()
+	await(t, 2*time.Second*slow, "it has left", func() bool { return len(h.leaving.all()) == 0 })
 	if up := h.logs.lines(t, "plugin is up"); len(up) != 6 {
 		t.Errorf("%d processes came up, want 6", len(up))
+	}
+}
+
+// A reload comes between a look-up and its call.
+func TestReloadBetweenLookUpAndCall(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		// busy has another call keep the old process alive.
+		busy bool
+	}{{"the old process has ended", false}, {"the old process still serves", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := start(t, quick, generation(1)...)
+			old := h.plugin(t, "f").PID
+			b := h.backend(t, "f")
+			put(t, b, "k", "v")
+			var reader io.Closer = io.NopCloser(nil)
+			if tt.busy {
+				var err error
+				if reader, err = b.Get(t.Context(), "k", 0, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			looks := 0
+			i, err := h.begin(t.Context(), func(r *registry) (*supervisor, error) {
+				s, err := r.backend("f")
+				if looks++; looks == 1 {
+					h.write(t, generation(2)...)
+					h.reload(t)
+					if !tt.busy {
+						await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) && len(h.leaving.all()) == 0 })
+					}
+				}
+				return s, err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer i.end()
+			if now := i.proc.cmd.Process.Pid; now == old || looks != 2 {
+				t.Errorf("the call is on the old process, after %d look-ups", looks)
+			}
+			reader.Close()
+			await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+		})
 	}
 }
 
