@@ -80,7 +80,7 @@ func findBinary(s *config.Stanza, dirs []string) (program, error) {
 func programOf(path string, info fs.FileInfo) program {
 	p := program{path: path, size: info.Size(), modified: info.ModTime()}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		p.device, p.inode = uint64(stat.Dev), stat.Ino //nolint:gosec,unconvert // the types differ by system
+		p.device, p.inode = uint64(stat.Dev), stat.Ino //nolint:unconvert // its type differs by system
 	}
 	return p
 }

@@ -211,7 +211,7 @@ func TestTransfersOutliveAReload(t *testing.T) {
 	if _, err := io.WriteString(upload, "def"); err != nil {
 		t.Fatal(err)
 	}
-	upload.Close()
+	_ = upload.Close() // an io.PipeWriter
 	if err := <-stored; err != nil {
 		t.Errorf("the upload: %v", err)
 	}

@@ -117,7 +117,7 @@ func newTestHost(t *testing.T, timing Timing) *testHost {
 	file := filepath.Join(t.TempDir(), "plugins.hcl")
 	h := New(Options{
 		Dirs: []string{binDir}, DataDir: t.TempDir(), Timing: timing,
-		Load: func() (*config.Config, error) { return config.Load(file) },
+		Load:   func() (*config.Config, error) { return config.Load(file) },
 		Logger: slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	t.Cleanup(func() {
