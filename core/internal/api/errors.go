@@ -68,6 +68,7 @@ var statuses = map[core.Code]int{
 	core.CodeUpstream:             http.StatusBadGateway,
 	core.CodeUnavailable:          http.StatusServiceUnavailable,
 	core.CodeUpstreamTimeout:      http.StatusGatewayTimeout,
+	core.CodeInsufficientStorage:  http.StatusInsufficientStorage,
 }
 
 // reply maps any error to what the caller may know of it.
@@ -130,9 +131,11 @@ func (e *errorReply) prepare(req *request, set func(name, value string)) {
 
 // writeError answers outside of Huma.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
-	req := requestOf(r.Context())
-	e := reply(err, req.id)
-	e.prepare(req, w.Header().Set)
+	writeReply(w, r, reply(err, requestOf(r.Context()).id))
+}
+
+func writeReply(w http.ResponseWriter, r *http.Request, e *errorReply) {
+	e.prepare(requestOf(r.Context()), w.Header().Set)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.status)
 	_ = json.NewEncoder(w).Encode(e) // the client may be gone
