@@ -9,6 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"os"
 	"strings"
 	"time"
@@ -211,20 +212,30 @@ func (f *form) rest() error {
 
 // fault says why the parts can't be read.
 func (f *form) fault(err error) error {
-	var own *core.Error
 	var e *core.Error
+	var malformed textproto.ProtocolError
 	switch {
-	case errors.As(err, &own):
-		return own
+	case f.gate.err != nil:
+		return f.gate.err // Go's reader may have made something else of it
 	case errors.Is(f.body.err, os.ErrDeadlineExceeded):
 		e = core.Invalid("body", "Stopped coming for %s: send it again", f.body.patience)
 	case f.body.err != nil, errors.Is(err, io.ErrUnexpectedEOF):
 		e = core.Invalid("body", "Ended before its last boundary: send it again, whole")
+	case errors.As(err, &malformed):
+		e = core.Invalid(f.awaited(), "The part's headers are malformed: each is a line, and the file's name must not contain control characters (NUL, line breaks)")
 	default:
 		e = core.Invalid("body", "Must be multipart/form-data with the boundary that Content-Type names")
 	}
 	e.Err = err
 	return e
+}
+
+// awaited is the part that is likely to come next.
+func (f *form) awaited() string {
+	if f.file != nil {
+		return "metadata"
+	}
+	return "file"
 }
 
 // gate bounds what is read at one time of what is no content, for Go's reader
@@ -233,6 +244,8 @@ type gate struct {
 	r       io.Reader
 	limited bool
 	left    int
+	// err is set when the bound was hit.
+	err error
 }
 
 func (g *gate) Read(p []byte) (int, error) {
@@ -240,10 +253,11 @@ func (g *gate) Read(p []byte) (int, error) {
 		return g.r.Read(p)
 	}
 	if g.left == 0 {
-		return 0, &core.Error{
+		g.err = &core.Error{
 			Code:    core.CodePayloadTooLarge,
 			Message: fmt.Sprintf("The headers of a part are over the limit of %d bytes, or the boundary is not the one that Content-Type names", maxPartHeaders),
 		}
+		return 0, g.err
 	}
 	n, err := g.r.Read(p[:min(len(p), g.left)])
 	g.left -= n
