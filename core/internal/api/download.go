@@ -101,7 +101,7 @@ func (a *api) link(r *http.Request, f *core.File) string {
 func (a *api) serveFile(w http.ResponseWriter, r *http.Request, f *core.File) {
 	ctx, cancel := context.WithCancel(r.Context())
 	content := &oneAtATime{content: a.files.Open(ctx, f)}
-	defer content.Close()
+	defer func() { _ = content.Close() }() // a reader's has nothing left to say
 	defer cancel()
 	h := w.Header()
 	h.Set("Content-Type", f.ContentType)
@@ -109,9 +109,9 @@ func (a *api) serveFile(w http.ResponseWriter, r *http.Request, f *core.File) {
 	h.Set("Content-Security-Policy", downloadPolicy)
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("ETag", `"`+f.SHA256+`"`)
-	s := &fileSender{api: a, file: f, w: w, r: r, control: http.NewResponseController(w)}
+	s := &fileSender{api: a, file: f, w: w, r: r, req: requestOf(ctx), control: http.NewResponseController(w)}
 	http.ServeContent(s, withRanges(r), "", f.CreatedAt, content)
-	s.finish()
+	s.finish(ctx)
 }
 
 // withRanges is the request without a Range that is not to be served, as HTTP

@@ -131,11 +131,12 @@ func (e *errorReply) prepare(req *request, set func(name, value string)) {
 
 // writeError answers outside of Huma.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
-	writeReply(w, r, reply(err, requestOf(r.Context()).id))
+	req := requestOf(r.Context())
+	writeReply(w, req, reply(err, req.id))
 }
 
-func writeReply(w http.ResponseWriter, r *http.Request, e *errorReply) {
-	e.prepare(requestOf(r.Context()), w.Header().Set)
+func writeReply(w http.ResponseWriter, req *request, e *errorReply) {
+	e.prepare(req, w.Header().Set)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.status)
 	_ = json.NewEncoder(w).Encode(e) // the client may be gone

@@ -52,6 +52,7 @@ type world struct {
 	// events are what Watch gives, and answer what Wait gives.
 	events  func(ctx context.Context, after int64) core.EventStream
 	waitErr error
+	answer  []sdk.Part
 	turns   []core.Turn
 	// reload is what Reload gives.
 	reload    core.PluginReload
@@ -321,8 +322,12 @@ func (w *world) Wait(_ context.Context, r *core.Run) (*core.Message, error) {
 	if w.waitErr != nil {
 		return nil, w.waitErr
 	}
+	parts := w.answer
+	if parts == nil {
+		parts = []sdk.Part{{Text: "<Hello> & "}, {Text: "welcome"}}
+	}
 	return &core.Message{
-		ID: "msg-456", SessionID: r.SessionID, Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "<Hello> & "}, {Text: "welcome"}},
+		ID: "msg-456", SessionID: r.SessionID, Role: sdk.RoleAssistant, Parts: parts,
 		CreatedAt: time.Date(2025, 1, 2, 3, 4, 5, 6000, time.FixedZone("", 3600)),
 		Metadata:  json.RawMessage(`{"model":"gpt-4","tokens_used":150,"run_id":"` + r.ID + `"}`),
 	}, nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type fileSender struct {
 	file    *core.File
 	w       http.ResponseWriter
 	r       *http.Request
+	req     *request
 	control *http.ResponseController
 	renewed time.Time
 	// status is what ServeContent has decided on, 0 until then.
@@ -50,7 +52,6 @@ func (s *fileSender) WriteHeader(status int) {
 		return
 	}
 	s.status = status
-	req := requestOf(s.r.Context())
 	switch {
 	case status == http.StatusOK || status == http.StatusPartialContent:
 		s.left, _ = strconv.ParseInt(s.w.Header().Get("Content-Length"), 10, 64)
@@ -60,12 +61,12 @@ func (s *fileSender) WriteHeader(status int) {
 	case status == http.StatusNotModified:
 		s.answer()
 	case status == http.StatusPreconditionFailed:
-		s.fail(reply(changedMeanwhile("file"), req.id))
+		s.fail(reply(changedMeanwhile("file"), s.req.id))
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		s.w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.file.Size))
-		s.fail(noSuchRange(s.file.Size, req.id))
+		s.fail(noSuchRange(s.file.Size, s.req.id))
 	default:
-		s.fail(reply(fmt.Errorf("serve a file: status %d", status), req.id))
+		s.fail(reply(fmt.Errorf("serve a file: status %d", status), s.req.id))
 	}
 }
 
@@ -82,6 +83,9 @@ func (s *fileSender) ReadFrom(src io.Reader) (int64, error) {
 	n, err := io.ReadFull(src, buf[:])
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = io.EOF
+	}
+	if err != nil && int64(n) < s.left {
+		n = 0 // nothing of it is sent: it can still be told as an error
 	}
 	for {
 		if n > 0 {
@@ -130,7 +134,7 @@ func (s *fileSender) answer() {
 
 // finish ends the answer when ServeContent has done with it. It panics when a
 // part of the file would else be taken for the whole.
-func (s *fileSender) finish() {
+func (s *fileSender) finish(ctx context.Context) {
 	if s.broken == nil && s.left == 0 {
 		s.answer()
 		return
@@ -141,15 +145,14 @@ func (s *fileSender) finish() {
 		e.Err = fmt.Errorf("%w, %d bytes too early", io.ErrUnexpectedEOF, s.left)
 		err = e
 	}
-	req := requestOf(s.r.Context())
 	if !s.answered {
 		s.w.Header().Del("Content-Range")
-		s.fail(reply(err, req.id))
+		s.fail(reply(err, s.req.id))
 		return
 	}
-	req.err = err
-	if s.r.Context().Err() == nil {
-		s.api.log.ErrorContext(s.r.Context(), "a download was cut", "request_id", req.id, "file_id", s.file.ID, "missing_bytes", s.left, "error", err)
+	s.req.err = err
+	if ctx.Err() == nil {
+		s.api.log.ErrorContext(ctx, "a download was cut", "request_id", s.req.id, "file_id", s.file.ID, "missing_bytes", s.left, "error", err)
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -161,8 +164,8 @@ func (s *fileSender) fail(e *errorReply) {
 	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Length", "ETag", "Last-Modified"} {
 		h.Del(name)
 	}
-	s.api.setHeaders(h, requestOf(s.r.Context()).id)
-	writeReply(s.w, s.r, e)
+	s.api.setHeaders(h, s.req.id)
+	writeReply(s.w, s.req, e)
 }
 
 // noSuchRange is the answer to a Range that the file does not have; the

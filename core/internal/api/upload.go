@@ -18,7 +18,7 @@ const (
 	// formRoom is what a form may have besides the file's bytes.
 	formRoom = 1 << 20
 	// leftover is how long what is left of a refused body may take to arrive.
-	leftover = 5 * time.Second
+	leftover = 2 * time.Second
 )
 
 // uploadInput is the request itself: Huma would keep the body.
@@ -77,24 +77,26 @@ func (a *api) describeUpload(path string) {
 }
 
 func (a *api) upload(ctx context.Context, in *uploadInput) (*fileMade, error) {
-	f, err := a.receiveFile(ctx, in)
+	body := &patient{body: in.r.Body, control: http.NewResponseController(in.w), patience: a.patience}
+	f, err := a.receiveFile(ctx, in.r, body)
+	if err != nil && body.err == nil {
+		// The server reads on a little before it answers, so that the client hears it.
+		_ = body.control.SetReadDeadline(time.Now().Add(leftover))
+	}
 	if err != nil {
-		// The server reads on a little, so that the client hears of it.
-		_ = http.NewResponseController(in.w).SetReadDeadline(time.Now().Add(leftover))
 		return nil, err
 	}
 	return &fileMade{Location: "/v1/files/" + f.ID, ETag: etag(f.Version), Body: fileBody(f)}, nil
 }
 
-func (a *api) receiveFile(ctx context.Context, in *uploadInput) (*core.File, error) {
-	if limit := a.maxUpload + formRoom; in.r.ContentLength > limit {
+func (a *api) receiveFile(ctx context.Context, r *http.Request, body *patient) (*core.File, error) {
+	if r.ContentLength > a.maxUpload+formRoom {
 		return nil, &core.Error{
-			Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The upload has %d bytes; a file may have at most %d", in.r.ContentLength, a.maxUpload),
+			Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The upload has %d bytes; a file may have at most %d", r.ContentLength, a.maxUpload),
 			Fields: []core.FieldError{{Field: "file", Issue: fmt.Sprintf("Must be at most %d bytes: send less, or ask an admin for a higher limit", a.maxUpload)}},
 		}
 	}
-	body := &patient{body: in.r.Body, control: http.NewResponseController(in.w), patience: a.patience}
-	form, err := openForm(in.r, body)
+	form, err := openForm(r, body)
 	if err != nil {
 		return nil, err
 	}
