@@ -63,7 +63,7 @@ var codeMeanings = map[core.Code]string{
 	core.CodeConflict:             "the state of things does not allow it now.",
 	core.CodePreconditionFailed:   "it has changed since the version in If-Match.",
 	core.CodePayloadTooLarge:      "the body is too long or nests too deep.",
-	core.CodeUnsupportedMediaType: "the body is not JSON.",
+	core.CodeUnsupportedMediaType: "the body is of another type than what is asked for.",
 	core.CodeRateLimited:          "too many requests; Retry-After says when to try again.",
 	core.CodeInternal:             "the server failed; its log has the request_id.",
 	core.CodeUpstream:             "a model provider failed; the message says which.",

@@ -252,6 +252,33 @@ func TestALengthOverTheLimitIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+func TestARefusedClientHearsOfItBeforeItHasSentAll(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.server(t)
+	for request, status := range map[string]int{
+		"Content-Length: 9999999999\r\n" + formType + "\r\n\r\n":            413,
+		"Content-Length: 9999999\r\nContent-Type: text/plain\r\n\r\n":       415,
+		"Content-Length: 9999999\r\n" + formType + "\r\n\r\n" + named(".."): 400,
+	} {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s", b.tokens["ann"], request); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != status {
+			t.Errorf("%q: %s", request, res.Status)
+		}
+	}
+}
+
 // iotestUnread is a body that nobody may read.
 type iotestUnread struct{ t *testing.T }
 
@@ -500,5 +527,32 @@ func TestGosOwnFormsAreTaken(t *testing.T) {
 	}
 	if !bytes.Equal(b.files.bytes[f.ID], want) {
 		t.Error("the bytes have changed")
+	}
+}
+
+// packets gives a body in pieces of one size.
+type packets struct {
+	r    io.Reader
+	size int
+}
+
+func (p packets) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.size)]) }
+
+func TestHowABodyIsCutIntoPacketsDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	want := strings.Repeat("\r\n--X\r\n-", 20000)
+	body := metadataPart(`{"a":1}`) + filePart(`filename="a"`, want) + formEnd
+	for _, size := range []int{1, 3, 4095, 4096, 4097, 65535, 65537} {
+		clear(b.files.files)
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/files/upload", packets{strings.NewReader(body), size})
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=XX")
+		r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		(&answer{w, t}).want(201)
+		if got := b.files.bytes[b.files.only().ID]; string(got) != want {
+			t.Errorf("in packets of %d: %d bytes", size, len(got))
+		}
 	}
 }
