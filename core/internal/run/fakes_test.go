@@ -146,11 +146,14 @@ func (w *world) start() *server {
 	w.t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	log := events.NewLog(w.db, logger)
-	s := &server{w: w, Engine: run.New(run.Options{
+	o := run.Options{
 		Runs: w.db, Messages: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
-		Files: papers{cabinet: w.cabinet}, FileStore: rows{cabinet: w.cabinet},
 		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond},
-	})}
+	}
+	if w.cabinet != nil {
+		o.Files, o.FileStore = papers{cabinet: w.cabinet}, rows{cabinet: w.cabinet}
+	}
+	s := &server{w: w, Engine: run.New(o)}
 	if err := s.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
