@@ -202,7 +202,7 @@ func TestAnAgentTypeCanNotNameFiles(t *testing.T) {
 	equal(t, model.heard(), "user:\n[file mine (file-mine, text/plain, 6 bytes): it is deleted, or not a file of this user and conversation]\n"+
 		"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
 	// Nor does it become the conversation's by its answer.
-	equal(t, w.filesOf("s1"), "")
+	equal(t, w.files(), "")
 }
 
 func TestThePromptHasRoomForSomeFiles(t *testing.T) {

@@ -53,11 +53,11 @@ func steps(calls ...sdk.ToolCall) string {
 	return string(b)
 }
 
-// filesOf is the files that the answers of a session name, a line for each answer.
-func (w *world) filesOf(session string) string {
+// files is the files that the answers of session s1 name, a line for each answer.
+func (w *world) files() string {
 	w.t.Helper()
 	messages, err := w.db.Messages(w.t.Context(), core.MessageFilter{
-		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: session, Limit: 100,
+		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: "s1", Limit: 100,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -154,7 +154,7 @@ func TestWhatARunWrites(t *testing.T) {
 		step("write", `{"name":"one.md","content":"# One"}`), step("write", `{"name":"two.md","content":"# Two"}`), step("list", ""),
 	))
 	got := s.wait(r)
-	equal(t, w.filesOf("s1"), "one.md two.md")
+	equal(t, w.files(), "one.md two.md")
 	m, err := s.Wait(t.Context(), r)
 	if err != nil || m.Parts[1].File == nil {
 		t.Fatalf("%+v, %v", m, err)
@@ -167,7 +167,7 @@ func TestWhatARunWrites(t *testing.T) {
 	read := steps(step("read", fmt.Sprintf(`{"file_id":%q}`, f.ID)))
 	equal(t, s.wait(s.mustTurn("s1", read)), "# One")
 	equal(t, s.wait(s.mustTurn("s2", read)), fmt.Sprintf("! this conversation has no file %q", f.ID))
-	equal(t, w.filesOf("s1"), "one.md two.md\n")
+	equal(t, w.files(), "one.md two.md\n")
 }
 
 // writing writes a file, reads it, and has the model say the rest.
@@ -204,7 +204,7 @@ func TestAWriteThatACrashCutMakesOneFile(t *testing.T) {
 	}
 	second := w.start()
 	equal(t, second.wait(r), "DO # ONE")
-	equal(t, w.filesOf("s1"), "one.md")
+	equal(t, w.files(), "one.md")
 	if n := w.cabinet.count(); n != 1 {
 		t.Errorf("%d files", n)
 	}
@@ -222,7 +222,7 @@ func TestFilesThatWereWrittenBeforeACrash(t *testing.T) {
 	model.release()
 	second := w.start()
 	equal(t, second.wait(r), "DO # ONE")
-	equal(t, w.filesOf("s1"), "one.md")
+	equal(t, w.files(), "one.md")
 	if n := w.cabinet.count(); n != 1 {
 		t.Errorf("%d files", n)
 	}
@@ -238,7 +238,7 @@ func TestACancelledRunKeepsItsFiles(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), w.viewer, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, w.filesOf("s1"), "one.md")
+	equal(t, w.files(), "one.md")
 }
 
 func TestAWriteThatFailsIsTheModelsToKnow(t *testing.T) {
@@ -247,7 +247,7 @@ func TestAWriteThatFailsIsTheModelsToKnow(t *testing.T) {
 	w.cabinet.fail = &core.Error{Code: core.CodePayloadTooLarge, Message: "Your files would be over the limit", Err: fmt.Errorf("private")}
 	s := w.start()
 	equal(t, s.wait(s.mustTurn("s1", steps(step("write", `{"name":"n","content":""}`)))), "! the tool failed: Your files would be over the limit")
-	equal(t, w.filesOf("s1"), "")
+	equal(t, w.files(), "")
 }
 
 // The config's tools say which are offered; one that is not can't be called.
