@@ -1,8 +1,10 @@
 # plugins.hcl: which plugins this server runs, and how.
 #
 # Each `plugin` block below is one process that the server starts, watches and
-# starts again when it dies. Change the file and restart the server; what is
-# wrong in it is named with its line, and the server does not start:
+# starts again when it dies. Change the file, and have the server read it anew
+# with POST /v1/plugins/reload or a SIGHUP: the plugins that have changed are
+# swapped without a request being cut. What is wrong in the file is named with
+# its line; the old set then serves on, and a server that starts does not start:
 #
 #   plugins.hcl:62,5-12: Unknown name "bas_url"; … (did you mean base_url?)
 #
@@ -43,8 +45,10 @@
 # More folders with plugins, relative to this file's.
 # plugin_dirs = ["plugins"]
 
-# The `files` block that keeps the files, when there is more than one.
-# file_backend = "local"
+# The label of the `files` block that takes new files. Files that are there
+# already stay readable where they are as long as their block stays here:
+# `agentarea files move --from local --to s3` moves them while the server runs.
+file_backend = "local"
 
 # ---- Providers of models ---------------------------------------------------
 #
@@ -107,3 +111,26 @@ plugin "llm" "echo" {
 plugin "agent" "chat" {
   command = "agent-chat"
 }
+
+# ---- Places to keep files --------------------------------------------------
+
+# A folder, whose files are whole and on the disk, or not there.
+plugin "files" "local" {
+  command = "files-local"
+  config {
+    # path = "files"   # relative to data/plugins/files-local of the data folder
+  }
+}
+
+# A bucket of Amazon S3, or of any server that speaks its API: MinIO, Ceph, R2.
+#
+# plugin "files" "s3" {
+#   command = "files-s3"
+#   config {
+#     endpoint   = "https://s3.eu-central-1.amazonaws.com"
+#     region     = "eu-central-1"
+#     bucket     = "agentarea"
+#     access_key = env("AWS_ACCESS_KEY_ID")
+#     secret_key = env("AWS_SECRET_ACCESS_KEY")
+#   }
+# }

@@ -112,8 +112,10 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 	return a.chatReply(m), nil
 }
 
-// chatParts are the message and the files that go with it, which the user must see.
+// chatParts are the message and the files that go with it, which must be the
+// user's own: runs see no others, an admin's neither.
 func (a *api) chatParts(ctx context.Context, v core.Viewer, r chatRequest) ([]sdk.Part, error) {
+	v.Role = core.RoleMember
 	parts := []sdk.Part{{Text: r.Message}}
 	for i, id := range r.FileIDs {
 		f, err := a.fileStore.File(ctx, v, id)

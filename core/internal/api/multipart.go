@@ -139,9 +139,12 @@ func disposition(p *multipart.Part) (map[string]string, error) {
 	}
 }
 
+// maxPartName is how long the name of a part may be to be told back.
+const maxPartName = 255
+
 func unknownPart(name string) error {
 	field := name
-	if name == "" || len(name) > maxFileName {
+	if name == "" || len(name) > maxPartName {
 		field = "body"
 	}
 	return core.Invalid(field, "Unknown part: there are file and metadata")

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/events"
+	"github.com/agentarea/agentarea/core/internal/files"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
 	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/storage"
@@ -43,6 +45,7 @@ type App struct {
 	data     *dataDir
 	db       *storage.DB
 	plugins  *pluginhost.Host
+	files    *files.Files
 	log      *events.Log
 	engine   *run.Engine
 	server   *http.Server
@@ -70,7 +73,7 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openData, a.openPlugins, a.openDatabase, a.openEngine, a.openAPI,
+		a.openData, a.openPlugins, a.openDatabase, a.openFiles, a.openEngine, a.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -98,11 +101,12 @@ func (a *App) openData(context.Context) (err error) {
 }
 
 func (a *App) openPlugins(ctx context.Context) error {
-	cfg, err := loadPlugins(a.settings.Config, a.logger)
+	load := func() (*config.Config, error) { return loadPlugins(a.settings.Config, a.logger) }
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
-	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger})
+	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
 		defer cancel()
@@ -140,6 +144,29 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	return a.db.Migrate(ctx)
 }
 
+func (a *App) openFiles(context.Context) error {
+	a.files = files.New(files.Options{
+		Store: a.db, Backends: a.plugins, Labels: a.fileBackends, Logger: a.logger,
+		Limits: files.Limits{
+			FileSize: int64(a.settings.MaxFileSize), UserTotal: int64(a.settings.MaxUserStorage), Uploads: a.settings.UploadsPerUser,
+		},
+	})
+	a.files.Start()
+	a.onClose(func() error { a.files.Close(); return nil })
+	return nil
+}
+
+// fileBackends are the labels of the enabled files plugins.
+func (a *App) fileBackends() []string {
+	var labels []string
+	for _, p := range a.plugins.Plugins() {
+		if p.Kind == "files" && p.State != core.PluginDisabled {
+			labels = append(labels, p.Label)
+		}
+	}
+	return labels
+}
+
 func (a *App) openEngine(ctx context.Context) error {
 	owner := core.NewID("server")
 	// The lock on the data dir says that the last life is over: its runs need
@@ -157,7 +184,8 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.engine = run.New(run.Options{
-		Runs: a.db, Messages: a.db, Log: a.log, Plugins: a.plugins, Logger: a.logger, Owner: owner,
+		Runs: a.db, Messages: a.db, Log: a.log, Plugins: a.plugins,
+		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -191,7 +219,8 @@ func (a *App) openAPI(ctx context.Context) error {
 	}
 	handler := api.New(api.Options{
 		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db,
-		Runner: a.engine, Plugins: a.plugins, Logger: a.logger,
+		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
+		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
 	})
 	base, end := context.WithCancel(context.Background())
@@ -245,9 +274,11 @@ func (a *App) URL() string {
 // Plugins are the plugins as they stand.
 func (a *App) Plugins() []core.Plugin { return a.plugins.Plugins() }
 
-// Run serves until ctx ends, gives what is under way its time, and closes.
-func (a *App) Run(ctx context.Context) error {
+// Run serves until ctx ends, gives what is under way its time, and closes. What
+// arrives on reload has plugins.hcl read anew.
+func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
+	go a.reloads(ctx, reload)
 	failed := make(chan error, 1)
 	go func() { failed <- a.server.Serve(a.listener) }()
 	select {
@@ -257,6 +288,17 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.drain(context.WithoutCancel(ctx))
 	return nil
+}
+
+func (a *App) reloads(ctx context.Context, wanted <-chan os.Signal) {
+	for {
+		select {
+		case <-wanted:
+			_, _ = a.plugins.Reload(ctx) // the log has what came of it
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // drain takes no new requests, lets runs end, leaves those that take too long to

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -15,8 +17,11 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Serve   config.Settings `cmd:"" help:"Run the server."`
-	Version struct{}        `cmd:"" help:"Print the version."`
+	Serve config.Settings `cmd:"" help:"Run the server."`
+	Files struct {
+		Move moveCommand `cmd:"" help:"Move the files of one backend to another while the server runs. What was cut goes on with the same command."`
+	} `cmd:"" help:"Look after files."`
+	Version struct{} `cmd:"" help:"Print the version."`
 }
 
 // exited is how kong's wish to exit, after --help, comes back to Main.
@@ -47,12 +52,16 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 	if err != nil {
 		return complain(stderr, err)
 	}
-	if parsed.Command() == "version" {
-		_, _ = fmt.Fprintln(stdout, Version)
-		return 0
+	switch parsed.Command() {
+	case "version":
+		_, err = fmt.Fprintln(stdout, Version)
+	case "files move":
+		err = c.Files.Move.run(ctx, stdout, stderr)
+	default:
+		c.Serve.FromEnvironment(os.Getenv)
+		err = serve(ctx, &c.Serve, stdout, stderr)
 	}
-	c.Serve.FromEnvironment(os.Getenv)
-	if err := serve(ctx, &c.Serve, stdout, stderr); err != nil {
+	if err != nil {
 		return complain(stderr, err)
 	}
 	return 0
@@ -64,6 +73,10 @@ func complain(stderr io.Writer, err error) int {
 }
 
 func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Writer) error {
+	// From the start on, for without it SIGHUP ends the process.
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 	a, err := Open(ctx, settings, newLogger(settings, stderr))
 	if err != nil {
 		if ctx.Err() != nil {
@@ -72,7 +85,7 @@ func serve(ctx context.Context, settings *config.Settings, stdout, stderr io.Wri
 		return err
 	}
 	a.Banner(stdout)
-	return a.Run(ctx)
+	return a.Run(ctx, reload)
 }
 
 func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {

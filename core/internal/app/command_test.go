@@ -51,7 +51,9 @@ func TestBadCommandLines(t *testing.T) {
 		`unknown flag --port`:                                      {"serve", "--port=80"},
 		`--listen "8000": address 8000: missing port`:              {"serve", "--listen=8000"},
 		`--log-level must be one of "debug","info","warn","error"`: {"serve", "--log-level=loud"},
-		`expected one of "serve", "version"`:                       {},
+		`expected one of "serve", "files", "version"`:              {},
+		`missing flags: --from=LABEL, --to=LABEL`:                  {"files", "move"},
+		`--max-file-size: "much" is no size`:                       {"serve", "--max-file-size=much"},
 	} {
 		if code, _, stderr := command(t, args...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%q: %d %q, want %q", args, code, stderr, want)

@@ -17,13 +17,15 @@ func TestCheck(t *testing.T) {
 		"no port":          {func(s *Settings) { s.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address (write host:port, as in localhost:8000)`},
 		"public url":       {func(s *Settings) { s.PublicURL = "agents.example.com" }, `--public-url "agents.example.com": not a URL (write https://agents.example.com)`},
 		"database":         {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: only sqlite:///path is known (leave it out for agentarea.db in the data dir)`},
+		"no file fits":     {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)`},
+		"no uploads":       {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or leave it out)`},
 		"key in hex":       {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
 		"key in base64":    {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
 		"key is too short": {func(s *Settings) { s.SecretKey = "hunter2" }, `AGENTAREA_SECRET_KEY must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := Settings{Listen: "localhost:8000"}
+			s := Settings{Listen: "localhost:8000", MaxFileSize: 1, UploadsPerUser: 1}
 			c.change(&s)
 			got := ""
 			if err := s.Check(); err != nil {
@@ -42,5 +44,21 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	s.FromEnvironment(func(string) string { return "hunter2" })
 	if out := fmt.Sprintf("%v %+v %#v %s", s, s, s, s.SecretKey); strings.Contains(out, "hunter2") {
 		t.Error(out)
+	}
+}
+
+func TestSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Size{"0": 0, "123": 123, "500MB": 500_000_000, "2GiB": 2 << 30, "1.5 kB": 1500, "64 KiB": 64 << 10} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q = %d, %v; want %d", text, s, err, want)
+		}
+	}
+	for _, text := range []string{"", "much", "-1", "9EiB", "1 mile"} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "write 500MB, 2GiB or a number of bytes") {
+			t.Errorf("%q = %d, %v", text, s, err)
+		}
 	}
 }

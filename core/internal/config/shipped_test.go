@@ -39,7 +39,7 @@ func TestShippedFile(t *testing.T) {
 			enabled = append(enabled, s.Name())
 		}
 	}
-	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat" {
+	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat files/local" {
 		t.Errorf("without a key these are enabled: %s", got)
 	}
 	t.Setenv("OPENAI_API_KEY", "sk-1")
@@ -59,9 +59,8 @@ func TestExamplesOfTheShippedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	src = strings.ReplaceAll(src, `file("keys/mine")`, `file("`+filepath.Join(dir, "keys", "mine")+`")`)
-	src += "plugin \"files\" \"local\" {\n  command = \"files-local\"\n}\n"
 	c := parse(t, src)
-	if len(c.Stanzas) != 6 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
+	if len(c.Stanzas) != 7 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
 		t.Errorf("%d stanzas, plugin_dirs %q, file_backend %q", len(c.Stanzas), c.PluginDirs, c.FileBackend)
 	}
 }

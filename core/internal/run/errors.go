@@ -43,6 +43,8 @@ func fromCore(e *core.Error) *sdk.Error {
 		code = sdk.CodeNotFound
 	case core.CodeUnavailable:
 		code = sdk.CodeUnavailable
+	case core.CodeInsufficientStorage:
+		code = sdk.CodeNoSpace
 	}
 	message := e.Message
 	if len(e.Fields) > 0 {

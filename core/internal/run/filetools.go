@@ -217,7 +217,7 @@ func (t *fileTools) write(ctx context.Context, number uint64, in fileArguments) 
 		return toolFailure("the content has %d bytes, and %d is the most: write several files", len(*in.Content), maxToolWrite), nil
 	}
 	name := path.Base(strings.ReplaceAll(*in.Name, `\`, "/"))
-	if err := core.CheckFileName(name); err != nil {
+	if err := core.CheckFileName("name", name); err != nil {
 		return toolFailure("%s", toSDK(err).Message), nil
 	}
 	if t.x.engine.Files == nil {
