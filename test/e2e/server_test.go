@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,7 +103,7 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	p := &process{stdout: &output{}, stderr: &output{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(binaries, "agentarea"), args...)
 	p.cmd.Dir = dir
-	p.cmd.Env = append(slices.Clone(env), "PATH="+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+os.TempDir())
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir()}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
