@@ -59,7 +59,7 @@ func (e *Error) Error() string {
 // passing says that a later try may do better.
 func (e *Error) passing() bool {
 	switch e.Code {
-	case "SERVICE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED":
+	case "SERVICE_UNAVAILABLE", "RATE_LIMITED":
 		return true
 	}
 	return e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout

@@ -9,6 +9,7 @@
 package mcpv1
 
 import (
+	v1 "github.com/agentarea/agentarea/proto/base/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -22,6 +23,96 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+type CheckConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Open.
+	ConfigJson    string `protobuf:"bytes,1,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckConfigRequest) Reset() {
+	*x = CheckConfigRequest{}
+	mi := &file_mcp_v1_mcp_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckConfigRequest) ProtoMessage() {}
+
+func (x *CheckConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_mcp_v1_mcp_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckConfigRequest.ProtoReflect.Descriptor instead.
+func (*CheckConfigRequest) Descriptor() ([]byte, []int) {
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CheckConfigRequest) GetConfigJson() string {
+	if x != nil {
+		return x.ConfigJson
+	}
+	return ""
+}
+
+type CheckConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty when the config is fit.
+	Diagnostics   []*v1.Diagnostic `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckConfigResponse) Reset() {
+	*x = CheckConfigResponse{}
+	mi := &file_mcp_v1_mcp_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckConfigResponse) ProtoMessage() {}
+
+func (x *CheckConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_mcp_v1_mcp_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckConfigResponse.ProtoReflect.Descriptor instead.
+func (*CheckConfigResponse) Descriptor() ([]byte, []int) {
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CheckConfigResponse) GetDiagnostics() []*v1.Diagnostic {
+	if x != nil {
+		return x.Diagnostics
+	}
+	return nil
+}
 
 type ConnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -37,7 +128,7 @@ type ConnectRequest struct {
 
 func (x *ConnectRequest) Reset() {
 	*x = ConnectRequest{}
-	mi := &file_mcp_v1_mcp_proto_msgTypes[0]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -49,7 +140,7 @@ func (x *ConnectRequest) String() string {
 func (*ConnectRequest) ProtoMessage() {}
 
 func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_mcp_v1_mcp_proto_msgTypes[0]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -62,7 +153,7 @@ func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectRequest.ProtoReflect.Descriptor instead.
 func (*ConnectRequest) Descriptor() ([]byte, []int) {
-	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{0}
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ConnectRequest) GetMessage() isConnectRequest_Message {
@@ -135,7 +226,7 @@ type Open struct {
 
 func (x *Open) Reset() {
 	*x = Open{}
-	mi := &file_mcp_v1_mcp_proto_msgTypes[1]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -147,7 +238,7 @@ func (x *Open) String() string {
 func (*Open) ProtoMessage() {}
 
 func (x *Open) ProtoReflect() protoreflect.Message {
-	mi := &file_mcp_v1_mcp_proto_msgTypes[1]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -160,7 +251,7 @@ func (x *Open) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Open.ProtoReflect.Descriptor instead.
 func (*Open) Descriptor() ([]byte, []int) {
-	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{1}
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Open) GetConfigJson() string {
@@ -185,7 +276,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_mcp_v1_mcp_proto_msgTypes[2]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +288,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_mcp_v1_mcp_proto_msgTypes[2]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +301,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{2}
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{4}
 }
 
 type ConnectResponse struct {
@@ -228,7 +319,7 @@ type ConnectResponse struct {
 
 func (x *ConnectResponse) Reset() {
 	*x = ConnectResponse{}
-	mi := &file_mcp_v1_mcp_proto_msgTypes[3]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -240,7 +331,7 @@ func (x *ConnectResponse) String() string {
 func (*ConnectResponse) ProtoMessage() {}
 
 func (x *ConnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_mcp_v1_mcp_proto_msgTypes[3]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -253,7 +344,7 @@ func (x *ConnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectResponse.ProtoReflect.Descriptor instead.
 func (*ConnectResponse) Descriptor() ([]byte, []int) {
-	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{3}
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConnectResponse) GetMessage() isConnectResponse_Message {
@@ -333,14 +424,17 @@ func (*ConnectResponse_Exit) isConnectResponse_Message() {}
 type Opened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The process, if the transport started one; 0 otherwise.
-	Pid           int64 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	Pid int64 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	// What keeps the process from harm and from being left behind, strongest
+	// first, as in "namespace, limits"; empty without a process.
+	Sandbox       string `protobuf:"bytes,2,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_mcp_v1_mcp_proto_msgTypes[4]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +446,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_mcp_v1_mcp_proto_msgTypes[4]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +459,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{4}
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Opened) GetPid() int64 {
@@ -373,6 +467,13 @@ func (x *Opened) GetPid() int64 {
 		return x.Pid
 	}
 	return 0
+}
+
+func (x *Opened) GetSandbox() string {
+	if x != nil {
+		return x.Sandbox
+	}
+	return ""
 }
 
 type Exit struct {
@@ -387,7 +488,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_mcp_v1_mcp_proto_msgTypes[5]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +500,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_mcp_v1_mcp_proto_msgTypes[5]
+	mi := &file_mcp_v1_mcp_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +513,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{5}
+	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Exit) GetCode() int32 {
@@ -433,7 +534,12 @@ var File_mcp_v1_mcp_proto protoreflect.FileDescriptor
 
 const file_mcp_v1_mcp_proto_rawDesc = "" +
 	"\n" +
-	"\x10mcp/v1/mcp.proto\x12\x10agentarea.mcp.v1\"\x90\x01\n" +
+	"\x10mcp/v1/mcp.proto\x12\x10agentarea.mcp.v1\x1a\x12base/v1/base.proto\"5\n" +
+	"\x12CheckConfigRequest\x12\x1f\n" +
+	"\vconfig_json\x18\x01 \x01(\tR\n" +
+	"configJson\"V\n" +
+	"\x13CheckConfigResponse\x12?\n" +
+	"\vdiagnostics\x18\x01 \x03(\v2\x1d.agentarea.base.v1.DiagnosticR\vdiagnostics\"\x90\x01\n" +
 	"\x0eConnectRequest\x12,\n" +
 	"\x04open\x18\x01 \x01(\v2\x16.agentarea.mcp.v1.OpenH\x00R\x04open\x12\x14\n" +
 	"\x04json\x18\x02 \x01(\fH\x00R\x04json\x12/\n" +
@@ -450,14 +556,16 @@ const file_mcp_v1_mcp_proto_rawDesc = "" +
 	"\vstderr_line\x18\x03 \x01(\tH\x00R\n" +
 	"stderrLine\x12,\n" +
 	"\x04exit\x18\x04 \x01(\v2\x16.agentarea.mcp.v1.ExitH\x00R\x04exitB\t\n" +
-	"\amessage\"\x1a\n" +
+	"\amessage\"4\n" +
 	"\x06Opened\x12\x10\n" +
-	"\x03pid\x18\x01 \x01(\x03R\x03pid\"4\n" +
+	"\x03pid\x18\x01 \x01(\x03R\x03pid\x12\x18\n" +
+	"\asandbox\x18\x02 \x01(\tR\asandbox\"4\n" +
 	"\x04Exit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage2`\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage2\xbc\x01\n" +
 	"\n" +
-	"MCPService\x12R\n" +
+	"MCPService\x12Z\n" +
+	"\vCheckConfig\x12$.agentarea.mcp.v1.CheckConfigRequest\x1a%.agentarea.mcp.v1.CheckConfigResponse\x12R\n" +
 	"\aConnect\x12 .agentarea.mcp.v1.ConnectRequest\x1a!.agentarea.mcp.v1.ConnectResponse(\x010\x01B3Z1github.com/agentarea/agentarea/proto/mcp/v1;mcpv1b\x06proto3"
 
 var (
@@ -472,27 +580,33 @@ func file_mcp_v1_mcp_proto_rawDescGZIP() []byte {
 	return file_mcp_v1_mcp_proto_rawDescData
 }
 
-var file_mcp_v1_mcp_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_mcp_v1_mcp_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_mcp_v1_mcp_proto_goTypes = []any{
-	(*ConnectRequest)(nil),  // 0: agentarea.mcp.v1.ConnectRequest
-	(*Open)(nil),            // 1: agentarea.mcp.v1.Open
-	(*Close)(nil),           // 2: agentarea.mcp.v1.Close
-	(*ConnectResponse)(nil), // 3: agentarea.mcp.v1.ConnectResponse
-	(*Opened)(nil),          // 4: agentarea.mcp.v1.Opened
-	(*Exit)(nil),            // 5: agentarea.mcp.v1.Exit
+	(*CheckConfigRequest)(nil),  // 0: agentarea.mcp.v1.CheckConfigRequest
+	(*CheckConfigResponse)(nil), // 1: agentarea.mcp.v1.CheckConfigResponse
+	(*ConnectRequest)(nil),      // 2: agentarea.mcp.v1.ConnectRequest
+	(*Open)(nil),                // 3: agentarea.mcp.v1.Open
+	(*Close)(nil),               // 4: agentarea.mcp.v1.Close
+	(*ConnectResponse)(nil),     // 5: agentarea.mcp.v1.ConnectResponse
+	(*Opened)(nil),              // 6: agentarea.mcp.v1.Opened
+	(*Exit)(nil),                // 7: agentarea.mcp.v1.Exit
+	(*v1.Diagnostic)(nil),       // 8: agentarea.base.v1.Diagnostic
 }
 var file_mcp_v1_mcp_proto_depIdxs = []int32{
-	1, // 0: agentarea.mcp.v1.ConnectRequest.open:type_name -> agentarea.mcp.v1.Open
-	2, // 1: agentarea.mcp.v1.ConnectRequest.close:type_name -> agentarea.mcp.v1.Close
-	4, // 2: agentarea.mcp.v1.ConnectResponse.opened:type_name -> agentarea.mcp.v1.Opened
-	5, // 3: agentarea.mcp.v1.ConnectResponse.exit:type_name -> agentarea.mcp.v1.Exit
-	0, // 4: agentarea.mcp.v1.MCPService.Connect:input_type -> agentarea.mcp.v1.ConnectRequest
-	3, // 5: agentarea.mcp.v1.MCPService.Connect:output_type -> agentarea.mcp.v1.ConnectResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8, // 0: agentarea.mcp.v1.CheckConfigResponse.diagnostics:type_name -> agentarea.base.v1.Diagnostic
+	3, // 1: agentarea.mcp.v1.ConnectRequest.open:type_name -> agentarea.mcp.v1.Open
+	4, // 2: agentarea.mcp.v1.ConnectRequest.close:type_name -> agentarea.mcp.v1.Close
+	6, // 3: agentarea.mcp.v1.ConnectResponse.opened:type_name -> agentarea.mcp.v1.Opened
+	7, // 4: agentarea.mcp.v1.ConnectResponse.exit:type_name -> agentarea.mcp.v1.Exit
+	0, // 5: agentarea.mcp.v1.MCPService.CheckConfig:input_type -> agentarea.mcp.v1.CheckConfigRequest
+	2, // 6: agentarea.mcp.v1.MCPService.Connect:input_type -> agentarea.mcp.v1.ConnectRequest
+	1, // 7: agentarea.mcp.v1.MCPService.CheckConfig:output_type -> agentarea.mcp.v1.CheckConfigResponse
+	5, // 8: agentarea.mcp.v1.MCPService.Connect:output_type -> agentarea.mcp.v1.ConnectResponse
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_mcp_v1_mcp_proto_init() }
@@ -500,12 +614,12 @@ func file_mcp_v1_mcp_proto_init() {
 	if File_mcp_v1_mcp_proto != nil {
 		return
 	}
-	file_mcp_v1_mcp_proto_msgTypes[0].OneofWrappers = []any{
+	file_mcp_v1_mcp_proto_msgTypes[2].OneofWrappers = []any{
 		(*ConnectRequest_Open)(nil),
 		(*ConnectRequest_Json)(nil),
 		(*ConnectRequest_Close)(nil),
 	}
-	file_mcp_v1_mcp_proto_msgTypes[3].OneofWrappers = []any{
+	file_mcp_v1_mcp_proto_msgTypes[5].OneofWrappers = []any{
 		(*ConnectResponse_Opened)(nil),
 		(*ConnectResponse_Json)(nil),
 		(*ConnectResponse_StderrLine)(nil),
@@ -517,7 +631,7 @@ func file_mcp_v1_mcp_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mcp_v1_mcp_proto_rawDesc), len(file_mcp_v1_mcp_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,13 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MCPService_Connect_FullMethodName = "/agentarea.mcp.v1.MCPService/Connect"
+	MCPService_CheckConfig_FullMethodName = "/agentarea.mcp.v1.MCPService/CheckConfig"
+	MCPService_Connect_FullMethodName     = "/agentarea.mcp.v1.MCPService/Connect"
 )
 
 // MCPServiceClient is the client API for MCPService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type MCPServiceClient interface {
+	// CheckConfig says what is wrong with a server's config, before anybody
+	// connects. It reaches nothing but the plugin's own machine.
+	CheckConfig(ctx context.Context, in *CheckConfigRequest, opts ...grpc.CallOption) (*CheckConfigResponse, error)
 	// Connect is one connection to one MCP server. The host's first message is
 	// open; a process that belongs to the connection ends with the stream.
 	Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error)
@@ -39,6 +43,16 @@ type mCPServiceClient struct {
 
 func NewMCPServiceClient(cc grpc.ClientConnInterface) MCPServiceClient {
 	return &mCPServiceClient{cc}
+}
+
+func (c *mCPServiceClient) CheckConfig(ctx context.Context, in *CheckConfigRequest, opts ...grpc.CallOption) (*CheckConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckConfigResponse)
+	err := c.cc.Invoke(ctx, MCPService_CheckConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *mCPServiceClient) Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error) {
@@ -58,6 +72,9 @@ type MCPService_ConnectClient = grpc.BidiStreamingClient[ConnectRequest, Connect
 // All implementations must embed UnimplementedMCPServiceServer
 // for forward compatibility.
 type MCPServiceServer interface {
+	// CheckConfig says what is wrong with a server's config, before anybody
+	// connects. It reaches nothing but the plugin's own machine.
+	CheckConfig(context.Context, *CheckConfigRequest) (*CheckConfigResponse, error)
 	// Connect is one connection to one MCP server. The host's first message is
 	// open; a process that belongs to the connection ends with the stream.
 	Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error
@@ -71,6 +88,9 @@ type MCPServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedMCPServiceServer struct{}
 
+func (UnimplementedMCPServiceServer) CheckConfig(context.Context, *CheckConfigRequest) (*CheckConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckConfig not implemented")
+}
 func (UnimplementedMCPServiceServer) Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error {
 	return status.Error(codes.Unimplemented, "method Connect not implemented")
 }
@@ -95,6 +115,24 @@ func RegisterMCPServiceServer(s grpc.ServiceRegistrar, srv MCPServiceServer) {
 	s.RegisterService(&MCPService_ServiceDesc, srv)
 }
 
+func _MCPService_CheckConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MCPServiceServer).CheckConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MCPService_CheckConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MCPServiceServer).CheckConfig(ctx, req.(*CheckConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MCPService_Connect_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(MCPServiceServer).Connect(&grpc.GenericServerStream[ConnectRequest, ConnectResponse]{ServerStream: stream})
 }
@@ -108,7 +146,12 @@ type MCPService_ConnectServer = grpc.BidiStreamingServer[ConnectRequest, Connect
 var MCPService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "agentarea.mcp.v1.MCPService",
 	HandlerType: (*MCPServiceServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "CheckConfig",
+			Handler:    _MCPService_CheckConfig_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Connect",
