@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -148,4 +149,23 @@ func (s *slowly) Read(p []byte) (int, error) {
 		s.read(s.n)
 	}
 	return n, err
+}
+
+// meddle has something done to the object of that size.
+func (s *server) meddle(folder string, size int64, do func(path string, data []byte) error) {
+	s.t.Helper()
+	root := filepath.Join(s.dir, "data", "plugins", folder, "objects")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || int64(len(data)) != size {
+			return err
+		}
+		return do(path, data)
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
