@@ -90,7 +90,7 @@ func plainStatus(st *status.Status) *sdk.Error {
 
 func toCode(c sdk.ErrorCode) codes.Code {
 	switch c {
-	case sdk.CodeRateLimited:
+	case sdk.CodeRateLimited, sdk.CodeNoSpace:
 		return codes.ResourceExhausted
 	case sdk.CodeUnavailable, sdk.CodePluginCrashed:
 		return codes.Unavailable

@@ -105,6 +105,12 @@ func FromParts(ps []sdk.Part) []*basev1.Part {
 			}}
 			continue
 		}
+		if f := p.File; f != nil {
+			out[i].Content = &basev1.Part_File{File: &basev1.File{
+				Id: UTF8(f.ID), Name: UTF8(f.Name), MediaType: UTF8(f.MediaType), Size: f.Size,
+			}}
+			continue
+		}
 		out[i].Content = &basev1.Part_Text{Text: UTF8(p.Text)}
 	}
 	return out
@@ -119,6 +125,10 @@ func ToParts(ps []*basev1.Part) []sdk.Part {
 	for i, p := range ps {
 		if b := p.GetBlob(); b != nil {
 			out[i].Blob = &sdk.Blob{MediaType: b.GetMediaType(), Data: b.GetData(), Name: b.GetName()}
+			continue
+		}
+		if f := p.GetFile(); f != nil {
+			out[i].File = &sdk.File{ID: f.GetId(), Name: f.GetName(), MediaType: f.GetMediaType(), Size: f.GetSize()}
 			continue
 		}
 		out[i].Text = p.GetText()

@@ -1,0 +1,162 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"iter"
+	"unicode/utf8"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/wire"
+)
+
+// Client is the host's side of a backend in another process: a Backend and a
+// Presigner. Its errors are *sdk.Error, but for one of Put's reader, which is
+// returned as it is. A plugin that dies is CodePluginCrashed.
+type Client struct{ rpc filesv1.FilesServiceClient }
+
+// NewClient speaks to the plugin at the other end of cc.
+func NewClient(cc grpc.ClientConnInterface) *Client {
+	return &Client{rpc: filesv1.NewFilesServiceClient(cc)}
+}
+
+// text refuses what protobuf can't carry. The rest of a key's rule is the
+// plugin's to keep.
+func text(s string) error {
+	if !utf8.ValidString(s) {
+		return badKey("is not UTF-8")
+	}
+	return nil
+}
+
+// Stat implements Backend.
+func (c *Client) Stat(ctx context.Context, key string) (*Object, error) {
+	if err := text(key); err != nil {
+		return nil, err
+	}
+	r, err := c.rpc.Stat(ctx, &filesv1.StatRequest{Key: key})
+	if err != nil {
+		return nil, wire.FromCall(ctx, err)
+	}
+	o := toObject(r.GetObject())
+	return &o, nil
+}
+
+// Put implements Backend. It sends r's bytes as they come, and cuts the stream
+// when r fails, so that the plugin keeps nothing.
+func (c *Client) Put(ctx context.Context, key string, r io.Reader, o PutOptions) (*Stored, error) {
+	if err := text(key); err != nil {
+		return nil, err
+	}
+	callCtx, cut := context.WithCancel(ctx)
+	defer cut()
+	stream, err := c.rpc.Put(callCtx)
+	if err != nil {
+		return nil, wire.FromCall(ctx, err)
+	}
+	err = stream.Send(&filesv1.PutRequest{Message: &filesv1.PutRequest_Open{Open: &filesv1.PutOpen{
+		Key: key, Size: o.Size, ContentType: wire.UTF8(o.ContentType),
+	}}})
+	var sent int64
+	if err == nil {
+		data := &filesv1.PutRequest_Data{}
+		message := &filesv1.PutRequest{Message: data}
+		var readErr error
+		readErr, err = each(r, func(b []byte) error {
+			data.Data = b // Send has encoded it when it returns
+			sent += int64(len(b))
+			return stream.Send(message)
+		})
+		if readErr != nil {
+			return nil, readErr
+		}
+	}
+	early := errors.Is(err, io.EOF) // the plugin has answered; its word is in the status
+	if err != nil && !early {
+		return nil, wire.FromCall(ctx, err)
+	}
+	answer, err := stream.CloseAndRecv()
+	if err != nil {
+		return nil, wire.FromCall(ctx, err)
+	}
+	if early || answer.GetSize() != sent {
+		return nil, mistake("the plugin answered that it keeps the file, but did not take all of it")
+	}
+	if len(answer.GetSha256()) != sha256.Size {
+		return nil, mistake("the plugin's SHA-256 does not have 32 bytes")
+	}
+	return &Stored{Size: sent, SHA256: [sha256.Size]byte(answer.GetSha256())}, nil
+}
+
+// Delete implements Backend.
+func (c *Client) Delete(ctx context.Context, key string) error {
+	if err := text(key); err != nil {
+		return err
+	}
+	_, err := c.rpc.Delete(ctx, &filesv1.DeleteRequest{Key: key})
+	if err != nil {
+		return wire.FromCall(ctx, err)
+	}
+	return nil
+}
+
+// List implements Backend. It reads no further than it is asked to.
+func (c *Client) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		if err := errors.Join(text(prefix), text(after)); err != nil {
+			yield(Object{}, wire.AsError(err))
+			return
+		}
+		callCtx, cut := context.WithCancel(ctx)
+		defer cut()
+		stream, err := c.rpc.List(callCtx, &filesv1.ListRequest{Prefix: prefix, After: after})
+		if err != nil {
+			yield(Object{}, wire.FromCall(ctx, err))
+			return
+		}
+		for {
+			batch, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Object{}, wire.FromCall(ctx, err))
+				return
+			}
+			for _, o := range batch.GetObjects() {
+				if !yield(toObject(o), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Presign implements Presigner. A plugin that can't gives an empty URL.
+func (c *Client) Presign(ctx context.Context, r PresignRequest) (string, error) {
+	if err := text(r.Key); err != nil {
+		return "", err
+	}
+	answer, err := c.rpc.Presign(ctx, &filesv1.PresignRequest{
+		Key: r.Key, ExpiresS: seconds(r.Expires),
+		ContentDisposition: wire.UTF8(r.ContentDisposition), ContentType: wire.UTF8(r.ContentType),
+	})
+	if status.Code(err) == codes.Unimplemented {
+		return "", nil
+	}
+	if err != nil {
+		return "", wire.FromCall(ctx, err)
+	}
+	return answer.GetUrl(), nil
+}
+
+func mistake(message string) error {
+	return &sdk.Error{Code: sdk.CodeInternal, Message: message}
+}

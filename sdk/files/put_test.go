@@ -1,0 +1,266 @@
+package files_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"google.golang.org/grpc"
+
+	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/files"
+	"github.com/agentarea/agentarea/sdk/internal/loopback"
+)
+
+func TestPut(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		n    int
+		slow bool
+		wrap func(io.Reader) io.Reader
+	}{
+		{name: "empty"},
+		{name: "one byte", n: 1},
+		{name: "a chunk", n: 512 << 10},
+		{name: "a chunk and a byte", n: 512<<10 + 1},
+		{name: "many chunks", n: 20<<20 + 17},
+		{name: "byte by byte", n: 3000, wrap: iotest.OneByteReader},
+		{name: "data with its end", n: 700_000, wrap: iotest.DataErrReader},
+		{name: "halves", n: 2 << 20, wrap: iotest.HalfReader},
+	}
+	for _, tt := range tests {
+		for _, known := range []bool{true, false} {
+			name := tt.name
+			if !known {
+				name += ", unknown size"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				m, data := newMemory(), noise(tt.n)
+				var r io.Reader = bytes.NewReader(data)
+				if tt.wrap != nil {
+					r = tt.wrap(r)
+				}
+				o := files.PutOptions{Size: -1, ContentType: "text/plain"}
+				if known {
+					o.Size = int64(tt.n)
+				}
+				s, err := reach(t, m).Put(t.Context(), "k", r, o)
+				if err != nil || s.Size != int64(tt.n) || s.SHA256 != sha256.Sum256(data) {
+					t.Fatalf("%v, %v", s, err)
+				}
+				if !bytes.Equal(m.objects["k"], data) || m.types["k"] != "text/plain" {
+					t.Error("something else was kept")
+				}
+			})
+		}
+	}
+}
+
+// After each of these the key holds what it held, and the backend knows why.
+func TestPutThatFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the disk of the reader broke")
+	announce := func(n int64) files.PutOptions { return files.PutOptions{Size: n} }
+	tests := []struct {
+		name string
+		r    io.Reader
+		o    files.PutOptions
+		is   error
+		code sdk.ErrorCode
+	}{
+		{name: "the reader fails", r: io.MultiReader(bytes.NewReader(noise(3<<20)), iotest.ErrReader(broken)), o: announce(-1), is: broken},
+		{name: "the reader fails at once", r: iotest.ErrReader(broken), o: announce(5), is: broken},
+		{
+			name: "the reader fails at the announced size", r: io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(broken)),
+			o: announce(5), is: broken,
+		},
+		{
+			name: "the reader is cut", r: io.MultiReader(strings.NewReader("hel"), iotest.ErrReader(io.ErrUnexpectedEOF)),
+			o: announce(-1), is: io.ErrUnexpectedEOF,
+		},
+		{name: "less than announced", r: bytes.NewReader(noise(1 << 20)), o: announce(1<<20 + 1), code: sdk.CodeInvalidRequest},
+		{name: "more than announced", r: bytes.NewReader(noise(1<<20 + 1)), o: announce(1 << 20), code: sdk.CodeInvalidRequest},
+		{name: "some, where none was announced", r: strings.NewReader("x"), o: announce(0), code: sdk.CodeInvalidRequest},
+		{name: "none, where some was announced", r: strings.NewReader(""), o: announce(1), code: sdk.CodeInvalidRequest},
+		{name: "a bad size", r: strings.NewReader(""), o: announce(-2), code: sdk.CodeInvalidRequest},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			m.objects["k"] = []byte("old")
+			m.ended = make(chan error, 1)
+			cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
+			_, err := files.NewClient(cc).Put(t.Context(), "k", tt.r, tt.o)
+			if tt.is != nil && err != tt.is || code(err) != tt.code { //nolint:errorlint // as it is
+				t.Errorf("err = %v", err)
+			}
+			s.GracefulStop() // the backend is done, if it was asked at all
+			if len(m.ended) > 0 && <-m.ended == nil {
+				t.Error("the backend took a cut stream for a whole one")
+			}
+			if string(m.objects["k"]) != "old" {
+				t.Errorf("kept %d bytes", len(m.objects["k"]))
+			}
+		})
+	}
+}
+
+// A backend that stops at the announced size, as many clients of services do,
+// does not keep a file whose sender failed after it.
+func TestPutIsHeldUntilTheEnd(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	m := newMemory()
+	m.ended = make(chan error, 1)
+	m.put = func(_ context.Context, r io.Reader) (*files.Stored, error) {
+		data := make([]byte, 5)
+		_, err := io.ReadFull(r, data)
+		return &files.Stored{Size: 5}, err
+	}
+	r := io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(broken))
+	cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
+	if _, err := files.NewClient(cc).Put(t.Context(), "k", r, files.PutOptions{Size: 5}); !errors.Is(err, broken) {
+		t.Errorf("err = %v", err)
+	}
+	s.GracefulStop()
+	if len(m.ended) > 0 && <-m.ended == nil {
+		t.Error("the backend got all bytes of a stream that was cut")
+	}
+	// And with an end it is fine.
+	if _, err := reach(t, m).Put(t.Context(), "k", strings.NewReader("hello"), files.PutOptions{Size: 5}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPutIsCancelled(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	m.ended = make(chan error, 1)
+	cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
+	ctx, cancel := context.WithCancel(t.Context())
+	read := 0
+	r := readFunc(func(p []byte) (int, error) {
+		if read++; read == 8 {
+			cancel()
+		}
+		return len(p), nil
+	})
+	if _, err := files.NewClient(cc).Put(ctx, "k", r, files.PutOptions{Size: -1}); code(err) != sdk.CodeCancelled {
+		t.Errorf("err = %v", err)
+	}
+	s.GracefulStop()
+	if <-m.ended == nil || len(m.keys()) > 0 {
+		t.Errorf("%q kept", m.keys())
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A backend that has no room says so in the middle of a body without an end,
+// and the body is read no further.
+func TestPutIsRefusedEarly(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	full := &sdk.Error{Code: sdk.CodeNoSpace, Message: "the disk is full"}
+	m.put = func(_ context.Context, r io.Reader) (*files.Stored, error) {
+		if _, err := io.CopyN(io.Discard, r, 1<<20); err != nil {
+			return nil, err
+		}
+		return nil, full
+	}
+	data := noise(512 << 10)
+	endless := readFunc(func(p []byte) (int, error) { return copy(p, data), nil })
+	_, err := reach(t, m).Put(t.Context(), "k", endless, files.PutOptions{Size: -1})
+	var e *sdk.Error
+	if !errors.As(err, &e) || *e != *full {
+		t.Errorf("err = %#v", err)
+	}
+}
+
+// liar answers a Put as it likes, as a plugin in another language might.
+type liar struct {
+	filesv1.UnimplementedFilesServiceServer
+	answer *filesv1.PutResponse
+	reads  bool
+}
+
+func (l liar) Put(stream grpc.ClientStreamingServer[filesv1.PutRequest, filesv1.PutResponse]) error {
+	for l.reads {
+		if _, err := stream.Recv(); err != nil {
+			break
+		}
+	}
+	return stream.SendAndClose(l.answer)
+}
+
+func TestPutWithAWrongAnswer(t *testing.T) {
+	t.Parallel()
+	sum := make([]byte, 32)
+	tests := []struct {
+		name string
+		liar liar
+		want string
+	}{
+		{"another size", liar{answer: &filesv1.PutResponse{Size: 4, Sha256: sum}, reads: true}, "did not take all"},
+		{"before the end", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: sum}}, "did not take all"},
+		{"a short SHA-256", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: sum[:31]}, reads: true}, "32 bytes"},
+		{"a long SHA-256", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: append(slices.Clone(sum), 1)}, reads: true}, "32 bytes"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := files.NewClient(loopback.Connect(t, func(s *grpc.Server) { filesv1.RegisterFilesServiceServer(s, tt.liar) }))
+			_, err := c.Put(t.Context(), "k", bytes.NewReader(make([]byte, 40<<20)), files.PutOptions{Size: -1})
+			if code(err) != sdk.CodeInternal || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("err = %v", err)
+			}
+		})
+	}
+}
+
+// A backend that returns before the end, of a stream whose size nobody knows,
+// has not kept the file.
+func TestPutByABackendThatStopsReading(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	m.put = func(_ context.Context, r io.Reader) (*files.Stored, error) {
+		_, err := io.ReadFull(r, make([]byte, 3))
+		return &files.Stored{Size: 3}, err
+	}
+	_, err := reach(t, m).Put(t.Context(), "k", strings.NewReader("hello"), files.PutOptions{Size: -1})
+	if code(err) != sdk.CodeInternal {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestPutOfAPluginThatDies(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
+	read := 0
+	r := readFunc(func(p []byte) (int, error) {
+		if read++; read == 8 {
+			go s.Stop()
+		}
+		return len(p), nil
+	})
+	_, err := files.NewClient(cc).Put(t.Context(), "k", r, files.PutOptions{Size: -1})
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || !e.Retryable {
+		t.Errorf("err = %v", err)
+	}
+	if len(m.keys()) > 0 {
+		t.Errorf("%q kept", m.keys())
+	}
+}
