@@ -2,6 +2,7 @@ package core
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
 	"sync/atomic"
@@ -19,6 +20,16 @@ func NewID(noun string) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], nextTick())
 	_, _ = rand.Read(b[8:]) // never fails
+	return noun + "-" + idEncoding.EncodeToString(b[:])
+}
+
+// DerivedID makes the id of something that is made at most once: the same at, to
+// the nanosecond, and of give the same id. It sorts by at among those of NewID.
+func DerivedID(noun string, at time.Time, of string) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixNano()))
+	sum := sha256.Sum256([]byte(of))
+	copy(b[8:], sum[:])
 	return noun + "-" + idEncoding.EncodeToString(b[:])
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestNewIDSortsByTheOrderOfMaking(t *testing.T) {
@@ -35,4 +36,20 @@ func TestNewIDIsUniqueAcrossGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestDerivedID(t *testing.T) {
+	t.Parallel()
+	before := NewID("file")
+	at := time.Now()
+	id := DerivedID("file", at, "run-1 7")
+	if id != DerivedID("file", at.UTC(), "run-1 7") {
+		t.Error("not the same again")
+	}
+	if id == DerivedID("file", at, "run-1 8") || id == DerivedID("file", at.Add(1), "run-1 7") {
+		t.Error("the same for another")
+	}
+	if len(id) != len(before) || id < before || id > NewID("file") {
+		t.Errorf("%s does not sort after %s", id, before)
+	}
 }

@@ -78,6 +78,7 @@ const (
 	CallComplete  CallKind = "complete"
 	CallTool      CallKind = "call_tool"
 	CallListTools CallKind = "list_tools"
+	CallReadFile  CallKind = "read_file"
 )
 
 // Call is one recorded host call of a run.

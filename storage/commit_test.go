@@ -185,14 +185,7 @@ func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
-	room := func(pages int) {
-		t.Helper()
-		must(t, db.Write(t.Context(), func(ctx context.Context, db bun.IDB) error {
-			var now int // no smaller than the file is
-			return db.NewRaw("PRAGMA max_page_count = ?", pages).Scan(ctx, &now)
-		}))
-	}
-	room(1)
+	room(t, db, 1)
 	stored := map[string]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -216,12 +209,13 @@ func TestDiskFull(t *testing.T) {
 	}
 	u := &core.User{ID: "user-2", Username: strings.Repeat("bob", 10_000)}
 	var e *core.Error
-	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) || e.Message != "The database's disk is full" {
+	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) ||
+		e.Code != core.CodeUnavailable || e.Message != "The database's disk is full: free some space" {
 		t.Fatal(err)
 	}
 	_, err := db.User(t.Context(), "user-1")
 	must(t, err)
-	room(1 << 30)
+	room(t, db, 1<<30)
 	must(t, db.CreateUser(t.Context(), u))
 	checkIntegrity(t, db)
 }

@@ -24,6 +24,7 @@ var (
 	_ core.MessageStore = (*DB)(nil)
 	_ core.RunStore     = (*DB)(nil)
 	_ core.EventStore   = (*DB)(nil)
+	_ core.FileStore    = (*DB)(nil)
 )
 
 // Options are what Open may be told; the zero value is good.

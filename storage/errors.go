@@ -43,7 +43,8 @@ func (db *DB) translate(err error) error {
 	case failBusy:
 		code, message, retry = core.CodeUnavailable, "The database is busy", time.Second
 	case failFull:
-		code, message = core.CodeUnavailable, "The database's disk is full"
+		// Runs wait for what is Unavailable, and so for room: orFull is for others.
+		code, message = core.CodeUnavailable, messageFull
 	case failDown:
 		code, message = core.CodeUnavailable, "The database cannot be read or written"
 	case failOther:
@@ -52,6 +53,16 @@ func (db *DB) translate(err error) error {
 		}
 	}
 	return &core.Error{Code: code, Message: message, RetryAfter: retry, Err: err}
+}
+
+const messageFull = "The database's disk is full: free some space"
+
+// orFull makes InsufficientStorage of a full disk, where nobody waits for room.
+func (db *DB) orFull(err error) error {
+	if err != nil && db.dialect.failure(err) == failFull {
+		return &core.Error{Code: core.CodeInsufficientStorage, Message: messageFull, Err: err}
+	}
+	return err
 }
 
 // notFound is core.NotFound for an error that says that there is no row.

@@ -24,6 +24,7 @@ const (
 var roles = map[string]func(ctx context.Context, path string) error{
 	"lock":    holdLock,
 	"write":   writeForever,
+	"files":   filesForever,
 	"migrate": migrateForever,
 }
 

@@ -48,7 +48,7 @@ func storeMessage(m *core.Message, runID string) (storedMessage, error) {
 		id: m.ID, runID: runID, role: string(m.Role),
 		metadata: string(m.Metadata), createdAt: micros(m.CreatedAt),
 	}
-	if len(m.Parts) == 1 && m.Parts[0].Blob == nil {
+	if len(m.Parts) == 1 && m.Parts[0].Blob == nil && m.Parts[0].File == nil {
 		s.text = m.Parts[0].Text
 		return s, nil
 	}

@@ -17,6 +17,9 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
+// released is the schema of this program.
+var released = len(migrations.All())
+
 // next is All and two steps more, of which the second calls midway when half is done.
 func next(midway func() error) []migrations.Migration {
 	half := func(statements ...string) func(ctx context.Context, db bun.IDB) error {
@@ -69,9 +72,9 @@ func TestMigrationKilled(t *testing.T) {
 
 	db = openAt(t, path, storage.Options{})
 	checkIntegrity(t, db)
-	wantUser(t, db, "ada", 2)
+	wantUser(t, db, "ada", released+1)
 	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
-	wantUser(t, db, "ada!", 3)
+	wantUser(t, db, "ada!", released+2)
 	checkIntegrity(t, db)
 }
 
@@ -92,12 +95,12 @@ func TestMigrationFails(t *testing.T) {
 	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
 	broken := errors.New("broken")
 	err := db.MigrateTo(t.Context(), next(func() error { return broken }))
-	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "schema 3 (two)") {
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprintf("schema %d (two)", released+2)) {
 		t.Fatal(err)
 	}
-	wantUser(t, db, "ada", 2)
+	wantUser(t, db, "ada", released+1)
 	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
-	wantUser(t, db, "ada!", 3)
+	wantUser(t, db, "ada!", released+2)
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
@@ -108,10 +111,11 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	must(t, db.Close())
 	db = openAt(t, path, storage.Options{})
 	err := db.Migrate(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "schema 3 and this agentarea knows 1 at most") {
+	want := fmt.Sprintf("schema %d and this agentarea knows %d at most", released+2, released)
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatal(err)
 	}
-	wantUser(t, db, "ada!", 3)
+	wantUser(t, db, "ada!", released+2)
 }
 
 // TestMigrationsAtOnce: several servers that start together make one schema.

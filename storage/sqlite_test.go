@@ -3,6 +3,7 @@ package storage_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -73,7 +74,13 @@ func TestPlans(t *testing.T) {
 		"SELECT id FROM runs WHERE owner = ? AND status IN ('running', 'waiting_approval')",
 		"SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? ORDER BY updated_at DESC",
 		"DELETE FROM sessions WHERE key = ?",
+		"SELECT * FROM files AS f WHERE f.created_by = ? ORDER BY created_at DESC, id DESC LIMIT 20",
+		"SELECT * FROM files AS f ORDER BY created_at DESC, id DESC LIMIT 20",
+		"SELECT * FROM files AS f WHERE backend = ? AND id > ? ORDER BY id LIMIT 20",
+		"SELECT backend, key FROM orphans WHERE sweep_at <= ? ORDER BY sweep_at LIMIT 20",
 	)
+	// The runs under way are few, an admin's list ends at its page, and one row is no table.
+	fine := regexp.MustCompile("runs_under_way|files_newest|CONSTANT ROW")
 	for _, q := range queries {
 		var plan []struct {
 			ID, Parent, Notused int
@@ -82,7 +89,7 @@ func TestPlans(t *testing.T) {
 		args := make([]any, strings.Count(q, "?"))
 		must(t, db.Reader().NewRaw("EXPLAIN QUERY PLAN "+q, args...).Scan(t.Context(), &plan))
 		for _, step := range plan {
-			whole := strings.HasPrefix(step.Detail, "SCAN ") && !strings.Contains(step.Detail, "runs_under_way")
+			whole := strings.HasPrefix(step.Detail, "SCAN ") && !fine.MatchString(step.Detail)
 			if whole || strings.Contains(step.Detail, "USE TEMP B-TREE FOR ORDER BY") && !strings.Contains(q, "updated_at DESC") {
 				t.Errorf("%s\n\t%s", q, step.Detail)
 			}

@@ -57,6 +57,11 @@ func (h *host) CallTools(_ context.Context, calls []sdk.ToolCall) ([]sdk.ToolRes
 	return results, nil
 }
 
+func (h *host) ReadFile(_ context.Context, id string, _, _ int64) ([]byte, error) {
+	h.note("read_file", id)
+	return nil, errors.New("a chat reads no files itself")
+}
+
 func says(text string) *agent.Answer {
 	return &agent.Answer{Message: sdk.Text(sdk.RoleAssistant, text)}
 }

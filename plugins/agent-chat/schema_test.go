@@ -30,6 +30,7 @@ func TestSchema(t *testing.T) {
 	}{
 		{`{"model":"gpt-4","temperature":0.7,"max_tokens":2000}`, ""},
 		{`{"model":"a/b","system_prompt":"s","top_p":1,"stop":["a","b","c","d"],"mcp_servers":["file-ops"],"tools":["file-ops__*"],"max_steps":100,"timeout_seconds":3600,"history_messages":0,"context_tokens":200000}`, ""},
+		{`{"model":"m","tools":["files__*","files__read"]}`, ""},
 		{`{"model":"m","max_steps":1e1,"max_tokens":20.0}`, ""},
 		{`{}`, "model"},
 		{`{"model":""}`, "model"},

@@ -156,6 +156,13 @@ func (w *window) halve() bool {
 // imageTokens is about what providers count for a large image.
 const imageTokens = 1_500
 
+const (
+	// fileBytes is how much of a text file the host puts in a prompt.
+	fileBytes = 100_000
+	// noteTokens is about what the host says of a file, with its content or without.
+	noteTokens = 40
+)
+
 // tokensOf estimates a message: four bytes a token, and some for its frame.
 func tokensOf(m sdk.Message) int64 {
 	const frame = 4
@@ -165,11 +172,28 @@ func tokensOf(m sdk.Message) int64 {
 		if p.Blob != nil {
 			n += imageTokens
 		}
+		if p.File != nil {
+			n += fileTokens(m.Role, p.File)
+		}
 	}
 	for _, c := range m.ToolCalls {
 		bytes += len(c.ID) + len(c.Name) + len(c.Arguments)
 	}
 	return n + tokens(bytes)
+}
+
+// fileTokens estimates what the host puts in a file's place: its content in what
+// a user says, and else its name.
+func fileTokens(role sdk.Role, f *sdk.File) int64 {
+	switch {
+	case role == sdk.RoleAssistant || role == sdk.RoleTool:
+		return noteTokens
+	case f.IsText():
+		return noteTokens + tokens(int(min(f.Size, fileBytes)))
+	case f.IsImage():
+		return imageTokens
+	}
+	return noteTokens
 }
 
 func tokens(bytes int) int64 { return int64(bytes+3) / 4 }

@@ -119,6 +119,54 @@ func brief(s string) string {
 	return s
 }
 
+func TestFilesCount(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		role      sdk.Role
+		mediaType string
+		size      int64
+		from, to  int64
+	}{
+		{sdk.RoleUser, "text/plain; charset=utf-8", 4_000, 1_000, 1_100},
+		{sdk.RoleUser, "application/json", 1 << 40, 25_000, 25_100},
+		{sdk.RoleUser, "image/png", 5 << 20, 1_000, 2_000},
+		{sdk.RoleUser, "application/pdf", 5 << 20, 10, 100},
+		{sdk.RoleAssistant, "text/plain", 4_000, 10, 100},
+		{sdk.RoleTool, "image/png", 4_000, 10, 100},
+	} {
+		m := sdk.Message{Role: tt.role, Parts: []sdk.Part{{File: &sdk.File{MediaType: tt.mediaType, Size: tt.size}}}}
+		if n := tokensOf(m); n < tt.from || n > tt.to {
+			t.Errorf("%s of %d bytes, by %s: %d", tt.mediaType, tt.size, tt.role, n)
+		}
+	}
+}
+
+// A file of an earlier turn is left out with its message when it does not fit,
+// and goes to the host as it came when it does.
+func TestFilesInTheWindow(t *testing.T) {
+	t.Parallel()
+	file := func(size int64) sdk.Message {
+		return sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{
+			{Text: "see"}, {File: &sdk.File{ID: "file-1", Name: "a.txt", MediaType: "text/plain", Size: size}},
+		}}
+	}
+	h := &host{answers: []any{says("ok"), says("ok")}}
+	for _, size := range []int64{400, 40_000} {
+		if _, err := (chat{}).Run(t.Context(), start(`{"model":"m","context_tokens":1000}`, file(size), assistant("seen")), h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := transcript(h.prompts[0].Messages); got != "user:see | assistant:seen | user:input" {
+		t.Errorf("prompt = %s", got)
+	}
+	if f := h.prompts[0].Messages[0].Parts[1].File; f == nil || f.ID != "file-1" {
+		t.Errorf("file = %+v", f)
+	}
+	if got := transcript(h.prompts[1].Messages); got != "user:input" {
+		t.Errorf("prompt = %s", got)
+	}
+}
+
 func TestImagesCount(t *testing.T) {
 	t.Parallel()
 	image := sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{{Blob: &sdk.Blob{MediaType: "image/png", Data: make([]byte, 1<<20)}}}}

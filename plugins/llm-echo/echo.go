@@ -33,7 +33,7 @@ func newProvider() *provider { return &provider{exit: os.Exit} }
 func (p *provider) ListModels(context.Context) ([]llm.Model, error) {
 	models := make([]llm.Model, 0, len(p.config.Models))
 	for _, id := range p.config.Models {
-		models = append(models, llm.Model{ID: id, DisplayName: "Offline echo", Capabilities: []string{"tools"}})
+		models = append(models, llm.Model{ID: id, DisplayName: "Offline echo", Capabilities: []string{"tools", "images"}})
 	}
 	return models, nil
 }
@@ -51,10 +51,12 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	if results, ok := toolResults(req.Messages); ok {
 		return a.end(a.say(words(results)))
 	}
-	d, err := parse(lastUserText(req.Messages))
+	last := lastOfUser(req.Messages)
+	d, err := parse(last.Text())
 	if err != nil {
 		return nil, err
 	}
+	d.rest = withBlobs(d.rest, last)
 	a.delay = d.delay
 	if d.crash && !p.config.AllowCrash {
 		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "/crash is off; set allow_crash = true in the stanza's config block"}
@@ -106,13 +108,29 @@ func toolResults(messages []sdk.Message) (string, bool) {
 	return strings.Join(texts, "\n"), len(texts) > 0
 }
 
-func lastUserText(messages []sdk.Message) string {
+func lastOfUser(messages []sdk.Message) sdk.Message {
 	for _, m := range slices.Backward(messages) {
 		if m.Role == sdk.RoleUser {
-			return m.Text()
+			return m
 		}
 	}
-	return ""
+	return sdk.Message{}
+}
+
+// withBlobs adds to the echo what came with the text, a line each:
+// [image/png photo.png 68 bytes].
+func withBlobs(echo string, m sdk.Message) string {
+	for _, p := range m.Parts {
+		if p.Blob == nil {
+			continue
+		}
+		if echo != "" {
+			echo += "\n"
+		}
+		what := strings.TrimSpace(p.Blob.MediaType + " " + p.Blob.Name)
+		echo += fmt.Sprintf("[%s %d bytes]", what, len(p.Blob.Data))
+	}
+	return echo
 }
 
 // countWords is what usage counts as tokens.

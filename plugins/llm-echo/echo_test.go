@@ -43,6 +43,11 @@ func say(text string) *llm.Request {
 	}}
 }
 
+// withParts makes these the last message.
+func withParts(parts ...sdk.Part) func(*llm.Request) {
+	return func(r *llm.Request) { r.Messages[len(r.Messages)-1].Parts = parts }
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func TestChat(t *testing.T) {
@@ -69,6 +74,21 @@ func TestChat(t *testing.T) {
 			pieces: []string{"a", " b"}, reason: llm.FinishLength, output: 2,
 		},
 		{name: "stop", text: "a b END c", change: func(r *llm.Request) { r.Stop = []string{"c", "END"} }, pieces: []string{"a", " b", " "}, output: 3},
+		{
+			name: "a photo", text: "look", change: withParts(
+				sdk.Part{Text: "look"}, sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "photo.png", Data: make([]byte, 68)}},
+				sdk.Part{Blob: &sdk.Blob{MediaType: "image/gif"}}),
+			pieces: words("look\n[image/png photo.png 68 bytes]\n[image/gif 0 bytes]"), output: 8,
+		},
+		{
+			name: "a photo alone", change: withParts(sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "p", Data: []byte{1}}}),
+			pieces: words("[image/png p 1 bytes]"), output: 4,
+		},
+		{
+			name: "a photo and a directive", change: withParts(
+				sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "p", Data: []byte{1}}}, sdk.Part{Text: "/delay 1ms look"}),
+			pieces: words("look\n[image/png p 1 bytes]"), output: 5,
+		},
 		{
 			name: "tools", text: `/tool clock {"zone":"UTC"} /tool files__read {}`, change: func(r *llm.Request) { r.Tools = clock },
 			calls: `[{call_4_0 clock {"zone":"UTC"}} {call_4_1 files__read {}}]`, reason: llm.FinishToolCalls, output: 2,

@@ -68,6 +68,33 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 }
 
+// What the host puts in the place of files: text beside an image, in an earlier
+// turn too.
+func TestFilesOnTheWire(t *testing.T) {
+	t.Parallel()
+	s, p := start(t, openaitest.Options{}, nil)
+	image := sdk.Part{Blob: &sdk.Blob{MediaType: "image/webp", Name: "a.webp", Data: []byte{1, 2, 3}}}
+	text := sdk.Part{Text: "\n[file a.txt]\nHello\n"}
+	req := &llm.Request{Model: "gpt-4o", Messages: []sdk.Message{
+		{Role: sdk.RoleUser, Parts: []sdk.Part{{Text: "see"}, text, image}},
+		{Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "seen"}, {Text: "\n[file b.txt]\n"}}},
+		{Role: sdk.RoleUser, Parts: []sdk.Part{{Text: "and"}, text}},
+		{Role: sdk.RoleUser, Parts: []sdk.Part{image}},
+	}}
+	if _, err := p.Chat(t.Context(), req, &sink{}); err != nil {
+		t.Fatal(err)
+	}
+	const url = `{"type":"image_url","image_url":{"url":"data:image/webp;base64,AQID"}}`
+	want := `"messages":[` +
+		`{"role":"user","content":[{"type":"text","text":"see"},{"type":"text","text":"\n[file a.txt]\nHello\n"},` + url + `]},` +
+		`{"role":"assistant","content":"seen\n[file b.txt]\n"},` +
+		`{"role":"user","content":"and\n[file a.txt]\nHello\n"},` +
+		`{"role":"user","content":[` + url + `]}]`
+	if got := string(s.Requests()[0].Body); !strings.Contains(got, want) {
+		t.Errorf("body = %s\nwant   %s", got, want)
+	}
+}
+
 func TestMaxTokens(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -51,7 +51,15 @@ type Host interface {
 	// CallTools calls several tools at once and gives their results in the
 	// same order. A tool's own failure is a result with IsError.
 	CallTools(ctx context.Context, calls []sdk.ToolCall) ([]sdk.ToolResult, error)
+	// ReadFile gives length bytes, MaxRead at the most, of a file from offset.
+	// Fewer are the file's last; at or past its end there are none. It fails with
+	// CodeNotFound for a file that is deleted or that the conversation does not
+	// name: in the run's history or input, or because the run has written it.
+	ReadFile(ctx context.Context, id string, offset, length int64) ([]byte, error)
 }
+
+// MaxRead is the most bytes that one ReadFile gives.
+const MaxRead = 4 << 20
 
 // Completion is a request for the next message.
 type Completion struct {

@@ -78,3 +78,11 @@ func fromToolResult(r *sdk.ToolResult) *agentv1.ToolResult {
 func toToolResult(r *agentv1.ToolResult) sdk.ToolResult {
 	return sdk.ToolResult{Parts: wire.ToParts(r.GetParts()), IsError: r.GetIsError()}
 }
+
+func fromFileRange(r *FileRange) *agentv1.ReadFile {
+	return &agentv1.ReadFile{FileId: wire.UTF8(r.FileID), Offset: r.Offset, Length: r.Length}
+}
+
+func toFileRange(r *agentv1.ReadFile) *FileRange {
+	return &FileRange{FileID: r.GetFileId(), Offset: r.GetOffset(), Length: r.GetLength()}
+}

@@ -98,6 +98,26 @@ func (h *host) CallTools(ctx context.Context, tools []sdk.ToolCall) ([]sdk.ToolR
 	return results, nil
 }
 
+func (h *host) ReadFile(ctx context.Context, id string, offset, length int64) ([]byte, error) {
+	r := &FileRange{FileID: id, Offset: offset, Length: length}
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	calls, err := h.send(&agentv1.Call{Request: &agentv1.Call_ReadFile{ReadFile: fromFileRange(r)}})
+	if err != nil {
+		return nil, err
+	}
+	reply, err := h.wait(ctx, calls[0], nil)
+	if err != nil {
+		return nil, err
+	}
+	got := reply.GetFileRange()
+	if got == nil {
+		return nil, wrongReply()
+	}
+	return got.GetData(), nil
+}
+
 // send numbers the calls and sends them, all or none.
 func (h *host) send(calls ...*agentv1.Call) ([]*pending, error) {
 	for _, c := range calls {

@@ -130,6 +130,8 @@ func (s *session) next(c *agentv1.Call) (*Call, error) {
 		call.CallTool = &t
 	case *agentv1.Call_ListTools:
 		call.ListTools = true
+	case *agentv1.Call_ReadFile:
+		call.ReadFile = toFileRange(r.ReadFile)
 	default:
 		return nil, protocolError("call %d asks for nothing that is known", s.number)
 	}
@@ -177,6 +179,11 @@ func (s *session) ask(call *Call) (result *Result, err error) {
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
+	if call.ReadFile != nil {
+		if err := call.ReadFile.Check(); err != nil {
+			return nil, err
+		}
+	}
 	return s.handler.Handle(s.ctx, call)
 }
 
@@ -189,6 +196,8 @@ func setResult(reply *agentv1.Reply, call *Call, r *Result) error {
 		reply.Result = &agentv1.Reply_ToolResult{ToolResult: fromToolResult(r.ToolResult)}
 	case call.ListTools:
 		reply.Result = &agentv1.Reply_ToolList{ToolList: &agentv1.ToolList{Tools: wire.FromTools(r.Tools)}}
+	case call.ReadFile != nil:
+		reply.Result = &agentv1.Reply_FileRange{FileRange: &agentv1.FileRange{Data: r.Data}}
 	}
 	if reply.Result == nil {
 		return &sdk.Error{Code: sdk.CodeInternal, Message: "the handler gave no result for the call"}

@@ -20,5 +20,6 @@ type Migration struct {
 func All() []Migration {
 	return []Migration{
 		{Name: "first", Up: first},
+		{Name: "files", Up: files},
 	}
 }

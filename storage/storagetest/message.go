@@ -24,6 +24,7 @@ func testMessage(t *testing.T, f *fixture) {
 			{Text: "see"},
 			{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte{0, 1, 2, 0xfe, 0xff}, Name: "p.png"}},
 		},
+		"file alone": {{File: &sdk.File{ID: "file-1", Name: "p.png", MediaType: "image/png", Size: 5}}},
 		"blob alone": {{Blob: &sdk.Blob{MediaType: "text/plain", Data: []byte("x")}}},
 		"long":       {{Text: string(slices.Repeat([]byte("0123456789"), 100_000))}},
 	} {

@@ -22,6 +22,7 @@ type Stores interface {
 	core.MessageStore
 	core.RunStore
 	core.EventStore
+	core.FileStore
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error
@@ -73,6 +74,27 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"event":                 testEvent,
 		"event/append":          testEventAppend,
 		"event/owner_wins":      testEventOwnerWins,
+		"file":                  testFile,
+		"file/twice":            testFileTwice,
+		"file/visibility":       testFileVisibility,
+		"file/update":           testFileUpdate,
+		"file/update_at_once":   testFileUpdateAtOnce,
+		"file/delete":           testFileDelete,
+		"file/delete_at_once":   testFileDeleteAtOnce,
+		"file/list":             testFileList,
+		"file/filter":           testFileFilter,
+		"file/quota":            testFileQuota,
+		"file/quota_at_once":    testFileQuotaAtOnce,
+		"file/backend":          testFileBackend,
+		"file/move":             testFileMove,
+		"file/move_at_once":     testFileMoveAtOnce,
+		"file/ledger":           testFileLedger,
+		"blob":                  testBlob,
+		"blob/renew":            testBlobRenew,
+		"orphan":                testOrphan,
+		"orphan/reserved":       testOrphanReserved,
+		"orphan/or_file":        testOrphanOrFile,
+		"orphan/at_once":        testOrphanAtOnce,
 		"write/parallel":        testWriteParallel,
 		"write/isolated":        testWriteIsolated,
 		"write/cancelled":       testWriteCancelled,

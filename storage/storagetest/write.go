@@ -151,6 +151,7 @@ func testPaging(t *testing.T, f *fixture) {
 		s.Run.CreatedAt = f.at(i % 3)
 		ok(t, f.StartRun(f.ctx, s))
 		f.user(t, fmt.Sprint("user ", i*7%23), core.RoleMember)
+		f.file(t, v, func(file *core.File) { file.CreatedAt = f.at(i % 3) })
 	}
 	lists := map[string]func(p core.Page) ([]string, int, error){
 		"users": func(p core.Page) ([]string, int, error) {
@@ -160,6 +161,10 @@ func testPaging(t *testing.T, f *fixture) {
 		"agents": func(p core.Page) ([]string, int, error) {
 			list, total, err := f.Agents(f.ctx, v, core.AgentFilter{Page: p})
 			return agentIDs(list), total, err
+		},
+		"files": func(p core.Page) ([]string, int, error) {
+			list, total, err := f.Files(f.ctx, v, core.FileFilter{Page: p})
+			return fileIDs(list), total, err
 		},
 		"sessions": func(p core.Page) ([]string, int, error) {
 			list, total, err := f.Sessions(f.ctx, core.SessionFilter{AgentID: a.ID, UserID: v.UserID, Page: p})

@@ -257,7 +257,7 @@ func (a *api) updateAgent(ctx context.Context, in AgentMatch, apply func(*core.A
 		if err != nil {
 			return nil, err
 		}
-		if err := in.check(ag); err != nil {
+		if err := matches(in.IfMatch, "agent", ag.Version); err != nil {
 			return nil, err
 		}
 		old := *ag
@@ -288,27 +288,13 @@ func (a *api) deleteAgent(ctx context.Context, in *AgentMatch) (*struct{}, error
 		if err != nil {
 			return nil, err
 		}
-		if err := in.check(ag); err != nil {
+		if err := matches(in.IfMatch, "agent", ag.Version); err != nil {
 			return nil, err
 		}
 		version = ag.Version
 	}
 	return nil, a.agents.DeleteAgent(ctx, v, in.ID, version)
 }
-
-// check compares If-Match with the agent's version.
-func (m AgentMatch) check(ag *core.Agent) error {
-	if m.IfMatch == "" || m.IfMatch == "*" {
-		return nil
-	}
-	tags := strings.Split(m.IfMatch, ",")
-	if slices.ContainsFunc(tags, func(t string) bool { return strings.TrimSpace(t) == etag(ag) }) {
-		return nil
-	}
-	return errorExamples[core.CodePreconditionFailed]
-}
-
-func etag(ag *core.Agent) string { return fmt.Sprintf(`"v%d"`, ag.Version) }
 
 func (r *agentRequest) applyTo(ag *core.Agent) {
 	ag.Name, ag.Description, ag.Type = r.Name, r.Description, r.Type
@@ -320,7 +306,7 @@ func (r *agentRequest) applyTo(ag *core.Agent) {
 }
 
 func (a *api) agentReply(ag *core.Agent) *agentOutput {
-	return &agentOutput{ETag: etag(ag), Body: a.agentBodies([]*core.Agent{ag})[0]}
+	return &agentOutput{ETag: etag(ag.Version), Body: a.agentBodies([]*core.Agent{ag})[0]}
 }
 
 // agentBodies shows agents, with the status error for those whose type or

@@ -61,6 +61,10 @@ type Options struct {
 	Runs     Runs
 	Runner   core.Runner
 	Plugins  core.Plugins
+	// Files carries the bytes of files, and FileStore knows what they are.
+	Files     core.Files
+	FileStore core.FileStore
+	Reloader  core.PluginReloader
 	// Version is the server's.
 	Version string
 	// PublicURL is where clients reach the server; empty when unknown. Over
@@ -70,6 +74,9 @@ type Options struct {
 	Checks []Check
 	// MaxBody bounds JSON bodies, in bytes; 1 MiB unless set.
 	MaxBody int64
+	// MaxUpload is how many bytes a file may have, by which an upload that says
+	// its length is refused at once; 2 GiB unless set. Files keeps the limit.
+	MaxUpload int64
 	// Logger gets a line for each request; slog.Default unless set.
 	Logger *slog.Logger
 }
@@ -83,15 +90,22 @@ type api struct {
 	runs      Runs
 	runner    core.Runner
 	plugins   core.Plugins
+	files     core.Files
+	fileStore core.FileStore
+	reloader  core.PluginReloader
 	version   string
 	publicURL string
 	checks    []Check
 	maxBody   int64
+	maxUpload int64
 	log       *slog.Logger
 	schemas   configSchemas
 	// heartbeat is how long a stream may be silent, and recheck how often a
 	// stream asks whether its login still lives.
 	heartbeat, recheck time.Duration
+	// patience is how long a client may send nothing of an upload, or read
+	// nothing of a download.
+	patience time.Duration
 
 	huma   huma.API
 	router chi.Router
@@ -104,13 +118,17 @@ func newAPI(o Options) *api {
 	a := &api{
 		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
 		runs: o.Runs, runner: o.Runner, plugins: o.Plugins,
+		files: o.Files, fileStore: o.FileStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
-		maxBody: o.MaxBody, log: o.Logger,
-		heartbeat: 15 * time.Second, recheck: 4 * time.Second,
+		maxBody: o.MaxBody, maxUpload: o.MaxUpload, log: o.Logger,
+		heartbeat: 15 * time.Second, recheck: 4 * time.Second, patience: time.Minute,
 		router: chi.NewMux(),
 	}
 	if a.maxBody == 0 {
 		a.maxBody = 1 << 20
+	}
+	if a.maxUpload == 0 {
+		a.maxUpload = 2 << 30
 	}
 	if a.log == nil {
 		a.log = slog.Default()
@@ -134,7 +152,12 @@ func (a *api) registerAll() {
 	a.registerHistory()
 	a.registerSessions()
 	a.registerRuns()
+	a.registerFiles()
+	a.registerUpload()
+	a.registerDownload()
+	a.registerFileMove()
 	a.registerPlugins()
+	a.registerReload()
 }
 
 func (a *api) config() huma.Config {

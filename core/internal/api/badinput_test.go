@@ -238,6 +238,7 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 		"VALIDATION_ERROR": 400, "UNAUTHORIZED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "METHOD_NOT_ALLOWED": 405,
 		"CONFLICT": 409, "PRECONDITION_FAILED": 412, "PAYLOAD_TOO_LARGE": 413, "UNSUPPORTED_MEDIA_TYPE": 415, "RATE_LIMITED": 429,
 		"INTERNAL_ERROR": 500, "UPSTREAM_ERROR": 502, "SERVICE_UNAVAILABLE": 503, "UPSTREAM_TIMEOUT": 504,
+		"INSUFFICIENT_STORAGE": 507,
 	} {
 		if got := reply(&core.Error{Code: code}, "").status; got != status {
 			t.Errorf("%s is %d", code, got)

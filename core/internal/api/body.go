@@ -69,7 +69,7 @@ func (a *api) readBody(ctx huma.Context, next func(huma.Context)) {
 	r, w := humachi.Unwrap(ctx)
 	body, err := a.receive(w, r)
 	if err == nil && len(body) > 0 {
-		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), checkJSON(body))
+		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), checkJSON(body, ""))
 	}
 	if err != nil {
 		a.fail(ctx, err)
@@ -117,21 +117,22 @@ func checkMediaType(header string, op *huma.Operation) error {
 	}
 }
 
-// checkJSON refuses what is not JSON, nests too deep or has NUL in a string.
-func checkJSON(body []byte) error {
+// checkJSON refuses what is not JSON, nests too deep or has NUL in a string. root
+// is the path of the field that the JSON is, empty for the body itself.
+func checkJSON(body []byte, root string) error {
 	if depth(body) > maxDepth {
 		return &core.Error{
 			Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The request body nests deeper than %d levels", maxDepth),
 		}
 	}
 	if !json.Valid(body) {
-		return syntaxError(body)
+		return syntaxError(body, root)
 	}
 	if !utf8.Valid(body) {
-		return core.Invalid("body", "Must be valid UTF-8")
+		return core.Invalid(orBody(root), "Must be valid UTF-8")
 	}
 	if bytes.Contains(body, []byte(`\u0000`)) {
-		return findNUL(body)
+		return findNUL(body, root)
 	}
 	return nil
 }
@@ -155,28 +156,28 @@ func depth(body []byte) int {
 	return deepest
 }
 
-func syntaxError(body []byte) error {
+func syntaxError(body []byte, root string) error {
 	var v any
 	err := json.Unmarshal(body, &v)
 	var s *json.SyntaxError
 	if !errors.As(err, &s) {
-		return core.Invalid("body", "Must be valid JSON")
+		return core.Invalid(orBody(root), "Must be valid JSON")
 	}
 	before := body[:min(int(s.Offset), len(body))]
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := max(1, len(before)-1-bytes.LastIndexByte(before, '\n'))
-	return core.Invalid("body", "Must be valid JSON; line %d, column %d: %s", line, column, s.Error())
+	return core.Invalid(orBody(root), "Must be valid JSON; line %d, column %d: %s", line, column, s.Error())
 }
 
 // findNUL names the field whose text, or whose name, holds a NUL.
-func findNUL(body []byte) error {
+func findNUL(body []byte, root string) error {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
-		return core.Invalid("body", "Must be valid JSON")
+		return core.Invalid(orBody(root), "Must be valid JSON")
 	}
-	if field, ok := nulIn(v, ""); ok {
+	if field, ok := nulIn(v, root); ok {
 		return core.Invalid(field, "Must not contain a NUL character")
 	}
 	return nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -14,17 +15,27 @@ import (
 )
 
 type chatRequest struct {
-	Message   string `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"What you say to the agent"`
-	SessionID string `json:"session_id,omitempty" pattern:"^[A-Za-z0-9._:-]{1,128}$" patternDescription:"Must be 1 to 128 of A-Z, a-z, 0-9, dot, underscore, colon and hyphen" doc:"The conversation; one that is not there yet is begun by that name, and a new one without it"`
-	Stream    bool   `json:"stream,omitempty" default:"false" doc:"Send the answer as server-sent events while it is made"`
+	Message   string   `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"What you say to the agent"`
+	SessionID string   `json:"session_id,omitempty" pattern:"^[A-Za-z0-9._:-]{1,128}$" patternDescription:"Must be 1 to 128 of A-Z, a-z, 0-9, dot, underscore, colon and hyphen" doc:"The conversation; one that is not there yet is begun by that name, and a new one without it"`
+	FileIDs   []string `json:"file_ids,omitempty" maxItems:"16" uniqueItems:"true" doc:"Files that go with the message: ids that POST /v1/files/upload gave"`
+	Stream    bool     `json:"stream,omitempty" default:"false" doc:"Send the answer as server-sent events while it is made"`
 }
 
 type chatReply struct {
-	ID        string `json:"id"`
-	Message   string `json:"message"`
-	SessionID string `json:"session_id"`
-	Timestamp stamp  `json:"timestamp"`
-	Metadata  object `json:"metadata" doc:"model, tokens_used, run_id"`
+	ID        string        `json:"id"`
+	Message   string        `json:"message"`
+	Files     []messageFile `json:"files,omitempty" doc:"Files that came with the answer"`
+	SessionID string        `json:"session_id"`
+	Timestamp stamp         `json:"timestamp"`
+	Metadata  object        `json:"metadata" doc:"model, tokens_used, run_id"`
+}
+
+// messageFile is a file as a message names it: it may be gone since.
+type messageFile struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	ContentType string `json:"content_type"`
+	Size        int64  `json:"size" doc:"In bytes"`
 }
 
 type chatInput struct {
@@ -77,8 +88,12 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 	if ag.Status == core.AgentInactive {
 		return nil, core.Conflict("The agent %q is inactive: set its status to active first", ag.ID)
 	}
+	parts, err := a.chatParts(ctx, v, in.Body)
+	if err != nil {
+		return nil, err
+	}
 	run, err := a.runner.StartTurn(ctx, v, core.Turn{
-		Agent: ag, SessionID: in.Body.SessionID, Parts: []sdk.Part{{Text: in.Body.Message}}, Stream: in.Body.Stream,
+		Agent: ag, SessionID: in.Body.SessionID, Parts: parts, Stream: in.Body.Stream,
 	})
 	if err != nil {
 		return nil, err
@@ -97,6 +112,22 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 	return a.chatReply(m), nil
 }
 
+// chatParts are the message and the files that go with it, which the user must see.
+func (a *api) chatParts(ctx context.Context, v core.Viewer, r chatRequest) ([]sdk.Part, error) {
+	parts := []sdk.Part{{Text: r.Message}}
+	for i, id := range r.FileIDs {
+		f, err := a.fileStore.File(ctx, v, id)
+		if err != nil && core.CodeOf(err) == core.CodeNotFound {
+			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i), "There is no file %q: upload it with POST /v1/files/upload", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, sdk.Part{File: f.Ref()})
+	}
+	return parts, nil
+}
+
 // chatReply is written without Huma, which knows one kind of body an operation.
 func (a *api) chatReply(m *core.Message) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
@@ -105,7 +136,7 @@ func (a *api) chatReply(m *core.Message) *huma.StreamResponse {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 		w.Header().Set("Content-Type", "application/json")
 		err := encode(w, chatReply{
-			ID: m.ID, Message: text(m.Parts), SessionID: m.SessionID, Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
+			ID: m.ID, Message: text(m.Parts), Files: filesOf(m.Parts), SessionID: m.SessionID, Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
 		})
 		if err != nil {
 			panic(err) // observe answers for it; the metadata is no JSON
@@ -122,4 +153,15 @@ func text(parts []sdk.Part) string {
 		b.WriteString(p.Text)
 	}
 	return b.String()
+}
+
+// filesOf names the files among the parts.
+func filesOf(parts []sdk.Part) []messageFile {
+	var files []messageFile
+	for _, p := range parts {
+		if f := p.File; f != nil {
+			files = append(files, messageFile{ID: f.ID, Name: f.Name, ContentType: f.MediaType, Size: f.Size})
+		}
+	}
+	return files
 }

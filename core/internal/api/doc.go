@@ -5,5 +5,7 @@
 //
 // A request passes, from the outside in: observe (id, log line, panics,
 // headers), the router (both slash forms of each path), authenticate, checkText
-// and readBody (size, depth, syntax, NUL), Huma's validation, the handler.
+// and readBody (size, depth, syntax, NUL), Huma's validation, the handler. The
+// bytes of files pass as streams: an upload goes by readBody to its handler
+// (multipart.go), and a download leaves by http.ServeContent (filesender.go).
 package api

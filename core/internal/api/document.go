@@ -36,6 +36,7 @@ func document(version, publicURL string) *huma.OpenAPI {
 			{Name: "Agents", Description: "Agents are made from a type and a config."},
 			{Name: "Chat", Description: "Talking with an agent; each turn is a run in a session."},
 			{Name: "Runs", Description: "What an agent does, as it happens and afterwards."},
+			{Name: "Files", Description: "Bytes with a name: uploaded once, given to agents by their ids."},
 			{Name: "Plugins", Description: "What agents can be made of."},
 			{Name: "Users", Description: "Who may sign in. For admins."},
 		},
@@ -62,24 +63,23 @@ var codeMeanings = map[core.Code]string{
 	core.CodeConflict:             "the state of things does not allow it now.",
 	core.CodePreconditionFailed:   "it has changed since the version in If-Match.",
 	core.CodePayloadTooLarge:      "the body is too long or nests too deep.",
-	core.CodeUnsupportedMediaType: "the body is not JSON.",
+	core.CodeUnsupportedMediaType: "the body is of another type than what is asked for.",
 	core.CodeRateLimited:          "too many requests; Retry-After says when to try again.",
 	core.CodeInternal:             "the server failed; its log has the request_id.",
 	core.CodeUpstream:             "a model provider failed; the message says which.",
 	core.CodeUnavailable:          "a part is down; the message says which.",
 	core.CodeUpstreamTimeout:      "a model provider did not answer in time.",
+	core.CodeInsufficientStorage:  "there is no room left where files are kept.",
 }
 
 var errorExamples = map[core.Code]*core.Error{
-	core.CodeValidation:   core.Invalid("name", "Field is required"),
-	core.CodeUnauthorized: errNoToken,
-	core.CodeForbidden:    core.Forbidden("Insufficient permissions: a viewer may only read"),
-	core.CodeNotFound:     core.NotFound("agent", "agent-123"),
-	core.CodeConflict:     core.Conflict("Another turn of session %q is under way", "session-123"),
-	core.CodePreconditionFailed: {
-		Code: core.CodePreconditionFailed, Message: "The agent has changed meanwhile: read it again",
-	},
-	core.CodePayloadTooLarge: tooLarge(1 << 20),
+	core.CodeValidation:         core.Invalid("name", "Field is required"),
+	core.CodeUnauthorized:       errNoToken,
+	core.CodeForbidden:          core.Forbidden("Insufficient permissions: a viewer may only read"),
+	core.CodeNotFound:           core.NotFound("agent", "agent-123"),
+	core.CodeConflict:           core.Conflict("Another turn of session %q is under way", "session-123"),
+	core.CodePreconditionFailed: changedMeanwhile("agent"),
+	core.CodePayloadTooLarge:    tooLarge(1 << 20),
 	core.CodeUnsupportedMediaType: {
 		Code: core.CodeUnsupportedMediaType, Message: `The body is sent as "text/plain"; send Content-Type: application/json`,
 	},
@@ -88,4 +88,7 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeUpstream:        {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
 	core.CodeUnavailable:     core.Unavailable(`The plugin agent "chat" is down and being restarted: try again`),
 	core.CodeUpstreamTimeout: {Code: core.CodeUpstreamTimeout, Message: `The provider "openai" did not answer in time`},
+	core.CodeInsufficientStorage: {
+		Code: core.CodeInsufficientStorage, Message: `The file backend "local" is full: delete files, or tell an admin`,
+	},
 }

@@ -68,6 +68,7 @@ var statuses = map[core.Code]int{
 	core.CodeUpstream:             http.StatusBadGateway,
 	core.CodeUnavailable:          http.StatusServiceUnavailable,
 	core.CodeUpstreamTimeout:      http.StatusGatewayTimeout,
+	core.CodeInsufficientStorage:  http.StatusInsufficientStorage,
 }
 
 // reply maps any error to what the caller may know of it.
@@ -131,7 +132,10 @@ func (e *errorReply) prepare(req *request, set func(name, value string)) {
 // writeError answers outside of Huma.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	req := requestOf(r.Context())
-	e := reply(err, req.id)
+	writeReply(w, req, reply(err, req.id))
+}
+
+func writeReply(w http.ResponseWriter, req *request, e *errorReply) {
 	e.prepare(req, w.Header().Set)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.status)

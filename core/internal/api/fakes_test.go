@@ -52,8 +52,12 @@ type world struct {
 	// events are what Watch gives, and answer what Wait gives.
 	events  func(ctx context.Context, after int64) core.EventStream
 	waitErr error
+	answer  []sdk.Part
 	turns   []core.Turn
-	log     bytes.Buffer
+	// reload is what Reload gives.
+	reload    core.PluginReload
+	reloadErr error
+	log       bytes.Buffer
 }
 
 func (w *world) CreateUser(_ context.Context, u *core.User) error {
@@ -318,8 +322,12 @@ func (w *world) Wait(_ context.Context, r *core.Run) (*core.Message, error) {
 	if w.waitErr != nil {
 		return nil, w.waitErr
 	}
+	parts := w.answer
+	if parts == nil {
+		parts = []sdk.Part{{Text: "<Hello> & "}, {Text: "welcome"}}
+	}
 	return &core.Message{
-		ID: "msg-456", SessionID: r.SessionID, Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "<Hello> & "}, {Text: "welcome"}},
+		ID: "msg-456", SessionID: r.SessionID, Role: sdk.RoleAssistant, Parts: parts,
 		CreatedAt: time.Date(2025, 1, 2, 3, 4, 5, 6000, time.FixedZone("", 3600)),
 		Metadata:  json.RawMessage(`{"model":"gpt-4","tokens_used":150,"run_id":"` + r.ID + `"}`),
 	}, nil
@@ -379,6 +387,13 @@ func (w *world) Broken(bindings []core.Binding) []core.Binding {
 	return broken
 }
 
+func (w *world) Reload(context.Context) (*core.PluginReload, error) {
+	if w.reloadErr != nil {
+		return nil, w.reloadErr
+	}
+	return &w.reload, nil
+}
+
 // script is an EventStream of batches; after them it does what last does.
 type script struct {
 	batches [][]core.Event
@@ -408,6 +423,7 @@ type bench struct {
 	api     *api
 	handler http.Handler
 	auth    *auth.Auth
+	files   *fileWorld
 	tokens  map[string]string
 }
 
@@ -422,14 +438,16 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files := newFileWorld()
 	o := Options{
 		Auth: au, Users: w, Agents: w, Sessions: w, Messages: w, Runs: w, Runner: w, Plugins: w, Version: "1.0.0",
+		Files: files, FileStore: files, Reloader: w,
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil)),
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	b := &bench{world: w, api: newAPI(o), auth: au, tokens: map[string]string{}}
+	b := &bench{world: w, api: newAPI(o), auth: au, files: files, tokens: map[string]string{}}
 	b.handler = b.api.router
 	for name, role := range map[string]core.Role{
 		"root": core.RoleAdmin, "ann": core.RoleMember, "bob": core.RoleMember, "eve": core.RoleViewer,

@@ -11,12 +11,13 @@ import (
 )
 
 type message struct {
-	ID        string   `json:"id"`
-	Role      sdk.Role `json:"role" enum:"user,assistant,tool,system"`
-	Content   string   `json:"content"`
-	SessionID string   `json:"session_id"`
-	Timestamp stamp    `json:"timestamp"`
-	Metadata  object   `json:"metadata"`
+	ID        string        `json:"id"`
+	Role      sdk.Role      `json:"role" enum:"user,assistant,tool,system"`
+	Content   string        `json:"content"`
+	Files     []messageFile `json:"files,omitempty" doc:"Files that go with the message"`
+	SessionID string        `json:"session_id"`
+	Timestamp stamp         `json:"timestamp"`
+	Metadata  object        `json:"metadata"`
 }
 
 type history struct {
@@ -93,7 +94,7 @@ func (a *api) history(ctx context.Context, in *historyInput) (*historyOutput, er
 	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
 	for _, m := range found {
 		out.Body.Messages = append(out.Body.Messages, message{
-			ID: m.ID, Role: m.Role, Content: text(m.Parts), SessionID: m.SessionID,
+			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: filesOf(m.Parts), SessionID: m.SessionID,
 			Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
 		})
 	}

@@ -74,7 +74,7 @@ func (o operation) success(a *api) *huma.Response {
 	if o.stream != "" {
 		r.Content["text/event-stream"] = &huma.MediaType{
 			Schema: &huma.Schema{
-				Type: huma.TypeString, Description: "Server-sent events: each has an id, its number in the run, and a JSON object with a type as data.",
+				Type: huma.TypeString, Description: "Server-sent events: each has a JSON object with a type as data, and those of a run have an id, its number there.",
 			},
 			Example: o.stream,
 		}

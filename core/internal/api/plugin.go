@@ -51,7 +51,18 @@ type (
 	agentTypesOutput struct{ Body agentTypes }
 	modelsOutput     struct{ Body models }
 	pluginsOutput    struct{ Body plugins }
+	reloadOutput     struct{ Body reload }
 )
+
+// reload names plugins kind/label.
+type reload struct {
+	Generation  uint64   `json:"generation" doc:"Counts the sets of plugins since the server's start; the same as before when nothing has changed"`
+	Started     []string `json:"started"`
+	Replaced    []string `json:"replaced" doc:"Have a new process; the old one ends when its calls have"`
+	Stopped     []string `json:"stopped"`
+	Kept        []string `json:"kept"`
+	FileBackend string   `json:"file_backend" doc:"The label of the one that takes new files; empty for none"`
+}
 
 func (a *api) registerPlugins() {
 	register(a, operation{
@@ -77,6 +88,27 @@ func (a *api) registerPlugins() {
 			Capabilities: []string{"tools"}, State: core.PluginRunning, PID: 4711, StartedAt: &exampleTime,
 		}}},
 	}, func(context.Context, *struct{}) (*pluginsOutput, error) { return a.pluginStates(), nil })
+}
+
+func (a *api) registerReload() {
+	register(a, operation{
+		id: "reload-plugins", method: http.MethodPost, path: "/v1/plugins/reload", tag: "Plugins", summary: "Reload plugins.hcl", access: admin,
+		about: "Reads plugins.hcl anew and swaps the plugins that have changed, without a request being cut. When anything is wrong with it, the plugins stay as they are, " +
+			"and the error says what to mend, by file and line.",
+		response: reload{
+			Generation: 2, Started: []string{"files/s3"}, Replaced: []string{"llm/openai"}, Stopped: []string{}, Kept: []string{"agent/chat", "files/local"}, FileBackend: "s3",
+		},
+		errors: []core.Code{core.CodeValidation},
+	}, func(ctx context.Context, _ *struct{}) (*reloadOutput, error) {
+		r, err := a.reloader.Reload(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &reloadOutput{Body: reload{
+			Generation: r.Generation, Started: orEmpty(r.Started), Replaced: orEmpty(r.Replaced), Stopped: orEmpty(r.Stopped),
+			Kept: orEmpty(r.Kept), FileBackend: r.FileBackend,
+		}}, nil
+	})
 }
 
 func (a *api) agentTypes() *agentTypesOutput {

@@ -86,10 +86,11 @@ func (a *api) observe(next http.Handler) http.Handler {
 
 // finish answers for a panic p, if there was one, and writes the log line.
 func (a *api) finish(w *recorder, r *http.Request, start time.Time, p any) {
+	req := requestOf(r.Context())
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		a.logRequest(r, req, w.status, time.Since(start))
 		panic(p)
 	}
-	req := requestOf(r.Context())
 	if p != nil {
 		a.log.ErrorContext(r.Context(), "panic in a handler", "request_id", req.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		if w.status == 0 {

@@ -31,6 +31,8 @@ func init() {
 	validation.MsgExpectedMaximumNumber = "Must be at most %v"
 	validation.MsgExpectedMinLength = "Must be at least %d characters long"
 	validation.MsgExpectedMaxLength = "Must be at most %d characters long"
+	validation.MsgExpectedMaxItems = "Must have at most %d items"
+	validation.MsgExpectedArrayItemsUnique = "Must not have an item twice"
 	validation.MsgExpectedBePattern = "%s" // each pattern's description is a sentence
 	validation.MsgExpectedRFC5322Email = "Must be an email address, like name@example.com"
 	validation.MsgExpectedRFC3339DateTime = "Must be a time, like 2025-01-31T12:00:00Z"

@@ -164,6 +164,9 @@ func (p *parser) fileBackend(c *Config, body *hclsyntax.Body) {
 			"there is more than one: "+strings.Join(enabled, ", "),
 			fmt.Sprintf("write file_backend = %q at the top of the file", enabled[0]))
 	case a == nil || p.failed(a.SrcRange):
+	case c.FileBackend == "":
+		p.add(a.Expr.Range(), "Empty file backend", "file_backend names a files plugin"+others(", there are: ", enabled),
+			"name one, or take the line out")
 	case slices.Contains(enabled, c.FileBackend):
 	case slices.Contains(all, c.FileBackend):
 		p.add(a.Expr.Range(), fmt.Sprintf("File backend %q is disabled", c.FileBackend),

@@ -168,6 +168,22 @@ func TestParseComplains(t *testing.T) {
 			`plugins.hcl:1,16-22: Unknown file backend "locl"; no files plugin has this label, there are: local (did you mean local?)`,
 		},
 		{
+			"file backend of another name", "file_backend = \"s3\"\nplugin \"files\" \"f\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,16-20: Unknown file backend "s3"; no files plugin has this label, there are: f (add plugin "files" "s3" { … })`,
+		},
+		{
+			"empty file backend", "file_backend = \"\"\nplugin \"files\" \"f\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,16-18: Empty file backend; file_backend names a files plugin, there are: f (name one, or take the line out)`,
+		},
+		{
+			"null as the file backend", "file_backend = null\n",
+			`plugins.hcl:1,16-20: Empty file backend; file_backend names a files plugin (name one, or take the line out)`,
+		},
+		{
+			"file backend of another kind", "file_backend = \"gpt\"\nplugin \"llm\" \"gpt\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,16-21: Unknown file backend "gpt"; no files plugin has this label (add plugin "files" "gpt" { … })`,
+		},
+		{
 			"no file backend there", "file_backend = \"s3\"\n",
 			`plugins.hcl:1,16-20: Unknown file backend "s3"; no files plugin has this label (add plugin "files" "s3" { … })`,
 		},
@@ -232,6 +248,49 @@ func TestHash(t *testing.T) {
 	t.Setenv("AGENTAREA_TEST_KEY", "one")
 	if b := parse(t, strings.Replace(base, `"x"`, `"y"`, 1)).Stanzas[0].Hash; b == one {
 		t.Error("another command does not change the hash")
+	}
+}
+
+// What a reload compares is the same for the same text, and different when what
+// the text evaluates to is.
+func TestHashOfTheSameText(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(key string) {
+		if err := os.WriteFile(filepath.Join(dir, "key"), []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hash := func() string {
+		c, err := config.Parse([]byte(`plugin "files" "s3" {
+  command  = "x"
+  pass_env = ["A", "B"]
+  env      = { A = "1", B = "2", C = "3" }
+  config {
+    a = file("key")
+    b = { x = 1, y = [true, null], z = "t" }
+    nested "label" {
+      c = 1
+      d = 2
+    }
+    nested {}
+  }
+}`), filepath.Join(dir, "plugins.hcl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Stanzas[0].Hash
+	}
+	write("one")
+	one := hash()
+	for range 20 {
+		if hash() != one {
+			t.Fatal("the same text has another hash")
+		}
+	}
+	write("two")
+	if hash() == one {
+		t.Error("another content of a file() does not change the hash")
 	}
 }
 

@@ -110,9 +110,10 @@ func (ps *problems) unknown(rng hcl.Range, name, owner string, attrs, blocks []s
 	ps.add(rng, fmt.Sprintf("Unknown name %q", name), detail, remedy)
 }
 
-// nearest is the name that was probably meant, or empty.
+// nearest is the name that was probably meant, or empty. One that has nothing in
+// common with a short word is not.
 func nearest(given string, names []string) string {
-	best, bestDistance := "", 3
+	best, bestDistance := "", min(3, len(given))
 	for _, n := range names {
 		if d := levenshtein.Distance(given, n, nil); d < bestDistance {
 			best, bestDistance = n, d

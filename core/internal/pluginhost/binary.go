@@ -10,24 +10,36 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
+// program is a file as it is at one time: another one in its place differs.
+type program struct {
+	path     string
+	device   uint64
+	inode    uint64
+	size     int64
+	modified time.Time
+}
+
 // binary is a plugin's program, found and checked. An open file is the very one
 // whose checksum was compared, and is what gets executed.
 type binary struct {
-	path string
+	program
 	file *os.File
 }
 
 // openBinary finds a stanza's command in dirs, in their order, and compares its
 // checksum if the stanza pins one. Its errors are *config.Error.
 func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
-	path, err := findBinary(s, dirs)
+	found, err := findBinary(s, dirs)
 	if err != nil || s.SHA256 == "" {
-		return &binary{path: path}, err
+		return &binary{program: found}, err
 	}
+	path := found.path
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
@@ -42,10 +54,10 @@ func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
 		return nil, s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
 			"if you replaced the file yourself, write this one")
 	}
-	return &binary{path: path, file: f}, nil
+	return &binary{program: found, file: f}, nil
 }
 
-func findBinary(s *config.Stanza, dirs []string) (string, error) {
+func findBinary(s *config.Stanza, dirs []string) (program, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, s.Command)
 		info, err := os.Stat(path)
@@ -53,16 +65,24 @@ func findBinary(s *config.Stanza, dirs []string) (string, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return "", s.Problem("command", "Unreadable command", err.Error(), "")
+			return program{}, s.Problem("command", "Unreadable command", err.Error(), "")
 		case !info.Mode().IsRegular():
-			return "", s.Problem("command", "Bad command", path+" is no regular file", "")
+			return program{}, s.Problem("command", "Bad command", path+" is no regular file", "")
 		case info.Mode().Perm()&0o111 == 0:
-			return "", s.Problem("command", "Bad command", path+" is not executable", "chmod +x "+path)
+			return program{}, s.Problem("command", "Bad command", path+" is not executable", "chmod +x "+path)
 		}
-		return path, nil
+		return programOf(path, info), nil
 	}
-	return "", s.Problem("command", fmt.Sprintf("Command %q not found", s.Command),
+	return program{}, s.Problem("command", fmt.Sprintf("Command %q not found", s.Command),
 		"looked in "+strings.Join(dirs, ", "), "build it there, or add its folder to plugin_dirs")
+}
+
+func programOf(path string, info fs.FileInfo) program {
+	p := program{path: path, size: info.Size(), modified: info.ModTime()}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		p.device, p.inode = uint64(stat.Dev), stat.Ino //nolint:unconvert // its type differs by system
+	}
+	return p
 }
 
 // execPath is what to execute. A script's interpreter opens it once more, which

@@ -6,6 +6,12 @@
 // deadline, after which the process is killed with its group: that ends every
 // call on it. All plugins of one plugins.hcl make one registry, which never
 // changes and is reached by one atomic pointer.
+//
+// A reload makes the next registry: of the supervisors whose stanza and program
+// are as they were, and of new ones. When all new ones are ready, the pointer is
+// swapped; only then are the old ones that are not in it retired: they take no
+// call any more, and end with the last one under way. What look-ups give finds
+// its plugin anew at each call, so it is never refused for a plugin's retirement.
 package pluginhost
 
 import (
@@ -34,6 +40,9 @@ type Options struct {
 	DataDir string
 	// Logger takes the host's lines and the plugins'. Without, they are dropped.
 	Logger *slog.Logger
+	// Load reads plugins.hcl for a reload. An *config.Error says what is to be
+	// mended in it.
+	Load func() (*config.Config, error)
 	// Timing is for tests; a zero field has its default.
 	Timing Timing
 }
@@ -59,6 +68,9 @@ type Timing struct {
 	// is one try every HalfOpen (5 min).
 	CircuitExits            int
 	CircuitWindow, HalfOpen time.Duration
+	// DrainRuns is how long the runs of an agent type that was replaced or
+	// removed may go on, Drain the calls of other plugins; 10 min, 60 s.
+	DrainRuns, Drain time.Duration
 	// ModelsFresh is for how long a list of models is good; 60 s.
 	ModelsFresh time.Duration
 }
@@ -80,6 +92,8 @@ func (t *Timing) defaults() {
 		{&t.Reset, time.Minute},
 		{&t.CircuitWindow, 2 * time.Minute},
 		{&t.HalfOpen, 5 * time.Minute},
+		{&t.DrainRuns, 10 * time.Minute},
+		{&t.Drain, time.Minute},
 		{&t.ModelsFresh, time.Minute},
 	} {
 		if *d.field == 0 {
@@ -99,6 +113,7 @@ func (t *Timing) defaults() {
 type Host struct {
 	dirs   []string
 	data   string
+	load   func() (*config.Config, error)
 	logger *slog.Logger
 	// level is the lowest that the logger writes.
 	level  string
@@ -108,13 +123,27 @@ type Host struct {
 	sockets  *sockets
 	registry atomic.Pointer[registry]
 	closing  atomic.Bool
+	// reloading is taken by the one reload that is under way.
+	reloading chan struct{}
+	// life ends when Close begins, draining when it cuts the calls that are left.
+	life, draining     context.Context
+	endLife, endDrains context.CancelFunc
+	leaving            leaving
 }
 
-var _ core.Plugins = (*Host)(nil)
+var (
+	_ core.Plugins        = (*Host)(nil)
+	_ core.PluginReloader = (*Host)(nil)
+)
 
 // New makes a Host without any plugin yet.
 func New(o Options) *Host {
-	h := &Host{dirs: o.Dirs, data: o.DataDir, logger: o.Logger, timing: o.Timing}
+	h := &Host{
+		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing,
+		reloading: make(chan struct{}, 1),
+	}
+	h.life, h.endLife = context.WithCancel(context.Background())
+	h.draining, h.endDrains = context.WithCancel(context.Background())
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}
@@ -131,14 +160,33 @@ func (h *Host) Start(ctx context.Context, cfg *config.Config) error {
 	if err := h.prepare(ctx); err != nil {
 		return err
 	}
-	r := h.newRegistry(cfg, 1)
-	if err := r.start(ctx); err != nil {
+	r := h.newRegistry(cfg, 1, h.newSupervisor)
+	outcomes, err := startAll(ctx, r.plugins, persevere)
+	if bad := toMend(outcomes); bad != nil {
+		err = bad
+	}
+	if err != nil {
 		h.closing.Store(true)
-		r.stop()
+		stopAll(r.plugins)
 		return errors.Join(err, h.release())
 	}
 	h.registry.Store(r)
 	return nil
+}
+
+// toMend joins what is to be mended in plugins.hcl; nil for nothing.
+func toMend(outcomes []error) error {
+	all := &config.Error{}
+	for _, err := range outcomes {
+		var bad *config.Error
+		if errors.As(err, &bad) {
+			all.Problems = append(all.Problems, bad.Problems...)
+		}
+	}
+	if len(all.Problems) == 0 {
+		return nil
+	}
+	return all
 }
 
 func (h *Host) prepare(ctx context.Context) error {
@@ -178,17 +226,33 @@ func (h *Host) release() error {
 	return h.sockets.remove()
 }
 
-// Close waits until the calls under way have ended or ctx has, then stops all
-// plugins; that takes some seconds at most. No new run gets an agent type
-// meanwhile, but runs under way still get their providers. It fails when calls
-// were cut.
+// Close waits until the calls under way have ended or ctx has, those of plugins
+// that were replaced too, then stops all plugins; that takes some seconds at
+// most. No new run gets an agent type meanwhile, but runs under way still get
+// their providers and files. It fails when calls were cut.
 func (h *Host) Close(ctx context.Context) error {
 	if h.starter == nil || h.closing.Swap(true) {
 		return nil
 	}
+	h.endLife()
+	h.reloading <- struct{}{} // a reload under way gives up; none comes after
 	r := h.registry.Load()
-	left := drain(ctx, r.agents) + drain(ctx, r.providers)
-	r.stop()
+	all := slices.Concat(r.plugins, h.leaving.all())
+	for _, kinds := range [][]string{{agent.Kind}, config.Kinds} {
+		for _, s := range all {
+			if slices.Contains(kinds, s.stanza.Kind) {
+				s.calls.retire()
+				s.calls.drain(ctx)
+			}
+		}
+	}
+	left := 0
+	for _, s := range all {
+		left += s.calls.drain(ctx)
+	}
+	h.endDrains()
+	stopAll(r.plugins)
+	h.leaving.drains.Wait()
 	err := h.release()
 	if left > 0 {
 		err = errors.Join(err, fmt.Errorf("%d calls of plugins were cut", left))
@@ -199,31 +263,33 @@ func (h *Host) Close(ctx context.Context) error {
 // Agent gives the agent type of that label. While its process is being started
 // it waits some seconds; then it fails with Unavailable.
 func (h *Host) Agent(ctx context.Context, label string) (agent.Runner, error) {
-	if h.closing.Load() {
-		return nil, core.Unavailable("The server is shutting down: try again soon")
-	}
-	s, err := h.registry.Load().agent(label)
-	if err != nil {
+	r := &runs{host: h, look: func(r *registry) (*supervisor, error) {
+		if h.closing.Load() {
+			return nil, shuttingDown()
+		}
+		return r.agent(label)
+	}}
+	if err := h.check(ctx, r.look); err != nil {
 		return nil, err
 	}
-	i, err := s.ready(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.runner, nil
+	return r, nil
 }
 
 // Provider gives the provider that serves a model, its stanza's label, and the
 // model's name as that provider knows it. It waits and fails as Agent does, and
 // fails with Invalid of config.model when no provider serves the model.
 func (h *Host) Provider(ctx context.Context, model string) (label, providerModel string, p llm.Provider, err error) {
-	to, err := h.registry.Load().resolve(ctx, "config.model", model)
+	var to route
+	err = h.check(ctx, func(r *registry) (*supervisor, error) {
+		next, err := r.resolve(ctx, modelField, model)
+		if err != nil {
+			return nil, err
+		}
+		to = next
+		return to.plugin, nil
+	})
 	if err != nil {
 		return "", "", nil, err
 	}
-	i, err := to.plugin.ready(ctx)
-	if err != nil {
-		return "", "", nil, err
-	}
-	return to.plugin.stanza.Label, to.model, i.provider, nil
+	return to.plugin.stanza.Label, to.model, &provider{host: h, asked: model, to: to}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,6 +20,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/files"
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
@@ -39,29 +41,36 @@ type instance struct {
 	// schema is that of an agent's config.
 	schema json.RawMessage
 
-	// runner and provider are set for their kinds.
+	// runner, provider and backend are set for their kinds.
 	runner   agent.Runner
 	provider llm.Provider
-	calls    inflight
+	backend  *files.Client
+	// calls are those of the supervisor, on this process or an earlier one.
+	calls *inflight
+	// stopping says that the host has asked it to stop.
+	stopping atomic.Bool
 	// suspect asks for a health check now.
 	suspect chan struct{}
 }
 
-// launch starts a stanza's process and makes it ready: start, describe, schema,
+// launch starts a supervisor's process and makes it ready: start, describe, schema,
 // configure. When its time is over, or ctx is, the process is killed, which
 // ends whatever call hangs on it. The error is a *config.Error when
 // plugins.hcl must be mended.
-func (h *Host) launch(ctx context.Context, s *config.Stanza, dirs []string) (*instance, error) {
+func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.timing.Start)
 	defer cancel()
-	bin, err := openBinary(s, dirs)
+	from := sup.source.Load()
+	s := from.stanza
+	bin, err := openBinary(s, from.dirs)
 	if err != nil {
 		return nil, err
 	}
 	defer bin.close()
+	sup.set(func() { sup.program = bin.program })
 	log := newPluginLog(ctx, h.logger.With("plugin", s.Name()), s.Mask)
 	i := &instance{
-		stanza: s, timing: h.timing, suspect: make(chan struct{}, 1),
+		stanza: s, timing: h.timing, calls: sup.calls, suspect: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir))
@@ -161,7 +170,9 @@ func (i *instance) connect() error {
 func (i *instance) prepareKind(ctx context.Context) error {
 	switch i.stanza.Kind {
 	case "llm":
-		i.provider = &provider{instance: i, inner: llm.NewClient(i.conn)}
+		i.provider = llm.NewClient(i.conn)
+	case files.Kind:
+		i.backend = files.NewClient(i.conn)
 	case "agent":
 		client := agent.NewClient(i.conn)
 		schema, err := client.Schema(ctx)
@@ -172,7 +183,7 @@ func (i *instance) prepareKind(ctx context.Context) error {
 			return errors.New("agent schema: it is no JSON")
 		}
 		i.schema = schema
-		i.runner = &runs{instance: i, inner: client}
+		i.runner = client
 	}
 	return nil
 }
@@ -231,6 +242,7 @@ func (i *instance) health(ctx context.Context) (answered bool, err error) {
 func (i *instance) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.timing.Stop)
 	defer cancel()
+	i.stopping.Store(true)
 	err := i.base.Stop(ctx)
 	i.proc.letGo()
 	timer := time.AfterFunc(i.timing.Exit, func() { i.proc.kill("it did not end when it was asked to") })

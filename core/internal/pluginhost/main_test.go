@@ -99,13 +99,25 @@ func (l *logs) String() string {
 type testHost struct {
 	*Host
 	logs *logs
+	// file is the plugins.hcl of a reload.
+	file string
+}
+
+// write changes plugins.hcl.
+func (h *testHost) write(t *testing.T, stanzas ...string) {
+	t.Helper()
+	if err := os.WriteFile(h.file, []byte(strings.Join(stanzas, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func newTestHost(t *testing.T, timing Timing) *testHost {
 	t.Helper()
 	l := &logs{}
+	file := filepath.Join(t.TempDir(), "plugins.hcl")
 	h := New(Options{
 		Dirs: []string{binDir}, DataDir: t.TempDir(), Timing: timing,
+		Load:   func() (*config.Config, error) { return config.Load(file) },
 		Logger: slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	t.Cleanup(func() {
@@ -116,7 +128,7 @@ func newTestHost(t *testing.T, timing Timing) *testHost {
 			t.Logf("the log:\n%s", l)
 		}
 	})
-	return &testHost{Host: h, logs: l}
+	return &testHost{Host: h, logs: l, file: file}
 }
 
 func parse(t *testing.T, hcl string) *config.Config {

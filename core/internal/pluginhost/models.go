@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ const (
 	maxRoutes = 1024
 	// maxNamed is how many models an error names.
 	maxNamed = 20
+	// modelField is where an agent names its model.
+	modelField = "config.model"
 )
 
 // route is where a model's name leads.
@@ -216,6 +219,16 @@ func (s *supervisor) lastModels(ctx context.Context) listing {
 	return l
 }
 
+// wantModels has the models listed in the background, unless that failed just now.
+func (s *supervisor) wantModels(ctx context.Context) {
+	s.models.mu.Lock()
+	defer s.models.mu.Unlock()
+	l := s.models.last
+	if live := s.serves(); live != nil && (live != l.of || time.Since(l.at) > listAgain) {
+		s.askModels(ctx, live)
+	}
+}
+
 // listModels gives a list that is younger than age, and asks for it if need be.
 func (s *supervisor) listModels(ctx context.Context, age time.Duration) ([]llm.Model, error) {
 	i, err := s.ready(ctx)
@@ -250,11 +263,13 @@ func (s *supervisor) askModels(ctx context.Context, i *instance) <-chan struct{}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTime)
 		defer cancel()
-		models, err := i.provider.ListModels(ctx)
+		models, err := i.listModels(ctx)
 		s.models.mu.Lock()
 		defer s.models.mu.Unlock()
 		if err != nil {
 			models = s.models.last.models // better an old list than none
+		}
+		if err != nil && !errors.Is(err, errRetired) {
 			s.logger.WarnContext(ctx, "plugin does not list its models", "error", err)
 		}
 		s.models.last = listing{models: models, err: err, at: time.Now(), of: i}
@@ -262,4 +277,34 @@ func (s *supervisor) askModels(ctx context.Context, i *instance) <-chan struct{}
 		close(answer)
 	}()
 	return answer
+}
+
+// listModels asks the process for its models, unless its plugin is retired.
+func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
+	if !i.calls.begin() {
+		return nil, errRetired
+	}
+	defer i.end()
+	models, err := i.provider.ListModels(ctx)
+	return models, i.judge(ctx, err)
+}
+
+// Lacks says whether the provider of a model lists it with capabilities that
+// capability is not among. It waits for nobody: a list that was never asked for
+// is had in the background, and false is also for what is not known.
+func (h *Host) Lacks(ctx context.Context, model, capability string) bool {
+	to, ok := h.registry.Load().known(ctx, model)
+	if !ok {
+		return false
+	}
+	l := to.plugin.lastModels(ctx)
+	if l.models == nil {
+		to.plugin.wantModels(ctx)
+	}
+	for _, m := range l.models {
+		if m.ID == to.model {
+			return len(m.Capabilities) > 0 && !slices.Contains(m.Capabilities, capability)
+		}
+	}
+	return false
 }

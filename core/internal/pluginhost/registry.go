@@ -2,13 +2,13 @@ package pluginhost
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/sdk/files"
 )
 
 // registry is the set of plugins of one plugins.hcl. It never changes: a look-up
@@ -17,18 +17,20 @@ type registry struct {
 	generation uint64
 	// plugins are in the order of the file, the disabled ones too.
 	plugins []*supervisor
-	// agents and providers are the enabled ones of their kinds.
-	agents, providers []*supervisor
-	routes            routes
+	// agents, providers and backends are the enabled ones of their kinds.
+	agents, providers, backends []*supervisor
+	// fileBackend is the label of the one that takes new files; empty for none.
+	fileBackend string
+	routes      routes
 }
 
-func (h *Host) newRegistry(cfg *config.Config, generation uint64) *registry {
+// newRegistry makes the registry of a plugins.hcl, with the supervisor that get
+// gives for each stanza.
+func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*source) *supervisor) *registry {
 	dirs := slices.Concat(h.dirs, cfg.PluginDirs)
-	r := &registry{generation: generation}
+	r := &registry{generation: generation, fileBackend: cfg.FileBackend}
 	for _, stanza := range cfg.Stanzas {
-		s := newSupervisor(stanza, h.timing, h.logger, func(ctx context.Context) (*instance, error) {
-			return h.launch(ctx, stanza, dirs)
-		})
+		s := get(&source{stanza: stanza, dirs: dirs})
 		r.plugins = append(r.plugins, s)
 		if !stanza.Enabled {
 			continue
@@ -38,54 +40,47 @@ func (h *Host) newRegistry(cfg *config.Config, generation uint64) *registry {
 			r.agents = append(r.agents, s)
 		case "llm":
 			r.providers = append(r.providers, s)
+		case files.Kind:
+			r.backends = append(r.backends, s)
 		}
 	}
 	return r
 }
 
-// start starts all enabled plugins at once and waits for the first outcome of
-// each. It fails with what is to be mended in plugins.hcl, in its order.
-func (r *registry) start(ctx context.Context) error {
-	outcomes := make([]<-chan error, len(r.plugins))
-	for i, s := range r.plugins {
+func (h *Host) newSupervisor(from *source) *supervisor {
+	return newSupervisor(from, h.timing, h.logger, h.launch)
+}
+
+// startAll starts all that are enabled at once and waits for the outcome of each
+// one's first start, in their order; nil for one that is ready.
+func startAll(ctx context.Context, plugins []*supervisor, p patience) ([]error, error) {
+	first := make([]<-chan error, len(plugins))
+	for i, s := range plugins {
 		if s.stanza.Enabled {
-			outcomes[i] = s.start(ctx)
+			first[i] = s.start(ctx, p)
 		}
 	}
-	var errs []error
-	for _, outcome := range outcomes {
-		if outcome == nil {
+	outcomes := make([]error, len(plugins))
+	for i := range plugins {
+		if first[i] == nil {
 			continue
 		}
 		select {
-		case err := <-outcome:
-			errs = append(errs, err)
+		case outcomes[i] = <-first[i]:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return errors.Join(errs...)
+	return outcomes, nil
 }
 
-// stop stops all plugins at once.
-func (r *registry) stop() {
+// stopAll stops them all at once.
+func stopAll(plugins []*supervisor) {
 	var wg sync.WaitGroup
-	for _, s := range r.plugins {
+	for _, s := range plugins {
 		wg.Go(s.stop)
 	}
 	wg.Wait()
-}
-
-// drain waits until no call of these plugins is under way, and gives how many
-// are when ctx ends.
-func drain(ctx context.Context, plugins []*supervisor) int {
-	left := 0
-	for _, s := range plugins {
-		if i := s.live.Load(); i != nil {
-			left += i.calls.drain(ctx)
-		}
-	}
-	return left
 }
 
 // agent gives the enabled agent stanza of that label, or an error that says why
@@ -99,7 +94,7 @@ func (r *registry) agent(label string) (*supervisor, error) {
 			return nil, s.unavailable()
 		}
 	}
-	return nil, core.Unavailable("There is no agent plugin %q in plugins.hcl any more (%s): add its stanza, or change the agent's type",
+	return nil, core.Unavailable("There is no agent plugin %q in plugins.hcl any more (%s): add its stanza and reload, or change the agent's type",
 		label, listed("there are: ", labels(r.agents), "there is none"))
 }
 

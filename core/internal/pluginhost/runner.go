@@ -251,6 +251,18 @@ func (p *process) Wait(ctx context.Context) error {
 	}
 }
 
+// endsWithin waits for the end of the process; false when it has not come by then.
+func (p *process) endsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
 // ended says whether the process is there no more.
 func (p *process) ended() bool {
 	select {

@@ -7,9 +7,22 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
+// ofNow makes something of the registry, and makes it anew if that was swapped
+// meanwhile: the plugins that left it may have seemed to be down.
+func ofNow[T any](h *Host, of func(*registry) T) T {
+	for {
+		r := h.registry.Load()
+		out := of(r)
+		if h.registry.Load() == r {
+			return out
+		}
+	}
+}
+
 // Plugins implements core.Plugins.
-func (h *Host) Plugins() []core.Plugin {
-	r := h.registry.Load()
+func (h *Host) Plugins() []core.Plugin { return ofNow(h, (*registry).statuses) }
+
+func (r *registry) statuses() []core.Plugin {
 	out := make([]core.Plugin, len(r.plugins))
 	for i, s := range r.plugins {
 		out[i] = s.status()
@@ -33,8 +46,9 @@ func (s *supervisor) status() core.Plugin {
 }
 
 // AgentTypes implements core.Plugins. The schema of a type that never came up is nil.
-func (h *Host) AgentTypes() []core.AgentType {
-	r := h.registry.Load()
+func (h *Host) AgentTypes() []core.AgentType { return ofNow(h, (*registry).agentTypes) }
+
+func (r *registry) agentTypes() []core.AgentType {
 	out := make([]core.AgentType, len(r.agents))
 	for i, s := range r.agents {
 		s.mu.Lock()
@@ -49,7 +63,10 @@ func (h *Host) AgentTypes() []core.AgentType {
 
 // Models implements core.Plugins. An old list is given while a new one is asked for.
 func (h *Host) Models(ctx context.Context) []core.Model {
-	r := h.registry.Load()
+	return ofNow(h, func(r *registry) []core.Model { return r.models(ctx) })
+}
+
+func (r *registry) models(ctx context.Context) []core.Model {
 	lists := r.lists(func(s *supervisor) ([]llm.Model, error) {
 		if s.serves() == nil {
 			return nil, nil
@@ -78,22 +95,25 @@ func (h *Host) Models(ctx context.Context) []core.Model {
 // CheckModel implements core.Plugins. It fails with Unavailable when a provider
 // that may have the model can't be asked.
 func (h *Host) CheckModel(ctx context.Context, field, model string) error {
-	_, err := h.registry.Load().resolve(ctx, field, model)
-	return err
+	return ofNow(h, func(r *registry) error {
+		_, err := r.resolve(ctx, field, model)
+		return err
+	})
 }
 
 // Broken implements core.Plugins. It asks nobody: a model whose provider is not
 // known yet counts as fine while there is one that may serve it.
 func (h *Host) Broken(bindings []core.Binding) []core.Binding {
 	ctx := context.Background()
-	r := h.registry.Load()
-	var out []core.Binding
-	for _, b := range bindings {
-		if r.broken(ctx, b) {
-			out = append(out, b)
+	return ofNow(h, func(r *registry) []core.Binding {
+		var out []core.Binding
+		for _, b := range bindings {
+			if r.broken(ctx, b) {
+				out = append(out, b)
+			}
 		}
-	}
-	return out
+		return out
+	})
 }
 
 func (r *registry) broken(ctx context.Context, b core.Binding) bool {

@@ -15,18 +15,22 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// supervisor keeps the process of one stanza alive.
+// supervisor keeps the process of one stanza alive. A reload that does not
+// change the stanza hands it to the next registry as it is.
 //
 //	starting ──ready──▶ running ──ends──▶ restarting ──ready──▶ running
 //	                                        │    ▲
-//	                       5 ends in 2 min  ▼    │ after 5 min
+//	                       5 ends in 2 min  ▼    │ after 5 min, or on reload
 //	                                       failed
 type supervisor struct {
+	// stanza is the one that it was made of: of the same hash as source's.
 	stanza *config.Stanza
 	timing Timing
 	logger *slog.Logger
 	// launch starts a process and makes it ready.
-	launch func(context.Context) (*instance, error)
+	launch func(context.Context, *supervisor) (*instance, error)
+	source atomic.Pointer[source]
+	calls  *inflight
 
 	// live is the instance that serves; nil while there is none.
 	live atomic.Pointer[instance]
@@ -42,33 +46,56 @@ type supervisor struct {
 	// complaint is what a running one says against its own health.
 	complaint string
 	nextStart time.Time
+	// program is the file that was started last.
+	program program
 	// changed closes with the next change.
 	changed chan struct{}
 
 	models modelList
 
+	// nudge ends a wait for the next start.
+	nudge   chan struct{}
 	end     context.CancelFunc
 	done    chan struct{}
 	cleanup sync.WaitGroup
 }
 
-func newSupervisor(s *config.Stanza, timing Timing, logger *slog.Logger, launch func(context.Context) (*instance, error)) *supervisor {
-	sup := &supervisor{
-		stanza: s, timing: timing, logger: logger.With("plugin", s.Name()), launch: launch,
-		state: core.PluginStarting, changed: make(chan struct{}), done: make(chan struct{}),
-	}
-	if !s.Enabled {
-		sup.state = core.PluginDisabled
-	}
-	return sup
+// source is what processes are started from.
+type source struct {
+	stanza *config.Stanza
+	// dirs are searched for the command.
+	dirs []string
 }
 
-// start begins to supervise, whatever becomes of ctx. The channel gives the outcome of the first start:
-// a *config.Error that ends the supervision, or nil, ready or not.
-func (s *supervisor) start(ctx context.Context) <-chan error {
+// patience is what a supervisor does when the first start fails.
+type patience int
+
+const (
+	// persevere starts again, unless plugins.hcl must be mended.
+	persevere patience = iota
+	// giveUp does not.
+	giveUp
+)
+
+func newSupervisor(from *source, timing Timing, logger *slog.Logger, launch func(context.Context, *supervisor) (*instance, error)) *supervisor {
+	s := &supervisor{
+		stanza: from.stanza, timing: timing, logger: logger.With("plugin", from.stanza.Name()), launch: launch,
+		state: core.PluginStarting, changed: make(chan struct{}), done: make(chan struct{}),
+		calls: newInflight(), nudge: make(chan struct{}, 1),
+	}
+	s.source.Store(from)
+	if !s.stanza.Enabled {
+		s.state = core.PluginDisabled
+	}
+	return s
+}
+
+// start begins to supervise, whatever becomes of ctx. The channel gives the outcome of the first start: nil when
+// the plugin is ready. An error ends the supervision if it is a *config.Error, or p says so.
+func (s *supervisor) start(ctx context.Context, p patience) <-chan error {
 	ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	first := make(chan error, 1)
-	go s.run(ctx, first)
+	go s.run(ctx, p, first)
 	return first
 }
 
@@ -81,7 +108,7 @@ func (s *supervisor) stop() {
 	<-s.done
 }
 
-func (s *supervisor) run(ctx context.Context, first chan<- error) {
+func (s *supervisor) run(ctx context.Context, p patience, first chan<- error) {
 	defer close(s.done)
 	defer s.cleanup.Wait()
 	settle := func(err error) {
@@ -92,9 +119,9 @@ func (s *supervisor) run(ctx context.Context, first chan<- error) {
 	}
 	b := &backoff{timing: s.timing}
 	for attempt := 0; ; attempt++ {
-		inst, err := s.launch(ctx)
+		inst, err := s.launch(ctx, s)
 		var cerr *config.Error
-		if attempt == 0 && errors.As(err, &cerr) {
+		if attempt == 0 && err != nil && (p == giveUp || errors.As(err, &cerr)) {
 			s.set(func() { s.state, s.lastError = core.PluginStopped, err.Error() })
 			settle(err)
 			return
@@ -109,19 +136,31 @@ func (s *supervisor) run(ctx context.Context, first chan<- error) {
 		wait, open := b.ended(time.Now(), up)
 		if ctx.Err() == nil {
 			s.down(ctx, err, wait, open)
-			settle(nil)
+			settle(err)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
+		if !s.rest(ctx, wait) {
 			s.set(func() { s.state = core.PluginStopped })
-			settle(nil)
+			settle(err)
 			return
 		}
 		s.set(func() { s.state = core.PluginRestarting; s.restarts++ })
 	}
+}
+
+// rest waits until the next start is due; false when there is none.
+func (s *supervisor) rest(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.nudge:
+	case <-s.calls.retired:
+	case <-ctx.Done():
+	}
+	if s.calls.isRetired() {
+		<-ctx.Done() // it has no more use for a process
+	}
+	return ctx.Err() == nil
 }
 
 func (s *supervisor) serving(ctx context.Context, i *instance) {
@@ -176,7 +215,7 @@ func (s *supervisor) attend(ctx context.Context, i *instance) error {
 		case ctx.Err() != nil || i.proc.ended():
 		case answered:
 			misses = 0
-			s.feels(ctx, err)
+			s.feels(ctx, i, err)
 		default:
 			misses++
 			s.logger.WarnContext(ctx, "plugin does not answer", "error", err, "misses", misses)
@@ -189,10 +228,10 @@ func (s *supervisor) attend(ctx context.Context, i *instance) error {
 
 // feels notes what a plugin says of its health. One that says it is not fit
 // goes on: to start it again would not mend what it waits for.
-func (s *supervisor) feels(ctx context.Context, err error) {
+func (s *supervisor) feels(ctx context.Context, i *instance, err error) {
 	complaint := ""
 	if err != nil {
-		complaint = "not fit: " + s.stanza.Mask(err.Error())
+		complaint = "not fit: " + i.stanza.Mask(err.Error())
 	}
 	news := false
 	s.set(func() {
@@ -231,7 +270,7 @@ func (s *supervisor) serves() *instance {
 }
 
 // ready gives the instance, and waits a while for one that is being started. It
-// fails with Unavailable.
+// fails with Unavailable, or with errRetired when there will be none.
 func (s *supervisor) ready(ctx context.Context) (*instance, error) {
 	if i := s.serves(); i != nil {
 		return i, nil
@@ -252,6 +291,8 @@ func (s *supervisor) ready(ctx context.Context) (*instance, error) {
 		}
 		select {
 		case <-changed:
+		case <-s.calls.retired:
+			return nil, errRetired
 		case <-timeout.C:
 			return nil, s.unavailable()
 		case <-ctx.Done():
@@ -271,12 +312,12 @@ func (s *supervisor) unavailable() error {
 	}
 	switch s.state {
 	case core.PluginDisabled:
-		return core.Unavailable("%s is disabled: set enabled in its stanza of plugins.hcl, and restart the server", name)
+		return core.Unavailable("%s is disabled: set enabled in its stanza of plugins.hcl, then reload", name)
 	case core.PluginStopped:
 		return core.Unavailable("%s is stopped: the server is shutting down", name)
 	case core.PluginFailed:
 		wait := max(time.Second, time.Until(s.nextStart).Round(time.Second))
-		err := core.Unavailable("%s is down: %s. It is tried again in %s; mend what its log says, or restart the server", name, why, wait)
+		err := core.Unavailable("%s is down: %s. It is tried again in %s; mend what its log says, then reload", name, why, wait)
 		err.RetryAfter = wait
 		return err
 	case core.PluginStarting, core.PluginRunning, core.PluginRestarting:

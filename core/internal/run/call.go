@@ -31,6 +31,9 @@ func (x *execution) Handle(ctx context.Context, call *agent.Call) (*agent.Result
 		return nil, err
 	}
 	if recorded != nil && recorded.Done {
+		if recorded.Kind == core.CallReadFile && recorded.Error == nil {
+			return x.readAgain(ctx, call.ReadFile)
+		}
 		return replay(recorded)
 	}
 	result, err := x.perform(ctx, call, record, recorded != nil)
@@ -47,6 +50,8 @@ func kind(call *agent.Call) core.CallKind {
 		return core.CallComplete
 	case call.CallTool != nil:
 		return core.CallTool
+	case call.ReadFile != nil:
+		return core.CallReadFile
 	default:
 		return core.CallListTools
 	}
@@ -62,6 +67,8 @@ func (x *execution) perform(ctx context.Context, call *agent.Call, record *core.
 		return x.performTool(ctx, call.CallTool, record, cut)
 	case core.CallListTools:
 		return x.performListTools(ctx, record)
+	case core.CallReadFile:
+		return x.performReadFile(ctx, call.ReadFile, record)
 	}
 	return nil, fmt.Errorf("call of unknown kind %q", record.Kind)
 }
@@ -86,7 +93,7 @@ func replay(c *core.Call) (*agent.Result, error) {
 
 // settle fills in how a call went. It says whether that is to be recorded: a
 // call that was cut short, with its run or its plugin, is not: it is made again.
-func settle(ctx context.Context, record *core.Call, result *agent.Result, err error) bool {
+func settle(ctx context.Context, record *core.Call, result any, err error) bool {
 	if err != nil && ctx.Err() != nil {
 		return false
 	}

@@ -56,14 +56,20 @@ func (x *execution) performComplete(ctx context.Context, req *agent.Completion, 
 // askProvider asks the model's provider, and once more when the provider's
 // process died before it delivered anything.
 func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (*agent.Answer, error) {
+	var messages []sdk.Message
 	for crashes := 0; ; crashes++ {
 		label, name, provider, err := x.engine.Plugins.Provider(ctx, req.Model)
 		if err != nil {
 			return nil, err
 		}
+		if messages == nil {
+			if messages, err = x.expand(ctx, req); err != nil {
+				return nil, err
+			}
+		}
 		c := &collector{x: x, req: req}
 		finish, err := provider.Chat(ctx, &llm.Request{
-			Model: name, Messages: req.Messages, Tools: req.Tools,
+			Model: name, Messages: messages, Tools: req.Tools,
 			Parameters: llm.Parameters{
 				Temperature: req.Temperature, MaxTokens: req.MaxTokens, TopP: req.TopP, Stop: req.Stop,
 			},

@@ -46,7 +46,7 @@ func (x *execution) end(n ending) error {
 		r.AnswerID = core.NewID("msg")
 		end.Answer = &core.Message{
 			ID: r.AnswerID, SessionKey: r.SessionKey, SessionID: r.SessionID, AgentID: r.AgentID,
-			UserID: r.UserID, RunID: r.ID, Role: sdk.RoleAssistant, Parts: n.answer.Parts,
+			UserID: r.UserID, RunID: r.ID, Role: sdk.RoleAssistant, Parts: x.files.answer(n.answer.Parts),
 			Metadata: metadata, CreatedAt: r.EndedAt,
 		}
 	}

@@ -23,23 +23,31 @@ type Plugins interface {
 	// there. It waits and fails as Agent does, and with Invalid for a model
 	// that nobody serves.
 	Provider(ctx context.Context, model string) (label, name string, p llm.Provider, err error)
+	// Lacks says that a model's provider lists it with capabilities, and this one
+	// is not among them. What is not known is not lacking.
+	Lacks(ctx context.Context, model, capability string) bool
 }
 
 // Toolbox holds the tools of a run's agent.
 type Toolbox interface {
 	Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error)
 	// Call calls one tool. What the tool itself reports as a failure is a result.
-	Call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error)
+	// A call that is repeated after a crash has the number that it had.
+	Call(ctx context.Context, run *core.Run, number uint64, call sdk.ToolCall) (*sdk.ToolResult, error)
 }
 
-// Options are what an Engine is made of. Toolbox and Times may be left out.
+// Options are what an Engine is made of. Toolbox and Times may be left out, and
+// Files and FileStore too: then no file can be read or written.
 type Options struct {
 	Runs     core.RunStore
 	Messages core.MessageStore
 	Log      *events.Log
 	Plugins  Plugins
 	Toolbox  Toolbox
-	Logger   *slog.Logger
+	// Files and FileStore are for the files that conversations name.
+	Files     core.Files
+	FileStore core.FileStore
+	Logger    *slog.Logger
 	// Owner names this server's life in leases.
 	Owner string
 	Times Times
@@ -243,6 +251,7 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	for _, c := range calls {
 		x.recorded[c.Number] = c
 		x.usage = x.usage.Add(c.Usage)
+		x.recall(c)
 	}
 	return x, nil
 }
@@ -254,6 +263,7 @@ func (e *Engine) execution(r *core.Run, input *core.Message, stream *events.Stre
 		recorded: map[uint64]*core.Call{}, done: make(chan struct{}),
 		log: e.Logger.With("run_id", r.ID),
 	}
+	x.toolbox = newFileTools(x, e.Toolbox)
 	x.ctx, x.stop = context.WithCancelCause(e.ctx)
 	e.mu.Lock()
 	e.active[r.ID] = x

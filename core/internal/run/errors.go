@@ -12,6 +12,11 @@ import (
 // toSDK makes the error that a plugin is told, and that a run keeps, of any
 // error. What is not meant for people is logged by the caller.
 func toSDK(err error) *sdk.Error {
+	// First, for what such an error wraps is private.
+	var shown *core.Error
+	if errors.As(err, &shown) {
+		return fromCore(shown)
+	}
 	var own *sdk.Error
 	if errors.As(err, &own) {
 		return own
@@ -19,10 +24,6 @@ func toSDK(err error) *sdk.Error {
 	var timeout timeoutError
 	if errors.As(err, &timeout) {
 		return &sdk.Error{Code: sdk.CodeTimeout, Message: timeout.Error()}
-	}
-	var shown *core.Error
-	if errors.As(err, &shown) {
-		return fromCore(shown)
 	}
 	switch {
 	case errors.Is(err, errCancelled), errors.Is(err, context.Canceled):
@@ -68,7 +69,7 @@ func shown(e *sdk.Error) *core.Error {
 	case sdk.CodeInternal, sdk.CodeNondeterministic:
 		out.Code = core.CodeUpstream
 	case sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound, sdk.CodeContentFilter,
-		sdk.CodeContextTooLong, sdk.CodeMaxSteps:
+		sdk.CodeContextTooLong, sdk.CodeMaxSteps, sdk.CodeNoSpace:
 	}
 	return out
 }

@@ -31,6 +31,9 @@ type execution struct {
 	input  *core.Message
 	stream *events.Stream
 	log    *slog.Logger
+	files  conversation
+	// toolbox is the engine's, with the tools for files.
+	toolbox *fileTools
 
 	// ctx ends when the run is cancelled, takes too long, has ended, or the
 	// engine stops; its cause says which.
@@ -80,6 +83,8 @@ func (x *execution) execute() {
 		x.fail(err)
 		return
 	}
+	x.files.add(history...)
+	x.files.add(x.input.SDK())
 	for {
 		answer, err := x.attempt(history)
 		switch {

@@ -73,7 +73,10 @@ type plugins struct {
 	mu       sync.Mutex
 	agent    agent.Runner
 	provider llm.Provider
+	lacks    string
 }
+
+func (p *plugins) Lacks(_ context.Context, _, capability string) bool { return p.lacks == capability }
 
 func (p *plugins) set(a agent.Runner, m llm.Provider) {
 	p.mu.Lock()
@@ -105,6 +108,7 @@ type world struct {
 	db      *storage.DB
 	plugins *plugins
 	toolbox run.Toolbox
+	cabinet *cabinet
 	agent   *core.Agent
 	viewer  core.Viewer
 }
@@ -128,7 +132,7 @@ func newWorld(t *testing.T) *world {
 	if err := errors.Join(db.CreateUser(t.Context(), u), db.CreateAgent(t.Context(), a)); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, db: db, plugins: &plugins{}, agent: a, viewer: core.Viewer{UserID: u.ID, Role: u.Role}}
+	return &world{t: t, db: db, plugins: &plugins{}, cabinet: newCabinet(), agent: a, viewer: core.Viewer{UserID: u.ID, Role: u.Role}}
 }
 
 // server is one life of a server on the world's database.
@@ -142,10 +146,14 @@ func (w *world) start() *server {
 	w.t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	log := events.NewLog(w.db, logger)
-	s := &server{w: w, Engine: run.New(run.Options{
+	o := run.Options{
 		Runs: w.db, Messages: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
 		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond},
-	})}
+	}
+	if w.cabinet != nil {
+		o.Files, o.FileStore = papers{cabinet: w.cabinet}, rows{cabinet: w.cabinet}
+	}
+	s := &server{w: w, Engine: run.New(o)}
 	if err := s.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -168,9 +176,11 @@ func (s *server) die() {
 }
 
 func (s *server) turn(session, text string) (*core.Run, error) {
-	return s.StartTurn(s.w.t.Context(), s.w.viewer, core.Turn{
-		Agent: s.w.agent, SessionID: session, Parts: []sdk.Part{{Text: text}}, Stream: true,
-	})
+	return s.turnWith(session, sdk.Part{Text: text})
+}
+
+func (s *server) turnWith(session string, parts ...sdk.Part) (*core.Run, error) {
+	return s.StartTurn(s.w.t.Context(), s.w.viewer, core.Turn{Agent: s.w.agent, SessionID: session, Parts: parts, Stream: true})
 }
 
 func (s *server) mustTurn(session, text string) *core.Run {

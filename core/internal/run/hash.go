@@ -28,6 +28,11 @@ func requestHash(call *agent.Call) []byte {
 	case call.CallTool != nil:
 		h.text("call_tool")
 		h.toolCall(*call.CallTool)
+	case call.ReadFile != nil:
+		h.text("read_file")
+		h.text(call.ReadFile.FileID)
+		h.number(uint64(call.ReadFile.Offset)) //nolint:gosec // any 64 bits will do
+		h.number(uint64(call.ReadFile.Length)) //nolint:gosec // any 64 bits will do
 	default:
 		h.text("list_tools")
 	}
@@ -92,6 +97,10 @@ func (h *hasher) message(m sdk.Message) {
 		if p.Blob != nil {
 			h.text(p.Blob.MediaType)
 			h.bytes(p.Blob.Data)
+		}
+		if p.File != nil {
+			h.text("file")
+			h.text(p.File.ID)
 		}
 	}
 	h.count(len(m.ToolCalls))

@@ -17,7 +17,7 @@ type noTools struct{}
 
 func (noTools) Tools(context.Context, *core.Run) ([]sdk.Tool, error) { return nil, nil }
 
-func (noTools) Call(_ context.Context, _ *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error) {
+func (noTools) Call(_ context.Context, _ *core.Run, _ uint64, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	return toolFailure("there is no tool %q", call.Name), nil
 }
 
@@ -27,7 +27,7 @@ func toolFailure(format string, args ...any) *sdk.ToolResult {
 }
 
 func (x *execution) performListTools(ctx context.Context, record *core.Call) (*agent.Result, error) {
-	tools, err := x.engine.Toolbox.Tools(ctx, x.run)
+	tools, err := x.toolbox.Tools(ctx, x.run)
 	result := &agent.Result{Tools: tools}
 	if !settle(ctx, record, result, err) {
 		return nil, err
@@ -48,8 +48,9 @@ func (x *execution) performTool(ctx context.Context, call *sdk.ToolCall, record 
 			return nil, err
 		}
 	}
-	result, err := x.callTool(ctx, call, cut)
+	result, err := x.callTool(ctx, record.Number, call, cut)
 	if err != nil && ctx.Err() == nil {
+		x.log.WarnContext(ctx, "tool failed", "tool", call.Name, "error", err)
 		result, err = toolFailure("the tool failed: %s", toSDK(err).Message), nil
 	}
 	if !settle(ctx, record, &agent.Result{ToolResult: result}, err) {
@@ -58,10 +59,11 @@ func (x *execution) performTool(ctx context.Context, call *sdk.ToolCall, record 
 	if err := x.keep(record, events.TypeToolResult, toolResultEvent(call, result)); err != nil {
 		return nil, err
 	}
+	x.remember(record.Number, call.Name, result)
 	return &agent.Result{ToolResult: result}, nil
 }
 
-func (x *execution) callTool(ctx context.Context, call *sdk.ToolCall, cut bool) (*sdk.ToolResult, error) {
+func (x *execution) callTool(ctx context.Context, number uint64, call *sdk.ToolCall, cut bool) (*sdk.ToolResult, error) {
 	if cut {
 		repeatable, err := x.repeatable(ctx, call.Name)
 		if err != nil {
@@ -72,7 +74,7 @@ func (x *execution) callTool(ctx context.Context, call *sdk.ToolCall, cut bool) 
 				"It may or may not have taken effect; check before you call it again."), nil
 		}
 	}
-	result, err := x.engine.Toolbox.Call(ctx, x.run, *call)
+	result, err := x.toolbox.Call(ctx, x.run, number, *call)
 	if err == nil && result == nil {
 		err = errors.New("the tool gave no result")
 	}
@@ -81,7 +83,7 @@ func (x *execution) callTool(ctx context.Context, call *sdk.ToolCall, cut bool) 
 
 // repeatable says whether a tool may be called once more.
 func (x *execution) repeatable(ctx context.Context, name string) (bool, error) {
-	tools, err := x.engine.Toolbox.Tools(ctx, x.run)
+	tools, err := x.toolbox.Tools(ctx, x.run)
 	if err != nil {
 		return false, err
 	}

@@ -22,7 +22,7 @@ func (b *shed) Tools(context.Context, *core.Run) ([]sdk.Tool, error) {
 	return []sdk.Tool{{Name: "read", ReadOnly: true}, {Name: "set", Idempotent: true}, {Name: "pay"}}, nil
 }
 
-func (b *shed) Call(ctx context.Context, _ *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error) {
+func (b *shed) Call(ctx context.Context, _ *core.Run, _ uint64, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	b.mu.Lock()
 	b.calls[call.Name]++
 	hold := b.hold

@@ -1,5 +1,5 @@
 // Command badplugin is an llm plugin that misbehaves as its config or BAD in its
-// environment says.
+// environment says; with BAD=agent or BAD=files it is one of those kinds.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/files"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
@@ -47,6 +48,11 @@ func main() {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "no luck today")
 		os.Exit(3)
+	case "exit-while":
+		// It does not come up while that file is there.
+		if _, err := os.Stat(argument); err == nil {
+			os.Exit(3)
+		}
 	case "exit-once":
 		if _, err := os.Stat(argument); err != nil {
 			if err := os.WriteFile(argument, nil, 0o600); err != nil {
@@ -76,6 +82,10 @@ func main() {
 	info := sdk.Info{Name: "badplugin", Version: "1.2.3", Description: "Misbehaves.", Config: &b.config}
 	if mode == "agent" {
 		agent.Serve(info, agentType{})
+		return
+	}
+	if mode == "files" {
+		files.Serve(info, &store{bad: b})
 		return
 	}
 	llm.Serve(info, b)
@@ -146,7 +156,7 @@ func (b *bad) Health(context.Context) error {
 
 func (b *bad) ListModels(context.Context) ([]llm.Model, error) {
 	note("list")
-	return []llm.Model{{ID: "bad-1", ContextWindow: 100}, {ID: "bad/2"}}, nil
+	return []llm.Model{{ID: "bad-1", ContextWindow: 100, Capabilities: []string{"tools"}}, {ID: "bad/2"}}, nil
 }
 
 // Chat does what the model's name says, after as many deltas as MaxTokens.

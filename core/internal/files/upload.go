@@ -1,0 +1,127 @@
+package files
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	backends "github.com/agentarea/agentarea/sdk/files"
+)
+
+// Upload implements core.Files.
+func (f *Files) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*core.File, error) {
+	if err := f.admit(v.UserID); err != nil {
+		return nil, err
+	}
+	defer f.leave(v.UserID)
+	if u.ID != "" {
+		if file, err := f.store.File(ctx, v, u.ID); core.CodeOf(err) != core.CodeNotFound || err == nil {
+			return file, err
+		}
+	}
+	label, backend, err := f.backends.FileBackend(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	in, err := f.intake(ctx, v, u)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := f.write(ctx, label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
+	if err != nil {
+		return nil, err
+	}
+	return f.create(ctx, v, u, in, blob)
+}
+
+// admit counts an upload, unless the user has too many.
+func (f *Files) admit(userID string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.uploads[userID] >= f.limits.Uploads {
+		return &core.Error{
+			Code:       core.CodeRateLimited,
+			Message:    fmt.Sprintf("You have %d uploads under way, which is the limit: wait until one has ended", f.limits.Uploads),
+			RetryAfter: time.Second,
+		}
+	}
+	f.uploads[userID]++
+	return nil
+}
+
+func (f *Files) leave(userID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.uploads[userID]--; f.uploads[userID] == 0 {
+		delete(f.uploads, userID)
+	}
+}
+
+// intake begins to read an upload, within the limits.
+func (f *Files) intake(ctx context.Context, v core.Viewer, u *core.Upload) (*intake, error) {
+	limit, over := f.limits.FileSize, tooLarge(f.limits.FileSize)
+	if quota := f.limits.UserTotal; quota > 0 {
+		used, err := f.store.FileUsage(ctx, v.UserID)
+		if err != nil {
+			return nil, err
+		}
+		if left := max(quota-used, 0); left < limit {
+			limit, over = left, overQuota(quota, used)
+		}
+	}
+	in := newIntake(u.Body, limit, over)
+	if err := in.peek(); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func tooLarge(limit int64) error {
+	return &core.Error{
+		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The file is over the limit of %d bytes a file", limit),
+	}
+}
+
+func overQuota(quota, used int64) error {
+	return &core.Error{
+		Code: core.CodePayloadTooLarge,
+		Message: fmt.Sprintf("Your files would be over the limit of %d bytes a user: you have %d; delete some first",
+			quota, used),
+	}
+}
+
+// create stores the file that the bytes of blob are.
+func (f *Files) create(ctx context.Context, v core.Viewer, u *core.Upload, in *intake, blob core.Blob) (*core.File, error) {
+	created := now()
+	sum := in.sum()
+	file := &core.File{
+		ID: u.ID, Name: u.Name, Size: in.size, ContentType: in.contentType, SHA256: hex.EncodeToString(sum[:]),
+		Metadata: u.Metadata, Version: 1, CreatedBy: v.UserID, CreatedAt: created, UpdatedAt: created, Blob: blob,
+	}
+	if file.ID == "" {
+		file.ID = core.NewID("file")
+	}
+	if len(file.Metadata) == 0 {
+		file.Metadata = json.RawMessage("{}")
+	}
+	// The bytes are all there: whether the client still waits is no matter.
+	ctx = context.WithoutCancel(ctx)
+	err := f.store.CreateFile(ctx, file, f.limits.UserTotal)
+	if err == nil {
+		return file, nil
+	}
+	switch core.CodeOf(err) { //nolint:exhaustive // of the others nobody knows whether the file is there
+	case core.CodePayloadTooLarge:
+		f.discard(ctx, blob)
+	case core.CodeConflict:
+		f.discard(ctx, blob)
+		if u.ID != "" {
+			return f.store.File(ctx, v, u.ID)
+		}
+		return nil, errTooSlow
+	}
+	return nil, err
+}

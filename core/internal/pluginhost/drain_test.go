@@ -1,0 +1,463 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/files"
+)
+
+// generation gives stanzas of all kinds whose config says n.
+func generation(n int) []string {
+	config := fmt.Sprintf("config {\n  limit = %d\n  }", n)
+	return []string{
+		stanza("p", "", config), filesStanza("f", config),
+		"plugin \"agent\" \"r\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n" + config + "\n}",
+	}
+}
+
+// Whoever looks a plugin up, or holds one that was looked up long ago, notices
+// nothing of reloads.
+func TestReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, generation(0)...)
+	first := h.pids()
+	put(t, h.backend(t, "f"), "k", "hello")
+	held := h.backend(t, "f")
+	_, _, heldProvider, err := h.Provider(t.Context(), "bad-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heldType, err := h.Agent(t.Context(), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var calls atomic.Int64
+	work := map[string]func(ctx context.Context, n int) error{
+		"Stat": func(ctx context.Context, _ int) error {
+			_, b, err := h.FileBackend(ctx, "")
+			if err != nil {
+				return err
+			}
+			_, err = b.Stat(ctx, "k")
+			return err
+		},
+		"Stat of one that is held": func(ctx context.Context, _ int) error {
+			_, err := held.Stat(ctx, "k")
+			return err
+		},
+		"Get": func(ctx context.Context, _ int) error {
+			_, b, err := h.FileBackend(ctx, "f")
+			if err != nil {
+				return err
+			}
+			r, err := b.Get(ctx, "k", 0, 0)
+			if err != nil {
+				return err
+			}
+			time.Sleep(5 * time.Millisecond)
+			content, err := io.ReadAll(r)
+			if err == nil && string(content) != "hello" {
+				err = fmt.Errorf("it gave %q", content)
+			}
+			return errors.Join(err, r.Close())
+		},
+		"Put": func(ctx context.Context, n int) error {
+			_, b, err := h.FileBackend(ctx, "")
+			if err != nil {
+				return err
+			}
+			_, err = b.Put(ctx, fmt.Sprint("new", n%8), strings.NewReader("hello"), files.PutOptions{Size: 5})
+			return err
+		},
+		"List": func(ctx context.Context, _ int) error {
+			for _, err := range held.List(ctx, "k", "") {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Chat": func(ctx context.Context, _ int) error {
+			_, err := h.chat(ctx, "p", "fine", 3)
+			return err
+		},
+		"Chat by a listed name": func(ctx context.Context, _ int) error {
+			_, name, p, err := h.Provider(ctx, "bad-1")
+			if err != nil {
+				return err
+			}
+			_, err = p.Chat(ctx, request(name, 1), &texts{})
+			return err
+		},
+		"Chat of one that is held": func(ctx context.Context, _ int) error {
+			_, err := heldProvider.Chat(ctx, request("bad-1", 1), &texts{})
+			return err
+		},
+		"Run": func(ctx context.Context, n int) error {
+			r := heldType
+			if n%2 == 0 {
+				var err error
+				if r, err = h.Agent(ctx, "r"); err != nil {
+					return err
+				}
+			}
+			_, err := r.Run(ctx, &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) {
+				_, err := h.chat(ctx, "p", "fine", 1)
+				return &agent.Result{Answer: &agent.Answer{}}, err
+			}))
+			return err
+		},
+		"status": func(ctx context.Context, _ int) error {
+			for _, p := range h.Plugins() {
+				if p.State != core.PluginRunning {
+					return fmt.Errorf("%s is %s", p.Label, p.State)
+				}
+			}
+			if types := h.AgentTypes(); len(types) != 1 || !types[0].Available {
+				return fmt.Errorf("types: %+v", types)
+			}
+			if models := h.Models(ctx); len(models) != 2 {
+				return fmt.Errorf("models: %+v", models)
+			}
+			if broken := h.Broken([]core.Binding{{Type: "r", Model: "p/m"}}); len(broken) > 0 {
+				return errors.New("an agent is said to be broken")
+			}
+			return h.CheckModel(ctx, "model", "bad-1")
+		},
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for name, f := range work {
+		for range 2 {
+			wg.Go(func() {
+				for n := 0; ctx.Err() == nil; n++ {
+					if err := f(t.Context(), n); err != nil {
+						t.Errorf("%s, call %d: %v", name, n, err)
+						return
+					}
+					calls.Add(1)
+				}
+			})
+		}
+	}
+	for n := range 20 {
+		h.write(t, generation(n+1)...)
+		if r := h.reload(t); len(r.Replaced) != 3 || r.Generation != uint64(n)+2 {
+			t.Errorf("reload %d: %+v", n, r)
+		}
+	}
+	stop()
+	wg.Wait()
+	t.Logf("%d calls", calls.Load())
+	for label, pid := range first {
+		await(t, 5*time.Second*slow, label+"'s first process ends", func() bool { return gone(pid) })
+	}
+	await(t, 5*time.Second*slow, "only the last generation is left", func() bool { return len(h.leaving.all()) == 0 })
+	for _, message := range []string{"plugin is down", "calls of a plugin that was replaced or removed are cut", "plugin did not stop in good order"} {
+		if lines := h.logs.lines(t, message); len(lines) > 0 {
+			t.Errorf("log: %v", lines[0])
+		}
+	}
+}
+
+// What is under way ends where it began, and its process after it.
+func TestTransfersOutliveAReload(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, generation(1)...)
+	b := h.backend(t, "f")
+	old := h.plugin(t, "f").PID
+	put(t, b, "k", strings.Repeat("x", 16<<20))
+	reader, err := b.Get(t.Context(), "k", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, upload := io.Pipe()
+	stored := make(chan error, 1)
+	go func() {
+		s, err := b.Put(context.Background(), "new", content, files.PutOptions{Size: -1})
+		if err == nil && s.Size != 6 {
+			err = fmt.Errorf("%d bytes are stored", s.Size)
+		}
+		stored <- err
+	}()
+	if _, err := io.WriteString(upload, "abc"); err != nil {
+		t.Fatal(err)
+	}
+
+	h.write(t, generation(2)...)
+	h.reload(t)
+	if now := h.plugin(t, "f").PID; now == old || len(h.Plugins()) != 3 {
+		t.Errorf("the plugins that are shown: %+v", h.Plugins())
+	}
+	if got := get(t, b, "k"); len(got) != 16<<20 {
+		t.Errorf("the new process gives %d bytes", len(got))
+	}
+	if gone(old) {
+		t.Fatal("the old process ended although it has calls")
+	}
+	if _, err := io.WriteString(upload, "def"); err != nil {
+		t.Fatal(err)
+	}
+	_ = upload.Close() // an io.PipeWriter
+	if err := <-stored; err != nil {
+		t.Errorf("the upload: %v", err)
+	}
+	if n, err := io.Copy(io.Discard, reader); err != nil || n != 16<<20 {
+		t.Errorf("the download: %d bytes, %v", n, err)
+	}
+	if gone(old) {
+		t.Error("the old process ended before the reader was closed")
+	}
+	reader.Close()
+	await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+}
+
+func TestListOutlivesAReload(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, generation(1)...)
+	b := h.backend(t, "f")
+	put(t, b, "k", "v")
+	old := h.plugin(t, "f").PID
+	for _, err := range b.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.write(t, generation(2)...)
+		h.reload(t)
+		if gone(old) {
+			t.Error("the old process ended in the middle of a list")
+		}
+	}
+	await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+}
+
+func TestDrainHasALimit(t *testing.T) {
+	t.Parallel()
+	timing := quick
+	timing.Drain, timing.DrainRuns = 300*time.Millisecond, time.Hour
+	h := start(t, timing, generation(1)...)
+	before := h.pids()
+	begun, finish := make(chan struct{}), make(chan struct{})
+	ran := make(chan error, 1)
+	runner, err := h.Agent(t.Context(), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, err := runner.Run(context.Background(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) {
+			close(begun)
+			<-finish
+			return &agent.Result{Answer: &agent.Answer{}}, nil
+		}))
+		ran <- err
+	}()
+	<-begun
+	chatted := make(chan error, 1)
+	_, name, p, err := h.Provider(t.Context(), "p/wait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams := make(chan struct{})
+	go func() {
+		r := request(name, 1)
+		r.Stream = true
+		_, err := p.Chat(context.Background(), r, sendFunc(func() { close(streams) }))
+		chatted <- err
+	}()
+	<-streams
+
+	h.write(t, generation(2)...)
+	h.reload(t)
+	e := sdk.AsError(<-chatted)
+	if want := `llm plugin "p" was stopped before the call had ended`; e.Code != sdk.CodePluginCrashed || e.Message != want {
+		t.Errorf("the call past the limit: %v", e)
+	}
+	await(t, 2*time.Second*slow, "its process ends", func() bool { return gone(before["p"]) })
+	if lines := h.logs.lines(t, "calls of a plugin that was replaced or removed are cut"); len(lines) != 1 || lines[0]["calls"] != 1.0 {
+		t.Errorf("log: %v", lines)
+	}
+	if gone(before["r"]) {
+		t.Error("the run, which may take longer, was cut")
+	}
+	close(finish)
+	if err := <-ran; err != nil {
+		t.Errorf("the run: %v", err)
+	}
+	await(t, 2*time.Second*slow, "the run's process ends", func() bool { return gone(before["r"]) })
+}
+
+func TestNoRestartOfWhatLeaves(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, generation(1)...)
+	b := h.backend(t, "f")
+	put(t, b, "k", "v")
+	old := h.plugin(t, "f").PID
+	reader, err := b.Get(t.Context(), "k", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, generation(2)...)
+	h.reload(t)
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await(t, 2*time.Second*slow, "its end is seen", func() bool { return len(h.logs.lines(t, "plugin is down")) == 1 })
+	for range 100 {
+		get(t, b, "k") // time enough for a start
+	}
+	reader.Close()
+	await(t, 2*time.Second*slow, "it has left", func() bool { return len(h.leaving.all()) == 0 })
+	if up := h.logs.lines(t, "plugin is up"); len(up) != 6 {
+		t.Errorf("%d processes came up, want 6", len(up))
+	}
+}
+
+// A reload comes between a look-up and its call.
+func TestReloadBetweenLookUpAndCall(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		// busy has another call keep the old process alive.
+		busy bool
+	}{{"the old process has ended", false}, {"the old process still serves", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := start(t, quick, generation(1)...)
+			old := h.plugin(t, "f").PID
+			b := h.backend(t, "f")
+			put(t, b, "k", "v")
+			var reader io.Closer = io.NopCloser(nil)
+			if tt.busy {
+				var err error
+				if reader, err = b.Get(t.Context(), "k", 0, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			looks := 0
+			i, err := h.begin(t.Context(), func(r *registry) (*supervisor, error) {
+				s, err := r.backend("f")
+				if looks++; looks == 1 {
+					h.write(t, generation(2)...)
+					h.reload(t)
+					if !tt.busy {
+						await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) && len(h.leaving.all()) == 0 })
+					}
+				}
+				return s, err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer i.end()
+			if now := i.proc.cmd.Process.Pid; now == old || looks != 2 {
+				t.Errorf("the call is on the old process, after %d look-ups", looks)
+			}
+			reader.Close()
+			await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+		})
+	}
+}
+
+func TestCloseWaitsForWhatLeaves(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, generation(1)...)
+	before := h.pids()
+	b := h.backend(t, "f")
+	put(t, b, "k", "v")
+	reader, err := b.Get(t.Context(), "k", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, generation(2)...)
+	h.reload(t)
+	after := h.pids()
+	closed := make(chan error, 1)
+	go func() { closed <- h.Close(context.Background()) }()
+	<-h.life.Done()
+	if _, err := h.Reload(t.Context()); core.CodeOf(err) != core.CodeUnavailable {
+		t.Errorf("Reload after Close: %v", err)
+	}
+	select {
+	case err := <-closed:
+		t.Fatalf("Close did not wait: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	if got, err := io.ReadAll(reader); err != nil || string(got) != "v" {
+		t.Errorf("the download: %q, %v", got, err)
+	}
+	reader.Close()
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	for label := range before {
+		if !gone(before[label]) || !gone(after[label]) {
+			t.Errorf("%s is left", label)
+		}
+	}
+}
+
+func TestCloseCutsWhatLeaves(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, generation(1)...)
+	old := h.plugin(t, "f").PID
+	b := h.backend(t, "f")
+	put(t, b, "k", "v")
+	reader, err := b.Get(t.Context(), "k", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	h.write(t, generation(2)...)
+	h.reload(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.Close(ctx); err == nil || err.Error() != "1 calls of plugins were cut" {
+		t.Errorf("Close: %v", err)
+	}
+	if !gone(old) {
+		t.Error("the old process is left")
+	}
+	if _, err := b.Stat(t.Context(), "k"); core.CodeOf(err) != core.CodeUnavailable {
+		t.Errorf("a call after Close: %v", err)
+	}
+}
+
+func TestCloseEndsAReload(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", ""))
+	h.write(t, stanza("a", ""), stanza("b", "freeze-at-start"), stanza("c", ""))
+	outcome := make(chan error, 1)
+	go func() {
+		_, err := h.Reload(context.Background())
+		outcome <- err
+	}()
+	await(t, 5*time.Second*slow, "the reload is under way", func() bool { return len(h.logs.lines(t, "plugin is up")) == 2 })
+	begun := time.Now()
+	if err := h.Close(t.Context()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if took := time.Since(begun); took > 5*time.Second*slow {
+		t.Errorf("Close took %s", took)
+	}
+	if err := <-outcome; core.CodeOf(err) != core.CodeUnavailable {
+		t.Errorf("Reload: %v", err)
+	}
+	for _, r := range h.logs.lines(t, "plugin is up") {
+		if pid := int(r["pid"].(float64)); !gone(pid) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}

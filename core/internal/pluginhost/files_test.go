@@ -1,0 +1,193 @@
+package pluginhost
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/files"
+)
+
+// filesStanza is a files plugin.
+func filesStanza(label string, lines ...string) string {
+	return fmt.Sprintf("plugin \"files\" %q {\n  command = \"badplugin\"\n  env = { BAD = \"files\" }\n  %s\n}",
+		label, strings.Join(lines, "\n  "))
+}
+
+// backend looks a files plugin up.
+func (h *testHost) backend(t *testing.T, label string) files.Backend {
+	t.Helper()
+	_, b, err := h.FileBackend(t.Context(), label)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func put(t *testing.T, b files.Backend, key, content string) {
+	t.Helper()
+	s, err := b.Put(t.Context(), key, strings.NewReader(content), files.PutOptions{Size: -1})
+	if err != nil || s.Size != int64(len(content)) {
+		t.Fatalf("Put: %+v, %v", s, err)
+	}
+}
+
+func get(t *testing.T, b files.Backend, key string) string {
+	t.Helper()
+	r, err := b.Get(t.Context(), key, 0, 0)
+	if err != nil {
+		t.Fatalf("Get: %v", err)
+	}
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("Get: %v", err)
+	}
+	return string(content)
+}
+
+func TestFileBackend(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, `file_backend = "new"`, filesStanza("old"), filesStanza("new"))
+	label, b, err := h.FileBackend(t.Context(), "")
+	if err != nil || label != "new" {
+		t.Fatalf("the one for new files: %q, %v", label, err)
+	}
+	put(t, b, "a/1", "hello")
+	if o, err := b.Stat(t.Context(), "a/1"); err != nil || o.Size != 5 || o.Key != "a/1" {
+		t.Errorf("Stat: %+v, %v", o, err)
+	}
+	if got := get(t, b, "a/1"); got != "hello" {
+		t.Errorf("Get: %q", got)
+	}
+	r, err := b.Get(t.Context(), "a/1", 1, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := io.Copy(&out, r); err != nil || out.String() != "ell" {
+		t.Errorf("a range: %q, %v", &out, err)
+	}
+	if err := errors.Join(r.Close(), r.Close()); err != nil {
+		t.Error(err)
+	}
+	for o, err := range b.List(t.Context(), "a", "") {
+		if err != nil || o.Key != "a_1" {
+			t.Errorf("List: %+v, %v", o, err)
+		}
+	}
+	link, err := b.(files.Presigner).Presign(t.Context(), files.PresignRequest{Key: "k", Expires: time.Minute})
+	if err != nil || link != "https://example.com/k?for=1m0s" {
+		t.Errorf("Presign: %q, %v", link, err)
+	}
+
+	label, old, err := h.FileBackend(t.Context(), "old")
+	if err != nil || label != "old" {
+		t.Fatalf("by label: %q, %v", label, err)
+	}
+	if _, err := old.Stat(t.Context(), "a/1"); sdk.AsError(err).Code != sdk.CodeNotFound {
+		t.Errorf("the other one's key: %v, want not_found", err)
+	}
+	if err := b.Delete(t.Context(), "a/1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Get(t.Context(), "a/1", 0, 0); sdk.AsError(err).Code != sdk.CodeNotFound {
+		t.Errorf("a deleted key: %v, want not_found", err)
+	}
+}
+
+func TestFileBackendThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	off := "plugin \"files\" \"off\" {\n  enabled = false\n}"
+	for _, tt := range []struct{ name, label, want string }{
+		{"none", "", "There is no files plugin in plugins.hcl: add one and name it in file_backend, then reload"},
+		{"gone", "s3", `There is no files plugin "s3" in plugins.hcl any more (there is none): add its stanza again, then reload`},
+		{"gone, another is there", "s3", `There is no files plugin "s3" in plugins.hcl any more (there are: local): add its stanza again, then reload`},
+		{"off", "off", `The files plugin "off" is disabled: set enabled in its stanza of plugins.hcl, then reload`},
+		{"off", "", `The files plugin "off" is disabled: set enabled in its stanza of plugins.hcl, then reload`},
+	} {
+		stanzas := map[string]string{"off": off, "gone, another is there": filesStanza("local")}[tt.name]
+		_, _, err := start(t, quick, stanzas).FileBackend(t.Context(), tt.label)
+		var e *core.Error
+		if !errors.As(err, &e) || e.Code != core.CodeUnavailable || e.Message != tt.want {
+			t.Errorf("%s, label %q:\n%v, want\n%s", tt.name, tt.label, err, tt.want)
+		}
+	}
+}
+
+func TestCrashInPut(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, filesStanza("a", `config {`, `secret = "hunter2-hunter2"`, `}`))
+	b := h.backend(t, "")
+	before := h.plugin(t, "a")
+	_, err := b.Put(t.Context(), "crash", endless{}, files.PutOptions{Size: -1})
+	e := sdk.AsError(err)
+	if e.Code != sdk.CodePluginCrashed {
+		t.Fatalf("err = %v, want plugin_crashed", err)
+	}
+	if want := `files plugin "a" crashed: exit status 2; its last lines: about to crash: *** | panic: out of cheese`; e.Message != want {
+		t.Errorf("message %q,\nwant     %q", e.Message, want)
+	}
+	// What was looked up before the crash goes on with the next process.
+	put(t, b, "k", "v")
+	if got := get(t, h.backend(t, "a"), "k"); got != "v" {
+		t.Errorf("after the crash: %q", got)
+	}
+	h.running(t, "a", before.PID)
+}
+
+func TestCrashInGet(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, filesStanza("a"))
+	b := h.backend(t, "")
+	put(t, b, "k", strings.Repeat("x", 32<<20))
+	r, err := b.Get(t.Context(), "k", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := syscall.Kill(h.plugin(t, "a").PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.Discard, r)
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `files plugin "a" crashed: signal: killed` {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// endless gives bytes for ever.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("a", ""))
+	for _, model := range []string{"bad-1", "unknown"} {
+		if h.Lacks(t.Context(), model, "images") {
+			t.Errorf("%s: it is said to lack something before it is known", model)
+		}
+	}
+	await(t, 2*time.Second*slow, "the list comes in the background", func() bool { return h.Lacks(t.Context(), "a/bad-1", "images") })
+	for _, tt := range []struct {
+		model, capability string
+		want              bool
+	}{
+		{"bad-1", "images", true},
+		{"bad-1", "tools", false},
+		{"a/bad/2", "images", false}, // it says nothing of its capabilities
+		{"a/unknown", "images", false},
+		{"unknown", "images", false},
+	} {
+		if got := h.Lacks(t.Context(), tt.model, tt.capability); got != tt.want {
+			t.Errorf("Lacks(%s, %s) = %v", tt.model, tt.capability, got)
+		}
+	}
+}

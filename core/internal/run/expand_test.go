@@ -1,0 +1,280 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+// converse asks the model with the whole conversation.
+func converse(tools ...sdk.Tool) loop {
+	return func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		_, err := call(&agent.Call{Complete: &agent.Completion{
+			Model: "m", Messages: append(slices.Clone(r.History), r.Input), Tools: tools, Final: true,
+		}})
+		return nil, err
+	}
+}
+
+// ear is a provider that keeps what it was asked last.
+type ear struct {
+	mu   sync.Mutex
+	last []sdk.Message
+}
+
+func (*ear) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
+
+func (e *ear) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	e.mu.Lock()
+	e.last = req.Messages
+	e.mu.Unlock()
+	return say("ok")(ctx, req, out)
+}
+
+// heard is the parts of the messages, a blob in short.
+func (e *ear) heard() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var b strings.Builder
+	for _, m := range e.last {
+		b.WriteString(string(m.Role) + ":")
+		for _, p := range m.Parts {
+			switch {
+			case p.Blob != nil:
+				fmt.Fprintf(&b, "<%s %s %d>", p.Blob.MediaType, p.Blob.Name, len(p.Blob.Data))
+			case p.File != nil:
+				b.WriteString("<a file>")
+			default:
+				b.WriteString(p.Text)
+			}
+		}
+	}
+	return b.String()
+}
+
+func TestAFileInAPrompt(t *testing.T) {
+	t.Parallel()
+	// The 100,000th byte is in the middle of a letter.
+	long := "x" + strings.Repeat("ä", 60_000)
+	for name, c := range map[string]struct {
+		contentType string
+		data        string
+		lacks       string
+		tools       []sdk.Tool
+		change      func(w *world, f *core.File)
+		want        string
+	}{
+		"text": {
+			contentType: "text/plain; charset=utf-8", data: "Hello",
+			want: "\n[file a.x (file-1, text/plain; charset=utf-8, 5 bytes)]\nHello\n[end of file a.x]\n",
+		},
+		"an empty text": {contentType: "text/plain", want: "\n[file a.x (file-1, text/plain, 0 bytes)]\n\n[end of file a.x]\n"},
+		"JSON": {
+			contentType: "application/json", data: "{}",
+			want: "\n[file a.x (file-1, application/json, 2 bytes)]\n{}\n[end of file a.x]\n",
+		},
+		"not quite UTF-8": {
+			contentType: "text/csv", data: "a\xff\x00b",
+			want: "\n[file a.x (file-1, text/csv, 4 bytes)]\na\uFFFD\uFFFDb\n[end of file a.x]\n",
+		},
+		"long text": {
+			contentType: "text/plain", data: long,
+			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] + "\n[file a.x is cut here, after 99999 of 120001 bytes]\n",
+		},
+		"long text, and files__read": {
+			contentType: "text/plain", data: long, tools: []sdk.Tool{{Name: "files__read"}},
+			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] +
+				"\n[file a.x is cut here, after 99999 of 120001 bytes: files__read with the offset 99999 gives the rest]\n",
+		},
+		"image": {contentType: "image/png", data: "PNG", want: "<image/png a.x 3>"},
+		"image for a model that takes none": {
+			contentType: "image/png", data: "PNG", lacks: "images",
+			want: "\n[file a.x (file-1, image/png, 3 bytes): this model takes no images]\n",
+		},
+		"huge image": {
+			contentType: "image/jpeg", data: strings.Repeat("x", 10<<20+1),
+			want: "\n[file a.x (file-1, image/jpeg, 10485761 bytes): it is larger than 10 MiB, the most of an image that is shown]\n",
+		},
+		"PDF": {
+			contentType: "application/pdf", data: "%PDF",
+			want: "\n[file a.x (file-1, application/pdf, 4 bytes): a file of this type can't be shown to the model]\n",
+		},
+		"deleted": {
+			contentType: "text/plain", data: "Hello", change: func(w *world, f *core.File) { delete(w.cabinet.files, f.ID) },
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): it is deleted, or not a file of this user and conversation]\n",
+		},
+		"of another user": {
+			contentType: "text/plain", data: "Hello", change: func(_ *world, f *core.File) { f.CreatedBy = "user-other" },
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): it is deleted, or not a file of this user and conversation]\n",
+		},
+		"unreadable": {
+			contentType: "text/plain", data: "Hello", change: func(w *world, _ *core.File) { w.cabinet.fail = errors.New("oh") },
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): it can't be read]\n",
+		},
+		"lost by its backend": {
+			contentType: "text/plain", data: "Hello", change: func(w *world, _ *core.File) {
+				w.cabinet.fail = &core.Error{Code: core.CodeUnavailable, Message: "lost", Err: &sdk.Error{Code: sdk.CodeNotFound}}
+			},
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): it can't be read]\n",
+		},
+		"renamed": {
+			contentType: "text/plain", data: "Hello", change: func(_ *world, f *core.File) { f.Name = "b.x" },
+			want: "\n[file b.x (file-1, text/plain, 5 bytes)]\nHello\n[end of file b.x]\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			model := &ear{}
+			w.plugins.set(converse(c.tools...), model)
+			w.plugins.lacks = c.lacks
+			part := w.cabinet.put(w.viewer, "file-1", "a.x", c.contentType, []byte(c.data))
+			if c.change != nil {
+				c.change(w, w.cabinet.files["file-1"])
+			}
+			s := w.start()
+			r, err := s.turnWith("s1", sdk.Part{Text: "see"}, part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, s.wait(r), "ok")
+			equal(t, model.heard(), "user:see"+c.want)
+
+			// The log of calls is no second place for what is in files.
+			calls, err := w.db.Calls(t.Context(), r.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, call := range calls {
+				if strings.Contains(string(call.Request)+string(call.Result), "Hello") {
+					t.Errorf("recorded: %s %s", call.Request, call.Result)
+				}
+			}
+		})
+	}
+}
+
+// A later turn sees the files of earlier ones, and a file that is named twice once.
+func TestFilesOfEarlierTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &ear{}
+	w.plugins.set(converse(), model)
+	a := w.cabinet.put(w.viewer, "file-a", "a", "text/plain", []byte("AAA"))
+	b := w.cabinet.put(w.viewer, "file-b", "b", "image/png", []byte("BBB"))
+	s := w.start()
+	for _, parts := range [][]sdk.Part{{a, b}, {{Text: "again"}, a}} {
+		r, err := s.turnWith("s1", parts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, s.wait(r), "ok")
+	}
+	equal(t, model.heard(), "user:\n[file a (file-a, text/plain, 3 bytes): it is shown further below]\n<image/png b 3>"+
+		"assistant:ok"+
+		"user:again\n[file a (file-a, text/plain, 3 bytes)]\nAAA\n[end of file a]\n")
+}
+
+// What an agent type names on its own account is not shown.
+func TestAnAgentTypeCanNotNameFiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &ear{}
+	mine := w.cabinet.put(w.viewer, "file-mine", "mine", "text/plain", []byte("secret"))
+	w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{
+			{Role: sdk.RoleUser, Parts: []sdk.Part{mine}}, {Role: sdk.RoleTool, Parts: []sdk.Part{mine}},
+		}}})
+		return &sdk.Message{Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "here"}, mine}}, err
+	}), model)
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	equal(t, s.wait(r), "here")
+	equal(t, model.heard(), "user:\n[file mine (file-mine, text/plain, 6 bytes): it is deleted, or not a file of this user and conversation]\n"+
+		"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
+	// Nor does it become the conversation's by its answer.
+	equal(t, w.files(), "")
+}
+
+func TestThePromptHasRoomForSomeFiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &ear{}
+	w.plugins.set(converse(), model)
+	s := w.start()
+	for i := range 4 {
+		size := 9 << 20
+		if i == 0 {
+			size = 5 << 20
+		}
+		name := fmt.Sprint(i)
+		r, err := s.turnWith("s1", w.cabinet.put(w.viewer, "file-"+name, name, "image/png", make([]byte, size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, s.wait(r), "ok")
+	}
+	equal(t, model.heard(), "user:<image/png 0 5242880>assistant:ok"+
+		"user:\n[file 1 (file-1, image/png, 9437184 bytes): there is no room for it beside the newer files]\nassistant:ok"+
+		"user:<image/png 2 9437184>assistant:ok"+
+		"user:<image/png 3 9437184>")
+}
+
+func TestTheRoomIsLessBesideOtherBlobs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &ear{}
+	w.plugins.set(loop(func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		m := r.Input
+		m.Parts = append(slices.Clone(m.Parts), sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "own", Data: make([]byte, 55<<20)}})
+		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{m}, Final: true}})
+		return nil, err
+	}), model)
+	s := w.start()
+	r, err := s.turnWith("s1", w.cabinet.put(w.viewer, "file-1", "1", "image/png", make([]byte, 6<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, s.wait(r), "ok")
+	equal(t, model.heard(), "user:\n[file 1 (file-1, image/png, 6291456 bytes): there is no room for it beside the newer files]\n<image/png own 57671680>")
+}
+
+func TestABackendThatIsDownFailsTheTurn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	model := &ear{}
+	w.plugins.set(converse(), model)
+	s := w.start()
+	part := w.cabinet.put(w.viewer, "file-1", "a.txt", "text/plain", []byte("Hello"))
+	w.cabinet.change(func() {
+		w.cabinet.fail = &core.Error{
+			Code: core.CodeUnavailable, Message: "The file backend is away",
+			Err: &sdk.Error{Code: sdk.CodePluginCrashed, Message: "private"},
+		}
+	})
+	r, err := s.turnWith("s1", part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, s.watch(r), "start\nerror SERVICE_UNAVAILABLE The file backend is away")
+	if got := w.stored(r); got.Error == nil || got.Error.Code != sdk.CodeUnavailable || !got.Error.Retryable {
+		t.Errorf("%+v", got.Error)
+	}
+	if model.last != nil {
+		t.Error("the model was asked without the file")
+	}
+	w.cabinet.change(func() { w.cabinet.fail = nil })
+	equal(t, s.wait(s.mustTurn("s1", "again")), "ok")
+	if !strings.Contains(model.heard(), "Hello") {
+		t.Error(model.heard())
+	}
+}

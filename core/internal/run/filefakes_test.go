@@ -1,0 +1,112 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// cabinet keeps files in memory, and can be told to fail.
+type cabinet struct {
+	mu    sync.Mutex
+	files map[string]*core.File
+	bytes map[string][]byte
+	// fail is what reads give, and uploads.
+	fail error
+	// hold, if set, keeps an upload from returning once the file is there.
+	hold  func(context.Context)
+	reads int
+}
+
+func newCabinet() *cabinet {
+	return &cabinet{files: map[string]*core.File{}, bytes: map[string][]byte{}}
+}
+
+// put makes a file, and gives the part that names it.
+func (c *cabinet) put(v core.Viewer, id, name, contentType string, data []byte) sdk.Part {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := &core.File{ID: id, Name: name, ContentType: contentType, Size: int64(len(data)), CreatedBy: v.UserID, CreatedAt: time.Now()}
+	c.files[id], c.bytes[id] = f, data
+	return sdk.Part{File: f.Ref()}
+}
+
+func (c *cabinet) change(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do()
+}
+
+func (c *cabinet) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.files)
+}
+
+// rows is the cabinet's core.FileStore, as far as runs need one.
+type rows struct {
+	core.FileStore
+	*cabinet
+}
+
+func (r rows) File(_ context.Context, v core.Viewer, id string) (*core.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.files[id]
+	if f == nil || f.CreatedBy != v.UserID && !v.Admin() {
+		return nil, core.NotFound("file", id)
+	}
+	return f, nil
+}
+
+// papers is its core.Files.
+type papers struct {
+	core.Files
+	*cabinet
+}
+
+func (p papers) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*core.File, error) {
+	data, err := io.ReadAll(u.Body)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	fail, there, hold := p.fail, p.files[u.ID], p.hold
+	p.mu.Unlock()
+	if fail != nil {
+		return nil, fail
+	}
+	if there == nil {
+		p.put(v, u.ID, u.Name, "text/plain; charset=utf-8", data)
+	}
+	if hold != nil {
+		hold(ctx)
+	}
+	return rows{cabinet: p.cabinet}.File(ctx, v, u.ID)
+}
+
+func (p papers) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reads++
+	return &paper{Reader: bytes.NewReader(p.bytes[f.ID]), fail: p.fail}
+}
+
+type paper struct {
+	*bytes.Reader
+	fail error
+}
+
+func (p *paper) Read(b []byte) (int, error) {
+	if p.fail != nil {
+		return 0, p.fail
+	}
+	return p.Reader.Read(b)
+}
+
+func (*paper) Close() error { return nil }

@@ -1,0 +1,295 @@
+package run_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+)
+
+// script makes the tool calls that the user's message lists as JSON, and
+// answers with what they gave.
+func script(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	var steps []sdk.ToolCall
+	if err := json.Unmarshal([]byte(r.Input.Text()), &steps); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, s := range steps {
+		got, err := call(&agent.Call{CallTool: &s})
+		if err != nil {
+			return nil, err
+		}
+		line := ""
+		if got.ToolResult.IsError {
+			line = "! "
+		}
+		for _, p := range got.ToolResult.Parts {
+			line += p.Text
+			if p.File != nil {
+				line += "<" + p.File.Name + ">"
+			}
+		}
+		out = append(out, line)
+	}
+	m := sdk.Text(sdk.RoleAssistant, strings.Join(out, "\n"))
+	return &m, nil
+}
+
+func step(name, arguments string) sdk.ToolCall {
+	return sdk.ToolCall{ID: "c", Name: "files__" + name, Arguments: arguments}
+}
+
+func steps(calls ...sdk.ToolCall) string {
+	b, err := json.Marshal(calls)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// files is the files that the answers of session s1 name, a line for each answer.
+func (w *world) files() string {
+	w.t.Helper()
+	messages, err := w.db.Messages(w.t.Context(), core.MessageFilter{
+		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: "s1", Limit: 100,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var lines []string
+	for _, m := range messages {
+		if m.Role != sdk.RoleAssistant {
+			continue
+		}
+		var names []string
+		for _, p := range m.Parts {
+			if p.File != nil {
+				names = append(names, p.File.Name)
+			}
+		}
+		lines = append(lines, strings.Join(names, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func toolWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.agent.Config = []byte(`{"tools":["files__*"]}`)
+	w.plugins.set(loop(script), nil)
+	return w
+}
+
+func TestFileTools(t *testing.T) {
+	t.Parallel()
+	w := toolWorld(t)
+	text := strings.Repeat("ä", 40_000)
+	parts := []sdk.Part{
+		w.cabinet.put(w.viewer, "file-a", "a.txt", "text/plain", []byte("Hello")),
+		w.cabinet.put(w.viewer, "file-b", "b.txt", "text/plain", []byte("x"+text)),
+		w.cabinet.put(w.viewer, "file-c", "c.png", "image/png", []byte("PNG")),
+		w.cabinet.put(w.viewer, "file-d", "d.csv", "text/csv", []byte("a\xffb")),
+		w.cabinet.put(w.viewer, "file-e", "e.txt", "text/plain", nil),
+		w.cabinet.put(w.viewer, "file-gone", "g.txt", "text/plain", nil),
+	}
+	delete(w.cabinet.files, "file-gone")
+	w.cabinet.put(w.viewer, "file-unnamed", "u.txt", "text/plain", []byte("secret"))
+	parts = append(parts, w.cabinet.put(core.Viewer{UserID: "user-other"}, "file-foreign", "f.txt", "text/plain", []byte("secret")))
+	s := w.start()
+	for _, c := range []struct {
+		call sdk.ToolCall
+		want string
+	}{
+		{step("list", "{}"), `{"files":[{"id":"file-a","name":"a.txt","content_type":"text/plain","size":5},` +
+			`{"id":"file-b","name":"b.txt","content_type":"text/plain","size":80001},` +
+			`{"id":"file-c","name":"c.png","content_type":"image/png","size":3},` +
+			`{"id":"file-d","name":"d.csv","content_type":"text/csv","size":3},` +
+			`{"id":"file-e","name":"e.txt","content_type":"text/plain","size":0}]}`},
+		{step("read", `{"file_id":"file-a"}`), "Hello"},
+		{step("read", `{"file_id":"file-a","offset":1,"length":3.0}`), "ell\n[bytes 1 to 4 of 5; go on with the offset 4]"},
+		{step("read", `{"file_id":"file-a","offset":3,"length":1000000000}`), "lo"},
+		{step("read", `{"file_id":"file-a","offset":5}`), "[nothing is left at 5: the file has 5 bytes]"},
+		{step("read", `{"file_id":"file-a","offset":1e300}`), "[nothing is left at 9007199254740992: the file has 5 bytes]"},
+		{step("read", `{"file_id":"file-b"}`), "x" + text[:65_534] + "\n[bytes 0 to 65535 of 80001; go on with the offset 65535]"},
+		{step("read", `{"file_id":"file-b","offset":65535}`), text[65_534:]},
+		{step("read", `{"file_id":"file-b","offset":1,"length":1}`), "\uFFFD\n[bytes 1 to 2 of 80001; go on with the offset 2]"},
+		{step("read", `{"file_id":"file-c"}`), "! the file c.png is image/png: only text can be read"},
+		{step("read", `{"file_id":"file-d"}`), "a\uFFFDb"},
+		{step("read", `{"file_id":"file-e"}`), "[nothing is left at 0: the file has 0 bytes]"},
+		{step("read", `{"file_id":"file-gone"}`), `! this conversation has no file "file-gone"`},
+		{step("read", `{"file_id":"file-unnamed"}`), `! this conversation has no file "file-unnamed"`},
+		{step("read", `{"file_id":"file-foreign"}`), `! this conversation has no file "file-foreign"`},
+		{step("read", ``), `! this conversation has no file ""`},
+		{step("read", `{"file_id":"file-a","offset":-1}`), "! the arguments can't be used: offset must be at least 0, and length at least 1"},
+		{step("read", `{"file_id":"file-a","length":0}`), "! the arguments can't be used: offset must be at least 0, and length at least 1"},
+		{step("read", `{`), "! the arguments can't be used: unexpected end of JSON input"},
+		{step("write", `{"name":"n.txt"}`), "! name and content must be given"},
+		{step("write", `{"name":"a\nb","content":""}`), "! name: Must not contain control characters, such as NUL, line breaks and tabs"},
+		{step("write", `{"name":"..","content":""}`), `! name: Must not be ".."` + ": give one like report.pdf"},
+		{step("write", `{"name":"n.txt","content":"`+strings.Repeat("x", 1<<20+1)+`"}`), "! the content has 1048577 bytes, and 1048576 is the most: write several files"},
+		{step("write", `{"name":"dir\\sub/n.txt","content":"new"}`), "The file is written.<n.txt>"},
+		{step("rename", `{}`), `! there is no tool "files__rename"`},
+	} {
+		r, err := s.turnWith(core.NewID("session"), append([]sdk.Part{{Text: steps(c.call)}}, parts...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.wait(r); got != c.want {
+			t.Errorf("%.100s %.100s: got %.200q, want %.200q", c.call.Name, c.call.Arguments, got, c.want)
+		}
+	}
+}
+
+func TestWhatARunWrites(t *testing.T) {
+	t.Parallel()
+	w := toolWorld(t)
+	s := w.start()
+	r := s.mustTurn("s1", steps(
+		step("write", `{"name":"one.md","content":"# One"}`), step("write", `{"name":"two.md","content":"# Two"}`), step("list", ""),
+	))
+	got := s.wait(r)
+	equal(t, w.files(), "one.md two.md")
+	m, err := s.Wait(t.Context(), r)
+	if err != nil || m.Parts[1].File == nil {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	f := w.cabinet.files[m.Parts[1].File.ID]
+	if f.CreatedBy != w.viewer.UserID || *m.Parts[1].File != *f.Ref() || !strings.Contains(got, f.ID) {
+		t.Errorf("%+v in %s", f, got)
+	}
+	// The next turn may read it; that of another session may not.
+	read := steps(step("read", fmt.Sprintf(`{"file_id":%q}`, f.ID)))
+	equal(t, s.wait(s.mustTurn("s1", read)), "# One")
+	equal(t, s.wait(s.mustTurn("s2", read)), fmt.Sprintf("! this conversation has no file %q", f.ID))
+	equal(t, w.files(), "one.md two.md\n")
+}
+
+// writing writes a file, reads it, and has the model say the rest.
+func writing(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	c := step("write", `{"name":"one.md","content":"# One"}`)
+	wrote, err := call(&agent.Call{CallTool: &c})
+	if err != nil {
+		return nil, err
+	}
+	got, err := call(&agent.Call{ReadFile: &agent.FileRange{FileID: wrote.ToolResult.Parts[1].File.ID, Length: 100}})
+	if err != nil {
+		return nil, err
+	}
+	_, err = call(complete("do "+string(got.Data), true))
+	return nil, err
+}
+
+func TestAWriteThatACrashCutMakesOneFile(t *testing.T) {
+	t.Parallel()
+	w := toolWorld(t)
+	w.plugins.set(loop(writing), &counting{})
+	stored := make(chan struct{})
+	w.cabinet.hold = func(ctx context.Context) {
+		close(stored)
+		<-ctx.Done()
+	}
+	first := w.start()
+	r := first.mustTurn("s1", "hi")
+	<-stored
+	first.die()
+	w.cabinet.change(func() { w.cabinet.hold = nil })
+	if w.cabinet.count() != 1 {
+		t.Fatal("no file was made before the crash")
+	}
+	second := w.start()
+	equal(t, second.wait(r), "DO # ONE")
+	equal(t, w.files(), "one.md")
+	if n := w.cabinet.count(); n != 1 {
+		t.Errorf("%d files", n)
+	}
+}
+
+func TestFilesThatWereWrittenBeforeACrash(t *testing.T) {
+	t.Parallel()
+	w := toolWorld(t)
+	model := &counting{hold: block}
+	w.plugins.set(loop(writing), model)
+	first := w.start()
+	r := first.mustTurn("s1", "hi")
+	first.watchUntil(r, "token DO")
+	first.die()
+	model.release()
+	second := w.start()
+	equal(t, second.wait(r), "DO # ONE")
+	equal(t, w.files(), "one.md")
+	if n := w.cabinet.count(); n != 1 {
+		t.Errorf("%d files", n)
+	}
+}
+
+func TestACancelledRunKeepsItsFiles(t *testing.T) {
+	t.Parallel()
+	w := toolWorld(t)
+	w.plugins.set(loop(writing), &counting{hold: block})
+	s := w.start()
+	r := s.mustTurn("s1", "hi")
+	s.watchUntil(r, "token DO")
+	if _, err := s.Cancel(t.Context(), w.viewer, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, w.files(), "one.md")
+}
+
+func TestAWriteThatFailsIsTheModelsToKnow(t *testing.T) {
+	t.Parallel()
+	w := toolWorld(t)
+	w.cabinet.fail = &core.Error{Code: core.CodePayloadTooLarge, Message: "Your files would be over the limit", Err: fmt.Errorf("private")}
+	s := w.start()
+	equal(t, s.wait(s.mustTurn("s1", steps(step("write", `{"name":"n","content":""}`)))), "! the tool failed: Your files would be over the limit")
+	equal(t, w.files(), "")
+}
+
+// The config's tools say which are offered; one that is not can't be called.
+func TestFileToolsAreOffered(t *testing.T) {
+	t.Parallel()
+	for config, want := range map[string]string{
+		`{}`:                                "read set pay",
+		`{"tools":[]}`:                      "read set pay",
+		`{"tools":["*"]}`:                   "files__list files__read files__write read set pay",
+		`{"tools":["files__*"]}`:            "files__list files__read files__write read set pay",
+		`{"tools":["files__read","x"]}`:     "files__read read set pay",
+		`{"tools":["files__[rl]*"]}`:        "files__list files__read read set pay",
+		`{"tools":["[","other__*","read"]}`: "read set pay",
+		`{"tools":"files__*"}`:              "read set pay",
+	} {
+		w := newWorld(t)
+		w.agent.Config = []byte(config)
+		w.toolbox = &shed{calls: map[string]int{}}
+		w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+			got, err := call(&agent.Call{ListTools: true})
+			if err != nil {
+				return nil, err
+			}
+			names := make([]string, 0, len(got.Tools))
+			for _, tool := range got.Tools {
+				names = append(names, tool.Name)
+				if strings.HasPrefix(tool.Name, "files__") && !json.Valid([]byte(tool.Parameters)) {
+					t.Errorf("%s takes %s", tool.Name, tool.Parameters)
+				}
+			}
+			// The other toolbox gets the call.
+			c := step("write", `{"name":"n","content":""}`)
+			if got, err = call(&agent.Call{CallTool: &c}); err != nil {
+				return nil, err
+			}
+			if other := got.ToolResult.Parts[0].Text == "files__write done"; other == strings.Contains(want, c.Name) {
+				t.Errorf("%s: %+v", config, got.ToolResult)
+			}
+			m := sdk.Text(sdk.RoleAssistant, strings.Join(names, " "))
+			return &m, nil
+		}), nil)
+		s := w.start()
+		equal(t, s.wait(s.mustTurn("s1", "hi")), want)
+	}
+}

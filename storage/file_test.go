@@ -1,0 +1,236 @@
+package storage_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// filesForever stores files, deletes every other and moves every third of the
+// rest, and says of each step that it was acknowledged.
+func filesForever(ctx context.Context, path string) error {
+	db, err := storage.Open(ctx, "sqlite://"+path, storage.Options{})
+	if err != nil {
+		return err
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	failed := make(chan error)
+	for i := range 8 {
+		go func() {
+			for n := 0; ; n++ {
+				if err := fileSteps(ctx, db, fmt.Sprint("user-", i%2), n); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}()
+	}
+	return <-failed
+}
+
+func fileSteps(ctx context.Context, db *storage.DB, user string, n int) error {
+	now := time.Now()
+	reserve := func(b core.Blob) error {
+		err := db.ReserveBlob(ctx, b, now)
+		fmt.Println("reserved", b.Key)
+		return err
+	}
+	file := &core.File{
+		ID: core.NewID("file"), Size: int64(n), CreatedBy: user, CreatedAt: now,
+		Blob: core.Blob{Backend: "local", Key: core.NewID("blob")},
+	}
+	if err := errors.Join(reserve(file.Blob), db.CreateFile(ctx, file, 0)); err != nil {
+		return err
+	}
+	switch {
+	case n%2 == 0:
+		_, err := db.DeleteFile(ctx, core.Viewer{UserID: user}, file.ID, 1, now)
+		fmt.Println("deleted", file.ID)
+		return err
+	case n%3 == 0:
+		to := core.Blob{Backend: "s3", Key: core.NewID("blob")}
+		err := errors.Join(reserve(to), db.MoveFile(ctx, file.ID, file.Blob, to, now))
+		fmt.Println("moved", file.ID)
+		return err
+	default:
+		fmt.Println("stored", file.ID)
+		return nil
+	}
+}
+
+// TestKilledFiles: after kill -9 at any moment each key is that of a file or of
+// an orphan, users have what their files sum up to, and what was acknowledged is so.
+func TestKilledFiles(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	said := []string{}
+	for round := range 3 {
+		p := startProcess(t, "files", path)
+		for range 50 + 200*round {
+			said = append(said, p.line(t))
+		}
+		said = append(said, p.kill(t)...)
+
+		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{})
+		must(t, err)
+		must(t, db.Migrate(t.Context()))
+		checkIntegrity(t, db)
+		checkFilesSaid(t, db, said)
+		wantNone(t, db, "with a file and an orphan", `SELECT f.id FROM files AS f
+JOIN orphans AS o ON o.backend = f.backend AND o.key = f.key`)
+		wantNone(t, db, "not counted as they are", `SELECT u.user_id FROM file_usage AS u
+WHERE (u.bytes, u.files) <> (SELECT coalesce(sum(f.size), 0), count(*) FROM files AS f WHERE f.created_by = u.user_id)`)
+		must(t, db.Close())
+	}
+}
+
+func wantNone(t *testing.T, db *storage.DB, what, query string) {
+	t.Helper()
+	var found []string
+	must(t, db.Reader().NewRaw(query).Scan(t.Context(), &found))
+	if len(found) > 0 {
+		t.Fatal(what+":", found)
+	}
+}
+
+func checkFilesSaid(t *testing.T, db *storage.DB, said []string) {
+	t.Helper()
+	for _, line := range said {
+		what, id, _ := strings.Cut(line, " ")
+		if len(id) != len(core.NewID("file")) {
+			continue // cut by the kill
+		}
+		if what == "reserved" {
+			var n int
+			must(t, db.Reader().NewRaw(`SELECT (SELECT count(*) FROM files WHERE key = ?) +
+(SELECT count(*) FROM orphans WHERE key = ?)`, id, id).Scan(t.Context(), &n))
+			if n != 1 {
+				t.Fatalf("%s was acknowledged: in %d places", line, n)
+			}
+			continue
+		}
+		f, err := db.File(t.Context(), core.Viewer{Role: core.RoleAdmin}, id)
+		switch {
+		case what == "deleted" && core.CodeOf(err) != core.CodeNotFound,
+			what != "deleted" && err != nil,
+			what == "moved" && f.Blob.Backend != "s3":
+			t.Fatalf("%s was acknowledged: %+v, %v", line, f, err)
+		}
+	}
+}
+
+// TestFilesOfTwoServers: servers at one database get each orphan once, and a
+// user's quota holds for both together.
+func TestFilesOfTwoServers(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	first, path := openNew(t, storage.Options{})
+	servers := []*storage.DB{first, openAt(t, path, storage.Options{})}
+	const files = 40
+	for i := range files {
+		must(t, first.ReserveBlob(ctx, core.Blob{Backend: "local", Key: fmt.Sprint(i)}, now))
+	}
+	type outcome struct {
+		stored, claimed int
+		err             error
+	}
+	outcomes := make(chan outcome)
+	for s, db := range servers {
+		go func() {
+			var o outcome
+			for i := s; i < files && o.err == nil; i += len(servers) {
+				f := &core.File{ID: fmt.Sprint(i), Size: 10, CreatedBy: "ada", Blob: core.Blob{Backend: "local", Key: fmt.Sprint(i)}}
+				err := db.CreateFile(ctx, f, 100)
+				switch core.CodeOf(err) {
+				case core.CodeConflict, core.CodePayloadTooLarge:
+				default:
+					o.err = err
+				}
+				if err == nil {
+					o.stored++
+				}
+				claimed, err := db.ClaimOrphans(ctx, now, now.Add(time.Hour), 1)
+				o.claimed += len(claimed)
+				o.err = errors.Join(o.err, err)
+			}
+			outcomes <- o
+		}()
+	}
+	var sum outcome
+	for range servers {
+		o := <-outcomes
+		must(t, o.err)
+		sum.stored += o.stored
+		sum.claimed += o.claimed
+	}
+	rest, err := first.ClaimOrphans(ctx, now, now.Add(time.Hour), files)
+	must(t, err)
+	used, err := first.FileUsage(ctx, "ada")
+	must(t, err)
+	if used > 100 || used != int64(10*sum.stored) || sum.stored+sum.claimed+len(rest) != files {
+		t.Fatalf("%+v, %d bytes used, %d left", sum, used, len(rest))
+	}
+}
+
+// TestFilesFullDisk: who uploads is told that there is no room, nothing of it
+// stays, reads go on, and it heals.
+func TestFilesFullDisk(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	db, _ := openNew(t, storage.Options{})
+	ada := core.Viewer{UserID: "ada"}
+	big := json.RawMessage(`{"a":"` + strings.Repeat("x", 100_000) + `"}`)
+	blob := core.Blob{Backend: "local", Key: "1"}
+	must(t, db.ReserveBlob(ctx, blob, now))
+	must(t, db.CreateFile(ctx, &core.File{ID: "file-1", Size: 5, CreatedBy: "ada", Blob: blob}, 0))
+	next := core.Blob{Backend: "local", Key: "2"}
+	must(t, db.ReserveBlob(ctx, next, now))
+
+	file := &core.File{ID: "file-2", Size: 5, Metadata: big, CreatedBy: "ada", Blob: next}
+	for what, write := range map[string]func() error{
+		"ReserveBlob": func() error { return db.ReserveBlob(ctx, core.Blob{Backend: "local", Key: string(big)}, now) },
+		"CreateFile":  func() error { return db.CreateFile(ctx, file, 0) },
+		"UpdateFile": func() error {
+			return db.UpdateFile(ctx, ada, &core.File{ID: "file-1", Version: 1, Metadata: big})
+		},
+	} {
+		room(t, db, 1) // anew: after such a failure the database may be connected anew
+		err := write()
+		var e *core.Error
+		if !errors.As(err, &e) || e.Code != core.CodeInsufficientStorage ||
+			e.Message != "The database's disk is full: free some space" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	used, err := db.FileUsage(ctx, "ada")
+	must(t, err)
+	_, total, err := db.Files(ctx, ada, core.FileFilter{})
+	must(t, err)
+	if used != 5 || total != 1 {
+		t.Errorf("%d bytes, %d files", used, total)
+	}
+
+	room(t, db, 1<<30)
+	must(t, db.CreateFile(ctx, file, 0))
+	checkIntegrity(t, db)
+}
+
+// room bounds the pages that the database may have; it has no fewer than it has now.
+func room(t *testing.T, db *storage.DB, pages int) {
+	t.Helper()
+	must(t, db.Write(t.Context(), func(ctx context.Context, db bun.IDB) error {
+		var now int
+		return db.NewRaw("PRAGMA max_page_count = ?", pages).Scan(ctx, &now)
+	}))
+}

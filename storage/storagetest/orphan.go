@@ -1,0 +1,196 @@
+package storagetest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// wantClaimed claims all that is due at a time, for a minute from then.
+func (f *fixture) wantClaimed(t *testing.T, at time.Time, want ...core.Orphan) {
+	t.Helper()
+	got, err := f.ClaimOrphans(f.ctx, at, at.Add(time.Minute), 100)
+	ok(t, err)
+	byKey := func(a, b core.Orphan) int { return strings.Compare(a.Key, b.Key) }
+	slices.SortFunc(got, byKey)
+	slices.SortFunc(want, byKey)
+	if len(got) > 0 || len(want) > 0 {
+		same(t, "ClaimOrphans", got, want)
+	}
+}
+
+func testBlob(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	file := f.unstored(v)
+
+	// Without a reservation there is nothing to take, to renew or to claim.
+	wantCode(t, f.CreateFile(f.ctx, file, 0), core.CodeConflict)
+	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
+	_, err := f.File(f.ctx, v, file.ID)
+	wantCode(t, err, core.CodeNotFound)
+	f.wantClaimed(t, f.at(1_000_000))
+
+	// A key is reserved once; the same in another backend is another.
+	f.reserve(t, file.Blob)
+	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
+	twin := f.unstored(v, func(file *core.File) { file.Blob.Key, file.Blob.Backend = "same", "s3" })
+	f.reserve(t, core.Blob{Backend: "local", Key: "same"})
+	wantCode(t, f.CreateFile(f.ctx, twin, 0), core.CodeConflict)
+	f.reserve(t, twin.Blob)
+	ok(t, f.CreateFile(f.ctx, twin, 0))
+
+	// What a file has taken is not swept, and never reserved anew.
+	ok(t, f.CreateFile(f.ctx, file, 0))
+	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
+	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, f.unstored(v, func(x *core.File) { x.Blob = file.Blob }), 0), core.CodeConflict)
+	f.wantClaimed(t, f.at(5_000_000), core.Orphan{Blob: core.Blob{Backend: "local", Key: "same"}, Attempts: 1})
+}
+
+func testBlobRenew(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	file := f.unstored(v)
+	ok(t, f.ReserveBlob(f.ctx, file.Blob, f.at(10)))
+	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(20)))
+	f.wantClaimed(t, f.at(19))
+	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(5))) // a clock that goes back takes no time away
+	f.wantClaimed(t, f.at(19))
+	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(20)))
+	f.wantClaimed(t, f.at(20), core.Orphan{Blob: file.Blob, Attempts: 1})
+
+	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(99)), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, file, 0), core.CodeConflict)
+	f.wantUsage(t, v, 0)
+}
+
+func testOrphan(t *testing.T, f *fixture) {
+	blobs := make([]core.Blob, 5) // each due a microsecond after the one before
+	for _, i := range []int{4, 2, 0, 3, 1} {
+		blobs[i] = newBlob("local")
+		ok(t, f.ReserveBlob(f.ctx, blobs[i], f.at(i)))
+	}
+	orphan := func(i, attempts int) core.Orphan { return core.Orphan{Blob: blobs[i], Attempts: attempts} }
+	none, err := f.ClaimOrphans(f.ctx, f.at(9), f.at(10), 0)
+	ok(t, err)
+	same(t, "at most none", len(none), 0)
+
+	// What is due for longest goes first.
+	for i := range 2 {
+		got, err := f.ClaimOrphans(f.ctx, f.at(3), f.at(100+i), 1)
+		ok(t, err)
+		same(t, "at most one", got, []core.Orphan{orphan(i, 1)})
+	}
+	f.wantClaimed(t, f.at(3), orphan(2, 1), orphan(3, 1))
+	f.wantClaimed(t, f.at(3))
+
+	// Who claimed them is gone: they are due again, and one by then is not.
+	ok(t, f.DropOrphan(f.ctx, blobs[0]))
+	ok(t, f.DropOrphan(f.ctx, blobs[0])) // is no error
+	ok(t, f.DropOrphan(f.ctx, newBlob("local")))
+	f.wantClaimed(t, f.at(100), orphan(4, 1))
+	f.wantClaimed(t, f.at(101), orphan(1, 2))
+
+	// One that was refused waits as long as it is told, with its attempts.
+	minute := f.now.Add(time.Minute)
+	ok(t, f.PostponeOrphan(f.ctx, blobs[1], minute, "the disk is read-only: 'ro', \"/data\""))
+	f.wantClaimed(t, minute.Add(-time.Microsecond))
+	f.wantClaimed(t, minute, orphan(1, 3))
+	ok(t, f.PostponeOrphan(f.ctx, newBlob("local"), minute, "gone"))
+	f.wantClaimed(t, minute)
+}
+
+// testOrphanReserved: a reservation is not the sweeper's to postpone, but its
+// maker's to drop.
+func testOrphanReserved(t *testing.T, f *fixture) {
+	b := f.reserve(t, newBlob("local"))
+	ok(t, f.PostponeOrphan(f.ctx, b, f.now.Add(time.Hour), "not claimed"))
+	f.wantClaimed(t, f.at(1_000_000), core.Orphan{Blob: b, Attempts: 1})
+	b = f.reserve(t, newBlob("local"))
+	ok(t, f.DropOrphan(f.ctx, b))
+	wantCode(t, f.RenewBlob(f.ctx, b, f.at(1)), core.CodeConflict)
+	f.wantClaimed(t, f.at(2_000_000))
+}
+
+// testOrphanOrFile: of a sweeper and an upload that want the same blob, one gets it.
+func testOrphanOrFile(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	const rounds = 60
+	files := make([]*core.File, rounds)
+	for i := range files {
+		files[i] = f.unstored(v)
+		ok(t, f.ReserveBlob(f.ctx, files[i].Blob, f.now))
+	}
+	stored := make([]bool, rounds)
+	var claimed sync.Map
+	var wg sync.WaitGroup
+	for i, file := range files {
+		wg.Go(func() {
+			err := f.CreateFile(f.ctx, file, 0)
+			stored[i] = err == nil
+			if err != nil && core.CodeOf(err) != core.CodeConflict {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			got, err := f.ClaimOrphans(f.ctx, f.now, f.at(1_000_000), 1)
+			if err != nil {
+				t.Error(err)
+			}
+			for _, o := range got {
+				claimed.Store(o.Blob, true)
+			}
+		})
+	}
+	wg.Wait()
+	var bytes int64
+	for i, file := range files {
+		_, err := f.File(f.ctx, v, file.ID)
+		if _, swept := claimed.Load(file.Blob); stored[i] == swept || stored[i] != (err == nil) {
+			t.Errorf("stored %t, claimed %t, then %v", stored[i], swept, err)
+		}
+		if stored[i] {
+			bytes += file.Size
+		}
+	}
+	f.wantUsage(t, v, bytes)
+}
+
+// testOrphanAtOnce: claimers at the same time get each orphan once.
+func testOrphanAtOnce(t *testing.T, f *fixture) {
+	const orphans = 60
+	for range orphans {
+		ok(t, f.ReserveBlob(f.ctx, newBlob("local"), f.now))
+	}
+	var got sync.Map
+	var twice atomic.Int32
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() {
+			for {
+				claimed, err := f.ClaimOrphans(f.ctx, f.now, f.at(1), 4)
+				if err != nil || len(claimed) == 0 {
+					errs[i] = err
+					return
+				}
+				for _, o := range claimed {
+					if _, is := got.LoadOrStore(o.Blob, o); is || o.Attempts != 1 {
+						twice.Add(1)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	ok(t, errors.Join(errs...))
+	same(t, "claimed twice", twice.Load(), int32(0))
+	n := 0
+	got.Range(func(any, any) bool { n++; return true })
+	same(t, "claimed", n, orphans)
+}
