@@ -24,12 +24,11 @@ type backend struct {
 	config config
 	// s3 does the work; public makes the URLs for clients.
 	s3, public *minio.Core
-	// secure says that the connection is TLS.
-	secure bool
+	// part is config.PartSize in bytes.
+	part int
 	// slots has an element for each upload that is under way.
 	slots chan struct{}
 	puts  puts
-	parts buffers
 	// made says that the bucket was there, once.
 	made atomic.Bool
 }
@@ -64,10 +63,13 @@ func (b *backend) makeBucket(ctx context.Context) error {
 		if err != nil || there {
 			return err
 		}
-		return b.s3.MakeBucket(ctx, b.config.Bucket, minio.MakeBucketOptions{Region: b.config.Region})
+		err = b.s3.MakeBucket(ctx, b.config.Bucket, minio.MakeBucketOptions{Region: b.config.Region})
+		if hasCode(err, "BucketAlreadyOwnedByYou") {
+			return nil // another server's plugin was quicker
+		}
+		return err
 	})
-	// Another server's plugin may have been quicker.
-	if err != nil && !hasCode(err, "BucketAlreadyOwnedByYou") {
+	if err != nil {
 		return err
 	}
 	b.made.Store(true)
@@ -122,9 +124,6 @@ func (b *backend) abortUploads(ctx context.Context, name string) error {
 			page, err = b.s3.ListMultipartUploads(ctx, b.config.Bucket, name, keyMarker, idMarker, "", 1000)
 			return err
 		})
-		if status(err) == http.StatusNotImplemented {
-			return nil
-		}
 		if err != nil {
 			return err
 		}
@@ -132,7 +131,8 @@ func (b *backend) abortUploads(ctx context.Context, name string) error {
 			if u.Key != name {
 				continue
 			}
-			if err := b.abort(ctx, name, u.UploadID); err != nil {
+			err := b.try(ctx, "abort an upload", func() error { return b.abortUpload(ctx, name, u.UploadID) })
+			if err != nil {
 				return err
 			}
 		}
@@ -144,14 +144,13 @@ func (b *backend) abortUploads(ctx context.Context, name string) error {
 	}
 }
 
-func (b *backend) abort(ctx context.Context, name, id string) error {
-	return b.try(ctx, "abort an upload", func() error {
-		err := b.s3.AbortMultipartUpload(ctx, b.config.Bucket, name, id)
-		if hasCode(err, minio.NoSuchUpload) {
-			return nil
-		}
-		return err
-	})
+// abortUpload succeeds for an upload that is not there.
+func (b *backend) abortUpload(ctx context.Context, name, id string) error {
+	err := b.s3.AbortMultipartUpload(ctx, b.config.Bucket, name, id)
+	if hasCode(err, minio.NoSuchUpload) {
+		return nil
+	}
+	return err
 }
 
 // Presign implements files.Presigner.

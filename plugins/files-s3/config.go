@@ -34,10 +34,8 @@ type config struct {
 	PresignExpiry      time.Duration `config:"presign_expiry" default:"5m" doc:"how long the URL of such a download is good for, at the most"`
 	PublicEndpoint     string        `config:"public_endpoint" doc:"the endpoint by which clients reach the server, if it is another one"`
 
-	Checksum   string        `config:"checksum" default:"crc32c" doc:"how the server checks each part that it gets: crc32c, or md5 for servers that do not know it, such as Google's"`
-	PartSize   string        `config:"part_size" default:"8MiB" doc:"the size of an upload's parts, from 5MiB to 1GiB: a file has 10000 parts at the most, and an upload takes the memory of two"`
-	MaxUploads int           `config:"max_uploads" default:"32" doc:"how many uploads there may be at once; more wait"`
-	Timeout    time.Duration `config:"timeout" default:"30s" doc:"how long a request may make no progress"`
+	PartSize string        `config:"part_size" default:"8MiB" doc:"the size of an upload's parts, from 5MiB to 1GiB: a file has 10000 parts at the most, and an upload takes the memory of two at the most"`
+	Timeout  time.Duration `config:"timeout" default:"30s" doc:"how long a request may make no progress"`
 }
 
 const (
@@ -69,9 +67,8 @@ func (b *backend) Configure(context.Context, sdk.Env) error {
 	if c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
 		c.Prefix += "/"
 	}
-	b.secure = at.secure
-	b.slots = make(chan struct{}, c.MaxUploads)
-	b.parts.size = c.partSize()
+	b.slots = make(chan struct{}, maxUploads)
+	b.part = c.partSize()
 	keys := c.credentials()
 	var err error
 	if b.s3, err = b.client(at, keys); err != nil {
@@ -113,14 +110,8 @@ func (c *config) check() []error {
 	if c.PresignExpiry < time.Second || c.PresignExpiry > 7*24*time.Hour {
 		bad("presign_expiry", "must be from 1s to 168h", `Write a duration, such as "5m"`)
 	}
-	if c.Checksum != checksumCRC32C && c.Checksum != checksumMD5 {
-		bad("checksum", "is not known", `Write "crc32c", or "md5" for a server that does not know it`)
-	}
 	if size, err := humanize.ParseBytes(c.PartSize); err != nil || size < minPart || size > maxPart {
 		bad("part_size", "must be from 5MiB to 1GiB", `Write a size, such as "16MiB"`)
-	}
-	if c.MaxUploads < 1 || c.MaxUploads > 10000 {
-		bad("max_uploads", "must be from 1 to 10000", "")
 	}
 	if c.Timeout < time.Second {
 		bad("timeout", "must be 1s or longer", `Write a duration, such as "30s"`)

@@ -17,12 +17,12 @@ func TestConformance(t *testing.T) {
 	})})
 }
 
-// A bucket's own root, small parts, MD5, and no bucket to begin with.
+// A bucket's own root, small parts, and no bucket to begin with.
 func TestConformanceOtherwise(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	plugintest.Files(t, plugintest.Command{Path: build(t), Config: block(s, s.NewName(), map[string]any{
-		"create_bucket": true, "checksum": "md5", "part_size": "5MiB",
+		"create_bucket": true, "part_size": "5MiB",
 	})})
 }
 

@@ -71,21 +71,8 @@ func distrusted(err error) bool {
 	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
 }
 
-// refusal is a failure that S3 has given a reason for.
-type refusal struct {
-	err      *sdk.Error
-	response minio.ErrorResponse
-}
-
-func (r *refusal) Error() string { return r.err.Error() }
-
-func (r *refusal) Unwrap() error { return r.err }
-
+// response is S3's answer; the zero value for none.
 func response(err error) minio.ErrorResponse {
-	var r *refusal
-	if errors.As(err, &r) {
-		return r.response
-	}
 	var e minio.ErrorResponse
 	_ = errors.As(err, &e)
 	return e
@@ -110,10 +97,7 @@ func (b *backend) failure(ctx context.Context, what string, err error) error {
 	if e.Code != sdk.CodeNotFound {
 		slog.WarnContext(ctx, "S3 fails", "call", what, "error", err)
 	}
-	if r := response(err); r.StatusCode != 0 {
-		e.ProviderStatus = r.StatusCode
-		return &refusal{err: e, response: r}
-	}
+	e.ProviderStatus = status(err)
 	return e
 }
 

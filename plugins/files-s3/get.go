@@ -32,12 +32,12 @@ func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io
 	var header http.Header
 	err := b.try(ctx, "get", func() error {
 		r, info, h, err := b.s3.GetObject(ctx, b.config.Bucket, b.name(key), o)
+		if ranged && status(err) == http.StatusRequestedRangeNotSatisfiable {
+			r, err = http.NoBody, nil
+		}
 		body, size, header = r, info.Size, h
 		return err
 	})
-	if ranged && status(err) == http.StatusRequestedRangeNotSatisfiable {
-		return http.NoBody, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,28 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // S3's Content-MD5 is against faults, not enemies
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
-	"net/http"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// The words for config.Checksum.
-const (
-	checksumCRC32C = "crc32c"
-	checksumMD5    = "md5"
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// firstBuffer is what an upload of unknown size begins with, in bytes: most
+// files are small.
+const firstBuffer = 128 << 10
 
 // upload is the work of one Put. A part is read while the one before it is on its
 // way, so there are two in memory.
@@ -41,10 +33,19 @@ type upload struct {
 	id    string
 	parts []minio.CompletePart
 	// flight has the outcome of the part that is on its way; nil without one.
-	flight chan error
+	flight chan sent
+	// spare is the memory of a part that has arrived.
+	spare []byte
 }
 
-// run puts what r gives; size is -1 when unknown.
+// sent is the outcome of a part.
+type sent struct {
+	data []byte
+	etag string
+	err  error
+}
+
+// run puts what r gives; size is -1 when unknown. An error of r comes as it is.
 func (u *upload) run(ctx context.Context, r io.Reader, size int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
@@ -52,46 +53,70 @@ func (u *upload) run(ctx context.Context, r io.Reader, size int64) error {
 		cancel()
 		_ = u.wait()
 	}()
-	cut := &cutter{r: r, size: u.partSize(size), buffers: &u.b.parts, seen: u.seen, first: true}
+	full := u.b.partSize(size)
+	buf := make([]byte, 0, firstBuffer)
+	if size >= 0 {
+		// One byte more, to find the end in.
+		buf = make([]byte, 0, min(size+1, int64(full)))
+	}
 	for {
-		part, last, err := cut.next()
+		part, end, err := u.read(r, buf, full)
 		if err != nil {
 			return err
 		}
-		if last && u.id == "" {
-			defer u.b.parts.put(part)
+		u.sum.Write(part)
+		u.size += int64(len(part))
+		if end && u.id == "" {
 			return u.single(ctx, part)
 		}
-		if err := u.send(ctx, part); err != nil {
-			return u.failed(err)
+		if len(part) > 0 {
+			if err := u.send(ctx, part); err != nil {
+				return err
+			}
 		}
-		if last {
-			return u.failed(u.complete(ctx))
+		if end {
+			return u.complete(ctx)
+		}
+		if buf, u.spare = u.spare, nil; buf == nil {
+			buf = make([]byte, 0, full)
 		}
 	}
 }
 
 // partSize is larger than the config's for a file that would have too many parts.
-func (u *upload) partSize(size int64) int {
+func (b *backend) partSize(size int64) int {
 	const step = 1 << 20
 	least := (size + maxParts - 1) / maxParts
-	return max(u.b.parts.size, int((least+step-1)/step*step))
+	return max(b.part, int((least+step-1)/step*step))
 }
 
-// seen counts what is read, and finds out early that the part before has failed.
-func (u *upload) seen(p []byte) error {
-	u.sum.Write(p)
-	u.size += int64(len(p))
-	select {
-	case err := <-u.flight:
-		u.flight = nil
-		return u.failed(err)
-	default:
-		return nil
+// read fills part, which may grow, and says whether r has ended. It ends early
+// when the part before has failed.
+func (u *upload) read(r io.Reader, part []byte, full int) (_ []byte, end bool, _ error) {
+	for len(part) < full {
+		if len(part) == cap(part) {
+			part = append(make([]byte, 0, min(2*cap(part), full)), part...)
+		}
+		n, err := r.Read(part[len(part):cap(part)])
+		part = part[:len(part)+n]
+		if err == io.EOF { //nolint:errorlint // a wrapped one is a failure of r
+			return part, true, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		select {
+		case s := <-u.flight:
+			if err := u.arrived(s); err != nil {
+				return nil, false, err
+			}
+		default:
+		}
 	}
+	return part, false, nil
 }
 
-// single puts a small file by one request, which S3 checks by the SHA-256.
+// single puts a small file by one request.
 func (u *upload) single(ctx context.Context, data []byte) error {
 	sum := hex.EncodeToString(u.sum.Sum(nil))
 	return u.commit(ctx, func(ctx context.Context) error {
@@ -102,25 +127,41 @@ func (u *upload) single(ctx context.Context, data []byte) error {
 
 // send begins to send a part, once the one before has arrived.
 func (u *upload) send(ctx context.Context, part []byte) error {
-	err := u.start(ctx)
-	if err == nil {
-		err = u.wait()
+	if u.id == "" {
+		err := u.make(ctx, "begin an upload", func(ctx context.Context) (err error) {
+			u.id, err = u.b.s3.NewMultipartUpload(ctx, u.b.config.Bucket, u.name, u.options)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if err == nil && len(u.parts) == maxParts {
-		err = &sdk.Error{Code: sdk.CodeNoSpace, Message: fmt.Sprintf("the file has more than %d parts; set a larger part_size in plugins.hcl", maxParts)}
-	}
-	if err != nil {
-		u.b.parts.put(part)
+	if err := u.wait(); err != nil {
 		return err
 	}
-	u.parts = append(u.parts, minio.CompletePart{PartNumber: len(u.parts) + 1})
-	sent, flight := &u.parts[len(u.parts)-1], make(chan error, 1)
+	if len(u.parts) == maxParts {
+		return &sdk.Error{Code: sdk.CodeNoSpace, Message: fmt.Sprintf("the file has more than %d parts; set a larger part_size in plugins.hcl", maxParts)}
+	}
+	number, flight := len(u.parts)+1, make(chan sent, 1)
 	u.flight = flight
 	go func() {
-		defer u.b.parts.put(part)
-		flight <- u.sendPart(ctx, part, sent)
+		etag, err := u.sendPart(ctx, part, number)
+		flight <- sent{data: part, etag: etag, err: err}
 	}()
 	return nil
+}
+
+// sendPart sends a part with its SHA-256, which the signature covers: S3 refuses
+// other bytes.
+func (u *upload) sendPart(ctx context.Context, data []byte, number int) (etag string, err error) {
+	sum := sha256.Sum256(data)
+	o := minio.PutObjectPartOptions{DisableContentSha256: true, Sha256Hex: hex.EncodeToString(sum[:])}
+	err = u.b.try(ctx, "send a part", func() error {
+		part, err := u.b.s3.PutObjectPart(ctx, u.b.config.Bucket, u.name, u.id, number, bytes.NewReader(data), int64(len(data)), o)
+		etag = part.ETag
+		return err
+	})
+	return etag, err
 }
 
 // wait gives the outcome of the part on its way.
@@ -128,46 +169,17 @@ func (u *upload) wait() error {
 	if u.flight == nil {
 		return nil
 	}
-	err := <-u.flight
+	return u.arrived(<-u.flight)
+}
+
+func (u *upload) arrived(s sent) error {
 	u.flight = nil
-	return err
-}
-
-func (u *upload) start(ctx context.Context) error {
-	if u.id != "" {
-		return nil
+	if s.err != nil {
+		return s.err
 	}
-	options := u.options
-	if u.b.config.Checksum == checksumCRC32C {
-		options.UserMetadata = map[string]string{markHeader: u.mark, "X-Amz-Checksum-Algorithm": minio.ChecksumCRC32C.String()}
-	}
-	return u.b.try(ctx, "begin an upload", func() (err error) {
-		u.id, err = u.b.s3.NewMultipartUpload(ctx, u.b.config.Bucket, u.name, options)
-		return err
-	})
-}
-
-func (u *upload) sendPart(ctx context.Context, data []byte, part *minio.CompletePart) error {
-	o := minio.PutObjectPartOptions{DisableContentSha256: true}
-	switch u.b.config.Checksum {
-	case checksumMD5:
-		sum := md5.Sum(data) //nolint:gosec // see the import
-		o.Md5Base64 = base64.StdEncoding.EncodeToString(sum[:])
-	default:
-		crc := crc32.Checksum(data, castagnoli)
-		sum := []byte{byte(crc >> 24), byte(crc >> 16), byte(crc >> 8), byte(crc)}
-		o.CustomHeader = http.Header{minio.ChecksumCRC32C.Key(): {base64.StdEncoding.EncodeToString(sum)}}
-	}
-	if !u.b.secure {
-		// Without TLS the signature covers the bytes, too.
-		sum := sha256.Sum256(data)
-		o.Sha256Hex = hex.EncodeToString(sum[:])
-	}
-	return u.b.try(ctx, "send a part", func() error {
-		sent, err := u.b.s3.PutObjectPart(ctx, u.b.config.Bucket, u.name, u.id, part.PartNumber, bytes.NewReader(data), int64(len(data)), o)
-		part.ETag, part.ChecksumCRC32C = sent.ETag, sent.ChecksumCRC32C
-		return err
-	})
+	u.parts = append(u.parts, minio.CompletePart{PartNumber: len(u.parts) + 1, ETag: s.etag})
+	u.spare = s.data[:0]
+	return nil
 }
 
 // complete makes the object of the parts.
