@@ -29,11 +29,13 @@ type backend struct {
 	// slots has an element for each upload that is under way.
 	slots chan struct{}
 	puts  puts
+	// pause is that before a second try.
+	pause time.Duration
 	// made says that the bucket was there, once.
 	made atomic.Bool
 }
 
-func newBackend() *backend { return &backend{} }
+func newBackend() *backend { return &backend{pause: pause} }
 
 func (b *backend) name(key string) string { return b.config.Prefix + objectName(key) }
 

@@ -34,7 +34,7 @@ type config struct {
 	PresignExpiry      time.Duration `config:"presign_expiry" default:"5m" doc:"how long the URL of such a download is good for, at the most"`
 	PublicEndpoint     string        `config:"public_endpoint" doc:"the endpoint by which clients reach the server, if it is another one"`
 
-	PartSize string        `config:"part_size" default:"8MiB" doc:"the size of an upload's parts, from 5MiB to 1GiB: a file has 10000 parts at the most, and an upload takes the memory of two at the most"`
+	PartSize string        `config:"part_size" default:"5MiB" doc:"the size of an upload's parts, from 5MiB to 1GiB: a file has 10000 parts at the most, and an upload takes the memory of two at the most"`
 	Timeout  time.Duration `config:"timeout" default:"30s" doc:"how long a request may make no progress"`
 }
 

@@ -1,9 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
+
+	"github.com/minio/minio-go/v7"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
 	"github.com/agentarea/agentarea/test/s3test"
@@ -17,13 +24,33 @@ func TestConformance(t *testing.T) {
 	})})
 }
 
-// A bucket's own root, small parts, and no bucket to begin with.
-func TestConformanceOtherwise(t *testing.T) {
+// The bucket is made by the first Put, and files of others in it are left alone.
+func TestCreateBucket(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	plugintest.Files(t, plugintest.Command{Path: build(t), Config: block(s, s.NewName(), map[string]any{
-		"create_bucket": true, "part_size": "5MiB",
-	})})
+	bucket := s.NewName()
+	b := open(t, block(s, bucket, map[string]any{"create_bucket": true}))
+	if err := b.Health(t.Context()); err != nil {
+		t.Errorf("Health before the bucket is made: %v", err)
+	}
+	var wg sync.WaitGroup
+	for _, key := range []string{"a", "b", "c"} {
+		wg.Go(func() { keep(t, b, key, []byte(key)) })
+	}
+	wg.Wait()
+	if _, err := s.Client.PutObject(t.Context(), bucket, "b", nil, 0, "", "", minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for o, err := range b.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, o.Key)
+	}
+	if !slices.Equal(keys, []string{"a", "b", "c"}) {
+		t.Errorf("List gives %q", keys)
+	}
 }
 
 // block is the config of a backend in a bucket.
@@ -37,11 +64,32 @@ func block(s *s3test.Server, bucket string, more map[string]any) map[string]any 
 	return config
 }
 
+var binaries string
+
+var built = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaries, "files-s3")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(out))
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "files-s3"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(binaries)
+	os.Exit(code)
+}
+
 func build(tb testing.TB) string {
 	tb.Helper()
-	binary := filepath.Join(tb.TempDir(), "files-s3")
-	if out, err := exec.CommandContext(tb.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		tb.Fatalf("%v: %s", err, out)
+	path, err := built()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return binary
+	return path
 }

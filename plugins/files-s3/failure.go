@@ -16,12 +16,12 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// A request is tried so often, unless that took patience; what has made no
-// progress for its timeout is not tried again.
+// A request is tried so often, unless that took patience, and four times longer
+// after each pause; what has made no progress for its timeout is not tried again.
 const (
-	attempts   = 3
-	patience   = 5 * time.Second
-	firstPause = 100 * time.Millisecond
+	attempts = 3
+	patience = 5 * time.Second
+	pause    = 400 * time.Millisecond
 )
 
 // try calls S3, again if the failure may pass, and translates it.
@@ -36,7 +36,7 @@ func (b *backend) try(ctx context.Context, what string, call func() error) error
 			return b.failure(ctx, what, err)
 		}
 		select {
-		case <-time.After(firstPause << (2 * i)): // 0.4 s, 1.6 s
+		case <-time.After(b.pause << (2 * (i - 1))):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -81,6 +81,12 @@ func response(err error) minio.ErrorResponse {
 // status is that of S3's answer; 0 for none.
 func status(err error) int { return response(err).StatusCode }
 
+// unknownKey says that an answer's code is about the access key. The second one
+// is versitygw's.
+func unknownKey(code string) bool {
+	return code == minio.InvalidAccessKeyID || code == "XAdminUserNotFound"
+}
+
 func hasCode(err error, code string) bool { return err != nil && response(err).Code == code }
 
 // failure is what the host hears of an error. The log has the rest: the host's
@@ -108,9 +114,9 @@ func (b *backend) translate(err error) *sdk.Error {
 		return b.unreachable(err)
 	case r.Code == minio.NoSuchBucket:
 		return b.noBucket()
-	case r.StatusCode == http.StatusNotFound && r.Code == minio.NoSuchUpload:
+	case r.Code == minio.NoSuchUpload:
 		return &sdk.Error{Code: sdk.CodeUnavailable, Message: "S3 has dropped the upload", Retryable: true}
-	case r.StatusCode == http.StatusNotFound:
+	case r.Code == minio.NoSuchKey:
 		return &sdk.Error{Code: sdk.CodeNotFound, Message: "there is no object of that key"}
 	case r.StatusCode == http.StatusInsufficientStorage, strings.Contains(r.Code, "StorageFull"), strings.Contains(r.Code, "QuotaExceeded"):
 		return &sdk.Error{Code: sdk.CodeNoSpace, Message: "S3 has no room left"}
@@ -120,7 +126,8 @@ func (b *backend) translate(err error) *sdk.Error {
 		return &sdk.Error{Code: sdk.CodeUnauthorized, Message: "S3 refuses the request, for its clock and this machine's differ"}
 	case r.Code == "AuthorizationHeaderMalformed", r.Code == "PermanentRedirect", r.StatusCode == http.StatusMovedPermanently:
 		return &sdk.Error{Code: sdk.CodeUnauthorized, Message: "S3 has the bucket in another region; check region and endpoint in plugins.hcl"}
-	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden, r.Code == "ExpiredToken", r.Code == "InvalidToken":
+	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden,
+		unknownKey(r.Code), r.Code == "ExpiredToken", r.Code == "InvalidToken":
 		return b.unauthorized(r.Code)
 	case r.StatusCode >= 500, r.StatusCode == http.StatusRequestTimeout, r.StatusCode == http.StatusTooManyRequests:
 		return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("S3 fails with status %d", r.StatusCode), Retryable: true}
@@ -133,7 +140,7 @@ func (b *backend) unauthorized(code string) *sdk.Error {
 	switch {
 	case b.config.AccessKey == "":
 		e.Message = "S3 refuses the request; check the keys in the environment, which need pass_env, or the machine's role, or set access_key and secret_key in plugins.hcl"
-	case code == minio.InvalidAccessKeyID:
+	case unknownKey(code):
 		e.Message = "S3 does not know the access key; check access_key and endpoint in plugins.hcl"
 	case code == minio.SignatureDoesNotMatch:
 		e.Message = "S3 refuses the signature; check secret_key in plugins.hcl"

@@ -11,9 +11,9 @@ import (
 
 const version = "0.1.0"
 
-// gcPercent keeps garbage below half of what is in use: an upload's parts weigh
+// gcPercent keeps garbage below a quarter of what is in use: an upload's parts weigh
 // much, and cost the collector nothing.
-const gcPercent = 50
+const gcPercent = 25
 
 func main() {
 	debug.SetGCPercent(gcPercent)
