@@ -3,6 +3,8 @@ package s3test
 import (
 	"bytes"
 	"io"
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
@@ -23,6 +25,18 @@ func TestServer(t *testing.T) {
 	}
 	if names := s.Uploads(t, bucket); len(names) != 1 || names[0] != "c" {
 		t.Errorf("uploads: %q", names)
+	}
+}
+
+// The server that make installs is the one that is looked for.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^VERSITYGW_VERSION +:= `+regexp.QuoteMeta(version)+"$").Match(makefile) {
+		t.Errorf("the Makefile's VERSITYGW_VERSION is not %s", version)
 	}
 }
 
