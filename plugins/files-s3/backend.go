@@ -60,18 +60,12 @@ func (b *backend) makeBucket(ctx context.Context) error {
 	if !b.config.CreateBucket || b.made.Load() {
 		return nil
 	}
-	err := b.try(ctx, "make the bucket", func() error {
-		there, err := b.s3.BucketExists(ctx, b.config.Bucket)
-		if err != nil || there {
-			return err
-		}
+	there, err := b.s3.BucketExists(ctx, b.config.Bucket)
+	if err == nil && !there {
 		err = b.s3.MakeBucket(ctx, b.config.Bucket, minio.MakeBucketOptions{Region: b.config.Region})
-		if hasCode(err, "BucketAlreadyOwnedByYou") {
-			return nil // another server's plugin was quicker
-		}
-		return err
-	})
-	if err != nil {
+	}
+	// Another server's plugin may have been quicker.
+	if err != nil && !hasCode(err, minio.BucketAlreadyOwnedByYou) {
 		return err
 	}
 	b.made.Store(true)

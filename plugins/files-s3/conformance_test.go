@@ -7,11 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugintest"
 	"github.com/agentarea/agentarea/test/s3test"
 )
@@ -24,7 +26,7 @@ func TestConformance(t *testing.T) {
 	})})
 }
 
-// The bucket is made by the first Put, and files of others in it are left alone.
+// The bucket is made when it is first used, and files of others in it are left alone.
 func TestCreateBucket(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
@@ -33,12 +35,15 @@ func TestCreateBucket(t *testing.T) {
 	if err := b.Health(t.Context()); err != nil {
 		t.Errorf("Health before the bucket is made: %v", err)
 	}
+	if _, err := b.Stat(t.Context(), "a"); sdk.AsError(err).Code != sdk.CodeNotFound {
+		t.Errorf("Stat in a bucket to be made: %v", err)
+	}
 	var wg sync.WaitGroup
 	for _, key := range []string{"a", "b", "c"} {
 		wg.Go(func() { keep(t, b, key, []byte(key)) })
 	}
 	wg.Wait()
-	if _, err := s.Client.PutObject(t.Context(), bucket, "b", nil, 0, "", "", minio.PutObjectOptions{}); err != nil {
+	if _, err := s.Client.PutObject(t.Context(), bucket, "b", strings.NewReader("x"), 1, "", "", minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	var keys []string

@@ -24,11 +24,15 @@ const (
 	pause    = 400 * time.Millisecond
 )
 
-// try calls S3, again if the failure may pass, and translates it.
+// try calls S3, in a bucket that is there, again if the failure may pass, and
+// translates it.
 func (b *backend) try(ctx context.Context, what string, call func() error) error {
 	began := time.Now()
 	for i := 1; ; i++ {
-		err := call()
+		err := b.makeBucket(ctx)
+		if err == nil {
+			err = call()
+		}
 		if err == nil {
 			return nil
 		}

@@ -34,9 +34,6 @@ func (b *backend) Put(ctx context.Context, key string, r io.Reader, o files.PutO
 		return nil, err
 	}
 	defer func() { <-b.slots }()
-	if err := b.makeBucket(ctx); err != nil {
-		return nil, err
-	}
 	name := b.name(key)
 	p := b.puts.begin(name)
 	defer p.end()

@@ -99,7 +99,7 @@ func (u *upload) read(r io.Reader, part []byte, full int) (_ []byte, end bool, _
 		}
 		n, err := r.Read(part[len(part):cap(part)])
 		part = part[:len(part)+n]
-		if err == io.EOF { //nolint:errorlint // a wrapped one is a failure of r
+		if err == io.EOF { // a wrapped one is a failure of r
 			return part, true, nil
 		}
 		if err != nil {
