@@ -62,11 +62,11 @@ verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and 
 	scripts/generated-is-fresh.sh
 
 .PHONY: bench
-bench: build $(S3_SERVER) ## measure the server beside its bare upstream and a plain proxy; BENCH="-quick -only latency,cpu" picks
-	go run ./test/bench $(BENCH)
+bench: build $(VERSITYGW) ## measure the server beside its bare upstream, a plain proxy, cp and minio-go; BENCH="-quick -only latency,cpu" picks
+	go run ./test/bench -versitygw $(VERSITYGW) $(BENCH)
 
 .PHONY: soak
-soak: build $(S3_SERVER) ## ten times the sessions of bench, to see what grows
+soak: build ## ten times the sessions of bench, to see what grows
 	go run ./test/bench -only growth -sessions 200000 $(BENCH)
 
 .PHONY: clean
