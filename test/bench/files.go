@@ -74,9 +74,9 @@ type fileRig struct {
 	s3                  *minio.Client
 	// plugins makes a plugins.hcl with that file_backend.
 	plugins func(backend string) []byte
-	// n counts transfers, and id is the last upload's.
-	n  int
-	id string
+	// n counts transfers, id is the last upload's, and object minio-go's last.
+	n          int
+	id, object string
 }
 
 const filesHCL = `file_backend = %q
@@ -200,19 +200,12 @@ func (r *fileRig) cpSync(ctx context.Context, n int) error {
 
 func (r *fileRig) put(ctx context.Context, n int) error {
 	_, err := r.s3.FPutObject(ctx, bucket, fmt.Sprint(n), r.source, minio.PutObjectOptions{})
-	if err == nil {
-		r.id = fmt.Sprint(n)
-	}
+	r.object = fmt.Sprint(n)
 	return err
 }
 
 func (r *fileRig) get(ctx context.Context, n int) error {
-	names := r.s3.ListObjects(ctx, bucket, minio.ListObjectsOptions{MaxKeys: 1})
-	object := <-names
-	if object.Err != nil {
-		return object.Err
-	}
-	return r.s3.FGetObject(ctx, bucket, object.Key, r.target(n), minio.GetObjectOptions{})
+	return r.s3.FGetObject(ctx, bucket, r.object, r.target(n), minio.GetObjectOptions{})
 }
 
 func (r *fileRig) upload(ctx context.Context, n int) error {
