@@ -132,5 +132,11 @@ plugin "files" "local" {
 #     bucket     = "agentarea"
 #     access_key = env("AWS_ACCESS_KEY_ID")
 #     secret_key = env("AWS_SECRET_ACCESS_KEY")
+#     # prefix             = "agentarea"   # a folder in a bucket that others use too
+#     # create_bucket      = true          # makes the bucket if it is not there
+#     # presigned_downloads = true         # downloads go to the S3 server by a redirect
+#     # public_endpoint    = "https://…"   # how clients reach it, if it is another way
+#     # part_size          = "5MiB"        # of an upload's parts: 10000 at the most
+#     # timeout            = "30s"         # how long a request may make no progress
 #   }
 # }
