@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 func TestCreateBucket(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	bucket := s.NewName()
+	bucket := s.NewName(t)
 	b := open(t, block(s, bucket, map[string]any{"create_bucket": true}))
 	if err := b.Health(t.Context()); err != nil {
 		t.Errorf("Health before the bucket is made: %v", err)

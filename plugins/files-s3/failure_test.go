@@ -69,7 +69,7 @@ func TestAnswers(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	bucket, none := s.NewBucket(t), s.NewName()
+	bucket, none := s.NewBucket(t), s.NewName(t)
 	for _, tt := range []struct {
 		name   string
 		config map[string]any

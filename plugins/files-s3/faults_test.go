@@ -142,12 +142,20 @@ func TestPutCut(t *testing.T) {
 func TestPutHeals(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.pause = 200 * time.Millisecond
 	data := bytesOf(17 * mib)
-	source := &hooked{Reader: bytes.NewReader(data), at: 11 * mib, do: func() {
-		r.proxy.Down()
+	const after = 7 * mib // in the second part
+	r.proxy.DownAfter(after)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for r.proxy.Carried() <= after && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
 		r.proxy.Up()
-	}}
-	if _, err := r.Put(t.Context(), "k", source, files.PutOptions{Size: -1}); err != nil {
+	})
+	_, err := r.Put(t.Context(), "k", bytes.NewReader(data), files.PutOptions{Size: -1})
+	wg.Wait()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := read(t, r.backend, "k"); err != nil || !bytes.Equal(got, data) {

@@ -91,23 +91,30 @@ func (s *Server) connect(tb testing.TB) {
 // NewBucket makes an empty bucket, which goes with the test.
 func (s *Server) NewBucket(tb testing.TB) string {
 	tb.Helper()
-	name := s.NewName()
+	name := s.NewName(tb)
 	if err := s.Client.MakeBucket(tb.Context(), name, minio.MakeBucketOptions{Region: s.Region}); err != nil {
 		tb.Fatalf("make a bucket: %v", err)
 	}
+	return name
+}
+
+// NewName is a name for a bucket that is not there. If it is made, it goes with
+// the test.
+func (s *Server) NewName(tb testing.TB) string {
+	name := "test-" + strings.ToLower(rand.Text())
 	if s.Pid == 0 {
 		tb.Cleanup(func() { s.remove(tb, name) })
 	}
 	return name
 }
 
-// NewName is a name for a bucket that is not there.
-func (s *Server) NewName() string { return "test-" + strings.ToLower(rand.Text()) }
-
 // remove cleans up on a server that outlives the test.
 func (s *Server) remove(tb testing.TB, bucket string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 	defer cancel()
+	if there, err := s.Client.BucketExists(ctx, bucket); err == nil && !there {
+		return
+	}
 	for o := range s.Client.Client.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
 		if o.Err == nil {
 			o.Err = s.Client.RemoveObject(ctx, bucket, o.Key, minio.RemoveObjectOptions{})

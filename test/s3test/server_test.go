@@ -35,7 +35,7 @@ func TestVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`(?m)^VERSITYGW_VERSION +:= `+regexp.QuoteMeta(version)+"$").Match(makefile) {
+	if !regexp.MustCompile(`(?m)^VERSITYGW_VERSION +:= ` + regexp.QuoteMeta(version) + "$").Match(makefile) {
 		t.Errorf("the Makefile's VERSITYGW_VERSION is not %s", version)
 	}
 }
