@@ -94,7 +94,7 @@ func (s *server) database() *sql.DB {
 func (s *server) wantAllNamed(folder string) {
 	s.t.Helper()
 	db := s.database()
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	names, _ := s.objects(folder)
 	for _, name := range names {
 		var known int
@@ -114,7 +114,7 @@ func (s *server) wantAllNamed(folder string) {
 func (s *server) anHourPasses() {
 	s.t.Helper()
 	db := s.database()
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if _, err := db.Exec(`UPDATE orphans SET sweep_at = sweep_at - ?`, time.Hour.Microseconds()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func (s *server) anHourPasses() {
 func (s *server) orphans() int {
 	s.t.Helper()
 	db := s.database()
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	var n int
 	if err := db.QueryRow(`SELECT count(*) FROM orphans`).Scan(&n); err != nil {
 		s.t.Fatal(err)

@@ -81,7 +81,7 @@ func TestServerKilledInUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	shelf := &shelf{client: s.signIn(), kept: map[string]file{}, slow: time.Millisecond}
-	for range 4 {
+	for range 3 {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {

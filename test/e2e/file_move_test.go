@@ -33,13 +33,13 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 	t.Parallel()
 	s := start(t, folders("one"))
 	c := s.signIn()
-	const files = 300
+	const files = 150
 	for i := range files {
-		c.upload("f", noise(uint64(i), 100<<10+i))
+		c.upload("f", noise(uint64(i), 50<<10+i))
 	}
 	s.writePlugins(folders("two"))
 	c.reload()
-	load := c.load(1 << 20)
+	load := c.load(256 << 10)
 	move := s.move("one", "two")
 	eventually(t, 30*time.Second, "the first files to be moved", func() bool {
 		names, _ := s.objects(folderTwo)

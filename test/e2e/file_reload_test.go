@@ -130,7 +130,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := start(t, folders("one"))
 	c := s.signIn()
-	load := c.load(2 << 20)
+	load := c.load(1 << 20)
 	for i := range 20 {
 		text := folders([]string{"one", "two"}[i%2])
 		if i%4 > 1 {
