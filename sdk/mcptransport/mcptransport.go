@@ -60,7 +60,8 @@ type Conn interface {
 	// tokens. It may be called by several goroutines at once.
 	Send(ctx context.Context, message []byte) error
 	// Receive gives the next frame. When the connection has ended, it fails with an
-	// *Exit, from then on. One goroutine calls it.
+	// *Exit, from then on. One goroutine calls it; the end of ctx may end the
+	// connection.
 	Receive(ctx context.Context) (Frame, error)
 	// Close ends the connection with all that belongs to it, gently at first:
 	// within a few seconds Receive gives an *Exit. It may be called at any time,
