@@ -1,11 +1,9 @@
-package core_test
+package core
 
 import (
 	"errors"
 	"strings"
 	"testing"
-
-	"github.com/agentarea/agentarea/core"
 )
 
 func TestCheckSlug(t *testing.T) {
@@ -25,15 +23,15 @@ func TestCheckSlug(t *testing.T) {
 		strings.Repeat("a", 41): "at most 40",
 		"files":                 `"files" is reserved`,
 	} {
-		err := core.CheckSlug("slug", slug)
+		err := CheckSlug("slug", slug)
 		if want == "" {
 			if err != nil {
 				t.Errorf("%q: %v", slug, err)
 			}
 			continue
 		}
-		var e *core.Error
-		if !errors.As(err, &e) || e.Code != core.CodeValidation || e.Fields[0].Field != "slug" || !strings.Contains(e.Fields[0].Issue, want) {
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeValidation || e.Fields[0].Field != "slug" || !strings.Contains(e.Fields[0].Issue, want) {
 			t.Errorf("%q: got %v, want %q", slug, err, want)
 		}
 	}
@@ -51,11 +49,11 @@ func TestSlugOf(t *testing.T) {
 		strings.Repeat("a", 39) + " tail": strings.Repeat("a", 39),
 		strings.Repeat("a", 60):           strings.Repeat("a", 40),
 	} {
-		got := core.SlugOf(name)
+		got := SlugOf(name)
 		if got != want {
 			t.Errorf("%q gives %q, want %q", name, got, want)
 		}
-		if err := core.CheckSlug("slug", got); err != nil && got != "files" {
+		if err := CheckSlug("slug", got); err != nil && got != "files" {
 			t.Errorf("%q gives a bad one: %v", name, err)
 		}
 	}

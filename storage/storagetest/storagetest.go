@@ -23,6 +23,7 @@ type Stores interface {
 	core.RunStore
 	core.EventStore
 	core.FileStore
+	core.MCPServerStore
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error
