@@ -39,7 +39,7 @@ func newMCPWorld() *mcpWorld {
 	}
 }
 
-func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) *core.MCPServer {
+func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) {
 	s := &core.MCPServer{
 		ID: id, Name: "file-operations", Slug: "slug-of-" + id, Transport: "http", Version: 1, CreatedBy: "user-" + owner,
 		Config: json.RawMessage(`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`),
@@ -50,7 +50,6 @@ func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) *core.
 	}
 	w.servers[id] = s
 	w.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
-	return s
 }
 
 func (w *mcpWorld) see(v core.Viewer, id string) (*core.MCPServer, error) {
