@@ -134,7 +134,7 @@ func (c *conn) Receive(ctx context.Context) (Frame, error) {
 	for {
 		m, err := c.stream.Recv()
 		if err != nil {
-			return c.ended(&Exit{Code: -1, Message: c.reason(ctx, err)})
+			return c.ended(c.broken(ctx, err))
 		}
 		switch m := m.GetMessage().(type) {
 		case *mcpv1.ConnectResponse_Json:
@@ -153,15 +153,16 @@ func (c *conn) ended(e *Exit) (Frame, error) {
 	return Frame{}, e
 }
 
-// reason says why a stream broke before its Exit.
-func (c *conn) reason(ctx context.Context, err error) string {
+// broken says why a stream broke before its Exit.
+func (c *conn) broken(ctx context.Context, err error) *Exit {
 	switch {
 	case ctx.Err() != nil:
-		return "nobody waits for the connection any more"
+		return &Exit{Code: -1, Message: "nobody waits for the connection any more"}
 	case errors.Is(err, io.EOF) || c.ctx.Err() != nil:
-		return "the connection was closed"
+		return &Exit{Code: -1, Message: "the connection was closed"}
 	}
-	return wire.AsError(wire.FromCall(ctx, err)).Message
+	err = wire.FromCall(ctx, err)
+	return &Exit{Code: -1, Message: wire.AsError(err).Message, Err: err}
 }
 
 // Close implements Conn.

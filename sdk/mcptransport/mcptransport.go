@@ -83,7 +83,12 @@ type Exit struct {
 	Code int
 	// Message says why, for people.
 	Message string
+	// Err is the error of a plugin whose connection broke, if that is why.
+	Err error
 }
+
+// Unwrap gives Err.
+func (e *Exit) Unwrap() error { return e.Err }
 
 func (e *Exit) Error() string {
 	if e.Message != "" {
