@@ -140,3 +140,19 @@ plugin "files" "local" {
 #     # timeout            = "30s"         # how long a request may make no progress
 #   }
 # }
+
+# ---- Ways to reach MCP servers ---------------------------------------------
+
+# Programs on this machine, which only admins may add. Each runs as the server's
+# user, with a small environment, under the limits below; what it starts ends with
+# it. It is no sandbox: it can read what this user can.
+plugin "mcp" "stdio" {
+  command = "mcp-stdio"
+  config {
+    # max_memory     = "2GiB"   # of a server with all that it starts; "0" is no limit
+    # max_processes  = 128
+    # max_open_files = 4096     # of each process
+    # grace          = "2s"     # until a server that is stopped is made to end
+    # namespace      = true     # a PID namespace each, where the machine allows it
+  }
+}

@@ -13,10 +13,10 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// mcpStanza is an mcp plugin.
-func mcpStanza(label string, lines ...string) string {
-	return fmt.Sprintf("plugin \"mcp\" %q {\n  command = \"badplugin\"\n  env = { BAD = \"mcp\" }\n  %s\n}",
-		label, strings.Join(lines, "\n  "))
+// mcpStanza is an mcp plugin named a.
+func mcpStanza(lines ...string) string {
+	return fmt.Sprintf("plugin \"mcp\" \"a\" {\n  command = \"badplugin\"\n  env = { BAD = \"mcp\" }\n  %s\n}",
+		strings.Join(lines, "\n  "))
 }
 
 func (h *testHost) connect(t *testing.T, transport mcptransport.Transport) mcptransport.Conn {
@@ -41,7 +41,7 @@ func wantMirrored(t *testing.T, c mcptransport.Conn) {
 
 func TestMCPTransport(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, mcpStanza("a"))
+	h := start(t, quick, mcpStanza())
 	transport, err := h.MCPTransport(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestMCPTransport(t *testing.T) {
 
 func TestCrashOfAnMCPTransport(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, mcpStanza("a"))
+	h := start(t, quick, mcpStanza())
 	transport, err := h.MCPTransport(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -92,13 +92,13 @@ func TestCrashOfAnMCPTransport(t *testing.T) {
 
 func TestReloadOfAnMCPTransport(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, mcpStanza("a"))
+	h := start(t, quick, mcpStanza())
 	transport, err := h.MCPTransport(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := h.connect(t, transport)
-	h.write(t, mcpStanza("a", `args = ["-v"]`))
+	h.write(t, mcpStanza(`args = ["-v"]`))
 	if r := h.reload(t); len(r.Replaced) != 1 {
 		t.Fatalf("%+v", r)
 	}

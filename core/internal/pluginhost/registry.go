@@ -98,7 +98,7 @@ func (r *registry) agent(label string) (*supervisor, error) {
 		}
 	}
 	return nil, core.Unavailable("There is no agent plugin %q in plugins.hcl any more (%s): add its stanza and reload, or change the agent's type",
-		label, listed("there are: ", labels(r.agents), "there is none"))
+		label, listed(labels(r.agents), "there is none"))
 }
 
 func labelled(plugins []*supervisor, label string) *supervisor {
@@ -118,9 +118,9 @@ func labels(plugins []*supervisor) []string {
 	return out
 }
 
-func listed(prefix string, names []string, none string) string {
+func listed(names []string, none string) string {
 	if len(names) == 0 {
 		return none
 	}
-	return prefix + strings.Join(names, ", ")
+	return "there are: " + strings.Join(names, ", ")
 }
