@@ -34,7 +34,7 @@ func (r *registry) transport(label string) (*supervisor, error) {
 		}
 	}
 	return nil, core.Unavailable("There is no mcp plugin %q in plugins.hcl (%s): add its stanza and reload, or change the server's transport",
-		label, listed(labels(r.transports), "there is none"))
+		label, listed(labels(r.transports)))
 }
 
 type transport struct {

@@ -98,7 +98,7 @@ func (r *registry) agent(label string) (*supervisor, error) {
 		}
 	}
 	return nil, core.Unavailable("There is no agent plugin %q in plugins.hcl any more (%s): add its stanza and reload, or change the agent's type",
-		label, listed(labels(r.agents), "there is none"))
+		label, listed(labels(r.agents)))
 }
 
 func labelled(plugins []*supervisor, label string) *supervisor {
@@ -118,9 +118,9 @@ func labels(plugins []*supervisor) []string {
 	return out
 }
 
-func listed(names []string, none string) string {
+func listed(names []string) string {
 	if len(names) == 0 {
-		return none
+		return "there is none"
 	}
 	return "there are: " + strings.Join(names, ", ")
 }
