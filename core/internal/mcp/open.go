@@ -80,7 +80,7 @@ func (t *term) open(ctx context.Context, dialled bool) (*child, error) {
 		return nil, err
 	}
 	s := t.server
-	c := startChild(conn, t.target, s.log, s.of.Times.Stop)
+	c := startChild(conn, t.target, s.log, s.of.Times.Stop) //nolint:contextcheck // it outlives ctx
 	s.mu.Lock()
 	over := t.over
 	if t.children == nil {
@@ -106,7 +106,7 @@ func (t *term) connect(ctx context.Context) (mcptransport.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, of.Times.Start)
 	defer cancel()
-	defer context.AfterFunc(t.ctx, cancel)()
+	defer context.AfterFunc(t.ctx, cancel)() //nolint:contextcheck // both contexts count
 	transport, err := of.Transports.MCPTransport(ctx, t.target.transport)
 	if err != nil {
 		return nil, err

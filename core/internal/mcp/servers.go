@@ -181,12 +181,12 @@ func (s *Servers) Close(ctx context.Context) error {
 	}
 }
 
-// server gives the one of that id; make says to make what is not there.
-func (s *Servers) server(id string, make bool) *server {
+// server gives the one of that id; create says to make what is not there.
+func (s *Servers) server(id string, create bool) *server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.known[id]
-	if v == nil && make {
+	if v == nil && create {
 		v = newServer(s, id)
 		if s.closed {
 			v.log.close()
