@@ -57,6 +57,10 @@ func (c *content) addText(text string) {
 	c.said = true
 	// No database takes a NUL in a text.
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if c.lost > 0 { // the rest of a text does not follow on what was cut
+		c.lost += len(text)
+		return
+	}
 	if len(text) > c.text {
 		whole := strings.TrimSuffix(cut(text, c.text), "…")
 		c.lost += len(text) - len(whole)

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -94,8 +95,8 @@ func (s *Servers) life(ctx context.Context, id string) (*life, error) {
 	if known == nil {
 		return nil, core.Unavailable("The MCP server does not run: start it")
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Times.Patience)
-	defer cancel()
+	patience := time.NewTimer(s.Times.Patience)
+	defer patience.Stop()
 	for {
 		l, state, changed := known.serving()
 		if l != nil {
@@ -105,7 +106,9 @@ func (s *Servers) life(ctx context.Context, id string) (*life, error) {
 			select {
 			case <-changed:
 				continue
+			case <-patience.C:
 			case <-ctx.Done():
+				return nil, ctx.Err()
 			}
 		}
 		return nil, notRunning(known.slug(), state)

@@ -327,19 +327,21 @@ func inWorldOf(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, er
 			more(&o)
 		}
 		w.Servers = mcp.New(o)
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if err := w.Close(ctx); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			synctest.Wait()
+			if n := w.transports.stdio.alive() + w.transports.http.alive(); n != 0 {
+				t.Errorf("%d children are left", n)
+			}
+		}()
 		if err := w.Begin(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		test(t, w)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := w.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-		synctest.Wait()
-		if n := w.transports.stdio.alive() + w.transports.http.alive(); n != 0 {
-			t.Errorf("%d children are left", n)
-		}
 	})
 }
 
