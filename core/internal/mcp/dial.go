@@ -153,6 +153,9 @@ type dialled struct{ child *child }
 
 // Send implements Child.
 func (d dialled) Send(ctx context.Context, message []byte) error {
+	if d.child.ended() {
+		return d.over()
+	}
 	err := d.child.conn.Send(ctx, message)
 	switch {
 	case err == nil:

@@ -48,10 +48,10 @@ func (o oldEnd) Connect(context.Context) (sdkmcp.Connection, error) { return o, 
 func (oldEnd) SupportsProtocolVersion(v string) bool                { return v < "2026" }
 
 // legacy and modern serve each connection by a server of go-sdk's.
-func legacy(make func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error) {
+func legacy(build func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error) {
 	return func(mcptransport.Open) (mcptransport.Conn, error) {
 		c := newFakeConn()
-		server := make(c)
+		server := build(c)
 		// It answers as servers do that were written before server/discover.
 		server.AddReceivingMiddleware(func(next sdkmcp.MethodHandler) sdkmcp.MethodHandler {
 			return func(ctx context.Context, method string, r sdkmcp.Request) (sdkmcp.Result, error) {
@@ -66,10 +66,10 @@ func legacy(make func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptra
 	}
 }
 
-func modern(make func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error) {
+func modern(build func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error) {
 	return func(mcptransport.Open) (mcptransport.Conn, error) {
 		c := newFakeConn()
-		server := make(c)
+		server := build(c)
 		go func() { _ = server.Run(context.Background(), farEnd{c}) }()
 		return c, nil
 	}

@@ -218,9 +218,11 @@ func TestServersThatDoNotStart(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		"never answers":       {scripted(func(*fakeConn, string, json.RawMessage) {}), 2 * time.Minute, "it did not answer within 2m0s"},
-		"refuses":             {scripted(refuse), 0, "it refused the handshake: not with ***"},
-		"ends at once":        {scripted(func(c *fakeConn, _ string, _ json.RawMessage) { c.end(&mcptransport.Exit{Code: 127, Message: "no peer"}) }), 0, "no peer"},
+		"never answers": {scripted(func(*fakeConn, string, json.RawMessage) {}), 2 * time.Minute, "it did not answer within 2m0s"},
+		"refuses":       {scripted(refuse), 0, "it refused the handshake: not with ***"},
+		"ends at once": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
+			c.end(&mcptransport.Exit{Code: 127, Message: "no peer"})
+		}), 0, "no peer"},
 		"fails without words": {func(mcptransport.Open) (mcptransport.Conn, error) { return nil, errors.New("grpc: s3cret") }, 0, "it did not start: the connection to it was lost"},
 		"says its secret": {func(mcptransport.Open) (mcptransport.Conn, error) {
 			return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "s3cret is wrong"}

@@ -59,7 +59,9 @@ func (w *world) wantFailure(r *sdk.ToolResult, parts ...string) {
 // files is a server with tools of all sorts.
 func files(*fakeConn) *sdkmcp.Server {
 	s := newServer()
-	say := func(context.Context, *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) { return text("done"), nil }
+	say := func(context.Context, *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
+		return text("done"), nil
+	}
 	for _, t := range []*sdkmcp.Tool{
 		{Name: "read_file", Description: "Reads", Annotations: &sdkmcp.ToolAnnotations{ReadOnlyHint: true}},
 		{Name: "write_file", Title: "Write", Annotations: &sdkmcp.ToolAnnotations{IdempotentHint: true}},
@@ -106,13 +108,13 @@ func TestToolsOfAnAgent(t *testing.T) {
 		byName("fs__a_dotted_name_ddd287d5")
 
 		for config, want := range map[string]string{
-			`{}`: "",
-			`{"mcp_servers":["fs"],"tools":[]}`:                                "",
+			`{}`:                                "",
+			`{"mcp_servers":["fs"],"tools":[]}`: "",
 			`{"mcp_servers":["fs"],"tools":["fs__read_*","files__*"]}`:         "fs__read_file",
 			`{"mcp_servers":["fs"],"tools":["fs__a.dotted.name","[","fs__w"]}`: "fs__a_dotted_name_ddd287d5",
 			`{"mcp_servers":["fs"],"tools":["*__write_file"]}`:                 "fs__write_file",
-			`{"tools":["fs__*"]}`:                                              "",
-			`{"mcp_servers":"another sense"}`:                                  "",
+			`{"tools":["fs__*"]}`:             "",
+			`{"mcp_servers":"another sense"}`: "",
 		} {
 			tools, err := box.Tools(t.Context(), runOf(config))
 			if err != nil || names(tools) != want {
