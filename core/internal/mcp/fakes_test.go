@@ -1,0 +1,400 @@
+package mcp_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/mcp"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+)
+
+// fakeStore keeps servers in memory, by the rules of core.MCPServerStore that
+// matter here.
+type fakeStore struct {
+	mu   sync.Mutex
+	rows map[string]*core.MCPServer
+}
+
+func (f *fakeStore) get(v core.Viewer, is func(*core.MCPServer) bool, name string) (*core.MCPServer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.rows {
+		if is(s) && (v.Admin() || s.CreatedBy == v.UserID || s.Shared) {
+			found := *s
+			return &found, nil
+		}
+	}
+	return nil, core.NotFound("MCP server", name)
+}
+
+func (f *fakeStore) MCPServer(_ context.Context, v core.Viewer, id string) (*core.MCPServer, error) {
+	return f.get(v, func(s *core.MCPServer) bool { return s.ID == id }, id)
+}
+
+func (f *fakeStore) MCPServerBySlug(_ context.Context, v core.Viewer, slug string) (*core.MCPServer, error) {
+	return f.get(v, func(s *core.MCPServer) bool { return s.Slug == slug }, slug)
+}
+
+func (f *fakeStore) CreateMCPServer(_ context.Context, v core.Viewer, s *core.MCPServer, process bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if process && !v.Admin() {
+		return core.Forbidden("no")
+	}
+	row := *s
+	f.rows[s.ID] = &row
+	return nil
+}
+
+func (f *fakeStore) change(v core.Viewer, id string, version int64, do func(*core.MCPServer)) error {
+	if _, err := f.MCPServer(context.Background(), v, id); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	row := f.rows[id]
+	switch {
+	case !row.ChangedBy(v):
+		return core.Forbidden("no")
+	case version != 0 && row.Version != version:
+		return &core.Error{Code: core.CodePreconditionFailed}
+	}
+	do(row)
+	return nil
+}
+
+func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Viewer, s *core.MCPServer, _ bool) error {
+	return f.change(v, s.ID, s.Version, func(row *core.MCPServer) {
+		wanted := row.Wanted
+		*row = *s
+		row.Version++
+		row.Wanted = wanted
+	})
+}
+
+func (f *fakeStore) DeleteMCPServer(_ context.Context, v core.Viewer, id string, version int64) error {
+	return f.change(v, id, version, func(*core.MCPServer) { delete(f.rows, id) })
+}
+
+func (f *fakeStore) WantMCPServer(_ context.Context, v core.Viewer, id string, wanted bool) error {
+	return f.change(v, id, 0, func(row *core.MCPServer) { row.Wanted = wanted })
+}
+
+func (f *fakeStore) MCPServers(context.Context, core.Viewer, core.Page) ([]*core.MCPServer, int, error) {
+	return nil, 0, errors.New("not asked for here")
+}
+
+func (f *fakeStore) WantedMCPServers(context.Context) ([]*core.MCPServer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var wanted []*core.MCPServer
+	for _, s := range f.rows {
+		if s.Wanted {
+			found := *s
+			wanted = append(wanted, &found)
+		}
+	}
+	slices.SortFunc(wanted, func(a, b *core.MCPServer) int { return cmp.Compare(a.ID, b.ID) })
+	return wanted, nil
+}
+
+func (f *fakeStore) NoteMCPHandshake(_ context.Context, id string, capabilities []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if row := f.rows[id]; row != nil {
+		row.Capabilities = capabilities
+	}
+	return nil
+}
+
+// fakeSealer turns bytes around, and remembers what they are of.
+type fakeSealer struct{ key string }
+
+func (f fakeSealer) Seal(of string, secret []byte) ([]byte, error) {
+	sealed := bytes.Clone(secret)
+	slices.Reverse(sealed)
+	return append([]byte(f.key+"/"+of+"/"), sealed...), nil
+}
+
+func (f fakeSealer) Open(of string, sealed []byte) ([]byte, error) {
+	secret, ok := bytes.CutPrefix(sealed, []byte(f.key+"/"+of+"/"))
+	if !ok {
+		return nil, errors.New("of something else")
+	}
+	secret = bytes.Clone(secret)
+	slices.Reverse(secret)
+	return secret, nil
+}
+
+// fakeTransport opens connections by a function, and keeps count of them.
+type fakeTransport struct {
+	dial  func(o mcptransport.Open) (mcptransport.Conn, error)
+	check func(config json.RawMessage) error
+
+	mu    sync.Mutex
+	opens []mcptransport.Open
+	conns []*fakeConn
+}
+
+func (f *fakeTransport) CheckConfig(_ context.Context, config json.RawMessage) error {
+	if f.check == nil {
+		return nil
+	}
+	return f.check(config)
+}
+
+func (f *fakeTransport) Connect(_ context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
+	f.mu.Lock()
+	f.opens = append(f.opens, o)
+	f.mu.Unlock()
+	conn, err := f.dial(o)
+	if c, ok := conn.(*fakeConn); ok {
+		f.mu.Lock()
+		f.conns = append(f.conns, c)
+		f.mu.Unlock()
+	}
+	return conn, err
+}
+
+func (f *fakeTransport) opened() []mcptransport.Open {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.opens)
+}
+
+// latest is the connection that was opened last.
+func (f *fakeTransport) latest() *fakeConn {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.conns[len(f.conns)-1]
+}
+
+// alive counts the connections that have not ended.
+func (f *fakeTransport) alive() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, c := range f.conns {
+		select {
+		case <-c.done:
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// fakeTransports has a transport that runs programs, stdio, and one that doesn't, http.
+type fakeTransports struct{ stdio, http *fakeTransport }
+
+func (f *fakeTransports) MCPTransport(_ context.Context, label string) (mcptransport.Transport, error) {
+	switch label {
+	case "stdio":
+		return f.stdio, nil
+	case "http":
+		return f.http, nil
+	}
+	return nil, core.Unavailable("The plugin mcp/%s is down", label)
+}
+
+func (f *fakeTransports) Plugins() []core.Plugin {
+	return []core.Plugin{
+		{Kind: "llm", Label: "echo", State: core.PluginRunning},
+		{Kind: "mcp", Label: "stdio", State: core.PluginRunning, Capabilities: []string{mcptransport.CapabilityProcess}},
+		{Kind: "mcp", Label: "http", State: core.PluginRunning},
+		{Kind: "mcp", Label: "off", State: core.PluginDisabled},
+	}
+}
+
+// fakeConn is a connection in memory. The test, or a server of go-sdk's, has the
+// other end.
+type fakeConn struct {
+	in   chan []byte
+	out  chan mcptransport.Frame
+	done chan struct{}
+	once sync.Once
+	exit *mcptransport.Exit
+	// slow is how long Close takes to end it.
+	slow time.Duration
+}
+
+func newFakeConn() *fakeConn {
+	return &fakeConn{in: make(chan []byte, 16), out: make(chan mcptransport.Frame, 16), done: make(chan struct{})}
+}
+
+func (c *fakeConn) Info() mcptransport.Info { return mcptransport.Info{PID: 4711, Sandbox: "none"} }
+
+func (c *fakeConn) Send(ctx context.Context, message []byte) error {
+	select {
+	case c.in <- bytes.Clone(message):
+		return nil
+	case <-c.done:
+		return c.exit
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *fakeConn) Receive(ctx context.Context) (mcptransport.Frame, error) {
+	select {
+	case f := <-c.out:
+		return f, nil
+	default:
+	}
+	select {
+	case f := <-c.out:
+		return f, nil
+	case <-c.done:
+	case <-ctx.Done():
+		return mcptransport.Frame{}, ctx.Err()
+	}
+	select {
+	case f := <-c.out:
+		return f, nil
+	default:
+		return mcptransport.Frame{}, c.exit
+	}
+}
+
+func (c *fakeConn) Close() error {
+	time.Sleep(c.slow)
+	c.end(&mcptransport.Exit{Code: 0})
+	return nil
+}
+
+func (c *fakeConn) end(e *mcptransport.Exit) {
+	c.once.Do(func() {
+		c.exit = e
+		close(c.done)
+	})
+}
+
+func (c *fakeConn) stderr(line string) { c.send(mcptransport.Frame{Stderr: line}) }
+
+func (c *fakeConn) message(m string) { c.send(mcptransport.Frame{Message: []byte(m)}) }
+
+func (c *fakeConn) send(f mcptransport.Frame) {
+	select {
+	case c.out <- f:
+	case <-c.done:
+	}
+}
+
+// world is Servers with all around them.
+type world struct {
+	*mcp.Servers
+	t          *testing.T
+	store      *fakeStore
+	transports *fakeTransports
+	logged     *bytes.Buffer
+}
+
+var (
+	admin  = core.Viewer{UserID: "root", Role: core.RoleAdmin}
+	member = core.Viewer{UserID: "mia", Role: core.RoleMember}
+	other  = core.Viewer{UserID: "otto", Role: core.RoleMember}
+)
+
+// inWorld runs a test in a bubble with a clock of its own.
+func inWorld(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), test func(t *testing.T, w *world)) {
+	inWorldOf(t, dial, nil, test)
+}
+
+func inWorldOf(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), more func(*mcp.Options), test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			t: t, store: &fakeStore{rows: map[string]*core.MCPServer{}}, logged: &bytes.Buffer{},
+			transports: &fakeTransports{stdio: &fakeTransport{dial: dial}, http: &fakeTransport{dial: dial}},
+		}
+		o := mcp.Options{
+			Store: w.store, Sealer: fakeSealer{"k"}, Transports: w.transports,
+			Logger: slog.New(slog.NewTextHandler(w.logged, nil)),
+		}
+		if more != nil {
+			more(&o)
+		}
+		w.Servers = mcp.New(o)
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if err := w.Close(ctx); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			synctest.Wait()
+			if n := w.transports.stdio.alive() + w.transports.http.alive(); n != 0 {
+				t.Errorf("%d children are left", n)
+			}
+		}()
+		if err := w.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, w)
+	})
+}
+
+// create makes a wanted server fs, shared, of the transport stdio.
+func (w *world) create(config string) *core.MCPServer {
+	w.t.Helper()
+	s := &core.MCPServer{
+		ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Shared: true, Wanted: true,
+		Version: 1, CreatedBy: "root",
+	}
+	if err := w.Create(w.t.Context(), admin, s); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// waits until everything has settled, and gives the state.
+func (w *world) settled(id string) core.MCPState {
+	synctest.Wait()
+	return w.State(id)
+}
+
+func (w *world) wantStatus(id string, want core.MCPStatus) core.MCPState {
+	w.t.Helper()
+	st := w.settled(id)
+	if st.Status != want {
+		w.t.Fatalf("status %s (%s), want %s", st.Status, st.LastError, want)
+	}
+	return st
+}
+
+// lines are those of the log, with their sources.
+func (w *world) lines(id string) []string {
+	var out []string
+	for line := range w.Logs(w.t.Context(), id, 1000, false) {
+		out = append(out, line.Source+": "+line.Text)
+	}
+	return out
+}
+
+func wantCode(t *testing.T, err error, want core.Code) {
+	t.Helper()
+	if core.CodeOf(err) != want || err == nil {
+		t.Fatalf("got %v, want %s", err, want)
+	}
+}
+
+// wantInvalid wants one field to be wrong.
+func wantInvalid(t *testing.T, err error, field, issue string) {
+	t.Helper()
+	wantCode(t, err, core.CodeValidation)
+	var e *core.Error
+	if errors.As(err, &e); len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, issue) {
+		t.Fatalf("got %v, want %s: …%s…", err, field, issue)
+	}
+}
