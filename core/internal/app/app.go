@@ -21,8 +21,10 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/files"
+	"github.com/agentarea/agentarea/core/internal/mcp"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
 	"github.com/agentarea/agentarea/core/internal/run"
+	"github.com/agentarea/agentarea/core/internal/secrets"
 	"github.com/agentarea/agentarea/storage"
 )
 
@@ -35,6 +37,7 @@ const (
 	runsGrace     = 20 * time.Second
 	requestsGrace = 3 * time.Second
 	pluginsGrace  = 5 * time.Second
+	serversGrace  = 5 * time.Second
 )
 
 // App is the server. Open makes it, Run serves until its context ends.
@@ -43,9 +46,11 @@ type App struct {
 	logger   *slog.Logger
 
 	data     *dataDir
+	secret   []byte
 	db       *storage.DB
 	plugins  *pluginhost.Host
 	files    *files.Files
+	servers  *mcp.Servers
 	log      *events.Log
 	engine   *run.Engine
 	server   *http.Server
@@ -73,7 +78,7 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openData, a.openPlugins, a.openDatabase, a.openFiles, a.openEngine, a.openAPI,
+		a.openData, a.openPlugins, a.openDatabase, a.openFiles, a.openMCP, a.openEngine, a.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -97,7 +102,12 @@ func (a *App) openData(context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.data.Close)
-	return nil
+	if a.settings.SecretKey != "" {
+		a.secret, err = a.settings.Key()
+		return err
+	}
+	a.secret, err = a.data.secretKey()
+	return err
 }
 
 func (a *App) openPlugins(ctx context.Context) error {
@@ -167,6 +177,22 @@ func (a *App) fileBackends() []string {
 	return labels
 }
 
+func (a *App) openMCP(ctx context.Context) error {
+	sealer, err := secrets.New(a.secret)
+	if err != nil {
+		return err
+	}
+	a.servers = mcp.New(mcp.Options{
+		Store: a.db, Sealer: sealer, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version, Logger: a.logger,
+	})
+	a.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), serversGrace)
+		defer cancel()
+		return a.servers.Close(ctx)
+	})
+	return a.servers.Begin(ctx)
+}
+
 func (a *App) openEngine(ctx context.Context) error {
 	owner := core.NewID("server")
 	// The lock on the data dir says that the last life is over: its runs need
@@ -184,7 +210,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.engine = run.New(run.Options{
-		Runs: a.db, Messages: a.db, Log: a.log, Plugins: a.plugins,
+		Runs: a.db, Messages: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
 	a.onClose(func() error {
@@ -196,11 +222,7 @@ func (a *App) openEngine(ctx context.Context) error {
 }
 
 func (a *App) openAPI(ctx context.Context) error {
-	secret, err := a.secret()
-	if err != nil {
-		return err
-	}
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Secret: secret})
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Secret: a.secret})
 	if err != nil {
 		return err
 	}
@@ -220,6 +242,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	handler := api.New(api.Options{
 		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
+		MCPServers: a.servers, MCPServerStore: a.db,
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
 	})
@@ -235,13 +258,6 @@ func (a *App) openAPI(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
 	}
 	return nil
-}
-
-func (a *App) secret() ([]byte, error) {
-	if a.settings.SecretKey != "" {
-		return a.settings.Key()
-	}
-	return a.data.secretKey()
 }
 
 // checks are what must hold for the server to get requests. A plugin that is down

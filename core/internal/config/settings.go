@@ -12,17 +12,18 @@ import (
 
 // Settings are the server's own: flags and environment variables.
 type Settings struct {
-	Listen         string `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
-	Config         string `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; the built-in default serves when there is no plugins.hcl." placeholder:"FILE"`
-	DataDir        string `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
-	DatabaseURL    string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path; default is agentarea.db in the data dir." placeholder:"URL"`
-	PublicURL      string `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
-	MaxFileSize    Size   `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
-	MaxUserStorage Size   `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
-	UploadsPerUser int    `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
-	AdminUsername  string `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
-	LogLevel       string `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
-	LogFormat      string `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
+	Listen         string   `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
+	Config         string   `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; the built-in default serves when there is no plugins.hcl." placeholder:"FILE"`
+	DataDir        string   `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
+	DatabaseURL    string   `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path; default is agentarea.db in the data dir." placeholder:"URL"`
+	PublicURL      string   `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
+	MaxFileSize    Size     `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
+	MaxUserStorage Size     `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
+	UploadsPerUser int      `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
+	MCPCommands    []string `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
+	AdminUsername  string   `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
+	LogLevel       string   `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
+	LogFormat      string   `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
 
 	// Secrets come from the environment only, for a command line can be read by others.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" hidden:"" kong:"-"`
