@@ -9,13 +9,21 @@ PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
 # The S3 server of the tests; test/s3test knows it by this version, too.
 VERSITYGW_VERSION          := v1.8.0
 
-TOOLS              := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/agentarea/bin
+# go-sdk's conformance server, a real MCP server; test/mcptest knows it by this version, too.
+EVERYTHING_SERVER_VERSION  := v1.8.0
+
+CACHE              := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/agentarea
+TOOLS              := $(CACHE)/bin
 GOLANGCI_LINT      := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 BUF                := $(TOOLS)/buf-$(BUF_VERSION)/buf
 PROTOC_GEN_GO      := $(TOOLS)/protoc-gen-go-$(PROTOC_GEN_GO_VERSION)/protoc-gen-go
 PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc-$(PROTOC_GEN_GO_GRPC_VERSION)/protoc-gen-go-grpc
 VERSITYGW          := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 PROTO_TOOLS        := $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC)
+EVERYTHING_SERVER  := $(TOOLS)/mcp-everything-server-$(EVERYTHING_SERVER_VERSION)/everything-server
+# MCP's conformance suites, clients and servers from npm, with a Node to run them.
+MCPTEST            := $(CACHE)/mcptest-$(shell sha256sum test/mcptest/npm/package-lock.json | cut -c1-12)/.installed
+MCP_SERVERS        := $(EVERYTHING_SERVER) $(MCPTEST)
 # AGENTAREA_TEST_S3_URL names a server of one's own, and then none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
@@ -36,7 +44,7 @@ build: ## build the server and every plugin into bin/
 	go build -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build $(S3_SERVER) ## run every test; TEST="-run Chat ./storage/..." picks
+test: build $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
 
@@ -84,5 +92,10 @@ $(PROTOC_GEN_GO):
 	$(call install,google.golang.org/protobuf/cmd/protoc-gen-go,$(PROTOC_GEN_GO_VERSION))
 $(PROTOC_GEN_GO_GRPC):
 	$(call install,google.golang.org/grpc/cmd/protoc-gen-go-grpc,$(PROTOC_GEN_GO_GRPC_VERSION))
+$(EVERYTHING_SERVER):
+	$(call install,github.com/modelcontextprotocol/go-sdk/conformance/everything-server,$(EVERYTHING_SERVER_VERSION))
+$(MCPTEST):
+	@command -v npm >/dev/null || { echo "the tests of MCP need npm (Node 20 or newer): install it" >&2; exit 1; }
+	mkdir -p $(@D) && cp test/mcptest/npm/* $(@D) && cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts && touch $@
 $(VERSITYGW):
 	$(call install,github.com/versity/versitygw/cmd/versitygw,$(VERSITYGW_VERSION))
