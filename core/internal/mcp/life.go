@@ -53,7 +53,7 @@ func (t *term) live() (up time.Duration, reason string) {
 	defer cancel()
 	c, err := t.open(ctx, false)
 	if err != nil {
-		return 0, t.target.redact.text(cut("it did not start: "+publicText(err), maxReason))
+		return 0, t.target.redact.told("it did not start: " + publicText(err))
 	}
 	l := &life{
 		server: s, term: t, child: c, times: s.of.Times, stale: true,
@@ -105,7 +105,7 @@ func (l *life) handshakeFailure(ctx context.Context, err error) string {
 	case errors.As(err, &refused):
 		reason = "it refused the handshake: " + refused.Message
 	}
-	return l.child.target.redact.text(cut(reason, maxReason))
+	return l.child.target.redact.told(reason)
 }
 
 // serve makes a life the server's.
@@ -120,9 +120,9 @@ func (t *term) serve(l *life, began time.Time) {
 	s.mu.Unlock()
 	name := "a server without a name"
 	if i := result.ServerInfo; i != nil {
-		name = cut(i.Name, 100) + " " + cut(i.Version, 100)
+		name = i.Name + " " + i.Version
 	}
-	s.log.add(sourceHost, t.target.redact.text(fmt.Sprintf("running: %s, MCP %s", name, cut(result.ProtocolVersion, 40))))
+	s.log.add(sourceHost, t.target.redact.told(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
 	ctx, cancel := context.WithTimeout(t.ctx, l.times.Store)
 	defer cancel()
 	if err := s.of.Store.NoteMCPHandshake(ctx, s.id, capabilities(result.Capabilities)); err != nil && t.ctx.Err() == nil {

@@ -50,7 +50,7 @@ func (w *wire) Read(ctx context.Context) (jsonrpc.Message, error) {
 		}
 		message, err := jsonrpc.DecodeMessage(data)
 		if err != nil {
-			w.child.log.add(sourceHost, "not a JSON-RPC message: "+w.child.target.redact.text(cut(string(data), 200)))
+			w.child.log.add(sourceHost, "not a JSON-RPC message: "+w.child.target.redact.told(cut(string(data), maxLine)))
 			continue
 		}
 		if r, ok := message.(*jsonrpc.Response); ok {
@@ -80,12 +80,12 @@ func (w *wire) Write(ctx context.Context, message jsonrpc.Message) error {
 	case w.child.ended():
 		return errEnded{w.child}
 	}
-	return w.refuse(request, w.child.target.redact.text(publicText(err)))
+	return w.refuse(request, w.child.target.redact.told(publicText(err)))
 }
 
 // refuse answers a request in the server's place; anything else is lost.
 func (w *wire) refuse(request *jsonrpc.Request, why string) error {
-	w.child.log.add(sourceHost, "a message could not be sent: "+cut(why, maxReason))
+	w.child.log.add(sourceHost, "a message could not be sent: "+why)
 	if request != nil && request.IsCall() {
 		w.answer(request.ID, jsonrpc.CodeInternalError, why)
 	}
