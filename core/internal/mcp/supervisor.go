@@ -153,6 +153,9 @@ type term struct {
 	// ctx ends when the server is to stop, or is reached differently.
 	ctx  context.Context //nolint:containedctx // it is the term's life
 	stop context.CancelFunc
+	// old says that the last child died of a question of the newest revision: some
+	// old servers do. The next one is not asked it.
+	old bool
 
 	// The rest is the server's mutex's.
 

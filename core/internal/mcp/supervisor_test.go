@@ -255,6 +255,31 @@ func TestOldServerThatIgnoresWhatItDoesNotKnow(t *testing.T) {
 	})
 }
 
+func TestOldServerThatDiesOfWhatItDoesNotKnow(t *testing.T) {
+	dial := scripted(func(c *fakeConn, method string, id json.RawMessage) {
+		if method == "server/discover" {
+			c.end(&mcptransport.Exit{Code: 1, Message: "expected initialize"})
+			return
+		}
+		if !shakeHands(c, method, id) {
+			c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{}}`, id))
+		}
+	})
+	inWorld(t, dial, func(t *testing.T, w *world) {
+		s := w.create(plainConfig)
+		if st := w.wantStatus(s.ID, core.MCPError); st.LastError != "expected initialize" {
+			t.Errorf("error %q", st.LastError)
+		}
+		time.Sleep(250 * time.Millisecond)
+		w.wantStatus(s.ID, core.MCPRunning)
+		w.transports.stdio.latest().end(&mcptransport.Exit{Code: 1})
+		time.Sleep(time.Second)
+		if st := w.wantStatus(s.ID, core.MCPRunning); st.Restarts != 2 {
+			t.Errorf("%d restarts: it forgot what it had learnt", st.Restarts)
+		}
+	})
+}
+
 func TestGarbageIsSkipped(t *testing.T) {
 	dial := func(o mcptransport.Open) (mcptransport.Conn, error) {
 		c, err := legacy(echo)(o)

@@ -25,9 +25,11 @@ type wire struct {
 	patience time.Duration
 
 	mu sync.Mutex
-	// asked is the id of that first request until it is answered.
-	asked jsonrpc.ID
-	first *time.Timer
+	// asked is the id of that first request, and first fires when it is answered
+	// in the server's place.
+	asked  jsonrpc.ID
+	first  *time.Timer
+	silent bool
 }
 
 var _ mcp.Transport = (*wire)(nil)
@@ -106,7 +108,7 @@ func (w *wire) await(request *jsonrpc.Request) {
 	if w.first != nil {
 		return
 	}
-	w.asked = request.ID
+	w.asked, w.silent = request.ID, true
 	w.first = time.AfterFunc(w.patience, func() {
 		w.answer(request.ID, jsonrpc.CodeMethodNotFound, "no answer in time")
 	})
@@ -117,7 +119,15 @@ func (w *wire) answered(id jsonrpc.ID) {
 	defer w.mu.Unlock()
 	if w.first != nil && id == w.asked {
 		w.first.Stop()
+		w.silent = false
 	}
+}
+
+// unanswered says whether there was no answer to the first server/discover.
+func (w *wire) unanswered() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.silent
 }
 
 // Close implements mcp.Connection.
