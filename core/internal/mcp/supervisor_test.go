@@ -316,6 +316,9 @@ func TestFrozenTransportIsGivenUp(t *testing.T) {
 		w.wantStatus(s.ID, core.MCPStopping)
 		time.Sleep(time.Second)
 		w.wantStatus(s.ID, core.MCPStopped)
+		if log := strings.Join(w.lines(s.ID), "\n"); !strings.Contains(log, "did not end it within 30s") {
+			t.Errorf("log:\n%s", log)
+		}
 		time.Sleep(time.Hour) // for the transport to come to an end
 	})
 }
