@@ -80,7 +80,7 @@ func checkConfig(ctx context.Context, transport mcptransport.Transport, c *clear
 			return err
 		}
 		return &core.Error{
-			Code: core.CodeUnavailable, Message: "The transport can't check the config: " + redact.text(cut(publicText(err), maxReason)), Err: err,
+			Code: core.CodeUnavailable, Message: "The transport can't check the config: " + redact.told(publicText(err)), Err: err,
 		}
 	}
 	invalid := core.Invalid("config", "")
@@ -91,7 +91,7 @@ func checkConfig(ctx context.Context, transport mcptransport.Transport, c *clear
 			issue += ". " + e.Detail
 		}
 		invalid.Fields = append(invalid.Fields, core.FieldError{
-			Field: strings.Join(append([]string{"config"}, e.Path...), "."), Issue: redact.text(cut(issue, maxReason)),
+			Field: strings.Join(append([]string{"config"}, e.Path...), "."), Issue: redact.told(issue),
 		})
 	}
 	return invalid

@@ -93,7 +93,10 @@ func (c *child) close(cause string) {
 		return
 	}
 	c.inbox.close()
-	timer := time.AfterFunc(c.patience, c.forget)
+	timer := time.AfterFunc(c.patience, func() {
+		c.log.add(sourceHost, fmt.Sprintf("its transport did not end it within %s", c.patience))
+		c.forget()
+	})
 	// Apart: a transport that is frozen shall hold up nobody.
 	go func() {
 		_ = c.conn.Close() // what came of it, pump sees

@@ -75,7 +75,7 @@ func (s *Servers) Dial(ctx context.Context, id string) (Child, error) {
 	}
 	return nil, &core.Error{
 		Code: core.CodeUnavailable, Err: errors.New(t.target.redact.text(err.Error())),
-		Message: "The MCP server " + t.target.slug + " did not start: " + t.target.redact.text(cut(publicText(err), maxReason)),
+		Message: "The MCP server " + t.target.slug + " did not start: " + t.target.redact.told(publicText(err)),
 	}
 }
 
@@ -165,8 +165,7 @@ func (d dialled) Send(ctx context.Context, message []byte) error {
 	case d.child.ended():
 		return d.over()
 	}
-	return core.Unavailable("The MCP server %q took no message: %s", d.child.target.slug,
-		d.child.target.redact.text(cut(publicText(err), maxReason)))
+	return core.Unavailable("The MCP server %q took no message: %s", d.child.target.slug, d.child.target.redact.told(publicText(err)))
 }
 
 // Receive implements Child.

@@ -52,6 +52,11 @@ func (f *fakeStore) CreateMCPServer(_ context.Context, v core.Viewer, s *core.MC
 	if process && !v.Admin() {
 		return core.Forbidden("no")
 	}
+	for _, there := range f.rows {
+		if there.Slug == s.Slug {
+			return core.Conflict("taken")
+		}
+	}
 	row := *s
 	f.rows[s.ID] = &row
 	return nil

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// revisionModern is the first of the revisions that have no ping.
+	// revisionModern is the first of the revisions that have no ping, and
+	// revisionOld the last before it.
 	revisionModern = "2026-07-28"
+	revisionOld    = "2025-11-25"
 	// maxMisses is how many pings in a row may go unanswered.
 	maxMisses = 3
 )
@@ -53,7 +55,7 @@ func (t *term) live() (up time.Duration, reason string) {
 	defer cancel()
 	c, err := t.open(ctx, false)
 	if err != nil {
-		return 0, t.target.redact.text(cut("it did not start: "+publicText(err), maxReason))
+		return 0, t.target.redact.told("it did not start: " + publicText(err))
 	}
 	l := &life{
 		server: s, term: t, child: c, times: s.of.Times, stale: true,
@@ -62,7 +64,9 @@ func (t *term) live() (up time.Duration, reason string) {
 	defer l.end()
 	info := c.conn.Info()
 	t.set(func(st *core.MCPState) { st.PID, st.Sandbox = info.PID, info.Sandbox })
-	if err := l.shakeHands(ctx); err != nil {
+	w := &wire{child: c, patience: l.times.Discover}
+	if err := l.shakeHands(ctx, w, t.old); err != nil {
+		t.old = !t.old && c.hasDied() && w.unanswered()
 		return 0, l.handshakeFailure(ctx, err)
 	}
 	began := time.Now()
@@ -71,7 +75,9 @@ func (t *term) live() (up time.Duration, reason string) {
 	return time.Since(began), c.reason()
 }
 
-func (l *life) shakeHands(ctx context.Context) (err error) {
+// shakeHands asks for the newest revision of MCP first, or with old for one of the
+// old revisions only.
+func (l *life) shakeHands(ctx context.Context, w *wire, old bool) (err error) {
 	client := mcp.NewClient(&mcp.Implementation{Name: "agentarea", Version: l.server.of.version()}, &mcp.ClientOptions{
 		// What an agent can't answer is not offered: no roots, sampling or elicitation.
 		Capabilities:           &mcp.ClientCapabilities{},
@@ -81,7 +87,11 @@ func (l *life) shakeHands(ctx context.Context) (err error) {
 		},
 		Logger: slog.New(slog.DiscardHandler), // it may say secrets
 	})
-	l.session, err = client.Connect(ctx, &wire{child: l.child, patience: l.times.Discover}, nil)
+	var o mcp.ClientSessionOptions
+	if old {
+		o.ProtocolVersion = revisionOld
+	}
+	l.session, err = client.Connect(ctx, w, &o)
 	return err
 }
 
@@ -105,7 +115,7 @@ func (l *life) handshakeFailure(ctx context.Context, err error) string {
 	case errors.As(err, &refused):
 		reason = "it refused the handshake: " + refused.Message
 	}
-	return l.child.target.redact.text(cut(reason, maxReason))
+	return l.child.target.redact.told(reason)
 }
 
 // serve makes a life the server's.
@@ -120,9 +130,9 @@ func (t *term) serve(l *life, began time.Time) {
 	s.mu.Unlock()
 	name := "a server without a name"
 	if i := result.ServerInfo; i != nil {
-		name = cut(i.Name, 100) + " " + cut(i.Version, 100)
+		name = i.Name + " " + i.Version
 	}
-	s.log.add(sourceHost, t.target.redact.text(fmt.Sprintf("running: %s, MCP %s", name, cut(result.ProtocolVersion, 40))))
+	s.log.add(sourceHost, t.target.redact.told(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
 	ctx, cancel := context.WithTimeout(t.ctx, l.times.Store)
 	defer cancel()
 	if err := s.of.Store.NoteMCPHandshake(ctx, s.id, capabilities(result.Capabilities)); err != nil && t.ctx.Err() == nil {

@@ -3,7 +3,6 @@ package mcp
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"github.com/agentarea/agentarea/core"
 )
@@ -13,15 +12,7 @@ var anybody = core.Viewer{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
 func (s *Servers) Create(ctx context.Context, v core.Viewer, m *core.MCPServer) error {
-	process, err := s.prepare(ctx, v, m, secrets{})
-	if err != nil {
-		return err
-	}
-	s.audit(ctx, v, m, process, "MCP server created")
-	if err := s.Store.CreateMCPServer(ctx, v, m, process); err != nil {
-		return err
-	}
-	return s.follow(ctx, m.ID, false)
+	return s.keep(ctx, v, m, secrets{}, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
@@ -42,21 +33,28 @@ func (s *Servers) Update(ctx context.Context, v core.Viewer, m *core.MCPServer) 
 		s.Logger.WarnContext(ctx, "MCP server's secrets can't be read", "server_id", m.ID, "error", err)
 		old = secrets{}
 	}
-	process, err := s.prepare(ctx, v, m, old)
-	if err != nil {
-		return err
-	}
-	s.audit(ctx, v, m, process, "MCP server changed")
-	if err := s.Store.UpdateMCPServer(ctx, v, m, process); err != nil {
-		return err
-	}
-	return s.follow(ctx, m.ID, false)
+	return s.keep(ctx, v, m, old, s.Store.UpdateMCPServer)
 }
 
-// audit logs who makes the platform run what, before it does.
-func (s *Servers) audit(ctx context.Context, v core.Viewer, m *core.MCPServer, process bool, what string) {
-	s.Logger.LogAttrs(ctx, slog.LevelInfo, what, slog.String("server_id", m.ID), slog.String("slug", m.Slug), //nolint:sloglint // what is one of two constants
-		slog.String("user_id", v.UserID), slog.String("transport", m.Transport), slog.Bool("process", process), slog.String("config", string(m.Config)))
+// keep checks a server, stores it and makes it so. Where it fails, m is as it was,
+// for another try.
+func (s *Servers) keep(
+	ctx context.Context, v core.Viewer, m *core.MCPServer, old secrets,
+	store func(context.Context, core.Viewer, *core.MCPServer, bool) error,
+) error {
+	config, sealed := m.Config, m.Secrets
+	process, err := s.prepare(ctx, v, m, old)
+	if err == nil {
+		err = store(ctx, v, m, process)
+	}
+	if err != nil {
+		m.Config, m.Secrets = config, sealed
+		return err
+	}
+	// Who makes the platform run what is on record before it does.
+	s.Logger.InfoContext(ctx, "MCP server stored", "server_id", m.ID, "slug", m.Slug, "user_id", v.UserID,
+		"transport", m.Transport, "process", process, "config", string(m.Config))
+	return s.follow(ctx, m.ID, false)
 }
 
 // Delete implements core.MCPServers.

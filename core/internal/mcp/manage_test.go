@@ -232,3 +232,21 @@ func TestStartStopRestart(t *testing.T) {
 		}
 	})
 }
+
+// What could not be stored can be tried again, as it was.
+func TestFailureToStoreLeavesTheSecrets(t *testing.T) {
+	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
+		w.create(plainConfig)
+		const config = `{"command":"peer","env":{"A":"alpha1"}}`
+		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Wanted: true}
+		wantCode(t, w.Create(t.Context(), admin, s), core.CodeConflict)
+		if string(s.Config) != config || s.Secrets != nil {
+			t.Errorf("config %s, secrets %q", s.Config, s.Secrets)
+		}
+		s.Slug = "fs-2"
+		if err := w.Create(t.Context(), admin, s); err != nil {
+			t.Fatal(err)
+		}
+		w.wantStatus(s.ID, core.MCPRunning)
+	})
+}

@@ -63,6 +63,9 @@ func (r *redactor) text(s string) string {
 	return r.replacer.Replace(s)
 }
 
+// told is what may be told of a text: its secrets first, then its length.
+func (r *redactor) told(s string) string { return cut(r.text(s), maxReason) }
+
 // cut shortens s to at most n bytes and a mark.
 func cut(s string, n int) string {
 	if len(s) <= n {

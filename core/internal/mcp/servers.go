@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,10 +165,12 @@ func (s *Servers) Begin(ctx context.Context) error {
 func (s *Servers) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	for _, v := range s.known {
-		v.log.close()
-	}
+	known := slices.Collect(maps.Values(s.known))
 	s.mu.Unlock()
+	for _, v := range known {
+		v.log.close()
+		v.interrupt()
+	}
 	s.stop()
 	done := make(chan struct{})
 	go func() {

@@ -67,10 +67,7 @@ func (s *server) want(t *target, again bool) {
 	s.desired, s.broken = t, ""
 	switch {
 	case s.looping:
-		s.setLocked(func(st *core.MCPState) { st.Status, st.LastError = core.MCPStopping, "" })
-		if s.term != nil {
-			s.term.stop()
-		}
+		s.interruptLocked()
 	case t != nil:
 		s.looping = s.of.spawn(s.loop)
 		if s.looping {
@@ -79,6 +76,21 @@ func (s *server) want(t *target, again bool) {
 	default:
 		s.restLocked()
 	}
+}
+
+// interrupt ends the present term.
+func (s *server) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interruptLocked()
+}
+
+func (s *server) interruptLocked() {
+	if s.term == nil {
+		return
+	}
+	s.setLocked(func(st *core.MCPState) { st.Status, st.LastError = core.MCPStopping, "" })
+	s.term.stop()
 }
 
 // fail says why a server that is wanted can't even be tried.
@@ -141,6 +153,9 @@ type term struct {
 	// ctx ends when the server is to stop, or is reached differently.
 	ctx  context.Context //nolint:containedctx // it is the term's life
 	stop context.CancelFunc
+	// old says that the last child died of a question of the newest revision: some
+	// old servers do. The next one is not asked it.
+	old bool
 
 	// The rest is the server's mutex's.
 

@@ -188,19 +188,54 @@ func TestStoppingTakesAsLongAsTheChild(t *testing.T) {
 
 func TestHangingServerIsRestarted(t *testing.T) {
 	t.Parallel()
-	for name, dial := range map[string]func(mcptransport.Open) (mcptransport.Conn, error){
-		"never answers a ping": scripted(func(c *fakeConn, method string, id json.RawMessage) { shakeHands(c, method, id) }),
+	refuse := func(c *fakeConn, id json.RawMessage) {
+		c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"what is a ping?"}}`, id))
+	}
+	// ping is what a server does when it is asked for the nth time.
+	peer := func(modern bool, ping func(c *fakeConn, id json.RawMessage, n int)) func(mcptransport.Open) (mcptransport.Conn, error) {
+		return func(o mcptransport.Open) (mcptransport.Conn, error) {
+			n, met := 0, false
+			return scripted(func(c *fakeConn, method string, id json.RawMessage) {
+				switch {
+				case modern && !met:
+					met = true
+					c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0}}`, id))
+				case !modern && shakeHands(c, method, id):
+				case method == "ping" || method == "server/discover":
+					n++
+					ping(c, id, n)
+				}
+			})(o)
+		}
+	}
+	for name, test := range map[string]struct {
+		dial  func(mcptransport.Open) (mcptransport.Conn, error)
+		hangs bool
+	}{
+		"legacy, silent": {peer(false, func(*fakeConn, json.RawMessage, int) {}), true},
+		"modern, silent": {peer(true, func(*fakeConn, json.RawMessage, int) {}), true},
+		"refuses pings":  {peer(false, func(c *fakeConn, id json.RawMessage, _ int) { refuse(c, id) }), false},
+		"misses two of three": {peer(false, func(c *fakeConn, id json.RawMessage, n int) {
+			if n%3 == 0 {
+				refuse(c, id)
+			}
+		}), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, dial, func(t *testing.T, w *world) {
+			inWorld(t, test.dial, func(t *testing.T, w *world) {
 				s := w.create(plainConfig)
 				w.wantStatus(s.ID, core.MCPRunning)
 				time.Sleep(99 * time.Second)
-				w.wantStatus(s.ID, core.MCPRunning)
+				if st := w.wantStatus(s.ID, core.MCPRunning); st.Restarts != 0 {
+					t.Error("restarted after two misses")
+				}
 				time.Sleep(2 * time.Second)
 				st := w.wantStatus(s.ID, core.MCPRunning)
-				if st.Restarts != 1 || !strings.Contains(st.LastError, "it hangs") {
+				if test.hangs && (st.Restarts != 1 || !strings.Contains(st.LastError, "it hangs")) {
 					t.Errorf("state %+v", st)
+				}
+				if time.Sleep(10 * time.Minute); !test.hangs && w.wantStatus(s.ID, core.MCPRunning).Restarts != 0 {
+					t.Error("it was restarted")
 				}
 			})
 		})
@@ -255,6 +290,31 @@ func TestOldServerThatIgnoresWhatItDoesNotKnow(t *testing.T) {
 	})
 }
 
+func TestOldServerThatDiesOfWhatItDoesNotKnow(t *testing.T) {
+	dial := scripted(func(c *fakeConn, method string, id json.RawMessage) {
+		if method == "server/discover" {
+			c.end(&mcptransport.Exit{Code: 1, Message: "expected initialize"})
+			return
+		}
+		if !shakeHands(c, method, id) {
+			c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{}}`, id))
+		}
+	})
+	inWorld(t, dial, func(t *testing.T, w *world) {
+		s := w.create(plainConfig)
+		if st := w.wantStatus(s.ID, core.MCPError); st.LastError != "expected initialize" {
+			t.Errorf("error %q", st.LastError)
+		}
+		time.Sleep(250 * time.Millisecond)
+		w.wantStatus(s.ID, core.MCPRunning)
+		w.transports.stdio.latest().end(&mcptransport.Exit{Code: 1})
+		time.Sleep(time.Second)
+		if st := w.wantStatus(s.ID, core.MCPRunning); st.Restarts != 2 {
+			t.Errorf("%d restarts: it forgot what it had learnt", st.Restarts)
+		}
+	})
+}
+
 func TestGarbageIsSkipped(t *testing.T) {
 	dial := func(o mcptransport.Open) (mcptransport.Conn, error) {
 		c, err := legacy(echo)(o)
@@ -291,6 +351,9 @@ func TestFrozenTransportIsGivenUp(t *testing.T) {
 		w.wantStatus(s.ID, core.MCPStopping)
 		time.Sleep(time.Second)
 		w.wantStatus(s.ID, core.MCPStopped)
+		if log := strings.Join(w.lines(s.ID), "\n"); !strings.Contains(log, "did not end it within 30s") {
+			t.Errorf("log:\n%s", log)
+		}
 		time.Sleep(time.Hour) // for the transport to come to an end
 	})
 }

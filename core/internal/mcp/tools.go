@@ -117,7 +117,7 @@ func (l *life) explain(err error) string {
 	if errors.As(err, &refused) {
 		text = refused.Message
 	}
-	return l.child.target.redact.text(cut(text, maxReason))
+	return l.child.target.redact.told(text)
 }
 
 func toolOf(t *mcp.Tool) core.MCPTool {

@@ -25,9 +25,11 @@ type wire struct {
 	patience time.Duration
 
 	mu sync.Mutex
-	// asked is the id of that first request until it is answered.
-	asked jsonrpc.ID
-	first *time.Timer
+	// asked is the id of that first request, and first fires when it is answered
+	// in the server's place.
+	asked  jsonrpc.ID
+	first  *time.Timer
+	silent bool
 }
 
 var _ mcp.Transport = (*wire)(nil)
@@ -50,7 +52,7 @@ func (w *wire) Read(ctx context.Context) (jsonrpc.Message, error) {
 		}
 		message, err := jsonrpc.DecodeMessage(data)
 		if err != nil {
-			w.child.log.add(sourceHost, "not a JSON-RPC message: "+w.child.target.redact.text(cut(string(data), 200)))
+			w.child.log.add(sourceHost, "not a JSON-RPC message: "+w.child.target.redact.told(cut(string(data), maxLine)))
 			continue
 		}
 		if r, ok := message.(*jsonrpc.Response); ok {
@@ -80,12 +82,12 @@ func (w *wire) Write(ctx context.Context, message jsonrpc.Message) error {
 	case w.child.ended():
 		return errEnded{w.child}
 	}
-	return w.refuse(request, w.child.target.redact.text(publicText(err)))
+	return w.refuse(request, w.child.target.redact.told(publicText(err)))
 }
 
 // refuse answers a request in the server's place; anything else is lost.
 func (w *wire) refuse(request *jsonrpc.Request, why string) error {
-	w.child.log.add(sourceHost, "a message could not be sent: "+cut(why, maxReason))
+	w.child.log.add(sourceHost, "a message could not be sent: "+why)
 	if request != nil && request.IsCall() {
 		w.answer(request.ID, jsonrpc.CodeInternalError, why)
 	}
@@ -106,7 +108,7 @@ func (w *wire) await(request *jsonrpc.Request) {
 	if w.first != nil {
 		return
 	}
-	w.asked = request.ID
+	w.asked, w.silent = request.ID, true
 	w.first = time.AfterFunc(w.patience, func() {
 		w.answer(request.ID, jsonrpc.CodeMethodNotFound, "no answer in time")
 	})
@@ -117,7 +119,15 @@ func (w *wire) answered(id jsonrpc.ID) {
 	defer w.mu.Unlock()
 	if w.first != nil && id == w.asked {
 		w.first.Stop()
+		w.silent = false
 	}
+}
+
+// unanswered says whether there was no answer to the first server/discover.
+func (w *wire) unanswered() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.silent
 }
 
 // Close implements mcp.Connection.
