@@ -78,7 +78,7 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	case m.head.IsCall():
 		c.start(m)
 	case m.head.IsAnswer():
-		go c.post(c.ctx, m)
+		go c.post(c.ctx, m) //nolint:contextcheck // it goes on when Send is over
 	case m.head.Method == "notifications/initialized":
 		c.post(ctx, m)
 		c.listenOnce()

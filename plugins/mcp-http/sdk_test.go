@@ -32,14 +32,12 @@ func everything(began, ended chan string) *mcp.Server {
 		}
 		return &mcp.CallToolResult{Content: []mcp.Content{}}, nil, nil
 	})
-	mcp.AddTool(s, &mcp.Tool{Name: "sample"}, func(ctx context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
-		m, err := r.Session.CreateMessage(ctx, &mcp.CreateMessageParams{MaxTokens: 10, Messages: []*mcp.SamplingMessage{
-			{Role: "user", Content: &mcp.TextContent{Text: in.Text}},
-		}})
+	mcp.AddTool(s, &mcp.Tool{Name: "ask"}, func(ctx context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+		m, err := r.Session.Elicit(ctx, &mcp.ElicitParams{Message: in.Text})
 		if err != nil {
 			return nil, nil, err
 		}
-		return &mcp.CallToolResult{Content: []mcp.Content{m.Content}}, nil, nil
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprint(m.Content["text"])}}}, nil, nil
 	})
 	mcp.AddTool(s, &mcp.Tool{Name: "slow"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ input) (*mcp.CallToolResult, any, error) {
 		began <- "slow"
@@ -69,9 +67,8 @@ func hostOf(t *testing.T, url, revision string) *host {
 	t.Helper()
 	h := &host{progress: make(chan string, 10), changed: make(chan string, 10)}
 	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
-		CreateMessageHandler: func(_ context.Context, r *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
-			text := r.Params.Messages[0].Content.(*mcp.TextContent).Text
-			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "re: " + text}}, nil
+		ElicitationHandler: func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"text": "re: " + r.Params.Message}}, nil
 		},
 		ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { h.progress <- "note" },
 		ToolListChangedHandler:      func(context.Context, *mcp.ToolListChangedRequest) { h.changed <- "tools" },
@@ -157,8 +154,8 @@ func TestServersOfTheSDK(t *testing.T) {
 				t.Error("a tool that is not there was called")
 			}
 			if tt.calls {
-				if got := h.call(ctx, t, "sample", "hello"); got != "re: hello" {
-					t.Errorf("sample: %q", got)
+				if got := h.call(ctx, t, "ask", "hello"); got != "re: hello" {
+					t.Errorf("ask: %q", got)
 				}
 			}
 			if !tt.options.JSONResponse {

@@ -65,7 +65,7 @@ func open(ctx context.Context, client *remote.Client) (*conn, error) {
 func (c *conn) open() (err error) {
 	header := http.Header{}
 	header.Set("Accept", "text/event-stream")
-	c.stream, err = c.client.Do(c.ctx, remote.Request{Method: http.MethodGet, Header: header})
+	c.stream, err = c.client.Do(c.ctx, remote.Request{Method: http.MethodGet, Header: header}) //nolint:bodyclose // finish closes it
 	if err != nil {
 		return err
 	}

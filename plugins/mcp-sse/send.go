@@ -26,7 +26,7 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	case m.head.IsCall():
 		go c.call(m)
 	case m.head.IsAnswer():
-		go c.tell(c.ctx, m)
+		go c.tell(c.ctx, m) //nolint:contextcheck // it goes on when Send is over
 	case m.head.Method == "notifications/initialized":
 		c.tell(ctx, m)
 	default:

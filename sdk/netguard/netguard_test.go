@@ -1,16 +1,15 @@
 package netguard_test
 
 import (
-	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"github.com/agentarea/agentarea/sdk/netguard"
+	"github.com/agentarea/agentarea/sdk/netguard/netguardtest"
 )
 
 func guard(t *testing.T, allow ...string) *netguard.Guard {
@@ -145,53 +144,6 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// resolver answers every name with the addresses.
-func resolver(t *testing.T, addrs ...[4]byte) *net.Resolver {
-	t.Helper()
-	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		client, server := net.Pipe()
-		go serveDNS(server, addrs)
-		return client, nil
-	}}
-}
-
-// serveDNS speaks DNS as over TCP: net.Pipe is no packet connection.
-func serveDNS(c net.Conn, addrs [][4]byte) {
-	defer c.Close()
-	for {
-		head := make([]byte, 2)
-		if _, err := c.Read(head); err != nil {
-			return
-		}
-		body := make([]byte, int(head[0])<<8|int(head[1]))
-		if _, err := c.Read(body); err != nil {
-			return
-		}
-		var m dnsmessage.Message
-		if m.Unpack(body) != nil {
-			return
-		}
-		m.Response = true
-		m.Additionals = nil
-		q := m.Questions[0]
-		for _, a := range addrs {
-			if q.Type == dnsmessage.TypeA {
-				m.Answers = append(m.Answers, dnsmessage.Resource{
-					Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1},
-					Body:   &dnsmessage.AResource{A: a},
-				})
-			}
-		}
-		out, err := m.Pack()
-		if err != nil {
-			return
-		}
-		if _, err := c.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...)); err != nil {
-			return
-		}
-	}
-}
-
 // A name is judged by where it leads.
 func TestDial(t *testing.T) {
 	t.Parallel()
@@ -201,26 +153,27 @@ func TestDial(t *testing.T) {
 	}
 	t.Cleanup(func() { l.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	local, meta := [4]byte{127, 0, 0, 1}, [4]byte{169, 254, 169, 254}
+	local, meta := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("169.254.169.254")
+	ten1, ten2 := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	tests := []struct {
 		name, host string
 		allow      []string
-		leadsTo    [][4]byte
+		leadsTo    []netip.Addr
 		class      string
 	}{
-		{name: "a name that leads inside", host: "evil.example", leadsTo: [][4]byte{local}, class: "loopback"},
-		{name: "several that lead inside", host: "evil.example", leadsTo: [][4]byte{{10, 0, 0, 1}, {10, 0, 0, 2}}, class: "private"},
-		{name: "the name is allowed", host: "ok.example", allow: []string{"ok.example"}, leadsTo: [][4]byte{local}},
-		{name: "another name is allowed", host: "evil.example", allow: []string{"ok.example"}, leadsTo: [][4]byte{local}, class: "loopback"},
-		{name: "the network is allowed", host: "ok.example", allow: []string{"127.0.0.0/8"}, leadsTo: [][4]byte{local}},
-		{name: "metadata by an allowed name", host: "ok.example", allow: []string{"ok.example"}, leadsTo: [][4]byte{meta}, class: "link-local"},
+		{name: "a name that leads inside", host: "evil.example", leadsTo: []netip.Addr{local}, class: "loopback"},
+		{name: "several that lead inside", host: "evil.example", leadsTo: []netip.Addr{ten1, ten2}, class: "private"},
+		{name: "the name is allowed", host: "ok.example", allow: []string{"ok.example"}, leadsTo: []netip.Addr{local}},
+		{name: "another name is allowed", host: "evil.example", allow: []string{"ok.example"}, leadsTo: []netip.Addr{local}, class: "loopback"},
+		{name: "the network is allowed", host: "ok.example", allow: []string{"127.0.0.0/8"}, leadsTo: []netip.Addr{local}},
+		{name: "metadata by an allowed name", host: "ok.example", allow: []string{"ok.example"}, leadsTo: []netip.Addr{meta}, class: "link-local"},
 		{name: "an address", host: "127.0.0.1", class: "loopback"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			g := guard(t, tt.allow...)
-			g.Resolver = resolver(t, tt.leadsTo...)
+			g.Resolver = netguardtest.Resolver(func(string) []netip.Addr { return tt.leadsTo })
 			c, err := g.Dial(t.Context(), 5*time.Second, "tcp", net.JoinHostPort(tt.host, port))
 			if tt.class == "" {
 				if err != nil {

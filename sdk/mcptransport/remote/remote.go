@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -82,12 +81,6 @@ func readRoots(file string) (*x509.CertPool, error) {
 	}
 	return roots, nil
 }
-
-// SetResolver is for tests: names are resolved by r.
-func (w *Web) SetResolver(r *net.Resolver) { w.guard.Resolver = r }
-
-// SetProxy is for tests: requests go as proxy says.
-func (w *Web) SetProxy(proxy func(*http.Request) (*url.URL, error)) { w.proxy = proxy }
 
 // CheckConfig implements mcptransport.Transport's.
 func (w *Web) CheckConfig(_ context.Context, config json.RawMessage) error {
