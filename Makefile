@@ -6,13 +6,18 @@ GOLANGCI_LINT_VERSION      := v2.15.0
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
 PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
+# The S3 server of the tests; test/s3test knows it by this version, too.
+VERSITYGW_VERSION          := v1.8.0
 
 TOOLS              := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/agentarea/bin
 GOLANGCI_LINT      := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 BUF                := $(TOOLS)/buf-$(BUF_VERSION)/buf
 PROTOC_GEN_GO      := $(TOOLS)/protoc-gen-go-$(PROTOC_GEN_GO_VERSION)/protoc-gen-go
 PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc-$(PROTOC_GEN_GO_GRPC_VERSION)/protoc-gen-go-grpc
+VERSITYGW          := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 PROTO_TOOLS        := $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC)
+# AGENTAREA_TEST_S3_URL names a server of one's own, and then none is installed.
+S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
 # The race detector needs a C compiler. A machine without one still tests, and
 # says so; CI insists (RACE=-race).
@@ -31,7 +36,7 @@ build: ## build the server and every plugin into bin/
 	go build -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build ## run every test; TEST="-run Chat ./storage/..." picks
+test: build $(S3_SERVER) ## run every test; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
 
@@ -57,8 +62,8 @@ verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and 
 	scripts/generated-is-fresh.sh
 
 .PHONY: bench
-bench: build ## measure the server beside its bare upstream and a plain proxy; BENCH="-quick -only latency,cpu" picks
-	go run ./test/bench $(BENCH)
+bench: build $(VERSITYGW) ## measure the server beside its bare upstream, a plain proxy, cp and minio-go; BENCH="-quick -only latency,cpu" picks
+	go run ./test/bench -versitygw $(VERSITYGW) $(BENCH)
 
 .PHONY: soak
 soak: build ## ten times the sessions of bench, to see what grows
@@ -79,3 +84,5 @@ $(PROTOC_GEN_GO):
 	$(call install,google.golang.org/protobuf/cmd/protoc-gen-go,$(PROTOC_GEN_GO_VERSION))
 $(PROTOC_GEN_GO_GRPC):
 	$(call install,google.golang.org/grpc/cmd/protoc-gen-go-grpc,$(PROTOC_GEN_GO_GRPC_VERSION))
+$(VERSITYGW):
+	$(call install,github.com/versity/versitygw/cmd/versitygw,$(VERSITYGW_VERSION))

@@ -132,5 +132,27 @@ plugin "files" "local" {
 #     bucket     = "agentarea"
 #     access_key = env("AWS_ACCESS_KEY_ID")
 #     secret_key = env("AWS_SECRET_ACCESS_KEY")
+#     # prefix             = "agentarea"   # a folder in a bucket that others use too
+#     # create_bucket      = true          # makes the bucket if it is not there
+#     # presigned_downloads = true         # downloads go to the S3 server by a redirect
+#     # public_endpoint    = "https://…"   # how clients reach it, if it is another way
+#     # part_size          = "5MiB"        # of an upload's parts: 10000 at the most
+#     # timeout            = "30s"         # how long a request may make no progress
 #   }
 # }
+
+# ---- Ways to reach MCP servers ---------------------------------------------
+
+# Programs on this machine, which only admins may add. Each runs as the server's
+# user, with a small environment, under the limits below; what it starts ends with
+# it. It is no sandbox: it can read what this user can.
+plugin "mcp" "stdio" {
+  command = "mcp-stdio"
+  config {
+    # max_memory     = "2GiB"   # of a server with all that it starts; "0" is no limit
+    # max_processes  = 128
+    # max_open_files = 4096     # of each process
+    # grace          = "2s"     # until a server that is stopped is made to end
+    # namespace      = true     # a PID namespace each, where the machine allows it
+  }
+}

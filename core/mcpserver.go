@@ -51,6 +51,10 @@ type MCPServer struct {
 	UpdatedAt time.Time
 }
 
+// ChangedBy says whether the viewer may change the server, and read its log:
+// who made it, and admins.
+func (s *MCPServer) ChangedBy(v Viewer) bool { return v.Admin() || s.CreatedBy == v.UserID }
+
 // MCPServerStore keeps MCP servers. A viewer sees the own and the shared ones and
 // may change the own ones; an admin sees and may change all. process says that
 // the server's transport runs programs on this machine: then only an admin may

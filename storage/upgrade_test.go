@@ -15,10 +15,16 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// schema1 is the dump of a database that a program of schema 1 has written.
-//
-//go:embed testdata/schema1.sql
-var schema1 string
+// The dumps of databases that programs of each released schema have written.
+var (
+	//go:embed testdata/schema1.sql
+	schema1 string
+	//go:embed testdata/schema2.sql
+	schema2 string
+)
+
+// dumps are in the order of their schemas, from 1.
+var dumps = []string{schema1, schema2}
 
 func openDump(t *testing.T, dump string) *storage.DB {
 	t.Helper()
@@ -31,28 +37,38 @@ func openDump(t *testing.T, dump string) *storage.DB {
 	return openAt(t, path, storage.Options{})
 }
 
-// TestUpgrade: a database of schema 1 has every row that it had, as it was, and
-// what it cannot have yet works.
+// TestUpgrade: a database of any released schema has every row that it had, as it
+// was, and what it cannot have yet works.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	db := openDump(t, schema1)
-	before := contents(t, db)
-	if len(before) != 10 || len(before["runs"]) != 3 {
-		t.Fatalf("in the dump is %v", before)
+	tables := []int{10, 13}
+	for i, dump := range dumps {
+		t.Run(fmt.Sprint("schema ", i+1), func(t *testing.T) {
+			t.Parallel()
+			db := openDump(t, dump)
+			before := contents(t, db)
+			if len(before) != tables[i] || len(before["runs"]) != 3 {
+				t.Fatalf("in the dump is %v", before)
+			}
+			must(t, db.Migrate(t.Context()))
+			checkIntegrity(t, db)
+			for table, rows := range contents(t, db) {
+				before[table] = slices.DeleteFunc(before[table], func(row string) bool { return slices.Contains(rows, row) })
+			}
+			for table, lost := range before {
+				if len(lost) > 0 {
+					t.Errorf("%s lost %q", table, lost)
+				}
+			}
+			checkUpgraded(t, db)
+		})
 	}
-	must(t, db.Migrate(ctx))
-	checkIntegrity(t, db)
-	for table, rows := range contents(t, db) {
-		before[table] = slices.DeleteFunc(before[table], func(row string) bool { return slices.Contains(rows, row) })
-	}
-	for table, lost := range before {
-		if len(lost) > 0 {
-			t.Errorf("%s lost %q", table, lost)
-		}
-	}
+}
 
-	bob := core.Viewer{UserID: "user-0002bob", Role: core.RoleMember}
+// checkUpgraded uses what is old, and what is new since any of the schemas.
+func checkUpgraded(t *testing.T, db *storage.DB) {
+	t.Helper()
+	ctx, bob := t.Context(), core.Viewer{UserID: "user-0002bob", Role: core.RoleMember}
 	run, err := db.Run(ctx, bob, "run-0002")
 	must(t, err)
 	if run.Error == nil || run.Error.Message != "später" || run.Seed != 1<<64-1 {
@@ -63,17 +79,22 @@ func TestUpgrade(t *testing.T) {
 	must(t, db.CreateFile(ctx, &core.File{ID: "file-1", CreatedBy: bob.UserID, Blob: blob}, 0))
 	_, err = db.File(ctx, bob, "file-1")
 	must(t, err)
+	must(t, db.CreateMCPServer(ctx, bob, &core.MCPServer{ID: "server-1", Slug: "tools", CreatedBy: bob.UserID}, false))
+	_, err = db.MCPServerBySlug(ctx, bob, "tools")
+	must(t, err)
 }
 
-// TestReleasedSchemaIsFrozen: the first step makes what it made when the dump
-// was written.
+// TestReleasedSchemaIsFrozen: the first steps make what they made when the dumps
+// were written.
 func TestReleasedSchemaIsFrozen(t *testing.T) {
 	t.Parallel()
-	now := openAt(t, newPath(t), storage.Options{})
-	must(t, now.MigrateTo(t.Context(), migrations.All()[:1]))
-	released, today := schema(t, openDump(t, schema1)), schema(t, now)
-	if !slices.Equal(released, today) {
-		t.Errorf("schema 1 was\n%q\nand is now\n%q", released, today)
+	for i, dump := range dumps {
+		now := openAt(t, newPath(t), storage.Options{})
+		must(t, now.MigrateTo(t.Context(), migrations.All()[:i+1]))
+		released, today := schema(t, openDump(t, dump)), schema(t, now)
+		if !slices.Equal(released, today) {
+			t.Errorf("schema %d was\n%q\nand is now\n%q", i+1, released, today)
+		}
 	}
 }
 

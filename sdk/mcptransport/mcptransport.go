@@ -60,7 +60,8 @@ type Conn interface {
 	// tokens. It may be called by several goroutines at once.
 	Send(ctx context.Context, message []byte) error
 	// Receive gives the next frame. When the connection has ended, it fails with an
-	// *Exit, from then on. One goroutine calls it.
+	// *Exit, from then on. One goroutine calls it; the end of ctx may end the
+	// connection.
 	Receive(ctx context.Context) (Frame, error)
 	// Close ends the connection with all that belongs to it, gently at first:
 	// within a few seconds Receive gives an *Exit. It may be called at any time,
@@ -82,7 +83,12 @@ type Exit struct {
 	Code int
 	// Message says why, for people.
 	Message string
+	// Err is the error of a plugin whose connection broke, if that is why.
+	Err error
 }
+
+// Unwrap gives Err.
+func (e *Exit) Unwrap() error { return e.Err }
 
 func (e *Exit) Error() string {
 	if e.Message != "" {

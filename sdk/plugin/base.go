@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	basev1 "github.com/agentarea/agentarea/proto/base/v1"
@@ -49,7 +48,7 @@ func (b *base) Configure(ctx context.Context, req *basev1.ConfigureRequest) (*ba
 	if c, ok := b.impl.(sdk.Configurer); ok && err == nil {
 		err = c.Configure(ctx, sdk.Env{Label: req.GetLabel(), DataDir: req.GetDataDir()})
 	}
-	return &basev1.ConfigureResponse{Diagnostics: diagnostics(err)}, nil
+	return &basev1.ConfigureResponse{Diagnostics: wire.FromConfigErrors(err)}, nil
 }
 
 func (b *base) Health(ctx context.Context, _ *basev1.HealthRequest) (*basev1.HealthResponse, error) {
@@ -76,47 +75,4 @@ func (b *base) stop(ctx context.Context) error {
 		}
 	})
 	return b.stopErr
-}
-
-// diagnostics makes one of each ConfigError in err's tree, or one of err.
-func diagnostics(err error) []*basev1.Diagnostic {
-	if err == nil {
-		return nil
-	}
-	var found []*basev1.Diagnostic
-	for _, e := range configErrors(err) {
-		d := &basev1.Diagnostic{
-			Severity: basev1.Severity_SEVERITY_ERROR,
-			Summary:  wire.UTF8(e.Summary), Detail: wire.UTF8(e.Detail),
-		}
-		for _, step := range e.Path {
-			d.Path = append(d.Path, wire.UTF8(step))
-		}
-		found = append(found, d)
-	}
-	return found
-}
-
-// configErrors are the ConfigErrors of err's tree, and one without a path for
-// each branch that has none.
-func configErrors(err error) []*sdk.ConfigError {
-	var first *sdk.ConfigError
-	if !errors.As(err, &first) {
-		return []*sdk.ConfigError{{Summary: err.Error()}}
-	}
-	switch e := err.(type) { //nolint:errorlint // this walks the tree
-	case interface{ Unwrap() []error }:
-		return ofAll(e.Unwrap())
-	case interface{ Unwrap() error }:
-		return configErrors(e.Unwrap())
-	}
-	return []*sdk.ConfigError{first}
-}
-
-func ofAll(errs []error) []*sdk.ConfigError {
-	var all []*sdk.ConfigError
-	for _, e := range errs {
-		all = append(all, configErrors(e)...)
-	}
-	return all
 }

@@ -56,14 +56,7 @@ func (b *Base) Configure(ctx context.Context, configJSON []byte, env sdk.Env) ([
 	if err != nil {
 		return nil, wire.FromCall(ctx, err)
 	}
-	var ds []sdk.Diagnostic
-	for _, d := range r.GetDiagnostics() {
-		ds = append(ds, sdk.Diagnostic{
-			Warning:     d.GetSeverity() == basev1.Severity_SEVERITY_WARNING,
-			ConfigError: sdk.ConfigError{Path: d.GetPath(), Summary: d.GetSummary(), Detail: d.GetDetail()},
-		})
-	}
-	return ds, nil
+	return wire.ToDiagnostics(r.GetDiagnostics()), nil
 }
 
 // Health is nil when the plugin is fit to serve, and CodeUnavailable with its

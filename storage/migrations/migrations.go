@@ -21,5 +21,6 @@ func All() []Migration {
 	return []Migration{
 		{Name: "first", Up: first},
 		{Name: "files", Up: files},
+		{Name: "mcp servers", Up: mcpServers},
 	}
 }

@@ -152,6 +152,7 @@ func testPaging(t *testing.T, f *fixture) {
 		ok(t, f.StartRun(f.ctx, s))
 		f.user(t, fmt.Sprint("user ", i*7%23), core.RoleMember)
 		f.file(t, v, func(file *core.File) { file.CreatedAt = f.at(i % 3) })
+		f.server(t, v, func(s *core.MCPServer) { s.CreatedAt = f.at(i % 3) })
 	}
 	lists := map[string]func(p core.Page) ([]string, int, error){
 		"users": func(p core.Page) ([]string, int, error) {
@@ -165,6 +166,10 @@ func testPaging(t *testing.T, f *fixture) {
 		"files": func(p core.Page) ([]string, int, error) {
 			list, total, err := f.Files(f.ctx, v, core.FileFilter{Page: p})
 			return fileIDs(list), total, err
+		},
+		"servers": func(p core.Page) ([]string, int, error) {
+			list, total, err := f.MCPServers(f.ctx, v, p)
+			return serverIDs(list), total, err
 		},
 		"sessions": func(p core.Page) ([]string, int, error) {
 			list, total, err := f.Sessions(f.ctx, core.SessionFilter{AgentID: a.ID, UserID: v.UserID, Page: p})

@@ -21,10 +21,10 @@ import (
 
 // settings are the flags.
 type settings struct {
-	server   string
-	targets  []string
-	quick    bool
-	sessions int
+	server, versitygw string
+	targets           []string
+	quick             bool
+	sessions          int
 	// tokens is the length of an answer where its length is not what is measured.
 	tokens int
 	// dir is scratch space for all of the run.
@@ -51,6 +51,7 @@ var parts = []part{
 	{"streams", 10 * time.Minute, streams},
 	{"cpu", 10 * time.Minute, cpu},
 	{"memory", 5 * time.Minute, memory},
+	{"files", 10 * time.Minute, files},
 	{"growth", 60 * time.Minute, growth},
 }
 
@@ -60,9 +61,10 @@ func main() {
 		return
 	}
 	s := &settings{}
-	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,growth")
+	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,growth")
 	targets := flag.String("targets", "direct,proxy,server", "what to measure")
 	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
+	flag.StringVar(&s.versitygw, "versitygw", "versitygw", "the S3 server for the files part")
 	flag.BoolVar(&s.quick, "quick", false, "a fifth of the work")
 	flag.IntVar(&s.sessions, "sessions", 20000, "new sessions in the growth part")
 	flag.IntVar(&s.tokens, "tokens", 16, "tokens of an answer in latency, cpu and growth")

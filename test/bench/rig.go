@@ -71,7 +71,7 @@ func (r *rig) start(ctx context.Context, s *settings, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := r.startServer(ctx, dir, binary, base); err != nil {
+		if err := r.startServer(ctx, dir, binary, fmt.Appendf(nil, pluginsHCL, base)); err != nil {
 			return err
 		}
 		r.targets = append(r.targets, r.server)

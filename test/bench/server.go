@@ -31,12 +31,12 @@ plugin "llm" "openai" {
 
 // startServer starts the server as its users do, on a database of its own, and
 // makes an agent.
-func (r *rig) startServer(ctx context.Context, dir, binary, upstream string) error {
+func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byte) error {
 	if _, err := os.Stat(binary); err != nil {
 		return fmt.Errorf("the server is not built: %w", err)
 	}
 	config := filepath.Join(dir, "plugins.hcl")
-	if err := os.WriteFile(config, fmt.Appendf(nil, pluginsHCL, upstream), 0o600); err != nil {
+	if err := os.WriteFile(config, plugins, 0o600); err != nil {
 		return err
 	}
 	addr, err := freeAddress(ctx)

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,8 +16,10 @@ const adminPassword = "correct-horse-battery-staple"
 
 // server is a server's folder and settings, and the process that runs on them.
 type server struct {
-	t    *testing.T
-	dir  string
+	t   *testing.T
+	dir string
+	// bin has the binaries.
+	bin  string
 	args []string
 	env  []string
 
@@ -38,7 +39,7 @@ type process struct {
 // without one there is no such file.
 func newServer(t *testing.T, plugins string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), env: []string{"AGENTAREA_ADMIN_PASSWORD=" + adminPassword}}
+	s := &server{t: t, dir: t.TempDir(), bin: binaries, env: []string{"AGENTAREA_ADMIN_PASSWORD=" + adminPassword}}
 	s.args = []string{"--listen", "127.0.0.1:0"}
 	if plugins != "" {
 		s.writePlugins(plugins)
@@ -66,7 +67,7 @@ var apiURL = regexp.MustCompile(`API +(http://\S+)`)
 // start runs the server, and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	s.process = run(s.t, s.dir, s.env, append([]string{"serve"}, s.args...)...)
+	s.process = runFrom(s.t, s.bin, s.dir, s.env, append([]string{"serve"}, s.args...)...)
 	eventually(s.t, 30*time.Second, "the server's banner", func() bool {
 		select {
 		case <-s.exited:
@@ -101,10 +102,15 @@ func (s *server) awaitReady() {
 // run starts the agentarea command, and sees to its end with the test's.
 func run(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
+	return runFrom(t, binaries, dir, env, args...)
+}
+
+func runFrom(t *testing.T, bin, dir string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{stdout: &output{}, stderr: &output{}, exited: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(binaries, "agentarea"), args...)
+	p.cmd = exec.Command(filepath.Join(bin, "agentarea"), args...)
 	p.cmd.Dir = dir
-	p.cmd.Env = append(slices.Clone(env), "PATH="+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+os.TempDir())
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir()}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

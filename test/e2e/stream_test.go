@@ -16,7 +16,7 @@ import (
 type event struct {
 	ID        int64  `json:"-"`
 	Type      string `json:"type"`
-	Content   string `json:"content"`
+	Content   said   `json:"content"`
 	SessionID string `json:"session_id"`
 	RunID     string `json:"run_id"`
 	MessageID string `json:"message_id"`
@@ -28,6 +28,16 @@ type event struct {
 	Error failure `json:"error"`
 
 	data string
+}
+
+// said is a token's text. A tool's result has content of another kind.
+type said string
+
+func (s *said) UnmarshalJSON(data []byte) error {
+	if data[0] != '"' {
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(s))
 }
 
 // stream is a run that is watched.
@@ -183,7 +193,7 @@ func text(events []event) string {
 	}
 	var b strings.Builder
 	for _, e := range kept {
-		b.WriteString(e.Content)
+		b.WriteString(string(e.Content))
 	}
 	return b.String()
 }

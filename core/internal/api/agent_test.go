@@ -139,6 +139,7 @@ func TestForeignObjectsLookLikeMissingOnes(t *testing.T) {
 	b := newBench(t)
 	b.addAgent("agent-1", "bob")
 	b.runs["run-1"] = &core.Run{ID: "run-1", UserID: "user-bob"}
+	b.mcp.add("server-1", "bob")
 	same := "X-Request-ID: req-1"
 	for _, c := range []struct{ method, path, body string }{
 		{"GET", "/v1/agents/X", ""},
@@ -152,10 +153,23 @@ func TestForeignObjectsLookLikeMissingOnes(t *testing.T) {
 		{"GET", "/v1/runs/X", ""},
 		{"GET", "/v1/runs/X/events", ""},
 		{"POST", "/v1/runs/X/cancel", ""},
+		{"GET", "/v1/mcp-servers/X", ""},
+		{"PUT", "/v1/mcp-servers/X", goodMCPServer},
+		{"PATCH", "/v1/mcp-servers/X", `{}`},
+		{"DELETE", "/v1/mcp-servers/X", ""},
+		{"POST", "/v1/mcp-servers/X/start", ""},
+		{"POST", "/v1/mcp-servers/X/stop", ""},
+		{"POST", "/v1/mcp-servers/X/restart", ""},
+		{"GET", "/v1/mcp-servers/X/tools", ""},
+		{"GET", "/v1/mcp-servers/X/logs", ""},
+		{"GET", "/v1/mcp-servers/X/logs?follow=true", ""},
 	} {
 		noun := "agent"
-		if strings.Contains(c.path, "runs") {
+		switch {
+		case strings.Contains(c.path, "runs"):
 			noun = "run"
+		case strings.Contains(c.path, "servers"):
+			noun = "server"
 		}
 		foreign := b.do(t, "ann", c.method, strings.Replace(c.path, "X", noun+"-1", 1), c.body, same).want(404).Body.String()
 		missing := b.do(t, "ann", c.method, strings.Replace(c.path, "X", noun+"-2", 1), c.body, same).want(404).Body.String()

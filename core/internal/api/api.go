@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -64,12 +65,18 @@ type Options struct {
 	// Files carries the bytes of files, and FileStore knows what they are.
 	Files     core.Files
 	FileStore core.FileStore
-	Reloader  core.PluginReloader
+	// MCPServers runs the MCP servers, and MCPServerStore knows what they are.
+	MCPServers     core.MCPServers
+	MCPServerStore core.MCPServerStore
+	Reloader       core.PluginReloader
 	// Version is the server's.
 	Version string
 	// PublicURL is where clients reach the server; empty when unknown. Over
 	// https it makes browsers stay there.
 	PublicURL string
+	// MCPURL is where clients reach /mcp/, when that is elsewhere: like
+	// http://localhost:81. PublicURL unless set.
+	MCPURL string
 	// Checks are asked by /health/ready.
 	Checks []Check
 	// MaxBody bounds JSON bodies, in bytes; 1 MiB unless set.
@@ -92,9 +99,12 @@ type api struct {
 	plugins   core.Plugins
 	files     core.Files
 	fileStore core.FileStore
+	mcp       core.MCPServers
+	mcpStore  core.MCPServerStore
 	reloader  core.PluginReloader
 	version   string
 	publicURL string
+	mcpURL    string
 	checks    []Check
 	maxBody   int64
 	maxUpload int64
@@ -118,8 +128,9 @@ func newAPI(o Options) *api {
 	a := &api{
 		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
 		runs: o.Runs, runner: o.Runner, plugins: o.Plugins,
-		files: o.Files, fileStore: o.FileStore, reloader: o.Reloader,
+		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
+		mcpURL:  strings.TrimSuffix(cmp.Or(o.MCPURL, o.PublicURL), "/"),
 		maxBody: o.MaxBody, maxUpload: o.MaxUpload, log: o.Logger,
 		heartbeat: 15 * time.Second, recheck: 4 * time.Second, patience: time.Minute,
 		router: chi.NewMux(),
@@ -156,6 +167,9 @@ func (a *api) registerAll() {
 	a.registerUpload()
 	a.registerDownload()
 	a.registerFileMove()
+	a.registerMCPServers()
+	a.registerMCPActions()
+	a.registerMCPLogs()
 	a.registerPlugins()
 	a.registerReload()
 }

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
@@ -109,7 +107,7 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 	if err != nil {
 		return nil, err
 	}
-	return a.chatReply(m), nil
+	return replyOf(m), nil
 }
 
 // chatParts are the message and the files that go with it, which must be the
@@ -130,20 +128,10 @@ func (a *api) chatParts(ctx context.Context, v core.Viewer, r chatRequest) ([]sd
 	return parts, nil
 }
 
-// chatReply is written without Huma, which knows one kind of body an operation.
-func (a *api) chatReply(m *core.Message) *huma.StreamResponse {
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		_, w := humachi.Unwrap(ctx)
-		// A turn may outlast the server's own limit on writing.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-		w.Header().Set("Content-Type", "application/json")
-		err := encode(w, chatReply{
-			ID: m.ID, Message: text(m.Parts), Files: filesOf(m.Parts), SessionID: m.SessionID, Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
-		})
-		if err != nil {
-			panic(err) // observe answers for it; the metadata is no JSON
-		}
-	}}
+func replyOf(m *core.Message) *huma.StreamResponse {
+	return whole(chatReply{
+		ID: m.ID, Message: text(m.Parts), Files: filesOf(m.Parts), SessionID: m.SessionID, Timestamp: stamp(m.CreatedAt), Metadata: object(m.Metadata),
+	})
 }
 
 func text(parts []sdk.Part) string {

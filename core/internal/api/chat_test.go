@@ -112,9 +112,14 @@ func TestEventsContinue(t *testing.T) {
 func (b *bench) open(t *testing.T) (*bufio.Reader, func()) {
 	t.Helper()
 	b.runs["run-1"] = &core.Run{ID: "run-1", UserID: "user-ann"}
+	return b.openStream(t, "/v1/runs/run-1/events")
+}
+
+func (b *bench) openStream(t *testing.T, path string) (*bufio.Reader, func()) {
+	t.Helper()
 	server := httptest.NewServer(b.handler)
 	t.Cleanup(server.Close)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/runs/run-1/events", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ func document(version, publicURL string) *huma.OpenAPI {
 			{Name: "Chat", Description: "Talking with an agent; each turn is a run in a session."},
 			{Name: "Runs", Description: "What an agent does, as it happens and afterwards."},
 			{Name: "Files", Description: "Bytes with a name: uploaded once, given to agents by their ids."},
+			{Name: "MCP servers", Description: "Servers of tools, resources and prompts: run here or reached by a url, used by agents and by MCP clients."},
 			{Name: "Plugins", Description: "What agents can be made of."},
 			{Name: "Users", Description: "Who may sign in. For admins."},
 		},
@@ -66,9 +67,9 @@ var codeMeanings = map[core.Code]string{
 	core.CodeUnsupportedMediaType: "the body is of another type than what is asked for.",
 	core.CodeRateLimited:          "too many requests; Retry-After says when to try again.",
 	core.CodeInternal:             "the server failed; its log has the request_id.",
-	core.CodeUpstream:             "a model provider failed; the message says which.",
+	core.CodeUpstream:             "a model provider or an MCP server failed; the message says which.",
 	core.CodeUnavailable:          "a part is down; the message says which.",
-	core.CodeUpstreamTimeout:      "a model provider did not answer in time.",
+	core.CodeUpstreamTimeout:      "a model provider or an MCP server did not answer in time.",
 	core.CodeInsufficientStorage:  "there is no room left where files are kept.",
 }
 

@@ -424,6 +424,7 @@ type bench struct {
 	handler http.Handler
 	auth    *auth.Auth
 	files   *fileWorld
+	mcp     *mcpWorld
 	tokens  map[string]string
 }
 
@@ -438,16 +439,16 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := newFileWorld()
+	files, mcp := newFileWorld(), newMCPWorld()
 	o := Options{
 		Auth: au, Users: w, Agents: w, Sessions: w, Messages: w, Runs: w, Runner: w, Plugins: w, Version: "1.0.0",
-		Files: files, FileStore: files, Reloader: w,
+		Files: files, FileStore: files, MCPServers: mcp, MCPServerStore: mcp, Reloader: w,
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil)),
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	b := &bench{world: w, api: newAPI(o), auth: au, files: files, tokens: map[string]string{}}
+	b := &bench{world: w, api: newAPI(o), auth: au, files: files, mcp: mcp, tokens: map[string]string{}}
 	b.handler = b.api.router
 	for name, role := range map[string]core.Role{
 		"root": core.RoleAdmin, "ann": core.RoleMember, "bob": core.RoleMember, "eve": core.RoleViewer,

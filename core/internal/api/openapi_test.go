@@ -82,7 +82,8 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/health", "/v1/agents/", "/v1/agents/{agent_id}", "/v1/agents/{agent_id}/chat", "/v1/agents/{agent_id}/chat/history",
-		"/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/me",
+		"/v1/mcp-servers/", "/v1/mcp-servers/{server_id}", "/v1/mcp-servers/{server_id}/start", "/v1/mcp-servers/{server_id}/stop",
+		"/v1/mcp-servers/{server_id}/restart", "/v1/mcp-servers/{server_id}/logs", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/me",
 	} {
 		if doc.Paths[path] == nil {
 			t.Errorf("%s is missing, by the contract's form", path)

@@ -18,8 +18,11 @@ import (
 
 // request is what is known of a request on its way through.
 type request struct {
-	id        string
-	address   string
+	id      string
+	address string
+	// host is that of the URL that was called, and secure whether by TLS.
+	host      string
+	secure    bool
 	principal *core.Principal
 	// err is the error that was answered.
 	err error
@@ -33,6 +36,14 @@ func requestOf(ctx context.Context) *request {
 		return &request{}
 	}
 	return r
+}
+
+// origin is the scheme and host that the request came by.
+func (r *request) origin() string {
+	if r.secure {
+		return "https://" + r.host
+	}
+	return "http://" + r.host
 }
 
 // viewer is on whose behalf an authenticated request is.
@@ -75,7 +86,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		req := &request{id: requestID(r.Header), address: address(r)}
+		req := &request{id: requestID(r.Header), address: address(r), host: r.Host, secure: r.TLS != nil}
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 		a.setHeaders(w.Header(), req.id)

@@ -33,6 +33,20 @@ func putBack(buf *bytes.Buffer) {
 	}
 }
 
+// whole answers by one JSON body where an operation may stream as well: Huma
+// knows one kind of body an operation.
+func whole(body any) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		_, w := humachi.Unwrap(ctx)
+		// A turn may outlast the server's own limit on writing.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+		w.Header().Set("Content-Type", "application/json")
+		if err := encode(w, body); err != nil {
+			panic(err) // observe answers for it; what was stored is no JSON
+		}
+	}}
+}
+
 // stream sends a run's events until the run has ended, the client goes away, or
 // its login ends.
 func (a *api) stream(ctx context.Context, events core.EventStream) *huma.StreamResponse {

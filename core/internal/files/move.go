@@ -21,8 +21,8 @@ const (
 )
 
 var (
-	errChecksum = errors.New("the bytes are not those that were uploaded: their checksum is another")
-	errMissing  = errors.New("the bytes are not in the backend")
+	errChecksum = core.Conflict("The bytes are not those that were uploaded, for their checksum is another: an admin must restore them, or delete the file")
+	errMissing  = core.Conflict("The bytes are not where they were kept: an admin must restore them, or delete the file")
 )
 
 // Move implements core.Files.

@@ -47,7 +47,7 @@ func (r *registry) backend(label string) (*supervisor, error) {
 		return nil, core.Unavailable("There is no files plugin in plugins.hcl: add one and name it in file_backend, then reload")
 	}
 	return nil, core.Unavailable("There is no files plugin %q in plugins.hcl any more (%s): add its stanza again, then reload",
-		label, listed("there are: ", labels(r.backends), "there is none"))
+		label, listed(labels(r.backends)))
 }
 
 // backend is a files plugin that outlives reloads, and tells of a crash what can

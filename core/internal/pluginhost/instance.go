@@ -22,6 +22,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/files"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
@@ -41,10 +42,11 @@ type instance struct {
 	// schema is that of an agent's config.
 	schema json.RawMessage
 
-	// runner, provider and backend are set for their kinds.
-	runner   agent.Runner
-	provider llm.Provider
-	backend  *files.Client
+	// runner, provider, backend and transport are set for their kinds.
+	runner    agent.Runner
+	provider  llm.Provider
+	backend   *files.Client
+	transport *mcptransport.Client
 	// calls are those of the supervisor, on this process or an earlier one.
 	calls *inflight
 	// stopping says that the host has asked it to stop.
@@ -173,6 +175,8 @@ func (i *instance) prepareKind(ctx context.Context) error {
 		i.provider = llm.NewClient(i.conn)
 	case files.Kind:
 		i.backend = files.NewClient(i.conn)
+	case mcptransport.Kind:
+		i.transport = mcptransport.NewClient(i.conn)
 	case "agent":
 		client := agent.NewClient(i.conn)
 		schema, err := client.Schema(ctx)

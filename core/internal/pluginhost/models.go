@@ -163,7 +163,7 @@ func (r *registry) unknownModel(field, model string, lists []listing) error {
 			hint += fmt.Sprintf("; the llm plugin %q is disabled in plugins.hcl", p.stanza.Label)
 		}
 	}
-	return core.Invalid(field, "no provider serves model %q%s; %s", model, hint, listed("there are: ", names, "there is none"))
+	return core.Invalid(field, "no provider serves model %q%s; %s", model, hint, listed(names))
 }
 
 // reason is the part of an error that tells why.

@@ -9,6 +9,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/sdk/files"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
 // registry is the set of plugins of one plugins.hcl. It never changes: a look-up
@@ -17,8 +18,8 @@ type registry struct {
 	generation uint64
 	// plugins are in the order of the file, the disabled ones too.
 	plugins []*supervisor
-	// agents, providers and backends are the enabled ones of their kinds.
-	agents, providers, backends []*supervisor
+	// agents, providers, backends and transports are the enabled ones of their kinds.
+	agents, providers, backends, transports []*supervisor
 	// fileBackend is the label of the one that takes new files; empty for none.
 	fileBackend string
 	routes      routes
@@ -42,6 +43,8 @@ func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*sour
 			r.providers = append(r.providers, s)
 		case files.Kind:
 			r.backends = append(r.backends, s)
+		case mcptransport.Kind:
+			r.transports = append(r.transports, s)
 		}
 	}
 	return r
@@ -95,7 +98,7 @@ func (r *registry) agent(label string) (*supervisor, error) {
 		}
 	}
 	return nil, core.Unavailable("There is no agent plugin %q in plugins.hcl any more (%s): add its stanza and reload, or change the agent's type",
-		label, listed("there are: ", labels(r.agents), "there is none"))
+		label, listed(labels(r.agents)))
 }
 
 func labelled(plugins []*supervisor, label string) *supervisor {
@@ -115,9 +118,9 @@ func labels(plugins []*supervisor) []string {
 	return out
 }
 
-func listed(prefix string, names []string, none string) string {
+func listed(names []string) string {
 	if len(names) == 0 {
-		return none
+		return "there is none"
 	}
-	return prefix + strings.Join(names, ", ")
+	return "there are: " + strings.Join(names, ", ")
 }

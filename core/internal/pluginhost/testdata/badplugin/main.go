@@ -19,6 +19,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/files"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
 type config struct {
@@ -86,6 +87,10 @@ func main() {
 	}
 	if mode == "files" {
 		files.Serve(info, &store{bad: b})
+		return
+	}
+	if mode == "mcp" {
+		mcptransport.Serve(info, mirrors{})
 		return
 	}
 	llm.Serve(info, b)

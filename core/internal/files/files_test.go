@@ -1,0 +1,420 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// rig is Files on a real database and on shelves named local and s3.
+type rig struct {
+	*Files
+	t       *testing.T
+	db      *storage.DB
+	shelves shelves
+	local   *shelf
+	ada     core.Viewer
+}
+
+func newRig(t *testing.T, change ...func(*Options)) *rig {
+	t.Helper()
+	db, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, db: db, shelves: shelves{}}
+	for _, label := range []string{"local", "s3"} {
+		r.shelves[label] = &shelf{objects: map[string][]byte{}}
+	}
+	r.local = r.shelves["local"]
+	r.ada = r.user("ada")
+	r.Files = r.life(change...)
+	return r
+}
+
+// life is another Files on the same database and shelves, as after a crash.
+func (r *rig) life(change ...func(*Options)) *Files {
+	o := Options{
+		Store: r.db, Backends: r.shelves, Labels: func() []string { return []string{"local", "s3"} },
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	return New(o)
+}
+
+func (r *rig) user(name string) core.Viewer {
+	r.t.Helper()
+	u := &core.User{
+		ID: core.NewID("user"), Username: name, Email: name + "@example.com", PasswordHash: "x", Role: core.RoleMember,
+		CreatedAt: now(), UpdatedAt: now(),
+	}
+	if err := r.db.CreateUser(r.t.Context(), u); err != nil {
+		r.t.Fatal(err)
+	}
+	return core.Viewer{UserID: u.ID, Role: u.Role}
+}
+
+func (r *rig) upload(body io.Reader) (*core.File, error) {
+	return r.Upload(r.t.Context(), r.ada, &core.Upload{Name: "notes.txt", Body: body})
+}
+
+func (r *rig) mustUpload(content string) *core.File {
+	r.t.Helper()
+	f, err := r.upload(strings.NewReader(content))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return f
+}
+
+func (r *rig) read(f *core.File) string {
+	r.t.Helper()
+	body := r.Open(r.t.Context(), f)
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// orphans counts those that there are, due or not.
+func (r *rig) orphans() int {
+	r.t.Helper()
+	all, err := r.db.ClaimOrphans(r.t.Context(), now().Add(24*time.Hour), now(), 1000)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return len(all)
+}
+
+// wantNothing checks that neither a file nor a byte is there, nor an orphan.
+func (r *rig) wantNothing() {
+	r.t.Helper()
+	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil || total != 0 {
+		r.t.Errorf("%d files, %v", total, err)
+	}
+	if keys := r.local.keys(); len(keys) != 0 {
+		r.t.Errorf("bytes are left under %v", keys)
+	}
+	if n := r.orphans(); n != 0 {
+		r.t.Errorf("%d orphans are left", n)
+	}
+}
+
+func wantCode(t *testing.T, err error, code core.Code, text string) {
+	t.Helper()
+	if err == nil || core.CodeOf(err) != code || !strings.Contains(err.Error(), text) {
+		t.Errorf("got %v, want %s with %q", err, code, text)
+	}
+}
+
+func TestUpload(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for content, contentType := range map[string]string{
+		"":                              "text/plain",
+		"Hello, Ada!":                   "text/plain; charset=utf-8",
+		"%PDF-1.7\n" + pad(10_000):      "application/pdf",
+		"\x89PNG\r\n\x1a\n" + pad(3072): "image/png",
+		"\x00\x01" + pad(3<<20):         "application/octet-stream",
+	} {
+		f := r.mustUpload(content)
+		sum := sha256.Sum256([]byte(content))
+		if f.Size != int64(len(content)) || f.ContentType != contentType || f.SHA256 != hex.EncodeToString(sum[:]) || f.CreatedBy != r.ada.UserID {
+			t.Errorf("%d bytes of %s: %+v", len(content), contentType, f)
+		}
+		if got := r.read(f); got != content {
+			t.Errorf("%s: other bytes came back", contentType)
+		}
+		stored, err := r.db.File(t.Context(), r.ada, f.ID)
+		if err != nil || stored.SHA256 != f.SHA256 || string(stored.Metadata) != "{}" {
+			t.Errorf("%+v %v", stored, err)
+		}
+	}
+	if n := r.orphans(); n != 0 {
+		t.Errorf("%d orphans", n)
+	}
+}
+
+func pad(n int) string { return strings.Repeat("x", n) }
+
+func TestRangesOfAFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.mustUpload("0123456789")
+	body := r.Open(t.Context(), f)
+	defer body.Close()
+	for _, c := range []struct {
+		offset int64
+		whence int
+		want   string
+	}{{3, io.SeekStart, "345"}, {1, io.SeekCurrent, "789"}, {-2, io.SeekEnd, "89"}, {0, io.SeekStart, "012"}, {0, io.SeekEnd, ""}} {
+		if _, err := body.Seek(c.offset, c.whence); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 3)
+		n, err := io.ReadFull(body, got)
+		if string(got[:n]) != c.want || (len(c.want) == 3) != (err == nil) {
+			t.Errorf("%+v: %q %v", c, got[:n], err)
+		}
+	}
+	if _, err := body.Seek(-1, io.SeekStart); err == nil {
+		t.Error("sought before the start")
+	}
+}
+
+func TestAnIDIsUploadedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	upload := func(content string) (*core.File, error) {
+		return r.Upload(t.Context(), r.ada, &core.Upload{ID: "file-1", Name: "a.txt", Body: strings.NewReader(content)})
+	}
+	first, err := upload("first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := upload("second")
+	if err != nil || again.SHA256 != first.SHA256 || len(r.local.keys()) != 1 {
+		t.Errorf("%+v %v, kept %v", again, err, r.local.keys())
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Limits = Limits{FileSize: 5000, UserTotal: 8000} })
+	for _, size := range []int{5001, 100_000} { // in what is read ahead, and after
+		_, err := r.upload(strings.NewReader(pad(size)))
+		wantCode(t, err, core.CodePayloadTooLarge, "over the limit of 5000 bytes a file")
+	}
+	r.wantNothing()
+	f := r.mustUpload(pad(5000))
+	_, err := r.upload(strings.NewReader(pad(3001)))
+	wantCode(t, err, core.CodePayloadTooLarge, "over the limit of 8000 bytes a user: you have 5000")
+	if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.mustUpload(pad(4000))
+	r.mustUpload(pad(4000))
+	if n := len(r.local.keys()); n != 2 {
+		t.Errorf("%d blobs", n)
+	}
+}
+
+// Each is within the limit when it begins; both are not when they end.
+func TestUploadsAtOnceKeepTheTotal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Limits = Limits{UserTotal: 8000} })
+	var both sync.WaitGroup
+	both.Add(2)
+	r.local.put = func(context.Context, string, *[]byte) error {
+		both.Done()
+		both.Wait()
+		return nil
+	}
+	outcomes := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := r.upload(strings.NewReader(pad(5000)))
+			outcomes <- err
+		}()
+	}
+	failed := errors.Join(<-outcomes, <-outcomes)
+	wantCode(t, failed, core.CodePayloadTooLarge, "8000 bytes")
+	if n := len(r.local.keys()); n != 1 {
+		t.Errorf("%d blobs are kept", n)
+	}
+}
+
+func TestUploadsAtOnceOfAUser(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Limits = Limits{Uploads: 1} })
+	body, feed := io.Pipe()
+	done := make(chan error)
+	go func() {
+		_, err := r.upload(body)
+		done <- err
+	}()
+	_, _ = feed.Write([]byte("begun"))
+	_, err := r.upload(strings.NewReader("one more"))
+	wantCode(t, err, core.CodeRateLimited, "1 uploads under way")
+	if _, err := r.Upload(t.Context(), r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+	_ = feed.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r.mustUpload("now")
+}
+
+func TestABodyThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	cut := errors.New("the client went away")
+	for _, before := range []int{0, 100, 100_000} {
+		_, err := r.upload(io.MultiReader(strings.NewReader(pad(before)), failing(cut)))
+		if !errors.Is(err, cut) {
+			t.Errorf("after %d bytes: %v", before, err)
+		}
+	}
+	r.wantNothing()
+}
+
+func failing(err error) io.Reader { return readerFunc(func([]byte) (int, error) { return 0, err }) }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestABackendThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		put  func(ctx context.Context, key string, data *[]byte) error
+		code core.Code
+		text string
+	}{
+		"full":    {refuse(sdk.CodeNoSpace), core.CodeInsufficientStorage, "no room left"},
+		"keys":    {refuse(sdk.CodeUnauthorized), core.CodeUnavailable, "refuses the server's keys"},
+		"down":    {refuse(sdk.CodeUnavailable), core.CodeUnavailable, `"local" is not available now`},
+		"crashed": {refuse(sdk.CodePluginCrashed), core.CodeUnavailable, `"local" is not available now`},
+		"mad":     {refuse(sdk.CodeInvalidRequest), core.CodeInternal, ""},
+		"stalls": {func(ctx context.Context, _ string, _ *[]byte) error {
+			<-ctx.Done()
+			return &sdk.Error{Code: sdk.CodeCancelled, Message: ctx.Err().Error()}
+		}, core.CodeUnavailable, `"local" is not available now`},
+		"other bytes": {func(_ context.Context, _ string, data *[]byte) error {
+			*data = append([]byte("X"), (*data)[1:]...)
+			return nil
+		}, core.CodeUnavailable, "did not keep the bytes as they are"},
+		"fewer bytes": {func(_ context.Context, _ string, data *[]byte) error {
+			*data = (*data)[1:]
+			return nil
+		}, core.CodeUnavailable, "did not keep the bytes as they are"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// What is reserved is due at once, so that a sweep gets all that is left.
+			r := newRig(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond, Commit: 50 * time.Millisecond} })
+			r.local.put = c.put
+			_, err := r.upload(strings.NewReader(pad(100_000)))
+			wantCode(t, err, c.code, c.text)
+			if err := r.sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r.wantNothing()
+			r.local.set(func(s *shelf) { s.put = nil })
+			r.mustUpload("it heals")
+		})
+	}
+}
+
+func refuse(code sdk.ErrorCode) func(context.Context, string, *[]byte) error {
+	return func(context.Context, string, *[]byte) error { return &sdk.Error{Code: code, Message: "refused"} }
+}
+
+func TestNoBackend(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.mustUpload("there")
+	delete(r.shelves, "local")
+	_, err := r.upload(strings.NewReader("new"))
+	wantCode(t, err, core.CodeUnavailable, `no files plugin "local"`)
+	_, err = io.ReadAll(r.Open(t.Context(), f))
+	wantCode(t, err, core.CodeUnavailable, `no files plugin "local"`)
+	if n := r.orphans(); n != 0 {
+		t.Errorf("%d orphans", n)
+	}
+}
+
+func TestADownloadGoesOnAfterACrash(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	content := pad(1000) + strings.Repeat("y", 1000)
+	f := r.mustUpload(content)
+	crashes := 2
+	r.local.get = func(_ context.Context, key string, offset int64) (io.ReadCloser, error) {
+		if crashes == 0 {
+			return nil, nil
+		}
+		crashes--
+		part := strings.NewReader(content[offset : offset+300])
+		return io.NopCloser(io.MultiReader(part, failing(errCrashed))), nil
+	}
+	if got := r.read(f); got != content {
+		t.Error("other bytes")
+	}
+	// One that crashes for ever is an error, and no endless loop.
+	r.local.get = func(context.Context, string, int64) (io.ReadCloser, error) { return nil, errCrashed }
+	_, err := io.ReadAll(r.Open(t.Context(), f))
+	wantCode(t, err, core.CodeUnavailable, "not available now")
+}
+
+func TestADownloadOfLostBytes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.mustUpload("0123456789")
+	key := f.Blob.Key
+	r.local.set(func(s *shelf) { s.objects[key] = []byte("0123") })
+	data, err := io.ReadAll(r.Open(t.Context(), f))
+	if string(data) != "0123" {
+		t.Errorf("%q", data)
+	}
+	wantCode(t, err, core.CodeUnavailable, "not where they were kept")
+	r.local.set(func(s *shelf) { delete(s.objects, key) })
+	_, err = io.ReadAll(r.Open(t.Context(), f))
+	wantCode(t, err, core.CodeUnavailable, "not where they were kept")
+}
+
+func TestADownloadThatStalls(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Times = Times{Stall: 20 * time.Millisecond} })
+	f := r.mustUpload("0123456789")
+	r.local.get = func(ctx context.Context, _ string, _ int64) (io.ReadCloser, error) {
+		return io.NopCloser(readerFunc(func([]byte) (int, error) {
+			<-ctx.Done()
+			return 0, &sdk.Error{Code: sdk.CodeTimeout, Message: "stalled"}
+		})), nil
+	}
+	_, err := io.ReadAll(r.Open(t.Context(), f))
+	wantCode(t, err, core.CodeUnavailable, "not available now")
+}
+
+// large is a reader of n bytes that are made as they are read.
+func large(n int64) io.Reader {
+	return io.LimitReader(readerFunc(func(p []byte) (int, error) {
+		copy(p, bytes.Repeat([]byte("abcdefgh"), len(p)/8+1))
+		return len(p), nil
+	}), n)
+}
+
+func TestALargeUploadIsSniffedByItsHead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f, err := r.upload(io.MultiReader(strings.NewReader("GIF89a"), large(5<<20)))
+	if err != nil || f.ContentType != "image/gif" || f.Size != 5<<20+6 {
+		t.Errorf("%+v %v", f, err)
+	}
+}

@@ -1,0 +1,260 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// move moves from local to s3 and gives the last report and those of failures.
+func (r *rig) move(f *Files) (last core.MoveProgress, failed []core.MoveProgress, err error) {
+	err = f.Move(r.t.Context(), "local", "s3", func(p core.MoveProgress) {
+		last = p
+		if p.Error != nil {
+			failed = append(failed, p)
+		}
+	})
+	return last, failed, err
+}
+
+// wantMoved checks that a file is in s3, and readable.
+func (r *rig) wantMoved(file *core.File, content string) {
+	r.t.Helper()
+	now, err := r.db.File(r.t.Context(), r.ada, file.ID)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if now.Blob.Backend != "s3" || now.SHA256 != file.SHA256 || r.read(now) != content {
+		r.t.Errorf("%s: %+v", content, now)
+	}
+}
+
+func TestMove(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	files := map[string]*core.File{}
+	for i := range 2*movePage + 3 {
+		content := fmt.Sprint("content ", i)
+		files[content] = r.mustUpload(content)
+	}
+	// A download that began before goes on where the bytes were.
+	var old *core.File
+	for _, old = range files {
+		break
+	}
+	before := r.Open(t.Context(), old)
+	defer before.Close()
+	last, failed, err := r.move(r.Files)
+	if err != nil || len(failed) > 0 || last.Files != len(files) || last.TotalFiles != len(files) || last.Bytes != last.TotalBytes {
+		t.Errorf("%+v %v %v", last, failed, err)
+	}
+	for content, f := range files {
+		r.wantMoved(f, content)
+	}
+	if err := r.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(before); err != nil || !strings.HasPrefix(string(data), "content ") {
+		t.Errorf("%q %v", data, err)
+	}
+	if n := r.orphans(); n != len(files) {
+		t.Errorf("%d of the old blobs are to be swept", n)
+	}
+}
+
+func TestMoveRefusesWhatIsNoBackend(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for field, ends := range map[string][2]string{"from": {"tape", "s3"}, "to": {"local", "tape"}} {
+		err := r.Move(t.Context(), ends[0], ends[1], nil)
+		var e *core.Error
+		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, `"tape" in plugins.hcl; there are: local, s3`) {
+			t.Errorf("%v: %v", ends, err)
+		}
+	}
+	wantCode(t, r.Move(t.Context(), "s3", "s3", nil), core.CodeValidation, "")
+}
+
+func TestOneMoveAtATime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.mustUpload("x")
+	other := errors.New("not asked")
+	r.shelves["s3"].put = func(context.Context, string, *[]byte) error {
+		_, _, other = r.move(r.Files)
+		return nil
+	}
+	if _, _, err := r.move(r.Files); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, other, core.CodeConflict, "already")
+}
+
+// What can't be moved stays and is told; the rest is moved.
+func TestMoveKeepsWhatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	good, changed, lost := r.mustUpload("good"), r.mustUpload("changed"), r.mustUpload("lost")
+	r.local.objects[changed.Blob.Key] = []byte("CHANGED")
+	delete(r.local.objects, lost.Blob.Key)
+	last, failed, err := r.move(r.Files)
+	if err != nil || last.Files != 1 || last.Failed != 2 || last.Bytes != 4 || len(failed) != 2 {
+		t.Errorf("%+v %v %v", last, failed, err)
+	}
+	for _, p := range failed {
+		if p.FileID == changed.ID && !strings.Contains(p.Error.Error(), "checksum") || p.FileID == lost.ID && !strings.Contains(p.Error.Error(), "not where they were kept") {
+			t.Errorf("%s: %v", p.FileID, p.Error)
+		}
+	}
+	r.wantMoved(good, "good")
+	for _, f := range []*core.File{changed, lost} {
+		now, err := r.db.File(t.Context(), r.ada, f.ID)
+		if err != nil || now.Blob != f.Blob {
+			t.Errorf("%+v %v", now, err)
+		}
+	}
+	if n := len(r.shelves["s3"].keys()); n != 1 {
+		t.Errorf("%d blobs in s3", n)
+	}
+}
+
+func TestMoveOfAFileThatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.mustUpload("x")
+	r.shelves["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), r.ada, f.ID, 0) }
+	last, failed, err := r.move(r.Files)
+	if err != nil || last.Files != 0 || len(failed) > 0 {
+		t.Errorf("%+v %v %v", last, failed, err)
+	}
+	if err := r.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.shelves["s3"].keys()) > 0 || len(r.local.keys()) > 0 {
+		t.Errorf("left: %v %v", r.shelves["s3"].keys(), r.local.keys())
+	}
+}
+
+func TestAMoveThatWasCutGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var files []*core.File
+	for i := range 5 {
+		files = append(files, r.mustUpload(fmt.Sprint(i)))
+	}
+	puts := 0
+	r.shelves["s3"].put = func(context.Context, string, *[]byte) error {
+		if puts++; puts > 2 {
+			return &sdk.Error{Code: sdk.CodeUnavailable, Message: "down"}
+		}
+		return nil
+	}
+	last, _, err := r.move(r.Files)
+	wantCode(t, err, core.CodeUnavailable, `"s3" is not available now`)
+	moved := last.Files
+	r.shelves["s3"].set(func(s *shelf) { s.put = nil })
+	last, _, err = r.move(r.Files)
+	if err != nil || last.Files != 5-moved || last.TotalFiles != 5-moved {
+		t.Errorf("after %d: %+v %v", moved, last, err)
+	}
+	for i, f := range files {
+		r.wantMoved(f, fmt.Sprint(i))
+	}
+}
+
+// Whatever is uploaded, deleted, moved, swept and cut by crashes, in whatever
+// order: in the end each file is whole, and no other byte is left.
+func TestNothingIsLostAndNothingLeft(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newRig(t)
+		contents := map[string]string{} // of the files that were acknowledged
+		for step := range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			action := rapid.SampledFrom([]string{"upload", "upload", "delete", "move", "sweep", "fail"}).Draw(rt, "action")
+			places := []string{"never", "never", "reserve", "create", "delete", "drop"}
+			if action == "move" {
+				places = []string{"never", "move"}
+			}
+			d := &dying{FileStore: r.db}
+			if place := rapid.SampledFrom(places).Draw(rt, "crash"); rapid.Bool().Draw(rt, "before") {
+				d.before = place
+			} else {
+				d.after = place
+			}
+			life := r.life(func(o *Options) { o.Store, o.Times = d, Times{Reserve: time.Nanosecond, Grace: time.Nanosecond} })
+			func() {
+				defer func() {
+					if p := recover(); p != nil && p != (crash{}) {
+						panic(p)
+					}
+				}()
+				r.act(life, action, fmt.Sprint("content of step ", step), contents)
+			}()
+		}
+		last := r.life()
+		for _, o := range claimAll(t, r) {
+			if err := last.remove(t.Context(), o.Blob); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		files, total, err := r.db.Files(t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 100}})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var size int64
+		named := map[core.Blob]bool{}
+		for _, f := range files {
+			named[f.Blob], size = true, size+f.Size
+			content := r.read(f)
+			if want, ok := contents[f.ID]; ok && content != want {
+				rt.Errorf("%s: %q", f.ID, content)
+			}
+			delete(contents, f.ID)
+		}
+		for id := range contents {
+			rt.Errorf("%s was acknowledged and is lost", id)
+		}
+		for label, s := range r.shelves {
+			for _, key := range s.keys() {
+				if !named[core.Blob{Backend: label, Key: key}] {
+					rt.Errorf("%s in %s is left", key, label)
+				}
+			}
+		}
+		if used, err := r.db.FileUsage(t.Context(), r.ada.UserID); err != nil || used != size {
+			rt.Errorf("%d files of %d bytes, but usage is %d, %v", total, size, used, err)
+		}
+	})
+}
+
+// act does one thing, which a crash may end.
+func (r *rig) act(f *Files, action, content string, contents map[string]string) {
+	ctx := r.t.Context()
+	switch action {
+	case "upload":
+		if file, err := f.Upload(ctx, r.ada, &core.Upload{Name: "a", Body: strings.NewReader(content)}); err == nil {
+			contents[file.ID] = content
+		}
+	case "fail":
+		_, _ = f.Upload(ctx, r.ada, &core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
+	case "delete":
+		for id := range contents {
+			delete(contents, id) // it may be gone, or still be there
+			_ = f.Delete(ctx, r.ada, id, 0)
+			return
+		}
+	case "move":
+		_ = f.Move(ctx, "local", "s3", func(core.MoveProgress) {})
+	case "sweep":
+		_ = f.sweep(ctx)
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/s3test"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	plugintest.Files(t, plugintest.Command{Path: build(t), Config: block(s, s.NewBucket(t), map[string]any{
+		"prefix": "some/folder", "presigned_downloads": true,
+	})})
+}
+
+// The bucket is made when it is first used, and files of others in it are left alone.
+func TestCreateBucket(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	bucket := s.NewName(t)
+	b := open(t, block(s, bucket, map[string]any{"create_bucket": true}))
+	if err := b.Health(t.Context()); err != nil {
+		t.Errorf("Health before the bucket is made: %v", err)
+	}
+	if _, err := b.Stat(t.Context(), "a"); sdk.AsError(err).Code != sdk.CodeNotFound {
+		t.Errorf("Stat in a bucket to be made: %v", err)
+	}
+	var wg sync.WaitGroup
+	for _, key := range []string{"a", "b", "c"} {
+		wg.Go(func() { keep(t, b, key, []byte(key)) })
+	}
+	wg.Wait()
+	if _, err := s.Client.PutObject(t.Context(), bucket, "b", strings.NewReader("x"), 1, "", "", minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for o, err := range b.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, o.Key)
+	}
+	if !slices.Equal(keys, []string{"a", "b", "c"}) {
+		t.Errorf("List gives %q", keys)
+	}
+}
+
+// block is the config of a backend in a bucket.
+func block(s *s3test.Server, bucket string, more map[string]any) map[string]any {
+	config := map[string]any{
+		"endpoint": s.URL(), "region": s.Region, "bucket": bucket, "access_key": s.AccessKey, "secret_key": s.SecretKey,
+	}
+	for name, value := range more {
+		config[name] = value
+	}
+	return config
+}
+
+var binaries string
+
+var built = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaries, "files-s3")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(out))
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "files-s3"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(binaries)
+	os.Exit(code)
+}
+
+func build(tb testing.TB) string {
+	tb.Helper()
+	path, err := built()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}

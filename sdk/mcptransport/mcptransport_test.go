@@ -1,0 +1,228 @@
+package mcptransport_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/loopback"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+)
+
+// echo is a transport whose servers give back what they get.
+type echo struct {
+	// conns gets each connection.
+	conns chan *echoConn
+	// stuck has Send block until the connection is closed.
+	stuck bool
+}
+
+func (e *echo) CheckConfig(_ context.Context, config json.RawMessage) error {
+	if string(config) == `{}` {
+		return errors.Join(&sdk.ConfigError{Path: []string{"command"}, Summary: "Missing", Detail: "write one"},
+			&sdk.ConfigError{Path: []string{"args", "2"}, Summary: "Must be text"})
+	}
+	return nil
+}
+
+func (e *echo) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
+	switch o.Slug {
+	case "down":
+		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "nobody there", Retryable: true}
+	case "slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	c := &echoConn{stuck: e.stuck, frames: make(chan mcptransport.Frame, 100), closed: make(chan struct{})}
+	e.conns <- c
+	return c, nil
+}
+
+type echoConn struct {
+	stuck  bool
+	frames chan mcptransport.Frame
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *echoConn) Info() mcptransport.Info { return mcptransport.Info{PID: 42, Sandbox: "namespace"} }
+
+func (c *echoConn) Send(ctx context.Context, message []byte) error {
+	if c.stuck {
+		<-c.closed
+		return errors.New("closed")
+	}
+	select {
+	case c.frames <- mcptransport.Frame{Message: message}:
+		return nil
+	case <-c.closed:
+		return errors.New("closed")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *echoConn) Receive(context.Context) (mcptransport.Frame, error) {
+	select {
+	case f := <-c.frames:
+		return f, nil
+	case <-c.closed:
+		return mcptransport.Frame{}, &mcptransport.Exit{Code: 7, Message: "closed"}
+	}
+}
+
+func (c *echoConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+type rig struct {
+	*mcptransport.Client
+	echo   *echo
+	server *grpc.Server
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	e := &echo{conns: make(chan *echoConn, 100)}
+	cc, server := loopback.Serve(t, func(s *grpc.Server) { mcptransport.Register(s, e) })
+	return &rig{mcptransport.NewClient(cc), e, server}
+}
+
+func (r *rig) connect(t *testing.T) (mcptransport.Conn, *echoConn) {
+	t.Helper()
+	c, err := r.Connect(t.Context(), mcptransport.Open{Slug: "echo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c, <-r.echo.conns
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	c, far := newRig(t).connect(t)
+	if c.Info() != (mcptransport.Info{PID: 42, Sandbox: "namespace"}) {
+		t.Errorf("%+v", c.Info())
+	}
+	far.frames <- mcptransport.Frame{Stderr: "a line \xff"}
+	large := append(append([]byte(`{"jsonrpc":"2.0","id":1,"result":"`), bytes.Repeat([]byte("x"), 8<<20)...), `"}`...)
+	if err := c.Send(t.Context(), large); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := c.Receive(t.Context()); err != nil || f.Message != nil || f.Stderr != "a line \uFFFD" {
+		t.Errorf("%+v %v", f, err)
+	}
+	if f, err := c.Receive(t.Context()); err != nil || !bytes.Equal(f.Message, large) {
+		t.Errorf("%d bytes, %v", len(f.Message), err)
+	}
+	var e *sdk.Error
+	if err := c.Send(t.Context(), make([]byte, mcptransport.MaxMessage+1)); !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest {
+		t.Errorf("too long a message: %v", err)
+	}
+}
+
+func TestManySendAtOnce(t *testing.T) {
+	t.Parallel()
+	c, _ := newRig(t).connect(t)
+	const senders, each = 16, 50
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for i := range each {
+				if err := c.Send(t.Context(), fmt.Appendf(nil, `{"id":"%d-%d"}`, s, i)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	seen := map[string]bool{}
+	for range senders * each {
+		f, err := c.Receive(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(f.Message)] = true
+	}
+	all.Wait()
+	if len(seen) != senders*each {
+		t.Errorf("%d messages came", len(seen))
+	}
+}
+
+func TestCloseEndsWhatBelongsToIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.echo.stuck = true // what is under way does not keep it from closing
+	c, far := r.connect(t)
+	go func() { _ = c.Send(t.Context(), []byte(`{}`)) }()
+	_ = c.Close()
+	_ = c.Close()
+	<-far.closed
+	for range 2 {
+		var e *mcptransport.Exit
+		if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != 7 || e.Error() != "closed" {
+			t.Errorf("%v", err)
+		}
+	}
+	var e *sdk.Error
+	if err := c.Send(t.Context(), []byte(`{}`)); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable {
+		t.Errorf("sent to a closed one: %v", err)
+	}
+}
+
+func TestTheServersEnd(t *testing.T) {
+	t.Parallel()
+	c, far := newRig(t).connect(t)
+	_ = far.Close()
+	var e *mcptransport.Exit
+	if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != 7 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestThePluginsEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c, far := r.connect(t)
+	go r.server.Stop()
+	var e *mcptransport.Exit
+	if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != -1 {
+		t.Errorf("%v", err)
+	}
+	<-far.closed // the end of the stream is that of the connection
+}
+
+func TestConnectFails(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var e *sdk.Error
+	if _, err := r.Connect(t.Context(), mcptransport.Open{Slug: "down"}); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable || e.Message != "nobody there" {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := r.Connect(ctx, mcptransport.Open{Slug: "slow"}); !errors.As(err, &e) || e.Code != sdk.CodeTimeout {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCheckConfig(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if err := r.CheckConfig(t.Context(), json.RawMessage(`{"command":"x"}`)); err != nil {
+		t.Error(err)
+	}
+	err := r.CheckConfig(t.Context(), json.RawMessage(`{}`))
+	if err == nil || err.Error() != "command: Missing. write one\nargs: 2: Must be text" {
+		t.Errorf("%v", err)
+	}
+}

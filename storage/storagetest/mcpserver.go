@@ -1,0 +1,315 @@
+package storagetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// unstoredServer is a remote MCP server with a slug of its own.
+func (f *fixture) unstoredServer(v core.Viewer, change ...func(*core.MCPServer)) *core.MCPServer {
+	id := core.NewID("server")
+	s := &core.MCPServer{
+		ID: id, Name: "tools", Slug: core.SlugOf(id), Transport: "http",
+		Config: json.RawMessage(`{"url":"https://example.com/mcp"}`), CreatedBy: v.UserID, CreatedAt: f.now, UpdatedAt: f.now,
+	}
+	for _, c := range change {
+		c(s)
+	}
+	return s
+}
+
+func (f *fixture) server(t *testing.T, v core.Viewer, change ...func(*core.MCPServer)) *core.MCPServer {
+	t.Helper()
+	s := f.unstoredServer(v, change...)
+	ok(t, f.CreateMCPServer(f.ctx, v, s, false))
+	return s
+}
+
+func serverIDs(list []*core.MCPServer) []string {
+	all := []string{}
+	for _, s := range list {
+		all = append(all, s.ID)
+	}
+	return all
+}
+
+func testMCPServer(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	s := f.server(t, v, func(s *core.MCPServer) {
+		s.Name, s.Description = "Übersetzer 翻訳 🧠", "quotes ' and \" and \\ and ?0 and ?"
+		s.Slug, s.Transport = "my-server", "container"
+		s.Config = json.RawMessage(`{"z": 9007199254740993, "headers":{"Authorization":"***"},"html":"<&>"}`)
+		s.Secrets = []byte{0, 1, 0xff, 0}
+		s.Shared, s.Wanted, s.Capabilities = true, true, []string{"tools", "re\"sources"}
+		s.CreatedAt = f.now.Add(999)
+	})
+	same(t, "Version", s.Version, int64(1))
+	want := *s
+	want.CreatedAt = f.now
+	got, err := f.MCPServer(f.ctx, v, s.ID)
+	ok(t, err)
+	same(t, "MCPServer", got, &want)
+	got, err = f.MCPServerBySlug(f.ctx, v, "my-server")
+	ok(t, err)
+	same(t, "MCPServerBySlug", got, &want)
+	list, total, err := f.MCPServers(f.ctx, v, core.Page{Limit: 1})
+	ok(t, err)
+	same(t, "MCPServers", list, []*core.MCPServer{&want})
+	same(t, "total", total, 1)
+	list, err = f.WantedMCPServers(f.ctx)
+	ok(t, err)
+	same(t, "WantedMCPServers", list, []*core.MCPServer{&want})
+
+	plain := f.server(t, v) // without secrets and capabilities
+	got, err = f.MCPServer(f.ctx, v, plain.ID)
+	ok(t, err)
+	same(t, "MCPServer", got, plain)
+
+	_, err = f.MCPServer(f.ctx, v, "server-none")
+	wantCode(t, err, core.CodeNotFound)
+	for _, slug := range []string{"none", "MY-SERVER", "", s.ID} {
+		_, err = f.MCPServerBySlug(f.ctx, v, slug)
+		wantCode(t, err, core.CodeNotFound)
+	}
+}
+
+// testMCPServerSlug: a slug is one server's, whoever may see it.
+func testMCPServerSlug(t *testing.T, f *fixture) {
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	slug := func(name string) func(*core.MCPServer) { return func(s *core.MCPServer) { s.Slug = name } }
+	a, b := f.server(t, v, slug("a")), f.server(t, other, slug("b"))
+
+	taken := f.unstoredServer(other, slug("a"))
+	err := f.CreateMCPServer(f.ctx, other, taken, false)
+	wantCode(t, err, core.CodeConflict)
+	same(t, "error", err.Error(), `CONFLICT: The slug "a" is taken: choose another`)
+	_, err = f.MCPServer(f.ctx, other, taken.ID)
+	wantCode(t, err, core.CodeNotFound)
+	again := f.unstoredServer(v, slug("c"))
+	again.ID = a.ID
+	wantCode(t, f.CreateMCPServer(f.ctx, v, again, false), core.CodeConflict)
+
+	change := *b
+	change.Slug = "a"
+	wantCode(t, f.UpdateMCPServer(f.ctx, other, &change, false), core.CodeConflict)
+	same(t, "Version after a failure", change.Version, int64(1))
+	got, err := f.MCPServerBySlug(f.ctx, other, "b")
+	ok(t, err)
+	same(t, "after a refusal", got, b)
+
+	change.Slug = "c" // which is free, and then is not
+	ok(t, f.UpdateMCPServer(f.ctx, other, &change, false))
+	ok(t, f.CreateMCPServer(f.ctx, v, f.unstoredServer(v, slug("b")), false))
+	ok(t, f.DeleteMCPServer(f.ctx, v, a.ID, 0))
+	ok(t, f.CreateMCPServer(f.ctx, other, taken, false))
+}
+
+func testMCPServerSlugAtOnce(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	var stored atomic.Int64
+	var wg sync.WaitGroup
+	for range 40 {
+		s := f.unstoredServer(v, func(s *core.MCPServer) { s.Slug = "one" })
+		wg.Go(func() {
+			switch err := f.CreateMCPServer(f.ctx, v, s, false); {
+			case err == nil:
+				stored.Add(1)
+			case core.CodeOf(err) != core.CodeConflict:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	same(t, "stored", stored.Load(), int64(1))
+}
+
+func testMCPServerVisibility(t *testing.T, f *fixture) {
+	owner := f.user(t, "owner", core.RoleMember)
+	for _, c := range []struct {
+		name          string
+		viewer        core.Viewer
+		shared        bool
+		read, changed core.Code
+	}{
+		{"owner", owner, false, "", ""},
+		{"owner, shared", owner, true, "", ""},
+		{"member", f.user(t, "member", core.RoleMember), false, core.CodeNotFound, core.CodeNotFound},
+		{"member, shared", f.user(t, "member2", core.RoleMember), true, "", core.CodeForbidden},
+		{"viewer", f.user(t, "viewer", core.RoleViewer), false, core.CodeNotFound, core.CodeNotFound},
+		{"viewer, shared", f.user(t, "viewer2", core.RoleViewer), true, "", core.CodeForbidden},
+		{"admin", f.user(t, "admin", core.RoleAdmin), false, "", ""},
+		{"admin, shared", f.user(t, "admin2", core.RoleAdmin), true, "", ""},
+		{"nobody", core.Viewer{}, false, core.CodeNotFound, core.CodeNotFound},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := f.server(t, owner, func(s *core.MCPServer) { s.Shared = c.shared })
+			check := func(what string, err error, want core.Code) {
+				t.Helper()
+				if want == "" {
+					ok(t, err)
+				} else if err == nil || core.CodeOf(err) != want {
+					t.Errorf("%s: got %v, want %s", what, err, want)
+				}
+			}
+			_, err := f.MCPServer(f.ctx, c.viewer, s.ID)
+			check("MCPServer", err, c.read)
+			_, err = f.MCPServerBySlug(f.ctx, c.viewer, s.Slug)
+			check("MCPServerBySlug", err, c.read)
+			list, total, err := f.MCPServers(f.ctx, c.viewer, core.Page{Limit: 100})
+			ok(t, err)
+			same(t, "total", total, len(list))
+			listed := false
+			for _, one := range list {
+				listed = listed || one.ID == s.ID
+			}
+			same(t, "listed", listed, c.read == "")
+
+			b := *s
+			b.Name = "changed"
+			check("WantMCPServer", f.WantMCPServer(f.ctx, c.viewer, s.ID, false), c.changed)
+			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, c.viewer, &b, false), c.changed)
+			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, c.viewer, s.ID, 0), c.changed)
+			got, err := f.MCPServer(f.ctx, admin, s.ID)
+			if c.changed == "" {
+				wantCode(t, err, core.CodeNotFound)
+			} else {
+				ok(t, err)
+				same(t, "after refusals", got, s)
+			}
+		})
+	}
+}
+
+// testMCPServerProcess: what runs programs is for admins to make and to change,
+// even by who made it.
+func testMCPServerProcess(t *testing.T, f *fixture) {
+	root := f.user(t, "root", core.RoleAdmin)
+	for _, role := range []core.Role{core.RoleMember, core.RoleViewer, ""} {
+		v := f.user(t, "user "+string(role), role)
+		s := f.unstoredServer(v)
+		wantCode(t, f.CreateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
+		_, err := f.MCPServer(f.ctx, root, s.ID)
+		wantCode(t, err, core.CodeNotFound)
+
+		ok(t, f.CreateMCPServer(f.ctx, v, s, false))
+		stored := *s
+		s.Transport, s.Config = "stdio", json.RawMessage(`{"command":"sh"}`)
+		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
+		got, err := f.MCPServer(f.ctx, v, s.ID)
+		ok(t, err)
+		same(t, "after a refusal", got, &stored)
+
+		// An admin has it run programs: its maker may still use, stop and delete it.
+		ok(t, f.UpdateMCPServer(f.ctx, root, s, true))
+		s.Config = json.RawMessage(`{"command":"sh","args":["-c","id"]}`)
+		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
+		ok(t, f.WantMCPServer(f.ctx, v, s.ID, true))
+		ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 2))
+
+		// Of what is not to be seen nothing is said.
+		hidden := f.server(t, root)
+		wantCode(t, f.UpdateMCPServer(f.ctx, v, hidden, true), core.CodeNotFound)
+	}
+	ok(t, f.CreateMCPServer(f.ctx, root, f.unstoredServer(root), true))
+}
+
+func testMCPServerUpdate(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	s := f.server(t, v, func(s *core.MCPServer) {
+		s.Secrets, s.Wanted, s.Capabilities = []byte("old"), true, []string{"tools"}
+	})
+	stale := *s
+	b := core.MCPServer{
+		ID: s.ID, Name: "new", Description: "words", Slug: "new", Transport: "sse",
+		Config: json.RawMessage(`{"url":"https://example.com/sse"}`), Secrets: []byte("new"), Shared: true, Version: 1,
+		// What follows is not an update's to change.
+		Wanted: false, Capabilities: []string{"none"}, CreatedBy: "somebody else", CreatedAt: f.at(7),
+		UpdatedAt: f.at(9),
+	}
+	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
+	same(t, "raised Version", b.Version, int64(2))
+	want := b
+	want.Wanted, want.Capabilities, want.CreatedBy, want.CreatedAt = true, s.Capabilities, s.CreatedBy, s.CreatedAt
+	got, err := f.MCPServer(f.ctx, v, s.ID)
+	ok(t, err)
+	same(t, "MCPServer", got, &want)
+
+	wantCode(t, f.UpdateMCPServer(f.ctx, v, &stale, false), core.CodePreconditionFailed)
+	same(t, "Version after a failure", stale.Version, int64(1))
+	wantCode(t, f.DeleteMCPServer(f.ctx, v, s.ID, 1), core.CodePreconditionFailed)
+	got, err = f.MCPServer(f.ctx, v, s.ID)
+	ok(t, err)
+	same(t, "MCPServer", got, &want)
+
+	b.Secrets = nil // its own slug is no conflict, and secrets can go
+	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
+	got, err = f.MCPServer(f.ctx, v, s.ID)
+	ok(t, err)
+	same(t, "Secrets", len(got.Secrets), 0)
+
+	ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 3))
+	wantCode(t, f.UpdateMCPServer(f.ctx, v, &b, false), core.CodeNotFound)
+	wantCode(t, f.DeleteMCPServer(f.ctx, v, s.ID, 0), core.CodeNotFound)
+	wantCode(t, f.WantMCPServer(f.ctx, v, s.ID, true), core.CodeNotFound)
+}
+
+// testMCPServerWanted: what is to run is known whoever's it is, and a handshake
+// and a start are no changes of the version.
+func testMCPServerWanted(t *testing.T, f *fixture) {
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	a := f.server(t, v, func(s *core.MCPServer) { s.Wanted = true })
+	b := f.server(t, other, func(s *core.MCPServer) { s.CreatedAt = f.at(1) })
+	c := f.server(t, other, func(s *core.MCPServer) { s.Wanted, s.CreatedAt = true, f.at(2) })
+	wanted := func(want ...string) {
+		t.Helper()
+		list, err := f.WantedMCPServers(f.ctx)
+		ok(t, err)
+		same(t, "wanted", serverIDs(list), append([]string{}, want...))
+	}
+	wanted(a.ID, c.ID)
+	ok(t, f.WantMCPServer(f.ctx, other, b.ID, true))
+	ok(t, f.WantMCPServer(f.ctx, other, b.ID, true))
+	wanted(a.ID, b.ID, c.ID)
+	ok(t, f.WantMCPServer(f.ctx, admin, a.ID, false))
+	ok(t, f.WantMCPServer(f.ctx, other, c.ID, false))
+	wanted(b.ID)
+
+	ok(t, f.NoteMCPHandshake(f.ctx, b.ID, []string{"resources", "tools"}))
+	want := *b
+	want.Wanted, want.Capabilities = true, []string{"resources", "tools"}
+	got, err := f.MCPServer(f.ctx, other, b.ID)
+	ok(t, err)
+	same(t, "after a handshake", got, &want)
+	ok(t, f.NoteMCPHandshake(f.ctx, b.ID, nil))
+	want.Capabilities = nil
+	got, err = f.MCPServer(f.ctx, other, b.ID)
+	ok(t, err)
+	same(t, "after a handshake without any", got, &want)
+	ok(t, f.NoteMCPHandshake(f.ctx, "server-none", []string{"tools"}))
+}
+
+func testMCPServerList(t *testing.T, f *fixture) {
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	var want []string // newest first, the later id first in the same microsecond
+	for i := range 6 {
+		s := f.server(t, []core.Viewer{v, other}[i%2], func(s *core.MCPServer) {
+			s.CreatedAt, s.Shared = f.at(i/2), i%2 == 1
+		})
+		want = append([]string{s.ID}, want...)
+	}
+	f.server(t, other)
+	for offset := range 7 {
+		list, total, err := f.MCPServers(f.ctx, v, core.Page{Limit: 2, Offset: offset})
+		ok(t, err)
+		same(t, "total", total, 6)
+		same(t, fmt.Sprint("from ", offset), serverIDs(list), append([]string{}, want[offset:min(offset+2, 6)]...))
+	}
+	_, total, err := f.MCPServers(f.ctx, admin, core.Page{Limit: 2})
+	ok(t, err)
+	same(t, "an admin's total", total, 7)
+}

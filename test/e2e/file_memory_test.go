@@ -1,0 +1,144 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"hash"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var bigFile = flag.Int64("big-file", 1<<30, "the `bytes` of the file that is sent to see how memory grows")
+
+// mostGrowth is what a process may take, in KiB, to carry a file of any size.
+const mostGrowth = 32 << 10
+
+// A big file streams through: neither the server nor the backend holds it.
+// Before the parallel tests, for they would be in its way.
+func TestBigFile(t *testing.T) {
+	s := newServer(t, "plugin \"files\" \"local\" {\n  command = \"files-local\"\n}\n")
+	s.bin = plainBinaries(t)
+	s.start()
+	c := s.signIn()
+	c.wantWholeFile(c.upload("small", noise(1, 1<<20)))
+	pids := map[string]int{"server": s.cmd.Process.Pid, "files-local": c.plugin("files", "local").PID}
+	sent := &pattern{left: *bigFile, block: noise(2, 1<<20), hash: sha256.New()}
+	grown := growth(t, pids, func() {
+		began := time.Now()
+		made := decode[file](t, c.send(filePart("big", sent)).want(t, 201))
+		t.Logf("%d MB sent in %s", *bigFile/1e6, time.Since(began).Round(time.Millisecond))
+		want := hex.EncodeToString(sent.hash.Sum(nil))
+		if made.Size != *bigFile || made.SHA256 != want {
+			t.Errorf("%d bytes with the SHA-256 %s became %+v", *bigFile, want, made)
+		}
+		began = time.Now()
+		n, got := c.downloadSum(made.ID)
+		t.Logf("%d MB fetched in %s", n/1e6, time.Since(began).Round(time.Millisecond))
+		if n != made.Size || got != want {
+			t.Errorf("the download has %d bytes and the SHA-256 %s", n, got)
+		}
+	})
+	for name, kib := range grown {
+		t.Logf("%s grew by %d KiB", name, kib)
+		if kib > mostGrowth {
+			t.Errorf("%s grew by %d KiB, %d are promised", name, kib, mostGrowth)
+		}
+	}
+}
+
+// growth does something, and gives by how much the processes were larger at
+// most meanwhile, in KiB.
+func growth(t *testing.T, pids map[string]int, do func()) map[string]int {
+	t.Helper()
+	before := map[string]int{}
+	for name, pid := range pids {
+		// Forgets the highest mark so far.
+		if err := os.WriteFile(filepath.Join("/proc", itoa(pid), "clear_refs"), []byte("5"), 0); err != nil {
+			t.Fatal(err)
+		}
+		before[name] = memory(t, pid)
+	}
+	do()
+	grown := map[string]int{}
+	for name, pid := range pids {
+		grown[name] = memory(t, pid) - before[name]
+	}
+	return grown
+}
+
+// memory is the most that a process has had resident, in KiB.
+func memory(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(status), "VmHWM:")
+	line, _, _ = strings.Cut(line, "kB")
+	kib, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
+
+// downloadSum fetches a file without keeping it.
+func (c *client) downloadSum(id string) (int64, string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	resp, err := http.DefaultClient.Do(c.request(ctx, "GET", "/v1/files/"+id+"/download", nil))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		c.t.Errorf("status %d: %v", resp.StatusCode, err)
+	}
+	return n, hex.EncodeToString(h.Sum(nil))
+}
+
+// pattern gives a block again and again, and notes what it gave.
+type pattern struct {
+	left  int64
+	block []byte
+	at    int
+	hash  hash.Hash
+}
+
+func (p *pattern) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b[:min(int64(len(b)), p.left)], p.block[p.at:])
+	p.at = (p.at + n) % len(p.block)
+	p.left -= int64(n)
+	_, _ = p.hash.Write(b[:n]) // never fails
+	return n, nil
+}
+
+// plainBinaries are built without the race detector, which takes memory of its own.
+func plainBinaries(t *testing.T) string {
+	t.Helper()
+	if slack == 1 {
+		return binaries
+	}
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-race=false", "-o", dir+string(filepath.Separator), "./core/cmd/agentarea", "./plugins/files-local")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
+	return dir
+}

@@ -1,0 +1,131 @@
+package e2e_test
+
+import (
+	"mime"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var onDisk = regexp.MustCompile(`^blob-[0-9a-z]+\.f$`)
+
+// Whatever a file is called, its name is told as it is or refused, and is no
+// path on the disk.
+func TestFileNames(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	const refused = ""
+	long := strings.Repeat("é", 255)
+	for given, want := range map[string]string{
+		"plain.txt":               "plain.txt",
+		"two words; and=more.txt": "two words; and=more.txt",
+		`quoted "name".txt`:       `quoted "name".txt`,
+		"100%41.txt":              "100%41.txt",
+		"日本語 ✓.txt":               "日本語 ✓.txt",
+		"שלום\u200f.txt":          "שלום\u200f.txt", // a mark moves nothing
+		"a\u200e.txt":             "a\u200e.txt",
+		".hidden":                 ".hidden",
+		long:                      long,
+		"../../etc/passwd":        "passwd",
+		`..\..\evil.exe`:          "evil.exe",
+		"/etc/shadow":             "shadow",
+		"C:\\docs\\a.txt":         "a.txt",
+		"...":                     "...",
+		"..":                      refused,
+		".":                       refused,
+		"../..":                   refused,
+		"a/":                      refused,
+		"":                        refused,
+		"  ":                      refused,
+		"a\x00b.txt":              refused,
+		"a\tb.txt":                refused,
+		"a\x7fb.txt":              refused,
+		"a\u0085b.txt":            refused,
+		"a\r\nX-Evil: 1.txt":      refused,
+		"a\nb.txt":                refused,
+		"gpj\u202eexe.txt":        refused,
+		"a\u2066b.txt":            refused,
+		"a\xff.txt":               refused,
+		long + "x":                refused,
+	} {
+		r := c.send(filePart(given, strings.NewReader("text")))
+		if want == refused {
+			if r.status != 400 || r.failure(t).Code != "VALIDATION_ERROR" {
+				t.Errorf("%q: status %d: %s", given, r.status, r.body)
+			}
+			continue
+		}
+		f := decode[file](t, r.want(t, 201))
+		if f.Name != want {
+			t.Errorf("%q became %q, want %q", given, f.Name, want)
+		}
+		d := c.get("/v1/files/"+f.ID+"/download").want(t, 200).header
+		_, params, err := mime.ParseMediaType(d.Get("Content-Disposition"))
+		if err != nil || params["filename"] != want || d.Get("X-Evil") != "" {
+			t.Errorf("%q is downloaded as %q: %v", want, d.Get("Content-Disposition"), err)
+		}
+		if ids, _ := c.listed(query("name", want)); len(ids) == 0 {
+			t.Errorf("no %q in the list of those", want)
+		}
+		if got := decode[file](t, c.do("PATCH", "/v1/files/"+f.ID, object{"name": given}).want(t, 200)); got.Name != want {
+			t.Errorf("%q renamed to %q", given, got.Name)
+		}
+	}
+	// RFC 5987, which some clients send.
+	encoded := part{"Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''..%2F%E2%82%AC.txt\r\n", strings.NewReader("text")}
+	if f := decode[file](t, c.send(encoded).want(t, 201)); f.Name != "€.txt" {
+		t.Errorf("an encoded name became %q", f.Name)
+	}
+	kept := c.files()
+	names, _ := s.objects("files-local/files")
+	if len(names) != len(kept) {
+		t.Errorf("%d files on the disk, %d in the list", len(names), len(kept))
+	}
+	for _, name := range names {
+		if !onDisk.MatchString(name) {
+			t.Errorf("on the disk is %q", name)
+		}
+	}
+	for _, name := range []string{"passwd", "evil.exe", "etc"} {
+		if there, _ := filepath.Glob(filepath.Join(s.dir, "*", name)); len(there) != 0 {
+			t.Errorf("a name came to be a path: %v", there)
+		}
+	}
+}
+
+// Not even while a file comes in is anything of it in the temporary folder.
+func TestUploadLeavesTempAlone(t *testing.T) {
+	t.Parallel()
+	temp, err := os.MkdirTemp("", "e2e-") // short, for sockets may be in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(temp) })
+	s := newServer(t, "")
+	s.env = append(s.env, "TMPDIR="+temp)
+	s.start()
+	c := s.signIn()
+	look := func(int64) {
+		names, sizes := disk(t, temp)
+		for i, size := range sizes {
+			if size > 0 {
+				t.Errorf("%v of %d bytes", names, sizes[i])
+				return
+			}
+		}
+	}
+	data := noise(4, 6<<20)
+	body := &slowly{content: strings.NewReader(string(data)), pause: time.Millisecond, read: look}
+	f := decode[file](t, c.send(metadataPart(`{"a":1}`), filePart("a", body)).want(t, 201))
+	c.wantWholeFile(f)
+	cut := &slowly{content: strings.NewReader(string(data[:1<<20])), read: look}
+	if r := c.send(filePart("a", cut), metadataPart("{")); r.status != 400 {
+		t.Errorf("status %d: %s", r.status, r.body)
+	}
+	look(0)
+	s.awaitObjects("files-local/files", f.Size)
+}
