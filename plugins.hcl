@@ -156,3 +156,26 @@ plugin "mcp" "stdio" {
     # namespace      = true     # a PID namespace each, where the machine allows it
   }
 }
+
+# Servers at a URL. Anybody may add one, so they are looked for on the Internet
+# only: what is inside your own network is refused at the dial, whatever name or
+# redirect led there, unless it is in `allow`. Link-local addresses and those of a
+# cloud's metadata are refused in any case.
+plugin "mcp" "http" {
+  command = "mcp-http"
+  config {
+    # allow           = ["localhost", "mcp.corp.example", "10.20.0.0/16"]
+    # ca_file         = "/etc/ssl/corp.pem"   # trusted beside the system's
+    # proxy_from_env  = true    # HTTPS_PROXY and NO_PROXY; the proxy then decides where names lead
+    # connect_timeout = "10s"
+    # answer_timeout  = "10m"   # until an answer begins; streams may last
+  }
+}
+
+# The same for older servers, which speak the HTTP with SSE of MCP 2024-11-05.
+plugin "mcp" "sse" {
+  command = "mcp-sse"
+  config {
+    # as for http
+  }
+}

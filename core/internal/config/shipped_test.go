@@ -39,7 +39,7 @@ func TestShippedFile(t *testing.T) {
 			enabled = append(enabled, s.Name())
 		}
 	}
-	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat files/local mcp/stdio" {
+	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat files/local mcp/stdio mcp/http mcp/sse" {
 		t.Errorf("without a key these are enabled: %s", got)
 	}
 	t.Setenv("OPENAI_API_KEY", "sk-1")
@@ -60,7 +60,7 @@ func TestExamplesOfTheShippedFile(t *testing.T) {
 	}
 	src = strings.ReplaceAll(src, `file("keys/mine")`, `file("`+filepath.Join(dir, "keys", "mine")+`")`)
 	c := parse(t, src)
-	if len(c.Stanzas) != 8 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
+	if len(c.Stanzas) != 10 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
 		t.Errorf("%d stanzas, plugin_dirs %q, file_backend %q", len(c.Stanzas), c.PluginDirs, c.FileBackend)
 	}
 }

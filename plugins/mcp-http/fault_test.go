@@ -1,0 +1,203 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
+)
+
+// Whatever goes wrong with a call is an error for that call, in words that help,
+// and the next one works.
+func TestFaultsOfACall(t *testing.T) {
+	t.Parallel()
+	reply := func(status int, kind, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	tests := []struct {
+		name string
+		h    http.HandlerFunc
+		says string
+	}{
+		{"unauthorized", reply(401, "text/plain", "no"), "401 Unauthorized: check the headers"},
+		{"forbidden", reply(403, "text/html", "<html>"), "403 Forbidden: check the headers"},
+		{"not found", reply(404, "text/plain", "no"), "404 Not Found: check the URL"},
+		{"no POST", reply(405, "text/plain", "no"), "405 Method Not Allowed"},
+		{"too many", reply(429, "text/plain", "no"), "429"},
+		{"down", reply(503, "text/html", "<html>"), "503 Service Unavailable"},
+		{"a web page", reply(200, "text/html; charset=utf-8", "<html>"), "web page"},
+		{"a web page that refuses", reply(400, "text/html", "<html>"), "web page"},
+		{"text", reply(200, "text/plain", "hello"), "text/plain"},
+		{"nothing", reply(202, "", ""), "202"},
+		{"no JSON", reply(200, "application/json", "{"), "no JSON"},
+		{"no object", reply(200, "application/json", "42"), "no JSON object"},
+		{"nothing in it", reply(200, "application/json", ""), "no JSON"},
+		{"another's answer", reply(200, "application/json", `{"jsonrpc":"2.0","method":"n"}`), "no answer"},
+		{"a stream without an answer", reply(200, "text/event-stream", ": hello\n\n"), "broke the connection"},
+		{"a stream of garbage", reply(200, "text/event-stream", "data: {{{\n\nxyz\n\n"), "broke the connection"},
+		{"a body that breaks", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			answer(w, "{")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}, "in the middle of its answer"},
+		{"a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "broke the connection"},
+		{"a stream that breaks", func(w http.ResponseWriter, _ *http.Request) {
+			events(w, "data: {\"json")
+			panic(http.ErrAbortHandler)
+		}, "broke the connection"},
+		{"an error of its own", reply(400, "application/json", `{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"mine"}}`), `{"code":-32602,"message":"mine"}`},
+		{"an error without an id", reply(400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"mine"}}`), `{"code":-32700,"message":"mine"}`},
+		{"an error with no id at all", reply(500, "application/json", `{"jsonrpc":"2.0","error":{"code":-32700,"message":"mine","data":1.0}}`), `{"code":-32700,"message":"mine","data":1.0}`},
+		{"a redirect to elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://example.com/mcp?key=secret", http.StatusTemporaryRedirect)
+		}, "to http://example.com, where nothing is sent"},
+		{"a redirect to another port", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, "to http://127.0.0.1:1, where nothing is sent"},
+		{"a redirect to metadata", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusPermanentRedirect)
+		}, "where nothing is sent"},
+		{"a redirect of web pages", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusFound)
+		}, "as one does with web pages"},
+		{"redirects without end", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		}, "too often"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := connect(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(bodyOf(r), `"good"`) {
+					answer(w, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+					return
+				}
+				tt.h(w, r)
+			})
+			send(t, c, `{"jsonrpc":"2.0","id":"a","method":"bad"}`)
+			for {
+				m := receive(t, c)
+				if strings.Contains(m, `"method"`) {
+					continue
+				}
+				if !strings.Contains(m, `"id":"a"`) || !strings.Contains(m, `"error"`) || !strings.Contains(m, tt.says) || strings.Contains(m, "secret") {
+					t.Errorf("answer = %s; want %s", m, tt.says)
+				}
+				break
+			}
+			send(t, c, `{"jsonrpc":"2.0","id":2,"method":"good"}`)
+			want(t, c, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+		})
+	}
+}
+
+// A redirect on the same server takes message and headers along.
+func TestRedirectAtHome(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/mcp/" {
+			http.Redirect(w, r, "/mcp/", http.StatusTemporaryRedirect)
+			return
+		}
+		if r.Header.Get("X-Key") != "k" || r.Header.Get("Authorization") != "Bearer b" || !strings.Contains(bodyOf(r), `"x"`) {
+			t.Errorf("%v", r.Header)
+		}
+		answer(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	}))
+	defer s.Close()
+	c, err := local(t).Connect(t.Context(), mcptransport.Open{Config: config(t, s.URL+"/mcp", map[string]string{"x-key": "k", "Authorization": "Bearer b"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
+	want(t, c, `"result"`)
+}
+
+// A server that takes a call and never answers fails that call alone.
+func TestNoAnswerInTime(t *testing.T) {
+	t.Parallel()
+	free := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+	defer s.Close()
+	defer close(free)
+	tr := configured(t, remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: 50 * time.Millisecond})
+	c := dial(t, tr, s.URL)
+	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
+	want(t, c, `"id":1`, "did not answer in time")
+}
+
+// A server that does not take a notification is a line for the log.
+func TestNotificationIsRefused(t *testing.T) {
+	t.Parallel()
+	c := connect(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
+	send(t, c, `{"jsonrpc":"2.0","method":"notifications/x"}`)
+	if f := frame(t, c); !strings.Contains(f.Stderr, "notifications/x was not taken") || !strings.Contains(f.Stderr, "400") {
+		t.Errorf("frame = %+v", f)
+	}
+}
+
+func TestConnectFails(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := l.Addr().String()
+	_ = l.Close()
+	up := httptest.NewServer(http.NotFoundHandler())
+	defer up.Close()
+	tests := []struct {
+		name, url string
+		allow     []string
+		says      string
+	}{
+		{"nobody listens", "http://" + down + "/mcp?key=secret", []string{"127.0.0.1"}, down + " can't be reached: the connection was refused"},
+		{"not allowed", up.URL, nil, "a loopback address"},
+		{"localhost is not allowed", strings.Replace(up.URL, "127.0.0.1", "localhost", 1), nil, "a loopback address"},
+		{"metadata", "http://169.254.169.254/", []string{"0.0.0.0/0"}, "a link-local address"},
+	}
+	for _, tt := range tests {
+		tr := configured(t, remote.Settings{Allow: tt.allow, ConnectTimeout: 5 * time.Second, AnswerTimeout: patience})
+		_, err := tr.Connect(t.Context(), mcptransport.Open{Config: config(t, tt.url, nil)})
+		if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if e := sdk.AsError(err); e.Code == sdk.CodeInternal {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// Closing ends what is under way.
+func TestCloseInMidCall(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = bodyOf(r)
+		events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"begun\"}\n\n")
+		<-r.Context().Done()
+		close(gone)
+	})
+	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
+	want(t, c, "begun")
+	_ = c.Close()
+	exit(t, c)
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("the request goes on")
+	}
+}

@@ -1,0 +1,20 @@
+// Command mcp-sse is the plugin for MCP servers that speak HTTP with SSE, the transport of
+// MCP 2024-11-05.
+package main
+
+import (
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+)
+
+const version = "0.1.0"
+
+func main() {
+	t := &transport{}
+	mcptransport.Serve(sdk.Info{
+		Name:        "mcp-sse",
+		Version:     version,
+		Description: "MCP servers that are reached by HTTP with SSE, as of 2024-11-05.",
+		Config:      &t.settings,
+	}, t)
+}

@@ -1,0 +1,152 @@
+package remote
+
+import (
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+	"github.com/agentarea/agentarea/sdk/netguard/netguardtest"
+)
+
+func open(t *testing.T, w *Web, url string) *Client {
+	t.Helper()
+	c, err := w.Open(mcptransport.Open{Config: []byte(`{"url":"` + url + `","headers":{"Authorization":"Bearer secret"}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// get asks the server, and gives the answer's body or what went wrong.
+func get(t *testing.T, c *Client) string {
+	t.Helper()
+	resp, err := c.Do(t.Context(), Request{Method: http.MethodGet})
+	if err != nil {
+		return sdk.AsError(err).Message
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
+}
+
+func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
+
+// Certificates are checked, with the admin's own beside the system's.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewTLSServer(http.HandlerFunc(hello))
+	t.Cleanup(s.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trusting := settings("127.0.0.1", "localhost")
+	trusting.CAFile = file
+	plain := strings.Replace(s.URL, "https:", "http:", 1)
+	other := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+	tests := []struct {
+		settings Settings
+		url      string
+		want     string
+	}{
+		{trusting, s.URL, "hello"},
+		{trusting, other, "has a certificate for another host"},
+		{settings("127.0.0.1"), s.URL, "an admin may add it by ca_file"},
+		{settings("127.0.0.1"), plain, "HTTP request to an HTTPS server"},
+	}
+	for _, tt := range tests {
+		if got := get(t, open(t, web(t, tt.settings), tt.url)); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %s; want %s", tt.url, got, tt.want)
+		}
+	}
+	http1 := httptest.NewServer(http.HandlerFunc(hello))
+	t.Cleanup(http1.Close)
+	c := open(t, web(t, settings("127.0.0.1")), strings.Replace(http1.URL, "http:", "https:", 1)+"/?key=secret")
+	if got := get(t, c); !strings.Contains(got, "can't be spoken to by TLS") && !strings.Contains(got, "can't be reached") || strings.Contains(got, "secret") {
+		t.Errorf("TLS with a plain server: %s", got)
+	}
+}
+
+// The admin's proxy may be anywhere; what it is asked for is judged all the same.
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "by proxy to "+r.URL.Host)
+	}))
+	t.Cleanup(proxy.Close)
+	to, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := web(t, settings("10.0.0.0/8"))
+	w.proxy = http.ProxyURL(to)
+	w.guard.Resolver = netguardtest.Resolver(func(name string) []netip.Addr {
+		if name == "inside.example" {
+			return []netip.Addr{netip.MustParseAddr("192.168.0.1")}
+		}
+		return nil
+	})
+	tests := []struct{ host, want string }{
+		{"10.1.2.3", "by proxy to 10.1.2.3"},
+		{"unknown.example", "by proxy to unknown.example"}, // which the proxy may know
+		{"inside.example", "inside.example leads to a private address"},
+	}
+	for _, tt := range tests {
+		if got := get(t, open(t, w, "http://"+tt.host+"/mcp")); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %s", tt.host, got)
+		}
+	}
+	direct := web(t, settings())
+	if err := direct.CheckConfig(t.Context(), []byte(`{"url":"`+proxy.URL+`"}`)); err == nil {
+		t.Error("an address that the admin has not allowed")
+	}
+}
+
+// A name is judged anew whenever it is dialled, for a redirect too.
+func TestNamesThatChange(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		http.Redirect(w, r, "/again", http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(s.Close)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	for inside, class := range map[string]string{
+		"10.0.0.1": "a private address", "169.254.169.254": "a link-local address", "0.0.0.0": "no address of a machine",
+	} {
+		var asked atomic.Int32
+		w := web(t, settings("127.0.0.1"))
+		w.guard.Resolver = netguardtest.Resolver(func(string) []netip.Addr {
+			if asked.Add(1) == 1 {
+				return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+			}
+			return []netip.Addr{netip.MustParseAddr(inside)}
+		})
+		got := get(t, open(t, w, "http://rebind.example:"+port+"/"))
+		if !strings.Contains(got, "rebind.example leads to "+class) || asked.Load() != 2 {
+			t.Errorf("%s: %s, after %d lookups", inside, got, asked.Load())
+		}
+	}
+}
+
+func TestUnknownHost(t *testing.T) {
+	t.Parallel()
+	w := web(t, settings())
+	w.guard.Resolver = netguardtest.Resolver(func(string) []netip.Addr { return nil })
+	if got := get(t, open(t, w, "https://nobody.example/?key=secret")); !strings.Contains(got, "nobody.example can't be found") || strings.Contains(got, "secret") {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,158 @@
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/netguard"
+)
+
+// failure says why there is no answer. The texts of net and net/http are not
+// shown: they hold the URL, whose query may be secret, and addresses.
+func (c *Client) failure(ctx context.Context, err error) *sdk.Error {
+	if errors.Is(context.Cause(ctx), errNoAnswer) {
+		return &sdk.Error{Code: sdk.CodeTimeout, Message: c.Host() + " did not answer in time", Retryable: true}
+	}
+	if ctx.Err() != nil {
+		return &sdk.Error{Code: sdk.CodeCancelled, Message: "the request to " + c.Host() + " was given up"}
+	}
+	var known *sdk.Error
+	if errors.As(err, &known) {
+		return &sdk.Error{Code: known.Code, Message: c.Host() + " " + known.Message}
+	}
+	var refused *netguard.Refused
+	if errors.As(err, &refused) {
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: refusal(err)}
+	}
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " " + reason(err), Retryable: true}
+}
+
+func refusal(err error) string {
+	return err.Error() + ", which this server does not connect to: an admin may allow it in plugins.hcl"
+}
+
+// reason goes on after the host's name.
+func reason(err error) string {
+	var dns *net.DNSError
+	var unknown x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var verify *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "can't be found: no such host"
+	case errors.As(err, &dns):
+		return "can't be found: its name can't be resolved just now"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "can't be reached: the connection was refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "broke the connection"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "can't be reached: there is no way to it"
+	case errors.As(err, &unknown):
+		return "has a certificate of an authority that is not known here; an admin may add it by ca_file"
+	case errors.As(err, &hostname):
+		return "has a certificate for another host"
+	case errors.As(err, &invalid):
+		return "has a certificate that is not valid: " + invalid.Error()
+	case errors.As(err, &verify):
+		return "has a certificate that can't be trusted"
+	case errors.As(err, &alert), errors.As(err, &record):
+		return "can't be spoken to by TLS"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "can't be reached: it did not answer in time"
+	}
+	return "can't be reached: " + innermost(err)
+}
+
+func innermost(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return "the connection failed"
+	}
+	return err.Error()
+}
+
+// StatusError says what a status means that no message came with; nil for a
+// success.
+func (c *Client) StatusError(resp *http.Response) *sdk.Error {
+	if resp.StatusCode < 300 {
+		return nil
+	}
+	e := &sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: resp.StatusCode}
+	status := fmt.Sprintf("%s answered %d %s", c.Host(), resp.StatusCode, http.StatusText(resp.StatusCode))
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden,
+		resp.StatusCode == http.StatusProxyAuthRequired:
+		e.Code, e.Message = sdk.CodeUnauthorized, status+": check the headers in the server's config"
+	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusMethodNotAllowed:
+		e.Code, e.Message = sdk.CodeNotFound, status+": check the URL, there seems to be no MCP server of this transport"
+	case resp.StatusCode == http.StatusTooManyRequests:
+		e.Code, e.Message, e.Retryable = sdk.CodeRateLimited, status, true
+	case resp.StatusCode >= 500:
+		e.Message, e.Retryable = status, true
+	case IsHTML(resp):
+		e.Message = c.WebPage().Message
+	default:
+		e.Code, e.Message = sdk.CodeInvalidRequest, status
+	}
+	return e
+}
+
+// WebPage says that an answer is for a browser.
+func (c *Client) WebPage() *sdk.Error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " answered with a web page: its URL is not that of an MCP server"}
+}
+
+// Unexpected says that an answer is of a type which no message has.
+func (c *Client) Unexpected(resp *http.Response) *sdk.Error {
+	if IsHTML(resp) {
+		return c.WebPage()
+	}
+	what := "without saying of what type"
+	if t := MediaType(resp); t != "" {
+		what = "with " + t
+	}
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("%s answered %d %s, which is no message of MCP", c.Host(), resp.StatusCode, what)}
+}
+
+// Broke says that a connection ended in the middle of something.
+func (c *Client) Broke(what string) *sdk.Error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " broke the connection " + what, Retryable: true}
+}
+
+// MediaType is an answer's, in lower case and without parameters; empty for none.
+func MediaType(resp *http.Response) string {
+	t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return t
+}
+
+// IsHTML says whether an answer is a web page.
+func IsHTML(resp *http.Response) bool {
+	t := MediaType(resp)
+	return t == "text/html" || t == "application/xhtml+xml"
+}

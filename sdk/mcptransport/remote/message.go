@@ -1,0 +1,87 @@
+package remote
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+)
+
+// ErrTooLong is of a body that is longer than mcptransport.MaxMessage.
+var ErrTooLong = errors.New("the message is too long")
+
+// codeInternal is JSON-RPC's for a failure that is not the caller's.
+const codeInternal = -32603
+
+// ErrorAnswer is an answer that says that a call has failed.
+func ErrorAnswer(id json.RawMessage, message string) []byte {
+	text, _ := json.Marshal(message)
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, codeInternal, text)
+}
+
+// TooLongAnswer stands for an answer that is longer than mcptransport.MaxMessage.
+func TooLongAnswer(id json.RawMessage) []byte {
+	return ErrorAnswer(id, fmt.Sprintf("the server's answer is longer than %d MiB", mcptransport.MaxMessage>>20))
+}
+
+// ReadAll fails with ErrTooLong.
+func ReadAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, mcptransport.MaxMessage+1))
+	if err == nil && len(data) > mcptransport.MaxMessage {
+		return nil, ErrTooLong
+	}
+	return data, err
+}
+
+// Messages gives the messages of a body or an event, without line breaks: one,
+// or those of a batch. It changes nothing else of them.
+func Messages(data []byte) ([][]byte, error) {
+	if bytes.ContainsAny(data, "\r\n") {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, data); err != nil {
+			return nil, errors.New("no JSON")
+		}
+		data = compact.Bytes()
+	} else if !json.Valid(data) {
+		return nil, errors.New("no JSON")
+	}
+	data = bytes.Trim(data, " \t")
+	switch data[0] {
+	case '{':
+		return [][]byte{data}, nil
+	case '[':
+		var batch []json.RawMessage
+		if err := json.Unmarshal(data, &batch); err != nil {
+			return nil, err
+		}
+		var messages [][]byte
+		for _, m := range batch {
+			if len(m) == 0 || m[0] != '{' {
+				return nil, errors.New("a batch of something else than messages")
+			}
+			messages = append(messages, m)
+		}
+		return messages, nil
+	}
+	return nil, errors.New("no JSON object")
+}
+
+// WithID gives an answer another id. Everything else stays as it is, but for the
+// order of its members.
+func WithID(answer []byte, id json.RawMessage) []byte {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(answer, &members); err != nil {
+		return answer
+	}
+	members["id"] = id
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(members); err != nil {
+		return answer
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
