@@ -45,7 +45,7 @@ func keep(args []string) int {
 	if err := k.start(); err != nil {
 		return k.fail(err)
 	}
-	k.tell(report{Started: true})
+	k.tell(report{Started: true, Program: k.program})
 	go func() {
 		for range terms {
 			_ = syscall.Kill(-k.program, syscall.SIGTERM)

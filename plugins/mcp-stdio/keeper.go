@@ -31,7 +31,9 @@ type order struct {
 // report is a line that a keeper writes: one when the program has started or has
 // not, and one when it has ended.
 type report struct {
-	Started bool   `json:"started,omitempty"`
+	Started bool `json:"started,omitempty"`
+	// Program is its process, as the keeper sees it.
+	Program int    `json:"program,omitempty"`
 	Error   string `json:"error,omitempty"`
 	Code    int    `json:"code,omitempty"`
 	Signal  string `json:"signal,omitempty"`
@@ -48,10 +50,14 @@ var starting sync.Mutex
 type starter struct {
 	requests  chan func()
 	namespace bool
+	records   records
 }
 
-func newStarter(namespace bool) *starter {
-	s := &starter{requests: make(chan func())}
+// newStarter makes one that keeps its records in a folder. What a former one has
+// left behind is ended first.
+func newStarter(namespace bool, records records) *starter {
+	records.sweep()
+	s := &starter{requests: make(chan func()), records: records}
 	go func() {
 		runtime.LockOSThread() // never unlocked
 		for f := range s.requests {
@@ -100,6 +106,8 @@ type keeper struct {
 	// ended closes when nothing is left, and final says how the program ended.
 	ended chan struct{}
 	final report
+	// forget drops the program's record.
+	forget func()
 }
 
 func (s *starter) launch(o *order, env []string, files [3]*os.File) (*keeper, error) {
@@ -140,9 +148,12 @@ func (s *starter) launch(o *order, env []string, files [3]*os.File) (*keeper, er
 		reportR.Close()
 		return nil, err
 	}
-	k := &keeper{cmd: cmd, life: lifeW, reports: bufio.NewScanner(reportR), ended: make(chan struct{})}
+	k := &keeper{cmd: cmd, life: lifeW, reports: bufio.NewScanner(reportR), ended: make(chan struct{}), forget: func() {}}
 	reportW.Close() // so that the end of the keeper is the end of its reports
 	first := k.next()
+	if first.Program > 0 && !o.Namespace { // a namespace ends with its keeper
+		k.forget = s.records.add(first.Program)
+	}
 	go k.wait(reportR)
 	if !first.Started {
 		k.life.Close()
@@ -169,6 +180,7 @@ func (k *keeper) wait(reports *os.File) {
 	reports.Close()
 	k.life.Close()
 	killStrays()
+	k.forget()
 	close(k.ended)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -20,11 +21,11 @@ type transport struct {
 }
 
 // Configure implements sdk.Configurer.
-func (t *transport) Configure(context.Context, sdk.Env) (err error) {
+func (t *transport) Configure(_ context.Context, env sdk.Env) (err error) {
 	if t.limits, err = t.config.limits(); err != nil {
 		return err
 	}
-	t.starter = newStarter(t.config.Namespace)
+	t.starter = newStarter(t.config.Namespace, records(filepath.Join(env.DataDir, "programs")))
 	t.conns = map[*conn]bool{}
 	return nil
 }

@@ -17,6 +17,9 @@ import (
 
 func main() {
 	arg := func(i int) string { return append(os.Args, make([]string, 5)...)[i] }
+	if what := os.Getenv("CHILD"); what != "" {
+		os.Args = []string{os.Args[0], what}
+	}
 	switch os.Args[1] {
 	case "echo": // gives back each line
 		in := bufio.NewReaderSize(os.Stdin, 1<<20)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func run(m *testing.M) int {
 
 // host holds a connection until it is killed, or its input ends.
 func host(args []string) {
-	t := newTransport(args[0] == "namespace")
+	t := newTransport(os.Getenv("TEST_HOST"), args[0] == "namespace")
 	c, err := t.Connect(context.Background(), open(args[1], args[2:]...))
 	if err != nil {
 		panic(err)
@@ -58,12 +59,12 @@ func host(args []string) {
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
 
-func newTransport(namespace bool, change ...func(*config)) *transport {
+func newTransport(dir string, namespace bool, change ...func(*config)) *transport {
 	t := &transport{config: config{MaxMemory: "1GiB", MaxProcesses: 30, MaxFiles: 256, Grace: 300 * time.Millisecond, Namespace: namespace}}
 	for _, c := range change {
 		c(&t.config)
 	}
-	if err := t.Configure(context.Background(), sdk.Env{}); err != nil {
+	if err := t.Configure(context.Background(), sdk.Env{DataDir: dir}); err != nil {
 		panic(err)
 	}
 	return t
@@ -135,7 +136,7 @@ func exitOf(t *testing.T, c *conn) *mcptransport.Exit {
 
 func TestEcho(t *testing.T) {
 	tiers(t, func(t *testing.T, namespace bool) {
-		c := connect(t, newTransport(namespace), "echo")
+		c := connect(t, newTransport(t.TempDir(), namespace), "echo")
 		large := `{"id":"` + strings.Repeat("x", 8<<20) + `"}`
 		go func() {
 			for _, m := range []string{"{\n \"id\" : 1\r\n}", large} {
@@ -163,7 +164,7 @@ func TestEcho(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("AGENTAREA_SECRET_KEY", "hunter2")
 	config, _ := json.Marshal(map[string]any{"command": child, "args": []string{"env"}, "env": map[string]string{"API_KEY": "k", "HOME": "/nowhere"}})
-	tr := newTransport(true)
+	tr := newTransport(t.TempDir(), true)
 	raw, err := tr.Connect(t.Context(), mcptransport.Open{Config: config})
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func TestEnvironment(t *testing.T) {
 
 func TestHowItEnds(t *testing.T) {
 	tiers(t, func(t *testing.T, namespace bool) {
-		tr := newTransport(namespace)
+		tr := newTransport(t.TempDir(), namespace)
 		if e := exitOf(t, connect(t, tr, "exit", "3")); e.Code != 3 || e.Message != "it ended with exit code 3; its last lines: about to end" {
 			t.Errorf("%+v", e)
 		}
@@ -195,7 +196,7 @@ func TestHowItEnds(t *testing.T) {
 
 func TestGarbage(t *testing.T) {
 	t.Parallel()
-	c := connect(t, newTransport(true), "garbage")
+	c := connect(t, newTransport(t.TempDir(), true), "garbage")
 	m, lines := message(t, c)
 	if m != `{"id":1}` || strings.Join(lines, "|") != `stdout: Listening on port 3000|stdout: {"half":` {
 		t.Errorf("%s %q", m, lines)
@@ -204,7 +205,7 @@ func TestGarbage(t *testing.T) {
 
 func TestAnAnswerThatIsTooLong(t *testing.T) {
 	t.Parallel()
-	c := connect(t, newTransport(true), "long")
+	c := connect(t, newTransport(t.TempDir(), true), "long")
 	m, _ := message(t, c)
 	var answer struct {
 		ID    string
@@ -249,7 +250,7 @@ func TestScanner(t *testing.T) {
 // It is not held up, though nobody reads its log.
 func TestMuchStandardError(t *testing.T) {
 	t.Parallel()
-	c := connect(t, newTransport(true), "stderr")
+	c := connect(t, newTransport(t.TempDir(), true), "stderr")
 	select {
 	case m := <-c.messages:
 		if string(m) != `{"id":1}` {
@@ -266,7 +267,7 @@ func TestMuchStandardError(t *testing.T) {
 
 func TestStubborn(t *testing.T) {
 	tiers(t, func(t *testing.T, namespace bool) {
-		c := connect(t, newTransport(namespace), "stubborn")
+		c := connect(t, newTransport(t.TempDir(), namespace), "stubborn")
 		message(t, c)
 		began := time.Now()
 		_ = c.Close()
@@ -281,11 +282,11 @@ func TestStubborn(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	tiers(t, func(t *testing.T, namespace bool) {
-		small := newTransport(namespace, func(c *config) { c.MaxMemory = "100MiB" })
+		small := newTransport(t.TempDir(), namespace, func(c *config) { c.MaxMemory = "100MiB" })
 		if e := exitOf(t, connect(t, small, "hog")); !strings.Contains(e.Message, "of memory, and 100 MiB is the most (max_memory in plugins.hcl)") {
 			t.Errorf("%+v", e)
 		}
-		if e := exitOf(t, connect(t, newTransport(namespace), "many")); !strings.Contains(e.Message, "processes, and 30 is the most (max_processes in plugins.hcl)") {
+		if e := exitOf(t, connect(t, newTransport(t.TempDir(), namespace), "many")); !strings.Contains(e.Message, "processes, and 30 is the most (max_processes in plugins.hcl)") {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -321,7 +322,7 @@ func awaitNone(t *testing.T, word string) {
 
 func TestNothingIsLeftBehind(t *testing.T) {
 	tiers(t, func(t *testing.T, namespace bool) {
-		tr := newTransport(namespace)
+		tr := newTransport(t.TempDir(), namespace)
 		for name, end := range map[string]func(c *conn){
 			"closed":             func(c *conn) { _ = c.Close() },
 			"keeper was killed":  func(c *conn) { _ = c.keeper.cmd.Process.Kill() },
@@ -351,7 +352,7 @@ func TestNothingIsLeftBehindByThePluginsKill(t *testing.T) {
 		}
 		// This process takes its own children for strays, but for keepers.
 		cmd := &exec.Cmd{Path: self, Args: []string{"mcp-stdio", keeperWord, tier, child, "tree", word}, Stderr: os.Stderr}
-		cmd.Env = append(os.Environ(), "TEST_HOST=1")
+		cmd.Env = append(os.Environ(), "TEST_HOST="+t.TempDir())
 		if _, err := cmd.StdinPipe(); err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +377,7 @@ func TestNothingIsLeftBehindByThePluginsKill(t *testing.T) {
 
 func TestBadConfigs(t *testing.T) {
 	t.Parallel()
-	tr := newTransport(false)
+	tr := newTransport(t.TempDir(), false)
 	for config, want := range map[string]string{
 		`[]`:                                  "Must be an object. There are command, args, env and cwd.",
 		`{}`:                                  "command: Missing. Write the program to run, such as npx.",
@@ -398,5 +399,35 @@ func TestBadConfigs(t *testing.T) {
 		if got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", config, got, want)
 		}
+	}
+}
+
+// A program whose keeper and whose plugin were killed together is ended by the
+// next plugin; another process that has its number is not.
+func TestSweepOfARecordedProgram(t *testing.T) {
+	t.Parallel()
+	r := records(t.TempDir())
+	start := func() *exec.Cmd {
+		// As keepers are named, lest it be taken for a stray.
+		cmd := &exec.Cmd{Path: child, Args: []string{"mcp-stdio", keeperWord}, Env: []string{"CHILD=leaf"}, SysProcAttr: programAttributes()}
+		cmd.SysProcAttr.Pdeathsig = 0
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return cmd
+	}
+	left, other := start(), start()
+	r.add(left.Process.Pid)
+	if err := os.WriteFile(filepath.Join(string(r), fmt.Sprint(other.Process.Pid)+"-1"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.sweep()
+	_ = left.Wait()
+	if err := other.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("the other one was ended: %v", err)
+	}
+	if entries, _ := os.ReadDir(string(r)); len(entries) > 0 {
+		t.Errorf("%d records are left", len(entries))
 	}
 }
