@@ -198,6 +198,14 @@ func TestGarbage(t *testing.T) {
 	t.Parallel()
 	c := connect(t, newTransport(t.TempDir(), true), "garbage")
 	m, lines := message(t, c)
+	_ = c.Close()
+	for { // the log comes beside the messages
+		f, err := c.Receive(t.Context())
+		if err != nil {
+			break
+		}
+		lines = append(lines, f.Stderr)
+	}
 	if m != `{"id":1}` || strings.Join(lines, "|") != `stdout: Listening on port 3000|stdout: {"half":` {
 		t.Errorf("%s %q", m, lines)
 	}
