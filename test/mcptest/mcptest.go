@@ -72,3 +72,9 @@ func installed(tb testing.TB, path string) string {
 	}
 	return path
 }
+
+// PackageScript is dist/index.js of a package that is installed under that name.
+func PackageScript(tb testing.TB, name string) string {
+	tb.Helper()
+	return installed(tb, filepath.Join(packages(tb), "node_modules", name, "dist", "index.js"))
+}

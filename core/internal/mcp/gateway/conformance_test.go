@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"context"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/test/mcptest"
+)
+
+var (
+	scenarioLine = regexp.MustCompile(`(?m)^\s*[✓✗] ([\w-]+): (\d+) passed, (\d+) failed`)
+)
+
+// TestConformance runs MCP's own suites through the gateway; the child is go-sdk's
+// conformance server. passed is what they count for the child on its own HTTP.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []struct {
+		name, script string
+		args         []string
+		passed       int
+	}{
+		{"0.1.16", "conformance-0.1", nil, 40},
+		{"0.2 of 2025-11-25", "conformance-0.2", []string{"--requirements", "2025-11-25"}, 82},
+		{"0.2 of 2026-07-28", "conformance-0.2", []string{"--requirements", "2026-07-28"}, 165},
+	} {
+		t.Run(suite.name, func(t *testing.T) {
+			t.Parallel()
+			server := mcptest.EverythingServer(t)
+			r := newRig(t, map[string]func() (Child, error){"everything": func() (Child, error) { return startProgram(server) }})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			args := append([]string{mcptest.PackageScript(t, suite.script), "server", "--url", r.withToken(t, "ada") + "/mcp/everything/mcp", "-o", t.TempDir()}, suite.args...)
+			out, err := exec.CommandContext(ctx, mcptest.Node(t), args...).CombinedOutput()
+			passed := 0
+			for _, m := range scenarioLine.FindAllStringSubmatch(string(out), -1) {
+				p, _ := strconv.Atoi(m[2])
+				f, _ := strconv.Atoi(m[3])
+				passed += p
+				if f > 0 && !strings.HasPrefix(m[1], "tasks-") {
+					t.Errorf("%s: %d failed", m[1], f)
+				}
+			}
+			t.Logf("%d checks passed (%v)", passed, err)
+			if passed < suite.passed || t.Failed() {
+				t.Errorf("%d passed, of %d\n%s", passed, suite.passed, tail(string(out)))
+			}
+		})
+	}
+}
+
+func tail(s string) string { return s[max(0, len(s)-6000):] }

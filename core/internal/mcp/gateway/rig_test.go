@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// program is a Child on the standard input and output of a program.
+type program struct {
+	cmd   *exec.Cmd
+	mu    sync.Mutex
+	stdin io.WriteCloser
+	lines chan []byte
+	once  sync.Once
+	gone  chan struct{}
+}
+
+func startProgram(path string, args ...string) (*program, error) {
+	p := &program{cmd: exec.Command(path, args...), lines: make(chan []byte), gone: make(chan struct{})}
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.lines)
+		in := bufio.NewReaderSize(stdout, 1<<20)
+		for {
+			line, err := in.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			select {
+			case p.lines <- line:
+			case <-p.gone:
+				return
+			}
+		}
+	}()
+	return p, nil
+}
+
+func (p *program) Send(_ context.Context, message []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.stdin.Write(append(message[:len(message):len(message)], '\n'))
+	return err
+}
+
+func (p *program) Receive(ctx context.Context) ([]byte, error) {
+	select {
+	case line, ok := <-p.lines:
+		if !ok {
+			return nil, errors.New("exit code 0")
+		}
+		return line, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *program) Close() error {
+	p.once.Do(func() {
+		close(p.gone)
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	})
+	return nil
+}
+
+// fakes are the neighbours of a gateway: servers by slug, and users by token.
+type fakes struct {
+	dial map[string]func() (Child, error)
+
+	mu sync.Mutex
+	// children counts those that are open.
+	children map[string]int
+	ended    map[string]bool // logins
+}
+
+func (f *fakes) Find(_ context.Context, v core.Viewer, slug string) (*core.MCPServer, error) {
+	if f.dial[slug] == nil || v.UserID == "user-stranger" {
+		return nil, core.NotFound("mcp server", slug)
+	}
+	return &core.MCPServer{ID: slug, Slug: slug, Version: 1}, nil
+}
+
+// counted is a child whose end is seen.
+type counted struct {
+	Child
+	once sync.Once
+	end  func()
+}
+
+func (c *counted) Close() error {
+	defer c.once.Do(c.end)
+	return c.Child.Close()
+}
+
+func (f *fakes) Dial(_ context.Context, id string) (Child, error) {
+	child, err := f.dial[id]()
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.children[id]++
+	return &counted{Child: child, end: func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.children[id]--
+	}}, nil
+}
+
+func (f *fakes) open(id string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.children[id]
+}
+
+func (f *fakes) Verify(ctx context.Context, token string) (*core.Principal, error) {
+	role := core.RoleMember
+	switch token {
+	case "ada", "bob", "stranger":
+	case "viewer":
+		role = core.RoleViewer
+	default:
+		return nil, &core.Error{Code: core.CodeUnauthorized, Message: "Invalid or expired token"}
+	}
+	if _, err := f.Live(ctx, token); err != nil {
+		return nil, err
+	}
+	return &core.Principal{User: &core.User{ID: "user-" + token, Username: token, Role: role}, LoginID: token}, nil
+}
+
+func (f *fakes) Live(_ context.Context, loginID string) (*core.Principal, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended[loginID] {
+		return nil, &core.Error{Code: core.CodeUnauthorized, Message: "Invalid or expired token"}
+	}
+	return &core.Principal{LoginID: loginID}, nil
+}
+
+// rig is a gateway that serves on loopback.
+type rig struct {
+	*fakes
+	gateway *Gateway
+	url     string
+}
+
+func newRig(t *testing.T, dial map[string]func() (Child, error), change ...func(*Options)) *rig {
+	t.Helper()
+	r := &rig{fakes: &fakes{dial: dial, children: map[string]int{}, ended: map[string]bool{}}}
+	o := Options{Servers: r.fakes, Auth: r.fakes, Logger: slog.New(slog.DiscardHandler)}
+	for _, c := range change {
+		c(&o)
+	}
+	r.gateway = New(o)
+	server := httptest.NewServer(r.gateway)
+	r.url = server.URL
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		r.gateway.Close()
+		deadline := time.Now().Add(10 * time.Second)
+		for id := range dial {
+			for r.open(id) != 0 {
+				if time.Now().After(deadline) {
+					t.Errorf("%d children of %s are left", r.open(id), id)
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+	})
+	return r
+}
+
+// withToken is a proxy that signs in for clients that can't.
+func (r *rig) withToken(t *testing.T, token string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		req.Header.Set("Authorization", "Bearer "+token)
+		r.gateway.ServeHTTP(w, req)
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL
+}
