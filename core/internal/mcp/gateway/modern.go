@@ -62,15 +62,11 @@ func (s *shared) serve(ctx context.Context, w http.ResponseWriter, m *message) {
 		fail(w, m.id, err)
 		return
 	}
-	first, over := out.peek(ctx, firstTime)
-	if over {
-		// An only message, such as an error, is no stream.
-		answer, err := cut(first)
-		if err != nil {
-			answer = &message{}
+	if first, over := out.peek(ctx, firstTime); over {
+		if answer, err := cut(first); err == nil && modernStatus(answer.errorCode()) != http.StatusOK {
+			writeJSON(w, modernStatus(answer.errorCode()), first)
+			return
 		}
-		writeJSON(w, modernStatus(answer.errorCode()), first)
-		return
 	}
 	if !s.g.eventWriter(w).serve(ctx, out, -1) {
 		s.link.abandon(s.ctx, one, "the client has closed the request")
