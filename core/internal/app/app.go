@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/files"
 	"github.com/agentarea/agentarea/core/internal/mcp"
+	"github.com/agentarea/agentarea/core/internal/mcp/gateway"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
 	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/core/internal/secrets"
@@ -45,16 +47,19 @@ type App struct {
 	settings *config.Settings
 	logger   *slog.Logger
 
-	data     *dataDir
-	secret   []byte
-	db       *storage.DB
-	plugins  *pluginhost.Host
-	files    *files.Files
-	servers  *mcp.Servers
-	log      *events.Log
-	engine   *run.Engine
-	server   *http.Server
-	listener net.Listener
+	data    *dataDir
+	secret  []byte
+	db      *storage.DB
+	plugins *pluginhost.Host
+	files   *files.Files
+	servers *mcp.Servers
+	gateway *gateway.Gateway
+	log     *events.Log
+	engine  *run.Engine
+	// http serves the API with the gateway, and a second one the gateway alone, if
+	// a setting says so; each has its listener.
+	http      []*http.Server
+	listeners []net.Listener
 	// endRequests ends the context of every request.
 	endRequests context.CancelFunc
 	draining    atomic.Bool
@@ -226,15 +231,14 @@ func (a *App) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.settings.Listen); err != nil {
-		return fmt.Errorf("--listen: %w (give another address, or stop what uses this one)", err)
-	}
-	a.onClose(func() error {
-		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
+	for _, l := range []struct{ flag, address string }{{"--listen", a.settings.Listen}, {"--mcp-listen", a.settings.MCPListen}} {
+		if l.address == "" {
+			continue
+		}
+		if err := a.listen(ctx, l.flag, l.address); err != nil {
 			return err
 		}
-		return nil
-	})
+	}
 	// Last of all that can fail, for a password that was made up is shown only once.
 	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
@@ -242,20 +246,18 @@ func (a *App) openAPI(ctx context.Context) error {
 	handler := api.New(api.Options{
 		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
-		MCPServers: a.servers, MCPServerStore: a.db,
+		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(),
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
 	})
+	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
+	a.onClose(func() error { a.gateway.Close(); return nil })
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
-	a.server = &http.Server{
-		Handler:           handler,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
+	a.serve(base, beside(a.gateway, handler))
+	if len(a.listeners) > 1 {
+		a.serve(base, a.gateway)
 	}
 	return nil
 }
@@ -274,19 +276,6 @@ func (a *App) checks() []api.Check {
 	}
 }
 
-// URL is how clients reach the server.
-func (a *App) URL() string {
-	if a.settings.PublicURL != "" {
-		return a.settings.PublicURL
-	}
-	host, _, _ := net.SplitHostPort(a.settings.Listen)
-	_, port, _ := net.SplitHostPort(a.listener.Addr().String())
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
 // Plugins are the plugins as they stand.
 func (a *App) Plugins() []core.Plugin { return a.plugins.Plugins() }
 
@@ -295,8 +284,10 @@ func (a *App) Plugins() []core.Plugin { return a.plugins.Plugins() }
 func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
 	go a.reloads(ctx, reload)
-	failed := make(chan error, 1)
-	go func() { failed <- a.server.Serve(a.listener) }()
+	failed := make(chan error, len(a.http))
+	for i, server := range a.http {
+		go func() { failed <- server.Serve(a.listeners[i]) }()
+	}
 	select {
 	case err := <-failed:
 		return err
@@ -322,15 +313,16 @@ func (a *App) reloads(ctx context.Context, wanted <-chan os.Signal) {
 func (a *App) drain(ctx context.Context) {
 	a.logger.InfoContext(ctx, "stopping: runs under way get their time", "grace", runsGrace)
 	a.draining.Store(true)
-	shut := make(chan struct{})
+	var shut sync.WaitGroup
 	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
 	defer cancel()
-	go func() {
-		defer close(shut)
-		if err := a.server.Shutdown(requests); err != nil {
-			_ = a.server.Close()
-		}
-	}()
+	for _, server := range a.http {
+		shut.Go(func() {
+			if err := server.Shutdown(requests); err != nil {
+				_ = server.Close()
+			}
+		})
+	}
 	runs, cancelRuns := context.WithTimeout(ctx, runsGrace)
 	defer cancelRuns()
 	if err := a.engine.Close(runs); err != nil {
@@ -338,7 +330,7 @@ func (a *App) drain(ctx context.Context) {
 	}
 	// Those who still watch are watching runs that the next server takes up.
 	time.AfterFunc(requestsGrace, a.endRequests)
-	<-shut
+	shut.Wait()
 }
 
 // Banner tells a newcomer where to go.

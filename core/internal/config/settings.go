@@ -20,6 +20,7 @@ type Settings struct {
 	MaxFileSize    Size     `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
 	MaxUserStorage Size     `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
 	UploadsPerUser int      `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
+	MCPListen      string   `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone; off unless set." placeholder:"ADDRESS"`
 	MCPCommands    []string `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
 	AdminUsername  string   `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
 	LogLevel       string   `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
@@ -51,6 +52,11 @@ func (s *Settings) FromEnvironment(getenv func(string) string) {
 func (s *Settings) Check() error {
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		return fmt.Errorf("--listen %q: %w (write host:port, as in localhost:8000)", s.Listen, err)
+	}
+	if s.MCPListen != "" {
+		if _, _, err := net.SplitHostPort(s.MCPListen); err != nil {
+			return fmt.Errorf("--mcp-listen %q: %w (write host:port, as in localhost:81)", s.MCPListen, err)
+		}
 	}
 	if s.PublicURL != "" {
 		u, err := url.Parse(s.PublicURL)
