@@ -70,8 +70,8 @@ verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and 
 	scripts/generated-is-fresh.sh
 
 .PHONY: bench
-bench: build $(VERSITYGW) ## measure the server beside its bare upstream, a plain proxy, cp and minio-go; BENCH="-quick -only latency,cpu" picks
-	go run ./test/bench -versitygw $(VERSITYGW) $(BENCH)
+bench: build $(VERSITYGW) $(MCP_SERVERS) ## measure the server beside its bare upstream, a plain proxy, cp, minio-go and other MCP gateways; BENCH="-quick -only latency,cpu" picks
+	go run ./test/bench -versitygw $(VERSITYGW) -everything $(EVERYTHING_SERVER) -npm $(dir $(MCPTEST)) $(BENCH)
 
 .PHONY: soak
 soak: build ## ten times the sessions of bench, to see what grows

@@ -21,10 +21,10 @@ import (
 
 // settings are the flags.
 type settings struct {
-	server, versitygw string
-	targets           []string
-	quick             bool
-	sessions          int
+	server, versitygw, everything, npm string
+	targets                            []string
+	quick                              bool
+	sessions                           int
 	// tokens is the length of an answer where its length is not what is measured.
 	tokens int
 	// dir is scratch space for all of the run.
@@ -52,6 +52,7 @@ var parts = []part{
 	{"cpu", 10 * time.Minute, cpu},
 	{"memory", 5 * time.Minute, memory},
 	{"files", 10 * time.Minute, files},
+	{"mcp", 10 * time.Minute, mcp},
 	{"growth", 60 * time.Minute, growth},
 }
 
@@ -61,10 +62,12 @@ func main() {
 		return
 	}
 	s := &settings{}
-	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,growth")
+	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,mcp,growth")
 	targets := flag.String("targets", "direct,proxy,server", "what to measure")
 	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
 	flag.StringVar(&s.versitygw, "versitygw", "versitygw", "the S3 server for the files part")
+	flag.StringVar(&s.everything, "everything", "everything-server", "go-sdk's conformance server for the mcp part")
+	flag.StringVar(&s.npm, "npm", "", "the folder with test/mcptest's npm packages for the mcp part")
 	flag.BoolVar(&s.quick, "quick", false, "a fifth of the work")
 	flag.IntVar(&s.sessions, "sessions", 20000, "new sessions in the growth part")
 	flag.IntVar(&s.tokens, "tokens", 16, "tokens of an answer in latency, cpu and growth")

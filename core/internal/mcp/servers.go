@@ -39,7 +39,7 @@ type Options struct {
 
 // Limits are how much of something there may be; zero is the default.
 type Limits struct {
-	// Children is how many connections a server may have besides its main one: 16.
+	// Children is how many connections a server may have besides its main one: 64.
 	Children int
 	// Log is how many bytes of a server's log are kept: 1 MiB.
 	Log int
@@ -80,7 +80,7 @@ func (l *Limits) defaults() {
 		field    *int
 		fallback int
 	}{
-		{&l.Children, 16},
+		{&l.Children, 64},
 		{&l.Log, 1 << 20},
 		{&l.Text, 256 << 10},
 		{&l.Blobs, 4 << 20},
