@@ -148,19 +148,6 @@ func replace(raw, value []byte, path ...string) []byte {
 	return append(out, raw[end:]...)
 }
 
-// insert gives a copy of an object with one more member, the last.
-func insert(obj []byte, key string, value []byte) []byte {
-	out := make([]byte, 0, len(obj)+len(key)+len(value)+4)
-	out = append(out, obj[:len(obj)-1]...)
-	if len(obj) > 2 {
-		out = append(out, ',')
-	}
-	out = append(out, quote(key)...)
-	out = append(out, ':')
-	out = append(out, value...)
-	return append(out, '}')
-}
-
 func quote(s string) []byte {
 	b, err := json.Marshal(s)
 	if err != nil {

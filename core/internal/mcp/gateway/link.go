@@ -247,12 +247,6 @@ func (l *link) find(f func(*call) bool) (newest *call, count int) {
 	return newest, count
 }
 
-func (l *link) busy() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.calls) > 0
-}
-
 // ask is a request of the gateway's own; its answer is the whole message.
 func (l *link) ask(ctx context.Context, method string, params any) (*message, error) {
 	p, err := json.Marshal(params)

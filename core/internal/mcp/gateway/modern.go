@@ -43,7 +43,7 @@ func (g *Gateway) postModern(w http.ResponseWriter, r *http.Request, c *caller, 
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer g.endWith(c.LoginID, cancel)()
-	defer context.AfterFunc(s.ctx, cancel)()
+	defer context.AfterFunc(s.ctx, cancel)() //nolint:contextcheck // the child's, whose end is that of its calls
 	s.serve(ctx, w, m)
 }
 
@@ -58,7 +58,7 @@ func (s *shared) serve(ctx context.Context, w http.ResponseWriter, m *message) {
 	if m.method == methodListen {
 		one.patience = 0
 	}
-	if err := s.link.start(s.ctx, one, m); err != nil {
+	if err := s.link.start(s.ctx, one, m); err != nil { //nolint:contextcheck // the child's, which outlives the request
 		fail(w, m.id, err)
 		return
 	}
@@ -69,7 +69,7 @@ func (s *shared) serve(ctx context.Context, w http.ResponseWriter, m *message) {
 		}
 	}
 	if !s.g.eventWriter(w).serve(ctx, out, -1) {
-		s.link.abandon(s.ctx, one, "the client has closed the request")
+		s.link.abandon(s.ctx, one, "the client has closed the request") //nolint:contextcheck // the request's has ended
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *session) reply(w http.ResponseWriter, r *http.Request, out *stream) {
 func (s *session) serve(r *http.Request, e *eventWriter, out *stream, from int) bool {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(s.g.ctx, cancel)()
+	defer context.AfterFunc(s.g.ctx, cancel)() //nolint:contextcheck // the gateway's, whose end is that of all
 	return e.serve(ctx, out, from)
 }
 

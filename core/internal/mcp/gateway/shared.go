@@ -38,7 +38,7 @@ func (g *Gateway) sharedChild(ctx context.Context, c *caller) (*shared, error) {
 		s = &shared{g: g, serverID: c.server.ID, ready: make(chan struct{}), users: map[string]int{}, used: time.Now()}
 		s.ctx, s.stop = context.WithCancel(g.ctx)
 		g.shared[c.server.ID] = s
-		g.work.Go(func() { s.start(c.server.Slug) })
+		g.work.Go(func() { s.start(c.server.Slug) }) //nolint:contextcheck // the child outlives the request that starts it
 	}
 	g.mu.Unlock()
 	select {

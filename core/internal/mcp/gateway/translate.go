@@ -94,8 +94,8 @@ func (t *translator) clientOptions(asks bool) *mcp.ClientOptions {
 		ProgressNotificationHandler: func(ctx context.Context, r *mcp.ProgressNotificationClientRequest) {
 			_ = t.above.NotifyProgress(ctx, r.Params) // a client that is gone
 		},
-		LoggingMessageHandler: func(ctx context.Context, r *mcp.LoggingMessageRequest) {
-			_ = t.above.Log(ctx, r.Params) // a client that is gone
+		LoggingMessageHandler: func(ctx context.Context, r *mcp.LoggingMessageRequest) { //nolint:staticcheck // deprecated, for revisions to come
+			_ = t.above.Log(ctx, r.Params) //nolint:staticcheck // deprecated, for revisions to come; a client may be gone
 		},
 		ToolListChangedHandler:     func(context.Context, *mcp.ToolListChangedRequest) { t.tell("notifications/tools/list_changed") },
 		PromptListChangedHandler:   func(context.Context, *mcp.PromptListChangedRequest) { t.tell("notifications/prompts/list_changed") },
@@ -105,8 +105,8 @@ func (t *translator) clientOptions(asks bool) *mcp.ClientOptions {
 		o.ElicitationHandler = func(ctx context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			return t.above.Elicit(ctx, r.Params)
 		}
-		o.CreateMessageHandler = func(ctx context.Context, r *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
-			return t.above.CreateMessage(ctx, r.Params)
+		o.CreateMessageHandler = func(ctx context.Context, r *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated, for revisions to come
+			return t.above.CreateMessage(ctx, r.Params) //nolint:staticcheck // deprecated, for revisions to come
 		}
 	}
 	return o
@@ -144,8 +144,8 @@ func (t *translator) forward(next mcp.MethodHandler) mcp.MethodHandler {
 			return result(t.below.ReadResource(ctx, clean(p)))
 		case *mcp.CompleteParams:
 			return result(t.below.Complete(ctx, clean(p)))
-		case *mcp.SetLoggingLevelParams:
-			if err := t.below.SetLoggingLevel(ctx, clean(p)); err != nil {
+		case *mcp.SetLoggingLevelParams: //nolint:staticcheck // deprecated, for revisions to come
+			if err := t.below.SetLoggingLevel(ctx, clean(p)); err != nil { //nolint:staticcheck // deprecated, for revisions to come
 				return nil, err
 			}
 		}
