@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -170,20 +171,23 @@ func TestNothingIsOfferedThatAgentsCannotAnswer(t *testing.T) {
 // and there never was more than one main child.
 func TestWishesInDisorder(t *testing.T) {
 	var mu sync.Mutex
-	mains, most := 0, 0
+	var mains []*fakeConn
+	most := 0
 	dial := func(o mcptransport.Open) (mcptransport.Conn, error) {
 		c, err := legacy(echo)(o)
 		c.(*fakeConn).slow = time.Duration(rand.IntN(3)) * time.Second
 		mu.Lock()
 		defer mu.Unlock()
-		mains++
-		most = max(most, mains)
-		go func() {
-			<-c.(*fakeConn).done
-			mu.Lock()
-			defer mu.Unlock()
-			mains--
-		}()
+		mains = slices.DeleteFunc(mains, func(c *fakeConn) bool {
+			select {
+			case <-c.done:
+				return true
+			default:
+				return false
+			}
+		})
+		mains = append(mains, c.(*fakeConn))
+		most = max(most, len(mains))
 		return c, err
 	}
 	inWorld(t, dial, func(t *testing.T, w *world) {
