@@ -129,7 +129,7 @@ func (f *fakes) Dial(_ context.Context, id string) (Child, error) {
 	}}, nil
 }
 
-func (f *fakes) open(id string) int {
+func (f *fakes) alive(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.children[id]
@@ -182,9 +182,9 @@ func newRig(t *testing.T, dial map[string]func() (Child, error), change ...func(
 		r.gateway.Close()
 		deadline := time.Now().Add(10 * time.Second)
 		for id := range dial {
-			for r.open(id) != 0 {
+			for r.alive(id) != 0 {
 				if time.Now().After(deadline) {
-					t.Errorf("%d children of %s are left", r.open(id), id)
+					t.Errorf("%d children of %s are left", r.alive(id), id)
 					break
 				}
 				time.Sleep(time.Millisecond)

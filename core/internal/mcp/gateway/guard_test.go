@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/test/mcptest"
+)
+
+const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
+
+// answer is what a client gets.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// message is the JSON of an answer, which may be an event.
+func (a *answer) message(t *testing.T) map[string]any {
+	t.Helper()
+	text := a.body
+	if i := strings.LastIndex(text, "data: {"); i >= 0 {
+		text = text[i+len("data: "):]
+	}
+	var m map[string]any
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatalf("%q: %v", a.body, err)
+	}
+	return m
+}
+
+func (a *answer) errorCode(t *testing.T) int {
+	t.Helper()
+	e, _ := a.message(t)["error"].(map[string]any)
+	code, _ := e["code"].(float64)
+	return int(code)
+}
+
+// request is one of a client's; headers are lines.
+func (r *rig) request(t *testing.T, method, path, token, body string, headers ...string) *answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		if name == "Host" {
+			req.Host = value
+		}
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &answer{resp.StatusCode, resp.Header, string(b)}
+}
+
+// open starts a session and gives its id.
+func (r *rig) open(t *testing.T, path, token string) string {
+	t.Helper()
+	a := r.request(t, "POST", path, token, initialize)
+	id := a.header.Get(sessionHeader)
+	if a.status != http.StatusOK || id == "" {
+		t.Fatalf("%+v", a)
+	}
+	return id
+}
+
+const everythingPath = "/mcp/everything/mcp"
+
+func newEverything(t *testing.T, change ...func(*Options)) *rig {
+	t.Helper()
+	server := mcptest.EverythingServer(t)
+	return newRig(t, map[string]func() (Child, error){"everything": func() (Child, error) { return startProgram(server) }}, change...)
+}
+
+func TestWhoMayCall(t *testing.T) {
+	t.Parallel()
+	r := newEverything(t)
+	for _, method := range []string{"POST", "GET", "DELETE", "PUT"} {
+		for _, token := range []string{"", "forged"} {
+			a := r.request(t, method, everythingPath+"/", token, initialize)
+			want := `Bearer resource_metadata="` + r.url + `/.well-known/oauth-protected-resource/mcp/everything/mcp/"`
+			if a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), want) {
+				t.Errorf("%s with %q: %d %q", method, token, a.status, a.header.Get("WWW-Authenticate"))
+			}
+		}
+	}
+	if a := r.request(t, "PUT", everythingPath, "ada", ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, POST, DELETE" {
+		t.Errorf("%+v", a)
+	}
+	if a := r.request(t, "POST", everythingPath, "viewer", initialize); a.status != http.StatusForbidden {
+		t.Errorf("a viewer: %+v", a)
+	}
+	for path, token := range map[string]string{"/mcp/none/mcp": "ada", everythingPath: "stranger"} {
+		if a := r.request(t, "POST", path, token, initialize); a.status != http.StatusNotFound {
+			t.Errorf("%s for %s: %+v", path, token, a)
+		}
+	}
+	if n := r.alive("everything"); n != 0 {
+		t.Errorf("%d children for refused requests", n)
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	r := newEverything(t)
+	for _, path := range []string{everythingPath, everythingPath + "/", "/mcp/whatever/mcp"} {
+		a := r.request(t, "GET", metadataPath+path, "", "")
+		if a.status != http.StatusOK || a.message(t)["resource"] != r.url+path {
+			t.Errorf("%s: %+v", path, a)
+		}
+	}
+}
+
+func TestForeignPages(t *testing.T) {
+	t.Parallel()
+	r := newEverything(t, func(o *Options) {
+		o.PublicURL, o.Origins = "https://agents.example.com", []string{"https://app.example.com"}
+	})
+	for _, c := range []struct {
+		line   string
+		status int
+	}{
+		{"Origin: https://evil.example", 403},
+		{"Origin: null", 403},
+		{"Host: evil.example", 403},
+		{"Host: agents.example.com", 200},
+		{"Origin: https://agents.example.com", 200},
+		{"Origin: https://app.example.com", 200},
+		{"Origin: " + r.url, 200},
+	} {
+		if a := r.request(t, "POST", everythingPath, "ada", initialize, c.line); a.status != c.status {
+			t.Errorf("%s: %+v", c.line, a)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	r := newEverything(t, func(o *Options) { o.Limits.Body = 2000 })
+	session := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
+	for name, c := range map[string]struct {
+		body    string
+		headers []string
+		status  int
+		code    int
+	}{
+		"no JSON":           {`{`, nil, 400, codeParse},
+		"two values":        {`{} {}`, nil, 400, codeParse},
+		"no message":        {`{"jsonrpc":"2.0"}`, nil, 400, codeInvalidRequest},
+		"null id":           {`{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, codeInvalidRequest},
+		"id is an object":   {`{"jsonrpc":"2.0","id":{},"method":"ping"}`, nil, 400, codeInvalidRequest},
+		"member twice":      {`{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}`, nil, 400, codeInvalidRequest},
+		"params are a list": {`{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, nil, 400, codeInvalidRequest},
+		"empty batch":       {`[]`, nil, 400, codeInvalidRequest},
+		"too long":          {`{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2000) + `"}`, nil, 413, codeServer},
+		"no such revision":  {`{"jsonrpc":"2.0","id":1,"method":"ping"}`, []string{"Mcp-Protocol-Version: 1999-01-01"}, 400, codeServer},
+		"of another type":   {`{}`, []string{"Content-Type: text/plain"}, 415, codeServer},
+		"no events wanted":  {`{}`, []string{"Accept: application/json"}, 406, codeServer},
+	} {
+		a := r.request(t, "POST", everythingPath, "ada", c.body, append(c.headers, session)...)
+		if a.status != c.status || a.errorCode(t) != c.code {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	if a := r.request(t, "POST", everythingPath, "ada", `{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != 400 {
+		t.Errorf("without a session: %+v", a)
+	}
+	if a := r.request(t, "GET", everythingPath, "ada", "", session, "Accept: application/json"); a.status != 406 {
+		t.Errorf("GET without events: %+v", a)
+	}
+}
+
+func TestASessionIsItsUsers(t *testing.T) {
+	t.Parallel()
+	r := newEverything(t)
+	session := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
+	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+	for _, method := range []string{"POST", "GET", "DELETE"} {
+		if a := r.request(t, method, everythingPath, "bob", ping, session); a.status != http.StatusNotFound {
+			t.Errorf("%s by another user: %+v", method, a)
+		}
+	}
+	if a := r.request(t, "POST", everythingPath, "ada", ping, session); a.status != http.StatusOK {
+		t.Errorf("%+v", a)
+	}
+	if a := r.request(t, "DELETE", everythingPath, "ada", "", session); a.status != http.StatusNoContent {
+		t.Errorf("%+v", a)
+	}
+	if a := r.request(t, "POST", everythingPath, "ada", ping, session); a.status != http.StatusNotFound {
+		t.Errorf("after its end: %+v", a)
+	}
+}
