@@ -78,3 +78,9 @@ func PackageScript(tb testing.TB, name string) string {
 	tb.Helper()
 	return installed(tb, filepath.Join(packages(tb), "node_modules", name, "dist", "index.js"))
 }
+
+// Modules is the folder of the npm packages, for a program that imports them.
+func Modules(tb testing.TB) string {
+	tb.Helper()
+	return installed(tb, filepath.Join(packages(tb), "node_modules"))
+}
