@@ -68,6 +68,7 @@ func TestServerKilledAgainAndAgain(t *testing.T) {
 	c := s.signIn()
 	agent := c.newAgent("gpt-4o")
 	stream := c.say(agent, "s", "Hello")
+	stream.next() // the start, by which the run is found again
 	for range 3 {
 		stream.tokens(rand.IntN(40))
 		s.kill()
