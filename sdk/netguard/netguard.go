@@ -62,6 +62,8 @@ type Refused struct {
 	Host string
 	// Class is what the address is: "a private address".
 	Class string
+	// Forever says that no allow can let it pass.
+	Forever bool
 }
 
 func (e *Refused) Error() string { return e.Host + " leads to " + e.Class }
@@ -122,7 +124,7 @@ func (g *Guard) judge(host string, addr netip.Addr) error {
 	if c == public || !c.forever() && g.allows(host, addr.Unmap().WithZone("")) {
 		return nil
 	}
-	return &Refused{Host: host, Class: string(c)}
+	return &Refused{Host: host, Class: string(c), Forever: c.forever()}
 }
 
 func (g *Guard) allows(host string, addr netip.Addr) bool {

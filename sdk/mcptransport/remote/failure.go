@@ -38,6 +38,10 @@ func (c *Client) failure(ctx context.Context, err error) *sdk.Error {
 }
 
 func refusal(err error) string {
+	var refused *netguard.Refused
+	if errors.As(err, &refused) && refused.Forever {
+		return err.Error() + ", which this server never connects to: write another URL"
+	}
 	return err.Error() + ", which this server does not connect to: an admin may allow it in plugins.hcl"
 }
 
