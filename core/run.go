@@ -31,8 +31,11 @@ func (s RunStatus) Ended() bool {
 // RunKind is what started a run.
 type RunKind string
 
-// RunChat is a turn that somebody watches.
-const RunChat RunKind = "chat"
+// The kinds: a turn that somebody watches, and a task that nobody waits for.
+const (
+	RunChat RunKind = "chat"
+	RunTask RunKind = "task"
+)
 
 // Run is one execution of an agent's loop.
 type Run struct {
@@ -40,6 +43,8 @@ type Run struct {
 	Kind    RunKind
 	AgentID string
 	UserID  string
+	// TaskID is empty for a chat turn.
+	TaskID string
 	// SessionKey and SessionID name the session of a chat turn.
 	SessionKey string
 	SessionID  string
@@ -57,7 +62,8 @@ type Run struct {
 	Stream bool
 	// Seed is given to the loop.
 	Seed uint64
-	// Owner is the server that executes the run, and Attempt counts the starts.
+	// Owner is the server that executes the run, empty while its task waits for
+	// another attempt, and Attempt counts the starts.
 	// Together they fence: what an earlier owner or attempt still writes is refused.
 	Owner   string
 	Attempt int
@@ -108,6 +114,9 @@ type RunStart struct {
 	Run *Run
 	// Input is the user's message. Its SessionKey is set by StartRun, as is the run's.
 	Input *Message
+	// Task, of a task's run, is made running with it. StartRun fails with Conflict
+	// unless it waits.
+	Task *Task
 	// Events are the run's first.
 	Events []EventRow
 }
@@ -121,6 +130,8 @@ type RunEnd struct {
 	Answer *Message
 	// Call is the completion that gave the answer, if it is not recorded yet.
 	Call *Call
+	// Task is how the run's task ends, if it has one.
+	Task *TaskEnd
 	// Events are the run's last.
 	Events []EventRow
 }
@@ -149,7 +160,7 @@ type RunStore interface {
 	RequestCancel(ctx context.Context, v Viewer, id string) (*Run, error)
 	// ClaimRuns makes owner the owner of runs that are under way and whose
 	// owner is another one that has no lease after now, at most limit, and
-	// gives them.
+	// gives them. Runs without an owner wait for their tasks' turn.
 	ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*Run, error)
 	// RenewLease keeps owner's runs its own until then.
 	RenewLease(ctx context.Context, owner string, until time.Time) error

@@ -30,4 +30,11 @@ type Runner interface {
 	// Cancel asks a run to end and gives it as it then is. It fails with
 	// NotFound, or with Conflict when the run has ended.
 	Cancel(ctx context.Context, v Viewer, runID string) (*Run, error)
+	// WatchTask gives the events of the task's run with numbers above after, once
+	// it has one. It fails with NotFound.
+	WatchTask(ctx context.Context, v Viewer, taskID string, after int64) (EventStream, error)
+	// CancelTask ends a task: one that waits at once, one that is running as soon
+	// as its run lets go. It gives the task as it then is, and fails with NotFound,
+	// or with Conflict when the task has ended.
+	CancelTask(ctx context.Context, v Viewer, taskID string) (*Task, error)
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"sync"
@@ -38,7 +39,12 @@ type committer struct {
 type tx struct {
 	bun.Conn
 	*statements
+	// sql is the transaction for libraries that ask for one.
+	sql *sql.Tx
 }
+
+// Unwrap gives the transaction to migrations.
+func (t *tx) Unwrap() *sql.Tx { return t.sql }
 
 // op is one write on its way.
 type op struct {
@@ -62,7 +68,6 @@ var (
 	savepoint = &hot{"SAVEPOINT op"}
 	release   = &hot{"RELEASE SAVEPOINT op"}
 	undo      = &hot{"ROLLBACK TO SAVEPOINT op"}
-	commit    = &hot{"COMMIT"}
 	rollback  = &hot{"ROLLBACK"}
 )
 
@@ -71,7 +76,7 @@ func newCommitter(db *bun.DB, d dialect, patience time.Duration) *committer {
 		db: db, dialect: d, patience: patience,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
-	go c.loop(&hot{d.begin()})
+	go c.loop()
 	return c
 }
 
@@ -115,10 +120,10 @@ func (c *committer) stop() {
 	<-c.done
 }
 
-func (c *committer) loop(begin *hot) {
+func (c *committer) loop() {
 	defer close(c.done)
 	for first := range c.queue {
-		if err := c.begin(begin, first); err != nil {
+		if err := c.begin(first); err != nil {
 			first.answer <- err
 			continue
 		}
@@ -132,11 +137,11 @@ func (c *committer) loop(begin *hot) {
 // begin starts a transaction. While another process holds the lock it tries
 // until first has waited long enough. The write is not taken meanwhile, so its
 // caller may still drop it.
-func (c *committer) begin(begin *hot, first *op) error {
+func (c *committer) begin(first *op) error {
 	for {
 		err := first.ctx.Err()
 		if err == nil {
-			err = c.tryBegin(begin)
+			err = c.tryBegin()
 		}
 		if err == nil || first.ctx.Err() != nil {
 			return err
@@ -151,7 +156,7 @@ func (c *committer) begin(begin *hot, first *op) error {
 	}
 }
 
-func (c *committer) tryBegin(begin *hot) error {
+func (c *committer) tryBegin() (err error) {
 	if c.conn == nil {
 		conn, err := c.db.Conn(context.Background())
 		if err != nil {
@@ -159,7 +164,8 @@ func (c *committer) tryBegin(begin *hot) error {
 		}
 		c.conn = &tx{Conn: conn, statements: newStatements(conn.Conn, c.dialect)}
 	}
-	return c.exec(begin)
+	c.conn.sql, err = c.conn.Conn.Conn.BeginTx(context.Background(), nil)
+	return err
 }
 
 // disconnect drops the connection, so that the next write gets a clean one.
@@ -206,10 +212,12 @@ func (o *op) take() bool {
 // runBatch runs the writes, commits and answers.
 func (c *committer) runBatch(batch []*op) {
 	err := c.runAll(batch)
-	if err == nil {
-		err = c.exec(commit)
-	}
-	if err != nil && c.exec(rollback) != nil {
+	if err != nil {
+		if c.conn.sql.Rollback() != nil {
+			c.disconnect()
+		}
+	} else if err = c.conn.sql.Commit(); err != nil && c.exec(rollback) != nil {
+		// A commit that fails may leave SQLite's transaction open.
 		c.disconnect()
 	}
 	for _, o := range batch {

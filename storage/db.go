@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/uptrace/bun"
 
 	"github.com/agentarea/agentarea/core"
@@ -25,6 +27,8 @@ var (
 	_ core.RunStore     = (*DB)(nil)
 	_ core.EventStore   = (*DB)(nil)
 	_ core.FileStore    = (*DB)(nil)
+	_ core.TaskStore    = (*DB)(nil)
+	_ core.TaskQueue    = (*DB)(nil)
 )
 
 // Options are what Open may be told; the zero value is good.
@@ -40,8 +44,8 @@ type Options struct {
 type dialect interface {
 	// open gives a pool of one connection for writing and one for reading.
 	open(ctx context.Context, o Options) (writer, reader *bun.DB, err error)
-	// begin starts a writing transaction.
-	begin() string
+	// queue gives the task queue's own connections, which close closes.
+	queue(o Options) (driver riverdriver.Driver[*sql.Tx], close func() error, err error)
 	// rewrite puts a hot statement into the database's own words. They are
 	// written with ? for arguments, and FOR UPDATE at the end where a row must
 	// stay as it was read until the commit.
@@ -56,6 +60,8 @@ type DB struct {
 	writer  *committer
 	read    *bun.DB
 	kept    *statements
+	tickets *river.Client[*sql.Tx]
+	queue   riverdriver.Driver[*sql.Tx]
 	closed  atomic.Bool
 	close   func() error
 }
@@ -83,17 +89,27 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	queue, closeQueue, err := d.queue(o)
+	if err != nil {
+		return nil, errors.Join(err, reader.Close(), writer.Close())
+	}
+	tickets, err := newTickets(queue)
+	if err != nil {
+		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
+	}
 	db := &DB{
 		dialect: d,
 		writer:  newCommitter(writer, d, o.BusyTimeout), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
+		queue:   queue,
+		tickets: tickets,
 	}
 	// The readers go first: SQLite's last connection folds the log into the file.
 	db.close = sync.OnceValue(func() error {
 		db.closed.Store(true)
 		db.writer.stop()
-		return errors.Join(reader.Close(), writer.Close())
+		return errors.Join(closeQueue(), reader.Close(), writer.Close())
 	})
 	return db, nil
 }

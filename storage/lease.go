@@ -29,7 +29,7 @@ func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit 
 			return err
 		}
 		var rows []runRow
-		err = underWay(tx.NewSelect()).Model(&rows).Where("owner <> ?", owner).
+		err = underWay(tx.NewSelect()).Model(&rows).Where("owner <> ?", owner).Where("owner <> ''").
 			Where("owner NOT IN (?)", tx.NewSelect().Model((*leaseRow)(nil)).Column("owner")).
 			Order("created_at", "id").Limit(int64(limit)).Scan(ctx)
 		if err != nil {

@@ -39,6 +39,7 @@ type runRow struct {
 	Model           string `bun:"model"`
 	CreatedAt       int64  `bun:"created_at"`
 	EndedAt         int64  `bun:"ended_at"`
+	TaskID          string `bun:"task_id"`
 }
 
 func (r *runRow) run() (*core.Run, error) {
@@ -53,7 +54,7 @@ func (r *runRow) run() (*core.Run, error) {
 			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
 			CachedInputTokens: r.CachedTokens, ReasoningTokens: r.ReasoningTokens,
 		},
-		CreatedAt: instant(r.CreatedAt), EndedAt: instant(r.EndedAt),
+		CreatedAt: instant(r.CreatedAt), EndedAt: instant(r.EndedAt), TaskID: r.TaskID,
 	}, err
 }
 
@@ -74,8 +75,8 @@ var (
 	// insertRun stores nothing while another run of the session is under way.
 	insertRun = &hot{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
 input_id, answer_id, status, error, stream, seed, owner, attempt, cancel_requested,
-input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0)
+input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at, task_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0, ?)
 ON CONFLICT (session_key) WHERE ` + isUnderWay + ` DO NOTHING`}
 
 	endRun = &hot{`UPDATE runs SET answer_id = ?, status = ?, error = ?, input_tokens = ?, output_tokens = ?,
@@ -115,6 +116,11 @@ func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 	}
 	key, created := core.NewID("session"), micros(run.CreatedAt)
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		if s.Task != nil {
+			if err := beginTask(ctx, tx, s.Task.ID, run.ID, run.CreatedAt); err != nil {
+				return err
+			}
+		}
 		err := tx.queryRow(ctx, touchSession,
 			[]any{key, run.SessionID, run.AgentID, run.UserID, created, created}, &key)
 		if err != nil {
@@ -125,7 +131,7 @@ func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 		}
 		n, err := tx.exec(ctx, insertRun, run.ID, string(run.Kind), run.AgentID, run.UserID, key, run.SessionID,
 			run.AgentType, string(run.Config), input.id, string(run.Status), run.Stream,
-			int64(run.Seed), run.Owner, run.Attempt, run.Model, created) //nolint:gosec // comes back as it was
+			int64(run.Seed), run.Owner, run.Attempt, run.Model, created, run.TaskID) //nolint:gosec // comes back as it was
 		if err != nil {
 			return err
 		}
@@ -196,8 +202,8 @@ func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
 
 // runEnd is a RunEnd made ready outside of the transaction.
 type runEnd struct {
-	run, call []any
-	answer    storedMessage
+	run, call, task []any
+	answer          storedMessage
 }
 
 func prepareEnd(e core.RunEnd) (w runEnd, err error) {
@@ -213,6 +219,11 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 	}
 	if e.Call != nil {
 		if w.call, err = callArgs(run.ID, e.Call); err != nil {
+			return w, err
+		}
+	}
+	if e.Task != nil {
+		if w.task, err = taskEndArgs(e.Task, run.EndedAt); err != nil {
 			return w, err
 		}
 	}
@@ -233,6 +244,11 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 	}
 	if w.call != nil {
 		if _, err := tx.exec(ctx, putCall, w.call...); err != nil {
+			return "", err
+		}
+	}
+	if w.task != nil {
+		if _, err := tx.exec(ctx, endTask, w.task...); err != nil {
 			return "", err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
@@ -80,7 +82,19 @@ func sqlitePool(path string, size int, busy time.Duration, pragmas ...string) (*
 	return bun.NewDB(pool, sqlitedialect.New()), nil
 }
 
-func (sqliteDialect) begin() string { return "BEGIN IMMEDIATE" }
+// queue has one connection of its own, for the queue reads and writes beside our
+// transactions.
+func (d sqliteDialect) queue(o Options) (riverdriver.Driver[*sql.Tx], func() error, error) {
+	path, err := filepath.Abs(d.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := sqlitePool(path, 1, o.BusyTimeout, "synchronous(FULL)", "foreign_keys(ON)")
+	if err != nil {
+		return nil, nil, err
+	}
+	return riversqlite.New(pool.DB), pool.Close, nil
+}
 
 // rewrite drops the row lock: a transaction that writes is alone.
 func (sqliteDialect) rewrite(statement string) string {

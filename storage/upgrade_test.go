@@ -46,13 +46,14 @@ func TestUpgrade(t *testing.T) {
 		t.Run(fmt.Sprint("schema ", i+1), func(t *testing.T) {
 			t.Parallel()
 			db := openDump(t, dump)
-			before := contents(t, db)
+			columns := columnsOf(t, db)
+			before := contents(t, db, columns)
 			if len(before) != tables[i] || len(before["runs"]) != 3 {
 				t.Fatalf("in the dump is %v", before)
 			}
 			must(t, db.Migrate(t.Context()))
 			checkIntegrity(t, db)
-			for table, rows := range contents(t, db) {
+			for table, rows := range contents(t, db, columns) {
 				before[table] = slices.DeleteFunc(before[table], func(row string) bool { return slices.Contains(rows, row) })
 			}
 			for table, lost := range before {
@@ -105,15 +106,30 @@ func schema(t *testing.T, db *storage.DB) []string {
 	return all
 }
 
-// contents are the rows of all tables, as text.
-func contents(t *testing.T, db *storage.DB) map[string][]string {
+// columnsOf are the names of the columns of each table.
+func columnsOf(t *testing.T, db *storage.DB) map[string][]string {
 	t.Helper()
-	var tables []string
-	must(t, db.Reader().NewRaw("SELECT name FROM sqlite_master WHERE type = 'table'").Scan(t.Context(), &tables))
+	var rows []struct{ Tab, Col string }
+	must(t, db.Reader().NewRaw(`SELECT m.name AS tab, c.name AS col FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+WHERE m.type = 'table'`).Scan(t.Context(), &rows))
+	columns := map[string][]string{}
+	for _, r := range rows {
+		columns[r.Tab] = append(columns[r.Tab], r.Col)
+	}
+	return columns
+}
+
+// contents are the rows of tables, as text.
+func contents(t *testing.T, db *storage.DB, columns map[string][]string) map[string][]string {
+	t.Helper()
 	all := map[string][]string{}
-	for _, table := range tables {
+	for table, names := range columns {
 		var rows []map[string]any
-		must(t, db.Reader().NewRaw("SELECT * FROM ?", bun.Ident(table)).Scan(t.Context(), &rows))
+		q := db.Reader().NewSelect().Table(table)
+		for _, name := range names {
+			q.ColumnExpr("?", bun.Ident(name))
+		}
+		must(t, q.Scan(t.Context(), &rows))
 		for _, row := range rows {
 			all[table] = append(all[table], fmt.Sprint(row))
 		}

@@ -22,5 +22,6 @@ func All() []Migration {
 		{Name: "first", Up: first},
 		{Name: "files", Up: files},
 		{Name: "mcp servers", Up: mcpServers},
+		{Name: "tasks", Up: tasks},
 	}
 }

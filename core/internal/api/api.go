@@ -61,6 +61,7 @@ type Options struct {
 	Messages core.MessageStore
 	Runs     Runs
 	Runner   core.Runner
+	Tasks    core.TaskStore
 	Plugins  core.Plugins
 	// Files carries the bytes of files, and FileStore knows what they are.
 	Files     core.Files
@@ -96,6 +97,7 @@ type api struct {
 	messages  core.MessageStore
 	runs      Runs
 	runner    core.Runner
+	tasks     core.TaskStore
 	plugins   core.Plugins
 	files     core.Files
 	fileStore core.FileStore
@@ -127,7 +129,7 @@ func New(o Options) http.Handler { return newAPI(o).router }
 func newAPI(o Options) *api {
 	a := &api{
 		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
-		runs: o.Runs, runner: o.Runner, plugins: o.Plugins,
+		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, plugins: o.Plugins,
 		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
 		mcpURL:  strings.TrimSuffix(cmp.Or(o.MCPURL, o.PublicURL), "/"),
@@ -163,6 +165,7 @@ func (a *api) registerAll() {
 	a.registerHistory()
 	a.registerSessions()
 	a.registerRuns()
+	a.registerTasks()
 	a.registerFiles()
 	a.registerUpload()
 	a.registerDownload()

@@ -547,3 +547,11 @@ func (a *answer) failure() failure {
 	}
 	return e.Failure
 }
+
+func (w *world) CancelTask(context.Context, core.Viewer, string) (*core.Task, error) {
+	return nil, core.Unavailable("no tasks here")
+}
+
+func (w *world) WatchTask(context.Context, core.Viewer, string, int64) (core.EventStream, error) {
+	return nil, core.Unavailable("no tasks here")
+}

@@ -13,11 +13,12 @@ import (
 
 type run struct {
 	ID              string         `json:"id"`
-	Kind            core.RunKind   `json:"kind"`
+	Kind            core.RunKind   `json:"kind" enum:"chat,task"`
 	Status          core.RunStatus `json:"status" enum:"running,waiting_approval,completed,failed,cancelled,interrupted"`
 	AgentID         string         `json:"agent_id"`
 	UserID          string         `json:"user_id"`
 	SessionID       string         `json:"session_id,omitempty"`
+	TaskID          string         `json:"task_id,omitempty"`
 	InputID         string         `json:"input_message_id"`
 	MessageID       string         `json:"message_id,omitempty" doc:"The answer, once there is one"`
 	Model           string         `json:"model,omitempty"`
@@ -86,19 +87,27 @@ func exampleCancelled() run {
 }
 
 func (a *api) runEvents(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
-	after := in.After
-	if in.LastEventID != "" {
-		n, err := strconv.ParseInt(in.LastEventID, 10, 64)
-		if err != nil || n < 0 {
-			return nil, core.Invalid("Last-Event-ID", "Must be the id of an event, like 17")
-		}
-		after = n
+	after, err := lastEvent(in.LastEventID, in.After)
+	if err != nil {
+		return nil, err
 	}
 	events, err := a.runner.Watch(ctx, viewer(ctx), in.ID, after)
 	if err != nil {
 		return nil, err
 	}
 	return a.stream(ctx, events), nil
+}
+
+// lastEvent is the number that a watcher goes on after.
+func lastEvent(header string, after int64) (int64, error) {
+	if header == "" {
+		return after, nil
+	}
+	n, err := strconv.ParseInt(header, 10, 64)
+	if err != nil || n < 0 {
+		return 0, core.Invalid("Last-Event-ID", "Must be the id of an event, like 17")
+	}
+	return n, nil
 }
 
 func runReply(r *core.Run, err error) (*runOutput, error) {
@@ -108,14 +117,19 @@ func runReply(r *core.Run, err error) (*runOutput, error) {
 	b := run{
 		ID: r.ID, Kind: r.Kind, Status: r.Status, AgentID: r.AgentID, UserID: r.UserID, SessionID: r.SessionID,
 		InputID: r.InputID, MessageID: r.AnswerID, Model: r.Model, Attempt: r.Attempt, CancelRequested: r.CancelRequested,
-		Usage:     usage{InputTokens: r.Usage.InputTokens, OutputTokens: r.Usage.OutputTokens},
+		Usage: usageBody(r.Usage), Error: errorBody(r.Error), TaskID: r.TaskID,
 		CreatedAt: stamp(r.CreatedAt), EndedAt: stampOrNil(r.EndedAt),
 	}
-	if e := r.Error; e != nil {
-		b.Error = &runError{Code: e.Code, Message: e.Message, Retryable: e.Retryable}
-		if e.Code == sdk.CodeInternal {
-			b.Error.Message = "Internal error" // its words are for the log
-		}
-	}
 	return &runOutput{Body: b}, nil
+}
+
+func errorBody(e *sdk.Error) *runError {
+	if e == nil {
+		return nil
+	}
+	b := &runError{Code: e.Code, Message: e.Message, Retryable: e.Retryable}
+	if e.Code == sdk.CodeInternal {
+		b.Message = "Internal error" // its words are for the log
+	}
+	return b
 }

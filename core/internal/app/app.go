@@ -215,8 +215,9 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.engine = run.New(run.Options{
-		Runs: a.db, Messages: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
-		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
+		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
+		TaskSlots: a.settings.TaskSlots,
+		Files:     a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -244,7 +245,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	handler := api.New(api.Options{
-		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db,
+		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
 		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(),
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,

@@ -20,6 +20,7 @@ type Settings struct {
 	MaxFileSize    Size     `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
 	MaxUserStorage Size     `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
 	UploadsPerUser int      `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
+	TaskSlots      int      `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"How many tasks this server works on at once." placeholder:"N"`
 	MCPListen      string   `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone; off unless set." placeholder:"ADDRESS"`
 	MCPCommands    []string `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
 	AdminUsername  string   `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
@@ -72,6 +73,9 @@ func (s *Settings) Check() error {
 	}
 	if s.UploadsPerUser < 1 {
 		return fmt.Errorf("--uploads-per-user %d: must be at least 1 (write 8, or leave it out)", s.UploadsPerUser)
+	}
+	if s.TaskSlots < 1 {
+		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or leave it out)", s.TaskSlots)
 	}
 	if s.SecretKey != "" {
 		if _, err := s.Key(); err != nil {

@@ -50,6 +50,9 @@ func (x *execution) end(n ending) error {
 			Metadata: metadata, CreatedAt: r.EndedAt,
 		}
 	}
+	if r.TaskID != "" {
+		end.Task = taskEnd(&r, end.Answer)
+	}
 	typ, data := events.TypeEnd, endEvent(&r, metadata)
 	var failure *core.Error
 	if n.failure != nil {

@@ -36,10 +36,19 @@ type Toolbox interface {
 	Call(ctx context.Context, run *core.Run, number uint64, call sdk.ToolCall) (*sdk.ToolResult, error)
 }
 
+// Agents finds the agents of tasks.
+type Agents interface {
+	Agent(ctx context.Context, v core.Viewer, id string) (*core.Agent, error)
+}
+
 // Options are what an Engine is made of. Toolbox and Times may be left out, and
-// Files and FileStore too: then no file can be read or written.
+// Files and FileStore too: then no file can be read or written. Without Queue no
+// tasks are worked on.
 type Options struct {
 	Runs     core.RunStore
+	Tasks    core.TaskStore
+	Queue    core.TaskQueue
+	Agents   Agents
 	Messages core.MessageStore
 	Log      *events.Log
 	Plugins  Plugins
@@ -50,7 +59,9 @@ type Options struct {
 	Logger    *slog.Logger
 	// Owner names this server's life in leases.
 	Owner string
-	Times Times
+	// TaskSlots is how many tasks are worked on at once (8).
+	TaskSlots int
+	Times     Times
 }
 
 // Times are the engine's intervals; zero is the default.
@@ -61,6 +72,8 @@ type Times struct {
 	Lease time.Duration
 	// Retry is the first pause after a write that failed (100 ms); it doubles to 2 s.
 	Retry time.Duration
+	// Backoff is the first pause before a task is tried again (1 s); it doubles to 5 min.
+	Backoff time.Duration
 }
 
 // maxAttempts is how often a run is started before it counts as interrupted.
@@ -82,6 +95,8 @@ type Engine struct {
 	// closing refuses new turns.
 	closing bool
 	running sync.WaitGroup
+
+	tasks taskWork
 }
 
 var errStopping = errors.New("the server is stopping")
@@ -94,7 +109,12 @@ func New(o Options) *Engine {
 	if o.Toolbox == nil {
 		o.Toolbox = noTools{}
 	}
+	o.Times.Backoff = orDefault(o.Times.Backoff, time.Second)
+	if o.TaskSlots == 0 {
+		o.TaskSlots = 8
+	}
 	e := &Engine{Options: o, active: map[string]*execution{}}
+	e.tasks.slots = make(chan struct{}, o.TaskSlots)
 	e.ctx, e.leave = context.WithCancelCause(context.Background())
 	return e
 }
@@ -128,7 +148,7 @@ func (e *Engine) Start(ctx context.Context) error {
 			}
 		}
 	})
-	return nil
+	return e.startTasks(loop)
 }
 
 // Close refuses new turns, gives those under way until ctx ends, and leaves the
@@ -137,6 +157,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closing = true
 	e.mu.Unlock()
+	e.stopTasks(ctx)
 	idle := make(chan struct{})
 	go func() {
 		e.running.Wait()
@@ -196,7 +217,7 @@ func (e *Engine) admit() bool {
 	return true
 }
 
-// takeUp goes on with a run that was cut.
+// takeUp goes on with a run that was cut, or whose task's turn it is.
 func (e *Engine) takeUp(r *core.Run) {
 	log := e.Logger.With("run_id", r.ID, "attempt", r.Attempt)
 	var x *execution
@@ -243,11 +264,18 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	var task *core.Task
+	if r.TaskID != "" {
+		if task, err = e.Tasks.Task(ctx, core.Viewer{UserID: r.UserID}, r.TaskID); err != nil {
+			return nil, err
+		}
+	}
 	stream, err := e.Log.Reopen(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
 	x := e.execution(r, input, stream)
+	x.task = task
 	for _, c := range calls {
 		x.recorded[c.Number] = c
 		x.usage = x.usage.Add(c.Usage)

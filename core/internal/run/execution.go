@@ -31,7 +31,11 @@ type execution struct {
 	input  *core.Message
 	stream *events.Stream
 	log    *slog.Logger
-	files  conversation
+	// task is what the run is of; nil for a chat turn. resumed says that it waited
+	// for another attempt.
+	task    *core.Task
+	resumed bool
+	files   conversation
 	// toolbox is the engine's, with the tools for files.
 	toolbox *fileTools
 
@@ -61,7 +65,7 @@ func (x *execution) resume() {
 	if x.run.CancelRequested {
 		x.stop(errCancelled)
 	}
-	if x.run.Attempt >= maxAttempts {
+	if x.run.Attempt >= x.maxAttempts() {
 		x.finish(core.RunInterrupted, nil, &sdk.Error{
 			Code: sdk.CodeInternal, Message: "the run was cut by a crash too often and is not started again",
 		})
@@ -72,6 +76,15 @@ func (x *execution) resume() {
 		return
 	}
 	x.execute()
+}
+
+// maxAttempts is how often the run may be started: a task is started once more for
+// each attempt.
+func (x *execution) maxAttempts() int {
+	if x.task != nil {
+		return maxAttempts + x.task.MaxAttempts
+	}
+	return maxAttempts
 }
 
 // execute starts the run's loop, and starts it again when its plugin dies.
@@ -96,7 +109,7 @@ func (x *execution) execute() {
 		case err == nil:
 			x.complete(answer)
 			return
-		case !errors.Is(err, agent.ErrDied) || x.run.Attempt >= maxAttempts:
+		case !errors.Is(err, agent.ErrDied) || x.run.Attempt >= x.maxAttempts():
 			x.fail(err)
 			return
 		}
@@ -156,7 +169,9 @@ func (x *execution) limit() func() {
 		TimeoutSeconds int64 `json:"timeout_seconds"`
 	}
 	timeout := defaultTimeout
-	if err := json.Unmarshal(x.run.Config, &config); err == nil && config.TimeoutSeconds > 0 {
+	if x.task != nil && x.task.Timeout > 0 {
+		timeout = x.task.Timeout
+	} else if err := json.Unmarshal(x.run.Config, &config); err == nil && config.TimeoutSeconds > 0 {
 		timeout = time.Duration(config.TimeoutSeconds) * time.Second
 	}
 	timer := time.AfterFunc(timeout, func() { x.stop(timeoutError{timeout}) })
@@ -230,6 +245,9 @@ func (x *execution) fail(err error) {
 		return
 	}
 	x.log.Warn("run failed", "error", err)
+	if x.retryLater(toSDK(err)) {
+		return
+	}
 	x.finish(core.RunFailed, nil, toSDK(err))
 }
 

@@ -111,6 +111,8 @@ type world struct {
 	cabinet *cabinet
 	agent   *core.Agent
 	viewer  core.Viewer
+	// slots is how many tasks a server works on at once; 0 is the default.
+	slots int
 }
 
 func newWorld(t *testing.T) *world {
@@ -147,8 +149,9 @@ func (w *world) start() *server {
 	logger := slog.New(slog.DiscardHandler)
 	log := events.NewLog(w.db, logger)
 	o := run.Options{
-		Runs: w.db, Messages: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
-		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond},
+		Runs: w.db, Messages: w.db, Tasks: w.db, Queue: w.db, Agents: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
+		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond},
+		TaskSlots: w.slots,
 	}
 	if w.cabinet != nil {
 		o.Files, o.FileStore = papers{cabinet: w.cabinet}, rows{cabinet: w.cabinet}

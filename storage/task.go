@@ -1,0 +1,396 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+type taskRow struct {
+	bun.BaseModel `bun:"table:tasks,alias:t"`
+
+	ID             string `bun:"id,pk"`
+	UserID         string `bun:"user_id"`
+	AgentID        string `bun:"agent_id"`
+	Title          string `bun:"title"`
+	Description    string `bun:"description"`
+	Priority       int64  `bun:"priority"`
+	Data           string `bun:"data"`
+	Input          string `bun:"input"`
+	Status         string `bun:"status"`
+	Result         string `bun:"result"`
+	Error          string `bun:"error"`
+	Attempts       int64  `bun:"attempts"`
+	MaxAttempts    int64  `bun:"max_attempts"`
+	TimeoutMicros  int64  `bun:"timeout_micros"`
+	RunID          string `bun:"run_id"`
+	IdempotencyKey string `bun:"idempotency_key"`
+	RequestHash    []byte `bun:"request_hash"`
+	RunAt          int64  `bun:"run_at"`
+	CreatedAt      int64  `bun:"created_at"`
+	UpdatedAt      int64  `bun:"updated_at"`
+	StartedAt      int64  `bun:"started_at"`
+	EndedAt        int64  `bun:"ended_at"`
+}
+
+func newTaskRow(t *core.Task) (*taskRow, error) {
+	input, err := json.Marshal(t.Input)
+	if err != nil {
+		return nil, err
+	}
+	hash := t.RequestHash
+	if hash == nil {
+		hash = []byte{}
+	}
+	return &taskRow{
+		ID: t.ID, UserID: t.UserID, AgentID: t.AgentID, Title: t.Title, Description: t.Description,
+		Priority: int64(t.Priority), Data: string(t.Data), Input: string(input), Status: string(t.Status),
+		MaxAttempts: int64(t.MaxAttempts), TimeoutMicros: t.Timeout.Microseconds(),
+		IdempotencyKey: t.IdempotencyKey, RequestHash: hash,
+		RunAt: micros(t.RunAt), CreatedAt: micros(t.CreatedAt), UpdatedAt: micros(t.UpdatedAt),
+	}, nil
+}
+
+func (r *taskRow) task() (*core.Task, error) {
+	t := &core.Task{
+		ID: r.ID, UserID: r.UserID, AgentID: r.AgentID, Title: r.Title, Description: r.Description,
+		Priority: core.TaskPriority(r.Priority), Data: rawJSON(r.Data), Status: core.TaskStatus(r.Status), Result: rawJSON(r.Result),
+		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts), Timeout: time.Duration(r.TimeoutMicros) * time.Microsecond,
+		RunID: r.RunID, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
+		RunAt: instant(r.RunAt), CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
+		StartedAt: instant(r.StartedAt), EndedAt: instant(r.EndedAt),
+	}
+	var err error
+	if t.Error, err = errorOf(r.Error); err != nil {
+		return nil, err
+	}
+	return t, json.Unmarshal([]byte(r.Input), &t.Input)
+}
+
+// taskSeenBy is what a viewer may see of the tasks.
+func taskSeenBy(v core.Viewer) (string, []any) {
+	return "(? OR t.user_id = ?)", []any{v.Admin(), v.UserID}
+}
+
+// CreateTask implements core.TaskStore. It fails with NotFound when the agent is gone.
+func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) {
+	row, err := newTaskRow(t)
+	if err != nil {
+		return nil, err
+	}
+	stored := t
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		if t.IdempotencyKey != "" {
+			before, err := taskByKey(ctx, tx, t)
+			if before != nil || err != nil {
+				stored = before
+				return err
+			}
+		}
+		_, err := tx.NewInsert().Model(row).Exec(ctx)
+		switch {
+		case err != nil && db.dialect.failure(err) == failMissing:
+			return core.NotFound("agent", t.AgentID)
+		case err != nil && db.dialect.failure(err) == failUnique && t.IdempotencyKey != "":
+			return core.Conflict("A request with this Idempotency-Key is under way: send it again")
+		case err != nil:
+			return err
+		}
+		return db.putTicket(ctx, tx, t.Priority, t.RunAt)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stored, nil
+}
+
+// taskByKey gives the task that the user has made by the same key, nil for none.
+// A key that is too old is taken off its task.
+func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
+	row := new(taskRow)
+	err := tx.NewSelect().Model(row).Where("user_id = ?", t.UserID).Where("idempotency_key = ?", t.IdempotencyKey).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil //nolint:nilnil // most keys are new
+	}
+	if err != nil {
+		return nil, err
+	}
+	if row.CreatedAt <= micros(t.CreatedAt.Add(-core.TaskKeyLife)) {
+		_, err := tx.NewUpdate().Model(row).Set("idempotency_key = ''").WherePK().Exec(ctx)
+		return nil, err
+	}
+	if !bytes.Equal(row.RequestHash, t.RequestHash) {
+		return nil, core.Conflict("The Idempotency-Key was used for another request: choose a new one")
+	}
+	return row.task()
+}
+
+// Task implements core.TaskStore.
+func (db *DB) Task(ctx context.Context, v core.Viewer, id string) (*core.Task, error) {
+	row, err := taskOf(ctx, db.read, v, id)
+	if err != nil {
+		return nil, db.translate(err)
+	}
+	t, err := row.task()
+	if err != nil {
+		return nil, err
+	}
+	return t, db.translate(db.addRuns(ctx, []*core.Task{t}))
+}
+
+func taskOf(ctx context.Context, from bun.IDB, v core.Viewer, id string) (*taskRow, error) {
+	row := new(taskRow)
+	seen, args := taskSeenBy(v)
+	err := from.NewSelect().Model(row).Where("t.id = ?", id).Where(seen, args...).Scan(ctx)
+	return row, notFound(err, "task", id)
+}
+
+// Tasks implements core.TaskStore.
+func (db *DB) Tasks(ctx context.Context, v core.Viewer, f core.TaskFilter) ([]*core.Task, int, error) {
+	var rows []taskRow
+	seen, args := taskSeenBy(v)
+	q := db.read.NewSelect().Model(&rows).Where(seen, args...).Order("t.created_at DESC", "t.id DESC")
+	if f.Status != "" {
+		q.Where("t.status = ?", string(f.Status))
+	}
+	if f.AgentID != "" {
+		q.Where("t.agent_id = ?", f.AgentID)
+	}
+	if f.Priority != 0 {
+		q.Where("t.priority = ?", int(f.Priority))
+	}
+	total, err := db.list(ctx, q, f.Page)
+	if err != nil {
+		return nil, 0, err
+	}
+	tasks := make([]*core.Task, len(rows))
+	for i := range rows {
+		if tasks[i], err = rows[i].task(); err != nil {
+			return nil, 0, err
+		}
+	}
+	return tasks, total, db.translate(db.addRuns(ctx, tasks))
+}
+
+// addRuns fills in what is known of the tasks' runs.
+func (db *DB) addRuns(ctx context.Context, tasks []*core.Task) error {
+	byRun := map[string]*core.Task{}
+	var ids []string
+	for _, t := range tasks {
+		if t.RunID != "" {
+			byRun[t.RunID] = t
+			ids = append(ids, t.RunID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var runs []struct {
+		RunID                            string
+		Steps                            int
+		Input, Output, Cached, Reasoning int64
+		Kind                             string
+	}
+	err := db.read.NewSelect().TableExpr("calls AS c").ColumnExpr("c.run_id AS run_id").
+		ColumnExpr("SUM(CASE WHEN c.done THEN 1 ELSE 0 END) AS steps").
+		ColumnExpr("CAST(SUM(c.input_tokens) AS BIGINT) AS input").ColumnExpr("CAST(SUM(c.output_tokens) AS BIGINT) AS output").
+		ColumnExpr("CAST(SUM(c.cached_tokens) AS BIGINT) AS cached").ColumnExpr("CAST(SUM(c.reasoning_tokens) AS BIGINT) AS reasoning").
+		ColumnExpr("(SELECT l.kind FROM calls AS l WHERE l.run_id = c.run_id ORDER BY l.number DESC LIMIT 1) AS kind").
+		Where("c.run_id IN (?)", bun.List(ids)).GroupExpr("c.run_id").Scan(ctx, &runs)
+	for _, r := range runs {
+		t := byRun[r.RunID]
+		t.Steps, t.Step = r.Steps, core.CallKind(r.Kind)
+		t.Usage = sdk.Usage{InputTokens: r.Input, OutputTokens: r.Output, CachedInputTokens: r.Cached, ReasoningTokens: r.Reasoning}
+	}
+	return err
+}
+
+// CancelTask implements core.TaskStore.
+func (db *DB) CancelTask(ctx context.Context, v core.Viewer, id string, now time.Time) (*core.Task, error) {
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		row, err := taskOf(ctx, tx, v, id)
+		if err != nil {
+			return err
+		}
+		if core.TaskStatus(row.Status).Ended() {
+			return core.Conflict("The task has ended already: it is %s", row.Status)
+		}
+		n, err := tx.exec(ctx, endWaitingTask, string(core.TaskCancelled), "", micros(now), micros(now), id)
+		if err != nil {
+			return err
+		}
+		if row.RunID == "" {
+			if n == 0 {
+				return errTaskTaken
+			}
+			return nil
+		}
+		if n > 0 { // it waits for another attempt: nobody else ends its run
+			return endDeferredRun(ctx, tx, row.RunID, now)
+		}
+		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
+			Where("id = ?", row.RunID).Where(isUnderWay).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return db.Task(ctx, v, id)
+}
+
+// endDeferredRun ends a run that nobody executes, with the event that ends its log.
+func endDeferredRun(ctx context.Context, tx *tx, runID string, now time.Time) error {
+	if _, err := tx.exec(ctx, endUnownedRun, string(core.RunCancelled), micros(now), runID); err != nil {
+		return err
+	}
+	_, err := tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`, micros(now), runID, runID)
+	return err
+}
+
+var errTaskTaken = core.Conflict("The task was taken up just now: try again")
+
+var (
+	endWaitingTask = &hot{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'pending'`}
+
+	endUnownedRun = &hot{`UPDATE runs SET status = ?, ended_at = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
+
+	// appendEnd leaps over numbers that the run's last life may have shown.
+	appendEnd = &hot{`INSERT INTO events (run_id, first, last, type, data, created_at)
+SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT) FROM events AS e WHERE e.run_id = ?
+AND EXISTS (SELECT 1 FROM runs AS r WHERE r.id = ? AND r.status = 'cancelled') GROUP BY e.run_id`}
+
+	// nextTask finds the first task of each user among those of the highest
+	// priority, and of these users the one who was served the longest ago.
+	nextTask = &hot{`SELECT t.id FROM tasks AS t JOIN (
+SELECT w.user_id AS user_id, MIN(w.created_at) AS first FROM tasks AS w
+WHERE w.status = 'pending' AND w.run_at <= ? AND w.priority =
+(SELECT MIN(p.priority) FROM tasks AS p WHERE p.status = 'pending' AND p.run_at <= ?)
+GROUP BY w.user_id) AS u ON u.user_id = t.user_id AND u.first = t.created_at
+WHERE t.status = 'pending' AND t.run_at <= ?
+ORDER BY t.priority, COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = t.user_id), 0), t.created_at, t.id LIMIT 1`}
+
+	startTask = &hot{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?, started_at = ?, updated_at = ?
+WHERE id = ? AND status = 'pending'`}
+
+	ownRun = &hot{`UPDATE runs SET owner = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
+
+	deferTask = &hot{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ? WHERE run_id = ? AND status = 'running'`}
+
+	disownRun = &hot{`UPDATE runs SET owner = '' WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
+
+	forgetFailed = &hot{`DELETE FROM calls WHERE run_id = ? AND done AND error <> '' AND number >
+COALESCE((SELECT MAX(number) FROM calls WHERE run_id = ? AND error = ''), 0)`}
+
+	endTask = &hot{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'running'`}
+)
+
+// NextTask implements core.TaskStore.
+func (db *DB) NextTask(ctx context.Context, now time.Time) (*core.Task, error) {
+	var id string
+	at := micros(now)
+	err := db.queryRow(ctx, nextTask, []any{at, at, at}, &id)
+	if err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil //nolint:nilnil // none waits
+		}
+		return nil, err
+	}
+	row := new(taskRow)
+	if err := db.read.NewSelect().Model(row).Where("id = ?", id).Scan(ctx); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil //nolint:nilnil // its agent was deleted just now
+		}
+		return nil, db.translate(err)
+	}
+	return row.task()
+}
+
+// beginTask makes a waiting task running.
+func beginTask(ctx context.Context, tx *tx, id, runID string, now time.Time) error {
+	n, err := tx.exec(ctx, startTask, runID, micros(now), micros(now), id)
+	if err == nil && n == 0 {
+		err = core.Conflict("The task does not wait any more")
+	}
+	return err
+}
+
+// ResumeTask implements core.TaskStore.
+func (db *DB) ResumeTask(ctx context.Context, t *core.Task, owner string, now time.Time) (*core.Run, error) {
+	var run *core.Run
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		if err := beginTask(ctx, tx, t.ID, t.RunID, now); err != nil {
+			return err
+		}
+		n, err := tx.exec(ctx, ownRun, owner, t.RunID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errFenced
+		}
+		run, err = db.run(ctx, tx, core.Viewer{UserID: t.UserID}, t.RunID)
+		return err
+	})
+	return run, err
+}
+
+// DeferTask implements core.TaskStore.
+func (db *DB) DeferTask(ctx context.Context, run *core.Run, at time.Time, failure *sdk.Error) error {
+	fault, err := errorText(failure)
+	if err != nil {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		n, err := tx.exec(ctx, disownRun, run.ID, run.Owner, run.Attempt)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errFenced
+		}
+		if _, err := tx.exec(ctx, forgetFailed, run.ID, run.ID); err != nil {
+			return err
+		}
+		n, err = tx.exec(ctx, deferTask, fault, micros(at), micros(time.Now()), run.ID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errFenced
+		}
+		row := new(taskRow)
+		if err := tx.NewSelect().Model(row).Where("run_id = ?", run.ID).Scan(ctx); err != nil {
+			return err
+		}
+		return db.putTicket(ctx, tx, core.TaskPriority(row.Priority), at)
+	})
+}
+
+// FailTask implements core.TaskStore.
+func (db *DB) FailTask(ctx context.Context, id string, now time.Time, failure *sdk.Error) error {
+	fault, err := errorText(failure)
+	if err != nil {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		n, err := tx.exec(ctx, endWaitingTask, string(core.TaskFailed), fault, micros(now), micros(now), id)
+		if err == nil && n == 0 {
+			err = core.Conflict("The task does not wait any more")
+		}
+		return err
+	})
+}
+
+// taskEndArgs are endTask's, made outside of the transaction.
+func taskEndArgs(e *core.TaskEnd, at time.Time) ([]any, error) {
+	fault, err := errorText(e.Error)
+	return []any{string(e.Status), string(e.Result), fault, micros(at), micros(at), e.ID}, err
+}
