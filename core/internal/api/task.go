@@ -144,7 +144,7 @@ func (a *api) registerTasks() {
 	}, a.listTasks)
 	register(a, operation{
 		id: "get-task", method: http.MethodGet, path: "/v1/tasks/{task_id}", tag: "Tasks", summary: "Get a task", access: signedIn,
-		response: exampleTaskDone(),
+		about: "With its result or error, how far it is, and what it has used so far.", response: exampleTaskDone(),
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return taskReply(a.tasks.Task(ctx, viewer(ctx), in.ID))
 	})

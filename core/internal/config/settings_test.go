@@ -19,13 +19,14 @@ func TestCheck(t *testing.T) {
 		"database":         {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: only sqlite:///path is known (leave it out for agentarea.db in the data dir)`},
 		"no file fits":     {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)`},
 		"no uploads":       {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or leave it out)`},
+		"no tasks":         {func(s *Settings) { s.TaskSlots = 0 }, `--task-slots 0: must be at least 1 (write 8, or leave it out)`},
 		"key in hex":       {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
 		"key in base64":    {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
 		"key is too short": {func(s *Settings) { s.SecretKey = "hunter2" }, `AGENTAREA_SECRET_KEY must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := Settings{Listen: "localhost:8000", MaxFileSize: 1, UploadsPerUser: 1}
+			s := Settings{Listen: "localhost:8000", MaxFileSize: 1, UploadsPerUser: 1, TaskSlots: 1}
 			c.change(&s)
 			got := ""
 			if err := s.Check(); err != nil {

@@ -111,7 +111,7 @@ type world struct {
 	cabinet *cabinet
 	agent   *core.Agent
 	viewer  core.Viewer
-	// slots is how many tasks a server works on at once; 0 is the default.
+	// slots is how many tasks a server works on at once; none unless set.
 	slots int
 }
 
@@ -146,12 +146,15 @@ type server struct {
 
 func (w *world) start() *server {
 	w.t.Helper()
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	log := events.NewLog(w.db, logger)
 	o := run.Options{
-		Runs: w.db, Messages: w.db, Tasks: w.db, Queue: w.db, Agents: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
+		Runs: w.db, Messages: w.db, Tasks: w.db, Agents: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
 		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond},
 		TaskSlots: w.slots,
+	}
+	if w.slots > 0 {
+		o.Queue = w.db
 	}
 	if w.cabinet != nil {
 		o.Files, o.FileStore = papers{cabinet: w.cabinet}, rows{cabinet: w.cabinet}

@@ -272,15 +272,13 @@ func (e *Engine) CancelTask(ctx context.Context, v core.Viewer, taskID string) (
 	if err != nil || t.Status.Ended() {
 		return t, err
 	}
-	x := e.find(t.RunID)
-	if x == nil {
-		return t, nil
-	}
-	x.stop(errCancelled)
-	select {
-	case <-x.done:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if x := e.find(t.RunID); x != nil {
+		x.stop(errCancelled)
+		select {
+		case <-x.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	return e.Tasks.Task(ctx, v, taskID)
 }

@@ -66,6 +66,7 @@ func (w *world) awaitEnd(t *core.Task) *core.Task {
 func TestATaskIsWorkedOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	w.plugins.set(loop(chat), say("Good", " day"))
 	w.start()
 	got := w.awaitEnd(w.task("Say good day"))
@@ -80,6 +81,7 @@ func TestATaskIsWorkedOn(t *testing.T) {
 func TestATaskIsTriedAgainFromWhereItStopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	var mu sync.Mutex
 	asked := map[string]int{}
 	w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
@@ -109,6 +111,7 @@ func TestATaskIsTriedAgainFromWhereItStopped(t *testing.T) {
 func TestATaskFailsWhenItsAttemptsAreUsedUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	w.plugins.set(loop(chat), provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "busy", Retryable: true}
 	}))
@@ -162,6 +165,7 @@ func TestATaskIsCancelled(t *testing.T) {
 func TestATaskThatWaitsForAnotherAttemptIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	w.plugins.set(loop(chat), provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "busy", Retryable: true, RetryAfter: time.Hour}
 	}))
@@ -184,6 +188,7 @@ func TestATaskThatWaitsForAnotherAttemptIsCancelled(t *testing.T) {
 func TestATaskIsTakenUpByTheNextServer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	began, open := make(chan string, 9), make(chan struct{})
 	w.plugins.set(loop(chat), hold(began, open))
 	first := w.start()
@@ -232,6 +237,7 @@ func TestTheOrderOfTasks(t *testing.T) {
 func TestManyTasksAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	w.plugins.set(loop(chat), say("done"))
 	// Two servers on one database: each task is worked on once.
 	w.start()
@@ -250,6 +256,7 @@ func TestManyTasksAtOnce(t *testing.T) {
 func TestATaskTakesTooLong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	w.plugins.set(loop(chat), hold(make(chan string, 9), nil))
 	w.start()
 	got := w.awaitEnd(w.task("slow", func(t *core.Task) { t.Timeout = 50 * time.Millisecond }))
@@ -261,6 +268,7 @@ func TestATaskTakesTooLong(t *testing.T) {
 func TestATaskOfAnInactiveAgentFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.slots = 4
 	w.plugins.set(loop(chat), say("done"))
 	one := w.task("too late")
 	w.agent.Status = core.AgentInactive

@@ -127,15 +127,13 @@ func (e *Engine) Cancel(ctx context.Context, v core.Viewer, runID string) (*core
 	if r.Status.Ended() {
 		return nil, core.Conflict("The run has ended already: it is %s", r.Status)
 	}
-	x := e.find(runID)
-	if x == nil {
-		return r, nil
-	}
-	x.stop(errCancelled)
-	select {
-	case <-x.done:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if x := e.find(runID); x != nil {
+		x.stop(errCancelled)
+		select {
+		case <-x.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	return e.Runs.Run(ctx, v, runID)
 }
