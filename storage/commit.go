@@ -138,7 +138,7 @@ func (c *committer) loop() {
 // until first has waited long enough. The write is not taken meanwhile, so its
 // caller may still drop it.
 func (c *committer) begin(first *op) error {
-	for {
+	for fresh := c.conn == nil; ; {
 		err := first.ctx.Err()
 		if err == nil {
 			err = c.tryBegin()
@@ -148,7 +148,11 @@ func (c *committer) begin(first *op) error {
 		}
 		if c.dialect.failure(err) != failBusy {
 			c.disconnect()
-			return err
+			if fresh {
+				return err
+			}
+			fresh = true // the connection was lost since the last write
+			continue
 		}
 		if time.Since(first.asked) >= c.patience {
 			return err
@@ -164,8 +168,14 @@ func (c *committer) tryBegin() (err error) {
 		}
 		c.conn = &tx{Conn: conn, statements: newStatements(conn.Conn, c.dialect)}
 	}
-	c.conn.sql, err = c.conn.Conn.Conn.BeginTx(context.Background(), nil)
-	return err
+	ctx := context.Background()
+	if c.conn.sql, err = c.conn.Conn.Conn.BeginTx(ctx, nil); err != nil {
+		return err
+	}
+	if err := c.dialect.alone(ctx, c.conn); err != nil {
+		return errors.Join(err, c.conn.sql.Rollback())
+	}
+	return nil
 }
 
 // disconnect drops the connection, so that the next write gets a clean one.

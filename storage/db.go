@@ -36,7 +36,7 @@ type Options struct {
 	// BusyTimeout is how long a write waits for another process's lock before
 	// it fails with Unavailable; 5 s unless set.
 	BusyTimeout time.Duration
-	// Readers is how many reads run at once; 4 unless set.
+	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
 }
 
@@ -50,6 +50,9 @@ type dialect interface {
 	// written with ? for arguments, and FOR UPDATE at the end where a row must
 	// stay as it was read until the commit.
 	rewrite(statement string) string
+	// alone keeps other servers' writes out until the transaction that was just
+	// begun is over, so that what it reads stays true.
+	alone(ctx context.Context, tx *tx) error
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
@@ -66,20 +69,31 @@ type DB struct {
 	close   func() error
 }
 
-// Open opens the database of a URL, sqlite:///path/to/file. The path is taken as
-// it is, nothing in it is decoded; the file is made if it is not there, the
-// folder is not. Call Migrate before anything else.
+// Open opens the database of a URL: sqlite:///path/to/file or
+// postgres://user:password@host:5432/database. SQLite's path is taken as it is,
+// nothing in it is decoded; the file is made if it is not there, the folder is
+// not. Call Migrate before anything else.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
 	}
+	scheme, path, ok := strings.Cut(url, ":")
+	if ok && (scheme == "postgres" || scheme == "postgresql") {
+		if o.Readers == 0 {
+			o.Readers = 8
+		}
+		d, err := parsePostgres(url)
+		if err != nil {
+			return nil, err
+		}
+		return open(ctx, d, o)
+	}
 	if o.Readers == 0 {
 		o.Readers = 4
 	}
-	scheme, path, ok := strings.Cut(url, ":")
 	path = strings.TrimPrefix(path, "//")
 	if !ok || scheme != "sqlite" || path == "" {
-		return nil, fmt.Errorf("database URL %q: write sqlite:// and the path of a file", scheme+":…")
+		return nil, fmt.Errorf("database URL %q: write sqlite:// and the path of a file, or postgres://user:password@host:5432/database", scheme+":…")
 	}
 	return open(ctx, sqliteDialect{path: path}, o)
 }

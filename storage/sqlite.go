@@ -101,6 +101,9 @@ func (sqliteDialect) rewrite(statement string) string {
 	return strings.TrimSuffix(statement, " FOR UPDATE")
 }
 
+// alone has nothing to do: a transaction that is begun to write has the file's lock.
+func (sqliteDialect) alone(context.Context, *tx) error { return nil }
+
 func (sqliteDialect) failure(err error) failure {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {

@@ -2,15 +2,8 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
 
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect"
 )
 
 type task005 struct {
@@ -40,9 +33,6 @@ type task005 struct {
 	EndedAt        int64  `bun:"ended_at,notnull"`
 }
 
-// riverVersion is the schema of River's that this step brings.
-const riverVersion = 8
-
 func tasks(ctx context.Context, db bun.IDB) error {
 	_, err := db.NewCreateTable().Model((*task005)(nil)).
 		ForeignKey(`(agent_id) REFERENCES agents (id) ON DELETE CASCADE`).Exec(ctx)
@@ -61,23 +51,5 @@ func tasks(ctx context.Context, db bun.IDB) error {
 			return err
 		}
 	}
-	return riverTables(ctx, db)
-}
-
-// riverTables makes the queue's own tables, in the same transaction.
-func riverTables(ctx context.Context, db bun.IDB) error {
-	in, ok := db.(interface{ Unwrap() *sql.Tx })
-	if !ok {
-		return fmt.Errorf("%T is no transaction", db)
-	}
-	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(nil)
-	if db.Dialect().Name() == dialect.PG {
-		driver = riverdatabasesql.New(nil)
-	}
-	migrator, err := rivermigrate.New(driver, nil)
-	if err != nil {
-		return err
-	}
-	_, err = migrator.MigrateTx(ctx, in.Unwrap(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: riverVersion})
-	return err
+	return nil
 }

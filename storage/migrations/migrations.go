@@ -23,5 +23,7 @@ func All() []Migration {
 		{Name: "files", Up: files},
 		{Name: "mcp servers", Up: mcpServers},
 		{Name: "tasks", Up: tasks},
+		{Name: "task queue", Up: river(5)},
+		{Name: "task queue, second half", Up: river(8)},
 	}
 }

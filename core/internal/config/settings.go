@@ -15,7 +15,7 @@ type Settings struct {
 	Listen         string   `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
 	Config         string   `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; the built-in default serves when there is no plugins.hcl." placeholder:"FILE"`
 	DataDir        string   `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
-	DatabaseURL    string   `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path; default is agentarea.db in the data dir." placeholder:"URL"`
+	DatabaseURL    string   `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database; default is agentarea.db in the data dir." placeholder:"URL"`
 	PublicURL      string   `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
 	MaxFileSize    Size     `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
 	MaxUserStorage Size     `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
@@ -65,8 +65,8 @@ func (s *Settings) Check() error {
 			return fmt.Errorf("--public-url %q: not a URL (write https://agents.example.com)", s.PublicURL)
 		}
 	}
-	if s.DatabaseURL != "" && !strings.HasPrefix(s.DatabaseURL, "sqlite://") {
-		return fmt.Errorf("--database-url: only sqlite:///path is known (leave it out for agentarea.db in the data dir)")
+	if scheme, _, _ := strings.Cut(s.DatabaseURL, "://"); s.DatabaseURL != "" && scheme != "sqlite" && scheme != "postgres" && scheme != "postgresql" {
+		return fmt.Errorf("--database-url: write sqlite:///path or postgres://user:password@host:5432/database (or leave it out for agentarea.db in the data dir)")
 	}
 	if s.MaxFileSize < 1 {
 		return fmt.Errorf("--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)")

@@ -16,7 +16,7 @@ func TestCheck(t *testing.T) {
 		"defaults":         {func(*Settings) {}, ""},
 		"no port":          {func(s *Settings) { s.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address (write host:port, as in localhost:8000)`},
 		"public url":       {func(s *Settings) { s.PublicURL = "agents.example.com" }, `--public-url "agents.example.com": not a URL (write https://agents.example.com)`},
-		"database":         {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: only sqlite:///path is known (leave it out for agentarea.db in the data dir)`},
+		"database":         {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: write sqlite:///path or postgres://user:password@host:5432/database (or leave it out for agentarea.db in the data dir)`},
 		"no file fits":     {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)`},
 		"no uploads":       {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or leave it out)`},
 		"no tasks":         {func(s *Settings) { s.TaskSlots = 0 }, `--task-slots 0: must be at least 1 (write 8, or leave it out)`},

@@ -1,0 +1,113 @@
+package storage_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/storage/storagetest"
+	"github.com/agentarea/agentarea/test/pgtest"
+)
+
+// TestPostgresAway: while the server is gone, writes and reads say so, and soon after
+// its return they work, with everything that was acknowledged.
+func TestPostgresAway(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	db, err := storage.Open(t.Context(), server.URL, storage.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	must(t, db.Migrate(t.Context()))
+	now := time.Now()
+	must(t, db.RenewLease(t.Context(), "before", now.Add(time.Hour)))
+	server.Kill()
+	for range 3 {
+		if err := db.RenewLease(t.Context(), "meanwhile", now.Add(time.Hour)); core.CodeOf(err) != core.CodeUnavailable {
+			t.Fatalf("a write says %v", err)
+		}
+		if err := db.Ping(t.Context()); core.CodeOf(err) != core.CodeUnavailable {
+			t.Fatalf("a read says %v", err)
+		}
+	}
+	must(t, server.Up())
+	must(t, db.Ping(t.Context()))
+	must(t, db.RenewLease(t.Context(), "after", now.Add(time.Hour)))
+	var owners []string
+	must(t, db.Reader().NewRaw("SELECT owner FROM leases ORDER BY owner").Scan(t.Context(), &owners))
+	if !slices.Equal(owners, []string{"after", "before"}) {
+		t.Errorf("leases of %v", owners)
+	}
+}
+
+// Servers that start at once migrate once, and their writes do not meet.
+func TestPostgresReplicas(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Start(t)
+	now := time.Now().UTC()
+	const servers, writes = 4, 40
+	var wg sync.WaitGroup
+	for i := range servers {
+		wg.Go(func() {
+			db, err := storage.Open(t.Context(), url, storage.Options{Readers: 2})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer db.Close()
+			if err := db.Migrate(t.Context()); err != nil {
+				t.Error(err)
+				return
+			}
+			for n := range writes {
+				u := &core.User{ID: core.NewID("user"), Username: fmt.Sprintf("user-%d", n), Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
+				if err := db.CreateUser(t.Context(), u); err != nil && core.CodeOf(err) != core.CodeConflict {
+					t.Errorf("server %d: %v", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	db, err := storage.Open(t.Context(), url, storage.Options{})
+	must(t, err)
+	defer db.Close()
+	_, total, err := db.Users(t.Context(), core.Page{Limit: 1})
+	must(t, err)
+	if total != writes {
+		t.Errorf("%d users of %d", total, writes)
+	}
+}
+
+func TestPostgresURLs(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"postgres://u:secret@h/d?sslmode=prefer":           `sslmode "prefer": must be disable`,
+		"postgres://u:secret@h/d?connect_timeout=3":        `unknown parameter "connect_timeout"`,
+		"postgres://u:secret@h":                            "the database is missing",
+		"postgres://h/d":                                   "the user or the database is missing",
+		"postgres:///d?user=u":                             "is missing",
+		"postgres://u:secret@h/d?sslrootcert=/none/ca.pem": "sslrootcert",
+		"postgres://u:sec ret@h:port/d":                    "not a URL",
+	} {
+		db, err := storage.Open(t.Context(), url, storage.Options{})
+		if err == nil {
+			must(t, db.Close())
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sec") && strings.Contains(err.Error(), "ret@") {
+			t.Errorf("%s: %v, want %s", url, err, want)
+		}
+	}
+}
+
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
+		db, err := storage.Open(t.Context(), pgtest.Start(t), storage.Options{Readers: 3})
+		must(t, err)
+		return db
+	})
+}

@@ -1,0 +1,211 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Server is a PostgreSQL of the tests' own.
+type Server struct {
+	// URL is of its first database.
+	URL string
+
+	dir     string
+	port    int
+	account *syscall.Credential
+	process *exec.Cmd
+	ended   chan struct{}
+	said    *bytes.Buffer
+}
+
+// patience is how long the server may take to start.
+const patience = 30 * time.Second
+
+// launch makes a cluster in a folder of its own under base, and starts it.
+func launch(base string, port int) (*Server, error) {
+	sweep(base)
+	dir, err := os.MkdirTemp(base, fmt.Sprintf("%s%d-", folder, os.Getpid()))
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, port: port}
+	if s.port == 0 {
+		if s.port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", s.port)
+	if err := s.lower(); err != nil {
+		return nil, err
+	}
+	initdb, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	if err != nil {
+		return nil, err
+	}
+	if said, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, said)
+	}
+	return s, s.Up()
+}
+
+// folder begins the names of the folders; the id of the process follows.
+const folder = "agentarea-pg-"
+
+// sweep removes what processes left that are no more: nothing runs at their end.
+func sweep(base string) {
+	left, _ := filepath.Glob(filepath.Join(base, folder+"*"))
+	for _, dir := range left {
+		id, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), folder), "-")
+		pid, err := strconv.Atoi(id)
+		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}
+
+// lower has the programs run as postgres, for they refuse root.
+func (s *Server) lower() error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		return fmt.Errorf("PostgreSQL refuses root, and there is no user postgres: %w", err)
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	if err != nil {
+		return err
+	}
+	s.account = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	for dir := filepath.Dir(s.dir); dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the tests' own folders, on the way to the data
+			return err
+		}
+	}
+	return os.Chown(s.dir, int(uid), int(gid))
+}
+
+func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
+	path, err := find(name)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(context.Background(), path, args...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	cmd.SysProcAttr = attributes(s.account)
+	return cmd, nil
+}
+
+// find looks where Debian puts the programs, for PATH may have wrappers that do
+// what they like about users.
+func find(name string) (string, error) {
+	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name); len(found) > 0 {
+		return found[len(found)-1], nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("there is no %s", name)
+	}
+	return path, nil
+}
+
+// Up starts the server, at the address that it had, and waits until it answers.
+func (s *Server) Up() error {
+	cmd, err := s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=", "-c", "max_connections=400", "-c", "shared_buffers=32MB", "-c", "fsync=off",
+		"-c", "full_page_writes=off", "-c", "log_min_messages=fatal")
+	if err != nil {
+		return err
+	}
+	s.said, s.ended = &bytes.Buffer{}, make(chan struct{})
+	cmd.Stdout, cmd.Stderr = s.said, s.said
+	if err := start(cmd); err != nil {
+		return err
+	}
+	s.process = cmd
+	ended := s.ended
+	go func() {
+		_ = cmd.Wait() // what it said tells
+		close(ended)
+	}()
+	deadline := time.Now().Add(patience)
+	for !s.answers() {
+		select {
+		case <-s.ended:
+			return fmt.Errorf("postgres ended: %s", s.said)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			s.Kill()
+			return errors.New("postgres does not answer")
+		}
+	}
+	return nil
+}
+
+// Kill ends all of the server's processes, as a power cut does.
+func (s *Server) Kill() {
+	_ = syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL)
+	<-s.ended
+}
+
+// Freeze has the server say nothing, and Thaw ends that.
+func (s *Server) Freeze() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGSTOP) }
+
+// Thaw has a frozen server go on.
+func (s *Server) Thaw() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGCONT) }
+
+func (s *Server) end() {
+	s.Kill()
+	_ = os.RemoveAll(s.dir)
+}
+
+// answers says whether the server takes a connection and speaks its protocol.
+func (s *Server) answers() bool {
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	// A start-up message of user postgres: R is the answer of a server that is ready.
+	const parameters = "user\x00postgres\x00database\x00postgres\x00\x00"
+	message := append([]byte{0, 0, 0, byte(8 + len(parameters)), 0, 3, 0, 0}, parameters...)
+	if _, err := conn.Write(message); err != nil {
+		return false
+	}
+	answer := make([]byte, 1)
+	_, err = conn.Read(answer)
+	return err == nil && answer[0] == 'R'
+}
