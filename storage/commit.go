@@ -32,7 +32,8 @@ type committer struct {
 	sending sync.RWMutex
 	stopped bool
 	// conn is the connection, nil after a failure that may have left it in doubt.
-	conn *tx
+	conn    *tx
+	signals *signals
 }
 
 // tx is what a write runs in: bun for plain queries, statements for the hot ones.
@@ -41,6 +42,8 @@ type tx struct {
 	*statements
 	// sql is the transaction for libraries that ask for one.
 	sql *sql.Tx
+	// signals are raised when it is committed.
+	signals []core.Signal
 }
 
 // Unwrap gives the transaction to migrations.
@@ -71,9 +74,9 @@ var (
 	rollback  = &hot{"ROLLBACK"}
 )
 
-func newCommitter(db *bun.DB, d dialect, patience time.Duration) *committer {
+func newCommitter(db *bun.DB, d dialect, patience time.Duration, s *signals) *committer {
 	c := &committer{
-		db: db, dialect: d, patience: patience,
+		db: db, dialect: d, patience: patience, signals: s,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
 	go c.loop()
@@ -221,12 +224,18 @@ func (o *op) take() bool {
 
 // runBatch runs the writes, commits and answers.
 func (c *committer) runBatch(batch []*op) {
+	c.conn.signals = c.conn.signals[:0]
 	err := c.runAll(batch)
+	if err == nil {
+		err = c.tell()
+	}
 	if err != nil {
 		if c.conn.sql.Rollback() != nil {
 			c.disconnect()
 		}
-	} else if err = c.conn.sql.Commit(); err != nil && c.exec(rollback) != nil {
+	} else if err = c.conn.sql.Commit(); err == nil {
+		c.signals.raise(c.conn.signals)
+	} else if c.exec(rollback) != nil {
 		// A commit that fails may leave SQLite's transaction open.
 		c.disconnect()
 	}
@@ -258,7 +267,9 @@ func (c *committer) runAmong(o *op) error {
 	if err := c.exec(savepoint); err != nil {
 		return err
 	}
+	before := len(c.conn.signals)
 	if o.err = o.run(context.WithoutCancel(o.ctx), c.conn); o.err != nil {
+		c.conn.signals = c.conn.signals[:before]
 		// After a failure such as a full disk SQLite has undone the whole
 		// transaction, and has no savepoint any more.
 		if err := c.exec(undo); err != nil {

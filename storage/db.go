@@ -28,6 +28,8 @@ var (
 	_ core.EventStore   = (*DB)(nil)
 	_ core.FileStore    = (*DB)(nil)
 	_ core.TaskStore    = (*DB)(nil)
+	_ core.NoticeStore  = (*DB)(nil)
+	_ core.Signals      = (*DB)(nil)
 	_ core.TaskQueue    = (*DB)(nil)
 )
 
@@ -53,6 +55,10 @@ type dialect interface {
 	// alone keeps other servers' writes out until the transaction that was just
 	// begun is over, so that what it reads stays true.
 	alone(ctx context.Context, tx *tx) error
+	// tell has the other servers on the database know what the transaction signals,
+	// when it is committed, and listen hears what they tell, until stop.
+	tell(ctx context.Context, tx *tx) error
+	listen(heard func([]core.Signal)) (stop func())
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
@@ -63,6 +69,7 @@ type DB struct {
 	writer  *committer
 	read    *bun.DB
 	kept    *statements
+	signals *signals
 	tickets *river.Client[*sql.Tx]
 	queue   riverdriver.Driver[*sql.Tx]
 	closed  atomic.Bool
@@ -111,9 +118,12 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
+	told := &signals{subscribers: map[int]func(core.Signal){}}
+	unlisten := d.listen(told.raise)
 	db := &DB{
 		dialect: d,
-		writer:  newCommitter(writer, d, o.BusyTimeout), //nolint:contextcheck // it lives on
+		signals: told,
+		writer:  newCommitter(writer, d, o.BusyTimeout, told), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 		queue:   queue,
@@ -123,6 +133,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	db.close = sync.OnceValue(func() error {
 		db.closed.Store(true)
 		db.writer.stop()
+		unlisten()
 		return errors.Join(closeQueue(), reader.Close(), writer.Close())
 	})
 	return db, nil

@@ -23,6 +23,8 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/driver/pgdriver"
+
+	"github.com/agentarea/agentarea/core"
 )
 
 // postgresDialect keeps everything in a database that servers share.
@@ -33,6 +35,8 @@ type postgresDialect struct {
 	database string
 	tls      *tls.Config
 	app      string
+	// name tells this server's words from others'.
+	name string
 }
 
 type postgresAddress struct{ network, address string }
@@ -54,7 +58,7 @@ func parsePostgres(text string) (*postgresDialect, error) {
 	if err != nil {
 		return nil, errors.New("database URL: not a URL (write postgres://user:password@host:5432/database)")
 	}
-	d := &postgresDialect{user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea"}
+	d := &postgresDialect{user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea", name: core.NewID("db")}
 	d.password, _ = u.User.Password()
 	if d.user == "" || d.database == "" {
 		return nil, errors.New("database URL: the user or the database is missing (write postgres://user:password@host:5432/database)")
@@ -216,6 +220,59 @@ func (*postgresDialect) alone(ctx context.Context, tx *tx) error {
 
 // takeTurn's number is ours among all that use the database.
 var takeTurn = &hot{"SELECT pg_advisory_xact_lock(7041600)"}
+
+// notifyChannel is where servers tell one another.
+const notifyChannel = "agentarea"
+
+var notify = &hot{"SELECT pg_notify('" + notifyChannel + "', ?)"}
+
+// tell sends a line of words: who tells, the topic and the id.
+func (d *postgresDialect) tell(ctx context.Context, tx *tx) error {
+	for _, s := range tx.signals {
+		if _, err := tx.exec(ctx, notify, d.name+" "+string(s.Topic)+" "+s.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen connects again, for as long as it takes. What is told meanwhile is lost.
+func (d *postgresDialect) listen(heard func([]core.Signal)) (stop func()) {
+	pool := d.pool(1)
+	ctx, cancel := context.WithCancel(context.Background())
+	listener := pgdriver.NewListener(bun.NewDB(pool, pgdialect.New()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil && listener.Listen(ctx, notifyChannel) != nil {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+		told := listener.Channel(pgdriver.WithChannelSize(1000))
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case n, ok := <-told:
+				if !ok {
+					return
+				}
+				words := strings.SplitN(n.Payload, " ", 3)
+				if len(words) == 3 && words[0] != d.name {
+					heard([]core.Signal{{Topic: core.Topic(words[1]), ID: words[2]}})
+				}
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		_ = listener.Close()
+		<-done
+		_ = pool.Close()
+	}
+}
 
 func (*postgresDialect) failure(err error) failure {
 	var e pgdriver.Error

@@ -204,6 +204,7 @@ func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
 type runEnd struct {
 	run, call, task []any
 	answer          storedMessage
+	notice          *core.Notice
 }
 
 func prepareEnd(e core.RunEnd) (w runEnd, err error) {
@@ -214,6 +215,9 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 	if e.Answer != nil {
 		answerID = e.Answer.ID
 		if w.answer, err = storeMessage(e.Answer, run.ID); err != nil {
+			return w, err
+		}
+		if w.notice, err = core.NewMessageNotice(e.Answer); err != nil {
 			return w, err
 		}
 	}
@@ -251,9 +255,15 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if _, err := tx.exec(ctx, endTask, w.task...); err != nil {
 			return "", err
 		}
+		if err := noteTask(ctx, tx, e.Task.ID); err != nil {
+			return "", err
+		}
 	}
 	if e.Answer != nil {
 		if err := w.answer.insert(ctx, tx, key, sessionID, agentID, userID); err != nil {
+			return "", err
+		}
+		if err := putNotice(ctx, tx, w.notice); err != nil {
 			return "", err
 		}
 		if _, err := tx.exec(ctx, answerSession, w.answer.createdAt, w.answer.createdAt, key); err != nil {
@@ -273,6 +283,7 @@ func (db *DB) RequestCancel(ctx context.Context, v core.Viewer, id string) (*cor
 		if err != nil {
 			return err
 		}
+		tx.signal(core.Signal{Topic: core.TopicCancel, ID: id})
 		run, err = db.run(ctx, tx, v, id)
 		return err
 	})

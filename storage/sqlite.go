@@ -18,6 +18,8 @@ import (
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/agentarea/agentarea/core"
 )
 
 // sqliteDialect keeps everything in one file, with the write-ahead log beside it.
@@ -103,6 +105,10 @@ func (sqliteDialect) rewrite(statement string) string {
 
 // alone has nothing to do: a transaction that is begun to write has the file's lock.
 func (sqliteDialect) alone(context.Context, *tx) error { return nil }
+
+// There are no other servers.
+func (sqliteDialect) tell(context.Context, *tx) error          { return nil }
+func (sqliteDialect) listen(func([]core.Signal)) (stop func()) { return func() {} }
 
 func (sqliteDialect) failure(err error) failure {
 	var e *sqlite.Error

@@ -30,7 +30,7 @@ func TestOpenRefuses(t *testing.T) {
 		"":                                   "sqlite://",
 		"data/agentarea.db":                  "sqlite://",
 		"sqlite://":                          "sqlite://",
-		"mysql://user:secret@host/db":     "sqlite://",
+		"mysql://user:secret@host/db":        "sqlite://",
 		"sqlite://" + t.TempDir() + "/no/db": "no such file or directory",
 		"sqlite://" + t.TempDir():            "unable to open database file",
 		"sqlite://" + notADatabase:           "not a database",

@@ -104,12 +104,32 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 		case err != nil:
 			return err
 		}
+		if err := noteTask(ctx, tx, t.ID); err != nil {
+			return err
+		}
 		return db.putTicket(ctx, tx, t.Priority, t.RunAt)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return stored, nil
+}
+
+// noteTask tells those who watch where the task now stands.
+func noteTask(ctx context.Context, tx *tx, id string) error {
+	row := new(taskRow)
+	if err := tx.NewSelect().Model(row).Where("id = ?", id).Scan(ctx); err != nil {
+		return err
+	}
+	t, err := row.task()
+	if err != nil {
+		return err
+	}
+	n, err := core.NewTaskNotice(t)
+	if err != nil {
+		return err
+	}
+	return putNotice(ctx, tx, n)
 }
 
 // taskByKey gives the task that the user has made by the same key, nil for none.
@@ -227,6 +247,11 @@ func (db *DB) CancelTask(ctx context.Context, v core.Viewer, id string, now time
 		if err != nil {
 			return err
 		}
+		if n > 0 {
+			if err := noteTask(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		if row.RunID == "" {
 			if n == 0 {
 				return errTaskTaken
@@ -238,6 +263,7 @@ func (db *DB) CancelTask(ctx context.Context, v core.Viewer, id string, now time
 		}
 		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
 			Where("id = ?", row.RunID).Where(isUnderWay).Exec(ctx)
+		tx.signal(core.Signal{Topic: core.TopicCancel, ID: row.RunID})
 		return err
 	})
 	if err != nil {
@@ -317,9 +343,12 @@ func (db *DB) NextTask(ctx context.Context, now time.Time) (*core.Task, error) {
 func beginTask(ctx context.Context, tx *tx, id, runID string, now time.Time) error {
 	n, err := tx.exec(ctx, startTask, runID, micros(now), micros(now), id)
 	if err == nil && n == 0 {
-		err = core.Conflict("The task does not wait any more")
+		return core.Conflict("The task does not wait any more")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return noteTask(ctx, tx, id)
 }
 
 // ResumeTask implements core.TaskStore.
@@ -370,6 +399,9 @@ func (db *DB) DeferTask(ctx context.Context, run *core.Run, at time.Time, failur
 		if err := tx.NewSelect().Model(row).Where("run_id = ?", run.ID).Scan(ctx); err != nil {
 			return err
 		}
+		if err := noteTask(ctx, tx, row.ID); err != nil {
+			return err
+		}
 		return db.putTicket(ctx, tx, core.TaskPriority(row.Priority), at)
 	})
 }
@@ -385,7 +417,10 @@ func (db *DB) FailTask(ctx context.Context, id string, now time.Time, failure *s
 		if err == nil && n == 0 {
 			err = core.Conflict("The task does not wait any more")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return noteTask(ctx, tx, id)
 	})
 }
 

@@ -25,5 +25,6 @@ func All() []Migration {
 		{Name: "tasks", Up: tasks},
 		{Name: "task queue", Up: river(5)},
 		{Name: "task queue, second half", Up: river(8)},
+		{Name: "notices", Up: notices},
 	}
 }

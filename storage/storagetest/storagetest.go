@@ -24,6 +24,9 @@ type Stores interface {
 	core.EventStore
 	core.FileStore
 	core.MCPServerStore
+	core.TaskStore
+	core.NoticeStore
+	core.Signals
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error

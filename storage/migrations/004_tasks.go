@@ -6,7 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-type task005 struct {
+type task004 struct {
 	bun.BaseModel `bun:"table:tasks"`
 
 	ID             string `bun:"id,pk"`
@@ -34,7 +34,7 @@ type task005 struct {
 }
 
 func tasks(ctx context.Context, db bun.IDB) error {
-	_, err := db.NewCreateTable().Model((*task005)(nil)).
+	_, err := db.NewCreateTable().Model((*task004)(nil)).
 		ForeignKey(`(agent_id) REFERENCES agents (id) ON DELETE CASCADE`).Exec(ctx)
 	if err != nil {
 		return err
