@@ -145,3 +145,30 @@ type Notifier interface {
 	// Notify tells a user, or with an empty userID everybody.
 	Notify(level Level, userID, message string)
 }
+
+// The channels; those of agents and tasks have their ids in their names.
+const (
+	ChannelTasks  = "tasks"
+	ChannelSystem = "system"
+)
+
+// AgentChannel has what an agent's sessions and tasks give.
+func AgentChannel(id string) string { return "agent." + id + ".events" }
+
+// TaskChannel has where a task stands.
+func TaskChannel(id string) string { return "task." + id + ".events" }
+
+// NoticeQueue takes messages for one subscriber. It must not wait.
+type NoticeQueue interface {
+	Put(message []byte)
+}
+
+// NoticeHub hands out notices, as messages: their Data with the channel and seq.
+type NoticeHub interface {
+	// Last is the number up to which notices were handed out.
+	Last() int64
+	// Subscribe hands a channel's notices with numbers above after to send, until it
+	// has caught up, and from then on to the queue, until stop: each once, in order.
+	Subscribe(ctx context.Context, channel string, f NoticeFilter, after int64, q NoticeQueue,
+		send func(messages [][]byte) error) (stop func(), err error)
+}

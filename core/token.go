@@ -16,6 +16,8 @@ type Principal struct {
 	User *User
 	// LoginID is that of the sign-in that the token belongs to.
 	LoginID string
+	// ExpiresAt is when the token ends; zero when it was not by a token.
+	ExpiresAt time.Time
 }
 
 // Viewer is the principal as the stores know it.

@@ -46,8 +46,8 @@ type Options struct {
 type dialect interface {
 	// open gives a pool of one connection for writing and one for reading.
 	open(ctx context.Context, o Options) (writer, reader *bun.DB, err error)
-	// queue gives the task queue's own connections, which close closes.
-	queue(o Options) (driver riverdriver.Driver[*sql.Tx], close func() error, err error)
+	// queue gives the task queue's own connections, which end closes.
+	queue(o Options) (driver riverdriver.Driver[*sql.Tx], end func() error, err error)
 	// rewrite puts a hot statement into the database's own words. They are
 	// written with ? for arguments, and FOR UPDATE at the end where a row must
 	// stay as it was read until the commit.

@@ -58,7 +58,7 @@ func TestPostgresReplicas(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer db.Close()
+			defer func() { _ = db.Close() }()
 			if err := db.Migrate(t.Context()); err != nil {
 				t.Error(err)
 				return
@@ -74,7 +74,7 @@ func TestPostgresReplicas(t *testing.T) {
 	wg.Wait()
 	db, err := storage.Open(t.Context(), url, storage.Options{})
 	must(t, err)
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	_, total, err := db.Users(t.Context(), core.Page{Limit: 1})
 	must(t, err)
 	if total != writes {

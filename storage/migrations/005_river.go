@@ -30,7 +30,7 @@ func river(version int) func(context.Context, bun.IDB) error {
 		if err != nil {
 			return err
 		}
-		_, err = migrator.MigrateTx(ctx, in.Unwrap(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version})
+		_, err = migrator.MigrateTx(ctx, in.Unwrap(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version}) //nolint:staticcheck // deprecated for all at once; these are the parts that may go together
 		return err
 	}
 }

@@ -14,12 +14,14 @@ import (
 	"github.com/uptrace/bun/driver/pgdriver"
 )
 
-// URLVariable names a server for the tests, whose user may make databases.
-const URLVariable = "AGENTAREA_TEST_POSTGRES_URL"
+const (
+	// URLVariable names a server for the tests, whose user may make databases.
+	URLVariable = "AGENTAREA_TEST_POSTGRES_URL"
 
-// RequireVariable, if not empty, has tests fail where there is no PostgreSQL,
-// instead of being skipped.
-const RequireVariable = "AGENTAREA_REQUIRE_POSTGRES"
+	// RequireVariable, if not empty, has tests fail where there is no PostgreSQL,
+	// instead of being skipped.
+	RequireVariable = "AGENTAREA_REQUIRE_POSTGRES"
+)
 
 var shared struct {
 	once   sync.Once
@@ -84,7 +86,7 @@ func execute(tb testing.TB, base, statement string) {
 		dsn += "?sslmode=disable"
 	}
 	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(dsn)))
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if _, err := db.ExecContext(context.Background(), statement); err != nil {
 		tb.Errorf("%s: %v", statement, err)
 	}

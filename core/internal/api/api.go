@@ -62,6 +62,10 @@ type Options struct {
 	Runs     Runs
 	Runner   core.Runner
 	Tasks    core.TaskStore
+	// Hub hands out what the WebSocket's clients watch.
+	Hub core.NoticeHub
+	// Draining is closed when the server stops: WebSockets end then.
+	Draining <-chan struct{}
 	Plugins  core.Plugins
 	// Files carries the bytes of files, and FileStore knows what they are.
 	Files     core.Files
@@ -98,6 +102,8 @@ type api struct {
 	runs      Runs
 	runner    core.Runner
 	tasks     core.TaskStore
+	hub       core.NoticeHub
+	sockets   *sockets
 	plugins   core.Plugins
 	files     core.Files
 	fileStore core.FileStore
@@ -129,7 +135,7 @@ func New(o Options) http.Handler { return newAPI(o).router }
 func newAPI(o Options) *api {
 	a := &api{
 		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
-		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, plugins: o.Plugins,
+		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, hub: o.Hub, plugins: o.Plugins,
 		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
 		mcpURL:  strings.TrimSuffix(cmp.Or(o.MCPURL, o.PublicURL), "/"),
@@ -152,6 +158,12 @@ func newAPI(o Options) *api {
 	a.huma = huma.NewAPI(a.config(), bothSlashes{humachi.NewAdapter(a.router)})
 	a.huma.UseMiddleware(a.authenticate, a.checkText, a.readBody)
 	a.registerAll()
+	if o.Draining != nil {
+		go func() {
+			<-o.Draining
+			a.sockets.stop()
+		}()
+	}
 	a.serveDocs()
 	return a
 }
@@ -166,6 +178,7 @@ func (a *api) registerAll() {
 	a.registerSessions()
 	a.registerRuns()
 	a.registerTasks()
+	a.registerWebSocket()
 	a.registerFiles()
 	a.registerUpload()
 	a.registerDownload()

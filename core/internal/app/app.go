@@ -55,7 +55,10 @@ type App struct {
 	servers *mcp.Servers
 	gateway *gateway.Gateway
 	log     *events.Log
-	engine  *run.Engine
+	hub     *events.Hub
+	// notifier stores system notices.
+	notifier *events.Notifier
+	engine   *run.Engine
 	// http serves the API with the gateway, and a second one the gateway alone, if
 	// a setting says so; each has its listener.
 	http      []*http.Server
@@ -63,6 +66,7 @@ type App struct {
 	// endRequests ends the context of every request.
 	endRequests context.CancelFunc
 	draining    atomic.Bool
+	drained     chan struct{}
 
 	// AdminPassword is the first admin's, if it was made up just now.
 	AdminPassword string
@@ -76,14 +80,14 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
-	a := &App{settings: settings, logger: logger}
+	a := &App{settings: settings, logger: logger, drained: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openData, a.openPlugins, a.openDatabase, a.openFiles, a.openMCP, a.openEngine, a.openAPI,
+		a.openData, a.openDatabase, a.openPlugins, a.openFiles, a.openMCP, a.openEngine, a.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -121,7 +125,7 @@ func (a *App) openPlugins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load})
+	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load, Notifier: a.notifier})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
 		defer cancel()
@@ -156,7 +160,12 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.db.Close)
-	return a.db.Migrate(ctx)
+	if err := a.db.Migrate(ctx); err != nil {
+		return err
+	}
+	a.notifier = events.NewNotifier(a.db, a.logger)
+	a.onClose(func() error { a.notifier.Close(); return nil })
+	return nil
 }
 
 func (a *App) openFiles(context.Context) error {
@@ -188,7 +197,8 @@ func (a *App) openMCP(ctx context.Context) error {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Sealer: sealer, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version, Logger: a.logger,
+		Store: a.db, Sealer: sealer, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
+		Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), serversGrace)
@@ -212,6 +222,10 @@ func (a *App) openEngine(ctx context.Context) error {
 	if err := a.data.replace("server-id", owner); err != nil {
 		return err
 	}
+	if a.hub, err = events.NewHub(ctx, a.db, a.db, a.logger); err != nil {
+		return err
+	}
+	a.onClose(func() error { a.hub.Close(); return nil })
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.engine = run.New(run.Options{
@@ -245,7 +259,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	handler := api.New(api.Options{
-		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db,
+		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Hub: a.hub, Draining: a.drained,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
 		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(),
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
@@ -314,6 +328,7 @@ func (a *App) reloads(ctx context.Context, wanted <-chan os.Signal) {
 func (a *App) drain(ctx context.Context) {
 	a.logger.InfoContext(ctx, "stopping: runs under way get their time", "grace", runsGrace)
 	a.draining.Store(true)
+	close(a.drained)
 	var shut sync.WaitGroup
 	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
 	defer cancel()

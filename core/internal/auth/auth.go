@@ -125,7 +125,9 @@ func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error
 	if p.User.ID != c.Subject {
 		return nil, ended(errors.New("the token's subject is not its login's user"))
 	}
-	return p, nil
+	own := *p
+	own.ExpiresAt = c.ExpiresAt.Time
+	return &own, nil
 }
 
 // Live says whose login it is. It fails with Unauthorized when the login has

@@ -122,12 +122,21 @@ func (l *life) handshakeFailure(ctx context.Context, err error) string {
 func (t *term) serve(l *life, began time.Time) {
 	s := t.server
 	result := l.session.InitializeResult()
+	news := ""
 	s.mu.Lock()
 	if t.ctx.Err() == nil {
 		s.life = l
-		s.setLocked(func(st *core.MCPState) { st.Status, st.StartedAt = core.MCPRunning, began.UTC() })
+		s.setLocked(func(st *core.MCPState) {
+			st.Status, st.StartedAt, news = core.MCPRunning, began.UTC(), "started"
+			if st.Restarts > 0 {
+				news = "restarted"
+			}
+		})
 	}
 	s.mu.Unlock()
+	if news != "" {
+		t.notify(core.LevelInfo, news)
+	}
 	name := "a server without a name"
 	if i := result.ServerInfo; i != nil {
 		name = i.Name + " " + i.Version

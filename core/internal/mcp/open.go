@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ type target struct {
 	slug, transport string
 	config          json.RawMessage
 	redact          *redactor
+	// audience is who is told of the server's state; empty for everybody.
+	audience string
 }
 
 func (t *target) same(other *target) bool {
@@ -32,9 +35,20 @@ func (s *Servers) target(stored *core.MCPServer) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &target{
+	t := &target{
 		slug: stored.Slug, transport: stored.Transport, config: c.plain(), redact: newRedactor(c.secrets),
-	}, nil
+	}
+	if !stored.Shared {
+		t.audience = stored.CreatedBy
+	}
+	return t, nil
+}
+
+// notify tells those who may use the server.
+func (t *term) notify(level core.Level, news string) {
+	if n := t.server.of.Notifier; n != nil {
+		n.Notify(level, t.target.audience, fmt.Sprintf("MCP server %q %s", t.target.slug, news))
+	}
 }
 
 // join lets one more child be opened in the term, and keeps the term's end waiting

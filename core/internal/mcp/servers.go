@@ -34,7 +34,9 @@ type Options struct {
 	Version string
 	Limits  Limits
 	Times   Times
-	Logger  *slog.Logger
+	// Notifier tells people when servers start, fail and stop; may be left out.
+	Notifier core.Notifier
+	Logger   *slog.Logger
 }
 
 // Limits are how much of something there may be; zero is the default.

@@ -181,6 +181,7 @@ func (t *term) supervise() {
 		}) {
 			return
 		}
+		t.notify(core.LevelWarning, "failed, and is started again")
 		s.log.add(sourceHost, fmt.Sprintf("%s; started again in %s", reason, wait.Round(10*time.Millisecond)))
 		s.of.Logger.WarnContext(t.ctx, "MCP server failed", "server_id", s.id, "slug", t.target.slug, "error", reason, "wait", wait)
 		select {
@@ -222,4 +223,7 @@ func (t *term) end() {
 		c.close("the MCP server was stopped")
 	}
 	t.living.Wait()
+	if s.of.ctx.Err() == nil {
+		t.notify(core.LevelInfo, "stopped")
+	}
 }

@@ -43,6 +43,8 @@ type Options struct {
 	// Load reads plugins.hcl for a reload. An *config.Error says what is to be
 	// mended in it.
 	Load func() (*config.Config, error)
+	// Notifier tells people when plugins go down and come back; may be left out.
+	Notifier core.Notifier
 	// Timing is for tests; a zero field has its default.
 	Timing Timing
 }
@@ -121,6 +123,7 @@ type Host struct {
 
 	starter  *starter
 	sockets  *sockets
+	notifier core.Notifier
 	registry atomic.Pointer[registry]
 	closing  atomic.Bool
 	// reloading is taken by the one reload that is under way.
@@ -139,7 +142,7 @@ var (
 // New makes a Host without any plugin yet.
 func New(o Options) *Host {
 	h := &Host{
-		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing,
+		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing, notifier: o.Notifier,
 		reloading: make(chan struct{}, 1),
 	}
 	h.life, h.endLife = context.WithCancel(context.Background())

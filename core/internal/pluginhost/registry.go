@@ -51,7 +51,9 @@ func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*sour
 }
 
 func (h *Host) newSupervisor(from *source) *supervisor {
-	return newSupervisor(from, h.timing, h.logger, h.launch)
+	s := newSupervisor(from, h.timing, h.logger, h.launch)
+	s.notifier = h.notifier
+	return s
 }
 
 // startAll starts all that are enabled at once and waits for the outcome of each

@@ -31,6 +31,8 @@ type supervisor struct {
 	launch func(context.Context, *supervisor) (*instance, error)
 	source atomic.Pointer[source]
 	calls  *inflight
+	// notifier may be nil.
+	notifier core.Notifier
 
 	// live is the instance that serves; nil while there is none.
 	live atomic.Pointer[instance]
@@ -164,7 +166,9 @@ func (s *supervisor) rest(ctx context.Context, wait time.Duration) bool {
 }
 
 func (s *supervisor) serving(ctx context.Context, i *instance) {
+	again := false
 	s.set(func() {
+		again = s.lastError != ""
 		s.state, s.pid, s.readyAt = core.PluginRunning, i.proc.cmd.Process.Pid, i.readyAt
 		s.description, s.schema = i.description, i.schema
 		s.live.Store(i)
@@ -172,7 +176,17 @@ func (s *supervisor) serving(ctx context.Context, i *instance) {
 	for _, w := range i.warnings {
 		s.logger.WarnContext(ctx, "the plugin warns of its config", "warning", w)
 	}
+	if again {
+		s.notify(core.LevelInfo, "is running again")
+	}
 	s.logger.InfoContext(ctx, "plugin is up", "name", i.description.Name, "version", i.description.Version, "pid", i.proc.cmd.Process.Pid)
+}
+
+// notify tells people, who need not know why.
+func (s *supervisor) notify(level core.Level, news string) {
+	if s.notifier != nil {
+		s.notifier.Notify(level, "", "Plugin "+s.stanza.Name()+" "+news)
+	}
 }
 
 func (s *supervisor) down(ctx context.Context, err error, wait time.Duration, open bool) {
@@ -184,9 +198,11 @@ func (s *supervisor) down(ctx context.Context, err error, wait time.Duration, op
 		s.nextStart = time.Now().Add(wait)
 	})
 	if open {
+		s.notify(core.LevelError, "ends again and again, and rests now")
 		s.logger.ErrorContext(ctx, "plugin ends again and again, and rests now", "error", err, "next_start_in", wait)
 		return
 	}
+	s.notify(core.LevelWarning, "is down, and is started again")
 	s.logger.ErrorContext(ctx, "plugin is down", "error", err, "next_start_in", wait)
 }
 
