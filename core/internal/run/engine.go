@@ -43,12 +43,15 @@ type Agents interface {
 
 // Options are what an Engine is made of. Toolbox and Times may be left out, and
 // Files and FileStore too: then no file can be read or written. Without Queue no
-// tasks are worked on.
+// tasks are worked on, and without Signals a cancel that was asked of another
+// server waits for the next renewal of the lease.
 type Options struct {
 	Runs     core.RunStore
 	Tasks    core.TaskStore
 	Queue    core.TaskQueue
 	Agents   Agents
+	// Signals tell at once of a cancel that was asked of another server.
+	Signals core.Signals
 	Messages core.MessageStore
 	Log      *events.Log
 	Plugins  Plugins
@@ -134,6 +137,17 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.loop = stop
+	if e.Signals != nil {
+		unsubscribe := e.Signals.Subscribe(func(s core.Signal) {
+			if s.Topic == core.TopicCancel {
+				e.cancelHere(s.ID)
+			}
+		})
+		e.loop = func() {
+			unsubscribe()
+			stop()
+		}
+	}
 	e.looping.Go(func() {
 		ticker := time.NewTicker(e.Times.Renew)
 		defer ticker.Stop()

@@ -1,0 +1,181 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/test/pgtest"
+)
+
+// roundRobin sends each request to the next of the servers that is up. It repeats
+// nothing: a request that fails is the client's to send again.
+func roundRobin(t *testing.T, servers ...*server) string {
+	t.Helper()
+	var next atomic.Int64
+	proxies := make([]*httputil.ReverseProxy, len(servers))
+	for i, s := range servers {
+		u, err := url.Parse(s.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxies[i] = httputil.NewSingleHostReverseProxy(u)
+		proxies[i].FlushInterval = -1
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range servers {
+			i := int(next.Add(1)) % len(servers)
+			if alive(servers[i].cmd.Process.Pid) {
+				proxies[i].ServeHTTP(w, r)
+				return
+			}
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(front.Close)
+	return front.URL
+}
+
+// twoServers are on one database, with one key.
+func twoServers(t *testing.T) (a, b *server) {
+	t.Helper()
+	db := pgtest.Start(t)
+	key := "AGENTAREA_SECRET_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	var both [2]*server
+	for i := range both {
+		both[i] = newServer(t, "").at(db)
+		both[i].env = append(both[i].env, key)
+	}
+	var wg sync.WaitGroup
+	for _, s := range both {
+		wg.Go(s.start)
+	}
+	wg.Wait()
+	return both[0], both[1]
+}
+
+// Two servers behave as one: what one does, the other knows.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	a, b := twoServers(t)
+	one := a.signIn()
+	two := &client{t: t, url: b.url, token: one.token}
+	agent := one.newAgent("echo")
+	two.chat(agent, "s", "Hello")
+
+	// A stream of one is watched at the other, and cancelled there.
+	stream := one.say(agent, "t", "/tokens 10000 /delay 10ms")
+	stream.tokens(5)
+	watcher := two.watch(stream.start().RunID, 0)
+	watcher.tokens(5)
+	two.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "t"}).want(t, 409)
+	began := time.Now()
+	two.post("/v1/runs/"+stream.start().RunID+"/cancel", nil).want(t, 200)
+	if end := stream.rest(); end.Metadata.Status != "cancelled" {
+		t.Errorf("the stream ends with %s", end.data)
+	}
+	within(t, time.Since(began), time.Second, "a cancel at the other server")
+	if end := watcher.rest(); end.Metadata.Status != "cancelled" {
+		t.Errorf("its watcher sees %s", end.data)
+	}
+
+	// A task is made at one and watched at the other, whoever works on it.
+	w := two.dial()
+	w.subscribe("tasks")
+	made := one.newTask(agent, "Hello")
+	for _, want := range []string{"pending", "running", "completed"} {
+		if m := w.hear(); m.TaskID != made.ID || m.Status != want {
+			t.Errorf("%s, want %s", m.raw, want)
+		}
+	}
+
+	// A key is honoured at both.
+	body := taskBody(agent, "Once")
+	first := decode[task](t, one.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201))
+	if again := decode[task](t, two.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201)); again.ID != first.ID {
+		t.Errorf("the key gives %s and %s", first.ID, again.ID)
+	}
+
+	// A logout counts at both.
+	one.post("/v1/auth/logout", nil).want(t, 204)
+	eventually(t, time.Second*slack, "the logout at the other server", func() bool {
+		return two.get("/v1/auth/me").status == 401
+	})
+}
+
+// One of two servers is killed under load: nothing that was acknowledged is lost,
+// and everything ends once.
+func TestReplicaKilled(t *testing.T) {
+	t.Parallel()
+	a, b := twoServers(t)
+	c := &client{t: t, url: roundRobin(t, a, b)}
+	c.token = a.signIn().token
+	agent := c.newAgent("echo")
+	var mu sync.Mutex
+	var tasks []string
+	var said []string
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				title := fmt.Sprintf("/tokens 20 /delay 5ms of writer %d: %d", w, n)
+				if n%2 == 0 {
+					if r, err := c.try("POST", "/v1/tasks/", taskBody(agent, title)); err == nil && r.status == 201 {
+						mu.Lock()
+						tasks = append(tasks, decode[task](t, r).ID)
+						mu.Unlock()
+					}
+					continue
+				}
+				r, err := c.try("POST", "/v1/agents/"+agent+"/chat", object{"message": title, "session_id": sessionName(w)})
+				if err == nil && r.status == 200 {
+					mu.Lock()
+					said = append(said, title)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	time.Sleep(2 * time.Second) // under load for a while
+	a.kill()
+	killed := time.Now()
+	time.Sleep(2 * time.Second)
+	close(stop)
+	wg.Wait()
+	if len(tasks) < 10 || len(said) < 10 {
+		t.Fatalf("only %d tasks and %d messages were acknowledged", len(tasks), len(said))
+	}
+	for _, id := range tasks {
+		if got := c.taskEnded(id); got.Status != "completed" || len(c.history(agent, id)) != 2 {
+			t.Errorf("%+v", got)
+		}
+	}
+	t.Logf("%d tasks, all ended %s after the kill", len(tasks), time.Since(killed).Round(time.Millisecond))
+	var there []string
+	for w := range 4 {
+		for _, m := range c.history(agent, sessionName(w)) {
+			if m.Role == "user" {
+				there = append(there, m.Content)
+			}
+			c.ended(m.Metadata.RunID)
+		}
+	}
+	within(t, time.Since(killed), 35*time.Second, "the end of the dead server's runs")
+	for _, message := range said {
+		if n := count(there, message); n != 1 {
+			t.Errorf("%q was acknowledged and is there %d times", message, n)
+		}
+	}
+}

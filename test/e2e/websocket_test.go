@@ -1,0 +1,196 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// wire is a client's WebSocket.
+type wire struct {
+	t    *testing.T
+	ctx  context.Context
+	conn *websocket.Conn
+}
+
+type wsMessage struct {
+	Type    string
+	Channel string
+	Seq     int64
+	Status  string
+	TaskID  string `json:"task_id"`
+	AgentID string `json:"agent_id"`
+	Message string
+	Level   string
+	raw     string
+}
+
+// dial connects and signs in.
+func (c *client) dial() *wire {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	c.t.Cleanup(cancel)
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/v1/ws", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = conn.CloseNow() })
+	w := &wire{t: c.t, ctx: ctx, conn: conn}
+	w.say(object{"type": "auth", "token": c.token})
+	if got := w.hear(); got.Type != "auth.ok" {
+		c.t.Fatalf("signing in gives %s", got.raw)
+	}
+	return w
+}
+
+func (w *wire) say(o object) {
+	w.t.Helper()
+	data, err := json.Marshal(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.conn.Write(w.ctx, websocket.MessageText, data); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *wire) hear() wsMessage {
+	w.t.Helper()
+	_, data, err := w.conn.Read(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m := wsMessage{raw: string(data)}
+	if err := json.Unmarshal(data, &m); err != nil {
+		w.t.Fatalf("%s: %v", data, err)
+	}
+	return m
+}
+
+func (w *wire) subscribe(channel string, more ...object) {
+	w.t.Helper()
+	o := object{"type": "subscribe", "channel": channel}
+	for _, m := range more {
+		for k, v := range m {
+			o[k] = v
+		}
+	}
+	w.say(o)
+	if got := w.hear(); got.Type != "subscribed" || got.Channel != channel {
+		w.t.Fatalf("subscribing gives %s", got.raw)
+	}
+}
+
+func TestWebSocket(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, on func(*server) *server) {
+		s := startAt(t, "", on)
+		c := s.signIn()
+		agent := c.newAgent("echo")
+		w := c.dial()
+		w.subscribe("agent." + agent + ".events")
+		w.subscribe("tasks")
+		c.chat(agent, "s", "Good day")
+		m := w.hear()
+		wantShape(t, `{"type": "agent.message", "agent_id": "agent-1", "session_id": "s", "message": "Good day"}`, []byte(m.raw))
+		one := c.newTask(agent, "Hello")
+		// Each state, on each of the two channels, and the answer on the agent's.
+		seen := map[string][]string{}
+		last := m.Seq
+		for len(seen["tasks"]) < 3 || len(seen["agent."+agent+".events"]) < 4 {
+			m := w.hear()
+			if m.Seq < last || m.Type == "task.status" && m.TaskID != one.ID {
+				t.Errorf("%s after %d", m.raw, last)
+			}
+			last = m.Seq
+			seen[m.Channel] = append(seen[m.Channel], m.Type+" "+m.Status)
+		}
+		if got := fmt.Sprint(seen["tasks"]); got != "[task.status pending task.status running task.status completed]" {
+			t.Errorf("tasks: %s", got)
+		}
+		// Another connection goes on anywhere.
+		again := c.dial()
+		again.subscribe("task."+one.ID+".events", object{"after": 0})
+		for _, want := range []string{"pending", "running", "completed"} {
+			if m := again.hear(); m.Status != want {
+				t.Errorf("%s, want %s", m.raw, want)
+			}
+		}
+		// The seat is lost with the login.
+		c.post("/v1/auth/logout", nil).want(t, 204)
+		began := time.Now()
+		for {
+			if _, _, err := w.conn.Read(w.ctx); err != nil {
+				if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+					t.Error(err)
+				}
+				break
+			}
+		}
+		within(t, time.Since(began), 5*time.Second, "the end after the logout")
+	})
+}
+
+// Whatever happens to the server, a client that comes back misses nothing.
+func TestWebSocketResumes(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	var last int64
+	seen := map[string]int{}
+	var made []string
+	for range 3 {
+		w := c.dial()
+		w.subscribe("tasks", object{"after": last})
+		for i := range 5 {
+			made = append(made, c.newTask(agent, fmt.Sprintf("Hello %d", i)).ID)
+		}
+		for range 7 {
+			m := w.hear()
+			if m.Seq <= last {
+				t.Errorf("%d after %d", m.Seq, last)
+			}
+			last = m.Seq
+			seen[m.TaskID+" "+m.Status]++
+		}
+		s.kill()
+		s.restart()
+	}
+	w := c.dial()
+	w.subscribe("tasks", object{"after": last})
+	for len(seen) < 3*len(made) {
+		m := w.hear()
+		seen[m.TaskID+" "+m.Status]++
+	}
+	for what, n := range seen {
+		if n != 1 {
+			t.Errorf("%s came %d times", what, n)
+		}
+	}
+}
+
+// A plugin that dies is in the news, and so is the server's end.
+func TestWebSocketSystem(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	c := s.signIn()
+	w := c.dial()
+	w.subscribe("system")
+	kill(t, c.plugin("llm", "echo").PID)
+	for _, want := range []string{"Plugin llm/echo is down", "Plugin llm/echo is running again"} {
+		if m := w.hear(); m.Type != "system.notification" || m.Level == "" || !strings.Contains(m.Message, want) {
+			t.Errorf("%s, want %s", m.raw, want)
+		}
+	}
+	s.terminate()
+	_, _, err := w.conn.Read(w.ctx)
+	if websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("the end of the server: %v", err)
+	}
+}
