@@ -43,6 +43,9 @@ func newTickets(driver riverdriver.Driver[*sql.Tx]) (*river.Client[*sql.Tx], err
 
 // putTicket puts one in that can be drawn from a time on.
 func (db *DB) putTicket(ctx context.Context, tx *tx, p core.TaskPriority, at time.Time) error {
+	if !at.After(time.Now()) {
+		at = time.Time{} // River's leader looks every few seconds only at what has a time
+	}
 	_, err := db.tickets.InsertTx(ctx, tx.sql, ticket{}, &river.InsertOpts{Priority: int(p), ScheduledAt: at})
 	return err
 }

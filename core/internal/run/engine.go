@@ -46,12 +46,12 @@ type Agents interface {
 // tasks are worked on, and without Signals a cancel that was asked of another
 // server waits for the next renewal of the lease.
 type Options struct {
-	Runs     core.RunStore
-	Tasks    core.TaskStore
-	Queue    core.TaskQueue
-	Agents   Agents
+	Runs   core.RunStore
+	Tasks  core.TaskStore
+	Queue  core.TaskQueue
+	Agents Agents
 	// Signals tell at once of a cancel that was asked of another server.
-	Signals core.Signals
+	Signals  core.Signals
 	Messages core.MessageStore
 	Log      *events.Log
 	Plugins  Plugins

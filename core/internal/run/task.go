@@ -34,7 +34,7 @@ func (e *Engine) startTasks(loop context.Context) error {
 	stop, err := e.Queue.Work(e.TaskSlots, func(ctx context.Context) {
 		select {
 		case e.tasks.slots <- struct{}{}:
-			_ = e.workNext()
+			e.workOn()
 			<-e.tasks.slots
 		case <-ctx.Done():
 		}
@@ -47,11 +47,11 @@ func (e *Engine) startTasks(loop context.Context) error {
 		ticker := time.NewTicker(e.Times.Renew)
 		defer ticker.Stop()
 		for {
+			e.workLeft()
 			select {
 			case <-loop.Done():
 				return
 			case <-ticker.C:
-				e.workLeft()
 			}
 		}
 	})
@@ -72,6 +72,21 @@ func (e *Engine) stopTasks(ctx context.Context) {
 	})
 }
 
+// tasksATicket is how many tasks one ticket of the queue may be used for.
+const tasksATicket = 100
+
+// workOn works on tasks, one after the other, while there are any.
+func (e *Engine) workOn() {
+	for range tasksATicket {
+		x := e.claimTask()
+		if x == nil {
+			return
+		}
+		e.running.Go(func() { e.finishTask(x) })
+		<-x.done
+	}
+}
+
 // workLeft fills the free slots with tasks that wait.
 func (e *Engine) workLeft() {
 	for {
@@ -88,19 +103,9 @@ func (e *Engine) workLeft() {
 		e.running.Go(func() {
 			defer func() { <-e.tasks.slots }()
 			e.finishTask(x)
+			e.workOn()
 		})
 	}
-}
-
-// workNext works on the next task to its end. It says whether there was one.
-func (e *Engine) workNext() bool {
-	x := e.claimTask()
-	if x == nil {
-		return false
-	}
-	e.running.Go(func() { e.finishTask(x) })
-	<-x.done
-	return true
 }
 
 func (e *Engine) finishTask(x *execution) {
