@@ -70,6 +70,7 @@ type AgentStore interface {
 	UpdateAgent(ctx context.Context, v Viewer, a *Agent) error
 	// DeleteAgent removes the agent with its sessions, messages and runs. version,
 	// unless 0, must be the stored one. It fails with NotFound, Forbidden,
-	// PreconditionFailed, or Conflict while a run of it is under way.
+	// PreconditionFailed, or Conflict while a run of it is under way or a task
+	// of it waits.
 	DeleteAgent(ctx context.Context, v Viewer, id string, version int64) error
 }

@@ -154,6 +154,10 @@ func (db *DB) DeleteAgent(ctx context.Context, v core.Viewer, id string, version
 		if err != nil || busy {
 			return orConflict(err, "The agent is at work: wait for its runs, or cancel them")
 		}
+		waiting, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).Where("status IN ('pending', 'running')").Exists(ctx)
+		if err != nil || waiting {
+			return orConflict(err, "Tasks of the agent wait: let them end, or cancel them")
+		}
 		_, err = tx.NewDelete().Model((*agentRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})

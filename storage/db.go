@@ -19,18 +19,19 @@ import (
 
 // The stores that a DB is.
 var (
-	_ core.UserStore    = (*DB)(nil)
-	_ core.LoginStore   = (*DB)(nil)
-	_ core.AgentStore   = (*DB)(nil)
-	_ core.SessionStore = (*DB)(nil)
-	_ core.MessageStore = (*DB)(nil)
-	_ core.RunStore     = (*DB)(nil)
-	_ core.EventStore   = (*DB)(nil)
-	_ core.FileStore    = (*DB)(nil)
-	_ core.TaskStore    = (*DB)(nil)
-	_ core.NoticeStore  = (*DB)(nil)
-	_ core.Signals      = (*DB)(nil)
-	_ core.TaskQueue    = (*DB)(nil)
+	_ core.UserStore      = (*DB)(nil)
+	_ core.LoginStore     = (*DB)(nil)
+	_ core.AgentStore     = (*DB)(nil)
+	_ core.SessionStore   = (*DB)(nil)
+	_ core.MessageStore   = (*DB)(nil)
+	_ core.RunStore       = (*DB)(nil)
+	_ core.EventStore     = (*DB)(nil)
+	_ core.FileStore      = (*DB)(nil)
+	_ core.TaskStore      = (*DB)(nil)
+	_ core.NoticeStore    = (*DB)(nil)
+	_ core.RetentionStore = (*DB)(nil)
+	_ core.Signals        = (*DB)(nil)
+	_ core.TaskQueue      = (*DB)(nil)
 )
 
 // Options are what Open may be told; the zero value is good.

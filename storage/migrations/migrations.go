@@ -26,5 +26,6 @@ func All() []Migration {
 		{Name: "task queue", Up: river(5)},
 		{Name: "task queue, second half", Up: river(8)},
 		{Name: "notices", Up: notices},
+		{Name: "retention", Up: retention},
 	}
 }

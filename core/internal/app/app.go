@@ -25,6 +25,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/mcp"
 	"github.com/agentarea/agentarea/core/internal/mcp/gateway"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
+	"github.com/agentarea/agentarea/core/internal/retention"
 	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/core/internal/secrets"
 	"github.com/agentarea/agentarea/storage"
@@ -165,6 +166,11 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	}
 	a.notifier = events.NewNotifier(a.db, a.logger)
 	a.onClose(func() error { a.notifier.Close(); return nil })
+	sweeper := retention.Start(retention.Options{
+		Store: a.db, Logger: a.logger,
+		Keep: retention.Keep{Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns, Sessions: a.settings.KeepSessions},
+	})
+	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
 }
 

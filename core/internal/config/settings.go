@@ -8,24 +8,28 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Settings are the server's own: flags and environment variables.
 type Settings struct {
-	Listen         string   `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
-	Config         string   `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; the built-in default serves when there is no plugins.hcl." placeholder:"FILE"`
-	DataDir        string   `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
-	DatabaseURL    string   `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database; default is agentarea.db in the data dir." placeholder:"URL"`
-	PublicURL      string   `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
-	MaxFileSize    Size     `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
-	MaxUserStorage Size     `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
-	UploadsPerUser int      `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
-	TaskSlots      int      `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"How many tasks this server works on at once." placeholder:"N"`
-	MCPListen      string   `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone; off unless set." placeholder:"ADDRESS"`
-	MCPCommands    []string `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
-	AdminUsername  string   `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
-	LogLevel       string   `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
-	LogFormat      string   `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
+	Listen         string        `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port." placeholder:"ADDRESS"`
+	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file; the built-in default serves when there is no plugins.hcl." placeholder:"FILE"`
+	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept." placeholder:"DIR"`
+	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database; default is agentarea.db in the data dir." placeholder:"URL"`
+	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; default is http:// and the listen address." placeholder:"URL"`
+	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file." placeholder:"SIZE"`
+	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
+	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
+	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"How many tasks this server works on at once." placeholder:"N"`
+	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long the events of ended runs, and what WebSockets told, can be read again, as 720h; 0 is for ever." placeholder:"DURATION"`
+	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long ended runs and tasks are kept; 0 is for ever." placeholder:"DURATION"`
+	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long sessions are kept in which nothing is said any more; 0 is for ever." placeholder:"DURATION"`
+	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone; off unless set." placeholder:"ADDRESS"`
+	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
+	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
+	LogLevel       string        `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
+	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
 
 	// Secrets come from the environment only, for a command line can be read by others.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" hidden:"" kong:"-"`
@@ -76,6 +80,13 @@ func (s *Settings) Check() error {
 	}
 	if s.TaskSlots < 1 {
 		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or leave it out)", s.TaskSlots)
+	}
+	for flag, keep := range map[string]time.Duration{
+		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns, "--keep-sessions": s.KeepSessions,
+	} {
+		if keep < 0 {
+			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 for ever)", flag, keep)
+		}
 	}
 	if s.SecretKey != "" {
 		if _, err := s.Key(); err != nil {

@@ -1,0 +1,95 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// DropEvents implements core.RetentionStore.
+func (db *DB) DropEvents(ctx context.Context, from, before time.Time, limit int) (n int, next time.Time, err error) {
+	next = from
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		var runs []struct {
+			ID      string
+			EndedAt int64
+		}
+		err := tx.NewSelect().Model((*runRow)(nil)).Column("id", "ended_at").Where("ended_at > 0").
+			Where("ended_at > ?", micros(from)).Where("ended_at < ?", micros(before)).
+			Order("ended_at").Limit(int64(limit)).Scan(ctx, &runs)
+		if err != nil || len(runs) == 0 {
+			return err
+		}
+		ids := make([]string, len(runs))
+		for i, r := range runs {
+			ids[i] = r.ID
+		}
+		_, err = tx.NewDelete().Table("events").Where("run_id IN (?)", bun.List(ids)).Exec(ctx)
+		// Others may have ended in the very microsecond of the last one.
+		n, next = len(runs), instant(runs[len(runs)-1].EndedAt)
+		if len(runs) == limit && runs[0].EndedAt < runs[len(runs)-1].EndedAt {
+			next = next.Add(-time.Microsecond)
+		}
+		return err
+	})
+	return n, next, err
+}
+
+// DropNotices implements core.RetentionStore.
+func (db *DB) DropNotices(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		var oldest []noticeRow
+		err := tx.NewSelect().Model(&oldest).Column("seq", "created_at").Order("seq").Limit(int64(limit)).Scan(ctx)
+		if err != nil {
+			return err
+		}
+		for n < len(oldest) && oldest[n].CreatedAt < micros(before) {
+			n++
+		}
+		if n == 0 {
+			return nil
+		}
+		_, err = tx.NewDelete().Model((*noticeRow)(nil)).Where("seq <= ?", oldest[n-1].Seq).Exec(ctx)
+		return err
+	})
+	return n, err
+}
+
+// DropRuns implements core.RetentionStore.
+func (db *DB) DropRuns(ctx context.Context, before time.Time, limit int) (int, error) {
+	return db.drop(ctx, "runs", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
+	})
+}
+
+// DropTasks implements core.RetentionStore.
+func (db *DB) DropTasks(ctx context.Context, before time.Time, limit int) (int, error) {
+	return db.drop(ctx, "tasks", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
+	})
+}
+
+// DropSessions implements core.RetentionStore.
+func (db *DB) DropSessions(ctx context.Context, before time.Time, limit int) (int, error) {
+	return db.drop(ctx, "sessions", "key", func(q *bun.SelectQuery) *bun.SelectQuery {
+		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").Where("session_key IS NOT NULL").Where(isUnderWay)
+		return q.Where("updated_at < ?", micros(before)).Where("key NOT IN (?)", busy).Order("updated_at").Limit(int64(limit))
+	})
+}
+
+// drop deletes the rows of a table that a condition picks; what belongs to them
+// goes by its foreign keys.
+func (db *DB) drop(ctx context.Context, table, key string, pick func(*bun.SelectQuery) *bun.SelectQuery) (int, error) {
+	var n int64
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		found := pick(tx.NewSelect().Table(table).Column(key))
+		res, err := tx.NewDelete().Table(table).Where("? IN (?)", bun.Ident(key), found).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return int(n), err
+}
