@@ -125,17 +125,17 @@ func TestFileLists(t *testing.T) {
 		ids = append([]string{c.upload(name, []byte(data)).ID}, ids...)
 	}
 	for q, want := range map[string][]string{
-		"":                                        ids,
-		"limit=2":                                 ids[:2],
-		"limit=2&offset=3":                        ids[3:],
-		"offset=9":                                nil,
-		query("name", "REPORT"):                   {ids[1], ids[4]},
-		query("name", "über_"):                    ids[2:3],
-		query("name", "%"):                        ids[3:4],
-		query("name", "none"):                     nil,
-		query("content_type", "image/*"):          ids[:1],
-		query("content_type", "TEXT/html"):        ids[1:2],
-		query("content_type", "text/plain"):       ids[2:],
+		"":                                  ids,
+		"limit=2":                           ids[:2],
+		"limit=2&offset=3":                  ids[3:],
+		"offset=9":                          nil,
+		query("name", "REPORT"):             {ids[1], ids[4]},
+		query("name", "über_"):              ids[2:3],
+		query("name", "%"):                  ids[3:4],
+		query("name", "none"):               nil,
+		query("content_type", "image/*"):    ids[:1],
+		query("content_type", "TEXT/html"):  ids[1:2],
+		query("content_type", "text/plain"): ids[2:],
 		"content_type=text/*&name=report&limit=1": ids[1:2],
 	} {
 		got, total := c.listed(q)
