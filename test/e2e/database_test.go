@@ -26,10 +26,10 @@ func (s *server) at(url string) *server {
 	return s
 }
 
-// at starts a server on a database.
-func startAt(t *testing.T, plugins string, on func(*server) *server) *server {
+// startAt starts a server on a database.
+func startAt(t *testing.T, on func(*server) *server) *server {
 	t.Helper()
-	s := on(newServer(t, plugins))
+	s := on(newServer(t, ""))
 	s.start()
 	return s
 }

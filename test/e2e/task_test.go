@@ -65,7 +65,7 @@ func (c *client) taskEnded(id string) task {
 func TestTask(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		c := startAt(t, "", on).signIn()
+		c := startAt(t, on).signIn()
 		agent := c.newAgent("echo")
 		made := c.post("/v1/tasks/", object{
 			"title": "Process document", "description": "Extract key information", "agent_id": agent, "priority": "high",
@@ -168,7 +168,7 @@ func TestTaskBadInput(t *testing.T) {
 func TestTaskIdempotency(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, "", on)
+		s := startAt(t, on)
 		c := s.signIn()
 		agent := c.newAgent("echo")
 		send := func(who *client, title string) *reply {
@@ -236,7 +236,7 @@ func TestTasksTakeTurns(t *testing.T) {
 func TestTasksOutliveTheServer(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, "", on)
+		s := startAt(t, on)
 		c := s.signIn()
 		agent := c.newAgent("echo")
 		var made []task

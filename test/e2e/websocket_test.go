@@ -89,7 +89,7 @@ func (w *wire) subscribe(channel string, more ...object) {
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, "", on)
+		s := startAt(t, on)
 		c := s.signIn()
 		agent := c.newAgent("echo")
 		w := c.dial()

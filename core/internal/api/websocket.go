@@ -84,7 +84,7 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxFrame)
-	newSocket(context.WithoutCancel(r.Context()), s, conn, requestOf(r.Context())).serve()
+	newSocket(context.WithoutCancel(r.Context()), s, conn, requestOf(r.Context())).serve() //nolint:contextcheck // tend is all connections', not this one's
 }
 
 // fromHere keeps other sites' pages from using a browser's connection. Clients

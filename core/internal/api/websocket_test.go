@@ -50,12 +50,12 @@ func (l *line) Subscribe(
 	}, nil
 }
 
-func (l *line) tell(channel, text string) {
+func (l *line) tell(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := &core.Notice{Seq: int64(len(l.all) + 1), Type: core.NoticeSystem, Data: json.RawMessage(text)}
 	l.all = append(l.all, n)
-	for _, q := range l.queues[channel] {
+	for _, q := range l.queues["system"] {
 		q.Put(n.Data)
 	}
 }
@@ -200,17 +200,17 @@ func TestWebSocketChannels(t *testing.T) {
 	bob := b.signedIn(t, "bob")
 	bob.say(`{"type":"subscribe","channel":"agent.agent-ann.events"}`)
 	bob.want(`"code":"NOT_FOUND"`)
-	b.line.tell("system", `{"n":1}`)
+	b.line.tell(`{"n":1}`)
 	w.say(`{"type":"subscribe","channel":"agent.agent-ann.events"}`)
 	w.want(`{"type":"subscribed","channel":"agent.agent-ann.events","seq":1}`)
 	w.say(`{"type":"subscribe","channel":"system","after":0}`)
 	w.want(`"seq":0`)
 	w.want(`{"n":1}`)
-	b.line.tell("system", `{"n":2}`)
+	b.line.tell(`{"n":2}`)
 	w.want(`{"n":2}`)
 	w.say(`{"type":"unsubscribe","channel":"system"}`)
 	w.want(`"type":"unsubscribed"`)
-	b.line.tell("system", `{"n":3}`)
+	b.line.tell(`{"n":3}`)
 	w.say(`{"type":"unsubscribe","channel":"system"}`)
 	w.want(`There is no subscription`)
 }
@@ -243,7 +243,7 @@ func TestWebSocketSlowClient(t *testing.T) {
 	w.want("subscribed")
 	const n = 20 * maxQueued
 	for i := range n {
-		b.line.tell("system", fmt.Sprintf(`{"n":%d,"text":%q}`, i, strings.Repeat("x", 4096)))
+		b.line.tell(fmt.Sprintf(`{"n":%d,"text":%q}`, i, strings.Repeat("x", 4096)))
 	}
 	var got int
 	for {
