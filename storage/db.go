@@ -41,6 +41,8 @@ type Options struct {
 	BusyTimeout time.Duration
 	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
+	// Existing has Open fail when SQLite's file is not there.
+	Existing bool
 }
 
 // dialect is what differs between databases.
@@ -60,6 +62,10 @@ type dialect interface {
 	// when it is committed, and listen hears what they tell, until stop.
 	tell(ctx context.Context, tx *tx) error
 	listen(heard func([]core.Signal)) (stop func())
+	// tables is the query for the names of all tables, and beginSnapshot begins a
+	// transaction that sees the database as it is now and does not write.
+	tables() string
+	beginSnapshot() string
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }

@@ -37,3 +37,6 @@ func Hot() []string {
 	}
 	return all
 }
+
+// Tables are the names of all tables.
+func (db *DB) Tables(ctx context.Context) ([]string, error) { return db.tables(ctx) }

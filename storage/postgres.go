@@ -274,6 +274,14 @@ func (d *postgresDialect) listen(heard func([]core.Signal)) (stop func()) {
 	}
 }
 
+func (*postgresDialect) tables() string {
+	return "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+}
+
+func (*postgresDialect) beginSnapshot() string {
+	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+}
+
 func (*postgresDialect) failure(err error) failure {
 	var e pgdriver.Error
 	if !errors.As(err, &e) {

@@ -34,6 +34,11 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 	if err != nil {
 		return nil, nil, err
 	}
+	if o.Existing {
+		if _, err := os.Stat(path); err != nil {
+			return nil, nil, fmt.Errorf("open the database: %w", err)
+		}
+	}
 	if err := makePrivate(path); err != nil {
 		return nil, nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -109,6 +114,12 @@ func (sqliteDialect) alone(context.Context, *tx) error { return nil }
 // There are no other servers.
 func (sqliteDialect) tell(context.Context, *tx) error          { return nil }
 func (sqliteDialect) listen(func([]core.Signal)) (stop func()) { return func() {} }
+
+func (sqliteDialect) tables() string {
+	return "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+}
+
+func (sqliteDialect) beginSnapshot() string { return "BEGIN" }
 
 func (sqliteDialect) failure(err error) failure {
 	var e *sqlite.Error

@@ -25,7 +25,9 @@ type Stores interface {
 	core.FileStore
 	core.MCPServerStore
 	core.TaskStore
+	core.TaskQueue
 	core.NoticeStore
+	core.RetentionStore
 	core.Signals
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
@@ -107,6 +109,19 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":       testMCPServerUpdate,
 		"mcp_server/wanted":       testMCPServerWanted,
 		"mcp_server/list":         testMCPServerList,
+		"task":                    testTask,
+		"task/visibility":         testTaskVisibility,
+		"task/filter":             testTaskFilter,
+		"task/key":                testTaskKey,
+		"task/order":              testTaskOrder,
+		"task/cancel":             testTaskCancel,
+		"task/defer":              testTaskDefer,
+		"task/at_once":            testTaskAtOnce,
+		"task/queue":              testTaskQueue,
+		"notice":                  testNotice,
+		"retention/runs":          testRetentionRuns,
+		"retention/sessions":      testRetentionSessions,
+		"retention/tasks":         testRetentionTasks,
 		"write/parallel":          testWriteParallel,
 		"write/isolated":          testWriteIsolated,
 		"write/cancelled":         testWriteCancelled,

@@ -21,7 +21,8 @@ type commands struct {
 	Files struct {
 		Move moveCommand `cmd:"" help:"Move the files of one backend to another while the server runs. What was cut goes on with the same command."`
 	} `cmd:"" help:"Look after files."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
+	Version struct{}         `cmd:"" help:"Print the version."`
 }
 
 // exited is how kong's wish to exit, after --help, comes back to Main.
@@ -57,6 +58,12 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		_, err = fmt.Fprintln(stdout, Version)
 	case "files move":
 		err = c.Files.Move.run(ctx, stdout, stderr)
+	case "db migrate":
+		err = c.DB.Migrate.run(ctx, stdout)
+	case "db status":
+		err = c.DB.Status.run(ctx, stdout)
+	case "db copy":
+		err = c.DB.Copy.run(ctx, stdout)
 	default:
 		c.Serve.FromEnvironment(os.Getenv)
 		err = serve(ctx, &c.Serve, stdout, stderr)

@@ -51,12 +51,35 @@ func TestBadCommandLines(t *testing.T) {
 		`unknown flag --port`:                                      {"serve", "--port=80"},
 		`--listen "8000": address 8000: missing port`:              {"serve", "--listen=8000"},
 		`--log-level must be one of "debug","info","warn","error"`: {"serve", "--log-level=loud"},
-		`expected one of "serve", "files", "version"`:              {},
+		`expected one of "serve", "files", "db", "version"`:        {},
+		`missing flags: --from=URL, --to=URL`:                      {"db", "copy"},
+		`are the same database`:                                    {"db", "copy", "--from=sqlite:///a", "--to=sqlite:///a"},
+		`no such file`:                                             {"db", "status", "--data-dir=/none"},
 		`missing flags: --from=LABEL, --to=LABEL`:                  {"files", "move"},
 		`--max-file-size: "much" is no size`:                       {"serve", "--max-file-size=much"},
 	} {
 		if code, _, stderr := command(t, args...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%q: %d %q, want %q", args, code, stderr, want)
+		}
+	}
+}
+
+// TestDatabaseCommands: a database is made, looked at and copied.
+func TestDatabaseCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"db", "migrate", "--data-dir=" + dir}, "schema 0 to "},
+		{[]string{"db", "migrate", "--data-dir=" + dir}, "nothing to do"},
+		{[]string{"db", "status", "--data-dir=" + dir}, "(up to date)"},
+		{[]string{"db", "status", "--database-url=sqlite://" + dir + "/agentarea.db"}, "servers   0"},
+		{[]string{"db", "copy", "--from=sqlite://" + dir + "/agentarea.db", "--to=sqlite://" + dir + "/copy.db"}, "verified  "},
+	} {
+		if code, out, stderr := command(t, c.args...); code != 0 || !strings.Contains(out, c.want) {
+			t.Errorf("%q: %d %q %q, want %q", c.args, code, out, stderr, c.want)
 		}
 	}
 }

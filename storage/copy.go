@@ -1,0 +1,307 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/uptrace/bun"
+	bundialect "github.com/uptrace/bun/dialect"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// copied is a table that Copy copies, by the columns that order its rows.
+type copied struct {
+	name string
+	key  []string
+	// counter is the column that the database numbers, if there is one.
+	counter string
+}
+
+// copiedTables have each table after those that it refers to. Left out are who runs
+// on the database (leases), what is done to its schema, and the queue, which is put
+// together anew from the tasks that wait.
+var copiedTables = []copied{
+	{name: "users", key: []string{"id"}},
+	{name: "logins", key: []string{"id"}},
+	{name: "agents", key: []string{"id"}},
+	{name: "sessions", key: []string{"key"}},
+	{name: "messages", key: []string{"position"}, counter: "position"},
+	{name: "runs", key: []string{"id"}},
+	{name: "calls", key: []string{"run_id", "number"}},
+	{name: "events", key: []string{"run_id", "first"}},
+	{name: "files", key: []string{"id"}},
+	{name: "orphans", key: []string{"backend", "key"}},
+	{name: "file_usage", key: []string{"user_id"}},
+	{name: "mcp_servers", key: []string{"id"}},
+	{name: "tasks", key: []string{"id"}},
+	{name: "notices", key: []string{"seq"}, counter: "seq"},
+}
+
+const (
+	copyRows  = 200     // a page is read at once
+	copyBytes = 4 << 20 // and written in statements of about this many bytes
+)
+
+// CopiedTable is what Copy tells of a table.
+type CopiedTable struct {
+	Name string
+	Rows int
+	// Sum is the same for the same rows, in whatever order they are.
+	Sum string
+}
+
+// Copy fills an empty database with all that another has, in one transaction: it
+// is complete, with each table's rows counted and summed up on both sides, or it
+// has changed nothing. Both must have this program's schema, and no server may run
+// on either. done hears of each table that is copied and found to be the same.
+func Copy(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
+	if err := from.current(ctx); err != nil {
+		return fmt.Errorf("the database to copy from: %w", err)
+	}
+	if err := to.current(ctx); err != nil {
+		return fmt.Errorf("the database to copy to: %w", err)
+	}
+	source, err := from.snapshot(ctx)
+	if err != nil {
+		return fmt.Errorf("the database to copy from: %w", from.translate(err))
+	}
+	defer source.end()
+	err = to.writer.do(ctx, func(_ context.Context, tx *tx) error {
+		for _, t := range copiedTables {
+			if err := t.mustBeEmpty(ctx, tx); err != nil {
+				return err
+			}
+		}
+		for _, t := range copiedTables {
+			got, err := t.copy(ctx, source, tx)
+			if err != nil {
+				return fmt.Errorf("table %s: %w", t.name, err)
+			}
+			done(got)
+		}
+		return to.refillQueue(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("nothing was copied: %w", err)
+	}
+	return nil
+}
+
+// snapshot is a connection that sees the database as it was at one moment.
+type snapshot struct {
+	bun.Conn
+}
+
+func (db *DB) snapshot(ctx context.Context) (*snapshot, error) {
+	conn, err := db.read.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, db.dialect.beginSnapshot()); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return &snapshot{conn}, nil
+}
+
+func (s *snapshot) end() {
+	_, _ = s.ExecContext(context.Background(), "ROLLBACK")
+	_ = s.Close()
+}
+
+func (t copied) mustBeEmpty(ctx context.Context, db bun.IDB) error {
+	some, err := db.NewSelect().Table(t.name).Exists(ctx)
+	if err == nil && some {
+		return fmt.Errorf("the database to copy to is not empty: its table %s has rows (copy into a new one)", t.name)
+	}
+	return err
+}
+
+func (t copied) copy(ctx context.Context, from, to bun.IDB) (CopiedTable, error) {
+	truths, err := t.truths(ctx, to)
+	if err != nil {
+		return CopiedTable{}, err
+	}
+	read, err := t.each(ctx, from, func(page []map[string]any) error {
+		for _, row := range page {
+			for _, column := range truths {
+				row[column] = row[column] == int64(1) || row[column] == true
+			}
+		}
+		return t.insert(ctx, to, page)
+	})
+	if err != nil {
+		return read, err
+	}
+	written, err := t.each(ctx, to, func([]map[string]any) error { return nil })
+	if err != nil {
+		return read, err
+	}
+	if written != read {
+		return read, fmt.Errorf("%d rows with the sum %s became %d with %s: the databases don't keep the same", read.Rows, read.Sum, written.Rows, written.Sum)
+	}
+	if t.counter == "" {
+		return read, nil
+	}
+	last, err := t.lastNumber(ctx, from)
+	if err != nil {
+		return read, err
+	}
+	return read, t.setLastNumber(ctx, to, last)
+}
+
+// each reads the rows in pages and sums them up.
+func (t copied) each(ctx context.Context, db bun.IDB, page func([]map[string]any) error) (CopiedTable, error) {
+	key := strings.Join(t.key, ", ")
+	total := [sha256.Size]byte{}
+	seen := CopiedTable{Name: t.name}
+	var after []any
+	for {
+		var rows []map[string]any
+		q := db.NewSelect().Table(t.name).OrderExpr(key).Limit(copyRows)
+		if after != nil {
+			q = q.Where("("+key+") > (?)", bun.List(after))
+		}
+		if err := q.Scan(ctx, &rows); err != nil {
+			return seen, err
+		}
+		if len(rows) == 0 {
+			seen.Sum = hex.EncodeToString(total[:])
+			return seen, nil
+		}
+		for _, row := range rows {
+			for column, v := range row {
+				if b, ok := v.([]byte); ok && b == nil {
+					row[column] = []byte{} // SQLite's driver has no other for an empty one
+				}
+			}
+			for i, b := range rowSum(row) {
+				total[i] ^= b
+			}
+		}
+		seen.Rows += len(rows)
+		if err := page(rows); err != nil {
+			return seen, err
+		}
+		after = nil
+		for _, column := range t.key {
+			after = append(after, rows[len(rows)-1][column])
+		}
+	}
+}
+
+// truths are the columns that take booleans only: SQLite's are numbers.
+func (t copied) truths(ctx context.Context, db bun.IDB) (names []string, err error) {
+	if onPostgres(db) {
+		err = db.NewRaw("SELECT column_name FROM information_schema.columns "+
+			"WHERE table_schema = current_schema() AND table_name = ? AND data_type = 'boolean'", t.name).Scan(ctx, &names)
+	}
+	return names, err
+}
+
+// rowSum is a row's, whatever order its columns are in.
+func rowSum(row map[string]any) [sha256.Size]byte {
+	h := sha256.New()
+	for _, column := range slices.Sorted(maps.Keys(row)) {
+		text := fmt.Sprint(row[column])
+		switch v := row[column].(type) {
+		case []byte:
+			text = string(v)
+		case bool:
+			text = "0"
+			if v {
+				text = "1"
+			}
+		}
+		_, _ = fmt.Fprintf(h, "%s %t %d %s\n", column, row[column] == nil, len(text), text)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (t copied) insert(ctx context.Context, db bun.IDB, rows []map[string]any) error {
+	columns := slices.Sorted(maps.Keys(rows[0]))
+	head := "INSERT INTO " + t.name + " (" + strings.Join(columns, ", ") + ") VALUES "
+	place := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	for len(rows) > 0 {
+		var places []string
+		var values []any
+		for size := 0; len(places) < len(rows) && size < copyBytes; {
+			row := rows[len(places)]
+			for _, c := range columns {
+				values = append(values, row[c])
+				size += sizeOf(row[c])
+			}
+			places = append(places, place)
+		}
+		if _, err := db.NewRaw(head+strings.Join(places, ", "), values...).Exec(ctx); err != nil {
+			return err
+		}
+		rows = rows[len(places):]
+	}
+	return nil
+}
+
+// sizeOf is about what a value takes in a statement.
+func sizeOf(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []byte:
+		return 2 * len(v)
+	default:
+		return 8
+	}
+}
+
+// refillQueue puts in a ticket for each task that waits.
+func (db *DB) refillQueue(ctx context.Context, tx *tx) error {
+	var rows []taskRow
+	err := tx.NewSelect().Model(&rows).Column("priority", "run_at").Where("status = ?", string(core.TaskPending)).Scan(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := db.putTicket(ctx, tx, core.TaskPriority(r.Priority), instant(r.RunAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastNumber is the highest that was ever given, for no number is given twice.
+func (t copied) lastNumber(ctx context.Context, db bun.IDB) (last int64, err error) {
+	err = db.NewSelect().Table(t.name).ColumnExpr("coalesce(max("+t.counter+"), 0)").Scan(ctx, &last)
+	if err != nil {
+		return 0, err
+	}
+	var given int64
+	if onPostgres(db) {
+		err = db.NewRaw("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM "+t.sequence()).Scan(ctx, &given)
+	} else {
+		err = db.NewRaw("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?", t.name).Scan(ctx, &given)
+	}
+	return max(last, given), err
+}
+
+func (t copied) setLastNumber(ctx context.Context, db bun.IDB, last int64) (err error) {
+	if onPostgres(db) {
+		_, err = db.NewRaw("SELECT setval(?, ?, ?)", t.sequence(), max(last, 1), last > 0).Exec(ctx)
+		return err
+	}
+	if _, err = db.NewRaw("DELETE FROM sqlite_sequence WHERE name = ?", t.name).Exec(ctx); err == nil {
+		_, err = db.NewRaw("INSERT INTO sqlite_sequence (name, seq) SELECT name, ? FROM sqlite_master "+
+			"WHERE type = 'table' AND name = ? AND sql LIKE '%AUTOINCREMENT%'", last, t.name).Exec(ctx)
+	}
+	return err
+}
+
+func onPostgres(db bun.IDB) bool { return db.Dialect().Name() == bundialect.PG }
+
+// sequence is the name that PostgreSQL gives to a counter.
+func (t copied) sequence() string { return t.name + "_" + t.counter + "_seq" }

@@ -1,0 +1,211 @@
+package storage_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/pgtest"
+)
+
+// fill puts something of each kind in, and gives the id of a task that waits.
+func fill(t *testing.T, db *storage.DB) string {
+	t.Helper()
+	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
+	must(t, db.CreateUser(ctx, &core.User{ID: "user-1", Username: "Ådä 'x' \\ ☃", Role: core.RoleAdmin, CreatedAt: now, UpdatedAt: now}))
+	must(t, db.CreateLogin(ctx, &core.Login{ID: "login-1", UserID: "user-1", RefreshHash: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
+	must(t, db.CreateAgent(ctx, &core.Agent{
+		ID: "agent-1", Name: "helper", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"a":"?'\\"}`),
+		Shared: true, CreatedBy: "user-1", CreatedAt: now, UpdatedAt: now,
+	}))
+	for i := range 450 { // more than two pages
+		run := &core.Run{
+			ID: core.NewID("run"), Kind: core.RunChat, AgentID: "agent-1", UserID: "user-1", SessionID: fmt.Sprint(i),
+			Status: core.RunRunning, Owner: "gone", Attempt: 1, CreatedAt: now, Stream: i%2 == 0,
+		}
+		in := &core.Message{
+			ID: core.NewID("msg"), AgentID: "agent-1", UserID: "user-1", SessionID: run.SessionID, RunID: run.ID,
+			Role: sdk.RoleUser, Parts: []sdk.Part{{Text: strings.Repeat("Grüße? $1 ", 1+i*10)}}, CreatedAt: now,
+		}
+		run.InputID = in.ID
+		must(t, db.StartRun(ctx, core.RunStart{Run: run, Input: in, Events: []core.EventRow{
+			{RunID: run.ID, First: 1, Last: 1, Type: "start", Data: json.RawMessage(`{"type":"start"}`), CreatedAt: now},
+		}}))
+		must(t, db.RecordCall(ctx, run, &core.Call{RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}}, nil))
+	}
+	blob := core.Blob{Backend: "local", Key: "key-1"}
+	must(t, db.ReserveBlob(ctx, blob, now))
+	must(t, db.ReserveBlob(ctx, core.Blob{Backend: "local", Key: "key-2"}, now))
+	must(t, db.CreateFile(ctx, &core.File{ID: "file-1", Name: "a.txt", Size: 5, Blob: blob, CreatedBy: "user-1", CreatedAt: now}, 100))
+	task, err := db.CreateTask(ctx, &core.Task{
+		ID: "task-1", UserID: "user-1", AgentID: "agent-1", Title: "wait", Priority: core.PriorityHigh, Status: core.TaskPending,
+		MaxAttempts: 1, RunAt: now, CreatedAt: now, UpdatedAt: now,
+	})
+	must(t, err)
+	return task.ID
+}
+
+// plain has both databases' truths look alike.
+var plain = strings.NewReplacer("true", "1", "false", "0")
+
+// dump is every row of every table that a copy must bring.
+func dump(t *testing.T, db *storage.DB) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	tables, err := db.Tables(t.Context())
+	must(t, err)
+	for _, table := range tables {
+		if table == "schema_migrations" || table == "leases" || strings.HasPrefix(table, "river_") {
+			continue
+		}
+		var rows []map[string]any
+		must(t, db.Reader().NewSelect().Table(table).Scan(t.Context(), &rows))
+		for _, row := range rows {
+			var line strings.Builder
+			for _, column := range slices.Sorted(maps.Keys(row)) {
+				fmt.Fprintf(&line, "%s=%q ", column, plain.Replace(fmt.Sprint(row[column])))
+			}
+			all[table] = append(all[table], line.String())
+		}
+		slices.Sort(all[table])
+	}
+	return all
+}
+
+func openNamed(t *testing.T, url string) *storage.DB {
+	t.Helper()
+	db, err := storage.Open(t.Context(), url, storage.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	must(t, db.Migrate(t.Context()))
+	return db
+}
+
+// A copy from SQLite to PostgreSQL and back has every row of every table, numbers
+// go on where they were, and what waits in the queue is worked on.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	from, _ := openNew(t, storage.Options{})
+	waits := fill(t, from)
+	last, err := from.LastNotice(ctx)
+	must(t, err)
+	_, err = from.DropNotices(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
+	must(t, err)
+
+	pg := openNamed(t, pgtest.Start(t))
+	var told []storage.CopiedTable
+	must(t, storage.Copy(ctx, from, pg, func(c storage.CopiedTable) { told = append(told, c) }))
+	back, _ := openNew(t, storage.Options{})
+	must(t, storage.Copy(ctx, pg, back, func(storage.CopiedTable) {}))
+
+	want := dump(t, from)
+	for name, to := range map[string]*storage.DB{"PostgreSQL": pg, "SQLite": back} {
+		got := dump(t, to)
+		for table, rows := range want {
+			if !slices.Equal(got[table], rows) {
+				t.Errorf("%s: %s has %d rows of %d, or others", name, table, len(got[table]), len(rows))
+			}
+		}
+		task, err := to.CreateTask(ctx, &core.Task{
+			ID: "task-2", UserID: "user-1", AgentID: "agent-1", Title: "new", Priority: core.PriorityLow, Status: core.TaskPending,
+			MaxAttempts: 1, RunAt: time.Now(), CreatedAt: time.Now(),
+		})
+		must(t, err)
+		next, err := to.LastNotice(ctx)
+		must(t, err)
+		if next != last+1 {
+			t.Errorf("%s: notice %d of %s comes after %d", name, next, task.ID, last)
+		}
+		drawn := make(chan struct{}, 10)
+		stop, err := to.Work(1, func(context.Context) { drawn <- struct{}{} })
+		must(t, err)
+		<-drawn
+		<-drawn
+		must(t, stop(ctx))
+		waiting, err := to.NextTask(ctx, time.Now())
+		must(t, err)
+		if waiting == nil || waiting.ID != waits {
+			t.Errorf("%s: next is %v", name, waiting)
+		}
+	}
+	for _, c := range told {
+		if c.Name == "messages" && c.Rows != 450 {
+			t.Errorf("messages: %+v", c)
+		}
+	}
+}
+
+// What a copy can't do it says, and has changed nothing.
+func TestCopyRefused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	refused := func(from, to *storage.DB, want string) {
+		t.Helper()
+		err := storage.Copy(ctx, from, to, func(storage.CopiedTable) {})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	from, _ := openNew(t, storage.Options{})
+	fill(t, from)
+	full, _ := openNew(t, storage.Options{})
+	must(t, full.CreateUser(ctx, &core.User{ID: "user-9", Username: "zoe"}))
+	refused(from, full, "not empty: its table users has rows")
+	bare, err := storage.Open(ctx, "sqlite://"+t.TempDir()+"/bare.db", storage.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, bare.Close()) })
+	refused(from, bare, "schema 0")
+	must(t, bare.Migrate(ctx))
+	must(t, from.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
+	refused(from, bare, "1 server(s) run on it")
+	must(t, from.ReleaseLease(ctx, "server-1"))
+
+	// Midway: a table's rows are refused after others were written.
+	must(t, bare.Write(ctx, func(ctx context.Context, db bun.IDB) error {
+		_, err := db.ExecContext(ctx, "CREATE TRIGGER no_events BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END")
+		return err
+	}))
+	refused(from, bare, "nothing was copied: table events")
+	for table, rows := range dump(t, bare) {
+		if len(rows) > 0 {
+			t.Errorf("%s has %d rows", table, len(rows))
+		}
+	}
+}
+
+// TestSchema: it tells what a database lacks without making it.
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/new.db"
+	if _, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{Existing: true}); err == nil {
+		t.Error("a file that is not there was opened")
+	}
+	for _, url := range []string{"sqlite://" + path, pgtest.Start(t)} {
+		db, err := storage.Open(t.Context(), url, storage.Options{})
+		must(t, err)
+		t.Cleanup(func() { must(t, db.Close()) })
+		s, err := db.Schema(t.Context())
+		must(t, err)
+		if s.Version != 0 || s.Known != released || len(s.Missing) != released {
+			t.Errorf("before: %+v", s)
+		}
+		must(t, db.Migrate(t.Context()))
+		must(t, db.RenewLease(t.Context(), "server-1", time.Now().Add(time.Minute)))
+		s, err = db.Schema(t.Context())
+		must(t, err)
+		if s.Version != released || len(s.Missing) != 0 || s.Servers != 1 {
+			t.Errorf("after: %+v", s)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package storagetest
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+func testNotice(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	heard := make(chan core.Signal, 100)
+	defer f.Subscribe(func(s core.Signal) { heard <- s })()
+	last, err := f.LastNotice(f.ctx)
+	ok(t, err)
+	same(t, "last of none", last, int64(0))
+	task := f.task(t, a, v.UserID)
+	same(t, "signal", <-heard, core.Signal{Topic: core.TopicNotices})
+	run := f.begin(t, a, task)
+	e := f.end(run)
+	e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskFailed, Error: &sdk.Error{Code: sdk.CodeInternal, Message: "secret words"}}
+	ok(t, f.EndRun(f.ctx, e))
+	system, err := core.NewSystemNotice(core.LevelInfo, "All is well", "")
+	ok(t, err)
+	ok(t, f.AddNotice(f.ctx, system))
+	private, err := core.NewSystemNotice(core.LevelInfo, "Yours", "user-other")
+	ok(t, err)
+	ok(t, f.AddNotice(f.ctx, private))
+
+	read := func(filter core.NoticeFilter, after, upto int64) (got []string) {
+		t.Helper()
+		all, err := f.Notices(f.ctx, filter, after, upto, 100)
+		ok(t, err)
+		for i, n := range all {
+			if i > 0 && n.Seq <= all[i-1].Seq {
+				t.Errorf("%d comes after %d", n.Seq, all[i-1].Seq)
+			}
+			var body struct{ Type, Status, Message string }
+			ok(t, json.Unmarshal(n.Data, &body))
+			got = append(got, body.Type+" "+body.Status+body.Message)
+		}
+		return got
+	}
+	ofTask := []string{"task.status pending", "task.status running", "task.status failed"}
+	same(t, "of the task", read(core.NoticeFilter{TaskID: task.ID}, 0, 0), ofTask)
+	same(t, "of others' agent", read(core.NoticeFilter{AgentID: "agent-other"}, 0, 0), []string(nil))
+	same(t, "of the system", read(core.NoticeFilter{UserID: v.UserID, Types: []core.NoticeType{core.NoticeSystem}}, 0, 0),
+		[]string{"system.notification All is well"})
+	mine := read(core.NoticeFilter{UserID: v.UserID, AgentID: a.ID}, 0, 0)
+	for _, want := range append(slices.Clone(ofTask), "agent.message Good day") {
+		if !slices.Contains(mine, want) {
+			t.Errorf("no %q in %q", want, mine)
+		}
+	}
+	all, err := f.Notices(f.ctx, core.NoticeFilter{}, 0, 0, 100)
+	ok(t, err)
+	last, err = f.LastNotice(f.ctx)
+	ok(t, err)
+	same(t, "last", last, all[len(all)-1].Seq)
+	same(t, "from the second to the third", len(read(core.NoticeFilter{}, all[0].Seq, all[2].Seq)), 2)
+	for _, n := range all {
+		if strings.Contains(string(n.Data), "secret words") {
+			t.Errorf("an internal error's words are for the log: %s", n.Data)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// drain drops until there is nothing left and gives the sum.
+func (f *fixture) drain(t *testing.T, drop func(ctx context.Context, before time.Time, limit int) (int, error), before time.Time) (total int) {
+	t.Helper()
+	for {
+		n, err := drop(f.ctx, before, 2)
+		ok(t, err)
+		if n > 2 {
+			t.Errorf("%d in a batch of 2", n)
+		}
+		if n == 0 {
+			return total
+		}
+		total += n
+	}
+}
+
+func testRetentionRuns(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	var old []traces
+	for i := range 5 {
+		old = append(old, f.leaveTraces(t, a, v.UserID, fmt.Sprint("old-", i)))
+	}
+	under := f.start(t, a, v.UserID, "under way")
+	ended := f.now.Add(time.Second) // when fixture.end ends
+	same(t, "runs of an earlier time", f.drain(t, f.DropRuns, ended), 0)
+
+	events := func(id string) int {
+		rows, err := f.Events(f.ctx, id, 0, 10)
+		ok(t, err)
+		return len(rows)
+	}
+	from, dropped := time.Time{}, 0
+	for {
+		n, next, err := f.DropEvents(f.ctx, from, ended.Add(time.Microsecond), 10)
+		ok(t, err)
+		if n == 0 {
+			break
+		}
+		from, dropped = next, dropped+n
+	}
+	same(t, "runs whose events were dropped", dropped, 5)
+	same(t, "events of an ended run", events(old[0].run), 0)
+	same(t, "events of one under way", events(under.Run.ID) > 0, true)
+	_, err := f.Run(f.ctx, admin, old[0].run)
+	ok(t, err)
+
+	same(t, "runs dropped", f.drain(t, f.DropRuns, ended.Add(time.Microsecond)), 5)
+	_, err = f.Run(f.ctx, admin, old[0].run)
+	wantCode(t, err, core.CodeNotFound)
+	_, err = f.Message(f.ctx, old[0].answer)
+	ok(t, err) // what was said stays
+	_, err = f.Run(f.ctx, admin, under.Run.ID)
+	ok(t, err)
+}
+
+func testRetentionSessions(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	old := f.leaveTraces(t, a, v.UserID, "old")
+	f.start(t, a, v.UserID, "under way")
+	long := f.now.Add(time.Hour)
+	same(t, "none that is new", f.drain(t, f.DropSessions, f.now), 0)
+	same(t, "the old one", f.drain(t, f.DropSessions, long), 1)
+	f.wantTraces(t, old, false)
+	_, total, err := f.Sessions(f.ctx, core.SessionFilter{AgentID: a.ID, UserID: v.UserID, Page: core.Page{Limit: 5}})
+	ok(t, err)
+	same(t, "sessions that stay", total, 1)
+}
+
+func testRetentionTasks(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	var ended []string
+	for range 3 {
+		task := f.task(t, a, v.UserID)
+		_, err := f.CancelTask(f.ctx, v, task.ID, f.now)
+		ok(t, err)
+		ended = append(ended, task.ID)
+	}
+	waits := f.task(t, a, v.UserID)
+	same(t, "none that is new", f.drain(t, f.DropTasks, f.now), 0)
+	same(t, "the ended ones", f.drain(t, f.DropTasks, f.at(1)), 3)
+	_, err := f.Task(f.ctx, v, ended[0])
+	wantCode(t, err, core.CodeNotFound)
+	f.taskNow(t, waits.ID)
+
+	last, err := f.LastNotice(f.ctx)
+	ok(t, err)
+	if n := f.drain(t, f.DropNotices, time.Now().Add(time.Hour)); n == 0 {
+		t.Error("no notices dropped")
+	}
+	f.task(t, a, v.UserID)
+	next, err := f.LastNotice(f.ctx)
+	ok(t, err)
+	if next <= last {
+		t.Errorf("the number %d was given before", next)
+	}
+}

@@ -1,0 +1,364 @@
+package storagetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
+	task := &core.Task{
+		ID: core.NewID("task"), UserID: userID, AgentID: a.ID, Title: "Sum up", Description: "all of it",
+		Priority: core.PriorityMedium, Data: json.RawMessage(`{"n":1}`), Input: []sdk.Part{{Text: "Sum up"}},
+		Status: core.TaskPending, MaxAttempts: 3, Timeout: time.Minute, RequestHash: []byte{},
+		RunAt: f.now, CreatedAt: f.now, UpdatedAt: f.now,
+	}
+	for _, c := range change {
+		c(task)
+	}
+	return task
+}
+
+func (f *fixture) task(t *testing.T, a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
+	t.Helper()
+	task := f.unstoredTask(a, userID, change...)
+	stored, err := f.CreateTask(f.ctx, task)
+	ok(t, err)
+	return stored
+}
+
+// begin starts a task's run.
+func (f *fixture) begin(t *testing.T, a *core.Agent, task *core.Task) *core.Run {
+	t.Helper()
+	s := f.turn(a, task.UserID, task.ID)
+	s.Run.Kind, s.Run.TaskID, s.Task = core.RunTask, task.ID, task
+	ok(t, f.StartRun(f.ctx, s))
+	return s.Run
+}
+
+func (f *fixture) taskNow(t *testing.T, id string) *core.Task {
+	t.Helper()
+	task, err := f.Task(f.ctx, admin, id)
+	ok(t, err)
+	return task
+}
+
+func testTask(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	task := f.task(t, a, v.UserID)
+	got, err := f.Task(f.ctx, v, task.ID)
+	ok(t, err)
+	same(t, "stored", got, task)
+	_, err = f.CreateTask(f.ctx, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
+	wantCode(t, err, core.CodeNotFound)
+
+	next, err := f.NextTask(f.ctx, f.now)
+	ok(t, err)
+	same(t, "next", next, task)
+	run := f.begin(t, a, task)
+	next, err = f.NextTask(f.ctx, f.now)
+	ok(t, err)
+	same(t, "next of none", next, (*core.Task)(nil))
+	second := f.turn(a, v.UserID, task.ID)
+	second.Run.Kind, second.Run.TaskID, second.Task = core.RunTask, task.ID, task
+	wantCode(t, f.StartRun(f.ctx, second), core.CodeConflict)
+	_, err = f.Run(f.ctx, admin, second.Run.ID)
+	wantCode(t, err, core.CodeNotFound)
+
+	c := &core.Call{
+		RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}, Done: true,
+		Result: json.RawMessage(`{}`), Usage: sdk.Usage{InputTokens: 3, OutputTokens: 4},
+	}
+	ok(t, f.RecordCall(f.ctx, run, c, nil))
+	got = f.taskNow(t, task.ID)
+	same(t, "status", got.Status, core.TaskRunning)
+	same(t, "run", got.RunID, run.ID)
+	same(t, "attempts", got.Attempts, 1)
+	same(t, "steps", got.Steps, 1)
+	same(t, "usage", got.Usage, c.Usage)
+
+	e := f.end(run)
+	e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskCompleted, Result: json.RawMessage(`{"message":"Good day"}`)}
+	ok(t, f.EndRun(f.ctx, e))
+	got = f.taskNow(t, task.ID)
+	same(t, "status", got.Status, core.TaskCompleted)
+	same(t, "result", string(got.Result), `{"message":"Good day"}`)
+	same(t, "ended", got.EndedAt, e.Run.EndedAt)
+	_, err = f.CancelTask(f.ctx, v, task.ID, f.now)
+	wantCode(t, err, core.CodeConflict)
+	wantCode(t, f.FailTask(f.ctx, task.ID, f.now, &sdk.Error{Code: sdk.CodeInternal}), core.CodeConflict)
+}
+
+func testTaskVisibility(t *testing.T, f *fixture) {
+	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	a := f.agent(t, ada)
+	task := f.task(t, a, ada.UserID)
+	_, err := f.Task(f.ctx, bob, task.ID)
+	wantCode(t, err, core.CodeNotFound)
+	_, err = f.CancelTask(f.ctx, bob, task.ID, f.now)
+	wantCode(t, err, core.CodeNotFound)
+	for v, want := range map[core.Viewer]int{ada: 1, bob: 0, admin: 1} {
+		list, total, err := f.Tasks(f.ctx, v, core.TaskFilter{Page: core.Page{Limit: 10}})
+		ok(t, err)
+		same(t, "seen", len(list), want)
+		same(t, "counted", total, want)
+	}
+}
+
+func testTaskFilter(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a, b := f.agent(t, v), f.agent(t, v)
+	var all []string
+	for i := range 6 {
+		of := a
+		if i%2 == 1 {
+			of = b
+		}
+		task := f.task(t, of, v.UserID, func(task *core.Task) {
+			task.CreatedAt, task.Priority = f.at(i), core.TaskPriority(i/2+1)
+		})
+		all = append([]string{task.ID}, all...) // newest first
+	}
+	_, err := f.CancelTask(f.ctx, v, all[0], f.now)
+	ok(t, err)
+	for _, c := range []struct {
+		filter core.TaskFilter
+		want   []string
+		total  int
+	}{
+		{core.TaskFilter{Page: core.Page{Limit: 10}}, all, 6},
+		{core.TaskFilter{Page: core.Page{Limit: 2, Offset: 3}}, all[3:5], 6},
+		{core.TaskFilter{Status: core.TaskCancelled, Page: core.Page{Limit: 10}}, all[:1], 1},
+		{core.TaskFilter{AgentID: a.ID, Page: core.Page{Limit: 2}}, []string{all[1], all[3]}, 3},
+		{core.TaskFilter{Priority: core.PriorityHigh, Page: core.Page{Limit: 10}}, all[4:], 2},
+		{core.TaskFilter{Priority: core.PriorityHigh, Status: core.TaskCompleted, Page: core.Page{Limit: 10}}, nil, 0},
+	} {
+		got, total, err := f.Tasks(f.ctx, v, c.filter)
+		ok(t, err)
+		same(t, show(c.filter), ids(got, func(task *core.Task) string { return task.ID }), c.want)
+		same(t, "total", total, c.total)
+	}
+}
+
+func testTaskKey(t *testing.T, f *fixture) {
+	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	a := f.agent(t, ada)
+	keyed := func(hash byte, at time.Time) func(*core.Task) {
+		return func(task *core.Task) {
+			task.IdempotencyKey, task.RequestHash, task.CreatedAt = "key", []byte{hash}, at
+		}
+	}
+	first := f.task(t, a, ada.UserID, keyed(1, f.now))
+	same(t, "the same again", f.task(t, a, ada.UserID, keyed(1, f.at(5))).ID, first.ID)
+	_, err := f.CreateTask(f.ctx, f.unstoredTask(a, ada.UserID, keyed(2, f.at(5))))
+	wantCode(t, err, core.CodeConflict)
+	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
+		t.Error("a key is its user's")
+	}
+	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.TaskKeyLife))); later.ID == first.ID {
+		t.Error("the key is too old by then")
+	}
+
+	// At once: one task.
+	var mu sync.Mutex
+	made := map[string]bool{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			task, err := f.CreateTask(f.ctx, f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			made[task.ID] = true
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	same(t, "tasks of one key", len(made), 1)
+}
+
+// testTaskOrder: priority is strict, and users take turns.
+func testTaskOrder(t *testing.T, f *fixture) {
+	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	a := f.agent(t, ada)
+	n := 0
+	wait := func(name, userID string, p core.TaskPriority) {
+		n++
+		f.task(t, a, userID, func(task *core.Task) { task.Title, task.Priority, task.CreatedAt = name, p, f.at(n) })
+	}
+	for i := range 3 {
+		wait(fmt.Sprint("ada-", i), ada.UserID, core.PriorityMedium)
+	}
+	wait("ada-low", ada.UserID, core.PriorityLow)
+	wait("bob-0", bob.UserID, core.PriorityMedium)
+	wait("bob-1", bob.UserID, core.PriorityMedium)
+	wait("bob-high", bob.UserID, core.PriorityHigh)
+	f.task(t, a, bob.UserID, func(task *core.Task) {
+		task.Title, task.Priority, task.RunAt = "later", core.PriorityHigh, f.now.Add(time.Hour)
+	})
+	var got []string
+	for {
+		task, err := f.NextTask(f.ctx, f.now.Add(time.Minute))
+		ok(t, err)
+		if task == nil {
+			break
+		}
+		got = append(got, task.Title)
+		s := f.turn(a, task.UserID, task.ID)
+		s.Run.Kind, s.Run.TaskID, s.Run.CreatedAt, s.Task = core.RunTask, task.ID, f.at(100+len(got)), task
+		ok(t, f.StartRun(f.ctx, s))
+	}
+	same(t, "order", got, []string{"bob-high", "ada-0", "bob-0", "ada-1", "bob-1", "ada-2", "ada-low"})
+	task, err := f.NextTask(f.ctx, f.now.Add(2*time.Hour))
+	ok(t, err)
+	same(t, "when its time has come", task.Title, "later")
+}
+
+func testTaskCancel(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	waiting := f.task(t, a, v.UserID)
+	got, err := f.CancelTask(f.ctx, v, waiting.ID, f.at(5))
+	ok(t, err)
+	same(t, "one that waits", got.Status, core.TaskCancelled)
+	same(t, "ended", got.EndedAt, f.at(5))
+
+	running := f.task(t, a, v.UserID)
+	run := f.begin(t, a, running)
+	told := make(chan core.Signal, 10)
+	defer f.Subscribe(func(s core.Signal) {
+		if s.Topic == core.TopicCancel {
+			told <- s
+		}
+	})()
+	got, err = f.CancelTask(f.ctx, v, running.ID, f.at(5))
+	ok(t, err)
+	same(t, "one that runs", got.Status, core.TaskRunning)
+	same(t, "signal", <-told, core.Signal{Topic: core.TopicCancel, ID: run.ID})
+	asked, err := f.CancelRequests(f.ctx, run.Owner)
+	ok(t, err)
+	same(t, "asked", asked, []string{run.ID})
+
+	// One between two attempts ends with its run.
+	deferred := f.task(t, a, v.UserID)
+	run = f.begin(t, a, deferred)
+	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
+	got, err = f.CancelTask(f.ctx, v, deferred.ID, f.at(5))
+	ok(t, err)
+	same(t, "one between attempts", got.Status, core.TaskCancelled)
+	ended, err := f.Run(f.ctx, v, run.ID)
+	ok(t, err)
+	same(t, "its run", ended.Status, core.RunCancelled)
+}
+
+func testTaskDefer(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	task := f.task(t, a, v.UserID)
+	run := f.begin(t, a, task)
+	call := func(number uint64, failure *sdk.Error) {
+		c := &core.Call{RunID: run.ID, Number: number, Kind: core.CallComplete, RequestHash: []byte{byte(number)}, Done: true, Error: failure}
+		if failure == nil {
+			c.Result = json.RawMessage(`{}`)
+		}
+		ok(t, f.RecordCall(f.ctx, run, c, nil))
+	}
+	away := &sdk.Error{Code: sdk.CodeUnavailable, Message: "away", Retryable: true}
+	call(1, nil)
+	call(2, away)
+	ok(t, f.DeferTask(f.ctx, run, f.at(10), away))
+	got := f.taskNow(t, task.ID)
+	same(t, "status", got.Status, core.TaskPending)
+	same(t, "error", got.Error, away)
+	same(t, "begins", got.RunAt, f.at(10))
+	calls, err := f.Calls(f.ctx, run.ID)
+	ok(t, err)
+	same(t, "calls that stay", len(calls), 1)
+	wantCode(t, f.EndRun(f.ctx, f.end(run)), core.CodeConflict)
+	wantCode(t, f.DeferTask(f.ctx, run, f.at(10), away), core.CodeConflict)
+	claimed, err := f.ClaimRuns(f.ctx, "server-2", f.now, 10)
+	ok(t, err)
+	same(t, "claimed", len(claimed), 0)
+
+	next, err := f.NextTask(f.ctx, f.at(10))
+	ok(t, err)
+	same(t, "next", next.ID, task.ID)
+	again, err := f.ResumeTask(f.ctx, next, "server-2", f.at(11))
+	ok(t, err)
+	same(t, "the run", again.ID, run.ID)
+	same(t, "its owner", again.Owner, "server-2")
+	same(t, "attempts", f.taskNow(t, task.ID).Attempts, 2)
+	_, err = f.ResumeTask(f.ctx, next, "server-3", f.at(11))
+	wantCode(t, err, core.CodeConflict)
+}
+
+// testTaskAtOnce: of many servers that want a task one gets it.
+func testTaskAtOnce(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	const tasks, servers = 20, 4
+	for i := range tasks {
+		f.task(t, a, v.UserID, func(task *core.Task) { task.CreatedAt = f.at(i) })
+	}
+	var mu sync.Mutex
+	begun := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range servers {
+		wg.Go(func() {
+			for {
+				task, err := f.NextTask(f.ctx, f.now)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if task == nil {
+					return
+				}
+				s := f.turn(a, v.UserID, task.ID)
+				s.Run.Kind, s.Run.TaskID, s.Task, s.Run.Owner = core.RunTask, task.ID, task, fmt.Sprint("server-", i)
+				err = f.StartRun(f.ctx, s)
+				if err != nil && core.CodeOf(err) != core.CodeConflict {
+					t.Error(err)
+					return
+				}
+				if err == nil {
+					mu.Lock()
+					begun[task.ID]++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	same(t, "tasks begun", len(begun), tasks)
+	for id, n := range begun {
+		if n != 1 {
+			t.Errorf("%s begun %d times", id, n)
+		}
+	}
+}
+
+// testTaskQueue: a ticket that is committed comes to a worker, and one that is not does not.
+func testTaskQueue(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	drawn := make(chan struct{}, 10)
+	f.task(t, a, v.UserID) // before anybody works
+	stop, err := f.Work(2, func(context.Context) { drawn <- struct{}{} })
+	ok(t, err)
+	<-drawn
+	f.task(t, a, v.UserID)
+	<-drawn
+	ok(t, stop(f.ctx))
+	f.task(t, a, v.UserID)
+	same(t, "drawn after the stop", len(drawn), 0)
+}
