@@ -44,9 +44,17 @@ build: ## build the server and every plugin into bin/
 	go build -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
+test: build postgres $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
+
+# The tests on PostgreSQL start a server of their own, or use AGENTAREA_TEST_POSTGRES_URL's.
+# Where there is neither they are skipped; CI insists (AGENTAREA_REQUIRE_POSTGRES=1).
+.PHONY: postgres
+postgres:
+	@[ -n "$(AGENTAREA_TEST_POSTGRES_URL)" ] || [ -x "$$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1)" ] || command -v initdb >/dev/null || { \
+	  echo "the tests on PostgreSQL need its server's initdb and postgres (Debian: postgresql): install them, or name a server by AGENTAREA_TEST_POSTGRES_URL" >&2; \
+	  [ -z "$(AGENTAREA_REQUIRE_POSTGRES)" ]; }
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
@@ -74,8 +82,9 @@ bench: build $(VERSITYGW) $(MCP_SERVERS) ## measure the server beside its bare u
 	go run ./test/bench -versitygw $(VERSITYGW) -everything $(EVERYTHING_SERVER) -npm $(dir $(MCPTEST)) $(BENCH)
 
 .PHONY: soak
-soak: build ## ten times the sessions of bench, to see what grows
+soak: build postgres ## ten times the sessions of bench, to see what grows, and 100 kills at random moments on each database
 	go run ./test/bench -only growth -sessions 200000 $(BENCH)
+	AGENTAREA_CRASH_ROUNDS=100 go test -count=1 -timeout 60m -v -run TestServerKilledAtRandom ./test/e2e
 
 .PHONY: clean
 clean: ## remove bin/; data/ is yours and stays

@@ -71,7 +71,7 @@ func Copy(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
 	if err != nil {
 		return fmt.Errorf("the database to copy from: %w", from.translate(err))
 	}
-	defer source.end()
+	defer source.end() //nolint:contextcheck // it ends, whatever the caller wants
 	err = to.writer.do(ctx, func(_ context.Context, tx *tx) error {
 		for _, t := range copiedTables {
 			if err := t.mustBeEmpty(ctx, tx); err != nil {

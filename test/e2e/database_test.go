@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/agentarea/agentarea/test/pgtest"
 )
@@ -22,6 +24,7 @@ func onBoth(t *testing.T, test func(t *testing.T, on func(*server) *server)) {
 
 // at has a server that does not run yet use a database.
 func (s *server) at(url string) *server {
+	s.databaseURL = url
 	s.env = append(s.env, "AGENTAREA_DATABASE_URL="+url)
 	return s
 }
@@ -32,4 +35,79 @@ func startAt(t *testing.T, on func(*server) *server) *server {
 	s := on(newServer(t, ""))
 	s.start()
 	return s
+}
+
+// The database goes away under load and comes back: meanwhile the API says so, and
+// soon after its return everything works, with all that was acknowledged.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.Own(t)
+	s := newServer(t, "").at(pg.URL)
+	s.start()
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	var made []string
+	for i := range 30 {
+		made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 50 /delay 20ms number %d", i)).ID)
+	}
+	turn := c.say(agent, "s", "/tokens 300 /delay 10ms")
+	turn.tokens(3)
+	pg.Kill()
+	for range 3 {
+		r := c.post("/v1/tasks/", taskBody(agent, "Lost"))
+		r.want(t, 503)
+		c.get("/v1/tasks/"+made[0]).want(t, 503)
+		c.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "x"}).want(t, 503)
+		c.get("/health").want(t, 200)
+		c.get("/health/ready").want(t, 503)
+	}
+	if err := pg.Up(); err != nil {
+		t.Fatal(err)
+	}
+	back := eventually(t, 30*time.Second, "a task after the return", func() bool {
+		r, err := c.try("POST", "/v1/tasks/", taskBody(agent, "After"))
+		if err != nil || r.status != 201 {
+			return false
+		}
+		made = append(made, decode[task](t, r).ID)
+		return true
+	})
+	within(t, back, 5*time.Second, "work after the database's return")
+	for _, id := range made {
+		if got := c.taskEnded(id); got.Status != "completed" {
+			t.Errorf("%+v", got)
+		}
+	}
+	turn.rest()
+	c.ended(turn.start().RunID)
+	c.chat(agent, "after", "Hello")
+	if n := decode[struct{ Total int }](t, c.get("/v1/tasks/?limit=1").want(t, 200)).Total; n != len(made) {
+		t.Errorf("%d tasks are there, %d were acknowledged", n, len(made))
+	}
+}
+
+// A server that is told to stop while tasks are under way hands them back in time,
+// and the next one ends them.
+func TestStopWithTasks(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, on func(*server) *server) {
+		s := startAt(t, on)
+		c := s.signIn()
+		agent := c.newAgent("echo")
+		var made []string
+		for i := range 20 {
+			made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 400 /delay 10ms number %d", i)).ID)
+		}
+		eventually(t, 20*time.Second, "tasks under way", func() bool { return c.task(made[0]).Status == "running" })
+		began := time.Now()
+		s.terminate()
+		<-s.exited
+		within(t, time.Since(began), 30*time.Second, "the stop")
+		s.restart()
+		for _, id := range made {
+			if got := c.taskEnded(id); got.Status != "completed" || got.Usage.OutputTokens != 400 {
+				t.Errorf("%+v", got)
+			}
+		}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/uptrace/bun/driver/pgdriver"
 	_ "modernc.org/sqlite"
 )
 
@@ -81,7 +82,11 @@ func (s *server) awaitObjects(folder string, want ...int64) {
 // database opens that of a server which does not run.
 func (s *server) database() *sql.DB {
 	s.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(s.dir, "data", "agentarea.db"))
+	driver, source := "sqlite", filepath.Join(s.dir, "data", "agentarea.db")
+	if s.databaseURL != "" {
+		driver, source = "pg", s.databaseURL+"?sslmode=disable"
+	}
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -136,6 +136,7 @@ func TestFileLists(t *testing.T) {
 		query("content_type", "image/*"):    ids[:1],
 		query("content_type", "TEXT/html"):  ids[1:2],
 		query("content_type", "text/plain"): ids[2:],
+
 		"content_type=text/*&name=report&limit=1": ids[1:2],
 	} {
 		got, total := c.listed(q)

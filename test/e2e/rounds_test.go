@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,34 +13,79 @@ import (
 )
 
 const (
-	rounds  = 5
-	writers = 4
+	// rounds is how often the server is killed, unless roundsVariable says another number.
+	rounds         = 20
+	roundsVariable = "AGENTAREA_CRASH_ROUNDS"
+	writers        = 4
 	// sessions is how many each writer has.
 	sessions = 3
 )
 
-// The server dies at random moments under writers: every message that it
-// acknowledged is there exactly once, and every run comes to an end.
+// The server dies at random moments under writers, on both databases: every message
+// and task that it acknowledged is there exactly once, and every run comes to an end.
 func TestServerKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := s.signIn()
-	l := &ledger{client: c, agent: c.newAgent("echo")}
-	for round := range rounds {
-		stop := make(chan struct{})
-		var wg sync.WaitGroup
-		for w := range writers {
-			wg.Go(func() { l.write(round, w, stop) })
+	total := rounds
+	if text := os.Getenv(roundsVariable); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("%s: %v", roundsVariable, err)
 		}
-		moment := time.Duration(100+rand.IntN(900)) * time.Millisecond
-		time.Sleep(moment) // the moment is what is tried
-		s.kill()
-		close(stop)
-		wg.Wait()
-		t.Logf("round %d: killed after %s", round, moment)
-		s.restart()
+		total = n
 	}
-	l.check(t)
+	onBoth(t, func(t *testing.T, on func(*server) *server) {
+		s := startAt(t, on)
+		c := s.signIn()
+		l := &ledger{client: c, agent: c.newAgent("echo")}
+		for round := range total {
+			if round > 0 && round%8 == 0 {
+				l.client.token = s.signIn().token // it lasts for a quarter of an hour
+			}
+			stop := make(chan struct{})
+			var wg sync.WaitGroup
+			for w := range writers {
+				wg.Go(func() { l.write(round, w, stop) })
+			}
+			moment := time.Duration(100+rand.IntN(900)) * time.Millisecond
+			time.Sleep(moment) // the moment is what is tried
+			s.kill()
+			close(stop)
+			wg.Wait()
+			t.Logf("round %d: killed after %s", round, moment)
+			s.restart()
+		}
+		l.check(t)
+		s.terminate()
+		<-s.exited
+		s.wantSound()
+	})
+}
+
+// wantSound looks into the database of a server that has ended: it is whole, and
+// nothing is left in a state that is none of an end.
+func (s *server) wantSound() {
+	s.t.Helper()
+	db := s.database()
+	for _, left := range []string{
+		`SELECT count(*) FROM runs WHERE status NOT IN ('completed', 'failed', 'cancelled', 'interrupted')`,
+		`SELECT count(*) FROM runs WHERE ended_at = 0`,
+		`SELECT count(*) FROM tasks WHERE status NOT IN ('completed', 'failed', 'cancelled')`,
+		`SELECT count(*) FROM tasks WHERE run_id NOT IN (SELECT id FROM runs)`,
+		`SELECT count(*) FROM runs WHERE answer_id <> '' AND answer_id NOT IN (SELECT id FROM messages)`,
+		`SELECT count(*) FROM leases`,
+	} {
+		var n int
+		if err := db.QueryRow(left).Scan(&n); err != nil || n != 0 {
+			s.t.Errorf("%s gives %d, %v", left, n, err)
+		}
+	}
+	if s.databaseURL != "" {
+		return
+	}
+	var verdict string
+	if err := db.QueryRow(`PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+		s.t.Errorf("the integrity check says %q, %v", verdict, err)
+	}
 }
 
 // ledger is what the server has acknowledged.
@@ -51,11 +98,13 @@ type ledger struct {
 	said [writers * sessions][]string
 	// answers are texts by message id.
 	answers [writers * sessions]map[string]string
+	// tasks are titles by id.
+	tasks map[string]string
 }
 
 func sessionName(i int) string { return fmt.Sprintf("session-%d", i) }
 
-// write has turns, streamed and not, until the server is gone.
+// write has turns, streamed and not, and makes tasks, until the server is gone.
 func (l *ledger) write(round, writer int, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
@@ -65,10 +114,7 @@ func (l *ledger) write(round, writer int, stop <-chan struct{}) {
 		}
 		session := writer*sessions + n%sessions
 		message := fmt.Sprintf("/tokens 20 /delay 2ms of writer %d in round %d: %d", writer, round, n)
-		turn := l.chat
-		if n%2 == 0 {
-			turn = l.stream
-		}
+		turn := []func(int, string) *reply{l.stream, l.chat, l.task}[n%3]
 		if r := turn(session, message); r != nil {
 			if r.status != 409 {
 				l.client.t.Errorf("status %d: %s", r.status, r.body)
@@ -104,6 +150,25 @@ func (l *ledger) stream(session int, message string) *reply {
 	} else if len(s.seen) > 0 {
 		l.acknowledge(session, message, "", "")
 	}
+	return nil
+}
+
+// task makes one, which nobody waits for.
+func (l *ledger) task(_ int, title string) *reply {
+	r, err := l.client.try("POST", "/v1/tasks/", taskBody(l.agent, title), "Idempotency-Key: "+title)
+	switch {
+	case err != nil:
+		return nil
+	case r.status != 201:
+		return r
+	}
+	made := decode[task](l.client.t, r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tasks == nil {
+		l.tasks = map[string]string{}
+	}
+	l.tasks[made.ID] = title
 	return nil
 }
 
@@ -153,8 +218,17 @@ func (l *ledger) check(t *testing.T) {
 		}
 		said, answered = said+len(l.said[i]), answered+len(l.answers[i])
 	}
-	t.Logf("%d messages and %d answers were acknowledged", said, answered)
-	if answered == 0 {
+	for id, title := range l.tasks {
+		done := l.client.taskEnded(id)
+		if done.Status != "completed" || !strings.HasSuffix(done.Result.Message, " token-20") || done.Usage.OutputTokens != 20 {
+			t.Errorf("the task %q became %+v", title, done)
+		}
+		if h := l.client.history(l.agent, id); len(h) != 2 {
+			t.Errorf("the task %q has the messages %+v", title, h)
+		}
+	}
+	t.Logf("%d messages, %d answers and %d tasks were acknowledged", said, answered, len(l.tasks))
+	if answered == 0 || len(l.tasks) == 0 {
 		t.Error("nothing was answered: the test tests nothing")
 	}
 }

@@ -22,6 +22,8 @@ type server struct {
 	bin  string
 	args []string
 	env  []string
+	// databaseURL is empty for the one in the folder.
+	databaseURL string
 
 	url string
 	*process
