@@ -53,6 +53,8 @@ var parts = []part{
 	{"memory", 5 * time.Minute, memory},
 	{"files", 10 * time.Minute, files},
 	{"mcp", 10 * time.Minute, mcp},
+	{"tasks", 10 * time.Minute, tasks},
+	{"websockets", 10 * time.Minute, websockets},
 	{"growth", 60 * time.Minute, growth},
 }
 
@@ -62,7 +64,7 @@ func main() {
 		return
 	}
 	s := &settings{}
-	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,mcp,growth")
+	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,mcp,tasks,websockets,growth")
 	targets := flag.String("targets", "direct,proxy,server", "what to measure")
 	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
 	flag.StringVar(&s.versitygw, "versitygw", "versitygw", "the S3 server for the files part")

@@ -31,7 +31,7 @@ plugin "llm" "openai" {
 
 // startServer starts the server as its users do, on a database of its own, and
 // makes an agent.
-func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byte) error {
+func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byte, env ...string) error {
 	if _, err := os.Stat(binary); err != nil {
 		return fmt.Errorf("the server is not built: %w", err)
 	}
@@ -43,13 +43,13 @@ func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byt
 	if err != nil {
 		return err
 	}
-	p, err := start(dir, "server", []string{
+	p, err := start(dir, "server", append(env,
 		"AGENTAREA_ADMIN_USERNAME=admin",
 		"AGENTAREA_ADMIN_PASSWORD=" + password,
 		// Everything comes from one address here.
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0",
 		"AGENTAREA_RATE_LIMIT_BURST=0",
-	}, binary, "serve", "--listen", addr, "--config", config, "--data-dir", filepath.Join(dir, "data"))
+	), binary, "serve", "--listen", addr, "--config", config, "--data-dir", filepath.Join(dir, "data"))
 	if err != nil {
 		return err
 	}

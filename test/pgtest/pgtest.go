@@ -36,7 +36,7 @@ func Start(tb testing.TB) string {
 	base := os.Getenv(URLVariable)
 	if base == "" {
 		// One server for all tests of the process, which it ends with.
-		shared.once.Do(func() { shared.server, shared.err = launch(os.TempDir(), 0) })
+		shared.once.Do(func() { shared.server, shared.err = launch(os.TempDir(), &Server{}) })
 		if shared.err != nil {
 			missing(tb, shared.err)
 		}
@@ -57,11 +57,11 @@ func missing(tb testing.TB, err error) {
 // Own starts a server for this test alone, which it may kill and start again.
 func Own(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := launch(tb.TempDir(), 0)
+	s, err := launch(tb.TempDir(), &Server{})
 	if err != nil {
 		missing(tb, err)
 	}
-	tb.Cleanup(s.end)
+	tb.Cleanup(s.Close)
 	return s
 }
 

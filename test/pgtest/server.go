@@ -23,6 +23,8 @@ type Server struct {
 
 	dir     string
 	port    int
+	// durable has it sync what it commits, as a server must whose data matter.
+	durable bool
 	account *syscall.Credential
 	process *exec.Cmd
 	ended   chan struct{}
@@ -32,18 +34,20 @@ type Server struct {
 // patience is how long the server may take to start.
 const patience = 30 * time.Second
 
+// Launch starts a server with a folder under base for a program that measures: it
+// syncs what it commits.
+func Launch(base string) (*Server, error) { return launch(base, &Server{durable: true}) }
+
 // launch makes a cluster in a folder of its own under base, and starts it.
-func launch(base string, port int) (*Server, error) {
+func launch(base string, s *Server) (*Server, error) {
 	sweep(base)
 	dir, err := os.MkdirTemp(base, fmt.Sprintf("%s%d-", folder, os.Getpid()))
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, port: port}
-	if s.port == 0 {
-		if s.port, err = freePort(); err != nil {
-			return nil, err
-		}
+	s.dir = dir
+	if s.port, err = freePort(); err != nil {
+		return nil, err
 	}
 	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", s.port)
 	if err := s.lower(); err != nil {
@@ -142,9 +146,13 @@ func find(name string) (string, error) {
 
 // Up starts the server, at the address that it had, and waits until it answers.
 func (s *Server) Up() error {
+	sync := "off"
+	if s.durable {
+		sync = "on"
+	}
 	cmd, err := s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "max_connections=400", "-c", "shared_buffers=32MB", "-c", "fsync=off",
-		"-c", "full_page_writes=off", "-c", "log_min_messages=fatal")
+		"-c", "unix_socket_directories=", "-c", "max_connections=400", "-c", "shared_buffers=32MB", "-c", "fsync="+sync,
+		"-c", "full_page_writes="+sync, "-c", "log_min_messages=fatal")
 	if err != nil {
 		return err
 	}
@@ -186,7 +194,8 @@ func (s *Server) Freeze() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIG
 // Thaw has a frozen server go on.
 func (s *Server) Thaw() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGCONT) }
 
-func (s *Server) end() {
+// Close ends the server and removes its data.
+func (s *Server) Close() {
 	s.Kill()
 	_ = os.RemoveAll(s.dir)
 }
