@@ -30,11 +30,16 @@ const (
 	ticketLife = 25 * time.Hour
 	// ticketsKept is how long a used one stays to be looked at.
 	ticketsKept = 10 * time.Minute
+	// fetchCooldown is the least time between two looks at the queue, and between
+	// two words that there is something in it: a word that is left out costs up to
+	// fetchPoll, the time between looks that nobody asked for.
+	fetchCooldown = 2 * time.Millisecond
+	fetchPoll     = 500 * time.Millisecond
 )
 
 // newTickets makes the client that puts tickets in.
 func newTickets(driver riverdriver.Driver[*sql.Tx]) (*river.Client[*sql.Tx], error) {
-	client, err := river.NewClient(driver, &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	client, err := river.NewClient(driver, &river.Config{FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)
 	}
@@ -59,7 +64,7 @@ func (db *DB) Work(slots int, do func(ctx context.Context)) (stop func(ctx conte
 	}))
 	client, err := river.NewClient(db.queue, &river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: slots}}, Workers: workers,
-		FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second,
+		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll,
 		JobTimeout: ticketLife, RescueStuckJobsAfter: ticketLife + time.Hour,
 		CompletedJobRetentionPeriod: ticketsKept, CancelledJobRetentionPeriod: ticketsKept, DiscardedJobRetentionPeriod: ticketsKept,
 		Logger: slog.New(slog.DiscardHandler),

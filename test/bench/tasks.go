@@ -69,8 +69,8 @@ func (r *taskRig) newTask(ctx context.Context, title string) (t benchTask, err e
 	return t, err
 }
 
-// done waits until a task is completed.
-func (r *taskRig) done(ctx context.Context, id string) (t benchTask, err error) {
+// done waits until a task is completed, and looks now and then.
+func (r *taskRig) done(ctx context.Context, id string, every time.Duration) (t benchTask, err error) {
 	for {
 		if err := r.server.call(ctx, http.MethodGet, "/v1/tasks/"+id, nil, &t); err != nil {
 			return t, err
@@ -81,7 +81,7 @@ func (r *taskRig) done(ctx context.Context, id string) (t benchTask, err error) 
 		case "failed", "cancelled":
 			return t, fmt.Errorf("task %s is %s: %s", id, t.Status, t.Error.Message)
 		}
-		if !sleep(ctx, 2*time.Millisecond) {
+		if !sleep(ctx, every) {
 			return t, ctx.Err()
 		}
 	}
@@ -121,7 +121,7 @@ func measureTasks(ctx context.Context, s *settings, t *table, name, env string) 
 		if err != nil {
 			return err
 		}
-		ended, err := r.done(ctx, made.ID)
+		ended, err := r.done(ctx, made.ID, 2*time.Millisecond)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func measureTasks(ctx context.Context, s *settings, t *table, name, env string) 
 		return err
 	}
 	for _, id := range ids {
-		if _, err := r.done(ctx, id); err != nil {
+		if _, err := r.done(ctx, id, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -202,7 +202,7 @@ func takeover(ctx context.Context, s *settings, url string) error {
 	_ = first.server.process.cmd.Process.Kill()
 	killed := time.Now()
 	for _, id := range ids {
-		if _, err := second.done(ctx, id); err != nil {
+		if _, err := second.done(ctx, id, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
