@@ -45,7 +45,7 @@ func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byt
 	}
 	p, err := start(dir, "server", append(env,
 		"AGENTAREA_ADMIN_USERNAME=admin",
-		"AGENTAREA_ADMIN_PASSWORD=" + password,
+		"AGENTAREA_ADMIN_PASSWORD="+password,
 		// Everything comes from one address here.
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0",
 		"AGENTAREA_RATE_LIMIT_BURST=0",

@@ -21,8 +21,8 @@ type Server struct {
 	// URL is of its first database.
 	URL string
 
-	dir     string
-	port    int
+	dir  string
+	port int
 	// durable has it sync what it commits, as a server must whose data matter.
 	durable bool
 	account *syscall.Credential
