@@ -192,11 +192,11 @@ func TestBothErasAtOnce(t *testing.T) {
 // A legacy client's session is asked, and may go on for as long as it takes.
 func TestElicitation(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t, func(o *Options) { o.Times = Times{Call: 500 * time.Millisecond} })
+	r := newEverything(t, func(o *Options) { o.Times = Times{Call: 3 * time.Second} })
 	s := r.client(t, "everything", "ada", "2025-11-25", &mcp.ClientOptions{
 		ElicitationHandler: func(ctx context.Context, _ *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			select {
-			case <-time.After(time.Second): // longer than a call may take that asks nothing
+			case <-time.After(4 * time.Second): // longer than a call may take that asks nothing
 			case <-ctx.Done():
 			}
 			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"username": "ada", "email": "ada@example.com"}}, nil
