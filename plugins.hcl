@@ -1,9 +1,9 @@
 # plugins.hcl: which plugins this server runs, and how.
 #
 # Each `plugin` block below is one process that the server starts, watches and
-# starts again when it dies. Change the file, and have the server read it anew
-# with POST /v1/plugins/reload or a SIGHUP: the plugins that have changed are
-# swapped without a request being cut. What is wrong in the file is named with
+# starts again when it dies. Change the file, and the server reads it anew (so it
+# does on POST /v1/plugins/reload or a SIGHUP, which see new binaries, too): the
+# plugins that have changed are swapped without a request being cut. What is wrong in the file is named with
 # its line; the old set then serves on, and a server that starts does not start:
 #
 #   plugins.hcl:62,5-12: Unknown name "bas_url"; … (did you mean base_url?)
@@ -23,12 +23,19 @@
 #   enabled    false, and there is no process and nothing else of the block is
 #              looked at. True.
 #   models     llm only: which model names this provider serves (see below).
+#   max_concurrency
+#              llm only: how many completions may be under way at once; more wait
+#              for their turn. No limit.
+#   retries    llm only: how often a completion that failed is asked again, when
+#              that may help and nothing of it has arrived; the waits begin with
+#              half a second and double. 2.
 #   pass_env   names of variables of the server's environment that the process
 #              gets. It always gets PATH, HOME, TMPDIR, LANG, TZ, SSL_CERT_FILE,
 #              SSL_CERT_DIR and the proxy variables, and nothing else.
 #   env        more variables for it: { NAME = "value" }.
 #   sha256     the program's checksum, as sha256sum prints it. Another file of
-#              that name is then not run. No check.
+#              that name is then not run. No check. `agentarea plugins lock`
+#              writes these lines.
 #   auto_mtls  whether server and plugin speak TLS with keys made at each start.
 #              True; false spares 30 microseconds a call.
 #
@@ -44,6 +51,9 @@
 
 # More folders with plugins, relative to this file's.
 # plugin_dirs = ["plugins"]
+
+# Run no plugin that is not pinned by its sha256.
+# require_checksums = true
 
 # The label of the `files` block that takes new files. Files that are there
 # already stay readable where they are as long as their block stays here:
@@ -70,7 +80,6 @@ plugin "llm" "openai" {
     # headers        = { X-Team = "research" }
     # timeout        = "60s"   # until the first byte of a streamed answer
     # answer_timeout = "5m"    # until an answer that is not streamed
-    # max_retries    = 2       # after 429, 5xx or a failed connection
   }
 }
 

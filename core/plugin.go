@@ -33,6 +33,10 @@ type Plugin struct {
 	// PID is 0 without a process.
 	PID      int
 	Restarts int
+	// Generation is that of the reload that made the stanza's present process; 1 is the server's start.
+	Generation uint64
+	// Memory is what the process and its children keep in memory, in bytes; 0 when it can't be told.
+	Memory int64
 	// LastError is why the last process ended or did not start.
 	LastError string
 	// StartedAt is when the present process was ready; zero without one.
@@ -98,4 +102,7 @@ type PluginReloader interface {
 	// Invalid of plugins.hcl, a line for each thing to mend, or with Unavailable
 	// when a new plugin does not come up.
 	Reload(ctx context.Context) (*PluginReload, error)
+	// PlanReload does all that Reload does but the swap: what is new is started,
+	// configured and stopped again. It fails as Reload would.
+	PlanReload(ctx context.Context) (*PluginReload, error)
 }

@@ -26,7 +26,7 @@ type config struct {
 	Headers       map[string]string `config:"headers,secret" doc:"more headers to send with each request"`
 	Timeout       time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first byte of a streamed answer, in each try"`
 	AnswerTimeout time.Duration     `config:"answer_timeout" default:"5m" doc:"how long to wait for an answer that is not streamed, in each try"`
-	MaxRetries    int               `config:"max_retries" default:"2" doc:"how often to try again after 408, 409, 429, 5xx or a failed connection; never once the answer has begun"`
+	MaxRetries    int               `config:"max_retries" default:"0" doc:"how often to try again here, after 408, 409, 429, 5xx or a failed connection, besides the server's own retries"`
 	Models        []string          `config:"models" doc:"the models to list, instead of asking the server for them"`
 }
 

@@ -45,10 +45,10 @@ plugin "files" "two" {
 const folderOne, folderTwo = "files-one/here", "files-two/there"
 
 type reloaded struct {
-	Generation  int
-	Kept        []string
-	Replaced    []string
-	FileBackend string `json:"file_backend"`
+	Generation        int
+	Kept              []string
+	Started, Replaced []string
+	FileBackend       string `json:"file_backend"`
 }
 
 func (c *client) reload() reloaded {

@@ -41,7 +41,10 @@ type process struct {
 // without one there is no such file.
 func newServer(t *testing.T, plugins string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), bin: binaries, env: []string{"AGENTAREA_ADMIN_PASSWORD=" + adminPassword}}
+	s := &server{t: t, dir: t.TempDir(), bin: binaries, env: []string{
+		// Tests say themselves when plugins.hcl is read anew.
+		"AGENTAREA_ADMIN_PASSWORD=" + adminPassword, "AGENTAREA_WATCH_CONFIG=false",
+	}}
 	s.args = []string{"--listen", "127.0.0.1:0"}
 	if plugins != "" {
 		s.writePlugins(plugins)

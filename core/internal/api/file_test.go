@@ -216,6 +216,10 @@ func TestReload(t *testing.T) {
 	if got := strings.TrimSpace(b.do(t, "root", "POST", "/v1/plugins/reload", "").want(200).Body.String()); got != want {
 		t.Errorf("got %s", got)
 	}
+	if got := b.do(t, "root", "POST", "/v1/plugins/reload?dry_run=true", "").want(200).Body.String(); !strings.Contains(got, `"generation":77`) {
+		t.Errorf("the plan is %s", got)
+	}
+	b.do(t, "root", "POST", "/v1/plugins/reload?dry_run=perhaps", "").want(400)
 	b.do(t, "ann", "POST", "/v1/plugins/reload", "").want(403)
 	b.reloadErr = core.Invalid("plugins.hcl:3,1-4", "There is no argument %q", "conig")
 	if f := b.do(t, "root", "POST", "/v1/plugins/reload", "").want(400).failure(); f.Details.Field != "plugins.hcl:3,1-4" {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 )
@@ -34,6 +35,9 @@ type plugin struct {
 	State        core.PluginState `json:"state" enum:"starting,running,restarting,failed,disabled,stopped"`
 	PID          int              `json:"pid,omitempty"`
 	Restarts     int              `json:"restarts"`
+	Generation   uint64           `json:"generation" doc:"The reload that made the present process; 1 is the server's start"`
+	Uptime       int64            `json:"uptime_seconds" doc:"Since the present process was ready; 0 without one"`
+	Memory       int64            `json:"memory_bytes" doc:"Resident memory of the process and its children; 0 where it can't be told"`
 	LastError    string           `json:"last_error,omitempty"`
 	StartedAt    *stamp           `json:"started_at,omitempty"`
 }
@@ -53,6 +57,10 @@ type (
 	pluginsOutput    struct{ Body plugins }
 	reloadOutput     struct{ Body reload }
 )
+
+type reloadInput struct {
+	DryRun bool `query:"dry_run" doc:"Only tell what a reload would do: what is new is started, configured and stopped again"`
+}
 
 // reload names plugins kind/label.
 type reload struct {
@@ -86,6 +94,7 @@ func (a *api) registerPlugins() {
 		response: plugins{Plugins: []plugin{{
 			Kind: "llm", Label: "openai", Name: "llm-openai", Version: "1.0.0", Description: "OpenAI and compatible servers",
 			Capabilities: []string{"tools"}, State: core.PluginRunning, PID: 4711, StartedAt: &exampleTime,
+			Generation: 1, Uptime: 3600, Memory: 18 << 20,
 		}}},
 	}, func(context.Context, *struct{}) (*pluginsOutput, error) { return a.pluginStates(), nil })
 }
@@ -94,13 +103,17 @@ func (a *api) registerReload() {
 	register(a, operation{
 		id: "reload-plugins", method: http.MethodPost, path: "/v1/plugins/reload", tag: "Plugins", summary: "Reload plugins.hcl", access: admin,
 		about: "Reads plugins.hcl anew and swaps the plugins that have changed, without a request being cut. When anything is wrong with it, the plugins stay as they are, " +
-			"and the error says what to mend, by file and line.",
+			"and the error says what to mend, by file and line. The server also does so by itself when the file changes, and on SIGHUP.",
 		response: reload{
 			Generation: 2, Started: []string{"files/s3"}, Replaced: []string{"llm/openai"}, Stopped: []string{}, Kept: []string{"agent/chat", "files/local"}, FileBackend: "s3",
 		},
 		errors: []core.Code{core.CodeValidation},
-	}, func(ctx context.Context, _ *struct{}) (*reloadOutput, error) {
-		r, err := a.reloader.Reload(ctx)
+	}, func(ctx context.Context, in *reloadInput) (*reloadOutput, error) {
+		work := a.reloader.Reload
+		if in.DryRun {
+			work = a.reloader.PlanReload
+		}
+		r, err := work(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -135,10 +148,15 @@ func (a *api) models(ctx context.Context) *modelsOutput {
 func (a *api) pluginStates() *pluginsOutput {
 	out := &pluginsOutput{Body: plugins{Plugins: []plugin{}}}
 	for _, p := range a.plugins.Plugins() {
+		var uptime time.Duration
+		if !p.StartedAt.IsZero() {
+			uptime = time.Since(p.StartedAt)
+		}
 		out.Body.Plugins = append(out.Body.Plugins, plugin{
 			Kind: p.Kind, Label: p.Label, Name: p.Name, Version: p.Version, Description: p.Description,
 			Capabilities: orEmpty(p.Capabilities), State: p.State, PID: p.PID, Restarts: p.Restarts,
 			LastError: p.LastError, StartedAt: stampOrNil(p.StartedAt),
+			Generation: p.Generation, Uptime: int64(uptime.Seconds()), Memory: p.Memory,
 		})
 	}
 	return out

@@ -304,6 +304,11 @@ func (a *App) Plugins() []core.Plugin { return a.plugins.Plugins() }
 // arrives on reload has plugins.hcl read anew.
 func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
+	if a.settings.WatchConfig {
+		if err := watchFile(ctx, a.settings.Config, a.logger, func() { _, _ = a.plugins.Reload(ctx) }); err != nil {
+			return err
+		}
+	}
 	go a.reloads(ctx, reload)
 	failed := make(chan error, len(a.http))
 	for i, server := range a.http {

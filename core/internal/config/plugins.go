@@ -73,11 +73,13 @@ type parser struct {
 	problems
 	dir   string
 	scope *scope
+	// requireChecksums is what the file says of it.
+	requireChecksums bool
 }
 
 func (p *parser) file(body *hclsyntax.Body, filename string) *Config {
 	c := &Config{Filename: filename}
-	p.names(body, "plugins.hcl", []string{"file_backend", "plugin_dirs"}, []string{"plugin"})
+	p.names(body, "plugins.hcl", []string{"file_backend", "plugin_dirs", "require_checksums"}, []string{"plugin"})
 	p.attr(body, "file_backend", cty.String, func(v cty.Value) { c.FileBackend = v.AsString() })
 	p.attr(body, "plugin_dirs", cty.List(cty.String), func(v cty.Value) {
 		for _, d := range texts(v) {
@@ -87,6 +89,7 @@ func (p *parser) file(body *hclsyntax.Body, filename string) *Config {
 			c.PluginDirs = append(c.PluginDirs, filepath.Clean(d))
 		}
 	})
+	p.attr(body, "require_checksums", cty.Bool, func(v cty.Value) { p.requireChecksums = v.True() })
 	for _, b := range body.Blocks {
 		if b.Type != "plugin" {
 			continue

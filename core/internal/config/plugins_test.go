@@ -85,11 +85,11 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"top-level name", "file_backends = \"x\"\n",
-			`plugins.hcl:1,1-14: Unknown name "file_backends"; plugins.hcl takes file_backend, plugin_dirs, plugin (did you mean file_backend?)`,
+			`plugins.hcl:1,1-14: Unknown name "file_backends"; plugins.hcl takes file_backend, plugin_dirs, require_checksums, plugin (did you mean file_backend?)`,
 		},
 		{
 			"top-level block", "server {}\n",
-			`plugins.hcl:1,1-7: Unknown name "server"; plugins.hcl takes file_backend, plugin_dirs, plugin`,
+			`plugins.hcl:1,1-7: Unknown name "server"; plugins.hcl takes file_backend, plugin_dirs, require_checksums, plugin`,
 		},
 		{
 			"labels", "plugin \"openai\" {}\n",
@@ -152,6 +152,18 @@ func TestParseComplains(t *testing.T) {
 			`plugins.hcl:3,12-16: Bad sha256; it is 64 hexadecimal digits (sha256sum prints them)`,
 		},
 		{
+			"max_concurrency of 0", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  max_concurrency = 0\n  retries = 1.5\n}\n",
+			"plugins.hcl:3,21-22: Bad max_concurrency; it is a whole number from 1 to 10000\nplugins.hcl:4,13-16: Bad retries; it is a whole number from 0 to 10000",
+		},
+		{
+			"retries of an agent type", "plugin \"agent\" \"a\" {\n  command = \"x\"\n  retries = 1\n}\n",
+			`plugins.hcl:3,3-10: Only an llm plugin has retries; this is plugin "agent" "a" (remove the line)`,
+		},
+		{
+			"require_checksums of the wrong type", "require_checksums = 1\n",
+			`plugins.hcl:1,1-18: Wrong type; require_checksums must be true or false, not a number (write true or false)`,
+		},
+		{
 			"config with an equals sign", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config = {}\n}\n",
 			`plugins.hcl:3,3-9: "config" is a block; it takes no value (write config { … })`,
 		},
@@ -202,9 +214,9 @@ func TestParseComplains(t *testing.T) {
 		{
 			"several at once", "plugin \"llm\" \"a\" {\n  comand = \"x\"\n  args = 1\n}\nfoo = 1\n",
 			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" names no program (add command = "…")
-plugins.hcl:2,3-9: Unknown name "comand"; a plugin takes command, args, enabled, models, pass_env, env, sha256, auto_mtls, config (did you mean command?)
+plugins.hcl:2,3-9: Unknown name "comand"; a plugin takes command, args, enabled, models, pass_env, env, sha256, auto_mtls, max_concurrency, retries, config (did you mean command?)
 plugins.hcl:3,3-7: Wrong type; args must be a list of strings, not a number (write [ … ])
-plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl takes file_backend, plugin_dirs, plugin`,
+plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl takes file_backend, plugin_dirs, require_checksums, plugin`,
 		},
 	}
 	for _, tt := range tests {

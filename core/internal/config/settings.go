@@ -28,6 +28,7 @@ type Settings struct {
 	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone; off unless set." placeholder:"ADDRESS"`
 	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
 	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
+	WatchConfig    bool          `default:"true" negatable:"" env:"AGENTAREA_WATCH_CONFIG" help:"Reload plugins.hcl when the file changes."`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
 	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,6 +28,9 @@ type Stanza struct {
 	Enabled bool
 	// Models are patterns of the model names that an llm stanza serves.
 	Models []string
+	// MaxConcurrency is how many completions of an llm stanza may be under way at
+	// once; 0 is no limit. Retries is how often one that failed is asked again.
+	MaxConcurrency, Retries int
 	// PassEnv names variables of the server's environment that the process gets.
 	PassEnv []string
 	// Env are variables that the process gets besides.
@@ -34,6 +38,8 @@ type Stanza struct {
 	// SHA256 pins the binary, in lower-case hex; empty for none.
 	SHA256   string
 	AutoMTLS bool
+	// Unpinned says that the stanza lacks the sha256 that require_checksums wants.
+	Unpinned bool
 	// Hash changes with everything that the stanza evaluates to, secrets too: it
 	// is for comparisons, never to be printed.
 	Hash string
@@ -64,13 +70,20 @@ func (s *Stanza) Problem(attr, summary, detail, remedy string) error {
 	return ps.err()
 }
 
+const (
+	// defaultRetries is how often a completion that failed is asked again.
+	defaultRetries = 2
+	// maxCount bounds max_concurrency and retries.
+	maxCount = 10_000
+)
+
 var (
 	labelForm = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 	envForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	shaForm   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-var stanzaAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls"}
+var stanzaAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls", "max_concurrency", "retries"}
 
 // stanza reads a plugin block; nil when it has no usable kind and label.
 func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
@@ -80,7 +93,7 @@ func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
 		return nil
 	}
 	s := &Stanza{
-		Kind: b.Labels[0], Label: b.Labels[1], Enabled: true, AutoMTLS: true,
+		Kind: b.Labels[0], Label: b.Labels[1], Enabled: true, AutoMTLS: true, Retries: defaultRetries,
 		header: b.DefRange(), attrs: map[string]hcl.Range{}, scope: p.scope,
 	}
 	if !slices.Contains(Kinds, s.Kind) {
@@ -102,6 +115,7 @@ func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
 	p.attr(b.Body, "enabled", cty.Bool, func(v cty.Value) { s.Enabled = v.True() })
 	if s.Enabled {
 		p.settings(s, b.Body)
+		s.Unpinned = p.requireChecksums && s.SHA256 == ""
 	}
 	s.Hash = p.hash(s)
 	return s
@@ -135,6 +149,8 @@ func (p *parser) settings(s *Stanza, body *hclsyntax.Body) {
 			s.Env[k] = e.AsString()
 		}
 	})
+	p.count(s, body, "max_concurrency", 1, &s.MaxConcurrency)
+	p.count(s, body, "retries", 0, &s.Retries)
 	p.checkCommand(s, body)
 	p.checkModels(s, body)
 	p.checkEnvironment(s, body)
@@ -172,6 +188,26 @@ func (p *parser) checkModels(s *Stanza, body *hclsyntax.Body) {
 	}
 }
 
+// count reads a whole number that only an llm stanza has.
+func (p *parser) count(s *Stanza, body *hclsyntax.Body, name string, least int, into *int) {
+	a := body.Attributes[name]
+	if a == nil {
+		return
+	}
+	if s.Kind != "llm" {
+		p.add(a.NameRange, fmt.Sprintf("Only an llm plugin has %s", name), fmt.Sprintf("this is plugin %q %q", s.Kind, s.Label), "remove the line")
+		return
+	}
+	p.attr(body, name, cty.Number, func(v cty.Value) {
+		n, accuracy := v.AsBigFloat().Int64()
+		if accuracy != big.Exact || n < int64(least) || n > maxCount {
+			p.add(a.Expr.Range(), fmt.Sprintf("Bad %s", name), fmt.Sprintf("it is a whole number from %d to %d", least, maxCount), "")
+			return
+		}
+		*into = int(n)
+	})
+}
+
 func (p *parser) checkEnvironment(s *Stanza, body *hclsyntax.Body) {
 	for i, name := range s.PassEnv {
 		if !envForm.MatchString(name) {
@@ -192,7 +228,7 @@ func (p *parser) checkEnvironment(s *Stanza, body *hclsyntax.Body) {
 func (p *parser) hash(s *Stanza) string {
 	content := []any{s.Kind, s.Label, s.Enabled}
 	if s.Enabled {
-		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS)
+		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS, s.MaxConcurrency, s.Retries, s.Unpinned)
 		if s.config != nil {
 			content = append(content, p.evaluated(s.config.Body))
 		}

@@ -35,6 +35,10 @@ type binary struct {
 // openBinary finds a stanza's command in dirs, in their order, and compares its
 // checksum if the stanza pins one. Its errors are *config.Error.
 func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
+	if s.Unpinned {
+		return nil, s.Problem("kind", "Missing sha256", "require_checksums wants every enabled plugin pinned",
+			"agentarea plugins lock writes what is missing")
+	}
 	found, err := findBinary(s, dirs)
 	if err != nil || s.SHA256 == "" {
 		return &binary{program: found}, err

@@ -135,13 +135,17 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	return models, i.judge(ctx, err)
 }
 
-// Chat implements llm.Provider.
-func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+// chat is one try of Chat.
+func (p *provider) chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	i, model, err := p.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer i.end()
+	if err := i.room(ctx); err != nil {
+		return nil, err
+	}
+	defer i.leave()
 	if req.Model == p.to.model && model != req.Model {
 		renamed := *req
 		renamed.Model, req = model, &renamed

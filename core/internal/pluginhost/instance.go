@@ -47,8 +47,10 @@ type instance struct {
 	provider  llm.Provider
 	backend   *files.Client
 	transport *mcptransport.Client
-	// calls are those of the supervisor, on this process or an earlier one.
-	calls *inflight
+	// calls and completions are those of the supervisor, on this process or an
+	// earlier one.
+	calls       *inflight
+	completions chan struct{}
 	// stopping says that the host has asked it to stop.
 	stopping atomic.Bool
 	// suspect asks for a health check now.
@@ -72,7 +74,7 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	sup.set(func() { sup.program = bin.program })
 	log := newPluginLog(ctx, h.logger.With("plugin", s.Name()), s.Mask)
 	i := &instance{
-		stanza: s, timing: h.timing, calls: sup.calls, suspect: make(chan struct{}, 1),
+		stanza: s, timing: h.timing, calls: sup.calls, completions: sup.completions, suspect: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir))

@@ -32,6 +32,9 @@ func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*sour
 	r := &registry{generation: generation, fileBackend: cfg.FileBackend}
 	for _, stanza := range cfg.Stanzas {
 		s := get(&source{stanza: stanza, dirs: dirs})
+		if s.generation == 0 {
+			s.generation = generation
+		}
 		r.plugins = append(r.plugins, s)
 		if !stanza.Enabled {
 			continue

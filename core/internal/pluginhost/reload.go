@@ -17,18 +17,7 @@ import (
 // but need not come up if its stanza and program are as they were. Disabled
 // stanzas are in none of the report's lists.
 func (h *Host) Reload(ctx context.Context) (*core.PluginReload, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(h.life, cancel)()
-	select {
-	case h.reloading <- struct{}{}:
-		defer func() { <-h.reloading }()
-	case <-ctx.Done():
-	}
-	report, err := h.reload(ctx)
-	if h.closing.Load() && err != nil {
-		return nil, shuttingDown()
-	}
+	report, err := h.inTurn(ctx, h.reload)
 	if err != nil {
 		h.logger.ErrorContext(ctx, "plugins are not reloaded: they serve on as they were", "error", err)
 		return nil, err
@@ -38,7 +27,37 @@ func (h *Host) Reload(ctx context.Context) (*core.PluginReload, error) {
 	return report, nil
 }
 
-func (h *Host) reload(ctx context.Context) (*core.PluginReload, error) {
+// PlanReload implements core.PluginReloader. A plugin that is down for long is
+// not tried again by it. Its generation is the one that the reload would make.
+func (h *Host) PlanReload(ctx context.Context) (*core.PluginReload, error) {
+	return h.inTurn(ctx, h.plan)
+}
+
+// inTurn lets one reload be under way at a time, and none once Close has begun.
+func (h *Host) inTurn(ctx context.Context, f func(context.Context) (*core.PluginReload, error)) (*core.PluginReload, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.life, cancel)()
+	select {
+	case h.reloading <- struct{}{}:
+		defer func() { <-h.reloading }()
+	case <-ctx.Done():
+	}
+	report, err := f(ctx)
+	if h.closing.Load() && err != nil {
+		return nil, shuttingDown()
+	}
+	return report, err
+}
+
+// step is the way from one registry to the next.
+type step struct {
+	old, next *registry
+	kept      map[*supervisor]*source
+	fresh     []*supervisor
+}
+
+func (h *Host) step(ctx context.Context) (*step, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -46,40 +65,78 @@ func (h *Host) reload(ctx context.Context) (*core.PluginReload, error) {
 	if err != nil {
 		return nil, invalid(issuesOf(err))
 	}
-	old := h.registry.Load()
-	kept := map[*supervisor]*source{}
-	var fresh []*supervisor
-	next := h.newRegistry(cfg, old.generation+1, func(from *source) *supervisor {
-		s := old.unchanged(from)
+	t := &step{old: h.registry.Load(), kept: map[*supervisor]*source{}}
+	t.next = h.newRegistry(cfg, t.old.generation+1, func(from *source) *supervisor {
+		s := t.old.unchanged(from)
 		if s != nil {
-			kept[s] = from
+			t.kept[s] = from
 			return s
 		}
 		s = h.newSupervisor(from)
-		fresh = append(fresh, s)
+		t.fresh = append(t.fresh, s)
 		return s
 	})
-	revived := revive(ctx, kept)
-	outcomes, err := startAll(ctx, fresh, giveUp)
-	back := revived()
+	return t, nil
+}
+
+// start starts what is new; all of it is stopped when one does not come up.
+func (t *step) start(ctx context.Context) error {
+	outcomes, err := startAll(ctx, t.fresh, giveUp)
 	if err == nil {
-		err = refused(fresh, outcomes)
+		err = refused(t.fresh, outcomes)
 	}
 	if err != nil {
-		stopAll(fresh)
+		stopAll(t.fresh)
+	}
+	return err
+}
+
+// report says what the step changes, and of which generation the plugins are after it.
+func (t *step) report(back map[*supervisor]bool) *core.PluginReload {
+	report := compare(t.old, t.next, back)
+	if t.changes() {
+		report.Generation = t.next.generation
+	}
+	return report
+}
+
+func (t *step) changes() bool {
+	return !slices.Equal(t.old.plugins, t.next.plugins) || t.old.fileBackend != t.next.fileBackend
+}
+
+func (h *Host) plan(ctx context.Context) (*core.PluginReload, error) {
+	t, err := h.step(ctx)
+	if err != nil {
 		return nil, err
 	}
-	for s, from := range kept {
+	if err := t.start(ctx); err != nil {
+		return nil, err
+	}
+	stopAll(t.fresh)
+	return t.report(nil), nil
+}
+
+func (h *Host) reload(ctx context.Context) (*core.PluginReload, error) {
+	t, err := h.step(ctx)
+	if err != nil {
+		return nil, err
+	}
+	revived := revive(ctx, t.kept)
+	err = t.start(ctx)
+	back := revived()
+	if err != nil {
+		return nil, err
+	}
+	for s, from := range t.kept {
 		s.source.Store(from)
 	}
-	report := compare(old, next, back)
-	if slices.Equal(old.plugins, next.plugins) && old.fileBackend == next.fileBackend {
+	report := t.report(back)
+	if !t.changes() {
 		return report, nil
 	}
-	report.Generation = next.generation
-	h.registry.Store(next)
-	for _, s := range old.plugins {
-		if _, ok := kept[s]; !ok && s.stanza.Enabled {
+	h.registry.Store(t.next)
+	for _, s := range t.old.plugins {
+		if _, ok := t.kept[s]; !ok && s.stanza.Enabled {
 			h.leave(s)
 		}
 	}

@@ -31,6 +31,10 @@ type supervisor struct {
 	launch func(context.Context, *supervisor) (*instance, error)
 	source atomic.Pointer[source]
 	calls  *inflight
+	// generation is that of the registry that it was made for; set before it starts.
+	generation uint64
+	// completions has room for as many as may be under way at once; nil for no limit.
+	completions chan struct{}
 	// notifier may be nil.
 	notifier core.Notifier
 
@@ -86,6 +90,9 @@ func newSupervisor(from *source, timing Timing, logger *slog.Logger, launch func
 		calls: newInflight(), nudge: make(chan struct{}, 1),
 	}
 	s.source.Store(from)
+	if n := s.stanza.MaxConcurrency; n > 0 {
+		s.completions = make(chan struct{}, n)
+	}
 	if !s.stanza.Enabled {
 		s.state = core.PluginDisabled
 	}

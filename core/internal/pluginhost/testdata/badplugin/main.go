@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,9 @@ type config struct {
 type bad struct {
 	config config
 	sick   bool
+	// tries counts the completions of flaky models, atOnce and most those of gauge.
+	tries        atomic.Int64
+	atOnce, most atomic.Int64
 }
 
 func main() {
@@ -181,6 +185,24 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 	case "wait":
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case "flaky":
+		if b.tries.Add(1) <= 2 {
+			return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "come back later", Retryable: true}
+		}
+	case "hopeless":
+		b.tries.Add(1)
+		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprint("try ", b.tries.Load()), Retryable: true, RetryAfter: time.Millisecond}
+	case "next-hour":
+		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: fmt.Sprint("try ", b.tries.Add(1)), Retryable: true, RetryAfter: time.Hour}
+	case "refused":
+		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: fmt.Sprint("try ", b.tries.Add(1))}
+	case "gauge":
+		now := b.atOnce.Add(1)
+		for most := b.most.Load(); now > most && !b.most.CompareAndSwap(most, now); most = b.most.Load() {
+		}
+		time.Sleep(20 * time.Millisecond)
+		b.atOnce.Add(-1)
+		return &llm.Finish{Reason: llm.FinishStop, Model: fmt.Sprint(b.most.Load())}, nil
 	case "slow":
 		time.Sleep(300 * time.Millisecond)
 	case "env":

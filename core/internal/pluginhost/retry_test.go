@@ -1,0 +1,143 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// A completion is asked again when that may help and nothing of it was
+// delivered, as often as the stanza says.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("p", "", ""), strings.Replace(stanza("once", "", ""), "{", "{\n  retries = 0", 1))
+	if got, err := h.chat(t.Context(), "p", "flaky", 0); err != nil || got != "" {
+		t.Errorf("flaky: %q, %v", got, err)
+	}
+	for _, c := range []struct {
+		label, model string
+		deltas       int64
+		message      string
+	}{
+		{"p", "next-hour", 0, "try 4"}, // flaky took three
+		{"p", "refused", 0, "try 5"},
+		{"p", "hopeless", 1, "try 6"},
+		{"p", "hopeless", 0, "try 9"},
+		{"once", "hopeless", 0, "try 1"},
+	} {
+		_, err := h.chat(t.Context(), c.label, c.model, c.deltas)
+		var e *sdk.Error
+		if !errors.As(err, &e) || e.Message != c.message {
+			t.Errorf("%s/%s after %d deltas: %v, want %s", c.label, c.model, c.deltas, err, c.message)
+		}
+	}
+}
+
+func TestNobodyWaitsForARetryWhenTheCallIsOver(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, strings.Replace(stanza("p", "", ""), "{", "{\n  retries = 1000", 1))
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if _, err := h.chat(ctx, "p", "hopeless", 0); err == nil {
+		t.Error("it went well")
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestMaxConcurrency(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, strings.Replace(stanza("p", "", ""), "{", "{\n  max_concurrency = 3", 1))
+	_, name, p, err := h.Provider(t.Context(), "p/gauge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	most := ""
+	for range 12 {
+		wg.Go(func() {
+			finish, err := p.Chat(t.Context(), request(name, 0), &texts{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			most = max(most, finish.Model)
+		})
+	}
+	wg.Wait()
+	if most != "3" {
+		t.Errorf("%s were under way at once, want 3", most)
+	}
+}
+
+// A plan tells what a reload would do and leaves everything as it is.
+func TestPlanReload(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("p", "", ""), stanza("q", "", ""))
+	before := h.pids()
+	h.write(t, stanza("p", "", "config {\n limit = 3\n }"), stanza("r", "", ""))
+	plan, err := h.PlanReload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.Generation != 2 || strings.Join(plan.Started, "") != "llm/r" || strings.Join(plan.Replaced, "") != "llm/p" || strings.Join(plan.Stopped, "") != "llm/q" {
+		t.Errorf("the plan is %+v", plan)
+	}
+	if after := h.pids(); len(after) != 2 || after["p"] != before["p"] || after["q"] != before["q"] {
+		t.Errorf("pids %v became %v", before, after)
+	}
+	h.write(t, stanza("p", "", `config {
+  refuse = "yes"
+}`))
+	if _, err := h.PlanReload(t.Context()); core.CodeOf(err) != core.CodeValidation || !strings.Contains(fieldsOf(err), "plugins.hcl:") {
+		t.Errorf("a bad plan: %v", err)
+	}
+}
+
+// fieldsOf are the issues of an Invalid.
+func fieldsOf(err error) string {
+	var e *core.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	var out strings.Builder
+	for _, f := range e.Fields {
+		out.WriteString(f.Issue + "\n")
+	}
+	return out.String()
+}
+
+func TestRequireChecksums(t *testing.T) {
+	t.Parallel()
+	h := newTestHost(t, quick)
+	err := h.Start(t.Context(), parse(t, "require_checksums = true\n"+stanza("p", "", "")))
+	if err == nil || !strings.Contains(err.Error(), "plugins.hcl:2,1-17: Missing sha256") || !strings.Contains(err.Error(), "agentarea plugins lock") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPluginsTellOfTheirProcesses(t *testing.T) {
+	t.Parallel()
+	h := start(t, quick, stanza("p", "", ""), stanza("q", "", ""))
+	h.write(t, stanza("p", "", ""), stanza("q", "", "config {\n limit = 3\n }"))
+	h.reload(t)
+	for _, p := range h.Plugins() {
+		if want := map[string]uint64{"p": 1, "q": 2}[p.Label]; p.Generation != want {
+			t.Errorf("%s is of generation %d, want %d", p.Label, p.Generation, want)
+		}
+		if p.Memory < 1<<20 || p.Memory > 1<<30 {
+			t.Errorf("%s has %d bytes", p.Label, p.Memory)
+		}
+	}
+}

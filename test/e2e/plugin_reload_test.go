@@ -1,0 +1,155 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A hundred reloads of all sorts, one after the other under answers that stream,
+// cut none of them and change no word of one.
+func TestHundredReloads(t *testing.T) {
+	t.Parallel()
+	bins := linkedBinaries(t)
+	s := newServer(t, hundred(0, ""))
+	s.bin = bins
+	s.start()
+	c := s.signIn()
+	agent := c.newAgent("echo/echo")
+
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var answers atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				told := fmt.Sprintf("answer %d of many words that come one after the other", n)
+				s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": "/delay 3ms " + told, "stream": true})
+				if err != nil || r != nil {
+					t.Errorf("answer %d: no stream: %v %+v", n, err, r)
+					return
+				}
+				s.rest()
+				if got := text(s.seen); s.err != nil || !strings.Contains(got, told) {
+					t.Errorf("answer %d: %q, %v", n, got, s.err)
+					return
+				}
+				answers.Add(1)
+			}
+		})
+	}
+	for n := range 100 {
+		switch n % 5 {
+		case 0, 1: // a changed config
+			s.writePlugins(hundred(n+1, ""))
+			c.reload()
+		case 2: // a label more, that goes with the next reload
+			s.writePlugins(hundred(n, `
+plugin "llm" "more" {
+  command = "llm-echo"
+}`))
+			if r := c.reload(); len(r.Started) != 1 {
+				t.Errorf("reload %d: %+v", n, r)
+			}
+		case 3: // another binary of the same name
+			replaceBinary(t, filepath.Join(bins, "llm-echo"))
+			if r := c.reload(); len(r.Replaced) == 0 {
+				t.Errorf("reload %d: %+v", n, r)
+			}
+		case 4: // a broken file
+			s.writePlugins(hundred(n, "") + "\nplugin \"llm\" {")
+			if r := c.do("POST", "/v1/plugins/reload", nil); r.status != 400 || !strings.Contains(string(r.body), "plugins.hcl:") {
+				t.Errorf("reload %d: %d %s", n, r.status, r.body)
+			}
+		}
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("%d answers", answers.Load())
+	if answers.Load() < 20 {
+		t.Errorf("only %d answers were streamed meanwhile", answers.Load())
+	}
+}
+
+// hundred is a plugins.hcl whose plugins differ by n.
+func hundred(n int, more string) string {
+	return fmt.Sprintf(`
+plugin "agent" "chat" {
+  command = "agent-chat"
+  env     = { N = "%d" }
+}
+plugin "llm" "echo" {
+  command = "llm-echo"
+  env     = { N = "%d" }
+}
+%s`, n/2, n, more)
+}
+
+// linkedBinaries is a folder with the server and its plugins, of which one can
+// be replaced.
+func linkedBinaries(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"agentarea", "agent-chat", "llm-echo"} {
+		if err := os.Link(filepath.Join(binaries, name), filepath.Join(dir, name)); err != nil {
+			copyBinary(t, filepath.Join(binaries, name), filepath.Join(dir, name))
+		}
+	}
+	return dir
+}
+
+func copyBinary(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replaceBinary puts a copy in a binary's place, as an upgrade does.
+func replaceBinary(t *testing.T, path string) {
+	t.Helper()
+	copyBinary(t, path, path+".new")
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The file itself is enough: nobody has to tell the server.
+func TestChangedPluginsFileIsSeen(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, hundred(0, ""))
+	s.env = append(s.env, "AGENTAREA_WATCH_CONFIG=true")
+	s.start()
+	c := s.signIn()
+	s.writePlugins(hundred(0, `
+plugin "llm" "more" {
+  command = "llm-echo"
+}`))
+	eventually(t, 20*time.Second, "the new plugin is there", func() bool {
+		r := c.do("GET", "/v1/plugins", nil)
+		return strings.Contains(string(r.body), `"label":"more"`)
+	})
+}
