@@ -41,6 +41,7 @@ func Files(t *testing.T, c Command) {
 		prefix: "plugintest-" + strings.ToLower(rand.Text()[:12]), used: map[string]bool{},
 	}
 	t.Cleanup(func() { s.clean(t) })
+	t.Run("Base", func(t *testing.T) { base(t, files.Kind, c) })
 	// Alone, for it watches the memory of the process.
 	t.Run("Large", s.large)
 	for _, check := range []struct {

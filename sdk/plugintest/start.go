@@ -23,17 +23,45 @@ const patience = 30 * time.Second
 // Command says how to run a plugin.
 type Command struct {
 	// Path is the binary's, and Args are its arguments.
-	Path string
-	Args []string
+	Path string   `json:"-"`
+	Args []string `json:"args"`
 	// Env has lines NAME=value. As under the server, nothing else of the test's
 	// environment reaches the plugin, but for PATH, HOME and TMPDIR.
-	Env []string
+	Env []string `json:"env"`
 	// Config becomes the config block: anything that encodes to a JSON object,
 	// such as a map[string]any or a json.RawMessage. nil is an empty block.
-	Config any
+	Config any `json:"config"`
+	// BadConfig is a config that the plugin must refuse, by a path. Without one,
+	// it is Config with a value of a wrong type.
+	BadConfig any `json:"bad_config"`
 	// DataDir is a folder that the plugin may keep its data in; a temporary one
 	// when it is empty.
-	DataDir string
+	DataDir string `json:"data_dir"`
+	// Script says what the checks of some kinds can't know by themselves.
+	Script
+	// plain goes without TLS.
+	plain bool
+}
+
+// Script is what brings a plugin to do what is to be checked. What has no
+// default is not checked when it is left out, and the check says so.
+type Script struct {
+	// Model is the one of an llm plugin that is asked; the first of its list when
+	// it is empty. Prompt gets a short answer: "Say hello."
+	Model  string `json:"model"`
+	Prompt string `json:"prompt"`
+	// ToolPrompt brings the model to call the tool plugintest_add, once or more.
+	ToolPrompt string `json:"tool_prompt"`
+	// LimitedPrompt is answered as by a provider that limits the rate, and
+	// SlowPrompt by a stream that lasts for 5 s or longer.
+	LimitedPrompt string `json:"limited_prompt"`
+	SlowPrompt    string `json:"slow_prompt"`
+	// AgentConfig is the config of an agent of the type: {"model": "plugintest"}.
+	AgentConfig any `json:"agent_config"`
+	// Server is the config of an MCP server that answers each request with its
+	// params as the result, as EchoMCP does over HTTP. A transport that runs
+	// programs needs none.
+	Server any `json:"server"`
 }
 
 // Plugin is one that runs, configured, until the test ends.
@@ -48,7 +76,7 @@ type Plugin struct {
 	client *goplugin.Client
 }
 
-// Start runs a plugin of a kind: "agent", "llm", "files". The test fails at once
+// Start runs a plugin of a kind: "agent", "llm", "files", "mcp". The test fails at once
 // when the plugin does not start, is of another kind, or refuses its config.
 // What the plugin logs is shown when the test fails.
 func Start(tb testing.TB, kind string, c Command) *Plugin {
@@ -75,12 +103,9 @@ func Start(tb testing.TB, kind string, c Command) *Plugin {
 
 func (p *Plugin) configure(ctx context.Context, c Command, base *plugin.Base, tb testing.TB) error {
 	tb.Helper()
-	config, err := json.Marshal(c.Config)
+	config, err := c.configJSON()
 	if err != nil {
 		return err
-	}
-	if c.Config == nil {
-		config = []byte("{}")
 	}
 	dir := c.DataDir
 	if dir == "" {
@@ -97,6 +122,13 @@ func (p *Plugin) configure(ctx context.Context, c Command, base *plugin.Base, tb
 	return err
 }
 
+func (c *Command) configJSON() ([]byte, error) {
+	if c.Config == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(c.Config)
+}
+
 // launch is Start up to the handshake.
 func launch(tb testing.TB, kind string, c Command) *Plugin {
 	tb.Helper()
@@ -107,17 +139,11 @@ func launch(tb testing.TB, kind string, c Command) *Plugin {
 	}
 	log := &tail{}
 	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), c.Path, c.Args...)
-	cmd.Env = []string{"AGENTAREA_LOG_LEVEL=debug"}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
-		if value, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	cmd.Env = append(cmd.Env, c.Env...)
+	cmd.Env = c.environment()
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake, Plugins: plugin.Set(kind), Cmd: cmd,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true, SkipHostEnv: true, GRPCDialOptions: plugin.DialOptions(),
+		AutoMTLS:         !c.plain, SkipHostEnv: true, GRPCDialOptions: plugin.DialOptions(),
 		StartTimeout:     patience,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		Logger:           hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
@@ -138,6 +164,16 @@ func launch(tb testing.TB, kind string, c Command) *Plugin {
 		tb.Fatalf("connect: %v", err)
 	}
 	return &Plugin{Conn: cc.(*grpc.ClientConn), cmd: cmd, client: client}
+}
+
+func (c *Command) environment() []string {
+	env := []string{"AGENTAREA_LOG_LEVEL=debug"}
+	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return append(env, c.Env...)
 }
 
 // Base speaks the calls that all kinds answer.

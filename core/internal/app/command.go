@@ -21,6 +21,7 @@ type commands struct {
 	Files struct {
 		Move moveCommand `cmd:"" help:"Move the files of one backend to another while the server runs. What was cut goes on with the same command."`
 	} `cmd:"" help:"Look after files."`
+	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
 	Version struct{}         `cmd:"" help:"Print the version."`
 }
@@ -58,6 +59,18 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		_, err = fmt.Fprintln(stdout, Version)
 	case "files move":
 		err = c.Files.Move.run(ctx, stdout, stderr)
+	case "plugins list":
+		err = c.Plugins.List.run(stdout)
+	case "plugins check":
+		err = c.Plugins.Check.run(ctx, stdout, stderr)
+	case "plugins describe <binary>":
+		err = c.Plugins.Describe.run(ctx, stdout, stderr)
+	case "plugins test <binary>":
+		err = c.Plugins.Test.run()
+	case "plugins new <kind> <name>":
+		err = c.Plugins.New.run(stdout)
+	case "plugins lock":
+		err = c.Plugins.Lock.run(stdout)
 	case "db migrate":
 		err = c.DB.Migrate.run(ctx, stdout)
 	case "db status":

@@ -48,17 +48,37 @@ func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
 	if err != nil {
 		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	got, err := checksum(f)
+	if err != nil {
 		f.Close()
 		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != s.SHA256 {
+	if got != s.SHA256 {
 		f.Close()
 		return nil, s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
 			"if you replaced the file yourself, write this one")
 	}
 	return &binary{program: found, file: f}, nil
+}
+
+func checksum(r io.Reader) (string, error) {
+	h := sha256.New()
+	_, err := io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// Checksum is that of the file at path, as a stanza's sha256 has it.
+func Checksum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read the plugin: %w", err)
+	}
+	defer f.Close()
+	sum, err := checksum(f)
+	if err != nil {
+		return "", fmt.Errorf("read the plugin: %w", err)
+	}
+	return sum, nil
 }
 
 func findBinary(s *config.Stanza, dirs []string) (program, error) {

@@ -194,6 +194,23 @@ func toMend(outcomes []error) error {
 
 func (h *Host) prepare(ctx context.Context) error {
 	h.level = levelWord(ctx, h.logger)
+	if err := h.findDirs(); err != nil {
+		return err
+	}
+	data, err := filepath.Abs(h.data)
+	if err != nil {
+		return fmt.Errorf("find the data folder: %w", err)
+	}
+	h.data = data
+	if h.sockets, err = openSockets(h.data); err != nil {
+		return err
+	}
+	h.starter = newStarter()
+	return nil
+}
+
+// findDirs makes the folders of the binaries absolute.
+func (h *Host) findDirs() error {
 	if h.dirs == nil {
 		exe, err := os.Executable()
 		if err != nil {
@@ -212,15 +229,6 @@ func (h *Host) prepare(ctx context.Context) error {
 		}
 		h.dirs[i] = abs
 	}
-	data, err := filepath.Abs(h.data)
-	if err != nil {
-		return fmt.Errorf("find the data folder: %w", err)
-	}
-	h.data = data
-	if h.sockets, err = openSockets(h.data); err != nil {
-		return err
-	}
-	h.starter = newStarter()
 	return nil
 }
 

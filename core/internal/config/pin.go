@@ -1,0 +1,28 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Pin gives the text of a plugins.hcl with the sha256 of some stanzas, by their
+// names, set. All else in it stays as it is, the comments too.
+func Pin(src []byte, filename string, pins map[string]string) ([]byte, error) {
+	file, diags := hclwrite.ParseConfig(src, filename, hcl.InitialPos)
+	if diags.HasErrors() {
+		var ps problems
+		ps.addHCL(diags)
+		return nil, ps.err()
+	}
+	for _, block := range file.Body().Blocks() {
+		labels := block.Labels()
+		if block.Type() != "plugin" || len(labels) != 2 {
+			continue
+		}
+		if sum := pins[labels[0]+"/"+labels[1]]; sum != "" {
+			block.Body().SetAttributeValue("sha256", cty.StringVal(sum))
+		}
+	}
+	return file.Bytes(), nil
+}

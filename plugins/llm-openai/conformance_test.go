@@ -1,0 +1,46 @@
+package main
+
+import (
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/openaitest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "llm-openai")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	server := openaitest.New(openaitest.Options{Key: key, Answer: scripted})
+	url, err := server.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	plugintest.LLM(t, plugintest.Command{
+		Path: binary, Config: map[string]any{"base_url": url, "api_key": key},
+		Script: plugintest.Script{Model: "gpt-4o", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+	})
+}
+
+// scripted answers the prompts of the conformance kit.
+func scripted(r *openaitest.Request) openaitest.Reply {
+	switch last := r.Messages[len(r.Messages)-1]; {
+	case last.Role == "tool":
+		return openaitest.Reply{Content: "It is 5."}
+	case last.Text() == "tool":
+		return openaitest.Reply{ToolCalls: []openaitest.ToolCall{{ID: "call_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}}}
+	case last.Text() == "limited":
+		return openaitest.Reply{Status: http.StatusTooManyRequests, Error: &openaitest.Error{Message: "slow down", Type: "requests", Code: "rate_limit_exceeded"}}
+	case last.Text() == "slow":
+		return openaitest.Reply{Content: strings.Repeat("word ", 100), Delay: 100 * time.Millisecond}
+	}
+	return openaitest.Reply{Content: "Hello there."}
+}

@@ -1,0 +1,246 @@
+package plugintest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+)
+
+// largeMCP is a big message of MCP, in bytes.
+const largeMCP = 8 << 20
+
+// mcpChecks is a run of the mcp checks.
+type mcpChecks struct {
+	client *mcptransport.Client
+	server json.RawMessage
+}
+
+// MCP checks a transport to MCP servers. One that runs programs is given a shell's;
+// another one needs a Server in its script.
+func MCP(t *testing.T, c Command) {
+	t.Helper()
+	p := Start(t, mcptransport.Kind, c)
+	s := &mcpChecks{client: mcptransport.NewClient(p.Conn)}
+	programs := slices.Contains(p.Description.Capabilities, mcptransport.CapabilityProcess)
+	switch {
+	case c.Server != nil:
+		data, err := json.Marshal(c.Server)
+		if err != nil {
+			t.Fatalf("Server: %v", err)
+		}
+		s.server = data
+	case programs:
+		s.server = shell("", "cat") // whose answer is the request
+	default:
+		t.Fatal("the script has no server, and the transport does not run programs")
+	}
+	t.Run("Base", func(t *testing.T) { base(t, mcptransport.Kind, c) })
+	checks := []subtest{
+		{"Config", s.config},
+		{"RoundTrip", func(t *testing.T) { s.roundTrip(t, 100) }},
+		{"Large", func(t *testing.T) { s.roundTrip(t, largeMCP) }},
+		{"Close", s.closes},
+		{"Parallel", s.parallel},
+	}
+	if programs {
+		checks = append(checks, []subtest{
+			{"Stderr", s.stderr},
+			{"ChildCrash", s.childCrash},
+			{"NoChildLeft", s.noChildLeft},
+			{"Killed", func(t *testing.T) { mcpKilled(t, c) }},
+		}...)
+	}
+	subtests(t, checks)
+}
+
+// shell is the config of a server that is a shell's command.
+func shell(mark, command string) json.RawMessage {
+	config, _ := json.Marshal(map[string]any{ // of strings
+		"command": "sh", "args": []string{"-c", command}, "env": map[string]string{markName: mark},
+	})
+	return config
+}
+
+func (s *mcpChecks) connect(t *testing.T, server json.RawMessage) mcptransport.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, err := s.client.Connect(ctx, mcptransport.Open{Slug: "plugintest", Config: server})
+	if err != nil {
+		t.Fatalf("Connect: %v", err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func (s *mcpChecks) config(t *testing.T) {
+	if err := s.client.CheckConfig(t.Context(), s.server); err != nil {
+		t.Errorf("CheckConfig refuses the script's server: %v", err)
+	}
+	if err := s.client.CheckConfig(t.Context(), json.RawMessage(`{"plugintest_no_such_name": 1}`)); err == nil {
+		t.Error("CheckConfig takes a server without anything that leads to it")
+	}
+}
+
+// exchange sends a request with so many bytes and wants them back.
+func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	pad := strings.Repeat("x", size)
+	if err := conn.Send(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"plugintest/echo","params":{"pad":%q}}`, id, pad)); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	for {
+		frame, err := conn.Receive(ctx)
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		if frame.Message == nil {
+			continue
+		}
+		var message struct{ ID int }
+		if err := json.Unmarshal(frame.Message, &message); err != nil {
+			return fmt.Errorf("a message is no JSON: %w", err)
+		}
+		if message.ID != id || !strings.Contains(string(frame.Message), pad) {
+			return fmt.Errorf("the answer has %d bytes and the id %d; want those that were sent, and the id %d", len(frame.Message), message.ID, id)
+		}
+		return nil
+	}
+}
+
+func (s *mcpChecks) roundTrip(t *testing.T, size int) {
+	conn := s.connect(t, s.server)
+	for id := range 3 {
+		if err := exchange(t, conn, id+1, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantExit reads on until the connection has ended.
+func wantExit(t *testing.T, conn mcptransport.Conn) *mcptransport.Exit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		_, err := conn.Receive(ctx)
+		var exit *mcptransport.Exit
+		switch {
+		case errors.As(err, &exit):
+			return exit
+		case err != nil:
+			t.Fatalf("Receive: %v; want an Exit", err)
+		}
+	}
+}
+
+func (s *mcpChecks) closes(t *testing.T) {
+	conn := s.connect(t, s.server)
+	if err := conn.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	_ = wantExit(t, conn)
+	_ = wantExit(t, conn) // from then on
+}
+
+func (s *mcpChecks) parallel(t *testing.T) {
+	var wg sync.WaitGroup
+	for range parallel {
+		conn := s.connect(t, s.server)
+		wg.Go(func() {
+			if err := exchange(t, conn, 1, 1000); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *mcpChecks) stderr(t *testing.T) {
+	conn := s.connect(t, shell("", "echo plugintest was here >&2; exec cat"))
+	for {
+		frame, err := conn.Receive(t.Context())
+		if err != nil {
+			t.Fatalf("Receive: %v; want the line that the server wrote to stderr", err)
+		}
+		if frame.Stderr == "plugintest was here" {
+			return
+		}
+	}
+}
+
+func (s *mcpChecks) childCrash(t *testing.T) {
+	if exit := wantExit(t, s.connect(t, shell("", "exit 3"))); exit.Code != 3 {
+		t.Errorf("a server that exits with 3 ends the connection with %+v", exit)
+	}
+	if exit := wantExit(t, s.connect(t, shell("", "kill -9 $$"))); exit.Code != -1 {
+		t.Errorf("a server that is killed ends the connection with %+v; want the code -1", exit)
+	}
+}
+
+// noChildLeft wants a server to end with all that it has started.
+func (s *mcpChecks) noChildLeft(t *testing.T) {
+	mark := rand.Text()
+	conn := s.connect(t, shell(mark, "sleep 1000 & exec cat"))
+	if err := exchange(t, conn, 1, 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	_ = wantExit(t, conn)
+	wantNoneLeft(t, mark, "its connection was closed")
+}
+
+// mcpKilled wants no server to outlive its plugin.
+func mcpKilled(t *testing.T, c Command) {
+	t.Helper()
+	b := startBare(t, c)
+	b.configure(t, c)
+	s := &mcpChecks{client: mcptransport.NewClient(b.conn)}
+	mark := rand.Text()
+	conn := s.connect(t, shell(mark, "sleep 1000 & exec cat"))
+	if err := exchange(t, conn, 1, 10); err != nil {
+		t.Fatal(err)
+	}
+	b.kill()
+	_ = wantExit(t, conn)
+	wantNoneLeft(t, mark, "its plugin was killed")
+}
+
+// EchoMCP is a server of streamable HTTP that answers each request with its
+// params as the result, for the script of a transport over HTTP.
+func EchoMCP() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			http.Error(w, "POST a message", http.StatusMethodNotAllowed)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2*largeMCP))
+		var message struct{ ID, Params json.RawMessage }
+		if err == nil {
+			err = json.Unmarshal(body, &message)
+		}
+		switch {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		case message.ID == nil:
+			w.WriteHeader(http.StatusAccepted)
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, message.Params) // or the client is gone
+		}
+	})
+}
