@@ -103,7 +103,10 @@ type Call struct {
 	Result json.RawMessage
 	Error  *sdk.Error
 	Model  string
-	Usage  sdk.Usage
+	// ModelID is that of the model that has answered, label/model; it is kept with
+	// what was used, not with the call.
+	ModelID string
+	Usage   sdk.Usage
 	// StartedAt and EndedAt are in UTC; EndedAt is zero until the call is done.
 	StartedAt time.Time
 	EndedAt   time.Time

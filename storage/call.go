@@ -49,6 +49,9 @@ func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, event
 		if _, err := tx.exec(ctx, putCall, args...); err != nil {
 			return err
 		}
+		if err := account(ctx, tx, run, c); err != nil {
+			return err
+		}
 		return putEvents(ctx, tx, run.ID, events)
 	})
 }

@@ -41,6 +41,7 @@ var copiedTables = []copied{
 	{name: "mcp_servers", key: []string{"id"}},
 	{name: "tasks", key: []string{"id"}},
 	{name: "notices", key: []string{"seq"}, counter: "seq"},
+	{name: "token_usage", key: []string{"seq"}, counter: "seq"},
 }
 
 const (

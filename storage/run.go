@@ -250,6 +250,9 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if _, err := tx.exec(ctx, putCall, w.call...); err != nil {
 			return "", err
 		}
+		if err := account(ctx, tx, e.Run, e.Call); err != nil {
+			return "", err
+		}
 	}
 	if w.task != nil {
 		if _, err := tx.exec(ctx, endTask, w.task...); err != nil {

@@ -27,5 +27,6 @@ func All() []Migration {
 		{Name: "task queue, second half", Up: river(8)},
 		{Name: "notices", Up: notices},
 		{Name: "retention", Up: retention},
+		{Name: "usage", Up: usage},
 	}
 }

@@ -27,6 +27,7 @@ type Stores interface {
 	core.TaskStore
 	core.TaskQueue
 	core.NoticeStore
+	core.UsageStore
 	core.RetentionStore
 	core.Signals
 	Migrate(ctx context.Context) error
@@ -77,6 +78,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"run/claim_limit":         testRunClaimLimit,
 		"run/claim_at_once":       testRunClaimAtOnce,
 		"call":                    testCall,
+		"usage":                   testUsage,
 		"event":                   testEvent,
 		"event/append":            testEventAppend,
 		"event/owner_wins":        testEventOwnerWins,

@@ -62,6 +62,7 @@ type Options struct {
 	Runs     Runs
 	Runner   core.Runner
 	Tasks    core.TaskStore
+	Usage    core.UsageStore
 	// Hub hands out what the WebSocket's clients watch.
 	Hub core.NoticeHub
 	// Draining is closed when the server stops: WebSockets end then.
@@ -102,6 +103,7 @@ type api struct {
 	runs      Runs
 	runner    core.Runner
 	tasks     core.TaskStore
+	usage     core.UsageStore
 	hub       core.NoticeHub
 	sockets   *sockets
 	plugins   core.Plugins
@@ -135,7 +137,7 @@ func New(o Options) http.Handler { return newAPI(o).router }
 func newAPI(o Options) *api {
 	a := &api{
 		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
-		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, hub: o.Hub, plugins: o.Plugins,
+		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, usage: o.Usage, hub: o.Hub, plugins: o.Plugins,
 		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
 		mcpURL:  strings.TrimSuffix(cmp.Or(o.MCPURL, o.PublicURL), "/"),
@@ -187,6 +189,7 @@ func (a *api) registerAll() {
 	a.registerMCPActions()
 	a.registerMCPLogs()
 	a.registerPlugins()
+	a.registerUsage()
 	a.registerReload()
 }
 

@@ -54,6 +54,9 @@ type world struct {
 	waitErr error
 	answer  []sdk.Part
 	turns   []core.Turn
+	// used is what Usage gives, and usageFilter what it was asked.
+	used        []core.Used
+	usageFilter core.UsageFilter
 	// reload is what Reload gives.
 	reload    core.PluginReload
 	reloadErr error
@@ -387,6 +390,16 @@ func (w *world) Broken(bindings []core.Binding) []core.Binding {
 	return broken
 }
 
+func (w *world) Usage(_ context.Context, _ core.Viewer, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+	w.usageFilter = f
+	var sum core.Used
+	for _, u := range w.used {
+		sum.Completions += u.Completions
+		sum.Usage = sum.Add(u.Usage)
+	}
+	return w.used, len(w.used), sum, nil
+}
+
 func (w *world) PlanReload(context.Context) (*core.PluginReload, error) {
 	plan := w.reload
 	plan.Generation = 77
@@ -448,7 +461,7 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	files, mcp := newFileWorld(), newMCPWorld()
 	o := Options{
 		Auth: au, Users: w, Agents: w, Sessions: w, Messages: w, Runs: w, Runner: w, Plugins: w, Version: "1.0.0",
-		Files: files, FileStore: files, MCPServers: mcp, MCPServerStore: mcp, Reloader: w,
+		Files: files, FileStore: files, MCPServers: mcp, MCPServerStore: mcp, Reloader: w, Usage: w,
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil)),
 	}
 	for _, f := range change {

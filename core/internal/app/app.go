@@ -265,7 +265,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	handler := api.New(api.Options{
-		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Hub: a.hub, Draining: a.drained,
+		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
 		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(),
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,

@@ -29,11 +29,11 @@ func (x *execution) performComplete(ctx context.Context, req *agent.Completion, 
 		Messages int    `json:"messages"`
 		Tools    int    `json:"tools"`
 	}{req.Model, len(req.Messages), len(req.Tools)})
-	answer, err := x.askProvider(ctx, req)
+	answer, modelID, err := x.askProvider(ctx, req)
 	var result *agent.Result
 	if err == nil {
 		result = &agent.Result{Answer: answer}
-		record.Model, record.Usage = answer.Model, answer.Usage
+		record.Model, record.ModelID, record.Usage = answer.Model, modelID, answer.Usage
 	}
 	if !settle(ctx, record, result, err) {
 		return nil, err
@@ -54,17 +54,17 @@ func (x *execution) performComplete(ctx context.Context, req *agent.Completion, 
 }
 
 // askProvider asks the model's provider, and once more when the provider's
-// process died before it delivered anything.
-func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (*agent.Answer, error) {
+// process died before it delivered anything. The model's id is that of GET /v1/models.
+func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (answer *agent.Answer, modelID string, err error) {
 	var messages []sdk.Message
 	for crashes := 0; ; crashes++ {
 		label, name, provider, err := x.engine.Plugins.Provider(ctx, req.Model)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if messages == nil {
 			if messages, err = x.expand(ctx, req); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 		}
 		c := &collector{x: x, req: req}
@@ -77,11 +77,11 @@ func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (*ag
 		}, c)
 		switch {
 		case err == nil:
-			return c.answer(finish), nil
+			return c.answer(finish), label + "/" + name, nil
 		case toSDK(err).Code == sdk.CodePluginCrashed && !c.delivered && crashes < maxCrashes && ctx.Err() == nil:
 			x.log.WarnContext(ctx, "provider died before it delivered anything: asking again", "provider", label, "error", err)
 		default:
-			return nil, blame(label, err)
+			return nil, "", blame(label, err)
 		}
 	}
 }

@@ -1,0 +1,120 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+type usageRow struct {
+	bun.BaseModel `bun:"table:token_usage,alias:u"`
+
+	Day             int64  `bun:"day"`
+	UserID          string `bun:"user_id"`
+	AgentID         string `bun:"agent_id"`
+	Model           string `bun:"model"`
+	Completions     int64  `bun:"completions"`
+	InputTokens     int64  `bun:"input_tokens"`
+	OutputTokens    int64  `bun:"output_tokens"`
+	CachedTokens    int64  `bun:"cached_tokens"`
+	ReasoningTokens int64  `bun:"reasoning_tokens"`
+}
+
+const secondsOfADay = 24 * 60 * 60
+
+func (r *usageRow) used() core.Used {
+	u := core.Used{
+		AgentID: r.AgentID, Model: r.Model, UserID: r.UserID, Completions: r.Completions,
+		Usage: sdk.Usage{
+			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
+			CachedInputTokens: r.CachedTokens, ReasoningTokens: r.ReasoningTokens,
+		},
+	}
+	if r.Day != 0 {
+		u.Day = time.Unix(r.Day*secondsOfADay, 0).UTC()
+	}
+	return u
+}
+
+// putUsage adds a row, for one that all completions of a day update would have
+// them wait for one another's commits.
+var putUsage = &hot{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
+input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)`}
+
+// account counts what a call has used, if it is a completion that was answered.
+func account(ctx context.Context, tx *tx, run *core.Run, c *core.Call) error {
+	if c == nil || !c.Done || c.ModelID == "" {
+		return nil
+	}
+	_, err := tx.exec(ctx, putUsage, c.EndedAt.Unix()/secondsOfADay, run.UserID, run.AgentID, c.ModelID,
+		c.Usage.InputTokens, c.Usage.OutputTokens, c.Usage.CachedInputTokens, c.Usage.ReasoningTokens)
+	return err
+}
+
+// usageColumns are the columns of the keys.
+var usageColumns = map[core.UsageKey]string{
+	core.UsageByDay: "day", core.UsageByAgent: "agent_id", core.UsageByModel: "model", core.UsageByUser: "user_id",
+}
+
+// Usage implements core.UsageStore.
+func (db *DB) Usage(ctx context.Context, v core.Viewer, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+	chosen := func() *bun.SelectQuery {
+		q := db.read.NewSelect().Model((*usageRow)(nil)).
+			Where("u.day >= ?", f.From.Unix()/secondsOfADay).Where("u.day <= ?", f.To.Unix()/secondsOfADay)
+		if !v.Admin() {
+			q = q.Where("u.user_id = ?", v.UserID)
+		}
+		for column, value := range map[string]string{"agent_id": f.AgentID, "model": f.Model, "user_id": f.UserID} {
+			if value != "" {
+				q = q.Where("? = ?", bun.Ident("u."+column), value)
+			}
+		}
+		return q
+	}
+	var sum usageRow
+	if err := sums(chosen()).Scan(ctx, &sum); err != nil {
+		return nil, 0, core.Used{}, err
+	}
+	if len(f.By) == 0 {
+		total := sum.used()
+		return []core.Used{total}, 1, total, nil
+	}
+	groups := func(q *bun.SelectQuery) *bun.SelectQuery {
+		for _, key := range f.By {
+			q = q.ColumnExpr("?", bun.Ident("u."+usageColumns[key])).GroupExpr("?", bun.Ident("u."+usageColumns[key]))
+		}
+		return q
+	}
+	total, err := db.read.NewSelect().TableExpr("(?) AS g", groups(chosen())).Count(ctx)
+	if err != nil {
+		return nil, 0, core.Used{}, err
+	}
+	q := sums(groups(chosen()))
+	for _, key := range f.By {
+		if key == core.UsageByDay {
+			q = q.OrderExpr("u.day DESC")
+		} else {
+			q = q.OrderExpr("?", bun.Ident("u."+usageColumns[key]))
+		}
+	}
+	var rows []usageRow
+	if err := q.Limit(int64(f.Limit)).Offset(int64(f.Offset)).Scan(ctx, &rows); err != nil {
+		return nil, 0, core.Used{}, err
+	}
+	used := make([]core.Used, len(rows))
+	for i := range rows {
+		used[i] = rows[i].used()
+	}
+	return used, int(total), sum.used(), nil
+}
+
+func sums(q *bun.SelectQuery) *bun.SelectQuery {
+	for _, column := range []string{"completions", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"} {
+		q = q.ColumnExpr("CAST(COALESCE(SUM(?), 0) AS BIGINT) AS ?", bun.Ident("u."+column), bun.Ident(column))
+	}
+	return q
+}
