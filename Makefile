@@ -44,7 +44,7 @@ build: ## build the server and every plugin into bin/
 	go build -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build postgres $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
+test: build postgres python $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
 
@@ -55,6 +55,12 @@ postgres:
 	@[ -n "$(AGENTAREA_TEST_POSTGRES_URL)" ] || [ -x "$$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1)" ] || command -v initdb >/dev/null || { \
 	  echo "the tests on PostgreSQL need its server's initdb and postgres (Debian: postgresql): install them, or name a server by AGENTAREA_TEST_POSTGRES_URL" >&2; \
 	  [ -z "$(AGENTAREA_REQUIRE_POSTGRES)" ]; }
+
+# The example in Python runs on Debian's grpcio.
+.PHONY: python
+python:
+	@/usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q python3-grpcio >/dev/null; } || { \
+	  echo "the example of a plugin in Python needs grpcio (Debian: apt-get install python3-grpcio)" >&2; exit 1; }
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them

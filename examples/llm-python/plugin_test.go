@@ -1,0 +1,44 @@
+// Package llmpython tests the example of a plugin in Python.
+package llmpython
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/plugintest"
+)
+
+func parrot(t *testing.T) plugintest.Command {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import grpc, google.protobuf").CombinedOutput(); err != nil {
+		t.Fatalf("the example in Python needs grpcio (Debian: apt-get install python3-grpcio): %v\n%s", err, out)
+	}
+	path, err := filepath.Abs("llm-parrot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plugintest.Command{
+		Path: path, BadConfig: map[string]any{"pause": -1},
+		Script: plugintest.Script{ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	plugintest.LLM(t, parrot(t))
+}
+
+// An error arrives with all that Python said of it.
+func TestErrorFromPython(t *testing.T) {
+	t.Parallel()
+	p := llm.NewClient(plugintest.Start(t, "llm", parrot(t)).Conn)
+	_, err := p.Chat(t.Context(), &llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "limited")}}, nil)
+	want := sdk.Error{Code: sdk.CodeRateLimited, Message: "too much talk", Retryable: true, RetryAfter: 2 * time.Second, ProviderStatus: 429}
+	if err == nil || *sdk.AsError(err) != want {
+		t.Errorf("got %+v, want %+v", err, want)
+	}
+}
