@@ -83,15 +83,53 @@ plugin "llm" "openai" {
   }
 }
 
-# Any server that speaks OpenAI's API: Ollama, llama.cpp, vLLM, LM Studio, a
-# gateway. Without `models` lines it serves whatever it lists.
+# Any server that speaks OpenAI's API: llama.cpp, vLLM, LM Studio, a gateway.
+# Without `models` lines it serves whatever it lists.
 #
-# plugin "llm" "ollama" {
+# plugin "llm" "vllm" {
 #   command = "llm-openai"
 #   config {
-#     base_url = "http://localhost:11434/v1"
+#     base_url = "http://localhost:8080/v1"
 #   }
 # }
+
+# Anthropic, as soon as the server is started with ANTHROPIC_API_KEY.
+plugin "llm" "anthropic" {
+  command = "llm-anthropic"
+  enabled = env("ANTHROPIC_API_KEY") != ""
+  models  = ["claude-*"]
+  config {
+    api_key = env("ANTHROPIC_API_KEY")
+    # base_url   = "https://api.anthropic.com"
+    # max_tokens = 4096    # the longest answer, unless the agent says
+    # timeout    = "60s"   # until the first of an answer
+  }
+}
+
+# Google's Gemini, as soon as the server is started with GEMINI_API_KEY.
+plugin "llm" "gemini" {
+  command = "llm-gemini"
+  enabled = env("GEMINI_API_KEY") != ""
+  models  = ["gemini-*", "gemma-*"]
+  config {
+    api_key = env("GEMINI_API_KEY")
+    # base_url = "https://generativelanguage.googleapis.com"
+    # timeout  = "60s"
+  }
+}
+
+# Ollama, as soon as the server is started with OLLAMA_BASE_URL, which is
+# http://localhost:11434 for one on this machine.
+plugin "llm" "ollama" {
+  command = "llm-ollama"
+  enabled = env("OLLAMA_BASE_URL") != ""
+  config {
+    base_url = env("OLLAMA_BASE_URL")
+    # keep_alive = "10m"   # how long a model stays loaded; Ollama's default
+    # num_ctx    = 8192    # the context window to load one with; Ollama's default
+    # timeout    = "5m"    # until the first of an answer; a model may have to be loaded
+  }
+}
 
 # A provider without a key or a network, for a first try and for tests: it says
 # what it is told.

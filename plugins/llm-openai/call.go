@@ -118,7 +118,7 @@ func (c *call) failure(err error) *sdk.Error {
 	case c.refused != nil:
 		return c.refused
 	case errors.As(err, &network):
-		return c.p.unavailable("can't be reached (start it, or correct base_url in plugins.hcl): " + c.p.redact.Replace(network.Err.Error()))
+		return c.p.unavailable("can't be reached (start it, or correct base_url in plugins.hcl): " + c.p.server.Redact(network.Err.Error()))
 	case errors.Is(err, errMalformed), errors.Is(err, errLongLine):
 		return c.p.unavailable("can't be understood: " + err.Error())
 	default:

@@ -3,18 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
-	"net/http"
-	"net/url"
-	"sort"
 	"strings"
 	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
 // config is the stanza's config block.
@@ -42,17 +38,16 @@ type provider struct {
 	// all that it reaches, which is most of the SDK.
 	completions openai.ChatCompletionService
 	list        openai.ModelService
+	server      *remote.Server
 	// host names the server in errors.
 	host string
 	// genuine says that the server is OpenAI's own.
 	genuine bool
-	// redact blanks what is secret in the provider's words.
-	redact *strings.Replacer
-	models modelCache
+	models  *remote.Models
 }
 
 func newProvider() *provider {
-	return &provider{models: modelCache{turn: make(chan struct{}, 1)}}
+	return &provider{models: remote.NewModels()}
 }
 
 // Configure checks the config and makes the client. It asks the server nothing,
@@ -61,27 +56,25 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	c := &p.config
 	// Keys that were read from a file end in a newline.
 	c.APIKey = strings.TrimSpace(c.APIKey)
-	base, err := parseBaseURL(c.BaseURL)
-	if err != nil {
+	server, err := remote.New(remote.Settings{
+		BaseURL: c.BaseURL, Example: `https://api.openai.com/v1" or "http://localhost:11434/v1`, APIKey: c.APIKey,
+		Genuine: "api.openai.com", KeyName: "OPENAI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+	})
+	if err = errors.Join(append(p.check(), err)...); err != nil {
 		return err
 	}
-	p.host = base.Host
-	p.genuine = isOpenAI(base.Hostname())
-	if err := errors.Join(p.check()...); err != nil {
-		return err
-	}
-	p.redact = redactor(c)
-	opts := p.options(base.String())
+	p.server, p.host, p.genuine = server, server.Host, server.Genuine
+	opts := p.options()
 	p.completions = openai.NewChatCompletionService(opts...)
 	p.list = openai.NewModelService(opts...)
 	return nil
 }
 
-func (p *provider) options(base string) []option.RequestOption {
+func (p *provider) options() []option.RequestOption {
 	c := &p.config
 	opts := []option.RequestOption{
-		option.WithBaseURL(base),
-		option.WithHTTPClient(&http.Client{Transport: transport()}),
+		option.WithBaseURL(p.server.URL),
+		option.WithHTTPClient(p.server.Client()),
 		option.WithMaxRetries(c.MaxRetries),
 		option.WithMaxRetryDelay(longestRetryAfter),
 	}
@@ -94,72 +87,15 @@ func (p *provider) options(base string) []option.RequestOption {
 	if c.Project != "" {
 		opts = append(opts, option.WithProject(c.Project))
 	}
-	for name, value := range c.Headers {
-		opts = append(opts, option.WithHeader(name, value))
-	}
 	return opts
 }
 
-// transport keeps a connection for each of many streams, where the default
-// keeps two, and notices a peer that is gone by HTTP/2 pings.
-func transport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-		MaxIdleConnsPerHost:   1024,
-		IdleConnTimeout:       90 * time.Second,
-		// A compressed stream arrives in lumps.
-		DisableCompression: true,
-	}
-}
-
-func parseBaseURL(raw string) (*url.URL, error) {
-	bad := func(summary string) error {
-		return &sdk.ConfigError{
-			Path: []string{"base_url"}, Summary: summary,
-			Detail: `Write where the API is, such as "https://api.openai.com/v1" or "http://localhost:11434/v1"`,
-		}
-	}
-	u, err := url.Parse(strings.TrimSpace(raw))
-	switch {
-	case err != nil:
-		return nil, bad("not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, bad("must begin with http:// or https://")
-	case u.Host == "":
-		return nil, bad("names no host")
-	case u.User != nil:
-		return nil, bad("must not hold a user or password; use api_key or headers")
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, bad("must not hold a query or fragment")
-	}
-	return u, nil
-}
-
-func isOpenAI(host string) bool {
-	return host == "api.openai.com" || strings.HasSuffix(host, ".api.openai.com")
-}
-
-// check finds all that is wrong with the config but the base URL.
+// check finds what is wrong with the config besides what every server's has.
 func (p *provider) check() []error {
 	c := &p.config
 	var errs []error
-	bad := func(summary, detail string, path ...string) {
-		errs = append(errs, &sdk.ConfigError{Path: path, Summary: summary, Detail: detail})
-	}
-	if p.genuine && c.APIKey == "" {
-		bad("missing, and "+p.host+" wants one",
-			`Set OPENAI_API_KEY and write api_key = env("OPENAI_API_KEY"), or disable the stanza with enabled = false, or name another server by base_url`, "api_key")
-	}
-	if !httpguts.ValidHeaderFieldValue(c.APIKey) {
-		bad("holds a character that no key has", "Write the key alone, on one line", "api_key")
-	}
-	if c.Timeout <= 0 {
-		bad("must be longer than 0", `Write a duration, such as "60s"`, "timeout")
+	bad := func(summary, detail, name string) {
+		errs = append(errs, &sdk.ConfigError{Path: []string{name}, Summary: summary, Detail: detail})
 	}
 	if c.AnswerTimeout <= 0 {
 		bad("must be longer than 0", `Write a duration, such as "5m"`, "answer_timeout")
@@ -167,34 +103,5 @@ func (p *provider) check() []error {
 	if c.MaxRetries < 0 || c.MaxRetries > 10 {
 		bad("must be from 0 to 10", "2 means three tries at most", "max_retries")
 	}
-	names := make([]string, 0, len(c.Headers))
-	for name := range c.Headers {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(c.Headers[name]) {
-			bad("not a valid HTTP header", "Write a name of letters, digits and hyphens, and a value on one line", "headers", name)
-		}
-	}
 	return errs
-}
-
-// redactor blanks the secrets that an answer might repeat.
-func redactor(c *config) *strings.Replacer {
-	var pairs []string
-	for _, secret := range append([]string{c.APIKey}, values(c.Headers)...) {
-		if len(secret) >= 6 {
-			pairs = append(pairs, secret, "***")
-		}
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-func values(m map[string]string) []string {
-	var out []string
-	for _, v := range m {
-		out = append(out, v, strings.TrimPrefix(v, "Bearer "))
-	}
-	return out
 }

@@ -5,47 +5,13 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
-	"time"
 
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// modelsLife is how long the server's list is believed.
-const modelsLife = time.Minute
-
-// modelCache is the server's list.
-type modelCache struct {
-	// turn is held by whoever reads or renews the list, so that one asks for all.
-	turn   chan struct{}
-	models []llm.Model
-	until  time.Time
-}
-
 // ListModels implements llm.Provider.
 func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
-	if len(p.config.Models) > 0 {
-		models := make([]llm.Model, 0, len(p.config.Models))
-		for _, id := range p.config.Models {
-			models = append(models, llm.Model{ID: id})
-		}
-		return models, nil
-	}
-	m := &p.models
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
-		return nil, p.left(ctx)
-	}
-	if time.Now().Before(m.until) {
-		return m.models, nil
-	}
-	models, err := p.fetchModels(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.models, m.until = models, time.Now().Add(modelsLife)
-	return models, nil
+	return p.models.List(ctx, p.config.Models, p.fetchModels)
 }
 
 // notChat matches OpenAI's models that its list has but chat has not.

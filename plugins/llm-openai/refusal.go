@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
 // refusal translates an error of the server: the answer to a request, or an
@@ -24,13 +23,13 @@ func (p *provider) refusal(status int, header http.Header, body []byte) *sdk.Err
 	if message == "" && e.Type == gjson.String {
 		message = e.Str
 	}
-	message = p.quote(message)
+	message = p.server.Quote(message)
 	words := strings.ToLower(e.Get("code").String() + " " + e.Get("type").String())
 	if n := int(e.Get("code").Int()); status == 0 && n >= 400 && n < 600 {
 		status = n
 	}
 	out := &sdk.Error{
-		Code: codeOf(status, words, strings.ToLower(message)), ProviderStatus: status, RetryAfter: retryAfter(header),
+		Code: codeOf(status, words, strings.ToLower(message)), ProviderStatus: status, RetryAfter: remote.RetryAfter(header),
 	}
 	switch out.Code {
 	case sdk.CodeUnauthorized:
@@ -104,32 +103,4 @@ func (p *provider) unauthorized(status int, message string) string {
 	default:
 		return p.host + " refused the API key; check api_key in plugins.hcl"
 	}
-}
-
-// quote makes the provider's words fit to be shown after ours.
-func (p *provider) quote(message string) string {
-	const most = 500
-	message = strings.TrimSpace(p.redact.Replace(message))
-	if message == "" {
-		return ""
-	}
-	if len(message) > most {
-		message = message[:most] + "…"
-	}
-	return ": " + strings.ToValidUTF8(message, "")
-}
-
-// retryAfter reads both forms that servers use, and OpenAI's milliseconds; 0 is none.
-func retryAfter(h http.Header) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e9 {
-		return time.Duration(ms * float64(time.Millisecond))
-	}
-	v := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second))
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(t))
-	}
-	return 0
 }

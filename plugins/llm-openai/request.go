@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
 // The request's JSON, as far as it is used here.
@@ -103,7 +103,7 @@ func (p *provider) encode(req *llm.Request) ([]byte, error) {
 		case t.Parameters == "":
 			parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 		case !json.Valid(parameters):
-			return nil, invalidRequest("the parameters of the tool %q are not JSON", t.Name)
+			return nil, remote.Invalid("the parameters of the tool %q are not JSON", t.Name)
 		}
 		out.Tools = append(out.Tools, tool{
 			Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters},
@@ -113,7 +113,7 @@ func (p *provider) encode(req *llm.Request) ([]byte, error) {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(out); err != nil {
-		return nil, invalidRequest("the request can't be written as JSON: %v", err)
+		return nil, remote.Invalid("the request can't be written as JSON: %v", err)
 	}
 	return b.Bytes(), nil
 }
@@ -135,30 +135,16 @@ func encodeMessage(m sdk.Message) (message, error) {
 				ID: c.ID, Type: "function", Function: callFunction{Name: c.Name, Arguments: arguments},
 			})
 		}
-		if text := textOnly(m); text != "" || len(m.ToolCalls) == 0 {
+		if text := remote.Text(m); text != "" || len(m.ToolCalls) == 0 {
 			out.Content = text
 		}
 		return out, nil
 	case sdk.RoleSystem, sdk.RoleTool:
-		out.Content = textOnly(m)
+		out.Content = remote.Text(m)
 		return out, nil
 	default:
-		return out, invalidRequest("a message has the role %q", m.Role)
+		return out, remote.Invalid("a message has the role %q", m.Role)
 	}
-}
-
-// textOnly is the text of a message whose role takes nothing else; in place of
-// a blob it says that there was one.
-func textOnly(m sdk.Message) string {
-	var b strings.Builder
-	for _, p := range m.Parts {
-		if p.Blob != nil {
-			fmt.Fprintf(&b, "[%s %s, %d bytes, not shown]", p.Blob.MediaType, p.Blob.Name, len(p.Blob.Data))
-			continue
-		}
-		b.WriteString(p.Text)
-	}
-	return b.String()
 }
 
 // encodeParts gives a string, or a list when there is more than text.
@@ -179,7 +165,7 @@ func encodeParts(m sdk.Message) (any, error) {
 			}
 			parts = append(parts, part{Type: "file", File: &file{Filename: name, FileData: dataURL(p.Blob)}})
 		default:
-			return nil, invalidRequest("a message holds %s, but only text, images and PDF can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message holds %s, but only text, images and PDF can be sent", p.Blob.MediaType)
 		}
 		plain = false
 	}
@@ -191,8 +177,4 @@ func encodeParts(m sdk.Message) (any, error) {
 
 func dataURL(b *sdk.Blob) string {
 	return "data:" + b.MediaType + ";base64," + base64.StdEncoding.EncodeToString(b.Data)
-}
-
-func invalidRequest(format string, args ...any) *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: fmt.Sprintf(format, args...)}
 }

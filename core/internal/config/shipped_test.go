@@ -60,7 +60,7 @@ func TestExamplesOfTheShippedFile(t *testing.T) {
 	}
 	src = strings.ReplaceAll(src, `file("keys/mine")`, `file("`+filepath.Join(dir, "keys", "mine")+`")`)
 	c := parse(t, src)
-	if len(c.Stanzas) != 10 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
+	if len(c.Stanzas) != 13 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
 		t.Errorf("%d stanzas, plugin_dirs %q, file_backend %q", len(c.Stanzas), c.PluginDirs, c.FileBackend)
 	}
 }

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
+)
+
+// fake speaks the Messages API as Anthropic has published it. What the last
+// message says decides on the answer.
+func fake(t *testing.T) *remotetest.Server {
+	t.Helper()
+	return remotetest.Serve(t, func(w http.ResponseWriter, r *http.Request, body string) {
+		switch {
+		case r.Header.Get("X-Api-Key") != remotetest.Key:
+			refuse(w, 401, "authentication_error", "invalid x-api-key "+r.Header.Get("X-Api-Key"))
+		case r.Header.Get("Anthropic-Version") != "2023-06-01":
+			refuse(w, 400, "invalid_request_error", "anthropic-version: header is required")
+		case r.Method == http.MethodGet && r.URL.Path == "/v1/models":
+			listModels(w, r)
+		case r.Method == http.MethodPost && r.URL.Path == "/v1/messages":
+			messages(w, r, body)
+		default:
+			refuse(w, 404, "not_found_error", "Not found")
+		}
+	})
+}
+
+func refuse(w http.ResponseWriter, status int, typ, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // or the client is gone
+		"type": "error", "error": map[string]string{"type": typ, "message": message}, "request_id": "req_1",
+	})
+}
+
+func listModels(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	page := `{"data":[{"type":"model","id":"claude-a","display_name":"Claude A","created_at":"2026-01-01T00:00:00Z","max_input_tokens":200000,"max_tokens":64000}],"has_more":true,"first_id":"claude-a","last_id":"claude-a"}`
+	if r.URL.Query().Get("after_id") == "claude-a" {
+		page = `{"data":[{"type":"model","id":"claude-b","display_name":"Claude B","created_at":"2026-01-01T00:00:00Z"}],"has_more":false,"first_id":"claude-b","last_id":"claude-b"}`
+	}
+	_, _ = w.Write([]byte(page))
+}
+
+type block struct {
+	Type      string          `json:"type"`
+	Text      string          `json:"text"`
+	ID        string          `json:"id"`
+	ToolUseID string          `json:"tool_use_id"`
+	Input     json.RawMessage `json:"input"`
+}
+
+type request struct {
+	Model     string
+	MaxTokens int64 `json:"max_tokens"`
+	Stream    bool
+	Messages  []struct {
+		Role    string
+		Content []block
+	}
+	Tools []struct {
+		Name        string
+		InputSchema map[string]any `json:"input_schema"`
+	}
+}
+
+// check refuses what the API refuses.
+func (r *request) check() string {
+	switch {
+	case r.MaxTokens < 1:
+		return "max_tokens: Field required"
+	case len(r.Messages) == 0 || r.Messages[0].Role != "user":
+		return "messages: first message must use the \"user\" role"
+	}
+	open := map[string]bool{}
+	for i, m := range r.Messages {
+		if i > 0 && r.Messages[i-1].Role == m.Role {
+			return "messages: roles must alternate"
+		}
+		for _, b := range m.Content {
+			switch {
+			case b.Type == "text" && b.Text == "":
+				return "messages: text content blocks must be non-empty"
+			case b.Type == "tool_use":
+				open[b.ID] = true
+			case b.Type == "tool_result" && !open[b.ToolUseID]:
+				return "messages: unexpected `tool_use_id` found in `tool_result` blocks: " + b.ToolUseID
+			case b.Type == "tool_result":
+				delete(open, b.ToolUseID)
+			}
+		}
+		if m.Role == "user" && len(open) > 0 {
+			return "messages: `tool_use` ids were found without `tool_result` blocks immediately after"
+		}
+	}
+	for _, t := range r.Tools {
+		if t.InputSchema["type"] != "object" {
+			return "tools: input_schema.type: Field required"
+		}
+	}
+	return ""
+}
+
+func messages(w http.ResponseWriter, r *http.Request, body string) {
+	var req request
+	if err := json.Unmarshal([]byte(body), &req); err != nil {
+		refuse(w, 400, "invalid_request_error", err.Error())
+		return
+	}
+	if issue := req.check(); issue != "" {
+		refuse(w, 400, "invalid_request_error", issue)
+		return
+	}
+	last := req.Messages[len(req.Messages)-1].Content
+	said := last[len(last)-1]
+	switch said.Text {
+	case "limited":
+		w.Header().Set("Retry-After", "7")
+		refuse(w, 429, "rate_limit_error", "This request would exceed your rate limit")
+		return
+	case "overloaded":
+		refuse(w, 529, "overloaded_error", "Overloaded")
+		return
+	case "broke":
+		refuse(w, 400, "billing_error", "Your credit balance is too low")
+		return
+	case "long":
+		refuse(w, 400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum")
+		return
+	case "no model":
+		refuse(w, 404, "not_found_error", "model: "+req.Model)
+		return
+	case "page":
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = w.Write([]byte("<html>Bad Gateway</html>"))
+		return
+	case "silent":
+		<-r.Context().Done()
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	s := &sse{w: w, r: r}
+	s.send("message_start", `{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-a-2026","content":[],"stop_reason":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"output_tokens":1}}}`)
+	s.send("ping", `{"type":"ping"}`)
+	s.answer(said)
+}
+
+type sse struct {
+	w http.ResponseWriter
+	r *http.Request
+}
+
+func (s *sse) send(event, data string) {
+	remotetest.Write(s.w, "event: "+event+"\ndata: "+data+"\n\n")
+}
+
+func (s *sse) text(index int, pieces ...string) {
+	s.send("content_block_start", fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, index))
+	for _, p := range pieces {
+		s.send("content_block_delta", fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%q}}`, index, p))
+	}
+	s.send("content_block_stop", fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, index))
+}
+
+func (s *sse) tool(index int, id string, pieces ...string) {
+	s.send("content_block_start", fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":%q,"name":"plugintest_add","input":{}}}`, index, id))
+	for _, p := range pieces {
+		s.send("content_block_delta", fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":%q}}`, index, p))
+	}
+	s.send("content_block_stop", fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, index))
+}
+
+func (s *sse) end(reason string) {
+	s.send("message_delta", fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":{"output_tokens":15}}`, reason))
+	s.send("message_stop", `{"type":"message_stop"}`)
+}
+
+func (s *sse) answer(said block) {
+	switch {
+	case said.Type == "tool_result":
+		s.text(0, "It is ", "5.")
+		s.end("end_turn")
+	case said.Text == "tool":
+		s.text(0, "Let me see.")
+		s.tool(1, "toolu_1", "", `{"a": 2`, `, "b"`, `: 3}`)
+		s.tool(2, "toolu_2", `{"a": 4, "b": 5}`)
+		s.end("tool_use")
+	case said.Text == "think":
+		s.send("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`)
+		s.send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm."}}`)
+		s.send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}`)
+		s.send("content_block_stop", `{"type":"content_block_stop","index":0}`)
+		s.text(1, "Yes.")
+		s.end("end_turn")
+	case said.Text == "slow":
+		for range 100 {
+			s.text(0, "word ")
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-s.r.Context().Done():
+				return
+			}
+		}
+		s.end("end_turn")
+	case said.Text == "fails on the way":
+		s.text(0, "Well")
+		s.send("error", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)
+	case said.Text == "cut":
+		s.text(0, "Well")
+		remotetest.Cut(s.w)
+	case said.Text == "ends early":
+		s.text(0, "Well")
+	case strings.HasPrefix(said.Text, "stop "):
+		s.text(0, "x")
+		s.end(strings.TrimPrefix(said.Text, "stop "))
+	default:
+		s.text(0, "Hello", " there.")
+		s.end("end_turn")
+	}
+}

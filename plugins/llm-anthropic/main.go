@@ -1,0 +1,16 @@
+// Command llm-anthropic is the plugin for Anthropic's models, by its Messages API.
+package main
+
+import (
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+const version = "0.1.0"
+
+func main() {
+	p := newProvider()
+	llm.Serve(sdk.Info{
+		Name: "llm-anthropic", Version: version, Description: "Anthropic's models, by the Messages API.", Config: &p.config,
+	}, p)
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/anthropics/anthropic-sdk-go"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/llm/remote"
+)
+
+// encode makes the request. Messages of one side that follow one another become
+// one, as the API has it with the results of tools.
+func (p *provider) encode(req *llm.Request) (anthropic.MessageNewParams, error) {
+	out := anthropic.MessageNewParams{Model: req.Model, MaxTokens: p.config.MaxTokens, StopSequences: req.Stop}
+	if req.MaxTokens != nil {
+		out.MaxTokens = *req.MaxTokens
+	}
+	if req.Temperature != nil {
+		out.Temperature = anthropic.Float(*req.Temperature)
+	}
+	if req.TopP != nil {
+		out.TopP = anthropic.Float(*req.TopP)
+	}
+	for _, m := range req.Messages {
+		if m.Role == sdk.RoleSystem {
+			if text := remote.Text(m); text != "" {
+				out.System = append(out.System, anthropic.TextBlockParam{Text: text})
+			}
+			continue
+		}
+		role := anthropic.MessageParamRoleUser
+		if m.Role == sdk.RoleAssistant {
+			role = anthropic.MessageParamRoleAssistant
+		}
+		blocks, err := encodeMessage(m)
+		if err != nil {
+			return out, err
+		}
+		if last := len(out.Messages) - 1; last >= 0 && out.Messages[last].Role == role {
+			out.Messages[last].Content = append(out.Messages[last].Content, blocks...)
+		} else if len(blocks) > 0 {
+			out.Messages = append(out.Messages, anthropic.MessageParam{Role: role, Content: blocks})
+		}
+	}
+	for _, t := range req.Tools {
+		tool, err := encodeTool(t)
+		if err != nil {
+			return out, err
+		}
+		out.Tools = append(out.Tools, anthropic.ToolUnionParam{OfTool: tool})
+	}
+	return out, nil
+}
+
+func encodeMessage(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
+	var blocks []anthropic.ContentBlockParamUnion
+	switch m.Role {
+	case sdk.RoleUser:
+		return encodeParts(m)
+	case sdk.RoleAssistant:
+		if text := strings.TrimRight(remote.Text(m), " \t\r\n"); text != "" { // the API refuses white space at the end
+			blocks = append(blocks, anthropic.NewTextBlock(text))
+		}
+		for _, c := range m.ToolCalls {
+			input := json.RawMessage(c.Arguments)
+			if !json.Valid(input) {
+				input = json.RawMessage("{}")
+			}
+			blocks = append(blocks, anthropic.NewToolUseBlock(c.ID, input, c.Name))
+		}
+	case sdk.RoleTool:
+		blocks = append(blocks, anthropic.NewToolResultBlock(m.ToolCallID, remote.Text(m), m.ToolError))
+	default:
+		return nil, remote.Invalid("a message has the role %q", m.Role)
+	}
+	return blocks, nil
+}
+
+// images are the types that the API takes.
+var images = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
+
+func encodeParts(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
+	var blocks []anthropic.ContentBlockParamUnion
+	for _, p := range m.Parts {
+		switch {
+		case p.Blob == nil && p.Text != "":
+			blocks = append(blocks, anthropic.NewTextBlock(p.Text))
+		case p.Blob == nil: // the API refuses an empty text
+		case slices.Contains(images, p.Blob.MediaType):
+			blocks = append(blocks, anthropic.NewImageBlockBase64(p.Blob.MediaType, base64.StdEncoding.EncodeToString(p.Blob.Data)))
+		case p.Blob.MediaType == "application/pdf":
+			blocks = append(blocks, anthropic.NewDocumentBlock(anthropic.Base64PDFSourceParam{Data: base64.StdEncoding.EncodeToString(p.Blob.Data)}))
+		default:
+			return nil, remote.Invalid("a message holds %s, but only text, PDF and images of JPEG, PNG, GIF and WebP can be sent", p.Blob.MediaType)
+		}
+	}
+	return blocks, nil
+}
+
+func encodeTool(t sdk.Tool) (*anthropic.ToolParam, error) {
+	tool := &anthropic.ToolParam{Name: t.Name}
+	if t.Description != "" {
+		tool.Description = anthropic.String(t.Description)
+	}
+	if t.Parameters == "" {
+		return tool, nil
+	}
+	var schema map[string]any
+	if err := json.Unmarshal([]byte(t.Parameters), &schema); err != nil {
+		return nil, remote.Invalid("the parameters of the tool %q are no JSON object", t.Name)
+	}
+	delete(schema, "type") // object is the only one, and the SDK's own
+	tool.InputSchema.ExtraFields = schema
+	return tool, nil
+}

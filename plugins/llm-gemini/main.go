@@ -1,0 +1,16 @@
+// Command llm-gemini is the plugin for Google's Gemini models, by the Gemini API.
+package main
+
+import (
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+const version = "0.1.0"
+
+func main() {
+	p := newProvider()
+	llm.Serve(sdk.Info{
+		Name: "llm-gemini", Version: version, Description: "Google's Gemini models, by the Gemini API.", Config: &p.config,
+	}, p)
+}
