@@ -55,16 +55,26 @@ var parts = []part{
 	{"mcp", 10 * time.Minute, mcp},
 	{"tasks", 10 * time.Minute, tasks},
 	{"websockets", 10 * time.Minute, websockets},
+	{"plugins", 10 * time.Minute, plugins},
 	{"growth", 60 * time.Minute, growth},
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "proxy" {
-		fail(serveProxy(os.Args[2:]))
-		return
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "proxy":
+			fail(serveProxy(os.Args[2:]))
+			return
+		case asPeer:
+			fail(servePeer(os.Args[2]))
+			return
+		case asLLM, asAgent:
+			servePlugin(os.Args[1])
+			return
+		}
 	}
 	s := &settings{}
-	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,mcp,tasks,websockets,growth")
+	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,mcp,tasks,websockets,plugins,growth")
 	targets := flag.String("targets", "direct,proxy,server", "what to measure")
 	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
 	flag.StringVar(&s.versitygw, "versitygw", "versitygw", "the S3 server for the files part")

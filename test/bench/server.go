@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -102,6 +103,11 @@ func (a *agentarea) stayLoggedIn(ctx context.Context) {
 	}
 }
 
+// limited says how long to wait.
+type limited struct{ wait time.Duration }
+
+func (l limited) Error() string { return "the rate is limited for " + l.wait.String() }
+
 // call is one request of the set-up, with nothing measured.
 func (a *agentarea) call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -126,6 +132,10 @@ func (a *agentarea) call(ctx context.Context, method, path string, in, out any) 
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return err
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		wait, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return limited{time.Duration(wait) * time.Second}
 	}
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
