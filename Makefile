@@ -27,6 +27,9 @@ MCP_SERVERS        := $(EVERYTHING_SERVER) $(MCPTEST)
 # AGENTAREA_TEST_S3_URL names a server of one's own, and then none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
+# Since this commit what is said to plugins is only added to.
+PROTO_BASE := 63a0c364d6d76e16e981bb2503be44af948bd5a2
+
 # The race detector needs a C compiler. A machine without one still tests, and
 # says so; CI insists (RACE=-race).
 RACE := $(if $(shell command -v $$(go env CC)),-race)
@@ -81,6 +84,8 @@ verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and 
 	go mod tidy -diff
 	$(GOLANGCI_LINT) fmt --diff
 	$(BUF) lint
+	@if git cat-file -e '$(PROTO_BASE)^{commit}' 2>/dev/null; then $(BUF) breaking --against '.git#ref=$(PROTO_BASE)'; \
+	  else echo "the history is not here: the protos are not compared with those of $(PROTO_BASE)" >&2; fi
 	scripts/generated-is-fresh.sh
 
 .PHONY: bench

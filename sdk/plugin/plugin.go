@@ -10,6 +10,8 @@
 //     the run's id when it is called with the call's context (slog.InfoContext).
 //   - A panic in a call is logged and ends that call only.
 //   - The process ends when its host does.
+//   - Started by its author with --debug, it serves under a debugger, and says
+//     which line of the stanza leads the server there.
 //   - The struct in sdk.Info.Config is filled from plugins.hcl before any call.
 package plugin
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +23,13 @@ const stopTime = 2 * time.Second
 // is the author's value, asked for sdk.Configurer, sdk.Healther and
 // sdk.Stopper; register adds the service of the kind.
 func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
+	if asked, err := underDebugger(kind, info, impl, register); asked {
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", info.Name, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(Handshake.MagicCookieKey) != Handshake.MagicCookieValue {
 		fmt.Fprintf(os.Stderr, "%s is an %s plugin of AgentArea: name it in a plugin %q stanza of plugins.hcl, and agentarea serve starts it.\n",
 			info.Name, kind, kind)
@@ -33,15 +41,22 @@ func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
 		slog.Error("the plugin's own config struct is wrong", "error", err)
 		os.Exit(1)
 	}
+	passOn, err := attached()
+	if err != nil {
+		slog.Error("the process under the debugger can't be reached", "error", err)
+		os.Exit(1)
+	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: Handshake,
 		Plugins: goplugin.PluginSet{kind: &connection{register: func(s *grpc.Server) {
-			basev1.RegisterBaseServiceServer(s, base)
-			register(s)
+			if passOn == nil {
+				basev1.RegisterBaseServiceServer(s, base)
+				register(s)
+			}
 			watchHost(os.Stdin, func() { end(s, base) })
 		}}},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, ServerOptions()...)...)
+			return grpc.NewServer(slices.Concat(opts, ServerOptions(), passOn)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Warn, JSONFormat: true}),
 	})

@@ -85,6 +85,10 @@ func main() {
 	}
 	b := &bad{sick: mode == "sick"}
 	info := sdk.Info{Name: "badplugin", Version: "1.2.3", Description: "Misbehaves.", Config: &b.config}
+	if mode == "wire" {
+		serveWire(info)
+		return
+	}
 	if mode == "agent" {
 		agent.Serve(info, agentType{})
 		return

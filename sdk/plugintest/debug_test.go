@@ -1,0 +1,74 @@
+package plugintest_test
+
+import (
+	"bufio"
+	"io"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/plugintest"
+)
+
+type text string
+
+func (s *text) Send(d llm.Delta) error {
+	*s += text(d.Text)
+	return nil
+}
+
+// The process that the host starts leads to the one that was started with --debug.
+func TestDebug(t *testing.T) {
+	t.Parallel()
+	path, err := buildFaulty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, "--debug")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	var socket string
+	lines := bufio.NewScanner(stderr)
+	for socket == "" && lines.Scan() {
+		if found := regexp.MustCompile(`env = { AGENTAREA_DEBUG = "(.*)" }`).FindStringSubmatch(lines.Text()); found != nil {
+			socket = found[1]
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	// FAULT reaches only the process that passes on: it has no say.
+	plugin := plugintest.Start(t, "llm", plugintest.Command{Path: path, Env: []string{"AGENTAREA_DEBUG=" + socket, "FAULT=answer"}})
+	p := llm.NewClient(plugin.Conn)
+	ask := func(told string) (text, error) {
+		var said text
+		_, err := p.Chat(t.Context(), &llm.Request{Model: "one", Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, told)}}, &said)
+		return said, err
+	}
+	if said, err := ask(strings.Repeat("a", 5<<20)); err != nil || said != "fine" {
+		t.Errorf("got %q, %v", said, err)
+	}
+	if _, err := ask("limited"); err == nil || sdk.AsError(err).Code != sdk.CodeRateLimited || !sdk.AsError(err).Retryable {
+		t.Errorf("an error arrives as %v", err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, err := ask("hello"); err != nil {
+			break // the call says so, and the process that passes on lives
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the debugged process was ended, and still answers")
+		}
+	}
+}
