@@ -125,8 +125,10 @@ func (h handle) Handle(ctx context.Context, call *agent.Call) (*agent.Result, er
 // tally counts tokens.
 type tally struct{ tokens int }
 
-func (c *tally) Send(llm.Delta) error               { c.tokens++; return nil }
-func (c *tally) SendBatch(deltas []llm.Delta) error { c.tokens += len(deltas); return nil }
+func (c *tally) Send(llm.Delta) error {
+	c.tokens++
+	return nil
+}
 
 func tokensRequest(size string, n int64, messages ...sdk.Message) *llm.Request {
 	return &llm.Request{Model: size, Messages: messages, Stream: true, Parameters: llm.Parameters{MaxTokens: &n}}
