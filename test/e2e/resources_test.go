@@ -38,11 +38,13 @@ type runState struct {
 }
 
 type plugin struct {
-	Kind     string `json:"kind"`
-	Label    string `json:"label"`
-	State    string `json:"state"`
-	PID      int    `json:"pid"`
-	Restarts int    `json:"restarts"`
+	Kind       string `json:"kind"`
+	Label      string `json:"label"`
+	State      string `json:"state"`
+	PID        int    `json:"pid"`
+	Restarts   int    `json:"restarts"`
+	Generation int
+	Memory     int64 `json:"memory_bytes"`
 }
 
 // newAgent creates a chat agent for a model, and gives its id.

@@ -276,7 +276,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
-	a.serve(base, beside(a.gateway, handler))
+	a.serve(base, beside(a.gateway, withMetrics(a.metrics(), handler)))
 	if len(a.listeners) > 1 {
 		a.serve(base, a.gateway)
 	}

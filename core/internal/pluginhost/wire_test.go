@@ -8,9 +8,8 @@ import (
 )
 
 // A reply that is too large, or is no message at all, ends its call alone, and
-// costs the server no memory.
+// costs the server no memory. The test is not parallel: it watches that memory.
 func TestRepliesThatAreRefused(t *testing.T) {
-	t.Parallel()
 	h := start(t, quick, `plugin "llm" "p" {
   command = "badplugin"
   env     = { BAD = "wire" }
