@@ -306,7 +306,8 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
 	if a.settings.WatchConfig {
 		if err := watchFile(ctx, a.settings.Config, a.logger, func() { _, _ = a.plugins.Reload(ctx) }); err != nil {
-			return err
+			// To serve is worth more: SIGHUP and POST /v1/plugins/reload are still there.
+			a.logger.WarnContext(ctx, "the plugins' file is not watched: reload it yourself", "error", err)
 		}
 	}
 	go a.reloads(ctx, reload)

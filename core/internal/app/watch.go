@@ -28,7 +28,7 @@ func watchFile(ctx context.Context, path string, logger *slog.Logger, changed fu
 	}
 	// The folder, for a file that is replaced is another file.
 	if err := watcher.Add(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("watch the folder of %s: %w (or start with --no-watch-config)", path, errors.Join(err, watcher.Close()))
+		return fmt.Errorf("watch the folder of %s: %w", path, errors.Join(err, watcher.Close()))
 	}
 	last := digest(path)
 	go func() {
