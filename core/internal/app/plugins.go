@@ -128,7 +128,7 @@ func (c *pluginDescribe) run(ctx context.Context, stdout, stderr io.Writer) erro
 		return err
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "# %s %s: %s\n", p.Name, p.Version, p.Description)
+	fmt.Fprintf(&out, "# %s %s: %s\n", p.Name, p.Version, p.Description.Description)
 	if len(p.Capabilities) > 0 {
 		fmt.Fprintf(&out, "# Capabilities: %s\n", strings.Join(p.Capabilities, ", "))
 	}
