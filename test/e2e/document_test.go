@@ -14,8 +14,9 @@ import (
 type operation struct {
 	id    string
 	route *routers.Route
-	// collection is the path of the list that holds what the path's last parameter names.
-	collection string
+	// collection is the path of the list that holds what the path's last segment
+	// names, if that is a parameter, and item the parameter's name.
+	collection, item string
 }
 
 func (o operation) String() string { return o.route.Method + " " + o.route.Path }
@@ -49,8 +50,8 @@ func (s *server) document() (*openapi3.T, []operation) {
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			o := operation{id: op.OperationID, route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
-			if at := strings.LastIndex(path, "/{"); at >= 0 {
-				o.collection = path[:at]
+			if at := strings.LastIndex(path, "/{"); at >= 0 && strings.HasSuffix(path, "}") {
+				o.collection, o.item = path[:at], path[at+2:len(path)-1]
 			}
 			out = append(out, o)
 		}

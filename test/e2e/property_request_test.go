@@ -30,13 +30,13 @@ type drawn struct {
 // draw makes up a request of any operation by anybody.
 func (w *world) draw(t *rapid.T) drawn {
 	g := values{t: t}
-	op := w.operations[rapid.IntRange(0, len(w.operations)-1).Draw(t, "operation")]
-	how := []int{valid, valid, valid, nearly, nearly, wild}[rapid.IntRange(0, 5).Draw(t, "how")]
+	op := one(g, w.operations, "operation")
+	how := one(g, []int{valid, valid, valid, nearly, nearly, wild}, "how")
 	g.words = func(name string) []any { return w.words(op, name) }
 	d := drawn{operation: op, method: op.route.Method, header: http.Header{}, pathValues: map[string]string{}}
-	d.who = roles[rapid.IntRange(0, len(roles)-1).Draw(t, "who")]
+	d.who = one(g, roles, "who")
 	for _, p := range op.parameters("path") {
-		d.pathValues[p.Name] = w.pathValue(g, p, how)
+		d.pathValues[p.Name] = w.pathValue(g, d.who, p, how)
 	}
 	d.target = fill(op.route.Path, d.pathValues)
 	if g.chance(15, "other slash") {
@@ -103,11 +103,17 @@ func (d *drawn) drawOdd(g values, how int) {
 	}
 }
 
-func (w *world) pathValue(g values, p *openapi3.Parameter, how int) string {
+func (w *world) pathValue(g values, who string, p *openapi3.Parameter, how int) string {
 	if how == valid || g.chance(60, "known id") {
-		if ids := w.ids[p.Name]; len(ids) > 0 {
-			return ids[rapid.IntRange(0, 1<<12).Draw(g.t, p.Name)%len(ids)]
+		if own := w.seen[who][p.Name]; len(own) > 0 && g.chance(75, "own id") {
+			return one(g, own, p.Name)
 		}
+		if ids := w.ids[p.Name]; len(ids) > 0 {
+			return one(g, ids, p.Name)
+		}
+	}
+	if len(w.gone) > 0 && g.chance(30, "gone") {
+		return one(g, w.gone, p.Name)
 	}
 	if g.chance(50, "broken id") {
 		// An empty segment would be another path.
@@ -143,7 +149,7 @@ func (w *world) drawBody(g values, d *drawn, how int) {
 	}
 	v := g.of(schema, "", how)
 	if whole := w.bodies(d.operation); len(whole) > 0 && g.chance(25, "whole") {
-		v = whole[rapid.IntRange(0, len(whole)-1).Draw(g.t, "body")]
+		v = one(g, whole, "body")
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -153,7 +159,7 @@ func (w *world) drawBody(g values, d *drawn, how int) {
 	if how != wild {
 		return
 	}
-	switch rapid.IntRange(0, 9).Draw(g.t, "damage") {
+	switch g.below(10, "damage") {
 	case 0:
 		d.body = body[:rapid.IntRange(0, len(body)).Draw(g.t, "cut")]
 	case 1:
@@ -208,7 +214,7 @@ func (w *world) drawForm(g values, d *drawn, how int) {
 	if g.chance(50, "metadata first") {
 		part("metadata", "", "application/json", string(metadata))
 	}
-	for range rapid.SampledFrom([]int{1, 1, 1, 1, 1, 1, 0, 2}).Draw(g.t, "files") {
+	for range one(g, []int{1, 1, 1, 1, 1, 1, 0, 2}, "files") {
 		part("file", filename, media, g.pick(hostile, "content"))
 	}
 	if how != valid && g.chance(15, "more parts") {

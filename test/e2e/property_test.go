@@ -28,7 +28,7 @@ const (
 )
 
 // roles are who makes requests.
-var roles = []string{"admin", "admin", "owner", "owner", "owner", "other", "viewer", anonymous, forged}
+var roles = []string{"admin", "admin", "admin", "owner", "owner", "owner", "other", "viewer", anonymous, forged}
 
 // perLife is how many requests a check of rapid's makes: its 100 checks are 2,000 cases.
 const perLife = 20
@@ -78,6 +78,10 @@ type world struct {
 	http     *http.Client
 	// ids are what path parameters may name, by their names.
 	ids map[string][]string
+	// seen are those of ids that a role was shown, and that are still there.
+	seen map[string]map[string][]string
+	// gone are ids of what was deleted.
+	gone []string
 	// versions are ETags, and refreshTokens what sign-ins gave.
 	versions, refreshTokens []string
 	mcpURL                  string
@@ -117,7 +121,7 @@ func newWorld(t *testing.T) *world {
 	s.env = append(s.env, "AGENTAREA_MCP_COMMANDS=false", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0")
 	s.start()
 	w := &world{
-		t: t, server: s, keeper: s.signIn(), users: map[string]*user{}, ids: map[string][]string{}, done: map[string]int{}, statuses: map[string][]int{},
+		t: t, server: s, keeper: s.signIn(), users: map[string]*user{}, ids: map[string][]string{}, seen: map[string]map[string][]string{}, done: map[string]int{}, statuses: map[string][]int{},
 	}
 	w.keeperID = decode[struct{ ID string }](t, w.keeper.get("/v1/auth/me").want(t, 200)).ID
 	w.doc, w.operations = s.document()
@@ -332,43 +336,54 @@ func (w *world) learn(d drawn, r *reply) {
 	if tag := r.header.Get("ETag"); tag != "" {
 		w.versions = keep(w.versions, tag)
 	}
+	if w.seen[d.who] == nil {
+		w.seen[d.who] = map[string][]string{}
+	}
+	if r.status == http.StatusNotFound || d.method == http.MethodDelete && r.status == http.StatusNoContent {
+		for name, id := range d.pathValues {
+			other := func(s string) bool { return s == id }
+			w.seen[d.who][name] = slices.DeleteFunc(w.seen[d.who][name], other)
+			if r.status == http.StatusNoContent && len(w.ids[name]) > 1 {
+				w.ids[name] = slices.DeleteFunc(w.ids[name], other)
+				w.gone = keep(w.gone, id)
+			}
+		}
+	}
 	var v any
 	if r.status >= 300 || json.Unmarshal(r.body, &v) != nil {
 		return
 	}
-	name := w.itemOf(d.operation)
-	w.collect(v, name)
+	w.collect(v, d.who, w.itemOf(d.operation))
 }
 
 // itemOf is the parameter that names what an operation's reply has as id.
 func (w *world) itemOf(op operation) string {
-	path := strings.TrimSuffix(op.route.Path, "/")
 	for _, o := range w.operations {
-		if o.collection == path || o.collection != "" && o.collection == op.collection && o.route.Path == op.route.Path {
-			_, name, _ := strings.Cut(o.route.Path[len(o.collection):], "{")
-			name, _, _ = strings.Cut(name, "}")
-			return name
+		if o.collection != "" && o.collection == strings.TrimSuffix(op.route.Path, "/") {
+			return o.item
 		}
 	}
-	return ""
+	return op.item
 }
 
-func (w *world) collect(v any, item string) {
+func (w *world) collect(v any, who, item string) {
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
-			w.collect(e, item)
+			w.collect(e, who, item)
 		}
 	case map[string]any:
 		for name, e := range v {
 			id, ok := e.(string)
 			switch {
 			case !ok:
-				w.collect(e, item)
+				w.collect(e, who, item)
 			case name == "id" && item != "" && id != w.keeperID:
 				w.ids[item] = keep(w.ids[item], id)
+				w.seen[who][item] = keep(w.seen[who][item], id)
 			case strings.HasSuffix(name, "_id") && name != "request_id" && id != "" && id != w.keeperID:
 				w.ids[name] = keep(w.ids[name], id)
+				w.seen[who][name] = keep(w.seen[who][name], id)
 			}
 		}
 	}

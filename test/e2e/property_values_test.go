@@ -40,13 +40,26 @@ type values struct {
 	words func(name string) []any
 }
 
-func (g values) chance(percent int, what string) bool {
-	return rapid.IntRange(0, 99).Draw(g.t, what) < percent
-}
+// even draws a number below n, each as likely as the others: rapid's own favour
+// the small ones.
+var even = rapid.Custom(func(t *rapid.T) int {
+	n := 0
+	for range 14 {
+		n <<= 1
+		if rapid.Bool().Draw(t, "bit") {
+			n++
+		}
+	}
+	return n
+})
 
-func (g values) pick(from []string, what string) string {
-	return from[rapid.IntRange(0, len(from)-1).Draw(g.t, what)]
-}
+func (g values) below(n int, what string) int { return even.Draw(g.t, what) % n }
+
+func (g values) chance(percent int, what string) bool { return g.below(100, what) < percent }
+
+func one[T any](g values, from []T, what string) T { return from[g.below(len(from), what)] }
+
+func (g values) pick(from []string, what string) string { return one(g, from, what) }
 
 // of makes a value for the field or parameter of that name.
 func (g values) of(schema *openapi3.Schema, name string, how int) any {
@@ -57,16 +70,16 @@ func (g values) of(schema *openapi3.Schema, name string, how int) any {
 		return nil
 	}
 	if known := g.words(name); len(known) > 0 && g.chance(85, "known") {
-		return known[rapid.IntRange(0, len(known)-1).Draw(g.t, name)]
+		return one(g, known, name)
 	}
 	if schema == nil || schema.Type == nil {
 		return g.any(name, 0)
 	}
 	if len(schema.Enum) > 0 && (how == valid || g.chance(80, "enum")) {
-		return schema.Enum[rapid.IntRange(0, len(schema.Enum)-1).Draw(g.t, name)]
+		return one(g, schema.Enum, name)
 	}
 	types := schema.Type.Slice()
-	switch types[rapid.IntRange(0, len(types)-1).Draw(g.t, "type")] {
+	switch one(g, types, "type") {
 	case "object":
 		return g.object(schema, how)
 	case "array":
@@ -110,7 +123,7 @@ func (g values) array(schema *openapi3.Schema, name string, how int) any {
 		most = 40
 	}
 	out := make([]any, 0, most)
-	for range rapid.IntRange(0, most).Draw(g.t, "length") {
+	for range g.below(most+1, "length") {
 		var item *openapi3.Schema
 		if schema.Items != nil {
 			item = schema.Items.Value
@@ -158,7 +171,7 @@ func (g values) text(schema *openapi3.Schema, name string, how int) any {
 
 // any makes any JSON.
 func (g values) any(name string, depth int) any {
-	switch n := rapid.IntRange(0, 9).Draw(g.t, "any"); {
+	switch n := g.below(10, "any"); {
 	case n == 0:
 		return nil
 	case n == 1:
