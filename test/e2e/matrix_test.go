@@ -220,9 +220,28 @@ var cells = map[string]cell{
 	"reload-plugins": {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
 }
 
+// matrixPlugins lets members have MCP servers on this machine.
+const matrixPlugins = `
+plugin "agent" "chat" {
+  command = "agent-chat"
+}
+plugin "llm" "echo" {
+  command = "llm-echo"
+}
+plugin "files" "local" {
+  command = "files-local"
+}
+plugin "mcp" "http" {
+  command = "mcp-http"
+  config {
+    allow = ["127.0.0.0/8"]
+  }
+}
+` + stdio
+
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := &matrix{server: start(t, ""), ids: map[string]string{}}
+	m := &matrix{server: start(t, matrixPlugins), ids: map[string]string{}}
 	root := m.signIn()
 	m.who = map[string]*client{
 		"anonymous": {t: t, url: m.url}, "admin": root,
