@@ -14,7 +14,7 @@ import (
 func FuzzRefreshToken(f *testing.F) {
 	r := refreshTokens{key: []byte("key")}
 	good := r.derive("login-1", 7)
-	for _, s := range []string{good, good + "=", good[:len(good)-1], strings.ToUpper(good), "rt_.", "rt_a.b.c", " " + good} {
+	for _, s := range []string{good, good + "\n", good + "=", good[:len(good)-1], strings.ToUpper(good), "rt_.", "rt_a.b.c", " " + good} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
