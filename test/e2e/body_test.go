@@ -89,6 +89,8 @@ func TestSlowClients(t *testing.T) {
 		"headers":         {"POST /v1/agents/ HTTP/1.1\r\nHost: a\r\nX-Slow: ", 20 * time.Second},
 		"body":            {"POST /v1/agents/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + c.token + "\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"name\":\"", 45 * time.Second},
 		"body of sign-in": {"POST /v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"username\":\"", 45 * time.Second},
+		"body of nobody":  {"POST /v1/agents/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"name\":\"", 15 * time.Second},
+		"MCP's body":      {"POST /mcp/none/mcp/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", 15 * time.Second},
 		"chunks":          {"POST /v1/agents/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + c.token + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", 45 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
