@@ -86,7 +86,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		req := &request{id: requestID(r.Header), address: address(r), host: r.Host, secure: r.TLS != nil}
+		req := &request{id: requestID(r.Header), address: Address(r), host: r.Host, secure: r.TLS != nil}
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 		a.setHeaders(w.Header(), req.id)
@@ -111,7 +111,8 @@ func (a *api) finish(w *recorder, r *http.Request, start time.Time, p any) {
 	a.logRequest(r, req, w.status, time.Since(start))
 }
 
-func address(r *http.Request) string {
+// Address is where a request comes from.
+func Address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

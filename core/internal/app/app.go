@@ -22,6 +22,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/files"
+	"github.com/agentarea/agentarea/core/internal/limit"
 	"github.com/agentarea/agentarea/core/internal/mcp"
 	"github.com/agentarea/agentarea/core/internal/mcp/gateway"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
@@ -60,6 +61,8 @@ type App struct {
 	// notifier stores system notices.
 	notifier *events.Notifier
 	engine   *run.Engine
+	// rates counts requests, and loginRates sign-ins.
+	rates, loginRates limit.Counter
 	// http serves the API with the gateway, and a second one the gateway alone, if
 	// a setting says so; each has its listener.
 	http      []*http.Server
@@ -248,7 +251,8 @@ func (a *App) openEngine(ctx context.Context) error {
 }
 
 func (a *App) openAPI(ctx context.Context) error {
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Secret: a.secret})
+	a.openRates()
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Rates: a.loginRates, Secret: a.secret})
 	if err != nil {
 		return err
 	}
@@ -276,9 +280,9 @@ func (a *App) openAPI(ctx context.Context) error {
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
-	a.serve(base, beside(a.gateway, withMetrics(a.metrics(), handler)))
+	a.serve(base, a.limits(authn, beside(a.gateway, withMetrics(a.metrics(), handler))))
 	if len(a.listeners) > 1 {
-		a.serve(base, a.gateway)
+		a.serve(base, a.limits(authn, a.gateway))
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ const grace = 5 * time.Second
 type Options struct {
 	Users  core.UserStore
 	Logins core.LoginStore
+	// Rates counts sign-ins.
+	Rates core.RateCounter
 	// Secret is the root key, at least 32 bytes; the keys in use are derived from it.
 	Secret []byte
 	// Now is the clock; time.Now unless set.
@@ -104,8 +106,8 @@ func New(o Options) (*Auth, error) {
 		refresh:    refreshTokens{key: refreshing},
 		passwords:  pw,
 		live:       newLiveLogins(o.Now),
-		names:      newLimiter(o.NameFailures, o.Now),
-		addresses:  newLimiter(o.AddressAttempts, o.Now),
+		names:      &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.NameFailures}, prefix: "login name "},
+		addresses:  &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.AddressAttempts}, prefix: "login address "},
 	}, nil
 }
 
