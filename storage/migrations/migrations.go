@@ -28,6 +28,7 @@ func All() []Migration {
 		{Name: "notices", Up: notices},
 		{Name: "retention", Up: retention},
 		{Name: "usage", Up: usage},
+		{Name: "API keys and audit", Up: accounts},
 		{Name: "rate counts", Up: rates},
 	}
 }

@@ -129,9 +129,6 @@ func (e *errorReply) prepare(req *request, set func(name, value string)) {
 	}
 }
 
-// Refuse answers a request before it comes to the API, in the API's words.
-func Refuse(w http.ResponseWriter, r *http.Request, err *core.Error) { writeError(w, r, err) }
-
 // writeError answers outside of Huma.
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	req := requestOf(r.Context())

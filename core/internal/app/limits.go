@@ -1,12 +1,7 @@
 package app
 
 import (
-	"net/http"
-	"strings"
-
 	"github.com/agentarea/agentarea/core"
-	"github.com/agentarea/agentarea/core/internal/api"
-	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/limit"
 )
 
@@ -23,21 +18,10 @@ func (a *App) openRates() {
 	a.rates, a.loginRates = limit.NewMemory(nil), limit.NewMemory(nil)
 }
 
-// limits keeps all that is served within the limits, by the addresses that the
-// trusted proxies tell.
-func (a *App) limits(authn *auth.Auth, next http.Handler) http.Handler {
-	l := limit.New(limit.Options{
+func (a *App) limits() *limit.Limiter {
+	return limit.New(limit.Options{
 		Counter: a.rates,
 		Default: core.RateLimit{PerMinute: a.settings.RateLimitPerMinute, Burst: a.settings.RateLimitBurst},
 		Roles:   a.settings.RateLimitRoles,
-		Refuse:  api.Refuse,
-		Who: func(r *http.Request) (string, core.Role) {
-			_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			if p, err := authn.Verify(r.Context(), token); err == nil {
-				return "user " + p.User.ID, p.User.Role
-			}
-			return "address " + core.AddressKey(api.Address(r)), ""
-		},
 	})
-	return limit.Proxies(a.settings.TrustedProxies).Believe(l.Limit(next))
 }

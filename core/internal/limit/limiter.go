@@ -23,10 +23,6 @@ type Options struct {
 	// Default limits whom no role of Roles does.
 	Default core.RateLimit
 	Roles   map[core.Role]core.RateLimit
-	// Who says what a request counts under, and the role of who sends it, if it has one.
-	Who func(*http.Request) (key string, role core.Role)
-	// Refuse answers a request that is one too many.
-	Refuse func(http.ResponseWriter, *http.Request, *core.Error)
 	// Now is the clock by which X-RateLimit-Reset is told; time.Now unless set.
 	Now func() time.Time
 }
@@ -45,43 +41,26 @@ func New(o Options) *Limiter {
 	return &Limiter{o}
 }
 
-// Limit is next, limited.
-func (l *Limiter) Limit(next http.Handler) http.Handler {
-	if l.off() {
-		return next
+// Admit counts a request under a key and tells how things stand in the headers. It
+// fails with RateLimited. Nobody is refused because the counter fails.
+func (l *Limiter) Admit(r *http.Request, h http.Header, key string, role core.Role) error {
+	limit, ok := l.Roles[role]
+	if !ok {
+		limit = l.Default
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, role := l.Who(r)
-		limit, ok := l.Roles[role]
-		if !ok {
-			limit = l.Default
-		}
-		if limit.Off() {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if free(r.URL.Path) {
-			l.tell(w.Header(), limit, l.Counter.look(key))
-			next.ServeHTTP(w, r)
-			return
-		}
-		rate, err := l.Counter.TakeRate(r.Context(), key, limit)
-		l.tell(w.Header(), limit, rate)
-		if err == nil && !rate.Taken {
-			l.Refuse(w, r, tooMany(limit, rate))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (l *Limiter) off() bool {
-	for _, limit := range l.Roles {
-		if !limit.Off() {
-			return false
-		}
+	if limit.Off() {
+		return nil
 	}
-	return l.Default.Off()
+	if free(r.URL.Path) {
+		l.tell(h, limit, l.Counter.look(key))
+		return nil
+	}
+	rate, err := l.Counter.TakeRate(r.Context(), key, limit)
+	l.tell(h, limit, rate)
+	if err != nil || rate.Taken {
+		return nil //nolint:nilerr // Memory and Shared do not fail
+	}
+	return tooMany(limit, rate)
 }
 
 // free says that what watches over the server asks, which must have its answer.
