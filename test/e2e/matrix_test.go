@@ -161,7 +161,7 @@ var cells = map[string]cell{
 	"chat/s":         {create, "chat", on(aSharedAgent, "/v1/agents/{}/chat", object{"message": "Hello"})},
 	"chat-history":   {read, "chat", on(aSession, "/v1/agents/{}/chat/history?session_id=hers")},
 	"list-sessions":  {read, "chat", on(aSession, "/v1/agents/{}/sessions")},
-	"delete-session": {change, "chat", on(aSession, "/v1/agents/{}/sessions/hers?user_id=OWNER")},
+	"delete-session": {rule{401, 403, 403, 0, 0, 0, 403, 403}, "chat", on(aSession, "/v1/agents/{}/sessions/hers?user_id=OWNER")},
 	"get-run":        {read, "chat", on(aRun, "/v1/runs/{}")},
 	"run-events":     {read, "chat", on(aRun, "/v1/runs/{}/events")},
 	"cancel-run":     {change, "chat", on(aRun, "/v1/runs/{}/cancel")},
@@ -220,9 +220,28 @@ var cells = map[string]cell{
 	"reload-plugins": {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
 }
 
+// matrixPlugins lets members have MCP servers on this machine.
+const matrixPlugins = `
+plugin "agent" "chat" {
+  command = "agent-chat"
+}
+plugin "llm" "echo" {
+  command = "llm-echo"
+}
+plugin "files" "local" {
+  command = "files-local"
+}
+plugin "mcp" "http" {
+  command = "mcp-http"
+  config {
+    allow = ["127.0.0.0/8"]
+  }
+}
+` + stdio
+
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := &matrix{server: start(t, ""), ids: map[string]string{}}
+	m := &matrix{server: start(t, matrixPlugins), ids: map[string]string{}}
 	root := m.signIn()
 	m.who = map[string]*client{
 		"anonymous": {t: t, url: m.url}, "admin": root,
