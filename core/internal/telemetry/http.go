@@ -11,8 +11,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/agentarea/agentarea/core"
 )
 
 // otherMethod and noRoute stand for what a client made up: what it writes is no label.
@@ -33,12 +31,11 @@ type HTTP struct {
 func NewHTTP(m *Metrics, t *Traces) *HTTP { return &HTTP{metrics: m, tracer: t.Tracer(), traced: t.On} }
 
 // Request is told of a request when it comes, and gives the context that it goes on
-// with. done is to be called when it is answered, with the template of its route,
-// empty for none.
-func (h *HTTP) Request(r *http.Request) (ctx context.Context, done func(route string, status int)) {
+// with. It implements api.Observer.
+func (h *HTTP) Request(r *http.Request, id string) (ctx context.Context, done func(route string, status int)) {
 	begun := time.Now()
 	h.metrics.active.Inc()
-	ctx, span := h.begin(r)
+	ctx, span := h.begin(r, id)
 	method := knownMethod(r.Method)
 	return ctx, func(route string, status int) {
 		h.metrics.active.Dec()
@@ -51,12 +48,12 @@ func (h *HTTP) Request(r *http.Request) (ctx context.Context, done func(route st
 			h.metrics.limited.Inc()
 		}
 		if span != nil {
-			endRequest(ctx, span, method, route, status)
+			endRequest(span, method, route, status)
 		}
 	}
 }
 
-func (h *HTTP) begin(r *http.Request) (context.Context, trace.Span) {
+func (h *HTTP) begin(r *http.Request, id string) (context.Context, trace.Span) {
 	if !h.traced {
 		return r.Context(), nil
 	}
@@ -70,18 +67,16 @@ func (h *HTTP) begin(r *http.Request) (context.Context, trace.Span) {
 		attribute.String("url.scheme", scheme),
 		attribute.String("url.path", r.URL.Path), // no query: it may hold what nobody should read
 		attribute.String("server.address", r.Host),
+		attribute.String("agentarea.request_id", id),
 	))
 }
 
-func endRequest(ctx context.Context, span trace.Span, method, route string, status int) {
+func endRequest(span trace.Span, method, route string, status int) {
 	if route != noRoute {
 		span.SetName(method + " " + route)
 		span.SetAttributes(attribute.String("http.route", route))
 	}
 	span.SetAttributes(attribute.Int("http.response.status_code", status))
-	if id := core.LogFieldsOf(ctx).RequestID; id != "" {
-		span.SetAttributes(attribute.String("agentarea.request_id", id))
-	}
 	if status >= http.StatusInternalServerError {
 		span.SetAttributes(attribute.String("error.type", strconv.Itoa(status)))
 		span.SetStatus(codes.Error, "")
@@ -96,35 +91,6 @@ func (h *HTTP) Stream(kind string) (closed func()) {
 	return g.Dec
 }
 
-// Handler watches what next answers on one route.
-func (h *HTTP) Handler(route string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, done := h.Request(r)
-		s := &statusWriter{ResponseWriter: w}
-		defer func() { done(route, s.status) }()
-		next.ServeHTTP(s, r.WithContext(ctx))
-	})
-}
-
-// statusWriter remembers what was answered.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status < http.StatusOK {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is for http.ResponseController.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// Flush keeps streams of those working that ask for it the old way.
-func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
-
 func knownMethod(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -137,7 +103,7 @@ func knownMethod(m string) string {
 // cleanRoute is the same with and without the slash at the end.
 func cleanRoute(route string) string {
 	switch {
-	case route == "" || strings.Contains(route, "*"):
+	case route == "" || route == "/*":
 		return noRoute
 	case len(route) > 1:
 		return strings.TrimSuffix(route, "/")
