@@ -37,7 +37,7 @@ type Settings struct {
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" hidden:"" kong:"-"`
 	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" hidden:"" kong:"-"`
 	// MetricsToken is what who reads /metrics must send; empty lets everybody.
-	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" hidden:"" kong:"-"`
+	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" help:"What /metrics wants as a bearer token." hidden:"" kong:"-" unset:"it is open" see:"telemetry.md"`
 }
 
 // Secret is a text that is never printed.
