@@ -227,7 +227,7 @@ func TestMetrics(t *testing.T) {
 	c.chat(agent, "s", told)
 	c.taskEnded(c.newTask(c.newAgent("echo"), "Sum up").ID)
 	c.get("/v1/agents/agent-that-is-not/").want(t, 404)
-	c.get("/nothing/" + told).want(t, 404)
+	c.get("/nothing/"+told).want(t, 404)
 	c.do("BREW", "/v1/agents/", nil).want(t, 405)
 	(&client{t: t, url: s.url}).post("/v1/auth/login", object{"username": "admin", "password": "no"}).want(t, 401)
 

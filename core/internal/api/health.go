@@ -14,7 +14,7 @@ import (
 const checkTime = 2 * time.Second
 
 type health struct {
-	Status    string `json:"status" enum:"healthy,ready"`
+	Status    string `json:"status" enum:"healthy"`
 	Timestamp stamp  `json:"timestamp"`
 	Version   string `json:"version" doc:"The server's version"`
 }
@@ -22,8 +22,10 @@ type health struct {
 type healthOutput struct{ Body health }
 
 type readiness struct {
-	health
-	Checks []checkResult `json:"checks" doc:"What was looked at"`
+	Status    string        `json:"status" enum:"ready"`
+	Timestamp stamp         `json:"timestamp"`
+	Version   string        `json:"version" doc:"The server's version"`
+	Checks    []checkResult `json:"checks" doc:"What was looked at"`
 }
 
 type checkResult struct {
@@ -42,7 +44,7 @@ func (a *api) registerHealth() {
 		summary: "Is the server alive?", about: "Answers as long as the server runs; it asks nothing of the database.",
 		response: health{Status: "healthy", Timestamp: exampleTime, Version: "1.0.0"},
 	}, func(context.Context, *struct{}) (*healthOutput, error) {
-		return &healthOutput{Body: a.health("healthy")}, nil
+		return &healthOutput{Body: health{Status: "healthy", Timestamp: stamp(time.Now()), Version: a.version}}, nil
 	})
 	register(a, operation{
 		id: "health-ready", method: http.MethodGet, path: "/health/ready", tag: "Health",
@@ -50,7 +52,7 @@ func (a *api) registerHealth() {
 		about: "503 while a part is down that everything needs; details name each. " +
 			"A part that some things need only, such as a plugin, is told as degraded.",
 		response: readiness{
-			health: health{Status: "ready", Timestamp: exampleTime, Version: "1.0.0"},
+			Status: "ready", Timestamp: exampleTime, Version: "1.0.0",
 			Checks: []checkResult{{Name: "database", Status: "ok"}, {Name: "plugins", Status: "degraded", Message: "llm openai is restarting"}},
 		},
 	}, func(ctx context.Context, _ *struct{}) (*readinessOutput, error) {
@@ -58,12 +60,8 @@ func (a *api) registerHealth() {
 		if err != nil {
 			return nil, err
 		}
-		return &readinessOutput{Body: readiness{health: a.health("ready"), Checks: results}}, nil
+		return &readinessOutput{Body: readiness{Status: "ready", Timestamp: stamp(time.Now()), Version: a.version, Checks: results}}, nil
 	})
-}
-
-func (a *api) health(status string) health {
-	return health{Status: status, Timestamp: stamp(time.Now()), Version: a.version}
 }
 
 // ready looks at all parts at once. It fails when one is down that everything needs.

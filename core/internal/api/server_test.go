@@ -28,7 +28,7 @@ func TestHealth(t *testing.T) {
 	if got["status"] != "healthy" || got["version"] != "1.0.0" || got["timestamp"] == nil || len(got) != 3 {
 		t.Errorf("got %v", got)
 	}
-	if got := b.do(t, "", "GET", "/health/ready", "").want(200).json(); fmt.Sprint(got["status"], got["checks"]) != "ready [map[name:database status:ok] map[name:plugins status:ok]]" {
+	if got := b.do(t, "", "GET", "/health/ready", "").want(200).json(); fmt.Sprint(got["status"], got["checks"]) != "ready[map[name:database status:ok] map[name:plugins status:ok]]" {
 		t.Errorf("got %v", got)
 	}
 	poor = core.Unavailable("llm openai is restarting")
