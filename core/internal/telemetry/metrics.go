@@ -57,8 +57,7 @@ type Metrics struct {
 	models      boundedNames
 }
 
-// NewMetrics makes the server's metrics. observed is told of each collector; it may
-// be nil.
+// NewMetrics makes the server's metrics. Watch adds the states of what it runs.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), models: boundedNames{most: maxModels}}
 	m.register = m.registry.MustRegister

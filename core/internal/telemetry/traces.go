@@ -24,6 +24,8 @@ const (
 	complainEvery = time.Minute
 )
 
+var noTraces = noop.NewTracerProvider()
+
 // Traces makes spans, and sends them.
 type Traces struct {
 	// On says that spans are sent somewhere.
@@ -32,7 +34,7 @@ type Traces struct {
 	close    func(context.Context) error
 }
 
-// Options of OpenTelemetry's that say what is traced; the others are read by its SDK.
+// Variables of OpenTelemetry's that say what is traced; the others are read by its SDK.
 const (
 	endpoint       = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	tracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -46,7 +48,7 @@ const (
 // OpenTraces begins to send spans where the environment's OTEL_ variables say, and
 // makes none without an endpoint. Close sends what is left.
 func OpenTraces(ctx context.Context, getenv func(string) string, version string, logger *slog.Logger) (*Traces, error) {
-	off := &Traces{provider: noop.NewTracerProvider(), close: func(context.Context) error { return nil }}
+	off := &Traces{provider: noTraces, close: func(context.Context) error { return nil }}
 	first := func(names ...string) (name, value string) {
 		for _, name := range names {
 			if value := strings.TrimSpace(getenv(name)); value != "" {
