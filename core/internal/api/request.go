@@ -96,7 +96,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		ctx, done := a.observer.Request(r, req.id)
 		ctx = core.WithLogFields(context.WithValue(ctx, requestKey{}, req), core.LogFields{RequestID: req.id})
-		r = r.WithContext(ctx)
+		r = r.WithContext(ctx) //nolint:contextcheck // the observer makes it of the request's
 		a.setHeaders(w.Header(), req.id)
 		defer func() {
 			p := recover()
@@ -105,7 +105,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		}()
 		a.identify(r, req)
 		if req.principal != nil {
-			r = r.WithContext(core.WithLogFields(ctx, core.LogFields{UserID: req.principal.User.ID}))
+			r = r.WithContext(core.WithLogFields(ctx, core.LogFields{UserID: req.principal.User.ID})) //nolint:contextcheck // so is this
 		}
 		next.ServeHTTP(rec, r)
 	})

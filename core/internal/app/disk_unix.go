@@ -10,5 +10,5 @@ func freeBytes(folder string) (free uint64, ok bool) {
 	if unix.Statfs(folder, &s) != nil || s.Bsize < 0 {
 		return 0, false
 	}
-	return uint64(s.Bavail) * uint64(s.Bsize), true //nolint:gosec,unconvert // both are checked, and of other types on other systems
+	return uint64(s.Bavail) * uint64(s.Bsize), true
 }
