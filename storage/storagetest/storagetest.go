@@ -28,6 +28,7 @@ type Stores interface {
 	core.MCPServerStore
 	core.TaskStore
 	core.TaskQueue
+	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
 	core.NoticeStore
 	core.UsageStore
 	core.RetentionStore
@@ -125,6 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/wanted":       testMCPServerWanted,
 		"mcp_server/list":         testMCPServerList,
 		"task":                    testTask,
+		"tasks that wait":         testBacklog,
 		"task/visibility":         testTaskVisibility,
 		"task/filter":             testTaskFilter,
 		"task/key":                testTaskKey,

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/core/internal/telemetry"
 )
 
 // commands is the command line.
@@ -116,7 +117,7 @@ func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(settings.LogLevel)) // kong has checked it
 	options := &slog.HandlerOptions{Level: level}
 	if settings.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(telemetry.NewLogHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(telemetry.NewLogHandler(slog.NewTextHandler(w, options)))
 }

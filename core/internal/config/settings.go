@@ -41,6 +41,8 @@ type Settings struct {
 	// Secrets come from the environment only, for a command line can be read by others.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" hidden:"" kong:"-"`
 	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" hidden:"" kong:"-"`
+	// MetricsToken is what who reads /metrics must send; empty lets everybody.
+	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" help:"What /metrics wants as a bearer token." hidden:"" kong:"-" unset:"it is open" see:"telemetry.md"`
 }
 
 // Secret is a text that is never printed.
@@ -58,6 +60,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
 func (s *Settings) FromEnvironment(getenv func(string) string) {
 	s.AdminPassword = Secret(getenv("AGENTAREA_ADMIN_PASSWORD"))
 	s.SecretKey = Secret(getenv("AGENTAREA_SECRET_KEY"))
+	s.MetricsToken = Secret(getenv("AGENTAREA_METRICS_TOKEN"))
 }
 
 // Check says what is wrong with the settings, by flag and what to write instead.
