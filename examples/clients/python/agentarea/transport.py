@@ -231,8 +231,6 @@ class Transport:
 def reply_of(response: requests.Response) -> Reply:
     try:
         body = response.json() if response.content and response.status_code < 400 else {}
-    except requests.RequestException as failed:
-        raise ConnectionFailed("CONNECTION_FAILED", f"The reply is cut: {failed}") from failed
     except ValueError as failed:
         raise AgentAreaError(
             "INVALID_RESPONSE",
