@@ -510,10 +510,7 @@ export class AgentAreaClient {
     if (target instanceof WritableStream) {
       const writer = target.getWriter();
       try {
-        for await (const piece of this.#bytes(info, options)) {
-          sha256.update(piece);
-          await writer.write(piece);
-        }
+        for await (const piece of sha256.of(this.#bytes(info, options))) await writer.write(piece);
         check(info, sha256.hex());
         await writer.close();
       } catch (failed) {
@@ -524,10 +521,7 @@ export class AgentAreaClient {
     }
     const part = await partial(target);
     try {
-      for await (const piece of this.#bytes(info, options)) {
-        sha256.update(piece);
-        await part.write(piece);
-      }
+      for await (const piece of sha256.of(this.#bytes(info, options))) await part.write(piece);
       check(info, sha256.hex());
       await part.finish();
     } catch (failed) {
@@ -626,7 +620,9 @@ export class AgentAreaClient {
   }
 
   /**
-   * @param {Page & {from?: string | Date, to?: string | Date, by?: string, agentId?: string, model?: string,
+   * from and to are days, such as "2025-01-31".
+   *
+   * @param {Page & {from?: string, to?: string, by?: string, agentId?: string, model?: string,
    *   userId?: string} & RequestOptions} [options]
    * @returns {Promise<api.UsageList & Reply>}
    */
@@ -635,7 +631,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * @param {{from?: string | Date, to?: string | Date, by?: string, agentId?: string, model?: string,
+   * @param {{from?: string, to?: string, by?: string, agentId?: string, model?: string,
    *   userId?: string} & RequestOptions} [options]
    * @returns {AsyncGenerator<api.UsedRow>}
    */

@@ -57,7 +57,7 @@ export function formOf(content, name, metadata, sha256) {
   }
   const boundary = crypto.randomUUID();
   const bytes = content instanceof Blob ? content.stream() : content;
-  const pieces = multipart(boundary, hashed(/** @type {any} */ (bytes), sha256), name, metadata);
+  const pieces = multipart(boundary, sha256.of(/** @type {any} */ (bytes)), name, metadata);
   const body = new ReadableStream({
     async pull(controller) {
       const { done, value } = await pieces.next();
@@ -105,35 +105,26 @@ export class Sha256 {
       const { createHash } = await import("node:crypto");
       one.#make = () => createHash("sha256");
     }
-    return one.begin();
+    return one;
   }
 
-  /** Forgets what has passed, for another try. */
-  begin() {
-    this.#hash = this.#make?.();
-    return this;
-  }
-
-  /** @param {Uint8Array} piece */
-  update(piece) {
-    this.#hash?.update(piece);
+  /**
+   * Passes bytes on. What an earlier try still reads does not count.
+   *
+   * @param {AsyncIterable<Uint8Array>} content
+   * @returns {AsyncGenerator<Uint8Array>}
+   */
+  async *of(content) {
+    const hash = (this.#hash = this.#make?.());
+    for await (const piece of content) {
+      hash?.update(piece);
+      yield piece;
+    }
   }
 
   /** @returns {string | undefined} */
   hex() {
     return this.#hash?.digest("hex");
-  }
-}
-
-/**
- * @param {AsyncIterable<Uint8Array>} content
- * @param {Sha256} sha256
- */
-async function* hashed(content, sha256) {
-  sha256.begin();
-  for await (const piece of content) {
-    sha256.update(piece);
-    yield piece;
   }
 }
 

@@ -9,6 +9,9 @@ const idempotentMethods = ["GET", "HEAD", "PUT", "DELETE"];
 // for longer gets the error at once.
 const longestPause = 60;
 
+// For a body that is made as it is sent. Without the latter two Node.js keeps all of it, for a redirect.
+const streamed = { duplex: "half", redirect: /** @type {const} */ ("error"), window: null };
+
 /**
  * @typedef {object} RequestOptions
  * @property {AbortSignal} [signal] ends the request; its reason is thrown
@@ -69,7 +72,7 @@ export class Transport {
    */
   async call(method, path, request = {}) {
     const connection = await this.open(method, path, request);
-    return replyOf(connection, await connection.text());
+    return replyOf(connection, connection.response.ok ? await connection.text() : "");
   }
 
   /**
@@ -150,8 +153,7 @@ export class Transport {
         headers: sent,
         body,
         signal: connection.signal,
-        // A body that is made as it is sent.
-        ...(body instanceof ReadableStream ? { duplex: "half" } : {}),
+        ...(body instanceof ReadableStream ? streamed : {}),
       }),
     );
     this.#noteRateLimit(connection.response);
@@ -374,7 +376,7 @@ export function backoff(tries) {
 function replyOf({ response, what }, text) {
   /** @type {any} */
   let reply = {};
-  if (text !== "" && response.ok) {
+  if (text !== "") {
     try {
       reply = JSON.parse(text);
     } catch (cause) {

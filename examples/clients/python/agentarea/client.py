@@ -564,6 +564,7 @@ class AgentAreaClient:
         model: Optional[str] = None,
         user_id: Optional[str] = None,
     ) -> Reply:
+        """from_, to: days, as a date or "2025-01-31"."""
         return self._list(
             "/v1/usage",
             limit=limit,
