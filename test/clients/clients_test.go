@@ -23,18 +23,23 @@ const (
 	limit = 8 * time.Minute
 )
 
-// run runs a suite in its folder, and ends all that it has started.
-func run(t *testing.T, dir string, env []string, args ...string) {
+func built(t *testing.T) string {
 	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bin
+}
+
+// run runs a suite in its folder, and ends all that it has started.
+func run(t *testing.T, dir string, env []string, args ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the suites' own
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), append(env, "AGENTAREA_BIN="+bin, "TMPDIR="+t.TempDir())...)
+	cmd.Env = append(os.Environ(), append(env, "TMPDIR="+t.TempDir())...)
 	// Its servers are in its group, and end with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -53,7 +58,7 @@ func TestPython(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), interpreter, "-c", "import requests, websocket").CombinedOutput(); err != nil {
 		t.Fatalf("the client in Python needs requests and websocket-client (Debian: apt-get install python3-requests python3-websocket): %v\n%s", err, out)
 	}
-	env := []string{"PYTHONDONTWRITEBYTECODE=1"}
+	env := []string{"PYTHONDONTWRITEBYTECODE=1", "AGENTAREA_BIN=" + built(t)}
 	run(t, python, env, interpreter, "-W", "ignore::ResourceWarning", "-m", "unittest")
 }
 
@@ -66,7 +71,7 @@ func TestJavaScript(t *testing.T) {
 	}
 	for name, node := range nodes {
 		t.Run(name, func(t *testing.T) {
-			run(t, javascript, []string{"AGENTAREA_NODE_MODULES=" + modules(t)}, node, "--test")
+			run(t, javascript, []string{"AGENTAREA_NODE_MODULES=" + modules(t), "AGENTAREA_BIN=" + built(t)}, node, "--test")
 		})
 	}
 }

@@ -126,6 +126,52 @@ export class AgentAreaClient {
     return this.#call("GET", "/v1/auth/me", options);
   }
 
+  /**
+   * Changes one's own password. Every other sign-in ends; API keys stay.
+   *
+   * @param {string} currentPassword @param {string} newPassword @param {RequestOptions} [options]
+   */
+  async changePassword(currentPassword, newPassword, options) {
+    const json = { current_password: currentPassword, new_password: newPassword };
+    await this.#call("POST", "/v1/auth/password", options, { json });
+  }
+
+  /**
+   * One's own, the newest first. userId: whose, for admins; "*" for everybody's.
+   *
+   * @param {Page & {userId?: string} & RequestOptions} [options] @returns {Promise<api.ApiKeyList & Reply>}
+   */
+  listApiKeys(options) {
+    return this.#list("/v1/api-keys/", options);
+  }
+
+  /** @param {{userId?: string} & RequestOptions} [options] @returns {AsyncGenerator<api.ApiKey>} */
+  iterApiKeys(options) {
+    return this.#pages("/v1/api-keys/", "api_keys", options);
+  }
+
+  /**
+   * The reply's key is shown this once; it is a token for a client.
+   *
+   * @param {string} name
+   * @param {string[]} scopes ["*"] for all that the user may do, else such as "agents:read" and "chat:write"
+   * @param {{expiresAt?: string | Date} & RequestOptions} [options]
+   * @returns {Promise<api.NewAPIKey & Reply>}
+   */
+  createApiKey(name, scopes, { expiresAt, ...options } = {}) {
+    return this.#call("POST", "/v1/api-keys/", options, { json: { name, scopes, expires_at: expiresAt } });
+  }
+
+  /** @param {string} keyId @param {RequestOptions} [options] @returns {Promise<api.ApiKey & Reply>} */
+  getApiKey(keyId, options) {
+    return this.#call("GET", path`/v1/api-keys/${keyId}`, options);
+  }
+
+  /** @param {string} keyId @param {RequestOptions} [options] */
+  async deleteApiKey(keyId, options) {
+    await this.#call("DELETE", path`/v1/api-keys/${keyId}`, options);
+  }
+
   // Agents
 
   /** @param {Page & {type?: string, status?: api.Agent["status"]} & RequestOptions} [options] @returns {Promise<api.AgentList & Reply>} */
@@ -591,7 +637,7 @@ export class AgentAreaClient {
     return new EventStream(this.#transport, options).open("POST", "/v1/files/move", { from, to });
   }
 
-  // Users, usage and plugins
+  // Users, audit, usage and plugins
 
   /** @param {Page & RequestOptions} [options] @returns {Promise<api.UserList & Reply>} */
   listUsers(options) {
@@ -617,6 +663,45 @@ export class AgentAreaClient {
   /** @param {string} userId @param {RequestOptions} [options] @returns {Promise<api.User & Reply>} */
   getUser(userId, options) {
     return this.#call("GET", path`/v1/users/${userId}`, options);
+  }
+
+  /**
+   * Takes what is to change; what is left out stays. A disabled user is out at once.
+   *
+   * @param {string} userId @param {api.UserChange} changes @param {RequestOptions} [options]
+   * @returns {Promise<api.User & Reply>}
+   */
+  changeUser(userId, changes, options) {
+    return this.#call("PATCH", path`/v1/users/${userId}`, options, { json: changes });
+  }
+
+  /**
+   * Sets somebody's password (admins), whose sign-ins end.
+   *
+   * @param {string} userId @param {string} password @param {RequestOptions} [options]
+   */
+  async resetPassword(userId, password, options) {
+    await this.#call("POST", path`/v1/users/${userId}/password`, options, { json: { password } });
+  }
+
+  /**
+   * Who did what, the newest first (admins).
+   *
+   * @param {Page & {userId?: string, action?: string, target?: string, outcome?: api.AuditEntry["outcome"],
+   *   requestId?: string, from?: string | Date, to?: string | Date} & RequestOptions} [options]
+   * @returns {Promise<api.AuditList & Reply>}
+   */
+  listAudit(options) {
+    return this.#list("/v1/audit", options);
+  }
+
+  /**
+   * @param {{userId?: string, action?: string, target?: string, outcome?: api.AuditEntry["outcome"],
+   *   requestId?: string, from?: string | Date, to?: string | Date} & RequestOptions} [options]
+   * @returns {AsyncGenerator<api.AuditEntry>}
+   */
+  iterAudit(options) {
+    return this.#pages("/v1/audit", "entries", options);
   }
 
   /**
@@ -690,9 +775,9 @@ export class AgentAreaClient {
     let before = new Set();
     for (let offset = 0; ; ) {
       const found = (await this.#list(path, { ...options, limit: pageSize, offset }))[noun];
-      for (const one of found) if (!before.has(one.id)) yield one;
+      for (const one of found) if (!before.has(keyOf(one))) yield one;
       if (found.length < pageSize) return;
-      before = new Set(found.map((/** @type {any} */ one) => one.id).filter(Boolean));
+      before = new Set(found.map(keyOf).filter(Boolean));
       offset += found.length;
     }
   }
@@ -712,6 +797,15 @@ export class AgentAreaClient {
  */
 function path(parts, ...ids) {
   return String.raw({ raw: parts }, ...ids.map(encodeURIComponent));
+}
+
+/**
+ * What one of a list is known by; rows of usage are sums, and have none.
+ *
+ * @param {any} one
+ */
+function keyOf(one) {
+  return one.id ?? one.seq;
 }
 
 /** @param {string} name */

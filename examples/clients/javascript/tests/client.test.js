@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 
 import * as agentarea from "../src/index.js";
-import { Server, admin, eventually, here } from "./harness.js";
+import { Server, WebSocket, admin, eventually, here } from "./harness.js";
 
 const { AgentAreaClient } = agentarea;
 const mcpServer = {
@@ -19,14 +19,14 @@ let server;
 let c;
 const asked = new Set();
 
+function recorded(url, options) {
+  asked.add(`${options.method} ${new URL(url).pathname}`);
+  return fetch(url, options);
+}
+
 before(async () => {
   server = await Server.start();
-  c = await server.login({
-    fetch(url, options) {
-      asked.add(`${options.method} ${new URL(url).pathname}`);
-      return fetch(url, options);
-    },
-  });
+  c = await server.login({ fetch: recorded });
 });
 after(() => server.remove());
 
@@ -161,6 +161,32 @@ test("users", async () => {
   const ann = await AgentAreaClient.login(server.url, "ann", "a-password-of-ann");
   await assert.rejects(ann.createAgent("a", "chat", { model: "echo" }), agentarea.Forbidden);
   assert.deepEqual((await ann.listAgents()).agents, []);
+  assert.equal((await c.changeUser(user.id, { role: "member" })).role, "member");
+  assert.equal(await c.resetPassword(user.id, "another-password-of-ann"), undefined);
+  const again = await AgentAreaClient.login(server.url, "ann", "another-password-of-ann", { fetch: recorded });
+  assert.equal(await again.changePassword("another-password-of-ann", "a-third-password-of-ann"), undefined);
+  assert.equal((await again.me()).role, "member");
+  await c.changeUser(user.id, { disabled: true });
+  await assert.rejects(eventually(async () => !(await again.me()), 5), agentarea.Unauthorized);
+  const [entry] = await all(c.iterAudit({ action: "change-user", target: user.id, to: new Date() }));
+  assert.deepEqual([entry.outcome, entry.username], ["done", "admin"]);
+  assert.ok((await c.listAudit({ outcome: "refused", from: "2025-01-01T00:00:00Z", limit: 1 })).total > 0);
+});
+
+test("API keys", async () => {
+  const key = await c.createApiKey("ci", ["agents:read", "chat:write"], { expiresAt: new Date(Date.now() + 86_400_000) });
+  assert.equal((await c.getApiKey(key.id)).name, "ci");
+  assert.equal((await c.listApiKeys({ userId: "*" })).total, 1);
+  assert.deepEqual((await all(c.iterApiKeys())).map((one) => one.id), [key.id]);
+  const agent = await newAgent();
+  const program = new AgentAreaClient(server.url, key.key);
+  assert.equal(await (await program.chatStream(agent, "By a key")).wait(), "By a key");
+  const socket = await program.websocket({ WebSocket });
+  await socket.subscribe(`agent.${agent}.events`);
+  socket.close();
+  await assert.rejects(program.deleteAgent(agent), agentarea.Forbidden);
+  assert.equal(await c.deleteApiKey(key.id), undefined);
+  await assert.rejects(eventually(async () => !(await program.getAgent(agent)), 5), agentarea.Unauthorized);
 });
 
 test("each operation has a method, and was called", async () => {

@@ -14,7 +14,7 @@ import requests
 from .errors import AgentAreaError, ChecksumMismatch, ConnectionFailed
 from .files import PIECE, Form, Source, Target, opened
 from .stream import EventStream, LogStream, RunStream
-from .transport import Reply, Transport, reply_of
+from .transport import Reply, Transport, reply_of, text_of
 from .websocket import AgentAreaWebSocket
 
 JSON = Dict[str, Any]
@@ -125,6 +125,33 @@ class AgentAreaClient:
 
     def me(self) -> Reply:
         return self._call("GET", "/v1/auth/me")
+
+    def change_password(self, current_password: str, new_password: str) -> None:
+        """Changes one's own. Every other sign-in ends; API keys stay."""
+        body = {"current_password": current_password, "new_password": new_password}
+        self._call("POST", "/v1/auth/password", json=body)
+
+    def list_api_keys(
+        self, *, limit: Optional[int] = None, offset: Optional[int] = None, user_id: Optional[str] = None
+    ) -> Reply:
+        """One's own, the newest first. user_id: whose, for admins; "*" for everybody's."""
+        return self._list("/v1/api-keys/", limit=limit, offset=offset, user_id=user_id)
+
+    def iter_api_keys(self, *, user_id: Optional[str] = None) -> Iterator[JSON]:
+        return self._pages("/v1/api-keys/", "api_keys", user_id=user_id)
+
+    def create_api_key(self, name: str, scopes: Sequence[str], *, expires_at: Any = None) -> Reply:
+        """The reply's key is shown this once; it is a token for a client. scopes: ["*"] for all
+        that the user may do, else such as "agents:read" and "chat:write". expires_at: a datetime."""
+        expires = None if expires_at is None else text_of(expires_at)
+        body = _set({"name": name, "scopes": scopes}, expires_at=expires)
+        return self._call("POST", "/v1/api-keys/", json=body)
+
+    def get_api_key(self, key_id: str) -> Reply:
+        return self._call("GET", _path("/v1/api-keys/{}", key_id))
+
+    def delete_api_key(self, key_id: str) -> None:
+        self._call("DELETE", _path("/v1/api-keys/{}", key_id))
 
     # Agents
 
@@ -536,7 +563,7 @@ class AgentAreaClient:
         ends it; another call goes on where it was."""
         return EventStream(self._transport, "POST", "/v1/files/move", body={"from": from_, "to": to})
 
-    # Users, usage and plugins
+    # Users, audit, usage and plugins
 
     def list_users(self, *, limit: Optional[int] = None, offset: Optional[int] = None) -> Reply:
         return self._list("/v1/users/", limit=limit, offset=offset)
@@ -551,6 +578,36 @@ class AgentAreaClient:
 
     def get_user(self, user_id: str) -> Reply:
         return self._call("GET", _path("/v1/users/{}", user_id))
+
+    def change_user(self, user_id: str, changes: Mapping[str, Any]) -> Reply:
+        """changes: email, role, disabled; what is left out stays. A disabled user is out at once."""
+        return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
+
+    def reset_password(self, user_id: str, password: str) -> None:
+        """Sets somebody's password (admins), whose sign-ins end."""
+        self._call("POST", _path("/v1/users/{}/password", user_id), json={"password": password})
+
+    def list_audit(
+        self,
+        *,
+        limit: Optional[int] = None,
+        offset: Optional[int] = None,
+        user_id: Optional[str] = None,
+        action: Optional[str] = None,
+        target: Optional[str] = None,
+        outcome: Optional[str] = None,
+        request_id: Optional[str] = None,
+        from_: Any = None,
+        to: Any = None,
+    ) -> Reply:
+        """Who did what, the newest first (admins). outcome: done or refused. from_, to: times."""
+        filters = {"user_id": user_id, "action": action, "target": target, "outcome": outcome}
+        more = {"request_id": request_id, "from": from_, "to": to}
+        return self._list("/v1/audit", limit=limit, offset=offset, **filters, **more)
+
+    def iter_audit(self, **filters: Any) -> Iterator[JSON]:
+        """All entries, by the filters of list_audit."""
+        return self._pages("/v1/audit", "entries", **_unreserved(filters))
 
     def list_usage(
         self,
@@ -579,9 +636,7 @@ class AgentAreaClient:
 
     def iter_usage(self, **filters: Any) -> Iterator[JSON]:
         """All rows, by the filters of list_usage."""
-        if "from_" in filters:
-            filters["from"] = filters.pop("from_")
-        return self._pages("/v1/usage", "usage", **filters)
+        return self._pages("/v1/usage", "usage", **_unreserved(filters))
 
     def list_plugins(self) -> Reply:
         return self._call("GET", "/v1/plugins")
@@ -609,11 +664,11 @@ class AgentAreaClient:
         while True:
             found = self._list(path, limit=PAGE, offset=offset, **params)[noun]
             for one in found:
-                if one.get("id") not in page_before:
+                if _key(one) not in page_before:
                     yield one
             if len(found) < PAGE:
                 return
-            page_before = {one["id"] for one in found if "id" in one}
+            page_before = {_key(one) for one in found} - {None}
             offset += len(found)
 
 
@@ -625,6 +680,16 @@ def _set(body: JSON, **more: Any) -> JSON:
     """Adds what is given."""
     body.update(more)
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _key(one: JSON) -> Any:
+    """What one of a list is known by; rows of usage are sums, and have none."""
+    return one.get("id", one.get("seq"))
+
+
+def _unreserved(filters: JSON) -> JSON:
+    """The names of the API, one of which is a word of Python's."""
+    return {name.rstrip("_"): value for name, value in filters.items()}
 
 
 def _match(etag: Optional[str]) -> Dict[str, Optional[str]]:

@@ -118,7 +118,7 @@ class Transport:
         """
         if idempotent is None:
             idempotent = method in IDEMPOTENT
-        params = {name: _text(value) for name, value in (params or {}).items() if value is not None}
+        params = {name: text_of(value) for name, value in (params or {}).items() if value is not None}
         headers = {name: value for name, value in (headers or {}).items() if value is not None}
         refreshed = False
         tries = 0
@@ -248,7 +248,8 @@ def backoff(tries: int) -> float:
     return min(5.0, 0.5 * 2**tries) * random.uniform(0.75, 1.25)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value as the API takes it in queries; a time needs a time zone."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime.datetime):

@@ -51,7 +51,7 @@ class EveryOperation(unittest.TestCase):
         self.assertEqual(missing, [], "operations without a method of AgentAreaClient")
 
     def test_each_works(self):
-        for part in (self.reads, self.agents, self.chat, self.tasks, self.mcp_servers, self.files, self.users, self.end):
+        for part in (self.reads, self.agents, self.chat, self.tasks, self.mcp_servers, self.files, self.users, self.api_keys, self.end):
             with self.subTest(part.__name__):
                 part()
         self.recorder.asked.add(("GET", "/v1/ws"))  # test_websocket.py's
@@ -201,6 +201,35 @@ class EveryOperation(unittest.TestCase):
             with self.assertRaises(agentarea.Forbidden):
                 ann.create_agent("a", "chat", {"model": "echo"})
             self.assertEqual(ann.list_agents()["agents"], [])
+        self.assertEqual(c.change_user(user["id"], {"role": "member"})["role"], "member")
+        self.assertIsNone(c.reset_password(user["id"], "another-password-of-ann"))
+        with AgentAreaClient.login(self.server.url, "ann", "another-password-of-ann", session=self.recorder) as ann:
+            self.assertIsNone(ann.change_password("another-password-of-ann", "a-third-password-of-ann"))
+            self.assertEqual(ann.me()["role"], "member")
+            c.change_user(user["id"], {"disabled": True})
+            with self.assertRaises(agentarea.Unauthorized):
+                eventually(lambda: ann.me() is None, 5)
+        entry = next(c.iter_audit(action="change-user", target=user["id"], to=datetime.datetime.now(datetime.timezone.utc)))
+        self.assertEqual((entry["outcome"], entry["username"]), ("done", "admin"))
+        self.assertGreater(c.list_audit(outcome="refused", from_="2025-01-01T00:00:00Z", limit=1)["total"], 0)
+
+    def api_keys(self):
+        c = self.client
+        tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+        key = c.create_api_key("ci", ["agents:read", "chat:write"], expires_at=tomorrow)
+        self.assertEqual(c.get_api_key(key["id"])["name"], "ci")
+        self.assertEqual(c.list_api_keys(user_id="*")["total"], 1)
+        self.assertEqual([one["id"] for one in c.iter_api_keys()], [key["id"]])
+        agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
+        with AgentAreaClient(self.server.url, key["key"]) as program:
+            self.assertEqual(program.chat_stream(agent, "By a key").wait(), "By a key")
+            with program.websocket() as socket:
+                socket.subscribe(f"agent.{agent}.events")
+            with self.assertRaises(agentarea.Forbidden):
+                program.delete_agent(agent)
+            self.assertIsNone(c.delete_api_key(key["id"]))
+            with self.assertRaises(agentarea.Unauthorized):
+                eventually(lambda: program.get_agent(agent) is None, 5)
 
     def end(self):
         self.client.logout()
