@@ -80,6 +80,55 @@ export {};
  */
 
 /**
+ * @typedef {object} ApiKey
+ * @property {string} created_at
+ * @property {string} [expires_at] Left out for a key that does not expire
+ * @property {string} id
+ * @property {string} [last_used_at] Up to a minute behind; left out for a key that was never used
+ * @property {string} name
+ * @property {string[]} scopes
+ * @property {string} user_id
+ */
+
+/**
+ * @typedef {object} ApiKeyList
+ * @property {ApiKey[]} api_keys
+ * @property {number} limit
+ * @property {number} offset
+ * @property {number} total How many there are in all
+ */
+
+/**
+ * @typedef {object} ApiKeyRequest
+ * @property {string} [expires_at] When it is of no use any more; never unless set
+ * @property {string} name What it is for; each of a user's keys has another
+ * @property {string[]} scopes What it is good for: * is all that you may do; else agents, chat, tasks, files, mcp or admin with :read or :write, which may read too
+ */
+
+/**
+ * @typedef {object} AuditEntry
+ * @property {string} action The operation, by its operationId in this document
+ * @property {string} address Where the request came from
+ * @property {string} at
+ * @property {string} [credential] The sign-in or API key
+ * @property {"done" | "refused"} outcome
+ * @property {string} [reason] The error's code, when it was refused
+ * @property {string} request_id Names the request in the server's log
+ * @property {number} seq Rises with each row
+ * @property {string} [target] The id of what it was done to, or several with slashes
+ * @property {string} [user_id] Left out when nobody was signed in
+ * @property {string} [username] Of a sign-in that was refused, the name that was given
+ */
+
+/**
+ * @typedef {object} AuditList
+ * @property {AuditEntry[]} entries
+ * @property {number} limit
+ * @property {number} offset
+ * @property {number} total How many there are in all
+ */
+
+/**
  * @typedef {object} ChatReply
  * @property {MessageFile[]} [files] Files that came with the answer
  * @property {string} id
@@ -341,6 +390,29 @@ export {};
  */
 
 /**
+ * @typedef {object} NewAPIKey
+ * @property {string} created_at
+ * @property {string} [expires_at] Left out for a key that does not expire
+ * @property {string} id
+ * @property {string} key The key itself, to be sent as Authorization: Bearer. It is shown this once
+ * @property {string} [last_used_at] Up to a minute behind; left out for a key that was never used
+ * @property {string} name
+ * @property {string[]} scopes
+ * @property {string} user_id
+ */
+
+/**
+ * @typedef {object} PasswordChange
+ * @property {string} current_password
+ * @property {string} new_password
+ */
+
+/**
+ * @typedef {object} PasswordReset
+ * @property {string} password
+ */
+
+/**
  * @typedef {object} Plugin
  * @property {string[]} capabilities
  * @property {string} description
@@ -520,6 +592,13 @@ export {};
  * @property {"admin" | "member" | "viewer"} role
  * @property {string} updated_at
  * @property {string} username
+ */
+
+/**
+ * @typedef {object} UserChange
+ * @property {boolean} [disabled] A disabled user is out within a second everywhere, and of open streams within five
+ * @property {string} [email]
+ * @property {"admin" | "member" | "viewer"} [role]
  */
 
 /**
