@@ -53,10 +53,14 @@ class AgentAreaClient:
         on_tokens: Optional[Callable[[Reply], None]] = None,
         session: Optional[requests.Session] = None,
     ) -> None:
-        self._transport = Transport(base_url, token, refresh_token, timeout, retries, on_tokens, session)
+        self._transport = Transport(
+            base_url, token, refresh_token, timeout, retries, on_tokens, session
+        )
 
     @classmethod
-    def login(cls, base_url: str, username: str, password: str, **options: Any) -> "AgentAreaClient":
+    def login(
+        cls, base_url: str, username: str, password: str, **options: Any
+    ) -> "AgentAreaClient":
         """Signs in and gives a client, whose tokens are renewed by themselves."""
         client = cls(base_url, **options)
         try:
@@ -132,7 +136,11 @@ class AgentAreaClient:
         self._call("POST", "/v1/auth/password", json=body)
 
     def list_api_keys(
-        self, *, limit: Optional[int] = None, offset: Optional[int] = None, user_id: Optional[str] = None
+        self,
+        *,
+        limit: Optional[int] = None,
+        offset: Optional[int] = None,
+        user_id: Optional[str] = None,
     ) -> Reply:
         """One's own, the newest first. user_id: whose, for admins; "*" for everybody's."""
         return self._list("/v1/api-keys/", limit=limit, offset=offset, user_id=user_id)
@@ -140,9 +148,12 @@ class AgentAreaClient:
     def iter_api_keys(self, *, user_id: Optional[str] = None) -> Iterator[JSON]:
         return self._pages("/v1/api-keys/", "api_keys", user_id=user_id)
 
-    def create_api_key(self, name: str, scopes: Sequence[str], *, expires_at: Any = None) -> Reply:
+    def create_api_key(
+        self, name: str, scopes: Sequence[str], *, expires_at: Any = None
+    ) -> Reply:
         """The reply's key is shown this once; it is a token for a client. scopes: ["*"] for all
-        that the user may do, else such as "agents:read" and "chat:write". expires_at: a datetime."""
+        that the user may do, else such as "agents:read" and "chat:write". expires_at: a datetime.
+        """
         expires = None if expires_at is None else text_of(expires_at)
         body = _set({"name": name, "scopes": scopes}, expires_at=expires)
         return self._call("POST", "/v1/api-keys/", json=body)
@@ -164,9 +175,13 @@ class AgentAreaClient:
         status: Optional[str] = None,
     ) -> Reply:
         """status: active, inactive or error."""
-        return self._list("/v1/agents/", limit=limit, offset=offset, type=type, status=status)
+        return self._list(
+            "/v1/agents/", limit=limit, offset=offset, type=type, status=status
+        )
 
-    def iter_agents(self, *, type: Optional[str] = None, status: Optional[str] = None) -> Iterator[JSON]:
+    def iter_agents(
+        self, *, type: Optional[str] = None, status: Optional[str] = None
+    ) -> Iterator[JSON]:
         return self._pages("/v1/agents/", "agents", type=type, status=status)
 
     def create_agent(
@@ -183,20 +198,40 @@ class AgentAreaClient:
         shared: others may use the agent, too."""
         body = {"name": name, "type": agent_type, "config": config}
         return self._call(
-            "POST", "/v1/agents/", json=_set(body, description=description, status=status, shared=shared)
+            "POST",
+            "/v1/agents/",
+            json=_set(body, description=description, status=status, shared=shared),
         )
 
     def get_agent(self, agent_id: str) -> Reply:
         return self._call("GET", _path("/v1/agents/{}", agent_id))
 
-    def replace_agent(self, agent_id: str, agent: Mapping[str, Any], *, if_match: Optional[str] = None) -> Reply:
+    def replace_agent(
+        self, agent_id: str, agent: Mapping[str, Any], *, if_match: Optional[str] = None
+    ) -> Reply:
         """Takes an agent as get_agent gives it, changed. With its etag as if_match,
         PreconditionFailed is raised if somebody has changed it since."""
-        return self._call("PUT", _path("/v1/agents/{}", agent_id), json=agent, headers=_match(if_match))
+        return self._call(
+            "PUT",
+            _path("/v1/agents/{}", agent_id),
+            json=agent,
+            headers=_match(if_match),
+        )
 
-    def change_agent(self, agent_id: str, changes: Mapping[str, Any], *, if_match: Optional[str] = None) -> Reply:
+    def change_agent(
+        self,
+        agent_id: str,
+        changes: Mapping[str, Any],
+        *,
+        if_match: Optional[str] = None,
+    ) -> Reply:
         """changes: a merge patch. What is left out stays; None takes away."""
-        return self._call("PATCH", _path("/v1/agents/{}", agent_id), json=changes, headers=_match(if_match))
+        return self._call(
+            "PATCH",
+            _path("/v1/agents/{}", agent_id),
+            json=changes,
+            headers=_match(if_match),
+        )
 
     def delete_agent(self, agent_id: str, *, if_match: Optional[str] = None) -> None:
         self._call("DELETE", _path("/v1/agents/{}", agent_id), headers=_match(if_match))
@@ -219,7 +254,8 @@ class AgentAreaClient:
         timeout: float = CHAT_TIMEOUT,
     ) -> Reply:
         """Says something, and gives the answer. Without session_id it begins a conversation,
-        which the reply's session_id goes on with. A failed one is not said again: see chat_history."""
+        which the reply's session_id goes on with. A failed one is not said again: see chat_history.
+        """
         return self._call(
             "POST",
             _path("/v1/agents/{}/chat", agent_id),
@@ -241,7 +277,11 @@ class AgentAreaClient:
             self._transport,
             "POST",
             _path("/v1/agents/{}/chat", agent_id),
-            body=_set({"message": message, "stream": True}, session_id=session_id, file_ids=file_ids),
+            body=_set(
+                {"message": message, "stream": True},
+                session_id=session_id,
+                file_ids=file_ids,
+            ),
             reconnect=reconnect,
         )
 
@@ -265,13 +305,21 @@ class AgentAreaClient:
         )
 
     def iter_chat_history(
-        self, agent_id: str, *, session_id: Optional[str] = None, user_id: Optional[str] = None
+        self,
+        agent_id: str,
+        *,
+        session_id: Optional[str] = None,
+        user_id: Optional[str] = None,
     ) -> Iterator[JSON]:
         """All messages, the newest first."""
         before = None
         while True:
             page = self.chat_history(
-                agent_id, session_id=session_id, limit=PAGE, before=before, user_id=user_id
+                agent_id,
+                session_id=session_id,
+                limit=PAGE,
+                before=before,
+                user_id=user_id,
             )
             yield from reversed(page["messages"])
             if not page["has_more"]:
@@ -289,10 +337,16 @@ class AgentAreaClient:
         path = _path("/v1/agents/{}/sessions", agent_id)
         return self._list(path, limit=limit, offset=offset, user_id=user_id)
 
-    def iter_sessions(self, agent_id: str, *, user_id: Optional[str] = None) -> Iterator[JSON]:
-        return self._pages(_path("/v1/agents/{}/sessions", agent_id), "sessions", user_id=user_id)
+    def iter_sessions(
+        self, agent_id: str, *, user_id: Optional[str] = None
+    ) -> Iterator[JSON]:
+        return self._pages(
+            _path("/v1/agents/{}/sessions", agent_id), "sessions", user_id=user_id
+        )
 
-    def delete_session(self, agent_id: str, session_id: str, *, user_id: Optional[str] = None) -> None:
+    def delete_session(
+        self, agent_id: str, session_id: str, *, user_id: Optional[str] = None
+    ) -> None:
         path = _path("/v1/agents/{}/sessions/{}", agent_id, session_id)
         self._call("DELETE", path, params={"user_id": user_id})
 
@@ -304,10 +358,14 @@ class AgentAreaClient:
     def cancel_run(self, run_id: str) -> Reply:
         return self._call("POST", _path("/v1/runs/{}/cancel", run_id))
 
-    def run_events(self, run_id: str, *, after: Optional[int] = None, reconnect: float = 60.0) -> RunStream:
+    def run_events(
+        self, run_id: str, *, after: Optional[int] = None, reconnect: float = 60.0
+    ) -> RunStream:
         """A run's events, from its first or after the one of that event_id, until it ends."""
         path = _path("/v1/runs/{}/events", run_id)
-        return RunStream(self._transport, "GET", path, after=after, resume=path, reconnect=reconnect)
+        return RunStream(
+            self._transport, "GET", path, after=after, resume=path, reconnect=reconnect
+        )
 
     # Tasks
 
@@ -325,7 +383,8 @@ class AgentAreaClient:
         idempotency_key: Optional[str] = None,
     ) -> Reply:
         """Queues work for an agent. priority: high, medium or low. Sent again after a broken
-        connection, it is one task still; with an idempotency_key of yours, so it is when you call twice."""
+        connection, it is one task still; with an idempotency_key of yours, so it is when you call twice.
+        """
         body = _set(
             {"title": title, "agent_id": agent_id},
             description=description,
@@ -336,7 +395,13 @@ class AgentAreaClient:
             max_attempts=max_attempts,
         )
         key = idempotency_key or uuid.uuid4().hex
-        return self._call("POST", "/v1/tasks/", json=body, headers={"Idempotency-Key": key}, idempotent=True)
+        return self._call(
+            "POST",
+            "/v1/tasks/",
+            json=body,
+            headers={"Idempotency-Key": key},
+            idempotent=True,
+        )
 
     def list_tasks(
         self,
@@ -349,7 +414,12 @@ class AgentAreaClient:
     ) -> Reply:
         """status: pending, running, completed, failed or cancelled."""
         return self._list(
-            "/v1/tasks/", limit=limit, offset=offset, status=status, agent_id=agent_id, priority=priority
+            "/v1/tasks/",
+            limit=limit,
+            offset=offset,
+            status=status,
+            agent_id=agent_id,
+            priority=priority,
         )
 
     def iter_tasks(
@@ -359,7 +429,9 @@ class AgentAreaClient:
         agent_id: Optional[str] = None,
         priority: Optional[str] = None,
     ) -> Iterator[JSON]:
-        return self._pages("/v1/tasks/", "tasks", status=status, agent_id=agent_id, priority=priority)
+        return self._pages(
+            "/v1/tasks/", "tasks", status=status, agent_id=agent_id, priority=priority
+        )
 
     def get_task(self, task_id: str) -> Reply:
         return self._call("GET", _path("/v1/tasks/{}", task_id))
@@ -367,14 +439,20 @@ class AgentAreaClient:
     def cancel_task(self, task_id: str) -> Reply:
         return self._call("POST", _path("/v1/tasks/{}/cancel", task_id))
 
-    def task_events(self, task_id: str, *, after: Optional[int] = None, reconnect: float = 60.0) -> RunStream:
+    def task_events(
+        self, task_id: str, *, after: Optional[int] = None, reconnect: float = 60.0
+    ) -> RunStream:
         """The events of a task's run, once it has begun and until it ends."""
         path = _path("/v1/tasks/{}/events", task_id)
-        return RunStream(self._transport, "GET", path, after=after, resume=path, reconnect=reconnect)
+        return RunStream(
+            self._transport, "GET", path, after=after, resume=path, reconnect=reconnect
+        )
 
     # MCP servers
 
-    def list_mcp_servers(self, *, limit: Optional[int] = None, offset: Optional[int] = None) -> Reply:
+    def list_mcp_servers(
+        self, *, limit: Optional[int] = None, offset: Optional[int] = None
+    ) -> Reply:
         return self._list("/v1/mcp-servers/", limit=limit, offset=offset)
 
     def iter_mcp_servers(self) -> Iterator[JSON]:
@@ -406,21 +484,33 @@ class AgentAreaClient:
         return self._call("GET", _path("/v1/mcp-servers/{}", server_id))
 
     def replace_mcp_server(
-        self, server_id: str, server: Mapping[str, Any], *, if_match: Optional[str] = None
+        self,
+        server_id: str,
+        server: Mapping[str, Any],
+        *,
+        if_match: Optional[str] = None,
     ) -> Reply:
         """Takes a server as get_mcp_server gives it, changed: a secret that is *** stays."""
         path = _path("/v1/mcp-servers/{}", server_id)
         return self._call("PUT", path, json=server, headers=_match(if_match))
 
     def change_mcp_server(
-        self, server_id: str, changes: Mapping[str, Any], *, if_match: Optional[str] = None
+        self,
+        server_id: str,
+        changes: Mapping[str, Any],
+        *,
+        if_match: Optional[str] = None,
     ) -> Reply:
         """changes: a merge patch. What is left out stays; None takes away."""
         path = _path("/v1/mcp-servers/{}", server_id)
         return self._call("PATCH", path, json=changes, headers=_match(if_match))
 
-    def delete_mcp_server(self, server_id: str, *, if_match: Optional[str] = None) -> None:
-        self._call("DELETE", _path("/v1/mcp-servers/{}", server_id), headers=_match(if_match))
+    def delete_mcp_server(
+        self, server_id: str, *, if_match: Optional[str] = None
+    ) -> None:
+        self._call(
+            "DELETE", _path("/v1/mcp-servers/{}", server_id), headers=_match(if_match)
+        )
 
     def start_mcp_server(self, server_id: str) -> Reply:
         return self._call("POST", _path("/v1/mcp-servers/{}/start", server_id))
@@ -444,7 +534,14 @@ class AgentAreaClient:
         """The log's last lines and those to come, until the server is deleted."""
         path = _path("/v1/mcp-servers/{}/logs", server_id)
         params = {"follow": True, "tail": tail}
-        return LogStream(self._transport, "GET", path, params=params, resume=path, reconnect=reconnect)
+        return LogStream(
+            self._transport,
+            "GET",
+            path,
+            params=params,
+            resume=path,
+            reconnect=reconnect,
+        )
 
     # Files
 
@@ -456,9 +553,17 @@ class AgentAreaClient:
         name: Optional[str] = None,
         content_type: Optional[str] = None,
     ) -> Reply:
-        return self._list("/v1/files/", limit=limit, offset=offset, name=name, content_type=content_type)
+        return self._list(
+            "/v1/files/",
+            limit=limit,
+            offset=offset,
+            name=name,
+            content_type=content_type,
+        )
 
-    def iter_files(self, *, name: Optional[str] = None, content_type: Optional[str] = None) -> Iterator[JSON]:
+    def iter_files(
+        self, *, name: Optional[str] = None, content_type: Optional[str] = None
+    ) -> Iterator[JSON]:
         return self._pages("/v1/files/", "files", name=name, content_type=content_type)
 
     def upload_file(
@@ -479,7 +584,9 @@ class AgentAreaClient:
                 "POST",
                 "/v1/files/upload",
                 body=form.pieces,
-                headers={"Content-Type": f"multipart/form-data; boundary={form.boundary}"},
+                headers={
+                    "Content-Type": f"multipart/form-data; boundary={form.boundary}"
+                },
                 timeout=timeout,
                 repeatable=form.repeatable,
             )
@@ -490,9 +597,20 @@ class AgentAreaClient:
     def get_file(self, file_id: str) -> Reply:
         return self._call("GET", _path("/v1/files/{}", file_id))
 
-    def change_file(self, file_id: str, changes: Mapping[str, Any], *, if_match: Optional[str] = None) -> Reply:
+    def change_file(
+        self,
+        file_id: str,
+        changes: Mapping[str, Any],
+        *,
+        if_match: Optional[str] = None,
+    ) -> Reply:
         """changes: a merge patch of name and metadata."""
-        return self._call("PATCH", _path("/v1/files/{}", file_id), json=changes, headers=_match(if_match))
+        return self._call(
+            "PATCH",
+            _path("/v1/files/{}", file_id),
+            json=changes,
+            headers=_match(if_match),
+        )
 
     def delete_file(self, file_id: str, *, if_match: Optional[str] = None) -> None:
         self._call("DELETE", _path("/v1/files/{}", file_id), headers=_match(if_match))
@@ -547,31 +665,44 @@ class AgentAreaClient:
         response = self._transport.send(
             "GET",
             _path("/v1/files/{}/download", info["id"]),
-            headers={"Range": f"bytes={arrived}-" if arrived else None, "Accept-Encoding": "identity"},
+            headers={
+                "Range": f"bytes={arrived}-" if arrived else None,
+                "Accept-Encoding": "identity",
+            },
             stream=True,
         )
         with response:
             if arrived and response.status_code != 206:
-                raise AgentAreaError("INVALID_RESPONSE", "The server does not go on with a download")
+                raise AgentAreaError(
+                    "INVALID_RESPONSE", "The server does not go on with a download"
+                )
             try:
                 yield from response.iter_content(PIECE)
             except requests.RequestException as failed:
-                raise ConnectionFailed("CONNECTION_FAILED", f"The download was cut: {failed}") from failed
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", f"The download was cut: {failed}"
+                ) from failed
 
     def move_files(self, from_: str, to: str) -> EventStream:
         """Moves all files of one backend to another (admins), and tells how far it is. Leaving
         ends it; another call goes on where it was."""
-        return EventStream(self._transport, "POST", "/v1/files/move", body={"from": from_, "to": to})
+        return EventStream(
+            self._transport, "POST", "/v1/files/move", body={"from": from_, "to": to}
+        )
 
     # Users, audit, usage and plugins
 
-    def list_users(self, *, limit: Optional[int] = None, offset: Optional[int] = None) -> Reply:
+    def list_users(
+        self, *, limit: Optional[int] = None, offset: Optional[int] = None
+    ) -> Reply:
         return self._list("/v1/users/", limit=limit, offset=offset)
 
     def iter_users(self) -> Iterator[JSON]:
         return self._pages("/v1/users/", "users")
 
-    def create_user(self, username: str, email: str, password: str, role: Optional[str] = None) -> Reply:
+    def create_user(
+        self, username: str, email: str, password: str, role: Optional[str] = None
+    ) -> Reply:
         """role: admin, member (the default) or viewer."""
         body = {"username": username, "email": email, "password": password}
         return self._call("POST", "/v1/users/", json=_set(body, role=role))
@@ -585,7 +716,9 @@ class AgentAreaClient:
 
     def reset_password(self, user_id: str, password: str) -> None:
         """Sets somebody's password (admins), whose sign-ins end."""
-        self._call("POST", _path("/v1/users/{}/password", user_id), json={"password": password})
+        self._call(
+            "POST", _path("/v1/users/{}/password", user_id), json={"password": password}
+        )
 
     def list_audit(
         self,
@@ -601,7 +734,12 @@ class AgentAreaClient:
         to: Any = None,
     ) -> Reply:
         """Who did what, the newest first (admins). outcome: done or refused. from_, to: times."""
-        filters = {"user_id": user_id, "action": action, "target": target, "outcome": outcome}
+        filters = {
+            "user_id": user_id,
+            "action": action,
+            "target": target,
+            "outcome": outcome,
+        }
         more = {"request_id": request_id, "from": from_, "to": to}
         return self._list("/v1/audit", limit=limit, offset=offset, **filters, **more)
 
@@ -642,7 +780,12 @@ class AgentAreaClient:
         return self._call("GET", "/v1/plugins")
 
     def reload_plugins(self, *, dry_run: Optional[bool] = None) -> Reply:
-        return self._call("POST", "/v1/plugins/reload", params={"dry_run": dry_run}, timeout=CHAT_TIMEOUT)
+        return self._call(
+            "POST",
+            "/v1/plugins/reload",
+            params={"dry_run": dry_run},
+            timeout=CHAT_TIMEOUT,
+        )
 
     # WebSocket
 

@@ -23,7 +23,9 @@ class Form:
     sha256: of the file's bytes, once they have been read.
     """
 
-    def __init__(self, file: BinaryIO, name: str, metadata: Optional[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, metadata: Optional[Mapping[str, Any]]
+    ) -> None:
         self.sha256 = hashlib.sha256()
         self._file = file
         self._begin, self.repeatable = _position(file)
@@ -78,7 +80,9 @@ def opened(source: Source, name: Optional[str]) -> Iterator[Tuple[BinaryIO, str]
             yield file, name or os.path.basename(os.fspath(source))
     else:
         known = getattr(source, "name", None)
-        yield source, name or (os.path.basename(known) if isinstance(known, str) else "") or "file"
+        yield source, name or (
+            os.path.basename(known) if isinstance(known, str) else ""
+        ) or "file"
 
 
 def _position(file: BinaryIO) -> Tuple[int, bool]:
@@ -93,4 +97,9 @@ def _position(file: BinaryIO) -> Tuple[int, bool]:
 
 def _quoted(name: str) -> str:
     # Line breaks would be headers; the server refuses such a name.
-    return name.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+    return (
+        name.replace("\\", "\\\\")
+        .replace('"', '\\"')
+        .replace("\r", " ")
+        .replace("\n", " ")
+    )

@@ -9,7 +9,14 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import requests
 
-from .errors import AgentAreaError, ConnectionFailed, NotFound, ServiceUnavailable, Unauthorized, error_of
+from .errors import (
+    AgentAreaError,
+    ConnectionFailed,
+    NotFound,
+    ServiceUnavailable,
+    Unauthorized,
+    error_of,
+)
 from .transport import Transport, backoff
 
 # The server sends something every 15 s; after this many seconds without, the
@@ -169,7 +176,9 @@ class RunStream(EventStream):
     end: the last event, once it has come.
     """
 
-    def __init__(self, transport: Transport, method: str, path: str, **options: Any) -> None:
+    def __init__(
+        self, transport: Transport, method: str, path: str, **options: Any
+    ) -> None:
         self.run_id: Optional[str] = None
         self.session_id: Optional[str] = None
         self.end: Optional[Event] = None
@@ -198,7 +207,9 @@ class RunStream(EventStream):
         elif kind == "token":
             self._tokens.append((number, event["content"]))
         elif kind == "restart":
-            self._tokens = [one for one in self._tokens if one[0] <= event["drop_after"]]
+            self._tokens = [
+                one for one in self._tokens if one[0] <= event["drop_after"]
+            ]
         elif kind == "end":
             self.end = event
         return True
@@ -234,4 +245,6 @@ def _lines(response: requests.Response) -> Iterator[str]:
                 yield line.rstrip(b"\r").decode("utf-8")
     except (requests.RequestException, AttributeError, OSError) as failed:
         # urllib3 has an AttributeError for a response that was closed meanwhile.
-        raise ConnectionFailed("CONNECTION_FAILED", f"The stream was cut: {failed}") from failed
+        raise ConnectionFailed(
+            "CONNECTION_FAILED", f"The stream was cut: {failed}"
+        ) from failed

@@ -118,30 +118,55 @@ class Transport:
         """
         if idempotent is None:
             idempotent = method in IDEMPOTENT
-        params = {name: text_of(value) for name, value in (params or {}).items() if value is not None}
-        headers = {name: value for name, value in (headers or {}).items() if value is not None}
+        params = {
+            name: text_of(value)
+            for name, value in (params or {}).items()
+            if value is not None
+        }
+        headers = {
+            name: value for name, value in (headers or {}).items() if value is not None
+        }
         refreshed = False
         tries = 0
         lost = False
         while True:
             token = self.token if authenticated else None
             try:
-                response = self._once(method, path, params, json, body, headers, timeout, stream, token)
+                response = self._once(
+                    method, path, params, json, body, headers, timeout, stream, token
+                )
                 if response.status_code < 400:
                     return response
                 error = _failure(response)
             except ConnectionFailed as failed:
                 error = failed
-            if error.status == 401 and token and self.refresh_token and not refreshed and repeatable:
+            if (
+                error.status == 401
+                and token
+                and self.refresh_token
+                and not refreshed
+                and repeatable
+            ):
                 refreshed = True
                 self.refresh(token)
                 continue
             if method == "DELETE" and error.status == 404 and lost:
                 # An earlier try has done it, and its reply was lost.
                 return response
-            may = error.status == 429 or idempotent and (error.status == 503 or error.status is None)
-            pause = error.retry_after if error.retry_after is not None else backoff(tries)
-            if not may or not repeatable or tries >= self.retries or pause > LONGEST_PAUSE:
+            may = (
+                error.status == 429
+                or idempotent
+                and (error.status == 503 or error.status is None)
+            )
+            pause = (
+                error.retry_after if error.retry_after is not None else backoff(tries)
+            )
+            if (
+                not may
+                or not repeatable
+                or tries >= self.retries
+                or pause > LONGEST_PAUSE
+            ):
                 raise error
             lost = lost or error.status is None
             tries += 1
@@ -173,13 +198,19 @@ class Transport:
                 stream=stream,
             )
         except requests.Timeout as failed:
-            raise TimedOut("TIMEOUT", f"{method} {path}: no reply within {limit:g} s") from failed
+            raise TimedOut(
+                "TIMEOUT", f"{method} {path}: no reply within {limit:g} s"
+            ) from failed
         except requests.RequestException as failed:
-            raise ConnectionFailed("CONNECTION_FAILED", f"{method} {path}: {failed}") from failed
+            raise ConnectionFailed(
+                "CONNECTION_FAILED", f"{method} {path}: {failed}"
+            ) from failed
         announced = response.headers.get("Content-Length", "")
         if not stream and announced.isdigit() and response.raw.tell() < int(announced):
             # Which requests before 2.32 takes for the end.
-            raise ConnectionFailed("CONNECTION_FAILED", f"{method} {path}: the reply is cut")
+            raise ConnectionFailed(
+                "CONNECTION_FAILED", f"{method} {path}: the reply is cut"
+            )
         self._note_rate_limit(response)
         return response
 
@@ -234,7 +265,9 @@ class Transport:
 
 def reply_of(response: requests.Response) -> Reply:
     try:
-        body = response.json() if response.content and response.status_code < 400 else {}
+        body = (
+            response.json() if response.content and response.status_code < 400 else {}
+        )
     except ValueError as failed:
         raise AgentAreaError(
             "INVALID_RESPONSE",
@@ -258,7 +291,9 @@ def text_of(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime.datetime):
         if value.tzinfo is None:
-            raise ValueError("a time must have a time zone, such as datetime.now(timezone.utc)")
+            raise ValueError(
+                "a time must have a time zone, such as datetime.now(timezone.utc)"
+            )
         return value.isoformat()
     return str(value)
 

@@ -118,13 +118,17 @@ class AgentAreaWebSocket:
                     raise
                 self._connect_until_signed_in(broken)
 
-    def _ask_once(self, frame: Dict[str, Any], want: str, channel: Optional[str] = None) -> Dict[str, Any]:
+    def _ask_once(
+        self, frame: Dict[str, Any], want: str, channel: Optional[str] = None
+    ) -> Dict[str, Any]:
         self._say(frame)
         until = time.monotonic() + self._transport.timeout
         while True:
             answer = self._read(until)
             if answer is None:
-                raise ConnectionFailed("CONNECTION_FAILED", f"No answer to {frame['type']}")
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", f"No answer to {frame['type']}"
+                )
             if answer.get("type") == "error":
                 raise error_of(answer.get("error"))
             if answer.get("type") == want and answer.get("channel") == channel:
@@ -150,7 +154,12 @@ class AgentAreaWebSocket:
                 renewed = True
                 self._transport.renew(self._token, broken)
             elif broken is not None:
-                if self._closed or tries > 0 and time.monotonic() > give_up or self._reconnect <= 0:
+                if (
+                    self._closed
+                    or tries > 0
+                    and time.monotonic() > give_up
+                    or self._reconnect <= 0
+                ):
                     raise broken
                 if tries > 0:
                     time.sleep(backoff(tries - 1))
@@ -179,13 +188,19 @@ class AgentAreaWebSocket:
                 url, timeout=self._transport.timeout, suppress_origin=True
             )
         except (self._library.WebSocketException, OSError) as failed:
-            raise ConnectionFailed("CONNECTION_FAILED", f"WebSocket {url}: {failed}") from failed
+            raise ConnectionFailed(
+                "CONNECTION_FAILED", f"WebSocket {url}: {failed}"
+            ) from failed
         self._token = self._transport.token
         self._ask_once({"type": "auth", "token": self._token or ""}, "auth.ok")
         gone = None
         for channel, seen in list(self._seen.items()):
             try:
-                self._ask_once({"type": "subscribe", "channel": channel, "after": seen}, "subscribed", channel)
+                self._ask_once(
+                    {"type": "subscribe", "channel": channel, "after": seen},
+                    "subscribed",
+                    channel,
+                )
             except (Forbidden, NotFound) as error:
                 del self._seen[channel]
                 gone = error
@@ -195,22 +210,32 @@ class AgentAreaWebSocket:
         try:
             self._socket.send(json.dumps(frame))
         except (self._library.WebSocketException, OSError) as failed:
-            raise ConnectionFailed("CONNECTION_FAILED", f"The WebSocket was cut: {failed}") from failed
+            raise ConnectionFailed(
+                "CONNECTION_FAILED", f"The WebSocket was cut: {failed}"
+            ) from failed
 
     def _read(self, until: Optional[float]) -> Optional[Dict[str, Any]]:
         """Reads a frame; None when there is none until then."""
         codes = self._library.ABNF
         while True:
-            left = SILENCE if until is None else max(0.001, min(SILENCE, until - time.monotonic()))
+            left = (
+                SILENCE
+                if until is None
+                else max(0.001, min(SILENCE, until - time.monotonic()))
+            )
             try:
                 self._socket.settimeout(left)
                 code, data = self._socket.recv_data(control_frame=True)
             except self._library.WebSocketTimeoutException as silent:
                 if until is not None and time.monotonic() >= until:
                     return None
-                raise ConnectionFailed("CONNECTION_FAILED", "The WebSocket is silent") from silent
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", "The WebSocket is silent"
+                ) from silent
             except (self._library.WebSocketException, OSError) as failed:
-                raise ConnectionFailed("CONNECTION_FAILED", f"The WebSocket was cut: {failed}") from failed
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", f"The WebSocket was cut: {failed}"
+                ) from failed
             if code == codes.OPCODE_TEXT:
                 return json.loads(data)
             if code == codes.OPCODE_CLOSE:
@@ -221,5 +246,9 @@ def _closed(data: bytes) -> AgentAreaError:
     """Why the server has closed the connection."""
     code, reason = int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace")
     if code == 1008:  # the login's end; too many mistakes it can't be
-        return Unauthorized("UNAUTHORIZED", f"The server has closed the WebSocket: {reason}")
-    return ConnectionFailed("CONNECTION_FAILED", f"The server has closed the WebSocket: {code} {reason}")
+        return Unauthorized(
+            "UNAUTHORIZED", f"The server has closed the WebSocket: {reason}"
+        )
+    return ConnectionFailed(
+        "CONNECTION_FAILED", f"The server has closed the WebSocket: {code} {reason}"
+    )

@@ -60,7 +60,9 @@ def binaries() -> pathlib.Path:
     """The folder of the built server, as AGENTAREA_BIN names it or as make build fills it."""
     found = pathlib.Path(os.environ.get("AGENTAREA_BIN") or HERE.parents[3] / "bin")
     if not (found / "agentarea").exists():
-        raise RuntimeError(f"there is no agentarea in {found}: run make build, or set AGENTAREA_BIN")
+        raise RuntimeError(
+            f"there is no agentarea in {found}: run make build, or set AGENTAREA_BIN"
+        )
     return found
 
 
@@ -102,7 +104,9 @@ class Server:
             if b"Plugins:" in line:
                 break
         if not self.url:
-            raise RuntimeError(f"the server does not start: {pathlib.Path(self.dir, 'log').read_text()}")
+            raise RuntimeError(
+                f"the server does not start: {pathlib.Path(self.dir, 'log').read_text()}"
+            )
         self.listen = self.url[len("http://") :]
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         with AgentAreaClient(self.url, retries=0) as client:
@@ -205,7 +209,9 @@ class Proxy:
         """Resets all connections that there are."""
         with self._lock:
             for one in self._open:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
                 try:
                     one.shutdown(socket.SHUT_RDWR)
                 except OSError:
@@ -216,7 +222,9 @@ class Proxy:
     def close(self) -> None:
         """Cuts, and lets nobody in any more."""
         try:
-            self._listener.shutdown(socket.SHUT_RDWR)  # which ends an accept, as close does not
+            self._listener.shutdown(
+                socket.SHUT_RDWR
+            )  # which ends an accept, as close does not
         except OSError:
             pass
         self._listener.close()
@@ -244,10 +252,16 @@ class Scripted:
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with lock:
-                    requests.append((self.command, self.path, dict(self.headers.items()), body))
-                    answer = script_left.pop(0) if len(script_left) > 1 else script_left[0]
+                    requests.append(
+                        (self.command, self.path, dict(self.headers.items()), body)
+                    )
+                    answer = (
+                        script_left.pop(0) if len(script_left) > 1 else script_left[0]
+                    )
                 if callable(answer):
-                    answer = answer(self.command, self.path, dict(self.headers.items()), body)
+                    answer = answer(
+                        self.command, self.path, dict(self.headers.items()), body
+                    )
                 if isinstance(answer, float):
                     time.sleep(answer)
                     answer = None
@@ -255,9 +269,16 @@ class Scripted:
                 if answer is None:
                     return
                 status, headers, content = answer
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                data = (
+                    content
+                    if isinstance(content, bytes)
+                    else json.dumps(content).encode()
+                )
                 self.send_response(status)
-                for name, value in {"Content-Type": "application/json", **headers}.items():
+                for name, value in {
+                    "Content-Type": "application/json",
+                    **headers,
+                }.items():
                     self.send_header(name, value)
                 if "Content-Length" not in headers and status != 204:
                     self.send_header("Content-Length", str(len(data)))
@@ -275,7 +296,11 @@ class Scripted:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            daemon=True,
+        ).start()
 
     def __enter__(self) -> "Scripted":
         return self
@@ -286,4 +311,11 @@ class Scripted:
 
 
 def failure(code: str, **details: Any) -> Dict[str, Any]:
-    return {"error": {"code": code, "message": f"as the script says: {code}", "details": details, "request_id": "req-1"}}
+    return {
+        "error": {
+            "code": code,
+            "message": f"as the script says: {code}",
+            "details": details,
+            "request_id": "req-1",
+        }
+    }

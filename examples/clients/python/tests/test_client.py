@@ -12,7 +12,11 @@ from .harness import HERE, AgentAreaClient, Server, admin, eventually, server
 
 import agentarea
 
-MCP_SERVER = {"command": sys.executable, "args": [str(HERE / "mcp_server.py")], "env": {"API_KEY": "secret-key"}}
+MCP_SERVER = {
+    "command": sys.executable,
+    "args": [str(HERE / "mcp_server.py")],
+    "env": {"API_KEY": "secret-key"},
+}
 
 
 class Recorder(requests.Session):
@@ -47,18 +51,34 @@ class EveryOperation(unittest.TestCase):
                 yield method.upper(), path, operation["operationId"]
 
     def test_each_has_a_method(self):
-        missing = [one for _, _, one in self.operations() if not hasattr(self.client, one.replace("-", "_"))]
+        missing = [
+            one
+            for _, _, one in self.operations()
+            if not hasattr(self.client, one.replace("-", "_"))
+        ]
         self.assertEqual(missing, [], "operations without a method of AgentAreaClient")
 
     def test_each_works(self):
-        for part in (self.reads, self.agents, self.chat, self.tasks, self.mcp_servers, self.files, self.users, self.api_keys, self.end):
+        for part in (
+            self.reads,
+            self.agents,
+            self.chat,
+            self.tasks,
+            self.mcp_servers,
+            self.files,
+            self.users,
+            self.api_keys,
+            self.end,
+        ):
             with self.subTest(part.__name__):
                 part()
         self.recorder.asked.add(("GET", "/v1/ws"))  # test_websocket.py's
         not_asked = []
         for method, path, operation in self.operations():
             pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path.rstrip("/")) + "/?")
-            if not any(m == method and pattern.fullmatch(p) for m, p in self.recorder.asked):
+            if not any(
+                m == method and pattern.fullmatch(p) for m, p in self.recorder.asked
+            ):
                 not_asked.append(operation)
         self.assertEqual(not_asked, [], "operations that no method has called")
 
@@ -68,18 +88,37 @@ class EveryOperation(unittest.TestCase):
         self.assertIn("status", c.health_ready())
         self.assertEqual(c.me()["username"], "admin")
         self.assertIn("refresh_token", c.refresh())
-        self.assertIn("chat", [one["type"] for one in c.list_agent_types()["agent_types"]])
+        self.assertIn(
+            "chat", [one["type"] for one in c.list_agent_types()["agent_types"]]
+        )
         self.assertIn("echo/echo", [one["id"] for one in c.list_models()["models"]])
         self.assertIn("echo", [one["label"] for one in c.list_plugins()["plugins"]])
         self.assertIn("kept", c.reload_plugins(dry_run=True))
-        self.assertEqual(c.list_usage(by="model", from_="2025-01-01", to=datetime.date(2025, 1, 31))["usage"], [])
+        self.assertEqual(
+            c.list_usage(by="model", from_="2025-01-01", to=datetime.date(2025, 1, 31))[
+                "usage"
+            ],
+            [],
+        )
 
     def agents(self):
         c = self.client
-        agent = c.create_agent("a", "chat", {"model": "echo"}, description="An agent", shared=False)
-        self.assertEqual((agent["description"], agent["status"]), ("An agent", "active"))
+        agent = c.create_agent(
+            "a", "chat", {"model": "echo"}, description="An agent", shared=False
+        )
+        self.assertEqual(
+            (agent["description"], agent["status"]), ("An agent", "active")
+        )
         self.assertEqual(c.get_agent(agent["id"]), agent)
-        self.assertIn(agent["id"], [one["id"] for one in c.list_agents(limit=5, type="chat", status="active")["agents"]])
+        self.assertIn(
+            agent["id"],
+            [
+                one["id"]
+                for one in c.list_agents(limit=5, type="chat", status="active")[
+                    "agents"
+                ]
+            ],
+        )
         changed = c.change_agent(agent["id"], {"name": "b"}, if_match=agent.etag)
         self.assertNotEqual(changed.etag, agent.etag)
         with self.assertRaises(agentarea.PreconditionFailed):
@@ -87,7 +126,9 @@ class EveryOperation(unittest.TestCase):
         with self.assertRaises(agentarea.PreconditionFailed):
             c.replace_agent(agent["id"], agent, if_match=agent.etag)
         changed["name"] = "d"
-        self.assertEqual(c.replace_agent(agent["id"], changed, if_match=changed.etag)["name"], "d")
+        self.assertEqual(
+            c.replace_agent(agent["id"], changed, if_match=changed.etag)["name"], "d"
+        )
         with self.assertRaises(agentarea.PreconditionFailed):
             c.delete_agent(agent["id"], if_match=agent.etag)
         self.assertIsNone(c.delete_agent(agent["id"]))
@@ -107,8 +148,13 @@ class EveryOperation(unittest.TestCase):
         eventually(lambda: c.get_run(stream.run_id)["status"] == "cancelled")
         now = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=5)))
         history = c.chat_history(agent, session_id="s", limit=1, before=now)
-        self.assertEqual((history["messages"][0]["content"], history["has_more"]), ("Good day", True))
-        self.assertEqual([one["role"] for one in c.iter_chat_history(agent, session_id="s")], ["assistant", "user"])
+        self.assertEqual(
+            (history["messages"][0]["content"], history["has_more"]), ("Good day", True)
+        )
+        self.assertEqual(
+            [one["role"] for one in c.iter_chat_history(agent, session_id="s")],
+            ["assistant", "user"],
+        )
         self.assertIn("s", [one["id"] for one in c.list_sessions(agent)["sessions"]])
         self.assertEqual(len(list(c.iter_sessions(agent))), 2)
         self.assertIsNone(c.delete_session(agent, "s"))
@@ -118,39 +164,68 @@ class EveryOperation(unittest.TestCase):
     def tasks(self):
         c = self.client
         agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
-        options = {"description": "More of it", "priority": "high", "data": {"n": 1}, "idempotency_key": "one"}
-        task = c.create_task("Hello", agent, timeout_seconds=60, max_attempts=2, **options)
-        again = c.create_task("Hello", agent, timeout_seconds=60, max_attempts=2, **options)
+        options = {
+            "description": "More of it",
+            "priority": "high",
+            "data": {"n": 1},
+            "idempotency_key": "one",
+        }
+        task = c.create_task(
+            "Hello", agent, timeout_seconds=60, max_attempts=2, **options
+        )
+        again = c.create_task(
+            "Hello", agent, timeout_seconds=60, max_attempts=2, **options
+        )
         self.assertEqual(again["id"], task["id"])
         with self.assertRaises(agentarea.Conflict):
             c.create_task("Another", agent, idempotency_key="one")
         self.assertIn("More of it", c.task_events(task["id"]).wait())
         self.assertEqual(c.get_task(task["id"])["status"], "completed")
-        self.assertEqual(c.list_tasks(status="completed", agent_id=agent, priority="high")["total"], 1)
+        self.assertEqual(
+            c.list_tasks(status="completed", agent_id=agent, priority="high")["total"],
+            1,
+        )
         with self.assertRaises(agentarea.Conflict):
             c.cancel_task(task["id"])
         slow = c.create_task("/tokens 100 /delay 100ms", agent)
         c.cancel_task(slow["id"])
         eventually(lambda: c.get_task(slow["id"])["status"] == "cancelled")
-        self.assertEqual({one["id"] for one in c.iter_tasks(agent_id=agent)}, {task["id"], slow["id"]})
+        self.assertEqual(
+            {one["id"] for one in c.iter_tasks(agent_id=agent)},
+            {task["id"], slow["id"]},
+        )
 
     def mcp_servers(self):
         c = self.client
-        one = c.create_mcp_server("greeter", MCP_SERVER, slug="greeter", auto_start=False)
-        self.assertEqual((one["status"], one["config"]["env"]["API_KEY"]), ("stopped", "***"))
+        one = c.create_mcp_server(
+            "greeter", MCP_SERVER, slug="greeter", auto_start=False
+        )
+        self.assertEqual(
+            (one["status"], one["config"]["env"]["API_KEY"]), ("stopped", "***")
+        )
         c.start_mcp_server(one["id"])
         eventually(lambda: c.get_mcp_server(one["id"])["status"] == "running")
-        self.assertEqual([t["qualified_name"] for t in c.list_mcp_tools(one["id"])["tools"]], ["greeter__greet"])
-        eventually(lambda: "well met" in [line["text"] for line in c.mcp_server_logs(one["id"], tail=9)["logs"]])
+        self.assertEqual(
+            [t["qualified_name"] for t in c.list_mcp_tools(one["id"])["tools"]],
+            ["greeter__greet"],
+        )
+        eventually(
+            lambda: "well met"
+            in [line["text"] for line in c.mcp_server_logs(one["id"], tail=9)["logs"]]
+        )
         now = c.get_mcp_server(one["id"])
-        changed = c.change_mcp_server(one["id"], {"description": "It greets"}, if_match=now.etag)
+        changed = c.change_mcp_server(
+            one["id"], {"description": "It greets"}, if_match=now.etag
+        )
         self.assertEqual(changed["description"], "It greets")
         changed["name"] = "Greeter"
         self.assertEqual(c.replace_mcp_server(one["id"], changed)["name"], "Greeter")
         c.restart_mcp_server(one["id"])
         eventually(lambda: c.get_mcp_server(one["id"])["status"] == "running")
         # An agent uses it.
-        agent = c.create_agent("a", "chat", {"model": "echo", "mcp_servers": ["greeter"]})["id"]
+        agent = c.create_agent(
+            "a", "chat", {"model": "echo", "mcp_servers": ["greeter"]}
+        )["id"]
         with c.chat_stream(agent, "/tool greeter__greet {}") as stream:
             kinds = [event["type"] for event in stream]
         self.assertEqual(stream.text, "hello")
@@ -164,8 +239,15 @@ class EveryOperation(unittest.TestCase):
         c.stop_mcp_server(one["id"])
         c.delete_mcp_server(one["id"])
         self.assertEqual({line["type"] for line in log}, {"log"})
-        remote = c.create_mcp_server("remote", {"url": "http://127.0.0.1:9/mcp", "headers": {"X-Key": "secret"}}, auto_start=False)
-        self.assertEqual((remote["transport"], remote["slug"], remote["config"]["headers"]["X-Key"]), ("http", "remote", "***"))
+        remote = c.create_mcp_server(
+            "remote",
+            {"url": "http://127.0.0.1:9/mcp", "headers": {"X-Key": "secret"}},
+            auto_start=False,
+        )
+        self.assertEqual(
+            (remote["transport"], remote["slug"], remote["config"]["headers"]["X-Key"]),
+            ("http", "remote", "***"),
+        )
         self.assertEqual(c.list_mcp_servers(limit=1)["total"], 1)
         self.assertEqual([s["id"] for s in c.iter_mcp_servers()], [remote["id"]])
 
@@ -175,11 +257,18 @@ class EveryOperation(unittest.TestCase):
         self.assertEqual((file["size"], file["metadata"]), (9, {"n": 1}))
         self.assertEqual(c.get_file(file["id"]), file)
         self.assertEqual(c.read_file(file["id"]), b"some text")
-        self.assertEqual(c.change_file(file["id"], {"name": "b.txt"}, if_match=file.etag)["name"], "b.txt")
-        self.assertEqual(c.list_files(name="b.txt", content_type="text/plain")["total"], 1)
+        self.assertEqual(
+            c.change_file(file["id"], {"name": "b.txt"}, if_match=file.etag)["name"],
+            "b.txt",
+        )
+        self.assertEqual(
+            c.list_files(name="b.txt", content_type="text/plain")["total"], 1
+        )
         self.assertEqual([one["name"] for one in c.iter_files()], ["b.txt"])
         agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
-        self.assertIn("some text", c.chat(agent, "See:", file_ids=[file["id"]])["message"])
+        self.assertIn(
+            "some text", c.chat(agent, "See:", file_ids=[file["id"]])["message"]
+        )
         moved = list(c.move_files("local", "other"))
         self.assertEqual((moved[-1]["type"], moved[-1]["files"]), ("end", 1))
         with self.assertRaises(agentarea.ValidationError):
@@ -191,7 +280,9 @@ class EveryOperation(unittest.TestCase):
 
     def users(self):
         c = self.client
-        user = c.create_user("ann", "ann@example.com", "a-password-of-ann", role="viewer")
+        user = c.create_user(
+            "ann", "ann@example.com", "a-password-of-ann", role="viewer"
+        )
         self.assertEqual(c.get_user(user["id"])["role"], "viewer")
         self.assertEqual(c.list_users(limit=1)["total"], 2)
         self.assertEqual({one["username"] for one in c.iter_users()}, {"admin", "ann"})
@@ -201,21 +292,42 @@ class EveryOperation(unittest.TestCase):
             with self.assertRaises(agentarea.Forbidden):
                 ann.create_agent("a", "chat", {"model": "echo"})
             self.assertEqual(ann.list_agents()["agents"], [])
-        self.assertEqual(c.change_user(user["id"], {"role": "member"})["role"], "member")
+        self.assertEqual(
+            c.change_user(user["id"], {"role": "member"})["role"], "member"
+        )
         self.assertIsNone(c.reset_password(user["id"], "another-password-of-ann"))
-        with AgentAreaClient.login(self.server.url, "ann", "another-password-of-ann", session=self.recorder) as ann:
-            self.assertIsNone(ann.change_password("another-password-of-ann", "a-third-password-of-ann"))
+        with AgentAreaClient.login(
+            self.server.url, "ann", "another-password-of-ann", session=self.recorder
+        ) as ann:
+            self.assertIsNone(
+                ann.change_password(
+                    "another-password-of-ann", "a-third-password-of-ann"
+                )
+            )
             self.assertEqual(ann.me()["role"], "member")
             c.change_user(user["id"], {"disabled": True})
             with self.assertRaises(agentarea.Unauthorized):
                 eventually(lambda: ann.me() is None, 5)
-        entry = next(c.iter_audit(action="change-user", target=user["id"], to=datetime.datetime.now(datetime.timezone.utc)))
+        entry = next(
+            c.iter_audit(
+                action="change-user",
+                target=user["id"],
+                to=datetime.datetime.now(datetime.timezone.utc),
+            )
+        )
         self.assertEqual((entry["outcome"], entry["username"]), ("done", "admin"))
-        self.assertGreater(c.list_audit(outcome="refused", from_="2025-01-01T00:00:00Z", limit=1)["total"], 0)
+        self.assertGreater(
+            c.list_audit(outcome="refused", from_="2025-01-01T00:00:00Z", limit=1)[
+                "total"
+            ],
+            0,
+        )
 
     def api_keys(self):
         c = self.client
-        tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)
+        tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
+            days=1
+        )
         key = c.create_api_key("ci", ["agents:read", "chat:write"], expires_at=tomorrow)
         self.assertEqual(c.get_api_key(key["id"])["name"], "ci")
         self.assertEqual(c.list_api_keys(user_id="*")["total"], 1)
@@ -238,7 +350,10 @@ class EveryOperation(unittest.TestCase):
 class Lists(unittest.TestCase):
     def test_pages(self):
         """More than two pages, one added meanwhile: each once."""
-        ids = [admin().create_agent(f"a{i}", "chat", {"model": "echo"})["id"] for i in range(205)]
+        ids = [
+            admin().create_agent(f"a{i}", "chat", {"model": "echo"})["id"]
+            for i in range(205)
+        ]
         seen = []
         for one in admin().iter_agents():
             if len(seen) == 50:

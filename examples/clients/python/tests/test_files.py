@@ -84,7 +84,9 @@ class Files(unittest.TestCase):
                 AgentAreaClient(scripted.url, "t").download_file("file-1", target)
         self.assertEqual(caught.exception.details, {"file_id": "file-1"})
         self.assertEqual(target.read_text(), "as it was")
-        self.assertEqual(sorted(os.listdir(self.dir.name)), sorted([self.path.name, "kept"]))
+        self.assertEqual(
+            sorted(os.listdir(self.dir.name)), sorted([self.path.name, "kept"])
+        )
         with Scripted((201, {}, info)) as scripted:
             with self.assertRaises(agentarea.ChecksumMismatch):
                 AgentAreaClient(scripted.url, "t").upload_file(b"abd")
@@ -107,7 +109,15 @@ class Files(unittest.TestCase):
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
         )
         done = subprocess.run(
-            [sys.executable, "-B", "-c", program, server().url, admin().token, str(big)],
+            [
+                sys.executable,
+                "-B",
+                "-c",
+                program,
+                server().url,
+                admin().token,
+                str(big),
+            ],
             stdout=subprocess.PIPE,
             check=True,
         )

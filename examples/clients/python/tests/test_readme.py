@@ -10,7 +10,7 @@ import unittest
 
 from .harness import HERE, PASSWORD, admin, server
 
-CONTRACT_CLASS = '''
+CONTRACT_CLASS = """
 import requests
 
 # Initialize client
@@ -26,7 +26,7 @@ class AgentAreaClient:
             headers=self.headers
         )
         return response.json()
-'''  # noqa: W293
+"""  # noqa: W293
 
 CONTRACT_USAGE = """
 # Usage
@@ -53,11 +53,17 @@ def run(text, **names):
 class Contract(unittest.TestCase):
     def test_its_usage_with_this_client(self):
         names, _ = run("from agentarea import AgentAreaClient\n" + CONTRACT_USAGE)
-        self.assertEqual((names["agent"]["name"], names["agent"]["config"]), ("test-agent", {"model": "gpt-4"}))
+        self.assertEqual(
+            (names["agent"]["name"], names["agent"]["config"]),
+            ("test-agent", {"model": "gpt-4"}),
+        )
 
     def test_its_own_client(self):
         names, _ = run(CONTRACT_CLASS + CONTRACT_USAGE)
-        self.assertEqual((names["agent"]["name"], names["agent"]["config"]), ("test-agent", {"model": "gpt-4"}))
+        self.assertEqual(
+            (names["agent"]["name"], names["agent"]["config"]),
+            ("test-agent", {"model": "gpt-4"}),
+        )
 
 
 class Readme(unittest.TestCase):

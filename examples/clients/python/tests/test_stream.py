@@ -3,7 +3,16 @@
 import threading
 import unittest
 
-from .harness import AgentAreaClient, Proxy, Scripted, Server, admin, failure, server, tokens
+from .harness import (
+    AgentAreaClient,
+    Proxy,
+    Scripted,
+    Server,
+    admin,
+    failure,
+    server,
+    tokens,
+)
 
 import agentarea
 
@@ -11,7 +20,11 @@ SLOW = "/tokens 60 /delay 20ms"
 
 
 def sse(*events, end="\n\n"):
-    return (200, {"Content-Type": "text/event-stream", "Content-Length": "99999"}, ("\n\n".join(events) + end).encode())
+    return (
+        200,
+        {"Content-Type": "text/event-stream", "Content-Length": "99999"},
+        ("\n\n".join(events) + end).encode(),
+    )
 
 
 class Stream(unittest.TestCase):
@@ -29,11 +42,17 @@ class Stream(unittest.TestCase):
         self.assertEqual(numbers, sorted(set(numbers)))
 
     def test_events(self):
-        with admin().chat_stream(self.agent, "Once upon a time", session_id="first") as stream:
+        with admin().chat_stream(
+            self.agent, "Once upon a time", session_id="first"
+        ) as stream:
             events = list(stream)
-        self.assertEqual([e["type"] for e in events], ["start"] + ["token"] * 4 + ["end"])
+        self.assertEqual(
+            [e["type"] for e in events], ["start"] + ["token"] * 4 + ["end"]
+        )
         self.assertEqual([e.event_id for e in events], [1, 2, 3, 4, 5, 6])
-        self.assertEqual((stream.text, stream.session_id), ("Once upon a time", "first"))
+        self.assertEqual(
+            (stream.text, stream.session_id), ("Once upon a time", "first")
+        )
         self.assertEqual(stream.end["metadata"]["run_id"], stream.run_id)
         again = admin().run_events(stream.run_id, after=3)
         self.assertEqual((again.wait(), again.last_event_id), (" a time", 6))
@@ -59,13 +78,18 @@ class Stream(unittest.TestCase):
             for event in stream:
                 if event.event_id == 5:
                     proxy.cut()
-        self.assertEqual(admin().run_events(stream.run_id, after=stream.last_event_id).wait(), tokens(60)[len(stream.text) :])
+        self.assertEqual(
+            admin().run_events(stream.run_id, after=stream.last_event_id).wait(),
+            tokens(60)[len(stream.text) :],
+        )
 
     def test_stale_token_in_the_middle(self):
         """Who signs out in the middle is told; who can refresh goes on."""
         proxy = Proxy(server().listen)
         self.addCleanup(proxy.close)
-        client = AgentAreaClient.login(proxy.url, "admin", "correct-horse-battery-staple")
+        client = AgentAreaClient.login(
+            proxy.url, "admin", "correct-horse-battery-staple"
+        )
         stream = client.chat_stream(self.agent, SLOW)
         for event in stream:
             if event.event_id == 5:
@@ -86,7 +110,10 @@ class Stream(unittest.TestCase):
         stream = admin().chat_stream(self.agent, "/tokens 3 /error rate_limited")
         with self.assertRaises(agentarea.ServiceUnavailable) as caught:
             stream.wait()
-        self.assertEqual((stream.text, caught.exception.details["reason"]), (tokens(3), "rate_limited"))
+        self.assertEqual(
+            (stream.text, caught.exception.details["reason"]),
+            (tokens(3), "rate_limited"),
+        )
         with self.assertRaises(agentarea.UpstreamError):
             admin().chat_stream(self.agent, "/error context_too_long").wait()
 
@@ -124,8 +151,12 @@ class Stream(unittest.TestCase):
         restarting.join()
         self.assertEqual(stream.text, tokens(60))
         self.rising([e.event_id for e in events])
-        self.assertEqual([e["drop_after"] for e in events if e["type"] == "restart"], [1])
-        self.assertEqual(client.chat_history(agent)["messages"][-1]["content"], tokens(60))
+        self.assertEqual(
+            [e["drop_after"] for e in events if e["type"] == "restart"], [1]
+        )
+        self.assertEqual(
+            client.chat_history(agent)["messages"][-1]["content"], tokens(60)
+        )
 
     def test_restart_drops(self):
         start = 'id: 1\ndata: {"type":"start","session_id":"s","run_id":"run-1"}'
@@ -133,16 +164,35 @@ class Stream(unittest.TestCase):
         restart = 'id: 100\ndata: {"type":"restart","attempt":2,"drop_after":2}'
         end = 'id: 103\ndata: {"type":"end","message_id":"m","metadata":{}}'
         with Scripted(
-            sse(start, ": still here", token.format(2, "a"), token.format(3, "b"), token.format(4, "cut")),
-            sse(token.format(4, "again"), restart, token.format(101, "B"), "id: 102\r\ndata: {\"type\":\"tok", end=""),
+            sse(
+                start,
+                ": still here",
+                token.format(2, "a"),
+                token.format(3, "b"),
+                token.format(4, "cut"),
+            ),
+            sse(
+                token.format(4, "again"),
+                restart,
+                token.format(101, "B"),
+                'id: 102\r\ndata: {"type":"tok',
+                end="",
+            ),
             (503, {}, failure("SERVICE_UNAVAILABLE")),
-            sse('data: {"type":"error","error":{"code":"SERVICE_UNAVAILABLE","message":"stopping"}}'),
+            sse(
+                'data: {"type":"error","error":{"code":"SERVICE_UNAVAILABLE","message":"stopping"}}'
+            ),
             sse(token.format(102, "C").replace("\n", "\r\n") + "\r", end),
         ) as scripted:
             stream = AgentAreaClient(scripted.url, "t", retries=0).chat_stream("a", "b")
             self.assertEqual(stream.wait(), "aBC")
-            self.assertEqual([h.get("Last-Event-ID") for _, _, h, _ in scripted.requests], [None, "4", "101", "101", "101"])
-            self.assertEqual({p for _, p, _, _ in scripted.requests[1:]}, {"/v1/runs/run-1/events"})
+            self.assertEqual(
+                [h.get("Last-Event-ID") for _, _, h, _ in scripted.requests],
+                [None, "4", "101", "101", "101"],
+            )
+            self.assertEqual(
+                {p for _, p, _, _ in scripted.requests[1:]}, {"/v1/runs/run-1/events"}
+            )
 
     def test_cut_before_it_is_known(self):
         """Without the run's id nobody knows what there is to go on with."""

@@ -18,7 +18,9 @@ DOWN = (503, {"Retry-After": "0"}, failure("SERVICE_UNAVAILABLE"))
 class Retries(unittest.TestCase):
     def call(self, script, do, **options):
         """Gives what came of it, and the requests."""
-        with Scripted(*script) as scripted, AgentAreaClient(scripted.url, "t", **options) as client:
+        with Scripted(*script) as scripted, AgentAreaClient(
+            scripted.url, "t", **options
+        ) as client:
             try:
                 return do(client), scripted.requests
             except agentarea.AgentAreaError as error:
@@ -38,25 +40,34 @@ class Retries(unittest.TestCase):
 
     def test_waits_as_it_is_told(self):
         began = time.monotonic()
-        self.call([(429, {"Retry-After": "1"}, failure("RATE_LIMITED")), OK], lambda c: c.me())
+        self.call(
+            [(429, {"Retry-After": "1"}, failure("RATE_LIMITED")), OK], lambda c: c.me()
+        )
         self.assertGreater(time.monotonic() - began, 1)
 
     def test_gives_up(self):
         got, requests = self.call([BUSY], lambda c: c.me())
         self.assertIsInstance(got, agentarea.RateLimited)
-        self.assertEqual((got.status, got.code, got.retry_after, got.request_id), (429, "RATE_LIMITED", 0, "req-1"))
+        self.assertEqual(
+            (got.status, got.code, got.retry_after, got.request_id),
+            (429, "RATE_LIMITED", 0, "req-1"),
+        )
         self.assertEqual(len(requests), 4)
         got, requests = self.call([BUSY], lambda c: c.me(), retries=0)
         self.assertIsInstance(got, agentarea.RateLimited)
         self.assertEqual(len(requests), 1)
 
     def test_does_not_wait_for_an_hour(self):
-        got, requests = self.call([(429, {"Retry-After": "3600"}, failure("RATE_LIMITED"))], lambda c: c.me())
+        got, requests = self.call(
+            [(429, {"Retry-After": "3600"}, failure("RATE_LIMITED"))], lambda c: c.me()
+        )
         self.assertEqual((got.retry_after, len(requests)), (3600, 1))
 
     def test_reads_a_date(self):
         date = {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}
-        got, _ = self.call([(429, date, failure("RATE_LIMITED"))], lambda c: c.me(), retries=0)
+        got, _ = self.call(
+            [(429, date, failure("RATE_LIMITED"))], lambda c: c.me(), retries=0
+        )
         self.assertEqual(got.retry_after, 0)
 
     def test_unavailable_and_cut(self):
@@ -64,11 +75,15 @@ class Retries(unittest.TestCase):
             got, requests = self.call([bad, OK], lambda c: c.get_agent("agent-1"))
             self.assertEqual((got, len(requests)), ({"id": "agent-1"}, 2))
             got, requests = self.call([bad, OK], lambda c: c.chat("agent-1", "Hello"))
-            self.assertIsInstance(got, (agentarea.ServiceUnavailable, agentarea.ConnectionFailed))
+            self.assertIsInstance(
+                got, (agentarea.ServiceUnavailable, agentarea.ConnectionFailed)
+            )
             self.assertEqual(len(requests), 1)
 
     def test_a_task_is_made_once(self):
-        got, requests = self.call([None, DOWN, TASK], lambda c: c.create_task("t", "agent-1"))
+        got, requests = self.call(
+            [None, DOWN, TASK], lambda c: c.create_task("t", "agent-1")
+        )
         self.assertEqual(got, {"id": "task-1"})
         keys = {headers["Idempotency-Key"] for _, _, headers, _ in requests}
         self.assertEqual((len(requests), len(keys)), (3, 1))
@@ -97,28 +112,41 @@ class Retries(unittest.TestCase):
     def test_not_agentarea(self):
         got, _ = self.call([(200, {}, b"<html>")], lambda c: c.me())
         self.assertEqual(got.code, "INVALID_RESPONSE")
-        got, _ = self.call([(502, {"X-Request-ID": "req-9"}, b"<html>")], lambda c: c.me())
+        got, _ = self.call(
+            [(502, {"X-Request-ID": "req-9"}, b"<html>")], lambda c: c.me()
+        )
         self.assertIsInstance(got, agentarea.UpstreamError)
         self.assertEqual(got.request_id, "req-9")
         got, _ = self.call([(418, {}, b"")], lambda c: c.me())
         self.assertEqual((got.status, got.code), (418, "INTERNAL_ERROR"))
 
     def test_a_reply_that_is_cut(self):
-        got, requests = self.call([(200, {"Content-Length": "100"}, b'{"id":')], lambda c: c.chat("a", "b"))
+        got, requests = self.call(
+            [(200, {"Content-Length": "100"}, b'{"id":')], lambda c: c.chat("a", "b")
+        )
         self.assertIsInstance(got, agentarea.ConnectionFailed)
         self.assertEqual(len(requests), 1)
 
     def test_headers(self):
-        limits = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "42", "ETag": '"v1"'}
+        limits = {
+            "X-RateLimit-Limit": "100",
+            "X-RateLimit-Remaining": "7",
+            "X-RateLimit-Reset": "42",
+            "ETag": '"v1"',
+        }
         with Scripted((200, {**limits, "X-Request-ID": "req-2"}, {})) as scripted:
             client = AgentAreaClient(scripted.url + "/", "key")
             self.assertEqual(client.rate_limit, {})
             got = client.change_agent("a/../b?", {}, if_match='"v0"')
             self.assertEqual((got.etag, got.request_id), ('"v1"', "req-2"))
-            self.assertEqual(client.rate_limit, {"limit": 100, "remaining": 7, "reset": 42})
+            self.assertEqual(
+                client.rate_limit, {"limit": 100, "remaining": 7, "reset": 42}
+            )
             method, path, headers, _ = scripted.requests[0]
             self.assertEqual((method, path), ("PATCH", "/v1/agents/a%2F..%2Fb%3F"))
-            self.assertEqual((headers["Authorization"], headers["If-Match"]), ("Bearer key", '"v0"'))
+            self.assertEqual(
+                (headers["Authorization"], headers["If-Match"]), ("Bearer key", '"v0"')
+            )
 
 
 class EveryError(unittest.TestCase):
@@ -140,11 +168,15 @@ class EveryError(unittest.TestCase):
             (504, "UPSTREAM_TIMEOUT", agentarea.UpstreamTimeout),
             (507, "INSUFFICIENT_STORAGE", agentarea.InsufficientStorage),
         ):
-            with self.subTest(code), Scripted((status, {}, failure(code, field="name", issue="is wrong"))) as scripted:
+            with self.subTest(code), Scripted(
+                (status, {}, failure(code, field="name", issue="is wrong"))
+            ) as scripted:
                 with self.assertRaises(kind) as caught:
                     AgentAreaClient(scripted.url, "t", retries=0).me()
                 error = caught.exception
-                self.assertEqual((error.code, error.status, error.field), (code, status, "name"))
+                self.assertEqual(
+                    (error.code, error.status, error.field), (code, status, "name")
+                )
                 self.assertIn("is wrong", str(error))
 
 
@@ -157,7 +189,10 @@ class Tokens(unittest.TestCase):
             self.assertEqual(len(kept), 1)
             client._transport.token = "stale"
             names = []
-            threads = [threading.Thread(target=lambda: names.append(client.me()["username"])) for _ in range(10)]
+            threads = [
+                threading.Thread(target=lambda: names.append(client.me()["username"]))
+                for _ in range(10)
+            ]
             for one in threads:
                 one.start()
             for one in threads:
@@ -187,7 +222,10 @@ class Tokens(unittest.TestCase):
         with Scripted(no, fresh, no, OK) as scripted:
             with self.assertRaises(agentarea.Unauthorized):
                 AgentAreaClient(scripted.url, "a", refresh_token="r").me()
-            self.assertEqual([path for _, path, _, _ in scripted.requests], ["/v1/auth/me", "/v1/auth/refresh", "/v1/auth/me"])
+            self.assertEqual(
+                [path for _, path, _, _ in scripted.requests],
+                ["/v1/auth/me", "/v1/auth/refresh", "/v1/auth/me"],
+            )
             self.assertNotIn("Authorization", scripted.requests[1][2])
 
     def test_an_api_key_is_not_refreshed(self):

@@ -43,7 +43,9 @@ class WebSocket(unittest.TestCase):
             socket.subscribe(f"agent.{self.agent}.events")
             admin().chat(self.agent, "Good day", session_id="s")
             message = socket.receive()
-            self.assertEqual((message["type"], message["message"]), ("agent.message", "Good day"))
+            self.assertEqual(
+                (message["type"], message["message"]), ("agent.message", "Good day")
+            )
 
     def test_what_can_not_be(self):
         with admin().websocket() as socket:
@@ -66,7 +68,10 @@ class WebSocket(unittest.TestCase):
             seen = {}
             numbers = []
             for _ in range(3):
-                made += [admin().create_task(f"Hello {i}", self.agent)["id"] for i in range(3)]
+                made += [
+                    admin().create_task(f"Hello {i}", self.agent)["id"]
+                    for i in range(3)
+                ]
                 for _ in range(4):
                     message = socket.receive()
                     numbers.append(message["seq"])
@@ -78,7 +83,9 @@ class WebSocket(unittest.TestCase):
                 numbers.append(message["seq"])
                 seen.setdefault(message["task_id"], []).append(message["status"])
         self.assertEqual(numbers, sorted(set(numbers)))
-        self.assertEqual(seen, {one: ["pending", "running", "completed"] for one in made})
+        self.assertEqual(
+            seen, {one: ["pending", "running", "completed"] for one in made}
+        )
         # Cut while it subscribes, too.
         with client.websocket() as socket:
             proxy.cut()
@@ -91,7 +98,10 @@ class WebSocket(unittest.TestCase):
         agent = client.create_agent("a", "chat", {"model": "echo"})["id"]
         with client.websocket() as socket:
             socket.subscribe("tasks")
-            made = [client.create_task(f"/tokens 5 /delay 50ms {i}", agent)["id"] for i in range(3)]
+            made = [
+                client.create_task(f"/tokens 5 /delay 50ms {i}", agent)["id"]
+                for i in range(3)
+            ]
             socket.receive()
             own.kill()
             restarting = threading.Thread(target=own.start)
