@@ -37,7 +37,7 @@ func run(t *testing.T, dir string, env []string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the suites' own
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), append(env, "TMPDIR="+t.TempDir())...)
 	// Its servers are in its group, and end with it.
