@@ -71,12 +71,17 @@ lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
 	scripts/import-rules-bite.sh $(GOLANGCI_LINT)
 
 .PHONY: generate
-generate: generate-proto ## make the generated files anew; fetches Swagger UI, which needs npm
+generate: generate-proto generate-docs ## make the generated files anew; fetches Swagger UI, which needs npm
 	scripts/swagger-ui.sh
 
 .PHONY: generate-proto
 generate-proto: $(PROTO_TOOLS)
 	PATH="$(subst $() ,:,$(patsubst %/,%,$(dir $(PROTO_TOOLS)))):$$PATH" $(BUF) generate $(BUF_ARGS)
+
+# The tests see that these are fresh.
+.PHONY: generate-docs
+generate-docs:
+	go test ./core/internal/app -run 'TestHelp|TestReference' -update
 
 .PHONY: verify
 verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and that generated files are up to date

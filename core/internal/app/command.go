@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,15 @@ type commands struct {
 	Version struct{}         `cmd:"" help:"Print the version."`
 }
 
+// helpOf is a flag's help with what holds without the flag.
+func helpOf(v *kong.Value) string {
+	help := kong.DefaultHelpValueFormatter(v)
+	if without := cmp.Or(v.Default, v.Tag.Get("unset")); without != "" && v.Flag != nil && !v.IsBool() {
+		help += " Default: " + without + "."
+	}
+	return help
+}
+
 // exited is how kong's wish to exit, after --help, comes back to Main.
 type exited int
 
@@ -45,7 +55,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 	parser, err := kong.New(&c,
 		kong.Name("agentarea"), kong.Description("A self-hosted platform for AI agents."),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.UsageOnError(),
+		kong.UsageOnError(), kong.ValueFormatter(helpOf),
 	)
 	if err != nil {
 		return complain(stderr, err)
