@@ -24,6 +24,7 @@ type commands struct {
 	} `cmd:"" help:"Look after files."`
 	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
+	Health  healthCommand    `cmd:"" help:"Ask a running server how it is: the exit code is 0, or 1 with the reason."`
 	Version struct{}         `cmd:"" help:"Print the version."`
 }
 
@@ -67,6 +68,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 	switch parsed.Command() {
 	case "version":
 		_, err = fmt.Fprintln(stdout, Version)
+	case "health":
+		err = c.Health.run(ctx, stdout)
 	case "files move":
 		err = c.Files.Move.run(ctx, stdout, stderr)
 	case "plugins list":
