@@ -30,6 +30,8 @@ S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 # Since this commit what is said to plugins is only added to.
 PROTO_BASE := 63a0c364d6d76e16e981bb2503be44af948bd5a2
 
+MODULE := github.com/agentarea/agentarea
+
 # The race detector needs a C compiler. A machine without one still tests, and
 # says so; CI insists (RACE=-race).
 RACE := $(if $(shell command -v $$(go env CC)),-race)
@@ -43,11 +45,11 @@ run: build ## build and start the server on localhost:8000; ARGS="--listen …" 
 	bin/agentarea serve $(ARGS)
 
 .PHONY: build
-build: ## build the server and every plugin into bin/
-	go build -o bin/ ./core/... ./plugins/...
+build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2.3 names the server's
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build postgres python $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
+test: build postgres python ops $(S3_SERVER) $(MCP_SERVERS) ## run every test; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
 
@@ -64,6 +66,13 @@ postgres:
 python:
 	@/usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q python3-grpcio >/dev/null; } || { \
 	  echo "the example of a plugin in Python needs grpcio (Debian: apt-get install python3-grpcio)" >&2; exit 1; }
+
+# The tests of the image and the service use an init and systemd's checker. Where
+# they are not, these are skipped; CI insists (AGENTAREA_REQUIRE_OPS=1).
+.PHONY: ops
+ops:
+	@{ command -v tini && command -v systemd-analyze; } >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q --no-install-recommends tini systemd >/dev/null; } || { \
+	  echo "the tests of the image and the service need tini and systemd-analyze (Debian: tini, systemd): install them" >&2; [ -z "$(AGENTAREA_REQUIRE_OPS)" ]; }
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them

@@ -52,6 +52,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 			panic(e)
 		}
 	}()
+	if err := fromFiles(os.Environ(), os.Setenv); err != nil {
+		return complain(stderr, err)
+	}
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("agentarea"), kong.Description("A self-hosted platform for AI agents."),
