@@ -250,7 +250,7 @@ func (a *App) openEngine(ctx context.Context) error {
 }
 
 func (a *App) openAPI(ctx context.Context) error {
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Secret: a.secret})
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Secret: a.secret})
 	if err != nil {
 		return err
 	}
@@ -266,21 +266,21 @@ func (a *App) openAPI(ctx context.Context) error {
 	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
-	handler := api.New(api.Options{
-		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
+	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
+	a.onClose(func() error { a.gateway.Close(); return nil })
+	handlers := api.New(api.Options{
+		Auth: authn, Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
-		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(),
+		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(), Gateway: a.gateway,
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
 	})
-	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
-	a.onClose(func() error { a.gateway.Close(); return nil })
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
-	a.serve(base, beside(a.gateway, withMetrics(a.metrics(), handler)))
+	a.serve(base, withMetrics(a.metrics(), handlers.All))
 	if len(a.listeners) > 1 {
-		a.serve(base, a.gateway)
+		a.serve(base, handlers.MCP)
 	}
 	return nil
 }
