@@ -82,8 +82,8 @@ func processes(t *testing.T) (all []process) {
 	return all
 }
 
-// below are the descendants of a process whose arguments have this text.
-func below(t *testing.T, pid int, text string) (found []process) {
+// below are the descendants of a process whose command lines begin so.
+func below(t *testing.T, pid int, command string) (found []process) {
 	t.Helper()
 	all := processes(t)
 	within := map[int]bool{pid: true}
@@ -92,7 +92,7 @@ func below(t *testing.T, pid int, text string) (found []process) {
 		for _, p := range all {
 			if within[p.parent] && !within[p.pid] {
 				within[p.pid], grown = true, true
-				if strings.Contains(p.args, text) {
+				if strings.HasPrefix(p.args, command) {
 					found = append(found, p)
 				}
 			}
@@ -125,6 +125,7 @@ func TestContainer(t *testing.T) {
 	s.call(t, "POST", "/v1/mcp-servers/", login.Token, map[string]any{"name": "stray", "slug": "stray", "config": map[string]any{
 		"command": "/bin/sh", "args": []string{"-c", "setsid sleep 86399 & exec " + everything},
 	}}, &mcp)
+	s.call(t, "POST", "/v1/mcp-servers/"+mcp.ID+"/start", login.Token, map[string]any{}, &mcp)
 	running := func() bool {
 		s.call(t, "GET", "/v1/mcp-servers/"+mcp.ID, login.Token, nil, &mcp)
 		return mcp.Status == "running" && len(below(t, unshared, "sleep 86399")) == 1
@@ -132,13 +133,16 @@ func TestContainer(t *testing.T) {
 	eventually(t, "running MCP server", running)
 
 	first := below(t, unshared, "sleep 86399")[0].pid
-	for _, p := range below(t, unshared, "mcp-stdio") {
-		_ = syscall.Kill(p.pid, syscall.SIGKILL) // the plugin, and its keepers
+	for _, p := range below(t, unshared, filepath.Join(bin(t), "mcp-stdio")) {
+		_ = syscall.Kill(p.pid, syscall.SIGKILL)
 	}
-	eventually(t, "end of what the MCP server had started", func() bool {
-		return syscall.Kill(first, 0) != nil
+	eventually(t, "MCP server that runs again, and the end of what the first had started", func() bool {
+		if !running() {
+			return false
+		}
+		strays := below(t, unshared, "sleep 86399")
+		return len(strays) == 1 && strays[0].pid != first
 	})
-	eventually(t, "MCP server that runs again", running)
 	eventually(t, "end of the last zombie", func() bool {
 		for _, p := range below(t, unshared, "") {
 			if p.state == "Z" {
