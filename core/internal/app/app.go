@@ -170,7 +170,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	a.onClose(func() error { a.notifier.Close(); return nil })
 	sweeper := retention.Start(retention.Options{
 		Store: a.db, Logger: a.logger,
-		Keep: retention.Keep{Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns, Sessions: a.settings.KeepSessions},
+		Keep: retention.Keep{Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns, Sessions: a.settings.KeepSessions, Audit: a.settings.KeepAudit},
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil

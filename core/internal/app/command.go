@@ -24,6 +24,7 @@ type commands struct {
 	} `cmd:"" help:"Look after files."`
 	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
+	Users   userCommands     `cmd:"" help:"Look after users."`
 	Health  healthCommand    `cmd:"" help:"Ask a running server how it is: the exit code is 0, or 1 with the reason."`
 	Version struct{}         `cmd:"" help:"Print the version."`
 }
@@ -87,6 +88,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		err = c.Plugins.New.run(stdout)
 	case "plugins lock":
 		err = c.Plugins.Lock.run(stdout)
+	case "users reset-password <username>":
+		err = c.Users.ResetPassword.run(ctx, stdout)
 	case "db migrate":
 		err = c.DB.Migrate.run(ctx, stdout)
 	case "db status":
