@@ -60,8 +60,10 @@ func start(t *testing.T, wrap []string, env ...string) *server {
 	args := append(wrap, filepath.Join(bin(t), "agentarea"), "serve", "--listen=127.0.0.1:0", "--data-dir="+dir)
 	s := &server{cmd: exec.Command(args[0], args[1:]...), out: &output{}, exited: make(chan struct{})}
 	s.cmd.Dir = dir
-	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AGENTAREA_ADMIN_PASSWORD=" + adminPassword,
-		"AGENTAREA_LOG_LEVEL=warn", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0"}, env...)
+	s.cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AGENTAREA_ADMIN_PASSWORD=" + adminPassword,
+		"AGENTAREA_LOG_LEVEL=warn", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
+	}, env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
