@@ -22,7 +22,7 @@ VERSITYGW          := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 PROTO_TOOLS        := $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC)
 EVERYTHING_SERVER  := $(TOOLS)/mcp-everything-server-$(EVERYTHING_SERVER_VERSION)/everything-server
 # MCP's conformance suites, clients and servers from npm, with a Node to run them.
-MCPTEST            := $(CACHE)/mcptest-$(shell sha256sum test/mcptest/npm/package-lock.json | cut -c1-12)/.installed
+MCPTEST            := $(CACHE)/mcptest-$(shell sha256sum test/mcptest/npm/package-lock.json 2>/dev/null | cut -c1-12)/.installed
 MCP_SERVERS        := $(EVERYTHING_SERVER) $(MCPTEST)
 # AGENTAREA_TEST_S3_URL names a server of one's own, and then none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
