@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/agentarea/agentarea"
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -310,11 +312,13 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	for i, server := range a.http {
 		go func() { failed <- server.Serve(a.listeners[i]) }()
 	}
+	a.notify(ctx, daemon.SdNotifyReady)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
+	a.notify(ctx, daemon.SdNotifyStopping)
 	a.drain(context.WithoutCancel(ctx))
 	return nil
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,17 @@ type commands struct {
 	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
 	Users   userCommands     `cmd:"" help:"Look after users."`
+	Health  healthCommand    `cmd:"" help:"Ask a running server how it is: the exit code is 0, or 1 with the reason."`
 	Version struct{}         `cmd:"" help:"Print the version."`
+}
+
+// helpOf is a flag's help with what holds without the flag.
+func helpOf(v *kong.Value) string {
+	help := kong.DefaultHelpValueFormatter(v)
+	if without := cmp.Or(v.Default, v.Tag.Get("unset")); without != "" && v.Flag != nil && !v.IsBool() {
+		help += " Default: " + without + "."
+	}
+	return help
 }
 
 // exited is how kong's wish to exit, after --help, comes back to Main.
@@ -43,11 +54,14 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 			panic(e)
 		}
 	}()
+	if err := fromFiles(os.Environ(), os.Setenv); err != nil {
+		return complain(stderr, err)
+	}
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("agentarea"), kong.Description("A self-hosted platform for AI agents."),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.UsageOnError(),
+		kong.UsageOnError(), kong.ValueFormatter(helpOf),
 	)
 	if err != nil {
 		return complain(stderr, err)
@@ -59,6 +73,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 	switch parsed.Command() {
 	case "version":
 		_, err = fmt.Fprintln(stdout, Version)
+	case "health":
+		err = c.Health.run(ctx, stdout)
 	case "files move":
 		err = c.Files.Move.run(ctx, stdout, stderr)
 	case "plugins list":
