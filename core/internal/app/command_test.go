@@ -62,6 +62,8 @@ func TestBadCommandLines(t *testing.T) {
 		`no such file`:                                                    {"db", "status", "--data-dir=/none"},
 		`missing flags: --from=LABEL, --to=LABEL`:                         {"files", "move"},
 		`--max-file-size: "much" is no size`:                              {"serve", "--max-file-size=much"},
+		`--rate-limit-roles: "root=1/1" is no role's limit (write role=`:  {"serve", "--rate-limit-roles=admin=600/60,root=1/1"},
+		`--trusted-proxies: "lan" is no address or range (write `:         {"serve", "--trusted-proxies=10.0.0.0/8,lan"},
 	} {
 		if code, _, stderr := command(t, args...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%q: %d %q, want %q", args, code, stderr, want)
