@@ -57,8 +57,9 @@ export class Server {
   dir = mkdtempSync(path.join(tmpdir(), "agentarea-clients-"));
   listen = "127.0.0.1:0";
 
-  static async start() {
+  static async start(env = {}) {
     const server = new Server();
+    server.env = env;
     writeFileSync(path.join(server.dir, "plugins.hcl"), plugins);
     process.on("exit", () => server.remove());
     await server.start();
@@ -80,6 +81,7 @@ export class Server {
         // What is tested of limits has a server of its own.
         AGENTAREA_RATE_LIMIT_PER_MINUTE: "0",
         AGENTAREA_RATE_LIMIT_BURST: "0",
+        ...this.env,
       },
       stdio: ["ignore", "pipe", log],
     });

@@ -5,7 +5,7 @@ import net from "node:net";
 import { test } from "node:test";
 
 import * as agentarea from "../src/index.js";
-import { Scripted, admin, failure, server } from "./harness.js";
+import { Scripted, Server, admin, failure, server } from "./harness.js";
 
 const { AgentAreaClient } = agentarea;
 
@@ -150,6 +150,21 @@ test("headers", async () => {
   assert.deepEqual([method, path], ["PATCH", "/v1/agents/a%2F..%2Fb%3F"]);
   assert.deepEqual([headers.authorization, headers["if-match"]], ["Bearer key", '"v0"']);
   scripted.close();
+});
+
+test("who is faster than the server allows waits, and gets all answers", async () => {
+  const own = await Server.start({ AGENTAREA_RATE_LIMIT_BURST: "3", AGENTAREA_RATE_LIMIT_PER_MINUTE: "1000" });
+  const client = await own.login();
+  for (let i = 0; i < 12; i++) assert.equal((await client.me()).username, "admin");
+  assert.equal(client.rateLimit.limit, 1000);
+  const hasty = new AgentAreaClient(own.url, client.token, { retries: 0 });
+  await assert.rejects(
+    async () => {
+      for (let i = 0; i < 1000; i++) await hasty.me();
+    },
+    (error) => error instanceof agentarea.RateLimited && error.retryAfter > 0,
+  );
+  own.remove();
 });
 
 test("every error has its class", async () => {

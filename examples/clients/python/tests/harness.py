@@ -69,7 +69,8 @@ def binaries() -> pathlib.Path:
 class Server:
     """A server with a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, **env: str) -> None:
+        self.env = env
         self.dir = tempfile.mkdtemp(prefix="agentarea-clients-")
         pathlib.Path(self.dir, "plugins.hcl").write_text(PLUGINS)
         self.listen = "127.0.0.1:0"
@@ -91,6 +92,7 @@ class Server:
                 # What is tested of limits has a server of its own.
                 "AGENTAREA_RATE_LIMIT_PER_MINUTE": "0",
                 "AGENTAREA_RATE_LIMIT_BURST": "0",
+                **self.env,
             },
             stdout=subprocess.PIPE,
             stderr=log,

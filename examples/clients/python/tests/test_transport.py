@@ -5,7 +5,7 @@ import threading
 import time
 import unittest
 
-from .harness import AgentAreaClient, Scripted, admin, failure, server
+from .harness import AgentAreaClient, Scripted, Server, admin, failure, server
 
 import agentarea
 
@@ -147,6 +147,24 @@ class Retries(unittest.TestCase):
             self.assertEqual(
                 (headers["Authorization"], headers["If-Match"]), ("Bearer key", '"v0"')
             )
+
+
+class RateLimit(unittest.TestCase):
+    def test_of_the_server(self):
+        """Who is faster than the server allows waits, and gets all answers."""
+        own = Server(
+            AGENTAREA_RATE_LIMIT_BURST="3", AGENTAREA_RATE_LIMIT_PER_MINUTE="1000"
+        )
+        self.addCleanup(own.remove)
+        with own.login() as client:
+            for _ in range(12):
+                self.assertEqual(client.me()["username"], "admin")
+            self.assertEqual(client.rate_limit["limit"], 1000)
+            hasty = AgentAreaClient(own.url, client.token, retries=0)
+            with self.assertRaises(agentarea.RateLimited) as caught:
+                for _ in range(1000):
+                    hasty.me()
+            self.assertGreater(caught.exception.retry_after, 0)
 
 
 class EveryError(unittest.TestCase):
