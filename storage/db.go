@@ -32,6 +32,7 @@ var (
 	_ core.RetentionStore = (*DB)(nil)
 	_ core.Signals        = (*DB)(nil)
 	_ core.TaskQueue      = (*DB)(nil)
+	_ core.SealedStore    = (*DB)(nil)
 )
 
 // Options are what Open may be told; the zero value is good.

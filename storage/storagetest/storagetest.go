@@ -24,6 +24,7 @@ type Stores interface {
 	core.EventStore
 	core.FileStore
 	core.MCPServerStore
+	core.SealedStore
 	core.TaskStore
 	core.TaskQueue
 	core.NoticeStore
@@ -111,6 +112,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":       testMCPServerUpdate,
 		"mcp_server/wanted":       testMCPServerWanted,
 		"mcp_server/list":         testMCPServerList,
+		"sealed":                  testSealed,
 		"task":                    testTask,
 		"task/visibility":         testTaskVisibility,
 		"task/filter":             testTaskFilter,

@@ -23,6 +23,7 @@ type commands struct {
 	} `cmd:"" help:"Look after files."`
 	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
+	Secrets secretsCommands  `cmd:"" help:"Look after what is encrypted in the database."`
 	Version struct{}         `cmd:"" help:"Print the version."`
 }
 
@@ -77,6 +78,10 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		err = c.DB.Status.run(ctx, stdout)
 	case "db copy":
 		err = c.DB.Copy.run(ctx, stdout)
+	case "secrets rotate":
+		err = c.Secrets.Rotate.run(ctx, stdout)
+	case "secrets status":
+		err = c.Secrets.Status.run(ctx, stdout)
 	default:
 		c.Serve.FromEnvironment(os.Getenv)
 		err = serve(ctx, &c.Serve, stdout, stderr)

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,23 +41,6 @@ func (d *dataDir) Close() error { return d.lock.Close() }
 
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
-// secretKey is the root key that was made at the first start.
-func (d *dataDir) secretKey() ([]byte, error) {
-	text, err := d.keep("secret.key", func() string {
-		key := make([]byte, 32)
-		_, _ = rand.Read(key) // never fails
-		return hex.EncodeToString(key)
-	})
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(text)
-	if err != nil || len(key) < 32 {
-		return nil, fmt.Errorf("%s holds no key: put the one from your backup there (64 hex digits)", d.file("secret.key"))
-	}
-	return key, nil
-}
-
 // keep reads a small file, or makes it, safe on the medium, if it is not there.
 func (d *dataDir) keep(name string, generate func() string) (string, error) {
 	data, err := os.ReadFile(d.file(name))
@@ -88,6 +69,15 @@ func (d *dataDir) replace(name, text string) error {
 		return err
 	}
 	return syncDir(d.path)
+}
+
+// tidy removes what a replace has left that was killed.
+func (d *dataDir) tidy(name string) error {
+	left, err := filepath.Glob(filepath.Join(d.path, name+".*"))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func syncDir(path string) error {

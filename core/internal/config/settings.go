@@ -1,8 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
@@ -90,22 +88,18 @@ func (s *Settings) Check() error {
 		}
 	}
 	if s.SecretKey != "" {
-		if _, err := s.Key(); err != nil {
+		if _, err := s.Keys(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Key decodes the secret key: at least 32 bytes in hex or base64.
-func (s *Settings) Key() ([]byte, error) {
-	text := string(s.SecretKey)
-	for _, decode := range []func(string) ([]byte, error){
-		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
-	} {
-		if key, err := decode(text); err == nil && len(key) >= 32 {
-			return key, nil
-		}
+// Keys decodes the secret keys: the first is the current one, the others are older.
+func (s *Settings) Keys() ([][]byte, error) {
+	keys, err := ParseKeys(string(s.SecretKey))
+	if err != nil {
+		return nil, fmt.Errorf("AGENTAREA_SECRET_KEY: %w (make one with: openssl rand -hex 32)", err)
 	}
-	return nil, fmt.Errorf("AGENTAREA_SECRET_KEY must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)")
+	return keys, nil
 }
