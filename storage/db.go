@@ -67,6 +67,9 @@ type dialect interface {
 	// transaction that sees the database as it is now and does not write.
 	tables() string
 	beginSnapshot() string
+	// snapshotTo writes the whole database as it is now to a new SQLite file, if it
+	// can: else whole is false, and there is no file.
+	snapshotTo(ctx context.Context, path string) (whole bool, err error)
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
