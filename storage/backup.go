@@ -61,6 +61,34 @@ func (db *DB) Sums(ctx context.Context) ([]CopiedTable, error) {
 	return sums, nil
 }
 
+// MustBeEmpty fails when a table has rows, when a server runs on the database, or
+// when its schema is newer than this program's.
+func (db *DB) MustBeEmpty(ctx context.Context) error {
+	s, err := db.Schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s.Servers > 0:
+		return fmt.Errorf("%d server(s) run on the database: stop them (one that was killed counts for 20 s), and take a new one", s.Servers)
+	case s.Version > s.Known:
+		return fmt.Errorf("the database has schema %d and this agentarea knows %d at most: take a new one", s.Version, s.Known)
+	}
+	tables, err := db.copied(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		some, err := db.read.NewSelect().Table(t.name).Exists(ctx)
+		if err != nil {
+			return db.translate(err)
+		}
+		if some {
+			return fmt.Errorf("the database is not empty: its table %s has rows (take a new one)", t.name)
+		}
+	}
+	return nil
+}
+
 // EachFile calls do for every file there is, by id.
 func (db *DB) EachFile(ctx context.Context, do func(*core.File) error) error {
 	for after := ""; ; {

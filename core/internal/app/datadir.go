@@ -16,9 +16,24 @@ type dataDir struct {
 	lock *os.File
 }
 
-// openDataDir makes the folder if it is not there and takes its lock, which the
-// system gives back however the process ends.
+// openDataDir is lockDataDir of a folder that is whole.
 func openDataDir(path string) (*dataDir, error) {
+	d, err := lockDataDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(d.file(restoring)); err == nil {
+		return nil, errors.Join(fmt.Errorf("a restore into the data dir %s was cut off: run agentarea restore again, or empty the folder", d.path), d.Close())
+	}
+	if err := os.RemoveAll(d.file(restored)); err != nil { // of a restore that was killed as it ended
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// lockDataDir makes the folder if it is not there and takes its lock, which the
+// system gives back however the process ends.
+func lockDataDir(path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
