@@ -22,6 +22,8 @@ type RetentionStore interface {
 	// DropSessions deletes sessions in which nothing was said since, with everything
 	// in them, unless a turn is under way.
 	DropSessions(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteAudit removes rows of the audit older than before.
+	DeleteAudit(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteLogins removes those that expired or ended before.
 	DeleteLogins(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -21,6 +21,8 @@ import (
 var (
 	_ core.UserStore      = (*DB)(nil)
 	_ core.LoginStore     = (*DB)(nil)
+	_ core.APIKeyStore    = (*DB)(nil)
+	_ core.AuditStore     = (*DB)(nil)
 	_ core.AgentStore     = (*DB)(nil)
 	_ core.SessionStore   = (*DB)(nil)
 	_ core.MessageStore   = (*DB)(nil)
@@ -162,10 +164,15 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // write runs a write in a transaction that it shares with others, and is back
-// when it is durable. A caller whose ctx ends before its turn came gets ctx's
+// when it is durable. The row of the audit that ctx asks for goes with it. A caller whose ctx ends before its turn came gets ctx's
 // error and has changed nothing; one whose turn has come gets the true outcome.
 func (db *DB) write(ctx context.Context, run func(ctx context.Context, tx *tx) error) error {
-	return db.translate(db.writer.do(ctx, run))
+	run, failed := audited(ctx, run)
+	err := db.writer.do(ctx, run)
+	if err != nil {
+		failed()
+	}
+	return db.translate(err)
 }
 
 // queryRow reads one row with a prepared statement. It is not cut off by ctx:

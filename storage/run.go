@@ -281,17 +281,27 @@ func (db *DB) RequestCancel(ctx context.Context, v core.Viewer, id string) (*cor
 	var run *core.Run
 	err := db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
 		seen, args := runSeenBy(v)
-		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
+		res, err := tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
 			Where("id = ?", id).Where(isUnderWay).Where(seen, args...).Exec(ctx)
-		if err != nil {
-			return err
+		unchanged := changed(res, err, errUnchanged)
+		if unchanged != nil && !errors.Is(unchanged, errUnchanged) {
+			return unchanged
 		}
 		tx.signal(core.Signal{Topic: core.TopicCancel, ID: id})
-		run, err = db.run(ctx, tx, v, id)
-		return err
+		if run, err = db.run(ctx, tx, v, id); err != nil {
+			return err
+		}
+		return unchanged
 	})
+	if errors.Is(err, errUnchanged) {
+		err = nil
+	}
 	return run, err
 }
+
+// errUnchanged ends a write that found nothing to change, so that nothing is said
+// to have been done.
+var errUnchanged = errors.New("there was nothing to change")
 
 // CancelRequests implements core.RunStore.
 func (db *DB) CancelRequests(ctx context.Context, owner string) ([]string, error) {

@@ -99,6 +99,57 @@ func (db *DB) UserByName(ctx context.Context, username string) (*core.User, erro
 	return r.user(), nil
 }
 
+// UpdateUser implements core.UserStore.
+func (db *DB) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error) {
+	row := &userRow{ID: id}
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		if err := tx.NewSelect().Model(row).WherePK().Scan(ctx); err != nil {
+			return notFound(err, "user", id)
+		}
+		if err := row.update(ctx, tx, up); err != nil {
+			return err
+		}
+		if _, err := tx.NewUpdate().Model(row).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		admins, err := tx.NewSelect().Model((*userRow)(nil)).Where("role = ?", string(core.RoleAdmin)).Where("NOT disabled").Exists(ctx)
+		if err != nil || !admins {
+			return orConflict(err, "Nobody would be left to administer the server: make another user an admin first")
+		}
+		if !up.EndLogins {
+			return nil
+		}
+		_, err = tx.NewUpdate().Model((*loginRow)(nil)).Set("ended_at = ?", micros(up.At)).
+			Where("user_id = ?", id).Where("id <> ?", up.KeepLogin).Where("ended_at = 0").Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return row.user(), nil
+}
+
+func (r *userRow) update(ctx context.Context, tx *tx, up core.UserUpdate) error {
+	if up.Email != nil {
+		r.Email, r.EmailFold = *up.Email, fold(*up.Email)
+		is, err := tx.NewSelect().Model((*userRow)(nil)).Where("email_fold = ?", r.EmailFold).Where("id <> ?", r.ID).Exists(ctx)
+		if err != nil || is {
+			return orConflict(err, "The email %q is taken", r.Email)
+		}
+	}
+	if up.Role != nil {
+		r.Role = string(*up.Role)
+	}
+	if up.Disabled != nil {
+		r.Disabled = *up.Disabled
+	}
+	if up.PasswordHash != nil {
+		r.PasswordHash = *up.PasswordHash
+	}
+	r.UpdatedAt = micros(up.At)
+	return nil
+}
+
 // Users implements core.UserStore.
 func (db *DB) Users(ctx context.Context, page core.Page) ([]*core.User, int, error) {
 	var rows []userRow

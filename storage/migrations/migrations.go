@@ -28,5 +28,6 @@ func All() []Migration {
 		{Name: "notices", Up: notices},
 		{Name: "retention", Up: retention},
 		{Name: "usage", Up: usage},
+		{Name: "API keys and audit", Up: accounts},
 	}
 }

@@ -17,6 +17,8 @@ import (
 type Stores interface {
 	core.UserStore
 	core.LoginStore
+	core.APIKeyStore
+	core.AuditStore
 	core.AgentStore
 	core.SessionStore
 	core.MessageStore
@@ -44,6 +46,17 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"user":                    testUser,
 		"user/taken":              testUserTaken,
 		"user/list":               testUserList,
+		"user/update":             testUserUpdate,
+		"user/last_admin":         testUserLastAdmin,
+		"user/end_logins":         testUserEndLogins,
+		"api_key":                 testAPIKey,
+		"api_key/taken":           testAPIKeyTaken,
+		"api_key/visibility":      testAPIKeyVisibility,
+		"audit":                   testAudit,
+		"audit/deed":              testAuditDeed,
+		"audit/undone":            testAuditUndone,
+		"audit/filter":            testAuditFilter,
+		"audit/delete":            testAuditDelete,
 		"login":                   testLogin,
 		"login/rotate":            testLoginRotate,
 		"login/end":               testLoginEnd,

@@ -83,3 +83,77 @@ func testUserList(t *testing.T, f *fixture) {
 		same(t, "total", total, 4)
 	}
 }
+
+func testUserUpdate(t *testing.T, f *fixture) {
+	f.user(t, "root", core.RoleAdmin)
+	v := f.user(t, "ada", core.RoleMember)
+	bob := f.user(t, "bob", core.RoleMember)
+	was, err := f.User(f.ctx, v.UserID)
+	ok(t, err)
+
+	got, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Role: new(core.RoleViewer), At: f.at(5)})
+	ok(t, err)
+	want := *was
+	want.Role, want.UpdatedAt = core.RoleViewer, f.at(5)
+	same(t, "UpdateUser", got, &want)
+
+	want.Email, want.Disabled, want.PasswordHash, want.UpdatedAt = "Ada@Elsewhere.example", true, "$other", f.at(6)
+	got, err = f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{
+		Email: &want.Email, Disabled: &want.Disabled, PasswordHash: &want.PasswordHash, At: f.at(6),
+	})
+	ok(t, err)
+	same(t, "UpdateUser", got, &want)
+	got, err = f.User(f.ctx, v.UserID)
+	ok(t, err)
+	same(t, "User", got, &want)
+
+	// One's own email is not taken, another's is.
+	_, err = f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Email: new("ADA@elsewhere.example"), At: f.at(7)})
+	ok(t, err)
+	_, err = f.UpdateUser(f.ctx, bob.UserID, core.UserUpdate{Email: new("ada@ELSEWHERE.example"), At: f.at(8)})
+	wantCode(t, err, core.CodeConflict)
+	_, err = f.UpdateUser(f.ctx, "user-none", core.UserUpdate{Disabled: new(true)})
+	wantCode(t, err, core.CodeNotFound)
+}
+
+// testUserLastAdmin: whatever admins do to one another, one is left who may sign in.
+func testUserLastAdmin(t *testing.T, f *fixture) {
+	one, two := f.user(t, "one", core.RoleAdmin), f.user(t, "two", core.RoleAdmin)
+	outcomes := make(chan error, 2)
+	for _, v := range []core.Viewer{one, two} {
+		go func() {
+			_, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Role: new(core.RoleMember), At: f.at(1)})
+			outcomes <- err
+		}()
+	}
+	first, second := <-outcomes, <-outcomes
+	if (first == nil) == (second == nil) {
+		t.Fatalf("of two admins who give it up at once: %v, %v", first, second)
+	}
+	left := one
+	if u, err := f.User(f.ctx, one.UserID); err != nil || u.Role != core.RoleAdmin {
+		left = two
+	}
+	_, err := f.UpdateUser(f.ctx, left.UserID, core.UserUpdate{Disabled: new(true), At: f.at(2)})
+	wantCode(t, err, core.CodeConflict)
+	u, err := f.User(f.ctx, left.UserID)
+	ok(t, err)
+	if u.Disabled || u.Role != core.RoleAdmin {
+		t.Errorf("the last admin is %+v", u)
+	}
+}
+
+func testUserEndLogins(t *testing.T, f *fixture) {
+	f.user(t, "root", core.RoleAdmin)
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	kept, ended, others := f.login(t, v), f.login(t, v), f.login(t, other)
+	_, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{EndLogins: true, KeepLogin: kept.ID, At: f.at(3)})
+	ok(t, err)
+	for id, want := range map[string]time.Time{kept.ID: {}, ended.ID: f.at(3), others.ID: {}} {
+		l, err := f.Login(f.ctx, id)
+		ok(t, err)
+		if !l.EndedAt.Equal(want) {
+			t.Errorf("login %s ended at %v, want %v", id, l.EndedAt, want)
+		}
+	}
+}

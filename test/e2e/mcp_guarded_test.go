@@ -26,6 +26,9 @@ func guardedMCP(t *testing.T, authorization string) string {
 		}
 		handler.ServeHTTP(w, r)
 	}))
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.CloseClientConnections() // streams stay open
+		s.Close()
+	})
 	return s.URL
 }

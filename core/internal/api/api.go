@@ -32,11 +32,24 @@ type Auth interface {
 	Logout(ctx context.Context, loginID string) error
 	// Verify says who an access token belongs to. It fails with Unauthorized.
 	Verify(ctx context.Context, accessToken string) (*core.Principal, error)
-	// Live fails with Unauthorized once the login has ended.
-	Live(ctx context.Context, loginID string) (*core.Principal, error)
+	// Live says whose credential it is, and fails with Unauthorized once it has ended.
+	Live(ctx context.Context, credential string) (*core.Principal, error)
 	// CreateUser checks and stores a new user, and fills in the rest of u. It
 	// fails with Invalid or Conflict.
 	CreateUser(ctx context.Context, u *core.User, password string) error
+	// UpdateUser fails with Invalid, NotFound or Conflict.
+	UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error)
+	// ResetPassword gives a user another password, and ends their sign-ins. It fails
+	// with Invalid or NotFound.
+	ResetPassword(ctx context.Context, id, password string) error
+	// ChangePassword does so for who knows the present one; the sign-in that is used
+	// stays. It fails with Invalid or RateLimited.
+	ChangePassword(ctx context.Context, p *core.Principal, current, password string) error
+	// CreateAPIKey checks and stores a new key, fills in the rest of k and gives the
+	// key itself. It fails with Invalid or Conflict.
+	CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
+	// DeleteAPIKey fails with NotFound.
+	DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error
 }
 
 // Runs reads runs; core.RunStore is one.
@@ -56,6 +69,8 @@ type Check struct {
 type Options struct {
 	Auth     Auth
 	Users    core.UserStore
+	Keys     core.APIKeyStore
+	Audit    core.AuditStore
 	Agents   core.AgentStore
 	Sessions core.SessionStore
 	Messages core.MessageStore
@@ -75,6 +90,9 @@ type Options struct {
 	MCPServers     core.MCPServers
 	MCPServerStore core.MCPServerStore
 	Reloader       core.PluginReloader
+	// Gateway serves MCP clients below /mcp/, and the metadata of its resources; none
+	// unless set.
+	Gateway http.Handler
 	// Version is the server's.
 	Version string
 	// PublicURL is where clients reach the server; empty when unknown. Over
@@ -97,6 +115,8 @@ type Options struct {
 type api struct {
 	auth      Auth
 	users     core.UserStore
+	keys      core.APIKeyStore
+	audits    core.AuditStore
 	agents    core.AgentStore
 	sessions  core.SessionStore
 	messages  core.MessageStore
@@ -131,12 +151,25 @@ type api struct {
 	router chi.Router
 }
 
-// New makes the handler of everything that the API serves.
-func New(o Options) http.Handler { return newAPI(o).router }
+// Handlers are what is to be served.
+type Handlers struct {
+	// All is everything, and MCP the gateway alone.
+	All, MCP http.Handler
+}
+
+// New makes the handlers.
+func New(o Options) Handlers {
+	a := newAPI(o)
+	h := Handlers{All: a.router}
+	if o.Gateway != nil {
+		h.MCP = a.observe(labelled(o.Gateway))
+	}
+	return h
+}
 
 func newAPI(o Options) *api {
 	a := &api{
-		auth: o.Auth, users: o.Users, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
+		auth: o.Auth, users: o.Users, keys: o.Keys, audits: o.Audit, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
 		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, usage: o.Usage, hub: o.Hub, plugins: o.Plugins,
 		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
@@ -158,7 +191,7 @@ func newAPI(o Options) *api {
 	a.router.NotFound(a.notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.huma = huma.NewAPI(a.config(), bothSlashes{humachi.NewAdapter(a.router)})
-	a.huma.UseMiddleware(a.authenticate, a.checkText, a.readBody)
+	a.huma.UseMiddleware(a.audit, a.authenticate, a.checkText, a.readBody)
 	a.registerAll()
 	if o.Draining != nil {
 		go func() {
@@ -167,6 +200,9 @@ func newAPI(o Options) *api {
 		}()
 	}
 	a.serveDocs()
+	if o.Gateway != nil {
+		a.serveGateway(o.Gateway)
+	}
 	return a
 }
 
@@ -174,6 +210,8 @@ func (a *api) registerAll() {
 	a.registerHealth()
 	a.registerAuth()
 	a.registerUsers()
+	a.registerAPIKeys()
+	a.registerAudit()
 	a.registerAgents()
 	a.registerChat()
 	a.registerHistory()

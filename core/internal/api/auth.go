@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/agentarea/agentarea/core"
@@ -14,6 +15,11 @@ type credentials struct {
 
 type refreshRequest struct {
 	RefreshToken string `json:"refresh_token,omitempty" doc:"The newest refresh token; may be left out when a live access token is sent"`
+}
+
+type passwordChange struct {
+	Current string `json:"current_password" format:"password" minLength:"1" maxLength:"256"`
+	New     string `json:"new_password" format:"password" minLength:"8" maxLength:"256"`
 }
 
 type tokens struct {
@@ -34,9 +40,10 @@ type account struct {
 
 type loginInput struct{ Body credentials }
 
+type passwordInput struct{ Body passwordChange }
+
 type refreshInput struct {
-	Authorization string `header:"Authorization" hidden:"true"`
-	Body          *refreshRequest
+	Body *refreshRequest
 }
 
 type tokensOutput struct{ Body tokens }
@@ -57,6 +64,7 @@ func (a *api) registerAuth() {
 		request: exampleCredentials, response: exampleTokens,
 		errors: []core.Code{core.CodeUnauthorized, core.CodeRateLimited},
 	}, func(ctx context.Context, in *loginInput) (*tokensOutput, error) {
+		core.NoteActor(ctx, &core.User{Username: plain(in.Body.Username)})
 		return tokensReply(a.auth.Login(ctx, in.Body.Username, in.Body.Password, requestOf(ctx).address))
 	})
 	register(a, operation{
@@ -69,12 +77,27 @@ func (a *api) registerAuth() {
 	register(a, operation{
 		id: "logout", method: http.MethodPost, path: "/v1/auth/logout", tag: "Authentication", summary: "Sign out",
 		about: "Ends the session with every access and refresh token of it.", access: signedIn, status: http.StatusNoContent,
+		errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) {
-		return nil, a.auth.Logout(ctx, requestOf(ctx).principal.LoginID)
+		p := requestOf(ctx).principal
+		if p.Key != nil {
+			return nil, core.Conflict("An API key is no sign-in: DELETE /v1/api-keys/%s ends it", p.Key.ID)
+		}
+		core.NoteTarget(ctx, p.LoginID)
+		return nil, a.auth.Logout(ctx, p.LoginID)
+	})
+	register(a, operation{
+		id: "change-password", method: http.MethodPost, path: "/v1/auth/password", tag: "Authentication", summary: "Change your password",
+		about: "Every other sign-in of yours ends; API keys stay.", access: signedIn, status: http.StatusNoContent,
+		request: passwordChange{Current: "your-password", New: "correct horse battery"}, errors: []core.Code{core.CodeRateLimited},
+	}, func(ctx context.Context, in *passwordInput) (*struct{}, error) {
+		p := requestOf(ctx).principal
+		core.NoteTarget(ctx, p.User.ID)
+		return nil, a.auth.ChangePassword(ctx, p, in.Body.Current, in.Body.New)
 	})
 	register(a, operation{
 		id: "me", method: http.MethodGet, path: "/v1/auth/me", tag: "Authentication", summary: "Who am I?",
-		about: "Gives the user that the access token belongs to.", access: signedIn, response: exampleUser,
+		about: "Gives the user that the access token or API key belongs to.", access: signedIn, anyKey: true, response: exampleUser,
 	}, func(ctx context.Context, _ *struct{}) (*userOutput, error) {
 		return &userOutput{Body: userBody(requestOf(ctx).principal.User)}, nil
 	})
@@ -84,9 +107,11 @@ func (a *api) refresh(ctx context.Context, in *refreshInput) (*tokensOutput, err
 	if in.Body != nil && in.Body.RefreshToken != "" {
 		return tokensReply(a.auth.Refresh(ctx, in.Body.RefreshToken))
 	}
-	token, ok := bearer(in.Authorization)
+	req := requestOf(ctx)
 	switch {
-	case ok:
+	case req.stranger == nil:
+	case !errors.Is(req.stranger, errNoToken):
+		return nil, req.stranger
 	case in.Body != nil:
 		return nil, core.Invalid("refresh_token", "Field is required, unless a live access token is sent as Authorization: Bearer")
 	default:
@@ -94,11 +119,11 @@ func (a *api) refresh(ctx context.Context, in *refreshInput) (*tokensOutput, err
 			Code: core.CodeUnauthorized, Message: "Authentication required: send refresh_token in the body, or a live access token as Authorization: Bearer",
 		}
 	}
-	p, err := a.auth.Verify(ctx, token)
-	if err != nil {
-		return nil, err
+	if req.principal.Key != nil {
+		return nil, &core.Error{Code: core.CodeUnauthorized, Message: "An API key needs no refresh: it is good until it expires or is deleted"}
 	}
-	return tokensReply(a.auth.Renew(ctx, p.LoginID))
+	core.NoteTarget(ctx, req.principal.LoginID)
+	return tokensReply(a.auth.Renew(ctx, req.principal.LoginID))
 }
 
 func tokensReply(t *core.Tokens, err error) (*tokensOutput, error) {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -25,48 +27,96 @@ const (
 
 // The keys of an operation's metadata.
 const (
-	accessKey = "access"
-	fieldsKey = "fields"
+	accessKey   = "access"
+	fieldsKey   = "fields"
+	resourceKey = "resource"
 )
 
 var errNoToken = &core.Error{
-	Code: core.CodeUnauthorized, Message: "Authentication required: send an access token as Authorization: Bearer",
+	Code: core.CodeUnauthorized, Message: "Authentication required: send an access token or an API key as Authorization: Bearer",
+}
+
+// identify finds out who calls, once for all that want to know.
+func (a *api) identify(r *http.Request, req *request) {
+	if token, ok := bearer(r.Header.Get("Authorization")); ok {
+		req.principal, req.stranger = a.auth.Verify(r.Context(), token)
+	} else {
+		req.stranger = errNoToken
+	}
+}
+
+// stillAs fails with Unauthorized once a credential has ended, or its user has
+// another role than a stream was opened in.
+func (a *api) stillAs(ctx context.Context, p *core.Principal) error {
+	now, err := a.auth.Live(ctx, p.Credential())
+	if err == nil && now.User.Role != p.User.Role {
+		return &core.Error{Code: core.CodeUnauthorized, Message: "Your role has changed: connect again"}
+	}
+	return err
 }
 
 // authenticate lets through who may call the operation.
 func (a *api) authenticate(ctx huma.Context, next func(huma.Context)) {
+	req := requestOf(ctx.Context())
 	need, _ := ctx.Operation().Metadata[accessKey].(access)
 	if need == anyone {
 		next(ctx)
 		return
 	}
-	token, ok := bearer(ctx.Header("Authorization"))
-	if !ok {
-		a.fail(ctx, errNoToken)
+	if req.stranger != nil {
+		a.fail(ctx, req.stranger)
 		return
 	}
-	p, err := a.auth.Verify(ctx.Context(), token)
-	if err != nil {
-		a.fail(ctx, err)
-		return
-	}
-	requestOf(ctx.Context()).principal = p
-	if err := allowed(need, p.User.Role); err != nil {
+	if err := allowed(ctx.Operation(), need, req.principal); err != nil {
 		a.fail(ctx, err)
 		return
 	}
 	next(ctx)
 }
 
-func allowed(need access, role core.Role) error {
+func allowed(op *huma.Operation, need access, p *core.Principal) error {
+	resource, _ := op.Metadata[resourceKey].(core.Resource)
+	write := op.Method != http.MethodGet
 	switch {
-	case need == admin && role != core.RoleAdmin:
+	case need == admin && p.User.Role != core.RoleAdmin:
 		return core.Forbidden("Insufficient permissions: only an admin may do this")
-	case need == writer && role == core.RoleViewer:
+	case need == writer && p.User.Role == core.RoleViewer:
 		return core.Forbidden("Insufficient permissions: a viewer may only read")
+	case !p.Allows(resource, write):
+		return outOfScope(resource, write)
 	default:
 		return nil
 	}
+}
+
+// outOfScope says what the API key lacks.
+func outOfScope(resource core.Resource, write bool) error {
+	switch {
+	case resource == core.ResourceAccount:
+		return core.Forbidden("Insufficient permissions: the API key needs the scope *, or sign in instead")
+	case write:
+		return core.Forbidden(fmt.Sprintf("Insufficient permissions: the API key needs the scope %s:write", resource))
+	default:
+		return core.Forbidden(fmt.Sprintf("Insufficient permissions: the API key needs the scope %s:read", resource))
+	}
+}
+
+// resources are what a key's scopes name, by the tags of the operations.
+var resources = map[string]core.Resource{
+	"Agents": core.ResourceAgents, "Plugins": core.ResourceAgents, "Chat": core.ResourceChat, "Runs": core.ResourceChat,
+	"Tasks": core.ResourceTasks, "Files": core.ResourceFiles, "MCP servers": core.ResourceMCP,
+	"Authentication": core.ResourceAccount, "API keys": core.ResourceAccount,
+}
+
+// resource is what an API key must be good for to call the operation.
+func (o operation) resource() core.Resource {
+	if o.access == admin {
+		return core.ResourceAdmin
+	}
+	if o.anyKey {
+		return core.ResourceNone
+	}
+	return resources[o.tag]
 }
 
 func bearer(header string) (string, bool) {

@@ -7,13 +7,17 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// channelFilter says which notices a viewer gets of a channel: the own ones, an
-// admin all. It fails with NotFound for an agent or task that the viewer does not
-// see.
-func (a *api) channelFilter(ctx context.Context, v core.Viewer, channel string) (*core.NoticeFilter, error) {
+// channelFilter says which notices somebody gets of a channel: the own ones, an
+// admin all. It fails with NotFound for an agent or task that they do not see, and
+// with Forbidden for what an API key is not good for.
+func (a *api) channelFilter(ctx context.Context, p *core.Principal, channel string) (*core.NoticeFilter, error) {
+	v := p.Viewer()
 	f := &core.NoticeFilter{UserID: v.UserID}
 	switch channel {
 	case core.ChannelTasks:
+		if !p.Allows(core.ResourceTasks, false) {
+			return nil, outOfScope(core.ResourceTasks, false)
+		}
 		f.Types = []core.NoticeType{core.NoticeTaskStatus}
 		return f, nil
 	case core.ChannelSystem:
@@ -30,6 +34,13 @@ func (a *api) channelFilter(ctx context.Context, v core.Viewer, channel string) 
 	}
 	if v.Admin() {
 		f.UserID = ""
+	}
+	resource := core.ResourceTasks
+	if noun == "agent" {
+		resource = core.ResourceChat
+	}
+	if !p.Allows(resource, false) {
+		return nil, outOfScope(resource, false)
 	}
 	if noun == "agent" {
 		f.AgentID = id

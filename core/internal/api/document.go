@@ -27,7 +27,7 @@ func document(version, publicURL string) *huma.OpenAPI {
 			Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 			SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {
 				Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-				Description: "The access_token that POST /v1/auth/login gives.",
+				Description: "The access_token that POST /v1/auth/login gives, or an API key of POST /v1/api-keys/.",
 			}},
 		},
 		Tags: []*huma.Tag{
@@ -40,6 +40,8 @@ func document(version, publicURL string) *huma.OpenAPI {
 			{Name: "MCP servers", Description: "Servers of tools, resources and prompts: run here or reached by a url, used by agents and by MCP clients."},
 			{Name: "Plugins", Description: "What agents can be made of."},
 			{Name: "Users", Description: "Who may sign in. For admins."},
+			{Name: "API keys", Description: "Keys for programs, with scopes, wherever an access token is taken."},
+			{Name: "Audit", Description: "Who did what, and who was refused. For admins."},
 		},
 	}
 	if publicURL != "" {

@@ -42,6 +42,8 @@ type world struct {
 	mu       sync.Mutex
 	users    map[string]*core.User
 	logins   map[string]*core.Login
+	keys     map[string]*core.APIKey
+	audit    []*core.AuditEntry
 	agents   map[string]*core.Agent
 	sessions []*core.Session
 	messages []*core.Message
@@ -113,6 +115,82 @@ func part[T any](all []T, p core.Page) []T {
 	from := min(p.Offset, len(all))
 	return all[from:min(from+p.Limit, len(all))]
 }
+
+func (w *world) UpdateUser(_ context.Context, id string, up core.UserUpdate) (*core.User, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u := w.users[id]
+	if u == nil {
+		return nil, core.NotFound("user", id)
+	}
+	if up.Role != nil {
+		u.Role = *up.Role
+	}
+	if up.Disabled != nil {
+		u.Disabled = *up.Disabled
+	}
+	if up.PasswordHash != nil {
+		u.PasswordHash = *up.PasswordHash
+	}
+	for _, l := range w.logins {
+		if up.EndLogins && l.UserID == id && l.ID != up.KeepLogin {
+			l.EndedAt = up.At
+		}
+	}
+	c := *u
+	return &c, nil
+}
+
+func (w *world) CreateAPIKey(_ context.Context, k *core.APIKey) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := *k
+	w.keys[k.ID] = &c
+	return nil
+}
+
+func (w *world) APIKey(_ context.Context, v core.Viewer, id string) (*core.APIKey, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k := w.keys[id]; k != nil && (v.Admin() || k.UserID == v.UserID) {
+		c := *k
+		return &c, nil
+	}
+	return nil, core.NotFound("API key", id)
+}
+
+func (w *world) APIKeys(context.Context, core.Viewer, string, core.Page) ([]*core.APIKey, int, error) {
+	return nil, 0, nil
+}
+
+func (w *world) DeleteAPIKey(_ context.Context, _ core.Viewer, id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.keys, id)
+	return nil
+}
+
+func (w *world) NoteAPIKeyUse(_ context.Context, id string, at time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k := w.keys[id]; k != nil {
+		k.LastUsedAt = at
+	}
+	return nil
+}
+
+func (w *world) Record(_ context.Context, e *core.AuditEntry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.audit = append(w.audit, e)
+	return nil
+}
+
+func (w *world) Audit(context.Context, core.AuditFilter) ([]*core.AuditEntry, int, error) {
+	return nil, 0, nil
+}
+
+func (w *world) DeleteAudit(context.Context, time.Time, int) (int, error) { return 0, nil }
 
 func (w *world) CreateLogin(_ context.Context, l *core.Login) error {
 	w.mu.Lock()
@@ -450,17 +528,17 @@ type bench struct {
 func newBench(t *testing.T, change ...func(*Options)) *bench {
 	t.Helper()
 	w := &world{
-		users: map[string]*core.User{}, logins: map[string]*core.Login{},
+		users: map[string]*core.User{}, logins: map[string]*core.Login{}, keys: map[string]*core.APIKey{},
 		agents: map[string]*core.Agent{}, runs: map[string]*core.Run{},
 	}
 	w.events = func(context.Context, int64) core.EventStream { return &script{last: eof} }
-	au, err := auth.New(auth.Options{Users: w, Logins: w, Secret: []byte(strings.Repeat("s", 32)), AddressAttempts: -1})
+	au, err := auth.New(auth.Options{Users: w, Logins: w, Keys: w, Secret: []byte(strings.Repeat("s", 32)), AddressAttempts: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	files, mcp := newFileWorld(), newMCPWorld()
 	o := Options{
-		Auth: au, Users: w, Agents: w, Sessions: w, Messages: w, Runs: w, Runner: w, Plugins: w, Version: "1.0.0",
+		Auth: au, Users: w, Keys: w, Audit: w, Agents: w, Sessions: w, Messages: w, Runs: w, Runner: w, Plugins: w, Version: "1.0.0",
 		Files: files, FileStore: files, MCPServers: mcp, MCPServerStore: mcp, Reloader: w, Usage: w,
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil)),
 	}

@@ -24,6 +24,8 @@ type operation struct {
 	access  access
 	// tokenToo says that anyone may call, and that a token is of use.
 	tokenToo bool
+	// anyKey says that an API key needs no scope to call.
+	anyKey bool
 	// status is that of success; 200 unless set, or 204 without a body.
 	status int
 	// request and response are examples of the bodies.
@@ -39,7 +41,7 @@ func register[I, O any](a *api, o operation, handler func(context.Context, *I) (
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
 		Summary: o.summary, Description: o.about, DefaultStatus: o.status,
-		Metadata:  map[string]any{accessKey: o.access},
+		Metadata:  map[string]any{accessKey: o.access, resourceKey: o.resource()},
 		Responses: map[string]*huma.Response{},
 		// readBody keeps its own limits, and takes its deadline off again.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
@@ -88,7 +90,7 @@ func (o operation) describeErrors(a *api, responses map[string]*huma.Response) {
 	if o.access != anyone {
 		codes = append(codes, core.CodeUnauthorized)
 	}
-	if o.access == writer || o.access == admin {
+	if o.access == writer || o.access == admin || o.access == signedIn && o.resource() != core.ResourceNone {
 		codes = append(codes, core.CodeForbidden)
 	}
 	if o.request != nil {

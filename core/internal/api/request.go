@@ -21,9 +21,15 @@ type request struct {
 	id      string
 	address string
 	// host is that of the URL that was called, and secure whether by TLS.
-	host      string
-	secure    bool
+	host   string
+	secure bool
+	// principal is who calls, and stranger why that is not known; one of them is nil.
 	principal *core.Principal
+	stranger  error
+	// action and target are the operation that was asked for and what it is done to,
+	// and deed its row of the audit, if it may change something.
+	action, target string
+	deed           *core.Deed
 	// err is the error that was answered.
 	err error
 }
@@ -91,6 +97,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
 		a.setHeaders(w.Header(), req.id)
 		defer func() { a.finish(rec, r, start, recover()) }()
+		a.identify(r, req)
 		next.ServeHTTP(rec, r)
 	})
 }
@@ -108,6 +115,7 @@ func (a *api) finish(w *recorder, r *http.Request, start time.Time, p any) {
 			writeError(w, r, fmt.Errorf("panic: %v", p))
 		}
 	}
+	a.recordOutcome(r.Context(), req, w.status)
 	a.logRequest(r, req, w.status, time.Since(start))
 }
 

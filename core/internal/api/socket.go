@@ -96,6 +96,7 @@ func (s *socket) signIn() bool {
 	}
 	if err == nil {
 		err = s.authenticate(f.Token)
+		s.recordRefusal(err, "")
 	}
 	if err == nil {
 		if err = s.of.admit(s, s.principal.User.ID); err != nil {
@@ -126,10 +127,21 @@ func (s *socket) authenticate(token string) error {
 	return nil
 }
 
-func (s *socket) viewer() core.Viewer {
+func (s *socket) as() *core.Principal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.principal.Viewer()
+	return s.principal
+}
+
+// recordRefusal adds a row of the audit for what was not allowed on the connection.
+func (s *socket) recordRefusal(err error, channel string) {
+	code := core.CodeOf(err)
+	if err == nil || code != core.CodeUnauthorized && code != core.CodeForbidden && code != core.CodeNotFound {
+		return
+	}
+	e := (&request{id: s.req.id, address: s.req.address, principal: s.as(), action: socketAction, target: plain(channel)}).entry()
+	e.Outcome, e.Reason = core.OutcomeRefused, code
+	s.of.api.record(s.ctx, e)
 }
 
 func (s *socket) handle(f *clientFrame) error {
@@ -159,8 +171,9 @@ func (s *socket) subscribe(f *clientFrame) error {
 	if s.channels[f.Channel] == nil && len(s.channels) >= maxChannels {
 		return &core.Error{Code: core.CodeRateLimited, Message: "Too many subscriptions: unsubscribe from one first"}
 	}
-	filter, err := s.of.api.channelFilter(s.ctx, s.viewer(), f.Channel)
+	filter, err := s.of.api.channelFilter(s.ctx, s.as(), f.Channel)
 	if err != nil {
+		s.recordRefusal(err, f.Channel)
 		return err
 	}
 	if stop := s.channels[f.Channel]; stop != nil {
@@ -265,10 +278,11 @@ func (s *socket) tend(alive map[string]error) {
 	s.mu.Lock()
 	p, heard := s.principal, s.heard
 	s.mu.Unlock()
-	err, known := alive[p.LoginID]
+	as := p.Credential() + " " + string(p.User.Role)
+	err, known := alive[as]
 	if !known {
-		_, err = s.of.api.auth.Live(s.ctx, p.LoginID)
-		alive[p.LoginID] = err
+		err = s.of.api.stillAs(s.ctx, p)
+		alive[as] = err
 	}
 	now := time.Now()
 	if !p.ExpiresAt.IsZero() && now.After(p.ExpiresAt) {

@@ -152,7 +152,7 @@ func (s *sender) extend() { _ = s.control.SetWriteDeadline(time.Now().Add(writeT
 
 // tend is what the timer does.
 func (s *sender) tend() {
-	_, err := s.api.auth.Live(s.ctx, s.req.principal.LoginID)
+	err := s.api.stillAs(s.ctx, s.req.principal)
 	if core.CodeOf(err) == core.CodeUnauthorized && err != nil {
 		s.cancel(err)
 		return

@@ -14,6 +14,16 @@ type userRequest struct {
 	Role     core.Role `json:"role,omitempty" enum:"admin,member,viewer" default:"member"`
 }
 
+type userChange struct {
+	Email    *string    `json:"email,omitempty" format:"email" maxLength:"254"`
+	Role     *core.Role `json:"role,omitempty" enum:"admin,member,viewer"`
+	Disabled *bool      `json:"disabled,omitempty" doc:"A disabled user is out within a second everywhere, and of open streams within five"`
+}
+
+type passwordReset struct {
+	Password string `json:"password" format:"password" minLength:"8" maxLength:"256"`
+}
+
 type user struct {
 	ID        string    `json:"id"`
 	Username  string    `json:"username"`
@@ -50,6 +60,14 @@ type (
 	userCreate struct{ Body userRequest }
 	userInput  struct {
 		ID string `path:"user_id"`
+	}
+	userPatch struct {
+		ID   string `path:"user_id"`
+		Body userChange
+	}
+	userPassword struct {
+		ID   string `path:"user_id"`
+		Body passwordReset
 	}
 	userOutput struct{ Body user }
 	usersInput struct{ Page }
@@ -103,6 +121,26 @@ func (a *api) registerUsers() {
 			return nil, err
 		}
 		return &userOutput{Body: userBody(u)}, nil
+	})
+	disabled := true
+	register(a, operation{
+		id: "change-user", method: http.MethodPatch, path: "/v1/users/{user_id}", tag: "Users", summary: "Change a user's role or email, disable or enable a user", access: admin,
+		about: "What is left out stays. A disabled user keeps everything and can't sign in; sign-ins end, and API keys are of no use until the user is enabled again. " +
+			"The last admin who may sign in stays one.",
+		request: userChange{Disabled: &disabled}, response: exampleUser, errors: []core.Code{core.CodeConflict},
+	}, func(ctx context.Context, in *userPatch) (*userOutput, error) {
+		u, err := a.auth.UpdateUser(ctx, in.ID, core.UserUpdate{Email: in.Body.Email, Role: in.Body.Role, Disabled: in.Body.Disabled})
+		if err != nil {
+			return nil, err
+		}
+		return &userOutput{Body: userBody(u)}, nil
+	})
+	register(a, operation{
+		id: "reset-password", method: http.MethodPost, path: "/v1/users/{user_id}/password", tag: "Users", summary: "Reset a user's password", access: admin,
+		about: "Every sign-in of the user ends; API keys stay.", status: http.StatusNoContent,
+		request: passwordReset{Password: "correct horse battery"}, //nolint:gosec // an example of a password, not one
+	}, func(ctx context.Context, in *userPassword) (*struct{}, error) {
+		return nil, a.auth.ResetPassword(ctx, in.ID, in.Body.Password)
 	})
 }
 

@@ -16,6 +16,9 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
+// socketAction is what the audit calls all that is asked for on a WebSocket.
+const socketAction = "websocket"
+
 // socketTimes are how long things may take on a WebSocket.
 type socketTimes struct {
 	// auth is for the first message; write for a client to read what is sent.
@@ -61,7 +64,7 @@ func (a *api) registerWebSocket() {
 	operation{access: anyone, errors: []core.Code{core.CodeForbidden, core.CodeValidation}}.describeErrors(a, errors)
 	errors["101"] = &huma.Response{Description: "The connection is a WebSocket from here on"}
 	a.huma.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: "websocket", Method: http.MethodGet, Path: "/v1/ws", Tags: []string{"WebSocket"}, Summary: "Watch by WebSocket",
+		OperationID: socketAction, Method: http.MethodGet, Path: "/v1/ws", Tags: []string{"WebSocket"}, Summary: "Watch by WebSocket",
 		Description: "The first message is {\"type\":\"auth\",\"token\":\"…\"}, within 5 s; then {\"type\":\"subscribe\",\"channel\":\"…\",\"after\":17} " +
 			"for the channels agent.{id}.events, task.{id}.events, tasks and system. docs/websocket.md tells the rest.",
 		Responses: errors,
@@ -69,6 +72,7 @@ func (a *api) registerWebSocket() {
 }
 
 func (s *sockets) serve(w http.ResponseWriter, r *http.Request) {
+	requestOf(r.Context()).action = socketAction
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		writeError(w, r, core.Invalid("Upgrade", "Connect by WebSocket: the header must be websocket"))
 		return

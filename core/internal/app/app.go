@@ -169,7 +169,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	a.onClose(func() error { a.notifier.Close(); return nil })
 	sweeper := retention.Start(retention.Options{
 		Store: a.db, Logger: a.logger,
-		Keep: retention.Keep{Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns, Sessions: a.settings.KeepSessions},
+		Keep: retention.Keep{Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns, Sessions: a.settings.KeepSessions, Audit: a.settings.KeepAudit},
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
@@ -252,7 +252,7 @@ func (a *App) openEngine(ctx context.Context) error {
 }
 
 func (a *App) openAPI(ctx context.Context) error {
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Secret: a.keys[0], OldSecrets: a.keys[1:]})
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Secret: a.keys[0], OldSecrets: a.keys[1:]})
 	if err != nil {
 		return err
 	}
@@ -268,21 +268,21 @@ func (a *App) openAPI(ctx context.Context) error {
 	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
-	handler := api.New(api.Options{
-		Auth: authn, Users: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
+	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
+	a.onClose(func() error { a.gateway.Close(); return nil })
+	handlers := api.New(api.Options{
+		Auth: authn, Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
-		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(),
+		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(), Gateway: a.gateway,
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
 	})
-	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
-	a.onClose(func() error { a.gateway.Close(); return nil })
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
-	a.serve(base, beside(a.gateway, withMetrics(a.metrics(), handler)))
+	a.serve(base, withMetrics(a.metrics(), handlers.All))
 	if len(a.listeners) > 1 {
-		a.serve(base, a.gateway)
+		a.serve(base, handlers.MCP)
 	}
 	return nil
 }

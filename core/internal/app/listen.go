@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/agentarea/agentarea/core/internal/mcp"
@@ -20,17 +19,6 @@ type children struct{ *mcp.Servers }
 // Dial implements gateway.Servers.
 func (c children) Dial(ctx context.Context, id string) (gateway.Child, error) {
 	return c.Servers.Dial(ctx, id)
-}
-
-// beside serves the paths of the gateway, and the API on all others.
-func beside(mcp, rest http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/mcp/") || strings.HasPrefix(r.URL.Path, "/.well-known/oauth-protected-resource/mcp/") {
-			mcp.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
-	})
 }
 
 func (a *App) listen(ctx context.Context, flag, address string) error {

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
@@ -19,6 +21,7 @@ const grace = 5 * time.Second
 type Options struct {
 	Users  core.UserStore
 	Logins core.LoginStore
+	Keys   core.APIKeyStore
 	// Secret is the root key, at least 32 bytes; the keys in use are derived from it.
 	Secret []byte
 	// OldSecrets are root keys of before: tokens that were made with them are still good.
@@ -63,6 +66,7 @@ func orDefault[T comparable](v, fallback T) T {
 type Auth struct {
 	users      core.UserStore
 	logins     core.LoginStore
+	keys       core.APIKeyStore
 	now        func() time.Time
 	accessTTL  time.Duration
 	refreshTTL time.Duration
@@ -70,8 +74,11 @@ type Auth struct {
 	refresh    refreshTokens
 	passwords  *passwords
 	live       *liveLogins
-	names      *limiter
-	addresses  *limiter
+	// lastUse is when the use of an API key was last stored.
+	uses      sync.Mutex
+	lastUse   map[string]time.Time
+	names     *limiter
+	addresses *limiter
 }
 
 // New makes an Auth. It fails when the secret is too short.
@@ -94,6 +101,7 @@ func New(o Options) (*Auth, error) {
 	return &Auth{
 		users:      o.Users,
 		logins:     o.Logins,
+		keys:       o.Keys,
 		now:        o.Now,
 		accessTTL:  o.AccessTTL,
 		refreshTTL: o.RefreshTTL,
@@ -101,6 +109,7 @@ func New(o Options) (*Auth, error) {
 		refresh:    refresh,
 		passwords:  pw,
 		live:       newLiveLogins(o.Now),
+		lastUse:    map[string]time.Time{},
 		names:      newLimiter(o.NameFailures, o.Now),
 		addresses:  newLimiter(o.AddressAttempts, o.Now),
 	}, nil
@@ -131,9 +140,13 @@ func deriveKeys(secret []byte) (*tokenKeys, error) {
 	return &tokenKeys{id: hex.EncodeToString(kid), signing: signing, refreshing: refreshing}, nil
 }
 
-// Verify says who an access token belongs to. It fails with Unauthorized unless
-// the token is ours and alive, its login has not ended and its user may sign in.
+// Verify says who an access token or API key belongs to. It fails with
+// Unauthorized unless it is ours and alive, the token's login has not ended and
+// its user may sign in.
 func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error) {
+	if isAPIKey(token) {
+		return a.verifyKey(ctx, token)
+	}
 	c, err := a.access.parse(token)
 	if err != nil {
 		return nil, &core.Error{
@@ -152,21 +165,33 @@ func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error
 	return &own, nil
 }
 
-// Live says whose login it is. It fails with Unauthorized when the login has
-// ended or its user may not sign in; what it says may be up to a second old.
-func (a *Auth) Live(ctx context.Context, loginID string) (*core.Principal, error) {
-	if p := a.live.get(loginID); p != nil {
+// Live says whose credential it is: a login or an API key. It fails with
+// Unauthorized when it has ended or its user may not sign in; what it says may be
+// up to a second old.
+func (a *Auth) Live(ctx context.Context, credential string) (*core.Principal, error) {
+	if p := a.live.get(credential); p != nil {
 		return p, nil
 	}
 	// The age of an entry counts from before the stores are asked.
 	asked := a.live.ask()
-	l, u, err := a.load(ctx, loginID)
+	load := a.loadLogin
+	if strings.HasPrefix(credential, keyIDPrefix) {
+		load = a.loadKey
+	}
+	p, err := load(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
-	p := &core.Principal{User: u, LoginID: l.ID}
-	a.live.put(loginID, p, asked)
+	a.live.put(credential, p, asked)
 	return p, nil
+}
+
+func (a *Auth) loadLogin(ctx context.Context, id string) (*core.Principal, error) {
+	l, u, err := a.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &core.Principal{User: u, LoginID: l.ID}, nil
 }
 
 // load gives a login that is alive, with its user.
@@ -181,17 +206,23 @@ func (a *Auth) load(ctx context.Context, loginID string) (*core.Login, *core.Use
 	if !l.EndedAt.IsZero() || !a.now().Before(l.ExpiresAt) {
 		return nil, nil, ended(nil)
 	}
-	u, err := a.users.User(ctx, l.UserID)
+	u, err := a.loadUser(ctx, l.UserID)
+	return l, u, err
+}
+
+// loadUser gives a user who may sign in.
+func (a *Auth) loadUser(ctx context.Context, id string) (*core.User, error) {
+	u, err := a.users.User(ctx, id)
 	if core.CodeOf(err) == core.CodeNotFound {
-		return nil, nil, ended(err)
+		return nil, ended(err)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the login's user: %w", err)
+		return nil, fmt.Errorf("read the user: %w", err)
 	}
 	if u.Disabled {
-		return nil, nil, ended(errors.New("the user is disabled"))
+		return nil, ended(errors.New("the user is disabled"))
 	}
-	return l, u, nil
+	return u, nil
 }
 
 func ended(cause error) *core.Error {

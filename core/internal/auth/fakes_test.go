@@ -10,11 +10,12 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// memory is both stores, with counters of what was asked.
+// memory is the stores, with counters of what was asked.
 type memory struct {
 	mu         sync.Mutex
 	users      map[string]*core.User
 	logins     map[string]*core.Login
+	keys       map[string]*core.APIKey
 	loginReads int
 }
 
@@ -101,6 +102,69 @@ func (m *memory) EndLogin(_ context.Context, id string, at time.Time) error {
 
 func (m *memory) DeleteLogins(context.Context, time.Time, int) (int, error) { return 0, nil }
 
+func (m *memory) UpdateUser(_ context.Context, id string, up core.UserUpdate) (*core.User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.users[id]
+	if u == nil {
+		return nil, core.NotFound("user", id)
+	}
+	if up.Role != nil {
+		u.Role = *up.Role
+	}
+	if up.Disabled != nil {
+		u.Disabled = *up.Disabled
+	}
+	if up.PasswordHash != nil {
+		u.PasswordHash = *up.PasswordHash
+	}
+	for _, l := range m.logins {
+		if up.EndLogins && l.UserID == id && l.ID != up.KeepLogin {
+			l.EndedAt = up.At
+		}
+	}
+	c := *u
+	return &c, nil
+}
+
+func (m *memory) CreateAPIKey(_ context.Context, k *core.APIKey) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := *k
+	m.keys[k.ID] = &c
+	return nil
+}
+
+func (m *memory) APIKey(_ context.Context, v core.Viewer, id string) (*core.APIKey, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k := m.keys[id]; k != nil && (v.Admin() || k.UserID == v.UserID) {
+		c := *k
+		return &c, nil
+	}
+	return nil, core.NotFound("API key", id)
+}
+
+func (m *memory) APIKeys(context.Context, core.Viewer, string, core.Page) ([]*core.APIKey, int, error) {
+	return nil, 0, nil
+}
+
+func (m *memory) DeleteAPIKey(_ context.Context, _ core.Viewer, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.keys, id)
+	return nil
+}
+
+func (m *memory) NoteAPIKeyUse(_ context.Context, id string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k := m.keys[id]; k != nil {
+		k.LastUsedAt = at
+	}
+	return nil
+}
+
 func (m *memory) disable(username string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,10 +216,10 @@ type bench struct {
 func newBench(t *testing.T, change ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{
-		store: &memory{users: map[string]*core.User{}, logins: map[string]*core.Login{}},
+		store: &memory{users: map[string]*core.User{}, logins: map[string]*core.Login{}, keys: map[string]*core.APIKey{}},
 		clock: &clock{at: time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
-	o := Options{Users: b.store, Logins: b.store, Secret: testSecret, Now: b.clock.now}
+	o := Options{Users: b.store, Logins: b.store, Keys: b.store, Secret: testSecret, Now: b.clock.now}
 	for _, f := range change {
 		f(&o)
 	}

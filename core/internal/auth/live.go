@@ -77,6 +77,15 @@ func (c *liveLogins) put(loginID string, p *core.Principal, q question) {
 	c.newer[loginID] = liveLogin{principal: p, asked: q.at}
 }
 
+// forgetAll has everybody be asked about again.
+func (c *liveLogins) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgotten++
+	clear(c.newer)
+	clear(c.older)
+}
+
 func (c *liveLogins) forget(loginID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -30,6 +30,7 @@ func (a *Auth) Login(ctx context.Context, username, password, address string) (*
 		return nil, err
 	}
 	a.names.reset(name)
+	core.NoteActor(ctx, u)
 	l, err := a.newLogin(ctx, u)
 	if err != nil {
 		return nil, err
@@ -64,6 +65,7 @@ func (a *Auth) newLogin(ctx context.Context, u *core.User) (*core.Login, error) 
 		ID: core.NewID("login"), UserID: u.ID, Generation: 1,
 		RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(a.refreshTTL),
 	}
+	core.NoteTarget(ctx, l.ID)
 	l.RefreshHash = hashToken(a.refresh.derive(l.ID, l.Generation))
 	if err := a.logins.CreateLogin(ctx, l); err != nil {
 		return nil, fmt.Errorf("store the login: %w", err)

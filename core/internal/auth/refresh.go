@@ -93,6 +93,8 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 		if err != nil {
 			return nil, err
 		}
+		core.NoteActor(ctx, u)
+		core.NoteTarget(ctx, loginID)
 		switch {
 		case generation == l.Generation:
 			if subtle.ConstantTimeCompare(hashToken(token), l.RefreshHash) != 1 {

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/mail"
 	"regexp"
@@ -30,11 +31,100 @@ func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) er
 	}
 	now := a.clock()
 	u.ID, u.PasswordHash = core.NewID("user"), hash
+	core.NoteTarget(ctx, u.ID)
 	u.CreatedAt, u.UpdatedAt = now, now
 	if err := a.users.CreateUser(ctx, u); err != nil {
 		return fmt.Errorf("store the user: %w", err)
 	}
 	return nil
+}
+
+// UpdateUser changes what is set of role, email and disabled. A user who is
+// disabled, or whose role changes, is out or has the new role at once on this
+// server, and within a second on others; disabling ends every sign-in. It fails
+// with Invalid, NotFound or Conflict.
+func (a *Auth) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error) {
+	var wrong []core.FieldError
+	if up.Email != nil && !isEmail(*up.Email) {
+		wrong = append(wrong, badEmail)
+	}
+	if up.Role != nil && !isRole(*up.Role) {
+		wrong = append(wrong, badRole)
+	}
+	if err := invalid(wrong); err != nil {
+		return nil, err
+	}
+	up.EndLogins = up.Disabled != nil && *up.Disabled
+	up.At = a.clock()
+	u, err := a.users.UpdateUser(ctx, id, up)
+	a.live.forgetAll()
+	return u, err
+}
+
+// ResetPassword gives a user another password and ends every sign-in of theirs. It
+// fails with Invalid or NotFound.
+func (a *Auth) ResetPassword(ctx context.Context, id, password string) error {
+	return a.setPassword(ctx, id, "password", password, "")
+}
+
+// ChangePassword gives the user another password for the present one, and ends
+// every sign-in but the one that is used. It fails with Invalid, and with
+// RateLimited as Login does.
+func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, password string) error {
+	name := strings.ToLower(p.User.Username)
+	if err := a.names.take(name); err != nil {
+		return err
+	}
+	u, err := a.users.User(ctx, p.User.ID)
+	if err != nil {
+		return fmt.Errorf("read the user: %w", err)
+	}
+	ok, err := a.passwords.matches(ctx, current, u.PasswordHash)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return core.Invalid("current_password", "Is not your password: give the one you sign in with")
+	}
+	a.names.reset(name)
+	return a.setPassword(ctx, u.ID, "new_password", password, p.LoginID)
+}
+
+func (a *Auth) setPassword(ctx context.Context, id, field, password, keepLogin string) error {
+	if err := checkPassword(field, password); err != nil {
+		return err
+	}
+	hash, err := a.passwords.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = a.users.UpdateUser(ctx, id, core.UserUpdate{PasswordHash: &hash, EndLogins: true, KeepLogin: keepLogin, At: a.clock()})
+	a.live.forgetAll()
+	return err
+}
+
+func checkPassword(field, password string) error {
+	if n := utf8.RuneCountInString(password); n < 8 || n > 256 {
+		return core.Invalid(field, "Must be 8 to 256 characters long")
+	}
+	return nil
+}
+
+var (
+	badEmail = core.FieldError{Field: "email", Issue: "Must be an email address, like name@example.com"}
+	badRole  = core.FieldError{Field: "role", Issue: "Must be one of: admin, member, viewer"}
+)
+
+func isRole(r core.Role) bool {
+	return r == core.RoleAdmin || r == core.RoleMember || r == core.RoleViewer
+}
+
+// invalid is nil when nothing is wrong.
+func invalid(wrong []core.FieldError) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &core.Error{Code: core.CodeValidation, Message: "Invalid request data", Fields: wrong}
 }
 
 func validate(u *core.User, password string) error {
@@ -43,20 +133,16 @@ func validate(u *core.User, password string) error {
 		wrong = append(wrong, core.FieldError{Field: "username", Issue: "Must be 1 to 64 of A-Z, a-z, 0-9, dot, underscore, @ and hyphen"})
 	}
 	if !isEmail(u.Email) {
-		wrong = append(wrong, core.FieldError{Field: "email", Issue: "Must be an email address, like name@example.com"})
+		wrong = append(wrong, badEmail)
 	}
-	if n := utf8.RuneCountInString(password); n < 8 || n > 256 {
-		wrong = append(wrong, core.FieldError{Field: "password", Issue: "Must be 8 to 256 characters long"})
+	var bad *core.Error
+	if errors.As(checkPassword("password", password), &bad) {
+		wrong = append(wrong, bad.Fields...)
 	}
-	switch u.Role {
-	case core.RoleAdmin, core.RoleMember, core.RoleViewer:
-	default:
-		wrong = append(wrong, core.FieldError{Field: "role", Issue: "Must be one of: admin, member, viewer"})
+	if !isRole(u.Role) {
+		wrong = append(wrong, badRole)
 	}
-	if len(wrong) > 0 {
-		return &core.Error{Code: core.CodeValidation, Message: "Invalid request data", Fields: wrong}
-	}
-	return nil
+	return invalid(wrong)
 }
 
 func isEmail(s string) bool {

@@ -23,6 +23,7 @@ type Settings struct {
 	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long the events of ended runs, and what WebSockets told, can be read again, as 720h; 0 is for ever." placeholder:"DURATION"`
 	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long ended runs and tasks are kept; 0 is for ever." placeholder:"DURATION"`
 	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long sessions are kept in which nothing is said any more; 0 is for ever." placeholder:"DURATION"`
+	KeepAudit      time.Duration `default:"0" env:"AGENTAREA_KEEP_AUDIT" help:"How long the rows of the audit are kept; 0 is for ever." placeholder:"DURATION"`
 	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone; off unless set." placeholder:"ADDRESS"`
 	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas; without it whatever an admin names." placeholder:"COMMAND"`
 	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
@@ -81,7 +82,7 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or leave it out)", s.TaskSlots)
 	}
 	for flag, keep := range map[string]time.Duration{
-		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns, "--keep-sessions": s.KeepSessions,
+		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns, "--keep-sessions": s.KeepSessions, "--keep-audit": s.KeepAudit,
 	} {
 		if keep < 0 {
 			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 for ever)", flag, keep)

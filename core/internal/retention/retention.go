@@ -18,6 +18,8 @@ type Keep struct {
 	Runs time.Duration
 	// Sessions are those in which nothing is said any more.
 	Sessions time.Duration
+	// Audit are the rows of the audit.
+	Audit time.Duration
 }
 
 // Options are what a Sweeper is made of. Every and Pause may be left out.
@@ -97,6 +99,9 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		{"events", s.Keep.Events, s.dropEvents},
 		{"notices", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {
 			return s.Store.DropNotices(ctx, before, batchOfNotices)
+		}},
+		{"audit", s.Keep.Audit, func(ctx context.Context, before time.Time) (int, error) {
+			return s.Store.DeleteAudit(ctx, before, batchOfNotices)
 		}},
 		{"logins", logins, func(ctx context.Context, before time.Time) (int, error) {
 			return s.Store.DeleteLogins(ctx, before, batchOfNotices)

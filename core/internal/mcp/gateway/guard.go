@@ -37,6 +37,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, core.Forbidden("Insufficient permissions: a viewer may only read, and tools do more"))
 		return
 	}
+	if !c.Allows(core.ResourceMCP, true) {
+		g.refuse(w, r, core.Forbidden("Insufficient permissions: the API key needs the scope mcp:write"))
+		return
+	}
 	server, err := g.servers.Find(r.Context(), c.Viewer(), r.PathValue("slug"))
 	if err != nil {
 		g.refuse(w, r, err)
@@ -65,7 +69,7 @@ func (g *Gateway) identify(w http.ResponseWriter, r *http.Request) (*caller, boo
 		w.Header().Set("WWW-Authenticate", challenge)
 		fail(w, nil, &rpcError{
 			Code:    codeServer,
-			Message: "Authentication required: send an access token as Authorization: Bearer", status: http.StatusUnauthorized,
+			Message: "Authentication required: send an access token or an API key as Authorization: Bearer", status: http.StatusUnauthorized,
 		})
 		return nil, false
 	}

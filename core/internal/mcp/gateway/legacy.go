@@ -92,7 +92,7 @@ func (g *Gateway) open(w http.ResponseWriter, r *http.Request, c *caller, m *mes
 	}
 	s.enter()
 	defer s.leave()
-	g.admit(s, c.LoginID, release)
+	g.admit(s, c.Credential(), release)
 	w.Header().Set(sessionHeader, s.id)
 	s.reply(w, r, out)
 }

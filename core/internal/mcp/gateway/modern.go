@@ -42,7 +42,7 @@ func (g *Gateway) postModern(w http.ResponseWriter, r *http.Request, c *caller, 
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer g.endWith(c.LoginID, cancel)()
+	defer g.endWith(c.Credential(), cancel)()
 	defer context.AfterFunc(s.ctx, cancel)() //nolint:contextcheck // the child's, whose end is that of its calls
 	s.serve(ctx, w, m)
 }

@@ -1,0 +1,232 @@
+package auth
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+func (b *bench) ann(t *testing.T) *core.User {
+	t.Helper()
+	u, err := b.store.UserByName(t.Context(), "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func (b *bench) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*core.APIKey, string) {
+	t.Helper()
+	k := &core.APIKey{UserID: b.ann(t).ID, Name: "ci", Scopes: scopes, ExpiresAt: expires}
+	key, err := b.CreateAPIKey(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, key
+}
+
+func TestAPIKey(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	k, key := b.newKey(t, time.Time{}, "agents:read", "chat:write")
+	if !strings.HasPrefix(key, "aak_") || strings.Contains(string(k.Hash), key) {
+		t.Errorf("the key is %q, its hash %q", key, k.Hash)
+	}
+	p, err := b.Verify(t.Context(), key)
+	if err != nil || p.User.Username != "ann" || p.LoginID != "" || p.Credential() != k.ID {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for _, c := range []struct {
+		resource core.Resource
+		write    bool
+		want     bool
+	}{
+		{core.ResourceAgents, false, true},
+		{core.ResourceAgents, true, false},
+		{core.ResourceChat, false, true},
+		{core.ResourceChat, true, true},
+		{core.ResourceFiles, false, false},
+		{core.ResourceAccount, false, false},
+		{core.ResourceNone, true, true},
+	} {
+		if p.Allows(c.resource, c.write) != c.want {
+			t.Errorf("%s, write %v: want %v", c.resource, c.write, c.want)
+		}
+	}
+}
+
+func TestAPIKeysThatAreNotGood(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	k, key := b.newKey(t, b.clock.now().Add(time.Hour), core.ScopeAll)
+	_, other := b.newKey(t, time.Time{}, core.ScopeAll)
+	secret := key[strings.LastIndexByte(key, '_'):]
+	for _, bad := range []string{
+		"aak_", "aak__", "aak_x", "aak_" + secret, key + "a", key[:len(key)-1], strings.ToUpper(key), "aak_none" + secret,
+		other[:strings.LastIndexByte(other, '_')] + secret, "aak_" + strings.Repeat("x", 1<<16) + secret,
+	} {
+		if _, err := b.Verify(t.Context(), bad); core.CodeOf(err) != core.CodeUnauthorized {
+			t.Errorf("%.80q: %v", bad, err)
+		}
+	}
+	b.clock.pass(time.Hour - time.Second)
+	if _, err := b.Verify(t.Context(), key); err != nil {
+		t.Error("a second before its end:", err)
+	}
+	b.clock.pass(time.Second)
+	_, err := b.Verify(t.Context(), key)
+	wantCode(t, err, core.CodeUnauthorized)
+	_, err = b.Live(t.Context(), k.ID)
+	wantCode(t, err, core.CodeUnauthorized)
+}
+
+func TestAPIKeyEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	k, key := b.newKey(t, time.Time{}, core.ScopeAll)
+	if _, err := b.Verify(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DeleteAPIKey(t.Context(), core.Viewer{UserID: k.UserID}, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Verify(t.Context(), key)
+	wantCode(t, err, core.CodeUnauthorized)
+
+	_, key = b.newKey(t, time.Time{}, core.ScopeAll)
+	if _, err := b.Verify(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.UpdateUser(t.Context(), k.UserID, core.UserUpdate{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Verify(t.Context(), key)
+	wantCode(t, err, core.CodeUnauthorized)
+	if _, err := b.UpdateUser(t.Context(), k.UserID, core.UserUpdate{Disabled: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = b.Verify(t.Context(), key); err != nil {
+		t.Error("of a user who is enabled again:", err)
+	}
+}
+
+// TestAPIKeyUse: the last use is stored once a minute, however often the key is used.
+func TestAPIKeyUse(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	k, key := b.newKey(t, time.Time{}, core.ScopeAll)
+	first := b.clock.now()
+	for _, c := range []struct {
+		pass time.Duration
+		want time.Time
+	}{{0, first}, {30 * time.Second, first}, {30 * time.Second, first.Add(time.Minute)}} {
+		b.clock.pass(c.pass)
+		if _, err := b.Verify(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := b.store.APIKey(t.Context(), core.Viewer{Role: core.RoleAdmin}, k.ID)
+		if err != nil || !stored.LastUsedAt.Equal(c.want) {
+			t.Errorf("last used at %v, want %v (%v)", stored.LastUsedAt, c.want, err)
+		}
+	}
+}
+
+func TestBadAPIKeys(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for field, k := range map[string]core.APIKey{
+		"name":       {Name: " ", Scopes: []core.Scope{core.ScopeAll}},
+		"scopes":     {Name: "ci"},
+		"scopes[1]":  {Name: "ci", Scopes: []core.Scope{core.ScopeAll, "agents"}},
+		"expires_at": {Name: "ci", Scopes: []core.Scope{core.ScopeAll}, ExpiresAt: b.clock.now()},
+	} {
+		_, err := b.CreateAPIKey(t.Context(), &k)
+		wantField(t, err, field)
+	}
+}
+
+func wantField(t *testing.T, err error, field string) {
+	t.Helper()
+	e, ok := err.(*core.Error)
+	if !ok || e.Code != core.CodeValidation || e.Fields[0].Field != field {
+		t.Errorf("got %v, want what is wrong with %s", err, field)
+	}
+}
+
+func TestChangePassword(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	kept, ended := b.signIn(t), b.signIn(t)
+	p, err := b.Verify(t.Context(), kept.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantField(t, b.ChangePassword(t.Context(), p, "not the one", "another long one"), "current_password")
+	wantField(t, b.ChangePassword(t.Context(), p, testPassword, "short"), "new_password")
+	if err := b.ChangePassword(t.Context(), p, testPassword, "another long one"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Verify(t.Context(), kept.Access); err != nil {
+		t.Error("the sign-in that changed it:", err)
+	}
+	_, err = b.Verify(t.Context(), ended.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	_, err = b.Refresh(t.Context(), ended.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+	_, err = b.Login(t.Context(), "ann", testPassword, testAddress)
+	wantCode(t, err, core.CodeUnauthorized)
+	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
+		t.Error(err)
+	}
+	// Whoever has a token can't try passwords without end.
+	for range 20 {
+		err = b.ChangePassword(t.Context(), p, "not the one", "another long one")
+	}
+	wantCode(t, err, core.CodeRateLimited)
+}
+
+func TestResetPassword(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	wantField(t, b.ResetPassword(t.Context(), b.ann(t).ID, "short"), "password")
+	wantCode(t, b.ResetPassword(t.Context(), "user-none", "another long one"), core.CodeNotFound)
+	if err := b.ResetPassword(t.Context(), b.ann(t).ID, "another long one"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUpdateUser(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	tok := b.signIn(t)
+	id := b.ann(t).ID
+	_, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.Role("root"))})
+	wantField(t, err, "role")
+	_, err = b.UpdateUser(t.Context(), id, core.UserUpdate{Email: new("ann")})
+	wantField(t, err, "email")
+	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.RoleViewer)}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := b.Verify(t.Context(), tok.Access); err != nil || p.User.Role != core.RoleViewer {
+		t.Errorf("the sign-in has the role %v, %v", p, err)
+	}
+	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	// A sign-in that ended stays ended when the user is enabled again.
+	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+}

@@ -1,0 +1,119 @@
+package storage
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+type apiKeyRow struct {
+	bun.BaseModel `bun:"table:api_keys,alias:k"`
+
+	ID     string `bun:"id,pk"`
+	UserID string `bun:"user_id"`
+	Name   string `bun:"name"`
+	// Scopes have spaces between them.
+	Scopes     string `bun:"scopes"`
+	Hash       []byte `bun:"hash"`
+	CreatedAt  int64  `bun:"created_at"`
+	ExpiresAt  int64  `bun:"expires_at"`
+	LastUsedAt int64  `bun:"last_used_at"`
+}
+
+func apiKeyRowOf(k *core.APIKey) *apiKeyRow {
+	scopes := make([]string, len(k.Scopes))
+	for i, s := range k.Scopes {
+		scopes[i] = string(s)
+	}
+	return &apiKeyRow{
+		ID: k.ID, UserID: k.UserID, Name: k.Name, Scopes: strings.Join(scopes, " "), Hash: k.Hash,
+		CreatedAt: micros(k.CreatedAt), ExpiresAt: micros(k.ExpiresAt), LastUsedAt: micros(k.LastUsedAt),
+	}
+}
+
+func (r *apiKeyRow) key() *core.APIKey {
+	k := &core.APIKey{
+		ID: r.ID, UserID: r.UserID, Name: r.Name, Hash: r.Hash,
+		CreatedAt: instant(r.CreatedAt), ExpiresAt: instant(r.ExpiresAt), LastUsedAt: instant(r.LastUsedAt),
+	}
+	for _, s := range strings.Fields(r.Scopes) {
+		k.Scopes = append(k.Scopes, core.Scope(s))
+	}
+	return k
+}
+
+// What a viewer sees of the API keys is said here and nowhere else.
+const apiKeySeen = "(? OR k.user_id = ?)"
+
+func apiKeySeenBy(v core.Viewer) []any { return []any{v.Admin(), v.UserID} }
+
+const nounAPIKey = "API key"
+
+// CreateAPIKey implements core.APIKeyStore.
+func (db *DB) CreateAPIKey(ctx context.Context, k *core.APIKey) error {
+	row := apiKeyRowOf(k)
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		own := tx.NewSelect().Model((*apiKeyRow)(nil)).Where("user_id = ?", k.UserID)
+		if is, err := own.Clone().Where("name = ?", k.Name).Exists(ctx); err != nil || is {
+			return orConflict(err, "You have an API key named %q: choose another name, or delete it first", k.Name)
+		}
+		if n, err := own.Count(ctx); err != nil || n >= core.MaxAPIKeys {
+			return orConflict(err, "You have %d API keys, and may have no more: delete some first", n)
+		}
+		_, err := tx.NewInsert().Model(row).Exec(ctx)
+		return err
+	})
+}
+
+var selectAPIKey = &hot{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
+FROM api_keys AS k WHERE id = ? AND ` + apiKeySeen}
+
+// APIKey implements core.APIKeyStore.
+func (db *DB) APIKey(ctx context.Context, v core.Viewer, id string) (*core.APIKey, error) {
+	var r apiKeyRow
+	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, apiKeySeenBy(v)...),
+		&r.ID, &r.UserID, &r.Name, &r.Scopes, &r.Hash, &r.CreatedAt, &r.ExpiresAt, &r.LastUsedAt)
+	if err != nil {
+		return nil, notFound(err, nounAPIKey, id)
+	}
+	return r.key(), nil
+}
+
+// APIKeys implements core.APIKeyStore.
+func (db *DB) APIKeys(ctx context.Context, v core.Viewer, userID string, p core.Page) ([]*core.APIKey, int, error) {
+	var rows []apiKeyRow
+	q := db.read.NewSelect().Model(&rows).Where(apiKeySeen, apiKeySeenBy(v)...).Order("created_at DESC", "id DESC")
+	if userID != "" {
+		q.Where("k.user_id = ?", userID)
+	}
+	total, err := db.list(ctx, q, p)
+	if err != nil {
+		return nil, 0, err
+	}
+	keys := make([]*core.APIKey, len(rows))
+	for i := range rows {
+		keys[i] = rows[i].key()
+	}
+	return keys, total, nil
+}
+
+// DeleteAPIKey implements core.APIKeyStore.
+func (db *DB) DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error {
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(apiKeySeen, apiKeySeenBy(v)...).Exec(ctx)
+		return changed(res, err, core.NotFound(nounAPIKey, id))
+	})
+}
+
+// NoteAPIKeyUse implements core.APIKeyStore.
+func (db *DB) NoteAPIKeyUse(ctx context.Context, id string, at time.Time) error {
+	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.NewUpdate().Model((*apiKeyRow)(nil)).Set("last_used_at = ?", micros(at)).
+			Where("id = ?", id).Where("last_used_at < ?", micros(at)).Exec(ctx)
+		return err
+	})
+}

@@ -1,0 +1,89 @@
+package storagetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+func (f *fixture) apiKey(t *testing.T, v core.Viewer, name string) *core.APIKey {
+	t.Helper()
+	k := &core.APIKey{
+		ID: core.NewID("key"), UserID: v.UserID, Name: name, Scopes: []core.Scope{"agents:read", "chat:write"},
+		Hash: []byte{0, 1, 0xff}, CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour),
+	}
+	ok(t, f.CreateAPIKey(f.ctx, k))
+	return k
+}
+
+func testAPIKey(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	k := f.apiKey(t, v, "ci")
+	got, err := f.APIKey(f.ctx, v, k.ID)
+	ok(t, err)
+	same(t, "APIKey", got, k)
+
+	// A use that was noted late does not undo a later one.
+	for _, at := range []time.Time{f.at(9), f.at(3)} {
+		ok(t, f.NoteAPIKeyUse(f.ctx, k.ID, at))
+	}
+	k.LastUsedAt = f.at(9)
+	got, err = f.APIKey(f.ctx, v, k.ID)
+	ok(t, err)
+	same(t, "APIKey", got, k)
+
+	ok(t, f.DeleteAPIKey(f.ctx, v, k.ID))
+	_, err = f.APIKey(f.ctx, v, k.ID)
+	wantCode(t, err, core.CodeNotFound)
+	wantCode(t, f.DeleteAPIKey(f.ctx, v, k.ID), core.CodeNotFound)
+	ok(t, f.NoteAPIKeyUse(f.ctx, k.ID, f.at(10)))
+}
+
+func testAPIKeyTaken(t *testing.T, f *fixture) {
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	first := f.apiKey(t, v, "ci")
+	again := *first
+	again.ID = core.NewID("key")
+	wantCode(t, f.CreateAPIKey(f.ctx, &again), core.CodeConflict)
+	f.apiKey(t, other, "ci")
+	for i := range core.MaxAPIKeys - 1 {
+		f.apiKey(t, v, fmt.Sprint("more ", i))
+	}
+	again.Name = "one too many"
+	wantCode(t, f.CreateAPIKey(f.ctx, &again), core.CodeConflict)
+	ok(t, f.DeleteAPIKey(f.ctx, v, first.ID))
+	ok(t, f.CreateAPIKey(f.ctx, &again))
+}
+
+func testAPIKeyVisibility(t *testing.T, f *fixture) {
+	ada, bob, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
+	old, k, his := f.apiKey(t, ada, "old"), f.apiKey(t, ada, "new"), f.apiKey(t, bob, "his")
+	_, err := f.APIKey(f.ctx, bob, k.ID)
+	wantCode(t, err, core.CodeNotFound)
+	wantCode(t, f.DeleteAPIKey(f.ctx, bob, k.ID), core.CodeNotFound)
+	for _, c := range []struct {
+		v      core.Viewer
+		userID string
+		want   []string
+	}{
+		{ada, ada.UserID, []string{k.ID, old.ID}},
+		{ada, "", []string{k.ID, old.ID}},
+		{bob, ada.UserID, nil},
+		{root, ada.UserID, []string{k.ID, old.ID}},
+		{root, "", []string{his.ID, k.ID, old.ID}},
+	} {
+		keys, total, err := f.APIKeys(f.ctx, c.v, c.userID, core.Page{Limit: 10})
+		ok(t, err)
+		var ids []string
+		for _, k := range keys {
+			ids = append(ids, k.ID)
+		}
+		same(t, fmt.Sprintf("keys of %q", c.userID), ids, c.want)
+		if total != len(c.want) {
+			t.Errorf("total %d, want %d", total, len(c.want))
+		}
+	}
+	ok(t, f.DeleteAPIKey(f.ctx, root, k.ID))
+}

@@ -1,0 +1,145 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+func testAudit(t *testing.T, f *fixture) {
+	e := &core.AuditEntry{
+		At: f.at(1), Action: "delete-agent", Target: "agent-1", Outcome: core.OutcomeRefused, Reason: core.CodeForbidden,
+		UserID: "user-1", Username: "Zoë", Credential: "login-1", Address: "2001:db8::7", RequestID: "req-1",
+	}
+	ok(t, f.Record(f.ctx, e))
+	ok(t, f.Record(f.ctx, &core.AuditEntry{At: f.at(2), Action: "login", Outcome: core.OutcomeDone}))
+	got, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
+	ok(t, err)
+	if total != 2 || len(got) != 2 || got[0].Action != "login" || got[0].Seq <= got[1].Seq {
+		t.Fatalf("total %d, %+v", total, got)
+	}
+	want := *e
+	want.Seq = got[1].Seq
+	same(t, "Audit", got[1], &want)
+}
+
+func (f *fixture) deed(action string) (context.Context, *core.Deed) {
+	d := &core.Deed{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
+	return core.WithDeed(f.ctx, d), d
+}
+
+// testAuditDeed: the first change of a deed has its row, and later ones none.
+func testAuditDeed(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	var all sync.WaitGroup
+	for i := range 20 { // at once, so that they share commits
+		all.Go(func() {
+			ctx, d := f.deed("create-agent")
+			id := fmt.Sprintf("agent-%d", i)
+			core.NoteTarget(ctx, id)
+			if err := f.CreateAgent(ctx, &core.Agent{ID: id, Config: []byte("{}"), CreatedBy: v.UserID}); err != nil {
+				t.Error(err)
+			}
+			if d.Take() {
+				t.Error("the deed is still to be recorded")
+			}
+			if err := f.DeleteAgent(ctx, v, id, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	got, total, err := f.Audit(f.ctx, core.AuditFilter{Action: "create-agent", Page: core.Page{Limit: 100}})
+	ok(t, err)
+	targets := map[string]bool{}
+	for _, e := range got {
+		targets[e.Target] = true
+		if e.Outcome != core.OutcomeDone || e.UserID != "user-1" || e.RequestID != "req-1" || time.Since(e.At).Abs() > time.Hour {
+			t.Errorf("row %+v", e)
+		}
+	}
+	if total != 20 || len(targets) != 20 {
+		t.Errorf("%d rows of %d agents", total, len(targets))
+	}
+}
+
+// testAuditUndone: a change that was not made has no row, and the next one of the
+// same request still has one.
+func testAuditUndone(t *testing.T, f *fixture) {
+	f.user(t, "ada", core.RoleMember)
+	ctx, _ := f.deed("create-user")
+	err := f.CreateUser(ctx, &core.User{ID: "user-2", Username: "Ada"})
+	wantCode(t, err, core.CodeConflict)
+	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
+	ok(t, err)
+	if total != 0 {
+		t.Errorf("%d rows of nothing", total)
+	}
+	ok(t, f.CreateUser(ctx, &core.User{ID: "user-2", Username: "Bob"}))
+	_, total, err = f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
+	ok(t, err)
+	if total != 1 {
+		t.Errorf("%d rows, want 1", total)
+	}
+}
+
+func testAuditFilter(t *testing.T, f *fixture) {
+	for i := range 10 {
+		e := &core.AuditEntry{
+			At: f.at(i), Action: "act-" + string(rune('a'+i%2)), Target: fmt.Sprint("agent-", i%3), UserID: fmt.Sprint("user-", i%5),
+			RequestID: fmt.Sprint("req-", i), Outcome: core.OutcomeDone,
+		}
+		if i >= 8 {
+			e.Outcome = core.OutcomeRefused
+		}
+		ok(t, f.Record(f.ctx, e))
+	}
+	for name, c := range map[string]struct {
+		f    core.AuditFilter
+		want string
+	}{
+		"all":       {core.AuditFilter{}, "9876543210"},
+		"user":      {core.AuditFilter{UserID: "user-2"}, "72"},
+		"action":    {core.AuditFilter{Action: "act-b"}, "97531"},
+		"target":    {core.AuditFilter{Target: "agent-0"}, "9630"},
+		"outcome":   {core.AuditFilter{Outcome: core.OutcomeRefused}, "98"},
+		"request":   {core.AuditFilter{RequestID: "req-4"}, "4"},
+		"time":      {core.AuditFilter{From: f.at(3), To: f.at(6)}, "543"},
+		"two":       {core.AuditFilter{Action: "act-a", Target: "agent-0"}, "60"},
+		"none":      {core.AuditFilter{Action: "act"}, ""},
+		"next page": {core.AuditFilter{Page: core.Page{Offset: 8}}, "10"},
+	} {
+		c.f.Limit = 100
+		got, _, err := f.Audit(f.ctx, c.f)
+		ok(t, err)
+		ids := ""
+		for _, e := range got {
+			ids += e.RequestID[len("req-"):]
+		}
+		if ids != c.want {
+			t.Errorf("%s: rows %q, want %q", name, ids, c.want)
+		}
+	}
+}
+
+func testAuditDelete(t *testing.T, f *fixture) {
+	for i := range 10 {
+		ok(t, f.Record(f.ctx, &core.AuditEntry{At: f.at(i), Action: "login", Outcome: core.OutcomeDone}))
+	}
+	for _, want := range []int{4, 3, 0} {
+		n, err := f.DeleteAudit(f.ctx, f.at(7), 4)
+		ok(t, err)
+		if n != want {
+			t.Errorf("deleted %d, want %d", n, want)
+		}
+	}
+	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 1}})
+	ok(t, err)
+	if total != 3 {
+		t.Errorf("%d rows are left, want 3", total)
+	}
+}

@@ -1,0 +1,193 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+func (s *server) userID(c *client) string {
+	s.t.Helper()
+	return decode[struct{ ID string }](s.t, c.get("/v1/auth/me").want(s.t, 200)).ID
+}
+
+func (c *client) newKey(name string, scopes ...string) *client {
+	c.t.Helper()
+	r := c.post("/v1/api-keys/", object{"name": name, "scopes": scopes}).want(c.t, 201)
+	return &client{t: c.t, url: c.url, token: decode[struct{ Key string }](c.t, r).Key}
+}
+
+// A user who is disabled at one server is out at the other, too, with tokens and
+// keys within a second, and with streams and WebSockets within five.
+func TestDisabledUserIsOut(t *testing.T) {
+	t.Parallel()
+	a, b := twoServers(t)
+	admin := a.signIn()
+	ann := a.newUser(admin, "ann", "member")
+	there := &client{t: t, url: b.url, token: ann.token}
+	key := there.newKey("ci", "*")
+	agent := ann.newAgent("echo")
+	streams := []*stream{
+		ann.say(agent, "a", "/tokens 10000 /delay 10ms"), there.say(agent, "b", "/tokens 10000 /delay 10ms"), key.say(agent, "c", "/tokens 10000 /delay 10ms"),
+	}
+	sockets := []*wire{ann.dial(), there.dial(), key.dial()}
+	for _, s := range streams {
+		s.tokens(3)
+	}
+	for _, w := range sockets {
+		w.subscribe("tasks")
+	}
+
+	id := a.userID(ann)
+	admin.do("PATCH", "/v1/users/"+id, object{"disabled": true}).want(t, 200)
+	began := time.Now()
+	for name, c := range map[string]*client{"the same server": ann, "the other server": there, "a key": key} {
+		eventually(t, time.Second*slack, "the end of "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
+	}
+	for _, s := range streams {
+		if last := s.rest(); last.Type != "error" || last.Error.Code != "UNAUTHORIZED" {
+			t.Errorf("a stream ends with %s", last.data)
+		}
+	}
+	for _, w := range sockets {
+		for {
+			_, data, err := w.conn.Read(w.ctx)
+			if err == nil {
+				continue
+			}
+			if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+				t.Errorf("a WebSocket ends with %v after %s", err, data)
+			}
+			break
+		}
+	}
+	within(t, time.Since(began), 5*time.Second, "every stream's end")
+
+	nobody := &client{t: t, url: b.url}
+	nobody.post("/v1/auth/login", object{"username": "ann", "password": "a long password"}).want(t, 401)
+	admin.do("PATCH", "/v1/users/"+id, object{"disabled": false}).want(t, 200)
+	ann.get("/v1/auth/me").want(t, 401) // the sign-in has ended for good
+	eventually(t, time.Second*slack, "the key of a user who is enabled again", func() bool { return key.get("/v1/auth/me").status == 200 })
+	if again := b.signInAs("ann", "a long password"); b.userID(again) != id {
+		t.Error("signing in again gives another user")
+	}
+}
+
+// A stream that was opened as an admin does not outlive the role.
+func TestRoleIsTakenAway(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	admin := s.signIn()
+	boss := s.newUser(admin, "boss", "admin")
+	agent := admin.newAgent("echo")
+	run := admin.say(agent, "a", "/tokens 10000 /delay 10ms").start().RunID
+	watched, socket := boss.watch(run, 0), boss.dial()
+	watched.tokens(3)
+	socket.subscribe("agent." + agent + ".events")
+
+	admin.do("PATCH", "/v1/users/"+s.userID(boss), object{"role": "member"}).want(t, 200)
+	began := time.Now()
+	boss.get("/v1/runs/"+run).want(t, 404)
+	if last := watched.rest(); last.Type != "error" {
+		t.Errorf("the stream ends with %s", last.data)
+	}
+	for {
+		if _, _, err := socket.conn.Read(socket.ctx); err != nil {
+			break
+		}
+	}
+	within(t, time.Since(began), 5*time.Second, "the streams' end")
+	f := admin.do("PATCH", "/v1/users/"+s.userID(admin), object{"role": "member"}).want(t, 409).failure(t)
+	if !strings.Contains(f.Message, "make another user an admin first") {
+		t.Errorf("the last admin is told %q", f.Message)
+	}
+}
+
+// A key is as good as a token wherever one is taken, within its scopes.
+func TestAPIKeyEverywhere(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	admin := s.signIn()
+	made := decode[struct{ ID, Key, Name string }](t, admin.post("/v1/api-keys/", object{"name": "all", "scopes": []string{"*"}}).want(t, 201))
+	key := &client{t: t, url: s.url, token: made.Key}
+	agent := key.newAgent("echo")
+	if got := key.chat(agent, "s", "Hello").Message; got != "Hello" {
+		t.Errorf("the answer is %q", got)
+	}
+	w := key.dial()
+	w.subscribe("agent." + agent + ".events")
+	server := key.newMCPServer("everything", object{"command": "true"})
+	gateway := func(c *client) int {
+		r := c.do("POST", "/mcp/everything/mcp", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Accept: application/json, text/event-stream")
+		return r.status
+	}
+	chat := key.newKey("chat", "chat:write")
+	if got := gateway(chat); got != 403 {
+		t.Errorf("the gateway gives %d to a key without mcp:write", got)
+	}
+	if got := gateway(key); got == http.StatusUnauthorized || got == http.StatusForbidden || got == http.StatusNotFound {
+		t.Errorf("the gateway gives %d to a key", got)
+	}
+	if f := chat.get("/v1/mcp-servers/" + server.ID).want(t, 403).failure(t); !strings.Contains(f.Message, "mcp:read") {
+		t.Errorf("a key without the scope is told %q", f.Message)
+	}
+	socket := chat.dial()
+	socket.subscribe("agent." + agent + ".events")
+	socket.say(object{"type": "subscribe", "channel": "tasks"})
+	if m := socket.hear(); m.Type != "error" || !strings.Contains(m.raw, "tasks:read") {
+		t.Errorf("a channel without the scope gives %s", m.raw)
+	}
+
+	// It is shown once, and never again.
+	for _, path := range []string{"/v1/api-keys/", "/v1/api-keys/" + made.ID, "/v1/audit"} {
+		if r := admin.get(path).want(t, 200); strings.Contains(string(r.body), made.Key) {
+			t.Errorf("%s shows the key", path)
+		}
+	}
+	type described struct {
+		LastUsedAt time.Time `json:"last_used_at"`
+	}
+	if d := decode[described](t, admin.get("/v1/api-keys/"+made.ID).want(t, 200)); time.Since(d.LastUsedAt) > 2*time.Minute {
+		t.Errorf("last used at %v", d.LastUsedAt)
+	}
+	admin.do("DELETE", "/v1/api-keys/"+made.ID, nil).want(t, 204)
+	key.get("/v1/auth/me").want(t, 401)
+	for {
+		if _, _, err := w.conn.Read(w.ctx); err != nil {
+			break
+		}
+	}
+	for field, body := range map[string]object{
+		"name":       {"scopes": []string{"*"}},
+		"scopes":     {"name": "x"},
+		"scopes[0]":  {"name": "x", "scopes": []string{"everything"}},
+		"expires_at": {"name": "x", "scopes": []string{"*"}, "expires_at": "2001-01-01T00:00:00Z"},
+	} {
+		if f := admin.post("/v1/api-keys/", body).want(t, 400).failure(t); f.Details.Field != field {
+			t.Errorf("%v: the field is %q", body, f.Details.Field)
+		}
+	}
+}
+
+// Whoever changes the password keeps the sign-in in use, and no other.
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	admin := s.signIn()
+	ann := s.newUser(admin, "ann", "viewer")
+	elsewhere := s.signInAs("ann", "a long password")
+	if f := ann.post("/v1/auth/password", object{"current_password": "x", "new_password": "another long password"}).want(t, 400).failure(t); f.Details.Field != "current_password" {
+		t.Errorf("%+v", f)
+	}
+	ann.post("/v1/auth/password", object{"current_password": "a long password", "new_password": "another long password"}).want(t, 204)
+	ann.get("/v1/auth/me").want(t, 200)
+	elsewhere.get("/v1/auth/me").want(t, 401)
+	s.signInAs("ann", "another long password")
+
+	admin.post("/v1/users/"+s.userID(ann)+"/password", object{"password": "a third long password"}).want(t, 204)
+	ann.get("/v1/auth/me").want(t, 401)
+	s.signInAs("ann", "a third long password")
+}

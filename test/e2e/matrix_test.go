@@ -1,0 +1,377 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The matrix of who may do what: every operation of the OpenAPI document, by those
+// who may ask for it. One that is not placed here fails the test.
+
+// actors are those who ask. The object is made by the owner; the keys are the
+// owner's.
+var actors = []string{"anonymous", "other", "viewer", "owner", "admin", "key for all", "key to read", "key of another scope"}
+
+// A rule has an actor's answer each, in their order: 401, 403, 404, or 0 for one
+// that is allowed, whatever else becomes of it.
+type rule [8]int
+
+var (
+	open    = rule{}
+	self    = rule{401, 0, 0, 0, 0, 0, 0, 403}
+	anyKey  = rule{401, 0, 0, 0, 0, 0, 0, 0}
+	account = rule{401, 0, 0, 0, 0, 0, 403, 403}
+	// make is for those who write, read and change for an object of the owner's.
+	create = rule{401, 0, 403, 0, 0, 0, 403, 403}
+	read   = rule{401, 404, 404, 0, 0, 0, 0, 403}
+	change = rule{401, 404, 403, 0, 0, 0, 403, 403}
+	// own is what not even a key with scopes does, if it is not for all.
+	own   = rule{401, 404, 404, 0, 0, 0, 403, 403}
+	admin = rule{401, 403, 403, 403, 0, 403, 403, 403}
+	// shared is an object that others may use and not change.
+	readShared   = rule{401, 0, 0, 0, 0, 0, 0, 403}
+	changeShared = rule{401, 403, 403, 0, 0, 0, 403, 403}
+)
+
+// request is what is asked for.
+type request struct {
+	path string
+	body any
+	// file has a file uploaded in place of a body.
+	file bool
+}
+
+// cell is an operation's rule, and how the owner makes what it is asked of.
+type cell struct {
+	rule rule
+	// scope is the resource that the keys with scopes are good for.
+	scope   string
+	prepare func(m *matrix) request
+}
+
+// matrix is a server with everybody on it.
+type matrix struct {
+	*server
+	who    map[string]*client
+	ids    map[string]string
+	serial int
+}
+
+func (m *matrix) owner() *client { return m.who["owner"] }
+
+func (m *matrix) next() string { m.serial++; return fmt.Sprint("m", m.serial) }
+
+func at(path string, body ...any) func(*matrix) request {
+	return func(*matrix) request {
+		r := request{path: path}
+		if len(body) > 0 {
+			r.body = body[0]
+		}
+		return r
+	}
+}
+
+// on makes an object by a function and puts its id into the path.
+func on(create func(*matrix) string, path string, body ...any) func(*matrix) request {
+	return func(m *matrix) request {
+		r := at(path, body...)(m)
+		r.path = strings.ReplaceAll(r.path, "{}", create(m))
+		return r
+	}
+}
+
+func anAgent(m *matrix) string { return m.owner().newAgent("echo") }
+
+func aSharedAgent(m *matrix) string {
+	id := anAgent(m)
+	m.owner().do("PATCH", "/v1/agents/"+id, object{"shared": true}).want(m.t, 200)
+	return id
+}
+
+// aSession is an agent's id, with the session "hers" of the owner's.
+func aSession(m *matrix) string {
+	id := anAgent(m)
+	m.owner().chat(id, "hers", "Hello")
+	return id
+}
+
+func aRun(m *matrix) string  { return m.owner().chat(anAgent(m), "hers", "Hello").Metadata.RunID }
+func aTask(m *matrix) string { return m.owner().newTask(anAgent(m), "a task").ID }
+
+func aFile(m *matrix) string { return m.owner().upload(m.next()+".txt", []byte("bytes")).ID }
+
+func aServer(m *matrix) string {
+	return m.owner().newMCPServer(m.next(), object{"url": "http://127.0.0.1:9/mcp"}).ID
+}
+
+func aSharedServer(m *matrix) string {
+	id := aServer(m)
+	m.owner().do("PATCH", "/v1/mcp-servers/"+id, object{"shared": true}).want(m.t, 200)
+	return id
+}
+
+func aKey(m *matrix) string {
+	r := m.owner().post("/v1/api-keys/", object{"name": m.next(), "scopes": []string{"*"}}).want(m.t, 201)
+	return decode[struct{ ID string }](m.t, r).ID
+}
+
+func aUser(m *matrix) string {
+	name := m.next()
+	r := m.who["admin"].post("/v1/users/", object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(m.t, 201)
+	return decode[struct{ ID string }](m.t, r).ID
+}
+
+var newServerBody = func(m *matrix) request {
+	slug := m.next()
+	return request{path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"url": "http://127.0.0.1:9/mcp"}}}
+}
+
+var cells = map[string]cell{
+	"health":       {open, "", at("/health")},
+	"health-ready": {open, "", at("/health/ready")},
+	"login":        {open, "", at("/v1/auth/login", object{"username": "", "password": ""})},
+	"refresh":      {open, "", at("/v1/auth/refresh", object{"refresh_token": "", "unknown": 1})},
+	"websocket":    {open, "", at("/v1/ws")},
+
+	"me":     {anyKey, "agents", at("/v1/auth/me")},
+	"logout": {account, "agents", nil}, // apart: it would end the sign-ins of the matrix
+	"change-password": {account, "agents", at("/v1/auth/password",
+		object{"current_password": "not the one", "new_password": "another long password"})},
+
+	"list-agent-types": {self, "agents", at("/v1/agent-types")},
+	"list-models":      {self, "agents", at("/v1/models")},
+	"list-usage":       {self, "agents", at("/v1/usage")},
+
+	"list-agents":    {self, "agents", at("/v1/agents/")},
+	"create-agent":   {create, "agents", at("/v1/agents/", object{"name": "a", "type": "chat", "config": object{"model": "echo"}})},
+	"get-agent":      {read, "agents", on(anAgent, "/v1/agents/{}")},
+	"change-agent":   {change, "agents", on(anAgent, "/v1/agents/{}", object{"name": "b"})},
+	"replace-agent":  {change, "agents", on(anAgent, "/v1/agents/{}", object{"name": "b", "type": "chat", "config": object{"model": "echo"}})},
+	"delete-agent":   {change, "agents", on(anAgent, "/v1/agents/{}")},
+	"get-agent/s":    {readShared, "agents", on(aSharedAgent, "/v1/agents/{}")},
+	"change-agent/s": {changeShared, "agents", on(aSharedAgent, "/v1/agents/{}", object{"name": "b"})},
+	"delete-agent/s": {changeShared, "agents", on(aSharedAgent, "/v1/agents/{}")},
+
+	"chat":           {change, "chat", on(anAgent, "/v1/agents/{}/chat", object{"message": "Hello"})},
+	"chat/s":         {create, "chat", on(aSharedAgent, "/v1/agents/{}/chat", object{"message": "Hello"})},
+	"chat-history":   {read, "chat", on(aSession, "/v1/agents/{}/chat/history?session_id=hers")},
+	"list-sessions":  {read, "chat", on(aSession, "/v1/agents/{}/sessions")},
+	"delete-session": {change, "chat", on(aSession, "/v1/agents/{}/sessions/hers?user_id=OWNER")},
+	"get-run":        {read, "chat", on(aRun, "/v1/runs/{}")},
+	"run-events":     {read, "chat", on(aRun, "/v1/runs/{}/events")},
+	"cancel-run":     {change, "chat", on(aRun, "/v1/runs/{}/cancel")},
+
+	"list-tasks": {self, "tasks", at("/v1/tasks/")},
+	"create-task": {create, "tasks", func(m *matrix) request {
+		return request{path: "/v1/tasks/", body: object{"title": "a task", "agent_id": aSharedAgent(m)}}
+	}},
+	"get-task":    {read, "tasks", on(aTask, "/v1/tasks/{}")},
+	"cancel-task": {change, "tasks", on(aTask, "/v1/tasks/{}/cancel")},
+	"task-events": {read, "tasks", on(aTask, "/v1/tasks/{}/events")},
+
+	"list-files":    {self, "files", at("/v1/files/")},
+	"upload-file":   {create, "files", func(*matrix) request { return request{path: "/v1/files/upload", file: true} }},
+	"get-file":      {read, "files", on(aFile, "/v1/files/{}")},
+	"download-file": {read, "files", on(aFile, "/v1/files/{}/download")},
+	"change-file":   {change, "files", on(aFile, "/v1/files/{}", object{"name": "b.txt"})},
+	"delete-file":   {change, "files", on(aFile, "/v1/files/{}")},
+	"move-files":    {admin, "files", at("/v1/files/move", object{"from": "local", "to": "none"})},
+
+	"list-mcp-servers":     {self, "mcp", at("/v1/mcp-servers/")},
+	"create-mcp-server":    {create, "mcp", newServerBody},
+	"get-mcp-server":       {read, "mcp", on(aServer, "/v1/mcp-servers/{}")},
+	"change-mcp-server":    {change, "mcp", on(aServer, "/v1/mcp-servers/{}", object{"name": "b"})},
+	"replace-mcp-server":   {change, "mcp", on(aServer, "/v1/mcp-servers/{}", object{"name": "b", "slug": "b", "config": object{"url": "http://127.0.0.1:9/mcp"}})},
+	"delete-mcp-server":    {change, "mcp", on(aServer, "/v1/mcp-servers/{}")},
+	"start-mcp-server":     {change, "mcp", on(aServer, "/v1/mcp-servers/{}/start")},
+	"stop-mcp-server":      {change, "mcp", on(aServer, "/v1/mcp-servers/{}/stop")},
+	"restart-mcp-server":   {change, "mcp", on(aServer, "/v1/mcp-servers/{}/restart")},
+	"mcp-server-logs":      {read, "mcp", on(aServer, "/v1/mcp-servers/{}/logs")},
+	"list-mcp-tools":       {read, "mcp", on(aServer, "/v1/mcp-servers/{}/tools")},
+	"get-mcp-server/s":     {readShared, "mcp", on(aSharedServer, "/v1/mcp-servers/{}")},
+	"change-mcp-server/s":  {changeShared, "mcp", on(aSharedServer, "/v1/mcp-servers/{}", object{"name": "b"})},
+	"restart-mcp-server/s": {changeShared, "mcp", on(aSharedServer, "/v1/mcp-servers/{}/restart")},
+	"mcp-server-logs/s":    {rule{401, 403, 403, 0, 0, 0, 0, 403}, "mcp", on(aSharedServer, "/v1/mcp-servers/{}/logs")},
+	// One that runs a program is for admins.
+	"create-mcp-server/p": {rule{401, 403, 403, 403, 0, 403, 403, 403}, "mcp", func(m *matrix) request {
+		slug := m.next()
+		return request{path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"command": "true"}}}
+	}},
+
+	"list-api-keys": {rule{401, 0, 0, 0, 0, 0, 403, 403}, "agents", at("/v1/api-keys/")},
+	"create-api-key": {account, "agents", func(m *matrix) request {
+		return request{path: "/v1/api-keys/", body: object{"name": m.next(), "scopes": []string{"*"}}}
+	}},
+	"get-api-key":    {own, "agents", on(aKey, "/v1/api-keys/{}")},
+	"delete-api-key": {own, "agents", on(aKey, "/v1/api-keys/{}")},
+
+	"list-users":     {admin, "agents", at("/v1/users/")},
+	"create-user":    {admin, "agents", at("/v1/users/", object{"username": "x", "email": "not an email", "password": "short"})},
+	"get-user":       {admin, "agents", on(aUser, "/v1/users/{}")},
+	"change-user":    {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
+	"reset-password": {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
+	"list-audit":     {admin, "agents", at("/v1/audit")},
+	"list-plugins":   {admin, "agents", at("/v1/plugins")},
+	"reload-plugins": {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
+}
+
+// matrixPlugins lets members have MCP servers on this machine.
+const matrixPlugins = `
+plugin "agent" "chat" {
+  command = "agent-chat"
+}
+plugin "llm" "echo" {
+  command = "llm-echo"
+}
+plugin "files" "local" {
+  command = "files-local"
+}
+plugin "mcp" "http" {
+  command = "mcp-http"
+  config {
+    allow = ["127.0.0.0/8"]
+  }
+}
+` + stdio
+
+func newMatrix(t *testing.T) *matrix {
+	t.Helper()
+	m := &matrix{server: start(t, matrixPlugins), ids: map[string]string{}}
+	root := m.signIn()
+	m.who = map[string]*client{
+		"anonymous": {t: t, url: m.url}, "admin": root,
+		"other": m.newUser(root, "other", "member"), "owner": m.newUser(root, "owner", "member"), "viewer": m.newUser(root, "viewer", "viewer"),
+	}
+	m.ids["owner"] = decode[struct{ ID string }](t, m.owner().get("/v1/auth/me").want(t, 200)).ID
+	return m
+}
+
+// key gives a client with a key of the owner's.
+func (m *matrix) key(scopes ...string) *client {
+	m.t.Helper()
+	r := m.owner().post("/v1/api-keys/", object{"name": m.next(), "scopes": scopes}).want(m.t, 201)
+	return &client{t: m.t, url: m.url, token: decode[struct{ Key string }](m.t, r).Key}
+}
+
+// TestAuthorisationMatrix asks every operation for everybody, and finds each change
+// and each refusal in the audit.
+func TestAuthorisationMatrix(t *testing.T) {
+	t.Parallel()
+	m := newMatrix(t)
+	doc := decode[struct {
+		Paths map[string]map[string]struct{ OperationID string }
+	}](t, m.who["anonymous"].get("/openapi.json").want(t, 200))
+	methods := map[string]string{}
+	for _, operations := range doc.Paths {
+		for method, o := range operations {
+			methods[o.OperationID] = strings.ToUpper(method)
+			if _, placed := cells[o.OperationID]; !placed {
+				t.Errorf("%s is not placed in the matrix: say who may call it", o.OperationID)
+			}
+		}
+	}
+	all := m.key("*")
+	keys := map[string][3]*client{}
+	for name, c := range cells {
+		if c.scope != "" && keys[c.scope] == [3]*client{} {
+			another := "files:write"
+			if c.scope == "files" {
+				another = "agents:write"
+			}
+			keys[c.scope] = [3]*client{all, m.key(c.scope + ":read"), m.key(another)}
+		}
+		id, _, _ := strings.Cut(name, "/")
+		if methods[id] == "" {
+			t.Errorf("%s is in the matrix and not in the document", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cells)) {
+		c := cells[name]
+		id, _, _ := strings.Cut(name, "/")
+		if c.prepare == nil {
+			continue
+		}
+		for i, actor := range actors {
+			who := m.who[actor]
+			if i > 4 {
+				if c.scope == "" {
+					continue
+				}
+				who = keys[c.scope][i-5]
+			}
+			m.ask(name, id, methods[id], actor, who, c, c.rule[i])
+		}
+	}
+	m.logout(all)
+}
+
+func (m *matrix) ask(name, id, method, actor string, who *client, c cell, want int) {
+	m.t.Helper()
+	r := c.prepare(m)
+	r.path = strings.ReplaceAll(r.path, "OWNER", m.ids["owner"])
+	requestID := fmt.Sprintf("matrix-%s-%s", strings.ReplaceAll(name, "/", "-"), strings.ReplaceAll(actor, " ", "-"))
+	headers := []string{"X-Request-ID: " + requestID}
+	if r.file {
+		body, err := io.ReadAll(form(filePart("a.txt", strings.NewReader("bytes"))))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		r.body = string(body)
+		headers = append(headers, "Content-Type: multipart/form-data; boundary="+boundary)
+	}
+	got := who.do(method, r.path, r.body, headers...)
+	allowed := got.status != 401 && got.status != 403 && got.status != 404
+	if want == 0 && id == "login" {
+		allowed = true // it is open, and refuses a wrong password by 401 or 400
+	}
+	if allowed != (want == 0) || want != 0 && got.status != want {
+		m.t.Errorf("%s by %s: %d, want %d (0 is allowed): %.300s", name, actor, got.status, want, got.body)
+	}
+	if got.status >= 500 && got.status != 503 && got.status != 502 {
+		m.t.Errorf("%s by %s: %d: %.300s", name, actor, got.status, got.body)
+	}
+	m.wantAudit(requestID, id, method, actor, got.status)
+}
+
+// wantAudit looks for the row that there must be, or must not.
+func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
+	m.t.Helper()
+	want := ""
+	switch {
+	case status == 401, status == 403, status == 404:
+		want = "refused"
+	case method != "GET" && status < 400:
+		want = "done"
+	}
+	type row struct{ Action, Outcome, Username, Address string }
+	var rows []row
+	look := func() bool {
+		rows = decode[struct{ Entries []row }](m.t, m.who["admin"].get("/v1/audit?request_id="+requestID).want(m.t, 200)).Entries
+		return (want == "") == (len(rows) == 0)
+	}
+	// The row of a refusal is there when its reply is, or just after.
+	eventually(m.t, 5*time.Second, "the audit of "+requestID, look)
+	if want == "" {
+		return
+	}
+	r := rows[0]
+	if len(rows) != 1 || r.Action != id || r.Outcome != want || r.Address != "127.0.0.1" || (r.Username == "") != (actor == "anonymous") {
+		m.t.Errorf("the audit of %s has %+v", requestID, rows)
+	}
+}
+
+// logout ends each sign-in, and is not for keys.
+func (m *matrix) logout(key *client) {
+	m.t.Helper()
+	key.post("/v1/auth/logout", nil).want(m.t, 409)
+	m.who["anonymous"].post("/v1/auth/logout", nil).want(m.t, 401)
+	for _, actor := range []string{"viewer", "owner", "other"} {
+		m.who[actor].post("/v1/auth/logout", nil).want(m.t, 204)
+		m.who[actor].get("/v1/auth/me").want(m.t, 401)
+	}
+}
