@@ -29,6 +29,8 @@ type copied struct {
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
 	{name: "logins", key: []string{"id"}},
+	{name: "api_keys", key: []string{"id"}},
+	{name: "audit", key: []string{"seq"}, counter: "seq"},
 	{name: "agents", key: []string{"id"}},
 	{name: "sessions", key: []string{"key"}},
 	{name: "messages", key: []string{"position"}, counter: "position"},
