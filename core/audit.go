@@ -53,7 +53,8 @@ func (d *Deed) GiveBack() { d.recorded.Store(false) }
 
 type deedKey struct{}
 
-// WithDeed has the changes made on ctx audited as the deed.
+// WithDeed has the changes made on ctx audited as the deed; with nil they are
+// audited as none.
 func WithDeed(ctx context.Context, d *Deed) context.Context {
 	return context.WithValue(ctx, deedKey{}, d)
 }

@@ -24,6 +24,7 @@ core/internal/api            | core sdk core/internal/api/leaf               | s
 core/internal/auth           | core sdk                                      | sdk/leaf storage/leaf core/internal/api/leaf database/sql
 core/internal/run            | core sdk sdk/leaf core/internal/events/leaf   | proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
 core/internal/events         | core                                          | sdk/leaf storage/leaf core/internal/run/leaf
+core/internal/limit          | core fmt                                      | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf
 core/internal/secrets        | fmt                                           | core sdk storage/leaf
 core/internal/archive        | fmt                                           | core sdk storage/leaf
 core/internal/mcp            | core sdk/leaf core/internal/events/leaf       | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf

@@ -24,8 +24,8 @@ type copied struct {
 }
 
 // copiedTables have each table after those that it refers to. Left out are who runs
-// on the database (leases), what is done to its schema, and the queue, which is put
-// together anew from the tasks that wait.
+// on the database (leases), how much was asked of late (rate_counts), what is done to
+// its schema, and the queue, which is put together anew from the tasks that wait.
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
 	{name: "logins", key: []string{"id"}},

@@ -54,6 +54,9 @@ type dialect interface {
 	open(ctx context.Context, o Options) (writer, reader *bun.DB, err error)
 	// queue gives the task queue's own connections, which end closes.
 	queue(o Options) (driver riverdriver.Driver[*sql.Tx], end func() error, err error)
+	// counting gives connections for counting requests; nil where one server counts
+	// for itself.
+	counting() *sql.DB
 	// rewrite puts a hot statement into the database's own words. They are
 	// written with ? for arguments, and FOR UPDATE at the end where a row must
 	// stay as it was read until the commit.
@@ -83,6 +86,7 @@ type DB struct {
 	read    *bun.DB
 	kept    *statements
 	signals *signals
+	rates   *rates
 	tickets *river.Client[*sql.Tx]
 	queue   riverdriver.Driver[*sql.Tx]
 	closed  atomic.Bool
@@ -133,6 +137,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	}
 	told := &signals{subscribers: map[int]func(core.Signal){}}
 	unlisten := d.listen(told.raise)
+	counting := d.counting()
 	db := &DB{
 		dialect: d,
 		signals: told,
@@ -142,12 +147,15 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		queue:   queue,
 		tickets: tickets,
 	}
+	if counting != nil {
+		db.rates = newRates(db, counting)
+	}
 	// The readers go first: SQLite's last connection folds the log into the file.
 	db.close = sync.OnceValue(func() error {
 		db.closed.Store(true)
 		db.writer.stop()
 		unlisten()
-		return errors.Join(closeQueue(), reader.Close(), writer.Close())
+		return errors.Join(closeQueue(), db.rates.close(), reader.Close(), writer.Close())
 	})
 	return db, nil
 }

@@ -49,6 +49,8 @@ const (
 	connectTimeout   = 5 * time.Second
 	idleConnection   = 5 * time.Minute
 	idleTransaction  = 5 * time.Second
+
+	countingConnections = 4
 )
 
 // parsePostgres reads postgres://user:password@host:port/database?sslmode=…. The
@@ -194,6 +196,9 @@ func (d *postgresDialect) queue(Options) (riverdriver.Driver[*sql.Tx], func() er
 		return pool.Close()
 	}, nil
 }
+
+// counting has connections of its own, so that a count waits for no other query.
+func (d *postgresDialect) counting() *sql.DB { return d.pool(countingConnections) }
 
 // rewrite numbers the arguments.
 func (*postgresDialect) rewrite(statement string) string {

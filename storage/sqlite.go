@@ -103,6 +103,8 @@ func (d sqliteDialect) queue(o Options) (riverdriver.Driver[*sql.Tx], func() err
 	return riversqlite.New(pool.DB), pool.Close, nil
 }
 
+func (sqliteDialect) counting() *sql.DB { return nil }
+
 // rewrite drops the row lock: a transaction that writes is alone.
 func (sqliteDialect) rewrite(statement string) string {
 	return strings.TrimSuffix(statement, " FOR UPDATE")

@@ -90,9 +90,13 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if t.IdempotencyKey != "" {
 			before, err := taskByKey(ctx, tx, t)
-			if before != nil || err != nil {
-				stored = before
+			if err != nil {
 				return err
+			}
+			if before != nil {
+				stored = before
+				core.NoteTarget(ctx, before.ID)
+				return nil
 			}
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)

@@ -29,5 +29,6 @@ func All() []Migration {
 		{Name: "retention", Up: retention},
 		{Name: "usage", Up: usage},
 		{Name: "API keys and audit", Up: accounts},
+		{Name: "rate counts", Up: rates},
 	}
 }

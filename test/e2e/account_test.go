@@ -83,7 +83,9 @@ func TestRoleIsTakenAway(t *testing.T) {
 	admin := s.signIn()
 	boss := s.newUser(admin, "boss", "admin")
 	agent := admin.newAgent("echo")
-	run := admin.say(agent, "a", "/tokens 10000 /delay 10ms").start().RunID
+	saying := admin.say(agent, "a", "/tokens 10000 /delay 10ms")
+	saying.tokens(3)
+	run := saying.start().RunID
 	watched, socket := boss.watch(run, 0), boss.dial()
 	watched.tokens(3)
 	socket.subscribe("agent." + agent + ".events")
@@ -131,7 +133,7 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	if got := gateway(key); got == http.StatusUnauthorized || got == http.StatusForbidden || got == http.StatusNotFound {
 		t.Errorf("the gateway gives %d to a key", got)
 	}
-	if f := chat.get("/v1/mcp-servers/" + server.ID).want(t, 403).failure(t); !strings.Contains(f.Message, "mcp:read") {
+	if f := chat.get("/v1/mcp-servers/"+server.ID).want(t, 403).failure(t); !strings.Contains(f.Message, "mcp:read") {
 		t.Errorf("a key without the scope is told %q", f.Message)
 	}
 	socket := chat.dial()
@@ -190,4 +192,16 @@ func TestPasswords(t *testing.T) {
 	admin.post("/v1/users/"+s.userID(ann)+"/password", object{"password": "a third long password"}).want(t, 204)
 	ann.get("/v1/auth/me").want(t, 401)
 	s.signInAs("ann", "a third long password")
+
+	// An admin who has lost it has the command, while the server runs.
+	p := run(t, s.dir, nil, "users", "reset-password", "admin", "--data-dir", "data")
+	if code := p.exitCode(t); code != 0 {
+		t.Fatalf("exit code %d: %s", code, p.stderr)
+	}
+	admin.get("/v1/users/").want(t, 401)
+	again := s.signInAs("admin", strings.Fields(p.stdout.String())[6])
+	again.get("/v1/users/").want(t, 200)
+	if r := again.get("/v1/audit?action=reset-password&limit=1").want(t, 200); !strings.Contains(string(r.body), "(command line)") {
+		t.Errorf("the audit has %s", r.body)
+	}
 }

@@ -161,7 +161,7 @@ var cells = map[string]cell{
 	"chat/s":         {create, "chat", on(aSharedAgent, "/v1/agents/{}/chat", object{"message": "Hello"})},
 	"chat-history":   {read, "chat", on(aSession, "/v1/agents/{}/chat/history?session_id=hers")},
 	"list-sessions":  {read, "chat", on(aSession, "/v1/agents/{}/sessions")},
-	"delete-session": {change, "chat", on(aSession, "/v1/agents/{}/sessions/hers?user_id=OWNER")},
+	"delete-session": {rule{401, 403, 403, 0, 0, 0, 403, 403}, "chat", on(aSession, "/v1/agents/{}/sessions/hers?user_id=OWNER")},
 	"get-run":        {read, "chat", on(aRun, "/v1/runs/{}")},
 	"run-events":     {read, "chat", on(aRun, "/v1/runs/{}/events")},
 	"cancel-run":     {change, "chat", on(aRun, "/v1/runs/{}/cancel")},

@@ -43,14 +43,14 @@ func roundRobin(t *testing.T, servers ...*server) string {
 }
 
 // twoServers are on one database, with one key.
-func twoServers(t *testing.T) (a, b *server) {
+func twoServers(t *testing.T, env ...string) (a, b *server) {
 	t.Helper()
 	db := pgtest.Start(t)
 	key := "AGENTAREA_SECRET_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	var both [2]*server
 	for i := range both {
 		both[i] = newServer(t, "").at(db)
-		both[i].env = append(both[i].env, key)
+		both[i].env = append(append(both[i].env, key), env...)
 	}
 	var wg sync.WaitGroup
 	for _, s := range both {

@@ -44,6 +44,8 @@ func newServer(t *testing.T, plugins string) *server {
 	s := &server{t: t, dir: t.TempDir(), bin: binaries, env: []string{
 		// Tests say themselves when plugins.hcl is read anew.
 		"AGENTAREA_ADMIN_PASSWORD=" + adminPassword, "AGENTAREA_WATCH_CONFIG=false",
+		// Tests ask more, and faster, than people do; limit_test.go has its own limits.
+		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
 	}}
 	s.args = []string{"--listen", "127.0.0.1:0"}
 	if plugins != "" {

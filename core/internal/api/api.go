@@ -58,6 +58,13 @@ type Runs interface {
 	Run(ctx context.Context, v core.Viewer, id string) (*core.Run, error)
 }
 
+// Limits keep clients from asking too much.
+type Limits interface {
+	// Admit counts a request under a key, by the limits of a role or, without one, of
+	// strangers, and puts in the headers how they stand. It fails with RateLimited.
+	Admit(r *http.Request, h http.Header, key string, role core.Role) error
+}
+
 // Check is a part that must be up for the server to be ready.
 type Check struct {
 	Name string
@@ -67,7 +74,9 @@ type Check struct {
 
 // Options are what the API stands on.
 type Options struct {
-	Auth     Auth
+	Auth Auth
+	// Limits may be left out.
+	Limits   Limits
 	Users    core.UserStore
 	Keys     core.APIKeyStore
 	Audit    core.AuditStore
@@ -114,6 +123,7 @@ type Options struct {
 
 type api struct {
 	auth      Auth
+	limits    Limits
 	users     core.UserStore
 	keys      core.APIKeyStore
 	audits    core.AuditStore
@@ -162,14 +172,14 @@ func New(o Options) Handlers {
 	a := newAPI(o)
 	h := Handlers{All: a.router}
 	if o.Gateway != nil {
-		h.MCP = a.observe(labelled(o.Gateway))
+		h.MCP = a.observe(a.limit(labelled(o.Gateway)))
 	}
 	return h
 }
 
 func newAPI(o Options) *api {
 	a := &api{
-		auth: o.Auth, users: o.Users, keys: o.Keys, audits: o.Audit, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
+		auth: o.Auth, limits: o.Limits, users: o.Users, keys: o.Keys, audits: o.Audit, agents: o.Agents, sessions: o.Sessions, messages: o.Messages,
 		runs: o.Runs, runner: o.Runner, tasks: o.Tasks, usage: o.Usage, hub: o.Hub, plugins: o.Plugins,
 		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
@@ -187,7 +197,7 @@ func newAPI(o Options) *api {
 	if a.log == nil {
 		a.log = slog.Default()
 	}
-	a.router.Use(a.observe, middleware.GetHead)
+	a.router.Use(a.observe, a.limit, middleware.GetHead)
 	a.router.NotFound(a.notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.huma = huma.NewAPI(a.config(), bothSlashes{humachi.NewAdapter(a.router)})

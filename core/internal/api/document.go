@@ -13,7 +13,10 @@ var errorType = reflect.TypeFor[errorReply]()
 const about = `AgentArea runs AI agents on your own machine: create an agent, chat with it (JSON or streaming), and watch what it does.
 
 Sign in with ` + "`POST /v1/auth/login`" + `, press *Authorize* and paste the access token. Every path answers with and without its trailing slash.
-Errors have one form; ` + "`details.field`" + ` and ` + "`details.issue`" + ` say what to change.`
+Errors have one form; ` + "`details.field`" + ` and ` + "`details.issue`" + ` say what to change.
+
+Every reply says by ` + "`X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`" + ` how much more you may ask; past the limit, or
+when too much is asked within a second, it is 429 with ` + "`Retry-After`" + `. An admin may have set other limits, or none: then the headers are not there.`
 
 // document is the OpenAPI document before its operations.
 func document(version, publicURL string) *huma.OpenAPI {
@@ -24,6 +27,7 @@ func document(version, publicURL string) *huma.OpenAPI {
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
 		Components: &huma.Components{
+			Headers: headers,
 			Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 			SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {
 				Type: "http", Scheme: "bearer", BearerFormat: "JWT",
@@ -48,6 +52,34 @@ func document(version, publicURL string) *huma.OpenAPI {
 		d.Servers = []*huma.Server{{URL: publicURL}}
 	}
 	return d
+}
+
+// headers are described once, and referred to where they tell most.
+var headers = map[string]*huma.Header{
+	"X-RateLimit-Limit": {
+		Description: "How many requests a minute you may send: as a user, with a live token or key, or else as an address. On every reply, unless there is no limit.",
+		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 100,
+	},
+	"X-RateLimit-Remaining": {
+		Description: "How many of them are left in the present window. On every reply, unless there is no limit.",
+		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 0,
+	},
+	"X-RateLimit-Reset": {
+		Description: "When the window is over and all of them are there again, in Unix seconds. On every reply, unless there is no limit.",
+		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 1738324860,
+	},
+	"Retry-After": {
+		Description: "In how many seconds to try again.",
+		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 12,
+	},
+}
+
+func limitHeaders() map[string]*huma.Param {
+	all := map[string]*huma.Param{}
+	for name := range headers {
+		all[name] = &huma.Param{Ref: "#/components/headers/" + name}
+	}
+	return all
 }
 
 // schemaName is the Go type's name, but for the error.
@@ -86,7 +118,7 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeUnsupportedMediaType: {
 		Code: core.CodeUnsupportedMediaType, Message: `The body is sent as "text/plain"; send Content-Type: application/json`,
 	},
-	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many sign-ins: wait and try again"},
+	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: at most 100 a minute; Retry-After says when to try again"},
 	core.CodeInternal:        {Code: core.CodeInternal},
 	core.CodeUpstream:        {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
 	core.CodeUnavailable:     core.Unavailable(`The plugin agent "chat" is down and being restarted: try again`),

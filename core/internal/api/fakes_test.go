@@ -17,6 +17,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/auth"
+	"github.com/agentarea/agentarea/core/internal/limit"
 	"github.com/agentarea/agentarea/sdk"
 )
 
@@ -532,7 +533,7 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 		agents: map[string]*core.Agent{}, runs: map[string]*core.Run{},
 	}
 	w.events = func(context.Context, int64) core.EventStream { return &script{last: eof} }
-	au, err := auth.New(auth.Options{Users: w, Logins: w, Keys: w, Secret: []byte(strings.Repeat("s", 32)), AddressAttempts: -1})
+	au, err := auth.New(auth.Options{Users: w, Logins: w, Keys: w, Secret: []byte(strings.Repeat("s", 32)), Rates: limit.NewMemory(nil), AddressAttempts: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

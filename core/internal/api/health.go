@@ -21,14 +21,14 @@ var exampleTime = stamp(time.Date(2025, 1, 31, 12, 0, 0, 123456000, time.UTC))
 
 func (a *api) registerHealth() {
 	register(a, operation{
-		id: "health", method: http.MethodGet, path: "/health", tag: "Health",
+		id: "health", method: http.MethodGet, path: "/health", tag: "Health", unlimited: true,
 		summary: "Is the server alive?", about: "Answers as long as the server runs; it asks nothing of the database.",
 		response: health{Status: "healthy", Timestamp: exampleTime, Version: "1.0.0"},
 	}, func(context.Context, *struct{}) (*healthOutput, error) {
 		return a.health("healthy"), nil
 	})
 	register(a, operation{
-		id: "health-ready", method: http.MethodGet, path: "/health/ready", tag: "Health",
+		id: "health-ready", method: http.MethodGet, path: "/health/ready", tag: "Health", unlimited: true,
 		summary: "Can the server do its work?", about: "503 while a part that is needed is down; details name it.",
 		response: health{Status: "ready", Timestamp: exampleTime, Version: "1.0.0"},
 	}, func(ctx context.Context, _ *struct{}) (*healthOutput, error) {

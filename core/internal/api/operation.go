@@ -22,6 +22,8 @@ type operation struct {
 	summary string
 	about   string
 	access  access
+	// unlimited says that no rate limit counts it.
+	unlimited bool
 	// tokenToo says that anyone may call, and that a token is of use.
 	tokenToo bool
 	// anyKey says that an API key needs no scope to call.
@@ -87,6 +89,9 @@ func (o operation) success(a *api) *huma.Response {
 // describeErrors documents every error that the operation can answer with.
 func (o operation) describeErrors(a *api, responses map[string]*huma.Response) {
 	codes := append([]core.Code{core.CodeInternal, core.CodeUnavailable}, o.errors...)
+	if !o.unlimited {
+		codes = append(codes, core.CodeRateLimited)
+	}
 	if o.access != anyone {
 		codes = append(codes, core.CodeUnauthorized)
 	}
@@ -103,10 +108,14 @@ func (o operation) describeErrors(a *api, responses map[string]*huma.Response) {
 	slices.Sort(codes)
 	for _, code := range slices.Compact(codes) {
 		example := reply(errorExamples[code], "req-123")
-		responses[strconv.Itoa(example.status)] = &huma.Response{
+		response := &huma.Response{
 			Description: string(code) + ": " + codeMeanings[code],
 			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema, Example: example}},
 		}
+		if code == core.CodeRateLimited {
+			response.Headers = limitHeaders()
+		}
+		responses[strconv.Itoa(example.status)] = response
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/files"
+	"github.com/agentarea/agentarea/core/internal/limit"
 	"github.com/agentarea/agentarea/core/internal/mcp"
 	"github.com/agentarea/agentarea/core/internal/mcp/gateway"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
@@ -61,6 +62,8 @@ type App struct {
 	// notifier stores system notices.
 	notifier *events.Notifier
 	engine   *run.Engine
+	// rates counts requests, and loginRates sign-ins.
+	rates, loginRates limit.Counter
 	// http serves the API with the gateway, and a second one the gateway alone, if
 	// a setting says so; each has its listener.
 	http      []*http.Server
@@ -252,7 +255,8 @@ func (a *App) openEngine(ctx context.Context) error {
 }
 
 func (a *App) openAPI(ctx context.Context) error {
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Secret: a.keys[0], OldSecrets: a.keys[1:]})
+	a.openRates()
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.keys[0], OldSecrets: a.keys[1:]})
 	if err != nil {
 		return err
 	}
@@ -271,7 +275,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
 	a.onClose(func() error { a.gateway.Close(); return nil })
 	handlers := api.New(api.Options{
-		Auth: authn, Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
+		Auth: authn, Limits: a.limits(), Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
 		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
 		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(), Gateway: a.gateway,
 		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
@@ -280,9 +284,10 @@ func (a *App) openAPI(ctx context.Context) error {
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
-	a.serve(base, withMetrics(a.metrics(), handlers.All))
+	proxies := limit.Proxies(a.settings.TrustedProxies)
+	a.serve(base, proxies.Believe(withMetrics(a.metrics(), handlers.All)))
 	if len(a.listeners) > 1 {
-		a.serve(base, handlers.MCP)
+		a.serve(base, proxies.Believe(handlers.MCP))
 	}
 	return nil
 }

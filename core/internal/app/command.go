@@ -23,6 +23,7 @@ type commands struct {
 	} `cmd:"" help:"Look after files."`
 	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
+	Users   userCommands     `cmd:"" help:"Look after users."`
 	Secrets secretsCommands  `cmd:"" help:"Look after what is encrypted in the database."`
 	Backup  backupCommand    `cmd:"" help:"Write one archive of all that the server keeps, while it runs or not."`
 	Restore restoreCommand   `cmd:"" help:"Fill an empty data dir and an empty database, SQLite or PostgreSQL, from an archive."`
@@ -74,6 +75,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		err = c.Plugins.New.run(stdout)
 	case "plugins lock":
 		err = c.Plugins.Lock.run(stdout)
+	case "users reset-password <username>":
+		err = c.Users.ResetPassword.run(ctx, stdout)
 	case "db migrate":
 		err = c.DB.Migrate.run(ctx, stdout)
 	case "db status":

@@ -22,6 +22,8 @@ type Options struct {
 	Users  core.UserStore
 	Logins core.LoginStore
 	Keys   core.APIKeyStore
+	// Rates counts sign-ins.
+	Rates core.RateCounter
 	// Secret is the root key, at least 32 bytes; the keys in use are derived from it.
 	Secret []byte
 	// OldSecrets are root keys of before: tokens that were made with them are still good.
@@ -110,8 +112,8 @@ func New(o Options) (*Auth, error) {
 		passwords:  pw,
 		live:       newLiveLogins(o.Now),
 		lastUse:    map[string]time.Time{},
-		names:      newLimiter(o.NameFailures, o.Now),
-		addresses:  newLimiter(o.AddressAttempts, o.Now),
+		names:      &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.NameFailures}, prefix: "login name "},
+		addresses:  &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.AddressAttempts}, prefix: "login address "},
 	}, nil
 }
 

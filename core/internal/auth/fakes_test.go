@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/limit"
 )
 
 // memory is the stores, with counters of what was asked.
@@ -219,7 +220,9 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 		store: &memory{users: map[string]*core.User{}, logins: map[string]*core.Login{}, keys: map[string]*core.APIKey{}},
 		clock: &clock{at: time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
-	o := Options{Users: b.store, Logins: b.store, Keys: b.store, Secret: testSecret, Now: b.clock.now}
+	o := Options{
+		Users: b.store, Logins: b.store, Keys: b.store, Rates: limit.NewMemory(b.clock.now), Secret: testSecret, Now: b.clock.now,
+	}
 	for _, f := range change {
 		f(&o)
 	}

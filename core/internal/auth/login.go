@@ -15,10 +15,10 @@ import (
 func (a *Auth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
 	// No stored name is longer, and a limiter's keys must be small.
 	name := strings.ToLower(username[:min(len(username), 64)])
-	if err := a.addresses.take(addressKey(address)); err != nil {
+	if err := a.addresses.take(ctx, core.AddressKey(address)); err != nil {
 		return nil, err
 	}
-	if err := a.names.take(name); err != nil {
+	if err := a.names.take(ctx, name); err != nil {
 		return nil, err
 	}
 	u, err := a.authenticate(ctx, username, password)
@@ -26,10 +26,11 @@ func (a *Auth) Login(ctx context.Context, username, password, address string) (*
 		return nil, err
 	}
 	if err != nil {
-		a.names.giveBack(name)
+		return nil, errors.Join(err, a.names.giveBack(ctx, name))
+	}
+	if err := a.names.reset(ctx, name); err != nil {
 		return nil, err
 	}
-	a.names.reset(name)
 	core.NoteActor(ctx, u)
 	l, err := a.newLogin(ctx, u)
 	if err != nil {

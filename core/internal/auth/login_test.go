@@ -87,20 +87,6 @@ func TestLoginIsLimitedByAddress(t *testing.T) {
 	}
 }
 
-func TestLimiterForgetsTheOldestWhenFull(t *testing.T) {
-	t.Parallel()
-	c := &clock{at: time.Unix(1e9, 0)}
-	l := newLimiter(1, c.now)
-	for i := range 3 * maxCounted {
-		if err := l.take(time.Duration(i).String()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(l.counts) > maxCounted || len(l.order) > maxCounted {
-		t.Errorf("it keeps %d of at most %d", len(l.counts), maxCounted)
-	}
-}
-
 func TestHashingIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = -1, -1 })

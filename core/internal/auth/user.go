@@ -72,7 +72,7 @@ func (a *Auth) ResetPassword(ctx context.Context, id, password string) error {
 // RateLimited as Login does.
 func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, password string) error {
 	name := strings.ToLower(p.User.Username)
-	if err := a.names.take(name); err != nil {
+	if err := a.names.take(ctx, name); err != nil {
 		return err
 	}
 	u, err := a.users.User(ctx, p.User.ID)
@@ -86,7 +86,9 @@ func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, p
 	if !ok {
 		return core.Invalid("current_password", "Is not your password: give the one you sign in with")
 	}
-	a.names.reset(name)
+	if err := a.names.reset(ctx, name); err != nil {
+		return err
+	}
 	return a.setPassword(ctx, u.ID, "new_password", password, p.LoginID)
 }
 

@@ -31,6 +31,11 @@ type Settings struct {
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"${enum}."`
 	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"${enum}."`
 
+	RateLimitPerMinute int        `default:"100" env:"AGENTAREA_RATE_LIMIT_PER_MINUTE" help:"How many requests a minute a user may send, or an address without a token; 0 is no limit." placeholder:"N"`
+	RateLimitBurst     int        `default:"20" env:"AGENTAREA_RATE_LIMIT_BURST" help:"How many of them within a second; 0 is no limit." placeholder:"N"`
+	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Other limits for roles, a minute and within a second, as in admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…"`
+	TrustedProxies     Networks   `env:"AGENTAREA_TRUSTED_PROXIES" help:"Addresses and ranges of proxies whose X-Forwarded-For is believed, with commas; none unless set." placeholder:"NETWORK,…"`
+
 	// Secrets come from the environment only, for a command line can be read by others.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" hidden:"" kong:"-"`
 	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" hidden:"" kong:"-"`
@@ -77,6 +82,12 @@ func (s *Settings) Check() error {
 	}
 	if s.UploadsPerUser < 1 {
 		return fmt.Errorf("--uploads-per-user %d: must be at least 1 (write 8, or leave it out)", s.UploadsPerUser)
+	}
+	if s.RateLimitPerMinute < 0 {
+		return fmt.Errorf("--rate-limit-per-minute %d: must not be negative (write 100, or 0 for no limit)", s.RateLimitPerMinute)
+	}
+	if s.RateLimitBurst < 0 {
+		return fmt.Errorf("--rate-limit-burst %d: must not be negative (write 20, or 0 for no limit)", s.RateLimitBurst)
 	}
 	if s.TaskSlots < 1 {
 		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or leave it out)", s.TaskSlots)

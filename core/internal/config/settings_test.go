@@ -20,6 +20,8 @@ func TestCheck(t *testing.T) {
 		"no file fits":     {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)`},
 		"no uploads":       {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or leave it out)`},
 		"no tasks":         {func(s *Settings) { s.TaskSlots = 0 }, `--task-slots 0: must be at least 1 (write 8, or leave it out)`},
+		"no such minute":   {func(s *Settings) { s.RateLimitPerMinute = -1 }, `--rate-limit-per-minute -1: must not be negative (write 100, or 0 for no limit)`},
+		"no such burst":    {func(s *Settings) { s.RateLimitBurst = -1 }, `--rate-limit-burst -1: must not be negative (write 20, or 0 for no limit)`},
 		"key in hex":       {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
 		"key in base64":    {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
 		"new and old key":  {func(s *Settings) { s.SecretKey = Secret(key + "," + strings.Repeat("ab", 32)) }, ""},

@@ -30,7 +30,8 @@ func (f *Files) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*cor
 	if err != nil {
 		return nil, err
 	}
-	blob, err := f.write(ctx, label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
+	// The deed is the file: that room was reserved for its bytes is none.
+	blob, err := f.write(core.WithDeed(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +105,7 @@ func (f *Files) create(ctx context.Context, v core.Viewer, u *core.Upload, in *i
 	if file.ID == "" {
 		file.ID = core.NewID("file")
 	}
+	core.NoteTarget(ctx, file.ID)
 	if len(file.Metadata) == 0 {
 		file.Metadata = json.RawMessage("{}")
 	}

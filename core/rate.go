@@ -1,0 +1,61 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// RateLimit is how often somebody may do something; a zero is no limit.
+type RateLimit struct {
+	PerMinute int
+	// Burst is how often within a second.
+	Burst int
+}
+
+// Off says that nothing is limited.
+func (l RateLimit) Off() bool { return l.PerMinute <= 0 && l.Burst <= 0 }
+
+// Rate is where a key stands.
+type Rate struct {
+	// Taken says that one more was counted: no limit was reached.
+	Taken bool
+	// Minute and Second are the windows that it is in.
+	Minute, Second RateWindow
+}
+
+// RateWindow begins with the first that is counted in it. When it is over all of
+// the limit may be used again.
+type RateWindow struct {
+	Count int
+	// Left is how long it still lasts.
+	Left time.Duration
+}
+
+// Wait is how long until one more may be taken; 0 is now.
+func (r Rate) Wait(l RateLimit) time.Duration {
+	var wait time.Duration
+	if l.PerMinute > 0 && r.Minute.Count >= l.PerMinute {
+		wait = r.Minute.Left
+	}
+	if l.Burst > 0 && r.Second.Count >= l.Burst {
+		wait = max(wait, r.Second.Left)
+	}
+	return wait
+}
+
+// RateCounter counts by keys. What two take at once is never counted as one.
+type RateCounter interface {
+	// TakeRate counts one more of the key, unless a limit is reached.
+	TakeRate(ctx context.Context, key string, l RateLimit) (Rate, error)
+	// GiveBackRate takes one off again.
+	GiveBackRate(ctx context.Context, key string) error
+	// ForgetRate forgets what was counted.
+	ForgetRate(ctx context.Context, key string) error
+}
+
+// RateStore is a RateCounter that servers share.
+type RateStore interface {
+	RateCounter
+	// DropRates deletes keys whose windows are over, at most limit, and says how many.
+	DropRates(ctx context.Context, limit int) (int, error)
+}

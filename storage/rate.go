@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// rates counts in a table that servers share, outside of the group commits. Each
+// count is one statement and waits for no disk: the table has no log, and a
+// transaction that wrote none is not synced.
+type rates struct {
+	db   *DB
+	pool *sql.DB
+	kept *statements
+}
+
+func newRates(db *DB, pool *sql.DB) *rates {
+	return &rates{db: db, pool: pool, kept: newStatements(pool, db.dialect)}
+}
+
+func (r *rates) close() error {
+	if r == nil {
+		return nil
+	}
+	return r.pool.Close()
+}
+
+// Rates is the counter that the servers on the database share; nil on SQLite, which
+// has one server.
+func (db *DB) Rates() core.RateStore {
+	if db.rates == nil {
+		return nil
+	}
+	return db.rates
+}
+
+// rateKey is small and may be stored, whatever somebody has typed as a name.
+func rateKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// The database's clock judges, for the servers' may differ. It may be set back: an
+// end that is further away than two windows can be is none. Both windows are judged
+// before either is changed, with the key's row locked.
+var takeRate = &hot{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count, second_end, taken, asked_at)
+SELECT ?, 1, now + 60000000, 1, now + 1000000, TRUE, now
+FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now) AS clock
+ON CONFLICT (key) DO UPDATE SET (minute_count, minute_end, second_count, second_end, taken, asked_at) = (
+	SELECT minutes + more, minute_end, seconds + more, second_end, more = 1, now
+	FROM (
+		SELECT *, CASE WHEN (per_minute <= 0 OR minutes < per_minute) AND (burst <= 0 OR seconds < burst) THEN 1 ELSE 0 END AS more
+		FROM (
+			SELECT
+				EXCLUDED.asked_at AS now,
+				CASE WHEN this_minute THEN r.minute_count ELSE 0 END AS minutes,
+				CASE WHEN this_minute THEN r.minute_end ELSE EXCLUDED.minute_end END AS minute_end,
+				CASE WHEN this_second THEN r.second_count ELSE 0 END AS seconds,
+				CASE WHEN this_second THEN r.second_end ELSE EXCLUDED.second_end END AS second_end,
+				per_minute, burst
+			FROM (SELECT
+				r.minute_end > EXCLUDED.asked_at AND r.minute_end < EXCLUDED.asked_at + 120000000 AS this_minute,
+				r.second_end > EXCLUDED.asked_at AND r.second_end < EXCLUDED.asked_at + 60000000 AS this_second,
+				CAST(? AS BIGINT) AS per_minute, CAST(? AS BIGINT) AS burst) AS windows
+		) AS counts
+	) AS outcome)
+RETURNING taken, minute_count, minute_end - asked_at, second_count, second_end - asked_at`}
+
+// TakeRate implements core.RateCounter.
+func (r *rates) TakeRate(ctx context.Context, key string, l core.RateLimit) (core.Rate, error) {
+	var rate core.Rate
+	var minute, second int64
+	err := r.kept.queryRow(ctx, takeRate, []any{rateKey(key), l.PerMinute, l.Burst},
+		&rate.Taken, &rate.Minute.Count, &minute, &rate.Second.Count, &second)
+	rate.Minute.Left = time.Duration(minute) * time.Microsecond
+	rate.Second.Left = time.Duration(second) * time.Microsecond
+	return rate, r.db.translate(err)
+}
+
+var giveBackRate = &hot{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
+
+// GiveBackRate implements core.RateCounter.
+func (r *rates) GiveBackRate(ctx context.Context, key string) error {
+	_, err := r.kept.exec(ctx, giveBackRate, rateKey(key))
+	return r.db.translate(err)
+}
+
+var forgetRate = &hot{`DELETE FROM rate_counts WHERE key = ?`}
+
+// ForgetRate implements core.RateCounter.
+func (r *rates) ForgetRate(ctx context.Context, key string) error {
+	_, err := r.kept.exec(ctx, forgetRate, rateKey(key))
+	return r.db.translate(err)
+}
+
+// What is in use at the moment, by a request or by another server's sweep, stays.
+var dropRates = &hot{`DELETE FROM rate_counts WHERE key IN (
+	SELECT key FROM rate_counts WHERE greatest(minute_end, second_end) < extract(epoch FROM clock_timestamp()) * 1000000
+	LIMIT CAST(? AS BIGINT) FOR UPDATE SKIP LOCKED)`}
+
+// DropRates implements core.RateStore.
+func (r *rates) DropRates(ctx context.Context, limit int) (int, error) {
+	n, err := r.kept.exec(ctx, dropRates, limit)
+	return int(n), r.db.translate(err)
+}
