@@ -115,10 +115,10 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	s := newServer(t, stanzas)
 	s.args = append(s.args, "--log-level", "debug", "--log-format", format)
 	rootKey := hex.EncodeToString([]byte(secret.plant("root key")))
-	s.env = []string{
-		"AGENTAREA_WATCH_CONFIG=false", "AGENTAREA_ADMIN_PASSWORD=" + secret.plant("admin password"),
-		"CANARY_KEY=" + secret.plant("provider key"), "AGENTAREA_SECRET_KEY=" + rootKey + "," + hex.EncodeToString([]byte(secret.plant("old root key")+"12")),
-	}
+	s.env = append(s.env, // of two of a name the last counts
+		"AGENTAREA_ADMIN_PASSWORD="+secret.plant("admin password"),
+		"CANARY_KEY="+secret.plant("provider key"), "AGENTAREA_SECRET_KEY="+rootKey+","+hex.EncodeToString([]byte(secret.plant("old root key")+"12")),
+	)
 	if database == "postgres" {
 		u, err := url.Parse(pgtest.Start(t))
 		if err != nil {
