@@ -34,6 +34,7 @@ var (
 	_ core.RetentionStore = (*DB)(nil)
 	_ core.Signals        = (*DB)(nil)
 	_ core.TaskQueue      = (*DB)(nil)
+	_ core.SealedStore    = (*DB)(nil)
 )
 
 // Options are what Open may be told; the zero value is good.
@@ -80,6 +81,9 @@ type dialect interface {
 	// transaction that sees the database as it is now and does not write.
 	tables() string
 	beginSnapshot() string
+	// snapshotTo writes the whole database as it is now to a new SQLite file, if it
+	// can: else whole is false, and there is no file.
+	snapshotTo(ctx context.Context, path string) (whole bool, err error)
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }

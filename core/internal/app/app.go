@@ -54,8 +54,9 @@ type App struct {
 	metrics  *telemetry.Metrics
 	traces   *telemetry.Traces
 
-	data    *dataDir
-	secret  []byte
+	data *dataDir
+	// keys are the secret ones, the current one first.
+	keys    [][]byte
 	db      *storage.DB
 	plugins *pluginhost.Host
 	files   *files.Files
@@ -121,10 +122,10 @@ func (a *App) openData(context.Context) (err error) {
 	}
 	a.onClose(a.data.Close)
 	if a.settings.SecretKey != "" {
-		a.secret, err = a.settings.Key()
+		a.keys, err = a.settings.Keys()
 		return err
 	}
-	a.secret, err = a.data.secretKey()
+	a.keys, err = a.data.secretKeys()
 	return err
 }
 
@@ -206,12 +207,15 @@ func (a *App) fileBackends() []string {
 }
 
 func (a *App) openMCP(ctx context.Context) error {
-	sealer, err := secrets.New(a.secret)
+	keyring, err := secrets.New(a.keys...)
 	if err != nil {
 		return err
 	}
+	if err := a.checkSecrets(ctx, keyring); err != nil {
+		return err
+	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Sealer: sealer, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
+		Store: a.db, Sealer: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
 		Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
@@ -257,7 +261,7 @@ func (a *App) openEngine(ctx context.Context) error {
 
 func (a *App) openAPI(ctx context.Context) error {
 	a.openRates()
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.secret})
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.keys[0], OldSecrets: a.keys[1:]})
 	if err != nil {
 		return err
 	}

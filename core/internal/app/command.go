@@ -27,6 +27,9 @@ type commands struct {
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
 	Users   userCommands     `cmd:"" help:"Look after users."`
 	Health  healthCommand    `cmd:"" help:"Ask a running server how it is: the exit code is 0, or 1 with the reason."`
+	Secrets secretsCommands  `cmd:"" help:"Look after what is encrypted in the database."`
+	Backup  backupCommand    `cmd:"" help:"Write one archive of all that the server keeps, while it runs or not."`
+	Restore restoreCommand   `cmd:"" help:"Fill an empty data dir and an empty database, SQLite or PostgreSQL, from an archive."`
 	Version struct{}         `cmd:"" help:"Print the version."`
 }
 
@@ -97,6 +100,14 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		err = c.DB.Status.run(ctx, stdout)
 	case "db copy":
 		err = c.DB.Copy.run(ctx, stdout)
+	case "backup <file>":
+		err = c.Backup.run(ctx, stdout)
+	case "restore <file>":
+		err = c.Restore.run(ctx, stdout)
+	case "secrets rotate":
+		err = c.Secrets.Rotate.run(ctx, stdout)
+	case "secrets status":
+		err = c.Secrets.Status.run(ctx, stdout)
 	default:
 		c.Serve.FromEnvironment(os.Getenv)
 		err = serve(ctx, &c.Serve, stdout, stderr)

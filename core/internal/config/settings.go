@@ -1,8 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
@@ -42,7 +40,7 @@ type Settings struct {
 
 	// Secrets come from the environment only, for a command line can be read by others.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" help:"The first admin's password, used at the first start only." hidden:"" kong:"-" unset:"made up, and printed once"`
-	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" help:"32 bytes or more in hex or base64, from which the keys of tokens and secrets are derived; openssl rand -hex 32 makes one." hidden:"" kong:"-" unset:"made up, and kept in the data dir"`
+	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" help:"32 bytes or more in hex or base64, from which the keys of tokens and secrets are derived; openssl rand -hex 32 makes one. With commas, older keys that are still good stand after the current one." hidden:"" kong:"-" unset:"made up, and kept in the data dir" see:"secrets.md"`
 	// MetricsToken is what who reads /metrics must send; empty lets everybody.
 	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" help:"What /metrics wants as a bearer token." hidden:"" kong:"-" unset:"it is open" see:"telemetry.md"`
 }
@@ -107,22 +105,18 @@ func (s *Settings) Check() error {
 		}
 	}
 	if s.SecretKey != "" {
-		if _, err := s.Key(); err != nil {
+		if _, err := s.Keys(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Key decodes the secret key: at least 32 bytes in hex or base64.
-func (s *Settings) Key() ([]byte, error) {
-	text := string(s.SecretKey)
-	for _, decode := range []func(string) ([]byte, error){
-		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
-	} {
-		if key, err := decode(text); err == nil && len(key) >= 32 {
-			return key, nil
-		}
+// Keys decodes the secret keys: the first is the current one, the others are older.
+func (s *Settings) Keys() ([][]byte, error) {
+	keys, err := ParseKeys(string(s.SecretKey))
+	if err != nil {
+		return nil, fmt.Errorf("AGENTAREA_SECRET_KEY: %w (make one with: openssl rand -hex 32)", err)
 	}
-	return nil, fmt.Errorf("AGENTAREA_SECRET_KEY must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)")
+	return keys, nil
 }
