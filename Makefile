@@ -38,6 +38,9 @@ MODULE := github.com/agentarea/agentarea
 # says so; CI insists (RACE=-race).
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
+# How long each fuzz target runs. What it learns is kept in the cache.
+FUZZTIME := 10s
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,9 +54,14 @@ build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build postgres python ops $(S3_SERVER) $(MCP_SERVERS) $(CLIENTS) ## run every test; TEST="-run Chat ./storage/..." picks
+test: build postgres python ops $(S3_SERVER) $(MCP_SERVERS) $(CLIENTS) ## run every test and fuzz; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
+	$(if $(TEST),,scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s) each
+	scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz
 
 # The tests on PostgreSQL start a server of their own, or use AGENTAREA_TEST_POSTGRES_URL's.
 # Where there is neither they are skipped; CI insists (AGENTAREA_REQUIRE_POSTGRES=1).
