@@ -89,6 +89,7 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxFrame)
+	defer s.api.observer.Stream("websocket")()
 	newSocket(context.WithoutCancel(r.Context()), s, conn, requestOf(r.Context())).serve() //nolint:contextcheck // tend is all connections', not this one's
 }
 

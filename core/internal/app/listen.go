@@ -80,8 +80,13 @@ func (a *App) mcpURL() string {
 func urlOf(address string, l net.Listener) string {
 	host, _, _ := net.SplitHostPort(address)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return "http://" + net.JoinHostPort(reachable(host), port)
+}
+
+// reachable is where a listener of this host answers on this machine.
+func reachable(host string) string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+		return "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return host
 }
