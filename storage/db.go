@@ -44,8 +44,17 @@ type Options struct {
 	BusyTimeout time.Duration
 	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
+	// Meter is told of the writes; may be left out.
+	Meter Meter
 	// Existing has Open fail when SQLite's file is not there.
 	Existing bool
+}
+
+// Meter is told how the database is written to.
+type Meter interface {
+	// WriteBatch tells of a transaction of so many writes, that was committed or rolled back: how long the first waited
+	// for its turn, and how long the transaction took.
+	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)
 }
 
 // dialect is what differs between databases.
@@ -141,7 +150,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	db := &DB{
 		dialect: d,
 		signals: told,
-		writer:  newCommitter(writer, d, o.BusyTimeout, told), //nolint:contextcheck // it lives on
+		writer:  newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 		queue:   queue,

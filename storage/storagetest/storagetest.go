@@ -29,6 +29,7 @@ type Stores interface {
 	core.SealedStore
 	core.TaskStore
 	core.TaskQueue
+	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
 	core.NoticeStore
 	core.UsageStore
 	core.RetentionStore
@@ -127,6 +128,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/list":         testMCPServerList,
 		"sealed":                  testSealed,
 		"task":                    testTask,
+		"tasks that wait":         testBacklog,
 		"task/visibility":         testTaskVisibility,
 		"task/filter":             testTaskFilter,
 		"task/key":                testTaskKey,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/auth"
+	"github.com/agentarea/agentarea/core/internal/limit"
 	"github.com/agentarea/agentarea/storage"
 )
 
@@ -39,7 +40,7 @@ func (c *resetPasswordCommand) run(ctx context.Context, stdout io.Writer) error 
 			return err
 		}
 		// No token is signed or read here.
-		authn, err := auth.New(auth.Options{Users: db, Logins: db, Keys: db, Secret: []byte(rand.Text() + rand.Text())})
+		authn, err := auth.New(auth.Options{Users: db, Logins: db, Keys: db, Rates: limit.NewMemory(nil), Secret: []byte(rand.Text() + rand.Text())})
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,8 @@ func refreshMAC(key []byte, loginID string, generation []byte) []byte {
 // parse says which login and generation a token is of, if it is one of ours.
 func (r refreshTokens) parse(token string) (loginID string, generation int64, ok bool) {
 	rest, ok := strings.CutPrefix(token, "rt_")
-	if !ok {
+	// Go's Base64 passes over line breaks: another text would be the same token.
+	if !ok || strings.ContainsAny(token, "\r\n") {
 		return "", 0, false
 	}
 	loginID, encoded, ok := strings.Cut(rest, ".")

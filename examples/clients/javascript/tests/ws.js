@@ -1,0 +1,2 @@
+// What the examples import as ws.
+export { WebSocket } from "./harness.js";

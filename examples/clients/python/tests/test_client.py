@@ -1,0 +1,388 @@
+"""Every operation of the served OpenAPI document, and what goes around them."""
+
+import datetime
+import pathlib
+import re
+import sys
+import unittest
+
+import requests
+
+from .harness import HERE, AgentAreaClient, Server, admin, eventually, server
+
+import agentarea
+
+MCP_SERVER = {
+    "command": sys.executable,
+    "args": [str(HERE / "mcp_server.py")],
+    "env": {"API_KEY": "secret-key"},
+}
+
+
+class Recorder(requests.Session):
+    """Notes what was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = set()
+
+    def request(self, method, url, **options):
+        self.asked.add((method, re.sub(r"^http://[^/]+", "", url)))
+        return super().request(method, url, **options)
+
+
+class EveryOperation(unittest.TestCase):
+    """Goes through all there is, on a server of its own, and then looks whether it was all."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.recorder = Recorder()
+        cls.client = cls.server.login(session=cls.recorder)
+        cls.document = requests.get(cls.server.url + "/openapi.json").json()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.remove()
+
+    def operations(self):
+        for path, item in self.document["paths"].items():
+            for method, operation in item.items():
+                yield method.upper(), path, operation["operationId"]
+
+    def test_each_has_a_method(self):
+        missing = [
+            one
+            for _, _, one in self.operations()
+            if not hasattr(self.client, one.replace("-", "_"))
+        ]
+        self.assertEqual(missing, [], "operations without a method of AgentAreaClient")
+
+    def test_each_works(self):
+        for part in (
+            self.reads,
+            self.agents,
+            self.chat,
+            self.tasks,
+            self.mcp_servers,
+            self.files,
+            self.users,
+            self.api_keys,
+            self.end,
+        ):
+            with self.subTest(part.__name__):
+                part()
+        self.recorder.asked.add(("GET", "/v1/ws"))  # test_websocket.py's
+        not_asked = []
+        for method, path, operation in self.operations():
+            pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path.rstrip("/")) + "/?")
+            if not any(
+                m == method and pattern.fullmatch(p) for m, p in self.recorder.asked
+            ):
+                not_asked.append(operation)
+        self.assertEqual(not_asked, [], "operations that no method has called")
+
+    def reads(self):
+        c = self.client
+        self.assertEqual(c.health()["status"], "healthy")
+        self.assertIn("status", c.health_ready())
+        self.assertEqual(c.me()["username"], "admin")
+        self.assertIn("refresh_token", c.refresh())
+        self.assertIn(
+            "chat", [one["type"] for one in c.list_agent_types()["agent_types"]]
+        )
+        self.assertIn("echo/echo", [one["id"] for one in c.list_models()["models"]])
+        self.assertIn("echo", [one["label"] for one in c.list_plugins()["plugins"]])
+        self.assertIn("kept", c.reload_plugins(dry_run=True))
+        self.assertEqual(
+            c.list_usage(by="model", from_="2025-01-01", to=datetime.date(2025, 1, 31))[
+                "usage"
+            ],
+            [],
+        )
+
+    def agents(self):
+        c = self.client
+        agent = c.create_agent(
+            "a", "chat", {"model": "echo"}, description="An agent", shared=False
+        )
+        self.assertEqual(
+            (agent["description"], agent["status"]), ("An agent", "active")
+        )
+        self.assertEqual(c.get_agent(agent["id"]), agent)
+        self.assertIn(
+            agent["id"],
+            [
+                one["id"]
+                for one in c.list_agents(limit=5, type="chat", status="active")[
+                    "agents"
+                ]
+            ],
+        )
+        changed = c.change_agent(agent["id"], {"name": "b"}, if_match=agent.etag)
+        self.assertNotEqual(changed.etag, agent.etag)
+        with self.assertRaises(agentarea.PreconditionFailed):
+            c.change_agent(agent["id"], {"name": "c"}, if_match=agent.etag)
+        with self.assertRaises(agentarea.PreconditionFailed):
+            c.replace_agent(agent["id"], agent, if_match=agent.etag)
+        changed["name"] = "d"
+        self.assertEqual(
+            c.replace_agent(agent["id"], changed, if_match=changed.etag)["name"], "d"
+        )
+        with self.assertRaises(agentarea.PreconditionFailed):
+            c.delete_agent(agent["id"], if_match=agent.etag)
+        self.assertIsNone(c.delete_agent(agent["id"]))
+        with self.assertRaises(agentarea.NotFound):
+            c.get_agent(agent["id"])
+
+    def chat(self):
+        c = self.client
+        agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
+        said = c.chat(agent, "Good day", session_id="s")
+        self.assertEqual((said["message"], said["session_id"]), ("Good day", "s"))
+        self.assertEqual(c.get_run(said["metadata"]["run_id"])["status"], "completed")
+        self.assertEqual(c.run_events(said["metadata"]["run_id"]).wait(), "Good day")
+        with c.chat_stream(agent, "/tokens 100 /delay 100ms") as stream:
+            next(iter(stream))
+            self.assertTrue(c.cancel_run(stream.run_id)["cancel_requested"])
+        eventually(lambda: c.get_run(stream.run_id)["status"] == "cancelled")
+        now = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=5)))
+        history = c.chat_history(agent, session_id="s", limit=1, before=now)
+        self.assertEqual(
+            (history["messages"][0]["content"], history["has_more"]), ("Good day", True)
+        )
+        self.assertEqual(
+            [one["role"] for one in c.iter_chat_history(agent, session_id="s")],
+            ["assistant", "user"],
+        )
+        self.assertIn("s", [one["id"] for one in c.list_sessions(agent)["sessions"]])
+        self.assertEqual(len(list(c.iter_sessions(agent))), 2)
+        self.assertIsNone(c.delete_session(agent, "s"))
+        self.assertEqual(c.chat_history(agent, session_id="s")["messages"], [])
+        self.assertGreater(sum(one["completions"] for one in c.iter_usage()), 0)
+
+    def tasks(self):
+        c = self.client
+        agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
+        options = {
+            "description": "More of it",
+            "priority": "high",
+            "data": {"n": 1},
+            "idempotency_key": "one",
+        }
+        task = c.create_task(
+            "Hello", agent, timeout_seconds=60, max_attempts=2, **options
+        )
+        again = c.create_task(
+            "Hello", agent, timeout_seconds=60, max_attempts=2, **options
+        )
+        self.assertEqual(again["id"], task["id"])
+        with self.assertRaises(agentarea.Conflict):
+            c.create_task("Another", agent, idempotency_key="one")
+        self.assertIn("More of it", c.task_events(task["id"]).wait())
+        self.assertEqual(c.get_task(task["id"])["status"], "completed")
+        self.assertEqual(
+            c.list_tasks(status="completed", agent_id=agent, priority="high")["total"],
+            1,
+        )
+        with self.assertRaises(agentarea.Conflict):
+            c.cancel_task(task["id"])
+        slow = c.create_task("/tokens 100 /delay 100ms", agent)
+        c.cancel_task(slow["id"])
+        eventually(lambda: c.get_task(slow["id"])["status"] == "cancelled")
+        self.assertEqual(
+            {one["id"] for one in c.iter_tasks(agent_id=agent)},
+            {task["id"], slow["id"]},
+        )
+
+    def mcp_servers(self):
+        c = self.client
+        one = c.create_mcp_server(
+            "greeter", MCP_SERVER, slug="greeter", auto_start=False
+        )
+        self.assertEqual(
+            (one["status"], one["config"]["env"]["API_KEY"]), ("stopped", "***")
+        )
+        c.start_mcp_server(one["id"])
+        eventually(lambda: c.get_mcp_server(one["id"])["status"] == "running")
+        self.assertEqual(
+            [t["qualified_name"] for t in c.list_mcp_tools(one["id"])["tools"]],
+            ["greeter__greet"],
+        )
+        eventually(
+            lambda: "well met"
+            in [line["text"] for line in c.mcp_server_logs(one["id"], tail=9)["logs"]]
+        )
+        now = c.get_mcp_server(one["id"])
+        changed = c.change_mcp_server(
+            one["id"], {"description": "It greets"}, if_match=now.etag
+        )
+        self.assertEqual(changed["description"], "It greets")
+        changed["name"] = "Greeter"
+        self.assertEqual(c.replace_mcp_server(one["id"], changed)["name"], "Greeter")
+        c.restart_mcp_server(one["id"])
+        eventually(lambda: c.get_mcp_server(one["id"])["status"] == "running")
+        # An agent uses it.
+        agent = c.create_agent(
+            "a", "chat", {"model": "echo", "mcp_servers": ["greeter"]}
+        )["id"]
+        with c.chat_stream(agent, "/tool greeter__greet {}") as stream:
+            kinds = [event["type"] for event in stream]
+        self.assertEqual(stream.text, "hello")
+        self.assertIn("tool_result", kinds)
+        # Its log until it is deleted.
+        with c.follow_mcp_server_logs(one["id"], tail=100) as log:
+            for line in log:
+                if line["text"] == "well met":
+                    break
+        log = c.follow_mcp_server_logs(one["id"])
+        c.stop_mcp_server(one["id"])
+        c.delete_mcp_server(one["id"])
+        self.assertEqual({line["type"] for line in log}, {"log"})
+        remote = c.create_mcp_server(
+            "remote",
+            {"url": "http://127.0.0.1:9/mcp", "headers": {"X-Key": "secret"}},
+            auto_start=False,
+        )
+        self.assertEqual(
+            (remote["transport"], remote["slug"], remote["config"]["headers"]["X-Key"]),
+            ("http", "remote", "***"),
+        )
+        self.assertEqual(c.list_mcp_servers(limit=1)["total"], 1)
+        self.assertEqual([s["id"] for s in c.iter_mcp_servers()], [remote["id"]])
+
+    def files(self):
+        c = self.client
+        file = c.upload_file(b"some text", name="a.txt", metadata={"n": 1})
+        self.assertEqual((file["size"], file["metadata"]), (9, {"n": 1}))
+        self.assertEqual(c.get_file(file["id"]), file)
+        self.assertEqual(c.read_file(file["id"]), b"some text")
+        self.assertEqual(
+            c.change_file(file["id"], {"name": "b.txt"}, if_match=file.etag)["name"],
+            "b.txt",
+        )
+        self.assertEqual(
+            c.list_files(name="b.txt", content_type="text/plain")["total"], 1
+        )
+        self.assertEqual([one["name"] for one in c.iter_files()], ["b.txt"])
+        agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
+        self.assertIn(
+            "some text", c.chat(agent, "See:", file_ids=[file["id"]])["message"]
+        )
+        moved = list(c.move_files("local", "other"))
+        self.assertEqual((moved[-1]["type"], moved[-1]["files"]), ("end", 1))
+        with self.assertRaises(agentarea.ValidationError):
+            c.move_files("local", "nowhere")
+        self.assertEqual(c.read_file(file["id"]), b"some text")
+        c.delete_file(file["id"])
+        with self.assertRaises(agentarea.NotFound):
+            c.read_file(file["id"])
+
+    def users(self):
+        c = self.client
+        user = c.create_user(
+            "ann", "ann@example.com", "a-password-of-ann", role="viewer"
+        )
+        self.assertEqual(c.get_user(user["id"])["role"], "viewer")
+        self.assertEqual(c.list_users(limit=1)["total"], 2)
+        self.assertEqual({one["username"] for one in c.iter_users()}, {"admin", "ann"})
+        with self.assertRaises(agentarea.Conflict):
+            c.create_user("ann", "ann@example.com", "a-password-of-ann")
+        with AgentAreaClient.login(self.server.url, "ann", "a-password-of-ann") as ann:
+            with self.assertRaises(agentarea.Forbidden):
+                ann.create_agent("a", "chat", {"model": "echo"})
+            self.assertEqual(ann.list_agents()["agents"], [])
+        self.assertEqual(
+            c.change_user(user["id"], {"role": "member"})["role"], "member"
+        )
+        self.assertIsNone(c.reset_password(user["id"], "another-password-of-ann"))
+        with AgentAreaClient.login(
+            self.server.url, "ann", "another-password-of-ann", session=self.recorder
+        ) as ann:
+            self.assertIsNone(
+                ann.change_password(
+                    "another-password-of-ann", "a-third-password-of-ann"
+                )
+            )
+            self.assertEqual(ann.me()["role"], "member")
+            c.change_user(user["id"], {"disabled": True})
+            with self.assertRaises(agentarea.Unauthorized):
+                eventually(lambda: ann.me() is None, 5)
+        entry = next(
+            c.iter_audit(
+                action="change-user",
+                target=user["id"],
+                to=datetime.datetime.now(datetime.timezone.utc),
+            )
+        )
+        self.assertEqual((entry["outcome"], entry["username"]), ("done", "admin"))
+        self.assertGreater(
+            c.list_audit(outcome="refused", from_="2025-01-01T00:00:00Z", limit=1)[
+                "total"
+            ],
+            0,
+        )
+
+    def api_keys(self):
+        c = self.client
+        tomorrow = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
+            days=1
+        )
+        key = c.create_api_key("ci", ["agents:read", "chat:write"], expires_at=tomorrow)
+        self.assertEqual(c.get_api_key(key["id"])["name"], "ci")
+        self.assertEqual(c.list_api_keys(user_id="*")["total"], 1)
+        self.assertEqual([one["id"] for one in c.iter_api_keys()], [key["id"]])
+        agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
+        with AgentAreaClient(self.server.url, key["key"]) as program:
+            self.assertEqual(program.chat_stream(agent, "By a key").wait(), "By a key")
+            with program.websocket() as socket:
+                socket.subscribe(f"agent.{agent}.events")
+            with self.assertRaises(agentarea.Forbidden):
+                program.delete_agent(agent)
+            self.assertIsNone(c.delete_api_key(key["id"]))
+            with self.assertRaises(agentarea.Unauthorized):
+                eventually(lambda: program.get_agent(agent) is None, 5)
+
+    def end(self):
+        self.client.logout()
+
+
+class Lists(unittest.TestCase):
+    def test_pages(self):
+        """More than two pages, one added meanwhile: each once."""
+        ids = [
+            admin().create_agent(f"a{i}", "chat", {"model": "echo"})["id"]
+            for i in range(205)
+        ]
+        seen = []
+        for one in admin().iter_agents():
+            if len(seen) == 50:
+                admin().create_agent("new", "chat", {"model": "echo"})
+            seen.append(one["id"])
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertLessEqual(set(ids), set(seen))
+
+
+class BadInput(unittest.TestCase):
+    def test_says_what_to_change(self):
+        with self.assertRaises(agentarea.ValidationError) as caught:
+            admin().create_agent("a", "chat", {"model": "echo", "temperature": "hot"})
+        error = caught.exception
+        self.assertEqual((error.status, error.field), (400, "config.temperature"))
+        self.assertTrue(error.request_id.startswith("req-"))
+        self.assertIn(error.details["issue"], str(error))
+
+    def test_a_time_without_zone(self):
+        with self.assertRaisesRegex(ValueError, "time zone"):
+            admin().chat_history("agent-1", before=datetime.datetime(2025, 1, 1))
+
+
+class Sources(unittest.TestCase):
+    def test_no_line_is_too_long(self):
+        for path in pathlib.Path(agentarea.__file__).parent.glob("*.py"):
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                self.assertLessEqual(len(line), 120, f"{path.name}:{number}")
+
+
+if __name__ == "__main__":
+    unittest.main()
