@@ -34,8 +34,8 @@ func FuzzStream(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	p := configured(f, "http://127.0.0.1/v1", nil)
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		p := &provider{config: config{BaseURL: "http://127.0.0.1/v1"}}
 		for _, whole := range []bool{false, true} {
 			c := p.newCall(context.Background(), time.Minute)
 			a := answer{out: checked{t}}

@@ -80,7 +80,7 @@ func TestNobodyInjectsHeaders(t *testing.T) {
 		if at := r.header.Get("Location"); !strings.HasSuffix(at, made.ID) || strings.ContainsAny(at, "\r\n ") {
 			t.Errorf("Location is %q", at)
 		}
-		got := c.get("/v1/files/" + made.ID + "/download").want(t, 200)
+		got := c.get("/v1/files/"+made.ID+"/download").want(t, 200)
 		kind, params, err := mime.ParseMediaType(got.header.Get("Content-Disposition"))
 		if err != nil || kind != "attachment" || params["filename"] != made.Name || got.header.Get("X-Injected") != "" {
 			t.Errorf("%q comes as %q: %v", made.Name, got.header.Get("Content-Disposition"), err)

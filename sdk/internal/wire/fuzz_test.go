@@ -18,7 +18,7 @@ func FuzzStatus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code, message string, retryable bool, wait int64, status int) {
 		sent := &sdk.Error{
 			Code: sdk.ErrorCode(code), Message: message, Retryable: retryable,
-			RetryAfter: time.Duration(wait%1e9) * time.Millisecond, ProviderStatus: status % 1000,
+			RetryAfter: time.Duration(max(0, wait)%1e9) * time.Millisecond, ProviderStatus: status % 1000,
 		}
 		got := FromStatus(ToStatus(sent))
 		e, ok := got.(*sdk.Error) //nolint:errorlint // it is told to be one
