@@ -22,19 +22,24 @@ VERSITYGW          := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 PROTO_TOOLS        := $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC)
 EVERYTHING_SERVER  := $(TOOLS)/mcp-everything-server-$(EVERYTHING_SERVER_VERSION)/everything-server
 # MCP's conformance suites, clients and servers from npm, with a Node to run them.
-MCPTEST            := $(CACHE)/mcptest-$(shell sha256sum test/mcptest/npm/package-lock.json | cut -c1-12)/.installed
+MCPTEST            := $(CACHE)/mcptest-$(shell sha256sum test/mcptest/npm/package-lock.json 2>/dev/null | cut -c1-12)/.installed
 MCP_SERVERS        := $(EVERYTHING_SERVER) $(MCPTEST)
 # What the tests of the clients in examples/clients need from npm.
-CLIENTS            := $(CACHE)/clients-$(shell sha256sum test/clients/npm/package-lock.json | cut -c1-12)/.installed
+CLIENTS            := $(CACHE)/clients-$(shell sha256sum test/clients/npm/package-lock.json 2>/dev/null | cut -c1-12)/.installed
 # AGENTAREA_TEST_S3_URL names a server of one's own, and then none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
 # Since this commit what is said to plugins is only added to.
 PROTO_BASE := 63a0c364d6d76e16e981bb2503be44af948bd5a2
 
+MODULE := github.com/agentarea/agentarea
+
 # The race detector needs a C compiler. A machine without one still tests, and
 # says so; CI insists (RACE=-race).
 RACE := $(if $(shell command -v $$(go env CC)),-race)
+
+# How long each fuzz target runs. What it learns is kept in the cache.
+FUZZTIME := 10s
 
 .PHONY: help
 help: ## show this list
@@ -45,13 +50,18 @@ run: build ## build and start the server on localhost:8000; ARGS="--listen …" 
 	bin/agentarea serve $(ARGS)
 
 .PHONY: build
-build: ## build the server and every plugin into bin/
-	go build -o bin/ ./core/... ./plugins/...
+build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2.3 names the server's
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build postgres python $(S3_SERVER) $(MCP_SERVERS) $(CLIENTS) ## run every test; TEST="-run Chat ./storage/..." picks
+test: build postgres python ops $(S3_SERVER) $(MCP_SERVERS) $(CLIENTS) ## run every test and fuzz; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
 	go test $(RACE) -timeout 15m $(or $(TEST),./...)
+	$(if $(TEST),,scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s) each
+	scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz
 
 # The tests on PostgreSQL start a server of their own, or use AGENTAREA_TEST_POSTGRES_URL's.
 # Where there is neither they are skipped; CI insists (AGENTAREA_REQUIRE_POSTGRES=1).
@@ -68,18 +78,30 @@ python:
 	@/usr/bin/python3 -c 'import grpc, google.protobuf, requests, websocket' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q $(PYTHON_PACKAGES) >/dev/null; } || { \
 	  echo "the examples in Python, a plugin and a client, need grpcio, requests and websocket-client (Debian: apt-get install $(PYTHON_PACKAGES))" >&2; exit 1; }
 
+# The tests of the image and the service use an init and systemd's checker. Where
+# they are not, these are skipped; CI insists (AGENTAREA_REQUIRE_OPS=1).
+.PHONY: ops
+ops:
+	@{ command -v tini && command -v systemd-analyze; } >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q --no-install-recommends tini systemd >/dev/null; } || { \
+	  echo "the tests of the image and the service need tini and systemd-analyze (Debian: tini, systemd): install them" >&2; [ -z "$(AGENTAREA_REQUIRE_OPS)" ]; }
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
 	$(GOLANGCI_LINT) run ./...
 	scripts/import-rules-bite.sh $(GOLANGCI_LINT)
 
 .PHONY: generate
-generate: generate-proto ## make the generated files anew; fetches Swagger UI, which needs npm
+generate: generate-proto generate-docs ## make the generated files anew; fetches Swagger UI, which needs npm
 	scripts/swagger-ui.sh
 
 .PHONY: generate-proto
 generate-proto: $(PROTO_TOOLS)
 	PATH="$(subst $() ,:,$(patsubst %/,%,$(dir $(PROTO_TOOLS)))):$$PATH" $(BUF) generate $(BUF_ARGS)
+
+# The tests see that these are fresh.
+.PHONY: generate-docs
+generate-docs:
+	go test ./core/internal/app -run 'TestHelp|TestReference' -update
 
 .PHONY: verify
 verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and that generated files are up to date

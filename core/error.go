@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -49,14 +50,15 @@ type FieldError struct {
 }
 
 func (e *Error) Error() string {
-	s := string(e.Code) + ": " + e.Message
+	var b strings.Builder
+	b.WriteString(string(e.Code) + ": " + e.Message)
 	for _, f := range e.Fields {
-		s += fmt.Sprintf(" (%s: %s)", f.Field, f.Issue)
+		b.WriteString(" (" + f.Field + ": " + f.Issue + ")")
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		b.WriteString(": " + e.Err.Error())
 	}
-	return s
+	return b.String()
 }
 
 func (e *Error) Unwrap() error { return e.Err }

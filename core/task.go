@@ -128,6 +128,14 @@ type TaskStore interface {
 	FailTask(ctx context.Context, id string, now time.Time, failure *sdk.Error) error
 }
 
+// TaskBacklog counts tasks that wait, of all users.
+type TaskBacklog struct {
+	Priority TaskPriority
+	// Deferred ones wait for the time of another attempt; the others for a server.
+	Deferred bool
+	Tasks    int
+}
+
 // TaskQueue says when there is work.
 type TaskQueue interface {
 	// Work calls do, slots at once at the most, whenever a task may be waiting. stop

@@ -26,6 +26,8 @@ core/internal/run            | core sdk sdk/leaf core/internal/events/leaf   | p
 core/internal/events         | core                                          | sdk/leaf storage/leaf core/internal/run/leaf
 core/internal/limit          | core fmt                                      | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf
 core/internal/secrets        | fmt                                           | core sdk storage/leaf
+core/internal/telemetry      | core sdk                                      | sdk/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
+core/internal/archive        | fmt                                           | core sdk storage/leaf
 core/internal/mcp            | core sdk/leaf core/internal/events/leaf       | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
 core/internal/pluginhost     | core sdk/leaf core/internal/config/leaf | proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
 core/internal/config         | core sdk                                      | sdk/leaf storage/leaf core/internal/pluginhost/leaf

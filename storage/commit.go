@@ -26,8 +26,10 @@ type committer struct {
 	dialect dialect
 	// patience is how long a write waits for a lock.
 	patience time.Duration
-	queue    chan *op
-	done     chan struct{}
+	// meter may be nil.
+	meter Meter
+	queue chan *op
+	done  chan struct{}
 	// sending is held by those that put into queue, so that stop closes it after them.
 	sending sync.RWMutex
 	stopped bool
@@ -74,9 +76,9 @@ var (
 	rollback  = &hot{"ROLLBACK"}
 )
 
-func newCommitter(db *bun.DB, d dialect, patience time.Duration, s *signals) *committer {
+func newCommitter(db *bun.DB, d dialect, o Options, s *signals) *committer {
 	c := &committer{
-		db: db, dialect: d, patience: patience, signals: s,
+		db: db, dialect: d, patience: o.BusyTimeout, meter: o.Meter, signals: s,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
 	go c.loop()
@@ -126,11 +128,16 @@ func (c *committer) stop() {
 func (c *committer) loop() {
 	defer close(c.done)
 	for first := range c.queue {
+		begun := time.Now()
 		if err := c.begin(first); err != nil {
 			first.answer <- err
 			continue
 		}
-		c.runBatch(c.take(first))
+		batch := c.take(first)
+		err := c.runBatch(batch)
+		if c.meter != nil {
+			c.meter.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
+		}
 	}
 	if c.conn != nil {
 		_ = c.conn.Close() // back to the pool, which is closed next
@@ -222,8 +229,8 @@ func (o *op) take() bool {
 	return o.state.CompareAndSwap(opWaiting, opTaken)
 }
 
-// runBatch runs the writes, commits and answers.
-func (c *committer) runBatch(batch []*op) {
+// runBatch runs the writes, commits and answers. It gives why nothing of them was kept.
+func (c *committer) runBatch(batch []*op) error {
 	c.conn.signals = c.conn.signals[:0]
 	err := c.runAll(batch)
 	if err == nil {
@@ -245,6 +252,7 @@ func (c *committer) runBatch(batch []*op) {
 		}
 		o.answer <- o.err
 	}
+	return err
 }
 
 // runAll leaves each write's own error in its err. It fails when nothing of the

@@ -29,6 +29,8 @@ type copied struct {
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
 	{name: "logins", key: []string{"id"}},
+	{name: "api_keys", key: []string{"id"}},
+	{name: "audit", key: []string{"seq"}, counter: "seq"},
 	{name: "agents", key: []string{"id"}},
 	{name: "sessions", key: []string{"key"}},
 	{name: "messages", key: []string{"position"}, counter: "position"},
@@ -68,18 +70,27 @@ func Copy(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
 	if err := to.current(ctx); err != nil {
 		return fmt.Errorf("the database to copy to: %w", err)
 	}
+	return copyAll(ctx, from, to, done)
+}
+
+// copyAll is Copy of databases that have the same schema.
+func copyAll(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
 	source, err := from.snapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("the database to copy from: %w", from.translate(err))
 	}
 	defer source.end() //nolint:contextcheck // it ends, whatever the caller wants
+	tables, err := to.copied(ctx)
+	if err != nil {
+		return fmt.Errorf("the database to copy to: %w", err)
+	}
 	err = to.writer.do(ctx, func(_ context.Context, tx *tx) error {
-		for _, t := range copiedTables {
+		for _, t := range tables {
 			if err := t.mustBeEmpty(ctx, tx); err != nil {
 				return err
 			}
 		}
-		for _, t := range copiedTables {
+		for _, t := range tables {
 			got, err := t.copy(ctx, source, tx)
 			if err != nil {
 				return fmt.Errorf("table %s: %w", t.name, err)
@@ -92,6 +103,22 @@ func Copy(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
 		return fmt.Errorf("nothing was copied: %w", err)
 	}
 	return nil
+}
+
+// copied are those of copiedTables that the database has: one of an older schema
+// lacks some.
+func (db *DB) copied(ctx context.Context) ([]copied, error) {
+	names, err := db.tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var tables []copied
+	for _, t := range copiedTables {
+		if slices.Contains(names, t.name) {
+			tables = append(tables, t)
+		}
+	}
+	return tables, nil
 }
 
 // snapshot is a connection that sees the database as it was at one moment.

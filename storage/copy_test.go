@@ -209,3 +209,19 @@ func TestSchema(t *testing.T) {
 		}
 	}
 }
+
+// A table that nobody copies would be missing in every backup.
+func TestEveryTableIsCopied(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	tables, err := db.Tables(t.Context())
+	must(t, err)
+	for _, table := range tables {
+		if table == "schema_migrations" || table == "leases" || strings.HasPrefix(table, "river_") {
+			continue
+		}
+		if !slices.Contains(storage.Copied(), table) {
+			t.Errorf("table %s is not in copiedTables", table)
+		}
+	}
+}

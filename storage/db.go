@@ -34,6 +34,7 @@ var (
 	_ core.RetentionStore = (*DB)(nil)
 	_ core.Signals        = (*DB)(nil)
 	_ core.TaskQueue      = (*DB)(nil)
+	_ core.SealedStore    = (*DB)(nil)
 )
 
 // Options are what Open may be told; the zero value is good.
@@ -43,8 +44,17 @@ type Options struct {
 	BusyTimeout time.Duration
 	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
+	// Meter is told of the writes; may be left out.
+	Meter Meter
 	// Existing has Open fail when SQLite's file is not there.
 	Existing bool
+}
+
+// Meter is told how the database is written to.
+type Meter interface {
+	// WriteBatch tells of a transaction of so many writes, that was committed or rolled back: how long the first waited
+	// for its turn, and how long the transaction took.
+	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)
 }
 
 // dialect is what differs between databases.
@@ -71,6 +81,9 @@ type dialect interface {
 	// transaction that sees the database as it is now and does not write.
 	tables() string
 	beginSnapshot() string
+	// snapshotTo writes the whole database as it is now to a new SQLite file, if it
+	// can: else whole is false, and there is no file.
+	snapshotTo(ctx context.Context, path string) (whole bool, err error)
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
@@ -137,7 +150,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	db := &DB{
 		dialect: d,
 		signals: told,
-		writer:  newCommitter(writer, d, o.BusyTimeout, told), //nolint:contextcheck // it lives on
+		writer:  newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 		queue:   queue,

@@ -40,3 +40,12 @@ func Hot() []string {
 
 // Tables are the names of all tables.
 func (db *DB) Tables(ctx context.Context) ([]string, error) { return db.tables(ctx) }
+
+// Copied are the names of the tables that Copy copies.
+func Copied() []string {
+	var names []string
+	for _, t := range copiedTables {
+		names = append(names, t.name)
+	}
+	return names
+}

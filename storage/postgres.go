@@ -284,7 +284,12 @@ func (*postgresDialect) tables() string {
 }
 
 func (*postgresDialect) beginSnapshot() string {
-	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
+}
+
+// snapshotTo has no file to give.
+func (*postgresDialect) snapshotTo(context.Context, string) (whole bool, err error) {
+	return false, nil
 }
 
 func (*postgresDialect) failure(err error) failure {

@@ -123,6 +123,24 @@ func (sqliteDialect) tables() string {
 
 func (sqliteDialect) beginSnapshot() string { return "BEGIN" }
 
+// snapshotTo has SQLite write a copy without its free pages, while others read and
+// write.
+func (d sqliteDialect) snapshotTo(ctx context.Context, path string) (whole bool, err error) {
+	from, err := filepath.Abs(d.path)
+	if err != nil {
+		return false, err
+	}
+	if err := makePrivate(path); err != nil {
+		return false, err
+	}
+	pool, err := sqlitePool(from, 1, lockTry)
+	if err != nil {
+		return false, err
+	}
+	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", path)
+	return true, errors.Join(err, pool.Close())
+}
+
 func (sqliteDialect) failure(err error) failure {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {

@@ -343,6 +343,27 @@ func (db *DB) NextTask(ctx context.Context, now time.Time) (*core.Task, error) {
 	return row.task()
 }
 
+// TaskBacklog counts the tasks that wait: with the index on them, so that it costs as
+// much as there are of those.
+func (db *DB) TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error) {
+	var rows []struct {
+		Priority int64 `bun:"priority"`
+		Deferred int64 `bun:"deferred"`
+		Tasks    int64 `bun:"tasks"`
+	}
+	err := db.read.NewSelect().Table("tasks").
+		ColumnExpr("priority, CASE WHEN run_at > ? THEN 1 ELSE 0 END AS deferred, count(*) AS tasks", micros(now)).
+		Where("status = 'pending'").GroupExpr("1, 2").Scan(ctx, &rows)
+	if err != nil {
+		return nil, db.translate(err)
+	}
+	out := make([]core.TaskBacklog, len(rows))
+	for i, r := range rows {
+		out[i] = core.TaskBacklog{Priority: core.TaskPriority(r.Priority), Deferred: r.Deferred == 1, Tasks: int(r.Tasks)}
+	}
+	return out, nil
+}
+
 // beginTask makes a waiting task running.
 func beginTask(ctx context.Context, tx *tx, id, runID string, now time.Time) error {
 	n, err := tx.exec(ctx, startTask, runID, micros(now), micros(now), id)

@@ -96,6 +96,11 @@ def log(level, message, **attributes):
     print(json.dumps({**line, **attributes})[:32000], file=sys.stderr, flush=True)
 
 
+def trace(context):
+    """The headers that make a request part of the call's trace; none outside of one."""
+    return {k: v for k, v in context.invocation_metadata() if k in ("traceparent", "tracestate")}
+
+
 def unary(request_type, handle):
     """A method with one reply; what it raises reaches the host."""
 

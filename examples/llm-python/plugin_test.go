@@ -2,13 +2,17 @@
 package llmpython
 
 import (
+	"context"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 	"github.com/agentarea/agentarea/sdk/plugintest"
 )
 
@@ -30,6 +34,22 @@ func parrot(t *testing.T) plugintest.Command {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	plugintest.LLM(t, parrot(t))
+}
+
+// The call's W3C trace context arrives.
+func TestTraceReachesPython(t *testing.T) {
+	t.Parallel()
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	p := llm.NewClient(plugintest.Start(t, "llm", parrot(t)).Conn)
+	for want, ctx := range map[string]context.Context{
+		"You said: none":      t.Context(),
+		"You said: " + parent: metadata.AppendToOutgoingContext(t.Context(), "traceparent", parent),
+	} {
+		var answer remotetest.Answer
+		if _, err := p.Chat(ctx, &llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "trace")}}, &answer); err != nil || answer.Text != want {
+			t.Errorf("got %q, %v, want %q", answer.Text, err, want)
+		}
+	}
 }
 
 // An error arrives with all that Python said of it.

@@ -17,6 +17,8 @@ type outgoing struct {
 	// revision is the one that the message names, and modern whether it is so.
 	revision string
 	modern   bool
+	// trace is the one that the message says it is part of.
+	trace sdk.Trace
 }
 
 func parse(message []byte) (outgoing, error) {
@@ -36,6 +38,7 @@ func parse(message []byte) (outgoing, error) {
 		m.revision = ""
 	}
 	m.modern = m.revision >= modernFrom
+	m.trace = traceOf(meta)
 	return m, nil
 }
 
@@ -55,7 +58,20 @@ func (c *conn) headers(m outgoing) http.Header {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Accept", "application/json, text/event-stream")
+	m.trace.SetHeaders(h)
 	return h
+}
+
+// traceOf reads what a message's _meta says of its trace. What can't stand in a header is
+// left out.
+func traceOf(meta map[string]json.RawMessage) sdk.Trace {
+	var t sdk.Trace
+	for key, to := range map[string]*string{"traceparent": &t.Parent, "tracestate": &t.State} {
+		if json.Unmarshal(meta[key], to) != nil || len(*to) > 512 || !isPlain(*to) {
+			*to = ""
+		}
+	}
+	return t
 }
 
 // modernRevision is the host's, for what it sends without naming one; empty when

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -65,9 +64,11 @@ func setLimits(l *limits) error {
 
 func replaceFile(from, to int) error { return unix.Dup3(from, to, 0) }
 
-// process is one of /proc.
+// process is one of /proc. A zombie may still have children: it is the first thread
+// that has ended, and others of the process have not.
 type process struct {
 	pid, parent int
+	zombie      bool
 }
 
 func processes() []process {
@@ -89,25 +90,27 @@ func processes() []process {
 		}
 		// The name stands in brackets and may hold anything.
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) < 2 || fields[0][0] == 'Z' {
+		if len(fields) < 2 {
 			continue
 		}
 		parent, err := strconv.Atoi(string(fields[1]))
 		if err == nil {
-			all = append(all, process{pid, parent})
+			all = append(all, process{pid, parent, fields[0][0] == 'Z'})
 		}
 	}
 	return all
 }
 
-// descendants are the processes below one.
-func descendants(of int) []int {
+// descendants are the processes below one, the zombies among them.
+func descendants(of int) []process {
 	all := processes()
-	below := []int{of}
+	below := []process{{pid: of}}
+	known := map[int]bool{of: true}
 	for i := 0; i < len(below); i++ {
 		for _, p := range all {
-			if p.parent == below[i] && !slices.Contains(below, p.pid) {
-				below = append(below, p.pid)
+			if p.parent == below[i].pid && !known[p.pid] {
+				known[p.pid] = true
+				below = append(below, p)
 			}
 		}
 	}
@@ -118,9 +121,12 @@ func descendants(of int) []int {
 // the processes below this one.
 func usage() (memory uint64, processes int) {
 	page := uint64(os.Getpagesize()) //nolint:gosec // positive
-	below := descendants(os.Getpid())
-	for _, pid := range below {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	for _, p := range descendants(os.Getpid()) {
+		if p.zombie {
+			continue
+		}
+		processes++
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.pid))
 		if err != nil {
 			continue // it has ended
 		}
@@ -129,7 +135,7 @@ func usage() (memory uint64, processes int) {
 			memory += (resident - shared) * page
 		}
 	}
-	return memory, len(below)
+	return memory, processes
 }
 
 // killTime bounds how long processes are killed that make new ones.
@@ -143,8 +149,8 @@ func killAll(int) {
 		if len(below) == 0 {
 			return
 		}
-		for _, pid := range below {
-			_ = unix.Kill(pid, unix.SIGKILL)
+		for _, p := range below {
+			_ = unix.Kill(p.pid, unix.SIGKILL)
 		}
 		for {
 			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
@@ -170,8 +176,8 @@ func killStrays() {
 		if err != nil || len(line) == 0 || bytes.HasPrefix(line, []byte("mcp-stdio\x00"+keeperWord+"\x00")) {
 			continue
 		}
-		for _, pid := range append(descendants(p.pid), p.pid) {
-			_ = unix.Kill(pid, unix.SIGKILL)
+		for _, p := range append(descendants(p.pid), p) {
+			_ = unix.Kill(p.pid, unix.SIGKILL)
 		}
 		_, _ = unix.Wait4(p.pid, nil, 0, nil)
 	}

@@ -24,7 +24,7 @@ func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHa
 		}
 		err = ToStatus(err)
 	}()
-	return h(ctx, req)
+	return h(traced(ctx), req)
 }
 
 func stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
@@ -34,5 +34,5 @@ func stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.Stre
 		}
 		err = ToStatus(err)
 	}()
-	return h(srv, ss)
+	return h(srv, withTrace(ss))
 }

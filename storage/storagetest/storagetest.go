@@ -26,8 +26,10 @@ type Stores interface {
 	core.EventStore
 	core.FileStore
 	core.MCPServerStore
+	core.SealedStore
 	core.TaskStore
 	core.TaskQueue
+	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
 	core.NoticeStore
 	core.UsageStore
 	core.RetentionStore
@@ -124,7 +126,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":       testMCPServerUpdate,
 		"mcp_server/wanted":       testMCPServerWanted,
 		"mcp_server/list":         testMCPServerList,
+		"sealed":                  testSealed,
 		"task":                    testTask,
+		"tasks that wait":         testBacklog,
 		"task/visibility":         testTaskVisibility,
 		"task/filter":             testTaskFilter,
 		"task/key":                testTaskKey,

@@ -49,6 +49,31 @@ func (f *fixture) taskNow(t *testing.T, id string) *core.Task {
 	return task
 }
 
+func testBacklog(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	high := func(task *core.Task) { task.Priority = core.PriorityHigh }
+	for range 3 {
+		f.task(t, a, v.UserID)
+	}
+	f.task(t, a, v.UserID, high)
+	run := f.begin(t, a, f.task(t, a, v.UserID, high))
+	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
+	f.begin(t, a, f.task(t, a, v.UserID)) // runs, and waits no more
+	got, err := f.TaskBacklog(f.ctx, f.now)
+	ok(t, err)
+	counted := map[core.TaskBacklog]bool{}
+	for _, b := range got {
+		counted[b] = true
+	}
+	want := map[core.TaskBacklog]bool{
+		{Priority: core.PriorityMedium, Tasks: 3}:               true,
+		{Priority: core.PriorityHigh, Tasks: 1}:                 true,
+		{Priority: core.PriorityHigh, Deferred: true, Tasks: 1}: true,
+	}
+	same(t, "backlog", counted, want)
+}
+
 func testTask(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)

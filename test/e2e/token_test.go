@@ -1,14 +1,21 @@
 package e2e_test
 
 import (
+	"cmp"
+	"context"
 	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -63,6 +70,10 @@ func TestForgedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.header = good.Header
+	asymmetric, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
 	past, future := time.Now().Add(-time.Minute).Unix(), time.Now().Add(24*time.Hour).Unix()
 	hs := jwt.SigningMethodHS256
 	for name, tt := range map[string]struct {
@@ -84,6 +95,12 @@ func TestForgedTokens(t *testing.T) {
 		"cut":            {"Bearer " + c.token[:len(c.token)-4], 401},
 		"nonsense":       {"Bearer nonsense", 401},
 		"other scheme":   {"Basic YWRtaW46YWRtaW4=", 401},
+		"not yet":        {"Bearer " + f.sign(hs, key, jwt.MapClaims{"nbf": future}, nil), 401},
+		"no kid":         {"Bearer " + f.sign(hs, key, nil, map[string]any{"kid": ""}), 401},
+		"HS384":          {"Bearer " + f.sign(jwt.SigningMethodHS384, key, nil, nil), 401},
+		"RS256":          {"Bearer " + f.sign(jwt.SigningMethodRS256, asymmetric, nil, nil), 401},
+		"a blank in it":  {"Bearer " + c.token[:40] + " " + c.token[40:], 401},
+		"twice":          {"Bearer " + c.token + "," + c.token, 401},
 		"nothing":        {"", 401},
 	} {
 		r := (&client{t: t, url: s.url}).do("GET", "/v1/auth/me", nil, "Authorization: "+tt.authorization)
@@ -93,5 +110,50 @@ func TestForgedTokens(t *testing.T) {
 		if r.status == 401 && (r.failure(t).Code != "UNAUTHORIZED" || r.header.Get("WWW-Authenticate") == "") {
 			t.Errorf("%s: %s", name, r.body)
 		}
+		// Tools and WebSockets are no back door.
+		want := map[int]int{200: 404, 401: 401}[tt.status]
+		mcp := (&client{t: t, url: s.url}).do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Authorization: "+tt.authorization)
+		if mcp.status != want || want == 401 && mcp.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: MCP gives %d: %s", name, mcp.status, mcp.body)
+		}
+		if token, ok := strings.CutPrefix(tt.authorization, "Bearer "); ok {
+			if got := c.greet(token); got != map[int]string{200: "auth.ok", 401: "UNAUTHORIZED"}[tt.status] {
+				t.Errorf("%s: a WebSocket gives %s", name, got)
+			}
+		}
 	}
+	for _, path := range []string{"/v1/auth/me", "/mcp/none/mcp/"} {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		req := c.request(ctx, "GET", path, nil)
+		req.Header.Add("Authorization", "Bearer "+c.token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		cancel()
+		if resp.StatusCode != 401 {
+			t.Errorf("%s with two Authorization headers: %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// greet gives what a WebSocket is answered that signs in with a token.
+func (c *client) greet(token string) string {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/v1/ws", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	w := &wire{t: c.t, ctx: ctx, conn: conn}
+	w.say(object{"type": "auth", "token": token})
+	m := w.hear()
+	var e struct{ Error failure }
+	if err := json.Unmarshal([]byte(m.raw), &e); err != nil {
+		c.t.Fatal(err)
+	}
+	return cmp.Or(e.Error.Code, m.Type)
 }

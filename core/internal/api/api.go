@@ -68,6 +68,9 @@ type Limits interface {
 // Check is a part that must be up for the server to be ready.
 type Check struct {
 	Name string
+	// Degrades says that without the part the server is ready all the same, as it can do
+	// other things.
+	Degrades bool
 	// Ready is nil when it is. The message of a core.Error is shown to everybody.
 	Ready func(ctx context.Context) error
 }
@@ -117,6 +120,8 @@ type Options struct {
 	// MaxUpload is how many bytes a file may have, by which an upload that says
 	// its length is refused at once; 2 GiB unless set. Files keeps the limit.
 	MaxUpload int64
+	// Observer watches requests; may be left out.
+	Observer Observer
 	// Logger gets a line for each request; slog.Default unless set.
 	Logger *slog.Logger
 }
@@ -148,6 +153,7 @@ type api struct {
 	checks    []Check
 	maxBody   int64
 	maxUpload int64
+	observer  Observer
 	log       *slog.Logger
 	schemas   configSchemas
 	// heartbeat is how long a stream may be silent, and recheck how often a
@@ -184,7 +190,7 @@ func newAPI(o Options) *api {
 		files: o.Files, fileStore: o.FileStore, mcp: o.MCPServers, mcpStore: o.MCPServerStore, reloader: o.Reloader,
 		version: o.Version, publicURL: strings.TrimSuffix(o.PublicURL, "/"), checks: o.Checks,
 		mcpURL:  strings.TrimSuffix(cmp.Or(o.MCPURL, o.PublicURL), "/"),
-		maxBody: o.MaxBody, maxUpload: o.MaxUpload, log: o.Logger,
+		maxBody: o.MaxBody, maxUpload: o.MaxUpload, observer: o.Observer, log: o.Logger,
 		heartbeat: 15 * time.Second, recheck: 4 * time.Second, patience: time.Minute,
 		router: chi.NewMux(),
 	}
@@ -196,6 +202,9 @@ func newAPI(o Options) *api {
 	}
 	if a.log == nil {
 		a.log = slog.Default()
+	}
+	if a.observer == nil {
+		a.observer = noObserver{}
 	}
 	a.router.Use(a.observe, a.limit, middleware.GetHead)
 	a.router.NotFound(a.notFound)

@@ -77,6 +77,7 @@ func TestBadInput(t *testing.T) {
 		"empty message":        {"POST", chat, `{"message":""}`, "", 400, "message", "Must not be empty"},
 		"blank message":        {"POST", chat, `{"message":" \n "}`, "", 400, "message", "Must not be empty"},
 		"message is a list":    {"POST", chat, `{"message":["a"]}`, "", 400, "message", "Must be a string"},
+		"files in lists":       {"POST", chat, `{"message":"a","file_ids":[["file-1"],{}]}`, "", 400, "file_ids[0]", "Must be a string"},
 		"stream in words":      {"POST", chat, `{"message":"a","stream":"yes"}`, "", 400, "stream", "Must be true or false"},
 		"session by a bad id":  {"POST", chat, `{"message":"a","session_id":"a b"}`, "", 400, "session_id", "Must be 1 to 128 of"},
 		"session of no id":     {"POST", chat, `{"message":"a","session_id":""}`, "", 400, "session_id", "Must be 1 to 128 of"},

@@ -38,7 +38,8 @@ var errNoToken = &core.Error{
 
 // identify finds out who calls, once for all that want to know.
 func (a *api) identify(r *http.Request, req *request) {
-	if token, ok := bearer(r.Header.Get("Authorization")); ok {
+	// Of two a proxy may have judged the other.
+	if token, ok := bearer(r.Header.Get("Authorization")); ok && len(r.Header.Values("Authorization")) == 1 {
 		req.principal, req.stranger = a.auth.Verify(r.Context(), token)
 	} else {
 		req.stranger = errNoToken

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,7 +16,7 @@ import (
 type chatRequest struct {
 	Message   string   `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"What you say to the agent"`
 	SessionID string   `json:"session_id,omitempty" pattern:"^[A-Za-z0-9._:-]{1,128}$" patternDescription:"Must be 1 to 128 of A-Z, a-z, 0-9, dot, underscore, colon and hyphen" doc:"The conversation; one that is not there yet is begun by that name, and a new one without it"`
-	FileIDs   []string `json:"file_ids,omitempty" maxItems:"16" uniqueItems:"true" doc:"Files that go with the message: ids that POST /v1/files/upload gave"`
+	FileIDs   []string `json:"file_ids,omitempty" maxItems:"16" doc:"Files that go with the message: ids that POST /v1/files/upload gave, each once"`
 	Stream    bool     `json:"stream,omitempty" default:"false" doc:"Send the answer as server-sent events while it is made"`
 }
 
@@ -116,6 +117,10 @@ func (a *api) chatParts(ctx context.Context, v core.Viewer, r chatRequest) ([]sd
 	v.Role = core.RoleMember
 	parts := []sdk.Part{{Text: r.Message}}
 	for i, id := range r.FileIDs {
+		// Huma's uniqueItems panics at an item that is an array or an object.
+		if slices.Contains(r.FileIDs[:i], id) {
+			return nil, core.Invalid("file_ids", "Must not have an item twice")
+		}
 		f, err := a.fileStore.File(ctx, v, id)
 		if err != nil && core.CodeOf(err) == core.CodeNotFound {
 			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i), "There is no file %q: upload it with POST /v1/files/upload", id)

@@ -38,7 +38,7 @@ func (a *api) registerDownload() {
 }
 
 func (a *api) describeDownload(responses map[string]*huma.Response) {
-	bytes := map[string]*huma.MediaType{"application/octet-stream": {
+	bytes := map[string]*huma.MediaType{"*/*": {
 		Schema:  &huma.Schema{Type: huma.TypeString, Format: "binary", Description: "By the Content-Type of the file"},
 		Example: "(the bytes)",
 	}}

@@ -155,6 +155,10 @@ func humaError(ctx huma.Context, status int, message string, errs ...error) huma
 	return e
 }
 
+// maxFaults is how many faults of a request are told: it may have one in each of
+// its bytes.
+const maxFaults = 50
+
 func humaCause(ctx huma.Context, status int, message string, errs []error) error {
 	if status >= http.StatusInternalServerError || status == 0 {
 		return errors.Join(errs...)
@@ -174,6 +178,7 @@ func humaCause(ctx huma.Context, status int, message string, errs []error) error
 	slices.SortStableFunc(e.Fields, func(a, b core.FieldError) int {
 		return strings.Compare(unknownLast(a), unknownLast(b))
 	})
+	e.Fields = e.Fields[:min(len(e.Fields), maxFaults)]
 	if len(e.Fields) == 0 {
 		if message == "request body is required" {
 			message = "Body is required: send a JSON object"

@@ -94,10 +94,19 @@ func (a *api) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		req := &request{id: requestID(r.Header), address: address(r), host: r.Host, secure: r.TLS != nil}
 		rec := &recorder{ResponseWriter: w}
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, req))
+		ctx, done := a.observer.Request(r, req.id)
+		ctx = core.WithLogFields(context.WithValue(ctx, requestKey{}, req), core.LogFields{RequestID: req.id})
+		r = r.WithContext(ctx) //nolint:contextcheck // the observer makes it of the request's
 		a.setHeaders(w.Header(), req.id)
-		defer func() { a.finish(rec, r, start, recover()) }()
+		defer func() {
+			p := recover()
+			defer func() { done(route(r), rec.status) }()
+			a.finish(rec, r, start, p)
+		}()
 		a.identify(r, req)
+		if req.principal != nil {
+			r = r.WithContext(core.WithLogFields(ctx, core.LogFields{UserID: req.principal.User.ID})) //nolint:contextcheck // so is this
+		}
 		next.ServeHTTP(rec, r)
 	})
 }

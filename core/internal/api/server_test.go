@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,18 +17,25 @@ const password = "correct horse"
 
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	var down error
+	var down, poor error
 	b := newBench(t, func(o *Options) {
 		o.Checks = []Check{
-			{"database", func(context.Context) error { return down }},
-			{"plugins", func(context.Context) error { return nil }},
+			{Name: "database", Ready: func(context.Context) error { return down }},
+			{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return poor }},
 		}
 	})
 	got := b.do(t, "", "GET", "/health", "").want(200).json()
 	if got["status"] != "healthy" || got["version"] != "1.0.0" || got["timestamp"] == nil || len(got) != 3 {
 		t.Errorf("got %v", got)
 	}
-	b.do(t, "", "GET", "/health/ready", "").want(200)
+	if got := b.do(t, "", "GET", "/health/ready", "").want(200).json(); fmt.Sprint(got["status"], got["checks"]) != "ready[map[name:database status:ok] map[name:plugins status:ok]]" {
+		t.Errorf("got %v", got)
+	}
+	poor = core.Unavailable("llm openai is restarting")
+	if got := b.do(t, "", "GET", "/health/ready", "").want(200).json(); fmt.Sprint(got["checks"]) !=
+		"[map[name:database status:ok] map[message:llm openai is restarting name:plugins status:degraded]]" {
+		t.Errorf("got %v", got)
+	}
 	down = errBoom
 	if f := b.do(t, "", "GET", "/health/ready/", "").want(503).failure(); f.Details.Field != "database" || strings.Contains(f.Details.Issue, "10.0.0.7") {
 		t.Errorf("got %+v", f)

@@ -59,6 +59,7 @@ func (a *api) stream(ctx context.Context, events core.EventStream) *huma.StreamR
 		if r.Method == http.MethodHead {
 			return
 		}
+		defer a.observer.Stream("sse")()
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		s := &sender{api: a, req: requestOf(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}

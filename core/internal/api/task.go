@@ -40,7 +40,7 @@ type taskRequest struct {
 	AgentID        string   `json:"agent_id" doc:"Who does it"`
 	Priority       priority `json:"priority,omitempty" enum:"low,medium,high" default:"medium" doc:"All that is high goes before anything medium"`
 	Data           object   `json:"data,omitempty" doc:"Any object, for the agent; at most 256 KiB"`
-	FileIDs        []string `json:"file_ids,omitempty" maxItems:"16" uniqueItems:"true" doc:"Files that go with the task: ids that POST /v1/files/upload gave"`
+	FileIDs        []string `json:"file_ids,omitempty" maxItems:"16" doc:"Files that go with the task: ids that POST /v1/files/upload gave, each once"`
 	TimeoutSeconds int64    `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"How long an attempt may take; the agent's own timeout unless given"`
 	MaxAttempts    int      `json:"max_attempts,omitempty" minimum:"1" maximum:"10" default:"3" doc:"How often it is tried when a failure may pass, as a provider that is busy"`
 }

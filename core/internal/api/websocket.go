@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -88,6 +89,7 @@ func (s *sockets) serve(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxFrame)
+	defer s.api.observer.Stream("websocket")()
 	newSocket(context.WithoutCancel(r.Context()), s, conn, requestOf(r.Context())).serve() //nolint:contextcheck // tend is all connections', not this one's
 }
 
@@ -197,10 +199,11 @@ func parseFrame(kind websocket.MessageType, data []byte) (*clientFrame, error) {
 	if kind != websocket.MessageText {
 		return nil, core.Invalid("type", "Must be a JSON object in a text frame, not binary")
 	}
-	d := json.NewDecoder(strings.NewReader(string(data)))
+	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	f := new(clientFrame)
-	if err := d.Decode(f); err != nil || d.More() {
+	// The decoder stops behind the object, whatever follows.
+	if err := d.Decode(f); err != nil || !json.Valid(data) {
 		return nil, core.Invalid("type", `Must be a JSON object like {"type":"subscribe","channel":"tasks"}, with no other fields than type, token, channel and after`)
 	}
 	if f.After != nil && *f.After < 0 {

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/agentarea/agentarea"
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -29,6 +31,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/retention"
 	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/core/internal/secrets"
+	"github.com/agentarea/agentarea/core/internal/telemetry"
 	"github.com/agentarea/agentarea/storage"
 )
 
@@ -48,9 +51,12 @@ const (
 type App struct {
 	settings *config.Settings
 	logger   *slog.Logger
+	metrics  *telemetry.Metrics
+	traces   *telemetry.Traces
 
-	data    *dataDir
-	secret  []byte
+	data *dataDir
+	// keys are the secret ones, the current one first.
+	keys    [][]byte
 	db      *storage.DB
 	plugins *pluginhost.Host
 	files   *files.Files
@@ -91,7 +97,7 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openData, a.openDatabase, a.openPlugins, a.openFiles, a.openMCP, a.openEngine, a.openAPI,
+		a.openTelemetry, a.openData, a.openDatabase, a.openPlugins, a.openFiles, a.openMCP, a.openEngine, a.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -116,10 +122,10 @@ func (a *App) openData(context.Context) (err error) {
 	}
 	a.onClose(a.data.Close)
 	if a.settings.SecretKey != "" {
-		a.secret, err = a.settings.Key()
+		a.keys, err = a.settings.Keys()
 		return err
 	}
-	a.secret, err = a.data.secretKey()
+	a.keys, err = a.data.secretKeys()
 	return err
 }
 
@@ -129,7 +135,7 @@ func (a *App) openPlugins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load, Notifier: a.notifier})
+	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load, Notifier: a.notifier, Meter: a.metrics, Tracer: a.traces.Tracer()})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
 		defer cancel()
@@ -160,7 +166,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	if url == "" {
 		url = "sqlite://" + a.data.file("agentarea.db")
 	}
-	if a.db, err = storage.Open(ctx, url, storage.Options{}); err != nil {
+	if a.db, err = storage.Open(ctx, url, storage.Options{Meter: a.metrics}); err != nil {
 		return err
 	}
 	a.onClose(a.db.Close)
@@ -201,12 +207,15 @@ func (a *App) fileBackends() []string {
 }
 
 func (a *App) openMCP(ctx context.Context) error {
-	sealer, err := secrets.New(a.secret)
+	keyring, err := secrets.New(a.keys...)
 	if err != nil {
 		return err
 	}
+	if err := a.checkSecrets(ctx, keyring); err != nil {
+		return err
+	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Sealer: sealer, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
+		Store: a.db, Sealer: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
 		Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
@@ -239,8 +248,8 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.db, Signals: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
-		TaskSlots: a.settings.TaskSlots,
-		Files:     a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
+		TaskSlots: a.settings.TaskSlots, Meter: a.metrics, Tracer: a.traces.Tracer(),
+		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -252,7 +261,7 @@ func (a *App) openEngine(ctx context.Context) error {
 
 func (a *App) openAPI(ctx context.Context) error {
 	a.openRates()
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.secret})
+	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.keys[0], OldSecrets: a.keys[1:]})
 	if err != nil {
 		return err
 	}
@@ -271,35 +280,22 @@ func (a *App) openAPI(ctx context.Context) error {
 	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
 	a.onClose(func() error { a.gateway.Close(); return nil })
 	handlers := api.New(api.Options{
-		Auth: authn, Limits: a.limits(), Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
-		Runner: a.engine, Plugins: a.plugins, Files: a.files, FileStore: a.db, Reloader: a.plugins,
+		Auth: countedAuth{authn, a.metrics}, Limits: a.limits(), Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
+		Runner: a.engine, Plugins: a.plugins, Files: a.metrics.Files(a.files), FileStore: a.db, Reloader: a.plugins,
 		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(), Gateway: a.gateway,
-		MaxUpload: int64(a.settings.MaxFileSize), Logger: a.logger,
+		MaxUpload: int64(a.settings.MaxFileSize), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
 	})
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
 	proxies := limit.Proxies(a.settings.TrustedProxies)
-	a.serve(base, proxies.Believe(withMetrics(a.metrics(), handlers.All)))
+	a.metrics.Watch(telemetry.States{Plugins: a.plugins.Plugins, MCPServers: a.servers.Counts, Backlog: a.db.TaskBacklog})
+	a.serve(base, proxies.Believe(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), handlers.All)))
 	if len(a.listeners) > 1 {
 		a.serve(base, proxies.Believe(handlers.MCP))
 	}
 	return nil
-}
-
-// checks are what must hold for the server to get requests. A plugin that is down
-// is none of them: what does not need it goes on.
-func (a *App) checks() []api.Check {
-	return []api.Check{
-		{Name: "server", Ready: func(context.Context) error {
-			if a.draining.Load() {
-				return core.Unavailable("The server is stopping")
-			}
-			return nil
-		}},
-		{Name: "database", Ready: a.db.Ping},
-	}
 }
 
 // Plugins are the plugins as they stand.
@@ -320,11 +316,13 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	for i, server := range a.http {
 		go func() { failed <- server.Serve(a.listeners[i]) }()
 	}
+	a.notify(ctx, daemon.SdNotifyReady)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
+	a.notify(ctx, daemon.SdNotifyStopping)
 	a.drain(context.WithoutCancel(ctx))
 	return nil
 }

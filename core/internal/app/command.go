@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/core/internal/telemetry"
 )
 
 // commands is the command line.
@@ -24,7 +26,20 @@ type commands struct {
 	Plugins pluginCommands   `cmd:"" help:"Look after plugins."`
 	DB      databaseCommands `cmd:"" name:"db" help:"Look after the database."`
 	Users   userCommands     `cmd:"" help:"Look after users."`
+	Health  healthCommand    `cmd:"" help:"Ask a running server how it is: the exit code is 0, or 1 with the reason."`
+	Secrets secretsCommands  `cmd:"" help:"Look after what is encrypted in the database."`
+	Backup  backupCommand    `cmd:"" help:"Write one archive of all that the server keeps, while it runs or not."`
+	Restore restoreCommand   `cmd:"" help:"Fill an empty data dir and an empty database, SQLite or PostgreSQL, from an archive."`
 	Version struct{}         `cmd:"" help:"Print the version."`
+}
+
+// helpOf is a flag's help with what holds without the flag.
+func helpOf(v *kong.Value) string {
+	help := kong.DefaultHelpValueFormatter(v)
+	if without := cmp.Or(v.Default, v.Tag.Get("unset")); without != "" && v.Flag != nil && !v.IsBool() {
+		help += " Default: " + without + "."
+	}
+	return help
 }
 
 // exited is how kong's wish to exit, after --help, comes back to Main.
@@ -42,11 +57,14 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 			panic(e)
 		}
 	}()
+	if err := fromFiles(os.Environ(), os.Setenv); err != nil {
+		return complain(stderr, err)
+	}
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("agentarea"), kong.Description("A self-hosted platform for AI agents."),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.UsageOnError(),
+		kong.UsageOnError(), kong.ValueFormatter(helpOf),
 	)
 	if err != nil {
 		return complain(stderr, err)
@@ -58,6 +76,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 	switch parsed.Command() {
 	case "version":
 		_, err = fmt.Fprintln(stdout, Version)
+	case "health":
+		err = c.Health.run(ctx, stdout)
 	case "files move":
 		err = c.Files.Move.run(ctx, stdout, stderr)
 	case "plugins list":
@@ -80,6 +100,14 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		err = c.DB.Status.run(ctx, stdout)
 	case "db copy":
 		err = c.DB.Copy.run(ctx, stdout)
+	case "backup <file>":
+		err = c.Backup.run(ctx, stdout)
+	case "restore <file>":
+		err = c.Restore.run(ctx, stdout)
+	case "secrets rotate":
+		err = c.Secrets.Rotate.run(ctx, stdout)
+	case "secrets status":
+		err = c.Secrets.Status.run(ctx, stdout)
 	default:
 		c.Serve.FromEnvironment(os.Getenv)
 		err = serve(ctx, &c.Serve, stdout, stderr)
@@ -116,7 +144,7 @@ func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(settings.LogLevel)) // kong has checked it
 	options := &slog.HandlerOptions{Level: level}
 	if settings.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(telemetry.NewLogHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(telemetry.NewLogHandler(slog.NewTextHandler(w, options)))
 }

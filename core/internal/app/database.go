@@ -25,7 +25,7 @@ type databaseCommands struct {
 // database is the one that a command is about; it is found as serve finds it.
 type database struct {
 	DataDir     string `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where agentarea.db is, unless there is a database URL." placeholder:"DIR"`
-	DatabaseURL string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database." placeholder:"URL"`
+	DatabaseURL string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database." placeholder:"URL" unset:"agentarea.db in the data dir"`
 }
 
 func (d *database) url() string {

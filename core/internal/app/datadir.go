@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,9 +16,24 @@ type dataDir struct {
 	lock *os.File
 }
 
-// openDataDir makes the folder if it is not there and takes its lock, which the
-// system gives back however the process ends.
+// openDataDir is lockDataDir of a folder that is whole.
 func openDataDir(path string) (*dataDir, error) {
+	d, err := lockDataDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(d.file(restoring)); err == nil {
+		return nil, errors.Join(fmt.Errorf("a restore into the data dir %s was cut off: run agentarea restore again, or empty the folder", d.path), d.Close())
+	}
+	if err := os.RemoveAll(d.file(restored)); err != nil { // of a restore that was killed as it ended
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// lockDataDir makes the folder if it is not there and takes its lock, which the
+// system gives back however the process ends.
+func lockDataDir(path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
@@ -42,23 +55,6 @@ func openDataDir(path string) (*dataDir, error) {
 func (d *dataDir) Close() error { return d.lock.Close() }
 
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
-
-// secretKey is the root key that was made at the first start.
-func (d *dataDir) secretKey() ([]byte, error) {
-	text, err := d.keep("secret.key", func() string {
-		key := make([]byte, 32)
-		_, _ = rand.Read(key) // never fails
-		return hex.EncodeToString(key)
-	})
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(text)
-	if err != nil || len(key) < 32 {
-		return nil, fmt.Errorf("%s holds no key: put the one from your backup there (64 hex digits)", d.file("secret.key"))
-	}
-	return key, nil
-}
 
 // keep reads a small file, or makes it, safe on the medium, if it is not there.
 func (d *dataDir) keep(name string, generate func() string) (string, error) {
@@ -88,6 +84,15 @@ func (d *dataDir) replace(name, text string) error {
 		return err
 	}
 	return syncDir(d.path)
+}
+
+// tidy removes what a replace has left that was killed.
+func (d *dataDir) tidy(name string) error {
+	left, err := filepath.Glob(filepath.Join(d.path, name+".*"))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func syncDir(path string) error {

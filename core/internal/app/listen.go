@@ -38,12 +38,26 @@ func (a *App) listen(ctx context.Context, flag, address string) error {
 
 func (a *App) serve(base context.Context, h http.Handler) {
 	a.http = append(a.http, &http.Server{
-		Handler:           h,
+		Handler:           hurried(h),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
+	})
+}
+
+// leftover is how long a client may go on sending a body after its answer is made.
+const leftover = 5 * time.Second
+
+// hurried bounds the reading of what a handler left of a body: net/http reads it
+// to its end, to save the connection, and waits as long as the client likes.
+func hurried(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(leftover)) // a connection that is gone needs none
+		}
 	})
 }
 
@@ -66,8 +80,13 @@ func (a *App) mcpURL() string {
 func urlOf(address string, l net.Listener) string {
 	host, _, _ := net.SplitHostPort(address)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return "http://" + net.JoinHostPort(reachable(host), port)
+}
+
+// reachable is where a listener of this host answers on this machine.
+func reachable(host string) string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+		return "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return host
 }

@@ -1,67 +1,37 @@
 package app
 
 import (
+	"context"
 	"net/http"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"os"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/auth"
+	"github.com/agentarea/agentarea/core/internal/telemetry"
 )
 
-// metricsPath is where Prometheus reads.
-const metricsPath = "/metrics"
-
-// metrics serves the server's own figures and those of its plugins, to anybody who
-// reaches it: they name plugins, and no user, agent or secret.
-func (a *App) metrics() http.Handler {
-	r := prometheus.NewRegistry()
-	r.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		pluginMetrics{a.plugins.Plugins},
-	)
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
-}
-
-// pluginMetrics are the plugins as they stand when somebody reads.
-type pluginMetrics struct{ plugins func() []core.Plugin }
-
-var (
-	pluginLabels   = []string{"kind", "label"}
-	pluginUp       = prometheus.NewDesc("agentarea_plugin_up", "Whether the plugin's process serves.", pluginLabels, nil)
-	pluginState    = prometheus.NewDesc("agentarea_plugin_state", "1 for the state that the plugin is in.", append(pluginLabels, "state"), nil)
-	pluginRestarts = prometheus.NewDesc("agentarea_plugin_restarts_total", "How often the plugin's process was started again.", pluginLabels, nil)
-	pluginGen      = prometheus.NewDesc("agentarea_plugin_generation", "The reload that made the plugin's process.", pluginLabels, nil)
-	pluginMemory   = prometheus.NewDesc("agentarea_plugin_memory_bytes", "Resident memory of the plugin's process and its children.", pluginLabels, nil)
+const (
+	// metricsPath is where Prometheus reads.
+	metricsPath = "/metrics"
+	// spansGrace is what the last spans get to be sent when the server stops.
+	spansGrace = 3 * time.Second
 )
 
-// Describe implements prometheus.Collector.
-func (pluginMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pluginUp, pluginState, pluginRestarts, pluginGen, pluginMemory} {
-		out <- d
+func (a *App) openTelemetry(ctx context.Context) (err error) {
+	a.metrics = telemetry.NewMetrics(Version)
+	if a.traces, err = telemetry.OpenTraces(ctx, os.Getenv, Version, a.logger); err != nil {
+		return err
 	}
-}
-
-// Collect implements prometheus.Collector. Disabled plugins are none.
-func (m pluginMetrics) Collect(out chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-	}
-	for _, p := range m.plugins() {
-		if p.State == core.PluginDisabled {
-			continue
+	a.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), spansGrace)
+		defer cancel()
+		if err := a.traces.Close(ctx); err != nil {
+			a.logger.WarnContext(ctx, "the last spans are lost: they can't be sent", "error", err)
 		}
-		up := 0.0
-		if p.State == core.PluginRunning {
-			up = 1
-		}
-		gauge(pluginUp, up, p.Kind, p.Label)
-		gauge(pluginState, 1, p.Kind, p.Label, string(p.State))
-		gauge(pluginGen, float64(p.Generation), p.Kind, p.Label)
-		gauge(pluginMemory, float64(p.Memory), p.Kind, p.Label)
-		out <- prometheus.MustNewConstMetric(pluginRestarts, prometheus.CounterValue, float64(p.Restarts), p.Kind, p.Label)
-	}
+		return nil
+	})
+	return nil
 }
 
 // withMetrics serves them beside the API.
@@ -73,4 +43,16 @@ func withMetrics(metrics, rest http.Handler) http.Handler {
 		}
 		rest.ServeHTTP(w, r)
 	})
+}
+
+// countedAuth counts who signs in.
+type countedAuth struct {
+	*auth.Auth
+	metrics *telemetry.Metrics
+}
+
+// Login implements api.Auth.
+func (c countedAuth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
+	tokens, err := c.Auth.Login(ctx, username, password, address)
+	return tokens, c.metrics.SignedIn(err)
 }

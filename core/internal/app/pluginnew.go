@@ -21,9 +21,9 @@ var templates embed.FS
 type pluginNew struct {
 	Kind   string `arg:"" enum:"agent,llm,files,mcp" help:"agent, llm, files or mcp."`
 	Name   string `arg:"" help:"The plugin's name; its program becomes KIND-NAME." placeholder:"NAME"`
-	Dir    string `help:"Where the project is written; a new folder KIND-NAME unless set." placeholder:"DIR"`
-	Module string `help:"The project's Go module; example.com/KIND-NAME unless set." placeholder:"PATH"`
-	SDK    string `help:"A checkout of AgentArea to build against, instead of the released module." placeholder:"DIR"`
+	Dir    string `help:"Where the project is written." placeholder:"DIR" unset:"a new folder KIND-NAME"`
+	Module string `help:"The project's Go module." placeholder:"PATH" unset:"example.com/KIND-NAME"`
+	SDK    string `help:"A checkout of AgentArea to build against, instead of the released module." placeholder:"DIR" unset:"the released module"`
 }
 
 var pluginName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)

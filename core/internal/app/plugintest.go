@@ -14,8 +14,8 @@ import (
 
 type pluginTest struct {
 	Binary string `arg:"" help:"The plugin's program." placeholder:"BINARY"`
-	Script string `help:"A JSON file with the plugin's config and what the checks need to know, as docs/plugins.md says." placeholder:"FILE"`
-	Run    string `help:"Only the checks that match, as go test's -run has it." placeholder:"REGEXP"`
+	Script string `help:"A JSON file with the plugin's config and what the checks need to know, as docs/plugins.md says." placeholder:"FILE" see:"plugins.md"`
+	Run    string `help:"Only the checks that match, as go test's -run has it." placeholder:"REGEXP" unset:"all"`
 }
 
 // run writes as go test -v does, to the process's own stdout, and then ends the

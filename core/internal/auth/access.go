@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -17,7 +18,8 @@ type claims struct {
 
 // accessTokens signs and reads access tokens.
 type accessTokens struct {
-	// keys are all that a token may be signed with, by their ids.
+	// keys are all that a token may be signed with, by their ids; new ones are
+	// signed with kid's.
 	keys     map[string][]byte
 	kid      string
 	issuer   string
@@ -27,9 +29,9 @@ type accessTokens struct {
 	parser   *jwt.Parser
 }
 
-func newAccessTokens(kid string, key []byte, o Options) *accessTokens {
+func newAccessTokens(o Options) *accessTokens {
 	return &accessTokens{
-		keys: map[string][]byte{kid: key}, kid: kid,
+		keys:   map[string][]byte{},
 		issuer: o.Issuer, audience: o.Audience, ttl: o.AccessTTL, now: o.Now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -40,6 +42,14 @@ func newAccessTokens(kid string, key []byte, o Options) *accessTokens {
 			jwt.WithTimeFunc(o.Now),
 		),
 	}
+}
+
+// add takes a key. The first one signs.
+func (t *accessTokens) add(kid string, key []byte) {
+	if t.kid == "" {
+		t.kid = kid
+	}
+	t.keys[kid] = key
 }
 
 func (t *accessTokens) sign(userID, loginID string) (string, error) {
@@ -64,6 +74,10 @@ func (t *accessTokens) sign(userID, loginID string) (string, error) {
 }
 
 func (t *accessTokens) parse(token string) (*claims, error) {
+	// Go's Base64 passes over line breaks.
+	if strings.ContainsAny(token, "\r\n") {
+		return nil, errors.New("a line break in it")
+	}
 	var c claims
 	if _, err := t.parser.ParseWithClaims(token, &c, t.key); err != nil {
 		return nil, err

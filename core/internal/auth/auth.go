@@ -26,6 +26,8 @@ type Options struct {
 	Rates core.RateCounter
 	// Secret is the root key, at least 32 bytes; the keys in use are derived from it.
 	Secret []byte
+	// OldSecrets are root keys of before: tokens that were made with them are still good.
+	OldSecrets [][]byte
 	// Now is the clock; time.Now unless set.
 	Now func() time.Time
 	// AccessTTL is how long an access token lives; an hour unless set.
@@ -84,20 +86,15 @@ type Auth struct {
 // New makes an Auth. It fails when the secret is too short.
 func New(o Options) (*Auth, error) {
 	o.fill()
-	if len(o.Secret) < 32 {
-		return nil, fmt.Errorf("the secret key has %d bytes and must have at least 32", len(o.Secret))
-	}
-	signing, err := hkdf.Key(sha256.New, o.Secret, nil, "agentarea access token v1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive the signing key: %w", err)
-	}
-	refreshing, err := hkdf.Key(sha256.New, o.Secret, nil, "agentarea refresh token v1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive the refresh key: %w", err)
-	}
-	kid, err := hkdf.Key(sha256.New, o.Secret, nil, "agentarea access token key id v1", 8)
-	if err != nil {
-		return nil, fmt.Errorf("derive the key id: %w", err)
+	access := newAccessTokens(o)
+	var refresh refreshTokens
+	for _, secret := range append([][]byte{o.Secret}, o.OldSecrets...) {
+		k, err := deriveKeys(secret)
+		if err != nil {
+			return nil, err
+		}
+		access.add(k.id, k.signing)
+		refresh.keys = append(refresh.keys, k.refreshing)
 	}
 	pw, err := newPasswords()
 	if err != nil {
@@ -110,14 +107,39 @@ func New(o Options) (*Auth, error) {
 		now:        o.Now,
 		accessTTL:  o.AccessTTL,
 		refreshTTL: o.RefreshTTL,
-		access:     newAccessTokens(hex.EncodeToString(kid), signing, o),
-		refresh:    refreshTokens{key: refreshing},
+		access:     access,
+		refresh:    refresh,
 		passwords:  pw,
 		live:       newLiveLogins(o.Now),
 		lastUse:    map[string]time.Time{},
 		names:      &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.NameFailures}, prefix: "login name "},
 		addresses:  &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.AddressAttempts}, prefix: "login address "},
 	}, nil
+}
+
+// tokenKeys are derived from a root key.
+type tokenKeys struct {
+	id                  string
+	signing, refreshing []byte
+}
+
+func deriveKeys(secret []byte) (*tokenKeys, error) {
+	if len(secret) < 32 {
+		return nil, fmt.Errorf("the secret key has %d bytes and must have at least 32", len(secret))
+	}
+	signing, err := hkdf.Key(sha256.New, secret, nil, "agentarea access token v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the signing key: %w", err)
+	}
+	refreshing, err := hkdf.Key(sha256.New, secret, nil, "agentarea refresh token v1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the refresh key: %w", err)
+	}
+	kid, err := hkdf.Key(sha256.New, secret, nil, "agentarea access token key id v1", 8)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key id: %w", err)
+	}
+	return &tokenKeys{id: hex.EncodeToString(kid), signing: signing, refreshing: refreshing}, nil
 }
 
 // Verify says who an access token or API key belongs to. It fails with

@@ -16,17 +16,37 @@ import (
 )
 
 // refreshTokens derives refresh tokens: rt_<login id>.<generation and MAC>.
-type refreshTokens struct{ key []byte }
+type refreshTokens struct {
+	// keys are the current one and older ones, whose tokens are still taken.
+	keys [][]byte
+}
 
+// derive gives the token of a new generation.
 func (r refreshTokens) derive(loginID string, generation int64) string {
+	return deriveRefresh(r.keys[0], loginID, generation)
+}
+
+// current is the token that a login has now. It may be of an older key: the stored
+// hash tells.
+func (r refreshTokens) current(l *core.Login) string {
+	for _, key := range r.keys {
+		token := deriveRefresh(key, l.ID, l.Generation)
+		if subtle.ConstantTimeCompare(hashToken(token), l.RefreshHash) == 1 {
+			return token
+		}
+	}
+	return r.derive(l.ID, l.Generation)
+}
+
+func deriveRefresh(key []byte, loginID string, generation int64) string {
 	var g [8]byte
 	binary.BigEndian.PutUint64(g[:], uint64(generation)) //nolint:gosec // only the bits matter
-	payload := append(g[:], r.mac(loginID, g[:])...)
+	payload := append(g[:], refreshMAC(key, loginID, g[:])...)
 	return "rt_" + loginID + "." + base64.RawURLEncoding.EncodeToString(payload)
 }
 
-func (r refreshTokens) mac(loginID string, generation []byte) []byte {
-	m := hmac.New(sha256.New, r.key)
+func refreshMAC(key []byte, loginID string, generation []byte) []byte {
+	m := hmac.New(sha256.New, key)
 	m.Write([]byte(loginID))
 	m.Write([]byte{0})
 	m.Write(generation)
@@ -36,7 +56,8 @@ func (r refreshTokens) mac(loginID string, generation []byte) []byte {
 // parse says which login and generation a token is of, if it is one of ours.
 func (r refreshTokens) parse(token string) (loginID string, generation int64, ok bool) {
 	rest, ok := strings.CutPrefix(token, "rt_")
-	if !ok {
+	// Go's Base64 passes over line breaks: another text would be the same token.
+	if !ok || strings.ContainsAny(token, "\r\n") {
 		return "", 0, false
 	}
 	loginID, encoded, ok := strings.Cut(rest, ".")
@@ -47,10 +68,12 @@ func (r refreshTokens) parse(token string) (loginID string, generation int64, ok
 	if err != nil || len(payload) != 8+sha256.Size {
 		return "", 0, false
 	}
-	if !hmac.Equal(payload[8:], r.mac(loginID, payload[:8])) {
-		return "", 0, false
+	for _, key := range r.keys {
+		if hmac.Equal(payload[8:], refreshMAC(key, loginID, payload[:8])) {
+			return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // as in deriveRefresh
+		}
 	}
-	return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // as in derive
+	return "", 0, false
 }
 
 func hashToken(token string) []byte {
@@ -136,7 +159,7 @@ func (a *Auth) tokens(u *core.User, l *core.Login) (*core.Tokens, error) {
 	}
 	return &core.Tokens{
 		Access: access, ExpiresIn: a.accessTTL, User: u,
-		Refresh: a.refresh.derive(l.ID, l.Generation),
+		Refresh: a.refresh.current(l),
 	}, nil
 }
 

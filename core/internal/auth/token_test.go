@@ -282,7 +282,7 @@ func TestAMadeUpRefreshTokenEndsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := refreshTokens{key: []byte("another key")}
+	other := refreshTokens{keys: [][]byte{[]byte("another key")}}
 	for _, made := range []string{
 		"", "rt_", "rt_" + p.LoginID, "rt_" + p.LoginID + ".AAAA", tok.Access,
 		tok.Refresh + "A", other.derive(p.LoginID, 0), other.derive(p.LoginID, 1),
@@ -337,5 +337,56 @@ func TestASecretOfAnotherServerIsRefused(t *testing.T) {
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := New(Options{Secret: []byte("short")}); err == nil {
 		t.Error("a short secret is taken")
+	}
+}
+
+// TestTokensOutliveANewKeyWhileTheOldOneIsListed: whoever is signed in stays so, in
+// whatever way the tokens are used; new ones are of the new key alone.
+func TestTokensOutliveANewKeyWhileTheOldOneIsListed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	fresh := []byte(strings.Repeat("n", 32))
+	with := func(secret []byte, old ...[]byte) *Auth {
+		t.Helper()
+		a, err := New(Options{Users: b.store, Logins: b.store, Secret: secret, OldSecrets: old, Now: b.clock.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	both, after := with(fresh, testSecret), with(fresh)
+	tok := b.signIn(t)
+	p, err := both.Verify(t.Context(), tok.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed, err := both.Renew(t.Context(), p.LoginID)
+	if err != nil || renewed.Refresh != tok.Refresh {
+		t.Fatalf("renewed, the refresh token is another one: %v", err)
+	}
+	_, err = after.Verify(t.Context(), tok.Access)
+	wantCode(t, err, core.CodeUnauthorized)
+	if _, err := after.Verify(t.Context(), renewed.Access); err != nil {
+		t.Errorf("the new access token is not of the new key: %v", err)
+	}
+	_, err = after.Refresh(t.Context(), tok.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+	next, err := both.Refresh(t.Context(), tok.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := both.Refresh(t.Context(), tok.Refresh) // within the grace
+	if err != nil || again.Refresh != next.Refresh {
+		t.Errorf("the predecessor gives another one: %v", err)
+	}
+	last, err := after.Refresh(t.Context(), next.Refresh)
+	if err != nil {
+		t.Fatalf("the sign-in has not moved to the new key: %v", err)
+	}
+	if _, err := after.Verify(t.Context(), last.Access); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(Options{Secret: testSecret, OldSecrets: [][]byte{[]byte("short")}}); err == nil {
+		t.Error("a short old secret is taken")
 	}
 }

@@ -43,7 +43,7 @@ func parseRoleLimit(part string) (core.Role, core.RateLimit, bool) {
 	perMinute, err1 := strconv.ParseUint(strings.TrimSpace(minute), 10, 31)
 	burst, err2 := strconv.ParseUint(strings.TrimSpace(second), 10, 31)
 	ok := slices.Contains(roles, role) && err1 == nil && err2 == nil
-	return role, core.RateLimit{PerMinute: int(perMinute), Burst: int(burst)}, ok //nolint:gosec // 31 bits
+	return role, core.RateLimit{PerMinute: int(perMinute), Burst: int(burst)}, ok
 }
 
 // Networks are addresses and ranges of them, with commas between.

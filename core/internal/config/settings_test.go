@@ -24,7 +24,9 @@ func TestCheck(t *testing.T) {
 		"no such burst":    {func(s *Settings) { s.RateLimitBurst = -1 }, `--rate-limit-burst -1: must not be negative (write 20, or 0 for no limit)`},
 		"key in hex":       {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
 		"key in base64":    {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
-		"key is too short": {func(s *Settings) { s.SecretKey = "hunter2" }, `AGENTAREA_SECRET_KEY must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
+		"new and old key":  {func(s *Settings) { s.SecretKey = Secret(key + "," + strings.Repeat("ab", 32)) }, ""},
+		"old key is short": {func(s *Settings) { s.SecretKey = Secret(key + ",hunter2") }, `AGENTAREA_SECRET_KEY: key 2 of 2: must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
+		"key is too short": {func(s *Settings) { s.SecretKey = "hunter2" }, `AGENTAREA_SECRET_KEY: must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

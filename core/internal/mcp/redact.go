@@ -38,6 +38,9 @@ func newRedactor(s secrets) *redactor {
 			add(credentials)
 		}
 	}
+	for _, v := range urlSecrets(s.URL) {
+		add(v)
+	}
 	// The longest first: of two that begin alike, the replacer takes the earlier.
 	slices.SortFunc(values, func(a, b string) int {
 		if d := len(b) - len(a); d != 0 {

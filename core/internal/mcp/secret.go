@@ -8,10 +8,12 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// secrets are the values of a config's env and headers.
+// secrets are the values of a config's env and headers, and the whole of a url that
+// has a query or a password.
 type secrets struct {
 	Env     map[string]string `json:"env,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
+	URL     string            `json:"url,omitempty"`
 }
 
 // group is the secrets of one word of the config.
@@ -24,7 +26,7 @@ func (s *secrets) groups() []group {
 	return []group{{"env", &s.Env}, {"headers", &s.Headers}}
 }
 
-func (s *secrets) empty() bool { return len(s.Env) == 0 && len(s.Headers) == 0 }
+func (s *secrets) empty() bool { return len(s.Env) == 0 && len(s.Headers) == 0 && s.URL == "" }
 
 // clearConfig is a config whose secrets are in it.
 type clearConfig struct {
@@ -60,7 +62,22 @@ func readConfig(config json.RawMessage, old secrets) (*clearConfig, error) {
 			(*g.values)[name] = kept
 		}
 	}
-	return c, nil
+	return c, c.readURL(old.URL)
+}
+
+// readURL takes the url out of the words if it has secrets. What is no text is for
+// the transport to refuse.
+func (c *clearConfig) readURL(old string) error {
+	var text string
+	if json.Unmarshal(c.words["url"], &text) != nil || !cutURL(text).secret() {
+		return nil
+	}
+	whole, ok := unmaskURL(text, old)
+	if !ok {
+		return core.Invalid("config.url", "%q keeps the value that is there, and there is none: give one", core.Masked)
+	}
+	c.secrets.URL = whole
+	return nil
 }
 
 // plain is the config with its secrets in clear; words are sorted, so that equal
@@ -80,6 +97,9 @@ func (c *clearConfig) masked() json.RawMessage {
 			(*to[i].values)[name] = core.Masked
 		}
 	}
+	if c.secrets.URL != "" {
+		shown.URL = maskURL(c.secrets.URL)
+	}
 	return c.withValues(shown)
 }
 
@@ -92,6 +112,9 @@ func (c *clearConfig) withValues(s secrets) json.RawMessage {
 		if *g.values != nil {
 			words[g.word] = *g.values
 		}
+	}
+	if s.URL != "" {
+		words["url"] = s.URL
 	}
 	return encode(words)
 }

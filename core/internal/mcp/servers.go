@@ -222,6 +222,19 @@ func (s *Servers) State(id string) core.MCPState {
 	return v.now()
 }
 
+// Counts gives how many servers there are in each status, of those that were wanted or
+// asked for since the start.
+func (s *Servers) Counts() map[core.MCPStatus]int {
+	s.mu.Lock()
+	known := slices.Collect(maps.Values(s.known))
+	s.mu.Unlock()
+	counts := map[core.MCPStatus]int{}
+	for _, v := range known {
+		counts[v.now().Status]++
+	}
+	return counts
+}
+
 // Logs implements core.MCPServers.
 func (s *Servers) Logs(ctx context.Context, id string, tail int, follow bool) iter.Seq[core.MCPLogLine] {
 	v := s.server(id, follow)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/agentarea/agentarea/core"
 )
@@ -154,11 +155,22 @@ func (l *life) call(ctx context.Context, tool string, arguments json.RawMessage)
 	defer l.unexpect(token)
 	params := &mcp.CallToolParams{Name: tool, Arguments: arguments}
 	params.SetProgressToken(token)
+	setTrace(ctx, params)
 	result, err := l.session.CallTool(ctx, params)
 	if err != nil && errors.Is(context.Cause(ctx), errTimedOut) {
 		return nil, errTimedOut
 	}
 	return result, err
+}
+
+// setTrace tells the server which trace the call is part of, by the names that MCP
+// keeps for that.
+func setTrace(ctx context.Context, params *mcp.CallToolParams) {
+	w3c := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, w3c)
+	for key, value := range w3c {
+		params.Meta[key] = value
+	}
 }
 
 // expect has f called at each progress that is told of with the token.

@@ -25,6 +25,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/sdk/agent"
@@ -45,6 +48,9 @@ type Options struct {
 	Load func() (*config.Config, error)
 	// Notifier tells people when plugins go down and come back; may be left out.
 	Notifier core.Notifier
+	// Meter counts calls, and Tracer makes their spans; may be left out.
+	Meter  Meter
+	Tracer trace.Tracer
 	// Timing is for tests; a zero field has its default.
 	Timing Timing
 }
@@ -124,6 +130,8 @@ type Host struct {
 	starter  *starter
 	sockets  *sockets
 	notifier core.Notifier
+	meter    Meter
+	tracer   trace.Tracer
 	registry atomic.Pointer[registry]
 	closing  atomic.Bool
 	// reloading is taken by the one reload that is under way.
@@ -143,12 +151,19 @@ var (
 func New(o Options) *Host {
 	h := &Host{
 		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing, notifier: o.Notifier,
+		meter: o.Meter, tracer: o.Tracer,
 		reloading: make(chan struct{}, 1),
 	}
 	h.life, h.endLife = context.WithCancel(context.Background())
 	h.draining, h.endDrains = context.WithCancel(context.Background())
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
+	}
+	if h.meter == nil {
+		h.meter = noMeter{}
+	}
+	if h.tracer == nil {
+		h.tracer = noop.Tracer{}
 	}
 	h.timing.defaults()
 	h.registry.Store(&registry{})

@@ -39,9 +39,9 @@ func (h *Host) Inspect(ctx context.Context, path string) (*Inspection, error) {
 	i := &instance{
 		stanza: stanza, timing: h.timing,
 		proc: newProcess(path, h.starter, &binary{program: programOf(path, info)}, nil, environment(stanza, h.level),
-			newPluginLog(ctx, h.logger, stanza.Mask)),
+			newPluginLog(h.logger, stanza.Mask)),
 	}
-	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir))
+	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, nil))
 	ctx, cancel := context.WithTimeout(ctx, h.timing.Start)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { i.proc.kill(fmt.Sprintf("it did not answer within %s", h.timing.Start)) })()

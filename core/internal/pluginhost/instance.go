@@ -72,12 +72,12 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	}
 	defer bin.close()
 	sup.set(func() { sup.program = bin.program })
-	log := newPluginLog(ctx, h.logger.With("plugin", s.Name()), s.Mask)
+	log := newPluginLog(h.logger.With("plugin", s.Name()), s.Mask)
 	i := &instance{
 		stanza: s, timing: h.timing, calls: sup.calls, completions: sup.completions, suspect: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
 	}
-	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir))
+	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, h.observe(s)))
 	unhang := context.AfterFunc(ctx, func() {
 		i.proc.kill(fmt.Sprintf("it was not ready within %s", h.timing.Start))
 	})
@@ -97,7 +97,7 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	return i, nil
 }
 
-func (i *instance) clientConfig(socketDir string) *goplugin.ClientConfig {
+func (i *instance) clientConfig(socketDir string, dial []grpc.DialOption) *goplugin.ClientConfig {
 	return &goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{plugin.ProtocolVersion: plugin.Set(i.stanza.Kind)},
@@ -105,7 +105,7 @@ func (i *instance) clientConfig(socketDir string) *goplugin.ClientConfig {
 		AutoMTLS:         i.stanza.AutoMTLS,
 		SkipHostEnv:      true,
 		StartTimeout:     i.timing.Handshake,
-		GRPCDialOptions:  plugin.DialOptions(),
+		GRPCDialOptions:  append(plugin.DialOptions(), dial...),
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir},
 		SyncStdout:       i.proc.log.synced("stdout"),
 		SyncStderr:       i.proc.log.synced("stderr"),

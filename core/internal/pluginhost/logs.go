@@ -32,8 +32,6 @@ const (
 // plugin=kind/label. It reads lines of hclog's JSON, and takes any other line
 // of stderr as a message.
 type pluginLog struct {
-	// ctx is for the records only.
-	ctx     context.Context
 	handler slog.Handler
 	mask    func(string) string
 
@@ -42,8 +40,8 @@ type pluginLog struct {
 	panicked bool
 }
 
-func newPluginLog(ctx context.Context, log *slog.Logger, mask func(string) string) *pluginLog {
-	return &pluginLog{ctx: context.WithoutCancel(ctx), handler: log.Handler(), mask: mask}
+func newPluginLog(log *slog.Logger, mask func(string) string) *pluginLog {
+	return &pluginLog{handler: log.Handler(), mask: mask}
 }
 
 // read logs stderr until its end.
@@ -131,7 +129,8 @@ func summary(message string, fields map[string]any) string {
 
 // log writes a record of at most maxRecord bytes.
 func (l *pluginLog) log(level slog.Level, at time.Time, message string, fields map[string]any) {
-	if !l.handler.Enabled(l.ctx, level) {
+	ctx := context.Background() // a process is nobody's: its line itself says of which run it is
+	if !l.handler.Enabled(ctx, level) {
 		return
 	}
 	room := maxRecord
@@ -154,7 +153,7 @@ func (l *pluginLog) log(level slog.Level, at time.Time, message string, fields m
 		}
 		r.AddAttrs(slog.Any(key, value))
 	}
-	_ = l.handler.Handle(l.ctx, r) // nowhere else to say it
+	_ = l.handler.Handle(ctx, r) // nowhere else to say it
 }
 
 // stdout logs a line that the process printed there, loudly if it stands in

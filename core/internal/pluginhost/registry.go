@@ -65,7 +65,7 @@ func startAll(ctx context.Context, plugins []*supervisor, p patience) ([]error, 
 	first := make([]<-chan error, len(plugins))
 	for i, s := range plugins {
 		if s.stanza.Enabled {
-			first[i] = s.start(ctx, p)
+			first[i] = s.start(p)
 		}
 	}
 	outcomes := make([]error, len(plugins))

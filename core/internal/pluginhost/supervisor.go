@@ -99,10 +99,12 @@ func newSupervisor(from *source, timing Timing, logger *slog.Logger, launch func
 	return s
 }
 
-// start begins to supervise, whatever becomes of ctx. The channel gives the outcome of the first start: nil when
+// start begins to supervise. The channel gives the outcome of the first start: nil when
 // the plugin is ready. An error ends the supervision if it is a *config.Error, or p says so.
-func (s *supervisor) start(ctx context.Context, p patience) <-chan error {
-	ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
+func (s *supervisor) start(p patience) <-chan error {
+	// Of no caller's context: the lines of a process are not those of the request that reloaded.
+	ctx, end := context.WithCancel(context.Background())
+	s.end = end
 	first := make(chan error, 1)
 	go s.run(ctx, p, first)
 	return first

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/events"
@@ -56,16 +57,23 @@ func (x *execution) performComplete(ctx context.Context, req *agent.Completion, 
 // askProvider asks the model's provider, and once more when the provider's
 // process died before it delivered anything. The model's id is that of GET /v1/models.
 func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (answer *agent.Answer, modelID string, err error) {
+	ctx, span := x.beginChat(ctx, req)
+	defer func() { endChat(span, answer, err) }()
 	var messages []sdk.Message
+	var begun time.Time
 	for crashes := 0; ; crashes++ {
 		label, name, provider, err := x.engine.Plugins.Provider(ctx, req.Model)
 		if err != nil {
 			return nil, "", err
 		}
+		named(span, label, name)
 		if messages == nil {
 			if messages, err = x.expand(ctx, req); err != nil {
 				return nil, "", err
 			}
+		}
+		if begun.IsZero() {
+			begun = time.Now()
 		}
 		c := &collector{x: x, req: req}
 		finish, err := provider.Chat(ctx, &llm.Request{
@@ -73,18 +81,24 @@ func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (ans
 			Parameters: llm.Parameters{
 				Temperature: req.Temperature, MaxTokens: req.MaxTokens, TopP: req.TopP, Stop: req.Stop,
 			},
-			Stream: x.run.Stream || req.OnDelta != nil, RunID: x.run.ID,
+			Stream: x.streams(req), RunID: x.run.ID,
 		}, c)
 		switch {
 		case err == nil:
+			x.engine.Meter.Completion(label, name, time.Since(begun), c.firstAfter(begun), finish.Usage, "")
 			return c.answer(finish), label + "/" + name, nil
 		case toSDK(err).Code == sdk.CodePluginCrashed && !c.delivered && crashes < maxCrashes && ctx.Err() == nil:
 			x.log.WarnContext(ctx, "provider died before it delivered anything: asking again", "provider", label, "error", err)
+			x.engine.Meter.CompletionRetried(label)
 		default:
+			x.engine.Meter.Completion(label, name, time.Since(begun), c.firstAfter(begun), sdk.Usage{}, toSDK(err).Code)
 			return nil, "", blame(label, err)
 		}
 	}
 }
+
+// streams says whether the provider shall send the answer in pieces.
+func (x *execution) streams(req *agent.Completion) bool { return x.run.Stream || req.OnDelta != nil }
 
 // blame says whose error it is. A crash says so itself.
 func blame(label string, err error) error {
@@ -105,6 +119,7 @@ type collector struct {
 	text      strings.Builder
 	tools     map[int]*sdk.ToolCall
 	delivered bool
+	first     time.Time
 	size      int
 }
 
@@ -113,7 +128,9 @@ func (c *collector) Send(d llm.Delta) error { return c.SendBatch([]llm.Delta{d})
 
 // SendBatch takes the pieces that came in one message.
 func (c *collector) SendBatch(deltas []llm.Delta) error {
-	c.delivered = c.delivered || len(deltas) > 0
+	if !c.delivered && len(deltas) > 0 {
+		c.delivered, c.first = true, time.Now()
+	}
 	texts := make([]string, 0, len(deltas))
 	for _, d := range deltas {
 		if d.Text != "" {
@@ -130,6 +147,14 @@ func (c *collector) SendBatch(deltas []llm.Delta) error {
 	}
 	c.pass(texts)
 	return nil
+}
+
+// firstAfter is how long after begun the first piece of a stream came; 0 when none did.
+func (c *collector) firstAfter(begun time.Time) time.Duration {
+	if !c.delivered || !c.x.streams(c.req) {
+		return 0
+	}
+	return c.first.Sub(begun)
 }
 
 func (c *collector) toolCall(d *llm.ToolCallDelta) {
@@ -168,6 +193,10 @@ func (x *execution) forward(texts []string) {
 	defer x.mu.Unlock()
 	if x.ending {
 		return
+	}
+	if !x.shown {
+		x.shown = true
+		x.engine.Meter.FirstToken(x.run.Kind, time.Since(x.begun))
 	}
 	for _, text := range texts {
 		x.partial.WriteString(text)

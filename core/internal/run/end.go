@@ -64,10 +64,11 @@ func (x *execution) end(n ending) error {
 		return x.engine.Runs.EndRun(ctx, end)
 	})
 	if err != nil {
-		x.log.Warn("end of the run not stored: it is left to the next server", "error", err)
+		x.log.WarnContext(x.base, "end of the run not stored: it is left to the next server", "error", err)
 		close(x.done)
 		return errLost
 	}
+	x.outcome, x.final = string(r.Status), &r
 	x.answer = end.Answer
 	if end.Answer == nil {
 		x.failure = core.Conflict("The run was cancelled")
@@ -88,7 +89,7 @@ func (x *execution) lose(err error) {
 	if already {
 		return
 	}
-	x.log.Info("run left as it stands", "cause", err)
+	x.log.InfoContext(x.base, "run left as it stands", "cause", err)
 	x.stream.Drop()
 	close(x.done)
 	x.stop(errLost)

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/sdk"
@@ -41,7 +44,7 @@ type Agents interface {
 	Agent(ctx context.Context, v core.Viewer, id string) (*core.Agent, error)
 }
 
-// Options are what an Engine is made of. Toolbox and Times may be left out, and
+// Options are what an Engine is made of. Toolbox, Meter, Tracer and Times may be left out, and
 // Files and FileStore too: then no file can be read or written. Without Queue no
 // tasks are worked on, and without Signals a cancel that was asked of another
 // server waits for the next renewal of the lease.
@@ -59,7 +62,10 @@ type Options struct {
 	// Files and FileStore are for the files that conversations name.
 	Files     core.Files
 	FileStore core.FileStore
-	Logger    *slog.Logger
+	// Meter counts, and Tracer makes the spans.
+	Meter  Meter
+	Tracer trace.Tracer
+	Logger *slog.Logger
 	// Owner names this server's life in leases.
 	Owner string
 	// TaskSlots is how many tasks are worked on at once (8).
@@ -111,6 +117,12 @@ func New(o Options) *Engine {
 	o.Times.Retry = orDefault(o.Times.Retry, 100*time.Millisecond)
 	if o.Toolbox == nil {
 		o.Toolbox = noTools{}
+	}
+	if o.Meter == nil {
+		o.Meter = noMeter{}
+	}
+	if o.Tracer == nil {
+		o.Tracer = noop.Tracer{}
 	}
 	o.Times.Backoff = orDefault(o.Times.Backoff, time.Second)
 	if o.TaskSlots == 0 {
@@ -240,10 +252,10 @@ func (e *Engine) takeUp(r *core.Run) {
 		return err
 	})
 	if err != nil {
-		log.Error("run not taken up", "error", err)
+		log.ErrorContext(e.ctx, "run not taken up", "error", err)
 		return
 	}
-	log.Info("run taken up")
+	log.InfoContext(x.base, "run taken up")
 	defer e.retire(x)
 	x.resume()
 	<-x.done
@@ -288,7 +300,7 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := e.execution(r, input, stream)
+	x := e.execution(origin{ctx: context.Background(), at: time.Now()}, r, input, stream)
 	x.task = task
 	for _, c := range calls {
 		x.recorded[c.Number] = c
@@ -298,23 +310,41 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	return x, nil
 }
 
+// origin is where a run comes from.
+type origin struct {
+	// ctx is that of the request that made the run, whose trace and id it goes on with; it
+	// has none when the run was a task's or another server's.
+	ctx context.Context //nolint:containedctx // read once, when the run begins
+	// agentName is empty when it is not known any more.
+	agentName string
+	at        time.Time
+}
+
 // execution makes one and enters it among the active ones.
-func (e *Engine) execution(r *core.Run, input *core.Message, stream *events.Stream) *execution {
+func (e *Engine) execution(from origin, r *core.Run, input *core.Message, stream *events.Stream) *execution {
 	x := &execution{
 		engine: e, run: r, input: input, stream: stream,
 		recorded: map[uint64]*core.Call{}, done: make(chan struct{}),
-		log: e.Logger.With("run_id", r.ID),
+		log: e.Logger, begun: from.at, outcome: outcomeLeft,
 	}
 	x.toolbox = newFileTools(x, e.Toolbox)
-	x.ctx, x.stop = context.WithCancelCause(e.ctx)
+	x.span = e.beginSpan(from, r)
+	x.base = core.WithLogFields(trace.ContextWithSpan(e.ctx, x.span), core.LogFields{
+		RequestID: core.LogFieldsOf(from.ctx).RequestID, RunID: r.ID, UserID: r.UserID,
+	})
+	x.ctx, x.stop = context.WithCancelCause(x.base)
+	e.Meter.RunStarted(r.Kind)
 	e.mu.Lock()
 	e.active[r.ID] = x
 	e.mu.Unlock()
 	return x
 }
 
+// retire forgets an execution that is done.
 func (e *Engine) retire(x *execution) {
 	x.stop(nil)
+	x.endSpan()
+	e.Meter.RunEnded(x.run.Kind, x.outcome, time.Since(x.begun))
 	e.mu.Lock()
 	delete(e.active, x.run.ID)
 	e.mu.Unlock()

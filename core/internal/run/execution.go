@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/sdk"
@@ -39,6 +41,10 @@ type execution struct {
 	// toolbox is the engine's, with the tools for files.
 	toolbox *fileTools
 
+	// base ends with the engine's work, and carries the run's span and the fields of
+	// its lines in the log.
+	base context.Context
+	span trace.Span
 	// ctx ends when the run is cancelled, takes too long, has ended, or the
 	// engine stops; its cause says which.
 	ctx  context.Context
@@ -50,6 +56,8 @@ type execution struct {
 	usage    sdk.Usage
 	// partial is the text that was forwarded since the last recorded call.
 	partial strings.Builder
+	// shown says that a token was.
+	shown bool
 	// ending is set by whoever ends the run, once.
 	ending bool
 
@@ -58,6 +66,11 @@ type execution struct {
 	done    chan struct{}
 	answer  *core.Message
 	failure error
+
+	begun time.Time
+	// outcome is how the run ended here, and final its end if it has one.
+	outcome string
+	final   *core.Run
 }
 
 // resume goes on with a run that was cut by a crash of its server.
@@ -113,7 +126,7 @@ func (x *execution) execute() {
 			x.fail(err)
 			return
 		}
-		x.log.Warn("agent plugin died: the run is started again", "error", err)
+		x.log.WarnContext(x.base, "agent plugin died: the run is started again", "error", err)
 		if err := x.restart(); err != nil {
 			x.lose(err)
 			return
@@ -194,12 +207,12 @@ func (x *execution) restart() error {
 // persist stores something, for as long as it takes: a write that was begun
 // does not end with the run's context, only with the engine's.
 func (x *execution) persist(do func(context.Context) error) error {
-	return x.engine.retry(x.engine.ctx, x.log, do)
+	return x.engine.retry(x.base, x.log, do)
 }
 
 // publish stores an event together with what belongs to it, and shows it.
 func (x *execution) publish(typ string, data json.RawMessage, store func(context.Context, []core.EventRow) error) error {
-	return x.stream.Publish(x.engine.ctx, typ, data, func(rows []core.EventRow) error {
+	return x.stream.Publish(x.base, typ, data, func(rows []core.EventRow) error {
 		return x.persist(func(ctx context.Context) error { return store(ctx, rows) })
 	})
 }
@@ -244,7 +257,7 @@ func (x *execution) fail(err error) {
 		x.cut()
 		return
 	}
-	x.log.Warn("run failed", "error", err)
+	x.log.WarnContext(x.base, "run failed", "error", err)
 	if x.retryLater(toSDK(err)) {
 		return
 	}

@@ -104,7 +104,7 @@ func (p *plugins) Provider(context.Context, string) (string, string, llm.Provide
 
 // world is one database, and the servers that a test runs on it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *storage.DB
 	plugins *plugins
 	toolbox run.Toolbox
@@ -115,7 +115,7 @@ type world struct {
 	slots int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	db, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"), storage.Options{})
 	if err != nil {
@@ -256,7 +256,7 @@ func withoutLastTokens(lines []string) []string {
 }
 
 // brief is an event in one line: its type, and what it says.
-func brief(t *testing.T, data json.RawMessage) string {
+func brief(t testing.TB, data json.RawMessage) string {
 	t.Helper()
 	var e struct {
 		Type, Content, Name string

@@ -129,7 +129,7 @@ func (e *Engine) claimTask() *execution {
 	for e.ctx.Err() == nil {
 		t, err := e.Tasks.NextTask(e.ctx, time.Now().UTC())
 		if err != nil {
-			e.Logger.Error("tasks not looked for", "error", err)
+			e.Logger.ErrorContext(e.ctx, "tasks not looked for", "error", err)
 			return nil
 		}
 		if t == nil {
@@ -141,7 +141,7 @@ func (e *Engine) claimTask() *execution {
 			return x
 		case core.CodeOf(err) == core.CodeConflict: // somebody was quicker
 		default:
-			e.Logger.Error("task not begun", "task_id", t.ID, "error", err)
+			e.Logger.ErrorContext(e.ctx, "task not begun", "task_id", t.ID, "user_id", t.UserID, "error", err)
 			return nil
 		}
 	}
@@ -162,6 +162,7 @@ func (e *Engine) begin(t *core.Task) (*execution, error) {
 		failure := &sdk.Error{Code: sdk.CodeUnavailable, Message: "the agent is inactive: set its status to active first"}
 		return nil, orConflict(e.Tasks.FailTask(e.ctx, t.ID, time.Now().UTC(), failure))
 	}
+	from := origin{ctx: context.Background(), agentName: agent.Name, at: time.Now()}
 	r, input := newTurn(core.Viewer{UserID: t.UserID}, core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true})
 	r.Kind, r.TaskID, r.Owner = core.RunTask, t.ID, e.Owner
 	stream := e.Log.Open(r.ID)
@@ -171,7 +172,8 @@ func (e *Engine) begin(t *core.Task) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := e.execution(r, input, stream)
+	e.Meter.TaskBegun(t.Priority, from.at.Sub(t.RunAt))
+	x := e.execution(from, r, input, stream)
 	x.task = t
 	t.Attempts++
 	return x, nil
@@ -217,14 +219,15 @@ func (x *execution) retryLater(failure *sdk.Error) bool {
 		return true
 	}
 	pause := x.engine.backoff(x.task.Attempts, failure.RetryAfter)
-	x.log.Info("the task waits for another attempt", "attempts", x.task.Attempts, "pause", pause)
+	x.log.InfoContext(x.base, "the task waits for another attempt", "attempts", x.task.Attempts, "pause", pause)
 	err := x.persist(func(ctx context.Context) error {
 		return x.engine.Tasks.DeferTask(ctx, x.run, time.Now().UTC().Add(pause), failure)
 	})
 	if err != nil {
-		x.log.Warn("the task is left to another server", "error", err)
+		x.log.WarnContext(x.base, "the task is left to another server", "error", err)
 	}
 	x.stream.Drop()
+	x.outcome = outcomeDeferred
 	close(x.done)
 	x.stop(errLost)
 	return true

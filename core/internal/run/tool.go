@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/events"
@@ -74,10 +75,27 @@ func (x *execution) callTool(ctx context.Context, number uint64, call *sdk.ToolC
 				"It may or may not have taken effect; check before you call it again."), nil
 		}
 	}
+	return x.useTool(ctx, number, call, cut)
+}
+
+func (x *execution) useTool(ctx context.Context, number uint64, call *sdk.ToolCall, repeated bool) (*sdk.ToolResult, error) {
+	begun := time.Now()
+	ctx, span := x.beginTool(ctx, call, repeated)
 	result, err := x.toolbox.Call(ctx, x.run, number, *call)
 	if err == nil && result == nil {
 		err = errors.New("the tool gave no result")
 	}
+	endTool(span, result, err)
+	outcome := "ok"
+	switch {
+	case err != nil && ctx.Err() != nil:
+		outcome = "cancelled"
+	case err != nil:
+		outcome = "failed"
+	case result.IsError:
+		outcome = "error"
+	}
+	x.engine.Meter.ToolCall(outcome, time.Since(begun))
 	return result, err
 }
 

@@ -23,6 +23,7 @@ func (e *Engine) StartTurn(ctx context.Context, v core.Viewer, t core.Turn) (*co
 		return nil, core.Unavailable("The server is stopping: try again in a few seconds")
 	}
 	defer e.running.Done()
+	from := origin{ctx: ctx, agentName: t.Agent.Name, at: time.Now()}
 	r, input := newTurn(v, t)
 	r.Owner = e.Owner
 	stream := e.Log.Open(r.ID)
@@ -32,7 +33,7 @@ func (e *Engine) StartTurn(ctx context.Context, v core.Viewer, t core.Turn) (*co
 	if err != nil {
 		return nil, err
 	}
-	x := e.execution(r, input, stream)
+	x := e.execution(from, r, input, stream)
 	snapshot := *r
 	e.running.Go(func() {
 		defer e.retire(x)

@@ -9,11 +9,15 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-var _ core.Sealer = (*Sealer)(nil)
+var _ core.Sealer = (*Keyring)(nil)
 
-func sealer(t *testing.T, root string) *Sealer {
+func keyring(t *testing.T, roots ...string) *Keyring {
 	t.Helper()
-	s, err := New([]byte(root))
+	keys := make([][]byte, len(roots))
+	for i, root := range roots {
+		keys[i] = []byte(root)
+	}
+	s, err := New(keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +29,7 @@ var (
 	other = strings.Repeat("o", 32)
 )
 
-func seal(t *testing.T, s *Sealer, of, secret string) []byte {
+func seal(t *testing.T, s *Keyring, of, secret string) []byte {
 	t.Helper()
 	sealed, err := s.Seal(of, []byte(secret))
 	if err != nil {
@@ -38,7 +42,7 @@ func TestWhatIsSealedIsOpenedByTheSameRootKey(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"", "a", "secret-key", strings.Repeat("long ", 100_000), "\x00\xff"} {
 		for _, of := range []string{"", "server-1"} {
-			got, err := sealer(t, root).Open(of, seal(t, sealer(t, root), of, secret))
+			got, err := keyring(t, root).Open(of, seal(t, keyring(t, root), of, secret))
 			if err != nil || string(got) != secret {
 				t.Errorf("%.9q of %q is opened as %.9q: %v", secret, of, got, err)
 			}
@@ -48,24 +52,32 @@ func TestWhatIsSealedIsOpenedByTheSameRootKey(t *testing.T) {
 
 func TestNothingElseOpensIt(t *testing.T) {
 	t.Parallel()
-	s := sealer(t, root)
+	s := keyring(t, root)
 	sealed := seal(t, s, "server-1", "secret-key")
 	newer := bytes.Clone(sealed)
 	newer[0]++
+	older := bytes.Clone(sealed)
+	older[0] = formDirect
 	// The id of the other key before what this one sealed.
-	renamed := append(bytes.Clone(sealer(t, other).head), sealed[len(s.head):]...)
+	renamed := bytes.Clone(sealed)
+	copy(renamed[1:], keyring(t, other).current.id[:])
+	// One's data key with another's secret, both of the same row.
+	mixed := append(bytes.Clone(sealed[:headSize+dataKeySize+overhead]), seal(t, s, "server-1", "other-key!")[headSize+dataKeySize+overhead:]...)
 	for name, c := range map[string]struct {
-		by     *Sealer
+		by     *Keyring
 		of     string
 		sealed []byte
 		want   string
 	}{
-		"another root key":       {sealer(t, other), "server-1", sealed, "another secret key"},
-		"another root's id":      {sealer(t, other), "server-1", renamed, "was changed"},
+		"another root key":       {keyring(t, other), "server-1", sealed, "another secret key"},
+		"another root's id":      {keyring(t, other), "server-1", renamed, "was changed"},
 		"of another row":         {s, "server-2", sealed, "secret of something else"},
 		"of nothing":             {s, "", sealed, "secret of something else"},
 		"nothing":                {s, "server-1", nil, "not sealed by this program"},
-		"a head alone":           {s, "server-1", sealed[:len(s.head)], "not sealed by this program"},
+		"a head alone":           {s, "server-1", sealed[:headSize], "not sealed by this program"},
+		"a data key alone":       {s, "server-1", sealed[:headSize+dataKeySize+overhead], "not sealed by this program"},
+		"another's data key":     {s, "server-1", mixed, "was changed"},
+		"as if of form 1":        {s, "server-1", older, "was changed"},
 		"one byte less":          {s, "server-1", sealed[:len(sealed)-1], "was changed"},
 		"one byte more":          {s, "server-1", append(bytes.Clone(sealed), 0), "was changed"},
 		"of a newer program":     {s, "server-1", newer, "not sealed by this program"},
@@ -84,7 +96,7 @@ func TestNothingElseOpensIt(t *testing.T) {
 
 func TestEveryBitCounts(t *testing.T) {
 	t.Parallel()
-	s := sealer(t, root)
+	s := keyring(t, root)
 	sealed := seal(t, s, "server-1", "secret-key")
 	for i := range sealed {
 		for bit := range 8 {
@@ -100,7 +112,7 @@ func TestEveryBitCounts(t *testing.T) {
 // TestNothingShows: neither the secret nor that two are the same.
 func TestNothingShows(t *testing.T) {
 	t.Parallel()
-	s := sealer(t, root)
+	s := keyring(t, root)
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	var wg sync.WaitGroup

@@ -130,17 +130,20 @@ func (s *Server) unavailable(what string) *sdk.Error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: s.Host + " " + what, Retryable: true}
 }
 
+// longestWait is the longest that anybody is asked to wait.
+const longestWait = 14 * 24 * time.Hour
+
 // RetryAfter reads both forms of the header, and OpenAI's milliseconds; 0 is none.
 func RetryAfter(h http.Header) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e9 {
 		return time.Duration(ms * float64(time.Millisecond))
 	}
 	v := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e6 {
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < longestWait.Seconds() {
 		return time.Duration(s * float64(time.Second))
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(t))
+		return min(max(0, time.Until(t)), longestWait)
 	}
 	return 0
 }

@@ -123,15 +123,17 @@ func transport() *http.Transport {
 	}
 }
 
-// withHeaders sends headers with every request.
+// withHeaders sends headers with every request, and what trace it is part of.
 type withHeaders struct {
 	next    http.RoundTripper
 	headers map[string]string
 }
 
 func (w withHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
-	if len(w.headers) > 0 {
+	trace := sdk.TraceOf(r.Context())
+	if len(w.headers) > 0 || trace.Parent != "" {
 		r = r.Clone(r.Context())
+		trace.SetHeaders(r.Header)
 		for name, value := range w.headers {
 			r.Header.Set(name, value)
 		}

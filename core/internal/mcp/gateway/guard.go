@@ -65,7 +65,7 @@ func (g *Gateway) identify(w http.ResponseWriter, r *http.Request) (*caller, boo
 	challenge := `Bearer resource_metadata="` + g.base(r) + metadataPath + r.URL.EscapedPath() + `"`
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(r.Header.Values("Authorization")) != 1 {
 		w.Header().Set("WWW-Authenticate", challenge)
 		fail(w, nil, &rpcError{
 			Code:    codeServer,

@@ -8,7 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
+
+// bodyTimeout is how long a message may take to arrive.
+const bodyTimeout = 30 * time.Second
 
 // The headers of MCP.
 const (
@@ -83,7 +87,11 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		})
 		return nil, false
 	}
+	// A deadline that stays would end what is listened to. Test writers have none.
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, g.limits.Body))
+	_ = c.SetReadDeadline(time.Time{})
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):

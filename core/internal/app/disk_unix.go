@@ -1,0 +1,14 @@
+//go:build unix
+
+package app
+
+import "golang.org/x/sys/unix"
+
+// freeBytes is what the server may still write to the disk of a folder.
+func freeBytes(folder string) (free uint64, ok bool) {
+	var s unix.Statfs_t
+	if unix.Statfs(folder, &s) != nil || s.Bsize < 0 {
+		return 0, false
+	}
+	return uint64(s.Bavail) * uint64(s.Bsize), true
+}

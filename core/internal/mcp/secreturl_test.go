@@ -1,0 +1,94 @@
+package mcp
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestMaskURL(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://example.com/mcp":                   "https://example.com/mcp",
+		"https://example.com/mcp?":                  "https://example.com/mcp?",
+		"https://example.com/mcp?apiKey=s3cret&x=1": "https://example.com/mcp?apiKey=***&x=***",
+		"https://example.com?s3cret":                "https://example.com?***",
+		"https://example.com/a@b?k=a=b#f?g=h":       "https://example.com/a@b?k=***#f?g=h",
+		"https://user:s3cret@example.com/":          "https://user:***@example.com/",
+		"https://s3cret@example.com/":               "https://***@example.com/",
+		"https://a:s3c@ret@example.com?k=":          "https://a:***@example.com?k=***",
+		"no url":                                    "no url",
+		"":                                          "",
+	} {
+		got := maskURL(text)
+		if got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+		if again, ok := unmaskURL(got, text); !ok || again != text {
+			t.Errorf("%s was %s and became %s, %t", got, text, again, ok)
+		}
+	}
+}
+
+func TestUnmaskURL(t *testing.T) {
+	t.Parallel()
+	const old = "https://u:pw@example.com/mcp?a=1&b=2&a=3&bare"
+	for text, want := range map[string]string{
+		"https://u:***@other.com/?a=***&a=***&a=new": "https://u:pw@other.com/?a=1&a=3&a=new",
+		"https://example.com/?b=***&***":             "https://example.com/?b=2&bare",
+		"https://example.com/?b=x":                   "https://example.com/?b=x",
+		"https://example.com/?c=***":                 "",
+		"https://example.com/?a=***&a=***&a=***":     "",
+		"https://v:***@example.com/":                 "",
+	} {
+		if got, ok := unmaskURL(text, old); got != want || ok != (want != "") {
+			t.Errorf("%s: got %s, %t", text, got, ok)
+		}
+	}
+	if got, ok := unmaskURL("https://example.com/?a=***", ""); ok {
+		t.Errorf("from nothing: %s", got)
+	}
+}
+
+// TestAURLsSecretsAreSealed, shown as ***, kept by it, and taken out of texts.
+func TestAURLsSecretsAreSealed(t *testing.T) {
+	t.Parallel()
+	const whole = "https://example.com/mcp?apiKey=s3cret%2Fvalue"
+	first, err := readConfig(json.RawMessage(`{"url":"`+whole+`"}`), secrets{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	masked := string(first.masked())
+	if masked != `{"url":"https://example.com/mcp?apiKey=***"}` {
+		t.Error(masked)
+	}
+	again, err := readConfig(json.RawMessage(masked), first.secrets)
+	if err != nil || string(again.plain()) != `{"url":"`+whole+`"}` {
+		t.Errorf("%s %v", again.plain(), err)
+	}
+	if _, err := readConfig(json.RawMessage(masked), secrets{}); err == nil || !strings.Contains(err.Error(), "keeps the value") {
+		t.Error(err)
+	}
+	if got := newRedactor(first.secrets).text("GET /mcp?apiKey=s3cret%2Fvalue: no key s3cret/value"); got != "GET /mcp?apiKey=***: no key ***" {
+		t.Error(got)
+	}
+	if got := urlSecrets("https://u:pass@h/?debug=true&key=12345678"); !slices.Equal(got, []string{"pass", "12345678"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// FuzzMaskURL: what is masked comes back whole.
+func FuzzMaskURL(f *testing.F) {
+	f.Add("https://u:pw@example.com/mcp?a=1&b=2#f")
+	f.Add("?&&=#")
+	f.Fuzz(func(t *testing.T, text string) {
+		masked := maskURL(text)
+		if got, ok := unmaskURL(masked, text); !ok || got != text {
+			t.Fatalf("%q was masked as %q and became %q, %t", text, masked, got, ok)
+		}
+		if maskURL(masked) != masked {
+			t.Fatalf("%q is masked again as %q", masked, maskURL(masked))
+		}
+	})
+}

@@ -1,0 +1,72 @@
+# plugins.hcl for several servers: files are in S3, where all of them reach them.
+# It is compose.yaml's, which sets S3_*; the shipped plugins.hcl says what else there is.
+
+file_backend = "s3"
+
+plugin "files" "s3" {
+  command = "files-s3"
+  config {
+    endpoint   = env("S3_ENDPOINT")
+    region     = "us-east-1"
+    bucket     = env("S3_BUCKET")
+    access_key = env("S3_ACCESS_KEY")
+    secret_key = env("S3_SECRET_KEY")
+  }
+}
+
+plugin "llm" "openai" {
+  command = "llm-openai"
+  enabled = env("OPENAI_API_KEY") != ""
+  models  = ["gpt-*", "chatgpt-*", "o1*", "o3*", "o4*"]
+  config {
+    api_key = env("OPENAI_API_KEY")
+  }
+}
+
+plugin "llm" "anthropic" {
+  command = "llm-anthropic"
+  enabled = env("ANTHROPIC_API_KEY") != ""
+  models  = ["claude-*"]
+  config {
+    api_key = env("ANTHROPIC_API_KEY")
+  }
+}
+
+plugin "llm" "gemini" {
+  command = "llm-gemini"
+  enabled = env("GEMINI_API_KEY") != ""
+  models  = ["gemini-*", "gemma-*"]
+  config {
+    api_key = env("GEMINI_API_KEY")
+  }
+}
+
+plugin "llm" "ollama" {
+  command = "llm-ollama"
+  enabled = env("OLLAMA_BASE_URL") != ""
+  config {
+    base_url = env("OLLAMA_BASE_URL")
+  }
+}
+
+plugin "llm" "echo" {
+  command = "llm-echo"
+  models  = ["echo"]
+}
+
+plugin "agent" "chat" {
+  command = "agent-chat"
+}
+
+plugin "mcp" "http" {
+  command = "mcp-http"
+}
+
+plugin "mcp" "sse" {
+  command = "mcp-sse"
+}
+
+# Programs run beside each replica, in an image that has what they need (docs/operations.md).
+plugin "mcp" "stdio" {
+  command = "mcp-stdio"
+}

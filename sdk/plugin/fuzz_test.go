@@ -1,0 +1,38 @@
+package plugin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/sdk/plugin"
+)
+
+// Whatever a plugin logs is one line of JSON with its own level.
+func FuzzLogLine(f *testing.F) {
+	f.Add("a message", "key", "value")
+	f.Add("a\nlevel=ERROR msg=forged", "@level", "error")
+	f.Add("\x1b[31m\xff\u2028", "", strings.Repeat("x", 40000))
+	f.Add(`{"@level":"error"}`, "@message", `"}`)
+	f.Fuzz(func(t *testing.T, message, key, value string) {
+		var out bytes.Buffer
+		log := slog.New(plugin.NewLogHandler(&out, slog.LevelInfo))
+		log.LogAttrs(plugin.WithRunID(context.Background(), value), slog.LevelWarn, message, slog.String(key, value), slog.Any(key, []string{value}), slog.Group(key, slog.Any(key, value)))
+		line := out.Bytes()
+		if bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' || len(line) > 32<<10 {
+			t.Fatalf("it is %d bytes in %d lines", len(line), bytes.Count(line, []byte("\n")))
+		}
+		var got struct {
+			Level string `json:"@level"`
+		}
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if !strings.HasPrefix(key, "@") && !strings.EqualFold(key, "@level") && got.Level != "warn" {
+			t.Errorf("the level is %q in %s", got.Level, line)
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package storage_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/pgtest"
+)
+
+// A snapshot has every row of every table while a server writes, and what belongs
+// together: here a file and its user's usage.
+func TestSnapshot(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) *storage.DB{
+		"sqlite":   func(t *testing.T) *storage.DB { db, _ := openNew(t, storage.Options{}); return db },
+		"postgres": func(t *testing.T) *storage.DB { return openNamed(t, pgtest.Start(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			db := open(t)
+			fill(t, db)
+			must(t, db.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
+			still := snapshotOf(t, db)
+			got, want := dump(t, still), dump(t, db)
+			for table, rows := range want {
+				if !slices.Equal(got[table], rows) {
+					t.Errorf("%s has %d rows of %d, or others", table, len(got[table]), len(rows))
+				}
+			}
+			if s, err := still.Schema(ctx); err != nil || s.Servers != 0 || s.Version != s.Known {
+				t.Errorf("%+v %v", s, err)
+			}
+			sums, err := db.Sums(ctx)
+			must(t, err)
+			again, err := still.Sums(ctx)
+			must(t, err)
+			if !slices.Equal(sums, again) || len(sums) == 0 {
+				t.Errorf("%v became %v", sums, again)
+			}
+
+			writing, stop := context.WithCancel(ctx)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for i := 0; writing.Err() == nil; i++ {
+					blob := core.Blob{Backend: "local", Key: fmt.Sprint("k", i)}
+					now := time.Now()
+					must(t, db.ReserveBlob(ctx, blob, now))
+					must(t, db.CreateFile(ctx, &core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
+				}
+			})
+			for range 3 {
+				moving := snapshotOf(t, db)
+				usage, err := moving.FileUsage(ctx, "user-2")
+				must(t, err)
+				files, total, err := moving.Files(ctx, core.Viewer{UserID: "user-2"}, core.FileFilter{})
+				must(t, err)
+				if int(usage) != total {
+					t.Errorf("%d bytes of %d files of a byte (%d)", usage, total, len(files))
+				}
+			}
+			stop()
+			wg.Wait()
+			n := 0
+			must(t, still.EachFile(ctx, func(*core.File) error { n++; return nil }))
+			if n != 1 {
+				t.Errorf("%d files", n)
+			}
+		})
+	}
+}
+
+func snapshotOf(t *testing.T, db *storage.DB) *storage.DB {
+	t.Helper()
+	path := t.TempDir() + "/copy.db"
+	must(t, db.Snapshot(t.Context(), path))
+	copied, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{Existing: true})
+	must(t, err)
+	t.Cleanup(func() { must(t, copied.Close()) })
+	return copied
+}
+
+func TestNothingToSnapshot(t *testing.T) {
+	t.Parallel()
+	db, err := storage.Open(t.Context(), "sqlite://"+t.TempDir()+"/bare.db", storage.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	if err := db.Snapshot(t.Context(), t.TempDir()+"/copy.db"); err == nil {
+		t.Error("an empty database was copied")
+	}
+}

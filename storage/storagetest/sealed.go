@@ -1,0 +1,57 @@
+package storagetest
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// testSealed: what is sealed is found in pages, and replaced only as long as it is
+// what was read.
+func testSealed(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleAdmin)
+	var ids []string
+	for i := range 5 {
+		s := f.server(t, v, func(s *core.MCPServer) { s.Secrets = []byte{2, 0, byte(i)} })
+		ids = append(ids, s.ID)
+	}
+	f.server(t, v) // has none
+	slices.Sort(ids)
+	var found []core.Sealed
+	for after := ""; ; {
+		page, err := f.SealedValues(f.ctx, after, 2)
+		ok(t, err)
+		if len(page) == 0 {
+			break
+		}
+		found = append(found, page...)
+		after = page[len(page)-1].ID
+	}
+	got := []string{}
+	for _, s := range found {
+		got = append(got, s.ID)
+	}
+	same(t, "ids", got, ids)
+
+	before, err := f.MCPServer(f.ctx, v, ids[0])
+	ok(t, err)
+	same(t, "Name", found[0].Name, `MCP server "`+before.Slug+`"`)
+	same(t, "Bytes", found[0].Bytes, before.Secrets)
+	replaced, err := f.ReplaceSealed(f.ctx, found[0], []byte{3})
+	ok(t, err)
+	same(t, "replaced", replaced, true)
+	after, err := f.MCPServer(f.ctx, v, ids[0])
+	ok(t, err)
+	want := *before
+	want.Secrets = []byte{3}
+	same(t, "MCPServer", after, &want)
+
+	replaced, err = f.ReplaceSealed(f.ctx, found[0], []byte{4}) // it is another one by now
+	ok(t, err)
+	same(t, "replaced again", replaced, false)
+	ok(t, f.DeleteMCPServer(f.ctx, v, ids[1], 0))
+	replaced, err = f.ReplaceSealed(f.ctx, found[1], []byte{4})
+	ok(t, err)
+	same(t, "replaced what is gone", replaced, false)
+}

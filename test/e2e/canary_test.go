@@ -1,0 +1,347 @@
+package e2e_test
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun/driver/pgdriver"
+
+	"github.com/agentarea/agentarea/test/openaitest"
+	"github.com/agentarea/agentarea/test/pgtest"
+)
+
+// canaries are the secrets of a test, by what they are.
+type canaries map[string]string
+
+// plant gives a secret that is nowhere else. It has what URLs and shells escape.
+func (c canaries) plant(what string) string {
+	c[what] = fmt.Sprintf("cAn/%s/aRy", sum([]byte(what + time.Now().String()))[:24])
+	return c[what]
+}
+
+// forms are how a secret may be found: as it is, escaped, in hex, and in base64 with
+// whatever stands before it.
+func forms(secret string) []string {
+	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret)),
+		strings.ToUpper(hex.EncodeToString([]byte(secret))), strings.ReplaceAll(secret, "/", `\/`)}
+	for before := range 3 {
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
+		encoded = encoded[(before*4+2)/3+1 : len(encoded)-2] // what the neighbours don't change
+		all = append(all, encoded, strings.NewReplacer("+", "-", "/", "_").Replace(encoded))
+	}
+	return all
+}
+
+// sought looks for the canaries, but for some, in a text.
+func (c canaries) sought(t *testing.T, where string, text []byte, but ...string) {
+	t.Helper()
+	for what, secret := range c {
+		exempt := false
+		for _, b := range but {
+			exempt = exempt || b == what
+		}
+		if exempt {
+			continue
+		}
+		for _, form := range forms(secret) {
+			if i := bytes.Index(text, []byte(form)); i >= 0 {
+				t.Errorf("%s: %s is in it as %q: …%q", where, what, form, text[max(0, i-80):min(len(text), i+len(form)+40)])
+				break
+			}
+		}
+	}
+}
+
+// TestCanariesAreFound: what is looked for would be seen.
+func TestCanariesAreFound(t *testing.T) {
+	t.Parallel()
+	secret := canaries{}.plant("x")
+	for before := range 7 {
+		text := strings.Repeat("b", before) + secret + "after"
+		for name, as := range map[string]string{
+			"plain": text, "hex": hex.EncodeToString([]byte(text)), "query": url.QueryEscape(text),
+			"base64": base64.StdEncoding.EncodeToString([]byte(text)), "base64 of URLs": base64.RawURLEncoding.EncodeToString([]byte(text)),
+		} {
+			found := false
+			for _, form := range forms(secret) {
+				found = found || strings.Contains(as, form)
+			}
+			if !found {
+				t.Errorf("%s with %d before is not found", name, before)
+			}
+		}
+	}
+}
+
+// TestSecretsAreNowhere: what is given to the server as a secret is found neither in
+// what it keeps, nor in what it says, nor in what it starts.
+func TestSecretsAreNowhere(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"text", "json"} {
+		for _, database := range []string{"sqlite", "postgres"} {
+			t.Run(database+" "+format, func(t *testing.T) {
+				t.Parallel()
+				secretsAreNowhere(t, database, format)
+			})
+		}
+	}
+}
+
+func secretsAreNowhere(t *testing.T, database, format string) {
+	secret := canaries{}
+	up := upstream(t, openaitest.Options{Answer: func(r *openaitest.Request) openaitest.Reply {
+		last := r.Messages[len(r.Messages)-1]
+		switch {
+		case last.Role == "tool":
+			return openaitest.Text("It is you.")
+		case strings.Contains(last.Text(), "who"):
+			return openaitest.Tools(toolCall(1, "guarded__whoami", "{}"))
+		}
+		// As some providers do.
+		key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		return openaitest.Reply{Status: 401, Error: &openaitest.Error{Message: "Incorrect API key provided: " + key, Type: "invalid_request_error"}}
+	}})
+	stanzas := strings.Replace(plugins(up), `"sk-of-the-test"`, `env("CANARY_KEY")`, 1) + stdio + mcpHTTP
+	s := newServer(t, stanzas)
+	s.args = append(s.args, "--log-level", "debug", "--log-format", format)
+	rootKey := hex.EncodeToString([]byte(secret.plant("root key")))
+	s.env = append(s.env, // of two of a name the last counts
+		"AGENTAREA_ADMIN_PASSWORD="+secret.plant("admin password"),
+		"CANARY_KEY="+secret.plant("provider key"), "AGENTAREA_SECRET_KEY="+rootKey+","+hex.EncodeToString([]byte(secret.plant("old root key")+"12")),
+	)
+	if database == "postgres" {
+		u, err := url.Parse(pgtest.Start(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, set := u.User.Password(); set {
+			secret["database password"] = p
+		} else {
+			u.User = url.UserPassword(u.User.Username(), secret.plant("database password"))
+		}
+		s.at(u.String())
+	}
+	s.start()
+	c := s.signInAs("admin", secret["admin password"])
+	login := decode[tokens](t, c.post("/v1/auth/login", object{"username": "admin", "password": secret["admin password"]}).want(t, 200))
+	secret["access token"], secret["refresh token"] = login.AccessToken, login.RefreshToken
+	c.token = login.AccessToken
+	key := decode[struct{ Key string }](t, c.post("/v1/api-keys", object{"name": "k", "scopes": []string{"*"}}).want(t, 201)).Key
+	if key == "" {
+		t.Fatal("there is no API key in the reply")
+	}
+	secret["API key"] = key
+
+	var said bytes.Buffer
+	say := func(r *reply) *reply {
+		fmt.Fprintf(&said, "%v\n%s\n", r.header, r.body)
+		return r
+	}
+	// People, and those who are none.
+	say(c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": secret.plant("password")}).want(t, 201))
+	say(c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": secret.plant("password of nobody")}).want(t, 409))
+	say(c.post("/v1/users/", object{"username": "bob", "email": "x", "password": secret["password of nobody"], "passwort": secret["password of nobody"]}).want(t, 400))
+	nobody := &client{t: t, url: s.url}
+	say(nobody.post("/v1/auth/login", object{"username": "ann", "password": secret.plant("wrong password")}).want(t, 401))
+	say(nobody.post("/v1/auth/login", `{"username":"ann","password":"`+secret.plant("password in bad JSON")+`"`).want(t, 400))
+	say(nobody.post("/v1/auth/refresh", object{"refresh_token": "rt_" + secret.plant("made up refresh token")}).want(t, 401))
+	nobody.token = secret.plant("made up token")
+	say(nobody.get("/v1/auth/me").want(t, 401))
+	nobody.token = secret["access token"] + "x"
+	say(nobody.get("/v1/auth/me").want(t, 401))
+
+	// MCP servers: one that fails and tells why, one that is refused, one that works.
+	failing := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "failing", "config": object{
+		"command": "/bin/sh", "args": []string{"-c", `echo "no such token: $TOKEN" >&2; exit 3`}, "env": object{"TOKEN": secret.plant("MCP env")},
+	}}).want(t, 201)))
+	sitting := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "sitting", "config": object{
+		"command": "/bin/sh", "args": []string{"-c", `echo "$TOKEN" >&2; exec sleep 1000`}, "env": object{"TOKEN": secret["MCP env"]},
+	}}).want(t, 201)))
+	header := "Bearer " + secret.plant("MCP header")
+	at := guardedMCP(t, header)
+	guarded := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "guarded", "slug": "guarded", "config": object{
+		"url": at + "/?key=" + url.QueryEscape(secret.plant("MCP query")), "headers": object{"Authorization": header},
+	}}).want(t, 201)))
+	refused := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "refused", "config": object{
+		"url": at + "/?key=" + url.QueryEscape(secret["MCP query"]), "headers": object{"Authorization": "Bearer " + secret.plant("wrong MCP header")},
+	}}).want(t, 201)))
+	say(c.post("/v1/mcp-servers/", object{"name": "bad", "config": object{
+		"url": "https://user:" + url.QueryEscape(secret.plant("password in a URL")) + "@example.com/", "headers": object{"Host": secret.plant("bad MCP header")},
+	}}).want(t, 400))
+	failed := func(m mcpServer) bool { return m.Status == "error" && m.LastError != "" }
+	c.awaitMCP(failing.ID, "it fails", failed)
+	c.awaitMCP(refused.ID, "it is refused", failed)
+	c.awaitMCP(guarded.ID, "it runs", running)
+
+	// Chats and tasks, by a provider that says the key that it does not like.
+	agent := decode[struct{ ID string }](t, say(c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
+		"model": "gpt-4o", "mcp_servers": []string{"guarded"},
+	}}).want(t, 201))).ID
+	if r := say(c.post("/v1/agents/"+agent+"/chat", object{"message": "who am I?", "session_id": "s"}).want(t, 200)); !bytes.Contains(r.body, []byte("It is you")) {
+		t.Errorf("%s", r.body)
+	}
+	say(c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "t"}).want(t, 502))
+	stream := c.say(agent, "u", "Hello")
+	end := stream.rest()
+	fmt.Fprintf(&said, "%s\n", end.data)
+	failedTask := c.newTask(agent, "Hello")
+	c.taskEnded(failedTask.ID)
+
+	// A plugins.hcl that is wrong, with a key in it.
+	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `"`+secret.plant("key in plugins.hcl")+`"`+"\n    bas_url = 1", 1))
+	say(c.post("/v1/plugins/reload", nil).want(t, 400))
+	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `"`+secret["key in plugins.hcl"], 1)) // no end of the string
+	say(c.post("/v1/plugins/reload", nil).want(t, 400))
+	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `["`+secret["key in plugins.hcl"]+`"]`, 1))
+	say(c.post("/v1/plugins/reload", nil).want(t, 400))
+	s.writePlugins(stanzas)
+	say(c.post("/v1/plugins/reload", nil).want(t, 200))
+
+	paths := []string{
+		"/v1/agents/", "/v1/agents/" + agent, "/v1/mcp-servers/", "/v1/mcp-servers/" + failing.ID, "/v1/mcp-servers/" + guarded.ID, "/v1/mcp-servers/" + refused.ID,
+		"/v1/mcp-servers/" + failing.ID + "/logs", "/v1/mcp-servers/" + sitting.ID + "/logs", "/v1/mcp-servers/" + refused.ID + "/logs", "/v1/mcp-servers/" + guarded.ID + "/logs",
+		"/v1/plugins", "/v1/models", "/v1/tasks/", "/v1/tasks/" + failedTask.ID, "/v1/users/", "/v1/auth/me", "/v1/api-keys", "/v1/audit?limit=100", "/v1/usage",
+		"/v1/agents/" + agent + "/chat/history", "/metrics", "/health/ready", "/openapi.json",
+	}
+	for _, path := range paths {
+		say(c.get(path).want(t, 200))
+	}
+	w := c.dial()
+	w.subscribe("system")
+	secret.sought(t, "the replies", said.Bytes())
+
+	for pid, cmdline := range children(t, s.cmd.Process.Pid) {
+		environ, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "environ"))
+		if err != nil {
+			continue // it has ended
+		}
+		var but []string
+		if strings.Contains(cmdline, "sleep\x001000") || strings.Contains(cmdline, "/bin/sh") {
+			but = []string{"MCP env"}
+		}
+		secret.sought(t, "the environment of "+cmdline, environ, but...)
+		secret.sought(t, "the command line of "+cmdline, []byte(cmdline))
+	}
+
+	s.must("backup", filepath.Join(s.dir, "backup.tar"))
+	s.must("secrets", "rotate")
+	secret.sought(t, "the data folder while it runs", folder(t, filepath.Join(s.dir, "data")))
+	s.terminate()
+	<-s.exited
+	secret.sought(t, "the log", []byte(s.stderr.String()))
+	secret.sought(t, "standard output", []byte(s.stdout.String()))
+	secret.sought(t, "the data folder", folder(t, filepath.Join(s.dir, "data")))
+	archive, err := os.ReadFile(filepath.Join(s.dir, "backup.tar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret.sought(t, "the backup", archive)
+	if database == "postgres" {
+		secret.sought(t, "the database", tablesOf(t, s.databaseURL))
+	}
+}
+
+// folder is all that a folder's files hold.
+func folder(t *testing.T, path string) []byte {
+	t.Helper()
+	var all bytes.Buffer
+	err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all.WriteString(path + "\n")
+		all.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.Bytes()
+}
+
+// tablesOf is every row of every table, with bytes in hex.
+func tablesOf(t *testing.T, url string) []byte {
+	t.Helper()
+	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(url), pgdriver.WithInsecure(true)))
+	defer db.Close()
+	tables := rowsOf(t, db, "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+	if len(tables) < 10 {
+		t.Fatalf("the tables are %q", tables)
+	}
+	var all bytes.Buffer
+	for _, table := range tables {
+		for _, row := range rowsOf(t, db, "SELECT x::text FROM "+table+" x") {
+			all.WriteString(row + "\n")
+		}
+	}
+	return all.Bytes()
+}
+
+func rowsOf(t *testing.T, db *sql.DB, query string) (all []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// children are the command lines of a process's descendants, by their ids.
+func children(t *testing.T, of int) map[int]string {
+	t.Helper()
+	found := map[int]string{}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Skipf("NOT TESTED HERE: there is no /proc: %v", err)
+	}
+	parents := map[int]int{}
+	for _, e := range entries {
+		var pid, parent int
+		if _, err := fmt.Sscan(e.Name(), &pid); err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if _, err := fmt.Sscanf(rest, "%c %d", new(rune), &parent); err == nil {
+			parents[pid] = parent
+		}
+	}
+	for pid := range parents {
+		for up := parents[pid]; up > 1; up = parents[up] {
+			if up == of {
+				cmdline, _ := os.ReadFile(filepath.Join("/proc", itoa(pid), "cmdline"))
+				found[pid] = string(cmdline)
+				break
+			}
+		}
+	}
+	if len(found) < 4 {
+		t.Errorf("the children are %v", found)
+	}
+	return found
+}

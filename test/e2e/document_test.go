@@ -1,0 +1,79 @@
+package e2e_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// operation is one of the served document.
+type operation struct {
+	id    string
+	route *routers.Route
+	// collection is the path of the list that holds what the path's last segment
+	// names, if that is a parameter, and item the parameter's name.
+	collection, item string
+}
+
+func (o operation) String() string { return o.route.Method + " " + o.route.Path }
+
+// parameters are the operation's own and those of its path.
+func (o operation) parameters(in string) []*openapi3.Parameter {
+	var out []*openapi3.Parameter
+	for _, list := range []openapi3.Parameters{o.route.PathItem.Parameters, o.route.Operation.Parameters} {
+		for _, p := range list {
+			if p.Value.In == in {
+				out = append(out, p.Value)
+			}
+		}
+	}
+	return out
+}
+
+// document loads the OpenAPI document that the server has, in the order of its ids.
+func (s *server) document() (*openapi3.T, []operation) {
+	s.t.Helper()
+	c := &client{t: s.t, url: s.url}
+	doc, err := openapi3.NewLoader().LoadFromData(c.get("/openapi.json").want(s.t, 200).body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	// patternDescription is Huma's; JSON Schema lets anybody add words to a schema.
+	if err := doc.Validate(s.t.Context(), openapi3.AllowExtraSiblingFields("patternDescription")); err != nil {
+		s.t.Fatal(err)
+	}
+	var out []operation
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			o := operation{id: op.OperationID, route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
+			if at := strings.LastIndex(path, "/{"); at >= 0 && strings.HasSuffix(path, "}") {
+				o.collection, o.item = path[:at], path[at+2:len(path)-1]
+			}
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	return doc, out
+}
+
+// named gives the schema of a component.
+func named(t *testing.T, doc *openapi3.T, name string) *openapi3.SchemaRef {
+	t.Helper()
+	ref, ok := doc.Components.Schemas[name]
+	if !ok {
+		t.Fatalf("the document has no schema %s", name)
+	}
+	return ref
+}
+
+// fill puts values into a path's parameters, each as one segment.
+func fill(path string, values map[string]string) string {
+	for name, v := range values {
+		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(v))
+	}
+	return path
+}

@@ -1,0 +1,173 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+)
+
+// check says in what a reply is not as the document has it.
+func (w *world) check(d drawn, r *reply) error {
+	if err := checkHeaders(r); err != nil {
+		return err
+	}
+	if r.status == http.StatusInternalServerError {
+		return errors.New("the server failed")
+	}
+	if r.status >= 400 && d.method != http.MethodHead {
+		if err := w.checkFailure(r); err != nil {
+			return err
+		}
+	}
+	documented := d.method
+	if d.method == http.MethodHead && d.route.Method == http.MethodGet {
+		documented = http.MethodGet
+	}
+	if documented != d.route.Method {
+		return w.checkOtherMethod(d, r)
+	}
+	if d.route.Operation.Responses.Status(r.status) == nil {
+		return fmt.Errorf("%s does not document status %d", d.operation, r.status)
+	}
+	if d.method == http.MethodHead {
+		if len(r.body) > 0 {
+			return errors.New("a reply to HEAD has a body")
+		}
+		return nil
+	}
+	return w.validate(d, r)
+}
+
+// validate asks openapi3filter. It takes a reply with no content documented for
+// one with any, so that is looked at here.
+func (w *world) validate(d drawn, r *reply) error {
+	content := d.route.Operation.Responses.Status(r.status).Value.Content
+	if len(content) == 0 {
+		if len(r.body) > 0 && r.status != http.StatusTemporaryRedirect {
+			return fmt.Errorf("%s has a body with status %d", d.operation, r.status)
+		}
+		return nil
+	}
+	if strings.HasPrefix(r.header.Get("Content-Type"), "text/event-stream") {
+		if content["text/event-stream"] == nil {
+			return fmt.Errorf("%s documents no stream", d.operation)
+		}
+		return checkEvents(r.body)
+	}
+	if any := content["*/*"]; any != nil && any.Schema.Value.Format == "binary" && content[r.header.Get("Content-Type")] == nil {
+		return nil // bytes are what they are
+	}
+	req, err := http.NewRequest(d.method, w.server.url+d.target, nil)
+	if err != nil {
+		return err
+	}
+	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: d.pathValues, Route: d.route},
+		Status:                 r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(r.body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	})
+}
+
+// checkOtherMethod is for methods that the path may not have.
+func (w *world) checkOtherMethod(d drawn, r *reply) error {
+	method := d.method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for _, op := range w.operations {
+		if op.route.Method == method && matches(op.route.Path, d.route.Path) {
+			if op.route.Operation.Responses.Status(r.status) == nil {
+				return fmt.Errorf("%s does not document status %d", op, r.status)
+			}
+			return nil
+		}
+	}
+	if r.status != http.StatusMethodNotAllowed {
+		return fmt.Errorf("%s of %s is not documented, and not a 405", d.method, d.route.Path)
+	}
+	if !slices.Contains(strings.Split(r.header.Get("Allow"), ", "), d.route.Method) {
+		return fmt.Errorf("Allow is %q", r.header.Get("Allow"))
+	}
+	return nil
+}
+
+// matches says whether a template stands for a path too, as /v1/files/{file_id}
+// does for /v1/files/upload.
+func matches(template, path string) bool {
+	a, b := strings.Split(strings.Trim(template, "/"), "/"), strings.Split(strings.Trim(path, "/"), "/")
+	return slices.EqualFunc(a, b, func(a, b string) bool { return a == b || strings.HasPrefix(a, "{") })
+}
+
+// checkFailure wants the contract's error.
+func (w *world) checkFailure(r *reply) error {
+	var v any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		return fmt.Errorf("the error is no JSON: %w", err)
+	}
+	if err := w.failure.Value.VisitJSON(v, openapi3.EnableJSONSchema2020()); err != nil {
+		return err
+	}
+	var e struct{ Error failure }
+	if err := json.Unmarshal(r.body, &e); err != nil {
+		return err
+	}
+	if e.Error.Code == "" || e.Error.Message == "" || e.Error.RequestID != r.header.Get("X-Request-Id") {
+		return fmt.Errorf("the error is %+v", e.Error)
+	}
+	if (r.status == http.StatusUnauthorized) != (r.header.Get("WWW-Authenticate") != "") {
+		return errors.New("401 and WWW-Authenticate go together")
+	}
+	return nil
+}
+
+func checkHeaders(r *reply) error {
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"} {
+		if r.header.Get(name) != want {
+			return fmt.Errorf("%s is %q", name, r.header.Get(name))
+		}
+	}
+	if id := r.header.Get("X-Request-Id"); id == "" || len(id) > 64 {
+		return fmt.Errorf("X-Request-ID is %q", id)
+	}
+	if r.header.Get("X-Injected") != "" {
+		return errors.New("a header was injected")
+	}
+	return nil
+}
+
+// checkEvents wants each event that has arrived whole to be an object with a type,
+// and those of a run to be numbered upwards.
+func checkEvents(body []byte) error {
+	whole := body[:bytes.LastIndexByte(body, '\n')+1]
+	last := int64(-1)
+	for line := range strings.Lines(string(whole)) {
+		line = strings.TrimSuffix(line, "\n")
+		switch name, value, _ := strings.Cut(line, ":"); name {
+		case "data":
+			var e map[string]any
+			if err := json.Unmarshal([]byte(value), &e); err != nil {
+				return fmt.Errorf("the event %q: %w", line, err)
+			}
+		case "id":
+			n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			if err != nil || n <= last {
+				return fmt.Errorf("the event id %q after %d", value, last)
+			}
+			last = n
+		case "", "event", "retry":
+		default:
+			return fmt.Errorf("the line %q of a stream", line)
+		}
+	}
+	return nil
+}

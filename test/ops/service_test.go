@@ -1,0 +1,80 @@
+package ops_test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestService: systemd takes the unit as it is. CI insists that it is there.
+func TestService(t *testing.T) {
+	t.Parallel()
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		if os.Getenv("AGENTAREA_REQUIRE_OPS") != "" {
+			t.Fatal("systemd-analyze is not here (Debian: systemd)")
+		}
+		t.Skip("systemd-analyze is not here (Debian: systemd)")
+	}
+	// The program must be there for systemd to be content.
+	unit := string(read(t, "deploy/agentarea.service"))
+	installed := "/opt/agentarea/bin/agentarea"
+	if !strings.Contains(unit, "ExecStart="+installed+" serve\n") {
+		t.Fatalf("the unit does not start %s, where the docs put it", installed)
+	}
+	here, err := filepath.Abs(filepath.Join(bin(t), "agentarea"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "agentarea.service")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(unit, installed, here)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(analyze, "verify", "--man=no", path).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	for _, line := range []string{"KillMode=mixed", "Type=notify", "NotifyAccess=main", "StateDirectory=agentarea"} {
+		if !strings.Contains(unit, "\n"+line+"\n") {
+			t.Errorf("the unit has no %s", line)
+		}
+	}
+}
+
+// TestServiceIsTold: a server tells systemd when it serves, and when it stops.
+func TestServiceIsTold(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "n") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	told := func() string {
+		t.Helper()
+		buffer := make([]byte, 256)
+		_ = socket.SetReadDeadline(time.Now().Add(patience))
+		n, err := socket.Read(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buffer[:n])
+	}
+	s := start(t, nil, "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
+	if got := told(); got != "READY=1" {
+		t.Errorf("told %q at the start", got)
+	}
+	s.health(t)
+	s.terminate(t)
+	if got := told(); got != "STOPPING=1" {
+		t.Errorf("told %q at the stop", got)
+	}
+	s.ended(t, 0)
+}
