@@ -47,9 +47,9 @@ func (r *apiKeyRow) key() *core.APIKey {
 }
 
 // What a viewer sees of the API keys is said here and nowhere else.
-const apiKeySeen = "(? OR k.user_id = ?)"
+const keySeen = "(? OR k.user_id = ?)"
 
-func apiKeySeenBy(v core.Viewer) []any { return []any{v.Admin(), v.UserID} }
+func keySeenBy(v core.Viewer) []any { return []any{v.Admin(), v.UserID} }
 
 const nounAPIKey = "API key"
 
@@ -70,12 +70,12 @@ func (db *DB) CreateAPIKey(ctx context.Context, k *core.APIKey) error {
 }
 
 var selectAPIKey = &hot{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
-FROM api_keys AS k WHERE id = ? AND ` + apiKeySeen}
+FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.
 func (db *DB) APIKey(ctx context.Context, v core.Viewer, id string) (*core.APIKey, error) {
 	var r apiKeyRow
-	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, apiKeySeenBy(v)...),
+	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, keySeenBy(v)...),
 		&r.ID, &r.UserID, &r.Name, &r.Scopes, &r.Hash, &r.CreatedAt, &r.ExpiresAt, &r.LastUsedAt)
 	if err != nil {
 		return nil, notFound(err, nounAPIKey, id)
@@ -86,7 +86,7 @@ func (db *DB) APIKey(ctx context.Context, v core.Viewer, id string) (*core.APIKe
 // APIKeys implements core.APIKeyStore.
 func (db *DB) APIKeys(ctx context.Context, v core.Viewer, userID string, p core.Page) ([]*core.APIKey, int, error) {
 	var rows []apiKeyRow
-	q := db.read.NewSelect().Model(&rows).Where(apiKeySeen, apiKeySeenBy(v)...).Order("created_at DESC", "id DESC")
+	q := db.read.NewSelect().Model(&rows).Where(keySeen, keySeenBy(v)...).Order("created_at DESC", "id DESC")
 	if userID != "" {
 		q.Where("k.user_id = ?", userID)
 	}
@@ -104,7 +104,7 @@ func (db *DB) APIKeys(ctx context.Context, v core.Viewer, userID string, p core.
 // DeleteAPIKey implements core.APIKeyStore.
 func (db *DB) DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(apiKeySeen, apiKeySeenBy(v)...).Exec(ctx)
+		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(keySeen, keySeenBy(v)...).Exec(ctx)
 		return changed(res, err, core.NotFound(nounAPIKey, id))
 	})
 }

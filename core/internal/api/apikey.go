@@ -25,12 +25,12 @@ type apiKey struct {
 }
 
 type newAPIKey struct {
-	APIKeyShown
+	KeyShown
 	Key string `json:"key" doc:"The key itself, to be sent as Authorization: Bearer. It is shown this once"`
 }
 
-// APIKeyShown is apiKey by an exported name, for Huma sees no other embedded.
-type APIKeyShown = apiKey
+// KeyShown is apiKey by an exported name, for Huma sees no other embedded.
+type KeyShown = apiKey
 
 type apiKeyList struct {
 	APIKeys []apiKey `json:"api_keys"`
@@ -66,7 +66,7 @@ func (a *api) registerAPIKeys() {
 			"Only its hash is stored, so it is shown this once.",
 		status:   http.StatusCreated,
 		request:  apiKeyRequest{Name: exampleAPIKey.Name, Scopes: exampleAPIKey.Scopes},
-		response: newAPIKey{APIKeyShown: exampleAPIKey, Key: "aak_123_3f6k…"}, errors: []core.Code{core.CodeConflict},
+		response: newAPIKey{KeyShown: exampleAPIKey, Key: "aak_123_3f6k…"}, errors: []core.Code{core.CodeConflict},
 	}, a.createAPIKey)
 	register(a, operation{
 		id: "list-api-keys", method: http.MethodGet, path: "/v1/api-keys/", tag: "API keys", summary: "List the API keys", access: signedIn,
@@ -100,7 +100,7 @@ func (a *api) createAPIKey(ctx context.Context, in *apiKeyCreate) (*apiKeyMade, 
 	if err != nil {
 		return nil, err
 	}
-	return &apiKeyMade{Location: "/v1/api-keys/" + k.ID, Body: newAPIKey{APIKeyShown: apiKeyBody(k), Key: key}}, nil
+	return &apiKeyMade{Location: "/v1/api-keys/" + k.ID, Body: newAPIKey{KeyShown: apiKeyBody(k), Key: key}}, nil
 }
 
 func (a *api) listAPIKeys(ctx context.Context, in *apiKeysInput) (*apiKeysReply, error) {

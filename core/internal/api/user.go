@@ -138,7 +138,7 @@ func (a *api) registerUsers() {
 	register(a, operation{
 		id: "reset-password", method: http.MethodPost, path: "/v1/users/{user_id}/password", tag: "Users", summary: "Reset a user's password", access: admin,
 		about: "Every sign-in of the user ends; API keys stay.", status: http.StatusNoContent,
-		request: passwordReset{Password: "correct horse battery"}, //nolint:gosec // an example of a password, not one
+		request: passwordReset{Password: "correct horse battery"},
 	}, func(ctx context.Context, in *userPassword) (*struct{}, error) {
 		return nil, a.auth.ResetPassword(ctx, in.ID, in.Body.Password)
 	})

@@ -46,7 +46,7 @@ func (c *restoreCommand) run(ctx context.Context, stdout io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer in.Close() //nolint:errcheck // it was only read
 	if known := len(migrations.All()); in.Manifest.Schema > known {
 		return fmt.Errorf("%s has schema %d and this agentarea knows %d at most: restore it with the newer agentarea that wrote it (%s)",
 			c.File, in.Manifest.Schema, known, in.Manifest.AgentArea)
@@ -120,7 +120,7 @@ func (r *restore) into(ctx context.Context) (err error) {
 	if r.data, err = lockDataDir(r.command.DataDir); err != nil {
 		return err
 	}
-	defer r.data.Close()
+	defer r.data.Close() //nolint:errcheck // this lets go of the lock
 	// Again, for a server may have come and gone.
 	if err := mustBeEmpty(r.data.path); err != nil {
 		return err

@@ -215,7 +215,7 @@ func (c *rotateCommand) inFile(ctx context.Context, db *storage.DB, source *keyS
 	if err != nil {
 		return fmt.Errorf("the key in %s is changed only while no server uses it: %w", source.file, err)
 	}
-	defer data.Close()
+	defer data.Close() //nolint:errcheck // this lets go of the lock
 	if s, err := db.Schema(ctx); err != nil {
 		return err
 	} else if strings.HasPrefix(c.url(), "postgres") && s.Servers > 0 {

@@ -44,7 +44,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer r.Close() //nolint:errcheck // it was only read
 	if m := r.Manifest; m.Schema != 3 || len(m.Entries) != 3 || m.Format != Format || m.CreatedAt.IsZero() {
 		t.Errorf("%+v", m)
 	}
@@ -133,7 +133,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		defer r.Close()
+		defer r.Close() //nolint:errcheck // it was only read
 		_ = r.Extract(filepath.Join(dir, "in", "to"), all)
 		for _, place := range []string{dir, filepath.Join(dir, "in")} {
 			left, err := os.ReadDir(place)

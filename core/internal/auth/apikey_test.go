@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -149,8 +150,8 @@ func TestBadAPIKeys(t *testing.T) {
 
 func wantField(t *testing.T, err error, field string) {
 	t.Helper()
-	e, ok := err.(*core.Error)
-	if !ok || e.Code != core.CodeValidation || e.Fields[0].Field != field {
+	var e *core.Error
+	if !errors.As(err, &e) || e.Code != core.CodeValidation || e.Fields[0].Field != field {
 		t.Errorf("got %v, want what is wrong with %s", err, field)
 	}
 }

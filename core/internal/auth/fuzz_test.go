@@ -12,7 +12,7 @@ import (
 
 // Nothing is a refresh token but what was derived, to the last character.
 func FuzzRefreshToken(f *testing.F) {
-	r := refreshTokens{key: []byte("key")}
+	r := refreshTokens{keys: [][]byte{[]byte("key")}}
 	good := r.derive("login-1", 7)
 	for _, s := range []string{good, good + "\n", good + "=", good[:len(good)-1], strings.ToUpper(good), "rt_.", "rt_a.b.c", " " + good} {
 		f.Add(s)
@@ -28,7 +28,8 @@ func FuzzRefreshToken(f *testing.F) {
 func FuzzAccessToken(f *testing.F) {
 	key := []byte("a key of thirty-two bytes or more")
 	now := func() time.Time { return time.Unix(1_700_000_000, 0) }
-	tokens := newAccessTokens("k1", key, Options{Issuer: "agentarea", Audience: "agentarea", AccessTTL: time.Hour, Now: now})
+	tokens := newAccessTokens(Options{Issuer: "agentarea", Audience: "agentarea", AccessTTL: time.Hour, Now: now})
+	tokens.add("k1", key)
 	good, err := tokens.sign("user-1", "login-1")
 	if err != nil {
 		f.Fatal(err)

@@ -72,11 +72,11 @@ func (c *clearConfig) readURL(old string) error {
 	if json.Unmarshal(c.words["url"], &text) != nil || !cutURL(text).secret() {
 		return nil
 	}
-	clear, ok := unmaskURL(text, old)
+	whole, ok := unmaskURL(text, old)
 	if !ok {
 		return core.Invalid("config.url", "%q keeps the value that is there, and there is none: give one", core.Masked)
 	}
-	c.secrets.URL = clear
+	c.secrets.URL = whole
 	return nil
 }
 

@@ -83,7 +83,7 @@ func maskAfter(piece, mark string) string {
 
 // unmaskURL takes what is masked in a URL from the one that was there. ok is false
 // for a mask of something that was not.
-func unmaskURL(text, old string) (clear string, ok bool) {
+func unmaskURL(text, old string) (whole string, ok bool) {
 	if old != "" && text == maskURL(old) {
 		return old, true
 	}
@@ -139,8 +139,8 @@ func urlSecrets(text string) (values []string) {
 			return
 		}
 		values = append(values, v)
-		if clear, err := read(v); err == nil && clear != v {
-			values = append(values, clear)
+		if meant, err := read(v); err == nil && meant != v {
+			values = append(values, meant)
 		}
 	}
 	if p.user != "" {

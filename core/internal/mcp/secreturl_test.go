@@ -54,8 +54,8 @@ func TestUnmaskURL(t *testing.T) {
 // TestAURLsSecretsAreSealed, shown as ***, kept by it, and taken out of texts.
 func TestAURLsSecretsAreSealed(t *testing.T) {
 	t.Parallel()
-	const clear = "https://example.com/mcp?apiKey=s3cret%2Fvalue"
-	first, err := readConfig(json.RawMessage(`{"url":"`+clear+`"}`), secrets{})
+	const whole = "https://example.com/mcp?apiKey=s3cret%2Fvalue"
+	first, err := readConfig(json.RawMessage(`{"url":"`+whole+`"}`), secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestAURLsSecretsAreSealed(t *testing.T) {
 		t.Error(masked)
 	}
 	again, err := readConfig(json.RawMessage(masked), first.secrets)
-	if err != nil || string(again.plain()) != `{"url":"`+clear+`"}` {
+	if err != nil || string(again.plain()) != `{"url":"`+whole+`"}` {
 		t.Errorf("%s %v", again.plain(), err)
 	}
 	if _, err := readConfig(json.RawMessage(masked), secrets{}); err == nil || !strings.Contains(err.Error(), "keeps the value") {

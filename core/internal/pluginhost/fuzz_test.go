@@ -2,7 +2,6 @@ package pluginhost
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -25,7 +24,7 @@ func FuzzPluginLog(f *testing.F) {
 			"json": func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 		} {
 			var out bytes.Buffer
-			log := newPluginLog(context.Background(), slog.New(handler(&out)).With("plugin", "llm/test"), func(s string) string { return s })
+			log := newPluginLog(slog.New(handler(&out)).With("plugin", "llm/test"), func(s string) string { return s })
 			log.read(bytes.NewReader(written))
 			got := bytes.Count(out.Bytes(), []byte("\n"))
 			if got > lines || bytes.ContainsAny(out.Bytes(), "\r\x1b") {

@@ -103,7 +103,7 @@ export class AgentAreaClient {
     return this.#call("GET", "/health", options);
   }
 
-  /** @param {RequestOptions} [options] @returns {Promise<api.Health & Reply>} */
+  /** @param {RequestOptions} [options] @returns {Promise<api.Readiness & Reply>} */
   healthReady(options) {
     return this.#call("GET", "/health/ready", options);
   }

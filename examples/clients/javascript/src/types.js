@@ -140,10 +140,17 @@ export {};
 
 /**
  * @typedef {object} ChatRequest
- * @property {string[]} [file_ids] Files that go with the message: ids that POST /v1/files/upload gave
+ * @property {string[]} [file_ids] Files that go with the message: ids that POST /v1/files/upload gave, each once
  * @property {string} message What you say to the agent
  * @property {string} [session_id] The conversation; one that is not there yet is begun by that name, and a new one without it
  * @property {boolean} [stream] Send the answer as server-sent events while it is made
+ */
+
+/**
+ * @typedef {object} CheckResult
+ * @property {string} [message] What is wrong
+ * @property {string} name
+ * @property {"ok" | "degraded"} status degraded: the server does its work, but not all of it
  */
 
 /**
@@ -207,7 +214,7 @@ export {};
 
 /**
  * @typedef {object} Health
- * @property {"healthy" | "ready"} status
+ * @property {"healthy"} status
  * @property {string} timestamp
  * @property {string} version The server's version
  */
@@ -436,6 +443,14 @@ export {};
  */
 
 /**
+ * @typedef {object} Readiness
+ * @property {CheckResult[]} checks What was looked at
+ * @property {"ready"} status
+ * @property {string} timestamp
+ * @property {string} version The server's version
+ */
+
+/**
  * @typedef {object} RefreshRequest
  * @property {string} [refresh_token] The newest refresh token; may be left out when a live access token is sent
  */
@@ -539,7 +554,7 @@ export {};
  * @property {string} agent_id Who does it
  * @property {Record<string, any>} [data] Any object, for the agent; at most 256 KiB
  * @property {string} [description] What is to be done
- * @property {string[]} [file_ids] Files that go with the task: ids that POST /v1/files/upload gave
+ * @property {string[]} [file_ids] Files that go with the task: ids that POST /v1/files/upload gave, each once
  * @property {number} [max_attempts] How often it is tried when a failure may pass, as a provider that is busy
  * @property {"low" | "medium" | "high"} [priority] All that is high goes before anything medium
  * @property {number} [timeout_seconds] How long an attempt may take; the agent's own timeout unless given
