@@ -20,7 +20,7 @@ done <"$work/folders"
 echo "fuzzing $(wc -l <"$work/targets") targets for $time each" >&2
 
 fuzz() {
-  local folder=$1 binary=$2 target=$3 log=$binary.$3.log
+  local folder=$1 binary=$2 target=$3 log=$2.$3.log
   cd "$folder"
   if ! "$binary" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$time" -test.parallel 1 -test.fuzzcachedir "$cache/$folder" >"$log" 2>&1; then
     echo "$folder $target:" >&2

@@ -44,20 +44,36 @@ func mergeMetadata(now, patch json.RawMessage) (json.RawMessage, error) {
 	if string(patch) == "null" {
 		return json.RawMessage("{}"), nil
 	}
+	now, err := rewritten(now)
+	if err != nil {
+		return nil, err
+	}
+	// Of a field that is there twice the merge takes now one and now the other.
+	if patch, err = rewritten(patch); err != nil {
+		return nil, err
+	}
 	merged, err := jsonpatch.MergePatch(now, patch)
 	if err != nil {
 		return nil, core.Invalid("metadata", "Must be a JSON merge patch")
 	}
-	// Written anew, for the merge makes six bytes of each <, > and &.
-	d := json.NewDecoder(bytes.NewReader(merged))
+	// Written anew once more, for the merge makes six bytes of each <, > and &.
+	if merged, err = rewritten(merged); err != nil {
+		return nil, err
+	}
+	return checkMetadata(merged)
+}
+
+// rewritten is JSON written anew: each field once, its last value, and each number as it was.
+func rewritten(raw json.RawMessage) (json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("decode merged metadata: %w", err)
+		return nil, fmt.Errorf("decode metadata: %w", err)
 	}
 	var b bytes.Buffer
 	if err := encode(&b, v); err != nil {
-		return nil, fmt.Errorf("encode merged metadata: %w", err)
+		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
-	return checkMetadata(bytes.TrimSpace(b.Bytes()))
+	return bytes.TrimSpace(b.Bytes()), nil
 }
