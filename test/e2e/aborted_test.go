@@ -74,8 +74,7 @@ func TestAbortedStreams(t *testing.T) {
 	// Their runs go on; they are over before it is counted.
 	eventually(t, time.Minute, "the runs' ends", func() bool {
 		for len(runs) > 0 {
-			var run struct{ Status string }
-			run = decode[struct{ Status string }](t, c.get("/v1/runs/"+runs[0]).want(t, 200))
+			run := decode[struct{ Status string }](t, c.get("/v1/runs/"+runs[0]).want(t, 200))
 			if run.Status == "running" {
 				return false
 			}

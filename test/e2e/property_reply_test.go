@@ -64,7 +64,7 @@ func (w *world) validate(d drawn, r *reply) error {
 		}
 		return checkEvents(r.body)
 	}
-	if any := content["*/*"]; any != nil && any.Schema.Value.Format == "binary" && content[r.header.Get("Content-Type")] == nil {
+	if whole := content["*/*"]; whole != nil && whole.Schema.Value.Format == "binary" && content[r.header.Get("Content-Type")] == nil {
 		return nil // bytes are what they are
 	}
 	req, err := http.NewRequest(d.method, w.server.url+d.target, nil)

@@ -148,7 +148,11 @@ func (w *world) drawBody(g values, d *drawn, how int) {
 		return
 	}
 	v := g.of(schema, "", how)
-	if whole := w.bodies(d.operation); len(whole) > 0 && g.chance(25, "whole") {
+	whole := w.bodies(d.operation)
+	if example := spec.Value.Content[media].Example; len(whole) == 0 && example != nil && !strings.Contains(d.route.Path, "mcp-servers") {
+		whole = []any{example} // an MCP server's names a program
+	}
+	if len(whole) > 0 && g.chance(25, "whole") {
 		v = one(g, whole, "body")
 	}
 	body, err := json.Marshal(v)

@@ -60,6 +60,7 @@ func TestBadInput(t *testing.T) {
 		"too long":             {"POST", agents, `{"name":"` + strings.Repeat("a", 1<<20) + `"}`, "", 413, "", ""},
 		"too deep":             {"POST", agents, `{"name":"a","type":"chat","config":` + strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 71), "", 413, "", ""},
 		"form":                 {"POST", agents, `name=a`, "Content-Type: application/x-www-form-urlencoded", 415, "", ""},
+		"packed":               {"POST", agents, goodAgent, "Content-Encoding: gzip", 415, "", ""},
 		"bad limit":            {"GET", agents + "?limit=many", "", "", 400, "limit", "Must be an integer"},
 		"limit of none":        {"GET", agents + "?limit=0", "", "", 400, "limit", "Must be at least 1"},
 		"limit of many":        {"GET", agents + "?limit=101", "", "", 400, "limit", "Must be at most 100"},

@@ -67,6 +67,10 @@ func (a *api) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	r, w := humachi.Unwrap(ctx)
+	if err := checkEncoding(r.Header.Get("Content-Encoding")); err != nil {
+		a.fail(ctx, err)
+		return
+	}
 	body, err := a.receive(w, r)
 	if err == nil && len(body) > 0 {
 		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), checkJSON(body, ""))
@@ -96,6 +100,17 @@ func (a *api) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, core.Invalid("body", "Could not be read whole")
 	}
 	return body, err
+}
+
+// checkEncoding refuses what is packed: how much it is would show too late.
+func checkEncoding(header string) error {
+	if header == "" || strings.EqualFold(header, "identity") {
+		return nil
+	}
+	return &core.Error{
+		Code:    core.CodeUnsupportedMediaType,
+		Message: fmt.Sprintf("The body is sent with Content-Encoding: %s; send it as it is, without that header", header),
+	}
 }
 
 func checkMediaType(header string, op *huma.Operation) error {
