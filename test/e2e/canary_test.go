@@ -32,8 +32,10 @@ func (c canaries) plant(what string) string {
 // forms are how a secret may be found: as it is, escaped, in hex, and in base64 with
 // whatever stands before it.
 func forms(secret string) []string {
-	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret)),
-		strings.ToUpper(hex.EncodeToString([]byte(secret))), strings.ReplaceAll(secret, "/", `\/`)}
+	all := []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret)),
+		strings.ToUpper(hex.EncodeToString([]byte(secret))), strings.ReplaceAll(secret, "/", `\/`),
+	}
 	for before := range 3 {
 		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
 		encoded = encoded[(before*4+2)/3+1 : len(encoded)-2] // what the neighbours don't change

@@ -67,7 +67,7 @@ func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	c := New(Options{URL: server.URL + "/", Username: "ada", Password: "hunter2"})
-	c.retry, c.patience = time.Millisecond, 100*time.Millisecond
+	c.retry, c.patience = time.Millisecond, time.Minute
 	w := &watcher{}
 	p, err := c.MoveFiles(t.Context(), "local", "s3", w)
 	if len(replies) > 0 {
@@ -136,7 +136,7 @@ func TestMoveLosesPatience(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	c := New(Options{URL: server.URL, Token: "t0"})
-	c.retry, c.patience = time.Millisecond, 20*time.Millisecond
+	c.retry, c.patience = 10*time.Millisecond, time.Second // longer than any one reply takes, however busy the machine is
 	w := &watcher{}
 	if _, err := c.MoveFiles(t.Context(), "local", "s3", w); err == nil || err.Error() != "The database is down" || w.waits == 0 {
 		t.Errorf("%v after %d waits", err, w.waits)
