@@ -276,7 +276,7 @@ func folder(t *testing.T, path string) []byte {
 func tablesOf(t *testing.T, url string) []byte {
 	t.Helper()
 	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(url), pgdriver.WithInsecure(true)))
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	tables := rowsOf(t, db, "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
 	if len(tables) < 10 {
 		t.Fatalf("the tables are %q", tables)

@@ -154,7 +154,7 @@ func TestAnotherKey(t *testing.T) {
 	if err := os.WriteFile(path, []byte(oldKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // this is what must be refused
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	other.refused("chmod 600 "+path, "serve", "--listen", "127.0.0.1:0")
