@@ -56,7 +56,7 @@ build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2
 .PHONY: test
 test: build postgres python ops $(S3_SERVER) $(MCP_SERVERS) $(CLIENTS) ## run every test and fuzz; TEST="-run Chat ./storage/..." picks
 	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
-	go test $(RACE) -timeout 15m $(or $(TEST),./...)
+	go test $(RACE) -timeout 30m $(or $(TEST),./...)
 	$(if $(TEST),,scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz)
 
 .PHONY: fuzz
