@@ -42,9 +42,15 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 	load := c.load(256 << 10)
 	move := s.move("one", "two")
 	eventually(t, 30*time.Second, "the first files to be moved", func() bool {
-		// What is uploaded meanwhile goes to the other folder, so that tells nothing.
-		names, _ := s.objects(folderOne)
-		return len(names) < files-20
+		// What is uploaded meanwhile is there too, and has another size.
+		_, sizes := s.objects(folderTwo)
+		moved := 0
+		for _, size := range sizes {
+			if size >= 50<<10 && size < 50<<10+files {
+				moved++
+			}
+		}
+		return moved > 20
 	})
 	load.down.Store(true)
 	s.kill()
