@@ -34,7 +34,7 @@ type entry struct{ key, path string }
 
 func (e entry) isFolder() bool { return strings.HasSuffix(e.path, folderSuffix) }
 
-// folder lists a folder whose keys start with base. It returns false when the caller matches
+// folder lists a folder whose keys start with base. It returns false when the caller wants
 // no more objects.
 func (l *lister) folder(name, base string) bool {
 	entries, err := l.entries(name, base)
