@@ -74,18 +74,18 @@ type FileStore interface {
 	// have more than quota bytes; a quota of 0 is none.
 	CreateFile(ctx context.Context, f *File, quota int64) error
 	// File fails with NotFound.
-	File(ctx context.Context, v Viewer, id string) (*File, error)
+	File(ctx context.Context, v Actor, id string) (*File, error)
 	// Files lists newest first, with the count of all that match. An admin's
 	// list, too, is of all users' files.
-	Files(ctx context.Context, v Viewer, f FileFilter) ([]*File, int, error)
+	Files(ctx context.Context, v Actor, f FileFilter) ([]*File, int, error)
 	// UpdateFile stores f's name, metadata and updated_at, and raises Version, if
 	// the stored version is still f.Version. It fails with NotFound, or
 	// PreconditionFailed when the file has changed meanwhile.
-	UpdateFile(ctx context.Context, v Viewer, f *File) error
+	UpdateFile(ctx context.Context, v Actor, f *File) error
 	// DeleteFile removes a file and makes its blob a claimed orphan, which is due
 	// at sweepAt for others than the caller. version, unless 0, must be the
 	// stored one. It fails with NotFound or PreconditionFailed.
-	DeleteFile(ctx context.Context, v Viewer, id string, version int64, sweepAt time.Time) (Blob, error)
+	DeleteFile(ctx context.Context, v Actor, id string, version int64, sweepAt time.Time) (Blob, error)
 	// FileUsage is how many bytes a user's files have.
 	FileUsage(ctx context.Context, userID string) (int64, error)
 
@@ -146,7 +146,7 @@ type Files interface {
 	// safe. It fails with PayloadTooLarge (a file's or the user's limit),
 	// RateLimited (too many at once), InsufficientStorage or Unavailable, and
 	// then nothing is kept.
-	Upload(ctx context.Context, v Viewer, u *Upload) (*File, error)
+	Upload(ctx context.Context, v Actor, u *Upload) (*File, error)
 	// Open reads a file's bytes. What is asked of a backend are ranges: to seek
 	// costs nothing until the next Read. Reads fail with Unavailable.
 	Open(ctx context.Context, f *File) io.ReadSeekCloser
@@ -155,7 +155,7 @@ type Files interface {
 	Link(ctx context.Context, f *File) (string, error)
 	// Delete removes a file for good: if its backend refuses just now, its bytes
 	// go later. It fails as FileStore.DeleteFile does.
-	Delete(ctx context.Context, v Viewer, id string, version int64) error
+	Delete(ctx context.Context, v Actor, id string, version int64) error
 	// Move moves the files of one backend to another, each verified by its
 	// checksum, until none is left that can be moved, and reports as it goes. What
 	// was moved stays so when it ends early; another Move goes on. It fails with

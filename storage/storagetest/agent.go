@@ -39,7 +39,7 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 	owner := f.user(t, "owner", core.RoleMember)
 	for _, c := range []struct {
 		name          string
-		viewer        core.Viewer
+		viewer        core.Actor
 		shared        bool
 		read, changed core.Code
 	}{
@@ -51,7 +51,7 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 		{"viewer, shared", f.user(t, "viewer2", core.RoleViewer), true, "", core.CodeForbidden},
 		{"admin", f.user(t, "admin", core.RoleAdmin), false, "", ""},
 		{"admin, shared", f.user(t, "admin2", core.RoleAdmin), true, "", ""},
-		{"nobody", core.Viewer{}, false, core.CodeNotFound, core.CodeNotFound},
+		{"nobody", core.Actor{}, false, core.CodeNotFound, core.CodeNotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := f.agent(t, owner, func(a *core.Agent) { a.Shared, a.Type = c.shared, c.name })
@@ -240,7 +240,7 @@ func testAgentDelete(t *testing.T, f *fixture) {
 	v, guest := f.user(t, "ada", core.RoleMember), f.user(t, "guest", core.RoleMember)
 	a, kept := f.agent(t, v, shared), f.agent(t, v, shared)
 	var gone []traces
-	for _, user := range []core.Viewer{v, guest} {
+	for _, user := range []core.Actor{v, guest} {
 		gone = append(gone, f.leaveTraces(t, a, user.UserID, "s"))
 	}
 	stays := f.leaveTraces(t, kept, guest.UserID, "s")

@@ -12,7 +12,7 @@ func testFileBackend(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	var want []string // by id, whoever's they are
 	for i := range 5 {
-		file := f.file(t, []core.Viewer{v, other}[i%2], func(file *core.File) {
+		file := f.file(t, []core.Actor{v, other}[i%2], func(file *core.File) {
 			file.Blob, file.Size = newBlob("s3"), 1<<60
 		})
 		want = append(want, file.ID)

@@ -16,7 +16,7 @@ import (
 // is a file's or an orphan's until it is dropped, and usage is the files' sum.
 type ledger struct {
 	*fixture
-	users    []core.Viewer
+	users    []core.Actor
 	files    map[string]*core.File
 	reserved map[core.Blob]bool
 	claimed  map[core.Blob]int // the attempts
@@ -27,7 +27,7 @@ const ledgerQuota = 50
 
 // testFileLedger takes steps at random, some of which must fail, and compares.
 func testFileLedger(t *testing.T, f *fixture) {
-	names := []core.Viewer{f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)}
+	names := []core.Actor{f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)}
 	rapid.Check(t, func(t *rapid.T) {
 		l := &ledger{
 			fixture: f, users: names, files: map[string]*core.File{},
@@ -107,7 +107,7 @@ func (l *ledger) create(t *rapid.T) {
 
 func (l *ledger) remove(t *rapid.T) {
 	file := l.anyFile(t)
-	_, err := l.DeleteFile(l.ctx, core.Viewer{UserID: file.CreatedBy}, file.ID, 0, l.now)
+	_, err := l.DeleteFile(l.ctx, core.Actor{UserID: file.CreatedBy}, file.ID, 0, l.now)
 	l.want(t, err, "")
 	delete(l.files, file.ID)
 	l.claimed[file.Blob] = 0

@@ -175,14 +175,14 @@ func (f *fixture) at(micros int) time.Time {
 	return f.now.Add(time.Duration(micros) * time.Microsecond)
 }
 
-func (f *fixture) user(t *testing.T, name string, role core.Role) core.Viewer {
+func (f *fixture) user(t *testing.T, name string, role core.Role) core.Actor {
 	t.Helper()
 	u := &core.User{ID: core.NewID("user"), Username: name, Role: role, CreatedAt: f.now, UpdatedAt: f.now}
 	ok(t, f.CreateUser(f.ctx, u))
-	return core.Viewer{UserID: u.ID, Role: u.Role}
+	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
-func (f *fixture) agent(t *testing.T, v core.Viewer, change ...func(*core.Agent)) *core.Agent {
+func (f *fixture) agent(t *testing.T, v core.Actor, change ...func(*core.Agent)) *core.Agent {
 	t.Helper()
 	a := &core.Agent{
 		ID: core.NewID("agent"), Name: "helper", Type: "chat", Status: core.AgentActive,
@@ -242,7 +242,7 @@ func event(runID string, seq int64, data string, at time.Time) core.EventRow {
 	return core.EventRow{RunID: runID, First: seq, Last: seq, Type: "start", Data: json.RawMessage(data), CreatedAt: at}
 }
 
-var admin = core.Viewer{UserID: "user-admin", Role: core.RoleAdmin}
+var admin = core.Actor{UserID: "user-admin", Role: core.RoleAdmin}
 
 func ok(t *testing.T, err error) {
 	t.Helper()

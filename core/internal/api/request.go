@@ -53,7 +53,7 @@ func (r *request) origin() string {
 }
 
 // viewer is on whose behalf an authenticated request is.
-func viewer(ctx context.Context) core.Viewer { return requestOf(ctx).principal.Viewer() }
+func actor(ctx context.Context) core.Actor { return requestOf(ctx).principal.Actor() }
 
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 

@@ -59,7 +59,7 @@ func addSealed(t *testing.T, db *storage.DB, ring *secrets.Keyring, i int) {
 		t.Fatal(err)
 	}
 	s := &core.MCPServer{ID: id, Slug: id, Secrets: sealed, CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	if err := db.CreateMCPServer(t.Context(), core.Viewer{Role: core.RoleAdmin}, s, false); err != nil {
+	if err := db.CreateMCPServer(t.Context(), core.Actor{Role: core.RoleAdmin}, s, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -131,7 +131,7 @@ func TestWhatAUserChangesMeanwhileIsNotUndone(t *testing.T) {
 		t.Errorf("%+v %v", done, err)
 	}
 	wantOpen(t, db, 450, 0, newerKey)
-	now, err := db.MCPServer(t.Context(), core.Viewer{Role: core.RoleAdmin}, "server-0300")
+	now, err := db.MCPServer(t.Context(), core.Actor{Role: core.RoleAdmin}, "server-0300")
 	if err != nil || !bytes.Equal(now.Secrets, fresh["server-0300"]) {
 		t.Error("what the user gave was replaced", err)
 	}

@@ -82,7 +82,7 @@ func scopeList() string {
 
 // DeleteAPIKey has a key be of no use any more, at once on this server and within
 // a second on others. It fails with NotFound.
-func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error {
+func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
 	err := a.keys.DeleteAPIKey(ctx, v, id)
 	a.live.forget(id)
 	return err
@@ -106,7 +106,7 @@ func (a *Auth) verifyKey(ctx context.Context, key string) (*core.Principal, erro
 
 // loadKey gives a key that is alive, with its user.
 func (a *Auth) loadKey(ctx context.Context, id string) (*core.Principal, error) {
-	k, err := a.keys.APIKey(ctx, core.Viewer{Role: core.RoleAdmin}, id)
+	k, err := a.keys.APIKey(ctx, core.Actor{Role: core.RoleAdmin}, id)
 	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, keyRefused(err)
 	}

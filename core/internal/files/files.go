@@ -127,7 +127,7 @@ func (f *Files) Close() {
 }
 
 // Delete implements core.Files. The bytes go right after, by the sweeper.
-func (f *Files) Delete(ctx context.Context, v core.Viewer, id string, version int64) error {
+func (f *Files) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
 	if _, err := f.store.DeleteFile(ctx, v, id, version, now()); err != nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func (d *dying) CreateFile(ctx context.Context, f *core.File, quota int64) error
 	return d.FileStore.CreateFile(ctx, f, quota)
 }
 
-func (d *dying) DeleteFile(ctx context.Context, v core.Viewer, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (d *dying) DeleteFile(ctx context.Context, v core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
 	d.at("delete")
 	defer d.then("delete")
 	return d.FileStore.DeleteFile(ctx, v, id, version, sweepAt)

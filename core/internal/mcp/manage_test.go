@@ -25,7 +25,7 @@ func TestCreateChecks(t *testing.T) {
 				&sdk.ConfigError{Path: []string{"headers", "X"}, Summary: "hunter22 is no token"})
 		}
 		for name, test := range map[string]struct {
-			viewer                  core.Viewer
+			viewer                  core.Actor
 			slug, transport, config string
 			field, issue            string
 		}{
