@@ -95,7 +95,7 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 			}
 			if before != nil {
 				stored = before
-				core.NoteTarget(ctx, before.ID)
+				core.SetAuditTarget(ctx, before.ID)
 				return nil
 			}
 		}

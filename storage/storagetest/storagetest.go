@@ -54,7 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"api_key/taken":           testAPIKeyTaken,
 		"api_key/visibility":      testAPIKeyVisibility,
 		"audit":                   testAudit,
-		"audit/deed":              testAuditDeed,
+		"audit/deed":              testAuditRecord,
 		"audit/undone":            testAuditUndone,
 		"audit/filter":            testAuditFilter,
 		"audit/delete":            testAuditDelete,

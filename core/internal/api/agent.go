@@ -196,7 +196,7 @@ func (a *api) createAgent(ctx context.Context, in *agentCreate) (*agentMade, err
 	ag := &core.Agent{
 		ID: core.NewID("agent"), Version: 1, CreatedBy: actor(ctx).UserID, CreatedAt: now, UpdatedAt: now,
 	}
-	core.NoteTarget(ctx, ag.ID)
+	core.SetAuditTarget(ctx, ag.ID)
 	in.Body.applyTo(ag)
 	if err := a.checkConfig(ctx, nil, ag); err != nil {
 		return nil, err

@@ -74,7 +74,7 @@ func (a *api) createMCPServer(ctx context.Context, in *mcpServerCreate) (*mcpSer
 		ID: core.NewID("server"), Version: 1, CreatedBy: v.UserID, CreatedAt: now, UpdatedAt: now,
 		Wanted: in.Body.AutoStart == nil || *in.Body.AutoStart,
 	}
-	core.NoteTarget(ctx, s.ID)
+	core.SetAuditTarget(ctx, s.ID)
 	if err := in.Body.applyTo(s); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ type request struct {
 	// action and target are the operation that was asked for and what it is done to,
 	// and deed its row of the audit, if it may change something.
 	action, target string
-	deed           *core.Deed
+	deed           *core.AuditRecord
 	// err is the error that was answered.
 	err error
 }

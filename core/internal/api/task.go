@@ -174,7 +174,7 @@ func (a *api) createTask(ctx context.Context, in *taskCreate) (*taskMade, error)
 	if err != nil {
 		return nil, err
 	}
-	core.NoteTarget(ctx, t.ID)
+	core.SetAuditTarget(ctx, t.ID)
 	stored, err := a.tasks.CreateTask(ctx, t)
 	if core.CodeOf(err) == core.CodeNotFound && err != nil {
 		return nil, unknownAgent(in.Body.AgentID)

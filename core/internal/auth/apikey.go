@@ -47,7 +47,7 @@ func (a *Auth) CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
 	}
 	key := keyMark + strings.TrimPrefix(k.ID, keyIDPrefix) + "_" + strings.ToLower(rand.Text()+rand.Text())
 	k.Hash = hashToken(key)
-	core.NoteTarget(ctx, k.ID)
+	core.SetAuditTarget(ctx, k.ID)
 	if err := a.keys.CreateAPIKey(ctx, k); err != nil {
 		return "", fmt.Errorf("store the API key: %w", err)
 	}

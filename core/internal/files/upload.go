@@ -31,7 +31,7 @@ func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core
 		return nil, err
 	}
 	// The deed is the file: that room was reserved for its bytes is none.
-	blob, err := f.write(core.WithDeed(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
+	blob, err := f.write(core.WithAuditRecord(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (f *Files) create(ctx context.Context, v core.Actor, u *core.Upload, in *in
 	if file.ID == "" {
 		file.ID = core.NewID("file")
 	}
-	core.NoteTarget(ctx, file.ID)
+	core.SetAuditTarget(ctx, file.ID)
 	if len(file.Metadata) == 0 {
 		file.Metadata = json.RawMessage("{}")
 	}

@@ -27,8 +27,8 @@ func (a *api) audit(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	req.deed = &core.Deed{AuditEntry: *req.entry()}
-	next(huma.WithContext(ctx, core.WithDeed(ctx.Context(), req.deed)))
+	req.deed = &core.AuditRecord{AuditEntry: *req.entry()}
+	next(huma.WithContext(ctx, core.WithAuditRecord(ctx.Context(), req.deed)))
 }
 
 // plain is a caller's text as every database takes it, and no longer than is of use.
