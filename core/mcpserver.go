@@ -146,10 +146,10 @@ type MCPServers interface {
 	Logs(ctx context.Context, id string, tail int, follow bool) iter.Seq[MCPLogLine]
 }
 
-// Sealer encrypts what must not be read in the database.
-type Sealer interface {
-	// Seal binds the secret to what it is of, such as a row's id.
-	Seal(of string, secret []byte) ([]byte, error)
-	// Open fails for what was sealed of something else, or with another key.
-	Open(of string, sealed []byte) ([]byte, error)
+// Encrypter encrypts what must not be read in the database.
+type Encrypter interface {
+	// Encrypt binds the secret to what it is of, such as a row's id.
+	Encrypt(of string, secret []byte) ([]byte, error)
+	// Decrypt fails for what was sealed of something else, or with another key.
+	Decrypt(of string, sealed []byte) ([]byte, error)
 }

@@ -26,7 +26,7 @@ type Stores interface {
 	core.EventStore
 	core.FileStore
 	core.MCPServerStore
-	core.SealedStore
+	core.EncryptedSecretStore
 	core.TaskStore
 	core.TaskQueue
 	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
@@ -126,7 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":       testMCPServerUpdate,
 		"mcp_server/wanted":       testMCPServerWanted,
 		"mcp_server/list":         testMCPServerList,
-		"sealed":                  testSealed,
+		"sealed":                  testEncryptedSecrets,
 		"task":                    testTask,
 		"tasks that wait":         testBacklog,
 		"task/visibility":         testTaskVisibility,

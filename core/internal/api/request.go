@@ -27,9 +27,9 @@ type request struct {
 	principal *core.Principal
 	stranger  error
 	// action and target are the operation that was asked for and what it is done to,
-	// and deed its row of the audit, if it may change something.
+	// and audit its row of the audit, if it may change something.
 	action, target string
-	deed           *core.AuditRecord
+	audit          *core.AuditRecord
 	// err is the error that was answered.
 	err error
 }

@@ -123,16 +123,16 @@ func (f *fakeStore) NoteMCPHandshake(_ context.Context, id string, capabilities 
 	return nil
 }
 
-// fakeSealer turns bytes around, and remembers what they are of.
-type fakeSealer struct{ key string }
+// fakeEncrypter turns bytes around, and remembers what they are of.
+type fakeEncrypter struct{ key string }
 
-func (f fakeSealer) Seal(of string, secret []byte) ([]byte, error) {
+func (f fakeEncrypter) Encrypt(of string, secret []byte) ([]byte, error) {
 	sealed := bytes.Clone(secret)
 	slices.Reverse(sealed)
 	return append([]byte(f.key+"/"+of+"/"), sealed...), nil
 }
 
-func (f fakeSealer) Open(of string, sealed []byte) ([]byte, error) {
+func (f fakeEncrypter) Decrypt(of string, sealed []byte) ([]byte, error) {
 	secret, ok := bytes.CutPrefix(sealed, []byte(f.key+"/"+of+"/"))
 	if !ok {
 		return nil, errors.New("of something else")
@@ -325,7 +325,7 @@ func inWorldOf(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, er
 			transports: &fakeTransports{stdio: &fakeTransport{dial: dial}, http: &fakeTransport{dial: dial}},
 		}
 		o := mcp.Options{
-			Store: w.store, Sealer: fakeSealer{"k"}, Transports: w.transports,
+			Store: w.store, Encrypter: fakeEncrypter{"k"}, Transports: w.transports,
 			Logger: slog.New(slog.NewTextHandler(w.logged, nil)),
 		}
 		if more != nil {

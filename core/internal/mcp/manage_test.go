@@ -122,7 +122,7 @@ func TestSecretsAreSealedMaskedAndKept(t *testing.T) {
 
 func TestSecretsOfAnotherKey(t *testing.T) {
 	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		sealed, err := fakeSealer{"old"}.Seal("server-1", []byte(`{"env":{"A":"alpha1"}}`))
+		sealed, err := fakeEncrypter{"old"}.Encrypt("server-1", []byte(`{"env":{"A":"alpha1"}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
