@@ -160,7 +160,7 @@ func TestFilesOfTwoServers(t *testing.T) {
 				if err == nil {
 					o.stored++
 				}
-				claimed, err := db.ClaimOrphans(ctx, now, now.Add(time.Hour), 1)
+				claimed, err := db.ClaimPendingBlobs(ctx, now, now.Add(time.Hour), 1)
 				o.claimed += len(claimed)
 				o.err = errors.Join(o.err, err)
 			}
@@ -174,7 +174,7 @@ func TestFilesOfTwoServers(t *testing.T) {
 		sum.stored += o.stored
 		sum.claimed += o.claimed
 	}
-	rest, err := first.ClaimOrphans(ctx, now, now.Add(time.Hour), files)
+	rest, err := first.ClaimPendingBlobs(ctx, now, now.Add(time.Hour), files)
 	must(t, err)
 	used, err := first.FileUsage(ctx, "ada")
 	must(t, err)

@@ -227,7 +227,7 @@ func testFileDelete(t *testing.T, f *fixture) {
 	wantCode(t, f.RenewBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
 	wantCode(t, f.ReserveBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
-	f.wantClaimed(t, f.at(5), core.Orphan{Blob: blob, Attempts: 1})
+	f.wantClaimed(t, f.at(5), core.PendingBlob{Blob: blob, Attempts: 1})
 	_, err = f.File(f.ctx, v, kept.ID)
 	ok(t, err)
 }

@@ -130,7 +130,7 @@ func (l *ledger) move(t *rapid.T) {
 // claim takes some of what is due, and then all of that is due again.
 func (l *ledger) claim(t *rapid.T) {
 	limit := rapid.IntRange(1, 5).Draw(t, "limit")
-	got, err := l.ClaimOrphans(l.ctx, l.now, l.now, limit)
+	got, err := l.ClaimPendingBlobs(l.ctx, l.now, l.now, limit)
 	l.want(t, err, "")
 	if len(got) != min(limit, len(l.reserved)+len(l.claimed)) {
 		t.Fatalf("%d claimed of %d and %d", len(got), len(l.reserved), len(l.claimed))
@@ -150,7 +150,7 @@ func (l *ledger) drop(t *rapid.T) {
 		t.Skip("nothing is claimed")
 	}
 	b := one(t, slices.Collect(maps.Keys(l.claimed)))
-	l.want(t, l.DropOrphan(l.ctx, b), "")
+	l.want(t, l.DropPendingBlob(l.ctx, b), "")
 	delete(l.claimed, b)
 }
 
@@ -194,12 +194,12 @@ func (l *ledger) clear(t *rapid.T) {
 	}
 	clear(l.files)
 	l.compare(t)
-	all, err := l.ClaimOrphans(l.ctx, l.now, l.now, 1000)
+	all, err := l.ClaimPendingBlobs(l.ctx, l.now, l.now, 1000)
 	l.want(t, err, "")
 	if len(all) != len(l.claimed)+len(l.reserved) {
 		t.Fatalf("%d orphans, want %d and %d", len(all), len(l.claimed), len(l.reserved))
 	}
 	for _, o := range all {
-		l.want(t, l.DropOrphan(l.ctx, o.Blob), "")
+		l.want(t, l.DropPendingBlob(l.ctx, o.Blob), "")
 	}
 }

@@ -97,17 +97,17 @@ func (r *rig) read(f *core.File) string {
 	return string(data)
 }
 
-// orphans counts those that there are, due or not.
+// pending blobs counts those that there are, due or not.
 func (r *rig) orphans() int {
 	r.t.Helper()
-	all, err := r.db.ClaimOrphans(r.t.Context(), now().Add(24*time.Hour), now(), 1000)
+	all, err := r.db.ClaimPendingBlobs(r.t.Context(), now().Add(24*time.Hour), now(), 1000)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return len(all)
 }
 
-// wantNothing checks that neither a file nor a byte is there, nor an orphan.
+// wantNothing checks that neither a file nor a byte is there, nor a pending blob.
 func (r *rig) wantNothing() {
 	r.t.Helper()
 	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil || total != 0 {

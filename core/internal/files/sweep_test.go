@@ -133,10 +133,10 @@ func (d *dying) DeleteFile(ctx context.Context, v core.Actor, id string, version
 	return d.FileStore.DeleteFile(ctx, v, id, version, sweepAt)
 }
 
-func (d *dying) DropOrphan(ctx context.Context, b core.Blob) error {
+func (d *dying) DropPendingBlob(ctx context.Context, b core.Blob) error {
 	d.at("drop")
 	defer d.then("drop")
-	return d.FileStore.DropOrphan(ctx, b)
+	return d.FileStore.DropPendingBlob(ctx, b)
 }
 
 // MoveFile fails, for a move's workers can't be killed alone: nobody knows then
@@ -217,9 +217,9 @@ func TestACrashInADeleteIsMadeGood(t *testing.T) {
 	}
 }
 
-func claimAll(t *testing.T, r *rig) []core.Orphan {
+func claimAll(t *testing.T, r *rig) []core.PendingBlob {
 	t.Helper()
-	all, err := r.db.ClaimOrphans(t.Context(), now().Add(time.Hour), now().Add(2*time.Hour), 100)
+	all, err := r.db.ClaimPendingBlobs(t.Context(), now().Add(time.Hour), now().Add(2*time.Hour), 100)
 	if err != nil {
 		t.Fatal(err)
 	}
