@@ -100,7 +100,7 @@ func (db *DB) Agents(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*
 }
 
 // whereStatus compares the effective status.
-func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Binding) {
+func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Dependency) {
 	pairs := make([]any, len(broken))
 	for i, b := range broken {
 		pairs[i] = bun.Tuple([]string{b.Type, b.Model})
@@ -118,12 +118,12 @@ func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Bind
 	}
 }
 
-// AgentBindings implements core.AgentStore.
-func (db *DB) AgentBindings(ctx context.Context, v core.Actor) ([]core.Binding, error) {
-	var bindings []core.Binding
+// AgentDependencies implements core.AgentStore.
+func (db *DB) AgentDependencies(ctx context.Context, v core.Actor) ([]core.Dependency, error) {
+	var dependencies []core.Dependency
 	err := db.read.NewSelect().Model((*agentRow)(nil)).Distinct().Column("type", "model").
-		Where(agentSeen, agentSeenBy(v)...).Order("type", "model").Scan(ctx, &bindings)
-	return bindings, db.translate(err)
+		Where(agentSeen, agentSeenBy(v)...).Order("type", "model").Scan(ctx, &dependencies)
+	return dependencies, db.translate(err)
 }
 
 // UpdateAgent implements core.AgentStore. It raises a.Version too.

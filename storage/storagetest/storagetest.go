@@ -68,7 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"agent/list":              testAgentList,
 		"agent/filter":            testAgentFilter,
 		"agent/many_broken":       testAgentManyBroken,
-		"agent/bindings":          testAgentBindings,
+		"agent/dependencies":      testAgentDependencies,
 		"agent/delete":            testAgentDelete,
 		"agent/delete_busy":       testAgentDeleteBusy,
 		"session/list":            testSessionList,

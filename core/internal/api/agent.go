@@ -178,11 +178,11 @@ func (a *api) listAgents(ctx context.Context, in *agentsInput) (*agentsOutput, e
 	v := actor(ctx)
 	f := core.AgentFilter{Type: in.Type, Status: in.Status, Page: in.core()}
 	if f.Status != "" {
-		bindings, err := a.agents.AgentBindings(ctx, v)
+		dependencies, err := a.agents.AgentDependencies(ctx, v)
 		if err != nil {
 			return nil, err
 		}
-		f.Broken = a.plugins.Broken(bindings)
+		f.Broken = a.plugins.Broken(dependencies)
 	}
 	found, total, err := a.agents.Agents(ctx, v, f)
 	if err != nil {
@@ -313,17 +313,17 @@ func (a *api) agentReply(ag *core.Agent) *agentOutput {
 // agentBodies shows agents, with the status error for those whose type or
 // provider is down.
 func (a *api) agentBodies(agents []*core.Agent) []agent {
-	bindings := make([]core.Binding, 0, len(agents))
+	dependencies := make([]core.Dependency, 0, len(agents))
 	for _, ag := range agents {
-		if b := (core.Binding{Type: ag.Type, Model: ag.Model}); !slices.Contains(bindings, b) {
-			bindings = append(bindings, b)
+		if b := (core.Dependency{Type: ag.Type, Model: ag.Model}); !slices.Contains(dependencies, b) {
+			dependencies = append(dependencies, b)
 		}
 	}
-	broken := a.plugins.Broken(bindings)
+	broken := a.plugins.Broken(dependencies)
 	bodies := make([]agent, 0, len(agents))
 	for _, ag := range agents {
 		status := ag.Status
-		if slices.Contains(broken, core.Binding{Type: ag.Type, Model: ag.Model}) {
+		if slices.Contains(broken, core.Dependency{Type: ag.Type, Model: ag.Model}) {
 			status = core.AgentError
 		}
 		bodies = append(bodies, agent{

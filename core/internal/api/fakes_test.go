@@ -49,7 +49,7 @@ type world struct {
 	sessions []*core.Session
 	messages []*core.Message
 	runs     map[string]*core.Run
-	broken   []core.Binding
+	broken   []core.Dependency
 	// fail is what the stores of agents fail with.
 	fail error
 	// events are what Watch gives, and answer what Wait gives.
@@ -269,7 +269,7 @@ func (w *world) Agents(_ context.Context, v core.Actor, f core.AgentFilter) ([]*
 			continue
 		}
 		status := a.Status
-		if slices.Contains(f.Broken, core.Binding{Type: a.Type, Model: a.Model}) {
+		if slices.Contains(f.Broken, core.Dependency{Type: a.Type, Model: a.Model}) {
 			status = core.AgentError
 		}
 		if f.Status == "" || f.Status == status {
@@ -280,13 +280,13 @@ func (w *world) Agents(_ context.Context, v core.Actor, f core.AgentFilter) ([]*
 	return part(found, f.Page), len(found), w.fail
 }
 
-func (w *world) AgentBindings(_ context.Context, v core.Actor) ([]core.Binding, error) {
+func (w *world) AgentDependencies(_ context.Context, v core.Actor) ([]core.Dependency, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var found []core.Binding
+	var found []core.Dependency
 	for id := range w.agents {
 		if a, err := w.agent(v, id); err == nil {
-			found = append(found, core.Binding{Type: a.Type, Model: a.Model})
+			found = append(found, core.Dependency{Type: a.Type, Model: a.Model})
 		}
 	}
 	return found, nil
@@ -457,11 +457,11 @@ func (w *world) CheckModel(_ context.Context, field, model string) error {
 	return nil
 }
 
-func (w *world) Broken(bindings []core.Binding) []core.Binding {
+func (w *world) Broken(dependencies []core.Dependency) []core.Dependency {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var broken []core.Binding
-	for _, b := range bindings {
+	var broken []core.Dependency
+	for _, b := range dependencies {
 		if slices.Contains(w.broken, b) {
 			broken = append(broken, b)
 		}
