@@ -39,7 +39,7 @@ func TestTypesAreTheAPIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	want.WriteString("// What the API takes and gives, made from its OpenAPI document by go test ./test/clients -run TypesAre -update.\n\nexport {};\n")
+	want.WriteString("// The types of the API, generated from its OpenAPI document by go test ./test/clients -run TypesAre -update.\n\nexport {};\n")
 	for _, name := range slices.Sorted(maps.Keys(document.Components.Schemas)) {
 		typedef(&want, name, document.Components.Schemas[name])
 	}

@@ -1,4 +1,4 @@
-// What the API takes and gives, made from its OpenAPI document by go test ./test/clients -run TypesAre -update.
+// The types of the API, generated from its OpenAPI document by go test ./test/clients -run TypesAre -update.
 
 export {};
 
