@@ -29,7 +29,7 @@ type pluginNew struct {
 	Name   string `arg:"" help:"The plugin's name. Its program is called KIND-NAME." placeholder:"NAME"`
 	Dir    string `help:"The folder to write the project to." placeholder:"DIR" unset:"a new folder KIND-NAME"`
 	Module string `help:"The project's Go module path." placeholder:"PATH" unset:"example.com/KIND-NAME"`
-	SDK    string `help:"A checkout of AgentArea. The project uses its SDK instead of a copy of this program's SDK." placeholder:"DIR" unset:"a copy in third_party/"`
+	SDK    string `help:"A checkout of AgentArea. The project uses its SDK instead of a copy of this program's SDK." placeholder:"DIR" unset:"a copy in the project"`
 }
 
 var pluginName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
