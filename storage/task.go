@@ -129,11 +129,11 @@ func noteTask(ctx context.Context, tx *tx, id string) error {
 	if err != nil {
 		return err
 	}
-	n, err := core.NewTaskNotice(t)
+	n, err := core.NewTaskNotification(t)
 	if err != nil {
 		return err
 	}
-	return putNotice(ctx, tx, n)
+	return putNotification(ctx, tx, n)
 }
 
 // taskByKey gives the task that the user has made by the same key, nil for none.
@@ -267,7 +267,7 @@ func (db *DB) CancelTask(ctx context.Context, v core.Actor, id string, now time.
 		}
 		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
 			Where("id = ?", row.RunID).Where(isUnderWay).Exec(ctx)
-		tx.signal(core.Signal{Topic: core.TopicCancel, ID: row.RunID})
+		tx.wakeup(core.Wakeup{Topic: core.TopicCancel, ID: row.RunID})
 		return err
 	})
 	if err != nil {

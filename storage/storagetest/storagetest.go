@@ -30,10 +30,10 @@ type Stores interface {
 	core.TaskStore
 	core.TaskQueue
 	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
-	core.NoticeStore
+	core.NotificationStore
 	core.UsageStore
 	core.RetentionStore
-	core.Signals
+	core.Wakeups
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error
@@ -137,7 +137,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"task/defer":              testTaskDefer,
 		"task/at_once":            testTaskAtOnce,
 		"task/queue":              testTaskQueue,
-		"notice":                  testNotice,
+		"notification":            testNotification,
 		"retention/runs":          testRetentionRuns,
 		"retention/sessions":      testRetentionSessions,
 		"retention/tasks":         testRetentionTasks,
