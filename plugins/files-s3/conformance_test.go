@@ -1,11 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugintest"
 	"github.com/agentarea/agentarea/test/s3test"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
@@ -69,32 +65,7 @@ func block(s *s3test.Server, bucket string, more map[string]any) map[string]any 
 	return config
 }
 
-var binaries string
-
-var built = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaries, "files-s3")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaries, err = os.MkdirTemp("", "files-s3"); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(binaries)
-	os.Exit(code)
-}
-
 func build(tb testing.TB) string {
 	tb.Helper()
-	path, err := built()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return path
+	return testenv.Binary(tb, "files-s3")
 }

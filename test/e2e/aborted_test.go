@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 var goroutinesMetric = regexp.MustCompile(`(?m)^go_goroutines (\d+)`)
@@ -34,7 +36,7 @@ func TestAbortedStreams(t *testing.T) {
 	s.start()
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	const clients, atOnce = 1000, 50
+	clients, atOnce := testenv.Rounds(200, 1000), 50
 	var runs []string
 	var mu sync.Mutex
 	leave := func(i int) {
@@ -55,7 +57,7 @@ func TestAbortedStreams(t *testing.T) {
 	leave(1)
 	settled := func(most int) int {
 		n := 0
-		eventually(t, 30*time.Second, "quiet", func() bool {
+		eventually(t, "quiet", func() bool {
 			n = c.goroutines()
 			return n <= most
 		})
@@ -72,7 +74,7 @@ func TestAbortedStreams(t *testing.T) {
 		all.Wait()
 	}
 	// Their runs go on; they are over before it is counted.
-	eventually(t, time.Minute, "the runs' ends", func() bool {
+	eventually(t, "the runs' ends", func() bool {
 		for len(runs) > 0 {
 			run := decode[struct{ Status string }](t, c.get("/v1/runs/"+runs[0]).want(t, 200))
 			if run.Status == "running" {
@@ -88,7 +90,7 @@ func TestAbortedStreams(t *testing.T) {
 	// Connections that wait for their next request are no leak.
 	const idle = 30
 	n := 0
-	within(t, eventually(t, 30*time.Second, "the baseline", func() bool {
+	within(t, eventually(t, "the baseline", func() bool {
 		n = c.goroutines()
 		return n <= baseline+idle
 	}), 2*time.Second, "back at the baseline")

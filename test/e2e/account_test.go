@@ -45,7 +45,7 @@ func TestDisabledUserIsOut(t *testing.T) {
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": true}).want(t, 200)
 	began := time.Now()
 	for name, c := range map[string]*client{"the same server": ann, "the other server": there, "a key": key} {
-		eventually(t, time.Second*slack, "the end of "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
+		eventually(t, "the end of "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
 	}
 	for _, s := range streams {
 		if last := s.rest(); last.Type != "error" || last.Error.Code != "UNAUTHORIZED" {
@@ -70,7 +70,7 @@ func TestDisabledUserIsOut(t *testing.T) {
 	nobody.post("/v1/auth/login", object{"username": "ann", "password": "a long password"}).want(t, 401)
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": false}).want(t, 200)
 	ann.get("/v1/auth/me").want(t, 401) // the sign-in has ended for good
-	eventually(t, time.Second*slack, "the key of a user who is enabled again", func() bool { return key.get("/v1/auth/me").status == 200 })
+	eventually(t, "the key of a user who is enabled again", func() bool { return key.get("/v1/auth/me").status == 200 })
 	if again := b.signInAs("ann", "a long password"); b.userID(again) != id {
 		t.Error("signing in again gives another user")
 	}
@@ -111,7 +111,7 @@ func TestRoleIsTakenAway(t *testing.T) {
 // A key is as good as a token wherever one is taken, within its scopes.
 func TestAPIKeyEverywhere(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	made := decode[struct{ ID, Key, Name string }](t, admin.post("/v1/api-keys/", object{"name": "all", "scopes": []string{"*"}}).want(t, 201))
 	key := &client{t: t, url: s.url, token: made.Key}

@@ -6,7 +6,7 @@ import (
 
 func TestAgentVersions(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	path := "/v1/agents/" + c.newAgent("echo")
 	first := c.get(path).header.Get("ETag")
@@ -45,8 +45,8 @@ func TestAgentVersions(t *testing.T) {
 
 func TestAgentLists(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := s.signIn()
+	s := shared(t)
+	c := s.newMember()
 	want := make([]string, 3)
 	for i := range want {
 		want[len(want)-1-i] = c.newAgent("echo") // the newest first

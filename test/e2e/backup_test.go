@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // agentarea runs a command to its end beside a server, in the server's folder and
@@ -203,7 +204,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		var archives []string
 		for i := range 3 {
 			seen := gone.Load()
-			eventually(t, 20*time.Second, "files that go", func() bool { return gone.Load() > seen })
+			eventually(t, "files that go", func() bool { return gone.Load() > seen })
 			archives = append(archives, filepath.Join(t.TempDir(), fmt.Sprintf("b%d.tar", i)))
 			s.must("backup", archives[i], "--include-key")
 		}
@@ -304,6 +305,7 @@ func changed(b []byte, at int) []byte {
 // server starts on what it has left and the same command does it.
 func TestRestoreKilled(t *testing.T) {
 	t.Parallel()
+	rounds := testenv.Rounds(6, 40)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
 		from.start()
@@ -316,7 +318,7 @@ func TestRestoreKilled(t *testing.T) {
 		timed.must("restore", archive)
 		whole := time.Since(began)
 		killed := 0
-		for range 40 {
+		for range rounds {
 			p := runFrom(t, to.bin, to.dir, to.env, "restore", archive)
 			select {
 			case <-p.exited:

@@ -9,7 +9,7 @@ import (
 // and says what to do.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	chat, agents, run := "/v1/agents/"+agent+"/chat", "/v1/agents/", c.chat(agent, "s", "Hello").Metadata.RunID
@@ -95,7 +95,7 @@ func TestBadInput(t *testing.T) {
 // A proxy or a client that does not say how long a body is gets the same limit.
 func TestChunkedBody(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	for size, want := range map[int]int{1<<20 - 100: 400, 1 << 20: 413, 4 << 20: 413} {
 		if got := c.chunked("/v1/agents/", `{"name":"`, size); got != want {

@@ -89,13 +89,12 @@ func TestCanariesAreFound(t *testing.T) {
 // what it keeps, nor in what it says, nor in what it starts.
 func TestSecretsAreNowhere(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"text", "json"} {
-		for _, database := range []string{"sqlite", "postgres"} {
-			t.Run(database+" "+format, func(t *testing.T) {
-				t.Parallel()
-				secretsAreNowhere(t, database, format)
-			})
-		}
+	// The log's format does not depend on the database.
+	for database, format := range map[string]string{"sqlite": "text", "postgres": "json"} {
+		t.Run(database+" "+format, func(t *testing.T) {
+			t.Parallel()
+			secretsAreNowhere(t, database, format)
+		})
 	}
 }
 
@@ -153,7 +152,7 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	say(c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": secret.plant("password")}).want(t, 201))
 	say(c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": secret.plant("password of nobody")}).want(t, 409))
 	say(c.post("/v1/users/", object{"username": "bob", "email": "x", "password": secret["password of nobody"], "passwort": secret["password of nobody"]}).want(t, 400))
-	nobody := &client{t: t, url: s.url}
+	nobody := s.anonymous()
 	say(nobody.post("/v1/auth/login", object{"username": "ann", "password": secret.plant("wrong password")}).want(t, 401))
 	say(nobody.post("/v1/auth/login", `{"username":"ann","password":"`+secret.plant("password in bad JSON")+`"`).want(t, 400))
 	say(nobody.post("/v1/auth/refresh", object{"refresh_token": "rt_" + secret.plant("made up refresh token")}).want(t, 401))

@@ -118,7 +118,7 @@ func wantHeaders(t *testing.T, r *reply) {
 
 func TestStreamContract(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	stream := c.say(agent, "session-123", "Once upon a")
@@ -154,8 +154,8 @@ func TestStreamContract(t *testing.T) {
 
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := &client{t: t, url: s.url}
+	s := shared(t)
+	c := s.anonymous()
 	page := c.get("/docs").want(t, 200)
 	if strings.Contains(string(page.body), "//") || page.header.Get("Content-Security-Policy") == "" {
 		t.Errorf("the docs need other hosts, or have no policy: %s", page.body)

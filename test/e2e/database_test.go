@@ -64,7 +64,7 @@ func TestDatabaseAway(t *testing.T) {
 	if err := pg.Up(); err != nil {
 		t.Fatal(err)
 	}
-	back := eventually(t, 30*time.Second, "a task after the return", func() bool {
+	back := eventually(t, "a task after the return", func() bool {
 		r, err := c.try("POST", "/v1/tasks/", taskBody(agent, "After"))
 		if err != nil || r.status != 201 {
 			return false
@@ -98,7 +98,7 @@ func TestStopWithTasks(t *testing.T) {
 		for i := range 20 {
 			made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 400 /delay 10ms number %d", i)).ID)
 		}
-		eventually(t, 20*time.Second, "tasks under way", func() bool { return c.task(made[0]).Status == "running" })
+		eventually(t, "tasks under way", func() bool { return c.task(made[0]).Status == "running" })
 		began := time.Now()
 		s.terminate()
 		<-s.exited

@@ -16,7 +16,7 @@ import (
 // A message's files are shown to the model, and nobody else's can be named.
 func TestChatWithFiles(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	ann, bob := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member")
 	agent := ann.newAgent("echo")

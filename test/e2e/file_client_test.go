@@ -53,7 +53,7 @@ func form(parts ...part) io.Reader {
 // tryUpload sends a form as it is read, and gives the reply or why there is none.
 func (c *client) tryUpload(parts ...part) (*reply, error) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	req := c.request(ctx, "POST", "/v1/files/upload", nil)
 	req.Body = io.NopCloser(form(parts...))

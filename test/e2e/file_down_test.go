@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // While a backend is down, what needs it is refused at once and the rest goes on;
@@ -19,12 +21,12 @@ func TestBackendDown(t *testing.T) {
 	agent := c.newAgent("echo")
 	for range 5 { // then the circuit opens
 		pid := 0
-		eventually(t, 30*time.Second, "the process", func() bool {
+		eventually(t, "the process", func() bool {
 			pid = c.plugin("files", "local").PID
 			return pid != 0
 		})
 		kill(t, pid)
-		eventually(t, 10*time.Second, "its end", func() bool { return c.plugin("files", "local").PID != pid })
+		eventually(t, "its end", func() bool { return c.plugin("files", "local").PID != pid })
 	}
 	if p := c.plugin("files", "local"); p.State != "failed" {
 		t.Fatalf("it is %+v", p)
@@ -68,6 +70,7 @@ func TestBackendDown(t *testing.T) {
 
 // A backend that is frozen is given up in time, and replaced.
 func TestBackendFrozen(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
@@ -102,7 +105,7 @@ func TestBackendFrozen(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	wg.Wait()
-	eventually(t, 20*time.Second, "another process", func() bool {
+	eventually(t, "another process", func() bool {
 		p := c.plugin("files", "local")
 		return p.State == "running" && p.PID != frozen.PID
 	})

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // shelf is what a server has acknowledged of the files of several writers.
@@ -81,7 +83,7 @@ func TestServerKilledInUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	shelf := &shelf{client: s.signIn(), kept: map[string]file{}, slow: time.Millisecond}
-	for range 3 {
+	for range testenv.Rounds(2, 6) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
@@ -152,7 +154,7 @@ func TestBackendKilledInUploads(t *testing.T) {
 		time.Sleep(time.Duration(100+rand.IntN(500)) * time.Millisecond) // the moment is what is tried
 		before := c.plugin("files", "local")
 		kill(t, before.PID)
-		eventually(t, 20*time.Second, "the restart", func() bool {
+		eventually(t, "the restart", func() bool {
 			now := c.plugin("files", "local")
 			return now.State == "running" && now.PID != before.PID
 		})

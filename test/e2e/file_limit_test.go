@@ -55,7 +55,7 @@ func TestFileLimits(t *testing.T) {
 			u.done <- r
 		}()
 		under = append(under, u)
-		eventually(t, limit, "its first bytes on the disk", func() bool {
+		eventually(t, "its first bytes on the disk", func() bool {
 			parts, _ := disk(t, filepath.Join(s.dir, "data", "plugins", "files-local", "files", "parts"))
 			return len(parts) == len(under)
 		})

@@ -4,20 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"hash"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-)
 
-var bigFile = flag.Int64("big-file", 1<<30, "the `bytes` of the file that is sent to see how memory grows")
+	"github.com/agentarea/agentarea/test/testenv"
+)
 
 // mostGrowth is what a process may take, in KiB, to carry a file of any size.
 const mostGrowth = 32 << 10
@@ -25,20 +23,21 @@ const mostGrowth = 32 << 10
 // A big file streams through: neither the server nor the backend holds it.
 // Before the parallel tests, for they would be in its way.
 func TestBigFile(t *testing.T) {
+	testenv.Linux(t)
+	bigFile := int64(testenv.Rounds(64<<20, 1<<30))
 	s := newServer(t, "plugin \"files\" \"local\" {\n  command = \"files-local\"\n}\n")
-	s.bin = plainBinaries(t)
 	s.start()
 	c := s.signIn()
 	c.wantWholeFile(c.upload("small", noise(1, 1<<20)))
 	pids := map[string]int{"server": s.cmd.Process.Pid, "files-local": c.plugin("files", "local").PID}
-	sent := &pattern{left: *bigFile, block: noise(2, 1<<20), hash: sha256.New()}
+	sent := &pattern{left: bigFile, block: noise(2, 1<<20), hash: sha256.New()}
 	grown := growth(t, pids, func() {
 		began := time.Now()
 		made := decode[file](t, c.send(filePart("big", sent)).want(t, 201))
-		t.Logf("%d MB sent in %s", *bigFile/1e6, time.Since(began).Round(time.Millisecond))
+		t.Logf("%d MB sent in %s", bigFile/1e6, time.Since(began).Round(time.Millisecond))
 		want := hex.EncodeToString(sent.hash.Sum(nil))
-		if made.Size != *bigFile || made.SHA256 != want {
-			t.Errorf("%d bytes with the SHA-256 %s became %+v", *bigFile, want, made)
+		if made.Size != bigFile || made.SHA256 != want {
+			t.Errorf("%d bytes with the SHA-256 %s became %+v", bigFile, want, made)
 		}
 		began = time.Now()
 		n, got := c.downloadSum(made.ID)
@@ -94,7 +93,7 @@ func memory(t *testing.T, pid int) int {
 // downloadSum fetches a file without keeping it.
 func (c *client) downloadSum(id string) (int64, string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	resp, err := http.DefaultClient.Do(c.request(ctx, "GET", "/v1/files/"+id+"/download", nil))
 	if err != nil {
@@ -126,19 +125,4 @@ func (p *pattern) Read(b []byte) (int, error) {
 	p.left -= int64(n)
 	_, _ = p.hash.Write(b[:n]) // never fails
 	return n, nil
-}
-
-// plainBinaries are built without the race detector, which takes memory of its own.
-func plainBinaries(t *testing.T) string {
-	t.Helper()
-	if slack == 1 {
-		return binaries
-	}
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-race=false", "-o", dir+string(filepath.Separator), "./core/cmd/agentarea", "./plugins/files-local")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
-	return dir
 }

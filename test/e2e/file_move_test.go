@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // move runs agentarea files move.
@@ -41,7 +40,7 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 	c.reload()
 	load := c.load(256 << 10)
 	move := s.move("one", "two")
-	eventually(t, 30*time.Second, "the first files to be moved", func() bool {
+	eventually(t, "the first files to be moved", func() bool {
 		// What is uploaded meanwhile is there too, and has another size.
 		_, sizes := s.objects(folderTwo)
 		moved := 0

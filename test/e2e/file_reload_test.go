@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // folders is a plugins.hcl with the echo, and two folders for files, of which
@@ -81,7 +83,7 @@ func TestBackendSwapped(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the reload", func() bool { return strings.Contains(s.stderr.String(), "generation=3") })
+	eventually(t, "the reload", func() bool { return strings.Contains(s.stderr.String(), "generation=3") })
 	third := c.upload("third", noise(3, 3000))
 	s.wantObjects(folderOne, 1000, 3000)
 
@@ -103,7 +105,7 @@ func TestBackendSwapped(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the log of a reload that failed", func() bool {
+	eventually(t, "the log of a reload that failed", func() bool {
 		return strings.Count(s.stderr.String(), "plugins are not reloaded") == 5
 	})
 	fourth := c.upload("fourth", noise(4, 4000))
@@ -131,7 +133,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	s := start(t, folders("one"))
 	c := s.signIn()
 	load := c.load(1 << 20)
-	for i := range 20 {
+	for i := range testenv.Rounds(8, 40) {
 		text := folders([]string{"one", "two"}[i%2])
 		if i%4 > 1 {
 			text = strings.ReplaceAll(text, `command = "files-local"`, "command = \"files-local\"\n  env = { A = \"1\" }")

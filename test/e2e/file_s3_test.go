@@ -56,7 +56,7 @@ plugin "files" "s3" {
 // has not ended.
 func (b *bucket) awaitObjects(n int) {
 	b.t.Helper()
-	eventually(b.t, 20*time.Second, "the bucket to have "+itoa(n)+" objects", func() bool {
+	eventually(b.t, "the bucket to have "+itoa(n)+" objects", func() bool {
 		return len(b.s3.Objects(b.t, b.name)) == n && len(b.s3.Uploads(b.t, b.name)) == 0
 	})
 }

@@ -17,7 +17,7 @@ const exampleFile = `{"id": "file-123", "name": "document.pdf", "size": 1024, "c
 // A form's parts come in either order, and the file's type is what its bytes say.
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	const metadata = `{"description": "Document for processing", "n": 12345678901234567890}`
 	pdf := append([]byte("%PDF-1.7\n"), noise(1, 100<<10)...)
@@ -114,8 +114,8 @@ func TestBadUploads(t *testing.T) {
 
 func TestFileLists(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := s.signIn()
+	s := shared(t)
+	c := s.newMember()
 	var ids []string // the newest first
 	for _, name := range []string{"Report one.txt", "100%.txt", "ÜBER_uns.txt", "report two.html", "c.png"} {
 		data := map[string]string{"report two.html": "<!DOCTYPE html><p>", "c.png": "\x89PNG\r\n\x1a\n"}[name]
@@ -154,7 +154,7 @@ func TestFileLists(t *testing.T) {
 
 func TestDownload(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	data := noise(2, 3<<20)
 	f := c.upload("noise.bin", data)
@@ -206,7 +206,7 @@ func TestDownload(t *testing.T) {
 	if len(head.body) != 0 || head.header.Get("Content-Length") != itoa(size) || head.header.Get("ETag") != etag {
 		t.Errorf("HEAD gives %d bytes and %v", len(head.body), head.header)
 	}
-	(&client{t: t, url: s.url}).get(path).want(t, 401)
+	s.anonymous().get(path).want(t, 401)
 }
 
 // What is known of a file changes, its bytes never; deleted, it is gone from the
@@ -249,7 +249,7 @@ func TestFileChangesAndGoes(t *testing.T) {
 
 func TestForeignFiles(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	ann, bob, vic := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member"), s.newUser(admin, "vic", "viewer")
 	f := ann.upload("hers.txt", []byte("hers"))
@@ -274,13 +274,13 @@ func TestForeignFiles(t *testing.T) {
 	admin.wantWholeFile(f)
 	bob.post("/v1/files/move", object{"from": "local", "to": "s3"}).want(t, 403)
 	bob.post("/v1/plugins/reload", nil).want(t, 403)
-	(&client{t: t, url: s.url}).send(filePart("a", strings.NewReader("a"))).want(t, 401)
+	s.anonymous().send(filePart("a", strings.NewReader("a"))).want(t, 401)
 }
 
 // An upload that is refused is told so while the client still sends.
 func TestRefusedUploadIsHeard(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	endless := io.MultiReader(bytes.NewReader(noise(3, 1<<20)), &slowly{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
 	r, err := c.tryUpload(part{filePart("", nil).header, endless})

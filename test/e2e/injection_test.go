@@ -63,7 +63,7 @@ func TestNobodyForgesLogLines(t *testing.T) {
 // A file's name brings no header of its own, and what no name may hold is refused.
 func TestNobodyInjectsHeaders(t *testing.T) {
 	t.Parallel()
-	s := start(t, openPlugins)
+	s := shared(t)
 	c := s.signIn()
 	for _, name := range []string{"a\"b.txt", "a;filename=b.txt", "é\u00a0.txt", "a%0d%0aX-Injected: yes.txt", "a'b''c.txt", "${jndi}.txt"} {
 		var b bytes.Buffer

@@ -69,11 +69,11 @@ func TestRateLimit(t *testing.T) {
 	admin.get("/health/ready").want(t, 200).wantRate(t, 25, 0)
 
 	// The sign-in was the first of the address, and what has no live token follows.
-	nobody := &client{t: t, url: s.url}
+	nobody := s.anonymous()
 	nobody.get("/v1/auth/me").want(t, 401).wantRate(t, 25, 23)
 	forged := &client{t: t, url: s.url, token: "x.y.z"}
 	forged.get("/v1/auth/me").want(t, 401).wantRate(t, 25, 22)
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	conn, upgraded, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.url, "http")+"/v1/ws", nil)
 	if err != nil {
@@ -123,7 +123,7 @@ func TestRateLimitHeaders(t *testing.T) {
 	s := newServer(t, "")
 	s.env = append(s.env, "AGENTAREA_RATE_LIMIT_PER_MINUTE=1000", "AGENTAREA_MCP_LISTEN=127.0.0.1:0")
 	s.start()
-	admin, nobody := s.signIn(), &client{t: t, url: s.url}
+	admin, nobody := s.signIn(), s.anonymous()
 	agent := admin.newAgent("echo")
 	server := admin.post("/v1/mcp-servers", object{"name": "none", "config": object{"command": "cat"}, "auto_start": false}).want(t, 201)
 	second, _, _ := strings.Cut(decode[struct{ URL string }](t, server).URL, "/mcp/none")
@@ -262,7 +262,7 @@ func TestLoginLimitByAddress(t *testing.T) {
 	s := newServer(t, "")
 	s.env = append(s.env, "AGENTAREA_TRUSTED_PROXIES=127.0.0.1")
 	s.start()
-	nobody := &client{t: t, url: s.url}
+	nobody := s.anonymous()
 	guess := func(i int, address string) *reply {
 		return nobody.do("POST", "/v1/auth/login", object{"username": "user-" + itoa(i), "password": "wrong"}, "X-Forwarded-For: "+address)
 	}

@@ -9,12 +9,15 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // Nobody learns from the time of a refusal whether a name is that of a user. It is
 // measured again when the machine was busy; what hashes for one of the two alone
 // takes ten times as long for it, each time.
 func TestLoginTiming(t *testing.T) {
+	testenv.Slow(t)
 	s := start(t, "")
 	admin := s.signIn()
 	const rounds, tries = 24, 5

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The matrix of who may do what: every operation of the OpenAPI document, by those
@@ -355,7 +354,7 @@ func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 		return (want == "") == (len(rows) == 0)
 	}
 	// The row of a refusal is there when its reply is, or just after.
-	eventually(m.t, 5*time.Second, "the audit of "+requestID, look)
+	eventually(m.t, "the audit of "+requestID, look)
 	if want == "" {
 		return
 	}

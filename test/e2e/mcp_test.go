@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/agentarea/agentarea/test/mcptest"
 	"github.com/agentarea/agentarea/test/openaitest"
@@ -48,7 +47,7 @@ func (c *client) mcpServer(id string) mcpServer {
 func (c *client) awaitMCP(id, what string, is func(mcpServer) bool) mcpServer {
 	c.t.Helper()
 	var s mcpServer
-	eventually(c.t, 30*time.Second, what, func() bool { s = c.mcpServer(id); return is(s) })
+	eventually(c.t, what, func() bool { s = c.mcpServer(id); return is(s) })
 	return s
 }
 
@@ -141,7 +140,7 @@ func TestMCPServersOutliveTheServer(t *testing.T) {
 	}
 	c.awaitMCP(down.ID, "it stops", func(s mcpServer) bool { return s.Status == "stopped" })
 	s.kill()
-	eventually(t, 5*time.Second, "its process ends", func() bool { return !alive(first.PID) })
+	eventually(t, "its process ends", func() bool { return !alive(first.PID) })
 	s.start()
 	c = s.signIn()
 	second := c.awaitMCP(up.ID, "it runs again", running)

@@ -47,7 +47,7 @@ func TestProviderKilled(t *testing.T) {
 		if end.Type != "error" || end.Error.Code != "SERVICE_UNAVAILABLE" || end.Error.Details.Reason != "plugin_crashed" {
 			t.Errorf("%s: the stream ends with %s", victim, end.data)
 		}
-		eventually(t, 30*time.Second, "the restart of "+victim, func() bool {
+		eventually(t, "the restart of "+victim, func() bool {
 			now := c.plugin("llm", victim)
 			return now.State == "running" && now.PID != before.PID
 		})
@@ -92,7 +92,7 @@ func TestProviderKilledBeforeItSpoke(t *testing.T) {
 		r, _ := c.try("POST", "/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"})
 		said <- r
 	}()
-	eventually(t, 20*time.Second, "the completion", func() bool { return up.Active() > 0 })
+	eventually(t, "the completion", func() bool { return up.Active() > 0 })
 	kill(t, c.plugin("llm", "openai").PID)
 	r := <-said
 	if r == nil {

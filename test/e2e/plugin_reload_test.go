@@ -9,7 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // A hundred reloads of all sorts, one after the other under answers that stream,
@@ -49,7 +50,8 @@ func TestHundredReloads(t *testing.T) {
 			}
 		})
 	}
-	for n := range 100 {
+	reloads := testenv.Rounds(10, 100)
+	for n := range reloads {
 		switch n % 5 {
 		case 0, 1: // a changed config
 			s.writePlugins(hundred(n+1, ""))
@@ -77,8 +79,8 @@ plugin "llm" "more" {
 	close(stop)
 	wg.Wait()
 	t.Logf("%d answers", answers.Load())
-	if answers.Load() < 20 {
-		t.Errorf("only %d answers were streamed meanwhile", answers.Load())
+	if answers.Load() == 0 {
+		t.Error("no answer was streamed during the reloads: the test proves nothing")
 	}
 }
 
@@ -102,8 +104,9 @@ func linkedBinaries(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"agentarea", "agent-chat", "llm-echo"} {
-		if err := os.Link(filepath.Join(binaries, name), filepath.Join(dir, name)); err != nil {
-			copyBinary(t, filepath.Join(binaries, name), filepath.Join(dir, name))
+		from := filepath.Join(testenv.Binaries(t), name)
+		if err := os.Link(from, filepath.Join(dir, name)); err != nil {
+			copyBinary(t, from, filepath.Join(dir, name))
 		}
 	}
 	return dir
@@ -148,7 +151,7 @@ func TestChangedPluginsFileIsSeen(t *testing.T) {
 plugin "llm" "more" {
   command = "llm-echo"
 }`))
-	eventually(t, 20*time.Second, "the new plugin is there", func() bool {
+	eventually(t, "the new plugin is there", func() bool {
 		r := c.do("GET", "/v1/plugins", nil)
 		return strings.Contains(string(r.body), `"label":"more"`)
 	})

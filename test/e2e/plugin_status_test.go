@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // An admin sees how plugins do, by the API and by Prometheus.
@@ -17,11 +16,11 @@ func TestPluginsAreWatched(t *testing.T) {
 		t.Errorf("%+v", before)
 	}
 	kill(t, before.PID)
-	eventually(t, 10*time.Second*slack, "echo runs again", func() bool {
+	eventually(t, "echo runs again", func() bool {
 		p := c.plugin("llm", "echo")
 		return p.State == "running" && p.PID != before.PID && p.Restarts == 1
 	})
-	metrics := string((&client{t: t, url: s.url}).get("/metrics").want(t, 200).body)
+	metrics := string(s.anonymous().get("/metrics").want(t, 200).body)
 	for _, line := range []string{
 		`agentarea_plugin_up{kind="llm",label="echo"} 1`, `agentarea_plugin_restarts_total{kind="llm",label="echo"} 1`,
 		`agentarea_plugin_generation{kind="agent",label="chat"} 1`, `agentarea_plugin_state{kind="llm",label="echo",state="running"} 1`, "go_goroutines ",
@@ -41,8 +40,8 @@ func TestPluginsAreWatched(t *testing.T) {
 // What models have used is counted by what one asks for, and each sees the own.
 func TestUsageIsCounted(t *testing.T) {
 	t.Parallel()
-	s := start(t, hundred(0, ""))
-	c := s.signIn()
+	s := shared(t)
+	c := s.newMember()
 	agent := c.newAgent("echo/echo")
 	for n := range 3 {
 		c.post("/v1/agents/"+agent+"/chat", object{"message": fmt.Sprint("Hello number ", n)}).want(t, 200)
@@ -64,8 +63,7 @@ func TestUsageIsCounted(t *testing.T) {
 		got.Usage[0].Completions != 3 || got.Usage[0].InputTokens < 3 || got.Usage[0].OutputTokens < 3 {
 		t.Errorf("%+v", got)
 	}
-	c.post("/v1/users", object{"username": "ann", "email": "ann@example.com", "password": "ann-password-1", "role": "member"}).want(t, 201)
-	ann := s.signInAs("ann", "ann-password-1")
+	ann := s.newMember()
 	if got := decode[list](t, ann.get("/v1/usage").want(t, 200)); got.Total != 0 || got.Sum.Completions != 0 {
 		t.Errorf("ann sees %+v", got)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -20,6 +21,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"pgregory.net/rapid"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 const (
@@ -37,6 +40,11 @@ const perLife = 20
 func TestEveryReplyIsDocumented(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	// 100 checks, or 2,000 requests, reach every operation.
+	checks := testenv.Rounds(10, 100)
+	if err := flag.Set("rapid.checks", itoa(checks)); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		for made, drawn := 0, 0; made < perLife && drawn < 3*perLife; drawn++ {
 			d := w.draw(t)
@@ -57,7 +65,9 @@ func TestEveryReplyIsDocumented(t *testing.T) {
 			w.revive(d.who, got.status)
 		}
 	})
-	w.wantAllAsked()
+	if checks == 100 {
+		w.wantAllAsked()
+	}
 	for line := range strings.Lines(w.server.stderr.String()) {
 		if strings.Contains(line, "panic") || strings.Contains(line, "INTERNAL") || strings.Contains(line, "status=500") {
 			t.Error(line)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -18,47 +19,59 @@ func TestProviderFails(t *testing.T) {
 	}
 	_ = closed.Close()
 	address := closed.Addr().String()
-	for name, tt := range map[string]struct {
+	providers := map[string]struct {
 		base   string
 		status int
 		words  []string
 	}{
 		"down":   {"http://" + address + "/v1", 503, []string{address}},
-		"no key": {upstream(t, openaitest.Options{Key: "sk-another-key"}), 502, []string{"api_key", "plugins.hcl"}},
+		"no-key": {upstream(t, openaitest.Options{Key: "sk-another-key"}), 502, []string{"api_key", "plugins.hcl"}},
 		"credit": {upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }}), 503, []string{"credit"}},
 		"wrong":  {upstream(t, openaitest.Options{}) + "/v2", 502, []string{"base_url"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := start(t, strings.Replace(plugins(tt.base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
-			c := s.signIn()
-			agent := c.newAgent("gpt-4o")
-			r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"}).want(t, tt.status)
-			f := r.failure(t)
-			if want := map[int]string{502: "UPSTREAM_ERROR", 503: "SERVICE_UNAVAILABLE"}[tt.status]; f.Code != want {
-				t.Errorf("%+v", f)
+	}
+	text := strings.Builder{}
+	text.WriteString(plugins("http://127.0.0.1:1/v1"))
+	for label, p := range providers {
+		fmt.Fprintf(&text, `
+plugin "llm" %q {
+  command = "llm-openai"
+  config {
+    base_url    = %q
+    api_key     = "sk-of-the-test"
+    max_retries = 0
+  }
+}
+`, label, p.base)
+	}
+	s := start(t, text.String())
+	c := s.signIn()
+	for label, p := range providers {
+		agent := c.newAgent(label + "/gpt-4o")
+		r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"}).want(t, p.status)
+		f := r.failure(t)
+		if want := map[int]string{502: "UPSTREAM_ERROR", 503: "SERVICE_UNAVAILABLE"}[p.status]; f.Code != want {
+			t.Errorf("%s: got error %+v, want code %s", label, f, want)
+		}
+		for _, word := range p.words {
+			if !strings.Contains(f.Message, word) {
+				t.Errorf("%s: message %q does not contain %q", label, f.Message, word)
 			}
-			for _, word := range tt.words {
-				if !strings.Contains(f.Message, word) {
-					t.Errorf("no %q in %q", word, f.Message)
-				}
+		}
+		stream := c.say(agent, "t", "Hello")
+		if end := stream.rest(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
+			t.Errorf("%s: the stream ends with %s, want %+v", label, end.data, f)
+		}
+		for _, session := range []string{"s", "t"} {
+			if h := c.history(agent, session); len(h) != 1 || h[0].Content != "Hello" {
+				t.Errorf("%s: got history %+v, want only the user's message", label, h)
 			}
-			stream := c.say(agent, "t", "Hello")
-			if end := stream.rest(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
-				t.Errorf("the stream ends with %s, want %+v", end.data, f)
-			}
-			for _, session := range []string{"s", "t"} {
-				if h := c.history(agent, session); len(h) != 1 || h[0].Content != "Hello" {
-					t.Errorf("of the turn is left %+v, want the user's message", h)
-				}
-			}
-			if strings.Contains(string(r.body)+s.stderr.String(), "sk-of-the-test") {
-				t.Error("the key is told")
-			}
-			if got := c.chat(c.newAgent("echo"), "s", "Hello").Message; got != "Hello" {
-				t.Errorf("the other provider says %q", got)
-			}
-		})
+		}
+		if strings.Contains(string(r.body)+s.stderr.String(), "sk-of-the-test") {
+			t.Errorf("%s: the API key is in the reply or the log", label)
+		}
+	}
+	if got := c.chat(c.newAgent("echo"), "s", "Hello").Message; got != "Hello" {
+		t.Errorf("another provider answers %q, want Hello", got)
 	}
 }
 

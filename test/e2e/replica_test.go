@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // roundRobin sends each request to the next of the servers that is up. It repeats
@@ -104,7 +105,7 @@ func TestReplicas(t *testing.T) {
 
 	// A logout counts at both.
 	one.post("/v1/auth/logout", nil).want(t, 204)
-	eventually(t, time.Second*slack, "the logout at the other server", func() bool {
+	eventually(t, "the logout at the other server", func() bool {
 		return two.get("/v1/auth/me").status == 401
 	})
 }
@@ -112,6 +113,7 @@ func TestReplicas(t *testing.T) {
 // One of two servers is killed under load: nothing that was acknowledged is lost,
 // and everything ends once.
 func TestReplicaKilled(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	a, b := twoServers(t)
 	c := &client{t: t, url: roundRobin(t, a, b)}

@@ -88,7 +88,7 @@ func (c *client) run(id string) runState {
 func (c *client) ended(id string) runState {
 	c.t.Helper()
 	var r runState
-	eventually(c.t, 40*time.Second, "the end of "+id, func() bool {
+	eventually(c.t, "the end of "+id, func() bool {
 		r = c.run(id)
 		return r.Status != "running"
 	})
@@ -114,7 +114,7 @@ func (c *client) plugin(kind, label string) plugin {
 // wantGone waits until none of the plugins' processes is left.
 func wantGone(t *testing.T, plugins []plugin) {
 	t.Helper()
-	took := eventually(t, 20*time.Second, "the plugins' end", func() bool {
+	took := eventually(t, "the plugins' end", func() bool {
 		for _, p := range plugins {
 			if p.PID != 0 && alive(p.PID) {
 				return false

@@ -3,21 +3,18 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 const (
-	// rounds is how often the server is killed, unless roundsVariable says another number.
-	rounds         = 20
-	roundsVariable = "AGENTAREA_CRASH_ROUNDS"
-	writers        = 4
-	// sessions is how many each writer has.
+	writers = 4
+	// sessions is the number of chat sessions of each writer.
 	sessions = 3
 )
 
@@ -25,14 +22,7 @@ const (
 // and task that it acknowledged is there exactly once, and every run comes to an end.
 func TestServerKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	total := rounds
-	if text := os.Getenv(roundsVariable); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("%s: %v", roundsVariable, err)
-		}
-		total = n
-	}
+	total := testenv.CrashRounds(t, 2, 20)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		s := startAt(t, on)
 		c := s.signIn()

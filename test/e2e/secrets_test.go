@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 var (
@@ -23,6 +25,7 @@ func secretKey(keys ...string) string { return "AGENTAREA_SECRET_KEY=" + strings
 // new key stays so.
 func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 	t.Parallel()
+	rounds := testenv.Rounds(2, 5)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		s := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
 		plain := s.env
@@ -55,7 +58,7 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 				fresh.do("PATCH", "/v1/mcp-servers/"+servers[i%len(servers)].ID, object{"config": config}).want(t, 200)
 			}
 		})
-		for range 5 {
+		for range rounds {
 			p := runFrom(t, s.bin, s.dir, both, "secrets", "rotate")
 			select {
 			case <-p.exited:
@@ -97,7 +100,7 @@ func TestKeyInTheFileIsRotated(t *testing.T) {
 	s.refused("only while no server uses it", "secrets", "rotate")
 	s.terminate()
 	<-s.exited
-	for range 8 {
+	for range testenv.Rounds(3, 8) {
 		p := runFrom(t, s.bin, s.dir, s.env, "secrets", "rotate", "--keep-old")
 		select {
 		case <-p.exited:

@@ -77,7 +77,7 @@ func (c *client) watch(run string, after int64) *stream {
 // tryStream gives a stream, or the reply that came instead, or why there is none.
 func (c *client) tryStream(method, path string, body any, headers ...string) (*stream, *reply, error) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	req := c.request(ctx, method, path, body)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

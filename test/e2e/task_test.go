@@ -55,7 +55,7 @@ func (c *client) task(id string) task {
 func (c *client) taskEnded(id string) task {
 	c.t.Helper()
 	var last task
-	eventually(c.t, time.Minute, "the end of "+id, func() bool {
+	eventually(c.t, "the end of "+id, func() bool {
 		last = c.task(id)
 		return last.ended()
 	})
@@ -64,8 +64,8 @@ func (c *client) taskEnded(id string) task {
 
 func TestTask(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		c := startAt(t, on).signIn()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
 		agent := c.newAgent("echo")
 		made := c.post("/v1/tasks/", object{
 			"title": "Process document", "description": "Extract key information", "agent_id": agent, "priority": "high",
@@ -97,8 +97,8 @@ func TestTask(t *testing.T) {
 
 func TestTaskLists(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := s.signIn()
+	s := shared(t)
+	c := s.newMember()
 	agent, other := c.newAgent("echo"), c.newAgent("echo")
 	var ids []string
 	for i, priority := range []string{"low", "medium", "high"} {
@@ -126,7 +126,7 @@ func TestTaskLists(t *testing.T) {
 			t.Errorf("%q gives %v, want %v", query, got, want)
 		}
 	}
-	bob := s.newUser(c, "bob", "member")
+	bob := s.newMember()
 	bob.get("/v1/tasks/"+ids[0]).want(t, 404)
 	bob.post("/v1/tasks/"+ids[0]+"/cancel", nil).want(t, 404)
 	bob.get("/v1/tasks/"+ids[0]+"/events").want(t, 404)
@@ -140,7 +140,7 @@ func TestTaskLists(t *testing.T) {
 
 func TestTaskBadInput(t *testing.T) {
 	t.Parallel()
-	c := start(t, "").signIn()
+	c := shared(t).newMember()
 	agent := c.newAgent("echo")
 	for field, body := range map[string]object{
 		"title":           {"agent_id": agent},
@@ -167,9 +167,8 @@ func TestTaskBadInput(t *testing.T) {
 
 func TestTaskIdempotency(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, on)
-		c := s.signIn()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
 		agent := c.newAgent("echo")
 		send := func(who *client, title string) *reply {
 			return who.do("POST", "/v1/tasks/", taskBody(agent, title), "Idempotency-Key: the-key")
@@ -200,7 +199,7 @@ func TestTaskCancel(t *testing.T) {
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	running := c.newTask(agent, "/tokens 10000 /delay 10ms")
-	eventually(t, 20*time.Second, "a running task", func() bool { return c.task(running.ID).Status == "running" })
+	eventually(t, "a running task", func() bool { return c.task(running.ID).Status == "running" })
 	waiting := c.newTask(agent, "Hello")
 	for _, one := range []task{waiting, running} {
 		began := time.Now()
@@ -244,7 +243,7 @@ func TestTasksOutliveTheServer(t *testing.T) {
 			for i := range 12 {
 				made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 30 /delay 10ms %d", i)))
 			}
-			eventually(t, 20*time.Second, "a task under way", func() bool {
+			eventually(t, "a task under way", func() bool {
 				l := decode[struct{ Total int }](t, c.get("/v1/tasks/?status=running").want(t, 200))
 				return l.Total > 0
 			})
@@ -266,7 +265,7 @@ func TestTasksOutliveTheServer(t *testing.T) {
 // What fails for a moment is tried again.
 func TestTaskIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	got := c.taskEnded(c.newTask(agent, "/error rate_limited", object{"max_attempts": 2}).ID)

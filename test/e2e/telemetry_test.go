@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -99,7 +98,7 @@ func TestTrace(t *testing.T) {
 	run := decode[chatReply](t, r.want(t, 200)).Metadata.RunID
 
 	byName := map[string][]span{}
-	eventually(t, 20*time.Second, "the request's span", func() bool {
+	eventually(t, "the request's span", func() bool {
 		clear(byName)
 		for _, sp := range collector.of(traceID) {
 			byName[sp.name] = append(byName[sp.name], sp)
@@ -188,7 +187,7 @@ func TestLogsOfAFailedChat(t *testing.T) {
 		Error     string
 	}
 	var failed, request line
-	eventually(t, 10*time.Second, "both lines", func() bool {
+	eventually(t, "both lines", func() bool {
 		for _, text := range strings.Split(strings.TrimSpace(s.stderr.String()), "\n") {
 			var l line
 			if json.Unmarshal([]byte(text), &l) != nil || l.RequestID != id {
@@ -229,10 +228,10 @@ func TestMetrics(t *testing.T) {
 	c.get("/v1/agents/agent-that-is-not/").want(t, 404)
 	c.get("/nothing/"+told).want(t, 404)
 	c.do("BREW", "/v1/agents/", nil).want(t, 405)
-	(&client{t: t, url: s.url}).post("/v1/auth/login", object{"username": "admin", "password": "no"}).want(t, 401)
+	s.anonymous().post("/v1/auth/login", object{"username": "admin", "password": "no"}).want(t, 401)
 
-	(&client{t: t, url: s.url}).get("/metrics").want(t, 401)
-	(&client{t: t, url: s.url}).do("GET", "/metrics", nil, "Authorization: Bearer token").want(t, 401)
+	s.anonymous().get("/metrics").want(t, 401)
+	s.anonymous().do("GET", "/metrics", nil, "Authorization: Bearer token").want(t, 401)
 	text := string(c.do("GET", "/metrics", nil, "Authorization: Bearer token-of-the-test").want(t, 200).body)
 	for _, want := range []string{
 		`http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="200",http_route="/v1/agents/{agent_id}/chat"} 1`,

@@ -103,7 +103,7 @@ func TestForgedTokens(t *testing.T) {
 		"twice":          {"Bearer " + c.token + "," + c.token, 401},
 		"nothing":        {"", 401},
 	} {
-		r := (&client{t: t, url: s.url}).do("GET", "/v1/auth/me", nil, "Authorization: "+tt.authorization)
+		r := s.anonymous().do("GET", "/v1/auth/me", nil, "Authorization: "+tt.authorization)
 		if r.status != tt.status {
 			t.Errorf("%s: status %d, want %d: %s", name, r.status, tt.status, r.body)
 		}
@@ -112,7 +112,7 @@ func TestForgedTokens(t *testing.T) {
 		}
 		// Tools and WebSockets are no back door.
 		want := map[int]int{200: 404, 401: 401}[tt.status]
-		mcp := (&client{t: t, url: s.url}).do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Authorization: "+tt.authorization)
+		mcp := s.anonymous().do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Authorization: "+tt.authorization)
 		if mcp.status != want || want == 401 && mcp.header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%s: MCP gives %d: %s", name, mcp.status, mcp.body)
 		}
@@ -123,7 +123,7 @@ func TestForgedTokens(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/v1/auth/me", "/mcp/none/mcp/"} {
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 		req := c.request(ctx, "GET", path, nil)
 		req.Header.Add("Authorization", "Bearer "+c.token)
 		resp, err := http.DefaultClient.Do(req)
@@ -141,7 +141,7 @@ func TestForgedTokens(t *testing.T) {
 // greet gives what a WebSocket is answered that signs in with a token.
 func (c *client) greet(token string) string {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/v1/ws", nil)
 	if err != nil {

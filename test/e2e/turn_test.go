@@ -8,7 +8,7 @@ import (
 
 func TestReconnect(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	first := c.say(agent, "s", "/tokens 100 /delay 10ms")
@@ -51,7 +51,7 @@ func TestReconnect(t *testing.T) {
 
 func TestTwoWatchers(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	one := c.say(c.newAgent("echo"), "s", "/tokens 50 /delay 10ms")
 	one.tokens(10)
@@ -65,7 +65,7 @@ func TestTwoWatchers(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	stream := c.say(agent, "s", "/tokens 10000 /delay 10ms")
@@ -103,7 +103,7 @@ func TestCancel(t *testing.T) {
 // A session has one turn at a time, and is left whole by a refused one.
 func TestOneTurnAtATime(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	stream := c.say(agent, "s", "/tokens 100 /delay 10ms")
@@ -126,7 +126,7 @@ func TestOneTurnAtATime(t *testing.T) {
 
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent, other := c.newAgent("echo"), c.newAgent("echo")
 	for _, session := range []string{"a", "b", "a"} {
@@ -160,7 +160,7 @@ func TestSessions(t *testing.T) {
 // History comes in pages, from the newest back.
 func TestHistoryPages(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	for range 60 {

@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// newUser adds a user with a role and signs them in.
+// newUser adds a user with a role and signs them in. On a shared server the name gets a number.
 func (s *server) newUser(admin *client, name, role string) *client {
 	s.t.Helper()
+	name = s.uniqueName(name)
 	admin.post("/v1/users/", object{
 		"username": name, "email": name + "@example.com", "password": "a long password", "role": role,
 	}).want(s.t, 201)
@@ -18,7 +19,7 @@ func (s *server) newUser(admin *client, name, role string) *client {
 // What somebody may not see is like what is not there.
 func TestForeignObjects(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	ann, bob := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member")
 	agent := ann.newAgent("echo")
@@ -58,7 +59,7 @@ func TestForeignObjects(t *testing.T) {
 
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	member, viewer := s.newUser(admin, "mia", "member"), s.newUser(admin, "vic", "viewer")
 	agent := admin.newAgent("echo")
@@ -70,13 +71,13 @@ func TestRoles(t *testing.T) {
 	viewer.get("/v1/agents/"+agent).want(t, 200)
 	viewer.post("/v1/agents/", agentBody).want(t, 403)
 	viewer.post("/v1/agents/"+agent+"/chat", object{"message": "Hi"}).want(t, 403)
-	admin.post("/v1/users/", object{"username": "mia", "email": "m@example.com", "password": "a long password"}).want(t, 409)
+	admin.post("/v1/users/", object{"username": member.username, "email": "m@example.com", "password": "a long password"}).want(t, 409)
 }
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
-	c := &client{t: t, url: s.url}
+	c := s.anonymous()
 	signIn := func() tokens {
 		return decode[tokens](t, c.post("/v1/auth/login", object{"username": "admin", "password": adminPassword}).want(t, 200))
 	}

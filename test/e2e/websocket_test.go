@@ -88,9 +88,8 @@ func (w *wire) subscribe(channel string, more ...object) {
 
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, on)
-		c := s.signIn()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
 		agent := c.newAgent("echo")
 		w := c.dial()
 		w.subscribe("agent." + agent + ".events")

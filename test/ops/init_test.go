@@ -3,7 +3,7 @@ package ops_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,22 +14,19 @@ import (
 	"testing"
 
 	"github.com/agentarea/agentarea/test/mcptest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// needs finds programs that a laptop may lack and CI may not.
+// needs skips a test unless all programs are installed and the process is root.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		_, err := exec.LookPath(p)
 		if err == nil && os.Geteuid() != 0 {
-			err = fmt.Errorf("%s: only root makes PID namespaces", p)
+			err = errors.New("only root can create PID namespaces")
 		}
-		switch {
-		case err == nil:
-		case os.Getenv("AGENTAREA_REQUIRE_OPS") != "":
-			t.Fatal(err)
-		default:
-			t.Skip(err)
+		if err != nil {
+			testenv.Missing(t, p, err)
 		}
 	}
 }
