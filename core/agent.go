@@ -38,18 +38,18 @@ type Agent struct {
 	UpdatedAt time.Time
 }
 
-// Binding is what an agent needs to be up.
-type Binding struct {
+// Dependency is what an agent needs to be up.
+type Dependency struct {
 	Type, Model string
 }
 
 // AgentFilter picks agents.
 type AgentFilter struct {
 	Type string
-	// Status is compared with the effective status: an agent with a binding in
+	// Status is compared with the effective status: an agent with a dependency in
 	// Broken has AgentError, any other its own.
 	Status AgentStatus
-	Broken []Binding
+	Broken []Dependency
 	Page
 }
 
@@ -58,19 +58,19 @@ type AgentFilter struct {
 type AgentStore interface {
 	CreateAgent(ctx context.Context, a *Agent) error
 	// Agent fails with NotFound.
-	Agent(ctx context.Context, v Viewer, id string) (*Agent, error)
+	Agent(ctx context.Context, v Actor, id string) (*Agent, error)
 	// Agents lists newest first, with the count of all that match.
-	Agents(ctx context.Context, v Viewer, f AgentFilter) ([]*Agent, int, error)
-	// AgentBindings are those of the agents that the viewer sees, each once.
-	AgentBindings(ctx context.Context, v Viewer) ([]Binding, error)
+	Agents(ctx context.Context, v Actor, f AgentFilter) ([]*Agent, int, error)
+	// AgentDependencies are those of the agents that the viewer sees, each once.
+	AgentDependencies(ctx context.Context, v Actor) ([]Dependency, error)
 	// UpdateAgent stores a's name, description, type, status, config, model,
 	// shared and updated_at, and raises Version, if the stored version is still
 	// a.Version. It fails with NotFound, Forbidden, or PreconditionFailed when
 	// the agent has changed meanwhile.
-	UpdateAgent(ctx context.Context, v Viewer, a *Agent) error
+	UpdateAgent(ctx context.Context, v Actor, a *Agent) error
 	// DeleteAgent removes the agent with its sessions, messages and runs. version,
 	// unless 0, must be the stored one. It fails with NotFound, Forbidden,
 	// PreconditionFailed, or Conflict while a run of it is under way or a task
 	// of it waits.
-	DeleteAgent(ctx context.Context, v Viewer, id string, version int64) error
+	DeleteAgent(ctx context.Context, v Actor, id string, version int64) error
 }

@@ -74,12 +74,12 @@ type APIKeyStore interface {
 	// MaxAPIKeys of them.
 	CreateAPIKey(ctx context.Context, k *APIKey) error
 	// APIKey fails with NotFound.
-	APIKey(ctx context.Context, v Viewer, id string) (*APIKey, error)
+	APIKey(ctx context.Context, v Actor, id string) (*APIKey, error)
 	// APIKeys lists a user's newest first, with the count of all; an empty userID
 	// is everybody the viewer sees.
-	APIKeys(ctx context.Context, v Viewer, userID string, p Page) ([]*APIKey, int, error)
+	APIKeys(ctx context.Context, v Actor, userID string, p Page) ([]*APIKey, int, error)
 	// DeleteAPIKey fails with NotFound.
-	DeleteAPIKey(ctx context.Context, v Viewer, id string) error
+	DeleteAPIKey(ctx context.Context, v Actor, id string) error
 	// NoteAPIKeyUse stores when a key was last used. That it is gone by then is no failure.
 	NoteAPIKeyUse(ctx context.Context, id string, at time.Time) error
 }

@@ -38,44 +38,44 @@ type AuditEntry struct {
 	Address, RequestID string
 }
 
-// Deed is what a request is about to do. The first change that is committed on
+// AuditRecord is what a request is about to do. The first change that is committed on
 // its behalf takes its row of the audit into its transaction.
-type Deed struct {
+type AuditRecord struct {
 	AuditEntry
 	recorded atomic.Bool
 }
 
 // Take says whether the row is still to be written, and that the caller does so.
-func (d *Deed) Take() bool { return d.recorded.CompareAndSwap(false, true) }
+func (d *AuditRecord) Take() bool { return d.recorded.CompareAndSwap(false, true) }
 
 // GiveBack says that the row was not written after all.
-func (d *Deed) GiveBack() { d.recorded.Store(false) }
+func (d *AuditRecord) GiveBack() { d.recorded.Store(false) }
 
-type deedKey struct{}
+type auditKey struct{}
 
-// WithDeed has the changes made on ctx audited as the deed; with nil they are
+// WithAuditRecord has the changes made on ctx audited as the deed; with nil they are
 // audited as none.
-func WithDeed(ctx context.Context, d *Deed) context.Context {
-	return context.WithValue(ctx, deedKey{}, d)
+func WithAuditRecord(ctx context.Context, d *AuditRecord) context.Context {
+	return context.WithValue(ctx, auditKey{}, d)
 }
 
-// DeedOf is the deed that ctx is on behalf of, or nil.
-func DeedOf(ctx context.Context) *Deed {
-	d, _ := ctx.Value(deedKey{}).(*Deed)
+// AuditFromContext is the deed that ctx is on behalf of, or nil.
+func AuditFromContext(ctx context.Context) *AuditRecord {
+	d, _ := ctx.Value(auditKey{}).(*AuditRecord)
 	return d
 }
 
-// NoteTarget names what the deed of ctx, if there is one, is done to: whoever
+// SetAuditTarget names what the deed of ctx, if there is one, is done to: whoever
 // makes up an id says so before it is stored.
-func NoteTarget(ctx context.Context, id string) {
-	if d := DeedOf(ctx); d != nil {
+func SetAuditTarget(ctx context.Context, id string) {
+	if d := AuditFromContext(ctx); d != nil {
 		d.Target = id
 	}
 }
 
-// NoteActor names who does the deed of ctx, where no token has said it.
-func NoteActor(ctx context.Context, u *User) {
-	if d := DeedOf(ctx); d != nil {
+// SetAuditActor names who does the deed of ctx, where no token has said it.
+func SetAuditActor(ctx context.Context, u *User) {
+	if d := AuditFromContext(ctx); d != nil {
 		d.UserID, d.Username = u.ID, u.Username
 	}
 }

@@ -4,6 +4,6 @@
 // plugins. It imports the standard library and sdk's root only.
 //
 // What somebody may see or change is decided by the stores: every method that
-// takes a Viewer answers NotFound for what the viewer may not see, and
+// takes a Actor answers NotFound for what the viewer may not see, and
 // Forbidden for what the viewer may see but not change.
 package core

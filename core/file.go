@@ -42,9 +42,9 @@ type Blob struct {
 	Backend, Key string
 }
 
-// Orphan is a blob that no file names: not yet, or not any more. The store knows
+// PendingBlob is a blob that no file names: not yet, or not any more. The store knows
 // each, so that nothing is left behind by a crash or a refused delete.
-type Orphan struct {
+type PendingBlob struct {
 	Blob
 	// Attempts counts the deletes that were tried.
 	Attempts int
@@ -62,30 +62,30 @@ type FileFilter struct {
 // FileStore keeps what is known of files and of their blobs; the bytes are with a
 // backend. A viewer sees and may change the own files, an admin all.
 type FileStore interface {
-	// ReserveBlob makes an orphan of a blob that is about to be written. From
+	// ReserveBlob makes a pending blob of a blob that is about to be written. From
 	// sweepAt on it may be claimed, unless a file has taken it.
 	ReserveBlob(ctx context.Context, b Blob, sweepAt time.Time) error
 	// RenewBlob sets a later sweepAt. It fails with Conflict when the blob is
-	// claimed or no orphan.
+	// claimed or no pending blob.
 	RenewBlob(ctx context.Context, b Blob, sweepAt time.Time) error
 	// CreateFile stores a file that takes its reserved blob. It fails with
-	// Conflict when the blob is claimed or no orphan, or there is a file of that
+	// Conflict when the blob is claimed or no pending blob, or there is a file of that
 	// id, and with PayloadTooLarge when the files of f.CreatedBy would then
 	// have more than quota bytes; a quota of 0 is none.
 	CreateFile(ctx context.Context, f *File, quota int64) error
 	// File fails with NotFound.
-	File(ctx context.Context, v Viewer, id string) (*File, error)
+	File(ctx context.Context, v Actor, id string) (*File, error)
 	// Files lists newest first, with the count of all that match. An admin's
 	// list, too, is of all users' files.
-	Files(ctx context.Context, v Viewer, f FileFilter) ([]*File, int, error)
+	Files(ctx context.Context, v Actor, f FileFilter) ([]*File, int, error)
 	// UpdateFile stores f's name, metadata and updated_at, and raises Version, if
 	// the stored version is still f.Version. It fails with NotFound, or
 	// PreconditionFailed when the file has changed meanwhile.
-	UpdateFile(ctx context.Context, v Viewer, f *File) error
-	// DeleteFile removes a file and makes its blob a claimed orphan, which is due
+	UpdateFile(ctx context.Context, v Actor, f *File) error
+	// DeleteFile removes a file and makes its blob a claimed pending blob, which is due
 	// at sweepAt for others than the caller. version, unless 0, must be the
 	// stored one. It fails with NotFound or PreconditionFailed.
-	DeleteFile(ctx context.Context, v Viewer, id string, version int64, sweepAt time.Time) (Blob, error)
+	DeleteFile(ctx context.Context, v Actor, id string, version int64, sweepAt time.Time) (Blob, error)
 	// FileUsage is how many bytes a user's files have.
 	FileUsage(ctx context.Context, userID string) (int64, error)
 
@@ -95,20 +95,20 @@ type FileStore interface {
 	// BackendUsage counts the files and bytes of a backend.
 	BackendUsage(ctx context.Context, backend string) (files int, bytes int64, err error)
 	// MoveFile has a file take the reserved blob to instead of from, which
-	// becomes a claimed orphan that is due at sweepAt. It fails with NotFound when
+	// becomes a claimed pending blob that is due at sweepAt. It fails with NotFound when
 	// the file is gone or not at from any more, and with Conflict when to is
-	// claimed or no orphan.
+	// claimed or no pending blob.
 	MoveFile(ctx context.Context, id string, from, to Blob, sweepAt time.Time) error
 
-	// ClaimOrphans gives orphans that are due at now, at most limit, counts an
+	// ClaimPendingBlobs gives pending blobs that are due at now, at most limit, counts an
 	// attempt for each, and makes them due again at until only. No file can take
-	// a claimed orphan.
-	ClaimOrphans(ctx context.Context, now, until time.Time, limit int) ([]Orphan, error)
-	// PostponeOrphan makes a claimed orphan due at sweepAt, and notes why it is still there.
-	PostponeOrphan(ctx context.Context, b Blob, sweepAt time.Time, reason string) error
-	// DropOrphan forgets a blob whose bytes are deleted. One that is not there is
+	// a claimed pending blob.
+	ClaimPendingBlobs(ctx context.Context, now, until time.Time, limit int) ([]PendingBlob, error)
+	// PostponePendingBlob makes a claimed pending blob due at sweepAt, and notes why it is still there.
+	PostponePendingBlob(ctx context.Context, b Blob, sweepAt time.Time, reason string) error
+	// DropPendingBlob forgets a blob whose bytes are deleted. One that is not there is
 	// no error.
-	DropOrphan(ctx context.Context, b Blob) error
+	DropPendingBlob(ctx context.Context, b Blob) error
 }
 
 // Upload is a file on its way in.
@@ -146,7 +146,7 @@ type Files interface {
 	// safe. It fails with PayloadTooLarge (a file's or the user's limit),
 	// RateLimited (too many at once), InsufficientStorage or Unavailable, and
 	// then nothing is kept.
-	Upload(ctx context.Context, v Viewer, u *Upload) (*File, error)
+	Upload(ctx context.Context, v Actor, u *Upload) (*File, error)
 	// Open reads a file's bytes. What is asked of a backend are ranges: to seek
 	// costs nothing until the next Read. Reads fail with Unavailable.
 	Open(ctx context.Context, f *File) io.ReadSeekCloser
@@ -155,7 +155,7 @@ type Files interface {
 	Link(ctx context.Context, f *File) (string, error)
 	// Delete removes a file for good: if its backend refuses just now, its bytes
 	// go later. It fails as FileStore.DeleteFile does.
-	Delete(ctx context.Context, v Viewer, id string, version int64) error
+	Delete(ctx context.Context, v Actor, id string, version int64) error
 	// Move moves the files of one backend to another, each verified by its
 	// checksum, until none is left that can be moved, and reports as it goes. What
 	// was moved stays so when it ends early; another Move goes on. It fails with

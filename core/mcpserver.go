@@ -53,7 +53,7 @@ type MCPServer struct {
 
 // ChangedBy says whether the viewer may change the server, and read its log:
 // who made it, and admins.
-func (s *MCPServer) ChangedBy(v Viewer) bool { return v.Admin() || s.CreatedBy == v.UserID }
+func (s *MCPServer) ChangedBy(v Actor) bool { return v.Admin() || s.CreatedBy == v.UserID }
 
 // MCPServerStore keeps MCP servers. A viewer sees the own and the shared ones and
 // may change the own ones; an admin sees and may change all. process says that
@@ -61,21 +61,21 @@ func (s *MCPServer) ChangedBy(v Viewer) bool { return v.Admin() || s.CreatedBy =
 // create or update it, and everybody else is Forbidden.
 type MCPServerStore interface {
 	// CreateMCPServer fails with Conflict when the slug is taken, or with Forbidden.
-	CreateMCPServer(ctx context.Context, v Viewer, s *MCPServer, process bool) error
+	CreateMCPServer(ctx context.Context, v Actor, s *MCPServer, process bool) error
 	// MCPServer fails with NotFound.
-	MCPServer(ctx context.Context, v Viewer, id string) (*MCPServer, error)
+	MCPServer(ctx context.Context, v Actor, id string) (*MCPServer, error)
 	// MCPServerBySlug fails with NotFound.
-	MCPServerBySlug(ctx context.Context, v Viewer, slug string) (*MCPServer, error)
+	MCPServerBySlug(ctx context.Context, v Actor, slug string) (*MCPServer, error)
 	// MCPServers lists newest first, with the count of all.
-	MCPServers(ctx context.Context, v Viewer, p Page) ([]*MCPServer, int, error)
+	MCPServers(ctx context.Context, v Actor, p Page) ([]*MCPServer, int, error)
 	// UpdateMCPServer stores s's name, description, slug, transport, config, secrets,
 	// shared and updated_at, and raises Version, if the stored version is still
 	// s.Version. It fails with NotFound, Forbidden, Conflict or PreconditionFailed.
-	UpdateMCPServer(ctx context.Context, v Viewer, s *MCPServer, process bool) error
+	UpdateMCPServer(ctx context.Context, v Actor, s *MCPServer, process bool) error
 	// DeleteMCPServer fails with NotFound, Forbidden or PreconditionFailed.
-	DeleteMCPServer(ctx context.Context, v Viewer, id string, version int64) error
+	DeleteMCPServer(ctx context.Context, v Actor, id string, version int64) error
 	// WantMCPServer sets Wanted. It fails with NotFound or Forbidden.
-	WantMCPServer(ctx context.Context, v Viewer, id string, wanted bool) error
+	WantMCPServer(ctx context.Context, v Actor, id string, wanted bool) error
 
 	// WantedMCPServers are those that are to run, whoever's they are.
 	WantedMCPServers(ctx context.Context) ([]*MCPServer, error)
@@ -122,19 +122,19 @@ type MCPServers interface {
 	// Create checks, stores and, if s.Wanted, starts a server. s.Config has its
 	// secrets in clear; they are masked in it and sealed when Create returns. It
 	// fails with Invalid (config.command …), Forbidden or Conflict.
-	Create(ctx context.Context, v Viewer, s *MCPServer) error
+	Create(ctx context.Context, v Actor, s *MCPServer) error
 	// Update is as Create; a value in env or headers that is Masked stays as it
 	// is. A server that runs is started again if how to reach it has changed. It
 	// fails also with NotFound and PreconditionFailed.
-	Update(ctx context.Context, v Viewer, s *MCPServer) error
+	Update(ctx context.Context, v Actor, s *MCPServer) error
 	// Delete stops the server and forgets it.
-	Delete(ctx context.Context, v Viewer, id string, version int64) error
+	Delete(ctx context.Context, v Actor, id string, version int64) error
 
 	// Start, Stop and Restart say what is wanted, and return once the server is on
 	// its way there; State tells how it goes. They fail with NotFound or Forbidden.
-	Start(ctx context.Context, v Viewer, id string) error
-	Stop(ctx context.Context, v Viewer, id string) error
-	Restart(ctx context.Context, v Viewer, id string) error
+	Start(ctx context.Context, v Actor, id string) error
+	Stop(ctx context.Context, v Actor, id string) error
+	Restart(ctx context.Context, v Actor, id string) error
 
 	// State of one that is not known is Stopped.
 	State(id string) MCPState
@@ -146,10 +146,10 @@ type MCPServers interface {
 	Logs(ctx context.Context, id string, tail int, follow bool) iter.Seq[MCPLogLine]
 }
 
-// Sealer encrypts what must not be read in the database.
-type Sealer interface {
-	// Seal binds the secret to what it is of, such as a row's id.
-	Seal(of string, secret []byte) ([]byte, error)
-	// Open fails for what was sealed of something else, or with another key.
-	Open(of string, sealed []byte) ([]byte, error)
+// Encrypter encrypts what must not be read in the database.
+type Encrypter interface {
+	// Encrypt binds the secret to what it is of, such as a row's id.
+	Encrypt(of string, secret []byte) ([]byte, error)
+	// Decrypt fails for what was sealed of something else, or with another key.
+	Decrypt(of string, sealed []byte) ([]byte, error)
 }

@@ -91,8 +91,8 @@ type Plugins interface {
 	// CheckModel says whether a provider serves the model: nil, or an Invalid of
 	// field that names those there are.
 	CheckModel(ctx context.Context, field, model string) error
-	// Broken says which of the bindings have a type or provider that is down.
-	Broken(bindings []Binding) []Binding
+	// Broken says which of the dependencies have a type or provider that is down.
+	Broken(dependencies []Dependency) []Dependency
 }
 
 // PluginReloader swaps plugins while they work.

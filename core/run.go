@@ -146,7 +146,7 @@ type RunStore interface {
 	// of the session is under way.
 	StartRun(ctx context.Context, s RunStart) error
 	// Run fails with NotFound. A viewer sees the own runs, an admin all.
-	Run(ctx context.Context, v Viewer, id string) (*Run, error)
+	Run(ctx context.Context, v Actor, id string) (*Run, error)
 	// RecordCall stores a call that starts or is done, with the events that
 	// belong to it. It fails with Conflict when the run has ended or is not
 	// run's Owner's and Attempt's any more.
@@ -160,7 +160,7 @@ type RunStore interface {
 	EndRun(ctx context.Context, e RunEnd) error
 	// RequestCancel sets CancelRequested on a run that has not ended, and gives
 	// the run as it then is. It fails with NotFound.
-	RequestCancel(ctx context.Context, v Viewer, id string) (*Run, error)
+	RequestCancel(ctx context.Context, v Actor, id string) (*Run, error)
 	// ClaimRuns makes owner the owner of runs that are under way and whose
 	// owner is another one that has no lease after now, at most limit, and
 	// gives them. Runs without an owner wait for their tasks' turn.

@@ -105,13 +105,13 @@ type TaskStore interface {
 	// one, and fails with Conflict if the request was another.
 	CreateTask(ctx context.Context, t *Task) (stored *Task, err error)
 	// Task fails with NotFound.
-	Task(ctx context.Context, v Viewer, id string) (*Task, error)
+	Task(ctx context.Context, v Actor, id string) (*Task, error)
 	// Tasks lists newest first, with the count of all that match.
-	Tasks(ctx context.Context, v Viewer, f TaskFilter) ([]*Task, int, error)
+	Tasks(ctx context.Context, v Actor, f TaskFilter) ([]*Task, int, error)
 	// CancelTask ends a task that waits. Of one that is running it only asks the
 	// run to end. It gives the task as it then is, and fails with NotFound, or with
 	// Conflict when the task has ended.
-	CancelTask(ctx context.Context, v Viewer, id string, now time.Time) (*Task, error)
+	CancelTask(ctx context.Context, v Actor, id string, now time.Time) (*Task, error)
 
 	// NextTask gives the task that is to be worked on next, nil when none waits:
 	// one of the highest priority, of the user who was served the longest ago.

@@ -36,5 +36,5 @@ func (p *Principal) Allows(resource Resource, write bool) bool {
 	return p.Key == nil || p.Key.Allows(resource, write)
 }
 
-// Viewer is the principal as the stores know it.
-func (p *Principal) Viewer() Viewer { return Viewer{UserID: p.User.ID, Role: p.User.Role} }
+// Actor is the principal as the stores know it.
+func (p *Principal) Actor() Actor { return Actor{UserID: p.User.ID, Role: p.User.Role} }

@@ -46,5 +46,5 @@ type UsageStore interface {
 	// Usage gives the rows of a page in the order of their keys, the newest day
 	// first; how many there are in all; and the sum of all. A viewer sees the own
 	// usage, an admin all.
-	Usage(ctx context.Context, v Viewer, f UsageFilter) (rows []Used, total int, sum Used, err error)
+	Usage(ctx context.Context, v Actor, f UsageFilter) (rows []Used, total int, sum Used, err error)
 }

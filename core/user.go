@@ -28,14 +28,14 @@ type User struct {
 	UpdatedAt    time.Time
 }
 
-// Viewer is on whose behalf a store is asked.
-type Viewer struct {
+// Actor is on whose behalf a store is asked.
+type Actor struct {
 	UserID string
 	Role   Role
 }
 
 // Admin says whether the viewer sees and may change everything.
-func (v Viewer) Admin() bool { return v.Role == RoleAdmin }
+func (v Actor) Admin() bool { return v.Role == RoleAdmin }
 
 // UserUpdate is what to change of a user; nil stays as it is.
 type UserUpdate struct {

@@ -44,9 +44,9 @@ func (r *agentRow) agent() *core.Agent {
 // What a viewer may see and change of the agents is said here and nowhere else.
 const agentSeen = "(? OR a.created_by = ? OR a.shared)"
 
-func agentSeenBy(v core.Viewer) []any { return []any{v.Admin(), v.UserID} }
+func agentSeenBy(v core.Actor) []any { return []any{v.Admin(), v.UserID} }
 
-func agentChangedBy(v core.Viewer, createdBy string) bool { return v.Admin() || createdBy == v.UserID }
+func agentChangedBy(v core.Actor, createdBy string) bool { return v.Admin() || createdBy == v.UserID }
 
 // CreateAgent implements core.AgentStore. The version becomes 1.
 func (db *DB) CreateAgent(ctx context.Context, a *core.Agent) error {
@@ -66,7 +66,7 @@ var selectAgent = &hot{`SELECT name, description, type, status, config, model, s
 created_by, created_at, updated_at FROM agents AS a WHERE id = ? AND ` + agentSeen}
 
 // Agent implements core.AgentStore.
-func (db *DB) Agent(ctx context.Context, v core.Viewer, id string) (*core.Agent, error) {
+func (db *DB) Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
 	r := agentRow{ID: id}
 	err := db.queryRow(ctx, selectAgent, append([]any{id}, agentSeenBy(v)...),
 		&r.Name, &r.Description, &r.Type, &r.Status, &r.Config, &r.Model, &r.Shared, &r.Version,
@@ -78,7 +78,7 @@ func (db *DB) Agent(ctx context.Context, v core.Viewer, id string) (*core.Agent,
 }
 
 // Agents implements core.AgentStore.
-func (db *DB) Agents(ctx context.Context, v core.Viewer, f core.AgentFilter) ([]*core.Agent, int, error) {
+func (db *DB) Agents(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*core.Agent, int, error) {
 	var rows []agentRow
 	q := db.read.NewSelect().Model(&rows).Where(agentSeen, agentSeenBy(v)...).
 		Order("created_at DESC", "id DESC")
@@ -100,7 +100,7 @@ func (db *DB) Agents(ctx context.Context, v core.Viewer, f core.AgentFilter) ([]
 }
 
 // whereStatus compares the effective status.
-func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Binding) {
+func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Dependency) {
 	pairs := make([]any, len(broken))
 	for i, b := range broken {
 		pairs[i] = bun.Tuple([]string{b.Type, b.Model})
@@ -118,16 +118,16 @@ func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Bind
 	}
 }
 
-// AgentBindings implements core.AgentStore.
-func (db *DB) AgentBindings(ctx context.Context, v core.Viewer) ([]core.Binding, error) {
-	var bindings []core.Binding
+// AgentDependencies implements core.AgentStore.
+func (db *DB) AgentDependencies(ctx context.Context, v core.Actor) ([]core.Dependency, error) {
+	var dependencies []core.Dependency
 	err := db.read.NewSelect().Model((*agentRow)(nil)).Distinct().Column("type", "model").
-		Where(agentSeen, agentSeenBy(v)...).Order("type", "model").Scan(ctx, &bindings)
-	return bindings, db.translate(err)
+		Where(agentSeen, agentSeenBy(v)...).Order("type", "model").Scan(ctx, &dependencies)
+	return dependencies, db.translate(err)
 }
 
 // UpdateAgent implements core.AgentStore. It raises a.Version too.
-func (db *DB) UpdateAgent(ctx context.Context, v core.Viewer, a *core.Agent) error {
+func (db *DB) UpdateAgent(ctx context.Context, v core.Actor, a *core.Agent) error {
 	row := agentRowOf(a)
 	row.Version++
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
@@ -145,7 +145,7 @@ func (db *DB) UpdateAgent(ctx context.Context, v core.Viewer, a *core.Agent) err
 
 // DeleteAgent implements core.AgentStore. What belongs to the agent goes by its
 // foreign keys.
-func (db *DB) DeleteAgent(ctx context.Context, v core.Viewer, id string, version int64) error {
+func (db *DB) DeleteAgent(ctx context.Context, v core.Actor, id string, version int64) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if err := mayChangeAgent(ctx, tx, v, id, version); err != nil {
 			return err
@@ -167,7 +167,7 @@ var lockAgent = &hot{`SELECT created_by, version FROM agents AS a WHERE id = ? A
 
 // mayChangeAgent fails unless the viewer may change the agent and it has that
 // version, if one is given.
-func mayChangeAgent(ctx context.Context, tx *tx, v core.Viewer, id string, version int64) error {
+func mayChangeAgent(ctx context.Context, tx *tx, v core.Actor, id string, version int64) error {
 	var createdBy string
 	var stored int64
 	err := tx.queryRow(ctx, lockAgent, append([]any{id}, agentSeenBy(v)...), &createdBy, &stored)

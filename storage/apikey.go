@@ -49,7 +49,7 @@ func (r *apiKeyRow) key() *core.APIKey {
 // What a viewer sees of the API keys is said here and nowhere else.
 const keySeen = "(? OR k.user_id = ?)"
 
-func keySeenBy(v core.Viewer) []any { return []any{v.Admin(), v.UserID} }
+func keySeenBy(v core.Actor) []any { return []any{v.Admin(), v.UserID} }
 
 const nounAPIKey = "API key"
 
@@ -73,7 +73,7 @@ var selectAPIKey = &hot{`SELECT id, user_id, name, scopes, hash, created_at, exp
 FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.
-func (db *DB) APIKey(ctx context.Context, v core.Viewer, id string) (*core.APIKey, error) {
+func (db *DB) APIKey(ctx context.Context, v core.Actor, id string) (*core.APIKey, error) {
 	var r apiKeyRow
 	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, keySeenBy(v)...),
 		&r.ID, &r.UserID, &r.Name, &r.Scopes, &r.Hash, &r.CreatedAt, &r.ExpiresAt, &r.LastUsedAt)
@@ -84,7 +84,7 @@ func (db *DB) APIKey(ctx context.Context, v core.Viewer, id string) (*core.APIKe
 }
 
 // APIKeys implements core.APIKeyStore.
-func (db *DB) APIKeys(ctx context.Context, v core.Viewer, userID string, p core.Page) ([]*core.APIKey, int, error) {
+func (db *DB) APIKeys(ctx context.Context, v core.Actor, userID string, p core.Page) ([]*core.APIKey, int, error) {
 	var rows []apiKeyRow
 	q := db.read.NewSelect().Model(&rows).Where(keySeen, keySeenBy(v)...).Order("created_at DESC", "id DESC")
 	if userID != "" {
@@ -102,7 +102,7 @@ func (db *DB) APIKeys(ctx context.Context, v core.Viewer, userID string, p core.
 }
 
 // DeleteAPIKey implements core.APIKeyStore.
-func (db *DB) DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error {
+func (db *DB) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(keySeen, keySeenBy(v)...).Exec(ctx)
 		return changed(res, err, core.NotFound(nounAPIKey, id))

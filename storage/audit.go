@@ -35,7 +35,7 @@ func (r *auditRow) entry() *core.AuditEntry {
 // audited is the write with the row of the deed that it is the first change of, if
 // it is of one: they are committed together, or neither is.
 func audited(ctx context.Context, run func(context.Context, *tx) error) (with func(context.Context, *tx) error, failed func()) {
-	d := core.DeedOf(ctx)
+	d := core.AuditFromContext(ctx)
 	if d == nil || !d.Take() {
 		return run, func() {}
 	}

@@ -59,7 +59,7 @@ func TestSnapshot(t *testing.T) {
 				moving := snapshotOf(t, db)
 				usage, err := moving.FileUsage(ctx, "user-2")
 				must(t, err)
-				files, total, err := moving.Files(ctx, core.Viewer{UserID: "user-2"}, core.FileFilter{})
+				files, total, err := moving.Files(ctx, core.Actor{UserID: "user-2"}, core.FileFilter{})
 				must(t, err)
 				if int(usage) != total {
 					t.Errorf("%d bytes of %d files of a byte (%d)", usage, total, len(files))

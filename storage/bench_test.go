@@ -57,7 +57,7 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func (x *benchmark) viewer() core.Viewer { return core.Viewer{UserID: x.user.ID, Role: x.user.Role} }
+func (x *benchmark) actor() core.Actor { return core.Actor{UserID: x.user.ID, Role: x.user.Role} }
 
 func (x *benchmark) start(session string) (*core.Run, *core.Message, error) {
 	now := time.Now()
@@ -234,7 +234,7 @@ func BenchmarkAuthorise(b *testing.B) {
 			if _, err := x.User(x.ctx, x.user.ID); err != nil {
 				return err
 			}
-			_, err := x.Agent(x.ctx, x.viewer(), x.agent.ID)
+			_, err := x.Agent(x.ctx, x.actor(), x.agent.ID)
 			return err
 		}
 	})

@@ -74,7 +74,7 @@ func TestKilled(t *testing.T) {
 
 func checkSaid(t *testing.T, db *storage.DB, said []string) {
 	t.Helper()
-	admin := core.Viewer{Role: core.RoleAdmin}
+	admin := core.Actor{Role: core.RoleAdmin}
 	for _, line := range said {
 		what, id, whole := strings.Cut(line, " ")
 		if !whole || len(id) != len(core.NewID("run")) {

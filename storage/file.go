@@ -51,9 +51,9 @@ func filesOf(rows []fileRow) []*core.File {
 
 // What a viewer sees and may change of the files is said here and nowhere else:
 // of one that was read, and of a list.
-func fileSeenBy(v core.Viewer, createdBy string) bool { return v.Admin() || createdBy == v.UserID }
+func fileSeenBy(v core.Actor, createdBy string) bool { return v.Admin() || createdBy == v.UserID }
 
-func filesSeenBy(q *bun.SelectQuery, v core.Viewer) {
+func filesSeenBy(q *bun.SelectQuery, v core.Actor) {
 	if !v.Admin() { // "? OR" would keep SQLite from the index
 		q.Where("f.created_by = ?", v.UserID)
 	}
@@ -116,7 +116,7 @@ func overQuota(quota, used int64) error {
 }
 
 // File implements core.FileStore.
-func (db *DB) File(ctx context.Context, v core.Viewer, id string) (*core.File, error) {
+func (db *DB) File(ctx context.Context, v core.Actor, id string) (*core.File, error) {
 	r := fileRow{ID: id}
 	err := db.queryRow(ctx, selectFile, []any{id}, &r.Name, &r.Size, &r.ContentType, &r.SHA256, &r.Metadata,
 		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt, &r.Backend, &r.Key)
@@ -130,7 +130,7 @@ func (db *DB) File(ctx context.Context, v core.Viewer, id string) (*core.File, e
 }
 
 // Files implements core.FileStore.
-func (db *DB) Files(ctx context.Context, v core.Viewer, f core.FileFilter) ([]*core.File, int, error) {
+func (db *DB) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
 	var rows []fileRow
 	q := db.read.NewSelect().Model(&rows).Order("created_at DESC", "id DESC")
 	filesSeenBy(q, v)
@@ -179,7 +179,7 @@ var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 func literal(text string) string { return wildcards.Replace(text) }
 
 // UpdateFile implements core.FileStore. It raises f.Version too.
-func (db *DB) UpdateFile(ctx context.Context, v core.Viewer, f *core.File) error {
+func (db *DB) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
 	row := &fileRow{
 		ID: f.ID, Name: f.Name, NameFold: fold(f.Name), Metadata: string(f.Metadata),
 		Version: f.Version + 1, UpdatedAt: micros(f.UpdatedAt),
@@ -207,7 +207,7 @@ var errFileChanged = &core.Error{
 }
 
 // DeleteFile implements core.FileStore.
-func (db *DB) DeleteFile(ctx context.Context, v core.Viewer, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (db *DB) DeleteFile(ctx context.Context, v core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
 	var blob core.Blob
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		stored, err := lockFileOf(ctx, tx, v, id)
@@ -237,7 +237,7 @@ var lockFile = &hot{`SELECT size, version, created_by, backend, key FROM files W
 
 // lockFileOf reads what a change needs of a file that the viewer may change. It
 // then stays so until the commit.
-func lockFileOf(ctx context.Context, tx *tx, v core.Viewer, id string) (*fileRow, error) {
+func lockFileOf(ctx context.Context, tx *tx, v core.Actor, id string) (*fileRow, error) {
 	r := &fileRow{ID: id}
 	err := tx.queryRow(ctx, lockFile, []any{id}, &r.Size, &r.Version, &r.CreatedBy, &r.Backend, &r.Key)
 	if err != nil {

@@ -55,7 +55,7 @@ func fileSteps(ctx context.Context, db *storage.DB, user string, n int) error {
 	}
 	switch {
 	case n%2 == 0:
-		_, err := db.DeleteFile(ctx, core.Viewer{UserID: user}, file.ID, 1, now)
+		_, err := db.DeleteFile(ctx, core.Actor{UserID: user}, file.ID, 1, now)
 		fmt.Println("deleted", file.ID)
 		return err
 	case n%3 == 0:
@@ -120,7 +120,7 @@ func checkFilesSaid(t *testing.T, db *storage.DB, said []string) {
 			}
 			continue
 		}
-		f, err := db.File(t.Context(), core.Viewer{Role: core.RoleAdmin}, id)
+		f, err := db.File(t.Context(), core.Actor{Role: core.RoleAdmin}, id)
 		switch {
 		case what == "deleted" && core.CodeOf(err) != core.CodeNotFound,
 			what != "deleted" && err != nil,
@@ -160,7 +160,7 @@ func TestFilesOfTwoServers(t *testing.T) {
 				if err == nil {
 					o.stored++
 				}
-				claimed, err := db.ClaimOrphans(ctx, now, now.Add(time.Hour), 1)
+				claimed, err := db.ClaimPendingBlobs(ctx, now, now.Add(time.Hour), 1)
 				o.claimed += len(claimed)
 				o.err = errors.Join(o.err, err)
 			}
@@ -174,7 +174,7 @@ func TestFilesOfTwoServers(t *testing.T) {
 		sum.stored += o.stored
 		sum.claimed += o.claimed
 	}
-	rest, err := first.ClaimOrphans(ctx, now, now.Add(time.Hour), files)
+	rest, err := first.ClaimPendingBlobs(ctx, now, now.Add(time.Hour), files)
 	must(t, err)
 	used, err := first.FileUsage(ctx, "ada")
 	must(t, err)
@@ -189,7 +189,7 @@ func TestFilesFullDisk(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	db, _ := openNew(t, storage.Options{})
-	ada := core.Viewer{UserID: "ada"}
+	ada := core.Actor{UserID: "ada"}
 	big := json.RawMessage(`{"a":"` + strings.Repeat("x", 100_000) + `"}`)
 	blob := core.Blob{Backend: "local", Key: "1"}
 	must(t, db.ReserveBlob(ctx, blob, now))

@@ -74,11 +74,11 @@ func capabilitiesText(capabilities []string) (string, error) {
 // may change, by core.MCPServer's ChangedBy and by mayRunPrograms.
 const mcpServerSeen = "(? OR m.created_by = ? OR m.shared)"
 
-func mcpServerSeenBy(v core.Viewer) []any { return []any{v.Admin(), v.UserID} }
+func mcpServerSeenBy(v core.Actor) []any { return []any{v.Admin(), v.UserID} }
 
 // mayRunPrograms fails unless the viewer may create or change a server, whose
 // transport runs programs on this machine if process says so.
-func mayRunPrograms(v core.Viewer, process bool) error {
+func mayRunPrograms(v core.Actor, process bool) error {
 	if process && !v.Admin() {
 		return core.Forbidden("Insufficient permissions: this transport runs commands on the server's machine, " +
 			"so only an admin may create or change such an MCP server; one that is reached by a url may be anybody's")
@@ -87,7 +87,7 @@ func mayRunPrograms(v core.Viewer, process bool) error {
 }
 
 // CreateMCPServer implements core.MCPServerStore. The version becomes 1.
-func (db *DB) CreateMCPServer(ctx context.Context, v core.Viewer, s *core.MCPServer, process bool) error {
+func (db *DB) CreateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServer, process bool) error {
 	if err := mayRunPrograms(v, process); err != nil {
 		return err
 	}
@@ -129,16 +129,16 @@ var (
 )
 
 // MCPServer implements core.MCPServerStore.
-func (db *DB) MCPServer(ctx context.Context, v core.Viewer, id string) (*core.MCPServer, error) {
+func (db *DB) MCPServer(ctx context.Context, v core.Actor, id string) (*core.MCPServer, error) {
 	return db.oneMCPServer(ctx, selectMCPServer, v, id)
 }
 
 // MCPServerBySlug implements core.MCPServerStore.
-func (db *DB) MCPServerBySlug(ctx context.Context, v core.Viewer, slug string) (*core.MCPServer, error) {
+func (db *DB) MCPServerBySlug(ctx context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
 	return db.oneMCPServer(ctx, selectMCPSlug, v, slug)
 }
 
-func (db *DB) oneMCPServer(ctx context.Context, h *hot, v core.Viewer, key string) (*core.MCPServer, error) {
+func (db *DB) oneMCPServer(ctx context.Context, h *hot, v core.Actor, key string) (*core.MCPServer, error) {
 	var r mcpServerRow
 	err := db.queryRow(ctx, h, append([]any{key}, mcpServerSeenBy(v)...),
 		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared, &r.Wanted, &r.Capabilities,
@@ -152,7 +152,7 @@ func (db *DB) oneMCPServer(ctx context.Context, h *hot, v core.Viewer, key strin
 const nounMCPServer = "MCP server"
 
 // MCPServers implements core.MCPServerStore.
-func (db *DB) MCPServers(ctx context.Context, v core.Viewer, p core.Page) ([]*core.MCPServer, int, error) {
+func (db *DB) MCPServers(ctx context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
 	var rows []mcpServerRow
 	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(v)...).Order("created_at DESC", "id DESC")
 	total, err := db.list(ctx, q, p)
@@ -164,7 +164,7 @@ func (db *DB) MCPServers(ctx context.Context, v core.Viewer, p core.Page) ([]*co
 }
 
 // UpdateMCPServer implements core.MCPServerStore. It raises s.Version too.
-func (db *DB) UpdateMCPServer(ctx context.Context, v core.Viewer, s *core.MCPServer, process bool) error {
+func (db *DB) UpdateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServer, process bool) error {
 	row, err := mcpServerRowOf(s)
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ var errMCPServerChanged = &core.Error{
 }
 
 // DeleteMCPServer implements core.MCPServerStore. Version 0 is any.
-func (db *DB) DeleteMCPServer(ctx context.Context, v core.Viewer, id string, version int64) error {
+func (db *DB) DeleteMCPServer(ctx context.Context, v core.Actor, id string, version int64) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, v, id)
 		if err != nil {
@@ -215,7 +215,7 @@ func (db *DB) DeleteMCPServer(ctx context.Context, v core.Viewer, id string, ver
 }
 
 // WantMCPServer implements core.MCPServerStore.
-func (db *DB) WantMCPServer(ctx context.Context, v core.Viewer, id string, wanted bool) error {
+func (db *DB) WantMCPServer(ctx context.Context, v core.Actor, id string, wanted bool) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if _, err := lockMCPServerOf(ctx, tx, v, id); err != nil {
 			return err
@@ -229,7 +229,7 @@ var lockMCPServer = &hot{`SELECT created_by, version FROM mcp_servers AS m WHERE
 
 // lockMCPServerOf reads what a change needs of a server that the viewer may
 // change. It then stays so until the commit.
-func lockMCPServerOf(ctx context.Context, tx *tx, v core.Viewer, id string) (*core.MCPServer, error) {
+func lockMCPServerOf(ctx context.Context, tx *tx, v core.Actor, id string) (*core.MCPServer, error) {
 	s := &core.MCPServer{ID: id}
 	err := tx.queryRow(ctx, lockMCPServer, append([]any{id}, mcpServerSeenBy(v)...), &s.CreatedBy, &s.Version)
 	if err != nil {

@@ -67,7 +67,7 @@ func underWay(q *bun.SelectQuery) *bun.SelectQuery {
 }
 
 // runSeenBy is what a viewer may see of the runs.
-func runSeenBy(v core.Viewer) (string, []any) {
+func runSeenBy(v core.Actor) (string, []any) {
 	return "(? OR r.user_id = ?)", []any{v.Admin(), v.UserID}
 }
 
@@ -150,12 +150,12 @@ func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 }
 
 // Run implements core.RunStore.
-func (db *DB) Run(ctx context.Context, v core.Viewer, id string) (*core.Run, error) {
+func (db *DB) Run(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
 	r, err := db.run(ctx, db.read, v, id)
 	return r, db.translate(err)
 }
 
-func (db *DB) run(ctx context.Context, from bun.IDB, v core.Viewer, id string) (*core.Run, error) {
+func (db *DB) run(ctx context.Context, from bun.IDB, v core.Actor, id string) (*core.Run, error) {
 	r := new(runRow)
 	seen, args := runSeenBy(v)
 	err := from.NewSelect().Model(r).Where("id = ?", id).Where(seen, args...).Scan(ctx)
@@ -277,7 +277,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 }
 
 // RequestCancel implements core.RunStore.
-func (db *DB) RequestCancel(ctx context.Context, v core.Viewer, id string) (*core.Run, error) {
+func (db *DB) RequestCancel(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
 	var run *core.Run
 	err := db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
 		seen, args := runSeenBy(v)

@@ -76,7 +76,7 @@ func (r *taskRow) task() (*core.Task, error) {
 }
 
 // taskSeenBy is what a viewer may see of the tasks.
-func taskSeenBy(v core.Viewer) (string, []any) {
+func taskSeenBy(v core.Actor) (string, []any) {
 	return "(? OR t.user_id = ?)", []any{v.Admin(), v.UserID}
 }
 
@@ -95,7 +95,7 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 			}
 			if before != nil {
 				stored = before
-				core.NoteTarget(ctx, before.ID)
+				core.SetAuditTarget(ctx, before.ID)
 				return nil
 			}
 		}
@@ -158,7 +158,7 @@ func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 }
 
 // Task implements core.TaskStore.
-func (db *DB) Task(ctx context.Context, v core.Viewer, id string) (*core.Task, error) {
+func (db *DB) Task(ctx context.Context, v core.Actor, id string) (*core.Task, error) {
 	row, err := taskOf(ctx, db.read, v, id)
 	if err != nil {
 		return nil, db.translate(err)
@@ -170,7 +170,7 @@ func (db *DB) Task(ctx context.Context, v core.Viewer, id string) (*core.Task, e
 	return t, db.translate(db.addRuns(ctx, []*core.Task{t}))
 }
 
-func taskOf(ctx context.Context, from bun.IDB, v core.Viewer, id string) (*taskRow, error) {
+func taskOf(ctx context.Context, from bun.IDB, v core.Actor, id string) (*taskRow, error) {
 	row := new(taskRow)
 	seen, args := taskSeenBy(v)
 	err := from.NewSelect().Model(row).Where("t.id = ?", id).Where(seen, args...).Scan(ctx)
@@ -178,7 +178,7 @@ func taskOf(ctx context.Context, from bun.IDB, v core.Viewer, id string) (*taskR
 }
 
 // Tasks implements core.TaskStore.
-func (db *DB) Tasks(ctx context.Context, v core.Viewer, f core.TaskFilter) ([]*core.Task, int, error) {
+func (db *DB) Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error) {
 	var rows []taskRow
 	seen, args := taskSeenBy(v)
 	q := db.read.NewSelect().Model(&rows).Where(seen, args...).Order("t.created_at DESC", "t.id DESC")
@@ -238,7 +238,7 @@ func (db *DB) addRuns(ctx context.Context, tasks []*core.Task) error {
 }
 
 // CancelTask implements core.TaskStore.
-func (db *DB) CancelTask(ctx context.Context, v core.Viewer, id string, now time.Time) (*core.Task, error) {
+func (db *DB) CancelTask(ctx context.Context, v core.Actor, id string, now time.Time) (*core.Task, error) {
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		row, err := taskOf(ctx, tx, v, id)
 		if err != nil {
@@ -390,7 +390,7 @@ func (db *DB) ResumeTask(ctx context.Context, t *core.Task, owner string, now ti
 		if n == 0 {
 			return errFenced
 		}
-		run, err = db.run(ctx, tx, core.Viewer{UserID: t.UserID}, t.RunID)
+		run, err = db.run(ctx, tx, core.Actor{UserID: t.UserID}, t.RunID)
 		return err
 	})
 	return run, err

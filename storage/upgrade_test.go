@@ -69,7 +69,7 @@ func TestUpgrade(t *testing.T) {
 // checkUpgraded uses what is old, and what is new since any of the schemas.
 func checkUpgraded(t *testing.T, db *storage.DB) {
 	t.Helper()
-	ctx, bob := t.Context(), core.Viewer{UserID: "user-0002bob", Role: core.RoleMember}
+	ctx, bob := t.Context(), core.Actor{UserID: "user-0002bob", Role: core.RoleMember}
 	run, err := db.Run(ctx, bob, "run-0002")
 	must(t, err)
 	if run.Error == nil || run.Error.Message != "später" || run.Seed != 1<<64-1 {

@@ -61,7 +61,7 @@ var usageColumns = map[core.UsageKey]string{
 }
 
 // Usage implements core.UsageStore.
-func (db *DB) Usage(ctx context.Context, v core.Viewer, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
 	chosen := func() *bun.SelectQuery {
 		q := db.read.NewSelect().Model((*usageRow)(nil)).
 			Where("u.day >= ?", f.From.Unix()/secondsOfADay).Where("u.day <= ?", f.To.Unix()/secondsOfADay)

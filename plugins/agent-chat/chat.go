@@ -17,9 +17,9 @@ type chat struct{}
 // Schema implements agent.Type.
 func (chat) Schema() json.RawMessage { return schema }
 
-// Run implements agent.Type: the model is asked until it answers without
-// wanting a tool. All that decides on the next call comes from the run and the
-// host's replies, so that a run which is started again makes the same calls.
+// Run implements agent.Type. It asks the model until the model answers without a tool call.
+// Every decision depends only on the run and on the host's replies, so a run that is
+// replayed makes the same host calls.
 func (chat) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 	c, err := readConfig(run.Config)
 	if err != nil {
@@ -52,9 +52,10 @@ func (chat) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Mess
 	}
 }
 
-// tooManySteps is the end of a run whose last calls are not made, as nobody
-// would read what they give.
-func tooManySteps(most int, calls []sdk.ToolCall) *sdk.Error {
+// tooManySteps returns the error of a run that used all its steps while the model still
+// asked for tools. The calls of the last step are not made, because no completion would
+// read their results.
+func tooManySteps(maxSteps int, calls []sdk.ToolCall) *sdk.Error {
 	names := make([]string, 0, len(calls))
 	for _, call := range calls {
 		if !slices.Contains(names, call.Name) {
@@ -63,12 +64,12 @@ func tooManySteps(most int, calls []sdk.ToolCall) *sdk.Error {
 	}
 	return &sdk.Error{
 		Code: sdk.CodeMaxSteps,
-		Message: fmt.Sprintf("the model still wanted to call %s after %d steps; raise max_steps in the agent's config if it should",
-			strings.Join(names, ", "), most),
+		Message: fmt.Sprintf("the model still called %s after %d steps; raise max_steps in the agent's config to allow more",
+			strings.Join(names, ", "), maxSteps),
 	}
 }
 
-// turn is one run under way.
+// turn is the state of one run.
 type turn struct {
 	config *config
 	host   agent.Host
@@ -76,11 +77,11 @@ type turn struct {
 	window *window
 }
 
-// shrinks is how often a prompt that is too long for the model is halved.
-const shrinks = 2
+// maxHalvings is how many times a prompt that is too long for the model is halved.
+const maxHalvings = 2
 
-// complete asks the model. A prompt that turns out too long for it is halved,
-// and stays so for the steps that follow.
+// complete asks the model for an answer. When the provider reports that the prompt is too
+// long, complete halves it and tries again, and later steps keep the smaller prompt.
 func (t *turn) complete(ctx context.Context) (*agent.Answer, error) {
 	for try := 0; ; try++ {
 		messages := t.window.messages()
@@ -89,7 +90,7 @@ func (t *turn) complete(ctx context.Context) (*agent.Answer, error) {
 			Temperature: t.config.Temperature, MaxTokens: (*int64)(t.config.MaxTokens), TopP: t.config.TopP, Stop: t.config.Stop,
 			Forward: true, Final: true,
 		})
-		if err == nil || try == shrinks || sdk.AsError(err).Code != sdk.CodeContextTooLong || !t.window.halve() {
+		if err == nil || try == maxHalvings || sdk.AsError(err).Code != sdk.CodeContextTooLong || !t.window.halve() {
 			return answer, err
 		}
 	}

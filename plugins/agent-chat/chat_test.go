@@ -12,16 +12,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// host plays a script of answers, and keeps the calls that are made.
+// host implements agent.Host with a script of answers and records the calls.
 type host struct {
-	// answers are an *agent.Answer or an error for each Complete.
+	// answers has an *agent.Answer or an error for each Complete.
 	answers []any
 	tools   []sdk.Tool
 	calls   []string
 	prompts []*agent.Completion
 }
 
-func (h *host) note(kind string, request any) {
+func (h *host) record(kind string, request any) {
 	b, err := json.Marshal(request)
 	if err != nil {
 		panic(err)
@@ -30,10 +30,10 @@ func (h *host) note(kind string, request any) {
 }
 
 func (h *host) Complete(_ context.Context, req *agent.Completion) (*agent.Answer, error) {
-	h.note("complete", struct{ Prompt any }{req.Messages})
+	h.record("complete", struct{ Prompt any }{req.Messages})
 	h.prompts = append(h.prompts, req)
 	if len(h.answers) == 0 {
-		return nil, errors.New("the script is over")
+		return nil, errors.New("the script has no more answers")
 	}
 	next := h.answers[0]
 	h.answers = h.answers[1:]
@@ -44,12 +44,12 @@ func (h *host) Complete(_ context.Context, req *agent.Completion) (*agent.Answer
 }
 
 func (h *host) ListTools(context.Context) ([]sdk.Tool, error) {
-	h.note("list_tools", nil)
+	h.record("list_tools", nil)
 	return h.tools, nil
 }
 
 func (h *host) CallTools(_ context.Context, calls []sdk.ToolCall) ([]sdk.ToolResult, error) {
-	h.note("call_tools", calls)
+	h.record("call_tools", calls)
 	results := make([]sdk.ToolResult, len(calls))
 	for i, c := range calls {
 		results[i] = sdk.ToolResult{Parts: []sdk.Part{{Text: "result of " + c.ID}}, IsError: c.Name == "broken"}
@@ -58,15 +58,15 @@ func (h *host) CallTools(_ context.Context, calls []sdk.ToolCall) ([]sdk.ToolRes
 }
 
 func (h *host) ReadFile(_ context.Context, id string, _, _ int64) ([]byte, error) {
-	h.note("read_file", id)
-	return nil, errors.New("a chat reads no files itself")
+	h.record("read_file", id)
+	return nil, errors.New("unexpected ReadFile")
 }
 
-func says(text string) *agent.Answer {
+func answerWith(text string) *agent.Answer {
 	return &agent.Answer{Message: sdk.Text(sdk.RoleAssistant, text)}
 }
 
-func wants(calls ...sdk.ToolCall) *agent.Answer {
+func answerCalling(calls ...sdk.ToolCall) *agent.Answer {
 	return &agent.Answer{Message: sdk.Message{Role: sdk.RoleAssistant, ToolCalls: calls}}
 }
 
@@ -76,7 +76,7 @@ func start(config string, history ...sdk.Message) *agent.Run {
 	return &agent.Run{ID: "run-1", Config: json.RawMessage(config), History: history, Input: sdk.Text(sdk.RoleUser, "input")}
 }
 
-// transcript writes messages so that a test can read them.
+// transcript renders messages as one line.
 func transcript(messages []sdk.Message) string {
 	var out []string
 	for _, m := range messages {
@@ -95,9 +95,9 @@ func transcript(messages []sdk.Message) string {
 	return strings.Join(out, " | ")
 }
 
-func TestAnswer(t *testing.T) {
+func TestRun_answer(t *testing.T) {
 	t.Parallel()
-	h := &host{answers: []any{says("hello")}}
+	h := &host{answers: []any{answerWith("hello")}}
 	run := start(`{"model":"gpt-4o","system_prompt":"Be brief.","temperature":0,"max_tokens":2e2,"top_p":0.5,"stop":["END"]}`,
 		sdk.Text(sdk.RoleUser, "one"), sdk.Text(sdk.RoleAssistant, "two"))
 	message, err := chat{}.Run(t.Context(), run, h)
@@ -105,7 +105,7 @@ func TestAnswer(t *testing.T) {
 		t.Fatalf("message = %v, err = %v", message, err)
 	}
 	if len(h.calls) != 1 {
-		t.Errorf("calls = %v: without servers and tools the host need not be asked for them", h.calls)
+		t.Errorf("calls = %v, want one: without MCP servers and tools there is no list_tools", h.calls)
 	}
 	p := h.prompts[0]
 	if got := transcript(p.Messages); got != "system:Be brief. | user:one | assistant:two | user:input" {
@@ -116,14 +116,14 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-func TestTools(t *testing.T) {
+func TestRun_toolCalls(t *testing.T) {
 	t.Parallel()
 	h := &host{
 		tools: []sdk.Tool{{Name: "clock"}, {Name: "broken"}},
 		answers: []any{
-			wants(sdk.ToolCall{ID: "a", Name: "clock", Arguments: "{}"}, sdk.ToolCall{ID: "b", Name: "broken", Arguments: "{}"}),
-			wants(sdk.ToolCall{ID: "c", Name: "clock", Arguments: "{}"}),
-			says("noon"),
+			answerCalling(sdk.ToolCall{ID: "a", Name: "clock", Arguments: "{}"}, sdk.ToolCall{ID: "b", Name: "broken", Arguments: "{}"}),
+			answerCalling(sdk.ToolCall{ID: "c", Name: "clock", Arguments: "{}"}),
+			answerWith("noon"),
 		},
 	}
 	message, err := chat{}.Run(t.Context(), start(`{"model":"m","mcp_servers":["time"]}`), h)
@@ -147,31 +147,31 @@ func TestTools(t *testing.T) {
 	}
 }
 
-func TestMaxSteps(t *testing.T) {
+func TestRun_maxSteps(t *testing.T) {
 	t.Parallel()
-	again := wants(sdk.ToolCall{ID: "a", Name: "clock"})
+	again := answerCalling(sdk.ToolCall{ID: "a", Name: "clock"})
 	h := &host{answers: []any{again, again, again}}
 	_, err := chat{}.Run(t.Context(), start(`{"model":"m","tools":["*"],"max_steps":2}`), h)
 	e := sdk.AsError(err)
 	if e.Code != sdk.CodeMaxSteps || !strings.Contains(e.Message, "clock after 2 steps") {
 		t.Errorf("err = %v", err)
 	}
-	// The calls of the last step would be for nobody.
+	// No completion would read the results of the last step's calls.
 	if len(h.prompts) != 2 || strings.HasPrefix(h.calls[len(h.calls)-1], "call_tools") {
 		t.Errorf("calls = %v", h.calls)
 	}
 }
 
-func TestErrorOfHost(t *testing.T) {
+func TestRun_hostError(t *testing.T) {
 	t.Parallel()
 	limited := &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow down", Retryable: true}
 	h := &host{answers: []any{limited}}
 	if _, err := (chat{}).Run(t.Context(), start(`{"model":"m"}`), h); !errors.Is(err, limited) || len(h.calls) != 1 {
-		t.Errorf("err = %v after %d calls", err, len(h.calls))
+		t.Errorf("err = %v after %d calls, want %v after 1", err, len(h.calls), limited)
 	}
 }
 
-func TestContextTooLong(t *testing.T) {
+func TestRun_contextTooLong(t *testing.T) {
 	t.Parallel()
 	history := make([]sdk.Message, 0, 16)
 	for i := range 8 {
@@ -181,17 +181,17 @@ func TestContextTooLong(t *testing.T) {
 		name    string
 		history []sdk.Message
 		answers []any
-		// lengths are those of the prompts.
+		// lengths has the number of messages of each prompt.
 		lengths []int
 		code    sdk.ErrorCode
 	}{
-		{"halved once", history, []any{tooLong(), says("ok")}, []int{18, 8}, ""},
-		{"halved twice", history, []any{tooLong(), tooLong(), says("ok")}, []int{18, 8, 4}, ""},
-		{"and no more", history, []any{tooLong(), tooLong(), tooLong(), says("ok")}, []int{18, 8, 4}, sdk.CodeContextTooLong},
-		{"nothing to leave out", nil, []any{tooLong(), says("ok")}, []int{2}, sdk.CodeContextTooLong},
+		{"halved once", history, []any{tooLong(), answerWith("ok")}, []int{18, 8}, ""},
+		{"halved twice", history, []any{tooLong(), tooLong(), answerWith("ok")}, []int{18, 8, 4}, ""},
+		{"not halved a third time", history, []any{tooLong(), tooLong(), tooLong(), answerWith("ok")}, []int{18, 8, 4}, sdk.CodeContextTooLong},
+		{"nothing to drop", nil, []any{tooLong(), answerWith("ok")}, []int{2}, sdk.CodeContextTooLong},
 		{
 			"stays halved", history,
-			[]any{tooLong(), wants(sdk.ToolCall{ID: "a", Name: "clock"}), says("ok")},
+			[]any{tooLong(), answerCalling(sdk.ToolCall{ID: "a", Name: "clock"}), answerWith("ok")},
 			[]int{18, 8, 8},
 			"",
 		},
@@ -225,9 +225,8 @@ func codeOf(err error) sdk.ErrorCode {
 	return sdk.AsError(err).Code
 }
 
-// A run that is started again, with the replies that are recorded, makes the
-// same calls with the same requests.
-func TestReplay(t *testing.T) {
+// A replayed run makes the same host calls with the same requests.
+func TestRun_replay(t *testing.T) {
 	t.Parallel()
 	history := make([]sdk.Message, 0, 40)
 	for i := range 20 {
@@ -237,22 +236,22 @@ func TestReplay(t *testing.T) {
 		h := &host{
 			tools: []sdk.Tool{{Name: "clock", Parameters: `{"type":"object"}`}},
 			answers: []any{
-				tooLong(), wants(sdk.ToolCall{ID: "a", Name: "clock"}, sdk.ToolCall{ID: "b", Name: "broken"}),
-				tooLong(), wants(sdk.ToolCall{ID: "c", Name: "clock"}), says("done"),
+				tooLong(), answerCalling(sdk.ToolCall{ID: "a", Name: "clock"}, sdk.ToolCall{ID: "b", Name: "broken"}),
+				tooLong(), answerCalling(sdk.ToolCall{ID: "c", Name: "clock"}), answerWith("done"),
 			}[:answers],
 		}
 		_, _ = chat{}.Run(t.Context(), start(`{"model":"m","tools":["*"],"context_tokens":600}`, history...), h)
 		return h.calls
 	}
-	whole := play(5)
-	if len(whole) != 8 {
-		t.Fatalf("%d calls: %v", len(whole), whole)
+	complete := play(5)
+	if len(complete) != 8 {
+		t.Fatalf("got %d calls, want 8: %v", len(complete), complete)
 	}
-	// Cut after any answer, then started again.
+	// The run is interrupted after each possible number of answers.
 	for answers := range 6 {
 		for i, call := range play(answers) {
-			if call != whole[i] {
-				t.Errorf("after %d answers call %d = %s, want %s", answers, i, call, whole[i])
+			if call != complete[i] {
+				t.Errorf("after %d answers call %d = %s, want %s", answers, i, call, complete[i])
 			}
 		}
 	}

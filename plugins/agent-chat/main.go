@@ -1,5 +1,5 @@
-// Command agent-chat is the agent type of a conversation: a model answers, and
-// may call tools first.
+// Command agent-chat is the agent type "chat": a conversation with a model that may call tools
+// before it answers.
 package main
 
 import (

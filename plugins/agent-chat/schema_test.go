@@ -25,8 +25,8 @@ func TestSchema(t *testing.T) {
 	}
 	tests := []struct {
 		config string
-		// at is where the error is; empty for a valid config.
-		at string
+		// field is where the error is; empty for a valid config.
+		field string
 	}{
 		{`{"model":"gpt-4","temperature":0.7,"max_tokens":2000}`, ""},
 		{`{"model":"a/b","system_prompt":"s","top_p":1,"stop":["a","b","c","d"],"mcp_servers":["file-ops"],"tools":["file-ops__*"],"max_steps":100,"timeout_seconds":3600,"history_messages":0,"context_tokens":200000}`, ""},
@@ -55,14 +55,14 @@ func TestSchema(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = compiled.Validate(value)
-		if (err == nil) != (tt.at == "") || err != nil && !strings.Contains(err.Error(), tt.at) {
-			t.Errorf("%s: err = %v", tt.config, err)
+		if (err == nil) != (tt.field == "") || err != nil && !strings.Contains(err.Error(), tt.field) {
+			t.Errorf("Validate(%s) = %v, want an error at %q", tt.config, err, tt.field)
 		}
-		if tt.at != "" {
+		if tt.field != "" {
 			continue
 		}
 		if _, err := readConfig([]byte(tt.config)); err != nil {
-			t.Errorf("%s: %v", tt.config, err)
+			t.Errorf("readConfig(%s) = %v", tt.config, err)
 		}
 	}
 }

@@ -7,25 +7,28 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// window is the part of a conversation that the model is given. It always has
-// the system prompt, the input and the newest round of tools; of the rest, the
-// newest that fit.
+// window is the part of a conversation that is sent to the model. It always contains the
+// system prompt, the input and the newest round of tool calls, and then the newest messages
+// that fit.
 type window struct {
 	system []sdk.Message
-	// history and rounds are units that are kept or left out whole: a message, or
-	// an assistant's calls with their results.
+	// history and rounds hold units that are kept or dropped as a jsonInteger.
 	history []unit
 	input   unit
 	rounds  []unit
-	// budget is for history, input and rounds, in tokens.
+	// budget is the number of tokens for history, input and rounds together.
 	budget int64
 }
 
+// unit is one message, or an assistant message with tool calls and the results of all of
+// them.
 type unit struct {
 	messages []sdk.Message
 	tokens   int64
 }
 
+// newWindow returns the window of a run. Its budget is the config's budget without the
+// tokens of the system prompt and the tools.
 func newWindow(c *config, run *agent.Run, tools []sdk.Tool) *window {
 	w := &window{input: unitOf(run.Input), budget: c.budget()}
 	if c.SystemPrompt != "" {
@@ -43,8 +46,8 @@ func newWindow(c *config, run *agent.Run, tools []sdk.Tool) *window {
 	return w
 }
 
-// units joins calls with their results. Results without calls, and calls
-// without all of their results, are left out: providers refuse them.
+// units groups messages into units. It drops results without a call and calls that lack a
+// result, because providers reject them.
 func units(messages []sdk.Message) []unit {
 	var out []unit
 	for i := 0; i < len(messages); {
@@ -53,21 +56,22 @@ func units(messages []sdk.Message) []unit {
 		for end < len(messages) && messages[end].Role == sdk.RoleTool {
 			end++
 		}
-		whole := slices.Clone(messages[i:end])
+		group := slices.Clone(messages[i:end])
 		switch {
 		case m.Role == sdk.RoleTool:
 		case len(m.ToolCalls) == 0:
 			out = append(out, unitOf(m))
-		case answered(whole):
-			out = append(out, unitOf(whole...))
+		case isAnswered(group):
+			out = append(out, unitOf(group...))
 		}
 		i = end
 	}
 	return out
 }
 
-// answered says whether each call has one result.
-func answered(messages []sdk.Message) bool {
+// isAnswered reports whether each tool call of the first message has exactly one result in
+// the messages after it.
+func isAnswered(messages []sdk.Message) bool {
 	open := map[string]bool{}
 	for _, c := range messages[0].ToolCalls {
 		open[c.ID] = true
@@ -81,6 +85,7 @@ func answered(messages []sdk.Message) bool {
 	return len(open) == 0
 }
 
+// unitOf returns a unit of the messages with their token count.
 func unitOf(messages ...sdk.Message) unit {
 	u := unit{messages: messages}
 	for _, m := range messages {
@@ -89,18 +94,19 @@ func unitOf(messages ...sdk.Message) unit {
 	return u
 }
 
-// add appends a round: what the model wanted and what the tools gave.
-func (w *window) add(wanted sdk.Message, results []sdk.ToolResult) {
-	messages := []sdk.Message{wanted}
+// add appends a round: the model's message with tool calls, and their results in the same
+// order.
+func (w *window) add(call sdk.Message, results []sdk.ToolResult) {
+	messages := []sdk.Message{call}
 	for i, r := range results {
 		messages = append(messages, sdk.Message{
-			Role: sdk.RoleTool, Parts: r.Parts, ToolCallID: wanted.ToolCalls[i].ID, ToolError: r.IsError,
+			Role: sdk.RoleTool, Parts: r.Parts, ToolCallID: call.ToolCalls[i].ID, ToolError: r.IsError,
 		})
 	}
 	w.rounds = append(w.rounds, unitOf(messages...))
 }
 
-// messages is the prompt.
+// messages returns the prompt.
 func (w *window) messages() []sdk.Message {
 	history, rounds := w.fit()
 	out := slices.Clone(w.system)
@@ -114,8 +120,8 @@ func (w *window) messages() []sdk.Message {
 	return out
 }
 
-// fit picks the newest units: rounds before history, and no history that
-// begins with an answer, which some providers refuse.
+// fit returns the newest units that fit the budget. Rounds take precedence over history.
+// The returned history never begins with an assistant message, which some providers reject.
 func (w *window) fit() (history, rounds []unit) {
 	left := w.budget - w.input.tokens
 	rounds = w.rounds
@@ -138,8 +144,8 @@ func (w *window) fit() (history, rounds []unit) {
 	return w.history[first:], rounds
 }
 
-// halve makes the budget half of what the window holds now. It is false, and
-// nothing changes, when nothing can be left out.
+// halve sets the budget to half of the tokens that the window holds now. It returns false
+// and changes nothing when no unit can be dropped.
 func (w *window) halve() bool {
 	history, rounds := w.fit()
 	if len(history) == 0 && len(rounds) <= 1 {
@@ -153,17 +159,19 @@ func (w *window) halve() bool {
 	return true
 }
 
-// imageTokens is about what providers count for a large image.
+// imageTokens is roughly what providers count for a large image.
 const imageTokens = 1_500
 
 const (
-	// fileBytes is how much of a text file the host puts in a prompt.
+	// fileBytes is how many bytes of a text file the host puts into a prompt.
 	fileBytes = 100_000
-	// noteTokens is about what the host says of a file, with its content or without.
+	// noteTokens is roughly the size of the host's description of a file, with or without
+	// its content.
 	noteTokens = 40
 )
 
-// tokensOf estimates a message: four bytes a token, and some for its frame.
+// tokensOf estimates the tokens of a message: one for every four bytes, and a few for its
+// framing.
 func tokensOf(m sdk.Message) int64 {
 	const frame = 4
 	n, bytes := int64(frame), 0
@@ -182,8 +190,8 @@ func tokensOf(m sdk.Message) int64 {
 	return n + tokens(bytes)
 }
 
-// fileTokens estimates what the host puts in a file's place: its content in what
-// a user says, and else its name.
+// fileTokens estimates the tokens of what the host puts in place of a file: its content in
+// a user's message, and only its name elsewhere.
 func fileTokens(role sdk.Role, f *sdk.File) int64 {
 	switch {
 	case role == sdk.RoleAssistant || role == sdk.RoleTool:
@@ -196,4 +204,5 @@ func fileTokens(role sdk.Role, f *sdk.File) int64 {
 	return noteTokens
 }
 
+// tokens estimates the tokens of a text of the given length, rounded up.
 func tokens(bytes int) int64 { return int64(bytes+3) / 4 }

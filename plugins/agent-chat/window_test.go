@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -25,7 +24,7 @@ func result(id, text string) sdk.Message {
 	return sdk.Message{Role: sdk.RoleTool, ToolCallID: id, Parts: []sdk.Part{{Text: text}}}
 }
 
-// long is a text of so many tokens, by our estimate.
+// long returns a text of the given size, by the estimate of tokensOf.
 func long(tokens int) string { return strings.Repeat("long", tokens) }
 
 func TestWindow(t *testing.T) {
@@ -39,16 +38,16 @@ func TestWindow(t *testing.T) {
 		want    string
 	}{
 		{"all fits", `{}`, []sdk.Message{user("a"), assistant("b")}, nil, "user:a | assistant:b | user:input"},
-		{"newest kept", `{"context_tokens":400}`, []sdk.Message{user(big), assistant("b"), user("c"), assistant("d")}, nil, "user:c | assistant:d | user:input"},
-		{"begins with a user", `{}`, []sdk.Message{assistant("a"), user("b")}, nil, "user:b | user:input"},
-		{"an answer without its question", `{"context_tokens":256}`, []sdk.Message{user(big), assistant("b")}, nil, "user:input"},
-		{"no gap", `{"context_tokens":400}`, []sdk.Message{user("a"), assistant(long(500)), user("c")}, nil, "user:c | user:input"},
-		{"max_tokens is kept free", `{"context_tokens":1000,"max_tokens":700}`, []sdk.Message{user(big), assistant("b"), user("c")}, nil, "user:c | user:input"},
+		{"the newest messages are kept", `{"context_tokens":400}`, []sdk.Message{user(big), assistant("b"), user("c"), assistant("d")}, nil, "user:c | assistant:d | user:input"},
+		{"history starts with a user message", `{}`, []sdk.Message{assistant("a"), user("b")}, nil, "user:b | user:input"},
+		{"an answer whose question is dropped", `{"context_tokens":256}`, []sdk.Message{user(big), assistant("b")}, nil, "user:input"},
+		{"no gap in the history", `{"context_tokens":400}`, []sdk.Message{user("a"), assistant(long(500)), user("c")}, nil, "user:c | user:input"},
+		{"max_tokens is reserved", `{"context_tokens":1000,"max_tokens":700}`, []sdk.Message{user(big), assistant("b"), user("c")}, nil, "user:c | user:input"},
 		{"max_tokens above the context", `{"context_tokens":1000,"max_tokens":5000}`, []sdk.Message{user("a"), assistant(big), user("c")}, nil, "user:c | user:input"},
 		{"history_messages", `{"history_messages":2}`, []sdk.Message{user("a"), assistant("b"), user("c"), assistant("d")}, nil, "user:c | assistant:d | user:input"},
 		{"no history", `{"history_messages":0}`, []sdk.Message{user("a"), assistant("b")}, nil, "user:input"},
 		{
-			"system prompt counts and stays", `{"context_tokens":256,"system_prompt":"` + long(400) + `"}`,
+			"the system prompt counts and is kept", `{"context_tokens":256,"system_prompt":"` + long(400) + `"}`,
 			[]sdk.Message{user("a")},
 			nil,
 			"system:" + long(400) + " | user:input",
@@ -66,25 +65,25 @@ func TestWindow(t *testing.T) {
 			"user:a | assistant:+x | tool:r@x | assistant:b | user:input",
 		},
 		{
-			"cut by history_messages", `{"history_messages":3}`,
+			"history_messages splits a round", `{"history_messages":3}`,
 			[]sdk.Message{user("a"), calls("x"), result("x", "r"), assistant("b"), user("c")},
 			nil,
 			"user:c | user:input",
 		},
 		{
-			"calls that were never answered", `{}`,
+			"calls without results", `{}`,
 			[]sdk.Message{user("a"), calls("x", "y"), result("x", "r"), user("c")},
 			nil,
 			"user:a | user:c | user:input",
 		},
 		{
-			"rounds before history", `{"context_tokens":700}`,
+			"rounds take precedence over history", `{"context_tokens":700}`,
 			[]sdk.Message{user(big), assistant("b")},
 			[][]sdk.Message{{calls("x"), result("x", big)}, {calls("y"), result("y", "r")}},
 			"user:input | assistant:+x | tool:" + big + "@x | assistant:+y | tool:r@y",
 		},
 		{
-			"oldest round goes, newest stays", `{"context_tokens":400}`,
+			"the newest round is kept", `{"context_tokens":400}`,
 			[]sdk.Message{user("a")},
 			[][]sdk.Message{{calls("x"), result("x", "r")}, {calls("y"), result("y", long(900))}},
 			"user:input | assistant:+y | tool:" + long(900) + "@y",
@@ -102,14 +101,14 @@ func TestWindow(t *testing.T) {
 				w.add(r[0], []sdk.ToolResult{{Parts: r[1].Parts}})
 			}
 			if got := transcript(w.messages()); got != tt.want {
-				t.Errorf("prompt = %s\nwant     %s", brief(got), brief(tt.want))
+				t.Errorf("prompt = %s\nwant     %s", abbreviate(got), abbreviate(tt.want))
 			}
 		})
 	}
 }
 
-// brief shows long texts as one word.
-func brief(s string) string {
+// abbreviate collapses the texts of long to one word each.
+func abbreviate(s string) string {
 	for i := len(s); i > 0; i-- {
 		s = strings.ReplaceAll(s, "longlong", "long")
 		if !strings.Contains(s, "longlong") {
@@ -119,7 +118,7 @@ func brief(s string) string {
 	return s
 }
 
-func TestFilesCount(t *testing.T) {
+func TestTokensOf_file(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		role      sdk.Role
@@ -136,41 +135,41 @@ func TestFilesCount(t *testing.T) {
 	} {
 		m := sdk.Message{Role: tt.role, Parts: []sdk.Part{{File: &sdk.File{MediaType: tt.mediaType, Size: tt.size}}}}
 		if n := tokensOf(m); n < tt.from || n > tt.to {
-			t.Errorf("%s of %d bytes, by %s: %d", tt.mediaType, tt.size, tt.role, n)
+			t.Errorf("tokensOf(%s message with %s of %d bytes) = %d, want %d to %d", tt.role, tt.mediaType, tt.size, n, tt.from, tt.to)
 		}
 	}
 }
 
-// A file of an earlier turn is left out with its message when it does not fit,
-// and goes to the host as it came when it does.
-func TestFilesInTheWindow(t *testing.T) {
+// A file of an earlier turn is dropped together with its message when it does not fit, and is
+// otherwise passed to the host unchanged.
+func TestWindow_fileInHistory(t *testing.T) {
 	t.Parallel()
 	file := func(size int64) sdk.Message {
 		return sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{
 			{Text: "see"}, {File: &sdk.File{ID: "file-1", Name: "a.txt", MediaType: "text/plain", Size: size}},
 		}}
 	}
-	h := &host{answers: []any{says("ok"), says("ok")}}
+	h := &host{answers: []any{answerWith("ok"), answerWith("ok")}}
 	for _, size := range []int64{400, 40_000} {
 		if _, err := (chat{}).Run(t.Context(), start(`{"model":"m","context_tokens":1000}`, file(size), assistant("seen")), h); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := transcript(h.prompts[0].Messages); got != "user:see | assistant:seen | user:input" {
-		t.Errorf("prompt = %s", got)
+	if got, want := transcript(h.prompts[0].Messages), "user:see | assistant:seen | user:input"; got != want {
+		t.Errorf("prompt with a small file = %s, want %s", got, want)
 	}
 	if f := h.prompts[0].Messages[0].Parts[1].File; f == nil || f.ID != "file-1" {
-		t.Errorf("file = %+v", f)
+		t.Errorf("file = %+v, want file-1", f)
 	}
-	if got := transcript(h.prompts[1].Messages); got != "user:input" {
-		t.Errorf("prompt = %s", got)
+	if got, want := transcript(h.prompts[1].Messages), "user:input"; got != want {
+		t.Errorf("prompt with a large file = %s, want %s", got, want)
 	}
 }
 
-func TestImagesCount(t *testing.T) {
+func TestTokensOf_image(t *testing.T) {
 	t.Parallel()
 	image := sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{{Blob: &sdk.Blob{MediaType: "image/png", Data: make([]byte, 1<<20)}}}}
 	if n := tokensOf(image); n < 1000 || n > 2000 {
-		t.Errorf("an image of 1 MiB counts %s", fmt.Sprint(n))
+		t.Errorf("tokensOf(image of 1 MiB) = %d, want 1000 to 2000", n)
 	}
 }

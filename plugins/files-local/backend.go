@@ -12,66 +12,68 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// The folders inside the backend's own: where the objects are, and where they
-// come to be.
+// Folders inside the backend's folder.
 const (
+	// objectsFolder holds complete objects.
 	objectsFolder = "objects"
-	partsFolder   = "parts"
+	// partsFolder holds parts: the temporary files of uploads in progress.
+	partsFolder = "parts"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	Path string `config:"path" default:"files" doc:"the folder to keep the bytes in; a relative path begins in the plugin's folder of the server's data"`
+	Path string `config:"path" default:"files" doc:"folder that stores the files; a relative path is below data/plugins/files-local in the server's data folder"`
 }
 
-// backend implements files.Backend. It is usable once Configure has returned nil.
+// backend implements files.Backend. It can be used after Configure has returned nil.
 //
-// A key is a path below objects, in names that no key can break out of (see
-// path). A Put writes a part, and moves it there when it is whole and on the
-// disk.
+// A key maps to a path below objects (see objectPath). The path cannot leave that folder.
+// Put writes a part and renames it to the object's path when all of it is on the disk.
 type backend struct {
 	config config
-	// root keeps every access inside the folder.
+	// root confines every access to the backend's folder.
 	root    *os.Root
 	folders folders
 }
 
 func newBackend() *backend { return &backend{} }
 
-// Configure makes the folder, and tries to write to it.
+// Configure creates the folder and checks that it is writable.
 func (b *backend) Configure(_ context.Context, env sdk.Env) error {
 	path := b.config.Path
 	if path == "" {
-		return badPath("is empty", errors.New("write the folder to keep the bytes in, or leave the line out"))
+		return invalidPath("must not be empty", errors.New("set it to the folder that stores the files, or remove the line"))
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(env.DataDir, path)
 	}
 	if err := makeFolder(path); err != nil {
-		return badPath("the folder can't be made", err)
+		return invalidPath("the folder cannot be created", err)
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return badPath("the folder can't be opened", err)
+		return invalidPath("the folder cannot be opened", err)
 	}
 	b.root = root
 	b.folders.root = root
 	for _, name := range []string{objectsFolder, partsFolder} {
 		if err := b.folders.make(name); err != nil {
-			return badPath("the folder can't be written", err)
+			return invalidPath("the folder is not writable", err)
 		}
 	}
 	if err := b.probe(); err != nil {
-		return badPath("the folder can't be written", err)
+		return invalidPath("the folder is not writable", err)
 	}
 	return nil
 }
 
-func badPath(summary string, err error) error {
+// invalidPath returns an error about the attribute "path".
+func invalidPath(summary string, err error) error {
 	return &sdk.ConfigError{Path: []string{"path"}, Summary: summary, Detail: err.Error()}
 }
 
-// makeFolder is os.MkdirAll whose folders outlive a power failure.
+// makeFolder works like os.MkdirAll, and syncs each parent folder so that the new folder
+// survives a power failure.
 func makeFolder(path string) error {
 	err := os.Mkdir(path, 0o700)
 	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(path) != path {
@@ -81,7 +83,7 @@ func makeFolder(path string) error {
 		err = os.Mkdir(path, 0o700)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil // what it is, if no folder, os.OpenRoot tells
+		return nil // os.OpenRoot fails if it is not a folder
 	}
 	if err != nil {
 		return err
@@ -94,15 +96,16 @@ func makeFolder(path string) error {
 	return parent.Sync()
 }
 
-// Health tells whether files can be made. A disk that is full still serves.
+// Health reports whether files can be created. A full disk is healthy, because it still
+// serves reads.
 func (b *backend) Health(context.Context) error {
 	if err := b.probe(); err != nil {
-		return errors.New(ailment(err))
+		return errors.New(diskErrorMessage(err))
 	}
 	return nil
 }
 
-// probe makes a file and removes it.
+// probe creates a file and removes it. It succeeds on a full disk.
 func (b *backend) probe() error {
 	name := partsFolder + "/probe-" + rand.Text()
 	f, err := b.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)

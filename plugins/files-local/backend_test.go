@@ -60,16 +60,16 @@ func TestConfigure(t *testing.T) {
 	}
 	tests := []struct {
 		name, config string
-		// made is below the plugin's data folder; bad is in the error.
-		made, bad string
+		// folder is relative to the plugin's data folder; wantErr is part of the error.
+		folder, wantErr string
 	}{
-		{name: "the default", config: `{}`, made: "files"},
-		{name: "relative", config: `{"path":"a/b/c"}`, made: "a/b/c"},
-		{name: "there already", config: `{"path":"."}`, made: "."},
-		{name: "empty", config: `{"path":""}`, bad: "is empty"},
-		{name: "a file", config: `{"path":"file"}`, bad: "the folder can't be opened"},
-		{name: "below a file", config: `{"path":"file/x"}`, bad: "the folder can't be made"},
-		{name: "not a disk", config: `{"path":"/proc/agentarea"}`, bad: "the folder can't be made"},
+		{name: "the default", config: `{}`, folder: "files"},
+		{name: "relative", config: `{"path":"a/b/c"}`, folder: "a/b/c"},
+		{name: "existing folder", config: `{"path":"."}`, folder: "."},
+		{name: "empty", config: `{"path":""}`, wantErr: "must not be empty"},
+		{name: "a file", config: `{"path":"file"}`, wantErr: "the folder cannot be opened"},
+		{name: "below a file", config: `{"path":"file/x"}`, wantErr: "the folder cannot be created"},
+		{name: "not writable", config: `{"path":"/proc/agentarea"}`, wantErr: "the folder cannot be created"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,10 +79,10 @@ func TestConfigure(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := b.Configure(t.Context(), sdk.Env{DataDir: dir})
-			if tt.bad != "" {
+			if tt.wantErr != "" {
 				var e *sdk.ConfigError
-				if !errors.As(err, &e) || !slices.Equal(e.Path, []string{"path"}) || !strings.Contains(e.Summary, tt.bad) {
-					t.Errorf("err = %v", err)
+				if !errors.As(err, &e) || !slices.Equal(e.Path, []string{"path"}) || !strings.Contains(e.Summary, tt.wantErr) {
+					t.Errorf("Configure(%s) = %v, want an error at path with %q", tt.config, err, tt.wantErr)
 				}
 				return
 			}
@@ -91,8 +91,8 @@ func TestConfigure(t *testing.T) {
 			}
 			defer func() { _ = b.root.Close() }()
 			put(t, b, "k", "hello")
-			if data, err := os.ReadFile(filepath.Join(dir, tt.made, "objects/k.f")); string(data) != "hello" || err != nil {
-				t.Errorf("%q, %v", data, err)
+			if data, err := os.ReadFile(filepath.Join(dir, tt.folder, "objects/k.f")); string(data) != "hello" || err != nil {
+				t.Errorf("ReadFile = %q, %v, want hello", data, err)
 			}
 			if err := b.Health(t.Context()); err != nil {
 				t.Error(err)
@@ -101,7 +101,7 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// A Put leaves nothing of its own beside the object, however it ends.
+// A failed Put leaves no part.
 func TestPutLeavesNoParts(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -112,7 +112,7 @@ func TestPutLeavesNoParts(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	if names := parts(t, b); len(names) > 0 {
-		t.Errorf("parts: %q", names)
+		t.Errorf("got parts %q, want none", names)
 	}
 	if o, err := b.Stat(t.Context(), "k"); err != nil || o.Size != 3 {
 		t.Errorf("%v, %v", o, err)
@@ -123,9 +123,9 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A Put whose key is deleted before its end keeps nothing: who deletes a key may
-// forget it.
-func TestDeleteEndsPuts(t *testing.T) {
+// A Put whose key is deleted before it ends stores nothing, so that a deleted key can be
+// forgotten.
+func TestDeleteCancelsPuts(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	r := readFunc(func([]byte) (int, error) {
@@ -139,11 +139,11 @@ func TestDeleteEndsPuts(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	if k, p := keys(t, b), parts(t, b); len(k)+len(p) > 0 {
-		t.Errorf("keys %q, parts %q", k, p)
+		t.Errorf("got keys %q and parts %q, want none", k, p)
 	}
 }
 
-// What a killed process has left goes with the key, and no other key's does.
+// Delete removes the parts that a killed process has left for the key, and no other parts.
 func TestDeleteRemovesLeftovers(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -153,18 +153,18 @@ func TestDeleteRemovesLeftovers(t *testing.T) {
 		}
 	}
 	if k := keys(t, b); len(k) > 0 {
-		t.Errorf("keys: %q", k)
+		t.Errorf("unexpected keys %q", k)
 	}
 	if err := b.Delete(t.Context(), "k"); err != nil {
 		t.Error(err)
 	}
 	if p := parts(t, b); len(p) != 1 || !strings.HasPrefix(p[0], partPrefix("other")) {
-		t.Errorf("parts: %q", p)
+		t.Errorf("unexpected parts %q", p)
 	}
 }
 
-// An admin may remove empty folders while the plugin runs.
-func TestFoldersThatAreTidiedUp(t *testing.T) {
+// An administrator may remove empty folders while the plugin runs.
+func TestPut_afterFolderWasRemoved(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	put(t, b, "a/b/c", "x")
@@ -179,11 +179,11 @@ func TestFoldersThatAreTidiedUp(t *testing.T) {
 	}
 	put(t, b, "a/b/c", "y")
 	if k := keys(t, b); !slices.Equal(k, []string{"a/b/c"}) {
-		t.Errorf("keys: %q", k)
+		t.Errorf("unexpected keys %q", k)
 	}
 }
 
-// Files that others have put into the folder are no objects, and do no harm.
+// Files that others have put into the folder are not objects and do no harm.
 func TestForeignFiles(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -197,9 +197,9 @@ func TestForeignFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k := keys(t, b); !slices.Equal(k, []string{"a/b"}) {
-		t.Errorf("keys: %q", k)
+		t.Errorf("unexpected keys %q", k)
 	}
-	// A link leads nowhere outside.
+	// A symbolic link to a file outside the folder is not followed.
 	outside := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
@@ -208,38 +208,38 @@ func TestForeignFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := b.Get(t.Context(), "link", 0, 0); err == nil {
-		t.Error("a link out of the folder was followed")
+		t.Error("Get follows a symbolic link out of the folder")
 	}
 	if k := keys(t, b); !slices.Equal(k, []string{"a/b"}) {
-		t.Errorf("keys: %q", k)
+		t.Errorf("unexpected keys %q", k)
 	}
 }
 
-// The host hears what ails the disk, and no path.
+// The host receives the kind of the disk's error, and no path.
 func TestDiskErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		errno syscall.Errno
-		code  sdk.ErrorCode
-		words string
+		errno   syscall.Errno
+		code    sdk.ErrorCode
+		message string
 	}{
 		{syscall.ENOSPC, sdk.CodeNoSpace, "the disk is full"},
 		{syscall.EDQUOT, sdk.CodeNoSpace, "the disk is full"},
-		{syscall.EFBIG, sdk.CodeNoSpace, "of that size"},
+		{syscall.EFBIG, sdk.CodeNoSpace, "too large"},
 		{syscall.EIO, sdk.CodeUnavailable, "input/output error"},
 		{syscall.EROFS, sdk.CodeUnavailable, "read-only file system"},
 		{syscall.EACCES, sdk.CodeUnavailable, "permission denied"},
 	}
 	for _, tt := range tests {
-		err := failure(context.Background(), "put", &os.PathError{Op: "write", Path: "/srv/secret/a.f", Err: tt.errno})
-		if code(err) != tt.code || !strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%v: %v", tt.errno, err)
+		err := publicError(context.Background(), "put", &os.PathError{Op: "write", Path: "/srv/secret/a.f", Err: tt.errno})
+		if code(err) != tt.code || !strings.Contains(err.Error(), tt.message) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("publicError(%v) = %v, want code %s with %q", tt.errno, err, tt.code, tt.message)
 		}
 	}
 }
 
-// A write that fails is the disk's fault, and what came is not kept.
-func TestPutOnADiskThatFails(t *testing.T) {
+// A Put that cannot write fails as unavailable and stores nothing.
+func TestPut_diskError(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	if err := b.root.RemoveAll(partsFolder); err != nil {
@@ -249,10 +249,10 @@ func TestPutOnADiskThatFails(t *testing.T) {
 	if code(err) != sdk.CodeUnavailable {
 		t.Errorf("err = %v", err)
 	}
-	if err := b.Health(t.Context()); err == nil || err.Error() != "the disk fails: no such file or directory" {
+	if err := b.Health(t.Context()); err == nil || err.Error() != "disk error: no such file or directory" {
 		t.Errorf("err = %v", err)
 	}
 	if k := keys(t, b); len(k) > 0 {
-		t.Errorf("keys: %q", k)
+		t.Errorf("unexpected keys %q", k)
 	}
 }

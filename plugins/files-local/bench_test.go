@@ -12,25 +12,25 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugintest"
 )
 
-// benchSize is that of a large file, in bytes.
+// benchSize is the size of a large file, in bytes.
 const benchSize = 100 << 20
 
-// data is what the benchmarks write: 8 MiB, again and again.
-type data struct{ left int }
+// data is a reader of the given number of bytes. It repeats a block of 8 MiB.
+type data struct{ remaining int }
 
 var block = bytes.Repeat([]byte("0123456789abcdef"), 8<<20/16)
 
 func (d *data) Read(p []byte) (int, error) {
-	if d.left == 0 {
+	if d.remaining == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p[:min(len(p), d.left)], block)
-	d.left -= n
+	n := copy(p[:min(len(p), d.remaining)], block)
+	d.remaining -= n
 	return n, nil
 }
 
-// BenchmarkPut is a large file on its way to the disk: from memory to a file of
-// one's own, to the backend, and to the backend in its process, over mutual TLS.
+// BenchmarkPut writes a large file: directly to a file, to the backend, and to the backend
+// in a plugin process over mutual TLS.
 func BenchmarkPut(b *testing.B) {
 	run := func(name string, put func(b *testing.B)) {
 		b.Run(name, func(b *testing.B) {
@@ -47,7 +47,7 @@ func BenchmarkPut(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		// Hidden, for ReadFrom reads in smaller pieces.
+		// The struct hides ReadFrom, which reads in smaller pieces.
 		_, err = io.CopyBuffer(struct{ io.Writer }{f}, &data{benchSize}, make([]byte, 512<<10))
 		if err == nil {
 			err = f.Sync()
@@ -72,7 +72,7 @@ func BenchmarkPut(b *testing.B) {
 	run("process", putTo(files.NewClient(plugintest.Start(b, files.Kind, plugintest.Command{Path: build(b)}).Conn)))
 }
 
-// BenchmarkGet reads a large file, from the disk's cache, through the process.
+// BenchmarkGet reads a large file from the page cache through the plugin process.
 func BenchmarkGet(b *testing.B) {
 	c := files.NewClient(plugintest.Start(b, files.Kind, plugintest.Command{Path: build(b)}).Conn)
 	if _, err := c.Put(b.Context(), "k", &data{benchSize}, files.PutOptions{Size: benchSize}); err != nil {
@@ -92,7 +92,7 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-// BenchmarkPutSmall is a file of 1 KiB: what the disk's syncs cost.
+// BenchmarkPutSmall writes files of 1 KiB. It measures the cost of the syncs.
 func BenchmarkPutSmall(b *testing.B) {
 	backend := open(b)
 	for b.Loop() {
@@ -102,7 +102,7 @@ func BenchmarkPutSmall(b *testing.B) {
 	}
 }
 
-// open makes a backend in a folder of the test's.
+// open returns a backend in a temporary folder.
 func open(tb testing.TB) *backend {
 	tb.Helper()
 	b := newBackend()

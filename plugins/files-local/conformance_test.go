@@ -12,6 +12,7 @@ func TestConformance(t *testing.T) {
 	plugintest.Files(t, plugintest.Command{Path: build(t)})
 }
 
+// build builds the plugin and returns the path of its binary.
 func build(tb testing.TB) string {
 	tb.Helper()
 	return testenv.Binary(tb, "files-local")

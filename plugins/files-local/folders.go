@@ -8,20 +8,21 @@ import (
 	"sync"
 )
 
-// maxSafe bounds what is remembered of folders.
-const maxSafe = 10_000
+// maxDurable is the maximum number of folders to remember.
+const maxDurable = 10_000
 
-// folders makes folders that outlive a power failure, and remembers which do.
+// folders creates folders that survive a power failure, and remembers which ones do.
 type folders struct {
-	root *os.Root
-	mu   sync.Mutex
-	safe map[string]bool
+	root    *os.Root
+	mu      sync.Mutex
+	durable map[string]bool
 }
 
-// make makes a folder and those above it, and returns once they are all on the
-// disk: one that is there may be a killed process's, which had not seen to that.
+// make creates a folder and its parents, and returns when all of them are on the disk. It
+// syncs existing folders too, because a killed process may have created one without syncing
+// it.
 func (f *folders) make(name string) error {
-	if name == "." || f.isSafe(name) {
+	if name == "." || f.isDurable(name) {
 		return nil
 	}
 	parent := path.Dir(name)
@@ -36,27 +37,28 @@ func (f *folders) make(name string) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.safe == nil || len(f.safe) >= maxSafe {
-		f.safe = map[string]bool{}
+	if f.durable == nil || len(f.durable) >= maxDurable {
+		f.durable = map[string]bool{}
 	}
-	f.safe[name] = true
+	f.durable[name] = true
 	return nil
 }
 
-func (f *folders) isSafe(name string) bool {
+// isDurable reports whether the folder is known to be on the disk.
+func (f *folders) isDurable(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.safe[name]
+	return f.durable[name]
 }
 
-// forget is for folders that somebody else has removed.
+// forget clears the memory, because somebody else may have removed folders.
 func (f *folders) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	clear(f.safe)
+	clear(f.durable)
 }
 
-// sync puts on the disk which names a folder has.
+// sync flushes a folder's list of names to the disk.
 func (f *folders) sync(name string) error {
 	d, err := f.root.Open(name)
 	if err != nil {

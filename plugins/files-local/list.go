@@ -10,8 +10,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// List implements files.Backend. It holds the names of the folders between the
-// root and the object that it is at.
+// List implements files.Backend. It keeps in memory only the names of the folders from the
+// root to the current object.
 func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[files.Object, error] {
 	return func(yield func(files.Object, error) bool) {
 		l := lister{ctx: ctx, backend: b, prefix: prefix, after: after, yield: yield}
@@ -19,6 +19,7 @@ func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[file
 	}
 }
 
+// lister is the state of one List.
 type lister struct {
 	ctx           context.Context
 	backend       *backend
@@ -26,23 +27,24 @@ type lister struct {
 	yield         func(files.Object, error) bool
 }
 
-// entry is a name in a folder: an object's key, or what the keys of a folder
-// begin with, which ends in a slash. So entries sort as the keys do.
+// entry is a name in a folder. Its key is an object's key, or, for a folder, the common
+// prefix of the folder's keys, which ends in a slash. Entries therefore sort in the order
+// of the keys.
 type entry struct{ key, path string }
 
 func (e entry) isFolder() bool { return strings.HasSuffix(e.path, folderSuffix) }
 
-// folder lists a folder, whose keys begin with base. It is false when nobody
-// wants more.
+// folder lists a folder whose keys start with base. It returns false when the caller wants
+// no more objects.
 func (l *lister) folder(name, base string) bool {
 	entries, err := l.entries(name, base)
-	if missing(err) && base != "" {
-		return true // somebody tidied up
+	if isNotExist(err) && base != "" {
+		return true // somebody removed the folder
 	}
 	if err == nil {
 		err = l.ctx.Err()
 	} else {
-		err = failure(l.ctx, "list", err)
+		err = publicError(l.ctx, "list", err)
 	}
 	if err != nil {
 		l.yield(files.Object{}, err)
@@ -60,7 +62,7 @@ func (l *lister) folder(name, base string) bool {
 	return true
 }
 
-// entries are those of a folder that may have something to give, in order.
+// entries returns, in order, the entries of a folder that may match the listing.
 func (l *lister) entries(name, base string) ([]entry, error) {
 	names, err := l.backend.names(name)
 	if err != nil {
@@ -74,13 +76,13 @@ func (l *lister) entries(name, base string) ([]entry, error) {
 		}
 		segment, ok := unescape(stem)
 		if !ok || stem == n {
-			continue // not ours
+			continue // not written by this plugin
 		}
 		e := entry{key: base + segment, path: path.Join(name, n)}
 		if e.isFolder() {
 			e.key += "/"
 		}
-		if l.wants(e) {
+		if l.matches(e) {
 			entries = append(entries, e)
 		}
 	}
@@ -88,7 +90,9 @@ func (l *lister) entries(name, base string) ([]entry, error) {
 	return entries, nil
 }
 
-func (l *lister) wants(e entry) bool {
+// matches reports whether the object is part of the listing, or the folder may hold such
+// objects.
+func (l *lister) matches(e entry) bool {
 	if !e.isFolder() {
 		return strings.HasPrefix(e.key, l.prefix) && e.key > l.after
 	}
@@ -96,19 +100,20 @@ func (l *lister) wants(e entry) bool {
 	return below && (e.key > l.after || strings.HasPrefix(l.after, e.key))
 }
 
+// object yields an object. It returns false when the caller wants no more objects.
 func (l *lister) object(e entry) bool {
 	info, err := l.backend.root.Lstat(e.path)
-	if missing(err) || err == nil && !info.Mode().IsRegular() {
+	if isNotExist(err) || err == nil && !info.Mode().IsRegular() {
 		return true
 	}
 	if err != nil {
-		l.yield(files.Object{}, failure(l.ctx, "list", err))
+		l.yield(files.Object{}, publicError(l.ctx, "list", err))
 		return false
 	}
 	return l.yield(object(e.key, info), nil)
 }
 
-// names are those in a folder, in no order.
+// names returns the names in a folder, in no particular order.
 func (b *backend) names(folder string) ([]string, error) {
 	d, err := b.root.Open(folder)
 	if err != nil {

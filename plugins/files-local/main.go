@@ -1,4 +1,4 @@
-// Command files-local keeps the bytes of files in a folder of the server's disk.
+// Command files-local is the file backend "local": it stores files in a folder on the server's disk.
 package main
 
 import (
@@ -13,7 +13,7 @@ func main() {
 	files.Serve(sdk.Info{
 		Name:        "files-local",
 		Version:     version,
-		Description: "Files in a folder of the server's disk.",
+		Description: "Files in a folder on the server's disk.",
 		Config:      &b.config,
 	}, b)
 }

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// A name on the disk ends in one of these, so that the object "a" can stand
-// beside the folder of "a/b", and no name is "", "." or "..".
+// Suffixes of every name on the disk. With them the object "a" can exist beside the folder
+// of "a/b", and no name is "", "." or "..".
 const (
 	objectSuffix = ".f"
 	folderSuffix = ".d"
 )
 
-// objectPath is where a key's object is: objects/a.d/b.f for a/b. Different keys
-// have different paths, on disks that know no upper case too.
+// objectPath returns the path of a key's object, such as objects/a.d/b.f for a/b. Different
+// keys have different paths, on case-insensitive file systems too.
 func objectPath(key string) string {
 	var b strings.Builder
 	b.WriteString(objectsFolder)
@@ -32,14 +32,14 @@ func objectPath(key string) string {
 	return b.String()
 }
 
-// folderOf is where the objects are that share a key's folder.
+// folderOf returns the folder of an object's path.
 func folderOf(objectPath string) string { return path.Dir(objectPath) }
 
-// escape writes a segment in lower-case ASCII: 80 bytes become 240 at most, and
-// 255 are what file systems take.
+// escape writes a segment of a key in lower-case ASCII. A segment of 80 bytes needs at most
+// 240, and file systems accept 255.
 func escape(b *strings.Builder, segment string) {
 	for i := range len(segment) {
-		if c := segment[i]; plain(c) {
+		if c := segment[i]; isUnreserved(c) {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(b, "%%%02X", c)
@@ -47,12 +47,13 @@ func escape(b *strings.Builder, segment string) {
 	}
 }
 
-func plain(c byte) bool {
+// isUnreserved reports whether a byte needs no escape.
+func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// unescape gives the segment that escape made a name of. ok is false for other
-// names.
+// unescape is the inverse of escape. It returns false for a name that escape cannot
+// produce.
 func unescape(name string) (segment string, ok bool) {
 	segment, err := url.PathUnescape(name)
 	var b strings.Builder

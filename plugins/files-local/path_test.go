@@ -26,14 +26,14 @@ func TestObjectPath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if got := objectPath(tt.key); got != tt.path {
-			t.Errorf("objectPath(%q) = %q; want %q", tt.key, got, tt.path)
+			t.Errorf("objectPath(%q) = %q, want %q", tt.key, got, tt.path)
 		}
 	}
 }
 
-// Whatever the key: its path goes nowhere else, no name is too long or special,
-// case does not matter, and the key can be read from it.
-func TestObjectPathOfAnyKey(t *testing.T) {
+// The path of any key stays in the folder, has no name that is too long or special, does not
+// depend on case, and identifies the key.
+func TestObjectPath_anyKey(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.OneOf(rapid.StringN(1, 255, 255), rapid.StringMatching(`[aA.%/d-]{1,12}`)).Draw(t, "key")
@@ -42,9 +42,9 @@ func TestObjectPathOfAnyKey(t *testing.T) {
 		}
 		path, below := strings.CutPrefix(objectPath(key), "objects/")
 		if !below || path != strings.ToLower(path) && !strings.Contains(path, "%") {
-			t.Errorf("path = %q", path)
+			t.Errorf("objectPath(%q) = objects/%s, want lower case", key, path)
 		}
-		var back []string
+		var segments []string
 		names := strings.Split(path, "/")
 		for i, name := range names {
 			suffix := folderSuffix
@@ -53,21 +53,21 @@ func TestObjectPathOfAnyKey(t *testing.T) {
 			}
 			segment, ok := unescape(strings.TrimSuffix(name, suffix))
 			if !ok || !strings.HasSuffix(name, suffix) || len(name) > 255 || name == "." || name == ".." {
-				t.Errorf("name %q of path %q", name, path)
+				t.Errorf("path %q has the invalid name %q", path, name)
 			}
-			back = append(back, segment)
+			segments = append(segments, segment)
 		}
-		if got := strings.Join(back, "/"); got != key {
-			t.Errorf("the path %q is that of %q too", path, got)
+		if got := strings.Join(segments, "/"); got != key {
+			t.Errorf("key read from path %q = %q, want %q", path, got, key)
 		}
 	})
 }
 
-func TestUnescapeOfNamesThatAreNotOurs(t *testing.T) {
+func TestUnescape_foreignNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"A", "a b", "%", "%4", "%4g", "%2f", "%61", "é", "lost+found"} {
 		if segment, ok := unescape(name); ok {
-			t.Errorf("%q is the name of %q", name, segment)
+			t.Errorf("unescape(%q) = %q, true, want false", name, segment)
 		}
 	}
 }

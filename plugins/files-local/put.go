@@ -18,28 +18,29 @@ import (
 
 // Put implements files.Backend.
 //
-// The part is on the disk before it gets the object's name, and the name before
-// Put returns. Delete removes parts first and then the object, so that a Put of the key
-// has either moved its part before, and the object goes, or has none to move.
+// It syncs the part to the disk before renaming it, and the folder before it returns.
+// Delete removes the parts of a key before its object. A concurrent Put has therefore
+// either renamed its part already, and Delete removes the object, or finds its part gone
+// and fails.
 func (b *backend) Put(ctx context.Context, key string, r io.Reader, _ files.PutOptions) (*files.Stored, error) {
 	part := partsFolder + "/" + partPrefix(key) + strings.ToLower(rand.Text())
-	w := &writer{sum: sha256.New()}
+	w := &partWriter{sum: sha256.New()}
 	var err error
 	if w.file, err = b.root.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
-		return nil, failure(ctx, "put", err)
+		return nil, publicError(ctx, "put", err)
 	}
 	n, err := io.Copy(w, r)
 	if err != nil && w.err == nil {
 		w.file.Close()
 		b.discard(ctx, part)
-		return nil, err // r's own
+		return nil, err // an error of r is not an error of the disk
 	}
 	if err == nil {
 		err = w.file.Sync()
 	}
 	if err := errors.Join(err, w.file.Close()); err != nil {
 		b.discard(ctx, part)
-		return nil, failure(ctx, "put", err)
+		return nil, publicError(ctx, "put", err)
 	}
 	if err := b.publish(ctx, part, objectPath(key)); err != nil {
 		b.discard(ctx, part)
@@ -48,38 +49,39 @@ func (b *backend) Put(ctx context.Context, key string, r io.Reader, _ files.PutO
 	return &files.Stored{Size: n, SHA256: [sha256.Size]byte(w.sum.Sum(nil))}, nil
 }
 
-// partPrefix begins the names of a key's parts.
+// partPrefix returns the common prefix of the names of a key's parts.
 func partPrefix(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:16]) + "-"
 }
 
-// publish gives a part the name of an object.
+// publish renames a part to an object's path.
 func (b *backend) publish(ctx context.Context, part, object string) error {
 	_, err := b.root.Lstat(object)
-	fresh := missing(err)
+	isNew := isNotExist(err)
 	if err := b.move(part, object); err != nil {
-		if _, statErr := b.root.Lstat(part); missing(statErr) {
-			return &sdk.Error{Code: sdk.CodeCancelled, Message: "the key was deleted while it was put"}
+		if _, statErr := b.root.Lstat(part); isNotExist(statErr) {
+			return &sdk.Error{Code: sdk.CodeCancelled, Message: "the file was deleted during its upload"}
 		}
-		return failure(ctx, "put", err)
+		return publicError(ctx, "put", err)
 	}
 	if err := b.folders.sync(folderOf(object)); err != nil {
-		if fresh {
-			b.discard(ctx, object) // a Put that fails leaves nothing
+		if isNew {
+			b.discard(ctx, object) // a failed Put leaves no object
 		}
-		return failure(ctx, "put", err)
+		return publicError(ctx, "put", err)
 	}
 	return nil
 }
 
+// move renames a part, and creates the object's folder when it does not exist.
 func (b *backend) move(part, object string) error {
 	if err := b.folders.make(folderOf(object)); err != nil {
 		return err
 	}
 	err := b.root.Rename(part, object)
-	if missing(err) {
-		// Somebody tidied up empty folders; or it is the part that is gone.
+	if isNotExist(err) {
+		// Somebody removed the empty folder, or Delete removed the part.
 		b.folders.forget()
 		if err := b.folders.make(folderOf(object)); err != nil {
 			return err
@@ -89,30 +91,30 @@ func (b *backend) move(part, object string) error {
 	return err
 }
 
-// discard removes what is left of a Put that failed. If it can't, the key's
-// Delete does.
+// discard removes a file of a failed Put. If that fails, a Delete of the key removes it.
 func (b *backend) discard(ctx context.Context, name string) {
-	if err := b.root.Remove(name); err != nil && !missing(err) {
-		_ = failure(ctx, "remove a part", err) // for the log
+	if err := b.root.Remove(name); err != nil && !isNotExist(err) {
+		_ = publicError(ctx, "remove a part", err) // only to log it
 	}
 }
 
 // Delete implements files.Backend.
 func (b *backend) Delete(ctx context.Context, key string) error {
 	if err := b.deleteParts(key); err != nil {
-		return failure(ctx, "delete", err)
+		return publicError(ctx, "delete", err)
 	}
 	object := objectPath(key)
-	if err := b.root.Remove(object); err != nil && !missing(err) {
-		return failure(ctx, "delete", err)
+	if err := b.root.Remove(object); err != nil && !isNotExist(err) {
+		return publicError(ctx, "delete", err)
 	}
-	// Even if the object was not there: a Delete that failed here may have removed it.
-	if err := b.folders.sync(folderOf(object)); err != nil && !missing(err) {
-		return failure(ctx, "delete", err)
+	// Sync even if the object did not exist: an earlier Delete may have removed it and then failed here.
+	if err := b.folders.sync(folderOf(object)); err != nil && !isNotExist(err) {
+		return publicError(ctx, "delete", err)
 	}
 	return nil
 }
 
+// deleteParts removes the parts of a key.
 func (b *backend) deleteParts(key string) error {
 	names, err := b.names(partsFolder)
 	if err != nil {

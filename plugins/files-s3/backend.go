@@ -14,72 +14,73 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// healthTime is how long the bucket may take to answer, in a check that has two
-// seconds.
-const healthTime = 1500 * time.Millisecond
+// healthTimeout is how long the bucket may take to answer. The host allows two seconds for
+// the whole check.
+const healthTimeout = 1500 * time.Millisecond
 
-// backend implements files.Backend and files.Presigner. It is usable once
-// Configure has returned nil.
+// backend implements files.Backend and files.Presigner. It can be used after Configure has
+// returned nil.
 type backend struct {
 	config config
-	// s3 does the work; public makes the URLs for clients.
+	// s3 performs all requests. public only signs URLs for clients.
 	s3, public *minio.Core
-	// part is config.PartSize in bytes.
-	part int
-	// slots has an element for each upload that is under way.
-	slots chan struct{}
-	puts  puts
-	// pause is that before a second try.
-	pause time.Duration
-	// made says that the bucket was there, once.
-	made atomic.Bool
+	// partSizeBytes is config.PartSize in bytes.
+	partSizeBytes int
+	// slots has one element for each upload in progress.
+	slots      chan struct{}
+	activePuts activePuts
+	// retryDelay is the delay before the first retry.
+	retryDelay time.Duration
+	// bucketChecked is set once ensureBucket has succeeded.
+	bucketChecked atomic.Bool
 }
 
-func newBackend() *backend { return &backend{pause: pause} }
+func newBackend() *backend { return &backend{retryDelay: retryDelay} }
 
+// name returns the name of a key's object in the bucket.
 func (b *backend) name(key string) string { return b.config.Prefix + objectName(key) }
 
-// Health asks for the bucket.
+// Health reports whether the bucket exists.
 func (b *backend) Health(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	there, err := b.s3.BucketExists(ctx, b.config.Bucket)
+	exists, err := b.s3.BucketExists(ctx, b.config.Bucket)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return errors.New("S3 does not answer")
+		return errors.New("S3 did not respond in time")
 	case err != nil:
-		return errors.New(sdk.AsError(b.failure(ctx, "health", err)).Message)
-	case !there && !b.config.CreateBucket:
+		return errors.New(sdk.AsError(b.publicError(ctx, "health", err)).Message)
+	case !exists && !b.config.CreateBucket:
 		return errors.New(b.noBucket().Message)
 	}
 	return nil
 }
 
-// makeBucket sees to it that there is a bucket, if the config says so.
-func (b *backend) makeBucket(ctx context.Context) error {
-	if !b.config.CreateBucket || b.made.Load() {
+// ensureBucket creates the bucket if it does not exist and create_bucket is set.
+func (b *backend) ensureBucket(ctx context.Context) error {
+	if !b.config.CreateBucket || b.bucketChecked.Load() {
 		return nil
 	}
-	there, err := b.s3.BucketExists(ctx, b.config.Bucket)
-	if err == nil && !there {
+	exists, err := b.s3.BucketExists(ctx, b.config.Bucket)
+	if err == nil && !exists {
 		err = b.s3.MakeBucket(ctx, b.config.Bucket, minio.MakeBucketOptions{Region: b.config.Region})
 	}
-	// Another server's plugin may have been quicker.
+	// Another server's plugin may have created it at the same time.
 	if err != nil && !hasCode(err, minio.BucketAlreadyOwnedByYou) {
 		return err
 	}
-	b.made.Store(true)
+	b.bucketChecked.Store(true)
 	return nil
 }
 
 // Stat implements files.Backend.
 func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	var info minio.ObjectInfo
-	err := b.try(ctx, "stat", func() (err error) {
+	err := b.retry(ctx, "stat", func() (err error) {
 		info, err = b.s3.StatObject(ctx, b.config.Bucket, b.name(key), minio.StatObjectOptions{})
 		if status(err) == http.StatusNotFound {
-			// The answer to HEAD does not say what is missing.
-			if there, bucketErr := b.s3.BucketExists(ctx, b.config.Bucket); bucketErr == nil && !there {
+			// The response to HEAD has no body that says whether the object or the bucket is missing.
+			if exists, bucketErr := b.s3.BucketExists(ctx, b.config.Bucket); bucketErr == nil && !exists {
 				return b.noBucket()
 			}
 		}
@@ -91,18 +92,18 @@ func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	return &files.Object{Key: key, Size: info.Size, Modified: info.LastModified.UTC()}, nil
 }
 
-// Delete implements files.Backend. Uploads go first and then the object, so that
-// a Put of the key has either made its object before, and that goes, or can't
-// make one any more.
+// Delete implements files.Backend. It ends the uploads of the key before it deletes the
+// object. A concurrent Put has therefore either created its object already, and Delete
+// removes it, or can no longer create one.
 func (b *backend) Delete(ctx context.Context, key string) error {
 	name := b.name(key)
-	if err := b.puts.stop(ctx, name); err != nil {
+	if err := b.activePuts.stop(ctx, name); err != nil {
 		return err
 	}
 	if err := b.abortUploads(ctx, name); err != nil {
 		return err
 	}
-	return b.try(ctx, "delete", func() error {
+	return b.retry(ctx, "delete", func() error {
 		err := b.s3.RemoveObject(ctx, b.config.Bucket, name, minio.RemoveObjectOptions{})
 		if hasCode(err, minio.NoSuchKey) {
 			return nil
@@ -111,12 +112,12 @@ func (b *backend) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// abortUploads removes what Puts that were cut have left of an object.
+// abortUploads removes the uploads that interrupted Puts have left for an object.
 func (b *backend) abortUploads(ctx context.Context, name string) error {
 	var keyMarker, idMarker string
 	for {
 		var page minio.ListMultipartUploadsResult
-		err := b.try(ctx, "list uploads", func() (err error) {
+		err := b.retry(ctx, "list uploads", func() (err error) {
 			page, err = b.s3.ListMultipartUploads(ctx, b.config.Bucket, name, keyMarker, idMarker, "", 1000)
 			return err
 		})
@@ -127,12 +128,12 @@ func (b *backend) abortUploads(ctx context.Context, name string) error {
 			if u.Key != name {
 				continue
 			}
-			err := b.try(ctx, "abort an upload", func() error { return b.abortUpload(ctx, name, u.UploadID) })
+			err := b.retry(ctx, "abort an upload", func() error { return b.abortUpload(ctx, name, u.UploadID) })
 			if err != nil {
 				return err
 			}
 		}
-		// No other name begins with this one.
+		// No other object's name starts with this one, so the next page has other objects.
 		if !page.IsTruncated || page.NextKeyMarker != name {
 			return nil
 		}
@@ -140,7 +141,7 @@ func (b *backend) abortUploads(ctx context.Context, name string) error {
 	}
 }
 
-// abortUpload succeeds for an upload that is not there.
+// abortUpload aborts an upload. It succeeds if the upload does not exist.
 func (b *backend) abortUpload(ctx context.Context, name, id string) error {
 	err := b.s3.AbortMultipartUpload(ctx, b.config.Bucket, name, id)
 	if hasCode(err, minio.NoSuchUpload) {
@@ -167,7 +168,7 @@ func (b *backend) Presign(ctx context.Context, r files.PresignRequest) (string, 
 	}
 	u, err := b.public.PresignedGetObject(ctx, b.config.Bucket, b.name(r.Key), expires, query)
 	if err != nil {
-		return "", b.failure(ctx, "presign", err)
+		return "", b.publicError(ctx, "presign", err)
 	}
 	return u.String(), nil
 }

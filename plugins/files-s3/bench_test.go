@@ -12,12 +12,12 @@ import (
 	"github.com/agentarea/agentarea/test/s3test"
 )
 
-// benchSize is that of a large file, in bytes.
+// benchSize is the size of a large file, in bytes.
 const benchSize = 100 * mib
 
-// ways are those of a large file to the server and back: minio-go by itself, the
-// backend, and the backend in its process, over mutual TLS.
-func ways(b *testing.B, run func(b *testing.B, put func(context.Context) error, get func(context.Context) (io.ReadCloser, error))) {
+// benchTargets runs a benchmark on a large file for each target: minio-go alone, the
+// backend, and the backend in a plugin process over mutual TLS.
+func benchTargets(b *testing.B, run func(b *testing.B, put func(context.Context) error, get func(context.Context) (io.ReadCloser, error))) {
 	b.Helper()
 	s := s3test.Start(b)
 	bucket := s.NewBucket(b)
@@ -38,13 +38,13 @@ func ways(b *testing.B, run func(b *testing.B, put func(context.Context) error, 
 			}, func(ctx context.Context) (io.ReadCloser, error) { return to.Get(ctx, "k", 0, 0) })
 		})
 	}
-	through("backend", open(b, block(s, bucket, nil)))
-	process := plugintest.Start(b, files.Kind, plugintest.Command{Path: build(b), Config: block(s, bucket, nil)})
+	through("backend", open(b, configBlock(s, bucket, nil)))
+	process := plugintest.Start(b, files.Kind, plugintest.Command{Path: build(b), Config: configBlock(s, bucket, nil)})
 	through("process", files.NewClient(process.Conn))
 }
 
 func BenchmarkPut(b *testing.B) {
-	ways(b, func(b *testing.B, put func(context.Context) error, _ func(context.Context) (io.ReadCloser, error)) {
+	benchTargets(b, func(b *testing.B, put func(context.Context) error, _ func(context.Context) (io.ReadCloser, error)) {
 		b.SetBytes(benchSize)
 		for b.Loop() {
 			if err := put(b.Context()); err != nil {
@@ -55,7 +55,7 @@ func BenchmarkPut(b *testing.B) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	ways(b, func(b *testing.B, put func(context.Context) error, get func(context.Context) (io.ReadCloser, error)) {
+	benchTargets(b, func(b *testing.B, put func(context.Context) error, get func(context.Context) (io.ReadCloser, error)) {
 		if err := put(b.Context()); err != nil {
 			b.Fatal(err)
 		}

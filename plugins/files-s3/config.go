@@ -18,45 +18,46 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	Endpoint     string `config:"endpoint" default:"s3.amazonaws.com" doc:"where the server is: a host, with a port if need be; https unless written with http://"`
-	Bucket       string `config:"bucket,required" doc:"the bucket that keeps the files"`
-	Region       string `config:"region" default:"us-east-1" doc:"the bucket's region"`
-	Prefix       string `config:"prefix" doc:"a folder in the bucket, for a bucket that others use too"`
-	AccessKey    string `config:"access_key" doc:"the access key; without one AWS_ACCESS_KEY_ID and the like are looked for in the environment (pass_env lets them through), and then the machine's role is asked for"`
-	SecretKey    string `config:"secret_key,secret" doc:"the secret key of access_key"`
-	SessionToken string `config:"session_token,secret" doc:"the session token, if the keys are temporary"`
-	PathStyle    bool   `config:"path_style" default:"true" doc:"whether the bucket is named in the URL's path; false puts it into the host's name, as Amazon has it in any case"`
-	CreateBucket bool   `config:"create_bucket" default:"false" doc:"whether to make the bucket when it is not there"`
+	Endpoint     string `config:"endpoint" default:"s3.amazonaws.com" doc:"host of the S3 server, with an optional port; https, unless it starts with http://"`
+	Bucket       string `config:"bucket,required" doc:"bucket that stores the files"`
+	Region       string `config:"region" default:"us-east-1" doc:"region of the bucket"`
+	Prefix       string `config:"prefix" doc:"folder in the bucket, for a bucket that is shared with other applications"`
+	AccessKey    string `config:"access_key" doc:"access key; default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the plugin's environment (see pass_env), or else the machine's IAM role"`
+	SecretKey    string `config:"secret_key,secret" doc:"secret key of access_key"`
+	SessionToken string `config:"session_token,secret" doc:"session token of temporary keys"`
+	PathStyle    bool   `config:"path_style" default:"true" doc:"true for path-style URLs (host/bucket), false for virtual-hosted URLs (bucket.host); ignored for Amazon, which uses virtual-hosted URLs"`
+	CreateBucket bool   `config:"create_bucket" default:"false" doc:"whether to create the bucket if it does not exist"`
 
-	PresignedDownloads bool          `config:"presigned_downloads" default:"false" doc:"whether downloads are redirected to the S3 server, which must then be in the clients' reach"`
-	PresignExpiry      time.Duration `config:"presign_expiry" default:"5m" doc:"how long the URL of such a download is good for, at the most"`
-	PublicEndpoint     string        `config:"public_endpoint" doc:"the endpoint by which clients reach the server, if it is another one"`
+	PresignedDownloads bool          `config:"presigned_downloads" default:"false" doc:"whether downloads are redirected to the S3 server; clients must be able to reach it"`
+	PresignExpiry      time.Duration `config:"presign_expiry" default:"5m" doc:"maximum validity of a presigned download URL, from 1s to 168h"`
+	PublicEndpoint     string        `config:"public_endpoint" doc:"endpoint for clients, if it differs from endpoint"`
 
-	PartSize string        `config:"part_size" default:"5MiB" doc:"the size of an upload's parts, from 5MiB to 1GiB: a file has 10000 parts at the most, and an upload takes the memory of two at the most"`
-	Timeout  time.Duration `config:"timeout" default:"30s" doc:"how long a request may make no progress"`
+	PartSize string        `config:"part_size" default:"5MiB" doc:"size of the parts of an upload, from 5MiB to 1GiB; a file has at most 10000 parts, and an upload holds at most two parts in memory"`
+	Timeout  time.Duration `config:"timeout" default:"30s" doc:"how long a request may stall before it fails"`
 }
 
 const (
 	minPart = 5 << 20
 	maxPart = 1 << 30
-	// maxParts is S3's limit for an object.
+	// maxParts is S3's maximum number of parts of an object.
 	maxParts = 10000
-	// maxName is S3's limit for an object's name; maxPrefix is what a key leaves of it.
+	// maxName is S3's maximum length of an object's name. maxPrefix is what the longest key
+	// leaves of it.
 	maxName   = 1024
 	maxPrefix = maxName - 3*255 - len(endOfName)
 )
 
-// Configure checks the config and makes the client. It asks the server nothing,
-// so that an S3 that is down keeps nobody from starting.
+// Configure checks the config and creates the clients. It sends no request, so that the
+// plugin can start while S3 is down.
 func (b *backend) Configure(context.Context, sdk.Env) error {
 	c := &b.config
-	// Keys that were read from a file end in a newline.
+	// Keys that are read from a file may end in a newline.
 	c.AccessKey, c.SecretKey = strings.TrimSpace(c.AccessKey), strings.TrimSpace(c.SecretKey)
 	c.SessionToken = strings.TrimSpace(c.SessionToken)
-	at, endpointErr := parseEndpoint("endpoint", c.Endpoint)
-	public := at
+	server, endpointErr := parseEndpoint("endpoint", c.Endpoint)
+	public := server
 	var publicErr error
 	if c.PublicEndpoint != "" {
 		public, publicErr = parseEndpoint("public_endpoint", c.PublicEndpoint)
@@ -68,10 +69,10 @@ func (b *backend) Configure(context.Context, sdk.Env) error {
 		c.Prefix += "/"
 	}
 	b.slots = make(chan struct{}, maxUploads)
-	b.part = c.partSize()
+	b.partSizeBytes = c.partSize()
 	keys := c.credentials()
 	var err error
-	if b.s3, err = b.client(at, keys); err != nil {
+	if b.s3, err = b.client(server, keys); err != nil {
 		return &sdk.ConfigError{Path: []string{"endpoint"}, Summary: err.Error()}
 	}
 	if b.public, err = b.client(public, keys); err != nil {
@@ -80,58 +81,58 @@ func (b *backend) Configure(context.Context, sdk.Env) error {
 	return nil
 }
 
-// check finds what is wrong with the config but the endpoints, and reads the
-// part size.
+// check returns an error for each invalid attribute, except for the endpoints.
 func (c *config) check() []error {
 	var errs []error
-	bad := func(attribute, summary, detail string) {
+	invalid := func(attribute, summary, detail string) {
 		errs = append(errs, &sdk.ConfigError{Path: []string{attribute}, Summary: summary, Detail: detail})
 	}
 	if err := s3utils.CheckValidBucketName(c.Bucket); err != nil {
-		bad("bucket", "is no bucket's name", "Write one of 3 to 63 letters, digits, dots and hyphens")
+		invalid("bucket", "is not a valid bucket name", "Use 3 to 63 letters, digits, dots and hyphens")
 	}
-	if !plainLine(c.Region) || c.Region == "" {
-		bad("region", "is no region", `Write the bucket's, or leave the line out: servers other than Amazon's mostly take "us-east-1"`)
+	if !isHeaderValue(c.Region) || c.Region == "" {
+		invalid("region", "is not a valid region", `Set it to the bucket's region, or remove the line: most servers other than Amazon's accept "us-east-1"`)
 	}
-	if what := badPrefix(c.Prefix); what != "" {
-		bad("prefix", what, `Write a folder, such as "agentarea/"`)
+	if issue := prefixIssue(c.Prefix); issue != "" {
+		invalid("prefix", issue, `Use a folder such as "agentarea/"`)
 	}
 	if c.AccessKey != "" && c.SecretKey == "" {
-		bad("secret_key", "is missing, and access_key is there", "Write both, or none to have them looked for in the environment")
+		invalid("secret_key", "is missing, but access_key is set", "Set both, or neither to take the keys from the environment")
 	}
 	if c.AccessKey == "" && c.SecretKey+c.SessionToken != "" {
-		bad("access_key", "is missing, and what belongs to it is there", "Write it, or no key at all to have them looked for in the environment")
+		invalid("access_key", "is missing, but secret_key or session_token is set", "Set all keys, or none to take them from the environment")
 	}
 	for _, key := range [][2]string{{"access_key", c.AccessKey}, {"secret_key", c.SecretKey}, {"session_token", c.SessionToken}} {
-		if !plainLine(key[1]) {
-			bad(key[0], "holds a character that no key has", "Write the key alone, on one line")
+		if !isHeaderValue(key[1]) {
+			invalid(key[0], "contains an invalid character", "Set it to the key alone, on one line")
 		}
 	}
 	if c.PresignExpiry < time.Second || c.PresignExpiry > 7*24*time.Hour {
-		bad("presign_expiry", "must be from 1s to 168h", `Write a duration, such as "5m"`)
+		invalid("presign_expiry", "must be from 1s to 168h", `Use a duration such as "5m"`)
 	}
 	if size, err := humanize.ParseBytes(c.PartSize); err != nil || size < minPart || size > maxPart {
-		bad("part_size", "must be from 5MiB to 1GiB", `Write a size, such as "16MiB"`)
+		invalid("part_size", "must be from 5MiB to 1GiB", `Use a size such as "16MiB"`)
 	}
 	if c.Timeout < time.Second {
-		bad("timeout", "must be 1s or longer", `Write a duration, such as "30s"`)
+		invalid("timeout", "must be 1s or longer", `Use a duration such as "30s"`)
 	}
 	return errs
 }
 
-// partSize is checked by check.
+// partSize returns part_size in bytes. check has validated it.
 func (c *config) partSize() int {
 	size, err := humanize.ParseBytes(c.PartSize)
 	if err != nil {
 		return minPart
 	}
-	return int(size) //nolint:gosec // maxPart at the most
+	return int(size) //nolint:gosec // check limits it to maxPart
 }
 
-func plainLine(s string) bool { return httpguts.ValidHeaderFieldValue(s) }
+// isHeaderValue reports whether a string can be sent in a header.
+func isHeaderValue(s string) bool { return httpguts.ValidHeaderFieldValue(s) }
 
-// badPrefix is what is wrong with a prefix; empty for nothing.
-func badPrefix(prefix string) string {
+// prefixIssue describes what is wrong with a prefix, or returns an empty string.
+func prefixIssue(prefix string) string {
 	folder := strings.TrimSuffix(prefix, "/")
 	switch {
 	case prefix == "":
@@ -139,14 +140,15 @@ func badPrefix(prefix string) string {
 	case len(folder)+1 > maxPrefix:
 		return "is too long"
 	case !utf8.ValidString(prefix) || strings.ContainsFunc(prefix, unicode.IsControl):
-		return "holds characters that can't be in a name"
+		return "contains characters that are not allowed in an object's name"
 	case path.Clean("/"+folder) != "/"+folder || strings.HasPrefix(folder, "/") || folder == "":
-		return "has an empty folder, or one of dots"
+		return `has an empty segment, or a segment "." or ".."`
 	}
 	return ""
 }
 
-// credentials are those of the config, or whatever the environment has to offer.
+// credentials returns the keys of the config, or a chain of the environment and the
+// machine's role.
 func (c *config) credentials() *credentials.Credentials {
 	if c.AccessKey != "" {
 		return credentials.NewStaticV4(c.AccessKey, c.SecretKey, c.SessionToken)

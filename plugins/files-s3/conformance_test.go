@@ -17,26 +17,27 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	plugintest.Files(t, plugintest.Command{Path: build(t), Config: block(s, s.NewBucket(t), map[string]any{
+	plugintest.Files(t, plugintest.Command{Path: build(t), Config: configBlock(s, s.NewBucket(t), map[string]any{
 		"prefix": "some/folder", "presigned_downloads": true,
 	})})
 }
 
-// The bucket is made when it is first used, and files of others in it are left alone.
+// The bucket is created at its first use, and List ignores objects that the plugin has not
+// written.
 func TestCreateBucket(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	bucket := s.NewName(t)
-	b := open(t, block(s, bucket, map[string]any{"create_bucket": true}))
+	b := open(t, configBlock(s, bucket, map[string]any{"create_bucket": true}))
 	if err := b.Health(t.Context()); err != nil {
-		t.Errorf("Health before the bucket is made: %v", err)
+		t.Errorf("Health() before the bucket exists = %v", err)
 	}
 	if _, err := b.Stat(t.Context(), "a"); sdk.AsError(err).Code != sdk.CodeNotFound {
-		t.Errorf("Stat in a bucket to be made: %v", err)
+		t.Errorf("Stat() in a new bucket = %v, want not_found", err)
 	}
 	var wg sync.WaitGroup
 	for _, key := range []string{"a", "b", "c"} {
-		wg.Go(func() { keep(t, b, key, []byte(key)) })
+		wg.Go(func() { mustPut(t, b, key, []byte(key)) })
 	}
 	wg.Wait()
 	if _, err := s.Client.PutObject(t.Context(), bucket, "b", strings.NewReader("x"), 1, "", "", minio.PutObjectOptions{}); err != nil {
@@ -50,12 +51,12 @@ func TestCreateBucket(t *testing.T) {
 		keys = append(keys, o.Key)
 	}
 	if !slices.Equal(keys, []string{"a", "b", "c"}) {
-		t.Errorf("List gives %q", keys)
+		t.Errorf("List() = %q, want a, b, c", keys)
 	}
 }
 
-// block is the config of a backend in a bucket.
-func block(s *s3test.Server, bucket string, more map[string]any) map[string]any {
+// configBlock returns the config of a backend that uses a bucket of s, merged with more.
+func configBlock(s *s3test.Server, bucket string, more map[string]any) map[string]any {
 	config := map[string]any{
 		"endpoint": s.URL(), "region": s.Region, "bucket": bucket, "access_key": s.AccessKey, "secret_key": s.SecretKey,
 	}
@@ -65,7 +66,39 @@ func block(s *s3test.Server, bucket string, more map[string]any) map[string]any 
 	return config
 }
 
+<<<<<<< HEAD
 func build(tb testing.TB) string {
 	tb.Helper()
 	return testenv.Binary(tb, "files-s3")
+=======
+var binaryDir string
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaryDir, "files-s3")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(out))
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "files-s3"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(binaryDir)
+	os.Exit(code)
+}
+
+// build builds the plugin once and returns the path of its binary.
+func build(tb testing.TB) string {
+	tb.Helper()
+	path, err := buildOnce()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+>>>>>>> main
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// endpoint is where an S3 server is.
+// endpoint is the address of an S3 server.
 type endpoint struct {
-	// host may have a port.
+	// host may include a port.
 	host   string
 	secure bool
 }
 
-// parseEndpoint reads host:port, which is https, or a URL; attribute names it in
-// errors.
+// parseEndpoint parses a URL, or host:port, which implies https. Errors refer to the given
+// attribute.
 func parseEndpoint(attribute, raw string) (endpoint, error) {
-	bad := func(summary string) (endpoint, error) {
+	invalid := func(summary string) (endpoint, error) {
 		return endpoint{}, &sdk.ConfigError{
 			Path: []string{attribute}, Summary: summary,
-			Detail: `Write where the server is, such as "s3.eu-central-1.amazonaws.com" or "http://localhost:9000"`,
+			Detail: `Set it to the server's address, such as "s3.eu-central-1.amazonaws.com" or "http://localhost:9000"`,
 		}
 	}
 	text := strings.TrimSpace(raw)
@@ -33,25 +33,26 @@ func parseEndpoint(attribute, raw string) (endpoint, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return bad("is no address")
+		return invalid("is not a valid address")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return bad("must begin with http:// or https://, or with the host")
+		return invalid("must start with http:// or https://, or with the host")
 	case u.User != nil:
-		return bad("must not hold keys; use access_key and secret_key")
+		return invalid("must not contain keys; use access_key and secret_key")
 	case u.Hostname() == "":
-		return bad("names no host")
+		return invalid("has no host")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return bad("must not hold a path or query; the bucket is an attribute of its own")
+		return invalid("must not have a path or query; set the bucket in bucket")
 	}
 	return endpoint{host: u.Host, secure: u.Scheme == "https"}, nil
 }
 
+// isAmazon reports whether the endpoint is a server of Amazon S3.
 func (e endpoint) isAmazon() bool {
 	host, _, _ := strings.Cut(e.host, ":")
 	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
 }
 
-// client makes a client of the endpoint. It asks the server nothing.
+// client returns a client of the endpoint. It sends no request.
 func (b *backend) client(e endpoint, keys *credentials.Credentials) (*minio.Core, error) {
 	lookup := minio.BucketLookupDNS
 	switch {
@@ -63,7 +64,7 @@ func (b *backend) client(e endpoint, keys *credentials.Credentials) (*minio.Core
 	return minio.NewCore(e.host, &minio.Options{
 		Creds: keys, Secure: e.secure, Region: b.config.Region, BucketLookup: lookup,
 		Transport: transport(b.config.Timeout),
-		// try does it, for it knows which failures may pass.
+		// retry repeats requests instead, because it knows which errors are temporary.
 		MaxRetries: 1,
 	})
 }

@@ -19,11 +19,11 @@ import (
 
 const mib = 1 << 20
 
-// within is how long a call may take that can't be served: the time-out of a
-// second, the time to clean up, and what a busy machine takes.
-const within = 6 * time.Second
+// maxDuration is how long a call to an unavailable server may take: the timeout of one
+// second, the time for the cleanup, and a margin for a busy machine.
+const maxDuration = 6 * time.Second
 
-// bytesOf gives n bytes that no two parts have alike.
+// bytesOf returns n bytes of which no two parts are equal.
 func bytesOf(n int) []byte {
 	data := make([]byte, n)
 	for i := range data {
@@ -32,29 +32,32 @@ func bytesOf(n int) []byte {
 	return data
 }
 
-// unavailable fails the test unless err says so, and in time.
-func unavailable(t *testing.T, what string, began time.Time, err error) {
+// wantUnavailable fails the test unless err is a retryable "unavailable" error that came in
+// time.
+func wantUnavailable(t *testing.T, what string, start time.Time, err error) {
 	t.Helper()
 	var e *sdk.Error
 	if !errors.As(err, &e) || e.Code != sdk.CodeUnavailable || !e.Retryable {
-		t.Errorf("%s: %v; want %s, retryable", what, err, sdk.CodeUnavailable)
+		t.Errorf("%s = %v, want a retryable error with code %s", what, err, sdk.CodeUnavailable)
 	}
-	if took := time.Since(began); took > within {
-		t.Errorf("%s took %v", what, took)
+	if took := time.Since(start); took > maxDuration {
+		t.Errorf("%s took %v, want at most %v", what, took, maxDuration)
 	}
 }
 
-func keep(t *testing.T, b *backend, key string, data []byte) {
+// mustPut stores an object.
+func mustPut(t *testing.T, b *backend, key string, data []byte) {
 	t.Helper()
 	stored, err := b.Put(t.Context(), key, bytes.NewReader(data), files.PutOptions{Size: int64(len(data))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if stored.Size != int64(len(data)) || stored.SHA256 != sha256.Sum256(data) {
-		t.Errorf("%d bytes were kept, with the SHA-256 %x", stored.Size, stored.SHA256)
+		t.Errorf("Put stored %d bytes with SHA-256 %x, want those of %d bytes", stored.Size, stored.SHA256, len(data))
 	}
 }
 
+// read returns the content of an object.
 func read(t *testing.T, b *backend, key string) ([]byte, error) {
 	t.Helper()
 	r, err := b.Get(t.Context(), key, 0, 0)
@@ -65,42 +68,42 @@ func read(t *testing.T, b *backend, key string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// rig is a backend behind a network that fails on demand.
-type rig struct {
+// faultyBackend is a backend behind a network that fails on demand.
+type faultyBackend struct {
 	*backend
 	server *s3test.Server
 	proxy  *s3test.Proxy
 	bucket string
 }
 
-func newRig(t *testing.T) *rig {
+func newFaultyBackend(t *testing.T) *faultyBackend {
 	t.Helper()
 	s := s3test.Start(t)
-	r := &rig{server: s, proxy: s3test.NewProxy(t, s.Endpoint), bucket: s.NewBucket(t)}
-	config := block(s, r.bucket, map[string]any{"timeout": "1s"})
+	r := &faultyBackend{server: s, proxy: s3test.NewProxy(t, s.Endpoint), bucket: s.NewBucket(t)}
+	config := configBlock(s, r.bucket, map[string]any{"timeout": "1s"})
 	config["endpoint"] = "http://" + r.proxy.Endpoint
 	r.backend = open(t, config)
 	return r
 }
 
-// left fails the test when the bucket has anything but these objects.
-func (r *rig) left(t *testing.T, want ...string) {
+// wantObjects fails the test unless the bucket has exactly these objects.
+func (r *faultyBackend) wantObjects(t *testing.T, want ...string) {
 	t.Helper()
 	if got := r.server.Objects(t, r.bucket); strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("the bucket has %q; want %q", got, want)
+		t.Errorf("the bucket has the objects %q, want %q", got, want)
 	}
 }
 
-func (r *rig) noUploads(t *testing.T) {
+func (r *faultyBackend) wantNoUploads(t *testing.T) {
 	t.Helper()
 	if got := r.server.Uploads(t, r.bucket); len(got) > 0 {
-		t.Errorf("the bucket has the uploads %q", got)
+		t.Errorf("the bucket has the uploads %q, want none", got)
 	}
 }
 
-// A network that goes down in a Put leaves no object, and the key's Delete
-// leaves no upload.
-func TestPutCut(t *testing.T) {
+// When the network goes down during a Put, the Put leaves no object, and Delete removes the
+// upload.
+func TestPut_networkDown(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -114,35 +117,35 @@ func TestPutCut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			keep(t, r.backend, "old", []byte("old"))
+			r := newFaultyBackend(t)
+			mustPut(t, r.backend, "old", []byte("old"))
 			for _, key := range []string{"fresh", "old"} {
 				r.proxy.DownAfter(tt.after)
-				began := time.Now()
+				start := time.Now()
 				_, err := r.Put(t.Context(), key, bytes.NewReader(bytesOf(tt.size)), files.PutOptions{Size: -1})
-				unavailable(t, "Put", began, err)
+				wantUnavailable(t, "Put", start, err)
 				r.proxy.Up()
-				r.left(t, r.name("old"))
+				r.wantObjects(t, r.name("old"))
 			}
 			if got, err := read(t, r.backend, "old"); string(got) != "old" || err != nil {
-				t.Errorf("the old object is %q: %v", got, err)
+				t.Errorf("object old = %q, %v, want old", got, err)
 			}
 			for _, key := range []string{"fresh", "old"} {
 				if err := r.Delete(t.Context(), key); err != nil {
-					t.Errorf("Delete: %v", err)
+					t.Errorf("Delete() = %v", err)
 				}
 			}
-			r.left(t)
-			r.noUploads(t)
+			r.wantObjects(t)
+			r.wantNoUploads(t)
 		})
 	}
 }
 
-// A connection that is cut once is tried again, and nobody sees it.
-func TestPutHeals(t *testing.T) {
+// A Put survives a connection that is interrupted once.
+func TestPut_retriesAfterInterruption(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.pause = 200 * time.Millisecond
+	r := newFaultyBackend(t)
+	r.retryDelay = 200 * time.Millisecond
 	data := bytesOf(17 * mib)
 	const after = 7 * mib // in the second part
 	r.proxy.DownAfter(after)
@@ -159,19 +162,19 @@ func TestPutHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := read(t, r.backend, "k"); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("%d bytes that are not the %d of the Put: %v", len(got), len(data), err)
+		t.Errorf("Get returned %d bytes, %v, want the %d bytes of the Put", len(got), err, len(data))
 	}
-	r.noUploads(t)
+	r.wantNoUploads(t)
 }
 
-// hooked calls do once so many bytes were read.
-type hooked struct {
+// callbackReader calls do once when the given number of bytes has been read.
+type callbackReader struct {
 	io.Reader
 	at int
 	do func()
 }
 
-func (h *hooked) Read(p []byte) (int, error) {
+func (h *callbackReader) Read(p []byte) (int, error) {
 	n, err := h.Reader.Read(p[:min(len(p), mib)])
 	if h.at -= n; h.at <= 0 && h.do != nil {
 		h.do()
@@ -180,10 +183,10 @@ func (h *hooked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A reader that fails, or a caller that goes, leaves neither object nor upload.
-func TestPutAborts(t *testing.T) {
+// A Put whose reader fails or whose context ends leaves neither an object nor an upload.
+func TestPut_aborts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFaultyBackend(t)
 	errRead := errors.New("the reader failed")
 	for name, do := range map[string]func(cancel func()) error{
 		"reader": func(func()) error { return errRead },
@@ -192,7 +195,7 @@ func TestPutAborts(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var failed error
-		source := &hooked{Reader: bytes.NewReader(bytesOf(12 * mib)), at: 11 * mib, do: func() { failed = do(cancel) }}
+		source := &callbackReader{Reader: bytes.NewReader(bytesOf(12 * mib)), at: 11 * mib, do: func() { failed = do(cancel) }}
 		_, err := r.Put(ctx, name, readFunc(func(p []byte) (int, error) {
 			if failed != nil {
 				return 0, failed
@@ -203,38 +206,39 @@ func TestPutAborts(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	r.left(t)
-	r.noUploads(t)
+	r.wantObjects(t)
+	r.wantNoUploads(t)
 }
 
 type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A Delete has the last word against a Put that is still going.
+// Delete stops a Put of the same key that is in progress.
 func TestDeleteStopsPut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFaultyBackend(t)
 	for _, size := range []int{1 * mib, 12 * mib} {
-		source := &hooked{Reader: bytes.NewReader(bytesOf(size)), at: size, do: func() {
+		source := &callbackReader{Reader: bytes.NewReader(bytesOf(size)), at: size, do: func() {
 			if err := r.Delete(t.Context(), "k"); err != nil {
-				t.Errorf("Delete: %v", err)
+				t.Errorf("Delete() = %v", err)
 			}
 		}}
 		if _, err := r.Put(t.Context(), "k", source, files.PutOptions{Size: -1}); err == nil {
-			t.Error("a Put of a key that was deleted meanwhile succeeds")
+			t.Error("Put() = nil, want an error: the key was deleted during the Put")
 		}
 	}
-	r.left(t)
-	r.noUploads(t)
+	r.wantObjects(t)
+	r.wantNoUploads(t)
 }
 
-// A network that goes down, or silent, in a Get is an error and not an end.
-func TestGetCut(t *testing.T) {
+// When the network goes down or stalls during a Get, the reader returns an error and not
+// io.EOF.
+func TestGet_networkDown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	keep(t, r.backend, "k", bytesOf(12*mib))
-	for name, fail := range map[string]func(){"down": r.proxy.Down, "silent": r.proxy.Stall} {
+	r := newFaultyBackend(t)
+	mustPut(t, r.backend, "k", bytesOf(12*mib))
+	for name, fail := range map[string]func(){"down": r.proxy.Down, "stalled": r.proxy.Stall} {
 		rc, err := r.Get(t.Context(), "k", 0, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -243,19 +247,19 @@ func TestGetCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		fail()
-		began := time.Now()
+		start := time.Now()
 		n, err := io.Copy(io.Discard, rc)
 		if n == 11*mib {
-			t.Errorf("%s: the proxy let all pass", name)
+			t.Errorf("%s: the proxy forwarded all bytes", name)
 		}
-		unavailable(t, "Get when the network is "+name, began, err)
+		wantUnavailable(t, "Get when the network is "+name, start, err)
 		_ = rc.Close()
 		r.proxy.Up()
 	}
 }
 
-// calls are all that a backend can be asked.
-func calls(t *testing.T, b *backend) map[string]func() error {
+// calls returns a call of each method of a backend.
+func allCalls(t *testing.T, b *backend) map[string]func() error {
 	t.Helper()
 	ctx := t.Context()
 	return map[string]func() error{
@@ -269,7 +273,7 @@ func calls(t *testing.T, b *backend) map[string]func() error {
 			_, err := b.Put(ctx, "k", bytes.NewReader(bytesOf(6*mib)), files.PutOptions{Size: -1})
 			return err
 		},
-		"Delete": func() error { return b.Delete(ctx, "gone") }, // for a delete ends the puts of its key
+		"Delete": func() error { return b.Delete(ctx, "gone") }, // another key, because Delete ends the Puts of its key
 		"List": func() error {
 			for _, err := range b.List(ctx, "", "") {
 				return err
@@ -279,17 +283,18 @@ func calls(t *testing.T, b *backend) map[string]func() error {
 	}
 }
 
-// A server that is down, or silent, is Unavailable in time, and Health knows.
-func TestAway(t *testing.T) {
+// Every call to a server that is down or does not respond fails as unavailable in time, and
+// so does Health.
+func TestServerUnavailable(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"down", "silent"} {
+	for _, name := range []string{"down", "stalled"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l.Close() // until then it takes connections, and says nothing
+			defer l.Close() // accepts connections and never responds
 			if name == "down" {
 				_ = l.Close()
 			}
@@ -297,16 +302,16 @@ func TestAway(t *testing.T) {
 				"endpoint": "http://" + l.Addr().String(), "bucket": "files", "access_key": "a", "secret_key": "s", "timeout": "1s",
 			})
 			var wg sync.WaitGroup
-			for what, call := range calls(t, b) {
+			for what, call := range allCalls(t, b) {
 				wg.Go(func() {
-					began := time.Now()
-					unavailable(t, what, began, call())
+					start := time.Now()
+					wantUnavailable(t, what, start, call())
 				})
 			}
 			wg.Go(func() {
-				began := time.Now()
-				if err := b.Health(t.Context()); err == nil || time.Since(began) > 2*time.Second {
-					t.Errorf("Health says %v after %v", err, time.Since(began))
+				start := time.Now()
+				if err := b.Health(t.Context()); err == nil || time.Since(start) > 2*time.Second {
+					t.Errorf("Health() = %v after %v, want an error within 2s", err, time.Since(start))
 				}
 			})
 			wg.Wait()
@@ -314,27 +319,27 @@ func TestAway(t *testing.T) {
 	}
 }
 
-// What came to S3 otherwise than it was sent is not kept.
-func TestAltered(t *testing.T) {
+// An object whose bytes were altered on the way to S3 is not stored.
+func TestPut_alteredInTransit(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	bucket := s.NewBucket(t)
-	config := block(s, bucket, nil)
-	config["endpoint"] = "http://" + alter(t, s.Endpoint)
+	config := configBlock(s, bucket, nil)
+	config["endpoint"] = "http://" + newAlteringProxy(t, s.Endpoint)
 	b := open(t, config)
 	for _, size := range []int{mib, 12 * mib} {
 		_, err := b.Put(t.Context(), "k", bytes.NewReader(bytes.Repeat([]byte("good "), size/5)), files.PutOptions{Size: -1})
 		if err == nil {
-			t.Errorf("%d bytes that were altered on the way were kept", size)
+			t.Errorf("Put() of %d bytes that were altered in transit = nil, want an error", size)
 		}
 	}
 	if names := append(s.Objects(t, bucket), s.Uploads(t, bucket)...); len(names) > 0 {
-		t.Errorf("the bucket has %q", names)
+		t.Errorf("the bucket has %q, want nothing", names)
 	}
 }
 
-// alter gives the address of a proxy that alters what goes to the server.
-func alter(t *testing.T, target string) string {
+// newAlteringProxy returns the address of a proxy that alters the data sent to the server.
+func newAlteringProxy(t *testing.T, target string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -353,14 +358,14 @@ func alter(t *testing.T, target string) string {
 				return
 			}
 			go func() { _, _ = io.Copy(client, server); _ = client.Close() }()
-			go func() { _, _ = io.Copy(altering{server}, client); _ = server.Close() }()
+			go func() { _, _ = io.Copy(alteringWriter{server}, client); _ = server.Close() }()
 		}
 	}()
 	return l.Addr().String()
 }
 
-type altering struct{ to io.Writer }
+type alteringWriter struct{ to io.Writer }
 
-func (a altering) Write(p []byte) (int, error) {
+func (a alteringWriter) Write(p []byte) (int, error) {
 	return a.to.Write(bytes.ReplaceAll(p, []byte("good good"), []byte("good g00d")))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Get implements files.Backend: one request for each.
+// Get implements files.Backend with a single request.
 func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	ranged := offset > 0 || length > 0
 	var o minio.GetObjectOptions
@@ -24,13 +24,13 @@ func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io
 			}
 		}
 		if err := o.SetRange(offset, last); err != nil {
-			return nil, b.failure(ctx, "get", err)
+			return nil, b.publicError(ctx, "get", err)
 		}
 	}
 	var body io.ReadCloser
 	var size int64
 	var header http.Header
-	err := b.try(ctx, "get", func() error {
+	err := b.retry(ctx, "get", func() error {
 		r, info, h, err := b.s3.GetObject(ctx, b.config.Bucket, b.name(key), o)
 		if ranged && status(err) == http.StatusRequestedRangeNotSatisfiable {
 			r, err = http.NoBody, nil
@@ -43,14 +43,14 @@ func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io
 	}
 	if ranged && size > 0 && header.Get("Content-Range") == "" {
 		body.Close()
-		return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "S3 gave the whole object for a part of it"}
+		return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "S3 returned the whole object for a range request"}
 	}
 	return &reader{ctx: ctx, b: b, body: body}, nil
 }
 
-// reader translates what goes wrong with an object's bytes.
+// reader reads an object and translates its errors.
 type reader struct {
-	//nolint:containedctx // the call's, whose end is told from S3's faults
+	//nolint:containedctx // distinguishes the end of the call from an error of S3
 	ctx  context.Context
 	b    *backend
 	body io.ReadCloser
@@ -59,7 +59,7 @@ type reader struct {
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = r.b.failure(r.ctx, "get", err)
+		err = r.b.publicError(r.ctx, "get", err)
 	}
 	return n, err
 }

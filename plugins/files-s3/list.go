@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// List implements files.Backend. The server's order is the keys' (see objectName).
+// List implements files.Backend. S3's order is the order of the keys (see objectName).
 func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[files.Object, error] {
 	return func(yield func(files.Object, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -21,7 +21,7 @@ func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[file
 			last = b.name(after)
 		}
 		stopped := false
-		err := b.try(ctx, "list", func() error {
+		err := b.retry(ctx, "list", func() error {
 			objects := b.s3.ListObjectsIter(ctx, b.config.Bucket, minio.ListObjectsOptions{
 				Prefix: b.config.Prefix + namePrefix(prefix), StartAfter: last, Recursive: true,
 			})
@@ -30,12 +30,12 @@ func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[file
 					return o.Err
 				}
 				if o.Key <= last {
-					return &sdk.Error{Code: sdk.CodeInternal, Message: "S3 does not list objects in the order of their names"}
+					return &sdk.Error{Code: sdk.CodeInternal, Message: "S3 did not list objects in the order of their names"}
 				}
 				last = o.Key
 				key, ok := keyOf(strings.TrimPrefix(o.Key, b.config.Prefix))
 				if !ok {
-					continue // somebody else's
+					continue // not written by this plugin
 				}
 				if !yield(files.Object{Key: key, Size: o.Size, Modified: o.LastModified.UTC()}, nil) {
 					stopped = true

@@ -1,5 +1,5 @@
-// Command files-s3 keeps the bytes of files in a bucket of Amazon S3, or of any
-// server that speaks its protocol: MinIO, Ceph, R2, versitygw, …
+// Command files-s3 is the file backend "s3": it stores files in a bucket of Amazon S3 or of any
+// S3-compatible server, such as MinIO, Ceph, R2 or versitygw.
 package main
 
 import (
@@ -11,8 +11,8 @@ import (
 
 const version = "0.1.0"
 
-// gcPercent keeps garbage below a quarter of what is in use: an upload's parts weigh
-// much, and cost the collector nothing.
+// gcPercent keeps garbage below a quarter of the memory in use. The parts of uploads are
+// large, and cheap for the collector.
 const gcPercent = 25
 
 func main() {
@@ -21,7 +21,7 @@ func main() {
 	files.Serve(sdk.Info{
 		Name:        "files-s3",
 		Version:     version,
-		Description: "Files in a bucket of Amazon S3, or of any server that speaks its protocol.",
+		Description: "Files in a bucket of Amazon S3 or of any S3-compatible server.",
 		Config:      &b.config,
 	}, b)
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/agentarea/agentarea/test/s3test"
 )
 
-// A Put of 300 MB takes the memory of a few parts.
+// A Put of 300 MiB needs only the memory of a few parts.
 func TestPutMemory(t *testing.T) {
 	t.Parallel()
-	const size, most = 300 * mib, 32 * mib
+	const size, maxGrowth = 300 * mib, 32 * mib
 	s := s3test.Start(t)
-	p := plugintest.Start(t, files.Kind, plugintest.Command{Path: build(t), Config: block(s, s.NewBucket(t), nil)})
+	p := plugintest.Start(t, files.Kind, plugintest.Command{Path: build(t), Config: configBlock(s, s.NewBucket(t), nil)})
 	c := files.NewClient(p.Conn)
 	before := peakMemory(t, p.Pid())
 	stored, err := c.Put(t.Context(), "k", &data{size}, files.PutOptions{Size: size})
@@ -25,16 +25,17 @@ func TestPutMemory(t *testing.T) {
 		t.Fatalf("Put: %v", err)
 	}
 	if before == 0 {
-		return // no /proc here
+		return // no /proc on this system
 	}
 	growth := peakMemory(t, p.Pid()) - before
 	t.Logf("the memory grew by %.1f MiB", float64(growth)/mib)
-	if growth > most {
-		t.Errorf("the memory grew by %d MiB; %d MiB are the most", growth/mib, most/mib)
+	if growth > maxGrowth {
+		t.Errorf("the memory grew by %d MiB, want at most %d MiB", growth/mib, maxGrowth/mib)
 	}
 }
 
-// peakMemory is in bytes; 0 where nobody tells.
+// peakMemory returns the peak memory of a process in bytes, or 0 where /proc does not
+// exist.
 func peakMemory(tb testing.TB, pid int) int64 {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -49,16 +50,16 @@ func peakMemory(tb testing.TB, pid int) int64 {
 	return kib << 10
 }
 
-// data gives so many bytes: 8 MiB, again and again.
-type data struct{ left int }
+// data is a reader of the given number of bytes. It repeats a pattern of 8 MiB.
+type data struct{ remaining int }
 
 var pattern = bytesOf(8 * mib)
 
 func (d *data) Read(p []byte) (int, error) {
-	if d.left == 0 {
+	if d.remaining == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p[:min(len(p), d.left)], pattern)
-	d.left -= n
+	n := copy(p[:min(len(p), d.remaining)], pattern)
+	d.remaining -= n
 	return n, nil
 }

@@ -4,34 +4,32 @@ import (
 	"strings"
 )
 
-// What S3 servers do with names differs: some keep them in folders of a disk,
-// where "a" and "a/b" can't both be, "." and ".." mean something, and the letters
-// of other scripts may come back in another form. So an object's name is its key
-// in an alphabet that all take alike:
+// S3 servers treat object names differently. Some store them as files on a disk, where "a" and
+// "a/b" cannot both exist, "." and ".." are special, and non-ASCII letters may be normalized. An
+// object's name is therefore its key, encoded with characters that all servers treat alike:
 //
-//	0-9 A-Z a-z     stand for themselves, and so do - . / behind the start of a segment
-//	!XX =XX _XX ~XX any other byte, in hex
-//	-               as a whole segment is the empty one
-//	!               ends the name, so that no object is another's folder
+//	0-9 A-Z a-z     are not escaped; neither are - . / after the start of a segment
+//	!XX =XX _XX ~XX is any other byte, in hexadecimal
+//	-               as a whole segment is the empty segment
+//	!               ends each name, so that no object's name is a folder of another
 //
-// The four signs are chosen for their place among the letters: names sort as their
-// keys do, byte by byte, and List can take the server's order. No sign stands for
-// two things: what ends in ! is an object, and a segment that is or begins with a
-// dash or a dot is escaped.
+// The four escape characters are chosen for their position in ASCII: names sort like their keys,
+// byte by byte, so that List can use the server's order. The encoding is unambiguous: a name ends in
+// "!", and a "-" or "." at the start of a segment is escaped.
 //
 //	file-01jd/v1   file-01jd/v1!
 //	a//../b c      a/-/!2E./b!20c!
 
-// endOfName is below every other sign.
+// endOfName sorts before every other character of a name.
 const endOfName = "!"
 
 const hexDigits = "0123456789ABCDEF"
 
-// objectName is the name of a key's object.
+// objectName returns the name of a key's object.
 func objectName(key string) string { return namePrefix(key) + endOfName }
 
-// namePrefix begins the names of the objects whose keys begin with prefix, and
-// of no others.
+// namePrefix returns the common prefix of the names of exactly those objects whose keys
+// start with prefix.
 func namePrefix(prefix string) string {
 	var b strings.Builder
 	b.Grow(len(prefix) + 8)
@@ -44,22 +42,24 @@ func namePrefix(prefix string) string {
 				b.WriteByte('-')
 			}
 			b.WriteByte(c)
-		case isPlain(c), !start && (c == '-' || c == '.'):
+		case isAlphanumeric(c), !start && (c == '-' || c == '.'):
 			b.WriteByte(c)
 		default:
-			b.Write([]byte{sign(c), hexDigits[c>>4], hexDigits[c&15]})
+			b.Write([]byte{escapeChar(c), hexDigits[c>>4], hexDigits[c&15]})
 		}
 		start = c == '/'
 	}
 	return b.String()
 }
 
-func isPlain(c byte) bool {
+// isAlphanumeric reports whether a byte is an ASCII letter or digit.
+func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
-// sign begins the escape of a byte; it sorts between the plain ones as the byte does.
-func sign(c byte) byte {
+// escapeChar returns the first character of the escape of a byte. It sorts between the
+// letters and digits as the byte itself does.
+func escapeChar(c byte) byte {
 	switch {
 	case c < '0':
 		return '!'
@@ -71,7 +71,7 @@ func sign(c byte) byte {
 	return '~'
 }
 
-// keyOf is the key of an object; false says that the name is none of ours.
+// keyOf returns the key of an object, or false if objectName cannot produce the name.
 func keyOf(name string) (string, bool) {
 	name, ok := strings.CutSuffix(name, endOfName)
 	if !ok {
@@ -84,7 +84,7 @@ func keyOf(name string) (string, bool) {
 		switch {
 		case start && c == '-' && strings.HasPrefix(name[i:], "-/"):
 			// The slash follows.
-		case c == '/' || c == '-' || c == '.' || isPlain(c):
+		case c == '/' || c == '-' || c == '.' || isAlphanumeric(c):
 			key = append(key, c)
 		case i+2 < len(name):
 			key = append(key, unhex(name[i+1])<<4|unhex(name[i+2]))
@@ -92,13 +92,14 @@ func keyOf(name string) (string, bool) {
 		}
 		start = c == '/'
 	}
-	// One way of writing a key is ours, and every other is not.
+	// The loop also accepts names that objectName does not produce.
 	if string(key) == "" || namePrefix(string(key)) != name {
 		return "", false
 	}
 	return string(key), true
 }
 
+// unhex returns the value of a hexadecimal digit.
 func unhex(c byte) byte {
-	return byte(strings.IndexByte(hexDigits, c)) //nolint:gosec // keyOf finds out when it is none
+	return byte(strings.IndexByte(hexDigits, c)) //nolint:gosec // keyOf rejects a name with another character
 }

@@ -30,18 +30,18 @@ func TestObjectName(t *testing.T) {
 	}
 }
 
-func TestForeignNames(t *testing.T) {
+func TestKeyOf_foreignNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"", "!", "a", "a/b", ".hidden!", "-a!", "-!", "a/-!", "a_b!", "a!2!", "a!!", "a!2e!", "a!61!", "a=20!", "a!zz!", "é!", "a//b!", "/a!",
 	} {
 		if key, ok := keyOf(name); ok {
-			t.Errorf("keyOf(%q) = %q", name, key)
+			t.Errorf("keyOf(%q) = %q, true, want false", name, key)
 		}
 	}
 }
 
-// keyGen draws keys that a name could mix up.
+// keyGen draws keys with characters that an encoding could confuse.
 var keyGen = rapid.Custom(func(t *rapid.T) string {
 	parts := rapid.SliceOfN(rapid.SampledFrom([]string{
 		"/", "/", "/", ".", "-", "!", "_", "=", "~", "a", "Z", "0", "9", "z", "{", "@", ":", "[", "`", " ", "%", "2", "E", "\x01", "\x7f", "é", "🗄", "\ufffd",
@@ -49,31 +49,31 @@ var keyGen = rapid.Custom(func(t *rapid.T) string {
 	return strings.Join(parts, "")
 })
 
-func TestNamesKeepKeys(t *testing.T) {
+func TestObjectName_preservesKeys(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := keyGen.Draw(t, "a"), keyGen.Draw(t, "b")
 		if got, ok := keyOf(objectName(a)); got != a || !ok {
-			t.Fatalf("%q came back as %q", a, got)
+			t.Fatalf("keyOf(objectName(%q)) = %q", a, got)
 		}
 		if cmp.Compare(a, b) != cmp.Compare(objectName(a), objectName(b)) {
-			t.Fatalf("%q and %q sort otherwise than %q and %q", a, b, objectName(a), objectName(b))
+			t.Fatalf("keys %q and %q sort differently from names %q and %q", a, b, objectName(a), objectName(b))
 		}
 		if strings.HasPrefix(a, b) != strings.HasPrefix(objectName(a), namePrefix(b)) {
-			t.Fatalf("prefix %q of %q is %q of %q", b, a, namePrefix(b), objectName(a))
+			t.Fatalf("prefix %q of key %q does not match prefix %q of name %q", b, a, namePrefix(b), objectName(a))
 		}
 		for _, segment := range strings.Split(objectName(a), "/") {
 			if segment == "" || segment == "." || segment == ".." || strings.HasPrefix(segment, ".") {
-				t.Fatalf("%q has the name %q", a, objectName(a))
+				t.Fatalf("objectName(%q) = %q has a special segment", a, objectName(a))
 			}
 		}
 	})
 }
 
-func TestLongestName(t *testing.T) {
+func TestObjectName_longest(t *testing.T) {
 	t.Parallel()
 	key := strings.Repeat("\x01", 255)
 	if n := len(objectName(key)); n > maxName {
-		t.Errorf("a name has %d bytes, want at most %d", n, maxName)
+		t.Errorf("the longest name has %d bytes, want at most %d", n, maxName)
 	}
 }

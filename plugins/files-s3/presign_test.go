@@ -16,35 +16,35 @@ func TestPresign(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	public := s3test.NewProxy(t, s.Endpoint)
-	b := open(t, block(s, s.NewBucket(t), map[string]any{
+	b := open(t, configBlock(s, s.NewBucket(t), map[string]any{
 		"presigned_downloads": true, "presign_expiry": "1m", "public_endpoint": "http://" + public.Endpoint,
 	}))
-	keep(t, b, "a b/ü", []byte("hello"))
-	ask := files.PresignRequest{
+	mustPut(t, b, "a b/ü", []byte("hello"))
+	request := files.PresignRequest{
 		Key: "a b/ü", Expires: time.Hour, ContentType: "text/x-test; charset=utf-8",
 		ContentDisposition: `attachment; filename="a b.txt"; filename*=UTF-8''%C3%BC.txt`,
 	}
-	download := presign(t, b, ask)
+	download := presign(t, b, request)
 	u, err := url.Parse(download)
 	if err != nil || u.Host != public.Endpoint || u.Query().Get("X-Amz-Expires") != "60" {
-		t.Errorf("the URL %s is not of %s, or not good for a minute", download, public.Endpoint)
+		t.Errorf("got URL %s, want one of %s that expires in 60 s", download, public.Endpoint)
 	}
 	if strings.Contains(download, s.SecretKey) {
-		t.Error("the URL has the secret key")
+		t.Error("the URL contains the secret key")
 	}
 	status, header, body := fetch(t, download)
-	if status != http.StatusOK || body != "hello" || header.Get("Content-Type") != ask.ContentType || header.Get("Content-Disposition") != ask.ContentDisposition {
-		t.Errorf("GET gives %d, %q, %q", status, header, body)
+	if status != http.StatusOK || body != "hello" || header.Get("Content-Type") != request.ContentType || header.Get("Content-Disposition") != request.ContentDisposition {
+		t.Errorf("GET = %d, %q, %q", status, header, body)
 	}
 	if status, _, _ := fetch(t, strings.Replace(download, "x-test", "html", 1)); status != http.StatusForbidden {
-		t.Errorf("a URL that was altered gives %d", status)
+		t.Errorf("GET of an altered URL = %d, want 403", status)
 	}
-	ask.Expires = time.Second
-	short := presign(t, b, ask)
+	request.Expires = time.Second
+	short := presign(t, b, request)
 	deadline := time.Now().Add(10 * time.Second)
 	for status := http.StatusOK; status != http.StatusForbidden; status, _, _ = fetch(t, short) {
 		if time.Now().After(deadline) {
-			t.Fatal("a URL for a second never ends")
+			t.Fatal("a URL with an expiry of 1 s is still valid")
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
@@ -54,7 +54,7 @@ func presign(t *testing.T, b *backend, r files.PresignRequest) string {
 	t.Helper()
 	u, err := b.Presign(t.Context(), r)
 	if err != nil || u == "" {
-		t.Fatalf("Presign gives %q: %v", u, err)
+		t.Fatalf("Presign() = %q, %v", u, err)
 	}
 	return u
 }

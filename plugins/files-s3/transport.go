@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// dialTimeout is how long a server may take to be connected to.
+// dialTimeout is how long connecting to a server may take.
 const dialTimeout = 5 * time.Second
 
-// transport has connections that fail when nothing moves for as long as timeout,
-// in either direction.
+// transport returns a transport whose connections fail when no data moves in either
+// direction for the timeout.
 func transport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: min(dialTimeout, timeout), KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -21,35 +21,35 @@ func transport(timeout time.Duration) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return &watchedConn{Conn: conn, timeout: timeout}, nil
+			return &idleTimeoutConn{Conn: conn, timeout: timeout}, nil
 		},
 		TLSHandshakeTimeout:   min(10*time.Second, timeout),
 		ResponseHeaderTimeout: timeout,
 		MaxIdleConnsPerHost:   32,
-		// Before the connection's own timeout ends it under a new request.
+		// Shorter than timeout, so that a reused connection does not time out at once.
 		IdleConnTimeout: min(timeout/2, time.Minute),
 		WriteBufferSize: 64 << 10,
 		ReadBufferSize:  64 << 10,
-		// What is kept compressed is given as it is kept.
+		// An object that is stored compressed is returned as stored.
 		DisableCompression: true,
 	}
 }
 
-// watchedConn fails a Read or Write during which, for timeout, neither direction
-// has moved.
-type watchedConn struct {
+// idleTimeoutConn fails a Read or Write when no data has moved in either direction for the
+// timeout.
+type idleTimeoutConn struct {
 	net.Conn
 	timeout time.Duration
 }
 
-func (c *watchedConn) Read(p []byte) (int, error) {
+func (c *idleTimeoutConn) Read(p []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-func (c *watchedConn) Write(p []byte) (int, error) {
+func (c *idleTimeoutConn) Write(p []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}

@@ -14,59 +14,60 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// firstBuffer is what an upload of unknown size begins with, in bytes: most
-// files are small.
+// firstBuffer is the initial buffer size of an upload of unknown size, in bytes. Most files
+// are small.
 const firstBuffer = 128 << 10
 
-// upload is the work of one Put. A part is read while the one before it is on its
-// way, so there are two in memory.
+// upload is the work of one Put. It reads a part while the previous one is being sent, so
+// that two parts are in memory.
 type upload struct {
 	b       *backend
-	put     *put
+	put     *activePut
 	name    string
-	mark    string
+	putID   string
 	options minio.PutObjectOptions
 
 	sum  hash.Hash
 	size int64
-	// id is S3's, once there is more than a part.
+	// id is S3's id of the multipart upload. It is empty until there is more than one part.
 	id    string
 	parts []minio.CompletePart
-	// flight has the outcome of the part that is on its way; nil without one.
-	flight chan sent
-	// spare is the memory of a part that has arrived.
-	spare []byte
+	// inFlight receives the result of the part that is being sent; nil if there is none.
+	inFlight chan partResult
+	// freeBuffer is the buffer of a part that was sent.
+	freeBuffer []byte
 }
 
-// sent is the outcome of a part.
-type sent struct {
+// partResult is the result of sending a part.
+type partResult struct {
 	data []byte
 	etag string
 	err  error
 }
 
-// run puts what r gives; size is -1 when unknown. An error of r comes as it is.
+// run uploads what r returns. size is -1 if it is unknown. Errors of r are returned
+// unchanged.
 func (u *upload) run(ctx context.Context, r io.Reader, size int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
-		// No part may arrive after the abort.
+		// A part that is still being sent must not arrive after the abort.
 		cancel()
 		_ = u.wait()
 	}()
 	full := u.b.partSize(size)
 	buf := make([]byte, 0, firstBuffer)
 	if size >= 0 {
-		// One byte more, to find the end in.
+		// One more byte, to read until EOF without growing the buffer.
 		buf = make([]byte, 0, min(size+1, int64(full)))
 	}
 	for {
-		part, end, err := u.read(r, buf, full)
+		part, eof, err := u.read(r, buf, full)
 		if err != nil {
 			return err
 		}
 		u.sum.Write(part)
 		u.size += int64(len(part))
-		if end && u.id == "" {
+		if eof && u.id == "" {
 			return u.single(ctx, part)
 		}
 		if len(part) > 0 {
@@ -74,40 +75,41 @@ func (u *upload) run(ctx context.Context, r io.Reader, size int64) error {
 				return err
 			}
 		}
-		if end {
+		if eof {
 			return u.complete(ctx)
 		}
-		if buf, u.spare = u.spare, nil; buf == nil {
+		if buf, u.freeBuffer = u.freeBuffer, nil; buf == nil {
 			buf = make([]byte, 0, full)
 		}
 	}
 }
 
-// partSize is larger than the config's for a file that would have too many parts.
+// partSize returns the part size for a file. It exceeds the config's if the file would have
+// too many parts.
 func (b *backend) partSize(size int64) int {
 	const step = 1 << 20
-	least := (size + maxParts - 1) / maxParts
-	return max(b.part, int((least+step-1)/step*step))
+	minSize := (size + maxParts - 1) / maxParts
+	return max(b.partSizeBytes, int((minSize+step-1)/step*step))
 }
 
-// read fills part, which may grow, and says whether r has ended. It ends early
-// when the part before has failed.
-func (u *upload) read(r io.Reader, part []byte, full int) (_ []byte, end bool, _ error) {
+// read fills part, which it may reallocate, and reports whether r is at EOF. It returns
+// early when sending the previous part has failed.
+func (u *upload) read(r io.Reader, part []byte, full int) (_ []byte, eof bool, _ error) {
 	for len(part) < full {
 		if len(part) == cap(part) {
 			part = append(make([]byte, 0, min(2*cap(part), full)), part...)
 		}
 		n, err := r.Read(part[len(part):cap(part)])
 		part = part[:len(part)+n]
-		if err == io.EOF { // a wrapped one is a failure of r
+		if err == io.EOF { // a wrapped io.EOF is an error of r
 			return part, true, nil
 		}
 		if err != nil {
 			return nil, false, err
 		}
 		select {
-		case s := <-u.flight:
-			if err := u.arrived(s); err != nil {
+		case s := <-u.inFlight:
+			if err := u.partDone(s); err != nil {
 				return nil, false, err
 			}
 		default:
@@ -116,7 +118,7 @@ func (u *upload) read(r io.Reader, part []byte, full int) (_ []byte, end bool, _
 	return part, false, nil
 }
 
-// single puts a small file by one request.
+// single uploads a small file with a single request.
 func (u *upload) single(ctx context.Context, data []byte) error {
 	sum := hex.EncodeToString(u.sum.Sum(nil))
 	return u.commit(ctx, func(ctx context.Context) error {
@@ -125,10 +127,10 @@ func (u *upload) single(ctx context.Context, data []byte) error {
 	})
 }
 
-// send begins to send a part, once the one before has arrived.
+// send starts to send a part after the previous one is done.
 func (u *upload) send(ctx context.Context, part []byte) error {
 	if u.id == "" {
-		err := u.make(ctx, "begin an upload", func(ctx context.Context) (err error) {
+		err := u.create(ctx, "begin an upload", func(ctx context.Context) (err error) {
 			u.id, err = u.b.s3.NewMultipartUpload(ctx, u.b.config.Bucket, u.name, u.options)
 			return err
 		})
@@ -142,21 +144,21 @@ func (u *upload) send(ctx context.Context, part []byte) error {
 	if len(u.parts) == maxParts {
 		return &sdk.Error{Code: sdk.CodeNoSpace, Message: fmt.Sprintf("the file has more than %d parts; set a larger part_size in plugins.hcl", maxParts)}
 	}
-	number, flight := len(u.parts)+1, make(chan sent, 1)
-	u.flight = flight
+	number, inFlight := len(u.parts)+1, make(chan partResult, 1)
+	u.inFlight = inFlight
 	go func() {
 		etag, err := u.sendPart(ctx, part, number)
-		flight <- sent{data: part, etag: etag, err: err}
+		inFlight <- partResult{data: part, etag: etag, err: err}
 	}()
 	return nil
 }
 
-// sendPart sends a part with its SHA-256, which the signature covers: S3 refuses
-// other bytes.
+// sendPart sends a part with its SHA-256. The signature covers it, so S3 rejects other
+// bytes.
 func (u *upload) sendPart(ctx context.Context, data []byte, number int) (etag string, err error) {
 	sum := sha256.Sum256(data)
 	o := minio.PutObjectPartOptions{DisableContentSha256: true, Sha256Hex: hex.EncodeToString(sum[:])}
-	err = u.b.try(ctx, "send a part", func() error {
+	err = u.b.retry(ctx, "send a part", func() error {
 		part, err := u.b.s3.PutObjectPart(ctx, u.b.config.Bucket, u.name, u.id, number, bytes.NewReader(data), int64(len(data)), o)
 		etag = part.ETag
 		return err
@@ -164,25 +166,26 @@ func (u *upload) sendPart(ctx context.Context, data []byte, number int) (etag st
 	return etag, err
 }
 
-// wait gives the outcome of the part on its way.
+// wait returns the result of the part in flight.
 func (u *upload) wait() error {
-	if u.flight == nil {
+	if u.inFlight == nil {
 		return nil
 	}
-	return u.arrived(<-u.flight)
+	return u.partDone(<-u.inFlight)
 }
 
-func (u *upload) arrived(s sent) error {
-	u.flight = nil
+// partDone records the result of a part.
+func (u *upload) partDone(s partResult) error {
+	u.inFlight = nil
 	if s.err != nil {
 		return s.err
 	}
 	u.parts = append(u.parts, minio.CompletePart{PartNumber: len(u.parts) + 1, ETag: s.etag})
-	u.spare = s.data[:0]
+	u.freeBuffer = s.data[:0]
 	return nil
 }
 
-// complete makes the object of the parts.
+// complete creates the object from the parts.
 func (u *upload) complete(ctx context.Context) error {
 	if err := u.wait(); err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// Chat implements llm.Provider. Every answer is asked for as a stream: the API
-// refuses to give a long one otherwise.
+// Chat implements llm.Provider. It always requests a stream, because the API rejects long answers
+// otherwise.
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	params, err := p.encode(req)
 	if err != nil {
@@ -23,36 +23,37 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	a := answer{out: out, finish: llm.Finish{Reason: llm.FinishStop, Model: req.Model}, calls: map[int64]int{}}
 	for stream.Next() {
 		w.Begun()
-		if err := a.take(stream.Current()); err != nil {
+		if err := a.addEvent(stream.Current()); err != nil {
 			return nil, err
 		}
 	}
 	switch err := stream.Err(); {
-	case a.whole:
+	case a.complete:
 		return &a.finish, nil
 	case err != nil:
-		return nil, p.failed(ctx, err)
+		return nil, p.wrapProviderError(ctx, err)
 	}
 	return nil, p.server.Failed(ctx, remote.ErrCut)
 }
 
-// answer takes the events of a stream.
+// answer is the answer received so far.
 type answer struct {
 	out    llm.Stream
 	finish llm.Finish
-	// calls are the tool calls' numbers by their blocks'.
-	calls map[int64]int
-	whole bool
+	// calls maps the index of a content block to the index of its tool call.
+	calls    map[int64]int
+	complete bool
 }
 
-func (a *answer) take(e anthropic.MessageStreamEventUnion) error {
+// addEvent forwards the content of an event.
+func (a *answer) addEvent(e anthropic.MessageStreamEventUnion) error {
 	switch e.Type {
 	case "message_start":
 		if e.Message.Model != "" {
 			a.finish.Model = e.Message.Model
 		}
 		u := e.Message.Usage
-		a.count(u.InputTokens, u.CacheCreationInputTokens, u.CacheReadInputTokens, u.OutputTokens)
+		a.setUsage(u.InputTokens, u.CacheCreationInputTokens, u.CacheReadInputTokens, u.OutputTokens)
 	case "content_block_start":
 		if b := e.ContentBlock; b.Type == "tool_use" {
 			n := len(a.calls)
@@ -60,19 +61,20 @@ func (a *answer) take(e anthropic.MessageStreamEventUnion) error {
 			return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{Index: n, ID: b.ID, Name: b.Name}})
 		}
 	case "content_block_delta":
-		return a.delta(e.Index, e.Delta)
+		return a.addDelta(e.Index, e.Delta)
 	case "message_delta":
-		a.end(e.Delta.StopReason)
+		a.setReason(e.Delta.StopReason)
 		u := e.Usage
-		a.count(u.InputTokens, u.CacheCreationInputTokens, u.CacheReadInputTokens, u.OutputTokens)
+		a.setUsage(u.InputTokens, u.CacheCreationInputTokens, u.CacheReadInputTokens, u.OutputTokens)
 		a.finish.Usage.ReasoningTokens = u.OutputTokensDetails.ThinkingTokens
 	case "message_stop":
-		a.whole = true
+		a.complete = true
 	}
 	return nil
 }
 
-func (a *answer) delta(block int64, d anthropic.MessageStreamEventUnionDelta) error {
+// addDelta forwards a delta of a content block.
+func (a *answer) addDelta(block int64, d anthropic.MessageStreamEventUnionDelta) error {
 	switch d.Type {
 	case "text_delta":
 		return a.out.Send(llm.Delta{Text: d.Text})
@@ -86,16 +88,17 @@ func (a *answer) delta(block int64, d anthropic.MessageStreamEventUnionDelta) er
 	return nil
 }
 
-// count keeps the newest counts, which are of the whole answer so far. The
-// second event may leave out what the first had.
-func (a *answer) count(fresh, written, read, output int64) {
-	if input := fresh + written + read; input > 0 {
+// setUsage stores the newest token counts, which are totals of the answer so far. A later
+// event may omit the input counts of the first one.
+func (a *answer) setUsage(uncached, written, read, output int64) {
+	if input := uncached + written + read; input > 0 {
 		a.finish.Usage.InputTokens, a.finish.Usage.CachedInputTokens = input, read
 	}
 	a.finish.Usage.OutputTokens = max(a.finish.Usage.OutputTokens, output)
 }
 
-func (a *answer) end(reason anthropic.StopReason) {
+// setReason stores the finish reason.
+func (a *answer) setReason(reason anthropic.StopReason) {
 	switch string(reason) {
 	case "max_tokens", "model_context_window_exceeded":
 		a.finish.Reason = llm.FinishLength

@@ -11,30 +11,30 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 )
 
-// fake speaks the Messages API as Anthropic has published it. What the last
-// message says decides on the answer.
-func fake(t *testing.T) *remotetest.Server {
+// newFakeServer returns a server with the Messages API as published by Anthropic. The last
+// message of a request selects the answer.
+func newFakeServer(t *testing.T) *remotetest.Server {
 	t.Helper()
 	return remotetest.Serve(t, func(w http.ResponseWriter, r *http.Request, body string) {
 		switch {
 		case r.Header.Get("X-Api-Key") != remotetest.Key:
-			refuse(w, 401, "authentication_error", "invalid x-api-key "+r.Header.Get("X-Api-Key"))
+			sendError(w, 401, "authentication_error", "invalid x-api-key "+r.Header.Get("X-Api-Key"))
 		case r.Header.Get("Anthropic-Version") != "2023-06-01":
-			refuse(w, 400, "invalid_request_error", "anthropic-version: header is required")
+			sendError(w, 400, "invalid_request_error", "anthropic-version: header is required")
 		case r.Method == http.MethodGet && r.URL.Path == "/v1/models":
 			listModels(w, r)
 		case r.Method == http.MethodPost && r.URL.Path == "/v1/messages":
 			messages(w, r, body)
 		default:
-			refuse(w, 404, "not_found_error", "Not found")
+			sendError(w, 404, "not_found_error", "Not found")
 		}
 	})
 }
 
-func refuse(w http.ResponseWriter, status int, typ, message string) {
+func sendError(w http.ResponseWriter, status int, typ, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // or the client is gone
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only if the client is gone
 		"type": "error", "error": map[string]string{"type": typ, "message": message}, "request_id": "req_1",
 	})
 }
@@ -70,7 +70,7 @@ type request struct {
 	}
 }
 
-// check refuses what the API refuses.
+// check returns the error message for a request that the API rejects, or an empty string.
 func (r *request) check() string {
 	switch {
 	case r.MaxTokens < 1:
@@ -78,7 +78,7 @@ func (r *request) check() string {
 	case len(r.Messages) == 0 || r.Messages[0].Role != "user":
 		return "messages: first message must use the \"user\" role"
 	}
-	open := map[string]bool{}
+	pending := map[string]bool{}
 	for i, m := range r.Messages {
 		if i > 0 && r.Messages[i-1].Role == m.Role {
 			return "messages: roles must alternate"
@@ -88,14 +88,14 @@ func (r *request) check() string {
 			case b.Type == "text" && b.Text == "":
 				return "messages: text content blocks must be non-empty"
 			case b.Type == "tool_use":
-				open[b.ID] = true
-			case b.Type == "tool_result" && !open[b.ToolUseID]:
+				pending[b.ID] = true
+			case b.Type == "tool_result" && !pending[b.ToolUseID]:
 				return "messages: unexpected `tool_use_id` found in `tool_result` blocks: " + b.ToolUseID
 			case b.Type == "tool_result":
-				delete(open, b.ToolUseID)
+				delete(pending, b.ToolUseID)
 			}
 		}
-		if m.Role == "user" && len(open) > 0 {
+		if m.Role == "user" && len(pending) > 0 {
 			return "messages: `tool_use` ids were found without `tool_result` blocks immediately after"
 		}
 	}
@@ -110,33 +110,33 @@ func (r *request) check() string {
 func messages(w http.ResponseWriter, r *http.Request, body string) {
 	var req request
 	if err := json.Unmarshal([]byte(body), &req); err != nil {
-		refuse(w, 400, "invalid_request_error", err.Error())
+		sendError(w, 400, "invalid_request_error", err.Error())
 		return
 	}
 	if issue := req.check(); issue != "" {
-		refuse(w, 400, "invalid_request_error", issue)
+		sendError(w, 400, "invalid_request_error", issue)
 		return
 	}
-	last := req.Messages[len(req.Messages)-1].Content
-	said := last[len(last)-1]
-	switch said.Text {
+	content := req.Messages[len(req.Messages)-1].Content
+	last := content[len(content)-1]
+	switch last.Text {
 	case "limited":
 		w.Header().Set("Retry-After", "7")
-		refuse(w, 429, "rate_limit_error", "This request would exceed your rate limit")
+		sendError(w, 429, "rate_limit_error", "This request would exceed your rate limit")
 		return
 	case "overloaded":
-		refuse(w, 529, "overloaded_error", "Overloaded")
+		sendError(w, 529, "overloaded_error", "Overloaded")
 		return
-	case "broke":
-		refuse(w, 400, "billing_error", "Your credit balance is too low")
+	case "no credit":
+		sendError(w, 400, "billing_error", "Your credit balance is too low")
 		return
 	case "long":
-		refuse(w, 400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum")
+		sendError(w, 400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum")
 		return
 	case "no model":
-		refuse(w, 404, "not_found_error", "model: "+req.Model)
+		sendError(w, 404, "not_found_error", "model: "+req.Model)
 		return
-	case "page":
+	case "web page":
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = w.Write([]byte("<html>Bad Gateway</html>"))
 		return
@@ -148,7 +148,7 @@ func messages(w http.ResponseWriter, r *http.Request, body string) {
 	s := &sse{w: w, r: r}
 	s.send("message_start", `{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-a-2026","content":[],"stop_reason":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"output_tokens":1}}}`)
 	s.send("ping", `{"type":"ping"}`)
-	s.answer(said)
+	s.answer(last)
 }
 
 type sse struct {
@@ -181,24 +181,24 @@ func (s *sse) end(reason string) {
 	s.send("message_stop", `{"type":"message_stop"}`)
 }
 
-func (s *sse) answer(said block) {
+func (s *sse) answer(last block) {
 	switch {
-	case said.Type == "tool_result":
+	case last.Type == "tool_result":
 		s.text(0, "It is ", "5.")
 		s.end("end_turn")
-	case said.Text == "tool":
+	case last.Text == "tool":
 		s.text(0, "Let me see.")
 		s.tool(1, "toolu_1", "", `{"a": 2`, `, "b"`, `: 3}`)
 		s.tool(2, "toolu_2", `{"a": 4, "b": 5}`)
 		s.end("tool_use")
-	case said.Text == "think":
+	case last.Text == "think":
 		s.send("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`)
 		s.send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm."}}`)
 		s.send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}`)
 		s.send("content_block_stop", `{"type":"content_block_stop","index":0}`)
 		s.text(1, "Yes.")
 		s.end("end_turn")
-	case said.Text == "slow":
+	case last.Text == "slow":
 		for range 100 {
 			s.text(0, "word ")
 			select {
@@ -208,17 +208,17 @@ func (s *sse) answer(said block) {
 			}
 		}
 		s.end("end_turn")
-	case said.Text == "fails on the way":
+	case last.Text == "fails midway":
 		s.text(0, "Well")
 		s.send("error", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)
-	case said.Text == "cut":
+	case last.Text == "connection lost":
 		s.text(0, "Well")
 		remotetest.Cut(s.w)
-	case said.Text == "ends early":
+	case last.Text == "ends early":
 		s.text(0, "Well")
-	case strings.HasPrefix(said.Text, "stop "):
+	case strings.HasPrefix(last.Text, "stop "):
 		s.text(0, "x")
-		s.end(strings.TrimPrefix(said.Text, "stop "))
+		s.end(strings.TrimPrefix(last.Text, "stop "))
 	default:
 		s.text(0, "Hello", " there.")
 		s.end("end_turn")

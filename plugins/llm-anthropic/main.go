@@ -1,4 +1,4 @@
-// Command llm-anthropic is the plugin for Anthropic's models, by its Messages API.
+// Command llm-anthropic is the LLM provider for Anthropic's models. It uses the Messages API.
 package main
 
 import (
@@ -11,6 +11,6 @@ const version = "0.1.0"
 func main() {
 	p := newProvider()
 	llm.Serve(sdk.Info{
-		Name: "llm-anthropic", Version: version, Description: "Anthropic's models, by the Messages API.", Config: &p.config,
+		Name: "llm-anthropic", Version: version, Description: "Anthropic's models, through the Messages API.", Config: &p.config,
 	}, p)
 }

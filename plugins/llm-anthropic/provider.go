@@ -14,17 +14,17 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	BaseURL   string            `config:"base_url" default:"https://api.anthropic.com" doc:"where the API is"`
-	APIKey    string            `config:"api_key,secret" doc:"the API key"`
-	Headers   map[string]string `config:"headers,secret" doc:"more headers to send with each request"`
-	Timeout   time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first of an answer"`
-	MaxTokens int64             `config:"max_tokens" default:"4096" doc:"the longest answer, unless the agent says; the API wants one"`
-	Models    []string          `config:"models" doc:"the models to list, instead of asking the server for them"`
+	BaseURL   string            `config:"base_url" default:"https://api.anthropic.com" doc:"URL of the API"`
+	APIKey    string            `config:"api_key,secret" doc:"API key"`
+	Headers   map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout   time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first event of an answer"`
+	MaxTokens int64             `config:"max_tokens" default:"4096" doc:"maximum number of tokens in an answer, for agents without max_tokens; the API requires a limit"`
+	Models    []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
-// provider implements llm.Provider. It is usable once Configure has returned nil.
+// provider implements llm.Provider. It can be used after Configure has returned nil.
 type provider struct {
 	config   config
 	server   *remote.Server
@@ -35,11 +35,11 @@ type provider struct {
 
 func newProvider() *provider { return &provider{models: remote.NewModels()} }
 
-// Configure checks the config. It asks the server nothing, so that a provider
-// which is down keeps nobody from starting.
+// Configure checks the config and creates the clients. It sends no request, so that the
+// plugin can start while the provider is down.
 func (p *provider) Configure(context.Context, sdk.Env) error {
 	c := &p.config
-	c.APIKey = strings.TrimSpace(c.APIKey) // keys that were read from a file end in a newline
+	c.APIKey = strings.TrimSpace(c.APIKey) // keys that are read from a file may end in a newline
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "https://api.anthropic.com", APIKey: c.APIKey,
 		Genuine: "anthropic.com", KeyName: "ANTHROPIC_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
@@ -53,12 +53,12 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	p.server = server
 	opts := []option.RequestOption{
 		option.WithBaseURL(server.URL), option.WithHTTPClient(server.Client()),
-		option.WithMaxRetries(0), // the server of AgentArea tries again by itself
+		option.WithMaxRetries(0), // the AgentArea server retries
 	}
 	if c.APIKey != "" {
 		opts = append(opts, option.WithAPIKey(c.APIKey))
 	}
-	// The services alone: the SDK's client would take keys from the environment.
+	// The SDK's client is not used, because it reads keys from the environment.
 	p.messages, p.list = anthropic.NewMessageService(opts...), anthropic.NewModelService(opts...)
 	return nil
 }
@@ -68,6 +68,7 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	return p.models.List(ctx, p.config.Models, p.fetchModels)
 }
 
+// fetchModels requests the list of models.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 	ctx, w := p.server.Wait(ctx)
 	defer w.Close()
@@ -81,7 +82,7 @@ func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 		})
 	}
 	if err := pages.Err(); err != nil {
-		return nil, p.failed(ctx, err)
+		return nil, p.wrapProviderError(ctx, err)
 	}
 	return models, nil
 }

@@ -20,14 +20,15 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	binary := testenv.Binary(t, "llm-anthropic")
 	plugintest.LLM(t, plugintest.Command{
-		Path: binary, Config: map[string]any{"base_url": fake(t).URL, "api_key": remotetest.Key},
+		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
 		Script: plugintest.Script{Model: "claude-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
 	})
 }
 
+// configured returns a provider and its fake server.
 func configured(t *testing.T, change func(*config)) (*provider, *remotetest.Server) {
 	t.Helper()
-	s := fake(t)
+	s := newFakeServer(t)
 	p := newProvider()
 	p.config = config{BaseURL: s.URL, APIKey: remotetest.Key + "\n", Timeout: 10 * time.Second, MaxTokens: 4096}
 	if change != nil {
@@ -39,7 +40,8 @@ func configured(t *testing.T, change func(*config)) (*provider, *remotetest.Serv
 	return p, s
 }
 
-func ask(t *testing.T, p *provider, req *llm.Request) (*remotetest.Answer, *llm.Finish) {
+// mustChat returns the answer to a request that must succeed.
+func mustChat(t *testing.T, p *provider, req *llm.Request) (*remotetest.Answer, *llm.Finish) {
 	t.Helper()
 	a := &remotetest.Answer{}
 	finish, err := p.Chat(t.Context(), req, a)
@@ -53,23 +55,23 @@ func TestAnswer(t *testing.T) {
 	t.Parallel()
 	p, s := configured(t, nil)
 	req := remotetest.Ask("claude-a", "hello")
-	half, most := 0.5, int64(77)
-	req.Temperature, req.TopP, req.MaxTokens, req.Stop = &half, &half, &most, []string{"END"}
+	half, maxTokens := 0.5, int64(77)
+	req.Temperature, req.TopP, req.MaxTokens, req.Stop = &half, &half, &maxTokens, []string{"END"}
 	req.Messages = append([]sdk.Message{sdk.Text(sdk.RoleSystem, "Be short.")}, req.Messages...)
-	a, finish := ask(t, p, req)
+	a, finish := mustChat(t, p, req)
 	want := llm.Finish{
 		Reason: llm.FinishStop, Model: "claude-a-2026",
 		Usage: sdk.Usage{InputTokens: 115, OutputTokens: 15, CachedInputTokens: 100},
 	}
 	if a.Text != "Hello there." || a.Pieces != 2 || *finish != want {
-		t.Errorf("%q in %d pieces, %+v", a.Text, a.Pieces, finish)
+		t.Errorf("Chat() = %q in %d pieces, %+v, want %+v", a.Text, a.Pieces, finish, want)
 	}
 	for path, value := range map[string]string{
 		"model": "claude-a", "max_tokens": "77", "temperature": "0.5", "top_p": "0.5", "stop_sequences.0": "END",
 		"system.0.text": "Be short.", "stream": "true", "messages.#": "1",
 	} {
 		if got := gjson.Get(s.Last(), path).String(); got != value {
-			t.Errorf("the request's %s is %s, want %s", path, got, value)
+			t.Errorf("%s in the request = %s, want %s", path, got, value)
 		}
 	}
 }
@@ -78,36 +80,36 @@ func TestTools(t *testing.T) {
 	t.Parallel()
 	p, s := configured(t, nil)
 	req := remotetest.Ask("claude-a", "tool", remotetest.AddTool)
-	a, finish := ask(t, p, req)
+	a, finish := mustChat(t, p, req)
 	if finish.Reason != llm.FinishToolCalls || a.Text != "Let me see." || len(a.Calls) != 2 ||
 		a.Calls[0] != (sdk.ToolCall{ID: "toolu_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}) ||
 		a.Calls[1] != (sdk.ToolCall{ID: "toolu_2", Name: "plugintest_add", Arguments: `{"a": 4, "b": 5}`}) {
 		t.Fatalf("%+v, %+v", a, finish)
 	}
 	if schema := gjson.Get(s.Last(), "tools.0.input_schema"); schema.Get("additionalProperties").String() != "false" || schema.Get("required.#").Int() != 2 {
-		t.Errorf("the tool's schema is %s", schema)
+		t.Errorf("the tool's schema = %s", schema)
 	}
-	a, finish = ask(t, p, remotetest.WithResults(req, a, "5"))
+	a, finish = mustChat(t, p, remotetest.WithResults(req, a, "5"))
 	if a.Text != "It is 5." || finish.Reason != llm.FinishStop {
 		t.Errorf("%+v, %+v", a, finish)
 	}
 	results := gjson.Get(s.Last(), "messages.2.content")
 	if results.Get("#").Int() != 2 || results.Get("1.tool_use_id").String() != "toolu_2" || results.Get("1.content.0.text").String() != "5" {
-		t.Errorf("the results are %s", results)
+		t.Errorf("the tool results = %s", results)
 	}
 }
 
-func TestReasonsAndThoughts(t *testing.T) {
+func TestFinishReasonsAndReasoning(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	for word, reason := range map[string]llm.FinishReason{
 		"end_turn": llm.FinishStop, "stop_sequence": llm.FinishStop, "max_tokens": llm.FinishLength, "refusal": llm.FinishContentFilter,
 	} {
-		if _, finish := ask(t, p, remotetest.Ask("claude-a", "stop "+word)); finish.Reason != reason {
-			t.Errorf("%s: %s", word, finish.Reason)
+		if _, finish := mustChat(t, p, remotetest.Ask("claude-a", "stop "+word)); finish.Reason != reason {
+			t.Errorf("finish reason for %s = %s, want %s", word, finish.Reason, reason)
 		}
 	}
-	if a, _ := ask(t, p, remotetest.Ask("claude-a", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
+	if a, _ := mustChat(t, p, remotetest.Ask("claude-a", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
 		t.Errorf("%+v", a)
 	}
 }
@@ -118,13 +120,13 @@ func TestImages(t *testing.T) {
 	req := remotetest.Ask("claude-a", "What is this?")
 	req.Messages[0].Parts = append(req.Messages[0].Parts,
 		sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}}, sdk.Part{Blob: &sdk.Blob{MediaType: "application/pdf", Data: []byte("pdf")}}, sdk.Part{Text: "?"})
-	ask(t, p, req)
+	mustChat(t, p, req)
 	if c := gjson.Get(s.Last(), "messages.0.content"); c.Get("1.source.media_type").String() != "image/png" || c.Get("1.source.data").String() != "cG5n" || c.Get("2.type").String() != "document" {
-		t.Errorf("the content is %s", c)
+		t.Errorf("content = %s", c)
 	}
 	req.Messages[0].Parts[1].Blob.MediaType = "image/tiff"
 	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil || sdk.AsError(err).Code != sdk.CodeInvalidRequest {
-		t.Errorf("an image of TIFF: %v", err)
+		t.Errorf("Chat() with a TIFF image = %v, want code invalid_request", err)
 	}
 }
 
@@ -132,16 +134,16 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, func(c *config) { c.Timeout = 500 * time.Millisecond })
 	for text, want := range map[string]sdk.Error{
-		"limited":          {Code: sdk.CodeRateLimited, Retryable: true, RetryAfter: 7 * time.Second, ProviderStatus: 429},
-		"overloaded":       {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 529},
-		"broke":            {Code: sdk.CodeUnauthorized, ProviderStatus: 402},
-		"long":             {Code: sdk.CodeContextTooLong, ProviderStatus: 400},
-		"no model":         {Code: sdk.CodeNotFound, ProviderStatus: 404},
-		"page":             {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 502},
-		"silent":           {Code: sdk.CodeTimeout, Retryable: true},
-		"fails on the way": {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 529},
-		"cut":              {Code: sdk.CodeUnavailable, Retryable: true},
-		"ends early":       {Code: sdk.CodeUnavailable, Retryable: true},
+		"limited":         {Code: sdk.CodeRateLimited, Retryable: true, RetryAfter: 7 * time.Second, ProviderStatus: 429},
+		"overloaded":      {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 529},
+		"no credit":       {Code: sdk.CodeUnauthorized, ProviderStatus: 402},
+		"long":            {Code: sdk.CodeContextTooLong, ProviderStatus: 400},
+		"no model":        {Code: sdk.CodeNotFound, ProviderStatus: 404},
+		"web page":        {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 502},
+		"silent":          {Code: sdk.CodeTimeout, Retryable: true},
+		"fails midway":    {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 529},
+		"connection lost": {Code: sdk.CodeUnavailable, Retryable: true},
+		"ends early":      {Code: sdk.CodeUnavailable, Retryable: true},
 	} {
 		_, err := p.Chat(t.Context(), remotetest.Ask("claude-a", text), &remotetest.Answer{})
 		var got *sdk.Error
@@ -150,15 +152,15 @@ func TestErrors(t *testing.T) {
 			continue
 		}
 		message := got.Message
-		plain := *got
-		plain.Message = ""
-		if plain != want || message == "" {
+		withoutMessage := *got
+		withoutMessage.Message = ""
+		if withoutMessage != want || message == "" {
 			t.Errorf("%s: got %+v, want %+v", text, *got, want)
 		}
 	}
 }
 
-func TestSecretsAreNotShown(t *testing.T) {
+func TestErrorsContainNoSecrets(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, func(c *config) { c.APIKey = "sk-wrong-key-123456" })
 	_, err := p.Chat(t.Context(), remotetest.Ask("claude-a", "hello"), &remotetest.Answer{})
@@ -171,7 +173,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "can't be reached") || !sdk.AsError(err).Retryable {
-		t.Errorf("a server that is not there: %v", err)
+		t.Errorf("ListModels() of an unreachable server = %v", err)
 	}
 }
 
@@ -199,7 +201,7 @@ func TestListModels(t *testing.T) {
 	}
 }
 
-func TestBadConfig(t *testing.T) {
+func TestConfigure_invalid(t *testing.T) {
 	t.Parallel()
 	for path, change := range map[string]func(*config){
 		"base_url":   func(c *config) { c.BaseURL = "api.anthropic.com" },
@@ -211,9 +213,9 @@ func TestBadConfig(t *testing.T) {
 		p := newProvider()
 		p.config = config{BaseURL: "http://127.0.0.1", APIKey: "k", Timeout: time.Second, MaxTokens: 1}
 		change(&p.config)
-		var bad *sdk.ConfigError
-		if err := p.Configure(t.Context(), sdk.Env{}); !errors.As(err, &bad) || bad.Path[0] != path {
-			t.Errorf("%s: %v", path, err)
+		var configErr *sdk.ConfigError
+		if err := p.Configure(t.Context(), sdk.Env{}); !errors.As(err, &configErr) || configErr.Path[0] != path {
+			t.Errorf("Configure() = %v, want an error at %s", err, path)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// encode makes the request. Messages of one side that follow one another become
-// one, as the API has it with the results of tools.
+// encode returns the parameters of a request. Adjacent messages of the same role become one
+// message, which the API requires for tool results.
 func (p *provider) encode(req *llm.Request) (anthropic.MessageNewParams, error) {
 	out := anthropic.MessageNewParams{Model: req.Model, MaxTokens: p.config.MaxTokens, StopSequences: req.Stop}
 	if req.MaxTokens != nil {
@@ -57,13 +57,14 @@ func (p *provider) encode(req *llm.Request) (anthropic.MessageNewParams, error) 
 	return out, nil
 }
 
+// encodeMessage returns the content blocks of a message.
 func encodeMessage(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
 	var blocks []anthropic.ContentBlockParamUnion
 	switch m.Role {
 	case sdk.RoleUser:
 		return encodeParts(m)
 	case sdk.RoleAssistant:
-		if text := strings.TrimRight(remote.Text(m), " \t\r\n"); text != "" { // the API refuses white space at the end
+		if text := strings.TrimRight(remote.Text(m), " \t\r\n"); text != "" { // the API rejects trailing white space
 			blocks = append(blocks, anthropic.NewTextBlock(text))
 		}
 		for _, c := range m.ToolCalls {
@@ -76,32 +77,34 @@ func encodeMessage(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
 	case sdk.RoleTool:
 		blocks = append(blocks, anthropic.NewToolResultBlock(m.ToolCallID, remote.Text(m), m.ToolError))
 	default:
-		return nil, remote.Invalid("a message has the role %q", m.Role)
+		return nil, remote.Invalid("a message has the unknown role %q", m.Role)
 	}
 	return blocks, nil
 }
 
-// images are the types that the API takes.
-var images = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
+// imageTypes are the image types that the API accepts.
+var imageTypes = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
 
+// encodeParts returns the content blocks of a user's message.
 func encodeParts(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
 	var blocks []anthropic.ContentBlockParamUnion
 	for _, p := range m.Parts {
 		switch {
 		case p.Blob == nil && p.Text != "":
 			blocks = append(blocks, anthropic.NewTextBlock(p.Text))
-		case p.Blob == nil: // the API refuses an empty text
-		case slices.Contains(images, p.Blob.MediaType):
+		case p.Blob == nil: // the API rejects an empty text
+		case slices.Contains(imageTypes, p.Blob.MediaType):
 			blocks = append(blocks, anthropic.NewImageBlockBase64(p.Blob.MediaType, base64.StdEncoding.EncodeToString(p.Blob.Data)))
 		case p.Blob.MediaType == "application/pdf":
 			blocks = append(blocks, anthropic.NewDocumentBlock(anthropic.Base64PDFSourceParam{Data: base64.StdEncoding.EncodeToString(p.Blob.Data)}))
 		default:
-			return nil, remote.Invalid("a message holds %s, but only text, PDF and images of JPEG, PNG, GIF and WebP can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message contains %s, but only text, PDF files and JPEG, PNG, GIF and WebP images can be sent", p.Blob.MediaType)
 		}
 	}
 	return blocks, nil
 }
 
+// encodeTool converts a tool.
 func encodeTool(t sdk.Tool) (*anthropic.ToolParam, error) {
 	tool := &anthropic.ToolParam{Name: t.Name}
 	if t.Description != "" {
@@ -112,9 +115,9 @@ func encodeTool(t sdk.Tool) (*anthropic.ToolParam, error) {
 	}
 	var schema map[string]any
 	if err := json.Unmarshal([]byte(t.Parameters), &schema); err != nil {
-		return nil, remote.Invalid("the parameters of the tool %q are no JSON object", t.Name)
+		return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 	}
-	delete(schema, "type") // object is the only one, and the SDK's own
+	delete(schema, "type") // the SDK adds "object", the only valid type
 	tool.InputSchema.ExtraFields = schema
 	return tool, nil
 }

@@ -11,17 +11,17 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// directives are what a user's message may begin with, in any order, a space
-// or a new line between them:
+// directives are the commands at the start of a user's message, in any order, separated by
+// white space:
 //
 //	/tokens N          answer with N tokens instead of the rest of the message
-//	/delay D           wait D before each token: 20ms, 1s
-//	/tool NAME {json}  ask for the tool, if the request offers it; may be repeated
+//	/delay D           wait D before each token, such as 20ms or 1s
+//	/tool NAME {json}  call the tool, if the request offers it; may be repeated
 //	/error CODE        fail with the code, such as unavailable or rate_limited
-//	/crash             end the process, if allow_crash is set
+//	/crash             exit the process, if allow_crash is set
 //
-// After /tokens N, /error and /crash come in mid-answer: the tokens are sent
-// first. What follows the directives is echoed.
+// With /tokens N, /error and /crash take effect after the tokens have been sent. The text
+// after the directives is echoed.
 type directives struct {
 	tokens int
 	delay  time.Duration
@@ -33,20 +33,20 @@ type directives struct {
 }
 
 const (
-	mostTokens   = 100_000
-	longestDelay = time.Minute
+	maxTokens = 100_000
+	maxDelay  = time.Minute
 )
 
-// codes are those of /error, with whether a retry may help.
-var codes = map[sdk.ErrorCode]bool{
+// retryableCodes has the codes that /error accepts, and whether a retry may help.
+var retryableCodes = map[sdk.ErrorCode]bool{
 	sdk.CodeRateLimited: true, sdk.CodeUnavailable: true, sdk.CodeTimeout: true,
 	sdk.CodeUnauthorized: false, sdk.CodeInvalidRequest: false, sdk.CodeNotFound: false,
 	sdk.CodeContentFilter: false, sdk.CodeContextTooLong: false, sdk.CodeInternal: false,
 }
 
-// parse reads the directives of a message. One that is not known is no
-// directive, but text; one that is written wrong is an error.
-func parse(text string) (*directives, error) {
+// parseDirectives reads the directives of a message. An unknown directive is text; invalid
+// arguments are an error.
+func parseDirectives(text string) (*directives, error) {
 	d := &directives{tokens: -1, rest: text}
 	for {
 		trimmed := strings.TrimLeft(d.rest, " \t\r\n")
@@ -75,7 +75,7 @@ func parse(text string) (*directives, error) {
 	}
 }
 
-// cutWord takes the first word of s.
+// cutWord returns the first word of s and the rest.
 func cutWord(s string) (word, rest string) {
 	s = strings.TrimLeft(s, " \t\r\n")
 	if i := strings.IndexAny(s, " \t\r\n"); i >= 0 {
@@ -84,43 +84,47 @@ func cutWord(s string) (word, rest string) {
 	return s, ""
 }
 
+// setTokens parses the argument of /tokens and returns the rest of s.
 func (d *directives) setTokens(s string) (string, error) {
 	word, rest := cutWord(s)
 	n, err := strconv.Atoi(word)
-	if err != nil || n < 0 || n > mostTokens {
-		return "", fmt.Errorf("takes a number from 0 to %d, such as /tokens 50", mostTokens)
+	if err != nil || n < 0 || n > maxTokens {
+		return "", fmt.Errorf("requires a number from 0 to %d, such as /tokens 50", maxTokens)
 	}
 	d.tokens = n
 	return rest, nil
 }
 
+// setDelay parses the argument of /delay and returns the rest of s.
 func (d *directives) setDelay(s string) (string, error) {
 	word, rest := cutWord(s)
 	delay, err := time.ParseDuration(word)
-	if err != nil || delay < 0 || delay > longestDelay {
-		return "", fmt.Errorf("takes a duration of at most %s, such as /delay 20ms", longestDelay)
+	if err != nil || delay < 0 || delay > maxDelay {
+		return "", fmt.Errorf("requires a duration of at most %s, such as /delay 20ms", maxDelay)
 	}
 	d.delay = delay
 	return rest, nil
 }
 
+// addTool parses the arguments of /tool and returns the rest of s.
 func (d *directives) addTool(s string) (string, error) {
-	wrong := errors.New(`takes a tool's name and a JSON object, such as /tool clock {"zone":"UTC"}`)
+	errSyntax := errors.New(`requires a tool's name and a JSON object, such as /tool clock {"zone":"UTC"}`)
 	name, rest := cutWord(s)
 	in := json.NewDecoder(strings.NewReader(rest))
 	var arguments map[string]any
 	if err := in.Decode(&arguments); name == "" || err != nil {
-		return "", wrong
+		return "", errSyntax
 	}
 	end := in.InputOffset()
 	d.tools = append(d.tools, sdk.ToolCall{Name: name, Arguments: strings.TrimSpace(rest[:end])})
 	return rest[end:], nil
 }
 
+// setError parses the argument of /error and returns the rest of s.
 func (d *directives) setError(s string) (string, error) {
 	word, rest := cutWord(s)
-	if _, ok := codes[sdk.ErrorCode(word)]; !ok {
-		return "", errors.New("takes a code: rate_limited, unavailable, timeout, unauthorized, invalid_request, not_found, content_filter, context_too_long or internal")
+	if _, ok := retryableCodes[sdk.ErrorCode(word)]; !ok {
+		return "", errors.New("requires a code: rate_limited, unavailable, timeout, unauthorized, invalid_request, not_found, content_filter, context_too_long or internal")
 	}
 	d.fail = sdk.ErrorCode(word)
 	return rest, nil

@@ -14,16 +14,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	Models     []string `config:"models" default:"[\"echo\"]" doc:"the names to answer to"`
-	AllowCrash bool     `config:"allow_crash" default:"false" doc:"let a message that begins with /crash end the plugin's process; for tests of what happens then"`
+	Models     []string `config:"models" default:"[\"echo\"]" doc:"names of the models"`
+	AllowCrash bool     `config:"allow_crash" default:"false" doc:"whether a message that starts with /crash ends the plugin's process; for tests of crash recovery"`
 }
 
 // provider implements llm.Provider.
 type provider struct {
 	config config
-	// exit ends the process.
+	// exit exits the process. Tests replace it.
 	exit func(code int)
 }
 
@@ -43,59 +43,60 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	if !slices.Contains(p.config.Models, req.Model) {
 		return nil, &sdk.Error{
 			Code:    sdk.CodeNotFound,
-			Message: fmt.Sprintf("no model %q; there are: %s", req.Model, strings.Join(p.config.Models, ", ")),
+			Message: fmt.Sprintf("model %q does not exist; available models: %s", req.Model, strings.Join(p.config.Models, ", ")),
 		}
 	}
 	a := &answer{ctx: ctx, req: req, out: out, finish: llm.Finish{Reason: llm.FinishStop, Model: req.Model}}
-	a.finish.Usage.InputTokens = countWords(req.Messages)
+	a.finish.Usage.InputTokens = wordCount(req.Messages)
 	if results, ok := toolResults(req.Messages); ok {
-		return a.end(a.say(words(results)))
+		return a.end(a.sendText(splitWords(results)))
 	}
-	last := lastOfUser(req.Messages)
-	d, err := parse(last.Text())
+	last := lastUserMessage(req.Messages)
+	d, err := parseDirectives(last.Text())
 	if err != nil {
 		return nil, err
 	}
-	d.rest = withBlobs(d.rest, last)
+	d.rest = appendBlobs(d.rest, last)
 	a.delay = d.delay
 	if d.crash && !p.config.AllowCrash {
-		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "/crash is off; set allow_crash = true in the stanza's config block"}
+		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "/crash is disabled; set allow_crash = true in the config block of this plugin in plugins.hcl"}
 	}
-	if err := p.follow(a, d); err != nil {
+	if err := p.execute(a, d); err != nil {
 		return nil, err
 	}
 	return a.end(nil)
 }
 
-// follow does what the directives say.
-func (p *provider) follow(a *answer, d *directives) error {
+// execute follows the directives.
+func (p *provider) execute(a *answer, d *directives) error {
 	switch {
 	case d.tokens >= 0:
-		if err := a.say(tokens(d.tokens)); err != nil {
+		if err := a.sendText(makeTokens(d.tokens)); err != nil {
 			return err
 		}
 	case !d.crash && d.fail == "" && len(d.tools) == 0:
 		if strings.TrimSpace(d.rest) == "" {
-			return a.say(words("(nothing to echo)"))
+			return a.sendText(splitWords("(nothing to echo)"))
 		}
-		return a.say(words(d.rest))
+		return a.sendText(splitWords(d.rest))
 	}
 	switch {
 	case d.crash:
 		p.exit(3)
 		return nil
 	case d.fail != "":
-		e := &sdk.Error{Code: d.fail, Message: "as the message asked", Retryable: codes[d.fail]}
+		e := &sdk.Error{Code: d.fail, Message: "requested by /error", Retryable: retryableCodes[d.fail]}
 		if d.fail == sdk.CodeRateLimited {
 			e.RetryAfter = time.Second
 		}
 		return e
 	default:
-		return a.call(d.tools)
+		return a.callTools(d.tools)
 	}
 }
 
-// toolResults are the texts of the tools' messages that the conversation ends with.
+// toolResults returns the texts of the tool messages at the end of the conversation. It
+// returns false if there are none.
 func toolResults(messages []sdk.Message) (string, bool) {
 	var texts []string
 	for _, m := range slices.Backward(messages) {
@@ -108,7 +109,8 @@ func toolResults(messages []sdk.Message) (string, bool) {
 	return strings.Join(texts, "\n"), len(texts) > 0
 }
 
-func lastOfUser(messages []sdk.Message) sdk.Message {
+// lastUserMessage returns the last message with the role user.
+func lastUserMessage(messages []sdk.Message) sdk.Message {
 	for _, m := range slices.Backward(messages) {
 		if m.Role == sdk.RoleUser {
 			return m
@@ -117,9 +119,9 @@ func lastOfUser(messages []sdk.Message) sdk.Message {
 	return sdk.Message{}
 }
 
-// withBlobs adds to the echo what came with the text, a line each:
-// [image/png photo.png 68 bytes].
-func withBlobs(echo string, m sdk.Message) string {
+// appendBlobs appends a line for each blob of the message, such as "[image/png photo.png 68
+// bytes]".
+func appendBlobs(echo string, m sdk.Message) string {
 	for _, p := range m.Parts {
 		if p.Blob == nil {
 			continue
@@ -127,14 +129,14 @@ func withBlobs(echo string, m sdk.Message) string {
 		if echo != "" {
 			echo += "\n"
 		}
-		what := strings.TrimSpace(p.Blob.MediaType + " " + p.Blob.Name)
-		echo += fmt.Sprintf("[%s %d bytes]", what, len(p.Blob.Data))
+		label := strings.TrimSpace(p.Blob.MediaType + " " + p.Blob.Name)
+		echo += fmt.Sprintf("[%s %d bytes]", label, len(p.Blob.Data))
 	}
 	return echo
 }
 
-// countWords is what usage counts as tokens.
-func countWords(messages []sdk.Message) int64 {
+// wordCount returns the number of words, which the usage reports as tokens.
+func wordCount(messages []sdk.Message) int64 {
 	n := 0
 	for _, m := range messages {
 		n += len(strings.Fields(m.Text()))
@@ -142,8 +144,8 @@ func countWords(messages []sdk.Message) int64 {
 	return int64(n)
 }
 
-// words cuts a text before its white space; together the pieces are the text.
-func words(text string) []string {
+// splitWords splits a text before white space. The concatenation of the pieces is the text.
+func splitWords(text string) []string {
 	var out []string
 	start, space := 0, true
 	for i, r := range text {
@@ -160,8 +162,8 @@ func words(text string) []string {
 	return out
 }
 
-// tokens makes n of them: "token-1", " token-2", …
-func tokens(n int) []string {
+// makeTokens returns n tokens: "token-1", " token-2" and so on.
+func makeTokens(n int) []string {
 	out := make([]string, n)
 	for i := range out {
 		out[i] = " token-" + strconv.Itoa(i+1)
@@ -172,7 +174,7 @@ func tokens(n int) []string {
 	return out
 }
 
-// answer sends the pieces of one answer.
+// answer is the state of one answer.
 type answer struct {
 	ctx    context.Context
 	req    *llm.Request
@@ -181,13 +183,13 @@ type answer struct {
 	finish llm.Finish
 }
 
-// say sends the pieces, each after the delay, up to max_tokens.
-func (a *answer) say(pieces []string) error {
-	if most := a.req.MaxTokens; most != nil && int64(len(pieces)) > *most {
-		pieces = pieces[:max(0, *most)]
+// sendText sends the pieces, each after the delay, up to max_tokens.
+func (a *answer) sendText(pieces []string) error {
+	if maxTokens := a.req.MaxTokens; maxTokens != nil && int64(len(pieces)) > *maxTokens {
+		pieces = pieces[:max(0, *maxTokens)]
 		a.finish.Reason = llm.FinishLength
 	}
-	pieces = a.stop(pieces)
+	pieces = a.applyStop(pieces)
 	a.finish.Usage.OutputTokens += int64(len(pieces))
 	if a.delay == 0 && !a.req.Stream && len(pieces) > 0 {
 		return a.out.Send(llm.Delta{Text: strings.Join(pieces, "")})
@@ -203,8 +205,8 @@ func (a *answer) say(pieces []string) error {
 	return nil
 }
 
-// stop cuts the pieces before the first of the request's stop strings.
-func (a *answer) stop(pieces []string) []string {
+// applyStop cuts the pieces before the first of the request's stop strings.
+func (a *answer) applyStop(pieces []string) []string {
 	text := strings.Join(pieces, "")
 	end := len(text)
 	for _, s := range a.req.Stop {
@@ -216,12 +218,13 @@ func (a *answer) stop(pieces []string) []string {
 		return pieces
 	}
 	a.finish.Reason = llm.FinishStop
-	return words(text[:end])
+	return splitWords(text[:end])
 }
 
+// wait waits for the delay, or returns an error when the context ends.
 func (a *answer) wait() error {
 	if err := a.ctx.Err(); err != nil {
-		return left(err)
+		return contextError(err)
 	}
 	if a.delay == 0 {
 		return nil
@@ -232,29 +235,31 @@ func (a *answer) wait() error {
 	case <-t.C:
 		return nil
 	case <-a.ctx.Done():
-		return left(a.ctx.Err())
+		return contextError(a.ctx.Err())
 	}
 }
 
-func left(err error) *sdk.Error {
+// contextError returns the error for a context that has ended.
+func contextError(err error) *sdk.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &sdk.Error{Code: sdk.CodeTimeout, Message: "the echo did not finish in time"}
+		return &sdk.Error{Code: sdk.CodeTimeout, Message: "the echo did not finish before the run's timeout"}
 	}
-	return &sdk.Error{Code: sdk.CodeCancelled, Message: "nobody waits for the echo any more"}
+	return &sdk.Error{Code: sdk.CodeCancelled, Message: "the request was cancelled"}
 }
 
-// call asks for the tools, or says that the request does not offer them.
-func (a *answer) call(tools []sdk.ToolCall) error {
+// callTools sends the tool calls. If the request does not offer one of the tools, it sends
+// a text that says so instead.
+func (a *answer) callTools(tools []sdk.ToolCall) error {
 	for _, t := range tools {
 		if !slices.ContainsFunc(a.req.Tools, func(o sdk.Tool) bool { return o.Name == t.Name }) {
-			return a.say(words(a.missing(t.Name)))
+			return a.sendText(splitWords(a.unknownToolText(t.Name)))
 		}
 	}
 	for i, t := range tools {
 		if err := a.wait(); err != nil {
 			return err
 		}
-		// The length of the conversation keeps the ids of a run apart.
+		// The number of messages makes the ids unique within a run.
 		id := fmt.Sprintf("call_%d_%d", len(a.req.Messages), i)
 		d := llm.ToolCallDelta{Index: i, ID: id, Name: t.Name, Arguments: t.Arguments}
 		if err := a.out.Send(llm.Delta{ToolCall: &d}); err != nil {
@@ -266,17 +271,19 @@ func (a *answer) call(tools []sdk.ToolCall) error {
 	return nil
 }
 
-func (a *answer) missing(name string) string {
+// unknownToolText returns the answer for a tool that the request does not offer.
+func (a *answer) unknownToolText(name string) string {
 	names := make([]string, 0, len(a.req.Tools))
 	for _, t := range a.req.Tools {
 		names = append(names, t.Name)
 	}
 	if len(names) == 0 {
-		return fmt.Sprintf("There is no tool %q: this agent has none.", name)
+		return fmt.Sprintf("Tool %q is not available: this agent has no tools.", name)
 	}
-	return fmt.Sprintf("There is no tool %q; there are: %s.", name, strings.Join(names, ", "))
+	return fmt.Sprintf("Tool %q is not available. Available tools: %s.", name, strings.Join(names, ", "))
 }
 
+// end returns the finish of the answer, or err.
 func (a *answer) end(err error) (*llm.Finish, error) {
 	if err != nil {
 		return nil, err

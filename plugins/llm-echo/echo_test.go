@@ -12,15 +12,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// sink keeps the deltas of an answer.
-type sink struct {
+// recorder records the deltas of an answer.
+type recorder struct {
 	texts []string
 	calls []sdk.ToolCall
-	// sent, if set, is called after each.
+	// sent, if set, is called after each delta.
 	sent func()
 }
 
-func (s *sink) Send(d llm.Delta) error {
+func (s *recorder) Send(d llm.Delta) error {
 	if c := d.ToolCall; c != nil {
 		s.calls = append(s.calls, sdk.ToolCall{ID: c.ID, Name: c.Name, Arguments: c.Arguments})
 	} else {
@@ -32,18 +32,20 @@ func (s *sink) Send(d llm.Delta) error {
 	return nil
 }
 
-func provide(allowCrash bool) (*provider, *int) {
+// newTestProvider returns a provider, and the code that it exits with, or -1.
+func newTestProvider(allowCrash bool) (*provider, *int) {
 	code := -1
 	return &provider{config: config{Models: []string{"echo"}, AllowCrash: allowCrash}, exit: func(c int) { code = c }}, &code
 }
 
-func say(text string) *llm.Request {
+// newRequest returns a request whose last message is the text.
+func newRequest(text string) *llm.Request {
 	return &llm.Request{Model: "echo", Stream: true, Messages: []sdk.Message{
 		sdk.Text(sdk.RoleSystem, "Be brief."), sdk.Text(sdk.RoleUser, "earlier"), sdk.Text(sdk.RoleAssistant, "earlier"), sdk.Text(sdk.RoleUser, text),
 	}}
 }
 
-// withParts makes these the last message.
+// withParts sets the parts of the last message.
 func withParts(parts ...sdk.Part) func(*llm.Request) {
 	return func(r *llm.Request) { r.Messages[len(r.Messages)-1].Parts = parts }
 }
@@ -63,12 +65,12 @@ func TestChat(t *testing.T) {
 		output int64
 	}{
 		{name: "word by word", text: "Hello,  big\nworld ", pieces: []string{"Hello,", "  big", "\nworld", " "}, output: 4},
-		{name: "in one piece", text: "Hello, big world", change: func(r *llm.Request) { r.Stream = false }, pieces: []string{"Hello, big world"}, output: 3},
+		{name: "not streamed", text: "Hello, big world", change: func(r *llm.Request) { r.Stream = false }, pieces: []string{"Hello, big world"}, output: 3},
 		{name: "not a directive", text: "/shrug at /tokens 5", pieces: []string{"/shrug", " at", " /tokens", " 5"}, output: 4},
-		{name: "nothing", text: "", pieces: []string{"(nothing", " to", " echo)"}, output: 3},
-		{name: "tokens", text: "/tokens 3 /delay 1ms and this is not said", pieces: []string{"token-1", " token-2", " token-3"}, output: 3},
+		{name: "empty", text: "", pieces: []string{"(nothing", " to", " echo)"}, output: 3},
+		{name: "tokens", text: "/tokens 3 /delay 1ms and this is not echoed", pieces: []string{"token-1", " token-2", " token-3"}, output: 3},
 		{name: "no tokens", text: "/tokens 0"},
-		{name: "delay alone", text: "/delay 1ms a b", pieces: []string{"a", " b"}, output: 2},
+		{name: "delay", text: "/delay 1ms a b", pieces: []string{"a", " b"}, output: 2},
 		{
 			name: "max_tokens", text: "a b c", change: func(r *llm.Request) { r.MaxTokens = ptr(int64(2)) },
 			pieces: []string{"a", " b"}, reason: llm.FinishLength, output: 2,
@@ -78,27 +80,27 @@ func TestChat(t *testing.T) {
 			name: "a photo", text: "look", change: withParts(
 				sdk.Part{Text: "look"}, sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "photo.png", Data: make([]byte, 68)}},
 				sdk.Part{Blob: &sdk.Blob{MediaType: "image/gif"}}),
-			pieces: words("look\n[image/png photo.png 68 bytes]\n[image/gif 0 bytes]"), output: 8,
+			pieces: splitWords("look\n[image/png photo.png 68 bytes]\n[image/gif 0 bytes]"), output: 8,
 		},
 		{
 			name: "a photo alone", change: withParts(sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "p", Data: []byte{1}}}),
-			pieces: words("[image/png p 1 bytes]"), output: 4,
+			pieces: splitWords("[image/png p 1 bytes]"), output: 4,
 		},
 		{
 			name: "a photo and a directive", change: withParts(
 				sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "p", Data: []byte{1}}}, sdk.Part{Text: "/delay 1ms look"}),
-			pieces: words("look\n[image/png p 1 bytes]"), output: 5,
+			pieces: splitWords("look\n[image/png p 1 bytes]"), output: 5,
 		},
 		{
 			name: "tools", text: `/tool clock {"zone":"UTC"} /tool files__read {}`, change: func(r *llm.Request) { r.Tools = clock },
 			calls: `[{call_4_0 clock {"zone":"UTC"}} {call_4_1 files__read {}}]`, reason: llm.FinishToolCalls, output: 2,
 		},
 		{
-			name: "a tool that is not there", text: `/tool hammer {}`, change: func(r *llm.Request) { r.Tools = clock },
-			pieces: words(`There is no tool "hammer"; there are: clock, files__read.`), output: 9,
+			name: "unknown tool", text: `/tool hammer {}`, change: func(r *llm.Request) { r.Tools = clock },
+			pieces: splitWords(`Tool "hammer" is not available. Available tools: clock, files__read.`), output: 9,
 		},
 		{
-			name: "tools' results", text: `/tool clock {}`, change: func(r *llm.Request) {
+			name: "tool results", text: `/tool clock {}`, change: func(r *llm.Request) {
 				r.Messages = append(r.Messages,
 					sdk.Message{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "clock"}, {ID: "b", Name: "clock"}}},
 					sdk.Message{Role: sdk.RoleTool, ToolCallID: "a", Parts: []sdk.Part{{Text: "noon"}}},
@@ -110,8 +112,8 @@ func TestChat(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := provide(false)
-			req := say(tt.text)
+			p, _ := newTestProvider(false)
+			req := newRequest(tt.text)
 			if tt.change != nil {
 				tt.change(req)
 			}
@@ -121,15 +123,15 @@ func TestChat(t *testing.T) {
 			if tt.calls == "" {
 				tt.calls = "[]"
 			}
-			// Twice, for it shall be the same every time.
+			// Twice, because the answer must be the same every time.
 			for range 2 {
-				var out sink
+				var out recorder
 				finish, err := p.Chat(t.Context(), req, &out)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if fmt.Sprintf("%q", out.texts) != fmt.Sprintf("%q", tt.pieces) || fmt.Sprint(out.calls) != tt.calls {
-					t.Errorf("pieces = %q, calls = %v", out.texts, out.calls)
+					t.Errorf("pieces = %q, calls = %v, want %q, %s", out.texts, out.calls, tt.pieces, tt.calls)
 				}
 				if finish.Reason != tt.reason || finish.Usage.OutputTokens != tt.output || finish.Model != "echo" || finish.Usage.InputTokens < 4 {
 					t.Errorf("finish = %+v", finish)
@@ -151,8 +153,8 @@ func TestErrors(t *testing.T) {
 		{"/error unavailable", sdk.CodeUnavailable, true, "", 0},
 		{"/error rate_limited", sdk.CodeRateLimited, true, "", 0},
 		{"/tokens 3 /error internal", sdk.CodeInternal, false, "", 3},
-		{"/error whatever", sdk.CodeInvalidRequest, false, "takes a code", 0},
-		{"/error", sdk.CodeInvalidRequest, false, "takes a code", 0},
+		{"/error whatever", sdk.CodeInvalidRequest, false, "requires a code", 0},
+		{"/error", sdk.CodeInvalidRequest, false, "requires a code", 0},
 		{"/tokens many", sdk.CodeInvalidRequest, false, "/tokens 50", 0},
 		{"/tokens 1000000", sdk.CodeInvalidRequest, false, "100000", 0},
 		{"/delay 1h", sdk.CodeInvalidRequest, false, "/delay 20ms", 0},
@@ -163,9 +165,9 @@ func TestErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
 			t.Parallel()
-			p, code := provide(false)
-			var out sink
-			_, err := p.Chat(t.Context(), say(tt.text), &out)
+			p, code := newTestProvider(false)
+			var out recorder
+			_, err := p.Chat(t.Context(), newRequest(tt.text), &out)
 			e := sdk.AsError(err)
 			if e.Code != tt.code || e.Retryable != tt.retryable || !strings.Contains(e.Message, tt.message) {
 				t.Errorf("err = %+v", e)
@@ -179,29 +181,29 @@ func TestErrors(t *testing.T) {
 
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	p, code := provide(true)
-	var out sink
-	if _, err := p.Chat(t.Context(), say("/tokens 2 /crash"), &out); err != nil || *code != 3 || len(out.texts) != 2 {
+	p, code := newTestProvider(true)
+	var out recorder
+	if _, err := p.Chat(t.Context(), newRequest("/tokens 2 /crash"), &out); err != nil || *code != 3 || len(out.texts) != 2 {
 		t.Errorf("pieces = %q, exit = %d, err = %v", out.texts, *code, err)
 	}
 }
 
 func TestUnknownModel(t *testing.T) {
 	t.Parallel()
-	p, _ := provide(false)
-	_, err := p.Chat(t.Context(), &llm.Request{Model: "gpt-4o"}, &sink{})
-	if e := sdk.AsError(err); e.Code != sdk.CodeNotFound || !strings.Contains(e.Message, "there are: echo") {
+	p, _ := newTestProvider(false)
+	_, err := p.Chat(t.Context(), &llm.Request{Model: "gpt-4o"}, &recorder{})
+	if e := sdk.AsError(err); e.Code != sdk.CodeNotFound || !strings.Contains(e.Message, "available models: echo") {
 		t.Errorf("err = %v", err)
 	}
 }
 
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	p, _ := provide(false)
+	p, _ := newTestProvider(false)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out := sink{sent: cancel}
-	_, err := p.Chat(ctx, say("a b c"), &out)
+	out := recorder{sent: cancel}
+	_, err := p.Chat(ctx, newRequest("a b c"), &out)
 	if e := sdk.AsError(err); e.Code != sdk.CodeCancelled || len(out.texts) != 1 {
 		t.Errorf("pieces = %q, err = %v", out.texts, err)
 	}
@@ -210,7 +212,7 @@ func TestCancel(t *testing.T) {
 func TestListModels(t *testing.T) {
 	t.Parallel()
 	p := newProvider()
-	// The defaults are those that an empty config block gives.
+	// The defaults apply to an empty config block.
 	if err := plugin.Decode([]byte("{}"), &p.config); err != nil {
 		t.Fatal(err)
 	}
@@ -222,10 +224,10 @@ func TestListModels(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	p, _ := provide(false)
+	p, _ := newTestProvider(false)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err := p.Chat(ctx, say("/delay 1m a b"), &sink{})
+	_, err := p.Chat(ctx, newRequest("/delay 1m a b"), &recorder{})
 	if e := sdk.AsError(err); e.Code != sdk.CodeTimeout {
 		t.Errorf("err = %v", err)
 	}

@@ -1,6 +1,6 @@
-// Command llm-echo is a provider without a model: it answers with what the user
-// said, offline, without a key, and the same every time. What a message begins
-// with can ask it for more; see directives.
+// Command llm-echo is an LLM provider for demos and tests. It repeats the user's message. It needs
+// neither a network nor a key, and its answers are deterministic. Directives at the start of a
+// message change its behavior; see the type directives.
 package main
 
 import (
@@ -15,7 +15,7 @@ func main() {
 	llm.Serve(sdk.Info{
 		Name:        "llm-echo",
 		Version:     version,
-		Description: "An offline echo for demos and tests: no model, no key; it repeats the user's message.",
+		Description: "An offline provider for demos and tests that repeats the user's message.",
 		Config:      &p.config,
 	}, p)
 }

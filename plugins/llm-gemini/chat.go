@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// Chat implements llm.Provider. Every answer is asked for as a stream.
+// Chat implements llm.Provider. It always requests a stream.
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	contents, config, err := p.encode(req)
 	if err != nil {
@@ -23,10 +23,10 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	a := answer{p: p, out: out, finish: llm.Finish{Model: req.Model}}
 	for r, err := range p.client.Models.GenerateContentStream(ctx, req.Model, contents, config) {
 		if err != nil {
-			return nil, p.failed(ctx, err)
+			return nil, p.wrapProviderError(ctx, err)
 		}
 		w.Begun()
-		if err := a.take(r); err != nil {
+		if err := a.addResponse(r); err != nil {
 			return nil, err
 		}
 	}
@@ -39,7 +39,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	return &a.finish, nil
 }
 
-// answer takes the pieces of a stream.
+// answer is the answer received so far.
 type answer struct {
 	p      *provider
 	out    llm.Stream
@@ -47,7 +47,8 @@ type answer struct {
 	calls  int
 }
 
-func (a *answer) take(r *genai.GenerateContentResponse) error {
+// addResponse forwards the content of a piece of the stream.
+func (a *answer) addResponse(r *genai.GenerateContentResponse) error {
 	if r.ModelVersion != "" {
 		a.finish.Model = r.ModelVersion
 	}
@@ -67,18 +68,19 @@ func (a *answer) take(r *genai.GenerateContentResponse) error {
 	c := r.Candidates[0]
 	if c.Content != nil {
 		for _, part := range c.Content.Parts {
-			if err := a.part(part); err != nil {
+			if err := a.addPart(part); err != nil {
 				return err
 			}
 		}
 	}
-	return a.end(c)
+	return a.setReason(c)
 }
 
-func (a *answer) part(part *genai.Part) error {
+// addPart forwards a part of the content.
+func (a *answer) addPart(part *genai.Part) error {
 	switch {
 	case part.FunctionCall != nil:
-		return a.call(part)
+		return a.addCall(part)
 	case part.Text == "":
 		return nil
 	case part.Thought:
@@ -87,9 +89,9 @@ func (a *answer) part(part *genai.Part) error {
 	return a.out.Send(llm.Delta{Text: part.Text})
 }
 
-// call passes a tool call on, which comes whole. The API names none, or not
-// uniquely in a conversation, so the id is made here.
-func (a *answer) call(part *genai.Part) error {
+// addCall forwards a tool call, which the API sends in one piece. The API sends no id, or
+// one that is not unique in the conversation, so addCall generates it.
+func (a *answer) addCall(part *genai.Part) error {
 	args := part.FunctionCall.Args
 	if args == nil {
 		args = map[string]any{}
@@ -99,14 +101,15 @@ func (a *answer) call(part *genai.Part) error {
 		return err
 	}
 	id := "call-" + rand.Text()[:12]
-	a.p.signatures.keep(id, part.ThoughtSignature)
+	a.p.signatures.put(id, part.ThoughtSignature)
 	a.calls++
 	return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{
 		Index: a.calls - 1, ID: id, Name: part.FunctionCall.Name, Arguments: string(text),
 	}})
 }
 
-func (a *answer) end(c *genai.Candidate) error {
+// setReason stores the finish reason of a candidate.
+func (a *answer) setReason(c *genai.Candidate) error {
 	switch c.FinishReason {
 	case "", genai.FinishReasonUnspecified:
 	case genai.FinishReasonStop:
@@ -116,9 +119,9 @@ func (a *answer) end(c *genai.Candidate) error {
 	case genai.FinishReasonMalformedFunctionCall, "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS":
 		return &sdk.Error{
 			Code: sdk.CodeUnavailable, Retryable: true,
-			Message: "the model has made a tool call that can't be understood (" + string(c.FinishReason) + ")",
+			Message: "the model made an invalid tool call (" + string(c.FinishReason) + ")",
 		}
-	default: // SAFETY, RECITATION, BLOCKLIST, PROHIBITED_CONTENT, SPII, LANGUAGE and their like
+	default: // SAFETY, RECITATION, BLOCKLIST, PROHIBITED_CONTENT, SPII, LANGUAGE and others
 		a.finish.Reason = llm.FinishContentFilter
 	}
 	return nil

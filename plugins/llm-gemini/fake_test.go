@@ -11,15 +11,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 )
 
-// fake speaks the Gemini API as Google has published it. What the last part says
-// decides on the answer.
-func fake(t *testing.T) *remotetest.Server {
+// newFakeServer returns a server with the Gemini API as published by Google. The last part
+// of a request selects the answer.
+func newFakeServer(t *testing.T) *remotetest.Server {
 	t.Helper()
 	return remotetest.Serve(t, func(w http.ResponseWriter, r *http.Request, body string) {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
 		case r.Header.Get("X-Goog-Api-Key") != remotetest.Key:
-			refuse(w, 400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.",
+			sendError(w, 400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.",
 				`{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}`)
 		case r.Method == http.MethodGet && r.URL.Path == "/v1beta/models":
 			listModels(w, r)
@@ -27,14 +27,14 @@ func fake(t *testing.T) *remotetest.Server {
 			strings.HasSuffix(r.URL.Path, ":streamGenerateContent") && r.URL.Query().Get("alt") == "sse":
 			generate(w, r, body)
 		default:
-			refuse(w, 404, "NOT_FOUND", r.URL.Path+" is not found for API version v1beta", "")
+			sendError(w, 404, "NOT_FOUND", r.URL.Path+" is not found for API version v1beta", "")
 		}
 	})
 }
 
-func refuse(w http.ResponseWriter, status int, word, message, detail string) {
+func sendError(w http.ResponseWriter, status int, errorStatus, message, detail string) {
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"status":%q,"details":[%s]}}`, status, message, word, detail)
+	_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"status":%q,"details":[%s]}}`, status, message, errorStatus, detail)
 }
 
 func listModels(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +63,7 @@ type request struct {
 	}
 }
 
-// check refuses what the API refuses.
+// check returns the error message for a request that the API rejects, or an empty string.
 func (r *request) check() string {
 	if len(r.Contents) == 0 || r.Contents[0].Role != "user" {
 		return "Please ensure that the conversation begins with a user turn."
@@ -98,24 +98,24 @@ func (r *request) check() string {
 func generate(w http.ResponseWriter, r *http.Request, body string) {
 	var req request
 	if err := json.Unmarshal([]byte(body), &req); err != nil {
-		refuse(w, 400, "INVALID_ARGUMENT", err.Error(), "")
+		sendError(w, 400, "INVALID_ARGUMENT", err.Error(), "")
 		return
 	}
 	if issue := req.check(); issue != "" {
-		refuse(w, 400, "INVALID_ARGUMENT", issue, "")
+		sendError(w, 400, "INVALID_ARGUMENT", issue, "")
 		return
 	}
 	parts := req.Contents[len(req.Contents)-1].Parts
-	said := parts[len(parts)-1]
-	switch said.Text {
+	last := parts[len(parts)-1]
+	switch last.Text {
 	case "limited":
-		refuse(w, 429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", `{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}`)
+		sendError(w, 429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", `{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}`)
 		return
 	case "overloaded":
-		refuse(w, 503, "UNAVAILABLE", "The model is overloaded. Please try again later.", "")
+		sendError(w, 503, "UNAVAILABLE", "The model is overloaded. Please try again later.", "")
 		return
 	case "long":
-		refuse(w, 400, "INVALID_ARGUMENT", "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).", "")
+		sendError(w, 400, "INVALID_ARGUMENT", "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).", "")
 		return
 	case "silent":
 		<-r.Context().Done()
@@ -123,7 +123,7 @@ func generate(w http.ResponseWriter, r *http.Request, body string) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	s := &sse{w: w, r: r}
-	s.answer(said)
+	s.answer(last)
 }
 
 type sse struct {
@@ -142,18 +142,18 @@ func (s *sse) send(parts, reason string) {
 
 func (s *sse) raw(data string) { remotetest.Write(s.w, "data: "+data+"\r\n\r\n") }
 
-func (s *sse) answer(said part) {
+func (s *sse) answer(last part) {
 	switch {
-	case said.FunctionResponse != nil:
+	case last.FunctionResponse != nil:
 		s.send(`{"text":"It is "}`, "")
 		s.send(`{"text":"5."}`, "STOP")
-	case said.Text == "tool":
+	case last.Text == "tool":
 		s.send(`{"functionCall":{"name":"plugintest_add","args":{"a":2,"b":3}},"thoughtSignature":"c2lnbmVk"}`, "")
 		s.send(`{"functionCall":{"name":"plugintest_add","args":{"a":4,"b":5}}}`, "STOP")
-	case said.Text == "think":
+	case last.Text == "think":
 		s.send(`{"text":"Hm.","thought":true}`, "")
 		s.send(`{"text":"Yes."}`, "STOP")
-	case said.Text == "slow":
+	case last.Text == "slow":
 		for range 100 {
 			s.send(`{"text":"word "}`, "")
 			select {
@@ -163,18 +163,18 @@ func (s *sse) answer(said part) {
 			}
 		}
 		s.send(`{"text":"."}`, "STOP")
-	case said.Text == "blocked":
+	case last.Text == "blocked":
 		s.raw(`{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":12}}`)
-	case said.Text == "fails on the way":
+	case last.Text == "fails midway":
 		s.send(`{"text":"Well"}`, "")
 		s.raw(`{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}`)
-	case said.Text == "cut":
+	case last.Text == "connection lost":
 		s.send(`{"text":"Well"}`, "")
 		remotetest.Cut(s.w)
-	case said.Text == "ends early":
+	case last.Text == "ends early":
 		s.send(`{"text":"Well"}`, "")
-	case strings.HasPrefix(said.Text, "stop "):
-		s.send(`{"text":"x"}`, strings.TrimPrefix(said.Text, "stop "))
+	case strings.HasPrefix(last.Text, "stop "):
+		s.send(`{"text":"x"}`, strings.TrimPrefix(last.Text, "stop "))
 	default:
 		s.send(`{"text":"Hello"}`, "")
 		s.send(`{"text":" there."}`, "STOP")

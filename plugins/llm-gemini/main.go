@@ -1,4 +1,4 @@
-// Command llm-gemini is the plugin for Google's Gemini models, by the Gemini API.
+// Command llm-gemini is the LLM provider for Google's Gemini models. It uses the Gemini API.
 package main
 
 import (
@@ -11,6 +11,6 @@ const version = "0.1.0"
 func main() {
 	p := newProvider()
 	llm.Serve(sdk.Info{
-		Name: "llm-gemini", Version: version, Description: "Google's Gemini models, by the Gemini API.", Config: &p.config,
+		Name: "llm-gemini", Version: version, Description: "Google's Gemini models, through the Gemini API.", Config: &p.config,
 	}, p)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -13,16 +14,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	BaseURL string            `config:"base_url" default:"https://generativelanguage.googleapis.com" doc:"where the API is"`
-	APIKey  string            `config:"api_key,secret" doc:"the API key"`
-	Headers map[string]string `config:"headers,secret" doc:"more headers to send with each request"`
-	Timeout time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first of an answer"`
-	Models  []string          `config:"models" doc:"the models to list, instead of asking the server for them"`
+	BaseURL string            `config:"base_url" default:"https://generativelanguage.googleapis.com" doc:"URL of the API"`
+	APIKey  string            `config:"api_key,secret" doc:"API key"`
+	Headers map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first event of an answer"`
+	Models  []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
-// provider implements llm.Provider. It is usable once Configure has returned nil.
+// provider implements llm.Provider. It can be used after Configure has returned nil.
 type provider struct {
 	config     config
 	server     *remote.Server
@@ -33,11 +34,11 @@ type provider struct {
 
 func newProvider() *provider { return &provider{models: remote.NewModels()} }
 
-// Configure checks the config. It asks the server nothing, so that a provider
-// which is down keeps nobody from starting.
+// Configure checks the config and creates the client. It sends no request, so that the
+// plugin can start while the provider is down.
 func (p *provider) Configure(ctx context.Context, _ sdk.Env) error {
 	c := &p.config
-	c.APIKey = strings.TrimSpace(c.APIKey) // keys that were read from a file end in a newline
+	c.APIKey = strings.TrimSpace(c.APIKey) // keys that are read from a file may end in a newline
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "https://generativelanguage.googleapis.com", APIKey: c.APIKey,
 		Genuine: "googleapis.com", KeyName: "GEMINI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
@@ -45,13 +46,10 @@ func (p *provider) Configure(ctx context.Context, _ sdk.Env) error {
 	if err != nil {
 		return err
 	}
-	key := c.APIKey
-	if key == "" {
-		key = "none" // the SDK wants one
-	}
 	p.server = server
 	p.client, err = genai.NewClient(ctx, &genai.ClientConfig{
-		APIKey: key, Backend: genai.BackendGeminiAPI, HTTPClient: server.Client(),
+		APIKey:  cmp.Or(c.APIKey, "none"), // the SDK requires a key
+		Backend: genai.BackendGeminiAPI, HTTPClient: server.Client(),
 		HTTPOptions: genai.HTTPOptions{BaseURL: server.URL},
 	})
 	return err
@@ -62,13 +60,14 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	return p.models.List(ctx, p.config.Models, p.fetchModels)
 }
 
+// fetchModels requests the list of models.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 	ctx, w := p.server.Wait(ctx)
 	defer w.Close()
 	models := []llm.Model{}
 	for m, err := range p.client.Models.All(ctx) {
 		if err != nil {
-			return nil, p.failed(ctx, err)
+			return nil, p.wrapProviderError(ctx, err)
 		}
 		if !slices.Contains(m.SupportedActions, "generateContent") {
 			continue

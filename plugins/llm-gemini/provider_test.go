@@ -20,14 +20,15 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	binary := testenv.Binary(t, "llm-gemini")
 	plugintest.LLM(t, plugintest.Command{
-		Path: binary, Config: map[string]any{"base_url": fake(t).URL, "api_key": remotetest.Key},
+		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
 		Script: plugintest.Script{Model: "gemini-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
 	})
 }
 
+// configured returns a provider and its fake server.
 func configured(t *testing.T, change func(*config)) (*provider, *remotetest.Server) {
 	t.Helper()
-	s := fake(t)
+	s := newFakeServer(t)
 	p := newProvider()
 	p.config = config{BaseURL: s.URL, APIKey: remotetest.Key + "\n", Timeout: 10 * time.Second}
 	if change != nil {
@@ -39,7 +40,8 @@ func configured(t *testing.T, change func(*config)) (*provider, *remotetest.Serv
 	return p, s
 }
 
-func ask(t *testing.T, p *provider, req *llm.Request) (*remotetest.Answer, *llm.Finish) {
+// mustChat returns the answer to a request that must succeed.
+func mustChat(t *testing.T, p *provider, req *llm.Request) (*remotetest.Answer, *llm.Finish) {
 	t.Helper()
 	a := &remotetest.Answer{}
 	finish, err := p.Chat(t.Context(), req, a)
@@ -64,23 +66,23 @@ func TestAnswer(t *testing.T) {
 	t.Parallel()
 	p, s := configured(t, nil)
 	req := remotetest.Ask("gemini-a", "hello")
-	half, most := 0.5, int64(77)
-	req.Temperature, req.TopP, req.MaxTokens, req.Stop = &half, &half, &most, []string{"END"}
+	half, maxTokens := 0.5, int64(77)
+	req.Temperature, req.TopP, req.MaxTokens, req.Stop = &half, &half, &maxTokens, []string{"END"}
 	req.Messages = append([]sdk.Message{sdk.Text(sdk.RoleSystem, "Be short.")}, req.Messages...)
-	a, finish := ask(t, p, req)
+	a, finish := mustChat(t, p, req)
 	want := llm.Finish{
 		Reason: llm.FinishStop, Model: "gemini-a-001",
 		Usage: sdk.Usage{InputTokens: 12, OutputTokens: 7, CachedInputTokens: 5, ReasoningTokens: 3},
 	}
 	if a.Text != "Hello there." || a.Pieces != 2 || *finish != want {
-		t.Errorf("%q in %d pieces, %+v", a.Text, a.Pieces, finish)
+		t.Errorf("Chat() = %q in %d pieces, %+v, want %+v", a.Text, a.Pieces, finish, want)
 	}
 	for path, value := range map[string]string{
 		"generationConfig.maxOutputTokens": "77", "generationConfig.temperature": "0.5", "generationConfig.topP": "0.5",
 		"generationConfig.stopSequences.0": "END", "systemInstruction.parts.0.text": "Be short.", "contents.#": "1",
 	} {
 		if got := gjson.Get(s.Last(), path).String(); got != value {
-			t.Errorf("the request's %s is %s, want %s", path, got, value)
+			t.Errorf("%s in the request = %s, want %s", path, got, value)
 		}
 	}
 }
@@ -89,46 +91,46 @@ func TestTools(t *testing.T) {
 	t.Parallel()
 	p, s := configured(t, nil)
 	req := remotetest.Ask("gemini-a", "tool", remotetest.AddTool)
-	a, finish := ask(t, p, req)
+	a, finish := mustChat(t, p, req)
 	if finish.Reason != llm.FinishToolCalls || len(a.Calls) != 2 || a.Calls[0].Arguments != `{"a":2,"b":3}` ||
 		a.Calls[1].Name != "plugintest_add" || a.Calls[0].ID == "" || a.Calls[0].ID == a.Calls[1].ID {
 		t.Fatalf("%+v, %+v", a, finish)
 	}
 	if schema := gjson.Get(s.Last(), "tools.0.functionDeclarations.0.parametersJsonSchema"); schema.Get("required.#").Int() != 2 {
-		t.Errorf("the tool's schema is %s", schema)
+		t.Errorf("the tool's schema = %s", schema)
 	}
 	next := remotetest.WithResults(req, a, "5")
-	a, finish = ask(t, p, next)
+	a, finish = mustChat(t, p, next)
 	if a.Text != "It is 5." || finish.Reason != llm.FinishStop {
 		t.Errorf("%+v, %+v", a, finish)
 	}
 	call, result := gjson.Get(s.Last(), "contents.1.parts.0"), gjson.Get(s.Last(), "contents.2.parts.1.functionResponse")
 	if result.Get("name").String() != "plugintest_add" || result.Get("response.output").String() != "5" {
-		t.Errorf("the result is %s", result)
+		t.Errorf("the tool result = %s", result)
 	}
 	if call.Get("thoughtSignature").String() != "c2lnbmVk" {
-		t.Errorf("the call goes back as %s", call)
+		t.Errorf("the tool call in the next request = %s", call)
 	}
-	// Another process does not know the signature any more.
+	// Another process does not have the signature.
 	other, s := configured(t, nil)
 	next.Model = "gemini-3-a"
-	ask(t, other, next)
+	mustChat(t, other, next)
 	if signature := gjson.Get(s.Last(), "contents.1.parts.0.thoughtSignature").String(); signature != "skip/thought/signature/validator" {
-		t.Errorf("the signature is %q", signature)
+		t.Errorf("signature = %q, want the placeholder", signature)
 	}
 }
 
-func TestReasonsAndThoughts(t *testing.T) {
+func TestFinishReasonsAndReasoning(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	for word, reason := range map[string]llm.FinishReason{
 		"STOP": llm.FinishStop, "MAX_TOKENS": llm.FinishLength, "SAFETY": llm.FinishContentFilter, "RECITATION": llm.FinishContentFilter,
 	} {
-		if _, finish := ask(t, p, remotetest.Ask("gemini-a", "stop "+word)); finish.Reason != reason {
-			t.Errorf("%s: %s", word, finish.Reason)
+		if _, finish := mustChat(t, p, remotetest.Ask("gemini-a", "stop "+word)); finish.Reason != reason {
+			t.Errorf("finish reason for %s = %s, want %s", word, finish.Reason, reason)
 		}
 	}
-	if a, _ := ask(t, p, remotetest.Ask("gemini-a", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
+	if a, _ := mustChat(t, p, remotetest.Ask("gemini-a", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
 		t.Errorf("%+v", a)
 	}
 }
@@ -138,13 +140,13 @@ func TestImages(t *testing.T) {
 	p, s := configured(t, nil)
 	req := remotetest.Ask("gemini-a", "What is this?")
 	req.Messages[0].Parts = append(req.Messages[0].Parts, sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}})
-	ask(t, p, req)
+	mustChat(t, p, req)
 	if d := gjson.Get(s.Last(), "contents.0.parts.1.inlineData"); d.Get("mimeType").String() != "image/png" || d.Get("data").String() != "cG5n" {
-		t.Errorf("the data is %s", d)
+		t.Errorf("inlineData = %s", d)
 	}
 	req.Messages[0].Parts[1].Blob.MediaType = "application/zip"
 	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil || sdk.AsError(err).Code != sdk.CodeInvalidRequest {
-		t.Errorf("a zip: %v", err)
+		t.Errorf("Chat() with a zip file = %v, want code invalid_request", err)
 	}
 }
 
@@ -158,8 +160,8 @@ func TestErrors(t *testing.T) {
 		"silent":                       {Code: sdk.CodeTimeout, Retryable: true},
 		"blocked":                      {Code: sdk.CodeContentFilter},
 		"stop MALFORMED_FUNCTION_CALL": {Code: sdk.CodeUnavailable, Retryable: true},
-		"fails on the way":             {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 503},
-		"cut":                          {Code: sdk.CodeUnavailable, Retryable: true},
+		"fails midway":                 {Code: sdk.CodeUnavailable, Retryable: true, ProviderStatus: 503},
+		"connection lost":              {Code: sdk.CodeUnavailable, Retryable: true},
 		"ends early":                   {Code: sdk.CodeUnavailable, Retryable: true},
 	} {
 		_, err := p.Chat(t.Context(), remotetest.Ask("gemini-a", text), &remotetest.Answer{})
@@ -169,21 +171,22 @@ func TestErrors(t *testing.T) {
 	wantError(t, "no such model", err, sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404})
 }
 
-func wantError(t *testing.T, what string, err error, want sdk.Error) {
+// wantError fails the test unless err is want with any message.
+func wantError(t *testing.T, name string, err error, want sdk.Error) {
 	t.Helper()
 	var got *sdk.Error
 	if !errors.As(err, &got) {
-		t.Errorf("%s: %v", what, err)
+		t.Errorf("%s: %v", name, err)
 		return
 	}
-	plain := *got
-	plain.Message = ""
-	if plain != want || got.Message == "" {
-		t.Errorf("%s: got %+v, want %+v", what, *got, want)
+	withoutMessage := *got
+	withoutMessage.Message = ""
+	if withoutMessage != want || got.Message == "" {
+		t.Errorf("%s: got %+v, want %+v", name, *got, want)
 	}
 }
 
-func TestSecretsAreNotShown(t *testing.T) {
+func TestErrorsContainNoSecrets(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, func(c *config) { c.APIKey = "wrong-key-123456" })
 	_, err := p.Chat(t.Context(), remotetest.Ask("gemini-a", "hello"), &remotetest.Answer{})
@@ -201,7 +204,7 @@ func TestListModels(t *testing.T) {
 	}
 }
 
-func TestBadConfig(t *testing.T) {
+func TestConfigure_invalid(t *testing.T) {
 	t.Parallel()
 	for path, change := range map[string]func(*config){
 		"base_url": func(c *config) { c.BaseURL = "https://user:pass@example.com" },
@@ -212,9 +215,9 @@ func TestBadConfig(t *testing.T) {
 		p := newProvider()
 		p.config = config{BaseURL: "http://127.0.0.1", APIKey: "k", Timeout: time.Second}
 		change(&p.config)
-		var bad *sdk.ConfigError
-		if err := p.Configure(t.Context(), sdk.Env{}); !errors.As(err, &bad) || bad.Path[0] != path {
-			t.Errorf("%s: %v", path, err)
+		var configErr *sdk.ConfigError
+		if err := p.Configure(t.Context(), sdk.Env{}); !errors.As(err, &configErr) || configErr.Path[0] != path {
+			t.Errorf("Configure() = %v, want an error at %s", err, path)
 		}
 	}
 }

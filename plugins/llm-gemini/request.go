@@ -12,15 +12,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// encode makes the request: what is said, and how it shall be answered. Messages
-// of one side that follow one another become one.
+// encode returns the contents and the config of a request. Adjacent messages of the same
+// role become one content.
 func (p *provider) encode(req *llm.Request) ([]*genai.Content, *genai.GenerateContentConfig, error) {
-	config := &genai.GenerateContentConfig{StopSequences: req.Stop, Temperature: narrow(req.Temperature), TopP: narrow(req.TopP)}
+	config := &genai.GenerateContentConfig{StopSequences: req.Stop, Temperature: toFloat32(req.Temperature), TopP: toFloat32(req.TopP)}
 	if req.MaxTokens != nil {
-		config.MaxOutputTokens = int32(min(*req.MaxTokens, math.MaxInt32)) //nolint:gosec // it fits
+		config.MaxOutputTokens = int32(min(*req.MaxTokens, math.MaxInt32)) //nolint:gosec // limited to MaxInt32
 	}
 	var contents []*genai.Content
-	names := map[string]string{} // of the tools, by their calls' ids
+	names := map[string]string{} // id of a tool call to name of its tool
 	for _, m := range req.Messages {
 		if m.Role == sdk.RoleSystem {
 			if config.SystemInstruction == nil {
@@ -48,7 +48,8 @@ func (p *provider) encode(req *llm.Request) ([]*genai.Content, *genai.GenerateCo
 	return contents, config, err
 }
 
-func narrow(f *float64) *float32 {
+// toFloat32 converts an optional number.
+func toFloat32(f *float64) *float32 {
 	if f == nil {
 		return nil
 	}
@@ -56,6 +57,8 @@ func narrow(f *float64) *float32 {
 	return &n
 }
 
+// encodeMessage returns the parts of a message. It adds the tool calls of the message to
+// names, and looks up the names for tool results there.
 func (p *provider) encodeMessage(model string, m sdk.Message, names map[string]string) ([]*genai.Part, error) {
 	switch m.Role {
 	case sdk.RoleUser:
@@ -68,9 +71,9 @@ func (p *provider) encodeMessage(model string, m sdk.Message, names map[string]s
 		for _, c := range m.ToolCalls {
 			names[c.ID] = c.Name
 			args := map[string]any{}
-			_ = json.Unmarshal([]byte(c.Arguments), &args) // what is no object was refused as a call
+			_ = json.Unmarshal([]byte(c.Arguments), &args) // empty arguments if it is not an object
 			parts = append(parts, &genai.Part{
-				FunctionCall: &genai.FunctionCall{Name: c.Name, Args: args}, ThoughtSignature: p.signatures.of(model, c.ID),
+				FunctionCall: &genai.FunctionCall{Name: c.Name, Args: args}, ThoughtSignature: p.signatures.get(model, c.ID),
 			})
 		}
 		return parts, nil
@@ -83,10 +86,11 @@ func (p *provider) encodeMessage(model string, m sdk.Message, names map[string]s
 			Name: names[m.ToolCallID], Response: map[string]any{key: remote.Text(m)},
 		}}}, nil
 	default:
-		return nil, remote.Invalid("a message has the role %q", m.Role)
+		return nil, remote.Invalid("a message has the unknown role %q", m.Role)
 	}
 }
 
+// encodeParts returns the parts of a user's message.
 func encodeParts(m sdk.Message) ([]*genai.Part, error) {
 	var parts []*genai.Part
 	for _, p := range m.Parts {
@@ -94,16 +98,17 @@ func encodeParts(m sdk.Message) ([]*genai.Part, error) {
 		case p.Blob == nil && p.Text != "":
 			parts = append(parts, &genai.Part{Text: p.Text})
 		case p.Blob == nil:
-		case takes(p.Blob.MediaType):
+		case isAccepted(p.Blob.MediaType):
 			parts = append(parts, &genai.Part{InlineData: &genai.Blob{MIMEType: p.Blob.MediaType, Data: p.Blob.Data}})
 		default:
-			return nil, remote.Invalid("a message holds %s, but only text, images, audio, video and PDF can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message contains %s, but only text, images, audio, video and PDF files can be sent", p.Blob.MediaType)
 		}
 	}
 	return parts, nil
 }
 
-func takes(mediaType string) bool {
+// isAccepted reports whether the API accepts a media type.
+func isAccepted(mediaType string) bool {
 	for _, prefix := range []string{"image/", "audio/", "video/", "application/pdf"} {
 		if strings.HasPrefix(mediaType, prefix) {
 			return true
@@ -112,6 +117,7 @@ func takes(mediaType string) bool {
 	return false
 }
 
+// encodeTools converts the tools.
 func encodeTools(tools []sdk.Tool) ([]*genai.Tool, error) {
 	if len(tools) == 0 {
 		return nil, nil
@@ -122,7 +128,7 @@ func encodeTools(tools []sdk.Tool) ([]*genai.Tool, error) {
 		if t.Parameters != "" {
 			var schema map[string]any
 			if err := json.Unmarshal([]byte(t.Parameters), &schema); err != nil {
-				return nil, remote.Invalid("the parameters of the tool %q are no JSON object", t.Name)
+				return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 			}
 			f.ParametersJsonSchema = schema
 		}

@@ -6,40 +6,42 @@ import (
 	"sync"
 )
 
-// maxSignatures bounds the signatures that are kept.
+// maxSignatures is the maximum number of signatures in memory.
 const maxSignatures = 4096
 
-// signatures are what the API gives with a tool call and wants back with it: a
-// model's thoughts, sealed. They are kept as long as the process lives.
+// signatures stores thought signatures: encrypted reasoning that the API sends with a tool
+// call and expects back with it. They are lost when the process exits.
 type signatures struct {
-	mu    sync.Mutex
-	known map[string][]byte
+	mu   sync.Mutex
+	byID map[string][]byte
 }
 
-// unsigned is the API's own word for a call whose signature is not known any
-// more, as after a restart; models before Gemini 3 need none.
-var unsigned, _ = base64.URLEncoding.DecodeString("skip_thought_signature_validator")
+// skipValidation is the API's placeholder for an unknown signature, such as after a
+// restart. Models before Gemini 3 require no signature.
+var skipValidation, _ = base64.URLEncoding.DecodeString("skip_thought_signature_validator")
 
-func (s *signatures) keep(id string, signature []byte) {
+// put stores the signature of a tool call.
+func (s *signatures) put(id string, signature []byte) {
 	if len(signature) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known == nil || len(s.known) >= maxSignatures {
-		s.known = map[string][]byte{}
+	if s.byID == nil || len(s.byID) >= maxSignatures {
+		s.byID = map[string][]byte{}
 	}
-	s.known[id] = signature
+	s.byID[id] = signature
 }
 
-func (s *signatures) of(model, id string) []byte {
+// get returns the signature of a tool call, or the placeholder if the model requires one.
+func (s *signatures) get(model, id string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if signature, ok := s.known[id]; ok {
+	if signature, ok := s.byID[id]; ok {
 		return signature
 	}
 	if strings.HasPrefix(model, "gemini-3") {
-		return unsigned
+		return skipValidation
 	}
 	return nil
 }

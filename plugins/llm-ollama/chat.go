@@ -14,10 +14,10 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// longestLine bounds one piece of an answer, in bytes.
-const longestLine = 4 << 20
+// maxLine is the maximum size of one line of an answer, in bytes.
+const maxLine = 4 << 20
 
-// Chat implements llm.Provider. Every answer is asked for as a stream.
+// Chat implements llm.Provider. It always requests a stream.
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	body, err := p.encode(req)
 	if err != nil {
@@ -27,19 +27,19 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	defer w.Close()
 	resp, err := p.request(ctx, http.MethodPost, "/api/chat", body)
 	if err != nil {
-		return nil, advise(err, req.Model)
+		return nil, addPullHint(err, req.Model)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, longestLine)
+	lines.Buffer(nil, maxLine)
 	a := answer{p: p, out: out, finish: llm.Finish{Reason: llm.FinishStop, Model: req.Model}}
 	for lines.Scan() {
 		w.Begun()
-		whole, err := a.take(lines.Bytes())
+		done, err := a.addLine(lines.Bytes())
 		switch {
 		case err != nil:
 			return nil, err
-		case whole:
+		case done:
 			return &a.finish, nil
 		}
 	}
@@ -49,16 +49,16 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	return nil, p.server.Failed(ctx, err)
 }
 
-// advise adds what to do to the error of a model that is not there.
-func advise(err error, model string) error {
+// addPullHint adds the command that fetches the model to a not_found error.
+func addPullHint(err error, model string) error {
 	var e *sdk.Error
 	if errors.As(err, &e) && e.Code == sdk.CodeNotFound {
-		e.Message += "; have Ollama fetch it: ollama pull " + model
+		e.Message += "; to download it, run: ollama pull " + model
 	}
 	return err
 }
 
-// answer takes the lines of a stream.
+// answer is the answer received so far.
 type answer struct {
 	p      *provider
 	out    llm.Stream
@@ -66,14 +66,14 @@ type answer struct {
 	calls  int
 }
 
-// take says whether the line is the last.
-func (a *answer) take(line []byte) (whole bool, err error) {
+// addLine forwards the content of a line, and reports whether it is the last one.
+func (a *answer) addLine(line []byte) (done bool, err error) {
 	if len(line) == 0 {
 		return false, nil
 	}
 	var r chatResponse
 	if err := json.Unmarshal(line, &r); err != nil {
-		return false, &sdk.Error{Code: sdk.CodeUnavailable, Retryable: true, Message: a.p.server.Host + " sent something that is not of Ollama's API"}
+		return false, &sdk.Error{Code: sdk.CodeUnavailable, Retryable: true, Message: a.p.server.Host + " sent a response that does not match Ollama's API"}
 	}
 	if r.Error != "" {
 		return false, a.p.server.Refused(remote.Refusal{Message: r.Error})
@@ -81,7 +81,7 @@ func (a *answer) take(line []byte) (whole bool, err error) {
 	if r.Model != "" {
 		a.finish.Model = r.Model
 	}
-	if err := a.pieces(&r.Message); err != nil {
+	if err := a.sendMessage(&r.Message); err != nil {
 		return false, err
 	}
 	if !r.Done {
@@ -97,7 +97,8 @@ func (a *answer) take(line []byte) (whole bool, err error) {
 	return true, nil
 }
 
-func (a *answer) pieces(m *message) error {
+// sendMessage forwards the reasoning, text and tool calls of a message.
+func (a *answer) sendMessage(m *message) error {
 	if m.Thinking != "" {
 		if err := a.out.Send(llm.Delta{Reasoning: m.Thinking}); err != nil {
 			return err
@@ -108,7 +109,7 @@ func (a *answer) pieces(m *message) error {
 			return err
 		}
 	}
-	for _, c := range m.ToolCalls { // each comes whole, and without a name of its own
+	for _, c := range m.ToolCalls { // Ollama sends each call in one piece and without an id
 		arguments := strings.TrimSpace(string(c.Function.Arguments))
 		if arguments == "" || arguments == "null" {
 			arguments = "{}"

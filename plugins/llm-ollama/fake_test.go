@@ -11,9 +11,9 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 )
 
-// fake speaks Ollama's API as it is published. What the last message says decides
-// on the answer.
-func fake(t *testing.T) *remotetest.Server {
+// newFakeServer returns a server with Ollama's API as published. The last message of a
+// request selects the answer.
+func newFakeServer(t *testing.T) *remotetest.Server {
 	t.Helper()
 	return remotetest.Serve(t, func(w http.ResponseWriter, r *http.Request, body string) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -22,7 +22,7 @@ func fake(t *testing.T) *remotetest.Server {
 			_, _ = w.Write([]byte(`{"models":[{"name":"llama3.2:latest","model":"llama3.2:latest","size":2019393189},{"name":"gone:latest","model":"gone:latest"}]}`))
 		case "POST /api/show":
 			if strings.Contains(body, "gone") {
-				refuse(w, 404, "model 'gone:latest' not found")
+				sendError(w, 404, "model 'gone:latest' not found")
 				return
 			}
 			_, _ = w.Write([]byte(`{"capabilities":["completion","tools","vision"],"model_info":{"general.architecture":"llama","llama.context_length":131072}}`))
@@ -34,7 +34,7 @@ func fake(t *testing.T) *remotetest.Server {
 	})
 }
 
-func refuse(w http.ResponseWriter, status int, message string) {
+func sendError(w http.ResponseWriter, status int, message string) {
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, `{"error":%q}`, message)
 }
@@ -42,35 +42,35 @@ func refuse(w http.ResponseWriter, status int, message string) {
 func chat(w http.ResponseWriter, r *http.Request, body string) {
 	var req chatRequest
 	if err := json.Unmarshal([]byte(body), &req); err != nil {
-		refuse(w, 400, err.Error())
+		sendError(w, 400, err.Error())
 		return
 	}
-	said := req.Messages[len(req.Messages)-1]
+	last := req.Messages[len(req.Messages)-1]
 	switch {
 	case req.Model != "llama3.2":
-		refuse(w, 404, fmt.Sprintf("model '%s' not found", req.Model))
+		sendError(w, 404, fmt.Sprintf("model '%s' not found", req.Model))
 		return
-	case said.Role == "tool" && said.ToolName != "plugintest_add":
-		refuse(w, 400, "no tool of that name was called")
+	case last.Role == "tool" && last.ToolName != "plugintest_add":
+		sendError(w, 400, "no tool with this name was called")
 		return
 	}
-	switch said.Content {
+	switch last.Content {
 	case "limited":
 		w.Header().Set("Retry-After", "7")
-		refuse(w, 429, "too many requests")
+		sendError(w, 429, "too many requests")
 		return
 	case "overloaded":
-		refuse(w, 503, "server busy, please try again. maximum pending requests exceeded")
+		sendError(w, 503, "server busy, please try again. maximum pending requests exceeded")
 		return
 	case "no tools":
-		refuse(w, 400, "registry.ollama.ai/library/llama3.2 does not support tools")
+		sendError(w, 400, "registry.ollama.ai/library/llama3.2 does not support tools")
 		return
 	case "silent":
 		<-r.Context().Done()
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	(&ndjson{w: w, r: r}).answer(said)
+	(&ndjson{w: w, r: r}).answer(last)
 }
 
 type ndjson struct {
@@ -88,21 +88,21 @@ func (s *ndjson) end(reason string) {
 	remotetest.Write(s.w, fmt.Sprintf(`{"model":"llama3.2","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":""},"done":true,"done_reason":%q,"total_duration":4883583458,"prompt_eval_count":26,"eval_count":7}`+"\n", reason))
 }
 
-func (s *ndjson) answer(said message) {
+func (s *ndjson) answer(last message) {
 	switch {
-	case said.Role == "tool":
+	case last.Role == "tool":
 		s.text("It is ")
 		s.text("5.")
 		s.end("stop")
-	case said.Content == "tool":
+	case last.Content == "tool":
 		s.send(`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"plugintest_add","arguments":{"b":3,"a":2}}}]}`)
 		s.send(`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"plugintest_add","arguments":{"a":4,"b":5}}}]}`)
 		s.end("stop")
-	case said.Content == "think":
+	case last.Content == "think":
 		s.send(`{"role":"assistant","content":"","thinking":"Hm."}`)
 		s.text("Yes.")
 		s.end("stop")
-	case said.Content == "slow":
+	case last.Content == "slow":
 		for range 100 {
 			s.text("word ")
 			select {
@@ -112,19 +112,19 @@ func (s *ndjson) answer(said message) {
 			}
 		}
 		s.end("stop")
-	case said.Content == "fails on the way":
+	case last.Content == "fails midway":
 		s.text("Well")
 		remotetest.Write(s.w, `{"error":"an error was encountered while running the model"}`+"\n")
-	case said.Content == "nonsense":
+	case last.Content == "invalid line":
 		remotetest.Write(s.w, "<html>\n")
-	case said.Content == "cut":
+	case last.Content == "connection lost":
 		s.text("Well")
 		remotetest.Cut(s.w)
-	case said.Content == "ends early":
+	case last.Content == "ends early":
 		s.text("Well")
-	case strings.HasPrefix(said.Content, "stop "):
+	case strings.HasPrefix(last.Content, "stop "):
 		s.text("x")
-		s.end(strings.TrimPrefix(said.Content, "stop "))
+		s.end(strings.TrimPrefix(last.Content, "stop "))
 	default:
 		s.text("Hello")
 		s.text(" there.")

@@ -1,9 +1,9 @@
-// Command llm-ollama is the plugin for models that Ollama serves, by its own API,
-// which tells more than its OpenAI-compatible one: thoughts, capabilities, how a
-// model is loaded.
+// Command llm-ollama is the LLM provider for models that Ollama serves. It uses Ollama's own API,
+// which offers more than the OpenAI-compatible one: reasoning, capabilities, and options for loading
+// a model.
 //
-// The API is spoken here and not by Ollama's Go package: that one's types lose
-// most of a tool's JSON Schema, and it brings some thirty modules for two requests.
+// It does not use Ollama's Go package, because the package's types lose most of a tool's JSON Schema,
+// and because it has about thirty dependencies.
 package main
 
 import (

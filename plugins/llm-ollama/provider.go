@@ -15,18 +15,18 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	BaseURL   string            `config:"base_url" default:"http://localhost:11434" doc:"where Ollama is"`
-	APIKey    string            `config:"api_key,secret" doc:"the key of ollama.com or of a proxy; Ollama itself wants none"`
-	Headers   map[string]string `config:"headers,secret" doc:"more headers to send with each request"`
-	Timeout   time.Duration     `config:"timeout" default:"5m" doc:"how long to wait for the first of an answer; a model may have to be loaded"`
-	KeepAlive string            `config:"keep_alive" doc:"how long a model stays loaded: 10m, or -1 for ever; Ollama's default without"`
-	NumCtx    int               `config:"num_ctx" default:"0" doc:"the context window to load a model with, in tokens; Ollama's default when 0"`
-	Models    []string          `config:"models" doc:"the models to list, instead of asking the server for them"`
+	BaseURL   string            `config:"base_url" default:"http://localhost:11434" doc:"URL of Ollama"`
+	APIKey    string            `config:"api_key,secret" doc:"API key of ollama.com or of a proxy; a local Ollama requires none"`
+	Headers   map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout   time.Duration     `config:"timeout" default:"5m" doc:"how long to wait for the first line of an answer; Ollama may have to load the model first"`
+	KeepAlive string            `config:"keep_alive" doc:"how long a model stays loaded, such as 10m, or -1 for no limit; default: Ollama's"`
+	NumCtx    int               `config:"num_ctx" default:"0" doc:"context window that models are loaded with, in tokens; 0 for Ollama's default"`
+	Models    []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
-// provider implements llm.Provider. It is usable once Configure has returned nil.
+// provider implements llm.Provider. It can be used after Configure has returned nil.
 type provider struct {
 	config config
 	server *remote.Server
@@ -35,11 +35,11 @@ type provider struct {
 
 func newProvider() *provider { return &provider{models: remote.NewModels()} }
 
-// Configure checks the config. It asks the server nothing, so that a provider
-// which is down keeps nobody from starting.
+// Configure checks the config. It sends no request, so that the plugin can start while
+// Ollama is down.
 func (p *provider) Configure(context.Context, sdk.Env) (err error) {
 	c := &p.config
-	c.APIKey = strings.TrimSpace(c.APIKey) // keys that were read from a file end in a newline
+	c.APIKey = strings.TrimSpace(c.APIKey) // keys that are read from a file may end in a newline
 	if c.NumCtx < 0 {
 		return &sdk.ConfigError{Path: []string{"num_ctx"}, Summary: "must not be negative"}
 	}
@@ -50,13 +50,13 @@ func (p *provider) Configure(context.Context, sdk.Env) (err error) {
 	return err
 }
 
-// request sends one; its error is an *sdk.Error.
+// request sends a request and returns a response with status 200, or an *sdk.Error.
 func (p *provider) request(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
 		if err != nil {
-			return nil, remote.Invalid("the request can't be written as JSON: %v", err)
+			return nil, remote.Invalid("the request cannot be encoded as JSON: %v", err)
 		}
 		in = bytes.NewReader(data)
 	}
@@ -76,9 +76,9 @@ func (p *provider) request(ctx context.Context, method, path string, body any) (
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var said struct{ Error string }
-	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&said) // a proxy's page is none
-	return nil, p.server.Refused(remote.Refusal{Status: resp.StatusCode, Message: said.Error, RetryAfter: remote.RetryAfter(resp.Header)})
+	var failure struct{ Error string }
+	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&failure) // a proxy may respond with a web page
+	return nil, p.server.Refused(remote.Refusal{Status: resp.StatusCode, Message: failure.Error, RetryAfter: remote.RetryAfter(resp.Header)})
 }
 
 // ListModels implements llm.Provider.
@@ -86,60 +86,62 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	return p.models.List(ctx, p.config.Models, p.fetchModels)
 }
 
-// atOnce is how many models Ollama is asked about at once.
-const atOnce = 4
+// maxConcurrentShows is the maximum number of concurrent /api/show requests.
+const maxConcurrentShows = 4
 
+// fetchModels requests the list of models and the details of each model.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 	ctx, w := p.server.Wait(ctx)
 	defer w.Close()
 	var tags struct{ Models []struct{ Name string } }
-	if err := p.ask(ctx, http.MethodGet, "/api/tags", nil, &tags); err != nil {
+	if err := p.requestJSON(ctx, http.MethodGet, "/api/tags", nil, &tags); err != nil {
 		return nil, err
 	}
 	models := make([]llm.Model, len(tags.Models))
-	room := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, maxConcurrentShows)
 	var wg sync.WaitGroup
 	for i, t := range tags.Models {
 		models[i].ID = t.Name
 		wg.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
-			p.show(ctx, &models[i])
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			p.addDetails(ctx, &models[i])
 		})
 	}
 	wg.Wait()
 	return models, nil
 }
 
-func (p *provider) ask(ctx context.Context, method, path string, body, into any) error {
+// requestJSON sends a request and decodes the response into out.
+func (p *provider) requestJSON(ctx context.Context, method, path string, body, out any) error {
 	resp, err := p.request(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 32<<20)).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 32<<20)).Decode(out); err != nil {
 		return p.server.Failed(ctx, err)
 	}
 	return nil
 }
 
-// show adds what is known of a model. One that can't be asked about is listed all
-// the same.
-func (p *provider) show(ctx context.Context, m *llm.Model) {
-	var shown struct {
+// addDetails adds the capabilities and the context window of a model. A model without
+// available details is listed, too.
+func (p *provider) addDetails(ctx context.Context, m *llm.Model) {
+	var details struct {
 		Capabilities []string       `json:"capabilities"`
 		ModelInfo    map[string]any `json:"model_info"`
 	}
-	if p.ask(ctx, http.MethodPost, "/api/show", map[string]string{"model": m.ID}, &shown) != nil {
+	if p.requestJSON(ctx, http.MethodPost, "/api/show", map[string]string{"model": m.ID}, &details) != nil {
 		return
 	}
-	words := map[string]string{"tools": "tools", "vision": "images", "thinking": "reasoning"}
-	for _, c := range shown.Capabilities {
-		if word := words[c]; word != "" {
-			m.Capabilities = append(m.Capabilities, word)
+	capabilities := map[string]string{"tools": "tools", "vision": "images", "thinking": "reasoning"}
+	for _, c := range details.Capabilities {
+		if capability := capabilities[c]; capability != "" {
+			m.Capabilities = append(m.Capabilities, capability)
 		}
 	}
-	for name, value := range shown.ModelInfo {
+	for name, value := range details.ModelInfo {
 		if n, ok := value.(float64); ok && strings.HasSuffix(name, ".context_length") {
 			m.ContextWindow = int64(n)
 		}

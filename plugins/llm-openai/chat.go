@@ -12,8 +12,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// longestAnswer bounds the bytes of an answer that is not streamed.
-const longestAnswer = 32 << 20
+// maxAnswerBytes is the maximum size of an answer that is not streamed.
+const maxAnswerBytes = 32 << 20
 
 // Chat implements llm.Provider.
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -39,66 +39,67 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	case media == "text/event-stream":
 		err = c.readStream(res.Body, &answer)
 	case media == "text/html":
-		err = p.unavailable("answered with a web page; check base_url in plugins.hcl, which usually ends in /v1")
+		err = p.unavailable("responded with a web page; check base_url in plugins.hcl, which usually ends in /v1")
 	default:
-		// Some servers don't stream although they were asked to.
+		// Some servers ignore the request to stream.
 		c.extend(p.config.AnswerTimeout)
-		err = c.readWhole(res.Body, &answer)
+		err = c.readComplete(res.Body, &answer)
 	}
 	if err != nil {
-		return nil, c.failure(err)
+		return nil, c.wrapProviderError(err)
 	}
 	return answer.finish(), nil
 }
 
-func (c *call) readWhole(body io.Reader, a *answer) error {
-	b, err := io.ReadAll(io.LimitReader(body, longestAnswer+1))
+// readComplete reads an answer that is not streamed.
+func (c *call) readComplete(body io.Reader, a *answer) error {
+	b, err := io.ReadAll(io.LimitReader(body, maxAnswerBytes+1))
 	if err != nil {
 		return err
 	}
-	if len(b) > longestAnswer {
+	if len(b) > maxAnswerBytes {
 		return c.p.unavailable("sent an answer of more than 32 MiB")
 	}
-	return c.take(a, b, "message")
+	return c.addChunk(a, b, "message")
 }
 
-// readStream reads server-sent events up to [DONE]. The stream that ends
-// without a finish reason was cut.
+// readStream reads server-sent events up to [DONE]. A stream that ends without a finish
+// reason is an error.
 func (c *call) readStream(body io.Reader, a *answer) error {
-	lines := newLines(body)
-	_, _ = lines.in.Peek(1) // next gives its error again
+	events := newEventReader(body)
+	_, _ = events.in.Peek(1) // next returns the same error
 	c.timer.Stop()
 	for {
-		data, err := lines.next()
+		data, err := events.next()
 		switch {
 		case err != nil && a.reason != "" && c.ctx.Err() == nil:
-			// The answer is whole; at worst the count of its tokens is lost.
+			// The answer is complete. At worst the usage is missing.
 			return nil
 		case errors.Is(err, io.EOF):
-			return errCut
+			return errTruncated
 		case err != nil:
 			return err
 		case string(data) == "[DONE]":
 			if a.reason == "" {
-				return errCut
+				return errTruncated
 			}
 			c.drain(body)
 			return nil
 		}
-		if err := c.take(a, data, "delta"); err != nil {
+		if err := c.addChunk(a, data, "delta"); err != nil {
 			return err
 		}
 	}
 }
 
-// drain reads the end of a body, without which its connection is not used
-// again. A server that keeps it open is not waited for.
+// drain reads the rest of a body, so that its connection can be reused. It waits only
+// briefly, for a server that keeps the body open.
 func (c *call) drain(body io.Reader) {
 	c.timer.Reset(50 * time.Millisecond)
 	_, _ = io.Copy(io.Discard, io.LimitReader(body, 4<<10))
 }
 
-// finish tells how the answer ended.
+// finish returns the reason, usage and model of the answer.
 func (a *answer) finish() *llm.Finish {
 	f := &llm.Finish{Reason: llm.FinishStop, Usage: a.usage, Model: strings.ToValidUTF8(a.model, "")}
 	switch a.reason {
@@ -109,7 +110,7 @@ func (a *answer) finish() *llm.Finish {
 	case "tool_calls", "function_call":
 		f.Reason = llm.FinishToolCalls
 	default:
-		// Some servers say stop, or a word of their own, after tool calls too.
+		// Some servers use "stop" or a reason of their own after tool calls, too.
 		if len(a.calls) > 0 {
 			f.Reason = llm.FinishToolCalls
 		}
@@ -117,7 +118,8 @@ func (a *answer) finish() *llm.Finish {
 	return f
 }
 
-// unavailable says that the server failed, by its name.
-func (p *provider) unavailable(what string) *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: p.host + " " + what, Retryable: true}
+// unavailable returns a retryable error about the server. The message starts with the
+// server's name.
+func (p *provider) unavailable(problem string) *sdk.Error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: p.host + " " + problem, Retryable: true}
 }

@@ -13,48 +13,48 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// config is the stanza's config block.
+// config is the config block in plugins.hcl.
 type config struct {
-	BaseURL       string            `config:"base_url" default:"https://api.openai.com/v1" doc:"where the API is; usually ends in /v1"`
-	APIKey        string            `config:"api_key,secret" doc:"the API key; leave it out for a server that wants none"`
-	Organization  string            `config:"organization" doc:"the OpenAI organization to bill, if the key has several"`
-	Project       string            `config:"project" doc:"the OpenAI project to bill, if the key has several"`
-	Headers       map[string]string `config:"headers,secret" doc:"more headers to send with each request"`
-	Timeout       time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first byte of a streamed answer, in each try"`
-	AnswerTimeout time.Duration     `config:"answer_timeout" default:"5m" doc:"how long to wait for an answer that is not streamed, in each try"`
-	MaxRetries    int               `config:"max_retries" default:"0" doc:"how often to try again here, after 408, 409, 429, 5xx or a failed connection, besides the server's own retries"`
-	Models        []string          `config:"models" doc:"the models to list, instead of asking the server for them"`
+	BaseURL       string            `config:"base_url" default:"https://api.openai.com/v1" doc:"URL of the API; usually ends in /v1"`
+	APIKey        string            `config:"api_key,secret" doc:"API key; omit it for a server that requires none"`
+	Organization  string            `config:"organization" doc:"OpenAI organization to bill, for a key with several"`
+	Project       string            `config:"project" doc:"OpenAI project to bill, for a key with several"`
+	Headers       map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout       time.Duration     `config:"timeout" default:"60s" doc:"how long each attempt waits for the first byte of a streamed answer"`
+	AnswerTimeout time.Duration     `config:"answer_timeout" default:"5m" doc:"how long each attempt waits for an answer that is not streamed"`
+	MaxRetries    int               `config:"max_retries" default:"0" doc:"how many times the plugin retries after 408, 409, 429, 5xx or a connection error, in addition to the server's retries"`
+	Models        []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
-// longestRetryAfter is how long a 429 may ask to wait for being tried again here;
-// a longer wait is the caller's to decide.
-const longestRetryAfter = 30 * time.Second
+// maxRetryDelay is the longest Retry-After of a 429 response that the plugin waits for. The
+// caller decides about a longer one.
+const maxRetryDelay = 30 * time.Second
 
-// provider implements llm.Provider. It is usable once Configure has returned nil.
+// provider implements llm.Provider. It can be used after Configure has returned nil.
 type provider struct {
 	config config
-	// Two services of the SDK, not its whole client: that one takes OPENAI_API_KEY
-	// from the environment to whatever server base_url names, and the linker keeps
-	// all that it reaches, which is most of the SDK.
+	// completions and list are services of the SDK. The SDK's client is not used, because
+	// it reads OPENAI_API_KEY from the environment whatever server base_url names, and
+	// because the linker would keep most of the SDK.
 	completions openai.ChatCompletionService
 	list        openai.ModelService
 	server      *remote.Server
-	// host names the server in errors.
+	// host is the server's name in error messages.
 	host string
-	// genuine says that the server is OpenAI's own.
-	genuine bool
-	models  *remote.Models
+	// isOpenAI is true for OpenAI's own server.
+	isOpenAI bool
+	models   *remote.Models
 }
 
 func newProvider() *provider {
 	return &provider{models: remote.NewModels()}
 }
 
-// Configure checks the config and makes the client. It asks the server nothing,
-// so that a provider which is down keeps nobody from starting.
+// Configure checks the config and creates the clients. It sends no request, so that the
+// plugin can start while the provider is down.
 func (p *provider) Configure(context.Context, sdk.Env) error {
 	c := &p.config
-	// Keys that were read from a file end in a newline.
+	// Keys that are read from a file may end in a newline.
 	c.APIKey = strings.TrimSpace(c.APIKey)
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: `https://api.openai.com/v1" or "http://localhost:11434/v1`, APIKey: c.APIKey,
@@ -63,20 +63,21 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	if err = errors.Join(append(p.check(), err)...); err != nil {
 		return err
 	}
-	p.server, p.host, p.genuine = server, server.Host, server.Genuine
+	p.server, p.host, p.isOpenAI = server, server.Host, server.Genuine
 	opts := p.options()
 	p.completions = openai.NewChatCompletionService(opts...)
 	p.list = openai.NewModelService(opts...)
 	return nil
 }
 
+// options returns the SDK options of the config.
 func (p *provider) options() []option.RequestOption {
 	c := &p.config
 	opts := []option.RequestOption{
 		option.WithBaseURL(p.server.URL),
 		option.WithHTTPClient(p.server.Client()),
 		option.WithMaxRetries(c.MaxRetries),
-		option.WithMaxRetryDelay(longestRetryAfter),
+		option.WithMaxRetryDelay(maxRetryDelay),
 	}
 	if c.APIKey != "" {
 		opts = append(opts, option.WithAPIKey(c.APIKey))
@@ -90,18 +91,18 @@ func (p *provider) options() []option.RequestOption {
 	return opts
 }
 
-// check finds what is wrong with the config besides what every server's has.
+// check returns an error for each invalid attribute that remote.New does not check.
 func (p *provider) check() []error {
 	c := &p.config
 	var errs []error
-	bad := func(summary, detail, name string) {
+	invalid := func(summary, detail, name string) {
 		errs = append(errs, &sdk.ConfigError{Path: []string{name}, Summary: summary, Detail: detail})
 	}
 	if c.AnswerTimeout <= 0 {
-		bad("must be longer than 0", `Write a duration, such as "5m"`, "answer_timeout")
+		invalid("must be longer than 0", `Use a duration such as "5m"`, "answer_timeout")
 	}
 	if c.MaxRetries < 0 || c.MaxRetries > 10 {
-		bad("must be from 0 to 10", "2 means three tries at most", "max_retries")
+		invalid("must be from 0 to 10", "2 means at most three attempts", "max_retries")
 	}
 	return errs
 }

@@ -26,7 +26,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// scripted answers the prompts of the conformance kit.
+// scripted answers the prompts of the conformance suite.
 func scripted(r *openaitest.Request) openaitest.Reply {
 	switch last := r.Messages[len(r.Messages)-1]; {
 	case last.Role == "tool":

@@ -12,19 +12,20 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-type checked struct{ t *testing.T }
+// checkingStream fails the test for a delta that cannot be sent to the host.
+type checkingStream struct{ t *testing.T }
 
-func (s checked) Send(d llm.Delta) error {
+func (s checkingStream) Send(d llm.Delta) error {
 	if !utf8.ValidString(d.Text) || !utf8.ValidString(d.Reasoning) {
-		s.t.Errorf("%+v can't be passed on", d)
+		s.t.Errorf("delta %+v is not valid UTF-8", d)
 	}
 	if c := d.ToolCall; c != nil && c.Index < 0 {
-		s.t.Errorf("%+v has no place", c)
+		s.t.Errorf("tool call %+v has a negative index", c)
 	}
 	return nil
 }
 
-// Of any stream there is an answer, or an error that says whose fault it is.
+// FuzzStream checks that every stream ends in an answer or an *sdk.Error.
 func FuzzStream(f *testing.F) {
 	for _, s := range []string{
 		"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
@@ -36,20 +37,20 @@ func FuzzStream(f *testing.F) {
 	}
 	p := configured(f, "http://127.0.0.1/v1", nil)
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		for _, whole := range []bool{false, true} {
+		for _, complete := range []bool{false, true} {
 			c := p.newCall(context.Background(), time.Minute)
-			a := answer{out: checked{t}}
+			a := answer{out: checkingStream{t}}
 			err := c.readStream(bytes.NewReader(stream), &a)
-			if whole {
-				err = c.readWhole(bytes.NewReader(stream), &a)
+			if complete {
+				err = c.readComplete(bytes.NewReader(stream), &a)
 			}
 			c.close()
 			var e *sdk.Error
-			if err != nil && !errors.As(c.failure(err), &e) {
-				t.Errorf("%v", err)
+			if err != nil && !errors.As(c.wrapProviderError(err), &e) {
+				t.Errorf("wrapProviderError() = %v, want an *sdk.Error", err)
 			}
 			if err == nil && a.finish() == nil {
-				t.Error("there is neither an answer nor an error")
+				t.Error("got neither an answer nor an error")
 			}
 		}
 	})

@@ -1,5 +1,5 @@
-// Command llm-openai is the plugin for OpenAI and for every server that speaks
-// its Chat Completions API: Ollama, vLLM, llama.cpp, OpenRouter, LiteLLM, …
+// Command llm-openai is the LLM provider for OpenAI and for every server with a compatible Chat
+// Completions API, such as Ollama, vLLM, llama.cpp, OpenRouter or LiteLLM.
 package main
 
 import (
@@ -14,7 +14,7 @@ func main() {
 	llm.Serve(sdk.Info{
 		Name:        "llm-openai",
 		Version:     version,
-		Description: "OpenAI's models, and those of every compatible server by base_url.",
+		Description: "Models of OpenAI, and of any compatible server at base_url.",
 		Config:      &p.config,
 	}, p)
 }

@@ -14,9 +14,10 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	return p.models.List(ctx, p.config.Models, p.fetchModels)
 }
 
-// notChat matches OpenAI's models that its list has but chat has not.
-var notChat = regexp.MustCompile(`embedding|whisper|tts|dall-e|image|moderation|sora|realtime|transcribe|davinci|babbage|instruct`)
+// nonChatModel matches the models in OpenAI's list that do not support chat.
+var nonChatModel = regexp.MustCompile(`embedding|whisper|tts|dall-e|image|moderation|sora|realtime|transcribe|davinci|babbage|instruct`)
 
+// fetchModels requests the server's list of models.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 	c := p.newCall(ctx, p.config.Timeout)
 	defer c.close()
@@ -29,21 +30,21 @@ func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 		Data []struct {
 			ID   string `json:"id"`
 			Name string `json:"name"`
-			// OpenRouter's and vLLM's words.
+			// OpenRouter uses context_length, vLLM uses max_model_len.
 			ContextLength int64 `json:"context_length"`
 			MaxModelLen   int64 `json:"max_model_len"`
 		} `json:"data"`
 	}
-	b, err := io.ReadAll(io.LimitReader(res.Body, longestAnswer))
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	if err == nil && json.Unmarshal(b, &list) != nil {
 		err = errMalformed
 	}
 	if err != nil {
-		return nil, c.failure(err)
+		return nil, c.wrapProviderError(err)
 	}
 	models := make([]llm.Model, 0, len(list.Data))
 	for _, m := range list.Data {
-		if p.genuine && notChat.MatchString(m.ID) {
+		if p.isOpenAI && nonChatModel.MatchString(m.ID) {
 			continue
 		}
 		models = append(models, llm.Model{ID: m.ID, DisplayName: m.Name, ContextWindow: max(m.ContextLength, m.MaxModelLen)})

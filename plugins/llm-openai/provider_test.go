@@ -16,7 +16,8 @@ import (
 
 const key = "sk-test-0123456789"
 
-// start gives a server that wants the key, and a provider that is configured for it.
+// start returns a fake server that requires the key, and a provider that is configured for
+// it.
 func start(t *testing.T, opts openaitest.Options, change func(*config)) (*openaitest.Server, *provider) {
 	t.Helper()
 	opts.Key = key
@@ -29,6 +30,7 @@ func start(t *testing.T, opts openaitest.Options, change func(*config)) (*openai
 	return s, configured(t, url, change)
 }
 
+// configured returns a provider for a server.
 func configured(t testing.TB, url string, change func(*config)) *provider {
 	t.Helper()
 	p := newProvider()
@@ -42,15 +44,15 @@ func configured(t testing.TB, url string, change func(*config)) *provider {
 	return p
 }
 
-// sink keeps the deltas of an answer.
-type sink struct {
+// recorder records the deltas of an answer.
+type recorder struct {
 	mu     sync.Mutex
 	deltas []llm.Delta
-	// sent, if set, is called after each.
+	// sent, if set, is called after each delta.
 	sent func()
 }
 
-func (s *sink) Send(d llm.Delta) error {
+func (s *recorder) Send(d llm.Delta) error {
 	s.mu.Lock()
 	s.deltas = append(s.deltas, d)
 	s.mu.Unlock()
@@ -60,7 +62,7 @@ func (s *sink) Send(d llm.Delta) error {
 	return nil
 }
 
-func (s *sink) text() string {
+func (s *recorder) text() string {
 	var b strings.Builder
 	for _, d := range s.deltas {
 		b.WriteString(d.Text)
@@ -68,7 +70,7 @@ func (s *sink) text() string {
 	return b.String()
 }
 
-func (s *sink) calls() []sdk.ToolCall {
+func (s *recorder) calls() []sdk.ToolCall {
 	var calls []sdk.ToolCall
 	for _, d := range s.deltas {
 		if d.ToolCall == nil {
@@ -82,13 +84,15 @@ func (s *sink) calls() []sdk.ToolCall {
 	return calls
 }
 
-func ask(stream bool) *llm.Request {
+// newRequest returns a request with one message.
+func newRequest(stream bool) *llm.Request {
 	return &llm.Request{Model: "gpt-4o", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "Hi")}, Stream: stream}
 }
 
-func both(t *testing.T, f func(t *testing.T, stream bool)) {
+// forBothModes runs a test with a streamed and with a complete answer.
+func forBothModes(t *testing.T, f func(t *testing.T, stream bool)) {
 	t.Helper()
-	for name, stream := range map[string]bool{"stream": true, "whole": false} {
+	for name, stream := range map[string]bool{"stream": true, "complete": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f(t, stream)
@@ -98,7 +102,7 @@ func both(t *testing.T, f func(t *testing.T, stream bool)) {
 
 func TestChatText(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, stream bool) {
+	forBothModes(t, func(t *testing.T, stream bool) {
 		s, p := start(t, openaitest.Options{}, nil)
 		s.Enqueue(openaitest.Reply{
 			Reasoning: "Let me think.", Content: "Grüße aus <Oslo> & \"Bergen\"\n",
@@ -108,8 +112,8 @@ func TestChatText(t *testing.T) {
 				CompletionTokensDetails: openaitest.CompletionTokensDetails{ReasoningTokens: 3},
 			},
 		})
-		var out sink
-		finish, err := p.Chat(t.Context(), ask(stream), &out)
+		var out recorder
+		finish, err := p.Chat(t.Context(), newRequest(stream), &out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,21 +135,21 @@ func TestChatText(t *testing.T) {
 			t.Errorf("reasoning = %q", reasoning.String())
 		}
 		if got := s.Requests(); len(got) != 1 || got[0].Stream != stream {
-			t.Errorf("%d requests, stream %v", len(got), got[0].Stream)
+			t.Errorf("got %d requests, stream = %v, want 1, %v", len(got), got[0].Stream, stream)
 		}
 	})
 }
 
 func TestChatToolCalls(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, stream bool) {
+	forBothModes(t, func(t *testing.T, stream bool) {
 		s, p := start(t, openaitest.Options{}, nil)
 		s.Enqueue(openaitest.Tools(
 			openaitest.ToolCall{ID: "call_a", Name: "weather", Arguments: `{"city":"Tromsø","days":3}`},
 			openaitest.ToolCall{ID: "call_b", Name: "clock", Arguments: `{}`},
 		))
-		var out sink
-		finish, err := p.Chat(t.Context(), ask(stream), &out)
+		var out recorder
+		finish, err := p.Chat(t.Context(), newRequest(stream), &out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,22 +165,22 @@ func TestChatToolCalls(t *testing.T) {
 			t.Errorf("calls = %+v", calls)
 		}
 		if stream && len(out.deltas) < 6 {
-			t.Errorf("only %d pieces", len(out.deltas))
+			t.Errorf("got %d deltas, want at least 6", len(out.deltas))
 		}
 	})
 }
 
 func TestFinishReasons(t *testing.T) {
 	t.Parallel()
-	for theirs, want := range map[string]llm.FinishReason{
+	for reason, want := range map[string]llm.FinishReason{
 		"stop": llm.FinishStop, "length": llm.FinishLength, "content_filter": llm.FinishContentFilter,
 		"function_call": llm.FinishToolCalls, "eos": llm.FinishStop,
 	} {
 		s, p := start(t, openaitest.Options{}, nil)
-		s.Enqueue(openaitest.Reply{Content: "a", FinishReason: theirs})
-		finish, err := p.Chat(t.Context(), ask(true), &sink{})
+		s.Enqueue(openaitest.Reply{Content: "a", FinishReason: reason})
+		finish, err := p.Chat(t.Context(), newRequest(true), &recorder{})
 		if err != nil || finish.Reason != want {
-			t.Errorf("%s: finish = %+v, err = %v", theirs, finish, err)
+			t.Errorf("%s: finish = %+v, err = %v", reason, finish, err)
 		}
 	}
 }
@@ -187,12 +191,12 @@ func TestErrors(t *testing.T) {
 	serverError := openaitest.ServerError()
 	serverError.Header = soon
 	tests := []struct {
-		name    string
-		replies []openaitest.Reply
-		change  func(*config)
-		want    sdk.Error
-		message string
-		tries   int
+		name     string
+		replies  []openaitest.Reply
+		change   func(*config)
+		want     sdk.Error
+		message  string
+		attempts int
 	}{
 		{
 			name: "wrong key", change: func(c *config) { c.APIKey = "sk-wrong-9876543210" },
@@ -204,81 +208,81 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "forbidden", replies: []openaitest.Reply{openaitest.Fail(403, openaitest.Error{Message: "Country not supported: " + key, Type: "request_forbidden"})},
-			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 403}, message: "Country not supported: ***", tries: 1,
+			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 403}, message: "Country not supported: ***", attempts: 1,
 		},
 		{
 			name: "no such model", replies: []openaitest.Reply{openaitest.Fail(404, openaitest.Error{Message: "The model `x` does not exist", Code: "model_not_found"})},
-			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "does not exist", tries: 1,
+			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "does not exist", attempts: 1,
 		},
 		{
 			name: "no such path", replies: []openaitest.Reply{openaitest.Fail(404, openaitest.Error{Message: "Invalid URL (POST /v1/v1/chat/completions)", Type: "invalid_request_error"})},
-			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "check base_url in plugins.hcl", tries: 1,
+			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "check base_url in plugins.hcl", attempts: 1,
 		},
 		{
 			name: "bad request", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Unsupported value: 'temperature'", Type: "invalid_request_error"})},
-			want: sdk.Error{Code: sdk.CodeInvalidRequest, ProviderStatus: 400}, message: "'temperature'", tries: 1,
+			want: sdk.Error{Code: sdk.CodeInvalidRequest, ProviderStatus: 400}, message: "'temperature'", attempts: 1,
 		},
 		{
 			name: "too long, by code", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Reduce it", Code: "context_length_exceeded"})},
-			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", tries: 1,
+			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", attempts: 1,
 		},
 		{
 			name: "too long, by message", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "This model's maximum context length is 10 tokens", Type: "BadRequestError"})},
-			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", tries: 1,
+			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", attempts: 1,
 		},
 		{
-			name: "content", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Policy", Code: "content_filter"})},
-			want: sdk.Error{Code: sdk.CodeContentFilter, ProviderStatus: 400}, message: "Policy", tries: 1,
+			name: "content filter", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Policy", Code: "content_filter"})},
+			want: sdk.Error{Code: sdk.CodeContentFilter, ProviderStatus: 400}, message: "Policy", attempts: 1,
 		},
 		{
-			name: "no quota is not tried again", replies: []openaitest.Reply{openaitest.NoQuota()},
-			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429}, message: "no credit", tries: 1,
+			name: "exceeded quota is not retried", replies: []openaitest.Reply{openaitest.NoQuota()},
+			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429}, message: "no credit", attempts: 1,
 		},
 		{
 			name: "rate limited for too long", replies: []openaitest.Reply{openaitest.RateLimited(90 * time.Second)},
-			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 90 * time.Second}, message: "Rate limit", tries: 1,
+			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 90 * time.Second}, message: "Rate limit", attempts: 1,
 		},
 		{
 			name:    "rate limited three times",
 			replies: []openaitest.Reply{openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond)},
-			want:    sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 10 * time.Millisecond}, tries: 3,
+			want:    sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 10 * time.Millisecond}, attempts: 3,
 		},
 		{
 			name: "500 three times", replies: []openaitest.Reply{serverError, serverError, serverError},
-			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond}, message: "127.0.0.1", tries: 3,
+			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond}, message: "127.0.0.1", attempts: 3,
 		},
 		{
 			name: "max_retries 0", replies: []openaitest.Reply{openaitest.ServerError()}, change: func(c *config) { c.MaxRetries = 0 },
-			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true}, tries: 1,
+			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true}, attempts: 1,
 		},
 		{
 			name: "hang", replies: []openaitest.Reply{{Fault: openaitest.Hang}},
 			change: func(c *config) { c.Timeout, c.AnswerTimeout = 50*time.Millisecond, 50*time.Millisecond },
-			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "sent nothing for 50ms", tries: 1,
+			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "did not respond within 50ms", attempts: 1,
 		},
 		{
 			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
-			want: sdk.Error{Code: sdk.CodeUnavailable, Retryable: true}, message: "can't be understood", tries: 1,
+			want: sdk.Error{Code: sdk.CodeUnavailable, Retryable: true}, message: "invalid response", attempts: 1,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			both(t, func(t *testing.T, stream bool) {
+			forBothModes(t, func(t *testing.T, stream bool) {
 				s, p := start(t, openaitest.Options{}, tt.change)
 				s.Enqueue(tt.replies...)
-				var out sink
-				_, err := p.Chat(t.Context(), ask(stream), &out)
+				var out recorder
+				_, err := p.Chat(t.Context(), newRequest(stream), &out)
 				var got *sdk.Error
 				if !errors.As(err, &got) {
-					t.Fatalf("err = %#v", err)
+					t.Fatalf("err = %#v, want an *sdk.Error", err)
 				}
 				if !strings.Contains(got.Message, tt.message) {
-					t.Errorf("message = %q, want %q in it", got.Message, tt.message)
+					t.Errorf("message = %q, want it to contain %q", got.Message, tt.message)
 				}
 				for _, secret := range []string{key, "sk-wrong", "3210"} {
 					if strings.Contains(got.Message, secret) {
-						t.Errorf("message = %q holds the key", got.Message)
+						t.Errorf("message = %q contains the key", got.Message)
 					}
 				}
 				seen := *got
@@ -286,8 +290,8 @@ func TestErrors(t *testing.T) {
 				if seen != tt.want {
 					t.Errorf("err = %+v, want %+v", seen, tt.want)
 				}
-				if n := len(s.Requests()); n != tt.tries {
-					t.Errorf("%d tries, want %d", n, tt.tries)
+				if n := len(s.Requests()); n != tt.attempts {
+					t.Errorf("got %d attempts, want %d", n, tt.attempts)
 				}
 			})
 		})
@@ -296,25 +300,25 @@ func TestErrors(t *testing.T) {
 
 func TestRetriesUntilSuccess(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, stream bool) {
+	forBothModes(t, func(t *testing.T, stream bool) {
 		s, p := start(t, openaitest.Options{}, nil)
 		wait := 80 * time.Millisecond
 		s.Enqueue(openaitest.RateLimited(wait), openaitest.Reply{Fault: openaitest.Cut}, openaitest.Text("at last"))
-		begun := time.Now()
-		var out sink
-		if _, err := p.Chat(t.Context(), ask(stream), &out); err != nil {
+		startTime := time.Now()
+		var out recorder
+		if _, err := p.Chat(t.Context(), newRequest(stream), &out); err != nil {
 			t.Fatal(err)
 		}
 		if out.text() != "at last" || len(s.Requests()) != 3 {
-			t.Errorf("text = %q after %d tries", out.text(), len(s.Requests()))
+			t.Errorf("text = %q after %d attempts", out.text(), len(s.Requests()))
 		}
-		if took := time.Since(begun); took < wait {
-			t.Errorf("Retry-After was not kept: %s", took)
+		if took := time.Since(startTime); took < wait {
+			t.Errorf("retried after %s, before Retry-After had passed", took)
 		}
 	})
 }
 
-// After the first delta nothing is tried again: the watcher would see it twice.
+// There is no retry after the first delta, because the client would receive it twice.
 func TestBrokenStream(t *testing.T) {
 	t.Parallel()
 	limited := openaitest.Error{Message: "Rate limit reached", Type: "requests", Code: "rate_limit_exceeded"}
@@ -324,9 +328,9 @@ func TestBrokenStream(t *testing.T) {
 		code    sdk.ErrorCode
 		message string
 	}{
-		{"cut", openaitest.Text("one two three").With(openaitest.Cut, 2), sdk.CodeUnavailable, "the provider cut the answer"},
-		{"ended early", openaitest.Text("one two three").With(openaitest.End, 2), sdk.CodeUnavailable, "the provider cut the answer"},
-		{"malformed", openaitest.Text("one two three").With(openaitest.Malformed, 2), sdk.CodeUnavailable, "can't be understood"},
+		{"connection lost", openaitest.Text("one two three").With(openaitest.Cut, 2), sdk.CodeUnavailable, "the provider's answer ended early"},
+		{"ended early", openaitest.Text("one two three").With(openaitest.End, 2), sdk.CodeUnavailable, "the provider's answer ended early"},
+		{"malformed", openaitest.Text("one two three").With(openaitest.Malformed, 2), sdk.CodeUnavailable, "invalid response"},
 		{"error event", openaitest.Reply{Content: "one two three", Error: &limited, Fault: openaitest.ErrorEvent, FaultAfter: 2}, sdk.CodeRateLimited, "Rate limit reached"},
 		{"server error event", openaitest.Reply{Content: "one two three", Fault: openaitest.ErrorEvent, FaultAfter: 2}, sdk.CodeUnavailable, "server had an error"},
 	}
@@ -335,14 +339,14 @@ func TestBrokenStream(t *testing.T) {
 			t.Parallel()
 			s, p := start(t, openaitest.Options{}, nil)
 			s.Enqueue(tt.reply)
-			var out sink
-			_, err := p.Chat(t.Context(), ask(true), &out)
+			var out recorder
+			_, err := p.Chat(t.Context(), newRequest(true), &out)
 			got := sdk.AsError(err)
 			if got.Code != tt.code || !got.Retryable || !strings.Contains(got.Message, tt.message) {
 				t.Errorf("err = %+v", got)
 			}
 			if out.text() != "one two" || len(s.Requests()) != 1 {
-				t.Errorf("text = %q after %d tries", out.text(), len(s.Requests()))
+				t.Errorf("text = %q after %d attempts", out.text(), len(s.Requests()))
 			}
 		})
 	}
@@ -357,42 +361,42 @@ func TestUnreachable(t *testing.T) {
 	}
 	_ = s.Close()
 	p := configured(t, url, func(c *config) { c.MaxRetries = 0 })
-	_, err = p.Chat(t.Context(), ask(true), &sink{})
+	_, err = p.Chat(t.Context(), newRequest(true), &recorder{})
 	got := sdk.AsError(err)
 	if got.Code != sdk.CodeUnavailable || !got.Retryable || !strings.Contains(got.Message, "127.0.0.1:") || !strings.Contains(got.Message, "refused") {
 		t.Errorf("err = %+v", got)
 	}
 	if _, err := p.ListModels(t.Context()); sdk.AsError(err).Code != sdk.CodeUnavailable {
-		t.Errorf("models: err = %v", err)
+		t.Errorf("ListModels() = %v, want code unavailable", err)
 	}
 }
 
-func TestCancelEndsUpstream(t *testing.T) {
+func TestCancel_endsRequest(t *testing.T) {
 	t.Parallel()
 	s, p := start(t, openaitest.Options{}, nil)
 	s.Enqueue(openaitest.Text("one two three").With(openaitest.Hang, 1))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := p.Chat(ctx, ask(true), &sink{sent: cancel})
+	_, err := p.Chat(ctx, newRequest(true), &recorder{sent: cancel})
 	if got := sdk.AsError(err); got.Code != sdk.CodeCancelled {
 		t.Errorf("err = %+v", got)
 	}
 	for s.Active() > 0 {
 		select {
 		case <-t.Context().Done():
-			t.Fatal("the server is still asked")
+			t.Fatal("the server still has an active request")
 		case <-time.After(time.Millisecond):
 		}
 	}
 }
 
-// A silent stream is the run's to bound: thinking may take long.
-func TestTimeoutIsOfFirstByteOnly(t *testing.T) {
+// The timeout only covers the first byte. A model may think for long, and the run has its own timeout.
+func TestTimeout_firstByteOnly(t *testing.T) {
 	t.Parallel()
 	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 100 * time.Millisecond })
 	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 70 * time.Millisecond})
-	var out sink
-	if _, err := p.Chat(t.Context(), ask(true), &out); err != nil || out.text() != "one two three" {
+	var out recorder
+	if _, err := p.Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "one two three" {
 		t.Errorf("text = %q, err = %v", out.text(), err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// The request's JSON, as far as it is used here.
+// The fields of a request's JSON that this plugin uses.
 type (
 	chatRequest struct {
 		Model               string         `json:"model"`
@@ -69,20 +69,19 @@ type (
 	}
 )
 
-// reasoningModel matches OpenAI's models that refuse max_tokens, with a
-// gateway's prefix or without.
+// reasoningModel matches OpenAI's models that reject max_tokens, with or without a
+// gateway's prefix.
 var reasoningModel = regexp.MustCompile(`^(.*/)?(o[0-9]|gpt-5)`)
 
-// encode makes the body of a request.
+// encode returns the body of a request.
 func (p *provider) encode(req *llm.Request) ([]byte, error) {
 	out := chatRequest{
 		Model: req.Model, Temperature: req.Temperature, TopP: req.TopP, Stop: req.Stop, Stream: req.Stream,
 		Messages: make([]message, 0, len(req.Messages)),
 	}
-	// OpenAI itself takes max_completion_tokens for every model and has
-	// deprecated max_tokens; most compatible servers know only the latter. A
-	// proxy in front of OpenAI is told by the model's name.
-	if p.genuine || reasoningModel.MatchString(req.Model) {
+	// OpenAI accepts max_completion_tokens for every model and has deprecated max_tokens. Most
+	// compatible servers only know max_tokens. A proxy for OpenAI is detected by the model's name.
+	if p.isOpenAI || reasoningModel.MatchString(req.Model) {
 		out.MaxCompletionTokens = req.MaxTokens
 	} else {
 		out.MaxTokens = req.MaxTokens
@@ -103,7 +102,7 @@ func (p *provider) encode(req *llm.Request) ([]byte, error) {
 		case t.Parameters == "":
 			parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 		case !json.Valid(parameters):
-			return nil, remote.Invalid("the parameters of the tool %q are not JSON", t.Name)
+			return nil, remote.Invalid("the parameters of tool %q are not valid JSON", t.Name)
 		}
 		out.Tools = append(out.Tools, tool{
 			Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters},
@@ -113,11 +112,12 @@ func (p *provider) encode(req *llm.Request) ([]byte, error) {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(out); err != nil {
-		return nil, remote.Invalid("the request can't be written as JSON: %v", err)
+		return nil, remote.Invalid("the request cannot be encoded as JSON: %v", err)
 	}
 	return b.Bytes(), nil
 }
 
+// encodeMessage converts a message.
 func encodeMessage(m sdk.Message) (message, error) {
 	out := message{Role: string(m.Role), ToolCallID: m.ToolCallID}
 	switch m.Role {
@@ -143,13 +143,13 @@ func encodeMessage(m sdk.Message) (message, error) {
 		out.Content = remote.Text(m)
 		return out, nil
 	default:
-		return out, remote.Invalid("a message has the role %q", m.Role)
+		return out, remote.Invalid("a message has the unknown role %q", m.Role)
 	}
 }
 
-// encodeParts gives a string, or a list when there is more than text.
+// encodeParts returns a string, or a list of parts if there is more than text.
 func encodeParts(m sdk.Message) (any, error) {
-	plain := true
+	textOnly := true
 	parts := make([]part, 0, len(m.Parts))
 	for _, p := range m.Parts {
 		switch {
@@ -165,16 +165,17 @@ func encodeParts(m sdk.Message) (any, error) {
 			}
 			parts = append(parts, part{Type: "file", File: &file{Filename: name, FileData: dataURL(p.Blob)}})
 		default:
-			return nil, remote.Invalid("a message holds %s, but only text, images and PDF can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message contains %s, but only text, images and PDF files can be sent", p.Blob.MediaType)
 		}
-		plain = false
+		textOnly = false
 	}
-	if plain {
+	if textOnly {
 		return m.Text(), nil
 	}
 	return parts, nil
 }
 
+// dataURL returns the data URL of a blob.
 func dataURL(b *sdk.Blob) string {
 	return "data:" + b.MediaType + ";base64," + base64.StdEncoding.EncodeToString(b.Data)
 }

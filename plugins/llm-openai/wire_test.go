@@ -17,9 +17,9 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// The server refuses what OpenAI does, so a conversation with everything in it
-// that is answered is one that OpenAI takes.
-func TestRequestOnTheWire(t *testing.T) {
+// The fake server rejects what OpenAI rejects, so OpenAI accepts this conversation, too. It uses
+// every kind of message.
+func TestRequestBody(t *testing.T) {
 	t.Parallel()
 	s, p := start(t, openaitest.Options{}, func(c *config) {
 		c.Organization, c.Project, c.Headers = "org-1", "proj-1", map[string]string{"X-Team": "blue"}
@@ -41,7 +41,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			sdk.Text(sdk.RoleUser, "Go on & <on>"),
 		},
 	}
-	if _, err := p.Chat(t.Context(), req, &sink{}); err != nil {
+	if _, err := p.Chat(t.Context(), req, &recorder{}); err != nil {
 		t.Fatal(err)
 	}
 	got := s.Requests()[0]
@@ -68,9 +68,8 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 }
 
-// What the host puts in the place of files: text beside an image, in an earlier
-// turn too.
-func TestFilesOnTheWire(t *testing.T) {
+// The host replaces files with text and images, in earlier turns, too.
+func TestRequestBody_files(t *testing.T) {
 	t.Parallel()
 	s, p := start(t, openaitest.Options{}, nil)
 	image := sdk.Part{Blob: &sdk.Blob{MediaType: "image/webp", Name: "a.webp", Data: []byte{1, 2, 3}}}
@@ -81,7 +80,7 @@ func TestFilesOnTheWire(t *testing.T) {
 		{Role: sdk.RoleUser, Parts: []sdk.Part{{Text: "and"}, text}},
 		{Role: sdk.RoleUser, Parts: []sdk.Part{image}},
 	}}
-	if _, err := p.Chat(t.Context(), req, &sink{}); err != nil {
+	if _, err := p.Chat(t.Context(), req, &recorder{}); err != nil {
 		t.Fatal(err)
 	}
 	const url = `{"type":"image_url","image_url":{"url":"data:image/webp;base64,AQID"}}`
@@ -125,7 +124,7 @@ func TestMaxTokens(t *testing.T) {
 	}
 }
 
-func TestBadRequests(t *testing.T) {
+func TestChat_invalidRequest(t *testing.T) {
 	t.Parallel()
 	p := configured(t, "http://127.0.0.1:1/v1", nil)
 	for name, req := range map[string]*llm.Request{
@@ -133,14 +132,14 @@ func TestBadRequests(t *testing.T) {
 		"oracle":    {Messages: []sdk.Message{{Role: "oracle"}}},
 		"broken":    {Tools: []sdk.Tool{{Name: "broken", Parameters: "{"}}},
 	} {
-		_, err := p.Chat(t.Context(), req, &sink{})
+		_, err := p.Chat(t.Context(), req, &recorder{})
 		if e := sdk.AsError(err); e.Code != sdk.CodeInvalidRequest || !strings.Contains(e.Message, name) {
 			t.Errorf("%s: err = %v", name, err)
 		}
 	}
 }
 
-// serve answers every request with the same bytes.
+// serve returns a provider whose server sends the same response to every request.
 func serve(t *testing.T, status int, contentType, body string) *provider {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -152,6 +151,7 @@ func serve(t *testing.T, status int, contentType, body string) *provider {
 	return configured(t, s.URL, func(c *config) { c.MaxRetries = 0 })
 }
 
+// events returns a stream of server-sent events.
 func events(chunks ...string) string {
 	var b strings.Builder
 	for _, c := range chunks {
@@ -160,8 +160,8 @@ func events(chunks ...string) string {
 	return b.String()
 }
 
-// What compatible servers do differently.
-func TestDialects(t *testing.T) {
+// Compatible servers differ from OpenAI in details.
+func TestChat_compatibleServers(t *testing.T) {
 	t.Parallel()
 	const stop = `{"choices":[{"delta":{},"finish_reason":"stop"}]}`
 	long := strings.Repeat("long ", 3000)
@@ -172,17 +172,17 @@ func TestDialects(t *testing.T) {
 		reason                  llm.FinishReason
 	}{
 		{
-			name: "comments, CRLF, no space, no DONE", contentType: "text/event-stream",
+			name: "comments, CRLF, no space, no [DONE]", contentType: "text/event-stream",
 			body: ": PROCESSING\r\n\r\nevent: chunk\r\ndata:{\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\r\n\r\ndata:" + stop + "\r\n", text: "hi",
 		},
 		{name: "an event longer than the buffer", contentType: "text/event-stream", body: events(`{"choices":[{"delta":{"content":"`+long+`"}}]}`, stop, "[DONE]"), text: long},
-		{name: "no stream although asked", contentType: "application/json", body: `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, text: "hi"},
+		{name: "complete answer to a stream request", contentType: "application/json", body: `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, text: "hi"},
 		{
 			name: "parts", contentType: "text/event-stream",
 			body: events(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"hi"}]}}]}`, stop, "[DONE]"), text: "hi",
 		},
 		{
-			name: "cut within a character", contentType: "text/event-stream",
+			name: "split within a character", contentType: "text/event-stream",
 			body: events("{\"choices\":[{\"delta\":{\"content\":\"a\xc3\"}}]}", stop, "[DONE]"), text: "a\uFFFD",
 		},
 		{
@@ -202,8 +202,8 @@ func TestDialects(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			var out sink
-			finish, err := serve(t, http.StatusOK, tt.contentType, tt.body).Chat(t.Context(), ask(true), &out)
+			var out recorder
+			finish, err := serve(t, http.StatusOK, tt.contentType, tt.body).Chat(t.Context(), newRequest(true), &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +217,7 @@ func TestDialects(t *testing.T) {
 	}
 }
 
-func TestStrangeServers(t *testing.T) {
+func TestChat_unexpectedResponse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name              string
@@ -228,19 +228,19 @@ func TestStrangeServers(t *testing.T) {
 	}{
 		{"a web page", 200, "text/html", "<html>", sdk.CodeUnavailable, "base_url"},
 		{"a wrong path", 404, "text/plain", "404 page not found", sdk.CodeNotFound, "base_url"},
-		{"a proxy's error", 502, "text/html", "<h1>Bad Gateway</h1>", sdk.CodeUnavailable, "status 502"},
+		{"an error of a proxy", 502, "text/html", "<h1>Bad Gateway</h1>", sdk.CodeUnavailable, "status 502"},
 		{"an error without wrapper", 400, "application/json", `{"object":"error","message":"maximum context length is 5","code":400}`, sdk.CodeContextTooLong, "length is 5"},
 		{"an error that is a string", 404, "application/json", `{"error":"model 'x' not found"}`, sdk.CodeNotFound, "model 'x'"},
 		{"an error in a stream with a number", 200, "text/event-stream", events(`{"error":{"message":"slow down","code":429},"choices":[{"delta":{},"finish_reason":"error"}]}`), sdk.CodeRateLimited, "slow down"},
 		{"a huge error", 400, "application/json", `{"error":{"message":"` + strings.Repeat("x", 1<<20), sdk.CodeInvalidRequest, "status 400"},
-		{"an endless event", 200, "text/event-stream", "data: " + strings.Repeat("x", longestLine+1<<16), sdk.CodeUnavailable, "4 MiB"},
-		{"an empty stream", 200, "text/event-stream", "", sdk.CodeUnavailable, "cut the answer"},
-		{"an empty object", 200, "application/json", "{}", sdk.CodeUnavailable, "can't be understood"},
+		{"an endless event", 200, "text/event-stream", "data: " + strings.Repeat("x", maxLine+1<<16), sdk.CodeUnavailable, "4 MiB"},
+		{"an empty stream", 200, "text/event-stream", "", sdk.CodeUnavailable, "answer ended early"},
+		{"an empty object", 200, "application/json", "{}", sdk.CodeUnavailable, "invalid response"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := serve(t, tt.status, tt.contentType, tt.body).Chat(t.Context(), ask(true), &sink{})
+			_, err := serve(t, tt.status, tt.contentType, tt.body).Chat(t.Context(), newRequest(true), &recorder{})
 			e := sdk.AsError(err)
 			if e.Code != tt.code || !strings.Contains(e.Message, tt.message) || len(e.Message) > 700 {
 				t.Errorf("err = %+v", e)
@@ -249,8 +249,8 @@ func TestStrangeServers(t *testing.T) {
 	}
 }
 
-// A dial and a handshake for each answer would be felt.
-func TestConnectionIsUsedAgain(t *testing.T) {
+// A connection is reused, because a dial and a handshake for each answer would be slow.
+func TestConnectionReuse(t *testing.T) {
 	t.Parallel()
 	var dials atomic.Int64
 	fake := openaitest.New(openaitest.Options{})
@@ -264,11 +264,11 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	t.Cleanup(s.Close)
 	p := configured(t, s.URL+"/v1", nil)
 	for i := range 6 {
-		if _, err := p.Chat(t.Context(), ask(i%2 == 0), &sink{}); err != nil {
+		if _, err := p.Chat(t.Context(), newRequest(i%2 == 0), &recorder{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := dials.Load(); n != 1 {
-		t.Errorf("%d connections for 6 answers", n)
+		t.Errorf("got %d connections for 6 answers, want 1", n)
 	}
 }

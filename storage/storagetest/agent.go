@@ -39,7 +39,7 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 	owner := f.user(t, "owner", core.RoleMember)
 	for _, c := range []struct {
 		name          string
-		viewer        core.Viewer
+		viewer        core.Actor
 		shared        bool
 		read, changed core.Code
 	}{
@@ -51,7 +51,7 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 		{"viewer, shared", f.user(t, "viewer2", core.RoleViewer), true, "", core.CodeForbidden},
 		{"admin", f.user(t, "admin", core.RoleAdmin), false, "", ""},
 		{"admin, shared", f.user(t, "admin2", core.RoleAdmin), true, "", ""},
-		{"nobody", core.Viewer{}, false, core.CodeNotFound, core.CodeNotFound},
+		{"nobody", core.Actor{}, false, core.CodeNotFound, core.CodeNotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := f.agent(t, owner, func(a *core.Agent) { a.Shared, a.Type = c.shared, c.name })
@@ -73,15 +73,15 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 			list, total, err := f.Agents(f.ctx, c.viewer, core.AgentFilter{Type: c.name, Page: core.Page{Limit: 5}})
 			ok(t, err)
 			same(t, "listed", []int{len(list), total}, []int{seen, seen})
-			bindings, err := f.AgentBindings(f.ctx, c.viewer)
+			dependencies, err := f.AgentDependencies(f.ctx, c.viewer)
 			ok(t, err)
 			found := 0
-			for _, b := range bindings {
+			for _, b := range dependencies {
 				if b.Type == c.name {
 					found++
 				}
 			}
-			same(t, "bindings", found, seen)
+			same(t, "dependencies", found, seen)
 
 			b := *a
 			b.Name = "changed"
@@ -163,7 +163,7 @@ func testAgentFilter(t *testing.T, f *fixture) {
 	add("down", "chat", "gone", core.AgentActive)
 	add("down and off", "chat", "gone", core.AgentInactive)
 	add("other", "it's", "", core.AgentActive)
-	broken := []core.Binding{{Type: "chat", Model: "gone"}, {Type: "none", Model: "echo"}, {Type: "it's", Model: "echo"}}
+	broken := []core.Dependency{{Type: "chat", Model: "gone"}, {Type: "none", Model: "echo"}, {Type: "it's", Model: "echo"}}
 	for _, c := range []struct {
 		name   string
 		filter core.AgentFilter
@@ -180,7 +180,7 @@ func testAgentFilter(t *testing.T, f *fixture) {
 		{"error, none broken", core.AgentFilter{Status: core.AgentError}, nil},
 		{
 			"error without a model",
-			core.AgentFilter{Status: core.AgentError, Broken: []core.Binding{{Type: "it's"}}},
+			core.AgentFilter{Status: core.AgentError, Broken: []core.Dependency{{Type: "it's"}}},
 			[]string{"other"},
 		},
 	} {
@@ -199,21 +199,21 @@ func testAgentFilter(t *testing.T, f *fixture) {
 func testAgentManyBroken(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	f.agent(t, v)
-	var broken []core.Binding
+	var broken []core.Dependency
 	for i := range 3000 {
-		broken = append(broken, core.Binding{Type: "chat", Model: fmt.Sprint("model-", i)})
+		broken = append(broken, core.Dependency{Type: "chat", Model: fmt.Sprint("model-", i)})
 	}
 	page := core.Page{Limit: 5}
 	_, total, err := f.Agents(f.ctx, v, core.AgentFilter{Status: core.AgentActive, Broken: broken, Page: page})
 	ok(t, err)
 	same(t, "active", total, 1)
-	broken = append(broken, core.Binding{Type: "chat", Model: "echo"})
+	broken = append(broken, core.Dependency{Type: "chat", Model: "echo"})
 	_, total, err = f.Agents(f.ctx, v, core.AgentFilter{Status: core.AgentError, Broken: broken, Page: page})
 	ok(t, err)
 	same(t, "broken", total, 1)
 }
 
-func testAgentBindings(t *testing.T, f *fixture) {
+func testAgentDependencies(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	of := func(typ, model string) func(*core.Agent) {
 		return func(a *core.Agent) { a.Type, a.Model = typ, model }
@@ -223,24 +223,24 @@ func testAgentBindings(t *testing.T, f *fixture) {
 	f.agent(t, v, of("chat", "a"))
 	f.agent(t, other, of("chat", "private"))
 	f.agent(t, other, of("loop", "a"), shared)
-	got, err := f.AgentBindings(f.ctx, v)
+	got, err := f.AgentDependencies(f.ctx, v)
 	ok(t, err)
-	seen := map[core.Binding]int{}
+	seen := map[core.Dependency]int{}
 	for _, b := range got {
 		seen[b]++
 	}
-	same(t, "bindings", len(seen), len(got))
-	for _, b := range []core.Binding{{Type: "chat", Model: "a"}, {Type: "chat", Model: "b"}, {Type: "loop", Model: "a"}} {
+	same(t, "dependencies", len(seen), len(got))
+	for _, b := range []core.Dependency{{Type: "chat", Model: "a"}, {Type: "chat", Model: "b"}, {Type: "loop", Model: "a"}} {
 		same(t, b.Type+" "+b.Model, seen[b], 1)
 	}
-	same(t, "bindings", len(got), 3)
+	same(t, "dependencies", len(got), 3)
 }
 
 func testAgentDelete(t *testing.T, f *fixture) {
 	v, guest := f.user(t, "ada", core.RoleMember), f.user(t, "guest", core.RoleMember)
 	a, kept := f.agent(t, v, shared), f.agent(t, v, shared)
 	var gone []traces
-	for _, user := range []core.Viewer{v, guest} {
+	for _, user := range []core.Actor{v, guest} {
 		gone = append(gone, f.leaveTraces(t, a, user.UserID, "s"))
 	}
 	stays := f.leaveTraces(t, kept, guest.UserID, "s")

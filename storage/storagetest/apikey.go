@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func (f *fixture) apiKey(t *testing.T, v core.Viewer, name string) *core.APIKey {
+func (f *fixture) apiKey(t *testing.T, v core.Actor, name string) *core.APIKey {
 	t.Helper()
 	k := &core.APIKey{
 		ID: core.NewID("key"), UserID: v.UserID, Name: name, Scopes: []core.Scope{"agents:read", "chat:write"},
@@ -64,7 +64,7 @@ func testAPIKeyVisibility(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 	wantCode(t, f.DeleteAPIKey(f.ctx, bob, k.ID), core.CodeNotFound)
 	for _, c := range []struct {
-		v      core.Viewer
+		v      core.Actor
 		userID string
 		want   []string
 	}{

@@ -27,20 +27,20 @@ func testAudit(t *testing.T, f *fixture) {
 	same(t, "Audit", got[1], &want)
 }
 
-func (f *fixture) deed(action string) (context.Context, *core.Deed) {
-	d := &core.Deed{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
-	return core.WithDeed(f.ctx, d), d
+func (f *fixture) deed(action string) (context.Context, *core.AuditRecord) {
+	d := &core.AuditRecord{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
+	return core.WithAuditRecord(f.ctx, d), d
 }
 
-// testAuditDeed: the first change of a deed has its row, and later ones none.
-func testAuditDeed(t *testing.T, f *fixture) {
+// testAuditRecord: the first change of a deed has its row, and later ones none.
+func testAuditRecord(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	var all sync.WaitGroup
 	for i := range 20 { // at once, so that they share commits
 		all.Go(func() {
 			ctx, d := f.deed("create-agent")
 			id := fmt.Sprintf("agent-%d", i)
-			core.NoteTarget(ctx, id)
+			core.SetAuditTarget(ctx, id)
 			if err := f.CreateAgent(ctx, &core.Agent{ID: id, Config: []byte("{}"), CreatedBy: v.UserID}); err != nil {
 				t.Error(err)
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 // unstored is a file that has a blob of its own, which is not reserved.
-func (f *fixture) unstored(v core.Viewer, change ...func(*core.File)) *core.File {
+func (f *fixture) unstored(v core.Actor, change ...func(*core.File)) *core.File {
 	file := &core.File{
 		ID: core.NewID("file"), Name: "notes.txt", Size: 10, ContentType: "text/plain; charset=utf-8",
 		SHA256: strings.Repeat("0a", 32), Metadata: json.RawMessage(`{}`), CreatedBy: v.UserID,
@@ -34,7 +34,7 @@ func (f *fixture) reserve(t *testing.T, b core.Blob) core.Blob {
 	return b
 }
 
-func (f *fixture) file(t *testing.T, v core.Viewer, change ...func(*core.File)) *core.File {
+func (f *fixture) file(t *testing.T, v core.Actor, change ...func(*core.File)) *core.File {
 	t.Helper()
 	file := f.unstored(v, change...)
 	f.reserve(t, file.Blob)
@@ -42,7 +42,7 @@ func (f *fixture) file(t *testing.T, v core.Viewer, change ...func(*core.File)) 
 	return file
 }
 
-func (f *fixture) wantUsage(t *testing.T, v core.Viewer, want int64) {
+func (f *fixture) wantUsage(t *testing.T, v core.Actor, want int64) {
 	t.Helper()
 	got, err := f.FileUsage(f.ctx, v.UserID)
 	ok(t, err)
@@ -73,7 +73,7 @@ func testFile(t *testing.T, f *fixture) {
 
 	_, err = f.File(f.ctx, v, "file-none")
 	wantCode(t, err, core.CodeNotFound)
-	f.wantUsage(t, core.Viewer{UserID: "user-none"}, 0)
+	f.wantUsage(t, core.Actor{UserID: "user-none"}, 0)
 }
 
 // testFileTwice: an id is taken once, whatever the quota says, and the blob of
@@ -81,7 +81,7 @@ func testFile(t *testing.T, f *fixture) {
 func testFileTwice(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	first := f.file(t, v)
-	for _, who := range []core.Viewer{v, other} {
+	for _, who := range []core.Actor{v, other} {
 		again := f.unstored(who, func(file *core.File) { file.ID = first.ID })
 		f.reserve(t, again.Blob)
 		wantCode(t, f.CreateFile(f.ctx, again, 5), core.CodeConflict)
@@ -99,7 +99,7 @@ func testFileVisibility(t *testing.T, f *fixture) {
 	owner, reader := f.user(t, "owner", core.RoleMember), f.user(t, "reader", core.RoleViewer)
 	for _, c := range []struct {
 		name          string
-		owner, viewer core.Viewer
+		owner, viewer core.Actor
 		seen          bool
 	}{
 		{"owner", owner, owner, true},
@@ -107,7 +107,7 @@ func testFileVisibility(t *testing.T, f *fixture) {
 		{"viewer, another's", owner, reader, false},
 		{"member, another's", owner, f.user(t, "member", core.RoleMember), false},
 		{"admin", owner, f.user(t, "admin", core.RoleAdmin), true},
-		{"nobody", owner, core.Viewer{}, false},
+		{"nobody", owner, core.Actor{}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := f.file(t, c.owner, func(file *core.File) { file.Name = c.name })
@@ -227,7 +227,7 @@ func testFileDelete(t *testing.T, f *fixture) {
 	wantCode(t, f.RenewBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
 	wantCode(t, f.ReserveBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
-	f.wantClaimed(t, f.at(5), core.Orphan{Blob: blob, Attempts: 1})
+	f.wantClaimed(t, f.at(5), core.PendingBlob{Blob: blob, Attempts: 1})
 	_, err = f.File(f.ctx, v, kept.ID)
 	ok(t, err)
 }
@@ -331,7 +331,7 @@ func testFileFilter(t *testing.T, f *fixture) {
 
 func testFileQuota(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
-	create := func(v core.Viewer, size, quota int64) (*core.File, error) {
+	create := func(v core.Actor, size, quota int64) (*core.File, error) {
 		file := f.unstored(v, func(file *core.File) { file.Size = size })
 		f.reserve(t, file.Blob)
 		return file, f.CreateFile(f.ctx, file, quota)

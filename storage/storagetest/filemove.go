@@ -12,7 +12,7 @@ func testFileBackend(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	var want []string // by id, whoever's they are
 	for i := range 5 {
-		file := f.file(t, []core.Viewer{v, other}[i%2], func(file *core.File) {
+		file := f.file(t, []core.Actor{v, other}[i%2], func(file *core.File) {
 			file.Blob, file.Size = newBlob("s3"), 1<<60
 		})
 		want = append(want, file.ID)
@@ -73,13 +73,13 @@ func testFileMove(t *testing.T, f *fixture) {
 	wantCode(t, f.RenewBlob(f.ctx, from, f.at(9)), core.CodeConflict)
 	wantCode(t, f.MoveFile(f.ctx, file.ID, to, from, f.at(5)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
-	f.wantClaimed(t, f.at(5_000_000), core.Orphan{Blob: from, Attempts: 1})
-	ok(t, f.DropOrphan(f.ctx, from))
+	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: from, Attempts: 1})
+	ok(t, f.DropPendingBlob(f.ctx, from))
 
 	// A claimed blob takes no file.
 	late := newBlob("local")
 	ok(t, f.ReserveBlob(f.ctx, late, f.now))
-	f.wantClaimed(t, f.now, core.Orphan{Blob: late, Attempts: 1})
+	f.wantClaimed(t, f.now, core.PendingBlob{Blob: late, Attempts: 1})
 	wantCode(t, f.MoveFile(f.ctx, file.ID, to, late, f.at(5)), core.CodeConflict)
 	got, err = f.File(f.ctx, v, file.ID)
 	ok(t, err)
@@ -94,11 +94,11 @@ func testFileMoveAtOnce(t *testing.T, f *fixture) {
 		file := f.file(t, v)
 		var moved atomic.Int32
 		var wg sync.WaitGroup
-		var want []core.Orphan
+		var want []core.PendingBlob
 		for range 4 {
 			to := newBlob("s3")
 			ok(t, f.ReserveBlob(f.ctx, to, f.now))
-			want = append(want, core.Orphan{Blob: to, Attempts: 1})
+			want = append(want, core.PendingBlob{Blob: to, Attempts: 1})
 			wg.Go(func() {
 				switch err := f.MoveFile(f.ctx, file.ID, file.Blob, to, f.now); {
 				case err == nil:
@@ -117,7 +117,7 @@ func testFileMoveAtOnce(t *testing.T, f *fixture) {
 		if moved.Load() > 1 {
 			t.Fatalf("moved %d times", moved.Load())
 		}
-		f.wantClaimed(t, f.now, append(want, core.Orphan{Blob: file.Blob, Attempts: 1})...)
+		f.wantClaimed(t, f.now, append(want, core.PendingBlob{Blob: file.Blob, Attempts: 1})...)
 	}
 	f.wantUsage(t, v, 0)
 }

@@ -16,7 +16,7 @@ import (
 // is a file's or an orphan's until it is dropped, and usage is the files' sum.
 type ledger struct {
 	*fixture
-	users    []core.Viewer
+	users    []core.Actor
 	files    map[string]*core.File
 	reserved map[core.Blob]bool
 	claimed  map[core.Blob]int // the attempts
@@ -27,7 +27,7 @@ const ledgerQuota = 50
 
 // testFileLedger takes steps at random, some of which must fail, and compares.
 func testFileLedger(t *testing.T, f *fixture) {
-	names := []core.Viewer{f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)}
+	names := []core.Actor{f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)}
 	rapid.Check(t, func(t *rapid.T) {
 		l := &ledger{
 			fixture: f, users: names, files: map[string]*core.File{},
@@ -107,7 +107,7 @@ func (l *ledger) create(t *rapid.T) {
 
 func (l *ledger) remove(t *rapid.T) {
 	file := l.anyFile(t)
-	_, err := l.DeleteFile(l.ctx, core.Viewer{UserID: file.CreatedBy}, file.ID, 0, l.now)
+	_, err := l.DeleteFile(l.ctx, core.Actor{UserID: file.CreatedBy}, file.ID, 0, l.now)
 	l.want(t, err, "")
 	delete(l.files, file.ID)
 	l.claimed[file.Blob] = 0
@@ -130,7 +130,7 @@ func (l *ledger) move(t *rapid.T) {
 // claim takes some of what is due, and then all of that is due again.
 func (l *ledger) claim(t *rapid.T) {
 	limit := rapid.IntRange(1, 5).Draw(t, "limit")
-	got, err := l.ClaimOrphans(l.ctx, l.now, l.now, limit)
+	got, err := l.ClaimPendingBlobs(l.ctx, l.now, l.now, limit)
 	l.want(t, err, "")
 	if len(got) != min(limit, len(l.reserved)+len(l.claimed)) {
 		t.Fatalf("%d claimed of %d and %d", len(got), len(l.reserved), len(l.claimed))
@@ -150,7 +150,7 @@ func (l *ledger) drop(t *rapid.T) {
 		t.Skip("nothing is claimed")
 	}
 	b := one(t, slices.Collect(maps.Keys(l.claimed)))
-	l.want(t, l.DropOrphan(l.ctx, b), "")
+	l.want(t, l.DropPendingBlob(l.ctx, b), "")
 	delete(l.claimed, b)
 }
 
@@ -194,12 +194,12 @@ func (l *ledger) clear(t *rapid.T) {
 	}
 	clear(l.files)
 	l.compare(t)
-	all, err := l.ClaimOrphans(l.ctx, l.now, l.now, 1000)
+	all, err := l.ClaimPendingBlobs(l.ctx, l.now, l.now, 1000)
 	l.want(t, err, "")
 	if len(all) != len(l.claimed)+len(l.reserved) {
 		t.Fatalf("%d orphans, want %d and %d", len(all), len(l.claimed), len(l.reserved))
 	}
 	for _, o := range all {
-		l.want(t, l.DropOrphan(l.ctx, o.Blob), "")
+		l.want(t, l.DropPendingBlob(l.ctx, o.Blob), "")
 	}
 }

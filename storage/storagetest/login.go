@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func (f *fixture) login(t *testing.T, v core.Viewer, change ...func(*core.Login)) *core.Login {
+func (f *fixture) login(t *testing.T, v core.Actor, change ...func(*core.Login)) *core.Login {
 	t.Helper()
 	l := &core.Login{
 		ID: core.NewID("login"), UserID: v.UserID, RefreshHash: []byte{0, 1, 0xff},

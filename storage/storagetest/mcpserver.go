@@ -11,7 +11,7 @@ import (
 )
 
 // unstoredServer is a remote MCP server with a slug of its own.
-func (f *fixture) unstoredServer(v core.Viewer, change ...func(*core.MCPServer)) *core.MCPServer {
+func (f *fixture) unstoredServer(v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	id := core.NewID("server")
 	s := &core.MCPServer{
 		ID: id, Name: "tools", Slug: core.SlugOf(id), Transport: "http",
@@ -23,7 +23,7 @@ func (f *fixture) unstoredServer(v core.Viewer, change ...func(*core.MCPServer))
 	return s
 }
 
-func (f *fixture) server(t *testing.T, v core.Viewer, change ...func(*core.MCPServer)) *core.MCPServer {
+func (f *fixture) server(t *testing.T, v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	t.Helper()
 	s := f.unstoredServer(v, change...)
 	ok(t, f.CreateMCPServer(f.ctx, v, s, false))
@@ -132,7 +132,7 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 	owner := f.user(t, "owner", core.RoleMember)
 	for _, c := range []struct {
 		name          string
-		viewer        core.Viewer
+		viewer        core.Actor
 		shared        bool
 		read, changed core.Code
 	}{
@@ -144,7 +144,7 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 		{"viewer, shared", f.user(t, "viewer2", core.RoleViewer), true, "", core.CodeForbidden},
 		{"admin", f.user(t, "admin", core.RoleAdmin), false, "", ""},
 		{"admin, shared", f.user(t, "admin2", core.RoleAdmin), true, "", ""},
-		{"nobody", core.Viewer{}, false, core.CodeNotFound, core.CodeNotFound},
+		{"nobody", core.Actor{}, false, core.CodeNotFound, core.CodeNotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := f.server(t, owner, func(s *core.MCPServer) { s.Shared = c.shared })
@@ -297,7 +297,7 @@ func testMCPServerList(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	var want []string // newest first, the later id first in the same microsecond
 	for i := range 6 {
-		s := f.server(t, []core.Viewer{v, other}[i%2], func(s *core.MCPServer) {
+		s := f.server(t, []core.Actor{v, other}[i%2], func(s *core.MCPServer) {
 			s.CreatedAt, s.Shared = f.at(i/2), i%2 == 1
 		})
 		want = append([]string{s.ID}, want...)

@@ -44,13 +44,13 @@ func testRunVisibility(t *testing.T, f *fixture) {
 	s := f.start(t, a, guest.UserID, "s")
 	for _, c := range []struct {
 		name   string
-		viewer core.Viewer
+		viewer core.Actor
 		seen   bool
 	}{
 		{"own", guest, true},
 		{"the agent's owner", owner, false},
-		{"a viewer's", core.Viewer{UserID: "user-x", Role: core.RoleViewer}, false},
-		{"nobody", core.Viewer{}, false},
+		{"a viewer's", core.Actor{UserID: "user-x", Role: core.RoleViewer}, false},
+		{"nobody", core.Actor{}, false},
 		{"admin", admin, true},
 	} {
 		check := func(run *core.Run, err error) {

@@ -26,7 +26,7 @@ type Stores interface {
 	core.EventStore
 	core.FileStore
 	core.MCPServerStore
-	core.SealedStore
+	core.EncryptedSecretStore
 	core.TaskStore
 	core.TaskQueue
 	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
@@ -54,7 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"api_key/taken":           testAPIKeyTaken,
 		"api_key/visibility":      testAPIKeyVisibility,
 		"audit":                   testAudit,
-		"audit/deed":              testAuditDeed,
+		"audit/deed":              testAuditRecord,
 		"audit/undone":            testAuditUndone,
 		"audit/filter":            testAuditFilter,
 		"audit/delete":            testAuditDelete,
@@ -68,7 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"agent/list":              testAgentList,
 		"agent/filter":            testAgentFilter,
 		"agent/many_broken":       testAgentManyBroken,
-		"agent/bindings":          testAgentBindings,
+		"agent/dependencies":      testAgentDependencies,
 		"agent/delete":            testAgentDelete,
 		"agent/delete_busy":       testAgentDeleteBusy,
 		"session/list":            testSessionList,
@@ -114,10 +114,10 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"file/ledger":             testFileLedger,
 		"blob":                    testBlob,
 		"blob/renew":              testBlobRenew,
-		"orphan":                  testOrphan,
-		"orphan/reserved":         testOrphanReserved,
-		"orphan/or_file":          testOrphanOrFile,
-		"orphan/at_once":          testOrphanAtOnce,
+		"orphan":                  testPendingBlob,
+		"orphan/reserved":         testPendingBlobReserved,
+		"orphan/or_file":          testPendingBlobOrFile,
+		"orphan/at_once":          testPendingBlobAtOnce,
 		"mcp_server":              testMCPServer,
 		"mcp_server/slug":         testMCPServerSlug,
 		"mcp_server/slug_at_once": testMCPServerSlugAtOnce,
@@ -126,7 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":       testMCPServerUpdate,
 		"mcp_server/wanted":       testMCPServerWanted,
 		"mcp_server/list":         testMCPServerList,
-		"sealed":                  testSealed,
+		"sealed":                  testEncryptedSecrets,
 		"task":                    testTask,
 		"tasks that wait":         testBacklog,
 		"task/visibility":         testTaskVisibility,
@@ -175,14 +175,14 @@ func (f *fixture) at(micros int) time.Time {
 	return f.now.Add(time.Duration(micros) * time.Microsecond)
 }
 
-func (f *fixture) user(t *testing.T, name string, role core.Role) core.Viewer {
+func (f *fixture) user(t *testing.T, name string, role core.Role) core.Actor {
 	t.Helper()
 	u := &core.User{ID: core.NewID("user"), Username: name, Role: role, CreatedAt: f.now, UpdatedAt: f.now}
 	ok(t, f.CreateUser(f.ctx, u))
-	return core.Viewer{UserID: u.ID, Role: u.Role}
+	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
-func (f *fixture) agent(t *testing.T, v core.Viewer, change ...func(*core.Agent)) *core.Agent {
+func (f *fixture) agent(t *testing.T, v core.Actor, change ...func(*core.Agent)) *core.Agent {
 	t.Helper()
 	a := &core.Agent{
 		ID: core.NewID("agent"), Name: "helper", Type: "chat", Status: core.AgentActive,
@@ -242,7 +242,7 @@ func event(runID string, seq int64, data string, at time.Time) core.EventRow {
 	return core.EventRow{RunID: runID, First: seq, Last: seq, Type: "start", Data: json.RawMessage(data), CreatedAt: at}
 }
 
-var admin = core.Viewer{UserID: "user-admin", Role: core.RoleAdmin}
+var admin = core.Actor{UserID: "user-admin", Role: core.RoleAdmin}
 
 func ok(t *testing.T, err error) {
 	t.Helper()

@@ -129,7 +129,7 @@ func testTaskVisibility(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 	_, err = f.CancelTask(f.ctx, bob, task.ID, f.now)
 	wantCode(t, err, core.CodeNotFound)
-	for v, want := range map[core.Viewer]int{ada: 1, bob: 0, admin: 1} {
+	for v, want := range map[core.Actor]int{ada: 1, bob: 0, admin: 1} {
 		list, total, err := f.Tasks(f.ctx, v, core.TaskFilter{Page: core.Page{Limit: 10}})
 		ok(t, err)
 		same(t, "seen", len(list), want)

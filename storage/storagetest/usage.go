@@ -12,7 +12,7 @@ func testUsage(t *testing.T, f *fixture) {
 	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	a := f.agent(t, ada, shared)
 	day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	asked := func(v core.Viewer, session, model string, at time.Time, input int64) {
+	asked := func(v core.Actor, session, model string, at time.Time, input int64) {
 		t.Helper()
 		s := f.start(t, a, v.UserID, session)
 		call := func(number uint64) *core.Call {
@@ -41,7 +41,7 @@ func testUsage(t *testing.T, f *fixture) {
 	next := day.AddDate(0, 0, 1)
 	for _, c := range []struct {
 		name   string
-		viewer core.Viewer
+		viewer core.Actor
 		change func(*core.UsageFilter)
 		want   []core.Used
 		total  int

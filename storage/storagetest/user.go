@@ -120,7 +120,7 @@ func testUserUpdate(t *testing.T, f *fixture) {
 func testUserLastAdmin(t *testing.T, f *fixture) {
 	one, two := f.user(t, "one", core.RoleAdmin), f.user(t, "two", core.RoleAdmin)
 	outcomes := make(chan error, 2)
-	for _, v := range []core.Viewer{one, two} {
+	for _, v := range []core.Actor{one, two} {
 		go func() {
 			_, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Role: new(core.RoleMember), At: f.at(1)})
 			outcomes <- err

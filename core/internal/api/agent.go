@@ -143,7 +143,7 @@ func (a *api) registerAgents() {
 		id: "get-agent", method: http.MethodGet, path: "/v1/agents/{agent_id}", tag: "Agents", summary: "Get an agent", access: signedIn,
 		about: "Its ETag is the version that If-Match takes.", response: exampleAgent,
 	}, func(ctx context.Context, in *agentInput) (*agentOutput, error) {
-		ag, err := a.agents.Agent(ctx, viewer(ctx), in.ID)
+		ag, err := a.agents.Agent(ctx, actor(ctx), in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -175,14 +175,14 @@ func (a *api) alsoMergePatch(path string) {
 }
 
 func (a *api) listAgents(ctx context.Context, in *agentsInput) (*agentsOutput, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	f := core.AgentFilter{Type: in.Type, Status: in.Status, Page: in.core()}
 	if f.Status != "" {
-		bindings, err := a.agents.AgentBindings(ctx, v)
+		dependencies, err := a.agents.AgentDependencies(ctx, v)
 		if err != nil {
 			return nil, err
 		}
-		f.Broken = a.plugins.Broken(bindings)
+		f.Broken = a.plugins.Broken(dependencies)
 	}
 	found, total, err := a.agents.Agents(ctx, v, f)
 	if err != nil {
@@ -194,9 +194,9 @@ func (a *api) listAgents(ctx context.Context, in *agentsInput) (*agentsOutput, e
 func (a *api) createAgent(ctx context.Context, in *agentCreate) (*agentMade, error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	ag := &core.Agent{
-		ID: core.NewID("agent"), Version: 1, CreatedBy: viewer(ctx).UserID, CreatedAt: now, UpdatedAt: now,
+		ID: core.NewID("agent"), Version: 1, CreatedBy: actor(ctx).UserID, CreatedAt: now, UpdatedAt: now,
 	}
-	core.NoteTarget(ctx, ag.ID)
+	core.SetAuditTarget(ctx, ag.ID)
 	in.Body.applyTo(ag)
 	if err := a.checkConfig(ctx, nil, ag); err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func (a *api) changeAgent(ctx context.Context, in *agentPatchInput) (*agentOutpu
 const maxRaces = 5
 
 func (a *api) updateAgent(ctx context.Context, in AgentMatch, apply func(*core.Agent) error) (*agentOutput, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	for try := 1; ; try++ {
 		ag, err := a.agents.Agent(ctx, v, in.ID)
 		if err != nil {
@@ -282,7 +282,7 @@ func (a *api) updateAgent(ctx context.Context, in AgentMatch, apply func(*core.A
 }
 
 func (a *api) deleteAgent(ctx context.Context, in *AgentMatch) (*struct{}, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	var version int64
 	if in.IfMatch != "" {
 		ag, err := a.agents.Agent(ctx, v, in.ID)
@@ -313,17 +313,17 @@ func (a *api) agentReply(ag *core.Agent) *agentOutput {
 // agentBodies shows agents, with the status error for those whose type or
 // provider is down.
 func (a *api) agentBodies(agents []*core.Agent) []agent {
-	bindings := make([]core.Binding, 0, len(agents))
+	dependencies := make([]core.Dependency, 0, len(agents))
 	for _, ag := range agents {
-		if b := (core.Binding{Type: ag.Type, Model: ag.Model}); !slices.Contains(bindings, b) {
-			bindings = append(bindings, b)
+		if b := (core.Dependency{Type: ag.Type, Model: ag.Model}); !slices.Contains(dependencies, b) {
+			dependencies = append(dependencies, b)
 		}
 	}
-	broken := a.plugins.Broken(bindings)
+	broken := a.plugins.Broken(dependencies)
 	bodies := make([]agent, 0, len(agents))
 	for _, ag := range agents {
 		status := ag.Status
-		if slices.Contains(broken, core.Binding{Type: ag.Type, Model: ag.Model}) {
+		if slices.Contains(broken, core.Dependency{Type: ag.Type, Model: ag.Model}) {
 			status = core.AgentError
 		}
 		bodies = append(bodies, agent{

@@ -61,7 +61,7 @@ func TestAnAgentCanBeSentBackAsItWasRead(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.addAgent("agent-1", "ann", func(a *core.Agent) { a.Status = core.AgentInactive })
-	b.broken = []core.Binding{{Type: "chat", Model: "gpt-4"}}
+	b.broken = []core.Dependency{{Type: "chat", Model: "gpt-4"}}
 	read := b.do(t, "ann", "GET", "/v1/agents/agent-1", "").want(200)
 	if read.json()["status"] != "error" {
 		t.Fatalf("it is %s", read.Body)
@@ -118,7 +118,7 @@ func TestAgentsAreFilteredByWhatTheyShow(t *testing.T) {
 	b.addAgent("agent-2", "ann", func(a *core.Agent) { a.Model = "down" })
 	b.addAgent("agent-3", "ann", func(a *core.Agent) { a.Status = core.AgentInactive })
 	b.addAgent("agent-4", "bob", func(a *core.Agent) { a.Model = "down" })
-	b.broken = []core.Binding{{Type: "chat", Model: "down"}}
+	b.broken = []core.Dependency{{Type: "chat", Model: "down"}}
 	for query, want := range map[string]string{
 		"status=active": "agent-1", "status=error": "agent-2", "status=inactive": "agent-3", "": "agent-3 agent-2 agent-1",
 		"type=chat&limit=1&offset=1": "agent-2", "type=none": "",

@@ -49,13 +49,13 @@ type Auth interface {
 	// key itself. It fails with Invalid or Conflict.
 	CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
 	// DeleteAPIKey fails with NotFound.
-	DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error
+	DeleteAPIKey(ctx context.Context, v core.Actor, id string) error
 }
 
 // Runs reads runs; core.RunStore is one.
 type Runs interface {
 	// Run fails with NotFound.
-	Run(ctx context.Context, v core.Viewer, id string) (*core.Run, error)
+	Run(ctx context.Context, v core.Actor, id string) (*core.Run, error)
 }
 
 // Limits keep clients from asking too much.

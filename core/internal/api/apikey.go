@@ -77,7 +77,7 @@ func (a *api) registerAPIKeys() {
 		id: "get-api-key", method: http.MethodGet, path: "/v1/api-keys/{key_id}", tag: "API keys", summary: "Get an API key", access: signedIn,
 		about: "What is known of it; the key itself is not to be had again.", response: exampleAPIKey,
 	}, func(ctx context.Context, in *apiKeyInput) (*apiKeyOutput, error) {
-		k, err := a.keys.APIKey(ctx, viewer(ctx), in.ID)
+		k, err := a.keys.APIKey(ctx, actor(ctx), in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -87,12 +87,12 @@ func (a *api) registerAPIKeys() {
 		id: "delete-api-key", method: http.MethodDelete, path: "/v1/api-keys/{key_id}", tag: "API keys", summary: "Delete an API key", access: signedIn,
 		about: "It is of no use from then on, within a second on every replica; its WebSockets and streams end within five.", status: http.StatusNoContent,
 	}, func(ctx context.Context, in *apiKeyInput) (*struct{}, error) {
-		return nil, a.auth.DeleteAPIKey(ctx, viewer(ctx), in.ID)
+		return nil, a.auth.DeleteAPIKey(ctx, actor(ctx), in.ID)
 	})
 }
 
 func (a *api) createAPIKey(ctx context.Context, in *apiKeyCreate) (*apiKeyMade, error) {
-	k := &core.APIKey{UserID: viewer(ctx).UserID, Name: in.Body.Name, Scopes: in.Body.Scopes}
+	k := &core.APIKey{UserID: actor(ctx).UserID, Name: in.Body.Name, Scopes: in.Body.Scopes}
 	if in.Body.ExpiresAt != nil {
 		k.ExpiresAt = *in.Body.ExpiresAt
 	}
@@ -104,7 +104,7 @@ func (a *api) createAPIKey(ctx context.Context, in *apiKeyCreate) (*apiKeyMade, 
 }
 
 func (a *api) listAPIKeys(ctx context.Context, in *apiKeysInput) (*apiKeysReply, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	whose := in.UserID
 	switch {
 	case whose == "":

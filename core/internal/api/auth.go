@@ -64,7 +64,7 @@ func (a *api) registerAuth() {
 		request: exampleCredentials, response: exampleTokens,
 		errors: []core.Code{core.CodeUnauthorized, core.CodeRateLimited},
 	}, func(ctx context.Context, in *loginInput) (*tokensOutput, error) {
-		core.NoteActor(ctx, &core.User{Username: plain(in.Body.Username)})
+		core.SetAuditActor(ctx, &core.User{Username: plain(in.Body.Username)})
 		return tokensReply(a.auth.Login(ctx, in.Body.Username, in.Body.Password, requestOf(ctx).address))
 	})
 	register(a, operation{
@@ -83,7 +83,7 @@ func (a *api) registerAuth() {
 		if p.Key != nil {
 			return nil, core.Conflict("An API key is no sign-in: DELETE /v1/api-keys/%s ends it", p.Key.ID)
 		}
-		core.NoteTarget(ctx, p.LoginID)
+		core.SetAuditTarget(ctx, p.LoginID)
 		return nil, a.auth.Logout(ctx, p.LoginID)
 	})
 	register(a, operation{
@@ -92,7 +92,7 @@ func (a *api) registerAuth() {
 		request: passwordChange{Current: "your-password", New: "correct horse battery"}, errors: []core.Code{core.CodeRateLimited},
 	}, func(ctx context.Context, in *passwordInput) (*struct{}, error) {
 		p := requestOf(ctx).principal
-		core.NoteTarget(ctx, p.User.ID)
+		core.SetAuditTarget(ctx, p.User.ID)
 		return nil, a.auth.ChangePassword(ctx, p, in.Body.Current, in.Body.New)
 	})
 	register(a, operation{
@@ -122,7 +122,7 @@ func (a *api) refresh(ctx context.Context, in *refreshInput) (*tokensOutput, err
 	if req.principal.Key != nil {
 		return nil, &core.Error{Code: core.CodeUnauthorized, Message: "An API key needs no refresh: it is good until it expires or is deleted"}
 	}
-	core.NoteTarget(ctx, req.principal.LoginID)
+	core.SetAuditTarget(ctx, req.principal.LoginID)
 	return tokensReply(a.auth.Renew(ctx, req.principal.LoginID))
 }
 

@@ -11,7 +11,7 @@ import (
 // admin all. It fails with NotFound for an agent or task that they do not see, and
 // with Forbidden for what an API key is not good for.
 func (a *api) channelFilter(ctx context.Context, p *core.Principal, channel string) (*core.NoticeFilter, error) {
-	v := p.Viewer()
+	v := p.Actor()
 	f := &core.NoticeFilter{UserID: v.UserID}
 	switch channel {
 	case core.ChannelTasks:

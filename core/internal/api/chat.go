@@ -79,7 +79,7 @@ func (a *api) registerChat() {
 }
 
 func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	ag, err := a.agents.Agent(ctx, v, in.AgentID)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (a *api) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, er
 
 // chatParts are the message and the files that go with it, which must be the
 // user's own: runs see no others, an admin's neither.
-func (a *api) chatParts(ctx context.Context, v core.Viewer, r chatRequest) ([]sdk.Part, error) {
+func (a *api) chatParts(ctx context.Context, v core.Actor, r chatRequest) ([]sdk.Part, error) {
 	v.Role = core.RoleMember
 	parts := []sdk.Part{{Text: r.Message}}
 	for i, id := range r.FileIDs {

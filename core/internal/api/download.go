@@ -63,7 +63,7 @@ func (a *api) describeDownload(responses map[string]*huma.Response) {
 }
 
 func (a *api) download(ctx context.Context, in *downloadInput) (*huma.StreamResponse, error) {
-	f, err := a.fileStore.File(ctx, viewer(ctx), in.ID)
+	f, err := a.fileStore.File(ctx, actor(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ type world struct {
 	sessions []*core.Session
 	messages []*core.Message
 	runs     map[string]*core.Run
-	broken   []core.Binding
+	broken   []core.Dependency
 	// fail is what the stores of agents fail with.
 	fail error
 	// events are what Watch gives, and answer what Wait gives.
@@ -150,7 +150,7 @@ func (w *world) CreateAPIKey(_ context.Context, k *core.APIKey) error {
 	return nil
 }
 
-func (w *world) APIKey(_ context.Context, v core.Viewer, id string) (*core.APIKey, error) {
+func (w *world) APIKey(_ context.Context, v core.Actor, id string) (*core.APIKey, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if k := w.keys[id]; k != nil && (v.Admin() || k.UserID == v.UserID) {
@@ -160,11 +160,11 @@ func (w *world) APIKey(_ context.Context, v core.Viewer, id string) (*core.APIKe
 	return nil, core.NotFound("API key", id)
 }
 
-func (w *world) APIKeys(context.Context, core.Viewer, string, core.Page) ([]*core.APIKey, int, error) {
+func (w *world) APIKeys(context.Context, core.Actor, string, core.Page) ([]*core.APIKey, int, error) {
 	return nil, 0, nil
 }
 
-func (w *world) DeleteAPIKey(_ context.Context, _ core.Viewer, id string) error {
+func (w *world) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.keys, id)
@@ -241,7 +241,7 @@ func (w *world) CreateAgent(_ context.Context, a *core.Agent) error {
 	return w.fail
 }
 
-func (w *world) Agent(_ context.Context, v core.Viewer, id string) (*core.Agent, error) {
+func (w *world) Agent(_ context.Context, v core.Actor, id string) (*core.Agent, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fail != nil {
@@ -250,7 +250,7 @@ func (w *world) Agent(_ context.Context, v core.Viewer, id string) (*core.Agent,
 	return w.agent(v, id)
 }
 
-func (w *world) agent(v core.Viewer, id string) (*core.Agent, error) {
+func (w *world) agent(v core.Actor, id string) (*core.Agent, error) {
 	a := w.agents[id]
 	if a == nil || !(v.Admin() || a.Shared || a.CreatedBy == v.UserID) {
 		return nil, core.NotFound("agent", id)
@@ -259,7 +259,7 @@ func (w *world) agent(v core.Viewer, id string) (*core.Agent, error) {
 	return &c, nil
 }
 
-func (w *world) Agents(_ context.Context, v core.Viewer, f core.AgentFilter) ([]*core.Agent, int, error) {
+func (w *world) Agents(_ context.Context, v core.Actor, f core.AgentFilter) ([]*core.Agent, int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []*core.Agent
@@ -269,7 +269,7 @@ func (w *world) Agents(_ context.Context, v core.Viewer, f core.AgentFilter) ([]
 			continue
 		}
 		status := a.Status
-		if slices.Contains(f.Broken, core.Binding{Type: a.Type, Model: a.Model}) {
+		if slices.Contains(f.Broken, core.Dependency{Type: a.Type, Model: a.Model}) {
 			status = core.AgentError
 		}
 		if f.Status == "" || f.Status == status {
@@ -280,19 +280,19 @@ func (w *world) Agents(_ context.Context, v core.Viewer, f core.AgentFilter) ([]
 	return part(found, f.Page), len(found), w.fail
 }
 
-func (w *world) AgentBindings(_ context.Context, v core.Viewer) ([]core.Binding, error) {
+func (w *world) AgentDependencies(_ context.Context, v core.Actor) ([]core.Dependency, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var found []core.Binding
+	var found []core.Dependency
 	for id := range w.agents {
 		if a, err := w.agent(v, id); err == nil {
-			found = append(found, core.Binding{Type: a.Type, Model: a.Model})
+			found = append(found, core.Dependency{Type: a.Type, Model: a.Model})
 		}
 	}
 	return found, nil
 }
 
-func (w *world) mayChange(v core.Viewer, id string, version int64) error {
+func (w *world) mayChange(v core.Actor, id string, version int64) error {
 	a, err := w.agent(v, id)
 	switch {
 	case err != nil:
@@ -305,7 +305,7 @@ func (w *world) mayChange(v core.Viewer, id string, version int64) error {
 	return nil
 }
 
-func (w *world) UpdateAgent(_ context.Context, v core.Viewer, a *core.Agent) error {
+func (w *world) UpdateAgent(_ context.Context, v core.Actor, a *core.Agent) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.mayChange(v, a.ID, a.Version); err != nil {
@@ -317,7 +317,7 @@ func (w *world) UpdateAgent(_ context.Context, v core.Viewer, a *core.Agent) err
 	return nil
 }
 
-func (w *world) DeleteAgent(_ context.Context, v core.Viewer, id string, version int64) error {
+func (w *world) DeleteAgent(_ context.Context, v core.Actor, id string, version int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.mayChange(v, id, version); err != nil {
@@ -372,7 +372,7 @@ func (w *world) Message(_ context.Context, id string) (*core.Message, error) {
 	return nil, core.NotFound("message", id)
 }
 
-func (w *world) Run(_ context.Context, v core.Viewer, id string) (*core.Run, error) {
+func (w *world) Run(_ context.Context, v core.Actor, id string) (*core.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if r := w.runs[id]; r != nil && (v.Admin() || r.UserID == v.UserID) {
@@ -382,7 +382,7 @@ func (w *world) Run(_ context.Context, v core.Viewer, id string) (*core.Run, err
 	return nil, core.NotFound("run", id)
 }
 
-func (w *world) StartTurn(_ context.Context, v core.Viewer, t core.Turn) (*core.Run, error) {
+func (w *world) StartTurn(_ context.Context, v core.Actor, t core.Turn) (*core.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if t.SessionID == "busy" {
@@ -415,14 +415,14 @@ func (w *world) Wait(_ context.Context, r *core.Run) (*core.Message, error) {
 	}, nil
 }
 
-func (w *world) Watch(ctx context.Context, v core.Viewer, id string, after int64) (core.EventStream, error) {
+func (w *world) Watch(ctx context.Context, v core.Actor, id string, after int64) (core.EventStream, error) {
 	if _, err := w.Run(ctx, v, id); err != nil {
 		return nil, err
 	}
 	return w.events(ctx, after), nil
 }
 
-func (w *world) Cancel(ctx context.Context, v core.Viewer, id string) (*core.Run, error) {
+func (w *world) Cancel(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
 	r, err := w.Run(ctx, v, id)
 	if err != nil {
 		return nil, err
@@ -457,11 +457,11 @@ func (w *world) CheckModel(_ context.Context, field, model string) error {
 	return nil
 }
 
-func (w *world) Broken(bindings []core.Binding) []core.Binding {
+func (w *world) Broken(dependencies []core.Dependency) []core.Dependency {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var broken []core.Binding
-	for _, b := range bindings {
+	var broken []core.Dependency
+	for _, b := range dependencies {
 		if slices.Contains(w.broken, b) {
 			broken = append(broken, b)
 		}
@@ -469,7 +469,7 @@ func (w *world) Broken(bindings []core.Binding) []core.Binding {
 	return broken
 }
 
-func (w *world) Usage(_ context.Context, _ core.Viewer, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+func (w *world) Usage(_ context.Context, _ core.Actor, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
 	w.usageFilter = f
 	var sum core.Used
 	for _, u := range w.used {
@@ -646,10 +646,10 @@ func (a *answer) failure() failure {
 	return e.Failure
 }
 
-func (w *world) CancelTask(context.Context, core.Viewer, string) (*core.Task, error) {
+func (w *world) CancelTask(context.Context, core.Actor, string) (*core.Task, error) {
 	return nil, core.Unavailable("no tasks here")
 }
 
-func (w *world) WatchTask(context.Context, core.Viewer, string, int64) (core.EventStream, error) {
+func (w *world) WatchTask(context.Context, core.Actor, string, int64) (core.EventStream, error) {
 	return nil, core.Unavailable("no tasks here")
 }

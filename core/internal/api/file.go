@@ -91,7 +91,7 @@ func (a *api) registerFiles() {
 		id: "get-file", method: http.MethodGet, path: "/v1/files/{file_id}", tag: "Files", summary: "Get a file",
 		about: "What is known of it; its bytes are at /v1/files/{file_id}/download.", access: signedIn, response: exampleFile,
 	}, func(ctx context.Context, in *fileInput) (*fileOutput, error) {
-		f, err := a.fileStore.File(ctx, viewer(ctx), in.ID)
+		f, err := a.fileStore.File(ctx, actor(ctx), in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +111,7 @@ func (a *api) registerFiles() {
 }
 
 func (a *api) listFiles(ctx context.Context, in *filesInput) (*filesOutput, error) {
-	found, total, err := a.fileStore.Files(ctx, viewer(ctx), core.FileFilter{
+	found, total, err := a.fileStore.Files(ctx, actor(ctx), core.FileFilter{
 		Name: in.Name, ContentType: strings.ToLower(in.ContentType), Page: in.core(),
 	})
 	if err != nil {
@@ -125,7 +125,7 @@ func (a *api) listFiles(ctx context.Context, in *filesInput) (*filesOutput, erro
 }
 
 func (a *api) changeFile(ctx context.Context, in *filePatchInput) (*fileOutput, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	for try := 1; ; try++ {
 		f, err := a.fileStore.File(ctx, v, in.ID)
 		if err != nil {
@@ -182,7 +182,7 @@ func (p filePatch) applyTo(f *core.File) error {
 }
 
 func (a *api) deleteFile(ctx context.Context, in *FileMatch) (*struct{}, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	var version int64
 	if in.IfMatch != "" {
 		f, err := a.fileStore.File(ctx, v, in.ID)

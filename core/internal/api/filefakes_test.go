@@ -60,7 +60,7 @@ func (w *fileWorld) add(id, owner, name string, b []byte) *core.File {
 	return f
 }
 
-func (w *fileWorld) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*core.File, error) {
+func (w *fileWorld) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
 	b, err := w.receive(ctx, u)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (w *fileWorld) only() *core.File {
 	return &core.File{}
 }
 
-func (w *fileWorld) File(_ context.Context, v core.Viewer, id string) (*core.File, error) {
+func (w *fileWorld) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f := w.files[id]
@@ -93,7 +93,7 @@ func (w *fileWorld) File(_ context.Context, v core.Viewer, id string) (*core.Fil
 	return &c, nil
 }
 
-func (w *fileWorld) Files(ctx context.Context, v core.Viewer, f core.FileFilter) ([]*core.File, int, error) {
+func (w *fileWorld) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
 	var found []*core.File
 	for id := range w.files {
 		got, err := w.File(ctx, v, id)
@@ -106,7 +106,7 @@ func (w *fileWorld) Files(ctx context.Context, v core.Viewer, f core.FileFilter)
 	return part(found, f.Page), len(found), nil
 }
 
-func (w *fileWorld) UpdateFile(ctx context.Context, v core.Viewer, f *core.File) error {
+func (w *fileWorld) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
 	have, err := w.File(ctx, v, f.ID)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (w *fileWorld) UpdateFile(ctx context.Context, v core.Viewer, f *core.File)
 	return nil
 }
 
-func (w *fileWorld) Delete(ctx context.Context, v core.Viewer, id string, version int64) error {
+func (w *fileWorld) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
 	have, err := w.File(ctx, v, id)
 	if err != nil {
 		return err

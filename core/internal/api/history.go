@@ -32,7 +32,7 @@ type OfUser struct {
 }
 
 // resolve says whose it is.
-func (o OfUser) resolve(v core.Viewer) (string, error) {
+func (o OfUser) resolve(v core.Actor) (string, error) {
 	switch {
 	case o.UserID == "" || o.UserID == v.UserID:
 		return v.UserID, nil
@@ -69,7 +69,7 @@ func (a *api) registerHistory() {
 }
 
 func (a *api) history(ctx context.Context, in *historyInput) (*historyOutput, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	userID, err := in.resolve(v)
 	if err != nil {
 		return nil, err

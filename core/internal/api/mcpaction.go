@@ -36,7 +36,7 @@ type (
 func (a *api) registerMCPActions() {
 	for _, action := range []struct {
 		verb, summary, about, done string
-		do                         func(core.MCPServers, context.Context, core.Viewer, string) error
+		do                         func(core.MCPServers, context.Context, core.Actor, string) error
 		status                     core.MCPStatus
 	}{
 		{
@@ -53,7 +53,7 @@ func (a *api) registerMCPActions() {
 			summary: action.summary, access: writer, response: example,
 			about: action.about + " The answer comes when it is on its way there: its status tells how it goes.",
 		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
-			v := viewer(ctx)
+			v := actor(ctx)
 			if err := action.do(a.mcp, ctx, v, in.ID); err != nil {
 				return nil, err
 			}
@@ -76,7 +76,7 @@ func (a *api) registerMCPActions() {
 }
 
 func (a *api) mcpTools(ctx context.Context, in *mcpServerInput) (*mcpToolsOutput, error) {
-	s, err := a.mcpStore.MCPServer(ctx, viewer(ctx), in.ID)
+	s, err := a.mcpStore.MCPServer(ctx, actor(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}

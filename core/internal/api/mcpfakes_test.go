@@ -52,7 +52,7 @@ func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) {
 	w.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
 }
 
-func (w *mcpWorld) see(v core.Viewer, id string) (*core.MCPServer, error) {
+func (w *mcpWorld) see(v core.Actor, id string) (*core.MCPServer, error) {
 	s := w.servers[id]
 	if s == nil || !s.ChangedBy(v) && !s.Shared {
 		return nil, core.NotFound("MCP server", id)
@@ -61,7 +61,7 @@ func (w *mcpWorld) see(v core.Viewer, id string) (*core.MCPServer, error) {
 	return &c, nil
 }
 
-func (w *mcpWorld) mayChange(v core.Viewer, id string, version int64) (*core.MCPServer, error) {
+func (w *mcpWorld) mayChange(v core.Actor, id string, version int64) (*core.MCPServer, error) {
 	s, err := w.see(v, id)
 	switch {
 	case err != nil:
@@ -74,13 +74,13 @@ func (w *mcpWorld) mayChange(v core.Viewer, id string, version int64) (*core.MCP
 	return s, nil
 }
 
-func (w *mcpWorld) MCPServer(_ context.Context, v core.Viewer, id string) (*core.MCPServer, error) {
+func (w *mcpWorld) MCPServer(_ context.Context, v core.Actor, id string) (*core.MCPServer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.see(v, id)
 }
 
-func (w *mcpWorld) MCPServers(_ context.Context, v core.Viewer, p core.Page) ([]*core.MCPServer, int, error) {
+func (w *mcpWorld) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []*core.MCPServer
@@ -94,7 +94,7 @@ func (w *mcpWorld) MCPServers(_ context.Context, v core.Viewer, p core.Page) ([]
 }
 
 // check is what a manager refuses, and how it masks.
-func (w *mcpWorld) check(v core.Viewer, s *core.MCPServer) error {
+func (w *mcpWorld) check(v core.Actor, s *core.MCPServer) error {
 	switch {
 	case s.Transport == "gone":
 		return core.Invalid("transport", `There is no mcp plugin "gone"; there are: http, stdio`)
@@ -130,7 +130,7 @@ func (w *mcpWorld) check(v core.Viewer, s *core.MCPServer) error {
 	return err
 }
 
-func (w *mcpWorld) Create(_ context.Context, v core.Viewer, s *core.MCPServer) error {
+func (w *mcpWorld) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.check(v, s); err != nil {
@@ -144,7 +144,7 @@ func (w *mcpWorld) Create(_ context.Context, v core.Viewer, s *core.MCPServer) e
 	return nil
 }
 
-func (w *mcpWorld) Update(_ context.Context, v core.Viewer, s *core.MCPServer) error {
+func (w *mcpWorld) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 {
@@ -163,7 +163,7 @@ func (w *mcpWorld) Update(_ context.Context, v core.Viewer, s *core.MCPServer) e
 	return nil
 }
 
-func (w *mcpWorld) Delete(_ context.Context, v core.Viewer, id string, version int64) error {
+func (w *mcpWorld) Delete(_ context.Context, v core.Actor, id string, version int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, err := w.mayChange(v, id, version); err != nil {
@@ -173,7 +173,7 @@ func (w *mcpWorld) Delete(_ context.Context, v core.Viewer, id string, version i
 	return nil
 }
 
-func (w *mcpWorld) want(v core.Viewer, id string, wanted bool, status core.MCPStatus) error {
+func (w *mcpWorld) want(v core.Actor, id string, wanted bool, status core.MCPStatus) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, err := w.mayChange(v, id, 0)
@@ -186,15 +186,15 @@ func (w *mcpWorld) want(v core.Viewer, id string, wanted bool, status core.MCPSt
 	return nil
 }
 
-func (w *mcpWorld) Start(_ context.Context, v core.Viewer, id string) error {
+func (w *mcpWorld) Start(_ context.Context, v core.Actor, id string) error {
 	return w.want(v, id, true, core.MCPStarting)
 }
 
-func (w *mcpWorld) Stop(_ context.Context, v core.Viewer, id string) error {
+func (w *mcpWorld) Stop(_ context.Context, v core.Actor, id string) error {
 	return w.want(v, id, false, core.MCPStopping)
 }
 
-func (w *mcpWorld) Restart(_ context.Context, v core.Viewer, id string) error {
+func (w *mcpWorld) Restart(_ context.Context, v core.Actor, id string) error {
 	return w.want(v, id, true, core.MCPStarting)
 }
 

@@ -57,7 +57,7 @@ func (a *api) registerMCPLogs() {
 }
 
 func (a *api) mcpLogs(ctx context.Context, in *mcpLogInput) (*huma.StreamResponse, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	s, err := a.mcpStore.MCPServer(ctx, v, in.ID)
 	if err != nil {
 		return nil, err

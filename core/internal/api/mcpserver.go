@@ -30,7 +30,7 @@ func (a *api) registerMCPServers() {
 		id: "get-mcp-server", method: http.MethodGet, path: mcpServerPath, tag: "MCP servers", summary: "Get an MCP server", access: signedIn,
 		about: "Its ETag is the version that If-Match takes; how the server does is no part of it.", response: exampleMCPServer,
 	}, func(ctx context.Context, in *mcpServerInput) (*mcpServerOutput, error) {
-		s, err := a.mcpStore.MCPServer(ctx, viewer(ctx), in.ID)
+		s, err := a.mcpStore.MCPServer(ctx, actor(ctx), in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func (a *api) registerMCPServers() {
 }
 
 func (a *api) listMCPServers(ctx context.Context, in *mcpServersInput) (*mcpServersOutput, error) {
-	found, total, err := a.mcpStore.MCPServers(ctx, viewer(ctx), in.core())
+	found, total, err := a.mcpStore.MCPServers(ctx, actor(ctx), in.core())
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +68,13 @@ func (a *api) listMCPServers(ctx context.Context, in *mcpServersInput) (*mcpServ
 }
 
 func (a *api) createMCPServer(ctx context.Context, in *mcpServerCreate) (*mcpServerMade, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	s := &core.MCPServer{
 		ID: core.NewID("server"), Version: 1, CreatedBy: v.UserID, CreatedAt: now, UpdatedAt: now,
 		Wanted: in.Body.AutoStart == nil || *in.Body.AutoStart,
 	}
-	core.NoteTarget(ctx, s.ID)
+	core.SetAuditTarget(ctx, s.ID)
 	if err := in.Body.applyTo(s); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (a *api) createMCPServer(ctx context.Context, in *mcpServerCreate) (*mcpSer
 const maxSlugs = 20
 
 // createWithSlug creates a server by its slug, or by one made from its name.
-func (a *api) createWithSlug(ctx context.Context, v core.Viewer, s *core.MCPServer) (*core.MCPServer, error) {
+func (a *api) createWithSlug(ctx context.Context, v core.Actor, s *core.MCPServer) (*core.MCPServer, error) {
 	if s.Slug != "" {
 		return s, a.mcp.Create(ctx, v, s)
 	}
@@ -154,7 +154,7 @@ func (a *api) changeMCPServer(ctx context.Context, in *mcpServerPatchInput) (*mc
 }
 
 func (a *api) updateMCPServer(ctx context.Context, in MCPServerMatch, apply func(*core.MCPServer) error) (*mcpServerOutput, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	for try := 1; ; try++ {
 		s, err := a.mcpStore.MCPServer(ctx, v, in.ID)
 		if err != nil {
@@ -181,7 +181,7 @@ func (a *api) updateMCPServer(ctx context.Context, in MCPServerMatch, apply func
 }
 
 func (a *api) deleteMCPServer(ctx context.Context, in *MCPServerMatch) (*struct{}, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	var version int64
 	if in.IfMatch != "" {
 		s, err := a.mcpStore.MCPServer(ctx, v, in.ID)
@@ -208,7 +208,7 @@ func (a *api) mcpServerBody(ctx context.Context, s *core.MCPServer) MCPServer {
 		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: stampOrNil(state.StartedAt),
 		CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt), CreatedBy: s.CreatedBy,
 	}
-	if viewer(ctx).Admin() {
+	if actor(ctx).Admin() {
 		b.PID = state.PID
 	}
 	return b

@@ -27,9 +27,9 @@ type request struct {
 	principal *core.Principal
 	stranger  error
 	// action and target are the operation that was asked for and what it is done to,
-	// and deed its row of the audit, if it may change something.
+	// and audit its row of the audit, if it may change something.
 	action, target string
-	deed           *core.Deed
+	audit          *core.AuditRecord
 	// err is the error that was answered.
 	err error
 }
@@ -53,7 +53,7 @@ func (r *request) origin() string {
 }
 
 // viewer is on whose behalf an authenticated request is.
-func viewer(ctx context.Context) core.Viewer { return requestOf(ctx).principal.Viewer() }
+func actor(ctx context.Context) core.Actor { return requestOf(ctx).principal.Actor() }
 
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 

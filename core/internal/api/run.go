@@ -64,7 +64,7 @@ func (a *api) registerRuns() {
 		id: "get-run", method: http.MethodGet, path: "/v1/runs/{run_id}", tag: "Runs", summary: "Get a run", access: signedIn,
 		about: "A chat turn is a run; its id is in the start event and in the reply's metadata.", response: exampleRun,
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
-		return runReply(a.runs.Run(ctx, viewer(ctx), in.ID))
+		return runReply(a.runs.Run(ctx, actor(ctx), in.ID))
 	})
 	register(a, operation{
 		id: "run-events", method: http.MethodGet, path: "/v1/runs/{run_id}/events", tag: "Runs", summary: "Watch a run", access: signedIn,
@@ -76,7 +76,7 @@ func (a *api) registerRuns() {
 		about: "Asks the run to end, which takes a moment, and gives it as it now is. A run that has ended is 409.", response: exampleCancelled(),
 		errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
-		return runReply(a.runner.Cancel(ctx, viewer(ctx), in.ID))
+		return runReply(a.runner.Cancel(ctx, actor(ctx), in.ID))
 	})
 }
 
@@ -91,7 +91,7 @@ func (a *api) runEvents(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	events, err := a.runner.Watch(ctx, viewer(ctx), in.ID, after)
+	events, err := a.runner.Watch(ctx, actor(ctx), in.ID, after)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (a *api) registerSessions() {
 }
 
 func (a *api) listSessions(ctx context.Context, in *sessionsInput) (*sessionsOutput, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	userID, err := in.resolve(v)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (a *api) listSessions(ctx context.Context, in *sessionsInput) (*sessionsOut
 }
 
 func (a *api) deleteSession(ctx context.Context, in *sessionInput) (*struct{}, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	userID, err := in.resolve(v)
 	if err != nil {
 		return nil, err

@@ -146,14 +146,14 @@ func (a *api) registerTasks() {
 		id: "get-task", method: http.MethodGet, path: "/v1/tasks/{task_id}", tag: "Tasks", summary: "Get a task", access: signedIn,
 		about: "With its result or error, how far it is, and what it has used so far.", response: exampleTaskDone(),
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
-		return taskReply(a.tasks.Task(ctx, viewer(ctx), in.ID))
+		return taskReply(a.tasks.Task(ctx, actor(ctx), in.ID))
 	})
 	register(a, operation{
 		id: "cancel-task", method: http.MethodPost, path: "/v1/tasks/{task_id}/cancel", tag: "Tasks", summary: "Cancel a task", access: writer,
 		about:    "One that waits ends at once; one that is running is asked to end, which takes a moment. One that has ended is 409.",
 		response: exampleTaskCancelled(), errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
-		return taskReply(a.runner.CancelTask(ctx, viewer(ctx), in.ID))
+		return taskReply(a.runner.CancelTask(ctx, actor(ctx), in.ID))
 	})
 	register(a, operation{
 		id: "task-events", method: http.MethodGet, path: "/v1/tasks/{task_id}/events", tag: "Tasks", summary: "Watch a task", access: signedIn,
@@ -169,12 +169,12 @@ func exampleTaskCancelled() task {
 }
 
 func (a *api) createTask(ctx context.Context, in *taskCreate) (*taskMade, error) {
-	v := viewer(ctx)
+	v := actor(ctx)
 	t, err := a.newTask(ctx, v, in)
 	if err != nil {
 		return nil, err
 	}
-	core.NoteTarget(ctx, t.ID)
+	core.SetAuditTarget(ctx, t.ID)
 	stored, err := a.tasks.CreateTask(ctx, t)
 	if core.CodeOf(err) == core.CodeNotFound && err != nil {
 		return nil, unknownAgent(in.Body.AgentID)
@@ -189,7 +189,7 @@ func (a *api) createTask(ctx context.Context, in *taskCreate) (*taskMade, error)
 	return out, nil
 }
 
-func (a *api) newTask(ctx context.Context, v core.Viewer, in *taskCreate) (*core.Task, error) {
+func (a *api) newTask(ctx context.Context, v core.Actor, in *taskCreate) (*core.Task, error) {
 	b := in.Body
 	if len(b.Data) > maxTaskData {
 		return nil, core.Invalid("data", "Must be at most 256 KiB as JSON, and is %d bytes: upload a file and name it in file_ids", len(b.Data))
@@ -261,7 +261,7 @@ func taskText(b taskRequest) string {
 }
 
 func (a *api) listTasks(ctx context.Context, in *tasksInput) (*tasksOutput, error) {
-	found, total, err := a.tasks.Tasks(ctx, viewer(ctx), core.TaskFilter{
+	found, total, err := a.tasks.Tasks(ctx, actor(ctx), core.TaskFilter{
 		Status: in.Status, AgentID: in.AgentID, Priority: priorities[in.Priority], Page: in.core(),
 	})
 	if err != nil {
@@ -279,7 +279,7 @@ func (a *api) taskEvents(ctx context.Context, in *taskEventsInput) (*huma.Stream
 	if err != nil {
 		return nil, err
 	}
-	events, err := a.runner.WatchTask(ctx, viewer(ctx), in.ID, after)
+	events, err := a.runner.WatchTask(ctx, actor(ctx), in.ID, after)
 	if err != nil {
 		return nil, err
 	}

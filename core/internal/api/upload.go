@@ -100,7 +100,7 @@ func (a *api) receiveFile(ctx context.Context, r *http.Request, body *patient) (
 	if err != nil {
 		return nil, err
 	}
-	f, err := a.files.Upload(ctx, viewer(ctx), form.upload)
+	f, err := a.files.Upload(ctx, actor(ctx), form.upload)
 	if err != nil && form.ended != nil && !errors.Is(form.ended, io.EOF) {
 		// Whatever the backend made of it, this is what the client has to mend.
 		return nil, form.ended

@@ -64,7 +64,7 @@ func (a *api) listUsage(ctx context.Context, in *usageInput) (*usageOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	rows, total, sum, err := a.usage.Usage(ctx, viewer(ctx), f)
+	rows, total, sum, err := a.usage.Usage(ctx, actor(ctx), f)
 	if err != nil {
 		return nil, err
 	}

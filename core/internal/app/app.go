@@ -215,7 +215,7 @@ func (a *App) openMCP(ctx context.Context) error {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Sealer: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
+		Store: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
 		Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {

@@ -249,7 +249,7 @@ func (b *backup) manifest(ctx context.Context, still *storage.DB, files map[stri
 	if m.Tables, err = tablesOf(ctx, still); err != nil {
 		return nil, nil, err
 	}
-	if err := eachSealed(ctx, still, func(v []core.Sealed) error { m.Secrets += len(v); return nil }); err != nil {
+	if err := eachEncryptedSecret(ctx, still, func(v []core.EncryptedSecret) error { m.Secrets += len(v); return nil }); err != nil {
 		return nil, nil, err
 	}
 	b.needed = map[string]bool{}

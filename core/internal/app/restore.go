@@ -279,9 +279,9 @@ func (r *restore) opens(ctx context.Context, db *storage.DB) error {
 		return err
 	}
 	var closed unopened
-	err = eachSealed(ctx, db, func(values []core.Sealed) error {
+	err = eachEncryptedSecret(ctx, db, func(values []core.EncryptedSecret) error {
 		for _, v := range values {
-			if _, err := keyring.Open(v.ID, v.Bytes); err != nil {
+			if _, err := keyring.Decrypt(v.ID, v.Bytes); err != nil {
 				closed.add(v)
 			}
 		}

@@ -31,7 +31,7 @@ func (r *rotation) tell(w io.Writer) {
 // a user changes meanwhile stays what the user has made it, and is looked at in
 // another pass. Each is replaced whole or not at all, so after a kill the next call
 // does what is left.
-func rewrapAll(ctx context.Context, db core.SealedStore, keys [][]byte) (*rotation, error) {
+func rewrapAll(ctx context.Context, db core.EncryptedSecretStore, keys [][]byte) (*rotation, error) {
 	keyring, err := secrets.New(keys...)
 	if err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ type pass struct {
 	changed int
 }
 
-func rewrapPass(ctx context.Context, db core.SealedStore, keyring *secrets.Keyring) (*pass, error) {
+func rewrapPass(ctx context.Context, db core.EncryptedSecretStore, keyring *secrets.Keyring) (*pass, error) {
 	p := &pass{}
-	return p, eachSealed(ctx, db, func(values []core.Sealed) error {
+	return p, eachEncryptedSecret(ctx, db, func(values []core.EncryptedSecret) error {
 		// All at once, for then they are one commit.
 		var wg sync.WaitGroup
 		replaced, errs := make([]bool, len(values)), make([]error, len(values))
@@ -75,7 +75,7 @@ func rewrapPass(ctx context.Context, db core.SealedStore, keyring *secrets.Keyri
 				p.current++
 			default:
 				p.changed++
-				wg.Go(func() { replaced[i], errs[i] = db.ReplaceSealed(ctx, v, again) })
+				wg.Go(func() { replaced[i], errs[i] = db.ReplaceEncryptedSecret(ctx, v, again) })
 			}
 		}
 		wg.Wait()

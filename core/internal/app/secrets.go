@@ -28,10 +28,10 @@ type secretsCommands struct {
 // sealedPage is how many secrets are read at once, and wrapped in one commit.
 const sealedPage = 200
 
-// eachSealed reads all that is sealed, a page at a time.
-func eachSealed(ctx context.Context, db core.SealedStore, page func([]core.Sealed) error) error {
+// eachEncryptedSecret reads all that is sealed, a page at a time.
+func eachEncryptedSecret(ctx context.Context, db core.EncryptedSecretStore, page func([]core.EncryptedSecret) error) error {
 	for after := ""; ; {
-		values, err := db.SealedValues(ctx, after, sealedPage)
+		values, err := db.EncryptedSecrets(ctx, after, sealedPage)
 		if err != nil {
 			return fmt.Errorf("read the secrets: %w", err)
 		}
@@ -52,7 +52,7 @@ type unopened struct {
 	keys  map[secrets.KeyID]bool
 }
 
-func (u *unopened) add(v core.Sealed) {
+func (u *unopened) add(v core.EncryptedSecret) {
 	u.names = append(u.names, v.Name)
 	if u.keys == nil {
 		u.keys = map[secrets.KeyID]bool{}
@@ -85,9 +85,9 @@ func (u *unopened) err(of string) error {
 // the same, and what is stored stays as it is.
 func (a *App) checkSecrets(ctx context.Context, keyring *secrets.Keyring) error {
 	var closed unopened
-	err := eachSealed(ctx, a.db, func(values []core.Sealed) error {
+	err := eachEncryptedSecret(ctx, a.db, func(values []core.EncryptedSecret) error {
 		for _, v := range values {
-			if _, err := keyring.Open(v.ID, v.Bytes); err != nil {
+			if _, err := keyring.Decrypt(v.ID, v.Bytes); err != nil {
 				closed.add(v)
 			}
 		}
@@ -140,7 +140,7 @@ func (c *secretsStatusCommand) run(ctx context.Context, stdout io.Writer) error 
 		}
 		var closed unopened
 		old := 0
-		err = eachSealed(ctx, db, func(values []core.Sealed) error {
+		err = eachEncryptedSecret(ctx, db, func(values []core.EncryptedSecret) error {
 			for _, v := range values {
 				id, direct, err := secrets.IDOf(v.Bytes)
 				if err == nil {
@@ -149,7 +149,7 @@ func (c *secretsStatusCommand) run(ctx context.Context, stdout io.Writer) error 
 				if direct {
 					old++
 				}
-				if _, err := keyring.Open(v.ID, v.Bytes); err != nil {
+				if _, err := keyring.Decrypt(v.ID, v.Bytes); err != nil {
 					closed.add(v)
 				}
 			}

@@ -46,20 +46,20 @@ func sealedServers(t *testing.T, n int) (dir string, db *storage.DB) {
 		t.Fatal(err)
 	}
 	for i := range n {
-		addSealed(t, db, ringOf(t, oldKey), i)
+		addEncryptedSecret(t, db, ringOf(t, oldKey), i)
 	}
 	return dir, db
 }
 
-func addSealed(t *testing.T, db *storage.DB, ring *secrets.Keyring, i int) {
+func addEncryptedSecret(t *testing.T, db *storage.DB, ring *secrets.Keyring, i int) {
 	t.Helper()
 	id := fmt.Sprintf("server-%04d", i)
-	sealed, err := ring.Seal(id, []byte("secret of "+id))
+	sealed, err := ring.Encrypt(id, []byte("secret of "+id))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &core.MCPServer{ID: id, Slug: id, Secrets: sealed, CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	if err := db.CreateMCPServer(t.Context(), core.Viewer{Role: core.RoleAdmin}, s, false); err != nil {
+	if err := db.CreateMCPServer(t.Context(), core.Actor{Role: core.RoleAdmin}, s, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -67,9 +67,9 @@ func addSealed(t *testing.T, db *storage.DB, ring *secrets.Keyring, i int) {
 // openAll counts what a keyring opens, each as what it is.
 func openAll(t *testing.T, db *storage.DB, ring *secrets.Keyring) (opened, closed int) {
 	t.Helper()
-	err := eachSealed(t.Context(), db, func(values []core.Sealed) error {
+	err := eachEncryptedSecret(t.Context(), db, func(values []core.EncryptedSecret) error {
 		for _, v := range values {
-			secret, err := ring.Open(v.ID, v.Bytes)
+			secret, err := ring.Decrypt(v.ID, v.Bytes)
 			switch {
 			case err != nil:
 				closed++
@@ -97,12 +97,12 @@ func wantOpen(t *testing.T, db *storage.DB, opened, closed int, keys ...[]byte) 
 // changing is a store in which a user changes secrets just before they are replaced.
 type changing struct {
 	*storage.DB
-	before func(core.Sealed)
+	before func(core.EncryptedSecret)
 }
 
-func (c *changing) ReplaceSealed(ctx context.Context, s core.Sealed, again []byte) (bool, error) {
+func (c *changing) ReplaceEncryptedSecret(ctx context.Context, s core.EncryptedSecret, again []byte) (bool, error) {
 	c.before(s)
-	return c.DB.ReplaceSealed(ctx, s, again)
+	return c.DB.ReplaceEncryptedSecret(ctx, s, again)
 }
 
 // TestWhatAUserChangesMeanwhileIsNotUndone, whichever key the user's server has first.
@@ -112,16 +112,16 @@ func TestWhatAUserChangesMeanwhileIsNotUndone(t *testing.T) {
 	users := map[string][]byte{"server-0007": oldKey, "server-0300": newerKey}
 	fresh := map[string][]byte{}
 	for id, key := range users {
-		sealed, err := ringOf(t, key).Seal(id, []byte("secret of "+id))
+		sealed, err := ringOf(t, key).Encrypt(id, []byte("secret of "+id))
 		if err != nil {
 			t.Fatal(err)
 		}
 		fresh[id] = sealed
 	}
 	store := &changing{DB: db}
-	store.before = func(s core.Sealed) {
+	store.before = func(s core.EncryptedSecret) {
 		if sealed := fresh[s.ID]; sealed != nil && !bytes.Equal(sealed, s.Bytes) {
-			if done, err := db.ReplaceSealed(context.Background(), s, sealed); err != nil || !done {
+			if done, err := db.ReplaceEncryptedSecret(context.Background(), s, sealed); err != nil || !done {
 				t.Errorf("%t %v", done, err)
 			}
 		}
@@ -131,7 +131,7 @@ func TestWhatAUserChangesMeanwhileIsNotUndone(t *testing.T) {
 		t.Errorf("%+v %v", done, err)
 	}
 	wantOpen(t, db, 450, 0, newerKey)
-	now, err := db.MCPServer(t.Context(), core.Viewer{Role: core.RoleAdmin}, "server-0300")
+	now, err := db.MCPServer(t.Context(), core.Actor{Role: core.RoleAdmin}, "server-0300")
 	if err != nil || !bytes.Equal(now.Secrets, fresh["server-0300"]) {
 		t.Error("what the user gave was replaced", err)
 	}
@@ -175,7 +175,7 @@ func TestRotateInTheFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, keyFile+".1234"), []byte(both), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	values, err := db.SealedValues(t.Context(), "", 7)
+	values, err := db.EncryptedSecrets(t.Context(), "", 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestRotateInTheFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.ReplaceSealed(t.Context(), v, again); err != nil {
+		if _, err := db.ReplaceEncryptedSecret(t.Context(), v, again); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -207,7 +207,7 @@ func TestRotateInTheFile(t *testing.T) {
 	wantOpen(t, db, 0, 20, newerKey)
 
 	// One that nobody can open is told, and keeps nothing from the others.
-	addSealed(t, db, ringOf(t, oldKey), 20)
+	addEncryptedSecret(t, db, ringOf(t, oldKey), 20)
 	keys = rotate(`1 secret can't be opened with what is in ` + filepath.Join(dir, keyFile) + `: MCP server "server-0020"`)
 	key, err := hex.DecodeString(keys[0])
 	if err != nil || len(keys) != 1 {
@@ -229,13 +229,13 @@ func TestRotateInTheFile(t *testing.T) {
 func TestABrokenSecretKeepsItsKey(t *testing.T) {
 	t.Parallel()
 	dir, db := sealedServers(t, 2)
-	values, err := db.SealedValues(t.Context(), "", 1)
+	values, err := db.EncryptedSecrets(t.Context(), "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	broken := bytes.Clone(values[0].Bytes)
 	broken[len(broken)-1] ^= 1
-	if _, err := db.ReplaceSealed(t.Context(), values[0], broken); err != nil {
+	if _, err := db.ReplaceEncryptedSecret(t.Context(), values[0], broken); err != nil {
 		t.Fatal(err)
 	}
 	code, _, errs := command(t, "secrets", "rotate", "--data-dir="+dir)

@@ -44,7 +44,7 @@ func (c *resetPasswordCommand) run(ctx context.Context, stdout io.Writer) error 
 		if err != nil {
 			return err
 		}
-		ctx := core.WithDeed(ctx, &core.Deed{AuditEntry: core.AuditEntry{
+		ctx := core.WithAuditRecord(ctx, &core.AuditRecord{AuditEntry: core.AuditEntry{
 			At: time.Now(), Action: "reset-password", Target: u.ID, Username: commandLine,
 		}})
 		password := rand.Text()

@@ -47,7 +47,7 @@ func (a *Auth) CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
 	}
 	key := keyMark + strings.TrimPrefix(k.ID, keyIDPrefix) + "_" + strings.ToLower(rand.Text()+rand.Text())
 	k.Hash = hashToken(key)
-	core.NoteTarget(ctx, k.ID)
+	core.SetAuditTarget(ctx, k.ID)
 	if err := a.keys.CreateAPIKey(ctx, k); err != nil {
 		return "", fmt.Errorf("store the API key: %w", err)
 	}
@@ -82,7 +82,7 @@ func scopeList() string {
 
 // DeleteAPIKey has a key be of no use any more, at once on this server and within
 // a second on others. It fails with NotFound.
-func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Viewer, id string) error {
+func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
 	err := a.keys.DeleteAPIKey(ctx, v, id)
 	a.live.forget(id)
 	return err
@@ -106,7 +106,7 @@ func (a *Auth) verifyKey(ctx context.Context, key string) (*core.Principal, erro
 
 // loadKey gives a key that is alive, with its user.
 func (a *Auth) loadKey(ctx context.Context, id string) (*core.Principal, error) {
-	k, err := a.keys.APIKey(ctx, core.Viewer{Role: core.RoleAdmin}, id)
+	k, err := a.keys.APIKey(ctx, core.Actor{Role: core.RoleAdmin}, id)
 	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, keyRefused(err)
 	}

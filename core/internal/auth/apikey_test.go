@@ -90,7 +90,7 @@ func TestAPIKeyEndsAtOnce(t *testing.T) {
 	if _, err := b.Verify(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.DeleteAPIKey(t.Context(), core.Viewer{UserID: k.UserID}, k.ID); err != nil {
+	if err := b.DeleteAPIKey(t.Context(), core.Actor{UserID: k.UserID}, k.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Verify(t.Context(), key)
@@ -127,7 +127,7 @@ func TestAPIKeyUse(t *testing.T) {
 		if _, err := b.Verify(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
-		stored, err := b.store.APIKey(t.Context(), core.Viewer{Role: core.RoleAdmin}, k.ID)
+		stored, err := b.store.APIKey(t.Context(), core.Actor{Role: core.RoleAdmin}, k.ID)
 		if err != nil || !stored.LastUsedAt.Equal(c.want) {
 			t.Errorf("last used at %v, want %v (%v)", stored.LastUsedAt, c.want, err)
 		}

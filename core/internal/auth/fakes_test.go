@@ -136,7 +136,7 @@ func (m *memory) CreateAPIKey(_ context.Context, k *core.APIKey) error {
 	return nil
 }
 
-func (m *memory) APIKey(_ context.Context, v core.Viewer, id string) (*core.APIKey, error) {
+func (m *memory) APIKey(_ context.Context, v core.Actor, id string) (*core.APIKey, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if k := m.keys[id]; k != nil && (v.Admin() || k.UserID == v.UserID) {
@@ -146,11 +146,11 @@ func (m *memory) APIKey(_ context.Context, v core.Viewer, id string) (*core.APIK
 	return nil, core.NotFound("API key", id)
 }
 
-func (m *memory) APIKeys(context.Context, core.Viewer, string, core.Page) ([]*core.APIKey, int, error) {
+func (m *memory) APIKeys(context.Context, core.Actor, string, core.Page) ([]*core.APIKey, int, error) {
 	return nil, 0, nil
 }
 
-func (m *memory) DeleteAPIKey(_ context.Context, _ core.Viewer, id string) error {
+func (m *memory) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.keys, id)

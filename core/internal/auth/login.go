@@ -31,7 +31,7 @@ func (a *Auth) Login(ctx context.Context, username, password, address string) (*
 	if err := a.names.reset(ctx, name); err != nil {
 		return nil, err
 	}
-	core.NoteActor(ctx, u)
+	core.SetAuditActor(ctx, u)
 	l, err := a.newLogin(ctx, u)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (a *Auth) newLogin(ctx context.Context, u *core.User) (*core.Login, error) 
 		ID: core.NewID("login"), UserID: u.ID, Generation: 1,
 		RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(a.refreshTTL),
 	}
-	core.NoteTarget(ctx, l.ID)
+	core.SetAuditTarget(ctx, l.ID)
 	l.RefreshHash = hashToken(a.refresh.derive(l.ID, l.Generation))
 	if err := a.logins.CreateLogin(ctx, l); err != nil {
 		return nil, fmt.Errorf("store the login: %w", err)

@@ -94,8 +94,8 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 		if err != nil {
 			return nil, err
 		}
-		core.NoteActor(ctx, u)
-		core.NoteTarget(ctx, loginID)
+		core.SetAuditActor(ctx, u)
+		core.SetAuditTarget(ctx, loginID)
 		switch {
 		case generation == l.Generation:
 			if subtle.ConstantTimeCompare(hashToken(token), l.RefreshHash) != 1 {

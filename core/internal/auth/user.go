@@ -31,7 +31,7 @@ func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) er
 	}
 	now := a.clock()
 	u.ID, u.PasswordHash = core.NewID("user"), hash
-	core.NoteTarget(ctx, u.ID)
+	core.SetAuditTarget(ctx, u.ID)
 	u.CreatedAt, u.UpdatedAt = now, now
 	if err := a.users.CreateUser(ctx, u); err != nil {
 		return fmt.Errorf("store the user: %w", err)

@@ -3,14 +3,14 @@
 // in step.
 //
 // The bytes of a file are a blob: a key in a backend, used once. Every blob is
-// named by a file's row or by an orphan's, whatever crashes and whenever:
+// named by a file's row or by a pending blob's, whatever crashes and whenever:
 //
 //	           reserve                  CreateFile, MoveFile
-//	(nothing) ────────▶ orphan ─────────────────────────────▶ file
+//	(nothing) ────────▶ pending blob ─────────────────────────────▶ file
 //	    ▲                  │ nobody took it in time              │
 //	    │                  ▼                                     │ DeleteFile,
 //	    │   bytes       claimed ◀────────────────────────────────┘ MoveFile
-//	    └──deleted─────  orphan
+//	    └──deleted─────  pending blob
 //	                      │  ▲
 //	                      └──┘ the backend refused: again later
 //
@@ -19,5 +19,5 @@
 // are safe and their checksum is right. So a file is whole, or not there.
 //
 // The sweeper claims what is due and deletes its bytes. No file can take a
-// claimed orphan, so what was claimed may be deleted by anybody at any time.
+// claimed pending blob, so what was claimed may be deleted by anybody at any time.
 package files

@@ -50,7 +50,7 @@ type Times struct {
 	Stall, Commit time.Duration
 	// Call is the time for a short call of a backend, such as a delete (10 s).
 	Call time.Duration
-	// Sweep is how often the sweeper looks for orphans (1 min), and Claim for how
+	// Sweep is how often the sweeper looks for pending blobs (1 min), and Claim for how
 	// long it has what it claims (10 min).
 	Sweep, Claim time.Duration
 	// Grace is how long the bytes of a file that was moved stay where they were,
@@ -127,7 +127,7 @@ func (f *Files) Close() {
 }
 
 // Delete implements core.Files. The bytes go right after, by the sweeper.
-func (f *Files) Delete(ctx context.Context, v core.Viewer, id string, version int64) error {
+func (f *Files) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
 	if _, err := f.store.DeleteFile(ctx, v, id, version, now()); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type rig struct {
 	db      *storage.DB
 	shelves shelves
 	local   *shelf
-	ada     core.Viewer
+	ada     core.Actor
 }
 
 func newRig(t *testing.T, change ...func(*Options)) *rig {
@@ -61,7 +61,7 @@ func (r *rig) life(change ...func(*Options)) *Files {
 	return New(o)
 }
 
-func (r *rig) user(name string) core.Viewer {
+func (r *rig) user(name string) core.Actor {
 	r.t.Helper()
 	u := &core.User{
 		ID: core.NewID("user"), Username: name, Email: name + "@example.com", PasswordHash: "x", Role: core.RoleMember,
@@ -70,7 +70,7 @@ func (r *rig) user(name string) core.Viewer {
 	if err := r.db.CreateUser(r.t.Context(), u); err != nil {
 		r.t.Fatal(err)
 	}
-	return core.Viewer{UserID: u.ID, Role: u.Role}
+	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
 func (r *rig) upload(body io.Reader) (*core.File, error) {
@@ -97,17 +97,17 @@ func (r *rig) read(f *core.File) string {
 	return string(data)
 }
 
-// orphans counts those that there are, due or not.
+// pending blobs counts those that there are, due or not.
 func (r *rig) orphans() int {
 	r.t.Helper()
-	all, err := r.db.ClaimOrphans(r.t.Context(), now().Add(24*time.Hour), now(), 1000)
+	all, err := r.db.ClaimPendingBlobs(r.t.Context(), now().Add(24*time.Hour), now(), 1000)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return len(all)
 }
 
-// wantNothing checks that neither a file nor a byte is there, nor an orphan.
+// wantNothing checks that neither a file nor a byte is there, nor a pending blob.
 func (r *rig) wantNothing() {
 	r.t.Helper()
 	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil || total != 0 {

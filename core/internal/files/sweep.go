@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// sweepBatch is how many orphans are claimed at once.
+	// sweepBatch is how many pending blobs are claimed at once.
 	sweepBatch = 100
 	// maxPause is the longest wait before a refused delete is tried again.
 	maxPause = 30 * time.Minute
@@ -38,12 +38,12 @@ func (f *Files) sweepAlways(ctx context.Context) {
 	}
 }
 
-// sweep deletes the bytes of all orphans that are due. A backend that is away is
+// sweep deletes the bytes of all pending blobs that are due. A backend that is away is
 // asked once a sweep.
 func (f *Files) sweep(ctx context.Context) error {
 	for {
 		began := now()
-		orphans, err := f.store.ClaimOrphans(ctx, began, began.Add(f.times.Claim), sweepBatch)
+		orphans, err := f.store.ClaimPendingBlobs(ctx, began, began.Add(f.times.Claim), sweepBatch)
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (f *Files) sweep(ctx context.Context) error {
 	}
 }
 
-func (f *Files) sweepOne(ctx context.Context, o core.Orphan, refused map[string]error) error {
+func (f *Files) sweepOne(ctx context.Context, o core.PendingBlob, refused map[string]error) error {
 	err := refused[o.Backend]
 	if err == nil {
 		call, cancel := context.WithTimeout(ctx, f.times.Call)
@@ -76,7 +76,7 @@ func (f *Files) sweepOne(ctx context.Context, o core.Orphan, refused map[string]
 	}
 	pause := pauseAfter(o.Attempts)
 	f.log.WarnContext(ctx, "bytes not deleted: tried again later", "backend", o.Backend, "key", o.Key, "attempts", o.Attempts, "pause", pause, "error", err)
-	return f.store.PostponeOrphan(ctx, o.Blob, now().Add(pause), err.Error())
+	return f.store.PostponePendingBlob(ctx, o.Blob, now().Add(pause), err.Error())
 }
 
 // pauseAfter is how long a refused delete waits: a minute, then twice as long

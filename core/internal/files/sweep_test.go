@@ -127,16 +127,16 @@ func (d *dying) CreateFile(ctx context.Context, f *core.File, quota int64) error
 	return d.FileStore.CreateFile(ctx, f, quota)
 }
 
-func (d *dying) DeleteFile(ctx context.Context, v core.Viewer, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (d *dying) DeleteFile(ctx context.Context, v core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
 	d.at("delete")
 	defer d.then("delete")
 	return d.FileStore.DeleteFile(ctx, v, id, version, sweepAt)
 }
 
-func (d *dying) DropOrphan(ctx context.Context, b core.Blob) error {
+func (d *dying) DropPendingBlob(ctx context.Context, b core.Blob) error {
 	d.at("drop")
 	defer d.then("drop")
-	return d.FileStore.DropOrphan(ctx, b)
+	return d.FileStore.DropPendingBlob(ctx, b)
 }
 
 // MoveFile fails, for a move's workers can't be killed alone: nobody knows then
@@ -217,9 +217,9 @@ func TestACrashInADeleteIsMadeGood(t *testing.T) {
 	}
 }
 
-func claimAll(t *testing.T, r *rig) []core.Orphan {
+func claimAll(t *testing.T, r *rig) []core.PendingBlob {
 	t.Helper()
-	all, err := r.db.ClaimOrphans(t.Context(), now().Add(time.Hour), now().Add(2*time.Hour), 100)
+	all, err := r.db.ClaimPendingBlobs(t.Context(), now().Add(time.Hour), now().Add(2*time.Hour), 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // Upload implements core.Files.
-func (f *Files) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*core.File, error) {
+func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
 	if err := f.admit(v.UserID); err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (f *Files) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*cor
 		return nil, err
 	}
 	// The deed is the file: that room was reserved for its bytes is none.
-	blob, err := f.write(core.WithDeed(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
+	blob, err := f.write(core.WithAuditRecord(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (f *Files) leave(userID string) {
 }
 
 // intake begins to read an upload, within the limits.
-func (f *Files) intake(ctx context.Context, v core.Viewer, u *core.Upload) (*intake, error) {
+func (f *Files) intake(ctx context.Context, v core.Actor, u *core.Upload) (*intake, error) {
 	limit, over := f.limits.FileSize, tooLarge(f.limits.FileSize)
 	if quota := f.limits.UserTotal; quota > 0 {
 		used, err := f.store.FileUsage(ctx, v.UserID)
@@ -95,7 +95,7 @@ func overQuota(quota, used int64) error {
 }
 
 // create stores the file that the bytes of blob are.
-func (f *Files) create(ctx context.Context, v core.Viewer, u *core.Upload, in *intake, blob core.Blob) (*core.File, error) {
+func (f *Files) create(ctx context.Context, v core.Actor, u *core.Upload, in *intake, blob core.Blob) (*core.File, error) {
 	created := now()
 	sum := in.sum()
 	file := &core.File{
@@ -105,7 +105,7 @@ func (f *Files) create(ctx context.Context, v core.Viewer, u *core.Upload, in *i
 	if file.ID == "" {
 		file.ID = core.NewID("file")
 	}
-	core.NoteTarget(ctx, file.ID)
+	core.SetAuditTarget(ctx, file.ID)
 	if len(file.Metadata) == 0 {
 		file.Metadata = json.RawMessage("{}")
 	}

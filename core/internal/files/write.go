@@ -20,7 +20,7 @@ var (
 
 // write reserves a blob, and has a backend keep there what in gives. When it
 // succeeds, the bytes are safe and are those that were read, and the blob is
-// still an orphan; when it fails, nothing is kept for long.
+// still a pending blob; when it fails, nothing is kept for long.
 func (f *Files) write(ctx context.Context, label string, backend backends.Backend, in *intake, o backends.PutOptions) (core.Blob, error) {
 	blob := core.Blob{Backend: label, Key: newKey()}
 	if err := f.store.ReserveBlob(ctx, blob, now().Add(f.times.Reserve)); err != nil {
@@ -119,7 +119,7 @@ func (f *Files) remove(ctx context.Context, blob core.Blob) error {
 	if err := backend.Delete(ctx, blob.Key); err != nil {
 		return err
 	}
-	return f.store.DropOrphan(ctx, blob)
+	return f.store.DropPendingBlob(ctx, blob)
 }
 
 // progress is a reader that notices when the backend does not read on.

@@ -14,7 +14,7 @@ import (
 
 // prepare checks a server that came from a user, masks its secrets and seals them.
 // It says whether its transport runs programs on this machine.
-func (s *Servers) prepare(ctx context.Context, v core.Viewer, m *core.MCPServer, old secrets) (process bool, err error) {
+func (s *Servers) prepare(ctx context.Context, v core.Actor, m *core.MCPServer, old secrets) (process bool, err error) {
 	if err := core.CheckSlug("slug", m.Slug); err != nil {
 		return false, err
 	}

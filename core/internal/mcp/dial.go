@@ -26,7 +26,7 @@ type Child interface {
 // Find gives the server that a viewer means by a slug. It fails with NotFound, or
 // with Unavailable for one that is not to run, or that has failed and has no
 // connection left.
-func (s *Servers) Find(ctx context.Context, v core.Viewer, slug string) (*core.MCPServer, error) {
+func (s *Servers) Find(ctx context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
 	stored, err := s.Store.MCPServerBySlug(ctx, v, slug)
 	if err != nil {
 		return nil, err

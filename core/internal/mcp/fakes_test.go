@@ -26,7 +26,7 @@ type fakeStore struct {
 	rows map[string]*core.MCPServer
 }
 
-func (f *fakeStore) get(v core.Viewer, is func(*core.MCPServer) bool, name string) (*core.MCPServer, error) {
+func (f *fakeStore) get(v core.Actor, is func(*core.MCPServer) bool, name string) (*core.MCPServer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.rows {
@@ -38,15 +38,15 @@ func (f *fakeStore) get(v core.Viewer, is func(*core.MCPServer) bool, name strin
 	return nil, core.NotFound("MCP server", name)
 }
 
-func (f *fakeStore) MCPServer(_ context.Context, v core.Viewer, id string) (*core.MCPServer, error) {
+func (f *fakeStore) MCPServer(_ context.Context, v core.Actor, id string) (*core.MCPServer, error) {
 	return f.get(v, func(s *core.MCPServer) bool { return s.ID == id }, id)
 }
 
-func (f *fakeStore) MCPServerBySlug(_ context.Context, v core.Viewer, slug string) (*core.MCPServer, error) {
+func (f *fakeStore) MCPServerBySlug(_ context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
 	return f.get(v, func(s *core.MCPServer) bool { return s.Slug == slug }, slug)
 }
 
-func (f *fakeStore) CreateMCPServer(_ context.Context, v core.Viewer, s *core.MCPServer, process bool) error {
+func (f *fakeStore) CreateMCPServer(_ context.Context, v core.Actor, s *core.MCPServer, process bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if process && !v.Admin() {
@@ -62,7 +62,7 @@ func (f *fakeStore) CreateMCPServer(_ context.Context, v core.Viewer, s *core.MC
 	return nil
 }
 
-func (f *fakeStore) change(v core.Viewer, id string, version int64, do func(*core.MCPServer)) error {
+func (f *fakeStore) change(v core.Actor, id string, version int64, do func(*core.MCPServer)) error {
 	if _, err := f.MCPServer(context.Background(), v, id); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (f *fakeStore) change(v core.Viewer, id string, version int64, do func(*cor
 	return nil
 }
 
-func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Viewer, s *core.MCPServer, _ bool) error {
+func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Actor, s *core.MCPServer, _ bool) error {
 	return f.change(v, s.ID, s.Version, func(row *core.MCPServer) {
 		wanted := row.Wanted
 		*row = *s
@@ -88,15 +88,15 @@ func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Viewer, s *core.MC
 	})
 }
 
-func (f *fakeStore) DeleteMCPServer(_ context.Context, v core.Viewer, id string, version int64) error {
+func (f *fakeStore) DeleteMCPServer(_ context.Context, v core.Actor, id string, version int64) error {
 	return f.change(v, id, version, func(*core.MCPServer) { delete(f.rows, id) })
 }
 
-func (f *fakeStore) WantMCPServer(_ context.Context, v core.Viewer, id string, wanted bool) error {
+func (f *fakeStore) WantMCPServer(_ context.Context, v core.Actor, id string, wanted bool) error {
 	return f.change(v, id, 0, func(row *core.MCPServer) { row.Wanted = wanted })
 }
 
-func (f *fakeStore) MCPServers(context.Context, core.Viewer, core.Page) ([]*core.MCPServer, int, error) {
+func (f *fakeStore) MCPServers(context.Context, core.Actor, core.Page) ([]*core.MCPServer, int, error) {
 	return nil, 0, errors.New("not asked for here")
 }
 
@@ -123,16 +123,16 @@ func (f *fakeStore) NoteMCPHandshake(_ context.Context, id string, capabilities 
 	return nil
 }
 
-// fakeSealer turns bytes around, and remembers what they are of.
-type fakeSealer struct{ key string }
+// fakeEncrypter turns bytes around, and remembers what they are of.
+type fakeEncrypter struct{ key string }
 
-func (f fakeSealer) Seal(of string, secret []byte) ([]byte, error) {
+func (f fakeEncrypter) Encrypt(of string, secret []byte) ([]byte, error) {
 	sealed := bytes.Clone(secret)
 	slices.Reverse(sealed)
 	return append([]byte(f.key+"/"+of+"/"), sealed...), nil
 }
 
-func (f fakeSealer) Open(of string, sealed []byte) ([]byte, error) {
+func (f fakeEncrypter) Decrypt(of string, sealed []byte) ([]byte, error) {
 	secret, ok := bytes.CutPrefix(sealed, []byte(f.key+"/"+of+"/"))
 	if !ok {
 		return nil, errors.New("of something else")
@@ -306,9 +306,9 @@ type world struct {
 }
 
 var (
-	admin  = core.Viewer{UserID: "root", Role: core.RoleAdmin}
-	member = core.Viewer{UserID: "mia", Role: core.RoleMember}
-	other  = core.Viewer{UserID: "otto", Role: core.RoleMember}
+	admin  = core.Actor{UserID: "root", Role: core.RoleAdmin}
+	member = core.Actor{UserID: "mia", Role: core.RoleMember}
+	other  = core.Actor{UserID: "otto", Role: core.RoleMember}
 )
 
 // inWorld runs a test in a bubble with a clock of its own.
@@ -325,7 +325,7 @@ func inWorldOf(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, er
 			transports: &fakeTransports{stdio: &fakeTransport{dial: dial}, http: &fakeTransport{dial: dial}},
 		}
 		o := mcp.Options{
-			Store: w.store, Sealer: fakeSealer{"k"}, Transports: w.transports,
+			Store: w.store, Encrypter: fakeEncrypter{"k"}, Transports: w.transports,
 			Logger: slog.New(slog.NewTextHandler(w.logged, nil)),
 		}
 		if more != nil {

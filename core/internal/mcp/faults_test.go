@@ -241,7 +241,7 @@ func TestWishesInDisorder(t *testing.T) {
 			t.Fatal(err)
 		}
 		stored := w.store.rows[s.ID]
-		if sealed, err := (fakeSealer{"k"}).Open(s.ID, stored.Secrets); err == nil && !strings.Contains(string(sealed), last.Env["N"]) {
+		if sealed, err := (fakeEncrypter{"k"}).Decrypt(s.ID, stored.Secrets); err == nil && !strings.Contains(string(sealed), last.Env["N"]) {
 			t.Errorf("it runs with %v, and %s is stored", last.Env, sealed)
 		}
 		if err := w.Stop(t.Context(), admin, s.ID); err != nil {

@@ -8,15 +8,15 @@ import (
 )
 
 // anybody sees every server: what runs is what is stored, whoever's it is.
-var anybody = core.Viewer{Role: core.RoleAdmin}
+var anybody = core.Actor{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
-func (s *Servers) Create(ctx context.Context, v core.Viewer, m *core.MCPServer) error {
+func (s *Servers) Create(ctx context.Context, v core.Actor, m *core.MCPServer) error {
 	return s.keep(ctx, v, m, secrets{}, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
-func (s *Servers) Update(ctx context.Context, v core.Viewer, m *core.MCPServer) error {
+func (s *Servers) Update(ctx context.Context, v core.Actor, m *core.MCPServer) error {
 	stored, err := s.Store.MCPServer(ctx, v, m.ID)
 	if err != nil {
 		return err
@@ -39,8 +39,8 @@ func (s *Servers) Update(ctx context.Context, v core.Viewer, m *core.MCPServer) 
 // keep checks a server, stores it and makes it so. Where it fails, m is as it was,
 // for another try.
 func (s *Servers) keep(
-	ctx context.Context, v core.Viewer, m *core.MCPServer, old secrets,
-	store func(context.Context, core.Viewer, *core.MCPServer, bool) error,
+	ctx context.Context, v core.Actor, m *core.MCPServer, old secrets,
+	store func(context.Context, core.Actor, *core.MCPServer, bool) error,
 ) error {
 	config, sealed := m.Config, m.Secrets
 	process, err := s.prepare(ctx, v, m, old)
@@ -58,7 +58,7 @@ func (s *Servers) keep(
 }
 
 // Delete implements core.MCPServers.
-func (s *Servers) Delete(ctx context.Context, v core.Viewer, id string, version int64) error {
+func (s *Servers) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
 	if err := s.Store.DeleteMCPServer(ctx, v, id, version); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (s *Servers) Delete(ctx context.Context, v core.Viewer, id string, version 
 }
 
 // Start implements core.MCPServers. A server that waits for its next try has it now.
-func (s *Servers) Start(ctx context.Context, v core.Viewer, id string) error {
+func (s *Servers) Start(ctx context.Context, v core.Actor, id string) error {
 	if err := s.Store.WantMCPServer(ctx, v, id, true); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *Servers) Start(ctx context.Context, v core.Viewer, id string) error {
 }
 
 // Stop implements core.MCPServers.
-func (s *Servers) Stop(ctx context.Context, v core.Viewer, id string) error {
+func (s *Servers) Stop(ctx context.Context, v core.Actor, id string) error {
 	if err := s.Store.WantMCPServer(ctx, v, id, false); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Servers) Stop(ctx context.Context, v core.Viewer, id string) error {
 }
 
 // Restart implements core.MCPServers.
-func (s *Servers) Restart(ctx context.Context, v core.Viewer, id string) error {
+func (s *Servers) Restart(ctx context.Context, v core.Actor, id string) error {
 	if err := s.Store.WantMCPServer(ctx, v, id, true); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestCreateChecks(t *testing.T) {
 				&sdk.ConfigError{Path: []string{"headers", "X"}, Summary: "hunter22 is no token"})
 		}
 		for name, test := range map[string]struct {
-			viewer                  core.Viewer
+			viewer                  core.Actor
 			slug, transport, config string
 			field, issue            string
 		}{
@@ -122,7 +122,7 @@ func TestSecretsAreSealedMaskedAndKept(t *testing.T) {
 
 func TestSecretsOfAnotherKey(t *testing.T) {
 	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		sealed, err := fakeSealer{"old"}.Seal("server-1", []byte(`{"env":{"A":"alpha1"}}`))
+		sealed, err := fakeEncrypter{"old"}.Encrypt("server-1", []byte(`{"env":{"A":"alpha1"}}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -133,7 +133,7 @@ func (s *Servers) seal(id string, c *clearConfig) ([]byte, error) {
 	if c.secrets.empty() {
 		return nil, nil
 	}
-	sealed, err := s.Sealer.Seal(id, encode(c.secrets))
+	sealed, err := s.Encrypter.Encrypt(id, encode(c.secrets))
 	if err != nil {
 		return nil, fmt.Errorf("seal the secrets of MCP server %s: %w", id, err)
 	}
@@ -146,7 +146,7 @@ func (s *Servers) unseal(stored *core.MCPServer) (secrets, error) {
 	if len(stored.Secrets) == 0 {
 		return out, nil
 	}
-	data, err := s.Sealer.Open(stored.ID, stored.Secrets)
+	data, err := s.Encrypter.Decrypt(stored.ID, stored.Secrets)
 	if err == nil {
 		err = json.Unmarshal(data, &out)
 	}

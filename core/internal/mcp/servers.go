@@ -26,7 +26,7 @@ type Transports interface {
 // be left out.
 type Options struct {
 	Store      core.MCPServerStore
-	Sealer     core.Sealer
+	Encrypter  core.Encrypter
 	Transports Transports
 	// Commands are those that a server may be, word for word; empty for any.
 	Commands []string

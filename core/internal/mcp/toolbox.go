@@ -59,8 +59,8 @@ func matches(pattern, name string) bool {
 
 // viewer is on whose behalf a run uses servers. Even an admin's run sees what a
 // member would: the own ones and the shared ones.
-func viewer(run *core.Run) core.Viewer {
-	return core.Viewer{UserID: run.UserID, Role: core.RoleMember}
+func actor(run *core.Run) core.Actor {
+	return core.Actor{UserID: run.UserID, Role: core.RoleMember}
 }
 
 // Tools lists the tools that the run's agent may use, in the order of its config.
@@ -107,7 +107,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 }
 
 func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (*core.MCPServer, error) {
-	return b.servers.Store.MCPServerBySlug(ctx, viewer(run), slug)
+	return b.servers.Store.MCPServerBySlug(ctx, actor(run), slug)
 }
 
 // list gives a server's tools; none when it is down.

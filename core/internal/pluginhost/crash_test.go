@@ -188,7 +188,7 @@ func TestCircuit(t *testing.T) {
 	}
 	await(t, 5*time.Second*slow, "one more try", func() bool { return len(notes(t, path, "start")) == 6 })
 	await(t, 5*time.Second*slow, "the circuit is open again", func() bool { return h.plugin(t, "b").State == core.PluginFailed })
-	if broken := h.Broken([]core.Binding{{Type: "x", Model: "b/m"}}); len(broken) != 1 {
+	if broken := h.Broken([]core.Dependency{{Type: "x", Model: "b/m"}}); len(broken) != 1 {
 		t.Error("an agent of a type that is not there is not broken")
 	}
 }

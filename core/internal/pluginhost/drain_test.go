@@ -132,7 +132,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			if models := h.Models(ctx); len(models) != 2 {
 				return fmt.Errorf("models: %+v", models)
 			}
-			if broken := h.Broken([]core.Binding{{Type: "r", Model: "p/m"}}); len(broken) > 0 {
+			if broken := h.Broken([]core.Dependency{{Type: "r", Model: "p/m"}}); len(broken) > 0 {
 				return errors.New("an agent is said to be broken")
 			}
 			return h.CheckModel(ctx, "model", "bad-1")

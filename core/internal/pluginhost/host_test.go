@@ -382,7 +382,7 @@ func TestAgentTypes(t *testing.T) {
 			t.Errorf("%s: %v", label, err)
 		}
 	}
-	all := []core.Binding{{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"}}
+	all := []core.Dependency{{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"}}
 	if broken := h.Broken(all); !slices.Equal(broken, all[3:]) {
 		t.Errorf("Broken = %v", broken)
 	}
@@ -483,7 +483,7 @@ func TestLookUpsDuringRestarts(t *testing.T) {
 				}
 				h.Plugins()
 				h.Models(t.Context())
-				h.Broken([]core.Binding{{Type: "x", Model: "y"}})
+				h.Broken([]core.Dependency{{Type: "x", Model: "y"}})
 			}
 		})
 	}

@@ -104,11 +104,11 @@ func (h *Host) CheckModel(ctx context.Context, field, model string) error {
 
 // Broken implements core.Plugins. It asks nobody: a model whose provider is not
 // known yet counts as fine while there is one that may serve it.
-func (h *Host) Broken(bindings []core.Binding) []core.Binding {
+func (h *Host) Broken(dependencies []core.Dependency) []core.Dependency {
 	ctx := context.Background()
-	return ofNow(h, func(r *registry) []core.Binding {
-		var out []core.Binding
-		for _, b := range bindings {
+	return ofNow(h, func(r *registry) []core.Dependency {
+		var out []core.Dependency
+		for _, b := range dependencies {
 			if r.broken(ctx, b) {
 				out = append(out, b)
 			}
@@ -117,7 +117,7 @@ func (h *Host) Broken(bindings []core.Binding) []core.Binding {
 	})
 }
 
-func (r *registry) broken(ctx context.Context, b core.Binding) bool {
+func (r *registry) broken(ctx context.Context, b core.Dependency) bool {
 	if s := labelled(r.agents, b.Type); s == nil || s.serves() == nil {
 		return true
 	}

@@ -41,7 +41,7 @@ type Toolbox interface {
 
 // Agents finds the agents of tasks.
 type Agents interface {
-	Agent(ctx context.Context, v core.Viewer, id string) (*core.Agent, error)
+	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
 // Options are what an Engine is made of. Toolbox, Meter, Tracer and Times may be left out, and
@@ -292,7 +292,7 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	}
 	var task *core.Task
 	if r.TaskID != "" {
-		if task, err = e.Tasks.Task(ctx, core.Viewer{UserID: r.UserID}, r.TaskID); err != nil {
+		if task, err = e.Tasks.Task(ctx, core.Actor{UserID: r.UserID}, r.TaskID); err != nil {
 			return nil, err
 		}
 	}

@@ -110,7 +110,7 @@ type world struct {
 	toolbox run.Toolbox
 	cabinet *cabinet
 	agent   *core.Agent
-	viewer  core.Viewer
+	viewer  core.Actor
 	// slots is how many tasks a server works on at once; none unless set.
 	slots int
 }
@@ -134,7 +134,7 @@ func newWorld(t testing.TB) *world {
 	if err := errors.Join(db.CreateUser(t.Context(), u), db.CreateAgent(t.Context(), a)); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, db: db, plugins: &plugins{}, cabinet: newCabinet(), agent: a, viewer: core.Viewer{UserID: u.ID, Role: u.Role}}
+	return &world{t: t, db: db, plugins: &plugins{}, cabinet: newCabinet(), agent: a, viewer: core.Actor{UserID: u.ID, Role: u.Role}}
 }
 
 // server is one life of a server on the world's database.

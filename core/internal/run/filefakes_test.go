@@ -28,7 +28,7 @@ func newCabinet() *cabinet {
 }
 
 // put makes a file, and gives the part that names it.
-func (c *cabinet) put(v core.Viewer, id, name, contentType string, data []byte) sdk.Part {
+func (c *cabinet) put(v core.Actor, id, name, contentType string, data []byte) sdk.Part {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := &core.File{ID: id, Name: name, ContentType: contentType, Size: int64(len(data)), CreatedBy: v.UserID, CreatedAt: time.Now()}
@@ -54,7 +54,7 @@ type rows struct {
 	*cabinet
 }
 
-func (r rows) File(_ context.Context, v core.Viewer, id string) (*core.File, error) {
+func (r rows) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.files[id]
@@ -70,7 +70,7 @@ type papers struct {
 	*cabinet
 }
 
-func (p papers) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*core.File, error) {
+func (p papers) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
 	data, err := io.ReadAll(u.Body)
 	if err != nil {
 		return nil, err

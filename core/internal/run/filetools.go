@@ -224,7 +224,7 @@ func (t *fileTools) write(ctx context.Context, number uint64, in fileArguments) 
 		return nil, errNoFiles()
 	}
 	run := t.x.run
-	f, err := t.x.engine.Files.Upload(ctx, t.x.viewer(), &core.Upload{
+	f, err := t.x.engine.Files.Upload(ctx, t.x.actor(), &core.Upload{
 		ID:   core.DerivedID("file", run.CreatedAt, fmt.Sprintf("%s %d", run.ID, number)),
 		Name: name, Body: strings.NewReader(*in.Content),
 	})

@@ -100,7 +100,7 @@ func TestFileTools(t *testing.T) {
 	}
 	delete(w.cabinet.files, "file-gone")
 	w.cabinet.put(w.viewer, "file-unnamed", "u.txt", "text/plain", []byte("secret"))
-	parts = append(parts, w.cabinet.put(core.Viewer{UserID: "user-other"}, "file-foreign", "f.txt", "text/plain", []byte("secret")))
+	parts = append(parts, w.cabinet.put(core.Actor{UserID: "user-other"}, "file-foreign", "f.txt", "text/plain", []byte("secret")))
 	s := w.start()
 	for _, c := range []struct {
 		call sdk.ToolCall

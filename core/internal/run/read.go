@@ -13,8 +13,8 @@ import (
 )
 
 // viewer is the run's user, who sees no other's files, whatever the role.
-func (x *execution) viewer() core.Viewer {
-	return core.Viewer{UserID: x.run.UserID, Role: core.RoleMember}
+func (x *execution) actor() core.Actor {
+	return core.Actor{UserID: x.run.UserID, Role: core.RoleMember}
 }
 
 // file finds a file of the conversation. It fails with NotFound for one that is
@@ -26,7 +26,7 @@ func (x *execution) file(ctx context.Context, id string) (*core.File, error) {
 	if x.engine.FileStore == nil {
 		return nil, errNoFiles()
 	}
-	return x.engine.FileStore.File(ctx, x.viewer(), id)
+	return x.engine.FileStore.File(ctx, x.actor(), id)
 }
 
 // read gives length bytes from offset; fewer are the last.

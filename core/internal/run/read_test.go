@@ -33,7 +33,7 @@ func TestReadFile(t *testing.T) {
 		files[id] = w.cabinet.put(w.viewer, id, id, "application/pdf", []byte(text))
 	}
 	// As an admin might name it, who sees all files.
-	files["file-foreign"] = w.cabinet.put(core.Viewer{UserID: "user-other"}, "file-foreign", "f", "text/plain", []byte("secret"))
+	files["file-foreign"] = w.cabinet.put(core.Actor{UserID: "user-other"}, "file-foreign", "f", "text/plain", []byte("secret"))
 	w.viewer.Role = core.RoleAdmin
 	s := w.start()
 	delete(w.cabinet.files, "file-gone")

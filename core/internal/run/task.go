@@ -154,7 +154,7 @@ func (e *Engine) begin(t *core.Task) (*execution, error) {
 		return e.beginAgain(t)
 	}
 	// Whoever made the task was allowed to use the agent then.
-	agent, err := e.Agents.Agent(e.ctx, core.Viewer{UserID: t.UserID, Role: core.RoleAdmin}, t.AgentID)
+	agent, err := e.Agents.Agent(e.ctx, core.Actor{UserID: t.UserID, Role: core.RoleAdmin}, t.AgentID)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (e *Engine) begin(t *core.Task) (*execution, error) {
 		return nil, orConflict(e.Tasks.FailTask(e.ctx, t.ID, time.Now().UTC(), failure))
 	}
 	from := origin{ctx: context.Background(), agentName: agent.Name, at: time.Now()}
-	r, input := newTurn(core.Viewer{UserID: t.UserID}, core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true})
+	r, input := newTurn(core.Actor{UserID: t.UserID}, core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true})
 	r.Kind, r.TaskID, r.Owner = core.RunTask, t.ID, e.Owner
 	stream := e.Log.Open(r.ID)
 	err = stream.Publish(e.ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
@@ -275,7 +275,7 @@ func taskResult(m *core.Message) json.RawMessage {
 }
 
 // CancelTask implements core.Runner.
-func (e *Engine) CancelTask(ctx context.Context, v core.Viewer, taskID string) (*core.Task, error) {
+func (e *Engine) CancelTask(ctx context.Context, v core.Actor, taskID string) (*core.Task, error) {
 	t, err := e.Tasks.CancelTask(ctx, v, taskID, time.Now().UTC())
 	if err != nil || t.Status.Ended() {
 		return t, err
@@ -292,7 +292,7 @@ func (e *Engine) CancelTask(ctx context.Context, v core.Viewer, taskID string) (
 }
 
 // WatchTask implements core.Runner.
-func (e *Engine) WatchTask(ctx context.Context, v core.Viewer, taskID string, after int64) (core.EventStream, error) {
+func (e *Engine) WatchTask(ctx context.Context, v core.Actor, taskID string, after int64) (core.EventStream, error) {
 	if _, err := e.Tasks.Task(ctx, v, taskID); err != nil {
 		return nil, err
 	}
@@ -302,7 +302,7 @@ func (e *Engine) WatchTask(ctx context.Context, v core.Viewer, taskID string, af
 // taskWatch waits for a task's run and watches that.
 type taskWatch struct {
 	engine *Engine
-	viewer core.Viewer
+	viewer core.Actor
 	taskID string
 	after  int64
 	run    core.EventStream

@@ -31,7 +31,7 @@ func (w *world) task(text string, change ...func(*core.Task)) *core.Task {
 	return t
 }
 
-var everything = core.Viewer{UserID: "user-admin", Role: core.RoleAdmin}
+var everything = core.Actor{UserID: "user-admin", Role: core.RoleAdmin}
 
 func (w *world) storedTask(t *core.Task) *core.Task {
 	w.t.Helper()

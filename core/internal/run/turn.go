@@ -14,7 +14,7 @@ import (
 )
 
 // StartTurn implements core.Runner.
-func (e *Engine) StartTurn(ctx context.Context, v core.Viewer, t core.Turn) (*core.Run, error) {
+func (e *Engine) StartTurn(ctx context.Context, v core.Actor, t core.Turn) (*core.Run, error) {
 	// Asked now, so that a type that is down is refused and not stored.
 	if _, err := e.Plugins.Agent(ctx, t.Agent.Type); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (e *Engine) StartTurn(ctx context.Context, v core.Viewer, t core.Turn) (*co
 	return &snapshot, nil
 }
 
-func newTurn(v core.Viewer, t core.Turn) (*core.Run, *core.Message) {
+func newTurn(v core.Actor, t core.Turn) (*core.Run, *core.Message) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	if t.SessionID == "" {
 		t.SessionID = core.NewID("session")
@@ -83,7 +83,7 @@ func (e *Engine) waitStored(ctx context.Context, r *core.Run) (*core.Message, er
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		stored, err := e.Runs.Run(ctx, core.Viewer{UserID: r.UserID}, r.ID)
+		stored, err := e.Runs.Run(ctx, core.Actor{UserID: r.UserID}, r.ID)
 		switch {
 		case err != nil:
 			return nil, err
@@ -103,7 +103,7 @@ func (e *Engine) waitStored(ctx context.Context, r *core.Run) (*core.Message, er
 }
 
 // Watch implements core.Runner.
-func (e *Engine) Watch(ctx context.Context, v core.Viewer, runID string, after int64) (core.EventStream, error) {
+func (e *Engine) Watch(ctx context.Context, v core.Actor, runID string, after int64) (core.EventStream, error) {
 	if x := e.find(runID); x == nil || x.run.UserID != v.UserID {
 		if _, err := e.Runs.Run(ctx, v, runID); err != nil {
 			return nil, err
@@ -120,7 +120,7 @@ func (e *Engine) Watch(ctx context.Context, v core.Viewer, runID string, after i
 }
 
 // Cancel implements core.Runner.
-func (e *Engine) Cancel(ctx context.Context, v core.Viewer, runID string) (*core.Run, error) {
+func (e *Engine) Cancel(ctx context.Context, v core.Actor, runID string) (*core.Run, error) {
 	r, err := e.Runs.RequestCancel(ctx, v, runID)
 	if err != nil {
 		return nil, err

@@ -168,7 +168,7 @@ func TestCancelKeepsWhatWasSaid(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), w.viewer, r.ID); core.CodeOf(err) != core.CodeConflict {
 		t.Errorf("second cancel: %v", err)
 	}
-	if _, err := s.Cancel(t.Context(), core.Viewer{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
+	if _, err := s.Cancel(t.Context(), core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
 		t.Errorf("foreign cancel: %v", err)
 	}
 }
@@ -189,7 +189,7 @@ func TestAForeignRunIsNotThere(t *testing.T) {
 	w.plugins.set(loop(chat), provider(stuck))
 	s := w.start()
 	r := s.mustTurn("s1", "hi")
-	if _, err := s.Watch(t.Context(), core.Viewer{UserID: "user-other"}, r.ID, 0); core.CodeOf(err) != core.CodeNotFound {
+	if _, err := s.Watch(t.Context(), core.Actor{UserID: "user-other"}, r.ID, 0); core.CodeOf(err) != core.CodeNotFound {
 		t.Error(err)
 	}
 }

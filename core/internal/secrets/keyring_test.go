@@ -23,11 +23,11 @@ func ofForm1(t testing.TB) []byte {
 func TestWhatIsOfForm1IsOpened(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*Keyring{"the key alone": keyring(t, root), "an older key": keyring(t, other, root)} {
-		if got, err := s.Open("server-1", ofForm1(t)); err != nil || string(got) != "secret-key" {
+		if got, err := s.Decrypt("server-1", ofForm1(t)); err != nil || string(got) != "secret-key" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if got, err := keyring(t, root).Open("server-2", ofForm1(t)); err == nil {
+	if got, err := keyring(t, root).Decrypt("server-2", ofForm1(t)); err == nil {
 		t.Errorf("of another row: %q", got)
 	}
 }
@@ -36,14 +36,14 @@ func TestTheFirstKeySealsAndAllOpen(t *testing.T) {
 	t.Parallel()
 	before := seal(t, keyring(t, root), "server-1", "secret-key")
 	both := keyring(t, other, root)
-	if got, err := both.Open("server-1", before); err != nil || string(got) != "secret-key" {
+	if got, err := both.Decrypt("server-1", before); err != nil || string(got) != "secret-key" {
 		t.Errorf("%q, %v", got, err)
 	}
 	after := seal(t, both, "server-1", "secret-key")
-	if got, err := keyring(t, other).Open("server-1", after); err != nil || string(got) != "secret-key" {
+	if got, err := keyring(t, other).Decrypt("server-1", after); err != nil || string(got) != "secret-key" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := keyring(t, root).Open("server-1", after); !errors.Is(err, ErrKey) {
+	if _, err := keyring(t, root).Decrypt("server-1", after); !errors.Is(err, ErrKey) {
 		t.Errorf("by the older one alone: %v", err)
 	}
 	if _, err := New(); err == nil {
@@ -60,7 +60,7 @@ func TestRewrap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := keyring(t, other).Open("server-1", after); err != nil || string(got) != "secret-key" {
+	if got, err := keyring(t, other).Decrypt("server-1", after); err != nil || string(got) != "secret-key" {
 		t.Errorf("%q, %v", got, err)
 	}
 	const secretAt = headSize + dataKeySize + overhead
@@ -74,7 +74,7 @@ func TestRewrap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := keyring(t, other).Open("server-1", lifted); err != nil || string(got) != "secret-key" || lifted[0] != formEnvelope {
+	if got, err := keyring(t, other).Decrypt("server-1", lifted); err != nil || string(got) != "secret-key" || lifted[0] != formEnvelope {
 		t.Errorf("of form 1: %q, %v", got, err)
 	}
 	if id, old, err := IDOf(lifted); err != nil || old || id != both.Current() || !both.Has(id) {
@@ -116,7 +116,7 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	sealed, err := one.Seal("server-1", []byte("secret-key"))
+	sealed, err := one.Encrypt("server-1", []byte("secret-key"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(sealed[:headSize])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, sealed []byte) {
-		got, err := one.Open("server-1", sealed)
+		got, err := one.Decrypt("server-1", sealed)
 		if err == nil && string(got) != "secret-key" {
 			t.Fatalf("opened as %q", got)
 		}
@@ -136,7 +136,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, err := both.Open("server-1", again); err != nil || string(got) != "secret-key" {
+		if got, err := both.Decrypt("server-1", again); err != nil || string(got) != "secret-key" {
 			t.Fatalf("rewrapped and opened as %q, %v", got, err)
 		}
 	})

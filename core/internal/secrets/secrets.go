@@ -23,7 +23,7 @@ import (
 	"fmt"
 )
 
-// Keyring implements core.Sealer. It may be used by several goroutines at once.
+// Keyring implements core.Encrypter. It may be used by several goroutines at once.
 type Keyring struct {
 	// current seals; all open.
 	current *key
@@ -56,8 +56,8 @@ func (r *Keyring) Current() KeyID { return r.current.id }
 // Has says whether a key of that id is there.
 func (r *Keyring) Has(id KeyID) bool { return r.keys[id] != nil }
 
-// Seal implements core.Sealer.
-func (r *Keyring) Seal(of string, secret []byte) ([]byte, error) {
+// Encrypt implements core.Encrypter.
+func (r *Keyring) Encrypt(of string, secret []byte) ([]byte, error) {
 	dataKey := make([]byte, dataKeySize)
 	_, _ = rand.Read(dataKey) // never fails
 	aead, err := newAEAD(dataKey)
@@ -76,8 +76,8 @@ var (
 	ErrKey = errors.New("it was sealed with another secret key: start the server with the one it had then, or give the secret anew")
 )
 
-// Open implements core.Sealer.
-func (r *Keyring) Open(of string, sealed []byte) ([]byte, error) {
+// Open implements core.Encrypter.
+func (r *Keyring) Decrypt(of string, sealed []byte) ([]byte, error) {
 	secret, err := r.open(of, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open the secret of %s: %w", of, err)
@@ -121,7 +121,7 @@ func (r *Keyring) rewrap(of string, sealed []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return r.Seal(of, secret)
+		return r.Encrypt(of, secret)
 	case k == r.current:
 		return sealed, nil
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-var _ core.Sealer = (*Keyring)(nil)
+var _ core.Encrypter = (*Keyring)(nil)
 
 func keyring(t *testing.T, roots ...string) *Keyring {
 	t.Helper()
@@ -31,7 +31,7 @@ var (
 
 func seal(t *testing.T, s *Keyring, of, secret string) []byte {
 	t.Helper()
-	sealed, err := s.Seal(of, []byte(secret))
+	sealed, err := s.Encrypt(of, []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestWhatIsSealedIsOpenedByTheSameRootKey(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"", "a", "secret-key", strings.Repeat("long ", 100_000), "\x00\xff"} {
 		for _, of := range []string{"", "server-1"} {
-			got, err := keyring(t, root).Open(of, seal(t, keyring(t, root), of, secret))
+			got, err := keyring(t, root).Decrypt(of, seal(t, keyring(t, root), of, secret))
 			if err != nil || string(got) != secret {
 				t.Errorf("%.9q of %q is opened as %.9q: %v", secret, of, got, err)
 			}
@@ -84,7 +84,7 @@ func TestNothingElseOpensIt(t *testing.T) {
 		"what was never sealed":  {s, "server-1", []byte(`{"env":{"API_KEY":"secret-key"},"headers":{}}`), "not sealed by this program"},
 		"the end, as if it were": {s, "server-1", sealed[1:], ""},
 	} {
-		got, err := c.by.Open(c.of, c.sealed)
+		got, err := c.by.Decrypt(c.of, c.sealed)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
@@ -102,7 +102,7 @@ func TestEveryBitCounts(t *testing.T) {
 		for bit := range 8 {
 			changed := bytes.Clone(sealed)
 			changed[i] ^= 1 << bit
-			if got, err := s.Open("server-1", changed); err == nil {
+			if got, err := s.Decrypt("server-1", changed); err == nil {
 				t.Fatalf("with bit %d of byte %d changed it is opened as %q", bit, i, got)
 			}
 		}
@@ -119,7 +119,7 @@ func TestNothingShows(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 100 {
-				sealed, err := s.Seal("server-1", []byte("secret-key"))
+				sealed, err := s.Encrypt("server-1", []byte("secret-key"))
 				mu.Lock()
 				if err != nil || seen[string(sealed)] || bytes.Contains(sealed, []byte("secret")) {
 					t.Errorf("%q: %v", sealed, err)

@@ -34,7 +34,7 @@ type meteredFiles struct {
 }
 
 // Upload implements core.Files.
-func (f *meteredFiles) Upload(ctx context.Context, v core.Viewer, u *core.Upload) (*core.File, error) {
+func (f *meteredFiles) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
 	file, err := f.Files.Upload(ctx, v, u)
 	if err == nil {
 		f.metrics.fileBytes.WithLabelValues("up").Add(float64(file.Size))

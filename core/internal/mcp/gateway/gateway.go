@@ -15,7 +15,7 @@ import (
 // Servers are the MCP servers that the gateway serves.
 type Servers interface {
 	// Find fails with NotFound for what the viewer does not see.
-	Find(ctx context.Context, v core.Viewer, slug string) (*core.MCPServer, error)
+	Find(ctx context.Context, v core.Actor, slug string) (*core.MCPServer, error)
 	// Dial opens a connection of its own to a server; ctx is for the opening only.
 	// The connection ends with the server: when it is stopped, deleted or changed.
 	// It fails with Unavailable for a server that is not to run, or with what keeps

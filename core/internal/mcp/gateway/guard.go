@@ -41,7 +41,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, core.Forbidden("Insufficient permissions: the API key needs the scope mcp:write"))
 		return
 	}
-	server, err := g.servers.Find(r.Context(), c.Viewer(), r.PathValue("slug"))
+	server, err := g.servers.Find(r.Context(), c.Actor(), r.PathValue("slug"))
 	if err != nil {
 		g.refuse(w, r, err)
 		return

@@ -25,16 +25,16 @@ func decodeHeader(value string) (string, bool) {
 	return string(b), err == nil
 }
 
-// binding is an argument of a tool that a header repeats.
-type binding struct {
+// dependency is an argument of a tool that a header repeats.
+type dependency struct {
 	path   []string
 	header string
 }
 
-// toolHeaders are the bindings of a server's tools, as long as its list is good.
+// toolHeaders are the dependencies of a server's tools, as long as its list is good.
 type toolHeaders struct {
 	mu    sync.Mutex
-	known map[string][]binding
+	known map[string][]dependency
 	// changes counts how often the list was forgotten.
 	changes int
 }
@@ -49,8 +49,8 @@ func (t *toolHeaders) forget() {
 // maxPages bounds how much of a list of tools is read.
 const maxPages = 50
 
-// bindings gives those of a tool, by the server's list.
-func (s *shared) bindings(ctx context.Context, tool string) ([]binding, error) {
+// dependencies gives those of a tool, by the server's list.
+func (s *shared) dependencies(ctx context.Context, tool string) ([]dependency, error) {
 	t := &s.tools
 	t.mu.Lock()
 	known, changes := t.known, t.changes
@@ -58,7 +58,7 @@ func (s *shared) bindings(ctx context.Context, tool string) ([]binding, error) {
 	if b, ok := known[tool]; ok {
 		return b, nil
 	}
-	known = map[string][]binding{}
+	known = map[string][]dependency{}
 	params := map[string]any{"_meta": ownMeta()}
 	for range maxPages {
 		m, err := s.link.ask(ctx, "tools/list", params)
@@ -86,12 +86,12 @@ func (s *shared) bindings(ctx context.Context, tool string) ([]binding, error) {
 }
 
 // bindingsOf reads the x-mcp-header of a schema's properties.
-func bindingsOf(schema []byte, path []string) (found []binding) {
+func bindingsOf(schema []byte, path []string) (found []dependency) {
 	_ = members(get(schema, "properties"), func(key string, start, end int) bool { // without any, there are none
 		property := get(schema, "properties")[start:end]
 		here := append(path[:len(path):len(path)], key)
 		if header := text(get(property, "x-mcp-header")); header != "" {
-			found = append(found, binding{here, header})
+			found = append(found, dependency{here, header})
 		}
 		found = append(found, bindingsOf(property, here)...)
 		return true
@@ -104,11 +104,11 @@ func (s *shared) checkParams(ctx context.Context, h http.Header, m *message) *rp
 	if m.method != "tools/call" {
 		return nil
 	}
-	bindings, err := s.bindings(ctx, text(get(m.params, "name")))
+	dependencies, err := s.dependencies(ctx, text(get(m.params, "name")))
 	if err != nil {
 		return nil // the call itself will tell
 	}
-	for _, b := range bindings {
+	for _, b := range dependencies {
 		if err := b.check(h, get(m.params, "arguments")); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (s *shared) checkParams(ctx context.Context, h http.Header, m *message) *rp
 	return nil
 }
 
-func (b *binding) check(h http.Header, arguments []byte) *rpcError {
+func (b *dependency) check(h http.Header, arguments []byte) *rpcError {
 	name, where := paramHeader+b.header, strings.Join(b.path, ".")
 	value := get(arguments, b.path...)
 	given, decoded := decodeHeader(h.Get(name))

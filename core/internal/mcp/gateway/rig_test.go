@@ -95,7 +95,7 @@ type fakes struct {
 	ended    map[string]bool // logins
 }
 
-func (f *fakes) Find(_ context.Context, v core.Viewer, slug string) (*core.MCPServer, error) {
+func (f *fakes) Find(_ context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
 	if f.dial[slug] == nil || v.UserID == "user-stranger" {
 		return nil, core.NotFound("mcp server", slug)
 	}

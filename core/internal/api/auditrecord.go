@@ -12,7 +12,7 @@ import (
 )
 
 // audit begins the audit of an operation: what it is and what it is done to, and if
-// it may change something, the deed whose row the first change takes with it.
+// it may change something, the audit whose row the first change takes with it.
 func (a *api) audit(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
 	var ids []string
@@ -27,8 +27,8 @@ func (a *api) audit(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	req.deed = &core.Deed{AuditEntry: *req.entry()}
-	next(huma.WithContext(ctx, core.WithDeed(ctx.Context(), req.deed)))
+	req.audit = &core.AuditRecord{AuditEntry: *req.entry()}
+	next(huma.WithContext(ctx, core.WithAuditRecord(ctx.Context(), req.audit)))
 }
 
 // plain is a caller's text as every database takes it, and no longer than is of use.
@@ -53,11 +53,11 @@ func (a *api) recordOutcome(ctx context.Context, req *request, status int) {
 		return
 	}
 	e := req.entry()
-	if req.deed != nil {
-		*e = req.deed.AuditEntry
+	if req.audit != nil {
+		*e = req.audit.AuditEntry
 	}
 	switch {
-	case status < http.StatusBadRequest && req.deed != nil && req.deed.Take():
+	case status < http.StatusBadRequest && req.audit != nil && req.audit.Take():
 		e.Outcome = core.OutcomeDone
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests,
 		status == http.StatusNotFound && req.principal != nil && req.target != "":

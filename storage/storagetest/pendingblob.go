@@ -13,15 +13,15 @@ import (
 )
 
 // wantClaimed claims all that is due at a time, for a minute from then.
-func (f *fixture) wantClaimed(t *testing.T, at time.Time, want ...core.Orphan) {
+func (f *fixture) wantClaimed(t *testing.T, at time.Time, want ...core.PendingBlob) {
 	t.Helper()
-	got, err := f.ClaimOrphans(f.ctx, at, at.Add(time.Minute), 100)
+	got, err := f.ClaimPendingBlobs(f.ctx, at, at.Add(time.Minute), 100)
 	ok(t, err)
-	byKey := func(a, b core.Orphan) int { return strings.Compare(a.Key, b.Key) }
+	byKey := func(a, b core.PendingBlob) int { return strings.Compare(a.Key, b.Key) }
 	slices.SortFunc(got, byKey)
 	slices.SortFunc(want, byKey)
 	if len(got) > 0 || len(want) > 0 {
-		same(t, "ClaimOrphans", got, want)
+		same(t, "ClaimPendingBlobs", got, want)
 	}
 }
 
@@ -50,7 +50,7 @@ func testBlob(t *testing.T, f *fixture) {
 	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	wantCode(t, f.CreateFile(f.ctx, f.unstored(v, func(x *core.File) { x.Blob = file.Blob }), 0), core.CodeConflict)
-	f.wantClaimed(t, f.at(5_000_000), core.Orphan{Blob: core.Blob{Backend: "local", Key: "same"}, Attempts: 1})
+	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: core.Blob{Backend: "local", Key: "same"}, Attempts: 1})
 }
 
 func testBlobRenew(t *testing.T, f *fixture) {
@@ -62,63 +62,63 @@ func testBlobRenew(t *testing.T, f *fixture) {
 	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(5))) // a clock that goes back takes no time away
 	f.wantClaimed(t, f.at(19))
 	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(20)))
-	f.wantClaimed(t, f.at(20), core.Orphan{Blob: file.Blob, Attempts: 1})
+	f.wantClaimed(t, f.at(20), core.PendingBlob{Blob: file.Blob, Attempts: 1})
 
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(99)), core.CodeConflict)
 	wantCode(t, f.CreateFile(f.ctx, file, 0), core.CodeConflict)
 	f.wantUsage(t, v, 0)
 }
 
-func testOrphan(t *testing.T, f *fixture) {
+func testPendingBlob(t *testing.T, f *fixture) {
 	blobs := make([]core.Blob, 5) // each due a microsecond after the one before
 	for _, i := range []int{4, 2, 0, 3, 1} {
 		blobs[i] = newBlob("local")
 		ok(t, f.ReserveBlob(f.ctx, blobs[i], f.at(i)))
 	}
-	orphan := func(i, attempts int) core.Orphan { return core.Orphan{Blob: blobs[i], Attempts: attempts} }
-	none, err := f.ClaimOrphans(f.ctx, f.at(9), f.at(10), 0)
+	orphan := func(i, attempts int) core.PendingBlob { return core.PendingBlob{Blob: blobs[i], Attempts: attempts} }
+	none, err := f.ClaimPendingBlobs(f.ctx, f.at(9), f.at(10), 0)
 	ok(t, err)
 	same(t, "at most none", len(none), 0)
 
 	// What is due for longest goes first.
 	for i := range 2 {
-		got, err := f.ClaimOrphans(f.ctx, f.at(3), f.at(100+i), 1)
+		got, err := f.ClaimPendingBlobs(f.ctx, f.at(3), f.at(100+i), 1)
 		ok(t, err)
-		same(t, "at most one", got, []core.Orphan{orphan(i, 1)})
+		same(t, "at most one", got, []core.PendingBlob{orphan(i, 1)})
 	}
 	f.wantClaimed(t, f.at(3), orphan(2, 1), orphan(3, 1))
 	f.wantClaimed(t, f.at(3))
 
 	// Who claimed them is gone: they are due again, and one by then is not.
-	ok(t, f.DropOrphan(f.ctx, blobs[0]))
-	ok(t, f.DropOrphan(f.ctx, blobs[0])) // is no error
-	ok(t, f.DropOrphan(f.ctx, newBlob("local")))
+	ok(t, f.DropPendingBlob(f.ctx, blobs[0]))
+	ok(t, f.DropPendingBlob(f.ctx, blobs[0])) // is no error
+	ok(t, f.DropPendingBlob(f.ctx, newBlob("local")))
 	f.wantClaimed(t, f.at(100), orphan(4, 1))
 	f.wantClaimed(t, f.at(101), orphan(1, 2))
 
 	// One that was refused waits as long as it is told, with its attempts.
 	minute := f.now.Add(time.Minute)
-	ok(t, f.PostponeOrphan(f.ctx, blobs[1], minute, "the disk is read-only: 'ro', \"/data\""))
+	ok(t, f.PostponePendingBlob(f.ctx, blobs[1], minute, "the disk is read-only: 'ro', \"/data\""))
 	f.wantClaimed(t, minute.Add(-time.Microsecond))
 	f.wantClaimed(t, minute, orphan(1, 3))
-	ok(t, f.PostponeOrphan(f.ctx, newBlob("local"), minute, "gone"))
+	ok(t, f.PostponePendingBlob(f.ctx, newBlob("local"), minute, "gone"))
 	f.wantClaimed(t, minute)
 }
 
-// testOrphanReserved: a reservation is not the sweeper's to postpone, but its
+// testPendingBlobReserved: a reservation is not the sweeper's to postpone, but its
 // maker's to drop.
-func testOrphanReserved(t *testing.T, f *fixture) {
+func testPendingBlobReserved(t *testing.T, f *fixture) {
 	b := f.reserve(t, newBlob("local"))
-	ok(t, f.PostponeOrphan(f.ctx, b, f.now.Add(time.Hour), "not claimed"))
-	f.wantClaimed(t, f.at(1_000_000), core.Orphan{Blob: b, Attempts: 1})
+	ok(t, f.PostponePendingBlob(f.ctx, b, f.now.Add(time.Hour), "not claimed"))
+	f.wantClaimed(t, f.at(1_000_000), core.PendingBlob{Blob: b, Attempts: 1})
 	b = f.reserve(t, newBlob("local"))
-	ok(t, f.DropOrphan(f.ctx, b))
+	ok(t, f.DropPendingBlob(f.ctx, b))
 	wantCode(t, f.RenewBlob(f.ctx, b, f.at(1)), core.CodeConflict)
 	f.wantClaimed(t, f.at(2_000_000))
 }
 
-// testOrphanOrFile: of a sweeper and an upload that want the same blob, one gets it.
-func testOrphanOrFile(t *testing.T, f *fixture) {
+// testPendingBlobOrFile: of a sweeper and an upload that want the same blob, one gets it.
+func testPendingBlobOrFile(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	const rounds = 60
 	files := make([]*core.File, rounds)
@@ -138,7 +138,7 @@ func testOrphanOrFile(t *testing.T, f *fixture) {
 			}
 		})
 		wg.Go(func() {
-			got, err := f.ClaimOrphans(f.ctx, f.now, f.at(1_000_000), 1)
+			got, err := f.ClaimPendingBlobs(f.ctx, f.now, f.at(1_000_000), 1)
 			if err != nil {
 				t.Error(err)
 			}
@@ -161,8 +161,8 @@ func testOrphanOrFile(t *testing.T, f *fixture) {
 	f.wantUsage(t, v, bytes)
 }
 
-// testOrphanAtOnce: claimers at the same time get each orphan once.
-func testOrphanAtOnce(t *testing.T, f *fixture) {
+// testPendingBlobAtOnce: claimers at the same time get each orphan once.
+func testPendingBlobAtOnce(t *testing.T, f *fixture) {
 	const orphans = 60
 	for range orphans {
 		ok(t, f.ReserveBlob(f.ctx, newBlob("local"), f.now))
@@ -174,7 +174,7 @@ func testOrphanAtOnce(t *testing.T, f *fixture) {
 	for i := range errs {
 		wg.Go(func() {
 			for {
-				claimed, err := f.ClaimOrphans(f.ctx, f.now, f.at(1), 4)
+				claimed, err := f.ClaimPendingBlobs(f.ctx, f.now, f.at(1), 4)
 				if err != nil || len(claimed) == 0 {
 					errs[i] = err
 					return

@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// The JSON of /api/chat, as far as it is used here.
+// The fields of the JSON of /api/chat that this plugin uses.
 type (
 	chatRequest struct {
 		Model     string         `json:"model"`
@@ -55,6 +55,7 @@ type (
 	}
 )
 
+// encode returns the body of a request.
 func (p *provider) encode(req *llm.Request) (*chatRequest, error) {
 	out := &chatRequest{Model: req.Model, Stream: true, Options: map[string]any{}, Messages: []message{}}
 	if k := p.config.KeepAlive; k != "" {
@@ -78,7 +79,7 @@ func (p *provider) encode(req *llm.Request) (*chatRequest, error) {
 	if len(req.Stop) > 0 {
 		out.Options["stop"] = req.Stop
 	}
-	names := map[string]string{} // of the tools, by their calls' ids
+	names := map[string]string{} // id of a tool call to name of its tool
 	for _, m := range req.Messages {
 		encoded, err := encodeMessage(m, names)
 		if err != nil {
@@ -91,13 +92,15 @@ func (p *provider) encode(req *llm.Request) (*chatRequest, error) {
 		if t.Parameters == "" {
 			parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 		} else if !json.Valid(parameters) {
-			return nil, remote.Invalid("the parameters of the tool %q are not JSON", t.Name)
+			return nil, remote.Invalid("the parameters of tool %q are not valid JSON", t.Name)
 		}
 		out.Tools = append(out.Tools, tool{Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters}})
 	}
 	return out, nil
 }
 
+// encodeMessage converts a message. It adds the tool calls of the message to names, and
+// looks up the names for tool results there.
 func encodeMessage(m sdk.Message, names map[string]string) (message, error) {
 	out := message{Role: string(m.Role)}
 	switch m.Role {
@@ -109,7 +112,7 @@ func encodeMessage(m sdk.Message, names map[string]string) (message, error) {
 			case strings.HasPrefix(p.Blob.MediaType, "image/"):
 				out.Images = append(out.Images, p.Blob.Data)
 			default:
-				return out, remote.Invalid("a message holds %s, but only text and images can be sent", p.Blob.MediaType)
+				return out, remote.Invalid("a message contains %s, but only text and images can be sent", p.Blob.MediaType)
 			}
 		}
 		return out, nil
@@ -126,7 +129,7 @@ func encodeMessage(m sdk.Message, names map[string]string) (message, error) {
 		out.ToolName = names[m.ToolCallID]
 	case sdk.RoleSystem:
 	default:
-		return out, remote.Invalid("a message has the role %q", m.Role)
+		return out, remote.Invalid("a message has the unknown role %q", m.Role)
 	}
 	out.Content = remote.Text(m)
 	return out, nil

@@ -7,25 +7,25 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// SealedValues implements core.SealedStore. MCP servers are all that have secrets; a
+// EncryptedSecrets implements core.EncryptedSecretStore. MCP servers are all that have secrets; a
 // table that gets some later is one more of this file, and its ids must not be
 // those of another's rows.
-func (db *DB) SealedValues(ctx context.Context, after string, limit int) ([]core.Sealed, error) {
+func (db *DB) EncryptedSecrets(ctx context.Context, after string, limit int) ([]core.EncryptedSecret, error) {
 	var rows []mcpServerRow
 	err := db.read.NewSelect().Model(&rows).Column("id", "slug", "secrets").
 		Where("id > ?", after).Where("secrets IS NOT NULL").Order("id").Limit(int64(limit)).Scan(ctx)
 	if err != nil {
 		return nil, db.translate(err)
 	}
-	sealed := make([]core.Sealed, len(rows))
+	sealed := make([]core.EncryptedSecret, len(rows))
 	for i, r := range rows {
-		sealed[i] = core.Sealed{ID: r.ID, Name: fmt.Sprintf("%s %q", nounMCPServer, r.Slug), Bytes: r.Secrets}
+		sealed[i] = core.EncryptedSecret{ID: r.ID, Name: fmt.Sprintf("%s %q", nounMCPServer, r.Slug), Bytes: r.Secrets}
 	}
 	return sealed, nil
 }
 
-// ReplaceSealed implements core.SealedStore.
-func (db *DB) ReplaceSealed(ctx context.Context, s core.Sealed, again []byte) (replaced bool, err error) {
+// ReplaceEncryptedSecret implements core.EncryptedSecretStore.
+func (db *DB) ReplaceEncryptedSecret(ctx context.Context, s core.EncryptedSecret, again []byte) (replaced bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
 		res, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("secrets = ?", again).
 			Where("id = ?", s.ID).Where("secrets = ?", s.Bytes).Exec(ctx)

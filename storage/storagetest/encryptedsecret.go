@@ -7,9 +7,9 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// testSealed: what is sealed is found in pages, and replaced only as long as it is
+// testEncryptedSecrets: what is sealed is found in pages, and replaced only as long as it is
 // what was read.
-func testSealed(t *testing.T, f *fixture) {
+func testEncryptedSecrets(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleAdmin)
 	var ids []string
 	for i := range 5 {
@@ -18,9 +18,9 @@ func testSealed(t *testing.T, f *fixture) {
 	}
 	f.server(t, v) // has none
 	slices.Sort(ids)
-	var found []core.Sealed
+	var found []core.EncryptedSecret
 	for after := ""; ; {
-		page, err := f.SealedValues(f.ctx, after, 2)
+		page, err := f.EncryptedSecrets(f.ctx, after, 2)
 		ok(t, err)
 		if len(page) == 0 {
 			break
@@ -38,7 +38,7 @@ func testSealed(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Name", found[0].Name, `MCP server "`+before.Slug+`"`)
 	same(t, "Bytes", found[0].Bytes, before.Secrets)
-	replaced, err := f.ReplaceSealed(f.ctx, found[0], []byte{3})
+	replaced, err := f.ReplaceEncryptedSecret(f.ctx, found[0], []byte{3})
 	ok(t, err)
 	same(t, "replaced", replaced, true)
 	after, err := f.MCPServer(f.ctx, v, ids[0])
@@ -47,11 +47,11 @@ func testSealed(t *testing.T, f *fixture) {
 	want.Secrets = []byte{3}
 	same(t, "MCPServer", after, &want)
 
-	replaced, err = f.ReplaceSealed(f.ctx, found[0], []byte{4}) // it is another one by now
+	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[0], []byte{4}) // it is another one by now
 	ok(t, err)
 	same(t, "replaced again", replaced, false)
 	ok(t, f.DeleteMCPServer(f.ctx, v, ids[1], 0))
-	replaced, err = f.ReplaceSealed(f.ctx, found[1], []byte{4})
+	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[1], []byte{4})
 	ok(t, err)
 	same(t, "replaced what is gone", replaced, false)
 }

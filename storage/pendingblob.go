@@ -23,22 +23,22 @@ type orphanRow struct {
 }
 
 var (
-	// insertOrphan stores nothing when a file has the blob: its bytes are not to be swept.
-	insertOrphan = &hot{`INSERT INTO orphans (backend, key, sweep_at, claimed, attempts, reason)
+	// insertPendingBlob stores nothing when a file has the blob: its bytes are not to be swept.
+	insertPendingBlob = &hot{`INSERT INTO orphans (backend, key, sweep_at, claimed, attempts, reason)
 SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), FALSE, 0, ''
 WHERE NOT EXISTS (SELECT 1 FROM files WHERE backend = ? AND key = ?)`}
 
-	renewOrphan = &hot{`UPDATE orphans SET sweep_at = CASE WHEN sweep_at < ? THEN ? ELSE sweep_at END
+	renewPendingBlob = &hot{`UPDATE orphans SET sweep_at = CASE WHEN sweep_at < ? THEN ? ELSE sweep_at END
 WHERE backend = ? AND key = ? AND NOT claimed`}
 
-	takeOrphan = &hot{`DELETE FROM orphans WHERE backend = ? AND key = ? AND NOT claimed`}
+	takePendingBlob = &hot{`DELETE FROM orphans WHERE backend = ? AND key = ? AND NOT claimed`}
 )
 
 // ReserveBlob implements core.FileStore. It fails with Conflict when the key was
 // used before, as far as it is known.
 func (db *DB) ReserveBlob(ctx context.Context, b core.Blob, sweepAt time.Time) error {
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		n, err := tx.exec(ctx, insertOrphan, b.Backend, b.Key, micros(sweepAt), b.Backend, b.Key)
+		n, err := tx.exec(ctx, insertPendingBlob, b.Backend, b.Key, micros(sweepAt), b.Backend, b.Key)
 		if err == nil && n == 0 {
 			return core.Conflict("A file has the key %q already", b.Key)
 		}
@@ -53,7 +53,7 @@ var errSwept = core.Conflict("The bytes are being deleted: what they were for to
 func (db *DB) RenewBlob(ctx context.Context, b core.Blob, sweepAt time.Time) error {
 	at := micros(sweepAt)
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		n, err := tx.exec(ctx, renewOrphan, at, at, b.Backend, b.Key)
+		n, err := tx.exec(ctx, renewPendingBlob, at, at, b.Backend, b.Key)
 		if err == nil && n == 0 {
 			return errSwept
 		}
@@ -63,7 +63,7 @@ func (db *DB) RenewBlob(ctx context.Context, b core.Blob, sweepAt time.Time) err
 
 // takeBlob makes a reserved blob ready for a file to name it.
 func takeBlob(ctx context.Context, tx *tx, b core.Blob) error {
-	n, err := tx.exec(ctx, takeOrphan, b.Backend, b.Key)
+	n, err := tx.exec(ctx, takePendingBlob, b.Backend, b.Key)
 	if err == nil && n == 0 {
 		return errSwept
 	}
@@ -77,8 +77,8 @@ func leaveBlob(ctx context.Context, tx *tx, b core.Blob, sweepAt time.Time) erro
 	return err
 }
 
-// ClaimOrphans implements core.FileStore. Those that are due for longest come first.
-func (db *DB) ClaimOrphans(ctx context.Context, now, until time.Time, limit int) ([]core.Orphan, error) {
+// ClaimPendingBlobs implements core.FileStore. Those that are due for longest come first.
+func (db *DB) ClaimPendingBlobs(ctx context.Context, now, until time.Time, limit int) ([]core.PendingBlob, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
@@ -94,16 +94,16 @@ func (db *DB) ClaimOrphans(ctx context.Context, now, until time.Time, limit int)
 	if err != nil {
 		return nil, err
 	}
-	orphans := make([]core.Orphan, len(rows))
+	orphans := make([]core.PendingBlob, len(rows))
 	for i, r := range rows {
-		orphans[i] = core.Orphan{Blob: core.Blob{Backend: r.Backend, Key: r.Key}, Attempts: r.Attempts}
+		orphans[i] = core.PendingBlob{Blob: core.Blob{Backend: r.Backend, Key: r.Key}, Attempts: r.Attempts}
 	}
 	return orphans, nil
 }
 
-// PostponeOrphan implements core.FileStore. One that is not claimed, or not
+// PostponePendingBlob implements core.FileStore. One that is not claimed, or not
 // there any more, stays as it is.
-func (db *DB) PostponeOrphan(ctx context.Context, b core.Blob, sweepAt time.Time, reason string) error {
+func (db *DB) PostponePendingBlob(ctx context.Context, b core.Blob, sweepAt time.Time, reason string) error {
 	row := &orphanRow{Backend: b.Backend, Key: b.Key, SweepAt: micros(sweepAt), Reason: reason}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewUpdate().Model(row).Column("sweep_at", "reason").WherePK().Where("claimed").Exec(ctx)
@@ -111,8 +111,8 @@ func (db *DB) PostponeOrphan(ctx context.Context, b core.Blob, sweepAt time.Time
 	})
 }
 
-// DropOrphan implements core.FileStore.
-func (db *DB) DropOrphan(ctx context.Context, b core.Blob) error {
+// DropPendingBlob implements core.FileStore.
+func (db *DB) DropPendingBlob(ctx context.Context, b core.Blob) error {
 	row := &orphanRow{Backend: b.Backend, Key: b.Key}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewDelete().Model(row).WherePK().Exec(ctx)

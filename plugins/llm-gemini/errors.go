@@ -12,23 +12,23 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
 
-// failed translates what the SDK gave.
-func (p *provider) failed(ctx context.Context, err error) error {
-	var refused genai.APIError
-	if !errors.As(err, &refused) {
+// wrapProviderError translates an error of the SDK.
+func (p *provider) wrapProviderError(ctx context.Context, err error) error {
+	var apiErr genai.APIError
+	if !errors.As(err, &apiErr) {
 		return p.server.Failed(ctx, err)
 	}
-	r := remote.Refusal{Status: refused.Code, Message: refused.Message}
-	for _, d := range refused.Details {
+	r := remote.Refusal{Status: apiErr.Code, Message: apiErr.Message}
+	for _, d := range apiErr.Details {
 		if reason, _ := d["reason"].(string); reason == "API_KEY_INVALID" {
 			r.Code = sdk.CodeUnauthorized
 		}
-		// google.rpc.RetryInfo has a duration like 17s.
+		// google.rpc.RetryInfo has a duration such as "17s".
 		if delay, ok := d["retryDelay"].(string); ok {
 			r.RetryAfter, _ = time.ParseDuration(delay)
 		}
 	}
-	if strings.Contains(refused.Message, "API key not valid") {
+	if strings.Contains(apiErr.Message, "API key not valid") {
 		r.Code = sdk.CodeUnauthorized
 	}
 	return p.server.Refused(r)
