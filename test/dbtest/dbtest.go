@@ -1,15 +1,17 @@
-// Package dbtest gives tests migrated SQLite databases. It runs the migrations once a process and
-// then copies the file, because most tests of this project need a database and few test the migrations.
+// Package dbtest gives tests databases with the newest schema. It runs the migrations once in a
+// process and then copies their result, because hundreds of tests need a database.
 package dbtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/pgtest"
 )
 
 var template = sync.OnceValues(func() ([]byte, error) {
@@ -19,19 +21,41 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "template.db")
-	db, err := storage.Open(context.Background(), "sqlite://"+path, storage.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(context.Background()); err != nil {
-		_ = db.Close()
-		return nil, err
-	}
-	if err := db.Close(); err != nil { // writes the log into the file
+	if err := migrate("sqlite://" + path); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)
 })
+
+// migrate creates the schema. When it returns, the database file of SQLite is complete.
+func migrate(url string) error {
+	db, err := storage.Open(context.Background(), url, storage.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Migrate(context.Background()), db.Close())
+}
+
+var postgres struct {
+	once sync.Once
+	url  string
+	err  error
+}
+
+// Postgres returns the URL of a new PostgreSQL database with the newest schema and no rows. It is
+// dropped when the test ends. Without PostgreSQL the test is skipped.
+func Postgres(tb testing.TB) string {
+	tb.Helper()
+	pgtest.Require(tb)
+	postgres.once.Do(func() {
+		postgres.url, _ = pgtest.Create(tb) // it ends with the server
+		postgres.err = migrate(postgres.url)
+	})
+	if postgres.err != nil {
+		tb.Fatal(postgres.err)
+	}
+	return pgtest.Copy(tb, postgres.url)
+}
 
 // Create writes a database with the newest schema and no rows to path, which must not exist.
 func Create(tb testing.TB, path string) {

@@ -66,13 +66,31 @@ func Own(tb testing.TB) *Server {
 // the test. Without PostgreSQL the test is skipped.
 func Create(tb testing.TB) (databaseURL string, drop func()) {
 	tb.Helper()
+	return create(tb, "")
+}
+
+// Copy returns the URL of a new copy of a database of this server, to which nobody may be
+// connected. It is dropped when the test ends.
+func Copy(tb testing.TB, template string) string {
+	tb.Helper()
+	u, err := url.Parse(template)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	url, drop := create(tb, " TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
+	tb.Cleanup(drop)
+	return url
+}
+
+func create(tb testing.TB, options string) (databaseURL string, drop func()) {
+	tb.Helper()
 	base := Require(tb)
 	u, err := url.Parse(base)
 	if err != nil {
 		tb.Fatalf("%s is not a URL: %v", URLVariable, err)
 	}
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), shared.count.Add(1))
-	if err := execute(base, "CREATE DATABASE "+name); err != nil {
+	if err := execute(base, "CREATE DATABASE "+name+options); err != nil {
 		tb.Fatal(err)
 	}
 	u.Path = "/" + name
