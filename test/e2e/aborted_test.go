@@ -36,17 +36,17 @@ func TestAbortedStreams(t *testing.T) {
 	s.start()
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	clients, atOnce := testenv.Rounds(200, 1000), 50
+	clients, concurrently := testenv.Rounds(200, 1000), 50
 	var runs []string
 	var mu sync.Mutex
 	leave := func(i int) {
 		if i%2 == 0 {
-			w := c.dial()
+			w := c.dialWebSocket()
 			w.subscribe("agent." + agent + ".events")
 			_ = w.conn.CloseNow()
 			return
 		}
-		st := c.say(agent, fmt.Sprintf("s-%d", i), strings.Repeat("word ", 200))
+		st := c.startTurn(agent, fmt.Sprintf("s-%d", i), strings.Repeat("word ", 200))
 		e, _ := st.next()
 		mu.Lock()
 		runs = append(runs, e.RunID)
@@ -66,9 +66,9 @@ func TestAbortedStreams(t *testing.T) {
 	settled(1 << 20)
 	time.Sleep(time.Second) // the baseline: what the first clients woke is asleep again
 	baseline := c.goroutines()
-	for from := 0; from < clients; from += atOnce {
+	for from := 0; from < clients; from += concurrently {
 		var all sync.WaitGroup
-		for i := range atOnce {
+		for i := range concurrently {
 			all.Go(func() { leave(2 + from + i) })
 		}
 		all.Wait()

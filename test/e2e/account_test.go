@@ -31,11 +31,11 @@ func TestDisabledUserIsOut(t *testing.T) {
 	key := there.newKey("ci", "*")
 	agent := ann.newAgent("echo")
 	streams := []*stream{
-		ann.say(agent, "a", "/tokens 10000 /delay 10ms"), there.say(agent, "b", "/tokens 10000 /delay 10ms"), key.say(agent, "c", "/tokens 10000 /delay 10ms"),
+		ann.startTurn(agent, "a", "/tokens 10000 /delay 10ms"), there.startTurn(agent, "b", "/tokens 10000 /delay 10ms"), key.startTurn(agent, "c", "/tokens 10000 /delay 10ms"),
 	}
-	sockets := []*wire{ann.dial(), there.dial(), key.dial()}
+	sockets := []*socket{ann.dialWebSocket(), there.dialWebSocket(), key.dialWebSocket()}
 	for _, s := range streams {
-		s.tokens(3)
+		s.readTokens(3)
 	}
 	for _, w := range sockets {
 		w.subscribe("tasks")
@@ -48,7 +48,7 @@ func TestDisabledUserIsOut(t *testing.T) {
 		eventually(t, "the end of "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
 	}
 	for _, s := range streams {
-		if last := s.rest(); last.Type != "error" || last.Error.Code != "UNAUTHORIZED" {
+		if last := s.readAll(); last.Type != "error" || last.Error.Code != "UNAUTHORIZED" {
 			t.Errorf("a stream ends with %s", last.data)
 		}
 	}
@@ -83,17 +83,17 @@ func TestRoleIsTakenAway(t *testing.T) {
 	admin := s.signIn()
 	boss := s.newUser(admin, "boss", "admin")
 	agent := admin.newAgent("echo")
-	saying := admin.say(agent, "a", "/tokens 10000 /delay 10ms")
-	saying.tokens(3)
-	run := saying.start().RunID
-	watched, socket := boss.watch(run, 0), boss.dial()
-	watched.tokens(3)
+	saying := admin.startTurn(agent, "a", "/tokens 10000 /delay 10ms")
+	saying.readTokens(3)
+	run := saying.first().RunID
+	watched, socket := boss.runEvents(run, 0), boss.dialWebSocket()
+	watched.readTokens(3)
 	socket.subscribe("agent." + agent + ".events")
 
 	admin.do("PATCH", "/v1/users/"+s.userID(boss), object{"role": "member"}).want(t, 200)
 	began := time.Now()
 	boss.get("/v1/runs/"+run).want(t, 404)
-	if last := watched.rest(); last.Type != "error" {
+	if last := watched.readAll(); last.Type != "error" {
 		t.Errorf("the stream ends with %s", last.data)
 	}
 	for {
@@ -119,7 +119,7 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	if got := key.chat(agent, "s", "Hello").Message; got != "Hello" {
 		t.Errorf("the answer is %q", got)
 	}
-	w := key.dial()
+	w := key.dialWebSocket()
 	w.subscribe("agent." + agent + ".events")
 	server := key.newMCPServer("everything", object{"command": "true"})
 	gateway := func(c *client) int {
@@ -136,10 +136,10 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	if f := chat.get("/v1/mcp-servers/"+server.ID).want(t, 403).failure(t); !strings.Contains(f.Message, "mcp:read") {
 		t.Errorf("a key without the scope is told %q", f.Message)
 	}
-	socket := chat.dial()
+	socket := chat.dialWebSocket()
 	socket.subscribe("agent." + agent + ".events")
-	socket.say(object{"type": "subscribe", "channel": "tasks"})
-	if m := socket.hear(); m.Type != "error" || !strings.Contains(m.raw, "tasks:read") {
+	socket.send(object{"type": "subscribe", "channel": "tasks"})
+	if m := socket.receive(); m.Type != "error" || !strings.Contains(m.raw, "tasks:read") {
 		t.Errorf("a channel without the scope gives %s", m.raw)
 	}
 

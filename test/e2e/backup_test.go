@@ -45,7 +45,7 @@ func (s *server) refused(want string, args ...string) {
 }
 
 // lived is what a server has to have kept.
-type lived struct {
+type dataset struct {
 	agent  string
 	mcp    mcpServer
 	files  []file
@@ -68,32 +68,32 @@ file_backend = "local"
 `
 
 // live has a server keep something of each kind.
-func live(t *testing.T, c *client) lived {
+func newDataset(t *testing.T, c *client) dataset {
 	t.Helper()
-	l := lived{secret: "key-of-the-mcp-server"}
+	l := dataset{secret: "key-of-the-mcp-server"}
 	l.agent = c.newAgent("echo")
 	c.chat(l.agent, "s", "Remember me")
-	c.taskEnded(c.newTask(l.agent, "a task").ID)
+	c.waitTask(c.newTask(l.agent, "a task").ID)
 	for i, size := range []int{0, 1, 5_000_000} {
-		l.files = append(l.files, c.upload(fmt.Sprintf("f%d", i), noise(uint64(i), size)))
+		l.files = append(l.files, c.upload(fmt.Sprintf("f%d", i), randomBytes(uint64(i), size)))
 	}
 	l.mcp = c.newMCPServer("guarded", object{"url": guardedMCP(t, "Bearer "+l.secret), "headers": object{"Authorization": "Bearer " + l.secret}})
-	c.awaitMCP(l.mcp.ID, "it runs", running)
+	c.waitMCPServer(l.mcp.ID, "it runs", running)
 	c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": "ann's password"}).want(t, 201)
 	return l
 }
 
 // wantLived wants all of it, for everybody.
-func (l lived) want(t *testing.T, s *server) {
+func (l dataset) want(t *testing.T, s *server) {
 	t.Helper()
 	c := s.signIn()
 	if h := c.history(l.agent, "s"); len(h) != 2 || h[0].Content != "Remember me" {
 		t.Errorf("the history is %+v", h)
 	}
 	for _, f := range l.files {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
-	c.awaitMCP(l.mcp.ID, "it runs with its secret", running)
+	c.waitMCPServer(l.mcp.ID, "it runs with its secret", running)
 	c.chat(l.agent, "s", "And go on")
 	s.signInAs("ann", "ann's password")
 }
@@ -113,9 +113,9 @@ func TestBackupAndRestore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP).on(c.from(t))
+			from := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP).on(c.from(t))
 			from.start()
-			l := live(t, from.signIn())
+			l := newDataset(t, from.signIn())
 			archive := filepath.Join(t.TempDir(), "backup.tar")
 			flags, word := []string{"backup", archive}, "NOT IN IT: the secret key"
 			if c.includeKey {
@@ -128,7 +128,7 @@ func TestBackupAndRestore(t *testing.T) {
 			from.terminate()
 			<-from.exited
 
-			to := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP).on(c.to(t))
+			to := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP).on(c.to(t))
 			restore := []string{"restore", archive}
 			if !c.includeKey {
 				to.refused("has 1 encrypted secret and not the key", restore...)
@@ -178,10 +178,10 @@ func (s *server) wantNoData() {
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
+		s := on(newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP))
 		s.start()
 		c := s.signIn()
-		stays := c.upload("stays", noise(1, 100_000))
+		stays := c.upload("stays", randomBytes(1, 100_000))
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
 		var gone atomic.Int64
@@ -193,7 +193,7 @@ func TestBackupUnderLoad(t *testing.T) {
 						return
 					default:
 					}
-					f := c.upload(fmt.Sprintf("w%d-%d", w, i), noise(uint64(i), rand.IntN(200_000)))
+					f := c.upload(fmt.Sprintf("w%d-%d", w, i), randomBytes(uint64(i), rand.IntN(200_000)))
 					if i%3 != 0 {
 						c.do("DELETE", "/v1/files/"+f.ID, nil).want(t, 204)
 						gone.Add(1)
@@ -211,13 +211,13 @@ func TestBackupUnderLoad(t *testing.T) {
 		close(stop)
 		wg.Wait()
 		for _, archive := range archives {
-			to := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+			to := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 			to.must("restore", archive)
 			to.start()
 			there := to.signIn()
-			there.wantWholeFile(stays)
+			there.checkDownload(stays)
 			for _, f := range there.files() {
-				there.wantWholeFile(f)
+				there.checkDownload(f)
 			}
 			to.terminate()
 			<-to.exited
@@ -228,10 +228,10 @@ func TestBackupUnderLoad(t *testing.T) {
 // TestBadBackups: what can't be restored is told, and nothing has changed.
 func TestBadBackups(t *testing.T) {
 	t.Parallel()
-	from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+	from := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 	from.start()
 	c := from.signIn()
-	f := c.upload("f", noise(1, 100_000))
+	f := c.upload("f", randomBytes(1, 100_000))
 	from.refused("name the server's with --data-dir", "backup", "x.tar", "--data-dir", "none")
 	archive := filepath.Join(from.dir, "backup.tar")
 	from.must("backup", archive)
@@ -307,12 +307,12 @@ func TestRestoreKilled(t *testing.T) {
 	t.Parallel()
 	rounds := testenv.Rounds(6, 40)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+		from := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 		from.start()
-		l := live(t, from.signIn())
+		l := newDataset(t, from.signIn())
 		archive := filepath.Join(from.dir, "backup.tar")
 		from.must("backup", archive, "--include-key")
-		to := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
+		to := on(newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP))
 		began := time.Now()
 		timed := newServer(t, "")
 		timed.must("restore", archive)
@@ -347,7 +347,7 @@ func TestRestoreKilled(t *testing.T) {
 func TestBackupSaysWhatIsElsewhere(t *testing.T) {
 	t.Parallel()
 	elsewhere := t.TempDir()
-	s := start(t, plugins("http://127.0.0.1:1/v1")+fmt.Sprintf(`
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+fmt.Sprintf(`
 plugin "files" "far" {
   command = "files-local"
   config {
@@ -356,8 +356,8 @@ plugin "files" "far" {
 }
 `, elsewhere))
 	c := s.signIn()
-	c.upload("a", noise(1, 1000))
-	c.upload("b", noise(2, 2000))
+	c.upload("a", randomBytes(1, 1000))
+	c.upload("b", randomBytes(2, 2000))
 	archive := filepath.Join(s.dir, "backup.tar")
 	if out := s.must("backup", archive); !strings.Contains(out, `NOT IN IT: 2 files (3.0 kB) of the backend "far"`) {
 		t.Errorf("%s", out)
@@ -378,5 +378,5 @@ plugin "files" "far" {
 		}
 		names = append(names, head.Name)
 	}
-	same(t, "entries", names, "database.db", "manifest.json", "sha256")
+	wantList(t, "entries", names, "database.db", "manifest.json", "sha256")
 }

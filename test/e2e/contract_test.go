@@ -121,8 +121,8 @@ func TestStreamContract(t *testing.T) {
 	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "session-123", "Once upon a")
-	end := stream.rest()
+	stream := c.startTurn(agent, "session-123", "Once upon a")
+	end := stream.readAll()
 	examples := []string{
 		`{"type": "start", "session_id": "session-123", "run_id": "run-1"}`,
 		`{"type": "token", "content": "Once"}`,
@@ -139,7 +139,7 @@ func TestStreamContract(t *testing.T) {
 			t.Errorf("event %d has id %d", i+1, e.ID)
 		}
 	}
-	if got := text(stream.seen); got != "Once upon a" {
+	if got := messageText(stream.seen); got != "Once upon a" {
 		t.Errorf("the tokens make %q", got)
 	}
 	if end.Type != "end" || c.history(agent, "session-123")[1].ID != end.MessageID {

@@ -50,8 +50,8 @@ func TestDatabaseAway(t *testing.T) {
 	for i := range 30 {
 		made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 50 /delay 20ms number %d", i)).ID)
 	}
-	turn := c.say(agent, "s", "/tokens 300 /delay 10ms")
-	turn.tokens(3)
+	turn := c.startTurn(agent, "s", "/tokens 300 /delay 10ms")
+	turn.readTokens(3)
 	pg.Kill()
 	for range 3 {
 		r := c.post("/v1/tasks/", taskBody(agent, "Lost"))
@@ -74,12 +74,12 @@ func TestDatabaseAway(t *testing.T) {
 	})
 	within(t, back, 5*time.Second, "work after the database's return")
 	for _, id := range made {
-		if got := c.taskEnded(id); got.Status != "completed" {
+		if got := c.waitTask(id); got.Status != "completed" {
 			t.Errorf("%+v", got)
 		}
 	}
-	turn.rest()
-	c.ended(turn.start().RunID)
+	turn.readAll()
+	c.waitRun(turn.first().RunID)
 	c.chat(agent, "after", "Hello")
 	if n := decode[struct{ Total int }](t, c.get("/v1/tasks/?limit=1").want(t, 200)).Total; n != len(made) {
 		t.Errorf("%d tasks are there, %d were acknowledged", n, len(made))
@@ -105,7 +105,7 @@ func TestStopWithTasks(t *testing.T) {
 		within(t, time.Since(began), 30*time.Second, "the stop")
 		s.restart()
 		for _, id := range made {
-			if got := c.taskEnded(id); got.Status != "completed" || got.Usage.OutputTokens != 400 {
+			if got := c.waitTask(id); got.Status != "completed" || got.Usage.OutputTokens != 400 {
 				t.Errorf("%+v", got)
 			}
 		}

@@ -106,7 +106,7 @@ func TestFileTools(t *testing.T) {
 			return openaitest.Text("It is written.")
 		}
 	}})
-	s := start(t, plugins(base)+localFiles)
+	s := start(t, pluginsHCL(base)+localFiles)
 	c := s.signIn()
 	other := c.upload("other.txt", []byte("not of this conversation"))
 	reply := c.chat(c.newWriter(), "s", "Write a report")
@@ -120,7 +120,7 @@ func TestFileTools(t *testing.T) {
 	if got := c.get("/v1/files/"+files[0].ID+"/download").want(t, 200); !bytes.Equal(got.body, []byte("# Report\nAll is well.")) {
 		t.Errorf("the file is %s", got.body)
 	}
-	c.wantWholeFile(files[0])
+	c.checkDownload(files[0])
 }
 
 // The server dies around the write of a file: the run goes on, and there is the
@@ -135,31 +135,31 @@ func TestServerKilledAfterWrite(t *testing.T) {
 		done.Delay = 20 * time.Millisecond
 		return done
 	}})
-	s := start(t, plugins(base)+localFiles)
+	s := start(t, pluginsHCL(base)+localFiles)
 	c := s.signIn()
 	agent := c.newWriter()
 	for round := range 3 {
-		stream := c.say(agent, itoa(round), "Write a report")
+		stream := c.startTurn(agent, itoa(round), "Write a report")
 		if round == 0 {
-			stream.tokens(2) // surely after the write
+			stream.readTokens(2) // surely after the write
 		} else {
 			time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // the moment is what is tried
 		}
 		s.kill()
-		stream.rest()
+		stream.readAll()
 		s.restart()
 		h := c.history(agent, itoa(round))
 		if len(h) == 0 {
 			t.Fatal("the message is lost")
 		}
-		if r := c.ended(h[0].Metadata.RunID); r.Status != "completed" {
+		if r := c.waitRun(h[0].Metadata.RunID); r.Status != "completed" {
 			t.Errorf("the run is %+v", r)
 		}
 		files := c.files()
 		if len(files) != round+1 {
 			t.Fatalf("after %d runs there are %+v", round+1, files)
 		}
-		c.wantWholeFile(files[0])
+		c.checkDownload(files[0])
 		if files[0].Size != 6_500 {
 			t.Errorf("%+v", files[0])
 		}

@@ -83,8 +83,8 @@ func (c *client) send(parts ...part) *reply {
 func (c *client) upload(name string, data []byte) file {
 	c.t.Helper()
 	f := decode[file](c.t, c.send(filePart(name, bytes.NewReader(data))).want(c.t, 201))
-	if f.SHA256 != sum(data) || f.Size != int64(len(data)) {
-		c.t.Errorf("%d bytes with the SHA-256 %s became %+v", len(data), sum(data), f)
+	if f.SHA256 != sha256Hex(data) || f.Size != int64(len(data)) {
+		c.t.Errorf("%d bytes with the SHA-256 %s became %+v", len(data), sha256Hex(data), f)
 	}
 	return f
 }
@@ -118,20 +118,20 @@ func (c *client) listed(query string) (ids []string, total int) {
 }
 
 // wantWholeFile wants a download to give the bytes that the file says it has.
-func (c *client) wantWholeFile(f file) {
+func (c *client) checkDownload(f file) {
 	c.t.Helper()
 	r, err := c.try("GET", "/v1/files/"+f.ID+"/download", nil)
 	if err != nil {
 		c.t.Errorf("download of %s: %v", f.ID, err)
 		return
 	}
-	if r.status != 200 || int64(len(r.body)) != f.Size || sum(r.body) != f.SHA256 {
-		c.t.Errorf("the download of %+v has status %d, %d bytes and the SHA-256 %s", f, r.status, len(r.body), sum(r.body))
+	if r.status != 200 || int64(len(r.body)) != f.Size || sha256Hex(r.body) != f.SHA256 {
+		c.t.Errorf("the download of %+v has status %d, %d bytes and the SHA-256 %s", f, r.status, len(r.body), sha256Hex(r.body))
 	}
 }
 
 // noise is bytes that are the same for the same seed, and look like nothing.
-func noise(seed uint64, size int) []byte {
+func randomBytes(seed uint64, size int) []byte {
 	var key [32]byte
 	key[0], key[1], key[2] = byte(seed), byte(seed>>8), byte(seed>>16)
 	b := make([]byte, size)
@@ -139,13 +139,13 @@ func noise(seed uint64, size int) []byte {
 	return b
 }
 
-func sum(b []byte) string {
+func sha256Hex(b []byte) string {
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
 }
 
 // same tells whether a list has these, in this order.
-func same(t *testing.T, what string, got []string, want ...string) {
+func wantList(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("%s: %v, want %v", what, got, want)

@@ -64,7 +64,7 @@ func (s *server) wantObjects(folder string, want ...int64) {
 }
 
 // awaitObjects waits until that is so.
-func (s *server) awaitObjects(folder string, want ...int64) {
+func (s *server) waitObjects(folder string, want ...int64) {
 	s.t.Helper()
 	slices.Sort(want)
 	deadline := time.Now().Add(20 * time.Second)
@@ -96,7 +96,7 @@ func (s *server) database() *sql.DB {
 
 // wantAllNamed wants each object on a dead server's disk to be known to its
 // database, so that nothing can be left for ever.
-func (s *server) wantAllNamed(folder string) {
+func (s *server) wantObjectsKnown(folder string) {
 	s.t.Helper()
 	db := s.database()
 	defer func() { _ = db.Close() }()
@@ -116,7 +116,7 @@ func (s *server) wantAllNamed(folder string) {
 
 // anHourPasses for what a server, which does not run now, has reserved and put
 // off.
-func (s *server) anHourPasses() {
+func (s *server) expirePending() {
 	s.t.Helper()
 	db := s.database()
 	defer func() { _ = db.Close() }()
@@ -138,7 +138,7 @@ func (s *server) orphans() int {
 }
 
 // slowly reads a little at a time, with a pause before each.
-type slowly struct {
+type slowReader struct {
 	content io.Reader
 	pause   time.Duration
 	// read is told how much was read so far, if it is there.
@@ -146,7 +146,7 @@ type slowly struct {
 	n    int64
 }
 
-func (s *slowly) Read(p []byte) (int, error) {
+func (s *slowReader) Read(p []byte) (int, error) {
 	time.Sleep(s.pause)
 	n, err := s.content.Read(p[:min(len(p), 64<<10)])
 	s.n += int64(n)
@@ -157,7 +157,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 }
 
 // meddle has something done to the object of that size.
-func (s *server) meddle(folder string, size int64, do func(path string, data []byte) error) {
+func (s *server) changeObject(folder string, size int64, do func(path string, data []byte) error) {
 	s.t.Helper()
 	root := filepath.Join(s.dir, "data", "plugins", folder, "objects")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -17,7 +17,7 @@ func TestBackendDown(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	kept, gone := c.upload("kept", []byte(strings.Repeat("word ", 200))), c.upload("gone", noise(2, 2000))
+	kept, gone := c.upload("kept", []byte(strings.Repeat("word ", 200))), c.upload("gone", randomBytes(2, 2000))
 	agent := c.newAgent("echo")
 	for range 5 { // then the circuit opens
 		pid := 0
@@ -40,7 +40,7 @@ func TestBackendDown(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	refused("an upload", c.send(filePart("new", bytes.NewReader(noise(3, 1<<20)))), began)
+	refused("an upload", c.send(filePart("new", bytes.NewReader(randomBytes(3, 1<<20)))), began)
 	began = time.Now()
 	refused("a download", c.get("/v1/files/"+kept.ID+"/download"), began)
 	began = time.Now()
@@ -55,14 +55,14 @@ func TestBackendDown(t *testing.T) {
 	c.chat(agent, "s", "Hello")
 
 	c.reload()
-	again := c.upload("again", noise(4, 4000))
-	c.wantWholeFile(kept)
+	again := c.upload("again", randomBytes(4, 4000))
+	c.checkDownload(kept)
 	// The delete comes again, some time later.
 	s.wantObjects("files-local/files", kept.Size, gone.Size, again.Size)
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	s.awaitObjects("files-local/files", kept.Size, again.Size)
+	s.waitObjects("files-local/files", kept.Size, again.Size)
 	if got := c.files(); len(got) != 2 {
 		t.Errorf("%+v", got)
 	}
@@ -74,7 +74,7 @@ func TestBackendFrozen(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	f := c.upload("a", noise(1, 8<<20))
+	f := c.upload("a", randomBytes(1, 8<<20))
 	frozen := c.plugin("files", "local")
 	if err := syscall.Kill(frozen.PID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestBackendFrozen(t *testing.T) {
 	began := time.Now()
 	var wg sync.WaitGroup
 	for what, ask := range map[string]func() (*reply, error){
-		"a large upload": func() (*reply, error) { return c.tryUpload(filePart("b", bytes.NewReader(noise(2, 64<<20)))) },
+		"a large upload": func() (*reply, error) { return c.tryUpload(filePart("b", bytes.NewReader(randomBytes(2, 64<<20)))) },
 		"a small upload": func() (*reply, error) { return c.tryUpload(filePart("b", strings.NewReader("text"))) },
 		"a download":     func() (*reply, error) { return c.try("GET", "/v1/files/"+f.ID+"/download", nil) },
 	} {
@@ -93,7 +93,7 @@ func TestBackendFrozen(t *testing.T) {
 			case err != nil || time.Since(began) > 45*time.Second:
 				t.Errorf("%s: %v after %s", what, err, time.Since(began))
 			case what == "a download" && r.status == 200: // it went on with the next process
-				if sum(r.body) != f.SHA256 {
+				if sha256Hex(r.body) != f.SHA256 {
 					t.Errorf("%s gives %d other bytes", what, len(r.body))
 				}
 			case r.status != 503 || r.failure(t).Code != "SERVICE_UNAVAILABLE":
@@ -109,7 +109,7 @@ func TestBackendFrozen(t *testing.T) {
 		p := c.plugin("files", "local")
 		return p.State == "running" && p.PID != frozen.PID
 	})
-	c.wantWholeFile(f)
+	c.checkDownload(f)
 	c.upload("c", []byte("text"))
 	if got := c.files(); len(got) != 2 {
 		t.Errorf("%+v", got)

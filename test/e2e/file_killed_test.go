@@ -15,7 +15,7 @@ import (
 )
 
 // shelf is what a server has acknowledged of the files of several writers.
-type shelf struct {
+type uploadRecorder struct {
 	client *client
 	seed   atomic.Uint64
 	cut    atomic.Int64
@@ -27,7 +27,7 @@ type shelf struct {
 }
 
 // fill uploads until stop is closed or the server is gone. A refusal must be a 503.
-func (s *shelf) fill(stop <-chan struct{}, more func(*reply, error) bool) {
+func (s *uploadRecorder) fill(stop <-chan struct{}, more func(*reply, error) bool) {
 	for {
 		select {
 		case <-stop:
@@ -35,10 +35,10 @@ func (s *shelf) fill(stop <-chan struct{}, more func(*reply, error) bool) {
 		default:
 		}
 		seed := s.seed.Add(1)
-		data := noise(seed, rand.IntN(4<<20))
+		data := randomBytes(seed, rand.IntN(4<<20))
 		var begun atomic.Bool
-		body := &slowly{content: bytes.NewReader(data), pause: s.slow, read: func(n int64) { begun.Store(n > 64<<10) }}
-		r, err := s.client.tryUpload(metadataPart(fmt.Sprintf(`{"sha256":%q}`, sum(data))), filePart("noise", body))
+		body := &slowReader{content: bytes.NewReader(data), pause: s.slow, read: func(n int64) { begun.Store(n > 64<<10) }}
+		r, err := s.client.tryUpload(metadataPart(fmt.Sprintf(`{"sha256":%q}`, sha256Hex(data))), filePart("noise", body))
 		switch {
 		case err == nil && r.status == 201:
 			f := decode[file](s.client.t, r)
@@ -56,7 +56,7 @@ func (s *shelf) fill(stop <-chan struct{}, more func(*reply, error) bool) {
 
 // check wants what was acknowledged to be there, and all that is there to be
 // what somebody has sent, and gives the sizes.
-func (s *shelf) check() []int64 {
+func (s *uploadRecorder) check() []int64 {
 	t := s.client.t
 	t.Helper()
 	var sizes []int64
@@ -67,7 +67,7 @@ func (s *shelf) check() []int64 {
 		if f.Metadata["sha256"] != f.SHA256 {
 			t.Errorf("%+v has not the bytes that were sent", f)
 		}
-		s.client.wantWholeFile(f)
+		s.client.checkDownload(f)
 	}
 	for id, f := range s.kept {
 		if !there[id] {
@@ -82,12 +82,12 @@ func (s *shelf) check() []int64 {
 func TestServerKilledInUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
-	shelf := &shelf{client: s.signIn(), kept: map[string]file{}, slow: time.Millisecond}
+	uploadRecorder := &uploadRecorder{client: s.signIn(), kept: map[string]file{}, slow: time.Millisecond}
 	for range testenv.Rounds(2, 6) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				shelf.fill(nil, func(r *reply, err error) bool {
+				uploadRecorder.fill(nil, func(r *reply, err error) bool {
 					if err == nil && r.status != 201 {
 						t.Errorf("status %d: %s", r.status, r.body)
 					}
@@ -100,19 +100,19 @@ func TestServerKilledInUploads(t *testing.T) {
 		s.kill()
 		wg.Wait()
 		wantGone(t, processes)
-		s.wantAllNamed("files-local/files")
+		s.wantObjectsKnown("files-local/files")
 		s.restart()
 	}
-	sizes := shelf.check()
-	t.Logf("%d acknowledged, %d there, %d cut", len(shelf.kept), len(sizes), shelf.cut.Load())
-	if shelf.cut.Load() == 0 || len(shelf.kept) == 0 {
+	sizes := uploadRecorder.check()
+	t.Logf("%d acknowledged, %d there, %d cut", len(uploadRecorder.kept), len(sizes), uploadRecorder.cut.Load())
+	if uploadRecorder.cut.Load() == 0 || len(uploadRecorder.kept) == 0 {
 		t.Error("nothing was cut, or nothing kept: the test tests nothing")
 	}
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	s.awaitObjects("files-local/files", sizes...)
-	shelf.check()
+	s.waitObjects("files-local/files", sizes...)
+	uploadRecorder.check()
 	s.terminate()
 	<-s.exited
 	if n := s.orphans(); n != 0 {
@@ -125,14 +125,14 @@ func TestBackendKilledInUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	shelf := &shelf{client: c, kept: map[string]file{}, slow: time.Millisecond}
-	big := c.upload("big", noise(1<<16, 4<<20))
+	uploadRecorder := &uploadRecorder{client: c, kept: map[string]file{}, slow: time.Millisecond}
+	big := c.upload("big", randomBytes(1<<16, 4<<20))
 	c.do("PATCH", "/v1/files/"+big.ID, object{"metadata": object{"sha256": big.SHA256}}).want(t, 200)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			shelf.fill(stop, func(r *reply, err error) bool {
+			uploadRecorder.fill(stop, func(r *reply, err error) bool {
 				if err != nil || r.status != 201 && (r.status != 503 || r.header.Get("Retry-After") == "") {
 					t.Errorf("%v %+v", err, r)
 				}
@@ -146,7 +146,7 @@ func TestBackendKilledInUploads(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				c.wantWholeFile(big) // it goes on with the next process
+				c.checkDownload(big) // it goes on with the next process
 			}
 		}
 	})
@@ -161,16 +161,16 @@ func TestBackendKilledInUploads(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	sizes := shelf.check()
-	t.Logf("%d acknowledged, %d there, %d cut", len(shelf.kept), len(sizes), shelf.cut.Load())
-	if shelf.cut.Load() == 0 || len(shelf.kept) == 0 || len(sizes) != len(shelf.kept)+1 {
+	sizes := uploadRecorder.check()
+	t.Logf("%d acknowledged, %d there, %d cut", len(uploadRecorder.kept), len(sizes), uploadRecorder.cut.Load())
+	if uploadRecorder.cut.Load() == 0 || len(uploadRecorder.kept) == 0 || len(sizes) != len(uploadRecorder.kept)+1 {
 		t.Error("nothing was cut, or not all is acknowledged that is kept")
 	}
 	s.kill()
-	s.wantAllNamed("files-local/files")
-	s.anHourPasses()
+	s.wantObjectsKnown("files-local/files")
+	s.expirePending()
 	s.restart()
-	s.awaitObjects("files-local/files", sizes...)
+	s.waitObjects("files-local/files", sizes...)
 }
 
 // A client that goes away in mid-upload leaves nothing.
@@ -179,12 +179,12 @@ func TestClientLeavesUpload(t *testing.T) {
 	s := start(t, "")
 	c := s.signIn()
 	for range 5 {
-		body := io.MultiReader(bytes.NewReader(noise(7, 1<<20)), iotest.ErrReader(io.ErrClosedPipe))
+		body := io.MultiReader(bytes.NewReader(randomBytes(7, 1<<20)), iotest.ErrReader(io.ErrClosedPipe))
 		if r, err := c.tryUpload(filePart("cut", body)); err == nil {
 			t.Errorf("an upload that was cut has the reply %+v", r)
 		}
 	}
-	s.awaitObjects("files-local/files")
+	s.waitObjects("files-local/files")
 	if got := c.files(); len(got) != 0 {
 		t.Errorf("kept %+v", got)
 	}

@@ -15,10 +15,10 @@ func TestFileLimits(t *testing.T) {
 	s.start()
 	admin := s.signIn()
 	ann, bob := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member")
-	mega := noise(5, 1<<20)
+	mega := randomBytes(5, 1<<20)
 	over := func(c *client, size int, words ...string) {
 		t.Helper()
-		r := c.send(filePart("big", bytes.NewReader(noise(6, size)))).want(t, 413)
+		r := c.send(filePart("big", bytes.NewReader(randomBytes(6, size)))).want(t, 413)
 		f := r.failure(t)
 		for _, word := range words {
 			if f.Code != "PAYLOAD_TOO_LARGE" || !strings.Contains(f.Message, word) {
@@ -38,7 +38,7 @@ func TestFileLimits(t *testing.T) {
 	bob.upload("his", mega) // one's own files count alone
 	ann.do("DELETE", "/v1/files/"+first.ID, nil).want(t, 204)
 	ann.upload("c", mega)
-	s.awaitObjects("files-local/files", 1<<20, 1<<20, 1<<20)
+	s.waitObjects("files-local/files", 1<<20, 1<<20, 1<<20)
 
 	// Two at once, and no third; when one has ended, there is room for another.
 	type sent struct {

@@ -30,13 +30,13 @@ func wantMoved(t *testing.T, move *process, words ...string) {
 // command goes on by itself.
 func TestMoveGoesOnAfterKill(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
 	const files = 150
 	for i := range files {
-		c.upload("f", noise(uint64(i), 50<<10+i))
+		c.upload("f", randomBytes(uint64(i), 50<<10+i))
 	}
-	s.writePlugins(folders("two"))
+	s.writePlugins(twoBackends("two"))
 	c.reload()
 	load := c.load(256 << 10)
 	move := s.move("one", "two")
@@ -58,8 +58,8 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 		t.Errorf("the move ended before the server did: %s", move.stdout)
 	default:
 	}
-	s.wantAllNamed(folderOne)
-	s.wantAllNamed(folderTwo)
+	s.wantObjectsKnown(folderOne)
+	s.wantObjectsKnown(folderTwo)
 	s.restart()
 	wantMoved(t, move, fmt.Sprintf("%d files", files), "moved from one to two")
 	if !strings.Contains(move.stderr.String(), "waiting to go on") {
@@ -71,13 +71,13 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 	var sizes []int64
 	for _, f := range c.files() {
 		sizes = append(sizes, f.Size)
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	s.awaitObjects(folderOne)
-	s.awaitObjects(folderTwo, sizes...)
+	s.waitObjects(folderOne)
+	s.waitObjects(folderTwo, sizes...)
 	if got := c.files(); len(got) != len(sizes) {
 		t.Errorf("%d files, there were %d", len(got), len(sizes))
 	}
@@ -86,9 +86,9 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 // What is wrong with a move is said, with what to do.
 func TestMoveRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
-	spoilt, lost, fine := c.upload("spoilt", noise(1, 1000)), c.upload("lost", noise(3, 3000)), c.upload("fine", noise(2, 2000))
+	spoilt, lost, fine := c.upload("spoilt", randomBytes(1, 1000)), c.upload("lost", randomBytes(3, 3000)), c.upload("fine", randomBytes(2, 2000))
 	for _, tt := range []struct {
 		from, to string
 		words    []string
@@ -112,11 +112,11 @@ func TestMoveRefused(t *testing.T) {
 		t.Errorf("a wrong password ends with %d: %s", code, wrong.stderr)
 	}
 	// Files whose bytes were spoilt or lost on the disk stay, and are told.
-	s.meddle(folderOne, spoilt.Size, func(path string, data []byte) error {
+	s.changeObject(folderOne, spoilt.Size, func(path string, data []byte) error {
 		data[0]++
 		return os.WriteFile(path, data, 0o600)
 	})
-	s.meddle(folderOne, lost.Size, func(path string, _ []byte) error { return os.Remove(path) })
+	s.changeObject(folderOne, lost.Size, func(path string, _ []byte) error { return os.Remove(path) })
 	m := s.move("one", "two")
 	if code := m.exitCode(t); code != 1 {
 		t.Errorf("exit code %d: %s", code, m.stderr)
@@ -127,7 +127,7 @@ func TestMoveRefused(t *testing.T) {
 			t.Errorf("no %q of %s in %s", word, id, m.stderr)
 		}
 	}
-	c.wantWholeFile(fine)
+	c.checkDownload(fine)
 	if _, sizes := s.objects(folderTwo); !slices.Equal(sizes, []int64{fine.Size}) {
 		t.Errorf("moved were %d", sizes)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var onDisk = regexp.MustCompile(`^blob-[0-9a-z]+\.f$`)
+var objectName = regexp.MustCompile(`^blob-[0-9a-z]+\.f$`)
 
 // Whatever a file is called, its name is told as it is or refused, and is no
 // path on the disk.
@@ -86,7 +86,7 @@ func TestFileNames(t *testing.T) {
 		t.Errorf("%d files on the disk, %d in the list", len(names), len(kept))
 	}
 	for _, name := range names {
-		if !onDisk.MatchString(name) {
+		if !objectName.MatchString(name) {
 			t.Errorf("on the disk is %q", name)
 		}
 	}
@@ -118,14 +118,14 @@ func TestUploadLeavesTempAlone(t *testing.T) {
 			}
 		}
 	}
-	data := noise(4, 6<<20)
-	body := &slowly{content: strings.NewReader(string(data)), pause: time.Millisecond, read: look}
+	data := randomBytes(4, 6<<20)
+	body := &slowReader{content: strings.NewReader(string(data)), pause: time.Millisecond, read: look}
 	f := decode[file](t, c.send(metadataPart(`{"a":1}`), filePart("a", body)).want(t, 201))
-	c.wantWholeFile(f)
-	cut := &slowly{content: strings.NewReader(string(data[:1<<20])), read: look}
+	c.checkDownload(f)
+	cut := &slowReader{content: strings.NewReader(string(data[:1<<20])), read: look}
 	if r := c.send(filePart("a", cut), metadataPart("{")); r.status != 400 {
 		t.Errorf("status %d: %s", r.status, r.body)
 	}
 	look(0)
-	s.awaitObjects("files-local/files", f.Size)
+	s.waitObjects("files-local/files", f.Size)
 }

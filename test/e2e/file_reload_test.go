@@ -16,7 +16,7 @@ import (
 
 // folders is a plugins.hcl with the echo, and two folders for files, of which
 // one takes the new ones.
-func folders(takes string) string {
+func twoBackends(takes string) string {
 	return fmt.Sprintf(`
 file_backend = %q
 
@@ -62,11 +62,11 @@ func (c *client) reload() reloaded {
 // ones are read where they are.
 func TestBackendSwapped(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
-	first := c.upload("first", noise(1, 1000))
+	first := c.upload("first", randomBytes(1, 1000))
 	before := c.plugins()
-	s.writePlugins(folders("two"))
+	s.writePlugins(twoBackends("two"))
 	if r := c.reload(); r.FileBackend != "two" || len(r.Kept) != len(before) || r.Generation != 2 {
 		t.Errorf("%+v", r)
 	}
@@ -75,24 +75,24 @@ func TestBackendSwapped(t *testing.T) {
 			t.Errorf("%s has another process, and its stanza is the same", p.Label)
 		}
 	}
-	second := c.upload("second", noise(2, 2000))
+	second := c.upload("second", randomBytes(2, 2000))
 	s.wantObjects(folderOne, 1000)
 	s.wantObjects(folderTwo, 2000)
 
-	s.writePlugins(folders("one"))
+	s.writePlugins(twoBackends("one"))
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the reload", func() bool { return strings.Contains(s.stderr.String(), "generation=3") })
-	third := c.upload("third", noise(3, 3000))
+	third := c.upload("third", randomBytes(3, 3000))
 	s.wantObjects(folderOne, 1000, 3000)
 
 	// What is broken changes nothing, and is named with its line.
 	for broken, words := range map[string][]string{
-		folders("three"): {"plugins.hcl:2,", "three", "one, two"},
-		strings.Replace(folders("two"), "path", "pth", 1):             {"plugins.hcl:15,5", "pth", "path"},
-		folders("two") + "plugin \"files\" {":                         {"plugins.hcl:25,"},
-		strings.Replace(folders("two"), `"there"`, `"/proc/none"`, 1): {"plugins.hcl:22,", "/proc/none"},
+		twoBackends("three"): {"plugins.hcl:2,", "three", "one, two"},
+		strings.Replace(twoBackends("two"), "path", "pth", 1):             {"plugins.hcl:15,5", "pth", "path"},
+		twoBackends("two") + "plugin \"files\" {":                         {"plugins.hcl:25,"},
+		strings.Replace(twoBackends("two"), `"there"`, `"/proc/none"`, 1): {"plugins.hcl:22,", "/proc/none"},
 	} {
 		s.writePlugins(broken)
 		r := c.post("/v1/plugins/reload", nil).want(t, 400)
@@ -108,33 +108,33 @@ func TestBackendSwapped(t *testing.T) {
 	eventually(t, "the log of a reload that failed", func() bool {
 		return strings.Count(s.stderr.String(), "plugins are not reloaded") == 5
 	})
-	fourth := c.upload("fourth", noise(4, 4000))
+	fourth := c.upload("fourth", randomBytes(4, 4000))
 	s.wantObjects(folderOne, 1000, 3000, 4000)
 	for _, f := range []file{first, second, third, fourth} {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 	// A stanza that is gone takes its files out of reach, and nothing else.
-	text := folders("one")
+	text := twoBackends("one")
 	s.writePlugins(text[:strings.Index(text, `plugin "files" "two"`)])
 	c.reload()
 	if f := c.get("/v1/files/"+second.ID+"/download").want(t, 503).failure(t); !strings.Contains(f.Message, `"two"`) {
 		t.Errorf("%+v", f)
 	}
-	c.wantWholeFile(first)
+	c.checkDownload(first)
 	s.writePlugins(text)
 	c.reload()
-	c.wantWholeFile(second)
+	c.checkDownload(second)
 }
 
 // No request fails because of a reload, even one that replaces the backend's
 // process.
 func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
 	load := c.load(1 << 20)
 	for i := range testenv.Rounds(8, 40) {
-		text := folders([]string{"one", "two"}[i%2])
+		text := twoBackends([]string{"one", "two"}[i%2])
 		if i%4 > 1 {
 			text = strings.ReplaceAll(text, `command = "files-local"`, "command = \"files-local\"\n  env = { A = \"1\" }")
 		}
@@ -152,7 +152,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		t.Errorf("%d and %d objects of %d files", len(one), len(two), len(c.files()))
 	}
 	for _, f := range c.files() {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 }
 
@@ -169,19 +169,19 @@ type load struct {
 func (c *client) load(size int) *load {
 	c.t.Helper()
 	l := &load{stop: make(chan struct{})}
-	old := c.upload("old", noise(1<<20, size))
+	old := c.upload("old", randomBytes(1<<20, size))
 	l.again(func(n int) {
-		data := noise(uint64(n), size/(n%7+1))
-		r, err := c.tryUpload(filePart("new", &slowly{content: bytes.NewReader(data), pause: time.Millisecond}))
+		data := randomBytes(uint64(n), size/(n%7+1))
+		r, err := c.tryUpload(filePart("new", &slowReader{content: bytes.NewReader(data), pause: time.Millisecond}))
 		l.judge(c, "an upload", r, err, http.StatusCreated)
-		if err == nil && r.status == 201 && decode[file](c.t, r).SHA256 != sum(data) {
+		if err == nil && r.status == 201 && decode[file](c.t, r).SHA256 != sha256Hex(data) {
 			c.t.Errorf("other bytes are kept: %s", r.body)
 		}
 	})
 	l.again(func(int) {
 		r, err := c.try("GET", "/v1/files/"+old.ID+"/download", nil)
 		l.judge(c, "a download", r, err, http.StatusOK)
-		if err == nil && r.status == 200 && sum(r.body) != old.SHA256 {
+		if err == nil && r.status == 200 && sha256Hex(r.body) != old.SHA256 {
 			c.t.Errorf("a download has %d other bytes", len(r.body))
 		}
 	})

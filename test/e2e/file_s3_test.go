@@ -54,7 +54,7 @@ plugin "files" "s3" {
 
 // awaitObjects waits until the bucket has so many objects, and no upload that
 // has not ended.
-func (b *bucket) awaitObjects(n int) {
+func (b *bucket) waitObjects(n int) {
 	b.t.Helper()
 	eventually(b.t, "the bucket to have "+itoa(n)+" objects", func() bool {
 		return len(b.s3.Objects(b.t, b.name)) == n && len(b.s3.Uploads(b.t, b.name)) == 0
@@ -69,17 +69,17 @@ func TestS3(t *testing.T) {
 	c := s.signIn()
 	var files []file
 	for i := range 20 {
-		files = append(files, c.upload("first", noise(uint64(i), 100<<10)))
+		files = append(files, c.upload("first", randomBytes(uint64(i), 100<<10)))
 	}
 	s.writePlugins(b.plugins("s3", ""))
 	c.reload()
-	large := noise(100, 12<<20+1) // several parts
+	large := randomBytes(100, 12<<20+1) // several parts
 	for name, data := range map[string][]byte{"large": large, "small.txt": []byte("text"), "empty": nil, "../..\\a €.txt": []byte("text")} {
 		files = append(files, c.upload(name, data))
 	}
-	b.awaitObjects(4)
+	b.waitObjects(4)
 	for _, f := range files {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 		if f.Size != int64(len(large)) {
 			continue
 		}
@@ -89,26 +89,26 @@ func TestS3(t *testing.T) {
 		}
 	}
 	wantMoved(t, s.move("local", "s3"), "20 files", "from local to s3")
-	b.awaitObjects(len(files))
+	b.waitObjects(len(files))
 	for _, f := range files {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 	for _, f := range files[:5] {
 		c.do("DELETE", "/v1/files/"+f.ID, nil).want(t, 204)
 	}
 	files = files[5:]
-	b.awaitObjects(len(files))
+	b.waitObjects(len(files))
 	wantMoved(t, s.move("s3", "local"), itoa(len(files))+" files", "from s3 to local")
 	var sizes []int64
 	for _, f := range files {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 		sizes = append(sizes, f.Size)
 	}
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	b.awaitObjects(0)
-	s.awaitObjects("files-local/files", sizes...)
+	b.waitObjects(0)
+	s.waitObjects("files-local/files", sizes...)
 }
 
 // Downloads may go to the bucket by a link that needs no token.
@@ -117,7 +117,7 @@ func TestS3Redirect(t *testing.T) {
 	b := newBucket(t)
 	s := start(t, b.plugins("s3", "presigned_downloads = true"))
 	c := s.signIn()
-	data := noise(1, 100<<10)
+	data := randomBytes(1, 100<<10)
 	f := c.upload("a €.bin", data)
 	path := "/v1/files/" + f.ID + "/download"
 	stay := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -157,9 +157,9 @@ func TestS3Down(t *testing.T) {
 	b := newBucket(t)
 	s := start(t, b.plugins("s3", ""))
 	c := s.signIn()
-	kept := c.upload("kept", noise(1, 1<<20))
-	gone := c.upload("gone", noise(2, 1<<20))
-	data := noise(3, 16<<20)
+	kept := c.upload("kept", randomBytes(1, 1<<20))
+	gone := c.upload("gone", randomBytes(2, 1<<20))
+	data := randomBytes(3, 16<<20)
 	big := func() *reply { return c.send(filePart("big", bytes.NewReader(data))) }
 	refused := func(what string, ask func() *reply) {
 		t.Helper()
@@ -179,14 +179,14 @@ func TestS3Down(t *testing.T) {
 			t.Errorf("%s: %+v", what, got)
 		}
 		b.proxy.Up()
-		c.wantWholeFile(kept)
+		c.checkDownload(kept)
 	}
 	b.proxy.DownAfter(7 << 20) // in its second part
 	refused("an upload, cut", big)
 	b.proxy.Up()
 	// The backend's process dies in the middle of one.
 	pid := c.plugin("files", "s3").PID
-	dying := &slowly{content: bytes.NewReader(data), pause: 5 * time.Millisecond}
+	dying := &slowReader{content: bytes.NewReader(data), pause: 5 * time.Millisecond}
 	killed := false
 	dying.read = func(n int64) {
 		if n > 12<<20 && !killed {
@@ -195,7 +195,7 @@ func TestS3Down(t *testing.T) {
 		}
 	}
 	refused("an upload, killed", func() *reply { return c.send(filePart("dying", dying)) })
-	c.wantWholeFile(kept)
+	c.checkDownload(kept)
 	b.proxy.Down()
 	c.do("DELETE", "/v1/files/"+gone.ID, nil).want(t, 204)
 	c.get("/v1/files/"+gone.ID).want(t, 404)
@@ -204,8 +204,8 @@ func TestS3Down(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	b.awaitObjects(1)
-	c.wantWholeFile(kept)
+	b.waitObjects(1)
+	c.checkDownload(kept)
 }

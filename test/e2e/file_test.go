@@ -20,7 +20,7 @@ func TestUpload(t *testing.T) {
 	s := shared(t)
 	c := s.signIn()
 	const metadata = `{"description": "Document for processing", "n": 12345678901234567890}`
-	pdf := append([]byte("%PDF-1.7\n"), noise(1, 100<<10)...)
+	pdf := append([]byte("%PDF-1.7\n"), randomBytes(1, 100<<10)...)
 	for _, first := range []string{"file", "metadata"} {
 		parts := []part{filePart("document.pdf", bytes.NewReader(pdf)), metadataPart(metadata)}
 		if first == "metadata" {
@@ -31,7 +31,7 @@ func TestUpload(t *testing.T) {
 		wantShape(t, exampleFile, made.body)
 		wantHeaders(t, made)
 		f := decode[file](t, made)
-		if f.Name != "document.pdf" || f.Size != int64(len(pdf)) || f.ContentType != "application/pdf" || f.SHA256 != sum(pdf) {
+		if f.Name != "document.pdf" || f.Size != int64(len(pdf)) || f.ContentType != "application/pdf" || f.SHA256 != sha256Hex(pdf) {
 			t.Errorf("%s first: %+v", first, f)
 		}
 		if !strings.Contains(string(made.body), "12345678901234567890") {
@@ -43,7 +43,7 @@ func TestUpload(t *testing.T) {
 		if got := c.get("/v1/files/"+f.ID+"/").want(t, 200); !bytes.Equal(got.body, made.body) {
 			t.Errorf("made %s, got %s", made.body, got.body)
 		}
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 	// Without metadata, without bytes, and with a claim that is not believed.
 	liar := filePart("page.png", strings.NewReader("<!DOCTYPE html><script>alert(1)</script>"))
@@ -58,7 +58,7 @@ func TestUpload(t *testing.T) {
 		if f.ContentType != tt.want || len(f.Metadata) != 0 {
 			t.Errorf("%s: %+v", name, f)
 		}
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestFileLists(t *testing.T) {
 		"content_type=text/*&name=report&limit=1": ids[1:2],
 	} {
 		got, total := c.listed(q)
-		same(t, q, got, want...)
+		wantList(t, q, got, want...)
 		if !strings.Contains(q, "limit") && !strings.Contains(q, "offset") && total != len(want) {
 			t.Errorf("%s: a total of %d", q, total)
 		}
@@ -156,7 +156,7 @@ func TestDownload(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	c := s.signIn()
-	data := noise(2, 3<<20)
+	data := randomBytes(2, 3<<20)
 	f := c.upload("noise.bin", data)
 	path := "/v1/files/" + f.ID + "/download"
 	whole := c.get(path).want(t, 200)
@@ -244,7 +244,7 @@ func TestFileChangesAndGoes(t *testing.T) {
 	if got := c.files(); len(got) != 0 {
 		t.Errorf("still listed: %+v", got)
 	}
-	s.awaitObjects("files-local/files")
+	s.waitObjects("files-local/files")
 }
 
 func TestForeignFiles(t *testing.T) {
@@ -270,8 +270,8 @@ func TestForeignFiles(t *testing.T) {
 		t.Errorf("bob sees %+v", got)
 	}
 	vic.send(filePart("a", strings.NewReader("a"))).want(t, 403)
-	ann.wantWholeFile(f)
-	admin.wantWholeFile(f)
+	ann.checkDownload(f)
+	admin.checkDownload(f)
 	bob.post("/v1/files/move", object{"from": "local", "to": "s3"}).want(t, 403)
 	bob.post("/v1/plugins/reload", nil).want(t, 403)
 	s.anonymous().send(filePart("a", strings.NewReader("a"))).want(t, 401)
@@ -282,7 +282,7 @@ func TestRefusedUploadIsHeard(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	c := s.signIn()
-	endless := io.MultiReader(bytes.NewReader(noise(3, 1<<20)), &slowly{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
+	endless := io.MultiReader(bytes.NewReader(randomBytes(3, 1<<20)), &slowReader{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
 	r, err := c.tryUpload(part{filePart("", nil).header, endless})
 	if err != nil || r.status != http.StatusBadRequest {
 		t.Errorf("%v %+v", err, r)

@@ -98,7 +98,7 @@ func TestRateLimitBurst(t *testing.T) {
 	s := limited(t, 0, "AGENTAREA_RATE_LIMIT_BURST=3")
 	admin := s.signIn()
 	began := time.Now()
-	refused := atOnce(40, func(int) *reply { return admin.get("/v1/auth/me") })
+	refused := concurrently(40, func(int) *reply { return admin.get("/v1/auth/me") })
 	seconds := int(time.Since(began)/time.Second) + 1
 	if let := 40 - len(refused); let < 3 || let > 3*seconds {
 		t.Errorf("%d of 40 were let in within %d s", let, seconds)
@@ -197,7 +197,7 @@ func TestRateLimitOfReplicas(t *testing.T) {
 	one.get("/v1/auth/me").wantRate(t, 20, 0).wantLimited(t)
 	two.get("/v1/auth/me").wantRate(t, 20, 0).wantLimited(t)
 
-	refused := atOnce(12, func(i int) *reply {
+	refused := concurrently(12, func(i int) *reply {
 		nobody := &client{t: t, url: []string{a.url, b.url}[i%2]}
 		return nobody.post("/v1/auth/login", object{"username": "ann", "password": "wrong"})
 	})
@@ -211,7 +211,7 @@ func TestRateLimitOfReplicas(t *testing.T) {
 
 // atOnce sends n requests at once, for passwords take long to check, and gives the
 // replies of those that were too many.
-func atOnce(n int, send func(i int) *reply) (refused []*reply) {
+func concurrently(n int, send func(i int) *reply) (refused []*reply) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i := range n {
@@ -266,7 +266,7 @@ func TestLoginLimitByAddress(t *testing.T) {
 	guess := func(i int, address string) *reply {
 		return nobody.do("POST", "/v1/auth/login", object{"username": "user-" + itoa(i), "password": "wrong"}, "X-Forwarded-For: "+address)
 	}
-	refused := atOnce(33, func(i int) *reply { return guess(i, []string{"203.0.113.7", "198.51.100.1, 203.0.113.7"}[i%2]) })
+	refused := concurrently(33, func(i int) *reply { return guess(i, []string{"203.0.113.7", "198.51.100.1, 203.0.113.7"}[i%2]) })
 	if len(refused) != 3 {
 		t.Fatalf("%d of 33 were refused, and 30 may try", len(refused))
 	}

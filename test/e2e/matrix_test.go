@@ -236,7 +236,7 @@ plugin "mcp" "http" {
     allow = ["127.0.0.0/8"]
   }
 }
-` + stdio
+` + stdioPlugin
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()

@@ -35,9 +35,9 @@ func runNode(t *testing.T, args ...string) string {
 // everythingServer is a platform with npm's server-everything.
 func everythingServer(t *testing.T) (*client, mcpServer) {
 	t.Helper()
-	c := start(t, plugins("http://127.0.0.1:1/v1")+stdio).signIn()
-	s := c.newMCPServer("everything", node(t, "mcp-server-everything"))
-	return c, c.awaitMCP(s.ID, "it runs", running)
+	c := start(t, pluginsHCL("http://127.0.0.1:1/v1")+stdioPlugin).signIn()
+	s := c.newMCPServer("everything", npmServer(t, "mcp-server-everything"))
+	return c, c.waitMCPServer(s.ID, "it runs", running)
 }
 
 // The official TypeScript SDK does all that it can through the gateway.
@@ -106,12 +106,12 @@ func TestMCPByTheInspector(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		{"files-here", node(t, "mcp-server-filesystem", dir), []string{"--method", "tools/call", "--tool-name", "read_text_file", "--tool-arg", "path=" + filepath.Join(dir, "hello.txt")}, "well met"},
-		{"memory", node(t, "mcp-server-memory"), []string{"--method", "tools/list"}, "create_entities"},
-		{"thinking", node(t, "mcp-server-sequential-thinking"), []string{"--method", "tools/list"}, "sequentialthinking"},
+		{"files-here", npmServer(t, "mcp-server-filesystem", dir), []string{"--method", "tools/call", "--tool-name", "read_text_file", "--tool-arg", "path=" + filepath.Join(dir, "hello.txt")}, "well met"},
+		{"memory", npmServer(t, "mcp-server-memory"), []string{"--method", "tools/list"}, "create_entities"},
+		{"thinking", npmServer(t, "mcp-server-sequential-thinking"), []string{"--method", "tools/list"}, "sequentialthinking"},
 	} {
 		s := c.newMCPServer(one.slug, one.config)
-		c.awaitMCP(s.ID, "it runs", running)
+		c.waitMCPServer(s.ID, "it runs", running)
 		if out := inspect(s, one.args...); !strings.Contains(out, one.want) {
 			t.Errorf("%s: %s", one.slug, out)
 		}
@@ -169,6 +169,6 @@ func TestMCPByAClientOfTheNewestRevision(t *testing.T) {
 	if err := <-failed; err == nil {
 		t.Error("a call outlived its server")
 	}
-	c.awaitMCP(server.ID, "it runs again", func(s mcpServer) bool { return running(s) && s.PID != server.PID })
+	c.waitMCPServer(server.ID, "it runs again", func(s mcpServer) bool { return running(s) && s.PID != server.PID })
 	eventually(t, "a client's calls go on", func() bool { return echo() == nil })
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
-const stdio = `
+const stdioPlugin = `
 plugin "mcp" "stdio" {
   command = "mcp-stdio"
 }
@@ -29,7 +29,7 @@ type mcpServer struct {
 }
 
 // node is the config of a server from npm.
-func node(t *testing.T, script string, args ...string) object {
+func npmServer(t *testing.T, script string, args ...string) object {
 	t.Helper()
 	return object{"command": mcptest.Node(t), "args": append([]string{mcptest.Script(t, script)}, args...)}
 }
@@ -44,7 +44,7 @@ func (c *client) mcpServer(id string) mcpServer {
 	return decode[mcpServer](c.t, c.get("/v1/mcp-servers/"+id).want(c.t, 200))
 }
 
-func (c *client) awaitMCP(id, what string, is func(mcpServer) bool) mcpServer {
+func (c *client) waitMCPServer(id, what string, is func(mcpServer) bool) mcpServer {
 	c.t.Helper()
 	var s mcpServer
 	eventually(c.t, what, func() bool { s = c.mcpServer(id); return is(s) })
@@ -92,12 +92,12 @@ func TestAgentUsesMCPServers(t *testing.T) {
 			return openaitest.Text("Done.")
 		}
 	}})
-	s := start(t, plugins(base)+stdio)
+	s := start(t, pluginsHCL(base)+stdioPlugin)
 	c := s.signIn()
-	everything := c.newMCPServer("everything", node(t, "mcp-server-everything"))
-	files := c.newMCPServer("files-here", node(t, "mcp-server-filesystem", dir))
+	everything := c.newMCPServer("everything", npmServer(t, "mcp-server-everything"))
+	files := c.newMCPServer("files-here", npmServer(t, "mcp-server-filesystem", dir))
 	for _, id := range []string{everything.ID, files.ID} {
-		c.awaitMCP(id, "it runs", running)
+		c.waitMCPServer(id, "it runs", running)
 	}
 	agent := decode[struct{ ID string }](t, c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
 		"model": "gpt-4o", "mcp_servers": []string{"everything", "files-here"}, "tools": []string{"everything__get-*", "files-here__*"},
@@ -109,8 +109,8 @@ func TestAgentUsesMCPServers(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 	calls, results := 0, 0
-	turn := c.say(agent, "t", "Add and write")
-	if end := turn.rest(); end.Type != "end" {
+	turn := c.startTurn(agent, "t", "Add and write")
+	if end := turn.readAll(); end.Type != "end" {
 		t.Errorf("%+v", end)
 	}
 	for _, e := range turn.seen {
@@ -129,21 +129,21 @@ func TestAgentUsesMCPServers(t *testing.T) {
 // What is wanted outlives the server, and nothing of a killed one is left.
 func TestMCPServersOutliveTheServer(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins("http://127.0.0.1:1/v1")+stdio)
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+stdioPlugin)
 	c := s.signIn()
-	up := c.newMCPServer("up", node(t, "mcp-server-memory"))
-	down := c.newMCPServer("down", node(t, "mcp-server-memory"))
-	first := c.awaitMCP(up.ID, "it runs", running)
-	c.awaitMCP(down.ID, "it runs", running)
+	up := c.newMCPServer("up", npmServer(t, "mcp-server-memory"))
+	down := c.newMCPServer("down", npmServer(t, "mcp-server-memory"))
+	first := c.waitMCPServer(up.ID, "it runs", running)
+	c.waitMCPServer(down.ID, "it runs", running)
 	if r := c.post("/v1/mcp-servers/"+down.ID+"/stop", nil).want(t, 200); !strings.Contains(string(r.body), "stopped") {
 		t.Errorf("%s", r.body)
 	}
-	c.awaitMCP(down.ID, "it stops", func(s mcpServer) bool { return s.Status == "stopped" })
+	c.waitMCPServer(down.ID, "it stops", func(s mcpServer) bool { return s.Status == "stopped" })
 	s.kill()
 	eventually(t, "its process ends", func() bool { return !alive(first.PID) })
 	s.start()
 	c = s.signIn()
-	second := c.awaitMCP(up.ID, "it runs again", running)
+	second := c.waitMCPServer(up.ID, "it runs again", running)
 	if second.PID == first.PID {
 		t.Error("it is the same process")
 	}
@@ -152,14 +152,14 @@ func TestMCPServersOutliveTheServer(t *testing.T) {
 	}
 	// A crash of its own is made good, and told.
 	kill(t, second.PID)
-	third := c.awaitMCP(up.ID, "it runs after its crash", func(s mcpServer) bool { return running(s) && s.PID != second.PID })
+	third := c.waitMCPServer(up.ID, "it runs after its crash", func(s mcpServer) bool { return running(s) && s.PID != second.PID })
 	if third.Restarts != 1 {
 		t.Errorf("%+v", third)
 	}
 	if r := c.post("/v1/mcp-servers/"+up.ID+"/restart", nil).want(t, 200); !strings.Contains(string(r.body), "MCP server restarted") {
 		t.Errorf("%s", r.body)
 	}
-	c.awaitMCP(up.ID, "it runs after a restart", func(s mcpServer) bool { return running(s) && s.PID != third.PID })
+	c.waitMCPServer(up.ID, "it runs after a restart", func(s mcpServer) bool { return running(s) && s.PID != third.PID })
 	c.do("DELETE", "/v1/mcp-servers/"+up.ID, nil).want(t, 204)
 	c.get("/v1/mcp-servers/"+up.ID).want(t, 404)
 }
@@ -167,7 +167,7 @@ func TestMCPServersOutliveTheServer(t *testing.T) {
 // Secrets are nowhere to be read, and a program that fails says why.
 func TestMCPServersSecretsAndFaults(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins("http://127.0.0.1:1/v1")+stdio)
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+stdioPlugin)
 	admin := s.signIn()
 	ann := s.newUser(admin, "ann", "member")
 	const secret = "hunter2-hunter2"
@@ -177,7 +177,7 @@ func TestMCPServersSecretsAndFaults(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	bad := admin.newMCPServer("bad", config)
-	got := admin.awaitMCP(bad.ID, "it fails", func(s mcpServer) bool { return s.Status == "error" && s.LastError != "" })
+	got := admin.waitMCPServer(bad.ID, "it fails", func(s mcpServer) bool { return s.Status == "error" && s.LastError != "" })
 	if !strings.Contains(got.LastError, "exit code 3") || !strings.Contains(got.LastError, "the key is ***") {
 		t.Errorf("%q", got.LastError)
 	}

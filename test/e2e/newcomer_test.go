@@ -38,9 +38,9 @@ func TestNewcomer(t *testing.T) {
 	if got := c.chat(agent, "first", "Hello there").Message; got != "Hello there" {
 		t.Errorf("the answer is %q", got)
 	}
-	stream := c.say(agent, "first", "Tell me a story")
-	if end := stream.rest(); end.Type != "end" || text(stream.seen) != "Tell me a story" {
-		t.Errorf("the stream said %q and ended with %+v", text(stream.seen), end)
+	stream := c.startTurn(agent, "first", "Tell me a story")
+	if end := stream.readAll(); end.Type != "end" || messageText(stream.seen) != "Tell me a story" {
+		t.Errorf("the stream said %q and ended with %+v", messageText(stream.seen), end)
 	}
 	if n := len(c.history(agent, "first")); n != 4 {
 		t.Errorf("history has %d messages, want 4", n)
@@ -65,7 +65,7 @@ func TestFirstStartFails(t *testing.T) {
 	s := newServer(t, "")
 	s.env = nil
 	s.args = []string{"--listen", taken.Addr().String()}
-	s.wantNoStart("another address")
+	s.wantStartError("another address")
 	s.args = []string{"--listen", "127.0.0.1:0"}
 	s.start()
 	found := printedPassword.FindStringSubmatch(s.stdout.String())

@@ -32,17 +32,17 @@ func slowOpenAI(t *testing.T) string {
 // so, those of others go on, and it is back for the next turn.
 func TestProviderKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agents := map[string]string{"echo": c.newAgent("echo"), "openai": c.newAgent("gpt-4o")}
 	for victim, other := range map[string]string{"echo": "openai", "openai": "echo"} {
-		hit, spared := c.say(agents[victim], victim, longEcho), c.say(agents[other], victim, longEcho)
-		hit.tokens(5)
-		spared.tokens(5)
+		hit, spared := c.startTurn(agents[victim], victim, longEcho), c.startTurn(agents[other], victim, longEcho)
+		hit.readTokens(5)
+		spared.readTokens(5)
 		before := c.plugin("llm", victim)
 		kill(t, before.PID)
 		killed := time.Now()
-		end := hit.rest()
+		end := hit.readAll()
 		within(t, time.Since(killed), time.Second, "the error event after kill -9 of "+victim)
 		if end.Type != "error" || end.Error.Code != "SERVICE_UNAVAILABLE" || end.Error.Details.Reason != "plugin_crashed" {
 			t.Errorf("%s: the stream ends with %s", victim, end.data)
@@ -53,7 +53,7 @@ func TestProviderKilled(t *testing.T) {
 		})
 		within(t, time.Since(killed), 2*time.Second, "the restart of "+victim)
 
-		if r := c.run(hit.start().RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
+		if r := c.run(hit.first().RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
 			t.Errorf("%s: the run is %+v", victim, r)
 		}
 		if h := c.history(agents[victim], victim); len(h) != 1 || h[0].Content != longEcho {
@@ -62,7 +62,7 @@ func TestProviderKilled(t *testing.T) {
 		if got := c.chat(agents[victim], victim, "/tokens 2").Message; got == "" {
 			t.Errorf("%s: nothing said in the next turn", victim)
 		}
-		wantWhole(t, c, agents[other], victim, spared)
+		wantComplete(t, c, agents[other], victim, spared)
 		for _, e := range spared.seen {
 			if e.Type == "restart" {
 				t.Errorf("the run of %s was started again", other)
@@ -84,7 +84,7 @@ func TestProviderKilledBeforeItSpoke(t *testing.T) {
 	lost := openaitest.Text("Lost.")
 	lost.Delay = time.Minute
 	up.Enqueue(lost, openaitest.Text("Found."))
-	s := start(t, plugins(base))
+	s := start(t, pluginsHCL(base))
 	c := s.signIn()
 	agent := c.newAgent("gpt-4o")
 	said := make(chan *reply, 1)
@@ -112,12 +112,12 @@ func TestAgentTypeKilledAtRandom(t *testing.T) {
 	for round := range 4 { // one more, and the circuit opens
 		var streams []*stream
 		for i := range 3 {
-			streams = append(streams, c.say(agent, fmt.Sprint("s", i), "/tokens 100 /delay 3ms"))
+			streams = append(streams, c.startTurn(agent, fmt.Sprint("s", i), "/tokens 100 /delay 3ms"))
 		}
 		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // the moment is what is tried
 		kill(t, c.plugin("agent", "chat").PID)
 		for i, stream := range streams {
-			wantWhole(t, c, agent, fmt.Sprint("s", i), stream)
+			wantComplete(t, c, agent, fmt.Sprint("s", i), stream)
 			if n := len(c.history(agent, fmt.Sprint("s", i))); n != 2*(round+1) {
 				t.Errorf("%d messages after %d turns", n, round+1)
 			}
@@ -128,12 +128,12 @@ func TestAgentTypeKilledAtRandom(t *testing.T) {
 // The agent type's process dies in mid-stream: the runs go on.
 func TestAgentTypeKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	for _, model := range []string{"echo", "gpt-4o"} {
 		agent := c.newAgent(model)
-		stream := c.say(agent, "s", longEcho)
-		stream.tokens(20)
+		stream := c.startTurn(agent, "s", longEcho)
+		stream.readTokens(20)
 		before := c.plugin("agent", "chat")
 		kill(t, before.PID)
 		killed := time.Now()
@@ -147,10 +147,10 @@ func TestAgentTypeKilled(t *testing.T) {
 			}
 		}
 		within(t, time.Since(killed), 2*time.Second, "the restart event of "+model)
-		if e := stream.last(); e.DropAfter != stream.start().ID || e.Attempt != 2 {
+		if e := stream.last(); e.DropAfter != stream.first().ID || e.Attempt != 2 {
 			t.Errorf("%s: the restart is %s", model, e.data)
 		}
-		wantWhole(t, c, agent, "s", stream)
+		wantComplete(t, c, agent, "s", stream)
 		if now := c.plugin("agent", "chat"); now.PID == before.PID || now.State != "running" {
 			t.Errorf("agent-chat is %+v after its kill", now)
 		}
@@ -159,13 +159,13 @@ func TestAgentTypeKilled(t *testing.T) {
 
 // wantWhole reads a stream to its end, and wants what a client that watched to
 // show exactly the message that is stored.
-func wantWhole(t *testing.T, c *client, agent, session string, s *stream) {
+func wantComplete(t *testing.T, c *client, agent, session string, s *stream) {
 	t.Helper()
-	end := s.rest()
+	end := s.readAll()
 	if end.Type != "end" || end.Metadata.Status != "completed" || s.err != nil {
 		t.Fatalf("the stream ends with %s (%v)", end.data, s.err)
 	}
-	wantRising(t, s.seen)
+	wantAscending(t, s.seen)
 	h := c.history(agent, session)
 	if len(h) == 0 {
 		t.Fatal("no history")
@@ -174,7 +174,7 @@ func wantWhole(t *testing.T, c *client, agent, session string, s *stream) {
 	if answer.ID != end.MessageID || answer.Role != "assistant" {
 		t.Errorf("the newest message is %s %s, want the answer %s", answer.Role, answer.ID, end.MessageID)
 	}
-	if got := text(s.seen); got != answer.Content {
+	if got := messageText(s.seen); got != answer.Content {
 		t.Errorf("a client shows\n%.200q…\nstored is\n%.200q…", got, answer.Content)
 	}
 	if r := c.run(answer.Metadata.RunID); r.Status != "completed" || r.MessageID != end.MessageID {
@@ -183,7 +183,7 @@ func wantWhole(t *testing.T, c *client, agent, session string, s *stream) {
 }
 
 // wantRising wants no event twice and none out of order.
-func wantRising(t *testing.T, events []event) {
+func wantAscending(t *testing.T, events []event) {
 	t.Helper()
 	for i := 1; i < len(events); i++ {
 		if events[i].ID <= events[i-1].ID {

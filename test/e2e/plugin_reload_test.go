@@ -18,7 +18,7 @@ import (
 func TestHundredReloads(t *testing.T) {
 	t.Parallel()
 	bins := linkedBinaries(t)
-	s := newServer(t, hundred(0, ""))
+	s := newServer(t, reloadPlugins(0, ""))
 	s.bin = bins
 	s.start()
 	c := s.signIn()
@@ -41,8 +41,8 @@ func TestHundredReloads(t *testing.T) {
 					t.Errorf("answer %d: no stream: %v %+v", n, err, r)
 					return
 				}
-				s.rest()
-				if got := text(s.seen); s.err != nil || !strings.Contains(got, told) {
+				s.readAll()
+				if got := messageText(s.seen); s.err != nil || !strings.Contains(got, told) {
 					t.Errorf("answer %d: %q, %v", n, got, s.err)
 					return
 				}
@@ -54,10 +54,10 @@ func TestHundredReloads(t *testing.T) {
 	for n := range reloads {
 		switch n % 5 {
 		case 0, 1: // a changed config
-			s.writePlugins(hundred(n+1, ""))
+			s.writePlugins(reloadPlugins(n+1, ""))
 			c.reload()
 		case 2: // a label more, that goes with the next reload
-			s.writePlugins(hundred(n, `
+			s.writePlugins(reloadPlugins(n, `
 plugin "llm" "more" {
   command = "llm-echo"
 }`))
@@ -70,7 +70,7 @@ plugin "llm" "more" {
 				t.Errorf("reload %d: %+v", n, r)
 			}
 		case 4: // a broken file
-			s.writePlugins(hundred(n, "") + "\nplugin \"llm\" {")
+			s.writePlugins(reloadPlugins(n, "") + "\nplugin \"llm\" {")
 			if r := c.do("POST", "/v1/plugins/reload", nil); r.status != 400 || !strings.Contains(string(r.body), "plugins.hcl:") {
 				t.Errorf("reload %d: %d %s", n, r.status, r.body)
 			}
@@ -85,7 +85,7 @@ plugin "llm" "more" {
 }
 
 // hundred is a plugins.hcl whose plugins differ by n.
-func hundred(n int, more string) string {
+func reloadPlugins(n int, more string) string {
 	return fmt.Sprintf(`
 plugin "agent" "chat" {
   command = "agent-chat"
@@ -143,11 +143,11 @@ func replaceBinary(t *testing.T, path string) {
 // The file itself is enough: nobody has to tell the server.
 func TestChangedPluginsFileIsSeen(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, hundred(0, ""))
+	s := newServer(t, reloadPlugins(0, ""))
 	s.env = append(s.env, "AGENTAREA_WATCH_CONFIG=true")
 	s.start()
 	c := s.signIn()
-	s.writePlugins(hundred(0, `
+	s.writePlugins(reloadPlugins(0, `
 plugin "llm" "more" {
   command = "llm-echo"
 }`))

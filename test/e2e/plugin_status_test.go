@@ -9,7 +9,7 @@ import (
 // An admin sees how plugins do, by the API and by Prometheus.
 func TestPluginsAreWatched(t *testing.T) {
 	t.Parallel()
-	s := start(t, hundred(0, ""))
+	s := start(t, reloadPlugins(0, ""))
 	c := s.signIn()
 	before := c.plugin("llm", "echo")
 	if before.State != "running" || before.Generation != 1 || before.Memory < 1<<20 || before.Restarts != 0 {
@@ -30,7 +30,7 @@ func TestPluginsAreWatched(t *testing.T) {
 		}
 	}
 
-	s.writePlugins(hundred(1, ""))
+	s.writePlugins(reloadPlugins(1, ""))
 	r := c.post("/v1/plugins/reload?dry_run=true", nil).want(t, 200)
 	if plan := decode[reloaded](t, r); plan.Generation != 2 || len(plan.Replaced) != 1 || c.plugin("llm", "echo").Generation != 1 {
 		t.Errorf("the plan is %+v", plan)

@@ -17,7 +17,7 @@ import (
 )
 
 // check says in what a reply is not as the document has it.
-func (w *world) check(d drawn, r *reply) error {
+func (w *env) check(d drawn, r *reply) error {
 	if err := checkHeaders(r); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (w *world) check(d drawn, r *reply) error {
 
 // validate asks openapi3filter. It takes a reply with no content documented for
 // one with any, so that is looked at here.
-func (w *world) validate(d drawn, r *reply) error {
+func (w *env) validate(d drawn, r *reply) error {
 	content := d.route.Operation.Responses.Status(r.status).Value.Content
 	if len(content) == 0 {
 		if len(r.body) > 0 && r.status != http.StatusTemporaryRedirect {
@@ -79,7 +79,7 @@ func (w *world) validate(d drawn, r *reply) error {
 }
 
 // checkOtherMethod is for methods that the path may not have.
-func (w *world) checkOtherMethod(d drawn, r *reply) error {
+func (w *env) checkOtherMethod(d drawn, r *reply) error {
 	method := d.method
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -109,7 +109,7 @@ func matches(template, path string) bool {
 }
 
 // checkFailure wants the contract's error.
-func (w *world) checkFailure(r *reply) error {
+func (w *env) checkFailure(r *reply) error {
 	var v any
 	if err := json.Unmarshal(r.body, &v); err != nil {
 		return fmt.Errorf("the error is no JSON: %w", err)

@@ -28,7 +28,7 @@ type drawn struct {
 }
 
 // draw makes up a request of any operation by anybody.
-func (w *world) draw(t *rapid.T) drawn {
+func (w *env) draw(t *rapid.T) drawn {
 	g := values{t: t}
 	op := one(g, w.operations, "operation")
 	how := one(g, []int{valid, valid, valid, nearly, nearly, wild}, "how")
@@ -103,7 +103,7 @@ func (d *drawn) drawOdd(g values, how int) {
 	}
 }
 
-func (w *world) pathValue(g values, who string, p *openapi3.Parameter, how int) string {
+func (w *env) pathValue(g values, who string, p *openapi3.Parameter, how int) string {
 	if how == valid || g.chance(60, "known id") {
 		if own := w.seen[who][p.Name]; len(own) > 0 && g.chance(75, "own id") {
 			return one(g, own, p.Name)
@@ -124,7 +124,7 @@ func (w *world) pathValue(g values, who string, p *openapi3.Parameter, how int) 
 	return rapid.StringN(1, 40, -1).Draw(g.t, p.Name)
 }
 
-func (w *world) drawBody(g values, d *drawn, how int) {
+func (w *env) drawBody(g values, d *drawn, how int) {
 	spec := d.route.Operation.RequestBody
 	if spec == nil {
 		if how != valid && g.chance(10, "stray body") {
@@ -182,7 +182,7 @@ func (w *world) drawBody(g values, d *drawn, how int) {
 }
 
 // drawForm makes up an upload.
-func (w *world) drawForm(g values, d *drawn, how int) {
+func (w *env) drawForm(g values, d *drawn, how int) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
 	part := func(name, filename, media, content string) {

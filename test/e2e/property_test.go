@@ -34,19 +34,19 @@ const (
 var roles = []string{"admin", "admin", "admin", "owner", "owner", "owner", "other", "viewer", anonymous, forged}
 
 // perLife is how many requests a check of rapid's makes: its 100 checks are 2,000 cases.
-const perLife = 20
+const requestsPerCheck = 20
 
 // Whatever is asked by whomever, the answer is one that the document tells of, and none is a 500.
 func TestEveryReplyIsDocumented(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newEnv(t)
 	// 100 checks, or 2,000 requests, reach every operation.
 	checks := testenv.Rounds(10, 100)
 	if err := flag.Set("rapid.checks", itoa(checks)); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		for made, drawn := 0, 0; made < perLife && drawn < 3*perLife; drawn++ {
+		for made, drawn := 0, 0; made < requestsPerCheck && drawn < 3*requestsPerCheck; drawn++ {
 			d := w.draw(t)
 			if !w.may(d.operation) {
 				continue
@@ -62,7 +62,7 @@ func TestEveryReplyIsDocumented(t *testing.T) {
 				t.Fatalf("%v\n\n%s\n\nHTTP %d\n%v\n%s", err, d, got.status, got.header, got.body[:min(len(got.body), 4000)])
 			}
 			w.learn(d, got)
-			w.revive(d.who, got.status)
+			w.signInAgain(d.who, got.status)
 		}
 	})
 	if checks == 100 {
@@ -76,17 +76,17 @@ func TestEveryReplyIsDocumented(t *testing.T) {
 }
 
 // world is a server with things of several users in it.
-type world struct {
+type env struct {
 	t          *testing.T
 	server     *server
 	doc        *openapi3.T
 	failure    *openapi3.SchemaRef
 	operations []operation
 	// keeper is an admin whom no request touches.
-	keeper   *client
-	keeperID string
-	users    map[string]*user
-	http     *http.Client
+	root   *client
+	rootID string
+	users  map[string]*user
+	http   *http.Client
 	// ids are what path parameters may name, by their names.
 	ids map[string][]string
 	// seen are those of ids that a role was shown, and that are still there.
@@ -125,16 +125,16 @@ plugin "mcp" "http" {
 }
 `
 
-func newWorld(t *testing.T) *world {
+func newEnv(t *testing.T) *env {
 	t.Helper()
 	s := newServer(t, openPlugins)
 	// Admins may name any command, and these requests name all sorts.
 	s.env = append(s.env, "AGENTAREA_MCP_COMMANDS=false", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0")
 	s.start()
-	w := &world{
-		t: t, server: s, keeper: s.signIn(), users: map[string]*user{}, ids: map[string][]string{}, seen: map[string]map[string][]string{}, done: map[string]int{}, statuses: map[string][]int{},
+	w := &env{
+		t: t, server: s, root: s.signIn(), users: map[string]*user{}, ids: map[string][]string{}, seen: map[string]map[string][]string{}, done: map[string]int{}, statuses: map[string][]int{},
 	}
-	w.keeperID = decode[struct{ ID string }](t, w.keeper.get("/v1/auth/me").want(t, 200)).ID
+	w.rootID = decode[struct{ ID string }](t, w.root.get("/v1/auth/me").want(t, 200)).ID
 	w.doc, w.operations = s.document()
 	w.failure = named(t, w.doc, "Error")
 	w.http = &http.Client{
@@ -155,19 +155,19 @@ func newWorld(t *testing.T) *world {
 	for _, role := range []string{"admin", "owner", "other", "viewer"} {
 		w.newUser(role)
 	}
-	w.furnish()
+	w.createObjects()
 	return w
 }
 
 // newUser makes the user of a role, or another when the last can't sign in any more.
-func (w *world) newUser(role string) {
+func (w *env) newUser(role string) {
 	w.t.Helper()
 	u := &user{name: fmt.Sprintf("%s-%d", role, len(w.ids["user_id"])), password: "a long password"}
 	as := map[string]string{"admin": "admin", "viewer": "viewer"}[role]
 	if as == "" {
 		as = "member"
 	}
-	made := w.keeper.post("/v1/users/", object{"username": u.name, "email": u.name + "@example.com", "password": u.password, "role": as}).want(w.t, 201)
+	made := w.root.post("/v1/users/", object{"username": u.name, "email": u.name + "@example.com", "password": u.password, "role": as}).want(w.t, 201)
 	w.ids["user_id"] = append(w.ids["user_id"], decode[struct{ ID string }](w.t, made).ID)
 	w.users[role] = u
 	if !w.signIn(u) {
@@ -176,7 +176,7 @@ func (w *world) newUser(role string) {
 }
 
 // signIn comes from an address of its own, for sign-ins are limited by address.
-func (w *world) signIn(u *user) bool {
+func (w *env) signIn(u *user) bool {
 	w.t.Helper()
 	from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+w.done["sign-ins"]/10))}
 	w.done["sign-ins"]++
@@ -200,7 +200,7 @@ func (w *world) signIn(u *user) bool {
 }
 
 // furnish gives the users something of each kind.
-func (w *world) furnish() {
+func (w *env) createObjects() {
 	w.t.Helper()
 	for _, role := range []string{"owner", "admin", "other"} {
 		c := &client{t: w.t, url: w.server.url, token: w.users[role].token}
@@ -216,7 +216,7 @@ func (w *world) furnish() {
 }
 
 // revive signs a user in whose login has ended.
-func (w *world) revive(who string, status int) {
+func (w *env) signInAgain(who string, status int) {
 	u := w.users[who]
 	if u == nil || status != http.StatusUnauthorized {
 		return
@@ -230,14 +230,14 @@ func (w *world) revive(who string, status int) {
 // limited by itself.
 var bounds = map[string]int{"reload-plugins": 12, "login": 60, "logout": 12}
 
-func (w *world) may(op operation) bool {
+func (w *env) may(op operation) bool {
 	most, bounded := bounds[op.id]
 	w.done[op.id]++
 	return !bounded || w.done[op.id] <= most
 }
 
 // words are what stands to reason in a field or parameter.
-func (w *world) words(op operation, name string) []any {
+func (w *env) words(op operation, name string) []any {
 	list := func(texts []string) []any {
 		out := make([]any, len(texts))
 		for i, s := range texts {
@@ -291,7 +291,7 @@ func (w *world) words(op operation, name string) []any {
 }
 
 // bodies are whole bodies that are right.
-func (w *world) bodies(op operation) []any {
+func (w *env) bodies(op operation) []any {
 	switch op.id {
 	case "login":
 		return []any{object{"username": "passer", "password": "a long password"}}
@@ -311,7 +311,7 @@ func (w *world) bodies(op operation) []any {
 // streamTime is how long events are listened to.
 const streamTime = 250 * time.Millisecond
 
-func (w *world) send(d drawn) (*reply, error) {
+func (w *env) send(d drawn) (*reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, d.method, w.server.url+d.target, bytes.NewReader(d.body))
@@ -345,7 +345,7 @@ func (w *world) send(d drawn) (*reply, error) {
 }
 
 // learn keeps the ids that a reply tells of for later requests.
-func (w *world) learn(d drawn, r *reply) {
+func (w *env) learn(d drawn, r *reply) {
 	if tag := r.header.Get("ETag"); tag != "" {
 		w.versions = keep(w.versions, tag)
 	}
@@ -370,7 +370,7 @@ func (w *world) learn(d drawn, r *reply) {
 }
 
 // itemOf is the parameter that names what an operation's reply has as id.
-func (w *world) itemOf(op operation) string {
+func (w *env) itemOf(op operation) string {
 	for _, o := range w.operations {
 		if o.collection != "" && o.collection == strings.TrimSuffix(op.route.Path, "/") {
 			return o.item
@@ -379,7 +379,7 @@ func (w *world) itemOf(op operation) string {
 	return op.item
 }
 
-func (w *world) collect(v any, who, item string) {
+func (w *env) collect(v any, who, item string) {
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
@@ -391,10 +391,10 @@ func (w *world) collect(v any, who, item string) {
 			switch {
 			case !ok:
 				w.collect(e, who, item)
-			case name == "id" && item != "" && id != w.keeperID:
+			case name == "id" && item != "" && id != w.rootID:
 				w.ids[item] = keep(w.ids[item], id)
 				w.seen[who][item] = keep(w.seen[who][item], id)
-			case strings.HasSuffix(name, "_id") && name != "request_id" && id != "" && id != w.keeperID:
+			case strings.HasSuffix(name, "_id") && name != "request_id" && id != "" && id != w.rootID:
 				w.ids[name] = keep(w.ids[name], id)
 				w.seen[who][name] = keep(w.seen[who][name], id)
 			}
@@ -411,7 +411,7 @@ func keep(list []string, s string) []string {
 }
 
 // wantAllAsked wants every operation to have been asked, and most to have been granted.
-func (w *world) wantAllAsked() {
+func (w *env) wantAllAsked() {
 	w.t.Helper()
 	total, granted := 0, 0
 	for _, all := range w.statuses {

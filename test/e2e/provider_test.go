@@ -30,7 +30,7 @@ func TestProviderFails(t *testing.T) {
 		"wrong":  {upstream(t, openaitest.Options{}) + "/v2", 502, []string{"base_url"}},
 	}
 	text := strings.Builder{}
-	text.WriteString(plugins("http://127.0.0.1:1/v1"))
+	text.WriteString(pluginsHCL("http://127.0.0.1:1/v1"))
 	for label, p := range providers {
 		fmt.Fprintf(&text, `
 plugin "llm" %q {
@@ -57,8 +57,8 @@ plugin "llm" %q {
 				t.Errorf("%s: message %q does not contain %q", label, f.Message, word)
 			}
 		}
-		stream := c.say(agent, "t", "Hello")
-		if end := stream.rest(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
+		stream := c.startTurn(agent, "t", "Hello")
+		if end := stream.readAll(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
 			t.Errorf("%s: the stream ends with %s, want %+v", label, end.data, f)
 		}
 		for _, session := range []string{"s", "t"} {
@@ -84,7 +84,7 @@ func TestFailureInMidStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = up.Close() })
-	s := start(t, plugins(base))
+	s := start(t, pluginsHCL(base))
 	c := s.signIn()
 	agents := map[string]string{"echo": c.newAgent("echo"), "gpt-4o": c.newAgent("gpt-4o")}
 	for _, tt := range []struct {
@@ -102,18 +102,18 @@ func TestFailureInMidStream(t *testing.T) {
 			up.Enqueue(tt.reply)
 		}
 		agent := agents[tt.model]
-		stream := c.say(agent, tt.session, tt.message)
-		end := stream.rest()
+		stream := c.startTurn(agent, tt.session, tt.message)
+		end := stream.readAll()
 		if end.Type != "error" || stream.err != nil || end.Error.Message == "" || end.ID == 0 {
 			t.Errorf("%s: the stream ends with %s (%v)", tt.session, end.data, stream.err)
 		}
 		if tt.code != "" && end.Error.Code != tt.code || tt.reason != "" && end.Error.Details.Reason != tt.reason {
 			t.Errorf("%s: the error is %s", tt.session, end.data)
 		}
-		if n := strings.Count(text(stream.seen), " "); n != 2 {
-			t.Errorf("%s: before the error came %q", tt.session, text(stream.seen))
+		if n := strings.Count(messageText(stream.seen), " "); n != 2 {
+			t.Errorf("%s: before the error came %q", tt.session, messageText(stream.seen))
 		}
-		run := c.run(stream.start().RunID)
+		run := c.run(stream.first().RunID)
 		if run.Status != "failed" || run.Error.Code != end.Error.Details.Reason {
 			t.Errorf("%s: the run is %+v", tt.session, run)
 		}
@@ -135,7 +135,7 @@ func TestConversation(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = up.Close() })
-	s := start(t, plugins(base))
+	s := start(t, pluginsHCL(base))
 	c := s.signIn()
 	r := c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
 		"model": "openai/gpt-4o", "temperature": 0.5, "max_tokens": 100, "system_prompt": "Be brief.",
@@ -143,8 +143,8 @@ func TestConversation(t *testing.T) {
 	agent := decode[struct{ ID string }](t, r.want(t, 201)).ID
 	up.Enqueue(openaitest.Text("Four."), openaitest.RateLimited(time.Second), openaitest.Text("Five."))
 	c.chat(agent, "s", "Two and two?")
-	if stream := c.say(agent, "s", "And one?"); stream.rest().Type != "end" || text(stream.seen) != "Five." {
-		t.Errorf("the second turn says %q after a 429", text(stream.seen))
+	if stream := c.startTurn(agent, "s", "And one?"); stream.readAll().Type != "end" || messageText(stream.seen) != "Five." {
+		t.Errorf("the second turn says %q after a 429", messageText(stream.seen))
 	}
 	requests := up.Requests()
 	last := requests[len(requests)-1]

@@ -71,27 +71,27 @@ func TestReplicas(t *testing.T) {
 	two.chat(agent, "s", "Hello")
 
 	// A stream of one is watched at the other, and cancelled there.
-	stream := one.say(agent, "t", "/tokens 10000 /delay 10ms")
-	stream.tokens(5)
-	watcher := two.watch(stream.start().RunID, 0)
-	watcher.tokens(5)
+	stream := one.startTurn(agent, "t", "/tokens 10000 /delay 10ms")
+	stream.readTokens(5)
+	watcher := two.runEvents(stream.first().RunID, 0)
+	watcher.readTokens(5)
 	two.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "t"}).want(t, 409)
 	began := time.Now()
-	two.post("/v1/runs/"+stream.start().RunID+"/cancel", nil).want(t, 200)
-	if end := stream.rest(); end.Metadata.Status != "cancelled" {
+	two.post("/v1/runs/"+stream.first().RunID+"/cancel", nil).want(t, 200)
+	if end := stream.readAll(); end.Metadata.Status != "cancelled" {
 		t.Errorf("the stream ends with %s", end.data)
 	}
 	within(t, time.Since(began), time.Second, "a cancel at the other server")
-	if end := watcher.rest(); end.Metadata.Status != "cancelled" {
+	if end := watcher.readAll(); end.Metadata.Status != "cancelled" {
 		t.Errorf("its watcher sees %s", end.data)
 	}
 
 	// A task is made at one and watched at the other, whoever works on it.
-	w := two.dial()
+	w := two.dialWebSocket()
 	w.subscribe("tasks")
 	made := one.newTask(agent, "Hello")
 	for _, want := range []string{"pending", "running", "completed"} {
-		if m := w.hear(); m.TaskID != made.ID || m.Status != want {
+		if m := w.receive(); m.TaskID != made.ID || m.Status != want {
 			t.Errorf("%s, want %s", m.raw, want)
 		}
 	}
@@ -160,7 +160,7 @@ func TestReplicaKilled(t *testing.T) {
 		t.Fatalf("only %d tasks and %d messages were acknowledged", len(tasks), len(said))
 	}
 	for _, id := range tasks {
-		if got := c.taskEnded(id); got.Status != "completed" || len(c.history(agent, id)) != 2 {
+		if got := c.waitTask(id); got.Status != "completed" || len(c.history(agent, id)) != 2 {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -171,7 +171,7 @@ func TestReplicaKilled(t *testing.T) {
 			if m.Role == "user" {
 				there = append(there, m.Content)
 			}
-			c.ended(m.Metadata.RunID)
+			c.waitRun(m.Metadata.RunID)
 		}
 	}
 	within(t, time.Since(killed), 35*time.Second, "the end of the dead server's runs")

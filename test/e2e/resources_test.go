@@ -85,7 +85,7 @@ func (c *client) run(id string) runState {
 }
 
 // ended waits for the end of a run.
-func (c *client) ended(id string) runState {
+func (c *client) waitRun(id string) runState {
 	c.t.Helper()
 	var r runState
 	eventually(c.t, "the end of "+id, func() bool {

@@ -26,7 +26,7 @@ func TestServerKilledAtRandom(t *testing.T) {
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		s := startAt(t, on)
 		c := s.signIn()
-		l := &ledger{client: c, agent: c.newAgent("echo")}
+		l := &recorder{client: c, agent: c.newAgent("echo")}
 		for round := range total {
 			if round > 0 && round%8 == 0 {
 				l.client.token = s.signIn().token // it lasts for a quarter of an hour
@@ -47,13 +47,13 @@ func TestServerKilledAtRandom(t *testing.T) {
 		l.check(t)
 		s.terminate()
 		<-s.exited
-		s.wantSound()
+		s.checkDatabase()
 	})
 }
 
 // wantSound looks into the database of a server that has ended: it is whole, and
 // nothing is left in a state that is none of an end.
-func (s *server) wantSound() {
+func (s *server) checkDatabase() {
 	s.t.Helper()
 	db := s.database()
 	for _, left := range []string{
@@ -79,7 +79,7 @@ func (s *server) wantSound() {
 }
 
 // ledger is what the server has acknowledged.
-type ledger struct {
+type recorder struct {
 	client *client
 	agent  string
 
@@ -95,7 +95,7 @@ type ledger struct {
 func sessionName(i int) string { return fmt.Sprintf("session-%d", i) }
 
 // write has turns, streamed and not, and makes tasks, until the server is gone.
-func (l *ledger) write(round, writer int, stop <-chan struct{}) {
+func (l *recorder) write(round, writer int, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
@@ -115,7 +115,7 @@ func (l *ledger) write(round, writer int, stop <-chan struct{}) {
 }
 
 // chat gives the reply if it is a refusal.
-func (l *ledger) chat(session int, message string) *reply {
+func (l *recorder) chat(session int, message string) *reply {
 	r, err := l.client.try("POST", "/v1/agents/"+l.agent+"/chat", object{"message": message, "session_id": sessionName(session)})
 	switch {
 	case err != nil:
@@ -128,15 +128,15 @@ func (l *ledger) chat(session int, message string) *reply {
 	return nil
 }
 
-func (l *ledger) stream(session int, message string) *reply {
+func (l *recorder) stream(session int, message string) *reply {
 	s, r, err := l.client.tryStream("POST", "/v1/agents/"+l.agent+"/chat",
 		object{"message": message, "session_id": sessionName(session), "stream": true})
 	if err != nil || r != nil {
 		return r
 	}
 	defer s.close()
-	if end := s.rest(); end.Type == "end" {
-		l.acknowledge(session, message, end.MessageID, text(s.seen))
+	if end := s.readAll(); end.Type == "end" {
+		l.acknowledge(session, message, end.MessageID, messageText(s.seen))
 	} else if len(s.seen) > 0 {
 		l.acknowledge(session, message, "", "")
 	}
@@ -144,7 +144,7 @@ func (l *ledger) stream(session int, message string) *reply {
 }
 
 // task makes one, which nobody waits for.
-func (l *ledger) task(_ int, title string) *reply {
+func (l *recorder) task(_ int, title string) *reply {
 	r, err := l.client.try("POST", "/v1/tasks/", taskBody(l.agent, title), "Idempotency-Key: "+title)
 	switch {
 	case err != nil:
@@ -162,7 +162,7 @@ func (l *ledger) task(_ int, title string) *reply {
 	return nil
 }
 
-func (l *ledger) acknowledge(session int, message, answerID, answer string) {
+func (l *recorder) acknowledge(session int, message, answerID, answer string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.said[session] = append(l.said[session], message)
@@ -175,7 +175,7 @@ func (l *ledger) acknowledge(session int, message, answerID, answer string) {
 	l.answers[session][answerID] = answer
 }
 
-func (l *ledger) check(t *testing.T) {
+func (l *recorder) check(t *testing.T) {
 	t.Helper()
 	said, answered := 0, 0
 	for i := range l.said {
@@ -209,7 +209,7 @@ func (l *ledger) check(t *testing.T) {
 		said, answered = said+len(l.said[i]), answered+len(l.answers[i])
 	}
 	for id, title := range l.tasks {
-		done := l.client.taskEnded(id)
+		done := l.client.waitTask(id)
 		if done.Status != "completed" || !strings.HasSuffix(done.Result.Message, " token-20") || done.Usage.OutputTokens != 20 {
 			t.Errorf("the task %q became %+v", title, done)
 		}
@@ -227,9 +227,9 @@ var ends = []string{"completed", "failed", "cancelled", "interrupted"}
 
 // checkRun waits for the end of a message's run, and wants a completed one to
 // have the whole answer, once.
-func (l *ledger) checkRun(t *testing.T, m message) {
+func (l *recorder) checkRun(t *testing.T, m message) {
 	t.Helper()
-	r := l.client.ended(m.Metadata.RunID)
+	r := l.client.waitRun(m.Metadata.RunID)
 	if !slices.Contains(ends, r.Status) {
 		t.Errorf("run %s is %s", r.ID, r.Status)
 	}

@@ -27,7 +27,7 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 	t.Parallel()
 	rounds := testenv.Rounds(2, 5)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
+		s := on(newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP))
 		plain := s.env
 		s.env = append(plain, secretKey(oldKey))
 		s.start()
@@ -79,7 +79,7 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 		c.get("/v1/auth/me").want(t, 401)
 		fresh.get("/v1/auth/me").want(t, 200)
 		for _, m := range servers {
-			fresh.awaitMCP(m.ID, "it runs with its secret", running)
+			fresh.waitMCPServer(m.ID, "it runs with its secret", running)
 		}
 	})
 }
@@ -88,10 +88,10 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 // opens everything.
 func TestKeyInTheFileIsRotated(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+	s := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 	s.start()
 	c := s.signIn()
-	l := live(t, c)
+	l := newDataset(t, c)
 	path := filepath.Join(s.dir, "data", "secret.key")
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -124,13 +124,13 @@ func TestKeyInTheFileIsRotated(t *testing.T) {
 // nothing of it; a file that others may read is refused.
 func TestAnotherKey(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+	s := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 	plain := s.env
 	s.env = append(plain, secretKey(oldKey))
 	s.start()
 	c := s.signIn()
 	m := c.newMCPServer("guarded", object{"url": guardedMCP(t, "Bearer x-y-z"), "headers": object{"Authorization": "Bearer x-y-z"}})
-	c.awaitMCP(m.ID, "it runs", running)
+	c.waitMCPServer(m.ID, "it runs", running)
 	s.terminate()
 	<-s.exited
 	s.env = append(plain, secretKey(newKey))
@@ -147,7 +147,7 @@ func TestAnotherKey(t *testing.T) {
 	<-s.exited
 	s.env = append(plain, secretKey(newKey, oldKey))
 	s.restart()
-	c.awaitMCP(m.ID, "it runs again", running)
+	c.waitMCPServer(m.ID, "it runs again", running)
 
 	other := newServer(t, "")
 	if err := os.MkdirAll(filepath.Join(other.dir, "data"), 0o700); err != nil {

@@ -11,7 +11,7 @@ import (
 // restart, and the runs go on to whole answers.
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agents := []string{c.newAgent("echo"), c.newAgent("gpt-4o")}
 	var streams []*stream
@@ -19,10 +19,10 @@ func TestServerKilled(t *testing.T) {
 	for _, agent := range agents {
 		c.chat(agent, "s", "What was said before")
 		before = append(before, c.history(agent, "s"))
-		streams = append(streams, c.say(agent, "s", longEcho))
+		streams = append(streams, c.startTurn(agent, "s", longEcho))
 	}
 	for _, stream := range streams {
-		stream.tokens(50)
+		stream.readTokens(50)
 	}
 	processes := c.plugins()
 	for _, p := range processes {
@@ -33,7 +33,7 @@ func TestServerKilled(t *testing.T) {
 	s.kill()
 	wantGone(t, processes)
 	for i, stream := range streams {
-		stream.rest()
+		stream.readAll()
 		if last := stream.last(); last.Type != "token" {
 			t.Errorf("stream %d: the last event before the kill is %s", i, last.data)
 		}
@@ -44,19 +44,19 @@ func TestServerKilled(t *testing.T) {
 
 	for i, agent := range agents {
 		// The same token, for a login outlives the server.
-		again := c.watch(streams[i].start().RunID, streams[i].last().ID)
+		again := c.runEvents(streams[i].first().RunID, streams[i].last().ID)
 		if e, _ := again.next(); e.Type != "restart" {
 			t.Errorf("stream %d goes on with %s, want a restart", i, e.data)
 		}
 		again.seen = append(streams[i].seen, again.seen...)
-		wantWhole(t, c, agent, "s", again)
+		wantComplete(t, c, agent, "s", again)
 		h := c.history(agent, "s")
 		if len(h) != 4 || !slices.Equal(h[:2], before[i]) || h[2].Content != longEcho {
 			t.Errorf("stream %d: the history is %+v", i, h)
 		}
 		// One who reads the whole log at once gets the same message.
-		if whole := c.watch(streams[i].start().RunID, 0); whole.rest().Type != "end" || text(whole.seen) != h[len(h)-1].Content {
-			t.Errorf("stream %d: the log says %.200q…", i, text(whole.seen))
+		if whole := c.runEvents(streams[i].first().RunID, 0); whole.readAll().Type != "end" || messageText(whole.seen) != h[len(h)-1].Content {
+			t.Errorf("stream %d: the log says %.200q…", i, messageText(whole.seen))
 		}
 	}
 }
@@ -64,22 +64,22 @@ func TestServerKilled(t *testing.T) {
 // One run outlives several servers, and its watcher ends up with the message.
 func TestServerKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agent := c.newAgent("gpt-4o")
-	stream := c.say(agent, "s", "Hello")
+	stream := c.startTurn(agent, "s", "Hello")
 	stream.next() // the start, by which the run is found again
 	for range 3 {
-		stream.tokens(rand.IntN(40))
+		stream.readTokens(rand.IntN(40))
 		s.kill()
-		stream.rest()
+		stream.readAll()
 		s.restart()
 		before := stream
-		stream = c.watch(before.start().RunID, before.last().ID)
+		stream = c.runEvents(before.first().RunID, before.last().ID)
 		stream.seen = before.seen
 	}
-	wantWhole(t, c, agent, "s", stream)
-	if r := c.run(stream.start().RunID); r.Attempt != 4 {
+	wantComplete(t, c, agent, "s", stream)
+	if r := c.run(stream.first().RunID); r.Attempt != 4 {
 		t.Errorf("the run is %+v", r)
 	}
 }
@@ -90,17 +90,17 @@ func TestInterrupted(t *testing.T) {
 	s := start(t, "")
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "s", "/tokens 5000 /delay 10ms")
-	stream.tokens(1)
-	run := stream.start().RunID
+	stream := c.startTurn(agent, "s", "/tokens 5000 /delay 10ms")
+	stream.readTokens(1)
+	run := stream.first().RunID
 	for range 5 {
 		s.kill()
 		s.restart()
 	}
-	if r := c.ended(run); r.Status != "interrupted" {
+	if r := c.waitRun(run); r.Status != "interrupted" {
 		t.Errorf("the run is %+v", r)
 	}
-	if end := c.watch(run, 0).rest(); end.Type != "error" || end.Error.Message == "" {
+	if end := c.runEvents(run, 0).readAll(); end.Type != "error" || end.Error.Message == "" {
 		t.Errorf("the log ends with %s", end.data)
 	}
 	if h := c.history(agent, "s"); len(h) != 1 {
@@ -112,14 +112,14 @@ func TestInterrupted(t *testing.T) {
 // A server that is asked to stop lets streams end.
 func TestServerStops(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "s", longEcho)
-	stream.tokens(5)
+	stream := c.startTurn(agent, "s", longEcho)
+	stream.readTokens(5)
 	processes := c.plugins()
 	s.terminate()
-	if end := stream.rest(); end.Type != "end" || stream.err != nil {
+	if end := stream.readAll(); end.Type != "end" || stream.err != nil {
 		t.Errorf("the stream ends with %s (%v)", end.data, stream.err)
 	}
 	if code := s.exitCode(t); code != 0 {
@@ -127,7 +127,7 @@ func TestServerStops(t *testing.T) {
 	}
 	wantGone(t, processes)
 	s.restart()
-	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != text(stream.seen) {
+	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != messageText(stream.seen) {
 		t.Errorf("the history is %+v", h)
 	}
 }

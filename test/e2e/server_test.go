@@ -97,7 +97,7 @@ func (s *server) start() {
 		s.t.Fatalf("the banner has no URL:\n%s", s.stdout)
 	}
 	s.url = found[1]
-	s.awaitReady()
+	s.waitReady()
 }
 
 // restart starts a server that has ended, with the same data and port.
@@ -107,7 +107,7 @@ func (s *server) restart() {
 	s.start()
 }
 
-func (s *server) awaitReady() {
+func (s *server) waitReady() {
 	s.t.Helper()
 	eventually(s.t, "/health/ready", func() bool {
 		r, err := (&client{t: s.t, url: s.url}).try("GET", "/health/ready", nil)

@@ -9,7 +9,7 @@ import (
 )
 
 // visited counts those who connect to an address.
-func visited(t *testing.T, address string, h http.Handler) (port string, count *atomic.Int64) {
+func countConnections(t *testing.T, address string, h http.Handler) (port string, count *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
@@ -50,10 +50,10 @@ plugin "mcp" "sse" {
 // netguard's own tests.
 func TestMCPServersStayOutside(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins("http://127.0.0.1:1/v1")+guarded)
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+guarded)
 	member := s.newUser(s.signIn(), "mia", "member")
-	port, inside := visited(t, "127.0.0.1", http.NotFoundHandler())
-	turns, outside := visited(t, "127.0.0.2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	port, inside := countConnections(t, "127.0.0.1", http.NotFoundHandler())
+	turns, outside := countConnections(t, "127.0.0.2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://127.0.0.1:"+port+"/mcp", http.StatusTemporaryRedirect)
 	}))
 	for i, host := range []string{
@@ -70,7 +70,7 @@ func TestMCPServersStayOutside(t *testing.T) {
 				continue
 			}
 			made := decode[mcpServer](t, r.want(t, 201))
-			got := member.awaitMCP(made.ID, at+" fails", func(s mcpServer) bool { return s.Status == "error" })
+			got := member.waitMCPServer(made.ID, at+" fails", func(s mcpServer) bool { return s.Status == "error" })
 			if got.LastError == "" {
 				t.Errorf("%s: no reason", at)
 			}
@@ -80,7 +80,7 @@ func TestMCPServersStayOutside(t *testing.T) {
 		made := decode[mcpServer](t, member.post("/v1/mcp-servers/", object{
 			"name": "turns " + transport, "transport": transport, "config": object{"url": "http://127.0.0.2:" + turns + "/mcp"},
 		}).want(t, 201))
-		got := member.awaitMCP(made.ID, "a redirect fails", func(s mcpServer) bool { return s.Status == "error" })
+		got := member.waitMCPServer(made.ID, "a redirect fails", func(s mcpServer) bool { return s.Status == "error" })
 		t.Logf("%s: %s", transport, got.LastError)
 	}
 	if outside.Load() == 0 {

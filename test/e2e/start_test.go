@@ -47,13 +47,13 @@ func TestBrokenPlugins(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, tt.text)
-			s.wantNoStart(tt.want...)
+			s.wantStartError(tt.want...)
 		})
 	}
 }
 
 // wantNoStart starts a server that must end with code 1 and these words.
-func (s *server) wantNoStart(words ...string) {
+func (s *server) wantStartError(words ...string) {
 	s.t.Helper()
 	p := run(s.t, s.dir, s.env, append([]string{"serve"}, s.args...)...)
 	if code := p.exitCode(s.t); code != 1 {
@@ -102,7 +102,7 @@ func TestBadSettings(t *testing.T) {
 			s := newServer(t, "")
 			s.args = append(s.args, tt.args...) // of a flag that comes twice the last counts
 			s.env = append(s.env, tt.env...)
-			s.wantNoStart(tt.want...)
+			s.wantStartError(tt.want...)
 		})
 	}
 }
@@ -113,6 +113,6 @@ func TestSecondServer(t *testing.T) {
 	s := start(t, "")
 	second := newServer(t, "")
 	second.dir = s.dir
-	second.wantNoStart("another server uses the data dir", "--data-dir")
-	s.awaitReady()
+	second.wantStartError("another server uses the data dir", "--data-dir")
+	s.waitReady()
 }

@@ -14,14 +14,14 @@ import (
 
 // event is one of a stream.
 type event struct {
-	ID        int64  `json:"-"`
-	Type      string `json:"type"`
-	Content   said   `json:"content"`
-	SessionID string `json:"session_id"`
-	RunID     string `json:"run_id"`
-	MessageID string `json:"message_id"`
-	Attempt   int    `json:"attempt"`
-	DropAfter int64  `json:"drop_after"`
+	ID        int64     `json:"-"`
+	Type      string    `json:"type"`
+	Content   tokenText `json:"content"`
+	SessionID string    `json:"session_id"`
+	RunID     string    `json:"run_id"`
+	MessageID string    `json:"message_id"`
+	Attempt   int       `json:"attempt"`
+	DropAfter int64     `json:"drop_after"`
 	Metadata  struct {
 		Status string `json:"status"`
 	} `json:"metadata"`
@@ -31,9 +31,9 @@ type event struct {
 }
 
 // said is a token's text. A tool's result has content of another kind.
-type said string
+type tokenText string
 
-func (s *said) UnmarshalJSON(data []byte) error {
+func (s *tokenText) UnmarshalJSON(data []byte) error {
 	if data[0] != '"' {
 		return nil
 	}
@@ -55,7 +55,7 @@ type stream struct {
 }
 
 // say begins a turn that is streamed.
-func (c *client) say(agent, session, text string) *stream {
+func (c *client) startTurn(agent, session, text string) *stream {
 	c.t.Helper()
 	s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": text, "session_id": session, "stream": true})
 	if err != nil || r != nil {
@@ -65,7 +65,7 @@ func (c *client) say(agent, session, text string) *stream {
 }
 
 // watch gives a run's events above the number after.
-func (c *client) watch(run string, after int64) *stream {
+func (c *client) runEvents(run string, after int64) *stream {
 	c.t.Helper()
 	s, r, err := c.tryStream("GET", "/v1/runs/"+run+"/events", nil, "Last-Event-ID: "+strconv.FormatInt(after, 10))
 	if err != nil || r != nil {
@@ -138,7 +138,7 @@ func (s *stream) next() (event, bool) {
 }
 
 // tokens reads until n more tokens have come.
-func (s *stream) tokens(n int) {
+func (s *stream) readTokens(n int) {
 	s.t.Helper()
 	for n > 0 {
 		e, ok := s.next()
@@ -152,7 +152,7 @@ func (s *stream) tokens(n int) {
 }
 
 // rest reads to the end, and gives the last event.
-func (s *stream) rest() event {
+func (s *stream) readAll() event {
 	s.t.Helper()
 	for {
 		if _, ok := s.next(); !ok {
@@ -169,7 +169,7 @@ func (s *stream) last() event {
 }
 
 // start is the first event, which names the run.
-func (s *stream) start() event {
+func (s *stream) first() event {
 	s.t.Helper()
 	if len(s.seen) == 0 || s.seen[0].Type != "start" {
 		s.t.Fatalf("the stream does not begin with a start, but with %+v", s.seen)
@@ -179,7 +179,7 @@ func (s *stream) start() event {
 
 // text is the message as a client shows it: a restart drops the tokens that
 // came after its drop_after.
-func text(events []event) string {
+func messageText(events []event) string {
 	var kept []event
 	for _, e := range events {
 		switch e.Type {

@@ -52,7 +52,7 @@ func (c *client) task(id string) task {
 }
 
 // taskEnded waits for a task's end.
-func (c *client) taskEnded(id string) task {
+func (c *client) waitTask(id string) task {
 	c.t.Helper()
 	var last task
 	eventually(c.t, "the end of "+id, func() bool {
@@ -76,7 +76,7 @@ func TestTask(t *testing.T) {
 		if got := made.header.Get("Location"); got != "/v1/tasks/"+one.ID {
 			t.Errorf("it is at %q", got)
 		}
-		got := c.taskEnded(one.ID)
+		got := c.waitTask(one.ID)
 		if got.Status != "completed" || got.Attempts != 1 || got.Progress.Steps != 1 || got.Usage.OutputTokens == 0 ||
 			!strings.Contains(got.Result.Message, "https://example.com/doc.pdf") {
 			t.Errorf("%+v", got)
@@ -88,7 +88,7 @@ func TestTask(t *testing.T) {
 		if err != nil || refused != nil {
 			t.Fatalf("%v %+v", err, refused)
 		}
-		if end := events.rest(); end.Type != "end" || text(events.seen) != got.Result.Message {
+		if end := events.readAll(); end.Type != "end" || messageText(events.seen) != got.Result.Message {
 			t.Errorf("its events end with %s", end.data)
 		}
 		c.post("/v1/tasks/"+one.ID+"/cancel", nil).want(t, 409)
@@ -105,7 +105,7 @@ func TestTaskLists(t *testing.T) {
 		ids = append(ids, c.newTask([]string{agent, other}[i%2], "Hello", object{"priority": priority}).ID)
 	}
 	for _, id := range ids {
-		c.taskEnded(id)
+		c.waitTask(id)
 	}
 	for query, want := range map[string][]string{
 		"":                              {ids[2], ids[1], ids[0]},
@@ -187,7 +187,7 @@ func TestTaskIdempotency(t *testing.T) {
 		if f := send(c, "Other").want(t, 409).failure(t); f.Code != "CONFLICT" {
 			t.Errorf("%+v", f)
 		}
-		c.taskEnded(first.ID)
+		c.waitTask(first.ID)
 	})
 }
 
@@ -224,7 +224,7 @@ func TestTasksTakeTurns(t *testing.T) {
 	for i := range 40 {
 		c.newTask(agent, fmt.Sprintf("/tokens 10 /delay 5ms %d", i))
 	}
-	bob.taskEnded(bob.newTask(his, "Hello").ID)
+	bob.waitTask(bob.newTask(his, "Hello").ID)
 	l := decode[struct{ Total int }](t, c.get("/v1/tasks/?status=pending").want(t, 200))
 	if l.Total < 20 {
 		t.Errorf("%d tasks were waiting when bob's was done", l.Total)
@@ -251,7 +251,7 @@ func TestTasksOutliveTheServer(t *testing.T) {
 			s.restart()
 		}
 		for _, one := range made {
-			got := c.taskEnded(one.ID)
+			got := c.waitTask(one.ID)
 			if got.Status != "completed" || got.Attempts != 1 {
 				t.Errorf("%+v", got)
 			}
@@ -268,7 +268,7 @@ func TestTaskIsTriedAgain(t *testing.T) {
 	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	got := c.taskEnded(c.newTask(agent, "/error rate_limited", object{"max_attempts": 2}).ID)
+	got := c.waitTask(c.newTask(agent, "/error rate_limited", object{"max_attempts": 2}).ID)
 	if got.Status != "failed" || got.Attempts != 2 || got.Error == nil || got.Error.Code != "rate_limited" {
 		t.Errorf("%+v", got)
 	}

@@ -23,7 +23,7 @@ const (
 	traceID     = "0af7651916cd43dd8448eb211c80319c"
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
 	// told is what no span and no metric may tell.
-	told = "the-secret-of-the-prompt"
+	promptSecret = "the-secret-of-the-prompt"
 )
 
 // adder is an MCP server over HTTP with a tool that adds, which notes the traces that its calls are part of.
@@ -51,7 +51,7 @@ func newAdder(t *testing.T) *adder {
 	return a
 }
 
-const overHTTP = `
+const httpPlugin = `
 plugin "mcp" "http" {
   command = "mcp-http"
   config {
@@ -66,13 +66,13 @@ func calculator(t *testing.T, c *client, a *adder) string {
 	id := decode[struct{ ID string }](t, c.post("/v1/mcp-servers/", object{
 		"name": "adder", "slug": "adder", "transport": "http", "config": object{"url": a.url},
 	}).want(t, 201)).ID
-	c.awaitMCP(id, "it runs", running)
+	c.waitMCPServer(id, "it runs", running)
 	return decode[struct{ ID string }](t, c.post("/v1/agents/", object{"name": "Calculator", "type": "chat", "config": object{
 		"model": "gpt-4o", "mcp_servers": []string{"adder"},
 	}}).want(t, 201)).ID
 }
 
-func addsFirst(r *openaitest.Request) openaitest.Reply {
+func answerWithTool(r *openaitest.Request) openaitest.Reply {
 	if r.Messages[len(r.Messages)-1].Role == "user" {
 		return openaitest.Tools(toolCall(1, "adder__add", `{"A":40,"B":2}`))
 	}
@@ -83,18 +83,18 @@ func addsFirst(r *openaitest.Request) openaitest.Reply {
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	collector, tool := newOTLP(t), newAdder(t)
-	up := openaitest.New(openaitest.Options{Answer: addsFirst})
+	up := openaitest.New(openaitest.Options{Answer: answerWithTool})
 	base, err := up.Start("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = up.Close() })
-	s := newServer(t, plugins(base)+overHTTP)
+	s := newServer(t, pluginsHCL(base)+httpPlugin)
 	s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.url, "OTEL_BSP_SCHEDULE_DELAY=50", "AGENTAREA_LOG_FORMAT=json")
 	s.start()
 	c := s.signIn()
 	agent := calculator(t, c, tool)
-	r := c.do("POST", "/v1/agents/"+agent+"/chat", object{"message": told, "session_id": "s"}, "traceparent: "+traceparent, "X-Request-ID: req-of-the-test")
+	r := c.do("POST", "/v1/agents/"+agent+"/chat", object{"message": promptSecret, "session_id": "s"}, "traceparent: "+traceparent, "X-Request-ID: req-of-the-test")
 	run := decode[chatReply](t, r.want(t, 200)).Metadata.RunID
 
 	byName := map[string][]span{}
@@ -151,7 +151,7 @@ func TestTrace(t *testing.T) {
 	}
 	collector.mu.Lock()
 	defer collector.mu.Unlock()
-	for _, secret := range []string{told, "It is 42", c.token, "sk-of-the-test", adminPassword} {
+	for _, secret := range []string{promptSecret, "It is 42", c.token, "sk-of-the-test", adminPassword} {
 		if bytes.Contains(collector.raw, []byte(secret)) {
 			t.Errorf("the spans tell %q", secret)
 		}
@@ -172,7 +172,7 @@ func wantAttributes(t *testing.T, s span, want map[string]any) {
 func TestLogsOfAFailedChat(t *testing.T) {
 	t.Parallel()
 	base := upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }})
-	s := newServer(t, strings.Replace(plugins(base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
+	s := newServer(t, strings.Replace(pluginsHCL(base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
 	s.env = append(s.env, "AGENTAREA_LOG_FORMAT=json")
 	s.start()
 	c := s.signIn()
@@ -218,15 +218,15 @@ var metricName = regexp.MustCompile(`(?m)^# TYPE (\S+) `)
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	tool := newAdder(t)
-	s := newServer(t, plugins(upstream(t, openaitest.Options{Answer: addsFirst}))+overHTTP)
+	s := newServer(t, pluginsHCL(upstream(t, openaitest.Options{Answer: answerWithTool}))+httpPlugin)
 	s.env = append(s.env, "AGENTAREA_METRICS_TOKEN=token-of-the-test")
 	s.start()
 	c := s.signIn()
 	agent := calculator(t, c, tool)
-	c.chat(agent, "s", told)
-	c.taskEnded(c.newTask(c.newAgent("echo"), "Sum up").ID)
+	c.chat(agent, "s", promptSecret)
+	c.waitTask(c.newTask(c.newAgent("echo"), "Sum up").ID)
 	c.get("/v1/agents/agent-that-is-not/").want(t, 404)
-	c.get("/nothing/"+told).want(t, 404)
+	c.get("/nothing/"+promptSecret).want(t, 404)
 	c.do("BREW", "/v1/agents/", nil).want(t, 405)
 	s.anonymous().post("/v1/auth/login", object{"username": "admin", "password": "no"}).want(t, 401)
 
@@ -255,7 +255,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no line %s", want)
 		}
 	}
-	for _, secret := range []string{told, agent, "token-of-the-test", "sk-of-the-test", adminPassword, "adder"} {
+	for _, secret := range []string{promptSecret, agent, "token-of-the-test", "sk-of-the-test", adminPassword, "adder"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the metrics tell %q", secret)
 		}

@@ -117,7 +117,7 @@ func TestForgedTokens(t *testing.T) {
 			t.Errorf("%s: MCP gives %d: %s", name, mcp.status, mcp.body)
 		}
 		if token, ok := strings.CutPrefix(tt.authorization, "Bearer "); ok {
-			if got := c.greet(token); got != map[int]string{200: "auth.ok", 401: "UNAUTHORIZED"}[tt.status] {
+			if got := c.socketAuth(token); got != map[int]string{200: "auth.ok", 401: "UNAUTHORIZED"}[tt.status] {
 				t.Errorf("%s: a WebSocket gives %s", name, got)
 			}
 		}
@@ -139,7 +139,7 @@ func TestForgedTokens(t *testing.T) {
 }
 
 // greet gives what a WebSocket is answered that signs in with a token.
-func (c *client) greet(token string) string {
+func (c *client) socketAuth(token string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
@@ -148,9 +148,9 @@ func (c *client) greet(token string) string {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = conn.CloseNow() }()
-	w := &wire{t: c.t, ctx: ctx, conn: conn}
-	w.say(object{"type": "auth", "token": token})
-	m := w.hear()
+	w := &socket{t: c.t, ctx: ctx, conn: conn}
+	w.send(object{"type": "auth", "token": token})
+	m := w.receive()
 	var e struct{ Error failure }
 	if err := json.Unmarshal([]byte(m.raw), &e); err != nil {
 		c.t.Fatal(err)

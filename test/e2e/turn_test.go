@@ -11,40 +11,40 @@ func TestReconnect(t *testing.T) {
 	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	first := c.say(agent, "s", "/tokens 100 /delay 10ms")
-	first.tokens(20)
+	first := c.startTurn(agent, "s", "/tokens 100 /delay 10ms")
+	first.readTokens(20)
 	first.close()
-	run, last := first.start().RunID, first.last().ID
+	run, last := first.first().RunID, first.last().ID
 	if r := c.run(run); r.Status != "running" {
 		t.Errorf("the run of a client that left is %s", r.Status)
 	}
-	second := c.watch(run, last)
-	second.tokens(20)
+	second := c.runEvents(run, last)
+	second.readTokens(20)
 	second.close()
 	// It ends though nobody watches, and can be read afterwards.
-	if r := c.ended(run); r.Status != "completed" {
+	if r := c.waitRun(run); r.Status != "completed" {
 		t.Errorf("the run is %+v", r)
 	}
-	third := c.watch(run, second.last().ID)
-	third.rest()
+	third := c.runEvents(run, second.last().ID)
+	third.readAll()
 	seen := slices.Concat(first.seen, second.seen, third.seen)
 	for i, e := range seen {
 		if e.ID != int64(i+1) {
 			t.Fatalf("event %d has id %d", i+1, e.ID)
 		}
 	}
-	if h := c.history(agent, "s"); text(seen) != h[1].Content || third.last().MessageID != h[1].ID {
-		t.Errorf("the pieces make %q, stored is %+v", text(seen), h)
+	if h := c.history(agent, "s"); messageText(seen) != h[1].Content || third.last().MessageID != h[1].ID {
+		t.Errorf("the pieces make %q, stored is %+v", messageText(seen), h)
 	}
 	// The whole log, by the other way to ask for it, and with nothing left to give.
 	whole, refused, err := c.tryStream("GET", "/v1/runs/"+run+"/events?after=50", nil)
 	if err != nil || refused != nil {
 		t.Fatalf("%v %+v", err, refused)
 	}
-	if whole.rest(); len(whole.seen) != len(seen)-50 || whole.seen[0].data != seen[50].data {
+	if whole.readAll(); len(whole.seen) != len(seen)-50 || whole.seen[0].data != seen[50].data {
 		t.Errorf("after=50 gives %d events of %d", len(whole.seen), len(seen))
 	}
-	if none := c.watch(run, third.last().ID); none.rest().Type != "" || none.err != nil {
+	if none := c.runEvents(run, third.last().ID); none.readAll().Type != "" || none.err != nil {
 		t.Errorf("after the last event comes %+v (%v)", none.seen, none.err)
 	}
 }
@@ -53,11 +53,11 @@ func TestTwoWatchers(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	c := s.signIn()
-	one := c.say(c.newAgent("echo"), "s", "/tokens 50 /delay 10ms")
-	one.tokens(10)
-	two := c.watch(one.start().RunID, 0)
-	one.rest()
-	two.rest()
+	one := c.startTurn(c.newAgent("echo"), "s", "/tokens 50 /delay 10ms")
+	one.readTokens(10)
+	two := c.runEvents(one.first().RunID, 0)
+	one.readAll()
+	two.readAll()
 	if !slices.Equal(one.seen, two.seen) {
 		t.Errorf("they see %d and %d events", len(one.seen), len(two.seen))
 	}
@@ -68,12 +68,12 @@ func TestCancel(t *testing.T) {
 	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "s", "/tokens 10000 /delay 10ms")
-	stream.tokens(10)
-	run := stream.start().RunID
+	stream := c.startTurn(agent, "s", "/tokens 10000 /delay 10ms")
+	stream.readTokens(10)
+	run := stream.first().RunID
 	began := time.Now()
 	r := c.post("/v1/runs/"+run+"/cancel", nil).want(t, 200)
-	end := stream.rest()
+	end := stream.readAll()
 	within(t, time.Since(began), time.Second, "the end after cancel")
 	wantShape(t, `{"id": "run-1", "status": "cancelled", "cancel_requested": true}`, r.body)
 	if end.Type != "end" || end.Metadata.Status != "cancelled" {
@@ -82,7 +82,7 @@ func TestCancel(t *testing.T) {
 	if got := c.run(run); got.Status != "cancelled" || got.MessageID != end.MessageID {
 		t.Errorf("the run is %+v", got)
 	}
-	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != text(stream.seen) || h[1].ID != end.MessageID {
+	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != messageText(stream.seen) || h[1].ID != end.MessageID {
 		t.Errorf("the history is %+v", h)
 	}
 	c.post("/v1/runs/"+run+"/cancel", nil).want(t, 409)
@@ -90,12 +90,12 @@ func TestCancel(t *testing.T) {
 		t.Errorf("the next turn says %q", got)
 	}
 	// One that has said nothing yet has nothing to keep.
-	silent := c.say(agent, "s", "/tokens 5 /delay 1m")
+	silent := c.startTurn(agent, "s", "/tokens 5 /delay 1m")
 	for len(silent.seen) == 0 {
 		silent.next()
 	}
-	c.post("/v1/runs/"+silent.start().RunID+"/cancel", nil).want(t, 200)
-	if end := silent.rest(); end.Type != "end" || end.MessageID != "" {
+	c.post("/v1/runs/"+silent.first().RunID+"/cancel", nil).want(t, 200)
+	if end := silent.readAll(); end.Type != "end" || end.MessageID != "" {
 		t.Errorf("the silent stream ends with %s", end.data)
 	}
 }
@@ -106,8 +106,8 @@ func TestOneTurnAtATime(t *testing.T) {
 	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "s", "/tokens 100 /delay 10ms")
-	stream.tokens(1)
+	stream := c.startTurn(agent, "s", "/tokens 100 /delay 10ms")
+	stream.readTokens(1)
 	for _, streamed := range []bool{false, true} {
 		r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "s", "stream": streamed}).want(t, 409)
 		if f := r.failure(t); f.Code != "CONFLICT" {
@@ -117,7 +117,7 @@ func TestOneTurnAtATime(t *testing.T) {
 	c.do("DELETE", "/v1/agents/"+agent+"/sessions/s", nil).want(t, 409)
 	c.do("DELETE", "/v1/agents/"+agent, nil).want(t, 409)
 	c.chat(agent, "other", "Hi")
-	wantWhole(t, c, agent, "s", stream)
+	wantComplete(t, c, agent, "s", stream)
 	if h := c.history(agent, "s"); len(h) != 2 {
 		t.Errorf("the history has %d messages", len(h))
 	}

@@ -20,7 +20,7 @@ func upstream(t *testing.T, o openaitest.Options) string {
 }
 
 // plugins is a plugins.hcl with the echo, and OpenAI's at base.
-func plugins(base string) string {
+func pluginsHCL(base string) string {
 	return fmt.Sprintf(`
 plugin "llm" "echo" {
   command = "llm-echo"

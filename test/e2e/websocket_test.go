@@ -12,7 +12,7 @@ import (
 )
 
 // wire is a client's WebSocket.
-type wire struct {
+type socket struct {
 	t    *testing.T
 	ctx  context.Context
 	conn *websocket.Conn
@@ -31,7 +31,7 @@ type wsMessage struct {
 }
 
 // dial connects and signs in.
-func (c *client) dial() *wire {
+func (c *client) dialWebSocket() *socket {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	c.t.Cleanup(cancel)
@@ -40,15 +40,15 @@ func (c *client) dial() *wire {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = conn.CloseNow() })
-	w := &wire{t: c.t, ctx: ctx, conn: conn}
-	w.say(object{"type": "auth", "token": c.token})
-	if got := w.hear(); got.Type != "auth.ok" {
+	w := &socket{t: c.t, ctx: ctx, conn: conn}
+	w.send(object{"type": "auth", "token": c.token})
+	if got := w.receive(); got.Type != "auth.ok" {
 		c.t.Fatalf("signing in gives %s", got.raw)
 	}
 	return w
 }
 
-func (w *wire) say(o object) {
+func (w *socket) send(o object) {
 	w.t.Helper()
 	data, err := json.Marshal(o)
 	if err != nil {
@@ -59,7 +59,7 @@ func (w *wire) say(o object) {
 	}
 }
 
-func (w *wire) hear() wsMessage {
+func (w *socket) receive() wsMessage {
 	w.t.Helper()
 	_, data, err := w.conn.Read(w.ctx)
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *wire) hear() wsMessage {
 	return m
 }
 
-func (w *wire) subscribe(channel string, more ...object) {
+func (w *socket) subscribe(channel string, more ...object) {
 	w.t.Helper()
 	o := object{"type": "subscribe", "channel": channel}
 	for _, m := range more {
@@ -80,8 +80,8 @@ func (w *wire) subscribe(channel string, more ...object) {
 			o[k] = v
 		}
 	}
-	w.say(o)
-	if got := w.hear(); got.Type != "subscribed" || got.Channel != channel {
+	w.send(o)
+	if got := w.receive(); got.Type != "subscribed" || got.Channel != channel {
 		w.t.Fatalf("subscribing gives %s", got.raw)
 	}
 }
@@ -91,18 +91,18 @@ func TestWebSocket(t *testing.T) {
 	onBothShared(t, func(t *testing.T, s *server) {
 		c := s.newMember()
 		agent := c.newAgent("echo")
-		w := c.dial()
+		w := c.dialWebSocket()
 		w.subscribe("agent." + agent + ".events")
 		w.subscribe("tasks")
 		c.chat(agent, "s", "Good day")
-		m := w.hear()
+		m := w.receive()
 		wantShape(t, `{"type": "agent.message", "agent_id": "agent-1", "session_id": "s", "message": "Good day"}`, []byte(m.raw))
 		one := c.newTask(agent, "Hello")
 		// Each state, on each of the two channels, and the answer on the agent's.
 		seen := map[string][]string{}
 		last := m.Seq
 		for len(seen["tasks"]) < 3 || len(seen["agent."+agent+".events"]) < 4 {
-			m := w.hear()
+			m := w.receive()
 			if m.Seq < last || m.Type == "task.status" && m.TaskID != one.ID {
 				t.Errorf("%s after %d", m.raw, last)
 			}
@@ -113,10 +113,10 @@ func TestWebSocket(t *testing.T) {
 			t.Errorf("tasks: %s", got)
 		}
 		// Another connection goes on anywhere.
-		again := c.dial()
+		again := c.dialWebSocket()
 		again.subscribe("task."+one.ID+".events", object{"after": 0})
 		for _, want := range []string{"pending", "running", "completed"} {
-			if m := again.hear(); m.Status != want {
+			if m := again.receive(); m.Status != want {
 				t.Errorf("%s, want %s", m.raw, want)
 			}
 		}
@@ -145,13 +145,13 @@ func TestWebSocketResumes(t *testing.T) {
 	seen := map[string]int{}
 	var made []string
 	for range 3 {
-		w := c.dial()
+		w := c.dialWebSocket()
 		w.subscribe("tasks", object{"after": last})
 		for i := range 5 {
 			made = append(made, c.newTask(agent, fmt.Sprintf("Hello %d", i)).ID)
 		}
 		for range 7 {
-			m := w.hear()
+			m := w.receive()
 			if m.Seq <= last {
 				t.Errorf("%d after %d", m.Seq, last)
 			}
@@ -161,10 +161,10 @@ func TestWebSocketResumes(t *testing.T) {
 		s.kill()
 		s.restart()
 	}
-	w := c.dial()
+	w := c.dialWebSocket()
 	w.subscribe("tasks", object{"after": last})
 	for len(seen) < 3*len(made) {
-		m := w.hear()
+		m := w.receive()
 		seen[m.TaskID+" "+m.Status]++
 	}
 	for what, n := range seen {
@@ -179,11 +179,11 @@ func TestWebSocketSystem(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	w := c.dial()
+	w := c.dialWebSocket()
 	w.subscribe("system")
 	kill(t, c.plugin("llm", "echo").PID)
 	for _, want := range []string{"Plugin llm/echo is down", "Plugin llm/echo is running again"} {
-		if m := w.hear(); m.Type != "system.notification" || m.Level == "" || !strings.Contains(m.Message, want) {
+		if m := w.receive(); m.Type != "system.notification" || m.Level == "" || !strings.Contains(m.Message, want) {
 			t.Errorf("%s, want %s", m.raw, want)
 		}
 	}
