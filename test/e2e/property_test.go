@@ -136,7 +136,7 @@ func newEnv(t *testing.T) *env {
 	}
 	w.rootID = decode[struct{ ID string }](t, w.root.get("/v1/auth/me").want(t, 200)).ID
 	w.doc, w.operations = s.document()
-	w.failure = named(t, w.doc, "Error")
+	w.failure = componentSchema(t, w.doc, "Error")
 	w.http = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{},

@@ -97,7 +97,7 @@ func TestKeyInTheFileIsRotated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.refused("only while no server uses it", "secrets", "rotate")
+	s.wantFailure("only while no server uses it", "secrets", "rotate")
 	s.terminate()
 	<-s.exited
 	for range testenv.Rounds(3, 8) {
@@ -117,7 +117,7 @@ func TestKeyInTheFileIsRotated(t *testing.T) {
 	}
 	s.restart()
 	c.get("/v1/auth/me").want(t, 401)
-	l.want(t, s)
+	l.check(t, s)
 }
 
 // TestAnotherKey: a server says at its start what its key does not open, and changes
@@ -160,5 +160,5 @@ func TestAnotherKey(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	other.refused("chmod 600 "+path, "serve", "--listen", "127.0.0.1:0")
+	other.wantFailure("chmod 600 "+path, "serve", "--listen", "127.0.0.1:0")
 }

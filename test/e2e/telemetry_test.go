@@ -100,7 +100,7 @@ func TestTrace(t *testing.T) {
 	byName := map[string][]span{}
 	eventually(t, "the request's span", func() bool {
 		clear(byName)
-		for _, sp := range collector.of(traceID) {
+		for _, sp := range collector.trace(traceID) {
 			byName[sp.name] = append(byName[sp.name], sp)
 		}
 		return len(byName["POST /v1/agents/{agent_id}/chat"]) == 1 && len(byName["invoke_agent Calculator"]) == 1
