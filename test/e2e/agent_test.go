@@ -45,8 +45,8 @@ func TestAgentVersions(t *testing.T) {
 
 func TestAgentLists(t *testing.T) {
 	t.Parallel()
-	s := shared(t)
-	c := s.newMember()
+	s := start(t, "")
+	c := s.signIn()
 	want := make([]string, 3)
 	for i := range want {
 		want[len(want)-1-i] = c.newAgent("echo") // the list starts with the newest

@@ -55,6 +55,17 @@ func (s *uploadRecorder) upload(stop <-chan struct{}, more func(*reply, error) b
 	}
 }
 
+// hasNew returns a function that reports whether another upload was acknowledged since the call of hasNew.
+func (s *uploadRecorder) hasNew() func() bool {
+	acked := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.acked)
+	}
+	before := acked()
+	return func() bool { return acked() > before }
+}
+
 // check checks that each acknowledged file exists and that each existing file has the bytes that were
 // sent. It returns the sizes of the existing files.
 func (s *uploadRecorder) check() []int64 {
@@ -96,7 +107,8 @@ func TestServerKilledInUploads(t *testing.T) {
 				})
 			})
 		}
-		time.Sleep(time.Duration(100+rand.IntN(500)) * time.Millisecond) // a random moment is the point of the test
+		eventually(t, "an acknowledged upload", uploads.hasNew())
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // a random moment is the point of the test
 		processes := s.signIn().plugins()
 		s.kill()
 		wg.Wait()
@@ -153,7 +165,8 @@ func TestBackendKilledInUploads(t *testing.T) {
 		}
 	})
 	for range 3 { // after five exits there is no restart
-		time.Sleep(time.Duration(100+rand.IntN(500)) * time.Millisecond) // a random moment is the point of the test
+		eventually(t, "an acknowledged upload", uploads.hasNew())
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // a random moment is the point of the test
 		before := c.plugin("files", "local")
 		kill(t, before.PID)
 		eventually(t, "the restart", func() bool {
