@@ -33,8 +33,9 @@ PROTO_BASE := 63a0c364d6d76e16e981bb2503be44af948bd5a2
 
 MODULE := github.com/agentarea/agentarea
 
-# The packages of all modules.
-PACKAGES := ./...
+# The Go modules of this repository, which go.work joins, and the packages of all of them.
+MODULES  := . sdk test/ops
+PACKAGES := $(patsubst ./.%,.%,$(MODULES:%=./%/...))
 
 # The race detector needs a C compiler. Without one, make test runs without it and says so; CI sets RACE=-race.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
@@ -56,7 +57,7 @@ run: build ## build and start the server on localhost:8000; ARGS="--listen …" 
 
 .PHONY: build
 build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2.3 names the server's
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
+	CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
 test: build ## run every test in its short form; TEST="-run Chat ./storage/..." picks
@@ -80,7 +81,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run $(PACKAGES)
 	scripts/import-rules-bite.sh $(GOLANGCI_LINT)
 
 .PHONY: generate
@@ -94,12 +95,11 @@ generate-proto: $(PROTO_TOOLS)
 # The tests see that these are fresh.
 .PHONY: generate-docs
 generate-docs:
-	go test ./core/internal/app -run 'TestHelp|TestReference' -update
+	go test ./core/internal/app -run 'TestHelp|TestReference|TestPluginsNew_projectIsTidy' -update
 
 .PHONY: verify
 verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and that generated files are up to date
-	go mod verify
-	go mod tidy -diff
+	set -e; for m in $(MODULES); do (cd $$m && GOWORK=off go mod verify && GOWORK=off go mod tidy -diff); done
 	$(GOLANGCI_LINT) fmt --diff
 	$(BUF) lint
 	@if git cat-file -e '$(PROTO_BASE)^{commit}' 2>/dev/null; then $(BUF) breaking --against '.git#ref=$(PROTO_BASE)'; \

@@ -12,8 +12,8 @@ type RetentionStore interface {
 	// DropEvents deletes the events of runs that ended before, from the run on that
 	// comes after the time from, and gives the time to go on from.
 	DropEvents(ctx context.Context, from, before time.Time, limit int) (n int, next time.Time, err error)
-	// DropNotices deletes notices.
-	DropNotices(ctx context.Context, before time.Time, limit int) (int, error)
+	// DropNotifications deletes notifications.
+	DropNotifications(ctx context.Context, before time.Time, limit int) (int, error)
 	// DropRuns deletes runs that ended before, with their calls and events; what was
 	// said stays in its session.
 	DropRuns(ctx context.Context, before time.Time, limit int) (int, error)

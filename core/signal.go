@@ -5,8 +5,8 @@ type Topic string
 
 // The topics.
 const (
-	// TopicNotices: there are new notices.
-	TopicNotices Topic = "notices"
+	// TopicNotifications: there are new notifications.
+	TopicNotifications Topic = "notifications"
 	// TopicCancel: the run of that id was asked to end.
 	TopicCancel Topic = "cancel"
 )

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 make --no-print-directory -s generate-proto BUF_ARGS="--output $scratch"
-if ! diff -r --brief --exclude='*.proto' "$scratch/proto" proto; then
+if ! diff -r --brief "$scratch/sdk/proto" sdk/proto; then
 	echo 'generated files are not up to date: run make generate-proto, and remove what has no .proto any more' >&2
 	exit 1
 fi

@@ -11,29 +11,29 @@ mod=github.com/agentarea/agentarea
 
 # room | may import | may not import. A leaf is an empty package of that room.
 rooms='
-proto/base/v1                | proto/leaf fmt                                | sdk core
-sdk                          | fmt                                           | proto/leaf core/leaf
-sdk/llm                      | sdk proto/leaf                                | core storage/leaf plugins/leaf
-sdk/plugintest               | sdk proto/leaf                                | core/leaf
-plugins/llm-echo             | sdk sdk/leaf                                  | core proto/leaf storage/leaf plugins/leaf examples/leaf
-examples/weather/go          | sdk sdk/leaf                                  | core proto/leaf plugins/leaf
-core                         | sdk                                           | sdk/leaf proto/leaf storage/leaf core/internal/api/leaf
-core/cmd/agentarea           | core/internal/app                             | core core/internal/config/leaf storage/leaf
-core/internal/app            | core core/internal/api core/internal/pluginhost/leaf storage/leaf |
-core/internal/api            | core sdk core/internal/api/leaf               | sdk/leaf proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
-core/internal/auth           | core sdk                                      | sdk/leaf storage/leaf core/internal/api/leaf database/sql
-core/internal/run            | core sdk sdk/leaf core/internal/events/leaf   | proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
-core/internal/events         | core                                          | sdk/leaf storage/leaf core/internal/run/leaf
-core/internal/limit          | core fmt                                      | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf
-core/internal/secrets        | fmt                                           | core sdk storage/leaf
-core/internal/telemetry      | core sdk                                      | sdk/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
-core/internal/archive        | fmt                                           | core sdk storage/leaf
-core/internal/mcp            | core sdk/leaf core/internal/events/leaf       | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
-core/internal/pluginhost     | core sdk/leaf core/internal/config/leaf | proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
-core/internal/config         | core sdk                                      | sdk/leaf storage/leaf core/internal/pluginhost/leaf
-core/internal/another        | core                                          | storage/leaf core/internal/pluginhost/leaf plugins/leaf
-storage                      | core sdk storage/leaf                         | sdk/leaf proto/leaf plugins/leaf
-storage/migrations           | storage/leaf                                  | sdk/leaf proto/leaf
+sdk/proto/base/v1        | sdk/proto/leaf fmt                                                | sdk core
+sdk                      | fmt                                                               | sdk/proto/leaf core/leaf
+sdk/llm                  | sdk sdk/proto/leaf                                                | core storage/leaf plugins/leaf
+sdk/plugintest           | sdk sdk/proto/leaf                                                | core/leaf
+plugins/llm-echo         | sdk sdk/leaf                                                      | core sdk/proto/leaf storage/leaf plugins/leaf examples/leaf
+examples/weather/go      | sdk sdk/leaf                                                      | core sdk/proto/leaf plugins/leaf
+core                     | sdk                                                               | sdk/leaf sdk/proto/leaf storage/leaf core/internal/api/leaf
+core/cmd/agentarea       | core/internal/app                                                 | core core/internal/config/leaf storage/leaf
+core/internal/app        | core core/internal/api core/internal/pluginhost/leaf storage/leaf |
+core/internal/api        | core sdk core/internal/api/leaf                                   | sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
+core/internal/auth       | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf database/sql
+core/internal/run        | core sdk sdk/leaf core/internal/events/leaf                       | sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
+core/internal/events     | core                                                              | sdk/leaf storage/leaf core/internal/run/leaf
+core/internal/limit      | core fmt                                                          | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf
+core/internal/secrets    | fmt                                                               | core sdk storage/leaf
+core/internal/telemetry  | core sdk                                                          | sdk/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
+core/internal/archive    | fmt                                                               | core sdk storage/leaf
+core/internal/mcp        | core sdk/leaf core/internal/events/leaf                           | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
+core/internal/pluginhost | core sdk/leaf core/internal/config/leaf                           | sdk/proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
+core/internal/config     | core sdk                                                          | sdk/leaf storage/leaf core/internal/pluginhost/leaf
+core/internal/another    | core                                                              | storage/leaf core/internal/pluginhost/leaf plugins/leaf
+storage                  | core sdk storage/leaf                                             | sdk/leaf sdk/proto/leaf plugins/leaf
+storage/migrations       | storage/leaf                                                      | sdk/leaf sdk/proto/leaf
 '
 
 cd "$scratch"

@@ -99,9 +99,9 @@ func TestCopy(t *testing.T) {
 	ctx := t.Context()
 	from, _ := openNew(t, storage.Options{})
 	waits := fill(t, from)
-	last, err := from.LastNotice(ctx)
+	last, err := from.LastNotification(ctx)
 	must(t, err)
-	_, err = from.DropNotices(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
+	_, err = from.DropNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
 	must(t, err)
 
 	pg := openNamed(t, dbtest.Postgres(t))
@@ -123,10 +123,10 @@ func TestCopy(t *testing.T) {
 			MaxAttempts: 1, RunAt: time.Now(), CreatedAt: time.Now(),
 		})
 		must(t, err)
-		next, err := to.LastNotice(ctx)
+		next, err := to.LastNotification(ctx)
 		must(t, err)
 		if next != last+1 {
-			t.Errorf("%s: notice %d of %s comes after %d", name, next, task.ID, last)
+			t.Errorf("%s: notification %d of %s comes after %d", name, next, task.ID, last)
 		}
 		drawn := make(chan struct{}, 10)
 		stop, err := to.Work(1, func(context.Context) { drawn <- struct{}{} })

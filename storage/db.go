@@ -30,7 +30,7 @@ var (
 	_ core.EventStore           = (*DB)(nil)
 	_ core.FileStore            = (*DB)(nil)
 	_ core.TaskStore            = (*DB)(nil)
-	_ core.NoticeStore          = (*DB)(nil)
+	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
 	_ core.Signals              = (*DB)(nil)
 	_ core.TaskQueue            = (*DB)(nil)

@@ -36,10 +36,10 @@ func (db *DB) DropEvents(ctx context.Context, from, before time.Time, limit int)
 	return n, next, err
 }
 
-// DropNotices implements core.RetentionStore.
-func (db *DB) DropNotices(ctx context.Context, before time.Time, limit int) (n int, err error) {
+// DropNotifications implements core.RetentionStore.
+func (db *DB) DropNotifications(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
-		var oldest []noticeRow
+		var oldest []notificationRow
 		err := tx.NewSelect().Model(&oldest).Column("seq", "created_at").Order("seq").Limit(int64(limit)).Scan(ctx)
 		if err != nil {
 			return err
@@ -50,7 +50,7 @@ func (db *DB) DropNotices(ctx context.Context, before time.Time, limit int) (n i
 		if n == 0 {
 			return nil
 		}
-		_, err = tx.NewDelete().Model((*noticeRow)(nil)).Where("seq <= ?", oldest[n-1].Seq).Exec(ctx)
+		_, err = tx.NewDelete().Model((*notificationRow)(nil)).Where("seq <= ?", oldest[n-1].Seq).Exec(ctx)
 		return err
 	})
 	return n, err

@@ -204,7 +204,7 @@ func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
 type runEnd struct {
 	run, call, task []any
 	answer          storedMessage
-	notice          *core.Notice
+	notification    *core.Notification
 }
 
 func prepareEnd(e core.RunEnd) (w runEnd, err error) {
@@ -217,7 +217,7 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 		if w.answer, err = storeMessage(e.Answer, run.ID); err != nil {
 			return w, err
 		}
-		if w.notice, err = core.NewMessageNotice(e.Answer); err != nil {
+		if w.notification, err = core.NewMessageNotification(e.Answer); err != nil {
 			return w, err
 		}
 	}
@@ -266,7 +266,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if err := w.answer.insert(ctx, tx, key, sessionID, agentID, userID); err != nil {
 			return "", err
 		}
-		if err := putNotice(ctx, tx, w.notice); err != nil {
+		if err := putNotification(ctx, tx, w.notification); err != nil {
 			return "", err
 		}
 		if _, err := tx.exec(ctx, answerSession, w.answer.createdAt, w.answer.createdAt, key); err != nil {

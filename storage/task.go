@@ -129,11 +129,11 @@ func noteTask(ctx context.Context, tx *tx, id string) error {
 	if err != nil {
 		return err
 	}
-	n, err := core.NewTaskNotice(t)
+	n, err := core.NewTaskNotification(t)
 	if err != nil {
 		return err
 	}
-	return putNotice(ctx, tx, n)
+	return putNotification(ctx, tx, n)
 }
 
 // taskByKey gives the task that the user has made by the same key, nil for none.

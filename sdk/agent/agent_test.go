@@ -14,18 +14,18 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/internal/leaktest"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // loop is an agent type that runs a function.
 type loop func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error)

@@ -10,9 +10,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 // Client is the host's side of an agent type in another process. Its errors

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"time"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 // maxPayload is how large a call or a reply may be, in bytes: what a message may

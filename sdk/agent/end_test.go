@@ -8,11 +8,11 @@ import (
 
 	"google.golang.org/grpc"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // busy is a loop that waits in a call, and tells how the call and it ended.

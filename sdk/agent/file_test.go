@@ -8,10 +8,10 @@ import (
 
 	"google.golang.org/grpc"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 func TestReadFile(t *testing.T) {

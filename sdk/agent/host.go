@@ -6,9 +6,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 // host is the Host of one run, over its stream.

@@ -3,9 +3,9 @@ package agent
 import (
 	"google.golang.org/grpc"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 // Kind is the kind's word in plugins.hcl.

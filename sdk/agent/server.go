@@ -6,10 +6,10 @@ import (
 	"errors"
 	"io"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 type server struct {

@@ -10,9 +10,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	agentv1 "github.com/agentarea/agentarea/proto/agent/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
 // What one run may have under way: calls that are handled at the same time, and

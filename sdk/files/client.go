@@ -12,9 +12,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 // Client is the host's side of a backend in another process: a Backend and a

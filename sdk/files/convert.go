@@ -3,8 +3,8 @@ package files
 import (
 	"time"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 func fromObject(o *Object) *filesv1.Object {

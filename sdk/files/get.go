@@ -8,9 +8,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 // Get implements Backend. The reader ends the call on the plugin's side when it

@@ -10,10 +10,10 @@ import (
 
 	"google.golang.org/grpc"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/files"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 func TestGet(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 // putReader reads the bytes of a Put. The host's end of the stream is the word

@@ -5,9 +5,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 // Kind is the kind's word in plugins.hcl.

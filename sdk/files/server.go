@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 
-	filesv1 "github.com/agentarea/agentarea/proto/files/v1"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
 // A List's message has at most so many objects, and is sent after so long.

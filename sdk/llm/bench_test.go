@@ -7,10 +7,10 @@ import (
 
 	"google.golang.org/grpc"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
 	"github.com/agentarea/agentarea/sdk/llm"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // tokens is a provider that sends as many as MaxTokens says, as fast as it may.

@@ -7,9 +7,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // BatchStream is a Stream that takes all the pieces that came together at once.

@@ -1,8 +1,8 @@
 package llm
 
 import (
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 func fromRequest(r *Request) *llmv1.ChatRequest {

@@ -3,7 +3,7 @@ package llm
 import (
 	"strings"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // gatherer is the Stream of a Chat that nobody watches: it keeps all of the

@@ -8,17 +8,17 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/internal/leaktest"
 	"github.com/agentarea/agentarea/sdk/internal/loopback"
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // script is a provider that answers by a function.
 type script func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"sync"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // What may wait for a slow reader before Send waits too, so that a provider

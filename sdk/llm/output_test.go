@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // slow is a stream that sends when the test lets it.

@@ -3,9 +3,9 @@ package llm
 import (
 	"google.golang.org/grpc"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // Kind is the kind's word in plugins.hcl.

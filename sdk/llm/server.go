@@ -3,10 +3,10 @@ package llm
 import (
 	"context"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 type server struct {

@@ -10,9 +10,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	mcpv1 "github.com/agentarea/agentarea/proto/mcp/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
 // closeTime is how long a connection may take to end once it is closed.

@@ -3,9 +3,9 @@ package mcptransport
 import (
 	"google.golang.org/grpc"
 
-	mcpv1 "github.com/agentarea/agentarea/proto/mcp/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
 // Serve runs a transport's process until the host stops it: the last line of an

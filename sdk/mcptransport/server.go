@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 
-	mcpv1 "github.com/agentarea/agentarea/proto/mcp/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
 type server struct {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"sync"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // base answers the Base service for an author's value.

@@ -1,8 +1,8 @@
 package plugin
 
 import (
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 func fromBlock(b sdk.Block) *basev1.BlockSchema {

@@ -5,9 +5,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // Base is the host's side of what plugins of every kind answer. Its errors are

@@ -12,8 +12,8 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // stopTime is how long a plugin may take to let go when its host is gone.

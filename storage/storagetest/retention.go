@@ -96,13 +96,13 @@ func testRetentionTasks(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 	f.taskNow(t, waits.ID)
 
-	last, err := f.LastNotice(f.ctx)
+	last, err := f.LastNotification(f.ctx)
 	ok(t, err)
-	if n := f.drain(t, f.DropNotices, time.Now().Add(time.Hour)); n == 0 {
-		t.Error("no notices dropped")
+	if n := f.drain(t, f.DropNotifications, time.Now().Add(time.Hour)); n == 0 {
+		t.Error("no notifications dropped")
 	}
 	f.task(t, a, v.UserID)
-	next, err := f.LastNotice(f.ctx)
+	next, err := f.LastNotification(f.ctx)
 	ok(t, err)
 	if next <= last {
 		t.Errorf("the number %d was given before", next)

@@ -30,7 +30,7 @@ type Stores interface {
 	core.TaskStore
 	core.TaskQueue
 	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
-	core.NoticeStore
+	core.NotificationStore
 	core.UsageStore
 	core.RetentionStore
 	core.Signals
@@ -137,7 +137,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"task/defer":              testTaskDefer,
 		"task/at_once":            testTaskAtOnce,
 		"task/queue":              testTaskQueue,
-		"notice":                  testNotice,
+		"notification":            testNotification,
 		"retention/runs":          testRetentionRuns,
 		"retention/sessions":      testRetentionSessions,
 		"retention/tasks":         testRetentionTasks,

@@ -9,11 +9,11 @@ import (
 
 	"google.golang.org/grpc"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // The bench is a plugin too, when it is started as one: of the kind llm, with

@@ -203,7 +203,7 @@ func TestHangEndsWithClient(t *testing.T) {
 	for s.Active() > 0 {
 		select {
 		case <-t.Context().Done():
-			t.Fatal("the server does not notice")
+			t.Fatal("the server does not notification")
 		case <-time.After(time.Millisecond):
 		}
 	}

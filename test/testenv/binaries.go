@@ -26,7 +26,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 		dir, args, cgo = filepath.Join(root, "bin", "race"), []string{"build", "-race"}, "CGO_ENABLED=1"
 	}
 	build := exec.Command("go", append(args, "-o", dir+string(filepath.Separator), "./core/...", "./plugins/...")...)
-	build.Dir, build.Env = root, append(os.Environ(), cgo)
+	build.Dir, build.Env = root, append(os.Environ(), cgo, "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%v: %w\n%s", build.Args, err, out)
 	}
@@ -60,7 +60,7 @@ func Binary(tb testing.TB, name string) string {
 	}
 	path := filepath.Join(root, "bin", name)
 	build := exec.CommandContext(tb.Context(), "go", "build", "-trimpath", "-o", path, "./plugins/"+name)
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("%v: %v\n%s", build.Args, err, out)
 	}
@@ -70,7 +70,7 @@ func Binary(tb testing.TB, name string) string {
 // touchSources makes go test's cache depend on the sources of the programs, which a test that
 // runs them does not import. The cache remembers each file that a test looks at.
 func touchSources(root string) {
-	for _, folder := range []string{"core", "plugins", "proto", "sdk", "storage"} {
+	for _, folder := range []string{"core", "plugins", "sdk", "storage"} {
 		_ = filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
 				_, _ = os.Stat(path)

@@ -91,7 +91,7 @@ type Options struct {
 	Tasks    core.TaskStore
 	Usage    core.UsageStore
 	// Hub hands out what the WebSocket's clients watch.
-	Hub core.NoticeHub
+	Hub core.NotificationHub
 	// Draining is closed when the server stops: WebSockets end then.
 	Draining <-chan struct{}
 	Plugins  core.Plugins
@@ -139,7 +139,7 @@ type api struct {
 	runner    core.Runner
 	tasks     core.TaskStore
 	usage     core.UsageStore
-	hub       core.NoticeHub
+	hub       core.NotificationHub
 	sockets   *sockets
 	plugins   core.Plugins
 	files     core.Files

@@ -7,21 +7,21 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// channelFilter says which notices somebody gets of a channel: the own ones, an
+// channelFilter says which notifications somebody gets of a channel: the own ones, an
 // admin all. It fails with NotFound for an agent or task that they do not see, and
 // with Forbidden for what an API key is not good for.
-func (a *api) channelFilter(ctx context.Context, p *core.Principal, channel string) (*core.NoticeFilter, error) {
+func (a *api) channelFilter(ctx context.Context, p *core.Principal, channel string) (*core.NotificationFilter, error) {
 	v := p.Actor()
-	f := &core.NoticeFilter{UserID: v.UserID}
+	f := &core.NotificationFilter{UserID: v.UserID}
 	switch channel {
 	case core.ChannelTasks:
 		if !p.Allows(core.ResourceTasks, false) {
 			return nil, outOfScope(core.ResourceTasks, false)
 		}
-		f.Types = []core.NoticeType{core.NoticeTaskStatus}
+		f.Types = []core.NotificationType{core.NotificationTaskStatus}
 		return f, nil
 	case core.ChannelSystem:
-		f.Types = []core.NoticeType{core.NoticeSystem}
+		f.Types = []core.NotificationType{core.NotificationSystem}
 		if v.Admin() {
 			f.UserID = ""
 		}

@@ -16,7 +16,7 @@ type socketQueue struct {
 	full     bool
 }
 
-// Put implements core.NoticeQueue. A message that finds the queue full is dropped,
+// Put implements core.NotificationQueue. A message that finds the queue full is dropped,
 // and the queue takes no more: the client has to come back.
 func (q *socketQueue) Put(message []byte) {
 	q.mu.Lock()

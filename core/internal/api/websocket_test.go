@@ -17,11 +17,11 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// line is a hub whose notices a test puts in.
+// line is a hub whose notifications a test puts in.
 type line struct {
 	mu     sync.Mutex
-	all    []*core.Notice
-	queues map[string][]core.NoticeQueue
+	all    []*core.Notification
+	queues map[string][]core.NotificationQueue
 }
 
 func (l *line) Last() int64 {
@@ -31,7 +31,7 @@ func (l *line) Last() int64 {
 }
 
 func (l *line) Subscribe(
-	_ context.Context, channel string, f core.NoticeFilter, after int64, q core.NoticeQueue, send func([][]byte) error,
+	_ context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue, send func([][]byte) error,
 ) (func(), error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +53,7 @@ func (l *line) Subscribe(
 func (l *line) tell(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := &core.Notice{Seq: int64(len(l.all) + 1), Type: core.NoticeSystem, Data: json.RawMessage(text)}
+	n := &core.Notification{Seq: int64(len(l.all) + 1), Type: core.NotificationSystem, Data: json.RawMessage(text)}
 	l.all = append(l.all, n)
 	for _, q := range l.queues["system"] {
 		q.Put(n.Data)
@@ -69,7 +69,7 @@ type wsBench struct {
 
 func newWSBench(t *testing.T, times socketTimes) *wsBench {
 	t.Helper()
-	l := &line{queues: map[string][]core.NoticeQueue{}}
+	l := &line{queues: map[string][]core.NotificationQueue{}}
 	b := newBench(t, func(o *Options) { o.Hub, o.Logger = l, slog.New(slog.DiscardHandler) })
 	b.api.sockets.times = times
 	b.addAgent("agent-ann", "ann")

@@ -64,7 +64,7 @@ type App struct {
 	gateway *gateway.Gateway
 	log     *events.Log
 	hub     *events.Hub
-	// notifier stores system notices.
+	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
 	// rates counts requests, and loginRates sign-ins.

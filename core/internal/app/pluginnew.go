@@ -11,27 +11,33 @@ import (
 	"regexp"
 	"strings"
 	"text/template"
+
+	"github.com/agentarea/agentarea/sdk"
 )
 
-// templates are the projects that plugins new writes: a folder a kind.
+// templates holds the projects that `plugins new` writes: one folder per plugin kind, and common for
+// the files that every kind has.
 //
 //go:embed templates
 var templates embed.FS
 
+// bundledSDK is the folder of a new project that holds its copy of the SDK.
+const bundledSDK = "third_party/agentarea-sdk"
+
 type pluginNew struct {
 	Kind   string `arg:"" enum:"agent,llm,files,mcp" help:"agent, llm, files or mcp."`
-	Name   string `arg:"" help:"The plugin's name; its program becomes KIND-NAME." placeholder:"NAME"`
-	Dir    string `help:"Where the project is written." placeholder:"DIR" unset:"a new folder KIND-NAME"`
-	Module string `help:"The project's Go module." placeholder:"PATH" unset:"example.com/KIND-NAME"`
-	SDK    string `help:"A checkout of AgentArea to build against, instead of the released module." placeholder:"DIR" unset:"the released module"`
+	Name   string `arg:"" help:"The plugin's name. Its program is called KIND-NAME." placeholder:"NAME"`
+	Dir    string `help:"The folder to write the project to." placeholder:"DIR" unset:"a new folder KIND-NAME"`
+	Module string `help:"The project's Go module path." placeholder:"PATH" unset:"example.com/KIND-NAME"`
+	SDK    string `help:"A checkout of AgentArea. The project uses its SDK instead of a copy of this program's SDK." placeholder:"DIR" unset:"a copy in the project"`
 }
 
 var pluginName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
 
-// run writes nothing over what is there.
+// run writes the project. It returns an error if the folder exists and is not empty.
 func (c *pluginNew) run(stdout io.Writer) error {
 	if !pluginName.MatchString(c.Name) {
-		return fmt.Errorf("NAME %q: write lower-case letters, digits and hyphens, a letter first", c.Name)
+		return fmt.Errorf("NAME %q is not valid: use lower-case letters, digits and hyphens, and start with a letter", c.Name)
 	}
 	binary := c.Kind + "-" + c.Name
 	dir, module := c.Dir, c.Module
@@ -41,31 +47,88 @@ func (c *pluginNew) run(stdout io.Writer) error {
 	if module == "" {
 		module = "example.com/" + binary
 	}
-	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
-		return fmt.Errorf("--dir %s: the folder is there already, and not empty", dir)
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("--dir %s: the folder is not empty; choose a new one", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	values := map[string]string{"Kind": c.Kind, "Name": c.Name, "Binary": binary, "Module": module, "Version": Version, "SDK": ""}
+	sdkDir := "./" + bundledSDK
 	if c.SDK != "" {
-		abs, err := filepath.Abs(c.SDK)
-		if err != nil {
+		var err error
+		if sdkDir, err = checkoutSDK(c.SDK); err != nil {
 			return err
 		}
-		values["SDK"] = abs
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
+	}
+	values := map[string]string{
+		"Kind": c.Kind, "Name": c.Name, "Binary": binary, "Module": module,
+		"SDK": quoteModulePath(sdkDir), "Bundled": "",
+	}
+	if c.SDK == "" {
+		values["Bundled"] = bundledSDK
+		if err := writeSDK(filepath.Join(dir, filepath.FromSlash(bundledSDK))); err != nil {
+			return err
+		}
 	}
 	for _, from := range []string{"common", c.Kind} {
 		if err := writeTemplates(dir, from, values); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(stdout, "%s is written. Next:\n\n  cd %s\n  go mod tidy\n  go test ./...\n\nThen build it into one of plugin_dirs, and add the stanza of its README to plugins.hcl.\n", dir, dir)
+	_, err := fmt.Fprintf(stdout, `Created the plugin project %s. Next:
+
+  cd %s
+  go test ./...
+
+Then build the program into one of plugin_dirs, and add the block from README.md to plugins.hcl.
+`, dir, dir)
 	return err
 }
 
+// checkoutSDK returns the absolute path of the SDK in a checkout of AgentArea.
+func checkoutSDK(checkout string) (string, error) {
+	dir, err := filepath.Abs(filepath.Join(checkout, "sdk"))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		return "", fmt.Errorf("--sdk %s: the folder is not a checkout of AgentArea: %w", checkout, err)
+	}
+	return dir, nil
+}
+
+// quoteModulePath returns path as go.mod wants it: quoted if it has a character that separates words.
+func quoteModulePath(path string) string {
+	if strings.ContainsAny(path, " \t\"'`()[]{},") {
+		return fmt.Sprintf("%q", path)
+	}
+	return path
+}
+
+// writeSDK writes the SDK's source to dir, without its tests.
+func writeSDK(dir string) error {
+	return fs.WalkDir(sdk.Source, ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == "testdata":
+			return fs.SkipDir
+		case entry.IsDir():
+			return os.MkdirAll(filepath.Join(dir, path), 0o750)
+		case strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := sdk.Source.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return writeSource(filepath.Join(dir, path), text)
+	})
+}
+
+// writeTemplates executes the templates of one folder and writes the results to dir.
 func writeTemplates(dir, from string, values map[string]string) error {
 	entries, err := templates.ReadDir("templates/" + from)
 	if err != nil {
@@ -80,10 +143,13 @@ func writeTemplates(dir, from string, values map[string]string) error {
 		if err := t.Execute(&out, values); err != nil {
 			return err
 		}
-		name := filepath.Join(dir, strings.TrimSuffix(e.Name(), ".tmpl"))
-		if err := os.WriteFile(name, []byte(out.String()), 0o644); err != nil { //nolint:gosec // source text, no secret
+		if err := writeSource(filepath.Join(dir, strings.TrimSuffix(e.Name(), ".tmpl")), []byte(out.String())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func writeSource(name string, text []byte) error {
+	return os.WriteFile(name, text, 0o644) //nolint:gosec // source code is not secret
 }

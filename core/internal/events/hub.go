@@ -10,17 +10,17 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// lookEvery is how often the hub looks for notices by itself, for signals get lost.
+// lookEvery is how often the hub looks for notifications by itself, for signals get lost.
 const lookEvery = 5 * time.Second
 
-// Hub reads each new notice once and hands it to those who watch its channels. It
-// implements core.NoticeHub.
+// Hub reads each new notification once and hands it to those who watch its channels. It
+// implements core.NotificationHub.
 type Hub struct {
-	store  core.NoticeStore
+	store  core.NotificationStore
 	logger *slog.Logger
 
 	mu sync.Mutex
-	// last is the number up to which all notices were handed out.
+	// last is the number up to which all notifications were handed out.
 	last     int64
 	channels map[string]map[*subscription]struct{}
 
@@ -32,25 +32,25 @@ type Hub struct {
 // subscription is one subscriber's interest in a channel.
 type subscription struct {
 	channel string
-	filter  core.NoticeFilter
-	queue   core.NoticeQueue
-	// after is the number above which notices are wanted.
+	filter  core.NotificationFilter
+	queue   core.NotificationQueue
+	// after is the number above which notifications are wanted.
 	after int64
 }
 
 // NewHub makes a hub that hands out what is new from now on. Close ends it.
-func NewHub(ctx context.Context, store core.NoticeStore, signals core.Signals, logger *slog.Logger) (*Hub, error) {
+func NewHub(ctx context.Context, store core.NotificationStore, signals core.Signals, logger *slog.Logger) (*Hub, error) {
 	h := &Hub{
 		store: store, logger: logger, channels: map[string]map[*subscription]struct{}{},
 		kick: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	unsubscribe := signals.Subscribe(func(s core.Signal) {
-		if s.Topic == core.TopicNotices {
+		if s.Topic == core.TopicNotifications {
 			h.wake()
 		}
 	})
 	var err error
-	if h.last, err = store.LastNotice(ctx); err != nil {
+	if h.last, err = store.LastNotification(ctx); err != nil {
 		unsubscribe()
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (h *Hub) loop(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if err := h.look(ctx); err != nil && ctx.Err() == nil {
-			h.logger.WarnContext(ctx, "notices not read: trying again", "error", err)
+			h.logger.WarnContext(ctx, "notifications not read: trying again", "error", err)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (h *Hub) loop(ctx context.Context) {
 // look hands out all that is new.
 func (h *Hub) look(ctx context.Context) error {
 	for {
-		found, err := h.store.Notices(ctx, core.NoticeFilter{}, h.last, 0, pageSize)
+		found, err := h.store.Notifications(ctx, core.NotificationFilter{}, h.last, 0, pageSize)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (h *Hub) look(ctx context.Context) error {
 	}
 }
 
-func (h *Hub) handOut(n *core.Notice) {
+func (h *Hub) handOut(n *core.Notification) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = n.Seq
@@ -127,8 +127,8 @@ func (h *Hub) handOut(n *core.Notice) {
 	}
 }
 
-// channelsOf names the channels that a notice goes to.
-func channelsOf(n *core.Notice) []string {
+// channelsOf names the channels that a notification goes to.
+func channelsOf(n *core.Notification) []string {
 	var names []string
 	if n.AgentID != "" {
 		names = append(names, core.AgentChannel(n.AgentID))
@@ -136,14 +136,14 @@ func channelsOf(n *core.Notice) []string {
 	if n.TaskID != "" {
 		names = append(names, core.TaskChannel(n.TaskID), core.ChannelTasks)
 	}
-	if n.Type == core.NoticeSystem {
+	if n.Type == core.NotificationSystem {
 		names = append(names, core.ChannelSystem)
 	}
 	return names
 }
 
-// messageOf is a notice as the watchers of a channel get it.
-func messageOf(n *core.Notice, channel string) []byte {
+// messageOf is a notification as the watchers of a channel get it.
+func messageOf(n *core.Notification, channel string) []byte {
 	data := make([]byte, 0, len(n.Data)+len(channel)+40)
 	data = append(data, n.Data[:len(n.Data)-1]...)
 	data = append(data, `,"channel":`...)
@@ -153,16 +153,16 @@ func messageOf(n *core.Notice, channel string) []byte {
 	return append(data, '}')
 }
 
-// Last is the number up to which notices were handed out.
+// Last is the number up to which notifications were handed out.
 func (h *Hub) Last() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.last
 }
 
-// Subscribe implements core.NoticeHub.
+// Subscribe implements core.NotificationHub.
 func (h *Hub) Subscribe(
-	ctx context.Context, channel string, f core.NoticeFilter, after int64, q core.NoticeQueue, send func(messages [][]byte) error,
+	ctx context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue, send func(messages [][]byte) error,
 ) (stop func(), err error) {
 	s := &subscription{channel: channel, filter: f, queue: q, after: after}
 	for !h.attach(s) {
@@ -190,7 +190,7 @@ func (h *Hub) attach(s *subscription) bool {
 
 func (h *Hub) catchUp(ctx context.Context, s *subscription, upto int64, send func([][]byte) error) error {
 	for {
-		found, err := h.store.Notices(ctx, s.filter, s.after, upto, pageSize)
+		found, err := h.store.Notifications(ctx, s.filter, s.after, upto, pageSize)
 		if err != nil {
 			return err
 		}

@@ -12,12 +12,12 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// board is a NoticeStore that signals.
+// board is a NotificationStore that signals.
 type board struct {
-	mu      sync.Mutex
-	notices []*core.Notice
-	raise   func(core.Signal)
-	deaf    bool
+	mu            sync.Mutex
+	notifications []*core.Notification
+	raise         func(core.Signal)
+	deaf          bool
 }
 
 func (b *board) Subscribe(f func(core.Signal)) func() {
@@ -25,23 +25,23 @@ func (b *board) Subscribe(f func(core.Signal)) func() {
 	return func() {}
 }
 
-func (b *board) AddNotice(_ context.Context, n *core.Notice) error {
+func (b *board) AddNotification(_ context.Context, n *core.Notification) error {
 	b.mu.Lock()
-	n.Seq = int64(len(b.notices) + 1)
-	b.notices = append(b.notices, n)
+	n.Seq = int64(len(b.notifications) + 1)
+	b.notifications = append(b.notifications, n)
 	deaf := b.deaf
 	b.mu.Unlock()
 	if !deaf && b.raise != nil {
-		b.raise(core.Signal{Topic: core.TopicNotices})
+		b.raise(core.Signal{Topic: core.TopicNotifications})
 	}
 	return nil
 }
 
-func (b *board) Notices(_ context.Context, f core.NoticeFilter, after, upto int64, limit int) ([]*core.Notice, error) {
+func (b *board) Notifications(_ context.Context, f core.NotificationFilter, after, upto int64, limit int) ([]*core.Notification, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var found []*core.Notice
-	for _, n := range b.notices {
+	var found []*core.Notification
+	for _, n := range b.notifications {
 		if n.Seq > after && (upto == 0 || n.Seq <= upto) && f.Matches(n) && len(found) < limit {
 			found = append(found, n)
 		}
@@ -49,10 +49,10 @@ func (b *board) Notices(_ context.Context, f core.NoticeFilter, after, upto int6
 	return found, nil
 }
 
-func (b *board) LastNotice(context.Context) (int64, error) {
+func (b *board) LastNotification(context.Context) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return int64(len(b.notices)), nil
+	return int64(len(b.notifications)), nil
 }
 
 func newHub(t *testing.T) (*Hub, *board) {
@@ -107,7 +107,7 @@ func (p *pile) await(n int) []int64 {
 	}
 }
 
-// Whenever somebody comes, and wherever he goes on: each notice of the channel
+// Whenever somebody comes, and wherever he goes on: each notification of the channel
 // comes once, and in order.
 func TestHubLosesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
@@ -118,8 +118,8 @@ func TestHubLosesAndRepeatsNothing(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				user := fmt.Sprint("user-", i%2)
-				_ = b.AddNotice(t.Context(), &core.Notice{
-					Type: core.NoticeTaskStatus, UserID: user, TaskID: fmt.Sprint("task-", w), Data: json.RawMessage(`{"type":"task.status"}`),
+				_ = b.AddNotification(t.Context(), &core.Notification{
+					Type: core.NotificationTaskStatus, UserID: user, TaskID: fmt.Sprint("task-", w), Data: json.RawMessage(`{"type":"task.status"}`),
 				})
 			}
 		})
@@ -130,7 +130,7 @@ func TestHubLosesAndRepeatsNothing(t *testing.T) {
 		piles = append(piles, p)
 		wg.Go(func() {
 			time.Sleep(time.Duration(i) * 100 * time.Microsecond)
-			stop, err := h.Subscribe(t.Context(), core.ChannelTasks, core.NoticeFilter{UserID: "user-1"}, 0, p, p.send)
+			stop, err := h.Subscribe(t.Context(), core.ChannelTasks, core.NotificationFilter{UserID: "user-1"}, 0, p, p.send)
 			if err != nil {
 				t.Error(err)
 				return
@@ -159,21 +159,21 @@ func TestHubChannels(t *testing.T) {
 	for _, channel := range []string{core.AgentChannel("a"), core.TaskChannel("t"), core.ChannelTasks, core.ChannelSystem} {
 		p := &pile{t: t}
 		piles[channel] = p
-		stop, err := h.Subscribe(t.Context(), channel, core.NoticeFilter{UserID: "u"}, 0, p, p.send)
+		stop, err := h.Subscribe(t.Context(), channel, core.NotificationFilter{UserID: "u"}, 0, p, p.send)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(stop)
 	}
-	for _, n := range []*core.Notice{
-		{Type: core.NoticeAgentMessage, UserID: "u", AgentID: "a"},
-		{Type: core.NoticeTaskStatus, UserID: "u", AgentID: "a", TaskID: "t"},
-		{Type: core.NoticeTaskStatus, UserID: "other", AgentID: "a", TaskID: "x"},
-		{Type: core.NoticeSystem, UserID: "other"},
-		{Type: core.NoticeSystem},
+	for _, n := range []*core.Notification{
+		{Type: core.NotificationAgentMessage, UserID: "u", AgentID: "a"},
+		{Type: core.NotificationTaskStatus, UserID: "u", AgentID: "a", TaskID: "t"},
+		{Type: core.NotificationTaskStatus, UserID: "other", AgentID: "a", TaskID: "x"},
+		{Type: core.NotificationSystem, UserID: "other"},
+		{Type: core.NotificationSystem},
 	} {
 		n.Data = json.RawMessage(`{"type":"x"}`)
-		_ = b.AddNotice(t.Context(), n)
+		_ = b.AddNotification(t.Context(), n)
 	}
 	for channel, want := range map[string]string{
 		core.AgentChannel("a"): "[1 2]", core.TaskChannel("t"): "[2]", core.ChannelTasks: "[2]", core.ChannelSystem: "[5]",
@@ -192,13 +192,13 @@ func TestNotifierStoresInOrder(t *testing.T) {
 		n.Notify(core.LevelInfo, "", fmt.Sprint("news ", i))
 	}
 	n.Close()
-	if len(b.notices) != 100 {
-		t.Fatalf("%d notices", len(b.notices))
+	if len(b.notifications) != 100 {
+		t.Fatalf("%d notifications", len(b.notifications))
 	}
-	for i, notice := range b.notices {
+	for i, notification := range b.notifications {
 		var m struct{ Message string }
-		if err := json.Unmarshal(notice.Data, &m); err != nil || m.Message != fmt.Sprint("news ", i) {
-			t.Errorf("%s, %v", notice.Data, err)
+		if err := json.Unmarshal(notification.Data, &m); err != nil || m.Message != fmt.Sprint("news ", i) {
+			t.Errorf("%s, %v", notification.Data, err)
 		}
 	}
 }

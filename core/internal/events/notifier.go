@@ -7,25 +7,25 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// maxWaiting is how many system notices may wait to be stored.
+// maxWaiting is how many system notifications may wait to be stored.
 const maxWaiting = 256
 
-// Notifier stores system notices in the background. It implements core.Notifier.
+// Notifier stores system notifications in the background. It implements core.Notifier.
 type Notifier struct {
-	store  core.NoticeStore
+	store  core.NotificationStore
 	logger *slog.Logger
-	queue  chan *core.Notice
+	queue  chan *core.Notification
 	done   chan struct{}
 }
 
 // NewNotifier begins to store. Close ends it, after what waits.
-func NewNotifier(store core.NoticeStore, logger *slog.Logger) *Notifier {
-	n := &Notifier{store: store, logger: logger, queue: make(chan *core.Notice, maxWaiting), done: make(chan struct{})}
+func NewNotifier(store core.NotificationStore, logger *slog.Logger) *Notifier {
+	n := &Notifier{store: store, logger: logger, queue: make(chan *core.Notification, maxWaiting), done: make(chan struct{})}
 	go func() {
 		defer close(n.done)
-		for notice := range n.queue {
-			if err := store.AddNotice(context.Background(), notice); err != nil {
-				logger.Warn("system notice not stored", "error", err)
+		for notification := range n.queue {
+			if err := store.AddNotification(context.Background(), notification); err != nil {
+				logger.Warn("system notification not stored", "error", err)
 			}
 		}
 	}()
@@ -35,15 +35,15 @@ func NewNotifier(store core.NoticeStore, logger *slog.Logger) *Notifier {
 // Notify implements core.Notifier. While more wait than the database takes, it
 // drops: the log has them.
 func (n *Notifier) Notify(level core.Level, userID, message string) {
-	notice, err := core.NewSystemNotice(level, message, userID)
+	notification, err := core.NewSystemNotification(level, message, userID)
 	if err != nil {
-		n.logger.Error("system notice", "error", err)
+		n.logger.Error("system notification", "error", err)
 		return
 	}
 	select {
-	case n.queue <- notice:
+	case n.queue <- notification:
 	default:
-		n.logger.Warn("system notice dropped", "message", message)
+		n.logger.Warn("system notification dropped", "message", message)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Keep says how long things are kept; 0 is for ever.
 type Keep struct {
-	// Events are those of ended runs, and notices.
+	// Events are those of ended runs, and notifications.
 	Events time.Duration
 	// Runs are ended runs and tasks.
 	Runs time.Duration
@@ -36,9 +36,9 @@ const logins = 24 * time.Hour
 
 // Limits of a batch, in rows of the kind: each session may have many messages.
 const (
-	batchOfRuns     = 100
-	batchOfNotices  = 500
-	batchOfSessions = 5
+	batchOfRuns       = 100
+	notificationBatch = 500
+	batchOfSessions   = 5
 )
 
 // Sweeper deletes until it is closed.
@@ -97,14 +97,14 @@ func (s *Sweeper) sweep(ctx context.Context) {
 			return s.Store.DropRuns(ctx, before, batchOfRuns)
 		}},
 		{"events", s.Keep.Events, s.dropEvents},
-		{"notices", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DropNotices(ctx, before, batchOfNotices)
+		{"notifications", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {
+			return s.Store.DropNotifications(ctx, before, notificationBatch)
 		}},
 		{"audit", s.Keep.Audit, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteAudit(ctx, before, batchOfNotices)
+			return s.Store.DeleteAudit(ctx, before, notificationBatch)
 		}},
 		{"logins", logins, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteLogins(ctx, before, batchOfNotices)
+			return s.Store.DeleteLogins(ctx, before, notificationBatch)
 		}},
 	} {
 		if part.keep > 0 {

@@ -3,8 +3,8 @@ package wire
 import (
 	"errors"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // FromConfigErrors makes a diagnostic of each ConfigError in err's tree, or one

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // maxErrorMessage bounds the text of an error, in bytes: it travels in HTTP/2

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // ToStatus makes a gRPC status error that carries err as a base.v1.Error. A

@@ -8,8 +8,8 @@ package wire
 import (
 	"strings"
 
-	basev1 "github.com/agentarea/agentarea/proto/base/v1"
 	"github.com/agentarea/agentarea/sdk"
+	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
 // UTF8 is s with what is not UTF-8 replaced by U+FFFD.

@@ -8,9 +8,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	llmv1 "github.com/agentarea/agentarea/proto/llm/v1"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugin"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 // hugeReply is what a plugin without limits may send, in bytes.

@@ -10,30 +10,30 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-func testNotice(t *testing.T, f *fixture) {
+func testNotification(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
 	heard := make(chan core.Signal, 100)
 	defer f.Subscribe(func(s core.Signal) { heard <- s })()
-	last, err := f.LastNotice(f.ctx)
+	last, err := f.LastNotification(f.ctx)
 	ok(t, err)
 	same(t, "last of none", last, int64(0))
 	task := f.task(t, a, v.UserID)
-	same(t, "signal", <-heard, core.Signal{Topic: core.TopicNotices})
+	same(t, "signal", <-heard, core.Signal{Topic: core.TopicNotifications})
 	run := f.begin(t, a, task)
 	e := f.end(run)
 	e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskFailed, Error: &sdk.Error{Code: sdk.CodeInternal, Message: "secret words"}}
 	ok(t, f.EndRun(f.ctx, e))
-	system, err := core.NewSystemNotice(core.LevelInfo, "All is well", "")
+	system, err := core.NewSystemNotification(core.LevelInfo, "All is well", "")
 	ok(t, err)
-	ok(t, f.AddNotice(f.ctx, system))
-	private, err := core.NewSystemNotice(core.LevelInfo, "Yours", "user-other")
+	ok(t, f.AddNotification(f.ctx, system))
+	private, err := core.NewSystemNotification(core.LevelInfo, "Yours", "user-other")
 	ok(t, err)
-	ok(t, f.AddNotice(f.ctx, private))
+	ok(t, f.AddNotification(f.ctx, private))
 
-	read := func(filter core.NoticeFilter, after, upto int64) (got []string) {
+	read := func(filter core.NotificationFilter, after, upto int64) (got []string) {
 		t.Helper()
-		all, err := f.Notices(f.ctx, filter, after, upto, 100)
+		all, err := f.Notifications(f.ctx, filter, after, upto, 100)
 		ok(t, err)
 		for i, n := range all {
 			if i > 0 && n.Seq <= all[i-1].Seq {
@@ -46,22 +46,22 @@ func testNotice(t *testing.T, f *fixture) {
 		return got
 	}
 	ofTask := []string{"task.status pending", "task.status running", "task.status failed"}
-	same(t, "of the task", read(core.NoticeFilter{TaskID: task.ID}, 0, 0), ofTask)
-	same(t, "of others' agent", read(core.NoticeFilter{AgentID: "agent-other"}, 0, 0), []string(nil))
-	same(t, "of the system", read(core.NoticeFilter{UserID: v.UserID, Types: []core.NoticeType{core.NoticeSystem}}, 0, 0),
+	same(t, "of the task", read(core.NotificationFilter{TaskID: task.ID}, 0, 0), ofTask)
+	same(t, "of others' agent", read(core.NotificationFilter{AgentID: "agent-other"}, 0, 0), []string(nil))
+	same(t, "of the system", read(core.NotificationFilter{UserID: v.UserID, Types: []core.NotificationType{core.NotificationSystem}}, 0, 0),
 		[]string{"system.notification All is well"})
-	mine := read(core.NoticeFilter{UserID: v.UserID, AgentID: a.ID}, 0, 0)
+	mine := read(core.NotificationFilter{UserID: v.UserID, AgentID: a.ID}, 0, 0)
 	for _, want := range append(slices.Clone(ofTask), "agent.message Good day") {
 		if !slices.Contains(mine, want) {
 			t.Errorf("no %q in %q", want, mine)
 		}
 	}
-	all, err := f.Notices(f.ctx, core.NoticeFilter{}, 0, 0, 100)
+	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
-	last, err = f.LastNotice(f.ctx)
+	last, err = f.LastNotification(f.ctx)
 	ok(t, err)
 	same(t, "last", last, all[len(all)-1].Seq)
-	same(t, "from the second to the third", len(read(core.NoticeFilter{}, all[0].Seq, all[2].Seq)), 2)
+	same(t, "from the second to the third", len(read(core.NotificationFilter{}, all[0].Seq, all[2].Seq)), 2)
 	for _, n := range all {
 		if strings.Contains(string(n.Data), "secret words") {
 			t.Errorf("an internal error's words are for the log: %s", n.Data)

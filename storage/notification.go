@@ -1,0 +1,80 @@
+package storage
+
+import (
+	"context"
+	"math"
+
+	"github.com/uptrace/bun"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+type notificationRow struct {
+	bun.BaseModel `bun:"table:notices,alias:n"`
+
+	Seq       int64  `bun:"seq,pk"`
+	Type      string `bun:"type"`
+	UserID    string `bun:"user_id"`
+	AgentID   string `bun:"agent_id"`
+	TaskID    string `bun:"task_id"`
+	Data      string `bun:"data"`
+	CreatedAt int64  `bun:"created_at"`
+}
+
+// insertNotification numbers a notification. All writes of all servers are made one after
+// another, so numbers can be read in their order.
+var insertNotification = &hot{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)`}
+
+// putNotification stores a notification in the transaction of what it tells of.
+func putNotification(ctx context.Context, tx *tx, n *core.Notification) error {
+	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.TaskID, string(n.Data), micros(n.CreatedAt))
+	tx.signal(core.Signal{Topic: core.TopicNotifications})
+	return err
+}
+
+// AddNotification implements core.NotificationStore.
+func (db *DB) AddNotification(ctx context.Context, n *core.Notification) error {
+	return db.write(ctx, func(ctx context.Context, tx *tx) error { return putNotification(ctx, tx, n) })
+}
+
+// Notifications implements core.NotificationStore.
+func (db *DB) Notifications(ctx context.Context, f core.NotificationFilter, after, upto int64, limit int) ([]*core.Notification, error) {
+	var rows []notificationRow
+	if upto == 0 {
+		upto = math.MaxInt64
+	}
+	q := db.read.NewSelect().Model(&rows).Where("n.seq > ?", after).Where("n.seq <= ?", upto).Order("n.seq").Limit(int64(max(limit, 0)))
+	if f.UserID != "" {
+		q.Where("n.user_id IN (?, '')", f.UserID)
+	}
+	if f.AgentID != "" {
+		q.Where("n.agent_id = ?", f.AgentID)
+	}
+	if f.TaskID != "" {
+		q.Where("n.task_id = ?", f.TaskID)
+	}
+	if len(f.Types) > 0 {
+		q.Where("n.type IN (?)", bun.List(f.Types))
+	}
+	if limit <= 0 {
+		return nil, nil
+	}
+	if err := q.Scan(ctx); err != nil {
+		return nil, db.translate(err)
+	}
+	found := make([]*core.Notification, len(rows))
+	for i, r := range rows {
+		found[i] = &core.Notification{
+			Seq: r.Seq, Type: core.NotificationType(r.Type), UserID: r.UserID, AgentID: r.AgentID, TaskID: r.TaskID,
+			Data: rawJSON(r.Data), CreatedAt: instant(r.CreatedAt),
+		}
+	}
+	return found, nil
+}
+
+// LastNotification implements core.NotificationStore.
+func (db *DB) LastNotification(ctx context.Context) (int64, error) {
+	var last int64
+	err := db.read.NewSelect().Model((*notificationRow)(nil)).ColumnExpr("COALESCE(MAX(seq), 0)").Scan(ctx, &last)
+	return last, db.translate(err)
+}
