@@ -66,39 +66,8 @@ func configBlock(s *s3test.Server, bucket string, more map[string]any) map[strin
 	return config
 }
 
-<<<<<<< HEAD
+// build returns the path of the plugin.
 func build(tb testing.TB) string {
 	tb.Helper()
 	return testenv.Binary(tb, "files-s3")
-=======
-var binaryDir string
-
-var buildOnce = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaryDir, "files-s3")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaryDir, err = os.MkdirTemp("", "files-s3"); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(binaryDir)
-	os.Exit(code)
-}
-
-// build builds the plugin once and returns the path of its binary.
-func build(tb testing.TB) string {
-	tb.Helper()
-	path, err := buildOnce()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return path
->>>>>>> main
 }
