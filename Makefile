@@ -42,7 +42,7 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 
 # Unit tests use the race detector themselves. These end-to-end tests run again in make test-slow, with
 # servers and plugins that are built with it.
-RACE_SMOKE := TestContract|TestStreamContract|TestReconnect|TestTwoWatchers|TestCancel|TestOneTurnAtATime|TestTask|TestTaskCancel|TestWebSocket|TestReplicas|TestServerStops|TestAgentTypeKilled|TestBackendSwapped|TestReloadsUnderLoad|TestBackupUnderLoad|TestUpload|TestDownload|TestTrace|TestPluginsAreWatched
+RACE_SMOKE := TestContract|TestStreamContract|TestReconnect|TestTwoWatchers|TestCancel|TestOneTurnAtATime|TestTask|TestTaskCancel|TestWebSocket|TestReplicas|TestServerStops|TestAgentTypeKilled|TestBackendSwapped|TestReloadsUnderLoad|TestBackupUnderLoad|TestUpload|TestDownload|TestTrace|TestPluginStatus
 
 # The time for each fuzz target. The inputs that it finds are kept in the cache.
 FUZZTIME := 10s

@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// command runs the server's binary to its end and gives what it printed.
+// command runs the agentarea command, waits until it has ended, and returns its output.
 func command(t *testing.T, dir string, args ...string) (code int, out string) {
 	t.Helper()
 	p := run(t, dir, nil, args...)
@@ -62,16 +62,16 @@ plugin "files" "none" {
 	for _, s := range steps {
 		code, out := command(t, dir, s.args...)
 		if code != s.code {
-			t.Errorf("%v: exit code %d, want %d:\n%s", s.args, code, s.code, out)
+			t.Errorf("%v: got exit code %d, want %d:\n%s", s.args, code, s.code, out)
 		}
 		for _, w := range s.want {
 			if !strings.Contains(out, w) {
-				t.Errorf("%v: there is no %q in\n%s", s.args, w, out)
+				t.Errorf("%v: the output does not contain %q:\n%s", s.args, w, out)
 			}
 		}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.HasPrefix(string(text), "# kept\n") || strings.Count(string(text), "kept, too") != 1 {
-		t.Errorf("the file is now %v\n%s", err, text)
+		t.Errorf("plugins lock has changed more than the checksums (%v):\n%s", err, text)
 	}
 }

@@ -13,9 +13,8 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// A hundred reloads of all sorts, one after the other under answers that stream,
-// cut none of them and change no word of one.
-func TestHundredReloads(t *testing.T) {
+// Many reloads of all kinds do not interrupt or change the answers that are streamed in the meantime.
+func TestManyReloads(t *testing.T) {
 	t.Parallel()
 	bins := linkedBinaries(t)
 	s := newServer(t, reloadPlugins(0, ""))
@@ -35,14 +34,14 @@ func TestHundredReloads(t *testing.T) {
 					return
 				default:
 				}
-				told := fmt.Sprintf("answer %d of many words that come one after the other", n)
-				s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": "/delay 3ms " + told, "stream": true})
+				message := fmt.Sprintf("answer %d of many words that come one after the other", n)
+				s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": "/delay 3ms " + message, "stream": true})
 				if err != nil || r != nil {
 					t.Errorf("answer %d: no stream: %v %+v", n, err, r)
 					return
 				}
 				s.readAll()
-				if got := messageText(s.seen); s.err != nil || !strings.Contains(got, told) {
+				if got := messageText(s.seen); s.err != nil || !strings.Contains(got, message) {
 					t.Errorf("answer %d: %q, %v", n, got, s.err)
 					return
 				}
@@ -53,10 +52,10 @@ func TestHundredReloads(t *testing.T) {
 	reloads := testenv.Rounds(10, 100)
 	for n := range reloads {
 		switch n % 5 {
-		case 0, 1: // a changed config
+		case 0, 1: // a changed block
 			s.writePlugins(reloadPlugins(n+1, ""))
 			c.reload()
-		case 2: // a label more, that goes with the next reload
+		case 2: // one more block, which the next reload removes
 			s.writePlugins(reloadPlugins(n, `
 plugin "llm" "more" {
   command = "llm-echo"
@@ -64,15 +63,15 @@ plugin "llm" "more" {
 			if r := c.reload(); len(r.Started) != 1 {
 				t.Errorf("reload %d: %+v", n, r)
 			}
-		case 3: // another binary of the same name
+		case 3: // another program of the same name
 			replaceBinary(t, filepath.Join(bins, "llm-echo"))
 			if r := c.reload(); len(r.Replaced) == 0 {
 				t.Errorf("reload %d: %+v", n, r)
 			}
-		case 4: // a broken file
+		case 4: // an invalid file
 			s.writePlugins(reloadPlugins(n, "") + "\nplugin \"llm\" {")
 			if r := c.do("POST", "/v1/plugins/reload", nil); r.status != 400 || !strings.Contains(string(r.body), "plugins.hcl:") {
-				t.Errorf("reload %d: %d %s", n, r.status, r.body)
+				t.Errorf("reload %d: got status %d, want 400 with the line: %s", n, r.status, r.body)
 			}
 		}
 	}
@@ -84,7 +83,7 @@ plugin "llm" "more" {
 	}
 }
 
-// hundred is a plugins.hcl whose plugins differ by n.
+// reloadPlugins returns a plugins.hcl whose blocks differ by n.
 func reloadPlugins(n int, more string) string {
 	return fmt.Sprintf(`
 plugin "agent" "chat" {
@@ -98,8 +97,7 @@ plugin "llm" "echo" {
 %s`, n/2, n, more)
 }
 
-// linkedBinaries is a folder with the server and its plugins, of which one can
-// be replaced.
+// linkedBinaries returns a folder with the server and its plugins, in which a test may replace one.
 func linkedBinaries(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -131,7 +129,7 @@ func copyBinary(t *testing.T, from, to string) {
 	}
 }
 
-// replaceBinary puts a copy in a binary's place, as an upgrade does.
+// replaceBinary replaces a program by a copy, as an upgrade does.
 func replaceBinary(t *testing.T, path string) {
 	t.Helper()
 	copyBinary(t, path, path+".new")
@@ -140,8 +138,8 @@ func replaceBinary(t *testing.T, path string) {
 	}
 }
 
-// The file itself is enough: nobody has to tell the server.
-func TestChangedPluginsFileIsSeen(t *testing.T) {
+// The server reloads plugins.hcl when the file changes.
+func TestWatchedPluginsFile(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, reloadPlugins(0, ""))
 	s.env = append(s.env, "AGENTAREA_WATCH_CONFIG=true")
@@ -151,7 +149,7 @@ func TestChangedPluginsFileIsSeen(t *testing.T) {
 plugin "llm" "more" {
   command = "llm-echo"
 }`))
-	eventually(t, "the new plugin is there", func() bool {
+	eventually(t, "the new plugin", func() bool {
 		r := c.do("GET", "/v1/plugins", nil)
 		return strings.Contains(string(r.body), `"label":"more"`)
 	})

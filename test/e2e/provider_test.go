@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
-// A provider that fails is named, with what to do; the user's message is kept.
+// If a provider fails, the error names the provider and what to do, and the user's message is stored.
 func TestProviderFails(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -75,8 +75,8 @@ plugin "llm" %q {
 	}
 }
 
-// A failure after the stream began is its last event.
-func TestFailureInMidStream(t *testing.T) {
+// A failure during a stream is the last event of the stream.
+func TestFailureDuringStream(t *testing.T) {
 	t.Parallel()
 	up := openaitest.New(openaitest.Options{})
 	base, err := up.Start("127.0.0.1:0")
@@ -105,28 +105,28 @@ func TestFailureInMidStream(t *testing.T) {
 		stream := c.startTurn(agent, tt.session, tt.message)
 		end := stream.readAll()
 		if end.Type != "error" || stream.err != nil || end.Error.Message == "" || end.ID == 0 {
-			t.Errorf("%s: the stream ends with %s (%v)", tt.session, end.data, stream.err)
+			t.Errorf("%s: the stream ends with %s (%v), want an error", tt.session, end.data, stream.err)
 		}
 		if tt.code != "" && end.Error.Code != tt.code || tt.reason != "" && end.Error.Details.Reason != tt.reason {
-			t.Errorf("%s: the error is %s", tt.session, end.data)
+			t.Errorf("%s: got error %s, want %s and %s", tt.session, end.data, tt.code, tt.reason)
 		}
 		if n := strings.Count(messageText(stream.seen), " "); n != 2 {
-			t.Errorf("%s: before the error came %q", tt.session, messageText(stream.seen))
+			t.Errorf("%s: got text %q before the error", tt.session, messageText(stream.seen))
 		}
 		run := c.run(stream.first().RunID)
 		if run.Status != "failed" || run.Error.Code != end.Error.Details.Reason {
-			t.Errorf("%s: the run is %+v", tt.session, run)
+			t.Errorf("%s: got run %+v, want failed", tt.session, run)
 		}
 		if h := c.history(agent, tt.session); len(h) != 1 || h[0].Content != tt.message {
-			t.Errorf("%s: of the turn is left %+v, want the user's message", tt.session, h)
+			t.Errorf("%s: got history %+v, want only the user's message", tt.session, h)
 		}
 		if got := c.chat(agent, tt.session, "/tokens 1").Message; got == "" {
-			t.Errorf("%s: the next turn says nothing", tt.session)
+			t.Errorf("%s: the next turn has no answer", tt.session)
 		}
 	}
 }
 
-// What a provider asks for reaches it: the conversation, and no more.
+// A provider gets the conversation with the agent's settings, and a completion is retried after a 429.
 func TestConversation(t *testing.T) {
 	t.Parallel()
 	up := openaitest.New(openaitest.Options{})
@@ -144,7 +144,7 @@ func TestConversation(t *testing.T) {
 	up.Enqueue(openaitest.Text("Four."), openaitest.RateLimited(time.Second), openaitest.Text("Five."))
 	c.chat(agent, "s", "Two and two?")
 	if stream := c.startTurn(agent, "s", "And one?"); stream.readAll().Type != "end" || messageText(stream.seen) != "Five." {
-		t.Errorf("the second turn says %q after a 429", messageText(stream.seen))
+		t.Errorf("got answer %q after a 429, want Five.", messageText(stream.seen))
 	}
 	requests := up.Requests()
 	last := requests[len(requests)-1]
@@ -153,9 +153,9 @@ func TestConversation(t *testing.T) {
 		got = append(got, m.Role+": "+m.Text())
 	}
 	if want := "system: Be brief.|user: Two and two?|assistant: Four.|user: And one?"; strings.Join(got, "|") != want {
-		t.Errorf("the provider was told %q", got)
+		t.Errorf("the provider got the messages %q, want %q", got, want)
 	}
 	if last.Model != "gpt-4o" || *last.Temperature != 0.5 || last.Header.Get("Authorization") != "Bearer sk-of-the-test" {
-		t.Errorf("the request was %s", last.Body)
+		t.Errorf("the provider got the request %s", last.Body)
 	}
 }

@@ -22,11 +22,11 @@ import (
 const (
 	traceID     = "0af7651916cd43dd8448eb211c80319c"
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
-	// told is what no span and no metric may tell.
+	// promptSecret must not be in any span or metric.
 	promptSecret = "the-secret-of-the-prompt"
 )
 
-// adder is an MCP server over HTTP with a tool that adds, which notes the traces that its calls are part of.
+// adder is an MCP server over HTTP with a tool that adds. It records the trace context of each call.
 type adder struct {
 	url string
 
@@ -60,18 +60,19 @@ plugin "mcp" "http" {
 }
 `
 
-// calculator is an agent that adds by a tool before it answers.
+// calculator creates an agent that may use the adder, and returns its id.
 func calculator(t *testing.T, c *client, a *adder) string {
 	t.Helper()
 	id := decode[struct{ ID string }](t, c.post("/v1/mcp-servers/", object{
 		"name": "adder", "slug": "adder", "transport": "http", "config": object{"url": a.url},
 	}).want(t, 201)).ID
-	c.waitMCPServer(id, "it runs", running)
+	c.waitMCPServer(id, "the MCP server to run", running)
 	return decode[struct{ ID string }](t, c.post("/v1/agents/", object{"name": "Calculator", "type": "chat", "config": object{
 		"model": "gpt-4o", "mcp_servers": []string{"adder"},
 	}}).want(t, 201)).ID
 }
 
+// answerWithTool calls the adder first and then answers.
 func answerWithTool(r *openaitest.Request) openaitest.Reply {
 	if r.Messages[len(r.Messages)-1].Role == "user" {
 		return openaitest.Tools(toolCall(1, "adder__add", `{"A":40,"B":2}`))
@@ -79,7 +80,7 @@ func answerWithTool(r *openaitest.Request) openaitest.Reply {
 	return openaitest.Text("It is 42.")
 }
 
-// One chat with a tool is one trace, the client's, from the request to the model's server and the tool's.
+// A chat with a tool call is one trace: the client's, through the server to the provider and the tool.
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	collector, tool := newOTLP(t), newAdder(t)
@@ -108,7 +109,7 @@ func TestTrace(t *testing.T) {
 	one := func(name string, n int) span {
 		t.Helper()
 		if len(byName[name]) != n {
-			t.Fatalf("%d spans %q, want %d, among %+v", len(byName[name]), name, n, byName)
+			t.Fatalf("got %d spans %q, want %d, in %+v", len(byName[name]), name, n, byName)
 		}
 		return byName[name][0]
 	}
@@ -122,7 +123,7 @@ func TestTrace(t *testing.T) {
 		&request: "b7ad6b7169203331", &invoke: request.id, &loop: invoke.id, &chat: invoke.id, &use: invoke.id, &completion: chat.id,
 	} {
 		if child.parent != parent {
-			t.Errorf("%s has the parent %s, want %s", child.name, child.parent, parent)
+			t.Errorf("%s: got parent %s, want %s", child.name, child.parent, parent)
 		}
 	}
 	wantAttributes(t, request, map[string]any{
@@ -136,24 +137,24 @@ func TestTrace(t *testing.T) {
 		"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o", "gen_ai.response.finish_reasons": "tool_calls",
 	})
 	if n, _ := chat.attributes["gen_ai.usage.input_tokens"].(int64); n == 0 {
-		t.Errorf("no tokens in %v", chat.attributes)
+		t.Errorf("got attributes %v, want input tokens", chat.attributes)
 	}
 	wantAttributes(t, use, map[string]any{"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "adder__add", "gen_ai.tool.call.id": "call_1"})
 	for _, sent := range up.Requests() {
 		if got := sent.Header.Get("Traceparent"); !strings.HasPrefix(got, "00-"+traceID+"-") {
-			t.Errorf("the model's server got the traceparent %q", got)
+			t.Errorf("the provider got traceparent %q, want the trace %s", got, traceID)
 		}
 	}
 	tool.mu.Lock()
 	defer tool.mu.Unlock()
 	if want := "00-" + traceID + "-" + use.id + "-01"; len(tool.meta) != 1 || tool.meta[0] != want || tool.headers[0] != want {
-		t.Errorf("the tool got %q in _meta and %q in its header, want %s", tool.meta, tool.headers, want)
+		t.Errorf("the tool got traceparent %q in _meta and %q in the header, want %s", tool.meta, tool.headers, want)
 	}
 	collector.mu.Lock()
 	defer collector.mu.Unlock()
 	for _, secret := range []string{promptSecret, "It is 42", c.token, "sk-of-the-test", adminPassword} {
 		if bytes.Contains(collector.raw, []byte(secret)) {
-			t.Errorf("the spans tell %q", secret)
+			t.Errorf("the spans contain %q", secret)
 		}
 	}
 }
@@ -162,14 +163,13 @@ func wantAttributes(t *testing.T, s span, want map[string]any) {
 	t.Helper()
 	for key, value := range want {
 		if s.attributes[key] != value {
-			t.Errorf("%s: %s is %v, want %v", s.name, key, s.attributes[key], value)
+			t.Errorf("%s: got %s %v, want %v", s.name, key, s.attributes[key], value)
 		}
 	}
 }
 
-// A completion that fails is found in the log by the request's id, with the run and
-// the user, and a client writes no lines into it.
-func TestLogsOfAFailedChat(t *testing.T) {
+// The log lines of a failed completion have the ids of the request, the run and the user.
+func TestLogOfFailedChat(t *testing.T) {
 	t.Parallel()
 	base := upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }})
 	s := newServer(t, strings.Replace(pluginsHCL(base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
@@ -187,7 +187,7 @@ func TestLogsOfAFailedChat(t *testing.T) {
 		Error     string
 	}
 	var failed, request line
-	eventually(t, "both lines", func() bool {
+	eventually(t, "both log lines", func() bool {
 		for _, text := range strings.Split(strings.TrimSpace(s.stderr.String()), "\n") {
 			var l line
 			if json.Unmarshal([]byte(text), &l) != nil || l.RequestID != id {
@@ -203,18 +203,18 @@ func TestLogsOfAFailedChat(t *testing.T) {
 		return failed.Msg != "" && request.Msg != ""
 	})
 	if failed.RunID == "" || failed.UserID == "" || failed.UserID != request.UserID || !strings.Contains(failed.Error, "credit") {
-		t.Errorf("the run says %+v, the request %+v", failed, request)
+		t.Errorf("got log lines %+v for the run and %+v for the request", failed, request)
 	}
 	for _, text := range strings.Split(strings.TrimSpace(s.stderr.String()), "\n") {
 		if !json.Valid([]byte(text)) {
-			t.Errorf("a line of the log is no JSON: %s", text)
+			t.Errorf("the log line is not JSON: %s", text)
 		}
 	}
 }
 
 var metricName = regexp.MustCompile(`(?m)^# TYPE (\S+) `)
 
-// What a server that has worked exposes is in docs/telemetry.md, with bounded labels and no secret.
+// docs/telemetry.md has every metric. Metrics contain no ids, names or secrets.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	tool := newAdder(t)
@@ -252,12 +252,12 @@ func TestMetrics(t *testing.T) {
 		`agentarea_plugin_up{kind="llm",label="echo"} 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {
-			t.Errorf("no line %s", want)
+			t.Errorf("the metrics do not contain %s", want)
 		}
 	}
 	for _, secret := range []string{promptSecret, agent, "token-of-the-test", "sk-of-the-test", adminPassword, "adder"} {
 		if strings.Contains(text, secret) {
-			t.Errorf("the metrics tell %q", secret)
+			t.Errorf("the metrics contain %q", secret)
 		}
 	}
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "telemetry.md"))
@@ -270,7 +270,7 @@ func TestMetrics(t *testing.T) {
 			continue
 		}
 		if !bytes.Contains(page, []byte("`"+name+"`")) {
-			t.Errorf("docs/telemetry.md does not tell of %s", name)
+			t.Errorf("docs/telemetry.md does not mention %s", name)
 		}
 	}
 }
