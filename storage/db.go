@@ -32,7 +32,7 @@ var (
 	_ core.TaskStore            = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
-	_ core.Signals              = (*DB)(nil)
+	_ core.Wakeups              = (*DB)(nil)
 	_ core.TaskQueue            = (*DB)(nil)
 	_ core.EncryptedSecretStore = (*DB)(nil)
 )
@@ -73,10 +73,10 @@ type dialect interface {
 	// alone keeps other servers' writes out until the transaction that was just
 	// begun is over, so that what it reads stays true.
 	alone(ctx context.Context, tx *tx) error
-	// tell has the other servers on the database know what the transaction signals,
+	// tell has the other servers on the database know what the transaction wakeups,
 	// when it is committed, and listen hears what they tell, until stop.
 	tell(ctx context.Context, tx *tx) error
-	listen(heard func([]core.Signal)) (stop func())
+	listen(heard func([]core.Wakeup)) (stop func())
 	// tables is the query for the names of all tables, and beginSnapshot begins a
 	// transaction that sees the database as it is now and does not write.
 	tables() string
@@ -94,7 +94,7 @@ type DB struct {
 	writer  *committer
 	read    *bun.DB
 	kept    *statements
-	signals *signals
+	wakeups *wakeups
 	rates   *rates
 	tickets *river.Client[*sql.Tx]
 	queue   riverdriver.Driver[*sql.Tx]
@@ -144,12 +144,12 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
-	told := &signals{subscribers: map[int]func(core.Signal){}}
+	told := &wakeups{subscribers: map[int]func(core.Wakeup){}}
 	unlisten := d.listen(told.raise)
 	counting := d.counting()
 	db := &DB{
 		dialect: d,
-		signals: told,
+		wakeups: told,
 		writer:  newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
 		read:    reader,
 		kept:    newStatements(reader.DB, d),

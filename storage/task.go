@@ -267,7 +267,7 @@ func (db *DB) CancelTask(ctx context.Context, v core.Actor, id string, now time.
 		}
 		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
 			Where("id = ?", row.RunID).Where(isUnderWay).Exec(ctx)
-		tx.signal(core.Signal{Topic: core.TopicCancel, ID: row.RunID})
+		tx.wakeup(core.Wakeup{Topic: core.TopicCancel, ID: row.RunID})
 		return err
 	})
 	if err != nil {

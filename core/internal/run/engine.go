@@ -46,15 +46,15 @@ type Agents interface {
 
 // Options are what an Engine is made of. Toolbox, Meter, Tracer and Times may be left out, and
 // Files and FileStore too: then no file can be read or written. Without Queue no
-// tasks are worked on, and without Signals a cancel that was asked of another
+// tasks are worked on, and without Wakeups a cancel that was asked of another
 // server waits for the next renewal of the lease.
 type Options struct {
 	Runs   core.RunStore
 	Tasks  core.TaskStore
 	Queue  core.TaskQueue
 	Agents Agents
-	// Signals tell at once of a cancel that was asked of another server.
-	Signals  core.Signals
+	// Wakeups tell at once of a cancel that was asked of another server.
+	Wakeups  core.Wakeups
 	Messages core.MessageStore
 	Log      *events.Log
 	Plugins  Plugins
@@ -149,8 +149,8 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.loop = stop
-	if e.Signals != nil {
-		unsubscribe := e.Signals.Subscribe(func(s core.Signal) {
+	if e.Wakeups != nil {
+		unsubscribe := e.Wakeups.Subscribe(func(s core.Wakeup) {
 			if s.Topic == core.TopicCancel {
 				e.cancelHere(s.ID)
 			}
