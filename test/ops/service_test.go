@@ -19,11 +19,11 @@ func TestService(t *testing.T) {
 	if err != nil {
 		testenv.Missing(t, "systemd-analyze", err)
 	}
-	// The program must be there for systemd to be content.
+	// systemd-analyze checks that the program exists.
 	unit := string(read(t, "deploy/agentarea.service"))
 	installed := "/opt/agentarea/bin/agentarea"
 	if !strings.Contains(unit, "ExecStart="+installed+" serve\n") {
-		t.Fatalf("the unit does not start %s, where the docs put it", installed)
+		t.Fatalf("the unit does not start %s, the path in the docs", installed)
 	}
 	here, err := filepath.Abs(filepath.Join(bin(t), "agentarea"))
 	if err != nil {
@@ -38,13 +38,13 @@ func TestService(t *testing.T) {
 	}
 	for _, line := range []string{"KillMode=mixed", "Type=notify", "NotifyAccess=main", "StateDirectory=agentarea"} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
-			t.Errorf("the unit has no %s", line)
+			t.Errorf("the unit does not contain %s", line)
 		}
 	}
 }
 
-// TestServiceIsTold: a server tells systemd when it serves, and when it stops.
-func TestServiceIsTold(t *testing.T) {
+// The server notifies systemd when it is ready and when it stops.
+func TestServiceNotifications(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "n") // a socket's path is short
 	if err != nil {
@@ -59,7 +59,7 @@ func TestServiceIsTold(t *testing.T) {
 	told := func() string {
 		t.Helper()
 		buffer := make([]byte, 256)
-		_ = socket.SetReadDeadline(time.Now().Add(patience))
+		_ = socket.SetReadDeadline(time.Now().Add(waitTimeout))
 		n, err := socket.Read(buffer)
 		if err != nil {
 			t.Fatal(err)
@@ -68,12 +68,12 @@ func TestServiceIsTold(t *testing.T) {
 	}
 	s := start(t, nil, "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
 	if got := told(); got != "READY=1" {
-		t.Errorf("told %q at the start", got)
+		t.Errorf("got notification %q at the start", got)
 	}
 	s.health(t)
 	s.terminate(t)
 	if got := told(); got != "STOPPING=1" {
-		t.Errorf("told %q at the stop", got)
+		t.Errorf("got notification %q at the stop", got)
 	}
 	s.ended(t, 0)
 }
