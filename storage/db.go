@@ -44,14 +44,14 @@ type Options struct {
 	BusyTimeout time.Duration
 	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
-	// Meter is told of the writes; may be left out.
-	Meter Meter
+	// Metrics is told of the writes; may be left out.
+	Metrics Metrics
 	// Existing has Open fail when SQLite's file is not there.
 	Existing bool
 }
 
-// Meter is told how the database is written to.
-type Meter interface {
+// Metrics is told how the database is written to.
+type Metrics interface {
 	// WriteBatch tells of a transaction of so many writes, that was committed or rolled back: how long the first waited
 	// for its turn, and how long the transaction took.
 	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)

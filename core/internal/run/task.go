@@ -172,7 +172,7 @@ func (e *Engine) begin(t *core.Task) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Meter.TaskBegun(t.Priority, from.at.Sub(t.RunAt))
+	e.Metrics.TaskBegun(t.Priority, from.at.Sub(t.RunAt))
 	x := e.execution(from, r, input, stream)
 	x.task = t
 	t.Attempts++

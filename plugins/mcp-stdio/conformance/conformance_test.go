@@ -1,5 +1,5 @@
-// Package conformance has the kit's checks of mcp-stdio. They are not beside the
-// plugin's own tests, whose process reaps every child, the kit's too.
+// Package conformance runs the conformance suite on mcp-stdio. It is separate from the plugin's tests,
+// because their process reaps every child process, including those of the suite.
 package conformance
 
 import (
