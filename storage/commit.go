@@ -28,8 +28,8 @@ type committer struct {
 	patience time.Duration
 	// metrics may be nil.
 	metrics Metrics
-	queue chan *op
-	done  chan struct{}
+	queue   chan *op
+	done    chan struct{}
 	// sending is held by those that put into queue, so that stop closes it after them.
 	sending sync.RWMutex
 	stopped bool

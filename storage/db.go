@@ -96,7 +96,7 @@ type DB struct {
 	kept    *statements
 	wakeups *wakeups
 	rates   *rates
-	tickets *river.Client[*sql.Tx]
+	jobs    *river.Client[*sql.Tx]
 	queue   riverdriver.Driver[*sql.Tx]
 	closed  atomic.Bool
 	close   func() error
@@ -140,7 +140,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, reader.Close(), writer.Close())
 	}
-	tickets, err := newTickets(queue)
+	jobs, err := newJobClient(queue)
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
@@ -154,7 +154,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 		queue:   queue,
-		tickets: tickets,
+		jobs:    jobs,
 	}
 	if counting != nil {
 		db.rates = newRates(db, counting)

@@ -49,8 +49,8 @@ type Options struct {
 	// Notifier tells people when plugins go down and come back; may be left out.
 	Notifier core.Notifier
 	// Metrics counts calls, and Tracer makes their spans; may be left out.
-	Metrics  Metrics
-	Tracer trace.Tracer
+	Metrics Metrics
+	Tracer  trace.Tracer
 	// Timing is for tests; a zero field has its default.
 	Timing Timing
 }
@@ -130,7 +130,7 @@ type Host struct {
 	starter  *starter
 	sockets  *sockets
 	notifier core.Notifier
-	metrics    Metrics
+	metrics  Metrics
 	tracer   trace.Tracer
 	registry atomic.Pointer[registry]
 	closing  atomic.Bool

@@ -45,7 +45,7 @@ const (
 // not otelgrpc, whose handler is called for every message, and so for every token.
 type observer struct {
 	kind, label string
-	metrics       Metrics
+	metrics     Metrics
 	tracer      trace.Tracer
 }
 

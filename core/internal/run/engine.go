@@ -63,9 +63,9 @@ type Options struct {
 	Files     core.Files
 	FileStore core.FileStore
 	// Metrics counts, and Tracer makes the spans.
-	Metrics  Metrics
-	Tracer trace.Tracer
-	Logger *slog.Logger
+	Metrics Metrics
+	Tracer  trace.Tracer
+	Logger  *slog.Logger
 	// Owner names this server's life in leases.
 	Owner string
 	// TaskSlots is how many tasks are worked on at once (8).
