@@ -14,7 +14,7 @@ import (
 // with its stack. The panic's value stays in the log: it may hold anything.
 func Recovered(ctx context.Context, value any) error {
 	slog.ErrorContext(ctx, "panic", "panic", value, "stack", string(debug.Stack()))
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"}
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; see the log for the stack trace"}
 }
 
 func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (resp any, err error) {

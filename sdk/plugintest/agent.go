@@ -281,7 +281,7 @@ func agentKilled(t *testing.T, c Command, config json.RawMessage) {
 		<-ctx.Done()
 		return ctx.Err()
 	}})
-	if !errors.Is(err, agent.ErrDied) {
+	if !errors.Is(err, agent.ErrPluginCrashed) {
 		t.Errorf("a killed plugin's run ends with %v; want that it died", err)
 	}
 }

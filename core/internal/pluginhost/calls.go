@@ -181,8 +181,8 @@ func (i *instance) judge(ctx context.Context, err error) error {
 		}
 		out.Message = fmt.Sprintf("%s plugin %q broke the connection: %s%s", i.stanza.Kind, i.stanza.Label, e.Message, i.lastWords())
 	}
-	if errors.Is(err, agent.ErrDied) {
-		return fmt.Errorf("%w: %w", agent.ErrDied, &out)
+	if errors.Is(err, agent.ErrPluginCrashed) {
+		return fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &out)
 	}
 	return &out
 }
