@@ -28,7 +28,7 @@ var insertNotification = &hot{`INSERT INTO notices (type, user_id, agent_id, tas
 // putNotification stores a notification in the transaction of what it tells of.
 func putNotification(ctx context.Context, tx *tx, n *core.Notification) error {
 	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.TaskID, string(n.Data), micros(n.CreatedAt))
-	tx.signal(core.Signal{Topic: core.TopicNotifications})
+	tx.wakeup(core.Wakeup{Topic: core.TopicNotifications})
 	return err
 }
 

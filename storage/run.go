@@ -287,7 +287,7 @@ func (db *DB) RequestCancel(ctx context.Context, v core.Actor, id string) (*core
 		if unchanged != nil && !errors.Is(unchanged, errUnchanged) {
 			return unchanged
 		}
-		tx.signal(core.Signal{Topic: core.TopicCancel, ID: id})
+		tx.wakeup(core.Wakeup{Topic: core.TopicCancel, ID: id})
 		if run, err = db.run(ctx, tx, v, id); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ type Stores interface {
 	core.NotificationStore
 	core.UsageStore
 	core.RetentionStore
-	core.Signals
+	core.Wakeups
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error

@@ -122,7 +122,7 @@ func (f *Files) remove(ctx context.Context, blob core.Blob) error {
 	return f.store.DropPendingBlob(ctx, blob)
 }
 
-// progress is a reader that notifications when the backend does not read on.
+// progress is a reader that notices when the backend does not read on.
 type progress struct {
 	*intake
 	stall, commit time.Duration

@@ -27,7 +27,7 @@ func generation(n int) []string {
 	}
 }
 
-// Whoever looks a plugin up, or holds one that was looked up long ago, notifications
+// Whoever looks a plugin up, or holds one that was looked up long ago, notices
 // nothing of reloads.
 func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
