@@ -61,7 +61,7 @@ func TestFilesFinds(t *testing.T) {
 		{"buffers", "Large", "memory grew by"},
 		{"lies about the sum", "RoundTrip", "SHA-256"},
 		{"ignores ranges", "Ranges", "the middle"},
-		{"ignores lengths", "Ranges", "more bytes than it was asked for"},
+		{"ignores lengths", "Ranges", "more bytes than requested"},
 		{"no not_found", "NotFound", "want not_found"},
 		{"deletes once", "Delete", "Delete: "},
 		{"folds case", "OddKeys", "/A"},

@@ -72,10 +72,10 @@ func TestCheckConfig(t *testing.T) {
 		{`{"url":"https://example.com:99999/"}`, []string{"url: holds no valid port"}},
 		{`{"url":"https://example.com/\r\nX: secret"}`, []string{"url: is no URL"}},
 		{`{"url":"https://example.com/` + long + `"}`, []string{"url: is longer"}},
-		{`{"url":"http://127.0.0.1/"}`, []string{"url: 127.0.0.1 leads to a loopback address"}},
-		{`{"url":"http://localhost/"}`, []string{"url: localhost leads to a loopback address"}},
-		{`{"url":"http://[::ffff:169.254.169.254]/"}`, []string{"url: ::ffff:169.254.169.254 leads to a link-local address"}},
-		{`{"url":"http://192.168.0.1/"}`, []string{"url: 192.168.0.1 leads to a private address"}},
+		{`{"url":"http://127.0.0.1/"}`, []string{"url: 127.0.0.1 resolves to a loopback address"}},
+		{`{"url":"http://localhost/"}`, []string{"url: localhost resolves to a loopback address"}},
+		{`{"url":"http://[::ffff:169.254.169.254]/"}`, []string{"url: ::ffff:169.254.169.254 resolves to a link-local address"}},
+		{`{"url":"http://192.168.0.1/"}`, []string{"url: 192.168.0.1 resolves to a private address"}},
 		{`{"url":"x","headers":{"Host":"secret"},"more":1}`, []string{"more: is not known here"}},
 		{`{"url":"x","headers":{"Host":"secret"}}`, []string{"url: must begin with", "headers.Host: is set by the transport"}},
 	}
@@ -127,7 +127,7 @@ func TestSettings(t *testing.T) {
 		issue    string
 	}{
 		{settings("localhost", "10.0.0.0/8"), ""},
-		{settings("localhost", "10.0.0.0/99"), "allow.1: is no host"},
+		{settings("localhost", "10.0.0.0/99"), "allow.1: is not a host"},
 		{settings("169.254.169.254"), "allow.0: link-local"},
 		{with(func(s *Settings) { s.CAFile = empty + "x" }), "ca_file: can't be used"},
 		{with(func(s *Settings) { s.CAFile = empty }), "ca_file: can't be used"},

@@ -30,7 +30,7 @@ func (c *Client) failure(ctx context.Context, err error) *sdk.Error {
 	if errors.As(err, &known) {
 		return &sdk.Error{Code: known.Code, Message: c.Host() + " " + known.Message}
 	}
-	var refused *netguard.Refused
+	var refused *netguard.BlockedError
 	if errors.As(err, &refused) {
 		return &sdk.Error{Code: sdk.CodeUnavailable, Message: refusal(err)}
 	}
@@ -38,8 +38,8 @@ func (c *Client) failure(ctx context.Context, err error) *sdk.Error {
 }
 
 func refusal(err error) string {
-	var refused *netguard.Refused
-	if errors.As(err, &refused) && refused.Forever {
+	var refused *netguard.BlockedError
+	if errors.As(err, &refused) && refused.Always {
 		return err.Error() + ", which this server never connects to: write another URL"
 	}
 	return err.Error() + ", which this server does not connect to: an admin may allow it in plugins.hcl"

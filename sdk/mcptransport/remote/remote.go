@@ -44,7 +44,7 @@ func NewWeb(s Settings) (*Web, error) {
 	var err error
 	if w.guard, err = netguard.New(s.Allow); err != nil {
 		path := []string{"allow"}
-		var bad *netguard.BadEntry
+		var bad *netguard.EntryError
 		if errors.As(err, &bad) {
 			path = append(path, strconv.Itoa(bad.Index))
 			err = errors.New(bad.Reason)
