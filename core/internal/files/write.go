@@ -89,7 +89,7 @@ func (f *Files) renew(ctx context.Context, blob core.Blob, cancel context.Cancel
 			}
 			err := f.store.RenewBlob(ctx, blob, now().Add(f.times.Reserve))
 			switch {
-			case core.CodeOf(err) == core.CodeConflict && err != nil:
+			case core.CodeOf(err) == core.CodeConflict:
 				cancel(errSwept)
 				return
 			case err != nil:
