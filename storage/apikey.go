@@ -69,7 +69,7 @@ func (db *DB) CreateAPIKey(ctx context.Context, k *core.APIKey) error {
 	})
 }
 
-var selectAPIKey = &hot{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
+var selectAPIKey = &preparedStatement{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
 FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.

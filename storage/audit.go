@@ -49,7 +49,7 @@ func audited(ctx context.Context, run func(context.Context, *tx) error) (with fu
 	}, d.GiveBack
 }
 
-var insertAudit = &hot{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username, credential, address, request_id)
+var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username, credential, address, request_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 func record(ctx context.Context, tx *tx, e *core.AuditEntry) error {

@@ -70,10 +70,10 @@ const (
 )
 
 var (
-	savepoint = &hot{"SAVEPOINT op"}
-	release   = &hot{"RELEASE SAVEPOINT op"}
-	undo      = &hot{"ROLLBACK TO SAVEPOINT op"}
-	rollback  = &hot{"ROLLBACK"}
+	savepoint = &preparedStatement{"SAVEPOINT op"}
+	release   = &preparedStatement{"RELEASE SAVEPOINT op"}
+	undo      = &preparedStatement{"ROLLBACK TO SAVEPOINT op"}
+	rollback  = &preparedStatement{"ROLLBACK"}
 )
 
 func newCommitter(db *bun.DB, d dialect, o Options, s *wakeups) *committer {
@@ -291,7 +291,7 @@ func (c *committer) runAmong(o *op) error {
 }
 
 // exec is of no caller's context: the writes of many depend on it.
-func (c *committer) exec(h *hot) error {
-	_, err := c.conn.exec(context.Background(), h)
+func (c *committer) exec(p *preparedStatement) error {
+	_, err := c.conn.exec(context.Background(), p)
 	return err
 }

@@ -122,10 +122,10 @@ const mcpServerColumns = `id, name, description, slug, transport, config, secret
 version, created_by, created_at, updated_at`
 
 var (
-	selectMCPServer = &hot{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen}
+	selectMCPServer = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen}
 
 	// selectMCPSlug is on the path of each call through the gateway.
-	selectMCPSlug = &hot{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE slug = ? AND ` + mcpServerSeen}
+	selectMCPSlug = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE slug = ? AND ` + mcpServerSeen}
 )
 
 // MCPServer implements core.MCPServerStore.
@@ -138,9 +138,9 @@ func (db *DB) MCPServerBySlug(ctx context.Context, v core.Actor, slug string) (*
 	return db.oneMCPServer(ctx, selectMCPSlug, v, slug)
 }
 
-func (db *DB) oneMCPServer(ctx context.Context, h *hot, v core.Actor, key string) (*core.MCPServer, error) {
+func (db *DB) oneMCPServer(ctx context.Context, p *preparedStatement, v core.Actor, key string) (*core.MCPServer, error) {
 	var r mcpServerRow
-	err := db.queryRow(ctx, h, append([]any{key}, mcpServerSeenBy(v)...),
+	err := db.queryRow(ctx, p, append([]any{key}, mcpServerSeenBy(v)...),
 		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared, &r.Wanted, &r.Capabilities,
 		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 	if err != nil {
@@ -225,7 +225,7 @@ func (db *DB) SetDesiredState(ctx context.Context, v core.Actor, id string, stat
 	})
 }
 
-var lockMCPServer = &hot{`SELECT created_by, version FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
+var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
 
 // lockMCPServerOf reads what a change needs of a server that the viewer may
 // change. It then stays so until the commit.

@@ -50,7 +50,7 @@ func rateKey(key string) string {
 // The database's clock judges, for the servers' may differ. It may be set back: an
 // end that is further away than two windows can be is none. Both windows are judged
 // before either is changed, with the key's row locked.
-var takeRate = &hot{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count, second_end, taken, asked_at)
+var takeRate = &preparedStatement{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count, second_end, taken, asked_at)
 SELECT ?, 1, now + 60000000, 1, now + 1000000, TRUE, now
 FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now) AS clock
 ON CONFLICT (key) DO UPDATE SET (minute_count, minute_end, second_count, second_end, taken, asked_at) = (
@@ -84,7 +84,7 @@ func (r *rates) TakeRate(ctx context.Context, key string, l core.RateLimit) (cor
 	return rate, r.db.translate(err)
 }
 
-var giveBackRate = &hot{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
+var giveBackRate = &preparedStatement{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
 
 // GiveBackRate implements core.RateCounter.
 func (r *rates) GiveBackRate(ctx context.Context, key string) error {
@@ -92,7 +92,7 @@ func (r *rates) GiveBackRate(ctx context.Context, key string) error {
 	return r.db.translate(err)
 }
 
-var forgetRate = &hot{`DELETE FROM rate_counts WHERE key = ?`}
+var forgetRate = &preparedStatement{`DELETE FROM rate_counts WHERE key = ?`}
 
 // ForgetRate implements core.RateCounter.
 func (r *rates) ForgetRate(ctx context.Context, key string) error {
@@ -101,7 +101,7 @@ func (r *rates) ForgetRate(ctx context.Context, key string) error {
 }
 
 // What is in use at the moment, by a request or by another server's sweep, stays.
-var dropRates = &hot{`DELETE FROM rate_counts WHERE key IN (
+var dropRates = &preparedStatement{`DELETE FROM rate_counts WHERE key IN (
 	SELECT key FROM rate_counts WHERE greatest(minute_end, second_end) < extract(epoch FROM clock_timestamp()) * 1000000
 	LIMIT CAST(? AS BIGINT) FOR UPDATE SKIP LOCKED)`}
 

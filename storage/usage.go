@@ -42,7 +42,7 @@ func (r *usageRow) used() core.Used {
 
 // putUsage adds a row, for one that all completions of a day update would have
 // them wait for one another's commits.
-var putUsage = &hot{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
+var putUsage = &preparedStatement{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)`}
 
 // account counts what a call has used, if it is a completion that was answered.
