@@ -77,7 +77,7 @@ RETURNING taken, minute_count, minute_end - asked_at, second_count, second_end -
 func (r *rates) TakeRate(ctx context.Context, key string, l core.RateLimit) (core.Rate, error) {
 	var rate core.Rate
 	var minute, second int64
-	err := r.kept.queryRow(ctx, takeRate, []any{rateKey(key), l.PerMinute, l.Burst},
+	err := r.statements.queryRow(ctx, takeRate, []any{rateKey(key), l.PerMinute, l.Burst},
 		&rate.Taken, &rate.Minute.Count, &minute, &rate.Second.Count, &second)
 	rate.Minute.Left = time.Duration(minute) * time.Microsecond
 	rate.Second.Left = time.Duration(second) * time.Microsecond
@@ -88,7 +88,7 @@ var giveBackRate = &preparedStatement{`UPDATE rate_counts SET minute_count = gre
 
 // GiveBackRate implements core.RateCounter.
 func (r *rates) GiveBackRate(ctx context.Context, key string) error {
-	_, err := r.kept.exec(ctx, giveBackRate, rateKey(key))
+	_, err := r.statements.exec(ctx, giveBackRate, rateKey(key))
 	return r.db.translate(err)
 }
 
@@ -96,7 +96,7 @@ var forgetRate = &preparedStatement{`DELETE FROM rate_counts WHERE key = ?`}
 
 // ForgetRate implements core.RateCounter.
 func (r *rates) ForgetRate(ctx context.Context, key string) error {
-	_, err := r.kept.exec(ctx, forgetRate, rateKey(key))
+	_, err := r.statements.exec(ctx, forgetRate, rateKey(key))
 	return r.db.translate(err)
 }
 
@@ -107,6 +107,6 @@ var dropRates = &preparedStatement{`DELETE FROM rate_counts WHERE key IN (
 
 // DropRates implements core.RateStore.
 func (r *rates) DropRates(ctx context.Context, limit int) (int, error) {
-	n, err := r.kept.exec(ctx, dropRates, limit)
+	n, err := r.statements.exec(ctx, dropRates, limit)
 	return int(n), r.db.translate(err)
 }

@@ -171,7 +171,7 @@ func (w *world) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error {
 	return nil
 }
 
-func (w *world) NoteAPIKeyUse(_ context.Context, id string, at time.Time) error {
+func (w *world) SetAPIKeyLastUsed(_ context.Context, id string, at time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if k := w.keys[id]; k != nil {
