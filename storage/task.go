@@ -147,7 +147,7 @@ func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	if row.CreatedAt <= micros(t.CreatedAt.Add(-core.TaskKeyLife)) {
+	if row.CreatedAt <= micros(t.CreatedAt.Add(-core.IdempotencyKeyTTL)) {
 		_, err := tx.NewUpdate().Model(row).Set("idempotency_key = ''").WherePK().Exec(ctx)
 		return nil, err
 	}
