@@ -14,7 +14,7 @@ import (
 func (f *fixture) unstoredServer(v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	id := core.NewID("server")
 	s := &core.MCPServer{
-		ID: id, Name: "tools", Slug: core.SlugOf(id), Transport: "http", DesiredState: core.MCPDesiredStopped,
+		ID: id, Name: "tools", Slug: core.Slugify(id), Transport: "http", DesiredState: core.MCPDesiredStopped,
 		Config: json.RawMessage(`{"url":"https://example.com/mcp"}`), CreatedBy: v.UserID, CreatedAt: f.now, UpdatedAt: f.now,
 	}
 	for _, c := range change {

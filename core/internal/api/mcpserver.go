@@ -94,7 +94,7 @@ func (a *api) createWithSlug(ctx context.Context, v core.Actor, s *core.MCPServe
 	if s.Slug != "" {
 		return s, a.mcp.Create(ctx, v, s)
 	}
-	base := core.SlugOf(s.Name)
+	base := core.Slugify(s.Name)
 	for n := range maxSlugs {
 		made := *s
 		made.Slug = numbered(base, n+1)
