@@ -58,7 +58,7 @@ type world struct {
 	answer  []sdk.Part
 	turns   []core.Turn
 	// used is what Usage gives, and usageFilter what it was asked.
-	used        []core.Used
+	used        []core.UsageRow
 	usageFilter core.UsageFilter
 	// reload is what Reload gives.
 	reload    core.PluginReload
@@ -469,9 +469,9 @@ func (w *world) Broken(dependencies []core.Dependency) []core.Dependency {
 	return broken
 }
 
-func (w *world) Usage(_ context.Context, _ core.Actor, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+func (w *world) Usage(_ context.Context, _ core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
 	w.usageFilter = f
-	var sum core.Used
+	var sum core.UsageRow
 	for _, u := range w.used {
 		sum.Completions += u.Completions
 		sum.Usage = sum.Add(u.Usage)
