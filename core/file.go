@@ -106,9 +106,9 @@ type FileStore interface {
 	ClaimPendingBlobs(ctx context.Context, now, until time.Time, limit int) ([]PendingBlob, error)
 	// PostponePendingBlob makes a claimed pending blob due at sweepAt, and notes why it is still there.
 	PostponePendingBlob(ctx context.Context, b Blob, sweepAt time.Time, reason string) error
-	// DropPendingBlob forgets a blob whose bytes are deleted. One that is not there is
+	// DeletePendingBlob forgets a blob whose bytes are deleted. One that is not there is
 	// no error.
-	DropPendingBlob(ctx context.Context, b Blob) error
+	DeletePendingBlob(ctx context.Context, b Blob) error
 }
 
 // Upload is a file on its way in.

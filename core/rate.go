@@ -56,6 +56,6 @@ type RateCounter interface {
 // RateStore is a RateCounter that servers share.
 type RateStore interface {
 	RateCounter
-	// DropRates deletes keys whose windows are over, at most limit, and says how many.
-	DropRates(ctx context.Context, limit int) (int, error)
+	// DeleteRates deletes keys whose windows are over, at most limit, and says how many.
+	DeleteRates(ctx context.Context, limit int) (int, error)
 }

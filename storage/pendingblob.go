@@ -111,8 +111,8 @@ func (db *DB) PostponePendingBlob(ctx context.Context, b core.Blob, sweepAt time
 	})
 }
 
-// DropPendingBlob implements core.FileStore.
-func (db *DB) DropPendingBlob(ctx context.Context, b core.Blob) error {
+// DeletePendingBlob implements core.FileStore.
+func (db *DB) DeletePendingBlob(ctx context.Context, b core.Blob) error {
 	row := &orphanRow{Backend: b.Backend, Key: b.Key}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewDelete().Model(row).WherePK().Exec(ctx)

@@ -105,8 +105,8 @@ var dropRates = &preparedStatement{`DELETE FROM rate_counts WHERE key IN (
 	SELECT key FROM rate_counts WHERE greatest(minute_end, second_end) < extract(epoch FROM clock_timestamp()) * 1000000
 	LIMIT CAST(? AS BIGINT) FOR UPDATE SKIP LOCKED)`}
 
-// DropRates implements core.RateStore.
-func (r *rates) DropRates(ctx context.Context, limit int) (int, error) {
+// DeleteRates implements core.RateStore.
+func (r *rates) DeleteRates(ctx context.Context, limit int) (int, error) {
 	n, err := r.statements.exec(ctx, dropRates, limit)
 	return int(n), r.db.translate(err)
 }

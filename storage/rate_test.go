@@ -43,7 +43,7 @@ func TestRatesDrop(t *testing.T) {
 	_, err = db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
 	for _, want := range []int{2, 1, 0} {
-		n, err := db.Rates().DropRates(t.Context(), 2)
+		n, err := db.Rates().DeleteRates(t.Context(), 2)
 		must(t, err)
 		if n != want {
 			t.Errorf("%d were dropped, want %d", n, want)

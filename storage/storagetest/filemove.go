@@ -74,7 +74,7 @@ func testFileMove(t *testing.T, f *fixture) {
 	wantCode(t, f.MoveFile(f.ctx, file.ID, to, from, f.at(5)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
 	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: from, Attempts: 1})
-	ok(t, f.DropPendingBlob(f.ctx, from))
+	ok(t, f.DeletePendingBlob(f.ctx, from))
 
 	// A claimed blob takes no file.
 	late := newBlob("local")

@@ -119,7 +119,7 @@ func (f *Files) remove(ctx context.Context, blob core.Blob) error {
 	if err := backend.Delete(ctx, blob.Key); err != nil {
 		return err
 	}
-	return f.store.DropPendingBlob(ctx, blob)
+	return f.store.DeletePendingBlob(ctx, blob)
 }
 
 // progress is a reader that notices when the backend does not read on.

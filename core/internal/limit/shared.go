@@ -116,7 +116,7 @@ func (s *Shared) sweep(ctx context.Context) {
 		}
 		for n := sweepRows; n == sweepRows && ctx.Err() == nil; {
 			var err error
-			if n, err = s.store.DropRates(ctx, sweepRows); err != nil && ctx.Err() == nil {
+			if n, err = s.store.DeleteRates(ctx, sweepRows); err != nil && ctx.Err() == nil {
 				s.logger.WarnContext(ctx, "old rate counts not deleted: trying again later", "error", err)
 			}
 		}

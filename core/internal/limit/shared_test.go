@@ -28,7 +28,7 @@ func (s *store) TakeRate(ctx context.Context, key string, l core.RateLimit) (cor
 	return s.Memory.TakeRate(ctx, key, l)
 }
 
-func (s *store) DropRates(context.Context, int) (int, error) { return 0, nil }
+func (s *store) DeleteRates(context.Context, int) (int, error) { return 0, nil }
 
 func newShared(t *testing.T) (*Shared, *store, *strings.Builder) {
 	t.Helper()
