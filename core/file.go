@@ -89,9 +89,9 @@ type FileStore interface {
 	// FileUsage is how many bytes a user's files have.
 	FileUsage(ctx context.Context, userID string) (int64, error)
 
-	// FilesIn gives files whose bytes are in a backend and whose id is after the
+	// FilesInBackend gives files whose bytes are in a backend and whose id is after the
 	// given one, by id.
-	FilesIn(ctx context.Context, backend, after string, limit int) ([]*File, error)
+	FilesInBackend(ctx context.Context, backend, after string, limit int) ([]*File, error)
 	// BackendUsage counts the files and bytes of a backend.
 	BackendUsage(ctx context.Context, backend string) (files int, bytes int64, err error)
 	// MoveFile has a file take the reserved blob to instead of from, which

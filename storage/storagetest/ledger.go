@@ -163,7 +163,7 @@ func (l *ledger) compare(t *rapid.T) {
 		}
 	}
 	for _, backend := range []string{"local", "s3"} {
-		list, err := l.FilesIn(l.ctx, backend, "", 1000)
+		list, err := l.FilesInBackend(l.ctx, backend, "", 1000)
 		l.want(t, err, "")
 		n, bytes, err := l.BackendUsage(l.ctx, backend)
 		l.want(t, err, "")
