@@ -16,13 +16,13 @@ import (
 // the work that it has processors for: 0.6 ms for one client, 3,500 a second for 16,
 // and 80 to 110 µs of this process's CPU each.
 type rates struct {
-	db   *DB
-	pool *sql.DB
-	kept *statements
+	db         *DB
+	pool       *sql.DB
+	statements *statements
 }
 
 func newRates(db *DB, pool *sql.DB) *rates {
-	return &rates{db: db, pool: pool, kept: newStatements(pool, db.dialect)}
+	return &rates{db: db, pool: pool, statements: newStatements(pool, db.dialect)}
 }
 
 func (r *rates) close() error {
@@ -78,35 +78,35 @@ func (r *rates) TakeRate(ctx context.Context, key string, l core.RateLimit) (cor
 	var rate core.Rate
 	var minute, second int64
 	err := r.statements.queryRow(ctx, takeRate, []any{rateKey(key), l.PerMinute, l.Burst},
-		&rate.Taken, &rate.Minute.Count, &minute, &rate.Second.Count, &second)
-	rate.Minute.Left = time.Duration(minute) * time.Microsecond
-	rate.Second.Left = time.Duration(second) * time.Microsecond
+		&rate.Allowed, &rate.Minute.Count, &minute, &rate.Second.Count, &second)
+	rate.Minute.Remaining = time.Duration(minute) * time.Microsecond
+	rate.Second.Remaining = time.Duration(second) * time.Microsecond
 	return rate, r.db.translate(err)
 }
 
-var giveBackRate = &preparedStatement{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
+var refundRate = &preparedStatement{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
 
-// GiveBackRate implements core.RateCounter.
-func (r *rates) GiveBackRate(ctx context.Context, key string) error {
-	_, err := r.statements.exec(ctx, giveBackRate, rateKey(key))
+// RefundRate implements core.RateCounter.
+func (r *rates) RefundRate(ctx context.Context, key string) error {
+	_, err := r.statements.exec(ctx, refundRate, rateKey(key))
 	return r.db.translate(err)
 }
 
-var forgetRate = &preparedStatement{`DELETE FROM rate_counts WHERE key = ?`}
+var resetRate = &preparedStatement{`DELETE FROM rate_counts WHERE key = ?`}
 
-// ForgetRate implements core.RateCounter.
-func (r *rates) ForgetRate(ctx context.Context, key string) error {
-	_, err := r.statements.exec(ctx, forgetRate, rateKey(key))
+// ResetRate implements core.RateCounter.
+func (r *rates) ResetRate(ctx context.Context, key string) error {
+	_, err := r.statements.exec(ctx, resetRate, rateKey(key))
 	return r.db.translate(err)
 }
 
 // What is in use at the moment, by a request or by another server's sweep, stays.
-var dropRates = &preparedStatement{`DELETE FROM rate_counts WHERE key IN (
+var deleteRates = &preparedStatement{`DELETE FROM rate_counts WHERE key IN (
 	SELECT key FROM rate_counts WHERE greatest(minute_end, second_end) < extract(epoch FROM clock_timestamp()) * 1000000
 	LIMIT CAST(? AS BIGINT) FOR UPDATE SKIP LOCKED)`}
 
 // DeleteRates implements core.RateStore.
 func (r *rates) DeleteRates(ctx context.Context, limit int) (int, error) {
-	n, err := r.statements.exec(ctx, dropRates, limit)
+	n, err := r.statements.exec(ctx, deleteRates, limit)
 	return int(n), r.db.translate(err)
 }

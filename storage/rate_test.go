@@ -23,7 +23,7 @@ func TestRatesOfTwoServers(t *testing.T) {
 	for i := range 2 * l.PerMinute {
 		r, err := []core.RateStore{a, b}[i%2].TakeRate(t.Context(), "ada", l)
 		must(t, err)
-		if r.Taken != (i < l.PerMinute) {
+		if r.Allowed != (i < l.PerMinute) {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
@@ -51,7 +51,7 @@ func TestRatesDrop(t *testing.T) {
 	}
 	r, err := db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
-	if r.Taken {
+	if r.Allowed {
 		t.Error("a count that was not over is gone")
 	}
 }
@@ -64,7 +64,7 @@ func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 	for range 2 {
 		r, err := db.Rates().TakeRate(t.Context(), "ada", l)
 		must(t, err)
-		if !r.Taken {
+		if !r.Allowed {
 			t.Fatalf("%+v", r)
 		}
 		_, err = db.Reader().ExecContext(t.Context(), "UPDATE rate_counts SET minute_end = minute_end + 3600000000, second_end = second_end + 3600000000")
