@@ -105,7 +105,7 @@ func TestCopy(t *testing.T) {
 	waits := fill(t, from)
 	last, err := from.LastNotification(ctx)
 	must(t, err)
-	_, err = from.DropNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
+	_, err = from.DeleteNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
 	must(t, err)
 
 	pg := openNamed(t, dbtest.Postgres(t))
