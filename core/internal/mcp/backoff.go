@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// backoff says how long to wait before a server that ended is started again. The
-// wait doubles, and begins anew after a life that was long enough.
+// backoff returns the delays between restarts of a server. The delay doubles and starts
+// over after a session has run long enough.
 type backoff struct {
 	times Times
 	ends  int
 }
 
-// ended tells of an end after so long in service.
+// ended records the end of a session that ran for the duration up. It returns the delay.
 func (b *backoff) ended(up time.Duration) time.Duration {
 	if up >= b.times.Reset {
 		b.ends = 0
@@ -22,6 +22,6 @@ func (b *backoff) ended(up time.Duration) time.Duration {
 		wait = min(wait, b.times.Backoff<<b.ends)
 	}
 	b.ends++
-	// Up to a fifth less, so that servers that fell together do not rise together.
+	// The delay is reduced by up to 20%, so that servers that failed together do not restart together.
 	return time.Duration(float64(wait) * (0.8 + 0.2*rand.Float64())) //nolint:gosec // no secret
 }
