@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
@@ -117,6 +118,11 @@ func (t *Times) defaults() {
 			*d.field = d.fallback
 		}
 	}
+}
+
+// restartPolicy returns the policy for the restarts of a server.
+func (t *Times) restartPolicy() supervise.Policy {
+	return supervise.Policy{Initial: t.Backoff, Max: t.BackoffMax, JitterLow: 0.8, JitterHigh: 1, Reset: t.Reset}
 }
 
 // Servers stores the MCP servers and runs those that should run. It implements

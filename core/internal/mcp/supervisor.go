@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 )
 
 // server is the state of one MCP server on this host, running or not.
@@ -172,11 +173,11 @@ type generation struct {
 // supervise keeps a main connection open until the generation ends.
 func (g *generation) supervise() {
 	s := g.server
-	delays := backoff{times: s.servers.Times}
+	delays := supervise.NewBackoff(s.servers.Times.restartPolicy())
 	for {
 		s.log.add(sourceHost, "starting")
 		up, reason := g.run()
-		wait := delays.ended(up)
+		wait := delays.Exited(time.Now(), up)
 		if !g.set(func(st *core.MCPState) {
 			*st = core.MCPState{Status: core.MCPError, LastError: reason, Restarts: st.Restarts}
 		}) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -48,13 +47,8 @@ func (c toolSelection) allows(slug string, t namedTool) bool {
 		return true
 	}
 	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
-		return matches(pattern, t.name) || matches(pattern, slug+separator+t.Name)
+		return core.MatchGlob(pattern, t.name) || core.MatchGlob(pattern, slug+separator+t.Name)
 	})
-}
-
-func matches(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
 }
 
 // actor returns the actor of a run. A run has the permissions of a member, even if an
