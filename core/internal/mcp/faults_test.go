@@ -267,8 +267,8 @@ func TestNothingStartsAfterClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopped)
-		if !env.store.rows[s.ID].Wanted {
-			t.Error("Wanted = false")
+		if !env.store.rows[s.ID].ShouldRun() {
+			t.Error("ShouldRun() = false")
 		}
 		for range env.Logs(t.Context(), s.ID, 10, true) {
 			continue

@@ -21,7 +21,7 @@ func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServe
 	if err != nil {
 		return err
 	}
-	if !stored.ChangedBy(actor) {
+	if !stored.ChangeableBy(actor) {
 		return core.Forbidden("Only the user who created the MCP server or an admin can change it.")
 	}
 	if stored.Version != m.Version {
@@ -67,7 +67,7 @@ func (s *Servers) Delete(ctx context.Context, actor core.Actor, id string, versi
 
 // Start implements core.MCPServers. It ends the backoff delay of a failed server.
 func (s *Servers) Start(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.WantMCPServer(ctx, actor, id, true); err != nil {
+	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, s.State(id).Status == core.MCPError)
@@ -75,7 +75,7 @@ func (s *Servers) Start(ctx context.Context, actor core.Actor, id string) error 
 
 // Stop implements core.MCPServers.
 func (s *Servers) Stop(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.WantMCPServer(ctx, actor, id, false); err != nil {
+	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredStopped); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, false)
@@ -83,7 +83,7 @@ func (s *Servers) Stop(ctx context.Context, actor core.Actor, id string) error {
 
 // Restart implements core.MCPServers.
 func (s *Servers) Restart(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.WantMCPServer(ctx, actor, id, true); err != nil {
+	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, true)
@@ -105,7 +105,7 @@ func (s *Servers) reconcile(ctx context.Context, id string, restart bool) error 
 	if err != nil {
 		return fmt.Errorf("read MCP server %s: %w", id, err)
 	}
-	if !stored.Wanted {
+	if !stored.ShouldRun() {
 		v.setDesired(nil, false)
 		return nil
 	}

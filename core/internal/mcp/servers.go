@@ -157,11 +157,11 @@ func New(o Options) *Servers {
 
 // Begin starts the servers that should run. It does not wait until they are running.
 func (s *Servers) Begin(ctx context.Context) error {
-	wanted, err := s.Store.WantedMCPServers(ctx)
+	toRun, err := s.Store.MCPServersToRun(ctx)
 	if err != nil {
 		return err
 	}
-	for _, stored := range wanted {
+	for _, stored := range toRun {
 		if err := s.reconcile(ctx, stored.ID, false); err != nil {
 			return err
 		}

@@ -144,7 +144,7 @@ func (g *generation) setRunning(l *session, began time.Time) {
 	s.log.add(sourceHost, g.endpoint.redactor.redact(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
 	ctx, cancel := context.WithTimeout(g.ctx, l.times.Store)
 	defer cancel()
-	if err := s.servers.Store.NoteMCPHandshake(ctx, s.id, capabilities(result.Capabilities)); err != nil && g.ctx.Err() == nil {
+	if err := s.servers.Store.SetMCPCapabilities(ctx, s.id, capabilities(result.Capabilities)); err != nil && g.ctx.Err() == nil {
 		s.servers.Logger.WarnContext(ctx, "storing MCP server capabilities failed", "server_id", s.id, "error", err)
 	}
 }
