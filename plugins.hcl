@@ -1,73 +1,74 @@
-# plugins.hcl: which plugins this server runs, and how.
+# plugins.hcl selects and configures the plugins of this server.
 #
-# Each `plugin` block below is one process that the server starts, watches and
-# starts again when it dies. Change the file, and the server reads it anew (so it
-# does on POST /v1/plugins/reload or a SIGHUP, which see new binaries, too): the
-# plugins that have changed are swapped without a request being cut. What is wrong in the file is named with
-# its line; the old set then serves on, and a server that starts does not start:
+# Each `plugin` block below is one process, which the server starts, monitors and
+# restarts after a crash. The server reloads this file when it changes, after
+# POST /v1/plugins/reload, and on SIGHUP; the last two also pick up new binaries.
+# Changed plugins are replaced without interrupting requests. If the file has an
+# error, the server reports its position and keeps the previous plugins; a server
+# that is just starting exits:
 #
 #   plugins.hcl:62,5-12: Unknown name "bas_url"; … (did you mean base_url?)
 #
-# A block's two names are its kind and its label. The kinds:
+# The first label of a block is the plugin's kind, the second one is its label:
 #
-#   agent   a type of agent; its label is the `type` of an agent in the API
-#   llm     a provider of language models
-#   files   a place to keep files
-#   mcp     a way to reach MCP servers
+#   agent   an agent type; the label is the `type` of an agent in the API
+#   llm     an LLM provider
+#   files   a file backend
+#   mcp     an MCP transport
 #
-# What a block takes besides config { … }, and what holds without the line:
+# Attributes of a block, in addition to config { … }:
 #
-#   command    the program: a file beside the server's binary, or in one of
-#              plugin_dirs. Never a path, and never looked for on PATH.
-#   args       arguments for it: ["-v"]. None.
-#   enabled    false, and there is no process and nothing else of the block is
-#              looked at. True.
-#   models     llm only: which model names this provider serves (see below).
+#   command    The program: a file beside the server's binary, or in one of
+#              plugin_dirs. It must not be a path and is not searched on PATH.
+#   args       Arguments of the program, such as ["-v"]. Default: none.
+#   enabled    Whether to run the plugin. The rest of a disabled block is not
+#              checked. Default: true.
+#   models     llm only: the model names that this provider serves (see below).
 #   max_concurrency
-#              llm only: how many completions may be under way at once; more wait
-#              for their turn. No limit.
-#   retries    llm only: how often a completion that failed is asked again, when
-#              that may help and nothing of it has arrived; the waits begin with
-#              half a second and double. 2.
-#   pass_env   names of variables of the server's environment that the process
-#              gets. It always gets PATH, HOME, TMPDIR, LANG, TZ, SSL_CERT_FILE,
-#              SSL_CERT_DIR and the proxy variables, and nothing else.
-#   env        more variables for it: { NAME = "value" }.
-#   sha256     the program's checksum, as sha256sum prints it. Another file of
-#              that name is then not run. No check. `agentarea plugins lock`
-#              writes these lines.
-#   auto_mtls  whether server and plugin speak TLS with keys made at each start.
-#              True; false spares 30 microseconds a call.
+#              llm only: maximum number of concurrent completions. Further
+#              requests wait. Default: no limit.
+#   retries    llm only: how many times a failed completion is retried, if a
+#              retry may help and no part of the answer has arrived. The first
+#              delay is half a second, and it doubles each time. Default: 2.
+#   pass_env   Names of environment variables of the server that the process
+#              receives. It always receives PATH, HOME, TMPDIR, LANG, TZ,
+#              SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables, and no others.
+#   env        Additional environment variables: { NAME = "value" }.
+#   sha256     The program's checksum, as printed by sha256sum. The server does
+#              not run a file with another checksum. `agentarea plugins lock`
+#              writes these lines. Default: no check.
+#   auto_mtls  Whether the server and the plugin use TLS, with keys generated at
+#              each start. false saves 30 microseconds per call. Default: true.
 #
-# Two functions can stand wherever a value can:
+# Two functions can be used in any value:
 #
-#   env("NAME")    a variable of the server's environment, or "" when it is not
-#                  set. Keep keys out of this file with it.
-#   file("path")   a file's text (1 MiB at most) without its last newline; the
-#                  path is relative to this file's folder.
+#   env("NAME")    An environment variable of the server, or "" if it is not set.
+#                  Use it to keep keys out of this file.
+#   file("path")   The content of a file (at most 1 MiB) without its last newline.
+#                  The path is relative to the folder of this file.
 #
-# A plugin is a program that runs as the server's user. It is not a sandbox:
-# run those that you trust.
+# A plugin runs with the permissions of the server's user, without a sandbox. Run
+# only plugins that you trust.
 
-# More folders with plugins, relative to this file's.
+# More folders with plugins, relative to the folder of this file.
 # plugin_dirs = ["plugins"]
 
-# Run no plugin that is not pinned by its sha256.
+# Only run plugins that have a sha256 attribute.
 # require_checksums = true
 
-# The label of the `files` block that takes new files. Files that are there
-# already stay readable where they are as long as their block stays here:
+# The label of the `files` block that stores new files. Existing files remain
+# readable in their backend as long as its block is in this file.
 # `agentarea files move --from local --to s3` moves them while the server runs.
 file_backend = "local"
 
-# ---- Providers of models ---------------------------------------------------
+# ---- LLM providers ---------------------------------------------------------
 #
-# An agent's `model` finds its provider so: "label/model" is that provider's;
-# else the first block whose `models` patterns match (* is anything, ? is one
-# character); else the first provider that lists the model. GET /v1/models shows
-# what there is.
+# The server finds the provider of an agent's `model` as follows: "label/model"
+# selects the provider with that label. Otherwise it is the first block with a
+# matching pattern in `models` (* matches any text, ? one character), or else the
+# first provider that lists the model. GET /v1/models lists the available models.
 
-# OpenAI, as soon as the server is started with OPENAI_API_KEY.
+# OpenAI. To enable it, start the server with OPENAI_API_KEY.
 plugin "llm" "openai" {
   command = "llm-openai"
   enabled = env("OPENAI_API_KEY") != ""
@@ -78,13 +79,13 @@ plugin "llm" "openai" {
     # organization   = "org-…"
     # project        = "proj_…"
     # headers        = { X-Team = "research" }
-    # timeout        = "60s"   # until the first byte of a streamed answer
-    # answer_timeout = "5m"    # until an answer that is not streamed
+    # timeout        = "60s"   # for the first byte of a streamed answer
+    # answer_timeout = "5m"    # for an answer that is not streamed
   }
 }
 
-# Any server that speaks OpenAI's API: llama.cpp, vLLM, LM Studio, a gateway.
-# Without `models` lines it serves whatever it lists.
+# Any server with an OpenAI-compatible API: llama.cpp, vLLM, LM Studio, a gateway.
+# Without `models`, the provider serves all models that the server lists.
 #
 # plugin "llm" "vllm" {
 #   command = "llm-openai"
@@ -93,7 +94,7 @@ plugin "llm" "openai" {
 #   }
 # }
 
-# Anthropic, as soon as the server is started with ANTHROPIC_API_KEY.
+# Anthropic. To enable it, start the server with ANTHROPIC_API_KEY.
 plugin "llm" "anthropic" {
   command = "llm-anthropic"
   enabled = env("ANTHROPIC_API_KEY") != ""
@@ -101,12 +102,12 @@ plugin "llm" "anthropic" {
   config {
     api_key = env("ANTHROPIC_API_KEY")
     # base_url   = "https://api.anthropic.com"
-    # max_tokens = 4096    # the longest answer, unless the agent says
-    # timeout    = "60s"   # until the first of an answer
+    # max_tokens = 4096    # limit of an answer, for agents without max_tokens
+    # timeout    = "60s"   # for the first event of an answer
   }
 }
 
-# Google's Gemini, as soon as the server is started with GEMINI_API_KEY.
+# Google Gemini. To enable it, start the server with GEMINI_API_KEY.
 plugin "llm" "gemini" {
   command = "llm-gemini"
   enabled = env("GEMINI_API_KEY") != ""
@@ -118,28 +119,28 @@ plugin "llm" "gemini" {
   }
 }
 
-# Ollama, as soon as the server is started with OLLAMA_BASE_URL, which is
-# http://localhost:11434 for one on this machine.
+# Ollama. To enable it, start the server with OLLAMA_BASE_URL, such as
+# http://localhost:11434 for Ollama on this machine.
 plugin "llm" "ollama" {
   command = "llm-ollama"
   enabled = env("OLLAMA_BASE_URL") != ""
   config {
     base_url = env("OLLAMA_BASE_URL")
-    # keep_alive = "10m"   # how long a model stays loaded; Ollama's default
-    # num_ctx    = 8192    # the context window to load one with; Ollama's default
-    # timeout    = "5m"    # until the first of an answer; a model may have to be loaded
+    # keep_alive = "10m"   # how long a model stays loaded; default: Ollama's
+    # num_ctx    = 8192    # context window of a model in tokens; default: Ollama's
+    # timeout    = "5m"    # for the first line of an answer, including loading the model
   }
 }
 
-# A provider without a key or a network, for a first try and for tests: it says
-# what it is told.
+# A provider for first steps and tests, without a key and without network access.
+# It repeats the user's message.
 plugin "llm" "echo" {
   command = "llm-echo"
   models  = ["echo"]
 }
 
-# A provider of your own, pinned, with a key from a file and a region from the
-# server's environment.
+# A provider of your own: with a checksum, a key from a file, and a region from the
+# environment of the server.
 #
 # plugin "llm" "mine" {
 #   command  = "llm-mine"
@@ -152,24 +153,24 @@ plugin "llm" "echo" {
 #   }
 # }
 
-# ---- Types of agents -------------------------------------------------------
+# ---- Agent types -----------------------------------------------------------
 
-# A conversation with a model, which may use tools.
+# A conversation with a model that may call tools.
 plugin "agent" "chat" {
   command = "agent-chat"
 }
 
-# ---- Places to keep files --------------------------------------------------
+# ---- File backends ---------------------------------------------------------
 
-# A folder, whose files are whole and on the disk, or not there.
+# A local folder. A file appears in it only when all of it is on the disk.
 plugin "files" "local" {
   command = "files-local"
   config {
-    # path = "files"   # relative to data/plugins/files-local of the data folder
+    # path = "files"   # relative to plugins/files-local in the server's data folder
   }
 }
 
-# A bucket of Amazon S3, or of any server that speaks its API: MinIO, Ceph, R2.
+# A bucket of Amazon S3 or of any S3-compatible server, such as MinIO, Ceph or R2.
 #
 # plugin "files" "s3" {
 #   command = "files-s3"
@@ -179,47 +180,48 @@ plugin "files" "local" {
 #     bucket     = "agentarea"
 #     access_key = env("AWS_ACCESS_KEY_ID")
 #     secret_key = env("AWS_SECRET_ACCESS_KEY")
-#     # prefix             = "agentarea"   # a folder in a bucket that others use too
-#     # create_bucket      = true          # makes the bucket if it is not there
-#     # presigned_downloads = true         # downloads go to the S3 server by a redirect
-#     # public_endpoint    = "https://…"   # how clients reach it, if it is another way
-#     # part_size          = "5MiB"        # of an upload's parts: 10000 at the most
-#     # timeout            = "30s"         # how long a request may make no progress
+#     # prefix             = "agentarea"   # folder in a shared bucket
+#     # create_bucket      = true          # create the bucket if it does not exist
+#     # presigned_downloads = true         # redirect downloads to the S3 server
+#     # public_endpoint    = "https://…"   # endpoint for clients, if it differs
+#     # part_size          = "5MiB"        # of multipart uploads; a file has at most 10000 parts
+#     # timeout            = "30s"         # how long a request may stall
 #   }
 # }
 
-# ---- Ways to reach MCP servers ---------------------------------------------
+# ---- MCP transports --------------------------------------------------------
 
-# Programs on this machine, which only admins may add. Each runs as the server's
-# user, with a small environment, under the limits below; what it starts ends with
-# it. It is no sandbox: it can read what this user can.
+# MCP servers that are programs on this machine. Only administrators may add them.
+# Each one runs as the server's user with a minimal environment and the limits
+# below, and all processes that it starts end with it. This is not a sandbox: the
+# program can read everything that the user can read.
 plugin "mcp" "stdio" {
   command = "mcp-stdio"
   config {
-    # max_memory     = "2GiB"   # of a server with all that it starts; "0" is no limit
+    # max_memory     = "2GiB"   # of an MCP server and its processes; "0" for no limit
     # max_processes  = 128
     # max_open_files = 4096     # of each process
-    # grace          = "2s"     # until a server that is stopped is made to end
-    # namespace      = true     # a PID namespace each, where the machine allows it
+    # grace          = "2s"     # time to exit after the end of its input, before it is killed
+    # namespace      = true     # run each one in its own PID namespace, if the system allows it
   }
 }
 
-# Servers at a URL. Anybody may add one, so they are looked for on the Internet
-# only: what is inside your own network is refused at the dial, whatever name or
-# redirect led there, unless it is in `allow`. Link-local addresses and those of a
-# cloud's metadata are refused in any case.
+# MCP servers at a URL. Every user may add them, so by default only addresses on
+# the Internet are allowed. Connections to private addresses are refused when they
+# are made, whatever host name or redirect leads there, unless `allow` lists them.
+# Link-local and cloud metadata addresses are always refused.
 plugin "mcp" "http" {
   command = "mcp-http"
   config {
     # allow           = ["localhost", "mcp.corp.example", "10.20.0.0/16"]
-    # ca_file         = "/etc/ssl/corp.pem"   # trusted beside the system's
-    # proxy_from_env  = true    # HTTPS_PROXY and NO_PROXY; the proxy then decides where names lead
+    # ca_file         = "/etc/ssl/corp.pem"   # trusted in addition to the system's certificates
+    # proxy_from_env  = true    # use HTTPS_PROXY and NO_PROXY; the proxy then resolves host names
     # connect_timeout = "10s"
-    # answer_timeout  = "10m"   # until an answer begins; streams may last
+    # answer_timeout  = "10m"   # until a response starts; streams may take longer
   }
 }
 
-# The same for older servers, which speak the HTTP with SSE of MCP 2024-11-05.
+# The same for older servers, which use HTTP with SSE of MCP 2024-11-05.
 plugin "mcp" "sse" {
   command = "mcp-sse"
   config {

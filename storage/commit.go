@@ -24,18 +24,18 @@ const maxBatch = 256
 type committer struct {
 	db      *bun.DB
 	dialect dialect
-	// patience is how long a write waits for a lock.
-	patience time.Duration
-	// meter may be nil.
-	meter Meter
-	queue chan *op
-	done  chan struct{}
+	// busyTimeout is how long a write waits for a lock.
+	busyTimeout time.Duration
+	// metrics may be nil.
+	metrics Metrics
+	queue   chan *op
+	done    chan struct{}
 	// sending is held by those that put into queue, so that stop closes it after them.
 	sending sync.RWMutex
 	stopped bool
 	// conn is the connection, nil after a failure that may have left it in doubt.
 	conn    *tx
-	signals *signals
+	wakeups *wakeups
 }
 
 // tx is what a write runs in: bun for plain queries, statements for the hot ones.
@@ -44,8 +44,8 @@ type tx struct {
 	*statements
 	// sql is the transaction for libraries that ask for one.
 	sql *sql.Tx
-	// signals are raised when it is committed.
-	signals []core.Signal
+	// wakeups are raised when it is committed.
+	wakeups []core.Wakeup
 }
 
 // Unwrap gives the transaction to migrations.
@@ -70,15 +70,15 @@ const (
 )
 
 var (
-	savepoint = &hot{"SAVEPOINT op"}
-	release   = &hot{"RELEASE SAVEPOINT op"}
-	undo      = &hot{"ROLLBACK TO SAVEPOINT op"}
-	rollback  = &hot{"ROLLBACK"}
+	savepoint = &preparedStatement{"SAVEPOINT op"}
+	release   = &preparedStatement{"RELEASE SAVEPOINT op"}
+	undo      = &preparedStatement{"ROLLBACK TO SAVEPOINT op"}
+	rollback  = &preparedStatement{"ROLLBACK"}
 )
 
-func newCommitter(db *bun.DB, d dialect, o Options, s *signals) *committer {
+func newCommitter(db *bun.DB, d dialect, o Options, s *wakeups) *committer {
 	c := &committer{
-		db: db, dialect: d, patience: o.BusyTimeout, meter: o.Meter, signals: s,
+		db: db, dialect: d, busyTimeout: o.BusyTimeout, metrics: o.Metrics, wakeups: s,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
 	go c.loop()
@@ -135,8 +135,8 @@ func (c *committer) loop() {
 		}
 		batch := c.take(first)
 		err := c.runBatch(batch)
-		if c.meter != nil {
-			c.meter.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
+		if c.metrics != nil {
+			c.metrics.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
 		}
 	}
 	if c.conn != nil {
@@ -164,7 +164,7 @@ func (c *committer) begin(first *op) error {
 			fresh = true // the connection was lost since the last write
 			continue
 		}
-		if time.Since(first.asked) >= c.patience {
+		if time.Since(first.asked) >= c.busyTimeout {
 			return err
 		}
 	}
@@ -231,7 +231,7 @@ func (o *op) take() bool {
 
 // runBatch runs the writes, commits and answers. It gives why nothing of them was kept.
 func (c *committer) runBatch(batch []*op) error {
-	c.conn.signals = c.conn.signals[:0]
+	c.conn.wakeups = c.conn.wakeups[:0]
 	err := c.runAll(batch)
 	if err == nil {
 		err = c.tell()
@@ -241,7 +241,7 @@ func (c *committer) runBatch(batch []*op) error {
 			c.disconnect()
 		}
 	} else if err = c.conn.sql.Commit(); err == nil {
-		c.signals.raise(c.conn.signals)
+		c.wakeups.raise(c.conn.wakeups)
 	} else if c.exec(rollback) != nil {
 		// A commit that fails may leave SQLite's transaction open.
 		c.disconnect()
@@ -275,9 +275,9 @@ func (c *committer) runAmong(o *op) error {
 	if err := c.exec(savepoint); err != nil {
 		return err
 	}
-	before := len(c.conn.signals)
+	before := len(c.conn.wakeups)
 	if o.err = o.run(context.WithoutCancel(o.ctx), c.conn); o.err != nil {
-		c.conn.signals = c.conn.signals[:before]
+		c.conn.wakeups = c.conn.wakeups[:before]
 		// After a failure such as a full disk SQLite has undone the whole
 		// transaction, and has no savepoint any more.
 		if err := c.exec(undo); err != nil {
@@ -291,7 +291,7 @@ func (c *committer) runAmong(o *op) error {
 }
 
 // exec is of no caller's context: the writes of many depend on it.
-func (c *committer) exec(h *hot) error {
-	_, err := c.conn.exec(context.Background(), h)
+func (c *committer) exec(p *preparedStatement) error {
+	_, err := c.conn.exec(context.Background(), p)
 	return err
 }

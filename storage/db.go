@@ -32,7 +32,7 @@ var (
 	_ core.TaskStore            = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
-	_ core.Signals              = (*DB)(nil)
+	_ core.Wakeups              = (*DB)(nil)
 	_ core.TaskQueue            = (*DB)(nil)
 	_ core.EncryptedSecretStore = (*DB)(nil)
 )
@@ -44,14 +44,14 @@ type Options struct {
 	BusyTimeout time.Duration
 	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
-	// Meter is told of the writes; may be left out.
-	Meter Meter
+	// Metrics is told of the writes; may be left out.
+	Metrics Metrics
 	// Existing has Open fail when SQLite's file is not there.
 	Existing bool
 }
 
-// Meter is told how the database is written to.
-type Meter interface {
+// Metrics is told how the database is written to.
+type Metrics interface {
 	// WriteBatch tells of a transaction of so many writes, that was committed or rolled back: how long the first waited
 	// for its turn, and how long the transaction took.
 	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)
@@ -73,10 +73,10 @@ type dialect interface {
 	// alone keeps other servers' writes out until the transaction that was just
 	// begun is over, so that what it reads stays true.
 	alone(ctx context.Context, tx *tx) error
-	// tell has the other servers on the database know what the transaction signals,
+	// tell has the other servers on the database know what the transaction wakeups,
 	// when it is committed, and listen hears what they tell, until stop.
 	tell(ctx context.Context, tx *tx) error
-	listen(heard func([]core.Signal)) (stop func())
+	listen(heard func([]core.Wakeup)) (stop func())
 	// tables is the query for the names of all tables, and beginSnapshot begins a
 	// transaction that sees the database as it is now and does not write.
 	tables() string
@@ -90,16 +90,16 @@ type dialect interface {
 
 // DB is an open database.
 type DB struct {
-	dialect dialect
-	writer  *committer
-	read    *bun.DB
-	kept    *statements
-	signals *signals
-	rates   *rates
-	tickets *river.Client[*sql.Tx]
-	queue   riverdriver.Driver[*sql.Tx]
-	closed  atomic.Bool
-	close   func() error
+	dialect    dialect
+	writer     *committer
+	read       *bun.DB
+	statements *statements
+	wakeups    *wakeups
+	rates      *rates
+	jobs       *river.Client[*sql.Tx]
+	queue      riverdriver.Driver[*sql.Tx]
+	closed     atomic.Bool
+	close      func() error
 }
 
 // Open opens the database of a URL: sqlite:///path/to/file or
@@ -140,21 +140,21 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, reader.Close(), writer.Close())
 	}
-	tickets, err := newTickets(queue)
+	jobs, err := newJobClient(queue)
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
-	told := &signals{subscribers: map[int]func(core.Signal){}}
+	told := &wakeups{subscribers: map[int]func(core.Wakeup){}}
 	unlisten := d.listen(told.raise)
 	counting := d.counting()
 	db := &DB{
-		dialect: d,
-		signals: told,
-		writer:  newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
-		read:    reader,
-		kept:    newStatements(reader.DB, d),
-		queue:   queue,
-		tickets: tickets,
+		dialect:    d,
+		wakeups:    told,
+		writer:     newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
+		read:       reader,
+		statements: newStatements(reader.DB, d),
+		queue:      queue,
+		jobs:       jobs,
 	}
 	if counting != nil {
 		db.rates = newRates(db, counting)
@@ -194,19 +194,19 @@ func (db *DB) write(ctx context.Context, run func(ctx context.Context, tx *tx) e
 
 // queryRow reads one row with a prepared statement. It is not cut off by ctx:
 // watching one costs two goroutines, more than such a read takes.
-func (db *DB) queryRow(ctx context.Context, h *hot, args []any, dest ...any) error {
+func (db *DB) queryRow(ctx context.Context, p *preparedStatement, args []any, dest ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.translate(db.kept.queryRow(context.WithoutCancel(ctx), h, args, dest...))
+	return db.translate(db.statements.queryRow(context.WithoutCancel(ctx), p, args, dest...))
 }
 
 // query reads rows as queryRow does one.
-func (db *DB) query(ctx context.Context, h *hot, args []any, each func(*sql.Rows) error) error {
+func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each func(*sql.Rows) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.translate(db.kept.query(context.WithoutCancel(ctx), h, args, each))
+	return db.translate(db.statements.query(context.WithoutCancel(ctx), p, args, each))
 }
 
 // list counts all rows of a query and scans those of a page into its model.

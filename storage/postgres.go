@@ -224,16 +224,16 @@ func (*postgresDialect) alone(ctx context.Context, tx *tx) error {
 }
 
 // takeTurn's number is ours among all that use the database.
-var takeTurn = &hot{"SELECT pg_advisory_xact_lock(7041600)"}
+var takeTurn = &preparedStatement{"SELECT pg_advisory_xact_lock(7041600)"}
 
 // notifyChannel is where servers tell one another.
 const notifyChannel = "agentarea"
 
-var notify = &hot{"SELECT pg_notify('" + notifyChannel + "', ?)"}
+var notify = &preparedStatement{"SELECT pg_notify('" + notifyChannel + "', ?)"}
 
 // tell sends a line of words: who tells, the topic and the id.
 func (d *postgresDialect) tell(ctx context.Context, tx *tx) error {
-	for _, s := range tx.signals {
+	for _, s := range tx.wakeups {
 		if _, err := tx.exec(ctx, notify, d.name+" "+string(s.Topic)+" "+s.ID); err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (d *postgresDialect) tell(ctx context.Context, tx *tx) error {
 }
 
 // listen connects again, for as long as it takes. What is told meanwhile is lost.
-func (d *postgresDialect) listen(heard func([]core.Signal)) (stop func()) {
+func (d *postgresDialect) listen(heard func([]core.Wakeup)) (stop func()) {
 	pool := d.pool(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	listener := pgdriver.NewListener(bun.NewDB(pool, pgdialect.New()))
@@ -266,7 +266,7 @@ func (d *postgresDialect) listen(heard func([]core.Signal)) (stop func()) {
 				}
 				words := strings.SplitN(n.Payload, " ", 3)
 				if len(words) == 3 && words[0] != d.name {
-					heard([]core.Signal{{Topic: core.Topic(words[1]), ID: words[2]}})
+					heard([]core.Wakeup{{Topic: core.Topic(words[1]), ID: words[2]}})
 				}
 			}
 		}

@@ -115,7 +115,7 @@ func (sqliteDialect) alone(context.Context, *tx) error { return nil }
 
 // There are no other servers.
 func (sqliteDialect) tell(context.Context, *tx) error          { return nil }
-func (sqliteDialect) listen(func([]core.Signal)) (stop func()) { return func() {} }
+func (sqliteDialect) listen(func([]core.Wakeup)) (stop func()) { return func() {} }
 
 func (sqliteDialect) tables() string {
 	return "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"

@@ -1,6 +1,6 @@
-// Command agent-critic is an agent type for AgentArea that looks at its own work:
-// it drafts an answer, has the model find fault with it, and writes it anew, until
-// there is nothing to find or the rounds are over.
+// Command agent-critic is an agent type for AgentArea that reviews its own answers. It drafts an
+// answer, asks the model to criticize it, and rewrites it, until the model finds no fault or the
+// maximum number of rounds is reached.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 
 func main() {
 	agent.Serve(sdk.Info{
-		Name: "agent-critic", Version: "1.0.0", Description: "Drafts, criticises and rewrites its answers.",
+		Name: "agent-critic", Version: "1.0.0", Description: "Drafts, criticizes and rewrites its answers.",
 	}, critic{})
 }
 
@@ -33,22 +33,22 @@ func (critic) Schema() json.RawMessage {
   "additionalProperties": false,
   "required": ["model"],
   "properties": {
-    "model": {"type": "string", "minLength": 1, "description": "What GET /v1/models lists."},
-    "system_prompt": {"type": "string", "description": "What the agent is told before the conversation."},
-    "rounds": {"type": "integer", "minimum": 1, "maximum": 5, "default": 2, "description": "How often a draft is criticised."}
+    "model": {"type": "string", "minLength": 1, "description": "The model to use: a name from GET /v1/models."},
+    "system_prompt": {"type": "string", "description": "Instructions for the model, sent before the conversation."},
+    "rounds": {"type": "integer", "minimum": 1, "maximum": 5, "default": 2, "description": "Maximum number of rounds of criticism."}
   }
 }`)
 }
 
-// satisfied is the critic's word for a draft without fault.
-const satisfied = "FINE"
+// noFault is what the model replies if a draft needs no changes.
+const noFault = "FINE"
 
-// Run implements agent.Type. It keeps no state of its own between the host's
-// replies, so that a run that a crash has cut goes on where it was.
+// Run implements agent.Type. Its calls depend only on the run and on the host's replies, so that a run
+// that is interrupted by a crash can be resumed.
 func (critic) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 	c := config{Rounds: 2}
 	if err := json.Unmarshal(run.Config, &c); err != nil {
-		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the agent's config is no JSON object"}
+		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the agent's config is not a JSON object"}
 	}
 	var conversation []sdk.Message
 	if c.SystemPrompt != "" {
@@ -61,27 +61,29 @@ func (critic) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Me
 		return nil, err
 	}
 	for range c.Rounds {
-		remarks, err := ask(ctx, host, c.Model, with(conversation, draft, sdk.Text(sdk.RoleUser,
-			"Find what is wrong or missing in this answer, in short. If there is nothing, say only "+satisfied+".")))
+		criticism, err := ask(ctx, host, c.Model, with(conversation, draft, sdk.Text(sdk.RoleUser,
+			"Briefly list what is wrong or missing in this answer. If it needs no changes, reply only "+noFault+".")))
 		if err != nil {
 			return nil, err
 		}
-		if strings.Contains(remarks.Text(), satisfied) {
+		if strings.Contains(criticism.Text(), noFault) {
 			break
 		}
 		if draft, err = ask(ctx, host, c.Model, with(conversation, draft, sdk.Text(sdk.RoleUser,
-			"Write the answer anew, and mend this: "+remarks.Text()))); err != nil {
+			"Rewrite the answer and fix this: "+criticism.Text()))); err != nil {
 			return nil, err
 		}
 	}
 	return &draft, nil
 }
 
-// with is the conversation and what follows, without changing it.
+// with returns the conversation followed by more messages. It does not modify the
+// conversation.
 func with(conversation []sdk.Message, more ...sdk.Message) []sdk.Message {
 	return append(conversation[:len(conversation):len(conversation)], more...)
 }
 
+// ask returns the model's answer to the messages.
 func ask(ctx context.Context, host agent.Host, model string, messages []sdk.Message) (sdk.Message, error) {
 	answer, err := host.Complete(ctx, &agent.Completion{Model: model, Messages: messages})
 	if err != nil {

@@ -22,30 +22,30 @@ func TestConformance(t *testing.T) {
 	plugintest.Agent(t, plugintest.Command{Path: binary})
 }
 
-// model answers the first draft, and is satisfied with the second.
-type model struct {
+// fakeModel criticizes the first draft and accepts the second one.
+type fakeModel struct {
 	agent.Host
-	asked []string
+	prompts []string
 }
 
-func (m *model) Complete(_ context.Context, req *agent.Completion) (*agent.Answer, error) {
+func (m *fakeModel) Complete(_ context.Context, req *agent.Completion) (*agent.Answer, error) {
 	last := req.Messages[len(req.Messages)-1].Text()
-	m.asked = append(m.asked, last)
-	reply := fmt.Sprint("draft ", len(m.asked))
-	if strings.HasPrefix(last, "Find") {
+	m.prompts = append(m.prompts, last)
+	reply := fmt.Sprint("draft ", len(m.prompts))
+	if strings.HasPrefix(last, "Briefly list") {
 		reply = "too short"
-		if len(m.asked) > 2 {
-			reply = satisfied
+		if len(m.prompts) > 2 {
+			reply = noFault
 		}
 	}
 	return &agent.Answer{Message: sdk.Text(sdk.RoleAssistant, reply)}, nil
 }
 
-func TestDraftsUntilSatisfied(t *testing.T) {
+func TestRewritesUntilNoFault(t *testing.T) {
 	t.Parallel()
-	m := &model{}
+	m := &fakeModel{}
 	answer, err := critic{}.Run(t.Context(), &agent.Run{Config: []byte(`{"model":"m","rounds":5}`), Input: sdk.Text(sdk.RoleUser, "Why?")}, m)
-	if err != nil || answer.Text() != "draft 3" || len(m.asked) != 4 || !strings.HasSuffix(m.asked[2], "mend this: too short") {
-		t.Errorf("got %v, %v after %q", answer, err, m.asked)
+	if err != nil || answer.Text() != "draft 3" || len(m.prompts) != 4 || !strings.HasSuffix(m.prompts[2], "fix this: too short") {
+		t.Errorf("Run() = %v, %v after the prompts %q, want draft 3 after 4", answer, err, m.prompts)
 	}
 }

@@ -1,5 +1,5 @@
-# plugins.hcl for several servers: files are in S3, where all of them reach them.
-# It is compose.yaml's, which sets S3_*; the shipped plugins.hcl says what else there is.
+# A plugins.hcl for several servers, which share their files in S3. compose.yaml uses it
+# and sets the S3_* variables. See the shipped plugins.hcl for all other settings.
 
 file_backend = "s3"
 
@@ -66,7 +66,7 @@ plugin "mcp" "sse" {
   command = "mcp-sse"
 }
 
-# Programs run beside each replica, in an image that has what they need (docs/operations.md).
+# The programs run in the container of each replica, so its image must contain them (docs/operations.md).
 plugin "mcp" "stdio" {
   command = "mcp-stdio"
 }

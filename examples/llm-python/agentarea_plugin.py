@@ -1,9 +1,8 @@
-"""What a plugin of AgentArea in Python needs around its own service.
+"""Runs an AgentArea plugin that is written in Python.
 
-serve() does the handshake of HashiCorp's go-plugin, with its AutoMTLS, answers
-the Base service, and ends the process when the host wants it to or is gone.
-Python's standard library and grpcio are all it needs, and the program openssl
-for the certificate.
+serve() performs the handshake of HashiCorp's go-plugin including AutoMTLS, serves
+the Base service, and exits when the host requests it or exits itself. It requires
+grpcio and, for the certificate, the program openssl.
 """
 
 import base64
@@ -27,23 +26,23 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "gen
 from base.v1 import base_pb2, message_pb2  # noqa: E402
 
 COOKIE = ("AGENTAREA_PLUGIN", "f3b0c1a94e7d4d0a8f5c26e97b1d83ea")
-MAX_MESSAGE = 64 << 20  # bytes, as the host has it
-THREADS = 64  # calls at once
+MAX_MESSAGE = 64 << 20  # bytes, the host's limit
+THREADS = 64  # maximum number of concurrent calls
 
 
 @dataclasses.dataclass
 class Attribute:
-    """A name = value line of the stanza's config block."""
+    """An attribute of the config block in plugins.hcl."""
 
     name: str
     type: str = "string"  # string, number or bool
-    default: object = None  # None makes the line required
+    default: object = None  # None makes the attribute required
     description: str = ""
     secret: bool = False
 
 
 class ConfigError(Exception):
-    """A value of the config block that the plugin can't take."""
+    """An invalid value in the config block."""
 
     def __init__(self, path, summary, detail=""):
         super().__init__(summary)
@@ -51,7 +50,7 @@ class ConfigError(Exception):
 
 
 class Error(Exception):
-    """A failure that reaches the host with its kind: see base/v1/message.proto."""
+    """An error that is sent to the host with its code; see base/v1/message.proto."""
 
     STATUS = {
         "rate_limited": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -73,7 +72,7 @@ class Error(Exception):
         )
 
     def metadata(self):
-        """A google.rpc.Status with the detail, which grpcio alone has no type for."""
+        """Returns a google.rpc.Status with the detail. grpcio has no type for it."""
         detail = any_pb2.Any()
         detail.Pack(self.detail)
         fields = b"\x08" + _varint(self.status.value[0])
@@ -91,18 +90,18 @@ def _varint(n):
 
 
 def log(level, message, **attributes):
-    """Writes a line that the host puts into its log: debug, info, warn or error."""
+    """Writes a line to the host's log. level is debug, info, warn or error."""
     line = {"@level": level, "@message": message, "@timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())}
     print(json.dumps({**line, **attributes})[:32000], file=sys.stderr, flush=True)
 
 
 def trace(context):
-    """The headers that make a request part of the call's trace; none outside of one."""
+    """Returns the headers that make a request part of the call's trace, if it has one."""
     return {k: v for k, v in context.invocation_metadata() if k in ("traceparent", "tracestate")}
 
 
 def unary(request_type, handle):
-    """A method with one reply; what it raises reaches the host."""
+    """Returns a method with one reply. Exceptions are sent to the host."""
 
     def call(request, context):
         try:
@@ -115,7 +114,7 @@ def unary(request_type, handle):
 
 
 def streaming(request_type, handle):
-    """A method whose replies are what the generator handle yields."""
+    """Returns a method whose replies are the values that the generator handle yields."""
 
     def call(request, context):
         try:
@@ -129,19 +128,19 @@ def streaming(request_type, handle):
 
 def _fail(context, e):
     if not isinstance(e, Error):
-        log("error", "a call failed", error=repr(e))
-        e = Error("internal", "the plugin failed; its log says why")
+        log("error", "call failed", error=repr(e))
+        e = Error("internal", "internal error of the plugin; see its log")
     context.set_trailing_metadata(e.metadata())
     context.abort(e.status, str(e))
 
 
 class _Base:
-    """The Base service, which plugins of every kind answer."""
+    """The Base service, which plugins of every kind implement."""
 
     def __init__(self, kind, name, version, description, capabilities, attributes, configure):
         self.description = base_pb2.DescribeResponse(
             kind=kind, name=name, version=version, description=description, capabilities=capabilities)
-        self.attributes, self.take = attributes, configure
+        self.attributes, self.on_configure = attributes, configure
 
     def schema(self, request, context):
         return base_pb2.ConfigSchemaResponse(schema=base_pb2.BlockSchema(attributes=[
@@ -156,8 +155,8 @@ class _Base:
         try:
             config = json.loads(request.config_json or b"{}")
             values = {a.name: self.value(a, config) for a in self.attributes}
-            if self.take:
-                self.take(values, request.label, request.data_dir)
+            if self.on_configure:
+                self.on_configure(values, request.label, request.data_dir)
         except ConfigError as e:
             response.diagnostics.add(severity=base_pb2.SEVERITY_ERROR, summary=e.summary, detail=e.detail, path=e.path)
         return response
@@ -167,8 +166,8 @@ class _Base:
         value = config.get(attribute.name)
         if value is None:
             value = attribute.default
-        fits = {"string": str, "number": (int, float), "bool": bool}[attribute.type]
-        if not isinstance(value, fits) or isinstance(value, bool) and attribute.type != "bool":
+        expected = {"string": str, "number": (int, float), "bool": bool}[attribute.type]
+        if not isinstance(value, expected) or isinstance(value, bool) and attribute.type != "bool":
             raise ConfigError([attribute.name], "must be a " + attribute.type)
         return value
 
@@ -182,25 +181,25 @@ class _Base:
         })
 
 
-def _go_plugin(ended):
-    """The services of go-plugin itself that a host asks for, as bytes: their
-    messages are empty, but for the health, whose first field is 1, SERVING."""
+def _go_plugin(stopped):
+    """Returns go-plugin's own services, with messages as bytes. All messages are empty
+    except the health status, whose first field is 1 (SERVING)."""
 
-    def plain(answer):
-        return grpc.unary_unary_rpc_method_handler(answer)  # bytes in, bytes out
+    def raw(handle):
+        return grpc.unary_unary_rpc_method_handler(handle)  # bytes in, bytes out
 
     def shutdown(request, context):
-        ended.set()
+        stopped.set()
         return b""
 
     return (
-        grpc.method_handlers_generic_handler("plugin.GRPCController", {"Shutdown": plain(shutdown)}),
-        grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": plain(lambda r, c: b"\x08\x01")}),
+        grpc.method_handlers_generic_handler("plugin.GRPCController", {"Shutdown": raw(shutdown)}),
+        grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": raw(lambda r, c: b"\x08\x01")}),
     )
 
 
 def _certificate(folder):
-    """Makes a key and a certificate of our own, and gives both as PEM."""
+    """Creates a key and a self-signed certificate and returns both as PEM."""
     key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
@@ -211,42 +210,42 @@ def _certificate(folder):
 
 
 def serve(kind, name, version, description, service, methods, capabilities=(), attributes=(), configure=None):
-    """Runs the plugin until its host stops it or is gone.
+    """Runs the plugin until the host stops it or exits.
 
-    service is the full name of the kind's service, and methods has its handlers,
-    made by unary and streaming. configure(values, label, data_dir) gets the config
-    block, and may raise ConfigError.
+    service is the full name of the kind's service. methods maps the names of its
+    methods to handlers made with unary and streaming. configure(values, label,
+    data_dir) receives the config block and may raise ConfigError.
     """
     if os.environ.get(COOKIE[0]) != COOKIE[1]:
-        sys.exit(f"{name} is a plugin of AgentArea: name it in a stanza of plugins.hcl, and agentarea serve starts it.")
-    ended = threading.Event()
+        sys.exit(f"{name} is an AgentArea plugin. Add a block for it to plugins.hcl; agentarea serve starts it.")
+    stopped = threading.Event()
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(max_workers=THREADS),
         options=[("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)])
     base = _Base(kind, name, version, description, capabilities, attributes, configure)
     server.add_generic_rpc_handlers((
-        base.handlers(), grpc.method_handlers_generic_handler(service, methods), *_go_plugin(ended)))
+        base.handlers(), grpc.method_handlers_generic_handler(service, methods), *_go_plugin(stopped)))
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("PLUGIN_UNIX_SOCKET_DIR")) as folder:
-        path, own = os.path.join(folder, "s"), ""
-        host = os.environ.get("PLUGIN_CLIENT_CERT")
-        if host:  # AutoMTLS: each side trusts the one certificate of the other
+        path, own_cert = os.path.join(folder, "s"), ""
+        host_cert = os.environ.get("PLUGIN_CLIENT_CERT")
+        if host_cert:  # AutoMTLS: each side trusts only the certificate of the other side
             key, cert = _certificate(folder)
-            server.add_secure_port("unix:" + path, grpc.ssl_server_credentials([(key, cert)], host.encode(), True))
-            own = base64.b64encode(ssl.PEM_cert_to_DER_cert(cert.decode())).decode().rstrip("=")
+            server.add_secure_port("unix:" + path, grpc.ssl_server_credentials([(key, cert)], host_cert.encode(), True))
+            own_cert = base64.b64encode(ssl.PEM_cert_to_DER_cert(cert.decode())).decode().rstrip("=")
         else:
             server.add_insecure_port("unix:" + path)
         server.start()
-        print(f"1|1|unix|{path}|grpc|{own}", flush=True)
-        threading.Thread(target=_lifeline, args=(ended,), daemon=True).start()
-        ended.wait()
+        print(f"1|1|unix|{path}|grpc|{own_cert}", flush=True)
+        threading.Thread(target=_lifeline, args=(stopped,), daemon=True).start()
+        stopped.wait()
         server.stop(grace=0.5).wait()
-    os._exit(0)  # a thread may wait for stdin for ever
+    os._exit(0)  # a thread may still be waiting for stdin
 
 
-def _lifeline(ended):
-    """The host holds the other end of stdin: when that is closed, it is gone. Only
-    a pipe is a lifeline."""
+def _lifeline(stopped):
+    """Waits for the end of stdin. The host holds the other end of the pipe, so the end
+    means that the host has exited. A stdin that is not a pipe is ignored."""
     mode = os.fstat(0).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return
@@ -254,4 +253,4 @@ def _lifeline(ended):
         while os.read(0, 4096):
             pass
     finally:
-        ended.set()
+        stopped.set()

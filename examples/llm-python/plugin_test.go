@@ -1,4 +1,4 @@
-// Package llmpython tests the example of a plugin in Python.
+// Package llmpython tests the example plugin in Python.
 package llmpython
 
 import (
@@ -14,12 +14,13 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-func parrot(t *testing.T) plugintest.Command {
+func parrotCommand(t *testing.T) plugintest.Command {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import grpc, google.protobuf").CombinedOutput(); err != nil {
-		t.Fatalf("the example in Python needs grpcio (Debian: apt-get install python3-grpcio): %v\n%s", err, out)
+	if err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import grpc, google.protobuf").Run(); err != nil {
+		testenv.Missing(t, "Python with grpcio", err)
 	}
 	path, err := filepath.Abs("llm-parrot")
 	if err != nil {
@@ -33,14 +34,14 @@ func parrot(t *testing.T) plugintest.Command {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	plugintest.LLM(t, parrot(t))
+	plugintest.LLM(t, parrotCommand(t))
 }
 
-// The call's W3C trace context arrives.
+// The plugin receives the W3C trace context of the call.
 func TestTraceReachesPython(t *testing.T) {
 	t.Parallel()
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	p := llm.NewClient(plugintest.Start(t, "llm", parrot(t)).Conn)
+	p := llm.NewClient(plugintest.Start(t, "llm", parrotCommand(t)).Conn)
 	for want, ctx := range map[string]context.Context{
 		"You said: none":      t.Context(),
 		"You said: " + parent: metadata.AppendToOutgoingContext(t.Context(), "traceparent", parent),
@@ -52,10 +53,10 @@ func TestTraceReachesPython(t *testing.T) {
 	}
 }
 
-// An error arrives with all that Python said of it.
+// The host receives all fields of an error.
 func TestErrorFromPython(t *testing.T) {
 	t.Parallel()
-	p := llm.NewClient(plugintest.Start(t, "llm", parrot(t)).Conn)
+	p := llm.NewClient(plugintest.Start(t, "llm", parrotCommand(t)).Conn)
 	_, err := p.Chat(t.Context(), &llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "limited")}}, nil)
 	want := sdk.Error{Code: sdk.CodeRateLimited, Message: "too much talk", Retryable: true, RetryAfter: 2 * time.Second, ProviderStatus: 429}
 	if err == nil || *sdk.AsError(err) != want {

@@ -1,5 +1,5 @@
-// Command llm-rot13 is the smallest provider of language models for AgentArea: it
-// answers in rot13.
+// Command llm-rot13 is a minimal LLM provider for AgentArea. It answers with the user's message in
+// rot13.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 type provider struct {
-	Greeting string `config:"greeting" default:"Uryyb! " doc:"what each answer begins with"`
+	Greeting string `config:"greeting" default:"Uryyb! " doc:"start of each answer"`
 }
 
 func (*provider) ListModels(context.Context) ([]llm.Model, error) {
@@ -19,9 +19,9 @@ func (*provider) ListModels(context.Context) ([]llm.Model, error) {
 }
 
 func (p *provider) Chat(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
-	told := req.Messages[len(req.Messages)-1].Text()
-	usage := sdk.Usage{InputTokens: int64(len(told)), OutputTokens: int64(len(told))}
-	return &llm.Finish{Reason: llm.FinishStop, Usage: usage}, out.Send(llm.Delta{Text: p.Greeting + strings.Map(rot13, told)})
+	message := req.Messages[len(req.Messages)-1].Text()
+	usage := sdk.Usage{InputTokens: int64(len(message)), OutputTokens: int64(len(message))}
+	return &llm.Finish{Reason: llm.FinishStop, Usage: usage}, out.Send(llm.Delta{Text: p.Greeting + strings.Map(rot13, message)})
 }
 
 func rot13(r rune) rune {

@@ -19,8 +19,7 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// The provider knows no tools, limits no rate and is never slow: those checks of
-// the kit have nothing to check.
+// The provider supports no tools, has no rate limit and is never slow. The suite skips those checks.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	plugintest.LLM(t, plugintest.Command{Path: build(t)})

@@ -12,7 +12,7 @@ import (
 // that fit.
 type window struct {
 	system []sdk.Message
-	// history and rounds hold units that are kept or dropped as a jsonInteger.
+	// history and rounds hold units that are kept or dropped as a whole.
 	history []unit
 	input   unit
 	rounds  []unit

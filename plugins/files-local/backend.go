@@ -22,7 +22,7 @@ const (
 
 // config is the config block in plugins.hcl.
 type config struct {
-	Path string `config:"path" default:"files" doc:"folder that stores the files; a relative path is below data/plugins/files-local in the server's data folder"`
+	Path string `config:"path" default:"files" doc:"folder that stores the files; a relative path starts at plugins/files-LABEL in the data folder of the server"`
 }
 
 // backend implements files.Backend. It can be used after Configure has returned nil.

@@ -11,162 +11,169 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// codeHeaderMismatch is MCP's for headers that do not repeat the message.
+// codeHeaderMismatch is MCP's error code for headers that do not match the message.
 const codeHeaderMismatch = -32020
 
-// call is a call to the server that is under way.
-type call struct {
+// rpcCall is a JSON-RPC request to the server that has not been answered yet.
+type rpcCall struct {
 	outgoing
 	ctx    context.Context
 	cancel context.CancelFunc
-	// given up calls get no answer of ours; guarded by conn.mu.
-	givenUp bool
-	// keep takes the answer to a call of our own.
-	keep *[]byte
-	// mismatch is an answer that says that headers were missing, while there is
-	// something to be done about it.
-	mismatch []byte
-	retried  bool
+	// abandoned is set when the host has cancelled the call, which then gets no error
+	// answer. It is guarded by conn.mu.
+	abandoned bool
+	// result, if set, receives the answer instead of the host.
+	result *[]byte
+	// headerError is the server's answer that headers are missing, until the call is
+	// retried with them.
+	headerError []byte
+	retried     bool
 }
 
-// start sends a call, whose answer comes by the inbox.
+// start sends a call in the background. Its answer arrives in the inbox.
 func (c *conn) start(m outgoing) {
 	if m.head.Method == "initialize" {
-		c.begin()
+		c.resetSession()
 	}
-	t := c.newCall(m)
+	call := c.newCall(m)
 	c.mu.Lock()
-	c.calls[string(m.head.ID)] = t
+	c.calls[string(m.head.ID)] = call
 	c.mu.Unlock()
 	go func() {
-		defer c.finish(t)
-		c.run(t)
+		defer c.remove(call)
+		c.run(call)
 	}()
 }
 
-func (c *conn) newCall(m outgoing) *call {
-	t := &call{outgoing: m}
-	t.ctx, t.cancel = context.WithCancel(c.ctx)
-	return t
+// newCall returns a call whose context ends with the connection.
+func (c *conn) newCall(m outgoing) *rpcCall {
+	call := &rpcCall{outgoing: m}
+	call.ctx, call.cancel = context.WithCancel(c.ctx)
+	return call
 }
 
-func (c *conn) finish(t *call) {
-	t.cancel()
+// remove releases a call.
+func (c *conn) remove(call *rpcCall) {
+	call.cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if key := string(t.head.ID); c.calls[key] == t {
+	if key := string(call.head.ID); c.calls[key] == call {
 		delete(c.calls, key)
 	}
 }
 
-// cancelled gives a call up that the host no longer wants. It is false when the
-// server is to be told: since 2026-07-28 it sees that the request has ended.
-func (c *conn) cancelled(m outgoing) bool {
+// cancelCall abandons the call that the host's cancellation refers to. It returns false if
+// the cancellation must be sent to the server. Since revision 2026-07-28, ending the HTTP
+// request cancels the call instead.
+func (c *conn) cancelCall(m outgoing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.calls[string(m.params["requestId"])]
-	if t == nil {
+	call := c.calls[string(m.params["requestId"])]
+	if call == nil {
 		return m.modern || c.session.revision == "" && c.session.modern != ""
 	}
-	t.givenUp = true
-	if t.modern {
-		t.cancel()
+	call.abandoned = true
+	if call.modern {
+		call.cancel()
 	}
-	return t.modern
+	return call.modern
 }
 
-func (c *conn) isGivenUp(t *call) bool {
+// isAbandoned reports whether the host has cancelled the call.
+func (c *conn) isAbandoned(call *rpcCall) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return t.givenUp
+	return call.abandoned
 }
 
-// run answers the call in any case, unless it is given up.
-func (c *conn) run(t *call) {
-	err := c.exchange(t)
-	if t.mismatch != nil {
-		answer := t.mismatch
-		t.mismatch, t.retried = nil, true
-		if c.learnTools(t) != nil {
+// run sends a call and delivers an answer in any case, unless the call is abandoned.
+func (c *conn) run(call *rpcCall) {
+	err := c.roundTrip(call)
+	if call.headerError != nil {
+		answer := call.headerError
+		call.headerError, call.retried = nil, true
+		if c.fetchToolHeaders(call) != nil {
 			c.inbox.Put(answer)
 			return
 		}
-		err = c.exchange(t)
+		err = c.roundTrip(call)
 	}
 	if err != nil {
-		c.fail(t, err)
+		c.answerWithError(call, err)
 	}
 }
 
-// fail answers a call that the server does not answer.
-func (c *conn) fail(t *call, err error) {
-	if t.ctx.Err() != nil || c.isGivenUp(t) {
+// answerWithError answers a call that the server did not answer.
+func (c *conn) answerWithError(call *rpcCall, err error) {
+	if call.ctx.Err() != nil || c.isAbandoned(call) {
 		return
 	}
 	if errors.Is(err, remote.ErrTooLong) {
-		c.inbox.Put(remote.TooLongAnswer(t.head.ID))
+		c.inbox.Put(remote.TooLongAnswer(call.head.ID))
 		return
 	}
-	c.inbox.Put(remote.ErrorAnswer(t.head.ID, sdk.AsError(err).Message))
+	c.inbox.Put(remote.ErrorAnswer(call.head.ID, sdk.AsError(err).Message))
 }
 
-// exchange sends a call and delivers what comes back. An error means that the
-// call has not been answered.
-func (c *conn) exchange(t *call) error {
-	resp, err := c.client.Do(t.ctx, remote.Request{
-		Method: http.MethodPost, Header: c.headers(t.outgoing), Body: t.text, Timeout: c.client.AnswerTimeout(),
+// roundTrip sends a call and delivers the response. It returns an error if the call was not
+// answered.
+func (c *conn) roundTrip(call *rpcCall) error {
+	resp, err := c.client.Do(call.ctx, remote.Request{
+		Method: http.MethodPost, Header: c.headers(call.outgoing), Body: call.text, Timeout: c.client.AnswerTimeout(),
 	})
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return c.refused(t, resp)
+		return c.readErrorResponse(call, resp)
 	}
-	if t.head.Method == "initialize" {
-		c.noteSession(resp)
+	if call.head.Method == "initialize" {
+		c.storeSessionID(resp)
 	}
 	switch {
 	case remote.MediaType(resp) == "text/event-stream":
-		return c.stream(t, resp)
+		return c.readStream(call, resp)
 	case remote.MediaType(resp) == "application/json":
-		return c.body(t, resp)
+		return c.readJSON(call, resp)
 	}
 	return c.client.Unexpected(resp)
 }
 
-// refused takes an answer whose status is no success: it may hold the call's own
-// answer, which knows more.
-func (c *conn) refused(t *call, resp *http.Response) error {
+// readErrorResponse handles an HTTP error. Its body may be an answer to the call, which has
+// more detail than the status.
+func (c *conn) readErrorResponse(call *rpcCall, resp *http.Response) error {
 	if remote.MediaType(resp) == "application/json" {
 		data, err := remote.ReadAll(resp.Body)
-		if err == nil && c.ownError(t, data) {
+		if err == nil && c.deliverError(call, data) {
 			return nil
 		}
 	}
-	c.expired(resp, t.outgoing)
+	c.checkExpired(resp, call.outgoing)
 	return c.client.StatusError(resp)
 }
 
-// ownError delivers a body that answers the call. An error without an id is of
-// the call too, but for that of a session that the server does not know.
-func (c *conn) ownError(t *call, data []byte) bool {
+// deliverError delivers a body that answers the call, and reports whether it does. An error
+// without an id answers the call, too, except that of a server that does not know the
+// session.
+func (c *conn) deliverError(call *rpcCall, data []byte) bool {
 	messages, err := remote.Messages(data)
 	if err != nil || len(messages) != 1 {
 		return false
 	}
 	head := remote.HeadOf(messages[0])
 	switch {
-	case string(head.ID) == string(t.head.ID) && head.IsAnswer():
-		c.deliver(t, messages[0])
+	case string(head.ID) == string(call.head.ID) && head.IsAnswer():
+		c.deliver(call, messages[0])
 		return true
-	case head.Method == "" && (head.ID == nil || head.HasNullID()) && isError(messages[0]) && (t.modern || c.sessionID() == ""):
-		c.deliver(t, remote.WithID(messages[0], t.head.ID))
+	case head.Method == "" && (head.ID == nil || head.HasNullID()) && isError(messages[0]) && (call.modern || c.sessionID() == ""):
+		c.deliver(call, remote.WithID(messages[0], call.head.ID))
 		return true
 	}
 	return false
 }
 
+// isError reports whether an answer is a JSON-RPC error.
 func isError(answer []byte) bool {
 	var m struct {
 		Error *struct {
@@ -177,62 +184,63 @@ func isError(answer []byte) bool {
 	return json.Unmarshal(answer, &m) == nil && m.Error != nil && m.Error.Code != 0
 }
 
-// body takes an answer that is JSON.
-func (c *conn) body(t *call, resp *http.Response) error {
+// readJSON delivers the messages of a JSON response.
+func (c *conn) readJSON(call *rpcCall, resp *http.Response) error {
 	data, err := remote.ReadAll(resp.Body)
 	switch {
 	case errors.Is(err, remote.ErrTooLong):
 		return err
 	case err != nil:
-		return c.client.Broke("in the middle of its answer")
+		return c.client.Broke("in the middle of its response")
 	}
 	messages, err := remote.Messages(data)
 	if err != nil {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " answered with " + err.Error()}
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent an invalid response: " + err.Error()}
 	}
 	answered := false
 	for _, m := range messages {
 		if head := remote.HeadOf(m); len(messages) == 1 && head.HasNullID() {
-			m = remote.WithID(m, t.head.ID)
+			m = remote.WithID(m, call.head.ID)
 		}
-		if c.deliver(t, m) {
+		if c.deliver(call, m) {
 			answered = true
 		}
 	}
 	if !answered {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent no answer to the call"}
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent a response without an answer to the call"}
 	}
 	return nil
 }
 
-// deliver passes a message on, and says whether it answers the call.
-func (c *conn) deliver(t *call, message []byte) (answered bool) {
+// deliver passes a message on to the host, and reports whether it answers the call.
+func (c *conn) deliver(call *rpcCall, message []byte) (answered bool) {
 	if len(message) > mcptransport.MaxMessage {
-		return false // an answer with our id in it
+		return false // WithID may have made it longer
 	}
 	head := remote.HeadOf(message)
-	if !head.IsAnswer() || string(head.ID) != string(t.head.ID) {
+	if !head.IsAnswer() || string(head.ID) != string(call.head.ID) {
 		c.inbox.Put(message)
 		return false
 	}
 	switch {
-	case t.head.Method == "initialize":
-		c.noteRevision(message)
-	case t.head.Method == "tools/list" && t.modern:
-		c.noteTools(message)
-	case t.head.Method == "tools/call" && t.modern && !t.retried && isMismatch(message):
-		t.mismatch = message
+	case call.head.Method == "initialize":
+		c.storeRevision(message)
+	case call.head.Method == "tools/list" && call.modern:
+		c.storeToolHeaders(message)
+	case call.head.Method == "tools/call" && call.modern && !call.retried && isHeaderError(message):
+		call.headerError = message
 		return true
 	}
-	if t.keep != nil {
-		*t.keep = message
+	if call.result != nil {
+		*call.result = message
 	} else {
 		c.inbox.Put(message)
 	}
 	return true
 }
 
-func isMismatch(answer []byte) bool {
+// isHeaderError reports whether an answer has the code codeHeaderMismatch.
+func isHeaderError(answer []byte) bool {
 	if len(answer) > 64<<10 {
 		return false
 	}

@@ -12,65 +12,65 @@ import (
 )
 
 const (
-	// briefly is how long a server may take to say that it has a notification.
-	briefly = 30 * time.Second
-	// goodbye is how long the end of a session may take.
-	goodbye = 3 * time.Second
-	// queued is how many notifications may wait for the one before.
-	queued = 64
+	// notifyTimeout is how long a server may take to accept a notification.
+	notifyTimeout = 30 * time.Second
+	// deleteTimeout is how long the request that ends a session may take.
+	deleteTimeout = 3 * time.Second
+	// queueSize is how many notifications may wait for the previous one.
+	queueSize = 64
 )
 
-// conn carries the messages of one connection. Each message to the server is an
-// HTTP request of its own; those from it come in the answers and, up to revision
-// 2025-11-25, by a stream that the server may write to at any time.
+// conn is one connection. Each message to the server is an HTTP request. The server's
+// messages arrive in the responses and, up to revision 2025-11-25, in a stream that the
+// server may write to at any time.
 type conn struct {
 	client *remote.Client
 	inbox  *remote.Inbox
 	// ctx ends with the connection.
-	ctx    context.Context
-	cancel context.CancelFunc
-	close  sync.Once
-	notes  chan outgoing
-	// pace is waited before a stream is asked for again, unless the server says how
-	// long; later tries wait longer.
-	pace time.Duration
+	ctx           context.Context
+	cancel        context.CancelFunc
+	close         sync.Once
+	notifications chan outgoing
+	// retryDelay is the delay before a stream is reopened, unless the server specifies one.
+	// It doubles with each attempt.
+	retryDelay time.Duration
 
 	mu      sync.Mutex
 	session session
-	calls   map[string]*call
-	tools   map[string][]binding
-	// listening is whether the stream for the server's own messages was asked for.
+	calls   map[string]*rpcCall
+	tools   map[string][]headerParam
+	// listening is set once the stream for the server's own messages was requested.
 	listening bool
 }
 
 func newConn(client *remote.Client) *conn {
 	c := &conn{
-		client: client,
-		inbox:  remote.NewInbox(),
-		notes:  make(chan outgoing, queued),
-		pace:   firstDelay,
-		calls:  map[string]*call{},
-		tools:  map[string][]binding{},
+		client:        client,
+		inbox:         remote.NewInbox(),
+		notifications: make(chan outgoing, queueSize),
+		retryDelay:    firstDelay,
+		calls:         map[string]*rpcCall{},
+		tools:         map[string][]headerParam{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	go c.notify()
+	go c.sendNotifications()
 	return c
 }
 
-// Info implements mcptransport.Conn: there is no process.
+// Info implements mcptransport.Conn. There is no process.
 func (c *conn) Info() mcptransport.Info { return mcptransport.Info{} }
 
 // Receive implements mcptransport.Conn.
 func (c *conn) Receive(ctx context.Context) (mcptransport.Frame, error) { return c.inbox.Receive(ctx) }
 
-// Send implements mcptransport.Conn. Calls and answers overtake one another, as
-// on HTTP they may; notifications do not. What comes after
-// notifications/initialized is sent when the server has that.
+// Send implements mcptransport.Conn. Calls and answers may overtake one another, as HTTP
+// requests do. Notifications keep their order. Send returns after the server has accepted
+// notifications/initialized, so that later messages follow it.
 func (c *conn) Send(ctx context.Context, message []byte) error {
 	if exit := c.inbox.Exit(); exit != nil {
 		return exit
 	}
-	m, err := parse(message)
+	m, err := parseMessage(message)
 	if err != nil {
 		return err
 	}
@@ -78,14 +78,14 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	case m.head.IsCall():
 		c.start(m)
 	case m.head.IsAnswer():
-		go c.post(c.ctx, m) //nolint:contextcheck // it goes on when Send is over
+		go c.post(c.ctx, m) //nolint:contextcheck // continues after Send returns
 	case m.head.Method == "notifications/initialized":
 		c.post(ctx, m)
 		c.listenOnce()
-	case m.head.Method == "notifications/cancelled" && c.cancelled(m):
+	case m.head.Method == "notifications/cancelled" && c.cancelCall(m):
 	default:
 		select {
-		case c.notes <- m:
+		case c.notifications <- m:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-c.ctx.Done():
@@ -94,11 +94,11 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// notify sends notifications one after the other.
-func (c *conn) notify() {
+// sendNotifications sends notifications one after the other until the connection ends.
+func (c *conn) sendNotifications() {
 	for {
 		select {
-		case m := <-c.notes:
+		case m := <-c.notifications:
 			c.post(c.ctx, m)
 		case <-c.ctx.Done():
 			return
@@ -106,15 +106,15 @@ func (c *conn) notify() {
 	}
 }
 
-// post sends what is not answered. The log has it when the server does not take it.
+// post sends a message that has no answer. It logs an error in the server's log.
 func (c *conn) post(ctx context.Context, m outgoing) {
 	resp, err := c.client.Do(ctx, remote.Request{
-		Method: http.MethodPost, Header: c.headers(m), Body: m.text, Timeout: briefly,
+		Method: http.MethodPost, Header: c.headers(m), Body: m.text, Timeout: notifyTimeout,
 	})
 	if err == nil {
 		defer resp.Body.Close()
 		drain(resp)
-		if c.expired(resp, m) {
+		if c.checkExpired(resp, m) {
 			return
 		}
 		if e := c.client.StatusError(resp); e != nil {
@@ -122,11 +122,11 @@ func (c *conn) post(ctx context.Context, m outgoing) {
 		}
 	}
 	if err != nil && c.ctx.Err() == nil {
-		what := m.head.Method
-		if what == "" {
-			what = "an answer"
+		name := m.head.Method
+		if name == "" {
+			name = "an answer"
 		}
-		c.inbox.Log(what + " was not taken: " + sdk.AsError(err).Message)
+		c.inbox.Log("could not send " + name + ": " + sdk.AsError(err).Message)
 	}
 }
 
@@ -136,14 +136,14 @@ func (c *conn) Close() error {
 		if c.inbox.Exit() == nil {
 			c.endSession()
 		}
-		c.end("the connection was closed")
+		c.shutdown("the connection was closed")
 	})
 	return nil
 }
 
-// end ends the connection, with all that is under way.
-func (c *conn) end(why string) {
-	c.inbox.End(why)
+// shutdown ends the connection and everything in progress.
+func (c *conn) shutdown(reason string) {
+	c.inbox.End(reason)
 	c.cancel()
 	c.client.Close()
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// An argument goes into a header and comes out of it as it was.
+// FuzzParamHeader checks that a header value decodes to the argument that it encodes.
 func FuzzParamHeader(f *testing.F) {
 	for _, s := range []string{`"a"`, `" a "`, `"é\n"`, `"=?base64?YQ==?="`, `true`, `9007199254740991`, `9007199254740993`, `1.5`, `1e3`, `null`, `{"a":1}`, `-0`} {
 		f.Add(s)
@@ -19,16 +19,16 @@ func FuzzParamHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, there := paramHeaders([]binding{{path: []string{"a"}, header: "X"}}, arguments)["X"]
+		got, present := paramHeaders([]headerParam{{path: []string{"a"}, header: "X"}}, arguments)["X"]
 		text, ok := primitive(json.RawMessage(strings.TrimSpace(value)))
-		if there != ok {
-			t.Fatalf("%s: %v, and %v", value, there, ok)
+		if present != ok {
+			t.Fatalf("paramHeaders has a header for %s = %v, want %v", value, present, ok)
 		}
 		if !ok {
 			return
 		}
 		if !httpguts.ValidHeaderFieldValue(got) || strings.TrimSpace(got) != got {
-			t.Errorf("%s becomes the header %q", value, got)
+			t.Errorf("argument %s has the invalid header %q", value, got)
 		}
 		if inner, wrapped := strings.CutPrefix(got, "=?base64?"); wrapped && strings.HasSuffix(inner, "?=") {
 			b, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(inner, "?="))
@@ -38,7 +38,7 @@ func FuzzParamHeader(f *testing.F) {
 			got = string(b)
 		}
 		if got != text {
-			t.Errorf("%s becomes %q", value, got)
+			t.Errorf("header of argument %s decodes to %q, want %q", value, got, text)
 		}
 	})
 }

@@ -6,5 +6,5 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Connections leave nothing behind, however they end.
+// TestMain checks that no test leaves a goroutine behind.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -8,11 +8,11 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// steady is how long a stream has to last to be no failure.
-const steady = 30 * time.Second
+// minStreamDuration is how long a stream without events must last not to count as short.
+const minStreamDuration = 30 * time.Second
 
-// listenOnce opens the stream for messages that the server sends of its own
-// accord. Revisions without sessions have none.
+// listenOnce opens the stream for the server's own messages. Revisions without sessions
+// have none.
 func (c *conn) listenOnce() {
 	c.mu.Lock()
 	start := !c.listening && c.session.revision != "" && c.session.revision < modernFrom && c.ctx.Err() == nil
@@ -23,12 +23,11 @@ func (c *conn) listenOnce() {
 	}
 }
 
-// listen keeps the stream open. A server that can't be reached for some time is
-// lost, and with it the connection; one that ends its streams is only asked less
-// and less often.
+// listen keeps the stream open. The connection ends when the server is unreachable for some
+// time. If the server keeps ending its streams, they are reopened less and less often.
 func (c *conn) listen() {
-	s := position{}
-	opened, lost, short := false, 0, 0
+	s := streamPosition{}
+	opened, failures, shortStreams := false, 0, 0
 	for {
 		resp, err := c.get(c.ctx, s.id, 0)
 		switch {
@@ -38,66 +37,67 @@ func (c *conn) listen() {
 			}
 			return
 		case err != nil:
-			lost++
-			if lost > resumes {
-				c.end("the connection is lost: " + err.Error())
+			failures++
+			if failures > maxResumes {
+				c.shutdown("the connection was lost: " + err.Error())
 				return
 			}
 		case resp.StatusCode == http.StatusOK && remote.MediaType(resp) == "text/event-stream":
-			opened, lost = true, 0
-			if c.hear(resp, &s) {
-				short = 0
+			opened, failures = true, 0
+			if c.readEvents(resp, &s) {
+				shortStreams = 0
 			}
 		default:
 			resp.Body.Close()
-			if !c.mayListen(resp, opened) {
+			if !c.shouldReconnect(resp, opened) {
 				return
 			}
 		}
-		try := lost
-		if lost == 0 {
-			short++
-			try = min(short, 8)
+		attempt := failures
+		if failures == 0 {
+			shortStreams++
+			attempt = min(shortStreams, 8)
 		}
-		if !wait(c.ctx, c.delay(try, s.retry)) {
+		if !wait(c.ctx, c.delay(attempt, s.retry)) {
 			return
 		}
 	}
 }
 
-// mayListen says whether to ask for the stream again after an answer that is none.
-func (c *conn) mayListen(resp *http.Response, opened bool) bool {
+// shouldReconnect reports whether to request the stream again after a response that is not
+// a stream.
+func (c *conn) shouldReconnect(resp *http.Response, opened bool) bool {
 	switch {
 	case opened && resp.StatusCode == http.StatusNotFound && c.sessionID() != "":
-		c.expire()
+		c.endExpired()
 		return false
 	case resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented, resp.StatusCode == http.StatusTooManyRequests:
 		return true
 	case resp.StatusCode != http.StatusMethodNotAllowed:
-		// Servers say in many ways that they have no such stream.
-		c.inbox.Log("the server has no stream for messages of its own: " + resp.Status)
+		// Servers without such a stream respond in various ways.
+		c.inbox.Log("the server offers no stream for its own messages: " + resp.Status)
 	}
 	return false
 }
 
-// hear delivers the events of a stream until it ends, and says whether it was of
-// use.
-func (c *conn) hear(resp *http.Response, s *position) bool {
+// readEvents delivers the events of a stream until it ends. It reports whether the stream
+// brought an event with an id or lasted long enough.
+func (c *conn) readEvents(resp *http.Response, s *streamPosition) bool {
 	defer resp.Body.Close()
-	since := time.Now()
+	start := time.Now()
 	last := s.id
 	events := remote.NewEvents(resp.Body, mcptransport.MaxMessage)
 	for {
 		event, err := events.Next()
 		if err != nil {
-			return s.id != last || time.Since(since) > steady
+			return s.id != last || time.Since(start) > minStreamDuration
 		}
-		s.note(event)
+		s.update(event)
 		if event.TooLong {
 			if event.Head.IsAnswer() {
 				c.inbox.Put(remote.TooLongAnswer(event.Head.ID))
 			} else {
-				c.tooLong(event)
+				c.logTooLong(event)
 			}
 			continue
 		}

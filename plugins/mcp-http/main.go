@@ -1,4 +1,4 @@
-// Command mcp-http is the plugin for MCP servers that speak streamable HTTP.
+// Command mcp-http is the MCP transport "http": it connects to MCP servers over streamable HTTP.
 package main
 
 import (
@@ -13,7 +13,7 @@ func main() {
 	mcptransport.Serve(sdk.Info{
 		Name:        "mcp-http",
 		Version:     version,
-		Description: "MCP servers that are reached by streamable HTTP.",
+		Description: "MCP servers at a URL, over streamable HTTP.",
 		Config:      &t.settings,
 	}, t)
 }

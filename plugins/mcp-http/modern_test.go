@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// mirrored are the headers that repeat a message.
-func mirrored(h http.Header) map[string]string {
+// mcpHeaders returns the headers that repeat a message, without their prefix.
+func mcpHeaders(h http.Header) map[string]string {
 	found := map[string]string{}
 	for name := range h {
 		if strings.HasPrefix(name, "Mcp-") {
@@ -25,8 +25,8 @@ func TestModernHeaders(t *testing.T) {
 	t.Parallel()
 	got := make(chan map[string]string, 1)
 	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
-		got <- mirrored(r.Header)
-		m, _ := parse([]byte(bodyOf(r)))
+		got <- mcpHeaders(r.Header)
+		m, _ := parseMessage([]byte(bodyOf(r)))
 		w.Header().Set("Mcp-Session-Id", "not in this era")
 		if m.head.ID == nil {
 			w.WriteHeader(http.StatusAccepted)
@@ -75,92 +75,92 @@ func TestModernHeaders(t *testing.T) {
 		want["Method"] = tt.method
 		maps.Copy(want, tt.want)
 		if headers := <-got; !maps.Equal(headers, want) {
-			t.Errorf("%s %s: %v; want %v", tt.method, tt.params, headers, want)
+			t.Errorf("headers of %s %s = %v, want %v", tt.method, tt.params, headers, want)
 		}
 		receive(t, c)
 	}
 	send(t, c, `{"jsonrpc":"2.0","method":"notifications/x"}`)
 	if headers := <-got; headers["Protocol-Version"] != "2026-07-28" || headers["Method"] != "notifications/x" {
-		t.Errorf("notification: %v", headers)
+		t.Errorf("headers of the notification = %v", headers)
 	}
 }
 
-// A host that has asked a legacy server in the modern way begins anew.
-func TestFallsBack(t *testing.T) {
+// A host that has tried the modern protocol on a legacy server starts over with initialize.
+func TestFallbackToLegacy(t *testing.T) {
 	t.Parallel()
 	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
 		body := bodyOf(r)
 		switch {
 		case strings.Contains(body, "server/discover"):
 			w.WriteHeader(http.StatusBadRequest)
-		case len(mirrored(r.Header)) > 0:
-			t.Errorf("%s: %v", body, mirrored(r.Header))
+		case len(mcpHeaders(r.Header)) > 0:
+			t.Errorf("%s has the headers %v, want none", body, mcpHeaders(r.Header))
 		case body == initialize:
-			answer(w, welcomed)
+			answer(w, initializeResult)
 		}
 	})
 	send(t, c, `{"jsonrpc":"2.0","id":"d","method":"server/discover","params":{`+meta+`}}`)
 	want(t, c, `"id":"d"`, "400 Bad Request")
 	send(t, c, initialize)
-	want(t, c, welcomed)
+	want(t, c, initializeResult)
 }
 
-// A modern server learns of a cancel by the end of the request, and the host gets
-// no answer.
+// A cancellation ends the HTTP request to a modern server, and the host gets no answer.
 func TestModernCancel(t *testing.T) {
 	t.Parallel()
-	gone := make(chan struct{})
+	done := make(chan struct{})
 	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
 		body := bodyOf(r)
 		switch {
 		case strings.Contains(body, "slow"):
-			events(w, "id: 7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"begun\"}\n\n")
+			events(w, "id: 7\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"started\"}\n\n")
 			<-r.Context().Done()
-			close(gone)
+			close(done)
 		case strings.Contains(body, "cancelled"):
-			t.Error("the server got a cancel")
+			t.Error("the server received a cancellation")
 		default:
 			answer(w, `{"jsonrpc":"2.0","id":2,"result":{}}`)
 		}
 	})
 	send(t, c, `{"jsonrpc":"2.0","id":"one","method":"slow","params":{`+meta+`}}`)
-	want(t, c, "begun")
+	want(t, c, "started")
 	cancel := `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"one","reason":"r"}}`
 	send(t, c, cancel)
 	select {
-	case <-gone:
-	case <-time.After(patience):
-		t.Fatal("the request goes on")
+	case <-done:
+	case <-time.After(testTimeout):
+		t.Fatal("the request is still running after the cancellation")
 	}
-	send(t, c, cancel) // again, and for nothing
+	send(t, c, cancel) // a second cancellation has no effect
 	send(t, c, `{"jsonrpc":"2.0","id":2,"method":"x","params":{`+meta+`}}`)
 	want(t, c, `"id":2`)
 }
 
-// A modern stream that breaks is not taken up again: there is no way to.
-func TestModernStreamBreaks(t *testing.T) {
+// An interrupted stream of a modern server is not resumed, because the protocol has no way
+// to do so.
+func TestModernStream_interrupted(t *testing.T) {
 	t.Parallel()
 	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
-			t.Errorf("%s", r.Method)
+			t.Errorf("got a %s request, want only POST", r.Method)
 		}
-		events(w, "id: 7\nretry: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"begun\"}\n\n")
+		events(w, "id: 7\nretry: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"started\"}\n\n")
 	})
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{`+meta+`}}`)
-	want(t, c, "begun")
-	want(t, c, `"id":1`, "broke the connection before its answer")
+	want(t, c, "started")
+	want(t, c, `"id":1`, "before its response")
 }
 
-// A tool whose schema nobody has asked for is called with its headers all the same.
-func TestHeadersAreLearnt(t *testing.T) {
+// A tool whose schema the host has not requested is called with its headers, too.
+func TestToolHeaders_fetchedOnDemand(t *testing.T) {
 	t.Parallel()
-	const refusal = `{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"missing Mcp-Param-Region"}}`
-	for _, lists := range []bool{true, false} {
+	const headerError = `{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"missing Mcp-Param-Region"}}`
+	for _, canList := range []bool{true, false} {
 		var calls atomic.Int32
 		c := connect(t, func(w http.ResponseWriter, r *http.Request) {
-			m, _ := parse([]byte(bodyOf(r)))
+			m, _ := parseMessage([]byte(bodyOf(r)))
 			switch {
-			case m.head.Method == "tools/list" && !lists:
+			case m.head.Method == "tools/list" && !canList:
 				w.WriteHeader(http.StatusInternalServerError)
 			case m.head.Method == "tools/list" && m.params["cursor"] == nil:
 				answer(w, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[],"nextCursor":"2"}}`, m.head.ID))
@@ -172,17 +172,17 @@ func TestHeadersAreLearnt(t *testing.T) {
 				calls.Add(1)
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(http.StatusBadRequest)
-				_, _ = w.Write([]byte(refusal))
+				_, _ = w.Write([]byte(headerError))
 			}
 		})
 		send(t, c, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"r":"eu"},`+meta+`}}`)
-		if lists {
+		if canList {
 			want(t, c, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 		} else {
-			want(t, c, refusal)
+			want(t, c, headerError)
 		}
 		if n := calls.Load(); n != 1 {
-			t.Errorf("%d refusals", n)
+			t.Errorf("got %d calls without headers, want 1", n)
 		}
 	}
 }

@@ -14,27 +14,29 @@ type outgoing struct {
 	text   []byte
 	head   remote.Head
 	params map[string]json.RawMessage
-	// revision is the one that the message names, and modern whether it is so.
+	// revision is the protocol revision in the message's _meta. modern is true for
+	// revisions without sessions.
 	revision string
 	modern   bool
-	// trace is the one that the message says it is part of.
+	// trace is the trace context in the message's _meta.
 	trace sdk.Trace
 }
 
-func parse(message []byte) (outgoing, error) {
+// parseMessage reads a message of the host.
+func parseMessage(message []byte) (outgoing, error) {
 	if len(message) > mcptransport.MaxMessage {
-		return outgoing{}, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is too long"}
+		return outgoing{}, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is longer than 16 MiB"}
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(message, &members); err != nil || members == nil {
-		return outgoing{}, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is no JSON object"}
+		return outgoing{}, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is not a JSON object"}
 	}
 	m := outgoing{text: message, head: remote.HeadOf(message)}
-	_ = json.Unmarshal(members["params"], &m.params) // a list has no names
+	_ = json.Unmarshal(members["params"], &m.params) // positional parameters have no names
 	var meta map[string]json.RawMessage
 	_ = json.Unmarshal(m.params["_meta"], &meta)
 	_ = json.Unmarshal(meta["io.modelcontextprotocol/protocolVersion"], &m.revision)
-	if len(m.revision) > 64 || !isPlain(m.revision) {
+	if len(m.revision) > 64 || !isVisibleASCII(m.revision) {
 		m.revision = ""
 	}
 	m.modern = m.revision >= modernFrom
@@ -42,7 +44,7 @@ func parse(message []byte) (outgoing, error) {
 	return m, nil
 }
 
-// headers are those of a POST.
+// headers returns the headers of the POST request for a message.
 func (c *conn) headers(m outgoing) http.Header {
 	var h http.Header
 	switch {
@@ -62,20 +64,20 @@ func (c *conn) headers(m outgoing) http.Header {
 	return h
 }
 
-// traceOf reads what a message's _meta says of its trace. What can't stand in a header is
-// left out.
+// traceOf returns the trace context of a message's _meta. It omits values that cannot be
+// sent in a header.
 func traceOf(meta map[string]json.RawMessage) sdk.Trace {
 	var t sdk.Trace
-	for key, to := range map[string]*string{"traceparent": &t.Parent, "tracestate": &t.State} {
-		if json.Unmarshal(meta[key], to) != nil || len(*to) > 512 || !isPlain(*to) {
-			*to = ""
+	for key, field := range map[string]*string{"traceparent": &t.Parent, "tracestate": &t.State} {
+		if json.Unmarshal(meta[key], field) != nil || len(*field) > 512 || !isVisibleASCII(*field) {
+			*field = ""
 		}
 	}
 	return t
 }
 
-// modernRevision is the host's, for what it sends without naming one; empty when
-// there is a session.
+// modernRevision returns the revision that the host last used, for messages that do not
+// name one. It is empty when there is a session.
 func (c *conn) modernRevision() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,6 +87,7 @@ func (c *conn) modernRevision() string {
 	return c.session.modern
 }
 
+// modernHeaders returns the headers that repeat parts of a message.
 func (c *conn) modernHeaders(m outgoing, revision string) http.Header {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,10 +97,10 @@ func (c *conn) modernHeaders(m outgoing, revision string) http.Header {
 	if m.head.Method == "" {
 		return h
 	}
-	h.Set("Mcp-Method", encode(m.head.Method))
+	h.Set("Mcp-Method", encodeHeader(m.head.Method))
 	var name string
-	if key, ok := namedBy[m.head.Method]; ok && json.Unmarshal(m.params[key], &name) == nil {
-		h.Set("Mcp-Name", encode(name))
+	if key, ok := nameParam[m.head.Method]; ok && json.Unmarshal(m.params[key], &name) == nil {
+		h.Set("Mcp-Name", encodeHeader(name))
 	}
 	if m.head.Method == "tools/call" {
 		for header, value := range paramHeaders(c.tools[name], m.params["arguments"]) {
@@ -107,8 +110,8 @@ func (c *conn) modernHeaders(m outgoing, revision string) http.Header {
 	return h
 }
 
-// namedBy is the parameter that Mcp-Name repeats.
-var namedBy = map[string]string{
+// nameParam maps a method to the parameter that Mcp-Name repeats.
+var nameParam = map[string]string{
 	"tools/call":     "name",
 	"prompts/get":    "name",
 	"resources/read": "uri",

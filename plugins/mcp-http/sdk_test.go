@@ -16,9 +16,9 @@ type input struct {
 	Region string `json:"region,omitempty"`
 }
 
-// everything is a server of go-sdk's with a tool for each way to talk. began and
-// ended are the slow tool's.
-func everything(began, ended chan string) *mcp.Server {
+// newTestServer returns a server of go-sdk with a tool for each kind of communication. The
+// tool "slow" sends on started and ended.
+func newTestServer(started, ended chan string) *mcp.Server {
 	s := mcp.NewServer(&mcp.Implementation{Name: "everything", Version: "1"}, nil)
 	mcp.AddTool(s, &mcp.Tool{Name: "echo"}, func(_ context.Context, _ *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Text}}}, nil, nil
@@ -40,11 +40,11 @@ func everything(began, ended chan string) *mcp.Server {
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprint(m.Content["text"])}}}, nil, nil
 	})
 	mcp.AddTool(s, &mcp.Tool{Name: "slow"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ input) (*mcp.CallToolResult, any, error) {
-		began <- "slow"
+		started <- "slow"
 		select {
 		case <-ctx.Done():
 			ended <- "slow"
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 		}
 		return nil, nil, ctx.Err()
 	})
@@ -57,13 +57,14 @@ func everything(began, ended chan string) *mcp.Server {
 	return s
 }
 
+// host is a client session that records notifications.
 type host struct {
 	*mcp.ClientSession
 	progress, changed chan string
 }
 
-// hostOf is a session of go-sdk's client through the transport under test.
-func hostOf(t *testing.T, url, revision string) *host {
+// newHost returns a session of go-sdk's client through the transport under test.
+func newHost(t *testing.T, url, revision string) *host {
 	t.Helper()
 	h := &host{progress: make(chan string, 10), changed: make(chan string, 10)}
 	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
@@ -73,8 +74,8 @@ func hostOf(t *testing.T, url, revision string) *host {
 		ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { h.progress <- "note" },
 		ToolListChangedHandler:      func(context.Context, *mcp.ToolListChangedRequest) { h.changed <- "tools" },
 	})
-	c := dial(t, local(t), url)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	c := dial(t, newLocalTransport(t), url)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	s, err := client.Connect(ctx, &sdkTransport{c}, nil)
 	if err != nil {
@@ -82,12 +83,13 @@ func hostOf(t *testing.T, url, revision string) *host {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	if got := s.InitializeResult().ProtocolVersion; got != revision {
-		t.Fatalf("the revision is %s; want %s", got, revision)
+		t.Fatalf("revision = %s, want %s", got, revision)
 	}
 	h.ClientSession = s
 	return h
 }
 
+// call calls a tool and returns the text of its result.
 func (h *host) call(ctx context.Context, t *testing.T, tool, text string) string {
 	t.Helper()
 	p := &mcp.CallToolParams{Name: tool, Arguments: input{Text: text, Region: "eu"}}
@@ -103,28 +105,28 @@ func (h *host) call(ctx context.Context, t *testing.T, tool, text string) string
 	return r.Content[0].(*mcp.TextContent).Text
 }
 
-func await(ctx context.Context, t *testing.T, c <-chan string, what string) {
+// await waits for a value.
+func await(ctx context.Context, t *testing.T, c <-chan string, name string) {
 	t.Helper()
 	select {
 	case <-c:
 	case <-ctx.Done():
-		t.Fatalf("%s did not come", what)
+		t.Fatalf("timeout while waiting for %s", name)
 	}
 }
 
-// The servers of go-sdk work through the transport, in each of their modes.
-func TestServersOfTheSDK(t *testing.T) {
+// The transport works with go-sdk's servers in each of their modes.
+func TestGoSDKServers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
 		options  mcp.StreamableHTTPOptions
 		revision string
-		// calls says whether the server can ask the client, and breaks whether its
-		// streams can be taken up again.
-		calls, breaks bool
+		// canCall is set if the server can call the client, canResume if its streams can be resumed.
+		canCall, canResume bool
 	}{
 		{"stateful", mcp.StreamableHTTPOptions{EventStore: mcp.NewMemoryEventStore(nil)}, "2025-11-25", true, true},
-		{"stateful, without a memory", mcp.StreamableHTTPOptions{}, "2025-11-25", true, false},
+		{"stateful, without an event store", mcp.StreamableHTTPOptions{}, "2025-11-25", true, false},
 		{"stateful JSON", mcp.StreamableHTTPOptions{JSONResponse: true}, "2025-11-25", false, false},
 		{"stateless", mcp.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true}, "2026-07-28", false, false},
 		{"stateless JSON", mcp.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true, JSONResponse: true}, "2026-07-28", false, false},
@@ -132,13 +134,13 @@ func TestServersOfTheSDK(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
-			began, ended := make(chan string, 1), make(chan string, 1)
-			server := everything(began, ended)
+			started, ended := make(chan string, 1), make(chan string, 1)
+			server := newTestServer(started, ended)
 			s := httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &tt.options))
 			t.Cleanup(s.Close)
-			h := hostOf(t, s.URL, tt.revision)
+			h := newHost(t, s.URL, tt.revision)
 
 			tools, err := h.ListTools(ctx, nil)
 			if err != nil || len(tools.Tools) != 5 {
@@ -147,41 +149,41 @@ func TestServersOfTheSDK(t *testing.T) {
 			for i := range 10 {
 				text := fmt.Sprintf("é %d", i)
 				if got := h.call(ctx, t, "echo", text); got != text {
-					t.Errorf("echo: %q", got)
+					t.Errorf("echo = %q, want %q", got, text)
 				}
 			}
 			if _, err := h.CallTool(ctx, &mcp.CallToolParams{Name: "none"}); err == nil {
-				t.Error("a tool that is not there was called")
+				t.Error("CallTool() of an unknown tool = nil, want an error")
 			}
-			if tt.calls {
+			if tt.canCall {
 				if got := h.call(ctx, t, "ask", "hello"); got != "re: hello" {
-					t.Errorf("ask: %q", got)
+					t.Errorf("ask = %q, want \"re: hello\"", got)
 				}
 			}
 			if !tt.options.JSONResponse {
 				h.call(ctx, t, "progress", "p")
 				for range 3 {
-					await(ctx, t, h.progress, "a note of progress")
+					await(ctx, t, h.progress, "a progress notification")
 				}
 			}
-			if tt.breaks {
+			if tt.canResume {
 				if got := h.call(ctx, t, "break", "again"); got != "again" {
-					t.Errorf("break: %q", got)
+					t.Errorf("break = %q, want again", got)
 				}
 			}
-			cancelled, cancelCall := context.WithCancel(ctx)
+			callCtx, cancelCall := context.WithCancel(ctx)
 			go func() {
-				<-began
+				<-started
 				cancelCall()
 			}()
-			if _, err := h.CallTool(cancelled, &mcp.CallToolParams{Name: "slow", Arguments: input{}}); err == nil {
-				t.Error("a cancelled call has a result")
+			if _, err := h.CallTool(callCtx, &mcp.CallToolParams{Name: "slow", Arguments: input{}}); err == nil {
+				t.Error("CallTool() = nil after its cancellation, want an error")
 			}
 			await(ctx, t, ended, "the end of the cancelled call")
 			mcp.AddTool(server, &mcp.Tool{Name: "new"}, func(context.Context, *mcp.CallToolRequest, input) (*mcp.CallToolResult, any, error) {
 				return nil, nil, nil
 			})
-			await(ctx, t, h.changed, "word of the new tool")
+			await(ctx, t, h.changed, "the notification about the new tool")
 			if err := h.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}

@@ -10,28 +10,28 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// modernFrom is the first revision without sessions.
+// modernFrom is the first revision without sessions. Later revisions are called modern,
+// earlier ones legacy.
 const modernFrom = "2026-07-28"
 
-// session is what a legacy server has said of itself, and the revision that a
-// modern host speaks.
+// session is the session of a legacy server, or the revision that a modern host uses.
 type session struct {
 	id       string
 	revision string
 	modern   string
 }
 
-// begin forgets the session when a new one is asked for.
-func (c *conn) begin() {
+// resetSession forgets the session, because the host requests a new one.
+func (c *conn) resetSession() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = session{}
 }
 
-// noteSession keeps the session's id, which comes with the answer to initialize.
-func (c *conn) noteSession(resp *http.Response) {
+// storeSessionID stores the id of the session from the response to initialize.
+func (c *conn) storeSessionID(resp *http.Response) {
 	id := resp.Header.Get("Mcp-Session-Id")
-	if id == "" || len(id) > 1024 || !isPlain(id) {
+	if id == "" || len(id) > 1024 || !isVisibleASCII(id) {
 		return
 	}
 	c.mu.Lock()
@@ -39,14 +39,14 @@ func (c *conn) noteSession(resp *http.Response) {
 	c.session.id = id
 }
 
-// noteRevision keeps the revision that the server has chosen.
-func (c *conn) noteRevision(answer []byte) {
+// storeRevision stores the revision that the server has chosen.
+func (c *conn) storeRevision(answer []byte) {
 	var m struct {
 		Result struct {
 			ProtocolVersion string `json:"protocolVersion"`
 		} `json:"result"`
 	}
-	if json.Unmarshal(answer, &m) != nil || len(m.Result.ProtocolVersion) > 64 || !isPlain(m.Result.ProtocolVersion) {
+	if json.Unmarshal(answer, &m) != nil || len(m.Result.ProtocolVersion) > 64 || !isVisibleASCII(m.Result.ProtocolVersion) {
 		return
 	}
 	c.mu.Lock()
@@ -54,12 +54,12 @@ func (c *conn) noteRevision(answer []byte) {
 	c.session.revision = m.Result.ProtocolVersion
 }
 
-// isPlain says whether text can be a header's value as it is.
-func isPlain(text string) bool {
+// isVisibleASCII reports whether text is safe to send as a header value.
+func isVisibleASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// legacyHeaders are those of a session.
+// legacyHeaders returns the headers of a session.
 func (c *conn) legacyHeaders() http.Header {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,29 +73,32 @@ func (c *conn) legacyHeaders() http.Header {
 	return h
 }
 
+// sessionID returns the id of the session, or an empty string.
 func (c *conn) sessionID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.session.id
 }
 
-// expired ends the connection when the server no longer knows the session.
-func (c *conn) expired(resp *http.Response, m outgoing) bool {
+// checkExpired ends the connection if the response means that the server no longer knows
+// the session, and reports whether it does.
+func (c *conn) checkExpired(resp *http.Response, m outgoing) bool {
 	if resp.StatusCode != http.StatusNotFound || m.modern || m.head.Method == "initialize" || c.sessionID() == "" {
 		return false
 	}
-	c.expire()
+	c.endExpired()
 	return true
 }
 
-func (c *conn) expire() { c.end("the session has expired: " + c.client.Host() + " no longer knows it") }
+// endExpired ends the connection of an expired session.
+func (c *conn) endExpired() { c.shutdown("the session has expired on " + c.client.Host()) }
 
-// endSession tells the server that nobody comes back. It need not listen.
+// endSession asks the server to delete the session. It ignores errors.
 func (c *conn) endSession() {
 	if c.sessionID() == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, goodbye)
+	ctx, cancel := context.WithTimeout(c.ctx, deleteTimeout)
 	defer cancel()
 	resp, err := c.client.Do(ctx, remote.Request{Method: http.MethodDelete, Header: c.legacyHeaders()})
 	if err == nil {
@@ -103,7 +106,7 @@ func (c *conn) endSession() {
 	}
 }
 
-// drain reads what little may be left, so that the connection can be used again.
+// drain reads a short rest of the body, so that the HTTP connection can be reused.
 func drain(resp *http.Response) {
 	if resp.ContentLength >= 0 {
 		_, _ = io.CopyN(io.Discard, resp.Body, 4096)

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// A session's id and revision go with everything after the handshake, and its end
-// is told.
+// Requests after the handshake carry the session's id and revision, and Close deletes the
+// session.
 func TestSession(t *testing.T) {
 	t.Parallel()
 	type request struct{ method, session, revision, accept string }
 	got := make(chan request, 10)
-	note := func(r *http.Request) {
+	record := func(r *http.Request) {
 		h := r.Header
 		got <- request{r.Method, h.Get("Mcp-Session-Id"), h.Get("MCP-Protocol-Version"), h.Get("Accept")}
 	}
-	rest := legacy(func(w http.ResponseWriter, r *http.Request) {
+	handler := legacy(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet:
 			events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
@@ -29,34 +29,34 @@ func TestSession(t *testing.T) {
 			answer(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 		}
 	})
-	c := connect(t, func(w http.ResponseWriter, r *http.Request) { note(r); rest(w, r) })
-	shakeHands(t, c)
+	c := connect(t, func(w http.ResponseWriter, r *http.Request) { record(r); handler(w, r) })
+	handshake(t, c)
 	want(t, c, "list_changed")
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
 	want(t, c, `"id":1`)
 	_ = c.Close()
-	both := "application/json, text/event-stream"
+	acceptBoth := "application/json, text/event-stream"
 	for _, want := range []request{
-		{"POST", "", "", both},
-		{"POST", "session-1", "2025-06-18", both},
+		{"POST", "", "", acceptBoth},
+		{"POST", "session-1", "2025-06-18", acceptBoth},
 		{"GET", "session-1", "2025-06-18", "text/event-stream"},
-		{"POST", "session-1", "2025-06-18", both},
+		{"POST", "session-1", "2025-06-18", acceptBoth},
 		{"DELETE", "session-1", "2025-06-18", ""},
 	} {
 		if r := <-got; r != want {
-			t.Errorf("got %+v; want %+v", r, want)
+			t.Errorf("got %+v, want %+v", r, want)
 		}
 	}
-	if why := exit(t, c); !strings.Contains(why, "closed") {
-		t.Errorf("exit: %s", why)
+	if reason := waitExit(t, c); !strings.Contains(reason, "closed") {
+		t.Errorf("exit reason = %s", reason)
 	}
 	_ = c.Close()
 	if err := c.Send(t.Context(), []byte(initialize)); err == nil {
-		t.Error("a closed connection takes messages")
+		t.Error("Send() on a closed connection = nil, want an error")
 	}
 }
 
-// A server that forgets the session ends the connection.
+// A server that no longer knows the session ends the connection.
 func TestSessionExpires(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"session not found", `{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}`} {
@@ -73,20 +73,20 @@ func TestSessionExpires(t *testing.T) {
 				_, _ = io.WriteString(w, body)
 			}
 		}))
-		shakeHands(t, c)
+		handshake(t, c)
 		send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
-		if why := exit(t, c); !strings.Contains(why, "session has expired") {
-			t.Errorf("exit: %s", why)
+		if reason := waitExit(t, c); !strings.Contains(reason, "session has expired") {
+			t.Errorf("exit reason = %s", reason)
 		}
 		_ = c.Close()
 		if deleted.Load() {
-			t.Error("a session that is gone was deleted")
+			t.Error("Close deleted an expired session")
 		}
 	}
 }
 
-// The stream for the server's own messages is taken up where it broke.
-func TestListeningResumes(t *testing.T) {
+// The stream for the server's own messages is resumed where it was interrupted.
+func TestListen_resumes(t *testing.T) {
 	t.Parallel()
 	last := make(chan string, 10)
 	var times atomic.Int32
@@ -105,42 +105,42 @@ func TestListeningResumes(t *testing.T) {
 			<-r.Context().Done()
 		}
 	}))
-	shakeHands(t, c)
+	handshake(t, c)
 	want(t, c, "one")
 	want(t, c, "two")
 	for _, want := range []string{"", "a-1", "a-1"} {
 		if got := <-last; got != want {
-			t.Errorf("Last-Event-ID = %q; want %q", got, want)
+			t.Errorf("Last-Event-ID = %q, want %q", got, want)
 		}
 	}
 }
 
-// Servers say in many ways that they have no such stream; calls go on.
-func TestNoListening(t *testing.T) {
+// Servers without such a stream respond in various ways. Calls work in any case.
+func TestListen_notSupported(t *testing.T) {
 	t.Parallel()
 	for _, h := range []http.HandlerFunc{
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) },
 		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
 		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
 	} {
-		asked := make(chan bool, 10)
+		requested := make(chan bool, 10)
 		c := connect(t, legacy(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet {
 				h(w, r)
-				asked <- true
+				requested <- true
 				return
 			}
 			answer(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 		}))
-		shakeHands(t, c)
-		<-asked
+		handshake(t, c)
+		<-requested
 		send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
 		want(t, c, `"result"`)
 	}
 }
 
-// A call's stream that breaks is taken up where it was, and answered.
-func TestCallResumes(t *testing.T) {
+// The stream of a call is resumed where it was interrupted, and the call is answered.
+func TestCallStream_resumes(t *testing.T) {
 	t.Parallel()
 	var gets atomic.Int32
 	c := connect(t, legacy(func(w http.ResponseWriter, r *http.Request) {
@@ -156,43 +156,43 @@ func TestCallResumes(t *testing.T) {
 			events(w, "id: 3\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n")
 		}
 	}))
-	shakeHands(t, c)
+	handshake(t, c)
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
 	want(t, c, "one")
 	want(t, c, "two")
 	want(t, c, `"id":1`, `"result"`)
 }
 
-// A host's cancel is told to a legacy server, which may still answer.
+// The host's cancellation is sent to a legacy server, which may still answer.
 func TestLegacyCancel(t *testing.T) {
 	t.Parallel()
-	told := make(chan string, 1)
+	cancellation := make(chan string, 1)
 	c := connect(t, legacy(func(w http.ResponseWriter, r *http.Request) {
 		body := bodyOf(r)
 		switch {
-		case strings.Contains(body, "cancelled"):
-			told <- body
+		case strings.Contains(body, "notifications/cancelled"):
+			cancellation <- body
 			w.WriteHeader(http.StatusAccepted)
 		case strings.Contains(body, `"slow"`):
-			events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"begun\"}\n\n")
-			<-told
-			events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"undone\"}\n\n")
+			events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"started\"}\n\n")
+			<-cancellation
+			events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"cancelled\"}\n\n")
 		case strings.Contains(body, `"ping"`):
 			answer(w, `{"jsonrpc":"2.0","id":2,"result":{}}`)
 		}
 	}))
-	shakeHands(t, c)
+	handshake(t, c)
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"slow"}`)
-	want(t, c, "begun")
+	want(t, c, "started")
 	send(t, c, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
-	want(t, c, "undone")
+	want(t, c, "cancelled")
 	send(t, c, `{"jsonrpc":"2.0","id":2,"method":"ping"}`)
-	want(t, c, `"id":2`) // and no error for 1
+	want(t, c, `"id":2`) // and no error for call 1
 }
 
-// A server that is lost for good ends the connection, so that somebody may try
-// anew; it has some time to come back.
-func TestServerIsLost(t *testing.T) {
+// A server that stays unreachable ends the connection, so that the host can reconnect. The
+// server has some time to come back.
+func TestListen_serverLost(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(legacy(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -201,13 +201,13 @@ func TestServerIsLost(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	c := dial(t, local(t), s.URL)
-	c.(*conn).pace = 10 * time.Millisecond
-	shakeHands(t, c)
+	c := dial(t, newLocalTransport(t), s.URL)
+	c.(*conn).retryDelay = 10 * time.Millisecond
+	handshake(t, c)
 	want(t, c, "up")
 	s.CloseClientConnections()
 	_ = s.Listener.Close()
-	if why := exit(t, c); !strings.Contains(why, "lost") || !strings.Contains(why, "refused") {
-		t.Errorf("exit: %s", why)
+	if reason := waitExit(t, c); !strings.Contains(reason, "lost") || !strings.Contains(reason, "refused") {
+		t.Errorf("exit reason = %s", reason)
 	}
 }

@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// resumes is how often in a row a stream is taken up again that brings nothing.
-	resumes = 5
-	// maxDelay is the longest that is waited before a try.
+	// maxResumes is how many consecutive attempts to resume a stream may bring no event.
+	maxResumes = 5
+	// maxDelay is the longest delay before an attempt.
 	maxDelay = 30 * time.Second
-	// firstDelay is the usual pace.
+	// firstDelay is the default of conn.retryDelay.
 	firstDelay = 500 * time.Millisecond
-	// linger is how long a stream may go on after its answer.
-	linger = 250 * time.Millisecond
+	// closeDelay is how long a stream may continue after the answer to its call.
+	closeDelay = 250 * time.Millisecond
 )
 
-// stream takes an answer that comes as events. Up to revision 2025-11-25 a stream
-// that breaks is taken up again where it was.
-func (c *conn) stream(t *call, resp *http.Response) error {
-	s := position{}
-	tries := 0
+// readStream delivers the events of a response. Up to revision 2025-11-25 it resumes a
+// stream that is interrupted.
+func (c *conn) readStream(call *rpcCall, resp *http.Response) error {
+	s := streamPosition{}
+	attempts := 0
 	for {
 		last := s.id
-		answered, err := c.events(t, resp.Body, &s)
+		answered, err := c.events(call, resp.Body, &s)
 		resp.Body.Close()
 		if answered {
 			return nil
@@ -37,35 +37,35 @@ func (c *conn) stream(t *call, resp *http.Response) error {
 		if err != nil {
 			return err
 		}
-		if s.id == "" || t.modern || c.isGivenUp(t) {
-			return c.client.Broke("before its answer")
+		if s.id == "" || call.modern || c.isAbandoned(call) {
+			return c.client.Broke("before its response was complete")
 		}
 		if s.id != last {
-			tries = 0
+			attempts = 0
 		}
-		if resp, err = c.resume(t, s, &tries); err != nil {
+		if resp, err = c.resume(call, s, &attempts); err != nil {
 			return err
 		}
 	}
 }
 
-// position is where a stream can be taken up again.
-type position struct {
+// streamPosition is where a stream can be resumed.
+type streamPosition struct {
 	id    string
 	retry time.Duration
 }
 
-// resume asks again until there is a stream, or no hope.
-func (c *conn) resume(t *call, s position, tries *int) (*http.Response, error) {
+// resume requests the rest of a stream until it gets one or gives up.
+func (c *conn) resume(call *rpcCall, s streamPosition, attempts *int) (*http.Response, error) {
 	for {
-		*tries++
-		if *tries > resumes {
-			return nil, c.client.Broke("before its answer, and again when it was asked for the rest")
+		*attempts++
+		if *attempts > maxResumes {
+			return nil, c.client.Broke("before its response was complete, and the response could not be resumed")
 		}
-		if !wait(t.ctx, c.delay(*tries, s.retry)) {
-			return nil, t.ctx.Err()
+		if !wait(call.ctx, c.delay(*attempts, s.retry)) {
+			return nil, call.ctx.Err()
 		}
-		resp, err := c.get(t.ctx, s.id, briefly)
+		resp, err := c.get(call.ctx, s.id, notifyTimeout)
 		if err != nil {
 			continue
 		}
@@ -76,41 +76,42 @@ func (c *conn) resume(t *call, s position, tries *int) (*http.Response, error) {
 		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 			continue
 		}
-		if c.expired(resp, t.outgoing) {
+		if c.checkExpired(resp, call.outgoing) {
 			return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "the session has expired"}
 		}
-		return nil, c.client.Broke("before its answer, and does not give the rest")
+		return nil, c.client.Broke("before its response was complete, and rejected the request to resume it")
 	}
 }
 
-// events delivers a call's events until the stream ends. An error is one that
-// taking the stream up again would not help.
-func (c *conn) events(t *call, body io.ReadCloser, s *position) (answered bool, err error) {
+// events delivers the events of a call's stream until it ends. It returns an error only if
+// resuming the stream would not help.
+func (c *conn) events(call *rpcCall, body io.ReadCloser, s *streamPosition) (answered bool, err error) {
 	events := remote.NewEvents(body, mcptransport.MaxMessage)
 	for {
 		event, err := events.Next()
 		if err != nil {
-			return answered, nil //nolint:nilerr // a stream that ends says no more
+			return answered, nil //nolint:nilerr // the end of a stream is not an error here
 		}
-		s.note(event)
+		s.update(event)
 		if event.TooLong {
-			if event.Head.IsAnswer() && string(event.Head.ID) == string(t.head.ID) {
+			if event.Head.IsAnswer() && string(event.Head.ID) == string(call.head.ID) {
 				return false, remote.ErrTooLong
 			}
-			c.tooLong(event)
+			c.logTooLong(event)
 			continue
 		}
 		for _, m := range c.messages(event) {
-			if c.deliver(t, m) && !answered {
+			if c.deliver(call, m) && !answered {
 				answered = true
-				// The server ends the stream soon; its connection is of use then.
-				defer time.AfterFunc(linger, func() { body.Close() }).Stop()
+				// The server usually ends the stream soon, and then the HTTP connection can be reused.
+				defer time.AfterFunc(closeDelay, func() { body.Close() }).Stop()
 			}
 		}
 	}
 }
 
-func (s *position) note(e remote.Event) {
+// update records the position after an event.
+func (s *streamPosition) update(e remote.Event) {
 	if e.ID != "" {
 		s.id = e.ID
 	}
@@ -119,27 +120,29 @@ func (s *position) note(e remote.Event) {
 	}
 }
 
-// messages are those of an event; none of an event that is of no use.
+// messages returns the messages of an event. It logs an event that it cannot read.
 func (c *conn) messages(e remote.Event) [][]byte {
 	if e.Name != "message" || len(e.Data) == 0 {
 		return nil
 	}
 	messages, err := remote.Messages(e.Data)
 	if err != nil {
-		c.inbox.Log("an event holds " + err.Error() + " and is left out")
+		c.inbox.Log("ignored an event: " + err.Error())
 	}
 	return messages
 }
 
-func (c *conn) tooLong(e remote.Event) {
-	what := "an answer"
+// logTooLong logs a message that exceeds the limit.
+func (c *conn) logTooLong(e remote.Event) {
+	name := "an answer"
 	if e.Head.Method != "" {
-		what = e.Head.Method
+		name = e.Head.Method
 	}
-	c.inbox.Log(what + " was longer than a message may be and is left out")
+	c.inbox.Log("dropped " + name + ": it is longer than 16 MiB")
 }
 
-// get asks for a stream: the server's own, or the rest of one.
+// get requests the stream of the server's own messages, or the rest of a stream after the
+// event last.
 func (c *conn) get(ctx context.Context, last string, timeout time.Duration) (*http.Response, error) {
 	h := c.legacyHeaders()
 	h.Set("Accept", "text/event-stream")
@@ -149,14 +152,16 @@ func (c *conn) get(ctx context.Context, last string, timeout time.Duration) (*ht
 	return c.client.Do(ctx, remote.Request{Method: http.MethodGet, Header: h, Timeout: timeout})
 }
 
-// delay doubles with each try, and is the first time what the server asks for.
-func (c *conn) delay(try int, asked time.Duration) time.Duration {
-	if try == 1 && asked > 0 {
-		return min(asked, maxDelay)
+// delay returns the delay before an attempt. The first delay is the requested one, if any.
+// Later delays double.
+func (c *conn) delay(attempt int, requested time.Duration) time.Duration {
+	if attempt == 1 && requested > 0 {
+		return min(requested, maxDelay)
 	}
-	return min(max(asked, c.pace<<(try-1)), maxDelay)
+	return min(max(requested, c.retryDelay<<(attempt-1)), maxDelay)
 }
 
+// wait waits for d. It returns false if the context ends first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

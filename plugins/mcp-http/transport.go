@@ -9,13 +9,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// transport implements mcptransport.Transport for MCP's streamable HTTP. It is
-// usable once Configure has returned nil.
+// transport implements mcptransport.Transport for MCP's streamable HTTP. It can be used
+// after Configure has returned nil.
 //
-// go-sdk's client transport is not used: it takes messages apart, so that large
-// ids and unknown members are lost; it opens the stream for the server's own
-// messages only for go-sdk's own client; and one message that it can't read ends
-// the connection.
+// It does not use the client transport of go-sdk, which decodes messages, so that large ids
+// and unknown members are lost. That transport also opens the stream for the server's own
+// messages only for go-sdk's client, and a single unreadable message ends its connection.
 type transport struct {
 	settings remote.Settings
 	web      *remote.Web
@@ -32,8 +31,8 @@ func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) err
 	return t.web.CheckConfig(ctx, config)
 }
 
-// Connect implements mcptransport.Transport. It says at once when nobody listens
-// at the server's address.
+// Connect implements mcptransport.Transport. It fails at once if nothing listens at the
+// server's address.
 func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
 	client, err := t.web.Open(o)
 	if err != nil {

@@ -6,21 +6,17 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "mcp-sse")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	server := httptest.NewServer(&echo{})
+	binary := testenv.Binary(t, "mcp-sse")
+	server := httptest.NewServer(&echoServer{})
 	t.Cleanup(server.Close)
 	plugintest.MCP(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"allow": []string{"127.0.0.1"}},
@@ -28,14 +24,14 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// echo is a server of HTTP with SSE that answers each request with its params as
-// the result.
-type echo struct {
+// echoServer is an MCP server over HTTP with SSE that answers each request with its params
+// as the result.
+type echoServer struct {
 	mu      sync.Mutex
 	streams []chan []byte
 }
 
-func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *echoServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		e.stream(w, r)
 		return
@@ -46,8 +42,8 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = json.Unmarshal(body, &message)
 	}
-	if _, bad := fmt.Sscan(r.URL.Query().Get("stream"), &number); err != nil || bad != nil {
-		http.Error(w, "bad message", http.StatusBadRequest)
+	if _, queryErr := fmt.Sscan(r.URL.Query().Get("stream"), &number); err != nil || queryErr != nil {
+		http.Error(w, "invalid message", http.StatusBadRequest)
 		return
 	}
 	e.mu.Lock()
@@ -57,14 +53,14 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func (e *echo) stream(w http.ResponseWriter, r *http.Request) {
+func (e *echoServer) stream(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	answers := make(chan []byte, 10)
 	number := len(e.streams)
 	e.streams = append(e.streams, answers)
 	e.mu.Unlock()
 	w.Header().Set("Content-Type", "text/event-stream")
-	_, _ = fmt.Fprintf(w, "event: endpoint\ndata: /?stream=%d\n\n", number) // or the client is gone
+	_, _ = fmt.Fprintf(w, "event: endpoint\ndata: /?stream=%d\n\n", number) // fails only if the client is gone
 	for {
 		_ = http.NewResponseController(w).Flush()
 		select {

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// welcome is how long a server may take to say where messages go.
-	welcome = 30 * time.Second
-	// briefly is how long it may take to say that it has a notification.
-	briefly = 30 * time.Second
-	// queued is how many notifications may wait for the one before.
-	queued = 64
+	// endpointTimeout is how long a server may take to send the endpoint event.
+	endpointTimeout = 30 * time.Second
+	// notifyTimeout is how long a server may take to accept a notification.
+	notifyTimeout = 30 * time.Second
+	// queueSize is how many notifications may wait for the previous one.
+	queueSize = 64
 )
 
-// conn carries the messages of one connection: those of the server come by one
-// event stream, those to it are requests of their own.
+// conn is one connection. The server's messages arrive in one event stream. Each message to
+// the server is an HTTP request.
 type conn struct {
 	client *remote.Client
 	inbox  *remote.Inbox
@@ -31,41 +31,43 @@ type conn struct {
 	cancel context.CancelFunc
 	events *remote.Events
 	stream *http.Response
-	// endpoint is where messages go.
-	endpoint *url.URL
-	notes    chan outgoing
-	end      sync.Once
+	// endpoint is the URL for messages to the server.
+	endpoint      *url.URL
+	notifications chan outgoing
+	closeOnce     sync.Once
 }
 
+// outgoing is a message to the server.
 type outgoing struct {
 	text []byte
 	head remote.Head
 }
 
-// open fails with an *sdk.Error.
-func open(ctx context.Context, client *remote.Client) (*conn, error) {
-	c := &conn{client: client, inbox: remote.NewInbox(), notes: make(chan outgoing, queued)}
+// openConn opens a connection. It fails with an *sdk.Error.
+func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
+	c := &conn{client: client, inbox: remote.NewInbox(), notifications: make(chan outgoing, queueSize)}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	// Until it is open the stream ends with the caller's patience too.
+	// While the connection is being opened, the caller's context and the timeout end it, too.
 	stop := context.AfterFunc(ctx, c.cancel)
-	timer := time.AfterFunc(welcome, c.cancel)
-	err := c.open()
+	timer := time.AfterFunc(endpointTimeout, c.cancel)
+	err := c.openStream()
 	if !stop() || !timer.Stop() {
-		err = &sdk.Error{Code: sdk.CodeTimeout, Message: client.Host() + " did not say in time where messages go", Retryable: true}
+		err = &sdk.Error{Code: sdk.CodeTimeout, Message: client.Host() + " did not send its endpoint event in time", Retryable: true}
 	}
 	if err != nil {
-		c.finish("")
+		c.shutdown("")
 		return nil, err
 	}
-	go c.listen()
-	go c.notify()
+	go c.readStream()
+	go c.sendNotifications()
 	return c, nil
 }
 
-func (c *conn) open() (err error) {
+// openStream requests the event stream and waits for the endpoint event.
+func (c *conn) openStream() (err error) {
 	header := http.Header{}
 	header.Set("Accept", "text/event-stream")
-	c.stream, err = c.client.Do(c.ctx, remote.Request{Method: http.MethodGet, Header: header}) //nolint:bodyclose // finish closes it
+	c.stream, err = c.client.Do(c.ctx, remote.Request{Method: http.MethodGet, Header: header}) //nolint:bodyclose // shutdown closes it
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func (c *conn) open() (err error) {
 	for {
 		event, err := c.events.Next()
 		if err != nil {
-			return c.client.Broke("before it said where messages go")
+			return c.client.Broke("before it sent its endpoint event")
 		}
 		if event.Name == "endpoint" {
 			return c.setEndpoint(string(event.Data))
@@ -87,34 +89,36 @@ func (c *conn) open() (err error) {
 	}
 }
 
-// setEndpoint keeps messages and headers with the server that the config names.
+// setEndpoint stores the URL for messages. It must have the origin of the URL in the
+// config, so that messages and headers are not sent to another server.
 func (c *conn) setEndpoint(text string) error {
 	u, err := c.stream.Request.URL.Parse(text)
 	if err != nil || text == "" {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " says no valid URL for messages"}
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent an endpoint event with an invalid URL"}
 	}
 	if !c.client.SameOrigin(u) {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " wants messages to go to another server, where nothing is sent"}
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent an endpoint on another server, which is not allowed"}
 	}
 	c.endpoint = u
 	return nil
 }
 
-// Info implements mcptransport.Conn: there is no process.
+// Info implements mcptransport.Conn. There is no process.
 func (c *conn) Info() mcptransport.Info { return mcptransport.Info{} }
 
 // Receive implements mcptransport.Conn.
 func (c *conn) Receive(ctx context.Context) (mcptransport.Frame, error) { return c.inbox.Receive(ctx) }
 
-// Close implements mcptransport.Conn: the end of the stream is the session's.
+// Close implements mcptransport.Conn. The end of the stream ends the session.
 func (c *conn) Close() error {
-	c.finish("the connection was closed")
+	c.shutdown("the connection was closed")
 	return nil
 }
 
-func (c *conn) finish(why string) {
-	c.end.Do(func() {
-		c.inbox.End(why)
+// shutdown ends the connection and everything in progress.
+func (c *conn) shutdown(reason string) {
+	c.closeOnce.Do(func() {
+		c.inbox.End(reason)
 		c.cancel()
 		if c.stream != nil {
 			c.stream.Body.Close()
@@ -123,9 +127,9 @@ func (c *conn) finish(why string) {
 	})
 }
 
-// listen passes on what the server sends.
-func (c *conn) listen() {
-	defer c.finish(c.client.Host() + " ended the event stream")
+// readStream delivers the server's messages until the stream ends.
+func (c *conn) readStream() {
+	defer c.shutdown(c.client.Host() + " closed the event stream")
 	for {
 		event, err := c.events.Next()
 		switch {
@@ -135,17 +139,18 @@ func (c *conn) listen() {
 		case event.TooLong && event.Head.IsAnswer():
 			c.inbox.Put(remote.TooLongAnswer(event.Head.ID))
 		case event.TooLong:
-			c.inbox.Log(event.Head.Method + " was longer than a message may be and is left out")
+			c.inbox.Log("dropped " + event.Head.Method + ": it is longer than 16 MiB")
 		case len(event.Data) > 0:
-			c.pass(event.Data)
+			c.deliver(event.Data)
 		}
 	}
 }
 
-func (c *conn) pass(data []byte) {
+// deliver passes on the messages of an event. It logs an event that it cannot read.
+func (c *conn) deliver(data []byte) {
 	messages, err := remote.Messages(data)
 	if err != nil {
-		c.inbox.Log("an event holds " + err.Error() + " and is left out")
+		c.inbox.Log("ignored an event: " + err.Error())
 	}
 	for _, m := range messages {
 		c.inbox.Put(m)

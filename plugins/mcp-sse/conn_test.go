@@ -17,12 +17,13 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+// testTimeout is how long a test waits for an expected event.
+const testTimeout = 20 * time.Second
 
+// dial connects to a URL. The connection is closed at the end of the test.
 func dial(t *testing.T, url string) (mcptransport.Conn, error) {
 	t.Helper()
-	tr := &transport{settings: remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: patience}}
+	tr := &transport{settings: remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout}}
 	if err := tr.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)
 	}
@@ -37,16 +38,17 @@ func dial(t *testing.T, url string) (mcptransport.Conn, error) {
 	return c, err
 }
 
-// server is one by hand: what comes in by POST, and what goes out by the stream.
+// server is a fake MCP server. in receives each POST, and out is sent in the event stream.
 type server struct {
 	*httptest.Server
 	in  chan string
 	out chan string
-	// post answers a POST; nil accepts it.
+	// post handles POST requests; nil accepts them.
 	post http.HandlerFunc
 }
 
-func serve(t *testing.T, post http.HandlerFunc) (*server, mcptransport.Conn) {
+// connectToServer returns a fake server and a connection to it.
+func connectToServer(t *testing.T, post http.HandlerFunc) (*server, mcptransport.Conn) {
 	t.Helper()
 	s := &server{in: make(chan string, 100), out: make(chan string, 100), post: post}
 	s.Server = httptest.NewServer(s)
@@ -90,6 +92,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// send sends a message.
 func send(t *testing.T, c mcptransport.Conn, message string) {
 	t.Helper()
 	if err := c.Send(t.Context(), []byte(message)); err != nil {
@@ -97,9 +100,10 @@ func send(t *testing.T, c mcptransport.Conn, message string) {
 	}
 }
 
-func frame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
+// receiveFrame returns the next frame.
+func receiveFrame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	f, err := c.Receive(ctx)
 	if err != nil {
@@ -108,9 +112,10 @@ func frame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
 	return f
 }
 
-func exit(t *testing.T, c mcptransport.Conn) string {
+// waitExit waits for the end of the connection and returns its reason.
+func waitExit(t *testing.T, c mcptransport.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	_, err := c.Receive(ctx)
 	var e *mcptransport.Exit
@@ -120,10 +125,10 @@ func exit(t *testing.T, c mcptransport.Conn) string {
 	return e.Message
 }
 
-// Messages arrive as they were sent, both ways.
-func TestNothingIsLost(t *testing.T) {
+// Messages arrive unchanged in both directions.
+func TestMessagesAreUnchanged(t *testing.T) {
 	t.Parallel()
-	s, c := serve(t, nil)
+	s, c := connectToServer(t, nil)
 	messages := []string{
 		`{"jsonrpc":"2.0","id":9007199254740993,"method":"x/unknown","params":{"n":123456789012345678901234567890,"e":1E400},"extra":[null]}`,
 		`{"jsonrpc":"2.0","id":"<é> \"1\"","method":"x"}`,
@@ -135,63 +140,64 @@ func TestNothingIsLost(t *testing.T) {
 	for _, m := range messages {
 		send(t, c, m)
 		if got := <-s.in; got != "/messages?session=1 "+m {
-			t.Errorf("the server got %s", got)
+			t.Errorf("the server received %s, want %s", got, m)
 		}
 		s.out <- "event: message\ndata: " + m + "\n\n"
-		if got := string(frame(t, c).Message); got != m {
-			t.Errorf("back came %s", got)
+		if got := string(receiveFrame(t, c).Message); got != m {
+			t.Errorf("the host received %s, want %s", got, m)
 		}
 	}
 }
 
-// What can't be passed on is left out, or fails its call; the rest goes on.
-func TestOddEvents(t *testing.T) {
+// An event that cannot be passed on is dropped, or fails its call. Later events are
+// delivered.
+func TestUnusualEvents(t *testing.T) {
 	t.Parallel()
-	s, c := serve(t, nil)
-	blob := strings.Repeat("x", mcptransport.MaxMessage)
+	s, c := connectToServer(t, nil)
+	padding := strings.Repeat("x", mcptransport.MaxMessage)
 	s.out <- "event: ping\ndata: {}\n\n: heartbeat\n\ndata: {{{\n\n"
-	if f := frame(t, c); !strings.Contains(f.Stderr, "no JSON") {
+	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "no JSON") {
 		t.Errorf("frame = %+v", f)
 	}
-	s.out <- `data: {"jsonrpc":"2.0","method":"notifications/big","params":"` + blob + "\"}\n\n"
-	if f := frame(t, c); !strings.Contains(f.Stderr, "notifications/big was longer") {
+	s.out <- `data: {"jsonrpc":"2.0","method":"notifications/big","params":"` + padding + "\"}\n\n"
+	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "dropped notifications/big") {
 		t.Errorf("frame = %+v", f)
 	}
-	s.out <- `data: {"result":{"blob":"` + blob + "\"},\ndata: \"jsonrpc\":\"2.0\",\"id\":\"big\"}\n\n"
-	if m := string(frame(t, c).Message); !strings.Contains(m, `"id":"big","error"`) || !strings.Contains(m, "16 MiB") {
+	s.out <- `data: {"result":{"blob":"` + padding + "\"},\ndata: \"jsonrpc\":\"2.0\",\"id\":\"big\"}\n\n"
+	if m := string(receiveFrame(t, c).Message); !strings.Contains(m, `"id":"big","error"`) || !strings.Contains(m, "16 MiB") {
 		t.Errorf("message = %.200s", m)
 	}
 	s.out <- "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":1,\"result\":{}}\n\n"
-	if m := string(frame(t, c).Message); m != `{"jsonrpc":"2.0","id":1,"result":{}}` {
+	if m := string(receiveFrame(t, c).Message); m != `{"jsonrpc":"2.0","id":1,"result":{}}` {
 		t.Errorf("message = %s", m)
 	}
 }
 
-// A call that the server does not take fails, and nothing else.
-func TestPostFails(t *testing.T) {
+// A call that the server does not accept fails and does not affect others.
+func TestPost_fails(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name string
-		post http.HandlerFunc
-		says string
+		name    string
+		post    http.HandlerFunc
+		message string
 	}{
-		{"refused", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "403 Forbidden: check the headers"},
-		{"broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "broke the connection"},
-		{"elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		{"rejected", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "403 Forbidden: check the headers"},
+		{"connection lost", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "broke the connection"},
+		{"redirect to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/", http.StatusTemporaryRedirect)
 		}, "where nothing is sent"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, c := serve(t, tt.post)
+			s, c := connectToServer(t, tt.post)
 			send(t, c, `{"jsonrpc":"2.0","id":"a","method":"bad"}`)
-			if m := string(frame(t, c).Message); !strings.Contains(m, `"id":"a","error"`) || !strings.Contains(m, tt.says) {
+			if m := string(receiveFrame(t, c).Message); !strings.Contains(m, `"id":"a","error"`) || !strings.Contains(m, tt.message) {
 				t.Errorf("message = %s", m)
 			}
 			send(t, c, `{"jsonrpc":"2.0","method":"notifications/bad"}`)
-			if line := frame(t, c).Stderr; !strings.Contains(line, "notifications/bad was not taken") || !strings.Contains(line, tt.says) {
-				t.Errorf("line = %s", line)
+			if line := receiveFrame(t, c).Stderr; !strings.Contains(line, "could not send notifications/bad") || !strings.Contains(line, tt.message) {
+				t.Errorf("log line = %s", line)
 			}
 			send(t, c, `{"jsonrpc":"2.0","id":1,"method":"good"}`)
 			<-s.in
@@ -199,30 +205,30 @@ func TestPostFails(t *testing.T) {
 	}
 }
 
-// The end of the stream is the connection's.
+// The end of the stream ends the connection.
 func TestStreamEnds(t *testing.T) {
 	t.Parallel()
-	s, c := serve(t, nil)
+	s, c := connectToServer(t, nil)
 	s.out <- "data: {\"jsonrpc\":\"2.0\",\"method\":\"last\"}\n\n"
 	close(s.out)
-	if m := string(frame(t, c).Message); !strings.Contains(m, "last") {
+	if m := string(receiveFrame(t, c).Message); !strings.Contains(m, "last") {
 		t.Errorf("message = %s", m)
 	}
-	if why := exit(t, c); !strings.Contains(why, "ended the event stream") {
-		t.Errorf("exit: %s", why)
+	if reason := waitExit(t, c); !strings.Contains(reason, "closed the event stream") {
+		t.Errorf("exit reason = %s", reason)
 	}
 	if err := c.Send(t.Context(), []byte(`{}`)); err == nil {
-		t.Error("a connection that has ended takes messages")
+		t.Error("Send() on an ended connection = nil, want an error")
 	}
 }
 
 func TestClose(t *testing.T) {
 	t.Parallel()
-	_, c := serve(t, nil)
+	_, c := connectToServer(t, nil)
 	_ = c.Close()
 	_ = c.Close()
-	if why := exit(t, c); !strings.Contains(why, "closed") {
-		t.Errorf("exit: %s", why)
+	if reason := waitExit(t, c); !strings.Contains(reason, "closed") {
+		t.Errorf("exit reason = %s", reason)
 	}
 }
 
@@ -235,23 +241,23 @@ func TestConnectFails(t *testing.T) {
 		}
 	}
 	tests := []struct {
-		name string
-		h    http.HandlerFunc
-		says string
+		name    string
+		h       http.HandlerFunc
+		message string
 	}{
 		{"unauthorized", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "401 Unauthorized: check the headers"},
-		{"not there", http.NotFound, "404 Not Found: check the URL"},
+		{"not found", http.NotFound, "404 Not Found: check the URL"},
 		{"a web page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "web page"},
-		{"no stream", func(w http.ResponseWriter, _ *http.Request) {
+		{"not a stream", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = fmt.Fprint(w, "{}")
 		}, "application/json"},
-		{"no endpoint", stream("data: {}\n\n"), "before it said where messages go"},
-		{"an endpoint elsewhere", stream("event: endpoint\ndata: https://example.com/?key=secret\n\n"), "another server"},
+		{"no endpoint", stream("data: {}\n\n"), "before it sent its endpoint event"},
+		{"an endpoint on another host", stream("event: endpoint\ndata: https://example.com/?key=secret\n\n"), "another server"},
 		{"an endpoint on another port", stream("event: endpoint\ndata: http://127.0.0.1:1/\n\n"), "another server"},
-		{"an endpoint of metadata", stream("event: endpoint\ndata: //169.254.169.254/latest\n\n"), "another server"},
-		{"no URL", stream("event: endpoint\ndata: http://[\n\n"), "no valid URL"},
-		{"a redirect to elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		{"an endpoint at a metadata address", stream("event: endpoint\ndata: //169.254.169.254/latest\n\n"), "another server"},
+		{"an invalid URL", stream("event: endpoint\ndata: http://[\n\n"), "invalid URL"},
+		{"a redirect to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/?key=secret", http.StatusFound)
 		}, "where nothing is sent"},
 	}
@@ -262,24 +268,24 @@ func TestConnectFails(t *testing.T) {
 			t.Cleanup(s.Close)
 			_, err := dial(t, s.URL)
 			var e *sdk.Error
-			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || strings.Contains(e.Message, "secret") {
-				t.Errorf("err = %v; want %s", err, tt.says)
+			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.message) || strings.Contains(e.Message, "secret") {
+				t.Errorf("err = %v, want one with %q", err, tt.message)
 			}
 		})
 	}
 }
 
-// A caller who goes away leaves nothing behind.
-func TestConnectIsGivenUp(t *testing.T) {
+// A caller that cancels Connect leaves no request behind.
+func TestConnect_cancelled(t *testing.T) {
 	t.Parallel()
-	gone := make(chan struct{})
+	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.(http.Flusher).Flush()
 		cancel()
 		<-r.Context().Done()
-		close(gone)
+		close(done)
 	}))
 	defer s.Close()
 	web, err := remote.NewWeb(remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: time.Second})
@@ -287,11 +293,11 @@ func TestConnectIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := (&transport{web: web}).Connect(ctx, mcptransport.Open{Config: []byte(`{"url":"` + s.URL + `"}`)}); err == nil {
-		t.Error("a connection nobody waits for")
+		t.Error("Connect() = nil after its cancellation, want an error")
 	}
 	select {
-	case <-gone:
-	case <-time.After(patience):
-		t.Error("the request goes on")
+	case <-done:
+	case <-time.After(testTimeout):
+		t.Error("the request is still running")
 	}
 }

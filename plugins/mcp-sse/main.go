@@ -1,5 +1,5 @@
-// Command mcp-sse is the plugin for MCP servers that speak HTTP with SSE, the transport of
-// MCP 2024-11-05.
+// Command mcp-sse is the MCP transport "sse": it connects to MCP servers over HTTP with SSE, the
+// transport of MCP 2024-11-05.
 package main
 
 import (
@@ -14,7 +14,7 @@ func main() {
 	mcptransport.Serve(sdk.Info{
 		Name:        "mcp-sse",
 		Version:     version,
-		Description: "MCP servers that are reached by HTTP with SSE, as of 2024-11-05.",
+		Description: "MCP servers at a URL, over HTTP with SSE (MCP 2024-11-05).",
 		Config:      &t.settings,
 	}, t)
 }

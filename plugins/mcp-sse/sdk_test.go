@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// sdkTransport lets go-sdk's client speak through a connection.
+// sdkTransport lets go-sdk's client use a connection.
 type sdkTransport struct{ conn mcptransport.Conn }
 
 func (s *sdkTransport) Connect(context.Context) (mcp.Connection, error) { return s, nil }
@@ -43,10 +43,10 @@ func (s *sdkTransport) Write(ctx context.Context, m jsonrpc.Message) error {
 func (s *sdkTransport) Close() error      { return s.conn.Close() }
 func (s *sdkTransport) SessionID() string { return "" }
 
-// go-sdk's server works through the transport, and can ask its client back.
-func TestServerOfTheSDK(t *testing.T) {
+// The transport works with go-sdk's server, which can also call its client.
+func TestGoSDKServer(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	type input struct {
 		Text string `json:"text"`
@@ -82,7 +82,7 @@ func TestServerOfTheSDK(t *testing.T) {
 			text := fmt.Sprint(i)
 			r, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "ask", Arguments: input{Text: text}})
 			if err != nil || r.Content[0].(*mcp.TextContent).Text != text {
-				t.Errorf("%v, %v", r, err)
+				t.Errorf("CallTool(ask, %q) = %v, %v", text, r, err)
 			}
 		})
 	}

@@ -11,27 +11,27 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// Send implements mcptransport.Conn. Calls and answers overtake one another, as
-// on HTTP they may; notifications do not. What comes after
-// notifications/initialized is sent when the server has that.
+// Send implements mcptransport.Conn. Calls and answers may overtake one another, as HTTP
+// requests do. Notifications keep their order. Send returns after the server has accepted
+// notifications/initialized, so that later messages follow it.
 func (c *conn) Send(ctx context.Context, message []byte) error {
 	if exit := c.inbox.Exit(); exit != nil {
 		return exit
 	}
 	if len(message) > mcptransport.MaxMessage {
-		return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is too long"}
+		return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is longer than 16 MiB"}
 	}
 	m := outgoing{text: message, head: remote.HeadOf(message)}
 	switch {
 	case m.head.IsCall():
 		go c.call(m)
 	case m.head.IsAnswer():
-		go c.tell(c.ctx, m) //nolint:contextcheck // it goes on when Send is over
+		go c.sendOrLog(c.ctx, m) //nolint:contextcheck // continues after Send returns
 	case m.head.Method == "notifications/initialized":
-		c.tell(ctx, m)
+		c.sendOrLog(ctx, m)
 	default:
 		select {
-		case c.notes <- m:
+		case c.notifications <- m:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-c.ctx.Done():
@@ -40,20 +40,20 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// notify sends notifications one after the other.
-func (c *conn) notify() {
+// sendNotifications sends notifications one after the other until the connection ends.
+func (c *conn) sendNotifications() {
 	for {
 		select {
-		case m := <-c.notes:
-			c.tell(c.ctx, m)
+		case m := <-c.notifications:
+			c.sendOrLog(c.ctx, m)
 		case <-c.ctx.Done():
 			return
 		}
 	}
 }
 
-// call sends a call. It answers it when the server can't have it: else the answer
-// comes by the stream.
+// call sends a call. The answer arrives in the event stream, or call answers with an error
+// if the server does not accept it.
 func (c *conn) call(m outgoing) {
 	err := c.post(c.ctx, m, c.client.AnswerTimeout())
 	if err != nil && c.ctx.Err() == nil {
@@ -61,19 +61,20 @@ func (c *conn) call(m outgoing) {
 	}
 }
 
-// tell sends what is not answered. The log has it when the server does not take it.
-func (c *conn) tell(ctx context.Context, m outgoing) {
-	err := c.post(ctx, m, briefly)
+// sendOrLog sends a message that has no answer. It logs an error in the server's log.
+func (c *conn) sendOrLog(ctx context.Context, m outgoing) {
+	err := c.post(ctx, m, notifyTimeout)
 	if err == nil || c.ctx.Err() != nil {
 		return
 	}
-	what := m.head.Method
-	if what == "" {
-		what = "an answer"
+	name := m.head.Method
+	if name == "" {
+		name = "an answer"
 	}
-	c.inbox.Log(what + " was not taken: " + sdk.AsError(err).Message)
+	c.inbox.Log("could not send " + name + ": " + sdk.AsError(err).Message)
 }
 
+// post sends a message and returns an error if the server does not accept it.
 func (c *conn) post(ctx context.Context, m outgoing, timeout time.Duration) error {
 	header := http.Header{}
 	header.Set("Content-Type", "application/json")
@@ -88,7 +89,7 @@ func (c *conn) post(ctx context.Context, m outgoing, timeout time.Duration) erro
 		return err
 	}
 	if resp.ContentLength >= 0 {
-		_, _ = io.CopyN(io.Discard, resp.Body, 4096) // the connection can be used again
+		_, _ = io.CopyN(io.Discard, resp.Body, 4096) // so that the HTTP connection can be reused
 	}
 	return nil
 }

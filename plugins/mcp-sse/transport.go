@@ -9,12 +9,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// transport implements mcptransport.Transport for HTTP with SSE, the transport of
-// MCP 2024-11-05. It is usable once Configure has returned nil.
+// transport implements mcptransport.Transport for HTTP with SSE, the transport of MCP
+// 2024-11-05. It can be used after Configure has returned nil.
 //
-// go-sdk's client transport is not used: it takes messages apart, so that large
-// ids and unknown members are lost, and one message that it can't read, or that
-// is too long, ends the connection.
+// It does not use the client transport of go-sdk, which decodes messages, so that large ids
+// and unknown members are lost. Also, a single message that is unreadable or too long ends
+// its connection.
 type transport struct {
 	settings remote.Settings
 	web      *remote.Web
@@ -31,12 +31,12 @@ func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) err
 	return t.web.CheckConfig(ctx, config)
 }
 
-// Connect implements mcptransport.Transport. It opens the event stream, and waits
-// for the address of the server's messages.
+// Connect implements mcptransport.Transport. It opens the event stream and waits for the
+// endpoint event.
 func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
 	client, err := t.web.Open(o)
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, client)
+	return openConn(ctx, client)
 }

@@ -16,46 +16,48 @@ import (
 )
 
 const (
-	// writeTime is how long a program may take to read a message.
-	writeTime = 10 * time.Second
-	// lastTime is how long output is still read once the program has ended: one of
-	// its children may hold the pipe for ever.
-	lastTime = 300 * time.Millisecond
-	// termTime is how long a program may take to end after SIGTERM.
-	termTime = time.Second
-	// lineQueue is how many lines of standard error may wait for the host; those
-	// that come when it is full are counted and dropped.
-	lineQueue = 1024
-	// lastLines is how many of them an Exit tells.
-	lastLines = 3
+	// writeTimeout is how long a program may take to read a message.
+	writeTimeout = 10 * time.Second
+	// drainTimeout is how long output is still read after the program has exited. A child
+	// process may keep the pipe open.
+	drainTimeout = 300 * time.Millisecond
+	// termTimeout is how long a program may take to exit after SIGTERM.
+	termTimeout = time.Second
+	// lineQueueSize is how many lines of standard error may wait for the host. When the
+	// queue is full, further lines are counted and dropped.
+	lineQueueSize = 1024
+	// maxLastStderr is how many lines of standard error an Exit contains.
+	maxLastStderr = 3
 )
 
-// conn is one program that runs.
+// conn is the connection to a running program.
 type conn struct {
-	keeper *keeper
-	grace  time.Duration
-	stdin  *os.File
-	info   mcptransport.Info
+	shim  *shim
+	grace time.Duration
+	stdin *os.File
+	info  mcptransport.Info
 
-	// writing is held by who writes to stdin.
-	writing chan struct{}
-	// messages is closed when there is no more; lines are of standard error.
+	// writeLock is held while a message is written to stdin.
+	writeLock chan struct{}
+	// messages is closed when there are no more messages. lines has the lines of standard
+	// error.
 	messages chan []byte
 	lines    chan string
 	closing  chan struct{}
 	closed   sync.Once
-	// gone closes when nothing of the program is left.
-	gone chan struct{}
+	// done is closed when no process of the program is left.
+	done chan struct{}
 
 	mu sync.Mutex
-	// last are the last lines of standard error.
-	last []string
-	// why is set when this end was the one to end it.
-	why string
+	// lastStderr has the last lines of standard error.
+	lastStderr []string
+	// reason is set if this side terminated the program.
+	reason string
 }
 
+// open starts a program.
 func (t *transport) open(p *program) (*conn, error) {
-	var pipes [3][2]*os.File // of the program's stdin, stdout and stderr: read and write ends
+	var pipes [3][2]*os.File // read and write end of the program's stdin, stdout and stderr
 	for i := range pipes {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -63,11 +65,11 @@ func (t *transport) open(p *program) (*conn, error) {
 				pipe[0].Close()
 				pipe[1].Close()
 			}
-			return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "no pipe: " + err.Error(), Retryable: true}
+			return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "cannot create a pipe: " + err.Error(), Retryable: true}
 		}
 		pipes[i] = [2]*os.File{r, w}
 	}
-	k, err := t.starter.start(p, t.limits, [3]*os.File{pipes[0][0], pipes[1][1], pipes[2][1]})
+	s, err := t.starter.start(p, t.limits, [3]*os.File{pipes[0][0], pipes[1][1], pipes[2][1]})
 	pipes[0][0].Close()
 	pipes[1][1].Close()
 	pipes[2][1].Close()
@@ -75,33 +77,33 @@ func (t *transport) open(p *program) (*conn, error) {
 		pipes[0][1].Close()
 		pipes[1][0].Close()
 		pipes[2][0].Close()
-		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("%s does not start: %v", p.Command, err)}
+		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("cannot start %s: %v", p.Command, err)}
 	}
 	c := &conn{
-		keeper: k, grace: t.config.Grace, stdin: pipes[0][1],
-		info:    mcptransport.Info{PID: k.pid(), Sandbox: t.starter.sandbox(t.limits)},
-		writing: make(chan struct{}, 1), messages: make(chan []byte), lines: make(chan string, lineQueue),
-		closing: make(chan struct{}), gone: make(chan struct{}),
+		shim: s, grace: t.config.Grace, stdin: pipes[0][1],
+		info:      mcptransport.Info{PID: s.pid(), Sandbox: t.starter.sandbox(t.limits)},
+		writeLock: make(chan struct{}, 1), messages: make(chan []byte), lines: make(chan string, lineQueueSize),
+		closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go c.run(pipes[1][0], pipes[2][0])
 	return c, nil
 }
 
-// run reads until the program has ended, and for a little while longer.
+// run reads the output until the program has exited, and for drainTimeout after that.
 func (c *conn) run(stdout, stderr *os.File) {
 	var reading sync.WaitGroup
 	reading.Go(func() { c.readMessages(stdout) })
 	reading.Go(func() { c.readLines(stderr) })
-	<-c.keeper.ended
-	deadline := time.Now().Add(lastTime)
-	_ = stdout.SetReadDeadline(deadline) // a pipe has deadlines
+	<-c.shim.exited
+	deadline := time.Now().Add(drainTimeout)
+	_ = stdout.SetReadDeadline(deadline) // pipes support deadlines
 	_ = stderr.SetReadDeadline(deadline)
 	reading.Wait()
 	stdout.Close()
 	stderr.Close()
 	c.stdin.Close()
 	close(c.messages)
-	close(c.gone)
+	close(c.done)
 }
 
 // Info implements mcptransport.Conn.
@@ -112,32 +114,33 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	if bytes.ContainsAny(message, "\r\n") {
 		var line bytes.Buffer
 		if err := json.Compact(&line, message); err != nil {
-			return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is no JSON"}
+			return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is not valid JSON"}
 		}
 		message = line.Bytes()
 	}
 	select {
-	case c.writing <- struct{}{}:
-		defer func() { <-c.writing }()
-	case <-c.gone:
-		return ended()
+	case c.writeLock <- struct{}{}:
+		defer func() { <-c.writeLock }()
+	case <-c.done:
+		return errEnded()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	_ = c.stdin.SetWriteDeadline(time.Now().Add(writeTime)) // a pipe has deadlines
+	_ = c.stdin.SetWriteDeadline(time.Now().Add(writeTimeout)) // pipes support deadlines
 	_, err := c.stdin.Write(append(message[:len(message):len(message)], '\n'))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		// It has a part of a message now, so that no other can follow.
-		c.end(fmt.Sprintf("it did not read its input for %s", writeTime))
+		// The program has received a part of the message, so no other message can follow.
+		c.terminate(fmt.Sprintf("the program did not read its input for %s", writeTimeout))
 	}
 	if err != nil {
-		return ended()
+		return errEnded()
 	}
 	return nil
 }
 
-func ended() error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: "the MCP server has ended", Retryable: true}
+// errEnded returns the error for a program that has exited.
+func errEnded() error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: "the MCP server has exited", Retryable: true}
 }
 
 // Receive implements mcptransport.Conn.
@@ -162,40 +165,41 @@ func (c *conn) Receive(ctx context.Context) (mcptransport.Frame, error) {
 	}
 }
 
-// exit says how the program ended. Call it when it has.
+// exit returns how the program exited. It must be called after done is closed or messages
+// has ended.
 func (c *conn) exit() *mcptransport.Exit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	code, how := c.keeper.outcome()
-	message := how
-	if c.why != "" {
-		message = c.why
+	code, outcome := c.shim.exitStatus()
+	message := outcome
+	if c.reason != "" {
+		message = c.reason
 	}
-	if len(c.last) > 0 && (c.why == "" || c.why != closedByHost) {
-		message += "; its last lines: " + strings.Join(c.last, " | ")
+	if len(c.lastStderr) > 0 && (c.reason == "" || c.reason != closedByHost) {
+		message += "; last stderr: " + strings.Join(c.lastStderr, " | ")
 	}
 	return &mcptransport.Exit{Code: code, Message: message}
 }
 
-// closedByHost is how a connection ends that the host wants no more.
-const closedByHost = "it was stopped"
+// closedByHost is the reason after Close.
+const closedByHost = "stopped by the host"
 
-// Close implements mcptransport.Conn.
+// Close implements mcptransport.Conn. It closes stdin, then sends SIGTERM, then kills the program.
 func (c *conn) Close() error {
 	c.closed.Do(func() {
 		close(c.closing)
 		go func() {
-			c.because(closedByHost)
+			c.setReason(closedByHost)
 			c.stdin.Close()
 			for _, step := range []struct {
-				wait time.Duration
-				then func()
-			}{{c.grace, c.keeper.term}, {termTime, c.keeper.kill}} {
+				wait   time.Duration
+				action func()
+			}{{c.grace, c.shim.term}, {termTimeout, c.shim.kill}} {
 				select {
-				case <-c.keeper.ended:
+				case <-c.shim.exited:
 					return
 				case <-time.After(step.wait):
-					step.then()
+					step.action()
 				}
 			}
 		}()
@@ -203,16 +207,17 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// end ends the program at once, for a reason that its Exit then tells.
-func (c *conn) end(why string) {
-	c.because(why)
-	c.keeper.kill()
+// terminate kills the program. The reason becomes part of its Exit.
+func (c *conn) terminate(reason string) {
+	c.setReason(reason)
+	c.shim.kill()
 }
 
-func (c *conn) because(why string) {
+// setReason stores the first reason.
+func (c *conn) setReason(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.why == "" {
-		c.why = why
+	if c.reason == "" {
+		c.reason = reason
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keeperAttributes have the kernel kill a keeper when this process ends, and with
-// it, in a namespace, everything in there.
-func keeperAttributes(namespace bool) *syscall.SysProcAttr {
+// shimAttributes returns the process attributes of a shim. The kernel kills a shim in a
+// namespace, and with it everything in the namespace, when this process exits.
+func shimAttributes(namespace bool) *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{Setpgid: true}
 	if !namespace {
-		return a // it must live on for a moment, to end what it keeps
+		return a // no Pdeathsig: the shim must survive this process to kill the program
 	}
 	a.Pdeathsig = syscall.SIGKILL
 	a.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
@@ -28,13 +28,15 @@ func keeperAttributes(namespace bool) *syscall.SysProcAttr {
 	return a
 }
 
+// programAttributes returns the process attributes of a program, which the kernel kills
+// when its shim exits.
 func programAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// contain makes a keeper the parent of all that its program leaves behind.
-func contain(o *order) error {
-	if !o.Namespace {
+// contain makes the shim the parent of all processes that its program leaves behind.
+func contain(s *spec) error {
+	if !s.Namespace {
 		return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	}
 	if os.Getpid() != 1 {
@@ -49,28 +51,32 @@ func contain(o *order) error {
 	return nil
 }
 
+// setLimits limits the open files of this process and its children, and disables core
+// dumps.
 func setLimits(l *limits) error {
-	var now unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
+	var current unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &current); err != nil {
 		return err
 	}
-	files := min(uint64(l.Files), now.Max) //nolint:gosec // at least 64
-	// syscall's, for then Go leaves it as it is at an exec.
+	files := min(uint64(l.Files), current.Max) //nolint:gosec // at least 64
+	// With syscall.Setrlimit, Go does not reset the limit in a new process.
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: files}); err != nil {
 		return err
 	}
 	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 }
 
+// replaceFile duplicates a file descriptor onto another.
 func replaceFile(from, to int) error { return unix.Dup3(from, to, 0) }
 
-// process is one of /proc. A zombie may still have children: it is the first thread
-// that has ended, and others of the process have not.
+// process is an entry of /proc. A zombie may still have children: its first thread has
+// exited, and others have not.
 type process struct {
 	pid, parent int
 	zombie      bool
 }
 
+// processes returns all processes.
 func processes() []process {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -86,9 +92,9 @@ func processes() []process {
 		}
 		stat, err := os.ReadFile("/proc/" + name + "/stat")
 		if err != nil {
-			continue // it has ended
+			continue // the process has exited
 		}
-		// The name stands in brackets and may hold anything.
+		// The name is in parentheses and may contain any character.
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 		if len(fields) < 2 {
 			continue
@@ -101,24 +107,24 @@ func processes() []process {
 	return all
 }
 
-// descendants are the processes below one, the zombies among them.
-func descendants(of int) []process {
+// descendants returns the descendants of a process, including zombies.
+func descendants(root int) []process {
 	all := processes()
-	below := []process{{pid: of}}
-	known := map[int]bool{of: true}
-	for i := 0; i < len(below); i++ {
+	found := []process{{pid: root}}
+	seen := map[int]bool{root: true}
+	for i := 0; i < len(found); i++ {
 		for _, p := range all {
-			if p.parent == below[i].pid && !known[p.pid] {
-				known[p.pid] = true
-				below = append(below, p)
+			if p.parent == found[i].pid && !seen[p.pid] {
+				seen[p.pid] = true
+				found = append(found, p)
 			}
 		}
 	}
-	return below[1:]
+	return found[1:]
 }
 
-// usage is the memory in bytes, but for what files are mapped, and the number of
-// the processes below this one.
+// usage returns the memory in bytes, without mapped files, and the number of the
+// descendants of this process.
 func usage() (memory uint64, processes int) {
 	page := uint64(os.Getpagesize()) //nolint:gosec // positive
 	for _, p := range descendants(os.Getpid()) {
@@ -128,7 +134,7 @@ func usage() (memory uint64, processes int) {
 		processes++
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.pid))
 		if err != nil {
-			continue // it has ended
+			continue // the process has exited
 		}
 		var size, resident, shared uint64
 		if _, err := fmt.Sscan(string(text), &size, &resident, &shared); err == nil && resident > shared {
@@ -138,18 +144,18 @@ func usage() (memory uint64, processes int) {
 	return memory, processes
 }
 
-// killTime bounds how long processes are killed that make new ones.
-const killTime = 3 * time.Second
+// killTimeout limits how long killAll fights processes that keep forking.
+const killTimeout = 3 * time.Second
 
-// killAll ends everything below this process. Nothing can get away, for what loses
-// its parent becomes a child of this process.
+// killAll kills all descendants of this process. None can escape, because a process that
+// loses its parent becomes a child of this process.
 func killAll(int) {
-	for deadline := time.Now().Add(killTime); time.Now().Before(deadline); {
-		below := descendants(os.Getpid())
-		if len(below) == 0 {
+	for deadline := time.Now().Add(killTimeout); time.Now().Before(deadline); {
+		found := descendants(os.Getpid())
+		if len(found) == 0 {
 			return
 		}
-		for _, p := range below {
+		for _, p := range found {
 			_ = unix.Kill(p.pid, unix.SIGKILL)
 		}
 		for {
@@ -161,19 +167,20 @@ func killAll(int) {
 	}
 }
 
-// adopt makes this process the parent of what a keeper that was killed leaves behind.
-func adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } // then there is one thing less
+// becomeSubreaper makes this process the parent of the processes that a killed shim leaves behind. It
+// ignores errors, because the containment works without it in all other cases.
+func becomeSubreaper() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// killStrays ends the children that are no keepers.
-func killStrays() {
-	starting.Lock()
-	defer starting.Unlock()
+// killOrphans kills the children of this process that are not shims, and their descendants.
+func killOrphans() {
+	startMu.Lock()
+	defer startMu.Unlock()
 	for _, p := range processes() {
 		if p.parent != os.Getpid() {
 			continue
 		}
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid))
-		if err != nil || len(line) == 0 || bytes.HasPrefix(line, []byte("mcp-stdio\x00"+keeperWord+"\x00")) {
+		if err != nil || len(line) == 0 || bytes.HasPrefix(line, []byte("mcp-stdio\x00"+shimArg+"\x00")) {
 			continue
 		}
 		for _, p := range append(descendants(p.pid), p) {

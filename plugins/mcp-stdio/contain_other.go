@@ -4,14 +4,14 @@ package main
 
 import "syscall"
 
-// Here a program is kept by its group alone.
+// On this system only the process group contains a program.
 
-func keeperAttributes(bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func shimAttributes(bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func programAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-func contain(o *order) error {
-	if o.Namespace {
+func contain(s *spec) error {
+	if s.Namespace {
 		return syscall.ENOSYS
 	}
 	return nil
@@ -25,6 +25,6 @@ func usage() (memory uint64, processes int) { return 0, 0 }
 
 func killAll(program int) { _ = syscall.Kill(-program, syscall.SIGKILL) }
 
-func adopt() {}
+func becomeSubreaper() {}
 
-func killStrays() {}
+func killOrphans() {}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The id of a message that is too long to be kept is what encoding/json reads of it.
+// FuzzScanner checks that the scanner finds the same id as encoding/json.
 func FuzzScanner(f *testing.F) {
 	for _, s := range []string{
 		`{"id":1,"result":{}}`, `{"result":{"id":2},"id":"x"}`, `{"id":1,"method":"a"}`, `{"result":[{"id":1}],"id":"a\"b"}`, `{"id":null}`, `{"id":{"a":1}}`, `{"id":[1]}`, `{"\u0069d":1}`, `{"id" : 1 , "a":"}"}`, `{"id":1,"id":2}`, `{"a":{"method":1},"id":3}`,
@@ -24,14 +24,14 @@ func FuzzScanner(f *testing.F) {
 		}
 		answer := s.answer()
 		id := members["id"]
-		switch plain := len(id) > 0 && id[0] != '{' && id[0] != '[' && len(id) < maxID; {
+		switch isScalar := len(id) > 0 && id[0] != '{' && id[0] != '[' && len(id) < maxID; {
 		case answer != nil && !json.Valid(answer):
-			t.Errorf("%q is answered with %q", message, answer)
+			t.Errorf("answer to %q = %q", message, answer)
 		case members["method"] != nil && answer != nil:
-			t.Errorf("%q is a request", message)
-		case members["method"] == nil && plain && string(id) != "null" && !bytes.Contains(message, []byte(`\u`)):
+			t.Errorf("answer to the request %q = %q, want none", message, answer)
+		case members["method"] == nil && isScalar && string(id) != "null" && !bytes.Contains(message, []byte(`\u`)):
 			if want := append([]byte(`{"jsonrpc":"2.0","id":`), id...); !bytes.HasPrefix(answer, want) {
-				t.Errorf("%q is answered with %q", message, answer)
+				t.Errorf("answer to %q = %q", message, answer)
 			}
 		}
 	})

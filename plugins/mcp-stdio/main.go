@@ -1,8 +1,8 @@
-// Command mcp-stdio runs MCP servers as programs on the server's machine and
-// speaks to them over their standard input and output.
+// Command mcp-stdio is the MCP transport "stdio": it runs MCP servers as programs on the server's
+// machine and communicates with them over standard input and output.
 //
-// Each program has a keeper: another process of this binary, which ends whatever
-// the program has left behind, and is ended with everything when this process is.
+// Each program is a child of a shim, which is another process of this binary. The shim kills whatever
+// the program leaves behind, and exits with all its processes when the plugin exits.
 package main
 
 import (
@@ -13,12 +13,12 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == keeperWord {
-		os.Exit(keep(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == shimArg {
+		os.Exit(runShim(os.Args[2:]))
 	}
 	t := &transport{}
 	mcptransport.Serve(sdk.Info{
-		Name: "mcp-stdio", Version: "0.1.0", Description: "MCP servers as programs on this machine.",
+		Name: "mcp-stdio", Version: "0.1.0", Description: "MCP servers that run as programs on this machine.",
 		Capabilities: []string{mcptransport.CapabilityProcess}, Config: &t.config,
 	}, t)
 }

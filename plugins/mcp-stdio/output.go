@@ -12,18 +12,18 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// maxLine is how many bytes of a line of standard error are kept.
+// maxLine is the maximum number of bytes of a line of standard error. The rest of the line
+// is dropped.
 const maxLine = 32 << 10
 
-// readMessages hands over the program's messages, one a line. What is none is a
-// line for the log.
+// readMessages passes on the program's messages, one per line. Other output is logged.
 func (c *conn) readMessages(r io.Reader) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
 		line, scan, err := readLine(in)
 		if scan != nil {
 			line = scan.answer()
-			c.line(fmt.Sprintf("stdout: a message of %d bytes is over the limit of %d", scan.size, mcptransport.MaxMessage))
+			c.queueLine(fmt.Sprintf("stdout: dropped a message of %d bytes; the limit is %d", scan.size, mcptransport.MaxMessage))
 		}
 		line = bytes.TrimSpace(line)
 		switch {
@@ -32,10 +32,10 @@ func (c *conn) readMessages(r io.Reader) {
 			select {
 			case c.messages <- line:
 			case <-c.closing:
-				// Nobody may wait for it; the program must not be held up by that.
+				// The host may not receive any more, and must not block the program.
 			}
 		default:
-			c.line("stdout: " + cut(line))
+			c.queueLine("stdout: " + truncate(line))
 		}
 		if err != nil {
 			return
@@ -43,8 +43,8 @@ func (c *conn) readMessages(r io.Reader) {
 	}
 }
 
-// readLine reads up to a line break. Of a line over the limit it keeps only what
-// an answer to it needs.
+// readLine reads up to a line break. For a line over the limit it returns a scanner with
+// its id instead.
 func readLine(in *bufio.Reader) (line []byte, scan *scanner, err error) {
 	for {
 		part, err := in.ReadSlice('\n')
@@ -65,22 +65,22 @@ func readLine(in *bufio.Reader) (line []byte, scan *scanner, err error) {
 	}
 }
 
-// readLines hands over the lines of standard error, and drops them when the host
-// is slow: the program is never held up.
+// readLines queues the lines of standard error. It drops lines when the host is slow, so
+// that it never blocks the program.
 func (c *conn) readLines(r io.Reader) {
 	in := bufio.NewReaderSize(r, maxLine)
 	dropped := 0
 	for {
 		line, err := in.ReadSlice('\n')
-		text := cut(bytes.TrimRight(line, "\r\n"))
-		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a long line
+		text := truncate(bytes.TrimRight(line, "\r\n"))
+		for errors.Is(err, bufio.ErrBufferFull) { // skip the rest of a long line
 			_, err = in.ReadSlice('\n')
 		}
 		if text != "" {
-			if dropped > 0 && c.line(fmt.Sprintf("%d lines are left out here: they came too fast", dropped)) {
+			if dropped > 0 && c.queueLine(fmt.Sprintf("dropped %d lines that were written too fast", dropped)) {
 				dropped = 0
 			}
-			if !c.line(text) {
+			if !c.queueLine(text) {
 				dropped++
 			}
 		}
@@ -90,12 +90,12 @@ func (c *conn) readLines(r io.Reader) {
 	}
 }
 
-// line queues a line for the log; false when there is no room.
-func (c *conn) line(text string) bool {
+// queueLine queues a line for the log. It returns false if the queue is full.
+func (c *conn) queueLine(text string) bool {
 	c.mu.Lock()
-	c.last = append(c.last, text[:min(len(text), 500)])
-	if len(c.last) > lastLines {
-		c.last = c.last[1:]
+	c.lastStderr = append(c.lastStderr, text[:min(len(text), 500)])
+	if len(c.lastStderr) > maxLastStderr {
+		c.lastStderr = c.lastStderr[1:]
 	}
 	c.mu.Unlock()
 	select {
@@ -106,8 +106,8 @@ func (c *conn) line(text string) bool {
 	}
 }
 
-// cut shortens a line to what the log takes, at a whole character.
-func cut(line []byte) string {
+// truncate shortens a line to maxLine bytes, at a character boundary.
+func truncate(line []byte) string {
 	if len(line) > maxLine {
 		line = line[:maxLine]
 		for len(line) > 0 && !utf8.RuneStart(line[len(line)-1]) {

@@ -18,16 +18,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// child is the program that tests run.
-var child string
+// testServer is the path of the MCP server that tests run.
+var testServer string
 
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("TEST_HOST") != "":
 		host(os.Args[2:])
 		return
-	case len(os.Args) > 1 && os.Args[1] == keeperWord: // as main does
-		os.Exit(keep(os.Args[2:]))
+	case len(os.Args) > 1 && os.Args[1] == shimArg: // as main does
+		os.Exit(runShim(os.Args[2:]))
 	}
 	os.Exit(run(m))
 }
@@ -38,14 +38,15 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	child = filepath.Join(dir, "child")
-	if out, err := exec.Command("go", "build", "-o", child, "./testdata/child").CombinedOutput(); err != nil {
+	testServer = filepath.Join(dir, "testserver")
+	if out, err := exec.Command("go", "build", "-o", testServer, "./testdata/testserver").CombinedOutput(); err != nil {
 		panic(string(out))
 	}
 	return m.Run()
 }
 
-// host holds a connection until it is killed, or its input ends.
+// host is the main function of a test process that holds a connection until it is killed or
+// its input ends.
 func host(args []string) {
 	t := newTransport(os.Getenv("TEST_HOST"), args[0] == "namespace")
 	c, err := t.Connect(context.Background(), open(args[1], args[2:]...))
@@ -59,6 +60,7 @@ func host(args []string) {
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
 
+// newTransport returns a configured transport with small limits.
 func newTransport(dir string, namespace bool, change ...func(*config)) *transport {
 	t := &transport{config: config{MaxMemory: "1GiB", MaxProcesses: 30, MaxFiles: 256, Grace: 300 * time.Millisecond, Namespace: namespace}}
 	for _, c := range change {
@@ -70,14 +72,15 @@ func newTransport(dir string, namespace bool, change ...func(*config)) *transpor
 	return t
 }
 
+// open returns the parameters for connecting to a command.
 func open(command string, args ...string) mcptransport.Open {
 	config, _ := json.Marshal(map[string]any{"command": command, "args": args})
 	return mcptransport.Open{Slug: "test", Config: config}
 }
 
-// tiers runs a test with and without a namespace. A machine that allows none is
-// tested without only.
-func tiers(t *testing.T, test func(t *testing.T, namespace bool)) {
+// forBothModes runs a test with and without a namespace. On a machine without namespaces
+// both run without.
+func forBothModes(t *testing.T, test func(t *testing.T, namespace bool)) {
 	t.Parallel()
 	for _, namespace := range []bool{true, false} {
 		t.Run(map[bool]string{true: "namespace", false: "group"}[namespace], func(t *testing.T) {
@@ -87,21 +90,22 @@ func tiers(t *testing.T, test func(t *testing.T, namespace bool)) {
 	}
 }
 
+// connect returns a connection to the test server.
 func connect(t *testing.T, tr *transport, args ...string) *conn {
 	t.Helper()
-	c, err := tr.Connect(t.Context(), open(child, args...))
+	c, err := tr.Connect(t.Context(), open(testServer, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = c.Close()
-		<-c.(*conn).gone
+		<-c.(*conn).done
 	})
 	return c.(*conn)
 }
 
-// message gives the next message, and the lines before it.
-func message(t *testing.T, c *conn) (string, []string) {
+// nextMessage returns the next message and the log lines before it.
+func nextMessage(t *testing.T, c *conn) (string, []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -118,7 +122,8 @@ func message(t *testing.T, c *conn) (string, []string) {
 	}
 }
 
-func exitOf(t *testing.T, c *conn) *mcptransport.Exit {
+// waitExit waits for the end of the connection.
+func waitExit(t *testing.T, c *conn) *mcptransport.Exit {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -135,7 +140,7 @@ func exitOf(t *testing.T, c *conn) *mcptransport.Exit {
 }
 
 func TestEcho(t *testing.T) {
-	tiers(t, func(t *testing.T, namespace bool) {
+	forBothModes(t, func(t *testing.T, namespace bool) {
 		c := connect(t, newTransport(t.TempDir(), namespace), "echo")
 		large := `{"id":"` + strings.Repeat("x", 8<<20) + `"}`
 		go func() {
@@ -145,15 +150,15 @@ func TestEcho(t *testing.T) {
 				}
 			}
 		}()
-		if m, _ := message(t, c); m != `{"id":1}` {
-			t.Errorf("%q", m)
+		if m, _ := nextMessage(t, c); m != `{"id":1}` {
+			t.Errorf("message = %q, want {\"id\":1}", m)
 		}
-		if m, _ := message(t, c); m != large {
-			t.Errorf("%d bytes", len(m))
+		if m, _ := nextMessage(t, c); m != large {
+			t.Errorf("message has %d bytes, want %d", len(m), len(large))
 		}
 		_ = c.Close()
-		if e := exitOf(t, c); e.Code != 0 || e.Message != closedByHost {
-			t.Errorf("%+v", e)
+		if e := waitExit(t, c); e.Code != 0 || e.Message != closedByHost {
+			t.Errorf("exit = %+v", e)
 		}
 		if err := c.Send(t.Context(), []byte("{}")); sdk.AsError(err).Code != sdk.CodeUnavailable {
 			t.Error(err)
@@ -163,7 +168,7 @@ func TestEcho(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	t.Setenv("AGENTAREA_SECRET_KEY", "hunter2")
-	config, _ := json.Marshal(map[string]any{"command": child, "args": []string{"env"}, "env": map[string]string{"API_KEY": "k", "HOME": "/nowhere"}})
+	config, _ := json.Marshal(map[string]any{"command": testServer, "args": []string{"env"}, "env": map[string]string{"API_KEY": "k", "HOME": "/nowhere"}})
 	tr := newTransport(t.TempDir(), true)
 	raw, err := tr.Connect(t.Context(), mcptransport.Open{Config: config})
 	if err != nil {
@@ -171,35 +176,35 @@ func TestEnvironment(t *testing.T) {
 	}
 	c := raw.(*conn)
 	defer func() { _ = c.Close() }()
-	_, lines := message(t, c)
+	_, lines := nextMessage(t, c)
 	env := strings.Join(lines, "")
 	if strings.Contains(env, "hunter2") || !strings.Contains(env, `API_KEY=k`) || !strings.Contains(env, "HOME=/nowhere") || !strings.Contains(env, "PATH=") || strings.Contains(env, "GOMAXPROCS") {
 		t.Error(env)
 	}
 }
 
-func TestHowItEnds(t *testing.T) {
-	tiers(t, func(t *testing.T, namespace bool) {
+func TestExit(t *testing.T) {
+	forBothModes(t, func(t *testing.T, namespace bool) {
 		tr := newTransport(t.TempDir(), namespace)
-		if e := exitOf(t, connect(t, tr, "exit", "3")); e.Code != 3 || e.Message != "it ended with exit code 3; its last lines: about to end" {
-			t.Errorf("%+v", e)
+		if e := waitExit(t, connect(t, tr, "exit", "3")); e.Code != 3 || e.Message != "the program exited with code 3; last stderr: about to exit" {
+			t.Errorf("exit = %+v", e)
 		}
-		if e := exitOf(t, connect(t, tr, "exit", "0")); e.Code != 0 || !strings.HasPrefix(e.Message, "it ended with exit code 0") {
-			t.Errorf("%+v", e)
+		if e := waitExit(t, connect(t, tr, "exit", "0")); e.Code != 0 || !strings.HasPrefix(e.Message, "the program exited with code 0") {
+			t.Errorf("exit = %+v", e)
 		}
 		_, err := tr.Connect(t.Context(), mcptransport.Open{Config: json.RawMessage(`{"command":"/etc/hostname"}`)})
 		if err == nil {
-			t.Error("started a file that is no program")
+			t.Error("Connect() to a file that is not executable = nil, want an error")
 		}
 	})
 }
 
-func TestGarbage(t *testing.T) {
+func TestInvalidOutput(t *testing.T) {
 	t.Parallel()
-	c := connect(t, newTransport(t.TempDir(), true), "garbage")
-	m, lines := message(t, c)
+	c := connect(t, newTransport(t.TempDir(), true), "invalid-output")
+	m, lines := nextMessage(t, c)
 	_ = c.Close()
-	for { // the log comes beside the messages
+	for { // log lines may arrive after the message
 		f, err := c.Receive(t.Context())
 		if err != nil {
 			break
@@ -207,14 +212,14 @@ func TestGarbage(t *testing.T) {
 		lines = append(lines, f.Stderr)
 	}
 	if m != `{"id":1}` || strings.Join(lines, "|") != `stdout: Listening on port 3000|stdout: {"half":` {
-		t.Errorf("%s %q", m, lines)
+		t.Errorf("message = %s, lines = %q", m, lines)
 	}
 }
 
-func TestAnAnswerThatIsTooLong(t *testing.T) {
+func TestAnswerTooLong(t *testing.T) {
 	t.Parallel()
 	c := connect(t, newTransport(t.TempDir(), true), "long")
-	m, _ := message(t, c)
+	m, _ := nextMessage(t, c)
 	var answer struct {
 		ID    string
 		Error struct {
@@ -222,10 +227,10 @@ func TestAnAnswerThatIsTooLong(t *testing.T) {
 			Message string
 		}
 	}
-	if err := json.Unmarshal([]byte(m), &answer); err != nil || answer.ID != "a-1" || answer.Error.Code != -32603 || !strings.Contains(answer.Error.Message, "16777216 is the most") {
-		t.Errorf("%s %v", m, err)
+	if err := json.Unmarshal([]byte(m), &answer); err != nil || answer.ID != "a-1" || answer.Error.Code != -32603 || !strings.Contains(answer.Error.Message, "the limit is 16777216") {
+		t.Errorf("message = %s, %v, want an error answer with id a-1", m, err)
 	}
-	if m, _ := message(t, c); m != `{"id":2}` {
+	if m, _ := nextMessage(t, c); m != `{"id":2}` {
 		t.Errorf("%s", m)
 	}
 }
@@ -246,17 +251,18 @@ func TestScanner(t *testing.T) {
 		var answer struct{ ID json.RawMessage }
 		if got := s.answer(); got != nil {
 			if err := json.Unmarshal(got, &answer); err != nil {
-				t.Errorf("%s: %s", text, got)
+				t.Errorf("answer to %s = %s, want JSON", text, got)
 			}
 		}
 		if string(answer.ID) != want {
-			t.Errorf("%s: %q, want %q", text, answer.ID, want)
+			t.Errorf("id of %s = %q, want %q", text, answer.ID, want)
 		}
 	}
 }
 
-// It is not held up, though nobody reads its log.
-func TestMuchStandardError(t *testing.T) {
+// A program that writes much to standard error is not blocked, even if nobody reads its
+// log.
+func TestStderr_doesNotBlock(t *testing.T) {
 	t.Parallel()
 	c := connect(t, newTransport(t.TempDir(), true), "stderr")
 	select {
@@ -265,101 +271,102 @@ func TestMuchStandardError(t *testing.T) {
 			t.Errorf("%s", m)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatal("it is held up by its log")
+		t.Fatal("the program is blocked by its log")
 	}
 	_ = c.Close()
-	if e := exitOf(t, c); e.Code != 0 {
-		t.Errorf("%+v", e)
+	if e := waitExit(t, c); e.Code != 0 {
+		t.Errorf("exit = %+v", e)
 	}
 }
 
-func TestStubborn(t *testing.T) {
-	tiers(t, func(t *testing.T, namespace bool) {
-		c := connect(t, newTransport(t.TempDir(), namespace), "stubborn")
-		message(t, c)
-		began := time.Now()
+func TestClose_programIgnoresSIGTERM(t *testing.T) {
+	forBothModes(t, func(t *testing.T, namespace bool) {
+		c := connect(t, newTransport(t.TempDir(), namespace), "ignores-sigterm")
+		nextMessage(t, c)
+		start := time.Now()
 		_ = c.Close()
-		if e := exitOf(t, c); e.Message != closedByHost {
-			t.Errorf("%+v", e)
+		if e := waitExit(t, c); e.Message != closedByHost {
+			t.Errorf("exit = %+v", e)
 		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("it took %v", took)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("Close took %v, want at most 5s", took)
 		}
 	})
 }
 
 func TestLimits(t *testing.T) {
-	tiers(t, func(t *testing.T, namespace bool) {
+	forBothModes(t, func(t *testing.T, namespace bool) {
 		small := newTransport(t.TempDir(), namespace, func(c *config) { c.MaxMemory = "100MiB" })
-		if e := exitOf(t, connect(t, small, "hog")); !strings.Contains(e.Message, "of memory, and 100 MiB is the most (max_memory in plugins.hcl)") {
-			t.Errorf("%+v", e)
+		if e := waitExit(t, connect(t, small, "memory")); !strings.Contains(e.Message, "of memory; the limit is 100 MiB (max_memory in plugins.hcl)") {
+			t.Errorf("exit = %+v", e)
 		}
-		if e := exitOf(t, connect(t, newTransport(t.TempDir(), namespace), "many")); !strings.Contains(e.Message, "processes, and 30 is the most (max_processes in plugins.hcl)") {
-			t.Errorf("%+v", e)
+		if e := waitExit(t, connect(t, newTransport(t.TempDir(), namespace), "processes")); !strings.Contains(e.Message, "processes; the limit is 30 (max_processes in plugins.hcl)") {
+			t.Errorf("exit = %+v", e)
 		}
 	})
 }
 
-// leaves counts the processes that were left behind, by a word in their arguments.
-func leaves(t *testing.T, word string) (n int) {
+// countProcesses returns the number of processes with a marker in their arguments.
+func countProcesses(t *testing.T, marker string) (n int) {
 	t.Helper()
 	for _, p := range processes() {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid))
-		if bytes.Contains(line, []byte(word)) && !bytes.Contains(line, []byte("stdio.test")) {
+		if bytes.Contains(line, []byte(marker)) && !bytes.Contains(line, []byte("stdio.test")) {
 			n++
 		}
 	}
 	return n
 }
 
-func awaitNone(t *testing.T, word string) {
+// waitNoProcesses waits until no process has the marker.
+func waitNoProcesses(t *testing.T, marker string) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
-		n := leaves(t, word)
+		n := countProcesses(t, marker)
 		if n == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d processes are left", n)
+			t.Fatalf("%d processes are still running", n)
 		}
 	}
 }
 
-func TestNothingIsLeftBehind(t *testing.T) {
-	tiers(t, func(t *testing.T, namespace bool) {
+func TestNoProcessOutlivesConnection(t *testing.T) {
+	forBothModes(t, func(t *testing.T, namespace bool) {
 		tr := newTransport(t.TempDir(), namespace)
-		for name, end := range map[string]func(c *conn){
-			"closed":             func(c *conn) { _ = c.Close() },
-			"keeper was killed":  func(c *conn) { _ = c.keeper.cmd.Process.Kill() },
-			"it ended by itself": func(*conn) {},
+		for name, endConn := range map[string]func(c *conn){
+			"closed":        func(c *conn) { _ = c.Close() },
+			"shim killed":   func(c *conn) { _ = c.shim.cmd.Process.Kill() },
+			"program exits": func(*conn) {},
 		} {
-			word := fmt.Sprintf("leaf-%v-%s", namespace, strings.ReplaceAll(name, " ", "-"))
-			args := []string{"tree", word}
-			if name == "it ended by itself" {
+			marker := fmt.Sprintf("leaf-%v-%s", namespace, strings.ReplaceAll(name, " ", "-"))
+			args := []string{"tree", marker}
+			if name == "program exits" {
 				args = append(args, "end")
 			}
 			c := connect(t, tr, args...)
-			message(t, c)
-			end(c)
-			_ = exitOf(t, c)
-			awaitNone(t, word)
+			nextMessage(t, c)
+			endConn(c)
+			_ = waitExit(t, c)
+			waitNoProcesses(t, marker)
 		}
 	})
 }
 
-func TestNothingIsLeftBehindByThePluginsKill(t *testing.T) {
-	tiers(t, func(t *testing.T, namespace bool) {
-		tier := map[bool]string{true: "namespace", false: "group"}[namespace]
-		word := "orphan-of-" + tier
+func TestNoProcessOutlivesKilledPlugin(t *testing.T) {
+	forBothModes(t, func(t *testing.T, namespace bool) {
+		mode := map[bool]string{true: "namespace", false: "group"}[namespace]
+		marker := "orphan-of-" + mode
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
 		}
-		// This process takes its own children for strays, but for keepers.
-		cmd := &exec.Cmd{Path: self, Args: []string{"mcp-stdio", keeperWord, tier, child, "tree", word}, Stderr: os.Stderr}
+		// The arguments are those of a shim, because killOrphans kills all other children of this process.
+		cmd := &exec.Cmd{Path: self, Args: []string{"mcp-stdio", shimArg, mode, testServer, "tree", marker}, Stderr: os.Stderr}
 		cmd.Env = append(os.Environ(), "TEST_HOST="+t.TempDir())
 		if _, err := cmd.StdinPipe(); err != nil {
 			t.Fatal(err)
@@ -374,30 +381,30 @@ func TestNothingIsLeftBehindByThePluginsKill(t *testing.T) {
 		if _, err := out.Read(make([]byte, 5)); err != nil {
 			t.Fatal(err)
 		}
-		if n := leaves(t, word); n < 3 {
-			t.Errorf("%d processes are there", n)
+		if n := countProcesses(t, marker); n < 3 {
+			t.Errorf("got %d processes, want at least 3", n)
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		awaitNone(t, word)
+		waitNoProcesses(t, marker)
 	})
 }
 
-func TestBadConfigs(t *testing.T) {
+func TestCheckConfig(t *testing.T) {
 	t.Parallel()
 	tr := newTransport(t.TempDir(), false)
 	for config, want := range map[string]string{
-		`[]`:                                  "Must be an object. There are command, args, env and cwd.",
-		`{}`:                                  "command: Missing. Write the program to run, such as npx.",
-		`{"command":1}`:                       "command: Must be a text. There are command, args, env and cwd.",
-		`{"command":"sh","args":"x"}`:         "args: Must be a list of texts. There are command, args, env and cwd.",
-		`{"command":"sh","argv":[]}`:          "argv: Unknown field. There are command, args, env and cwd.",
-		`{"command":"no-such-thing"}`:         `command: There is no program "no-such-thing" on the server's PATH. Install it, or write its absolute path; arguments belong in args.`,
-		`{"command":"sh","env":{"PATH":"x"}}`: "env: PATH: A variable that makes programs run other code. Leave it out; a program that needs it can be started by a script of yours.",
-		`{"command":"sh","env":{"ld_preload":"x"}}`:      "env: ld_preload: A variable that makes programs run other code. Leave it out; a program that needs it can be started by a script of yours.",
-		`{"command":"sh","env":{"A=B":"x"}}`:             "env: A=B: Not the name of a variable",
-		`{"command":"sh","args":["a","b\u0000"]}`:        "args: 1: Must not contain NUL",
-		`{"command":"sh","cwd":"relative"}`:              "cwd: Not the absolute path of a folder",
+		`[]`:                                  "Must be an object. Allowed fields: command, args, env, cwd.",
+		`{}`:                                  "command: Missing. Set it to the program to run, such as npx.",
+		`{"command":1}`:                       "command: Must be a string. Allowed fields: command, args, env, cwd.",
+		`{"command":"sh","args":"x"}`:         "args: Must be a list of strings. Allowed fields: command, args, env, cwd.",
+		`{"command":"sh","argv":[]}`:          "argv: Unknown field. Allowed fields: command, args, env, cwd.",
+		`{"command":"no-such-thing"}`:         `command: Program "no-such-thing" was not found on the server's PATH. Install it, or use its absolute path. Arguments belong in args.`,
+		`{"command":"sh","env":{"PATH":"x"}}`: "env: PATH: Not allowed, because this variable can make a program run other code. Remove it, or set it in a script that starts the program.",
+		`{"command":"sh","env":{"ld_preload":"x"}}`:      "env: ld_preload: Not allowed, because this variable can make a program run other code. Remove it, or set it in a script that starts the program.",
+		`{"command":"sh","env":{"A=B":"x"}}`:             "env: A=B: Invalid name of an environment variable",
+		`{"command":"sh","args":["a","b\u0000"]}`:        "args: 1: Must not contain a NUL character",
+		`{"command":"sh","cwd":"relative"}`:              "cwd: Must be the absolute path of an existing folder",
 		`{"command":"sh","args":["-c"],"env":{"A":"b"}}`: "",
 	} {
 		got := ""
@@ -405,19 +412,19 @@ func TestBadConfigs(t *testing.T) {
 			got = err.Error()
 		}
 		if got != want {
-			t.Errorf("%s:\ngot  %s\nwant %s", config, got, want)
+			t.Errorf("CheckConfig(%s)\ngot  %s\nwant %s", config, got, want)
 		}
 	}
 }
 
-// A program whose keeper and whose plugin were killed together is ended by the
-// next plugin; another process that has its number is not.
-func TestSweepOfARecordedProgram(t *testing.T) {
+// A program whose shim and plugin were killed together is killed by the next plugin.
+// Another process with the same id is not.
+func TestRecords_sweep(t *testing.T) {
 	t.Parallel()
 	r := records(t.TempDir())
 	start := func() *exec.Cmd {
-		// As keepers are named, lest it be taken for a stray.
-		cmd := &exec.Cmd{Path: child, Args: []string{"mcp-stdio", keeperWord}, Env: []string{"CHILD=leaf"}, SysProcAttr: programAttributes()}
+		// The arguments are those of a shim, because killOrphans kills all other children.
+		cmd := &exec.Cmd{Path: testServer, Args: []string{"mcp-stdio", shimArg}, Env: []string{"TEST_SERVER_MODE=leaf"}, SysProcAttr: programAttributes()}
 		cmd.SysProcAttr.Pdeathsig = 0
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -425,17 +432,17 @@ func TestSweepOfARecordedProgram(t *testing.T) {
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 		return cmd
 	}
-	left, other := start(), start()
-	r.add(left.Process.Pid)
+	recorded, other := start(), start()
+	r.add(recorded.Process.Pid)
 	if err := os.WriteFile(filepath.Join(string(r), fmt.Sprint(other.Process.Pid)+"-1"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r.sweep()
-	_ = left.Wait()
+	_ = recorded.Wait()
 	if err := other.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("the other one was ended: %v", err)
+		t.Errorf("sweep killed another process: %v", err)
 	}
 	if entries, _ := os.ReadDir(string(r)); len(entries) > 0 {
-		t.Errorf("%d records are left", len(entries))
+		t.Errorf("%d records are left, want none", len(entries))
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// transport runs programs.
+// transport implements mcptransport.Transport with programs.
 type transport struct {
 	config config
 	limits limits
-	// starter starts keepers, in the way that the machine allows.
+	// starter starts the shims.
 	starter *starter
 
 	mu    sync.Mutex
@@ -32,7 +32,7 @@ func (t *transport) Configure(_ context.Context, env sdk.Env) (err error) {
 
 // Connect implements mcptransport.Transport.
 func (t *transport) Connect(_ context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
-	p, err := parse(o.Config)
+	p, err := parseProgram(o.Config)
 	if err != nil {
 		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: err.Error()}
 	}
@@ -44,7 +44,7 @@ func (t *transport) Connect(_ context.Context, o mcptransport.Open) (mcptranspor
 	defer t.mu.Unlock()
 	t.conns[c] = true
 	go func() {
-		<-c.gone
+		<-c.done
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.conns, c)
@@ -52,7 +52,7 @@ func (t *transport) Connect(_ context.Context, o mcptransport.Open) (mcptranspor
 	return c, nil
 }
 
-// Stop implements sdk.Stopper: it ends all that is left.
+// Stop implements sdk.Stopper. It closes all connections.
 func (t *transport) Stop(ctx context.Context) error {
 	t.mu.Lock()
 	var all []*conn
@@ -65,7 +65,7 @@ func (t *transport) Stop(ctx context.Context) error {
 	}
 	for _, c := range all {
 		select {
-		case <-c.gone:
+		case <-c.done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -13,13 +13,13 @@ import (
 func testNotification(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
-	heard := make(chan core.Signal, 100)
-	defer f.Subscribe(func(s core.Signal) { heard <- s })()
+	heard := make(chan core.Wakeup, 100)
+	defer f.Subscribe(func(s core.Wakeup) { heard <- s })()
 	last, err := f.LastNotification(f.ctx)
 	ok(t, err)
 	same(t, "last of none", last, int64(0))
 	task := f.task(t, a, v.UserID)
-	same(t, "signal", <-heard, core.Signal{Topic: core.TopicNotifications})
+	same(t, "wakeup", <-heard, core.Wakeup{Topic: core.TopicNotifications})
 	run := f.begin(t, a, task)
 	e := f.end(run)
 	e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskFailed, Error: &sdk.Error{Code: sdk.CodeInternal, Message: "secret words"}}

@@ -187,7 +187,7 @@ func testTaskKey(t *testing.T, f *fixture) {
 	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
 		t.Error("a key is its user's")
 	}
-	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.TaskKeyLife))); later.ID == first.ID {
+	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.IdempotencyKeyTTL))); later.ID == first.ID {
 		t.Error("the key is too old by then")
 	}
 
@@ -259,8 +259,8 @@ func testTaskCancel(t *testing.T, f *fixture) {
 
 	running := f.task(t, a, v.UserID)
 	run := f.begin(t, a, running)
-	told := make(chan core.Signal, 10)
-	defer f.Subscribe(func(s core.Signal) {
+	told := make(chan core.Wakeup, 10)
+	defer f.Subscribe(func(s core.Wakeup) {
 		if s.Topic == core.TopicCancel {
 			told <- s
 		}
@@ -268,7 +268,7 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	got, err = f.CancelTask(f.ctx, v, running.ID, f.at(5))
 	ok(t, err)
 	same(t, "one that runs", got.Status, core.TaskRunning)
-	same(t, "signal", <-told, core.Signal{Topic: core.TopicCancel, ID: run.ID})
+	same(t, "wakeup", <-told, core.Wakeup{Topic: core.TopicCancel, ID: run.ID})
 	asked, err := f.CancelRequests(f.ctx, run.Owner)
 	ok(t, err)
 	same(t, "asked", asked, []string{run.ID})
@@ -372,7 +372,7 @@ func testTaskAtOnce(t *testing.T, f *fixture) {
 	}
 }
 
-// testTaskQueue: a ticket that is committed comes to a worker, and one that is not does not.
+// testTaskQueue: a job that is committed comes to a worker, and one that is not does not.
 func testTaskQueue(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)

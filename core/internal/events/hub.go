@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// lookEvery is how often the hub looks for notifications by itself, for signals get lost.
+// lookEvery is how often the hub looks for notifications by itself, for wakeups get lost.
 const lookEvery = 5 * time.Second
 
 // Hub reads each new notification once and hands it to those who watch its channels. It
@@ -39,12 +39,12 @@ type subscription struct {
 }
 
 // NewHub makes a hub that hands out what is new from now on. Close ends it.
-func NewHub(ctx context.Context, store core.NotificationStore, signals core.Signals, logger *slog.Logger) (*Hub, error) {
+func NewHub(ctx context.Context, store core.NotificationStore, wakeups core.Wakeups, logger *slog.Logger) (*Hub, error) {
 	h := &Hub{
 		store: store, logger: logger, channels: map[string]map[*subscription]struct{}{},
 		kick: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	unsubscribe := signals.Subscribe(func(s core.Signal) {
+	unsubscribe := wakeups.Subscribe(func(s core.Wakeup) {
 		if s.Topic == core.TopicNotifications {
 			h.wake()
 		}

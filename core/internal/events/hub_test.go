@@ -12,15 +12,15 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// board is a NotificationStore that signals.
+// board is a NotificationStore that wakeups.
 type board struct {
 	mu            sync.Mutex
 	notifications []*core.Notification
-	raise         func(core.Signal)
+	raise         func(core.Wakeup)
 	deaf          bool
 }
 
-func (b *board) Subscribe(f func(core.Signal)) func() {
+func (b *board) Subscribe(f func(core.Wakeup)) func() {
 	b.raise = f
 	return func() {}
 }
@@ -32,7 +32,7 @@ func (b *board) AddNotification(_ context.Context, n *core.Notification) error {
 	deaf := b.deaf
 	b.mu.Unlock()
 	if !deaf && b.raise != nil {
-		b.raise(core.Signal{Topic: core.TopicNotifications})
+		b.raise(core.Wakeup{Topic: core.TopicNotifications})
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
-// The client: a method for each operation of the API, by the operation's name.
+// The client. It has a method for each operation of the API, named after the operation.
 
-import { AgentAreaError, ChecksumMismatch, ConnectionFailed, cut } from "./errors.js";
-import { Sha256, digest, formOf, opened, partial } from "./files.js";
+import { AgentAreaError, ChecksumMismatch, ConnectionFailed, connectionLost } from "./errors.js";
+import { Sha256, createPartial, digest, formOf, openSource } from "./files.js";
 import { EventStream, LogStream, RunStream } from "./stream.js";
 import { Transport } from "./transport.js";
 import { AgentAreaWebSocket } from "./websocket.js";
@@ -14,16 +14,16 @@ import { AgentAreaWebSocket } from "./websocket.js";
 
 /**
  * @typedef {object} ClientOptions
- * @property {string} [refreshToken] gets a new access token when the old one is refused
- * @property {number} [timeout] how many seconds the server may take to answer, or between two pieces of a reply; 30
- * @property {number} [retries] how often a request is sent again, at most: after a 429 (as its Retry-After says), and
- *   after a 503 or a broken connection where that does nothing twice; 3; 0: never
- * @property {(tokens: api.Tokens) => unknown} [onTokens] is called with each reply that has new tokens, for who keeps them
- * @property {typeof globalThis.fetch} [fetch] one of yours
+ * @property {string} [refreshToken] used to get a new access token when the server rejects the old one
+ * @property {number} [timeout] how many seconds to wait for a response, and between two chunks of it; default 30
+ * @property {number} [retries] maximum number of retries; default 3; 0: never. A request is retried after a 429 (after
+ *   its Retry-After) and, if it is idempotent, after a 503 or a connection error
+ * @property {(tokens: api.Tokens) => unknown} [onTokens] called with each reply that has new tokens, so that you can store them
+ * @property {typeof globalThis.fetch} [fetch] a replacement of the global fetch
  */
 
 /**
- * What a reply has besides its fields: its version, for ifMatch, and the request's name in the server's log.
+ * Additional properties of a reply: the object's version for ifMatch, and the request's id in the server's log.
  *
  * @typedef {{readonly etag?: string, readonly requestId?: string}} Reply
  */
@@ -31,24 +31,24 @@ import { AgentAreaWebSocket } from "./websocket.js";
 /** @typedef {{limit?: number, offset?: number}} Page */
 /** @typedef {{ifMatch?: string}} IfMatch */
 
-// How long an answer that is not streamed may take, in seconds. Node.js itself waits for 300.
+// Timeout of an answer that is not streamed, in seconds. It is also the limit of Node.js.
 const chatTimeout = 300;
 
-// How many a page the iterators ask for: the most there are.
+// The page size of the iterators, which is the API's maximum.
 const pageSize = 100;
 
 /**
- * Speaks to an AgentArea server on behalf of one user.
+ * A client of an AgentArea server for one user.
  *
- * Methods give the reply's JSON object, which has etag and requestId, too, and throw an AgentAreaError.
- * The last argument of each takes a signal and a timeout in seconds.
+ * Methods return the JSON object of the response, with the additional properties etag and requestId, and throw an
+ * AgentAreaError. Their last argument accepts a signal and a timeout in seconds.
  */
 export class AgentAreaClient {
   #transport;
 
   /**
-   * @param {string} baseUrl where the server is, such as "http://localhost:8000"
-   * @param {string} [token] an access token, or an API key; login gets one by a password
+   * @param {string} baseUrl the server's URL, such as "http://localhost:8000"
+   * @param {string} [token] an access token or an API key; login gets one for a password
    * @param {ClientOptions} [options]
    */
   constructor(baseUrl, token, options = {}) {
@@ -56,7 +56,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Signs in and gives a client, whose tokens are renewed by themselves.
+   * Signs in and returns a client, which refreshes its tokens automatically.
    *
    * @param {string} baseUrl
    * @param {string} username
@@ -66,13 +66,13 @@ export class AgentAreaClient {
    */
   static async login(baseUrl, username, password, { signal, ...options } = {}) {
     const client = new AgentAreaClient(baseUrl, undefined, options);
-    await client.#transport.take(
+    await client.#transport.setTokens(
       await client.#transport.call("POST", "/v1/auth/login", { json: { username, password }, authenticated: false, signal }),
     );
     return client;
   }
 
-  /** Ends what is under way. The login stays: logout ends it. */
+  /** Aborts all requests in progress. It does not end the login; logout does. */
   close() {
     this.#transport.close();
   }
@@ -81,17 +81,17 @@ export class AgentAreaClient {
     return this.#transport.baseUrl;
   }
 
-  /** The access token, or API key, that is sent now. */
+  /** The current access token or API key. */
   get token() {
     return this.#transport.token;
   }
 
-  /** The newest refresh token: to be kept in place of the one before. */
+  /** The current refresh token. It replaces all earlier ones. */
   get refreshToken() {
     return this.#transport.refreshToken;
   }
 
-  /** The newest X-RateLimit-* headers; empty without any. */
+  /** The latest X-RateLimit-* headers; empty if there are none. */
   get rateLimit() {
     return this.#transport.rateLimit;
   }
@@ -110,12 +110,12 @@ export class AgentAreaClient {
 
   // Authentication
 
-  /** Gets new tokens now. A refused access token is renewed without it. @returns {Promise<api.Tokens & Reply>} */
+  /** Gets new tokens now. A rejected access token is refreshed automatically. @returns {Promise<api.Tokens & Reply>} */
   refresh() {
     return this.#transport.refresh();
   }
 
-  /** Ends the login with all its tokens. @param {RequestOptions} [options] */
+  /** Ends the login and revokes its tokens. @param {RequestOptions} [options] */
   async logout(options) {
     await this.#call("POST", "/v1/auth/logout", options);
     this.#transport.token = this.#transport.refreshToken = undefined;
@@ -127,7 +127,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Changes one's own password. Every other sign-in ends; API keys stay.
+   * Changes your own password. This ends all other logins, but keeps API keys.
    *
    * @param {string} currentPassword @param {string} newPassword @param {RequestOptions} [options]
    */
@@ -137,7 +137,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * One's own, the newest first. userId: whose, for admins; "*" for everybody's.
+   * Your own API keys, newest first. userId: another user's, or "*" for all (admins only).
    *
    * @param {Page & {userId?: string} & RequestOptions} [options] @returns {Promise<api.ApiKeyList & Reply>}
    */
@@ -151,10 +151,10 @@ export class AgentAreaClient {
   }
 
   /**
-   * The reply's key is shown this once; it is a token for a client.
+   * Creates an API key. The reply's key is a token for a client; it is only returned once.
    *
    * @param {string} name
-   * @param {string[]} scopes ["*"] for all that the user may do, else such as "agents:read" and "chat:write"
+   * @param {string[]} scopes ["*"] for all of the user's permissions, or for example "agents:read" and "chat:write"
    * @param {{expiresAt?: string | Date} & RequestOptions} [options]
    * @returns {Promise<api.NewAPIKey & Reply>}
    */
@@ -186,7 +186,7 @@ export class AgentAreaClient {
 
   /**
    * @param {string} name
-   * @param {string} type one of listAgentTypes, whose config_schema says what config takes
+   * @param {string} type one of listAgentTypes; its config_schema describes config
    * @param {object} [config]
    * @param {Omit<api.AgentRequest, "name" | "type" | "config"> & RequestOptions} [options]
    * @returns {Promise<api.Agent & Reply>}
@@ -201,8 +201,8 @@ export class AgentAreaClient {
   }
 
   /**
-   * Takes an agent as getAgent gives it, changed. With its etag as ifMatch, PreconditionFailed is thrown if
-   * somebody has changed it since.
+   * Replaces an agent with a modified reply of getAgent. With its etag as ifMatch, PreconditionFailed is thrown if the
+   * agent has changed since then.
    *
    * @param {string} agentId @param {api.AgentReplacement} agent @param {IfMatch & RequestOptions} [options]
    * @returns {Promise<api.Agent & Reply>}
@@ -212,7 +212,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Takes a merge patch: what is left out stays; null takes away.
+   * Applies a merge patch: omitted fields keep their value; null removes a field.
    *
    * @param {string} agentId @param {api.AgentChange} changes @param {IfMatch & RequestOptions} [options]
    * @returns {Promise<api.Agent & Reply>}
@@ -239,8 +239,8 @@ export class AgentAreaClient {
   // Chat
 
   /**
-   * Says something, and gives the answer. Without sessionId it begins a conversation, which the reply's
-   * session_id goes on with. A failed one is not said again: see chatHistory.
+   * Sends a message and returns the answer. Without sessionId it starts a conversation, which you continue with the
+   * reply's session_id. A failed request is not retried; see chatHistory for whether the message was received.
    *
    * @param {string} agentId
    * @param {string} message
@@ -253,7 +253,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Says something, and gives the answer's events as they come, broken connections or not.
+   * Sends a message and streams the events of the answer. Lost connections are restored.
    *
    * @param {string} agentId
    * @param {string} message
@@ -266,7 +266,8 @@ export class AgentAreaClient {
   }
 
   /**
-   * The newest messages, in order of time. before: a message's timestamp, or a Date. userId: whose, for admins.
+   * The newest messages in chronological order. before: a message's timestamp, or a Date. userId: another user's
+   * messages (admins only).
    *
    * @param {string} agentId
    * @param {{sessionId?: string, limit?: number, before?: string | Date, userId?: string} & RequestOptions} [options]
@@ -277,7 +278,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * All messages, the newest first.
+   * All messages, newest first.
    *
    * @param {string} agentId
    * @param {{sessionId?: string, userId?: string} & RequestOptions} [options]
@@ -320,7 +321,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * A run's events, from its first or after the one of that eventId, until it ends.
+   * Streams the events of a run until its end, from the first one or after an eventId.
    *
    * @param {string} runId
    * @param {{after?: number} & StreamOptions} [options]
@@ -333,8 +334,8 @@ export class AgentAreaClient {
   // Tasks
 
   /**
-   * Queues work for an agent. Sent again after a broken connection, it is one task still; with an idempotencyKey
-   * of yours, so it is when you call twice.
+   * Queues a task for an agent. Retries after a connection error do not create a second task. With an idempotencyKey,
+   * neither do repeated calls.
    *
    * @param {string} title
    * @param {string} agentId
@@ -387,7 +388,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * The events of a task's run, once it has begun and until it ends.
+   * Streams the events of a task's run, from its start until its end.
    *
    * @param {string} taskId
    * @param {{after?: number} & StreamOptions} [options]
@@ -411,7 +412,7 @@ export class AgentAreaClient {
 
   /**
    * @param {string} name
-   * @param {object} config {command, args, env} for a program (admins only), {url, headers} else
+   * @param {object} config {command, args, env} for a program (admins only), or {url, headers}
    * @param {{slug?: string, description?: string, transport?: string, shared?: boolean, autoStart?: boolean} & RequestOptions} [options]
    * @returns {Promise<api.MCPServer & Reply>}
    */
@@ -426,7 +427,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Takes a server as getMcpServer gives it, changed: a secret that is *** stays.
+   * Replaces a server with a modified reply of getMcpServer. A secret *** is kept.
    *
    * @param {string} serverId @param {api.McpServerReplacement} server @param {IfMatch & RequestOptions} [options]
    * @returns {Promise<api.MCPServer & Reply>}
@@ -436,7 +437,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Takes a merge patch: what is left out stays; null takes away.
+   * Applies a merge patch: omitted fields keep their value; null removes a field.
    *
    * @param {string} serverId @param {api.McpServerChange} changes @param {IfMatch & RequestOptions} [options]
    * @returns {Promise<api.MCPServer & Reply>}
@@ -471,7 +472,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * The log's last lines, the newest at the end.
+   * The last lines of the log, newest last.
    *
    * @param {string} serverId @param {{tail?: number} & RequestOptions} [options] @returns {Promise<api.McpLog & Reply>}
    */
@@ -480,7 +481,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * The log's last lines and those to come, until the server is deleted.
+   * Streams the last and all new lines of the log until the server is deleted.
    *
    * @param {string} serverId @param {{tail?: number} & StreamOptions} [options] @returns {Promise<EventStream>}
    */
@@ -502,15 +503,15 @@ export class AgentAreaClient {
   }
 
   /**
-   * Uploads a file: of a path (in Node.js), a Blob or File, bytes, or a stream. It is never whole in memory. In
-   * Node.js, what the server has kept is checked by its SHA-256.
+   * Uploads a file: a path (Node.js only), a Blob or File, bytes, or a stream. The file is never completely in memory.
+   * In Node.js the result is verified by its SHA-256.
    *
    * @param {Source} source
-   * @param {{name?: string, metadata?: object} & RequestOptions} [options] timeout: an hour unless given
+   * @param {{name?: string, metadata?: object} & RequestOptions} [options] timeout: default one hour
    * @returns {Promise<api.File & Reply>}
    */
   async uploadFile(source, { name, metadata, timeout = 3600, ...options } = {}) {
-    const file = await opened(source, name);
+    const file = await openSource(source, name);
     const sha256 = await Sha256.load();
     const uploaded = await this.#call("POST", "/v1/files/upload", { timeout, ...options }, {
       form: () => formOf(file.content, file.name, metadata, sha256),
@@ -526,7 +527,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Takes a merge patch of name and metadata.
+   * Applies a merge patch of name and metadata.
    *
    * @param {string} fileId @param {api.FileChange} changes @param {IfMatch & RequestOptions} [options]
    * @returns {Promise<api.File & Reply>}
@@ -541,9 +542,9 @@ export class AgentAreaClient {
   }
 
   /**
-   * Downloads to a path (in Node.js) or a WritableStream, which is closed then, and gives the file's data. At a path
-   * there is the whole file, checked by its SHA-256, or nothing new. A broken connection is made again, and goes on
-   * where it was.
+   * Downloads a file to a path (Node.js only) or a WritableStream, which it closes, and returns the file's metadata. A
+   * file at a path only appears when it is complete and verified by its SHA-256. After a connection error the download
+   * is resumed.
    *
    * @param {string} fileId
    * @param {Target} target
@@ -556,7 +557,7 @@ export class AgentAreaClient {
     if (target instanceof WritableStream) {
       const writer = target.getWriter();
       try {
-        for await (const piece of sha256.of(this.#bytes(info, options))) await writer.write(piece);
+        for await (const chunk of sha256.of(this.#bytes(info, options))) await writer.write(chunk);
         check(info, sha256.hex());
         await writer.close();
       } catch (failed) {
@@ -565,20 +566,20 @@ export class AgentAreaClient {
       }
       return info;
     }
-    const part = await partial(target);
+    const partial = await createPartial(target);
     try {
-      for await (const piece of sha256.of(this.#bytes(info, options))) await part.write(piece);
+      for await (const chunk of sha256.of(this.#bytes(info, options))) await partial.write(chunk);
       check(info, sha256.hex());
-      await part.finish();
+      await partial.finish();
     } catch (failed) {
-      await part.abandon();
+      await partial.abandon();
       throw failed;
     }
     return info;
   }
 
   /**
-   * Gives a file's bytes, for small ones.
+   * Returns the content of a small file.
    *
    * @param {string} fileId
    * @param {RequestOptions} [options]
@@ -586,50 +587,50 @@ export class AgentAreaClient {
    */
   async readFile(fileId, options) {
     const info = await this.getFile(fileId, options);
-    const pieces = [];
-    for await (const piece of this.#bytes(info, options)) pieces.push(piece);
-    const content = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
+    const chunks = [];
+    for await (const chunk of this.#bytes(info, options)) chunks.push(chunk);
+    const content = new Uint8Array(await new Blob(/** @type {any} */ (chunks)).arrayBuffer());
     check(info, await digest(content));
     return content;
   }
 
   /**
-   * A file's bytes, whatever befalls the connection.
+   * Yields the chunks of a file. After a connection error it resumes the download.
    *
    * @param {api.File} info
    * @param {RequestOptions} [options]
    * @returns {AsyncGenerator<Uint8Array>}
    */
   async *#bytes(info, options) {
-    let arrived = 0;
-    for (let broken = 0; arrived < info.size; ) {
-      const before = arrived;
+    let received = 0;
+    for (let failures = 0; received < info.size; ) {
+      const before = received;
       /** @type {any} */
-      let failure = cut("The download was cut");
+      let failure = connectionLost("The download was interrupted");
       try {
-        const headers = { Range: arrived ? `bytes=${arrived}-` : undefined };
+        const headers = { Range: received ? `bytes=${received}-` : undefined };
         const connection = await this.#transport.open("GET", path`/v1/files/${info.id}/download`, { ...options, headers });
-        if (arrived && connection.response.status !== 206) {
+        if (received && connection.response.status !== 206) {
           connection.close();
-          throw new AgentAreaError("INVALID_RESPONSE", "The server does not go on with a download");
+          throw new AgentAreaError("INVALID_RESPONSE", "The server cannot resume the download");
         }
-        for await (const piece of connection.pieces()) {
-          arrived += piece.length;
-          yield piece;
+        for await (const chunk of connection.chunks()) {
+          received += chunk.length;
+          yield chunk;
         }
-        if (arrived >= info.size) return;
+        if (received >= info.size) return;
       } catch (failed) {
         if (!(failed instanceof ConnectionFailed)) throw failed;
         failure = failed;
       }
-      broken = arrived > before ? 1 : broken + 1;
-      if (broken > this.#transport.retries) throw failure;
+      failures = received > before ? 1 : failures + 1;
+      if (failures > this.#transport.retries) throw failure;
     }
   }
 
   /**
-   * Moves all files of one backend to another (admins), and tells how far it is. Leaving ends it; another call
-   * goes on where it was.
+   * Moves all files of one backend to another and streams the progress (admins only). Closing the stream interrupts the
+   * move; another call resumes it.
    *
    * @param {string} from @param {string} to @param {StreamOptions} [options] @returns {Promise<EventStream>}
    */
@@ -653,7 +654,7 @@ export class AgentAreaClient {
    * @param {string} username
    * @param {string} email
    * @param {string} password
-   * @param {{role?: api.User["role"]} & RequestOptions} [options] role: member unless given
+   * @param {{role?: api.User["role"]} & RequestOptions} [options] role: default member
    * @returns {Promise<api.User & Reply>}
    */
   createUser(username, email, password, { role, ...options } = {}) {
@@ -666,7 +667,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Takes what is to change; what is left out stays. A disabled user is out at once.
+   * Changes fields of a user; omitted fields keep their value. Disabling a user ends their logins at once.
    *
    * @param {string} userId @param {api.UserChange} changes @param {RequestOptions} [options]
    * @returns {Promise<api.User & Reply>}
@@ -676,7 +677,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Sets somebody's password (admins), whose sign-ins end.
+   * Sets a user's password and ends their logins (admins only).
    *
    * @param {string} userId @param {string} password @param {RequestOptions} [options]
    */
@@ -685,7 +686,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Who did what, the newest first (admins).
+   * The audit log, newest first (admins only).
    *
    * @param {Page & {userId?: string, action?: string, target?: string, outcome?: api.AuditEntry["outcome"],
    *   requestId?: string, from?: string | Date, to?: string | Date} & RequestOptions} [options]
@@ -736,7 +737,7 @@ export class AgentAreaClient {
 
   // WebSocket
 
-  /** Connects and signs in. @param {WebSocketOptions} [options] @returns {Promise<AgentAreaWebSocket>} */
+  /** Connects and authenticates. @param {WebSocketOptions} [options] @returns {Promise<AgentAreaWebSocket>} */
   async websocket(options = {}) {
     return new AgentAreaWebSocket(this.#transport, options).open();
   }
@@ -763,22 +764,22 @@ export class AgentAreaClient {
   }
 
   /**
-   * Gives all of a list. What is added to it meanwhile does not come twice; to delete while you iterate, make an
-   * array of it first.
+   * Yields all items of a list. Items that are added meanwhile cause no duplicates. To delete items while iterating,
+   * first make an array of them.
    *
    * @param {string} path
-   * @param {string} noun
+   * @param {string} field
    * @param {Record<string, any>} [options]
    * @returns {AsyncGenerator<any>}
    */
-  async *#pages(path, noun, options) {
+  async *#pages(path, field, options) {
     let before = new Set();
     for (let offset = 0; ; ) {
-      const found = (await this.#list(path, { ...options, limit: pageSize, offset }))[noun];
-      for (const one of found) if (!before.has(keyOf(one))) yield one;
-      if (found.length < pageSize) return;
-      before = new Set(found.map(keyOf).filter(Boolean));
-      offset += found.length;
+      const items = (await this.#list(path, { ...options, limit: pageSize, offset }))[field];
+      for (const item of items) if (!before.has(keyOf(item))) yield item;
+      if (items.length < pageSize) return;
+      before = new Set(items.map(keyOf).filter(Boolean));
+      offset += items.length;
     }
   }
 
@@ -800,12 +801,12 @@ function path(parts, ...ids) {
 }
 
 /**
- * What one of a list is known by; rows of usage are sums, and have none.
+ * Returns what identifies an item of a list. Rows of usage have no identifier.
  *
- * @param {any} one
+ * @param {any} item
  */
-function keyOf(one) {
-  return one.id ?? one.seq;
+function keyOf(item) {
+  return item.id ?? item.seq;
 }
 
 /** @param {string} name */
@@ -813,7 +814,7 @@ function snake(name) {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Random, and made without crypto.randomUUID, which a page by plain HTTP has not. */
+/** Returns a random key. crypto.randomUUID is not available on pages that are loaded over plain HTTP. */
 function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -824,7 +825,7 @@ function newKey() {
  */
 function check(file, sha256) {
   if (sha256 === undefined || sha256 === file.sha256) return;
-  throw new ChecksumMismatch("CHECKSUM_MISMATCH", `The file ${file.id} has the SHA-256 ${file.sha256} on the server and ${sha256} here`, {
+  throw new ChecksumMismatch("CHECKSUM_MISMATCH", `File ${file.id}: expected SHA-256 ${file.sha256}, got ${sha256}. Try again.`, {
     details: { file_id: file.id },
   });
 }

@@ -1,15 +1,15 @@
-// What can go wrong. Every error of the client is an AgentAreaError.
+// The errors of the client. Each one is an AgentAreaError.
 
-/** An error of the API, or on the way to it. */
+/** An error of the API, or of a request to it. */
 export class AgentAreaError extends Error {
   /**
-   * @param {string} code the kind of the error, such as "VALIDATION_ERROR"
-   * @param {string} message what is wrong, for people
+   * @param {string} code the code of the error, such as "VALIDATION_ERROR"
+   * @param {string} message a description for people
    * @param {object} [more]
-   * @param {number} [more.status] the HTTP status; none when no reply came, and for errors in a stream
-   * @param {Record<string, any>} [more.details] what more the server says, such as all that is wrong in errors
-   * @param {string} [more.requestId] names the request in the server's log
-   * @param {number} [more.retryAfter] seconds until another try makes sense
+   * @param {number} [more.status] the HTTP status; undefined if there was no response, and for errors in a stream
+   * @param {Record<string, any>} [more.details] more information from the server, such as a list of all errors of the input
+   * @param {string} [more.requestId] the request's id in the server's log
+   * @param {number} [more.retryAfter] seconds to wait before a retry
    * @param {unknown} [more.cause]
    */
   constructor(code, message, { status, details, requestId, retryAfter, cause } = {}) {
@@ -19,48 +19,48 @@ export class AgentAreaError extends Error {
     this.status = status;
     /** @type {Record<string, any>} */
     this.details = details ?? {};
-    /** The field or parameter that is wrong, if it is one. @type {string | undefined} */
+    /** The invalid field or parameter, if any. @type {string | undefined} */
     this.field = this.details.field;
     this.requestId = requestId;
     this.retryAfter = retryAfter;
   }
 }
 
-/** 400: field and details.issue say what to change. */
+/** 400: field and details.issue describe the invalid input. */
 export class ValidationError extends AgentAreaError {}
-/** 401: the token is none, or not one any more: sign in again. */
+/** 401: the token is invalid or has expired. Sign in again. */
 export class Unauthorized extends AgentAreaError {}
-/** 403: you may not do this. */
+/** 403: you do not have permission. */
 export class Forbidden extends AgentAreaError {}
-/** 404: it is not there, or not for you. */
+/** 404: the object does not exist, or you do not have access to it. */
 export class NotFound extends AgentAreaError {}
-/** 405. */
+/** 405: the path does not support this method. */
 export class MethodNotAllowed extends AgentAreaError {}
-/** 409: it is there already, or busy. */
+/** 409: the object already exists or is busy. */
 export class Conflict extends AgentAreaError {}
-/** 412: it has changed since you read it. */
+/** 412: the object has changed since you read it. */
 export class PreconditionFailed extends AgentAreaError {}
-/** 413. */
+/** 413: the request is too large. */
 export class PayloadTooLarge extends AgentAreaError {}
-/** 415. */
+/** 415: the server does not accept this content type. */
 export class UnsupportedMediaType extends AgentAreaError {}
-/** 429: retryAfter says when to try again. */
+/** 429: too many requests. Retry after retryAfter seconds. */
 export class RateLimited extends AgentAreaError {}
-/** 500: requestId names it in the server's log. */
+/** 500: an internal error. requestId identifies it in the server's log. */
 export class InternalError extends AgentAreaError {}
-/** 502: a model's or tool's server failed. */
+/** 502: an LLM provider or an MCP server failed. */
 export class UpstreamError extends AgentAreaError {}
-/** 503: try again in a moment. */
+/** 503: the server is temporarily unavailable. Retry in a moment. */
 export class ServiceUnavailable extends AgentAreaError {}
-/** 504: a model's or tool's server took too long. */
+/** 504: an LLM provider or an MCP server did not respond in time. */
 export class UpstreamTimeout extends AgentAreaError {}
-/** 507: the file backend has no room. */
+/** 507: the file backend has no storage space left. */
 export class InsufficientStorage extends AgentAreaError {}
-/** No reply came, or not all of it. Whether the request was carried out is unknown. */
+/** There was no response, or only a part of it. The server may have processed the request. */
 export class ConnectionFailed extends AgentAreaError {}
-/** No reply came in time. */
+/** There was no response in time. */
 export class TimedOut extends ConnectionFailed {}
-/** The bytes that arrived are not those that were sent. */
+/** The received bytes differ from those that were sent. */
 export class ChecksumMismatch extends AgentAreaError {}
 
 /** @type {Record<string, typeof AgentAreaError>} */
@@ -82,7 +82,7 @@ const byCode = {
   INSUFFICIENT_STORAGE: InsufficientStorage,
 };
 
-// For replies that are not the API's own, as those of a proxy in between.
+// For responses that do not come from the API, such as those of a proxy.
 /** @type {Record<number, string>} */
 const codeByStatus = {
   400: "VALIDATION_ERROR",
@@ -102,7 +102,7 @@ const codeByStatus = {
 };
 
 /**
- * Makes the error that the API's {code, message, …} tells of.
+ * Returns the error for an error object of the API: {code, message, …}.
  *
  * @param {any} failure
  * @param {{status?: number, requestId?: string, retryAfter?: number}} [more]
@@ -111,7 +111,7 @@ const codeByStatus = {
 export function errorOf(failure, { status, requestId, retryAfter } = {}) {
   const code = failure?.code ?? codeByStatus[status ?? 0] ?? "INTERNAL_ERROR";
   const Kind = byCode[code] ?? AgentAreaError;
-  return new Kind(code, failure?.message ?? `The server answered with status ${status}`, {
+  return new Kind(code, failure?.message ?? `The server responded with status ${status}`, {
     status,
     details: failure?.details,
     requestId: failure?.request_id ?? requestId,
@@ -120,10 +120,12 @@ export function errorOf(failure, { status, requestId, retryAfter } = {}) {
 }
 
 /**
- * @param {string} what
+ * Returns a ConnectionFailed for a lost connection, with the message of its cause.
+ *
+ * @param {string} message
  * @param {unknown} [cause]
  */
-export function cut(what, cause) {
-  const why = cause instanceof Error ? `: ${cause.cause instanceof Error ? cause.cause.message : cause.message}` : "";
-  return new ConnectionFailed("CONNECTION_FAILED", what + why, { cause });
+export function connectionLost(message, cause) {
+  const reason = cause instanceof Error ? `: ${cause.cause instanceof Error ? cause.cause.message : cause.message}` : "";
+  return new ConnectionFailed("CONNECTION_FAILED", message + reason, { cause });
 }

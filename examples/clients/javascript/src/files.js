@@ -1,14 +1,14 @@
-// The bytes of files on their way: forms that are sent in pieces, and hashes.
-// What needs Node.js is imported when it is used, so that browsers load this, too.
+// Uploads and downloads of files: multipart forms that are sent in chunks, and hashes.
+// Modules of Node.js are imported when they are needed, so that browsers can load this file.
 
 /**
- * What can be uploaded. A string is a path, in Node.js.
+ * A source of an upload. A string is a path (Node.js only).
  *
  * @typedef {string | URL | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>} Source
  */
 
 /**
- * Where a download can go. A string is a path, in Node.js.
+ * A target of a download. A string is a path (Node.js only).
  *
  * @typedef {string | URL | WritableStream<Uint8Array>} Target
  */
@@ -16,14 +16,14 @@
 const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
 
 /**
- * Gives what a source can be sent by: a Blob, which is read as it goes and can be again, or a
- * stream, which can't.
+ * Returns the content of a source and its name. The content is a Blob, which can be read several times, or a
+ * stream, which can be read once.
  *
  * @param {Source} source
  * @param {string} [name]
  * @returns {Promise<{content: Blob | AsyncIterable<Uint8Array>, name: string}>}
  */
-export async function opened(source, name) {
+export async function openSource(source, name) {
   if (typeof source === "string" || source instanceof URL) {
     const { openAsBlob } = await import("node:fs");
     const path = source instanceof URL ? decodeURIComponent(source.pathname) : source;
@@ -36,12 +36,12 @@ export async function opened(source, name) {
     return { content: new Blob([/** @type {any} */ (source)]), name: name ?? "file" };
   }
   if (inNode) return { content: /** @type {any} */ (source), name: name ?? "file" };
-  // Browsers send no streams by HTTP/1, but keep a Blob on the disk.
+  // Browsers cannot send streams over HTTP/1. They may store a Blob on the disk.
   return { content: await new Response(/** @type {any} */ (source)).blob(), name: name ?? "file" };
 }
 
 /**
- * Makes the form of an upload, which hashes the file's bytes as they are sent.
+ * Returns the form of an upload. It hashes the file's bytes while they are sent.
  *
  * @param {Blob | AsyncIterable<Uint8Array>} content
  * @param {string} name
@@ -57,15 +57,15 @@ export function formOf(content, name, metadata, sha256) {
   }
   const boundary = crypto.randomUUID();
   const bytes = content instanceof Blob ? content.stream() : content;
-  const pieces = multipart(boundary, sha256.of(/** @type {any} */ (bytes)), name, metadata);
+  const chunks = multipart(boundary, sha256.of(/** @type {any} */ (bytes)), name, metadata);
   const body = new ReadableStream({
     async pull(controller) {
-      const { done, value } = await pieces.next();
+      const { done, value } = await chunks.next();
       if (done) controller.close();
       else controller.enqueue(value);
     },
     async cancel() {
-      await pieces.return(undefined);
+      await chunks.return(undefined);
     },
   });
   return { body, headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` } };
@@ -80,19 +80,19 @@ export function formOf(content, name, metadata, sha256) {
  */
 async function* multipart(boundary, content, name, metadata) {
   const text = new TextEncoder();
-  const head = (/** @type {string} */ part) => text.encode(`--${boundary}\r\nContent-Disposition: form-data; ${part}\r\n\r\n`);
+  const head = (/** @type {string} */ parameters) => text.encode(`--${boundary}\r\nContent-Disposition: form-data; ${parameters}\r\n\r\n`);
   if (metadata !== undefined) {
     yield head('name="metadata"');
     yield text.encode(`${JSON.stringify(metadata)}\r\n`);
   }
-  // Line breaks would be headers; the server refuses such a name.
+  // A line break would start a new header, and the server rejects such names.
   const quoted = name.replace(/["\\]/g, "\\$&").replace(/[\r\n]/g, " ");
   yield head(`name="file"; filename="${quoted}"`);
   yield* content;
   yield text.encode(`\r\n--${boundary}--\r\n`);
 }
 
-/** Hashes bytes as they pass. Browsers can't: there hex gives nothing. */
+/** Hashes bytes while they are streamed. In browsers, which cannot do that, hex returns undefined. */
 export class Sha256 {
   /** @type {(() => import("node:crypto").Hash) | undefined} */
   #make;
@@ -100,25 +100,25 @@ export class Sha256 {
   #hash;
 
   static async load() {
-    const one = new Sha256();
+    const instance = new Sha256();
     if (inNode) {
       const { createHash } = await import("node:crypto");
-      one.#make = () => createHash("sha256");
+      instance.#make = () => createHash("sha256");
     }
-    return one;
+    return instance;
   }
 
   /**
-   * Passes bytes on. What an earlier try still reads does not count.
+   * Yields the chunks of content and hashes them. A new call replaces the hash of an earlier attempt.
    *
    * @param {AsyncIterable<Uint8Array>} content
    * @returns {AsyncGenerator<Uint8Array>}
    */
   async *of(content) {
     const hash = (this.#hash = this.#make?.());
-    for await (const piece of content) {
-      hash?.update(piece);
-      yield piece;
+    for await (const chunk of content) {
+      hash?.update(chunk);
+      yield chunk;
     }
   }
 
@@ -129,8 +129,8 @@ export class Sha256 {
 }
 
 /**
- * The SHA-256 of bytes that are in memory, in hex; nothing where there is no Web
- * Crypto, as on a page that came by plain HTTP.
+ * Returns the SHA-256 of bytes in hexadecimal, or undefined without Web Crypto, such as on a page that was loaded
+ * over plain HTTP.
  *
  * @param {Uint8Array} bytes
  * @returns {Promise<string | undefined>}
@@ -141,25 +141,25 @@ export async function digest(bytes) {
 }
 
 /**
- * A file that is there under its name when it is whole, and not before.
+ * Creates a temporary file, which finish renames to the target.
  *
  * @param {string | URL} target
  */
-export async function partial(target) {
+export async function createPartial(target) {
   const fs = await import("node:fs/promises");
   const { fileURLToPath } = await import("node:url");
   const path = target instanceof URL ? fileURLToPath(target) : target;
-  const part = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
-  const file = await fs.open(part, "wx");
+  const partialPath = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
+  const file = await fs.open(partialPath, "wx");
   return {
-    write: (/** @type {Uint8Array} */ piece) => file.writeFile(piece),
+    write: (/** @type {Uint8Array} */ chunk) => file.writeFile(chunk),
     async finish() {
       await file.close();
-      await fs.rename(part, path);
+      await fs.rename(partialPath, path);
     },
     async abandon() {
       await file.close().catch(() => {});
-      await fs.rm(part, { force: true });
+      await fs.rm(partialPath, { force: true });
     },
   };
 }

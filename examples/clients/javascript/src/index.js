@@ -1,5 +1,5 @@
 /**
- * A client of AgentArea's API, for Node.js 20 or newer and for browsers.
+ * A client of the AgentArea API, for Node.js 20 or newer and for browsers.
  *
  *     import { AgentAreaClient } from "agentarea";
  *

@@ -1,38 +1,38 @@
-// Server-sent events: a run's, which go on after a broken connection exactly
-// where they were, and others.
+// Server-sent events. The stream of a run is resumed after a connection error without losing or
+// repeating events.
 
-import { ConnectionFailed, NotFound, ServiceUnavailable, Unauthorized, cut, errorOf } from "./errors.js";
+import { ConnectionFailed, NotFound, ServiceUnavailable, Unauthorized, connectionLost, errorOf } from "./errors.js";
 import { backoff } from "./transport.js";
 
-// The server sends something every 15 s; after this many seconds without, the
-// connection is taken for dead.
-const silence = 45;
+// The server sends data at least every 15 s. The connection is considered lost after this many
+// seconds without data.
+const idleTimeout = 45;
 
 /**
- * An event: its type and what belongs to it. eventId is its number in the stream,
- * which JSON.stringify and spreading leave out.
+ * An event: its type and its other fields. eventId is its id in the stream; it is not enumerable, so that
+ * JSON.stringify and spreading omit it.
  *
  * @typedef {{type: string, eventId?: number, [name: string]: any}} StreamEvent
  */
 
 /**
  * @typedef {object} StreamOptions
- * @property {AbortSignal} [signal] ends the stream; its reason is thrown
- * @property {number} [reconnect] how many seconds to try to connect again, 60 unless given; 0: not at all
+ * @property {AbortSignal} [signal] aborts the stream; its reason is thrown
+ * @property {number} [reconnect] how many seconds to try to reconnect; default 60; 0: never
  */
 
 /**
  * @typedef {object} StreamRequest
  * @property {Record<string, any>} [params]
  * @property {any} [json]
- * @property {number} [after] the eventId to go on after
- * @property {string} [resume] the path where the stream goes on
+ * @property {number} [after] the eventId after which the stream starts
+ * @property {string} [resume] the path for resuming the stream
  */
 
 /**
- * Events as they come: iterate over it once, with for await. Leaving the loop closes it.
+ * A stream of events. Iterate over it once, with for await. Leaving the loop closes it.
  *
- * The connection is made again when it breaks. An event of type "error" is thrown.
+ * A lost connection is restored. An event of type "error" is thrown as an error.
  */
 export class EventStream {
   /** @type {import("./transport.js").Connection | undefined} */
@@ -46,7 +46,7 @@ export class EventStream {
    * @param {StreamRequest & StreamOptions} request
    */
   constructor(transport, { params, after, resume, signal, reconnect = 60 }) {
-    /** The number of the last event that came. @type {number | undefined} */
+    /** The id of the last received event. @type {number | undefined} */
     this.lastEventId = after;
     /** @protected */
     this.resume = resume;
@@ -57,7 +57,7 @@ export class EventStream {
   }
 
   /**
-   * Connects. The client does it before it gives a stream.
+   * Connects. The client calls it before it returns a stream.
    *
    * @param {string} method
    * @param {string} path
@@ -74,12 +74,12 @@ export class EventStream {
         "Last-Event-ID": this.lastEventId === undefined ? undefined : String(this.lastEventId),
       },
       signal: this.signal,
-      timeout: silence,
+      timeout: idleTimeout,
     });
     return this;
   }
 
-  /** Leaves the stream. A run goes on without its watchers. */
+  /** Closes the stream. This does not cancel the run. */
   close() {
     this.#closed = true;
     this.#connection?.close();
@@ -90,14 +90,14 @@ export class EventStream {
     try {
       for (;;) {
         /** @type {any} */
-        let broken = cut("The stream was cut before its last event");
+        let error = connectionLost("The stream ended before its last event");
         /** @type {any} */
         let failure;
         try {
-          for await (const event of eventsOf(/** @type {any} */ (this.#connection))) {
-            // Without a number it is the connection's end, and not the run's.
+          for await (const event of parseEvents(/** @type {any} */ (this.#connection))) {
+            // An error without an id ends the connection, not the run.
             if (event.type === "error" && event.eventId === undefined) throw errorOf(event.error);
-            if (!this.take(event)) continue;
+            if (!this.accept(event)) continue;
             if (event.type === "error") {
               failure = errorOf(event.error);
               break;
@@ -105,14 +105,14 @@ export class EventStream {
             yield event;
             if (event.type === "end") return;
           }
-          if (!failure && (this.#closed || this.endsSilently())) return;
+          if (!failure && (this.#closed || this.endsWithoutEndEvent())) return;
         } catch (failed) {
           if (this.#closed) return;
-          if (!passing(failed)) throw failed;
-          broken = failed;
+          if (!isTemporary(failed)) throw failed;
+          error = failed;
         }
         if (failure) throw failure;
-        if (!(await this.#connectAgain(broken))) return;
+        if (!(await this.#reconnectStream(error))) return;
       }
     } finally {
       this.close();
@@ -120,73 +120,73 @@ export class EventStream {
   }
 
   /**
-   * Notes where the stream is; false for an event that came already.
+   * Records the position in the stream. Returns false for an event that was received before.
    *
    * @protected
    * @param {StreamEvent} event
    */
-  take(event) {
+  accept(event) {
     if (event.eventId !== undefined) this.lastEventId = event.eventId;
     return true;
   }
 
   /** @protected */
-  endsSilently() {
+  endsWithoutEndEvent() {
     return false;
   }
 
   /**
-   * Connects again, or throws why that can't be; false when the stream has ended meanwhile.
+   * Reconnects or throws an error. Returns false if the stream has ended in the meantime.
    *
-   * @param {any} broken
+   * @param {any} error
    */
-  async #connectAgain(broken) {
+  async #reconnectStream(error) {
     this.#connection?.close();
-    if (this.resume === undefined) throw broken;
-    if (broken instanceof Unauthorized) await this.transport.renew(this.#token, broken);
-    const giveUp = performance.now() + this.reconnect * 1000;
-    for (let tries = 0; performance.now() < giveUp; tries++) {
+    if (this.resume === undefined) throw error;
+    if (error instanceof Unauthorized) await this.transport.renew(this.#token, error);
+    const deadline = performance.now() + this.reconnect * 1000;
+    for (let attempts = 0; performance.now() < deadline; attempts++) {
       try {
         await this.open("GET", this.resume);
         return true;
       } catch (failed) {
-        if (failed instanceof NotFound && this.endsSilently()) return false;
-        if (!passing(failed) || failed instanceof Unauthorized || this.transport.closing.aborted) throw failed;
-        broken = failed;
+        if (failed instanceof NotFound && this.endsWithoutEndEvent()) return false;
+        if (!isTemporary(failed) || failed instanceof Unauthorized || this.transport.closing.aborted) throw failed;
+        error = failed;
       }
-      const left = Math.max(0, giveUp - performance.now()) / 1000;
-      await this.transport.sleep(Math.min(backoff(tries), left), this.signal);
+      const remaining = Math.max(0, deadline - performance.now()) / 1000;
+      await this.transport.sleep(Math.min(backoff(attempts), remaining), this.signal);
     }
-    throw broken;
+    throw error;
   }
 }
 
-/** An MCP server's log: it has no last event, and ends when the server is deleted. */
+/** The log of an MCP server. It has no end event and ends when the server is deleted. */
 export class LogStream extends EventStream {
   /** @protected */
-  endsSilently() {
+  endsWithoutEndEvent() {
     return true;
   }
 }
 
-/** A run's events: start, token, tool_call, tool_result, usage, restart, end. */
+/** The events of a run: start, token, tool_call, tool_result, usage, restart, end. */
 export class RunStream extends EventStream {
   /** @type {{number: number, content: string}[]} */
   #tokens = [];
-  /** As the start told. @type {string | undefined} */
+  /** From the start event. @type {string | undefined} */
   runId;
-  /** As the start told. @type {string | undefined} */
+  /** From the start event. @type {string | undefined} */
   sessionId;
-  /** The last event, once it has come. @type {StreamEvent | undefined} */
+  /** The end event, once it was received. @type {StreamEvent | undefined} */
   end;
 
-  /** The answer so far. After a restart it is without what the crash cut. */
+  /** The answer so far. After a restart event it omits the dropped tokens. */
   get text() {
-    return this.#tokens.map((one) => one.content).join("");
+    return this.#tokens.map((token) => token.content).join("");
   }
 
   /**
-   * Reads to the end, and gives the answer.
+   * Reads the stream to its end and returns the answer.
    *
    * @returns {Promise<string>}
    */
@@ -199,7 +199,7 @@ export class RunStream extends EventStream {
    * @protected
    * @param {StreamEvent} event
    */
-  take(event) {
+  accept(event) {
     const number = event.eventId ?? 0;
     if (this.lastEventId !== undefined && number <= this.lastEventId) return false;
     this.lastEventId = number;
@@ -213,7 +213,7 @@ export class RunStream extends EventStream {
         this.#tokens.push({ number, content: event.content });
         break;
       case "restart":
-        this.#tokens = this.#tokens.filter((one) => one.number <= event.drop_after);
+        this.#tokens = this.#tokens.filter((token) => token.number <= event.drop_after);
         break;
       case "end":
         this.end = event;
@@ -223,28 +223,28 @@ export class RunStream extends EventStream {
 }
 
 /** @param {unknown} error */
-function passing(error) {
+function isTemporary(error) {
   return error instanceof ConnectionFailed || error instanceof ServiceUnavailable || error instanceof Unauthorized;
 }
 
 /**
- * Reads the events of one connection, each as soon as it is whole.
+ * Yields the events of one connection, each as soon as it is complete.
  *
  * @param {import("./transport.js").Connection} connection
  * @returns {AsyncGenerator<StreamEvent>}
  */
-async function* eventsOf(connection) {
+async function* parseEvents(connection) {
   const decoder = new TextDecoder();
   let rest = "";
   /** @type {number | undefined} */
   let number;
   /** @type {string[]} */
   let data = [];
-  for await (const piece of connection.pieces()) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+  for await (const chunk of connection.chunks()) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = /** @type {string} */ (lines.pop());
-    for (const whole of lines) {
-      const line = whole.replace(/\r$/, "");
+    for (const rawLine of lines) {
+      const line = rawLine.replace(/\r$/, "");
       const [, name, value] = /** @type {RegExpMatchArray} */ (line.match(/^([^:]*):? ?(.*)$/));
       if (line === "") {
         if (data.length) yield Object.defineProperty(JSON.parse(data.join("\n")), "eventId", { value: number });

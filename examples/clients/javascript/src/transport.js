@@ -1,37 +1,37 @@
-// Requests: tokens, time limits, retries, errors. The client has a method for
-// each operation on top of it.
+// Sends requests, with tokens, timeouts, retries and error handling. The client uses it for all
+// operations.
 
-import { AgentAreaError, ConnectionFailed, TimedOut, Unauthorized, cut, errorOf } from "./errors.js";
+import { AgentAreaError, ConnectionFailed, TimedOut, Unauthorized, connectionLost, errorOf } from "./errors.js";
 
 const idempotentMethods = ["GET", "HEAD", "PUT", "DELETE"];
 
-// How long a pause between two tries may be, in seconds; who is told to wait
-// for longer gets the error at once.
-const longestPause = 60;
+// The longest delay before a retry, in seconds. If the server requests a longer one, the error is
+// thrown at once.
+const maxDelay = 60;
 
-// For a body that is made as it is sent. Without the latter two Node.js keeps all of it, for a redirect.
+// Options for a streamed body. Without redirect and window, Node.js keeps all of it in memory for a redirect.
 const streamed = { duplex: "half", redirect: /** @type {const} */ ("error"), window: null };
 
 /**
  * @typedef {object} RequestOptions
- * @property {AbortSignal} [signal] ends the request; its reason is thrown
- * @property {number} [timeout] how many seconds the server may take to answer
+ * @property {AbortSignal} [signal] aborts the request; its reason is thrown
+ * @property {number} [timeout] how many seconds to wait for a response
  */
 
 /**
  * @typedef {object} Send
- * @property {Record<string, any>} [params] of the query; undefined ones are left out
- * @property {any} [json] the body
- * @property {() => {body: any, headers?: Record<string, string>}} [form] makes a body that is no JSON, anew for each try
+ * @property {Record<string, any>} [params] query parameters; undefined ones are omitted
+ * @property {any} [json] the body, as JSON
+ * @property {() => {body: any, headers?: Record<string, string>}} [form] creates a body that is not JSON, for each attempt
  * @property {Record<string, string | undefined>} [headers]
- * @property {boolean} [idempotent] whether doing it twice is doing it once
+ * @property {boolean} [idempotent] whether the request may be repeated
  * @property {boolean} [authenticated] false sends no token
- * @property {boolean} [repeatable] false for a body that can't be made anew
+ * @property {boolean} [repeatable] false for a body that can only be created once
  */
 
-/** What all requests of a client share. */
+/** The state that all requests of a client share. */
 export class Transport {
-  /** @type {Promise<any> | undefined} the refresh that is under way */
+  /** @type {Promise<any> | undefined} the refresh in progress */
   #refreshing;
   #closing = new AbortController();
 
@@ -62,8 +62,8 @@ export class Transport {
   }
 
   /**
-   * Sends a request and gives the JSON object of its reply, empty for one without a body.
-   * It has etag and requestId, too, which JSON.stringify and spreading leave out.
+   * Sends a request and returns the JSON object of its response, or an empty one. Its properties etag and requestId
+   * are not enumerable, so that JSON.stringify and spreading omit them.
    *
    * @param {string} method
    * @param {string} path
@@ -72,15 +72,14 @@ export class Transport {
    */
   async call(method, path, request = {}) {
     const connection = await this.open(method, path, request);
-    return replyOf(connection, connection.response.ok ? await connection.text() : "");
+    return parseReply(connection, connection.response.ok ? await connection.text() : "");
   }
 
   /**
-   * Sends a request until it succeeds or a further try makes no sense, and gives the
-   * connection with its reply.
+   * Sends a request, with retries, and returns the connection with the successful response.
    *
-   * A 429 is tried again whatever the request: nothing was done. A 503 and a broken
-   * connection are only where doing it twice is doing it once.
+   * A 429 is always retried, because the server has not processed the request. A 503 and a connection error are only
+   * retried for idempotent requests.
    *
    * @param {string} method
    * @param {string} path
@@ -90,17 +89,17 @@ export class Transport {
   async open(method, path, request = {}) {
     const { idempotent = idempotentMethods.includes(method), authenticated = true, repeatable = true } = request;
     let refreshed = false;
-    let lost = false;
-    for (let tries = 0; ; ) {
+    let responseLost = false;
+    for (let attempts = 0; ; ) {
       const token = authenticated ? this.token : undefined;
       /** @type {AgentAreaError} */
       let error;
       /** @type {Connection | undefined} */
       let connection;
       try {
-        connection = await this.#once(method, path, request, token);
+        connection = await this.#sendOnce(method, path, request, token);
         if (connection.response.ok) return connection;
-        error = await failureOf(connection);
+        error = await errorFrom(connection);
       } catch (failed) {
         if (!(failed instanceof ConnectionFailed)) throw failed;
         error = failed;
@@ -110,14 +109,14 @@ export class Transport {
         await this.refresh(token);
         continue;
       }
-      // An earlier try has deleted it, and its reply was lost.
-      if (method === "DELETE" && error.status === 404 && lost && connection) return connection;
-      const may = error.status === 429 || (idempotent && (error.status === 503 || error.status === undefined));
-      const pause = error.retryAfter ?? backoff(tries);
-      if (!may || !repeatable || tries >= this.retries || pause > longestPause || this.closing.aborted) throw error;
-      lost ||= error.status === undefined;
-      tries++;
-      await this.sleep(pause, request.signal);
+      // An earlier attempt has deleted it, and its response was lost.
+      if (method === "DELETE" && error.status === 404 && responseLost && connection) return connection;
+      const retryable = error.status === 429 || (idempotent && (error.status === 503 || error.status === undefined));
+      const delay = error.retryAfter ?? backoff(attempts);
+      if (!retryable || !repeatable || attempts >= this.retries || delay > maxDelay || this.closing.aborted) throw error;
+      responseLost ||= error.status === undefined;
+      attempts++;
+      await this.sleep(delay, request.signal);
     }
   }
 
@@ -127,48 +126,48 @@ export class Transport {
    * @param {Send & RequestOptions} request
    * @param {string | undefined} token
    */
-  async #once(method, path, { params = {}, json, form, headers = {}, signal, timeout = this.timeout }, token) {
+  async #sendOnce(method, path, { params = {}, json, form, headers = {}, signal, timeout = this.timeout }, token) {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(params)) {
       if (value !== undefined && value !== null) query.set(name, value instanceof Date ? value.toISOString() : String(value));
     }
-    const sent = new Headers();
-    for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent.set(name, value);
-    if (token) sent.set("Authorization", `Bearer ${token}`);
+    const requestHeaders = new Headers();
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) requestHeaders.set(name, value);
+    if (token) requestHeaders.set("Authorization", `Bearer ${token}`);
     /** @type {any} */
     let body;
     if (json !== undefined) {
-      sent.set("Content-Type", "application/json");
+      requestHeaders.set("Content-Type", "application/json");
       body = JSON.stringify(json);
     } else if (form) {
-      const made = form();
-      body = made.body;
-      for (const [name, value] of Object.entries(made.headers ?? {})) sent.set(name, value);
+      const formBody = form();
+      body = formBody.body;
+      for (const [name, value] of Object.entries(formBody.headers ?? {})) requestHeaders.set(name, value);
     }
     const connection = new Connection(`${method} ${path}`, timeout, [signal, this.closing]);
     const search = query.size ? `?${query}` : "";
     await connection.begin(() =>
       this.fetch(this.baseUrl + path + search, {
         method,
-        headers: sent,
+        headers: requestHeaders,
         body,
         signal: connection.signal,
         ...(body instanceof ReadableStream ? streamed : {}),
       }),
     );
-    this.#noteRateLimit(connection.response);
+    this.#storeRateLimit(connection.response);
     return connection;
   }
 
   /** @param {Response} response */
-  #noteRateLimit({ headers }) {
+  #storeRateLimit({ headers }) {
     const [limit, remaining, reset] = ["Limit", "Remaining", "Reset"].map((name) => headers.get(`X-RateLimit-${name}`));
     if (limit !== null) this.rateLimit = { limit: Number(limit), remaining: Number(remaining), reset: Number(reset) };
   }
 
   /**
-   * Gets new tokens: by the refresh token, or by a live access token. Calls that come
-   * while one is under way share it; one whose token is not the newest needs none.
+   * Gets new tokens with the refresh token, or with a valid access token. Concurrent calls share one refresh. A call
+   * for a token that was already replaced does nothing.
    *
    * @param {string} [stale]
    * @returns {Promise<any>}
@@ -186,7 +185,7 @@ export class Transport {
       try {
         tokens = await this.call("POST", "/v1/auth/refresh", {
           json: { refresh_token: this.refreshToken },
-          idempotent: true, // the server gives a lost reply once more, for some seconds
+          idempotent: true, // for some seconds the server repeats a lost response
           authenticated: false,
         });
       } catch (failed) {
@@ -196,23 +195,23 @@ export class Transport {
     } else {
       tokens = await this.call("POST", "/v1/auth/refresh");
     }
-    await this.take(tokens);
+    await this.setTokens(tokens);
     return tokens;
   }
 
   /**
-   * Goes on with these tokens.
+   * Uses these tokens from now on.
    *
    * @param {any} tokens
    */
-  async take(tokens) {
+  async setTokens(tokens) {
     this.token = tokens.access_token;
     this.refreshToken = tokens.refresh_token;
     await this.onTokens?.(tokens);
   }
 
   /**
-   * Replaces a token that was refused, or throws the error.
+   * Replaces a rejected token, or throws the error.
    *
    * @param {string | undefined} stale
    * @param {AgentAreaError} error
@@ -227,25 +226,25 @@ export class Transport {
    * @param {AbortSignal} [signal]
    */
   async sleep(seconds, signal) {
-    const stop = new Stop([signal, this.closing]);
+    const abortGroup = new AbortGroup([signal, this.closing]);
     try {
       await new Promise((resolve, reject) => {
         const timer = setTimeout(resolve, seconds * 1000);
-        stop.onAbort((reason) => {
+        abortGroup.onAbort((reason) => {
           clearTimeout(timer);
           reject(reason);
         });
       });
     } finally {
-      stop.release();
+      abortGroup.release();
     }
   }
 }
 
-/** Ends what is under way when one of several signals says so. */
-class Stop {
+/** Aborts when one of several signals aborts. */
+class AbortGroup {
   #controller = new AbortController();
-  #end = (/** @type {Event} */ event) => this.abort(/** @type {AbortSignal} */ (event.target).reason);
+  #onSignal = (/** @type {Event} */ event) => this.abort(/** @type {AbortSignal} */ (event.target).reason);
   /** @type {AbortSignal[]} */
   #signals;
 
@@ -254,7 +253,7 @@ class Stop {
     this.#signals = /** @type {AbortSignal[]} */ (signals.filter((one) => one !== undefined));
     for (const one of this.#signals) {
       if (one.aborted) this.abort(one.reason);
-      one.addEventListener("abort", this.#end);
+      one.addEventListener("abort", this.#onSignal);
     }
   }
 
@@ -267,37 +266,37 @@ class Stop {
     this.#controller.abort(reason);
   }
 
-  /** @param {(reason: unknown) => void} act */
-  onAbort(act) {
-    if (this.signal.aborted) act(this.signal.reason);
-    else this.signal.addEventListener("abort", () => act(this.signal.reason), { once: true });
+  /** @param {(reason: unknown) => void} listener */
+  onAbort(listener) {
+    if (this.signal.aborted) listener(this.signal.reason);
+    else this.signal.addEventListener("abort", () => listener(this.signal.reason), { once: true });
   }
 
-  /** Lets go of the signals, which may live long. */
+  /** Removes the listeners from the signals, which may live long. */
   release() {
-    for (const one of this.#signals) one.removeEventListener("abort", this.#end);
+    for (const one of this.#signals) one.removeEventListener("abort", this.#onSignal);
   }
 }
 
-/** A request that was sent, and its reply: fails when nothing comes for timeout seconds. */
+/** A request and its response. It fails when no data arrives for timeout seconds. */
 export class Connection {
-  #stop;
-  /** @type {Response} once it has begun */
+  #abortGroup;
+  /** @type {Response} set by begin */
   response = new Response();
 
   /**
-   * @param {string} what
+   * @param {string} name
    * @param {number} timeout
    * @param {(AbortSignal | undefined)[]} signals
    */
-  constructor(what, timeout, signals) {
-    this.what = what;
+  constructor(name, timeout, signals) {
+    this.name = name;
     this.timeout = timeout;
-    this.#stop = new Stop(signals);
+    this.#abortGroup = new AbortGroup(signals);
   }
 
   get signal() {
-    return this.#stop.signal;
+    return this.#abortGroup.signal;
   }
 
   /** @param {() => Promise<Response>} request */
@@ -313,16 +312,16 @@ export class Connection {
   async text() {
     const decoder = new TextDecoder();
     let text = "";
-    for await (const piece of this.pieces()) text += decoder.decode(piece, { stream: true });
+    for await (const chunk of this.chunks()) text += decoder.decode(chunk, { stream: true });
     return text + decoder.decode();
   }
 
   /**
-   * The reply's bytes, as they come.
+   * Yields the chunks of the response's body.
    *
    * @returns {AsyncGenerator<Uint8Array>}
    */
-  async *pieces() {
+  async *chunks() {
     try {
       const reader = this.response.body?.getReader();
       while (reader) {
@@ -335,10 +334,10 @@ export class Connection {
     }
   }
 
-  /** Leaves, whatever is still to come. */
+  /** Closes the connection. */
   close() {
-    this.#stop.abort(cut(`${this.what} was closed`));
-    this.#stop.release();
+    this.#abortGroup.abort(connectionLost(`${this.name}: connection closed`));
+    this.#abortGroup.release();
   }
 
   /**
@@ -348,12 +347,12 @@ export class Connection {
    */
   async #await(step) {
     const timer = setTimeout(() => {
-      this.#stop.abort(new TimedOut("TIMEOUT", `${this.what}: nothing came for ${this.timeout} s`));
+      this.#abortGroup.abort(new TimedOut("TIMEOUT", `${this.name}: no response within ${this.timeout} s`));
     }, this.timeout * 1000);
     try {
       return await step();
     } catch (failed) {
-      throw this.signal.aborted ? this.signal.reason : cut(`${this.what} was cut`, failed);
+      throw this.signal.aborted ? this.signal.reason : connectionLost(`${this.name}: connection lost`, failed);
     } finally {
       clearTimeout(timer);
     }
@@ -361,26 +360,26 @@ export class Connection {
 }
 
 /**
- * The pause before another try, in seconds: half a second, doubling up to five, give or take.
+ * Returns the delay before a retry in seconds: 0.5, doubling up to 5, plus or minus 25 %.
  *
- * @param {number} tries
+ * @param {number} attempts
  */
-export function backoff(tries) {
-  return Math.min(5, 0.5 * 2 ** tries) * (0.75 + Math.random() / 2);
+export function backoff(attempts) {
+  return Math.min(5, 0.5 * 2 ** attempts) * (0.75 + Math.random() / 2);
 }
 
 /**
  * @param {Connection} connection
  * @param {string} text
  */
-function replyOf({ response, what }, text) {
+function parseReply({ response, name }, text) {
   /** @type {any} */
   let reply = {};
   if (text !== "") {
     try {
       reply = JSON.parse(text);
     } catch (cause) {
-      throw new AgentAreaError("INVALID_RESPONSE", `The reply to ${what} is no JSON: is this AgentArea's address?`, {
+      throw new AgentAreaError("INVALID_RESPONSE", `The response to ${name} is not JSON. Check that the URL is that of an AgentArea server.`, {
         status: response.status,
         cause,
       });
@@ -393,7 +392,7 @@ function replyOf({ response, what }, text) {
 }
 
 /** @param {Connection} connection */
-async function failureOf(connection) {
+async function errorFrom(connection) {
   const { headers, status } = connection.response;
   /** @type {any} */
   let body;
@@ -405,18 +404,18 @@ async function failureOf(connection) {
   return errorOf(body?.error, {
     status,
     requestId: headers.get("X-Request-ID") ?? undefined,
-    retryAfter: seconds(headers.get("Retry-After")),
+    retryAfter: parseRetryAfter(headers.get("Retry-After")),
   });
 }
 
 /**
- * Reads a Retry-After: seconds, or a date.
+ * Parses a Retry-After header: seconds or a date.
  *
  * @param {string | null} header
  */
-function seconds(header) {
+function parseRetryAfter(header) {
   if (!header) return undefined;
   if (/^\d+$/.test(header)) return Number(header);
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, (at - Date.now()) / 1000);
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000);
 }

@@ -1,4 +1,4 @@
-// What the API takes and gives, made from its OpenAPI document by go test ./test/clients -run TypesAre -update.
+// Types of the API. Generated from its OpenAPI document by go test ./test/clients -run TypesAreFresh -update. DO NOT EDIT.
 
 export {};
 

@@ -1,19 +1,19 @@
-// The WebSocket: what happens, live, and nothing missed after a break.
+// The WebSocket: live events, without losing any after a reconnect.
 
-import { AgentAreaError, ConnectionFailed, Forbidden, NotFound, ServiceUnavailable, Unauthorized, cut, errorOf } from "./errors.js";
+import { AgentAreaError, ConnectionFailed, Forbidden, NotFound, ServiceUnavailable, Unauthorized, connectionLost, errorOf } from "./errors.js";
 import { backoff } from "./transport.js";
 
-// How often the server is asked whether it is still there, in seconds.
-const pingEvery = 25;
+// The interval of pings, in seconds.
+const pingInterval = 25;
 
-// How many messages may wait to be read. Then the connection is closed, and made
-// again when they have been.
-const mostWaiting = 1000;
+// How many unread messages are queued. Then the connection is closed, and restored after they have
+// been read.
+const maxQueued = 1000;
 
 /**
  * @typedef {object} WebSocketOptions
- * @property {any} [WebSocket] the class to use: for Node.js before 22, that of the package ws
- * @property {number} [reconnect] how many seconds to try to connect again after a break, 60 unless given; 0: not at all
+ * @property {any} [WebSocket] the class to use; before Node.js 22: the class of the package ws
+ * @property {number} [reconnect] how many seconds to try to reconnect; default 60; 0: never
  */
 
 /**
@@ -23,10 +23,10 @@ const mostWaiting = 1000;
  */
 
 /**
- * A signed-in connection. Read it by one for await.
+ * An authenticated connection. Read it with a single for await.
  *
- * It is made again when it breaks, and each subscription goes on after the last
- * message that came: each comes once and in order.
+ * A lost connection is restored. Each subscription continues after its last message, so that messages arrive once and
+ * in order.
  */
 export class AgentAreaWebSocket {
   #transport;
@@ -34,26 +34,26 @@ export class AgentAreaWebSocket {
   #reconnect;
   /** @type {any} */
   #socket;
-  /** @type {string | undefined} the token that the connection was signed in by */
+  /** @type {string | undefined} the token of the connection */
   #token;
   #closed = false;
-  /** The number of the last message of each channel. @type {Map<string, number>} */
-  #seen = new Map();
+  /** The seq of the last message of each channel. @type {Map<string, number>} */
+  #lastSeq = new Map();
   /** @type {SocketMessage[]} */
-  #waiting = [];
-  /** What ended the connection, until it is made again. @type {any} */
-  #broken;
+  #queue = [];
+  /** The error that ended the connection, until it is restored. @type {any} */
+  #error;
   /** @type {Promise<void> | undefined} */
   #connecting;
-  /** @type {{want: string, channel?: string, resolve: (frame: any) => void, reject: (error: any) => void} | undefined} */
-  #asked;
-  /** The end of the last question: there is one at a time. @type {Promise<unknown>} */
-  #asking = Promise.resolve();
-  /** Tells the reader that there is something. */
+  /** @type {{replyType: string, channel?: string, resolve: (frame: any) => void, reject: (error: any) => void} | undefined} */
+  #pendingRequest;
+  /** The end of the last request; there is only one at a time. @type {Promise<unknown>} */
+  #lastRequest = Promise.resolve();
+  /** Wakes the reader. */
   #wake = () => {};
   /** @type {ReturnType<typeof setInterval> | undefined} */
-  #pinging;
-  #heard = true;
+  #pingTimer;
+  #alive = true;
 
   /**
    * @param {import("./transport.js").Transport} transport
@@ -63,7 +63,7 @@ export class AgentAreaWebSocket {
     if (!WebSocket) {
       throw new AgentAreaError(
         "NO_WEBSOCKET",
-        'There is no WebSocket here (Node.js has one from version 22 on): npm install ws, and pass { WebSocket } of import { WebSocket } from "ws"',
+        'No WebSocket class is available. Before Node.js 22, run npm install ws, and pass { WebSocket } of import { WebSocket } from "ws"',
       );
     }
     this.#transport = transport;
@@ -74,7 +74,7 @@ export class AgentAreaWebSocket {
 
   #close = () => this.close();
 
-  /** Connects and signs in. The client does it before it gives a connection. */
+  /** Connects and authenticates. The client calls it before it returns a connection. */
   async open() {
     await this.#connectUntilSignedIn(undefined);
     return this;
@@ -83,46 +83,46 @@ export class AgentAreaWebSocket {
   close() {
     this.#closed = true;
     this.#transport.closing.removeEventListener("abort", this.#close);
-    this.#drop(cut("The WebSocket was closed"));
+    this.#drop(connectionLost("The WebSocket was closed"));
   }
 
   /**
    * Subscribes to agent.{id}.events, task.{id}.events, tasks or system.
    *
    * @param {string} channel
-   * @param {{after?: number}} [options] after: what came after that seq is told first
-   * @returns {Promise<number>} the seq from which on messages are told
+   * @param {{after?: number}} [options] after: first deliver earlier messages with a higher seq
+   * @returns {Promise<number>} the seq after which messages are delivered
    */
   async subscribe(channel, { after } = {}) {
-    const { seq } = await this.#ask({ type: "subscribe", channel, after }, "subscribed", (answer) =>
-      this.#seen.set(channel, answer.seq),
+    const { seq } = await this.#request({ type: "subscribe", channel, after }, "subscribed", (answer) =>
+      this.#lastSeq.set(channel, answer.seq),
     );
     return seq;
   }
 
   /**
-   * Ends a subscription. What has come of it is told still.
+   * Ends a subscription. Messages that were already received are still delivered.
    *
    * @param {string} channel
    */
   async unsubscribe(channel) {
-    await this.#ask({ type: "unsubscribe", channel }, "unsubscribed", () => this.#seen.delete(channel));
+    await this.#request({ type: "unsubscribe", channel }, "unsubscribed", () => this.#lastSeq.delete(channel));
   }
 
   /**
-   * Gives messages until it is closed.
+   * Yields messages until the connection is closed.
    *
    * @returns {AsyncGenerator<SocketMessage>}
    */
   async *[Symbol.asyncIterator]() {
     for (;;) {
-      const message = this.#waiting.shift();
+      const message = this.#queue.shift();
       if (message) {
         yield message;
       } else if (this.#closed) {
         return;
-      } else if (this.#broken) {
-        await this.#connectAgain();
+      } else if (this.#error) {
+        await this.#reconnectNow();
       } else {
         await new Promise((resolve) => (this.#wake = () => resolve(undefined)));
       }
@@ -130,43 +130,43 @@ export class AgentAreaWebSocket {
   }
 
   /**
-   * Says something once what was said before has its answer, and gives the answer.
+   * Sends a frame after the reply to the previous one, and returns its reply.
    *
    * @param {Record<string, any>} frame
-   * @param {string} want
-   * @param {(answer: any) => void} note
+   * @param {string} replyType
+   * @param {(answer: any) => void} onReply
    */
-  #ask(frame, want, note) {
-    const answer = this.#asking.then(async () => {
+  #request(frame, replyType, onReply) {
+    const answer = this.#lastRequest.then(async () => {
       for (;;) {
-        if (this.#closed) throw cut("The WebSocket was closed");
-        if (this.#broken) await this.#connectAgain();
+        if (this.#closed) throw connectionLost("The WebSocket was closed");
+        if (this.#error) await this.#reconnectNow();
         try {
-          return await this.#askNow(frame, want, note);
+          return await this.#requestNow(frame, replyType, onReply);
         } catch (failed) {
           if (!(failed instanceof ConnectionFailed)) throw failed;
         }
       }
     });
-    this.#asking = answer.catch(() => {});
+    this.#lastRequest = answer.catch(() => {});
     return answer;
   }
 
   /**
    * @param {Record<string, any>} frame
-   * @param {string} want
-   * @param {(answer: any) => void} [note] is called before any later message is looked at
+   * @param {string} replyType
+   * @param {(answer: any) => void} [onReply] called before later messages are processed
    * @returns {Promise<any>}
    */
-  #askNow(frame, want, note) {
+  #requestNow(frame, replyType, onReply) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#drop(cut(`No answer to ${frame.type}`)), this.#transport.timeout * 1000);
-      this.#asked = {
-        want,
+      const timer = setTimeout(() => this.#drop(connectionLost(`The server did not reply to ${frame.type}`)), this.#transport.timeout * 1000);
+      this.#pendingRequest = {
+        replyType,
         channel: frame.channel,
         resolve: (answer) => {
           clearTimeout(timer);
-          note?.(answer);
+          onReply?.(answer);
           resolve(answer);
         },
         reject: (error) => {
@@ -179,135 +179,134 @@ export class AgentAreaWebSocket {
   }
 
   /** @param {any} frame */
-  #hear(frame) {
-    this.#heard = true;
-    const asked = this.#asked;
+  #onFrame(frame) {
+    this.#alive = true;
+    const pending = this.#pendingRequest;
     if (frame.type === "error") {
       const error = errorOf(frame.error);
-      if (asked) {
-        this.#asked = undefined;
-        asked.reject(error);
+      if (pending) {
+        this.#pendingRequest = undefined;
+        pending.reject(error);
       } else {
         this.#drop(error);
       }
-    } else if (asked && frame.type === asked.want && frame.channel === asked.channel) {
-      this.#asked = undefined;
-      asked.resolve(frame);
-    } else if (frame.seq > (this.#seen.get(frame.channel) ?? Infinity) && !this.#broken) {
-      this.#seen.set(frame.channel, frame.seq);
-      this.#waiting.push(frame);
-      if (this.#waiting.length >= mostWaiting) this.#drop(cut("Too many messages wait to be read"));
+    } else if (pending && frame.type === pending.replyType && frame.channel === pending.channel) {
+      this.#pendingRequest = undefined;
+      pending.resolve(frame);
+    } else if (frame.seq > (this.#lastSeq.get(frame.channel) ?? Infinity) && !this.#error) {
+      this.#lastSeq.set(frame.channel, frame.seq);
+      this.#queue.push(frame);
+      if (this.#queue.length >= maxQueued) this.#drop(connectionLost("Too many unread messages"));
       this.#wake();
     }
   }
 
   /**
-   * Ends the connection that there is.
+   * Closes the current connection.
    *
    * @param {any} error
    */
   #drop(error) {
     const socket = this.#socket;
     this.#socket = undefined;
-    clearInterval(this.#pinging);
-    this.#broken ??= error;
-    this.#asked?.reject(error);
-    this.#asked = undefined;
+    clearInterval(this.#pingTimer);
+    this.#error ??= error;
+    this.#pendingRequest?.reject(error);
+    this.#pendingRequest = undefined;
     if (socket) {
       socket.onmessage = socket.onclose = socket.onopen = null;
-      socket.onerror = () => {}; // it may be told still
+      socket.onerror = () => {}; // an error event may still arrive
       socket.close();
     }
     this.#wake();
   }
 
-  /** Reader and asker may both find the connection broken; it is made once. */
-  #connectAgain() {
-    this.#connecting ??= this.#connectUntilSignedIn(this.#broken).finally(() => (this.#connecting = undefined));
+  /** Restores the connection. Concurrent calls share one attempt. */
+  #reconnectNow() {
+    this.#connecting ??= this.#connectUntilSignedIn(this.#error).finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
 
-  /** @param {any} broken */
-  async #connectUntilSignedIn(broken) {
-    const first = broken === undefined;
-    const giveUp = performance.now() + this.#reconnect * 1000;
+  /** @param {any} error */
+  async #connectUntilSignedIn(error) {
+    const first = error === undefined;
+    const deadline = performance.now() + this.#reconnect * 1000;
     let renewed = false;
-    for (let tries = 0; ; ) {
-      if (broken instanceof Unauthorized) {
-        if (renewed) throw broken;
+    for (let attempts = 0; ; ) {
+      if (error instanceof Unauthorized) {
+        if (renewed) throw error;
         renewed = true;
-        await this.#transport.renew(this.#token, broken);
-      } else if (broken !== undefined) {
-        const passes = broken instanceof ConnectionFailed || broken instanceof ServiceUnavailable;
-        if (first || !passes || this.#closed || this.#reconnect <= 0 || (tries > 0 && performance.now() > giveUp)) throw broken;
-        if (tries > 0) await this.#transport.sleep(backoff(tries - 1));
-        tries++;
+        await this.#transport.renew(this.#token, error);
+      } else if (error !== undefined) {
+        const temporary = error instanceof ConnectionFailed || error instanceof ServiceUnavailable;
+        if (first || !temporary || this.#closed || this.#reconnect <= 0 || (attempts > 0 && performance.now() > deadline)) throw error;
+        if (attempts > 0) await this.#transport.sleep(backoff(attempts - 1));
+        attempts++;
       }
       try {
-        const gone = await this.#connect();
-        if (this.#closed) this.#drop(cut("The WebSocket was closed"));
-        if (gone) throw gone;
+        const channelError = await this.#connect();
+        if (this.#closed) this.#drop(connectionLost("The WebSocket was closed"));
+        if (channelError) throw channelError;
         return;
       } catch (failed) {
         if (this.#socket) throw failed;
-        broken = failed;
+        error = failed;
       }
     }
   }
 
   /**
-   * Makes a connection, signs in and subscribes. A channel that is not there any more
-   * is given up, and why is given.
+   * Connects, authenticates and subscribes. Removes a channel that no longer exists, and returns the error for it.
    */
   async #connect() {
     const url = `ws${this.#transport.baseUrl.slice("http".length)}/v1/ws`;
     const socket = new this.#WebSocket(url);
     this.#socket = socket;
-    this.#broken = undefined;
+    this.#error = undefined;
     try {
       await new Promise((resolve, reject) => {
-        this.#asked = { want: "", resolve, reject };
+        this.#pendingRequest = { replyType: "", resolve, reject };
         socket.onopen = resolve;
-        socket.onerror = (/** @type {any} */ event) => this.#drop(cut(`WebSocket ${url}`, event.error ?? new Error(event.message || "it failed")));
+        socket.onerror = (/** @type {any} */ event) => this.#drop(connectionLost(`WebSocket ${url}`, event.error ?? new Error(event.message || "connection failed")));
         socket.onclose = (/** @type {any} */ event) => this.#drop(closed(event));
-        socket.onmessage = (/** @type {any} */ event) => this.#hear(JSON.parse(event.data));
+        socket.onmessage = (/** @type {any} */ event) => this.#onFrame(JSON.parse(event.data));
       });
-      this.#asked = undefined;
+      this.#pendingRequest = undefined;
       this.#token = this.#transport.token;
-      await this.#askNow({ type: "auth", token: this.#token ?? "" }, "auth.ok");
-      let gone;
-      for (const [channel, after] of this.#seen) {
+      await this.#requestNow({ type: "auth", token: this.#token ?? "" }, "auth.ok");
+      let channelError;
+      for (const [channel, after] of this.#lastSeq) {
         try {
-          await this.#askNow({ type: "subscribe", channel, after }, "subscribed");
+          await this.#requestNow({ type: "subscribe", channel, after }, "subscribed");
         } catch (failed) {
           if (!(failed instanceof NotFound || failed instanceof Forbidden)) throw failed;
-          this.#seen.delete(channel);
-          gone = failed;
+          this.#lastSeq.delete(channel);
+          channelError = failed;
         }
       }
       this.#ping();
-      return gone;
+      return channelError;
     } catch (failed) {
       this.#drop(failed);
       throw failed;
     }
   }
 
-  /** Finds out that nobody is there any more, which no closing told. */
+  /** Sends pings, to detect a connection that was lost without a close event. */
   #ping() {
-    this.#heard = true;
-    clearInterval(this.#pinging);
-    this.#pinging = setInterval(() => {
-      if (!this.#heard) return this.#drop(cut("The WebSocket is silent"));
-      this.#heard = false;
+    this.#alive = true;
+    clearInterval(this.#pingTimer);
+    this.#pingTimer = setInterval(() => {
+      if (!this.#alive) return this.#drop(connectionLost("The WebSocket received no data in time"));
+      this.#alive = false;
       this.#socket?.send('{"type":"ping"}');
-    }, pingEvery * 1000);
+    }, pingInterval * 1000);
   }
 }
 
 /** @param {{code: number, reason: string}} event */
 function closed({ code, reason }) {
-  const what = `The server has closed the WebSocket: ${code} ${reason}`;
-  // 1008 is the login's end; too many mistakes it can't be.
-  return code === 1008 ? new Unauthorized("UNAUTHORIZED", what) : cut(what);
+  const message = `The server closed the WebSocket: ${code} ${reason}`;
+  // 1008 means that the login has ended.
+  return code === 1008 ? new Unauthorized("UNAUTHORIZED", message) : connectionLost(message);
 }

@@ -1,4 +1,4 @@
-// Every operation of the served OpenAPI document, and what goes around them.
+// Every operation of the server's OpenAPI document, and related features.
 
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -14,19 +14,19 @@ const mcpServer = {
   env: { API_KEY: "secret-key" },
 };
 
-// A server of its own, gone through part by part; at the end comes whether it was all.
+// The tests call every operation on their own server. The last one checks that none is missing.
 let server;
 let c;
-const asked = new Set();
+const called = new Set();
 
-function recorded(url, options) {
-  asked.add(`${options.method} ${new URL(url).pathname}`);
+function recordingFetch(url, options) {
+  called.add(`${options.method} ${new URL(url).pathname}`);
   return fetch(url, options);
 }
 
 before(async () => {
   server = await Server.start();
-  c = await server.login({ fetch: recorded });
+  c = await server.login({ fetch: recordingFetch });
 });
 after(() => server.remove());
 
@@ -38,7 +38,7 @@ async function all(iterator) {
 
 const newAgent = async (more) => (await c.createAgent("a", "chat", { model: "echo", ...more })).id;
 
-test("reads", async () => {
+test("read operations", async () => {
   assert.equal((await c.health()).status, "healthy");
   assert.ok((await c.healthReady()).status);
   assert.equal((await c.me()).username, "admin");
@@ -69,10 +69,10 @@ test("agents", async () => {
 
 test("chat and runs", async () => {
   const agent = await newAgent();
-  const said = await c.chat(agent, "Good day", { sessionId: "s" });
-  assert.deepEqual([said.message, said.session_id], ["Good day", "s"]);
-  assert.equal((await c.getRun(said.metadata.run_id)).status, "completed");
-  assert.equal(await (await c.runEvents(said.metadata.run_id)).wait(), "Good day");
+  const reply = await c.chat(agent, "Good day", { sessionId: "s" });
+  assert.deepEqual([reply.message, reply.session_id], ["Good day", "s"]);
+  assert.equal((await c.getRun(reply.metadata.run_id)).status, "completed");
+  assert.equal(await (await c.runEvents(reply.metadata.run_id)).wait(), "Good day");
   const stream = await c.chatStream(agent, "/tokens 100 /delay 100ms");
   for await (const _ of stream) break;
   assert.equal((await c.cancelRun(stream.runId)).cancel_requested, true);
@@ -110,19 +110,19 @@ test("MCP servers", async () => {
   const runs = () => eventually(async () => (await c.getMcpServer(one.id)).status === "running");
   await runs();
   assert.deepEqual((await c.listMcpTools(one.id)).tools.map((tool) => tool.qualified_name), ["greeter__greet"]);
-  await eventually(async () => (await c.mcpServerLogs(one.id, { tail: 9 })).logs.some((line) => line.text === "well met"));
+  await eventually(async () => (await c.mcpServerLogs(one.id, { tail: 9 })).logs.some((line) => line.text === "server started"));
   const { etag } = await c.getMcpServer(one.id);
   const changed = await c.changeMcpServer(one.id, { description: "It greets" }, { ifMatch: etag });
   assert.equal(changed.description, "It greets");
   assert.equal((await c.replaceMcpServer(one.id, { ...changed, name: "Greeter" })).name, "Greeter");
   await c.restartMcpServer(one.id);
   await runs();
-  // An agent uses it.
+  // An agent calls the server's tool.
   const stream = await c.chatStream(await newAgent({ mcp_servers: ["greeter"] }), "/tool greeter__greet {}");
   assert.ok((await all(stream)).some((event) => event.type === "tool_result"));
   assert.equal(stream.text, "hello");
-  // Its log until it is deleted.
-  for await (const line of await c.followMcpServerLogs(one.id, { tail: 100 })) if (line.text === "well met") break;
+  // The log stream ends when the server is deleted.
+  for await (const line of await c.followMcpServerLogs(one.id, { tail: 100 })) if (line.text === "server started") break;
   const log = await c.followMcpServerLogs(one.id);
   await c.stopMcpServer(one.id);
   await c.deleteMcpServer(one.id);
@@ -163,7 +163,7 @@ test("users", async () => {
   assert.deepEqual((await ann.listAgents()).agents, []);
   assert.equal((await c.changeUser(user.id, { role: "member" })).role, "member");
   assert.equal(await c.resetPassword(user.id, "another-password-of-ann"), undefined);
-  const again = await AgentAreaClient.login(server.url, "ann", "another-password-of-ann", { fetch: recorded });
+  const again = await AgentAreaClient.login(server.url, "ann", "another-password-of-ann", { fetch: recordingFetch });
   assert.equal(await again.changePassword("another-password-of-ann", "a-third-password-of-ann"), undefined);
   assert.equal((await again.me()).role, "member");
   await c.changeUser(user.id, { disabled: true });
@@ -189,25 +189,25 @@ test("API keys", async () => {
   await assert.rejects(eventually(async () => !(await program.getAgent(agent)), 5), agentarea.Unauthorized);
 });
 
-test("each operation has a method, and was called", async () => {
+test("every operation has a method and was called", async () => {
   await c.logout();
   const { paths } = await (await fetch(`${server.url}/openapi.json`)).json();
-  asked.add("GET /v1/ws"); // websocket.test.js's
+  called.add("GET /v1/ws"); // called by websocket.test.js
   const missing = [];
-  const notAsked = [];
+  const notCalled = [];
   for (const [template, item] of Object.entries(paths)) {
     const pattern = template.replace(/\/$/, "").replace(/\{\w+\}/g, "[^/]+");
     for (const [method, { operationId }] of Object.entries(item)) {
       const name = operationId.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
       if (!(AgentAreaClient.prototype[name] ?? AgentAreaClient[name])) missing.push(operationId);
       const like = new RegExp(`^${method.toUpperCase()} ${pattern}/?$`);
-      if (![...asked].some((one) => like.test(one))) notAsked.push(operationId);
+      if (![...called].some((one) => like.test(one))) notCalled.push(operationId);
     }
   }
-  assert.deepEqual({ missing, notAsked }, { missing: [], notAsked: [] });
+  assert.deepEqual({ missing, notCalled }, { missing: [], notCalled: [] });
 });
 
-test("more than two pages, one added meanwhile: each once", async () => {
+test("each item of three pages is listed once, although one is added meanwhile", async () => {
   const client = await admin();
   const ids = [];
   for (let i = 0; i < 205; i++) ids.push((await client.createAgent(`a${i}`, "chat", { model: "echo" })).id);
@@ -220,7 +220,7 @@ test("more than two pages, one added meanwhile: each once", async () => {
   assert.ok(ids.every((id) => seen.includes(id)));
 });
 
-test("bad input says what to change", async () => {
+test("an error names the invalid field", async () => {
   const client = await admin();
   await assert.rejects(client.createAgent("a", "chat", { model: "echo", temperature: "hot" }), (error) => {
     assert.deepEqual([error.status, error.field], [400, "config.temperature"]);

@@ -1,4 +1,4 @@
-// Files: some megabytes there and back, cut connections, little memory.
+// Files: uploads and downloads, lost connections, memory use.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -25,23 +25,23 @@ before(async () => {
 });
 after(() => rmSync(dir, { recursive: true }));
 
-/** A WritableStream into memory. */
-function sink(onWrite = () => {}) {
-  const pieces = [];
-  const write = (piece) => {
-    pieces.push(piece);
-    onWrite(Buffer.concat(pieces).length);
+/** Returns a WritableStream, and a function that returns the written bytes. */
+function memoryStream(onWrite = () => {}) {
+  const chunks = [];
+  const write = (chunk) => {
+    chunks.push(chunk);
+    onWrite(Buffer.concat(chunks).length);
   };
-  return [new WritableStream({ write }), () => Buffer.concat(pieces)];
+  return [new WritableStream({ write }), () => Buffer.concat(chunks)];
 }
 
-test("there and back", async () => {
+test("upload and download", async () => {
   const file = await client.uploadFile(source, { metadata: { project: "x" } });
   assert.deepEqual([file.name, file.size, file.sha256], [path.basename(source), size, sha256(content)]);
   const back = path.join(dir, "back");
   assert.equal((await client.downloadFile(file.id, back)).id, file.id);
   assert.ok(readFileSync(back).equals(content));
-  const [target, bytes] = sink();
+  const [target, bytes] = memoryStream();
   await client.downloadFile(file.id, target);
   assert.ok(bytes().equals(content));
   assert.ok(Buffer.from(await client.readFile(file.id)).equals(content));
@@ -62,20 +62,20 @@ test("sources", async () => {
   }
 });
 
-test("an upload with a stale token", async () => {
+test("an upload with an expired token", async () => {
   const own = await (await server()).login();
   const stale = new AgentAreaClient(own.baseUrl, "stale", { refreshToken: own.refreshToken });
   assert.equal((await stale.uploadFile(source)).sha256, sha256(content));
 });
 
-test("a download that is cut goes on where it was", async () => {
+test("an interrupted download is resumed", async () => {
   const file = await client.uploadFile(source);
   const proxy = await Proxy.start((await server()).listen);
-  let cuts = 0;
-  const [target, bytes] = sink((length) => {
-    if (length > (cuts + 1) * (2 << 20) && cuts < 3) {
-      cuts++;
-      proxy.cut();
+  let drops = 0;
+  const [target, bytes] = memoryStream((length) => {
+    if (length > (drops + 1) * (2 << 20) && drops < 3) {
+      drops++;
+      proxy.drop();
     }
   });
   await new AgentAreaClient(proxy.url, client.token).downloadFile(file.id, target);
@@ -84,20 +84,20 @@ test("a download that is cut goes on where it was", async () => {
   proxy.close();
 });
 
-test("what is not what was uploaded is told, and not kept", async () => {
+test("a file with wrong bytes causes an error and is not stored", async () => {
   const info = { id: "file-1", size: 3, sha256: sha256("abc") };
   const target = path.join(dir, "kept");
-  writeFileSync(target, "as it was");
+  writeFileSync(target, "old content");
   const before = readdirSync(dir);
-  for (const act of [(c) => c.downloadFile("file-1", target), (c) => c.downloadFile("file-1", sink()[0]), (c) => c.readFile("file-1")]) {
+  for (const call of [(c) => c.downloadFile("file-1", target), (c) => c.downloadFile("file-1", memoryStream()[0]), (c) => c.readFile("file-1")]) {
     const scripted = await Scripted.start([200, {}, info], [200, {}, "abd"]);
-    await assert.rejects(act(new AgentAreaClient(scripted.url, "t")), (error) => {
+    await assert.rejects(call(new AgentAreaClient(scripted.url, "t")), (error) => {
       assert.ok(error instanceof agentarea.ChecksumMismatch, error);
       return error.details.file_id === "file-1";
     });
     scripted.close();
   }
-  assert.equal(readFileSync(target, "utf8"), "as it was");
+  assert.equal(readFileSync(target, "utf8"), "old content");
   assert.deepEqual(readdirSync(dir), before);
   const scripted = await Scripted.start([201, {}, info]);
   const upload = new AgentAreaClient(scripted.url, "t").uploadFile(Buffer.from("abd"));
@@ -105,7 +105,7 @@ test("what is not what was uploaded is told, and not kept", async () => {
   scripted.close();
 });
 
-test("a file of 200 MiB goes there and back through 150 MiB of memory more", async () => {
+test("uploading and downloading 200 MiB needs less than 150 MiB of additional memory", async () => {
   const big = path.join(dir, "big");
   writeFileSync(big, "");
   truncateSync(big, 200 << 20);
@@ -115,7 +115,7 @@ test("a file of 200 MiB goes there and back through 150 MiB of memory more", asy
     const [url, token, path] = process.argv.slice(1);
     const client = new AgentAreaClient(url, token);
     await client.me();
-    // The kernel's, in KiB; resourceUsage has the parent's in it.
+    // From the kernel, in KiB; resourceUsage includes the parent process.
     const peak = () => Number(readFileSync("/proc/self/status", "utf8").match(/VmHWM:\\s+(\\d+)/)[1]);
     const before = peak();
     const file = await client.uploadFile(path);

@@ -1,4 +1,4 @@
-// What the tests run against: a built AgentArea, a proxy that cuts, a server with a script.
+// Test fixtures: a built AgentArea server, a proxy that drops connections, a scripted server.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -17,10 +17,10 @@ import { AgentAreaClient } from "../src/index.js";
 export const here = path.dirname(fileURLToPath(import.meta.url));
 export const password = "correct-horse-battery-staple";
 
-/** The WebSocket of Node.js, or that of ws from where AGENTAREA_NODE_MODULES says; without either, its tests tell. */
-export const WebSocket = globalThis.WebSocket ?? packaged();
+/** The WebSocket class of Node.js, or of the package ws in AGENTAREA_NODE_MODULES. */
+export const WebSocket = globalThis.WebSocket ?? loadWebSocket();
 
-function packaged() {
+function loadWebSocket() {
   try {
     return createRequire(`${process.env.AGENTAREA_NODE_MODULES ?? here}/`)("ws").WebSocket;
   } catch {
@@ -56,10 +56,10 @@ plugin "mcp" "http" {
 }
 `;
 
-/** The folder of the built server, as AGENTAREA_BIN names it or as make build fills it. */
+/** The folder of the built server: AGENTAREA_BIN, or the output of make build. */
 const binaries = process.env.AGENTAREA_BIN ?? path.resolve(here, "../../../../bin");
 
-/** A server with a folder of its own. */
+/** A server with its own folder. */
 export class Server {
   dir = mkdtempSync(path.join(tmpdir(), "agentarea-clients-"));
   listen = "127.0.0.1:0";
@@ -75,7 +75,7 @@ export class Server {
 
   async start() {
     const program = path.join(binaries, "agentarea");
-    if (!existsSync(program)) throw new Error(`there is no ${program}: run make build, or set AGENTAREA_BIN`);
+    if (!existsSync(program)) throw new Error(`${program} does not exist: run make build, or set AGENTAREA_BIN`);
     const log = openSync(path.join(this.dir, "log"), "a");
     this.process = spawn(program, ["serve", "--listen", this.listen], {
       cwd: this.dir,
@@ -85,7 +85,7 @@ export class Server {
         TMPDIR: tmpdir(),
         AGENTAREA_ADMIN_PASSWORD: password,
         AGENTAREA_WATCH_CONFIG: "false",
-        // What is tested of limits has a server of its own.
+        // Tests of rate limits use another server.
         AGENTAREA_RATE_LIMIT_PER_MINUTE: "0",
         AGENTAREA_RATE_LIMIT_BURST: "0",
         ...this.env,
@@ -97,7 +97,7 @@ export class Server {
     this.process.stdout.on("data", (data) => (banner += data));
     await eventually(() => {
       if (this.process.exitCode !== null) {
-        throw new Error(`the server does not start: ${readFileSync(path.join(this.dir, "log"))}`);
+        throw new Error(`the server did not start: ${readFileSync(path.join(this.dir, "log"))}`);
       }
       return banner.includes("Plugins:");
     });
@@ -109,12 +109,12 @@ export class Server {
     this.process.stdout.unref();
   }
 
-  /** Ends it as kill -9 does. */
+  /** Kills the server with SIGKILL. */
   async kill() {
-    const ended = new Promise((resolve) => this.process.once("exit", resolve));
+    const exited = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.ref();
     this.process.kill("SIGKILL");
-    await ended;
+    await exited;
   }
 
   remove() {
@@ -128,28 +128,28 @@ export class Server {
 }
 
 let shared;
-/** The server that a file's tests share which leave it alone. */
+/** The server that most tests of a file share. They must not stop it or change its settings. */
 export const server = () => (shared ??= Server.start());
 
 let signedIn;
-/** A client of the shared server. Signing in is limited, so tests share that, too. */
-export const admin = () => (signedIn ??= server().then((one) => one.login()));
+/** A client of the shared server. Tests share it because logins are rate-limited. */
+export const admin = () => (signedIn ??= server().then((item) => item.login()));
 
-/** Waits until something is, and gives it. */
+/** Waits until the condition is true and returns its value. */
 export async function eventually(condition, seconds = 30) {
-  for (const giveUp = Date.now() + seconds * 1000; ; await sleep(20)) {
+  for (const deadline = Date.now() + seconds * 1000; ; await sleep(20)) {
     const found = await condition();
     if (found) return found;
-    if (Date.now() > giveUp) throw new Error(`waited for ${seconds} s`);
+    if (Date.now() > deadline) throw new Error(`condition not met within ${seconds} s`);
   }
 }
 
-/** What the model echo answers to /tokens. */
+/** Returns the answer of the model echo to /tokens. */
 export const tokens = (number) => Array.from({ length: number }, (_, i) => `token-${i + 1}`).join(" ");
 
 export const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
-/** Passes connections on to an address until it cuts them. */
+/** A TCP proxy that can drop all its connections. */
 export class Proxy {
   #open = new Set();
   connections = 0;
@@ -157,15 +157,15 @@ export class Proxy {
   static async start(address) {
     const [host, port] = address.split(":");
     const proxy = new Proxy();
-    proxy.listener = net.createServer((near) => {
+    proxy.listener = net.createServer((client) => {
       proxy.connections++;
-      const far = net.connect(Number(port), host);
-      for (const one of [near, far]) {
-        proxy.#open.add(one);
-        one.on("error", () => {});
-        one.on("close", () => proxy.#open.delete(one));
+      const upstream = net.connect(Number(port), host);
+      for (const item of [client, upstream]) {
+        proxy.#open.add(item);
+        item.on("error", () => {});
+        item.on("close", () => proxy.#open.delete(item));
       }
-      near.pipe(far).pipe(near);
+      client.pipe(upstream).pipe(client);
     });
     await new Promise((resolve) => proxy.listener.listen(0, "127.0.0.1", resolve));
     proxy.listener.unref();
@@ -173,32 +173,32 @@ export class Proxy {
     return proxy;
   }
 
-  /** Resets all connections that there are. */
-  cut() {
-    for (const one of this.#open) one.resetAndDestroy();
+  /** Resets all open connections. */
+  drop() {
+    for (const item of this.#open) item.resetAndDestroy();
   }
 
-  /** Cuts, and lets nobody in any more. */
+  /** Drops all connections and accepts no new ones. */
   close() {
     this.listener.close();
-    this.cut();
+    this.drop();
   }
 }
 
 /**
- * Answers requests with what the script says, one after another; the last one again and again.
+ * An HTTP server that sends the responses of a script in order, and repeats the last one.
  *
- * An answer is [status, headers, body]; null cuts the connection; a number waits so many seconds first.
+ * A response is [status, headers, body]. null drops the connection, and a number does so after that many seconds.
  */
 export class Scripted {
   requests = [];
 
   static async start(...script) {
-    const one = new Scripted();
-    one.server = http.createServer(async (request, response) => {
+    const item = new Scripted();
+    item.server = http.createServer(async (request, response) => {
       const body = [];
       for await (const piece of request) body.push(piece);
-      one.requests.push({ method: request.method, path: request.url, headers: request.headers, body: Buffer.concat(body) });
+      item.requests.push({ method: request.method, path: request.url, headers: request.headers, body: Buffer.concat(body) });
       let answer = script.length > 1 ? script.shift() : script[0];
       if (typeof answer === "number") {
         await sleep(answer * 1000);
@@ -211,10 +211,10 @@ export class Scripted {
       if (headers["Content-Length"]) response.write(data, () => request.socket.destroy());
       else response.end(data);
     });
-    await new Promise((resolve) => one.server.listen(0, "127.0.0.1", resolve));
-    one.server.unref();
-    one.url = `http://127.0.0.1:${one.server.address().port}`;
-    return one;
+    await new Promise((resolve) => item.server.listen(0, "127.0.0.1", resolve));
+    item.server.unref();
+    item.url = `http://127.0.0.1:${one.server.address().port}`;
+    return item;
   }
 
   close() {
@@ -224,5 +224,5 @@ export class Scripted {
 }
 
 export const failure = (code, details = {}) => ({
-  error: { code, message: `as the script says: ${code}`, details, request_id: "req-1" },
+  error: { code, message: `scripted error: ${code}`, details, request_id: "req-1" },
 });

@@ -1,8 +1,8 @@
-// An MCP server with one tool, on its standard input and output.
+// An MCP server over standard input and output with one tool.
 
 import { createInterface } from "node:readline";
 
-console.error("well met");
+console.error("server started");
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, method, params } = JSON.parse(line);
   if (id === undefined) continue;
@@ -16,6 +16,6 @@ for await (const line of createInterface({ input: process.stdin })) {
     "tools/call": { content: [{ type: "text", text: "hello" }] },
     ping: {},
   };
-  const error = { code: -32601, message: `no method ${method}` };
+  const error = { code: -32601, message: `unknown method ${method}` };
   console.log(JSON.stringify({ jsonrpc: "2.0", id, ...(results[method] ? { result: results[method] } : { error }) }));
 }

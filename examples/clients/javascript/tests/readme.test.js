@@ -1,4 +1,4 @@
-// The examples run as they are written: the README's, and those of the API reference.
+// Runs the examples of the README and of the API reference as they are written.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -60,11 +60,11 @@ ws.send(JSON.stringify({
 const dir = mkdtempSync(path.join(tmpdir(), "agentarea-clients-"));
 after(() => rmSync(dir, { recursive: true }));
 
-/** Runs an example, with the address and the secrets of the test in place of its own. */
+/** Runs an example with the URL and the credentials of the test server. */
 async function run(name, text, more = {}) {
   const client = await admin();
   const modules = { agentarea: path.join(here, "../src/index.js"), ws: path.join(here, "ws.js") };
-  for (const [old, now] of Object.entries({
+  for (const [placeholder, replacement] of Object.entries({
     "localhost:8000": new URL(client.baseUrl).host,
     "your-token": client.token,
     "your-access-token": client.token,
@@ -72,25 +72,25 @@ async function run(name, text, more = {}) {
     "your-password": password,
     ...more,
   })) {
-    text = text.replaceAll(old, now);
+    text = text.replaceAll(placeholder, replacement);
   }
   for (const [module, file] of Object.entries(modules)) text = text.replaceAll(`from "${module}"`, `from "${pathToFileURL(file)}"`);
   const file = path.join(dir, `${name}.mjs`);
   writeFileSync(file, text);
-  const done = spawnSync(process.execPath, [file], { cwd: dir, encoding: "utf8", timeout: 60_000 });
-  assert.equal(done.status, 0, done.stdout + done.stderr);
-  return done.stdout;
+  const result = spawnSync(process.execPath, [file], { cwd: dir, encoding: "utf8", timeout: 60_000 });
+  assert.equal(result.status, 0, result.stdout + result.stderr);
+  return result.stdout;
 }
 
 const print = "console.log(JSON.stringify([agent.name, agent.config]));";
-const made = '["test-agent",{"model":"gpt-4"}]\n';
+const created = '["test-agent",{"model":"gpt-4"}]\n';
 
 test("the API reference's usage with this client", async () => {
-  assert.equal(await run("usage", 'import { AgentAreaClient } from "agentarea";' + contractUsage + print), made);
+  assert.equal(await run("usage", 'import { AgentAreaClient } from "agentarea";' + contractUsage + print), created);
 });
 
 test("the API reference's own client", async () => {
-  assert.equal(await run("reference", contractClass + contractUsage + print), made);
+  assert.equal(await run("reference", contractClass + contractUsage + print), created);
 });
 
 test("the API reference's WebSocket", async () => {
@@ -111,4 +111,17 @@ test("the README", async () => {
   const out = await run("readme", blocks.join("\n"));
   assert.match(out, /Hello, Ann!/);
   assert.match(out, /completed/);
+});
+
+test("the page Build an app", async () => {
+  const page = readFileSync(path.join(here, "../../../../docs/build-an-app.md"), "utf8");
+  const blocks = [...page.matchAll(/```js\n(.*?)```/gs)].map((one) => one[1]);
+  assert.ok(blocks.length > 4);
+  writeFileSync(path.join(dir, "list.txt"), "Milk, bread, eggs");
+  const npx = '{ command: "npx", args: ["-y", "@modelcontextprotocol/server-everything"] }';
+  const local = JSON.stringify({ command: process.execPath, args: [path.join(here, "mcp-server.js")] });
+  const text = blocks.join("\n");
+  assert.ok(text.includes(npx));
+  const out = await run("app", text, { [npx]: local, '"demo"': '"demo-js"', demo__echo: "demo-js__greet" });
+  for (const expected of ["Hello, Ann!", "tool_result demo-js__greet", "Milk, bread, eggs"]) assert.ok(out.includes(expected), out);
 });

@@ -1,4 +1,4 @@
-// Streams: broken connections, a killed server, failures.
+// Streams: lost connections, a killed server, errors.
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
@@ -33,13 +33,13 @@ test("events", async () => {
   assert.deepEqual([await again.wait(), again.lastEventId], [" a time", 6]);
 });
 
-test("cut three times, it misses nothing and tells nothing twice", async () => {
-  const [proxy, cutting] = await proxied();
-  const stream = await cutting.chatStream(agent, slow);
+test("a stream that is interrupted three times loses and repeats nothing", async () => {
+  const [proxy, viaProxy] = await proxied();
+  const stream = await viaProxy.chatStream(agent, slow);
   const events = [];
   for await (const event of stream) {
     events.push(event);
-    if ([5, 20, 40].includes(events.length)) proxy.cut();
+    if ([5, 20, 40].includes(events.length)) proxy.drop();
   }
   assert.equal(stream.text, tokens(60));
   assert.equal(events.map((e) => e.content ?? "").join(""), tokens(60));
@@ -48,18 +48,18 @@ test("cut three times, it misses nothing and tells nothing twice", async () => {
   proxy.close();
 });
 
-test("cut and not connected again", async () => {
-  const [proxy, cutting] = await proxied();
-  const stream = await cutting.chatStream(agent, slow, { reconnect: 0 });
+test("a lost connection without reconnect", async () => {
+  const [proxy, viaProxy] = await proxied();
+  const stream = await viaProxy.chatStream(agent, slow, { reconnect: 0 });
   await assert.rejects(async () => {
-    for await (const event of stream) if (event.eventId === 5) proxy.cut();
+    for await (const event of stream) if (event.eventId === 5) proxy.drop();
   }, agentarea.ConnectionFailed);
   const rest = await client.runEvents(stream.runId, { after: stream.lastEventId });
   assert.equal(stream.text + (await rest.wait()), tokens(60));
   proxy.close();
 });
 
-test("who can refresh goes on with a new token", async () => {
+test("a client with a refresh token continues with a new token", async () => {
   const proxy = await Proxy.start((await server()).listen);
   const own = await AgentAreaClient.login(proxy.url, "admin", password);
   const stream = await own.chatStream(agent, slow);
@@ -67,14 +67,14 @@ test("who can refresh goes on with a new token", async () => {
   for await (const event of stream) {
     if (event.eventId !== 5) continue;
     await own.refresh();
-    proxy.cut();
+    proxy.drop();
   }
   assert.equal(stream.text, tokens(60));
   await other.me();
   proxy.close();
 });
 
-test("who signs out in the middle is told", async () => {
+test("a logout ends the stream with an error", async () => {
   const own = await (await server()).login();
   const stream = await own.chatStream(agent, "/tokens 200 /delay 100ms");
   await assert.rejects(async () => {
@@ -83,7 +83,7 @@ test("who signs out in the middle is told", async () => {
   assert.equal((await client.cancelRun(stream.runId)).cancel_requested, true);
 });
 
-test("failure of the run", async () => {
+test("an error of the run", async () => {
   const stream = await client.chatStream(agent, "/tokens 3 /error rate_limited");
   await assert.rejects(stream.wait(), (error) => {
     assert.ok(error instanceof agentarea.ServiceUnavailable);
@@ -93,14 +93,14 @@ test("failure of the run", async () => {
   await assert.rejects((await client.chatStream(agent, "/error context_too_long")).wait(), agentarea.UpstreamError);
 });
 
-test("refused at once", async () => {
+test("a rejected request", async () => {
   await assert.rejects(client.chatStream("agent-none", "Hello"), agentarea.NotFound);
   const stream = await client.chatStream(agent, slow, { sessionId: "one" });
   await assert.rejects(client.chatStream(agent, "Hello", { sessionId: "one" }), agentarea.Conflict);
   stream.close();
 });
 
-test("leaving", async () => {
+test("closing and aborting", async () => {
   const stream = await client.chatStream(agent, slow);
   for await (const event of stream) if (event.eventId === 3) break;
   const rest = [];
@@ -113,11 +113,11 @@ test("leaving", async () => {
   await assert.rejects(watch.wait(), /enough/);
 });
 
-test("kill -9 in the middle: the answer is whole, whatever a restart drops", async () => {
+test("after kill -9 and a restart of the server, the answer is complete", async () => {
   const own = await Server.start();
-  const dying = await own.login();
-  const one = (await dying.createAgent("a", "chat", { model: "echo" })).id;
-  const stream = await dying.chatStream(one, slow);
+  const restarting = await own.login();
+  const one = (await restarting.createAgent("a", "chat", { model: "echo" })).id;
+  const stream = await restarting.chatStream(one, slow);
   const events = [];
   let restarted;
   for await (const event of stream) {
@@ -132,14 +132,14 @@ test("kill -9 in the middle: the answer is whole, whatever a restart drops", asy
   const numbers = events.map((e) => e.eventId);
   assert.deepEqual(numbers, [...new Set(numbers)].sort((a, b) => a - b));
   assert.deepEqual(events.filter((e) => e.type === "restart").map((e) => e.drop_after), [1]);
-  assert.equal((await dying.chatHistory(one)).messages.at(-1).content, tokens(60));
+  assert.equal((await restarting.chatHistory(one)).messages.at(-1).content, tokens(60));
   own.remove();
 });
 
 const sse = (text) => [200, { "Content-Type": "text/event-stream", "Content-Length": "99999" }, text];
 const token = (id, content) => `id: ${id}\ndata: {"type":"token","content":"${content}"}\n\n`;
 
-test("a restart drops what the crash has cut", async () => {
+test("a restart event drops tokens", async () => {
   const start = 'id: 1\ndata: {"type":"start","session_id":"s","run_id":"run-1"}\n\n';
   const restart = 'id: 100\ndata: {"type":"restart","attempt":2,"drop_after":2}\n\n';
   const end = 'id: 103\ndata: {"type":"end","message_id":"m","metadata":{}}\n\n';
@@ -157,7 +157,7 @@ test("a restart drops what the crash has cut", async () => {
   scripted.close();
 });
 
-test("cut before it is known, there is nothing to go on with", async () => {
+test("a stream that is interrupted before its first event cannot be resumed", async () => {
   const scripted = await Scripted.start(sse(": still here\n\n"));
   const stream = await new AgentAreaClient(scripted.url, "t").chatStream("a", "b");
   await assert.rejects(stream.wait(), agentarea.ConnectionFailed);

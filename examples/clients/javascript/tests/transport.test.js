@@ -1,4 +1,4 @@
-// Tokens, retries, time limits and errors, on a server that does what a script says.
+// Tokens, retries, timeouts and errors, on a scripted server.
 
 import assert from "node:assert/strict";
 import net from "node:net";
@@ -14,12 +14,12 @@ const made = [201, {}, { id: "task-1" }];
 const busy = [429, { "Retry-After": "0" }, failure("RATE_LIMITED")];
 const down = [503, { "Retry-After": "0" }, failure("SERVICE_UNAVAILABLE")];
 
-/** Gives what came of a call, and the requests. */
-async function call(script, act, options) {
+/** Returns the result or the error of a call, and the requests. */
+async function call(script, operation, options) {
   const scripted = await Scripted.start(...script);
   const client = new AgentAreaClient(scripted.url, "t", options);
   try {
-    return [await act(client), scripted.requests];
+    return [await operation(client), scripted.requests];
   } catch (error) {
     if (!(error instanceof agentarea.AgentAreaError)) throw error;
     return [error, scripted.requests];
@@ -30,26 +30,26 @@ async function call(script, act, options) {
 }
 
 test("too many requests", async () => {
-  for (const act of [
+  for (const operation of [
     (c) => c.getAgent("agent-1"),
     (c) => c.createAgent("a", "chat", {}),
     (c) => c.changeAgent("agent-1", {}),
     (c) => c.chat("agent-1", "Hello"),
   ]) {
-    const [got, requests] = await call([busy, busy, ok], act);
+    const [got, requests] = await call([busy, busy, ok], operation);
     assert.deepEqual(got, { id: "agent-1" });
     assert.equal(requests.length, 3);
     assert.deepEqual(requests[0].body, requests[2].body);
   }
 });
 
-test("waits as it is told", async () => {
-  const began = performance.now();
+test("waits for Retry-After", async () => {
+  const start = performance.now();
   await call([[429, { "Retry-After": "1" }, failure("RATE_LIMITED")], ok], (c) => c.me());
-  assert.ok(performance.now() - began > 990);
+  assert.ok(performance.now() - start > 990);
 });
 
-test("gives up", async () => {
+test("gives up after all retries", async () => {
   let [got, requests] = await call([busy], (c) => c.me());
   assert.ok(got instanceof agentarea.RateLimited);
   assert.deepEqual([got.status, got.code, got.retryAfter, got.requestId], [429, "RATE_LIMITED", 0, "req-1"]);
@@ -59,28 +59,28 @@ test("gives up", async () => {
   assert.equal(requests.length, 1);
 });
 
-test("does not wait for an hour", async () => {
+test("does not wait longer than a minute", async () => {
   const [got, requests] = await call([[429, { "Retry-After": "3600" }, failure("RATE_LIMITED")]], (c) => c.me());
   assert.deepEqual([got.retryAfter, requests.length], [3600, 1]);
 });
 
-test("reads a date", async () => {
+test("Retry-After with a date", async () => {
   const date = { "Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT" };
   const [got] = await call([[429, date, failure("RATE_LIMITED")]], (c) => c.me(), { retries: 0 });
   assert.equal(got.retryAfter, 0);
 });
 
-test("unavailable and cut", async () => {
-  for (const bad of [down, null]) {
-    let [got, requests] = await call([bad, ok], (c) => c.getAgent("agent-1"));
+test("unavailable, and lost connection", async () => {
+  for (const failed of [down, null]) {
+    let [got, requests] = await call([failed, ok], (c) => c.getAgent("agent-1"));
     assert.deepEqual([got, requests.length], [{ id: "agent-1" }, 2]);
-    [got, requests] = await call([bad, ok], (c) => c.chat("agent-1", "Hello"));
+    [got, requests] = await call([failed, ok], (c) => c.chat("agent-1", "Hello"));
     assert.ok(got instanceof agentarea.ServiceUnavailable || got instanceof agentarea.ConnectionFailed);
     assert.equal(requests.length, 1);
   }
 });
 
-test("a task is made once", async () => {
+test("a task is created once", async () => {
   const [got, requests] = await call([null, down, made], (c) => c.createTask("t", "agent-1"));
   assert.deepEqual(got, { id: "task-1" });
   const keys = new Set(requests.map((one) => one.headers["idempotency-key"]));
@@ -89,21 +89,21 @@ test("a task is made once", async () => {
   assert.ok(!keys.has(others[0].headers["idempotency-key"]));
 });
 
-test("a delete whose reply was lost", async () => {
-  const gone = [404, {}, failure("NOT_FOUND")];
-  let [got] = await call([null, gone], (c) => c.deleteAgent("agent-1"));
+test("a delete with a lost response", async () => {
+  const notFound = [404, {}, failure("NOT_FOUND")];
+  let [got] = await call([null, notFound], (c) => c.deleteAgent("agent-1"));
   assert.equal(got, undefined);
-  [got] = await call([gone], (c) => c.deleteAgent("agent-1"));
+  [got] = await call([notFound], (c) => c.deleteAgent("agent-1"));
   assert.ok(got instanceof agentarea.NotFound);
 });
 
-test("time limit", async () => {
+test("timeout", async () => {
   const [got, requests] = await call([2], (c) => c.me(), { timeout: 0.2, retries: 1 });
   assert.ok(got instanceof agentarea.TimedOut);
   assert.deepEqual([got.code, got.status, requests.length], ["TIMEOUT", undefined, 2]);
 });
 
-test("a signal", async () => {
+test("an abort signal", async () => {
   const scripted = await Scripted.start(2);
   const client = new AgentAreaClient(scripted.url, "t");
   await assert.rejects(client.me({ signal: AbortSignal.timeout(50) }), { name: "TimeoutError" });
@@ -113,7 +113,7 @@ test("a signal", async () => {
   scripted.close();
 });
 
-test("nobody there", async () => {
+test("a closed port", async () => {
   const taken = net.createServer();
   await new Promise((resolve) => taken.listen(0, "127.0.0.1", resolve));
   const { port } = taken.address();
@@ -132,7 +132,7 @@ test("not AgentArea", async () => {
   assert.deepEqual([got.status, got.code], [418, "INTERNAL_ERROR"]);
 });
 
-test("a reply that is cut", async () => {
+test("an incomplete response", async () => {
   const [got, requests] = await call([[200, { "Content-Length": "100" }, '{"id":']], (c) => c.chat("a", "b"));
   assert.ok(got instanceof agentarea.ConnectionFailed);
   assert.equal(requests.length, 1);
@@ -152,15 +152,15 @@ test("headers", async () => {
   scripted.close();
 });
 
-test("who is faster than the server allows waits, and gets all answers", async () => {
+test("a client that exceeds the rate limit waits and gets all responses", async () => {
   const own = await Server.start({ AGENTAREA_RATE_LIMIT_BURST: "3", AGENTAREA_RATE_LIMIT_PER_MINUTE: "1000" });
   const client = await own.login();
   for (let i = 0; i < 12; i++) assert.equal((await client.me()).username, "admin");
   assert.equal(client.rateLimit.limit, 1000);
-  const hasty = new AgentAreaClient(own.url, client.token, { retries: 0 });
+  const impatient = new AgentAreaClient(own.url, client.token, { retries: 0 });
   await assert.rejects(
     async () => {
-      for (let i = 0; i < 1000; i++) await hasty.me();
+      for (let i = 0; i < 1000; i++) await impatient.me();
     },
     (error) => error instanceof agentarea.RateLimited && error.retryAfter > 0,
   );
@@ -192,32 +192,32 @@ test("every error has its class", async () => {
   }
 });
 
-test("calls that find the token stale share one refresh", async () => {
-  const kept = [];
+test("concurrent calls with an expired token share one refresh", async () => {
+  const receivedTokens = [];
   const good = await (await server()).login();
-  const onTokens = (tokens) => kept.push(tokens);
+  const onTokens = (tokens) => receivedTokens.push(tokens);
   const client = new AgentAreaClient(good.baseUrl, "stale", { refreshToken: good.refreshToken, onTokens });
   const all = await Promise.all(Array.from({ length: 10 }, () => client.me()));
   assert.deepEqual(new Set(all.map((one) => one.username)), new Set(["admin"]));
-  assert.equal(kept.length, 1);
-  assert.equal(kept[0].refresh_token, client.refreshToken);
+  assert.equal(receivedTokens.length, 1);
+  assert.equal(receivedTokens[0].refresh_token, client.refreshToken);
   await client.refresh();
-  assert.equal(kept.length, 2);
+  assert.equal(receivedTokens.length, 2);
   await client.logout();
   assert.deepEqual([client.token, client.refreshToken], [undefined, undefined]);
   await assert.rejects(client.me(), agentarea.Unauthorized);
 });
 
-test("stale for good", async () => {
+test("an invalid refresh token", async () => {
   const client = new AgentAreaClient((await server()).url, "stale", { refreshToken: "rt_login-1.AAAA" });
   for (let i = 0; i < 2; i++) await assert.rejects(client.me(), agentarea.Unauthorized);
   assert.equal(client.refreshToken, undefined);
 });
 
-test("a token that is refused although it is fresh is not refreshed for ever", async () => {
-  const no = [401, {}, failure("UNAUTHORIZED")];
+test("a rejected new token is not refreshed again", async () => {
+  const unauthorized = [401, {}, failure("UNAUTHORIZED")];
   const fresh = [200, {}, { access_token: "b", refresh_token: "r2" }];
-  const [got, requests] = await call([no, fresh, no, ok], (c) => c.me(), { refreshToken: "r" });
+  const [got, requests] = await call([unauthorized, fresh, unauthorized, ok], (c) => c.me(), { refreshToken: "r" });
   assert.ok(got instanceof agentarea.Unauthorized);
   assert.deepEqual(requests.map((one) => one.path), ["/v1/auth/me", "/v1/auth/refresh", "/v1/auth/me"]);
   assert.equal(requests[1].headers.authorization, undefined);

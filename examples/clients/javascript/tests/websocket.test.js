@@ -1,4 +1,4 @@
-// The WebSocket: tasks until they are done, broken connections, a killed server.
+// The WebSocket: task events, lost connections, a killed server.
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
@@ -16,8 +16,8 @@ before(async () => {
   agent = (await client.createAgent("a", "chat", { model: "echo" })).id;
 });
 
-/** Notes what of a socket has come, task by task. */
-class Heard {
+/** Records the messages of a socket, per task. */
+class Recorder {
   numbers = [];
   /** @type {Record<string, string[]>} */
   statuses = {};
@@ -38,22 +38,22 @@ class Heard {
   }
 }
 
-const whole = ["pending", "running", "completed"];
+const allStatuses = ["pending", "running", "completed"];
 
-test("tasks until done", async () => {
+test("task events", async () => {
   const socket = await client.websocket({ WebSocket });
   await socket.subscribe("tasks");
   const task = await client.createTask("Hello", agent);
-  const heard = new Heard(socket);
-  assert.deepEqual(await heard.untilDone(1), { [task.id]: whole });
+  const recorder = new Recorder(socket);
+  assert.deepEqual(await recorder.untilDone(1), { [task.id]: allStatuses });
   await socket.unsubscribe("tasks");
   assert.equal(await socket.subscribe(`task.${task.id}.events`, { after: 0 }), 0);
-  assert.deepEqual(await new Heard(socket).untilDone(1), { [task.id]: whole });
+  assert.deepEqual(await new Recorder(socket).untilDone(1), { [task.id]: allStatuses });
   socket.close();
-  assert.deepEqual(await heard.messages.next(), { done: true, value: undefined });
+  assert.deepEqual(await recorder.messages.next(), { done: true, value: undefined });
 });
 
-test("an agent", async () => {
+test("agent events", async () => {
   const socket = await client.websocket({ WebSocket });
   await socket.subscribe(`agent.${agent}.events`);
   await client.chat(agent, "Good day", { sessionId: "s" });
@@ -64,7 +64,7 @@ test("an agent", async () => {
   socket.close();
 });
 
-test("what can not be", async () => {
+test("errors", async () => {
   const socket = await client.websocket({ WebSocket });
   await Promise.all([
     assert.rejects(socket.subscribe("nothing"), agentarea.ValidationError),
@@ -73,70 +73,70 @@ test("what can not be", async () => {
   ]);
   socket.close();
   await assert.rejects(socket.subscribe("tasks"), agentarea.ConnectionFailed);
-  const bad = new AgentAreaClient(client.baseUrl, "bad");
-  await assert.rejects(bad.websocket({ WebSocket }), agentarea.Unauthorized);
+  const unauthenticated = new AgentAreaClient(client.baseUrl, "bad");
+  await assert.rejects(unauthenticated.websocket({ WebSocket }), agentarea.Unauthorized);
   await assert.rejects(client.websocket({ WebSocket: null }), /npm install ws/);
 });
 
-test("whenever it is cut, each message comes once and in order", async () => {
+test("after each lost connection, messages arrive once and in order", async () => {
   const proxy = await Proxy.start((await server()).listen);
-  const cutting = new AgentAreaClient(proxy.url, client.token);
-  const socket = await cutting.websocket({ WebSocket });
+  const viaProxy = new AgentAreaClient(proxy.url, client.token);
+  const socket = await viaProxy.websocket({ WebSocket });
   await socket.subscribe("tasks");
-  const heard = new Heard(socket);
-  const made = [];
-  const make = async (title) => made.push((await client.createTask(title, agent)).id);
+  const recorder = new Recorder(socket);
+  const taskIds = [];
+  const createTask = async (title) => taskIds.push((await client.createTask(title, agent)).id);
   for (let round = 0; round < 3; round++) {
-    for (let i = 0; i < 3; i++) await make(`Hello ${i}`);
-    for (let i = 0; i < 4; i++) await heard.one();
-    proxy.cut();
-    await make("Hello meanwhile");
+    for (let i = 0; i < 3; i++) await createTask(`Hello ${i}`);
+    for (let i = 0; i < 4; i++) await recorder.one();
+    proxy.drop();
+    await createTask("Hello meanwhile");
   }
-  await heard.untilDone(made.length);
-  assert.deepEqual(heard.statuses, Object.fromEntries(made.map((one) => [one, whole])));
-  assert.deepEqual(heard.numbers, [...new Set(heard.numbers)].sort((a, b) => a - b));
-  // Cut while it subscribes, too.
-  proxy.cut();
+  await recorder.untilDone(taskIds.length);
+  assert.deepEqual(recorder.statuses, Object.fromEntries(taskIds.map((one) => [one, allStatuses])));
+  assert.deepEqual(recorder.numbers, [...new Set(recorder.numbers)].sort((a, b) => a - b));
+  // The connection is lost during subscribe, too.
+  proxy.drop();
   await socket.subscribe("system");
   socket.close();
   proxy.close();
 });
 
-test("who reads slowly misses nothing", async () => {
+test("a slow reader loses no messages", async () => {
   const proxy = await Proxy.start((await server()).listen);
   const socket = await new AgentAreaClient(proxy.url, client.token).websocket({ WebSocket });
   await socket.subscribe("tasks", { after: 0 });
-  const made = [];
-  for (let i = 0; i < 350; i++) made.push((await client.createTask(`Hello ${i}`, agent)).id);
-  await (await client.taskEvents(made.at(-1))).wait();
-  const heard = new Heard(socket);
-  while (!made.every((id) => heard.statuses[id]?.at(-1) === "completed")) await heard.one();
-  for (const id of made) assert.deepEqual(heard.statuses[id], whole);
-  assert.ok(proxy.connections > 1, "it was closed when a thousand waited");
+  const taskIds = [];
+  for (let i = 0; i < 350; i++) taskIds.push((await client.createTask(`Hello ${i}`, agent)).id);
+  await (await client.taskEvents(taskIds.at(-1))).wait();
+  const recorder = new Recorder(socket);
+  while (!taskIds.every((id) => recorder.statuses[id]?.at(-1) === "completed")) await recorder.one();
+  for (const id of taskIds) assert.deepEqual(recorder.statuses[id], allStatuses);
+  assert.ok(proxy.connections > 1, "the connection is closed when a thousand messages are queued");
   socket.close();
   proxy.close();
 });
 
 test("a killed server", async () => {
   const own = await Server.start();
-  const dying = await own.login();
-  const one = (await dying.createAgent("a", "chat", { model: "echo" })).id;
-  const socket = await dying.websocket({ WebSocket });
+  const restarting = await own.login();
+  const one = (await restarting.createAgent("a", "chat", { model: "echo" })).id;
+  const socket = await restarting.websocket({ WebSocket });
   await socket.subscribe("tasks");
-  const made = [];
-  for (let i = 0; i < 3; i++) made.push((await dying.createTask(`/tokens 5 /delay 50ms ${i}`, one)).id);
-  const heard = new Heard(socket);
-  await heard.one();
+  const taskIds = [];
+  for (let i = 0; i < 3; i++) taskIds.push((await restarting.createTask(`/tokens 5 /delay 50ms ${i}`, one)).id);
+  const recorder = new Recorder(socket);
+  await recorder.one();
   await own.kill();
   const restarted = own.start();
-  await heard.untilDone(made.length);
+  await recorder.untilDone(taskIds.length);
   await restarted;
-  for (const id of made) assert.deepEqual([heard.statuses[id].at(0), heard.statuses[id].at(-1)], ["pending", "completed"]);
+  for (const id of taskIds) assert.deepEqual([recorder.statuses[id].at(0), recorder.statuses[id].at(-1)], ["pending", "completed"]);
   socket.close();
   own.remove();
 });
 
-test("a stale token is refreshed, and whose login has ended is told", async () => {
+test("an expired token is refreshed, and a logout ends the connection with an error", async () => {
   const own = await (await server()).login();
   const stale = new AgentAreaClient(own.baseUrl, "stale", { refreshToken: own.refreshToken });
   const socket = await stale.websocket({ WebSocket });
@@ -147,20 +147,20 @@ test("a stale token is refreshed, and whose login has ended is told", async () =
   }, agentarea.Unauthorized);
 });
 
-test("closing ends the reading", async () => {
+test("close ends the iteration", async () => {
   const socket = await client.websocket({ WebSocket });
   await socket.subscribe("system");
   sleep(100).then(() => socket.close());
   for await (const _ of socket);
 });
 
-test("nobody there", async () => {
+test("server unreachable", async () => {
   const proxy = await Proxy.start((await server()).listen);
-  const lonely = new AgentAreaClient(proxy.url, client.token);
-  const socket = await lonely.websocket({ WebSocket, reconnect: 1 });
+  const unreachable = new AgentAreaClient(proxy.url, client.token);
+  const socket = await unreachable.websocket({ WebSocket, reconnect: 1 });
   proxy.close();
   await assert.rejects(async () => {
     for await (const _ of socket);
   }, agentarea.ConnectionFailed);
-  await assert.rejects(lonely.websocket({ WebSocket }), agentarea.ConnectionFailed);
+  await assert.rejects(unreachable.websocket({ WebSocket }), agentarea.ConnectionFailed);
 });

@@ -1,2 +1,2 @@
-// What the examples import as ws.
+// The module that the examples import as ws.
 export { WebSocket } from "./harness.js";

@@ -1,4 +1,4 @@
-"""A client of AgentArea's API, over requests.
+"""A client of the AgentArea API, based on requests.
 
     from agentarea import AgentAreaClient
 

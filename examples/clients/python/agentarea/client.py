@@ -1,4 +1,4 @@
-"""The client: a method for each operation of the API, by the operation's name."""
+"""The client. It has a method for each operation of the API, named after the operation."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from urllib.parse import quote
 import requests
 
 from .errors import AgentAreaError, ChecksumMismatch, ConnectionFailed
-from .files import PIECE, Form, Source, Target, opened
+from .files import CHUNK_SIZE, Form, Source, Target, open_source
 from .stream import EventStream, LogStream, RunStream
-from .transport import Reply, Transport, reply_of, text_of
+from .transport import Reply, Transport, parse_reply, to_text
 from .websocket import AgentAreaWebSocket
 
 JSON = Dict[str, Any]
 
-# How long an answer that is not streamed may take, in seconds.
+# Timeout of an answer that is not streamed, in seconds.
 CHAT_TIMEOUT = 600.0
 
-# How many a page the iterators ask for: the most there are.
-PAGE = 100
+# The page size of the iterators, which is the API's maximum.
+PAGE_SIZE = 100
 
 
 class AgentAreaClient:
-    """Speaks to an AgentArea server on behalf of one user.
+    """A client of an AgentArea server for one user.
 
-    base_url: where the server is, such as "http://localhost:8000".
-    token: an access token, or an API key; login() gets one by a password.
-    refresh_token: gets a new access token when the old one is refused.
-    timeout: how many seconds the server may take to answer, or between two pieces of a reply.
-    retries: how often a request is sent again, at most: after a 429 (as its Retry-After
-        says), and after a 503 or a broken connection where that does nothing twice. 0: never.
-    on_tokens: is called with each reply that has new tokens, for who keeps them.
-    session: a requests.Session of yours, with proxies or certificates.
+    base_url: the server's URL, such as "http://localhost:8000".
+    token: an access token or an API key. login() gets one for a password.
+    refresh_token: used to get a new access token when the server rejects the old one.
+    timeout: how many seconds to wait for a response, and between two chunks of it.
+    retries: maximum number of retries. A request is retried after a 429 (after its
+        Retry-After) and, if it is idempotent, after a 503 or a connection error. 0: never.
+    on_tokens: called with each reply that has new tokens, so that you can store them.
+    session: a requests.Session to use, for example with proxies or certificates.
 
-    Methods give the reply's JSON object as a Reply, a dict with etag and request_id, and
-    raise an AgentAreaError. Any number of threads may use one client.
+    Methods return the JSON object of the response as a Reply, a dict with etag and
+    request_id, and raise an AgentAreaError. The client is thread-safe.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class AgentAreaClient:
     def login(
         cls, base_url: str, username: str, password: str, **options: Any
     ) -> "AgentAreaClient":
-        """Signs in and gives a client, whose tokens are renewed by themselves."""
+        """Signs in and returns a client, which refreshes its tokens automatically."""
         client = cls(base_url, **options)
         try:
-            client._transport.take(
+            client._transport.set_tokens(
                 client._transport.call(
                     "POST",
                     "/v1/auth/login",
@@ -84,7 +84,7 @@ class AgentAreaClient:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections. The login stays: logout() ends it."""
+        """Closes the connections. It does not end the login; logout() does."""
         self._transport.close()
 
     @property
@@ -93,17 +93,17 @@ class AgentAreaClient:
 
     @property
     def token(self) -> Optional[str]:
-        """The access token, or API key, that is sent now."""
+        """The current access token or API key."""
         return self._transport.token
 
     @property
     def refresh_token(self) -> Optional[str]:
-        """The newest refresh token: to be kept in place of the one before."""
+        """The current refresh token. It replaces all earlier ones."""
         return self._transport.refresh_token
 
     @property
     def rate_limit(self) -> Dict[str, int]:
-        """The newest X-RateLimit-* headers: limit, remaining and reset; empty without any."""
+        """The latest X-RateLimit-* headers: limit, remaining and reset; empty if there are none."""
         return dict(self._transport.rate_limit)
 
     # Health
@@ -117,13 +117,13 @@ class AgentAreaClient:
     # Authentication
 
     def refresh(self) -> Reply:
-        """Gets new tokens now. A refused access token is renewed without it."""
+        """Gets new tokens now. A rejected access token is refreshed automatically."""
         tokens = self._transport.refresh()
         assert tokens is not None
         return tokens
 
     def logout(self) -> None:
-        """Ends the login with all its tokens."""
+        """Ends the login and revokes its tokens."""
         self._call("POST", "/v1/auth/logout")
         self._transport.token = self._transport.refresh_token = None
 
@@ -131,7 +131,7 @@ class AgentAreaClient:
         return self._call("GET", "/v1/auth/me")
 
     def change_password(self, current_password: str, new_password: str) -> None:
-        """Changes one's own. Every other sign-in ends; API keys stay."""
+        """Changes your own password. This ends all other logins, but keeps API keys."""
         body = {"current_password": current_password, "new_password": new_password}
         self._call("POST", "/v1/auth/password", json=body)
 
@@ -142,7 +142,7 @@ class AgentAreaClient:
         offset: Optional[int] = None,
         user_id: Optional[str] = None,
     ) -> Reply:
-        """One's own, the newest first. user_id: whose, for admins; "*" for everybody's."""
+        """Your own API keys, newest first. user_id: another user's, or "*" for all (admins only)."""
         return self._list("/v1/api-keys/", limit=limit, offset=offset, user_id=user_id)
 
     def iter_api_keys(self, *, user_id: Optional[str] = None) -> Iterator[JSON]:
@@ -151,11 +151,12 @@ class AgentAreaClient:
     def create_api_key(
         self, name: str, scopes: Sequence[str], *, expires_at: Any = None
     ) -> Reply:
-        """The reply's key is shown this once; it is a token for a client. scopes: ["*"] for all
-        that the user may do, else such as "agents:read" and "chat:write". expires_at: a datetime.
+        """Creates an API key. The reply's key is a token for a client; it is only returned once.
+        scopes: ["*"] for all of the user's permissions, or for example "agents:read" and
+        "chat:write". expires_at: a datetime.
         """
-        expires = None if expires_at is None else text_of(expires_at)
-        body = _set({"name": name, "scopes": scopes}, expires_at=expires)
+        expires = None if expires_at is None else to_text(expires_at)
+        body = _without_none({"name": name, "scopes": scopes}, expires_at=expires)
         return self._call("POST", "/v1/api-keys/", json=body)
 
     def get_api_key(self, key_id: str) -> Reply:
@@ -194,13 +195,13 @@ class AgentAreaClient:
         status: Optional[str] = None,
         shared: Optional[bool] = None,
     ) -> Reply:
-        """agent_type: one of list_agent_types(), whose config_schema says what config takes.
-        shared: others may use the agent, too."""
+        """agent_type: one of list_agent_types(). Its config_schema describes config.
+        shared: whether other users can use the agent."""
         body = {"name": name, "type": agent_type, "config": config}
         return self._call(
             "POST",
             "/v1/agents/",
-            json=_set(body, description=description, status=status, shared=shared),
+            json=_without_none(body, description=description, status=status, shared=shared),
         )
 
     def get_agent(self, agent_id: str) -> Reply:
@@ -209,13 +210,13 @@ class AgentAreaClient:
     def replace_agent(
         self, agent_id: str, agent: Mapping[str, Any], *, if_match: Optional[str] = None
     ) -> Reply:
-        """Takes an agent as get_agent gives it, changed. With its etag as if_match,
-        PreconditionFailed is raised if somebody has changed it since."""
+        """Replaces an agent. agent: a modified reply of get_agent. With its etag as if_match,
+        PreconditionFailed is raised if the agent has changed since then."""
         return self._call(
             "PUT",
             _path("/v1/agents/{}", agent_id),
             json=agent,
-            headers=_match(if_match),
+            headers=_if_match(if_match),
         )
 
     def change_agent(
@@ -225,16 +226,16 @@ class AgentAreaClient:
         *,
         if_match: Optional[str] = None,
     ) -> Reply:
-        """changes: a merge patch. What is left out stays; None takes away."""
+        """changes: a merge patch. Omitted fields keep their value; None removes a field."""
         return self._call(
             "PATCH",
             _path("/v1/agents/{}", agent_id),
             json=changes,
-            headers=_match(if_match),
+            headers=_if_match(if_match),
         )
 
     def delete_agent(self, agent_id: str, *, if_match: Optional[str] = None) -> None:
-        self._call("DELETE", _path("/v1/agents/{}", agent_id), headers=_match(if_match))
+        self._call("DELETE", _path("/v1/agents/{}", agent_id), headers=_if_match(if_match))
 
     def list_agent_types(self) -> Reply:
         return self._call("GET", "/v1/agent-types")
@@ -253,13 +254,14 @@ class AgentAreaClient:
         file_ids: Optional[Sequence[str]] = None,
         timeout: float = CHAT_TIMEOUT,
     ) -> Reply:
-        """Says something, and gives the answer. Without session_id it begins a conversation,
-        which the reply's session_id goes on with. A failed one is not said again: see chat_history.
+        """Sends a message and returns the answer. Without session_id it starts a conversation,
+        which you continue with the reply's session_id. A failed request is not retried; see
+        chat_history for whether the message was received.
         """
         return self._call(
             "POST",
             _path("/v1/agents/{}/chat", agent_id),
-            json=_set({"message": message}, session_id=session_id, file_ids=file_ids),
+            json=_without_none({"message": message}, session_id=session_id, file_ids=file_ids),
             timeout=timeout,
         )
 
@@ -272,12 +274,12 @@ class AgentAreaClient:
         file_ids: Optional[Sequence[str]] = None,
         reconnect: float = 60.0,
     ) -> RunStream:
-        """Says something, and gives the answer's events as they come, broken connections or not."""
+        """Sends a message and streams the events of the answer. Lost connections are restored."""
         return RunStream(
             self._transport,
             "POST",
             _path("/v1/agents/{}/chat", agent_id),
-            body=_set(
+            body=_without_none(
                 {"message": message, "stream": True},
                 session_id=session_id,
                 file_ids=file_ids,
@@ -294,8 +296,8 @@ class AgentAreaClient:
         before: Any = None,
         user_id: Optional[str] = None,
     ) -> Reply:
-        """The newest messages, in order of time. before: a message's timestamp, or a datetime.
-        user_id: whose, for admins."""
+        """The newest messages in chronological order. before: a message's timestamp, or a
+        datetime. user_id: another user's messages (admins only)."""
         return self._list(
             _path("/v1/agents/{}/chat/history", agent_id),
             session_id=session_id,
@@ -311,13 +313,13 @@ class AgentAreaClient:
         session_id: Optional[str] = None,
         user_id: Optional[str] = None,
     ) -> Iterator[JSON]:
-        """All messages, the newest first."""
+        """All messages, newest first."""
         before = None
         while True:
             page = self.chat_history(
                 agent_id,
                 session_id=session_id,
-                limit=PAGE,
+                limit=PAGE_SIZE,
                 before=before,
                 user_id=user_id,
             )
@@ -361,7 +363,7 @@ class AgentAreaClient:
     def run_events(
         self, run_id: str, *, after: Optional[int] = None, reconnect: float = 60.0
     ) -> RunStream:
-        """A run's events, from its first or after the one of that event_id, until it ends."""
+        """Streams the events of a run until its end, from the first one or after an event_id."""
         path = _path("/v1/runs/{}/events", run_id)
         return RunStream(
             self._transport, "GET", path, after=after, resume=path, reconnect=reconnect
@@ -382,10 +384,10 @@ class AgentAreaClient:
         max_attempts: Optional[int] = None,
         idempotency_key: Optional[str] = None,
     ) -> Reply:
-        """Queues work for an agent. priority: high, medium or low. Sent again after a broken
-        connection, it is one task still; with an idempotency_key of yours, so it is when you call twice.
+        """Queues a task for an agent. priority: high, medium or low. Retries after a connection
+        error do not create a second task. With an idempotency_key, neither do repeated calls.
         """
-        body = _set(
+        body = _without_none(
             {"title": title, "agent_id": agent_id},
             description=description,
             priority=priority,
@@ -442,7 +444,7 @@ class AgentAreaClient:
     def task_events(
         self, task_id: str, *, after: Optional[int] = None, reconnect: float = 60.0
     ) -> RunStream:
-        """The events of a task's run, once it has begun and until it ends."""
+        """Streams the events of a task's run, from its start until its end."""
         path = _path("/v1/tasks/{}/events", task_id)
         return RunStream(
             self._transport, "GET", path, after=after, resume=path, reconnect=reconnect
@@ -469,8 +471,8 @@ class AgentAreaClient:
         shared: Optional[bool] = None,
         auto_start: Optional[bool] = None,
     ) -> Reply:
-        """config: {"command", "args", "env"} for a program (admins only), {"url", "headers"} else."""
-        body = _set(
+        """config: {"command", "args", "env"} for a program (admins only), or {"url", "headers"}."""
+        body = _without_none(
             {"name": name, "config": config},
             slug=slug,
             description=description,
@@ -490,9 +492,9 @@ class AgentAreaClient:
         *,
         if_match: Optional[str] = None,
     ) -> Reply:
-        """Takes a server as get_mcp_server gives it, changed: a secret that is *** stays."""
+        """Replaces a server. server: a modified reply of get_mcp_server. A secret *** is kept."""
         path = _path("/v1/mcp-servers/{}", server_id)
-        return self._call("PUT", path, json=server, headers=_match(if_match))
+        return self._call("PUT", path, json=server, headers=_if_match(if_match))
 
     def change_mcp_server(
         self,
@@ -501,15 +503,15 @@ class AgentAreaClient:
         *,
         if_match: Optional[str] = None,
     ) -> Reply:
-        """changes: a merge patch. What is left out stays; None takes away."""
+        """changes: a merge patch. Omitted fields keep their value; None removes a field."""
         path = _path("/v1/mcp-servers/{}", server_id)
-        return self._call("PATCH", path, json=changes, headers=_match(if_match))
+        return self._call("PATCH", path, json=changes, headers=_if_match(if_match))
 
     def delete_mcp_server(
         self, server_id: str, *, if_match: Optional[str] = None
     ) -> None:
         self._call(
-            "DELETE", _path("/v1/mcp-servers/{}", server_id), headers=_match(if_match)
+            "DELETE", _path("/v1/mcp-servers/{}", server_id), headers=_if_match(if_match)
         )
 
     def start_mcp_server(self, server_id: str) -> Reply:
@@ -525,13 +527,13 @@ class AgentAreaClient:
         return self._call("GET", _path("/v1/mcp-servers/{}/tools", server_id))
 
     def mcp_server_logs(self, server_id: str, *, tail: Optional[int] = None) -> Reply:
-        """The log's last lines, the newest at the end."""
+        """The last lines of the log, newest last."""
         return self._list(_path("/v1/mcp-servers/{}/logs", server_id), tail=tail)
 
     def follow_mcp_server_logs(
         self, server_id: str, *, tail: Optional[int] = None, reconnect: float = 60.0
     ) -> EventStream:
-        """The log's last lines and those to come, until the server is deleted."""
+        """Streams the last and all new lines of the log until the server is deleted."""
         path = _path("/v1/mcp-servers/{}/logs", server_id)
         params = {"follow": True, "tail": tail}
         return LogStream(
@@ -574,23 +576,23 @@ class AgentAreaClient:
         metadata: Optional[Mapping[str, Any]] = None,
         timeout: Optional[float] = None,
     ) -> Reply:
-        """Uploads a file by its path, bytes, or something that can be read in binary.
+        """Uploads a file. source: a path, bytes, or a binary file object.
 
-        It is never whole in memory, and what the server has kept is checked by its SHA-256.
+        The file is never completely in memory. The result is verified by its SHA-256.
         """
-        with opened(source, name) as (file, called):
-            form = Form(file, called, metadata)
+        with open_source(source, name) as (file, file_name):
+            form = Form(file, file_name, metadata)
             response = self._transport.send(
                 "POST",
                 "/v1/files/upload",
-                body=form.pieces,
+                body=form.chunks,
                 headers={
                     "Content-Type": f"multipart/form-data; boundary={form.boundary}"
                 },
                 timeout=timeout,
                 repeatable=form.repeatable,
             )
-            uploaded = reply_of(response)
+            uploaded = parse_reply(response)
             _check(uploaded, form.sha256.hexdigest())
             return uploaded
 
@@ -609,17 +611,17 @@ class AgentAreaClient:
             "PATCH",
             _path("/v1/files/{}", file_id),
             json=changes,
-            headers=_match(if_match),
+            headers=_if_match(if_match),
         )
 
     def delete_file(self, file_id: str, *, if_match: Optional[str] = None) -> None:
-        self._call("DELETE", _path("/v1/files/{}", file_id), headers=_match(if_match))
+        self._call("DELETE", _path("/v1/files/{}", file_id), headers=_if_match(if_match))
 
     def download_file(self, file_id: str, target: Target) -> Reply:
-        """Downloads to a path, or to something that can be written in binary, and gives the file's data.
+        """Downloads a file to a path or a binary file object, and returns the file's metadata.
 
-        At a path there is the whole file, checked by its SHA-256, or nothing new. A broken
-        connection is made again, and goes on where it was.
+        A file at a path only appears when it is complete and verified by its SHA-256. After a
+        connection error the download is resumed.
         """
         if not isinstance(target, (str, os.PathLike)):
             info = self.get_file(file_id)
@@ -638,54 +640,54 @@ class AgentAreaClient:
         return info
 
     def read_file(self, file_id: str) -> bytes:
-        """Gives a file's bytes, for small ones."""
+        """Returns the content of a small file."""
         content = bytearray()
         self._download(self.get_file(file_id), content.extend)
         return bytes(content)
 
     def _download(self, info: JSON, write: Callable[[bytes], Any]) -> None:
         sha256 = hashlib.sha256()
-        arrived = broken = 0
-        while arrived < info["size"]:
-            before = arrived
+        received = failures = 0
+        while received < info["size"]:
+            before = received
             try:
-                for piece in self._piece(info, arrived):
-                    write(piece)
-                    sha256.update(piece)
-                    arrived += len(piece)
-                if arrived < info["size"]:
-                    raise ConnectionFailed("CONNECTION_FAILED", "The download was cut")
+                for chunk in self._chunks(info, received):
+                    write(chunk)
+                    sha256.update(chunk)
+                    received += len(chunk)
+                if received < info["size"]:
+                    raise ConnectionFailed("CONNECTION_FAILED", "The download was interrupted")
             except ConnectionFailed:
-                broken = 1 if arrived > before else broken + 1
-                if broken > self._transport.retries:
+                failures = 1 if received > before else failures + 1
+                if failures > self._transport.retries:
                     raise
         _check(info, sha256.hexdigest())
 
-    def _piece(self, info: JSON, arrived: int) -> Iterator[bytes]:
+    def _chunks(self, info: JSON, received: int) -> Iterator[bytes]:
         response = self._transport.send(
             "GET",
             _path("/v1/files/{}/download", info["id"]),
             headers={
-                "Range": f"bytes={arrived}-" if arrived else None,
+                "Range": f"bytes={received}-" if received else None,
                 "Accept-Encoding": "identity",
             },
             stream=True,
         )
         with response:
-            if arrived and response.status_code != 206:
+            if received and response.status_code != 206:
                 raise AgentAreaError(
-                    "INVALID_RESPONSE", "The server does not go on with a download"
+                    "INVALID_RESPONSE", "The server cannot resume the download"
                 )
             try:
-                yield from response.iter_content(PIECE)
+                yield from response.iter_content(CHUNK_SIZE)
             except requests.RequestException as failed:
                 raise ConnectionFailed(
-                    "CONNECTION_FAILED", f"The download was cut: {failed}"
+                    "CONNECTION_FAILED", f"The download was interrupted: {failed}"
                 ) from failed
 
     def move_files(self, from_: str, to: str) -> EventStream:
-        """Moves all files of one backend to another (admins), and tells how far it is. Leaving
-        ends it; another call goes on where it was."""
+        """Moves all files of one backend to another and streams the progress (admins only).
+        Closing the stream interrupts the move; another call resumes it."""
         return EventStream(
             self._transport, "POST", "/v1/files/move", body={"from": from_, "to": to}
         )
@@ -705,17 +707,17 @@ class AgentAreaClient:
     ) -> Reply:
         """role: admin, member (the default) or viewer."""
         body = {"username": username, "email": email, "password": password}
-        return self._call("POST", "/v1/users/", json=_set(body, role=role))
+        return self._call("POST", "/v1/users/", json=_without_none(body, role=role))
 
     def get_user(self, user_id: str) -> Reply:
         return self._call("GET", _path("/v1/users/{}", user_id))
 
     def change_user(self, user_id: str, changes: Mapping[str, Any]) -> Reply:
-        """changes: email, role, disabled; what is left out stays. A disabled user is out at once."""
+        """changes: email, role, disabled. Disabling a user ends their logins at once."""
         return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
 
     def reset_password(self, user_id: str, password: str) -> None:
-        """Sets somebody's password (admins), whose sign-ins end."""
+        """Sets a user's password and ends their logins (admins only)."""
         self._call(
             "POST", _path("/v1/users/{}/password", user_id), json={"password": password}
         )
@@ -733,7 +735,7 @@ class AgentAreaClient:
         from_: Any = None,
         to: Any = None,
     ) -> Reply:
-        """Who did what, the newest first (admins). outcome: done or refused. from_, to: times."""
+        """The audit log, newest first (admins only). outcome: done or refused. from_, to: times."""
         filters = {
             "user_id": user_id,
             "action": action,
@@ -744,8 +746,8 @@ class AgentAreaClient:
         return self._list("/v1/audit", limit=limit, offset=offset, **filters, **more)
 
     def iter_audit(self, **filters: Any) -> Iterator[JSON]:
-        """All entries, by the filters of list_audit."""
-        return self._pages("/v1/audit", "entries", **_unreserved(filters))
+        """All entries. It accepts the filters of list_audit."""
+        return self._pages("/v1/audit", "entries", **_api_names(filters))
 
     def list_usage(
         self,
@@ -759,7 +761,7 @@ class AgentAreaClient:
         model: Optional[str] = None,
         user_id: Optional[str] = None,
     ) -> Reply:
-        """from_, to: days, as a date or "2025-01-31"."""
+        """from_, to: days, as a date or text such as "2025-01-31"."""
         return self._list(
             "/v1/usage",
             limit=limit,
@@ -773,8 +775,8 @@ class AgentAreaClient:
         )
 
     def iter_usage(self, **filters: Any) -> Iterator[JSON]:
-        """All rows, by the filters of list_usage."""
-        return self._pages("/v1/usage", "usage", **_unreserved(filters))
+        """All rows. It accepts the filters of list_usage."""
+        return self._pages("/v1/usage", "usage", **_api_names(filters))
 
     def list_plugins(self) -> Reply:
         return self._call("GET", "/v1/plugins")
@@ -790,7 +792,7 @@ class AgentAreaClient:
     # WebSocket
 
     def websocket(self, *, reconnect: float = 60.0) -> AgentAreaWebSocket:
-        """Connects and signs in. Needs the package websocket-client."""
+        """Connects and authenticates. Requires the package websocket-client."""
         return AgentAreaWebSocket(self._transport, reconnect)
 
     def _call(self, method: str, path: str, **options: Any) -> Reply:
@@ -799,43 +801,43 @@ class AgentAreaClient:
     def _list(self, path: str, **params: Any) -> Reply:
         return self._transport.call("GET", path, params=params)
 
-    def _pages(self, path: str, noun: str, **params: Any) -> Iterator[JSON]:
-        """Gives all of a list. What is added to it meanwhile does not come twice;
-        to delete while you iterate, make a list of it first."""
+    def _pages(self, path: str, field: str, **params: Any) -> Iterator[JSON]:
+        """Yields all items of a list. Items that are added meanwhile cause no duplicates.
+        To delete items while iterating, first make a list of them."""
         offset = 0
-        page_before: set = set()
+        previous_page: set = set()
         while True:
-            found = self._list(path, limit=PAGE, offset=offset, **params)[noun]
-            for one in found:
-                if _key(one) not in page_before:
-                    yield one
-            if len(found) < PAGE:
+            items = self._list(path, limit=PAGE_SIZE, offset=offset, **params)[field]
+            for item in items:
+                if _key(item) not in previous_page:
+                    yield item
+            if len(items) < PAGE_SIZE:
                 return
-            page_before = {_key(one) for one in found} - {None}
-            offset += len(found)
+            previous_page = {_key(item) for item in items} - {None}
+            offset += len(items)
 
 
 def _path(template: str, *ids: str) -> str:
-    return template.format(*(quote(one, safe="") for one in ids))
+    return template.format(*(quote(item, safe="") for item in ids))
 
 
-def _set(body: JSON, **more: Any) -> JSON:
-    """Adds what is given."""
+def _without_none(body: JSON, **more: Any) -> JSON:
+    """Returns the fields that are not None."""
     body.update(more)
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _key(one: JSON) -> Any:
-    """What one of a list is known by; rows of usage are sums, and have none."""
-    return one.get("id", one.get("seq"))
+def _key(item: JSON) -> Any:
+    """Returns what identifies an item of a list. Rows of usage have no identifier."""
+    return item.get("id", item.get("seq"))
 
 
-def _unreserved(filters: JSON) -> JSON:
-    """The names of the API, one of which is a word of Python's."""
+def _api_names(filters: JSON) -> JSON:
+    """Returns the filters with the API's names: "from" is from_ in Python."""
     return {name.rstrip("_"): value for name, value in filters.items()}
 
 
-def _match(etag: Optional[str]) -> Dict[str, Optional[str]]:
+def _if_match(etag: Optional[str]) -> Dict[str, Optional[str]]:
     return {"If-Match": etag}
 
 
@@ -843,6 +845,6 @@ def _check(file: JSON, sha256: str) -> None:
     if file["sha256"] != sha256:
         raise ChecksumMismatch(
             "CHECKSUM_MISMATCH",
-            f"The file {file['id']} has the SHA-256 {file['sha256']} on the server and {sha256} here",
+            f"File {file['id']}: expected SHA-256 {file['sha256']}, got {sha256}. Try again.",
             details={"file_id": file["id"]},
         )

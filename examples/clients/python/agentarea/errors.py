@@ -1,4 +1,4 @@
-"""What can go wrong. Every error of the client is an AgentAreaError."""
+"""The errors of the client. Each one is an AgentAreaError."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, Mapping, Optional
 
 
 class AgentAreaError(Exception):
-    """An error of the API, or on the way to it.
+    """An error of the API, or of a request to it.
 
-    code: the kind of the error, such as "VALIDATION_ERROR".
-    status: the HTTP status; None when no reply came, and for errors in a stream.
-    message: what is wrong, for people.
-    details: what more the server says, such as all that is wrong in "errors".
-    field: the field or parameter that is wrong, if it is one.
-    request_id: names the request in the server's log.
-    retry_after: seconds until another try makes sense, if the server says so.
+    code: the code of the error, such as "VALIDATION_ERROR".
+    status: the HTTP status; None if there was no response, and for errors in a stream.
+    message: a description for people.
+    details: more information from the server, such as a list of all "errors" of the input.
+    field: the invalid field or parameter, if any.
+    request_id: the request's id in the server's log.
+    retry_after: seconds to wait before a retry, if the server specifies them.
     """
 
     def __init__(
@@ -46,75 +46,75 @@ class AgentAreaError(Exception):
 
 
 class ValidationError(AgentAreaError):
-    """400: field and details["issue"] say what to change."""
+    """400: field and details["issue"] describe the invalid input."""
 
 
 class Unauthorized(AgentAreaError):
-    """401: the token is none, or not one any more: sign in again."""
+    """401: the token is invalid or has expired. Sign in again."""
 
 
 class Forbidden(AgentAreaError):
-    """403: you may not do this."""
+    """403: you do not have permission."""
 
 
 class NotFound(AgentAreaError):
-    """404: it is not there, or not for you."""
+    """404: the object does not exist, or you do not have access to it."""
 
 
 class MethodNotAllowed(AgentAreaError):
-    """405."""
+    """405: the path does not support this method."""
 
 
 class Conflict(AgentAreaError):
-    """409: it is there already, or busy."""
+    """409: the object already exists or is busy."""
 
 
 class PreconditionFailed(AgentAreaError):
-    """412: it has changed since you read it."""
+    """412: the object has changed since you read it."""
 
 
 class PayloadTooLarge(AgentAreaError):
-    """413."""
+    """413: the request is too large."""
 
 
 class UnsupportedMediaType(AgentAreaError):
-    """415."""
+    """415: the server does not accept this content type."""
 
 
 class RateLimited(AgentAreaError):
-    """429: retry_after says when to try again."""
+    """429: too many requests. Retry after retry_after seconds."""
 
 
 class InternalError(AgentAreaError):
-    """500: request_id names it in the server's log."""
+    """500: an internal error. request_id identifies it in the server's log."""
 
 
 class UpstreamError(AgentAreaError):
-    """502: a model's or tool's server failed."""
+    """502: an LLM provider or an MCP server failed."""
 
 
 class ServiceUnavailable(AgentAreaError):
-    """503: try again in a moment."""
+    """503: the server is temporarily unavailable. Retry in a moment."""
 
 
 class UpstreamTimeout(AgentAreaError):
-    """504: a model's or tool's server took too long."""
+    """504: an LLM provider or an MCP server did not respond in time."""
 
 
 class InsufficientStorage(AgentAreaError):
-    """507: the file backend has no room."""
+    """507: the file backend has no storage space left."""
 
 
 class ConnectionFailed(AgentAreaError):
-    """No reply came, or not all of it. Whether the request was carried out is unknown."""
+    """There was no response, or only a part of it. The server may have processed the request."""
 
 
 class TimedOut(ConnectionFailed):
-    """No reply came in time."""
+    """There was no response in time."""
 
 
 class ChecksumMismatch(AgentAreaError):
-    """The bytes that arrived are not those that were sent."""
+    """The received bytes differ from those that were sent."""
 
 
 BY_CODE = {
@@ -138,7 +138,7 @@ BY_CODE = {
     "CHECKSUM_MISMATCH": ChecksumMismatch,
 }
 
-# For replies that are not the API's own, as those of a proxy in between.
+# For responses that do not come from the API, such as those of a proxy.
 CODE_BY_STATUS = {
     400: "VALIDATION_ERROR",
     401: "UNAUTHORIZED",
@@ -157,19 +157,19 @@ CODE_BY_STATUS = {
 }
 
 
-def error_of(
+def make_error(
     failure: Any,
     status: Optional[int] = None,
     request_id: Optional[str] = None,
     retry_after: Optional[float] = None,
 ) -> AgentAreaError:
-    """Makes the error that the API's {"code": …, "message": …} tells of."""
+    """Returns the exception for an error object of the API: {"code": …, "message": …}."""
     if not isinstance(failure, Mapping):
         failure = {}
     code = failure.get("code") or CODE_BY_STATUS.get(status or 0, "INTERNAL_ERROR")
     return BY_CODE.get(code, AgentAreaError)(
         code,
-        failure.get("message") or f"The server answered with status {status}",
+        failure.get("message") or f"The server responded with status {status}",
         status=status,
         details=failure.get("details"),
         request_id=failure.get("request_id") or request_id,

@@ -1,4 +1,4 @@
-"""The bytes of files on their way: forms that are sent in pieces, and hashes."""
+"""Uploads and downloads of files: multipart forms that are sent in chunks, and hashes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import os
 import secrets
 from typing import Any, BinaryIO, Iterator, Mapping, Optional, Tuple, Union
 
-PIECE = 1 << 18
+CHUNK_SIZE = 1 << 18
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 Target = Union[str, "os.PathLike[str]", BinaryIO]
 
 
 class Form:
-    """A file as a form of two parts. As an iterable of pieces it is sent without
-    being whole in memory; its length is told where it is known.
+    """A multipart form with a file. It is an iterable of chunks, so that the file is
+    never completely in memory. Its length is only known for a seekable file.
 
-    sha256: of the file's bytes, once they have been read.
+    sha256: the hash of the file's bytes after they have been read.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Form:
     ) -> None:
         self.sha256 = hashlib.sha256()
         self._file = file
-        self._begin, self.repeatable = _position(file)
+        self._start, self.repeatable = _position(file)
         self.boundary = secrets.token_hex(16)
         head = ""
         if metadata is not None:
@@ -46,47 +46,47 @@ class Form:
         self._head = head.encode("utf-8")
         self._tail = f"\r\n--{self.boundary}--\r\n".encode("ascii")
 
-    def pieces(self) -> Union["Form", Iterator[bytes]]:
-        """The form from its beginning, for another try as well."""
+    def chunks(self) -> Union["Form", Iterator[bytes]]:
+        """Returns the chunks of the form from its start, for each attempt."""
         if self.repeatable:
-            self._file.seek(self._begin)
+            self._file.seek(self._start)
             return self
         return iter(self)
 
     def __len__(self) -> int:
         end = self._file.seek(0, io.SEEK_END)
-        self._file.seek(self._begin)
-        return len(self._head) + end - self._begin + len(self._tail)
+        self._file.seek(self._start)
+        return len(self._head) + end - self._start + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
         self.sha256 = hashlib.sha256()
         yield self._head
         while True:
-            piece = self._file.read(PIECE)
-            if not piece:
+            chunk = self._file.read(CHUNK_SIZE)
+            if not chunk:
                 break
-            self.sha256.update(piece)
-            yield piece
+            self.sha256.update(chunk)
+            yield chunk
         yield self._tail
 
 
 @contextlib.contextmanager
-def opened(source: Source, name: Optional[str]) -> Iterator[Tuple[BinaryIO, str]]:
-    """Gives what a source can be read by, and its name."""
+def open_source(source: Source, name: Optional[str]) -> Iterator[Tuple[BinaryIO, str]]:
+    """Yields a readable file for a source, and its name."""
     if isinstance(source, (bytes, bytearray)):
         yield io.BytesIO(source), name or "file"
     elif isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             yield file, name or os.path.basename(os.fspath(source))
     else:
-        known = getattr(source, "name", None)
+        path = getattr(source, "name", None)
         yield source, name or (
-            os.path.basename(known) if isinstance(known, str) else ""
+            os.path.basename(path) if isinstance(path, str) else ""
         ) or "file"
 
 
 def _position(file: BinaryIO) -> Tuple[int, bool]:
-    """Where a file is read from, and whether that can be done twice."""
+    """Returns the current position of a file, and whether it is seekable."""
     try:
         if file.seekable():
             return file.tell(), True
@@ -96,7 +96,7 @@ def _position(file: BinaryIO) -> Tuple[int, bool]:
 
 
 def _quoted(name: str) -> str:
-    # Line breaks would be headers; the server refuses such a name.
+    # A line break would start a new header, and the server rejects such names.
     return (
         name.replace("\\", "\\\\")
         .replace('"', '\\"')

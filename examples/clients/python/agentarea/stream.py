@@ -1,5 +1,5 @@
-"""Server-sent events: a run's, which go on after a broken connection exactly
-where they were, and others."""
+"""Server-sent events. The stream of a run is resumed after a connection error without
+losing or repeating events."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from .errors import (
     NotFound,
     ServiceUnavailable,
     Unauthorized,
-    error_of,
+    make_error,
 )
 from .transport import Transport, backoff
 
-# The server sends something every 15 s; after this many seconds without, the
-# connection is taken for dead.
-SILENCE = 45.0
+# The server sends data at least every 15 s. The connection is considered lost after
+# this many seconds without data.
+IDLE_TIMEOUT = 45.0
 
 
 class Event(Dict[str, Any]):
-    """An event: its "type" and what belongs to it.
+    """An event: its "type" and its other fields.
 
-    event_id: its number in the stream; None for an event without one.
+    event_id: the event's id in the stream; None for an event without an id.
     """
 
     event_id: Optional[int] = None
 
 
 class EventStream:
-    """Events as they come. Iterate over it once, in one thread, and close it
-    (or use it in a with statement) when you leave before the end.
+    """A stream of events. Iterate over it once, in one thread. Close it, or use it in
+    a with statement, if you stop before its end.
 
-    The connection is made again when it breaks, for as long as a try within
-    reconnect seconds succeeds. An event of type "error" is raised.
+    A lost connection is restored, unless that fails for reconnect seconds. An event
+    of type "error" is raised as an exception.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class EventStream:
         self.close()
 
     def close(self) -> None:
-        """Leaves the stream. A run goes on without its watchers."""
+        """Closes the stream. This does not cancel the run."""
         self._closed = True
         self._response.close()
 
@@ -82,38 +82,38 @@ class EventStream:
     def _events(self) -> Iterator[Event]:
         while True:
             try:
-                for event in events_of(self._response):
+                for event in parse_events(self._response):
                     if event.get("type") == "error" and event.event_id is None:
-                        # The connection's end, and not the run's.
-                        raise error_of(event.get("error"))
-                    if not self._take(event):
+                        # An error without an id ends the connection, not the run.
+                        raise make_error(event.get("error"))
+                    if not self._accept(event):
                         continue
                     if event.get("type") == "error":
-                        raise _RunFailed(error_of(event.get("error")))
+                        raise _RunFailed(make_error(event.get("error")))
                     yield event
                     if event.get("type") == "end":
                         return
-                if self._closed or self._ends_silently():
+                if self._closed or self._ends_without_end_event():
                     return
-                broken: AgentAreaError = ConnectionFailed(
-                    "CONNECTION_FAILED", "The stream was cut before its last event"
+                error: AgentAreaError = ConnectionFailed(
+                    "CONNECTION_FAILED", "The stream ended before its last event"
                 )
             except _RunFailed as failed:
                 raise failed.error from None
-            except (ConnectionFailed, ServiceUnavailable, Unauthorized) as cut:
+            except (ConnectionFailed, ServiceUnavailable, Unauthorized) as failed:
                 if self._closed:
                     return
-                broken = cut
-            if not self._connect_again(broken):
+                error = failed
+            if not self._reconnect_stream(error):
                 return
 
-    def _take(self, event: Event) -> bool:
-        """Notes where the stream is; False for an event that came already."""
+    def _accept(self, event: Event) -> bool:
+        """Records the position in the stream. Returns False for an event that was received before."""
         if event.event_id is not None:
             self.last_event_id = event.event_id
         return True
 
-    def _ends_silently(self) -> bool:
+    def _ends_without_end_event(self) -> bool:
         return False
 
     def _open(self, method: str, path: str, body: Any = None) -> requests.Response:
@@ -125,36 +125,36 @@ class EventStream:
             params=self._params,
             json=body,
             headers={"Accept": "text/event-stream", "Last-Event-ID": after},
-            timeout=SILENCE,
+            timeout=IDLE_TIMEOUT,
             stream=True,
         )
 
-    def _connect_again(self, broken: AgentAreaError) -> bool:
-        """Connects again, or raises why that can't be; False when the stream has ended meanwhile."""
+    def _reconnect_stream(self, error: AgentAreaError) -> bool:
+        """Reconnects or raises an error. Returns False if the stream has ended in the meantime."""
         self._response.close()
         if self._resume is None:
-            raise broken
-        if isinstance(broken, Unauthorized):
-            self._transport.renew(self._token, broken)
-        give_up = time.monotonic() + self._reconnect
-        tries = 0
-        while time.monotonic() < give_up:
+            raise error
+        if isinstance(error, Unauthorized):
+            self._transport.renew(self._token, error)
+        deadline = time.monotonic() + self._reconnect
+        attempts = 0
+        while time.monotonic() < deadline:
             try:
                 self._response = self._open("GET", self._resume)
                 return True
             except (ConnectionFailed, ServiceUnavailable) as failed:
-                broken = failed
+                error = failed
             except NotFound:
-                if self._ends_silently():
+                if self._ends_without_end_event():
                     return False
                 raise
-            time.sleep(min(backoff(tries), max(0.0, give_up - time.monotonic())))
-            tries += 1
-        raise broken
+            time.sleep(min(backoff(attempts), max(0.0, deadline - time.monotonic())))
+            attempts += 1
+        raise error
 
 
 class _RunFailed(Exception):
-    """Keeps the failure of a run apart from that of the connection."""
+    """Distinguishes an error of the run from an error of the connection."""
 
     def __init__(self, error: AgentAreaError) -> None:
         super().__init__(str(error))
@@ -162,18 +162,18 @@ class _RunFailed(Exception):
 
 
 class LogStream(EventStream):
-    """An MCP server's log: it has no last event, and ends when the server is deleted."""
+    """The log of an MCP server. It has no end event and ends when the server is deleted."""
 
-    def _ends_silently(self) -> bool:
+    def _ends_without_end_event(self) -> bool:
         return True
 
 
 class RunStream(EventStream):
-    """A run's events: start, token, tool_call, tool_result, usage, restart, end.
+    """The events of a run: start, token, tool_call, tool_result, usage, restart, end.
 
-    run_id, session_id: as the start told; None before it.
-    text: the answer so far. After a restart it is without what the crash cut.
-    end: the last event, once it has come.
+    run_id, session_id: from the start event; None before it.
+    text: the answer so far. After a restart event it omits the dropped tokens.
+    end: the end event, or None before it.
     """
 
     def __init__(
@@ -190,33 +190,33 @@ class RunStream(EventStream):
         return "".join(content for _, content in self._tokens)
 
     def wait(self) -> str:
-        """Reads to the end, and gives the answer."""
+        """Reads the stream to its end and returns the answer."""
         for _ in self:
             pass
         return self.text
 
-    def _take(self, event: Event) -> bool:
+    def _accept(self, event: Event) -> bool:
         number = event.event_id or 0
         if self.last_event_id is not None and number <= self.last_event_id:
             return False
         self.last_event_id = number
-        kind = event.get("type")
-        if kind == "start":
+        event_type = event.get("type")
+        if event_type == "start":
             self.run_id, self.session_id = event["run_id"], event["session_id"]
             self._resume = self._resume or f"/v1/runs/{self.run_id}/events"
-        elif kind == "token":
+        elif event_type == "token":
             self._tokens.append((number, event["content"]))
-        elif kind == "restart":
+        elif event_type == "restart":
             self._tokens = [
-                one for one in self._tokens if one[0] <= event["drop_after"]
+                token for token in self._tokens if token[0] <= event["drop_after"]
             ]
-        elif kind == "end":
+        elif event_type == "end":
             self.end = event
         return True
 
 
-def events_of(response: requests.Response) -> Iterator[Event]:
-    """Reads the events of one connection, each as soon as it is whole."""
+def parse_events(response: requests.Response) -> Iterator[Event]:
+    """Yields the events of one connection, each as soon as it is complete."""
     number: Optional[int] = None
     data: List[str] = []
     for line in _lines(response):
@@ -235,16 +235,16 @@ def events_of(response: requests.Response) -> Iterator[Event]:
 
 
 def _lines(response: requests.Response) -> Iterator[str]:
-    # Chunks are taken as they come; without them, bytes, lest one waits for more.
+    # Without chunked encoding, read byte by byte so as not to wait for more data.
     size = None if getattr(response.raw, "chunked", False) else 1
     rest = b""
     try:
-        for piece in response.iter_content(chunk_size=size):
-            *lines, rest = (rest + piece).split(b"\n")
+        for chunk in response.iter_content(chunk_size=size):
+            *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 yield line.rstrip(b"\r").decode("utf-8")
     except (requests.RequestException, AttributeError, OSError) as failed:
-        # urllib3 has an AttributeError for a response that was closed meanwhile.
+        # urllib3 raises an AttributeError if the response is closed during the read.
         raise ConnectionFailed(
-            "CONNECTION_FAILED", f"The stream was cut: {failed}"
+            "CONNECTION_FAILED", f"The stream was interrupted: {failed}"
         ) from failed

@@ -1,5 +1,5 @@
-"""Requests: tokens, time limits, retries, errors. The client has a method for
-each operation on top of it."""
+"""Sends requests, with tokens, timeouts, retries and error handling. The client uses it
+for all operations."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Optional
 
 import requests
 
-from .errors import AgentAreaError, ConnectionFailed, TimedOut, Unauthorized, error_of
+from .errors import AgentAreaError, ConnectionFailed, TimedOut, Unauthorized, make_error
 
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 
-# How long a pause between two tries may be, in seconds; who is told to wait
-# for longer gets the error at once.
-LONGEST_PAUSE = 60.0
+# The longest delay before a retry, in seconds. If the server requests a longer one, the
+# error is raised at once.
+MAX_DELAY = 60.0
 
 
 class Reply(Dict[str, Any]):
-    """A JSON object that the server answered with.
+    """A JSON object from a response.
 
-    etag: its version, for if_match; None for what has none.
-    request_id: names the request in the server's log.
+    etag: the object's version for if_match; None if it has none.
+    request_id: the request's id in the server's log.
     """
 
     etag: Optional[str] = None
@@ -33,7 +33,7 @@ class Reply(Dict[str, Any]):
 
 
 class Bearer(requests.auth.AuthBase):
-    """Sends the token. Without an auth of its own, requests would look into ~/.netrc."""
+    """Sends the token. Without an auth object, requests would read ~/.netrc."""
 
     def __init__(self, token: Optional[str]) -> None:
         self.token = token
@@ -45,7 +45,7 @@ class Bearer(requests.auth.AuthBase):
 
 
 class Transport:
-    """What all requests of a client share. Any number of threads may use it."""
+    """The state that all requests of a client share. It is thread-safe."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Transport:
         idempotent: Optional[bool] = None,
         authenticated: bool = True,
     ) -> Reply:
-        """Sends a request and gives the JSON object of its reply, empty for one without a body."""
+        """Sends a request and returns the JSON object of its response, or an empty one."""
         response = self.send(
             method,
             path,
@@ -93,7 +93,7 @@ class Transport:
             idempotent=idempotent,
             authenticated=authenticated,
         )
-        return reply_of(response)
+        return parse_reply(response)
 
     def send(
         self,
@@ -110,16 +110,16 @@ class Transport:
         authenticated: bool = True,
         repeatable: bool = True,
     ) -> requests.Response:
-        """Sends a request until it succeeds or a further try makes no sense.
+        """Sends a request, with retries, and returns the successful response.
 
-        A 429 is tried again whatever the request: nothing was done. A 503 and a
-        broken connection are only where doing it twice is doing it once. body
-        makes the body anew for each try; repeatable is False for one that can't.
+        A 429 is always retried, because the server has not processed the request. A 503
+        and a connection error are only retried for idempotent requests. body creates the
+        body for each attempt; repeatable is False if it can only be created once.
         """
         if idempotent is None:
             idempotent = method in IDEMPOTENT
         params = {
-            name: text_of(value)
+            name: to_text(value)
             for name, value in (params or {}).items()
             if value is not None
         }
@@ -127,17 +127,17 @@ class Transport:
             name: value for name, value in (headers or {}).items() if value is not None
         }
         refreshed = False
-        tries = 0
-        lost = False
+        attempts = 0
+        response_lost = False
         while True:
             token = self.token if authenticated else None
             try:
-                response = self._once(
+                response = self._send_once(
                     method, path, params, json, body, headers, timeout, stream, token
                 )
                 if response.status_code < 400:
                     return response
-                error = _failure(response)
+                error = _error_from(response)
             except ConnectionFailed as failed:
                 error = failed
             if (
@@ -150,29 +150,29 @@ class Transport:
                 refreshed = True
                 self.refresh(token)
                 continue
-            if method == "DELETE" and error.status == 404 and lost:
-                # An earlier try has done it, and its reply was lost.
+            if method == "DELETE" and error.status == 404 and response_lost:
+                # An earlier attempt has deleted it, and its response was lost.
                 return response
-            may = (
+            retryable = (
                 error.status == 429
                 or idempotent
                 and (error.status == 503 or error.status is None)
             )
-            pause = (
-                error.retry_after if error.retry_after is not None else backoff(tries)
+            delay = (
+                error.retry_after if error.retry_after is not None else backoff(attempts)
             )
             if (
-                not may
+                not retryable
                 or not repeatable
-                or tries >= self.retries
-                or pause > LONGEST_PAUSE
+                or attempts >= self.retries
+                or delay > MAX_DELAY
             ):
                 raise error
-            lost = lost or error.status is None
-            tries += 1
-            time.sleep(pause)
+            response_lost = response_lost or error.status is None
+            attempts += 1
+            time.sleep(delay)
 
-    def _once(
+    def _send_once(
         self,
         method: str,
         path: str,
@@ -199,22 +199,22 @@ class Transport:
             )
         except requests.Timeout as failed:
             raise TimedOut(
-                "TIMEOUT", f"{method} {path}: no reply within {limit:g} s"
+                "TIMEOUT", f"{method} {path}: no response within {limit:g} s"
             ) from failed
         except requests.RequestException as failed:
             raise ConnectionFailed(
                 "CONNECTION_FAILED", f"{method} {path}: {failed}"
             ) from failed
-        announced = response.headers.get("Content-Length", "")
-        if not stream and announced.isdigit() and response.raw.tell() < int(announced):
-            # Which requests before 2.32 takes for the end.
+        content_length = response.headers.get("Content-Length", "")
+        if not stream and content_length.isdigit() and response.raw.tell() < int(content_length):
+            # requests before 2.32 does not report this as an error.
             raise ConnectionFailed(
-                "CONNECTION_FAILED", f"{method} {path}: the reply is cut"
+                "CONNECTION_FAILED", f"{method} {path}: the response is incomplete"
             )
-        self._note_rate_limit(response)
+        self._store_rate_limit(response)
         return response
 
-    def _note_rate_limit(self, response: requests.Response) -> None:
+    def _store_rate_limit(self, response: requests.Response) -> None:
         found = {}
         for name in ("limit", "remaining", "reset"):
             value = response.headers.get(f"X-RateLimit-{name}", "")
@@ -224,10 +224,10 @@ class Transport:
             self.rate_limit = found
 
     def refresh(self, stale: Optional[str] = None) -> Optional[Reply]:
-        """Gets new tokens: by the refresh token, or by a live access token.
+        """Gets new tokens with the refresh token, or with a valid access token.
 
-        Of all threads that found the same token stale one refreshes, and the
-        others go on with what it got.
+        If several threads find the same token expired, one of them refreshes it and all
+        use the new tokens.
         """
         with self._refreshing:
             if stale is not None and self.token != stale:
@@ -238,7 +238,7 @@ class Transport:
                         "POST",
                         "/v1/auth/refresh",
                         json={"refresh_token": self.refresh_token},
-                        idempotent=True,  # the server gives a lost reply once more, for some seconds
+                        idempotent=True,  # for some seconds the server repeats a lost response
                         authenticated=False,
                     )
                 except Unauthorized:
@@ -246,24 +246,24 @@ class Transport:
                     raise
             else:
                 tokens = self.call("POST", "/v1/auth/refresh")
-            self.take(tokens)
+            self.set_tokens(tokens)
             return tokens
 
-    def take(self, tokens: Reply) -> None:
-        """Goes on with these tokens."""
+    def set_tokens(self, tokens: Reply) -> None:
+        """Uses these tokens from now on."""
         self.token = tokens["access_token"]
         self.refresh_token = tokens.get("refresh_token")
         if self.on_tokens:
             self.on_tokens(tokens)
 
     def renew(self, stale: Optional[str], error: Unauthorized) -> None:
-        """Replaces a token that was refused, or raises the error."""
+        """Replaces a rejected token, or raises the error."""
         if not self.refresh_token:
             raise error
         self.refresh(stale)
 
 
-def reply_of(response: requests.Response) -> Reply:
+def parse_reply(response: requests.Response) -> Reply:
     try:
         body = (
             response.json() if response.content and response.status_code < 400 else {}
@@ -271,7 +271,7 @@ def reply_of(response: requests.Response) -> Reply:
     except ValueError as failed:
         raise AgentAreaError(
             "INVALID_RESPONSE",
-            f"The reply of {response.url} is no JSON: is this AgentArea's address?",
+            f"The response of {response.url} is not JSON. Check that the URL is that of an AgentArea server.",
             status=response.status_code,
         ) from failed
     reply = Reply(body)
@@ -280,13 +280,13 @@ def reply_of(response: requests.Response) -> Reply:
     return reply
 
 
-def backoff(tries: int) -> float:
-    """The pause before another try, in seconds: half a second, doubling up to five, give or take."""
-    return min(5.0, 0.5 * 2**tries) * random.uniform(0.75, 1.25)
+def backoff(attempts: int) -> float:
+    """Returns the delay before a retry in seconds: 0.5, doubling up to 5, plus or minus 25 %."""
+    return min(5.0, 0.5 * 2**attempts) * random.uniform(0.75, 1.25)
 
 
-def text_of(value: Any) -> str:
-    """A value as the API takes it in queries; a time needs a time zone."""
+def to_text(value: Any) -> str:
+    """Returns the text of a value for a query. A datetime must have a time zone."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime.datetime):
@@ -298,29 +298,29 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def _failure(response: requests.Response) -> AgentAreaError:
+def _error_from(response: requests.Response) -> AgentAreaError:
     try:
         body = response.json()
     except (ValueError, requests.RequestException):
         body = None
     finally:
         response.close()
-    return error_of(
+    return make_error(
         body.get("error") if isinstance(body, dict) else None,
         response.status_code,
         response.headers.get("X-Request-ID"),
-        _seconds(response.headers.get("Retry-After")),
+        _parse_retry_after(response.headers.get("Retry-After")),
     )
 
 
-def _seconds(header: Optional[str]) -> Optional[float]:
-    """Reads a Retry-After: seconds, or a date."""
+def _parse_retry_after(header: Optional[str]) -> Optional[float]:
+    """Parses a Retry-After header: seconds or a date."""
     if not header:
         return None
     if header.isdigit():
         return float(header)
     try:
-        at = email.utils.parsedate_to_datetime(header)
+        date = email.utils.parsedate_to_datetime(header)
     except (TypeError, ValueError):
         return None
-    return max(0.0, at.timestamp() - time.time())
+    return max(0.0, date.timestamp() - time.time())

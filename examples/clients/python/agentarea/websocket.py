@@ -1,4 +1,4 @@
-"""The WebSocket: what happens, live, and nothing missed after a break."""
+"""The WebSocket: live events, without losing any after a reconnect."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .errors import (
     NotFound,
     ServiceUnavailable,
     Unauthorized,
-    error_of,
+    make_error,
 )
 from .transport import Transport, backoff
 
-# The server pings every 30 s; after this many seconds without, the connection
-# is taken for dead.
-SILENCE = 75.0
+# The server pings every 30 s. The connection is considered lost after this many seconds
+# without a frame.
+IDLE_TIMEOUT = 75.0
 
 
 class AgentAreaWebSocket:
-    """A signed-in connection. One thread uses it; close may be called by any.
+    """An authenticated connection. Only one thread may use it, but any may call close.
 
-    It is made again when it breaks, for as long as a try within reconnect
-    seconds succeeds, and each subscription goes on after the last message that
-    came: each comes once and in order.
+    A lost connection is restored, unless that fails for reconnect seconds. Each
+    subscription continues after its last message, so that messages arrive once and in
+    order.
     """
 
     def __init__(self, transport: Transport, reconnect: float = 60.0) -> None:
@@ -39,11 +39,11 @@ class AgentAreaWebSocket:
                 "The WebSocket needs the package websocket-client: "
                 "pip install websocket-client (Debian: python3-websocket)"
             ) from missing
-        self._library = websocket
+        self._websocket = websocket
         self._transport = transport
         self._reconnect = reconnect
-        self._seen: Dict[str, int] = {}
-        self._waiting: Deque[Dict[str, Any]] = collections.deque()
+        self._last_seq: Dict[str, int] = {}
+        self._queue: Deque[Dict[str, Any]] = collections.deque()
         self._closed = False
         self._socket: Any = None
         self._connect_until_signed_in(None)
@@ -55,7 +55,7 @@ class AgentAreaWebSocket:
         self.close()
 
     def __iter__(self) -> Iterator[Dict[str, Any]]:
-        """Gives messages until it is closed."""
+        """Yields messages until the connection is closed."""
         while True:
             message = self.receive()
             if message is None:
@@ -70,171 +70,171 @@ class AgentAreaWebSocket:
     def subscribe(self, channel: str, after: Optional[int] = None) -> int:
         """Subscribes to agent.{id}.events, task.{id}.events, tasks or system.
 
-        With after, what came after that seq is told first. Gives the seq from
-        which on messages are told.
+        With after, it first delivers earlier messages with a higher seq. Returns the seq
+        after which messages are delivered.
         """
         frame: Dict[str, Any] = {"type": "subscribe", "channel": channel}
         if after is not None:
             frame["after"] = after
-        answer = self._ask(frame, "subscribed", channel)
-        self._seen[channel] = int(answer["seq"])
-        return self._seen[channel]
+        reply = self._request(frame, "subscribed", channel)
+        self._last_seq[channel] = int(reply["seq"])
+        return self._last_seq[channel]
 
     def unsubscribe(self, channel: str) -> None:
-        """Ends a subscription. What has come of it is told still."""
-        self._ask({"type": "unsubscribe", "channel": channel}, "unsubscribed", channel)
-        self._seen.pop(channel, None)
+        """Ends a subscription. Messages that were already received are still delivered."""
+        self._request({"type": "unsubscribe", "channel": channel}, "unsubscribed", channel)
+        self._last_seq.pop(channel, None)
 
     def receive(self, timeout: Optional[float] = None) -> Optional[Dict[str, Any]]:
-        """Gives the next message; None after timeout seconds without one, or once it is closed."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while not self._waiting:
+        """Returns the next message; None after the timeout, or if the connection is closed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._queue:
             if self._closed:
                 return None
             try:
-                frame = self._read(until)
-            except (ConnectionFailed, ServiceUnavailable, Unauthorized) as broken:
+                frame = self._receive_frame(deadline)
+            except (ConnectionFailed, ServiceUnavailable, Unauthorized) as error:
                 if not self._closed:
-                    self._connect_until_signed_in(broken)
+                    self._connect_until_signed_in(error)
                 continue
             if frame is None:
                 return None
             if frame.get("type") == "error":
-                error = error_of(frame.get("error"))
+                error = make_error(frame.get("error"))
                 if not isinstance(error, Unauthorized):
                     raise error
                 self._connect_until_signed_in(error)
                 continue
-            self._keep(frame)
-        return self._waiting.popleft()
+            self._enqueue(frame)
+        return self._queue.popleft()
 
-    def _ask(self, frame: Dict[str, Any], want: str, channel: str) -> Dict[str, Any]:
-        """Says something, and gives the answer. Messages that come before it wait."""
+    def _request(self, frame: Dict[str, Any], reply_type: str, channel: str) -> Dict[str, Any]:
+        """Sends a frame and returns the reply. Messages that arrive before it are queued."""
         while True:
             try:
-                return self._ask_once(frame, want, channel)
-            except ConnectionFailed as broken:
+                return self._request_once(frame, reply_type, channel)
+            except ConnectionFailed as error:
                 if self._closed:
                     raise
-                self._connect_until_signed_in(broken)
+                self._connect_until_signed_in(error)
 
-    def _ask_once(
-        self, frame: Dict[str, Any], want: str, channel: Optional[str] = None
+    def _request_once(
+        self, frame: Dict[str, Any], reply_type: str, channel: Optional[str] = None
     ) -> Dict[str, Any]:
-        self._say(frame)
-        until = time.monotonic() + self._transport.timeout
+        self._send(frame)
+        deadline = time.monotonic() + self._transport.timeout
         while True:
-            answer = self._read(until)
-            if answer is None:
+            reply = self._receive_frame(deadline)
+            if reply is None:
                 raise ConnectionFailed(
-                    "CONNECTION_FAILED", f"No answer to {frame['type']}"
+                    "CONNECTION_FAILED", f"The server did not reply to {frame['type']}"
                 )
-            if answer.get("type") == "error":
-                raise error_of(answer.get("error"))
-            if answer.get("type") == want and answer.get("channel") == channel:
-                return answer
-            self._keep(answer)
+            if reply.get("type") == "error":
+                raise make_error(reply.get("error"))
+            if reply.get("type") == reply_type and reply.get("channel") == channel:
+                return reply
+            self._enqueue(reply)
 
-    def _keep(self, frame: Dict[str, Any]) -> None:
+    def _enqueue(self, frame: Dict[str, Any]) -> None:
         channel, seq = frame.get("channel"), frame.get("seq")
-        if frame.get("type") == "subscribed" or channel not in self._seen:
+        if frame.get("type") == "subscribed" or channel not in self._last_seq:
             return
-        if seq > self._seen[channel]:
-            self._seen[channel] = seq
-            self._waiting.append(frame)
+        if seq > self._last_seq[channel]:
+            self._last_seq[channel] = seq
+            self._queue.append(frame)
 
-    def _connect_until_signed_in(self, broken: Optional[AgentAreaError]) -> None:
-        give_up = time.monotonic() + self._reconnect
-        tries = 0
+    def _connect_until_signed_in(self, error: Optional[AgentAreaError]) -> None:
+        deadline = time.monotonic() + self._reconnect
+        attempts = 0
         renewed = False
         while True:
-            if isinstance(broken, Unauthorized):
+            if isinstance(error, Unauthorized):
                 if renewed:
-                    raise broken
+                    raise error
                 renewed = True
-                self._transport.renew(self._token, broken)
-            elif broken is not None:
+                self._transport.renew(self._token, error)
+            elif error is not None:
                 if (
                     self._closed
-                    or tries > 0
-                    and time.monotonic() > give_up
+                    or attempts > 0
+                    and time.monotonic() > deadline
                     or self._reconnect <= 0
                 ):
-                    raise broken
-                if tries > 0:
-                    time.sleep(backoff(tries - 1))
-                tries += 1
+                    raise error
+                if attempts > 0:
+                    time.sleep(backoff(attempts - 1))
+                attempts += 1
             try:
-                gone = self._connect()
+                channel_error = self._connect()
                 break
             except (ConnectionFailed, ServiceUnavailable, Unauthorized) as failed:
-                if broken is None and not isinstance(failed, Unauthorized):
-                    raise  # the first connection is made or refused at once
-                broken = failed
+                if error is None and not isinstance(failed, Unauthorized):
+                    raise  # the first connection is not retried
+                error = failed
         if self._closed:
-            self.close()  # which came while it was being made
-        if gone is not None:
-            raise gone
+            self.close()  # close was called while connecting
+        if channel_error is not None:
+            raise channel_error
 
     def _connect(self) -> Optional[AgentAreaError]:
-        """Makes a connection, signs in and subscribes. A channel that is not there any
-        more is given up, and why is given."""
+        """Connects, authenticates and subscribes. Removes a channel that no longer exists,
+        and returns the error for it."""
         if self._socket is not None:
             self._socket.close(timeout=0)
         url = "ws" + self._transport.base_url[len("http") :] + "/v1/ws"
         try:
-            # An Origin is a browser's; behind a proxy a made-up one may be refused.
-            self._socket = self._library.create_connection(
+            # Only browsers send an Origin, and a proxy may reject an invented one.
+            self._socket = self._websocket.create_connection(
                 url, timeout=self._transport.timeout, suppress_origin=True
             )
-        except (self._library.WebSocketException, OSError) as failed:
+        except (self._websocket.WebSocketException, OSError) as failed:
             raise ConnectionFailed(
                 "CONNECTION_FAILED", f"WebSocket {url}: {failed}"
             ) from failed
         self._token = self._transport.token
-        self._ask_once({"type": "auth", "token": self._token or ""}, "auth.ok")
-        gone = None
-        for channel, seen in list(self._seen.items()):
+        self._request_once({"type": "auth", "token": self._token or ""}, "auth.ok")
+        channel_error = None
+        for channel, last_seq in list(self._last_seq.items()):
             try:
-                self._ask_once(
-                    {"type": "subscribe", "channel": channel, "after": seen},
+                self._request_once(
+                    {"type": "subscribe", "channel": channel, "after": last_seq},
                     "subscribed",
                     channel,
                 )
             except (Forbidden, NotFound) as error:
-                del self._seen[channel]
-                gone = error
-        return gone
+                del self._last_seq[channel]
+                channel_error = error
+        return channel_error
 
-    def _say(self, frame: Dict[str, Any]) -> None:
+    def _send(self, frame: Dict[str, Any]) -> None:
         try:
             self._socket.send(json.dumps(frame))
-        except (self._library.WebSocketException, OSError) as failed:
+        except (self._websocket.WebSocketException, OSError) as failed:
             raise ConnectionFailed(
-                "CONNECTION_FAILED", f"The WebSocket was cut: {failed}"
+                "CONNECTION_FAILED", f"The WebSocket connection was lost: {failed}"
             ) from failed
 
-    def _read(self, until: Optional[float]) -> Optional[Dict[str, Any]]:
-        """Reads a frame; None when there is none until then."""
-        codes = self._library.ABNF
+    def _receive_frame(self, deadline: Optional[float]) -> Optional[Dict[str, Any]]:
+        """Returns the next frame; None if none arrives before the deadline."""
+        codes = self._websocket.ABNF
         while True:
-            left = (
-                SILENCE
-                if until is None
-                else max(0.001, min(SILENCE, until - time.monotonic()))
+            remaining = (
+                IDLE_TIMEOUT
+                if deadline is None
+                else max(0.001, min(IDLE_TIMEOUT, deadline - time.monotonic()))
             )
             try:
-                self._socket.settimeout(left)
+                self._socket.settimeout(remaining)
                 code, data = self._socket.recv_data(control_frame=True)
-            except self._library.WebSocketTimeoutException as silent:
-                if until is not None and time.monotonic() >= until:
+            except self._websocket.WebSocketTimeoutException as timeout_error:
+                if deadline is not None and time.monotonic() >= deadline:
                     return None
                 raise ConnectionFailed(
-                    "CONNECTION_FAILED", "The WebSocket is silent"
-                ) from silent
-            except (self._library.WebSocketException, OSError) as failed:
+                    "CONNECTION_FAILED", "The WebSocket received no data in time"
+                ) from timeout_error
+            except (self._websocket.WebSocketException, OSError) as failed:
                 raise ConnectionFailed(
-                    "CONNECTION_FAILED", f"The WebSocket was cut: {failed}"
+                    "CONNECTION_FAILED", f"The WebSocket connection was lost: {failed}"
                 ) from failed
             if code == codes.OPCODE_TEXT:
                 return json.loads(data)
@@ -243,12 +243,12 @@ class AgentAreaWebSocket:
 
 
 def _closed(data: bytes) -> AgentAreaError:
-    """Why the server has closed the connection."""
+    """Returns the error for a close frame of the server."""
     code, reason = int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace")
-    if code == 1008:  # the login's end; too many mistakes it can't be
+    if code == 1008:  # the login has ended
         return Unauthorized(
-            "UNAUTHORIZED", f"The server has closed the WebSocket: {reason}"
+            "UNAUTHORIZED", f"The server closed the WebSocket: {reason}"
         )
     return ConnectionFailed(
-        "CONNECTION_FAILED", f"The server has closed the WebSocket: {code} {reason}"
+        "CONNECTION_FAILED", f"The server closed the WebSocket: {code} {reason}"
     )

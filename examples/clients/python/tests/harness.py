@@ -1,4 +1,4 @@
-"""What the tests run against: a built AgentArea, a proxy that cuts, a server with a script."""
+"""Test fixtures: a built AgentArea server, a proxy that drops connections, a scripted server."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ plugin "mcp" "http" {
 
 
 def binaries() -> pathlib.Path:
-    """The folder of the built server, as AGENTAREA_BIN names it or as make build fills it."""
+    """Returns the folder of the built server: AGENTAREA_BIN, or the output of make build."""
     found = pathlib.Path(os.environ.get("AGENTAREA_BIN") or HERE.parents[3] / "bin")
     if not (found / "agentarea").exists():
         raise RuntimeError(
-            f"there is no agentarea in {found}: run make build, or set AGENTAREA_BIN"
+            f"{found} has no agentarea binary: run make build, or set AGENTAREA_BIN"
         )
     return found
 
 
 class Server:
-    """A server with a folder of its own."""
+    """A server with its own folder."""
 
     def __init__(self, **env: str) -> None:
         self.env = env
@@ -89,7 +89,7 @@ class Server:
                 "TMPDIR": tempfile.gettempdir(),
                 "AGENTAREA_ADMIN_PASSWORD": PASSWORD,
                 "AGENTAREA_WATCH_CONFIG": "false",
-                # What is tested of limits has a server of its own.
+                # Tests of rate limits use another server.
                 "AGENTAREA_RATE_LIMIT_PER_MINUTE": "0",
                 "AGENTAREA_RATE_LIMIT_BURST": "0",
                 **self.env,
@@ -107,7 +107,7 @@ class Server:
                 break
         if not self.url:
             raise RuntimeError(
-                f"the server does not start: {pathlib.Path(self.dir, 'log').read_text()}"
+                f"the server did not start:  {pathlib.Path(self.dir, 'log').read_text()}"
             )
         self.listen = self.url[len("http://") :]
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
@@ -115,7 +115,7 @@ class Server:
             eventually(lambda: ready(client))
 
     def kill(self) -> None:
-        """Ends it as kill -9 does."""
+        """Kills the server with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
@@ -139,35 +139,35 @@ def ready(client: AgentAreaClient) -> bool:
 
 @functools.lru_cache(maxsize=None)
 def server() -> Server:
-    """The server that tests share which leave it alone."""
+    """The server that most tests share. They must not stop it or change its settings."""
     return Server()
 
 
 @functools.lru_cache(maxsize=None)
 def admin() -> AgentAreaClient:
-    """A client of the shared server. Signing in is limited, so tests share that, too."""
+    """A client of the shared server. Tests share it because logins are rate-limited."""
     return server().login()
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """Waits until something is, and gives it."""
-    give_up = time.monotonic() + seconds
+    """Waits until the condition is true and returns its value."""
+    deadline = time.monotonic() + seconds
     while True:
         found = condition()
         if found:
             return found
-        if time.monotonic() > give_up:
-            raise AssertionError(f"waited for {seconds} s")
+        if time.monotonic() > deadline:
+            raise AssertionError(f"condition not met within {seconds} s")
         time.sleep(0.02)
 
 
 def tokens(number: int) -> str:
-    """What the model echo answers to /tokens."""
+    """Returns the answer of the model echo to /tokens."""
     return " ".join(f"token-{i + 1}" for i in range(number))
 
 
 class Proxy:
-    """Passes connections on to an address until it cuts them."""
+    """A TCP proxy that can drop all its connections."""
 
     def __init__(self, address: str) -> None:
         host, port = address.rsplit(":", 1)
@@ -182,21 +182,21 @@ class Proxy:
     def _accept(self) -> None:
         while True:
             try:
-                near, _ = self._listener.accept()
+                client, _ = self._listener.accept()
             except OSError:
                 return
             try:
-                far = socket.create_connection(self._to)
+                upstream = socket.create_connection(self._to)
             except OSError:
-                near.close()
+                client.close()
                 continue
             with self._lock:
                 self.connections += 1
-                self._open += [near, far]
-            for a, b in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(a, b), daemon=True).start()
+                self._open += [client, upstream]
+            for a, b in ((client, upstream), (upstream, client)):
+                threading.Thread(target=self._copy, args=(a, b), daemon=True).start()
 
-    def _pass(self, a: socket.socket, b: socket.socket) -> None:
+    def _copy(self, a: socket.socket, b: socket.socket) -> None:
         try:
             while True:
                 data = a.recv(1 << 16)
@@ -207,39 +207,40 @@ class Proxy:
         except OSError:
             pass
 
-    def cut(self) -> None:
-        """Resets all connections that there are."""
+    def drop(self) -> None:
+        """Resets all open connections."""
         with self._lock:
-            for one in self._open:
-                one.setsockopt(
+            for connection in self._open:
+                connection.setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
                 try:
-                    one.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
-                one.close()
+                connection.close()
             self._open = []
 
     def close(self) -> None:
-        """Cuts, and lets nobody in any more."""
+        """Drops all connections and accepts no new ones."""
         try:
             self._listener.shutdown(
                 socket.SHUT_RDWR
-            )  # which ends an accept, as close does not
+            )  # unlike close, this interrupts accept
         except OSError:
             pass
         self._listener.close()
-        self.cut()
+        self.drop()
 
 
 Answer = Tuple[int, Dict[str, str], Any]
 
 
 class Scripted:
-    """Answers requests with what the script says, one after another; the last one again and again.
+    """An HTTP server that sends the responses of a script in order, and repeats the last one.
 
-    An answer is (status, headers, body); None cuts the connection; a number waits so long first.
+    A response is (status, headers, body). None drops the connection, and a number does so
+    after that many seconds.
     """
 
     def __init__(self, *script: Any) -> None:
@@ -285,7 +286,7 @@ class Scripted:
                 if "Content-Length" not in headers and status != 204:
                     self.send_header("Content-Length", str(len(data)))
                 else:
-                    self.close_connection = True  # what is announced does not come
+                    self.close_connection = True  # the body is shorter than announced
                 self.end_headers()
                 if status != 204:
                     self.wfile.write(data)
@@ -316,7 +317,7 @@ def failure(code: str, **details: Any) -> Dict[str, Any]:
     return {
         "error": {
             "code": code,
-            "message": f"as the script says: {code}",
+            "message": f"scripted error: {code}",
             "details": details,
             "request_id": "req-1",
         }

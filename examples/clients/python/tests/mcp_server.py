@@ -1,11 +1,11 @@
-"""An MCP server with one tool, on its standard input and output."""
+"""An MCP server over standard input and output with one tool."""
 
 import json
 import sys
 
 TOOL = {"name": "greet", "description": "Greets", "inputSchema": {"type": "object"}}
 
-print("well met", file=sys.stderr, flush=True)
+print("server started", file=sys.stderr, flush=True)
 for line in sys.stdin:
     request = json.loads(line)
     method = request.get("method")
@@ -25,5 +25,5 @@ for line in sys.stdin:
     elif method == "ping":
         reply["result"] = {}
     else:
-        reply["error"] = {"code": -32601, "message": f"no method {method}"}
+        reply["error"] = {"code": -32601, "message": f"unknown method {method}"}
     print(json.dumps(reply), flush=True)

@@ -1,4 +1,4 @@
-"""Every operation of the served OpenAPI document, and what goes around them."""
+"""Every operation of the server's OpenAPI document, and related features."""
 
 import datetime
 import pathlib
@@ -20,19 +20,19 @@ MCP_SERVER = {
 
 
 class Recorder(requests.Session):
-    """Notes what was asked for."""
+    """A session that records its requests."""
 
     def __init__(self):
         super().__init__()
-        self.asked = set()
+        self.requests = set()
 
     def request(self, method, url, **options):
-        self.asked.add((method, re.sub(r"^http://[^/]+", "", url)))
+        self.requests.add((method, re.sub(r"^http://[^/]+", "", url)))
         return super().request(method, url, **options)
 
 
 class EveryOperation(unittest.TestCase):
-    """Goes through all there is, on a server of its own, and then looks whether it was all."""
+    """Calls every operation on its own server, and checks that none is missing."""
 
     @classmethod
     def setUpClass(cls):
@@ -52,9 +52,9 @@ class EveryOperation(unittest.TestCase):
 
     def test_each_has_a_method(self):
         missing = [
-            one
-            for _, _, one in self.operations()
-            if not hasattr(self.client, one.replace("-", "_"))
+            item
+            for _, _, item in self.operations()
+            if not hasattr(self.client, item.replace("-", "_"))
         ]
         self.assertEqual(missing, [], "operations without a method of AgentAreaClient")
 
@@ -72,15 +72,15 @@ class EveryOperation(unittest.TestCase):
         ):
             with self.subTest(part.__name__):
                 part()
-        self.recorder.asked.add(("GET", "/v1/ws"))  # test_websocket.py's
-        not_asked = []
+        self.recorder.requests.add(("GET", "/v1/ws"))  # called by test_websocket.py
+        not_called = []
         for method, path, operation in self.operations():
             pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path.rstrip("/")) + "/?")
             if not any(
-                m == method and pattern.fullmatch(p) for m, p in self.recorder.asked
+                m == method and pattern.fullmatch(p) for m, p in self.recorder.requests
             ):
-                not_asked.append(operation)
-        self.assertEqual(not_asked, [], "operations that no method has called")
+                not_called.append(operation)
+        self.assertEqual(not_called, [], "operations that were not called")
 
     def reads(self):
         c = self.client
@@ -89,10 +89,10 @@ class EveryOperation(unittest.TestCase):
         self.assertEqual(c.me()["username"], "admin")
         self.assertIn("refresh_token", c.refresh())
         self.assertIn(
-            "chat", [one["type"] for one in c.list_agent_types()["agent_types"]]
+            "chat", [item["type"] for item in c.list_agent_types()["agent_types"]]
         )
-        self.assertIn("echo/echo", [one["id"] for one in c.list_models()["models"]])
-        self.assertIn("echo", [one["label"] for one in c.list_plugins()["plugins"]])
+        self.assertIn("echo/echo", [item["id"] for item in c.list_models()["models"]])
+        self.assertIn("echo", [item["label"] for item in c.list_plugins()["plugins"]])
         self.assertIn("kept", c.reload_plugins(dry_run=True))
         self.assertEqual(
             c.list_usage(by="model", from_="2025-01-01", to=datetime.date(2025, 1, 31))[
@@ -113,8 +113,8 @@ class EveryOperation(unittest.TestCase):
         self.assertIn(
             agent["id"],
             [
-                one["id"]
-                for one in c.list_agents(limit=5, type="chat", status="active")[
+                item["id"]
+                for item in c.list_agents(limit=5, type="chat", status="active")[
                     "agents"
                 ]
             ],
@@ -138,10 +138,10 @@ class EveryOperation(unittest.TestCase):
     def chat(self):
         c = self.client
         agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
-        said = c.chat(agent, "Good day", session_id="s")
-        self.assertEqual((said["message"], said["session_id"]), ("Good day", "s"))
-        self.assertEqual(c.get_run(said["metadata"]["run_id"])["status"], "completed")
-        self.assertEqual(c.run_events(said["metadata"]["run_id"]).wait(), "Good day")
+        reply = c.chat(agent, "Good day", session_id="s")
+        self.assertEqual((reply["message"], reply["session_id"]), ("Good day", "s"))
+        self.assertEqual(c.get_run(reply["metadata"]["run_id"])["status"], "completed")
+        self.assertEqual(c.run_events(reply["metadata"]["run_id"]).wait(), "Good day")
         with c.chat_stream(agent, "/tokens 100 /delay 100ms") as stream:
             next(iter(stream))
             self.assertTrue(c.cancel_run(stream.run_id)["cancel_requested"])
@@ -152,14 +152,14 @@ class EveryOperation(unittest.TestCase):
             (history["messages"][0]["content"], history["has_more"]), ("Good day", True)
         )
         self.assertEqual(
-            [one["role"] for one in c.iter_chat_history(agent, session_id="s")],
+            [item["role"] for item in c.iter_chat_history(agent, session_id="s")],
             ["assistant", "user"],
         )
-        self.assertIn("s", [one["id"] for one in c.list_sessions(agent)["sessions"]])
+        self.assertIn("s", [item["id"] for item in c.list_sessions(agent)["sessions"]])
         self.assertEqual(len(list(c.iter_sessions(agent))), 2)
         self.assertIsNone(c.delete_session(agent, "s"))
         self.assertEqual(c.chat_history(agent, session_id="s")["messages"], [])
-        self.assertGreater(sum(one["completions"] for one in c.iter_usage()), 0)
+        self.assertGreater(sum(item["completions"] for item in c.iter_usage()), 0)
 
     def tasks(self):
         c = self.client
@@ -168,7 +168,7 @@ class EveryOperation(unittest.TestCase):
             "description": "More of it",
             "priority": "high",
             "data": {"n": 1},
-            "idempotency_key": "one",
+            "idempotency_key": "item",
         }
         task = c.create_task(
             "Hello", agent, timeout_seconds=60, max_attempts=2, **options
@@ -178,7 +178,7 @@ class EveryOperation(unittest.TestCase):
         )
         self.assertEqual(again["id"], task["id"])
         with self.assertRaises(agentarea.Conflict):
-            c.create_task("Another", agent, idempotency_key="one")
+            c.create_task("Another", agent, idempotency_key="item")
         self.assertIn("More of it", c.task_events(task["id"]).wait())
         self.assertEqual(c.get_task(task["id"])["status"], "completed")
         self.assertEqual(
@@ -191,38 +191,38 @@ class EveryOperation(unittest.TestCase):
         c.cancel_task(slow["id"])
         eventually(lambda: c.get_task(slow["id"])["status"] == "cancelled")
         self.assertEqual(
-            {one["id"] for one in c.iter_tasks(agent_id=agent)},
+            {item["id"] for item in c.iter_tasks(agent_id=agent)},
             {task["id"], slow["id"]},
         )
 
     def mcp_servers(self):
         c = self.client
-        one = c.create_mcp_server(
+        item = c.create_mcp_server(
             "greeter", MCP_SERVER, slug="greeter", auto_start=False
         )
         self.assertEqual(
-            (one["status"], one["config"]["env"]["API_KEY"]), ("stopped", "***")
+            (item["status"], item["config"]["env"]["API_KEY"]), ("stopped", "***")
         )
-        c.start_mcp_server(one["id"])
-        eventually(lambda: c.get_mcp_server(one["id"])["status"] == "running")
+        c.start_mcp_server(item["id"])
+        eventually(lambda: c.get_mcp_server(item["id"])["status"] == "running")
         self.assertEqual(
-            [t["qualified_name"] for t in c.list_mcp_tools(one["id"])["tools"]],
+            [t["qualified_name"] for t in c.list_mcp_tools(item["id"])["tools"]],
             ["greeter__greet"],
         )
         eventually(
-            lambda: "well met"
-            in [line["text"] for line in c.mcp_server_logs(one["id"], tail=9)["logs"]]
+            lambda: "server started"
+            in [line["text"] for line in c.mcp_server_logs(item["id"], tail=9)["logs"]]
         )
-        now = c.get_mcp_server(one["id"])
+        now = c.get_mcp_server(item["id"])
         changed = c.change_mcp_server(
-            one["id"], {"description": "It greets"}, if_match=now.etag
+            item["id"], {"description": "It greets"}, if_match=now.etag
         )
         self.assertEqual(changed["description"], "It greets")
         changed["name"] = "Greeter"
-        self.assertEqual(c.replace_mcp_server(one["id"], changed)["name"], "Greeter")
-        c.restart_mcp_server(one["id"])
-        eventually(lambda: c.get_mcp_server(one["id"])["status"] == "running")
-        # An agent uses it.
+        self.assertEqual(c.replace_mcp_server(item["id"], changed)["name"], "Greeter")
+        c.restart_mcp_server(item["id"])
+        eventually(lambda: c.get_mcp_server(item["id"])["status"] == "running")
+        # An agent calls the server's tool.
         agent = c.create_agent(
             "a", "chat", {"model": "echo", "mcp_servers": ["greeter"]}
         )["id"]
@@ -230,14 +230,14 @@ class EveryOperation(unittest.TestCase):
             kinds = [event["type"] for event in stream]
         self.assertEqual(stream.text, "hello")
         self.assertIn("tool_result", kinds)
-        # Its log until it is deleted.
-        with c.follow_mcp_server_logs(one["id"], tail=100) as log:
+        # The log stream ends when the server is deleted.
+        with c.follow_mcp_server_logs(item["id"], tail=100) as log:
             for line in log:
-                if line["text"] == "well met":
+                if line["text"] == "server started":
                     break
-        log = c.follow_mcp_server_logs(one["id"])
-        c.stop_mcp_server(one["id"])
-        c.delete_mcp_server(one["id"])
+        log = c.follow_mcp_server_logs(item["id"])
+        c.stop_mcp_server(item["id"])
+        c.delete_mcp_server(item["id"])
         self.assertEqual({line["type"] for line in log}, {"log"})
         remote = c.create_mcp_server(
             "remote",
@@ -264,7 +264,7 @@ class EveryOperation(unittest.TestCase):
         self.assertEqual(
             c.list_files(name="b.txt", content_type="text/plain")["total"], 1
         )
-        self.assertEqual([one["name"] for one in c.iter_files()], ["b.txt"])
+        self.assertEqual([item["name"] for item in c.iter_files()], ["b.txt"])
         agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
         self.assertIn(
             "some text", c.chat(agent, "See:", file_ids=[file["id"]])["message"]
@@ -285,7 +285,7 @@ class EveryOperation(unittest.TestCase):
         )
         self.assertEqual(c.get_user(user["id"])["role"], "viewer")
         self.assertEqual(c.list_users(limit=1)["total"], 2)
-        self.assertEqual({one["username"] for one in c.iter_users()}, {"admin", "ann"})
+        self.assertEqual({item["username"] for item in c.iter_users()}, {"admin", "ann"})
         with self.assertRaises(agentarea.Conflict):
             c.create_user("ann", "ann@example.com", "a-password-of-ann")
         with AgentAreaClient.login(self.server.url, "ann", "a-password-of-ann") as ann:
@@ -331,7 +331,7 @@ class EveryOperation(unittest.TestCase):
         key = c.create_api_key("ci", ["agents:read", "chat:write"], expires_at=tomorrow)
         self.assertEqual(c.get_api_key(key["id"])["name"], "ci")
         self.assertEqual(c.list_api_keys(user_id="*")["total"], 1)
-        self.assertEqual([one["id"] for one in c.iter_api_keys()], [key["id"]])
+        self.assertEqual([item["id"] for item in c.iter_api_keys()], [key["id"]])
         agent = c.create_agent("a", "chat", {"model": "echo"})["id"]
         with AgentAreaClient(self.server.url, key["key"]) as program:
             self.assertEqual(program.chat_stream(agent, "By a key").wait(), "By a key")
@@ -349,22 +349,22 @@ class EveryOperation(unittest.TestCase):
 
 class Lists(unittest.TestCase):
     def test_pages(self):
-        """More than two pages, one added meanwhile: each once."""
+        """Each item of three pages is listed once, although one is added meanwhile."""
         ids = [
             admin().create_agent(f"a{i}", "chat", {"model": "echo"})["id"]
             for i in range(205)
         ]
         seen = []
-        for one in admin().iter_agents():
+        for item in admin().iter_agents():
             if len(seen) == 50:
                 admin().create_agent("new", "chat", {"model": "echo"})
-            seen.append(one["id"])
+            seen.append(item["id"])
         self.assertEqual(len(seen), len(set(seen)))
         self.assertLessEqual(set(ids), set(seen))
 
 
-class BadInput(unittest.TestCase):
-    def test_says_what_to_change(self):
+class InvalidInput(unittest.TestCase):
+    def test_error_names_the_field(self):
         with self.assertRaises(agentarea.ValidationError) as caught:
             admin().create_agent("a", "chat", {"model": "echo", "temperature": "hot"})
         error = caught.exception
@@ -372,7 +372,7 @@ class BadInput(unittest.TestCase):
         self.assertTrue(error.request_id.startswith("req-"))
         self.assertIn(error.details["issue"], str(error))
 
-    def test_a_time_without_zone(self):
+    def test_datetime_without_time_zone(self):
         with self.assertRaisesRegex(ValueError, "time zone"):
             admin().chat_history("agent-1", before=datetime.datetime(2025, 1, 1))
 

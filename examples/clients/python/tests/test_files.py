@@ -1,4 +1,4 @@
-"""Files: some megabytes there and back, cut connections, little memory."""
+"""Files: uploads and downloads, lost connections, memory use."""
 
 import hashlib
 import io
@@ -24,13 +24,13 @@ class Files(unittest.TestCase):
         self.content = os.urandom(SIZE)
         self.path.write_bytes(self.content)
 
-    def test_there_and_back(self):
+    def test_upload_and_download(self):
         file = admin().upload_file(self.path, metadata={"project": "x"})
         self.assertEqual((file["name"], file["size"]), (self.path.name, SIZE))
         self.assertEqual(file["sha256"], hashlib.sha256(self.content).hexdigest())
-        back = pathlib.Path(self.dir.name, "back")
-        self.assertEqual(admin().download_file(file["id"], back)["id"], file["id"])
-        self.assertEqual(back.read_bytes(), self.content)
+        downloaded = pathlib.Path(self.dir.name, "downloaded")
+        self.assertEqual(admin().download_file(file["id"], downloaded)["id"], file["id"])
+        self.assertEqual(downloaded.read_bytes(), self.content)
         stream = io.BytesIO()
         admin().download_file(file["id"], stream)
         self.assertEqual(stream.getvalue(), self.content)
@@ -53,39 +53,39 @@ class Files(unittest.TestCase):
         client._transport.token = "stale"
         self.assertEqual(client.upload_file(self.path)["size"], SIZE)
 
-    def test_download_that_is_cut(self):
-        """It goes on where it was."""
-        # More than what may be on its way when each connection is cut.
+    def test_interrupted_download(self):
+        """An interrupted download is resumed."""
+        # More than the data that may be in transit when a connection is dropped.
         content = os.urandom(1 << 20) * 64
         file = admin().upload_file(content)
         proxy = Proxy(server().listen)
         self.addCleanup(proxy.close)
         client = AgentAreaClient(proxy.url, admin().token)
-        back = io.BytesIO()
+        downloaded = io.BytesIO()
 
         class Target:
-            cuts = 0
+            drops = 0
 
-            def write(self, piece):
-                back.write(piece)
-                if self.cuts < 3 and proxy.connections > self.cuts:
-                    self.cuts = proxy.connections
-                    proxy.cut()
+            def write(self, chunk):
+                downloaded.write(chunk)
+                if self.drops < 3 and proxy.connections > self.drops:
+                    self.drops = proxy.connections
+                    proxy.drop()
 
         client.download_file(file["id"], Target())
-        self.assertEqual(back.getvalue(), content)
+        self.assertEqual(downloaded.getvalue(), content)
         self.assertEqual(proxy.connections, 4)
 
-    def test_wrong_bytes(self):
-        """What is not what was uploaded is told, and not kept."""
+    def test_checksum_mismatch(self):
+        """A file with wrong bytes raises an error and is not stored."""
         info = {"id": "file-1", "size": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}
         target = pathlib.Path(self.dir.name, "kept")
-        target.write_text("as it was")
+        target.write_text("old content")
         with Scripted((200, {}, info), (200, {}, b"abd")) as scripted:
             with self.assertRaises(agentarea.ChecksumMismatch) as caught:
                 AgentAreaClient(scripted.url, "t").download_file("file-1", target)
         self.assertEqual(caught.exception.details, {"file_id": "file-1"})
-        self.assertEqual(target.read_text(), "as it was")
+        self.assertEqual(target.read_text(), "old content")
         self.assertEqual(
             sorted(os.listdir(self.dir.name)), sorted([self.path.name, "kept"])
         )
@@ -94,7 +94,7 @@ class Files(unittest.TestCase):
                 AgentAreaClient(scripted.url, "t").upload_file(b"abd")
 
     def test_memory(self):
-        """A file of 200 MiB goes there and back through 64 MiB of memory more."""
+        """Uploading and downloading 200 MiB needs less than 64 MiB of additional memory."""
         big = pathlib.Path(self.dir.name, "big")
         with open(big, "wb") as file:
             file.truncate(200 << 20)
@@ -104,11 +104,11 @@ class Files(unittest.TestCase):
             "from agentarea import AgentAreaClient\n"
             "client = AgentAreaClient(sys.argv[1], sys.argv[2])\n"
             "client.me()\n"
-            # The kernel's, in KiB; resource has the parent's in it.
+            # From the kernel, in KiB; the resource module includes the parent process.
             "def peak(): return int(re.search('VmHWM:\\\\s+(\\\\d+)', open('/proc/self/status').read())[1])\n"
             "before = peak()\n"
             "file = client.upload_file(sys.argv[3])\n"
-            "client.download_file(file['id'], sys.argv[3] + '.back')\n"
+            "client.download_file(file['id'], sys.argv[3] + '.downloaded')\n"
             "client.delete_file(file['id'])\n"
             "print(peak() - before)\n"
         )
@@ -126,7 +126,7 @@ class Files(unittest.TestCase):
             check=True,
         )
         self.assertLess(int(done.stdout), 64 << 10)
-        self.assertEqual(os.path.getsize(f"{big}.back"), 200 << 20)
+        self.assertEqual(os.path.getsize(f"{big}.downloaded"), 200 << 20)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The examples run as they are written: the README's, and those of the API reference."""
+"""Runs the examples of the README and of the API reference as they are written."""
 
 import contextlib
 import io
+import json
 import re
 import os
 import sys
@@ -36,7 +37,7 @@ agent = client.create_agent('test-agent', 'chat', {'model': 'gpt-4'})
 
 
 def run(text, **names):
-    """Runs an example, with the address and the secrets of the test in place of its own."""
+    """Runs an example with the URL and the credentials of the test server."""
     for old, new in (
         ("http://localhost:8000", server().url),
         ("your-token", admin().token),
@@ -51,14 +52,14 @@ def run(text, **names):
 
 
 class Contract(unittest.TestCase):
-    def test_its_usage_with_this_client(self):
+    def test_usage_with_this_client(self):
         names, _ = run("from agentarea import AgentAreaClient\n" + CONTRACT_USAGE)
         self.assertEqual(
             (names["agent"]["name"], names["agent"]["config"]),
             ("test-agent", {"model": "gpt-4"}),
         )
 
-    def test_its_own_client(self):
+    def test_client_of_the_reference(self):
         names, _ = run(CONTRACT_CLASS + CONTRACT_USAGE)
         self.assertEqual(
             (names["agent"]["name"], names["agent"]["config"]),
@@ -67,7 +68,7 @@ class Contract(unittest.TestCase):
 
 
 class Readme(unittest.TestCase):
-    def test_each_block(self):
+    def test_all_blocks(self):
         text = (HERE.parents[1] / "README.md").read_text()
         blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
         self.assertGreater(len(blocks), 3)
@@ -81,6 +82,29 @@ class Readme(unittest.TestCase):
             os.chdir(here)
         self.assertIn("Hello, Ann!", out)
         self.assertIn("completed", out)
+
+
+class BuildAnApp(unittest.TestCase):
+    def test_all_blocks(self):
+        text = (HERE.parents[3] / "docs" / "build-an-app.md").read_text()
+        blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        self.assertGreater(len(blocks), 4)
+        npx = '{"command": "npx", "args": ["-y", "@modelcontextprotocol/server-everything"]}'
+        local = json.dumps({"command": sys.executable, "args": [str(HERE / "mcp_server.py")]})
+        example = "\n".join(blocks)
+        self.assertIn(npx, example)
+        example = example.replace(npx, local).replace('"demo"', '"demo-python"')
+        example = example.replace("demo__echo", "demo-python__greet")
+        here = os.getcwd()
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            self.addCleanup(os.chdir, here)
+            with open("list.txt", "w") as file:
+                file.write("Milk, bread, eggs")
+            _, out = run(example)
+            os.chdir(here)
+        for expected in ("Hello, Ann!", "tool_result demo-python__greet", "Milk, bread, eggs"):
+            self.assertIn(expected, out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Streams: broken connections, a killed server, failures."""
+"""Streams: lost connections, a killed server, errors."""
 
 import threading
 import unittest
@@ -38,7 +38,7 @@ class Stream(unittest.TestCase):
         self.addCleanup(client.close)
         return proxy, client
 
-    def rising(self, numbers):
+    def assert_increasing(self, numbers):
         self.assertEqual(numbers, sorted(set(numbers)))
 
     def test_events(self):
@@ -57,34 +57,34 @@ class Stream(unittest.TestCase):
         again = admin().run_events(stream.run_id, after=3)
         self.assertEqual((again.wait(), again.last_event_id), (" a time", 6))
 
-    def test_cut_in_the_middle(self):
-        """Cut three times, it misses nothing and tells nothing twice."""
+    def test_resumes_after_lost_connection(self):
+        """A stream that is interrupted three times loses and repeats nothing."""
         proxy, client = self.proxied()
         stream = client.chat_stream(self.agent, SLOW)
         events = []
         for event in stream:
             events.append(event)
             if len(events) in (5, 20, 40):
-                proxy.cut()
+                proxy.drop()
         self.assertEqual(stream.text, tokens(60))
         self.assertEqual("".join(e.get("content", "") for e in events), tokens(60))
         self.assertEqual([e.event_id for e in events], list(range(1, 63)))
         self.assertEqual(proxy.connections, 4)
 
-    def test_cut_and_not_connected_again(self):
+    def test_lost_connection_without_reconnect(self):
         proxy, client = self.proxied()
         stream = client.chat_stream(self.agent, SLOW, reconnect=0)
         with self.assertRaises(agentarea.ConnectionFailed):
             for event in stream:
                 if event.event_id == 5:
-                    proxy.cut()
+                    proxy.drop()
         self.assertEqual(
             admin().run_events(stream.run_id, after=stream.last_event_id).wait(),
             tokens(60)[len(stream.text) :],
         )
 
-    def test_stale_token_in_the_middle(self):
-        """Who signs out in the middle is told; who can refresh goes on."""
+    def test_refreshes_expired_token(self):
+        """A client with a refresh token continues the stream with a new token."""
         proxy = Proxy(server().listen)
         self.addCleanup(proxy.close)
         client = AgentAreaClient.login(
@@ -94,10 +94,10 @@ class Stream(unittest.TestCase):
         for event in stream:
             if event.event_id == 5:
                 client._transport.token = "stale"
-                proxy.cut()
+                proxy.drop()
         self.assertEqual(stream.text, tokens(60))
 
-    def test_logout_in_the_middle(self):
+    def test_logout_during_stream(self):
         client = server().login()
         stream = client.chat_stream(self.agent, "/tokens 200 /delay 100ms")
         with self.assertRaises(agentarea.Unauthorized):
@@ -106,7 +106,7 @@ class Stream(unittest.TestCase):
                     client.logout()
         self.assertEqual(admin().cancel_run(stream.run_id)["cancel_requested"], True)
 
-    def test_failure_of_the_run(self):
+    def test_run_error(self):
         stream = admin().chat_stream(self.agent, "/tokens 3 /error rate_limited")
         with self.assertRaises(agentarea.ServiceUnavailable) as caught:
             stream.wait()
@@ -117,14 +117,14 @@ class Stream(unittest.TestCase):
         with self.assertRaises(agentarea.UpstreamError):
             admin().chat_stream(self.agent, "/error context_too_long").wait()
 
-    def test_refused_at_once(self):
+    def test_rejected_request(self):
         with self.assertRaises(agentarea.NotFound):
             admin().chat_stream("agent-none", "Hello")
         with admin().chat_stream(self.agent, SLOW, session_id="one"):
             with self.assertRaises(agentarea.Conflict):
                 admin().chat_stream(self.agent, "Hello", session_id="one")
 
-    def test_leaving(self):
+    def test_close(self):
         stream = admin().chat_stream(self.agent, SLOW)
         for event in stream:
             if event.event_id == 3:
@@ -134,7 +134,7 @@ class Stream(unittest.TestCase):
         self.assertEqual(admin().run_events(stream.run_id).wait(), tokens(60))
 
     def test_killed_server(self):
-        """kill -9 in the middle: the answer is whole, whatever a restart drops."""
+        """After kill -9 and a restart of the server, the answer is complete."""
         own = Server()
         self.addCleanup(own.remove)
         client = own.login()
@@ -150,7 +150,7 @@ class Stream(unittest.TestCase):
                 restarting.start()
         restarting.join()
         self.assertEqual(stream.text, tokens(60))
-        self.rising([e.event_id for e in events])
+        self.assert_increasing([e.event_id for e in events])
         self.assertEqual(
             [e["drop_after"] for e in events if e["type"] == "restart"], [1]
         )
@@ -158,7 +158,7 @@ class Stream(unittest.TestCase):
             client.chat_history(agent)["messages"][-1]["content"], tokens(60)
         )
 
-    def test_restart_drops(self):
+    def test_restart_event(self):
         start = 'id: 1\ndata: {"type":"start","session_id":"s","run_id":"run-1"}'
         token = 'id: {0}\ndata: {{"type":"token","content":"{1}"}}'
         restart = 'id: 100\ndata: {"type":"restart","attempt":2,"drop_after":2}'
@@ -194,8 +194,8 @@ class Stream(unittest.TestCase):
                 {p for _, p, _, _ in scripted.requests[1:]}, {"/v1/runs/run-1/events"}
             )
 
-    def test_cut_before_it_is_known(self):
-        """Without the run's id nobody knows what there is to go on with."""
+    def test_lost_connection_before_first_event(self):
+        """Without the run's id the stream cannot be resumed."""
         with Scripted(sse(": still here")) as scripted:
             with self.assertRaises(agentarea.ConnectionFailed):
                 AgentAreaClient(scripted.url, "t").chat_stream("a", "b").wait()

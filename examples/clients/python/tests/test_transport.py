@@ -1,4 +1,4 @@
-"""Tokens, retries, time limits and errors, on a server that does what a script says."""
+"""Tokens, retries, timeouts and errors, on a scripted server."""
 
 import socket
 import threading
@@ -17,7 +17,7 @@ DOWN = (503, {"Retry-After": "0"}, failure("SERVICE_UNAVAILABLE"))
 
 class Retries(unittest.TestCase):
     def call(self, script, do, **options):
-        """Gives what came of it, and the requests."""
+        """Returns the result or the error of a call, and the requests."""
         with Scripted(*script) as scripted, AgentAreaClient(
             scripted.url, "t", **options
         ) as client:
@@ -38,14 +38,14 @@ class Retries(unittest.TestCase):
             self.assertEqual(len(requests), 3)
             self.assertEqual(requests[0][3], requests[2][3])
 
-    def test_waits_as_it_is_told(self):
-        began = time.monotonic()
+    def test_waits_for_retry_after(self):
+        start = time.monotonic()
         self.call(
             [(429, {"Retry-After": "1"}, failure("RATE_LIMITED")), OK], lambda c: c.me()
         )
-        self.assertGreater(time.monotonic() - began, 1)
+        self.assertGreater(time.monotonic() - start, 1)
 
-    def test_gives_up(self):
+    def test_gives_up_after_retries(self):
         got, requests = self.call([BUSY], lambda c: c.me())
         self.assertIsInstance(got, agentarea.RateLimited)
         self.assertEqual(
@@ -57,20 +57,20 @@ class Retries(unittest.TestCase):
         self.assertIsInstance(got, agentarea.RateLimited)
         self.assertEqual(len(requests), 1)
 
-    def test_does_not_wait_for_an_hour(self):
+    def test_does_not_wait_longer_than_a_minute(self):
         got, requests = self.call(
             [(429, {"Retry-After": "3600"}, failure("RATE_LIMITED"))], lambda c: c.me()
         )
         self.assertEqual((got.retry_after, len(requests)), (3600, 1))
 
-    def test_reads_a_date(self):
+    def test_retry_after_date(self):
         date = {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}
         got, _ = self.call(
             [(429, date, failure("RATE_LIMITED"))], lambda c: c.me(), retries=0
         )
         self.assertEqual(got.retry_after, 0)
 
-    def test_unavailable_and_cut(self):
+    def test_unavailable_and_lost_connection(self):
         for bad in (DOWN, None):
             got, requests = self.call([bad, OK], lambda c: c.get_agent("agent-1"))
             self.assertEqual((got, len(requests)), ({"id": "agent-1"}, 2))
@@ -80,7 +80,7 @@ class Retries(unittest.TestCase):
             )
             self.assertEqual(len(requests), 1)
 
-    def test_a_task_is_made_once(self):
+    def test_task_is_created_once(self):
         got, requests = self.call(
             [None, DOWN, TASK], lambda c: c.create_task("t", "agent-1")
         )
@@ -90,19 +90,19 @@ class Retries(unittest.TestCase):
         _, others = self.call([TASK], lambda c: c.create_task("t", "agent-1"))
         self.assertNotIn(others[0][2]["Idempotency-Key"], keys)
 
-    def test_a_delete_whose_reply_was_lost(self):
-        gone = (404, {}, failure("NOT_FOUND"))
-        got, _ = self.call([None, gone], lambda c: c.delete_agent("agent-1"))
+    def test_delete_with_lost_response(self):
+        not_found = (404, {}, failure("NOT_FOUND"))
+        got, _ = self.call([None, not_found], lambda c: c.delete_agent("agent-1"))
         self.assertIsNone(got)
-        got, _ = self.call([gone], lambda c: c.delete_agent("agent-1"))
+        got, _ = self.call([not_found], lambda c: c.delete_agent("agent-1"))
         self.assertIsInstance(got, agentarea.NotFound)
 
-    def test_time_limit(self):
+    def test_timeout(self):
         got, requests = self.call([2.0], lambda c: c.me(), timeout=0.2, retries=1)
         self.assertIsInstance(got, agentarea.TimedOut)
         self.assertEqual((got.code, got.status, len(requests)), ("TIMEOUT", None, 2))
 
-    def test_nobody_there(self):
+    def test_closed_port(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         with self.assertRaises(agentarea.ConnectionFailed) as caught:
@@ -120,7 +120,7 @@ class Retries(unittest.TestCase):
         got, _ = self.call([(418, {}, b"")], lambda c: c.me())
         self.assertEqual((got.status, got.code), (418, "INTERNAL_ERROR"))
 
-    def test_a_reply_that_is_cut(self):
+    def test_incomplete_response(self):
         got, requests = self.call(
             [(200, {"Content-Length": "100"}, b'{"id":')], lambda c: c.chat("a", "b")
         )
@@ -150,8 +150,8 @@ class Retries(unittest.TestCase):
 
 
 class RateLimit(unittest.TestCase):
-    def test_of_the_server(self):
-        """Who is faster than the server allows waits, and gets all answers."""
+    def test_waits_and_succeeds(self):
+        """A client that exceeds the rate limit waits and gets all responses."""
         own = Server(
             AGENTAREA_RATE_LIMIT_BURST="3", AGENTAREA_RATE_LIMIT_PER_MINUTE="1000"
         )
@@ -160,10 +160,10 @@ class RateLimit(unittest.TestCase):
             for _ in range(12):
                 self.assertEqual(client.me()["username"], "admin")
             self.assertEqual(client.rate_limit["limit"], 1000)
-            hasty = AgentAreaClient(own.url, client.token, retries=0)
+            impatient = AgentAreaClient(own.url, client.token, retries=0)
             with self.assertRaises(agentarea.RateLimited) as caught:
                 for _ in range(1000):
-                    hasty.me()
+                    impatient.me()
             self.assertGreater(caught.exception.retry_after, 0)
 
 
@@ -200,44 +200,44 @@ class EveryError(unittest.TestCase):
 
 class Tokens(unittest.TestCase):
     def test_refresh_by_many_threads(self):
-        """Ten threads find the token stale: one refreshes, and all go on."""
-        kept = []
+        """If ten threads find the token expired, thread of them refreshes it."""
+        received_tokens = []
         good = admin()
-        with server().login(on_tokens=kept.append) as client:
-            self.assertEqual(len(kept), 1)
+        with server().login(on_tokens=received_tokens.append) as client:
+            self.assertEqual(len(received_tokens), 1)
             client._transport.token = "stale"
             names = []
             threads = [
                 threading.Thread(target=lambda: names.append(client.me()["username"]))
                 for _ in range(10)
             ]
-            for one in threads:
-                one.start()
-            for one in threads:
-                one.join()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
             self.assertEqual(names, ["admin"] * 10)
-            self.assertEqual(len(kept), 2)
-            self.assertEqual(kept[1]["refresh_token"], client.refresh_token)
+            self.assertEqual(len(received_tokens), 2)
+            self.assertEqual(received_tokens[1]["refresh_token"], client.refresh_token)
             client.refresh()
-            self.assertEqual(len(kept), 3)
+            self.assertEqual(len(received_tokens), 3)
             client.logout()
             self.assertEqual((client.token, client.refresh_token), (None, None))
             with self.assertRaises(agentarea.Unauthorized):
                 client.me()
         good.me()
 
-    def test_stale_for_good(self):
+    def test_invalid_refresh_token(self):
         client = AgentAreaClient(server().url, "stale", refresh_token="rt_login-1.AAAA")
         for _ in range(2):
             with self.assertRaises(agentarea.Unauthorized):
                 client.me()
         self.assertIsNone(client.refresh_token)
 
-    def test_refused_again(self):
-        """A token that is refused although it is fresh is not refreshed for ever."""
-        no = (401, {}, failure("UNAUTHORIZED"))
+    def test_new_token_is_rejected(self):
+        """A rejected new token is not refreshed again."""
+        unauthorized = (401, {}, failure("UNAUTHORIZED"))
         fresh = (200, {}, {"access_token": "b", "refresh_token": "r2"})
-        with Scripted(no, fresh, no, OK) as scripted:
+        with Scripted(unauthorized, fresh, unauthorized, OK) as scripted:
             with self.assertRaises(agentarea.Unauthorized):
                 AgentAreaClient(scripted.url, "a", refresh_token="r").me()
             self.assertEqual(
@@ -246,7 +246,7 @@ class Tokens(unittest.TestCase):
             )
             self.assertNotIn("Authorization", scripted.requests[1][2])
 
-    def test_an_api_key_is_not_refreshed(self):
+    def test_api_key_is_not_refreshed(self):
         with Scripted((401, {}, failure("UNAUTHORIZED"))) as scripted:
             with self.assertRaises(agentarea.Unauthorized):
                 AgentAreaClient(scripted.url, "key").me()

@@ -1,4 +1,4 @@
-"""The WebSocket: tasks until they are done, broken connections, a killed server."""
+"""The WebSocket: task events, lost connections, a killed server."""
 
 import builtins
 import threading
@@ -10,15 +10,15 @@ from .harness import PASSWORD, AgentAreaClient, Proxy, Server, admin, server
 import agentarea
 
 
-def statuses(socket, number):
-    """The status of each task's messages until so many have ended, and their numbers."""
-    seen = {}
+def read_until_done(socket, number):
+    """Reads until number tasks have completed. Returns the statuses per task, and all seqs."""
+    statuses = {}
     numbers = []
     for message in socket:
         numbers.append(message["seq"])
-        seen.setdefault(message["task_id"], []).append(message["status"])
-        if sum(one[-1] == "completed" for one in seen.values()) == number:
-            return seen, numbers
+        statuses.setdefault(message["task_id"], []).append(message["status"])
+        if sum(s[-1] == "completed" for s in statuses.values()) == number:
+            return statuses, numbers
 
 
 class WebSocket(unittest.TestCase):
@@ -29,12 +29,12 @@ class WebSocket(unittest.TestCase):
         with admin().websocket() as socket:
             socket.subscribe("tasks")
             task = admin().create_task("Hello", self.agent)
-            seen, _ = statuses(socket, 1)
-            self.assertEqual(seen, {task["id"]: ["pending", "running", "completed"]})
-            # From the beginning, of that task alone.
+            statuses, _ = read_until_done(socket, 1)
+            self.assertEqual(statuses, {task["id"]: ["pending", "running", "completed"]})
+            # All events of this task.
             socket.unsubscribe("tasks")
             self.assertEqual(socket.subscribe(f"task.{task['id']}.events", after=0), 0)
-            self.assertEqual(statuses(socket, 1)[0], seen)
+            self.assertEqual(read_until_done(socket, 1)[0], statuses)
             self.assertIsNone(socket.receive(timeout=0.1))
         self.assertEqual(list(socket), [])
 
@@ -47,7 +47,7 @@ class WebSocket(unittest.TestCase):
                 (message["type"], message["message"]), ("agent.message", "Good day")
             )
 
-    def test_what_can_not_be(self):
+    def test_errors(self):
         with admin().websocket() as socket:
             with self.assertRaises(agentarea.ValidationError):
                 socket.subscribe("nothing")
@@ -57,38 +57,38 @@ class WebSocket(unittest.TestCase):
         with self.assertRaises(agentarea.Unauthorized):
             AgentAreaClient(server().url, "bad").websocket()
 
-    def test_cut(self):
-        """Whenever it is cut, each message comes once and in order."""
+    def test_lost_connection(self):
+        """After each lost connection, messages arrive once and in order."""
         proxy = Proxy(server().listen)
         self.addCleanup(proxy.close)
         client = AgentAreaClient(proxy.url, admin().token)
         with client.websocket() as socket:
             socket.subscribe("tasks")
-            made = []
-            seen = {}
+            task_ids = []
+            statuses = {}
             numbers = []
             for _ in range(3):
-                made += [
+                task_ids += [
                     admin().create_task(f"Hello {i}", self.agent)["id"]
                     for i in range(3)
                 ]
                 for _ in range(4):
                     message = socket.receive()
                     numbers.append(message["seq"])
-                    seen.setdefault(message["task_id"], []).append(message["status"])
-                proxy.cut()
-                made.append(admin().create_task("Hello meanwhile", self.agent)["id"])
-            while sum(one[-1] == "completed" for one in seen.values()) < len(made):
+                    statuses.setdefault(message["task_id"], []).append(message["status"])
+                proxy.drop()
+                task_ids.append(admin().create_task("Hello meanwhile", self.agent)["id"])
+            while sum(s[-1] == "completed" for s in statuses.values()) < len(task_ids):
                 message = socket.receive()
                 numbers.append(message["seq"])
-                seen.setdefault(message["task_id"], []).append(message["status"])
+                statuses.setdefault(message["task_id"], []).append(message["status"])
         self.assertEqual(numbers, sorted(set(numbers)))
         self.assertEqual(
-            seen, {one: ["pending", "running", "completed"] for one in made}
+            statuses, {task_id: ["pending", "running", "completed"] for task_id in task_ids}
         )
-        # Cut while it subscribes, too.
+        # The connection is lost during subscribe, too.
         with client.websocket() as socket:
-            proxy.cut()
+            proxy.drop()
             socket.subscribe("tasks")
 
     def test_killed_server(self):
@@ -98,7 +98,7 @@ class WebSocket(unittest.TestCase):
         agent = client.create_agent("a", "chat", {"model": "echo"})["id"]
         with client.websocket() as socket:
             socket.subscribe("tasks")
-            made = [
+            task_ids = [
                 client.create_task(f"/tokens 5 /delay 50ms {i}", agent)["id"]
                 for i in range(3)
             ]
@@ -106,16 +106,16 @@ class WebSocket(unittest.TestCase):
             own.kill()
             restarting = threading.Thread(target=own.start)
             restarting.start()
-            seen = {made[0]: ["pending"]}
-            while sum(one[-1] == "completed" for one in seen.values()) < len(made):
+            statuses = {task_ids[0]: ["pending"]}
+            while sum(s[-1] == "completed" for s in statuses.values()) < len(task_ids):
                 message = socket.receive()
-                seen.setdefault(message["task_id"], []).append(message["status"])
+                statuses.setdefault(message["task_id"], []).append(message["status"])
             restarting.join()
-        for one in made:
-            self.assertEqual((seen[one][0], seen[one][-1]), ("pending", "completed"))
+        for task_id in task_ids:
+            self.assertEqual((statuses[task_id][0], statuses[task_id][-1]), ("pending", "completed"))
 
     def test_stale_token(self):
-        """Whose login has ended is told so; a stale token is refreshed."""
+        """An expired token is refreshed. After a logout, receive raises Unauthorized."""
         client = server().login()
         client._transport.token = "stale"
         with client.websocket() as socket:
@@ -130,7 +130,7 @@ class WebSocket(unittest.TestCase):
         threading.Timer(0.2, socket.close).start()
         self.assertEqual(list(socket), [])
 
-    def test_nobody_there(self):
+    def test_server_unreachable(self):
         proxy = Proxy(server().listen)
         client = AgentAreaClient(proxy.url, admin().token)
         with client.websocket(reconnect=1) as socket:
@@ -141,12 +141,12 @@ class WebSocket(unittest.TestCase):
             client.websocket()
 
     def test_without_the_package(self):
-        ours = builtins.__import__
+        original_import = builtins.__import__
 
         def no_websocket(name, *rest):
             if name == "websocket":
                 raise ImportError(name)
-            return ours(name, *rest)
+            return original_import(name, *rest)
 
         with mock.patch("builtins.__import__", no_websocket):
             with self.assertRaisesRegex(ImportError, "pip install websocket-client"):

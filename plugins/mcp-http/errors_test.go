@@ -14,9 +14,9 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// Whatever goes wrong with a call is an error for that call, in words that help,
-// and the next one works.
-func TestFaultsOfACall(t *testing.T) {
+// Whatever goes wrong with a call, the call fails with a helpful message, and the next call
+// works.
+func TestCallErrors(t *testing.T) {
 	t.Parallel()
 	reply := func(status int, kind, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -26,9 +26,9 @@ func TestFaultsOfACall(t *testing.T) {
 		}
 	}
 	tests := []struct {
-		name string
-		h    http.HandlerFunc
-		says string
+		name    string
+		h       http.HandlerFunc
+		message string
 	}{
 		{"unauthorized", reply(401, "text/plain", "no"), "401 Unauthorized: check the headers"},
 		{"forbidden", reply(403, "text/html", "<html>"), "403 Forbidden: check the headers"},
@@ -37,30 +37,30 @@ func TestFaultsOfACall(t *testing.T) {
 		{"too many", reply(429, "text/plain", "no"), "429"},
 		{"down", reply(503, "text/html", "<html>"), "503 Service Unavailable"},
 		{"a web page", reply(200, "text/html; charset=utf-8", "<html>"), "web page"},
-		{"a web page that refuses", reply(400, "text/html", "<html>"), "web page"},
+		{"a web page with status 400", reply(400, "text/html", "<html>"), "web page"},
 		{"text", reply(200, "text/plain", "hello"), "text/plain"},
-		{"nothing", reply(202, "", ""), "202"},
-		{"no JSON", reply(200, "application/json", "{"), "no JSON"},
-		{"no object", reply(200, "application/json", "42"), "no JSON object"},
-		{"nothing in it", reply(200, "application/json", ""), "no JSON"},
-		{"another's answer", reply(200, "application/json", `{"jsonrpc":"2.0","method":"n"}`), "no answer"},
+		{"no content", reply(202, "", ""), "202"},
+		{"invalid JSON", reply(200, "application/json", "{"), "no JSON"},
+		{"not an object", reply(200, "application/json", "42"), "no JSON object"},
+		{"empty body", reply(200, "application/json", ""), "no JSON"},
+		{"no answer to the call", reply(200, "application/json", `{"jsonrpc":"2.0","method":"n"}`), "without an answer"},
 		{"a stream without an answer", reply(200, "text/event-stream", ": hello\n\n"), "broke the connection"},
-		{"a stream of garbage", reply(200, "text/event-stream", "data: {{{\n\nxyz\n\n"), "broke the connection"},
+		{"a stream of invalid events", reply(200, "text/event-stream", "data: {{{\n\nxyz\n\n"), "broke the connection"},
 		{"a body that breaks", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			answer(w, "{")
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
-		}, "in the middle of its answer"},
+		}, "in the middle of its response"},
 		{"a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "broke the connection"},
 		{"a stream that breaks", func(w http.ResponseWriter, _ *http.Request) {
 			events(w, "data: {\"json")
 			panic(http.ErrAbortHandler)
 		}, "broke the connection"},
-		{"an error of its own", reply(400, "application/json", `{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"mine"}}`), `{"code":-32602,"message":"mine"}`},
-		{"an error without an id", reply(400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"mine"}}`), `{"code":-32700,"message":"mine"}`},
-		{"an error with no id at all", reply(500, "application/json", `{"jsonrpc":"2.0","error":{"code":-32700,"message":"mine","data":1.0}}`), `{"code":-32700,"message":"mine","data":1.0}`},
-		{"a redirect to elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		{"an error of the server", reply(400, "application/json", `{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"mine"}}`), `{"code":-32602,"message":"mine"}`},
+		{"an error with a null id", reply(400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"mine"}}`), `{"code":-32700,"message":"mine"}`},
+		{"an error without an id", reply(500, "application/json", `{"jsonrpc":"2.0","error":{"code":-32700,"message":"mine","data":1.0}}`), `{"code":-32700,"message":"mine","data":1.0}`},
+		{"a redirect to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/mcp?key=secret", http.StatusTemporaryRedirect)
 		}, "to http://example.com, where nothing is sent"},
 		{"a redirect to another port", func(w http.ResponseWriter, r *http.Request) {
@@ -69,10 +69,10 @@ func TestFaultsOfACall(t *testing.T) {
 		{"a redirect to metadata", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusPermanentRedirect)
 		}, "where nothing is sent"},
-		{"a redirect of web pages", func(w http.ResponseWriter, r *http.Request) {
+		{"a redirect for browsers", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/other", http.StatusFound)
 		}, "as one does with web pages"},
-		{"redirects without end", func(w http.ResponseWriter, r *http.Request) {
+		{"endless redirects", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 		}, "too often"},
 	}
@@ -92,8 +92,8 @@ func TestFaultsOfACall(t *testing.T) {
 				if strings.Contains(m, `"method"`) {
 					continue
 				}
-				if !strings.Contains(m, `"id":"a"`) || !strings.Contains(m, `"error"`) || !strings.Contains(m, tt.says) || strings.Contains(m, "secret") {
-					t.Errorf("answer = %s; want %s", m, tt.says)
+				if !strings.Contains(m, `"id":"a"`) || !strings.Contains(m, `"error"`) || !strings.Contains(m, tt.message) || strings.Contains(m, "secret") {
+					t.Errorf("answer = %s, want an error with %s", m, tt.message)
 				}
 				break
 			}
@@ -103,8 +103,8 @@ func TestFaultsOfACall(t *testing.T) {
 	}
 }
 
-// A redirect on the same server takes message and headers along.
-func TestRedirectAtHome(t *testing.T) {
+// A redirect on the same server keeps the message and the headers.
+func TestRedirect_sameServer(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/mcp/" {
@@ -112,12 +112,12 @@ func TestRedirectAtHome(t *testing.T) {
 			return
 		}
 		if r.Header.Get("X-Key") != "k" || r.Header.Get("Authorization") != "Bearer b" || !strings.Contains(bodyOf(r), `"x"`) {
-			t.Errorf("%v", r.Header)
+			t.Errorf("the redirected request has the headers %v", r.Header)
 		}
 		answer(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 	}))
 	defer s.Close()
-	c, err := local(t).Connect(t.Context(), mcptransport.Open{Config: config(t, s.URL+"/mcp", map[string]string{"x-key": "k", "Authorization": "Bearer b"})})
+	c, err := newLocalTransport(t).Connect(t.Context(), mcptransport.Open{Config: config(t, s.URL+"/mcp", map[string]string{"x-key": "k", "Authorization": "Bearer b"})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,25 +126,25 @@ func TestRedirectAtHome(t *testing.T) {
 	want(t, c, `"result"`)
 }
 
-// A server that takes a call and never answers fails that call alone.
-func TestNoAnswerInTime(t *testing.T) {
+// A server that accepts a call and never answers fails only that call.
+func TestAnswerTimeout(t *testing.T) {
 	t.Parallel()
-	free := make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer s.Close()
-	defer close(free)
+	defer close(release)
 	tr := configured(t, remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: 50 * time.Millisecond})
 	c := dial(t, tr, s.URL)
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
 	want(t, c, `"id":1`, "did not answer in time")
 }
 
-// A server that does not take a notification is a line for the log.
-func TestNotificationIsRefused(t *testing.T) {
+// A rejected notification is logged.
+func TestNotification_rejected(t *testing.T) {
 	t.Parallel()
 	c := connect(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
 	send(t, c, `{"jsonrpc":"2.0","method":"notifications/x"}`)
-	if f := frame(t, c); !strings.Contains(f.Stderr, "notifications/x was not taken") || !strings.Contains(f.Stderr, "400") {
+	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "could not send notifications/x") || !strings.Contains(f.Stderr, "400") {
 		t.Errorf("frame = %+v", f)
 	}
 }
@@ -155,24 +155,24 @@ func TestConnectFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	down := l.Addr().String()
+	closedAddress := l.Addr().String()
 	_ = l.Close()
 	up := httptest.NewServer(http.NotFoundHandler())
 	defer up.Close()
 	tests := []struct {
 		name, url string
 		allow     []string
-		says      string
+		message   string
 	}{
-		{"nobody listens", "http://" + down + "/mcp?key=secret", []string{"127.0.0.1"}, down + " can't be reached: the connection was refused"},
+		{"closed port", "http://" + closedAddress + "/mcp?key=secret", []string{"127.0.0.1"}, closedAddress + " can't be reached: the connection was refused"},
 		{"not allowed", up.URL, nil, "a loopback address"},
 		{"localhost is not allowed", strings.Replace(up.URL, "127.0.0.1", "localhost", 1), nil, "a loopback address"},
 		{"metadata", "http://169.254.169.254/", []string{"0.0.0.0/0"}, "a link-local address"},
 	}
 	for _, tt := range tests {
-		tr := configured(t, remote.Settings{Allow: tt.allow, ConnectTimeout: 5 * time.Second, AnswerTimeout: patience})
+		tr := configured(t, remote.Settings{Allow: tt.allow, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
 		_, err := tr.Connect(t.Context(), mcptransport.Open{Config: config(t, tt.url, nil)})
-		if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "secret") {
+		if err == nil || !strings.Contains(err.Error(), tt.message) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		if e := sdk.AsError(err); e.Code == sdk.CodeInternal {
@@ -181,23 +181,23 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
-// Closing ends what is under way.
-func TestCloseInMidCall(t *testing.T) {
+// Close ends calls in progress.
+func TestClose_duringCall(t *testing.T) {
 	t.Parallel()
-	gone := make(chan struct{})
+	done := make(chan struct{})
 	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = bodyOf(r)
-		events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"begun\"}\n\n")
+		events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"started\"}\n\n")
 		<-r.Context().Done()
-		close(gone)
+		close(done)
 	})
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
-	want(t, c, "begun")
+	want(t, c, "started")
 	_ = c.Close()
-	exit(t, c)
+	waitExit(t, c)
 	select {
-	case <-gone:
-	case <-time.After(patience):
-		t.Error("the request goes on")
+	case <-done:
+	case <-time.After(testTimeout):
+		t.Error("the request is still running after Close")
 	}
 }

@@ -1,5 +1,4 @@
-// Command child is an MCP server's process as tests want it: it does what its
-// first argument says.
+// Command testserver is an MCP server for tests. Its first argument selects its behavior.
 package main
 
 import (
@@ -17,11 +16,11 @@ import (
 
 func main() {
 	arg := func(i int) string { return append(os.Args, make([]string, 5)...)[i] }
-	if what := os.Getenv("CHILD"); what != "" {
-		os.Args = []string{os.Args[0], what}
+	if mode := os.Getenv("TEST_SERVER_MODE"); mode != "" {
+		os.Args = []string{os.Args[0], mode}
 	}
 	switch os.Args[1] {
-	case "echo": // gives back each line
+	case "echo": // repeats each line
 		in := bufio.NewReaderSize(os.Stdin, 1<<20)
 		for {
 			line, err := in.ReadBytes('\n')
@@ -35,15 +34,15 @@ func main() {
 		fmt.Printf("{\"env\":%d}\n", len(os.Environ()))
 		wait()
 	case "exit":
-		fmt.Fprintln(os.Stderr, "about to end")
+		fmt.Fprintln(os.Stderr, "about to exit")
 		code, _ := strconv.Atoi(arg(2))
 		os.Exit(code)
-	case "garbage":
+	case "invalid-output":
 		fmt.Println("Listening on port 3000")
 		fmt.Println(`{"half":`)
 		fmt.Println(`{"id":1}`)
 		wait()
-	case "long": // an answer that is too long, with its id at the end, and one more
+	case "long": // sends an answer that is too long with its id at the end, and another answer
 		fmt.Printf("{\"result\":\"%s\",\"nested\":{\"id\":7},\"id\":\"a-1\"}\n", bytes.Repeat([]byte("x"), 40<<20))
 		fmt.Println(`{"id":2}`)
 		wait()
@@ -54,14 +53,14 @@ func main() {
 		}
 		fmt.Println(`{"id":1}`)
 		wait()
-	case "deaf": // never reads
+	case "never-reads":
 		fmt.Println(`{"id":1}`)
 		time.Sleep(time.Hour)
-	case "stubborn": // ignores the end of its input and SIGTERM
+	case "ignores-sigterm": // also ignores the end of its input
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println(`{"id":1}`)
 		time.Sleep(time.Hour)
-	case "tree": // leaves processes behind that nobody can find by its group
+	case "tree": // leaves processes behind in other process groups and sessions
 		for range 3 {
 			cmd := exec.Command(os.Args[0], "middle", arg(2))
 			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -74,7 +73,7 @@ func main() {
 		if arg(3) == "" {
 			time.Sleep(time.Hour)
 		}
-	case "middle": // ends at once, and its child is an orphan
+	case "middle": // exits at once and orphans its child
 		cmd := exec.Command(os.Args[0], "leaf", arg(2))
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -84,7 +83,7 @@ func main() {
 	case "leaf":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
 		time.Sleep(time.Hour)
-	case "hog":
+	case "memory":
 		var all [][]byte
 		for range 64 {
 			all = append(all, bytes.Repeat([]byte("x"), 8<<20))
@@ -92,7 +91,7 @@ func main() {
 		}
 		time.Sleep(time.Hour)
 		_ = all
-	case "many":
+	case "processes":
 		for range 40 {
 			_ = exec.Command(os.Args[0], "leaf").Start()
 		}
@@ -100,7 +99,7 @@ func main() {
 	}
 }
 
-// wait ends with the input.
+// wait returns at the end of the input.
 func wait() {
 	_, _ = bufio.NewReader(os.Stdin).ReadBytes(0)
 }

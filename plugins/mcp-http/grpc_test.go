@@ -21,8 +21,9 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// overWire is the transport as the host has it, configured from plugins.hcl's words.
-func overWire(t *testing.T, config string) *mcptransport.Client {
+// newGRPCClient returns the transport as the host uses it, with the given config from
+// plugins.hcl.
+func newGRPCClient(t *testing.T, config string) *mcptransport.Client {
 	t.Helper()
 	tr := &transport{}
 	if _, err := plugin.SchemaOf(&tr.settings); err != nil {
@@ -34,7 +35,7 @@ func overWire(t *testing.T, config string) *mcptransport.Client {
 	if err := tr.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "mcp") // a socket's path is short
+	dir, err := os.MkdirTemp("", "mcp") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,13 +57,14 @@ func overWire(t *testing.T, config string) *mcptransport.Client {
 	return mcptransport.NewClient(cc)
 }
 
-// The host gets the whole: sessions, refusals with their kind and place, an end.
-func TestOverTheWire(t *testing.T) {
+// A host gets everything through gRPC: sessions, config errors with their path, and the
+// exit.
+func TestGRPC(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	began, ended := make(chan string, 1), make(chan string, 1)
-	server := everything(began, ended)
+	started, ended := make(chan string, 1), make(chan string, 1)
+	server := newTestServer(started, ended)
 	deleted := make(chan bool, 10)
 	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -72,16 +74,16 @@ func TestOverTheWire(t *testing.T) {
 		}
 	}))
 	t.Cleanup(s.Close)
-	client := overWire(t, `{"allow":["127.0.0.1"]}`)
+	client := newGRPCClient(t, `{"allow":["127.0.0.1"]}`)
 
-	var bad *sdk.ConfigError
+	var configErr *sdk.ConfigError
 	err := client.CheckConfig(ctx, config(t, s.URL, map[string]string{"Host": "x"}))
-	if !errors.As(err, &bad) || strings.Join(bad.Path, ".") != "headers.Host" {
-		t.Errorf("CheckConfig: %v", err)
+	if !errors.As(err, &configErr) || strings.Join(configErr.Path, ".") != "headers.Host" {
+		t.Errorf("CheckConfig() = %v, want an error at headers.Host", err)
 	}
 	_, err = client.Connect(ctx, mcptransport.Open{Slug: "s", Config: config(t, "http://10.0.0.1/", nil)})
 	if e := sdk.AsError(err); e.Code == sdk.CodeInternal || !strings.Contains(e.Message, "private address") {
-		t.Errorf("Connect: %v", err)
+		t.Errorf("Connect() to a private address = %v", err)
 	}
 	c, err := client.Connect(ctx, mcptransport.Open{Slug: "s", Config: config(t, s.URL, nil)})
 	if err != nil {
@@ -97,12 +99,12 @@ func TestOverTheWire(t *testing.T) {
 		t.Errorf("echo: %v", err)
 	}
 	_ = session.Close()
-	if why := exit(t, c); !strings.Contains(why, "closed") {
-		t.Errorf("exit: %s", why)
+	if reason := waitExit(t, c); !strings.Contains(reason, "closed") {
+		t.Errorf("exit reason = %s", reason)
 	}
 	select {
 	case <-deleted:
-	case <-time.After(patience):
-		t.Error("the session was not ended")
+	case <-time.After(testTimeout):
+		t.Error("Close did not delete the session")
 	}
 }

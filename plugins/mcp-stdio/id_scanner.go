@@ -7,17 +7,17 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// scanner finds the id of a message that is too long to be kept, wherever in it
-// the id stands.
+// scanner finds the id of a message that is too long to keep, at any position in the
+// message.
 type scanner struct {
 	size  int
 	depth int
-	// inString and escaped are of the text that the scanner is in, if it is.
+	// inString is set inside a string, escaped after a backslash.
 	inString, escaped bool
-	// isKey says that the next text at depth 1 is a key, and key what it is.
+	// isKey is set if the next string at depth 1 is a key. key is the current key.
 	isKey bool
 	key   []byte
-	// id is the value of the key id, as written; method says that there is one.
+	// id is the value of the key "id" as written. method is set if there is a key "method".
 	id     []byte
 	method bool
 }
@@ -27,6 +27,7 @@ const (
 	maxID  = 256
 )
 
+// write scans the next bytes of the message.
 func (s *scanner) write(data []byte) {
 	s.size += len(data)
 	for _, b := range data {
@@ -34,9 +35,10 @@ func (s *scanner) write(data []byte) {
 	}
 }
 
+// step scans a byte.
 func (s *scanner) step(b byte) {
 	if s.inString {
-		s.inText(b)
+		s.stepInString(b)
 		return
 	}
 	switch b {
@@ -46,7 +48,7 @@ func (s *scanner) step(b byte) {
 			s.key = s.key[:0]
 			return
 		}
-		s.value(b)
+		s.addToID(b)
 	case '{', '[':
 		s.depth++
 		s.isKey = s.depth == 1 && b == '{'
@@ -66,18 +68,19 @@ func (s *scanner) step(b byte) {
 		}
 	case ' ', '\t', '\r', '\n':
 	default:
-		s.value(b)
+		s.addToID(b)
 	}
 }
 
-func (s *scanner) inText(b byte) {
+// stepInString scans a byte inside a string.
+func (s *scanner) stepInString(b byte) {
 	switch {
 	case s.depth == 1 && s.isKey:
 		if b != '"' && len(s.key) < maxKey {
 			s.key = append(s.key, b)
 		}
 	default:
-		s.value(b)
+		s.addToID(b)
 	}
 	switch {
 	case s.escaped:
@@ -89,18 +92,19 @@ func (s *scanner) inText(b byte) {
 	}
 }
 
-// value keeps what belongs to the id.
-func (s *scanner) value(b byte) {
+// addToID appends a byte to the id if it is part of its value.
+func (s *scanner) addToID(b byte) {
 	if s.depth == 1 && !s.isKey && string(s.key) == "id" && len(s.id) < maxID {
 		s.id = append(s.id, b)
 	}
 }
 
-// answer stands for the message, if it was an answer.
+// answer returns an error answer that replaces the message, or nil if the message is not an
+// answer.
 func (s *scanner) answer() []byte {
 	if s.method || len(s.id) == 0 || !json.Valid(s.id) || string(s.id) == "null" {
 		return nil
 	}
-	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"the MCP server's answer has %d bytes, and %d is the most"}}`,
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"the MCP server's answer has %d bytes; the limit is %d"}}`,
 		s.id, s.size, mcptransport.MaxMessage)
 }

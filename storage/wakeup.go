@@ -7,16 +7,16 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// signals calls those who want to know of commits.
-type signals struct {
+// wakeups calls those who want to know of commits.
+type wakeups struct {
 	mu          sync.Mutex
 	last        int
-	subscribers map[int]func(core.Signal)
+	subscribers map[int]func(core.Wakeup)
 }
 
-// Subscribe implements core.Signals.
-func (db *DB) Subscribe(f func(core.Signal)) (stop func()) {
-	s := db.signals
+// Subscribe implements core.Wakeups.
+func (db *DB) Subscribe(f func(core.Wakeup)) (stop func()) {
+	s := db.wakeups
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
@@ -29,7 +29,7 @@ func (db *DB) Subscribe(f func(core.Signal)) (stop func()) {
 	}
 }
 
-func (s *signals) raise(all []core.Signal) {
+func (s *wakeups) raise(all []core.Wakeup) {
 	if len(all) == 0 {
 		return
 	}
@@ -42,19 +42,19 @@ func (s *signals) raise(all []core.Signal) {
 	}
 }
 
-// signal has one raised, once, when the transaction is committed.
-func (t *tx) signal(s core.Signal) {
-	for _, there := range t.signals {
+// wakeup has one raised, once, when the transaction is committed.
+func (t *tx) wakeup(s core.Wakeup) {
+	for _, there := range t.wakeups {
 		if there == s {
 			return
 		}
 	}
-	t.signals = append(t.signals, s)
+	t.wakeups = append(t.wakeups, s)
 }
 
-// tell has the other servers know what the transaction signals.
+// tell has the other servers know what the transaction wakeups.
 func (c *committer) tell() error {
-	if len(c.conn.signals) == 0 {
+	if len(c.conn.wakeups) == 0 {
 		return nil
 	}
 	return c.dialect.tell(context.Background(), c.conn)

@@ -20,14 +20,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+// testTimeout is how long a test waits for an expected event.
+const testTimeout = 20 * time.Second
 
-func local(t *testing.T) *transport {
+// newLocalTransport returns a transport that may connect to 127.0.0.1.
+func newLocalTransport(t *testing.T) *transport {
 	t.Helper()
-	return configured(t, remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: patience})
+	return configured(t, remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
 }
 
+// configured returns a transport with the given settings.
 func configured(t *testing.T, s remote.Settings) *transport {
 	t.Helper()
 	tr := &transport{settings: s}
@@ -37,6 +39,7 @@ func configured(t *testing.T, s remote.Settings) *transport {
 	return tr
 }
 
+// config returns the config of an MCP server.
 func config(t *testing.T, url string, headers map[string]string) json.RawMessage {
 	t.Helper()
 	data, err := json.Marshal(map[string]any{"url": url, "headers": headers})
@@ -46,14 +49,15 @@ func config(t *testing.T, url string, headers map[string]string) json.RawMessage
 	return data
 }
 
-// connect connects to a handler.
+// connect returns a connection to a server with the given handler.
 func connect(t *testing.T, h http.HandlerFunc) mcptransport.Conn {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return dial(t, local(t), s.URL)
+	return dial(t, newLocalTransport(t), s.URL)
 }
 
+// dial returns a connection to a URL.
 func dial(t *testing.T, tr *transport, url string) mcptransport.Conn {
 	t.Helper()
 	c, err := tr.Connect(t.Context(), mcptransport.Open{Slug: "s", Config: config(t, url, nil)})
@@ -64,6 +68,7 @@ func dial(t *testing.T, tr *transport, url string) mcptransport.Conn {
 	return c
 }
 
+// send sends a message.
 func send(t *testing.T, c mcptransport.Conn, message string) {
 	t.Helper()
 	if err := c.Send(t.Context(), []byte(message)); err != nil {
@@ -71,19 +76,20 @@ func send(t *testing.T, c mcptransport.Conn, message string) {
 	}
 }
 
-// receive gives the next message; lines of the log are passed over.
+// receive returns the next message. It skips log lines.
 func receive(t *testing.T, c mcptransport.Conn) string {
 	t.Helper()
 	for {
-		if f := frame(t, c); f.Message != nil {
+		if f := receiveFrame(t, c); f.Message != nil {
 			return string(f.Message)
 		}
 	}
 }
 
-func frame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
+// receiveFrame returns the next frame.
+func receiveFrame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	f, err := c.Receive(ctx)
 	if err != nil {
@@ -92,10 +98,10 @@ func frame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
 	return f
 }
 
-// exit waits for the end.
-func exit(t *testing.T, c mcptransport.Conn) string {
+// waitExit waits for the end of the connection and returns its reason.
+func waitExit(t *testing.T, c mcptransport.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	for {
 		_, err := c.Receive(ctx)
@@ -109,25 +115,25 @@ func exit(t *testing.T, c mcptransport.Conn) string {
 	}
 }
 
-// want checks that the next message holds all the texts.
+// want checks that the next message contains all the texts.
 func want(t *testing.T, c mcptransport.Conn, texts ...string) {
 	t.Helper()
 	m := receive(t, c)
 	for _, text := range texts {
 		if !strings.Contains(m, text) {
-			t.Errorf("message = %.300s; want %s in it", m, text)
+			t.Errorf("message = %.300s, want it to contain %s", m, text)
 		}
 	}
 }
 
 const (
-	initialize  = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
-	initialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
-	welcomed    = `{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}`
-	meta        = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`
+	initialize       = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
+	initialized      = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+	initializeResult = `{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}`
+	meta             = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`
 )
 
-// legacy does the handshake before the handler has its turn.
+// legacy returns a handler that performs the handshake and calls h for all other requests.
 func legacy(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -135,7 +141,7 @@ func legacy(h http.HandlerFunc) http.HandlerFunc {
 		switch {
 		case string(body) == initialize:
 			w.Header().Set("Mcp-Session-Id", "session-1")
-			answer(w, welcomed)
+			answer(w, initializeResult)
 		case string(body) == initialized:
 			w.WriteHeader(http.StatusAccepted)
 		default:
@@ -144,31 +150,34 @@ func legacy(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func shakeHands(t *testing.T, c mcptransport.Conn) {
+// handshake performs the handshake of a legacy server.
+func handshake(t *testing.T, c mcptransport.Conn) {
 	t.Helper()
 	send(t, c, initialize)
-	want(t, c, welcomed)
+	want(t, c, initializeResult)
 	send(t, c, initialized)
 }
 
+// answer sends a JSON response.
 func answer(w http.ResponseWriter, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, body)
 }
 
-// events sends an event stream's bytes, and keeps it open.
+// events sends a part of an event stream.
 func events(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	_, _ = io.WriteString(w, text)
 	w.(http.Flusher).Flush()
 }
 
+// bodyOf returns the body of a request.
 func bodyOf(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body)
 	return string(body)
 }
 
-// sdkTransport lets go-sdk's client speak through a connection.
+// sdkTransport lets go-sdk's client use a connection.
 type sdkTransport struct{ conn mcptransport.Conn }
 
 func (s *sdkTransport) Connect(context.Context) (mcp.Connection, error) { return s, nil }

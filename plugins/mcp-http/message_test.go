@@ -10,8 +10,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// Messages arrive as they were sent, whatever is in them.
-func TestNothingIsLost(t *testing.T) {
+// Messages arrive unchanged, whatever they contain.
+func TestMessagesAreUnchanged(t *testing.T) {
 	t.Parallel()
 	calls := map[string]string{
 		"an unknown method":    `{"jsonrpc":"2.0","id":1,"method":"x/unknown","params":{"a":[1,2,{"b":null}]},"extra":{"c":true}}`,
@@ -33,7 +33,7 @@ func TestNothingIsLost(t *testing.T) {
 			for _, stream := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s %d %v", name, i, stream), func(t *testing.T) {
 					t.Parallel()
-					m, err := parse([]byte(message))
+					m, err := parseMessage([]byte(message))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -49,10 +49,10 @@ func TestNothingIsLost(t *testing.T) {
 					})
 					send(t, c, message)
 					if sent := <-got; sent != message {
-						t.Errorf("the server got %s", sent)
+						t.Errorf("the server received %s, want %s", sent, message)
 					}
 					if back := receive(t, c); back != reply {
-						t.Errorf("back came %s", back)
+						t.Errorf("the host received %s, want %s", back, reply)
 					}
 				})
 			}
@@ -60,8 +60,8 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// What comes beside the answer in its stream is passed on, in order.
-func TestStreamOfACall(t *testing.T) {
+// Other messages in the stream of a call are delivered, too, in their order.
+func TestCallStream(t *testing.T) {
 	t.Parallel()
 	want := []string{
 		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}`,
@@ -80,7 +80,7 @@ func TestStreamOfACall(t *testing.T) {
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
 	for _, w := range want {
 		if got := receive(t, c); got != w {
-			t.Errorf("got %s; want %s", got, w)
+			t.Errorf("got %s, want %s", got, w)
 		}
 	}
 }
@@ -95,14 +95,14 @@ func TestBatchesAndLineBreaks(t *testing.T) {
 	want(t, c, `{"jsonrpc":"2.0","id":1,"result":{"t":"a\nb  c"}}`)
 }
 
-// Many calls at once are answered by their ids, while one of them hangs.
-func TestManyCalls(t *testing.T) {
+// Many concurrent calls are answered by id while another call hangs.
+func TestConcurrentCalls(t *testing.T) {
 	t.Parallel()
-	free := make(chan struct{})
+	release := make(chan struct{})
 	c := connect(t, func(w http.ResponseWriter, r *http.Request) {
-		m, _ := parse([]byte(bodyOf(r)))
+		m, _ := parseMessage([]byte(bodyOf(r)))
 		if m.head.Method == "hang" {
-			<-free
+			<-release
 		}
 		answer(w, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{}}`, m.head.ID))
 	})
@@ -121,13 +121,13 @@ func TestManyCalls(t *testing.T) {
 	}
 	sending.Wait()
 	if len(seen) != 50 {
-		t.Errorf("%d answers", len(seen))
+		t.Errorf("got %d different answers, want 50", len(seen))
 	}
-	close(free)
+	close(release)
 	want(t, c, `"id":"hang"`)
 }
 
-// A host's answers and notifications reach the server.
+// Answers and notifications of the host reach the server unchanged.
 func TestAnswersAndNotifications(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 3)
@@ -143,29 +143,29 @@ func TestAnswersAndNotifications(t *testing.T) {
 	for _, m := range messages {
 		send(t, c, m)
 		if sent := <-got; sent != m {
-			t.Errorf("the server got %s; want %s", sent, m)
+			t.Errorf("the server received %s, want %s", sent, m)
 		}
 	}
 }
 
-// An answer that is too long fails its call, and nothing else.
+// An answer that is too long fails its call and does not affect others.
 func TestTooLong(t *testing.T) {
 	t.Parallel()
-	blob := strings.Repeat("x", mcptransport.MaxMessage)
+	padding := strings.Repeat("x", mcptransport.MaxMessage)
 	for _, stream := range []bool{false, true} {
 		t.Run(fmt.Sprint(stream), func(t *testing.T) {
 			t.Parallel()
 			c := connect(t, func(w http.ResponseWriter, r *http.Request) {
-				m, _ := parse([]byte(bodyOf(r)))
+				m, _ := parseMessage([]byte(bodyOf(r)))
 				id := string(m.head.ID)
 				switch {
 				case m.head.Method == "small":
 					answer(w, `{"jsonrpc":"2.0","id":`+id+`,"result":{}}`)
 				case stream:
-					events(w, `data: {"jsonrpc":"2.0","method":"n","params":{"blob":"`+blob+"\"}}\n\n"+
-						`data: {"result":{"blob":"`+blob+`","id":8},"id":`+id+"}\n\n")
+					events(w, `data: {"jsonrpc":"2.0","method":"n","params":{"blob":"`+padding+"\"}}\n\n"+
+						`data: {"result":{"blob":"`+padding+`","id":8},"id":`+id+"}\n\n")
 				default:
-					answer(w, `{"result":{"blob":"`+blob+`"},"id":`+id+`}`)
+					answer(w, `{"result":{"blob":"`+padding+`"},"id":`+id+`}`)
 				}
 			})
 			send(t, c, `{"jsonrpc":"2.0","id":"big","method":"big"}`)

@@ -8,15 +8,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// maxPages is how many pages of tools are asked for.
+// maxPages is the maximum number of pages of tools to request.
 const maxPages = 100
 
-// learnTools asks the server for its tools on a call's behalf: their schemas say
-// which arguments headers have to repeat.
-func (c *conn) learnTools(t *call) error {
+// fetchToolHeaders requests the server's tools on behalf of a call. Their schemas define
+// which arguments must be repeated in headers.
+func (c *conn) fetchToolHeaders(call *rpcCall) error {
 	cursor := ""
 	for range maxPages {
-		answer, err := c.askTools(t, cursor)
+		answer, err := c.requestTools(call, cursor)
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ func (c *conn) learnTools(t *call) error {
 			return err
 		}
 		if m.Result == nil {
-			return errors.New("the server does not list its tools")
+			return errors.New("the server did not list its tools")
 		}
 		if cursor = m.Result.NextCursor; cursor == "" {
 			return nil
@@ -38,9 +38,10 @@ func (c *conn) learnTools(t *call) error {
 	return nil
 }
 
-func (c *conn) askTools(t *call, cursor string) (answer []byte, err error) {
+// requestTools requests a page of tools.
+func (c *conn) requestTools(call *rpcCall, cursor string) (answer []byte, err error) {
 	var meta map[string]json.RawMessage
-	if err := json.Unmarshal(t.params["_meta"], &meta); err != nil {
+	if err := json.Unmarshal(call.params["_meta"], &meta); err != nil {
 		return nil, err
 	}
 	delete(meta, "progressToken")
@@ -56,8 +57,8 @@ func (c *conn) askTools(t *call, cursor string) (answer []byte, err error) {
 	}
 	m := outgoing{
 		text: text, head: remote.HeadOf(text),
-		revision: t.revision, modern: t.modern,
+		revision: call.revision, modern: call.modern,
 	}
-	ask := &call{outgoing: m, ctx: t.ctx, cancel: t.cancel, keep: &answer}
-	return answer, c.exchange(ask)
+	request := &rpcCall{outgoing: m, ctx: call.ctx, cancel: call.cancel, result: &answer}
+	return answer, c.roundTrip(request)
 }

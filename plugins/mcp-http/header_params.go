@@ -11,22 +11,23 @@ import (
 	"strings"
 )
 
-// binding is an argument of a tool that a header repeats.
-type binding struct {
+// headerParam is an argument of a tool that is repeated in a header.
+type headerParam struct {
 	path   []string
 	header string
 }
 
-// property is what matters of a property of a tool's input schema.
+// property has the relevant members of a property in a tool's input schema.
 type property struct {
 	Header     json.RawMessage     `json:"x-mcp-header"`
 	Properties map[string]property `json:"properties"`
 }
 
-const maxSafe = 1<<53 - 1
+// maxSafeInteger is the largest integer that JSON readers keep exactly.
+const maxSafeInteger = 1<<53 - 1
 
-// noteTools learns from an answer to tools/list.
-func (c *conn) noteTools(answer []byte) {
+// storeToolHeaders stores the header parameters of the tools in an answer to tools/list.
+func (c *conn) storeToolHeaders(answer []byte) {
 	var m struct {
 		Result struct {
 			Tools []struct {
@@ -42,50 +43,53 @@ func (c *conn) noteTools(answer []byte) {
 	defer c.mu.Unlock()
 	for _, tool := range m.Result.Tools {
 		var schema property
-		_ = json.Unmarshal(tool.InputSchema, &schema) // another schema names no headers
-		if found := bindings(schema.Properties, nil); len(found) > 0 {
-			c.tools[tool.Name] = found
+		_ = json.Unmarshal(tool.InputSchema, &schema) // an unreadable schema defines no headers
+		if params := headerParams(schema.Properties, nil); len(params) > 0 {
+			c.tools[tool.Name] = params
 		} else {
 			delete(c.tools, tool.Name)
 		}
 	}
 }
 
-func bindings(properties map[string]property, path []string) (found []binding) {
+// headerParams returns the header parameters of properties and of their nested properties.
+func headerParams(properties map[string]property, path []string) (params []headerParam) {
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		p := properties[name]
-		at := append(slices.Clone(path), name)
+		propertyPath := append(slices.Clone(path), name)
 		var header string
 		if json.Unmarshal(p.Header, &header) == nil && isToken(header) {
-			found = append(found, binding{path: at, header: header})
+			params = append(params, headerParam{path: propertyPath, header: header})
 		}
-		found = append(found, bindings(p.Properties, at)...)
+		params = append(params, headerParams(p.Properties, propertyPath)...)
 	}
-	return found
+	return params
 }
 
+// isToken reports whether text is a valid header name.
 func isToken(text string) bool {
-	return text != "" && isPlain(text) && !strings.ContainsAny(text, `"(),/:;<=>?@[\]{}`)
+	return text != "" && isVisibleASCII(text) && !strings.ContainsAny(text, `"(),/:;<=>?@[\]{}`)
 }
 
-// paramHeaders are the values of the arguments that are there.
-func paramHeaders(found []binding, arguments json.RawMessage) map[string]string {
+// paramHeaders returns the headers for the arguments that are present, by header name.
+func paramHeaders(params []headerParam, arguments json.RawMessage) map[string]string {
 	values := map[string]string{}
-	for _, b := range found {
+	for _, b := range params {
 		value := arguments
 		for _, name := range b.path {
 			var object map[string]json.RawMessage
-			_ = json.Unmarshal(value, &object) // what is no object has no members
+			_ = json.Unmarshal(value, &object) // a value that is not an object has no members
 			value = object[name]
 		}
 		if text, ok := primitive(value); ok {
-			values[http.CanonicalHeaderKey(b.header)] = encode(text)
+			values[http.CanonicalHeaderKey(b.header)] = encodeHeader(text)
 		}
 	}
 	return values
 }
 
-// primitive is a string, a bool or a whole number that no reader rounds.
+// primitive returns the text of a string, a boolean, or an integer that every JSON reader
+// keeps exactly.
 func primitive(value json.RawMessage) (string, bool) {
 	if len(value) == 0 {
 		return "", false
@@ -101,15 +105,15 @@ func primitive(value json.RawMessage) (string, bool) {
 		return "", false
 	}
 	f, err := strconv.ParseFloat(string(value), 64)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > maxSafe {
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > maxSafeInteger {
 		return "", false
 	}
 	return strconv.FormatInt(int64(f), 10), true
 }
 
-// encode makes a header's value of text, by MCP's rule for what can't stand there
-// as it is.
-func encode(text string) string {
+// encodeHeader returns text as a header value. It encodes text that a header cannot contain
+// by MCP's rules.
+func encodeHeader(text string) string {
 	const prefix, suffix = "=?base64?", "?="
 	odd := strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 	if odd || strings.Trim(text, " ") != text || strings.HasPrefix(text, prefix) && strings.HasSuffix(text, suffix) {
