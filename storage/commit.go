@@ -26,10 +26,10 @@ type committer struct {
 	dialect dialect
 	// patience is how long a write waits for a lock.
 	patience time.Duration
-	// meter may be nil.
-	meter Meter
-	queue chan *op
-	done  chan struct{}
+	// metrics may be nil.
+	metrics Metrics
+	queue   chan *op
+	done    chan struct{}
 	// sending is held by those that put into queue, so that stop closes it after them.
 	sending sync.RWMutex
 	stopped bool
@@ -78,7 +78,7 @@ var (
 
 func newCommitter(db *bun.DB, d dialect, o Options, s *wakeups) *committer {
 	c := &committer{
-		db: db, dialect: d, patience: o.BusyTimeout, meter: o.Meter, wakeups: s,
+		db: db, dialect: d, patience: o.BusyTimeout, metrics: o.Metrics, wakeups: s,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
 	go c.loop()
@@ -135,8 +135,8 @@ func (c *committer) loop() {
 		}
 		batch := c.take(first)
 		err := c.runBatch(batch)
-		if c.meter != nil {
-			c.meter.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
+		if c.metrics != nil {
+			c.metrics.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
 		}
 	}
 	if c.conn != nil {

@@ -287,7 +287,7 @@ func sizeOf(v any) int {
 	}
 }
 
-// refillQueue puts in a ticket for each task that waits.
+// refillQueue puts in a job for each task that waits.
 func (db *DB) refillQueue(ctx context.Context, tx *tx) error {
 	var rows []taskRow
 	err := tx.NewSelect().Model(&rows).Column("priority", "run_at").Where("status = ?", string(core.TaskPending)).Scan(ctx)
@@ -295,7 +295,7 @@ func (db *DB) refillQueue(ctx context.Context, tx *tx) error {
 		return err
 	}
 	for _, r := range rows {
-		if err := db.putTicket(ctx, tx, core.TaskPriority(r.Priority), instant(r.RunAt)); err != nil {
+		if err := db.insertJob(ctx, tx, core.TaskPriority(r.Priority), instant(r.RunAt)); err != nil {
 			return err
 		}
 	}

@@ -44,14 +44,14 @@ type Options struct {
 	BusyTimeout time.Duration
 	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
 	Readers int
-	// Meter is told of the writes; may be left out.
-	Meter Meter
+	// Metrics is told of the writes; may be left out.
+	Metrics Metrics
 	// Existing has Open fail when SQLite's file is not there.
 	Existing bool
 }
 
-// Meter is told how the database is written to.
-type Meter interface {
+// Metrics is told how the database is written to.
+type Metrics interface {
 	// WriteBatch tells of a transaction of so many writes, that was committed or rolled back: how long the first waited
 	// for its turn, and how long the transaction took.
 	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)
@@ -96,7 +96,7 @@ type DB struct {
 	kept    *statements
 	wakeups *wakeups
 	rates   *rates
-	tickets *river.Client[*sql.Tx]
+	jobs    *river.Client[*sql.Tx]
 	queue   riverdriver.Driver[*sql.Tx]
 	closed  atomic.Bool
 	close   func() error
@@ -140,7 +140,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, reader.Close(), writer.Close())
 	}
-	tickets, err := newTickets(queue)
+	jobs, err := newJobClient(queue)
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
@@ -154,7 +154,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		read:    reader,
 		kept:    newStatements(reader.DB, d),
 		queue:   queue,
-		tickets: tickets,
+		jobs:    jobs,
 	}
 	if counting != nil {
 		db.rates = newRates(db, counting)

@@ -111,7 +111,7 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 		if err := noteTask(ctx, tx, t.ID); err != nil {
 			return err
 		}
-		return db.putTicket(ctx, tx, t.Priority, t.RunAt)
+		return db.insertJob(ctx, tx, t.Priority, t.RunAt)
 	})
 	if err != nil {
 		return nil, err
@@ -427,7 +427,7 @@ func (db *DB) DeferTask(ctx context.Context, run *core.Run, at time.Time, failur
 		if err := noteTask(ctx, tx, row.ID); err != nil {
 			return err
 		}
-		return db.putTicket(ctx, tx, core.TaskPriority(row.Priority), at)
+		return db.insertJob(ctx, tx, core.TaskPriority(row.Priority), at)
 	})
 }
 

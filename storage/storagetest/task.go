@@ -372,7 +372,7 @@ func testTaskAtOnce(t *testing.T, f *fixture) {
 	}
 }
 
-// testTaskQueue: a ticket that is committed comes to a worker, and one that is not does not.
+// testTaskQueue: a job that is committed comes to a worker, and one that is not does not.
 func testTaskQueue(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)

@@ -135,7 +135,7 @@ func (a *App) openPlugins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load, Notifier: a.notifier, Meter: a.metrics, Tracer: a.traces.Tracer()})
+	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load, Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer()})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
 		defer cancel()
@@ -166,7 +166,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	if url == "" {
 		url = "sqlite://" + a.data.file("agentarea.db")
 	}
-	if a.db, err = storage.Open(ctx, url, storage.Options{Meter: a.metrics}); err != nil {
+	if a.db, err = storage.Open(ctx, url, storage.Options{Metrics: a.metrics}); err != nil {
 		return err
 	}
 	a.onClose(a.db.Close)
@@ -248,7 +248,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.db, Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
-		TaskSlots: a.settings.TaskSlots, Meter: a.metrics, Tracer: a.traces.Tracer(),
+		TaskSlots: a.settings.TaskSlots, Metrics: a.metrics, Tracer: a.traces.Tracer(),
 		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
 	a.onClose(func() error {

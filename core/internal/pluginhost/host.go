@@ -48,9 +48,9 @@ type Options struct {
 	Load func() (*config.Config, error)
 	// Notifier tells people when plugins go down and come back; may be left out.
 	Notifier core.Notifier
-	// Meter counts calls, and Tracer makes their spans; may be left out.
-	Meter  Meter
-	Tracer trace.Tracer
+	// Metrics counts calls, and Tracer makes their spans; may be left out.
+	Metrics Metrics
+	Tracer  trace.Tracer
 	// Timing is for tests; a zero field has its default.
 	Timing Timing
 }
@@ -130,7 +130,7 @@ type Host struct {
 	starter  *starter
 	sockets  *sockets
 	notifier core.Notifier
-	meter    Meter
+	metrics  Metrics
 	tracer   trace.Tracer
 	registry atomic.Pointer[registry]
 	closing  atomic.Bool
@@ -151,7 +151,7 @@ var (
 func New(o Options) *Host {
 	h := &Host{
 		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing, notifier: o.Notifier,
-		meter: o.Meter, tracer: o.Tracer,
+		metrics: o.Metrics, tracer: o.Tracer,
 		reloading: make(chan struct{}, 1),
 	}
 	h.life, h.endLife = context.WithCancel(context.Background())
@@ -159,8 +159,8 @@ func New(o Options) *Host {
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}
-	if h.meter == nil {
-		h.meter = noMeter{}
+	if h.metrics == nil {
+		h.metrics = noMetrics{}
 	}
 	if h.tracer == nil {
 		h.tracer = noop.Tracer{}

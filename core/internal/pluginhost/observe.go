@@ -20,18 +20,18 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// Meter is told of what plugins are asked: it must not take long.
-type Meter interface {
+// Metrics is told of what plugins are asked: it must not take long.
+type Metrics interface {
 	// PluginCall tells of a call that has ended, with the gRPC code of its end.
 	PluginCall(kind, label, method, code string, took time.Duration)
 	// CompletionRetried tells that a provider is asked again.
 	CompletionRetried(provider string)
 }
 
-type noMeter struct{}
+type noMetrics struct{}
 
-func (noMeter) PluginCall(string, string, string, string, time.Duration) {}
-func (noMeter) CompletionRetried(string)                                 {}
+func (noMetrics) PluginCall(string, string, string, string, time.Duration) {}
+func (noMetrics) CompletionRetried(string)                                 {}
 
 const (
 	// ours is how the methods begin that are no go-plugin's; baseService has those that nobody's
@@ -45,12 +45,12 @@ const (
 // not otelgrpc, whose handler is called for every message, and so for every token.
 type observer struct {
 	kind, label string
-	meter       Meter
+	metrics     Metrics
 	tracer      trace.Tracer
 }
 
 func (h *Host) observe(s *config.Stanza) []grpc.DialOption {
-	o := &observer{kind: s.Kind, label: s.Label, meter: h.meter, tracer: h.tracer}
+	o := &observer{kind: s.Kind, label: s.Label, metrics: h.metrics, tracer: h.tracer}
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(o.unary), grpc.WithChainStreamInterceptor(o.stream)}
 }
 
@@ -112,7 +112,7 @@ func (o *observer) begin(ctx context.Context, method string) (context.Context, *
 func (c *observed) end(err error) {
 	c.once.Do(func() {
 		code := status.Code(err).String()
-		c.meter.PluginCall(c.kind, c.label, c.method[strings.LastIndexByte(c.method, '/')+1:], code, time.Since(c.begun))
+		c.metrics.PluginCall(c.kind, c.label, c.method[strings.LastIndexByte(c.method, '/')+1:], code, time.Since(c.begun))
 		if c.span == nil {
 			return
 		}

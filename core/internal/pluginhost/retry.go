@@ -29,7 +29,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 		if !again || delivery.begun || !rest(ctx, wait) {
 			return finish, err
 		}
-		p.host.meter.CompletionRetried(p.to.plugin.stanza.Label)
+		p.host.metrics.CompletionRetried(p.to.plugin.stanza.Label)
 		p.to.plugin.logger.WarnContext(ctx, "a completion is asked again", "error", err, "waited", wait, "run_id", req.RunID)
 	}
 }

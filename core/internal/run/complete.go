@@ -85,13 +85,13 @@ func (x *execution) askProvider(ctx context.Context, req *agent.Completion) (ans
 		}, c)
 		switch {
 		case err == nil:
-			x.engine.Meter.Completion(label, name, time.Since(begun), c.firstAfter(begun), finish.Usage, "")
+			x.engine.Metrics.Completion(label, name, time.Since(begun), c.firstAfter(begun), finish.Usage, "")
 			return c.answer(finish), label + "/" + name, nil
 		case toSDK(err).Code == sdk.CodePluginCrashed && !c.delivered && crashes < maxCrashes && ctx.Err() == nil:
 			x.log.WarnContext(ctx, "provider died before it delivered anything: asking again", "provider", label, "error", err)
-			x.engine.Meter.CompletionRetried(label)
+			x.engine.Metrics.CompletionRetried(label)
 		default:
-			x.engine.Meter.Completion(label, name, time.Since(begun), c.firstAfter(begun), sdk.Usage{}, toSDK(err).Code)
+			x.engine.Metrics.Completion(label, name, time.Since(begun), c.firstAfter(begun), sdk.Usage{}, toSDK(err).Code)
 			return nil, "", blame(label, err)
 		}
 	}
@@ -196,7 +196,7 @@ func (x *execution) forward(texts []string) {
 	}
 	if !x.shown {
 		x.shown = true
-		x.engine.Meter.FirstToken(x.run.Kind, time.Since(x.begun))
+		x.engine.Metrics.FirstToken(x.run.Kind, time.Since(x.begun))
 	}
 	for _, text := range texts {
 		x.partial.WriteString(text)

@@ -44,7 +44,7 @@ type Agents interface {
 	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
-// Options are what an Engine is made of. Toolbox, Meter, Tracer and Times may be left out, and
+// Options are what an Engine is made of. Toolbox, Metrics, Tracer and Times may be left out, and
 // Files and FileStore too: then no file can be read or written. Without Queue no
 // tasks are worked on, and without Wakeups a cancel that was asked of another
 // server waits for the next renewal of the lease.
@@ -62,10 +62,10 @@ type Options struct {
 	// Files and FileStore are for the files that conversations name.
 	Files     core.Files
 	FileStore core.FileStore
-	// Meter counts, and Tracer makes the spans.
-	Meter  Meter
-	Tracer trace.Tracer
-	Logger *slog.Logger
+	// Metrics counts, and Tracer makes the spans.
+	Metrics Metrics
+	Tracer  trace.Tracer
+	Logger  *slog.Logger
 	// Owner names this server's life in leases.
 	Owner string
 	// TaskSlots is how many tasks are worked on at once (8).
@@ -118,8 +118,8 @@ func New(o Options) *Engine {
 	if o.Toolbox == nil {
 		o.Toolbox = noTools{}
 	}
-	if o.Meter == nil {
-		o.Meter = noMeter{}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
 	}
 	if o.Tracer == nil {
 		o.Tracer = noop.Tracer{}
@@ -333,7 +333,7 @@ func (e *Engine) execution(from origin, r *core.Run, input *core.Message, stream
 		RequestID: core.LogFieldsOf(from.ctx).RequestID, RunID: r.ID, UserID: r.UserID,
 	})
 	x.ctx, x.stop = context.WithCancelCause(x.base)
-	e.Meter.RunStarted(r.Kind)
+	e.Metrics.RunStarted(r.Kind)
 	e.mu.Lock()
 	e.active[r.ID] = x
 	e.mu.Unlock()
@@ -344,7 +344,7 @@ func (e *Engine) execution(from origin, r *core.Run, input *core.Message, stream
 func (e *Engine) retire(x *execution) {
 	x.stop(nil)
 	x.endSpan()
-	e.Meter.RunEnded(x.run.Kind, x.outcome, time.Since(x.begun))
+	e.Metrics.RunEnded(x.run.Kind, x.outcome, time.Since(x.begun))
 	e.mu.Lock()
 	delete(e.active, x.run.ID)
 	e.mu.Unlock()

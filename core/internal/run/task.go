@@ -25,7 +25,7 @@ type taskWork struct {
 	stop     func(context.Context) error
 }
 
-// startTasks has the queue call for work, and looks for work besides: a ticket
+// startTasks has the queue call for work, and looks for work besides: a job
 // of the queue is lost for long with the server that drew it.
 func (e *Engine) startTasks(loop context.Context) error {
 	if e.Queue == nil {
@@ -72,12 +72,12 @@ func (e *Engine) stopTasks(ctx context.Context) {
 	})
 }
 
-// tasksATicket is how many tasks one ticket of the queue may be used for.
-const tasksATicket = 100
+// maxTasksPerJob is how many tasks one job of the queue may be used for.
+const maxTasksPerJob = 100
 
 // workOn works on tasks, one after the other, while there are any.
 func (e *Engine) workOn() {
-	for range tasksATicket {
+	for range maxTasksPerJob {
 		x := e.claimTask()
 		if x == nil {
 			return
@@ -172,7 +172,7 @@ func (e *Engine) begin(t *core.Task) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Meter.TaskBegun(t.Priority, from.at.Sub(t.RunAt))
+	e.Metrics.TaskBegun(t.Priority, from.at.Sub(t.RunAt))
 	x := e.execution(from, r, input, stream)
 	x.task = t
 	t.Attempts++

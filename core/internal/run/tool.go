@@ -95,7 +95,7 @@ func (x *execution) useTool(ctx context.Context, number uint64, call *sdk.ToolCa
 	case result.IsError:
 		outcome = "error"
 	}
-	x.engine.Meter.ToolCall(outcome, time.Since(begun))
+	x.engine.Metrics.ToolCall(outcome, time.Since(begun))
 	return result, err
 }
 

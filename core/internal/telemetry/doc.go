@@ -3,7 +3,7 @@
 // together. docs/telemetry.md names all of them.
 //
 // The rooms know nothing of it. Each says in an interface of its own what it tells (a
-// Meter), which Metrics implements; spans are begun through OpenTelemetry's API, with
+// Metrics), which Metrics implements; spans are begun through OpenTelemetry's API, with
 // a tracer that app hands over and that does nothing while tracing is off; and
 // log fields travel in the context (core.WithLogFields).
 //

@@ -28,7 +28,7 @@ var (
 	batchBuckets = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}
 )
 
-// Metrics counts. It is the Meter of every room.
+// Metrics counts. It is the Metrics of every room.
 type Metrics struct {
 	registry *prometheus.Registry
 	register func(...prometheus.Collector)

@@ -18,30 +18,30 @@ const (
 	otherModel = "other"
 )
 
-// RunStarted implements run.Meter.
+// RunStarted implements run.Metrics.
 func (m *Metrics) RunStarted(kind core.RunKind) {
 	m.runsStarted.WithLabelValues(string(kind)).Inc()
 	m.runsActive.WithLabelValues(string(kind)).Inc()
 }
 
-// RunEnded implements run.Meter.
+// RunEnded implements run.Metrics.
 func (m *Metrics) RunEnded(kind core.RunKind, status string, took time.Duration) {
 	m.runsActive.WithLabelValues(string(kind)).Dec()
 	m.runsEnded.WithLabelValues(string(kind), status).Inc()
 	m.runDuration.WithLabelValues(string(kind)).Observe(took.Seconds())
 }
 
-// FirstToken implements run.Meter.
+// FirstToken implements run.Metrics.
 func (m *Metrics) FirstToken(kind core.RunKind, after time.Duration) {
 	m.firstToken.WithLabelValues(string(kind)).Observe(after.Seconds())
 }
 
-// TaskBegun implements run.Meter.
+// TaskBegun implements run.Metrics.
 func (m *Metrics) TaskBegun(p core.TaskPriority, waited time.Duration) {
 	m.taskWait.WithLabelValues(priority(p)).Observe(max(waited, 0).Seconds())
 }
 
-// Completion implements run.Meter. A model gets a name of its own when it has answered.
+// Completion implements run.Metrics. A model gets a name of its own when it has answered.
 func (m *Metrics) Completion(provider, model string, took, first time.Duration, usage sdk.Usage, failure sdk.ErrorCode) {
 	model = m.models.name(model, failure == "")
 	m.completions.WithLabelValues(chat, provider, model, knownCode(failure)).Observe(took.Seconds())
@@ -54,20 +54,20 @@ func (m *Metrics) Completion(provider, model string, took, first time.Duration, 
 	}
 }
 
-// CompletionRetried implements run.Meter and pluginhost.Meter.
+// CompletionRetried implements run.Metrics and pluginhost.Metrics.
 func (m *Metrics) CompletionRetried(provider string) { m.retries.WithLabelValues(provider).Inc() }
 
-// ToolCall implements run.Meter.
+// ToolCall implements run.Metrics.
 func (m *Metrics) ToolCall(outcome string, took time.Duration) {
 	m.tools.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
-// PluginCall implements pluginhost.Meter.
+// PluginCall implements pluginhost.Metrics.
 func (m *Metrics) PluginCall(kind, label, method, code string, took time.Duration) {
 	m.pluginCalls.WithLabelValues(kind, label, method, code).Observe(took.Seconds())
 }
 
-// WriteBatch implements storage.Meter.
+// WriteBatch implements storage.Metrics.
 func (m *Metrics) WriteBatch(writes int, waited, took time.Duration, rolledBack bool) {
 	outcome := "committed"
 	if rolledBack {

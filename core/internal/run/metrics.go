@@ -7,8 +7,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Meter is told what the engine does, as it does it: it must not take long.
-type Meter interface {
+// Metrics is told what the engine does, as it does it: it must not take long.
+type Metrics interface {
 	// RunStarted tells of a run that is executed here from now on, and RunEnded of its
 	// end here, with its status, left or deferred.
 	RunStarted(kind core.RunKind)
@@ -32,13 +32,13 @@ const (
 	outcomeDeferred = "deferred"
 )
 
-type noMeter struct{}
+type noMetrics struct{}
 
-func (noMeter) RunStarted(core.RunKind)                      {}
-func (noMeter) RunEnded(core.RunKind, string, time.Duration) {}
-func (noMeter) FirstToken(core.RunKind, time.Duration)       {}
-func (noMeter) TaskBegun(core.TaskPriority, time.Duration)   {}
-func (noMeter) CompletionRetried(string)                     {}
-func (noMeter) ToolCall(string, time.Duration)               {}
+func (noMetrics) RunStarted(core.RunKind)                      {}
+func (noMetrics) RunEnded(core.RunKind, string, time.Duration) {}
+func (noMetrics) FirstToken(core.RunKind, time.Duration)       {}
+func (noMetrics) TaskBegun(core.TaskPriority, time.Duration)   {}
+func (noMetrics) CompletionRetried(string)                     {}
+func (noMetrics) ToolCall(string, time.Duration)               {}
 
-func (noMeter) Completion(string, string, time.Duration, time.Duration, sdk.Usage, sdk.ErrorCode) {}
+func (noMetrics) Completion(string, string, time.Duration, time.Duration, sdk.Usage, sdk.ErrorCode) {}
