@@ -29,7 +29,8 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 		status = n
 	}
 	out := p.server.Refused(remote.Refusal{
-		Status: status, Message: message, Code: errorCode(status, errorType, strings.ToLower(message)), RetryAfter: remote.RetryAfter(header),
+		Status: status, Message: message, RetryAfter: remote.RetryAfter(header),
+		Code: errorCode(status, errorType, strings.ToLower(message)),
 	})
 	quoted := p.server.Quote(message)
 	switch out.Code {

@@ -390,7 +390,8 @@ func TestCancel_endsRequest(t *testing.T) {
 	}
 }
 
-// The timeout only covers the first byte. A model may think for long, and the run has its own timeout.
+// The timeout only covers the first byte. A model may think for long, and the run has its own
+// timeout.
 func TestTimeout_firstByteOnly(t *testing.T) {
 	t.Parallel()
 	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 100 * time.Millisecond })
