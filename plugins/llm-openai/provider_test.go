@@ -394,8 +394,8 @@ func TestCancel_endsRequest(t *testing.T) {
 // timeout.
 func TestTimeout_firstByteOnly(t *testing.T) {
 	t.Parallel()
-	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 100 * time.Millisecond })
-	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 70 * time.Millisecond})
+	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 2 * time.Second })
+	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 700 * time.Millisecond})
 	var out recorder
 	if _, err := p.Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "one two three" {
 		t.Errorf("text = %q, err = %v", out.text(), err)
