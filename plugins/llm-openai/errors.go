@@ -47,6 +47,7 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 		}
 	case sdk.CodeInvalidRequest:
 		out.Message = fmt.Sprintf("%s rejected the request with status %d%s", p.host, status, quoted)
+	default: // Refused has set the message.
 	}
 	return out
 }
