@@ -23,16 +23,15 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 	if message == "" && e.Type == gjson.String {
 		message = e.Str
 	}
-
 	errorType := strings.ToLower(e.Get("code").String() + " " + e.Get("type").String())
 	if n := int(e.Get("code").Int()); status == 0 && n >= 400 && n < 600 {
 		status = n
 	}
-	out := p.server.Refused(remote.Refusal{
+	out := p.server.ResponseError(remote.ErrorResponse{
 		Status: status, Message: message, RetryAfter: remote.RetryAfter(header),
 		Code: errorCode(status, errorType, strings.ToLower(message)),
 	})
-	quoted := p.server.Quote(message)
+	quoted := p.server.Excerpt(message)
 	switch out.Code {
 	case sdk.CodeUnauthorized:
 		out.Message = p.unauthorizedMessage(status, quoted)
@@ -47,7 +46,7 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 		}
 	case sdk.CodeInvalidRequest:
 		out.Message = fmt.Sprintf("%s rejected the request with status %d%s", p.host, status, quoted)
-	default: // Refused has set the message.
+	default: // ResponseError has set the message.
 	}
 	return out
 }
