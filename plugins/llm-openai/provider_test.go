@@ -257,8 +257,8 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "hang", replies: []openaitest.Reply{{Fault: openaitest.Hang}},
-			change: func(c *config) { c.Timeout, c.AnswerTimeout = 50*time.Millisecond, 50*time.Millisecond },
-			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "did not respond within 50ms", attempts: 1,
+			change: func(c *config) { c.Timeout, c.AnswerTimeout = time.Second, time.Second },
+			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "did not respond within 1s", attempts: 1,
 		},
 		{
 			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
