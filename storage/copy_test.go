@@ -161,14 +161,14 @@ func TestCopyRefused(t *testing.T) {
 	fill(t, from)
 	full, _ := openNew(t, storage.Options{})
 	must(t, full.CreateUser(ctx, &core.User{ID: "user-9", Username: "zoe"}))
-	refused(from, full, "not empty: its table users has rows")
+	refused(from, full, "not empty, because its table users has rows")
 	bare, err := storage.Open(ctx, "sqlite://"+t.TempDir()+"/bare.db", storage.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, bare.Close()) })
-	refused(from, bare, "schema 0")
+	refused(from, bare, "its schema is 0")
 	must(t, bare.Migrate(ctx))
 	must(t, from.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
-	refused(from, bare, "1 server(s) run on it")
+	refused(from, bare, "servers that use it: 1")
 	must(t, from.ReleaseLease(ctx, "server-1"))
 
 	// Midway: a table's rows are refused after others were written.

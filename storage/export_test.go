@@ -28,7 +28,7 @@ func (db *DB) Reader() *bun.DB { return db.read }
 func Hot() []string {
 	var all []string
 	for _, p := range []*preparedStatement{
-		insertPendingBlob, renewPendingBlob, takePendingBlob, selectMCPServer, selectMCPSlug, lockMCPServer, insertFile, addUsage, selectUsage, selectFile, lockFile,
+		insertPendingBlob, renewPendingBlob, deleteReservedBlob, selectMCPServer, selectMCPSlug, lockMCPServer, insertFile, addUsage, selectUsage, selectFile, lockFile,
 		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, answerSession,
 		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfSession,
 		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,

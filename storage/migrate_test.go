@@ -111,9 +111,9 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	must(t, db.Close())
 	db = openAt(t, path, storage.Options{})
 	err := db.Migrate(t.Context())
-	want := fmt.Sprintf("schema %d and this agentarea knows %d at most", released+2, released)
+	want := fmt.Sprintf("schema %d, but this agentarea supports %d at most", released+2, released)
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Fatal(err)
+		t.Fatalf("Migrate() = %v, want %q", err, want)
 	}
 	wantUser(t, db, "ada!", released+2)
 }

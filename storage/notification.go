@@ -21,11 +21,11 @@ type notificationRow struct {
 	CreatedAt int64  `bun:"created_at"`
 }
 
-// insertNotification numbers a notification. All writes of all servers are made one after
-// another, so numbers can be read in their order.
+// insertNotification assigns the next number. Because all servers write one after another, numbers
+// become visible in their order.
 var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)`}
 
-// putNotification stores a notification in the transaction of what it tells of.
+// putNotification stores a notification in the transaction of the change that it reports.
 func putNotification(ctx context.Context, tx *tx, n *core.Notification) error {
 	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.TaskID, string(n.Data), micros(n.CreatedAt))
 	tx.wakeup(core.Wakeup{Topic: core.TopicNotifications})

@@ -85,13 +85,13 @@ func TestPostgresReplicas(t *testing.T) {
 func TestPostgresURLs(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"postgres://u:secret@h/d?sslmode=prefer":           `sslmode "prefer": must be disable`,
+		"postgres://u:secret@h/d?sslmode=prefer":           `sslmode "prefer": use disable`,
 		"postgres://u:secret@h/d?connect_timeout=3":        `unknown parameter "connect_timeout"`,
-		"postgres://u:secret@h":                            "the database is missing",
-		"postgres://h/d":                                   "the user or the database is missing",
-		"postgres:///d?user=u":                             "is missing",
+		"postgres://u:secret@h":                            "no user or no database",
+		"postgres://h/d":                                   "no user or no database",
+		"postgres:///d?user=u":                             "has no host",
 		"postgres://u:secret@h/d?sslrootcert=/none/ca.pem": "sslrootcert",
-		"postgres://u:sec ret@h:port/d":                    "not a URL",
+		"postgres://u:sec ret@h:port/d":                    "is not valid",
 	} {
 		db, err := storage.Open(t.Context(), url, storage.Options{})
 		if err == nil {

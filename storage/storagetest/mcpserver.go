@@ -87,7 +87,7 @@ func testMCPServerSlug(t *testing.T, f *fixture) {
 	taken := f.unstoredServer(other, slug("a"))
 	err := f.CreateMCPServer(f.ctx, other, taken, false)
 	wantCode(t, err, core.CodeConflict)
-	same(t, "error", err.Error(), `CONFLICT: The slug "a" is taken: choose another`)
+	same(t, "error", err.Error(), `CONFLICT: The slug "a" is already in use. Choose another slug`)
 	_, err = f.MCPServer(f.ctx, other, taken.ID)
 	wantCode(t, err, core.CodeNotFound)
 	again := f.unstoredServer(v, slug("c"))
