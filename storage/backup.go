@@ -70,8 +70,8 @@ func (db *DB) MustBeEmpty(ctx context.Context) error {
 	case err != nil:
 		return err
 	case s.Servers > 0:
-		return fmt.Errorf("servers that use the database: %d. Use a new database, or stop them first. "+
-			"A killed server counts for 20 s", s.Servers)
+		return fmt.Errorf("the database is in use by %s: stop all servers first (a killed server counts for 20 s), "+
+			"and use a new database", countServers(s.Servers))
 	case s.Version > s.Known:
 		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: use a new database",
 			s.Version, s.Known)

@@ -168,7 +168,7 @@ func TestCopyRefused(t *testing.T) {
 	refused(from, bare, "its schema is 0")
 	must(t, bare.Migrate(ctx))
 	must(t, from.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
-	refused(from, bare, "servers that use it: 1")
+	refused(from, bare, "it is in use by 1 server:")
 	must(t, from.ReleaseLease(ctx, "server-1"))
 
 	// Midway: a table's rows are refused after others were written.

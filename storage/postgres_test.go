@@ -89,7 +89,7 @@ func TestPostgresURLs(t *testing.T) {
 		"postgres://u:secret@h/d?connect_timeout=3":        `unknown parameter "connect_timeout"`,
 		"postgres://u:secret@h":                            "no user or no database",
 		"postgres://h/d":                                   "no user or no database",
-		"postgres:///d?user=u":                             "has no host",
+		"postgres:///d?user=u":                             "no user or no database",
 		"postgres://u:secret@h/d?sslrootcert=/none/ca.pem": "sslrootcert",
 		"postgres://u:sec ret@h:port/d":                    "is not valid",
 	} {

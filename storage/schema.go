@@ -60,9 +60,17 @@ func (db *DB) checkCurrent(ctx context.Context) error {
 		return fmt.Errorf("its schema is %d, but this agentarea supports %d at most: use the newer agentarea that created it",
 			s.Version, s.Known)
 	case s.Servers > 0:
-		return fmt.Errorf("servers that use it: %d. Stop them first. A killed server counts for 20 s", s.Servers)
+		return fmt.Errorf("it is in use by %s: stop all servers first (a killed server counts for 20 s)", countServers(s.Servers))
 	}
 	return nil
+}
+
+// countServers returns text such as "1 server" or "2 servers".
+func countServers(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return fmt.Sprintf("%d servers", n)
 }
 
 // tables returns the names of all tables.
