@@ -11,11 +11,13 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
+	"github.com/agentarea/agentarea/test/dbtest"
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// TestPostgresAway: while the server is gone, writes and reads say so, and soon after
-// its return they work, with everything that was acknowledged.
+// TestPostgresAway checks that reads and writes fail with Unavailable while the PostgreSQL server is
+// stopped, and that they work again soon after it restarts, without losing acknowledged writes.
 func TestPostgresAway(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)
@@ -28,10 +30,10 @@ func TestPostgresAway(t *testing.T) {
 	server.Kill()
 	for range 3 {
 		if err := db.RenewLease(t.Context(), "meanwhile", now.Add(time.Hour)); core.CodeOf(err) != core.CodeUnavailable {
-			t.Fatalf("a write says %v", err)
+			t.Fatalf("write: got %v, want Unavailable", err)
 		}
 		if err := db.Ping(t.Context()); core.CodeOf(err) != core.CodeUnavailable {
-			t.Fatalf("a read says %v", err)
+			t.Fatalf("read: got %v, want Unavailable", err)
 		}
 	}
 	must(t, server.Up())
@@ -40,11 +42,12 @@ func TestPostgresAway(t *testing.T) {
 	var owners []string
 	must(t, db.Reader().NewRaw("SELECT owner FROM leases ORDER BY owner").Scan(t.Context(), &owners))
 	if !slices.Equal(owners, []string{"after", "before"}) {
-		t.Errorf("leases of %v", owners)
+		t.Errorf("unexpected leases of %v", owners)
 	}
 }
 
-// Servers that start at once migrate once, and their writes do not meet.
+// TestPostgresReplicas checks that servers that start at the same time migrate once, and that their
+// concurrent writes do not conflict.
 func TestPostgresReplicas(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
@@ -78,7 +81,7 @@ func TestPostgresReplicas(t *testing.T) {
 	_, total, err := db.Users(t.Context(), core.Page{Limit: 1})
 	must(t, err)
 	if total != writes {
-		t.Errorf("%d users of %d", total, writes)
+		t.Errorf("stored %d users, want %d", total, writes)
 	}
 }
 
@@ -98,15 +101,16 @@ func TestPostgresURLs(t *testing.T) {
 			must(t, db.Close())
 		}
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sec") && strings.Contains(err.Error(), "ret@") {
-			t.Errorf("%s: %v, want %s", url, err, want)
+			t.Errorf("Open(%q) = %v, want an error that contains %q", url, err, want)
 		}
 	}
 }
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
+	setRapidChecks(t, testenv.Rounds(20, 100))
 	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
-		db, err := storage.Open(t.Context(), pgtest.Start(t), storage.Options{Readers: 3})
+		db, err := storage.Open(t.Context(), dbtest.Postgres(t), storage.Options{Readers: 3})
 		must(t, err)
 		return db
 	})
