@@ -83,7 +83,9 @@ func NewMessageNotification(m *Message) (*Notification, error) {
 		MessageID string           `json:"message_id"`
 		RunID     string           `json:"run_id"`
 	}{NotificationAgentMessage, m.AgentID, m.SessionID, text.String(), m.ID, m.RunID})
-	return &Notification{Type: NotificationAgentMessage, UserID: m.UserID, AgentID: m.AgentID, Data: data, CreatedAt: m.CreatedAt}, err
+	return &Notification{
+		Type: NotificationAgentMessage, UserID: m.UserID, AgentID: m.AgentID, Data: data, CreatedAt: m.CreatedAt,
+	}, err
 }
 
 // NewTaskNotification returns a notification with the current status of a task. It replaces the

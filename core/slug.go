@@ -25,7 +25,8 @@ func CheckSlug(field, slug string) error {
 	case len(slug) > maxSlug:
 		return Invalid(field, "Must be at most %d characters long", maxSlug)
 	case slices.Contains(reservedSlugs, slug):
-		return Invalid(field, "The slug %q is reserved, because the tools %s__* are built in. Choose another slug", slug, slug)
+		return Invalid(field, "The slug %q is reserved, because the tools %s__* are built in. Choose another slug",
+			slug, slug)
 	}
 	return nil
 }

@@ -156,7 +156,8 @@ func (db *DB) DeleteAgent(ctx context.Context, actor core.Actor, id string, vers
 		if err != nil || busy {
 			return orConflict(err, "The agent has active runs. Wait for them to end, or cancel them")
 		}
-		waiting, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).Where("status IN ('pending', 'running')").Exists(ctx)
+		waiting, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).
+			Where("status IN ('pending', 'running')").Exists(ctx)
 		if err != nil || waiting {
 			return orConflict(err, "The agent has pending tasks. Wait for them to end, or cancel them")
 		}
@@ -165,7 +166,8 @@ func (db *DB) DeleteAgent(ctx context.Context, actor core.Actor, id string, vers
 	})
 }
 
-var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a WHERE id = ? AND ` + agentSeen + ` FOR UPDATE`}
+var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a
+WHERE id = ? AND ` + agentSeen + ` FOR UPDATE`}
 
 // mayChangeAgent returns an error unless the actor can change the agent and version is 0 or the stored
 // version. It locks the agent until the commit.
@@ -181,7 +183,8 @@ func mayChangeAgent(ctx context.Context, tx *tx, actor core.Actor, id string, ve
 	}
 	if version != 0 && version != stored {
 		return &core.Error{
-			Code: core.CodePreconditionFailed, Message: "The agent was changed by another request. Read it again and repeat the change",
+			Code:    core.CodePreconditionFailed,
+			Message: "The agent was changed by another request. Read it again and repeat the change",
 		}
 	}
 	return nil

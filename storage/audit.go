@@ -27,7 +27,8 @@ type auditRow struct {
 
 func (r *auditRow) entry() *core.AuditEntry {
 	return &core.AuditEntry{
-		Seq: r.Seq, At: instant(r.At), Action: r.Action, Target: r.Target, Outcome: core.Outcome(r.Outcome), Reason: core.Code(r.Reason),
+		Seq: r.Seq, At: instant(r.At), Action: r.Action, Target: r.Target,
+		Outcome: core.Outcome(r.Outcome), Reason: core.Code(r.Reason),
 		UserID: r.UserID, Username: r.Username, Credential: r.Credential, Address: r.Address, RequestID: r.RequestID,
 	}
 }
@@ -52,8 +53,8 @@ func withAudit(
 	}, r.Release
 }
 
-var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username, credential, address, request_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username,
+credential, address, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 // insertEntry stores an audit entry in the transaction.
 func insertEntry(ctx context.Context, tx *tx, e *core.AuditEntry) error {
@@ -72,7 +73,8 @@ func (db *DB) Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry
 	var rows []auditRow
 	q := db.read.NewSelect().Model(&rows).Order("seq DESC")
 	for _, c := range []struct{ column, value string }{
-		{"user_id", f.UserID}, {"action", f.Action}, {"target", f.Target}, {"request_id", f.RequestID}, {"outcome", string(f.Outcome)},
+		{"user_id", f.UserID}, {"action", f.Action}, {"target", f.Target},
+		{"request_id", f.RequestID}, {"outcome", string(f.Outcome)},
 	} {
 		if c.value != "" {
 			q.Where("? = ?", bun.Ident("a."+c.column), c.value)

@@ -24,7 +24,9 @@ func (db *DB) EncryptedSecrets(ctx context.Context, after string, limit int) ([]
 }
 
 // ReplaceEncryptedSecret implements core.EncryptedSecretStore.
-func (db *DB) ReplaceEncryptedSecret(ctx context.Context, s core.EncryptedSecret, replacement []byte) (replaced bool, err error) {
+func (db *DB) ReplaceEncryptedSecret(
+	ctx context.Context, s core.EncryptedSecret, replacement []byte,
+) (replaced bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
 		res, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("secrets = ?", replacement).
 			Where("id = ?", s.ID).Where("secrets = ?", s.Bytes).Exec(ctx)

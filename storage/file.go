@@ -205,11 +205,14 @@ func (db *DB) UpdateFile(ctx context.Context, actor core.Actor, f *core.File) er
 }
 
 var errFileChanged = &core.Error{
-	Code: core.CodePreconditionFailed, Message: "The file was changed by another request. Read it again and repeat the change",
+	Code:    core.CodePreconditionFailed,
+	Message: "The file was changed by another request. Read it again and repeat the change",
 }
 
 // DeleteFile implements core.FileStore.
-func (db *DB) DeleteFile(ctx context.Context, actor core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (db *DB) DeleteFile(
+	ctx context.Context, actor core.Actor, id string, version int64, sweepAt time.Time,
+) (core.Blob, error) {
 	var blob core.Blob
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		stored, err := lockFileOf(ctx, tx, actor, id)

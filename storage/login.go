@@ -43,8 +43,8 @@ func (db *DB) CreateLogin(ctx context.Context, l *core.Login) error {
 	})
 }
 
-var selectLogin = &preparedStatement{`SELECT user_id, generation, refresh_hash, rotated_at, created_at, expires_at, ended_at
-FROM logins WHERE id = ?`}
+var selectLogin = &preparedStatement{`SELECT user_id, generation, refresh_hash, rotated_at, created_at,
+expires_at, ended_at FROM logins WHERE id = ?`}
 
 // Login implements core.LoginStore.
 func (db *DB) Login(ctx context.Context, id string) (*core.Login, error) {

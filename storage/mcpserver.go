@@ -122,10 +122,12 @@ const mcpServerColumns = `id, name, description, slug, transport, config, secret
 version, created_by, created_at, updated_at`
 
 var (
-	selectMCPServer = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen}
+	selectMCPServer = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m
+WHERE id = ? AND ` + mcpServerSeen}
 
 	// selectMCPSlug is prepared because each call through the gateway uses it.
-	selectMCPSlug = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE slug = ? AND ` + mcpServerSeen}
+	selectMCPSlug = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m
+WHERE slug = ? AND ` + mcpServerSeen}
 )
 
 // MCPServer implements core.MCPServerStore.
@@ -139,7 +141,9 @@ func (db *DB) MCPServerBySlug(ctx context.Context, actor core.Actor, slug string
 }
 
 // oneMCPServer returns the MCP server that a statement selects by key.
-func (db *DB) oneMCPServer(ctx context.Context, p *preparedStatement, actor core.Actor, key string) (*core.MCPServer, error) {
+func (db *DB) oneMCPServer(
+	ctx context.Context, p *preparedStatement, actor core.Actor, key string,
+) (*core.MCPServer, error) {
 	var r mcpServerRow
 	err := db.queryRow(ctx, p, append([]any{key}, mcpServerSeenBy(actor)...),
 		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared, &r.Wanted, &r.Capabilities,
@@ -155,7 +159,8 @@ const nounMCPServer = "MCP server"
 // MCPServers implements core.MCPServerStore.
 func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
 	var rows []mcpServerRow
-	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(actor)...).Order("created_at DESC", "id DESC")
+	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(actor)...).
+		Order("created_at DESC", "id DESC")
 	total, err := db.list(ctx, q, p)
 	if err != nil {
 		return nil, 0, err
@@ -197,7 +202,8 @@ func (db *DB) UpdateMCPServer(ctx context.Context, actor core.Actor, s *core.MCP
 }
 
 var errMCPServerChanged = &core.Error{
-	Code: core.CodePreconditionFailed, Message: "The MCP server was changed by another request. Read it again and repeat the change",
+	Code:    core.CodePreconditionFailed,
+	Message: "The MCP server was changed by another request. Read it again and repeat the change",
 }
 
 // DeleteMCPServer implements core.MCPServerStore.
@@ -221,12 +227,14 @@ func (db *DB) SetDesiredState(ctx context.Context, actor core.Actor, id string, 
 		if _, err := lockMCPServerOf(ctx, tx, actor, id); err != nil {
 			return err
 		}
-		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("wanted = ?", state == core.MCPDesiredRunning).Where("id = ?", id).Exec(ctx)
+		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("wanted = ?", state == core.MCPDesiredRunning).
+			Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }
 
-var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
+var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m
+WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
 
 // lockMCPServerOf returns a server that the actor can change, with the columns that changes need. It
 // locks the server until the commit.

@@ -60,7 +60,9 @@ func parsePostgres(text string) (*postgresDialect, error) {
 	if err != nil {
 		return nil, errors.New("the database URL is not valid: use postgres://user:password@host:5432/database")
 	}
-	d := &postgresDialect{user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea", name: core.NewID("db")}
+	d := &postgresDialect{
+		user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea", name: core.NewID("db"),
+	}
 	d.password, _ = u.User.Password()
 	if d.user == "" || d.database == "" {
 		return nil, errors.New("the database URL has no user or no database: use postgres://user:password@host:5432/database")

@@ -37,7 +37,9 @@ const (
 
 // newJobClient returns a client that inserts jobs.
 func newJobClient(driver riverdriver.Driver[*sql.Tx]) (*river.Client[*sql.Tx], error) {
-	client, err := river.NewClient(driver, &river.Config{FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler)})
+	client, err := river.NewClient(driver, &river.Config{
+		FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)
 	}
@@ -64,8 +66,9 @@ func (db *DB) Work(slots int, do func(ctx context.Context)) (stop func(ctx conte
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: slots}}, Workers: workers,
 		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll,
 		JobTimeout: maxJobAge, RescueStuckJobsAfter: maxJobAge + time.Hour,
-		CompletedJobRetentionPeriod: maxJobsKept, CancelledJobRetentionPeriod: maxJobsKept, DiscardedJobRetentionPeriod: maxJobsKept,
-		Logger: slog.New(slog.DiscardHandler),
+		CompletedJobRetentionPeriod: maxJobsKept, CancelledJobRetentionPeriod: maxJobsKept,
+		DiscardedJobRetentionPeriod: maxJobsKept,
+		Logger:                      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)

@@ -83,7 +83,8 @@ func (r *rates) TakeRate(ctx context.Context, key string, l core.RateLimit) (cor
 	return rate, r.db.translate(err)
 }
 
-var refundRate = &preparedStatement{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
+var refundRate = &preparedStatement{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0),
+second_count = greatest(second_count - 1, 0) WHERE key = ?`}
 
 // RefundRate implements core.RateCounter.
 func (r *rates) RefundRate(ctx context.Context, key string) error {

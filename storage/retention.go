@@ -73,14 +73,17 @@ func (db *DB) DeleteTasks(ctx context.Context, before time.Time, limit int) (int
 // DeleteSessions implements core.RetentionStore.
 func (db *DB) DeleteSessions(ctx context.Context, before time.Time, limit int) (int, error) {
 	return db.deleteRows(ctx, "sessions", "key", func(q *bun.SelectQuery) *bun.SelectQuery {
-		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").Where("session_key IS NOT NULL").Where(isActive)
+		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").
+			Where("session_key IS NOT NULL").Where(isActive)
 		return q.Where("updated_at < ?", micros(before)).Where("key NOT IN (?)", busy).Order("updated_at").Limit(int64(limit))
 	})
 }
 
 // deleteRows deletes the rows of a table that pick selects, and returns how many it deleted. Foreign
 // keys delete the rows that belong to them.
-func (db *DB) deleteRows(ctx context.Context, table, key string, pick func(*bun.SelectQuery) *bun.SelectQuery) (int, error) {
+func (db *DB) deleteRows(
+	ctx context.Context, table, key string, pick func(*bun.SelectQuery) *bun.SelectQuery,
+) (int, error) {
 	var n int64
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		found := pick(tx.NewSelect().Table(table).Column(key))

@@ -87,7 +87,8 @@ RETURNING COALESCE(session_key, ''), session_id, agent_id, user_id`}
 	retryRun = &preparedStatement{`UPDATE runs SET attempt = attempt + 1
 WHERE id = ? AND owner = ? AND attempt = ? AND ` + isActive}
 
-	fenceRun = &preparedStatement{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ? AND ` + isActive + ` FOR UPDATE`}
+	fenceRun = &preparedStatement{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ?
+AND ` + isActive + ` FOR UPDATE`}
 )
 
 var errFenced = core.Conflict("The run has ended, or another server or attempt executes it")
@@ -137,7 +138,8 @@ func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 			return err
 		}
 		if n == 0 {
-			return core.Conflict("Session %q is busy with another turn. Wait for its run to end, or cancel the run", run.SessionID)
+			return core.Conflict("Session %q is busy with another turn. Wait for its run to end, or cancel the run",
+				run.SessionID)
 		}
 		if err := input.insert(ctx, tx, key, run.SessionID, run.AgentID, run.UserID); err != nil {
 			return err

@@ -62,9 +62,11 @@ func newTaskRow(t *core.Task) (*taskRow, error) {
 func (r *taskRow) task() (*core.Task, error) {
 	t := &core.Task{
 		ID: r.ID, UserID: r.UserID, AgentID: r.AgentID, Title: r.Title, Description: r.Description,
-		Priority: core.TaskPriority(r.Priority), Data: rawJSON(r.Data), Status: core.TaskStatus(r.Status), Result: rawJSON(r.Result),
-		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts), Timeout: time.Duration(r.TimeoutMicros) * time.Microsecond,
-		RunID: r.RunID, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
+		Priority: core.TaskPriority(r.Priority), Data: rawJSON(r.Data),
+		Status: core.TaskStatus(r.Status), Result: rawJSON(r.Result),
+		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts),
+		Timeout: time.Duration(r.TimeoutMicros) * time.Microsecond,
+		RunID:   r.RunID, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
 		RunAt: instant(r.RunAt), CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
 		StartedAt: instant(r.StartedAt), EndedAt: instant(r.EndedAt),
 	}
@@ -140,7 +142,8 @@ func notifyTask(ctx context.Context, tx *tx, id string) error {
 // none. It removes an expired key from its task.
 func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 	row := new(taskRow)
-	err := tx.NewSelect().Model(row).Where("user_id = ?", t.UserID).Where("idempotency_key = ?", t.IdempotencyKey).Scan(ctx)
+	err := tx.NewSelect().Model(row).Where("user_id = ?", t.UserID).
+		Where("idempotency_key = ?", t.IdempotencyKey).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // most keys are new
 	}
@@ -225,14 +228,18 @@ func (db *DB) addRuns(ctx context.Context, tasks []*core.Task) error {
 	}
 	err := db.read.NewSelect().TableExpr("calls AS c").ColumnExpr("c.run_id AS run_id").
 		ColumnExpr("SUM(CASE WHEN c.done THEN 1 ELSE 0 END) AS steps").
-		ColumnExpr("CAST(SUM(c.input_tokens) AS BIGINT) AS input").ColumnExpr("CAST(SUM(c.output_tokens) AS BIGINT) AS output").
-		ColumnExpr("CAST(SUM(c.cached_tokens) AS BIGINT) AS cached").ColumnExpr("CAST(SUM(c.reasoning_tokens) AS BIGINT) AS reasoning").
+		ColumnExpr("CAST(SUM(c.input_tokens) AS BIGINT) AS input").
+		ColumnExpr("CAST(SUM(c.output_tokens) AS BIGINT) AS output").
+		ColumnExpr("CAST(SUM(c.cached_tokens) AS BIGINT) AS cached").
+		ColumnExpr("CAST(SUM(c.reasoning_tokens) AS BIGINT) AS reasoning").
 		ColumnExpr("(SELECT l.kind FROM calls AS l WHERE l.run_id = c.run_id ORDER BY l.number DESC LIMIT 1) AS kind").
 		Where("c.run_id IN (?)", bun.List(ids)).GroupExpr("c.run_id").Scan(ctx, &runs)
 	for _, r := range runs {
 		t := byRun[r.RunID]
 		t.Steps, t.Step = r.Steps, core.CallKind(r.Kind)
-		t.Usage = sdk.Usage{InputTokens: r.Input, OutputTokens: r.Output, CachedInputTokens: r.Cached, ReasoningTokens: r.Reasoning}
+		t.Usage = sdk.Usage{
+			InputTokens: r.Input, OutputTokens: r.Output, CachedInputTokens: r.Cached, ReasoningTokens: r.Reasoning,
+		}
 	}
 	return err
 }
@@ -281,16 +288,19 @@ func endDeferredRun(ctx context.Context, tx *tx, runID string, now time.Time) er
 	if _, err := tx.exec(ctx, endUnownedRun, string(core.RunCancelled), micros(now), runID); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`, micros(now), runID, runID)
+	_, err := tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`,
+		micros(now), runID, runID)
 	return err
 }
 
 var errTaskTaken = core.Conflict("The task is being started. Try again")
 
 var (
-	endPendingTask = &preparedStatement{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'pending'`}
+	endPendingTask = &preparedStatement{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ?
+WHERE id = ? AND status = 'pending'`}
 
-	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ? WHERE id = ? AND owner = '' AND ` + isActive}
+	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ?
+WHERE id = ? AND owner = '' AND ` + isActive}
 
 	// appendEnd skips sequence numbers that the last attempt may have sent but not stored.
 	appendEnd = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
@@ -307,19 +317,22 @@ GROUP BY w.user_id) AS u ON u.user_id = t.user_id AND u.first = t.created_at
 WHERE t.status = 'pending' AND t.run_at <= ?
 ORDER BY t.priority, COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = t.user_id), 0), t.created_at, t.id LIMIT 1`}
 
-	startTask = &preparedStatement{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?, started_at = ?, updated_at = ?
+	startTask = &preparedStatement{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?,
+started_at = ?, updated_at = ?
 WHERE id = ? AND status = 'pending'`}
 
 	ownRun = &preparedStatement{`UPDATE runs SET owner = ? WHERE id = ? AND owner = '' AND ` + isActive}
 
-	deferTask = &preparedStatement{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ? WHERE run_id = ? AND status = 'running'`}
+	deferTask = &preparedStatement{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ?
+WHERE run_id = ? AND status = 'running'`}
 
 	disownRun = &preparedStatement{`UPDATE runs SET owner = '' WHERE id = ? AND owner = ? AND attempt = ? AND ` + isActive}
 
 	deleteFailedCalls = &preparedStatement{`DELETE FROM calls WHERE run_id = ? AND done AND error <> '' AND number >
 COALESCE((SELECT MAX(number) FROM calls WHERE run_id = ? AND error = ''), 0)`}
 
-	endTask = &preparedStatement{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'running'`}
+	endTask = &preparedStatement{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ?
+WHERE id = ? AND status = 'running'`}
 )
 
 // NextTask implements core.TaskStore.
