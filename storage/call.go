@@ -48,7 +48,7 @@ func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, event
 		if _, err := tx.exec(ctx, putCall, args...); err != nil {
 			return err
 		}
-		if err := addUsageOf(ctx, tx, run, c); err != nil {
+		if err := recordUsage(ctx, tx, run, c); err != nil {
 			return err
 		}
 		return putEvents(ctx, tx, run.ID, events)

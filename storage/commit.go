@@ -53,11 +53,11 @@ func (t *tx) Unwrap() *sql.Tx { return t.sql }
 
 // op is one write in the queue.
 type op struct {
-	ctx    context.Context
-	run    func(ctx context.Context, tx *tx) error
-	asked  time.Time
-	state  atomic.Int32
-	answer chan error
+	ctx      context.Context
+	run      func(ctx context.Context, tx *tx) error
+	queuedAt time.Time
+	state    atomic.Int32
+	answer   chan error
 	// err is the error of run. The outcome of the write is err, or the error of the commit.
 	err error
 }
@@ -88,7 +88,7 @@ func newCommitter(db *bun.DB, d dialect, o Options, w *wakeups) *committer {
 // do queues a write and waits for its outcome. If ctx is done before the write is taken, do drops
 // it and returns ctx's error.
 func (c *committer) do(ctx context.Context, run func(ctx context.Context, tx *tx) error) error {
-	o := &op{ctx: ctx, run: run, asked: time.Now(), answer: make(chan error, 1)}
+	o := &op{ctx: ctx, run: run, queuedAt: time.Now(), answer: make(chan error, 1)}
 	if err := c.enqueue(o); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (c *committer) loop() {
 		batch := c.take(first)
 		err := c.runBatch(batch)
 		if c.metrics != nil {
-			c.metrics.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
+			c.metrics.WriteBatch(len(batch), begun.Sub(first.queuedAt), time.Since(begun), err != nil)
 		}
 	}
 	if c.conn != nil {
@@ -164,7 +164,7 @@ func (c *committer) begin(first *op) error {
 			fresh = true // the connection may have been lost since the last write
 			continue
 		}
-		if time.Since(first.asked) >= c.busyTimeout {
+		if time.Since(first.queuedAt) >= c.busyTimeout {
 			return err
 		}
 	}

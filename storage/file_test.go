@@ -87,7 +87,7 @@ func TestKilledFiles(t *testing.T) {
 		must(t, db.Migrate(t.Context()))
 		checkIntegrity(t, db)
 		checkAcknowledgedFiles(t, db, said)
-		wantNone(t, db, "with a file and an orphan", `SELECT f.id FROM files AS f
+		wantNone(t, db, "pending blobs of files", `SELECT f.id FROM files AS f
 JOIN orphans AS o ON o.backend = f.backend AND o.key = f.key`)
 		wantNone(t, db, "not counted as they are", `SELECT u.user_id FROM file_usage AS u
 WHERE (u.bytes, u.files) <> (SELECT coalesce(sum(f.size), 0), count(*) FROM files AS f WHERE f.created_by = u.user_id)`)

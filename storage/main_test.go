@@ -127,9 +127,9 @@ func checkIntegrity(t *testing.T, db *storage.DB) {
 	if verdict != "ok" {
 		t.Fatalf("integrity_check: got %q, want ok", verdict)
 	}
-	var orphans []string
-	must(t, db.Reader().NewRaw(`SELECT "table" FROM pragma_foreign_key_check`).Scan(t.Context(), &orphans))
-	if len(orphans) > 0 {
-		t.Fatalf("tables with missing parent rows: %q", orphans)
+	var tables []string
+	must(t, db.Reader().NewRaw(`SELECT "table" FROM pragma_foreign_key_check`).Scan(t.Context(), &tables))
+	if len(tables) > 0 {
+		t.Fatalf("tables with missing parent rows: %q", tables)
 	}
 }

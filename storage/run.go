@@ -253,7 +253,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if _, err := tx.exec(ctx, putCall, w.call...); err != nil {
 			return "", err
 		}
-		if err := addUsageOf(ctx, tx, e.Run, e.Call); err != nil {
+		if err := recordUsage(ctx, tx, e.Run, e.Call); err != nil {
 			return "", err
 		}
 	}

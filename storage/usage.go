@@ -46,8 +46,8 @@ func (r *usageRow) usage() core.UsageRow {
 var putUsage = &preparedStatement{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)`}
 
-// addUsageOf stores the usage of a call, if it is an answered completion.
-func addUsageOf(ctx context.Context, tx *tx, run *core.Run, c *core.Call) error {
+// recordUsage stores the usage of a call, if it is an answered completion.
+func recordUsage(ctx context.Context, tx *tx, run *core.Run, c *core.Call) error {
 	if c == nil || !c.Done || c.ModelID == "" {
 		return nil
 	}

@@ -75,7 +75,7 @@ func testPendingBlob(t *testing.T, f *fixture) {
 		blobs[i] = newBlob("local")
 		ok(t, f.ReserveBlob(f.ctx, blobs[i], f.at(i)))
 	}
-	orphan := func(i, attempts int) core.PendingBlob { return core.PendingBlob{Blob: blobs[i], Attempts: attempts} }
+	pending := func(i, attempts int) core.PendingBlob { return core.PendingBlob{Blob: blobs[i], Attempts: attempts} }
 	none, err := f.ClaimPendingBlobs(f.ctx, f.at(9), f.at(10), 0)
 	ok(t, err)
 	same(t, "length with limit 0", len(none), 0)
@@ -84,23 +84,23 @@ func testPendingBlob(t *testing.T, f *fixture) {
 	for i := range 2 {
 		got, err := f.ClaimPendingBlobs(f.ctx, f.at(3), f.at(100+i), 1)
 		ok(t, err)
-		same(t, "with limit 1", got, []core.PendingBlob{orphan(i, 1)})
+		same(t, "with limit 1", got, []core.PendingBlob{pending(i, 1)})
 	}
-	f.wantClaimed(t, f.at(3), orphan(2, 1), orphan(3, 1))
+	f.wantClaimed(t, f.at(3), pending(2, 1), pending(3, 1))
 	f.wantClaimed(t, f.at(3))
 
 	// Claimed blobs are due again after the claim expires, unless they were deleted.
 	ok(t, f.DeletePendingBlob(f.ctx, blobs[0]))
 	ok(t, f.DeletePendingBlob(f.ctx, blobs[0])) // no record is no error
 	ok(t, f.DeletePendingBlob(f.ctx, newBlob("local")))
-	f.wantClaimed(t, f.at(100), orphan(4, 1))
-	f.wantClaimed(t, f.at(101), orphan(1, 2))
+	f.wantClaimed(t, f.at(100), pending(4, 1))
+	f.wantClaimed(t, f.at(101), pending(1, 2))
 
 	// A postponed blob is due at the requested time and keeps its attempts.
 	minute := f.now.Add(time.Minute)
 	ok(t, f.PostponePendingBlob(f.ctx, blobs[1], minute, "the disk is read-only: 'ro', \"/data\""))
 	f.wantClaimed(t, minute.Add(-time.Microsecond))
-	f.wantClaimed(t, minute, orphan(1, 3))
+	f.wantClaimed(t, minute, pending(1, 3))
 	ok(t, f.PostponePendingBlob(f.ctx, newBlob("local"), minute, "gone"))
 	f.wantClaimed(t, minute)
 }
