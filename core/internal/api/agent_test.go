@@ -28,7 +28,7 @@ func TestAgentsByTheContract(t *testing.T) {
 	if !strings.Contains(made.Body.String(), config) {
 		t.Errorf("the config has changed: %s", made.Body)
 	}
-	if at, _ := got["created_at"].(string); !strings.HasSuffix(at, "Z") || len(at) != len(stampFormat) {
+	if at, _ := got["created_at"].(string); !strings.HasSuffix(at, "Z") || len(at) != len(timeFormat) {
 		t.Errorf("created_at is %q", at)
 	}
 	list := b.do(t, "ann", "GET", "/v1/agents", "").want(200).json()

@@ -242,14 +242,14 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 		"INTERNAL_ERROR": 500, "UPSTREAM_ERROR": 502, "SERVICE_UNAVAILABLE": 503, "UPSTREAM_TIMEOUT": 504,
 		"INSUFFICIENT_STORAGE": 507,
 	} {
-		if got := reply(&core.Error{Code: code}, "").status; got != status {
+		if got := NewErrorReply(&core.Error{Code: code}, "").status; got != status {
 			t.Errorf("%s is %d", code, got)
 		}
 	}
-	if e := reply(&http.MaxBytesError{Limit: 7}, ""); e.status != 413 {
+	if e := NewErrorReply(&http.MaxBytesError{Limit: 7}, ""); e.status != 413 {
 		t.Errorf("a long body is %d", e.status)
 	}
-	var asJSON errorReply
+	var asJSON ErrorReply
 	if err := json.Unmarshal([]byte(`{"error":{"code":"X"}}`), &asJSON); err != nil || errors.Unwrap(&asJSON) != nil {
 		t.Error(err)
 	}

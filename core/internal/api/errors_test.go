@@ -15,7 +15,7 @@ func TestFaultsAreBounded(t *testing.T) {
 		fmt.Fprintf(&fields, `"f%d":1,`, i)
 	}
 	r := b.do(t, "", "POST", "/v1/auth/login", "{"+fields.String()+`"username":7}`).want(400)
-	if n := strings.Count(r.Body.String(), `"field"`); n != maxFaults+1 {
+	if n := strings.Count(r.Body.String(), `"field"`); n != maxFieldErrors+1 {
 		t.Errorf("it tells %d faults", n)
 	}
 }

@@ -518,7 +518,7 @@ func block(ctx context.Context) error {
 // and bob (members), and eve (viewer).
 type bench struct {
 	*world
-	api     *api
+	api     *handlers
 	handler http.Handler
 	auth    *auth.Auth
 	files   *fileWorld
@@ -637,9 +637,9 @@ func (a *answer) json() map[string]any {
 }
 
 // failure gives the error's parts.
-func (a *answer) failure() failure {
+func (a *answer) failure() Failure {
 	a.t.Helper()
-	var e errorReply
+	var e ErrorReply
 	if err := json.Unmarshal(a.Body.Bytes(), &e); err != nil || e.Failure.Code == "" {
 		a.t.Fatalf("no error (%v) in %s", err, a.Body)
 	}

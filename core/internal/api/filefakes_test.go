@@ -119,7 +119,7 @@ func (w *fileWorld) UpdateFile(ctx context.Context, v core.Actor, f *core.File) 
 		have.Version++
 	}
 	if have.Version != f.Version {
-		return changedMeanwhile("file")
+		return VersionConflict("file")
 	}
 	c := *f
 	c.Version++
@@ -133,7 +133,7 @@ func (w *fileWorld) Delete(ctx context.Context, v core.Actor, id string, version
 		return err
 	}
 	if version != 0 && version != have.Version {
-		return changedMeanwhile("file")
+		return VersionConflict("file")
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -23,7 +23,7 @@ import (
 // wantShown wants an error that the caller may read, and none that becomes a 500.
 func wantShown(t *testing.T, err error) {
 	t.Helper()
-	if r := reply(err, "req-1"); r.status >= 500 || r.Failure.Message == "" {
+	if r := NewErrorReply(err, "req-1"); r.status >= 500 || r.Failure.Message == "" {
 		t.Errorf("%v becomes %d %q", err, r.status, r.Failure.Message)
 	}
 }
@@ -36,7 +36,7 @@ func FuzzBody(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		err := checkJSON(body, "")
+		err := CheckJSON(body, "")
 		if err != nil {
 			wantShown(t, err)
 			return
@@ -50,7 +50,7 @@ func FuzzBody(f *testing.F) {
 		if field, found := nulIn(v, ""); found {
 			t.Errorf("%q has a NUL in %s", body, field)
 		}
-		if n := deepest(v); n > maxDepth {
+		if n := deepest(v); n > MaxJSONDepth {
 			t.Errorf("it is %d deep", n)
 		}
 	})
@@ -137,7 +137,7 @@ func FuzzMetadata(f *testing.F) {
 			wantShown(t, err)
 			return
 		}
-		if checkJSON([]byte(patch), "metadata") != nil {
+		if CheckJSON([]byte(patch), "metadata") != nil {
 			return
 		}
 		merged, err := mergeMetadata(have, json.RawMessage(patch))
@@ -185,10 +185,10 @@ func FuzzParameters(f *testing.F) {
 		} else if again, err := parseBefore(at.Format(time.RFC3339Nano)); text != "" && (err != nil || !again.Equal(at)) {
 			t.Errorf("%q is %v, and that %v (%v)", text, at, again, err)
 		}
-		if matches(text, "agent", 7) == nil && text != "" && text != "*" && !strings.Contains(text, `"v7"`) {
+		if CheckIfMatch(text, "agent", 7) == nil && text != "" && text != "*" && !strings.Contains(text, `"v7"`) {
 			t.Errorf("%q lets version 7 be changed", text)
 		}
-		if matches(text, "agent", 7) == nil && strings.HasPrefix(strings.TrimSpace(text), "W/") && !strings.Contains(text, ",") {
+		if CheckIfMatch(text, "agent", 7) == nil && strings.HasPrefix(strings.TrimSpace(text), "W/") && !strings.Contains(text, ",") {
 			t.Errorf("%q is weak", text)
 		}
 		if id := requestID(http.Header{"X-Request-Id": {text}}); strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) || len(id) > 64 {

@@ -69,7 +69,7 @@ func (w *mcpWorld) mayChange(v core.Actor, id string, version int64) (*core.MCPS
 	case !s.ChangedBy(v):
 		return nil, core.Forbidden("the MCP server is somebody else's")
 	case version != 0 && version != s.Version:
-		return nil, changedMeanwhile("MCP server")
+		return nil, VersionConflict("MCP server")
 	}
 	return s, nil
 }

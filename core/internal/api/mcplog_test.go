@@ -14,7 +14,7 @@ import (
 // logText is line n in JSON.
 func logText(n int) string {
 	l := mcpLine(n)
-	return fmt.Sprintf(`"seq":%d,"timestamp":"%s","source":"stderr","text":"line <%c>\n\ufffd"}`, n, l.Time.Format(stampFormat), rune('a'+n%26))
+	return fmt.Sprintf(`"seq":%d,"timestamp":"%s","source":"stderr","text":"line <%c>\n\ufffd"}`, n, l.Time.Format(timeFormat), rune('a'+n%26))
 }
 
 func logEvent(n int) string {
