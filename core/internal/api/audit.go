@@ -79,7 +79,7 @@ func (a *auditor) recordOutcome(ctx context.Context, req *Request, status int) {
 		*e = req.audit.AuditEntry
 	}
 	switch {
-	case status < http.StatusBadRequest && req.audit != nil && req.audit.Take():
+	case status < http.StatusBadRequest && req.audit != nil && req.audit.Claim():
 		e.Outcome = core.OutcomeDone
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests,
 		status == http.StatusNotFound && req.Principal != nil && req.target != "":

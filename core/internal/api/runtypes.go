@@ -58,7 +58,7 @@ func MessageParts(ctx context.Context, files FileReader, v core.Actor, text stri
 			return nil, core.Invalid("file_ids", "Contains a duplicate: %q", id)
 		}
 		f, err := files.File(ctx, v, id)
-		if err != nil && core.CodeOf(err) == core.CodeNotFound {
+		if core.CodeOf(err) == core.CodeNotFound {
 			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i),
 				"File %q does not exist. Upload it with POST /v1/files/upload.", id)
 		}

@@ -144,7 +144,7 @@ func (s *streamWriter) extendDeadline() {
 // tick runs on the timer: it checks the credential and sends a heartbeat if one is due.
 func (s *streamWriter) tick() {
 	err := s.api.CheckCredential(s.ctx, s.req.Principal)
-	if core.CodeOf(err) == core.CodeUnauthorized && err != nil {
+	if core.CodeOf(err) == core.CodeUnauthorized {
 		s.cancel(err)
 		return
 	}

@@ -233,7 +233,7 @@ func (c *connection) check(checked map[string]error) {
 	if !p.ExpiresAt.IsZero() && now.After(p.ExpiresAt) {
 		err = &core.Error{Code: core.CodeUnauthorized, Message: "The access token has expired. Connect with a new one."}
 	}
-	if err != nil && core.CodeOf(err) == core.CodeUnauthorized {
+	if core.CodeOf(err) == core.CodeUnauthorized {
 		go func() {
 			_ = c.sendError(err)
 			c.close(websocket.StatusPolicyViolation, "signed out")

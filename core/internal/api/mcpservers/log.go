@@ -65,7 +65,7 @@ func (h *handlers) logs(ctx context.Context, in *mcpLogInput) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	if !s.ChangedBy(v) {
+	if !s.ChangeableBy(v) {
 		return nil, core.Forbidden("Insufficient permissions: only the creator of the MCP server or an admin may read its log")
 	}
 	if in.Follow {

@@ -123,7 +123,7 @@ func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerM
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	s := &core.MCPServer{
 		ID: core.NewID("server"), Version: 1, CreatedBy: v.UserID, CreatedAt: now, UpdatedAt: now,
-		Wanted: in.Body.AutoStart == nil || *in.Body.AutoStart,
+		DesiredState: core.DesiredMCPState(in.Body.AutoStart == nil || *in.Body.AutoStart),
 	}
 	core.SetAuditTarget(ctx, s.ID)
 	if err := in.Body.applyTo(s); err != nil {
@@ -145,7 +145,7 @@ func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCP
 	if s.Slug != "" {
 		return s, h.Manager.Create(ctx, v, s)
 	}
-	base := core.SlugOf(s.Name)
+	base := core.Slugify(s.Name)
 	for n := range maxSlugTries {
 		made := *s
 		made.Slug = numberedSlug(base, n+1)
@@ -153,7 +153,7 @@ func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCP
 			continue // it is reserved
 		}
 		err := h.Manager.Create(ctx, v, &made)
-		if err == nil || core.CodeOf(err) != core.CodeConflict {
+		if core.CodeOf(err) != core.CodeConflict {
 			return &made, err
 		}
 	}
@@ -266,7 +266,7 @@ func (h *handlers) body(ctx context.Context, s *core.MCPServer) MCPServer {
 	state := h.Inspector.State(s.ID)
 	b := MCPServer{
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Status: state.Status, URL: h.clientURL(ctx, s.Slug),
-		Transport: s.Transport, Config: api.Object(s.Config), Capabilities: api.OrEmpty(s.Capabilities), Shared: s.Shared, Wanted: s.Wanted,
+		Transport: s.Transport, Config: api.Object(s.Config), Capabilities: api.OrEmpty(s.Capabilities), Shared: s.Shared, Wanted: s.ShouldRun(),
 		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: api.OptionalTime(state.StartedAt),
 		CreatedAt: api.Time(s.CreatedAt), UpdatedAt: api.Time(s.UpdatedAt), CreatedBy: s.CreatedBy,
 	}

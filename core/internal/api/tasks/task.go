@@ -97,7 +97,7 @@ func (h *handlers) create(ctx context.Context, in *taskCreate) (*taskMade, error
 	}
 	core.SetAuditTarget(ctx, t.ID)
 	stored, err := h.Store.CreateTask(ctx, t)
-	if core.CodeOf(err) == core.CodeNotFound && err != nil {
+	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, unknownAgent(in.Body.AgentID)
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func (h *handlers) newTask(ctx context.Context, v core.Actor, in *taskCreate) (*
 		}
 	}
 	ag, err := h.Agents.Agent(ctx, v, b.AgentID)
-	if core.CodeOf(err) == core.CodeNotFound && err != nil {
+	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, unknownAgent(b.AgentID)
 	}
 	if err != nil {

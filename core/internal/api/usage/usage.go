@@ -22,7 +22,7 @@ const (
 type Store interface {
 	// Usage returns a page of the counts that the actor may see, the number of all rows, and the sum
 	// of all rows.
-	Usage(ctx context.Context, v core.Actor, f core.UsageFilter) (rows []core.Used, total int, sum core.Used, err error)
+	Usage(ctx context.Context, v core.Actor, f core.UsageFilter) (rows []core.UsageRow, total int, sum core.UsageRow, err error)
 }
 
 type usedRow struct {
@@ -123,7 +123,7 @@ func (in *usageInput) filter(now time.Time) (f core.UsageFilter, err error) {
 	return f, nil
 }
 
-func newUsedRow(u core.Used) usedRow {
+func newUsedRow(u core.UsageRow) usedRow {
 	r := usedRow{
 		AgentID: u.AgentID, Model: u.Model, UserID: u.UserID, Completions: u.Completions,
 		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens,
