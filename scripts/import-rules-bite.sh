@@ -20,7 +20,8 @@ examples/weather/go      | sdk sdk/leaf                                         
 core                     | sdk                                                               | sdk/leaf sdk/proto/leaf storage/leaf core/internal/api/leaf
 core/cmd/agentarea       | core/internal/app                                                 | core core/internal/config/leaf storage/leaf
 core/internal/app        | core core/internal/api core/internal/pluginhost/leaf storage/leaf |
-core/internal/api        | core sdk core/internal/api/leaf                                   | sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
+core/internal/api        | core sdk                                                          | core/internal/api/leaf sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
+core/internal/api/agents | core sdk core/internal/api                                        | core/internal/api/leaf sdk/leaf storage/leaf core/internal/run/leaf database/sql
 core/internal/auth       | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf database/sql
 core/internal/run        | core sdk sdk/leaf core/internal/events/leaf                       | sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
 core/internal/events     | core                                                              | sdk/leaf storage/leaf core/internal/run/leaf

@@ -19,7 +19,6 @@ import (
 
 	"github.com/agentarea/agentarea"
 	"github.com/agentarea/agentarea/core"
-	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/events"
@@ -279,21 +278,15 @@ func (a *App) openAPI(ctx context.Context) error {
 	}
 	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
 	a.onClose(func() error { a.gateway.Close(); return nil })
-	handlers := api.New(api.Options{
-		Auth: countedAuth{authn, a.metrics}, Limits: a.limits(), Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
-		Runner: a.engine, Plugins: a.plugins, Files: a.metrics.Files(a.files), FileStore: a.db, Reloader: a.plugins,
-		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(), Gateway: a.gateway,
-		MaxUpload: int64(a.settings.MaxFileSize), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
-		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
-	})
+	apiHandler, mcpHandler := a.newAPI(countedAuth{authn, a.metrics})
 	base, end := context.WithCancel(context.Background())
 	a.endRequests = end
 	a.onClose(func() error { end(); return nil })
 	proxies := limit.Proxies(a.settings.TrustedProxies)
 	a.metrics.Watch(telemetry.States{Plugins: a.plugins.Plugins, MCPServers: a.servers.Counts, Backlog: a.db.TaskBacklog})
-	a.serve(base, proxies.Believe(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), handlers.All)))
+	a.serve(base, proxies.Believe(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), apiHandler)))
 	if len(a.listeners) > 1 {
-		a.serve(base, proxies.Believe(handlers.MCP))
+		a.serve(base, proxies.Believe(mcpHandler))
 	}
 	return nil
 }

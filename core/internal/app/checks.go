@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/agentarea/agentarea/core"
-	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/health"
 )
 
 // lowDisk is how many free bytes the data dir's disk should have at least.
@@ -14,8 +14,8 @@ const lowDisk = 100 << 20
 
 // checks are what /health/ready tells. The first two must hold for the server to get
 // requests; with one of the others it is degraded, for what does not need it goes on.
-func (a *App) checks() []api.Check {
-	return []api.Check{
+func (a *App) checks() []health.Check {
+	return []health.Check{
 		{Name: "server", Ready: func(context.Context) error {
 			if a.draining.Load() {
 				return core.Unavailable("The server is stopping")

@@ -51,7 +51,7 @@ type countedAuth struct {
 	metrics *telemetry.Metrics
 }
 
-// Login implements api.Auth.
+// Login implements accounts.Logins.
 func (c countedAuth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
 	tokens, err := c.Auth.Login(ctx, username, password, address)
 	return tokens, c.metrics.SignedIn(err)

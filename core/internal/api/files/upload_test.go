@@ -1,4 +1,4 @@
-package api
+package files
 
 import (
 	"bufio"
@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
 const (
@@ -58,10 +60,10 @@ func TestUploadByTheContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
-			a := b.do(t, "ann", "POST", "/v1/files/upload", body, formType).want(201)
-			f := b.files.only()
-			if got := string(b.files.bytes[f.ID]); got != html {
+			env := newEnv(t)
+			a := env.Do(t, "ann", "POST", "/v1/files/upload", body, formType).Want(201)
+			f := env.files.only()
+			if got := string(env.files.bytes[f.ID]); got != html {
 				t.Errorf("kept %q", got)
 			}
 			if a.Header().Get("Location") != "/v1/files/"+f.ID || a.Header().Get("ETag") != `"v1"` {
@@ -75,9 +77,9 @@ func TestUploadByTheContract(t *testing.T) {
 			}
 		})
 	}
-	b := newBench(t)
-	b.do(t, "ann", "POST", "/v1/files/upload/", filePart(`filename="a"`, "")+formEnd, formType).want(201)
-	if f := b.files.only(); f.Size != 0 || string(f.Metadata) != "{}" {
+	env := newEnv(t)
+	env.Do(t, "ann", "POST", "/v1/files/upload/", filePart(`filename="a"`, "")+formEnd, formType).Want(201)
+	if f := env.files.only(); f.Size != 0 || string(f.Metadata) != "{}" {
 		t.Errorf("an empty file is %+v", f)
 	}
 }
@@ -102,9 +104,9 @@ func TestNamesOfUploads(t *testing.T) {
 		`filename="` + long + `"`:                      long,
 		`filename="....txt"`:                           "....txt",
 	} {
-		b := newBench(t)
-		b.do(t, "ann", "POST", "/v1/files/upload", filePart(given, "hello")+formEnd, formType).want(201)
-		if got := b.files.only().Name; got != want {
+		env := newEnv(t)
+		env.Do(t, "ann", "POST", "/v1/files/upload", filePart(given, "hello")+formEnd, formType).Want(201)
+		if got := env.files.only().Name; got != want {
 			t.Errorf("%s became %q", given, got)
 		}
 	}
@@ -112,9 +114,9 @@ func TestNamesOfUploads(t *testing.T) {
 
 func TestBadUploads(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	t.Cleanup(func() {
-		if len(b.files.files) > 0 {
+		if len(env.files.files) > 0 {
 			t.Error("something is kept")
 		}
 	})
@@ -132,31 +134,31 @@ func TestBadUploads(t *testing.T) {
 		"empty boundary":              {good + formEnd, "multipart/form-data; boundary=", 400, "Content-Type", "boundary"},
 		"quoted empty boundary":       {good + formEnd, `multipart/form-data; boundary=""`, 400, "Content-Type", "boundary"},
 		"long boundary":               {good + formEnd, "multipart/form-data; boundary=" + strings.Repeat("X", 71), 400, "Content-Type", "boundary"},
-		"another boundary":            {good + formEnd, "multipart/form-data; boundary=YY", 400, "body", "Ended before"},
+		"another boundary":            {good + formEnd, "multipart/form-data; boundary=YY", 400, "body", "The body ended before"},
 		"another boundary, long":      {filePart(`filename="a"`, strings.Repeat("line\r\n", 4000)) + formEnd, "multipart/form-data; boundary=YY", 413, "", ""},
-		"no body":                     {"", "", 400, "body", "Ended before"},
+		"no body":                     {"", "", 400, "body", "The body ended before"},
 		"no parts":                    {formEnd, "", 400, "file", "Field is required"},
 		"garbage":                     {strings.Repeat("a", 5000), "", 400, "body", "Must be multipart/form-data"},
 		"cut in headers":              {"--XX\r\nContent-Disposition: form-data", "", 400, "body", ""},
-		"cut in the file":             {strings.TrimSuffix(good, "\r\n"), "", 400, "body", "Ended before"},
-		"cut after the file":          {good + "--XX", "", 400, "body", "Ended before"},
+		"cut in the file":             {strings.TrimSuffix(good, "\r\n"), "", 400, "body", "The body ended before"},
+		"cut after the file":          {good + "--XX", "", 400, "body", "The body ended before"},
 		"cut in the second's headers": {good + "--XX\r\n", "", 400, "body", ""},
-		"cut in the metadata":         {good + strings.TrimSuffix(metadataPart("{}"), "\r\n"), "", 400, "body", "Ended before"},
-		"cut in the last boundary":    {good + "--XX-", "", 400, "body", "Ended before"},
+		"cut in the metadata":         {good + strings.TrimSuffix(metadataPart("{}"), "\r\n"), "", 400, "body", "The body ended before"},
+		"cut in the last boundary":    {good + "--XX-", "", 400, "body", "The body ended before"},
 		"no file":                     {metadataPart("{}") + formEnd, "", 400, "file", "Field is required"},
-		"two files":                   {good + good + formEnd, "", 400, "file", "twice"},
-		"two metadata":                {metadataPart("{}") + metadataPart("{}") + good + formEnd, "", 400, "metadata", "twice"},
-		"two metadata around":         {metadataPart("{}") + good + metadataPart("{}") + formEnd, "", 400, "metadata", "twice"},
+		"two files":                   {good + good + formEnd, "", 400, "file", "Only one part"},
+		"two metadata":                {metadataPart("{}") + metadataPart("{}") + good + formEnd, "", 400, "metadata", "Only one part"},
+		"two metadata around":         {metadataPart("{}") + good + metadataPart("{}") + formEnd, "", 400, "metadata", "Only one part"},
 		"file without a name":         {formPart(`Content-Disposition: form-data; name="file"`, "hello") + formEnd, "", 400, "file", "Must have a filename"},
 		"file of another charset":     {filePart(`filename*=iso-8859-1''%e9`, "a") + formEnd, "", 400, "file", "Must have a filename"},
-		"unknown part first":          {formPart(`Content-Disposition: form-data; name="colour"`, "red") + good + formEnd, "", 400, "colour", "Unknown part: there are file and metadata"},
+		"unknown part first":          {formPart(`Content-Disposition: form-data; name="colour"`, "red") + good + formEnd, "", 400, "colour", "Unknown part. The parts of the form are file and metadata."},
 		"unknown part last":           {good + formPart(`Content-Disposition: form-data; name="colour"`, "red") + formEnd, "", 400, "colour", "Unknown part"},
 		"part of no name":             {formPart(`Content-Disposition: form-data`, "red") + formEnd, "", 400, "body", "Unknown part"},
 		"part without headers":        {formPart("", "red") + formEnd, "", 400, "body", ""},
-		"part of another kind":        {formPart(`Content-Disposition: attachment; name="file"; filename="a"`, "red") + formEnd, "", 400, "body", "Each part needs a header"},
+		"part of another kind":        {formPart(`Content-Disposition: attachment; name="file"; filename="a"`, "red") + formEnd, "", 400, "body", "Each part must have a header"},
 		"broken header":               {formPart(`No colon here`, "red") + formEnd, "", 400, "file", "malformed"},
-		"unquoted name":               {filePart(`filename=a b.txt`, "a") + formEnd, "", 400, "body", "Each part needs a header"},
-		"base64":                      {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nContent-Transfer-Encoding: base64", "aGk=") + formEnd, "", 400, "body", "send the bytes as they are"},
+		"unquoted name":               {filePart(`filename=a b.txt`, "a") + formEnd, "", 400, "body", "Each part must have a header"},
+		"base64":                      {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nContent-Transfer-Encoding: base64", "aGk=") + formEnd, "", 400, "body", `Content-Transfer-Encoding "base64" is not supported`},
 		"empty name":                  {named(""), "", 400, "file", "must not be empty"},
 		"folder":                      {named("dir/"), "", 400, "file", "must not be empty"},
 		"dot":                         {named("."), "", 400, "file", "must not be"},
@@ -172,8 +174,8 @@ func TestBadUploads(t *testing.T) {
 		"broken UTF-8, encoded":       {filePart(`filename*=utf-8''%ff`, "a") + formEnd, "", 400, "file", "UTF-8"},
 		"override in a name":          {named("a\u202egpj.exe"), "", 400, "file", "reorder"},
 		"isolate in a name":           {named("a\u2066b"), "", 400, "file", "reorder"},
-		"metadata: no JSON":           {metadataPart("{") + good + formEnd, "", 400, "metadata", "Must be valid JSON; line 1"},
-		"metadata: no JSON, at last":  {good + metadataPart("{") + formEnd, "", 400, "metadata", "Must be valid JSON; line 1"},
+		"metadata: no JSON":           {metadataPart("{") + good + formEnd, "", 400, "metadata", "Must be valid JSON. Line 1"},
+		"metadata: no JSON, at last":  {good + metadataPart("{") + formEnd, "", 400, "metadata", "Must be valid JSON. Line 1"},
 		"metadata: nothing":           {metadataPart("") + good + formEnd, "", 400, "metadata", "Must be valid JSON"},
 		"metadata: list":              {good + metadataPart("[]") + formEnd, "", 400, "metadata", "Must be an object"},
 		"metadata: null":              {good + metadataPart("null") + formEnd, "", 400, "metadata", "Must be an object"},
@@ -186,7 +188,7 @@ func TestBadUploads(t *testing.T) {
 		"long headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX: "+strings.Repeat("a", 20<<10), "a") + formEnd, "", 413, "", ""},
 		"many headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\""+strings.Repeat("\r\nX: a", 4000), "a") + formEnd, "", 413, "", ""},
 		"long headers after the file": {good + formPart("Content-Disposition: form-data; name=\"metadata\"\r\nX: "+strings.Repeat("a", 20<<10), "{}") + formEnd, "", 413, "", ""},
-		"goes on after the last":      {good + formEnd + strings.Repeat("a", 100<<10), "", 400, "body", "Goes on after"},
+		"goes on after the last":      {good + formEnd + strings.Repeat("a", 100<<10), "", 400, "body", "The body must end after"},
 		"garbage between the parts":   {strings.Replace(good, "hello\r\n", "hello\r\n--XX garbage", 1) + formEnd, "", 400, "body", "Must be multipart/form-data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,25 +197,25 @@ func TestBadUploads(t *testing.T) {
 			if c.contentType != "" {
 				contentType = "Content-Type: " + c.contentType
 			}
-			a := b.do(t, "ann", "POST", "/v1/files/upload", c.body, contentType).want(c.status)
-			f := a.failure()
-			if statuses[f.Code] != c.status || f.Details.Field != c.field || !strings.Contains(f.Details.Issue, c.issue) {
+			a := env.Do(t, "ann", "POST", "/v1/files/upload", c.body, contentType).Want(c.status)
+			f := a.Failure()
+			if got := api.NewErrorReply(&core.Error{Code: f.Code}, "").GetStatus(); got != c.status || f.Details.Field != c.field || !strings.Contains(f.Details.Issue, c.issue) {
 				t.Errorf("got %+v", f)
 			}
 		})
 	}
-	if a := b.do(t, "ann", "POST", "/v1/files/upload", good+formEnd, "Content-Type: "); a.Code != 415 {
+	if a := env.Do(t, "ann", "POST", "/v1/files/upload", good+formEnd, "Content-Type: "); a.Code != 415 {
 		t.Errorf("without a type: %d", a.Code)
 	}
-	b.do(t, "eve", "POST", "/v1/files/upload", good+formEnd, formType).want(403)
+	env.Do(t, "eve", "POST", "/v1/files/upload", good+formEnd, formType).Want(403)
 }
 
 func TestLongHeadersThatFitAreTaken(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	header := "Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX: " + strings.Repeat("a", 16000)
-	b.do(t, "ann", "POST", "/v1/files/upload", formPart(header, strings.Repeat("b", 10000))+formEnd, formType).want(201)
-	if f := b.files.only(); f.Size != 10000 {
+	env.Do(t, "ann", "POST", "/v1/files/upload", formPart(header, strings.Repeat("b", 10000))+formEnd, formType).Want(201)
+	if f := env.files.only(); f.Size != 10000 {
 		t.Errorf("kept %d bytes", f.Size)
 	}
 }
@@ -229,10 +231,10 @@ func TestWhatTheEngineRefusesIsTold(t *testing.T) {
 		{core.Unavailable("The file backend is down"), 503},
 		{&core.Error{Code: core.CodeInsufficientStorage, Message: "The disk is full"}, 507},
 	} {
-		b := newBench(t)
-		b.files.receive = func(context.Context, *core.Upload) ([]byte, error) { return nil, fmt.Errorf("upload: %w", c.err) }
-		a := b.do(t, "ann", "POST", "/v1/files/upload", named("a"), formType).want(c.status)
-		if a.failure().Code != c.err.Code || c.status == 429 && a.Header().Get("Retry-After") != "2" {
+		env := newEnv(t)
+		env.files.receive = func(context.Context, *core.Upload) ([]byte, error) { return nil, fmt.Errorf("upload: %w", c.err) }
+		a := env.Do(t, "ann", "POST", "/v1/files/upload", named("a"), formType).Want(c.status)
+		if a.Failure().Code != c.err.Code || c.status == 429 && a.Header().Get("Retry-After") != "2" {
 			t.Errorf("got %s with %v", a.Body, a.Header())
 		}
 	}
@@ -240,22 +242,22 @@ func TestWhatTheEngineRefusesIsTold(t *testing.T) {
 
 func TestALengthOverTheLimitIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(o *Options) { o.MaxUpload = 1000 })
+	env := newEnv(t, func(_ *api.Options, o *Options) { o.MaxUpload = 1000 })
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/files/upload", iotestUnread{t})
 	r.ContentLength = 1000 + 1<<20 + 1
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=XX")
-	r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
+	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	if f := (&answer{w, t}).want(413).failure(); f.Details.Field != "file" || !strings.Contains(f.Details.Issue, "at most 1000 bytes") {
+	env.API.Handler().ServeHTTP(w, r)
+	if f := apitest.NewAnswer(t, w).Want(413).Failure(); f.Details.Field != "file" || !strings.Contains(f.Details.Issue, "at most 1000 bytes") {
 		t.Errorf("got %+v", f)
 	}
 }
 
 func TestARefusedClientHearsOfItBeforeItHasSentAll(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	s := b.server(t)
+	env := newEnv(t)
+	s := env.server(t)
 	for request, status := range map[string]int{
 		"Content-Length: 9999999999\r\n" + formType + "\r\n\r\n":            413,
 		"Content-Length: 9999999\r\nContent-Type: text/plain\r\n\r\n":       415,
@@ -266,7 +268,7 @@ func TestARefusedClientHearsOfItBeforeItHasSentAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s", b.tokens["ann"], request); err != nil {
+		if _, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s", env.Tokens["ann"], request); err != nil {
 			t.Fatal(err)
 		}
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -288,21 +290,21 @@ func (u iotestUnread) Read([]byte) (int, error) {
 }
 
 // server is a bench on a real listener.
-func (b *bench) server(t *testing.T) *httptest.Server {
+func (env *testEnv) server(t *testing.T) *httptest.Server {
 	t.Helper()
-	s := httptest.NewServer(b.handler)
+	s := httptest.NewServer(env.API.Handler())
 	t.Cleanup(s.Close)
 	return s
 }
 
 // send makes a request of ann's over the network; its body may have no length.
-func (b *bench) send(t *testing.T, s *httptest.Server, method, path string, body io.Reader, headers ...string) remote {
+func (env *testEnv) send(t *testing.T, s *httptest.Server, method, path string, body io.Reader, headers ...string) remote {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
+	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
@@ -320,9 +322,9 @@ type remote struct{ *http.Response }
 
 func TestUploadsAreStreamed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	first := make(chan string)
-	b.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
+	env.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
 		buf := make([]byte, 5)
 		if _, err := io.ReadFull(u.Body, buf); err != nil {
 			return nil, err
@@ -343,10 +345,10 @@ func TestUploadsAreStreamed(t *testing.T) {
 		_, _ = io.WriteString(client, ", last\r\n"+metadataPart(`{"late":true}`)+formEnd)
 		_ = client.Close()
 	}()
-	if res := b.send(t, b.server(t), "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
+	if res := env.send(t, env.server(t), "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
 		t.Error(res.Status)
 	}
-	if got := string(b.files.bytes[b.files.only().ID]); got != "first, last" {
+	if got := string(env.files.bytes[env.files.only().ID]); got != "first, last" {
 		t.Errorf("kept %q", got)
 	}
 }
@@ -354,8 +356,8 @@ func TestUploadsAreStreamed(t *testing.T) {
 // No parallel test runs beside this one, so that what is allocated is its own.
 func TestMemoryDoesNotGrowWithAFile(t *testing.T) { //nolint:paralleltest // it measures
 	const size = 64 << 20
-	b := newBench(t)
-	b.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
+	env := newEnv(t)
+	env.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
 		buf := make([]byte, 256<<10)
 		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, u.Body, buf)
 		if n != size {
@@ -363,19 +365,19 @@ func TestMemoryDoesNotGrowWithAFile(t *testing.T) { //nolint:paralleltest // it 
 		}
 		return nil, err
 	}
-	b.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: f.Size} }
-	s := b.server(t)
+	env.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: f.Size} }
+	s := env.server(t)
 	temps := tempFiles(t)
 	up := func() {
 		head := metadataPart("{}") + strings.TrimSuffix(filePart(`filename="a"`, ""), "\r\n")
 		body := io.MultiReader(strings.NewReader(head), io.LimitReader(&faulty{until: size}, size), strings.NewReader("\r\n"+formEnd))
-		if res := b.send(t, s, "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
+		if res := env.send(t, s, "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
 			t.Error(res.Status)
 		}
 	}
 	down := func() {
-		b.files.files["file-big"] = &core.File{ID: "file-big", Name: "big", Size: size, CreatedBy: "user-ann", ContentType: "text/plain", SHA256: "00"}
-		res := b.send(t, s, "GET", "/v1/files/file-big/download", nil)
+		env.files.files["file-big"] = &core.File{ID: "file-big", Name: "big", Size: size, CreatedBy: "user-ann", ContentType: "text/plain", SHA256: "00"}
+		res := env.send(t, s, "GET", "/v1/files/file-big/download", nil)
 		if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, res.Body, make([]byte, 256<<10)); n != size || err != nil {
 			t.Errorf("%d bytes (%v)", n, err)
 		}
@@ -410,7 +412,7 @@ func tempFiles(t *testing.T) int {
 }
 
 // dial sends the beginning of an upload that has more to come.
-func (b *bench) dial(t *testing.T, s *httptest.Server) net.Conn {
+func (env *testEnv) dial(t *testing.T, s *httptest.Server) net.Conn {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
 	if err != nil {
@@ -418,7 +420,7 @@ func (b *bench) dial(t *testing.T, s *httptest.Server) net.Conn {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s\r\nContent-Length: 100000\r\n\r\n%s",
-		b.tokens["ann"], formType, filePart(`filename="a"`, "hello"))
+		env.Tokens["ann"], formType, filePart(`filename="a"`, "hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,35 +429,34 @@ func (b *bench) dial(t *testing.T, s *httptest.Server) net.Conn {
 
 func TestAClientThatIsCutLeavesNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	ended := make(chan error, 1)
-	b.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
+	env.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
 		got, err := io.ReadAll(u.Body)
 		ended <- err
 		return got, err
 	}
-	_ = b.dial(t, b.server(t)).Close()
+	_ = env.dial(t, env.server(t)).Close()
 	var e *core.Error
-	if err := <-ended; !errors.As(err, &e) || e.Code != core.CodeValidation || !strings.Contains(e.Error(), "Ended before") {
+	if err := <-ended; !errors.As(err, &e) || e.Code != core.CodeValidation || !strings.Contains(e.Error(), "The body ended before") {
 		t.Errorf("the engine is told %v", err)
 	}
-	if len(b.files.files) != 0 {
+	if len(env.files.files) != 0 {
 		t.Error("something is kept")
 	}
 }
 
 func TestAClientThatSendsNothingIsCut(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.api.patience = 50 * time.Millisecond
-	conn := b.dial(t, b.server(t))
+	env := newEnv(t, idle(50*time.Millisecond))
+	conn := env.dial(t, env.server(t))
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)
-	if res.StatusCode != 400 || !strings.Contains(string(text), "Stopped coming for 50ms") {
+	if res.StatusCode != 400 || !strings.Contains(string(text), "No data arrived for 50ms") {
 		t.Errorf("%s: %s", res.Status, text)
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
@@ -466,9 +467,8 @@ func TestAClientThatSendsNothingIsCut(t *testing.T) {
 // A backend may take its time with what has come, longer than a client may with sending.
 func TestASlowBackendIsNotASilentClient(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.api.patience = 20 * time.Millisecond
-	b.files.receive = func(ctx context.Context, u *core.Upload) ([]byte, error) {
+	env := newEnv(t, idle(20*time.Millisecond))
+	env.files.receive = func(ctx context.Context, u *core.Upload) ([]byte, error) {
 		slow := make([]byte, 1000)
 		if _, err := io.ReadFull(u.Body, slow); err != nil {
 			return nil, err
@@ -484,7 +484,7 @@ func TestASlowBackendIsNotASilentClient(t *testing.T) {
 	}
 	for _, size := range []int{2000, 1 << 20} {
 		body := filePart(`filename="a"`, strings.Repeat("a", size)) + formEnd
-		if res := b.send(t, b.server(t), "POST", "/v1/files/upload", strings.NewReader(body), formType); res.StatusCode != 201 {
+		if res := env.send(t, env.server(t), "POST", "/v1/files/upload", strings.NewReader(body), formType); res.StatusCode != 201 {
 			t.Error(res.Status)
 		}
 	}
@@ -492,22 +492,22 @@ func TestASlowBackendIsNotASilentClient(t *testing.T) {
 
 func TestNoReadDeadlineStaysAfterAnUpload(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	for body, stays := range map[string]bool{named("a"): false, named(".."): true} {
-		watch := &deadlines{}
+		watch := apitest.NewDeadlineWriter()
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/files/upload", strings.NewReader(body))
-		r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
+		r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=XX")
-		b.handler.ServeHTTP(&deadlineWriter{httptest.NewRecorder(), watch}, r)
-		if !watch.set || watch.last.IsZero() == stays {
-			t.Errorf("the last deadline is %v", watch.last)
+		env.API.Handler().ServeHTTP(watch, r)
+		if !watch.Set || watch.Last.IsZero() == stays {
+			t.Errorf("got last read deadline %v", watch.Last)
 		}
 	}
 }
 
 func TestGosOwnFormsAreTaken(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	if err := w.WriteField("metadata", `{"a":"b"}`); err != nil {
@@ -520,12 +520,12 @@ func TestGosOwnFormsAreTaken(t *testing.T) {
 	want := bytes.Repeat([]byte{0, 1, '\r', '\n', '-', '-'}, 50000)
 	_, _ = p.Write(want)
 	_ = w.Close()
-	res := b.send(t, b.server(t), "POST", "/v1/files/upload", &body, "Content-Type: "+w.FormDataContentType())
+	res := env.send(t, env.server(t), "POST", "/v1/files/upload", &body, "Content-Type: "+w.FormDataContentType())
 	var f file
 	if err := json.NewDecoder(res.Body).Decode(&f); err != nil || f.Name != `é "x".bin` || f.Size != int64(len(want)) {
 		t.Errorf("got %+v (%v)", f, err)
 	}
-	if !bytes.Equal(b.files.bytes[f.ID], want) {
+	if !bytes.Equal(env.files.bytes[f.ID], want) {
 		t.Error("the bytes have changed")
 	}
 }
@@ -540,18 +540,18 @@ func (p packets) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.
 
 func TestHowABodyIsCutIntoPacketsDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	want := strings.Repeat("\r\n--X\r\n-", 20000)
 	body := metadataPart(`{"a":1}`) + filePart(`filename="a"`, want) + formEnd
 	for _, size := range []int{1, 3, 4095, 4096, 4097, 65535, 65537} {
-		clear(b.files.files)
+		clear(env.files.files)
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/files/upload", packets{strings.NewReader(body), size})
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=XX")
-		r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
+		r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 		w := httptest.NewRecorder()
-		b.handler.ServeHTTP(w, r)
-		(&answer{w, t}).want(201)
-		if got := b.files.bytes[b.files.only().ID]; string(got) != want {
+		env.API.Handler().ServeHTTP(w, r)
+		apitest.NewAnswer(t, w).Want(201)
+		if got := env.files.bytes[env.files.only().ID]; string(got) != want {
 			t.Errorf("in packets of %d: %d bytes", size, len(got))
 		}
 	}

@@ -1,4 +1,4 @@
-package api
+package files
 
 import (
 	"bytes"
@@ -13,17 +13,18 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
 const downloadPath = "/v1/files/file-1/download"
 
 func TestDownloadByTheContract(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	f := b.files.add("file-1", "user-ann", "report.html", []byte("<html>0123456789"))
+	env := newEnv(t)
+	f := env.files.add("file-1", "user-ann", "report.html", []byte("<html>0123456789"))
 	tag := `"` + f.SHA256 + `"`
 	for _, method := range []string{"GET", "HEAD"} {
-		a := b.do(t, "ann", method, downloadPath, "").want(200)
+		a := env.Do(t, "ann", method, downloadPath, "").Want(200)
 		want := map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Content-Length": "16", "ETag": tag, "Accept-Ranges": "bytes",
 			"Last-Modified": "Thu, 02 Jan 2025 03:04:05 GMT", "Content-Disposition": "attachment; filename=report.html",
@@ -41,19 +42,19 @@ func TestDownloadByTheContract(t *testing.T) {
 			t.Errorf("%s gives %q", method, got)
 		}
 	}
-	b.do(t, "bob", "GET", downloadPath, "").want(404)
-	b.do(t, "root", "GET", downloadPath+"/", "").want(200)
-	b.do(t, "eve", "GET", downloadPath, "").want(404)
-	b.files.add("file-2", "user-ann", "empty", nil)
-	if a := b.do(t, "ann", "GET", "/v1/files/file-2/download", "", "Range: bytes=0-9").want(200); a.Body.Len() != 0 || a.Header().Get("Content-Length") != "0" {
+	env.Do(t, "bob", "GET", downloadPath, "").Want(404)
+	env.Do(t, "root", "GET", downloadPath+"/", "").Want(200)
+	env.Do(t, "eve", "GET", downloadPath, "").Want(404)
+	env.files.add("file-2", "user-ann", "empty", nil)
+	if a := env.Do(t, "ann", "GET", "/v1/files/file-2/download", "", "Range: bytes=0-9").Want(200); a.Body.Len() != 0 || a.Header().Get("Content-Length") != "0" {
 		t.Errorf("an empty file is %v %q", a.Header(), a.Body)
 	}
 }
 
 func TestRangesAndConditions(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	f := b.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
+	env := newEnv(t)
+	f := env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
 	tag := `"` + f.SHA256 + `"`
 	before, after := "Wed, 01 Jan 2025 00:00:00 GMT", "Fri, 03 Jan 2025 00:00:00 GMT"
 	many := "Range: bytes=0-0" + strings.Repeat(",2-2", 16)
@@ -90,7 +91,7 @@ func TestRangesAndConditions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := b.do(t, "ann", "GET", downloadPath, "", c.headers...).want(c.status)
+			a := env.Do(t, "ann", "GET", downloadPath, "", c.headers...).Want(c.status)
 			h := a.Header()
 			if h.Get("Content-Range") != c.ranged {
 				t.Errorf("Content-Range is %q", h.Get("Content-Range"))
@@ -101,7 +102,7 @@ func TestRangesAndConditions(t *testing.T) {
 				}
 				return
 			}
-			if f := a.failure(); string(f.Code) != c.body || f.RequestID == "" {
+			if f := a.Failure(); string(f.Code) != c.body || f.RequestID == "" {
 				t.Errorf("got %+v", f)
 			}
 			if h.Get("Content-Type") != "application/json" || h.Get("ETag") != "" || h.Get("Content-Disposition") != "" ||
@@ -114,10 +115,10 @@ func TestRangesAndConditions(t *testing.T) {
 
 func TestSeveralRanges(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
+	env := newEnv(t)
+	env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
 	for _, c := range []string{"0-1,4-5", "0-0,2-2,-1"} {
-		a := b.do(t, "ann", "GET", downloadPath, "", "Range: bytes="+c).want(206)
+		a := env.Do(t, "ann", "GET", downloadPath, "", "Range: bytes="+c).Want(206)
 		media, params, err := mime.ParseMediaType(a.Header().Get("Content-Type"))
 		if err != nil || media != "multipart/byteranges" {
 			t.Fatalf("it is %s (%v)", a.Header().Get("Content-Type"), err)
@@ -166,19 +167,19 @@ func TestNamesOfDownloads(t *testing.T) {
 
 func TestAWholeFileIsFetchedByItsLink(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
-	b.files.link = "https://s3.example.com/key?signature=x"
-	a := b.do(t, "ann", "GET", downloadPath, "").want(307)
-	if a.Header().Get("Location") != b.files.link || a.Header().Get("Cache-Control") != "no-store" || b.files.opened != 0 {
+	env := newEnv(t)
+	env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
+	env.files.link = "https://s3.example.com/key?signature=x"
+	a := env.Do(t, "ann", "GET", downloadPath, "").Want(307)
+	if a.Header().Get("Location") != env.files.link || a.Header().Get("Cache-Control") != "no-store" || env.files.opened != 0 {
 		t.Errorf("got %v", a.Header())
 	}
-	b.do(t, "ann", "GET", downloadPath, "", "Range: bytes=0-1").want(206)
-	b.do(t, "ann", "HEAD", downloadPath, "").want(200)
-	b.do(t, "ann", "GET", downloadPath, "", `If-Match: "other"`).want(412)
-	b.files.link, b.files.linkErr = "", errBoom
-	b.do(t, "ann", "GET", downloadPath, "").want(200)
-	if l := b.log.String(); !strings.Contains(l, "no link to a file") {
+	env.Do(t, "ann", "GET", downloadPath, "", "Range: bytes=0-1").Want(206)
+	env.Do(t, "ann", "HEAD", downloadPath, "").Want(200)
+	env.Do(t, "ann", "GET", downloadPath, "", `If-Match: "other"`).Want(412)
+	env.files.link, env.files.linkErr = "", apitest.ErrPrivate
+	env.Do(t, "ann", "GET", downloadPath, "").Want(200)
+	if l := env.Log(); !strings.Contains(l, "cannot get a download link") {
 		t.Errorf("the log says %s", l)
 	}
 }
@@ -196,16 +197,16 @@ func TestABackendThatFailsAtOnceIsAnError(t *testing.T) {
 		"down, ranges":          {core.Unavailable("The file backend is down"), 0, "bytes=1-2,5-6", 503},
 		"within the first read": {core.Unavailable("The file backend is down"), 5, "", 503},
 		"bytes are missing":     {nil, 5, "", 503},
-		"unknown":               {errBoom, 0, "", 500},
+		"unknown":               {apitest.ErrPrivate, 0, "", 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
-			b.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
-			b.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: c.until, err: c.err} }
-			a := b.do(t, "ann", "GET", downloadPath, "", "Range: "+c.ranges).want(c.status)
+			env := newEnv(t)
+			env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
+			env.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: c.until, err: c.err} }
+			a := env.Do(t, "ann", "GET", downloadPath, "", "Range: "+c.ranges).Want(c.status)
 			h := a.Header()
-			if a.failure().Message == "" || strings.Contains(a.Body.String(), "10.0.0.7") {
+			if a.Failure().Message == "" || strings.Contains(a.Body.String(), "10.0.0.7") {
 				t.Errorf("got %s", a.Body)
 			}
 			if h.Get("ETag") != "" || h.Get("Content-Length") != "" || h.Get("Content-Range") != "" || h.Get("Content-Disposition") != "" || h.Get("Content-Type") != "application/json" {
@@ -222,24 +223,24 @@ func TestABackendThatFailsLaterCutsTheConnection(t *testing.T) {
 		err    error
 		ranges string
 	}{
-		"down":              {errBoom, ""},
+		"down":              {apitest.ErrPrivate, ""},
 		"bytes are missing": {nil, ""},
-		"range":             {errBoom, "bytes=10-"},
-		"ranges":            {errBoom, "bytes=0-1,10-"},
+		"range":             {apitest.ErrPrivate, "bytes=10-"},
+		"ranges":            {apitest.ErrPrivate, "bytes=0-1,10-"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
-			b.files.add("file-1", "user-ann", "a.txt", make([]byte, size))
-			b.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: size / 2, err: c.err} }
-			s := b.server(t)
-			res := b.send(t, s, "GET", downloadPath, nil, "Range: "+c.ranges)
+			env := newEnv(t)
+			env.files.add("file-1", "user-ann", "a.txt", make([]byte, size))
+			env.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: size / 2, err: c.err} }
+			s := env.server(t)
+			res := env.send(t, s, "GET", downloadPath, nil, "Range: "+c.ranges)
 			n, err := io.Copy(io.Discard, res.Body)
 			if res.StatusCode/100 != 2 || err == nil || n >= size-10 {
 				t.Errorf("%s, %d bytes, %v", res.Status, n, err)
 			}
 			s.Close() // waits for the handler
-			if l := b.log.String(); !strings.Contains(l, "a download was cut") || !strings.Contains(l, "file_id=file-1") || !strings.Contains(l, "msg=request") {
+			if l := env.Log(); !strings.Contains(l, "aborted a download") || !strings.Contains(l, "file_id=file-1") || !strings.Contains(l, "msg=request") {
 				t.Errorf("the log says %s", l)
 			}
 		})
@@ -259,13 +260,12 @@ func (w *stuckWriter) SetWriteDeadline(t time.Time) error {
 
 func TestTheWriteDeadlineMovesOn(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.api.patience = time.Nanosecond
-	b.files.add("file-1", "user-ann", "a.txt", make([]byte, 1<<20))
+	env := newEnv(t, idle(time.Nanosecond))
+	env.files.add("file-1", "user-ann", "a.txt", make([]byte, 1<<20))
 	w := &stuckWriter{ResponseWriter: httptest.NewRecorder()}
 	r := httptest.NewRequestWithContext(t.Context(), "GET", downloadPath, nil)
-	r.Header.Set("Authorization", "Bearer "+b.tokens["ann"])
-	b.handler.ServeHTTP(w, r)
+	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
+	env.API.Handler().ServeHTTP(w, r)
 	if len(w.set) != 16 || !w.set[15].After(w.set[0]) {
 		t.Errorf("it is set %d times", len(w.set))
 	}
@@ -273,16 +273,15 @@ func TestTheWriteDeadlineMovesOn(t *testing.T) {
 
 func TestAClientThatReadsNothingIsCut(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.api.patience = 50 * time.Millisecond
+	env := newEnv(t, idle(50*time.Millisecond))
 	const size = 64 << 20
-	f := b.files.add("file-1", "user-ann", "a.txt", nil)
+	f := env.files.add("file-1", "user-ann", "a.txt", nil)
 	f.Size = size
 	closed := make(chan struct{})
-	b.files.content = func(f *core.File) io.ReadSeekCloser {
+	env.files.content = func(f *core.File) io.ReadSeekCloser {
 		return &closing{&faulty{size: f.Size, until: f.Size}, closed}
 	}
-	res := b.send(t, b.server(t), "GET", downloadPath, nil)
+	res := env.send(t, env.server(t), "GET", downloadPath, nil)
 	<-closed // though nothing is read
 	if n, err := io.Copy(io.Discard, res.Body); err == nil || n == size {
 		t.Errorf("%d bytes (%v)", n, err)
@@ -301,16 +300,16 @@ func (c *closing) Close() error {
 
 func TestAnUploadCanBeDownloaded(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	want := bytes.Repeat([]byte("0123456789abcdef\r\n"), 50000)
 	body := io.MultiReader(strings.NewReader("--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"), bytes.NewReader(want), strings.NewReader("\r\n"+formEnd))
-	s := b.server(t)
-	made := b.send(t, s, "POST", "/v1/files/upload", body, formType)
-	got, err := io.ReadAll(b.send(t, s, "GET", made.Header.Get("Location")+"/download", nil).Body)
+	s := env.server(t)
+	made := env.send(t, s, "POST", "/v1/files/upload", body, formType)
+	got, err := io.ReadAll(env.send(t, s, "GET", made.Header.Get("Location")+"/download", nil).Body)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d of %d bytes (%v)", len(got), len(want), err)
 	}
-	part, err := io.ReadAll(b.send(t, s, "GET", made.Header.Get("Location")+"/download", nil, fmt.Sprintf("Range: bytes=%d-", len(want)-5)).Body)
+	part, err := io.ReadAll(env.send(t, s, "GET", made.Header.Get("Location")+"/download", nil, fmt.Sprintf("Range: bytes=%d-", len(want)-5)).Body)
 	if err != nil || !bytes.Equal(part, want[len(want)-5:]) {
 		t.Errorf("the end is %q (%v)", part, err)
 	}

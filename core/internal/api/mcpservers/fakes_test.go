@@ -1,4 +1,4 @@
-package api
+package mcpservers
 
 import (
 	"context"
@@ -7,43 +7,68 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
-// mcpWorld is a store and a manager of MCP servers, in memory. Those of the
-// transport stdio are for admins, and the transport gone is not there.
-type mcpWorld struct {
-	core.MCPServerStore // what the API does not ask for
+var testTime = time.Date(2025, 1, 2, 3, 4, 5, 678000, time.UTC)
 
+// testEnv is the API over MCP servers in memory.
+type testEnv struct {
+	*apitest.Server
+	mcp *registry
+}
+
+// envOption changes the options of newEnv.
+type envOption func(*api.Options, *Options)
+
+func newEnv(t *testing.T, change ...envOption) *testEnv {
+	t.Helper()
+	r := newRegistry()
+	o := Options{Store: r, Manager: r, Controller: r, Inspector: r}
+	s := apitest.New(t, func(a *api.Options) {
+		for _, f := range change {
+			f(a, &o)
+		}
+	})
+	Register(s.API, o)
+	return &testEnv{Server: s, mcp: r}
+}
+
+// registry is a Store, Manager, Controller and Inspector in memory. Servers with the transport stdio are
+// for admins, and the transport "gone" does not exist.
+type registry struct {
 	mu      sync.Mutex
 	servers map[string]*core.MCPServer
 	secrets map[string]map[string]string
 	states  map[string]core.MCPState
 	tools   []core.MCPTool
 	lines   []core.MCPLogLine
-	// more are the lines to come; deleted ends who follows them.
+	// more are later lines; closing deleted ends the followers.
 	more    chan core.MCPLogLine
 	deleted chan struct{}
-	// followers is how many follow just now.
+	// followers is the number of current followers.
 	followers int
-	// races is how many changes somebody else is faster at.
+	// races is the number of updates that another client makes first.
 	races int
 }
 
-func newMCPWorld() *mcpWorld {
-	return &mcpWorld{
+func newRegistry() *registry {
+	return &registry{
 		servers: map[string]*core.MCPServer{}, secrets: map[string]map[string]string{}, states: map[string]core.MCPState{},
 		more: make(chan core.MCPLogLine), deleted: make(chan struct{}),
 	}
 }
 
-func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) {
+func (w *registry) add(id, owner string, change ...func(*core.MCPServer)) {
 	s := &core.MCPServer{
 		ID: id, Name: "file-operations", Slug: "slug-of-" + id, Transport: "http", Version: 1, CreatedBy: "user-" + owner,
 		Config:       json.RawMessage(`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`),
-		DesiredState: core.MCPDesiredRunning, Capabilities: []string{"tools", "resources"}, CreatedAt: fileTime, UpdatedAt: fileTime,
+		DesiredState: core.MCPDesiredRunning, Capabilities: []string{"tools", "resources"}, CreatedAt: testTime, UpdatedAt: testTime,
 	}
 	for _, c := range change {
 		c(s)
@@ -52,7 +77,7 @@ func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) {
 	w.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
 }
 
-func (w *mcpWorld) see(v core.Actor, id string) (*core.MCPServer, error) {
+func (w *registry) see(v core.Actor, id string) (*core.MCPServer, error) {
 	s := w.servers[id]
 	if s == nil || !s.ChangeableBy(v) && !s.Shared {
 		return nil, core.NotFound("MCP server", id)
@@ -61,7 +86,7 @@ func (w *mcpWorld) see(v core.Actor, id string) (*core.MCPServer, error) {
 	return &c, nil
 }
 
-func (w *mcpWorld) mayChange(v core.Actor, id string, version int64) (*core.MCPServer, error) {
+func (w *registry) mayChange(v core.Actor, id string, version int64) (*core.MCPServer, error) {
 	s, err := w.see(v, id)
 	switch {
 	case err != nil:
@@ -69,18 +94,18 @@ func (w *mcpWorld) mayChange(v core.Actor, id string, version int64) (*core.MCPS
 	case !s.ChangeableBy(v):
 		return nil, core.Forbidden("the MCP server is somebody else's")
 	case version != 0 && version != s.Version:
-		return nil, VersionConflict("MCP server")
+		return nil, api.VersionConflict("MCP server")
 	}
 	return s, nil
 }
 
-func (w *mcpWorld) MCPServer(_ context.Context, v core.Actor, id string) (*core.MCPServer, error) {
+func (w *registry) MCPServer(_ context.Context, v core.Actor, id string) (*core.MCPServer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.see(v, id)
 }
 
-func (w *mcpWorld) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
+func (w *registry) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []*core.MCPServer
@@ -90,11 +115,11 @@ func (w *mcpWorld) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*
 		}
 	}
 	slices.SortFunc(found, func(a, b *core.MCPServer) int { return strings.Compare(b.ID, a.ID) })
-	return part(found, p), len(found), nil
+	return apitest.Page(found, p), len(found), nil
 }
 
 // check is what a manager refuses, and how it masks.
-func (w *mcpWorld) check(v core.Actor, s *core.MCPServer) error {
+func (w *registry) check(v core.Actor, s *core.MCPServer) error {
 	switch {
 	case s.Transport == "gone":
 		return core.Invalid("transport", `There is no mcp plugin "gone"; there are: http, stdio`)
@@ -130,7 +155,7 @@ func (w *mcpWorld) check(v core.Actor, s *core.MCPServer) error {
 	return err
 }
 
-func (w *mcpWorld) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.check(v, s); err != nil {
@@ -144,7 +169,7 @@ func (w *mcpWorld) Create(_ context.Context, v core.Actor, s *core.MCPServer) er
 	return nil
 }
 
-func (w *mcpWorld) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 {
@@ -163,7 +188,7 @@ func (w *mcpWorld) Update(_ context.Context, v core.Actor, s *core.MCPServer) er
 	return nil
 }
 
-func (w *mcpWorld) Delete(_ context.Context, v core.Actor, id string, version int64) error {
+func (w *registry) Delete(_ context.Context, v core.Actor, id string, version int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, err := w.mayChange(v, id, version); err != nil {
@@ -173,7 +198,7 @@ func (w *mcpWorld) Delete(_ context.Context, v core.Actor, id string, version in
 	return nil
 }
 
-func (w *mcpWorld) want(v core.Actor, id string, wanted bool, status core.MCPStatus) error {
+func (w *registry) want(v core.Actor, id string, wanted bool, status core.MCPStatus) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, err := w.mayChange(v, id, 0)
@@ -186,19 +211,19 @@ func (w *mcpWorld) want(v core.Actor, id string, wanted bool, status core.MCPSta
 	return nil
 }
 
-func (w *mcpWorld) Start(_ context.Context, v core.Actor, id string) error {
+func (w *registry) Start(_ context.Context, v core.Actor, id string) error {
 	return w.want(v, id, true, core.MCPStarting)
 }
 
-func (w *mcpWorld) Stop(_ context.Context, v core.Actor, id string) error {
+func (w *registry) Stop(_ context.Context, v core.Actor, id string) error {
 	return w.want(v, id, false, core.MCPStopping)
 }
 
-func (w *mcpWorld) Restart(_ context.Context, v core.Actor, id string) error {
+func (w *registry) Restart(_ context.Context, v core.Actor, id string) error {
 	return w.want(v, id, true, core.MCPStarting)
 }
 
-func (w *mcpWorld) State(id string) core.MCPState {
+func (w *registry) State(id string) core.MCPState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s, ok := w.states[id]; ok {
@@ -207,14 +232,14 @@ func (w *mcpWorld) State(id string) core.MCPState {
 	return core.MCPState{Status: core.MCPStopped}
 }
 
-func (w *mcpWorld) Tools(_ context.Context, s *core.MCPServer) ([]core.MCPTool, error) {
+func (w *registry) Tools(_ context.Context, s *core.MCPServer) ([]core.MCPTool, error) {
 	if w.State(s.ID).Status != core.MCPRunning {
 		return nil, core.Unavailable("The MCP server %q does not run: start it", s.Slug)
 	}
 	return w.tools, nil
 }
 
-func (w *mcpWorld) Logs(ctx context.Context, _ string, tail int, follow bool) iter.Seq[core.MCPLogLine] {
+func (w *registry) Logs(ctx context.Context, _ string, tail int, follow bool) iter.Seq[core.MCPLogLine] {
 	return func(yield func(core.MCPLogLine) bool) {
 		w.follow(follow, 1)
 		defer w.follow(follow, -1)
@@ -238,7 +263,7 @@ func (w *mcpWorld) Logs(ctx context.Context, _ string, tail int, follow bool) it
 	}
 }
 
-func (w *mcpWorld) follow(follow bool, n int) {
+func (w *registry) follow(follow bool, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if follow {
@@ -246,14 +271,14 @@ func (w *mcpWorld) follow(follow bool, n int) {
 	}
 }
 
-func (w *mcpWorld) following() int {
+func (w *registry) following() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.followers
 }
 
 // log gives the world lines 1 to n.
-func (w *mcpWorld) log(n int) {
+func (w *registry) log(n int) {
 	for i := range n {
 		w.lines = append(w.lines, mcpLine(i+1))
 	}
@@ -261,6 +286,6 @@ func (w *mcpWorld) log(n int) {
 
 func mcpLine(seq int) core.MCPLogLine {
 	return core.MCPLogLine{
-		Seq: int64(seq), Time: fileTime.Add(time.Duration(seq) * time.Second), Source: "stderr", Text: "line <" + string(rune('a'+seq%26)) + ">\n\xff",
+		Seq: int64(seq), Time: testTime.Add(time.Duration(seq) * time.Second), Source: "stderr", Text: "line <" + string(rune('a'+seq%26)) + ">\n\xff",
 	}
 }

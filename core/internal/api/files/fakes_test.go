@@ -1,4 +1,4 @@
-package api
+package files
 
 import (
 	"bytes"
@@ -11,17 +11,43 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
 var fileTime = time.Date(2025, 1, 2, 3, 4, 5, 678000, time.UTC)
 
-// fileWorld is a store and an engine of files, in memory.
-type fileWorld struct {
-	core.FileStore // what the API does not ask for
+// testEnv is the API over files in memory.
+type testEnv struct {
+	*apitest.Server
+	files *backend
+}
 
+// envOption changes the options of newEnv.
+type envOption func(*api.Options, *Options)
+
+// idle returns an envOption that sets the idle timeout.
+func idle(d time.Duration) envOption { return func(_ *api.Options, o *Options) { o.IdleTimeout = d } }
+
+func newEnv(t *testing.T, change ...envOption) *testEnv {
+	t.Helper()
+	b := newBackend()
+	o := Options{Store: b, Uploader: b, Downloader: b, Mover: b}
+	s := apitest.New(t, func(a *api.Options) {
+		for _, f := range change {
+			f(a, &o)
+		}
+	})
+	Register(s.API, o)
+	return &testEnv{Server: s, files: b}
+}
+
+// backend is a Store, Uploader, Downloader and Mover in memory.
+type backend struct {
 	mu    sync.Mutex
 	files map[string]*core.File
 	bytes map[string][]byte
@@ -37,8 +63,8 @@ type fileWorld struct {
 	races int
 }
 
-func newFileWorld() *fileWorld {
-	return &fileWorld{files: map[string]*core.File{}, bytes: map[string][]byte{}, receive: keep}
+func newBackend() *backend {
+	return &backend{files: map[string]*core.File{}, bytes: map[string][]byte{}, receive: keep}
 }
 
 // keep reads an upload as an engine does whose backend wraps what it is told.
@@ -50,7 +76,7 @@ func keep(_ context.Context, u *core.Upload) ([]byte, error) {
 	return b, nil
 }
 
-func (w *fileWorld) add(id, owner, name string, b []byte) *core.File {
+func (w *backend) add(id, owner, name string, b []byte) *core.File {
 	sum := sha256.Sum256(b)
 	f := &core.File{
 		ID: id, Name: name, Size: int64(len(b)), ContentType: http.DetectContentType(b), SHA256: hex.EncodeToString(sum[:]),
@@ -60,7 +86,7 @@ func (w *fileWorld) add(id, owner, name string, b []byte) *core.File {
 	return f
 }
 
-func (w *fileWorld) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
+func (w *backend) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
 	b, err := w.receive(ctx, u)
 	if err != nil {
 		return nil, err
@@ -73,7 +99,7 @@ func (w *fileWorld) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*
 	return &c, nil
 }
 
-func (w *fileWorld) only() *core.File {
+func (w *backend) only() *core.File {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.files {
@@ -82,7 +108,7 @@ func (w *fileWorld) only() *core.File {
 	return &core.File{}
 }
 
-func (w *fileWorld) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
+func (w *backend) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f := w.files[id]
@@ -93,7 +119,7 @@ func (w *fileWorld) File(_ context.Context, v core.Actor, id string) (*core.File
 	return &c, nil
 }
 
-func (w *fileWorld) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
+func (w *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
 	var found []*core.File
 	for id := range w.files {
 		got, err := w.File(ctx, v, id)
@@ -103,10 +129,10 @@ func (w *fileWorld) Files(ctx context.Context, v core.Actor, f core.FileFilter) 
 		}
 	}
 	slices.SortFunc(found, func(a, b *core.File) int { return strings.Compare(b.ID, a.ID) })
-	return part(found, f.Page), len(found), nil
+	return apitest.Page(found, f.Page), len(found), nil
 }
 
-func (w *fileWorld) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
+func (w *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
 	have, err := w.File(ctx, v, f.ID)
 	if err != nil {
 		return err
@@ -119,7 +145,7 @@ func (w *fileWorld) UpdateFile(ctx context.Context, v core.Actor, f *core.File) 
 		have.Version++
 	}
 	if have.Version != f.Version {
-		return VersionConflict("file")
+		return api.VersionConflict("file")
 	}
 	c := *f
 	c.Version++
@@ -127,13 +153,13 @@ func (w *fileWorld) UpdateFile(ctx context.Context, v core.Actor, f *core.File) 
 	return nil
 }
 
-func (w *fileWorld) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
+func (w *backend) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
 	have, err := w.File(ctx, v, id)
 	if err != nil {
 		return err
 	}
 	if version != 0 && version != have.Version {
-		return VersionConflict("file")
+		return api.VersionConflict("file")
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,9 +167,9 @@ func (w *fileWorld) Delete(ctx context.Context, v core.Actor, id string, version
 	return nil
 }
 
-func (w *fileWorld) Link(context.Context, *core.File) (string, error) { return w.link, w.linkErr }
+func (w *backend) Link(context.Context, *core.File) (string, error) { return w.link, w.linkErr }
 
-func (w *fileWorld) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
+func (w *backend) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.opened++
@@ -153,7 +179,7 @@ func (w *fileWorld) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
 	return content{bytes.NewReader(w.bytes[f.ID])}
 }
 
-func (w *fileWorld) Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error {
+func (w *backend) Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error {
 	return w.move(ctx, from, to, report)
 }
 

@@ -1,4 +1,4 @@
-package api
+package files
 
 import (
 	"bufio"
@@ -10,14 +10,16 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
 const goodMove = `{"from":"local","to":"s3"}`
 
 func TestMove(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.files.move = func(_ context.Context, from, to string, report func(core.MoveProgress)) error {
+	env := newEnv(t)
+	env.files.move = func(_ context.Context, from, to string, report func(core.MoveProgress)) error {
 		if from != "local" || to != "s3" {
 			t.Errorf("it is from %s to %s", from, to)
 		}
@@ -28,13 +30,13 @@ func TestMove(t *testing.T) {
 			report(p)
 		}
 		p.Failed = 2
-		for id, err := range map[string]error{"file-1": core.Unavailable("The backend %q is down", "s3"), "file-2": errBoom} {
+		for id, err := range map[string]error{"file-1": core.Unavailable("The backend %q is down", "s3"), "file-2": apitest.ErrPrivate} {
 			p.FileID, p.Error = id, err
 			report(p)
 		}
 		return nil
 	}
-	a := b.do(t, "root", "POST", "/v1/files/move", goodMove).want(200)
+	a := env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(200)
 	got := a.Body.String()
 	if n := strings.Count(got, `"type":"progress"`); n < 1 || n > 4 {
 		t.Errorf("it tells its progress %d times", n)
@@ -53,17 +55,17 @@ func TestMove(t *testing.T) {
 	if !strings.HasSuffix(got, "\n\n"+`data: {"type":"end","files":100,"bytes":1000,"total_files":103,"total_bytes":1030,"failed":2}`+"\n\n") {
 		t.Errorf("it ends with %s", got)
 	}
-	if a.Header().Get("Content-Type") != "text/event-stream" || !strings.Contains(b.log.String(), "file_id=file-2") {
-		t.Errorf("headers %v, log %s", a.Header(), b.log.String())
+	if a.Header().Get("Content-Type") != "text/event-stream" || !strings.Contains(env.Log(), "file_id=file-2") {
+		t.Errorf("headers %v, log %s", a.Header(), env.Log())
 	}
 }
 
 func TestAMoveOfNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.files.move = func(context.Context, string, string, func(core.MoveProgress)) error { return nil }
+	env := newEnv(t)
+	env.files.move = func(context.Context, string, string, func(core.MoveProgress)) error { return nil }
 	want := `data: {"type":"end","files":0,"bytes":0,"total_files":0,"total_bytes":0,"failed":0}` + "\n\n"
-	if got := b.do(t, "root", "POST", "/v1/files/move", goodMove).want(200).Body.String(); got != want {
+	if got := env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(200).Body.String(); got != want {
 		t.Errorf("got %s", got)
 	}
 }
@@ -79,44 +81,43 @@ func TestAMoveThatFails(t *testing.T) {
 		"another one":     {core.Conflict("Another move is under way"), 409, "CONFLICT"},
 		"down":            {core.Unavailable("The backend is down"), 503, "SERVICE_UNAVAILABLE"},
 	} {
-		b := newBench(t)
+		env := newEnv(t)
 		late := false
-		b.files.move = func(_ context.Context, _, _ string, report func(core.MoveProgress)) error {
+		env.files.move = func(_ context.Context, _, _ string, report func(core.MoveProgress)) error {
 			if late {
 				report(core.MoveProgress{TotalFiles: 1})
 			}
 			return c.err
 		}
-		if f := b.do(t, "root", "POST", "/v1/files/move", goodMove).want(c.status).failure(); string(f.Code) != c.code {
+		if f := env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(c.status).Failure(); string(f.Code) != c.code {
 			t.Errorf("%s: got %+v", name, f)
 		}
 		late = true
-		got := b.do(t, "root", "POST", "/v1/files/move", goodMove, "X-Request-ID: req-1").want(200).Body.String()
+		got := env.Do(t, "root", "POST", "/v1/files/move", goodMove, "X-Request-ID: req-1").Want(200).Body.String()
 		last := got[strings.LastIndex(strings.TrimSpace(got), "\n\n")+2:]
 		if !strings.HasPrefix(last, `data: {"type":"error","error":{"code":"`+c.code+`",`) || !strings.Contains(last, `"request_id":"req-1"`) {
 			t.Errorf("%s: it ends with %s", name, got)
 		}
 	}
-	b := newBench(t)
-	b.files.move = func(context.Context, string, string, func(core.MoveProgress)) error { panic("boom") }
-	b.do(t, "root", "POST", "/v1/files/move", goodMove).want(500)
-	b.do(t, "ann", "POST", "/v1/files/move", goodMove).want(403)
-	b.do(t, "root", "POST", "/v1/files/move", `{"from":"local"}`).want(400)
+	env := newEnv(t)
+	env.files.move = func(context.Context, string, string, func(core.MoveProgress)) error { panic("boom") }
+	env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(500)
+	env.Do(t, "ann", "POST", "/v1/files/move", goodMove).Want(403)
+	env.Do(t, "root", "POST", "/v1/files/move", `{"from":"local"}`).Want(400)
 }
 
 func TestAMoveEndsWithItsClient(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	b.api.heartbeat, b.api.recheck = time.Millisecond, time.Millisecond
+	env := newEnv(t, func(o *api.Options, _ *Options) { o.Heartbeat, o.Recheck = time.Millisecond, time.Millisecond })
 	ended := make(chan error, 1)
-	b.files.move = func(ctx context.Context, _, _ string, report func(core.MoveProgress)) error {
+	env.files.move = func(ctx context.Context, _, _ string, report func(core.MoveProgress)) error {
 		report(core.MoveProgress{TotalFiles: 1})
-		err := block(ctx)
+		err := apitest.Block(ctx)
 		ended <- err
 		return err
 	}
-	b.tokens["ann"] = b.tokens["root"]
-	res := b.send(t, b.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
+	env.Tokens["ann"] = env.Tokens["root"]
+	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
 	if res.StatusCode != http.StatusOK {
 		t.Fatal(res.Status)
 	}
@@ -136,17 +137,17 @@ func TestAMoveEndsWithItsClient(t *testing.T) {
 // What was held back to spare the client is told when there is time.
 func TestTheLatestProgressIsTold(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	env := newEnv(t)
 	seen := make(chan struct{})
-	b.files.move = func(_ context.Context, _, _ string, report func(core.MoveProgress)) error {
+	env.files.move = func(_ context.Context, _, _ string, report func(core.MoveProgress)) error {
 		report(core.MoveProgress{TotalFiles: 9})
 		report(core.MoveProgress{TotalFiles: 9, Files: 1})
 		report(core.MoveProgress{TotalFiles: 9, Files: 7})
 		<-seen
 		return nil
 	}
-	b.tokens["ann"] = b.tokens["root"]
-	res := b.send(t, b.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
+	env.Tokens["ann"] = env.Tokens["root"]
+	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
 	lines := bufio.NewReader(res.Body)
 	for {
 		line, err := lines.ReadString('\n')
