@@ -3,7 +3,9 @@ package events
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -259,7 +261,8 @@ func TestWebSocket_slowClient(t *testing.T) {
 	for {
 		_, _, err := w.conn.Read(w.ctx)
 		if err != nil {
-			if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater {
+			// On a busy machine the server may close the connection before the client gets the status.
+			if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Fatalf("got close code %v (%v)", code, err)
 			}
 			break
