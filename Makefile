@@ -105,7 +105,7 @@ generate-proto: $(PROTO_TOOLS)
 # The tests see that these are fresh.
 .PHONY: generate-docs
 generate-docs:
-	go test ./core/internal/app -run 'TestHelp|TestReference|TestPluginsNew_projectIsTidy' -update
+	go test ./core/internal/cli -run 'TestHelp|TestReference|TestPluginsNew_projectIsTidy' -update
 
 .PHONY: verify
 verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and that generated files are up to date

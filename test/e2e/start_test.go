@@ -64,8 +64,8 @@ func (s *server) wantNoStart(words ...string) {
 			s.t.Errorf("no %q in\n%s", word, p.stderr)
 		}
 	}
-	if strings.Contains(p.stdout.String(), "is up") {
-		s.t.Errorf("the banner says it is up:\n%s", p.stdout)
+	if strings.Contains(p.stdout.String(), "is ready") {
+		s.t.Errorf("the banner says that the server is ready:\n%s", p.stdout)
 	}
 }
 

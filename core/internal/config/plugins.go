@@ -21,6 +21,9 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// DefaultFile is the plugin configuration that is read unless a setting names another file.
+const DefaultFile = "plugins.hcl"
+
 // Kinds are the kinds of plugins.
 var Kinds = []string{"agent", "llm", "files", "mcp"}
 
