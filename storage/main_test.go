@@ -3,14 +3,18 @@ package storage_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 // The tests of crashes and locks start this binary once more, to be another
@@ -82,6 +86,18 @@ func (p *process) kill(t *testing.T) []string {
 	return rest
 }
 
+// setRapidChecks sets the number of checks of each property. All suites of a run use the same number.
+func setRapidChecks(t *testing.T, n int) {
+	t.Helper()
+	rapidChecks.Do(func() {
+		if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+var rapidChecks sync.Once
+
 func newPath(tb testing.TB) string { return filepath.Join(tb.TempDir(), "test.db") }
 
 func openAt(tb testing.TB, path string, o storage.Options) *storage.DB {
@@ -95,9 +111,8 @@ func openAt(tb testing.TB, path string, o storage.Options) *storage.DB {
 func openNew(tb testing.TB, o storage.Options) (*storage.DB, string) {
 	tb.Helper()
 	path := newPath(tb)
-	db := openAt(tb, path, o)
-	must(tb, db.Migrate(context.Background()))
-	return db, path
+	dbtest.Create(tb, path)
+	return openAt(tb, path, o), path
 }
 
 func checkIntegrity(t *testing.T, db *storage.DB) {

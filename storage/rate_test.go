@@ -6,12 +6,13 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
+	"github.com/agentarea/agentarea/test/dbtest"
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
 func TestRates(t *testing.T) {
 	t.Parallel()
-	storagetest.RunRates(t, openNamed(t, pgtest.Start(t)).Rates())
+	storagetest.RunRates(t, openNamed(t, dbtest.Postgres(t)).Rates())
 }
 
 // Two servers' counts are one.
@@ -23,7 +24,7 @@ func TestRatesOfTwoServers(t *testing.T) {
 	for i := range 2 * l.PerMinute {
 		r, err := []core.RateStore{a, b}[i%2].TakeRate(t.Context(), "ada", l)
 		must(t, err)
-		if r.Taken != (i < l.PerMinute) {
+		if r.Allowed != (i < l.PerMinute) {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
@@ -32,7 +33,7 @@ func TestRatesOfTwoServers(t *testing.T) {
 // What is over goes, in batches, and what counts stays.
 func TestRatesDrop(t *testing.T) {
 	t.Parallel()
-	db := openNamed(t, pgtest.Start(t))
+	db := openNamed(t, dbtest.Postgres(t))
 	l := core.RateLimit{PerMinute: 1}
 	for _, key := range []string{"a", "b", "c"} {
 		_, err := db.Rates().TakeRate(t.Context(), key, l)
@@ -43,7 +44,7 @@ func TestRatesDrop(t *testing.T) {
 	_, err = db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
 	for _, want := range []int{2, 1, 0} {
-		n, err := db.Rates().DropRates(t.Context(), 2)
+		n, err := db.Rates().DeleteRates(t.Context(), 2)
 		must(t, err)
 		if n != want {
 			t.Errorf("%d were dropped, want %d", n, want)
@@ -51,7 +52,7 @@ func TestRatesDrop(t *testing.T) {
 	}
 	r, err := db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
-	if r.Taken {
+	if r.Allowed {
 		t.Error("a count that was not over is gone")
 	}
 }
@@ -59,12 +60,12 @@ func TestRatesDrop(t *testing.T) {
 // A count of a clock that was set back since is none.
 func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
-	db := openNamed(t, pgtest.Start(t))
+	db := openNamed(t, dbtest.Postgres(t))
 	l := core.RateLimit{PerMinute: 1, Burst: 1}
 	for range 2 {
 		r, err := db.Rates().TakeRate(t.Context(), "ada", l)
 		must(t, err)
-		if !r.Taken {
+		if !r.Allowed {
 			t.Fatalf("%+v", r)
 		}
 		_, err = db.Reader().ExecContext(t.Context(), "UPDATE rate_counts SET minute_end = minute_end + 3600000000, second_end = second_end + 3600000000")

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +13,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "llm-anthropic")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "llm-anthropic")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
 		Script: plugintest.Script{Model: "claude-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
@@ -176,7 +172,7 @@ func TestErrorsContainNoSecrets(t *testing.T) {
 	if err := dead.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "can't be reached") || !sdk.AsError(err).Retryable {
+	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "is not reachable") || !sdk.AsError(err).Retryable {
 		t.Errorf("ListModels() of an unreachable server = %v", err)
 	}
 }

@@ -330,7 +330,7 @@ func (e *Engine) execution(from origin, r *core.Run, input *core.Message, stream
 	x.toolbox = newFileTools(x, e.Toolbox)
 	x.span = e.beginSpan(from, r)
 	x.base = core.WithLogFields(trace.ContextWithSpan(e.ctx, x.span), core.LogFields{
-		RequestID: core.LogFieldsOf(from.ctx).RequestID, RunID: r.ID, UserID: r.UserID,
+		RequestID: core.LogFieldsFromContext(from.ctx).RequestID, RunID: r.ID, UserID: r.UserID,
 	})
 	x.ctx, x.stop = context.WithCancelCause(x.base)
 	e.Metrics.RunStarted(r.Kind)

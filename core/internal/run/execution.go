@@ -122,7 +122,7 @@ func (x *execution) execute() {
 		case err == nil:
 			x.complete(answer)
 			return
-		case !errors.Is(err, agent.ErrDied) || x.run.Attempt >= x.maxAttempts():
+		case !errors.Is(err, agent.ErrPluginCrashed) || x.run.Attempt >= x.maxAttempts():
 			x.fail(err)
 			return
 		}

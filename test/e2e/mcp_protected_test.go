@@ -9,9 +9,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// guardedMCP is an MCP server at a URL that wants that Authorization header, else
-// it tells what it got.
-func guardedMCP(t *testing.T, authorization string) string {
+// protectedMCP starts an MCP server that requires the Authorization header, and returns its URL. For
+// any other header it answers 401 with the header that it got.
+func protectedMCP(t *testing.T, authorization string) string {
 	t.Helper()
 	tools := mcp.NewServer(&mcp.Implementation{Name: "guarded", Version: "1"}, nil)
 	mcp.AddTool(tools, &mcp.Tool{Name: "whoami", Description: "says it"},
