@@ -20,7 +20,7 @@ var passed = []string{
 }
 
 // environment is what a stanza's process gets, before go-plugin adds its own.
-func environment(s *config.Stanza, level string) []string {
+func environment(s *config.Block, level string) []string {
 	vars := map[string]string{"AGENTAREA_LOG_LEVEL": level}
 	for _, name := range slices.Concat(passed, s.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {

@@ -35,7 +35,7 @@ func (h *Host) Inspect(ctx context.Context, path string) (*Inspection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the plugin: %w", err)
 	}
-	stanza := &config.Stanza{Kind: "any", Label: filepath.Base(path), AutoMTLS: true}
+	stanza := &config.Block{Kind: "any", Label: filepath.Base(path), AutoMTLS: true}
 	i := &instance{
 		stanza: stanza, timing: h.timing,
 		proc: newProcess(path, h.starter, &binary{program: programOf(path, info)}, nil, environment(stanza, h.level),
@@ -72,7 +72,7 @@ func (i *instance) inspect(ctx context.Context) (*Inspection, error) {
 
 // Find gives the path of a stanza's binary: beside the server's own, or in one
 // of dirs. Its errors are *config.Error.
-func (h *Host) Find(s *config.Stanza, dirs []string) (string, error) {
+func (h *Host) Find(s *config.Block, dirs []string) (string, error) {
 	if err := h.findDirs(); err != nil {
 		return "", err
 	}

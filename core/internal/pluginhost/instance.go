@@ -28,7 +28,7 @@ import (
 
 // instance is one life of a plugin: a process that is configured and serves.
 type instance struct {
-	stanza  *config.Stanza
+	stanza  *config.Block
 	timing  Timing
 	proc    *process
 	client  *goplugin.Client
@@ -267,6 +267,6 @@ func (i *instance) cleanUp() {
 }
 
 // dataDir is where a stanza's plugin may keep its data.
-func (h *Host) dataDir(s *config.Stanza) string {
+func (h *Host) dataDir(s *config.Block) string {
 	return filepath.Join(h.data, "plugins", s.Kind+"-"+s.Label)
 }

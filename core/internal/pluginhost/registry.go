@@ -30,7 +30,7 @@ type registry struct {
 func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*source) *supervisor) *registry {
 	dirs := slices.Concat(h.dirs, cfg.PluginDirs)
 	r := &registry{generation: generation, fileBackend: cfg.FileBackend}
-	for _, stanza := range cfg.Stanzas {
+	for _, stanza := range cfg.Blocks {
 		s := get(&source{stanza: stanza, dirs: dirs})
 		if s.generation == 0 {
 			s.generation = generation

@@ -24,7 +24,7 @@ import (
 //	                                       failed
 type supervisor struct {
 	// stanza is the one that it was made of: of the same hash as source's.
-	stanza *config.Stanza
+	stanza *config.Block
 	timing Timing
 	logger *slog.Logger
 	// launch starts a process and makes it ready.
@@ -68,7 +68,7 @@ type supervisor struct {
 
 // source is what processes are started from.
 type source struct {
-	stanza *config.Stanza
+	stanza *config.Block
 	// dirs are searched for the command.
 	dirs []string
 }
