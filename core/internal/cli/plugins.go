@@ -59,7 +59,7 @@ func (c *pluginsListCommand) Run(out *output) error {
 	host := newHost("", nil)
 	table := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "KIND\tLABEL\tENABLED\tPINNED\tPROGRAM")
-	for _, s := range cfg.Stanzas {
+	for _, s := range cfg.Blocks {
 		program := s.Command
 		if s.Enabled {
 			path, err := host.Find(s, cfg.PluginDirs)

@@ -31,7 +31,7 @@ func (c *pluginsLockCommand) Run(out *output) error {
 	}
 	host := newHost("", nil)
 	pins := map[string]string{}
-	for _, s := range cfg.Stanzas {
+	for _, s := range cfg.Blocks {
 		if !s.Enabled {
 			continue
 		}

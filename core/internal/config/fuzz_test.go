@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Of any text there are stanzas, or a fault with its line; and the same each time.
+// FuzzPlugins checks that Parse returns blocks or an error with a position for any text, and always the same.
 func FuzzPlugins(f *testing.F) {
 	shipped, err := os.ReadFile("../../../plugins.hcl")
 	if err != nil {
@@ -22,23 +22,23 @@ func FuzzPlugins(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if strings.Contains(string(src), "file") {
-			return // what is on the disk is another matter
+			return // the result of file() depends on the disk
 		}
 		c, err := Parse(src, "plugins.hcl")
 		if (c == nil) == (err == nil) {
-			t.Fatalf("both or neither: %v, %v", c, err)
+			t.Fatalf("Parse = %v, %v, want either a config or an error", c, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "plugins.hcl:") {
-			t.Errorf("the fault has no line: %v", err)
+			t.Errorf("the error has no position: %v", err)
 		}
 		_, again := Parse(src, "plugins.hcl")
 		if (err == nil) != (again == nil) || err != nil && err.Error() != again.Error() {
-			t.Errorf("%v, and then %v", err, again)
+			t.Errorf("error %v, then %v, want the same", err, again)
 		}
 	})
 }
 
-// A pattern matches what the regular expression of the same meaning does.
+// FuzzPattern compares match with an equivalent regular expression.
 func FuzzPattern(f *testing.F) {
 	for _, s := range [][2]string{{"gpt-*", "gpt-4"}, {"*a*b", "xaxb"}, {"?", "é"}, {"a?c*", "abcd"}, {"**", ""}, {"", ""}, {"*.*", "a.b"}} {
 		f.Add(s[0], s[1])
@@ -47,7 +47,7 @@ func FuzzPattern(f *testing.F) {
 		if checkPattern(pattern) != "" || len(pattern)+len(name) > 200 {
 			return
 		}
-		// By bytes, as match does.
+		// match compares bytes.
 		latin := func(s string) string {
 			var b strings.Builder
 			for i := range len(s) {
@@ -58,11 +58,12 @@ func FuzzPattern(f *testing.F) {
 		re := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(latin(pattern)))
 		want := regexp.MustCompile(`(?s)\A` + re + `\z`).MatchString(latin(name))
 		if got := match(pattern, name); got != want {
-			t.Errorf("%q and %q: %v, want %v", pattern, name, got, want)
+			t.Errorf("match(%q, %q) = %v, want %v", pattern, name, got, want)
 		}
 	})
 }
 
+// FuzzSize checks that a size is never negative.
 func FuzzSize(f *testing.F) {
 	for _, s := range []string{"2GiB", "500MB", "0", "-1", "1e3", "9223372036854775808", "1.5 KiB", "16EiB", "NaNMB", "infB"} {
 		f.Add(s)

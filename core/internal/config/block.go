@@ -11,59 +11,60 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// Stanza is one plugin block.
-type Stanza struct {
+// Block is a plugin block of plugins.hcl.
+type Block struct {
 	Kind, Label string
-	// Command is a file's name without a folder.
+	// Command is the name of the program file, without a folder.
 	Command string
 	Args    []string
-	// Enabled is false for a stanza without a process. Of such a one nothing but
-	// the kind and the label is read.
+	// Enabled is false for a plugin without a process. Of such a block only the kind and the label are
+	// read.
 	Enabled bool
-	// EnableVariable is the environment variable that the enabled attribute reads;
-	// empty if it reads none.
+	// EnableVariable is the environment variable that the enabled attribute reads, or "".
 	EnableVariable string
-	// Models are patterns of the model names that an llm stanza serves.
+	// Models are patterns of the models that an llm plugin serves.
 	Models []string
-	// MaxConcurrency is how many completions of an llm stanza may be under way at
-	// once; 0 is no limit. Retries is how often one that failed is asked again.
+	// MaxConcurrency is the maximum number of concurrent completions of an llm plugin; 0 means no limit.
+	// Retries is the maximum number of retries of a failed completion.
 	MaxConcurrency, Retries int
-	// PassEnv names variables of the server's environment that the process gets.
+	// PassEnv has the names of the variables of the server's environment that are passed to the process.
 	PassEnv []string
-	// Env are variables that the process gets besides.
+	// Env has additional environment variables of the process.
 	Env map[string]string
-	// SHA256 pins the binary, in lower-case hex; empty for none.
+	// SHA256 is the expected checksum of the program in lower-case hex, or empty.
 	SHA256   string
 	AutoMTLS bool
-	// Unpinned says that the stanza lacks the sha256 that require_checksums wants.
+	// Unpinned means that the block has no sha256 although require_checksums is true.
 	Unpinned bool
-	// Hash changes with everything that the stanza evaluates to, secrets too: it
-	// is for comparisons, never to be printed.
+	// Hash changes whenever a value in the block changes, including secrets. It is for comparisons and
+	// must not be printed.
 	Hash string
 
-	// header is that of `plugin "llm" "openai"`, attrs are those of the names.
+	// header is the position of `plugin "llm" "openai"`; attrs has the positions of the attribute names.
 	header hcl.Range
 	attrs  map[string]hcl.Range
-	// config is nil when the block was left out.
+	// config is the config block, or nil if there is none.
 	config *hclsyntax.Block
 	scope  *scope
 
+	// secrets are the secret values of the last decoded config.
 	mu      sync.Mutex
 	secrets []string
 }
 
-// Name is the stanza's kind and label: llm/openai.
-func (s *Stanza) Name() string { return s.Kind + "/" + s.Label }
+// Name returns the kind and the label: llm/openai.
+func (s *Block) Name() string { return s.Kind + "/" + s.Label }
 
-// Problem is an *Error that points at one of the stanza's attributes, or at its
-// header when the attribute is not written. "kind" and "label" are the header.
-func (s *Stanza) Problem(attr, summary, detail, remedy string) error {
+// Problem returns an *Error at the position of an attribute, or at the header of the block if the block
+// does not have the attribute. "kind" and "label" are in the header.
+func (s *Block) Problem(attr, summary, detail, remedy string) error {
 	rng, ok := s.attrs[attr]
 	if !ok {
 		rng = s.header
@@ -74,9 +75,9 @@ func (s *Stanza) Problem(attr, summary, detail, remedy string) error {
 }
 
 const (
-	// defaultRetries is how often a completion that failed is asked again.
+	// defaultRetries is the default of Retries.
 	defaultRetries = 2
-	// maxCount bounds max_concurrency and retries.
+	// maxCount is the maximum of max_concurrency and retries.
 	maxCount = 10_000
 )
 
@@ -86,16 +87,16 @@ var (
 	shaForm   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-var stanzaAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls", "max_concurrency", "retries"}
+var blockAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls", "max_concurrency", "retries"}
 
-// stanza reads a plugin block; nil when it has no usable kind and label.
-func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
+// block parses a plugin block. It returns nil if the block does not have two labels.
+func (p *parser) block(b *hclsyntax.Block) *Block {
 	if len(b.Labels) != 2 {
-		p.add(b.DefRange(), "A plugin has a kind and a label", fmt.Sprintf("here are %d names", len(b.Labels)),
+		p.add(b.DefRange(), "A plugin block needs a kind and a label", "it has "+english.Plural(len(b.Labels), "label", ""),
 			`write plugin "llm" "openai" { … }`)
 		return nil
 	}
-	s := &Stanza{
+	s := &Block{
 		Kind: b.Labels[0], Label: b.Labels[1], Enabled: true, AutoMTLS: true, Retries: defaultRetries,
 		header: b.DefRange(), attrs: map[string]hcl.Range{}, scope: p.scope,
 	}
@@ -107,10 +108,10 @@ func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
 		p.add(b.LabelRanges[0], fmt.Sprintf("Unknown kind %q", s.Kind), "the kinds are "+strings.Join(Kinds, ", "), remedy)
 	}
 	if !labelForm.MatchString(s.Label) || len(s.Label) > 64 {
-		p.add(b.LabelRanges[1], fmt.Sprintf("Bad label %q", s.Label),
-			"a label is of lower-case letters, digits, - and _, begins with a letter and has at most 64 of them", "")
+		p.add(b.LabelRanges[1], fmt.Sprintf("Invalid label %q", s.Label),
+			"a label contains only lower-case letters, digits, - and _, starts with a letter and has at most 64 characters", "")
 	}
-	p.names(b.Body, "a plugin", stanzaAttrs, []string{"config"})
+	p.names(b.Body, "a plugin block", blockAttrs, []string{"config"})
 	for name, a := range b.Body.Attributes {
 		s.attrs[name] = a.NameRange
 	}
@@ -125,12 +126,12 @@ func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
 	return s
 }
 
-func (p *parser) configBlock(s *Stanza, body *hclsyntax.Body) {
+func (p *parser) configBlock(s *Block, body *hclsyntax.Body) {
 	for _, c := range body.Blocks {
 		switch {
 		case c.Type != "config":
 		case s.config != nil:
-			p.add(c.TypeRange, "Duplicate config block", fmt.Sprintf("line %d has one already", s.config.TypeRange.Start.Line), "join them")
+			p.add(c.TypeRange, "Duplicate config block", fmt.Sprintf("line %d has another one", s.config.TypeRange.Start.Line), "merge them")
 		case len(c.Labels) > 0:
 			p.add(c.LabelRanges[0], "A config block has no label", "", "write config { … }")
 		default:
@@ -139,7 +140,8 @@ func (p *parser) configBlock(s *Stanza, body *hclsyntax.Body) {
 	}
 }
 
-func (p *parser) settings(s *Stanza, body *hclsyntax.Body) {
+// settings parses the attributes of an enabled plugin.
+func (p *parser) settings(s *Block, body *hclsyntax.Body) {
 	list := cty.List(cty.String)
 	p.attr(body, "command", cty.String, func(v cty.Value) { s.Command = v.AsString() })
 	p.attr(body, "args", list, func(v cty.Value) { s.Args = texts(v) })
@@ -159,25 +161,25 @@ func (p *parser) settings(s *Stanza, body *hclsyntax.Body) {
 	p.checkModels(s, body)
 	p.checkEnvironment(s, body)
 	if a := body.Attributes["sha256"]; a != nil && s.SHA256 != "" && !shaForm.MatchString(s.SHA256) {
-		p.add(a.Expr.Range(), "Bad sha256", "it is 64 hexadecimal digits", "sha256sum prints them")
+		p.add(a.Expr.Range(), "Invalid sha256", "it must have 64 hexadecimal digits", "run agentarea plugins lock to set it")
 	}
 }
 
-func (p *parser) checkCommand(s *Stanza, body *hclsyntax.Body) {
+func (p *parser) checkCommand(s *Block, body *hclsyntax.Body) {
 	a := body.Attributes["command"]
 	switch {
 	case a == nil:
-		p.add(s.header, "Missing command", fmt.Sprintf("plugin %q %q names no program", s.Kind, s.Label), `add command = "…"`)
+		p.add(s.header, "Missing command", fmt.Sprintf("plugin %q %q has no program", s.Kind, s.Label), `add command = "…"`)
 	case p.failed(a.SrcRange):
 	case s.Command == "" || s.Command == "." || s.Command == "..":
-		p.add(a.Expr.Range(), "Bad command", "it is the name of a file", "")
+		p.add(a.Expr.Range(), "Invalid command", "it must be the name of a file", "")
 	case strings.ContainsAny(s.Command, "/\\\x00"):
-		p.add(a.Expr.Range(), "Bad command", "it is the name of a file beside the server's binary or in plugin_dirs, not a path",
-			"write the name, and add its folder to plugin_dirs")
+		p.add(a.Expr.Range(), "Invalid command", "it must be the name of a file in the server's folder or in plugin_dirs, not a path",
+			"write the name, and add the folder to plugin_dirs")
 	}
 }
 
-func (p *parser) checkModels(s *Stanza, body *hclsyntax.Body) {
+func (p *parser) checkModels(s *Block, body *hclsyntax.Body) {
 	a := body.Attributes["models"]
 	if a == nil {
 		return
@@ -187,13 +189,13 @@ func (p *parser) checkModels(s *Stanza, body *hclsyntax.Body) {
 	}
 	for i, m := range s.Models {
 		if issue := checkPattern(m); issue != "" {
-			p.add(inside(a.Expr, []string{fmt.Sprint(i)}), "Bad pattern", issue, "")
+			p.add(inside(a.Expr, []string{fmt.Sprint(i)}), "Invalid pattern", issue, "")
 		}
 	}
 }
 
-// count reads a whole number that only an llm stanza has.
-func (p *parser) count(s *Stanza, body *hclsyntax.Body, name string, least int, into *int) {
+// count parses an integer attribute that only llm plugins have.
+func (p *parser) count(s *Block, body *hclsyntax.Body, name string, minimum int, into *int) {
 	a := body.Attributes[name]
 	if a == nil {
 		return
@@ -204,32 +206,32 @@ func (p *parser) count(s *Stanza, body *hclsyntax.Body, name string, least int, 
 	}
 	p.attr(body, name, cty.Number, func(v cty.Value) {
 		n, accuracy := v.AsBigFloat().Int64()
-		if accuracy != big.Exact || n < int64(least) || n > maxCount {
-			p.add(a.Expr.Range(), fmt.Sprintf("Bad %s", name), fmt.Sprintf("it is a whole number from %d to %d", least, maxCount), "")
+		if accuracy != big.Exact || n < int64(minimum) || n > maxCount {
+			p.add(a.Expr.Range(), fmt.Sprintf("Invalid %s", name), fmt.Sprintf("it must be an integer from %d to %d", minimum, maxCount), "")
 			return
 		}
 		*into = int(n)
 	})
 }
 
-func (p *parser) checkEnvironment(s *Stanza, body *hclsyntax.Body) {
+func (p *parser) checkEnvironment(s *Block, body *hclsyntax.Body) {
 	for i, name := range s.PassEnv {
 		if !envForm.MatchString(name) {
 			p.add(inside(body.Attributes["pass_env"].Expr, []string{fmt.Sprint(i)}),
-				fmt.Sprintf("Bad variable name %q", name), "pass_env names variables of the server's environment", "")
+				fmt.Sprintf("Invalid variable name %q", name), "pass_env contains names of environment variables of the server", "")
 		}
 	}
 	for name, value := range s.Env {
 		if !envForm.MatchString(name) || strings.Contains(value, "\x00") {
 			p.add(inside(body.Attributes["env"].Expr, []string{name}),
-				fmt.Sprintf("Bad variable %q", name), "a name is of letters, digits and _, a value has no NUL", "")
+				fmt.Sprintf("Invalid variable %q", name), "a name contains only letters, digits and _, and a value contains no NUL byte", "")
 		}
 	}
 }
 
-// hash evaluates the config block too, so that its expressions are found wrong
-// before a process is started.
-func (p *parser) hash(s *Stanza) string {
+// hash returns the Hash of a block. It evaluates the config block, too, so that invalid expressions are
+// reported before a process is started.
+func (p *parser) hash(s *Block) string {
 	content := []any{s.Kind, s.Label, s.Enabled}
 	if s.Enabled {
 		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS, s.MaxConcurrency, s.Retries, s.Unpinned)
@@ -237,12 +239,12 @@ func (p *parser) hash(s *Stanza) string {
 			content = append(content, p.evaluated(s.config.Body))
 		}
 	}
-	b, _ := json.Marshal(content) // strings and maps of strings
+	b, _ := json.Marshal(content) // never fails for strings and maps of strings
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 
-// evaluated is what a body says, without a schema.
+// evaluated returns the values of a body without a schema.
 func (p *parser) evaluated(body *hclsyntax.Body) []any {
 	attrs := map[string]json.RawMessage{}
 	for name, a := range body.Attributes {
@@ -252,7 +254,7 @@ func (p *parser) evaluated(body *hclsyntax.Body) []any {
 		}
 		b, err := ctyjson.Marshal(v, cty.DynamicPseudoType)
 		if err != nil {
-			p.add(a.NameRange, "Bad value", err.Error(), "")
+			p.add(a.NameRange, "Invalid value", err.Error(), "")
 			continue
 		}
 		attrs[name] = b
