@@ -91,9 +91,9 @@ func findBinary(s *config.Block, dirs []string) (program, error) {
 		case err != nil:
 			return program{}, s.Problem("command", "Unreadable command", err.Error(), "")
 		case !info.Mode().IsRegular():
-			return program{}, s.Problem("command", "Bad command", path+" is not a regular file", "")
+			return program{}, s.Problem("command", "Invalid command", path+" is not a regular file", "")
 		case info.Mode().Perm()&0o111 == 0:
-			return program{}, s.Problem("command", "Bad command", path+" is not executable", "chmod +x "+path)
+			return program{}, s.Problem("command", "Invalid command", path+" is not executable", "chmod +x "+path)
 		}
 		return programOf(path, info), nil
 	}
