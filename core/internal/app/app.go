@@ -266,9 +266,9 @@ func (a *App) openAPI(ctx context.Context) error {
 	a.onClose(func() error { a.http.cancelRequests(); return nil })
 	proxies := limit.Proxies(a.settings.TrustedProxies)
 	a.metrics.Watch(telemetry.States{Plugins: a.plugins.Plugins, MCPServers: a.servers.Counts, Backlog: a.db.TaskBacklog})
-	a.http.add(proxies.Believe(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), handlers.All)), a.logger)
+	a.http.add(proxies.SetClientAddr(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), handlers.All)), a.logger)
 	if a.settings.MCPListen != "" {
-		a.http.add(proxies.Believe(handlers.MCP), a.logger)
+		a.http.add(proxies.SetClientAddr(handlers.MCP), a.logger)
 	}
 	return nil
 }
