@@ -243,7 +243,7 @@ func TestManyTasksAtOnce(t *testing.T) {
 	w.start()
 	w.start()
 	var tasks []*core.Task
-	for i := range 60 {
+	for i := range 30 {
 		tasks = append(tasks, w.task(fmt.Sprint("task ", i)))
 	}
 	for _, one := range tasks {
