@@ -142,7 +142,7 @@ func (p *parser) unique(before []*Block, s *Block) {
 	for _, b := range before {
 		if b.Kind == s.Kind && b.Label == s.Label {
 			p.add(s.header, fmt.Sprintf("Duplicate plugin %q %q", s.Kind, s.Label),
-				fmt.Sprintf("line %d has the same kind and label", b.header.Start.Line), "change one of the labels")
+				fmt.Sprintf("line %d has the same kind and label", b.header.Start.Line), "give one of them another label")
 			return
 		}
 	}

@@ -133,7 +133,7 @@ func TestParse_invalidFile(t *testing.T) {
 		},
 		{
 			"duplicate", "plugin \"llm\" \"a\" {\n  command = \"x\"\n}\nplugin \"llm\" \"a\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:4,1-17: Duplicate plugin "llm" "a"; line 1 has the same kind and label (change one of the labels)`,
+			`plugins.hcl:4,1-17: Duplicate plugin "llm" "a"; line 1 has the same kind and label (give one of them another label)`,
 		},
 		{
 			"models of an agent", "plugin \"agent\" \"a\" {\n  command = \"x\"\n  models = [\"*\"]\n}\n",
