@@ -2,7 +2,6 @@ package config
 
 import (
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -38,32 +37,6 @@ func FuzzPlugins(f *testing.F) {
 	})
 }
 
-// FuzzPattern compares match with an equivalent regular expression.
-func FuzzPattern(f *testing.F) {
-	for _, s := range [][2]string{{"gpt-*", "gpt-4"}, {"*a*b", "xaxb"}, {"?", "é"}, {"a?c*", "abcd"}, {"**", ""}, {"", ""}, {"*.*", "a.b"}} {
-		f.Add(s[0], s[1])
-	}
-	f.Fuzz(func(t *testing.T, pattern, name string) {
-		if checkPattern(pattern) != "" || len(pattern)+len(name) > 200 {
-			return
-		}
-		// match compares bytes.
-		latin := func(s string) string {
-			var b strings.Builder
-			for i := range len(s) {
-				b.WriteRune(rune(s[i]))
-			}
-			return b.String()
-		}
-		re := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(latin(pattern)))
-		want := regexp.MustCompile(`(?s)\A` + re + `\z`).MatchString(latin(name))
-		if got := match(pattern, name); got != want {
-			t.Errorf("match(%q, %q) = %v, want %v", pattern, name, got, want)
-		}
-	})
-}
-
-// FuzzSize checks that a size is never negative.
 func FuzzSize(f *testing.F) {
 	for _, s := range []string{"2GiB", "500MB", "0", "-1", "1e3", "9223372036854775808", "1.5 KiB", "16EiB", "NaNMB", "infB"} {
 		f.Add(s)

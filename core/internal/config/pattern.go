@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/agentarea/agentarea/core"
 )
 
 // checkPattern returns what is wrong with a pattern of model names, or "".
@@ -21,32 +23,9 @@ func checkPattern(p string) string {
 // Serves reports whether one of the model patterns matches a model.
 func (s *Block) Serves(model string) bool {
 	for _, p := range s.Models {
-		if match(p, model) {
+		if core.MatchGlob(p, model) {
 			return true
 		}
 	}
 	return false
-}
-
-// match reports whether s matches a pattern in which * stands for any text, including slashes, and ? for one
-// byte. It backtracks only to the last *, so it takes at most len(pattern) × len(s) steps.
-func match(pattern, s string) bool {
-	p, i := 0, 0
-	star, mark := -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }

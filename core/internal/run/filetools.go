@@ -64,7 +64,7 @@ func newFileTools(x *execution, rest Toolbox) *fileTools {
 	t := &fileTools{x: x, Toolbox: rest}
 	patterns := toolPatterns(x.run.Config)
 	for _, tool := range fileToolList {
-		if slices.ContainsFunc(patterns, func(p string) bool { return matches(p, tool.Name) }) {
+		if slices.ContainsFunc(patterns, func(p string) bool { return core.MatchGlob(p, tool.Name) }) {
 			t.offered = append(t.offered, tool)
 		}
 	}
@@ -80,11 +80,6 @@ func toolPatterns(config json.RawMessage) []string {
 		return nil
 	}
 	return c.Tools
-}
-
-func matches(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
 }
 
 func (t *fileTools) offers(name string) bool {
