@@ -289,13 +289,13 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	return models, i.judge(ctx, err)
 }
 
-// Lacks says whether the provider of a model lists it with capabilities that
-// capability is not among. It waits for nobody: a list that was never asked for
-// is had in the background, and false is also for what is not known.
-func (h *Host) Lacks(ctx context.Context, model, capability string) bool {
+// Supports reports whether the model is known to have the capability. It returns true when
+// the provider does not say, or does not list the model. It never waits: a list that was not
+// fetched yet is fetched in the background.
+func (h *Host) Supports(ctx context.Context, model, capability string) bool {
 	to, ok := h.registry.Load().known(ctx, model)
 	if !ok {
-		return false
+		return true
 	}
 	l := to.plugin.lastModels(ctx)
 	if l.models == nil {
@@ -303,8 +303,8 @@ func (h *Host) Lacks(ctx context.Context, model, capability string) bool {
 	}
 	for _, m := range l.models {
 		if m.ID == to.model {
-			return len(m.Capabilities) > 0 && !slices.Contains(m.Capabilities, capability)
+			return len(m.Capabilities) == 0 || slices.Contains(m.Capabilities, capability)
 		}
 	}
-	return false
+	return true
 }

@@ -1,4 +1,4 @@
-package run
+package journal
 
 import (
 	"encoding/hex"
@@ -26,7 +26,7 @@ func TestRequestHashIsForEver(t *testing.T) {
 		"202a5c7ebacbc7e16b8d4d83b4ced1c904733e3c3ef7be2982cc45547e86c1a5": {CallTool: &sdk.ToolCall{ID: "c", Name: "t", Arguments: "{}"}},
 		"d32a7fb21b6a73f602b1545b85f70148ace9c6d73b40c8e3006e273e9ead90d0": {ListTools: true},
 	} {
-		if got := hex.EncodeToString(requestHash(call)); got != want {
+		if got := hex.EncodeToString(Hash(call)); got != want {
 			t.Errorf("%+v: %s, want %s", call, got, want)
 		}
 	}
@@ -39,9 +39,9 @@ func TestRequestHashCoversFiles(t *testing.T) {
 		if id != "" {
 			parts = append(parts, sdk.Part{File: &sdk.File{ID: id}})
 		}
-		return string(requestHash(&agent.Call{Complete: &agent.Completion{Messages: []sdk.Message{{Parts: parts}}}}))
+		return string(Hash(&agent.Call{Complete: &agent.Completion{Messages: []sdk.Message{{Parts: parts}}}}))
 	}
-	read := func(r agent.FileRange) string { return string(requestHash(&agent.Call{ReadFile: &r})) }
+	read := func(r agent.FileRange) string { return string(Hash(&agent.Call{ReadFile: &r})) }
 	all := []string{
 		ask(""), ask("file-1"), ask("file-2"), read(agent.FileRange{FileID: "file-1"}),
 		read(agent.FileRange{FileID: "file-1", Offset: 1}), read(agent.FileRange{FileID: "file-1", Length: 1}),
