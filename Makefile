@@ -6,10 +6,9 @@ GOLANGCI_LINT_VERSION      := v2.15.0
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
 PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
-# The S3 server of the tests; test/s3test knows it by this version, too.
+# The S3 server of the tests; test/s3test has this version, too.
 VERSITYGW_VERSION          := v1.8.0
-
-# go-sdk's conformance server, a real MCP server; test/mcptest knows it by this version, too.
+# go-sdk's conformance server, a real MCP server; test/mcptest has this version, too.
 EVERYTHING_SERVER_VERSION  := v1.8.0
 
 CACHE              := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/agentarea
@@ -21,15 +20,15 @@ PROTOC_GEN_GO_GRPC := $(TOOLS)/protoc-gen-go-grpc-$(PROTOC_GEN_GO_GRPC_VERSION)/
 VERSITYGW          := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 PROTO_TOOLS        := $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC)
 EVERYTHING_SERVER  := $(TOOLS)/mcp-everything-server-$(EVERYTHING_SERVER_VERSION)/everything-server
-# MCP's conformance suites, clients and servers from npm, with a Node to run them.
-MCPTEST            := $(CACHE)/mcptest-$(shell sha256sum test/mcptest/npm/package-lock.json 2>/dev/null | cut -c1-12)/.installed
-MCP_SERVERS        := $(EVERYTHING_SERVER) $(MCPTEST)
-# What the tests of the clients in examples/clients need from npm.
-CLIENTS            := $(CACHE)/clients-$(shell sha256sum test/clients/npm/package-lock.json 2>/dev/null | cut -c1-12)/.installed
-# AGENTAREA_TEST_S3_URL names a server of one's own, and then none is installed.
+# MCP's conformance suites, clients and servers from npm. A folder's name has the checksum of its lock file.
+sha256              = $(shell { sha256sum $(1) || shasum -a 256 $(1); } 2>/dev/null | cut -c1-12)
+MCPTEST            := $(CACHE)/mcptest-$(call sha256,test/mcptest/npm/package-lock.json)/.installed
+# The npm packages that the tests of the clients in examples/clients need.
+CLIENTS            := $(CACHE)/clients-$(call sha256,test/clients/npm/package-lock.json)/.installed
+# With AGENTAREA_TEST_S3_URL the tests use that server, and none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
-# Since this commit what is said to plugins is only added to.
+# The protos are compared with this commit: since then, messages are only added to.
 PROTO_BASE := 63a0c364d6d76e16e981bb2503be44af948bd5a2
 
 MODULE := github.com/agentarea/agentarea
@@ -38,16 +37,19 @@ MODULE := github.com/agentarea/agentarea
 MODULES  := . sdk test/ops
 PACKAGES := $(patsubst ./.%,.%,$(MODULES:%=./%/...))
 
-# The race detector needs a C compiler. A machine without one still tests, and
-# says so; CI insists (RACE=-race).
+# The race detector needs a C compiler. Without one, make test runs without it and says so; CI sets RACE=-race.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
-# How long each fuzz target runs. What it learns is kept in the cache.
+# Unit tests use the race detector themselves. These end-to-end tests run again in make test-slow, with
+# servers and plugins that are built with it.
+RACE_SMOKE := TestContract|TestStreamContract|TestReconnect|TestTwoWatchers|TestCancel|TestOneTurnAtATime|TestTask|TestTaskCancel|TestWebSocket|TestReplicas|TestServerStops|TestAgentTypeKilled|TestBackendSwapped|TestReloadsUnderLoad|TestBackupUnderLoad|TestUpload|TestDownload|TestTrace|TestPluginStatus
+
+# The time for each fuzz target. The inputs that it finds are kept in the cache.
 FUZZTIME := 10s
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build and start the server on localhost:8000; ARGS="--listen …" passes flags
@@ -58,36 +60,24 @@ build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2
 	CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build postgres python ops $(S3_SERVER) $(MCP_SERVERS) $(CLIENTS) ## run every test and fuzz; TEST="-run Chat ./storage/..." picks
-	@[ -n "$(RACE)" ] || echo "no C compiler ($$(go env CC)) here: testing without the race detector" >&2
-	go test $(RACE) -timeout 30m $(or $(TEST),$(PACKAGES))
-	$(if $(TEST),,scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz)
+test: build ## run every test in its short form; TEST="-run Chat ./storage/..." picks
+	@[ -n "$(RACE)" ] || echo "testing without the race detector: there is no C compiler ($$(go env CC))" >&2
+	scripts/test.sh go test $(RACE) -timeout 20m $(or $(TEST),./test/e2e $(PACKAGES))
+
+.PHONY: test-slow
+test-slow: build ## run the long form of the tests that have one, the race build of the servers, and all fuzz targets
+	AGENTAREA_TEST_SLOW=1 scripts/test.sh go test -timeout 30m $$(scripts/slow-tests.sh $(PACKAGES))
+	AGENTAREA_TEST_RACE_BINARIES=1 scripts/test.sh go test -timeout 20m -run '^($(RACE_SMOKE))$$' ./test/e2e
+	scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz
+
+.PHONY: test-setup
+test-setup: ## install what tests need beside Go: Debian packages as root, the rest into ~/.cache/agentarea
+	scripts/test-packages.sh
+	$(MAKE) --no-print-directory $(S3_SERVER) $(EVERYTHING_SERVER) $(MCPTEST) $(CLIENTS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz
-
-# The tests on PostgreSQL start a server of their own, or use AGENTAREA_TEST_POSTGRES_URL's.
-# Where there is neither they are skipped; CI insists (AGENTAREA_REQUIRE_POSTGRES=1).
-.PHONY: postgres
-postgres:
-	@[ -n "$(AGENTAREA_TEST_POSTGRES_URL)" ] || [ -x "$$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1)" ] || command -v initdb >/dev/null || { \
-	  echo "the tests on PostgreSQL need its server's initdb and postgres (Debian: postgresql): install them, or name a server by AGENTAREA_TEST_POSTGRES_URL" >&2; \
-	  [ -z "$(AGENTAREA_REQUIRE_POSTGRES)" ]; }
-
-# The examples in Python run on Debian's packages.
-PYTHON_PACKAGES := python3-grpcio python3-requests python3-websocket
-.PHONY: python
-python:
-	@/usr/bin/python3 -c 'import grpc, google.protobuf, requests, websocket' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q $(PYTHON_PACKAGES) >/dev/null; } || { \
-	  echo "the examples in Python, a plugin and a client, need grpcio, requests and websocket-client (Debian: apt-get install $(PYTHON_PACKAGES))" >&2; exit 1; }
-
-# The tests of the image and the service use an init and systemd's checker. Where
-# they are not, these are skipped; CI insists (AGENTAREA_REQUIRE_OPS=1).
-.PHONY: ops
-ops:
-	@{ command -v tini && command -v systemd-analyze; } >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -q --no-install-recommends tini systemd >/dev/null; } || { \
-	  echo "the tests of the image and the service need tini and systemd-analyze (Debian: tini, systemd): install them" >&2; [ -z "$(AGENTAREA_REQUIRE_OPS)" ]; }
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
@@ -117,13 +107,13 @@ verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and 
 	scripts/generated-is-fresh.sh
 
 .PHONY: bench
-bench: build $(VERSITYGW) $(MCP_SERVERS) ## measure the server beside its bare upstream, a plain proxy, cp, minio-go and other MCP gateways; BENCH="-quick -only latency,cpu" picks
+bench: build $(VERSITYGW) $(EVERYTHING_SERVER) $(MCPTEST) ## measure the server beside its bare upstream, a plain proxy, cp, minio-go and other MCP gateways; BENCH="-quick -only latency,cpu" picks
 	go run ./test/bench -versitygw $(VERSITYGW) -everything $(EVERYTHING_SERVER) -npm $(dir $(MCPTEST)) $(BENCH)
 
 .PHONY: soak
-soak: build postgres ## ten times the sessions of bench, to see what grows, and 100 kills at random moments on each database
+soak: build ## ten times the sessions of bench, to see what grows, and 100 kills at random moments on each database
 	go run ./test/bench -only growth -sessions 200000 $(BENCH)
-	AGENTAREA_CRASH_ROUNDS=100 go test -count=1 -timeout 60m -v -run TestServerKilledAtRandom ./test/e2e
+	AGENTAREA_TEST_CRASH_ROUNDS=100 go test -count=1 -timeout 60m -v -run TestServerKilledAtRandom ./test/e2e
 
 .PHONY: clean
 clean: ## remove bin/; data/ is yours and stays
@@ -134,7 +124,7 @@ install = GOBIN=$(@D) GOFLAGS= go install $(1)@$(2)
 
 # $(call npm,folder) installs the packages of a folder's lock file beside the target.
 define npm
-	@command -v npm >/dev/null || { echo "the tests need npm (Node 20 or newer): install it" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm (with Node 20 or newer) is missing: install it, and run make test-setup again" >&2; exit 1; }
 	mkdir -p $(@D) && cp $(1)/* $(@D) && cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts && touch $@
 endef
 

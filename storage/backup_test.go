@@ -10,7 +10,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
-	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 // A snapshot has every row of every table while a server writes, and what belongs
@@ -19,7 +19,7 @@ func TestSnapshot(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(*testing.T) *storage.DB{
 		"sqlite":   func(t *testing.T) *storage.DB { db, _ := openNew(t, storage.Options{}); return db },
-		"postgres": func(t *testing.T) *storage.DB { return openNamed(t, pgtest.Start(t)) },
+		"postgres": func(t *testing.T) *storage.DB { return openNamed(t, dbtest.Postgres(t)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/dbtest"
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
@@ -103,7 +104,7 @@ func TestCopy(t *testing.T) {
 	_, err = from.DropNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
 	must(t, err)
 
-	pg := openNamed(t, pgtest.Start(t))
+	pg := openNamed(t, dbtest.Postgres(t))
 	var told []storage.CopiedTable
 	must(t, storage.Copy(ctx, from, pg, func(c storage.CopiedTable) { told = append(told, c) }))
 	back, _ := openNew(t, storage.Options{})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 // The tests of crashes and locks start this binary once more, to be another
@@ -95,9 +96,8 @@ func openAt(tb testing.TB, path string, o storage.Options) *storage.DB {
 func openNew(tb testing.TB, o storage.Options) (*storage.DB, string) {
 	tb.Helper()
 	path := newPath(tb)
-	db := openAt(tb, path, o)
-	must(tb, db.Migrate(context.Background()))
-	return db, path
+	dbtest.Create(tb, path)
+	return openAt(tb, path, o), path
 }
 
 func checkIntegrity(t *testing.T, db *storage.DB) {

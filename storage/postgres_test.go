@@ -11,6 +11,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
+	"github.com/agentarea/agentarea/test/dbtest"
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
@@ -106,7 +107,7 @@ func TestPostgresURLs(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
-		db, err := storage.Open(t.Context(), pgtest.Start(t), storage.Options{Readers: 3})
+		db, err := storage.Open(t.Context(), dbtest.Postgres(t), storage.Options{Readers: 3})
 		must(t, err)
 		return db
 	})

@@ -6,12 +6,13 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
+	"github.com/agentarea/agentarea/test/dbtest"
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
 func TestRates(t *testing.T) {
 	t.Parallel()
-	storagetest.RunRates(t, openNamed(t, pgtest.Start(t)).Rates())
+	storagetest.RunRates(t, openNamed(t, dbtest.Postgres(t)).Rates())
 }
 
 // Two servers' counts are one.
@@ -32,7 +33,7 @@ func TestRatesOfTwoServers(t *testing.T) {
 // What is over goes, in batches, and what counts stays.
 func TestRatesDrop(t *testing.T) {
 	t.Parallel()
-	db := openNamed(t, pgtest.Start(t))
+	db := openNamed(t, dbtest.Postgres(t))
 	l := core.RateLimit{PerMinute: 1}
 	for _, key := range []string{"a", "b", "c"} {
 		_, err := db.Rates().TakeRate(t.Context(), key, l)
@@ -59,7 +60,7 @@ func TestRatesDrop(t *testing.T) {
 // A count of a clock that was set back since is none.
 func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
-	db := openNamed(t, pgtest.Start(t))
+	db := openNamed(t, dbtest.Postgres(t))
 	l := core.RateLimit{PerMinute: 1, Burst: 1}
 	for range 2 {
 		r, err := db.Rates().TakeRate(t.Context(), "ada", l)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 func TestSQLite(t *testing.T) {
@@ -16,6 +17,7 @@ func TestSQLite(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
 		// A path with what means something in a URL.
 		path := filepath.Join(t.TempDir(), "a b?c%20#d&e.db")
+		dbtest.Create(t, path)
 		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{})
 		must(t, err)
 		return db

@@ -1,19 +1,15 @@
 package main
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "agent-chat")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "agent-chat")
 	plugintest.Agent(t, plugintest.Command{Path: binary, Script: plugintest.Script{
 		AgentConfig: map[string]any{"model": "plugintest", "tools": []string{"plugintest_add"}},
 	}})

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
@@ -16,9 +15,5 @@ func TestConformance(t *testing.T) {
 // build builds the plugin and returns the path of its binary.
 func build(tb testing.TB) string {
 	tb.Helper()
-	binary := filepath.Join(tb.TempDir(), "files-local")
-	if out, err := exec.CommandContext(tb.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		tb.Fatalf("%v: %s", err, out)
-	}
-	return binary
+	return testenv.Binary(tb, "files-local")
 }

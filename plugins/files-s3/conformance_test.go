@@ -1,11 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugintest"
 	"github.com/agentarea/agentarea/test/s3test"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
@@ -70,33 +66,8 @@ func configBlock(s *s3test.Server, bucket string, more map[string]any) map[strin
 	return config
 }
 
-var binaryDir string
-
-var buildOnce = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaryDir, "files-s3")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaryDir, err = os.MkdirTemp("", "files-s3"); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(binaryDir)
-	os.Exit(code)
-}
-
-// build builds the plugin once and returns the path of its binary.
+// build returns the path of the plugin.
 func build(tb testing.TB) string {
 	tb.Helper()
-	path, err := buildOnce()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return path
+	return testenv.Binary(tb, "files-s3")
 }

@@ -151,7 +151,7 @@ func TestPut_retriesAfterInterruption(t *testing.T) {
 	r.proxy.DownAfter(after)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for r.proxy.Carried() <= after && t.Context().Err() == nil {
+		for r.proxy.Sent() <= after && t.Context().Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 		r.proxy.Up()

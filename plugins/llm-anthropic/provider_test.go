@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +13,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/sdk/llm/remote/remotetest"
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "llm-anthropic")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "llm-anthropic")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
 		Script: plugintest.Script{Model: "claude-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},

@@ -1,19 +1,15 @@
 package main
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "llm-echo")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "llm-echo")
 	plugintest.LLM(t, plugintest.Command{Path: binary, Script: plugintest.Script{
 		ToolPrompt: `/tool plugintest_add {"a":2,"b":3}`, LimitedPrompt: "/error rate_limited", SlowPrompt: "/tokens 100 /delay 100ms",
 	}})

@@ -2,22 +2,18 @@ package main
 
 import (
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
 	"github.com/agentarea/agentarea/test/openaitest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "llm-openai")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "llm-openai")
 	server := openaitest.New(openaitest.Options{Key: key, Answer: scripted})
 	url, err := server.Start("127.0.0.1:0")
 	if err != nil {

@@ -2,19 +2,15 @@ package main
 
 import (
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "mcp-http")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "mcp-http")
 	server := httptest.NewServer(plugintest.EchoMCP())
 	t.Cleanup(server.Close)
 	plugintest.MCP(t, plugintest.Command{

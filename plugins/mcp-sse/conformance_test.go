@@ -6,20 +6,16 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/agentarea/agentarea/sdk/plugintest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "mcp-sse")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	binary := testenv.Binary(t, "mcp-sse")
 	server := httptest.NewServer(&echoServer{})
 	t.Cleanup(server.Close)
 	plugintest.MCP(t, plugintest.Command{

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// answer is what one request gave.
+// answer is the result of one request.
 type answer struct {
-	// first is the time to the first token of a stream, total to the end of the
-	// answer, both from before the request was written.
+	// first is the time to the first token of a stream, and total the time to the end of the answer.
+	// Both start before the request is written.
 	first, total time.Duration
 	tokens       int
 	err          error
 }
 
-// client is one connection that is kept alive, with nothing on it but what a
-// request needs: net/http's own client would cost more than the proxy does.
+// client sends requests on one keep-alive connection. It is minimal, because net/http's client would
+// need more CPU time than the proxy.
 type client struct {
 	address string
 	conn    net.Conn
@@ -42,7 +42,7 @@ func (c *client) close() {
 	}
 }
 
-// do sends one request and reads its answer. After a failure the next one dials anew.
+// do sends a request and reads its answer. After a failure, the next request opens a new connection.
 func (c *client) do(ctx context.Context, t target, turn turn) answer {
 	if c.conn == nil {
 		conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", c.address)
@@ -95,7 +95,7 @@ func (c *client) whole(body io.Reader) (int, error) {
 	return bytes.Count(c.buf, tokenMark), err
 }
 
-// events reads a stream of server-sent events to its end.
+// events reads a stream of server-sent events to its end, and counts the tokens.
 func (c *client) events(t target, body io.Reader, begin time.Time) answer {
 	var a answer
 	ended := false

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// cpu is what a turn costs in processor time, in the target's processes alone.
+// cpu measures the CPU time of a turn in the target's processes.
 func cpu(ctx context.Context, s *settings) error {
 	r, err := newRig(ctx, s, model{tokens: s.tokens})
 	if err != nil {

@@ -23,9 +23,9 @@ const (
 	fileRounds = 10
 )
 
-// files moves the same bytes by the API and by what there is without it: cp on a
-// disk, and minio-go on S3. Every copy is a new file, and they go at the end, for
-// to write into memory that was just given back is quicker.
+// files transfers the same bytes with the API and without it: with cp on a disk, and with minio-go on
+// S3. Every copy is a new file, and all are removed at the end, because writing into memory that was
+// just freed is faster.
 func files(ctx context.Context, s *settings) error {
 	r, err := newFileRig(ctx, s)
 	if err != nil {
@@ -61,20 +61,20 @@ func files(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// transfer carries the file once; n is new every time.
+// transfer transfers the file once. n is different for each call.
 type transfer struct {
 	name string
 	run  func(ctx context.Context, n int) error
 }
 
-// fileRig is a server with a folder and a bucket to keep files in.
+// fileRig is a server with a folder and a bucket for files.
 type fileRig struct {
 	*rig
 	dir, source, config string
 	s3                  *minio.Client
-	// plugins makes a plugins.hcl with that file_backend.
+	// plugins returns a plugins.hcl with that file_backend.
 	plugins func(backend string) []byte
-	// n counts transfers, id is the last upload's, and object minio-go's last.
+	// n counts transfers, id is the id of the last upload, and object the name of minio-go's last one.
 	n          int
 	id, object string
 }
@@ -147,8 +147,7 @@ func (r *fileRig) makeSource() error {
 	return f.Close()
 }
 
-// measure runs the transfers by turns. against is the first, which the others
-// are measured by.
+// measure runs the transfers in turns. The others are compared with the first one.
 func (r *fileRig) measure(ctx context.Context, t *table, rounds int, against string, transfers []transfer) error {
 	took := make([][]time.Duration, len(transfers))
 	cpu := make([]time.Duration, len(transfers))
@@ -240,7 +239,7 @@ func (r *fileRig) upload(ctx context.Context, n int) error {
 		return err
 	}
 	if _, err := hex.DecodeString(file.SHA256); err != nil || file.Size != fileSize {
-		return fmt.Errorf("the server has %+v", file)
+		return fmt.Errorf("the upload returns %+v", file)
 	}
 	r.id = file.ID
 	return nil
@@ -259,7 +258,7 @@ func (r *fileRig) download(ctx context.Context, n int) error {
 	defer f.Close()
 	got, err := io.CopyBuffer(struct{ io.Writer }{f}, resp.Body, make([]byte, 1<<20))
 	if err == nil && got != fileSize {
-		err = fmt.Errorf("%d bytes came", got)
+		err = fmt.Errorf("the download has %d bytes", got)
 	}
 	return err
 }
@@ -285,7 +284,7 @@ func (r *fileRig) send(ctx context.Context, method, path, contentType string, bo
 	return resp, nil
 }
 
-// swap has the server keep new files in the bucket.
+// swap makes the server store new files in the bucket.
 func (r *fileRig) swap(ctx context.Context) error {
 	if err := os.WriteFile(r.config, r.plugins("s3"), 0o600); err != nil {
 		return err

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// growth is whether the server becomes larger or slower with the number of
-// sessions it has had.
+// growth measures whether the server uses more memory or becomes slower with the number of sessions.
 func growth(ctx context.Context, s *settings) error {
 	r, err := newRig(ctx, s, model{tokens: s.tokens})
 	if err != nil {
@@ -29,7 +28,7 @@ func growth(ctx context.Context, s *settings) error {
 		if got.fault != nil {
 			return got.fault
 		}
-		// Shows whether it is the machine that became slower.
+		// The direct call shows whether the machine has become slower.
 		direct := "-"
 		if r.targets[0].name() == "direct" {
 			res := r.drive(ctx, r.targets[0], load{clients: 16, turns: step})

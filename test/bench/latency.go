@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// latency is what the server adds to a turn, and what the proxy adds to it.
+// latency measures the time that the server adds to a turn, and the time that the proxy adds.
 func latency(ctx context.Context, s *settings) error {
 	r, err := newRig(ctx, s, model{tokens: s.tokens})
 	if err != nil {
@@ -51,10 +51,10 @@ func latency(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// rounds is how many slices a comparison is cut into.
+// rounds is the number of parts of a comparison.
 const rounds = 5
 
-// compare puts the same load on every target, in turns.
+// compare runs the same load on every target, in turns.
 func (r *rig) compare(ctx context.Context, l load) (map[string]*result, error) {
 	got := map[string]*result{}
 	for _, t := range r.targets {
@@ -73,7 +73,7 @@ func (r *rig) compare(ctx context.Context, l load) (map[string]*result, error) {
 	return got, nil
 }
 
-// added appends one row: a percentile of each target, less the direct call's.
+// added appends a row with a percentile of each target minus that of the direct call.
 func added(t *table, clients, label string, p float64, got map[string]*result, sample func(*result) []time.Duration, more ...string) {
 	at := func(name string) time.Duration {
 		res := got[name]

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// load is so many turns of so many clients, each of which waits for its
-// answer before it sends the next.
+// load is a number of turns by a number of clients. Each client waits for its answer before it sends
+// the next turn.
 type load struct {
 	clients, turns int
 	stream         bool
-	// perSession is how many turns a conversation has.
+	// perSession is the number of turns of a session.
 	perSession int
-	// spread is the time over which the clients begin.
+	// spread is the time over which the clients start.
 	spread time.Duration
 }
 
-// result is what a load gave.
+// result is the result of a load.
 type result struct {
 	first, total   []time.Duration
 	tokens, failed int
@@ -29,10 +29,10 @@ type result struct {
 	fault error
 }
 
-// sessions numbers conversations across the whole run.
+// sessions numbers sessions in the whole run.
 var sessions atomic.Int64
 
-// drive puts a load on a target.
+// drive runs a load on a target.
 func (r *rig) drive(ctx context.Context, t target, l load) result {
 	var (
 		taken atomic.Int64
@@ -59,7 +59,7 @@ func (r *rig) drive(ctx context.Context, t target, l load) result {
 	return sum
 }
 
-// client sends turns until the load has been given out.
+// client sends turns until all turns of the load have been sent.
 func (r *rig) client(ctx context.Context, c *client, t target, l load, taken *atomic.Int64) result {
 	var res result
 	session := ""
@@ -69,7 +69,7 @@ func (r *rig) client(ctx context.Context, c *client, t target, l load, taken *at
 		}
 		a := c.do(ctx, t, turn{session: session, stream: l.stream})
 		if a.err == nil && a.tokens != r.model.tokens {
-			a.err = fmt.Errorf("the answer had %d tokens of %d", a.tokens, r.model.tokens)
+			a.err = fmt.Errorf("the answer has %d tokens, want %d", a.tokens, r.model.tokens)
 		}
 		if a.err != nil {
 			res.failed++
@@ -98,10 +98,10 @@ func (r *result) add(o result) {
 	}
 }
 
-// perSecond is how many turns were answered a second.
+// perSecond returns the number of answered turns in a second.
 func (r *result) perSecond() float64 { return float64(len(r.total)) / r.elapsed.Seconds() }
 
-// percentile of a sample; 0 of an empty one.
+// percentile returns a percentile of a sample, or 0 if it is empty.
 func percentile(sample []time.Duration, p float64) time.Duration {
 	if len(sample) == 0 {
 		return 0
@@ -121,7 +121,7 @@ func mean(sample []time.Duration) time.Duration {
 	return sum / time.Duration(len(sample))
 }
 
-// sleep waits, and says false when ctx ended first.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -136,7 +136,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// warm opens the connections and lets every program reach its stride.
+// warm opens the connections and runs a small load, so that every program is warmed up.
 func (r *rig) warm(ctx context.Context, clients, turns int, stream bool) error {
 	for _, t := range r.targets {
 		res := r.drive(ctx, t, load{clients: clients, turns: turns, stream: stream, perSession: 10})

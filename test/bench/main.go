@@ -1,10 +1,9 @@
-// Command bench measures the built server beside the same upstream called
-// directly and beside a plain reverse proxy, all in one run on this machine and
-// on loopback only. Its figures are reported and never tested: trust the ratios.
+// Command bench measures the built server, and compares it with direct calls of the same upstream and
+// with a plain reverse proxy. Everything runs on this machine and on loopback. The figures are not
+// tested. Their ratios are more reliable than their values.
 //
-// The upstream, the proxy and the server are processes of their own; this one
-// makes the load. What is compared is interleaved, so that a machine that
-// slows down does so for everybody.
+// The upstream, the proxy and the server are separate processes, and this process creates the load.
+// Comparisons are interleaved, so that a machine that becomes slower affects every target.
 package main
 
 import (
@@ -19,19 +18,19 @@ import (
 	"time"
 )
 
-// settings are the flags.
+// settings are the values of the flags.
 type settings struct {
 	server, versitygw, everything, npm string
 	targets                            []string
 	quick                              bool
 	sessions                           int
-	// tokens is the length of an answer where its length is not what is measured.
+	// tokens is the length of an answer in measurements that do not vary it.
 	tokens int
-	// dir is scratch space for all of the run.
+	// dir is a folder for temporary files of the whole run.
 	dir string
 }
 
-// scaled is n, or a fifth of it in a quick run.
+// scaled returns n, or a fifth of it in a quick run.
 func (s *settings) scaled(n int) int {
 	if s.quick {
 		return max(n/5, 1)
@@ -39,7 +38,7 @@ func (s *settings) scaled(n int) int {
 	return n
 }
 
-// part is one table of the report.
+// part is a part of the report, with one or more tables.
 type part struct {
 	name  string
 	limit time.Duration
@@ -102,14 +101,14 @@ func run(s *settings, only string) error {
 		for name := range strings.SplitSeq(only, ",") {
 			i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 			if i < 0 {
-				return fmt.Errorf("-only %s: no such part", name)
+				return fmt.Errorf("-only: unknown part %q", name)
 			}
 			chosen = append(chosen, parts[i])
 		}
 	}
 	for _, t := range s.targets {
 		if t != "direct" && t != "proxy" && t != "server" {
-			return fmt.Errorf("-targets %s: no such target", t)
+			return fmt.Errorf("-targets: unknown target %q", t)
 		}
 	}
 	dir, err := os.MkdirTemp("", "agentarea-bench-")

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// mcp calls a tool of go-sdk's conformance server through the gateway, beside that
-// server's own HTTP, and beside npm's gateways that do the same.
+// mcp measures tool calls of go-sdk's conformance server through the gateway, and compares them with
+// that server's own HTTP and with gateways from npm.
 func mcp(ctx context.Context, s *settings) error {
 	r, err := newMCPRig(ctx, s)
 	if err != nil {
@@ -49,7 +49,7 @@ func mcp(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// callResult is what calls took.
+// callResult is the result of tool calls.
 type callResult struct {
 	calls []time.Duration
 	spent time.Duration
@@ -67,12 +67,12 @@ func (r *callResult) median() time.Duration {
 	return r.calls[len(r.calls)/2]
 }
 
-// mcpRoute is a way to the server.
+// mcpRoute is a way to reach the server.
 type mcpRoute struct {
 	name, url string
-	// tokens are of users, who call by turns; empty for a route without users.
+	// tokens are the access tokens of users, who call in turns. It is empty for a route without users.
 	tokens []string
-	// modern calls stand alone; the others are of a session for each client.
+	// modern means that calls need no session. Otherwise each client has a session.
 	modern  bool
 	process *process
 }
@@ -85,7 +85,7 @@ func (m *mcpRoute) memory() (string, error) {
 	return mib(list[0].rss), nil
 }
 
-// mcpClient is one client of a route.
+// mcpClient is a client of a route.
 type mcpClient struct {
 	*mcpRoute
 	token, session string
@@ -133,7 +133,7 @@ func (m *mcpRoute) measure(ctx context.Context, clients int, length time.Duratio
 
 const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}`
 
-// open starts a session, where there are any.
+// open starts a session, if the route has sessions.
 func (c *mcpClient) open(ctx context.Context) error {
 	if c.modern {
 		return nil
@@ -211,7 +211,7 @@ func (c *mcpClient) post(ctx context.Context, body string, header http.Header) e
 	return nil
 }
 
-// mcpRig is the server behind each of the gateways.
+// mcpRig is the MCP server behind each of the gateways.
 type mcpRig struct {
 	*rig
 	dir    string
@@ -305,7 +305,7 @@ func (r *mcpRig) start(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// users makes the MCP server and users that share it: a user has few sessions.
+// users creates the MCP server and several users of it, because the sessions of a user are limited.
 func (r *mcpRig) users(ctx context.Context, everything string) ([]string, error) {
 	if err := r.server.call(ctx, http.MethodPost, "/v1/mcp-servers/", map[string]any{
 		"name": "everything", "slug": "everything", "shared": true, "config": map[string]any{"command": everything},

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// memory is what the server and its plugins hold, idle and with work.
+// memory measures the memory of the server and its plugins, idle and under load.
 func memory(ctx context.Context, s *settings) error {
 	r, err := newRig(ctx, s, model{tokens: 50, delay: 20 * time.Millisecond})
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// The bench is a plugin too, when it is started as one: of the kind llm, with
-// streams of a fixed form, and of the kind agent, with loops that make host calls.
+// The bench program is also a plugin, if it is started as one: of the kind llm with fixed streams, or
+// of the kind agent with a loop of host calls.
 const (
 	asLLM   = "plugin-llm"
 	asAgent = "plugin-agent"
-	// asPeer is a plain gRPC server on a unix socket with the services of asLLM.
+	// asPeer starts a plain gRPC server on a unix socket with the services of asLLM.
 	asPeer = "peer"
 )
 
@@ -48,8 +48,8 @@ func servePeer(socket string) error {
 	return s.Serve(l)
 }
 
-// fixed answers with as many tokens as max_tokens says, and as many of them in a
-// message as the model's name.
+// fixed is a provider that answers with max_tokens tokens. The model's name is the number of tokens in
+// a message.
 type fixed struct {
 	llmv1.UnimplementedLLMServiceServer
 }
@@ -73,8 +73,8 @@ func (fixed) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) er
 	}})
 }
 
-// caller makes as many host calls as the run's seed says: completions if its
-// config says so, else calls of a tool.
+// caller is an agent type that makes as many host calls as the run's seed: completions if its config
+// says so, or else tool calls.
 type caller struct{}
 
 func (caller) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }

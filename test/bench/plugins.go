@@ -23,7 +23,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// plugins is what the plugin boundary costs, beside plain gRPC over a unix socket.
+// plugins measures the cost of the plugin boundary, and compares it with plain gRPC over a unix socket.
 func plugins(ctx context.Context, s *settings) error {
 	if err := pluginCalls(ctx, s); err != nil {
 		return err
@@ -31,7 +31,7 @@ func plugins(ctx context.Context, s *settings) error {
 	return pluginLives(ctx, s)
 }
 
-// dialPlugin starts a program as the server does: through go-plugin, with mutual TLS.
+// dialPlugin starts a program as the server does, through go-plugin with mutual TLS.
 func dialPlugin(s *settings, kind, path string, args ...string) (*grpc.ClientConn, func(), error) {
 	cmd := exec.Command(path, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}
@@ -55,7 +55,7 @@ func dialPlugin(s *settings, kind, path string, args ...string) (*grpc.ClientCon
 	return raw.(*grpc.ClientConn), client.Kill, nil
 }
 
-// peers are the three processes that are compared.
+// peers are the three compared processes.
 type peers struct {
 	plain, llm, agent *grpc.ClientConn
 	closers           []func()
@@ -106,7 +106,7 @@ func startPeers(ctx context.Context, s *settings) (_ *peers, err error) {
 	return p, nil
 }
 
-// handle answers host calls: a tool's at once, a completion's by the provider.
+// handle answers host calls: tool calls itself, completions with the provider.
 type handle struct{ provider llm.Provider }
 
 var toolAnswer = &agent.Result{ToolResult: &sdk.ToolResult{Parts: []sdk.Part{{Text: "5"}}}}
@@ -122,7 +122,7 @@ func (h handle) Handle(ctx context.Context, call *agent.Call) (*agent.Result, er
 	return &agent.Result{Answer: &agent.Answer{Message: sdk.Text(sdk.RoleAssistant, "x")}}, nil
 }
 
-// tally counts tokens.
+// tally counts the tokens of a stream.
 type tally struct{ tokens int }
 
 func (c *tally) Send(llm.Delta) error {
@@ -134,8 +134,8 @@ func tokensRequest(size string, n int64, messages ...sdk.Message) *llm.Request {
 	return &llm.Request{Model: size, Messages: messages, Stream: true, Parameters: llm.Parameters{MaxTokens: &n}}
 }
 
-// pluginCalls measures calls and tokens, in five rounds of each in turn; the
-// fastest counts, for the others were disturbed.
+// pluginCalls measures calls and tokens in five rounds, in turns. The result is the fastest round,
+// because other work on the machine slows rounds down.
 func pluginCalls(ctx context.Context, s *settings) error {
 	p, err := startPeers(ctx, s)
 	if err != nil {
@@ -167,7 +167,7 @@ func pluginCalls(ctx context.Context, s *settings) error {
 			c := &tally{}
 			_, err := llm.NewClient(cc).Chat(ctx, tokensRequest(size, tokens, sdk.Text(sdk.RoleUser, "Hello?")), c)
 			if err == nil && int64(c.tokens) != tokens {
-				err = fmt.Errorf("%d of %d tokens came", c.tokens, tokens)
+				err = fmt.Errorf("got %d tokens, want %d", c.tokens, tokens)
 			}
 			return err
 		}
@@ -214,7 +214,7 @@ func pluginCalls(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// pluginState is one of GET /v1/plugins.
+// pluginState is a plugin in the reply of GET /v1/plugins.
 type pluginState struct {
 	Label string
 	State string
@@ -223,7 +223,7 @@ type pluginState struct {
 
 const idlePlugins = 10
 
-// pluginLives measures starts, restarts and memory, on a real server.
+// pluginLives measures starts, restarts and memory of plugins of a real server.
 func pluginLives(ctx context.Context, s *settings) error {
 	echo := filepath.Join(filepath.Dir(s.server), "llm-echo")
 	var starts []time.Duration
@@ -311,8 +311,7 @@ func (r *rig) idleMemory(ctx context.Context) (int64, error) {
 	return total, nil
 }
 
-// killProvider kills a provider, and gives the time until a turn with its model is
-// answered.
+// killProvider kills a provider, and returns the time until a turn with its model is answered.
 func (r *rig) killProvider(ctx context.Context, label string) (time.Duration, error) {
 	var agent struct{ ID string }
 	if err := r.server.call(ctx, http.MethodPost, "/v1/agents", map[string]any{

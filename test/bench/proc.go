@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// tree is pid and all that descend from it, as /proc shows them.
+// tree returns pid and its descendants, from /proc.
 func tree(pid int) ([]int, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -36,8 +36,8 @@ func tree(pid int) ([]int, error) {
 	return pids, nil
 }
 
-// statFields are those of /proc/PID/stat from the state on: the name before
-// them is in parentheses and may hold anything.
+// statFields returns the fields of /proc/PID/stat from the state on. The name before them is in
+// parentheses and may contain any character.
 func statFields(path string) ([]string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -50,7 +50,7 @@ func statFields(path string) ([]string, error) {
 	return fields, nil
 }
 
-// cpuTime is what a process and its descendants have used so far.
+// cpuTime returns the CPU time that a process and its descendants have used so far.
 func cpuTime(pid int) (time.Duration, error) {
 	pids, err := tree(pid)
 	if err != nil {
@@ -70,18 +70,18 @@ func cpuTime(pid int) (time.Duration, error) {
 			ticks += n
 		}
 	}
-	// Linux gives them in hundredths of a second on every platform.
+	// The unit is a hundredth of a second on every platform of Linux.
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// usage is the memory of one process, in KiB. What processes share counts
-// whole in RSS and by its part in PSS.
+// usage is the memory of one process, in KiB. RSS has all memory that is shared with other processes,
+// PSS only a proportional part of it.
 type usage struct {
 	name     string
 	rss, pss int64
 }
 
-// memoryOf gives the processes below and with pid, and their sum at the end.
+// memoryOf returns the memory of pid and its descendants, with their sum at the end.
 func memoryOf(pid int) ([]usage, error) {
 	pids, err := tree(pid)
 	if err != nil {
@@ -132,8 +132,8 @@ func readUsage(pid int) (usage, error) {
 	return u, nil
 }
 
-// watchMemory samples until stop is called, which gives the largest sum and
-// what made it up.
+// watchMemory measures memory repeatedly until stop is called. stop returns the measurement with the
+// largest sum.
 func watchMemory(ctx context.Context, pid int) (stop func() []usage) {
 	ctx, cancel := context.WithCancel(ctx)
 	found := make(chan []usage)

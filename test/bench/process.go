@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// process is a program that the bench started, and ends.
+// process is a program that the bench has started.
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	// log is the file that takes what it prints.
+	// log is the file with its output.
 	log string
-	// done closes when it has ended.
+	// done is closed when it has ended.
 	done chan struct{}
 }
 
-// start runs a program with its output in a file of dir. env is added to a
-// small environment, so that the caller's settings do not reach the server.
+// start starts a program with its output in a file of dir. env is added to a minimal environment, so
+// that the caller's settings do not affect the server.
 func start(dir, name string, env []string, path string, args ...string) (*process, error) {
 	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
@@ -34,7 +34,7 @@ func start(dir, name string, env []string, path string, args ...string) (*proces
 		return nil, err
 	}
 	defer out.Close()
-	// Not bound to a context: stop is what ends it, gently at first.
+	// No context ends the process, because stop ends it gracefully.
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
@@ -51,7 +51,7 @@ func start(dir, name string, env []string, path string, args ...string) (*proces
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// stop ends the process: SIGTERM, and SIGKILL after ten seconds.
+// stop ends the process with SIGTERM, and with SIGKILL after ten seconds.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -62,16 +62,16 @@ func (p *process) stop() {
 	}
 }
 
-// fault is err with the end of what the process printed.
+// fault returns err with the end of the output of the process.
 func (p *process) fault(err error) error {
 	text, _ := os.ReadFile(p.log)
 	if len(text) > 2000 {
 		text = text[len(text)-2000:]
 	}
-	return fmt.Errorf("%s: %w; it printed:\n%s", p.name, err, text)
+	return fmt.Errorf("%s: %w; output:\n%s", p.name, err, text)
 }
 
-// await polls until ready says so, the process ends, or 30 s have passed.
+// await polls until ready returns nil, the process has ended, or 30 s have passed.
 func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -92,7 +92,7 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 	}
 }
 
-// firstLine waits for the first line that the process prints.
+// firstLine waits for the first line of output of the process.
 func (p *process) firstLine(ctx context.Context) (string, error) {
 	var line string
 	err := p.await(ctx, func(context.Context) error {
@@ -107,7 +107,7 @@ func (p *process) firstLine(ctx context.Context) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// build compiles a main package of this module into dir.
+// build builds a main package of this module into dir, and returns the path of the program.
 func build(ctx context.Context, dir, pkg string) (string, error) {
 	out := filepath.Join(dir, filepath.Base(pkg))
 	text, err := exec.CommandContext(ctx, "go", "build", "-o", out, pkg).CombinedOutput()
@@ -117,7 +117,7 @@ func build(ctx context.Context, dir, pkg string) (string, error) {
 	return out, nil
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// freeAddress returns a free loopback address.
 func freeAddress(ctx context.Context) (string, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

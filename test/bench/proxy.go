@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// serveProxy is the "proxy" command: the least that any server in Go adds. It
-// prints its address as one line and runs until it is killed.
+// serveProxy is the command "proxy", a server that adds as little as a server in Go can. It prints its
+// address as one line and runs until it is killed.
 func serveProxy(args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: bench proxy URL")
@@ -29,9 +29,8 @@ func serveProxy(args []string) error {
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
 		Transport: transport,
 	}
-	// An upstream that answers at once would else meet net/http closing the
-	// inbound body while the transport still looks for its end, and a stream in a
-	// few hundred is cut.
+	// Without this, if an upstream answers at once, net/http closes the request's body while the
+	// transport still reads its end. That interrupts one stream in a few hundred.
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

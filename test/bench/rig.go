@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// model is the upstream's answer to everything.
+// model describes the upstream's answers.
 type model struct {
 	tokens int
 	delay  time.Duration
 }
 
-// rig is an upstream, a proxy and a server before it, and connections to each.
-// Every part has its own, so that no part inherits another's heap.
+// rig is an upstream, a proxy and a server in front of it, and connections to each. Every part of the
+// report has its own rig, so that it does not start with the heap of another part.
 type rig struct {
 	targets []target
 	server  *agentarea
@@ -79,7 +79,7 @@ func (r *rig) start(ctx context.Context, s *settings, dir string) error {
 	return nil
 }
 
-// launch starts a program whose first line says where it listens.
+// launch starts a program whose first line of output is its address.
 func (r *rig) launch(ctx context.Context, dir, name, path string, args ...string) (*process, string, error) {
 	p, err := start(dir, name, nil, path, args...)
 	if err != nil {
@@ -90,7 +90,7 @@ func (r *rig) launch(ctx context.Context, dir, name, path string, args ...string
 	return p, line, err
 }
 
-// close ends the processes, the server first.
+// close ends the processes, starting with the server.
 func (r *rig) close() {
 	r.cancel()
 	for _, list := range r.clients {
@@ -103,7 +103,7 @@ func (r *rig) close() {
 	}
 }
 
-// connections gives n connections to a target, the same ones every time.
+// connections returns n connections to a target, the same ones in each call.
 func (r *rig) connections(t target, n int) []*client {
 	list := r.clients[t.name()]
 	for len(list) < n {

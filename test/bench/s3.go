@@ -10,7 +10,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// startS3 starts a versitygw with a bucket.
+// startS3 starts the S3 server versitygw and creates a bucket.
 func (r *fileRig) startS3(ctx context.Context, s *settings) error {
 	if _, err := os.Stat(s.versitygw); err != nil {
 		return fmt.Errorf("-versitygw: %w (make bench installs it)", err)

@@ -30,8 +30,7 @@ plugin "llm" "openai" {
 }
 `
 
-// startServer starts the server as its users do, on a database of its own, and
-// makes an agent.
+// startServer starts the server as its users do, with a new database, and creates an agent.
 func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byte, env ...string) error {
 	if _, err := os.Stat(binary); err != nil {
 		return fmt.Errorf("the server is not built: %w", err)
@@ -47,7 +46,7 @@ func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byt
 	p, err := start(dir, "server", append(env,
 		"AGENTAREA_ADMIN_USERNAME=admin",
 		"AGENTAREA_ADMIN_PASSWORD="+password,
-		// Everything comes from one address here.
+		// All requests come from one address.
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0",
 		"AGENTAREA_RATE_LIMIT_BURST=0",
 	), binary, "serve", "--listen", addr, "--config", config, "--data-dir", filepath.Join(dir, "data"))
@@ -86,8 +85,7 @@ func (a *agentarea) login(ctx context.Context) error {
 	return err
 }
 
-// stayLoggedIn takes a new token before the old one expires, for as long as
-// the rig lives.
+// stayLoggedIn gets a new access token before the old one expires, until the rig is closed.
 func (a *agentarea) stayLoggedIn(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Minute)
 	defer tick.Stop()
@@ -103,12 +101,12 @@ func (a *agentarea) stayLoggedIn(ctx context.Context) {
 	}
 }
 
-// limited says how long to wait.
+// limited is the error of a rate-limited request. It is the time to wait.
 type limited struct{ wait time.Duration }
 
 func (l limited) Error() string { return "the rate is limited for " + l.wait.String() }
 
-// call is one request of the set-up, with nothing measured.
+// call sends a request that is not measured.
 func (a *agentarea) call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// streams shows who keeps up with many slow answers at once.
+// streams measures many slow answers at the same time.
 func streams(ctx context.Context, s *settings) error {
 	m := model{tokens: 50, delay: 20 * time.Millisecond}
 	r, err := newRig(ctx, s, m)
@@ -49,8 +49,8 @@ func streams(ctx context.Context, s *settings) error {
 	return errors.Join(faults...)
 }
 
-// hold keeps so many streams going at each target, twice in turns, begun
-// evenly over the length of one, until each client has had its share.
+// hold runs that many streams at each target, twice in turns. The streams start evenly over the length
+// of one stream, until each client has finished its part.
 func (r *rig) hold(ctx context.Context, clients, each int, ideal time.Duration) (map[string]*result, map[string]time.Duration, error) {
 	got, spent := map[string]*result{}, map[string]time.Duration{}
 	for range 2 {

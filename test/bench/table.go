@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// table is printed when it is whole.
+// table collects rows and is printed when it is complete.
 type table struct {
 	title string
 	rows  [][]string
@@ -33,7 +33,7 @@ func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float
 
 func mib(kib int64) string { return fmt.Sprintf("%.1f MiB", float64(kib)/1024) }
 
-// times is a/b as a factor, or a dash where there is nothing to compare.
+// times returns a/b as a factor, or a dash if one of them is missing.
 func times(a, b time.Duration) string {
 	if a <= 0 || b <= 0 {
 		return "-"

@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// tokenMark begins each token of the upstream's answers: " t0 t1 t2".
+// tokenMark is the beginning of each token of the upstream's answers: " t0 t1 t2".
 var tokenMark = []byte(" t")
 
 // turn is one request.
 type turn struct {
-	// session is the conversation it belongs to, for those who know such a thing.
+	// session is the session of the turn, for targets that have sessions.
 	session string
 	stream  bool
 }
 
-// event is what a line of a stream is to the count.
+// event is the meaning of a line of a stream.
 type event int
 
 const (
@@ -27,21 +27,21 @@ const (
 	errorEvent
 )
 
-// target is what is measured.
+// target is a measured program.
 type target interface {
 	name() string
-	// address is where it listens.
+	// address is the address on which it listens.
 	address() string
 	// request appends a turn's request to b.
 	request(b []byte, t turn) []byte
 	kind(line []byte) event
-	// pid is the process to charge, with its children; 0 for none.
+	// pid is the process whose CPU time counts, with its children. It is 0 for none.
 	pid() int
 }
 
 const message = `Tell me about the weather in Lisbon in May, and what to pack for a week.`
 
-// openai is the upstream itself, or the proxy before it.
+// openai is the upstream, or the proxy in front of it.
 type openai struct {
 	label, addr string
 	process     *process
@@ -76,7 +76,7 @@ func (o *openai) kind(line []byte) event {
 // agentarea is the server.
 type agentarea struct {
 	addr, agent string
-	// token is renewed while the bench runs.
+	// token is the access token, which is renewed while the bench runs.
 	token   atomic.Pointer[string]
 	process *process
 }
@@ -94,7 +94,7 @@ func (a *agentarea) kind(line []byte) event {
 	if !bytes.HasPrefix(line, []byte("data:")) {
 		return otherEvent
 	}
-	// The type stands first in every event, with or without a space before it.
+	// The type is the first field in every event, with or without a space before it.
 	head := line[:min(len(line), 40)]
 	switch {
 	case bytes.Contains(head, []byte(`"token"`)):

@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
-// taskRig is a server with the echo model.
+// taskRig is a server with llm-echo.
 type taskRig struct {
 	*rig
 	dir string
@@ -55,7 +55,7 @@ func newTaskRig(ctx context.Context, s *settings, env ...string) (*taskRig, erro
 	return r, nil
 }
 
-// benchTask is what the API says of one.
+// benchTask is a task in a reply.
 type benchTask struct {
 	ID        string
 	Status    string
@@ -69,7 +69,7 @@ func (r *taskRig) newTask(ctx context.Context, title string) (t benchTask, err e
 	return t, err
 }
 
-// done waits until a task is completed, and looks now and then.
+// done polls until a task is completed.
 func (r *taskRig) done(ctx context.Context, id string, every time.Duration) (t benchTask, err error) {
 	for {
 		if err := r.server.call(ctx, http.MethodGet, "/v1/tasks/"+id, nil, &t); err != nil {
@@ -89,8 +89,8 @@ func (r *taskRig) done(ctx context.Context, id string, every time.Duration) (t b
 
 const taskClients = 8
 
-// tasks queues work on both databases: one task after the other, for the latency,
-// and many at once, for the rate. Then one of two servers is killed.
+// tasks measures tasks on both databases: one after the other for the latency, and many at the same
+// time for the rate. Then it kills one of two servers.
 func tasks(ctx context.Context, s *settings) error {
 	pg, err := pgtest.Launch(s.dir)
 	if err != nil {
@@ -176,8 +176,8 @@ func (r *taskRig) makeTasks(ctx context.Context, n int) (ids []string, err error
 	return ids, err
 }
 
-// takeover kills one of two servers while both have tasks of two seconds, and the
-// other, which is then alone, and starts it again.
+// takeover kills one of two servers while both run tasks of two seconds. Then it kills the remaining
+// server and starts it again.
 func takeover(ctx context.Context, s *settings, url string) error {
 	env := []string{"AGENTAREA_DATABASE_URL=" + url, "AGENTAREA_SECRET_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}
 	first, err := newTaskRig(ctx, s, env...)

@@ -13,12 +13,12 @@ import (
 
 const (
 	socketUsers = 100
-	// socketsOfUser is the server's limit.
+	// socketsOfUser is the server's limit of WebSockets for a user.
 	socketsOfUser = 100
 	subscribers   = 1000
 )
 
-// websockets holds idle connections, and sends one event to many.
+// websockets measures idle connections, and the delivery of one event to many connections.
 func websockets(ctx context.Context, s *settings) error {
 	r, err := newTaskRig(ctx, s)
 	if err != nil {
@@ -71,7 +71,7 @@ func websockets(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// users makes them and signs them in.
+// users creates users and signs them in.
 func (r *taskRig) users(ctx context.Context, n int) (tokens []string, err error) {
 	for i := range n {
 		name := fmt.Sprint("user-", i)
@@ -108,7 +108,7 @@ func (r *taskRig) signIn(ctx context.Context, token string) (*websocket.Conn, er
 	return conn, err
 }
 
-// health calls /health one after the other.
+// health measures sequential calls of /health.
 func (r *taskRig) health(ctx context.Context, n int) (took []time.Duration, err error) {
 	for range n {
 		began := time.Now()
@@ -120,8 +120,8 @@ func (r *taskRig) health(ctx context.Context, n int) (took []time.Duration, err 
 	return took, nil
 }
 
-// spread has turns with an agent that admins watch, and waits until the last of them
-// has heard of the answer. took is from the request on, as is reply, the turn's own time.
+// spread has turns with an agent that admins watch, and waits until the last admin has received the
+// answer. took and reply, which is the time of the turn itself, start with the request.
 func (r *taskRig) spread(ctx context.Context, conns []*websocket.Conn, rounds int) (took, reply []time.Duration, err error) {
 	subscribe := fmt.Appendf(nil, `{"type":"subscribe","channel":"agent.%s.events"}`, r.server.agent)
 	for _, c := range conns {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// schema is what types.js tells of a schema of the OpenAPI document.
+// schema is the part of an OpenAPI schema that types.js has.
 type schema struct {
 	Ref         string            `json:"$ref"`
 	Type        any               `json:"type"`
@@ -23,8 +23,8 @@ type schema struct {
 	Required    []string          `json:"required"`
 }
 
-// The JavaScript client's types are those of the API.
-func TestTypesAreTheAPIs(t *testing.T) {
+// TestTypesAreFresh checks that types.js has the types of the OpenAPI document.
+func TestTypesAreFresh(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../../core/internal/api/testdata/openapi.json")
 	if err != nil {
@@ -39,7 +39,7 @@ func TestTypesAreTheAPIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	want.WriteString("// The types of the API, generated from its OpenAPI document by go test ./test/clients -run TypesAre -update.\n\nexport {};\n")
+	want.WriteString("// Types of the API. Generated from its OpenAPI document by go test ./test/clients -run TypesAreFresh -update. DO NOT EDIT.\n\nexport {};\n")
 	for _, name := range slices.Sorted(maps.Keys(document.Components.Schemas)) {
 		typedef(&want, name, document.Components.Schemas[name])
 	}
@@ -51,7 +51,7 @@ func TestTypesAreTheAPIs(t *testing.T) {
 	}
 	got, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("types.js is not what the API is (%v): go test ./test/clients -run TypesAre -update", err)
+		t.Errorf("types.js differs from the OpenAPI document (%v): run go test ./test/clients -run TypesAreFresh -update", err)
 	}
 }
 

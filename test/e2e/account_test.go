@@ -20,9 +20,9 @@ func (c *client) newKey(name string, scopes ...string) *client {
 	return &client{t: c.t, url: c.url, token: decode[struct{ Key string }](c.t, r).Key}
 }
 
-// A user who is disabled at one server is out at the other, too, with tokens and
-// keys within a second, and with streams and WebSockets within five.
-func TestDisabledUserIsOut(t *testing.T) {
+// Disabling a user on one server ends the user's access on the other one, too: tokens and keys
+// within a second, streams and WebSockets within five.
+func TestDisabledUserLosesAccess(t *testing.T) {
 	t.Parallel()
 	a, b := twoServers(t)
 	admin := a.signIn()
@@ -31,11 +31,11 @@ func TestDisabledUserIsOut(t *testing.T) {
 	key := there.newKey("ci", "*")
 	agent := ann.newAgent("echo")
 	streams := []*stream{
-		ann.say(agent, "a", "/tokens 10000 /delay 10ms"), there.say(agent, "b", "/tokens 10000 /delay 10ms"), key.say(agent, "c", "/tokens 10000 /delay 10ms"),
+		ann.startTurn(agent, "a", "/tokens 10000 /delay 10ms"), there.startTurn(agent, "b", "/tokens 10000 /delay 10ms"), key.startTurn(agent, "c", "/tokens 10000 /delay 10ms"),
 	}
-	sockets := []*wire{ann.dial(), there.dial(), key.dial()}
+	sockets := []*socket{ann.dialWebSocket(), there.dialWebSocket(), key.dialWebSocket()}
 	for _, s := range streams {
-		s.tokens(3)
+		s.readTokens(3)
 	}
 	for _, w := range sockets {
 		w.subscribe("tasks")
@@ -45,11 +45,11 @@ func TestDisabledUserIsOut(t *testing.T) {
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": true}).want(t, 200)
 	began := time.Now()
 	for name, c := range map[string]*client{"the same server": ann, "the other server": there, "a key": key} {
-		eventually(t, time.Second*slack, "the end of "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
+		eventually(t, "status 401 for "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
 	}
 	for _, s := range streams {
-		if last := s.rest(); last.Type != "error" || last.Error.Code != "UNAUTHORIZED" {
-			t.Errorf("a stream ends with %s", last.data)
+		if last := s.readAll(); last.Type != "error" || last.Error.Code != "UNAUTHORIZED" {
+			t.Errorf("the stream ends with %s, want UNAUTHORIZED", last.data)
 		}
 	}
 	for _, w := range sockets {
@@ -59,67 +59,67 @@ func TestDisabledUserIsOut(t *testing.T) {
 				continue
 			}
 			if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
-				t.Errorf("a WebSocket ends with %v after %s", err, data)
+				t.Errorf("the WebSocket ends with %v after %s, want a policy violation", err, data)
 			}
 			break
 		}
 	}
-	within(t, time.Since(began), 5*time.Second, "every stream's end")
+	within(t, time.Since(began), 5*time.Second, "the end of every stream")
 
 	nobody := &client{t: t, url: b.url}
 	nobody.post("/v1/auth/login", object{"username": "ann", "password": "a long password"}).want(t, 401)
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": false}).want(t, 200)
-	ann.get("/v1/auth/me").want(t, 401) // the sign-in has ended for good
-	eventually(t, time.Second*slack, "the key of a user who is enabled again", func() bool { return key.get("/v1/auth/me").status == 200 })
+	ann.get("/v1/auth/me").want(t, 401) // the login stays ended
+	eventually(t, "the API key of the enabled user to work again", func() bool { return key.get("/v1/auth/me").status == 200 })
 	if again := b.signInAs("ann", "a long password"); b.userID(again) != id {
-		t.Error("signing in again gives another user")
+		t.Error("signing in again returns another user")
 	}
 }
 
-// A stream that was opened as an admin does not outlive the role.
-func TestRoleIsTakenAway(t *testing.T) {
+// A stream that an admin has opened ends when the user loses the role.
+func TestRemovedRoleEndsStreams(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	admin := s.signIn()
 	boss := s.newUser(admin, "boss", "admin")
 	agent := admin.newAgent("echo")
-	saying := admin.say(agent, "a", "/tokens 10000 /delay 10ms")
-	saying.tokens(3)
-	run := saying.start().RunID
-	watched, socket := boss.watch(run, 0), boss.dial()
-	watched.tokens(3)
+	saying := admin.startTurn(agent, "a", "/tokens 10000 /delay 10ms")
+	saying.readTokens(3)
+	run := saying.first().RunID
+	watched, socket := boss.runEvents(run, 0), boss.dialWebSocket()
+	watched.readTokens(3)
 	socket.subscribe("agent." + agent + ".events")
 
 	admin.do("PATCH", "/v1/users/"+s.userID(boss), object{"role": "member"}).want(t, 200)
 	began := time.Now()
 	boss.get("/v1/runs/"+run).want(t, 404)
-	if last := watched.rest(); last.Type != "error" {
-		t.Errorf("the stream ends with %s", last.data)
+	if last := watched.readAll(); last.Type != "error" {
+		t.Errorf("the stream ends with %s, want an error", last.data)
 	}
 	for {
 		if _, _, err := socket.conn.Read(socket.ctx); err != nil {
 			break
 		}
 	}
-	within(t, time.Since(began), 5*time.Second, "the streams' end")
+	within(t, time.Since(began), 5*time.Second, "the end of the streams")
 	f := admin.do("PATCH", "/v1/users/"+s.userID(admin), object{"role": "member"}).want(t, 409).failure(t)
 	if !strings.Contains(f.Message, "make another user an admin first") {
-		t.Errorf("the last admin is told %q", f.Message)
+		t.Errorf("got message %q for the last admin, want what to do", f.Message)
 	}
 }
 
-// A key is as good as a token wherever one is taken, within its scopes.
+// An API key works wherever an access token works, within its scopes.
 func TestAPIKeyEverywhere(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	made := decode[struct{ ID, Key, Name string }](t, admin.post("/v1/api-keys/", object{"name": "all", "scopes": []string{"*"}}).want(t, 201))
 	key := &client{t: t, url: s.url, token: made.Key}
 	agent := key.newAgent("echo")
 	if got := key.chat(agent, "s", "Hello").Message; got != "Hello" {
-		t.Errorf("the answer is %q", got)
+		t.Errorf("got answer %q, want Hello", got)
 	}
-	w := key.dial()
+	w := key.dialWebSocket()
 	w.subscribe("agent." + agent + ".events")
 	server := key.newMCPServer("everything", object{"command": "true"})
 	gateway := func(c *client) int {
@@ -128,32 +128,32 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	}
 	chat := key.newKey("chat", "chat:write")
 	if got := gateway(chat); got != 403 {
-		t.Errorf("the gateway gives %d to a key without mcp:write", got)
+		t.Errorf("the gateway returns %d for a key without mcp:write, want 403", got)
 	}
 	if got := gateway(key); got == http.StatusUnauthorized || got == http.StatusForbidden || got == http.StatusNotFound {
-		t.Errorf("the gateway gives %d to a key", got)
+		t.Errorf("the gateway returns %d for a key", got)
 	}
 	if f := chat.get("/v1/mcp-servers/"+server.ID).want(t, 403).failure(t); !strings.Contains(f.Message, "mcp:read") {
-		t.Errorf("a key without the scope is told %q", f.Message)
+		t.Errorf("got message %q for a missing scope, want its name", f.Message)
 	}
-	socket := chat.dial()
+	socket := chat.dialWebSocket()
 	socket.subscribe("agent." + agent + ".events")
-	socket.say(object{"type": "subscribe", "channel": "tasks"})
-	if m := socket.hear(); m.Type != "error" || !strings.Contains(m.raw, "tasks:read") {
-		t.Errorf("a channel without the scope gives %s", m.raw)
+	socket.send(object{"type": "subscribe", "channel": "tasks"})
+	if m := socket.receive(); m.Type != "error" || !strings.Contains(m.raw, "tasks:read") {
+		t.Errorf("subscribing without the scope returns %s, want an error that names it", m.raw)
 	}
 
-	// It is shown once, and never again.
+	// The key is in the reply to its creation only.
 	for _, path := range []string{"/v1/api-keys/", "/v1/api-keys/" + made.ID, "/v1/audit"} {
 		if r := admin.get(path).want(t, 200); strings.Contains(string(r.body), made.Key) {
-			t.Errorf("%s shows the key", path)
+			t.Errorf("%s contains the key", path)
 		}
 	}
 	type described struct {
 		LastUsedAt time.Time `json:"last_used_at"`
 	}
 	if d := decode[described](t, admin.get("/v1/api-keys/"+made.ID).want(t, 200)); time.Since(d.LastUsedAt) > 2*time.Minute {
-		t.Errorf("last used at %v", d.LastUsedAt)
+		t.Errorf("got last_used_at %v, want now", d.LastUsedAt)
 	}
 	admin.do("DELETE", "/v1/api-keys/"+made.ID, nil).want(t, 204)
 	key.get("/v1/auth/me").want(t, 401)
@@ -169,12 +169,12 @@ func TestAPIKeyEverywhere(t *testing.T) {
 		"expires_at": {"name": "x", "scopes": []string{"*"}, "expires_at": "2001-01-01T00:00:00Z"},
 	} {
 		if f := admin.post("/v1/api-keys/", body).want(t, 400).failure(t); f.Details.Field != field {
-			t.Errorf("%v: the field is %q", body, f.Details.Field)
+			t.Errorf("%v: got field %q, want %q", body, f.Details.Field, field)
 		}
 	}
 }
 
-// Whoever changes the password keeps the sign-in in use, and no other.
+// Changing the password ends every login of the user except the one that changes it.
 func TestPasswords(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
@@ -182,7 +182,7 @@ func TestPasswords(t *testing.T) {
 	ann := s.newUser(admin, "ann", "viewer")
 	elsewhere := s.signInAs("ann", "a long password")
 	if f := ann.post("/v1/auth/password", object{"current_password": "x", "new_password": "another long password"}).want(t, 400).failure(t); f.Details.Field != "current_password" {
-		t.Errorf("%+v", f)
+		t.Errorf("got error %+v, want field current_password", f)
 	}
 	ann.post("/v1/auth/password", object{"current_password": "a long password", "new_password": "another long password"}).want(t, 204)
 	ann.get("/v1/auth/me").want(t, 200)
@@ -193,7 +193,7 @@ func TestPasswords(t *testing.T) {
 	ann.get("/v1/auth/me").want(t, 401)
 	s.signInAs("ann", "a third long password")
 
-	// An admin who has lost it has the command, while the server runs.
+	// An admin who has lost the password resets it with the command while the server runs.
 	p := run(t, s.dir, nil, "users", "reset-password", "admin", "--data-dir", "data")
 	if code := p.exitCode(t); code != 0 {
 		t.Fatalf("exit code %d: %s", code, p.stderr)
@@ -202,6 +202,6 @@ func TestPasswords(t *testing.T) {
 	again := s.signInAs("admin", strings.Fields(p.stdout.String())[6])
 	again.get("/v1/users/").want(t, 200)
 	if r := again.get("/v1/audit?action=reset-password&limit=1").want(t, 200); !strings.Contains(string(r.body), "(command line)") {
-		t.Errorf("the audit has %s", r.body)
+		t.Errorf("got audit %s, want the command line as the user", r.body)
 	}
 }

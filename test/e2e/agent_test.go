@@ -6,12 +6,12 @@ import (
 
 func TestAgentVersions(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	path := "/v1/agents/" + c.newAgent("echo")
 	first := c.get(path).header.Get("ETag")
 	if first == "" {
-		t.Fatal("no ETag")
+		t.Fatal("the reply has no ETag")
 	}
 	patched := c.do("PATCH", path, object{"config": object{"temperature": 0.2}}, "If-Match: "+first).want(t, 200)
 	type agent struct {
@@ -20,7 +20,7 @@ func TestAgentVersions(t *testing.T) {
 		Config      map[string]any
 	}
 	if a := decode[agent](t, patched); a.Name != "an agent" || a.Config["temperature"] != 0.2 || a.Config["model"] != "echo" {
-		t.Errorf("a patch made %+v", a)
+		t.Errorf("PATCH returns %+v", a)
 	}
 	for _, method := range []string{"PATCH", "PUT", "DELETE"} {
 		var body any = agentBody
@@ -28,12 +28,12 @@ func TestAgentVersions(t *testing.T) {
 			body = nil
 		}
 		if f := c.do(method, path, body, "If-Match: "+first).want(t, 412).failure(t); f.Code != "PRECONDITION_FAILED" {
-			t.Errorf("%s of an old version: %+v", method, f)
+			t.Errorf("%s of an old version returns %+v, want PRECONDITION_FAILED", method, f)
 		}
 	}
 	put := c.do("PUT", path, object{"name": "new", "type": "chat", "config": object{"model": "echo"}}, "If-Match: "+patched.header.Get("ETag"))
 	if a := decode[agent](t, put.want(t, 200)); a.Name != "new" || len(a.Config) != 1 {
-		t.Errorf("a PUT made %+v", a)
+		t.Errorf("PUT returns %+v", a)
 	}
 	c.chat(path[len("/v1/agents/"):], "s", "Hello")
 	c.do("DELETE", path, nil, "If-Match: "+put.header.Get("ETag")).want(t, 204)
@@ -49,7 +49,7 @@ func TestAgentLists(t *testing.T) {
 	c := s.signIn()
 	want := make([]string, 3)
 	for i := range want {
-		want[len(want)-1-i] = c.newAgent("echo") // the newest first
+		want[len(want)-1-i] = c.newAgent("echo") // the list starts with the newest
 	}
 	c.do("PATCH", "/v1/agents/"+want[0], object{"status": "inactive"}).want(t, 200)
 	for path, ids := range map[string][]string{
@@ -70,11 +70,11 @@ func TestAgentLists(t *testing.T) {
 			got = append(got, a.ID)
 		}
 		if len(got) != len(ids) || len(ids) > 0 && got[0] != ids[0] {
-			t.Errorf("%s: %v, want %v", path, got, ids)
+			t.Errorf("%s: got %v, want %v", path, got, ids)
 		}
 	}
 	r := c.post("/v1/agents/"+want[0]+"/chat", object{"message": "Hello"}).want(t, 409)
 	if f := r.failure(t); f.Code != "CONFLICT" {
-		t.Errorf("chat with an inactive agent: %+v", f)
+		t.Errorf("chat with an inactive agent returns %+v, want CONFLICT", f)
 	}
 }

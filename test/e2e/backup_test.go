@@ -15,17 +15,18 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// agentarea runs a command to its end beside a server, in the server's folder and
-// with its environment.
+// agentarea runs a command of the program in the server's folder, with its environment, and waits
+// until it has ended.
 func (s *server) agentarea(args ...string) (code int, out, errs string) {
 	s.t.Helper()
 	p := runFrom(s.t, s.bin, s.dir, s.env, args...)
 	return p.exitCode(s.t), p.stdout.String(), p.stderr.String()
 }
 
-// must runs a command that succeeds.
+// must runs a command that must succeed, and returns its standard output.
 func (s *server) must(args ...string) string {
 	s.t.Helper()
 	code, out, errs := s.agentarea(args...)
@@ -35,16 +36,16 @@ func (s *server) must(args ...string) string {
 	return out
 }
 
-// refused runs a command that must fail and say why.
-func (s *server) refused(want string, args ...string) {
+// wantFailure runs a command that must fail with want in its error output.
+func (s *server) wantFailure(want string, args ...string) {
 	s.t.Helper()
 	if code, out, errs := s.agentarea(args...); code != 1 || !strings.Contains(errs, want) {
-		s.t.Errorf("%q: %d %q %q, want %q", args, code, out, errs, want)
+		s.t.Errorf("%q: got exit code %d, output %q and errors %q, want code 1 and %q", args, code, out, errs, want)
 	}
 }
 
-// lived is what a server has to have kept.
-type lived struct {
+// dataset is one object of each kind that a server stores.
+type dataset struct {
 	agent  string
 	mcp    mcpServer
 	files  []file
@@ -66,38 +67,38 @@ plugin "files" "local" {
 file_backend = "local"
 `
 
-// live has a server keep something of each kind.
-func live(t *testing.T, c *client) lived {
+// newDataset creates the objects.
+func newDataset(t *testing.T, c *client) dataset {
 	t.Helper()
-	l := lived{secret: "key-of-the-mcp-server"}
+	l := dataset{secret: "key-of-the-mcp-server"}
 	l.agent = c.newAgent("echo")
 	c.chat(l.agent, "s", "Remember me")
-	c.taskEnded(c.newTask(l.agent, "a task").ID)
+	c.waitTask(c.newTask(l.agent, "a task").ID)
 	for i, size := range []int{0, 1, 5_000_000} {
-		l.files = append(l.files, c.upload(fmt.Sprintf("f%d", i), noise(uint64(i), size)))
+		l.files = append(l.files, c.upload(fmt.Sprintf("f%d", i), randomBytes(uint64(i), size)))
 	}
 	l.mcp = c.newMCPServer("guarded", object{"url": guardedMCP(t, "Bearer "+l.secret), "headers": object{"Authorization": "Bearer " + l.secret}})
-	c.awaitMCP(l.mcp.ID, "it runs", running)
+	c.waitMCPServer(l.mcp.ID, "it runs", running)
 	c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": "ann's password"}).want(t, 201)
 	return l
 }
 
-// wantLived wants all of it, for everybody.
-func (l lived) want(t *testing.T, s *server) {
+// check checks that a server has all objects, and that they work.
+func (l dataset) check(t *testing.T, s *server) {
 	t.Helper()
 	c := s.signIn()
 	if h := c.history(l.agent, "s"); len(h) != 2 || h[0].Content != "Remember me" {
-		t.Errorf("the history is %+v", h)
+		t.Errorf("got history %+v, want the two messages", h)
 	}
 	for _, f := range l.files {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
-	c.awaitMCP(l.mcp.ID, "it runs with its secret", running)
+	c.waitMCPServer(l.mcp.ID, "the MCP server to run with its secret", running)
 	c.chat(l.agent, "s", "And go on")
 	s.signInAs("ann", "ann's password")
 }
 
-// TestBackupAndRestore: what one server kept, another one serves, on either database.
+// A restored server has everything that the backed-up server had, on each pair of databases.
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
 	sqlite := func(*testing.T) string { return "" }
@@ -112,51 +113,52 @@ func TestBackupAndRestore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP).on(c.from(t))
+			from := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP).on(c.from(t))
 			from.start()
-			l := live(t, from.signIn())
+			l := newDataset(t, from.signIn())
 			archive := filepath.Join(t.TempDir(), "backup.tar")
 			flags, word := []string{"backup", archive}, "NOT IN IT: the secret key"
 			if c.includeKey {
 				flags, word = append(flags, "--include-key"), "The secret keys are in it"
 			}
 			if out := from.must(flags...); !strings.Contains(out, "3 files (5.0 MB)") || !strings.Contains(out, word) {
-				t.Errorf("%s", out)
+				t.Errorf("backup prints %q, want 3 files (5.0 MB) and %q", out, word)
 			}
-			from.refused("is there already", flags...)
+			from.wantFailure("is there already", flags...)
 			from.terminate()
 			<-from.exited
 
-			to := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP).on(c.to(t))
+			to := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP).on(c.to(t))
 			restore := []string{"restore", archive}
 			if !c.includeKey {
-				to.refused("has 1 encrypted secret and not the key", restore...)
+				to.wantFailure("has 1 encrypted secret and not the key", restore...)
 				wrong := filepath.Join(t.TempDir(), "wrong.key")
 				if err := os.WriteFile(wrong, []byte(strings.Repeat("ab", 32)), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				to.refused(`the key does not open 1 secret: MCP server "guarded"`, append(restore, "--key-file", wrong)...)
+				to.wantFailure(`the key does not open 1 secret: MCP server "guarded"`, append(restore, "--key-file", wrong)...)
 				to.wantNoData()
 				restore = append(restore, "--key-file", filepath.Join(from.dir, "data", "secret.key"))
 			}
 			if out := to.must(append(restore, "--dry-run")...); !strings.Contains(out, "is whole") {
-				t.Errorf("%s", out)
+				t.Errorf("restore --dry-run prints %q", out)
 			}
 			to.wantNoData()
 			if out := to.must(restore...); !strings.Contains(out, "restored: ") {
-				t.Errorf("%s", out)
+				t.Errorf("restore prints %q", out)
 			}
-			to.refused("is not empty", restore...)
+			to.wantFailure("is not empty", restore...)
 			to.start()
-			to.refused("is not empty", restore...)
-			l.want(t, to)
+			to.wantFailure("is not empty", restore...)
+			l.check(t, to)
 		})
 	}
 }
 
+// pg returns the URL of a new PostgreSQL database.
 func pg(t *testing.T) string { return pgtest.Start(t) }
 
-// on has a server that does not run yet use a database; "" is its own.
+// on makes a server that does not run yet use a database. With an empty URL it keeps SQLite.
 func (s *server) on(url string) *server {
 	if url == "" {
 		return s
@@ -164,23 +166,22 @@ func (s *server) on(url string) *server {
 	return s.at(url)
 }
 
-// wantNoData wants a data dir that no restore has left anything in.
+// wantNoData checks that there is no data dir.
 func (s *server) wantNoData() {
 	s.t.Helper()
 	if entries, err := os.ReadDir(filepath.Join(s.dir, "data")); !errors.Is(err, os.ErrNotExist) {
-		s.t.Errorf("the data dir has %v, %v", entries, err)
+		s.t.Errorf("the data dir has %v (%v), want none", entries, err)
 	}
 }
 
-// TestBackupUnderLoad: files come and go while it is made; each that it has a row of
-// has its bytes.
+// A backup that is made while files are created and deleted has the content of each file in it.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
+		s := on(newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP))
 		s.start()
 		c := s.signIn()
-		stays := c.upload("stays", noise(1, 100_000))
+		stays := c.upload("stays", randomBytes(1, 100_000))
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
 		var gone atomic.Int64
@@ -192,7 +193,7 @@ func TestBackupUnderLoad(t *testing.T) {
 						return
 					default:
 					}
-					f := c.upload(fmt.Sprintf("w%d-%d", w, i), noise(uint64(i), rand.IntN(200_000)))
+					f := c.upload(fmt.Sprintf("w%d-%d", w, i), randomBytes(uint64(i), rand.IntN(200_000)))
 					if i%3 != 0 {
 						c.do("DELETE", "/v1/files/"+f.ID, nil).want(t, 204)
 						gone.Add(1)
@@ -203,20 +204,20 @@ func TestBackupUnderLoad(t *testing.T) {
 		var archives []string
 		for i := range 3 {
 			seen := gone.Load()
-			eventually(t, 20*time.Second, "files that go", func() bool { return gone.Load() > seen })
+			eventually(t, "more deleted files", func() bool { return gone.Load() > seen })
 			archives = append(archives, filepath.Join(t.TempDir(), fmt.Sprintf("b%d.tar", i)))
 			s.must("backup", archives[i], "--include-key")
 		}
 		close(stop)
 		wg.Wait()
 		for _, archive := range archives {
-			to := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+			to := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 			to.must("restore", archive)
 			to.start()
 			there := to.signIn()
-			there.wantWholeFile(stays)
+			there.checkDownload(stays)
 			for _, f := range there.files() {
-				there.wantWholeFile(f)
+				there.checkDownload(f)
 			}
 			to.terminate()
 			<-to.exited
@@ -224,17 +225,17 @@ func TestBackupUnderLoad(t *testing.T) {
 	})
 }
 
-// TestBadBackups: what can't be restored is told, and nothing has changed.
+// Restoring a damaged archive fails and changes nothing.
 func TestBadBackups(t *testing.T) {
 	t.Parallel()
-	from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+	from := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 	from.start()
 	c := from.signIn()
-	f := c.upload("f", noise(1, 100_000))
-	from.refused("name the server's with --data-dir", "backup", "x.tar", "--data-dir", "none")
+	f := c.upload("f", randomBytes(1, 100_000))
+	from.wantFailure("name the server's with --data-dir", "backup", "x.tar", "--data-dir", "none")
 	archive := filepath.Join(from.dir, "backup.tar")
 	from.must("backup", archive)
-	from.refused("restore into a new one", "restore", archive) // the server runs on it
+	from.wantFailure("restore into a new one", "restore", archive) // the server uses the data dir
 	whole, err := os.ReadFile(archive)
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +254,7 @@ func TestBadBackups(t *testing.T) {
 		if err := os.WriteFile(path, bad.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		to.refused(bad.want, "restore", path)
+		to.wantFailure(bad.want, "restore", path)
 		to.wantNoData()
 	}
 	if err := os.Mkdir(filepath.Join(to.dir, "data"), 0o700); err != nil {
@@ -262,9 +263,9 @@ func TestBadBackups(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(to.dir, "data", "mine"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	to.refused("is not empty: it has mine", "restore", archive)
+	to.wantFailure("is not empty: it has mine", "restore", archive)
 
-	// The bytes of a file that were lost, or have rotted, are told before the day that they are needed.
+	// A backup reports files whose content is lost or damaged.
 	var bytesOf string
 	if err := filepath.WalkDir(filepath.Join(from.dir, "data", "plugins"), func(path string, d os.DirEntry, err error) error {
 		if info, e := d.Info(); e == nil && info.Size() == f.Size {
@@ -282,41 +283,43 @@ func TestBadBackups(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := filepath.Join(from.dir, "again.tar")
-	from.refused("the bytes of 1 file are not there, or are not what was uploaded: "+f.ID, "backup", again)
+	from.wantFailure("the bytes of 1 file are not there, or are not what was uploaded: "+f.ID, "backup", again)
 	if _, err := os.Stat(again); err == nil {
-		t.Error("there is an archive")
+		t.Error("the failed backup has left an archive")
 	}
 	if out := from.must("backup", again, "--skip-missing"); !strings.Contains(out, "MISSING: the bytes of 1 file: "+f.ID) {
-		t.Errorf("%s", out)
+		t.Errorf("backup --skip-missing prints %q", out)
 	}
 	if left, _ := filepath.Glob(filepath.Join(from.dir, "*.part")); len(left) > 0 {
-		t.Errorf("left is %q", left)
+		t.Errorf("the backup has left %q", left)
 	}
 }
 
+// changed returns a copy of b with one bit flipped.
 func changed(b []byte, at int) []byte {
 	c := append([]byte{}, b...)
 	c[at] ^= 1
 	return c
 }
 
-// TestRestoreKilled: killed at any moment, a restore has either been done, or no
-// server starts on what it has left and the same command does it.
+// A restore that is killed is either complete, or no server starts on its data and the same
+// command completes it.
 func TestRestoreKilled(t *testing.T) {
 	t.Parallel()
+	rounds := testenv.Rounds(6, 40)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		from := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+		from := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 		from.start()
-		l := live(t, from.signIn())
+		l := newDataset(t, from.signIn())
 		archive := filepath.Join(from.dir, "backup.tar")
 		from.must("backup", archive, "--include-key")
-		to := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
+		to := on(newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP))
 		began := time.Now()
 		timed := newServer(t, "")
 		timed.must("restore", archive)
 		whole := time.Since(began)
 		killed := 0
-		for range 40 {
+		for range rounds {
 			p := runFrom(t, to.bin, to.dir, to.env, "restore", archive)
 			select {
 			case <-p.exited:
@@ -328,7 +331,7 @@ func TestRestoreKilled(t *testing.T) {
 				break
 			}
 			if _, err := os.Stat(filepath.Join(to.dir, "data", "restoring")); err == nil {
-				to.refused("was cut off: run agentarea restore again", "serve", "--listen", "127.0.0.1:0")
+				to.wantFailure("was cut off: run agentarea restore again", "serve", "--listen", "127.0.0.1:0")
 			}
 		}
 		t.Logf("killed %d times", killed)
@@ -336,16 +339,15 @@ func TestRestoreKilled(t *testing.T) {
 			t.Fatalf("%d %s", code, errs)
 		}
 		to.start()
-		l.want(t, to)
+		l.check(t, to)
 	})
 }
 
-// TestBackupSaysWhatIsElsewhere: files that are not in the data folder are counted
-// by their backend. An archive is a tar that anybody's tar reads.
-func TestBackupSaysWhatIsElsewhere(t *testing.T) {
+// A backup counts the files of other backends, which are not in it. The archive is a plain tar file.
+func TestBackupCountsOtherBackends(t *testing.T) {
 	t.Parallel()
 	elsewhere := t.TempDir()
-	s := start(t, plugins("http://127.0.0.1:1/v1")+fmt.Sprintf(`
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+fmt.Sprintf(`
 plugin "files" "far" {
   command = "files-local"
   config {
@@ -354,11 +356,11 @@ plugin "files" "far" {
 }
 `, elsewhere))
 	c := s.signIn()
-	c.upload("a", noise(1, 1000))
-	c.upload("b", noise(2, 2000))
+	c.upload("a", randomBytes(1, 1000))
+	c.upload("b", randomBytes(2, 2000))
 	archive := filepath.Join(s.dir, "backup.tar")
 	if out := s.must("backup", archive); !strings.Contains(out, `NOT IN IT: 2 files (3.0 kB) of the backend "far"`) {
-		t.Errorf("%s", out)
+		t.Errorf("backup prints %q", out)
 	}
 	f, err := os.Open(archive)
 	if err != nil {
@@ -376,5 +378,5 @@ plugin "files" "far" {
 		}
 		names = append(names, head.Name)
 	}
-	same(t, "entries", names, "database.db", "manifest.json", "sha256")
+	wantList(t, "entries", names, "database.db", "manifest.json", "sha256")
 }

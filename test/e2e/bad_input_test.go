@@ -5,11 +5,10 @@ import (
 	"testing"
 )
 
-// Each wrong request is answered by the contract's error, which names the field
-// and says what to do.
+// Each invalid request is answered with an error that names the field and says what to do.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	chat, agents, run := "/v1/agents/"+agent+"/chat", "/v1/agents/", c.chat(agent, "s", "Hello").Metadata.RunID
@@ -66,7 +65,7 @@ func TestBadInput(t *testing.T) {
 	} {
 		r := c.do(tt.method, tt.path, tt.body)
 		if r.status != tt.status {
-			t.Errorf("%s: status %d, want %d: %s", tt.name, r.status, tt.status, r.body)
+			t.Errorf("%s: got status %d, want %d: %s", tt.name, r.status, tt.status, r.body)
 			continue
 		}
 		wantHeaders(t, r)
@@ -75,31 +74,31 @@ func TestBadInput(t *testing.T) {
 		}
 		f := r.failure(t)
 		if f.Code != tt.code || f.Message == "" || f.Details.Field != tt.field || !strings.Contains(f.Details.Issue, tt.issue) {
-			t.Errorf("%s: %s", tt.name, r.body)
+			t.Errorf("%s: got %s, want code %s, field %q and %q", tt.name, r.body, tt.code, tt.field, tt.issue)
 		}
 		if f.RequestID == "" || f.RequestID != r.header.Get("X-Request-Id") {
-			t.Errorf("%s: request_id %q, header %q", tt.name, f.RequestID, r.header.Get("X-Request-Id"))
+			t.Errorf("%s: got request_id %q, but header %q", tt.name, f.RequestID, r.header.Get("X-Request-Id"))
 		}
 	}
-	// Of two faults both are told.
+	// The error lists both faults.
 	both := c.post(agents, `{"name":"","type":5}`).want(t, 400)
 	if !strings.Contains(string(both.body), `"errors":[{"field":"name"`) {
-		t.Errorf("%s", both.body)
+		t.Errorf("got %s, want both errors", both.body)
 	}
 	if allow := c.do("PUT", agents, valid).want(t, 405).header.Get("Allow"); allow != "GET, HEAD, POST" {
-		t.Errorf("Allow: %s", allow)
+		t.Errorf("got Allow %q, want GET, HEAD, POST", allow)
 	}
 	c.do("POST", agents, valid, "Content-Type: text/plain").want(t, 415)
 }
 
-// A proxy or a client that does not say how long a body is gets the same limit.
+// The size limit also holds for bodies without a Content-Length.
 func TestChunkedBody(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	for size, want := range map[int]int{1<<20 - 100: 400, 1 << 20: 413, 4 << 20: 413} {
 		if got := c.chunked("/v1/agents/", `{"name":"`, size); got != want {
-			t.Errorf("%d bytes: status %d, want %d", size, got, want)
+			t.Errorf("%d bytes: got status %d, want %d", size, got, want)
 		}
 	}
 	c.newAgent("echo")

@@ -8,31 +8,32 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
-// client speaks to a server on behalf of one user.
+// client sends requests to a server as one user.
 type client struct {
 	t   *testing.T
 	url string
-	// token is empty until somebody has signed in.
+	// token is empty for requests without authentication.
 	token string
+	// username is set for users of signInAs.
+	username string
 }
 
-// reply is what the server answered, whole.
+// reply is a complete response.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// tokens is the reply to a sign-in.
+// tokens is the response to a sign-in.
 type tokens struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
 }
 
-// failure is the contract's error.
+// failure is the error of a response.
 type failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -44,24 +45,35 @@ type failure struct {
 	RequestID string `json:"request_id"`
 }
 
-// signIn gives a client of the admin.
-func (s *server) signIn() *client { return s.signInAs("admin", adminPassword) }
+// signIn returns a client of the admin. On a shared server all tests use the same token.
+func (s *server) signIn() *client {
+	s.t.Helper()
+	if s.shared != nil {
+		return &client{t: s.t, url: s.url, token: s.shared.admin}
+	}
+	return s.signInAs("admin", adminPassword)
+}
 
+// signInAs returns a client of a user.
 func (s *server) signInAs(username, password string) *client {
 	s.t.Helper()
-	c := &client{t: s.t, url: s.url}
-	r := c.post("/v1/auth/login", object{"username": username, "password": password})
+	c := &client{t: s.t, url: s.url, username: username}
+	var headers []string
+	if s.shared != nil {
+		headers = append(headers, "X-Forwarded-For: "+nextAddress())
+	}
+	r := c.do("POST", "/v1/auth/login", object{"username": username, "password": password}, headers...)
 	c.token = decode[tokens](s.t, r.want(s.t, 200)).AccessToken
 	return c
 }
 
+// anonymous returns a client that is not signed in.
+func (s *server) anonymous() *client { return &client{t: s.t, url: s.url} }
+
 // object is a JSON object to send.
 type object map[string]any
 
-// limit bounds what any request may take.
-const limit = time.Minute
-
-// request makes one; a string as body is sent as it is, all else as JSON.
+// request returns a request. A body that is a string is sent as it is, any other as JSON.
 func (c *client) request(ctx context.Context, method, path string, body any) *http.Request {
 	c.t.Helper()
 	var in io.Reader
@@ -89,11 +101,10 @@ func (c *client) request(ctx context.Context, method, path string, body any) *ht
 	return req
 }
 
-// try sends a request with headers, each "Name: value", and gives the reply or
-// why there is none.
+// try sends a request with headers, each "Name: value".
 func (c *client) try(method, path string, body any, headers ...string) (*reply, error) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	req := c.request(ctx, method, path, body)
 	for _, h := range headers {
@@ -112,6 +123,7 @@ func (c *client) try(method, path string, body any, headers ...string) (*reply, 
 	return &reply{resp.StatusCode, resp.Header, data}, nil
 }
 
+// do is try, and ends the test if there is no reply.
 func (c *client) do(method, path string, body any, headers ...string) *reply {
 	c.t.Helper()
 	r, err := c.try(method, path, body, headers...)
@@ -124,34 +136,35 @@ func (c *client) do(method, path string, body any, headers ...string) *reply {
 func (c *client) get(path string) *reply            { c.t.Helper(); return c.do("GET", path, nil) }
 func (c *client) post(path string, body any) *reply { c.t.Helper(); return c.do("POST", path, body) }
 
-// want ends the test unless the reply has the status.
+// want ends the test unless the reply has that status.
 func (r *reply) want(t *testing.T, status int) *reply {
 	t.Helper()
 	if r.status != status {
-		t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
+		t.Fatalf("got status %d, want %d: %s", r.status, status, r.body)
 	}
 	return r
 }
 
+// decode returns the body of a reply as a T.
 func decode[T any](t *testing.T, r *reply) T {
 	t.Helper()
 	var v T
 	if err := json.Unmarshal(r.body, &v); err != nil {
-		t.Fatalf("%v in %s", err, r.body)
+		t.Fatalf("decode the reply: %v: %s", err, r.body)
 	}
 	return v
 }
 
-// failure is the error that was answered.
+// failure returns the error in a reply.
 func (r *reply) failure(t *testing.T) failure {
 	t.Helper()
 	return decode[struct{ Error failure }](t, r).Error
 }
 
-// chunked posts text and then letters, without saying how much, and gives the status.
+// chunked posts text followed by size letters, without a Content-Length, and returns the status.
 func (c *client) chunked(path, text string, size int) int {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	req := c.request(ctx, "POST", path, text)
 	req.Body = io.NopCloser(io.MultiReader(strings.NewReader(text), strings.NewReader(strings.Repeat("a", size))))

@@ -15,13 +15,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// otlp takes spans as a collector of OpenTelemetry does.
+// otlp is an OpenTelemetry collector that keeps the spans that it receives.
 type otlp struct {
 	url string
 
 	mu    sync.Mutex
 	spans []span
-	// raw is all that was sent, to look for what must not be in it.
+	// raw has all bytes that were sent, to search them for secrets.
 	raw []byte
 }
 
@@ -35,13 +35,13 @@ type span struct {
 func newOTLP(t *testing.T) *otlp {
 	t.Helper()
 	o := &otlp{}
-	s := httptest.NewServer(http.HandlerFunc(o.take))
+	s := httptest.NewServer(http.HandlerFunc(o.receive))
 	t.Cleanup(s.Close)
 	o.url = s.URL
 	return o
 }
 
-func (o *otlp) take(w http.ResponseWriter, r *http.Request) {
+func (o *otlp) receive(w http.ResponseWriter, r *http.Request) {
 	var body io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		unzipped, err := gzip.NewReader(r.Body)
@@ -54,7 +54,7 @@ func (o *otlp) take(w http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(body)
 	var sent collector.ExportTraceServiceRequest
 	if err != nil || r.URL.Path != "/v1/traces" || proto.Unmarshal(data, &sent) != nil {
-		http.Error(w, "no spans", http.StatusBadRequest)
+		http.Error(w, "the body has no spans", http.StatusBadRequest)
 		return
 	}
 	o.mu.Lock()
@@ -95,8 +95,8 @@ func attributes(list []*common.KeyValue) map[string]any {
 	return out
 }
 
-// of gives the spans of a trace that have come so far.
-func (o *otlp) of(traceID string) []span {
+// trace returns the spans of a trace that have been received so far.
+func (o *otlp) trace(traceID string) []span {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var out []span

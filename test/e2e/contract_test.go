@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The examples are the API reference's own.
+// The examples of the API reference.
 const (
 	exampleHealth = `{"status": "healthy", "timestamp": "2025-01-01T00:00:00Z", "version": "1.0.0"}`
 	exampleLogin  = `{"access_token": "eyJ0", "token_type": "bearer", "expires_in": 3600,
@@ -35,7 +35,7 @@ var agentBody = object{
 	"config": object{"model": "echo", "temperature": 0.7, "max_tokens": 2000},
 }
 
-// Every path answers as the contract shows, with and without its last slash.
+// Every path answers as the API reference shows, with and without a trailing slash.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
@@ -44,7 +44,7 @@ func TestContract(t *testing.T) {
 	made := c.post("/v1/agents/", agentBody).want(t, 201)
 	agent := decode[struct{ ID string }](t, made).ID
 	if at := made.header.Get("Location"); at != "/v1/agents/"+agent {
-		t.Errorf("Location is %q", at)
+		t.Errorf("got Location %q, want the agent", at)
 	}
 	chat := c.chat(agent, "session-123", "Hello there")
 	user := decode[struct{ ID string }](t, c.get("/v1/auth/me").want(t, 200)).ID
@@ -79,7 +79,7 @@ func TestContract(t *testing.T) {
 		for _, path := range []string{tt.path, otherSlash(tt.path)} {
 			r := c.do(tt.method, path, tt.body)
 			if r.status != tt.status {
-				t.Errorf("%s %s: status %d, want %d: %s", tt.method, path, r.status, tt.status, r.body)
+				t.Errorf("%s %s: got status %d, want %d: %s", tt.method, path, r.status, tt.status, r.body)
 				continue
 			}
 			wantShape(t, tt.example, r.body)
@@ -88,15 +88,15 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// otherSlash puts the path's last slash there, or takes it away.
+// otherSlash adds a trailing slash to the path, or removes it.
 func otherSlash(path string) string {
-	path, query, asked := strings.Cut(path, "?")
+	path, query, hasQuery := strings.Cut(path, "?")
 	if strings.HasSuffix(path, "/") {
 		path = strings.TrimSuffix(path, "/")
 	} else {
 		path += "/"
 	}
-	if asked {
+	if hasQuery {
 		path += "?" + query
 	}
 	return path
@@ -108,21 +108,21 @@ func wantHeaders(t *testing.T, r *reply) {
 		"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
 	} {
 		if got := r.header.Get(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
+			t.Errorf("got %s %q, want %q", name, got, want)
 		}
 	}
 	if r.header.Get("X-Request-Id") == "" {
-		t.Error("no X-Request-ID")
+		t.Error("the reply has no X-Request-ID")
 	}
 }
 
 func TestStreamContract(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "session-123", "Once upon a")
-	end := stream.rest()
+	stream := c.startTurn(agent, "session-123", "Once upon a")
+	end := stream.readAll()
 	examples := []string{
 		`{"type": "start", "session_id": "session-123", "run_id": "run-1"}`,
 		`{"type": "token", "content": "Once"}`,
@@ -131,40 +131,40 @@ func TestStreamContract(t *testing.T) {
 		`{"type": "end", "message_id": "msg-789", "metadata": {"tokens_used": 245}}`,
 	}
 	if len(stream.seen) != len(examples) {
-		t.Fatalf("events %+v", stream.seen)
+		t.Fatalf("got events %+v, want %d", stream.seen, len(examples))
 	}
 	for i, e := range stream.seen {
 		wantShape(t, examples[i], []byte(e.data))
 		if e.ID != int64(i+1) {
-			t.Errorf("event %d has id %d", i+1, e.ID)
+			t.Errorf("got id %d for event %d", e.ID, i+1)
 		}
 	}
-	if got := text(stream.seen); got != "Once upon a" {
-		t.Errorf("the tokens make %q", got)
+	if got := messageText(stream.seen); got != "Once upon a" {
+		t.Errorf("the tokens are %q, want the message", got)
 	}
 	if end.Type != "end" || c.history(agent, "session-123")[1].ID != end.MessageID {
-		t.Errorf("the last event is %s", end.data)
+		t.Errorf("got last event %s, want end with the message's id", end.data)
 	}
-	// A session's name is given when the client names none.
+	// The server names the session if the client does not.
 	r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello"}).want(t, 200)
 	if id := decode[chatReply](t, r).SessionID; !strings.HasPrefix(id, "session-") {
-		t.Errorf("session %q", id)
+		t.Errorf("got session %q, want session-…", id)
 	}
 }
 
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := &client{t: t, url: s.url}
+	s := shared(t)
+	c := s.anonymous()
 	page := c.get("/docs").want(t, 200)
 	if strings.Contains(string(page.body), "//") || page.header.Get("Content-Security-Policy") == "" {
-		t.Errorf("the docs need other hosts, or have no policy: %s", page.body)
+		t.Errorf("the docs page uses other hosts or has no policy: %s", page.body)
 	}
 	document := decode[struct {
 		OpenAPI string         `json:"openapi"`
 		Paths   map[string]any `json:"paths"`
 	}](t, c.get("/openapi.json").want(t, 200))
 	if !strings.HasPrefix(document.OpenAPI, "3.1") || document.Paths["/v1/agents/{agent_id}/chat"] == nil {
-		t.Errorf("OpenAPI %s with %d paths", document.OpenAPI, len(document.Paths))
+		t.Errorf("got OpenAPI %s with %d paths, want 3.1 with the chat", document.OpenAPI, len(document.Paths))
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
-// onBoth runs a test on each of the databases. on makes a server use it.
+// onBoth runs a test for each database. on makes a server use it.
 func onBoth(t *testing.T, test func(t *testing.T, on func(*server) *server)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -22,7 +22,7 @@ func onBoth(t *testing.T, test func(t *testing.T, on func(*server) *server)) {
 	})
 }
 
-// at has a server that does not run yet use a database.
+// at makes a server that does not run yet use a PostgreSQL database.
 func (s *server) at(url string) *server {
 	s.databaseURL = url
 	s.env = append(s.env, "AGENTAREA_DATABASE_URL="+url)
@@ -37,9 +37,9 @@ func startAt(t *testing.T, on func(*server) *server) *server {
 	return s
 }
 
-// The database goes away under load and comes back: meanwhile the API says so, and
-// soon after its return everything works, with all that was acknowledged.
-func TestDatabaseAway(t *testing.T) {
+// While the database is down, the API answers 503. When it is back, everything works and nothing
+// that was acknowledged is lost.
+func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.Own(t)
 	s := newServer(t, "").at(pg.URL)
@@ -50,8 +50,8 @@ func TestDatabaseAway(t *testing.T) {
 	for i := range 30 {
 		made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 50 /delay 20ms number %d", i)).ID)
 	}
-	turn := c.say(agent, "s", "/tokens 300 /delay 10ms")
-	turn.tokens(3)
+	turn := c.startTurn(agent, "s", "/tokens 300 /delay 10ms")
+	turn.readTokens(3)
 	pg.Kill()
 	for range 3 {
 		r := c.post("/v1/tasks/", taskBody(agent, "Lost"))
@@ -64,7 +64,7 @@ func TestDatabaseAway(t *testing.T) {
 	if err := pg.Up(); err != nil {
 		t.Fatal(err)
 	}
-	back := eventually(t, 30*time.Second, "a task after the return", func() bool {
+	back := eventually(t, "the first task after the restart", func() bool {
 		r, err := c.try("POST", "/v1/tasks/", taskBody(agent, "After"))
 		if err != nil || r.status != 201 {
 			return false
@@ -72,23 +72,23 @@ func TestDatabaseAway(t *testing.T) {
 		made = append(made, decode[task](t, r).ID)
 		return true
 	})
-	within(t, back, 5*time.Second, "work after the database's return")
+	within(t, back, 5*time.Second, "the first task after the database's restart")
 	for _, id := range made {
-		if got := c.taskEnded(id); got.Status != "completed" {
-			t.Errorf("%+v", got)
+		if got := c.waitTask(id); got.Status != "completed" {
+			t.Errorf("got task %+v, want completed", got)
 		}
 	}
-	turn.rest()
-	c.ended(turn.start().RunID)
+	turn.readAll()
+	c.waitRun(turn.first().RunID)
 	c.chat(agent, "after", "Hello")
 	if n := decode[struct{ Total int }](t, c.get("/v1/tasks/?limit=1").want(t, 200)).Total; n != len(made) {
-		t.Errorf("%d tasks are there, %d were acknowledged", n, len(made))
+		t.Errorf("got %d tasks, want the %d that were acknowledged", n, len(made))
 	}
 }
 
-// A server that is told to stop while tasks are under way hands them back in time,
-// and the next one ends them.
-func TestStopWithTasks(t *testing.T) {
+// A server that is stopped while tasks run returns them to the queue, and the next server
+// completes them.
+func TestStopWithRunningTasks(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		s := startAt(t, on)
@@ -98,15 +98,15 @@ func TestStopWithTasks(t *testing.T) {
 		for i := range 20 {
 			made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 400 /delay 10ms number %d", i)).ID)
 		}
-		eventually(t, 20*time.Second, "tasks under way", func() bool { return c.task(made[0]).Status == "running" })
+		eventually(t, "a running task", func() bool { return c.task(made[0]).Status == "running" })
 		began := time.Now()
 		s.terminate()
 		<-s.exited
-		within(t, time.Since(began), 30*time.Second, "the stop")
+		within(t, time.Since(began), 30*time.Second, "the end of the server")
 		s.restart()
 		for _, id := range made {
-			if got := c.taskEnded(id); got.Status != "completed" || got.Usage.OutputTokens != 400 {
-				t.Errorf("%+v", got)
+			if got := c.waitTask(id); got.Status != "completed" || got.Usage.OutputTokens != 400 {
+				t.Errorf("got task %+v, want completed with 400 tokens", got)
 			}
 		}
 	})

@@ -10,18 +10,18 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// operation is one of the served document.
+// operation is an operation of the OpenAPI document.
 type operation struct {
 	id    string
 	route *routers.Route
-	// collection is the path of the list that holds what the path's last segment
-	// names, if that is a parameter, and item the parameter's name.
+	// If the path ends with a parameter, item is its name and collection is the path before it,
+	// which lists the items.
 	collection, item string
 }
 
 func (o operation) String() string { return o.route.Method + " " + o.route.Path }
 
-// parameters are the operation's own and those of its path.
+// parameters returns the parameters of the operation and of its path.
 func (o operation) parameters(in string) []*openapi3.Parameter {
 	var out []*openapi3.Parameter
 	for _, list := range []openapi3.Parameters{o.route.PathItem.Parameters, o.route.Operation.Parameters} {
@@ -34,7 +34,7 @@ func (o operation) parameters(in string) []*openapi3.Parameter {
 	return out
 }
 
-// document loads the OpenAPI document that the server has, in the order of its ids.
+// document returns the server's OpenAPI document and its operations, sorted by id.
 func (s *server) document() (*openapi3.T, []operation) {
 	s.t.Helper()
 	c := &client{t: s.t, url: s.url}
@@ -42,7 +42,7 @@ func (s *server) document() (*openapi3.T, []operation) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	// patternDescription is Huma's; JSON Schema lets anybody add words to a schema.
+	// Huma adds patternDescription. JSON Schema allows additional keywords.
 	if err := doc.Validate(s.t.Context(), openapi3.AllowExtraSiblingFields("patternDescription")); err != nil {
 		s.t.Fatal(err)
 	}
@@ -60,17 +60,17 @@ func (s *server) document() (*openapi3.T, []operation) {
 	return doc, out
 }
 
-// named gives the schema of a component.
-func named(t *testing.T, doc *openapi3.T, name string) *openapi3.SchemaRef {
+// componentSchema returns the schema of a component.
+func componentSchema(t *testing.T, doc *openapi3.T, name string) *openapi3.SchemaRef {
 	t.Helper()
 	ref, ok := doc.Components.Schemas[name]
 	if !ok {
-		t.Fatalf("the document has no schema %s", name)
+		t.Fatalf("the OpenAPI document has no schema %s", name)
 	}
 	return ref
 }
 
-// fill puts values into a path's parameters, each as one segment.
+// fill replaces a path's parameters by values, each as one segment.
 func fill(path string, values map[string]string) string {
 	for name, v := range values {
 		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(v))

@@ -26,13 +26,13 @@ type file struct {
 
 const boundary = "a-boundary-of-the-test"
 
-// part is one of a form: its headers, each with its line break, and what follows.
+// part is a part of a form: its headers, each with its line break, and its content.
 type part struct {
 	header  string
 	content io.Reader
 }
 
-// filePart has a name as browsers and curl send it.
+// filePart returns a part with a file. Its name is escaped as browsers and curl do it.
 func filePart(name string, content io.Reader) part {
 	name = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name)
 	return part{fmt.Sprintf("Content-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\n", name), content}
@@ -50,10 +50,10 @@ func form(parts ...part) io.Reader {
 	return io.MultiReader(append(all, strings.NewReader("--"+boundary+"--\r\n"))...)
 }
 
-// tryUpload sends a form as it is read, and gives the reply or why there is none.
+// tryUpload sends a form while it is read, without a Content-Length.
 func (c *client) tryUpload(parts ...part) (*reply, error) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	req := c.request(ctx, "POST", "/v1/files/upload", nil)
 	req.Body = io.NopCloser(form(parts...))
@@ -71,6 +71,7 @@ func (c *client) tryUpload(parts ...part) (*reply, error) {
 	return &reply{resp.StatusCode, resp.Header, data}, nil
 }
 
+// send is tryUpload, and ends the test if there is no reply.
 func (c *client) send(parts ...part) *reply {
 	c.t.Helper()
 	r, err := c.tryUpload(parts...)
@@ -80,16 +81,17 @@ func (c *client) send(parts ...part) *reply {
 	return r
 }
 
+// upload uploads a file and checks the size and checksum in the reply.
 func (c *client) upload(name string, data []byte) file {
 	c.t.Helper()
 	f := decode[file](c.t, c.send(filePart(name, bytes.NewReader(data))).want(c.t, 201))
-	if f.SHA256 != sum(data) || f.Size != int64(len(data)) {
-		c.t.Errorf("%d bytes with the SHA-256 %s became %+v", len(data), sum(data), f)
+	if f.SHA256 != sha256Hex(data) || f.Size != int64(len(data)) {
+		c.t.Errorf("upload of %d bytes with SHA-256 %s returns %+v", len(data), sha256Hex(data), f)
 	}
 	return f
 }
 
-// files lists all that the user sees, newest first.
+// files returns all files that the user can see, newest first.
 func (c *client) files() []file {
 	c.t.Helper()
 	var all []file
@@ -105,6 +107,7 @@ func (c *client) files() []file {
 	}
 }
 
+// listed returns the ids and the total of a list.
 func (c *client) listed(query string) (ids []string, total int) {
 	c.t.Helper()
 	list := decode[struct {
@@ -117,21 +120,21 @@ func (c *client) listed(query string) (ids []string, total int) {
 	return ids, list.Total
 }
 
-// wantWholeFile wants a download to give the bytes that the file says it has.
-func (c *client) wantWholeFile(f file) {
+// checkDownload checks that a download has the file's size and checksum.
+func (c *client) checkDownload(f file) {
 	c.t.Helper()
 	r, err := c.try("GET", "/v1/files/"+f.ID+"/download", nil)
 	if err != nil {
 		c.t.Errorf("download of %s: %v", f.ID, err)
 		return
 	}
-	if r.status != 200 || int64(len(r.body)) != f.Size || sum(r.body) != f.SHA256 {
-		c.t.Errorf("the download of %+v has status %d, %d bytes and the SHA-256 %s", f, r.status, len(r.body), sum(r.body))
+	if r.status != 200 || int64(len(r.body)) != f.Size || sha256Hex(r.body) != f.SHA256 {
+		c.t.Errorf("download of %+v: got status %d, %d bytes and SHA-256 %s", f, r.status, len(r.body), sha256Hex(r.body))
 	}
 }
 
-// noise is bytes that are the same for the same seed, and look like nothing.
-func noise(seed uint64, size int) []byte {
+// randomBytes returns pseudo-random bytes that depend only on the seed.
+func randomBytes(seed uint64, size int) []byte {
 	var key [32]byte
 	key[0], key[1], key[2] = byte(seed), byte(seed>>8), byte(seed>>16)
 	b := make([]byte, size)
@@ -139,17 +142,19 @@ func noise(seed uint64, size int) []byte {
 	return b
 }
 
-func sum(b []byte) string {
+// sha256Hex returns the SHA-256 checksum of b in hex.
+func sha256Hex(b []byte) string {
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
 }
 
-// same tells whether a list has these, in this order.
-func same(t *testing.T, what string, got []string, want ...string) {
+// wantList checks the elements of a list and their order.
+func wantList(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("%s: %v, want %v", what, got, want)
+		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
 
+// query returns a URL query with one parameter.
 func query(name, value string) string { return url.Values{name: {value}}.Encode() }

@@ -16,19 +16,20 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// objects are the sizes of a local backend's objects, least first, by their
-// names on the disk. folder is relative to the plugins' data.
+// objects returns the names of a local backend's objects on the disk, and their sizes in ascending
+// order. folder is relative to the data folder of the plugins.
 func (s *server) objects(folder string) (names []string, sizes []int64) {
 	s.t.Helper()
-	return disk(s.t, filepath.Join(s.dir, "data", "plugins", folder, "objects"))
+	return listFiles(s.t, filepath.Join(s.dir, "data", "plugins", folder, "objects"))
 }
 
-// disk gives the files of a folder and those in it; none when it is not there.
-func disk(t *testing.T, folder string) (names []string, sizes []int64) {
+// listFiles returns the names and sizes of all files below a folder. If there is no such folder, it
+// returns none.
+func listFiles(t *testing.T, folder string) (names []string, sizes []int64) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // it has gone meanwhile
+			return nil // removed in the meantime
 		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -49,28 +50,27 @@ func disk(t *testing.T, folder string) (names []string, sizes []int64) {
 	return names, sizes
 }
 
-// wantObjects wants a local backend to have objects of these sizes, and nothing
-// half-written.
+// wantObjects checks that a local backend has objects of exactly these sizes and no incomplete ones.
 func (s *server) wantObjects(folder string, want ...int64) {
 	s.t.Helper()
 	slices.Sort(want)
 	names, got := s.objects(folder)
 	if !slices.Equal(got, want) {
-		s.t.Errorf("on the disk are %v of %d bytes, want %d", names, got, want)
+		s.t.Errorf("got objects %v of %d bytes, want sizes %d", names, got, want)
 	}
-	if parts, _ := disk(s.t, filepath.Join(s.dir, "data", "plugins", folder, "parts")); len(parts) != 0 {
-		s.t.Errorf("half-written are %v", parts)
+	if parts, _ := listFiles(s.t, filepath.Join(s.dir, "data", "plugins", folder, "parts")); len(parts) != 0 {
+		s.t.Errorf("got incomplete objects %v, want none", parts)
 	}
 }
 
-// awaitObjects waits until that is so.
-func (s *server) awaitObjects(folder string, want ...int64) {
+// waitObjects waits until wantObjects holds.
+func (s *server) waitObjects(folder string, want ...int64) {
 	s.t.Helper()
 	slices.Sort(want)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(waitTimeout)
 	for time.Now().Before(deadline) {
 		_, got := s.objects(folder)
-		parts, _ := disk(s.t, filepath.Join(s.dir, "data", "plugins", folder, "parts"))
+		parts, _ := listFiles(s.t, filepath.Join(s.dir, "data", "plugins", folder, "parts"))
 		if slices.Equal(got, want) && len(parts) == 0 {
 			return
 		}
@@ -79,7 +79,7 @@ func (s *server) awaitObjects(folder string, want ...int64) {
 	s.wantObjects(folder, want...)
 }
 
-// database opens that of a server which does not run.
+// database opens the database of a server that does not run.
 func (s *server) database() *sql.DB {
 	s.t.Helper()
 	driver, source := "sqlite", filepath.Join(s.dir, "data", "agentarea.db")
@@ -94,9 +94,9 @@ func (s *server) database() *sql.DB {
 	return db
 }
 
-// wantAllNamed wants each object on a dead server's disk to be known to its
-// database, so that nothing can be left for ever.
-func (s *server) wantAllNamed(folder string) {
+// wantObjectsKnown checks that the database of a stopped server knows each object on the disk, so
+// that no object can stay forever.
+func (s *server) wantObjectsKnown(folder string) {
 	s.t.Helper()
 	db := s.database()
 	defer func() { _ = db.Close() }()
@@ -109,14 +109,13 @@ func (s *server) wantAllNamed(folder string) {
 			s.t.Fatal(err)
 		}
 		if known != 1 {
-			s.t.Errorf("%s is known %d times", name, known)
+			s.t.Errorf("the database has %s %d times, want once", name, known)
 		}
 	}
 }
 
-// anHourPasses for what a server, which does not run now, has reserved and put
-// off.
-func (s *server) anHourPasses() {
+// expirePending makes the pending blobs of a stopped server due for removal, as if an hour had passed.
+func (s *server) expirePending() {
 	s.t.Helper()
 	db := s.database()
 	defer func() { _ = db.Close() }()
@@ -125,8 +124,8 @@ func (s *server) anHourPasses() {
 	}
 }
 
-// orphans counts those of a server that does not run.
-func (s *server) orphans() int {
+// pendingBlobs returns the number of pending blobs of a stopped server.
+func (s *server) pendingBlobs() int {
 	s.t.Helper()
 	db := s.database()
 	defer func() { _ = db.Close() }()
@@ -137,16 +136,16 @@ func (s *server) orphans() int {
 	return n
 }
 
-// slowly reads a little at a time, with a pause before each.
-type slowly struct {
+// slowReader reads at most 64 KiB at a time, with a pause before each read.
+type slowReader struct {
 	content io.Reader
 	pause   time.Duration
-	// read is told how much was read so far, if it is there.
+	// read, if set, is called with the number of bytes read so far.
 	read func(int64)
 	n    int64
 }
 
-func (s *slowly) Read(p []byte) (int, error) {
+func (s *slowReader) Read(p []byte) (int, error) {
 	time.Sleep(s.pause)
 	n, err := s.content.Read(p[:min(len(p), 64<<10)])
 	s.n += int64(n)
@@ -156,8 +155,8 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// meddle has something done to the object of that size.
-func (s *server) meddle(folder string, size int64, do func(path string, data []byte) error) {
+// changeObject calls do for the object of that size.
+func (s *server) changeObject(folder string, size int64, do func(path string, data []byte) error) {
 	s.t.Helper()
 	root := filepath.Join(s.dir, "data", "plugins", folder, "objects")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

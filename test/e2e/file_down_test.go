@@ -7,45 +7,47 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// While a backend is down, what needs it is refused at once and the rest goes on;
-// when it is back, nothing is lost and nothing left.
+// While a file backend is down, requests that need it fail immediately and all others work. When
+// it is back, no file is lost and no object is left over.
 func TestBackendDown(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	kept, gone := c.upload("kept", []byte(strings.Repeat("word ", 200))), c.upload("gone", noise(2, 2000))
+	kept, gone := c.upload("kept", []byte(strings.Repeat("word ", 200))), c.upload("gone", randomBytes(2, 2000))
 	agent := c.newAgent("echo")
-	for range 5 { // then the circuit opens
+	for range 5 { // the fifth exit within the window stops the restarts
 		pid := 0
-		eventually(t, 30*time.Second, "the process", func() bool {
+		eventually(t, "the backend's process", func() bool {
 			pid = c.plugin("files", "local").PID
 			return pid != 0
 		})
 		kill(t, pid)
-		eventually(t, 10*time.Second, "its end", func() bool { return c.plugin("files", "local").PID != pid })
+		eventually(t, "the end of the backend's process", func() bool { return c.plugin("files", "local").PID != pid })
 	}
 	if p := c.plugin("files", "local"); p.State != "failed" {
-		t.Fatalf("it is %+v", p)
+		t.Fatalf("got plugin %+v, want failed", p)
 	}
-	refused := func(what string, r *reply, began time.Time) {
+	wantUnavailable := func(what string, r *reply, began time.Time) {
 		t.Helper()
 		within(t, time.Since(began), time.Second, what)
 		f := r.want(t, 503).failure(t)
 		if f.Code != "SERVICE_UNAVAILABLE" || !strings.Contains(f.Message, `"local"`) || r.header.Get("Retry-After") == "" {
-			t.Errorf("%s: %v %s", what, r.header, r.body)
+			t.Errorf("%s: got %v %s, want SERVICE_UNAVAILABLE with Retry-After", what, r.header, r.body)
 		}
 	}
 	began := time.Now()
-	refused("an upload", c.send(filePart("new", bytes.NewReader(noise(3, 1<<20)))), began)
+	wantUnavailable("an upload", c.send(filePart("new", bytes.NewReader(randomBytes(3, 1<<20)))), began)
 	began = time.Now()
-	refused("a download", c.get("/v1/files/"+kept.ID+"/download"), began)
+	wantUnavailable("a download", c.get("/v1/files/"+kept.ID+"/download"), began)
 	began = time.Now()
-	refused("a chat", c.post("/v1/agents/"+agent+"/chat", object{"message": "Look:", "file_ids": []string{kept.ID}}), began)
-	// What is known of the files is not the backend's.
+	wantUnavailable("a chat", c.post("/v1/agents/"+agent+"/chat", object{"message": "Look:", "file_ids": []string{kept.ID}}), began)
+	// Listing and renaming files does not need the backend.
 	if got := c.files(); len(got) != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("got files %+v, want 2", got)
 	}
 	c.do("HEAD", "/v1/files/"+kept.ID+"/download", nil).want(t, 200)
 	c.do("PATCH", "/v1/files/"+kept.ID, object{"name": "renamed"}).want(t, 200)
@@ -53,25 +55,26 @@ func TestBackendDown(t *testing.T) {
 	c.chat(agent, "s", "Hello")
 
 	c.reload()
-	again := c.upload("again", noise(4, 4000))
-	c.wantWholeFile(kept)
-	// The delete comes again, some time later.
+	again := c.upload("again", randomBytes(4, 4000))
+	c.checkDownload(kept)
+	// The object of the deleted file is removed later.
 	s.wantObjects("files-local/files", kept.Size, gone.Size, again.Size)
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	s.awaitObjects("files-local/files", kept.Size, again.Size)
+	s.waitObjects("files-local/files", kept.Size, again.Size)
 	if got := c.files(); len(got) != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("got files %+v", got)
 	}
 }
 
-// A backend that is frozen is given up in time, and replaced.
+// A backend's process that does not answer is replaced, and requests fail in time.
 func TestBackendFrozen(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	f := c.upload("a", noise(1, 8<<20))
+	f := c.upload("a", randomBytes(1, 8<<20))
 	frozen := c.plugin("files", "local")
 	if err := syscall.Kill(frozen.PID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -79,7 +82,7 @@ func TestBackendFrozen(t *testing.T) {
 	began := time.Now()
 	var wg sync.WaitGroup
 	for what, ask := range map[string]func() (*reply, error){
-		"a large upload": func() (*reply, error) { return c.tryUpload(filePart("b", bytes.NewReader(noise(2, 64<<20)))) },
+		"a large upload": func() (*reply, error) { return c.tryUpload(filePart("b", bytes.NewReader(randomBytes(2, 64<<20)))) },
 		"a small upload": func() (*reply, error) { return c.tryUpload(filePart("b", strings.NewReader("text"))) },
 		"a download":     func() (*reply, error) { return c.try("GET", "/v1/files/"+f.ID+"/download", nil) },
 	} {
@@ -87,28 +90,28 @@ func TestBackendFrozen(t *testing.T) {
 			r, err := ask()
 			t.Logf("%s: %s", what, time.Since(began).Round(time.Millisecond))
 			switch {
-			case err != nil || time.Since(began) > 45*time.Second:
-				t.Errorf("%s: %v after %s", what, err, time.Since(began))
-			case what == "a download" && r.status == 200: // it went on with the next process
-				if sum(r.body) != f.SHA256 {
-					t.Errorf("%s gives %d other bytes", what, len(r.body))
+			case err != nil || time.Since(began) > busy*45*time.Second:
+				t.Errorf("%s: got no reply in time: %v after %s", what, err, time.Since(began))
+			case what == "a download" && r.status == 200: // it continued with the next process
+				if sha256Hex(r.body) != f.SHA256 {
+					t.Errorf("%s returns %d other bytes", what, len(r.body))
 				}
 			case r.status != 503 || r.failure(t).Code != "SERVICE_UNAVAILABLE":
-				t.Errorf("%s: status %d: %s", what, r.status, r.body)
+				t.Errorf("%s: got status %d, want 503: %s", what, r.status, r.body)
 			}
 		})
 	}
 	if got := c.files(); len(got) != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("got files %+v", got)
 	}
 	wg.Wait()
-	eventually(t, 20*time.Second, "another process", func() bool {
+	eventually(t, "another process of the backend", func() bool {
 		p := c.plugin("files", "local")
 		return p.State == "running" && p.PID != frozen.PID
 	})
-	c.wantWholeFile(f)
+	c.checkDownload(f)
 	c.upload("c", []byte("text"))
 	if got := c.files(); len(got) != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("got files %+v", got)
 	}
 }

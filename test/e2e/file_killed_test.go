@@ -10,22 +10,25 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// shelf is what a server has acknowledged of the files of several writers.
-type shelf struct {
+// uploadRecorder uploads files concurrently and records which uploads were acknowledged.
+type uploadRecorder struct {
 	client *client
 	seed   atomic.Uint64
-	cut    atomic.Int64
-	// slow is the pause before each 64 KiB.
-	slow time.Duration
+	// interrupted counts uploads that failed after they had begun.
+	interrupted atomic.Int64
+	// pause is the time before each 64 KiB.
+	pause time.Duration
 
-	mu   sync.Mutex
-	kept map[string]file
+	mu    sync.Mutex
+	acked map[string]file
 }
 
-// fill uploads until stop is closed or the server is gone. A refusal must be a 503.
-func (s *shelf) fill(stop <-chan struct{}, more func(*reply, error) bool) {
+// upload uploads files until stop is closed or more returns false.
+func (s *uploadRecorder) upload(stop <-chan struct{}, more func(*reply, error) bool) {
 	for {
 		select {
 		case <-stop:
@@ -33,18 +36,18 @@ func (s *shelf) fill(stop <-chan struct{}, more func(*reply, error) bool) {
 		default:
 		}
 		seed := s.seed.Add(1)
-		data := noise(seed, rand.IntN(4<<20))
+		data := randomBytes(seed, rand.IntN(4<<20))
 		var begun atomic.Bool
-		body := &slowly{content: bytes.NewReader(data), pause: s.slow, read: func(n int64) { begun.Store(n > 64<<10) }}
-		r, err := s.client.tryUpload(metadataPart(fmt.Sprintf(`{"sha256":%q}`, sum(data))), filePart("noise", body))
+		body := &slowReader{content: bytes.NewReader(data), pause: s.pause, read: func(n int64) { begun.Store(n > 64<<10) }}
+		r, err := s.client.tryUpload(metadataPart(fmt.Sprintf(`{"sha256":%q}`, sha256Hex(data))), filePart("noise", body))
 		switch {
 		case err == nil && r.status == 201:
 			f := decode[file](s.client.t, r)
 			s.mu.Lock()
-			s.kept[f.ID] = f
+			s.acked[f.ID] = f
 			s.mu.Unlock()
 		case begun.Load():
-			s.cut.Add(1)
+			s.interrupted.Add(1)
 		}
 		if !more(r, err) {
 			return
@@ -52,9 +55,20 @@ func (s *shelf) fill(stop <-chan struct{}, more func(*reply, error) bool) {
 	}
 }
 
-// check wants what was acknowledged to be there, and all that is there to be
-// what somebody has sent, and gives the sizes.
-func (s *shelf) check() []int64 {
+// hasNew returns a function that reports whether another upload was acknowledged since the call of hasNew.
+func (s *uploadRecorder) hasNew() func() bool {
+	acked := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.acked)
+	}
+	before := acked()
+	return func() bool { return acked() > before }
+}
+
+// check checks that each acknowledged file exists and that each existing file has the bytes that were
+// sent. It returns the sizes of the existing files.
+func (s *uploadRecorder) check() []int64 {
 	t := s.client.t
 	t.Helper()
 	var sizes []int64
@@ -63,76 +77,78 @@ func (s *shelf) check() []int64 {
 		there[f.ID] = true
 		sizes = append(sizes, f.Size)
 		if f.Metadata["sha256"] != f.SHA256 {
-			t.Errorf("%+v has not the bytes that were sent", f)
+			t.Errorf("the bytes of %+v are not those that were sent", f)
 		}
-		s.client.wantWholeFile(f)
+		s.client.checkDownload(f)
 	}
-	for id, f := range s.kept {
+	for id, f := range s.acked {
 		if !there[id] {
-			t.Errorf("%+v was acknowledged and is not there", f)
+			t.Errorf("%+v was acknowledged and does not exist", f)
 		}
 	}
 	return sizes
 }
 
-// The server dies at random moments under uploads: each file is whole or not
-// there, and after the sweep nothing else is on the disk.
+// If the server is killed during uploads, each file is complete or does not exist, and after the
+// sweep no other object is on the disk.
 func TestServerKilledInUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
-	shelf := &shelf{client: s.signIn(), kept: map[string]file{}, slow: time.Millisecond}
-	for range 3 {
+	uploads := &uploadRecorder{client: s.signIn(), acked: map[string]file{}, pause: time.Millisecond}
+	for range testenv.Rounds(2, 6) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				shelf.fill(nil, func(r *reply, err error) bool {
+				uploads.upload(nil, func(r *reply, err error) bool {
 					if err == nil && r.status != 201 {
-						t.Errorf("status %d: %s", r.status, r.body)
+						t.Errorf("got status %d, want 201: %s", r.status, r.body)
 					}
 					return err == nil
 				})
 			})
 		}
-		time.Sleep(time.Duration(100+rand.IntN(500)) * time.Millisecond) // the moment is what is tried
+		eventually(t, "an acknowledged upload", uploads.hasNew())
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // a random moment is the point of the test
 		processes := s.signIn().plugins()
 		s.kill()
 		wg.Wait()
 		wantGone(t, processes)
-		s.wantAllNamed("files-local/files")
+		s.wantObjectsKnown("files-local/files")
 		s.restart()
 	}
-	sizes := shelf.check()
-	t.Logf("%d acknowledged, %d there, %d cut", len(shelf.kept), len(sizes), shelf.cut.Load())
-	if shelf.cut.Load() == 0 || len(shelf.kept) == 0 {
-		t.Error("nothing was cut, or nothing kept: the test tests nothing")
+	sizes := uploads.check()
+	t.Logf("%d uploads acknowledged, %d files, %d uploads interrupted", len(uploads.acked), len(sizes), uploads.interrupted.Load())
+	if uploads.interrupted.Load() == 0 || len(uploads.acked) == 0 {
+		t.Error("no upload was interrupted, or none was acknowledged: the test proves nothing")
 	}
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	s.awaitObjects("files-local/files", sizes...)
-	shelf.check()
+	s.waitObjects("files-local/files", sizes...)
+	uploads.check()
 	s.terminate()
 	<-s.exited
-	if n := s.orphans(); n != 0 {
-		t.Errorf("%d orphans are left", n)
+	if n := s.pendingBlobs(); n != 0 {
+		t.Errorf("got %d pending blobs, want none", n)
 	}
 }
 
-// The backend's process dies at random moments under uploads and downloads.
+// If the backend's process is killed during uploads and downloads, each upload is acknowledged or
+// answered with 503, and downloads continue.
 func TestBackendKilledInUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	shelf := &shelf{client: c, kept: map[string]file{}, slow: time.Millisecond}
-	big := c.upload("big", noise(1<<16, 4<<20))
+	uploads := &uploadRecorder{client: c, acked: map[string]file{}, pause: time.Millisecond}
+	big := c.upload("big", randomBytes(1<<16, 4<<20))
 	c.do("PATCH", "/v1/files/"+big.ID, object{"metadata": object{"sha256": big.SHA256}}).want(t, 200)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			shelf.fill(stop, func(r *reply, err error) bool {
+			uploads.upload(stop, func(r *reply, err error) bool {
 				if err != nil || r.status != 201 && (r.status != 503 || r.header.Get("Retry-After") == "") {
-					t.Errorf("%v %+v", err, r)
+					t.Errorf("got %+v (%v), want status 201 or 503 with Retry-After", r, err)
 				}
 				return true
 			})
@@ -144,46 +160,47 @@ func TestBackendKilledInUploads(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				c.wantWholeFile(big) // it goes on with the next process
+				c.checkDownload(big) // it continues with the next process
 			}
 		}
 	})
-	for range 3 { // a few more, and the circuit opens
-		time.Sleep(time.Duration(100+rand.IntN(500)) * time.Millisecond) // the moment is what is tried
+	for range 3 { // after five exits there is no restart
+		eventually(t, "an acknowledged upload", uploads.hasNew())
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // a random moment is the point of the test
 		before := c.plugin("files", "local")
 		kill(t, before.PID)
-		eventually(t, 20*time.Second, "the restart", func() bool {
+		eventually(t, "the restart", func() bool {
 			now := c.plugin("files", "local")
 			return now.State == "running" && now.PID != before.PID
 		})
 	}
 	close(stop)
 	wg.Wait()
-	sizes := shelf.check()
-	t.Logf("%d acknowledged, %d there, %d cut", len(shelf.kept), len(sizes), shelf.cut.Load())
-	if shelf.cut.Load() == 0 || len(shelf.kept) == 0 || len(sizes) != len(shelf.kept)+1 {
-		t.Error("nothing was cut, or not all is acknowledged that is kept")
+	sizes := uploads.check()
+	t.Logf("%d uploads acknowledged, %d files, %d uploads interrupted", len(uploads.acked), len(sizes), uploads.interrupted.Load())
+	if uploads.interrupted.Load() == 0 || len(uploads.acked) == 0 || len(sizes) != len(uploads.acked)+1 {
+		t.Error("no upload was interrupted, or a file exists that was not acknowledged")
 	}
 	s.kill()
-	s.wantAllNamed("files-local/files")
-	s.anHourPasses()
+	s.wantObjectsKnown("files-local/files")
+	s.expirePending()
 	s.restart()
-	s.awaitObjects("files-local/files", sizes...)
+	s.waitObjects("files-local/files", sizes...)
 }
 
-// A client that goes away in mid-upload leaves nothing.
+// A client that disconnects during an upload leaves no file and no object.
 func TestClientLeavesUpload(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
 	for range 5 {
-		body := io.MultiReader(bytes.NewReader(noise(7, 1<<20)), iotest.ErrReader(io.ErrClosedPipe))
+		body := io.MultiReader(bytes.NewReader(randomBytes(7, 1<<20)), iotest.ErrReader(io.ErrClosedPipe))
 		if r, err := c.tryUpload(filePart("cut", body)); err == nil {
-			t.Errorf("an upload that was cut has the reply %+v", r)
+			t.Errorf("the interrupted upload has the reply %+v", r)
 		}
 	}
-	s.awaitObjects("files-local/files")
+	s.waitObjects("files-local/files")
 	if got := c.files(); len(got) != 0 {
-		t.Errorf("kept %+v", got)
+		t.Errorf("got files %+v, want none", got)
 	}
 }

@@ -4,64 +4,61 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"hash"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-var bigFile = flag.Int64("big-file", 1<<30, "the `bytes` of the file that is sent to see how memory grows")
+// maxGrowth is how much the memory of a process may grow for a file of any size, in KiB.
+const maxGrowth = 32 << 10
 
-// mostGrowth is what a process may take, in KiB, to carry a file of any size.
-const mostGrowth = 32 << 10
-
-// A big file streams through: neither the server nor the backend holds it.
-// Before the parallel tests, for they would be in its way.
+// Neither the server nor the backend keeps a big file in memory.
 func TestBigFile(t *testing.T) {
+	testenv.Linux(t)
+	bigFile := int64(testenv.Rounds(64<<20, 1<<30))
 	s := newServer(t, "plugin \"files\" \"local\" {\n  command = \"files-local\"\n}\n")
-	s.bin = plainBinaries(t)
 	s.start()
 	c := s.signIn()
-	c.wantWholeFile(c.upload("small", noise(1, 1<<20)))
+	c.checkDownload(c.upload("small", randomBytes(1, 1<<20)))
 	pids := map[string]int{"server": s.cmd.Process.Pid, "files-local": c.plugin("files", "local").PID}
-	sent := &pattern{left: *bigFile, block: noise(2, 1<<20), hash: sha256.New()}
+	sent := &pattern{left: bigFile, block: randomBytes(2, 1<<20), hash: sha256.New()}
 	grown := growth(t, pids, func() {
 		began := time.Now()
 		made := decode[file](t, c.send(filePart("big", sent)).want(t, 201))
-		t.Logf("%d MB sent in %s", *bigFile/1e6, time.Since(began).Round(time.Millisecond))
+		t.Logf("%d MB sent in %s", bigFile/1e6, time.Since(began).Round(time.Millisecond))
 		want := hex.EncodeToString(sent.hash.Sum(nil))
-		if made.Size != *bigFile || made.SHA256 != want {
-			t.Errorf("%d bytes with the SHA-256 %s became %+v", *bigFile, want, made)
+		if made.Size != bigFile || made.SHA256 != want {
+			t.Errorf("upload of %d bytes with SHA-256 %s returns %+v", bigFile, want, made)
 		}
 		began = time.Now()
 		n, got := c.downloadSum(made.ID)
 		t.Logf("%d MB fetched in %s", n/1e6, time.Since(began).Round(time.Millisecond))
 		if n != made.Size || got != want {
-			t.Errorf("the download has %d bytes and the SHA-256 %s", n, got)
+			t.Errorf("the download has %d bytes and SHA-256 %s", n, got)
 		}
 	})
 	for name, kib := range grown {
 		t.Logf("%s grew by %d KiB", name, kib)
-		if kib > mostGrowth {
-			t.Errorf("%s grew by %d KiB, %d are promised", name, kib, mostGrowth)
+		if kib > maxGrowth {
+			t.Errorf("%s grew by %d KiB, want at most %d", name, kib, maxGrowth)
 		}
 	}
 }
 
-// growth does something, and gives by how much the processes were larger at
-// most meanwhile, in KiB.
+// growth calls do and returns how much the largest resident size of each process grew, in KiB.
 func growth(t *testing.T, pids map[string]int, do func()) map[string]int {
 	t.Helper()
 	before := map[string]int{}
 	for name, pid := range pids {
-		// Forgets the highest mark so far.
+		// Writing 5 resets the largest resident size.
 		if err := os.WriteFile(filepath.Join("/proc", itoa(pid), "clear_refs"), []byte("5"), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +72,7 @@ func growth(t *testing.T, pids map[string]int, do func()) map[string]int {
 	return grown
 }
 
-// memory is the most that a process has had resident, in KiB.
+// memory returns the largest resident size of a process, in KiB.
 func memory(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "status"))
@@ -91,10 +88,10 @@ func memory(t *testing.T, pid int) int {
 	return kib
 }
 
-// downloadSum fetches a file without keeping it.
+// downloadSum downloads a file and returns its size and SHA-256 checksum.
 func (c *client) downloadSum(id string) (int64, string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	resp, err := http.DefaultClient.Do(c.request(ctx, "GET", "/v1/files/"+id+"/download", nil))
 	if err != nil {
@@ -104,12 +101,12 @@ func (c *client) downloadSum(id string) (int64, string) {
 	h := sha256.New()
 	n, err := io.Copy(h, resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		c.t.Errorf("status %d: %v", resp.StatusCode, err)
+		c.t.Errorf("download: got status %d (%v), want 200", resp.StatusCode, err)
 	}
 	return n, hex.EncodeToString(h.Sum(nil))
 }
 
-// pattern gives a block again and again, and notes what it gave.
+// pattern reads as a block that repeats itself, and computes the checksum of what was read.
 type pattern struct {
 	left  int64
 	block []byte
@@ -126,19 +123,4 @@ func (p *pattern) Read(b []byte) (int, error) {
 	p.left -= int64(n)
 	_, _ = p.hash.Write(b[:n]) // never fails
 	return n, nil
-}
-
-// plainBinaries are built without the race detector, which takes memory of its own.
-func plainBinaries(t *testing.T) string {
-	t.Helper()
-	if slack == 1 {
-		return binaries
-	}
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-race=false", "-o", dir+string(filepath.Separator), "./core/cmd/agentarea", "./plugins/files-local")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
-	return dir
 }

@@ -6,43 +6,43 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
-// move runs agentarea files move.
+// move starts the command agentarea files move.
 func (s *server) move(from, to string) *process {
 	s.t.Helper()
 	return run(s.t, s.dir, []string{"AGENTAREA_ADMIN_PASSWORD=" + adminPassword}, "files", "move", "--url", s.url, "--from", from, "--to", to)
 }
 
+// wantMoved checks that a move succeeds and prints the words.
 func wantMoved(t *testing.T, move *process, words ...string) {
 	t.Helper()
 	if code := move.exitCode(t); code != 0 {
-		t.Errorf("the move ends with %d: %s", code, move.stderr)
+		t.Errorf("got exit code %d of the move, want 0: %s", code, move.stderr)
 	}
 	for _, word := range words {
 		if !strings.Contains(move.stdout.String(), word) {
-			t.Errorf("no %q in %q", word, move.stdout)
+			t.Errorf("the move prints %q, want %q", move.stdout, word)
 		}
 	}
 }
 
-// Files move while they are used, and the server is killed in the middle: the
-// command goes on by itself.
-func TestMoveGoesOnAfterKill(t *testing.T) {
+// If the server is killed while files move, the command waits and continues by itself. Files stay
+// usable during the move.
+func TestMoveContinuesAfterKill(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
 	const files = 150
 	for i := range files {
-		c.upload("f", noise(uint64(i), 50<<10+i))
+		c.upload("f", randomBytes(uint64(i), 50<<10+i))
 	}
-	s.writePlugins(folders("two"))
+	s.writePlugins(twoBackends("two"))
 	c.reload()
 	load := c.load(256 << 10)
 	move := s.move("one", "two")
-	eventually(t, 30*time.Second, "the first files to be moved", func() bool {
-		// What is uploaded meanwhile is there too, and has another size.
+	eventually(t, "the first moved files", func() bool {
+		// Files that are uploaded in the meantime have other sizes.
 		_, sizes := s.objects(folderTwo)
 		moved := 0
 		for _, size := range sizes {
@@ -56,40 +56,40 @@ func TestMoveGoesOnAfterKill(t *testing.T) {
 	s.kill()
 	select {
 	case <-move.exited:
-		t.Errorf("the move ended before the server did: %s", move.stdout)
+		t.Errorf("the move has ended before the server was killed: %s", move.stdout)
 	default:
 	}
-	s.wantAllNamed(folderOne)
-	s.wantAllNamed(folderTwo)
+	s.wantObjectsKnown(folderOne)
+	s.wantObjectsKnown(folderTwo)
 	s.restart()
 	wantMoved(t, move, fmt.Sprintf("%d files", files), "moved from one to two")
 	if !strings.Contains(move.stderr.String(), "waiting to go on") {
-		t.Errorf("the move does not say that it waited: %s", move.stderr)
+		t.Errorf("the move does not report that it waits: %s", move.stderr)
 	}
 	load.down.Store(false)
-	wantMoved(t, s.move("one", "two"), "0 files") // there is no more to do
+	wantMoved(t, s.move("one", "two"), "0 files") // nothing is left to move
 	load.end()
 	var sizes []int64
 	for _, f := range c.files() {
 		sizes = append(sizes, f.Size)
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 	s.kill()
-	s.anHourPasses()
+	s.expirePending()
 	s.restart()
-	s.awaitObjects(folderOne)
-	s.awaitObjects(folderTwo, sizes...)
+	s.waitObjects(folderOne)
+	s.waitObjects(folderTwo, sizes...)
 	if got := c.files(); len(got) != len(sizes) {
-		t.Errorf("%d files, there were %d", len(got), len(sizes))
+		t.Errorf("got %d files, want %d", len(got), len(sizes))
 	}
 }
 
-// What is wrong with a move is said, with what to do.
-func TestMoveRefused(t *testing.T) {
+// A move that cannot be done fails with the reason. Damaged files stay where they are.
+func TestMoveFails(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
-	spoilt, lost, fine := c.upload("spoilt", noise(1, 1000)), c.upload("lost", noise(3, 3000)), c.upload("fine", noise(2, 2000))
+	damaged, lost, fine := c.upload("damaged", randomBytes(1, 1000)), c.upload("lost", randomBytes(3, 3000)), c.upload("fine", randomBytes(2, 2000))
 	for _, tt := range []struct {
 		from, to string
 		words    []string
@@ -100,36 +100,36 @@ func TestMoveRefused(t *testing.T) {
 	} {
 		m := s.move(tt.from, tt.to)
 		if code := m.exitCode(t); code != 1 {
-			t.Errorf("exit code %d", code)
+			t.Errorf("got exit code %d, want 1", code)
 		}
 		for _, word := range tt.words {
 			if !strings.Contains(m.stderr.String(), word) {
-				t.Errorf("no %q in %s", word, m.stderr)
+				t.Errorf("the move prints %s, want %q", m.stderr, word)
 			}
 		}
 	}
 	wrong := run(t, s.dir, []string{"AGENTAREA_ADMIN_PASSWORD=not this one"}, "files", "move", "--url", s.url, "--from", "one", "--to", "two")
 	if code := wrong.exitCode(t); code != 1 {
-		t.Errorf("a wrong password ends with %d: %s", code, wrong.stderr)
+		t.Errorf("got exit code %d for a wrong password, want 1: %s", code, wrong.stderr)
 	}
-	// Files whose bytes were spoilt or lost on the disk stay, and are told.
-	s.meddle(folderOne, spoilt.Size, func(path string, data []byte) error {
+	// Files whose content is damaged or lost are reported and not moved.
+	s.changeObject(folderOne, damaged.Size, func(path string, data []byte) error {
 		data[0]++
 		return os.WriteFile(path, data, 0o600)
 	})
-	s.meddle(folderOne, lost.Size, func(path string, _ []byte) error { return os.Remove(path) })
+	s.changeObject(folderOne, lost.Size, func(path string, _ []byte) error { return os.Remove(path) })
 	m := s.move("one", "two")
 	if code := m.exitCode(t); code != 1 {
-		t.Errorf("exit code %d: %s", code, m.stderr)
+		t.Errorf("got exit code %d, want 1: %s", code, m.stderr)
 	}
-	for id, word := range map[string]string{spoilt.ID: "checksum", lost.ID: "not where they were kept"} {
+	for id, word := range map[string]string{damaged.ID: "checksum", lost.ID: "not where they were kept"} {
 		_, line, _ := strings.Cut(m.stderr.String(), id)
 		if line, _, _ = strings.Cut(line, "\n"); !strings.Contains(line, word) {
-			t.Errorf("no %q of %s in %s", word, id, m.stderr)
+			t.Errorf("the move prints %s, want %q for %s", m.stderr, word, id)
 		}
 	}
-	c.wantWholeFile(fine)
+	c.checkDownload(fine)
 	if _, sizes := s.objects(folderTwo); !slices.Equal(sizes, []int64{fine.Size}) {
-		t.Errorf("moved were %d", sizes)
+		t.Errorf("got moved files of %d bytes, want %d", sizes, fine.Size)
 	}
 }

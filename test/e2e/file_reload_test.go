@@ -10,11 +10,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// folders is a plugins.hcl with the echo, and two folders for files, of which
-// one takes the new ones.
-func folders(takes string) string {
+// twoBackends returns a plugins.hcl with llm-echo and two file backends. New files go to the
+// backend active.
+func twoBackends(active string) string {
 	return fmt.Sprintf(`
 file_backend = %q
 
@@ -39,11 +41,13 @@ plugin "files" "two" {
     path = "there"
   }
 }
-`, takes)
+`, active)
 }
 
+// The folders of the two backends, relative to the data folder of the plugins.
 const folderOne, folderTwo = "files-one/here", "files-two/there"
 
+// reloaded is the reply to a reload of plugins.hcl.
 type reloaded struct {
 	Generation        int
 	Kept              []string
@@ -56,83 +60,82 @@ func (c *client) reload() reloaded {
 	return decode[reloaded](c.t, c.post("/v1/plugins/reload", nil).want(c.t, 200))
 }
 
-// One word in plugins.hcl swaps the backend: new files go to the new one, old
-// ones are read where they are.
+// Changing file_backend in plugins.hcl sends new files to another backend. Old files stay readable
+// where they are.
 func TestBackendSwapped(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
-	first := c.upload("first", noise(1, 1000))
+	first := c.upload("first", randomBytes(1, 1000))
 	before := c.plugins()
-	s.writePlugins(folders("two"))
+	s.writePlugins(twoBackends("two"))
 	if r := c.reload(); r.FileBackend != "two" || len(r.Kept) != len(before) || r.Generation != 2 {
-		t.Errorf("%+v", r)
+		t.Errorf("the reload returns %+v", r)
 	}
 	for i, p := range c.plugins() {
 		if p.PID != before[i].PID {
-			t.Errorf("%s has another process, and its stanza is the same", p.Label)
+			t.Errorf("%s has another process, but its block has not changed", p.Label)
 		}
 	}
-	second := c.upload("second", noise(2, 2000))
+	second := c.upload("second", randomBytes(2, 2000))
 	s.wantObjects(folderOne, 1000)
 	s.wantObjects(folderTwo, 2000)
 
-	s.writePlugins(folders("one"))
+	s.writePlugins(twoBackends("one"))
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the reload", func() bool { return strings.Contains(s.stderr.String(), "generation=3") })
-	third := c.upload("third", noise(3, 3000))
+	eventually(t, "the log line of the reload", func() bool { return strings.Contains(s.stderr.String(), "generation=3") })
+	third := c.upload("third", randomBytes(3, 3000))
 	s.wantObjects(folderOne, 1000, 3000)
 
-	// What is broken changes nothing, and is named with its line.
+	// An invalid file changes nothing, and the error names the line.
 	for broken, words := range map[string][]string{
-		folders("three"): {"plugins.hcl:2,", "three", "one, two"},
-		strings.Replace(folders("two"), "path", "pth", 1):             {"plugins.hcl:15,5", "pth", "path"},
-		folders("two") + "plugin \"files\" {":                         {"plugins.hcl:25,"},
-		strings.Replace(folders("two"), `"there"`, `"/proc/none"`, 1): {"plugins.hcl:22,", "/proc/none"},
+		twoBackends("three"): {"plugins.hcl:2,", "three", "one, two"},
+		strings.Replace(twoBackends("two"), "path", "pth", 1):             {"plugins.hcl:15,5", "pth", "path"},
+		twoBackends("two") + "plugin \"files\" {":                         {"plugins.hcl:25,"},
+		strings.Replace(twoBackends("two"), `"there"`, `"/proc/none"`, 1): {"plugins.hcl:22,", "/proc/none"},
 	} {
 		s.writePlugins(broken)
 		r := c.post("/v1/plugins/reload", nil).want(t, 400)
 		for _, word := range words {
 			if !strings.Contains(string(r.body), word) {
-				t.Errorf("no %q in %s", word, r.body)
+				t.Errorf("got %s, want %q", r.body, word)
 			}
 		}
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the log of a reload that failed", func() bool {
+	eventually(t, "the log line of the failed reload", func() bool {
 		return strings.Count(s.stderr.String(), "plugins are not reloaded") == 5
 	})
-	fourth := c.upload("fourth", noise(4, 4000))
+	fourth := c.upload("fourth", randomBytes(4, 4000))
 	s.wantObjects(folderOne, 1000, 3000, 4000)
 	for _, f := range []file{first, second, third, fourth} {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
-	// A stanza that is gone takes its files out of reach, and nothing else.
-	text := folders("one")
+	// Without its block, the files of a backend are unavailable. All others work.
+	text := twoBackends("one")
 	s.writePlugins(text[:strings.Index(text, `plugin "files" "two"`)])
 	c.reload()
 	if f := c.get("/v1/files/"+second.ID+"/download").want(t, 503).failure(t); !strings.Contains(f.Message, `"two"`) {
-		t.Errorf("%+v", f)
+		t.Errorf("got error %+v, want the backend's name", f)
 	}
-	c.wantWholeFile(first)
+	c.checkDownload(first)
 	s.writePlugins(text)
 	c.reload()
-	c.wantWholeFile(second)
+	c.checkDownload(second)
 }
 
-// No request fails because of a reload, even one that replaces the backend's
-// process.
+// No request fails during a reload, even if it replaces the backend's process.
 func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, folders("one"))
+	s := start(t, twoBackends("one"))
 	c := s.signIn()
 	load := c.load(1 << 20)
-	for i := range 20 {
-		text := folders([]string{"one", "two"}[i%2])
+	for i := range testenv.Rounds(8, 40) {
+		text := twoBackends([]string{"one", "two"}[i%2])
 		if i%4 > 1 {
 			text = strings.ReplaceAll(text, `command = "files-local"`, "command = \"files-local\"\n  env = { A = \"1\" }")
 		}
@@ -140,69 +143,70 @@ func TestReloadsUnderLoad(t *testing.T) {
 		if r := c.reload(); i > 0 && r.Generation != i+1 || i%4 == 2 && len(r.Replaced) != 2 {
 			t.Errorf("reload %d: %+v", i, r)
 		}
-		time.Sleep(50 * time.Millisecond) // for the load
+		n := load.n.Load()
+		eventually(t, "more requests", func() bool { return load.n.Load() > n+3 })
 	}
 	load.end()
 	one, _ := s.objects(folderOne)
 	two, _ := s.objects(folderTwo)
 	t.Logf("%d requests; %d and %d files", load.n.Load(), len(one), len(two))
 	if len(one) == 0 || len(two) == 0 || len(one)+len(two) != len(c.files()) {
-		t.Errorf("%d and %d objects of %d files", len(one), len(two), len(c.files()))
+		t.Errorf("got %d and %d objects, want some of each and %d in total", len(one), len(two), len(c.files()))
 	}
 	for _, f := range c.files() {
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 }
 
-// load is uploads, downloads and lists that go on until end, none of which may fail.
+// load sends uploads, downloads and lists until end is called. None of them may fail.
 type load struct {
 	stop chan struct{}
 	wg   sync.WaitGroup
 	n    atomic.Int64
-	// down allows failures while the server is down.
+	// down is true while the server is down and requests may fail.
 	down atomic.Bool
 }
 
-// load begins with files of up to size bytes.
+// load starts sending requests, with files of up to size bytes.
 func (c *client) load(size int) *load {
 	c.t.Helper()
 	l := &load{stop: make(chan struct{})}
-	old := c.upload("old", noise(1<<20, size))
-	l.again(func(n int) {
-		data := noise(uint64(n), size/(n%7+1))
-		r, err := c.tryUpload(filePart("new", &slowly{content: bytes.NewReader(data), pause: time.Millisecond}))
-		l.judge(c, "an upload", r, err, http.StatusCreated)
-		if err == nil && r.status == 201 && decode[file](c.t, r).SHA256 != sum(data) {
-			c.t.Errorf("other bytes are kept: %s", r.body)
+	old := c.upload("old", randomBytes(1<<20, size))
+	l.repeat(func(n int) {
+		data := randomBytes(uint64(n), size/(n%7+1))
+		r, err := c.tryUpload(filePart("new", &slowReader{content: bytes.NewReader(data), pause: time.Millisecond}))
+		l.check(c, "upload", r, err, http.StatusCreated)
+		if err == nil && r.status == 201 && decode[file](c.t, r).SHA256 != sha256Hex(data) {
+			c.t.Errorf("the upload has another checksum: %s", r.body)
 		}
 	})
-	l.again(func(int) {
+	l.repeat(func(int) {
 		r, err := c.try("GET", "/v1/files/"+old.ID+"/download", nil)
-		l.judge(c, "a download", r, err, http.StatusOK)
-		if err == nil && r.status == 200 && sum(r.body) != old.SHA256 {
-			c.t.Errorf("a download has %d other bytes", len(r.body))
+		l.check(c, "download", r, err, http.StatusOK)
+		if err == nil && r.status == 200 && sha256Hex(r.body) != old.SHA256 {
+			c.t.Errorf("the download has %d other bytes", len(r.body))
 		}
 	})
-	l.again(func(int) {
+	l.repeat(func(int) {
 		r, err := c.try("GET", "/v1/files/?limit=5", nil)
-		l.judge(c, "a list", r, err, http.StatusOK)
+		l.check(c, "list", r, err, http.StatusOK)
 		time.Sleep(5 * time.Millisecond)
 	})
 	return l
 }
 
-func (l *load) judge(c *client, what string, r *reply, err error, status int) {
+func (l *load) check(c *client, what string, r *reply, err error, status int) {
 	switch {
 	case l.down.Load():
 		time.Sleep(10 * time.Millisecond)
 	case err != nil:
 		c.t.Errorf("%s: %v", what, err)
 	case r.status != status:
-		c.t.Errorf("%s: status %d: %s", what, r.status, r.body)
+		c.t.Errorf("%s: got status %d, want %d: %s", what, r.status, status, r.body)
 	}
 }
 
-func (l *load) again(request func(n int)) {
+func (l *load) repeat(request func(n int)) {
 	l.wg.Go(func() {
 		for n := 0; ; n++ {
 			select {

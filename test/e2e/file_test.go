@@ -14,13 +14,13 @@ const exampleFile = `{"id": "file-123", "name": "document.pdf", "size": 1024, "c
 	"metadata": {"description": "Document for processing"}, "created_at": "2025-01-01T00:00:00Z", "updated_at": "2025-01-01T00:00:00Z",
 	"created_by": "user-456"}`
 
-// A form's parts come in either order, and the file's type is what its bytes say.
+// The parts of an upload may come in any order. The content type is detected from the bytes.
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	const metadata = `{"description": "Document for processing", "n": 12345678901234567890}`
-	pdf := append([]byte("%PDF-1.7\n"), noise(1, 100<<10)...)
+	pdf := append([]byte("%PDF-1.7\n"), randomBytes(1, 100<<10)...)
 	for _, first := range []string{"file", "metadata"} {
 		parts := []part{filePart("document.pdf", bytes.NewReader(pdf)), metadataPart(metadata)}
 		if first == "metadata" {
@@ -31,34 +31,34 @@ func TestUpload(t *testing.T) {
 		wantShape(t, exampleFile, made.body)
 		wantHeaders(t, made)
 		f := decode[file](t, made)
-		if f.Name != "document.pdf" || f.Size != int64(len(pdf)) || f.ContentType != "application/pdf" || f.SHA256 != sum(pdf) {
-			t.Errorf("%s first: %+v", first, f)
+		if f.Name != "document.pdf" || f.Size != int64(len(pdf)) || f.ContentType != "application/pdf" || f.SHA256 != sha256Hex(pdf) {
+			t.Errorf("%s first: got %+v", first, f)
 		}
 		if !strings.Contains(string(made.body), "12345678901234567890") {
-			t.Errorf("the metadata's digits are lost: %s", made.body)
+			t.Errorf("got %s, want all digits of the number", made.body)
 		}
 		if at := made.header.Get("Location"); at != "/v1/files/"+f.ID {
-			t.Errorf("Location is %q", at)
+			t.Errorf("got Location %q, want the file", at)
 		}
 		if got := c.get("/v1/files/"+f.ID+"/").want(t, 200); !bytes.Equal(got.body, made.body) {
-			t.Errorf("made %s, got %s", made.body, got.body)
+			t.Errorf("got %s, want %s", got.body, made.body)
 		}
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
-	// Without metadata, without bytes, and with a claim that is not believed.
-	liar := filePart("page.png", strings.NewReader("<!DOCTYPE html><script>alert(1)</script>"))
-	liar.header += "Content-Type: image/png\r\n"
+	// A file without metadata and bytes, and one with a wrong Content-Type, which is ignored.
+	wrongType := filePart("page.png", strings.NewReader("<!DOCTYPE html><script>alert(1)</script>"))
+	wrongType.header += "Content-Type: image/png\r\n"
 	for name, tt := range map[string]struct {
 		part part
 		want string
 	}{
-		"liar": {liar, "text/html; charset=utf-8"}, "empty": {filePart("empty", strings.NewReader("")), "text/plain"},
+		"wrong type": {wrongType, "text/html; charset=utf-8"}, "empty": {filePart("empty", strings.NewReader("")), "text/plain"},
 	} {
 		f := decode[file](t, c.send(tt.part).want(t, 201))
 		if f.ContentType != tt.want || len(f.Metadata) != 0 {
-			t.Errorf("%s: %+v", name, f)
+			t.Errorf("%s: got %+v, want type %s", name, f, tt.want)
 		}
-		c.wantWholeFile(f)
+		c.checkDownload(f)
 	}
 }
 
@@ -89,34 +89,34 @@ func TestBadUploads(t *testing.T) {
 	} {
 		r := c.send(tt.parts...)
 		if r.status != tt.status || r.failure(t).Details.Field != tt.field {
-			t.Errorf("%s: status %d, want %d: %s", name, r.status, tt.status, r.body)
+			t.Errorf("%s: got status %d, want %d: %s", name, r.status, tt.status, r.body)
 		}
 	}
 	for name, tt := range map[string]struct {
 		kind, body string
 		status     int
 	}{
-		"JSON":          {"application/json", "{}", 415},
-		"no boundary":   {"multipart/form-data", "--x--\r\n", 400},
-		"another one":   {"multipart/form-data; boundary=x", "--y\r\n\r\n--y--\r\n", 400},
-		"cut":           {"multipart/form-data; boundary=x", "--x\r\n" + content().header + "\r\ntext", 400},
-		"cut at a mark": {"multipart/form-data; boundary=x", "--x\r\n" + content().header + "\r\ntext\r\n--x\r\n", 400},
+		"JSON":             {"application/json", "{}", 415},
+		"no boundary":      {"multipart/form-data", "--x--\r\n", 400},
+		"wrong boundary":   {"multipart/form-data; boundary=x", "--y\r\n\r\n--y--\r\n", 400},
+		"no end":           {"multipart/form-data; boundary=x", "--x\r\n" + content().header + "\r\ntext", 400},
+		"no last boundary": {"multipart/form-data; boundary=x", "--x\r\n" + content().header + "\r\ntext\r\n--x\r\n", 400},
 	} {
 		if r := c.do("POST", "/v1/files/upload", tt.body, "Content-Type: "+tt.kind); r.status != tt.status {
-			t.Errorf("%s: status %d, want %d: %s", name, r.status, tt.status, r.body)
+			t.Errorf("%s: got status %d, want %d: %s", name, r.status, tt.status, r.body)
 		}
 	}
 	if got := c.files(); len(got) != 0 {
-		t.Errorf("refused, and kept: %+v", got)
+		t.Errorf("got files %+v, want none", got)
 	}
 	s.wantObjects("files-local/files")
 }
 
 func TestFileLists(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := s.signIn()
-	var ids []string // the newest first
+	s := shared(t)
+	c := s.newMember()
+	var ids []string // newest first
 	for _, name := range []string{"Report one.txt", "100%.txt", "ÜBER_uns.txt", "report two.html", "c.png"} {
 		data := map[string]string{"report two.html": "<!DOCTYPE html><p>", "c.png": "\x89PNG\r\n\x1a\n"}[name]
 		if data == "" {
@@ -140,28 +140,28 @@ func TestFileLists(t *testing.T) {
 		"content_type=text/*&name=report&limit=1": ids[1:2],
 	} {
 		got, total := c.listed(q)
-		same(t, q, got, want...)
+		wantList(t, q, got, want...)
 		if !strings.Contains(q, "limit") && !strings.Contains(q, "offset") && total != len(want) {
-			t.Errorf("%s: a total of %d", q, total)
+			t.Errorf("%s: got total %d, want %d", q, total, len(want))
 		}
 	}
 	for q, field := range map[string]string{"limit=0": "limit", "limit=101": "limit", "offset=-1": "offset", "content_type=text": "content_type"} {
 		if f := c.get("/v1/files/?"+q).want(t, 400).failure(t); f.Details.Field != field {
-			t.Errorf("%s: %+v", q, f)
+			t.Errorf("%s: got error %+v, want field %s", q, f, field)
 		}
 	}
 }
 
 func TestDownload(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
-	data := noise(2, 3<<20)
+	data := randomBytes(2, 3<<20)
 	f := c.upload("noise.bin", data)
 	path := "/v1/files/" + f.ID + "/download"
 	whole := c.get(path).want(t, 200)
 	if !bytes.Equal(whole.body, data) {
-		t.Error("other bytes came back")
+		t.Error("the download has other bytes than the upload")
 	}
 	etag := whole.header.Get("ETag")
 	for name, want := range map[string]string{
@@ -169,11 +169,11 @@ func TestDownload(t *testing.T) {
 		"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment; filename=noise.bin",
 	} {
 		if got := whole.header.Get(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
+			t.Errorf("got %s %q, want %q", name, got, want)
 		}
 	}
 	if policy := whole.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "sandbox;") {
-		t.Errorf("Content-Security-Policy is %q", policy)
+		t.Errorf("got Content-Security-Policy %q, want a sandbox", policy)
 	}
 	size := len(data)
 	for header, want := range map[string]struct{ from, to int }{
@@ -182,21 +182,21 @@ func TestDownload(t *testing.T) {
 	} {
 		r := c.do("GET", path, nil, "Range: "+header).want(t, 206)
 		if !bytes.Equal(r.body, data[want.from:want.to]) {
-			t.Errorf("%s gives %d other bytes", header, len(r.body))
+			t.Errorf("%s: got %d other bytes", header, len(r.body))
 		}
 		if got := r.header.Get("Content-Range"); got != fmt.Sprintf("bytes %d-%d/%d", want.from, want.to-1, size) {
-			t.Errorf("%s gives Content-Range %s", header, got)
+			t.Errorf("%s: got Content-Range %s", header, got)
 		}
 	}
 	if r := c.do("GET", path, nil, "Range: bytes=0-1,100-101").want(t, 206); !strings.HasPrefix(r.header.Get("Content-Type"), "multipart/byteranges") {
-		t.Errorf("two ranges come as %s", r.header.Get("Content-Type"))
+		t.Errorf("got %s for two ranges, want multipart/byteranges", r.header.Get("Content-Type"))
 	}
 	past := c.do("GET", path, nil, "Range: bytes=9999999-").want(t, 416)
 	if past.header.Get("Content-Range") != fmt.Sprintf("bytes */%d", size) || past.failure(t).Details.Field != "Range" {
-		t.Errorf("past the end: %v %s", past.header, past.body)
+		t.Errorf("got %v %s for a range past the end", past.header, past.body)
 	}
 	if r := c.do("GET", path, nil, "If-None-Match: "+etag).want(t, 304); len(r.body) != 0 {
-		t.Errorf("304 with %d bytes", len(r.body))
+		t.Errorf("got %d bytes with status 304, want none", len(r.body))
 	}
 	c.do("GET", path, nil, `If-None-Match: "other"`).want(t, 200)
 	c.do("GET", path, nil, "If-Range: "+etag, "Range: bytes=0-9").want(t, 206)
@@ -204,14 +204,13 @@ func TestDownload(t *testing.T) {
 	c.do("GET", path, nil, `If-Match: "other"`).want(t, 412)
 	head := c.do("HEAD", path, nil).want(t, 200)
 	if len(head.body) != 0 || head.header.Get("Content-Length") != itoa(size) || head.header.Get("ETag") != etag {
-		t.Errorf("HEAD gives %d bytes and %v", len(head.body), head.header)
+		t.Errorf("HEAD returns %d bytes and %v", len(head.body), head.header)
 	}
-	(&client{t: t, url: s.url}).get(path).want(t, 401)
+	s.anonymous().get(path).want(t, 401)
 }
 
-// What is known of a file changes, its bytes never; deleted, it is gone from the
-// disk too.
-func TestFileChangesAndGoes(t *testing.T) {
+// A file's name and metadata can be changed, its bytes cannot. Deleting it removes it from the disk.
+func TestChangeAndDeleteFile(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
@@ -223,18 +222,18 @@ func TestFileChangesAndGoes(t *testing.T) {
 		"If-Match: "+first, "Content-Type: application/merge-patch+json").want(t, 200)
 	again := decode[file](t, c.do("PATCH", path, `{"metadata":{"a":null,"d":[1]}}`).want(t, 200))
 	if again.Name != "b.txt" || fmt.Sprint(again.Metadata) != "map[b:map[c:2] d:[1]]" || again.SHA256 != f.SHA256 {
-		t.Errorf("patched to %+v", again)
+		t.Errorf("PATCH returns %+v", again)
 	}
 	c.do("PATCH", path, object{"name": "c.txt"}, "If-Match: "+patched.header.Get("ETag")).want(t, 412)
 	c.do("DELETE", path, nil, "If-Match: "+first).want(t, 412)
 	for body, field := range map[string]string{`{"size":1}`: "size", `{"name":""}`: "name", `{"name":null}`: "name", `{"metadata":[]}`: "metadata"} {
 		if f := c.do("PATCH", path, body).want(t, 400).failure(t); f.Details.Field != field {
-			t.Errorf("%s: %+v", body, f)
+			t.Errorf("%s: got error %+v, want field %s", body, f, field)
 		}
 	}
 	r := c.get(path+"/download").want(t, 200)
 	if _, params, err := mime.ParseMediaType(r.header.Get("Content-Disposition")); err != nil || params["filename"] != "b.txt" || string(r.body) != "text" {
-		t.Errorf("%v %v %s", err, params, r.body)
+		t.Errorf("got filename %v and body %s (%v), want the new name", params, r.body, err)
 	}
 	c.do("DELETE", path, nil).want(t, 204)
 	for _, gone := range []string{path, path + "/download"} {
@@ -242,14 +241,15 @@ func TestFileChangesAndGoes(t *testing.T) {
 	}
 	c.do("DELETE", path, nil).want(t, 404)
 	if got := c.files(); len(got) != 0 {
-		t.Errorf("still listed: %+v", got)
+		t.Errorf("got files %+v, want none", got)
 	}
-	s.awaitObjects("files-local/files")
+	s.waitObjects("files-local/files")
 }
 
+// A file of another user looks like a file that does not exist.
 func TestForeignFiles(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	admin := s.signIn()
 	ann, bob, vic := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member"), s.newUser(admin, "vic", "viewer")
 	f := ann.upload("hers.txt", []byte("hers"))
@@ -263,28 +263,28 @@ func TestForeignFiles(t *testing.T) {
 		foreign := bob.do(method, path, body).want(t, 404).failure(t)
 		missing := bob.do(method, strings.Replace(path, f.ID, "file-0", 1), body).want(t, 404).failure(t)
 		if foreign.Code != "NOT_FOUND" || strings.ReplaceAll(foreign.Message, f.ID, "file-0") != missing.Message {
-			t.Errorf("%s: foreign is %+v, missing is %+v", request, foreign, missing)
+			t.Errorf("%s: got %+v for another user's file and %+v for none, want the same", request, foreign, missing)
 		}
 	}
 	if got := bob.files(); len(got) != 0 {
-		t.Errorf("bob sees %+v", got)
+		t.Errorf("bob sees the files %+v, want none", got)
 	}
 	vic.send(filePart("a", strings.NewReader("a"))).want(t, 403)
-	ann.wantWholeFile(f)
-	admin.wantWholeFile(f)
+	ann.checkDownload(f)
+	admin.checkDownload(f)
 	bob.post("/v1/files/move", object{"from": "local", "to": "s3"}).want(t, 403)
 	bob.post("/v1/plugins/reload", nil).want(t, 403)
-	(&client{t: t, url: s.url}).send(filePart("a", strings.NewReader("a"))).want(t, 401)
+	s.anonymous().send(filePart("a", strings.NewReader("a"))).want(t, 401)
 }
 
-// An upload that is refused is told so while the client still sends.
-func TestRefusedUploadIsHeard(t *testing.T) {
+// The reply to a rejected upload arrives while the client still sends.
+func TestRejectedUploadGetsReply(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
-	endless := io.MultiReader(bytes.NewReader(noise(3, 1<<20)), &slowly{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
+	endless := io.MultiReader(bytes.NewReader(randomBytes(3, 1<<20)), &slowReader{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
 	r, err := c.tryUpload(part{filePart("", nil).header, endless})
 	if err != nil || r.status != http.StatusBadRequest {
-		t.Errorf("%v %+v", err, r)
+		t.Errorf("got %+v (%v), want status 400", r, err)
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// evil is text that would be lines of a log's own, or a terminal's orders.
+// evil is a text with forged log lines and terminal escape sequences.
 const evil = "x\r\ntime=2025-01-01T00:00:00Z level=ERROR msg=forged\n{\"level\":\"ERROR\",\"msg\":\"forged\"}\x1b[31m\u2028\u0085"
 
-// Whatever users send, each line of the log is the server's own, in both formats.
-func TestNobodyForgesLogLines(t *testing.T) {
+// Users cannot forge log lines, in both log formats.
+func TestForgedLogLines(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"text", "json"} {
 		t.Run(format, func(t *testing.T) {
@@ -36,34 +36,34 @@ func TestNobodyForgesLogLines(t *testing.T) {
 			}
 			c.get("/v1/agents/" + strings.ReplaceAll(fmt.Sprintf("%q", "a%0d%0alevel=ERROR%20msg=forged%1b[31m"), `"`, ""))
 			c.get("/v1/agents/?type=%0d%0alevel=ERROR+msg=forged")
-			// A server whose standard error is all lies.
-			c.post("/v1/mcp-servers/", object{"name": "liar", "config": object{"command": "sh", "args": []string{"-c", "printf '%s\\n' \"$0\" >&2; exit 1", evil}}}).want(t, 201)
+			// An MCP server that writes forged lines to its standard error.
+			forger := decode[mcpServer](t, c.post("/v1/mcp-servers/", object{"name": "forger", "config": object{"command": "sh", "args": []string{"-c", "printf '%s\\n' \"$0\" >&2; exit 1", evil}}}).want(t, 201))
 			c.post("/v1/mcp-servers/", object{"name": evil, "config": object{"command": evil}})
 			for _, id := range []string{"a\tb", strings.Repeat("a", 65), "é", "a b", `"`, "a%0ab", "[31m"} {
 				if got := c.do("GET", "/health", nil, "X-Request-ID: "+id).header.Get("X-Request-Id"); got == id || !strings.HasPrefix(got, "req-") {
-					t.Errorf("the request id %q gives %q", id, got)
+					t.Errorf("got request id %q for %q, want a new one", got, id)
 				}
 			}
-			time.Sleep(200 * time.Millisecond) // what is not to come can't be awaited
+			c.waitMCPServer(forger.ID, "the MCP server to fail", func(s mcpServer) bool { return s.LastError != "" })
 			for line := range strings.Lines(s.stderr.String()) {
 				var fields map[string]any
 				switch {
 				case strings.ContainsAny(line, "\r\x1b"):
-					t.Errorf("raw signs in %q", line)
+					t.Errorf("the log has control characters: %q", line)
 				case format == "text" && (!strings.HasPrefix(line, "time=2") || strings.HasPrefix(line, "time=2025-01-01")):
-					t.Errorf("a forged line: %q", line)
+					t.Errorf("the log has a forged line: %q", line)
 				case format == "json" && (json.Unmarshal([]byte(line), &fields) != nil || fields["msg"] == "forged"):
-					t.Errorf("a forged line: %q", line)
+					t.Errorf("the log has a forged line: %q", line)
 				}
 			}
 		})
 	}
 }
 
-// A file's name brings no header of its own, and what no name may hold is refused.
-func TestNobodyInjectsHeaders(t *testing.T) {
+// Users cannot inject headers into responses by a file's name or a request.
+func TestInjectedHeaders(t *testing.T) {
 	t.Parallel()
-	s := start(t, openPlugins)
+	s := shared(t)
 	c := s.signIn()
 	for _, name := range []string{"a\"b.txt", "a;filename=b.txt", "é\u00a0.txt", "a%0d%0aX-Injected: yes.txt", "a'b''c.txt", "${jndi}.txt"} {
 		var b bytes.Buffer
@@ -78,12 +78,12 @@ func TestNobodyInjectsHeaders(t *testing.T) {
 		r := c.do("POST", "/v1/files/upload", b.String(), "Content-Type: "+form.FormDataContentType()).want(t, 201)
 		made := decode[struct{ ID, Name string }](t, r)
 		if at := r.header.Get("Location"); !strings.HasSuffix(at, made.ID) || strings.ContainsAny(at, "\r\n ") {
-			t.Errorf("Location is %q", at)
+			t.Errorf("got Location %q", at)
 		}
 		got := c.get("/v1/files/"+made.ID+"/download").want(t, 200)
 		kind, params, err := mime.ParseMediaType(got.header.Get("Content-Disposition"))
 		if err != nil || kind != "attachment" || params["filename"] != made.Name || got.header.Get("X-Injected") != "" {
-			t.Errorf("%q comes as %q: %v", made.Name, got.header.Get("Content-Disposition"), err)
+			t.Errorf("%q: got Content-Disposition %q (%v)", made.Name, got.header.Get("Content-Disposition"), err)
 		}
 	}
 	for _, raw := range []string{
@@ -99,9 +99,9 @@ func TestNobodyInjectsHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := make([]byte, 4096)
-		n, _ := conn.Read(answer) // an answer or the end
+		n, _ := conn.Read(answer) // an answer, or the connection is closed
 		if head := string(answer[:n]); strings.Contains(head, "\nX-Injected") {
-			t.Errorf("%q is answered with %q", raw, head)
+			t.Errorf("%q: got %q", raw, head)
 		}
 		conn.Close()
 	}

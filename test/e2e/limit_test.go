@@ -12,7 +12,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// limited runs a server with so many requests a minute, and other settings.
+// limited starts a server that allows perMinute requests a minute, with more settings in env.
 func limited(t *testing.T, perMinute int, env ...string) *server {
 	t.Helper()
 	s := newServer(t, "")
@@ -21,37 +21,35 @@ func limited(t *testing.T, perMinute int, env ...string) *server {
 	return s
 }
 
-// wantRate checks the three headers: the limit, what is left of it, and that the
-// window is over within a minute.
+// wantRate checks the three rate-limit headers. The window must end within a minute.
 func (r *reply) wantRate(t *testing.T, limit, remaining int) *reply {
 	t.Helper()
 	reset, err := strconv.ParseInt(r.header.Get("X-RateLimit-Reset"), 10, 64)
 	left := time.Until(time.Unix(reset, 0))
 	if r.header.Get("X-RateLimit-Limit") != itoa(limit) || r.header.Get("X-RateLimit-Remaining") != itoa(remaining) ||
 		err != nil || left < -2*time.Second || left > 62*time.Second {
-		t.Errorf("%d with %v (reset in %s), want %d of %d left", r.status, r.header, left, remaining, limit)
+		t.Errorf("got status %d with %v (reset in %s), want %d of %d left", r.status, r.header, left, remaining, limit)
 	}
 	return r
 }
 
-// wantLimited checks a refusal in the contract's words, and gives when to come back.
+// wantLimited checks a reply with status 429, and returns its Retry-After.
 func (r *reply) wantLimited(t *testing.T) time.Duration {
 	t.Helper()
 	f := r.want(t, 429).failure(t)
 	seconds, err := strconv.Atoi(r.header.Get("Retry-After"))
 	if f.Code != "RATE_LIMITED" || f.Message == "" || f.RequestID == "" || f.RequestID != r.header.Get("X-Request-ID") ||
 		r.header.Get("Content-Type") != "application/json" || err != nil || seconds < 1 || seconds > 60 {
-		t.Fatalf("%v %s", r.header, r.body)
+		t.Fatalf("got %v %s, want RATE_LIMITED with Retry-After", r.header, r.body)
 	}
 	return time.Duration(seconds) * time.Second
 }
 
-// A user has so many requests a minute, wherever they come from, and so has an
-// address with those that nobody has signed in for.
+// The limit holds for each user, and for each address without authentication.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	s := limited(t, 25)
-	admin := s.signIn() // and awaitReady, which counts nothing
+	admin := s.signIn() // the requests of waitReady do not count
 	for i := range 25 {
 		admin.get("/v1/auth/me").want(t, 200).wantRate(t, 25, 24-i)
 	}
@@ -59,21 +57,21 @@ func TestRateLimit(t *testing.T) {
 	wait := last.wantLimited(t)
 	reset, _ := strconv.ParseInt(last.header.Get("X-RateLimit-Reset"), 10, 64)
 	if off := time.Until(time.Unix(reset, 0)) - wait; off > 2*time.Second || off < -2*time.Second {
-		t.Errorf("Retry-After is %s, and X-RateLimit-Reset %s away from that", wait, off)
+		t.Errorf("got Retry-After %s, which differs from X-RateLimit-Reset by %s", wait, off)
 	}
-	// Whatever is asked, a user who is over the limit is, and health is not.
+	// All paths are limited except those below /health.
 	admin.get("/nowhere").wantLimited(t)
 	admin.get("/docs").wantLimited(t)
 	admin.post("/mcp/none/mcp", object{}).wantLimited(t)
 	admin.get("/health").want(t, 200).wantRate(t, 25, 0)
 	admin.get("/health/ready").want(t, 200).wantRate(t, 25, 0)
 
-	// The sign-in was the first of the address, and what has no live token follows.
-	nobody := &client{t: t, url: s.url}
+	// The sign-in counts for the address, and so do requests without a valid token.
+	nobody := s.anonymous()
 	nobody.get("/v1/auth/me").want(t, 401).wantRate(t, 25, 23)
 	forged := &client{t: t, url: s.url, token: "x.y.z"}
 	forged.get("/v1/auth/me").want(t, 401).wantRate(t, 25, 22)
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	conn, upgraded, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.url, "http")+"/v1/ws", nil)
 	if err != nil {
@@ -88,42 +86,42 @@ func TestRateLimit(t *testing.T) {
 	nobody.post("/v1/auth/login", object{"username": "admin", "password": adminPassword}).wantLimited(t)
 	nobody.get("/health").want(t, 200).wantRate(t, 25, 0)
 	if log := s.stderr.String(); !strings.Contains(log, "status=429") {
-		t.Error("the log has no line of a request that was refused")
+		t.Error("the log has no line of a limited request")
 	}
 }
 
-// Within a second there may be so many, and who waits as told is let in.
+// The burst limit holds for each second. A client that waits for Retry-After succeeds.
 func TestRateLimitBurst(t *testing.T) {
 	t.Parallel()
 	s := limited(t, 0, "AGENTAREA_RATE_LIMIT_BURST=3")
 	admin := s.signIn()
 	began := time.Now()
-	refused := atOnce(40, func(int) *reply { return admin.get("/v1/auth/me") })
+	limited := concurrently(40, func(int) *reply { return admin.get("/v1/auth/me") })
 	seconds := int(time.Since(began)/time.Second) + 1
-	if let := 40 - len(refused); let < 3 || let > 3*seconds {
-		t.Errorf("%d of 40 were let in within %d s", let, seconds)
+	if succeeded := 40 - len(limited); succeeded < 3 || succeeded > 3*seconds {
+		t.Errorf("%d of 40 requests succeed within %d s, want at most 3 a second", succeeded, seconds)
 	}
 	var wait time.Duration
-	for _, r := range refused {
+	for _, r := range limited {
 		wait = max(wait, r.wantLimited(t))
 		if r.header.Get("X-RateLimit-Limit") != "" {
-			t.Errorf("without a limit a minute there is %v", r.header)
+			t.Errorf("got headers %v without a limit a minute", r.header)
 		}
 	}
 	if wait != time.Second {
-		t.Errorf("Retry-After is %s", wait)
+		t.Errorf("got Retry-After %s, want 1s", wait)
 	}
 	time.Sleep(wait)
 	admin.get("/v1/auth/me").want(t, 200)
 }
 
-// The headers are on whatever is answered.
+// Every response has the rate-limit headers.
 func TestRateLimitHeaders(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")
 	s.env = append(s.env, "AGENTAREA_RATE_LIMIT_PER_MINUTE=1000", "AGENTAREA_MCP_LISTEN=127.0.0.1:0")
 	s.start()
-	admin, nobody := s.signIn(), &client{t: t, url: s.url}
+	admin, nobody := s.signIn(), s.anonymous()
 	agent := admin.newAgent("echo")
 	server := admin.post("/v1/mcp-servers", object{"name": "none", "config": object{"command": "cat"}, "auto_start": false}).want(t, 201)
 	second, _, _ := strings.Cut(decode[struct{ URL string }](t, server).URL, "/mcp/none")
@@ -154,13 +152,13 @@ func TestRateLimitHeaders(t *testing.T) {
 	} {
 		for _, header := range []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} {
 			if _, err := strconv.ParseInt(r.header.Get(header), 10, 64); err != nil || len(r.header.Values(header)) != 1 {
-				t.Errorf("%s: %s is %q", name, header, r.header.Values(header))
+				t.Errorf("%s: got %s %q, want one number", name, header, r.header.Values(header))
 			}
 		}
 	}
 	off := start(t, "")
 	if h := off.signIn().get("/v1/auth/me").want(t, 200).header; h.Get("X-RateLimit-Limit")+h.Get("X-RateLimit-Remaining")+h.Get("X-RateLimit-Reset") != "" {
-		t.Errorf("with the limits off there is %v", h)
+		t.Errorf("got headers %v without limits, want none", h)
 	}
 }
 
@@ -179,13 +177,12 @@ func TestRateLimitOfRoles(t *testing.T) {
 	ann.get("/v1/auth/me").wantRate(t, 10, 0).wantLimited(t)
 	for range 50 {
 		if r := vic.get("/v1/auth/me").want(t, 200); r.header.Get("X-RateLimit-Limit") != "" {
-			t.Fatalf("a role without a limit is told %v", r.header)
+			t.Fatalf("got headers %v for a role without a limit, want none", r.header)
 		}
 	}
 }
 
-// Two servers on one database count a user's requests, and the sign-ins of a name,
-// together.
+// Two servers with the same database count a user's requests and sign-ins together.
 func TestRateLimitOfReplicas(t *testing.T) {
 	t.Parallel()
 	a, b := twoServers(t, "AGENTAREA_RATE_LIMIT_PER_MINUTE=20")
@@ -197,21 +194,20 @@ func TestRateLimitOfReplicas(t *testing.T) {
 	one.get("/v1/auth/me").wantRate(t, 20, 0).wantLimited(t)
 	two.get("/v1/auth/me").wantRate(t, 20, 0).wantLimited(t)
 
-	refused := atOnce(12, func(i int) *reply {
+	limited := concurrently(12, func(i int) *reply {
 		nobody := &client{t: t, url: []string{a.url, b.url}[i%2]}
 		return nobody.post("/v1/auth/login", object{"username": "ann", "password": "wrong"})
 	})
-	if len(refused) != 2 {
-		t.Errorf("%d of 12 sign-ins were refused, and 10 may fail", len(refused))
+	if len(limited) != 2 {
+		t.Errorf("%d of 12 sign-ins are limited, want 2", len(limited))
 	}
-	for _, r := range refused {
+	for _, r := range limited {
 		r.wantLimited(t)
 	}
 }
 
-// atOnce sends n requests at once, for passwords take long to check, and gives the
-// replies of those that were too many.
-func atOnce(n int, send func(i int) *reply) (refused []*reply) {
+// concurrently sends n requests at the same time, and returns the replies with status 429.
+func concurrently(n int, send func(i int) *reply) (limited []*reply) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i := range n {
@@ -220,15 +216,15 @@ func atOnce(n int, send func(i int) *reply) (refused []*reply) {
 			mu.Lock()
 			defer mu.Unlock()
 			if r.status == http.StatusTooManyRequests {
-				refused = append(refused, r)
+				limited = append(limited, r)
 			}
 		})
 	}
 	wg.Wait()
-	return refused
+	return limited
 }
 
-// X-Forwarded-For counts when a trusted proxy has written it, and only what that one wrote.
+// X-Forwarded-For is used only if it comes from a trusted proxy, and only the part that the proxy wrote.
 func TestForwardedFor(t *testing.T) {
 	t.Parallel()
 	from := func(c *client, header string) *reply { return c.do("GET", "/nowhere", nil, "X-Forwarded-For: "+header) }
@@ -243,36 +239,36 @@ func TestForwardedFor(t *testing.T) {
 	proxied := limited(t, 5, "AGENTAREA_TRUSTED_PROXIES=127.0.0.0/8,10.0.0.0/8")
 	nobody = &client{t: t, url: proxied.url}
 	for i := range 5 {
-		// Whatever the client itself has written before.
+		// The client has written the first address itself.
 		from(nobody, "198.51.100."+itoa(i)+", 203.0.113.7, 10.0.0.9").want(t, 404).wantRate(t, 5, 4-i)
 	}
 	from(nobody, "203.0.113.7").wantLimited(t)
 	from(nobody, "203.0.113.8").want(t, 404).wantRate(t, 5, 4)
 	from(nobody, "2001:db8::1").want(t, 404).wantRate(t, 5, 4)
 	from(nobody, "2001:db8::2").want(t, 404).wantRate(t, 5, 3)
-	from(nobody, "unknown").want(t, 404).wantRate(t, 5, 4) // the proxy's own
+	from(nobody, "unknown").want(t, 404).wantRate(t, 5, 4) // counts for the proxy's address
 	if log := proxied.stderr.String(); !strings.Contains(log, "address=203.0.113.7") || strings.Contains(log, "address=198.51.100.") {
-		t.Error("the log does not have the clients' addresses")
+		t.Error("the log does not have the addresses that the proxy wrote")
 	}
 }
 
-// Sign-ins are limited by address, whatever the limits of requests are.
+// Sign-ins are limited by address, even without limits of requests.
 func TestLoginLimitByAddress(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")
 	s.env = append(s.env, "AGENTAREA_TRUSTED_PROXIES=127.0.0.1")
 	s.start()
-	nobody := &client{t: t, url: s.url}
+	nobody := s.anonymous()
 	guess := func(i int, address string) *reply {
 		return nobody.do("POST", "/v1/auth/login", object{"username": "user-" + itoa(i), "password": "wrong"}, "X-Forwarded-For: "+address)
 	}
-	refused := atOnce(33, func(i int) *reply { return guess(i, []string{"203.0.113.7", "198.51.100.1, 203.0.113.7"}[i%2]) })
-	if len(refused) != 3 {
-		t.Fatalf("%d of 33 were refused, and 30 may try", len(refused))
+	limited := concurrently(33, func(i int) *reply { return guess(i, []string{"203.0.113.7", "198.51.100.1, 203.0.113.7"}[i%2]) })
+	if len(limited) != 3 {
+		t.Fatalf("%d of 33 sign-ins are limited, want 3", len(limited))
 	}
-	for _, r := range refused {
+	for _, r := range limited {
 		if f := r.failure(t); r.wantLimited(t) > time.Minute || !strings.Contains(f.Message, "sign-ins") {
-			t.Errorf("%+v", f)
+			t.Errorf("got error %+v, want the limit of sign-ins", f)
 		}
 	}
 	guess(33, "203.0.113.8").want(t, 401)

@@ -9,12 +9,15 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// Nobody learns from the time of a refusal whether a name is that of a user. It is
-// measured again when the machine was busy; what hashes for one of the two alone
-// takes ten times as long for it, each time.
+// The time of a failed sign-in does not tell whether the user exists. The test measures again if
+// the machine was busy: a server that hashes for one of the two only would need ten times as long
+// for it each time.
 func TestLoginTiming(t *testing.T) {
+	testenv.Slow(t)
 	s := start(t, "")
 	admin := s.signIn()
 	const rounds, tries = 24, 5
@@ -23,12 +26,12 @@ func TestLoginTiming(t *testing.T) {
 		var unknown, wrong []time.Duration
 		for i := range rounds {
 			name := fmt.Sprintf("user-%d-%d", try, i/4)
-			if i%4 == 0 { // few failures a name, for names are limited
+			if i%4 == 0 { // failures are limited by name
 				admin.post("/v1/users/", object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(t, 201)
 			}
 			from := net.IPv4(127, 0, byte(2+try), byte(1+i/4))
-			unknown = append(unknown, s.refusal(from, fmt.Sprintf("none-%d-%d", try, i/4)))
-			wrong = append(wrong, s.refusal(from, name))
+			unknown = append(unknown, s.failedSignIn(from, fmt.Sprintf("none-%d-%d", try, i/4)))
+			wrong = append(wrong, s.failedSignIn(from, name))
 		}
 		ratio = float64(median(unknown)) / float64(median(wrong))
 		t.Logf("unknown user %s, wrong password %s", median(unknown), median(wrong))
@@ -36,7 +39,7 @@ func TestLoginTiming(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("a name that is nobody's takes %.2f of the time of one that is somebody's", ratio)
+	t.Errorf("an unknown user takes %.2f of the time of a wrong password, want 0.9 to 1.1", ratio)
 }
 
 func median(all []time.Duration) time.Duration {
@@ -44,8 +47,8 @@ func median(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-// refusal gives how long a sign-in with a wrong password takes.
-func (s *server) refusal(from net.IP, name string) time.Duration {
+// failedSignIn returns how long a sign-in with a wrong password takes.
+func (s *server) failedSignIn(from net.IP, name string) time.Duration {
 	s.t.Helper()
 	body, err := json.Marshal(object{"username": name, "password": "not this one"})
 	if err != nil {
@@ -61,7 +64,7 @@ func (s *server) refusal(from net.IP, name string) time.Duration {
 	took := time.Since(began)
 	defer resp.Body.Close()
 	if resp.StatusCode != 401 {
-		s.t.Fatalf("status %d", resp.StatusCode)
+		s.t.Fatalf("got status %d, want 401", resp.StatusCode)
 	}
 	return took
 }

@@ -1,33 +1,28 @@
-// Package e2e_test drives the built binaries as their users do: over HTTP, by
-// signals, and through plugins.hcl.
+// Package e2e_test drives the built programs as their users do: over HTTP, with signals, and
+// through plugins.hcl.
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 )
 
-// binaries is the folder of the server and its plugins.
-var binaries string
-
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "agentarea-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most tests wait for processes most of the time, so more of them run at once than there are CPUs.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	binaries = dir
-	build := exec.Command("go", "build", raceFlag, "-o", dir+string(filepath.Separator), "./core/...", "./plugins/...")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%v: %v\n%s", build.Args, err, out)
-		return 1
+	code := m.Run()
+	for _, problem := range stopShared() {
+		fmt.Fprintln(os.Stderr, problem)
+		code = max(code, 1)
 	}
-	return m.Run()
+	os.Exit(code)
 }

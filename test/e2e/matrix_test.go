@@ -7,18 +7,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
-// The matrix of who may do what: every operation of the OpenAPI document, by those
-// who may ask for it. One that is not placed here fails the test.
+// The matrix has, for every operation of the OpenAPI document, the actors who may call it. The test
+// fails for an operation that is not in the matrix.
 
-// actors are those who ask. The object is made by the owner; the keys are the
-// owner's.
+// actors are the callers. The owner creates the objects and the API keys.
 var actors = []string{"anonymous", "other", "viewer", "owner", "admin", "key for all", "key to read", "key of another scope"}
 
-// A rule has an actor's answer each, in their order: 401, 403, 404, or 0 for one
-// that is allowed, whatever else becomes of it.
+// A rule has the expected status for each actor, in the order of actors: 401, 403, 404, or 0 if the
+// call is allowed. An allowed call may fail for another reason.
 type rule [8]int
 
 var (
@@ -26,35 +24,35 @@ var (
 	self    = rule{401, 0, 0, 0, 0, 0, 0, 403}
 	anyKey  = rule{401, 0, 0, 0, 0, 0, 0, 0}
 	account = rule{401, 0, 0, 0, 0, 0, 403, 403}
-	// make is for those who write, read and change for an object of the owner's.
+	// create is for new objects, read and change for an object of the owner.
 	create = rule{401, 0, 403, 0, 0, 0, 403, 403}
 	read   = rule{401, 404, 404, 0, 0, 0, 0, 403}
 	change = rule{401, 404, 403, 0, 0, 0, 403, 403}
-	// own is what not even a key with scopes does, if it is not for all.
+	// own is for operations that need a key with all scopes.
 	own   = rule{401, 404, 404, 0, 0, 0, 403, 403}
 	admin = rule{401, 403, 403, 403, 0, 403, 403, 403}
-	// shared is an object that others may use and not change.
+	// A shared object may be used by others, but not changed.
 	readShared   = rule{401, 0, 0, 0, 0, 0, 0, 403}
 	changeShared = rule{401, 403, 403, 0, 0, 0, 403, 403}
 )
 
-// request is what is asked for.
+// request is the call of an operation.
 type request struct {
 	path string
 	body any
-	// file has a file uploaded in place of a body.
+	// file means that a file is uploaded instead of body.
 	file bool
 }
 
-// cell is an operation's rule, and how the owner makes what it is asked of.
+// cell is an operation's rule, and how to prepare a call of it.
 type cell struct {
 	rule rule
-	// scope is the resource that the keys with scopes are good for.
+	// scope is the resource of the scopes of the API keys.
 	scope   string
 	prepare func(m *matrix) request
 }
 
-// matrix is a server with everybody on it.
+// matrix is a server with a client for each actor.
 type matrix struct {
 	*server
 	who    map[string]*client
@@ -76,7 +74,7 @@ func at(path string, body ...any) func(*matrix) request {
 	}
 }
 
-// on makes an object by a function and puts its id into the path.
+// on creates an object and puts its id into the path.
 func on(create func(*matrix) string, path string, body ...any) func(*matrix) request {
 	return func(m *matrix) request {
 		r := at(path, body...)(m)
@@ -93,7 +91,7 @@ func aSharedAgent(m *matrix) string {
 	return id
 }
 
-// aSession is an agent's id, with the session "hers" of the owner's.
+// aSession creates the owner's session "hers" and returns the id of its agent.
 func aSession(m *matrix) string {
 	id := anAgent(m)
 	m.owner().chat(id, "hers", "Hello")
@@ -139,7 +137,7 @@ var cells = map[string]cell{
 	"websocket":    {open, "", at("/v1/ws")},
 
 	"me":     {anyKey, "agents", at("/v1/auth/me")},
-	"logout": {account, "agents", nil}, // apart: it would end the sign-ins of the matrix
+	"logout": {account, "agents", nil}, // tested last, because it ends the logins
 	"change-password": {account, "agents", at("/v1/auth/password",
 		object{"current_password": "not the one", "new_password": "another long password"})},
 
@@ -197,7 +195,7 @@ var cells = map[string]cell{
 	"change-mcp-server/s":  {changeShared, "mcp", on(aSharedServer, "/v1/mcp-servers/{}", object{"name": "b"})},
 	"restart-mcp-server/s": {changeShared, "mcp", on(aSharedServer, "/v1/mcp-servers/{}/restart")},
 	"mcp-server-logs/s":    {rule{401, 403, 403, 0, 0, 0, 0, 403}, "mcp", on(aSharedServer, "/v1/mcp-servers/{}/logs")},
-	// One that runs a program is for admins.
+	// Only admins may create an MCP server that runs a program.
 	"create-mcp-server/p": {rule{401, 403, 403, 403, 0, 403, 403, 403}, "mcp", func(m *matrix) request {
 		slug := m.next()
 		return request{path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"command": "true"}}}
@@ -220,7 +218,7 @@ var cells = map[string]cell{
 	"reload-plugins": {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
 }
 
-// matrixPlugins lets members have MCP servers on this machine.
+// matrixPlugins allows MCP servers on loopback addresses.
 const matrixPlugins = `
 plugin "agent" "chat" {
   command = "agent-chat"
@@ -237,7 +235,7 @@ plugin "mcp" "http" {
     allow = ["127.0.0.0/8"]
   }
 }
-` + stdio
+` + stdioPlugin
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
@@ -251,15 +249,15 @@ func newMatrix(t *testing.T) *matrix {
 	return m
 }
 
-// key gives a client with a key of the owner's.
+// key returns a client with an API key of the owner.
 func (m *matrix) key(scopes ...string) *client {
 	m.t.Helper()
 	r := m.owner().post("/v1/api-keys/", object{"name": m.next(), "scopes": scopes}).want(m.t, 201)
 	return &client{t: m.t, url: m.url, token: decode[struct{ Key string }](m.t, r).Key}
 }
 
-// TestAuthorisationMatrix asks every operation for everybody, and finds each change
-// and each refusal in the audit.
+// TestAuthorisationMatrix calls every operation as every actor, and checks that the audit has each
+// change and each refusal.
 func TestAuthorisationMatrix(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
@@ -271,7 +269,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 		for method, o := range operations {
 			methods[o.OperationID] = strings.ToUpper(method)
 			if _, placed := cells[o.OperationID]; !placed {
-				t.Errorf("%s is not placed in the matrix: say who may call it", o.OperationID)
+				t.Errorf("the matrix does not have %s: add who may call it", o.OperationID)
 			}
 		}
 	}
@@ -287,7 +285,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 		}
 		id, _, _ := strings.Cut(name, "/")
 		if methods[id] == "" {
-			t.Errorf("%s is in the matrix and not in the document", name)
+			t.Errorf("the OpenAPI document does not have %s of the matrix", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cells)) {
@@ -304,13 +302,13 @@ func TestAuthorisationMatrix(t *testing.T) {
 				}
 				who = keys[c.scope][i-5]
 			}
-			m.ask(name, id, methods[id], actor, who, c, c.rule[i])
+			m.call(name, id, methods[id], actor, who, c, c.rule[i])
 		}
 	}
 	m.logout(all)
 }
 
-func (m *matrix) ask(name, id, method, actor string, who *client, c cell, want int) {
+func (m *matrix) call(name, id, method, actor string, who *client, c cell, want int) {
 	m.t.Helper()
 	r := c.prepare(m)
 	r.path = strings.ReplaceAll(r.path, "OWNER", m.ids["owner"])
@@ -327,18 +325,18 @@ func (m *matrix) ask(name, id, method, actor string, who *client, c cell, want i
 	got := who.do(method, r.path, r.body, headers...)
 	allowed := got.status != 401 && got.status != 403 && got.status != 404
 	if want == 0 && id == "login" {
-		allowed = true // it is open, and refuses a wrong password by 401 or 400
+		allowed = true // anybody may try, and a wrong password is a 401 or 400
 	}
 	if allowed != (want == 0) || want != 0 && got.status != want {
-		m.t.Errorf("%s by %s: %d, want %d (0 is allowed): %.300s", name, actor, got.status, want, got.body)
+		m.t.Errorf("%s by %s: got status %d, want %d (0 means allowed): %.300s", name, actor, got.status, want, got.body)
 	}
 	if got.status >= 500 && got.status != 503 && got.status != 502 {
-		m.t.Errorf("%s by %s: %d: %.300s", name, actor, got.status, got.body)
+		m.t.Errorf("%s by %s: got status %d: %.300s", name, actor, got.status, got.body)
 	}
 	m.wantAudit(requestID, id, method, actor, got.status)
 }
 
-// wantAudit looks for the row that there must be, or must not.
+// wantAudit checks that the audit has one entry for a change or a refusal, and none otherwise.
 func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 	m.t.Helper()
 	want := ""
@@ -354,18 +352,18 @@ func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 		rows = decode[struct{ Entries []row }](m.t, m.who["admin"].get("/v1/audit?request_id="+requestID).want(m.t, 200)).Entries
 		return (want == "") == (len(rows) == 0)
 	}
-	// The row of a refusal is there when its reply is, or just after.
-	eventually(m.t, 5*time.Second, "the audit of "+requestID, look)
+	// The entry of a refusal may be written after the reply.
+	eventually(m.t, "the audit of "+requestID, look)
 	if want == "" {
 		return
 	}
 	r := rows[0]
 	if len(rows) != 1 || r.Action != id || r.Outcome != want || r.Address != "127.0.0.1" || (r.Username == "") != (actor == "anonymous") {
-		m.t.Errorf("the audit of %s has %+v", requestID, rows)
+		m.t.Errorf("got audit entries %+v for %s, want one with outcome %s", rows, requestID, want)
 	}
 }
 
-// logout ends each sign-in, and is not for keys.
+// logout checks that an access token can log out and an API key cannot.
 func (m *matrix) logout(key *client) {
 	m.t.Helper()
 	key.post("/v1/auth/logout", nil).want(m.t, 409)

@@ -9,17 +9,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/agentarea/agentarea/test/mcptest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// runNode runs a program of Node's, whose standard output it gives.
+// runNode runs a program with Node.js and returns its standard output.
 func runNode(t *testing.T, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, mcptest.Node(t), args...)
@@ -31,16 +31,17 @@ func runNode(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// everythingServer is a platform with npm's server-everything.
+// everythingServer starts a server that runs the MCP server server-everything from npm.
 func everythingServer(t *testing.T) (*client, mcpServer) {
 	t.Helper()
-	c := start(t, plugins("http://127.0.0.1:1/v1")+stdio).signIn()
-	s := c.newMCPServer("everything", node(t, "mcp-server-everything"))
-	return c, c.awaitMCP(s.ID, "it runs", running)
+	c := start(t, pluginsHCL("http://127.0.0.1:1/v1")+stdioPlugin).signIn()
+	s := c.newMCPServer("everything", npmServer(t, "mcp-server-everything"))
+	return c, c.waitMCPServer(s.ID, "the MCP server to run", running)
 }
 
-// The official TypeScript SDK does all that it can through the gateway.
-func TestMCPByTheTypeScriptSDK(t *testing.T) {
+// The official TypeScript SDK works through the gateway, with all its features.
+func TestMCPWithTypeScriptSDK(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	c, server := everythingServer(t)
 	dir := t.TempDir()
@@ -52,11 +53,11 @@ func TestMCPByTheTypeScriptSDK(t *testing.T) {
 	if err := os.WriteFile(script, source, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Where the program's imports are looked for.
+	// Node.js looks for imports in this folder.
 	if err := os.Symlink(mcptest.Modules(t), filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]string{}
+	results := map[string]string{}
 	for line := range strings.Lines(runNode(t, script, server.URL, c.token)) {
 		var one struct {
 			Name  string
@@ -65,23 +66,24 @@ func TestMCPByTheTypeScriptSDK(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		told[one.Name] = string(one.Value)
+		results[one.Name] = string(one.Value)
 	}
 	for name, want := range map[string]string{
 		"server": "everything", "tools": "get-sum", "echo": "hello", "sum": "42", "long": "completed", "progress": "4",
 		"cancel": `"cancelled"`, "sampling": "a sampled answer", "elicitation": "declin", "resource": "1",
 	} {
-		if !strings.Contains(told[name], want) {
-			t.Errorf("%s: %s, want %s", name, told[name], want)
+		if !strings.Contains(results[name], want) {
+			t.Errorf("%s: got %s, want %s", name, results[name], want)
 		}
 	}
-	if told["prompts"] == "" || told["prompts"] == "0" {
-		t.Errorf("prompts: %s", told["prompts"])
+	if results["prompts"] == "" || results["prompts"] == "0" {
+		t.Errorf("got %q prompts, want some", results["prompts"])
 	}
 }
 
-// MCP's own inspector, with the URL as the API gives it, on servers from npm.
-func TestMCPByTheInspector(t *testing.T) {
+// MCP's inspector works with the URL that the API returns, for several servers from npm.
+func TestMCPWithInspector(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	c, everything := everythingServer(t)
 	dir := t.TempDir()
@@ -95,7 +97,7 @@ func TestMCPByTheInspector(t *testing.T) {
 		}, args...)...)
 	}
 	if out := inspect(everything, "--method", "tools/call", "--tool-name", "get-sum", "--tool-arg", "a=40", "--tool-arg", "b=2"); !strings.Contains(out, "42") {
-		t.Errorf("%s", out)
+		t.Errorf("get-sum returns %s, want 42", out)
 	}
 	for _, one := range []struct {
 		slug   string
@@ -103,19 +105,19 @@ func TestMCPByTheInspector(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		{"files-here", node(t, "mcp-server-filesystem", dir), []string{"--method", "tools/call", "--tool-name", "read_text_file", "--tool-arg", "path=" + filepath.Join(dir, "hello.txt")}, "well met"},
-		{"memory", node(t, "mcp-server-memory"), []string{"--method", "tools/list"}, "create_entities"},
-		{"thinking", node(t, "mcp-server-sequential-thinking"), []string{"--method", "tools/list"}, "sequentialthinking"},
+		{"files-here", npmServer(t, "mcp-server-filesystem", dir), []string{"--method", "tools/call", "--tool-name", "read_text_file", "--tool-arg", "path=" + filepath.Join(dir, "hello.txt")}, "well met"},
+		{"memory", npmServer(t, "mcp-server-memory"), []string{"--method", "tools/list"}, "create_entities"},
+		{"thinking", npmServer(t, "mcp-server-sequential-thinking"), []string{"--method", "tools/list"}, "sequentialthinking"},
 	} {
 		s := c.newMCPServer(one.slug, one.config)
-		c.awaitMCP(s.ID, "it runs", running)
+		c.waitMCPServer(s.ID, "the MCP server to run", running)
 		if out := inspect(s, one.args...); !strings.Contains(out, one.want) {
-			t.Errorf("%s: %s", one.slug, out)
+			t.Errorf("%s: got %s, want %s", one.slug, out, one.want)
 		}
 	}
 }
 
-// bearer adds a token to each request.
+// bearer is a RoundTripper that adds an access token to each request.
 type bearer string
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -124,9 +126,10 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// A client of 2026-07-28 uses a server that knows older revisions only; what it
-// was doing when the server's processes were killed is an error, and it goes on.
-func TestMCPByAClientOfTheNewestRevision(t *testing.T) {
+// A client of the revision 2026-07-28 works with a server that has older revisions only. A restart
+// of the server fails the call that runs, and later calls succeed.
+func TestMCPWithNewestRevision(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	c, server := everythingServer(t)
 	connect := func() *mcp.ClientSession {
@@ -141,12 +144,12 @@ func TestMCPByAClientOfTheNewestRevision(t *testing.T) {
 	}
 	s := connect()
 	if v := s.InitializeResult().ProtocolVersion; v != "2026-07-28" {
-		t.Errorf("it speaks %s", v)
+		t.Errorf("got revision %s, want 2026-07-28", v)
 	}
 	echo := func() error {
 		r, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "echo", Arguments: map[string]any{"message": "hello"}})
 		if err == nil && r.IsError {
-			t.Errorf("%+v", r)
+			t.Errorf("echo returns %+v", r)
 		}
 		return err
 	}
@@ -163,8 +166,8 @@ func TestMCPByAClientOfTheNewestRevision(t *testing.T) {
 	<-begun
 	c.post("/v1/mcp-servers/"+server.ID+"/restart", nil).want(t, 200)
 	if err := <-failed; err == nil {
-		t.Error("a call outlived its server")
+		t.Error("the call succeeds although its server was restarted")
 	}
-	c.awaitMCP(server.ID, "it runs again", func(s mcpServer) bool { return running(s) && s.PID != server.PID })
-	eventually(t, 20*time.Second, "a client's calls go on", func() bool { return echo() == nil })
+	c.waitMCPServer(server.ID, "the MCP server to run again", func(s mcpServer) bool { return running(s) && s.PID != server.PID })
+	eventually(t, "a successful call", func() bool { return echo() == nil })
 }

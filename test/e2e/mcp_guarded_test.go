@@ -9,8 +9,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// guardedMCP is an MCP server at a URL that wants that Authorization header, else
-// it tells what it got.
+// guardedMCP starts an MCP server that requires the Authorization header, and returns its URL. For
+// any other header it answers 401 with the header that it got.
 func guardedMCP(t *testing.T, authorization string) string {
 	t.Helper()
 	tools := mcp.NewServer(&mcp.Implementation{Name: "guarded", Version: "1"}, nil)

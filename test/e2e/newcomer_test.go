@@ -9,8 +9,8 @@ import (
 
 var printedPassword = regexp.MustCompile(`first admin is "admin" with the password (\S+)`)
 
-// A newcomer starts the server with nothing set up, and makes the README's calls.
-func TestNewcomer(t *testing.T) {
+// A server without any configuration starts, and the calls of the README work.
+func TestFirstStart(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")
 	s.env = nil
@@ -18,16 +18,16 @@ func TestNewcomer(t *testing.T) {
 	banner := s.stdout.String()
 	for _, part := range []string{s.url + "/docs", "llm echo", "agent chat", "running"} {
 		if !strings.Contains(banner, part) {
-			t.Errorf("no %q in the banner:\n%s", part, banner)
+			t.Errorf("the banner does not contain %q:\n%s", part, banner)
 		}
 	}
 	found := printedPassword.FindStringSubmatch(banner)
 	if found == nil {
-		t.Fatalf("no password in the banner:\n%s", banner)
+		t.Fatalf("the banner does not contain the password:\n%s", banner)
 	}
 	password := found[1]
 	if !strings.Contains(s.stderr.String(), "built-in default") {
-		t.Error("the log does not say that the built-in plugins.hcl serves")
+		t.Error("the log does not mention the built-in plugins.hcl")
 	}
 	if strings.Contains(s.stderr.String(), password) {
 		t.Error("the password is in the log")
@@ -36,25 +36,25 @@ func TestNewcomer(t *testing.T) {
 	c := s.signInAs("admin", password)
 	agent := c.newAgent("echo")
 	if got := c.chat(agent, "first", "Hello there").Message; got != "Hello there" {
-		t.Errorf("the answer is %q", got)
+		t.Errorf("got answer %q, want the message", got)
 	}
-	stream := c.say(agent, "first", "Tell me a story")
-	if end := stream.rest(); end.Type != "end" || text(stream.seen) != "Tell me a story" {
-		t.Errorf("the stream said %q and ended with %+v", text(stream.seen), end)
+	stream := c.startTurn(agent, "first", "Tell me a story")
+	if end := stream.readAll(); end.Type != "end" || messageText(stream.seen) != "Tell me a story" {
+		t.Errorf("the stream has %q and ends with %+v", messageText(stream.seen), end)
 	}
 	if n := len(c.history(agent, "first")); n != 4 {
-		t.Errorf("history has %d messages, want 4", n)
+		t.Errorf("got %d messages, want 4", n)
 	}
 
 	s.kill()
 	s.restart()
 	if strings.Contains(s.stdout.String(), "password") {
-		t.Errorf("the password is told again:\n%s", s.stdout)
+		t.Errorf("the second banner contains the password:\n%s", s.stdout)
 	}
 	s.signInAs("admin", password)
 }
 
-// A first start that fails must not use up the password that is shown once.
+// If the first start fails, the next one prints the admin's password.
 func TestFirstStartFails(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -65,12 +65,12 @@ func TestFirstStartFails(t *testing.T) {
 	s := newServer(t, "")
 	s.env = nil
 	s.args = []string{"--listen", taken.Addr().String()}
-	s.wantNoStart("another address")
+	s.wantStartError("another address")
 	s.args = []string{"--listen", "127.0.0.1:0"}
 	s.start()
 	found := printedPassword.FindStringSubmatch(s.stdout.String())
 	if found == nil {
-		t.Fatalf("nobody knows the password:\n%s", s.stdout)
+		t.Fatalf("the banner does not contain the password:\n%s", s.stdout)
 	}
 	s.signInAs("admin", found[1])
 }

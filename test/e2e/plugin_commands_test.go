@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// command runs the server's binary to its end and gives what it printed.
+// command runs the agentarea command, waits until it has ended, and returns its output.
 func command(t *testing.T, dir string, args ...string) (code int, out string) {
 	t.Helper()
 	p := run(t, dir, nil, args...)
@@ -50,26 +52,26 @@ plugin "files" "none" {
 		{[]string{"plugins", "list"}, 0, []string{"agent  chat   yes      yes"}},
 		{[]string{"plugins", "check"}, 0, []string{"agent/chat", "running", "files/none", "disabled"}},
 		{[]string{"plugins", "check", "--config", "none.hcl"}, 1, []string{"none.hcl"}},
-		{[]string{"plugins", "describe", filepath.Join(binaries, "llm-openai")}, 0, []string{"# llm-openai 0.1.0: Models of OpenAI, and of any", `plugin "llm" "openai" {`, `base_url = "https://api.openai.com/v1"`, `api_key = env("API_KEY")`}},
+		{[]string{"plugins", "describe", filepath.Join(testenv.Binaries(t), "llm-openai")}, 0, []string{"# llm-openai 0.1.0: Models of OpenAI, and of any", `plugin "llm" "openai" {`, `base_url = "https://api.openai.com/v1"`, `api_key = env("API_KEY")`}},
 		{[]string{"plugins", "describe", "/bin/true"}, 1, []string{"it ended before it was ready"}},
 		{[]string{"plugins", "describe", "nothing-here"}, 1, []string{"nothing-here"}},
-		{[]string{"plugins", "test", filepath.Join(binaries, "agent-chat")}, 0, []string{"--- PASS: Plugin/Replay", "PASS"}},
+		{[]string{"plugins", "test", filepath.Join(testenv.Binaries(t), "agent-chat")}, 0, []string{"--- PASS: Plugin/Replay", "PASS"}},
 		{[]string{"plugins", "test", "/bin/true"}, 1, []string{"--- FAIL: Plugin"}},
 		{[]string{"plugins", "test", "nothing-here"}, 1, []string{"BINARY"}},
 	}
 	for _, s := range steps {
 		code, out := command(t, dir, s.args...)
 		if code != s.code {
-			t.Errorf("%v: exit code %d, want %d:\n%s", s.args, code, s.code, out)
+			t.Errorf("%v: got exit code %d, want %d:\n%s", s.args, code, s.code, out)
 		}
 		for _, w := range s.want {
 			if !strings.Contains(out, w) {
-				t.Errorf("%v: there is no %q in\n%s", s.args, w, out)
+				t.Errorf("%v: the output does not contain %q:\n%s", s.args, w, out)
 			}
 		}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.HasPrefix(string(text), "# kept\n") || strings.Count(string(text), "kept, too") != 1 {
-		t.Errorf("the file is now %v\n%s", err, text)
+		t.Errorf("plugins lock has changed more than the checksums (%v):\n%s", err, text)
 	}
 }

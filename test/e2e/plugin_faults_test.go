@@ -12,8 +12,8 @@ import (
 
 const longEcho = "/tokens 200 /delay 10ms"
 
-// slowOpenAI is an upstream that takes two seconds for an answer, and never
-// gives the same one twice.
+// slowOpenAI starts an upstream that needs two seconds for an answer, and returns its base URL.
+// Each answer is different.
 func slowOpenAI(t *testing.T) string {
 	t.Helper()
 	var n atomic.Int64
@@ -28,52 +28,51 @@ func slowOpenAI(t *testing.T) string {
 	}})
 }
 
-// A provider's process dies in mid-stream: its runs end with an error that says
-// so, those of others go on, and it is back for the next turn.
+// If a provider's process is killed during a stream, its runs end with an error and runs of other
+// providers continue. The process is restarted for the next turn.
 func TestProviderKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agents := map[string]string{"echo": c.newAgent("echo"), "openai": c.newAgent("gpt-4o")}
 	for victim, other := range map[string]string{"echo": "openai", "openai": "echo"} {
-		hit, spared := c.say(agents[victim], victim, longEcho), c.say(agents[other], victim, longEcho)
-		hit.tokens(5)
-		spared.tokens(5)
+		hit, spared := c.startTurn(agents[victim], victim, longEcho), c.startTurn(agents[other], victim, longEcho)
+		hit.readTokens(5)
+		spared.readTokens(5)
 		before := c.plugin("llm", victim)
 		kill(t, before.PID)
 		killed := time.Now()
-		end := hit.rest()
+		end := hit.readAll()
 		within(t, time.Since(killed), time.Second, "the error event after kill -9 of "+victim)
 		if end.Type != "error" || end.Error.Code != "SERVICE_UNAVAILABLE" || end.Error.Details.Reason != "plugin_crashed" {
-			t.Errorf("%s: the stream ends with %s", victim, end.data)
+			t.Errorf("%s: the stream ends with %s, want plugin_crashed", victim, end.data)
 		}
-		eventually(t, 30*time.Second, "the restart of "+victim, func() bool {
+		eventually(t, "the restart of "+victim, func() bool {
 			now := c.plugin("llm", victim)
 			return now.State == "running" && now.PID != before.PID
 		})
 		within(t, time.Since(killed), 2*time.Second, "the restart of "+victim)
 
-		if r := c.run(hit.start().RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
-			t.Errorf("%s: the run is %+v", victim, r)
+		if r := c.run(hit.first().RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
+			t.Errorf("%s: got run %+v, want failed", victim, r)
 		}
 		if h := c.history(agents[victim], victim); len(h) != 1 || h[0].Content != longEcho {
-			t.Errorf("%s: of the turn is left %+v, want the user's message", victim, h)
+			t.Errorf("%s: got history %+v, want only the user's message", victim, h)
 		}
 		if got := c.chat(agents[victim], victim, "/tokens 2").Message; got == "" {
-			t.Errorf("%s: nothing said in the next turn", victim)
+			t.Errorf("%s: the next turn has no answer", victim)
 		}
-		wantWhole(t, c, agents[other], victim, spared)
+		wantComplete(t, c, agents[other], victim, spared)
 		for _, e := range spared.seen {
 			if e.Type == "restart" {
-				t.Errorf("the run of %s was started again", other)
+				t.Errorf("the run of %s was restarted", other)
 			}
 		}
 	}
 }
 
-// A provider's process that dies before it has said anything costs a turn
-// nothing but time.
-func TestProviderKilledBeforeItSpoke(t *testing.T) {
+// If a provider's process is killed before the first token, the completion is retried.
+func TestProviderKilledBeforeFirstToken(t *testing.T) {
 	t.Parallel()
 	up := openaitest.New(openaitest.Options{})
 	base, err := up.Start("127.0.0.1:0")
@@ -84,106 +83,106 @@ func TestProviderKilledBeforeItSpoke(t *testing.T) {
 	lost := openaitest.Text("Lost.")
 	lost.Delay = time.Minute
 	up.Enqueue(lost, openaitest.Text("Found."))
-	s := start(t, plugins(base))
+	s := start(t, pluginsHCL(base))
 	c := s.signIn()
 	agent := c.newAgent("gpt-4o")
-	said := make(chan *reply, 1)
+	replies := make(chan *reply, 1)
 	go func() {
 		r, _ := c.try("POST", "/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"})
-		said <- r
+		replies <- r
 	}()
-	eventually(t, 20*time.Second, "the completion", func() bool { return up.Active() > 0 })
+	eventually(t, "the request at the upstream", func() bool { return up.Active() > 0 })
 	kill(t, c.plugin("llm", "openai").PID)
-	r := <-said
+	r := <-replies
 	if r == nil {
-		t.Fatal("no reply")
+		t.Fatal("the turn has no reply")
 	}
 	if got := decode[chatReply](t, r.want(t, 200)).Message; got != "Found." {
-		t.Errorf("the answer is %q", got)
+		t.Errorf("got answer %q, want the one of the retry", got)
 	}
 }
 
-// The agent type's process dies at random moments under several streams.
+// If the agent type's process is killed at a random moment, all its streams are completed.
 func TestAgentTypeKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	for round := range 4 { // one more, and the circuit opens
+	for round := range 4 { // after five exits there is no restart
 		var streams []*stream
 		for i := range 3 {
-			streams = append(streams, c.say(agent, fmt.Sprint("s", i), "/tokens 100 /delay 3ms"))
+			streams = append(streams, c.startTurn(agent, fmt.Sprint("s", i), "/tokens 100 /delay 3ms"))
 		}
-		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // the moment is what is tried
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // a random moment is the point of the test
 		kill(t, c.plugin("agent", "chat").PID)
 		for i, stream := range streams {
-			wantWhole(t, c, agent, fmt.Sprint("s", i), stream)
+			wantComplete(t, c, agent, fmt.Sprint("s", i), stream)
 			if n := len(c.history(agent, fmt.Sprint("s", i))); n != 2*(round+1) {
-				t.Errorf("%d messages after %d turns", n, round+1)
+				t.Errorf("got %d messages after %d turns", n, round+1)
 			}
 		}
 	}
 }
 
-// The agent type's process dies in mid-stream: the runs go on.
+// If the agent type's process is killed during a stream, the stream has a restart event and the run
+// is completed.
 func TestAgentTypeKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	for _, model := range []string{"echo", "gpt-4o"} {
 		agent := c.newAgent(model)
-		stream := c.say(agent, "s", longEcho)
-		stream.tokens(20)
+		stream := c.startTurn(agent, "s", longEcho)
+		stream.readTokens(20)
 		before := c.plugin("agent", "chat")
 		kill(t, before.PID)
 		killed := time.Now()
 		for {
 			e, ok := stream.next()
 			if !ok {
-				t.Fatalf("%s: no restart, but %+v (%v)", model, stream.last(), stream.err)
+				t.Fatalf("%s: the stream ends with %+v (%v) without a restart", model, stream.last(), stream.err)
 			}
 			if e.Type == "restart" {
 				break
 			}
 		}
 		within(t, time.Since(killed), 2*time.Second, "the restart event of "+model)
-		if e := stream.last(); e.DropAfter != stream.start().ID || e.Attempt != 2 {
-			t.Errorf("%s: the restart is %s", model, e.data)
+		if e := stream.last(); e.DropAfter != stream.first().ID || e.Attempt != 2 {
+			t.Errorf("%s: got restart event %s", model, e.data)
 		}
-		wantWhole(t, c, agent, "s", stream)
+		wantComplete(t, c, agent, "s", stream)
 		if now := c.plugin("agent", "chat"); now.PID == before.PID || now.State != "running" {
-			t.Errorf("agent-chat is %+v after its kill", now)
+			t.Errorf("got agent-chat %+v after its kill, want another process", now)
 		}
 	}
 }
 
-// wantWhole reads a stream to its end, and wants what a client that watched to
-// show exactly the message that is stored.
-func wantWhole(t *testing.T, c *client, agent, session string, s *stream) {
+// wantComplete reads a stream to its end, and checks that its text is the stored message.
+func wantComplete(t *testing.T, c *client, agent, session string, s *stream) {
 	t.Helper()
-	end := s.rest()
+	end := s.readAll()
 	if end.Type != "end" || end.Metadata.Status != "completed" || s.err != nil {
 		t.Fatalf("the stream ends with %s (%v)", end.data, s.err)
 	}
-	wantRising(t, s.seen)
+	wantAscending(t, s.seen)
 	h := c.history(agent, session)
 	if len(h) == 0 {
-		t.Fatal("no history")
+		t.Fatal("the history is empty")
 	}
 	answer := h[len(h)-1]
 	if answer.ID != end.MessageID || answer.Role != "assistant" {
-		t.Errorf("the newest message is %s %s, want the answer %s", answer.Role, answer.ID, end.MessageID)
+		t.Errorf("got newest message %s %s, want the answer %s", answer.Role, answer.ID, end.MessageID)
 	}
-	if got := text(s.seen); got != answer.Content {
-		t.Errorf("a client shows\n%.200q…\nstored is\n%.200q…", got, answer.Content)
+	if got := messageText(s.seen); got != answer.Content {
+		t.Errorf("the stream has the text\n%.200q…\nwant the stored message\n%.200q…", got, answer.Content)
 	}
 	if r := c.run(answer.Metadata.RunID); r.Status != "completed" || r.MessageID != end.MessageID {
-		t.Errorf("the run is %+v", r)
+		t.Errorf("got run %+v, want completed", r)
 	}
 }
 
-// wantRising wants no event twice and none out of order.
-func wantRising(t *testing.T, events []event) {
+// wantAscending checks that event ids ascend.
+func wantAscending(t *testing.T, events []event) {
 	t.Helper()
 	for i := 1; i < len(events); i++ {
 		if events[i].ID <= events[i-1].ID {

@@ -16,16 +16,16 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 )
 
-// check says in what a reply is not as the document has it.
-func (w *world) check(d drawn, r *reply) error {
+// check returns how a reply differs from the OpenAPI document.
+func (e *env) check(d drawn, r *reply) error {
 	if err := checkHeaders(r); err != nil {
 		return err
 	}
 	if r.status == http.StatusInternalServerError {
-		return errors.New("the server failed")
+		return errors.New("got status 500")
 	}
 	if r.status >= 400 && d.method != http.MethodHead {
-		if err := w.checkFailure(r); err != nil {
+		if err := e.checkFailure(r); err != nil {
 			return err
 		}
 	}
@@ -34,7 +34,7 @@ func (w *world) check(d drawn, r *reply) error {
 		documented = http.MethodGet
 	}
 	if documented != d.route.Method {
-		return w.checkOtherMethod(d, r)
+		return e.checkOtherMethod(d, r)
 	}
 	if d.route.Operation.Responses.Status(r.status) == nil {
 		return fmt.Errorf("%s does not document status %d", d.operation, r.status)
@@ -45,12 +45,12 @@ func (w *world) check(d drawn, r *reply) error {
 		}
 		return nil
 	}
-	return w.validate(d, r)
+	return e.validate(d, r)
 }
 
-// validate asks openapi3filter. It takes a reply with no content documented for
-// one with any, so that is looked at here.
-func (w *world) validate(d drawn, r *reply) error {
+// validate validates a reply with openapi3filter. It also rejects a body where none is documented,
+// which openapi3filter accepts.
+func (e *env) validate(d drawn, r *reply) error {
 	content := d.route.Operation.Responses.Status(r.status).Value.Content
 	if len(content) == 0 {
 		if len(r.body) > 0 && r.status != http.StatusTemporaryRedirect {
@@ -64,10 +64,10 @@ func (w *world) validate(d drawn, r *reply) error {
 		}
 		return checkEvents(r.body)
 	}
-	if whole := content["*/*"]; whole != nil && whole.Schema.Value.Format == "binary" && content[r.header.Get("Content-Type")] == nil {
-		return nil // bytes are what they are
+	if file := content["*/*"]; file != nil && file.Schema.Value.Format == "binary" && content[r.header.Get("Content-Type")] == nil {
+		return nil // any bytes are valid
 	}
-	req, err := http.NewRequest(d.method, w.server.url+d.target, nil)
+	req, err := http.NewRequest(d.method, e.server.url+d.target, nil)
 	if err != nil {
 		return err
 	}
@@ -78,13 +78,13 @@ func (w *world) validate(d drawn, r *reply) error {
 	})
 }
 
-// checkOtherMethod is for methods that the path may not have.
-func (w *world) checkOtherMethod(d drawn, r *reply) error {
+// checkOtherMethod checks the reply to a method that is not the operation's.
+func (e *env) checkOtherMethod(d drawn, r *reply) error {
 	method := d.method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	for _, op := range w.operations {
+	for _, op := range e.operations {
 		if op.route.Method == method && matches(op.route.Path, d.route.Path) {
 			if op.route.Operation.Responses.Status(r.status) == nil {
 				return fmt.Errorf("%s does not document status %d", op, r.status)
@@ -93,39 +93,39 @@ func (w *world) checkOtherMethod(d drawn, r *reply) error {
 		}
 	}
 	if r.status != http.StatusMethodNotAllowed {
-		return fmt.Errorf("%s of %s is not documented, and not a 405", d.method, d.route.Path)
+		return fmt.Errorf("%s of %s is not documented, but the status is not 405", d.method, d.route.Path)
 	}
 	if !slices.Contains(strings.Split(r.header.Get("Allow"), ", "), d.route.Method) {
-		return fmt.Errorf("Allow is %q", r.header.Get("Allow"))
+		return fmt.Errorf("got Allow %q, want the documented method", r.header.Get("Allow"))
 	}
 	return nil
 }
 
-// matches says whether a template stands for a path too, as /v1/files/{file_id}
-// does for /v1/files/upload.
+// matches reports whether a path template matches a path, as /v1/files/{file_id} matches
+// /v1/files/upload.
 func matches(template, path string) bool {
 	a, b := strings.Split(strings.Trim(template, "/"), "/"), strings.Split(strings.Trim(path, "/"), "/")
 	return slices.EqualFunc(a, b, func(a, b string) bool { return a == b || strings.HasPrefix(a, "{") })
 }
 
-// checkFailure wants the contract's error.
-func (w *world) checkFailure(r *reply) error {
+// checkFailure checks that a reply has the documented error.
+func (e *env) checkFailure(r *reply) error {
 	var v any
 	if err := json.Unmarshal(r.body, &v); err != nil {
-		return fmt.Errorf("the error is no JSON: %w", err)
+		return fmt.Errorf("the error is not JSON: %w", err)
 	}
-	if err := w.failure.Value.VisitJSON(v, openapi3.EnableJSONSchema2020()); err != nil {
+	if err := e.failure.Value.VisitJSON(v, openapi3.EnableJSONSchema2020()); err != nil {
 		return err
 	}
-	var e struct{ Error failure }
-	if err := json.Unmarshal(r.body, &e); err != nil {
+	var body struct{ Error failure }
+	if err := json.Unmarshal(r.body, &body); err != nil {
 		return err
 	}
-	if e.Error.Code == "" || e.Error.Message == "" || e.Error.RequestID != r.header.Get("X-Request-Id") {
-		return fmt.Errorf("the error is %+v", e.Error)
+	if f := body.Error; f.Code == "" || f.Message == "" || f.RequestID != r.header.Get("X-Request-Id") {
+		return fmt.Errorf("got error %+v, want code, message and request id", f)
 	}
 	if (r.status == http.StatusUnauthorized) != (r.header.Get("WWW-Authenticate") != "") {
-		return errors.New("401 and WWW-Authenticate go together")
+		return errors.New("status 401 without WWW-Authenticate, or the other way round")
 	}
 	return nil
 }
@@ -133,11 +133,11 @@ func (w *world) checkFailure(r *reply) error {
 func checkHeaders(r *reply) error {
 	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"} {
 		if r.header.Get(name) != want {
-			return fmt.Errorf("%s is %q", name, r.header.Get(name))
+			return fmt.Errorf("got %s %q", name, r.header.Get(name))
 		}
 	}
 	if id := r.header.Get("X-Request-Id"); id == "" || len(id) > 64 {
-		return fmt.Errorf("X-Request-ID is %q", id)
+		return fmt.Errorf("got X-Request-ID %q", id)
 	}
 	if r.header.Get("X-Injected") != "" {
 		return errors.New("a header was injected")

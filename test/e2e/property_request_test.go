@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawn is a request as it was made up.
+// drawn is a random request.
 type drawn struct {
 	operation
 	who            string
@@ -27,16 +27,16 @@ type drawn struct {
 	pathValues map[string]string
 }
 
-// draw makes up a request of any operation by anybody.
-func (w *world) draw(t *rapid.T) drawn {
+// draw returns a random request of any operation by any caller.
+func (e *env) draw(t *rapid.T) drawn {
 	g := values{t: t}
-	op := one(g, w.operations, "operation")
+	op := one(g, e.operations, "operation")
 	how := one(g, []int{valid, valid, valid, nearly, nearly, wild}, "how")
-	g.words = func(name string) []any { return w.words(op, name) }
+	g.words = func(name string) []any { return e.words(op, name) }
 	d := drawn{operation: op, method: op.route.Method, header: http.Header{}, pathValues: map[string]string{}}
 	d.who = one(g, roles, "who")
 	for _, p := range op.parameters("path") {
-		d.pathValues[p.Name] = w.pathValue(g, d.who, p, how)
+		d.pathValues[p.Name] = e.pathValue(g, d.who, p, how)
 	}
 	d.target = fill(op.route.Path, d.pathValues)
 	if g.chance(15, "other slash") {
@@ -67,18 +67,18 @@ func (w *world) draw(t *rapid.T) drawn {
 		}
 	}
 	d.drawOdd(g, how)
-	w.drawBody(g, &d, how)
+	e.drawBody(g, &d, how)
 	return d
 }
 
-// setHeader leaves out what no HTTP client can send.
+// setHeader sets a header unless HTTP clients cannot send the value.
 func (d *drawn) setHeader(name, value string) {
 	if httpguts.ValidHeaderFieldValue(value) {
 		d.header.Set(name, value)
 	}
 }
 
-// drawOdd adds what no document tells of.
+// drawOdd adds unusual headers and methods that are not documented.
 func (d *drawn) drawOdd(g values, how int) {
 	if d.method == http.MethodGet && g.chance(5, "HEAD") {
 		d.method = http.MethodHead
@@ -103,20 +103,20 @@ func (d *drawn) drawOdd(g values, how int) {
 	}
 }
 
-func (w *world) pathValue(g values, who string, p *openapi3.Parameter, how int) string {
+func (e *env) pathValue(g values, who string, p *openapi3.Parameter, how int) string {
 	if how == valid || g.chance(60, "known id") {
-		if own := w.seen[who][p.Name]; len(own) > 0 && g.chance(75, "own id") {
+		if own := e.seen[who][p.Name]; len(own) > 0 && g.chance(75, "own id") {
 			return one(g, own, p.Name)
 		}
-		if ids := w.ids[p.Name]; len(ids) > 0 {
+		if ids := e.ids[p.Name]; len(ids) > 0 {
 			return one(g, ids, p.Name)
 		}
 	}
-	if len(w.gone) > 0 && g.chance(30, "gone") {
-		return one(g, w.gone, p.Name)
+	if len(e.gone) > 0 && g.chance(30, "gone") {
+		return one(g, e.gone, p.Name)
 	}
 	if g.chance(50, "broken id") {
-		// An empty segment would be another path.
+		// With an empty segment it would be another path.
 		if v := g.pick(hostile, p.Name); v != "" {
 			return v
 		}
@@ -124,7 +124,7 @@ func (w *world) pathValue(g values, who string, p *openapi3.Parameter, how int) 
 	return rapid.StringN(1, 40, -1).Draw(g.t, p.Name)
 }
 
-func (w *world) drawBody(g values, d *drawn, how int) {
+func (e *env) drawBody(g values, d *drawn, how int) {
 	spec := d.route.Operation.RequestBody
 	if spec == nil {
 		if how != valid && g.chance(10, "stray body") {
@@ -144,13 +144,13 @@ func (w *world) drawBody(g values, d *drawn, how int) {
 	d.header.Set("Content-Type", media)
 	schema := spec.Value.Content[media].Schema.Value
 	if media == "multipart/form-data" {
-		w.drawForm(g, d, how)
+		e.drawForm(g, d, how)
 		return
 	}
-	v := g.of(schema, "", how)
-	whole := w.bodies(d.operation)
+	v := g.value(schema, "", how)
+	whole := e.bodies(d.operation)
 	if example := spec.Value.Content[media].Example; len(whole) == 0 && example != nil && !strings.Contains(d.route.Path, "mcp-servers") {
-		whole = []any{example} // an MCP server's names a program
+		whole = []any{example} // the example of an MCP server has a program
 	}
 	if len(whole) > 0 && g.chance(25, "whole") {
 		v = one(g, whole, "body")
@@ -181,8 +181,8 @@ func (w *world) drawBody(g values, d *drawn, how int) {
 	}
 }
 
-// drawForm makes up an upload.
-func (w *world) drawForm(g values, d *drawn, how int) {
+// drawForm sets a random upload as the body.
+func (e *env) drawForm(g values, d *drawn, how int) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
 	part := func(name, filename, media, content string) {
@@ -225,17 +225,17 @@ func (w *world) drawForm(g values, d *drawn, how int) {
 		part(g.pick(hostile, "part"), "", "", "x")
 	}
 	if how == valid || g.chance(90, "end") {
-		_ = form.Close() // a buffer takes all
+		_ = form.Close() // a buffer never fails
 	}
 	d.header.Set("Content-Type", form.FormDataContentType())
 	d.body = b.Bytes()
 }
 
-// String is a command that sends the request again.
+// String returns a command that sends the request again.
 func (d drawn) String() string {
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 	var b strings.Builder
-	// The method is said in any case, for -d would make it a POST.
+	// Without -X, the option -d would make it a POST.
 	fmt.Fprintf(&b, "curl -i --path-as-is -X %s \"$URL\"%s", d.method, quote(d.target))
 	if d.who != anonymous {
 		fmt.Fprintf(&b, ` -H "Authorization: Bearer $%s"`, strings.ToUpper(d.who))
@@ -251,7 +251,7 @@ func (d drawn) String() string {
 	return b.String()
 }
 
-// escaped writes bytes as printf %b reads them.
+// escaped escapes bytes for printf %b.
 func escaped(body []byte) string {
 	var b strings.Builder
 	for _, c := range body {

@@ -11,14 +11,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// How close to the document a request is.
+// How valid a request is.
 const (
 	valid  = iota
-	nearly // one thing in it is wrong, or unusual
-	wild   // nothing in it need be right
+	nearly // some values are invalid or unusual
+	wild   // any part may be invalid
 )
 
-// hostile are texts that have broken something somewhere.
+// hostile are texts that often break parsers.
 var hostile = []string{
 	"", " ", "\t", "null", "0", "-1", "true", "undefined", "NaN", "..", "../../etc/passwd", "%00", "%2e%2e%2f", "a b", "a/b", `a\b`, "é", "e\u0301",
 	"\u202e", "\ufeff", "\u2028", "😀", "\U0010ffff", "\x7f", "\r\n", "a\r\nX-Injected: yes", "\x1b[31m", "' OR 1=1 --", `"; DROP TABLE users; --`, "%s%n%d",
@@ -27,22 +27,22 @@ var hostile = []string{
 	strings.Repeat("a", 255), strings.Repeat("é", 128), strings.Repeat("x", 5000),
 }
 
-// oddNumbers are JSON numbers at the edges of what types hold.
+// oddNumbers are JSON numbers at the limits of numeric types.
 var oddNumbers = []string{
 	"0", "-0", "1", "-1", "0.5", "1e2", "1E+2", "1e-400", "1e400", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
 	"123456789012345678901234567890", "0.1000000000000000055511151231257827",
 }
 
-// values makes values of the document's schemas.
+// values generates values for schemas of the OpenAPI document.
 type values struct {
 	t *rapid.T
-	// words are what stands to reason for a field or parameter of that name.
+	// words returns plausible values of a field or parameter.
 	words func(name string) []any
 }
 
-// even draws a number below n, each as likely as the others: rapid's own favour
-// the small ones.
-var even = rapid.Custom(func(t *rapid.T) int {
+// uniform draws a 14-bit number. All numbers are equally likely, while rapid's own generators
+// prefer small ones.
+var uniform = rapid.Custom(func(t *rapid.T) int {
 	n := 0
 	for range 14 {
 		n <<= 1
@@ -53,7 +53,7 @@ var even = rapid.Custom(func(t *rapid.T) int {
 	return n
 })
 
-func (g values) below(n int, what string) int { return even.Draw(g.t, what) % n }
+func (g values) below(n int, what string) int { return uniform.Draw(g.t, what) % n }
 
 func (g values) chance(percent int, what string) bool { return g.below(100, what) < percent }
 
@@ -61,8 +61,8 @@ func one[T any](g values, from []T, what string) T { return from[g.below(len(fro
 
 func (g values) pick(from []string, what string) string { return one(g, from, what) }
 
-// of makes a value for the field or parameter of that name.
-func (g values) of(schema *openapi3.Schema, name string, how int) any {
+// value returns a value of a schema for the field or parameter of that name.
+func (g values) value(schema *openapi3.Schema, name string, how int) any {
 	switch {
 	case how == wild && g.chance(30, "wild"):
 		return g.any(name, 0)
@@ -106,7 +106,7 @@ func (g values) object(schema *openapi3.Schema, how int) any {
 			}
 		}
 		if !schema.Properties[name].Value.ReadOnly && g.chance(share, "has "+name) || how != valid && g.chance(3, "extra "+name) {
-			out[name] = g.of(schema.Properties[name].Value, name, how)
+			out[name] = g.value(schema.Properties[name].Value, name, how)
 		}
 	}
 	if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has || how != valid && g.chance(8, "unknown") {
@@ -128,7 +128,7 @@ func (g values) array(schema *openapi3.Schema, name string, how int) any {
 		if schema.Items != nil {
 			item = schema.Items.Value
 		}
-		out = append(out, g.of(item, name, how))
+		out = append(out, g.value(item, name, how))
 	}
 	return out
 }
@@ -169,7 +169,7 @@ func (g values) text(schema *openapi3.Schema, name string, how int) any {
 	return rapid.StringN(max(1, int(schema.MinLength)), max(most, int(schema.MinLength)), -1).Draw(g.t, name)
 }
 
-// any makes any JSON.
+// any returns any JSON value.
 func (g values) any(name string, depth int) any {
 	switch n := g.below(10, "any"); {
 	case n == 0:
@@ -197,9 +197,9 @@ func (g values) any(name string, depth int) any {
 	}
 }
 
-// parameter makes the text of a parameter.
+// parameter returns the text of a parameter.
 func (g values) parameter(schema *openapi3.Schema, name string, how int) string {
-	switch v := g.of(schema, name, how).(type) {
+	switch v := g.value(schema, name, how).(type) {
 	case nil:
 		return ""
 	case string:

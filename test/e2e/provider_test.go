@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
-// A provider that fails is named, with what to do; the user's message is kept.
+// If a provider fails, the error names the provider and what to do, and the user's message is stored.
 func TestProviderFails(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -18,52 +19,64 @@ func TestProviderFails(t *testing.T) {
 	}
 	_ = closed.Close()
 	address := closed.Addr().String()
-	for name, tt := range map[string]struct {
+	providers := map[string]struct {
 		base   string
 		status int
 		words  []string
 	}{
 		"down":   {"http://" + address + "/v1", 503, []string{address}},
-		"no key": {upstream(t, openaitest.Options{Key: "sk-another-key"}), 502, []string{"api_key", "plugins.hcl"}},
+		"no-key": {upstream(t, openaitest.Options{Key: "sk-another-key"}), 502, []string{"api_key", "plugins.hcl"}},
 		"credit": {upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }}), 503, []string{"credit"}},
 		"wrong":  {upstream(t, openaitest.Options{}) + "/v2", 502, []string{"base_url"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := start(t, strings.Replace(plugins(tt.base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
-			c := s.signIn()
-			agent := c.newAgent("gpt-4o")
-			r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"}).want(t, tt.status)
-			f := r.failure(t)
-			if want := map[int]string{502: "UPSTREAM_ERROR", 503: "SERVICE_UNAVAILABLE"}[tt.status]; f.Code != want {
-				t.Errorf("%+v", f)
+	}
+	text := strings.Builder{}
+	text.WriteString(pluginsHCL("http://127.0.0.1:1/v1"))
+	for label, p := range providers {
+		fmt.Fprintf(&text, `
+plugin "llm" %q {
+  command = "llm-openai"
+  config {
+    base_url    = %q
+    api_key     = "sk-of-the-test"
+    max_retries = 0
+  }
+}
+`, label, p.base)
+	}
+	s := start(t, text.String())
+	c := s.signIn()
+	for label, p := range providers {
+		agent := c.newAgent(label + "/gpt-4o")
+		r := c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "s"}).want(t, p.status)
+		f := r.failure(t)
+		if want := map[int]string{502: "UPSTREAM_ERROR", 503: "SERVICE_UNAVAILABLE"}[p.status]; f.Code != want {
+			t.Errorf("%s: got error %+v, want code %s", label, f, want)
+		}
+		for _, word := range p.words {
+			if !strings.Contains(f.Message, word) {
+				t.Errorf("%s: message %q does not contain %q", label, f.Message, word)
 			}
-			for _, word := range tt.words {
-				if !strings.Contains(f.Message, word) {
-					t.Errorf("no %q in %q", word, f.Message)
-				}
+		}
+		stream := c.startTurn(agent, "t", "Hello")
+		if end := stream.readAll(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
+			t.Errorf("%s: the stream ends with %s, want %+v", label, end.data, f)
+		}
+		for _, session := range []string{"s", "t"} {
+			if h := c.history(agent, session); len(h) != 1 || h[0].Content != "Hello" {
+				t.Errorf("%s: got history %+v, want only the user's message", label, h)
 			}
-			stream := c.say(agent, "t", "Hello")
-			if end := stream.rest(); end.Type != "error" || end.Error.Code != f.Code || end.Error.Message != f.Message {
-				t.Errorf("the stream ends with %s, want %+v", end.data, f)
-			}
-			for _, session := range []string{"s", "t"} {
-				if h := c.history(agent, session); len(h) != 1 || h[0].Content != "Hello" {
-					t.Errorf("of the turn is left %+v, want the user's message", h)
-				}
-			}
-			if strings.Contains(string(r.body)+s.stderr.String(), "sk-of-the-test") {
-				t.Error("the key is told")
-			}
-			if got := c.chat(c.newAgent("echo"), "s", "Hello").Message; got != "Hello" {
-				t.Errorf("the other provider says %q", got)
-			}
-		})
+		}
+		if strings.Contains(string(r.body)+s.stderr.String(), "sk-of-the-test") {
+			t.Errorf("%s: the API key is in the reply or the log", label)
+		}
+	}
+	if got := c.chat(c.newAgent("echo"), "s", "Hello").Message; got != "Hello" {
+		t.Errorf("another provider answers %q, want Hello", got)
 	}
 }
 
-// A failure after the stream began is its last event.
-func TestFailureInMidStream(t *testing.T) {
+// A failure during a stream is the last event of the stream.
+func TestFailureDuringStream(t *testing.T) {
 	t.Parallel()
 	up := openaitest.New(openaitest.Options{})
 	base, err := up.Start("127.0.0.1:0")
@@ -71,7 +84,7 @@ func TestFailureInMidStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = up.Close() })
-	s := start(t, plugins(base))
+	s := start(t, pluginsHCL(base))
 	c := s.signIn()
 	agents := map[string]string{"echo": c.newAgent("echo"), "gpt-4o": c.newAgent("gpt-4o")}
 	for _, tt := range []struct {
@@ -89,31 +102,31 @@ func TestFailureInMidStream(t *testing.T) {
 			up.Enqueue(tt.reply)
 		}
 		agent := agents[tt.model]
-		stream := c.say(agent, tt.session, tt.message)
-		end := stream.rest()
+		stream := c.startTurn(agent, tt.session, tt.message)
+		end := stream.readAll()
 		if end.Type != "error" || stream.err != nil || end.Error.Message == "" || end.ID == 0 {
-			t.Errorf("%s: the stream ends with %s (%v)", tt.session, end.data, stream.err)
+			t.Errorf("%s: the stream ends with %s (%v), want an error", tt.session, end.data, stream.err)
 		}
 		if tt.code != "" && end.Error.Code != tt.code || tt.reason != "" && end.Error.Details.Reason != tt.reason {
-			t.Errorf("%s: the error is %s", tt.session, end.data)
+			t.Errorf("%s: got error %s, want %s and %s", tt.session, end.data, tt.code, tt.reason)
 		}
-		if n := strings.Count(text(stream.seen), " "); n != 2 {
-			t.Errorf("%s: before the error came %q", tt.session, text(stream.seen))
+		if n := strings.Count(messageText(stream.seen), " "); n != 2 {
+			t.Errorf("%s: got text %q before the error", tt.session, messageText(stream.seen))
 		}
-		run := c.run(stream.start().RunID)
+		run := c.run(stream.first().RunID)
 		if run.Status != "failed" || run.Error.Code != end.Error.Details.Reason {
-			t.Errorf("%s: the run is %+v", tt.session, run)
+			t.Errorf("%s: got run %+v, want failed", tt.session, run)
 		}
 		if h := c.history(agent, tt.session); len(h) != 1 || h[0].Content != tt.message {
-			t.Errorf("%s: of the turn is left %+v, want the user's message", tt.session, h)
+			t.Errorf("%s: got history %+v, want only the user's message", tt.session, h)
 		}
 		if got := c.chat(agent, tt.session, "/tokens 1").Message; got == "" {
-			t.Errorf("%s: the next turn says nothing", tt.session)
+			t.Errorf("%s: the next turn has no answer", tt.session)
 		}
 	}
 }
 
-// What a provider asks for reaches it: the conversation, and no more.
+// A provider gets the conversation with the agent's settings, and a completion is retried after a 429.
 func TestConversation(t *testing.T) {
 	t.Parallel()
 	up := openaitest.New(openaitest.Options{})
@@ -122,7 +135,7 @@ func TestConversation(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = up.Close() })
-	s := start(t, plugins(base))
+	s := start(t, pluginsHCL(base))
 	c := s.signIn()
 	r := c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
 		"model": "openai/gpt-4o", "temperature": 0.5, "max_tokens": 100, "system_prompt": "Be brief.",
@@ -130,8 +143,8 @@ func TestConversation(t *testing.T) {
 	agent := decode[struct{ ID string }](t, r.want(t, 201)).ID
 	up.Enqueue(openaitest.Text("Four."), openaitest.RateLimited(time.Second), openaitest.Text("Five."))
 	c.chat(agent, "s", "Two and two?")
-	if stream := c.say(agent, "s", "And one?"); stream.rest().Type != "end" || text(stream.seen) != "Five." {
-		t.Errorf("the second turn says %q after a 429", text(stream.seen))
+	if stream := c.startTurn(agent, "s", "And one?"); stream.readAll().Type != "end" || messageText(stream.seen) != "Five." {
+		t.Errorf("got answer %q after a 429, want Five.", messageText(stream.seen))
 	}
 	requests := up.Requests()
 	last := requests[len(requests)-1]
@@ -140,9 +153,9 @@ func TestConversation(t *testing.T) {
 		got = append(got, m.Role+": "+m.Text())
 	}
 	if want := "system: Be brief.|user: Two and two?|assistant: Four.|user: And one?"; strings.Join(got, "|") != want {
-		t.Errorf("the provider was told %q", got)
+		t.Errorf("the provider got the messages %q, want %q", got, want)
 	}
 	if last.Model != "gpt-4o" || *last.Temperature != 0.5 || last.Header.Get("Authorization") != "Bearer sk-of-the-test" {
-		t.Errorf("the request was %s", last.Body)
+		t.Errorf("the provider got the request %s", last.Body)
 	}
 }

@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// roundRobin sends each request to the next of the servers that is up. It repeats
-// nothing: a request that fails is the client's to send again.
+// roundRobin starts a proxy that sends each request to the next running server, and returns its URL.
+// The proxy does not retry.
 func roundRobin(t *testing.T, servers ...*server) string {
 	t.Helper()
 	var next atomic.Int64
@@ -42,7 +43,7 @@ func roundRobin(t *testing.T, servers ...*server) string {
 	return front.URL
 }
 
-// twoServers are on one database, with one key.
+// twoServers starts two servers with the same database and secret key.
 func twoServers(t *testing.T, env ...string) (a, b *server) {
 	t.Helper()
 	db := pgtest.Start(t)
@@ -60,7 +61,7 @@ func twoServers(t *testing.T, env ...string) (a, b *server) {
 	return both[0], both[1]
 }
 
-// Two servers behave as one: what one does, the other knows.
+// Two servers behave as one.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	a, b := twoServers(t)
@@ -69,49 +70,50 @@ func TestReplicas(t *testing.T) {
 	agent := one.newAgent("echo")
 	two.chat(agent, "s", "Hello")
 
-	// A stream of one is watched at the other, and cancelled there.
-	stream := one.say(agent, "t", "/tokens 10000 /delay 10ms")
-	stream.tokens(5)
-	watcher := two.watch(stream.start().RunID, 0)
-	watcher.tokens(5)
+	// The run of a stream on one server is watched and cancelled on the other.
+	stream := one.startTurn(agent, "t", "/tokens 10000 /delay 10ms")
+	stream.readTokens(5)
+	watcher := two.runEvents(stream.first().RunID, 0)
+	watcher.readTokens(5)
 	two.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "t"}).want(t, 409)
 	began := time.Now()
-	two.post("/v1/runs/"+stream.start().RunID+"/cancel", nil).want(t, 200)
-	if end := stream.rest(); end.Metadata.Status != "cancelled" {
-		t.Errorf("the stream ends with %s", end.data)
+	two.post("/v1/runs/"+stream.first().RunID+"/cancel", nil).want(t, 200)
+	if end := stream.readAll(); end.Metadata.Status != "cancelled" {
+		t.Errorf("the stream ends with %s, want cancelled", end.data)
 	}
-	within(t, time.Since(began), time.Second, "a cancel at the other server")
-	if end := watcher.rest(); end.Metadata.Status != "cancelled" {
-		t.Errorf("its watcher sees %s", end.data)
+	within(t, time.Since(began), time.Second, "the end of a run that the other server cancels")
+	if end := watcher.readAll(); end.Metadata.Status != "cancelled" {
+		t.Errorf("the watcher's stream ends with %s, want cancelled", end.data)
 	}
 
-	// A task is made at one and watched at the other, whoever works on it.
-	w := two.dial()
+	// A task is created on one server and watched on the other.
+	w := two.dialWebSocket()
 	w.subscribe("tasks")
 	made := one.newTask(agent, "Hello")
 	for _, want := range []string{"pending", "running", "completed"} {
-		if m := w.hear(); m.TaskID != made.ID || m.Status != want {
-			t.Errorf("%s, want %s", m.raw, want)
+		if m := w.receive(); m.TaskID != made.ID || m.Status != want {
+			t.Errorf("got %s, want status %s", m.raw, want)
 		}
 	}
 
-	// A key is honoured at both.
+	// An idempotency key holds on both.
 	body := taskBody(agent, "Once")
 	first := decode[task](t, one.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201))
 	if again := decode[task](t, two.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201)); again.ID != first.ID {
-		t.Errorf("the key gives %s and %s", first.ID, again.ID)
+		t.Errorf("the same key creates %s and %s", first.ID, again.ID)
 	}
 
-	// A logout counts at both.
+	// A logout ends the login on both.
 	one.post("/v1/auth/logout", nil).want(t, 204)
-	eventually(t, time.Second*slack, "the logout at the other server", func() bool {
+	eventually(t, "the logout on the other server", func() bool {
 		return two.get("/v1/auth/me").status == 401
 	})
 }
 
-// One of two servers is killed under load: nothing that was acknowledged is lost,
-// and everything ends once.
+// If one of two servers is killed under load, nothing that was acknowledged is lost, and every run
+// and task ends once.
 func TestReplicaKilled(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	a, b := twoServers(t)
 	c := &client{t: t, url: roundRobin(t, a, b)}
@@ -148,18 +150,27 @@ func TestReplicaKilled(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(2 * time.Second) // under load for a while
+	acknowledged := func() (int, int) {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(tasks), len(said)
+	}
+	eventually(t, "10 tasks and 10 messages", func() bool {
+		nt, nm := acknowledged()
+		return nt >= 10 && nm >= 10
+	})
 	a.kill()
 	killed := time.Now()
-	time.Sleep(2 * time.Second)
+	nt, nm := acknowledged()
+	eventually(t, "more tasks and messages", func() bool {
+		t, m := acknowledged()
+		return t > nt && m > nm
+	})
 	close(stop)
 	wg.Wait()
-	if len(tasks) < 10 || len(said) < 10 {
-		t.Fatalf("only %d tasks and %d messages were acknowledged", len(tasks), len(said))
-	}
 	for _, id := range tasks {
-		if got := c.taskEnded(id); got.Status != "completed" || len(c.history(agent, id)) != 2 {
-			t.Errorf("%+v", got)
+		if got := c.waitTask(id); got.Status != "completed" || len(c.history(agent, id)) != 2 {
+			t.Errorf("got task %+v, want completed with 2 messages", got)
 		}
 	}
 	t.Logf("%d tasks, all ended %s after the kill", len(tasks), time.Since(killed).Round(time.Millisecond))
@@ -169,13 +180,13 @@ func TestReplicaKilled(t *testing.T) {
 			if m.Role == "user" {
 				there = append(there, m.Content)
 			}
-			c.ended(m.Metadata.RunID)
+			c.waitRun(m.Metadata.RunID)
 		}
 	}
-	within(t, time.Since(killed), 35*time.Second, "the end of the dead server's runs")
+	within(t, time.Since(killed), 35*time.Second, "the end of the killed server's runs")
 	for _, message := range said {
 		if n := count(there, message); n != 1 {
-			t.Errorf("%q was acknowledged and is there %d times", message, n)
+			t.Errorf("%q was acknowledged and exists %d times, want once", message, n)
 		}
 	}
 }

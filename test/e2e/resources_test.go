@@ -17,7 +17,7 @@ type message struct {
 	} `json:"metadata"`
 }
 
-// chatReply is the answer to a turn that is not streamed.
+// chatReply is the reply to a turn that is not streamed.
 type chatReply struct {
 	ID        string `json:"id"`
 	Message   string `json:"message"`
@@ -47,7 +47,7 @@ type plugin struct {
 	Memory     int64 `json:"memory_bytes"`
 }
 
-// newAgent creates a chat agent for a model, and gives its id.
+// newAgent creates a chat agent with a model, and returns its id.
 func (c *client) newAgent(model string) string {
 	c.t.Helper()
 	r := c.post("/v1/agents/", object{"name": "an agent", "type": "chat", "config": object{"model": model}})
@@ -61,7 +61,7 @@ func (c *client) chat(agent, session, text string) chatReply {
 	return decode[chatReply](c.t, r.want(c.t, 200))
 }
 
-// history gives all messages of a session, oldest first.
+// history returns all messages of a session, oldest first.
 func (c *client) history(agent, session string) []message {
 	c.t.Helper()
 	var all []message
@@ -84,11 +84,11 @@ func (c *client) run(id string) runState {
 	return decode[runState](c.t, c.get("/v1/runs/"+id).want(c.t, 200))
 }
 
-// ended waits for the end of a run.
-func (c *client) ended(id string) runState {
+// waitRun waits until a run has ended.
+func (c *client) waitRun(id string) runState {
 	c.t.Helper()
 	var r runState
-	eventually(c.t, 40*time.Second, "the end of "+id, func() bool {
+	eventually(c.t, "the end of "+id, func() bool {
 		r = c.run(id)
 		return r.Status != "running"
 	})
@@ -107,14 +107,14 @@ func (c *client) plugin(kind, label string) plugin {
 			return p
 		}
 	}
-	c.t.Fatalf("no %s plugin %q", kind, label)
+	c.t.Fatalf("there is no plugin %s/%s", kind, label)
 	return plugin{}
 }
 
-// wantGone waits until none of the plugins' processes is left.
+// wantGone waits until the processes of all plugins have ended.
 func wantGone(t *testing.T, plugins []plugin) {
 	t.Helper()
-	took := eventually(t, 20*time.Second, "the plugins' end", func() bool {
+	took := eventually(t, "the end of the plugins", func() bool {
 		for _, p := range plugins {
 			if p.PID != 0 && alive(p.PID) {
 				return false
@@ -122,5 +122,5 @@ func wantGone(t *testing.T, plugins []plugin) {
 		}
 		return true
 	})
-	within(t, took, 5*time.Second, "the plugins' end")
+	within(t, took, 5*time.Second, "the end of the plugins")
 }

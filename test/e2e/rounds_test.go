@@ -3,51 +3,44 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 const (
-	// rounds is how often the server is killed, unless roundsVariable says another number.
-	rounds         = 20
-	roundsVariable = "AGENTAREA_CRASH_ROUNDS"
-	writers        = 4
-	// sessions is how many each writer has.
+	writers = 4
+	// sessions is the number of chat sessions of each writer.
 	sessions = 3
 )
 
-// The server dies at random moments under writers, on both databases: every message
-// and task that it acknowledged is there exactly once, and every run comes to an end.
+// After kills at random moments during writes, every message and task that was acknowledged exists
+// exactly once, and every run ends.
 func TestServerKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	total := rounds
-	if text := os.Getenv(roundsVariable); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("%s: %v", roundsVariable, err)
-		}
-		total = n
-	}
+	total := testenv.CrashRounds(t, 2, 20)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		s := startAt(t, on)
 		c := s.signIn()
-		l := &ledger{client: c, agent: c.newAgent("echo")}
+		l := &recorder{client: c, agent: c.newAgent("echo")}
 		for round := range total {
 			if round > 0 && round%8 == 0 {
-				l.client.token = s.signIn().token // it lasts for a quarter of an hour
+				l.client.token = s.signIn().token // the access token expires
 			}
 			stop := make(chan struct{})
 			var wg sync.WaitGroup
 			for w := range writers {
 				wg.Go(func() { l.write(round, w, stop) })
 			}
-			moment := time.Duration(100+rand.IntN(900)) * time.Millisecond
-			time.Sleep(moment) // the moment is what is tried
+			if round == 0 {
+				eventually(t, "a first answer and task", l.hasBoth)
+			}
+			moment := time.Duration(rand.IntN(900)) * time.Millisecond
+			time.Sleep(moment) // a random moment is the point of the test
 			s.kill()
 			close(stop)
 			wg.Wait()
@@ -57,16 +50,16 @@ func TestServerKilledAtRandom(t *testing.T) {
 		l.check(t)
 		s.terminate()
 		<-s.exited
-		s.wantSound()
+		s.checkDatabase()
 	})
 }
 
-// wantSound looks into the database of a server that has ended: it is whole, and
-// nothing is left in a state that is none of an end.
-func (s *server) wantSound() {
+// checkDatabase checks that the database of a stopped server is intact and that every run and task
+// in it has ended.
+func (s *server) checkDatabase() {
 	s.t.Helper()
 	db := s.database()
-	for _, left := range []string{
+	for _, query := range []string{
 		`SELECT count(*) FROM runs WHERE status NOT IN ('completed', 'failed', 'cancelled', 'interrupted')`,
 		`SELECT count(*) FROM runs WHERE ended_at = 0`,
 		`SELECT count(*) FROM tasks WHERE status NOT IN ('completed', 'failed', 'cancelled')`,
@@ -75,8 +68,8 @@ func (s *server) wantSound() {
 		`SELECT count(*) FROM leases`,
 	} {
 		var n int
-		if err := db.QueryRow(left).Scan(&n); err != nil || n != 0 {
-			s.t.Errorf("%s gives %d, %v", left, n, err)
+		if err := db.QueryRow(query).Scan(&n); err != nil || n != 0 {
+			s.t.Errorf("%s returns %d (%v), want 0", query, n, err)
 		}
 	}
 	if s.databaseURL != "" {
@@ -84,28 +77,36 @@ func (s *server) wantSound() {
 	}
 	var verdict string
 	if err := db.QueryRow(`PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
-		s.t.Errorf("the integrity check says %q, %v", verdict, err)
+		s.t.Errorf("the integrity check returns %q (%v), want ok", verdict, err)
 	}
 }
 
-// ledger is what the server has acknowledged.
-type ledger struct {
+// recorder writes to the server concurrently and records what the server has acknowledged.
+type recorder struct {
 	client *client
 	agent  string
 
 	mu sync.Mutex
-	// said are the users' messages, by session.
-	said [writers * sessions][]string
-	// answers are texts by message id.
+	// messages are the users' messages, by session.
+	messages [writers * sessions][]string
+	// answers are texts by message id, by session.
 	answers [writers * sessions]map[string]string
 	// tasks are titles by id.
 	tasks map[string]string
 }
 
+// hasBoth reports whether at least one answer and one task were acknowledged.
+func (l *recorder) hasBoth() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	answered := slices.ContainsFunc(l.answers[:], func(a map[string]string) bool { return len(a) > 0 })
+	return answered && len(l.tasks) > 0
+}
+
 func sessionName(i int) string { return fmt.Sprintf("session-%d", i) }
 
-// write has turns, streamed and not, and makes tasks, until the server is gone.
-func (l *ledger) write(round, writer int, stop <-chan struct{}) {
+// write has turns, streamed and not, and creates tasks, until stop is closed.
+func (l *recorder) write(round, writer int, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
@@ -117,15 +118,15 @@ func (l *ledger) write(round, writer int, stop <-chan struct{}) {
 		turn := []func(int, string) *reply{l.stream, l.chat, l.task}[n%3]
 		if r := turn(session, message); r != nil {
 			if r.status != 409 {
-				l.client.t.Errorf("status %d: %s", r.status, r.body)
+				l.client.t.Errorf("got status %d, want success or 409: %s", r.status, r.body)
 			}
-			time.Sleep(20 * time.Millisecond) // a run that was taken up is still under way
+			time.Sleep(20 * time.Millisecond) // a run that was resumed is still running
 		}
 	}
 }
 
-// chat gives the reply if it is a refusal.
-func (l *ledger) chat(session int, message string) *reply {
+// chat has one turn. It returns the reply if the server has refused it.
+func (l *recorder) chat(session int, message string) *reply {
 	r, err := l.client.try("POST", "/v1/agents/"+l.agent+"/chat", object{"message": message, "session_id": sessionName(session)})
 	switch {
 	case err != nil:
@@ -138,23 +139,24 @@ func (l *ledger) chat(session int, message string) *reply {
 	return nil
 }
 
-func (l *ledger) stream(session int, message string) *reply {
+// stream is chat with a streamed answer.
+func (l *recorder) stream(session int, message string) *reply {
 	s, r, err := l.client.tryStream("POST", "/v1/agents/"+l.agent+"/chat",
 		object{"message": message, "session_id": sessionName(session), "stream": true})
 	if err != nil || r != nil {
 		return r
 	}
 	defer s.close()
-	if end := s.rest(); end.Type == "end" {
-		l.acknowledge(session, message, end.MessageID, text(s.seen))
+	if end := s.readAll(); end.Type == "end" {
+		l.acknowledge(session, message, end.MessageID, messageText(s.seen))
 	} else if len(s.seen) > 0 {
 		l.acknowledge(session, message, "", "")
 	}
 	return nil
 }
 
-// task makes one, which nobody waits for.
-func (l *ledger) task(_ int, title string) *reply {
+// task creates a task and does not wait for it.
+func (l *recorder) task(_ int, title string) *reply {
 	r, err := l.client.try("POST", "/v1/tasks/", taskBody(l.agent, title), "Idempotency-Key: "+title)
 	switch {
 	case err != nil:
@@ -172,10 +174,10 @@ func (l *ledger) task(_ int, title string) *reply {
 	return nil
 }
 
-func (l *ledger) acknowledge(session int, message, answerID, answer string) {
+func (l *recorder) acknowledge(session int, message, answerID, answer string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.said[session] = append(l.said[session], message)
+	l.messages[session] = append(l.messages[session], message)
 	if answerID == "" {
 		return
 	}
@@ -185,10 +187,10 @@ func (l *ledger) acknowledge(session int, message, answerID, answer string) {
 	l.answers[session][answerID] = answer
 }
 
-func (l *ledger) check(t *testing.T) {
+func (l *recorder) check(t *testing.T) {
 	t.Helper()
-	said, answered := 0, 0
-	for i := range l.said {
+	sent, answered := 0, 0
+	for i := range l.messages {
 		for _, m := range l.client.history(l.agent, sessionName(i)) {
 			l.checkRun(t, m)
 		}
@@ -202,55 +204,56 @@ func (l *ledger) check(t *testing.T) {
 				answers[m.ID] = m.Content
 			}
 		}
-		for _, message := range l.said[i] {
+		for _, message := range l.messages[i] {
 			if n := count(users, message); n != 1 {
-				t.Errorf("%q was acknowledged and is there %d times", message, n)
+				t.Errorf("%q was acknowledged and exists %d times, want once", message, n)
 			}
 		}
 		for id, want := range l.answers[i] {
 			if answers[id] != want {
-				t.Errorf("the answer %s was %q, and is %q", id, want, answers[id])
+				t.Errorf("got answer %s %q, want %q", id, answers[id], want)
 			}
 		}
 		slices.Sort(users)
 		if len(slices.Compact(slices.Clone(users))) != len(users) {
-			t.Errorf("a message is there twice: %q", users)
+			t.Errorf("a message exists twice: %q", users)
 		}
-		said, answered = said+len(l.said[i]), answered+len(l.answers[i])
+		sent, answered = sent+len(l.messages[i]), answered+len(l.answers[i])
 	}
 	for id, title := range l.tasks {
-		done := l.client.taskEnded(id)
+		done := l.client.waitTask(id)
 		if done.Status != "completed" || !strings.HasSuffix(done.Result.Message, " token-20") || done.Usage.OutputTokens != 20 {
-			t.Errorf("the task %q became %+v", title, done)
+			t.Errorf("got task %+v, want %q completed with 20 tokens", done, title)
 		}
 		if h := l.client.history(l.agent, id); len(h) != 2 {
-			t.Errorf("the task %q has the messages %+v", title, h)
+			t.Errorf("got messages %+v of task %q, want 2", h, title)
 		}
 	}
-	t.Logf("%d messages, %d answers and %d tasks were acknowledged", said, answered, len(l.tasks))
+	t.Logf("%d messages, %d answers and %d tasks were acknowledged", sent, answered, len(l.tasks))
 	if answered == 0 || len(l.tasks) == 0 {
-		t.Error("nothing was answered: the test tests nothing")
+		t.Error("no answer or no task was acknowledged: the test proves nothing")
 	}
 }
 
 var ends = []string{"completed", "failed", "cancelled", "interrupted"}
 
-// checkRun waits for the end of a message's run, and wants a completed one to
-// have the whole answer, once.
-func (l *ledger) checkRun(t *testing.T, m message) {
+// checkRun waits until the message's run has ended, and checks that a completed run has the complete
+// answer once.
+func (l *recorder) checkRun(t *testing.T, m message) {
 	t.Helper()
-	r := l.client.ended(m.Metadata.RunID)
+	r := l.client.waitRun(m.Metadata.RunID)
 	if !slices.Contains(ends, r.Status) {
-		t.Errorf("run %s is %s", r.ID, r.Status)
+		t.Errorf("got status %s of run %s, want an end", r.Status, r.ID)
 	}
 	if m.Role != "assistant" {
 		return
 	}
 	if r.MessageID != m.ID || r.Status != "completed" || !strings.HasSuffix(m.Content, " token-20") || count(strings.Fields(m.Content), "token-1") != 1 {
-		t.Errorf("run %+v has the answer %s %q", r, m.ID, m.Content)
+		t.Errorf("got run %+v with answer %s %q", r, m.ID, m.Content)
 	}
 }
 
+// count returns how often one is in all.
 func count(all []string, one string) int {
 	n := 0
 	for _, s := range all {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 var (
@@ -16,15 +18,16 @@ var (
 	newKey = strings.Repeat("0b", 32)
 )
 
+// secretKey returns the environment variable with the secret keys, the current one first.
 func secretKey(keys ...string) string { return "AGENTAREA_SECRET_KEY=" + strings.Join(keys, ",") }
 
-// TestKeyInTheEnvironmentIsRotated while the server runs and users change secrets:
-// with the old key gone everything is still there, and whoever is signed in by the
-// new key stays so.
-func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
+// The key in the environment can be rotated while the server runs and users change secrets. Without
+// the old key, all secrets can be decrypted, and logins that were made with the new key are valid.
+func TestRotateKeyInEnvironment(t *testing.T) {
 	t.Parallel()
+	rounds := testenv.Rounds(2, 5)
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := on(newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP))
+		s := on(newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP))
 		plain := s.env
 		s.env = append(plain, secretKey(oldKey))
 		s.start()
@@ -40,7 +43,7 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 		<-s.exited
 		s.env = both
 		s.restart()
-		c.get("/v1/auth/me").want(t, 200) // signed in by the old key
+		c.get("/v1/auth/me").want(t, 200) // the login was made with the old key
 		fresh := s.signIn()
 
 		stop := make(chan struct{})
@@ -55,7 +58,7 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 				fresh.do("PATCH", "/v1/mcp-servers/"+servers[i%len(servers)].ID, object{"config": config}).want(t, 200)
 			}
 		})
-		for range 5 {
+		for range rounds {
 			p := runFrom(t, s.bin, s.dir, both, "secrets", "rotate")
 			select {
 			case <-p.exited:
@@ -67,7 +70,7 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 		wg.Wait()
 		s.must("secrets", "rotate")
 		if out := s.must("secrets", "status"); !strings.Contains(out, "current  5") || !strings.Contains(out, "older    0") {
-			t.Errorf("%s", out)
+			t.Errorf("secrets status prints %s, want 5 current and 0 older", out)
 		}
 		s.terminate()
 		<-s.exited
@@ -76,28 +79,28 @@ func TestKeyInTheEnvironmentIsRotated(t *testing.T) {
 		c.get("/v1/auth/me").want(t, 401)
 		fresh.get("/v1/auth/me").want(t, 200)
 		for _, m := range servers {
-			fresh.awaitMCP(m.ID, "it runs with its secret", running)
+			fresh.waitMCPServer(m.ID, "the MCP server to run with its secret", running)
 		}
 	})
 }
 
-// TestKeyInTheFileIsRotated: killed again and again, it ends with one new key that
-// opens everything.
-func TestKeyInTheFileIsRotated(t *testing.T) {
+// Rotating the key in the file works even if the command is killed several times: in the end there
+// is one new key, which decrypts everything.
+func TestRotateKeyInFile(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+	s := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 	s.start()
 	c := s.signIn()
-	l := live(t, c)
+	l := newDataset(t, c)
 	path := filepath.Join(s.dir, "data", "secret.key")
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.refused("only while no server uses it", "secrets", "rotate")
+	s.wantFailure("only while no server uses it", "secrets", "rotate")
 	s.terminate()
 	<-s.exited
-	for range 8 {
+	for range testenv.Rounds(3, 8) {
 		p := runFrom(t, s.bin, s.dir, s.env, "secrets", "rotate", "--keep-old")
 		select {
 		case <-p.exited:
@@ -105,46 +108,46 @@ func TestKeyInTheFileIsRotated(t *testing.T) {
 			p.kill()
 		}
 	}
-	for range 2 { // the first ends what was cut, if something was
+	for range 2 { // the first completes an interrupted rotation
 		s.must("secrets", "rotate")
 	}
 	after, err := os.ReadFile(path)
 	if err != nil || len(strings.Fields(string(after))) != 1 || strings.Contains(string(after), strings.TrimSpace(string(before))) {
-		t.Errorf("%d bytes, %v", len(after), err)
+		t.Errorf("the key file has %d bytes (%v), want one new key", len(after), err)
 	}
 	s.restart()
 	c.get("/v1/auth/me").want(t, 401)
-	l.want(t, s)
+	l.check(t, s)
 }
 
-// TestAnotherKey: a server says at its start what its key does not open, and changes
-// nothing of it; a file that others may read is refused.
-func TestAnotherKey(t *testing.T) {
+// A server with a wrong key logs which secrets it cannot decrypt, and does not change them. A key
+// file that others may read is rejected.
+func TestWrongKey(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, plugins("http://127.0.0.1:1/v1")+mcpHTTP)
+	s := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 	plain := s.env
 	s.env = append(plain, secretKey(oldKey))
 	s.start()
 	c := s.signIn()
 	m := c.newMCPServer("guarded", object{"url": guardedMCP(t, "Bearer x-y-z"), "headers": object{"Authorization": "Bearer x-y-z"}})
-	c.awaitMCP(m.ID, "it runs", running)
+	c.waitMCPServer(m.ID, "the MCP server to run", running)
 	s.terminate()
 	<-s.exited
 	s.env = append(plain, secretKey(newKey))
 	s.restart()
 	if log := s.stderr.String(); !strings.Contains(log, "secrets can't be opened") || !strings.Contains(log, `MCP server \"guarded\"`) && !strings.Contains(log, `MCP server \\\"guarded\\\"`) {
-		t.Errorf("the log says %s", log)
+		t.Errorf("got log %s, want the name of the MCP server", log)
 	}
 	c = s.signIn()
 	if got := c.mcpServer(m.ID); got.Status != "error" || !strings.Contains(got.LastError, "another key") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want an error about another key", got)
 	}
 	c.do("PATCH", "/v1/mcp-servers/"+m.ID, object{"description": "x"}).want(t, 400)
 	s.terminate()
 	<-s.exited
 	s.env = append(plain, secretKey(newKey, oldKey))
 	s.restart()
-	c.awaitMCP(m.ID, "it runs again", running)
+	c.waitMCPServer(m.ID, "the MCP server to run again", running)
 
 	other := newServer(t, "")
 	if err := os.MkdirAll(filepath.Join(other.dir, "data"), 0o700); err != nil {
@@ -157,5 +160,5 @@ func TestAnotherKey(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	other.refused("chmod 600 "+path, "serve", "--listen", "127.0.0.1:0")
+	other.wantFailure("chmod 600 "+path, "serve", "--listen", "127.0.0.1:0")
 }

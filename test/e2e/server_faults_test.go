@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// The server dies in mid-stream: what was acknowledged is there after the
-// restart, and the runs go on to whole answers.
+// If the server is killed during streams, everything that was acknowledged exists after the restart
+// and the runs are completed.
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agents := []string{c.newAgent("echo"), c.newAgent("gpt-4o")}
 	var streams []*stream
@@ -19,115 +19,115 @@ func TestServerKilled(t *testing.T) {
 	for _, agent := range agents {
 		c.chat(agent, "s", "What was said before")
 		before = append(before, c.history(agent, "s"))
-		streams = append(streams, c.say(agent, "s", longEcho))
+		streams = append(streams, c.startTurn(agent, "s", longEcho))
 	}
 	for _, stream := range streams {
-		stream.tokens(50)
+		stream.readTokens(50)
 	}
 	processes := c.plugins()
 	for _, p := range processes {
 		if !alive(p.PID) {
-			t.Errorf("no process of %+v", p)
+			t.Errorf("plugin %+v has no process", p)
 		}
 	}
 	s.kill()
 	wantGone(t, processes)
 	for i, stream := range streams {
-		stream.rest()
+		stream.readAll()
 		if last := stream.last(); last.Type != "token" {
-			t.Errorf("stream %d: the last event before the kill is %s", i, last.data)
+			t.Errorf("stream %d: got last event %s before the kill, want a token", i, last.data)
 		}
 	}
 	began := time.Now()
 	s.restart()
-	within(t, time.Since(began), 2*time.Second, "ready after kill -9")
+	within(t, time.Since(began), 2*time.Second, "ready after the kill")
 
 	for i, agent := range agents {
-		// The same token, for a login outlives the server.
-		again := c.watch(streams[i].start().RunID, streams[i].last().ID)
+		// The access token is valid after the restart.
+		again := c.runEvents(streams[i].first().RunID, streams[i].last().ID)
 		if e, _ := again.next(); e.Type != "restart" {
-			t.Errorf("stream %d goes on with %s, want a restart", i, e.data)
+			t.Errorf("stream %d: got %s, want a restart event", i, e.data)
 		}
 		again.seen = append(streams[i].seen, again.seen...)
-		wantWhole(t, c, agent, "s", again)
+		wantComplete(t, c, agent, "s", again)
 		h := c.history(agent, "s")
 		if len(h) != 4 || !slices.Equal(h[:2], before[i]) || h[2].Content != longEcho {
-			t.Errorf("stream %d: the history is %+v", i, h)
+			t.Errorf("stream %d: got history %+v", i, h)
 		}
-		// One who reads the whole log at once gets the same message.
-		if whole := c.watch(streams[i].start().RunID, 0); whole.rest().Type != "end" || text(whole.seen) != h[len(h)-1].Content {
-			t.Errorf("stream %d: the log says %.200q…", i, text(whole.seen))
+		// Reading all events from the start returns the same message.
+		if all := c.runEvents(streams[i].first().RunID, 0); all.readAll().Type != "end" || messageText(all.seen) != h[len(h)-1].Content {
+			t.Errorf("stream %d: all events have the text %.200q…", i, messageText(all.seen))
 		}
 	}
 }
 
-// One run outlives several servers, and its watcher ends up with the message.
-func TestServerKilledAgainAndAgain(t *testing.T) {
+// A run continues after several kills of the server, and its watcher gets the complete message.
+func TestServerKilledRepeatedly(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agent := c.newAgent("gpt-4o")
-	stream := c.say(agent, "s", "Hello")
-	stream.next() // the start, by which the run is found again
+	stream := c.startTurn(agent, "s", "Hello")
+	stream.next() // the start event has the id of the run
 	for range 3 {
-		stream.tokens(rand.IntN(40))
+		stream.readTokens(rand.IntN(40))
 		s.kill()
-		stream.rest()
+		stream.readAll()
 		s.restart()
 		before := stream
-		stream = c.watch(before.start().RunID, before.last().ID)
+		stream = c.runEvents(before.first().RunID, before.last().ID)
 		stream.seen = before.seen
 	}
-	wantWhole(t, c, agent, "s", stream)
-	if r := c.run(stream.start().RunID); r.Attempt != 4 {
-		t.Errorf("the run is %+v", r)
+	wantComplete(t, c, agent, "s", stream)
+	if r := c.run(stream.first().RunID); r.Attempt != 4 {
+		t.Errorf("got run %+v, want 4 attempts", r)
 	}
 }
 
-// A run that takes every server down with it is given up, with its message kept.
+// A run during which the server is killed five times is interrupted, and its message is stored.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "s", "/tokens 5000 /delay 10ms")
-	stream.tokens(1)
-	run := stream.start().RunID
+	stream := c.startTurn(agent, "s", "/tokens 5000 /delay 10ms")
+	stream.readTokens(1)
+	run := stream.first().RunID
 	for range 5 {
 		s.kill()
 		s.restart()
 	}
-	if r := c.ended(run); r.Status != "interrupted" {
-		t.Errorf("the run is %+v", r)
+	if r := c.waitRun(run); r.Status != "interrupted" {
+		t.Errorf("got run %+v, want interrupted", r)
 	}
-	if end := c.watch(run, 0).rest(); end.Type != "error" || end.Error.Message == "" {
-		t.Errorf("the log ends with %s", end.data)
+	if end := c.runEvents(run, 0).readAll(); end.Type != "error" || end.Error.Message == "" {
+		t.Errorf("the events end with %s, want an error", end.data)
 	}
 	if h := c.history(agent, "s"); len(h) != 1 {
-		t.Errorf("the history is %+v", h)
+		t.Errorf("got history %+v, want the user's message", h)
 	}
 	c.chat(agent, "s", "Hello")
 }
 
-// A server that is asked to stop lets streams end.
+// A server that gets SIGTERM completes its streams before it ends.
 func TestServerStops(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins(slowOpenAI(t)))
+	s := start(t, pluginsHCL(slowOpenAI(t)))
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	stream := c.say(agent, "s", longEcho)
-	stream.tokens(5)
+	stream := c.startTurn(agent, "s", longEcho)
+	stream.readTokens(5)
 	processes := c.plugins()
 	s.terminate()
-	if end := stream.rest(); end.Type != "end" || stream.err != nil {
-		t.Errorf("the stream ends with %s (%v)", end.data, stream.err)
+	if end := stream.readAll(); end.Type != "end" || stream.err != nil {
+		t.Errorf("the stream ends with %s (%v), want end", end.data, stream.err)
 	}
 	if code := s.exitCode(t); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
+		t.Errorf("got exit code %d, want 0", code)
 	}
 	wantGone(t, processes)
 	s.restart()
-	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != text(stream.seen) {
-		t.Errorf("the history is %+v", h)
+	if h := c.history(agent, "s"); len(h) != 2 || h[1].Content != messageText(stream.seen) {
+		t.Errorf("got history %+v, want the streamed message", h)
 	}
 }

@@ -10,26 +10,30 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 const adminPassword = "correct-horse-battery-staple"
 
-// server is a server's folder and settings, and the process that runs on them.
+// server is a server's folder and settings, and the process that runs with them.
 type server struct {
 	t   *testing.T
 	dir string
-	// bin has the binaries.
+	// bin is the folder of the programs.
 	bin  string
 	args []string
 	env  []string
-	// databaseURL is empty for the one in the folder.
+	// databaseURL is empty for the SQLite database in dir.
 	databaseURL string
+	// shared is nil unless several tests use the server.
+	shared *sharedServer
 
 	url string
 	*process
 }
 
-// process is one life of a command.
+// process is a running or ended command.
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr *output
@@ -37,14 +41,14 @@ type process struct {
 	exited chan struct{}
 }
 
-// newServer prepares a server that does not run yet. plugins is its plugins.hcl;
-// without one there is no such file.
+// newServer returns a server that does not run yet. plugins is the text of its plugins.hcl. If it
+// is empty, the server has no such file.
 func newServer(t *testing.T, plugins string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), bin: binaries, env: []string{
-		// Tests say themselves when plugins.hcl is read anew.
+	s := &server{t: t, dir: t.TempDir(), bin: testenv.Binaries(t), env: []string{
+		// Tests reload plugins.hcl themselves.
 		"AGENTAREA_ADMIN_PASSWORD=" + adminPassword, "AGENTAREA_WATCH_CONFIG=false",
-		// Tests ask more, and faster, than people do; limit_test.go has its own limits.
+		// Tests send more requests than people do. limit_test.go sets limits.
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
 	}}
 	s.args = []string{"--listen", "127.0.0.1:0"}
@@ -54,7 +58,7 @@ func newServer(t *testing.T, plugins string) *server {
 	return s
 }
 
-// start runs a server until the test ends.
+// start starts a server that runs until the test ends.
 func start(t *testing.T, plugins string) *server {
 	t.Helper()
 	s := newServer(t, plugins)
@@ -71,52 +75,73 @@ func (s *server) writePlugins(text string) {
 
 var apiURL = regexp.MustCompile(`API +(http://\S+)`)
 
-// start runs the server, and waits until it is ready.
+// start starts the server and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	s.process = runFrom(s.t, s.bin, s.dir, s.env, append([]string{"serve"}, s.args...)...)
-	eventually(s.t, 30*time.Second, "the server's banner", func() bool {
+	args := append([]string{"serve"}, s.args...)
+	if s.shared == nil {
+		s.process = runFrom(s.t, s.bin, s.dir, s.env, args...)
+	} else {
+		s.process = launch(s.t, s.bin, s.dir, s.env, args...) // stopShared ends it
+	}
+	eventually(s.t, "the server's banner", func() bool {
 		select {
 		case <-s.exited:
-			s.t.Fatalf("the server ended at its start:\n%s", s.stderr)
+			s.t.Fatalf("the server has ended during its start:\n%s", s.stderr)
 		default:
 		}
 		return strings.Contains(s.stdout.String(), "Plugins:")
 	})
 	found := apiURL.FindStringSubmatch(s.stdout.String())
 	if found == nil {
-		s.t.Fatalf("no URL in the banner:\n%s", s.stdout)
+		s.t.Fatalf("the banner has no URL:\n%s", s.stdout)
 	}
 	s.url = found[1]
-	s.awaitReady()
+	s.waitReady()
 }
 
-// restart runs a server that was ended once more, on the same data and port.
+// restart starts a server that has ended, with the same data and port.
 func (s *server) restart() {
 	s.t.Helper()
 	s.args = []string{"--listen", strings.TrimPrefix(s.url, "http://")}
 	s.start()
 }
 
-func (s *server) awaitReady() {
+func (s *server) waitReady() {
 	s.t.Helper()
-	eventually(s.t, 10*time.Second*slack, "/health/ready", func() bool {
+	eventually(s.t, "/health/ready", func() bool {
 		r, err := (&client{t: s.t, url: s.url}).try("GET", "/health/ready", nil)
 		return err == nil && r.status == 200
 	})
 }
 
-// badWord is found in no server's log. An id may spell panic by chance, as a
-// part of a longer word.
+// badWord must not match in a server's log. An id may contain "panic" by chance, as a part of a
+// longer word.
 var badWord = regexp.MustCompile(`\b(DATA RACE|panic)\b`)
 
-// run starts the agentarea command, and sees to its end with the test's.
+// run starts the agentarea command, which ends with the test at the latest.
 func run(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
-	return runFrom(t, binaries, dir, env, args...)
+	return runFrom(t, testenv.Binaries(t), dir, env, args...)
 }
 
 func runFrom(t *testing.T, bin, dir string, env []string, args ...string) *process {
+	t.Helper()
+	p := launch(t, bin, dir, env, args...)
+	t.Cleanup(func() {
+		p.kill()
+		if bad := p.badLog(); bad != "" {
+			t.Errorf("the log has:\n%s", bad)
+		}
+		if t.Failed() {
+			t.Logf("log of %v:\n%s", args, p.stderr.tail())
+		}
+	})
+	return p
+}
+
+// launch starts the agentarea command in dir.
+func launch(t *testing.T, bin, dir string, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{stdout: &output{}, stderr: &output{}, exited: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(bin, "agentarea"), args...)
@@ -127,43 +152,42 @@ func runFrom(t *testing.T, bin, dir string, env []string, args ...string) *proce
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // exitCode tells
+		_ = p.cmd.Wait() // exitCode returns the result
 		close(p.exited)
 	}()
-	t.Cleanup(func() {
-		p.kill()
-		log := p.stderr.String()
-		if at := badWord.FindStringIndex(log); at != nil {
-			t.Errorf("in the log:\n%s", log[at[0]:min(len(log), at[0]+4000)])
-		}
-		if t.Failed() {
-			t.Logf("log of %v:\n%s", args, p.stderr.tail())
-		}
-	})
 	return p
 }
 
-// kill ends the process as kill -9 does, and waits for its end.
+// badLog returns the part of the log that reports a panic or a data race.
+func (p *process) badLog() string {
+	log := p.stderr.String()
+	if at := badWord.FindStringIndex(log); at != nil {
+		return log[at[0]:min(len(log), at[0]+4000)]
+	}
+	return ""
+}
+
+// kill sends SIGKILL and waits until the process has ended.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.exited
 }
 
-// terminate asks the process to end.
+// terminate sends SIGTERM.
 func (p *process) terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
 
-// exitCode waits for the end of the process.
+// exitCode waits until the process has ended.
 func (p *process) exitCode(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(time.Minute):
-		t.Fatal("the process does not end")
+	case <-time.After(waitTimeout):
+		t.Fatalf("the process does not end within %s", waitTimeout)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// alive says whether there is a process of that id. A zombie is none.
+// alive reports whether a process with that id runs. A zombie does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "stat"))
 	if err == nil {
@@ -173,10 +197,11 @@ func alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
+// kill sends SIGKILL to a process of the server.
 func kill(t *testing.T, pid int) {
 	t.Helper()
 	if pid <= 1 {
-		t.Fatalf("no process %d to kill", pid)
+		t.Fatalf("kill: process id %d", pid)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

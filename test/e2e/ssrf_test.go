@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// visited counts those who connect to an address.
-func visited(t *testing.T, address string, h http.Handler) (port string, count *atomic.Int64) {
+// countConnections starts a server at an address, and returns its port and the number of connections to it.
+func countConnections(t *testing.T, address string, h http.Handler) (port string, count *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
@@ -21,7 +21,7 @@ func visited(t *testing.T, address string, h http.Handler) (port string, count *
 			count.Add(1)
 		}
 	}}
-	go func() { _ = served.Serve(l) }() // until it is closed
+	go func() { _ = served.Serve(l) }() // returns when it is closed
 	t.Cleanup(func() { _ = served.Close() })
 	_, port, err = net.SplitHostPort(l.Addr().String())
 	if err != nil {
@@ -45,15 +45,14 @@ plugin "mcp" "sse" {
 }
 `
 
-// No way of writing an address leads a user's MCP server into the platform's own
-// network, and none of a redirect. Names that change where they lead are
-// netguard's own tests.
-func TestMCPServersStayOutside(t *testing.T) {
+// A user's MCP server cannot be in a private network, however its address is written and whatever it
+// redirects to. The package netguard tests names whose addresses change.
+func TestPrivateMCPServersAreRejected(t *testing.T) {
 	t.Parallel()
-	s := start(t, plugins("http://127.0.0.1:1/v1")+guarded)
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+guarded)
 	member := s.newUser(s.signIn(), "mia", "member")
-	port, inside := visited(t, "127.0.0.1", http.NotFoundHandler())
-	turns, outside := visited(t, "127.0.0.2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	port, inside := countConnections(t, "127.0.0.1", http.NotFoundHandler())
+	redirectPort, outside := countConnections(t, "127.0.0.2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://127.0.0.1:"+port+"/mcp", http.StatusTemporaryRedirect)
 	}))
 	for i, host := range []string{
@@ -65,28 +64,28 @@ func TestMCPServersStayOutside(t *testing.T) {
 			r := member.post("/v1/mcp-servers/", object{"name": fmt.Sprintf("s %d %s", i, transport), "transport": transport, "config": object{"url": at}})
 			if r.status == 400 {
 				if r.failure(t).Details.Issue == "" {
-					t.Errorf("%s: %s", at, r.body)
+					t.Errorf("%s: got %s, want the reason", at, r.body)
 				}
 				continue
 			}
 			made := decode[mcpServer](t, r.want(t, 201))
-			got := member.awaitMCP(made.ID, at+" fails", func(s mcpServer) bool { return s.Status == "error" })
+			got := member.waitMCPServer(made.ID, "the error of "+at, func(s mcpServer) bool { return s.Status == "error" })
 			if got.LastError == "" {
-				t.Errorf("%s: no reason", at)
+				t.Errorf("%s: got no last error", at)
 			}
 		}
 	}
 	for _, transport := range []string{"http", "sse"} {
 		made := decode[mcpServer](t, member.post("/v1/mcp-servers/", object{
-			"name": "turns " + transport, "transport": transport, "config": object{"url": "http://127.0.0.2:" + turns + "/mcp"},
+			"name": "redirect " + transport, "transport": transport, "config": object{"url": "http://127.0.0.2:" + redirectPort + "/mcp"},
 		}).want(t, 201))
-		got := member.awaitMCP(made.ID, "a redirect fails", func(s mcpServer) bool { return s.Status == "error" })
+		got := member.waitMCPServer(made.ID, "the error of a redirect", func(s mcpServer) bool { return s.Status == "error" })
 		t.Logf("%s: %s", transport, got.LastError)
 	}
 	if outside.Load() == 0 {
-		t.Error("the redirect was never asked for")
+		t.Error("the redirecting server got no request")
 	}
 	if n := inside.Load(); n != 0 {
-		t.Errorf("the inside was connected to %d times", n)
+		t.Errorf("got %d connections to the private address, want none", n)
 	}
 }

@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// A broken plugins.hcl keeps the server from starting, and says where it is
-// broken and what to write instead.
-func TestBrokenPlugins(t *testing.T) {
+// With an invalid plugins.hcl the server does not start, and the error has the line and what to write.
+func TestInvalidPluginsFile(t *testing.T) {
 	t.Parallel()
 	const agent = "plugin \"agent\" \"chat\" {\n  command = \"agent-chat\"\n}\n"
 	for _, tt := range []struct {
@@ -22,24 +21,24 @@ func TestBrokenPlugins(t *testing.T) {
 		{"unknown attribute", "plugin \"llm\" \"echo\" {\n  comand = \"llm-echo\"\n}\n", []string{"plugins.hcl:2,3", "comand", "command"}},
 		{"wrong type", "plugin \"llm\" \"echo\" {\n  command = \"llm-echo\"\n  enabled = 5\n}\n", []string{"plugins.hcl:3,", "enabled", "true or false"}},
 		{"no such program", agent + "plugin \"llm\" \"x\" {\n  command = \"llm-x\"\n}\n", []string{"plugins.hcl:5,", "llm-x", "plugin_dirs"}},
-		{"twice", agent + agent, []string{"plugins.hcl:4,", "Duplicate", "another label"}},
+		{"duplicate", agent + agent, []string{"plugins.hcl:4,", "Duplicate", "another label"}},
 		{
-			"the plugin's own setting, misspelt",
+			"misspelt setting of the plugin",
 			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_ulr = \"http://localhost:1/v1\"\n  }\n}\n",
 			[]string{"plugins.hcl:7,5", "base_ulr", "base_url"},
 		},
 		{
-			"the plugin's own setting, of a wrong type",
+			"setting of the plugin with a wrong type",
 			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_url = 5\n  }\n}\n",
 			[]string{"plugins.hcl:7,", "base_url", "string"},
 		},
 		{
-			"a value that the plugin refuses",
+			"value that the plugin rejects",
 			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_url = \"localhost:11434\"\n  }\n}\n",
 			[]string{"plugins.hcl:7,", "http://localhost:11434/v1"},
 		},
 		{
-			"no key for OpenAI's own server",
+			"no key for OpenAI",
 			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n  }\n}\n",
 			[]string{"plugins.hcl:6,", "api_key", "OPENAI_API_KEY"},
 		},
@@ -47,29 +46,29 @@ func TestBrokenPlugins(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, tt.text)
-			s.wantNoStart(tt.want...)
+			s.wantStartError(tt.want...)
 		})
 	}
 }
 
-// wantNoStart starts a server that must end with code 1 and these words.
-func (s *server) wantNoStart(words ...string) {
+// wantStartError starts a server that must exit with code 1 and these words in its error output.
+func (s *server) wantStartError(words ...string) {
 	s.t.Helper()
 	p := run(s.t, s.dir, s.env, append([]string{"serve"}, s.args...)...)
 	if code := p.exitCode(s.t); code != 1 {
-		s.t.Errorf("exit code %d, want 1", code)
+		s.t.Errorf("got exit code %d, want 1", code)
 	}
 	for _, word := range words {
 		if !strings.Contains(p.stderr.String(), word) {
-			s.t.Errorf("no %q in\n%s", word, p.stderr)
+			s.t.Errorf("the error output does not contain %q:\n%s", word, p.stderr)
 		}
 	}
 	if strings.Contains(p.stdout.String(), "is up") {
-		s.t.Errorf("the banner says it is up:\n%s", p.stdout)
+		s.t.Errorf("the banner says that the server is up:\n%s", p.stdout)
 	}
 }
 
-func TestBadSettings(t *testing.T) {
+func TestInvalidSettings(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -95,24 +94,24 @@ func TestBadSettings(t *testing.T) {
 		{"data dir is a file", []string{"--data-dir", file}, nil, []string{file}},
 		{"short key", nil, []string{"AGENTAREA_SECRET_KEY=abcd"}, []string{"AGENTAREA_SECRET_KEY", "openssl rand -hex 32"}},
 		{"short password", nil, []string{"AGENTAREA_ADMIN_PASSWORD=1234"}, []string{"AGENTAREA_ADMIN_PASSWORD", "8 to 256 characters"}},
-		{"missing plugins.hcl that was named", []string{"--config", "nowhere.hcl"}, nil, []string{"--config", "nowhere.hcl", "built-in default"}},
+		{"no plugins.hcl at --config", []string{"--config", "nowhere.hcl"}, nil, []string{"--config", "nowhere.hcl", "built-in default"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, "")
-			s.args = append(s.args, tt.args...) // of a flag that comes twice the last counts
+			s.args = append(s.args, tt.args...) // the last value of a flag wins
 			s.env = append(s.env, tt.env...)
-			s.wantNoStart(tt.want...)
+			s.wantStartError(tt.want...)
 		})
 	}
 }
 
-// Two servers would ruin one another's data.
+// A second server with the same data dir does not start.
 func TestSecondServer(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	second := newServer(t, "")
 	second.dir = s.dir
-	second.wantNoStart("another server uses the data dir", "--data-dir")
-	s.awaitReady()
+	second.wantStartError("another server uses the data dir", "--data-dir")
+	s.waitReady()
 }

@@ -12,16 +12,16 @@ import (
 	"testing"
 )
 
-// event is one of a stream.
+// event is an event of a stream.
 type event struct {
-	ID        int64  `json:"-"`
-	Type      string `json:"type"`
-	Content   said   `json:"content"`
-	SessionID string `json:"session_id"`
-	RunID     string `json:"run_id"`
-	MessageID string `json:"message_id"`
-	Attempt   int    `json:"attempt"`
-	DropAfter int64  `json:"drop_after"`
+	ID        int64     `json:"-"`
+	Type      string    `json:"type"`
+	Content   tokenText `json:"content"`
+	SessionID string    `json:"session_id"`
+	RunID     string    `json:"run_id"`
+	MessageID string    `json:"message_id"`
+	Attempt   int       `json:"attempt"`
+	DropAfter int64     `json:"drop_after"`
 	Metadata  struct {
 		Status string `json:"status"`
 	} `json:"metadata"`
@@ -30,65 +30,66 @@ type event struct {
 	data string
 }
 
-// said is a token's text. A tool's result has content of another kind.
-type said string
+// tokenText is the content of a token event. It stays empty for the result of a tool, whose content
+// is not a string.
+type tokenText string
 
-func (s *said) UnmarshalJSON(data []byte) error {
+func (s *tokenText) UnmarshalJSON(data []byte) error {
 	if data[0] != '"' {
 		return nil
 	}
 	return json.Unmarshal(data, (*string)(s))
 }
 
-// stream is a run that is watched.
+// stream reads the events of a run.
 type stream struct {
 	t      *testing.T
 	header http.Header
 	body   io.ReadCloser
 	lines  *bufio.Reader
-	leave  context.CancelFunc
-	// seen are the events so far.
+	cancel context.CancelFunc
+	// seen are the events that were read so far.
 	seen []event
-	// err is how the stream ended: nil after its last event, io.ErrUnexpectedEOF
-	// or the like when it was cut.
+	// err is nil if the stream ended after its last event, and io.ErrUnexpectedEOF if it was
+	// interrupted.
 	err error
 }
 
-// say begins a turn that is streamed.
-func (c *client) say(agent, session, text string) *stream {
+// startTurn starts a streamed turn.
+func (c *client) startTurn(agent, session, text string) *stream {
 	c.t.Helper()
 	s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": text, "session_id": session, "stream": true})
 	if err != nil || r != nil {
-		c.t.Fatalf("no stream: %v %+v", err, r)
+		c.t.Fatalf("got no stream: %v %+v", err, r)
 	}
 	return s
 }
 
-// watch gives a run's events above the number after.
-func (c *client) watch(run string, after int64) *stream {
+// runEvents returns a stream of a run's events with ids above after.
+func (c *client) runEvents(run string, after int64) *stream {
 	c.t.Helper()
 	s, r, err := c.tryStream("GET", "/v1/runs/"+run+"/events", nil, "Last-Event-ID: "+strconv.FormatInt(after, 10))
 	if err != nil || r != nil {
-		c.t.Fatalf("no stream: %v %+v", err, r)
+		c.t.Fatalf("got no stream: %v %+v", err, r)
 	}
 	return s
 }
 
-// tryStream gives a stream, or the reply that came instead, or why there is none.
+// tryStream sends a request and returns the stream, or the reply if it is not a stream.
 func (c *client) tryStream(method, path string, body any, headers ...string) (*stream, *reply, error) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	req := c.request(ctx, method, path, body)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // close does, at the test's end at the latest
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // closed by close, when the test ends at the latest
 	if err != nil {
 		cancel()
 		return nil, nil, err
 	}
-	s := &stream{t: c.t, header: resp.Header, body: resp.Body, lines: bufio.NewReader(resp.Body), leave: cancel}
+	s := &stream{t: c.t, header: resp.Header, body: resp.Body, lines: bufio.NewReader(resp.Body), cancel: cancel}
 	c.t.Cleanup(s.close)
 	if resp.Header.Get("Content-Type") == "text/event-stream" {
 		return s, nil, nil
@@ -99,11 +100,11 @@ func (c *client) tryStream(method, path string, body any, headers ...string) (*s
 }
 
 func (s *stream) close() {
-	s.leave()
+	s.cancel()
 	_ = s.body.Close()
 }
 
-// next reads one event; false when there is none any more.
+// next reads an event. It returns false at the end of the stream.
 func (s *stream) next() (event, bool) {
 	s.t.Helper()
 	var e event
@@ -121,29 +122,29 @@ func (s *stream) next() (event, bool) {
 		case line == "" && e.data != "":
 			s.seen = append(s.seen, e)
 			return e, true
-		case line == "", name == "": // a comment, or what follows it
+		case line == "", name == "": // a comment, or the empty line after it
 		case name == "id":
 			e.ID, err = strconv.ParseInt(value, 10, 64)
 		case name == "data":
 			e.data = value
 			err = json.Unmarshal([]byte(value), &e)
 		default:
-			err = errors.New("not in the contract")
+			err = errors.New("unknown field")
 		}
 		if err != nil {
-			s.t.Errorf("%v: line %q of a stream", err, line)
+			s.t.Errorf("read line %q of the stream: %v", line, err)
 			return event{}, false
 		}
 	}
 }
 
-// tokens reads until n more tokens have come.
-func (s *stream) tokens(n int) {
+// readTokens reads until n more tokens have been read.
+func (s *stream) readTokens(n int) {
 	s.t.Helper()
 	for n > 0 {
 		e, ok := s.next()
 		if !ok {
-			s.t.Fatalf("the stream ended (%v) with %d tokens missing after %+v", s.err, n, s.last())
+			s.t.Fatalf("the stream ended (%v), want %d more tokens after %+v", s.err, n, s.last())
 		}
 		if e.Type == "token" {
 			n--
@@ -151,8 +152,8 @@ func (s *stream) tokens(n int) {
 	}
 }
 
-// rest reads to the end, and gives the last event.
-func (s *stream) rest() event {
+// readAll reads to the end of the stream, and returns the last event.
+func (s *stream) readAll() event {
 	s.t.Helper()
 	for {
 		if _, ok := s.next(); !ok {
@@ -161,6 +162,7 @@ func (s *stream) rest() event {
 	}
 }
 
+// last returns the last event that was read.
 func (s *stream) last() event {
 	if len(s.seen) == 0 {
 		return event{}
@@ -168,18 +170,18 @@ func (s *stream) last() event {
 	return s.seen[len(s.seen)-1]
 }
 
-// start is the first event, which names the run.
-func (s *stream) start() event {
+// first returns the first event, which has the id of the run.
+func (s *stream) first() event {
 	s.t.Helper()
 	if len(s.seen) == 0 || s.seen[0].Type != "start" {
-		s.t.Fatalf("the stream does not begin with a start, but with %+v", s.seen)
+		s.t.Fatalf("got events %+v, want start first", s.seen)
 	}
 	return s.seen[0]
 }
 
-// text is the message as a client shows it: a restart drops the tokens that
-// came after its drop_after.
-func text(events []event) string {
+// messageText returns the message as a client shows it. A restart event removes the tokens after its
+// drop_after.
+func messageText(events []event) string {
 	var kept []event
 	for _, e := range events {
 		switch e.Type {

@@ -28,9 +28,10 @@ type task struct {
 	}
 }
 
+// ended reports whether the task has ended.
 func (t *task) ended() bool { return t.Status != "pending" && t.Status != "running" }
 
-// newTask queues one with a title, which the echo says.
+// newTask creates a task with a title, which llm-echo answers with. more has additional fields.
 func (c *client) newTask(agent, title string, more ...object) task {
 	c.t.Helper()
 	return decode[task](c.t, c.post("/v1/tasks/", taskBody(agent, title, more...)).want(c.t, 201))
@@ -51,11 +52,11 @@ func (c *client) task(id string) task {
 	return decode[task](c.t, c.get("/v1/tasks/"+id).want(c.t, 200))
 }
 
-// taskEnded waits for a task's end.
-func (c *client) taskEnded(id string) task {
+// waitTask waits until a task has ended.
+func (c *client) waitTask(id string) task {
 	c.t.Helper()
 	var last task
-	eventually(c.t, time.Minute, "the end of "+id, func() bool {
+	eventually(c.t, "the end of "+id, func() bool {
 		last = c.task(id)
 		return last.ended()
 	})
@@ -64,8 +65,8 @@ func (c *client) taskEnded(id string) task {
 
 func TestTask(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		c := startAt(t, on).signIn()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
 		agent := c.newAgent("echo")
 		made := c.post("/v1/tasks/", object{
 			"title": "Process document", "description": "Extract key information", "agent_id": agent, "priority": "high",
@@ -74,22 +75,22 @@ func TestTask(t *testing.T) {
 		wantShape(t, `{"id": "task-1", "title": "Process document", "status": "pending", "priority": "high", "agent_id": "agent-1"}`, made.body)
 		one := decode[task](t, made)
 		if got := made.header.Get("Location"); got != "/v1/tasks/"+one.ID {
-			t.Errorf("it is at %q", got)
+			t.Errorf("got Location %q, want the task", got)
 		}
-		got := c.taskEnded(one.ID)
+		got := c.waitTask(one.ID)
 		if got.Status != "completed" || got.Attempts != 1 || got.Progress.Steps != 1 || got.Usage.OutputTokens == 0 ||
 			!strings.Contains(got.Result.Message, "https://example.com/doc.pdf") {
-			t.Errorf("%+v", got)
+			t.Errorf("got task %+v, want completed with the URL in its result", got)
 		}
 		if r := c.run(got.RunID); r.Status != "completed" || r.MessageID != got.Result.MessageID {
-			t.Errorf("its run is %+v", r)
+			t.Errorf("got run %+v, want completed with the task's message", r)
 		}
 		events, refused, err := c.tryStream("GET", "/v1/tasks/"+one.ID+"/events", nil)
 		if err != nil || refused != nil {
 			t.Fatalf("%v %+v", err, refused)
 		}
-		if end := events.rest(); end.Type != "end" || text(events.seen) != got.Result.Message {
-			t.Errorf("its events end with %s", end.data)
+		if end := events.readAll(); end.Type != "end" || messageText(events.seen) != got.Result.Message {
+			t.Errorf("the events end with %s, want end", end.data)
 		}
 		c.post("/v1/tasks/"+one.ID+"/cancel", nil).want(t, 409)
 	})
@@ -97,15 +98,15 @@ func TestTask(t *testing.T) {
 
 func TestTaskLists(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
-	c := s.signIn()
+	s := shared(t)
+	c := s.newMember()
 	agent, other := c.newAgent("echo"), c.newAgent("echo")
 	var ids []string
 	for i, priority := range []string{"low", "medium", "high"} {
 		ids = append(ids, c.newTask([]string{agent, other}[i%2], "Hello", object{"priority": priority}).ID)
 	}
 	for _, id := range ids {
-		c.taskEnded(id)
+		c.waitTask(id)
 	}
 	for query, want := range map[string][]string{
 		"":                              {ids[2], ids[1], ids[0]},
@@ -123,24 +124,24 @@ func TestTaskLists(t *testing.T) {
 			got = append(got, one.ID)
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%q gives %v, want %v", query, got, want)
+			t.Errorf("%q: got %v, want %v", query, got, want)
 		}
 	}
-	bob := s.newUser(c, "bob", "member")
+	bob := s.newMember()
 	bob.get("/v1/tasks/"+ids[0]).want(t, 404)
 	bob.post("/v1/tasks/"+ids[0]+"/cancel", nil).want(t, 404)
 	bob.get("/v1/tasks/"+ids[0]+"/events").want(t, 404)
 	if l := decode[struct{ Total int }](t, bob.get("/v1/tasks/").want(t, 200)); l.Total != 0 {
-		t.Errorf("bob sees %d tasks", l.Total)
+		t.Errorf("another user sees %d tasks, want none", l.Total)
 	}
 	if f := bob.post("/v1/tasks/", taskBody(agent, "Hello")).want(t, 400).failure(t); f.Details.Field != "agent_id" {
-		t.Errorf("a task for a foreign agent: %+v", f)
+		t.Errorf("got error %+v for another user's agent, want field agent_id", f)
 	}
 }
 
 func TestTaskBadInput(t *testing.T) {
 	t.Parallel()
-	c := start(t, "").signIn()
+	c := shared(t).newMember()
 	agent := c.newAgent("echo")
 	for field, body := range map[string]object{
 		"title":           {"agent_id": agent},
@@ -153,7 +154,7 @@ func TestTaskBadInput(t *testing.T) {
 		"due":             taskBody(agent, "x", object{"due": "tomorrow"}),
 	} {
 		if f := c.post("/v1/tasks/", body).want(t, 400).failure(t); f.Code != "VALIDATION_ERROR" || f.Details.Field != field {
-			t.Errorf("%s: %+v", field, f)
+			t.Errorf("%s: got error %+v", field, f)
 		}
 	}
 	for _, query := range []string{"?status=done", "?priority=urgent", "?limit=101"} {
@@ -161,15 +162,14 @@ func TestTaskBadInput(t *testing.T) {
 	}
 	c.get("/v1/tasks/task-none").want(t, 404)
 	if l := decode[struct{ Total int }](t, c.get("/v1/tasks/").want(t, 200)); l.Total != 0 {
-		t.Errorf("%d tasks came of bad input", l.Total)
+		t.Errorf("got %d tasks after invalid input, want none", l.Total)
 	}
 }
 
 func TestTaskIdempotency(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, on)
-		c := s.signIn()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
 		agent := c.newAgent("echo")
 		send := func(who *client, title string) *reply {
 			return who.do("POST", "/v1/tasks/", taskBody(agent, title), "Idempotency-Key: the-key")
@@ -182,13 +182,13 @@ func TestTaskIdempotency(t *testing.T) {
 		for range cap(replies) {
 			r := <-replies
 			if got := decode[task](t, r.want(t, 201)); got.ID != first.ID || r.header.Get("Idempotency-Replayed") != "true" {
-				t.Errorf("again gives %+v", got)
+				t.Errorf("got %+v for the same key, want the first task", got)
 			}
 		}
 		if f := send(c, "Other").want(t, 409).failure(t); f.Code != "CONFLICT" {
-			t.Errorf("%+v", f)
+			t.Errorf("got error %+v, want CONFLICT", f)
 		}
-		c.taskEnded(first.ID)
+		c.waitTask(first.ID)
 	})
 }
 
@@ -200,21 +200,21 @@ func TestTaskCancel(t *testing.T) {
 	c := s.signIn()
 	agent := c.newAgent("echo")
 	running := c.newTask(agent, "/tokens 10000 /delay 10ms")
-	eventually(t, 20*time.Second, "a running task", func() bool { return c.task(running.ID).Status == "running" })
+	eventually(t, "a running task", func() bool { return c.task(running.ID).Status == "running" })
 	waiting := c.newTask(agent, "Hello")
 	for _, one := range []task{waiting, running} {
 		began := time.Now()
 		got := decode[task](t, c.post("/v1/tasks/"+one.ID+"/cancel", nil).want(t, 200))
 		within(t, time.Since(began), time.Second, "cancel")
 		if got.Status != "cancelled" {
-			t.Errorf("%+v", got)
+			t.Errorf("got task %+v, want cancelled", got)
 		}
 		c.post("/v1/tasks/"+one.ID+"/cancel", nil).want(t, 409)
 	}
 }
 
-// One user's many tasks don't keep another's waiting.
-func TestTasksTakeTurns(t *testing.T) {
+// The queue alternates between users, so that many tasks of one user do not delay the task of another.
+func TestTasksAlternateBetweenUsers(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")
 	s.args = append(s.args, "--task-slots", "1")
@@ -225,15 +225,15 @@ func TestTasksTakeTurns(t *testing.T) {
 	for i := range 40 {
 		c.newTask(agent, fmt.Sprintf("/tokens 10 /delay 5ms %d", i))
 	}
-	bob.taskEnded(bob.newTask(his, "Hello").ID)
+	bob.waitTask(bob.newTask(his, "Hello").ID)
 	l := decode[struct{ Total int }](t, c.get("/v1/tasks/?status=pending").want(t, 200))
 	if l.Total < 20 {
-		t.Errorf("%d tasks were waiting when bob's was done", l.Total)
+		t.Errorf("%d tasks of the first user waited when the second user's task had ended, want at least 20", l.Total)
 	}
 }
 
-// The server dies under tasks: each ends once, with one answer.
-func TestTasksOutliveTheServer(t *testing.T) {
+// If the server is killed while tasks run, each task ends once, with one answer.
+func TestServerKilledDuringTasks(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, on func(*server) *server) {
 		s := startAt(t, on)
@@ -244,7 +244,7 @@ func TestTasksOutliveTheServer(t *testing.T) {
 			for i := range 12 {
 				made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 30 /delay 10ms %d", i)))
 			}
-			eventually(t, 20*time.Second, "a task under way", func() bool {
+			eventually(t, "a running task", func() bool {
 				l := decode[struct{ Total int }](t, c.get("/v1/tasks/?status=running").want(t, 200))
 				return l.Total > 0
 			})
@@ -252,25 +252,25 @@ func TestTasksOutliveTheServer(t *testing.T) {
 			s.restart()
 		}
 		for _, one := range made {
-			got := c.taskEnded(one.ID)
+			got := c.waitTask(one.ID)
 			if got.Status != "completed" || got.Attempts != 1 {
-				t.Errorf("%+v", got)
+				t.Errorf("got task %+v, want completed at the first attempt", got)
 			}
 			if h := c.history(agent, got.ID); len(h) != 2 {
-				t.Errorf("%s has %d messages", got.ID, len(h))
+				t.Errorf("got %d messages of task %s, want 2", len(h), got.ID)
 			}
 		}
 	})
 }
 
-// What fails for a moment is tried again.
-func TestTaskIsTriedAgain(t *testing.T) {
+// A task that fails with a temporary error is retried.
+func TestTaskIsRetried(t *testing.T) {
 	t.Parallel()
-	s := start(t, "")
+	s := shared(t)
 	c := s.signIn()
 	agent := c.newAgent("echo")
-	got := c.taskEnded(c.newTask(agent, "/error rate_limited", object{"max_attempts": 2}).ID)
+	got := c.waitTask(c.newTask(agent, "/error rate_limited", object{"max_attempts": 2}).ID)
 	if got.Status != "failed" || got.Attempts != 2 || got.Error == nil || got.Error.Code != "rate_limited" {
-		t.Errorf("%+v", got)
+		t.Errorf("got task %+v, want failed after 2 attempts", got)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -23,11 +22,11 @@ import (
 const (
 	traceID     = "0af7651916cd43dd8448eb211c80319c"
 	traceparent = "00-" + traceID + "-b7ad6b7169203331-01"
-	// told is what no span and no metric may tell.
-	told = "the-secret-of-the-prompt"
+	// promptSecret must not be in any span or metric.
+	promptSecret = "the-secret-of-the-prompt"
 )
 
-// adder is an MCP server over HTTP with a tool that adds, which notes the traces that its calls are part of.
+// adder is an MCP server over HTTP with a tool that adds. It records the trace context of each call.
 type adder struct {
 	url string
 
@@ -52,7 +51,7 @@ func newAdder(t *testing.T) *adder {
 	return a
 }
 
-const overHTTP = `
+const httpPlugin = `
 plugin "mcp" "http" {
   command = "mcp-http"
   config {
@@ -61,47 +60,48 @@ plugin "mcp" "http" {
 }
 `
 
-// calculator is an agent that adds by a tool before it answers.
+// calculator creates an agent that may use the adder, and returns its id.
 func calculator(t *testing.T, c *client, a *adder) string {
 	t.Helper()
 	id := decode[struct{ ID string }](t, c.post("/v1/mcp-servers/", object{
 		"name": "adder", "slug": "adder", "transport": "http", "config": object{"url": a.url},
 	}).want(t, 201)).ID
-	c.awaitMCP(id, "it runs", running)
+	c.waitMCPServer(id, "the MCP server to run", running)
 	return decode[struct{ ID string }](t, c.post("/v1/agents/", object{"name": "Calculator", "type": "chat", "config": object{
 		"model": "gpt-4o", "mcp_servers": []string{"adder"},
 	}}).want(t, 201)).ID
 }
 
-func addsFirst(r *openaitest.Request) openaitest.Reply {
+// answerWithTool calls the adder first and then answers.
+func answerWithTool(r *openaitest.Request) openaitest.Reply {
 	if r.Messages[len(r.Messages)-1].Role == "user" {
 		return openaitest.Tools(toolCall(1, "adder__add", `{"A":40,"B":2}`))
 	}
 	return openaitest.Text("It is 42.")
 }
 
-// One chat with a tool is one trace, the client's, from the request to the model's server and the tool's.
+// A chat with a tool call is one trace: the client's, through the server to the provider and the tool.
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	collector, tool := newOTLP(t), newAdder(t)
-	up := openaitest.New(openaitest.Options{Answer: addsFirst})
+	up := openaitest.New(openaitest.Options{Answer: answerWithTool})
 	base, err := up.Start("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = up.Close() })
-	s := newServer(t, plugins(base)+overHTTP)
+	s := newServer(t, pluginsHCL(base)+httpPlugin)
 	s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.url, "OTEL_BSP_SCHEDULE_DELAY=50", "AGENTAREA_LOG_FORMAT=json")
 	s.start()
 	c := s.signIn()
 	agent := calculator(t, c, tool)
-	r := c.do("POST", "/v1/agents/"+agent+"/chat", object{"message": told, "session_id": "s"}, "traceparent: "+traceparent, "X-Request-ID: req-of-the-test")
+	r := c.do("POST", "/v1/agents/"+agent+"/chat", object{"message": promptSecret, "session_id": "s"}, "traceparent: "+traceparent, "X-Request-ID: req-of-the-test")
 	run := decode[chatReply](t, r.want(t, 200)).Metadata.RunID
 
 	byName := map[string][]span{}
-	eventually(t, 20*time.Second, "the request's span", func() bool {
+	eventually(t, "the request's span", func() bool {
 		clear(byName)
-		for _, sp := range collector.of(traceID) {
+		for _, sp := range collector.trace(traceID) {
 			byName[sp.name] = append(byName[sp.name], sp)
 		}
 		return len(byName["POST /v1/agents/{agent_id}/chat"]) == 1 && len(byName["invoke_agent Calculator"]) == 1
@@ -109,7 +109,7 @@ func TestTrace(t *testing.T) {
 	one := func(name string, n int) span {
 		t.Helper()
 		if len(byName[name]) != n {
-			t.Fatalf("%d spans %q, want %d, among %+v", len(byName[name]), name, n, byName)
+			t.Fatalf("got %d spans %q, want %d, in %+v", len(byName[name]), name, n, byName)
 		}
 		return byName[name][0]
 	}
@@ -123,7 +123,7 @@ func TestTrace(t *testing.T) {
 		&request: "b7ad6b7169203331", &invoke: request.id, &loop: invoke.id, &chat: invoke.id, &use: invoke.id, &completion: chat.id,
 	} {
 		if child.parent != parent {
-			t.Errorf("%s has the parent %s, want %s", child.name, child.parent, parent)
+			t.Errorf("%s: got parent %s, want %s", child.name, child.parent, parent)
 		}
 	}
 	wantAttributes(t, request, map[string]any{
@@ -137,24 +137,24 @@ func TestTrace(t *testing.T) {
 		"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o", "gen_ai.response.finish_reasons": "tool_calls",
 	})
 	if n, _ := chat.attributes["gen_ai.usage.input_tokens"].(int64); n == 0 {
-		t.Errorf("no tokens in %v", chat.attributes)
+		t.Errorf("got attributes %v, want input tokens", chat.attributes)
 	}
 	wantAttributes(t, use, map[string]any{"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "adder__add", "gen_ai.tool.call.id": "call_1"})
 	for _, sent := range up.Requests() {
 		if got := sent.Header.Get("Traceparent"); !strings.HasPrefix(got, "00-"+traceID+"-") {
-			t.Errorf("the model's server got the traceparent %q", got)
+			t.Errorf("the provider got traceparent %q, want the trace %s", got, traceID)
 		}
 	}
 	tool.mu.Lock()
 	defer tool.mu.Unlock()
 	if want := "00-" + traceID + "-" + use.id + "-01"; len(tool.meta) != 1 || tool.meta[0] != want || tool.headers[0] != want {
-		t.Errorf("the tool got %q in _meta and %q in its header, want %s", tool.meta, tool.headers, want)
+		t.Errorf("the tool got traceparent %q in _meta and %q in the header, want %s", tool.meta, tool.headers, want)
 	}
 	collector.mu.Lock()
 	defer collector.mu.Unlock()
-	for _, secret := range []string{told, "It is 42", c.token, "sk-of-the-test", adminPassword} {
+	for _, secret := range []string{promptSecret, "It is 42", c.token, "sk-of-the-test", adminPassword} {
 		if bytes.Contains(collector.raw, []byte(secret)) {
-			t.Errorf("the spans tell %q", secret)
+			t.Errorf("the spans contain %q", secret)
 		}
 	}
 }
@@ -163,17 +163,16 @@ func wantAttributes(t *testing.T, s span, want map[string]any) {
 	t.Helper()
 	for key, value := range want {
 		if s.attributes[key] != value {
-			t.Errorf("%s: %s is %v, want %v", s.name, key, s.attributes[key], value)
+			t.Errorf("%s: got %s %v, want %v", s.name, key, s.attributes[key], value)
 		}
 	}
 }
 
-// A completion that fails is found in the log by the request's id, with the run and
-// the user, and a client writes no lines into it.
-func TestLogsOfAFailedChat(t *testing.T) {
+// The log lines of a failed completion have the ids of the request, the run and the user.
+func TestLogOfFailedChat(t *testing.T) {
 	t.Parallel()
 	base := upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }})
-	s := newServer(t, strings.Replace(plugins(base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
+	s := newServer(t, strings.Replace(pluginsHCL(base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
 	s.env = append(s.env, "AGENTAREA_LOG_FORMAT=json")
 	s.start()
 	c := s.signIn()
@@ -188,7 +187,7 @@ func TestLogsOfAFailedChat(t *testing.T) {
 		Error     string
 	}
 	var failed, request line
-	eventually(t, 10*time.Second, "both lines", func() bool {
+	eventually(t, "both log lines", func() bool {
 		for _, text := range strings.Split(strings.TrimSpace(s.stderr.String()), "\n") {
 			var l line
 			if json.Unmarshal([]byte(text), &l) != nil || l.RequestID != id {
@@ -204,35 +203,35 @@ func TestLogsOfAFailedChat(t *testing.T) {
 		return failed.Msg != "" && request.Msg != ""
 	})
 	if failed.RunID == "" || failed.UserID == "" || failed.UserID != request.UserID || !strings.Contains(failed.Error, "credit") {
-		t.Errorf("the run says %+v, the request %+v", failed, request)
+		t.Errorf("got log lines %+v for the run and %+v for the request", failed, request)
 	}
 	for _, text := range strings.Split(strings.TrimSpace(s.stderr.String()), "\n") {
 		if !json.Valid([]byte(text)) {
-			t.Errorf("a line of the log is no JSON: %s", text)
+			t.Errorf("the log line is not JSON: %s", text)
 		}
 	}
 }
 
 var metricName = regexp.MustCompile(`(?m)^# TYPE (\S+) `)
 
-// What a server that has worked exposes is in docs/telemetry.md, with bounded labels and no secret.
+// docs/telemetry.md has every metric. Metrics contain no ids, names or secrets.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	tool := newAdder(t)
-	s := newServer(t, plugins(upstream(t, openaitest.Options{Answer: addsFirst}))+overHTTP)
+	s := newServer(t, pluginsHCL(upstream(t, openaitest.Options{Answer: answerWithTool}))+httpPlugin)
 	s.env = append(s.env, "AGENTAREA_METRICS_TOKEN=token-of-the-test")
 	s.start()
 	c := s.signIn()
 	agent := calculator(t, c, tool)
-	c.chat(agent, "s", told)
-	c.taskEnded(c.newTask(c.newAgent("echo"), "Sum up").ID)
+	c.chat(agent, "s", promptSecret)
+	c.waitTask(c.newTask(c.newAgent("echo"), "Sum up").ID)
 	c.get("/v1/agents/agent-that-is-not/").want(t, 404)
-	c.get("/nothing/"+told).want(t, 404)
+	c.get("/nothing/"+promptSecret).want(t, 404)
 	c.do("BREW", "/v1/agents/", nil).want(t, 405)
-	(&client{t: t, url: s.url}).post("/v1/auth/login", object{"username": "admin", "password": "no"}).want(t, 401)
+	s.anonymous().post("/v1/auth/login", object{"username": "admin", "password": "no"}).want(t, 401)
 
-	(&client{t: t, url: s.url}).get("/metrics").want(t, 401)
-	(&client{t: t, url: s.url}).do("GET", "/metrics", nil, "Authorization: Bearer token").want(t, 401)
+	s.anonymous().get("/metrics").want(t, 401)
+	s.anonymous().do("GET", "/metrics", nil, "Authorization: Bearer token").want(t, 401)
 	text := string(c.do("GET", "/metrics", nil, "Authorization: Bearer token-of-the-test").want(t, 200).body)
 	for _, want := range []string{
 		`http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="200",http_route="/v1/agents/{agent_id}/chat"} 1`,
@@ -253,12 +252,12 @@ func TestMetrics(t *testing.T) {
 		`agentarea_plugin_up{kind="llm",label="echo"} 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {
-			t.Errorf("no line %s", want)
+			t.Errorf("the metrics do not contain %s", want)
 		}
 	}
-	for _, secret := range []string{told, agent, "token-of-the-test", "sk-of-the-test", adminPassword, "adder"} {
+	for _, secret := range []string{promptSecret, agent, "token-of-the-test", "sk-of-the-test", adminPassword, "adder"} {
 		if strings.Contains(text, secret) {
-			t.Errorf("the metrics tell %q", secret)
+			t.Errorf("the metrics contain %q", secret)
 		}
 	}
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "telemetry.md"))
@@ -271,7 +270,7 @@ func TestMetrics(t *testing.T) {
 			continue
 		}
 		if !bytes.Contains(page, []byte("`"+name+"`")) {
-			t.Errorf("docs/telemetry.md does not tell of %s", name)
+			t.Errorf("docs/telemetry.md does not mention %s", name)
 		}
 	}
 }

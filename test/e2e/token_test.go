@@ -19,8 +19,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// forger signs access tokens as the server does, which it can because the test
-// chose the server's key.
+// forger signs access tokens like the server, whose key the test has chosen.
 type forger struct {
 	t      *testing.T
 	header map[string]any
@@ -28,7 +27,7 @@ type forger struct {
 	key    []byte
 }
 
-// sign changes a good token's header and claims and signs it anew.
+// sign returns a valid token with a changed header and claims, signed with key.
 func (f *forger) sign(method jwt.SigningMethod, key any, change jwt.MapClaims, header map[string]any) string {
 	f.t.Helper()
 	claims := maps.Clone(f.claims)
@@ -48,6 +47,7 @@ func (f *forger) sign(method jwt.SigningMethod, key any, change jwt.MapClaims, h
 	return signed
 }
 
+// Tokens that the server has not signed for this purpose are rejected by the API, MCP and WebSockets.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("5e", 32)
@@ -80,7 +80,7 @@ func TestForgedTokens(t *testing.T) {
 		authorization string
 		status        int
 	}{
-		"later":          {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": future}, nil), 200}, // so the others fail for their reason
+		"later":          {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": future}, nil), 200}, // the forger works, so that the others fail for their own reason
 		"lower case":     {"bearer " + c.token, 200},
 		"expired":        {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": past}, nil), 401},
 		"without exp":    {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": nil}, nil), 401},
@@ -103,27 +103,27 @@ func TestForgedTokens(t *testing.T) {
 		"twice":          {"Bearer " + c.token + "," + c.token, 401},
 		"nothing":        {"", 401},
 	} {
-		r := (&client{t: t, url: s.url}).do("GET", "/v1/auth/me", nil, "Authorization: "+tt.authorization)
+		r := s.anonymous().do("GET", "/v1/auth/me", nil, "Authorization: "+tt.authorization)
 		if r.status != tt.status {
-			t.Errorf("%s: status %d, want %d: %s", name, r.status, tt.status, r.body)
+			t.Errorf("%s: got status %d, want %d: %s", name, r.status, tt.status, r.body)
 		}
 		if r.status == 401 && (r.failure(t).Code != "UNAUTHORIZED" || r.header.Get("WWW-Authenticate") == "") {
-			t.Errorf("%s: %s", name, r.body)
+			t.Errorf("%s: got %s, want UNAUTHORIZED with WWW-Authenticate", name, r.body)
 		}
-		// Tools and WebSockets are no back door.
+		// The gateway and WebSockets check tokens in the same way.
 		want := map[int]int{200: 404, 401: 401}[tt.status]
-		mcp := (&client{t: t, url: s.url}).do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Authorization: "+tt.authorization)
+		mcp := s.anonymous().do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Authorization: "+tt.authorization)
 		if mcp.status != want || want == 401 && mcp.header.Get("WWW-Authenticate") == "" {
-			t.Errorf("%s: MCP gives %d: %s", name, mcp.status, mcp.body)
+			t.Errorf("%s: MCP returns status %d, want %d: %s", name, mcp.status, want, mcp.body)
 		}
 		if token, ok := strings.CutPrefix(tt.authorization, "Bearer "); ok {
-			if got := c.greet(token); got != map[int]string{200: "auth.ok", 401: "UNAUTHORIZED"}[tt.status] {
-				t.Errorf("%s: a WebSocket gives %s", name, got)
+			if got := c.socketAuth(token); got != map[int]string{200: "auth.ok", 401: "UNAUTHORIZED"}[tt.status] {
+				t.Errorf("%s: the WebSocket returns %s", name, got)
 			}
 		}
 	}
 	for _, path := range []string{"/v1/auth/me", "/mcp/none/mcp/"} {
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 		req := c.request(ctx, "GET", path, nil)
 		req.Header.Add("Authorization", "Bearer "+c.token)
 		resp, err := http.DefaultClient.Do(req)
@@ -133,24 +133,24 @@ func TestForgedTokens(t *testing.T) {
 		resp.Body.Close()
 		cancel()
 		if resp.StatusCode != 401 {
-			t.Errorf("%s with two Authorization headers: %d", path, resp.StatusCode)
+			t.Errorf("%s with two Authorization headers: got status %d, want 401", path, resp.StatusCode)
 		}
 	}
 }
 
-// greet gives what a WebSocket is answered that signs in with a token.
-func (c *client) greet(token string) string {
+// socketAuth authenticates a WebSocket with a token, and returns the type or the error code of the reply.
+func (c *client) socketAuth(token string) string {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/v1/ws", nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = conn.CloseNow() }()
-	w := &wire{t: c.t, ctx: ctx, conn: conn}
-	w.say(object{"type": "auth", "token": token})
-	m := w.hear()
+	w := &socket{t: c.t, ctx: ctx, conn: conn}
+	w.send(object{"type": "auth", "token": token})
+	m := w.receive()
 	var e struct{ Error failure }
 	if err := json.Unmarshal([]byte(m.raw), &e); err != nil {
 		c.t.Fatal(err)

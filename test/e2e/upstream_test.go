@@ -7,7 +7,7 @@ import (
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
-// upstream runs a fake OpenAI until the test ends, and gives its base URL.
+// upstream starts a fake OpenAI server that runs until the test ends, and returns its base URL.
 func upstream(t *testing.T, o openaitest.Options) string {
 	t.Helper()
 	s := openaitest.New(o)
@@ -19,8 +19,8 @@ func upstream(t *testing.T, o openaitest.Options) string {
 	return base
 }
 
-// plugins is a plugins.hcl with the echo, and OpenAI's at base.
-func plugins(base string) string {
+// pluginsHCL returns a plugins.hcl with llm-echo, and llm-openai with the base URL base.
+func pluginsHCL(base string) string {
 	return fmt.Sprintf(`
 plugin "llm" "echo" {
   command = "llm-echo"

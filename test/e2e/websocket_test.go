@@ -11,8 +11,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// wire is a client's WebSocket.
-type wire struct {
+// socket is a WebSocket connection.
+type socket struct {
 	t    *testing.T
 	ctx  context.Context
 	conn *websocket.Conn
@@ -30,25 +30,25 @@ type wsMessage struct {
 	raw     string
 }
 
-// dial connects and signs in.
-func (c *client) dial() *wire {
+// dialWebSocket opens a WebSocket and authenticates it.
+func (c *client) dialWebSocket() *socket {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	c.t.Cleanup(cancel)
 	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/v1/ws", nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { _ = conn.CloseNow() })
-	w := &wire{t: c.t, ctx: ctx, conn: conn}
-	w.say(object{"type": "auth", "token": c.token})
-	if got := w.hear(); got.Type != "auth.ok" {
-		c.t.Fatalf("signing in gives %s", got.raw)
+	w := &socket{t: c.t, ctx: ctx, conn: conn}
+	w.send(object{"type": "auth", "token": c.token})
+	if got := w.receive(); got.Type != "auth.ok" {
+		c.t.Fatalf("auth returns %s, want auth.ok", got.raw)
 	}
 	return w
 }
 
-func (w *wire) say(o object) {
+func (w *socket) send(o object) {
 	w.t.Helper()
 	data, err := json.Marshal(o)
 	if err != nil {
@@ -59,7 +59,7 @@ func (w *wire) say(o object) {
 	}
 }
 
-func (w *wire) hear() wsMessage {
+func (w *socket) receive() wsMessage {
 	w.t.Helper()
 	_, data, err := w.conn.Read(w.ctx)
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *wire) hear() wsMessage {
 	return m
 }
 
-func (w *wire) subscribe(channel string, more ...object) {
+func (w *socket) subscribe(channel string, more ...object) {
 	w.t.Helper()
 	o := object{"type": "subscribe", "channel": channel}
 	for _, m := range more {
@@ -80,48 +80,47 @@ func (w *wire) subscribe(channel string, more ...object) {
 			o[k] = v
 		}
 	}
-	w.say(o)
-	if got := w.hear(); got.Type != "subscribed" || got.Channel != channel {
-		w.t.Fatalf("subscribing gives %s", got.raw)
+	w.send(o)
+	if got := w.receive(); got.Type != "subscribed" || got.Channel != channel {
+		w.t.Fatalf("subscribe returns %s, want subscribed", got.raw)
 	}
 }
 
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, on func(*server) *server) {
-		s := startAt(t, on)
-		c := s.signIn()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
 		agent := c.newAgent("echo")
-		w := c.dial()
+		w := c.dialWebSocket()
 		w.subscribe("agent." + agent + ".events")
 		w.subscribe("tasks")
 		c.chat(agent, "s", "Good day")
-		m := w.hear()
+		m := w.receive()
 		wantShape(t, `{"type": "agent.message", "agent_id": "agent-1", "session_id": "s", "message": "Good day"}`, []byte(m.raw))
 		one := c.newTask(agent, "Hello")
-		// Each state, on each of the two channels, and the answer on the agent's.
+		// Both channels have each status of the task, and the agent's channel has the answer, too.
 		seen := map[string][]string{}
 		last := m.Seq
 		for len(seen["tasks"]) < 3 || len(seen["agent."+agent+".events"]) < 4 {
-			m := w.hear()
+			m := w.receive()
 			if m.Seq < last || m.Type == "task.status" && m.TaskID != one.ID {
-				t.Errorf("%s after %d", m.raw, last)
+				t.Errorf("got %s after sequence number %d", m.raw, last)
 			}
 			last = m.Seq
 			seen[m.Channel] = append(seen[m.Channel], m.Type+" "+m.Status)
 		}
 		if got := fmt.Sprint(seen["tasks"]); got != "[task.status pending task.status running task.status completed]" {
-			t.Errorf("tasks: %s", got)
+			t.Errorf("got %s on the channel tasks", got)
 		}
-		// Another connection goes on anywhere.
-		again := c.dial()
+		// A new connection can start at any sequence number.
+		again := c.dialWebSocket()
 		again.subscribe("task."+one.ID+".events", object{"after": 0})
 		for _, want := range []string{"pending", "running", "completed"} {
-			if m := again.hear(); m.Status != want {
-				t.Errorf("%s, want %s", m.raw, want)
+			if m := again.receive(); m.Status != want {
+				t.Errorf("got %s, want %s", m.raw, want)
 			}
 		}
-		// The seat is lost with the login.
+		// A logout closes the connection.
 		c.post("/v1/auth/logout", nil).want(t, 204)
 		began := time.Now()
 		for {
@@ -136,7 +135,7 @@ func TestWebSocket(t *testing.T) {
 	})
 }
 
-// Whatever happens to the server, a client that comes back misses nothing.
+// A client that reconnects after the server was killed gets every message once.
 func TestWebSocketResumes(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
@@ -146,15 +145,15 @@ func TestWebSocketResumes(t *testing.T) {
 	seen := map[string]int{}
 	var made []string
 	for range 3 {
-		w := c.dial()
+		w := c.dialWebSocket()
 		w.subscribe("tasks", object{"after": last})
 		for i := range 5 {
 			made = append(made, c.newTask(agent, fmt.Sprintf("Hello %d", i)).ID)
 		}
 		for range 7 {
-			m := w.hear()
+			m := w.receive()
 			if m.Seq <= last {
-				t.Errorf("%d after %d", m.Seq, last)
+				t.Errorf("got sequence number %d after %d", m.Seq, last)
 			}
 			last = m.Seq
 			seen[m.TaskID+" "+m.Status]++
@@ -162,35 +161,35 @@ func TestWebSocketResumes(t *testing.T) {
 		s.kill()
 		s.restart()
 	}
-	w := c.dial()
+	w := c.dialWebSocket()
 	w.subscribe("tasks", object{"after": last})
 	for len(seen) < 3*len(made) {
-		m := w.hear()
+		m := w.receive()
 		seen[m.TaskID+" "+m.Status]++
 	}
 	for what, n := range seen {
 		if n != 1 {
-			t.Errorf("%s came %d times", what, n)
+			t.Errorf("got %s %d times, want once", what, n)
 		}
 	}
 }
 
-// A plugin that dies is in the news, and so is the server's end.
+// The system channel reports a plugin that is killed, and the server closes connections when it stops.
 func TestWebSocketSystem(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.signIn()
-	w := c.dial()
+	w := c.dialWebSocket()
 	w.subscribe("system")
 	kill(t, c.plugin("llm", "echo").PID)
 	for _, want := range []string{"Plugin llm/echo is down", "Plugin llm/echo is running again"} {
-		if m := w.hear(); m.Type != "system.notification" || m.Level == "" || !strings.Contains(m.Message, want) {
-			t.Errorf("%s, want %s", m.raw, want)
+		if m := w.receive(); m.Type != "system.notification" || m.Level == "" || !strings.Contains(m.Message, want) {
+			t.Errorf("got %s, want %s", m.raw, want)
 		}
 	}
 	s.terminate()
 	_, _, err := w.conn.Read(w.ctx)
 	if websocket.CloseStatus(err) != websocket.StatusGoingAway {
-		t.Errorf("the end of the server: %v", err)
+		t.Errorf("the connection ends with %v, want going away", err)
 	}
 }

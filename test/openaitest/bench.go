@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// frameKey is what the bytes of a benchmark's answer depend on.
+// frameKey has everything on which the bytes of a benchmark's answer depend.
 type frameKey struct {
 	model  string
 	stream bool
 	usage  bool
 }
 
-// frameCache keeps rendered answers; there are few models.
+// frameCache caches rendered answers. It has no limit, because there are few models.
 type frameCache struct {
 	mu     sync.Mutex
 	frames map[frameKey][][]byte
 }
 
-// bench answers with Options.Tokens tokens out of bytes that were rendered once,
-// since what it costs is taken from the programs under test.
+// bench answers with Options.Tokens tokens. It writes bytes that were rendered once, because its CPU
+// time is missing to the programs under test.
 func (s *Server) bench(w http.ResponseWriter, r *http.Request) {
 	var req struct {
 		Model         string `json:"model"`
@@ -34,7 +34,7 @@ func (s *Server) bench(w http.ResponseWriter, r *http.Request) {
 			IncludeUsage bool `json:"include_usage"`
 		} `json:"stream_options"`
 	}
-	// The body is read to its end, for the connection may be taken over.
+	// The body is read completely, because the connection may be hijacked.
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -69,9 +69,8 @@ func (s *Server) bench(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
-// rendered are the writes of an answer: the whole of one that is not streamed,
-// else a chunk a token, the first with the assistant's role, and one with all
-// that follows the tokens.
+// rendered returns the writes of an answer. An answer that is not streamed is one write. A streamed one
+// is a chunk for each token, the first with the assistant's role, and a chunk for everything after them.
 func (s *Server) rendered(key frameKey) [][]byte {
 	s.frames.mu.Lock()
 	defer s.frames.mu.Unlock()
@@ -96,7 +95,7 @@ func (s *Server) render(key frameKey) [][]byte {
 			text.WriteString(token(i))
 		}
 		reply := &Reply{Content: text.String(), FinishReason: "stop", Usage: usage}
-		s.whole(rec, nil, &Request{Model: key.model}, reply, "chatcmpl-bench")
+		s.respond(rec, nil, &Request{Model: key.model}, reply, "chatcmpl-bench")
 		return [][]byte{rec.body}
 	}
 	c := chunker{
@@ -116,8 +115,8 @@ func (s *Server) render(key frameKey) [][]byte {
 	return append(frames, append(framed(rec.take()), "0\r\n\r\n"...))
 }
 
-// framed is b as a chunk of a chunked body.
+// framed returns b as a chunk of a chunked body.
 func framed(b []byte) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(b), b) }
 
-// token is the i-th of a benchmark's answer.
+// token returns the i-th token of a benchmark's answer.
 func token(i int) string { return " t" + strconv.Itoa(i) }

@@ -48,11 +48,11 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.stream(w, r, req, &reply, id)
 		return
 	}
-	s.whole(w, r, req, &reply, id)
+	s.respond(w, r, req, &reply, id)
 }
 
-// whole answers without a stream.
-func (s *Server) whole(w http.ResponseWriter, r *http.Request, req *Request, reply *Reply, id string) {
+// respond sends an answer that is not streamed.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, req *Request, reply *Reply, id string) {
 	if !s.wait(r, reply.Delay) {
 		return
 	}
@@ -96,7 +96,7 @@ func (s *Server) whole(w http.ResponseWriter, r *http.Request, req *Request, rep
 	})
 }
 
-// wait ends early, with false, when the client leaves or the server is closed.
+// wait waits for d. It returns false early if the client disconnects or the server is closed.
 func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true

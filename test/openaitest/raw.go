@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// play writes the head of an answer and its frames, each at its time counted
-// from the start, so that lateness does not add up.
+// play writes the head of an answer and its frames. Each frame has its time after the start, so that
+// delays do not add up.
 func (s *Server) play(conn net.Conn, frames [][]byte) bool {
 	start := time.Now()
 	var timer *time.Timer
@@ -35,9 +35,9 @@ func (s *Server) play(conn net.Conn, frames [][]byte) bool {
 
 var streamHead = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n")
 
-// serveRaw answers the next request of a connection that has carried a stream.
-// Writing to it ourselves saves half of net/http's time a token, and keeping it
-// alive saves the client a dial a stream.
+// serveRaw answers the next request on a connection that has had a stream. Writing to the connection
+// directly saves half of net/http's time for each token, and keeping it open saves the client a dial
+// for each stream.
 func (s *Server) serveRaw(raw *rawWriter, in *bufio.Reader) {
 	r, err := http.ReadRequest(in)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Server) serveRaw(raw *rawWriter, in *bufio.Reader) {
 	raw.broken = res.Write(raw.conn) != nil
 }
 
-// keep notes a connection that http.Server has given away, unless the server is closed.
+// keep registers a hijacked connection. It returns false if the server is closed.
 func (s *Server) keep(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,15 +80,15 @@ func (s *Server) drop(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// rawWriter answers on a connection that http.Server has given away.
+// rawWriter writes responses to a hijacked connection.
 type rawWriter struct {
 	recorder
 	conn net.Conn
-	// broken says that the connection can't be used any more.
+	// broken means that the connection cannot be used any more.
 	broken bool
 }
 
-// recorder is an http.ResponseWriter that keeps what is written.
+// recorder is an http.ResponseWriter that keeps the response.
 type recorder struct {
 	header http.Header
 	status int

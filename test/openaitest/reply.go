@@ -8,58 +8,56 @@ import (
 	"unicode/utf8"
 )
 
-// Reply is how one completion is answered.
+// Reply is the answer to one completion.
 type Reply struct {
-	// Reasoning and Content are sent word by word, ToolCalls after them.
+	// Reasoning and Content are sent word by word, followed by ToolCalls.
 	Reasoning string
 	Content   string
 	ToolCalls []ToolCall
-	// FinishReason, when empty, is stop or tool_calls.
+	// FinishReason defaults to tool_calls if there are ToolCalls, and else to stop.
 	FinishReason string
-	// Usage, when nil, is counted as four bytes a token.
+	// Usage defaults to one token for four bytes.
 	Usage *Usage
 
-	// Status, unless 0 or 200, answers with Error and Header instead.
+	// Status, unless it is 0 or 200, makes the server answer with Error and Header instead.
 	Status int
 	Error  *Error
 	Header http.Header
 
-	// Delay comes before each piece of a stream, and before an answer that is
-	// not streamed once.
+	// Delay is the time before each piece of a stream, or before an answer that is not streamed.
 	Delay time.Duration
-	// Fault, unless it is None, happens once FaultAfter pieces were streamed; in
-	// an answer that is not streamed, in its place.
+	// Fault, unless it is None, happens after FaultAfter pieces of a stream, or instead of an answer
+	// that is not streamed.
 	Fault      Fault
 	FaultAfter int
 }
 
-// Fault is what goes wrong with an answer.
+// Fault is a way in which an answer fails.
 type Fault int
 
 // The faults.
 const (
 	None Fault = iota
-	// Cut breaks the connection.
+	// Cut closes the connection.
 	Cut
 	// Malformed sends a chunk that is not JSON.
 	Malformed
-	// Hang sends nothing more until the client leaves. Nothing at all, not even
-	// a status, is sent when FaultAfter is 0.
+	// Hang sends nothing more until the client disconnects. If FaultAfter is 0, not even a status is sent.
 	Hang
 	// ErrorEvent sends Error as an event of the stream.
 	ErrorEvent
-	// End ends the stream in good order, but without a finish reason and [DONE].
+	// End ends the stream properly, but without a finish reason and [DONE].
 	End
 )
 
-// ToolCall is a tool that the model asks for.
+// ToolCall is a call of a tool by the model.
 type ToolCall struct {
 	ID, Name string
 	// Arguments are streamed in pieces of about five bytes.
 	Arguments string
 }
 
-// Usage is OpenAI's count of tokens.
+// Usage has OpenAI's counts of tokens.
 type Usage struct {
 	PromptTokens            int64                   `json:"prompt_tokens"`
 	CompletionTokens        int64                   `json:"completion_tokens"`
@@ -82,18 +80,18 @@ type CompletionTokensDetails struct {
 	RejectedPredictionTokens int64 `json:"rejected_prediction_tokens"`
 }
 
-// Error is the body of a refusal. Empty Param and Code are sent as null.
+// Error is the body of an error response. Empty Param and Code are sent as null.
 type Error struct {
 	Message, Type, Param, Code string
 }
 
-// Text replies with words.
+// Text returns a reply with a text.
 func Text(content string) Reply { return Reply{Content: content} }
 
-// Tools replies with calls.
+// Tools returns a reply with tool calls.
 func Tools(calls ...ToolCall) Reply { return Reply{ToolCalls: calls} }
 
-// RateLimited is a 429 that asks to wait; 0 leaves Retry-After out.
+// RateLimited returns a 429 with Retry-After, or without it if the time is 0.
 func RateLimited(retryAfter time.Duration) Reply {
 	r := Fail(http.StatusTooManyRequests, Error{
 		Message: "Rate limit reached for requests. Please try again later.", Type: "requests", Code: "rate_limit_exceeded",
@@ -104,7 +102,7 @@ func RateLimited(retryAfter time.Duration) Reply {
 	return r
 }
 
-// NoQuota is the 429 of an account without credit.
+// NoQuota returns the 429 of an account without credit.
 func NoQuota() Reply {
 	return Fail(http.StatusTooManyRequests, Error{
 		Message: "You exceeded your current quota, please check your plan and billing details.",
@@ -112,23 +110,23 @@ func NoQuota() Reply {
 	})
 }
 
-// ServerError is a 500.
+// ServerError returns a reply with status 500.
 func ServerError() Reply {
 	return Fail(http.StatusInternalServerError, Error{
 		Message: "The server had an error while processing your request. Sorry about that!", Type: "server_error",
 	})
 }
 
-// Fail refuses with a status.
+// Fail returns an error reply with a status.
 func Fail(status int, e Error) Reply { return Reply{Status: status, Error: &e} }
 
-// With gives r a fault after some pieces.
+// With returns r with a fault after some pieces.
 func (r Reply) With(f Fault, after int) Reply {
 	r.Fault, r.FaultAfter = f, after
 	return r
 }
 
-// words cuts a text before its spaces, so that the pieces make the text again.
+// words splits a text before each space. Joined, the pieces are the text.
 func words(text string) []string {
 	var out []string
 	for text != "" {
@@ -142,7 +140,7 @@ func words(text string) []string {
 	return out
 }
 
-// pieces cuts arguments between any two characters.
+// pieces splits arguments into pieces of about five bytes, between any two characters.
 func pieces(arguments string) []string {
 	var out []string
 	for len(arguments) > 5 {

@@ -10,7 +10,7 @@ import (
 	"sort"
 )
 
-// Request is a completion that was asked for.
+// Request is a request for a completion.
 type Request struct {
 	Header http.Header `json:"-"`
 	Body   []byte      `json:"-"`
@@ -30,7 +30,7 @@ type Request struct {
 	Stop                json.RawMessage `json:"stop"`
 }
 
-// Message is one of the prompt.
+// Message is a message of the prompt.
 type Message struct {
 	Role string `json:"role"`
 	// Content is a string, a list of parts, or null.
@@ -46,7 +46,7 @@ type Message struct {
 	} `json:"tool_calls"`
 }
 
-// Tool is one that the model may ask for.
+// Tool is a tool that the model may call.
 type Tool struct {
 	Type     string `json:"type"`
 	Function struct {
@@ -56,7 +56,7 @@ type Tool struct {
 	} `json:"function"`
 }
 
-// Text is the content when it is a string.
+// Text returns the content if it is a string, and else "".
 func (m Message) Text() string {
 	var s string
 	if json.Unmarshal(m.Content, &s) != nil {
@@ -67,7 +67,7 @@ func (m Message) Text() string {
 
 func (r *Request) includeUsage() bool { return r.StreamOptions != nil && r.StreamOptions.IncludeUsage }
 
-// known are the request's parameters that the published API takes.
+// known are the parameters of the published API.
 var known = []string{
 	"audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
 	"messages", "metadata", "modalities", "model", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key",
@@ -92,7 +92,7 @@ func readRequest(r *http.Request) (*Request, *Error) {
 	return req, nil
 }
 
-// check refuses what OpenAI refuses, with its words where they are known.
+// check returns the error with which OpenAI rejects a request, or nil.
 func (s *Server) check(req *Request) (int, *Error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(req.Body, &fields); err != nil {
@@ -139,7 +139,7 @@ func (s *Server) check(req *Request) (int, *Error) {
 	return 0, nil
 }
 
-// checkMessages holds tool calls and tool messages together.
+// checkMessages checks that each tool call has its tool message.
 func checkMessages(messages []Message) *Error {
 	if len(messages) == 0 {
 		return invalid("messages", "empty_array", "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")

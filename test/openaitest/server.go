@@ -1,6 +1,5 @@
-// Package openaitest is a server that speaks OpenAI's Chat Completions API as
-// it is published, for tests and benchmarks: requests are checked and refused
-// as OpenAI does, streams have its chunks, and a test scripts what goes wrong.
+// Package openaitest is a server with OpenAI's Chat Completions API as published, for tests and
+// benchmarks. It validates requests as OpenAI does, streams the same chunks, and fails as a test says.
 package openaitest
 
 import (
@@ -16,19 +15,19 @@ import (
 	"time"
 )
 
-// Options shape a Server; the zero value answers every request with one sentence.
+// Options configure a Server. With the zero value it answers every request with one sentence.
 type Options struct {
-	// Key is the API key that requests must carry; empty takes any, and none.
+	// Key is the API key that requests must have. If it is empty, no key is needed.
 	Key string
-	// Models are those served; nil is gpt-4o, gpt-4o-mini, o3-mini and text-embedding-3-small.
+	// Models are the known models. They default to gpt-4o, gpt-4o-mini, o3-mini and text-embedding-3-small.
 	Models []string
-	// ContextTokens, unless 0, refuses prompts that are longer, counted as four bytes a token.
+	// ContextTokens, unless 0, is the longest prompt, with one token for four bytes.
 	ContextTokens int
-	// Tokens, unless 0, makes the answers of a benchmark: so many tokens, Delay
-	// before each, with nothing recorded and the prompt not checked.
+	// Tokens, unless 0, is the length of each answer in a benchmark, with Delay before each token. The
+	// server then records no requests and does not validate prompts.
 	Tokens int
 	Delay  time.Duration
-	// Answer, if set, makes the replies when none is enqueued.
+	// Answer, if set, returns the reply to a request when no reply is enqueued.
 	Answer func(*Request) Reply
 }
 
@@ -49,7 +48,7 @@ type Server struct {
 	conns    map[net.Conn]struct{}
 }
 
-// New makes a server that is not listening yet.
+// New returns a server that does not listen yet.
 func New(opts Options) *Server {
 	if opts.Models == nil {
 		opts.Models = []string{"gpt-4o", "gpt-4o-mini", "o3-mini", "text-embedding-3-small"}
@@ -65,8 +64,8 @@ func New(opts Options) *Server {
 	return s
 }
 
-// Start listens on address, 127.0.0.1:0 for a free port, and gives the base URL
-// with its /v1. Close ends it.
+// Start listens on address, such as 127.0.0.1:0 for a free port, and returns the base URL with its
+// /v1. Close ends the server.
 func (s *Server) Start(address string) (string, error) {
 	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
@@ -84,7 +83,7 @@ func (s *Server) Start(address string) (string, error) {
 	return "http://" + ln.Addr().String() + "/v1", nil
 }
 
-// Close cuts every connection and ends the server. Call it once.
+// Close closes every connection and ends the server. Call it once.
 func (s *Server) Close() error {
 	close(s.closed)
 	s.mu.Lock()
@@ -96,26 +95,26 @@ func (s *Server) Close() error {
 		return nil
 	}
 	err := s.http.Close()
-	// http has closed the listener only if Serve had begun.
+	// http.Server closes the listener only if Serve has been called.
 	_ = s.listener.Close()
 	return err
 }
 
-// Enqueue adds replies, each for one completion that is asked for and allowed.
+// Enqueue adds replies. Each is the answer to one valid request.
 func (s *Server) Enqueue(replies ...Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, replies...)
 }
 
-// Requests are the completions that were asked for, refused ones too, oldest first.
+// Requests returns all requests for completions, also the rejected ones, oldest first.
 func (s *Server) Requests() []*Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Active counts the requests that are being answered now.
+// Active returns the number of requests that are being answered.
 func (s *Server) Active() int { return int(s.active.Load()) }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +151,7 @@ func (s *Server) authorize(r *http.Request) *Error {
 	return nil
 }
 
-// mask shows a key's ends, as OpenAI does.
+// mask returns a key of which only the ends are readable, as OpenAI does in errors.
 func mask(key string) string {
 	if len(key) < 12 {
 		return strings.Repeat("*", len(key))
@@ -177,7 +176,7 @@ func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, list)
 }
 
-// next takes the reply to req: enqueued, made by Answer, or the usual sentence.
+// next returns the reply to req: an enqueued one, the one of Answer, or the default sentence.
 func (s *Server) next(req *Request) Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
-// start gives a server and the official client of it.
+// start starts a server and returns it with OpenAI's official client.
 func start(t *testing.T, opts openaitest.Options) (*openaitest.Server, openai.Client, string) {
 	t.Helper()
 	s := openaitest.New(opts)
@@ -49,7 +49,7 @@ func TestOfficialClientReadsStream(t *testing.T) {
 	var acc openai.ChatCompletionAccumulator
 	for stream.Next() {
 		if !acc.AddChunk(stream.Current()) {
-			t.Fatalf("the accumulator refuses %s", stream.Current().RawJSON())
+			t.Fatalf("the accumulator rejects %s", stream.Current().RawJSON())
 		}
 	}
 	if err := stream.Err(); err != nil {
@@ -57,13 +57,13 @@ func TestOfficialClientReadsStream(t *testing.T) {
 	}
 	message := acc.Choices[0].Message
 	if message.Content != "Let me look. " || len(message.ToolCalls) != 2 {
-		t.Fatalf("message = %s", message.RawJSON())
+		t.Fatalf("got message %s", message.RawJSON())
 	}
 	if got := message.ToolCalls[0].Function.Arguments; got != `{"city":"Oslo"}` {
-		t.Errorf("arguments = %q", got)
+		t.Errorf("got arguments %q", got)
 	}
 	if acc.Choices[0].FinishReason != "tool_calls" || acc.Usage.TotalTokens == 0 {
-		t.Errorf("finish = %q, usage = %+v", acc.Choices[0].FinishReason, acc.Usage)
+		t.Errorf("got finish reason %q and usage %+v", acc.Choices[0].FinishReason, acc.Usage)
 	}
 }
 
@@ -76,10 +76,10 @@ func TestUsageOnlyWhenAsked(t *testing.T) {
 	} {
 		text := post(t, url, body)
 		if got := strings.Contains(text, "prompt_tokens"); got != want {
-			t.Errorf("usage = %v, want %v, in\n%s", got, want, text)
+			t.Errorf("got usage %v, want %v, in\n%s", got, want, text)
 		}
 		if !strings.HasSuffix(text, "data: [DONE]\n\n") {
-			t.Errorf("no [DONE] in\n%s", text)
+			t.Errorf("the stream does not end with [DONE]:\n%s", text)
 		}
 	}
 }
@@ -135,10 +135,10 @@ func TestRefusesAsOpenAI(t *testing.T) {
 				t.Fatal(err)
 			}
 			if body.Error.Type != "invalid_request_error" || !strings.Contains(body.Error.Message, tt.message) {
-				t.Errorf("error = %+v", body.Error)
+				t.Errorf("got error %+v", body.Error)
 			}
 			if code := body.Error.Code; (code == nil) != (tt.code == "") || code != nil && *code != tt.code {
-				t.Errorf("code = %v, want %q", code, tt.code)
+				t.Errorf("got code %v, want %q", code, tt.code)
 			}
 		})
 	}
@@ -150,11 +150,11 @@ func TestKey(t *testing.T) {
 	_, err := client.Models.List(t.Context())
 	var api *openai.Error
 	if !errors.As(err, &api) || api.StatusCode != http.StatusUnauthorized || api.Code != "invalid_api_key" {
-		t.Fatalf("err = %v", err)
+		t.Fatalf("got error %v", err)
 	}
 }
 
-// A benchmark's server answers on one connection again and again, streams and others.
+// In a benchmark, one connection is used for several answers, streamed and not.
 func TestBenchKeepsConnection(t *testing.T) {
 	t.Parallel()
 	_, client, url := start(t, openaitest.Options{Tokens: 3, Delay: time.Millisecond})
@@ -167,11 +167,11 @@ func TestBenchKeepsConnection(t *testing.T) {
 			}
 		}
 		if err := stream.Err(); err != nil || text.String() != " t0 t1 t2" {
-			t.Fatalf("text = %q, err = %v", text.String(), err)
+			t.Fatalf("got text %q (%v)", text.String(), err)
 		}
 		whole, err := client.Chat.Completions.New(t.Context(), params("any"))
 		if err != nil || whole.Choices[0].Message.Content != " t0 t1 t2" {
-			t.Fatalf("whole = %+v, err = %v", whole, err)
+			t.Fatalf("got %+v (%v)", whole, err)
 		}
 	}
 	if post(t, url, "{") == "" {

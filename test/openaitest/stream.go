@@ -8,7 +8,7 @@ import (
 
 type object = map[string]any
 
-// stream sends the reply as server-sent events, a chunk a piece.
+// stream sends the reply as server-sent events, with one chunk for each piece.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, req *Request, reply *Reply, id string) {
 	if reply.Fault == Hang && reply.FaultAfter == 0 {
 		s.hang(r)
@@ -53,7 +53,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, req *Request, re
 	c.data("[DONE]")
 }
 
-// deltas are the reply's pieces in order.
+// deltas returns the reply's pieces in order.
 func deltas(reply *Reply) []object {
 	var out []object
 	for _, word := range words(reply.Reasoning) {
@@ -79,7 +79,7 @@ type chunker struct {
 	rc        *http.ResponseController
 	id, model string
 	created   int64
-	// usage says that every chunk carries usage, null in all but the last.
+	// usage means that every chunk has the field usage, which is null in all but the last.
 	usage bool
 }
 
@@ -106,7 +106,7 @@ func (c *chunker) json(v any) {
 	c.data(string(b))
 }
 
-// data sends one event; a client that has left is noticed by the request's context.
+// data sends one event. It ignores errors, because the request's context ends when the client disconnects.
 func (c *chunker) data(s string) {
 	_, _ = c.w.Write([]byte("data: " + s + "\n\n"))
 	_ = c.rc.Flush()

@@ -15,7 +15,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// project reads compose.yaml as Docker does, with these variables.
+// project loads compose.yaml as Docker does, with these environment variables.
 func project(ctx context.Context, env []string) (*types.Project, error) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join(checkout, "compose.yaml")},
 		cli.WithWorkingDirectory(checkout), cli.WithEnv(env), cli.WithInterpolation(true), cli.WithResolvedPaths(true))
@@ -25,7 +25,7 @@ func project(ctx context.Context, env []string) (*types.Project, error) {
 	return options.LoadProject(ctx)
 }
 
-// variables are those of .env.example, all set.
+// variables returns the variables of .env.example, each with a value.
 func variables(t *testing.T) (env []string) {
 	t.Helper()
 	for line := range strings.Lines(string(read(t, ".env.example"))) {
@@ -39,8 +39,8 @@ func variables(t *testing.T) (env []string) {
 	return env
 }
 
-// TestCompose: compose.yaml is valid, its services run with nothing they don't
-// need, and its data is in volumes.
+// compose.yaml is valid, its services have no privileges that they do not need, and their data is in
+// volumes.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	p, err := project(t.Context(), variables(t))
@@ -49,58 +49,57 @@ func TestCompose(t *testing.T) {
 	}
 	for name, s := range p.Services {
 		if !pinned.MatchString(s.Image) && s.Build == nil {
-			t.Errorf("%s: image %s names no version", name, s.Image)
+			t.Errorf("service %s: image %s has no version", name, s.Image)
 		}
 		if !slices.Contains(s.CapDrop, "ALL") || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
-			t.Errorf("%s has capabilities or can get privileges: %v %v", name, s.CapDrop, s.SecurityOpt)
+			t.Errorf("service %s has capabilities or can get privileges: %v %v", name, s.CapDrop, s.SecurityOpt)
 		}
 		if s.MemLimit == 0 || s.PidsLimit == 0 || s.Restart == "" {
-			t.Errorf("%s has no limit of memory or processes, or no restart policy", name)
+			t.Errorf("service %s has no limit of memory or processes, or no restart policy", name)
 		}
 		if s.Privileged || s.NetworkMode == "host" || s.Pid == "host" {
-			t.Errorf("%s is on the host", name)
+			t.Errorf("service %s uses the host's namespaces", name)
 		}
 	}
 	server := p.Services["agentarea"]
 	if !server.ReadOnly || len(server.CapAdd) > 0 || len(server.Ports) > 0 || server.ContainerName != "" {
-		t.Errorf("agentarea can be written to, has capabilities, or a port or name that keeps a second one from starting: %+v", server)
+		t.Errorf("service agentarea is writable, has capabilities, or has a fixed port or name: %+v", server)
 	}
 	if grace := server.StopGracePeriod; grace == nil || time.Duration(*grace) < 35*time.Second {
-		t.Errorf("agentarea is killed in its drain: stop_grace_period %v", grace)
+		t.Errorf("got stop_grace_period %v, which is too short for the drain", grace)
 	}
 	for _, v := range slices.Concat(server.Volumes, p.Services["proxy"].Volumes) {
 		if _, err := os.Stat(v.Source); err != nil {
-			t.Errorf("mounted: %v", err)
+			t.Errorf("mounted file: %v", err)
 		}
 	}
 	if got := slices.Sorted(maps.Keys(p.Volumes)); !slices.Equal(got, []string{"minio", "postgres"}) {
-		t.Errorf("volumes: %v", got)
+		t.Errorf("got volumes %v", got)
 	}
-	// What plugins-s3.hcl reads is what the container gets.
+	// The container gets each variable that plugins-s3.hcl reads.
 	for _, m := range regexp.MustCompile(`env\("(\w+)"\)`).FindAllStringSubmatch(string(read(t, "examples/configs/plugins-s3.hcl")), -1) {
 		if _, ok := server.Environment[m[1]]; !ok {
-			t.Errorf("compose.yaml gives agentarea no %s, which plugins-s3.hcl reads", m[1])
+			t.Errorf("compose.yaml does not set %s, which plugins-s3.hcl reads", m[1])
 		}
 	}
 }
 
-// TestComposeWantsSecrets: without any of its secrets nothing starts; there is no
-// password that works by itself.
-func TestComposeWantsSecrets(t *testing.T) {
+// compose.yaml is invalid if one of its secrets is missing, and .env.example has no usable password.
+func TestComposeRequiresSecrets(t *testing.T) {
 	t.Parallel()
 	all := variables(t)
 	for _, name := range []string{"AGENTAREA_SECRET_KEY", "AGENTAREA_ADMIN_PASSWORD", "POSTGRES_PASSWORD", "MINIO_ROOT_PASSWORD", "S3_SECRET_KEY"} {
 		without := slices.DeleteFunc(slices.Clone(all), func(v string) bool { return strings.HasPrefix(v, name+"=") })
 		if len(without) != len(all)-1 {
-			t.Errorf(".env.example has no %s", name)
+			t.Errorf(".env.example does not have %s", name)
 		}
 		if _, err := project(t.Context(), append(without, name+"=")); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("without %s: %v", name, err)
+			t.Errorf("without %s: got error %v, want one with the name", name, err)
 		}
 	}
 	for line := range strings.Lines(string(read(t, ".env.example"))) {
 		if name, value, _ := strings.Cut(strings.TrimSpace(line), "="); !strings.HasPrefix(name, "#") && secret.MatchString(name) && value != "" {
-			t.Errorf(".env.example has a secret that works: %s", name)
+			t.Errorf(".env.example has a usable secret: %s", name)
 		}
 	}
 }

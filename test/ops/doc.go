@@ -1,3 +1,3 @@
-// Package ops has the tests of how AgentArea is run: its image, compose.yaml, the
-// service of systemd, and the binaries as they ship.
+// Package ops tests how AgentArea is deployed: its container image, compose.yaml, the systemd service,
+// and the programs that make build builds.
 package ops

@@ -3,7 +3,7 @@ package ops_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,27 +14,24 @@ import (
 	"testing"
 
 	"github.com/agentarea/agentarea/test/mcptest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// needs finds programs that a laptop may lack and CI may not.
+// needs skips a test unless all programs are installed and the process is root.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		_, err := exec.LookPath(p)
 		if err == nil && os.Geteuid() != 0 {
-			err = fmt.Errorf("%s: only root makes PID namespaces", p)
+			err = errors.New("only root can create PID namespaces")
 		}
-		switch {
-		case err == nil:
-		case os.Getenv("AGENTAREA_REQUIRE_OPS") != "":
-			t.Fatal(err)
-		default:
-			t.Skip(err)
+		if err != nil {
+			testenv.Missing(t, p, err)
 		}
 	}
 }
 
-// call is a request to the API, answered by a 2xx.
+// call sends a request to the API, which must be answered with a status 2xx.
 func (s *server) call(t *testing.T, method, path, token string, body, reply any) {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -59,7 +56,7 @@ func (s *server) call(t *testing.T, method, path, token string, body, reply any)
 	}
 }
 
-// process is one of /proc.
+// process is a process in /proc.
 type process struct {
 	pid, parent int
 	state, args string
@@ -82,8 +79,8 @@ func processes(t *testing.T) (all []process) {
 	return all
 }
 
-// below are the descendants of a process whose command lines begin so.
-func below(t *testing.T, pid int, command string) (found []process) {
+// descendants returns the descendants of a process whose command lines begin with a prefix.
+func descendants(t *testing.T, pid int, command string) (found []process) {
 	t.Helper()
 	all := processes(t)
 	within := map[int]bool{pid: true}
@@ -101,15 +98,14 @@ func below(t *testing.T, pid int, command string) (found []process) {
 	return found
 }
 
-// TestContainer: in a PID namespace, under the image's init, an MCP server and what
-// it has left behind end with the plugin that ran them, as no zombies, and the whole
-// ends in time when the init is told to.
+// In a PID namespace under the image's init, an MCP server and its processes end with the plugin that
+// runs them and leave no zombies. When the init gets SIGTERM, everything ends in time.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	needs(t, "unshare", "tini")
 	everything := mcptest.EverythingServer(t)
 	config := filepath.Join(t.TempDir(), "plugins.hcl")
-	// Without namespaces, as Docker's seccomp profile has it, strays fall to the init.
+	// Docker's seccomp profile allows no namespaces, so the init becomes the parent of orphaned processes.
 	plugins := "plugin \"mcp\" \"stdio\" {\n  command = \"mcp-stdio\"\n  config {\n    namespace = false\n  }\n}\n"
 	if err := os.WriteFile(config, []byte(plugins), 0o600); err != nil {
 		t.Fatal(err)
@@ -128,23 +124,23 @@ func TestContainer(t *testing.T) {
 	s.call(t, "POST", "/v1/mcp-servers/"+mcp.ID+"/start", login.Token, map[string]any{}, &mcp)
 	running := func() bool {
 		s.call(t, "GET", "/v1/mcp-servers/"+mcp.ID, login.Token, nil, &mcp)
-		return mcp.Status == "running" && len(below(t, unshared, "sleep 86399")) == 1
+		return mcp.Status == "running" && len(descendants(t, unshared, "sleep 86399")) == 1
 	}
 	eventually(t, "running MCP server", running)
 
-	first := below(t, unshared, "sleep 86399")[0].pid
-	for _, p := range below(t, unshared, filepath.Join(bin(t), "mcp-stdio")) {
+	first := descendants(t, unshared, "sleep 86399")[0].pid
+	for _, p := range descendants(t, unshared, filepath.Join(bin(t), "mcp-stdio")) {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
 	}
 	eventually(t, "MCP server that runs again, and the end of what the first had started", func() bool {
 		if !running() {
 			return false
 		}
-		strays := below(t, unshared, "sleep 86399")
+		strays := descendants(t, unshared, "sleep 86399")
 		return len(strays) == 1 && strays[0].pid != first
 	})
 	eventually(t, "end of the last zombie", func() bool {
-		for _, p := range below(t, unshared, "") {
+		for _, p := range descendants(t, unshared, "") {
 			if p.state == "Z" {
 				return false
 			}

@@ -11,25 +11,20 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// patience bounds every wait; a busy machine takes its time.
-const patience = time.Minute
+// waitTimeout bounds every wait. It is long enough for a busy machine.
+const waitTimeout = 3 * time.Minute
 
-// bin is where make build, which make test runs first, puts what ships.
+// bin returns the folder of the programs.
 func bin(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join(checkout, "bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "agentarea")); err != nil {
-		t.Fatalf("%v: run make build first", err)
-	}
-	return dir
+	return testenv.Binaries(t)
 }
 
-// server is one that runs until the test ends.
+// server is a server that runs until the test ends.
 type server struct {
 	cmd    *exec.Cmd
 	out    *output
@@ -53,7 +48,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// start runs the server that ships, behind the words of wrap, and waits for its banner.
+// start starts the server with the command wrap in front of it, and waits for its banner.
 func start(t *testing.T, wrap []string, env ...string) *server {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,7 +64,7 @@ func start(t *testing.T, wrap []string, env ...string) *server {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = s.cmd.Wait() // ended tells
+		_ = s.cmd.Wait() // ended checks the result
 		close(s.exited)
 	}()
 	t.Cleanup(func() {
@@ -82,7 +77,7 @@ func start(t *testing.T, wrap []string, env ...string) *server {
 	eventually(t, "the server's banner", func() bool {
 		select {
 		case <-s.exited:
-			t.Fatal("the server ended at its start")
+			t.Fatal("the server has ended during its start")
 		default:
 		}
 		return strings.Contains(s.out.String(), "Plugins:")
@@ -96,7 +91,7 @@ var apiURL = regexp.MustCompile(`API +(http://\S+)`)
 
 func (s *server) url() string { return apiURL.FindStringSubmatch(s.out.String())[1] }
 
-// health asks by the command that the image's HEALTHCHECK is.
+// health runs the command of the image's HEALTHCHECK.
 func (s *server) health(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command(filepath.Join(bin(t), "agentarea"), "health", "--ready", "--url", s.url()).CombinedOutput(); err != nil {
@@ -111,25 +106,25 @@ func (s *server) terminate(t *testing.T) {
 	}
 }
 
-// ended waits for the server's end within the time that orchestrators are told.
+// ended waits until the server has ended, and checks its exit code. The docs promise an end within 30 s.
 func (s *server) ended(t *testing.T, code int) {
 	t.Helper()
 	select {
 	case <-s.exited:
-	case <-time.After(30 * time.Second):
-		t.Fatal("still there 30 s after SIGTERM")
+	case <-time.After(waitTimeout):
+		t.Fatalf("the server runs %s after SIGTERM", waitTimeout)
 	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("exit code %d, want %d", got, code)
+		t.Errorf("got exit code %d, want %d", got, code)
 	}
 }
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitTimeout)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatalf("no %s within %v", what, patience)
+			t.Fatalf("waited %s for %s", waitTimeout, what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -1,4 +1,4 @@
-// Package pgtest gives tests a real PostgreSQL: the server that URLVariable names,
-// or else one of the test process's own, from the machine's initdb and postgres,
-// on loopback, that ends with the process.
+// Package pgtest gives tests a real PostgreSQL server: the one that URLVariable names, or one
+// that the test process starts on loopback from the machine's initdb and postgres programs.
+// A started server ends with the process.
 package pgtest

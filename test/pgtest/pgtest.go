@@ -12,16 +12,13 @@ import (
 	"testing"
 
 	"github.com/uptrace/bun/driver/pgdriver"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-const (
-	// URLVariable names a server for the tests, whose user may make databases.
-	URLVariable = "AGENTAREA_TEST_POSTGRES_URL"
-
-	// RequireVariable, if not empty, has tests fail where there is no PostgreSQL,
-	// instead of being skipped.
-	RequireVariable = "AGENTAREA_REQUIRE_POSTGRES"
-)
+// URLVariable is an environment variable with the URL of a server for the tests. Its user must
+// be allowed to create databases.
+const URLVariable = "AGENTAREA_TEST_POSTGRES_URL"
 
 var shared struct {
 	once   sync.Once
@@ -30,64 +27,87 @@ var shared struct {
 	count  atomic.Int64
 }
 
-// Start gives the URL of a new, empty database, which goes with the test.
+// Require returns the URL of the server, which it starts if necessary. All tests of the process
+// share it. Without PostgreSQL the test is skipped.
+func Require(tb testing.TB) string {
+	tb.Helper()
+	if base := os.Getenv(URLVariable); base != "" {
+		return base
+	}
+	shared.once.Do(func() { shared.server, shared.err = launch(os.TempDir(), &Server{}) })
+	if shared.err != nil {
+		testenv.Missing(tb, "PostgreSQL", shared.err)
+	}
+	return shared.server.URL
+}
+
+// Start returns the URL of a new, empty database. It is dropped when the test ends.
+// Without PostgreSQL the test is skipped.
 func Start(tb testing.TB) string {
 	tb.Helper()
-	base := os.Getenv(URLVariable)
-	if base == "" {
-		// One server for all tests of the process, which it ends with.
-		shared.once.Do(func() { shared.server, shared.err = launch(os.TempDir(), &Server{}) })
-		if shared.err != nil {
-			missing(tb, shared.err)
-		}
-		base = shared.server.URL
-	}
-	return database(tb, base)
+	url, drop := Create(tb)
+	tb.Cleanup(drop)
+	return url
 }
 
-func missing(tb testing.TB, err error) {
-	tb.Helper()
-	const remedy = "install PostgreSQL's server (Debian: postgresql), or name one by " + URLVariable
-	if os.Getenv(RequireVariable) != "" {
-		tb.Fatalf("no PostgreSQL to test with: %v: %s", err, remedy)
-	}
-	tb.Skipf("NOT TESTED ON POSTGRESQL: %v: %s", err, remedy)
-}
-
-// Own starts a server for this test alone, which it may kill and start again.
+// Own starts a server that only this test uses, so that it may kill and restart it.
+// Without PostgreSQL the test is skipped.
 func Own(tb testing.TB) *Server {
 	tb.Helper()
 	s, err := launch(tb.TempDir(), &Server{})
 	if err != nil {
-		missing(tb, err)
+		testenv.Missing(tb, "PostgreSQL", err)
 	}
 	tb.Cleanup(s.Close)
 	return s
 }
 
-// database makes one beside the base's.
-func database(tb testing.TB, base string) string {
+// Create returns the URL of a new, empty database, which drop removes. The database may outlive
+// the test. Without PostgreSQL the test is skipped.
+func Create(tb testing.TB) (databaseURL string, drop func()) {
 	tb.Helper()
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), shared.count.Add(1))
-	execute(tb, base, "CREATE DATABASE "+name)
-	tb.Cleanup(func() { execute(tb, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
-	u, err := url.Parse(base)
-	if err != nil {
-		tb.Fatalf("%s: not a URL", URLVariable)
-	}
-	u.Path = "/" + name
-	return u.String()
+	return create(tb, "")
 }
 
-func execute(tb testing.TB, base, statement string) {
+// Copy returns the URL of a new copy of a database of this server, to which nobody may be
+// connected. It is dropped when the test ends.
+func Copy(tb testing.TB, template string) string {
 	tb.Helper()
-	dsn := base
-	if !strings.Contains(dsn, "sslmode=") {
-		dsn += "?sslmode=disable"
+	u, err := url.Parse(template)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(dsn)))
+	url, drop := create(tb, " TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
+	tb.Cleanup(drop)
+	return url
+}
+
+func create(tb testing.TB, options string) (databaseURL string, drop func()) {
+	tb.Helper()
+	base := Require(tb)
+	u, err := url.Parse(base)
+	if err != nil {
+		tb.Fatalf("%s is not a URL: %v", URLVariable, err)
+	}
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), shared.count.Add(1))
+	if err := execute(base, "CREATE DATABASE "+name+options); err != nil {
+		tb.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String(), func() {
+		// A database that stays is no reason to fail: its name is used once.
+		_ = execute(base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+	}
+}
+
+func execute(base, statement string) error {
+	if !strings.Contains(base, "sslmode=") {
+		base += "?sslmode=disable"
+	}
+	db := sql.OpenDB(pgdriver.NewConnector(pgdriver.WithDSN(base)))
 	defer func() { _ = db.Close() }()
 	if _, err := db.ExecContext(context.Background(), statement); err != nil {
-		tb.Errorf("%s: %v", statement, err)
+		return fmt.Errorf("%s: %w", statement, err)
 	}
+	return nil
 }

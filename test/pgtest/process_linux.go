@@ -6,13 +6,14 @@ import (
 	"syscall"
 )
 
-// attributes have the server end with this process, whatever ends it: PostgreSQL
-// shuts down at once on SIGQUIT.
+// attributes returns process attributes with which the server ends when this process ends,
+// for any reason. PostgreSQL shuts down immediately on SIGQUIT.
 func attributes(account *syscall.Credential) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGQUIT, Credential: account}
 }
 
-// start starts from a thread that stays, for Pdeathsig is of the thread.
+// start starts the command from a thread that lives as long as the process, because Pdeathsig
+// is sent when the starting thread ends.
 func start(cmd *exec.Cmd) error {
 	failed := make(chan error)
 	go func() {
@@ -20,7 +21,7 @@ func start(cmd *exec.Cmd) error {
 		err := cmd.Start()
 		failed <- err
 		if err == nil {
-			select {} // the thread lives as long as the process
+			select {}
 		}
 	}()
 	return <-failed

@@ -16,29 +16,29 @@ import (
 	"time"
 )
 
-// Server is a PostgreSQL of the tests' own.
+// Server is a PostgreSQL server that this process has started.
 type Server struct {
-	// URL is of its first database.
+	// URL is the URL of the database "postgres".
 	URL string
 
 	dir  string
 	port int
-	// durable has it sync what it commits, as a server must whose data matter.
+	// durable makes the server sync each commit to the disk, as in production.
 	durable bool
 	account *syscall.Credential
 	process *exec.Cmd
-	ended   chan struct{}
-	said    *bytes.Buffer
+	// ended is closed when the process has ended.
+	ended  chan struct{}
+	output *bytes.Buffer
 }
 
-// patience is how long the server may take to start.
-const patience = 30 * time.Second
+// startTimeout is long enough for a busy machine.
+const startTimeout = 2 * time.Minute
 
-// Launch starts a server with a folder under base for a program that measures: it
-// syncs what it commits.
+// Launch starts a server for a benchmark, with its data in a folder under base. It syncs each commit.
 func Launch(base string) (*Server, error) { return launch(base, &Server{durable: true}) }
 
-// launch makes a cluster in a folder of its own under base, and starts it.
+// launch creates a database cluster in a new folder under base, and starts it.
 func launch(base string, s *Server) (*Server, error) {
 	sweep(base)
 	dir, err := os.MkdirTemp(base, fmt.Sprintf("%s%d-", folder, os.Getpid()))
@@ -50,23 +50,23 @@ func launch(base string, s *Server) (*Server, error) {
 		return nil, err
 	}
 	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", s.port)
-	if err := s.lower(); err != nil {
+	if err := s.dropRoot(); err != nil {
 		return nil, err
 	}
 	initdb, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	if err != nil {
 		return nil, err
 	}
-	if said, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, said)
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, output)
 	}
 	return s, s.Up()
 }
 
-// folder begins the names of the folders; the id of the process follows.
+// folder is the prefix of the folders' names. The id of the process follows.
 const folder = "agentarea-pg-"
 
-// sweep removes what processes left that are no more: nothing runs at their end.
+// sweep removes the folders of processes that have ended, because they cannot do it themselves.
 func sweep(base string) {
 	left, _ := filepath.Glob(filepath.Join(base, folder+"*"))
 	for _, dir := range left {
@@ -93,8 +93,8 @@ func freePort() (int, error) {
 	return strconv.Atoi(port)
 }
 
-// lower has the programs run as postgres, for they refuse root.
-func (s *Server) lower() error {
+// dropRoot makes the programs run as the user postgres if this process is root, because they refuse root.
+func (s *Server) dropRoot() error {
 	if os.Getuid() != 0 {
 		return nil
 	}
@@ -131,20 +131,20 @@ func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// find looks where Debian puts the programs, for PATH may have wrappers that do
-// what they like about users.
+// find returns the path of a program of PostgreSQL. It looks in Debian's folder first, because
+// wrappers in PATH may change the user.
 func find(name string) (string, error) {
 	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name); len(found) > 0 {
 		return found[len(found)-1], nil
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("there is no %s", name)
+		return "", fmt.Errorf("the program %s is not installed", name)
 	}
 	return path, nil
 }
 
-// Up starts the server, at the address that it had, and waits until it answers.
+// Up starts the server at the address that it had before, and waits until it answers.
 func (s *Server) Up() error {
 	sync := "off"
 	if s.durable {
@@ -156,42 +156,42 @@ func (s *Server) Up() error {
 	if err != nil {
 		return err
 	}
-	s.said, s.ended = &bytes.Buffer{}, make(chan struct{})
-	cmd.Stdout, cmd.Stderr = s.said, s.said
+	s.output, s.ended = &bytes.Buffer{}, make(chan struct{})
+	cmd.Stdout, cmd.Stderr = s.output, s.output
 	if err := start(cmd); err != nil {
 		return err
 	}
 	s.process = cmd
 	ended := s.ended
 	go func() {
-		_ = cmd.Wait() // what it said tells
+		_ = cmd.Wait() // the output has the reason
 		close(ended)
 	}()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(startTimeout)
 	for !s.answers() {
 		select {
 		case <-s.ended:
-			return fmt.Errorf("postgres ended: %s", s.said)
+			return fmt.Errorf("postgres has ended: %s", s.output)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
 			s.Kill()
-			return errors.New("postgres does not answer")
+			return fmt.Errorf("postgres does not answer within %s", startTimeout)
 		}
 	}
 	return nil
 }
 
-// Kill ends all of the server's processes, as a power cut does.
+// Kill ends all of the server's processes without a shutdown, as a power cut does.
 func (s *Server) Kill() {
 	_ = syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL)
 	<-s.ended
 }
 
-// Freeze has the server say nothing, and Thaw ends that.
+// Freeze stops the server's main process, so that it answers nothing until Thaw.
 func (s *Server) Freeze() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGSTOP) }
 
-// Thaw has a frozen server go on.
+// Thaw continues a frozen server.
 func (s *Server) Thaw() { _ = syscall.Kill(-s.process.Process.Pid, syscall.SIGCONT) }
 
 // Close ends the server and removes its data.
@@ -200,7 +200,7 @@ func (s *Server) Close() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// answers says whether the server takes a connection and speaks its protocol.
+// answers reports whether the server accepts a connection and answers a start-up message.
 func (s *Server) answers() bool {
 	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), time.Second)
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *Server) answers() bool {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
-	// A start-up message of user postgres: R is the answer of a server that is ready.
+	// A server that is ready answers the start-up message with an R.
 	const parameters = "user\x00postgres\x00database\x00postgres\x00\x00"
 	message := append([]byte{0, 0, 0, byte(8 + len(parameters)), 0, 3, 0, 0}, parameters...)
 	if _, err := conn.Write(message); err != nil {

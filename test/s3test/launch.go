@@ -13,33 +13,31 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// version is the Makefile's VERSITYGW_VERSION.
+// version must be the same as VERSITYGW_VERSION in the Makefile.
 const version = "v1.8.0"
 
-// binary is where make test installs the server.
+// binary returns the path of the server's program. Without it the test is skipped.
 func binary(tb testing.TB) string {
 	tb.Helper()
-	cache := os.Getenv("XDG_CACHE_HOME")
-	if cache == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		cache = filepath.Join(home, ".cache")
+	cache, err := testenv.Cache()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	path := filepath.Join(cache, "agentarea", "bin", "versitygw-"+version, "versitygw")
+	path := filepath.Join(cache, "bin", "versitygw-"+version, "versitygw")
 	if _, err := os.Stat(path); err != nil {
-		tb.Fatalf("no S3 server for tests: %s is not there; make test installs it (in some minutes, once), or name a server by %s", path, URLVariable)
+		testenv.Missing(tb, "S3 server versitygw", err)
 	}
 	return path
 }
 
-// errPort says that somebody was quicker to take the port.
+// errPort means that another process took the free port first.
 var errPort = errors.New("address already in use")
 
-// launch runs a server of the test's own.
+// launch runs a server for this test.
 func launch(tb testing.TB) *Server {
 	tb.Helper()
 	path := binary(tb)
@@ -72,17 +70,17 @@ func try(tb testing.TB, path string) (*Server, error) {
 	s.Pid = cmd.Process.Pid
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // what it said is in output
+		_ = cmd.Wait() // output has the reason
 		close(ended)
 	}()
 	if err := s.ready(tb.Context(), ended); err != nil {
 		_ = cmd.Process.Kill()
 		<-ended
-		said := output.text()
-		if strings.Contains(said, errPort.Error()) {
+		text := output.text()
+		if strings.Contains(text, errPort.Error()) {
 			err = errPort
 		}
-		return nil, errors.Join(err, errors.New(said))
+		return nil, errors.Join(err, errors.New(text))
 	}
 	tb.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -110,10 +108,10 @@ func freePort(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// ready waits until the server answers to its own keys: another's server, on a
-// port that it was quicker to take, does not know them.
+// ready waits until the server accepts its own keys. Another process's server that took the
+// same port does not know them.
 func (s *Server) ready(ctx context.Context, ended <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -128,15 +126,15 @@ func (s *Server) ready(ctx context.Context, ended <-chan struct{}) error {
 		}
 		select {
 		case <-ended:
-			return errors.New("it ended")
+			return errors.New("the server has ended")
 		case <-ctx.Done():
-			return errors.New("it does not answer")
+			return errors.New("the server does not answer")
 		case <-tick.C:
 		}
 	}
 }
 
-// log keeps what the server says for when it does not start.
+// log keeps the beginning of the server's output, for the error when it does not start.
 type log struct {
 	mu   sync.Mutex
 	data bytes.Buffer

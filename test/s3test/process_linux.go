@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// withParent has the server end when the test's process does, however that ends.
+// withParent returns process attributes with which the server ends when the test's process ends.
 func withParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// hasAttributes says whether the server can keep its metadata with the files.
+// hasAttributes reports whether the folder supports extended attributes, in which the server keeps metadata.
 func hasAttributes(dir string) bool {
 	name := filepath.Join(dir, ".probe")
 	if err := os.WriteFile(name, nil, 0o600); err != nil {

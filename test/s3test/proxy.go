@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Proxy is a network between a client and a server that fails on demand.
+// Proxy is a TCP proxy that fails on demand. It may be used concurrently.
 type Proxy struct {
 	// Endpoint is host:port.
 	Endpoint string
@@ -20,13 +20,13 @@ type Proxy struct {
 	conns    map[net.Conn]bool
 	stalled  bool
 	delay    time.Duration
-	// left is how many bytes may still go to the server; negative for any.
+	// left is how many bytes may still go to the server. Negative means no limit.
 	left    int64
-	carried int64
+	sent    int64
 	running sync.WaitGroup
 }
 
-// NewProxy gives a proxy that works, and ends with the test.
+// NewProxy returns a working proxy to target (host:port) that ends with the test.
 func NewProxy(tb testing.TB, target string) *Proxy {
 	tb.Helper()
 	p := &Proxy{tb: tb, target: target, Endpoint: "127.0.0.1:0", conns: map[net.Conn]bool{}, left: -1}
@@ -39,7 +39,7 @@ func NewProxy(tb testing.TB, target string) *Proxy {
 	return p
 }
 
-// Up lets everything pass again.
+// Up ends every failure: connections are accepted and all data passes.
 func (p *Proxy) Up() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,14 +50,14 @@ func (p *Proxy) Up() {
 	}
 	l, err := net.Listen("tcp", p.Endpoint)
 	if err != nil {
-		p.tb.Errorf("the proxy can't come up again: %v", err)
+		p.tb.Errorf("restart the proxy: %v", err)
 		return
 	}
 	p.listener, p.Endpoint = l, l.Addr().String()
 	p.running.Go(func() { p.accept(l) })
 }
 
-// Down cuts every connection and refuses new ones.
+// Down closes every connection and refuses new ones.
 func (p *Proxy) Down() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,32 +76,32 @@ func (p *Proxy) down() {
 	p.changed.Broadcast()
 }
 
-// Stall lets nothing pass any more, but keeps every connection and takes new ones.
+// Stall keeps every connection open and accepts new ones, but lets no data pass.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled = true
 }
 
-// Slow delays each 64 KiB that pass.
+// Slow delays each 64 KiB by delay.
 func (p *Proxy) Slow(delay time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = delay
 }
 
-// DownAfter is Down as soon as so many more bytes have gone to the server.
+// DownAfter calls Down after that many more bytes have been sent to the server.
 func (p *Proxy) DownAfter(bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.left = bytes
 }
 
-// Carried is how many bytes have gone to the server.
-func (p *Proxy) Carried() int64 {
+// Sent returns how many bytes have been sent to the server.
+func (p *Proxy) Sent() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.carried
+	return p.sent
 }
 
 func (p *Proxy) accept(l net.Listener) {
@@ -115,12 +115,12 @@ func (p *Proxy) accept(l net.Listener) {
 			_ = client.Close()
 			continue
 		}
-		p.running.Go(func() { p.carry(server, client, true) })
-		p.running.Go(func() { p.carry(client, server, false) })
+		p.running.Go(func() { p.copy(server, client, true) })
+		p.running.Go(func() { p.copy(client, server, false) })
 	}
 }
 
-// add keeps a pair of connections, unless the proxy went down meanwhile.
+// add registers a pair of connections. It returns false if the proxy has gone down in the meantime.
 func (p *Proxy) add(l net.Listener, client, server net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +132,7 @@ func (p *Proxy) add(l net.Listener, client, server net.Conn) bool {
 	return true
 }
 
-func (p *Proxy) carry(to, from net.Conn, up bool) {
+func (p *Proxy) copy(to, from net.Conn, up bool) {
 	defer p.remove(to, from)
 	buf := make([]byte, 64<<10)
 	for {
@@ -146,7 +146,7 @@ func (p *Proxy) carry(to, from net.Conn, up bool) {
 	}
 }
 
-// pass waits until n bytes may go on; false says that they may not.
+// pass waits until n bytes may be forwarded. It returns false if they must be dropped.
 func (p *Proxy) pass(from net.Conn, n int, up bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,7 +164,7 @@ func (p *Proxy) pass(from net.Conn, n int, up bool) bool {
 	if !up {
 		return true
 	}
-	p.carried += int64(n)
+	p.sent += int64(n)
 	if p.left < 0 {
 		return true
 	}

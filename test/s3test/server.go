@@ -1,9 +1,8 @@
 // Package s3test gives tests a real S3 server, and a network that fails on demand.
 //
-// The server is versitygw, which make test installs into the cache of tools, on
-// loopback, with a folder of the test's. Set AGENTAREA_TEST_S3_URL to
-// http://ACCESS:SECRET@host:port/?region=us-east-1 and the tests take that server
-// instead, in buckets of their own.
+// The server is versitygw, which make test-setup installs. It runs on loopback and stores
+// objects in a temporary folder. If AGENTAREA_TEST_S3_URL is set to
+// http://ACCESS:SECRET@host:port/?region=us-east-1, tests use that server instead, with new buckets.
 package s3test
 
 import (
@@ -20,28 +19,28 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// URLVariable names a server of one's own.
+// URLVariable is an environment variable with the URL of an S3 server for the tests.
 const URLVariable = "AGENTAREA_TEST_S3_URL"
 
-// patience is how long the server may take to start, and for what the tests ask
-// of it themselves.
-const patience = 30 * time.Second
+// startTimeout bounds the server's start and each request of this package. It is long enough
+// for a busy machine.
+const startTimeout = 2 * time.Minute
 
 // Server is an S3 server.
 type Server struct {
-	// Endpoint is host:port, and Secure is true for https.
+	// Endpoint is host:port. Secure is true for https.
 	Endpoint string
 	Secure   bool
-	// AccessKey and SecretKey may do everything.
+	// AccessKey and SecretKey are the credentials of the server's owner.
 	AccessKey, SecretKey string
 	Region               string
-	// Client speaks to the server as its owner.
+	// Client sends requests as the server's owner.
 	Client *minio.Core
-	// Pid is the server's process; 0 for a server of one's own.
+	// Pid is the id of the server's process. It is 0 for the server of URLVariable.
 	Pid int
 }
 
-// Start gives a server that ends with the test.
+// Start returns a server that ends with the test. Without one the test is skipped.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
 	if raw := os.Getenv(URLVariable); raw != "" {
@@ -65,7 +64,7 @@ func external(tb testing.TB, raw string) *Server {
 	return s
 }
 
-// URL is the endpoint with its scheme.
+// URL returns the endpoint with its scheme.
 func (s *Server) URL() string {
 	if s.Secure {
 		return "https://" + s.Endpoint
@@ -75,7 +74,7 @@ func (s *Server) URL() string {
 
 func (s *Server) connect(tb testing.TB) {
 	tb.Helper()
-	// A transport of its own, so that no connection outlives the test.
+	// With its own transport, no connection outlives the test.
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	tb.Cleanup(transport.CloseIdleConnections)
 	var err error
@@ -88,18 +87,17 @@ func (s *Server) connect(tb testing.TB) {
 	}
 }
 
-// NewBucket makes an empty bucket, which goes with the test.
+// NewBucket creates an empty bucket, which is removed when the test ends.
 func (s *Server) NewBucket(tb testing.TB) string {
 	tb.Helper()
 	name := s.NewName(tb)
 	if err := s.Client.MakeBucket(tb.Context(), name, minio.MakeBucketOptions{Region: s.Region}); err != nil {
-		tb.Fatalf("make a bucket: %v", err)
+		tb.Fatalf("create bucket %s: %v", name, err)
 	}
 	return name
 }
 
-// NewName is a name for a bucket that is not there. If it is made, it goes with
-// the test.
+// NewName returns a name for a new bucket. If the test creates it, it is removed when the test ends.
 func (s *Server) NewName(tb testing.TB) string {
 	name := "test-" + strings.ToLower(rand.Text())
 	if s.Pid == 0 {
@@ -108,9 +106,9 @@ func (s *Server) NewName(tb testing.TB) string {
 	return name
 }
 
-// remove cleans up on a server that outlives the test.
+// remove deletes a bucket with its objects and unfinished uploads, if it exists.
 func (s *Server) remove(tb testing.TB, bucket string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), startTimeout)
 	defer cancel()
 	if there, err := s.Client.BucketExists(ctx, bucket); err == nil && !there {
 		return
@@ -120,43 +118,42 @@ func (s *Server) remove(tb testing.TB, bucket string) {
 			o.Err = s.Client.RemoveObject(ctx, bucket, o.Key, minio.RemoveObjectOptions{})
 		}
 		if o.Err != nil {
-			tb.Errorf("clean up the bucket %s: %v", bucket, o.Err)
+			tb.Errorf("remove the contents of bucket %s: %v", bucket, o.Err)
 			return
 		}
 	}
 	for _, name := range s.Uploads(tb, bucket) {
 		if err := s.Client.RemoveIncompleteUpload(ctx, bucket, name); err != nil {
-			tb.Errorf("clean up the bucket %s: %v", bucket, err)
+			tb.Errorf("remove the contents of bucket %s: %v", bucket, err)
 		}
 	}
 	if err := s.Client.RemoveBucket(ctx, bucket); err != nil {
-		tb.Errorf("remove the bucket %s: %v", bucket, err)
+		tb.Errorf("remove bucket %s: %v", bucket, err)
 	}
 }
 
-// Objects are the names of a bucket's objects.
+// Objects returns the names of a bucket's objects.
 func (s *Server) Objects(tb testing.TB, bucket string) (names []string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), startTimeout)
 	defer cancel()
 	for o := range s.Client.Client.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
 		if o.Err != nil {
-			tb.Fatalf("list the bucket %s: %v", bucket, o.Err)
+			tb.Fatalf("list bucket %s: %v", bucket, o.Err)
 		}
 		names = append(names, o.Key)
 	}
 	return names
 }
 
-// Uploads are the names of the multipart uploads that a bucket has and that have
-// not ended, one for each.
+// Uploads returns the object name of each unfinished multipart upload in a bucket.
 func (s *Server) Uploads(tb testing.TB, bucket string) (names []string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), startTimeout)
 	defer cancel()
 	result, err := s.Client.ListMultipartUploads(ctx, bucket, "", "", "", "", 1000)
 	if err != nil {
-		tb.Fatalf("list the uploads of %s: %v", bucket, err)
+		tb.Fatalf("list the uploads of bucket %s: %v", bucket, err)
 	}
 	for _, u := range result.Uploads {
 		names = append(names, u.Key)

@@ -18,18 +18,17 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names := s.Objects(t, bucket); len(names) != 1 || names[0] != "a/b" {
-		t.Errorf("objects: %q", names)
+		t.Errorf("Objects = %q, want a/b", names)
 	}
 	if _, err := s.Client.NewMultipartUpload(t.Context(), bucket, "c", minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if names := s.Uploads(t, bucket); len(names) != 1 || names[0] != "c" {
-		t.Errorf("uploads: %q", names)
+		t.Errorf("Uploads = %q, want c", names)
 	}
 }
 
-// The server that make installs is the one that is looked for.
-func TestVersion(t *testing.T) {
+func TestVersionIsTheMakefiles(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
@@ -40,7 +39,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestServerRefusesForgedSignatures(t *testing.T) {
+func TestServerRejectsForgedSignatures(t *testing.T) {
 	t.Parallel()
 	s := Start(t)
 	bucket := s.NewBucket(t)
@@ -49,7 +48,7 @@ func TestServerRefusesForgedSignatures(t *testing.T) {
 	forged.connect(t)
 	_, err := forged.Client.Client.PutObject(t.Context(), bucket, "a", bytes.NewReader([]byte("hello")), 5, minio.PutObjectOptions{})
 	if code := minio.ToErrorResponse(err).Code; code != minio.SignatureDoesNotMatch {
-		t.Errorf("err = %v", err)
+		t.Errorf("PutObject with a wrong key: %v, want SignatureDoesNotMatch", err)
 	}
 }
 
@@ -70,10 +69,10 @@ func TestProxy(t *testing.T) {
 	}
 	p.DownAfter(100 << 10)
 	if err := put(1 << 20); err == nil {
-		t.Error("a connection that was cut brought all to the server")
+		t.Error("an upload through a proxy that went down succeeds")
 	}
 	if err := put(1); err == nil {
-		t.Error("a proxy that is down takes connections")
+		t.Error("an upload while the proxy is down succeeds")
 	}
 	p.Up()
 	if err := put(1 << 20); err != nil {

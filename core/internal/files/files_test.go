@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 // rig is Files on a real database and on shelves named local and s3.
@@ -31,14 +31,7 @@ type rig struct {
 
 func newRig(t *testing.T, change ...func(*Options)) *rig {
 	t.Helper()
-	db, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"), storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	db := dbtest.Open(t)
 	r := &rig{t: t, db: db, shelves: shelves{}}
 	for _, label := range []string{"local", "s3"} {
 		r.shelves[label] = &shelf{objects: map[string][]byte{}}

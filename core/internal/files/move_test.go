@@ -3,8 +3,10 @@ package files
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // move moves from local to s3 and gives the last report and those of failures.
@@ -175,6 +178,9 @@ func TestAMoveThatWasCutGoesOn(t *testing.T) {
 // order: in the end each file is whole, and no other byte is left.
 func TestNothingIsLostAndNothingLeft(t *testing.T) {
 	t.Parallel()
+	if err := flag.Set("rapid.checks", strconv.Itoa(testenv.Rounds(20, 100))); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		r := newRig(t)
 		contents := map[string]string{} // of the files that were acknowledged

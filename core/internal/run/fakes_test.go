@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 // loop is an agent type that runs in the test's process. call makes the next
@@ -117,14 +117,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	db, err := storage.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "test.db"), storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	db := dbtest.Open(t)
 	now := time.Now().UTC()
 	u := &core.User{ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
 	a := &core.Agent{

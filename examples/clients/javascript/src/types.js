@@ -1,4 +1,4 @@
-// The types of the API, generated from its OpenAPI document by go test ./test/clients -run TypesAre -update.
+// Types of the API. Generated from its OpenAPI document by go test ./test/clients -run TypesAreFresh -update. DO NOT EDIT.
 
 export {};
 
