@@ -68,7 +68,7 @@ func TestAFileInAPrompt(t *testing.T) {
 	for name, c := range map[string]struct {
 		contentType string
 		data        string
-		lacks       string
+		unsupported string
 		tools       []sdk.Tool
 		change      func(w *world, f *core.File)
 		want        string
@@ -88,43 +88,43 @@ func TestAFileInAPrompt(t *testing.T) {
 		},
 		"long text": {
 			contentType: "text/plain", data: long,
-			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] + "\n[file a.x is cut here, after 99999 of 120001 bytes]\n",
+			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] + "\n[file a.x is truncated after 99999 of 120001 bytes]\n",
 		},
 		"long text, and files__read": {
 			contentType: "text/plain", data: long, tools: []sdk.Tool{{Name: "files__read"}},
 			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] +
-				"\n[file a.x is cut here, after 99999 of 120001 bytes: files__read with the offset 99999 gives the rest]\n",
+				"\n[file a.x is truncated after 99999 of 120001 bytes; to read the rest, call files__read with offset 99999]\n",
 		},
 		"image": {contentType: "image/png", data: "PNG", want: "<image/png a.x 3>"},
 		"image for a model that takes none": {
-			contentType: "image/png", data: "PNG", lacks: "images",
-			want: "\n[file a.x (file-1, image/png, 3 bytes): this model takes no images]\n",
+			contentType: "image/png", data: "PNG", unsupported: "images",
+			want: "\n[file a.x (file-1, image/png, 3 bytes): this model does not accept images]\n",
 		},
 		"huge image": {
 			contentType: "image/jpeg", data: strings.Repeat("x", 10<<20+1),
-			want: "\n[file a.x (file-1, image/jpeg, 10485761 bytes): it is larger than 10 MiB, the most of an image that is shown]\n",
+			want: "\n[file a.x (file-1, image/jpeg, 10485761 bytes): larger than the limit of 10 MiB for images]\n",
 		},
 		"PDF": {
 			contentType: "application/pdf", data: "%PDF",
-			want: "\n[file a.x (file-1, application/pdf, 4 bytes): a file of this type can't be shown to the model]\n",
+			want: "\n[file a.x (file-1, application/pdf, 4 bytes): files of this type cannot be shown to the model]\n",
 		},
 		"deleted": {
 			contentType: "text/plain", data: "Hello", change: func(w *world, f *core.File) { delete(w.cabinet.files, f.ID) },
-			want: "\n[file a.x (file-1, text/plain, 5 bytes): it is deleted, or not a file of this user and conversation]\n",
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
 		"of another user": {
 			contentType: "text/plain", data: "Hello", change: func(_ *world, f *core.File) { f.CreatedBy = "user-other" },
-			want: "\n[file a.x (file-1, text/plain, 5 bytes): it is deleted, or not a file of this user and conversation]\n",
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
 		"unreadable": {
 			contentType: "text/plain", data: "Hello", change: func(w *world, _ *core.File) { w.cabinet.fail = errors.New("oh") },
-			want: "\n[file a.x (file-1, text/plain, 5 bytes): it can't be read]\n",
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
 		},
 		"lost by its backend": {
 			contentType: "text/plain", data: "Hello", change: func(w *world, _ *core.File) {
 				w.cabinet.fail = &core.Error{Code: core.CodeUnavailable, Message: "lost", Err: &sdk.Error{Code: sdk.CodeNotFound}}
 			},
-			want: "\n[file a.x (file-1, text/plain, 5 bytes): it can't be read]\n",
+			want: "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
 		},
 		"renamed": {
 			contentType: "text/plain", data: "Hello", change: func(_ *world, f *core.File) { f.Name = "b.x" },
@@ -136,7 +136,7 @@ func TestAFileInAPrompt(t *testing.T) {
 			w := newWorld(t)
 			model := &ear{}
 			w.plugins.set(converse(c.tools...), model)
-			w.plugins.lacks = c.lacks
+			w.plugins.unsupported = c.unsupported
 			part := w.cabinet.put(w.viewer, "file-1", "a.x", c.contentType, []byte(c.data))
 			if c.change != nil {
 				c.change(w, w.cabinet.files["file-1"])
@@ -179,7 +179,7 @@ func TestFilesOfEarlierTurns(t *testing.T) {
 		}
 		equal(t, s.wait(r), "ok")
 	}
-	equal(t, model.heard(), "user:\n[file a (file-a, text/plain, 3 bytes): it is shown further below]\n<image/png b 3>"+
+	equal(t, model.heard(), "user:\n[file a (file-a, text/plain, 3 bytes): included below]\n<image/png b 3>"+
 		"assistant:ok"+
 		"user:again\n[file a (file-a, text/plain, 3 bytes)]\nAAA\n[end of file a]\n")
 }
@@ -199,7 +199,7 @@ func TestAnAgentTypeCanNotNameFiles(t *testing.T) {
 	s := w.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.wait(r), "here")
-	equal(t, model.heard(), "user:\n[file mine (file-mine, text/plain, 6 bytes): it is deleted, or not a file of this user and conversation]\n"+
+	equal(t, model.heard(), "user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
 		"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
 	// Nor does it become the conversation's by its answer.
 	equal(t, w.files(), "")
@@ -224,7 +224,7 @@ func TestThePromptHasRoomForSomeFiles(t *testing.T) {
 		equal(t, s.wait(r), "ok")
 	}
 	equal(t, model.heard(), "user:<image/png 0 5242880>assistant:ok"+
-		"user:\n[file 1 (file-1, image/png, 9437184 bytes): there is no room for it beside the newer files]\nassistant:ok"+
+		"user:\n[file 1 (file-1, image/png, 9437184 bytes): omitted because the newer files fill the prompt]\nassistant:ok"+
 		"user:<image/png 2 9437184>assistant:ok"+
 		"user:<image/png 3 9437184>")
 }
@@ -245,7 +245,7 @@ func TestTheRoomIsLessBesideOtherBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, s.wait(r), "ok")
-	equal(t, model.heard(), "user:\n[file 1 (file-1, image/png, 6291456 bytes): there is no room for it beside the newer files]\n<image/png own 57671680>")
+	equal(t, model.heard(), "user:\n[file 1 (file-1, image/png, 6291456 bytes): omitted because the newer files fill the prompt]\n<image/png own 57671680>")
 }
 
 func TestABackendThatIsDownFailsTheTurn(t *testing.T) {

@@ -70,13 +70,15 @@ func say(words ...string) provider {
 
 // plugins are what the engine finds; a test may change them as it goes.
 type plugins struct {
-	mu       sync.Mutex
-	agent    agent.Runner
-	provider llm.Provider
-	lacks    string
+	mu          sync.Mutex
+	agent       agent.Runner
+	provider    llm.Provider
+	unsupported string
 }
 
-func (p *plugins) Lacks(_ context.Context, _, capability string) bool { return p.lacks == capability }
+func (p *plugins) Supports(_ context.Context, _, capability string) bool {
+	return p.unsupported != capability
+}
 
 func (p *plugins) set(a agent.Runner, m llm.Provider) {
 	p.mu.Lock()

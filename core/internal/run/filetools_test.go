@@ -112,29 +112,29 @@ func TestFileTools(t *testing.T) {
 			`{"id":"file-d","name":"d.csv","content_type":"text/csv","size":3},` +
 			`{"id":"file-e","name":"e.txt","content_type":"text/plain","size":0}]}`},
 		{step("read", `{"file_id":"file-a"}`), "Hello"},
-		{step("read", `{"file_id":"file-a","offset":1,"length":3.0}`), "ell\n[bytes 1 to 4 of 5; go on with the offset 4]"},
+		{step("read", `{"file_id":"file-a","offset":1,"length":3.0}`), "ell\n[bytes 1 to 4 of 5; continue with offset 4]"},
 		{step("read", `{"file_id":"file-a","offset":3,"length":1000000000}`), "lo"},
-		{step("read", `{"file_id":"file-a","offset":5}`), "[nothing is left at 5: the file has 5 bytes]"},
-		{step("read", `{"file_id":"file-a","offset":1e300}`), "[nothing is left at 9007199254740992: the file has 5 bytes]"},
-		{step("read", `{"file_id":"file-b"}`), "x" + text[:65_534] + "\n[bytes 0 to 65535 of 80001; go on with the offset 65535]"},
+		{step("read", `{"file_id":"file-a","offset":5}`), "[no bytes at offset 5: the file has 5 bytes]"},
+		{step("read", `{"file_id":"file-a","offset":1e300}`), "[no bytes at offset 9007199254740992: the file has 5 bytes]"},
+		{step("read", `{"file_id":"file-b"}`), "x" + text[:65_534] + "\n[bytes 0 to 65535 of 80001; continue with offset 65535]"},
 		{step("read", `{"file_id":"file-b","offset":65535}`), text[65_534:]},
-		{step("read", `{"file_id":"file-b","offset":1,"length":1}`), "\uFFFD\n[bytes 1 to 2 of 80001; go on with the offset 2]"},
-		{step("read", `{"file_id":"file-c"}`), "! the file c.png is image/png: only text can be read"},
+		{step("read", `{"file_id":"file-b","offset":1,"length":1}`), "\uFFFD\n[bytes 1 to 2 of 80001; continue with offset 2]"},
+		{step("read", `{"file_id":"file-c"}`), "! File \"c.png\" has the type image/png. Only text files can be read."},
 		{step("read", `{"file_id":"file-d"}`), "a\uFFFDb"},
-		{step("read", `{"file_id":"file-e"}`), "[nothing is left at 0: the file has 0 bytes]"},
-		{step("read", `{"file_id":"file-gone"}`), `! this conversation has no file "file-gone"`},
-		{step("read", `{"file_id":"file-unnamed"}`), `! this conversation has no file "file-unnamed"`},
-		{step("read", `{"file_id":"file-foreign"}`), `! this conversation has no file "file-foreign"`},
-		{step("read", ``), `! this conversation has no file ""`},
-		{step("read", `{"file_id":"file-a","offset":-1}`), "! the arguments can't be used: offset must be at least 0, and length at least 1"},
-		{step("read", `{"file_id":"file-a","length":0}`), "! the arguments can't be used: offset must be at least 0, and length at least 1"},
-		{step("read", `{`), "! the arguments can't be used: unexpected end of JSON input"},
-		{step("write", `{"name":"n.txt"}`), "! name and content must be given"},
+		{step("read", `{"file_id":"file-e"}`), "[no bytes at offset 0: the file has 0 bytes]"},
+		{step("read", `{"file_id":"file-gone"}`), `! This conversation has no file "file-gone".`},
+		{step("read", `{"file_id":"file-unnamed"}`), `! This conversation has no file "file-unnamed".`},
+		{step("read", `{"file_id":"file-foreign"}`), `! This conversation has no file "file-foreign".`},
+		{step("read", ``), `! This conversation has no file "".`},
+		{step("read", `{"file_id":"file-a","offset":-1}`), "! Invalid arguments: offset must be at least 0 and length at least 1."},
+		{step("read", `{"file_id":"file-a","length":0}`), "! Invalid arguments: offset must be at least 0 and length at least 1."},
+		{step("read", `{`), "! Invalid arguments: unexpected end of JSON input."},
+		{step("write", `{"name":"n.txt"}`), "! The arguments name and content are required."},
 		{step("write", `{"name":"a\nb","content":""}`), "! name: The file's name must not contain control characters, such as NUL, line breaks and tabs: take them out"},
 		{step("write", `{"name":"..","content":""}`), `! name: The file's name must not be ".."` + ": give one like report.pdf"},
-		{step("write", `{"name":"n.txt","content":"`+strings.Repeat("x", 1<<20+1)+`"}`), "! the content has 1048577 bytes, and 1048576 is the most: write several files"},
-		{step("write", `{"name":"dir\\sub/n.txt","content":"new"}`), "The file is written.<n.txt>"},
-		{step("rename", `{}`), `! there is no tool "files__rename"`},
+		{step("write", `{"name":"n.txt","content":"`+strings.Repeat("x", 1<<20+1)+`"}`), "! The content has 1048577 bytes. The limit is 1048576 bytes per file: split it into several files."},
+		{step("write", `{"name":"dir\\sub/n.txt","content":"new"}`), "File written.<n.txt>"},
+		{step("rename", `{}`), `! There is no tool "files__rename".`},
 	} {
 		r, err := s.turnWith(core.NewID("session"), append([]sdk.Part{{Text: steps(c.call)}}, parts...)...)
 		if err != nil {
@@ -166,7 +166,7 @@ func TestWhatARunWrites(t *testing.T) {
 	// The next turn may read it; that of another session may not.
 	read := steps(step("read", fmt.Sprintf(`{"file_id":%q}`, f.ID)))
 	equal(t, s.wait(s.mustTurn("s1", read)), "# One")
-	equal(t, s.wait(s.mustTurn("s2", read)), fmt.Sprintf("! this conversation has no file %q", f.ID))
+	equal(t, s.wait(s.mustTurn("s2", read)), fmt.Sprintf("! This conversation has no file %q.", f.ID))
 	equal(t, w.files(), "one.md two.md\n")
 }
 
@@ -246,7 +246,7 @@ func TestAWriteThatFailsIsTheModelsToKnow(t *testing.T) {
 	w := toolWorld(t)
 	w.cabinet.fail = &core.Error{Code: core.CodePayloadTooLarge, Message: "Your files would be over the limit", Err: fmt.Errorf("private")}
 	s := w.start()
-	equal(t, s.wait(s.mustTurn("s1", steps(step("write", `{"name":"n","content":""}`)))), "! the tool failed: Your files would be over the limit")
+	equal(t, s.wait(s.mustTurn("s1", steps(step("write", `{"name":"n","content":""}`)))), "! The tool failed: Your files would be over the limit")
 	equal(t, w.files(), "")
 }
 

@@ -69,7 +69,7 @@ func TestReadFile(t *testing.T) {
 
 func TestAReadIsMadeAgainAfterACrash(t *testing.T) {
 	t.Parallel()
-	const lost = "the file file-1 was read before the run was cut, and can't be read again: "
+	const lost = "File \"file-1\" was read before the run was interrupted and is no longer readable: "
 	for name, c := range map[string]struct {
 		change func(*cabinet)
 		// later undoes change while the run waits.
@@ -143,7 +143,7 @@ func TestReadsWithoutFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, s.wait(r), "SERVICE_UNAVAILABLE: This server keeps no files")
+	equal(t, s.wait(r), "SERVICE_UNAVAILABLE: File storage is not configured on this server.")
 	for _, err := range got {
 		if sdk.AsError(err).Code != sdk.CodeUnavailable {
 			t.Error(err)

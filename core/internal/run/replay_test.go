@@ -181,7 +181,7 @@ func TestARunThatIsCutTooOftenIsInterrupted(t *testing.T) {
 	s.watchUntil(r, "restart attempt 5")
 	s.die()
 	s = w.start()
-	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR the run was cut by a crash too often and is not started again") {
+	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR The run was interrupted by crashes too often and is not restarted.") {
 		t.Error(got)
 	}
 	if got := w.stored(r); got.Status != core.RunInterrupted {
@@ -208,7 +208,7 @@ func TestALoopThatDoesNotRepeatItselfFails(t *testing.T) {
 	model.release()
 	second := w.start()
 	got := second.watch(r)
-	if !strings.Contains(got, "error UPSTREAM_ERROR call 1 was a complete with another request") {
+	if !strings.Contains(got, "error UPSTREAM_ERROR Host call 1 differs from the recorded call (complete).") {
 		t.Error(got)
 	}
 	if stored := w.stored(r); stored.Status != core.RunFailed || stored.Error.Code != sdk.CodeNondeterministic {

@@ -59,13 +59,13 @@ func TestTools(t *testing.T) {
 	r := s.mustTurn("s1", "read")
 	equal(t, s.watch(r), "start\ntool_call read\ntool_result read\nend completed 0")
 	equal(t, s.wait(r), "false read done")
-	equal(t, s.wait(s.mustTurn("s1", "broken")), "true the tool failed: internal error")
+	equal(t, s.wait(s.mustTurn("s1", "broken")), "true The tool failed: Internal error. See the server log for details.")
 }
 
 func TestAToolCallThatACrashCut(t *testing.T) {
 	t.Parallel()
-	const unknown = "true The outcome of this call is unknown: the server stopped while it was under way. " +
-		"It may or may not have taken effect; check before you call it again."
+	const unknown = "true The outcome of this call is unknown, because the server stopped during the call. " +
+		"It may have taken effect. Check before you call the tool again."
 	for tool, want := range map[string]struct {
 		answer string
 		calls  int

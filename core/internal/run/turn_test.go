@@ -102,7 +102,8 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 		"internal": {
 			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 				return nil, errors.New("dial tcp 10.1.2.3: secret=hunter2")
-			}), "start\nerror UPSTREAM_ERROR internal error", "UPSTREAM_ERROR: internal error",
+			}), "start\nerror UPSTREAM_ERROR Internal error. See the server log for details.",
+			"UPSTREAM_ERROR: Internal error. See the server log for details.",
 		},
 		"endless answer": {
 			provider(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -111,8 +112,8 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 						return nil, err
 					}
 				}
-			}), "start\nerror UPSTREAM_ERROR provider \"test\": the answer is longer than 8 MiB",
-			"UPSTREAM_ERROR: provider \"test\": the answer is longer than 8 MiB",
+			}), "start\nerror UPSTREAM_ERROR provider \"test\": the answer exceeds 8 MiB",
+			"UPSTREAM_ERROR: provider \"test\": the answer exceeds 8 MiB",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +181,7 @@ func TestTimeout(t *testing.T) {
 	w.plugins.set(loop(chat), provider(stuck))
 	s := w.start()
 	r := s.mustTurn("s1", "hi")
-	equal(t, s.watch(r), "start\ntoken Hel\nerror UPSTREAM_TIMEOUT the run took more than 1s")
+	equal(t, s.watch(r), "start\ntoken Hel\nerror UPSTREAM_TIMEOUT The run exceeded timeout_seconds (1 s).")
 }
 
 func TestAForeignRunIsNotThere(t *testing.T) {

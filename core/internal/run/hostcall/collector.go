@@ -28,6 +28,8 @@ type collector struct {
 	first    time.Time
 	// size is the number of bytes received.
 	size int
+	// texts is reused by each SendBatch, so that a token costs no allocation.
+	texts []string
 }
 
 // Send implements llm.Stream.
@@ -39,10 +41,10 @@ func (c *collector) SendBatch(deltas []llm.Delta) error {
 	if !c.received && len(deltas) > 0 {
 		c.received, c.first = true, time.Now()
 	}
-	texts := make([]string, 0, len(deltas))
+	c.texts = c.texts[:0]
 	for _, d := range deltas {
 		if d.Text != "" {
-			texts = append(texts, d.Text)
+			c.texts = append(c.texts, d.Text)
 			c.text.WriteString(d.Text)
 		}
 		if d.ToolCall != nil {
@@ -55,7 +57,7 @@ func (c *collector) SendBatch(deltas []llm.Delta) error {
 			Code: sdk.CodeInvalidRequest, Message: fmt.Sprintf("the answer exceeds %d MiB", maxAnswer>>20),
 		}
 	}
-	c.forward(texts)
+	c.forward(c.texts)
 	return nil
 }
 

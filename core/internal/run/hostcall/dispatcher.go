@@ -43,7 +43,8 @@ type Settler interface {
 
 // Output shows text to the watchers of the run.
 type Output interface {
-	// Forward shows texts in order. It does nothing once the run is settled.
+	// Forward shows texts in order. It does nothing once the run is settled. It must not
+	// retain texts.
 	Forward(texts []string)
 }
 
