@@ -26,6 +26,9 @@ type Stanza struct {
 	// Enabled is false for a stanza without a process. Of such a one nothing but
 	// the kind and the label is read.
 	Enabled bool
+	// EnableVariable is the environment variable that the enabled attribute reads;
+	// empty if it reads none.
+	EnableVariable string
 	// Models are patterns of the model names that an llm stanza serves.
 	Models []string
 	// MaxConcurrency is how many completions of an llm stanza may be under way at
@@ -112,6 +115,7 @@ func (p *parser) stanza(b *hclsyntax.Block) *Stanza {
 		s.attrs[name] = a.NameRange
 	}
 	p.configBlock(s, b.Body)
+	s.EnableVariable = enableVariable(b.Body)
 	p.attr(b.Body, "enabled", cty.Bool, func(v cty.Value) { s.Enabled = v.True() })
 	if s.Enabled {
 		p.settings(s, b.Body)

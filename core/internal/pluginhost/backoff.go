@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// backoff decides when a process that ended is started again: the first time
-// at once, then after a wait that doubles. Too many ends in a short time open
-// the circuit; it is then tried once in a long while.
+// backoff decides when an exited process is started again. The first restart is
+// immediate, later ones wait with a delay that doubles. Too many exits in a short
+// time open the circuit, which then allows one start per long interval.
 //
-//	closed ──5 ends in 2 min──▶ open ──5 min──▶ one try ──60 s of health──▶ closed
-//	                             ▲                 │
-//	                             └──── it ends ────┘
+//	closed ──5 exits in 2 min──▶ open ──5 min──▶ one start ──60 s of life──▶ closed
+//	                              ▲                 │
+//	                              └──── it exits ───┘
 type backoff struct {
 	timing Timing
 	ends   []time.Time
-	// waits counts the ends since the last good life.
+	// waits counts the exits since a process last ran for Reset.
 	waits int
 	open  bool
 }
 
-// ended tells of an end after a process was up for so long, and gives the wait
-// until the next start.
+// ended records the exit of a process that ran for the duration up. It returns the delay
+// until the next start, and whether the circuit is open.
 func (b *backoff) ended(now time.Time, up time.Duration) (wait time.Duration, open bool) {
 	if up >= b.timing.Reset {
 		b.ends, b.waits, b.open = nil, 0, false

@@ -11,7 +11,7 @@ func TestBackoff(t *testing.T) {
 	timing.defaults()
 	b := &backoff{timing: timing}
 	now := time.Unix(1_000_000, 0)
-	// Each step: how long the process was up, and how long it was before that.
+	// up is how long the process ran, later the time since the previous step.
 	steps := []struct {
 		up, later time.Duration
 		wait      time.Duration // before the jitter
@@ -20,13 +20,13 @@ func TestBackoff(t *testing.T) {
 		{0, 0, 0, false},
 		{time.Second, time.Second, 500 * time.Millisecond, false},
 		{time.Second, time.Second, time.Second, false},
-		{time.Second, 130 * time.Second, 2 * time.Second, false}, // the earlier ends are long ago
+		{time.Second, 130 * time.Second, 2 * time.Second, false}, // the earlier exits are outside the window
 		{time.Second, time.Second, 4 * time.Second, false},
 		{time.Second, time.Second, 8 * time.Second, false},
 		{50 * time.Second, 50 * time.Second, 16 * time.Second, false},
 		{59 * time.Second, 60 * time.Second, 5 * time.Minute, true},
-		{time.Second, 5 * time.Minute, 5 * time.Minute, true}, // the one try
-		{time.Minute, 6 * time.Minute, 0, false},              // a good life
+		{time.Second, 5 * time.Minute, 5 * time.Minute, true}, // the half-open start
+		{time.Minute, 6 * time.Minute, 0, false},              // ran long enough to reset
 		{time.Second, 130 * time.Second, 500 * time.Millisecond, false},
 		{time.Second, 130 * time.Second, time.Second, false},
 		{time.Second, 130 * time.Second, 2 * time.Second, false},

@@ -16,7 +16,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
-// program is a file as it is at one time: another one in its place differs.
+// program identifies a file by its path and metadata, so that a replaced file differs.
 type program struct {
 	path     string
 	device   uint64
@@ -25,19 +25,19 @@ type program struct {
 	modified time.Time
 }
 
-// binary is a plugin's program, found and checked. An open file is the very one
-// whose checksum was compared, and is what gets executed.
+// binary is a plugin's program after it was found and checked. If file is set, it is the
+// file whose checksum was compared, and it is the one that is executed.
 type binary struct {
 	program
 	file *os.File
 }
 
-// openBinary finds a stanza's command in dirs, in their order, and compares its
-// checksum if the stanza pins one. Its errors are *config.Error.
+// openBinary finds a block's command in dirs, in their order, and verifies its checksum
+// if the block has one. Its errors are *config.Error.
 func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
 	if s.Unpinned {
-		return nil, s.Problem("kind", "Missing sha256", "require_checksums wants every enabled plugin pinned",
-			"agentarea plugins lock writes what is missing")
+		return nil, s.Problem("kind", "Missing sha256", "require_checksums requires a sha256 for every enabled plugin",
+			"run agentarea plugins lock to add it")
 	}
 	found, err := findBinary(s, dirs)
 	if err != nil || s.SHA256 == "" {
@@ -56,7 +56,7 @@ func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
 	if got != s.SHA256 {
 		f.Close()
 		return nil, s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
-			"if you replaced the file yourself, write this one")
+			"if you replaced the file on purpose, write this checksum")
 	}
 	return &binary{program: found, file: f}, nil
 }
@@ -67,7 +67,7 @@ func checksum(r io.Reader) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), err
 }
 
-// Checksum is that of the file at path, as a stanza's sha256 has it.
+// Checksum returns the SHA-256 of the file at path, in the form of a block's sha256.
 func Checksum(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -91,26 +91,26 @@ func findBinary(s *config.Stanza, dirs []string) (program, error) {
 		case err != nil:
 			return program{}, s.Problem("command", "Unreadable command", err.Error(), "")
 		case !info.Mode().IsRegular():
-			return program{}, s.Problem("command", "Bad command", path+" is no regular file", "")
+			return program{}, s.Problem("command", "Bad command", path+" is not a regular file", "")
 		case info.Mode().Perm()&0o111 == 0:
 			return program{}, s.Problem("command", "Bad command", path+" is not executable", "chmod +x "+path)
 		}
 		return programOf(path, info), nil
 	}
 	return program{}, s.Problem("command", fmt.Sprintf("Command %q not found", s.Command),
-		"looked in "+strings.Join(dirs, ", "), "build it there, or add its folder to plugin_dirs")
+		"searched in "+strings.Join(dirs, ", "), "build it there, or add its directory to plugin_dirs")
 }
 
 func programOf(path string, info fs.FileInfo) program {
 	p := program{path: path, size: info.Size(), modified: info.ModTime()}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		p.device, p.inode = uint64(stat.Dev), stat.Ino //nolint:unconvert // its type differs by system
+		p.device, p.inode = uint64(stat.Dev), stat.Ino //nolint:unconvert // the type depends on the system
 	}
 	return p
 }
 
-// execPath is what to execute. A script's interpreter opens it once more, which
-// works because extraFiles leave it open.
+// execPath returns the path to execute. If it is a script, its interpreter opens the
+// path again, which works because extraFiles keeps the descriptor open.
 func (b *binary) execPath() string {
 	if b.file == nil || !execFromDescriptor {
 		return b.path
@@ -118,7 +118,7 @@ func (b *binary) execPath() string {
 	return "/proc/self/fd/3"
 }
 
-// extraFiles are open in the process from descriptor 3 on.
+// extraFiles returns the files that the process inherits from descriptor 3 on.
 func (b *binary) extraFiles() []*os.File {
 	if b.file == nil || !execFromDescriptor {
 		return nil

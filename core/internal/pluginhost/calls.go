@@ -15,33 +15,33 @@ import (
 )
 
 const (
-	// crashTime is how long a call whose connection broke waits to see the
-	// process end.
-	crashTime = 500 * time.Millisecond
-	// brokenTime is how long it waits to see the connection break at all: the
-	// code may be that of another plugin, which this one passed on.
-	brokenTime = 50 * time.Millisecond
+	// exitWait is how long a call whose connection broke waits for the process
+	// to exit.
+	exitWait = 500 * time.Millisecond
+	// disconnectWait is how long a call waits for the connection to break. The
+	// error may be about another plugin's crash, which this one forwarded.
+	disconnectWait = 50 * time.Millisecond
 )
 
-// errRetired says that a plugin takes no calls any more: look it up again.
+// errRetired is the error of a call on a retired plugin. The caller must look it up again.
 var errRetired = errors.New("the plugin is retired")
 
-// find looks a plugin up.
-type find func(*registry) (*supervisor, error)
+// lookup finds a plugin in a registry.
+type lookup func(*registry) (*supervisor, error)
 
-// begin looks a plugin up, waits for its process, and counts a call on it, whose
-// end the caller tells by the instance's end. A plugin is retired only after the
-// registry was swapped; so whatever fails on one that was swapped meanwhile is
-// tried again on the next, and no reload comes between a look-up and its call.
-func (h *Host) begin(ctx context.Context, look find) (*instance, error) {
+// begin looks a plugin up, waits for its process and counts a call on it. The caller must
+// call end on the instance. A plugin is retired only after the registry was swapped.
+// Therefore, if an attempt fails and the registry was swapped meanwhile, begin tries again
+// on the new one. A reload between look-up and call causes no failure.
+func (h *Host) begin(ctx context.Context, find lookup) (*instance, error) {
 	for {
 		r := h.registry.Load()
-		i, err := r.begin(ctx, look)
+		i, err := r.begin(ctx, find)
 		switch {
 		case err == nil:
 			return i, nil
 		case h.registry.Load() != r && ctx.Err() == nil:
-		case errors.Is(err, errRetired): // by Close
+		case errors.Is(err, errRetired): // retired by Close
 			return nil, shuttingDown()
 		default:
 			return nil, err
@@ -49,12 +49,12 @@ func (h *Host) begin(ctx context.Context, look find) (*instance, error) {
 	}
 }
 
-func (r *registry) begin(ctx context.Context, look find) (*instance, error) {
-	s, err := look(r)
+func (r *registry) begin(ctx context.Context, find lookup) (*instance, error) {
+	s, err := find(r)
 	if err != nil {
 		return nil, err
 	}
-	i, err := s.ready(ctx)
+	i, err := s.waitReady(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +64,9 @@ func (r *registry) begin(ctx context.Context, look find) (*instance, error) {
 	return i, nil
 }
 
-// check fails when a call would, for that the plugin is not there or not up.
-func (h *Host) check(ctx context.Context, look find) error {
-	i, err := h.begin(ctx, look)
+// check fails if a call would fail because the plugin is missing or not running.
+func (h *Host) check(ctx context.Context, find lookup) error {
+	i, err := h.begin(ctx, find)
 	if err == nil {
 		i.end()
 	}
@@ -74,47 +74,47 @@ func (h *Host) check(ctx context.Context, look find) error {
 }
 
 func shuttingDown() error {
-	return core.Unavailable("The server is shutting down: try again soon")
+	return core.Unavailable("The server is shutting down. Try again shortly.")
 }
 
-// end tells of the end of a call.
+// end records the end of a call.
 func (i *instance) end() { i.calls.end() }
 
-// runs is an agent type that outlives reloads, and tells of a crash what can be
-// told.
-type runs struct {
+// agentRunner is an agent type. It survives reloads and adds details to the error of a
+// crash.
+type agentRunner struct {
 	host *Host
-	look find
+	find lookup
 }
 
 // Run implements agent.Runner.
-func (r *runs) Run(ctx context.Context, run *agent.Run, handler agent.Handler) (*sdk.Message, error) {
-	i, err := r.host.begin(ctx, r.look)
+func (r *agentRunner) Run(ctx context.Context, run *agent.Run, handler agent.Handler) (*sdk.Message, error) {
+	i, err := r.host.begin(ctx, r.find)
 	if err != nil {
 		return nil, err
 	}
 	defer i.end()
 	m, err := i.runner.Run(ctx, run, handler)
-	return m, i.judge(ctx, err)
+	return m, i.annotateCrash(ctx, err)
 }
 
-// provider is the provider of a model. It outlives reloads: when its stanza is
-// gone, it is whichever serves the model then.
+// provider is the provider of a model. It survives reloads: if its block was removed, it
+// becomes the provider that serves the model then.
 type provider struct {
 	host *Host
-	// asked is the model as the caller named it.
-	asked string
-	to    route
+	// requested is the model's name in the caller's request.
+	requested string
+	to        route
 }
 
-// begin gives the model's name as the instance knows it, too.
+// begin also returns the model's name as the instance knows it.
 func (p *provider) begin(ctx context.Context) (*instance, string, error) {
 	to := p.to
 	i, err := p.host.begin(ctx, func(r *registry) (*supervisor, error) {
 		if !to.plugin.calls.isRetired() {
 			return to.plugin, nil
 		}
-		next, err := r.resolve(ctx, modelField, p.asked)
+		next, err := r.resolve(ctx, modelField, p.requested)
 		if err != nil {
 			return nil, err
 		}
@@ -132,32 +132,32 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	}
 	defer i.end()
 	models, err := i.provider.ListModels(ctx)
-	return models, i.judge(ctx, err)
+	return models, i.annotateCrash(ctx, err)
 }
 
-// chat is one try of Chat.
+// chat is one attempt of Chat.
 func (p *provider) chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	i, model, err := p.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer i.end()
-	if err := i.room(ctx); err != nil {
+	if err := i.acquireSlot(ctx); err != nil {
 		return nil, err
 	}
-	defer i.leave()
+	defer i.releaseSlot()
 	if req.Model == p.to.model && model != req.Model {
 		renamed := *req
 		renamed.Model, req = model, &renamed
 	}
 	finish, err := i.provider.Chat(ctx, req, out)
-	return finish, i.judge(ctx, err)
+	return finish, i.annotateCrash(ctx, err)
 }
 
-// judge adds the plugin's name, its end and its last lines to an error that
-// says that it is gone. When it returns, the process's end is seen: the next
-// look-up does not give this instance.
-func (i *instance) judge(ctx context.Context, err error) error {
+// annotateCrash adds the plugin's name, its exit reason and its last lines of stderr to an
+// error that reports a crash. When it returns, the exit has been recorded, so the next
+// look-up does not return this instance.
+func (i *instance) annotateCrash(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -165,21 +165,21 @@ func (i *instance) judge(ctx context.Context, err error) error {
 	if !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed {
 		return err
 	}
-	if !i.broken(ctx) {
+	if !i.disconnected(ctx) {
 		return err
 	}
 	out := *e
 	switch {
 	case i.stopping.Load():
-		out.Message = fmt.Sprintf("%s plugin %q was stopped before the call had ended", i.stanza.Kind, i.stanza.Label)
-	case i.proc.endsWithin(crashTime):
-		out.Message = fmt.Sprintf("%s plugin %q crashed: %v", i.stanza.Kind, i.stanza.Label, i.exitError())
+		out.Message = fmt.Sprintf("plugin %s was stopped during the call", i.block.Name())
+	case i.proc.waitExit(exitWait):
+		out.Message = fmt.Sprintf("plugin %s crashed: %v", i.block.Name(), i.exitError())
 	default:
 		select {
-		case i.suspect <- struct{}{}:
+		case i.probe <- struct{}{}:
 		default:
 		}
-		out.Message = fmt.Sprintf("%s plugin %q broke the connection: %s%s", i.stanza.Kind, i.stanza.Label, e.Message, i.lastWords())
+		out.Message = fmt.Sprintf("plugin %s closed the connection: %s%s", i.block.Name(), e.Message, i.stderrTail())
 	}
 	if errors.Is(err, agent.ErrDied) {
 		return fmt.Errorf("%w: %w", agent.ErrDied, &out)
@@ -187,17 +187,18 @@ func (i *instance) judge(ctx context.Context, err error) error {
 	return &out
 }
 
-// broken says whether the connection to this plugin is, or gets, broken.
-func (i *instance) broken(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokenTime)
+// disconnected reports whether the connection to the plugin is broken, or breaks within
+// disconnectWait.
+func (i *instance) disconnected(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectWait)
 	defer cancel()
 	for {
 		state := i.conn.GetState()
-		if state != connectivity.Ready || i.proc.ended() {
+		if state != connectivity.Ready || i.proc.hasExited() {
 			return true
 		}
 		if !i.conn.WaitForStateChange(ctx, state) {
-			return i.proc.ended()
+			return i.proc.hasExited()
 		}
 	}
 }

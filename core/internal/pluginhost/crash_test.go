@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,75 +18,75 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// running waits until a plugin runs in another process than pid, and gives it.
+// running waits until a plugin runs in a process other than pid, and returns its status.
 func (h *testHost) running(t *testing.T, label string, pid int) core.Plugin {
 	t.Helper()
 	var p core.Plugin
-	await(t, 2*time.Second*slow, label+" runs again", func() bool {
+	await(t, 2*time.Second*slow, label+" is running again", func() bool {
 		p = h.plugin(t, label)
 		return p.State == core.PluginRunning && p.PID != pid
 	})
 	return p
 }
 
-func TestCrashInMidAnswer(t *testing.T) {
+func TestCrashDuringAnswer(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "", `config {`, `secret = "hunter2-hunter2"`, `}`), stanza("b", ""))
+	h := start(t, testTiming, block("a", "", `config {`, `secret = "hunter2-hunter2"`, `}`), block("b", ""))
 	a, b := h.plugin(t, "a"), h.plugin(t, "b")
 
 	begun := time.Now()
 	text, err := h.chat(t.Context(), "a", "crash", 3)
 	if took := time.Since(begun); took > time.Second*slow {
-		t.Errorf("the crash was seen after %s", took)
+		t.Errorf("crash was detected after %s", took)
 	}
 	if text != "012" {
-		t.Errorf("deltas before the crash: %q, want 012", text)
+		t.Errorf("got deltas %q before the crash, want 012", text)
 	}
 	var e *sdk.Error
 	if !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed {
 		t.Fatalf("err = %v, want plugin_crashed", err)
 	}
-	if want := `llm plugin "a" crashed: exit status 2; its last lines: about to crash: *** | panic: out of cheese`; e.Message != want {
+	if want := `plugin llm/a crashed: exit status 2; last stderr: about to crash: *** | panic: out of cheese`; e.Message != want {
 		t.Errorf("message %q,\nwant     %q", e.Message, want)
 	}
 	if strings.Contains(e.Message, "hunter2") || strings.Contains(h.logs.String(), "hunter2") {
-		t.Error("the secret leaked into a message or the log")
+		t.Error("the secret is in a message or the log")
 	}
-	// The next call waits for the next process instead of failing.
+	// The next call waits for the restart instead of failing.
 	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
-		t.Errorf("chat after the crash: %q, %v", text, err)
+		t.Errorf("chat after the crash = %q, %v", text, err)
 	}
-	if p := h.running(t, "a", a.PID); p.Restarts != 1 || !strings.HasPrefix(p.LastError, "exit status 2; its last lines: ") {
+	if p := h.running(t, "a", a.PID); p.Restarts != 1 || !strings.HasPrefix(p.LastError, "exit status 2; last stderr: ") {
 		t.Errorf("a = %+v", p)
 	}
 	if p := h.plugin(t, "b"); p.PID != b.PID || p.Restarts != 0 || p.State != core.PluginRunning {
-		t.Errorf("b was harmed: %+v", p)
+		t.Errorf("b was affected: %+v", p)
 	}
 	if !gone(a.PID) {
-		t.Errorf("process %d is %c, want it gone", a.PID, processState(a.PID))
+		t.Errorf("process %d has state %c, want no process", a.PID, processState(a.PID))
 	}
 }
 
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	before := h.plugin(t, "a")
 	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	await(t, time.Second*slow, "the exit is seen", func() bool { return h.plugin(t, "a").PID != before.PID })
+	await(t, time.Second*slow, "the exit is detected", func() bool { return h.plugin(t, "a").PID != before.PID })
 	if p := h.running(t, "a", before.PID); !strings.HasPrefix(p.LastError, "signal: killed") {
 		t.Errorf("LastError = %q", p.LastError)
 	}
 	if !gone(before.PID) {
-		t.Errorf("process %d is %c, want it gone", before.PID, processState(before.PID))
+		t.Errorf("process %d has state %c, want no process", before.PID, processState(before.PID))
 	}
 }
 
-// The engine starts a run again when its own plugin died, and only then.
-func TestAgentTypeKilledInARun(t *testing.T) {
+// The engine restarts a run only if the run's own plugin crashed. ErrDied says so.
+func TestAgentProcessKilledDuringRun(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, "plugin \"agent\" \"a\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}")
+	h := start(t, testTiming, "plugin \"agent\" \"a\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}")
 	r, err := h.Agent(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -96,47 +97,47 @@ func TestAgentTypeKilledInARun(t *testing.T) {
 	if !errors.Is(err, agent.ErrDied) {
 		t.Errorf("err = %v, want one that wraps ErrDied", err)
 	}
-	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `agent plugin "a" crashed: signal: killed` {
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin agent/a crashed: signal: killed` {
 		t.Errorf("err = %+v", e)
 	}
 }
 
-func TestFrozenProcessIsKilled(t *testing.T) {
+func TestHungProcessIsKilled(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""), stanza("b", ""))
+	h := start(t, testTiming, block("a", ""), block("b", ""))
 	a := h.plugin(t, "a")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := h.chat(ctx, "a", "freeze", 0); sdk.AsError(err).Code != sdk.CodeTimeout {
-		t.Errorf("a call that met the freeze: %v, want timeout", err)
+		t.Errorf("call on the hung process: got %v, want timeout", err)
 	}
 	if text, err := h.chat(t.Context(), "b", "fine", 2); err != nil || text != "01" {
-		t.Errorf("b meanwhile: %q, %v", text, err)
+		t.Errorf("chat on b meanwhile = %q, %v", text, err)
 	}
-	await(t, 5*time.Second*slow, "a runs again", func() bool {
+	await(t, 5*time.Second*slow, "a is running again", func() bool {
 		p := h.plugin(t, "a")
 		return p.State == core.PluginRunning && p.PID != a.PID
 	})
-	if p := h.plugin(t, "a"); !strings.HasPrefix(p.LastError, "it did not answer 3 times and was killed") {
+	if p := h.plugin(t, "a"); !strings.HasPrefix(p.LastError, "killed after 3 unanswered health checks") {
 		t.Errorf("LastError = %q", p.LastError)
 	}
 	if !gone(a.PID) {
-		t.Errorf("process %d is %c, want it gone", a.PID, processState(a.PID))
+		t.Errorf("process %d has state %c, want no process", a.PID, processState(a.PID))
 	}
 }
 
-func TestFrozenWhileItStarts(t *testing.T) {
+func TestHangDuringStart(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ name, stanza string }{
-		{"before the handshake", stanza("a", "freeze-at-start")},
-		{"in Configure", stanza("a", "", `config {`, `refuse = "freeze"`, `}`)},
+	for _, tt := range []struct{ name, block string }{
+		{"before the handshake", block("a", "freeze-at-start")},
+		{"in Configure", block("a", "", `config {`, `refuse = "freeze"`, `}`)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			timing := quick
+			timing := testTiming
 			timing.Start = 700 * time.Millisecond * slow
-			h := start(t, timing, tt.stanza)
-			want := fmt.Sprintf("it was not ready within %s", timing.Start)
+			h := start(t, timing, tt.block)
+			want := fmt.Sprintf("killed because it was not ready within %s", timing.Start)
 			if p := h.plugin(t, "a"); !strings.HasPrefix(p.LastError, want) {
 				t.Errorf("LastError = %q, want %q", p.LastError, want)
 			}
@@ -151,66 +152,67 @@ func TestFrozenWhileItStarts(t *testing.T) {
 	}
 }
 
-func TestCrashAtTheStartDoesNotStopTheBoot(t *testing.T) {
+func TestCrashAtStartDoesNotFailTheHost(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
-	h := start(t, quick, stanza("once", "exit-once:"+mark), stanza("b", ""))
+	h := start(t, testTiming, block("once", "exit-once:"+mark), block("b", ""))
 	p := h.running(t, "once", 0)
-	if p.Restarts == 0 || !strings.HasPrefix(p.LastError, "it ended before it was ready (exit status 4)") {
+	if p.Restarts == 0 || !strings.HasPrefix(p.LastError, "it exited before it was ready (exit status 4)") {
 		t.Errorf("once = %+v", p)
 	}
-	if len(h.logs.lines(t, "plugin is down")) == 0 {
-		t.Error("the log says nothing")
+	if len(h.logs.lines(t, "plugin exited")) == 0 {
+		t.Error("the exit was not logged")
 	}
 }
 
 func TestCircuit(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notes")
-	timing := quick
+	timing := testTiming
 	timing.HalfOpen = 700 * time.Millisecond * slow
-	h := start(t, timing, stanza("a", "exit"), fmt.Sprintf(`plugin "llm" "b" {
+	h := start(t, timing, block("a", "exit"), fmt.Sprintf(`plugin "llm" "b" {
   command = "badplugin"
   env     = { BAD = "exit", BAD_NOTES = %q }
 }`, path))
 	await(t, 5*time.Second*slow, "the circuit opens", func() bool { return h.plugin(t, "b").State == core.PluginFailed })
-	if got := len(notes(t, path, "start")); got != 5 {
-		t.Errorf("%d starts before the circuit opened, want 5", got)
+	if got := len(notedValues(t, path, "start")); got != 5 {
+		t.Errorf("got %d starts before the circuit opened, want 5", got)
 	}
 	_, err := h.chat(t.Context(), "b", "fine", 1)
 	var ce *core.Error
 	if !errors.As(err, &ce) || ce.Code != core.CodeUnavailable || ce.RetryAfter <= 0 {
 		t.Fatalf("err = %v, want Unavailable with RetryAfter", err)
 	}
-	want := `The llm plugin "b" is down: it ended before it was ready (exit status 3); its last lines: no luck today. It is tried again in `
-	if !strings.HasPrefix(ce.Message, want) {
-		t.Errorf("message %q,\nwant     %q", ce.Message, want)
+	want := regexp.MustCompile(`^Plugin llm/b exited 5 times in 2 minutes; next restart at \d\d:\d\d:\d\d UTC\. ` +
+		`Last error: it exited before it was ready \(exit status 3\); last stderr: no luck today\. Fix the cause `)
+	if !want.MatchString(ce.Message) {
+		t.Errorf("got message %q, want %s", ce.Message, want)
 	}
-	await(t, 5*time.Second*slow, "one more try", func() bool { return len(notes(t, path, "start")) == 6 })
+	await(t, 5*time.Second*slow, "a half-open start", func() bool { return len(notedValues(t, path, "start")) == 6 })
 	await(t, 5*time.Second*slow, "the circuit is open again", func() bool { return h.plugin(t, "b").State == core.PluginFailed })
 	if broken := h.Broken([]core.Dependency{{Type: "x", Model: "b/m"}}); len(broken) != 1 {
-		t.Error("an agent of a type that is not there is not broken")
+		t.Error("an agent of an unknown type is not broken")
 	}
 }
 
-func TestLookUpWaitsForARestart(t *testing.T) {
+func TestLookUpWaitsForRestart(t *testing.T) {
 	t.Parallel()
-	timing := quick
+	timing := testTiming
 	timing.Wait = 200 * time.Millisecond
 	timing.Backoff = time.Minute
-	h := start(t, timing, stanza("a", "exit"))
+	h := start(t, timing, block("a", "exit"))
 	begun := time.Now()
 	_, err := h.chat(t.Context(), "a", "fine", 1)
 	if core.CodeOf(err) != core.CodeUnavailable || time.Since(begun) < timing.Wait {
-		t.Errorf("after %s: %v", time.Since(begun), err)
+		t.Errorf("after %s: got %v", time.Since(begun), err)
 	}
-	if !strings.Contains(err.Error(), `The llm plugin "a" is not ready: it ended before it was ready (exit status 3)`) {
+	if !strings.Contains(err.Error(), `Plugin llm/a is restarting: it exited before it was ready (exit status 3)`) {
 		t.Errorf("err = %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.chat(ctx, "a", "fine", 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("a caller that went away: %v", err)
+		t.Errorf("canceled caller: got %v, want Canceled", err)
 	}
 }
 
@@ -220,14 +222,14 @@ func TestGrandchildHoldsStderr(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "notes")
-			h := start(t, quick, fmt.Sprintf(`plugin "llm" "a" {
+			h := start(t, testTiming, fmt.Sprintf(`plugin "llm" "a" {
   command = "badplugin"
   env     = { BAD = %q, BAD_NOTES = %q }
 }`, mode, path))
 			var grandchildren []int
 			find := func() {
 				grandchildren = nil
-				for _, note := range notes(t, path, "grandchild") {
+				for _, note := range notedValues(t, path, "grandchild") {
 					pid, err := strconv.Atoi(strings.Fields(note)[0])
 					if err != nil {
 						t.Fatal(err)
@@ -256,47 +258,47 @@ func TestGrandchildHoldsStderr(t *testing.T) {
 				if mode == "grandchild" {
 					await(t, time.Second*slow, "the grandchildren are dead", func() bool { return dead(pid) })
 				} else if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-					t.Errorf("clean up what left the group: %v", err)
+					t.Errorf("kill the escaped grandchild: %v", err)
 				}
 			}
 		})
 	}
 }
 
-func TestPluginSaysItIsNotFit(t *testing.T) {
+func TestUnhealthyPluginKeepsRunning(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "sick"))
-	await(t, 2*time.Second*slow, "its word is shown", func() bool {
+	h := start(t, testTiming, block("a", "sick"))
+	await(t, 2*time.Second*slow, "the health error is reported", func() bool {
 		return strings.Contains(h.plugin(t, "a").LastError, "I feel sick")
 	})
 	if p := h.plugin(t, "a"); p.State != core.PluginRunning || p.Restarts != 0 {
-		t.Errorf("a = %+v, want it to go on", p)
+		t.Errorf("a = %+v, want it running", p)
 	}
 }
 
-func TestExitsAfterAWhile(t *testing.T) {
+func TestRepeatedExitsOpenTheCircuit(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "exit-after:150ms"))
+	h := start(t, testTiming, block("a", "exit-after:150ms"))
 	await(t, 5*time.Second*slow, "the circuit opens", func() bool { return h.plugin(t, "a").State == core.PluginFailed })
 	if p := h.plugin(t, "a"); !strings.Contains(p.LastError, "exit status 5") || p.PID != 0 || !p.StartedAt.IsZero() {
 		t.Errorf("a = %+v", p)
 	}
 }
 
-func TestSocketFoldersAreRemoved(t *testing.T) {
+func TestSocketDirectoriesAreRemoved(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""), stanza("b", "exit"))
+	h := start(t, testTiming, block("a", ""), block("b", "exit"))
 	dir := h.sockets.dir
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v: want mode 0700", info, err)
+		t.Errorf("got %v, %v; want mode 0700", info, err)
 	}
 	pid := h.plugin(t, "a").PID
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	h.running(t, "a", pid)
-	await(t, 5*time.Second*slow, "b rests", func() bool { return h.plugin(t, "b").State == core.PluginFailed })
-	await(t, 2*time.Second*slow, "one folder is left", func() bool {
+	await(t, 5*time.Second*slow, "the circuit of b opens", func() bool { return h.plugin(t, "b").State == core.PluginFailed })
+	await(t, 2*time.Second*slow, "one directory is left", func() bool {
 		left, err := filepath.Glob(filepath.Join(dir, "plugin-dir*"))
 		return err == nil && len(left) == 1
 	})
@@ -304,6 +306,6 @@ func TestSocketFoldersAreRemoved(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the sockets' folder is left: %v", err)
+		t.Errorf("the socket directory still exists: %v", err)
 	}
 }

@@ -18,20 +18,20 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// generation gives stanzas of all kinds whose config says n.
+// generation returns blocks of several kinds whose config contains n.
 func generation(n int) []string {
 	config := fmt.Sprintf("config {\n  limit = %d\n  }", n)
 	return []string{
-		stanza("p", "", config), filesStanza("f", config),
+		block("p", "", config), filesBlock("f", config),
 		"plugin \"agent\" \"r\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n" + config + "\n}",
 	}
 }
 
-// Whoever looks a plugin up, or holds one that was looked up long ago, notices
-// nothing of reloads.
+// TestReloadsUnderLoad checks that reloads fail no call, whether the plugin was looked up
+// just now or before the reload.
 func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, generation(0)...)
+	h := start(t, testTiming, generation(0)...)
 	first := h.pids()
 	put(t, h.backend(t, "f"), "k", "hello")
 	held := h.backend(t, "f")
@@ -54,7 +54,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			_, err = b.Stat(ctx, "k")
 			return err
 		},
-		"Stat of one that is held": func(ctx context.Context, _ int) error {
+		"Stat after an old look-up": func(ctx context.Context, _ int) error {
 			_, err := held.Stat(ctx, "k")
 			return err
 		},
@@ -70,7 +70,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 			content, err := io.ReadAll(r)
 			if err == nil && string(content) != "hello" {
-				err = fmt.Errorf("it gave %q", content)
+				err = fmt.Errorf("got %q", content)
 			}
 			return errors.Join(err, r.Close())
 		},
@@ -102,7 +102,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 			_, err = p.Chat(ctx, request(name, 1), &texts{})
 			return err
 		},
-		"Chat of one that is held": func(ctx context.Context, _ int) error {
+		"Chat after an old look-up": func(ctx context.Context, _ int) error {
 			_, err := heldProvider.Chat(ctx, request("bad-1", 1), &texts{})
 			return err
 		},
@@ -133,7 +133,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 				return fmt.Errorf("models: %+v", models)
 			}
 			if broken := h.Broken([]core.Dependency{{Type: "r", Model: "p/m"}}); len(broken) > 0 {
-				return errors.New("an agent is said to be broken")
+				return errors.New("an agent is reported as broken")
 			}
 			return h.CheckModel(ctx, "model", "bad-1")
 		},
@@ -163,20 +163,20 @@ func TestReloadsUnderLoad(t *testing.T) {
 	wg.Wait()
 	t.Logf("%d calls", calls.Load())
 	for label, pid := range first {
-		await(t, 5*time.Second*slow, label+"'s first process ends", func() bool { return gone(pid) })
+		await(t, 5*time.Second*slow, label+"'s first process exits", func() bool { return gone(pid) })
 	}
-	await(t, 5*time.Second*slow, "only the last generation is left", func() bool { return len(h.leaving.all()) == 0 })
-	for _, message := range []string{"plugin is down", "calls of a plugin that was replaced or removed are cut", "plugin did not stop in good order"} {
+	await(t, 5*time.Second*slow, "only the last generation is left", func() bool { return len(h.draining.all()) == 0 })
+	for _, message := range []string{"plugin exited", "canceling calls of a replaced or removed plugin", "plugin did not stop gracefully"} {
 		if lines := h.logs.lines(t, message); len(lines) > 0 {
-			t.Errorf("log: %v", lines[0])
+			t.Errorf("got log records %v", lines[0])
 		}
 	}
 }
 
-// What is under way ends where it began, and its process after it.
-func TestTransfersOutliveAReload(t *testing.T) {
+// TestTransfersSurviveReload checks that a transfer finishes on its process, which exits afterwards.
+func TestTransfersSurviveReload(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, generation(1)...)
+	h := start(t, testTiming, generation(1)...)
 	b := h.backend(t, "f")
 	old := h.plugin(t, "f").PID
 	put(t, b, "k", strings.Repeat("x", 16<<20))
@@ -189,7 +189,7 @@ func TestTransfersOutliveAReload(t *testing.T) {
 	go func() {
 		s, err := b.Put(context.Background(), "new", content, files.PutOptions{Size: -1})
 		if err == nil && s.Size != 6 {
-			err = fmt.Errorf("%d bytes are stored", s.Size)
+			err = fmt.Errorf("stored %d bytes", s.Size)
 		}
 		stored <- err
 	}()
@@ -200,34 +200,34 @@ func TestTransfersOutliveAReload(t *testing.T) {
 	h.write(t, generation(2)...)
 	h.reload(t)
 	if now := h.plugin(t, "f").PID; now == old || len(h.Plugins()) != 3 {
-		t.Errorf("the plugins that are shown: %+v", h.Plugins())
+		t.Errorf("Plugins() = %+v", h.Plugins())
 	}
 	if got := get(t, b, "k"); len(got) != 16<<20 {
-		t.Errorf("the new process gives %d bytes", len(got))
+		t.Errorf("the new process returned %d bytes", len(got))
 	}
 	if gone(old) {
-		t.Fatal("the old process ended although it has calls")
+		t.Fatal("the old process exited during its calls")
 	}
 	if _, err := io.WriteString(upload, "def"); err != nil {
 		t.Fatal(err)
 	}
 	_ = upload.Close() // an io.PipeWriter
 	if err := <-stored; err != nil {
-		t.Errorf("the upload: %v", err)
+		t.Errorf("upload: %v", err)
 	}
 	if n, err := io.Copy(io.Discard, reader); err != nil || n != 16<<20 {
-		t.Errorf("the download: %d bytes, %v", n, err)
+		t.Errorf("download: %d bytes, %v", n, err)
 	}
 	if gone(old) {
-		t.Error("the old process ended before the reader was closed")
+		t.Error("the old process exited before the reader was closed")
 	}
 	reader.Close()
-	await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+	await(t, 2*time.Second*slow, "the old process exits", func() bool { return gone(old) })
 }
 
-func TestListOutlivesAReload(t *testing.T) {
+func TestListSurvivesReload(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, generation(1)...)
+	h := start(t, testTiming, generation(1)...)
 	b := h.backend(t, "f")
 	put(t, b, "k", "v")
 	old := h.plugin(t, "f").PID
@@ -238,15 +238,15 @@ func TestListOutlivesAReload(t *testing.T) {
 		h.write(t, generation(2)...)
 		h.reload(t)
 		if gone(old) {
-			t.Error("the old process ended in the middle of a list")
+			t.Error("the old process exited during a list")
 		}
 	}
-	await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+	await(t, 2*time.Second*slow, "the old process exits", func() bool { return gone(old) })
 }
 
-func TestDrainHasALimit(t *testing.T) {
+func TestDrainLimits(t *testing.T) {
 	t.Parallel()
-	timing := quick
+	timing := testTiming
 	timing.Drain, timing.DrainRuns = 300*time.Millisecond, time.Hour
 	h := start(t, timing, generation(1)...)
 	before := h.pids()
@@ -282,26 +282,26 @@ func TestDrainHasALimit(t *testing.T) {
 	h.write(t, generation(2)...)
 	h.reload(t)
 	e := sdk.AsError(<-chatted)
-	if want := `llm plugin "p" was stopped before the call had ended`; e.Code != sdk.CodePluginCrashed || e.Message != want {
-		t.Errorf("the call past the limit: %v", e)
+	if want := `plugin llm/p was stopped during the call`; e.Code != sdk.CodePluginCrashed || e.Message != want {
+		t.Errorf("call past the limit: got %v", e)
 	}
-	await(t, 2*time.Second*slow, "its process ends", func() bool { return gone(before["p"]) })
-	if lines := h.logs.lines(t, "calls of a plugin that was replaced or removed are cut"); len(lines) != 1 || lines[0]["calls"] != 1.0 {
-		t.Errorf("log: %v", lines)
+	await(t, 2*time.Second*slow, "its process exits", func() bool { return gone(before["p"]) })
+	if lines := h.logs.lines(t, "canceling calls of a replaced or removed plugin"); len(lines) != 1 || lines[0]["calls"] != 1.0 {
+		t.Errorf("got log records %v", lines)
 	}
 	if gone(before["r"]) {
-		t.Error("the run, which may take longer, was cut")
+		t.Error("the run was canceled, although its limit is longer")
 	}
 	close(finish)
 	if err := <-ran; err != nil {
-		t.Errorf("the run: %v", err)
+		t.Errorf("run: %v", err)
 	}
-	await(t, 2*time.Second*slow, "the run's process ends", func() bool { return gone(before["r"]) })
+	await(t, 2*time.Second*slow, "the run's process exits", func() bool { return gone(before["r"]) })
 }
 
-func TestNoRestartOfWhatLeaves(t *testing.T) {
+func TestDrainingPluginIsNotRestarted(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, generation(1)...)
+	h := start(t, testTiming, generation(1)...)
 	b := h.backend(t, "f")
 	put(t, b, "k", "v")
 	old := h.plugin(t, "f").PID
@@ -314,28 +314,28 @@ func TestNoRestartOfWhatLeaves(t *testing.T) {
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 2*time.Second*slow, "its end is seen", func() bool { return len(h.logs.lines(t, "plugin is down")) == 1 })
+	await(t, 2*time.Second*slow, "its exit is detected", func() bool { return len(h.logs.lines(t, "plugin exited")) == 1 })
 	for range 100 {
-		get(t, b, "k") // time enough for a start
+		get(t, b, "k") // long enough for a start
 	}
 	reader.Close()
-	await(t, 2*time.Second*slow, "it has left", func() bool { return len(h.leaving.all()) == 0 })
-	if up := h.logs.lines(t, "plugin is up"); len(up) != 6 {
-		t.Errorf("%d processes came up, want 6", len(up))
+	await(t, 2*time.Second*slow, "it has been drained", func() bool { return len(h.draining.all()) == 0 })
+	if up := h.logs.lines(t, "plugin started"); len(up) != 6 {
+		t.Errorf("got %d started processes, want 6", len(up))
 	}
 }
 
-// A reload comes between a look-up and its call.
+// TestReloadBetweenLookUpAndCall checks that the call then uses the new process.
 func TestReloadBetweenLookUpAndCall(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		// busy has another call keep the old process alive.
+		// busy keeps the old process alive with another call.
 		busy bool
-	}{{"the old process has ended", false}, {"the old process still serves", true}} {
+	}{{"the old process has exited", false}, {"the old process is draining", true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := start(t, quick, generation(1)...)
+			h := start(t, testTiming, generation(1)...)
 			old := h.plugin(t, "f").PID
 			b := h.backend(t, "f")
 			put(t, b, "k", "v")
@@ -353,7 +353,7 @@ func TestReloadBetweenLookUpAndCall(t *testing.T) {
 					h.write(t, generation(2)...)
 					h.reload(t)
 					if !tt.busy {
-						await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) && len(h.leaving.all()) == 0 })
+						await(t, 2*time.Second*slow, "the old process exits", func() bool { return gone(old) && len(h.draining.all()) == 0 })
 					}
 				}
 				return s, err
@@ -363,17 +363,17 @@ func TestReloadBetweenLookUpAndCall(t *testing.T) {
 			}
 			defer i.end()
 			if now := i.proc.cmd.Process.Pid; now == old || looks != 2 {
-				t.Errorf("the call is on the old process, after %d look-ups", looks)
+				t.Errorf("the call is on the old process after %d look-ups", looks)
 			}
 			reader.Close()
-			await(t, 2*time.Second*slow, "the old process ends", func() bool { return gone(old) })
+			await(t, 2*time.Second*slow, "the old process exits", func() bool { return gone(old) })
 		})
 	}
 }
 
-func TestCloseWaitsForWhatLeaves(t *testing.T) {
+func TestCloseWaitsForDrainingPlugins(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, generation(1)...)
+	h := start(t, testTiming, generation(1)...)
 	before := h.pids()
 	b := h.backend(t, "f")
 	put(t, b, "k", "v")
@@ -386,17 +386,17 @@ func TestCloseWaitsForWhatLeaves(t *testing.T) {
 	after := h.pids()
 	closed := make(chan error, 1)
 	go func() { closed <- h.Close(context.Background()) }()
-	<-h.life.Done()
+	<-h.lifetime.Done()
 	if _, err := h.Reload(t.Context()); core.CodeOf(err) != core.CodeUnavailable {
 		t.Errorf("Reload after Close: %v", err)
 	}
 	select {
 	case err := <-closed:
-		t.Fatalf("Close did not wait: %v", err)
+		t.Fatalf("Close did not wait: returned %v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	if got, err := io.ReadAll(reader); err != nil || string(got) != "v" {
-		t.Errorf("the download: %q, %v", got, err)
+		t.Errorf("download: %q, %v", got, err)
 	}
 	reader.Close()
 	if err := <-closed; err != nil {
@@ -404,14 +404,14 @@ func TestCloseWaitsForWhatLeaves(t *testing.T) {
 	}
 	for label := range before {
 		if !gone(before[label]) || !gone(after[label]) {
-			t.Errorf("%s is left", label)
+			t.Errorf("%s is still running", label)
 		}
 	}
 }
 
-func TestCloseCutsWhatLeaves(t *testing.T) {
+func TestCloseCancelsCallsOfDrainingPlugins(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, generation(1)...)
+	h := start(t, testTiming, generation(1)...)
 	old := h.plugin(t, "f").PID
 	b := h.backend(t, "f")
 	put(t, b, "k", "v")
@@ -424,27 +424,27 @@ func TestCloseCutsWhatLeaves(t *testing.T) {
 	h.reload(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := h.Close(ctx); err == nil || err.Error() != "1 calls of plugins were cut" {
+	if err := h.Close(ctx); err == nil || err.Error() != "canceled 1 plugin calls" {
 		t.Errorf("Close: %v", err)
 	}
 	if !gone(old) {
-		t.Error("the old process is left")
+		t.Error("the old process is still running")
 	}
 	if _, err := b.Stat(t.Context(), "k"); core.CodeOf(err) != core.CodeUnavailable {
-		t.Errorf("a call after Close: %v", err)
+		t.Errorf("call after Close: got %v", err)
 	}
 }
 
-func TestCloseEndsAReload(t *testing.T) {
+func TestCloseEndsReload(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
-	h.write(t, stanza("a", ""), stanza("b", "freeze-at-start"), stanza("c", ""))
+	h := start(t, testTiming, block("a", ""))
+	h.write(t, block("a", ""), block("b", "freeze-at-start"), block("c", ""))
 	outcome := make(chan error, 1)
 	go func() {
 		_, err := h.Reload(context.Background())
 		outcome <- err
 	}()
-	await(t, 5*time.Second*slow, "the reload is under way", func() bool { return len(h.logs.lines(t, "plugin is up")) == 2 })
+	await(t, 5*time.Second*slow, "the reload is in progress", func() bool { return len(h.logs.lines(t, "plugin started")) == 2 })
 	begun := time.Now()
 	if err := h.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
@@ -455,9 +455,9 @@ func TestCloseEndsAReload(t *testing.T) {
 	if err := <-outcome; core.CodeOf(err) != core.CodeUnavailable {
 		t.Errorf("Reload: %v", err)
 	}
-	for _, r := range h.logs.lines(t, "plugin is up") {
+	for _, r := range h.logs.lines(t, "plugin started") {
 		if pid := int(r["pid"].(float64)); !gone(pid) {
-			t.Errorf("process %d is left", pid)
+			t.Errorf("process %d is still running", pid)
 		}
 	}
 }

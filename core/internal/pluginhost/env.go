@@ -11,18 +11,18 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
-// passed are the variables of the server that every plugin gets. Nothing else
-// of its environment reaches one: it may hold secrets of other plugins.
-var passed = []string{
+// passedEnv are the server's environment variables that every plugin receives. Other
+// variables are withheld, because they may hold secrets of other plugins.
+var passedEnv = []string{
 	"PATH", "HOME", "TMPDIR", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy",
 }
 
-// environment is what a stanza's process gets, before go-plugin adds its own.
+// environment returns a process's variables, without those that go-plugin adds.
 func environment(s *config.Stanza, level string) []string {
 	vars := map[string]string{"AGENTAREA_LOG_LEVEL": level}
-	for _, name := range slices.Concat(passed, s.PassEnv) {
+	for _, name := range slices.Concat(passedEnv, s.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {
 			vars[name] = value
 		}
@@ -36,9 +36,9 @@ func environment(s *config.Stanza, level string) []string {
 	return env
 }
 
-// levelWord is the lowest level that the logger writes, so that a plugin need
-// not make lines that nobody reads.
-func levelWord(ctx context.Context, log *slog.Logger) string {
+// lowestLevel returns the lowest level that the logger writes, so that plugins can skip
+// records that would be discarded.
+func lowestLevel(ctx context.Context, log *slog.Logger) string {
 	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
 		if log.Enabled(ctx, l) {
 			return strings.ToLower(l.String())

@@ -10,16 +10,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// FileBackend gives the files plugin of that label, or without a label the one
-// that takes new files, and its label. It waits and fails as Agent does. The
-// backend is a files.Presigner too, outlives reloads, and its methods, too, fail
-// with Unavailable when the plugin is not there.
+// FileBackend returns the files plugin with the given label and its label. An empty label
+// selects the backend for new files. FileBackend waits and fails as Agent does. The
+// backend also implements files.Presigner and survives reloads. Its methods fail with
+// Unavailable while the plugin is not available.
 func (h *Host) FileBackend(ctx context.Context, label string) (string, files.Backend, error) {
 	b := &backend{host: h}
 	err := h.check(ctx, func(r *registry) (*supervisor, error) {
 		s, err := r.backend(label)
 		if err == nil {
-			b.label = s.stanza.Label
+			b.label = s.block.Label
 		}
 		return s, err
 	})
@@ -29,29 +29,29 @@ func (h *Host) FileBackend(ctx context.Context, label string) (string, files.Bac
 	return b.label, b, nil
 }
 
-// backend gives the enabled files stanza of that label, or an error that says
+// backend returns the enabled files plugin with the given label, or an error that says
 // why there is none.
 func (r *registry) backend(label string) (*supervisor, error) {
 	if label == "" {
 		label = r.fileBackend
 	}
-	if s := labelled(r.backends, label); s != nil {
+	if s := findLabel(r.backends, label); s != nil {
 		return s, nil
 	}
 	for _, s := range r.plugins {
-		if s.stanza.Kind == files.Kind && (s.stanza.Label == label || label == "") {
+		if s.block.Kind == files.Kind && (s.block.Label == label || label == "") {
 			return nil, s.unavailable()
 		}
 	}
 	if label == "" {
-		return nil, core.Unavailable("There is no files plugin in plugins.hcl: add one and name it in file_backend, then reload")
+		return nil, core.Unavailable("No files plugin is in plugins.hcl. Add one, set file_backend to its label and reload plugins.")
 	}
-	return nil, core.Unavailable("There is no files plugin %q in plugins.hcl any more (%s): add its stanza again, then reload",
-		label, listed(labels(r.backends)))
+	return nil, core.Unavailable("Files plugin %q is not in plugins.hcl. Available files plugins: %s. Add its block and reload plugins.",
+		label, joined(labels(r.backends)))
 }
 
-// backend is a files plugin that outlives reloads, and tells of a crash what can
-// be told.
+// backend is a files plugin. It survives reloads and adds details to the error of a
+// crash.
 type backend struct {
 	host  *Host
 	label string
@@ -71,10 +71,10 @@ func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	}
 	defer i.end()
 	o, err := i.backend.Stat(ctx, key)
-	return o, i.judge(ctx, err)
+	return o, i.annotateCrash(ctx, err)
 }
 
-// Get implements files.Backend. The call is under way until the reader is closed.
+// Get implements files.Backend. The call is active until the reader is closed.
 func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	i, err := b.begin(ctx)
 	if err != nil {
@@ -83,9 +83,9 @@ func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io
 	r, err := i.backend.Get(ctx, key, offset, length)
 	if err != nil {
 		defer i.end()
-		return nil, i.judge(ctx, err)
+		return nil, i.annotateCrash(ctx, err)
 	}
-	return &reader{ctx: ctx, of: i, inner: r}, nil
+	return &reader{ctx: ctx, inst: i, inner: r}, nil
 }
 
 // Put implements files.Backend.
@@ -96,7 +96,7 @@ func (b *backend) Put(ctx context.Context, key string, r io.Reader, o files.PutO
 	}
 	defer i.end()
 	stored, err := i.backend.Put(ctx, key, r, o)
-	return stored, i.judge(ctx, err)
+	return stored, i.annotateCrash(ctx, err)
 }
 
 // Delete implements files.Backend.
@@ -106,10 +106,10 @@ func (b *backend) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	defer i.end()
-	return i.judge(ctx, i.backend.Delete(ctx, key))
+	return i.annotateCrash(ctx, i.backend.Delete(ctx, key))
 }
 
-// List implements files.Backend. The call is under way until the iteration ends.
+// List implements files.Backend. The call is active until the iteration ends.
 func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[files.Object, error] {
 	return func(yield func(files.Object, error) bool) {
 		i, err := b.begin(ctx)
@@ -119,7 +119,7 @@ func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[file
 		}
 		defer i.end()
 		for o, err := range i.backend.List(ctx, prefix, after) {
-			if !yield(o, i.judge(ctx, err)) {
+			if !yield(o, i.annotateCrash(ctx, err)) {
 				return
 			}
 		}
@@ -134,29 +134,29 @@ func (b *backend) Presign(ctx context.Context, req files.PresignRequest) (string
 	}
 	defer i.end()
 	url, err := i.backend.Presign(ctx, req)
-	return url, i.judge(ctx, err)
+	return url, i.annotateCrash(ctx, err)
 }
 
-// reader is what Get gives.
+// reader is the result of Get.
 type reader struct {
 	ctx    context.Context
-	of     *instance
+	inst   *instance
 	inner  io.ReadCloser
 	closed sync.Once
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.inner.Read(p)
-	return n, r.of.judge(r.ctx, err)
+	return n, r.inst.annotateCrash(r.ctx, err)
 }
 
-// WriteTo spares a copy where the inner reader does.
+// WriteTo implements io.WriterTo to avoid a copy if the inner reader supports it.
 func (r *reader) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.Copy(w, r.inner)
-	return n, r.of.judge(r.ctx, err)
+	return n, r.inst.annotateCrash(r.ctx, err)
 }
 
 func (r *reader) Close() error {
-	defer r.closed.Do(r.of.end)
+	defer r.closed.Do(r.inst.end)
 	return r.inner.Close()
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// filesStanza is a files plugin.
-func filesStanza(label string, lines ...string) string {
+// filesBlock returns the block of a files plugin.
+func filesBlock(label string, lines ...string) string {
 	return fmt.Sprintf("plugin \"files\" %q {\n  command = \"badplugin\"\n  env = { BAD = \"files\" }\n  %s\n}",
 		label, strings.Join(lines, "\n  "))
 }
 
-// backend looks a files plugin up.
+// backend looks up a files plugin.
 func (h *testHost) backend(t *testing.T, label string) files.Backend {
 	t.Helper()
 	_, b, err := h.FileBackend(t.Context(), label)
@@ -55,10 +55,10 @@ func get(t *testing.T, b files.Backend, key string) string {
 
 func TestFileBackend(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, `file_backend = "new"`, filesStanza("old"), filesStanza("new"))
+	h := start(t, testTiming, `file_backend = "new"`, filesBlock("old"), filesBlock("new"))
 	label, b, err := h.FileBackend(t.Context(), "")
 	if err != nil || label != "new" {
-		t.Fatalf("the one for new files: %q, %v", label, err)
+		t.Fatalf("backend for new files = %q, %v", label, err)
 	}
 	put(t, b, "a/1", "hello")
 	if o, err := b.Stat(t.Context(), "a/1"); err != nil || o.Size != 5 || o.Key != "a/1" {
@@ -73,7 +73,7 @@ func TestFileBackend(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if _, err := io.Copy(&out, r); err != nil || out.String() != "ell" {
-		t.Errorf("a range: %q, %v", &out, err)
+		t.Errorf("Get of a range = %q, %v", &out, err)
 	}
 	if err := errors.Join(r.Close(), r.Close()); err != nil {
 		t.Error(err)
@@ -90,41 +90,41 @@ func TestFileBackend(t *testing.T) {
 
 	label, old, err := h.FileBackend(t.Context(), "old")
 	if err != nil || label != "old" {
-		t.Fatalf("by label: %q, %v", label, err)
+		t.Fatalf("backend by label = %q, %v", label, err)
 	}
 	if _, err := old.Stat(t.Context(), "a/1"); sdk.AsError(err).Code != sdk.CodeNotFound {
-		t.Errorf("the other one's key: %v, want not_found", err)
+		t.Errorf("key of the other backend: got %v, want not_found", err)
 	}
 	if err := b.Delete(t.Context(), "a/1"); err != nil {
 		t.Error(err)
 	}
 	if _, err := b.Get(t.Context(), "a/1", 0, 0); sdk.AsError(err).Code != sdk.CodeNotFound {
-		t.Errorf("a deleted key: %v, want not_found", err)
+		t.Errorf("deleted key: got %v, want not_found", err)
 	}
 }
 
-func TestFileBackendThatIsNotThere(t *testing.T) {
+func TestFileBackend_missing(t *testing.T) {
 	t.Parallel()
 	off := "plugin \"files\" \"off\" {\n  enabled = false\n}"
 	for _, tt := range []struct{ name, label, want string }{
-		{"none", "", "There is no files plugin in plugins.hcl: add one and name it in file_backend, then reload"},
-		{"gone", "s3", `There is no files plugin "s3" in plugins.hcl any more (there is none): add its stanza again, then reload`},
-		{"gone, another is there", "s3", `There is no files plugin "s3" in plugins.hcl any more (there are: local): add its stanza again, then reload`},
-		{"off", "off", `The files plugin "off" is disabled: set enabled in its stanza of plugins.hcl, then reload`},
-		{"off", "", `The files plugin "off" is disabled: set enabled in its stanza of plugins.hcl, then reload`},
+		{"none", "", "No files plugin is in plugins.hcl. Add one, set file_backend to its label and reload plugins."},
+		{"gone", "s3", `Files plugin "s3" is not in plugins.hcl. Available files plugins: none. Add its block and reload plugins.`},
+		{"gone, another is there", "s3", `Files plugin "s3" is not in plugins.hcl. Available files plugins: local. Add its block and reload plugins.`},
+		{"off", "off", `Plugin files/off is disabled. Set enabled = true in its block in plugins.hcl and reload plugins.`},
+		{"off", "", `Plugin files/off is disabled. Set enabled = true in its block in plugins.hcl and reload plugins.`},
 	} {
-		stanzas := map[string]string{"off": off, "gone, another is there": filesStanza("local")}[tt.name]
-		_, _, err := start(t, quick, stanzas).FileBackend(t.Context(), tt.label)
+		blocks := map[string]string{"off": off, "gone, another is there": filesBlock("local")}[tt.name]
+		_, _, err := start(t, testTiming, blocks).FileBackend(t.Context(), tt.label)
 		var e *core.Error
 		if !errors.As(err, &e) || e.Code != core.CodeUnavailable || e.Message != tt.want {
-			t.Errorf("%s, label %q:\n%v, want\n%s", tt.name, tt.label, err, tt.want)
+			t.Errorf("%s, label %q: got\n%v, want\n%s", tt.name, tt.label, err, tt.want)
 		}
 	}
 }
 
-func TestCrashInPut(t *testing.T) {
+func TestCrashDuringPut(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, filesStanza("a", `config {`, `secret = "hunter2-hunter2"`, `}`))
+	h := start(t, testTiming, filesBlock("a", `config {`, `secret = "hunter2-hunter2"`, `}`))
 	b := h.backend(t, "")
 	before := h.plugin(t, "a")
 	_, err := b.Put(t.Context(), "crash", endless{}, files.PutOptions{Size: -1})
@@ -132,10 +132,10 @@ func TestCrashInPut(t *testing.T) {
 	if e.Code != sdk.CodePluginCrashed {
 		t.Fatalf("err = %v, want plugin_crashed", err)
 	}
-	if want := `files plugin "a" crashed: exit status 2; its last lines: about to crash: *** | panic: out of cheese`; e.Message != want {
+	if want := `plugin files/a crashed: exit status 2; last stderr: about to crash: *** | panic: out of cheese`; e.Message != want {
 		t.Errorf("message %q,\nwant     %q", e.Message, want)
 	}
-	// What was looked up before the crash goes on with the next process.
+	// A value that was looked up before the crash uses the next process.
 	put(t, b, "k", "v")
 	if got := get(t, h.backend(t, "a"), "k"); got != "v" {
 		t.Errorf("after the crash: %q", got)
@@ -143,9 +143,9 @@ func TestCrashInPut(t *testing.T) {
 	h.running(t, "a", before.PID)
 }
 
-func TestCrashInGet(t *testing.T) {
+func TestCrashDuringGet(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, filesStanza("a"))
+	h := start(t, testTiming, filesBlock("a"))
 	b := h.backend(t, "")
 	put(t, b, "k", strings.Repeat("x", 32<<20))
 	r, err := b.Get(t.Context(), "k", 0, 0)
@@ -157,19 +157,19 @@ func TestCrashInGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = io.Copy(io.Discard, r)
-	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `files plugin "a" crashed: signal: killed` {
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin files/a crashed: signal: killed` {
 		t.Errorf("err = %v", err)
 	}
 }
 
-// endless gives bytes for ever.
+// endless is a reader that never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestSupports(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	for _, model := range []string{"bad-1", "unknown"} {
 		if !h.Supports(t.Context(), model, "images") {
 			t.Errorf("Supports(%q) = false before the model list is known, want true", model)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever a plugin writes, each line of it is at most one of the server's log, in
-// both formats, and says which plugin it is from.
+// FuzzPluginLog checks that each line of a plugin becomes at most one line of the server's
+// log, in both formats, and that it names the plugin.
 func FuzzPluginLog(f *testing.F) {
 	for _, s := range []string{
 		"plain\n", "{\"@level\":\"error\",\"@message\":\"m\",\"plugin\":\"agent/other\",\"level\":\"INFO\",\"time\":1}\n", "a\rlevel=ERROR msg=forged\n", "\x1b[31mred\x1b[0m\n", "panic: x\n\ngoroutine 1 [running]:\n", "{\"@message\":{\"a\":[1e999]}}\n",
@@ -28,7 +28,7 @@ func FuzzPluginLog(f *testing.F) {
 			log.read(bytes.NewReader(written))
 			got := bytes.Count(out.Bytes(), []byte("\n"))
 			if got > lines || bytes.ContainsAny(out.Bytes(), "\r\x1b") {
-				t.Fatalf("%s: of %d lines it makes %d: %q", format, lines, got, out.Bytes())
+				t.Fatalf("%s: got %[3]d log lines from %[2]d lines: %[4]q", format, lines, got, out.Bytes())
 			}
 			for line := range bytes.Lines(out.Bytes()) {
 				var fields map[string]any

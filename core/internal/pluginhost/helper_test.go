@@ -16,8 +16,8 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
-// helper is a server of nothing but plugins, to be killed: it prints the
-// plugins' process numbers and waits.
+// helper runs a host in a process that the test kills. It prints the process IDs of the
+// plugins and waits.
 func helper() {
 	cfg, err := config.Parse([]byte(os.Getenv("PLUGINHOST_TEST_HELPER")), "plugins.hcl")
 	if err != nil {
@@ -35,9 +35,9 @@ func helper() {
 	select {}
 }
 
-func TestKilledHostLeavesNoPlugin(t *testing.T) {
+func TestKilledHostLeavesNoProcesses(t *testing.T) {
 	t.Parallel()
-	// A short path, so that the sockets lie under the data folder.
+	// A short path, so that the sockets are under the data directory.
 	data, err := os.MkdirTemp("/tmp", "aa-")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestKilledHostLeavesNoPlugin(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(data) })
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "PLUGINHOST_TEST_BIN="+binDir, "PLUGINHOST_TEST_DATA="+data,
-		"PLUGINHOST_TEST_HELPER="+stanza("a", "")+"\n"+stanza("b", "deaf"))
+		"PLUGINHOST_TEST_HELPER="+block("a", "")+"\n"+block("b", "deaf"))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -61,7 +61,7 @@ func TestKilledHostLeavesNoPlugin(t *testing.T) {
 	fields := strings.Fields(line)
 	sockets, pids := fields[0], fields[1:]
 	if filepath.Dir(sockets) != filepath.Join(data, "run") {
-		t.Errorf("sockets in %s, want them under the data folder", sockets)
+		t.Errorf("sockets are in %s, want them under the data directory", sockets)
 	}
 	frozen, err := strconv.Atoi(pids[0])
 	if err != nil {
@@ -82,22 +82,22 @@ func TestKilledHostLeavesNoPlugin(t *testing.T) {
 		await(t, 5*time.Second, "plugin "+text+" is dead", func() bool { return dead(pid) })
 	}
 	if _, err := os.Stat(sockets); err != nil {
-		t.Fatalf("the dead host's sockets: %v", err)
+		t.Fatalf("sockets of the killed host: %v", err)
 	}
-	// The next server sweeps them, and leaves a living one's alone.
+	// The next server removes them, but not those of a running server.
 	first, err := openSockets(data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(sockets); err == nil {
-		t.Error("the dead host's sockets are left")
+		t.Error("the sockets of the killed host still exist")
 	}
 	second, err := openSockets(data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(first.dir); err != nil {
-		t.Errorf("a living host's sockets are swept: %v", err)
+		t.Errorf("the sockets of a running host were removed: %v", err)
 	}
 	for _, s := range []interface{ remove() error }{first, second} {
 		if err := s.remove(); err != nil {

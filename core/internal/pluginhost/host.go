@@ -1,17 +1,19 @@
-// Package pluginhost starts, configures and supervises the plugin processes of
-// plugins.hcl, and finds them for the engine and the API.
+// Package pluginhost starts, configures, supervises and reloads the plugin
+// processes of plugins.hcl. The engine and the API look plugins up here.
 //
-// A stanza has a supervisor, and a supervisor has one instance at a time: a
-// process that is configured and serves. What may hang on a frozen plugin has a
-// deadline, after which the process is killed with its group: that ends every
-// call on it. All plugins of one plugins.hcl make one registry, which never
-// changes and is reached by one atomic pointer.
+// Each plugin block has a supervisor. A supervisor has at most one instance at a
+// time: a process that is configured and takes calls. Every operation that a hung
+// plugin could block has a deadline, after which the host kills the process and
+// its process group. The kill ends every call on the process. All plugins of one
+// version of plugins.hcl form a registry. A registry is immutable and is reached
+// through an atomic pointer.
 //
-// A reload makes the next registry: of the supervisors whose stanza and program
-// are as they were, and of new ones. When all new ones are ready, the pointer is
-// swapped; only then are the old ones that are not in it retired: they take no
-// call any more, and end with the last one under way. What look-ups give finds
-// its plugin anew at each call, so it is never refused for a plugin's retirement.
+// A reload builds the next registry. It takes over the supervisors whose block
+// and program are unchanged and starts new ones for the others. When all new ones
+// are ready, the pointer is swapped. Only then are the supervisors that are no
+// longer used retired: they accept no more calls and stop when their last call
+// has finished. The values that look-ups return find their plugin anew at each
+// call, so a call never fails because a plugin was retired.
 package pluginhost
 
 import (
@@ -34,52 +36,56 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// Options say how a Host works.
+// Options configure a Host.
 type Options struct {
-	// Dirs are searched for commands, before plugin_dirs. Without, it is the
-	// folder of the server's own executable.
+	// Dirs are searched for commands before plugin_dirs. The default is the
+	// directory of the server's executable.
 	Dirs []string
-	// DataDir is the server's data folder: plugins get folders in it.
+	// DataDir is the server's data directory. Each plugin gets a subdirectory.
 	DataDir string
-	// Logger takes the host's lines and the plugins'. Without, they are dropped.
+	// Logger receives the log records of the host and of the plugins. The
+	// default discards them.
 	Logger *slog.Logger
-	// Load reads plugins.hcl for a reload. An *config.Error says what is to be
-	// mended in it.
+	// Load reads plugins.hcl for a reload. It returns a *config.Error if the
+	// file has errors.
 	Load func() (*config.Config, error)
-	// Notifier tells people when plugins go down and come back; may be left out.
+	// Notifier notifies administrators when a plugin fails or recovers. Optional.
 	Notifier core.Notifier
-	// Metrics counts calls, and Tracer makes their spans; may be left out.
+	// Metrics counts calls and Tracer creates their spans. Optional.
 	Metrics Metrics
 	Tracer  trace.Tracer
-	// Timing is for tests; a zero field has its default.
+	// Timing overrides timeouts in tests. A zero field has its default.
 	Timing Timing
 }
 
-// Timing is how long things may take.
+// Timing holds the timeouts and intervals of a Host.
 type Timing struct {
-	// Wait is how long a look-up waits for a process that is being started; 3 s.
+	// Wait is how long a look-up waits for a process that is starting; 3 s.
 	Wait time.Duration
-	// Handshake is from the start of a process to its address; 15 s. Start is
-	// until it is configured; 30 s.
+	// Handshake limits the time from the start of a process until it reports
+	// its address; 15 s. Start limits the time until it is configured; 30 s.
 	Handshake, Start time.Duration
-	// Stop is for a plugin to let go of things; 5 s. Exit is for its process to
-	// end then; 1 s.
+	// Stop limits a plugin's Stop call; 5 s. Exit limits the time that its
+	// process then takes to exit; 1 s.
 	Stop, Exit time.Duration
-	// Every HealthEvery (10 s) a plugin is asked for its health and has
-	// HealthTimeout (2 s) to answer; after HealthMisses (3) it is killed.
+	// HealthEvery (10 s) is the interval between health checks. A check fails
+	// after HealthTimeout (2 s). HealthMisses (3) failures in a row kill the
+	// process.
 	HealthEvery, HealthTimeout time.Duration
 	HealthMisses               int
-	// Backoff is the second wait between starts (0.5 s; the first is none); it
-	// doubles up to BackoffMax (30 s) until a process lives for Reset (60 s).
+	// Backoff is the second delay between starts; 0.5 s. The first delay is
+	// zero. The delay doubles up to BackoffMax (30 s), and starts over after a
+	// process has lived for Reset (60 s).
 	Backoff, BackoffMax, Reset time.Duration
-	// CircuitExits (5) within CircuitWindow (2 min) open the circuit: then there
-	// is one try every HalfOpen (5 min).
+	// CircuitExits (5) exits within CircuitWindow (2 min) open the circuit.
+	// While it is open, there is one start every HalfOpen (5 min).
 	CircuitExits            int
 	CircuitWindow, HalfOpen time.Duration
-	// DrainRuns is how long the runs of an agent type that was replaced or
-	// removed may go on, Drain the calls of other plugins; 10 min, 60 s.
+	// DrainRuns (10 min) is how long the runs of a replaced or removed agent
+	// type may continue. Drain (60 s) is the limit for calls of other plugins.
 	DrainRuns, Drain time.Duration
-	// ModelsFresh is for how long a list of models is good; 60 s.
+	// ModelsFresh is how long a list of models is used before it is fetched
+	// again; 60 s.
 	ModelsFresh time.Duration
 }
 
@@ -116,14 +122,14 @@ func (t *Timing) defaults() {
 	}
 }
 
-// Host keeps the plugins. Its methods may be called at the same time, once
-// Start has returned.
+// Host runs the plugins. After Start has returned, its methods are safe for
+// concurrent use.
 type Host struct {
 	dirs   []string
 	data   string
 	load   func() (*config.Config, error)
 	logger *slog.Logger
-	// level is the lowest that the logger writes.
+	// level is the lowest level that the logger writes.
 	level  string
 	timing Timing
 
@@ -134,12 +140,13 @@ type Host struct {
 	tracer   trace.Tracer
 	registry atomic.Pointer[registry]
 	closing  atomic.Bool
-	// reloading is taken by the one reload that is under way.
+	// reloading holds one token while a reload is in progress.
 	reloading chan struct{}
-	// life ends when Close begins, draining when it cuts the calls that are left.
-	life, draining     context.Context
-	endLife, endDrains context.CancelFunc
-	leaving            leaving
+	// lifetime ends when Close begins. drainCtx ends when Close cancels the
+	// remaining calls.
+	lifetime, drainCtx           context.Context
+	cancelLifetime, cancelDrains context.CancelFunc
+	draining                     drainingPlugins
 }
 
 var (
@@ -147,15 +154,15 @@ var (
 	_ core.PluginReloader = (*Host)(nil)
 )
 
-// New makes a Host without any plugin yet.
+// New returns a Host without plugins. Call Start to start them.
 func New(o Options) *Host {
 	h := &Host{
 		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing, notifier: o.Notifier,
 		metrics: o.Metrics, tracer: o.Tracer,
 		reloading: make(chan struct{}, 1),
 	}
-	h.life, h.endLife = context.WithCancel(context.Background())
-	h.draining, h.endDrains = context.WithCancel(context.Background())
+	h.lifetime, h.cancelLifetime = context.WithCancel(context.Background())
+	h.drainCtx, h.cancelDrains = context.WithCancel(context.Background())
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}
@@ -170,17 +177,17 @@ func New(o Options) *Host {
 	return h
 }
 
-// Start starts every enabled stanza. It fails, with nothing left running, when
-// plugins.hcl has to be mended: bad config blocks, commands that are not there.
-// A plugin that just does not come up is logged and started again and again.
-// Start is called once.
+// Start starts all enabled plugins. It fails and leaves no process running if
+// plugins.hcl has errors, such as an invalid config block or a missing command.
+// A plugin that fails to start for another reason is logged and restarted with
+// backoff. Start must be called at most once.
 func (h *Host) Start(ctx context.Context, cfg *config.Config) error {
 	if err := h.prepare(ctx); err != nil {
 		return err
 	}
 	r := h.newRegistry(cfg, 1, h.newSupervisor)
-	outcomes, err := startAll(ctx, r.plugins, persevere)
-	if bad := toMend(outcomes); bad != nil {
+	outcomes, err := startAll(ctx, r.plugins, retryStart)
+	if bad := configErrors(outcomes); bad != nil {
 		err = bad
 	}
 	if err != nil {
@@ -192,8 +199,9 @@ func (h *Host) Start(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
-// toMend joins what is to be mended in plugins.hcl; nil for nothing.
-func toMend(outcomes []error) error {
+// configErrors returns all configuration errors among outcomes as one
+// *config.Error, or nil if there are none.
+func configErrors(outcomes []error) error {
 	all := &config.Error{}
 	for _, err := range outcomes {
 		var bad *config.Error
@@ -208,13 +216,13 @@ func toMend(outcomes []error) error {
 }
 
 func (h *Host) prepare(ctx context.Context) error {
-	h.level = levelWord(ctx, h.logger)
+	h.level = lowestLevel(ctx, h.logger)
 	if err := h.findDirs(); err != nil {
 		return err
 	}
 	data, err := filepath.Abs(h.data)
 	if err != nil {
-		return fmt.Errorf("find the data folder: %w", err)
+		return fmt.Errorf("find the data directory: %w", err)
 	}
 	h.data = data
 	if h.sockets, err = openSockets(h.data); err != nil {
@@ -224,12 +232,12 @@ func (h *Host) prepare(ctx context.Context) error {
 	return nil
 }
 
-// findDirs makes the folders of the binaries absolute.
+// findDirs makes the directories of the binaries absolute.
 func (h *Host) findDirs() error {
 	if h.dirs == nil {
 		exe, err := os.Executable()
 		if err != nil {
-			return fmt.Errorf("find the server's own folder: %w", err)
+			return fmt.Errorf("find the server's directory: %w", err)
 		}
 		if target, err := filepath.EvalSymlinks(exe); err == nil {
 			exe = target
@@ -240,7 +248,7 @@ func (h *Host) findDirs() error {
 	for i, dir := range h.dirs {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
-			return fmt.Errorf("find the plugins' folder: %w", err)
+			return fmt.Errorf("find the plugin directory: %w", err)
 		}
 		h.dirs[i] = abs
 	}
@@ -252,21 +260,21 @@ func (h *Host) release() error {
 	return h.sockets.remove()
 }
 
-// Close waits until the calls under way have ended or ctx has, those of plugins
-// that were replaced too, then stops all plugins; that takes some seconds at
-// most. No new run gets an agent type meanwhile, but runs under way still get
-// their providers and files. It fails when calls were cut.
+// Close waits until all calls have finished or ctx ends, including the calls of
+// replaced plugins. It then stops all plugins, which takes a few seconds at most.
+// Meanwhile Agent fails, but active runs can still use their providers and files.
+// Close returns an error if it canceled calls.
 func (h *Host) Close(ctx context.Context) error {
 	if h.starter == nil || h.closing.Swap(true) {
 		return nil
 	}
-	h.endLife()
-	h.reloading <- struct{}{} // a reload under way gives up; none comes after
+	h.cancelLifetime()
+	h.reloading <- struct{}{} // ends the reload in progress and prevents further ones
 	r := h.registry.Load()
-	all := slices.Concat(r.plugins, h.leaving.all())
+	all := slices.Concat(r.plugins, h.draining.all())
 	for _, kinds := range [][]string{{agent.Kind}, config.Kinds} {
 		for _, s := range all {
-			if slices.Contains(kinds, s.stanza.Kind) {
+			if slices.Contains(kinds, s.block.Kind) {
 				s.calls.retire()
 				s.calls.drain(ctx)
 			}
@@ -276,34 +284,34 @@ func (h *Host) Close(ctx context.Context) error {
 	for _, s := range all {
 		left += s.calls.drain(ctx)
 	}
-	h.endDrains()
+	h.cancelDrains()
 	stopAll(r.plugins)
-	h.leaving.drains.Wait()
+	h.draining.drains.Wait()
 	err := h.release()
 	if left > 0 {
-		err = errors.Join(err, fmt.Errorf("%d calls of plugins were cut", left))
+		err = errors.Join(err, fmt.Errorf("canceled %d plugin calls", left))
 	}
 	return err
 }
 
-// Agent gives the agent type of that label. While its process is being started
-// it waits some seconds; then it fails with Unavailable.
+// Agent returns the agent type with the given label. It waits up to Timing.Wait
+// for a process that is starting, and then fails with Unavailable.
 func (h *Host) Agent(ctx context.Context, label string) (agent.Runner, error) {
-	r := &runs{host: h, look: func(r *registry) (*supervisor, error) {
+	r := &agentRunner{host: h, find: func(r *registry) (*supervisor, error) {
 		if h.closing.Load() {
 			return nil, shuttingDown()
 		}
 		return r.agent(label)
 	}}
-	if err := h.check(ctx, r.look); err != nil {
+	if err := h.check(ctx, r.find); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// Provider gives the provider that serves a model, its stanza's label, and the
-// model's name as that provider knows it. It waits and fails as Agent does, and
-// fails with Invalid of config.model when no provider serves the model.
+// Provider returns the provider that serves model, the label of its block, and
+// the model's name as that provider knows it. It waits and fails as Agent does. It
+// fails with Invalid for config.model if no provider serves the model.
 func (h *Host) Provider(ctx context.Context, model string) (label, providerModel string, p llm.Provider, err error) {
 	var to route
 	err = h.check(ctx, func(r *registry) (*supervisor, error) {
@@ -317,5 +325,5 @@ func (h *Host) Provider(ctx context.Context, model string) (label, providerModel
 	if err != nil {
 		return "", "", nil, err
 	}
-	return to.plugin.stanza.Label, to.model, &provider{host: h, asked: model, to: to}, nil
+	return to.plugin.block.Label, to.model, &provider{host: h, requested: model, to: to}, nil
 }

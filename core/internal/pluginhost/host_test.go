@@ -22,7 +22,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-func TestStartNamesWhatToMend(t *testing.T) {
+func TestStartReportsConfigErrors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "not-executable"), []byte("x"), 0o600); err != nil {
@@ -35,7 +35,7 @@ func TestStartNamesWhatToMend(t *testing.T) {
 			`plugin "llm" "a" {
   command = "badplugn"
 }`,
-			`plugins.hcl:2,3-10: Command "badplugn" not found; looked in ` + binDir + `, DIR (build it there, or add its folder to plugin_dirs)`,
+			`plugins.hcl:2,3-10: Command "badplugn" not found; searched in ` + binDir + `, DIR (build it there, or add its directory to plugin_dirs)`,
 		},
 		{
 			"not executable",
@@ -50,7 +50,7 @@ func TestStartNamesWhatToMend(t *testing.T) {
   command = "badplugin"
   sha256  = "` + strings.Repeat("0", 64) + `"
 }`,
-			`plugins.hcl:3,3-9: Wrong checksum; ` + binDir + `/badplugin has ` + sum + ` (if you replaced the file yourself, write this one)`,
+			`plugins.hcl:3,3-9: Wrong checksum; ` + binDir + `/badplugin has ` + sum + ` (if you replaced the file on purpose, write this checksum)`,
 		},
 		{
 			"kind",
@@ -80,7 +80,7 @@ func TestStartNamesWhatToMend(t *testing.T) {
 			`plugins.hcl:4,5-11: Wrong type; refuse must be a string, not a number (write it in quotes)`,
 		},
 		{
-			"the plugin refuses, and another is wrong too",
+			"two plugins have errors",
 			`plugin "llm" "a" {
   command = "badplugin"
   config {
@@ -95,13 +95,13 @@ plugin "llm" "b" {
   command = "gone"
 }`,
 			`plugins.hcl:5,5-11: refused; Take the line out
-plugins.hcl:12,3-10: Command "gone" not found; looked in ` + binDir + `, DIR (build it there, or add its folder to plugin_dirs)`,
+plugins.hcl:12,3-10: Command "gone" not found; searched in ` + binDir + `, DIR (build it there, or add its directory to plugin_dirs)`,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newTestHost(t, quick)
+			h := newTestHost(t, testTiming)
 			cfg := parse(t, tt.hcl)
 			cfg.PluginDirs = []string{dir}
 			err := h.Start(t.Context(), cfg)
@@ -112,9 +112,9 @@ plugins.hcl:12,3-10: Command "gone" not found; looked in ` + binDir + `, DIR (bu
 			if want := strings.ReplaceAll(tt.want, "DIR", dir); err.Error() != want {
 				t.Errorf("got:\n%s\nwant:\n%s", err, want)
 			}
-			for _, r := range h.logs.lines(t, "plugin is up") {
+			for _, r := range h.logs.lines(t, "plugin started") {
 				if pid := int(r["pid"].(float64)); !gone(pid) {
-					t.Errorf("plugin %v is left running", pid)
+					t.Errorf("plugin %v is still running", pid)
 				}
 			}
 		})
@@ -138,7 +138,7 @@ func TestPinnedBinaryAndScriptRun(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec "+binDir+"/badplugin\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h := newTestHost(t, quick)
+	h := newTestHost(t, testTiming)
 	cfg := parse(t, fmt.Sprintf(`
 plugin "llm" "binary" {
   command = "badplugin"
@@ -162,7 +162,7 @@ plugin "llm" "script" {
 
 func TestPathIsNotSearched(t *testing.T) {
 	t.Parallel()
-	err := newTestHost(t, quick).Start(t.Context(), parse(t, `plugin "llm" "a" { command = "sh" }`))
+	err := newTestHost(t, testTiming).Start(t.Context(), parse(t, `plugin "llm" "a" { command = "sh" }`))
 	if err == nil || !strings.Contains(err.Error(), `Command "sh" not found`) {
 		t.Errorf("err = %v", err)
 	}
@@ -173,7 +173,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("AWS_REGION", "mars")
 	t.Setenv("LANG", "C")
 	t.Setenv("AGENTAREA_PLUGIN", "forged")
-	h := start(t, quick, stanza("a", "", `pass_env = ["AWS_REGION", "NOT_SET"]`))
+	h := start(t, testTiming, block("a", "", `pass_env = ["AWS_REGION", "NOT_SET"]`))
 	text, err := h.chat(t.Context(), "a", "env", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestEnvironment(t *testing.T) {
 		"AGENTAREA_LOG_LEVEL", "AGENTAREA_PLUGIN", "AWS_REGION", "BAD",
 		"PLUGIN_CLIENT_CERT", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 	}
-	// The certificate has several lines.
+	// The certificate spans several lines.
 	text = regexp.MustCompile(`(?s)-----BEGIN.*?-----END CERTIFICATE-----`).ReplaceAllString(text, "…")
 	got := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -191,30 +191,30 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	for name := range got {
-		if !slices.Contains(allowed, name) && !slices.Contains(passed, name) {
-			t.Errorf("the plugin has %s", name)
+		if !slices.Contains(allowed, name) && !slices.Contains(passedEnv, name) {
+			t.Errorf("the plugin received %s", name)
 		}
 	}
 	if got["AWS_REGION"] != "mars" || got["LANG"] != "C" || got["AGENTAREA_LOG_LEVEL"] != "debug" || got["AGENTAREA_PLUGIN"] == "forged" {
-		t.Errorf("environment: %v", got)
+		t.Errorf("got environment %v", got)
 	}
 }
 
-func TestOutputBeforeTheHandshake(t *testing.T) {
+func TestOutputBeforeHandshake(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "stdout"))
+	h := start(t, testTiming, block("a", "stdout"))
 	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
 		t.Errorf("chat: %q, %v", text, err)
 	}
 	lines := h.logs.lines(t, "hello, I am a plugin")
 	if len(lines) != 1 || lines[0]["level"] != "WARN" || lines[0]["plugin"] != "llm/a" {
-		t.Errorf("log: %v", lines)
+		t.Errorf("got log records %v", lines)
 	}
 }
 
-func TestGarbageInsteadOfAHandshake(t *testing.T) {
+func TestGarbageInsteadOfHandshake(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "garbage"))
+	h := start(t, testTiming, block("a", "garbage"))
 	if p := h.plugin(t, "a"); p.State == core.PluginRunning || !strings.HasPrefix(p.LastError, "Unrecognized remote plugin message") {
 		t.Errorf("a = %+v", p)
 	}
@@ -222,22 +222,22 @@ func TestGarbageInsteadOfAHandshake(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "flood"))
+	h := start(t, testTiming, block("a", "flood"))
 	await(t, 5*time.Second*slow, "the last line", func() bool { return len(h.logs.lines(t, "the last one")) == 1 })
 	last := h.logs.lines(t, "the last one")[0]
 	if last["run_id"] != "run-1" || last["plugin"] != "llm/a" || last["level"] != "WARN" || last["plugin_msg"] != "own" {
-		t.Errorf("last line: %v", last)
+		t.Errorf("got last line %v", last)
 	}
 	if got := len(h.logs.lines(t, "line")); got != 20_000 {
-		t.Errorf("%d lines of the flood, want 20000", got)
+		t.Errorf("got %d lines, want 20000", got)
 	}
 	if odd := h.logs.lines(t, "5"); len(odd) != 1 || odd[0]["run_id"] != `{"odd":true}` {
-		t.Errorf("the line with odd types: %v", odd)
+		t.Errorf("line with unusual types: got %v", odd)
 	}
 	var long, plain int
 	for line := range strings.Lines(h.logs.String()) {
 		if len(line) > maxRecord+1000 {
-			t.Errorf("a line of %d bytes", len(line))
+			t.Errorf("got a line of %d bytes", len(line))
 		}
 		if strings.Contains(line, "aaaa") && strings.Contains(line, `"level":"INFO"`) && strings.Contains(line, "… (71680 bytes)") {
 			long++
@@ -247,17 +247,17 @@ func TestLogs(t *testing.T) {
 		}
 	}
 	if long != 1 || plain != 1 {
-		t.Errorf("%d lines of 70 KiB, %d of 3 MiB, want one each, cut", long, plain)
+		t.Errorf("got %d truncated lines of 70 KiB and %d of 3 MiB, want one each", long, plain)
 	}
 }
 
 func TestResolve(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notes")
-	h := start(t, quick,
-		stanza("one", "", `models = ["gpt-*", "exact", "bad-1"]`),
+	h := start(t, testTiming,
+		block("one", "", `models = ["gpt-*", "exact", "bad-1"]`),
 		fmt.Sprintf("plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path),
-		stanza("off", "", "enabled = false"))
+		block("off", "", `enabled = env("NO_SUCH_KEY") != ""`))
 	for _, tt := range []struct{ model, label, name string }{
 		{"two/gpt-5", "two", "gpt-5"},
 		{"gpt-5", "one", "gpt-5"},
@@ -269,8 +269,8 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: %s, %s, %v", tt.model, label, name, err)
 		}
 	}
-	if asked := notes(t, path, "list"); len(asked) != 0 {
-		t.Error("a provider was asked for its models although a pattern matched")
+	if asked := notedValues(t, path, "list"); len(asked) != 0 {
+		t.Error("a provider listed its models although a pattern matched")
 	}
 	for _, model := range []string{"bad-1", "bad/2", "bad-1"} {
 		if label, name, _, err := h.Provider(t.Context(), model); err != nil || label != "one" || name != model {
@@ -283,14 +283,15 @@ func TestResolve(t *testing.T) {
 		if !errors.As(err, &ce) || ce.Code != core.CodeValidation {
 			t.Fatalf("CheckModel(%q) = %v", model, err)
 		}
-		want := core.FieldError{Field: "model", Issue: fmt.Sprintf("no provider serves model %q; the llm plugin \"off\" is disabled in plugins.hcl; "+
-			"there are: one/bad-1, one/bad/2, gpt-* (one), exact (one), two/bad-1, two/bad/2, gpt-5 (two), o? (two)", model)}
+		want := core.FieldError{Field: "model", Issue: fmt.Sprintf("Model %q is not available. "+
+			"Available models: one/bad-1, one/bad/2, gpt-* (one), exact (one), two/bad-1, two/bad/2, gpt-5 (two), o? (two). "+
+			"To enable llm/off, start the server with NO_SUCH_KEY.", model)}
 		if ce.Fields[0] != want {
 			t.Errorf("got  %v\nwant %v", ce.Fields[0], want)
 		}
 	}
-	if asked := notes(t, path, "list"); len(asked) != 1 {
-		t.Errorf("the provider was asked %d times for its models, want once", len(asked))
+	if asked := notedValues(t, path, "list"); len(asked) != 1 {
+		t.Errorf("the provider listed its models %d times, want once", len(asked))
 	}
 	models := h.Models(t.Context())
 	if len(models) != 4 || models[0].ID != "one/bad-1" || models[0].ProviderID != "bad-1" || models[0].ContextWindow != 100 || models[3].Provider != "two" {
@@ -298,9 +299,9 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestModelsOfADeadProviderAreKnown(t *testing.T) {
+func TestModelsOfCrashedProviderAreCached(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	label, _, p, err := h.Provider(t.Context(), "bad-1")
 	if err != nil {
 		t.Fatal(err)
@@ -314,9 +315,9 @@ func TestModelsOfADeadProviderAreKnown(t *testing.T) {
 	}
 }
 
-func TestNoProvider(t *testing.T) {
+func TestProvider_noLLMPlugin(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick)
+	h := start(t, testTiming)
 	_, _, _, err := h.Provider(t.Context(), "gpt-5")
 	var ce *core.Error
 	if !errors.As(err, &ce) || ce.Fields[0].Field != "config.model" || !strings.Contains(ce.Fields[0].Issue, "no llm plugin is enabled") {
@@ -324,17 +325,17 @@ func TestNoProvider(t *testing.T) {
 	}
 }
 
-func TestProviderThatCanNotBeAsked(t *testing.T) {
+func TestProvider_listFails(t *testing.T) {
 	t.Parallel()
-	timing := quick
+	timing := testTiming
 	timing.Wait = 100 * time.Millisecond
 	timing.Backoff = time.Minute
-	h := start(t, timing, stanza("a", ""), stanza("b", "exit"))
+	h := start(t, timing, block("a", ""), block("b", "exit"))
 	if err := h.CheckModel(t.Context(), "model", "bad-1"); err != nil {
-		t.Errorf("a model of the other provider: %v", err)
+		t.Errorf("model of the other provider: %v", err)
 	}
 	err := h.CheckModel(t.Context(), "model", "x")
-	if core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), `b (The llm plugin "b" is not ready`) {
+	if core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), `b (Plugin llm/b is restarting`) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -343,7 +344,7 @@ func request(model string, n int64) *llm.Request {
 	return &llm.Request{Model: model, Parameters: llm.Parameters{MaxTokens: &n}}
 }
 
-// sendFunc is told of the first delta.
+// sendFunc is called for each delta.
 type sendFunc func()
 
 func (f sendFunc) Send(llm.Delta) error {
@@ -353,7 +354,7 @@ func (f sendFunc) Send(llm.Delta) error {
 
 func TestAgentTypes(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("p", ""),
+	h := start(t, testTiming, block("p", ""),
 		"plugin \"agent\" \"chat\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}",
 		"plugin \"agent\" \"off\" {\n  enabled = false\n}")
 	types := h.AgentTypes()
@@ -364,19 +365,19 @@ func TestAgentTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The crash of another plugin, which this one passed on, is not this one's.
+	// A forwarded error about another plugin's crash is not a crash of this plugin.
 	begun := time.Now()
 	crash := &sdk.Error{Code: sdk.CodePluginCrashed, Message: "another one crashed", Retryable: true}
 	_, err = r.Run(t.Context(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) { return nil, crash }))
 	if e := sdk.AsError(err); *e != *crash {
-		t.Errorf("err = %v, want the other's", err)
+		t.Errorf("err = %v, want the forwarded error", err)
 	}
 	if took := time.Since(begun); took > time.Second {
-		t.Errorf("it took %s", took)
+		t.Errorf("took %s", took)
 	}
 	for label, want := range map[string]string{
-		"off":  `The agent plugin "off" is disabled`,
-		"gone": `There is no agent plugin "gone" in plugins.hcl any more (there are: chat)`,
+		"off":  `Plugin agent/off is disabled`,
+		"gone": `Agent plugin "gone" is not in plugins.hcl. Available agent plugins: chat.`,
 	} {
 		if _, err := h.Agent(t.Context(), label); core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", label, err)
@@ -388,7 +389,7 @@ func TestAgentTypes(t *testing.T) {
 	}
 	h.Models(t.Context())
 	if broken := h.Broken(all[:3]); !slices.Equal(broken, all[2:3]) {
-		t.Errorf("Broken = %v: nobody lists the model", broken)
+		t.Errorf("Broken = %v, want the agent of the unlisted model", broken)
 	}
 }
 
@@ -398,7 +399,7 @@ func (h handler) Handle(context.Context, *agent.Call) (*agent.Result, error) { r
 
 func TestPlugins(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("b", ""), stanza("off", "", "enabled = false"), stanza("a", ""))
+	h := start(t, testTiming, block("b", ""), block("off", "", "enabled = false"), block("a", ""))
 	plugins := h.Plugins()
 	if len(plugins) != 3 || plugins[0].Label != "b" || plugins[1].State != core.PluginDisabled || plugins[2].Label != "a" {
 		t.Fatalf("Plugins = %+v", plugins)
@@ -409,9 +410,9 @@ func TestPlugins(t *testing.T) {
 	}
 }
 
-func TestCloseDrains(t *testing.T) {
+func TestCloseWaitsForCalls(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	pid := h.plugin(t, "a").PID
 	var wg sync.WaitGroup
 	_, _, p, err := h.Provider(t.Context(), "a/slow")
@@ -423,7 +424,7 @@ func TestCloseDrains(t *testing.T) {
 		r := request("slow", 1)
 		r.Stream = true
 		if _, err := p.Chat(t.Context(), r, sendFunc(func() { close(begun) })); err != nil {
-			t.Errorf("a call under way was cut: %v", err)
+			t.Errorf("an active call failed: %v", err)
 		}
 	})
 	<-begun
@@ -432,7 +433,7 @@ func TestCloseDrains(t *testing.T) {
 	}
 	wg.Wait()
 	if !gone(pid) {
-		t.Errorf("process %d is left", pid)
+		t.Errorf("process %d is still running", pid)
 	}
 	if _, err := h.Agent(t.Context(), "x"); core.CodeOf(err) != core.CodeUnavailable {
 		t.Errorf("Agent after Close: %v", err)
@@ -441,39 +442,39 @@ func TestCloseDrains(t *testing.T) {
 		t.Errorf("Provider after Close: %v", err)
 	}
 	if err := h.Close(t.Context()); err != nil {
-		t.Errorf("Close once more: %v", err)
+		t.Errorf("second Close: %v", err)
 	}
 }
 
-func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
+func TestCloseCancelsCallsAfterItsContext(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	_, _, p, err := h.Provider(t.Context(), "a/wait")
 	if err != nil {
 		t.Fatal(err)
 	}
 	begun := make(chan struct{})
-	cut := make(chan error)
+	result := make(chan error)
 	go func() {
 		r := request("wait", 1)
 		r.Stream = true
 		_, err := p.Chat(context.Background(), r, sendFunc(func() { close(begun) }))
-		cut <- err
+		result <- err
 	}()
 	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := h.Close(ctx); err == nil || err.Error() != "1 calls of plugins were cut" {
+	if err := h.Close(ctx); err == nil || err.Error() != "canceled 1 plugin calls" {
 		t.Errorf("Close: %v", err)
 	}
-	if e := sdk.AsError(<-cut); e.Code != sdk.CodePluginCrashed {
-		t.Errorf("the call that was cut: %v", e)
+	if e := sdk.AsError(<-result); e.Code != sdk.CodePluginCrashed {
+		t.Errorf("canceled call: got %v", e)
 	}
 }
 
 func TestLookUpsDuringRestarts(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", "", `models = ["*"]`))
+	h := start(t, testTiming, block("a", "", `models = ["*"]`))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -488,7 +489,7 @@ func TestLookUpsDuringRestarts(t *testing.T) {
 		})
 	}
 	for range 2 {
-		_, _ = h.chat(t.Context(), "a", "crash", 0) // it crashes
+		_, _ = h.chat(t.Context(), "a", "crash", 0)
 	}
 	wg.Wait()
 }

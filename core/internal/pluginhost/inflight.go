@@ -5,11 +5,10 @@ import (
 	"sync"
 )
 
-// inflight counts the calls of a plugin that are under way. Once it is retired
-// none begins any more: from then on the count only falls, and when it is zero
-// it stays so.
+// inflight counts the active calls of a plugin. After retire, no call can begin, so the
+// count only decreases and stays at zero once it is reached.
 type inflight struct {
-	// retired closes when the plugin is retired.
+	// retired is closed by retire.
 	retired chan struct{}
 
 	mu   sync.Mutex
@@ -19,7 +18,7 @@ type inflight struct {
 
 func newInflight() *inflight { return &inflight{retired: make(chan struct{})} }
 
-// begin counts a call, unless the plugin is retired.
+// begin counts a call. It returns false if the plugin is retired.
 func (f *inflight) begin() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -40,7 +39,7 @@ func (f *inflight) end() {
 	}
 }
 
-// retire lets no call begin any more.
+// retire prevents further calls.
 func (f *inflight) retire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,7 +57,7 @@ func (f *inflight) isRetired() bool {
 	}
 }
 
-// drain waits until no call is under way, and gives how many are when ctx ends.
+// drain waits until no call is active or ctx ends. It returns the number of active calls.
 func (f *inflight) drain(ctx context.Context) int {
 	f.mu.Lock()
 	if f.n == 0 {

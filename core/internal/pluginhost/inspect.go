@@ -14,19 +14,19 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// Inspection is what a plugin says of itself before it is configured.
+// Inspection is a plugin's description of itself before it is configured.
 type Inspection struct {
 	plugin.Description
 	Schema sdk.Block
 }
 
-// Inspect starts the binary at path as a stanza's process, asks what it is, and
-// stops it. The host has no other plugins: it is neither started nor closed.
+// Inspect starts the binary at path, asks for its description and config schema, and
+// stops it. The host must have no other plugins. Inspect neither needs Start nor Close.
 func (h *Host) Inspect(ctx context.Context, path string) (*Inspection, error) {
 	if err := h.prepare(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { _ = h.release() }() // swept at the next start
+	defer func() { _ = h.release() }() // a leftover is removed at the next start
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", path, err)
@@ -35,20 +35,20 @@ func (h *Host) Inspect(ctx context.Context, path string) (*Inspection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the plugin: %w", err)
 	}
-	stanza := &config.Stanza{Kind: "any", Label: filepath.Base(path), AutoMTLS: true}
+	block := &config.Stanza{Kind: "any", Label: filepath.Base(path), AutoMTLS: true}
 	i := &instance{
-		stanza: stanza, timing: h.timing,
-		proc: newProcess(path, h.starter, &binary{program: programOf(path, info)}, nil, environment(stanza, h.level),
-			newPluginLog(h.logger, stanza.Mask)),
+		block: block, timing: h.timing,
+		proc: newProcess(path, h.starter, &binary{program: programOf(path, info)}, nil, environment(block, h.level),
+			newPluginLog(h.logger, block.Mask)),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, nil))
 	ctx, cancel := context.WithTimeout(ctx, h.timing.Start)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { i.proc.kill(fmt.Sprintf("it did not answer within %s", h.timing.Start)) })()
+	defer context.AfterFunc(ctx, func() { i.proc.kill(fmt.Sprintf("killed because it did not answer within %s", h.timing.Start)) })()
 	out, err := i.inspect(ctx)
 	if err != nil {
-		err = i.whyNotReady(err)
-		i.proc.kill("it can't be inspected")
+		err = i.startError(err)
+		i.proc.kill("killed because the inspection failed")
 		i.cleanUp()
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func (i *instance) inspect(ctx context.Context) (*Inspection, error) {
 	return out, nil
 }
 
-// Find gives the path of a stanza's binary: beside the server's own, or in one
-// of dirs. Its errors are *config.Error.
+// Find returns the path of a block's binary. It searches Options.Dirs and then dirs. Its
+// errors are *config.Error.
 func (h *Host) Find(s *config.Stanza, dirs []string) (string, error) {
 	if err := h.findDirs(); err != nil {
 		return "", err

@@ -26,9 +26,9 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// instance is one life of a plugin: a process that is configured and serves.
+// instance is one process of a plugin that is configured and takes calls.
 type instance struct {
-	stanza  *config.Stanza
+	block   *config.Stanza
 	timing  Timing
 	proc    *process
 	client  *goplugin.Client
@@ -37,35 +37,34 @@ type instance struct {
 	readyAt time.Time
 
 	description plugin.Description
-	// warnings are what the plugin says of its config without refusing it.
+	// warnings are the problems in its config that the plugin accepted.
 	warnings []string
-	// schema is that of an agent's config.
+	// schema is the JSON Schema of an agent type's config.
 	schema json.RawMessage
 
-	// runner, provider, backend and transport are set for their kinds.
+	// One of runner, provider, backend and transport is set, according to the kind.
 	runner    agent.Runner
 	provider  llm.Provider
 	backend   *files.Client
 	transport *mcptransport.Client
-	// calls and completions are those of the supervisor, on this process or an
-	// earlier one.
+	// calls and completions belong to the supervisor. They also count the calls
+	// on earlier processes.
 	calls       *inflight
 	completions chan struct{}
-	// stopping says that the host has asked it to stop.
+	// stopping reports whether the host has asked the plugin to stop.
 	stopping atomic.Bool
-	// suspect asks for a health check now.
-	suspect chan struct{}
+	// probe requests an immediate health check.
+	probe chan struct{}
 }
 
-// launch starts a supervisor's process and makes it ready: start, describe, schema,
-// configure. When its time is over, or ctx is, the process is killed, which
-// ends whatever call hangs on it. The error is a *config.Error when
-// plugins.hcl must be mended.
+// launch starts a supervisor's process, describes it and configures it. If that takes
+// longer than Timing.Start or ctx ends, launch kills the process, which ends any call
+// that hangs on it. The error is a *config.Error if plugins.hcl must be corrected.
 func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.timing.Start)
 	defer cancel()
 	from := sup.source.Load()
-	s := from.stanza
+	s := from.block
 	bin, err := openBinary(s, from.dirs)
 	if err != nil {
 		return nil, err
@@ -74,22 +73,22 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	sup.set(func() { sup.program = bin.program })
 	log := newPluginLog(h.logger.With("plugin", s.Name()), s.Mask)
 	i := &instance{
-		stanza: s, timing: h.timing, calls: sup.calls, completions: sup.completions, suspect: make(chan struct{}, 1),
+		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions, probe: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, h.observe(s)))
-	unhang := context.AfterFunc(ctx, func() {
-		i.proc.kill(fmt.Sprintf("it was not ready within %s", h.timing.Start))
+	cancelKill := context.AfterFunc(ctx, func() {
+		i.proc.kill(fmt.Sprintf("killed because it was not ready within %s", h.timing.Start))
 	})
-	defer unhang()
+	defer cancelKill()
 	if err := i.prepare(ctx, h.dataDir(s)); err != nil {
-		err = i.whyNotReady(err)
-		i.proc.kill("it did not get ready")
+		err = i.startError(err)
+		i.proc.kill("killed because it failed to start")
 		i.cleanUp()
 		return nil, err
 	}
-	if !unhang() {
-		err := i.whyNotReady(ctx.Err())
+	if !cancelKill() {
+		err := i.startError(ctx.Err())
 		i.cleanUp()
 		return nil, err
 	}
@@ -100,21 +99,21 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 func (i *instance) clientConfig(socketDir string, dial []grpc.DialOption) *goplugin.ClientConfig {
 	return &goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
-		VersionedPlugins: map[int]goplugin.PluginSet{plugin.ProtocolVersion: plugin.Set(i.stanza.Kind)},
+		VersionedPlugins: map[int]goplugin.PluginSet{plugin.ProtocolVersion: plugin.Set(i.block.Kind)},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         i.stanza.AutoMTLS,
+		AutoMTLS:         i.block.AutoMTLS,
 		SkipHostEnv:      true,
 		StartTimeout:     i.timing.Handshake,
 		GRPCDialOptions:  append(plugin.DialOptions(), dial...),
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir},
-		SyncStdout:       i.proc.log.synced("stdout"),
-		SyncStderr:       i.proc.log.synced("stderr"),
+		SyncStdout:       i.proc.log.outputWriter("stdout"),
+		SyncStderr:       i.proc.log.outputWriter("stderr"),
 		Logger: hclog.New(&hclog.LoggerOptions{
-			Name: "go-plugin", Output: i.proc.log.chatter(), Level: hclog.Warn,
+			Name: "go-plugin", Output: i.proc.log.goPluginWriter(), Level: hclog.Warn,
 		}),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
 			i.proc.socketDir = socketDir
-			i.proc.env = append(i.proc.env, cmd.Env...) // the later ones win
+			i.proc.env = append(i.proc.env, cmd.Env...) // later values take precedence
 			return i.proc, nil
 		},
 	}
@@ -128,27 +127,27 @@ func (i *instance) prepare(ctx context.Context, dataDir string) error {
 	if i.description, err = i.base.Describe(ctx); err != nil {
 		return fmt.Errorf("describe: %w", err)
 	}
-	if kind := i.description.Kind; kind != i.stanza.Kind {
-		return i.stanza.Problem("kind", "Wrong kind", fmt.Sprintf("%s is a plugin of kind %s", i.stanza.Command, kind),
-			fmt.Sprintf("write plugin %q %q", kind, i.stanza.Label))
+	if kind := i.description.Kind; kind != i.block.Kind {
+		return i.block.Problem("kind", "Wrong kind", fmt.Sprintf("%s is a plugin of kind %s", i.block.Command, kind),
+			fmt.Sprintf("write plugin %q %q", kind, i.block.Label))
 	}
 	block, err := i.base.ConfigSchema(ctx)
 	if err != nil {
 		return fmt.Errorf("config schema: %w", err)
 	}
-	configJSON, err := i.stanza.Decode(block)
+	configJSON, err := i.block.Decode(block)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
-		return fmt.Errorf("make the plugin's data folder: %w", err)
+		return fmt.Errorf("create the plugin's data directory: %w", err)
 	}
-	diags, err := i.base.Configure(ctx, configJSON, sdk.Env{Label: i.stanza.Label, DataDir: dataDir})
+	diags, err := i.base.Configure(ctx, configJSON, sdk.Env{Label: i.block.Label, DataDir: dataDir})
 	if err != nil {
 		return fmt.Errorf("configure: %w", err)
 	}
-	i.warnings = i.stanza.Warnings(diags)
-	if err := i.stanza.Diagnostics(diags); err != nil {
+	i.warnings = i.block.Warnings(diags)
+	if err := i.block.Diagnostics(diags); err != nil {
 		return err
 	}
 	return i.prepareKind(ctx)
@@ -162,7 +161,7 @@ func (i *instance) connect() error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	raw, err := rpc.Dispense(i.stanza.Kind)
+	raw, err := rpc.Dispense(i.block.Kind)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -172,7 +171,7 @@ func (i *instance) connect() error {
 }
 
 func (i *instance) prepareKind(ctx context.Context) error {
-	switch i.stanza.Kind {
+	switch i.block.Kind {
 	case "llm":
 		i.provider = llm.NewClient(i.conn)
 	case files.Kind:
@@ -186,7 +185,7 @@ func (i *instance) prepareKind(ctx context.Context) error {
 			return fmt.Errorf("agent schema: %w", err)
 		}
 		if !json.Valid(schema) {
-			return errors.New("agent schema: it is no JSON")
+			return errors.New("agent schema: not valid JSON")
 		}
 		i.schema = schema
 		i.runner = client
@@ -194,48 +193,49 @@ func (i *instance) prepareKind(ctx context.Context) error {
 	return nil
 }
 
-// whyNotReady adds to err how the process ended, if it did.
-func (i *instance) whyNotReady(err error) error {
+// startError adds to err how the process exited, if it did.
+func (i *instance) startError(err error) error {
 	var cerr *config.Error
 	if errors.As(err, &cerr) {
 		return err
 	}
 	select {
 	case <-i.proc.exited:
-	case <-time.After(drainTime):
+	case <-time.After(outputDrainTimeout):
 	}
-	if i.proc.ended() {
-		reason := i.proc.exit()
-		if i.proc.exitedByItself() {
-			return fmt.Errorf("it ended before it was ready (%s)%s", reason, i.lastWords())
+	if i.proc.hasExited() {
+		reason := i.proc.exitReason()
+		if i.proc.exitedOnItsOwn() {
+			return fmt.Errorf("it exited before it was ready (%s)%s", reason, i.stderrTail())
 		}
-		if reason != byGoPlugin {
-			return fmt.Errorf("%s%s", reason, i.lastWords())
+		if reason != killedByGoPlugin {
+			return fmt.Errorf("%s%s", reason, i.stderrTail())
 		}
 	}
-	return fmt.Errorf("%w%s", err, i.lastWords())
+	return fmt.Errorf("%w%s", err, i.stderrTail())
 }
 
-// lastWords are the last lines of stderr, for the end of a message.
-func (i *instance) lastWords() string {
+// stderrTail returns the last lines of stderr as the end of an error message.
+func (i *instance) stderrTail() string {
 	select {
 	case <-i.proc.drained:
-	case <-time.After(2 * drainTime):
+	case <-time.After(2 * outputDrainTimeout):
 	}
-	lines := i.proc.log.last(5)
+	lines := i.proc.log.tailLines(5)
 	if len(lines) == 0 {
 		return ""
 	}
-	return "; its last lines: " + strings.Join(lines, " | ")
+	return "; last stderr: " + strings.Join(lines, " | ")
 }
 
-// exitError says how an instance's process ended. Call it when it has.
+// exitError returns an error that says how the process exited. Call it after the exit.
 func (i *instance) exitError() error {
-	return fmt.Errorf("%s%s", i.proc.exit(), i.lastWords())
+	return fmt.Errorf("%s%s", i.proc.exitReason(), i.stderrTail())
 }
 
-// health asks the plugin whether it is fit. answered is true when it said yes or no.
-func (i *instance) health(ctx context.Context) (answered bool, err error) {
+// checkHealth runs one health check. answered reports whether the plugin replied, and
+// err is nil if it is healthy.
+func (i *instance) checkHealth(ctx context.Context) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, i.timing.HealthTimeout)
 	defer cancel()
 	err = i.base.Health(ctx)
@@ -243,30 +243,30 @@ func (i *instance) health(ctx context.Context) (answered bool, err error) {
 	return err == nil || errors.As(err, &e) && e.Code == sdk.CodeUnavailable, err
 }
 
-// stop ends the process in good order, and by force when it takes too long. It
-// does so when ctx has ended, too.
+// stop stops the process gracefully, and kills it after Timing.Stop and Timing.Exit. It
+// does both even if ctx has ended.
 func (i *instance) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.timing.Stop)
 	defer cancel()
 	i.stopping.Store(true)
 	err := i.base.Stop(ctx)
-	i.proc.letGo()
-	timer := time.AfterFunc(i.timing.Exit, func() { i.proc.kill("it did not end when it was asked to") })
+	i.proc.closeStdin()
+	timer := time.AfterFunc(i.timing.Exit, func() { i.proc.kill("killed because it did not exit when asked to stop") })
 	defer timer.Stop()
 	i.cleanUp()
 	return err
 }
 
-// cleanUp frees what an instance holds. It waits for the end of the process,
-// which Kill brings about when nothing else has.
+// cleanUp releases the resources of an instance. It waits for the process to exit and
+// kills it if necessary.
 func (i *instance) cleanUp() {
 	i.client.Kill()
 	if i.proc.socketDir != "" {
-		_ = os.RemoveAll(i.proc.socketDir) // swept at the next start
+		_ = os.RemoveAll(i.proc.socketDir) // a leftover is removed at the next start
 	}
 }
 
-// dataDir is where a stanza's plugin may keep its data.
+// dataDir returns the directory in which a plugin stores its data.
 func (h *Host) dataDir(s *config.Stanza) string {
 	return filepath.Join(h.data, "plugins", s.Kind+"-"+s.Label)
 }

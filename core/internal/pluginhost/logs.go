@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// maxLine is how much of a line is read before it is judged, in bytes; the
-	// rest of it is dropped.
+	// maxLine is how many bytes of a line are read. The rest of the line is
+	// dropped.
 	maxLine = 1 << 20
-	// maxRecord is how much of a line is logged, in bytes.
+	// maxRecord is how many bytes of a line are logged.
 	maxRecord = 32 << 10
-	// Of the last lines of stderr, maxTail are kept, each up to maxTailLine bytes.
+	// maxTail is how many lines of stderr are kept, each up to maxTailLine bytes.
 	maxTail     = 20
 	maxTailLine = 500
 )
 
-// pluginLog turns what a plugin writes into lines of the server's log, with
-// plugin=kind/label. It reads lines of hclog's JSON, and takes any other line
-// of stderr as a message.
+// pluginLog turns the output of a plugin into log records of the server with
+// plugin=kind/label. It parses lines of hclog JSON and takes any other line of stderr as
+// a message.
 type pluginLog struct {
 	handler slog.Handler
 	mask    func(string) string
@@ -44,14 +44,14 @@ func newPluginLog(log *slog.Logger, mask func(string) string) *pluginLog {
 	return &pluginLog{handler: log.Handler(), mask: mask}
 }
 
-// read logs stderr until its end.
+// read logs stderr until it ends.
 func (l *pluginLog) read(r io.Reader) {
-	eachLine(bufio.NewReaderSize(r, 32<<10), l.stderr)
+	forEachLine(bufio.NewReaderSize(r, 32<<10), l.stderr)
 }
 
-// eachLine calls f with each line, without its newline and cut at maxLine. The
-// slice is valid during the call only.
-func eachLine(r *bufio.Reader, f func(line []byte)) {
+// forEachLine calls f with each line, without its newline and truncated to maxLine. The
+// slice is valid only during the call.
+func forEachLine(r *bufio.Reader, f func(line []byte)) {
 	var line []byte
 	for {
 		piece, err := r.ReadSlice('\n')
@@ -66,7 +66,7 @@ func eachLine(r *bufio.Reader, f func(line []byte)) {
 			return
 		}
 		if cap(line) > 2*maxRecord {
-			line = nil // one long line shall not hold its memory
+			line = nil // do not retain the memory of one long line
 		}
 		line = line[:0]
 	}
@@ -77,22 +77,22 @@ func (l *pluginLog) stderr(line []byte) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.UseNumber()
 	if line[0] != '{' || decoder.Decode(&fields) != nil || fields["@message"] == nil {
-		l.plain(clean(line))
+		l.logText(validUTF8(line))
 		return
 	}
-	l.entry(fields)
+	l.logEntry(fields)
 }
 
-// plain logs a line of any other form. From a Go panic on, all is an error, and
-// the stack is kept out of the last lines: there the reason counts.
-func (l *pluginLog) plain(text string) {
+// logText logs a line that is not hclog JSON. From a Go panic on, all lines are errors.
+// The tail keeps the panic's reason but not its stack, because the reason matters more.
+func (l *pluginLog) logText(text string) {
 	reason := strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
 	l.mu.Lock()
 	l.panicked = l.panicked || reason
 	stack := l.panicked && !reason
 	l.mu.Unlock()
 	if !stack {
-		l.remember(text)
+		l.keepTail(text)
 	}
 	level := slog.LevelInfo
 	if stack || reason {
@@ -101,8 +101,8 @@ func (l *pluginLog) plain(text string) {
 	l.log(level, time.Now(), text, nil)
 }
 
-// entry logs one line of hclog's JSON.
-func (l *pluginLog) entry(fields map[string]any) {
+// logEntry logs one line of hclog JSON.
+func (l *pluginLog) logEntry(fields map[string]any) {
 	message, level, at := fmt.Sprint(fields["@message"]), levelOf(fields["@level"]), time.Now()
 	if text, ok := fields["@timestamp"].(string); ok {
 		if t, err := time.Parse("2006-01-02T15:04:05.000000Z07:00", text); err == nil {
@@ -113,7 +113,7 @@ func (l *pluginLog) entry(fields map[string]any) {
 		delete(fields, own)
 	}
 	if level >= slog.LevelWarn {
-		l.remember(summary(message, fields))
+		l.keepTail(summary(message, fields))
 	}
 	l.log(level, at, message, fields)
 }
@@ -129,65 +129,65 @@ func summary(message string, fields map[string]any) string {
 
 // log writes a record of at most maxRecord bytes.
 func (l *pluginLog) log(level slog.Level, at time.Time, message string, fields map[string]any) {
-	ctx := context.Background() // a process is nobody's: its line itself says of which run it is
+	ctx := context.Background() // the process belongs to no request; its lines carry their own run_id
 	if !l.handler.Enabled(ctx, level) {
 		return
 	}
-	room := maxRecord
-	r := slog.NewRecord(at, level, cut(l.mask(message), &room), 0)
+	budget := maxRecord
+	r := slog.NewRecord(at, level, truncate(l.mask(message), &budget), 0)
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		value := fields[key]
 		switch v := value.(type) {
 		case string:
-			value = cut(l.mask(v), &room)
+			value = truncate(l.mask(v), &budget)
 		case map[string]any, []any:
-			b, _ := json.Marshal(v) // it came from JSON
-			value = cut(l.mask(string(b)), &room)
+			b, _ := json.Marshal(v) // v was decoded from JSON
+			value = truncate(l.mask(string(b)), &budget)
 		}
-		if room -= len(key); room <= 0 {
+		if budget -= len(key); budget <= 0 {
 			break
 		}
 		switch key {
 		case slog.TimeKey, slog.LevelKey, slog.MessageKey, slog.SourceKey, "plugin":
-			key = "plugin_" + key // the server's own words
+			key = "plugin_" + key // the server sets these keys itself
 		}
 		r.AddAttrs(slog.Any(key, value))
 	}
-	_ = l.handler.Handle(ctx, r) // nowhere else to say it
+	_ = l.handler.Handle(ctx, r) // a failed log write cannot be reported
 }
 
-// stdout logs a line that the process printed there, loudly if it stands in
-// the way of the handshake.
+// stdout logs a line that the process printed. early reports that the line came before
+// the handshake; it is then logged as a warning.
 func (l *pluginLog) stdout(line string, early bool) {
 	level := slog.LevelDebug
 	if early {
 		level = slog.LevelWarn
-		l.remember(line)
+		l.keepTail(line)
 	}
-	l.log(level, time.Now(), clean([]byte(line)), map[string]any{"stream": "stdout"})
+	l.log(level, time.Now(), validUTF8([]byte(line)), map[string]any{"stream": "stdout"})
 }
 
-// synced is a writer for what go-plugin carries of a Go plugin's os.Stdout and
-// os.Stderr.
-func (l *pluginLog) synced(stream string) io.Writer {
+// outputWriter returns a writer for a Go plugin's os.Stdout or os.Stderr, which go-plugin
+// forwards.
+func (l *pluginLog) outputWriter(stream string) io.Writer {
 	return &lineWriter{line: func(line string) {
 		if stream == "stderr" {
-			l.remember(line)
+			l.keepTail(line)
 		}
 		l.log(slog.LevelDebug, time.Now(), line, map[string]any{"stream": stream})
 	}}
 }
 
-// chatter is a writer for go-plugin's own log.
-func (l *pluginLog) chatter() io.Writer {
+// goPluginWriter returns a writer for go-plugin's own log.
+func (l *pluginLog) goPluginWriter() io.Writer {
 	return &lineWriter{line: func(line string) {
 		l.log(slog.LevelDebug, time.Now(), line, nil)
 	}}
 }
 
-func (l *pluginLog) remember(line string) {
-	room := maxTailLine
-	line = cut(l.mask(line), &room)
+func (l *pluginLog) keepTail(line string) {
+	budget := maxTailLine
+	line = truncate(l.mask(line), &budget)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.tail) == maxTail {
@@ -196,8 +196,8 @@ func (l *pluginLog) remember(line string) {
 	l.tail = append(l.tail, line)
 }
 
-// last gives the last n lines of stderr, but for structured ones below warn.
-func (l *pluginLog) last(n int) []string {
+// tailLines returns the last n lines of stderr, without structured ones below warn.
+func (l *pluginLog) tailLines(n int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.tail[max(0, len(l.tail)-n):])
@@ -215,23 +215,23 @@ func levelOf(word any) slog.Level {
 	return slog.LevelInfo
 }
 
-// cut takes at most *room bytes of s and counts them off.
-func cut(s string, room *int) string {
-	if len(s) <= *room {
-		*room -= len(s)
+// truncate returns at most *budget bytes of s and subtracts them from *budget.
+func truncate(s string, budget *int) string {
+	if len(s) <= *budget {
+		*budget -= len(s)
 		return s
 	}
-	end := max(0, *room)
+	end := max(0, *budget)
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
-	*room = 0
+	*budget = 0
 	return fmt.Sprintf("%s… (%d bytes)", s[:end], len(s))
 }
 
-func clean(line []byte) string { return strings.ToValidUTF8(string(line), "\uFFFD") }
+func validUTF8(line []byte) string { return strings.ToValidUTF8(string(line), "\uFFFD") }
 
-// lineWriter calls line with each line that is written, cut at maxRecord.
+// lineWriter calls line with each complete line, truncated to maxRecord.
 type lineWriter struct {
 	mu   sync.Mutex
 	rest []byte
@@ -249,7 +249,7 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 			return n, nil
 		}
 		if len(w.rest) > 0 {
-			w.line(clean(w.rest))
+			w.line(validUTF8(w.rest))
 		}
 		w.rest, b = w.rest[:0], tail
 	}

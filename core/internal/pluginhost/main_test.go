@@ -52,14 +52,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// quick are timings that a test can wait for.
-var quick = Timing{
+// testTiming holds timeouts that are short enough for tests.
+var testTiming = Timing{
 	Stop: 2 * time.Second, Exit: 500 * time.Millisecond,
 	HealthEvery: 100 * time.Millisecond, HealthTimeout: 500 * time.Millisecond,
 	Backoff: 50 * time.Millisecond,
 }
 
-// logs is a log that tests read.
+// logs collects JSON log records.
 type logs struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -71,7 +71,7 @@ func (l *logs) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
-// lines gives the records with that message.
+// lines returns the records with the given message.
 func (l *logs) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	l.mu.Lock()
@@ -95,18 +95,18 @@ func (l *logs) String() string {
 	return l.buf.String()
 }
 
-// testHost is a Host under test with what it logs.
+// testHost is a Host with its log.
 type testHost struct {
 	*Host
 	logs *logs
-	// file is the plugins.hcl of a reload.
+	// file is the plugins.hcl that a reload reads.
 	file string
 }
 
-// write changes plugins.hcl.
-func (h *testHost) write(t *testing.T, stanzas ...string) {
+// write replaces the content of plugins.hcl.
+func (h *testHost) write(t *testing.T, blocks ...string) {
 	t.Helper()
-	if err := os.WriteFile(h.file, []byte(strings.Join(stanzas, "\n")), 0o600); err != nil {
+	if err := os.WriteFile(h.file, []byte(strings.Join(blocks, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,9 +123,9 @@ func newTestHost(t *testing.T, timing Timing) *testHost {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
-		_ = h.Close(ctx) // some leave calls behind
+		_ = h.Close(ctx) // some tests leave active calls
 		if t.Failed() && len(l.String()) < 100_000 {
-			t.Logf("the log:\n%s", l)
+			t.Logf("log:\n%s", l)
 		}
 	})
 	return &testHost{Host: h, logs: l, file: file}
@@ -140,23 +140,23 @@ func parse(t *testing.T, hcl string) *config.Config {
 	return cfg
 }
 
-// start starts a host with these stanzas.
-func start(t *testing.T, timing Timing, stanzas ...string) *testHost {
+// start returns a started host with the given blocks.
+func start(t *testing.T, timing Timing, blocks ...string) *testHost {
 	t.Helper()
 	h := newTestHost(t, timing)
-	if err := h.Start(t.Context(), parse(t, strings.Join(stanzas, "\n"))); err != nil {
+	if err := h.Start(t.Context(), parse(t, strings.Join(blocks, "\n"))); err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-// stanza is an llm plugin that misbehaves in a way.
-func stanza(label, mode string, lines ...string) string {
+// block returns the block of an llm plugin that misbehaves according to mode.
+func block(label, mode string, lines ...string) string {
 	return fmt.Sprintf("plugin \"llm\" %q {\n  command = \"badplugin\"\n  env = { BAD = %q }\n  %s\n}",
 		label, mode, strings.Join(lines, "\n  "))
 }
 
-// plugin gives the state of a plugin.
+// plugin returns the status of a plugin.
 func (h *testHost) plugin(t *testing.T, label string) core.Plugin {
 	t.Helper()
 	for _, p := range h.Plugins() {
@@ -168,7 +168,7 @@ func (h *testHost) plugin(t *testing.T, label string) core.Plugin {
 	return core.Plugin{}
 }
 
-// chat asks a plugin for n deltas and then for what model says.
+// chat requests n deltas from a plugin, followed by the behavior that model selects.
 func (h *testHost) chat(ctx context.Context, label, model string, n int64) (string, error) {
 	_, providerModel, p, err := h.Provider(ctx, label+"/"+model)
 	if err != nil {
@@ -186,19 +186,19 @@ func (t *texts) Send(d llm.Delta) error {
 	return nil
 }
 
-// await fails the test unless the condition holds in time.
+// await waits until the condition holds, and fails the test if it takes too long.
 func await(t *testing.T, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", within, what)
+			t.Fatalf("condition not met within %s: %s", within, what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// processState is the letter of /proc/pid/stat; 0 when there is no process.
+// processState returns the state letter of /proc/pid/stat, or 0 if there is no process.
 func processState(pid int) byte {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -210,14 +210,14 @@ func processState(pid int) byte {
 
 func gone(pid int) bool { return processState(pid) == 0 }
 
-// dead counts a zombie as dead: a grandchild's is its new parent's to reap.
+// dead reports whether a process has exited. Zombies count, because the parent reaps them.
 func dead(pid int) bool {
 	s := processState(pid)
 	return s == 0 || s == 'Z' || s == 'X'
 }
 
-// notes gives the numbers at the end of the lines that badplugin wrote.
-func notes(t *testing.T, path, prefix string) []string {
+// notedValues returns the numbers that badplugin wrote after prefix.
+func notedValues(t *testing.T, path, prefix string) []string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

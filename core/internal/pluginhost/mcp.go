@@ -11,66 +11,66 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// MCPTransport gives the mcp plugin of that label. It waits and fails as Agent
-// does. The transport outlives reloads: each connection is made by the plugin that
-// is there then, and ends with that one's process.
+// MCPTransport returns the mcp plugin with the given label. It waits and fails as Agent
+// does. The transport survives reloads: each connection uses the plugin that is current
+// when it is opened, and ends with that plugin's process.
 func (h *Host) MCPTransport(ctx context.Context, label string) (mcptransport.Transport, error) {
-	look := func(r *registry) (*supervisor, error) { return r.transport(label) }
-	if err := h.check(ctx, look); err != nil {
+	find := func(r *registry) (*supervisor, error) { return r.transport(label) }
+	if err := h.check(ctx, find); err != nil {
 		return nil, err
 	}
-	return &transport{host: h, look: look}, nil
+	return &transport{host: h, find: find}, nil
 }
 
-// transport gives the enabled mcp stanza of that label, or an error that says why
-// there is none.
+// transport returns the enabled mcp plugin with the given label, or an error that says
+// why there is none.
 func (r *registry) transport(label string) (*supervisor, error) {
-	if s := labelled(r.transports, label); s != nil {
+	if s := findLabel(r.transports, label); s != nil {
 		return s, nil
 	}
 	for _, s := range r.plugins {
-		if s.stanza.Kind == mcptransport.Kind && s.stanza.Label == label {
+		if s.block.Kind == mcptransport.Kind && s.block.Label == label {
 			return nil, s.unavailable()
 		}
 	}
-	return nil, core.Unavailable("There is no mcp plugin %q in plugins.hcl (%s): add its stanza and reload, or change the server's transport",
-		label, listed(labels(r.transports)))
+	return nil, core.Unavailable("MCP transport plugin %q is not in plugins.hcl. Available transports: %s. Add its block and reload plugins, or change the server's transport.",
+		label, joined(labels(r.transports)))
 }
 
 type transport struct {
 	host *Host
-	look find
+	find lookup
 }
 
 // CheckConfig implements mcptransport.Transport.
 func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) error {
-	i, err := t.host.begin(ctx, t.look)
+	i, err := t.host.begin(ctx, t.find)
 	if err != nil {
 		return err
 	}
 	defer i.end()
-	return i.judge(ctx, i.transport.CheckConfig(ctx, config))
+	return i.annotateCrash(ctx, i.transport.CheckConfig(ctx, config))
 }
 
-// Connect implements mcptransport.Transport. The connection is under way until
-// Receive has given its Exit.
+// Connect implements mcptransport.Transport. The connection counts as an active call until
+// Receive has returned its Exit.
 func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
-	i, err := t.host.begin(ctx, t.look)
+	i, err := t.host.begin(ctx, t.find)
 	if err != nil {
 		return nil, err
 	}
 	c, err := i.transport.Connect(ctx, o)
 	if err != nil {
 		defer i.end()
-		return nil, i.judge(ctx, err)
+		return nil, i.annotateCrash(ctx, err)
 	}
-	return &connection{Conn: c, of: i}, nil
+	return &connection{Conn: c, inst: i}, nil
 }
 
-// connection tells of its plugin's crash what can be told.
+// connection adds details to the error of a crash of its plugin.
 type connection struct {
 	mcptransport.Conn
-	of    *instance
+	inst  *instance
 	ended sync.Once
 	exit  error
 }
@@ -82,12 +82,12 @@ func (c *connection) Receive(ctx context.Context) (mcptransport.Frame, error) {
 		return frame, nil
 	}
 	c.ended.Do(func() {
-		defer c.of.end()
+		defer c.inst.end()
 		c.exit = err
 		var e *mcptransport.Exit
 		if errors.As(err, &e) && e.Err != nil {
-			judged := c.of.judge(ctx, e.Err)
-			c.exit = &mcptransport.Exit{Code: e.Code, Message: sdk.AsError(judged).Message, Err: judged}
+			annotated := c.inst.annotateCrash(ctx, e.Err)
+			c.exit = &mcptransport.Exit{Code: e.Code, Message: sdk.AsError(annotated).Message, Err: annotated}
 		}
 	})
 	return frame, c.exit

@@ -13,8 +13,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// mcpStanza is an mcp plugin named a.
-func mcpStanza(lines ...string) string {
+// mcpBlock returns the block of an mcp plugin with the label a.
+func mcpBlock(lines ...string) string {
 	return fmt.Sprintf("plugin \"mcp\" \"a\" {\n  command = \"badplugin\"\n  env = { BAD = \"mcp\" }\n  %s\n}",
 		strings.Join(lines, "\n  "))
 }
@@ -41,7 +41,7 @@ func wantMirrored(t *testing.T, c mcptransport.Conn) {
 
 func TestMCPTransport(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, mcpStanza())
+	h := start(t, testTiming, mcpBlock())
 	transport, err := h.MCPTransport(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -65,14 +65,14 @@ func TestMCPTransport(t *testing.T) {
 	}
 	var none *core.Error
 	if _, err := h.MCPTransport(t.Context(), "b"); !errors.As(err, &none) || none.Code != core.CodeUnavailable ||
-		none.Message != `There is no mcp plugin "b" in plugins.hcl (there are: a): add its stanza and reload, or change the server's transport` {
+		none.Message != `MCP transport plugin "b" is not in plugins.hcl. Available transports: a. Add its block and reload plugins, or change the server's transport.` {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestCrashOfAnMCPTransport(t *testing.T) {
+func TestMCPTransport_crash(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, mcpStanza())
+	h := start(t, testTiming, mcpBlock())
 	transport, err := h.MCPTransport(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -83,22 +83,22 @@ func TestCrashOfAnMCPTransport(t *testing.T) {
 	}
 	_, err = c.Receive(t.Context())
 	var exit *mcptransport.Exit
-	if !errors.As(err, &exit) || exit.Code != -1 || exit.Message != `mcp plugin "a" crashed: signal: killed` {
+	if !errors.As(err, &exit) || exit.Code != -1 || exit.Message != `plugin mcp/a crashed: signal: killed` {
 		t.Errorf("%v", err)
 	}
-	// What was looked up before the crash goes on with the next process.
+	// A value that was looked up before the crash uses the next process.
 	wantMirrored(t, h.connect(t, transport))
 }
 
-func TestReloadOfAnMCPTransport(t *testing.T) {
+func TestMCPTransport_reload(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, mcpStanza())
+	h := start(t, testTiming, mcpBlock())
 	transport, err := h.MCPTransport(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := h.connect(t, transport)
-	h.write(t, mcpStanza(`args = ["-v"]`))
+	h.write(t, mcpBlock(`args = ["-v"]`))
 	if r := h.reload(t); len(r.Replaced) != 1 {
 		t.Fatalf("%+v", r)
 	}

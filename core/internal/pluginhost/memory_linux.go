@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// memoryOf is what a process and its children keep in memory, in bytes; 0 when
-// there is none. Pages that processes share count for each.
+// memoryOf returns the resident memory of a process and its children in bytes, or 0 if
+// there is no process. Shared pages count once per process.
 func memoryOf(pid int) int64 {
 	if pid == 0 {
 		return 0
@@ -16,7 +16,7 @@ func memoryOf(pid int) int64 {
 	total := residentOf(pid)
 	lists, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children"))
 	for _, list := range lists {
-		children, _ := os.ReadFile(list) // gone with its thread
+		children, _ := os.ReadFile(list) // fails if the thread has exited
 		for child := range strings.FieldsSeq(string(children)) {
 			if n, err := strconv.Atoi(child); err == nil {
 				total += memoryOf(n)
@@ -27,7 +27,7 @@ func memoryOf(pid int) int64 {
 }
 
 func residentOf(pid int) int64 {
-	stat, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm")) // gone with its process
+	stat, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm")) // fails if the process has exited
 	fields := strings.Fields(string(stat))
 	if len(fields) < 2 {
 		return 0

@@ -2,5 +2,5 @@
 
 package pluginhost
 
-// memoryOf is not known on this system.
+// memoryOf returns 0, because the memory is unknown on this system.
 func memoryOf(int) int64 { return 0 }

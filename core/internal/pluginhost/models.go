@@ -15,105 +15,105 @@ import (
 )
 
 const (
-	// listTime is how long a provider may take to list its models.
-	listTime = 5 * time.Second
-	// listAgain is how soon it is asked again for a model that it did not list,
-	// or after it failed.
-	listAgain = 5 * time.Second
-	// maxRoutes bounds the remembered ways from models to providers.
+	// listTimeout limits how long a provider may take to list its models.
+	listTimeout = 5 * time.Second
+	// relistAfter is the minimum interval between two requests for a provider's
+	// models, if the model was not listed or the request failed.
+	relistAfter = 5 * time.Second
+	// maxRoutes limits the number of cached routes.
 	maxRoutes = 1024
-	// maxNamed is how many models an error names.
-	maxNamed = 20
-	// modelField is where an agent names its model.
+	// maxListedModels limits the number of models that an error lists.
+	maxListedModels = 20
+	// modelField is the field of an agent that holds the model's name.
 	modelField = "config.model"
 )
 
-// route is where a model's name leads.
+// route is the result of resolving a model's name.
 type route struct {
 	plugin *supervisor
-	// model is the name as the provider knows it.
+	// model is the name that the provider uses.
 	model string
-	// until is when the provider's list is looked at again; zero for a route
-	// that follows from plugins.hcl alone.
+	// until is when the route expires; zero for a route that depends only on
+	// plugins.hcl.
 	until time.Time
 }
 
-// routes remembers where names lead, because every completion asks.
+// routes caches the routes of models, because every completion needs one.
 type routes struct {
-	mu    sync.RWMutex
-	known map[string]route
+	mu      sync.RWMutex
+	byModel map[string]route
 }
 
 func (r *routes) get(model string) (route, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	to, ok := r.known[model]
+	to, ok := r.byModel[model]
 	return to, ok && (to.until.IsZero() || time.Now().Before(to.until))
 }
 
 func (r *routes) put(model string, to route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known == nil || len(r.known) >= maxRoutes {
-		r.known = map[string]route{}
+	if r.byModel == nil || len(r.byModel) >= maxRoutes {
+		r.byModel = map[string]route{}
 	}
-	r.known[model] = to
+	r.byModel[model] = to
 }
 
-// resolve finds the provider of a model: label/model exactly, then the first
-// stanza whose patterns match, then the first provider that lists it. It fails
-// with Invalid of field, or with Unavailable when one that has no patterns, and
-// so may have any model, can't be asked.
+// resolve finds the provider of a model. It tries label/model first, then the first
+// block with a matching pattern, then the first provider that lists the model. It fails
+// with Invalid for field if there is none. It fails with Unavailable if a provider
+// without patterns, which may serve any model, cannot list its models.
 func (r *registry) resolve(ctx context.Context, field, model string) (route, error) {
-	if to, ok := r.known(ctx, model); ok {
+	if to, ok := r.resolveCached(ctx, model); ok {
 		return to, nil
 	}
-	lists := r.lists(func(s *supervisor) ([]llm.Model, error) { return s.listModels(ctx, listAgain) })
+	lists := r.listAll(func(s *supervisor) ([]llm.Model, error) { return s.listModels(ctx, relistAfter) })
 	if err := ctx.Err(); err != nil {
 		return route{}, err
 	}
 	var down []string
 	for i, l := range lists {
-		if l.lists(model) {
+		if l.contains(model) {
 			return r.remember(model, r.providers[i]), nil
 		}
-		if l.err != nil && len(r.providers[i].stanza.Models) == 0 {
-			down = append(down, fmt.Sprintf("%s (%s)", r.providers[i].stanza.Label, reason(l.err)))
+		if l.err != nil && len(r.providers[i].block.Models) == 0 {
+			down = append(down, fmt.Sprintf("%s (%s)", r.providers[i].block.Label, reason(l.err)))
 		}
 	}
 	if len(down) > 0 {
-		return route{}, core.Unavailable("The provider of model %q can't be told, because not all can be asked: %s. "+
-			"Name the provider (label/model), or mend it", model, strings.Join(down, ", "))
+		return route{}, core.Unavailable("The provider of model %q is unknown, because some providers did not list their models: %s. "+
+			"Name the provider as label/model, or fix the provider.", model, strings.Join(down, ", "))
 	}
 	return route{}, r.unknownModel(field, model, lists)
 }
 
-// known resolves a model without asking anybody.
-func (r *registry) known(ctx context.Context, model string) (route, bool) {
+// resolveCached resolves a model without calling a plugin.
+func (r *registry) resolveCached(ctx context.Context, model string) (route, bool) {
 	if to, ok := r.routes.get(model); ok {
 		return to, true
 	}
-	if to, ok := r.configured(model); ok {
+	if to, ok := r.resolveConfigured(model); ok {
 		r.routes.put(model, to)
 		return to, true
 	}
 	for _, s := range r.providers {
-		if l := s.lastModels(ctx); l.lists(model) {
+		if l := s.cachedModels(ctx); l.contains(model) {
 			return r.remember(model, s), true
 		}
 	}
 	return route{}, false
 }
 
-// configured resolves a model by plugins.hcl alone.
-func (r *registry) configured(model string) (route, bool) {
+// resolveConfigured resolves a model from plugins.hcl alone.
+func (r *registry) resolveConfigured(model string) (route, bool) {
 	if label, rest, found := strings.Cut(model, "/"); found && rest != "" {
-		if s := labelled(r.providers, label); s != nil {
+		if s := findLabel(r.providers, label); s != nil {
 			return route{plugin: s, model: rest}, true
 		}
 	}
 	for _, s := range r.providers {
-		if model != "" && s.stanza.Serves(model) {
+		if model != "" && s.block.Serves(model) {
 			return route{plugin: s, model: model}, true
 		}
 	}
@@ -126,47 +126,62 @@ func (r *registry) remember(model string, s *supervisor) route {
 	return to
 }
 
-// lists asks all providers at once, and gives their answers in their order.
-func (r *registry) lists(ask func(*supervisor) ([]llm.Model, error)) []listing {
-	out := make([]listing, len(r.providers))
+// listAll calls list for all providers concurrently and returns the results in their order.
+func (r *registry) listAll(list func(*supervisor) ([]llm.Model, error)) []modelListing {
+	out := make([]modelListing, len(r.providers))
 	var wg sync.WaitGroup
 	for i, s := range r.providers {
-		wg.Go(func() { out[i].models, out[i].err = ask(s) })
+		wg.Go(func() { out[i].models, out[i].err = list(s) })
 	}
 	wg.Wait()
 	return out
 }
 
-func (r *registry) unknownModel(field, model string, lists []listing) error {
+func (r *registry) unknownModel(field, model string, lists []modelListing) error {
 	if len(r.providers) == 0 {
-		return core.Invalid(field, "no model can be used: no llm plugin is enabled in plugins.hcl (for OpenAI's, set OPENAI_API_KEY)")
+		return core.Invalid(field, "Model %q is not available, because no llm plugin is enabled.%s", model, r.enableHints(""))
 	}
 	var names []string
 	for i, l := range lists {
 		for _, m := range l.models {
-			names = append(names, r.providers[i].stanza.Label+"/"+m.ID)
+			names = append(names, r.providers[i].block.Label+"/"+m.ID)
 		}
-		for _, p := range r.providers[i].stanza.Models {
-			if l.lists(p) {
+		for _, p := range r.providers[i].block.Models {
+			if l.contains(p) {
 				continue
 			}
-			names = append(names, p+" ("+r.providers[i].stanza.Label+")")
+			names = append(names, p+" ("+r.providers[i].block.Label+")")
 		}
 	}
-	if more := len(names) - maxNamed; more > 0 {
-		names = append(names[:maxNamed], fmt.Sprintf("and %d more (GET /v1/models)", more))
+	if more := len(names) - maxListedModels; more > 0 {
+		names = append(names[:maxListedModels], fmt.Sprintf("and %d more (see GET /v1/models)", more))
 	}
-	hint := ""
-	label, _, labelled := strings.Cut(model, "/")
-	for _, p := range r.plugins {
-		if p.stanza.Kind == "llm" && !p.stanza.Enabled && (!labelled || p.stanza.Label == label) {
-			hint += fmt.Sprintf("; the llm plugin %q is disabled in plugins.hcl", p.stanza.Label)
-		}
+	label, _, _ := strings.Cut(model, "/")
+	if !strings.Contains(model, "/") {
+		label = ""
 	}
-	return core.Invalid(field, "no provider serves model %q%s; %s", model, hint, listed(names))
+	return core.Invalid(field, "Model %q is not available. Available models: %s.%s", model, joined(names), r.enableHints(label))
 }
 
-// reason is the part of an error that tells why.
+// enableHints returns a sentence for each disabled llm plugin that says how to enable
+// it; only for the one with that label if label is not empty.
+func (r *registry) enableHints(label string) string {
+	hints := ""
+	for _, p := range r.plugins {
+		b := p.block
+		if b.Kind != llm.Kind || b.Enabled || label != "" && b.Label != label {
+			continue
+		}
+		if b.EnableVariable != "" {
+			hints += fmt.Sprintf(" To enable %s, start the server with %s.", b.Name(), b.EnableVariable)
+		} else {
+			hints += fmt.Sprintf(" To enable %s, set enabled = true in its block in plugins.hcl and reload plugins.", b.Name())
+		}
+	}
+	return hints
+}
+
+// reason returns the message of an error without its type.
 func reason(err error) string {
 	var ce *core.Error
 	var se *sdk.Error
@@ -179,16 +194,16 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// listing is a provider's answer.
-type listing struct {
+// modelListing is the result of listing a provider's models.
+type modelListing struct {
 	models []llm.Model
 	err    error
 	at     time.Time
-	// of is the process that gave it.
-	of *instance
+	// inst is the process that returned it.
+	inst *instance
 }
 
-func (l listing) lists(model string) bool {
+func (l modelListing) contains(model string) bool {
 	for _, m := range l.models {
 		if m.ID == model {
 			return true
@@ -197,53 +212,53 @@ func (l listing) lists(model string) bool {
 	return false
 }
 
-// modelList is what a provider listed last. It outlives the process: the next
-// one most likely lists the same.
+// modelList is the last listing of a provider. It survives a restart, because the next
+// process most likely lists the same models.
 type modelList struct {
 	mu   sync.Mutex
-	last listing
-	// asking closes when the answer that is waited for is there.
-	asking chan struct{}
+	last modelListing
+	// pending is closed when the current request has finished; nil if there is none.
+	pending chan struct{}
 }
 
-// lastModels gives what was listed last, and has a list that is too old, or
-// that of an earlier process, asked for anew in the background.
-func (s *supervisor) lastModels(ctx context.Context) listing {
+// cachedModels returns the last listing. If it is too old or from an earlier process, a
+// new one is requested in the background.
+func (s *supervisor) cachedModels(ctx context.Context) modelListing {
 	s.models.mu.Lock()
 	defer s.models.mu.Unlock()
 	l := s.models.last
-	live := s.serves()
-	if l.models != nil && live != nil && (live != l.of || time.Since(l.at) > s.timing.ModelsFresh) {
-		s.askModels(ctx, live)
+	live := s.liveInstance()
+	if l.models != nil && live != nil && (live != l.inst || time.Since(l.at) > s.timing.ModelsFresh) {
+		s.fetchModels(ctx, live)
 	}
 	return l
 }
 
-// wantModels has the models listed in the background, unless that failed just now.
-func (s *supervisor) wantModels(ctx context.Context) {
+// refreshModels requests a listing in the background, unless the last request was recent.
+func (s *supervisor) refreshModels(ctx context.Context) {
 	s.models.mu.Lock()
 	defer s.models.mu.Unlock()
 	l := s.models.last
-	if live := s.serves(); live != nil && (live != l.of || time.Since(l.at) > listAgain) {
-		s.askModels(ctx, live)
+	if live := s.liveInstance(); live != nil && (live != l.inst || time.Since(l.at) > relistAfter) {
+		s.fetchModels(ctx, live)
 	}
 }
 
-// listModels gives a list that is younger than age, and asks for it if need be.
+// listModels returns a list that is not older than age, and requests one if necessary.
 func (s *supervisor) listModels(ctx context.Context, age time.Duration) ([]llm.Model, error) {
-	i, err := s.ready(ctx)
+	i, err := s.waitReady(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.models.mu.Lock()
-	if l := s.models.last; l.of == i && time.Since(l.at) <= age {
+	if l := s.models.last; l.inst == i && time.Since(l.at) <= age {
 		s.models.mu.Unlock()
 		return l.models, l.err
 	}
-	answer := s.askModels(ctx, i)
+	done := s.fetchModels(ctx, i)
 	s.models.mu.Unlock()
 	select {
-	case <-answer:
+	case <-done:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -252,54 +267,54 @@ func (s *supervisor) listModels(ctx context.Context, age time.Duration) ([]llm.M
 	return s.models.last.models, s.models.last.err
 }
 
-// askModels asks once for all who wait, so it does not end with the first one's
-// ctx. The caller holds the lock.
-func (s *supervisor) askModels(ctx context.Context, i *instance) <-chan struct{} {
-	if s.models.asking != nil {
-		return s.models.asking
+// fetchModels starts one request for all callers, or joins the current one. The request
+// does not end with the first caller's ctx. The caller holds the lock.
+func (s *supervisor) fetchModels(ctx context.Context, i *instance) <-chan struct{} {
+	if s.models.pending != nil {
+		return s.models.pending
 	}
-	answer := make(chan struct{})
-	s.models.asking = answer
+	done := make(chan struct{})
+	s.models.pending = done
 	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTimeout)
 		defer cancel()
 		models, err := i.listModels(ctx)
 		s.models.mu.Lock()
 		defer s.models.mu.Unlock()
 		if err != nil {
-			models = s.models.last.models // better an old list than none
+			models = s.models.last.models // an old list is better than none
 		}
 		if err != nil && !errors.Is(err, errRetired) {
-			s.logger.WarnContext(ctx, "plugin does not list its models", "error", err)
+			s.logger.WarnContext(ctx, "listing models failed", "error", err)
 		}
-		s.models.last = listing{models: models, err: err, at: time.Now(), of: i}
-		s.models.asking = nil
-		close(answer)
+		s.models.last = modelListing{models: models, err: err, at: time.Now(), inst: i}
+		s.models.pending = nil
+		close(done)
 	}()
-	return answer
+	return done
 }
 
-// listModels asks the process for its models, unless its plugin is retired.
+// listModels calls the process. It fails with errRetired if the plugin is retired.
 func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	if !i.calls.begin() {
 		return nil, errRetired
 	}
 	defer i.end()
 	models, err := i.provider.ListModels(ctx)
-	return models, i.judge(ctx, err)
+	return models, i.annotateCrash(ctx, err)
 }
 
 // Supports reports whether the model is known to have the capability. It returns true when
 // the provider does not say, or does not list the model. It never waits: a list that was not
 // fetched yet is fetched in the background.
 func (h *Host) Supports(ctx context.Context, model, capability string) bool {
-	to, ok := h.registry.Load().known(ctx, model)
+	to, ok := h.registry.Load().resolveCached(ctx, model)
 	if !ok {
 		return true
 	}
-	l := to.plugin.lastModels(ctx)
+	l := to.plugin.cachedModels(ctx)
 	if l.models == nil {
-		to.plugin.wantModels(ctx)
+		to.plugin.refreshModels(ctx)
 	}
 	for _, m := range l.models {
 		if m.ID == to.model {

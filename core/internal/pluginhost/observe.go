@@ -20,11 +20,11 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// Metrics is told of what plugins are asked: it must not take long.
+// Metrics records plugin calls. Its methods must return quickly.
 type Metrics interface {
-	// PluginCall tells of a call that has ended, with the gRPC code of its end.
+	// PluginCall records a finished call with its gRPC status code.
 	PluginCall(kind, label, method, code string, took time.Duration)
-	// CompletionRetried tells that a provider is asked again.
+	// CompletionRetried records a retry of a provider's completion.
 	CompletionRetried(provider string)
 }
 
@@ -34,15 +34,15 @@ func (noMetrics) PluginCall(string, string, string, string, time.Duration) {}
 func (noMetrics) CompletionRetried(string)                                 {}
 
 const (
-	// ours is how the methods begin that are no go-plugin's; baseService has those that nobody's
-	// request is the cause of.
-	ours        = "/agentarea."
-	baseService = "/agentarea.base."
+	// pluginServices is the prefix of the plugin protocol's methods, as opposed to go-plugin's.
+	// baseService is the prefix of methods that no user request causes.
+	pluginServices = "/agentarea."
+	baseService    = "/agentarea.base."
 )
 
-// observer watches the calls of one plugin: it counts them, gives those that are part
-// of a trace a span, and sends the span's W3C trace context along. It is of our own, and
-// not otelgrpc, whose handler is called for every message, and so for every token.
+// observer counts the calls of one plugin, creates spans for those that belong to a trace,
+// and propagates the W3C trace context. It replaces otelgrpc, whose handler runs for every
+// message, and therefore for every token.
 type observer struct {
 	kind, label string
 	metrics     Metrics
@@ -54,18 +54,18 @@ func (h *Host) observe(s *config.Stanza) []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(o.unary), grpc.WithChainStreamInterceptor(o.stream)}
 }
 
-// observed is a call under way.
+// observed is an active call.
 type observed struct {
 	*observer
 	method string
 	begun  time.Time
-	// span is nil for a call outside of a trace.
+	// span is nil for a call that belongs to no trace.
 	span trace.Span
 	once sync.Once
 }
 
 func (o *observer) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if !strings.HasPrefix(method, ours) {
+	if !strings.HasPrefix(method, pluginServices) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
 	ctx, call := o.begin(ctx, method)
@@ -75,8 +75,8 @@ func (o *observer) unary(ctx context.Context, method string, req, reply any, cc 
 }
 
 func (o *observer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	// A connection to an MCP server lasts for hours, and is no part of what opened it.
-	if !strings.HasPrefix(method, ours) || o.kind == mcptransport.Kind {
+	// A connection to an MCP server lasts for hours and is not part of the request that opened it.
+	if !strings.HasPrefix(method, pluginServices) || o.kind == mcptransport.Kind {
 		return open(ctx, desc, cc, method, opts...)
 	}
 	ctx, call := o.begin(ctx, method)
@@ -85,7 +85,7 @@ func (o *observer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.C
 		call.end(err)
 		return nil, err
 	}
-	// Whoever leaves a stream before its end ends its context.
+	// A caller that abandons a stream cancels its context.
 	stop := context.AfterFunc(ctx, func() { call.end(status.FromContextError(ctx.Err()).Err()) })
 	return &observedStream{ClientStream: s, call: call, stop: stop, single: !desc.ServerStreams}, nil
 }
@@ -125,12 +125,12 @@ func (c *observed) end(err error) {
 	})
 }
 
-// observedStream sees the end of a stream.
+// observedStream records the end of a stream.
 type observedStream struct {
 	grpc.ClientStream
 	call *observed
 	stop func() bool
-	// single says that the plugin sends one message, and that is the end.
+	// single reports that the plugin sends exactly one message.
 	single bool
 }
 

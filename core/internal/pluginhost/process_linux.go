@@ -7,24 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// execFromDescriptor says that a file can be executed by its descriptor, so
-// that what runs is what was checked.
+// execFromDescriptor reports whether a file can be executed through its descriptor, so
+// that the executed file is the one that was checked.
 const execFromDescriptor = true
 
-// processAttributes put a plugin in its own group, so that a signal to the
-// server's does not reach it, and have the kernel kill it with the server.
+// processAttributes puts a plugin into its own process group, so that it does not receive
+// signals to the server's group. The kernel kills the plugin when the server exits.
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// reap waits for the end of the process and ends what it left in its group
-// before it is reaped: until then the group's number can't be another's.
+// reap waits until the process exits and kills its process group before it reaps the
+// process: until then, the group's number cannot be reused.
 func (p *process) reap() {
 	awaitExit(p.cmd.Process.Pid)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = killGroup(p.pid)
-	_ = p.cmd.Wait() // ProcessState says how it ended
+	_ = p.cmd.Wait() // the result is in ProcessState
 	p.reaped = true
 }
 

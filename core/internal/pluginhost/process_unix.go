@@ -6,13 +6,13 @@ import "syscall"
 
 const execFromDescriptor = false
 
-// processAttributes put a plugin in its own group. Without a death signal it is
-// the lifeline that ends a plugin with its server.
+// processAttributes puts a plugin into its own process group. This system has no death
+// signal, so a plugin exits with its server when its stdin is closed.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// reap waits for the end of the process and ends what it left in its group.
+// reap waits until the process exits and kills its process group.
 func (p *process) reap() {
-	_ = p.cmd.Wait() // ProcessState says how it ended
+	_ = p.cmd.Wait() // the result is in ProcessState
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = killGroup(p.pid)

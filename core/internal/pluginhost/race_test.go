@@ -2,5 +2,5 @@
 
 package pluginhost
 
-// slow stretches limits where the detector slows everything down.
+// slow multiplies time limits, because the race detector slows everything down.
 const slow = 3

@@ -12,34 +12,33 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// registry is the set of plugins of one plugins.hcl. It never changes: a look-up
-// that has loaded it sees one generation throughout.
+// registry is the set of plugins of one version of plugins.hcl. It is immutable, so a
+// look-up that has loaded it sees one generation.
 type registry struct {
 	generation uint64
-	// plugins are in the order of the file, the disabled ones too.
+	// plugins are in file order and include disabled ones.
 	plugins []*supervisor
-	// agents, providers, backends and transports are the enabled ones of their kinds.
+	// agents, providers, backends and transports are the enabled plugins by kind.
 	agents, providers, backends, transports []*supervisor
-	// fileBackend is the label of the one that takes new files; empty for none.
+	// fileBackend is the label of the backend for new files; empty for none.
 	fileBackend string
 	routes      routes
 }
 
-// newRegistry makes the registry of a plugins.hcl, with the supervisor that get
-// gives for each stanza.
+// newRegistry returns the registry of a config. get returns the supervisor of a source.
 func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*source) *supervisor) *registry {
 	dirs := slices.Concat(h.dirs, cfg.PluginDirs)
 	r := &registry{generation: generation, fileBackend: cfg.FileBackend}
-	for _, stanza := range cfg.Stanzas {
-		s := get(&source{stanza: stanza, dirs: dirs})
+	for _, block := range cfg.Stanzas {
+		s := get(&source{block: block, dirs: dirs})
 		if s.generation == 0 {
 			s.generation = generation
 		}
 		r.plugins = append(r.plugins, s)
-		if !stanza.Enabled {
+		if !block.Enabled {
 			continue
 		}
-		switch stanza.Kind {
+		switch block.Kind {
 		case "agent":
 			r.agents = append(r.agents, s)
 		case "llm":
@@ -59,12 +58,12 @@ func (h *Host) newSupervisor(from *source) *supervisor {
 	return s
 }
 
-// startAll starts all that are enabled at once and waits for the outcome of each
-// one's first start, in their order; nil for one that is ready.
-func startAll(ctx context.Context, plugins []*supervisor, p patience) ([]error, error) {
+// startAll starts all enabled plugins concurrently and waits for their first starts. It
+// returns the outcomes in the order of plugins; nil for a plugin that is ready.
+func startAll(ctx context.Context, plugins []*supervisor, p startPolicy) ([]error, error) {
 	first := make([]<-chan error, len(plugins))
 	for i, s := range plugins {
-		if s.stanza.Enabled {
+		if s.block.Enabled {
 			first[i] = s.start(p)
 		}
 	}
@@ -82,7 +81,7 @@ func startAll(ctx context.Context, plugins []*supervisor, p patience) ([]error, 
 	return outcomes, nil
 }
 
-// stopAll stops them all at once.
+// stopAll stops all plugins concurrently.
 func stopAll(plugins []*supervisor) {
 	var wg sync.WaitGroup
 	for _, s := range plugins {
@@ -91,24 +90,24 @@ func stopAll(plugins []*supervisor) {
 	wg.Wait()
 }
 
-// agent gives the enabled agent stanza of that label, or an error that says why
+// agent returns the enabled agent plugin with the given label, or an error that says why
 // there is none.
 func (r *registry) agent(label string) (*supervisor, error) {
-	if s := labelled(r.agents, label); s != nil {
+	if s := findLabel(r.agents, label); s != nil {
 		return s, nil
 	}
 	for _, s := range r.plugins {
-		if s.stanza.Kind == "agent" && s.stanza.Label == label {
+		if s.block.Kind == "agent" && s.block.Label == label {
 			return nil, s.unavailable()
 		}
 	}
-	return nil, core.Unavailable("There is no agent plugin %q in plugins.hcl any more (%s): add its stanza and reload, or change the agent's type",
-		label, listed(labels(r.agents)))
+	return nil, core.Unavailable("Agent plugin %q is not in plugins.hcl. Available agent plugins: %s. Add its block and reload plugins, or change the agent's type.",
+		label, joined(labels(r.agents)))
 }
 
-func labelled(plugins []*supervisor, label string) *supervisor {
+func findLabel(plugins []*supervisor, label string) *supervisor {
 	for _, s := range plugins {
-		if s.stanza.Label == label {
+		if s.block.Label == label {
 			return s
 		}
 	}
@@ -118,14 +117,15 @@ func labelled(plugins []*supervisor, label string) *supervisor {
 func labels(plugins []*supervisor) []string {
 	out := make([]string, len(plugins))
 	for i, s := range plugins {
-		out[i] = s.stanza.Label
+		out[i] = s.block.Label
 	}
 	return out
 }
 
-func listed(names []string) string {
+// joined returns the names as a list, or "none".
+func joined(names []string) string {
 	if len(names) == 0 {
-		return "there is none"
+		return "none"
 	}
-	return "there are: " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }

@@ -12,32 +12,32 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
-// Reload implements core.PluginReloader. Reloads come one after the other; one
-// whose ctx ends changes nothing. A plugin that is down for long is tried again,
-// but need not come up if its stanza and program are as they were. Disabled
-// stanzas are in none of the report's lists.
+// Reload implements core.PluginReloader. Reloads run one at a time. A reload whose ctx
+// ends changes nothing. It restarts plugins whose circuit is open, but does not fail if
+// such a plugin fails again and its block and program are unchanged. The report omits
+// disabled plugins.
 func (h *Host) Reload(ctx context.Context) (*core.PluginReload, error) {
-	report, err := h.inTurn(ctx, h.reload)
+	report, err := h.exclusively(ctx, h.reload)
 	if err != nil {
-		h.logger.ErrorContext(ctx, "plugins are not reloaded: they serve on as they were", "error", err)
+		h.logger.ErrorContext(ctx, "reloading plugins failed, keeping the previous plugins", "error", err)
 		return nil, err
 	}
-	h.logger.InfoContext(ctx, "plugins are reloaded", "generation", report.Generation, "started", report.Started,
+	h.logger.InfoContext(ctx, "plugins reloaded", "generation", report.Generation, "started", report.Started,
 		"replaced", report.Replaced, "stopped", report.Stopped, "kept", report.Kept, "file_backend", report.FileBackend)
 	return report, nil
 }
 
-// PlanReload implements core.PluginReloader. A plugin that is down for long is
-// not tried again by it. Its generation is the one that the reload would make.
+// PlanReload implements core.PluginReloader. It does not restart plugins whose circuit
+// is open. The plan has the generation that the reload would create.
 func (h *Host) PlanReload(ctx context.Context) (*core.PluginReload, error) {
-	return h.inTurn(ctx, h.plan)
+	return h.exclusively(ctx, h.plan)
 }
 
-// inTurn lets one reload be under way at a time, and none once Close has begun.
-func (h *Host) inTurn(ctx context.Context, f func(context.Context) (*core.PluginReload, error)) (*core.PluginReload, error) {
+// exclusively runs f while no other reload runs. It fails once Close has begun.
+func (h *Host) exclusively(ctx context.Context, f func(context.Context) (*core.PluginReload, error)) (*core.PluginReload, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(h.life, cancel)()
+	defer context.AfterFunc(h.lifetime, cancel)()
 	select {
 	case h.reloading <- struct{}{}:
 		defer func() { <-h.reloading }()
@@ -50,22 +50,22 @@ func (h *Host) inTurn(ctx context.Context, f func(context.Context) (*core.Plugin
 	return report, err
 }
 
-// step is the way from one registry to the next.
-type step struct {
+// transition is the change from one registry to the next.
+type transition struct {
 	old, next *registry
 	kept      map[*supervisor]*source
-	fresh     []*supervisor
+	added     []*supervisor
 }
 
-func (h *Host) step(ctx context.Context) (*step, error) {
+func (h *Host) newTransition(ctx context.Context) (*transition, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	cfg, err := h.load()
 	if err != nil {
-		return nil, invalid(issuesOf(err))
+		return nil, invalidConfig(issuesOf(err))
 	}
-	t := &step{old: h.registry.Load(), kept: map[*supervisor]*source{}}
+	t := &transition{old: h.registry.Load(), kept: map[*supervisor]*source{}}
 	t.next = h.newRegistry(cfg, t.old.generation+1, func(from *source) *supervisor {
 		s := t.old.unchanged(from)
 		if s != nil {
@@ -73,125 +73,125 @@ func (h *Host) step(ctx context.Context) (*step, error) {
 			return s
 		}
 		s = h.newSupervisor(from)
-		t.fresh = append(t.fresh, s)
+		t.added = append(t.added, s)
 		return s
 	})
 	return t, nil
 }
 
-// start starts what is new; all of it is stopped when one does not come up.
-func (t *step) start(ctx context.Context) error {
-	outcomes, err := startAll(ctx, t.fresh, giveUp)
+// start starts the new plugins. It stops all of them if one fails to start.
+func (t *transition) start(ctx context.Context) error {
+	outcomes, err := startAll(ctx, t.added, failFast)
 	if err == nil {
-		err = refused(t.fresh, outcomes)
+		err = startErrors(t.added, outcomes)
 	}
 	if err != nil {
-		stopAll(t.fresh)
+		stopAll(t.added)
 	}
 	return err
 }
 
-// report says what the step changes, and of which generation the plugins are after it.
-func (t *step) report(back map[*supervisor]bool) *core.PluginReload {
-	report := compare(t.old, t.next, back)
+// report describes the changes, and the generation after them. restarted holds the kept
+// plugins that were restarted.
+func (t *transition) report(restarted map[*supervisor]bool) *core.PluginReload {
+	report := compare(t.old, t.next, restarted)
 	if t.changes() {
 		report.Generation = t.next.generation
 	}
 	return report
 }
 
-func (t *step) changes() bool {
+func (t *transition) changes() bool {
 	return !slices.Equal(t.old.plugins, t.next.plugins) || t.old.fileBackend != t.next.fileBackend
 }
 
 func (h *Host) plan(ctx context.Context) (*core.PluginReload, error) {
-	t, err := h.step(ctx)
+	t, err := h.newTransition(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := t.start(ctx); err != nil {
 		return nil, err
 	}
-	stopAll(t.fresh)
+	stopAll(t.added)
 	return t.report(nil), nil
 }
 
 func (h *Host) reload(ctx context.Context) (*core.PluginReload, error) {
-	t, err := h.step(ctx)
+	t, err := h.newTransition(ctx)
 	if err != nil {
 		return nil, err
 	}
-	revived := revive(ctx, t.kept)
+	waitRestarts := restartFailed(ctx, t.kept)
 	err = t.start(ctx)
-	back := revived()
+	restarted := waitRestarts()
 	if err != nil {
 		return nil, err
 	}
 	for s, from := range t.kept {
 		s.source.Store(from)
 	}
-	report := t.report(back)
+	report := t.report(restarted)
 	if !t.changes() {
 		return report, nil
 	}
 	h.registry.Store(t.next)
 	for _, s := range t.old.plugins {
-		if _, ok := t.kept[s]; !ok && s.stanza.Enabled {
-			h.leave(s)
+		if _, ok := t.kept[s]; !ok && s.block.Enabled {
+			h.startDrain(s)
 		}
 	}
 	return report, nil
 }
 
-// unchanged gives the supervisor of a stanza that says the same, with a program
-// that is still the file that was started; nil for none.
+// unchanged returns the supervisor whose block and program file equal those of from, or
+// nil if there is none.
 func (r *registry) unchanged(from *source) *supervisor {
 	for _, s := range r.plugins {
-		if s.stanza.Name() != from.stanza.Name() || s.stanza.Hash != from.stanza.Hash {
+		if s.block.Name() != from.block.Name() || s.block.Hash != from.block.Hash {
 			continue
 		}
-		if !s.stanza.Enabled || s.started(from) {
+		if !s.block.Enabled || s.started(from) {
 			return s
 		}
 	}
 	return nil
 }
 
-// started says whether the program that a source leads to is the one that was
-// started last.
+// started reports whether from leads to the program that was started last.
 func (s *supervisor) started(from *source) bool {
-	found, err := findBinary(from.stanza, from.dirs)
+	found, err := findBinary(from.block, from.dirs)
 	if err != nil {
-		return false // a new one says what is wrong
+		return false // starting a new supervisor reports the error
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.program == found
 }
 
-// revive tries those again that are down for long. What it gives waits for the
-// outcome, and tells which of them run.
-func revive(ctx context.Context, kept map[*supervisor]*source) func() map[*supervisor]bool {
+// restartFailed restarts the plugins whose circuit is open. The returned function waits
+// for the outcome and returns the plugins that run again.
+func restartFailed(ctx context.Context, kept map[*supervisor]*source) func() map[*supervisor]bool {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	back := map[*supervisor]bool{}
+	restarted := map[*supervisor]bool{}
 	for s := range kept {
 		wg.Go(func() {
-			if s.retry(ctx) {
+			if s.restartIfFailed(ctx) {
 				mu.Lock()
 				defer mu.Unlock()
-				back[s] = true
+				restarted[s] = true
 			}
 		})
 	}
 	return func() map[*supervisor]bool {
 		wg.Wait()
-		return back
+		return restarted
 	}
 }
 
-// retry starts a plugin that is down for long at once, and says whether it runs.
-func (s *supervisor) retry(ctx context.Context) bool {
+// restartIfFailed restarts a plugin whose circuit is open, and reports whether it runs.
+func (s *supervisor) restartIfFailed(ctx context.Context) bool {
 	s.mu.Lock()
 	before, state := s.restarts, s.state
 	s.mu.Unlock()
@@ -199,8 +199,8 @@ func (s *supervisor) retry(ctx context.Context) bool {
 		return false
 	}
 	select {
-	case s.nudge <- struct{}{}:
-	default: // it has one already
+	case s.wake <- struct{}{}:
+	default: // a wakeup is already pending
 	}
 	for {
 		s.mu.Lock()
@@ -217,13 +217,13 @@ func (s *supervisor) retry(ctx context.Context) bool {
 	}
 }
 
-// compare says what the step from a registry to the next one is. Its generation
-// is the old one's.
-func compare(old, next *registry, back map[*supervisor]bool) *core.PluginReload {
+// compare describes the difference between two registries. The result has the
+// generation of the old one.
+func compare(old, next *registry, restarted map[*supervisor]bool) *core.PluginReload {
 	before, after := map[string]*supervisor{}, map[string]*supervisor{}
 	for _, s := range old.plugins {
-		if s.stanza.Enabled {
-			before[s.stanza.Name()] = s
+		if s.block.Enabled {
+			before[s.block.Name()] = s
 		}
 	}
 	report := &core.PluginReload{
@@ -231,47 +231,47 @@ func compare(old, next *registry, back map[*supervisor]bool) *core.PluginReload 
 		Started: []string{}, Replaced: []string{}, Stopped: []string{}, Kept: []string{},
 	}
 	for _, s := range next.plugins {
-		if !s.stanza.Enabled {
+		if !s.block.Enabled {
 			continue
 		}
-		name := s.stanza.Name()
+		name := s.block.Name()
 		after[name] = s
 		switch was := before[name]; {
 		case was == nil:
 			report.Started = append(report.Started, name)
-		case was != s || back[s]:
+		case was != s || restarted[s]:
 			report.Replaced = append(report.Replaced, name)
 		default:
 			report.Kept = append(report.Kept, name)
 		}
 	}
 	for _, s := range old.plugins {
-		if name := s.stanza.Name(); s.stanza.Enabled && after[name] == nil {
+		if name := s.block.Name(); s.block.Enabled && after[name] == nil {
 			report.Stopped = append(report.Stopped, name)
 		}
 	}
 	return report
 }
 
-// refused says why new plugins can't serve: Invalid when there is something to
-// mend in plugins.hcl, Unavailable when some do not come up; nil when all serve.
-func refused(plugins []*supervisor, outcomes []error) error {
+// startErrors returns the error of new plugins that failed to start: Invalid if
+// plugins.hcl must be corrected, Unavailable otherwise, nil if all plugins started.
+func startErrors(plugins []*supervisor, outcomes []error) error {
 	var issues, down []string
 	for i, err := range outcomes {
 		var bad *config.Error
-		switch s := plugins[i].stanza; {
+		switch s := plugins[i].block; {
 		case err == nil:
 		case errors.As(err, &bad):
 			issues = append(issues, issuesOf(err)...)
 		default:
-			down = append(down, fmt.Sprintf("the %s plugin %q does not come up: %s", s.Kind, s.Label, s.Mask(err.Error())))
+			down = append(down, fmt.Sprintf("plugin %s failed to start: %s", s.Name(), s.Mask(err.Error())))
 		}
 	}
 	switch {
 	case len(issues) > 0:
-		return invalid(append(issues, down...))
+		return invalidConfig(append(issues, down...))
 	case len(down) > 0:
-		return core.Unavailable("The plugins serve on as they were, because %s", strings.Join(down, ", and "))
+		return core.Unavailable("The previous plugins remain in use: %s", strings.Join(down, "; "))
 	}
 	return nil
 }
@@ -288,9 +288,9 @@ func issuesOf(err error) []string {
 	return issues
 }
 
-func invalid(issues []string) error {
+func invalidConfig(issues []string) error {
 	err := &core.Error{
-		Code: core.CodeValidation, Message: "plugins.hcl has to be mended; the plugins serve on as they were",
+		Code: core.CodeValidation, Message: "plugins.hcl has errors. The previous plugins remain in use.",
 	}
 	for _, issue := range issues {
 		err.Fields = append(err.Fields, core.FieldError{Field: "plugins.hcl", Issue: issue})

@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// pids gives the process of each plugin by its label.
+// pids returns the process IDs of the plugins by label.
 func (h *testHost) pids() map[string]int {
 	out := map[string]int{}
 	for _, p := range h.Plugins() {
@@ -23,7 +23,7 @@ func (h *testHost) pids() map[string]int {
 	return out
 }
 
-// reload reloads and fails the test when that does.
+// reload reloads plugins.hcl. It fails the test if the reload fails.
 func (h *testHost) reload(t *testing.T) *core.PluginReload {
 	t.Helper()
 	report, err := h.Reload(t.Context())
@@ -35,14 +35,15 @@ func (h *testHost) reload(t *testing.T) *core.PluginReload {
 
 func TestReload(t *testing.T) {
 	t.Parallel()
-	a, b := stanza("a", ""), stanza("b", "")
-	limit := func(label, n string) string { return stanza(label, "", "config {", "limit = "+n, "}") }
+	a, b := block("a", ""), block("b", "")
+	limit := func(label, n string) string { return block(label, "", "config {", "limit = "+n, "}") }
 	off := "plugin \"llm\" \"b\" {\n  enabled = false\n}"
-	old, s3 := filesStanza("old"), filesStanza("s3")
+	old, s3 := filesBlock("old"), filesBlock("s3")
 	for _, tt := range []struct {
 		name          string
 		before, after []string
-		// want names started, replaced, stopped, kept and the file backend.
+		// want holds the generation, the started, replaced, stopped and kept plugins, and
+		// the file backend.
 		want string
 	}{
 		{"nothing", []string{a, off, old}, []string{a, off, old}, "1 [] [] [] [llm/a files/old] old"},
@@ -65,7 +66,7 @@ func TestReload(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := start(t, quick, tt.before...)
+			h := start(t, testTiming, tt.before...)
 			before := h.pids()
 			h.write(t, tt.after...)
 			r := h.reload(t)
@@ -98,22 +99,23 @@ func TestReload(t *testing.T) {
 					t.Errorf("FileBackend: %q, %v", label, err)
 				}
 			}
-			if got := h.logs.lines(t, "plugins are reloaded"); len(got) != 1 || got[0]["generation"] != float64(r.Generation) {
-				t.Errorf("log: %v", got)
+			if got := h.logs.lines(t, "plugins reloaded"); len(got) != 1 || got[0]["generation"] != float64(r.Generation) {
+				t.Errorf("got log records %v", got)
 			}
 		})
 	}
 }
 
-// When anything fails, every process is the one it was, and nothing new is left.
-func TestReloadThatFails(t *testing.T) {
+// TestReload_failureKeepsPlugins checks that a failed reload keeps all processes and leaves
+// no new ones.
+func TestReload_failureKeepsPlugins(t *testing.T) {
 	t.Parallel()
-	a, f := stanza("a", ""), filesStanza("f")
+	a, f := block("a", ""), filesBlock("f")
 	for _, tt := range []struct {
 		name  string
 		after []string
 		code  core.Code
-		// want is each issue, or the message of what is unavailable.
+		// want holds the issues of a validation error, or else the error's message.
 		want []string
 	}{
 		{
@@ -130,32 +132,32 @@ func TestReloadThatFails(t *testing.T) {
 			[]string{`FILE:1,16-20: Unknown file backend "s3"; no files plugin has this label, there are: f (add plugin "files" "s3" { … })`},
 		},
 		{
-			"the plugins' own words, and a command",
-			[]string{a, f, stanza("b", "", "config {", `refuse = "me"`, "}"), "plugin \"llm\" \"c\" {\n  command = \"gone\"\n}", stanza("d", "exit")},
+			"errors of several plugins",
+			[]string{a, f, block("b", "", "config {", `refuse = "me"`, "}"), "plugin \"llm\" \"c\" {\n  command = \"gone\"\n}", block("d", "exit")},
 			core.CodeValidation,
 			[]string{
 				"FILE:15,3-9: refused; Take the line out",
-				`FILE:19,3-10: Command "gone" not found; looked in ` + binDir + " (build it there, or add its folder to plugin_dirs)",
-				`the llm plugin "d" does not come up: it ended before it was ready (exit status 3); its last lines: no luck today`,
+				`FILE:19,3-10: Command "gone" not found; searched in ` + binDir + " (build it there, or add its directory to plugin_dirs)",
+				`plugin llm/d failed to start: it exited before it was ready (exit status 3); last stderr: no luck today`,
 			},
 		},
 		{
 			"a plugin that does not start",
-			[]string{stanza("a", "exit"), f, stanza("b", "")},
+			[]string{block("a", "exit"), f, block("b", "")},
 			core.CodeUnavailable,
-			[]string{`The plugins serve on as they were, because the llm plugin "a" does not come up: ` +
-				"it ended before it was ready (exit status 3); its last lines: no luck today"},
+			[]string{`The previous plugins remain in use: plugin llm/a failed to start: ` +
+				"it exited before it was ready (exit status 3); last stderr: no luck today"},
 		},
 		{
 			"a plugin that hangs",
-			[]string{stanza("a", "freeze-at-start"), f},
+			[]string{block("a", "freeze-at-start"), f},
 			core.CodeUnavailable,
-			[]string{`The plugins serve on as they were, because the llm plugin "a" does not come up: it was not ready within 1.5s`},
+			[]string{`The previous plugins remain in use: plugin llm/a failed to start: killed because it was not ready within 1.5s`},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			timing := quick
+			timing := testTiming
 			if tt.name == "a plugin that hangs" {
 				timing.Start = 1500 * time.Millisecond
 			}
@@ -183,28 +185,28 @@ func TestReloadThatFails(t *testing.T) {
 			if after := h.pids(); fmt.Sprint(after) != fmt.Sprint(before) {
 				t.Errorf("processes %v, want %v", after, before)
 			}
-			for _, r := range h.logs.lines(t, "plugin is up") {
+			for _, r := range h.logs.lines(t, "plugin started") {
 				if pid := int(r["pid"].(float64)); !gone(pid) && pid != before["a"] && pid != before["f"] {
-					t.Errorf("process %d of %v is left", pid, r["plugin"])
+					t.Errorf("process %d of %v is still running", pid, r["plugin"])
 				}
 			}
-			if len(h.logs.lines(t, "plugins are not reloaded: they serve on as they were")) != 1 {
-				t.Error("the log does not say it once")
+			if len(h.logs.lines(t, "reloading plugins failed, keeping the previous plugins")) != 1 {
+				t.Error("the failure was not logged exactly once")
 			}
 			if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
 				t.Errorf("chat: %q, %v", text, err)
 			}
 			h.write(t, a, f)
 			if r := h.reload(t); r.Generation != 1 || len(r.Kept) != 2 {
-				t.Errorf("with the file mended: %+v", r)
+				t.Errorf("after correcting the file: %+v", r)
 			}
 		})
 	}
 }
 
-func TestReloadWithoutTheFile(t *testing.T) {
+func TestReload_missingFile(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	_, err := h.Reload(t.Context())
 	var e *core.Error
 	if !errors.As(err, &e) || e.Code != core.CodeValidation || len(e.Fields) != 1 || !strings.Contains(e.Fields[0].Issue, "no such file") {
@@ -212,7 +214,7 @@ func TestReloadWithoutTheFile(t *testing.T) {
 	}
 }
 
-func TestReloadSeesAnotherBinary(t *testing.T) {
+func TestReload_changedBinary(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	script := func(comment string) {
@@ -225,95 +227,96 @@ func TestReloadSeesAnotherBinary(t *testing.T) {
 		}
 	}
 	script("one")
-	h := newTestHost(t, quick)
+	h := newTestHost(t, testTiming)
 	text := []string{fmt.Sprintf("plugin_dirs = [%q]", dir), "plugin \"llm\" \"a\" {\n  command = \"script\"\n}"}
 	if err := h.Start(t.Context(), parse(t, strings.Join(text, "\n"))); err != nil {
 		t.Fatal(err)
 	}
 	h.write(t, text...)
 	if r := h.reload(t); r.Generation != 1 {
-		t.Errorf("the same binary: %+v", r)
+		t.Errorf("same binary: %+v", r)
 	}
 	script("two")
 	if r := h.reload(t); !slices.Equal(r.Replaced, []string{"llm/a"}) {
-		t.Errorf("another binary: %+v", r)
+		t.Errorf("changed binary: %+v", r)
 	}
-	// One that started again by itself has the new binary already.
+	// A restarted process already uses the new binary.
 	script("six")
 	pid := h.plugin(t, "a").PID
 	_, _ = h.chat(t.Context(), "a", "crash", 0)
 	h.running(t, "a", pid)
 	if r := h.reload(t); len(r.Kept) != 1 {
-		t.Errorf("a binary that runs already: %+v", r)
+		t.Errorf("binary that is already in use: %+v", r)
 	}
 }
 
-// The stanza is as it was, but its processes come from where the file says now.
-func TestReloadOfPluginDirs(t *testing.T) {
+// TestReload_pluginDirs checks that an unchanged block uses the new plugin_dirs.
+func TestReload_pluginDirs(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	shadow := t.TempDir()
-	h.write(t, fmt.Sprintf("plugin_dirs = [%q]", shadow), stanza("a", ""))
+	h.write(t, fmt.Sprintf("plugin_dirs = [%q]", shadow), block("a", ""))
 	h.reload(t)
 	if dirs := h.registry.Load().plugins[0].source.Load().dirs; !slices.Contains(dirs, shadow) {
-		t.Errorf("it is searched in %v", dirs)
+		t.Errorf("searched directories = %v", dirs)
 	}
 }
 
-func TestReloadTriesAgainWhatIsDown(t *testing.T) {
+func TestReloadRestartsFailedPlugins(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
 	if err := os.WriteFile(mark, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := []string{stanza("a", "exit-while:"+mark), stanza("b", "")}
-	h := start(t, quick, text...)
+	text := []string{block("a", "exit-while:"+mark), block("b", "")}
+	h := start(t, testTiming, text...)
 	failed := func() bool { return h.plugin(t, "a").State == core.PluginFailed }
 	await(t, 5*time.Second*slow, "the circuit opens", failed)
-	// It does not stand in the way of a reload.
-	h.write(t, append(text, stanza("c", ""))...)
+	// The failed plugin does not fail a reload.
+	h.write(t, append(text, block("c", ""))...)
 	if r := h.reload(t); !slices.Equal(r.Started, []string{"llm/c"}) || !slices.Equal(r.Kept, []string{"llm/a", "llm/b"}) {
-		t.Errorf("while it is still down: %+v", r)
+		t.Errorf("while it still fails: %+v", r)
 	}
 	if p := h.plugin(t, "a"); p.State != core.PluginFailed || p.Restarts != 5 {
-		t.Errorf("a = %+v, want one more try", p)
+		t.Errorf("a = %+v, want one more restart", p)
 	}
 	if err := os.Remove(mark); err != nil {
 		t.Fatal(err)
 	}
 	if r := h.reload(t); r.Generation != 2 || !slices.Equal(r.Replaced, []string{"llm/a"}) {
-		t.Errorf("once it can run: %+v", r)
+		t.Errorf("once it can start: %+v", r)
 	}
 	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
 		t.Errorf("chat: %q, %v", text, err)
 	}
 }
 
-// A look-up that waits for a process finds the one of the next generation.
-func TestReloadReplacesWhatIsDown(t *testing.T) {
+// TestReloadReplacesFailedPlugin checks that a waiting look-up finds the process of the next
+// generation.
+func TestReloadReplacesFailedPlugin(t *testing.T) {
 	t.Parallel()
-	timing := quick
+	timing := testTiming
 	timing.Backoff = time.Minute
 	timing.Wait = 20 * time.Second
-	h := start(t, timing, stanza("a", "exit"))
+	h := start(t, timing, block("a", "exit"))
 	answer := make(chan error, 1)
 	go func() {
 		_, err := h.chat(context.Background(), "a", "fine", 1)
 		answer <- err
 	}()
-	h.write(t, stanza("a", ""))
+	h.write(t, block("a", ""))
 	h.reload(t)
 	if err := <-answer; err != nil {
 		t.Error(err)
 	}
 }
 
-// A provider that was looked up before its stanza went is the one that serves
-// the model now.
-func TestModelOfARemovedProvider(t *testing.T) {
+// TestModelOfRemovedProvider checks that a provider whose block was removed becomes the one
+// that serves the model now.
+func TestModelOfRemovedProvider(t *testing.T) {
 	t.Parallel()
-	serves := func(label string) string { return stanza(label, "", `models = ["gpt-*"]`) }
-	h := start(t, quick, serves("a"))
+	serves := func(label string) string { return block(label, "", `models = ["gpt-*"]`) }
+	h := start(t, testTiming, serves("a"))
 	_, name, p, err := h.Provider(t.Context(), "gpt-5")
 	if err != nil {
 		t.Fatal(err)
@@ -324,18 +327,18 @@ func TestModelOfARemovedProvider(t *testing.T) {
 	if err != nil || finish.Model != "gpt-5" {
 		t.Errorf("Chat: %+v, %v", finish, err)
 	}
-	h.write(t, stanza("c", "", `models = ["x"]`))
+	h.write(t, block("c", "", `models = ["x"]`))
 	h.reload(t)
 	if _, err := p.Chat(t.Context(), request(name, 0), &texts{}); core.CodeOf(err) != core.CodeValidation {
-		t.Errorf("a model that nobody serves any more: %v", err)
+		t.Errorf("model without a provider: got %v", err)
 	}
 }
 
-func TestReloadOfOneThatGoesAway(t *testing.T) {
+func TestReload_canceled(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("a", ""))
+	h := start(t, testTiming, block("a", ""))
 	before := h.pids()
-	h.write(t, stanza("a", "freeze-at-start"))
+	h.write(t, block("a", "freeze-at-start"))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := h.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {

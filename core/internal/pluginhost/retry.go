@@ -11,45 +11,45 @@ import (
 )
 
 const (
-	// firstRetry is the wait before the first retry of a completion; it doubles.
+	// firstRetry is the delay before the first retry of a completion. It doubles.
 	firstRetry = 500 * time.Millisecond
-	// longestRetry is the most that a provider may ask to wait for a retry here: a
-	// longer wait is the caller's to decide.
+	// longestRetry is the longest delay that a provider may request. Longer delays
+	// are left to the caller.
 	longestRetry = 30 * time.Second
 )
 
-// Chat implements llm.Provider. A completion that failed, and may succeed later,
-// is asked again as often as its stanza's retries say, unless something of it was
-// delivered already. A crash is the caller's to judge.
+// Chat implements llm.Provider. It retries a completion that failed with a retryable
+// error, up to the number of retries in the plugin's block, as long as no part of the
+// answer was delivered. It does not retry after a crash; the caller decides about that.
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	delivery := &delivery{out: out}
 	for try := 0; ; try++ {
 		finish, err := p.chat(ctx, req, delivery)
-		wait, again := p.retry(try, err)
-		if !again || delivery.begun || !rest(ctx, wait) {
+		wait, again := p.retryDelay(try, err)
+		if !again || delivery.started || !sleep(ctx, wait) {
 			return finish, err
 		}
-		p.host.metrics.CompletionRetried(p.to.plugin.stanza.Label)
-		p.to.plugin.logger.WarnContext(ctx, "a completion is asked again", "error", err, "waited", wait, "run_id", req.RunID)
+		p.host.metrics.CompletionRetried(p.to.plugin.block.Label)
+		p.to.plugin.logger.WarnContext(ctx, "retrying completion", "error", err, "waited", wait, "run_id", req.RunID)
 	}
 }
 
-// retry says whether there is another try after one that ended with err, and when.
-func (p *provider) retry(try int, err error) (time.Duration, bool) {
+// retryDelay reports whether to retry after err and how long to wait before.
+func (p *provider) retryDelay(try int, err error) (time.Duration, bool) {
 	var e *sdk.Error
 	if !errors.As(err, &e) || !e.Retryable || e.Code == sdk.CodePluginCrashed {
 		return 0, false
 	}
-	if try >= p.to.plugin.stanza.Retries || e.RetryAfter > longestRetry {
+	if try >= p.to.plugin.block.Retries || e.RetryAfter > longestRetry {
 		return 0, false
 	}
-	// A quarter less or more, so that those who failed together do not come back together.
+	// The delay varies by 25%, so that clients that failed together do not retry together.
 	wait := time.Duration(float64(firstRetry<<try) * (0.75 + rand.Float64()/2)) //nolint:gosec // no secret
 	return max(wait, e.RetryAfter), true
 }
 
-// rest waits; false when ctx has ended before.
-func rest(ctx context.Context, wait time.Duration) bool {
+// sleep waits. It returns false if ctx ended before.
+func sleep(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -60,21 +60,21 @@ func rest(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// delivery passes an answer on and knows whether it has begun.
+// delivery forwards an answer and records whether it has started.
 type delivery struct {
-	out   llm.Stream
-	begun bool
+	out     llm.Stream
+	started bool
 }
 
 // Send implements llm.Stream.
 func (d *delivery) Send(delta llm.Delta) error {
-	d.begun = true
+	d.started = true
 	return d.out.Send(delta)
 }
 
 // SendBatch implements llm.BatchStream.
 func (d *delivery) SendBatch(deltas []llm.Delta) error {
-	d.begun = true
+	d.started = true
 	if batch, ok := d.out.(llm.BatchStream); ok {
 		return batch.SendBatch(deltas)
 	}
@@ -86,9 +86,9 @@ func (d *delivery) SendBatch(deltas []llm.Delta) error {
 	return nil
 }
 
-// room waits until a completion may begin, as max_concurrency has it. Whoever
-// got room leaves in the end.
-func (i *instance) room(ctx context.Context) error {
+// acquireSlot waits until a completion may start according to max_concurrency. The
+// caller must call releaseSlot after a nil result.
+func (i *instance) acquireSlot(ctx context.Context) error {
 	if i.completions == nil {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (i *instance) room(ctx context.Context) error {
 	}
 }
 
-func (i *instance) leave() {
+func (i *instance) releaseSlot() {
 	if i.completions != nil {
 		<-i.completions
 	}

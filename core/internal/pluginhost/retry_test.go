@@ -12,20 +12,19 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// A completion is asked again when that may help and nothing of it was
-// delivered, as often as the stanza says.
+// TestRetries checks which completions are retried, and how often.
 func TestRetries(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("p", "", ""), strings.Replace(stanza("once", "", ""), "{", "{\n  retries = 0", 1))
+	h := start(t, testTiming, block("p", "", ""), strings.Replace(block("once", "", ""), "{", "{\n  retries = 0", 1))
 	if got, err := h.chat(t.Context(), "p", "flaky", 0); err != nil || got != "" {
-		t.Errorf("flaky: %q, %v", got, err)
+		t.Errorf("chat(flaky) = %q, %v", got, err)
 	}
 	for _, c := range []struct {
 		label, model string
 		deltas       int64
 		message      string
 	}{
-		{"p", "next-hour", 0, "try 4"}, // flaky took three
+		{"p", "next-hour", 0, "try 4"}, // flaky took three tries
 		{"p", "refused", 0, "try 5"},
 		{"p", "hopeless", 1, "try 6"},
 		{"p", "hopeless", 0, "try 9"},
@@ -34,28 +33,28 @@ func TestRetries(t *testing.T) {
 		_, err := h.chat(t.Context(), c.label, c.model, c.deltas)
 		var e *sdk.Error
 		if !errors.As(err, &e) || e.Message != c.message {
-			t.Errorf("%s/%s after %d deltas: %v, want %s", c.label, c.model, c.deltas, err, c.message)
+			t.Errorf("%s/%s after %d deltas: got error %v, want %s", c.label, c.model, c.deltas, err, c.message)
 		}
 	}
 }
 
-func TestNobodyWaitsForARetryWhenTheCallIsOver(t *testing.T) {
+func TestRetryDelayEndsWithTheCall(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, strings.Replace(stanza("p", "", ""), "{", "{\n  retries = 1000", 1))
+	h := start(t, testTiming, strings.Replace(block("p", "", ""), "{", "{\n  retries = 1000", 1))
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
 	if _, err := h.chat(ctx, "p", "hopeless", 0); err == nil {
-		t.Error("it went well")
+		t.Error("got no error")
 	}
 	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("it took %s", took)
+		t.Errorf("took %s", took)
 	}
 }
 
 func TestMaxConcurrency(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, strings.Replace(stanza("p", "", ""), "{", "{\n  max_concurrency = 3", 1))
+	h := start(t, testTiming, strings.Replace(block("p", "", ""), "{", "{\n  max_concurrency = 3", 1))
 	_, name, p, err := h.Provider(t.Context(), "p/gauge")
 	if err != nil {
 		t.Fatal(err)
@@ -77,35 +76,35 @@ func TestMaxConcurrency(t *testing.T) {
 	}
 	wg.Wait()
 	if most != "3" {
-		t.Errorf("%s were under way at once, want 3", most)
+		t.Errorf("got %s concurrent completions, want 3", most)
 	}
 }
 
-// A plan tells what a reload would do and leaves everything as it is.
+// TestPlanReload checks that a plan reports the changes without making them.
 func TestPlanReload(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("p", "", ""), stanza("q", "", ""))
+	h := start(t, testTiming, block("p", "", ""), block("q", "", ""))
 	before := h.pids()
-	h.write(t, stanza("p", "", "config {\n limit = 3\n }"), stanza("r", "", ""))
+	h.write(t, block("p", "", "config {\n limit = 3\n }"), block("r", "", ""))
 	plan, err := h.PlanReload(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if plan.Generation != 2 || strings.Join(plan.Started, "") != "llm/r" || strings.Join(plan.Replaced, "") != "llm/p" || strings.Join(plan.Stopped, "") != "llm/q" {
-		t.Errorf("the plan is %+v", plan)
+		t.Errorf("plan = %+v", plan)
 	}
 	if after := h.pids(); len(after) != 2 || after["p"] != before["p"] || after["q"] != before["q"] {
-		t.Errorf("pids %v became %v", before, after)
+		t.Errorf("pids changed from %v to %v", before, after)
 	}
-	h.write(t, stanza("p", "", `config {
+	h.write(t, block("p", "", `config {
   refuse = "yes"
 }`))
 	if _, err := h.PlanReload(t.Context()); core.CodeOf(err) != core.CodeValidation || !strings.Contains(fieldsOf(err), "plugins.hcl:") {
-		t.Errorf("a bad plan: %v", err)
+		t.Errorf("plan of an invalid file: %v", err)
 	}
 }
 
-// fieldsOf are the issues of an Invalid.
+// fieldsOf returns the issues of a validation error.
 func fieldsOf(err error) string {
 	var e *core.Error
 	if !errors.As(err, &e) {
@@ -120,24 +119,24 @@ func fieldsOf(err error) string {
 
 func TestRequireChecksums(t *testing.T) {
 	t.Parallel()
-	h := newTestHost(t, quick)
-	err := h.Start(t.Context(), parse(t, "require_checksums = true\n"+stanza("p", "", "")))
+	h := newTestHost(t, testTiming)
+	err := h.Start(t.Context(), parse(t, "require_checksums = true\n"+block("p", "", "")))
 	if err == nil || !strings.Contains(err.Error(), "plugins.hcl:2,1-17: Missing sha256") || !strings.Contains(err.Error(), "agentarea plugins lock") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestPluginsTellOfTheirProcesses(t *testing.T) {
+func TestPluginsReportGenerationAndMemory(t *testing.T) {
 	t.Parallel()
-	h := start(t, quick, stanza("p", "", ""), stanza("q", "", ""))
-	h.write(t, stanza("p", "", ""), stanza("q", "", "config {\n limit = 3\n }"))
+	h := start(t, testTiming, block("p", "", ""), block("q", "", ""))
+	h.write(t, block("p", "", ""), block("q", "", "config {\n limit = 3\n }"))
 	h.reload(t)
 	for _, p := range h.Plugins() {
 		if want := map[string]uint64{"p": 1, "q": 2}[p.Label]; p.Generation != want {
-			t.Errorf("%s is of generation %d, want %d", p.Label, p.Generation, want)
+			t.Errorf("%s has generation %d, want %d", p.Label, p.Generation, want)
 		}
 		if p.Memory < 1<<20 || p.Memory > 1<<30 {
-			t.Errorf("%s has %d bytes", p.Label, p.Memory)
+			t.Errorf("%s uses %d bytes of memory", p.Label, p.Memory)
 		}
 	}
 }

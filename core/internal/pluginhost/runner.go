@@ -19,18 +19,17 @@ import (
 )
 
 const (
-	// drainTime is how long output is still read once the process has ended: a
-	// grandchild that holds the pipe's other end may hold it for ever.
-	drainTime = 200 * time.Millisecond
-	// killTime is how long the kernel may take to end a killed process.
-	killTime = 5 * time.Second
-	// maxPreamble is how many lines on stdout may come before the handshake.
+	// outputDrainTimeout limits how long output is read after the process has
+	// exited, because a grandchild may keep the pipe open indefinitely.
+	outputDrainTimeout = 200 * time.Millisecond
+	// killTimeout limits how long a killed process may take to exit.
+	killTimeout = 5 * time.Second
+	// maxPreamble is how many lines on stdout may precede the handshake.
 	maxPreamble = 1000
 )
 
-// starter starts processes from one OS thread that lives as long as they do:
-// the kernel sends a child its death signal when the thread that started it
-// ends, not when the process does.
+// starter starts processes from one OS thread that lives until close. The kernel sends a
+// child its death signal when the thread that started it exits, not when the process does.
 type starter struct {
 	requests chan func()
 	done     chan struct{}
@@ -40,7 +39,7 @@ func newStarter() *starter {
 	s := &starter{requests: make(chan func()), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // not unlocked, so that the thread exits with the goroutine
 		for f := range s.requests {
 			f()
 		}
@@ -54,44 +53,44 @@ func (s *starter) start(cmd *exec.Cmd) error {
 	return <-result
 }
 
-// close ends the thread. No process may live or be started any more.
+// close ends the thread. All processes must have exited, and start must not be called again.
 func (s *starter) close() {
 	close(s.requests)
 	<-s.done
 }
 
-// process is one plugin process: go-plugin's runner.Runner. Its end is seen by
-// waiting for the process itself, whatever happens to its pipes.
+// process is a plugin process and implements go-plugin's runner.Runner. It detects the
+// exit by waiting for the process itself, independent of the state of its pipes.
 type process struct {
 	name    string
 	starter *starter
 	binary  *binary
 	args    []string
 	env     []string
-	// socketDir is removed when the process has ended.
+	// socketDir is removed after the process has exited.
 	socketDir string
 	log       *pluginLog
 
-	cmd      *exec.Cmd
-	lifeline *os.File
-	// handshake carries the one line that go-plugin reads.
+	cmd   *exec.Cmd
+	stdin *os.File
+	// handshakeR and handshakeW carry the one line that go-plugin reads.
 	handshakeR *io.PipeReader
 	handshakeW *io.PipeWriter
-	// quiet is what go-plugin takes for stderr: it gives nothing, and ends with
-	// the process. go-plugin's own reader panics on some lines.
-	quietR *io.PipeReader
-	quietW *io.PipeWriter
+	// emptyStderrR is what go-plugin reads as stderr. It is empty and ends with
+	// the process, because go-plugin's own reader panics on some lines.
+	emptyStderrR *io.PipeReader
+	emptyStderrW *io.PipeWriter
 
-	// exited closes when the process has ended and is reaped, drained when all
-	// that could be read of its output is read.
+	// exited is closed when the process has exited and is reaped. drained is
+	// closed when its remaining output has been read.
 	exited  chan struct{}
 	drained chan struct{}
 
 	mu     sync.Mutex
 	pid    int
 	reaped bool
-	// why says that the host killed the process, and why.
-	why string
+	// killReason says why the host killed the process; empty if it did not.
+	killReason string
 }
 
 var _ runner.Runner = (*process)(nil)
@@ -102,11 +101,11 @@ func newProcess(name string, s *starter, b *binary, args, env []string, log *plu
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 	p.handshakeR, p.handshakeW = io.Pipe()
-	p.quietR, p.quietW = io.Pipe()
+	p.emptyStderrR, p.emptyStderrW = io.Pipe()
 	return p
 }
 
-// Start starts the process with pipes of our own and in a group of its own.
+// Start starts the process with its own pipes and in its own process group.
 func (p *process) Start(context.Context) error {
 	var pipes [3][2]*os.File
 	closeAll := func(ends ...int) {
@@ -122,7 +121,7 @@ func (p *process) Start(context.Context) error {
 		r, w, err := os.Pipe()
 		if err != nil {
 			closeAll(0, 1)
-			return fmt.Errorf("make a pipe: %w", err)
+			return fmt.Errorf("create a pipe: %w", err)
 		}
 		if i == 0 {
 			r, w = w, r // the host writes to stdin
@@ -139,10 +138,10 @@ func (p *process) Start(context.Context) error {
 		return fmt.Errorf("start %s: %w", p.binary.path, err)
 	}
 	closeAll(1)
-	p.lifeline = pipes[0][0]
+	p.stdin = pipes[0][0]
 	p.mu.Lock()
 	p.pid = p.cmd.Process.Pid
-	if p.why != "" {
+	if p.killReason != "" {
 		_ = killGroup(p.pid)
 	}
 	p.mu.Unlock()
@@ -154,44 +153,44 @@ func (p *process) Start(context.Context) error {
 	return nil
 }
 
-// wait sees the end of the process, and lets go of its pipes soon after.
+// wait waits until the process exits, and closes its pipes soon after.
 func (p *process) wait(stdout, stderr *os.File, output *sync.WaitGroup) {
 	p.reap()
 	close(p.exited)
 
-	deadline := time.Now().Add(drainTime)
+	deadline := time.Now().Add(outputDrainTimeout)
 	_ = stdout.SetReadDeadline(deadline)
 	_ = stderr.SetReadDeadline(deadline)
 	output.Wait()
 	stdout.Close()
 	stderr.Close()
-	p.lifeline.Close()
-	_ = p.handshakeW.Close() // an io.Pipe, as the next
-	_ = p.quietW.Close()
+	p.stdin.Close()
+	_ = p.handshakeW.Close() // closing an io.Pipe does not fail
+	_ = p.emptyStderrW.Close()
 	close(p.drained)
 }
 
-// readStdout hands the handshake to go-plugin. What a plugin prints before it
-// would end the start there; it is logged instead, and so is all that follows.
+// readStdout forwards the handshake to go-plugin. It logs all other lines, because
+// go-plugin would fail on a line that precedes the handshake.
 func (p *process) readStdout(r io.Reader) {
-	shaken := false
+	handshaken := false
 	preamble := 0
 	in := bufio.NewReaderSize(r, 64<<10)
-	eachLine(in, func(line []byte) {
+	forEachLine(in, func(line []byte) {
 		text := strings.TrimSpace(string(line))
-		if !shaken && (isHandshake(text) || preamble >= maxPreamble) {
-			shaken = true
+		if !handshaken && (isHandshake(text) || preamble >= maxPreamble) {
+			handshaken = true
 			_, _ = io.WriteString(p.handshakeW, text+"\n")
 			return
 		}
-		if !shaken {
+		if !handshaken {
 			preamble++
 		}
-		p.log.stdout(text, !shaken)
+		p.log.stdout(text, !handshaken)
 	})
 }
 
-// isHandshake knows go-plugin's line: 1|1|unix|/path|grpc|cert.
+// isHandshake reports whether line is go-plugin's handshake: 1|1|unix|/path|grpc|cert.
 func isHandshake(line string) bool {
 	parts := strings.Split(line, "|")
 	if len(parts) < 4 {
@@ -201,41 +200,41 @@ func isHandshake(line string) bool {
 	return err == nil
 }
 
-// kill ends the process and its group, for a reason that its exit then has. One
-// that is not started yet ends as soon as it is.
-func (p *process) kill(why string) {
+// kill kills the process and its group. reason becomes its exit reason. A process that
+// is not started yet is killed as soon as it is.
+func (p *process) kill(reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reaped {
 		return
 	}
-	if p.why == "" {
-		p.why = why
+	if p.killReason == "" {
+		p.killReason = reason
 	}
 	if p.pid != 0 {
 		_ = killGroup(p.pid)
 	}
 }
 
-// letGo closes the lifeline: a plugin that watches its stdin ends by itself.
-func (p *process) letGo() {
-	if p.lifeline != nil {
-		p.lifeline.Close()
+// closeStdin closes the pipe to stdin. A plugin that watches its stdin exits then.
+func (p *process) closeStdin() {
+	if p.stdin != nil {
+		p.stdin.Close()
 	}
 }
 
-// byGoPlugin is the reason of a kill that go-plugin asked for: it has said more.
-const byGoPlugin = "it was ended"
+// killedByGoPlugin is the reason of a kill by go-plugin, whose own error has the details.
+const killedByGoPlugin = "killed by go-plugin"
 
-// Kill is kill with a deadline.
+// Kill implements runner.Runner. It kills the process and waits up to killTimeout.
 func (p *process) Kill(ctx context.Context) error {
-	p.kill(byGoPlugin)
-	ctx, cancel := context.WithTimeout(ctx, killTime)
+	p.kill(killedByGoPlugin)
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
 	return p.Wait(ctx)
 }
 
-// Wait waits for the end of the process.
+// Wait implements runner.Runner. It waits until the process exits.
 func (p *process) Wait(ctx context.Context) error {
 	p.mu.Lock()
 	started := p.pid != 0
@@ -251,8 +250,8 @@ func (p *process) Wait(ctx context.Context) error {
 	}
 }
 
-// endsWithin waits for the end of the process; false when it has not come by then.
-func (p *process) endsWithin(d time.Duration) bool {
+// waitExit waits until the process exits. It returns false if that takes longer than d.
+func (p *process) waitExit(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -263,8 +262,8 @@ func (p *process) endsWithin(d time.Duration) bool {
 	}
 }
 
-// ended says whether the process is there no more.
-func (p *process) ended() bool {
+// hasExited reports whether the process has exited.
+func (p *process) hasExited() bool {
 	select {
 	case <-p.exited:
 		return true
@@ -273,33 +272,33 @@ func (p *process) ended() bool {
 	}
 }
 
-// exit says how the process ended. Call it when exited has closed.
-func (p *process) exit() string {
+// exitReason says how the process exited. Call it after exited was closed.
+func (p *process) exitReason() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.why != "" && !p.cmd.ProcessState.Exited() {
-		return p.why
+	if p.killReason != "" && !p.cmd.ProcessState.Exited() {
+		return p.killReason
 	}
 	return p.cmd.ProcessState.String()
 }
 
-// exitedByItself is false when the host killed it. Call it when exited has closed.
-func (p *process) exitedByItself() bool {
+// exitedOnItsOwn reports whether the host did not kill it. Call it after exited was closed.
+func (p *process) exitedOnItsOwn() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.why == "" || p.cmd.ProcessState.Exited()
+	return p.killReason == "" || p.cmd.ProcessState.Exited()
 }
 
-// Stdout gives the handshake and nothing else.
+// Stdout implements runner.Runner. It returns only the handshake.
 func (p *process) Stdout() io.ReadCloser { return p.handshakeR }
 
-// Stderr gives nothing: the host reads it itself.
-func (p *process) Stderr() io.ReadCloser { return p.quietR }
+// Stderr implements runner.Runner. It returns nothing, because the host reads stderr itself.
+func (p *process) Stderr() io.ReadCloser { return p.emptyStderrR }
 
-// Name is the stanza's.
+// Name implements runner.Runner. It returns the plugin's name.
 func (p *process) Name() string { return p.name }
 
-// ID is the process's number; empty when it was not started.
+// ID implements runner.Runner. It returns the process ID, or "" if the process is not started.
 func (p *process) ID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -309,25 +308,25 @@ func (p *process) ID() string {
 	return strconv.Itoa(p.pid)
 }
 
-// Diagnose has nothing to add: the end of stderr says more.
+// Diagnose implements runner.Runner. It returns "", because the end of stderr is more useful.
 func (p *process) Diagnose(context.Context) string { return "" }
 
-// PluginToHost lets a plugin listen on this machine only.
+// PluginToHost implements runner.Runner. It rejects addresses on other machines.
 func (p *process) PluginToHost(network, address string) (string, string, error) {
 	if network == "unix" {
 		return network, address, nil
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", "", fmt.Errorf("the plugin's address %q: %w", address, err)
+		return "", "", fmt.Errorf("invalid plugin address %q: %w", address, err)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return "", "", errors.New("the plugin listens on " + address + ": it may listen on a unix socket or on 127.0.0.1 only")
+		return "", "", errors.New("the plugin listens on " + address + "; it must listen on a unix socket or on 127.0.0.1")
 	}
 	return network, address, nil
 }
 
-// HostToPlugin changes nothing.
+// HostToPlugin implements runner.Runner. It returns its arguments.
 func (p *process) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
 }

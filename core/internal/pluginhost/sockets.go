@@ -11,20 +11,20 @@ import (
 const (
 	socketsPattern = "agentarea-*"
 	socketsLock    = "plugins.lock"
-	// maxSocketPath is the shortest limit of the systems we know, 104 bytes with
-	// a NUL, less what is added to the folder: two random names by go-plugin and
-	// one by us.
+	// maxSocketRoot is the longest root directory for sockets, in bytes. The
+	// shortest path limit of supported systems is 104 bytes with a NUL. It must
+	// also hold two random names by go-plugin and one by the host.
 	maxSocketRoot = 103 - len("/agentarea-4294967295/plugin-dir4294967295/plugin4294967295")
 )
 
-// sockets is the folder that holds the plugins' sockets, for this process only.
+// sockets is the directory with the sockets of this process's plugins.
 type sockets struct {
 	dir  string
 	lock *os.File
 }
 
-// openSockets makes a folder under the data folder, or under a temporary one if
-// that path is too long for a socket's, and removes those that dead servers left.
+// openSockets creates a directory for sockets under the data directory, or under a
+// temporary one if the path would be too long. It removes directories of exited servers.
 func openSockets(dataDir string) (*sockets, error) {
 	root, err := socketRoot(dataDir)
 	if err != nil {
@@ -33,14 +33,14 @@ func openSockets(dataDir string) (*sockets, error) {
 	sweepSockets(root)
 	dir, err := os.MkdirTemp(root, socketsPattern) // mode 0700
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the plugins' sockets: %w", err)
+		return nil, fmt.Errorf("create a directory for plugin sockets: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, socketsLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the folder of the plugins' sockets: %w", err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("lock the directory of plugin sockets: %w", err), os.RemoveAll(dir))
 	}
 	return &sockets{dir: dir, lock: lock}, nil
 }
@@ -49,7 +49,7 @@ func socketRoot(dataDir string) (string, error) {
 	if dataDir != "" {
 		dir, err := filepath.Abs(filepath.Join(dataDir, "run"))
 		if err != nil {
-			return "", fmt.Errorf("find the data folder: %w", err)
+			return "", fmt.Errorf("find the data directory: %w", err)
 		}
 		if len(dir) <= maxSocketRoot {
 			return dir, os.MkdirAll(dir, 0o700)
@@ -61,14 +61,14 @@ func socketRoot(dataDir string) (string, error) {
 	return "/tmp", nil
 }
 
-// sweepSockets removes the folders of servers that are gone: nobody holds their
-// lock any more.
+// sweepSockets removes the directories whose lock is free, because their servers have
+// exited.
 func sweepSockets(root string) {
 	locks, _ := filepath.Glob(filepath.Join(root, socketsPattern, socketsLock))
 	for _, path := range locks {
 		f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 		if err != nil {
-			continue // another user's
+			continue // belongs to another user
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			_ = os.RemoveAll(filepath.Dir(path)) // the next start tries again

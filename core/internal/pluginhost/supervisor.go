@@ -15,30 +15,32 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// supervisor keeps the process of one stanza alive. A reload that does not
-// change the stanza hands it to the next registry as it is.
+// supervisor keeps the process of one plugin block running. A reload that does
+// not change the block passes the supervisor to the next registry.
 //
-//	starting ──ready──▶ running ──ends──▶ restarting ──ready──▶ running
-//	                                        │    ▲
-//	                       5 ends in 2 min  ▼    │ after 5 min, or on reload
-//	                                       failed
+//	starting ──ready──▶ running ──exits──▶ restarting ──ready──▶ running
+//	                                         │    ▲
+//	                      5 exits in 2 min   ▼    │ after 5 min, or on reload
+//	                                        failed
 type supervisor struct {
-	// stanza is the one that it was made of: of the same hash as source's.
-	stanza *config.Stanza
+	// block is the one that the supervisor was created for. It has the same hash
+	// as source's block.
+	block  *config.Stanza
 	timing Timing
 	logger *slog.Logger
-	// launch starts a process and makes it ready.
+	// launch starts a process and configures it.
 	launch func(context.Context, *supervisor) (*instance, error)
 	source atomic.Pointer[source]
 	calls  *inflight
-	// generation is that of the registry that it was made for; set before it starts.
+	// generation is that of the first registry of the supervisor. It is set
+	// before start.
 	generation uint64
-	// completions has room for as many as may be under way at once; nil for no limit.
+	// completions limits concurrent completions by its capacity; nil for no limit.
 	completions chan struct{}
-	// notifier may be nil.
+	// notifier is optional.
 	notifier core.Notifier
 
-	// live is the instance that serves; nil while there is none.
+	// live is the instance that takes calls; nil if there is none.
 	live atomic.Pointer[instance]
 
 	mu          sync.Mutex
@@ -49,132 +51,136 @@ type supervisor struct {
 	readyAt     time.Time
 	restarts    int
 	lastError   string
-	// complaint is what a running one says against its own health.
-	complaint string
-	nextStart time.Time
+	// healthError is the problem that a running plugin reports; empty if healthy.
+	healthError string
+	nextStart   time.Time
+	// failedAgain reports whether the last start was made while the circuit was open.
+	failedAgain bool
 	// program is the file that was started last.
 	program program
-	// changed closes with the next change.
+	// changed is closed at the next change of state.
 	changed chan struct{}
 
 	models modelList
 
-	// nudge ends a wait for the next start.
-	nudge   chan struct{}
+	// wake ends the wait for the next start.
+	wake    chan struct{}
 	end     context.CancelFunc
 	done    chan struct{}
 	cleanup sync.WaitGroup
 }
 
-// source is what processes are started from.
+// source is what a supervisor starts processes from.
 type source struct {
-	stanza *config.Stanza
+	block *config.Stanza
 	// dirs are searched for the command.
 	dirs []string
 }
 
-// patience is what a supervisor does when the first start fails.
-type patience int
+// startPolicy selects what a supervisor does if its first start fails.
+type startPolicy int
 
 const (
-	// persevere starts again, unless plugins.hcl must be mended.
-	persevere patience = iota
-	// giveUp does not.
-	giveUp
+	// retryStart starts the process again, unless plugins.hcl has errors.
+	retryStart startPolicy = iota
+	// failFast ends the supervision.
+	failFast
 )
 
 func newSupervisor(from *source, timing Timing, logger *slog.Logger, launch func(context.Context, *supervisor) (*instance, error)) *supervisor {
 	s := &supervisor{
-		stanza: from.stanza, timing: timing, logger: logger.With("plugin", from.stanza.Name()), launch: launch,
+		block: from.block, timing: timing, logger: logger.With("plugin", from.block.Name()), launch: launch,
 		state: core.PluginStarting, changed: make(chan struct{}), done: make(chan struct{}),
-		calls: newInflight(), nudge: make(chan struct{}, 1),
+		calls: newInflight(), wake: make(chan struct{}, 1),
 	}
 	s.source.Store(from)
-	if n := s.stanza.MaxConcurrency; n > 0 {
+	if n := s.block.MaxConcurrency; n > 0 {
 		s.completions = make(chan struct{}, n)
 	}
-	if !s.stanza.Enabled {
+	if !s.block.Enabled {
 		s.state = core.PluginDisabled
 	}
 	return s
 }
 
-// start begins to supervise. The channel gives the outcome of the first start: nil when
-// the plugin is ready. An error ends the supervision if it is a *config.Error, or p says so.
-func (s *supervisor) start(p patience) <-chan error {
-	// Of no caller's context: the lines of a process are not those of the request that reloaded.
+// start begins the supervision. The channel receives the outcome of the first start:
+// nil when the plugin is ready. The supervision ends after a failed first start if the
+// error is a *config.Error or p is failFast.
+func (s *supervisor) start(p startPolicy) <-chan error {
+	// Not the caller's context: log records of the process do not belong to the reload request.
 	ctx, end := context.WithCancel(context.Background())
 	s.end = end
-	first := make(chan error, 1)
-	go s.run(ctx, p, first)
-	return first
+	outcome := make(chan error, 1)
+	go s.run(ctx, p, outcome)
+	return outcome
 }
 
-// stop ends the process in good order and waits for its end.
+// stop stops the process gracefully and waits for its exit.
 func (s *supervisor) stop() {
 	if s.end == nil {
-		return // never started
+		return // start was not called
 	}
 	s.end()
 	<-s.done
 }
 
-func (s *supervisor) run(ctx context.Context, p patience, first chan<- error) {
+func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- error) {
 	defer close(s.done)
 	defer s.cleanup.Wait()
-	settle := func(err error) {
+	report := func(err error) {
 		select {
-		case first <- err:
-		default: // it is known since long
+		case outcome <- err:
+		default: // start already has an outcome
 		}
 	}
 	b := &backoff{timing: s.timing}
 	for attempt := 0; ; attempt++ {
 		inst, err := s.launch(ctx, s)
 		var cerr *config.Error
-		if attempt == 0 && err != nil && (p == giveUp || errors.As(err, &cerr)) {
+		if attempt == 0 && err != nil && (p == failFast || errors.As(err, &cerr)) {
 			s.set(func() { s.state, s.lastError = core.PluginStopped, err.Error() })
-			settle(err)
+			report(err)
 			return
 		}
 		var up time.Duration
 		if err == nil {
-			s.serving(ctx, inst)
-			settle(nil)
-			err = s.attend(ctx, inst)
+			s.setRunning(ctx, inst)
+			report(nil)
+			err = s.watch(ctx, inst)
 			up = time.Since(inst.readyAt)
 		}
+		wasOpen := b.open
 		wait, open := b.ended(time.Now(), up)
 		if ctx.Err() == nil {
-			s.down(ctx, err, wait, open)
-			settle(err)
+			s.setDown(ctx, err, wait, open, wasOpen && open)
+			report(err)
 		}
-		if !s.rest(ctx, wait) {
+		if !s.waitBackoff(ctx, wait) {
 			s.set(func() { s.state = core.PluginStopped })
-			settle(err)
+			report(err)
 			return
 		}
 		s.set(func() { s.state = core.PluginRestarting; s.restarts++ })
 	}
 }
 
-// rest waits until the next start is due; false when there is none.
-func (s *supervisor) rest(ctx context.Context, wait time.Duration) bool {
+// waitBackoff waits until the next start is due. It returns false if there is none.
+func (s *supervisor) waitBackoff(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-s.nudge:
+	case <-s.wake:
 	case <-s.calls.retired:
 	case <-ctx.Done():
 	}
 	if s.calls.isRetired() {
-		<-ctx.Done() // it has no more use for a process
+		<-ctx.Done() // a retired plugin is not started again
 	}
 	return ctx.Err() == nil
 }
 
-func (s *supervisor) serving(ctx context.Context, i *instance) {
+func (s *supervisor) setRunning(ctx context.Context, i *instance) {
 	again := false
 	s.set(func() {
 		again = s.lastError != ""
@@ -183,101 +189,120 @@ func (s *supervisor) serving(ctx context.Context, i *instance) {
 		s.live.Store(i)
 	})
 	for _, w := range i.warnings {
-		s.logger.WarnContext(ctx, "the plugin warns of its config", "warning", w)
+		s.logger.WarnContext(ctx, "plugin reports a configuration warning", "warning", w)
 	}
 	if again {
 		s.notify(core.LevelInfo, "is running again")
 	}
-	s.logger.InfoContext(ctx, "plugin is up", "name", i.description.Name, "version", i.description.Version, "pid", i.proc.cmd.Process.Pid)
+	s.logger.InfoContext(ctx, "plugin started", "name", i.description.Name, "version", i.description.Version, "pid", i.proc.cmd.Process.Pid)
 }
 
-// notify tells people, who need not know why.
-func (s *supervisor) notify(level core.Level, news string) {
+// notify sends a notification. It omits the error, because the recipients may not see it.
+func (s *supervisor) notify(level core.Level, event string) {
 	if s.notifier != nil {
-		s.notifier.Notify(level, "", "Plugin "+s.stanza.Name()+" "+news)
+		s.notifier.Notify(level, "", "Plugin "+s.block.Name()+" "+event)
 	}
 }
 
-func (s *supervisor) down(ctx context.Context, err error, wait time.Duration, open bool) {
+// setDown records a failed start or an exit. open reports whether the circuit is
+// open, again whether it was open before that start, too.
+func (s *supervisor) setDown(ctx context.Context, err error, wait time.Duration, open, again bool) {
+	summary := ""
 	s.set(func() {
 		s.state, s.lastError = core.PluginRestarting, err.Error()
+		s.nextStart, s.failedAgain = time.Now().Add(wait), again
 		if open {
 			s.state = core.PluginFailed
 		}
-		s.nextStart = time.Now().Add(wait)
+		summary = s.crashSummaryLocked()
 	})
 	if open {
-		s.notify(core.LevelError, "ends again and again, and rests now")
-		s.logger.ErrorContext(ctx, "plugin ends again and again, and rests now", "error", err, "next_start_in", wait)
+		s.notify(core.LevelError, summary)
+		s.logger.ErrorContext(ctx, "plugin exited repeatedly", "error", err, "exits", s.timing.CircuitExits,
+			"window", s.timing.CircuitWindow, "next_start_in", wait)
 		return
 	}
-	s.notify(core.LevelWarning, "is down, and is started again")
-	s.logger.ErrorContext(ctx, "plugin is down", "error", err, "next_start_in", wait)
+	s.notify(core.LevelWarning, "exited and is being restarted")
+	s.logger.ErrorContext(ctx, "plugin exited", "error", err, "next_start_in", wait)
 }
 
-// attend watches an instance until its process has ended, or ends it with ctx.
-func (s *supervisor) attend(ctx context.Context, i *instance) error {
+// crashSummaryLocked describes why the circuit is open and when the next start is.
+// The caller holds the lock.
+func (s *supervisor) crashSummaryLocked() string {
+	next := s.nextStart.UTC().Format("15:04:05 UTC")
+	if s.failedAgain {
+		return "exited again after a restart; next restart at " + next
+	}
+	window := s.timing.CircuitWindow.String()
+	if minutes := s.timing.CircuitWindow / time.Minute; minutes > 1 && s.timing.CircuitWindow%time.Minute == 0 {
+		window = fmt.Sprintf("%d minutes", minutes)
+	}
+	return fmt.Sprintf("exited %d times in %s; next restart at %s", s.timing.CircuitExits, window, next)
+}
+
+// watch checks an instance's health until its process exits. It stops the process when ctx ends.
+func (s *supervisor) watch(ctx context.Context, i *instance) error {
 	tick := time.NewTicker(s.timing.HealthEvery)
 	defer tick.Stop()
 	misses := 0
 	for {
 		select {
 		case <-i.proc.exited:
-			s.gone()
+			s.setExited()
 			s.cleanup.Go(i.cleanUp)
 			return i.exitError()
 		case <-ctx.Done():
-			s.gone()
+			s.setExited()
 			if err := i.stop(ctx); err != nil {
-				s.logger.WarnContext(ctx, "plugin did not stop in good order", "error", err)
+				s.logger.WarnContext(ctx, "plugin did not stop gracefully", "error", err)
 			}
 			return ctx.Err()
-		case <-i.suspect:
+		case <-i.probe:
 		case <-tick.C:
 		}
-		answered, err := i.health(ctx)
+		answered, err := i.checkHealth(ctx)
 		switch {
-		case ctx.Err() != nil || i.proc.ended():
+		case ctx.Err() != nil || i.proc.hasExited():
 		case answered:
 			misses = 0
-			s.feels(ctx, i, err)
+			s.setHealth(ctx, i, err)
 		default:
 			misses++
-			s.logger.WarnContext(ctx, "plugin does not answer", "error", err, "misses", misses)
+			s.logger.WarnContext(ctx, "plugin does not answer health checks", "error", err, "misses", misses)
 			if misses >= s.timing.HealthMisses {
-				i.proc.kill(fmt.Sprintf("it did not answer %d times and was killed", misses))
+				i.proc.kill(fmt.Sprintf("killed after %d unanswered health checks", misses))
 			}
 		}
 	}
 }
 
-// feels notes what a plugin says of its health. One that says it is not fit
-// goes on: to start it again would not mend what it waits for.
-func (s *supervisor) feels(ctx context.Context, i *instance, err error) {
-	complaint := ""
+// setHealth records the result of a health check. An unhealthy plugin keeps running,
+// because a restart would not fix what it waits for.
+func (s *supervisor) setHealth(ctx context.Context, i *instance, err error) {
+	healthError := ""
 	if err != nil {
-		complaint = "not fit: " + i.stanza.Mask(err.Error())
+		healthError = "unhealthy: " + i.block.Mask(err.Error())
 	}
-	news := false
+	event := false
 	s.set(func() {
-		news = s.complaint != complaint
-		s.complaint = complaint
+		event = s.healthError != healthError
+		s.healthError = healthError
 	})
-	if news && err != nil {
-		s.logger.WarnContext(ctx, "plugin says that it is not fit", "error", complaint)
+	if event && err != nil {
+		s.logger.WarnContext(ctx, "plugin reports that it is unhealthy", "error", healthError)
 	}
 }
 
-// gone notes that there is no process.
-func (s *supervisor) gone() {
+// setExited records that the supervisor has no process.
+func (s *supervisor) setExited() {
 	s.set(func() {
 		s.live.Store(nil)
-		s.state, s.pid, s.complaint = core.PluginRestarting, 0, ""
+		s.state, s.pid, s.healthError = core.PluginRestarting, 0, ""
 		s.readyAt = time.Time{}
 	})
 }
 
-// set changes the state, and tells those who wait for a change.
+// set changes the state and wakes everyone who waits for a change.
 func (s *supervisor) set(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -286,18 +311,18 @@ func (s *supervisor) set(change func()) {
 	s.changed = make(chan struct{})
 }
 
-// serves gives the instance if one serves now.
-func (s *supervisor) serves() *instance {
-	if i := s.live.Load(); i != nil && !i.proc.ended() {
+// liveInstance returns the instance that takes calls, or nil if there is none.
+func (s *supervisor) liveInstance() *instance {
+	if i := s.live.Load(); i != nil && !i.proc.hasExited() {
 		return i
 	}
 	return nil
 }
 
-// ready gives the instance, and waits a while for one that is being started. It
-// fails with Unavailable, or with errRetired when there will be none.
-func (s *supervisor) ready(ctx context.Context) (*instance, error) {
-	if i := s.serves(); i != nil {
+// waitReady returns the instance. It waits up to Timing.Wait for one that is
+// starting. It fails with Unavailable, or with errRetired if the plugin is retired.
+func (s *supervisor) waitReady(ctx context.Context) (*instance, error) {
+	if i := s.liveInstance(); i != nil {
 		return i, nil
 	}
 	timeout := time.NewTimer(s.timing.Wait)
@@ -306,7 +331,7 @@ func (s *supervisor) ready(ctx context.Context) (*instance, error) {
 		s.mu.Lock()
 		state, changed := s.state, s.changed
 		s.mu.Unlock()
-		if i := s.serves(); i != nil {
+		if i := s.liveInstance(); i != nil {
 			return i, nil
 		}
 		switch state {
@@ -326,28 +351,29 @@ func (s *supervisor) ready(ctx context.Context) (*instance, error) {
 	}
 }
 
-// unavailable says that the plugin is down, why, and what to do.
+// unavailable returns an error that says why the plugin cannot be used and what to do.
 func (s *supervisor) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := fmt.Sprintf("The %s plugin %q", s.stanza.Kind, s.stanza.Label)
+	name := "Plugin " + s.block.Name()
 	why := s.lastError
 	if why == "" {
-		why = "it is being started"
+		why = "the process has not finished starting"
 	}
 	switch s.state {
 	case core.PluginDisabled:
-		return core.Unavailable("%s is disabled: set enabled in its stanza of plugins.hcl, then reload", name)
+		return core.Unavailable("%s is disabled. Set enabled = true in its block in plugins.hcl and reload plugins.", name)
 	case core.PluginStopped:
-		return core.Unavailable("%s is stopped: the server is shutting down", name)
+		return core.Unavailable("%s is stopped because the server is shutting down.", name)
 	case core.PluginFailed:
 		wait := max(time.Second, time.Until(s.nextStart).Round(time.Second))
-		err := core.Unavailable("%s is down: %s. It is tried again in %s; mend what its log says, then reload", name, why, wait)
+		err := core.Unavailable("%s %s. Last error: %s. Fix the cause shown in its log, then reload plugins.",
+			name, s.crashSummaryLocked(), why)
 		err.RetryAfter = wait
 		return err
 	case core.PluginStarting, core.PluginRunning, core.PluginRestarting:
 	}
-	err := core.Unavailable("%s is not ready: %s. It is being started again; try again soon, and see its log if that does not help", name, why)
+	err := core.Unavailable("%s is restarting: %s. Try again shortly. If this persists, see its log.", name, why)
 	err.RetryAfter = time.Second
 	return err
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// store keeps files in its data folder, which all processes of a stanza share.
-// A key's slashes are underscores there.
+// store keeps files in its data directory, which all processes of a block share. It replaces
+// slashes in keys with underscores.
 type store struct {
 	*bad
 	dir string
@@ -56,7 +56,7 @@ func (s *store) Get(_ context.Context, key string, offset, length int64) (io.Rea
 	}{io.NewSectionReader(f, offset, length), f}, nil
 }
 
-// Put crashes after the first bytes of the key "crash".
+// Put implements files.Backend. It crashes after the first byte if the key is "crash".
 func (s *store) Put(_ context.Context, key string, r io.Reader, _ files.PutOptions) (*files.Stored, error) {
 	if key == "crash" {
 		_, _ = io.ReadFull(r, make([]byte, 1))
@@ -107,7 +107,7 @@ func (s *store) Presign(_ context.Context, r files.PresignRequest) (string, erro
 
 func refusal(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return &sdk.Error{Code: sdk.CodeNotFound, Message: "there is no such key"}
+		return &sdk.Error{Code: sdk.CodeNotFound, Message: "no such key"}
 	}
 	return err
 }

@@ -1,5 +1,5 @@
-// Command badplugin is an llm plugin that misbehaves as its config or BAD in its
-// environment says; with BAD=agent or BAD=files it is one of those kinds.
+// Command badplugin is an llm plugin that misbehaves according to its config and to BAD in
+// its environment. With BAD=agent, files or mcp it is a plugin of that kind.
 package main
 
 import (
@@ -32,7 +32,8 @@ type config struct {
 type bad struct {
 	config config
 	sick   bool
-	// tries counts the completions of flaky models, atOnce and most those of gauge.
+	// tries counts completions of flaky models. atOnce and most count concurrent
+	// completions of the model gauge.
 	tries        atomic.Int64
 	atOnce, most atomic.Int64
 }
@@ -54,7 +55,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "no luck today")
 		os.Exit(3)
 	case "exit-while":
-		// It does not come up while that file is there.
+		// It does not start while that file exists.
 		if _, err := os.Stat(argument); err == nil {
 			os.Exit(3)
 		}
@@ -80,13 +81,13 @@ func main() {
 	case "flood":
 		flood()
 	case "deaf":
-		// The lifeline is of no use to it.
+		// It ignores the end of stdin.
 		os.Stdin = nil
 	}
 	b := &bad{sick: mode == "sick"}
 	info := sdk.Info{Name: "badplugin", Version: "1.2.3", Description: "Misbehaves.", Config: &b.config}
 	if mode == "wire" {
-		serveWire(info)
+		serveBadReplies(info)
 		return
 	}
 	if mode == "agent" {
@@ -104,7 +105,7 @@ func main() {
 	llm.Serve(info, b)
 }
 
-// note appends a line to the file that the test reads: one for each start.
+// note appends a line with the process ID to the file that the test reads.
 func note(text string) {
 	path := os.Getenv("BAD_NOTES")
 	if path == "" {
@@ -118,13 +119,13 @@ func note(text string) {
 	f.Close()
 }
 
-// freeze stops the process; the signal may take a moment.
+// freeze stops the process with SIGSTOP, which may take a moment.
 func freeze() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	time.Sleep(time.Hour)
 }
 
-// grandchild holds stdout and stderr for ever.
+// grandchild starts a process that keeps stdout and stderr open.
 func grandchild(escape bool) {
 	c := exec.Command("sleep", "1000")
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
@@ -172,7 +173,7 @@ func (b *bad) ListModels(context.Context) ([]llm.Model, error) {
 	return []llm.Model{{ID: "bad-1", ContextWindow: 100, Capabilities: []string{"tools"}}, {ID: "bad/2"}}, nil
 }
 
-// Chat does what the model's name says, after as many deltas as MaxTokens.
+// Chat sends MaxTokens deltas and then behaves according to the model's name.
 func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	for i := range *req.MaxTokens {
 		if err := out.Send(llm.Delta{Text: strconv.FormatInt(i, 10)}); err != nil {
@@ -181,7 +182,7 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 	}
 	switch req.Model {
 	case "crash":
-		time.Sleep(50 * time.Millisecond) // the deltas go first
+		time.Sleep(50 * time.Millisecond) // let the deltas arrive first
 		slog.Error("about to crash", "error", b.config.Secret)
 		panicHard()
 	case "freeze":
@@ -219,7 +220,7 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 	return &llm.Finish{Reason: llm.FinishStop, Model: req.Model}, nil
 }
 
-// panicHard panics where nobody recovers.
+// panicHard panics in a goroutine without recover.
 func panicHard() {
 	go func() { panic("out of cheese") }()
 	select {}
@@ -229,7 +230,7 @@ type agentType struct{}
 
 func (agentType) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
 
-// Run asks the host once, and passes its error on.
+// Run requests one completion and returns its error.
 func (agentType) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 	answer, err := host.Complete(ctx, &agent.Completion{Model: "m"})
 	if err != nil {

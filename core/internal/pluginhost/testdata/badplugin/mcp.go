@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// mirrors reach servers that give back what they get.
+// mirrors is a transport whose servers echo every message.
 type mirrors struct{}
 
 func (mirrors) CheckConfig(_ context.Context, config json.RawMessage) error {

@@ -13,33 +13,33 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// hugeReply is what a plugin without limits may send, in bytes.
+// hugeReply is the size of a reply beyond the limit, in bytes.
 const hugeReply = 100 << 20
 
-// serveWire serves replies that no plugin of the SDK can send.
-func serveWire(info sdk.Info) {
+// serveBadReplies serves replies that the SDK's server cannot send.
+func serveBadReplies(info sdk.Info) {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: plugin.Handshake,
-		Plugins:         goplugin.PluginSet{"llm": &wire{info: info}},
+		Plugins:         goplugin.PluginSet{"llm": &badReplies{info: info}},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(opts, grpc.MaxSendMsgSize(1<<30), grpc.ForceServerCodec(garbler{}))...)
 		},
 	})
 }
 
-type wire struct {
+type badReplies struct {
 	goplugin.NetRPCUnsupportedPlugin
 	goplugin.GRPCPlugin
 	llmv1.UnimplementedLLMServiceServer
 	info sdk.Info
 }
 
-func (w *wire) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+func (w *badReplies) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
 	llmv1.RegisterLLMServiceServer(s, w)
 	return plugin.Register(s, "llm", w.info, w)
 }
 
-func (w *wire) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) error {
+func (w *badReplies) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) error {
 	delta := &llmv1.Delta{Content: &llmv1.Delta_Text{Text: garbage}}
 	if req.GetModel() == "huge" {
 		delta.Content = &llmv1.Delta_Text{Text: strings.Repeat("x", hugeReply)}
@@ -50,7 +50,7 @@ func (w *wire) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) 
 	return stream.Send(&llmv1.ChatResponse{Deltas: []*llmv1.Delta{delta}})
 }
 
-// garbage stands for a message that is no protobuf at all.
+// garbage marks a message that garbler replaces with bytes that are not protobuf.
 const garbage = "garbage, please"
 
 type garbler struct{}
@@ -60,7 +60,7 @@ func (garbler) Name() string { return "proto" }
 func (garbler) Marshal(v any) ([]byte, error) {
 	m, ok := v.(proto.Message)
 	if !ok {
-		return nil, fmt.Errorf("a message is a %T", v)
+		return nil, fmt.Errorf("message has type %T", v)
 	}
 	data, err := proto.Marshal(m)
 	if strings.Contains(string(data), garbage) {

@@ -7,10 +7,10 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// A reply that is too large, or is no message at all, ends its call alone, and
-// costs the server no memory. The test is not parallel: it watches that memory.
-func TestRepliesThatAreRefused(t *testing.T) {
-	h := start(t, quick, `plugin "llm" "p" {
+// TestInvalidRepliesFailOnlyTheirCall checks replies that are too large or not protobuf:
+// they fail only their call and cost no memory. It is not parallel, because it measures memory.
+func TestInvalidRepliesFailOnlyTheirCall(t *testing.T) {
+	h := start(t, testTiming, `plugin "llm" "p" {
   command = "badplugin"
   env     = { BAD = "wire" }
 }`)
@@ -21,17 +21,17 @@ func TestRepliesThatAreRefused(t *testing.T) {
 		held := memory.HeapAlloc
 		_, err := h.chat(t.Context(), "p", model, 0)
 		if err == nil || sdk.AsError(err).Code == sdk.CodePluginCrashed {
-			t.Errorf("%s: %v; want a refusal", model, err)
+			t.Errorf("%s: got %v, want an error that is not a crash", model, err)
 		}
 		runtime.ReadMemStats(&memory)
 		if grown := int64(memory.HeapAlloc) - int64(held); grown > 64<<20 {
-			t.Errorf("%s: the server holds %d bytes more", model, grown)
+			t.Errorf("%s: the server uses %d bytes more", model, grown)
 		}
 		if _, err := h.chat(t.Context(), "p", "fine", 0); err != nil {
-			t.Errorf("after %s: %v", model, err)
+			t.Errorf("after %s: got %v", model, err)
 		}
 	}
 	if after := h.pids(); after["p"] != before["p"] {
-		t.Error("the plugin was started again")
+		t.Error("the plugin was restarted")
 	}
 }
