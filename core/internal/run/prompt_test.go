@@ -15,8 +15,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// converse asks the model with the whole conversation.
-func converse(tools ...sdk.Tool) loop {
+// sendConversation asks the model with the whole conversation.
+func sendConversation(tools ...sdk.Tool) loop {
 	return func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
 		_, err := call(&agent.Call{Complete: &agent.Completion{
 			Model: "m", Messages: append(slices.Clone(r.History), r.Input), Tools: tools, Final: true,
@@ -25,23 +25,23 @@ func converse(tools ...sdk.Tool) loop {
 	}
 }
 
-// ear is a provider that keeps what it was asked last.
-type ear struct {
+// promptRecorder is a provider that keeps what it was asked last.
+type promptRecorder struct {
 	mu   sync.Mutex
 	last []sdk.Message
 }
 
-func (*ear) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
+func (*promptRecorder) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
 
-func (e *ear) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+func (e *promptRecorder) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	e.mu.Lock()
 	e.last = req.Messages
 	e.mu.Unlock()
 	return say("ok")(ctx, req, out)
 }
 
-// heard is the parts of the messages, a blob in short.
-func (e *ear) heard() string {
+// prompt is the parts of the messages, a blob in short.
+func (e *promptRecorder) prompt() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var b strings.Builder
@@ -61,7 +61,7 @@ func (e *ear) heard() string {
 	return b.String()
 }
 
-func TestAFileInAPrompt(t *testing.T) {
+func TestPrompt_containsFile(t *testing.T) {
 	t.Parallel()
 	// The 100,000th byte is in the middle of a letter.
 	long := "x" + strings.Repeat("ä", 60_000)
@@ -70,7 +70,7 @@ func TestAFileInAPrompt(t *testing.T) {
 		data        string
 		unsupported string
 		tools       []sdk.Tool
-		change      func(w *world, f *core.File)
+		change      func(env *testEnv, f *core.File)
 		want        string
 	}{
 		"text": {
@@ -109,48 +109,48 @@ func TestAFileInAPrompt(t *testing.T) {
 			want: "\n[file a.x (file-1, application/pdf, 4 bytes): files of this type cannot be shown to the model]\n",
 		},
 		"deleted": {
-			contentType: "text/plain", data: "Hello", change: func(w *world, f *core.File) { delete(w.cabinet.files, f.ID) },
+			contentType: "text/plain", data: "Hello", change: func(env *testEnv, f *core.File) { delete(env.files.files, f.ID) },
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
 		"of another user": {
-			contentType: "text/plain", data: "Hello", change: func(_ *world, f *core.File) { f.CreatedBy = "user-other" },
+			contentType: "text/plain", data: "Hello", change: func(_ *testEnv, f *core.File) { f.CreatedBy = "user-other" },
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
 		"unreadable": {
-			contentType: "text/plain", data: "Hello", change: func(w *world, _ *core.File) { w.cabinet.fail = errors.New("oh") },
+			contentType: "text/plain", data: "Hello", change: func(env *testEnv, _ *core.File) { env.files.fail = errors.New("oh") },
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
 		},
 		"lost by its backend": {
-			contentType: "text/plain", data: "Hello", change: func(w *world, _ *core.File) {
-				w.cabinet.fail = &core.Error{Code: core.CodeUnavailable, Message: "lost", Err: &sdk.Error{Code: sdk.CodeNotFound}}
+			contentType: "text/plain", data: "Hello", change: func(env *testEnv, _ *core.File) {
+				env.files.fail = &core.Error{Code: core.CodeUnavailable, Message: "lost", Err: &sdk.Error{Code: sdk.CodeNotFound}}
 			},
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
 		},
 		"renamed": {
-			contentType: "text/plain", data: "Hello", change: func(_ *world, f *core.File) { f.Name = "b.x" },
+			contentType: "text/plain", data: "Hello", change: func(_ *testEnv, f *core.File) { f.Name = "b.x" },
 			want: "\n[file b.x (file-1, text/plain, 5 bytes)]\nHello\n[end of file b.x]\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			model := &ear{}
-			w.plugins.set(converse(c.tools...), model)
-			w.plugins.unsupported = c.unsupported
-			part := w.cabinet.put(w.viewer, "file-1", "a.x", c.contentType, []byte(c.data))
+			env := newEnv(t)
+			model := &promptRecorder{}
+			env.plugins.set(sendConversation(c.tools...), model)
+			env.plugins.unsupported = c.unsupported
+			part := env.files.put(env.actor, "file-1", "a.x", c.contentType, []byte(c.data))
 			if c.change != nil {
-				c.change(w, w.cabinet.files["file-1"])
+				c.change(env, env.files.files["file-1"])
 			}
-			s := w.start()
+			s := env.start()
 			r, err := s.turnWith("s1", sdk.Part{Text: "see"}, part)
 			if err != nil {
 				t.Fatal(err)
 			}
 			equal(t, s.wait(r), "ok")
-			equal(t, model.heard(), "user:see"+c.want)
+			equal(t, model.prompt(), "user:see"+c.want)
 
 			// The log of calls is no second place for what is in files.
-			calls, err := w.db.Calls(t.Context(), r.ID)
+			calls, err := env.db.Calls(t.Context(), r.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,14 +164,14 @@ func TestAFileInAPrompt(t *testing.T) {
 }
 
 // A later turn sees the files of earlier ones, and a file that is named twice once.
-func TestFilesOfEarlierTurns(t *testing.T) {
+func TestPrompt_containsFilesOfEarlierTurns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &ear{}
-	w.plugins.set(converse(), model)
-	a := w.cabinet.put(w.viewer, "file-a", "a", "text/plain", []byte("AAA"))
-	b := w.cabinet.put(w.viewer, "file-b", "b", "image/png", []byte("BBB"))
-	s := w.start()
+	env := newEnv(t)
+	model := &promptRecorder{}
+	env.plugins.set(sendConversation(), model)
+	a := env.files.put(env.actor, "file-a", "a", "text/plain", []byte("AAA"))
+	b := env.files.put(env.actor, "file-b", "b", "image/png", []byte("BBB"))
+	s := env.start()
 	for _, parts := range [][]sdk.Part{{a, b}, {{Text: "again"}, a}} {
 		r, err := s.turnWith("s1", parts...)
 		if err != nil {
@@ -179,84 +179,84 @@ func TestFilesOfEarlierTurns(t *testing.T) {
 		}
 		equal(t, s.wait(r), "ok")
 	}
-	equal(t, model.heard(), "user:\n[file a (file-a, text/plain, 3 bytes): included below]\n<image/png b 3>"+
+	equal(t, model.prompt(), "user:\n[file a (file-a, text/plain, 3 bytes): included below]\n<image/png b 3>"+
 		"assistant:ok"+
 		"user:again\n[file a (file-a, text/plain, 3 bytes)]\nAAA\n[end of file a]\n")
 }
 
 // What an agent type names on its own account is not shown.
-func TestAnAgentTypeCanNotNameFiles(t *testing.T) {
+func TestPrompt_omitsFilesThatOnlyTheAgentTypeNames(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &ear{}
-	mine := w.cabinet.put(w.viewer, "file-mine", "mine", "text/plain", []byte("secret"))
-	w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env := newEnv(t)
+	model := &promptRecorder{}
+	mine := env.files.put(env.actor, "file-mine", "mine", "text/plain", []byte("secret"))
+	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
 		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{
 			{Role: sdk.RoleUser, Parts: []sdk.Part{mine}}, {Role: sdk.RoleTool, Parts: []sdk.Part{mine}},
 		}}})
 		return &sdk.Message{Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "here"}, mine}}, err
 	}), model)
-	s := w.start()
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.wait(r), "here")
-	equal(t, model.heard(), "user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
+	equal(t, model.prompt(), "user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
 		"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
 	// Nor does it become the conversation's by its answer.
-	equal(t, w.files(), "")
+	equal(t, env.answerFiles(), "")
 }
 
-func TestThePromptHasRoomForSomeFiles(t *testing.T) {
+func TestPrompt_prefersNewerFiles(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &ear{}
-	w.plugins.set(converse(), model)
-	s := w.start()
+	env := newEnv(t)
+	model := &promptRecorder{}
+	env.plugins.set(sendConversation(), model)
+	s := env.start()
 	for i := range 4 {
 		size := 9 << 20
 		if i == 0 {
 			size = 5 << 20
 		}
 		name := fmt.Sprint(i)
-		r, err := s.turnWith("s1", w.cabinet.put(w.viewer, "file-"+name, name, "image/png", make([]byte, size)))
+		r, err := s.turnWith("s1", env.files.put(env.actor, "file-"+name, name, "image/png", make([]byte, size)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		equal(t, s.wait(r), "ok")
 	}
-	equal(t, model.heard(), "user:<image/png 0 5242880>assistant:ok"+
+	equal(t, model.prompt(), "user:<image/png 0 5242880>assistant:ok"+
 		"user:\n[file 1 (file-1, image/png, 9437184 bytes): omitted because the newer files fill the prompt]\nassistant:ok"+
 		"user:<image/png 2 9437184>assistant:ok"+
 		"user:<image/png 3 9437184>")
 }
 
-func TestTheRoomIsLessBesideOtherBlobs(t *testing.T) {
+func TestPrompt_countsOtherBlobs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &ear{}
-	w.plugins.set(loop(func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env := newEnv(t)
+	model := &promptRecorder{}
+	env.plugins.set(loop(func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
 		m := r.Input
 		m.Parts = append(slices.Clone(m.Parts), sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "own", Data: make([]byte, 55<<20)}})
 		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{m}, Final: true}})
 		return nil, err
 	}), model)
-	s := w.start()
-	r, err := s.turnWith("s1", w.cabinet.put(w.viewer, "file-1", "1", "image/png", make([]byte, 6<<20)))
+	s := env.start()
+	r, err := s.turnWith("s1", env.files.put(env.actor, "file-1", "1", "image/png", make([]byte, 6<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, s.wait(r), "ok")
-	equal(t, model.heard(), "user:\n[file 1 (file-1, image/png, 6291456 bytes): omitted because the newer files fill the prompt]\n<image/png own 57671680>")
+	equal(t, model.prompt(), "user:\n[file 1 (file-1, image/png, 6291456 bytes): omitted because the newer files fill the prompt]\n<image/png own 57671680>")
 }
 
-func TestABackendThatIsDownFailsTheTurn(t *testing.T) {
+func TestPrompt_failsWhenTheFileBackendIsUnavailable(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &ear{}
-	w.plugins.set(converse(), model)
-	s := w.start()
-	part := w.cabinet.put(w.viewer, "file-1", "a.txt", "text/plain", []byte("Hello"))
-	w.cabinet.change(func() {
-		w.cabinet.fail = &core.Error{
+	env := newEnv(t)
+	model := &promptRecorder{}
+	env.plugins.set(sendConversation(), model)
+	s := env.start()
+	part := env.files.put(env.actor, "file-1", "a.txt", "text/plain", []byte("Hello"))
+	env.files.change(func() {
+		env.files.fail = &core.Error{
 			Code: core.CodeUnavailable, Message: "The file backend is away",
 			Err: &sdk.Error{Code: sdk.CodePluginCrashed, Message: "private"},
 		}
@@ -266,15 +266,15 @@ func TestABackendThatIsDownFailsTheTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, s.watch(r), "start\nerror SERVICE_UNAVAILABLE The file backend is away")
-	if got := w.stored(r); got.Error == nil || got.Error.Code != sdk.CodeUnavailable || !got.Error.Retryable {
+	if got := env.stored(r); got.Error == nil || got.Error.Code != sdk.CodeUnavailable || !got.Error.Retryable {
 		t.Errorf("%+v", got.Error)
 	}
 	if model.last != nil {
 		t.Error("the model was asked without the file")
 	}
-	w.cabinet.change(func() { w.cabinet.fail = nil })
+	env.files.change(func() { env.files.fail = nil })
 	equal(t, s.wait(s.mustTurn("s1", "again")), "ok")
-	if !strings.Contains(model.heard(), "Hello") {
-		t.Error(model.heard())
+	if !strings.Contains(model.prompt(), "Hello") {
+		t.Error(model.prompt())
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// cabinet keeps files in memory, and can be told to fail.
-type cabinet struct {
+// fakeFiles keeps files in memory, and can be told to fail.
+type fakeFiles struct {
 	mu    sync.Mutex
 	files map[string]*core.File
 	bytes map[string][]byte
@@ -23,12 +23,12 @@ type cabinet struct {
 	reads int
 }
 
-func newCabinet() *cabinet {
-	return &cabinet{files: map[string]*core.File{}, bytes: map[string][]byte{}}
+func newFakeFiles() *fakeFiles {
+	return &fakeFiles{files: map[string]*core.File{}, bytes: map[string][]byte{}}
 }
 
 // put makes a file, and gives the part that names it.
-func (c *cabinet) put(v core.Actor, id, name, contentType string, data []byte) sdk.Part {
+func (c *fakeFiles) put(v core.Actor, id, name, contentType string, data []byte) sdk.Part {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := &core.File{ID: id, Name: name, ContentType: contentType, Size: int64(len(data)), CreatedBy: v.UserID, CreatedAt: time.Now()}
@@ -36,25 +36,25 @@ func (c *cabinet) put(v core.Actor, id, name, contentType string, data []byte) s
 	return sdk.Part{File: f.Ref()}
 }
 
-func (c *cabinet) change(do func()) {
+func (c *fakeFiles) change(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do()
 }
 
-func (c *cabinet) count() int {
+func (c *fakeFiles) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.files)
 }
 
-// rows is the cabinet's core.FileStore, as far as runs need one.
-type rows struct {
+// rows is the fakeFiles's core.FileStore, as far as runs need one.
+type fakeFileStore struct {
 	core.FileStore
-	*cabinet
+	*fakeFiles
 }
 
-func (r rows) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
+func (r fakeFileStore) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.files[id]
@@ -64,13 +64,13 @@ func (r rows) File(_ context.Context, v core.Actor, id string) (*core.File, erro
 	return f, nil
 }
 
-// papers is its core.Files.
-type papers struct {
+// fakeFileContent is its core.Files.
+type fakeFileContent struct {
 	core.Files
-	*cabinet
+	*fakeFiles
 }
 
-func (p papers) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
+func (p fakeFileContent) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
 	data, err := io.ReadAll(u.Body)
 	if err != nil {
 		return nil, err
@@ -87,26 +87,26 @@ func (p papers) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core
 	if hold != nil {
 		hold(ctx)
 	}
-	return rows{cabinet: p.cabinet}.File(ctx, v, u.ID)
+	return fakeFileStore{fakeFiles: p.fakeFiles}.File(ctx, v, u.ID)
 }
 
-func (p papers) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
+func (p fakeFileContent) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reads++
-	return &paper{Reader: bytes.NewReader(p.bytes[f.ID]), fail: p.fail}
+	return &fakeReader{Reader: bytes.NewReader(p.bytes[f.ID]), fail: p.fail}
 }
 
-type paper struct {
+type fakeReader struct {
 	*bytes.Reader
 	fail error
 }
 
-func (p *paper) Read(b []byte) (int, error) {
+func (p *fakeReader) Read(b []byte) (int, error) {
 	if p.fail != nil {
 		return 0, p.fail
 	}
 	return p.Reader.Read(b)
 }
 
-func (*paper) Close() error { return nil }
+func (*fakeReader) Close() error { return nil }
