@@ -1,7 +1,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 
-# Tools are pinned here and kept outside the checkout, so that clones share them.
+# The versions of all tools. They are installed outside the checkout, so that clones share them.
 GOLANGCI_LINT_VERSION      := v2.15.0
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
@@ -60,7 +60,7 @@ build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2
 	CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '$(LDFLAGS)$(if $(VERSION), -X $(MODULE)/core/internal/app.Version=$(VERSION))' -o bin/ ./core/... ./plugins/...
 
 .PHONY: test
-test: build ## run every test in its short form; TEST="-run Chat ./storage/..." picks
+test: build ## run every test in its short form; TEST="-run Chat ./storage/..." selects some
 	@[ -n "$(RACE)" ] || echo "testing without the race detector: there is no C compiler ($$(go env CC))" >&2
 	scripts/test.sh go test $(RACE) -timeout 20m $(or $(TEST),./test/e2e $(PACKAGES))
 
@@ -80,19 +80,19 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## run the linters, the import rules among them
+lint: $(GOLANGCI_LINT) ## run the linters, and check that the import rules work
 	$(GOLANGCI_LINT) run $(PACKAGES)
 	scripts/import-rules-bite.sh $(GOLANGCI_LINT)
 
 .PHONY: generate
-generate: generate-proto generate-docs ## make the generated files anew; fetches Swagger UI, which needs npm
+generate: generate-proto generate-docs ## generate all generated files; downloads Swagger UI, which needs npm
 	scripts/swagger-ui.sh
 
 .PHONY: generate-proto
 generate-proto: $(PROTO_TOOLS)
 	PATH="$(subst $() ,:,$(patsubst %/,%,$(dir $(PROTO_TOOLS)))):$$PATH" $(BUF) generate $(BUF_ARGS)
 
-# The tests see that these are fresh.
+# Tests check that these files are up to date.
 .PHONY: generate-docs
 generate-docs:
 	go test ./core/internal/app -run 'TestHelp|TestReference|TestPluginsNew_projectIsTidy' -update
@@ -107,22 +107,22 @@ verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and 
 	scripts/generated-is-fresh.sh
 
 .PHONY: bench
-bench: build $(VERSITYGW) $(EVERYTHING_SERVER) $(MCPTEST) ## measure the server beside its bare upstream, a plain proxy, cp, minio-go and other MCP gateways; BENCH="-quick -only latency,cpu" picks
+bench: build $(VERSITYGW) $(EVERYTHING_SERVER) $(MCPTEST) ## compare the server with direct calls, a plain proxy, cp, minio-go and other MCP gateways; BENCH="-quick -only latency,cpu" selects parts
 	go run ./test/bench -versitygw $(VERSITYGW) -everything $(EVERYTHING_SERVER) -npm $(dir $(MCPTEST)) $(BENCH)
 
 .PHONY: soak
-soak: build ## ten times the sessions of bench, to see what grows, and 100 kills at random moments on each database
+soak: build ## measure memory with ten times the sessions of bench, and kill servers 100 times on each database
 	go run ./test/bench -only growth -sessions 200000 $(BENCH)
 	AGENTAREA_TEST_CRASH_ROUNDS=100 go test -count=1 -timeout 60m -v -run TestServerKilledAtRandom ./test/e2e
 
 .PHONY: clean
-clean: ## remove bin/; data/ is yours and stays
+clean: ## remove bin/, but not data/
 	rm -rf bin
 
 # $(call install,package,version) installs a tool into the folder of the target.
 install = GOBIN=$(@D) GOFLAGS= go install $(1)@$(2)
 
-# $(call npm,folder) installs the packages of a folder's lock file beside the target.
+# $(call npm,folder) installs the packages of a folder's lock file next to the target.
 define npm
 	@command -v npm >/dev/null || { echo "npm (with Node 20 or newer) is missing: install it, and run make test-setup again" >&2; exit 1; }
 	mkdir -p $(@D) && cp $(1)/* $(@D) && cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts && touch $@

@@ -80,8 +80,8 @@ type APIKeyStore interface {
 	APIKeys(ctx context.Context, v Actor, userID string, p Page) ([]*APIKey, int, error)
 	// DeleteAPIKey fails with NotFound.
 	DeleteAPIKey(ctx context.Context, v Actor, id string) error
-	// NoteAPIKeyUse stores when a key was last used. That it is gone by then is no failure.
-	NoteAPIKeyUse(ctx context.Context, id string, at time.Time) error
+	// SetAPIKeyLastUsed stores when a key was last used. That it is gone by then is no failure.
+	SetAPIKeyLastUsed(ctx context.Context, id string, at time.Time) error
 }
 
 // MaxAPIKeys is how many keys a user may have.

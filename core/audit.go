@@ -45,11 +45,11 @@ type AuditRecord struct {
 	recorded atomic.Bool
 }
 
-// Take says whether the row is still to be written, and that the caller does so.
-func (d *AuditRecord) Take() bool { return d.recorded.CompareAndSwap(false, true) }
+// Claim says whether the row is still to be written, and that the caller does so.
+func (d *AuditRecord) Claim() bool { return d.recorded.CompareAndSwap(false, true) }
 
-// GiveBack says that the row was not written after all.
-func (d *AuditRecord) GiveBack() { d.recorded.Store(false) }
+// Release says that the row was not written after all.
+func (d *AuditRecord) Release() { d.recorded.Store(false) }
 
 type auditKey struct{}
 

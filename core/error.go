@@ -63,8 +63,12 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// CodeOf is the code of the Error in err's chain, or CodeInternal.
+// CodeOf returns the code of the first Error in err's chain. It returns an empty Code if err is
+// nil, and CodeInternal if the chain has no Error.
 func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Code

@@ -16,6 +16,7 @@ func TestCodeOf(t *testing.T) {
 		{fmt.Errorf("while doing it: %w", NotFound("agent", "agent-1")), CodeNotFound},
 		{Unavailable("the database is away"), CodeUnavailable},
 		{errors.New("anything else"), CodeInternal},
+		{nil, ""},
 	} {
 		if got := CodeOf(c.err); got != c.want {
 			t.Errorf("%v: got %s, want %s", c.err, got, c.want)

@@ -89,9 +89,9 @@ type FileStore interface {
 	// FileUsage is how many bytes a user's files have.
 	FileUsage(ctx context.Context, userID string) (int64, error)
 
-	// FilesIn gives files whose bytes are in a backend and whose id is after the
+	// FilesInBackend gives files whose bytes are in a backend and whose id is after the
 	// given one, by id.
-	FilesIn(ctx context.Context, backend, after string, limit int) ([]*File, error)
+	FilesInBackend(ctx context.Context, backend, after string, limit int) ([]*File, error)
 	// BackendUsage counts the files and bytes of a backend.
 	BackendUsage(ctx context.Context, backend string) (files int, bytes int64, err error)
 	// MoveFile has a file take the reserved blob to instead of from, which
@@ -106,9 +106,9 @@ type FileStore interface {
 	ClaimPendingBlobs(ctx context.Context, now, until time.Time, limit int) ([]PendingBlob, error)
 	// PostponePendingBlob makes a claimed pending blob due at sweepAt, and notes why it is still there.
 	PostponePendingBlob(ctx context.Context, b Blob, sweepAt time.Time, reason string) error
-	// DropPendingBlob forgets a blob whose bytes are deleted. One that is not there is
+	// DeletePendingBlob forgets a blob whose bytes are deleted. One that is not there is
 	// no error.
-	DropPendingBlob(ctx context.Context, b Blob) error
+	DeletePendingBlob(ctx context.Context, b Blob) error
 }
 
 // Upload is a file on its way in.

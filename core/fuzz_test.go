@@ -30,11 +30,11 @@ func FuzzSlug(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		slug := core.SlugOf(name)
+		slug := core.Slugify(name)
 		if err := core.CheckSlug("slug", slug); err != nil && slug != "files" {
 			t.Errorf("of %q it makes %q: %v", name, slug, err)
 		}
-		if again := core.SlugOf(slug); again != slug {
+		if again := core.Slugify(slug); again != slug {
 			t.Errorf("of %q it makes %q, and of that %q", name, slug, again)
 		}
 		if core.CheckSlug("slug", name) == nil && slug != name {

@@ -19,7 +19,7 @@ type logFieldsKey struct{}
 // WithLogFields gives the fields to the lines that are logged with the context. Those
 // that are empty stay as they are.
 func WithLogFields(ctx context.Context, f LogFields) context.Context {
-	old := LogFieldsOf(ctx)
+	old := LogFieldsFromContext(ctx)
 	if f.RequestID == "" {
 		f.RequestID = old.RequestID
 	}
@@ -32,8 +32,8 @@ func WithLogFields(ctx context.Context, f LogFields) context.Context {
 	return context.WithValue(ctx, logFieldsKey{}, &f)
 }
 
-// LogFieldsOf gives the context's.
-func LogFieldsOf(ctx context.Context) LogFields {
+// LogFieldsFromContext gives the context's.
+func LogFieldsFromContext(ctx context.Context) LogFields {
 	if f, ok := ctx.Value(logFieldsKey{}).(*LogFields); ok {
 		return *f
 	}

@@ -20,6 +20,24 @@ const (
 	MCPStopping MCPStatus = "stopping"
 )
 
+// MCPDesiredState is the state that users want an MCP server to be in. The server keeps it across
+// crashes and restarts.
+type MCPDesiredState string
+
+// The desired states.
+const (
+	MCPDesiredRunning MCPDesiredState = "running"
+	MCPDesiredStopped MCPDesiredState = "stopped"
+)
+
+// DesiredMCPState returns MCPDesiredRunning if run is true, and MCPDesiredStopped otherwise.
+func DesiredMCPState(run bool) MCPDesiredState {
+	if run {
+		return MCPDesiredRunning
+	}
+	return MCPDesiredStopped
+}
+
 // Masked stands for a secret value wherever it would be shown. In an update it
 // keeps the value that is there.
 const Masked = "***"
@@ -40,8 +58,8 @@ type MCPServer struct {
 	Secrets []byte
 	// Shared servers may be used, not changed, by others.
 	Shared bool
-	// Wanted servers are to run.
-	Wanted bool
+	// DesiredState is the state that users asked for.
+	DesiredState MCPDesiredState
 	// Capabilities are those of the last handshake: tools, resources, prompts, …
 	Capabilities []string
 	// Version counts the changes by users, from 1.
@@ -51,9 +69,12 @@ type MCPServer struct {
 	UpdatedAt time.Time
 }
 
+// ShouldRun reports whether the server's desired state is running.
+func (s *MCPServer) ShouldRun() bool { return s.DesiredState == MCPDesiredRunning }
+
 // ChangedBy says whether the viewer may change the server, and read its log:
 // who made it, and admins.
-func (s *MCPServer) ChangedBy(v Actor) bool { return v.Admin() || s.CreatedBy == v.UserID }
+func (s *MCPServer) ChangeableBy(v Actor) bool { return v.Admin() || s.CreatedBy == v.UserID }
 
 // MCPServerStore keeps MCP servers. A viewer sees the own and the shared ones and
 // may change the own ones; an admin sees and may change all. process says that
@@ -74,13 +95,14 @@ type MCPServerStore interface {
 	UpdateMCPServer(ctx context.Context, v Actor, s *MCPServer, process bool) error
 	// DeleteMCPServer fails with NotFound, Forbidden or PreconditionFailed.
 	DeleteMCPServer(ctx context.Context, v Actor, id string, version int64) error
-	// WantMCPServer sets Wanted. It fails with NotFound or Forbidden.
-	WantMCPServer(ctx context.Context, v Actor, id string, wanted bool) error
+	// SetDesiredState sets the server's desired state. It fails with NotFound or Forbidden.
+	SetDesiredState(ctx context.Context, v Actor, id string, state MCPDesiredState) error
 
-	// WantedMCPServers are those that are to run, whoever's they are.
-	WantedMCPServers(ctx context.Context) ([]*MCPServer, error)
-	// NoteMCPHandshake stores what a server can do.
-	NoteMCPHandshake(ctx context.Context, id string, capabilities []string) error
+	// MCPServersToRun lists the servers of all users whose desired state is running, oldest first.
+	MCPServersToRun(ctx context.Context) ([]*MCPServer, error)
+	// SetMCPCapabilities stores the capabilities that the server announced in its handshake. It
+	// succeeds if the server no longer exists.
+	SetMCPCapabilities(ctx context.Context, id string, capabilities []string) error
 }
 
 // MCPState is how an MCP server does just now.
@@ -119,7 +141,7 @@ type MCPLogLine struct {
 
 // MCPServers is what the API wants of the MCP servers: they are kept, and run.
 type MCPServers interface {
-	// Create checks, stores and, if s.Wanted, starts a server. s.Config has its
+	// Create checks, stores and, if its desired state is running, starts a server. s.Config has its
 	// secrets in clear; they are masked in it and sealed when Create returns. It
 	// fails with Invalid (config.command …), Forbidden or Conflict.
 	Create(ctx context.Context, v Actor, s *MCPServer) error

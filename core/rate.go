@@ -13,12 +13,12 @@ type RateLimit struct {
 }
 
 // Off says that nothing is limited.
-func (l RateLimit) Off() bool { return l.PerMinute <= 0 && l.Burst <= 0 }
+func (l RateLimit) Unlimited() bool { return l.PerMinute <= 0 && l.Burst <= 0 }
 
 // Rate is where a key stands.
 type Rate struct {
-	// Taken says that one more was counted: no limit was reached.
-	Taken bool
+	// Allowed says that one more was counted: no limit was reached.
+	Allowed bool
 	// Minute and Second are the windows that it is in.
 	Minute, Second RateWindow
 }
@@ -27,18 +27,18 @@ type Rate struct {
 // the limit may be used again.
 type RateWindow struct {
 	Count int
-	// Left is how long it still lasts.
-	Left time.Duration
+	// Remaining is how long it still lasts.
+	Remaining time.Duration
 }
 
 // Wait is how long until one more may be taken; 0 is now.
-func (r Rate) Wait(l RateLimit) time.Duration {
+func (r Rate) RetryAfter(l RateLimit) time.Duration {
 	var wait time.Duration
 	if l.PerMinute > 0 && r.Minute.Count >= l.PerMinute {
-		wait = r.Minute.Left
+		wait = r.Minute.Remaining
 	}
 	if l.Burst > 0 && r.Second.Count >= l.Burst {
-		wait = max(wait, r.Second.Left)
+		wait = max(wait, r.Second.Remaining)
 	}
 	return wait
 }
@@ -47,15 +47,15 @@ func (r Rate) Wait(l RateLimit) time.Duration {
 type RateCounter interface {
 	// TakeRate counts one more of the key, unless a limit is reached.
 	TakeRate(ctx context.Context, key string, l RateLimit) (Rate, error)
-	// GiveBackRate takes one off again.
-	GiveBackRate(ctx context.Context, key string) error
-	// ForgetRate forgets what was counted.
-	ForgetRate(ctx context.Context, key string) error
+	// RefundRate takes one off again.
+	RefundRate(ctx context.Context, key string) error
+	// ResetRate forgets what was counted.
+	ResetRate(ctx context.Context, key string) error
 }
 
 // RateStore is a RateCounter that servers share.
 type RateStore interface {
 	RateCounter
-	// DropRates deletes keys whose windows are over, at most limit, and says how many.
-	DropRates(ctx context.Context, limit int) (int, error)
+	// DeleteRates deletes keys whose windows are over, at most limit, and says how many.
+	DeleteRates(ctx context.Context, limit int) (int, error)
 }

@@ -9,19 +9,19 @@ import (
 // transaction, deletes at most about limit rows of its kind with what belongs to
 // them, and says how many there were; 0 is the end.
 type RetentionStore interface {
-	// DropEvents deletes the events of runs that ended before, from the run on that
+	// DeleteEvents deletes the events of runs that ended before, from the run on that
 	// comes after the time from, and gives the time to go on from.
-	DropEvents(ctx context.Context, from, before time.Time, limit int) (n int, next time.Time, err error)
-	// DropNotifications deletes notifications.
-	DropNotifications(ctx context.Context, before time.Time, limit int) (int, error)
-	// DropRuns deletes runs that ended before, with their calls and events; what was
+	DeleteEvents(ctx context.Context, from, before time.Time, limit int) (n int, next time.Time, err error)
+	// DeleteNotifications deletes notifications.
+	DeleteNotifications(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteRuns deletes runs that ended before, with their calls and events; what was
 	// said stays in its session.
-	DropRuns(ctx context.Context, before time.Time, limit int) (int, error)
-	// DropTasks deletes tasks that ended before.
-	DropTasks(ctx context.Context, before time.Time, limit int) (int, error)
-	// DropSessions deletes sessions in which nothing was said since, with everything
+	DeleteRuns(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteTasks deletes tasks that ended before.
+	DeleteTasks(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteSessions deletes sessions in which nothing was said since, with everything
 	// in them, unless a turn is under way.
-	DropSessions(ctx context.Context, before time.Time, limit int) (int, error)
+	DeleteSessions(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteAudit removes rows of the audit older than before.
 	DeleteAudit(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteLogins removes those that expired or ended before.

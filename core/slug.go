@@ -34,9 +34,9 @@ func notOfSlug(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
 }
 
-// SlugOf makes a slug of a name, as far as the name has letters of a slug: a
+// Slugify makes a slug of a name, as far as the name has letters of a slug: a
 // valid one, or one that is reserved.
-func SlugOf(name string) string {
+func Slugify(name string) string {
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '-' || notOfSlug(r) })
 	slug := strings.Join(words, "-")
 	if slug == "" {

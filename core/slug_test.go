@@ -49,7 +49,7 @@ func TestSlugOf(t *testing.T) {
 		strings.Repeat("a", 39) + " tail": strings.Repeat("a", 39),
 		strings.Repeat("a", 60):           strings.Repeat("a", 40),
 	} {
-		got := SlugOf(name)
+		got := Slugify(name)
 		if got != want {
 			t.Errorf("%q gives %q, want %q", name, got, want)
 		}

@@ -94,8 +94,8 @@ type TaskEnd struct {
 	Error  *sdk.Error
 }
 
-// TaskKeyLife is how long an idempotency key names its task.
-const TaskKeyLife = 24 * time.Hour
+// IdempotencyKeyTTL is how long an idempotency key names its task.
+const IdempotencyKeyTTL = 24 * time.Hour
 
 // TaskStore keeps tasks. A viewer sees the own ones, an admin all. Each method is
 // one durable transaction.

@@ -18,8 +18,8 @@ const (
 	UsageByUser  UsageKey = "user"
 )
 
-// Used is what completions have used, of those that have the same keys.
-type Used struct {
+// UsageRow is what completions have used, of those that have the same keys.
+type UsageRow struct {
 	// Day is the midnight in UTC that begins it; zero when not counted by days.
 	Day time.Time
 	// AgentID, Model and UserID are empty when not counted by them. Model is
@@ -46,5 +46,5 @@ type UsageStore interface {
 	// Usage gives the rows of a page in the order of their keys, the newest day
 	// first; how many there are in all; and the sum of all. A viewer sees the own
 	// usage, an admin all.
-	Usage(ctx context.Context, v Actor, f UsageFilter) (rows []Used, total int, sum Used, err error)
+	Usage(ctx context.Context, v Actor, f UsageFilter) (rows []UsageRow, total int, sum UsageRow, err error)
 }

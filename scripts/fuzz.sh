@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
-# Runs every fuzz target there is for a while, two at a time: fuzz.sh TIME CACHE.
-# An input that fails a target is written to testdata/fuzz beside it; commit it
-# with the cure.
+# Runs every fuzz target for a time, two at once: fuzz.sh TIME CACHE.
+# An input that fails is written to testdata/fuzz next to the target. Commit it with the fix.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=$1 cache=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# One binary a package, which knows its targets. Unlike with go test -fuzz only
-# the package itself is instrumented: to have all that it stands on compiled anew
-# takes longer than the fuzzing.
+# One program for each package. Unlike go test -fuzz, this instruments only the package itself,
+# because compiling all dependencies again takes longer than the fuzzing.
 git grep -l --untracked '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u >"$work/folders"
 while read -r folder; do
   binary=$work/${folder//\//-}
@@ -25,7 +23,7 @@ fuzz() {
   if ! "$binary" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$time" -test.parallel 1 -test.fuzzcachedir "$cache/$folder" >"$log" 2>&1; then
     echo "$folder $target:" >&2
     tail -n 60 "$log" >&2
-    echo "it stays with: go test -run '$target/' ./$folder" >&2
+    echo "to repeat it, run: go test -run '$target/' ./$folder" >&2
     return 1
   fi
   echo "ok  $folder $target $(grep -o 'execs: [0-9]*' "$log" | tail -1)"

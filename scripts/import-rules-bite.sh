@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Shows that the import rules of .golangci.yaml bite: in a scratch module with
-# our rooms, each room imports what it may (no finding) and what it may not (one
-# finding each). A glob that matches nothing would otherwise pass in silence.
+# Checks that the import rules of .golangci.yaml work. In a temporary module with the same folders, each
+# package imports what it may (no finding) and what it may not (one finding each). Without this check,
+# a rule whose glob matches nothing would go unnoticed.
 set -euo pipefail
 lint=$1 # golangci-lint
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,8 +9,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mod=github.com/agentarea/agentarea
 
-# room | may import | may not import. A leaf is an empty package of that room.
-rooms='
+# package | may import | may not import. A leaf is an empty package below that folder.
+packages='
 sdk/proto/base/v1        | sdk/proto/leaf fmt                                                | sdk core
 sdk                      | fmt                                                               | sdk/proto/leaf core/leaf
 sdk/llm                  | sdk sdk/proto/leaf                                                | core storage/leaf plugins/leaf
@@ -40,33 +40,33 @@ cd "$scratch"
 cp "$here/.golangci.yaml" .
 printf 'module %s\n\ngo 1.26.0\n' "$mod" >go.mod
 
-leaf() { # an empty package, unless the table gives it contents
+leaf() { # creates an empty package, unless the table has its contents
 	mkdir -p "$1"
-	[ -e "$1/room.go" ] || printf 'package room\n' >"$1/room.go"
+	[ -e "$1/pkg.go" ] || printf 'package pkg\n' >"$1/pkg.go"
 }
 full() { case $1 in fmt | database/sql) echo "$1" ;; *) echo "$mod/$1" ;; esac; }
 
 want=()
-while IFS='|' read -r room may maynot; do
-	room=${room// /}
-	[ -n "$room" ] || continue
-	mkdir -p "$room"
+while IFS='|' read -r pkg may maynot; do
+	pkg=${pkg// /}
+	[ -n "$pkg" ] || continue
+	mkdir -p "$pkg"
 	{
-		printf 'package room\n\nimport (\n'
+		printf 'package pkg\n\nimport (\n'
 		for p in $may $maynot; do printf '\t_ "%s"\n' "$(full "$p")"; done
 		printf ')\n'
-	} >"$room/room.go"
-	for p in $maynot; do want+=("$room/room.go: $(full "$p")"); done
-done <<<"$rooms"
-# Every import must resolve; this fills in the rooms that the table does not describe.
-for p in $(grep -rhoE "\"$mod/[^\"]+\"" --include=room.go . | tr -d '"' | sort -u); do leaf "${p#"$mod/"}"; done
+	} >"$pkg/pkg.go"
+	for p in $maynot; do want+=("$pkg/pkg.go: $(full "$p")"); done
+done <<<"$packages"
+# Every import must resolve, so this creates the packages that the table does not have.
+for p in $(grep -rhoE "\"$mod/[^\"]+\"" --include=pkg.go . | tr -d '"' | sort -u); do leaf "${p#"$mod/"}"; done
 
-# Findings are what is wanted, so its exit code is no news.
+# The exit code is ignored, because findings are expected.
 got=$({ "$lint" run --enable-only=depguard --output.text.print-issued-lines=false ./... 2>&1 || true; } |
 	sed -nE "s/^([^:]+):[0-9:]+ import '([^']+)' is not allowed.*/\1: \2/p" | sort -u)
 want=$(printf '%s\n' "${want[@]}" | sort -u)
 if ! diff <(echo "$want") <(echo "$got"); then
-	echo 'import rules: < should be refused and is not, > is refused and should not be' >&2
+	echo 'import rules: < must be forbidden but is allowed, > must be allowed but is forbidden' >&2
 	exit 1
 fi
-echo "import rules: $(wc -l <<<"$want") forbidden imports are all refused, no allowed one is"
+echo "import rules: $(wc -l <<<"$want") forbidden imports are rejected, and no allowed one is"

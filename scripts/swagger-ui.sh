@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the files of Swagger UI that /docs serves. Needs npm.
+# Downloads the files of Swagger UI that /docs serves. It needs npm.
 set -eu
 version=5.35.0
 docs=$(cd "$(dirname "$0")/../core/internal/api/docs" && pwd)

@@ -1,7 +1,8 @@
-// Package sdk holds the words that the server and every plugin share: Message,
-// Tool, Usage, Error. It imports the standard library only.
+// Package sdk defines the types that the server and all plugins use: Message, Tool, Usage, Error.
+// It imports only the standard library.
 //
-// A plugin author picks the package of the plugin's kind (sdk/llm, sdk/agent,
-// …), implements its one interface and calls its Serve from main. Authors in
-// other languages start from proto/ instead.
+// To write a plugin, choose the package of its kind (sdk/agent, sdk/llm, sdk/files or
+// sdk/mcptransport), implement the interface of that package, and call its Serve function from
+// main. Plugins in other languages implement the services in the proto directory of the AgentArea
+// repository.
 package sdk

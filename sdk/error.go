@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// ErrorCode is the kind of an Error. Codes are only ever added.
+// ErrorCode identifies the kind of an Error. New versions may add codes but never remove one.
 type ErrorCode string
 
-// The codes that plugins and the host use.
+// These are the error codes that plugins and the host use.
 const (
 	CodeRateLimited      ErrorCode = "rate_limited"
 	CodeUnavailable      ErrorCode = "unavailable"
@@ -26,22 +26,24 @@ const (
 	CodeNoSpace          ErrorCode = "no_space"
 )
 
-// Error is a failure that crosses the plugin boundary with its kind.
+// Error is a failure that keeps its code when it is passed between a plugin and the host.
 type Error struct {
 	Code ErrorCode `json:"code"`
-	// Message is for people; it holds no secret.
+	// Message describes the failure for people. It must not contain secrets.
 	Message string `json:"message"`
-	// Retryable says that the same request may succeed later.
+	// Retryable reports whether the same request may succeed later.
 	Retryable bool `json:"retryable,omitempty"`
-	// RetryAfter is how long the provider asks to wait; 0 when it did not say.
+	// RetryAfter is the time to wait before the next attempt, or 0 if the provider did not specify one.
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
-	// ProviderStatus is the provider's HTTP status; 0 when there was none.
+	// ProviderStatus is the HTTP status code of the provider's response, or 0 if there was none.
 	ProviderStatus int `json:"provider_status,omitempty"`
 }
 
+// Error returns the code and the message.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
-// AsError finds the Error in err's chain, or makes one of CodeInternal.
+// AsError returns the first *Error in the chain of err. If there is none, it returns a new Error with
+// CodeInternal and the text of err. The err must not be nil.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -6,7 +6,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-func TestFileMedia(t *testing.T) {
+func TestFile_IsTextAndIsImage(t *testing.T) {
 	t.Parallel()
 	for mediaType, want := range map[string]string{
 		"text/plain; charset=utf-8":             "text",
@@ -33,7 +33,7 @@ func TestFileMedia(t *testing.T) {
 			got += "image"
 		}
 		if got != want {
-			t.Errorf("%q is %q, want %q", mediaType, got, want)
+			t.Errorf("the kind of %q = %q, want %q", mediaType, got, want)
 		}
 	}
 }

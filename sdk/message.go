@@ -2,10 +2,10 @@ package sdk
 
 import "strings"
 
-// Role says who speaks in a Message.
+// Role is the author of a Message.
 type Role string
 
-// The roles of a conversation.
+// These are the roles in a conversation.
 const (
 	RoleSystem    Role = "system"
 	RoleUser      Role = "user"
@@ -13,50 +13,51 @@ const (
 	RoleTool      Role = "tool"
 )
 
-// Message is one entry of a conversation.
+// Message is one message of a conversation.
 type Message struct {
 	Role  Role   `json:"role"`
 	Parts []Part `json:"parts,omitempty"`
-	// ToolCalls are the tools that an assistant's message asks for.
+	// ToolCalls are the tool calls that the model requests. Only a message of RoleAssistant has them.
 	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
-	// ToolCallID names the call that a tool's message answers.
+	// ToolCallID is the ID of the tool call whose result a message of RoleTool carries.
 	ToolCallID string `json:"tool_call_id,omitempty"`
-	// ToolError says that the tool reported a failure.
+	// ToolError reports whether the tool of a message of RoleTool reported a failure.
 	ToolError bool `json:"tool_error,omitempty"`
 }
 
-// Part is a piece of content: Text, or else Blob or File.
+// Part is a piece of the content of a Message. Exactly one of its fields is set.
 type Part struct {
 	Text string `json:"text,omitempty"`
 	Blob *Blob  `json:"blob,omitempty"`
 	File *File  `json:"file,omitempty"`
 }
 
-// File names a file that the host keeps. A completion may carry it: the host puts
-// its content, or a note where the model can't take it, in its place.
+// File refers to a file that the host stores. An agent may put it into the messages of a completion.
+// Before the provider receives these messages, the host replaces each File by the file's content, or
+// by a text that names the file if the model does not accept its media type.
 type File struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// MediaType is a MIME type, perhaps with a charset: text/plain; charset=utf-8.
+	// MediaType is a MIME type, possibly with a charset. Example: text/plain; charset=utf-8.
 	MediaType string `json:"media_type"`
-	// Size is in bytes.
+	// Size is the size in bytes.
 	Size int64 `json:"size"`
 }
 
 // Blob is binary content, such as an image.
 type Blob struct {
-	// MediaType is a MIME type: image/png.
+	// MediaType is a MIME type. Example: image/png.
 	MediaType string `json:"media_type"`
 	Data      []byte `json:"data"`
 	Name      string `json:"name,omitempty"`
 }
 
-// Text makes a message of one text.
+// Text returns a message whose only part is text.
 func Text(role Role, text string) Message {
 	return Message{Role: role, Parts: []Part{{Text: text}}}
 }
 
-// Text joins the texts of the message's parts.
+// Text returns the concatenated texts of the parts of the message.
 func (m Message) Text() string {
 	if len(m.Parts) == 1 {
 		return m.Parts[0].Text
@@ -68,20 +69,22 @@ func (m Message) Text() string {
 	return b.String()
 }
 
-// Usage counts the tokens of one completion.
+// Usage counts the tokens of a completion.
 type Usage struct {
 	InputTokens  int64 `json:"input_tokens"`
 	OutputTokens int64 `json:"output_tokens"`
-	// CachedInputTokens are those of the input that came from the provider's cache.
+	// CachedInputTokens is the number of input tokens that the provider read from its cache.
+	// InputTokens includes them.
 	CachedInputTokens int64 `json:"cached_input_tokens,omitempty"`
-	// ReasoningTokens are those of the output that were spent on reasoning.
+	// ReasoningTokens is the number of output tokens that the model used for reasoning. OutputTokens
+	// includes them.
 	ReasoningTokens int64 `json:"reasoning_tokens,omitempty"`
 }
 
-// Total is input and output together.
+// Total returns the sum of the input and output tokens.
 func (u Usage) Total() int64 { return u.InputTokens + u.OutputTokens }
 
-// Add sums two counts.
+// Add returns the sum of u and v.
 func (u Usage) Add(v Usage) Usage {
 	u.InputTokens += v.InputTokens
 	u.OutputTokens += v.OutputTokens

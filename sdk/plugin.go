@@ -2,52 +2,59 @@ package sdk
 
 import "context"
 
-// Info says what a plugin is.
+// Info describes a plugin.
 type Info struct {
-	// Name is the plugin's own, as in its binary: llm-openai.
+	// Name is the name of the plugin, which is also the name of its program. Example: llm-openai.
 	Name string
-	// Version is the plugin's own semantic version.
+	// Version is the semantic version of the plugin itself.
 	Version string
-	// Description is one sentence for people.
+	// Description describes the plugin in one sentence.
 	Description string
-	// Capabilities are optional powers, in the words of the plugin's kind.
+	// Capabilities are the names of the optional features that the plugin supports. The plugin's kind
+	// defines them.
 	Capabilities []string
-	// Config, if set, points to a struct that takes the stanza's config block.
-	// Its exported fields make the schema, by these tags:
+	// Config, if set, is a pointer to a struct that receives the config block of the plugin's block in
+	// plugins.hcl. The tags of its exported fields define the schema of the config block:
 	//
-	//	config:"base_url"            the attribute's name; ",required" and ",secret" may follow
-	//	default:"https://…"          the value when the line is left out
-	//	doc:"where the API is"       for plugins.hcl's reader
+	//	config:"base_url"            the name of the attribute; ",required" and ",secret" may follow
+	//	default:"https://…"          the value if the attribute is absent
+	//	doc:"URL of the API"         a description for administrators
 	//
-	// Fields are string, bool, int, int64, float64, []string, map[string]string,
-	// time.Duration (written "30s"), a struct (one inner block), or a slice of
-	// structs (any number of inner blocks).
+	// A field has one of these types: string, bool, int, int64, float64, []string, map[string]string,
+	// time.Duration (an attribute such as "30s"), a struct (one nested block), or a slice of structs
+	// (any number of nested blocks).
 	Config any
 }
 
-// Configurer is a plugin that has something to do, or to refuse, once Info's
-// Config is filled in. An error that holds ConfigErrors points at their lines.
+// Configurer is an optional interface of a plugin that validates or uses its configuration.
 type Configurer interface {
+	// Configure is called after the struct of Info.Config has been filled in. If it returns an error,
+	// the plugin is not used. The host reports each *ConfigError in the error's chain with the line in
+	// plugins.hcl that the ConfigError refers to.
 	Configure(ctx context.Context, env Env) error
 }
 
-// Env is what the server lets a plugin have.
+// Env contains what the server provides for a plugin.
 type Env struct {
-	// Label is that of the plugin's stanza.
+	// Label is the label of the plugin's block in plugins.hcl.
 	Label string
-	// DataDir is a directory that the plugin may keep its data in.
+	// DataDir is a directory in which the plugin may store data. The data is kept when the plugin
+	// restarts.
 	DataDir string
 }
 
-// ConfigError is a value of the config block that the plugin can't take.
+// ConfigError reports an invalid value in the config block.
 type ConfigError struct {
-	// Path leads from the config block to the value: names and indices.
-	Path    []string
+	// Path is the path from the config block to the value: attribute names, block types and list
+	// indices.
+	Path []string
+	// Summary describes the problem in a few words.
 	Summary string
-	// Detail says what to write instead.
+	// Detail describes how to fix the problem.
 	Detail string
 }
 
+// Error returns the path, the summary and the detail.
 func (e *ConfigError) Error() string {
 	s := e.Summary
 	for i := len(e.Path) - 1; i >= 0; i-- {
@@ -59,47 +66,51 @@ func (e *ConfigError) Error() string {
 	return s
 }
 
-// Healther is a plugin that can tell whether it is fit to serve.
+// Healther is an optional interface of a plugin that checks its own health.
 type Healther interface {
-	// Health answers within two seconds; nil is fit.
+	// Health returns nil if the plugin can serve requests, and the reason otherwise. It must return
+	// within two seconds.
 	Health(ctx context.Context) error
 }
 
-// Stopper is a plugin that has something to let go of before its process ends.
+// Stopper is an optional interface of a plugin that releases resources before its process ends.
 type Stopper interface {
+	// Stop is called when no other call is in progress.
 	Stop(ctx context.Context) error
 }
 
-// Block is the schema of a block of plugins.hcl.
+// Block is the schema of a block in plugins.hcl.
 type Block struct {
 	Attributes []Attribute
 	Blocks     []NestedBlock
 }
 
-// Attribute is the schema of one name = value line.
+// Attribute is the schema of an attribute, which is one line of the form name = value.
 type Attribute struct {
 	Name string
-	// Type is an HCL type: string, number, bool, list(string), map(string), any.
-	Type        string
-	Required    bool
+	// Type is the HCL type: string, number, bool, list(string), map(string) or any.
+	Type     string
+	Required bool
+	// Secret attributes are never printed.
 	Secret      bool
 	Description string
-	// Default is JSON; empty for none.
+	// Default is the default value as JSON, or "" if there is none.
 	Default string
 }
 
-// NestedBlock is an inner block. With Max 1 it is decoded to an object, else to
-// a list of objects; a Max of 0 is unlimited.
+// NestedBlock is the schema of a block inside another block.
 type NestedBlock struct {
-	Name        string
-	Block       Block
+	Name  string
+	Block Block
+	// Min and Max bound the number of blocks. A Max of 0 means no limit. If Max is 1, the block is
+	// decoded to an object, otherwise the blocks are decoded to a list of objects.
 	Min, Max    int
 	Description string
 }
 
-// Diagnostic is a plugin's complaint about its config.
+// Diagnostic describes a problem that a plugin found in its configuration.
 type Diagnostic struct {
-	// Warning ones do not keep the plugin from being used.
+	// Warning reports whether the plugin can be used in spite of the problem.
 	Warning bool
 	ConfigError
 }

@@ -1,27 +1,27 @@
 package sdk
 
-// Tool is what a model is told of a tool.
+// Tool describes a tool to a model.
 type Tool struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
-	// Parameters is a JSON Schema of the arguments.
+	// Parameters is the JSON Schema of the arguments.
 	Parameters string `json:"parameters,omitempty"`
-	// ReadOnly tools change nothing.
+	// ReadOnly reports whether the tool changes nothing.
 	ReadOnly bool `json:"read_only,omitempty"`
-	// Idempotent tools may be called twice with the same arguments.
+	// Idempotent reports whether a repeated call with the same arguments has no additional effect.
 	Idempotent bool `json:"idempotent,omitempty"`
 }
 
-// ToolCall is a model's wish to use a tool.
+// ToolCall is a model's request to call a tool.
 type ToolCall struct {
-	// ID is the model's name for the call; the tool's message repeats it.
+	// ID is the ID that the model assigned to the call. The message with the result repeats it.
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Arguments is a JSON object.
 	Arguments string `json:"arguments"`
 }
 
-// ToolResult is what a tool gave, to be handed to the model.
+// ToolResult is the result of a tool call, to be passed to the model.
 type ToolResult struct {
 	Parts   []Part `json:"parts,omitempty"`
 	IsError bool   `json:"is_error,omitempty"`

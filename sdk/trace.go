@@ -6,18 +6,19 @@ import (
 	"strings"
 )
 
-// Trace is where a call belongs in a distributed trace, as the W3C's Trace Context
-// has it: the headers traceparent and tracestate. Whoever passes it on has the other side's
-// spans in the server's trace; nobody needs to make spans for that.
+// Trace is the position of a call in a distributed trace, as defined by W3C Trace Context. A plugin
+// that sends it with its requests makes the spans of the other side part of the server's trace. For
+// this, the plugin does not need to create spans of its own.
 type Trace struct {
-	// Parent is empty when the call is no part of a trace.
+	// Parent and State are the values of the headers traceparent and tracestate. Parent is empty if
+	// the call is not part of a trace.
 	Parent, State string
 }
 
 type traceKey struct{}
 
-// WithTrace gives the trace to what is done with the context. The host's calls of
-// plugins have theirs.
+// WithTrace returns a copy of ctx that carries the trace t. The contexts of the host's calls carry
+// their traces.
 func WithTrace(ctx context.Context, t Trace) context.Context {
 	if t.Parent == "" {
 		return ctx
@@ -25,13 +26,13 @@ func WithTrace(ctx context.Context, t Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
 
-// TraceOf gives the context's trace; the zero one without.
+// TraceOf returns the trace that ctx carries, or the zero Trace if it carries none.
 func TraceOf(ctx context.Context) Trace {
 	t, _ := ctx.Value(traceKey{}).(Trace)
 	return t
 }
 
-// ID is the trace's own, of 32 digits, as traces are found by; empty without.
+// ID returns the trace ID, which has 32 hexadecimal digits, or "" if there is no trace.
 func (t Trace) ID() string {
 	if parts := strings.SplitN(t.Parent, "-", 4); len(parts) == 4 {
 		return parts[1]
@@ -39,8 +40,8 @@ func (t Trace) ID() string {
 	return ""
 }
 
-// SetHeaders sets the headers of a request that is part of the trace, unless it has
-// them already.
+// SetHeaders sets the headers traceparent and tracestate of a request, unless it already has a
+// traceparent.
 func (t Trace) SetHeaders(h http.Header) {
 	if t.Parent == "" || h.Get("Traceparent") != "" {
 		return

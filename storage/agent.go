@@ -62,7 +62,7 @@ func (db *DB) CreateAgent(ctx context.Context, a *core.Agent) error {
 	return err
 }
 
-var selectAgent = &hot{`SELECT name, description, type, status, config, model, shared, version,
+var selectAgent = &preparedStatement{`SELECT name, description, type, status, config, model, shared, version,
 created_by, created_at, updated_at FROM agents AS a WHERE id = ? AND ` + agentSeen}
 
 // Agent implements core.AgentStore.
@@ -163,7 +163,7 @@ func (db *DB) DeleteAgent(ctx context.Context, v core.Actor, id string, version 
 	})
 }
 
-var lockAgent = &hot{`SELECT created_by, version FROM agents AS a WHERE id = ? AND ` + agentSeen + ` FOR UPDATE`}
+var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a WHERE id = ? AND ` + agentSeen + ` FOR UPDATE`}
 
 // mayChangeAgent fails unless the viewer may change the agent and it has that
 // version, if one is given.

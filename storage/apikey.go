@@ -69,7 +69,7 @@ func (db *DB) CreateAPIKey(ctx context.Context, k *core.APIKey) error {
 	})
 }
 
-var selectAPIKey = &hot{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
+var selectAPIKey = &preparedStatement{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
 FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.
@@ -109,8 +109,8 @@ func (db *DB) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
 	})
 }
 
-// NoteAPIKeyUse implements core.APIKeyStore.
-func (db *DB) NoteAPIKeyUse(ctx context.Context, id string, at time.Time) error {
+// SetAPIKeyLastUsed implements core.APIKeyStore.
+func (db *DB) SetAPIKeyLastUsed(ctx context.Context, id string, at time.Time) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewUpdate().Model((*apiKeyRow)(nil)).Set("last_used_at = ?", micros(at)).
 			Where("id = ?", id).Where("last_used_at < ?", micros(at)).Exec(ctx)

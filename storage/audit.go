@@ -36,7 +36,7 @@ func (r *auditRow) entry() *core.AuditEntry {
 // it is of one: they are committed together, or neither is.
 func audited(ctx context.Context, run func(context.Context, *tx) error) (with func(context.Context, *tx) error, failed func()) {
 	d := core.AuditFromContext(ctx)
-	if d == nil || !d.Take() {
+	if d == nil || !d.Claim() {
 		return run, func() {}
 	}
 	return func(ctx context.Context, tx *tx) error {
@@ -46,10 +46,10 @@ func audited(ctx context.Context, run func(context.Context, *tx) error) (with fu
 		entry := d.AuditEntry
 		entry.At, entry.Outcome = time.Now(), core.OutcomeDone
 		return record(ctx, tx, &entry)
-	}, d.GiveBack
+	}, d.Release
 }
 
-var insertAudit = &hot{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username, credential, address, request_id)
+var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username, credential, address, request_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 func record(ctx context.Context, tx *tx, e *core.AuditEntry) error {

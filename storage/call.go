@@ -11,14 +11,14 @@ const callColumns = `number, kind, request_hash, request, done, result, error, m
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_at`
 
 var (
-	putCall = &hot{`INSERT INTO calls (run_id, ` + callColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	putCall = &preparedStatement{`INSERT INTO calls (run_id, ` + callColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id, number) DO UPDATE SET kind = excluded.kind, request_hash = excluded.request_hash,
 request = excluded.request, done = excluded.done, result = excluded.result, error = excluded.error,
 model = excluded.model, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
 cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
 started_at = excluded.started_at, ended_at = excluded.ended_at`}
 
-	selectCalls = &hot{`SELECT ` + callColumns + ` FROM calls WHERE run_id = ? ORDER BY number`}
+	selectCalls = &preparedStatement{`SELECT ` + callColumns + ` FROM calls WHERE run_id = ? ORDER BY number`}
 )
 
 // callArgs are putCall's, made outside of the transaction.

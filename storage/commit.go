@@ -24,8 +24,8 @@ const maxBatch = 256
 type committer struct {
 	db      *bun.DB
 	dialect dialect
-	// patience is how long a write waits for a lock.
-	patience time.Duration
+	// busyTimeout is how long a write waits for a lock.
+	busyTimeout time.Duration
 	// metrics may be nil.
 	metrics Metrics
 	queue   chan *op
@@ -70,15 +70,15 @@ const (
 )
 
 var (
-	savepoint = &hot{"SAVEPOINT op"}
-	release   = &hot{"RELEASE SAVEPOINT op"}
-	undo      = &hot{"ROLLBACK TO SAVEPOINT op"}
-	rollback  = &hot{"ROLLBACK"}
+	savepoint = &preparedStatement{"SAVEPOINT op"}
+	release   = &preparedStatement{"RELEASE SAVEPOINT op"}
+	undo      = &preparedStatement{"ROLLBACK TO SAVEPOINT op"}
+	rollback  = &preparedStatement{"ROLLBACK"}
 )
 
 func newCommitter(db *bun.DB, d dialect, o Options, s *wakeups) *committer {
 	c := &committer{
-		db: db, dialect: d, patience: o.BusyTimeout, metrics: o.Metrics, wakeups: s,
+		db: db, dialect: d, busyTimeout: o.BusyTimeout, metrics: o.Metrics, wakeups: s,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
 	go c.loop()
@@ -164,7 +164,7 @@ func (c *committer) begin(first *op) error {
 			fresh = true // the connection was lost since the last write
 			continue
 		}
-		if time.Since(first.asked) >= c.patience {
+		if time.Since(first.asked) >= c.busyTimeout {
 			return err
 		}
 	}
@@ -291,7 +291,7 @@ func (c *committer) runAmong(o *op) error {
 }
 
 // exec is of no caller's context: the writes of many depend on it.
-func (c *committer) exec(h *hot) error {
-	_, err := c.conn.exec(context.Background(), h)
+func (c *committer) exec(p *preparedStatement) error {
+	_, err := c.conn.exec(context.Background(), p)
 	return err
 }

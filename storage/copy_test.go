@@ -30,13 +30,17 @@ func fill(t *testing.T, db *storage.DB) string {
 		Shared: true, CreatedBy: "user-1", CreatedAt: now, UpdatedAt: now,
 	}))
 	for i := range 450 { // more than two pages
+		repeat := 1
+		if i >= 200 && i < 400 { // one page is larger than a statement
+			repeat = 2000
+		}
 		run := &core.Run{
 			ID: core.NewID("run"), Kind: core.RunChat, AgentID: "agent-1", UserID: "user-1", SessionID: fmt.Sprint(i),
 			Status: core.RunRunning, Owner: "gone", Attempt: 1, CreatedAt: now, Stream: i%2 == 0,
 		}
 		in := &core.Message{
 			ID: core.NewID("msg"), AgentID: "agent-1", UserID: "user-1", SessionID: run.SessionID, RunID: run.ID,
-			Role: sdk.RoleUser, Parts: []sdk.Part{{Text: strings.Repeat("Grüße? $1 ", 1+i*10)}}, CreatedAt: now,
+			Role: sdk.RoleUser, Parts: []sdk.Part{{Text: strings.Repeat("Grüße? $1 ", repeat)}}, CreatedAt: now,
 		}
 		run.InputID = in.ID
 		must(t, db.StartRun(ctx, core.RunStart{Run: run, Input: in, Events: []core.EventRow{
@@ -101,7 +105,7 @@ func TestCopy(t *testing.T) {
 	waits := fill(t, from)
 	last, err := from.LastNotification(ctx)
 	must(t, err)
-	_, err = from.DropNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
+	_, err = from.DeleteNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
 	must(t, err)
 
 	pg := openNamed(t, dbtest.Postgres(t))

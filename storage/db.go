@@ -90,16 +90,16 @@ type dialect interface {
 
 // DB is an open database.
 type DB struct {
-	dialect dialect
-	writer  *committer
-	read    *bun.DB
-	kept    *statements
-	wakeups *wakeups
-	rates   *rates
-	jobs    *river.Client[*sql.Tx]
-	queue   riverdriver.Driver[*sql.Tx]
-	closed  atomic.Bool
-	close   func() error
+	dialect    dialect
+	writer     *committer
+	read       *bun.DB
+	statements *statements
+	wakeups    *wakeups
+	rates      *rates
+	jobs       *river.Client[*sql.Tx]
+	queue      riverdriver.Driver[*sql.Tx]
+	closed     atomic.Bool
+	close      func() error
 }
 
 // Open opens the database of a URL: sqlite:///path/to/file or
@@ -148,13 +148,13 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	unlisten := d.listen(told.raise)
 	counting := d.counting()
 	db := &DB{
-		dialect: d,
-		wakeups: told,
-		writer:  newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
-		read:    reader,
-		kept:    newStatements(reader.DB, d),
-		queue:   queue,
-		jobs:    jobs,
+		dialect:    d,
+		wakeups:    told,
+		writer:     newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
+		read:       reader,
+		statements: newStatements(reader.DB, d),
+		queue:      queue,
+		jobs:       jobs,
 	}
 	if counting != nil {
 		db.rates = newRates(db, counting)
@@ -194,19 +194,19 @@ func (db *DB) write(ctx context.Context, run func(ctx context.Context, tx *tx) e
 
 // queryRow reads one row with a prepared statement. It is not cut off by ctx:
 // watching one costs two goroutines, more than such a read takes.
-func (db *DB) queryRow(ctx context.Context, h *hot, args []any, dest ...any) error {
+func (db *DB) queryRow(ctx context.Context, p *preparedStatement, args []any, dest ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.translate(db.kept.queryRow(context.WithoutCancel(ctx), h, args, dest...))
+	return db.translate(db.statements.queryRow(context.WithoutCancel(ctx), p, args, dest...))
 }
 
 // query reads rows as queryRow does one.
-func (db *DB) query(ctx context.Context, h *hot, args []any, each func(*sql.Rows) error) error {
+func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each func(*sql.Rows) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.translate(db.kept.query(context.WithoutCancel(ctx), h, args, each))
+	return db.translate(db.statements.query(context.WithoutCancel(ctx), p, args, each))
 }
 
 // list counts all rows of a query and scans those of a page into its model.

@@ -9,18 +9,18 @@ import (
 
 var (
 	// appendEvent leaves out what is there already, and rows of runs that are gone.
-	appendEvent = &hot{`INSERT INTO events (run_id, first, last, type, data, created_at)
+	appendEvent = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
 SELECT id, CAST(? AS BIGINT), CAST(? AS BIGINT), ?, ?, CAST(? AS BIGINT) FROM runs WHERE id = ?
 ON CONFLICT (run_id, first) DO NOTHING`}
 
 	// putEvent stores an event of a run's owner. It replaces what an earlier
 	// owner, that did not know that it was one no more, may have appended late.
-	putEvent = &hot{`INSERT INTO events (run_id, first, last, type, data, created_at) VALUES (?, ?, ?, ?, ?, ?)
+	putEvent = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id, first) DO UPDATE SET last = excluded.last, type = excluded.type,
 data = excluded.data, created_at = excluded.created_at`}
 
 	// selectEvents starts at the row that may cover the number.
-	selectEvents = &hot{`SELECT first, last, type, data, created_at FROM events WHERE run_id = ?
+	selectEvents = &preparedStatement{`SELECT first, last, type, data, created_at FROM events WHERE run_id = ?
 AND first >= COALESCE((SELECT MAX(first) FROM events WHERE run_id = ? AND first <= ?), 0)
 AND last > ? ORDER BY first LIMIT ?`}
 )

@@ -27,13 +27,13 @@ func (db *DB) Reader() *bun.DB { return db.read }
 // Hot are the statements on the path of a turn.
 func Hot() []string {
 	var all []string
-	for _, h := range []*hot{
+	for _, p := range []*preparedStatement{
 		insertPendingBlob, renewPendingBlob, takePendingBlob, selectMCPServer, selectMCPSlug, lockMCPServer, insertFile, addUsage, selectUsage, selectFile, lockFile,
 		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, answerSession,
 		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfSession,
 		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,
 	} {
-		all = append(all, sqliteDialect{}.rewrite(h.sql))
+		all = append(all, sqliteDialect{}.rewrite(p.sql))
 	}
 	return all
 }

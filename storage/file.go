@@ -60,18 +60,18 @@ func filesSeenBy(q *bun.SelectQuery, v core.Actor) {
 }
 
 var (
-	insertFile = &hot{`INSERT INTO files (id, name, name_fold, size, content_type, sha256, metadata, version,
+	insertFile = &preparedStatement{`INSERT INTO files (id, name, name_fold, size, content_type, sha256, metadata, version,
 created_by, created_at, updated_at, backend, key) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING`}
 
 	// addUsage locks the user's row, so that no other create can pass the quota meanwhile.
-	addUsage = &hot{`INSERT INTO file_usage (user_id, bytes, files) VALUES (?, ?, ?)
+	addUsage = &preparedStatement{`INSERT INTO file_usage (user_id, bytes, files) VALUES (?, ?, ?)
 ON CONFLICT (user_id) DO UPDATE SET bytes = file_usage.bytes + excluded.bytes,
 files = file_usage.files + excluded.files RETURNING bytes`}
 
-	selectUsage = &hot{`SELECT bytes FROM file_usage WHERE user_id = ?`}
+	selectUsage = &preparedStatement{`SELECT bytes FROM file_usage WHERE user_id = ?`}
 
-	selectFile = &hot{`SELECT name, size, content_type, sha256, metadata, version,
+	selectFile = &preparedStatement{`SELECT name, size, content_type, sha256, metadata, version,
 created_by, created_at, updated_at, backend, key FROM files WHERE id = ?`}
 )
 
@@ -233,7 +233,7 @@ func (db *DB) DeleteFile(ctx context.Context, v core.Actor, id string, version i
 	return blob, nil
 }
 
-var lockFile = &hot{`SELECT size, version, created_by, backend, key FROM files WHERE id = ? FOR UPDATE`}
+var lockFile = &preparedStatement{`SELECT size, version, created_by, backend, key FROM files WHERE id = ? FOR UPDATE`}
 
 // lockFileOf reads what a change needs of a file that the viewer may change. It
 // then stays so until the commit.

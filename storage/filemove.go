@@ -7,8 +7,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// FilesIn implements core.FileStore.
-func (db *DB) FilesIn(ctx context.Context, backend, after string, limit int) ([]*core.File, error) {
+// FilesInBackend implements core.FileStore.
+func (db *DB) FilesInBackend(ctx context.Context, backend, after string, limit int) ([]*core.File, error) {
 	if limit <= 0 {
 		return nil, nil
 	}

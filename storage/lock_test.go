@@ -33,10 +33,10 @@ func holdLock(ctx context.Context, path string) error {
 	return err // the process ends, and with it the lock
 }
 
-func TestLockedLongerThanPatience(t *testing.T) {
+func TestLockedLongerThanBusyTimeout(t *testing.T) {
 	t.Parallel()
-	const patience = 400 * time.Millisecond
-	db, path := openNew(t, storage.Options{BusyTimeout: patience})
+	const busyTimeout = 400 * time.Millisecond
+	db, path := openNew(t, storage.Options{BusyTimeout: busyTimeout})
 	ctx := t.Context()
 	other := startProcess(t, "lock", path)
 	other.line(t)
@@ -46,7 +46,7 @@ func TestLockedLongerThanPatience(t *testing.T) {
 		wg.Go(func() {
 			begun := time.Now()
 			err := db.RenewLease(ctx, fmt.Sprint("server-", i), begun)
-			if waited := time.Since(begun); waited < patience {
+			if waited := time.Since(begun); waited < busyTimeout {
 				t.Errorf("gave up after %s", waited)
 			}
 			var e *core.Error
@@ -59,7 +59,7 @@ func TestLockedLongerThanPatience(t *testing.T) {
 	wg.Wait()
 
 	// A caller that does not wait so long is gone without effect.
-	short, cancel := context.WithTimeout(ctx, patience/8)
+	short, cancel := context.WithTimeout(ctx, busyTimeout/8)
 	defer cancel()
 	u := &core.User{ID: "user-1", Username: "ada"}
 	if err := db.CreateUser(short, u); !errors.Is(err, context.DeadlineExceeded) {
@@ -74,7 +74,7 @@ func TestLockedLongerThanPatience(t *testing.T) {
 	}
 }
 
-func TestLockedShorterThanPatience(t *testing.T) {
+func TestLockedShorterThanBusyTimeout(t *testing.T) {
 	t.Parallel()
 	db, path := openNew(t, storage.Options{})
 	other := startProcess(t, "lock", path)

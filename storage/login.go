@@ -44,7 +44,7 @@ func (db *DB) CreateLogin(ctx context.Context, l *core.Login) error {
 	})
 }
 
-var selectLogin = &hot{`SELECT user_id, generation, refresh_hash, rotated_at, created_at, expires_at, ended_at
+var selectLogin = &preparedStatement{`SELECT user_id, generation, refresh_hash, rotated_at, created_at, expires_at, ended_at
 FROM logins WHERE id = ?`}
 
 // Login implements core.LoginStore.

@@ -3,11 +3,14 @@ package storage_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/agentarea/agentarea/storage"
@@ -82,6 +85,18 @@ func (p *process) kill(t *testing.T) []string {
 	_ = p.Wait() // says that it was killed
 	return rest
 }
+
+// setRapidChecks sets the number of checks of each property. All suites of a run use the same number.
+func setRapidChecks(t *testing.T, n int) {
+	t.Helper()
+	rapidChecks.Do(func() {
+		if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+var rapidChecks sync.Once
 
 func newPath(tb testing.TB) string { return filepath.Join(tb.TempDir(), "test.db") }
 

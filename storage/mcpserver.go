@@ -34,7 +34,7 @@ func mcpServerRowOf(s *core.MCPServer) (*mcpServerRow, error) {
 	able, err := capabilitiesText(s.Capabilities)
 	return &mcpServerRow{
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Transport: s.Transport,
-		Config: string(s.Config), Secrets: s.Secrets, Shared: s.Shared, Wanted: s.Wanted, Capabilities: able,
+		Config: string(s.Config), Secrets: s.Secrets, Shared: s.Shared, Wanted: s.ShouldRun(), Capabilities: able,
 		Version: s.Version, CreatedBy: s.CreatedBy, CreatedAt: micros(s.CreatedAt), UpdatedAt: micros(s.UpdatedAt),
 	}, err
 }
@@ -42,7 +42,7 @@ func mcpServerRowOf(s *core.MCPServer) (*mcpServerRow, error) {
 func (r *mcpServerRow) server() (*core.MCPServer, error) {
 	s := &core.MCPServer{
 		ID: r.ID, Name: r.Name, Description: r.Description, Slug: r.Slug, Transport: r.Transport,
-		Config: rawJSON(r.Config), Secrets: r.Secrets, Shared: r.Shared, Wanted: r.Wanted,
+		Config: rawJSON(r.Config), Secrets: r.Secrets, Shared: r.Shared, DesiredState: core.DesiredMCPState(r.Wanted),
 		Version: r.Version, CreatedBy: r.CreatedBy, CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
 	}
 	if r.Capabilities == "" {
@@ -122,10 +122,10 @@ const mcpServerColumns = `id, name, description, slug, transport, config, secret
 version, created_by, created_at, updated_at`
 
 var (
-	selectMCPServer = &hot{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen}
+	selectMCPServer = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen}
 
 	// selectMCPSlug is on the path of each call through the gateway.
-	selectMCPSlug = &hot{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE slug = ? AND ` + mcpServerSeen}
+	selectMCPSlug = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE slug = ? AND ` + mcpServerSeen}
 )
 
 // MCPServer implements core.MCPServerStore.
@@ -138,9 +138,9 @@ func (db *DB) MCPServerBySlug(ctx context.Context, v core.Actor, slug string) (*
 	return db.oneMCPServer(ctx, selectMCPSlug, v, slug)
 }
 
-func (db *DB) oneMCPServer(ctx context.Context, h *hot, v core.Actor, key string) (*core.MCPServer, error) {
+func (db *DB) oneMCPServer(ctx context.Context, p *preparedStatement, v core.Actor, key string) (*core.MCPServer, error) {
 	var r mcpServerRow
-	err := db.queryRow(ctx, h, append([]any{key}, mcpServerSeenBy(v)...),
+	err := db.queryRow(ctx, p, append([]any{key}, mcpServerSeenBy(v)...),
 		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared, &r.Wanted, &r.Capabilities,
 		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 	if err != nil {
@@ -214,18 +214,18 @@ func (db *DB) DeleteMCPServer(ctx context.Context, v core.Actor, id string, vers
 	})
 }
 
-// WantMCPServer implements core.MCPServerStore.
-func (db *DB) WantMCPServer(ctx context.Context, v core.Actor, id string, wanted bool) error {
+// SetDesiredState implements core.MCPServerStore.
+func (db *DB) SetDesiredState(ctx context.Context, v core.Actor, id string, state core.MCPDesiredState) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if _, err := lockMCPServerOf(ctx, tx, v, id); err != nil {
 			return err
 		}
-		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("wanted = ?", wanted).Where("id = ?", id).Exec(ctx)
+		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("wanted = ?", state == core.MCPDesiredRunning).Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }
 
-var lockMCPServer = &hot{`SELECT created_by, version FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
+var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
 
 // lockMCPServerOf reads what a change needs of a server that the viewer may
 // change. It then stays so until the commit.
@@ -235,14 +235,14 @@ func lockMCPServerOf(ctx context.Context, tx *tx, v core.Actor, id string) (*cor
 	if err != nil {
 		return nil, notFound(err, nounMCPServer, id)
 	}
-	if !s.ChangedBy(v) {
+	if !s.ChangeableBy(v) {
 		return nil, core.Forbidden("Only who made the MCP server, or an admin, may change, start or stop it")
 	}
 	return s, nil
 }
 
-// WantedMCPServers implements core.MCPServerStore: the oldest first.
-func (db *DB) WantedMCPServers(ctx context.Context) ([]*core.MCPServer, error) {
+// MCPServersToRun implements core.MCPServerStore.
+func (db *DB) MCPServersToRun(ctx context.Context) ([]*core.MCPServer, error) {
 	var rows []mcpServerRow
 	err := db.read.NewSelect().Model(&rows).Where("wanted").Order("created_at", "id").Scan(ctx)
 	if err != nil {
@@ -251,9 +251,8 @@ func (db *DB) WantedMCPServers(ctx context.Context) ([]*core.MCPServer, error) {
 	return mcpServersOf(rows)
 }
 
-// NoteMCPHandshake implements core.MCPServerStore. That the server is gone by
-// then is no failure.
-func (db *DB) NoteMCPHandshake(ctx context.Context, id string, capabilities []string) error {
+// SetMCPCapabilities implements core.MCPServerStore.
+func (db *DB) SetMCPCapabilities(ctx context.Context, id string, capabilities []string) error {
 	able, err := capabilitiesText(capabilities)
 	if err != nil {
 		return err

@@ -14,19 +14,19 @@ import (
 const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, metadata, created_at`
 
 var (
-	insertMessage = &hot{`INSERT INTO messages (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+	insertMessage = &preparedStatement{`INSERT INTO messages (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
-	selectMessage = &hot{`SELECT ` + messageColumns + ` FROM messages WHERE id = ?`}
+	selectMessage = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE id = ?`}
 
 	// Positions are in the order of the commits, so they tell messages of the
 	// same microsecond apart, and stay in order when a clock is set back.
-	selectHistory = &hot{`SELECT ` + messageColumns + ` FROM messages WHERE session_key = ?
+	selectHistory = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE session_key = ?
 AND position < (SELECT position FROM messages WHERE id = ?) ORDER BY position DESC LIMIT ?`}
 
-	selectOfUser = &hot{`SELECT ` + messageColumns + ` FROM messages WHERE agent_id = ? AND user_id = ?
+	selectOfUser = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE agent_id = ? AND user_id = ?
 AND created_at < ? ORDER BY position DESC LIMIT ?`}
 
-	selectOfSession = &hot{`SELECT ` + messageColumns + ` FROM messages
+	selectOfSession = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages
 WHERE session_key = (SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ?)
 AND created_at < ? ORDER BY position DESC LIMIT ?`}
 )
@@ -86,9 +86,9 @@ func scanMessage(scan func(dest ...any) error) (*core.Message, error) {
 }
 
 // messages gives what a statement that finds the newest first finds, the oldest first.
-func (db *DB) messages(ctx context.Context, h *hot, args ...any) ([]*core.Message, error) {
+func (db *DB) messages(ctx context.Context, p *preparedStatement, args ...any) ([]*core.Message, error) {
 	var found []*core.Message
-	err := db.query(ctx, h, args, func(rows *sql.Rows) error {
+	err := db.query(ctx, p, args, func(rows *sql.Rows) error {
 		m, err := scanMessage(rows.Scan)
 		found = append(found, m)
 		return err

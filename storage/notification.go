@@ -23,7 +23,7 @@ type notificationRow struct {
 
 // insertNotification numbers a notification. All writes of all servers are made one after
 // another, so numbers can be read in their order.
-var insertNotification = &hot{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)`}
+var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)`}
 
 // putNotification stores a notification in the transaction of what it tells of.
 func putNotification(ctx context.Context, tx *tx, n *core.Notification) error {

@@ -24,14 +24,14 @@ type orphanRow struct {
 
 var (
 	// insertPendingBlob stores nothing when a file has the blob: its bytes are not to be swept.
-	insertPendingBlob = &hot{`INSERT INTO orphans (backend, key, sweep_at, claimed, attempts, reason)
+	insertPendingBlob = &preparedStatement{`INSERT INTO orphans (backend, key, sweep_at, claimed, attempts, reason)
 SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), FALSE, 0, ''
 WHERE NOT EXISTS (SELECT 1 FROM files WHERE backend = ? AND key = ?)`}
 
-	renewPendingBlob = &hot{`UPDATE orphans SET sweep_at = CASE WHEN sweep_at < ? THEN ? ELSE sweep_at END
+	renewPendingBlob = &preparedStatement{`UPDATE orphans SET sweep_at = CASE WHEN sweep_at < ? THEN ? ELSE sweep_at END
 WHERE backend = ? AND key = ? AND NOT claimed`}
 
-	takePendingBlob = &hot{`DELETE FROM orphans WHERE backend = ? AND key = ? AND NOT claimed`}
+	takePendingBlob = &preparedStatement{`DELETE FROM orphans WHERE backend = ? AND key = ? AND NOT claimed`}
 )
 
 // ReserveBlob implements core.FileStore. It fails with Conflict when the key was
@@ -111,8 +111,8 @@ func (db *DB) PostponePendingBlob(ctx context.Context, b core.Blob, sweepAt time
 	})
 }
 
-// DropPendingBlob implements core.FileStore.
-func (db *DB) DropPendingBlob(ctx context.Context, b core.Blob) error {
+// DeletePendingBlob implements core.FileStore.
+func (db *DB) DeletePendingBlob(ctx context.Context, b core.Blob) error {
 	row := &orphanRow{Backend: b.Backend, Key: b.Key}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewDelete().Model(row).WherePK().Exec(ctx)

@@ -224,12 +224,12 @@ func (*postgresDialect) alone(ctx context.Context, tx *tx) error {
 }
 
 // takeTurn's number is ours among all that use the database.
-var takeTurn = &hot{"SELECT pg_advisory_xact_lock(7041600)"}
+var takeTurn = &preparedStatement{"SELECT pg_advisory_xact_lock(7041600)"}
 
 // notifyChannel is where servers tell one another.
 const notifyChannel = "agentarea"
 
-var notify = &hot{"SELECT pg_notify('" + notifyChannel + "', ?)"}
+var notify = &preparedStatement{"SELECT pg_notify('" + notifyChannel + "', ?)"}
 
 // tell sends a line of words: who tells, the topic and the id.
 func (d *postgresDialect) tell(ctx context.Context, tx *tx) error {

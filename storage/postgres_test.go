@@ -13,6 +13,7 @@ import (
 	"github.com/agentarea/agentarea/storage/storagetest"
 	"github.com/agentarea/agentarea/test/dbtest"
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // TestPostgresAway: while the server is gone, writes and reads say so, and soon after
@@ -106,6 +107,7 @@ func TestPostgresURLs(t *testing.T) {
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
+	setRapidChecks(t, testenv.Rounds(20, 100))
 	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
 		db, err := storage.Open(t.Context(), dbtest.Postgres(t), storage.Options{Readers: 3})
 		must(t, err)

@@ -16,13 +16,13 @@ import (
 // the work that it has processors for: 0.6 ms for one client, 3,500 a second for 16,
 // and 80 to 110 µs of this process's CPU each.
 type rates struct {
-	db   *DB
-	pool *sql.DB
-	kept *statements
+	db         *DB
+	pool       *sql.DB
+	statements *statements
 }
 
 func newRates(db *DB, pool *sql.DB) *rates {
-	return &rates{db: db, pool: pool, kept: newStatements(pool, db.dialect)}
+	return &rates{db: db, pool: pool, statements: newStatements(pool, db.dialect)}
 }
 
 func (r *rates) close() error {
@@ -50,7 +50,7 @@ func rateKey(key string) string {
 // The database's clock judges, for the servers' may differ. It may be set back: an
 // end that is further away than two windows can be is none. Both windows are judged
 // before either is changed, with the key's row locked.
-var takeRate = &hot{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count, second_end, taken, asked_at)
+var takeRate = &preparedStatement{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count, second_end, taken, asked_at)
 SELECT ?, 1, now + 60000000, 1, now + 1000000, TRUE, now
 FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now) AS clock
 ON CONFLICT (key) DO UPDATE SET (minute_count, minute_end, second_count, second_end, taken, asked_at) = (
@@ -77,36 +77,36 @@ RETURNING taken, minute_count, minute_end - asked_at, second_count, second_end -
 func (r *rates) TakeRate(ctx context.Context, key string, l core.RateLimit) (core.Rate, error) {
 	var rate core.Rate
 	var minute, second int64
-	err := r.kept.queryRow(ctx, takeRate, []any{rateKey(key), l.PerMinute, l.Burst},
-		&rate.Taken, &rate.Minute.Count, &minute, &rate.Second.Count, &second)
-	rate.Minute.Left = time.Duration(minute) * time.Microsecond
-	rate.Second.Left = time.Duration(second) * time.Microsecond
+	err := r.statements.queryRow(ctx, takeRate, []any{rateKey(key), l.PerMinute, l.Burst},
+		&rate.Allowed, &rate.Minute.Count, &minute, &rate.Second.Count, &second)
+	rate.Minute.Remaining = time.Duration(minute) * time.Microsecond
+	rate.Second.Remaining = time.Duration(second) * time.Microsecond
 	return rate, r.db.translate(err)
 }
 
-var giveBackRate = &hot{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
+var refundRate = &preparedStatement{`UPDATE rate_counts SET minute_count = greatest(minute_count - 1, 0), second_count = greatest(second_count - 1, 0) WHERE key = ?`}
 
-// GiveBackRate implements core.RateCounter.
-func (r *rates) GiveBackRate(ctx context.Context, key string) error {
-	_, err := r.kept.exec(ctx, giveBackRate, rateKey(key))
+// RefundRate implements core.RateCounter.
+func (r *rates) RefundRate(ctx context.Context, key string) error {
+	_, err := r.statements.exec(ctx, refundRate, rateKey(key))
 	return r.db.translate(err)
 }
 
-var forgetRate = &hot{`DELETE FROM rate_counts WHERE key = ?`}
+var resetRate = &preparedStatement{`DELETE FROM rate_counts WHERE key = ?`}
 
-// ForgetRate implements core.RateCounter.
-func (r *rates) ForgetRate(ctx context.Context, key string) error {
-	_, err := r.kept.exec(ctx, forgetRate, rateKey(key))
+// ResetRate implements core.RateCounter.
+func (r *rates) ResetRate(ctx context.Context, key string) error {
+	_, err := r.statements.exec(ctx, resetRate, rateKey(key))
 	return r.db.translate(err)
 }
 
 // What is in use at the moment, by a request or by another server's sweep, stays.
-var dropRates = &hot{`DELETE FROM rate_counts WHERE key IN (
+var deleteRates = &preparedStatement{`DELETE FROM rate_counts WHERE key IN (
 	SELECT key FROM rate_counts WHERE greatest(minute_end, second_end) < extract(epoch FROM clock_timestamp()) * 1000000
 	LIMIT CAST(? AS BIGINT) FOR UPDATE SKIP LOCKED)`}
 
-// DropRates implements core.RateStore.
-func (r *rates) DropRates(ctx context.Context, limit int) (int, error) {
-	n, err := r.kept.exec(ctx, dropRates, limit)
+// DeleteRates implements core.RateStore.
+func (r *rates) DeleteRates(ctx context.Context, limit int) (int, error) {
+	n, err := r.statements.exec(ctx, deleteRates, limit)
 	return int(n), r.db.translate(err)
 }

@@ -24,7 +24,7 @@ func TestRatesOfTwoServers(t *testing.T) {
 	for i := range 2 * l.PerMinute {
 		r, err := []core.RateStore{a, b}[i%2].TakeRate(t.Context(), "ada", l)
 		must(t, err)
-		if r.Taken != (i < l.PerMinute) {
+		if r.Allowed != (i < l.PerMinute) {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
@@ -44,7 +44,7 @@ func TestRatesDrop(t *testing.T) {
 	_, err = db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
 	for _, want := range []int{2, 1, 0} {
-		n, err := db.Rates().DropRates(t.Context(), 2)
+		n, err := db.Rates().DeleteRates(t.Context(), 2)
 		must(t, err)
 		if n != want {
 			t.Errorf("%d were dropped, want %d", n, want)
@@ -52,7 +52,7 @@ func TestRatesDrop(t *testing.T) {
 	}
 	r, err := db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
-	if r.Taken {
+	if r.Allowed {
 		t.Error("a count that was not over is gone")
 	}
 }
@@ -65,7 +65,7 @@ func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 	for range 2 {
 		r, err := db.Rates().TakeRate(t.Context(), "ada", l)
 		must(t, err)
-		if !r.Taken {
+		if !r.Allowed {
 			t.Fatalf("%+v", r)
 		}
 		_, err = db.Reader().ExecContext(t.Context(), "UPDATE rate_counts SET minute_end = minute_end + 3600000000, second_end = second_end + 3600000000")

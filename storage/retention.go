@@ -7,8 +7,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// DropEvents implements core.RetentionStore.
-func (db *DB) DropEvents(ctx context.Context, from, before time.Time, limit int) (n int, next time.Time, err error) {
+// DeleteEvents implements core.RetentionStore.
+func (db *DB) DeleteEvents(ctx context.Context, from, before time.Time, limit int) (n int, next time.Time, err error) {
 	next = from
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
 		var runs []struct {
@@ -36,8 +36,8 @@ func (db *DB) DropEvents(ctx context.Context, from, before time.Time, limit int)
 	return n, next, err
 }
 
-// DropNotifications implements core.RetentionStore.
-func (db *DB) DropNotifications(ctx context.Context, before time.Time, limit int) (n int, err error) {
+// DeleteNotifications implements core.RetentionStore.
+func (db *DB) DeleteNotifications(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
 		var oldest []notificationRow
 		err := tx.NewSelect().Model(&oldest).Column("seq", "created_at").Order("seq").Limit(int64(limit)).Scan(ctx)
@@ -56,22 +56,22 @@ func (db *DB) DropNotifications(ctx context.Context, before time.Time, limit int
 	return n, err
 }
 
-// DropRuns implements core.RetentionStore.
-func (db *DB) DropRuns(ctx context.Context, before time.Time, limit int) (int, error) {
+// DeleteRuns implements core.RetentionStore.
+func (db *DB) DeleteRuns(ctx context.Context, before time.Time, limit int) (int, error) {
 	return db.drop(ctx, "runs", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
 	})
 }
 
-// DropTasks implements core.RetentionStore.
-func (db *DB) DropTasks(ctx context.Context, before time.Time, limit int) (int, error) {
+// DeleteTasks implements core.RetentionStore.
+func (db *DB) DeleteTasks(ctx context.Context, before time.Time, limit int) (int, error) {
 	return db.drop(ctx, "tasks", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
 	})
 }
 
-// DropSessions implements core.RetentionStore.
-func (db *DB) DropSessions(ctx context.Context, before time.Time, limit int) (int, error) {
+// DeleteSessions implements core.RetentionStore.
+func (db *DB) DeleteSessions(ctx context.Context, before time.Time, limit int) (int, error) {
 	return db.drop(ctx, "sessions", "key", func(q *bun.SelectQuery) *bun.SelectQuery {
 		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").Where("session_key IS NOT NULL").Where(isUnderWay)
 		return q.Where("updated_at < ?", micros(before)).Where("key NOT IN (?)", busy).Order("updated_at").Limit(int64(limit))

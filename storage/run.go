@@ -73,21 +73,21 @@ func runSeenBy(v core.Actor) (string, []any) {
 
 var (
 	// insertRun stores nothing while another run of the session is under way.
-	insertRun = &hot{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
+	insertRun = &preparedStatement{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
 input_id, answer_id, status, error, stream, seed, owner, attempt, cancel_requested,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at, task_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0, ?)
 ON CONFLICT (session_key) WHERE ` + isUnderWay + ` DO NOTHING`}
 
-	endRun = &hot{`UPDATE runs SET answer_id = ?, status = ?, error = ?, input_tokens = ?, output_tokens = ?,
+	endRun = &preparedStatement{`UPDATE runs SET answer_id = ?, status = ?, error = ?, input_tokens = ?, output_tokens = ?,
 cached_tokens = ?, reasoning_tokens = ?, model = ?, ended_at = ?
 WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + `
 RETURNING COALESCE(session_key, ''), session_id, agent_id, user_id`}
 
-	retryRun = &hot{`UPDATE runs SET attempt = attempt + 1
+	retryRun = &preparedStatement{`UPDATE runs SET attempt = attempt + 1
 WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
 
-	fenceRun = &hot{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + ` FOR UPDATE`}
+	fenceRun = &preparedStatement{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + ` FOR UPDATE`}
 )
 
 var errFenced = core.Conflict("The run has ended or is executed by another server or attempt")

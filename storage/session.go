@@ -57,17 +57,17 @@ func (db *DB) DeleteSession(ctx context.Context, agentID, userID, sessionID stri
 	})
 }
 
-var lockSession = &hot{`SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ? FOR UPDATE`}
+var lockSession = &preparedStatement{`SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ? FOR UPDATE`}
 
 var (
 	// touchSession makes the session or counts the turn's message to it.
-	touchSession = &hot{`INSERT INTO sessions (key, id, agent_id, user_id, messages, created_at, updated_at)
+	touchSession = &preparedStatement{`INSERT INTO sessions (key, id, agent_id, user_id, messages, created_at, updated_at)
 VALUES (?, ?, ?, ?, 1, ?, ?)
 ON CONFLICT (agent_id, user_id, id) DO UPDATE SET messages = sessions.messages + 1,
 updated_at = CASE WHEN excluded.updated_at > sessions.updated_at THEN excluded.updated_at ELSE sessions.updated_at END
 RETURNING key`}
 
 	// answerSession counts the answer to it.
-	answerSession = &hot{`UPDATE sessions SET messages = messages + 1,
+	answerSession = &preparedStatement{`UPDATE sessions SET messages = messages + 1,
 updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
 )

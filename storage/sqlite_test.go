@@ -10,10 +10,12 @@ import (
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
 	"github.com/agentarea/agentarea/test/dbtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
+	setRapidChecks(t, testenv.Rounds(20, 100))
 	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
 		// A path with what means something in a URL.
 		path := filepath.Join(t.TempDir(), "a b?c%20#d&e.db")

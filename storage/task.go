@@ -147,7 +147,7 @@ func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	if row.CreatedAt <= micros(t.CreatedAt.Add(-core.TaskKeyLife)) {
+	if row.CreatedAt <= micros(t.CreatedAt.Add(-core.IdempotencyKeyTTL)) {
 		_, err := tx.NewUpdate().Model(row).Set("idempotency_key = ''").WherePK().Exec(ctx)
 		return nil, err
 	}
@@ -288,18 +288,18 @@ func endDeferredRun(ctx context.Context, tx *tx, runID string, now time.Time) er
 var errTaskTaken = core.Conflict("The task was taken up just now: try again")
 
 var (
-	endWaitingTask = &hot{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'pending'`}
+	endWaitingTask = &preparedStatement{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'pending'`}
 
-	endUnownedRun = &hot{`UPDATE runs SET status = ?, ended_at = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
+	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
 
 	// appendEnd leaps over numbers that the run's last life may have shown.
-	appendEnd = &hot{`INSERT INTO events (run_id, first, last, type, data, created_at)
+	appendEnd = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
 SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT) FROM events AS e WHERE e.run_id = ?
 AND EXISTS (SELECT 1 FROM runs AS r WHERE r.id = ? AND r.status = 'cancelled') GROUP BY e.run_id`}
 
 	// nextTask finds the first task of each user among those of the highest
 	// priority, and of these users the one who was served the longest ago.
-	nextTask = &hot{`SELECT t.id FROM tasks AS t JOIN (
+	nextTask = &preparedStatement{`SELECT t.id FROM tasks AS t JOIN (
 SELECT w.user_id AS user_id, MIN(w.created_at) AS first FROM tasks AS w
 WHERE w.status = 'pending' AND w.run_at <= ? AND w.priority =
 (SELECT MIN(p.priority) FROM tasks AS p WHERE p.status = 'pending' AND p.run_at <= ?)
@@ -307,19 +307,19 @@ GROUP BY w.user_id) AS u ON u.user_id = t.user_id AND u.first = t.created_at
 WHERE t.status = 'pending' AND t.run_at <= ?
 ORDER BY t.priority, COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = t.user_id), 0), t.created_at, t.id LIMIT 1`}
 
-	startTask = &hot{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?, started_at = ?, updated_at = ?
+	startTask = &preparedStatement{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?, started_at = ?, updated_at = ?
 WHERE id = ? AND status = 'pending'`}
 
-	ownRun = &hot{`UPDATE runs SET owner = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
+	ownRun = &preparedStatement{`UPDATE runs SET owner = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
 
-	deferTask = &hot{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ? WHERE run_id = ? AND status = 'running'`}
+	deferTask = &preparedStatement{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ? WHERE run_id = ? AND status = 'running'`}
 
-	disownRun = &hot{`UPDATE runs SET owner = '' WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
+	disownRun = &preparedStatement{`UPDATE runs SET owner = '' WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
 
-	forgetFailed = &hot{`DELETE FROM calls WHERE run_id = ? AND done AND error <> '' AND number >
+	forgetFailed = &preparedStatement{`DELETE FROM calls WHERE run_id = ? AND done AND error <> '' AND number >
 COALESCE((SELECT MAX(number) FROM calls WHERE run_id = ? AND error = ''), 0)`}
 
-	endTask = &hot{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'running'`}
+	endTask = &preparedStatement{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'running'`}
 )
 
 // NextTask implements core.TaskStore.

@@ -26,8 +26,8 @@ type usageRow struct {
 
 const secondsOfADay = 24 * 60 * 60
 
-func (r *usageRow) used() core.Used {
-	u := core.Used{
+func (r *usageRow) used() core.UsageRow {
+	u := core.UsageRow{
 		AgentID: r.AgentID, Model: r.Model, UserID: r.UserID, Completions: r.Completions,
 		Usage: sdk.Usage{
 			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
@@ -42,7 +42,7 @@ func (r *usageRow) used() core.Used {
 
 // putUsage adds a row, for one that all completions of a day update would have
 // them wait for one another's commits.
-var putUsage = &hot{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
+var putUsage = &preparedStatement{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)`}
 
 // account counts what a call has used, if it is a completion that was answered.
@@ -61,7 +61,7 @@ var usageColumns = map[core.UsageKey]string{
 }
 
 // Usage implements core.UsageStore.
-func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
 	chosen := func() *bun.SelectQuery {
 		q := db.read.NewSelect().Model((*usageRow)(nil)).
 			Where("u.day >= ?", f.From.Unix()/secondsOfADay).Where("u.day <= ?", f.To.Unix()/secondsOfADay)
@@ -77,11 +77,11 @@ func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]co
 	}
 	var sum usageRow
 	if err := sums(chosen()).Scan(ctx, &sum); err != nil {
-		return nil, 0, core.Used{}, err
+		return nil, 0, core.UsageRow{}, err
 	}
 	if len(f.By) == 0 {
 		total := sum.used()
-		return []core.Used{total}, 1, total, nil
+		return []core.UsageRow{total}, 1, total, nil
 	}
 	groups := func(q *bun.SelectQuery) *bun.SelectQuery {
 		for _, key := range f.By {
@@ -91,7 +91,7 @@ func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]co
 	}
 	total, err := db.read.NewSelect().TableExpr("(?) AS g", groups(chosen())).Count(ctx)
 	if err != nil {
-		return nil, 0, core.Used{}, err
+		return nil, 0, core.UsageRow{}, err
 	}
 	q := sums(groups(chosen()))
 	for _, key := range f.By {
@@ -103,9 +103,9 @@ func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]co
 	}
 	var rows []usageRow
 	if err := q.Limit(int64(f.Limit)).Offset(int64(f.Offset)).Scan(ctx, &rows); err != nil {
-		return nil, 0, core.Used{}, err
+		return nil, 0, core.UsageRow{}, err
 	}
-	used := make([]core.Used, len(rows))
+	used := make([]core.UsageRow, len(rows))
 	for i := range rows {
 		used[i] = rows[i].used()
 	}

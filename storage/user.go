@@ -75,7 +75,7 @@ func orConflict(err error, message string, args ...any) error {
 	return core.Conflict(message, args...)
 }
 
-var selectUser = &hot{`SELECT id, username, email, role, password_hash, disabled, created_at, updated_at
+var selectUser = &preparedStatement{`SELECT id, username, email, role, password_hash, disabled, created_at, updated_at
 FROM users WHERE id = ?`}
 
 // User implements core.UserStore.

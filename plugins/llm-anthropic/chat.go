@@ -16,13 +16,13 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	if err != nil {
 		return nil, err
 	}
-	ctx, w := p.server.Wait(ctx)
+	ctx, w := p.server.WithStartTimeout(ctx)
 	defer w.Close()
 	stream := p.messages.NewStreaming(ctx, params)
 	defer func() { _ = stream.Close() }()
 	a := answer{out: out, finish: llm.Finish{Reason: llm.FinishStop, Model: req.Model}, calls: map[int64]int{}}
 	for stream.Next() {
-		w.Begun()
+		w.Started()
 		if err := a.addEvent(stream.Current()); err != nil {
 			return nil, err
 		}
@@ -33,7 +33,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	case err != nil:
 		return nil, p.wrapProviderError(ctx, err)
 	}
-	return nil, p.server.Failed(ctx, remote.ErrCut)
+	return nil, p.server.TransportError(ctx, remote.ErrTruncated)
 }
 
 // answer is the answer received so far.

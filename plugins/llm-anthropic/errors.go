@@ -25,13 +25,13 @@ var statusByType = map[string]int{
 func (p *provider) wrapProviderError(ctx context.Context, err error) error {
 	var apiErr *anthropic.Error
 	if !errors.As(err, &apiErr) {
-		return p.server.Failed(ctx, err)
+		return p.server.TransportError(ctx, err)
 	}
 	var body struct {
 		Error struct{ Type, Message string }
 	}
 	_ = json.Unmarshal([]byte(apiErr.RawJSON()), &body) // a gateway may respond with a web page
-	r := remote.Refusal{Status: apiErr.StatusCode, Message: body.Error.Message}
+	r := remote.ErrorResponse{Status: apiErr.StatusCode, Message: body.Error.Message}
 	if status, ok := statusByType[body.Error.Type]; ok {
 		r.Status = status
 	}
@@ -41,5 +41,5 @@ func (p *provider) wrapProviderError(ctx context.Context, err error) error {
 	if apiErr.Response != nil {
 		r.RetryAfter = remote.RetryAfter(apiErr.Response.Header)
 	}
-	return p.server.Refused(r)
+	return p.server.ResponseError(r)
 }

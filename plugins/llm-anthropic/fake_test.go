@@ -213,7 +213,7 @@ func (s *sse) answer(last block) {
 		s.send("error", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)
 	case last.Text == "connection lost":
 		s.text(0, "Well")
-		remotetest.Cut(s.w)
+		remotetest.CloseConnection(s.w)
 	case last.Text == "ends early":
 		s.text(0, "Well")
 	case strings.HasPrefix(last.Text, "stop "):

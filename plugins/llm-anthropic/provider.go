@@ -42,7 +42,7 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	c.APIKey = strings.TrimSpace(c.APIKey) // keys that are read from a file may end in a newline
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "https://api.anthropic.com", APIKey: c.APIKey,
-		Genuine: "anthropic.com", KeyName: "ANTHROPIC_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		OfficialHost: "anthropic.com", KeyName: "ANTHROPIC_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
 	})
 	if c.MaxTokens < 1 {
 		err = errors.Join(err, &sdk.ConfigError{Path: []string{"max_tokens"}, Summary: "must be at least 1"})
@@ -70,7 +70,7 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 
 // fetchModels requests the list of models.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
-	ctx, w := p.server.Wait(ctx)
+	ctx, w := p.server.WithStartTimeout(ctx)
 	defer w.Close()
 	pages := p.list.ListAutoPaging(ctx, anthropic.ModelListParams{Limit: anthropic.Int(100)})
 	models := []llm.Model{}

@@ -172,7 +172,7 @@ func TestErrorsContainNoSecrets(t *testing.T) {
 	if err := dead.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "can't be reached") || !sdk.AsError(err).Retryable {
+	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "is not reachable") || !sdk.AsError(err).Retryable {
 		t.Errorf("ListModels() of an unreachable server = %v", err)
 	}
 }

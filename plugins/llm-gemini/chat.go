@@ -18,20 +18,20 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	if err != nil {
 		return nil, err
 	}
-	ctx, w := p.server.Wait(ctx)
+	ctx, w := p.server.WithStartTimeout(ctx)
 	defer w.Close()
 	a := answer{p: p, out: out, finish: llm.Finish{Model: req.Model}}
 	for r, err := range p.client.Models.GenerateContentStream(ctx, req.Model, contents, config) {
 		if err != nil {
 			return nil, p.wrapProviderError(ctx, err)
 		}
-		w.Begun()
+		w.Started()
 		if err := a.addResponse(r); err != nil {
 			return nil, err
 		}
 	}
 	if a.finish.Reason == "" {
-		return nil, p.server.Failed(ctx, remote.ErrCut)
+		return nil, p.server.TransportError(ctx, remote.ErrTruncated)
 	}
 	if a.calls > 0 && a.finish.Reason == llm.FinishStop {
 		a.finish.Reason = llm.FinishToolCalls
@@ -60,7 +60,7 @@ func (a *answer) addResponse(r *genai.GenerateContentResponse) error {
 		}
 	}
 	if f := r.PromptFeedback; f != nil && f.BlockReason != "" {
-		return a.p.server.Refused(remote.Refusal{Code: sdk.CodeContentFilter, Message: string(f.BlockReason) + " " + f.BlockReasonMessage})
+		return a.p.server.ResponseError(remote.ErrorResponse{Code: sdk.CodeContentFilter, Message: string(f.BlockReason) + " " + f.BlockReasonMessage})
 	}
 	if len(r.Candidates) == 0 {
 		return nil

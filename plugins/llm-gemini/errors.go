@@ -16,9 +16,9 @@ import (
 func (p *provider) wrapProviderError(ctx context.Context, err error) error {
 	var apiErr genai.APIError
 	if !errors.As(err, &apiErr) {
-		return p.server.Failed(ctx, err)
+		return p.server.TransportError(ctx, err)
 	}
-	r := remote.Refusal{Status: apiErr.Code, Message: apiErr.Message}
+	r := remote.ErrorResponse{Status: apiErr.Code, Message: apiErr.Message}
 	for _, d := range apiErr.Details {
 		if reason, _ := d["reason"].(string); reason == "API_KEY_INVALID" {
 			r.Code = sdk.CodeUnauthorized
@@ -31,5 +31,5 @@ func (p *provider) wrapProviderError(ctx context.Context, err error) error {
 	if strings.Contains(apiErr.Message, "API key not valid") {
 		r.Code = sdk.CodeUnauthorized
 	}
-	return p.server.Refused(r)
+	return p.server.ResponseError(r)
 }

@@ -170,7 +170,7 @@ func (s *sse) answer(last part) {
 		s.raw(`{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}`)
 	case last.Text == "connection lost":
 		s.send(`{"text":"Well"}`, "")
-		remotetest.Cut(s.w)
+		remotetest.CloseConnection(s.w)
 	case last.Text == "ends early":
 		s.send(`{"text":"Well"}`, "")
 	case strings.HasPrefix(last.Text, "stop "):

@@ -41,7 +41,7 @@ func (p *provider) Configure(ctx context.Context, _ sdk.Env) error {
 	c.APIKey = strings.TrimSpace(c.APIKey) // keys that are read from a file may end in a newline
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "https://generativelanguage.googleapis.com", APIKey: c.APIKey,
-		Genuine: "googleapis.com", KeyName: "GEMINI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		OfficialHost: "googleapis.com", KeyName: "GEMINI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
 	})
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 
 // fetchModels requests the list of models.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
-	ctx, w := p.server.Wait(ctx)
+	ctx, w := p.server.WithStartTimeout(ctx)
 	defer w.Close()
 	models := []llm.Model{}
 	for m, err := range p.client.Models.All(ctx) {

@@ -23,7 +23,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	if err != nil {
 		return nil, err
 	}
-	ctx, w := p.server.Wait(ctx)
+	ctx, w := p.server.WithStartTimeout(ctx)
 	defer w.Close()
 	resp, err := p.request(ctx, http.MethodPost, "/api/chat", body)
 	if err != nil {
@@ -34,7 +34,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	lines.Buffer(nil, maxLine)
 	a := answer{p: p, out: out, finish: llm.Finish{Reason: llm.FinishStop, Model: req.Model}}
 	for lines.Scan() {
-		w.Begun()
+		w.Started()
 		done, err := a.addLine(lines.Bytes())
 		switch {
 		case err != nil:
@@ -44,9 +44,9 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 		}
 	}
 	if err = lines.Err(); err == nil {
-		err = remote.ErrCut
+		err = remote.ErrTruncated
 	}
-	return nil, p.server.Failed(ctx, err)
+	return nil, p.server.TransportError(ctx, err)
 }
 
 // addPullHint adds the command that fetches the model to a not_found error.
@@ -76,7 +76,7 @@ func (a *answer) addLine(line []byte) (done bool, err error) {
 		return false, &sdk.Error{Code: sdk.CodeUnavailable, Retryable: true, Message: a.p.server.Host + " sent a response that does not match Ollama's API"}
 	}
 	if r.Error != "" {
-		return false, a.p.server.Refused(remote.Refusal{Message: r.Error})
+		return false, a.p.server.ResponseError(remote.ErrorResponse{Message: r.Error})
 	}
 	if r.Model != "" {
 		a.finish.Model = r.Model

@@ -119,7 +119,7 @@ func (s *ndjson) answer(last message) {
 		remotetest.Write(s.w, "<html>\n")
 	case last.Content == "connection lost":
 		s.text("Well")
-		remotetest.Cut(s.w)
+		remotetest.CloseConnection(s.w)
 	case last.Content == "ends early":
 		s.text("Well")
 	case strings.HasPrefix(last.Content, "stop "):

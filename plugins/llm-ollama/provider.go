@@ -45,7 +45,7 @@ func (p *provider) Configure(context.Context, sdk.Env) (err error) {
 	}
 	p.server, err = remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "http://localhost:11434", APIKey: c.APIKey,
-		Genuine: "ollama.com", KeyName: "OLLAMA_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		OfficialHost: "ollama.com", KeyName: "OLLAMA_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
 	})
 	return err
 }
@@ -62,7 +62,7 @@ func (p *provider) request(ctx context.Context, method, path string, body any) (
 	}
 	req, err := http.NewRequestWithContext(ctx, method, p.server.URL+path, in)
 	if err != nil {
-		return nil, p.server.Failed(ctx, err)
+		return nil, p.server.TransportError(ctx, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if p.config.APIKey != "" {
@@ -70,7 +70,7 @@ func (p *provider) request(ctx context.Context, method, path string, body any) (
 	}
 	resp, err := p.server.Client().Do(req)
 	if err != nil {
-		return nil, p.server.Failed(ctx, err)
+		return nil, p.server.TransportError(ctx, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -78,7 +78,7 @@ func (p *provider) request(ctx context.Context, method, path string, body any) (
 	defer func() { _ = resp.Body.Close() }()
 	var failure struct{ Error string }
 	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&failure) // a proxy may respond with a web page
-	return nil, p.server.Refused(remote.Refusal{Status: resp.StatusCode, Message: failure.Error, RetryAfter: remote.RetryAfter(resp.Header)})
+	return nil, p.server.ResponseError(remote.ErrorResponse{Status: resp.StatusCode, Message: failure.Error, RetryAfter: remote.RetryAfter(resp.Header)})
 }
 
 // ListModels implements llm.Provider.
@@ -91,7 +91,7 @@ const maxConcurrentShows = 4
 
 // fetchModels requests the list of models and the details of each model.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
-	ctx, w := p.server.Wait(ctx)
+	ctx, w := p.server.WithStartTimeout(ctx)
 	defer w.Close()
 	var tags struct{ Models []struct{ Name string } }
 	if err := p.requestJSON(ctx, http.MethodGet, "/api/tags", nil, &tags); err != nil {
@@ -120,7 +120,7 @@ func (p *provider) requestJSON(ctx context.Context, method, path string, body, o
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 32<<20)).Decode(out); err != nil {
-		return p.server.Failed(ctx, err)
+		return p.server.TransportError(ctx, err)
 	}
 	return nil
 }

@@ -173,7 +173,7 @@ func TestListModels(t *testing.T) {
 		t.Errorf("%+v, %v", models, err)
 	}
 	p, _ = configured(t, func(c *config) { c.BaseURL = "http://127.0.0.1:1" })
-	if _, err = p.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "can't be reached") {
+	if _, err = p.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "is not reachable") {
 		t.Errorf("ListModels() of an unreachable server = %v", err)
 	}
 }

@@ -58,12 +58,12 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	c.APIKey = strings.TrimSpace(c.APIKey)
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: `https://api.openai.com/v1" or "http://localhost:11434/v1`, APIKey: c.APIKey,
-		Genuine: "api.openai.com", KeyName: "OPENAI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		OfficialHost: "api.openai.com", KeyName: "OPENAI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
 	})
 	if err = errors.Join(append(p.check(), err)...); err != nil {
 		return err
 	}
-	p.server, p.host, p.isOpenAI = server, server.Host, server.Genuine
+	p.server, p.host, p.isOpenAI = server, server.Host, server.Official
 	opts := p.options()
 	p.completions = openai.NewChatCompletionService(opts...)
 	p.list = openai.NewModelService(opts...)

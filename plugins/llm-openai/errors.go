@@ -28,10 +28,10 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 	if n := int(e.Get("code").Int()); status == 0 && n >= 400 && n < 600 {
 		status = n
 	}
-	out := p.server.Refused(remote.Refusal{
+	out := p.server.ResponseError(remote.ErrorResponse{
 		Status: status, Message: message, Code: errorCode(status, errorType, strings.ToLower(message)), RetryAfter: remote.RetryAfter(header),
 	})
-	quoted := p.server.Quote(message)
+	quoted := p.server.Excerpt(message)
 	switch out.Code {
 	case sdk.CodeUnauthorized:
 		out.Message = p.unauthorizedMessage(status, quoted)

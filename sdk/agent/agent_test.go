@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// loop is an agent type that runs a function.
+// loop is an agent type whose Run calls the function.
 type loop func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error)
 
 func (loop) Schema() json.RawMessage { return json.RawMessage(`{"type":"object","title":"t"}`) }
@@ -36,7 +36,7 @@ func (l loop) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Me
 	return l(ctx, run, host)
 }
 
-// handler answers calls by a function.
+// handler is a Handler whose Handle calls the function.
 type handler func(ctx context.Context, call *agent.Call) (*agent.Result, error)
 
 func (h handler) Handle(ctx context.Context, call *agent.Call) (*agent.Result, error) {
@@ -66,18 +66,18 @@ func toolResult(text string) *agent.Result {
 }
 
 var noCalls = handler(func(context.Context, *agent.Call) (*agent.Result, error) {
-	return nil, errors.New("no call was due")
+	return nil, errors.New("unexpected call")
 })
 
-func TestSchema(t *testing.T) {
+func TestClient_Schema(t *testing.T) {
 	t.Parallel()
 	if s, err := reach(t, nil).Schema(t.Context()); err != nil || string(s) != `{"type":"object","title":"t"}` {
-		t.Errorf("%s, %v", s, err)
+		t.Errorf("Schema() = %s, %v, want the schema of the type", s, err)
 	}
 }
 
-// All that a run starts from, asks and gets arrives as it was.
-func TestRun(t *testing.T) {
+// The input of a run, its calls and its results arrive unchanged.
+func TestRun_roundTrip(t *testing.T) {
 	t.Parallel()
 	heat, most, top := 0.0, int64(9), 0.5
 	want := &agent.Run{
@@ -99,22 +99,22 @@ func TestRun(t *testing.T) {
 
 	c := reach(t, func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 		if !reflect.DeepEqual(run, want) {
-			t.Errorf("started from %+v", run)
+			t.Errorf("Run received %+v, want %+v", run, want)
 		}
 		if plugin.RunID(ctx) != "run-1" {
-			t.Error("the context lacks the run's id")
+			t.Errorf("RunID(ctx) = %q, want %q", plugin.RunID(ctx), "run-1")
 		}
 		if got, err := host.ListTools(ctx); err != nil || !reflect.DeepEqual(got, tools) {
-			t.Errorf("tools %+v, %v", got, err)
+			t.Errorf("ListTools() = %+v, %v, want %+v", got, err, tools)
 		}
 		if got, err := host.Complete(ctx, &ask); err != nil || !reflect.DeepEqual(got, answer) {
-			t.Errorf("answer %+v, %v", got, err)
+			t.Errorf("Complete() = %+v, %v, want %+v", got, err, answer)
 		}
 		if got, err := host.CallTools(ctx, []sdk.ToolCall{call}); err != nil || !reflect.DeepEqual(got, []sdk.ToolResult{result}) {
-			t.Errorf("results %+v, %v", got, err)
+			t.Errorf("CallTools() = %+v, %v, want %+v", got, err, result)
 		}
 		if got, err := host.CallTools(ctx, nil); err != nil || len(got) != 0 {
-			t.Errorf("no calls gave %+v, %v", got, err)
+			t.Errorf("CallTools(nil) = %+v, %v, want no results", got, err)
 		}
 		return say("done"), nil
 	})
@@ -124,23 +124,23 @@ func TestRun(t *testing.T) {
 			return &agent.Result{Tools: tools}, nil
 		case 2:
 			if !reflect.DeepEqual(c.Complete, &ask) {
-				t.Errorf("asked %+v", c.Complete)
+				t.Errorf("the handler received %+v, want %+v", c.Complete, ask)
 			}
 			return &agent.Result{Answer: answer}, nil
 		default:
 			if !reflect.DeepEqual(c.CallTool, &call) {
-				t.Errorf("called %+v", c.CallTool)
+				t.Errorf("the handler received %+v, want %+v", c.CallTool, call)
 			}
 			return &agent.Result{ToolResult: &result}, nil
 		}
 	}))
 	if err != nil || got == nil || got.Text() != "done" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Run() = %+v, %v, want the answer %q", got, err, "done")
 	}
 }
 
-// Replies come in the reverse order of the calls; each finds its own.
-func TestRepliesOutOfOrder(t *testing.T) {
+// The host replies in the reverse order of the calls.
+func TestCallTools_repliesOutOfOrder(t *testing.T) {
 	t.Parallel()
 	const n = 10
 	cc := loopback.Connect(t, func(s *grpc.Server) {
@@ -173,7 +173,7 @@ func TestRepliesOutOfOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c := m.GetCall(); c.GetNumber() != i+1 || c.GetCallTool().GetCall().GetId() != fmt.Sprint(i+1) {
-			t.Errorf("call %d came as %v", i+1, c)
+			t.Errorf("got the call %v, want call %d", c, i+1)
 		}
 	}
 	for i := range uint64(n) {
@@ -189,15 +189,14 @@ func TestRepliesOutOfOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := m.GetFinish().GetMessage().GetParts()[0].GetText(); got != "1 2 3 4 5 6 7 8 9 10 " {
-		t.Errorf("the results came as %q", got)
+		t.Errorf("got the results %q, want them in the order of the calls", got)
 	}
 	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		t.Error(err)
+		t.Errorf("got the error %v after the finish, want io.EOF", err)
 	}
 }
 
-// More calls than are handled at once all come to their end.
-func TestManyCalls(t *testing.T) {
+func TestRun_moreCallsThanWorkers(t *testing.T) {
 	t.Parallel()
 	const n = 300
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
@@ -205,7 +204,7 @@ func TestManyCalls(t *testing.T) {
 		for range 3 {
 			wg.Go(func() {
 				if results, err := host.CallTools(ctx, make([]sdk.ToolCall, n)); err != nil || len(results) != n {
-					t.Errorf("%d results, %v", len(results), err)
+					t.Errorf("CallTools() = %d results, %v, want %d", len(results), err, n)
 				}
 			})
 		}
@@ -227,16 +226,16 @@ func TestManyCalls(t *testing.T) {
 		return toolResult(""), nil
 	}))
 	if err != nil || most.Load() != 64 {
-		t.Errorf("%d at once, %v", most.Load(), err)
+		t.Errorf("Run() had %d concurrent calls, %v, want 64", most.Load(), err)
 	}
 }
 
-func TestDeltas(t *testing.T) {
+func TestComplete_deltas(t *testing.T) {
 	t.Parallel()
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 		var got []string
 		_, err := host.Complete(ctx, &agent.Completion{OnDelta: func(text string) {
-			// A call from within must not wait for itself.
+			// A call from within OnDelta must not deadlock.
 			if _, err := host.ListTools(ctx); err != nil {
 				t.Error(err)
 			}
@@ -257,17 +256,16 @@ func TestDeltas(t *testing.T) {
 				c.Complete.OnDelta(text)
 			}
 		case c.Complete.OnDelta != nil:
-			t.Error("nobody wants these deltas")
+			t.Error("got deltas for a completion without OnDelta")
 		}
 		return &agent.Result{Answer: &agent.Answer{}}, nil
 	}))
 	if err != nil || m.Text() != "a|b|c" {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Run() = %+v, %v, want the answer %q", m, err, "a|b|c")
 	}
 }
 
-// What a run ends with, by what the loop returns and the host answered.
-func TestEnds(t *testing.T) {
+func TestRun_result(t *testing.T) {
 	t.Parallel()
 	complete := func(ctx context.Context, host agent.Host, final bool) error {
 		_, err := host.Complete(ctx, &agent.Completion{Final: final})
@@ -278,7 +276,7 @@ func TestEnds(t *testing.T) {
 		loop   loop
 		answer agent.Answer
 		fail   error
-		text   string // of the message; "" for none
+		text   string // of the answer; "" for no answer
 		err    *sdk.Error
 	}{
 		"message": {loop: func(context.Context, *agent.Run, agent.Host) (*sdk.Message, error) { return say("m"), nil }, text: "m"},
@@ -288,7 +286,7 @@ func TestEnds(t *testing.T) {
 		"not final": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 			return nil, complete(ctx, host, false)
 		}, err: &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type ended the run without an answer"}},
-		"final that asks for a tool": {
+		"final with a tool call": {
 			loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 				return nil, complete(ctx, host, true)
 			}, answer: agent.Answer{Message: sdk.Message{ToolCalls: []sdk.ToolCall{{}}}},
@@ -297,7 +295,7 @@ func TestEnds(t *testing.T) {
 		"error": {loop: func(context.Context, *agent.Run, agent.Host) (*sdk.Message, error) {
 			return nil, fmt.Errorf("loop: %w", rated)
 		}, err: rated},
-		"the host's error, and back": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
+		"error of the host": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 			return nil, complete(ctx, host, true)
 		}, fail: rated, err: rated},
 		"another error of the host": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
@@ -305,12 +303,12 @@ func TestEnds(t *testing.T) {
 		}, fail: errors.New("oh"), err: &sdk.Error{Code: sdk.CodeInternal, Message: "oh"}},
 		"panic": {
 			loop: func(context.Context, *agent.Run, agent.Host) (*sdk.Message, error) { panic("secret") },
-			err:  &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"},
+			err:  &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; see the log for the stack trace"},
 		},
 		"panic in OnDelta": {loop: func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 			_, err := host.Complete(ctx, &agent.Completion{OnDelta: func(string) { panic("secret") }})
 			return nil, err
-		}, err: &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"}},
+		}, err: &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; see the log for the stack trace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -322,20 +320,20 @@ func TestEnds(t *testing.T) {
 			}))
 			if test.err != nil {
 				if !reflect.DeepEqual(err, error(test.err)) {
-					t.Errorf("got %+v, want %+v", err, test.err)
+					t.Errorf("Run() error = %+v, want %+v", err, test.err)
 				}
 				return
 			}
 			if err != nil || (m == nil) != (test.text == "") || m != nil && m.Text() != test.text {
-				t.Errorf("%+v, %v", m, err)
+				t.Errorf("Run() = %+v, %v, want the answer %q", m, err, test.text)
 			}
 		})
 	}
 }
 
-// An error of one tool call of several is the first in their order, and comes
-// when all are done: a run that is started again must see the same.
-func TestToolCallsFailInOrder(t *testing.T) {
+// CallTools returns the error of the first failed call in the order of the calls, after all calls
+// have ended. A repeated run must get the same error.
+func TestCallTools_firstErrorInOrder(t *testing.T) {
 	t.Parallel()
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 		_, err := host.CallTools(ctx, make([]sdk.ToolCall, 3))
@@ -355,11 +353,11 @@ func TestToolCallsFailInOrder(t *testing.T) {
 		return nil, &sdk.Error{Code: sdk.CodeTimeout}
 	}))
 	if code(err) != sdk.CodeNotFound {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeNotFound)
 	}
 }
 
-func TestCallHasItsOwnTimeout(t *testing.T) {
+func TestListTools_ownTimeout(t *testing.T) {
 	t.Parallel()
 	late := make(chan struct{})
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
@@ -380,13 +378,11 @@ func TestCallHasItsOwnTimeout(t *testing.T) {
 		return toolResult(""), nil
 	}))
 	if err != nil || m.Text() != "on" {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Run() = %+v, %v, want the answer %q", m, err, "on")
 	}
 }
 
-// A call that outlives its run fails, rather than to send on a stream that is
-// no more.
-func TestCallAfterTheRun(t *testing.T) {
+func TestListTools_afterTheRun(t *testing.T) {
 	t.Parallel()
 	var host agent.Host
 	c := reach(t, func(_ context.Context, _ *agent.Run, h agent.Host) (*sdk.Message, error) {
@@ -397,11 +393,11 @@ func TestCallAfterTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := host.ListTools(t.Context()); err == nil {
-		t.Error("a call was taken after the run's end")
+		t.Error("ListTools() after the end of the run succeeded, want an error")
 	}
 }
 
-func TestHandlerPanics(t *testing.T) {
+func TestRun_handlerPanics(t *testing.T) {
 	t.Parallel()
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 		_, err := host.ListTools(ctx)
@@ -409,12 +405,11 @@ func TestHandlerPanics(t *testing.T) {
 	})
 	_, err := c.Run(t.Context(), &agent.Run{}, handler(func(context.Context, *agent.Call) (*agent.Result, error) { panic("oh") }))
 	if code(err) != sdk.CodeInternal {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeInternal)
 	}
 }
 
-// A handler that gives a result of the wrong kind, or none, is told of.
-func TestHandlerGivesTheWrongThing(t *testing.T) {
+func TestRun_handlerReturnsWrongResult(t *testing.T) {
 	t.Parallel()
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 		_, err := host.Complete(ctx, &agent.Completion{})
@@ -423,21 +418,21 @@ func TestHandlerGivesTheWrongThing(t *testing.T) {
 	for _, r := range []*agent.Result{nil, {}, toolResult("")} {
 		_, err := c.Run(t.Context(), &agent.Run{}, handler(func(context.Context, *agent.Call) (*agent.Result, error) { return r, nil }))
 		if code(err) != sdk.CodeInternal {
-			t.Errorf("%+v: %v", r, err)
+			t.Errorf("Run() with the result %+v: error = %v, want code %s", r, err, sdk.CodeInternal)
 		}
 	}
 }
 
-func TestSizes(t *testing.T) {
+func TestRun_messageSizes(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 10<<20)
 	c := reach(t, func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
-		// Refused before it has a number: the next call is the first.
+		// The rejected call gets no number, so the next call is the first.
 		if _, err := host.CallTools(ctx, []sdk.ToolCall{{}, {Arguments: strings.Repeat("x", 65<<20)}}); code(err) != sdk.CodeInvalidRequest {
-			t.Errorf("a call of 65 MiB: %v", err)
+			t.Errorf("CallTools() with 65 MiB: error = %v, want code %s", err, sdk.CodeInvalidRequest)
 		}
 		if _, err := host.ListTools(ctx); code(err) != sdk.CodeInvalidRequest {
-			t.Errorf("a reply of 65 MiB: %v", err)
+			t.Errorf("ListTools() with a reply of 65 MiB: error = %v, want code %s", err, sdk.CodeInvalidRequest)
 		}
 		a, err := host.Complete(ctx, &agent.Completion{Messages: []sdk.Message{run.Input}})
 		if err != nil {
@@ -452,16 +447,15 @@ func TestSizes(t *testing.T) {
 		return &agent.Result{Answer: &agent.Answer{Message: c.Complete.Messages[0]}}, nil
 	}))
 	if err != nil || m.Text() != big {
-		t.Errorf("10 MiB there and back: %v", err)
+		t.Errorf("Run() with 10 MiB: error = %v, want the input as the answer", err)
 	}
 	_, err = c.Run(t.Context(), &agent.Run{Input: sdk.Text(sdk.RoleUser, strings.Repeat("x", 65<<20))}, noCalls)
 	if code(err) != sdk.CodeInvalidRequest {
-		t.Errorf("an input of 65 MiB: %v", err)
+		t.Errorf("Run() with an input of 65 MiB: error = %v, want code %s", err, sdk.CodeInvalidRequest)
 	}
 }
 
-// Runs share a connection and nothing else.
-func TestRunsAtOnce(t *testing.T) {
+func TestRun_concurrentRuns(t *testing.T) {
 	t.Parallel()
 	c := reach(t, func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 		results, err := host.CallTools(ctx, []sdk.ToolCall{{ID: run.ID}, {ID: run.ID}})
@@ -478,14 +472,14 @@ func TestRunsAtOnce(t *testing.T) {
 				return toolResult(c.CallTool.ID), nil
 			}))
 			if err != nil || m.Text() != id+id {
-				t.Errorf("run %s: %+v, %v", id, m, err)
+				t.Errorf("Run(%s) = %+v, %v, want the answer %q", id, m, err, id+id)
 			}
 		})
 	}
 	wg.Wait()
 }
 
-func TestNumbersFollowTheOrderOfCalls(t *testing.T) {
+func TestRun_numbersFollowTheOrderOfCalls(t *testing.T) {
 	t.Parallel()
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
 		for range 3 {
@@ -510,6 +504,6 @@ func TestNumbersFollowTheOrderOfCalls(t *testing.T) {
 		return toolResult(""), nil
 	}))
 	if err != nil || !slices.Equal(lists, []uint64{1, 4, 7}) {
-		t.Errorf("%v, %v", lists, err)
+		t.Errorf("the numbers of ListTools = %v, error %v, want [1 4 7]", lists, err)
 	}
 }

@@ -9,11 +9,10 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// BenchmarkCall is the round trip of one host call, with so many under way at
-// the same time.
+// BenchmarkCall measures the round trip of a host call, with n concurrent calls.
 func BenchmarkCall(b *testing.B) {
 	for _, n := range []int{1, 8} {
-		b.Run(fmt.Sprintf("%d at once", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%d concurrent", n), func(b *testing.B) {
 			c := reach(b, func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 				calls := make([]sdk.ToolCall, n)
 				for range (int(run.Seed) + n - 1) / n {
@@ -36,7 +35,7 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// BenchmarkRun is a whole run: its start, one completion, its finish.
+// BenchmarkRun measures a run with one completion.
 func BenchmarkRun(b *testing.B) {
 	c := reach(b, func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 		_, err := host.Complete(ctx, &agent.Completion{Messages: append(run.History, run.Input), Final: true})

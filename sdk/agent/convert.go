@@ -10,8 +10,8 @@ import (
 	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
-// maxPayload is how large a call or a reply may be, in bytes: what a message may
-// be, less the envelope.
+// maxPayload is the maximum size of a call or a reply in bytes: the maximum size of a message less
+// the envelope.
 const maxPayload = plugin.MaxMessageSize - 64
 
 func fromRun(r *Run) *agentv1.Start {
@@ -47,7 +47,7 @@ func fromCompletion(c *Completion) *agentv1.Complete {
 	}
 }
 
-// toCompletion leaves OnDelta to the caller.
+// toCompletion converts c. It does not set OnDelta.
 func toCompletion(c *agentv1.Complete) *Completion {
 	return &Completion{
 		Model: c.GetModel(), Messages: wire.ToMessages(c.GetMessages()), Tools: wire.ToTools(c.GetTools()),

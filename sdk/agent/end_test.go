@@ -15,10 +15,10 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// busy is a loop that waits in a call, and tells how the call and it ended.
+// busy returns a loop that waits in a call until the run ends, and sends the error of the call to ended.
 func busy(ended chan<- error) loop {
 	return func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
-		// Even a call with a context of its own ends with the run.
+		// A call ends with the run even if its own context does not.
 		_, err := host.ListTools(context.WithoutCancel(ctx))
 		<-ctx.Done()
 		ended <- err
@@ -26,7 +26,7 @@ func busy(ended chan<- error) loop {
 	}
 }
 
-func TestCancelInACall(t *testing.T) {
+func TestRun_cancelledDuringCall(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -38,17 +38,17 @@ func TestCancelInACall(t *testing.T) {
 		return nil, ctx.Err()
 	}))
 	if m != nil || code(err) != sdk.CodeCancelled {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Run() = %+v, %v, want no answer and code %s", m, err, sdk.CodeCancelled)
 	}
 	if !handled {
-		t.Error("Run did not wait for its handler")
+		t.Error("Run returned before its handler")
 	}
 	if err := <-ended; err == nil {
-		t.Error("the call was answered")
+		t.Error("the call succeeded, want an error")
 	}
 }
 
-func TestDeadline(t *testing.T) {
+func TestRun_deadline(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -58,15 +58,15 @@ func TestDeadline(t *testing.T) {
 		return nil, ctx.Err()
 	}))
 	if code(err) != sdk.CodeTimeout {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeTimeout)
 	}
 	if err := <-ended; err == nil {
-		t.Error("the call was answered")
+		t.Error("the call succeeded, want an error")
 	}
 }
 
-// A loop that does not listen loses its stream after the grace.
-func TestGrace(t *testing.T) {
+// A loop that ignores the cancellation loses its stream after Grace.
+func TestRun_grace(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -77,12 +77,12 @@ func TestGrace(t *testing.T) {
 	})
 	c.Grace = 20 * time.Millisecond
 	if _, err := c.Run(ctx, &agent.Run{}, noCalls); code(err) != sdk.CodeCancelled {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeCancelled)
 	}
 	close(release)
 }
 
-func TestEndedBeforeItBegan(t *testing.T) {
+func TestRun_cancelledBeforeStart(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -91,12 +91,12 @@ func TestEndedBeforeItBegan(t *testing.T) {
 		return nil, ctx.Err()
 	})
 	if _, err := c.Run(ctx, &agent.Run{}, noCalls); code(err) != sdk.CodeCancelled {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeCancelled)
 	}
 }
 
-// The plugin dies while the host works for it.
-func TestPluginDies(t *testing.T) {
+// The plugin exits while the host handles its call.
+func TestRun_pluginExits(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	cc, server := loopback.Serve(t, func(s *grpc.Server) { agent.Register(s, busy(ended)) })
@@ -106,15 +106,15 @@ func TestPluginDies(t *testing.T) {
 		return nil, ctx.Err()
 	}))
 	if code(err) != sdk.CodePluginCrashed || !sdk.AsError(err).Retryable {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want a retryable one with code %s", err, sdk.CodePluginCrashed)
 	}
 	if err := <-ended; err == nil {
-		t.Error("the call was answered")
+		t.Error("the call succeeded, want an error")
 	}
 }
 
-// It dies while more calls wait than are handled at once.
-func TestPluginDiesWithCallsWaiting(t *testing.T) {
+// The plugin exits while calls wait for a worker.
+func TestRun_pluginExitsWithQueuedCalls(t *testing.T) {
 	t.Parallel()
 	cc, server := loopback.Serve(t, func(s *grpc.Server) {
 		agent.Register(s, loop(func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
@@ -130,12 +130,12 @@ func TestPluginDiesWithCallsWaiting(t *testing.T) {
 		return nil, ctx.Err()
 	}))
 	if code(err) != sdk.CodePluginCrashed {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodePluginCrashed)
 	}
 }
 
-// The host goes while the plugin waits for it.
-func TestHostGoes(t *testing.T) {
+// The host disconnects while the plugin waits for a reply.
+func TestRun_hostDisconnects(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	cc := loopback.Connect(t, func(s *grpc.Server) { agent.Register(s, busy(ended)) })
@@ -145,14 +145,14 @@ func TestHostGoes(t *testing.T) {
 		return nil, ctx.Err()
 	}))
 	if code(err) != sdk.CodePluginCrashed {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodePluginCrashed)
 	}
 	if err := <-ended; err == nil {
-		t.Error("the call was answered")
+		t.Error("the call succeeded, want an error")
 	}
 }
 
-// raw is a plugin that does not keep to the protocol.
+// raw is a plugin that sends the messages of say, whether the protocol allows them or not.
 type raw struct {
 	agentv1.UnimplementedAgentServiceServer
 	say []*agentv1.RunResponse
@@ -168,7 +168,7 @@ func (r raw) Run(stream agentv1.AgentService_RunServer) error {
 		}
 	}
 	if len(r.say) > 0 {
-		<-stream.Context().Done() // the host must not wait for more
+		<-stream.Context().Done() // the host must close the stream
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func listTools(number uint64) *agentv1.RunResponse {
 	}}}
 }
 
-func TestBrokenProtocol(t *testing.T) {
+func TestRun_pluginViolatesProtocol(t *testing.T) {
 	t.Parallel()
 	var flood []*agentv1.RunResponse
 	for i := range uint64(2000) {
@@ -203,14 +203,14 @@ func TestBrokenProtocol(t *testing.T) {
 				return nil, ctx.Err()
 			}))
 			if code(err) != sdk.CodeInternal {
-				t.Error(err)
+				t.Errorf("Run() error = %v, want code %s", err, sdk.CodeInternal)
 			}
 		})
 	}
 }
 
-// A plugin that finishes and then hangs does not hold its run.
-func TestHangsAfterFinish(t *testing.T) {
+// A plugin that hangs after its finish does not delay the end of the run.
+func TestRun_pluginHangsAfterFinish(t *testing.T) {
 	t.Parallel()
 	finish := &agentv1.RunResponse{Message: &agentv1.RunResponse_Finish{Finish: &agentv1.Finish{
 		Message: &basev1.Message{Parts: []*basev1.Part{{Content: &basev1.Part_Text{Text: "done"}}}},
@@ -220,12 +220,12 @@ func TestHangsAfterFinish(t *testing.T) {
 	}))
 	c.Grace = 20 * time.Millisecond
 	if m, err := c.Run(t.Context(), &agent.Run{}, noCalls); err != nil || m.Text() != "done" {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Run() = %+v, %v, want the answer %q", m, err, "done")
 	}
 }
 
-// What a host in no order sends must not hurt the plugin.
-func TestBrokenHost(t *testing.T) {
+// Messages that a host must not send do not crash the plugin.
+func TestRun_hostViolatesProtocol(t *testing.T) {
 	t.Parallel()
 	cc := loopback.Connect(t, func(s *grpc.Server) {
 		agent.Register(s, loop(func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
@@ -252,7 +252,7 @@ func TestBrokenHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := stream.Recv(); err == nil {
-		t.Error("a run without a start began")
+		t.Error("a run without Start succeeded, want an error")
 	}
 
 	stray := &agentv1.RunRequest{Message: &agentv1.RunRequest_Delta{Delta: &agentv1.Delta{Number: 9}}}
@@ -260,16 +260,16 @@ func TestBrokenHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m, err := stream.Recv(); err != nil || m.GetCall().GetNumber() != 1 {
-		t.Fatal(m, err)
+		t.Fatalf("got %v, %v, want call 1", m, err)
 	}
-	if err := stream.Send(reply(1)); err != nil { // a list of tools for a completion
+	if err := stream.Send(reply(1)); err != nil { // a list of tools as the reply to a completion
 		t.Fatal(err)
 	}
 	m, err := stream.Recv()
 	if err != nil || m.GetFinish().GetError().GetCode() != string(sdk.CodeInternal) {
-		t.Errorf("%v, %v", m, err)
+		t.Errorf("got %v, %v, want a finish with code %s", m, err, sdk.CodeInternal)
 	}
 	if _, err := stream.Recv(); err == nil {
-		t.Error("the stream goes on after its finish")
+		t.Error("got a message after the finish, want the end of the stream")
 	}
 }

@@ -18,21 +18,21 @@ func TestReadFile(t *testing.T) {
 	t.Parallel()
 	data := bytes.Repeat([]byte("\x00\xffx"), agent.MaxRead/3+1)
 	c := reach(t, func(ctx context.Context, _ *agent.Run, host agent.Host) (*sdk.Message, error) {
-		// Refused before it has a number: the read is the first call.
+		// The rejected calls get no number, so the next call is the first.
 		for _, r := range []agent.FileRange{{Length: agent.MaxRead + 1}, {Offset: -1}, {Length: -1}} {
 			if _, err := host.ReadFile(ctx, "file-1", r.Offset, r.Length); code(err) != sdk.CodeInvalidRequest {
-				t.Errorf("%+v: %v", r, err)
+				t.Errorf("ReadFile(%+v) error = %v, want code %s", r, err, sdk.CodeInvalidRequest)
 			}
 		}
 		got, err := host.ReadFile(ctx, "file-1", 2, agent.MaxRead)
 		if err != nil || !bytes.Equal(got, data[2:2+agent.MaxRead]) {
-			t.Errorf("%d bytes, %v", len(got), err)
+			t.Errorf("ReadFile() = %d bytes, %v, want the %d bytes from offset 2", len(got), err, agent.MaxRead)
 		}
 		if got, err := host.ReadFile(ctx, "file-1", int64(len(data)), 10); err != nil || len(got) != 0 {
-			t.Errorf("past the end: %q, %v", got, err)
+			t.Errorf("ReadFile() at the end = %q, %v, want no bytes", got, err)
 		}
 		if _, err := host.ReadFile(ctx, "file-2", 0, 10); code(err) != sdk.CodeNotFound {
-			t.Error(err)
+			t.Errorf("ReadFile() of an unknown file: error = %v, want code %s", err, sdk.CodeNotFound)
 		}
 		return say("read"), nil
 	})
@@ -42,7 +42,7 @@ func TestReadFile(t *testing.T) {
 			return nil, &sdk.Error{Code: sdk.CodeNotFound}
 		}
 		if c.Number == 1 && *r != (agent.FileRange{FileID: "file-1", Offset: 2, Length: agent.MaxRead}) {
-			t.Errorf("asked for %+v", r)
+			t.Errorf("the handler received %+v, want 4 MiB from offset 2", r)
 		}
 		return &agent.Result{Data: data[r.Offset:min(r.Offset+r.Length, int64(len(data)))]}, nil
 	}))
@@ -51,19 +51,19 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// A plugin without this SDK is held to the limit too.
-func TestReadOfTooMuch(t *testing.T) {
+// The limit also applies to a plugin that does not use this SDK.
+func TestReadFile_hostEnforcesLimit(t *testing.T) {
 	t.Parallel()
 	c := agent.NewClient(loopback.Connect(t, func(s *grpc.Server) {
 		agentv1.RegisterAgentServiceServer(s, greedy{})
 	}))
 	_, err := c.Run(t.Context(), &agent.Run{}, noCalls)
 	if code(err) != sdk.CodeInvalidRequest {
-		t.Error(err)
+		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeInvalidRequest)
 	}
 }
 
-// greedy asks for too much at once, and ends with what it is told.
+// greedy reads more than MaxRead bytes at once, and ends the run with the error of the call.
 type greedy struct {
 	agentv1.UnimplementedAgentServiceServer
 }
@@ -87,8 +87,8 @@ func (greedy) Run(stream agentv1.AgentService_RunServer) error {
 	}})
 }
 
-// The names of files go to the plugin and come back as they are.
-func TestFilesInMessages(t *testing.T) {
+// The references to files reach the plugin and return unchanged.
+func TestRun_filesInMessages(t *testing.T) {
 	t.Parallel()
 	named := sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{
 		{Text: "look"}, {File: &sdk.File{ID: "file-1", Name: "a.txt", MediaType: "text/plain", Size: 1 << 40}},
@@ -100,11 +100,11 @@ func TestFilesInMessages(t *testing.T) {
 	m, err := c.Run(t.Context(), &agent.Run{History: []sdk.Message{named}, Input: named}, handler(
 		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
 			if !reflect.DeepEqual(c.Complete.Messages, []sdk.Message{named, named}) {
-				t.Errorf("asked with %+v", c.Complete.Messages)
+				t.Errorf("the handler received %+v, want twice %+v", c.Complete.Messages, named)
 			}
 			return &agent.Result{Answer: &agent.Answer{}}, nil
 		}))
 	if err != nil || !reflect.DeepEqual(m, &named) {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("Run() = %+v, %v, want %+v", m, err, named)
 	}
 }

@@ -11,32 +11,32 @@ import (
 	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
-// host is the Host of one run, over its stream.
+// host implements Host for one run, over the stream of the run.
 type host struct {
-	ctx    context.Context // of the run
+	ctx    context.Context // the context of the run
 	stream agentv1.AgentService_RunServer
 
-	// sending keeps calls on the wire in the order of their numbers.
+	// sending guards number and done, and keeps the calls on the stream in the order of their numbers.
 	sending sync.Mutex
 	number  uint64
 	done    bool
 
-	mu      sync.Mutex
-	pending map[uint64]*pending
+	mu      sync.Mutex // guards pending
+	pending map[uint64]*pendingCall
 }
 
-// pending is a call that waits for its reply.
-type pending struct {
+// pendingCall is a call that waits for its reply.
+type pendingCall struct {
 	number uint64
 	mu     sync.Mutex
 	deltas []string
 	reply  *agentv1.Reply
-	// news has room for one: deltas came, or the reply.
-	news chan struct{}
+	// updated has a value after deltas or reply have changed. Its capacity is 1.
+	updated chan struct{}
 }
 
 func newHost(ctx context.Context, stream agentv1.AgentService_RunServer) *host {
-	return &host{ctx: ctx, stream: stream, pending: map[uint64]*pending{}}
+	return &host{ctx: ctx, stream: stream, pending: map[uint64]*pendingCall{}}
 }
 
 func (h *host) Complete(ctx context.Context, req *Completion) (*Answer, error) {
@@ -118,12 +118,12 @@ func (h *host) ReadFile(ctx context.Context, id string, offset, length int64) ([
 	return got.GetData(), nil
 }
 
-// send numbers the calls and sends them, all or none.
-func (h *host) send(calls ...*agentv1.Call) ([]*pending, error) {
+// send assigns numbers to the calls and sends them. It sends none if one of them is too large.
+func (h *host) send(calls ...*agentv1.Call) ([]*pendingCall, error) {
 	for _, c := range calls {
-		// Refused here, a call takes no number, and the run can go on.
+		// A call that is rejected here gets no number, so the run can continue.
 		if proto.Size(c) > maxPayload {
-			return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the call is larger than 64 MiB"}
+			return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the call is larger than the maximum of 64 MiB"}
 		}
 	}
 	h.sending.Lock()
@@ -134,13 +134,13 @@ func (h *host) send(calls ...*agentv1.Call) ([]*pending, error) {
 	if err := h.ctx.Err(); err != nil {
 		return nil, err
 	}
-	waiting := make([]*pending, len(calls))
+	sent := make([]*pendingCall, len(calls))
 	h.mu.Lock()
 	for i, c := range calls {
 		h.number++
 		c.Number = h.number
-		waiting[i] = &pending{number: h.number, news: make(chan struct{}, 1)}
-		h.pending[h.number] = waiting[i]
+		sent[i] = &pendingCall{number: h.number, updated: make(chan struct{}, 1)}
+		h.pending[h.number] = sent[i]
 	}
 	h.mu.Unlock()
 	for _, c := range calls {
@@ -148,15 +148,15 @@ func (h *host) send(calls ...*agentv1.Call) ([]*pending, error) {
 			return nil, wire.FromCall(h.ctx, err)
 		}
 	}
-	return waiting, nil
+	return sent, nil
 }
 
-// wait waits for a reply, and hands deltas to onDelta from this goroutine.
-func (h *host) wait(ctx context.Context, p *pending, onDelta func(string)) (*agentv1.Reply, error) {
+// wait returns the reply to a call. It calls onDelta, from this goroutine, for each delta before it.
+func (h *host) wait(ctx context.Context, p *pendingCall, onDelta func(string)) (*agentv1.Reply, error) {
 	defer h.forget(p.number)
 	for {
 		select {
-		case <-p.news:
+		case <-p.updated:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-h.ctx.Done():
@@ -189,34 +189,35 @@ func (h *host) forget(number uint64) {
 
 func (h *host) reply(r *agentv1.Reply) {
 	if p := h.find(r.GetNumber()); p != nil {
-		p.tell(func() { p.reply = r })
+		p.update(func() { p.reply = r })
 	}
 }
 
 func (h *host) delta(d *agentv1.Delta) {
 	if p := h.find(d.GetNumber()); p != nil {
-		p.tell(func() { p.deltas = append(p.deltas, d.GetText()) })
+		p.update(func() { p.deltas = append(p.deltas, d.GetText()) })
 	}
 }
 
-// find gives nil for a call that nobody waits for any more.
-func (h *host) find(number uint64) *pending {
+// find returns the pending call with the number, or nil if nobody waits for it.
+func (h *host) find(number uint64) *pendingCall {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.pending[number]
 }
 
-func (p *pending) tell(change func()) {
+// update applies change and wakes up the wait for p.
+func (p *pendingCall) update(change func()) {
 	p.mu.Lock()
 	change()
 	p.mu.Unlock()
 	select {
-	case p.news <- struct{}{}:
+	case p.updated <- struct{}{}:
 	default:
 	}
 }
 
-// finish is the last thing to be sent.
+// finish sends the end of the run. Calls fail afterwards.
 func (h *host) finish(f *agentv1.Finish) error {
 	h.sending.Lock()
 	defer h.sending.Unlock()
@@ -225,5 +226,5 @@ func (h *host) finish(f *agentv1.Finish) error {
 }
 
 func wrongReply() error {
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "the host's reply does not fit the call"}
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "the host's reply does not match the call"}
 }

@@ -8,16 +8,16 @@ import (
 	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
-// Kind is the kind's word in plugins.hcl.
+// Kind is the name of the plugin kind in plugins.hcl.
 const Kind = "agent"
 
-// Serve runs an agent type's process until the host stops it: the last line of
-// an author's main. t may be an sdk.Configurer, sdk.Healther and sdk.Stopper too.
+// Serve serves an agent type until the host stops the process. Call it at the end of main. If t also
+// implements sdk.Configurer, sdk.Healther or sdk.Stopper, Serve uses these methods.
 func Serve(info sdk.Info, t Type) {
 	plugin.Serve(Kind, info, t, func(s *grpc.Server) { Register(s, t) })
 }
 
-// Register adds the agent service to a server; Serve does it for an author.
+// Register registers the agent service with a gRPC server. Serve calls it; plugins need not.
 func Register(s *grpc.Server, t Type) {
 	agentv1.RegisterAgentServiceServer(s, &server{agentType: t})
 }

@@ -12,6 +12,7 @@ import (
 	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
+// server implements the gRPC service with a Type.
 type server struct {
 	agentv1.UnimplementedAgentServiceServer
 	agentType Type
@@ -23,7 +24,7 @@ func (s *server) AgentSchema(context.Context, *agentv1.AgentSchemaRequest) (*age
 		schema = json.RawMessage(`{"type":"object"}`)
 	}
 	if !json.Valid(schema) {
-		return nil, wire.ToStatus(&sdk.Error{Code: sdk.CodeInternal, Message: "the agent type's schema is not JSON"})
+		return nil, wire.ToStatus(&sdk.Error{Code: sdk.CodeInternal, Message: "the schema of the agent type is not valid JSON"})
 	}
 	return &agentv1.AgentSchemaResponse{SchemaJson: string(schema)}, nil
 }
@@ -35,7 +36,7 @@ func (s *server) Run(stream agentv1.AgentService_RunServer) error {
 	}
 	start := first.GetStart()
 	if start == nil {
-		return wire.ToStatus(&sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the first message of a run must be start"})
+		return wire.ToStatus(&sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the first message of a run must be Start"})
 	}
 	ctx, cancel := context.WithCancelCause(plugin.WithRunID(stream.Context(), start.GetRunId()))
 	defer cancel(nil)
@@ -50,7 +51,7 @@ func (s *server) Run(stream agentv1.AgentService_RunServer) error {
 	return wire.ToStatus(h.finish(finish))
 }
 
-// run keeps a panic of the loop to its run.
+// run executes the loop. A panic of the loop fails its run only.
 func run(ctx context.Context, t Type, r *Run, h Host) (m *sdk.Message, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -60,8 +61,8 @@ func run(ctx context.Context, t Type, r *Run, h Host) (m *sdk.Message, err error
 	return t.Run(ctx, r, h)
 }
 
-// receive hands replies to the calls that wait for them, until the stream
-// ends: at the latest when the handler has returned.
+// receive passes replies and deltas to the calls that wait for them. It returns when the stream ends,
+// which is at the latest when the gRPC handler returns.
 func receive(stream agentv1.AgentService_RunServer, h *host, cancel context.CancelCauseFunc) {
 	for {
 		m, err := stream.Recv()

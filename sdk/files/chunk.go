@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// chunk is the size of a message's bytes, and the largest that the protocol has:
-// half of it costs a tenth more of the processor.
+// chunk is the maximum size of the data in a message in bytes. It is the maximum that the protocol
+// allows, because half of it costs about 10 % more CPU time.
 const chunk = 1 << 20
 
-// buffers are of chunk bytes.
+// buffers is a pool of buffers of chunk bytes.
 var buffers = sync.Pool{New: func() any {
 	b := make([]byte, chunk)
 	return &b
 }}
 
-// fill reads until buf is half full, so that small reads share a message and a
-// slow reader's bytes need not wait for a whole one. err is r's own, after the n
-// bytes: io.ReadAtLeast would not tell r's end from io.ErrUnexpectedEOF of r.
+// fill reads until buf is at least half full. So small reads share a message, and the bytes of a slow
+// reader do not wait for a full one. It returns the error of r after the n bytes. It does not use
+// io.ReadAtLeast, which does not distinguish the end of r from an io.ErrUnexpectedEOF that r returns.
 func fill(r io.Reader, buf []byte) (n int, err error) {
 	for idle := 0; n < len(buf)/2 && err == nil; {
 		var m int
@@ -32,14 +32,14 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// each gives send the chunks of r, until r ends, r fails (rerr) or send does (serr).
-// Of what came just before r's failure, up to half a chunk is dropped.
-func each(r io.Reader, send func([]byte) error) (rerr, serr error) {
+// sendChunks calls send with the chunks of r until r ends, r fails (readErr) or send fails (sendErr). If
+// r fails, sendChunks drops the bytes that fill read together with the error.
+func sendChunks(r io.Reader, send func([]byte) error) (readErr, sendErr error) {
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
 	for {
 		n, err := fill(r, *b)
-		end := err == io.EOF //nolint:errorlint // a wrapped one is a failure of r
+		end := err == io.EOF //nolint:errorlint // a wrapped io.EOF is a failure of r
 		if err != nil && !end {
 			return err, nil
 		}

@@ -17,19 +17,19 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-// Client is the host's side of a backend in another process: a Backend and a
-// Presigner. Its errors are *sdk.Error, but for one of Put's reader, which is
-// returned as it is. A plugin that dies is CodePluginCrashed.
+// Client is the host's client of a backend in another process. It implements Backend and Presigner. Its
+// errors are *sdk.Error, except that Put returns an error of its reader unchanged. If the plugin's
+// process exits, the error has CodePluginCrashed.
 type Client struct{ rpc filesv1.FilesServiceClient }
 
-// NewClient speaks to the plugin at the other end of cc.
+// NewClient returns a Client that uses the connection cc.
 func NewClient(cc grpc.ClientConnInterface) *Client {
 	return &Client{rpc: filesv1.NewFilesServiceClient(cc)}
 }
 
-// text refuses what protobuf can't carry. The rest of a key's rule is the
-// plugin's to keep.
-func text(s string) error {
+// checkUTF8 returns an error for a string that protobuf cannot encode. The plugin checks the other rules
+// for keys.
+func checkUTF8(s string) error {
 	if !utf8.ValidString(s) {
 		return badKey("is not UTF-8")
 	}
@@ -38,7 +38,7 @@ func text(s string) error {
 
 // Stat implements Backend.
 func (c *Client) Stat(ctx context.Context, key string) (*Object, error) {
-	if err := text(key); err != nil {
+	if err := checkUTF8(key); err != nil {
 		return nil, err
 	}
 	r, err := c.rpc.Stat(ctx, &filesv1.StatRequest{Key: key})
@@ -49,14 +49,14 @@ func (c *Client) Stat(ctx context.Context, key string) (*Object, error) {
 	return &o, nil
 }
 
-// Put implements Backend. It sends r's bytes as they come, and cuts the stream
-// when r fails, so that the plugin keeps nothing.
+// Put implements Backend. If r fails, Put cancels the stream, so that the plugin does not store the
+// object.
 func (c *Client) Put(ctx context.Context, key string, r io.Reader, o PutOptions) (*Stored, error) {
-	if err := text(key); err != nil {
+	if err := checkUTF8(key); err != nil {
 		return nil, err
 	}
-	callCtx, cut := context.WithCancel(ctx)
-	defer cut()
+	callCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stream, err := c.rpc.Put(callCtx)
 	if err != nil {
 		return nil, wire.FromCall(ctx, err)
@@ -69,8 +69,8 @@ func (c *Client) Put(ctx context.Context, key string, r io.Reader, o PutOptions)
 		data := &filesv1.PutRequest_Data{}
 		message := &filesv1.PutRequest{Message: data}
 		var readErr error
-		readErr, err = each(r, func(b []byte) error {
-			data.Data = b // Send has encoded it when it returns
+		readErr, err = sendChunks(r, func(b []byte) error {
+			data.Data = b // Send does not retain it
 			sent += int64(len(b))
 			return stream.Send(message)
 		})
@@ -78,7 +78,7 @@ func (c *Client) Put(ctx context.Context, key string, r io.Reader, o PutOptions)
 			return nil, readErr
 		}
 	}
-	early := errors.Is(err, io.EOF) // the plugin has answered; its word is in the status
+	early := errors.Is(err, io.EOF) // the plugin has already responded; the status has its error
 	if err != nil && !early {
 		return nil, wire.FromCall(ctx, err)
 	}
@@ -87,17 +87,17 @@ func (c *Client) Put(ctx context.Context, key string, r io.Reader, o PutOptions)
 		return nil, wire.FromCall(ctx, err)
 	}
 	if early || answer.GetSize() != sent {
-		return nil, mistake("the plugin answered that it keeps the file, but did not take all of it")
+		return nil, internalError("the plugin reported success, but it did not receive the whole object")
 	}
 	if len(answer.GetSha256()) != sha256.Size {
-		return nil, mistake("the plugin's SHA-256 does not have 32 bytes")
+		return nil, internalError("the SHA-256 digest from the plugin does not have 32 bytes")
 	}
 	return &Stored{Size: sent, SHA256: [sha256.Size]byte(answer.GetSha256())}, nil
 }
 
 // Delete implements Backend.
 func (c *Client) Delete(ctx context.Context, key string) error {
-	if err := text(key); err != nil {
+	if err := checkUTF8(key); err != nil {
 		return err
 	}
 	_, err := c.rpc.Delete(ctx, &filesv1.DeleteRequest{Key: key})
@@ -107,15 +107,15 @@ func (c *Client) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// List implements Backend. It reads no further than it is asked to.
+// List implements Backend. It stops reading when the loop over it ends.
 func (c *Client) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		if err := errors.Join(text(prefix), text(after)); err != nil {
+		if err := errors.Join(checkUTF8(prefix), checkUTF8(after)); err != nil {
 			yield(Object{}, wire.AsError(err))
 			return
 		}
-		callCtx, cut := context.WithCancel(ctx)
-		defer cut()
+		callCtx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		stream, err := c.rpc.List(callCtx, &filesv1.ListRequest{Prefix: prefix, After: after})
 		if err != nil {
 			yield(Object{}, wire.FromCall(ctx, err))
@@ -139,9 +139,9 @@ func (c *Client) List(ctx context.Context, prefix, after string) iter.Seq2[Objec
 	}
 }
 
-// Presign implements Presigner. A plugin that can't gives an empty URL.
+// Presign implements Presigner. It returns an empty URL if the plugin does not support it.
 func (c *Client) Presign(ctx context.Context, r PresignRequest) (string, error) {
-	if err := text(r.Key); err != nil {
+	if err := checkUTF8(r.Key); err != nil {
 		return "", err
 	}
 	answer, err := c.rpc.Presign(ctx, &filesv1.PresignRequest{
@@ -157,6 +157,7 @@ func (c *Client) Presign(ctx context.Context, r PresignRequest) (string, error) 
 	return answer.GetUrl(), nil
 }
 
-func mistake(message string) error {
+// internalError returns an error with CodeInternal.
+func internalError(message string) error {
 	return &sdk.Error{Code: sdk.CodeInternal, Message: message}
 }

@@ -23,7 +23,7 @@ func toObject(o *filesv1.Object) Object {
 	return out
 }
 
-// seconds rounds up: a URL shall not be good for less than was asked.
+// seconds returns d in seconds, rounded up, so that a URL is valid for at least d.
 func seconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }

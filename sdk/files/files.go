@@ -1,9 +1,9 @@
-// Package files is what the author of a file backend imports: implement Backend
-// and call Serve from main. The host holds the same interface, made by NewClient
-// from a plugin's connection.
+// Package files is for plugins of the kind files, which are file backends. Implement Backend and call
+// Serve from main. The host uses the same interface: NewClient returns a Backend for the connection to
+// a plugin.
 //
-// A backend keeps bytes under keys that the host chooses; what users call their
-// files, it never sees. sdk/plugintest tests one.
+// A backend stores objects under keys that the host chooses. It does not receive the file names of
+// users. Package plugintest tests backends.
 package files
 
 import (
@@ -13,67 +13,71 @@ import (
 	"time"
 )
 
-// Backend keeps bytes under keys. Its methods are called at the same time.
+// Backend stores objects, each of which is a sequence of bytes, under keys. Its methods must be safe
+// for concurrent use.
 //
-// A key is 1 to 255 bytes of UTF-8 without NUL, with no more than 80 bytes
-// between its slashes. Errors should be *sdk.Error: CodeNotFound for a key that
-// is not there, CodeNoSpace when the medium is full, CodeUnavailable when it is
-// down, CodeInvalidRequest for a key that is none. Others reach the host as
-// CodeInternal.
+// A key consists of 1 to 255 bytes of UTF-8 without NUL, with at most 80 bytes between two slashes.
+//
+// Errors should be *sdk.Error with one of these codes: CodeNotFound if the key does not exist,
+// CodeNoSpace if the storage is full, CodeUnavailable if the storage is not available, or
+// CodeInvalidRequest if the key is not valid. The host receives any other error as CodeInternal.
 type Backend interface {
-	// Stat fails with CodeNotFound.
+	// Stat returns the properties of an object. It returns an error with CodeNotFound if the key does
+	// not exist.
 	Stat(ctx context.Context, key string) (*Object, error)
-	// Get reads length bytes from offset, or up to the end with a length of 0; an
-	// offset at or past the end reads nothing. It fails with CodeNotFound.
+	// Get returns a reader of length bytes of the object, starting at offset. A length of 0 means up to
+	// the end. If offset is at or after the end, the reader is empty. Get returns an error with
+	// CodeNotFound if the key does not exist.
 	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
-	// Put keeps what r gives. When it returns without an error, the key holds the
-	// new bytes, whole and safe on the medium; before, and when r or Put fails, it
-	// holds what it held. An error of r is returned, perhaps wrapped.
+	// Put stores the bytes of r and replaces the previous object of the key. When Put returns without an
+	// error, the new object is complete and durable. Until then, and if r or Put fails, the key keeps
+	// its previous object, if any. Put returns an error of r, possibly wrapped.
 	Put(ctx context.Context, key string, r io.Reader, o PutOptions) (*Stored, error)
-	// Delete succeeds for a key that is not there. What a Put of that key that was
-	// cut has left behind goes too.
+	// Delete removes an object, and whatever an interrupted Put of the same key left behind. It succeeds
+	// if the key does not exist.
 	Delete(ctx context.Context, key string) error
-	// List gives the objects whose keys begin with prefix and come after the
-	// given one, in order of the keys' bytes. An error is the last thing it gives.
+	// List returns the objects whose keys start with prefix and are greater than after, in the byte order
+	// of the keys. If it yields an error, the iteration ends.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Object, error]
 }
 
-// Presigner is a Backend whose objects can be downloaded without the server.
+// Presigner is an optional interface of a Backend whose objects clients can download directly.
 type Presigner interface {
-	// Presign gives a URL that serves the object for a while; an empty one has
-	// the host read the bytes itself.
+	// Presign returns a URL from which a client can download the object. If the URL is empty, the host
+	// calls Get instead.
 	Presign(ctx context.Context, r PresignRequest) (string, error)
 }
 
-// Object is what a key holds.
+// Object contains the properties of an object.
 type Object struct {
 	Key string
-	// Size is in bytes.
+	// Size is the size in bytes.
 	Size int64
-	// Modified is when it was put, in UTC.
+	// Modified is the time of the last Put, in UTC.
 	Modified time.Time
 }
 
-// PutOptions are what is known of bytes before they come.
+// PutOptions contains what is known about an object before its content.
 type PutOptions struct {
-	// Size is how many will come, and neither more nor less; -1 when unknown.
+	// Size is the exact size in bytes, or -1 if it is unknown.
 	Size int64
 	// ContentType is a MIME type.
 	ContentType string
 }
 
-// Stored is what a Put has kept.
+// Stored is the result of a Put.
 type Stored struct {
-	// Size is in bytes.
-	Size   int64
+	// Size is the number of bytes that were stored.
+	Size int64
+	// SHA256 is the digest of these bytes.
 	SHA256 [32]byte
 }
 
-// PresignRequest asks for a download's URL.
+// PresignRequest is a request for the URL of a download.
 type PresignRequest struct {
 	Key string
-	// Expires is how long the URL shall be good for.
+	// Expires is the time for which the URL must be valid.
 	Expires time.Duration
-	// ContentDisposition and ContentType are those of the download.
+	// ContentDisposition and ContentType are headers of the download.
 	ContentDisposition, ContentType string
 }

@@ -13,43 +13,44 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-// Get implements Backend. The reader ends the call on the plugin's side when it
-// is closed; it is an io.WriterTo, so io.Copy spares a copy.
+// Get implements Backend. Closing the reader cancels the call. The reader implements io.WriterTo, so
+// that io.Copy does not need a buffer.
 func (c *Client) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	if err := text(key); err != nil {
+	if err := checkUTF8(key); err != nil {
 		return nil, err
 	}
-	callCtx, cut := context.WithCancel(ctx)
+	callCtx, cancel := context.WithCancel(ctx)
 	stream, err := c.rpc.Get(callCtx, &filesv1.GetRequest{Key: key, Offset: offset, Length: length})
 	if err != nil {
-		cut()
+		cancel()
 		return nil, wire.FromCall(ctx, err)
 	}
-	r := &getReader{ctx: ctx, cut: cut, stream: stream, left: -1}
+	r := &getReader{ctx: ctx, cancel: cancel, stream: stream, left: -1}
 	if length > 0 {
 		r.left = length
 	}
-	// The first message tells whether the key is there.
+	// The first message shows whether the key exists.
 	r.next()
 	if r.err != nil && !errors.Is(r.err, io.EOF) {
-		cut()
+		cancel()
 		return nil, r.err
 	}
 	return r, nil
 }
 
+// getReader reads the content of an object from the stream of a Get.
 type getReader struct {
 	ctx    context.Context
-	cut    context.CancelFunc
+	cancel context.CancelFunc
 	stream grpc.ServerStreamingClient[filesv1.GetResponse]
-	// left is how many bytes may come; -1 when any may.
+	// left is the maximum number of bytes that the plugin may still send, or -1 if there is no limit.
 	left   int64
 	data   []byte
 	err    error
 	closed atomic.Bool
 }
 
-// next takes a message into data, or sets err.
+// next receives messages until data is not empty or err is set.
 func (r *getReader) next() {
 	for r.err == nil && len(r.data) == 0 {
 		m, err := r.stream.Recv()
@@ -67,18 +68,20 @@ func (r *getReader) next() {
 	}
 }
 
+// count enforces the requested length.
 func (r *getReader) count() {
 	if r.left < 0 {
 		return
 	}
 	r.left -= int64(len(r.data))
 	if r.left < 0 {
-		r.data, r.err = nil, mistake("the plugin gave more bytes than it was asked for")
+		r.data, r.err = nil, internalError("the plugin sent more bytes than requested")
 	}
 }
 
 var errClosed = &sdk.Error{Code: sdk.CodeCancelled, Message: "the reader is closed"}
 
+// Read implements io.Reader.
 func (r *getReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -95,6 +98,7 @@ func (r *getReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo.
 func (r *getReader) WriteTo(w io.Writer) (n int64, err error) {
 	for {
 		if r.closed.Load() {
@@ -116,9 +120,9 @@ func (r *getReader) WriteTo(w io.Writer) (n int64, err error) {
 	}
 }
 
-// Close may be called while another goroutine reads.
+// Close cancels the call. It may be called while another goroutine reads.
 func (r *getReader) Close() error {
 	r.closed.Store(true)
-	r.cut()
+	r.cancel()
 	return nil
 }

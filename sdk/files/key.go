@@ -8,28 +8,28 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// The bounds of a key, in bytes.
+// maxKey is the maximum length of a key, and maxSegment that of a part between two slashes, in bytes.
 const (
 	maxKey     = 255
 	maxSegment = 80
 )
 
-// CheckKey is CodeInvalidRequest for what is no key. A plugin that Serve runs
-// is asked for keys only.
+// CheckKey returns an error with CodeInvalidRequest if the key is not valid. Serve calls it, so that a
+// Backend receives valid keys only.
 func CheckKey(key string) error {
 	switch {
 	case key == "":
 		return badKey("is empty")
 	case len(key) > maxKey:
-		return badKey("has %d bytes; %d are the most", len(key), maxKey)
+		return badKey("has %d bytes; the maximum is %d", len(key), maxKey)
 	case !utf8.ValidString(key):
-		return badKey("is not UTF-8")
+		return badKey("is not valid UTF-8")
 	case strings.IndexByte(key, 0) >= 0:
-		return badKey("has a NUL")
+		return badKey("contains a NUL byte")
 	}
 	for segment := range strings.SplitSeq(key, "/") {
 		if len(segment) > maxSegment {
-			return badKey("has %d bytes between its slashes; %d are the most", len(segment), maxSegment)
+			return badKey("has %d bytes between two slashes; the maximum is %d", len(segment), maxSegment)
 		}
 	}
 	return nil

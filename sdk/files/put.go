@@ -10,16 +10,16 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-// putReader reads the bytes of a Put. The host's end of the stream is the word
-// to keep them: without it there is an error, and no io.EOF.
+// putReader reads the content of a Put from its stream. It returns io.EOF only if the host has closed
+// the stream properly, which tells the backend to store the object.
 type putReader struct {
 	stream grpc.ClientStreamingServer[filesv1.PutRequest, filesv1.PutResponse]
-	// size is how many bytes were announced; -1 when unknown.
+	// size is the announced size in bytes, or -1 if it is unknown.
 	size int64
-	// taken is how many have come.
-	taken int64
-	data  []byte
-	err   error
+	// received is the number of bytes received.
+	received int64
+	data     []byte
+	err      error
 }
 
 func newPutReader(stream grpc.ClientStreamingServer[filesv1.PutRequest, filesv1.PutResponse], size int64) *putReader {
@@ -30,18 +30,18 @@ func newPutReader(stream grpc.ClientStreamingServer[filesv1.PutRequest, filesv1.
 	return r
 }
 
-// next takes a message into data, or sets err. A backend that knows the size may
-// stop at it, so the last bytes are held until the stream has ended well.
+// next receives messages until data is not empty or err is set. A backend that knows the size may stop
+// reading there, so next returns the last bytes only after the host has closed the stream properly.
 func (r *putReader) next() {
 	for r.err == nil && len(r.data) == 0 {
 		r.data, r.err = r.receive()
-		if r.err == nil && r.taken == r.size && len(r.data) > 0 {
+		if r.err == nil && r.received == r.size && len(r.data) > 0 {
 			r.end()
 		}
 	}
 }
 
-// end waits for the end of the stream after the last byte that was announced.
+// end waits for the end of the stream after the last announced byte.
 func (r *putReader) end() {
 	var more []byte
 	for r.err == nil && len(more) == 0 {
@@ -52,11 +52,12 @@ func (r *putReader) end() {
 	}
 }
 
+// receive returns the data of the next message, and checks the announced size.
 func (r *putReader) receive() ([]byte, error) {
 	m, err := r.stream.Recv()
 	if errors.Is(err, io.EOF) {
-		if r.taken < r.size {
-			return nil, invalid(fmt.Sprintf("%d bytes were announced, and %d came", r.size, r.taken))
+		if r.received < r.size {
+			return nil, invalid(fmt.Sprintf("the host announced %d bytes but sent %d", r.size, r.received))
 		}
 		return nil, io.EOF
 	}
@@ -64,15 +65,16 @@ func (r *putReader) receive() ([]byte, error) {
 		return nil, err
 	}
 	if m.GetOpen() != nil {
-		return nil, invalid("a Put has one open message")
+		return nil, invalid("only the first message of a Put can be open")
 	}
-	r.taken += int64(len(m.GetData()))
-	if r.size >= 0 && r.taken > r.size {
-		return nil, invalid(fmt.Sprintf("%d bytes were announced, and more came", r.size))
+	r.received += int64(len(m.GetData()))
+	if r.size >= 0 && r.received > r.size {
+		return nil, invalid(fmt.Sprintf("the host announced %d bytes but sent more", r.size))
 	}
 	return m.GetData(), nil
 }
 
+// Read implements io.Reader.
 func (r *putReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -86,7 +88,7 @@ func (r *putReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo gives w each message's bytes as they are.
+// WriteTo implements io.WriterTo. It writes the data of each message without copying it.
 func (r *putReader) WriteTo(w io.Writer) (n int64, err error) {
 	for {
 		r.next()

@@ -213,8 +213,8 @@ func TestPutWithAWrongAnswer(t *testing.T) {
 		liar liar
 		want string
 	}{
-		{"another size", liar{answer: &filesv1.PutResponse{Size: 4, Sha256: sum}, reads: true}, "did not take all"},
-		{"before the end", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: sum}}, "did not take all"},
+		{"another size", liar{answer: &filesv1.PutResponse{Size: 4, Sha256: sum}, reads: true}, "did not receive the whole object"},
+		{"before the end", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: sum}}, "did not receive the whole object"},
 		{"a short SHA-256", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: sum[:31]}, reads: true}, "32 bytes"},
 		{"a long SHA-256", liar{answer: &filesv1.PutResponse{Size: 40 << 20, Sha256: append(slices.Clone(sum), 1)}, reads: true}, "32 bytes"},
 	}

@@ -10,15 +10,14 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-// Kind is the kind's word in plugins.hcl.
+// Kind is the name of the plugin kind in plugins.hcl.
 const Kind = "files"
 
-// CapabilityPresign is the capability of a plugin whose backend is a Presigner.
+// CapabilityPresign is the capability of a plugin whose backend implements Presigner.
 const CapabilityPresign = "presign"
 
-// Serve runs a backend's process until the host stops it: the last line of an
-// author's main. backend may be a Presigner, and an sdk.Configurer, sdk.Healther
-// and sdk.Stopper too.
+// Serve serves a backend until the host stops the process. Call it at the end of main. If backend also
+// implements Presigner, sdk.Configurer, sdk.Healther or sdk.Stopper, Serve uses these methods.
 func Serve(info sdk.Info, backend Backend) {
 	if _, ok := backend.(Presigner); ok && !slices.Contains(info.Capabilities, CapabilityPresign) {
 		info.Capabilities = append(slices.Clone(info.Capabilities), CapabilityPresign)
@@ -26,7 +25,7 @@ func Serve(info sdk.Info, backend Backend) {
 	plugin.Serve(Kind, info, backend, func(s *grpc.Server) { Register(s, backend) })
 }
 
-// Register adds the files service to a server; Serve does it for an author.
+// Register registers the files service with a gRPC server. Serve calls it; plugins need not.
 func Register(s *grpc.Server, backend Backend) {
 	filesv1.RegisterFilesServiceServer(s, &server{backend: backend})
 }

@@ -12,12 +12,14 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-// A List's message has at most so many objects, and is sent after so long.
+// listBatch is the maximum number of objects in a response of List. listDelay is the time after which
+// an incomplete batch is sent.
 const (
 	listBatch = 1000
 	listDelay = 100 * time.Millisecond
 )
 
+// server implements the gRPC service with a Backend.
 type server struct {
 	filesv1.UnimplementedFilesServiceServer
 	backend Backend
@@ -29,7 +31,7 @@ func (s *server) Stat(ctx context.Context, req *filesv1.StatRequest) (*filesv1.S
 	}
 	o, err := s.backend.Stat(ctx, req.GetKey())
 	if err == nil && o == nil {
-		err = mistake("the backend gave neither an object nor an error")
+		err = internalError("the backend returned neither an object nor an error")
 	}
 	if err != nil {
 		return nil, wire.ToStatus(err)
@@ -42,7 +44,7 @@ func (s *server) Get(req *filesv1.GetRequest, stream grpc.ServerStreamingServer[
 		return wire.ToStatus(err)
 	}
 	if req.GetOffset() < 0 || req.GetLength() < 0 {
-		return wire.ToStatus(invalid("a range begins at 0 or later and has no negative length"))
+		return wire.ToStatus(invalid("the offset and the length must not be negative"))
 	}
 	rc, err := s.backend.Get(stream.Context(), req.GetKey(), req.GetOffset(), req.GetLength())
 	if err != nil {
@@ -50,8 +52,8 @@ func (s *server) Get(req *filesv1.GetRequest, stream grpc.ServerStreamingServer[
 	}
 	defer rc.Close()
 	message := &filesv1.GetResponse{}
-	readErr, err := each(rc, func(b []byte) error {
-		message.Data = b // Send has encoded it when it returns
+	readErr, err := sendChunks(rc, func(b []byte) error {
+		message.Data = b // Send does not retain it
 		return stream.Send(message)
 	})
 	if readErr != nil {
@@ -85,9 +87,9 @@ func (s *server) Put(stream grpc.ClientStreamingServer[filesv1.PutRequest, files
 	case err != nil:
 		return wire.ToStatus(err)
 	case stored == nil:
-		return wire.ToStatus(mistake("the backend gave neither what it stored nor an error"))
-	case !errors.Is(r.err, io.EOF) || len(r.data) > 0 || stored.Size != r.taken:
-		return wire.ToStatus(mistake("the backend says that it keeps the file, but did not read all of it"))
+		return wire.ToStatus(internalError("the backend returned neither a result nor an error"))
+	case !errors.Is(r.err, io.EOF) || len(r.data) > 0 || stored.Size != r.received:
+		return wire.ToStatus(internalError("the backend reported success, but it did not read the whole object"))
 	}
 	return stream.SendAndClose(&filesv1.PutResponse{Size: stored.Size, Sha256: stored.SHA256[:]})
 }
@@ -116,7 +118,7 @@ func (s *server) List(req *filesv1.ListRequest, stream grpc.ServerStreamingServe
 			return wire.ToStatus(err)
 		}
 		if CheckKey(o.Key) != nil {
-			continue // somebody else's: no call could name it
+			continue // not stored by the host: no request could use this key
 		}
 		batch = append(batch, fromObject(&o))
 		if len(batch) < listBatch && time.Since(sent) < listDelay {

@@ -12,19 +12,20 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// BatchStream is a Stream that takes all the pieces that came together at once.
-// A client's Chat asks its out for it.
+// BatchStream is an optional interface of a Stream. If the Stream that is passed to the Chat method of
+// a client implements it, the client passes deltas that arrived together in one call.
 type BatchStream interface {
 	Stream
-	// SendBatch takes pieces in order. The slice is the caller's again when it returns.
+	// SendBatch receives deltas in order. It must not retain the slice.
 	SendBatch(deltas []Delta) error
 }
 
+// client implements Provider with the gRPC service.
 type client struct{ rpc llmv1.LLMServiceClient }
 
-// NewClient is the host's side of a provider in another process. What its
-// methods return is *sdk.Error, but for an error of out.Send, which is returned
-// as it is. A provider that dies is CodePluginCrashed.
+// NewClient returns the host's client of a provider in another process. The errors of its methods are
+// *sdk.Error, except that Chat returns an error of out.Send unchanged. If the provider's process
+// exits, the error has CodePluginCrashed.
 func NewClient(cc grpc.ClientConnInterface) Provider {
 	return &client{rpc: llmv1.NewLLMServiceClient(cc)}
 }
@@ -45,7 +46,7 @@ func (c *client) ListModels(ctx context.Context) ([]Model, error) {
 }
 
 func (c *client) Chat(ctx context.Context, req *Request, out Stream) (*Finish, error) {
-	// However Chat ends, the provider's side ends too.
+	// The cancellation also ends the call in the provider if Chat returns early.
 	callCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.rpc.Chat(callCtx, fromRequest(req))
@@ -59,15 +60,15 @@ func (c *client) Chat(ctx context.Context, req *Request, out Stream) (*Finish, e
 		if err != nil {
 			return nil, wire.FromCall(ctx, err)
 		}
-		if err := in.take(m.GetDeltas()); err != nil {
+		if err := in.receive(m.GetDeltas()); err != nil {
 			return nil, err
 		}
 		if m.GetFinish() == nil {
 			continue
 		}
-		// The status comes with the finish; to read it spares the stream a reset.
+		// Read the status, which follows the finish. Otherwise gRPC resets the stream.
 		if _, err := stream.Recv(); err == nil {
-			return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "the provider went on after its finish"}
+			return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "the provider sent a response after its finish"}
 		} else if !errors.Is(err, io.EOF) {
 			return nil, wire.FromCall(ctx, err)
 		}
@@ -75,14 +76,14 @@ func (c *client) Chat(ctx context.Context, req *Request, out Stream) (*Finish, e
 	}
 }
 
-// receiver hands over what came, in a slice that it keeps.
+// receiver passes deltas to a Stream. It reuses the slice for batches.
 type receiver struct {
 	out    Stream
 	batch  BatchStream
 	deltas []Delta
 }
 
-func (r *receiver) take(deltas []*llmv1.Delta) error {
+func (r *receiver) receive(deltas []*llmv1.Delta) error {
 	if r.batch == nil {
 		for _, d := range deltas {
 			if err := r.out.Send(toDelta(d)); err != nil {

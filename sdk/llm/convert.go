@@ -33,7 +33,7 @@ func toRequest(r *llmv1.ChatRequest) *Request {
 	}
 }
 
-// appendDelta adds d to deltas; one with nothing in it is left out.
+// appendDelta appends d to deltas. It omits an empty delta.
 func appendDelta(deltas []*llmv1.Delta, d Delta) []*llmv1.Delta {
 	if d.Text != "" {
 		deltas = append(deltas, &llmv1.Delta{Content: &llmv1.Delta_Text{Text: wire.UTF8(d.Text)}})
@@ -43,14 +43,14 @@ func appendDelta(deltas []*llmv1.Delta, d Delta) []*llmv1.Delta {
 	}
 	if t := d.ToolCall; t != nil {
 		deltas = append(deltas, &llmv1.Delta{Content: &llmv1.Delta_ToolCall{ToolCall: &llmv1.ToolCallDelta{
-			Index: int32(t.Index), Id: wire.UTF8(t.ID), Name: wire.UTF8(t.Name), //nolint:gosec // a handful
+			Index: int32(t.Index), Id: wire.UTF8(t.ID), Name: wire.UTF8(t.Name), //nolint:gosec // an answer has few tool calls
 			ArgumentsJson: wire.UTF8(t.Arguments),
 		}}})
 	}
 	return deltas
 }
 
-// size is how many bytes of text the delta holds, roughly.
+// size returns the approximate size of the delta in bytes.
 func (d Delta) size() int {
 	n := len(d.Text) + len(d.Reasoning)
 	if d.ToolCall != nil {

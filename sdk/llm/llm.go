@@ -1,6 +1,6 @@
-// Package llm is what the author of an LLM provider imports: implement
-// Provider and call Serve from main. The host holds the same interface, made by
-// NewClient from a plugin's connection.
+// Package llm is for plugins of the kind llm, which are providers of language models. Implement
+// Provider and call Serve from main. The host uses the same interface: NewClient returns a Provider
+// for the connection to a plugin.
 package llm
 
 import (
@@ -9,64 +9,68 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Provider serves language models. Its methods are called at the same time by
-// many runs. Errors that are not *sdk.Error reach the host as CodeInternal.
+// Provider serves language models. Its methods must be safe for concurrent use. If a method returns an
+// error that is not an *sdk.Error, the host receives it as an *sdk.Error with CodeInternal.
 type Provider interface {
-	// ListModels gives the models that the provider serves now.
+	// ListModels returns the models that the provider currently serves.
 	ListModels(ctx context.Context) ([]Model, error)
-	// Chat completes a conversation: it sends deltas to out as they come and
-	// returns how the answer ended. ctx ends when nobody wants the answer.
+	// Chat completes a conversation. It sends deltas to out while the model generates the answer, and
+	// returns why the answer ended. The context is cancelled when the answer is no longer needed.
 	Chat(ctx context.Context, req *Request, out Stream) (*Finish, error)
 }
 
-// Stream takes the pieces of an answer, in order, from one goroutine. What can't
-// be sent at once goes with the next piece; Send waits only when thousands do.
+// Stream receives the pieces of an answer, in order. It must be used by one goroutine at a time.
 type Stream interface {
+	// Send sends a delta. It does not wait for the receiver: a delta that cannot be sent immediately is
+	// sent together with the following ones. Send blocks only if thousands of deltas are waiting.
 	Send(Delta) error
 }
 
-// Delta is a piece of an answer: exactly one of its fields is set.
+// Delta is a piece of an answer. Exactly one of its fields is set.
 type Delta struct {
 	Text      string
 	ToolCall  *ToolCallDelta
 	Reasoning string
 }
 
-// ToolCallDelta adds to the tool call of its Index.
+// ToolCallDelta is a piece of a tool call. The pieces of one tool call have the same Index.
 type ToolCallDelta struct {
+	// Index is the position of the tool call in the answer. The first tool call has Index 0.
 	Index int
-	// ID and Name come with the first delta of an Index.
+	// ID and Name are set in the first delta of an Index.
 	ID, Name string
-	// Arguments is the next piece of the JSON arguments.
+	// Arguments is the next piece of the arguments, which together are a JSON object.
 	Arguments string
 }
 
-// Model is one that a provider serves.
+// Model describes a model that a provider serves.
 type Model struct {
-	// ID is the name that a Request carries.
-	ID          string
+	// ID is the value of Request.Model.
+	ID string
+	// DisplayName is the name for people. It may be empty.
 	DisplayName string
-	// ContextWindow counts tokens of input and output; 0 when unknown.
+	// ContextWindow is the maximum number of input and output tokens together, or 0 if it is unknown.
 	ContextWindow int64
-	// MaxOutputTokens is the longest answer; 0 when unknown.
+	// MaxOutputTokens is the maximum number of tokens of an answer, or 0 if it is unknown.
 	MaxOutputTokens int64
-	// Capabilities are of tools, images, json_schema, reasoning.
+	// Capabilities lists the features that the model supports: tools, images, json_schema, reasoning.
 	Capabilities []string
 }
 
-// Request asks for the next message of a conversation.
+// Request is a request to complete a conversation.
 type Request struct {
 	Model    string
 	Messages []sdk.Message
 	Tools    []sdk.Tool
 	Parameters
-	// Stream says that somebody watches; without, one delta is enough.
+	// Stream reports whether a client follows the completion. If it is false, the provider may send the
+	// whole answer in one delta.
 	Stream bool
-	// RunID is for logs.
+	// RunID is the ID of the run, for log messages.
 	RunID string
 }
 
-// Parameters shape an answer; an unset one is the provider's default.
+// Parameters contains the sampling parameters. Nil means the provider's default.
 type Parameters struct {
 	Temperature *float64
 	MaxTokens   *int64
@@ -74,18 +78,18 @@ type Parameters struct {
 	Stop        []string
 }
 
-// Finish is how an answer ended.
+// Finish is the result of a completion.
 type Finish struct {
 	Reason FinishReason
 	Usage  sdk.Usage
-	// Model is the one that answered, in the provider's words.
+	// Model is the name of the model that generated the answer, as the provider reports it.
 	Model string
 }
 
-// FinishReason says why an answer ended.
+// FinishReason is the reason why a model stopped.
 type FinishReason string
 
-// The reasons.
+// These are the finish reasons.
 const (
 	FinishStop          FinishReason = "stop"
 	FinishLength        FinishReason = "length"

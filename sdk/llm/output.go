@@ -9,28 +9,28 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// What may wait for a slow reader before Send waits too, so that a provider
-// that outruns it does not fill the memory.
+// maxWaiting and maxWaitingBytes bound the deltas that wait for a slow reader. At the limit Send blocks,
+// so that a fast provider does not fill the memory.
 const (
 	maxWaiting      = 4096
 	maxWaitingBytes = 4 << 20
 )
 
-// output is the Stream of a Chat that somebody watches. Send itself sends the
-// first delta, alone and at once; from the second on a goroutine sends together
-// whatever waits.
+// output is the Stream of a Chat that a client follows. Send sends the first delta immediately. From
+// the second delta on, a goroutine sends all waiting deltas together.
 type output struct {
-	ctx    context.Context // of the call
+	ctx    context.Context // the context of the call
 	stream llmv1.LLMService_ChatServer
 
 	mu sync.Mutex
-	// changed is waited on by the sender for something to send, and by the
-	// provider's goroutine for room or for the sender's end: never by both.
+	// changed is signalled when the fields below change. The sending goroutine waits for deltas, and the
+	// provider's goroutine waits for room or for the end of the sending goroutine. They never wait at
+	// the same time.
 	changed        sync.Cond
 	waiting, spare []*llmv1.Delta
-	bytes          int  // of text in waiting
-	begun          bool // the first delta is sent
-	sending        bool // the sender runs
+	bytes          int  // the size of waiting
+	started        bool // whether the first delta has been sent
+	sending        bool // whether the sending goroutine is running
 	closed         bool
 	err            error
 }
@@ -52,15 +52,15 @@ func (o *output) Send(d Delta) error {
 		return o.err
 	}
 	if o.closed {
-		return &sdk.Error{Code: sdk.CodeInternal, Message: "a delta was sent after Chat had returned"}
+		return &sdk.Error{Code: sdk.CodeInternal, Message: "the provider sent a delta after Chat returned"}
 	}
 	o.waiting = appendDelta(o.waiting, d)
 	if len(o.waiting) == 0 {
 		return nil
 	}
-	if !o.begun {
-		// gRPC takes a stream's first message without waiting for the reader.
-		o.begun = true
+	if !o.started {
+		// gRPC accepts the first message of a stream without waiting for the reader.
+		o.started = true
 		o.send(nil)
 		return o.err
 	}
@@ -73,7 +73,7 @@ func (o *output) Send(d Delta) error {
 	return nil
 }
 
-// run sends what waits until close.
+// run sends the waiting deltas until close is called.
 func (o *output) run() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -89,25 +89,25 @@ func (o *output) run() {
 		o.mu.Unlock()
 		err := o.stream.Send(&m)
 		o.mu.Lock()
-		o.note(err)
+		o.setError(err)
 	}
 	o.sending = false
 	o.changed.Signal()
 }
 
-// send sends what waits while there is no sender, with the finish if it is the last.
+// send sends the waiting deltas, and f if it is not nil. The sending goroutine must not be running.
 func (o *output) send(f *llmv1.Finish) {
-	o.note(o.stream.Send(&llmv1.ChatResponse{Deltas: o.waiting, Finish: f}))
+	o.setError(o.stream.Send(&llmv1.ChatResponse{Deltas: o.waiting, Finish: f}))
 	o.waiting = o.waiting[:0]
 }
 
-func (o *output) note(err error) {
+func (o *output) setError(err error) {
 	if err != nil && o.err == nil {
 		o.err = wire.FromCall(o.ctx, err)
 	}
 }
 
-// close ends the sender; what waits stays for finish.
+// close ends the sending goroutine. The waiting deltas remain for finish.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -118,7 +118,7 @@ func (o *output) close() {
 	}
 }
 
-// finish sends what waits and the finish; nil is that of an answer that failed.
+// finish sends the waiting deltas and f. If f is nil, the answer has failed.
 func (o *output) finish(f *llmv1.Finish) error {
 	o.close()
 	o.mu.Lock()

@@ -8,16 +8,16 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// Kind is the kind's word in plugins.hcl.
+// Kind is the name of the plugin kind in plugins.hcl.
 const Kind = "llm"
 
-// Serve runs a provider's process until the host stops it: the last line of an
-// author's main. p may be an sdk.Configurer, sdk.Healther and sdk.Stopper too.
+// Serve serves a provider until the host stops the process. Call it at the end of main. If p also
+// implements sdk.Configurer, sdk.Healther or sdk.Stopper, Serve uses these methods.
 func Serve(info sdk.Info, p Provider) {
 	plugin.Serve(Kind, info, p, func(s *grpc.Server) { Register(s, p) })
 }
 
-// Register adds the llm service to a server; Serve does it for an author.
+// Register registers the llm service with a gRPC server. Serve calls it; plugins need not.
 func Register(s *grpc.Server, p Provider) {
 	llmv1.RegisterLLMServiceServer(s, &server{provider: p})
 }

@@ -9,6 +9,7 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
+// server implements the gRPC service with a Provider.
 type server struct {
 	llmv1.UnimplementedLLMServiceServer
 	provider Provider
@@ -32,21 +33,21 @@ func (s *server) ListModels(ctx context.Context, _ *llmv1.ListModelsRequest) (*l
 func (s *server) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) error {
 	ctx := plugin.WithRunID(stream.Context(), req.GetRunId())
 	if !req.GetStream() {
-		return wire.ToStatus(s.whole(ctx, toRequest(req), stream))
+		return wire.ToStatus(s.chatAtOnce(ctx, toRequest(req), stream))
 	}
 	out := newOutput(ctx, stream)
 	defer out.close()
 	finish, err := s.complete(ctx, toRequest(req), out)
 	if err != nil {
-		_ = out.finish(nil) // err is what the host shall hear of
+		_ = out.finish(nil) // the host must receive err
 		return wire.ToStatus(err)
 	}
 	return wire.ToStatus(out.finish(fromFinish(finish)))
 }
 
-// whole sends the answer in one message.
-func (s *server) whole(ctx context.Context, req *Request, stream llmv1.LLMService_ChatServer) error {
-	var all gatherer
+// chatAtOnce sends the whole answer in one response.
+func (s *server) chatAtOnce(ctx context.Context, req *Request, stream llmv1.LLMService_ChatServer) error {
+	var all collector
 	finish, err := s.complete(ctx, req, &all)
 	if err != nil {
 		return err
@@ -57,7 +58,7 @@ func (s *server) whole(ctx context.Context, req *Request, stream llmv1.LLMServic
 func (s *server) complete(ctx context.Context, req *Request, out Stream) (*Finish, error) {
 	finish, err := s.provider.Chat(ctx, req, out)
 	if err == nil && finish == nil {
-		err = &sdk.Error{Code: sdk.CodeInternal, Message: "the provider gave neither a finish nor an error"}
+		err = &sdk.Error{Code: sdk.CodeInternal, Message: "the provider returned neither a finish nor an error"}
 	}
 	return finish, err
 }

@@ -15,17 +15,17 @@ import (
 	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
-// closeTime is how long a connection may take to end once it is closed.
+// closeTime is the time that a connection has to end after Close.
 const closeTime = 10 * time.Second
 
-// Client is the host's side of a transport in another process. Its errors are
-// *sdk.Error; a plugin that dies is CodePluginCrashed, and the Exit of its
-// connections.
+// Client is the host's client of a transport in another process. It implements Transport. Its errors are
+// *sdk.Error. If the plugin's process exits, the error has CodePluginCrashed, and Receive of its
+// connections returns an *Exit that wraps this error.
 type Client struct {
 	rpc mcpv1.MCPServiceClient
 }
 
-// NewClient speaks to the plugin at the other end of cc.
+// NewClient returns a Client that uses the connection cc.
 func NewClient(cc grpc.ClientConnInterface) *Client {
 	return &Client{rpc: mcpv1.NewMCPServiceClient(cc)}
 }
@@ -47,11 +47,11 @@ func (c *Client) CheckConfig(ctx context.Context, config json.RawMessage) error 
 
 // Connect implements Transport.
 func (c *Client) Connect(ctx context.Context, o Open) (Conn, error) {
-	// The stream outlives ctx, which is for the opening.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	opening := context.AfterFunc(ctx, end)
-	conn, err := c.open(life, o)
-	if !opening() || err != nil {
+	// The stream outlives ctx, which applies only to the opening.
+	streamCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+	stopCancel := context.AfterFunc(ctx, end)
+	conn, err := c.open(streamCtx, o)
+	if !stopCancel() || err != nil {
 		end()
 		if err == nil || ctx.Err() != nil {
 			err = ctx.Err()
@@ -69,7 +69,7 @@ func (c *Client) open(ctx context.Context, o Open) (*conn, error) {
 	}
 	if err := stream.Send(&mcpv1.ConnectRequest{Message: &mcpv1.ConnectRequest_Open{
 		Open: &mcpv1.Open{ConfigJson: string(o.Config), Slug: o.Slug},
-	}}); err != nil && !errors.Is(err, io.EOF) { // EOF: Recv tells why
+	}}); err != nil && !errors.Is(err, io.EOF) { // after io.EOF, Recv returns the cause
 		return nil, err
 	}
 	first, err := stream.Recv()
@@ -78,50 +78,51 @@ func (c *Client) open(ctx context.Context, o Open) (*conn, error) {
 	}
 	opened := first.GetOpened()
 	if opened == nil {
-		return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "the transport's first message is not opened"}
+		return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "the first message of the transport is not Opened"}
 	}
-	return &conn{stream: stream, ctx: ctx, turn: make(chan struct{}, 1), info: Info{PID: int(opened.GetPid()), Sandbox: opened.GetSandbox()}}, nil
+	return &conn{stream: stream, ctx: ctx, sending: make(chan struct{}, 1), info: Info{PID: int(opened.GetPid()), Sandbox: opened.GetSandbox()}}, nil
 }
 
-// conn is a connection through a plugin.
+// conn implements Conn with a stream to a plugin.
 type conn struct {
 	stream mcpv1.MCPService_ConnectClient
-	ctx    context.Context //nolint:containedctx // the stream's, for errors
+	ctx    context.Context //nolint:containedctx // the context of the stream
 	end    context.CancelFunc
 	info   Info
-	// turn is held by who sends.
-	turn   chan struct{}
-	closed sync.Once
-	exit   *Exit
+	// sending serializes sends. It is a channel so that waiting for it can be cancelled.
+	sending chan struct{}
+	closed  sync.Once
+	exit    *Exit
 }
 
 // Info implements Conn.
 func (c *conn) Info() Info { return c.info }
 
-// Send implements Conn. One that has begun ends with the connection at the latest.
+// Send implements Conn. It returns at the latest when the connection ends.
 func (c *conn) Send(ctx context.Context, message []byte) error {
 	if len(message) > MaxMessage {
-		return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is over 16 MiB, which is the most"}
+		return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the message is larger than the maximum of 16 MiB"}
 	}
 	return c.send(ctx, &mcpv1.ConnectRequest{Message: &mcpv1.ConnectRequest_Json{Json: message}})
 }
 
 func (c *conn) send(ctx context.Context, m *mcpv1.ConnectRequest) error {
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.sending <- struct{}{}:
+		defer func() { <-c.sending }()
 	case <-ctx.Done():
 		return wire.FromCall(ctx, ctx.Err())
 	case <-c.ctx.Done():
-		return gone()
+		return errEnded()
 	}
 	if c.stream.Send(m) != nil {
-		return gone()
+		return errEnded()
 	}
 	return nil
 }
 
-func gone() error {
+// errEnded returns the error of a send after the end of the connection.
+func errEnded() error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: "the connection to the MCP server has ended", Retryable: true}
 }
 
@@ -134,7 +135,7 @@ func (c *conn) Receive(ctx context.Context) (Frame, error) {
 	for {
 		m, err := c.stream.Recv()
 		if err != nil {
-			return c.ended(c.broken(ctx, err))
+			return c.setExit(c.exitOf(ctx, err))
 		}
 		switch m := m.GetMessage().(type) {
 		case *mcpv1.ConnectResponse_Json:
@@ -142,22 +143,23 @@ func (c *conn) Receive(ctx context.Context) (Frame, error) {
 		case *mcpv1.ConnectResponse_StderrLine:
 			return Frame{Stderr: m.StderrLine}, nil
 		case *mcpv1.ConnectResponse_Exit:
-			return c.ended(&Exit{Code: int(m.Exit.GetCode()), Message: m.Exit.GetMessage()})
+			return c.setExit(&Exit{Code: int(m.Exit.GetCode()), Message: m.Exit.GetMessage()})
 		}
 	}
 }
 
-func (c *conn) ended(e *Exit) (Frame, error) {
+// setExit stores e, ends the stream and returns e.
+func (c *conn) setExit(e *Exit) (Frame, error) {
 	c.exit = e
 	c.end()
 	return Frame{}, e
 }
 
-// broken says why a stream broke before its Exit.
-func (c *conn) broken(ctx context.Context, err error) *Exit {
+// exitOf returns the Exit for a stream that broke before the plugin sent one.
+func (c *conn) exitOf(ctx context.Context, err error) *Exit {
 	switch {
 	case ctx.Err() != nil:
-		return &Exit{Code: -1, Message: "nobody waits for the connection any more"}
+		return &Exit{Code: -1, Message: "the host cancelled the connection"}
 	case errors.Is(err, io.EOF) || c.ctx.Err() != nil:
 		return &Exit{Code: -1, Message: "the connection was closed"}
 	}
@@ -169,7 +171,7 @@ func (c *conn) broken(ctx context.Context, err error) *Exit {
 func (c *conn) Close() error {
 	c.closed.Do(func() {
 		time.AfterFunc(closeTime, c.end)
-		// Not awaited: a message before it may be stuck.
+		// Do not wait, because a previous message may be blocked.
 		go func() {
 			_ = c.send(c.ctx, &mcpv1.ConnectRequest{Message: &mcpv1.ConnectRequest_Close{Close: &mcpv1.Close{}}})
 		}()

@@ -1,8 +1,8 @@
-// Package mcptransport is for plugins that reach MCP servers: as a process on
-// the machine, over HTTP, or however else.
+// Package mcptransport is for plugins of the kind mcp, which are transports to MCP servers, for example
+// over HTTP or to a process on the machine. Implement Transport and call Serve from main.
 //
-// A transport carries whole JSON-RPC messages and understands none of them. The
-// server at the other end may speak any revision of MCP.
+// A transport carries complete JSON-RPC messages without interpreting them. The server may use any
+// revision of MCP.
 package mcptransport
 
 import (
@@ -11,85 +11,84 @@ import (
 	"fmt"
 )
 
-// Kind is the kind's word in plugins.hcl.
+// Kind is the name of the plugin kind in plugins.hcl.
 const Kind = "mcp"
 
-// CapabilityProcess is the capability of a transport that runs programs on the
-// server's machine, by a config of {command, args, env}. Only admins may use one.
+// CapabilityProcess is the capability of a transport that runs programs on the server's machine. Its
+// config is {command, args, env}. Only administrators may use such a transport.
 const CapabilityProcess = "process"
 
-// MaxMessage is how many bytes a message may have, either way. A message of a
-// server that is longer must not reach the host: when it is an answer, an error
-// answer of the same id stands for it.
+// MaxMessage is the maximum size of a message in bytes, in both directions. A transport must not pass a
+// larger message of a server to the host. It must replace a larger response by an error response with
+// the same ID.
 const MaxMessage = 16 << 20
 
-// Transport reaches MCP servers.
+// Transport connects to MCP servers. Its methods must be safe for concurrent use.
 type Transport interface {
-	// CheckConfig says what is wrong with a server's config: nil, or an error that
-	// holds sdk.ConfigErrors, whose paths begin in the config ("args", "2"). It
-	// reaches for nothing but the machine.
+	// CheckConfig validates the config of a server. It returns nil or an error that contains an
+	// *sdk.ConfigError for each problem, with a path relative to the config, such as ("args", "2"). It
+	// must not use the network.
 	CheckConfig(ctx context.Context, config json.RawMessage) error
-	// Connect opens a connection of its own to a server; ctx is for the opening
-	// only. What was opened for the connection, such as a process with all its
-	// children, ends with it. It fails with an *sdk.Error, whose message may be
-	// shown to whoever configured the server.
+	// Connect opens a connection to a server. The context applies only until Connect returns. The end of
+	// the connection also ends what was started for it, such as a process with all its children. An
+	// error should be an *sdk.Error. Its message may be shown to the user who configured the server.
 	Connect(ctx context.Context, o Open) (Conn, error)
 }
 
-// Open says which server to connect to.
+// Open identifies the server to connect to.
 type Open struct {
-	// Slug is the server's, for logs.
+	// Slug is the slug of the server, for log messages.
 	Slug string
-	// Config is the server's, a JSON object with its secrets in clear.
+	// Config is the config of the server, as a JSON object with decrypted secrets.
 	Config json.RawMessage
 }
 
-// Info is what a connection tells of itself.
+// Info describes a connection.
 type Info struct {
-	// PID is the process's, if there is one.
+	// PID is the ID of the process, or 0 if there is none.
 	PID int
-	// Sandbox says what keeps the process from harm and from being left behind;
-	// empty without a process.
+	// Sandbox lists the mechanisms that confine the process and end it. It is empty if there is no
+	// process.
 	Sandbox string
 }
 
 // Conn is a connection to an MCP server.
 type Conn interface {
+	// Info returns a description of the connection.
 	Info() Info
-	// Send sends one message: a JSON object without line breaks between its
-	// tokens. It may be called by several goroutines at once.
+	// Send sends one message, which is a JSON object without line breaks between its tokens. It is safe
+	// for concurrent use.
 	Send(ctx context.Context, message []byte) error
-	// Receive gives the next frame. When the connection has ended, it fails with an
-	// *Exit, from then on. One goroutine calls it; the end of ctx may end the
-	// connection.
+	// Receive returns the next frame. After the end of the connection, it always returns an *Exit. It
+	// must be called by one goroutine at a time. If ctx is done, the connection may end.
 	Receive(ctx context.Context) (Frame, error)
-	// Close ends the connection with all that belongs to it, gently at first:
-	// within a few seconds Receive gives an *Exit. It may be called at any time,
-	// and again.
+	// Close ends the connection and what was started for it, gracefully at first. Receive returns an
+	// *Exit within a few seconds. Close may be called at any time and more than once.
 	Close() error
 }
 
-// Frame is what comes from a server: one of the two.
+// Frame is a message or a log line from a server. Exactly one field is set.
 type Frame struct {
 	// Message is one JSON-RPC message.
 	Message []byte
-	// Stderr is one line for its log, without the line break.
+	// Stderr is one line of the log, without the line break.
 	Stderr string
 }
 
-// Exit is how a connection ended.
+// Exit is the error that reports the end of a connection.
 type Exit struct {
-	// Code is the process's exit code; -1 when a signal ended it or there is none.
+	// Code is the exit code of the process, or -1 if a signal ended it or if there is no process.
 	Code int
-	// Message says why, for people.
+	// Message describes for people why the connection ended.
 	Message string
-	// Err is the error of a plugin whose connection broke, if that is why.
+	// Err is the error if the connection to the plugin broke, and nil otherwise.
 	Err error
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *Exit) Unwrap() error { return e.Err }
 
+// Error returns the message, or the exit code if there is no message.
 func (e *Exit) Error() string {
 	if e.Message != "" {
 		return e.Message

@@ -8,13 +8,13 @@ import (
 	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
-// Serve runs a transport's process until the host stops it: the last line of an
-// author's main. t may be an sdk.Configurer, sdk.Healther and sdk.Stopper too.
+// Serve serves a transport until the host stops the process. Call it at the end of main. If t also
+// implements sdk.Configurer, sdk.Healther or sdk.Stopper, Serve uses these methods.
 func Serve(info sdk.Info, t Transport) {
 	plugin.Serve(Kind, info, t, func(s *grpc.Server) { Register(s, t) })
 }
 
-// Register adds the mcp service to a server; Serve does it for an author.
+// Register registers the mcp service with a gRPC server. Serve calls it; plugins need not.
 func Register(s *grpc.Server, t Transport) {
 	mcpv1.RegisterMCPServiceServer(s, &server{transport: t})
 }

@@ -10,6 +10,7 @@ import (
 	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
+// server implements the gRPC service with a Transport.
 type server struct {
 	mcpv1.UnimplementedMCPServiceServer
 	transport Transport
@@ -20,8 +21,8 @@ func (s *server) CheckConfig(ctx context.Context, r *mcpv1.CheckConfigRequest) (
 	return &mcpv1.CheckConfigResponse{Diagnostics: wire.FromConfigErrors(err)}, nil
 }
 
-// Connect serves one connection. It ends when the connection has, which the end
-// of the stream closes.
+// Connect serves one connection until the connection has ended. The end of the stream closes the
+// connection.
 func (s *server) Connect(stream mcpv1.MCPService_ConnectServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -29,13 +30,13 @@ func (s *server) Connect(stream mcpv1.MCPService_ConnectServer) error {
 	}
 	open := first.GetOpen()
 	if open == nil {
-		return wire.ToStatus(&sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the first message of a connection must be open"})
+		return wire.ToStatus(&sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the first message of a connection must be Open"})
 	}
 	conn, err := s.transport.Connect(stream.Context(), Open{Slug: open.GetSlug(), Config: json.RawMessage(open.GetConfigJson())})
 	if err != nil {
 		return wire.ToStatus(err)
 	}
-	defer conn.Close() //nolint:errcheck // it is only made sure of here
+	defer conn.Close() //nolint:errcheck // the connection has usually ended already
 	info := conn.Info()
 	if err := stream.Send(&mcpv1.ConnectResponse{Message: &mcpv1.ConnectResponse_Opened{
 		Opened: &mcpv1.Opened{Pid: int64(info.PID), Sandbox: info.Sandbox},
@@ -46,16 +47,16 @@ func (s *server) Connect(stream mcpv1.MCPService_ConnectServer) error {
 	return deliver(stream, conn)
 }
 
-// ahead is how many messages are read before the connection takes them, so that
-// a close behind some that are stuck is seen.
-const ahead = 16
+// maxQueued is the number of messages that are read before the connection accepts them, so that a Close
+// after a few blocked messages is noticed.
+const maxQueued = 16
 
-// forward hands messages to the connection until the host wants no more of it.
+// forward passes messages to the connection until the host closes it.
 func forward(stream mcpv1.MCPService_ConnectServer, conn Conn) {
-	messages := make(chan []byte, ahead)
+	messages := make(chan []byte, maxQueued)
 	go send(stream.Context(), conn, messages)
 	defer close(messages)
-	defer conn.Close() //nolint:errcheck // Receive tells how it ended
+	defer conn.Close() //nolint:errcheck // Receive returns how it ended
 	for {
 		m, err := stream.Recv()
 		if err != nil || m.GetClose() != nil {
@@ -72,27 +73,27 @@ func forward(stream mcpv1.MCPService_ConnectServer, conn Conn) {
 func send(ctx context.Context, conn Conn, messages <-chan []byte) {
 	for m := range messages {
 		if m != nil {
-			// A connection that takes none has ended, which Receive tells.
+			// If Send fails, the connection has ended, and Receive returns why.
 			_ = conn.Send(ctx, m)
 		}
 	}
 }
 
-// deliver hands frames to the host until the connection has ended.
+// deliver passes frames to the host until the connection has ended.
 func deliver(stream mcpv1.MCPService_ConnectServer, conn Conn) error {
-	// A connection that is cut is waited for, so that what belongs to it is gone.
+	// If the stream is cancelled, wait until the connection and its process have ended.
 	ctx := context.WithoutCancel(stream.Context())
-	var cut error
+	var sendErr error
 	for {
 		frame, err := conn.Receive(ctx)
 		if err != nil {
-			return errors.Join(cut, stream.Send(exit(err)))
+			return errors.Join(sendErr, stream.Send(exit(err)))
 		}
-		if cut != nil {
+		if sendErr != nil {
 			continue
 		}
-		if cut = stream.Send(fromFrame(frame)); cut != nil {
-			_ = conn.Close() // Receive tells how it ended
+		if sendErr = stream.Send(fromFrame(frame)); sendErr != nil {
+			_ = conn.Close() // Receive returns how it ended
 		}
 	}
 }

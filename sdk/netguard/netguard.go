@@ -1,8 +1,8 @@
-// Package netguard is for plugins that connect to addresses which users name. It
-// refuses those inside the server's own network, unless an admin allows them.
+// Package netguard protects plugins that connect to addresses from users against server-side request
+// forgery. It blocks addresses in the server's own network, unless an administrator allows them.
 //
-// The address is judged when it is dialled, after names have been resolved: a
-// name that changes where it leads, and a redirect, are judged like any other.
+// A Guard checks the address when it is dialed, after the name has been resolved. So it also checks
+// redirects and names whose address changes.
 package netguard
 
 import (
@@ -16,90 +16,94 @@ import (
 	"time"
 )
 
-// Guard judges addresses. The zero one allows public addresses only.
+// Guard checks addresses. The zero Guard allows only public addresses.
 type Guard struct {
-	// Resolver resolves names; nil is the system's.
+	// Resolver resolves names. Nil means net.DefaultResolver.
 	Resolver *net.Resolver
 
 	hosts    []string
 	prefixes []netip.Prefix
 }
 
-// New makes a guard that lets pass, beside public addresses, those of allow: IP
-// addresses, networks in CIDR notation, and names of hosts, which may then lead
-// anywhere. Link-local addresses and those of a cloud's metadata never pass. An
-// error is a *BadEntry.
+// New returns a Guard that allows public addresses and the entries of allow. An entry is an IP address, a
+// network in CIDR notation, or a host name, which may resolve to any address. Link-local addresses and
+// those of cloud metadata services are never allowed. If an entry is not valid, New returns an
+// *EntryError.
 func New(allow []string) (*Guard, error) {
 	g := &Guard{}
 	for i, entry := range allow {
 		text := strings.TrimSpace(entry)
 		prefix, isPrefix := parsePrefix(text)
 		switch {
-		case isPrefix && classify(prefix.Addr()).forever():
-			return nil, &BadEntry{Index: i, Reason: "link-local addresses and those of a cloud's metadata are never allowed"}
+		case isPrefix && classify(prefix.Addr()).blockedAlways():
+			return nil, &EntryError{Index: i, Reason: "link-local addresses and those of cloud metadata services are never allowed"}
 		case isPrefix:
 			g.prefixes = append(g.prefixes, prefix)
 		case isHost(text):
 			g.hosts = append(g.hosts, hostKey(text))
 		default:
-			return nil, &BadEntry{Index: i, Reason: `is no host, IP address or network, as "localhost", "10.1.2.3" or "10.0.0.0/8"`}
+			return nil, &EntryError{Index: i, Reason: `is not a host, IP address or network such as "localhost", "10.1.2.3" or "10.0.0.0/8"`}
 		}
 	}
 	return g, nil
 }
 
-// BadEntry is what New can't read.
-type BadEntry struct {
-	Index  int
+// EntryError reports an invalid entry of the list for New.
+type EntryError struct {
+	// Index is the index of the entry.
+	Index int
+	// Reason describes the problem.
 	Reason string
 }
 
-func (e *BadEntry) Error() string { return fmt.Sprintf("entry %d: %s", e.Index, e.Reason) }
+// Error returns the index and the reason.
+func (e *EntryError) Error() string { return fmt.Sprintf("entry %d: %s", e.Index, e.Reason) }
 
-// Refused says that an address may not be dialled.
-type Refused struct {
-	// Host is what was asked for.
+// BlockedError reports that a Guard does not allow an address.
+type BlockedError struct {
+	// Host is the requested host.
 	Host string
-	// Class is what the address is: "a private address".
+	// Class describes the address. Example: "a private address".
 	Class string
-	// Forever says that no allow can let it pass.
-	Forever bool
+	// Always reports whether the address is blocked whatever New allows.
+	Always bool
 }
 
-func (e *Refused) Error() string { return e.Host + " leads to " + e.Class }
+// Error returns the host and the class of its address.
+func (e *BlockedError) Error() string { return e.Host + " resolves to " + e.Class }
 
-// Check judges a host that is an IP address or localhost; nil for other names,
-// which are judged when they are dialled. An error is a *Refused.
+// Check checks a host that is an IP address or localhost. It returns a *BlockedError if the host is not
+// allowed. For other names it returns nil, because they are checked when they are dialed.
 func (g *Guard) Check(host string) error {
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return g.judge(host, addr)
+		return g.checkAddr(host, addr)
 	}
 	if hostKey(host) == "localhost" {
-		return g.judge(host, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		return g.checkAddr(host, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	}
 	return nil
 }
 
-// Resolve judges all addresses that a name has now, for connections that somebody
-// else makes. A name that can't be resolved passes.
+// Resolve resolves a host and checks all its addresses. It is for connections that a proxy makes. It
+// returns nil if the host cannot be resolved.
 func (g *Guard) Resolve(ctx context.Context, host string) error {
 	if err := g.Check(host); err != nil {
 		return err
 	}
 	addrs, err := g.resolver().LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil //nolint:nilerr // whoever connects may know the name
+		return nil //nolint:nilerr // the proxy may be able to resolve the name
 	}
 	for _, addr := range addrs {
-		if err := g.judge(host, addr); err != nil {
+		if err := g.checkAddr(host, addr); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Dial connects as net.Dialer does, within timeout. The error of an address that
-// is refused holds a *Refused.
+// Dial connects like net.Dialer, within timeout. If the address is not allowed, the error wraps a
+// *BlockedError.
 func (g *Guard) Dial(ctx context.Context, timeout time.Duration, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -113,18 +117,19 @@ func (g *Guard) Dial(ctx context.Context, timeout time.Duration, network, addres
 			if err != nil {
 				return err
 			}
-			return g.judge(host, to.Addr())
+			return g.checkAddr(host, to.Addr())
 		},
 	}
 	return d.DialContext(ctx, network, address)
 }
 
-func (g *Guard) judge(host string, addr netip.Addr) error {
+// checkAddr returns a *BlockedError if the address of the host is not allowed.
+func (g *Guard) checkAddr(host string, addr netip.Addr) error {
 	c := classify(addr)
-	if c == public || !c.forever() && g.allows(host, addr.Unmap().WithZone("")) {
+	if c == public || !c.blockedAlways() && g.allows(host, addr.Unmap().WithZone("")) {
 		return nil
 	}
-	return &Refused{Host: host, Class: string(c), Forever: c.forever()}
+	return &BlockedError{Host: host, Class: string(c), Always: c.blockedAlways()}
 }
 
 func (g *Guard) allows(host string, addr netip.Addr) bool {
@@ -139,13 +144,13 @@ func (g *Guard) resolver() *net.Resolver {
 	return g.Resolver
 }
 
-// hostKey is the one way that a host's name is written here.
+// hostKey returns the normal form of a host name.
 func hostKey(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
 func parsePrefix(text string) (netip.Prefix, bool) {
 	if p, err := netip.ParsePrefix(text); err == nil {
 		if p.Addr().Is4In6() {
-			return netip.Prefix{}, false // it would match nothing
+			return netip.Prefix{}, false // the prefix would not match any address
 		}
 		return p.Masked(), true
 	}
@@ -162,12 +167,12 @@ func isHost(text string) bool {
 		return false
 	}
 	for _, r := range text {
-		plain := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_'
-		if !plain {
+		valid := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_'
+		if !valid {
 			return false
 		}
 	}
-	// A name whose last label is a number is a mistyped address.
+	// A name whose last label is a number is probably a mistyped address.
 	last := text[strings.LastIndexByte(strings.TrimSuffix(text, "."), '.')+1:]
 	return strings.Trim(last, "0123456789.") != ""
 }

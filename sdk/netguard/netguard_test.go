@@ -70,9 +70,9 @@ func TestCheck(t *testing.T) {
 		{"168.63.129.16", "metadata"},
 		{"224.0.0.1", "multicast"},
 		{"ff02::1", "multicast"},
-		{"0.0.0.0", "no address"},
-		{"0.1.2.3", "no address"},
-		{"::", "no address"},
+		{"0.0.0.0", "unspecified"},
+		{"0.1.2.3", "unspecified"},
+		{"::", "unspecified"},
 		{"255.255.255.255", "reserved"},
 		{"240.0.0.1", "reserved"},
 		{"198.18.0.1", "reserved"},
@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 			}
 			continue
 		}
-		var refused *netguard.Refused
+		var refused *netguard.BlockedError
 		if !errors.As(err, &refused) || !strings.Contains(refused.Class, tt.class) {
 			t.Errorf("%s: %v; want %s", tt.host, err, tt.class)
 		}
@@ -137,7 +137,7 @@ func TestNewRefuses(t *testing.T) {
 		"169.254.0.0/16", "169.254.169.254", "fe80::/10", "fd00:ec2::254", "::ffff:10.0.0.0/104", "::ffff:169.254.169.254",
 	} {
 		_, err := netguard.New([]string{"localhost", entry})
-		var bad *netguard.BadEntry
+		var bad *netguard.EntryError
 		if !errors.As(err, &bad) || bad.Index != 1 {
 			t.Errorf("%q: %v", entry, err)
 		}
@@ -182,7 +182,7 @@ func TestDial(t *testing.T) {
 				c.Close()
 				return
 			}
-			var refused *netguard.Refused
+			var refused *netguard.BlockedError
 			if !errors.As(err, &refused) || !strings.Contains(refused.Class, tt.class) || refused.Host != tt.host {
 				t.Errorf("err = %v; want %s", err, tt.class)
 			}

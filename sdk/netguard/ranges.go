@@ -2,32 +2,31 @@ package netguard
 
 import "net/netip"
 
-// class is what an address is, in the words of a refusal; empty for one that
-// anybody may reach.
+// class describes a kind of address for error messages. It is empty for public addresses.
 type class string
 
 const (
 	public      class = ""
 	loopback    class = "a loopback address"
 	private     class = "a private address"
-	shared      class = "a carrier's shared address"
+	shared      class = "a shared address (carrier-grade NAT)"
 	multicast   class = "a multicast address"
-	unspecified class = "no address of a machine"
+	unspecified class = "an unspecified address"
 	reserved    class = "a reserved address"
 	linkLocal   class = "a link-local address"
-	metadata    class = "the address of a cloud's metadata"
+	metadata    class = "the address of a cloud metadata service"
 )
 
-// forever is of those that no list allows: they hand out the machine's own
-// credentials.
-func (c class) forever() bool { return c == linkLocal || c == metadata }
+// blockedAlways reports whether no list can allow the addresses. Services at these addresses return
+// credentials of the machine.
+func (c class) blockedAlways() bool { return c == linkLocal || c == metadata }
 
 type span struct {
 	prefix netip.Prefix
 	class  class
 }
 
-// The first that holds an address decides. What is not here is public.
+// The first span that contains an address determines its class. Other addresses are public.
 var spans4 = table(
 	"169.254.0.0/16", linkLocal,
 	"100.100.100.200/32", metadata, // Alibaba Cloud
@@ -48,7 +47,7 @@ var spans4 = table(
 	"240.0.0.0/4", reserved,
 )
 
-// Only 2000::/3 is given out; the rest of what is not named is reserved.
+// Only 2000::/3 is allocated. The other unlisted addresses are reserved.
 var spans6 = table(
 	"fe80::/10", linkLocal,
 	"fd00:ec2::254/128", metadata, // AWS
@@ -58,7 +57,7 @@ var spans6 = table(
 	"fc00::/7", private,
 	"fec0::/10", private,
 	"ff00::/8", multicast,
-	"2001::/23", reserved, // Teredo and others of the IETF's
+	"2001::/23", reserved, // Teredo and other IETF protocol assignments
 	"2001:db8::/32", reserved,
 	"3fff::/20", reserved,
 	"2000::/3", public,
@@ -79,7 +78,8 @@ func table(rows ...any) []span {
 	return spans
 }
 
-// classify looks into the IPv6 addresses that lead to an IPv4 one.
+// classify returns the class of an address. For an IPv6 address that embeds an IPv4 address, it uses the
+// IPv4 address.
 func classify(addr netip.Addr) class {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is4() {
@@ -90,15 +90,15 @@ func classify(addr netip.Addr) class {
 	case nat64.Contains(addr):
 		return lookup(spans4, netip.AddrFrom4([4]byte(b[12:16])))
 	case sixToFour.Contains(addr):
-		return inner(netip.AddrFrom4([4]byte(b[2:6])))
+		return embedded(netip.AddrFrom4([4]byte(b[2:6])))
 	case compatible.Contains(addr) && b[12]|b[13] != 0:
-		return inner(netip.AddrFrom4([4]byte(b[12:16])))
+		return embedded(netip.AddrFrom4([4]byte(b[12:16])))
 	}
 	return lookup(spans6, addr)
 }
 
-// inner is for outdated ways to write an IPv4 address: never public.
-func inner(addr netip.Addr) class {
+// embedded returns the class of an IPv4 address in an obsolete IPv6 format. It is never public.
+func embedded(addr netip.Addr) class {
 	if c := lookup(spans4, addr); c != public {
 		return c
 	}

@@ -9,7 +9,7 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// base answers the Base service for an author's value.
+// base implements the Base service with the plugin's implementation.
 type base struct {
 	basev1.UnimplementedBaseServiceServer
 	kind   string
@@ -17,11 +17,12 @@ type base struct {
 	schema *basev1.BlockSchema
 	impl   any
 
-	configuring sync.Mutex
+	configuring sync.Mutex // serializes Configure
 	stopping    sync.Once
 	stopErr     error
 }
 
+// newBase returns an error if the config struct of info is not valid.
 func newBase(kind string, info sdk.Info, impl any) (*base, error) {
 	block, err := SchemaOf(info.Config)
 	if err != nil {
@@ -67,7 +68,7 @@ func (b *base) Stop(ctx context.Context, _ *basev1.StopRequest) (*basev1.StopRes
 	return &basev1.StopResponse{}, nil
 }
 
-// stop asks the author's value once, whoever asks first.
+// stop calls the Stop method of the implementation once and returns its error.
 func (b *base) stop(ctx context.Context) error {
 	b.stopping.Do(func() {
 		if s, ok := b.impl.(sdk.Stopper); ok {

@@ -10,22 +10,22 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// Base is the host's side of what plugins of every kind answer. Its errors are
-// *sdk.Error; a plugin that is gone is CodePluginCrashed.
+// Base is the host's client of the Base service. Its errors are *sdk.Error. If the plugin's process
+// exits, the error has CodePluginCrashed.
 type Base struct{ client basev1.BaseServiceClient }
 
-// Description is what a plugin says of itself.
+// Description describes a plugin.
 type Description struct {
 	Kind, Name, Version, Description string
 	Capabilities                     []string
 }
 
-// NewBase speaks to the plugin at the other end of cc.
+// NewBase returns a Base that uses the connection cc.
 func NewBase(cc grpc.ClientConnInterface) *Base {
 	return &Base{client: basev1.NewBaseServiceClient(cc)}
 }
 
-// Describe asks what the plugin is.
+// Describe returns the description of the plugin.
 func (b *Base) Describe(ctx context.Context) (Description, error) {
 	r, err := b.client.Describe(ctx, &basev1.DescribeRequest{})
 	if err != nil {
@@ -37,7 +37,7 @@ func (b *Base) Describe(ctx context.Context) (Description, error) {
 	}, nil
 }
 
-// ConfigSchema asks for the shape of the config block.
+// ConfigSchema returns the schema of the config block.
 func (b *Base) ConfigSchema(ctx context.Context) (sdk.Block, error) {
 	r, err := b.client.ConfigSchema(ctx, &basev1.ConfigSchemaRequest{})
 	if err != nil {
@@ -46,9 +46,8 @@ func (b *Base) ConfigSchema(ctx context.Context) (sdk.Block, error) {
 	return toBlock(r.GetSchema()), nil
 }
 
-// Configure hands over the config block as a JSON object, and gives what the
-// plugin says against it. With any diagnostic that is no Warning, the plugin is
-// not to be used.
+// Configure passes the config block to the plugin as a JSON object, and returns the problems that the
+// plugin finds. The plugin must not be used if one of them is not a Warning.
 func (b *Base) Configure(ctx context.Context, configJSON []byte, env sdk.Env) ([]sdk.Diagnostic, error) {
 	r, err := b.client.Configure(ctx, &basev1.ConfigureRequest{
 		ConfigJson: configJSON, Label: env.Label, DataDir: env.DataDir,
@@ -59,8 +58,8 @@ func (b *Base) Configure(ctx context.Context, configJSON []byte, env sdk.Env) ([
 	return wire.ToDiagnostics(r.GetDiagnostics()), nil
 }
 
-// Health is nil when the plugin is fit to serve, and CodeUnavailable with its
-// own words when it says that it is not.
+// Health returns nil if the plugin reports that it is healthy. Otherwise it returns an error with
+// CodeUnavailable and the message of the plugin.
 func (b *Base) Health(ctx context.Context) error {
 	r, err := b.client.Health(ctx, &basev1.HealthRequest{})
 	if err != nil {
@@ -72,7 +71,7 @@ func (b *Base) Health(ctx context.Context) error {
 	return nil
 }
 
-// Stop asks the plugin to let go of what it holds. Its process lives on.
+// Stop asks the plugin to release its resources. It does not end the process.
 func (b *Base) Stop(ctx context.Context) error {
 	_, err := b.client.Stop(ctx, &basev1.StopRequest{})
 	return wire.FromCall(ctx, err)

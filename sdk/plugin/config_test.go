@@ -85,13 +85,13 @@ func TestSchemaOfMistakes(t *testing.T) {
 	}{
 		"no pointer":  {settings{}, "pointer to a struct"},
 		"nil pointer": {(*settings)(nil), "pointer to a struct"},
-		"no name":     {&struct{ A string }{}, "give it a name"},
+		"no name":     {&struct{ A string }{}, "no config tag"},
 		"unknown option": {&struct {
 			A string `config:"a,requierd"`
 		}{}, `unknown option "requierd"`},
 		"unfit type": {&struct {
 			A chan int `config:"a"`
-		}{}, "can't be in a config block"},
+		}{}, "is not supported in a config block"},
 		"bad duration": {&struct {
 			A time.Duration `config:"a" default:"30"`
 		}{}, `default "30": is not a duration`},
@@ -101,10 +101,10 @@ func TestSchemaOfMistakes(t *testing.T) {
 		"same name": {&struct {
 			A string `config:"a"`
 			B string `config:"a"`
-		}{}, "taken by another field"},
+		}{}, "belongs to another field"},
 		"deep": {&struct {
 			A []struct{ B int } `config:"a"`
-		}{}, "B: give it a name"},
+		}{}, "B: the field has no config tag"},
 	} {
 		if _, err := plugin.SchemaOf(test.ptr); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)

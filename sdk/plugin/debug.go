@@ -19,17 +19,18 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// A plugin's author runs the program with --debug, under a debugger perhaps: it
-// serves on a socket and says which line of the stanza leads the server there.
-// The process that the server starts then only passes on what is said.
+// Developers can start a plugin themselves with --debug, for example in a debugger. It then serves on a
+// socket and prints a line for the plugin's block in plugins.hcl. With this line, the process that the
+// server starts acts as a proxy to the developer's process.
 const (
 	debugFlag = "--debug"
-	// debugVariable has the socket that leads to the process under the debugger.
+	// debugVariable contains the path of the socket of the developer's process.
 	debugVariable = "AGENTAREA_DEBUG"
 )
 
-// underDebugger serves until it is interrupted, if the program was started with --debug.
-func underDebugger(kind string, info sdk.Info, impl any, register func(*grpc.Server)) (asked bool, err error) {
+// serveDebug serves until it is interrupted, if the program was started with --debug. Otherwise it
+// returns false.
+func serveDebug(kind string, info sdk.Info, impl any, register func(*grpc.Server)) (served bool, err error) {
 	if !slices.Contains(os.Args[1:], debugFlag) {
 		return false, nil
 	}
@@ -51,13 +52,13 @@ func underDebugger(kind string, info sdk.Info, impl any, register func(*grpc.Ser
 		return true, err
 	}
 	defer context.AfterFunc(ctx, s.Stop)()
-	fmt.Fprintf(os.Stderr, "%s serves. Have its stanza in plugins.hcl lead here:\n\n  env = { %s = %q }\n\nCtrl-C ends it.\n", info.Name, debugVariable, socket)
+	fmt.Fprintf(os.Stderr, "%s is serving. To use this process, add this line to its block in plugins.hcl:\n\n  env = { %s = %q }\n\nPress Ctrl-C to stop.\n", info.Name, debugVariable, socket)
 	return true, s.Serve(l)
 }
 
-// attached gives the options of a server that passes everything on to the
-// process under the debugger; none without one.
-func attached() ([]grpc.ServerOption, error) {
+// proxyOptions returns the options of a server that forwards every call to the developer's process. It
+// returns none if debugVariable is not set.
+func proxyOptions() ([]grpc.ServerOption, error) {
 	socket := os.Getenv(debugVariable)
 	if socket == "" {
 		return nil, nil
@@ -66,28 +67,28 @@ func attached() ([]grpc.ServerOption, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", debugVariable, err)
 	}
-	return []grpc.ServerOption{grpc.ForceServerCodec(passing{}), grpc.UnknownServiceHandler(forward(cc))}, nil
+	return []grpc.ServerOption{grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(forward(cc))}, nil
 }
 
-// message is one that is passed on as it is.
+// message is an encoded message.
 type message struct{ data []byte }
 
-// passing leaves a message as it is, and takes go-plugin's own apart.
-type passing struct{}
+// rawCodec does not decode a *message. It encodes and decodes the messages of go-plugin's own services.
+type rawCodec struct{}
 
-func (passing) Name() string { return "proto" }
+func (rawCodec) Name() string { return "proto" }
 
-func (passing) Marshal(v any) ([]byte, error) {
+func (rawCodec) Marshal(v any) ([]byte, error) {
 	switch m := v.(type) {
 	case *message:
 		return m.data, nil
 	case proto.Message:
 		return proto.Marshal(m)
 	}
-	return nil, fmt.Errorf("a message is a %T", v)
+	return nil, fmt.Errorf("unexpected message type %T", v)
 }
 
-func (passing) Unmarshal(data []byte, v any) error {
+func (rawCodec) Unmarshal(data []byte, v any) error {
 	switch m := v.(type) {
 	case *message:
 		m.data = slices.Clone(data)
@@ -95,16 +96,16 @@ func (passing) Unmarshal(data []byte, v any) error {
 	case proto.Message:
 		return proto.Unmarshal(data, m)
 	}
-	return fmt.Errorf("a message is a %T", v)
+	return fmt.Errorf("unexpected message type %T", v)
 }
 
-// forward passes any call on, both ways.
+// forward forwards calls of any method to cc, in both directions.
 func forward(cc *grpc.ClientConn) grpc.StreamHandler {
 	return func(_ any, in grpc.ServerStream) error {
 		method, _ := grpc.MethodFromServerStream(in)
 		ctx, cancel := context.WithCancel(in.Context())
 		defer cancel()
-		out, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method, grpc.ForceCodec(passing{}))
+		out, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method, grpc.ForceCodec(rawCodec{}))
 		if err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func forward(cc *grpc.ClientConn) grpc.StreamHandler {
 			m := &message{}
 			for in.RecvMsg(m) == nil && out.SendMsg(m) == nil {
 			}
-			_ = out.CloseSend() // the answer tells what was wrong
+			_ = out.CloseSend() // the response below contains the error
 		}()
 		for {
 			m := &message{}

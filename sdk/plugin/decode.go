@@ -15,17 +15,16 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Decode fills the config struct that ptr points to from the config block as a
-// JSON object: defaults where a value is missing or null. What is wrong comes
-// back as *sdk.ConfigError with the path to it, joined when there are several,
-// and the struct is then as it was. Values are never part of an error: they
-// may be secret.
+// Decode decodes a config block, which is a JSON object, into the config struct that ptr points to. A
+// missing value or null means the default. If there are errors, Decode does not change the struct, and
+// returns an *sdk.ConfigError with a path for each of them, joined by errors.Join. Errors never contain
+// values, because these may be secret.
 func Decode(data []byte, ptr any) error {
 	if ptr == nil {
 		ptr = &struct{}{}
 	}
 	v := reflect.ValueOf(ptr).Elem()
-	// A copy keeps what the author has beside the config's fields.
+	// Copy the struct, because it may have fields that are not part of the config.
 	fresh := reflect.New(v.Type()).Elem()
 	fresh.Set(v)
 	d := &decoder{}
@@ -40,14 +39,15 @@ func Decode(data []byte, ptr any) error {
 	return nil
 }
 
+// decoder collects the errors of a Decode.
 type decoder struct{ errs []error }
 
 func (d *decoder) fail(path []string, summary, detail string) {
 	d.errs = append(d.errs, &sdk.ConfigError{Path: slices.Clone(path), Summary: summary, Detail: detail})
 }
 
-// block fills a struct from an object. A nil object is a block that was not
-// written: its fields get their defaults, and none is required.
+// block decodes an object into a struct. If the object is nil, the block is absent: its fields get their
+// defaults, and none of them is required.
 func (d *decoder) block(v reflect.Value, data json.RawMessage, path []string) {
 	var object map[string]json.RawMessage
 	if data != nil {
@@ -80,13 +80,13 @@ func (d *decoder) block(v reflect.Value, data json.RawMessage, path []string) {
 
 func (d *decoder) field(v reflect.Value, f field, value json.RawMessage, path []string) {
 	switch {
-	case f.many:
+	case f.repeated:
 		d.blocks(v, value, path)
 	case f.inner != nil:
 		d.block(v, value, path)
 	default:
 		if value == nil {
-			value = f.fallback
+			value = f.defaultValue
 		}
 		if value == nil {
 			return
@@ -113,20 +113,20 @@ func (d *decoder) blocks(v reflect.Value, data json.RawMessage, path []string) {
 	v.Set(all)
 }
 
-// setAttribute sets v from JSON; the error has no path.
+// setAttribute decodes JSON into v. The error has no path.
 func setAttribute(v reflect.Value, data json.RawMessage) *sdk.ConfigError {
 	if v.Type() == durationType {
 		return setDuration(v, data)
 	}
-	switch v.Kind() { //nolint:exhaustive // fieldsOf lets no other kind pass
+	switch v.Kind() { //nolint:exhaustive // fieldsOf rejects other kinds
 	case reflect.Int, reflect.Int64:
 		return setInt(v, data)
 	case reflect.Slice, reflect.Map:
-		// Into a new value: what was there before is no part of the config.
+		// json.Unmarshal would keep previous elements, which are not part of the config.
 		v.SetZero()
 	}
 	if err := json.Unmarshal(data, v.Addr().Interface()); err != nil {
-		return &sdk.ConfigError{Summary: "must be a " + nounOf(v.Type())}
+		return &sdk.ConfigError{Summary: "must be a " + typeName(v.Type())}
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func setInt(v reflect.Value, data json.RawMessage) *sdk.ConfigError {
 	if err := json.Unmarshal(data, &number); err != nil || data[0] == '"' {
 		return &sdk.ConfigError{Summary: "must be a whole number"}
 	}
-	// 1e3 and 5.0 are whole numbers too.
+	// 1e3 and 5.0 are whole numbers, too.
 	f, ok := new(big.Float).SetString(number.String())
 	if !ok || !f.IsInt() {
 		return &sdk.ConfigError{Summary: "must be a whole number"}
@@ -163,7 +163,8 @@ func setInt(v reflect.Value, data json.RawMessage) *sdk.ConfigError {
 	return nil
 }
 
-func nounOf(t reflect.Type) string {
+// typeName returns the name of the type for error messages.
+func typeName(t reflect.Type) string {
 	switch hclType(t) {
 	case "list(string)":
 		return "list of strings"

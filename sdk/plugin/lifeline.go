@@ -5,16 +5,15 @@ import (
 	"os"
 )
 
-// watchHost calls gone when the host's end of stdin is closed, which happens
-// however the host dies. Only a pipe is a lifeline: a host that gives none (a
-// terminal, /dev/null) has other means.
-func watchHost(stdin *os.File, gone func()) {
+// watchHost calls onExit when the host's end of stdin is closed, which happens whenever the host exits.
+// It does nothing if stdin is not a pipe, for example because it is a terminal or /dev/null.
+func watchHost(stdin *os.File, onExit func()) {
 	st, err := stdin.Stat()
 	if err != nil || st.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0 {
 		return
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, stdin)
-		gone()
+		onExit()
 	}()
 }

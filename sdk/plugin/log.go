@@ -13,23 +13,24 @@ import (
 	"time"
 )
 
-// maxLogLine bounds a line in bytes; the host would lose what is far longer.
+// maxLogLine is the maximum length of a line in bytes. The host drops much longer lines.
 const maxLogLine = 32 << 10
 
 type runIDKey struct{}
 
-// WithRunID gives the run's id to the lines that are logged with ctx.
+// WithRunID returns a copy of ctx that carries the ID of a run. Log lines that use the context contain
+// the ID.
 func WithRunID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, runIDKey{}, id)
 }
 
-// RunID is what WithRunID gave, or empty.
+// RunID returns the run ID that ctx carries, or "" if it carries none.
 func RunID(ctx context.Context) string {
 	id, _ := ctx.Value(runIDKey{}).(string)
 	return id
 }
 
-// logLevel is that of AGENTAREA_LOG_LEVEL, info without.
+// logLevel returns the level in AGENTAREA_LOG_LEVEL. The default is info.
 func logLevel() slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(os.Getenv("AGENTAREA_LOG_LEVEL"))); err != nil {
@@ -38,13 +39,14 @@ func logLevel() slog.Level {
 	return level
 }
 
-// NewLogHandler writes lines of JSON as go-plugin's host reads them (@level,
-// @message, @timestamp, and the attributes beside them), with run_id from the
-// context. Groups become dotted names. A line is at most 32 KiB long.
+// NewLogHandler returns a handler that writes JSON lines in the format of go-plugin: @level, @message,
+// @timestamp and the attributes. It adds run_id from the context. Attributes in groups have dotted
+// names. A line has at most 32 KiB.
 func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return &logHandler{out: &lineWriter{w: w}, level: level}
 }
 
+// lineWriter serializes the writes of lines.
 type lineWriter struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -57,6 +59,7 @@ func (l *lineWriter) write(line []byte) error {
 	return err
 }
 
+// logHandler implements slog.Handler for NewLogHandler.
 type logHandler struct {
 	out    *lineWriter
 	level  slog.Leveler
@@ -64,8 +67,10 @@ type logHandler struct {
 	attrs  []slog.Attr
 }
 
+// Enabled implements slog.Handler.
 func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
+// WithAttrs implements slog.Handler.
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h
 	next.attrs = slices.Clip(h.attrs)
@@ -76,6 +81,7 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &next
 }
 
+// WithGroup implements slog.Handler.
 func (h *logHandler) WithGroup(name string) slog.Handler {
 	next := *h
 	if name != "" {
@@ -84,9 +90,10 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &next
 }
 
+// Handle implements slog.Handler.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	line := make([]byte, 0, 256)
-	line = append(line, `{"@level":"`+levelWord(r.Level)+`","@timestamp":"`...)
+	line = append(line, `{"@level":"`+levelName(r.Level)+`","@timestamp":"`...)
 	line = r.Time.AppendFormat(line, "2006-01-02T15:04:05.000000Z07:00")
 	line = append(line, `","@message":`...)
 	line = appendText(line, r.Message)
@@ -103,7 +110,7 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.out.write(append(line, "}\n"...))
 }
 
-func levelWord(l slog.Level) string {
+func levelName(l slog.Level) string {
 	switch {
 	case l < slog.LevelDebug:
 		return "trace"
@@ -131,7 +138,7 @@ func appendAttr(line []byte, prefix string, a slog.Attr) []byte {
 		}
 		return line
 	}
-	// A name with @ would be taken for the line's own.
+	// Names that start with @ are reserved for the format.
 	key := strings.TrimLeft(prefix+a.Key, "@")
 	if room(line) < len(key)+64 {
 		return line
@@ -157,7 +164,7 @@ func appendValue(line []byte, v slog.Value) []byte {
 	return appendText(line, v.String())
 }
 
-// appendAny writes errors and stringers as text, and other things as JSON.
+// appendAny appends an error or fmt.Stringer as text, and any other value as JSON.
 func appendAny(line []byte, v any) []byte {
 	switch v := v.(type) {
 	case error:
@@ -172,15 +179,15 @@ func appendAny(line []byte, v any) []byte {
 	return append(line, data...)
 }
 
-// room is how long the line may yet get, but for what closes it.
+// room returns the number of bytes that can be appended to the line before its end.
 func room(line []byte) int { return maxLogLine - len(line) - len("}\n") }
 
-// appendText writes a JSON string, cut so that the line keeps its bound.
+// appendText appends a JSON string. It shortens the string if the line would be too long.
 func appendText(line []byte, s string) []byte {
 	data, _ := json.Marshal(s)
-	for cut := s; len(data) > room(line) && cut != ""; {
-		cut = cut[:max(0, min(len(cut)/2, room(line)))]
-		data, _ = json.Marshal(cut + "…")
+	for short := s; len(data) > room(line) && short != ""; {
+		short = short[:max(0, min(len(short)/2, room(line)))]
+		data, _ = json.Marshal(short + "…")
 	}
 	return append(line, data...)
 }

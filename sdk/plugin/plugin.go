@@ -1,18 +1,17 @@
-// Package plugin is what plugins of every kind and their host share: the
-// handshake, the process around a plugin (Serve), the Base service that every
-// plugin answers, config blocks from struct tags, and errors that keep their
-// kind across gRPC.
+// Package plugin contains what plugins of all kinds and their host have in common: the handshake, the
+// process of a plugin (Serve), the Base service that every plugin implements, config schemas from struct
+// tags, and the conversion of errors to and from gRPC.
 //
-// A plugin author rarely needs it: the Serve of the plugin's kind (sdk/llm,
-// sdk/agent, …) calls the one here. What an author gets from it:
+// Plugins rarely use it directly, because the Serve functions of sdk/agent, sdk/llm, sdk/files and
+// sdk/mcptransport call Serve. It provides the following for a plugin:
 //
-//   - slog.Default writes lines that the host understands and passes on, with
-//     the run's id when it is called with the call's context (slog.InfoContext).
-//   - A panic in a call is logged and ends that call only.
-//   - The process ends when its host does.
-//   - Started by its author with --debug, it serves under a debugger, and says
-//     which line of the stanza leads the server there.
-//   - The struct in sdk.Info.Config is filled from plugins.hcl before any call.
+//   - The default slog logger writes to the server's log. With the context of a call, as in
+//     slog.InfoContext, the lines contain the run ID.
+//   - A panic in a call is logged and fails only that call.
+//   - The process exits when its host exits.
+//   - With the flag --debug, the program serves without a server, for example in a debugger. It prints
+//     the line for plugins.hcl that makes the server use it.
+//   - The struct in sdk.Info.Config is filled in from plugins.hcl before any other call.
 package plugin
 
 import (
@@ -24,27 +23,28 @@ import (
 	"github.com/agentarea/agentarea/sdk/internal/wire"
 )
 
-// ProtocolVersion is the major version of what host and plugin say to each other.
+// ProtocolVersion is the major version of the protocol between host and plugin.
 const ProtocolVersion = 1
 
-// MaxMessageSize is the largest gRPC message that either side takes, in bytes.
+// MaxMessageSize is the maximum size of a gRPC message in both directions, in bytes.
 const MaxMessageSize = 64 << 20
 
-// Handshake tells a plugin that a host started it. It is no secret.
+// Handshake is the go-plugin handshake, by which a plugin detects that a host started it. Its cookie is
+// not a secret.
 var Handshake = goplugin.HandshakeConfig{
 	ProtocolVersion:  ProtocolVersion,
 	MagicCookieKey:   "AGENTAREA_PLUGIN",
 	MagicCookieValue: "f3b0c1a94e7d4d0a8f5c26e97b1d83ea",
 }
 
-// The windows are fixed, and larger than gRPC's: with its own estimate of the
-// bandwidth it sends a ping for almost every message of a token stream.
+// streamWindow and connWindow are the flow control windows in bytes. They are fixed, because gRPC's
+// dynamic windows need a ping for almost every message of a token stream.
 const (
 	streamWindow = 1 << 20
 	connWindow   = 4 << 20
 )
 
-// DialOptions are the host's for the connection to a plugin.
+// DialOptions returns the options for the host's connection to a plugin.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(
@@ -54,8 +54,8 @@ func DialOptions() []grpc.DialOption {
 	}
 }
 
-// ServerOptions are a plugin's for its gRPC server: limits, panics that end one
-// call only, and errors that keep their kind.
+// ServerOptions returns the options for the gRPC server of a plugin. They set the message limits, fail a
+// call that panics, and convert errors.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessageSize),
@@ -67,31 +67,34 @@ func ServerOptions() []grpc.ServerOption {
 	}
 }
 
-// Set is the host's side of go-plugin for a kind: its Dispense(kind) gives the
-// *grpc.ClientConn, for NewBase and the NewClient of the kind's package.
+// Set returns the go-plugin plugin set of a kind for the host. Dispense(kind) of the go-plugin client
+// returns the *grpc.ClientConn, which NewBase and the NewClient functions of the kinds use.
 func Set(kind string) goplugin.PluginSet {
 	return goplugin.PluginSet{kind: &connection{}}
 }
 
+// connection implements the go-plugin interfaces of the host and of the plugin.
 type connection struct {
 	goplugin.NetRPCUnsupportedPlugin
 	register func(*grpc.Server)
 }
 
+// GRPCServer implements goplugin.GRPCPlugin.
 func (c *connection) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
 	c.register(s)
 	return nil
 }
 
+// GRPCClient implements goplugin.GRPCPlugin.
 func (c *connection) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, cc *grpc.ClientConn) (any, error) {
 	return cc, nil
 }
 
-// ToStatus makes a gRPC status error of err that FromStatus turns back into an
-// *sdk.Error of the same fields. An error that is not an *sdk.Error is
-// CodeInternal, a context's end CodeCancelled or CodeTimeout.
+// ToStatus converts err to a gRPC status error, which FromStatus converts back to an *sdk.Error with the
+// same fields. A context error gets CodeCancelled or CodeTimeout, and any other error that is not an
+// *sdk.Error gets CodeInternal.
 func ToStatus(err error) error { return wire.ToStatus(err) }
 
-// FromStatus makes an *sdk.Error of the error of a gRPC call. A connection that
-// broke is CodePluginCrashed and retryable; nil stays nil.
+// FromStatus converts the error of a gRPC call to an *sdk.Error. If the connection broke, the error has
+// CodePluginCrashed and is retryable. FromStatus(nil) returns nil.
 func FromStatus(err error) error { return wire.FromStatus(err) }

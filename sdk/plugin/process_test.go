@@ -244,7 +244,7 @@ func TestStartedByHand(t *testing.T) {
 	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatal(err)
 	}
-	if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `plugin "llm" stanza of plugins.hcl`) {
+	if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `plugin "llm" block for it to plugins.hcl`) {
 		t.Errorf("%q", got)
 	}
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Recovered turns what recover gave into an error for the host, and logs it
-// with its stack. The panic's value stays in the log: it may hold anything.
+// Recovered logs the value of a panic with the stack trace, and returns an error for the host. The error
+// does not contain the value, because the value may contain secrets.
 func Recovered(ctx context.Context, value any) error {
 	slog.ErrorContext(ctx, "panic", "panic", value, "stack", string(debug.Stack()))
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; its log has the stack"}
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin panicked; see the log for the stack trace"}
 }
 
+// unary is the interceptor that ServerOptions uses for unary calls.
 func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (resp any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -27,6 +28,7 @@ func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHa
 	return h(traced(ctx), req)
 }
 
+// stream is the interceptor that ServerOptions uses for streams.
 func stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -10,32 +10,32 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// field is a field of a config struct, read from its tags.
+// field describes a field of a config struct.
 type field struct {
 	index            int
 	name, doc        string
 	required, secret bool
-	// fallback is the default as JSON; nil for none.
-	fallback json.RawMessage
-	// hcl is the type of an attribute; empty for an inner block.
+	// defaultValue is the default as JSON, or nil if there is none.
+	defaultValue json.RawMessage
+	// hcl is the HCL type of an attribute, or "" for a nested block.
 	hcl string
-	// inner is the struct of an inner block, or of many.
-	inner reflect.Type
-	many  bool
+	// inner is the struct type of a nested block. If repeated is true, there may be many such blocks.
+	inner    reflect.Type
+	repeated bool
 }
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// SchemaOf gives the schema of the config struct that ptr points to, by the
-// tags that sdk.Info describes; a nil ptr is an empty block. An error is a
-// mistake in the struct.
+// SchemaOf returns the schema of the config struct that ptr points to, according to the tags that
+// sdk.Info describes. For a nil ptr it returns an empty block. It returns an error if the struct or its
+// tags are not valid.
 func SchemaOf(ptr any) (sdk.Block, error) {
 	if ptr == nil {
 		return sdk.Block{}, nil
 	}
 	t := reflect.TypeOf(ptr)
 	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct || reflect.ValueOf(ptr).IsNil() {
-		return sdk.Block{}, fmt.Errorf("config is a %s: give a pointer to a struct", t)
+		return sdk.Block{}, fmt.Errorf("config is a %s, want a pointer to a struct", t)
 	}
 	return schemaOf(t.Elem())
 }
@@ -50,7 +50,7 @@ func schemaOf(t reflect.Type) (sdk.Block, error) {
 		if f.inner == nil {
 			b.Attributes = append(b.Attributes, sdk.Attribute{
 				Name: f.name, Type: f.hcl, Required: f.required, Secret: f.secret,
-				Description: f.doc, Default: string(f.fallback),
+				Description: f.doc, Default: string(f.defaultValue),
 			})
 			continue
 		}
@@ -59,7 +59,7 @@ func schemaOf(t reflect.Type) (sdk.Block, error) {
 			return sdk.Block{}, err
 		}
 		n := sdk.NestedBlock{Name: f.name, Block: inner, Max: 1, Description: f.doc}
-		if f.many {
+		if f.repeated {
 			n.Max = 0
 		}
 		if f.required {
@@ -84,7 +84,7 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 			return nil, fmt.Errorf("%s.%s: %w", t, sf.Name, err)
 		}
 		if names[f.name] {
-			return nil, fmt.Errorf("%s.%s: %q is taken by another field", t, sf.Name, f.name)
+			return nil, fmt.Errorf("%s.%s: the name %q belongs to another field, too", t, sf.Name, f.name)
 		}
 		names[f.name] = true
 		f.index = i
@@ -96,7 +96,7 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 func fieldOf(sf reflect.StructField, tag string) (field, error) {
 	name, options, _ := strings.Cut(tag, ",")
 	if name == "" {
-		return field{}, fmt.Errorf(`give it a name, config:"name", or leave it out, config:"-"`)
+		return field{}, fmt.Errorf(`the field has no config tag; write config:"name", or config:"-" to ignore the field`)
 	}
 	f := field{name: name, doc: sf.Tag.Get("doc")}
 	for option := range strings.SplitSeq(options, ",") {
@@ -107,7 +107,7 @@ func fieldOf(sf reflect.StructField, tag string) (field, error) {
 		case "secret":
 			f.secret = true
 		default:
-			return field{}, fmt.Errorf("unknown option %q: there are required and secret", option)
+			return field{}, fmt.Errorf("unknown option %q; the options are required and secret", option)
 		}
 	}
 	f.hcl = hclType(sf.Type)
@@ -116,23 +116,23 @@ func fieldOf(sf reflect.StructField, tag string) (field, error) {
 	case sf.Type.Kind() == reflect.Struct:
 		f.inner = sf.Type
 	case sf.Type.Kind() == reflect.Slice && sf.Type.Elem().Kind() == reflect.Struct:
-		f.inner, f.many = sf.Type.Elem(), true
+		f.inner, f.repeated = sf.Type.Elem(), true
 	default:
-		return field{}, fmt.Errorf("a %s can't be in a config block", sf.Type)
+		return field{}, fmt.Errorf("the type %s is not supported in a config block", sf.Type)
 	}
 	if text, ok := sf.Tag.Lookup("default"); ok {
 		if f.inner != nil {
-			return field{}, fmt.Errorf("a block has no default: give its attributes theirs")
+			return field{}, fmt.Errorf("a block cannot have a default; set the defaults of its attributes")
 		}
-		f.fallback = defaultJSON(sf.Type, text)
-		if err := setAttribute(reflect.New(sf.Type).Elem(), f.fallback); err != nil {
+		f.defaultValue = defaultJSON(sf.Type, text)
+		if err := setAttribute(reflect.New(sf.Type).Elem(), f.defaultValue); err != nil {
 			return field{}, fmt.Errorf("default %q: %s", text, err.Summary)
 		}
 	}
 	return f, nil
 }
 
-// hclType is the type of an attribute; empty for what is a block or nothing.
+// hclType returns the HCL type of an attribute, or "" if t is not the type of an attribute.
 func hclType(t reflect.Type) string {
 	switch {
 	case t == durationType, t.Kind() == reflect.String:

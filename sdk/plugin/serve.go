@@ -16,14 +16,14 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// stopTime is how long a plugin may take to let go when its host is gone.
+// stopTime is the time that a plugin has to release its resources after its host has exited.
 const stopTime = 2 * time.Second
 
-// Serve runs the process of a plugin until its host stops it or is gone. impl
-// is the author's value, asked for sdk.Configurer, sdk.Healther and
-// sdk.Stopper; register adds the service of the kind.
+// Serve serves a plugin until its host stops it or exits. The impl is the implementation of the plugin.
+// If it implements sdk.Configurer, sdk.Healther or sdk.Stopper, Serve uses these methods. Serve calls
+// register to register the service of the kind.
 func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
-	if asked, err := underDebugger(kind, info, impl, register); asked {
+	if served, err := serveDebug(kind, info, impl, register); served {
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", info.Name, err)
 			os.Exit(1)
@@ -31,49 +31,49 @@ func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
 		return
 	}
 	if os.Getenv(Handshake.MagicCookieKey) != Handshake.MagicCookieValue {
-		fmt.Fprintf(os.Stderr, "%s is an %s plugin of AgentArea: name it in a plugin %q stanza of plugins.hcl, and agentarea serve starts it.\n",
+		fmt.Fprintf(os.Stderr, "%s is an AgentArea plugin of the kind %s. Add a plugin %q block for it to plugins.hcl, and start it with agentarea serve.\n",
 			info.Name, kind, kind)
 		os.Exit(1)
 	}
 	slog.SetDefault(slog.New(NewLogHandler(os.Stderr, logLevel())))
 	base, err := newBase(kind, info, impl)
 	if err != nil {
-		slog.Error("the plugin's own config struct is wrong", "error", err)
+		slog.Error("invalid config struct", "error", err)
 		os.Exit(1)
 	}
-	passOn, err := attached()
+	proxy, err := proxyOptions()
 	if err != nil {
-		slog.Error("the process under the debugger can't be reached", "error", err)
+		slog.Error("cannot connect to the process started with --debug", "error", err)
 		os.Exit(1)
 	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: Handshake,
 		Plugins: goplugin.PluginSet{kind: &connection{register: func(s *grpc.Server) {
-			if passOn == nil {
+			if proxy == nil {
 				basev1.RegisterBaseServiceServer(s, base)
 				register(s)
 			}
-			watchHost(os.Stdin, func() { end(s, base) })
+			watchHost(os.Stdin, func() { exit(s, base) })
 		}}},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(slices.Concat(opts, ServerOptions(), passOn)...)
+			return grpc.NewServer(slices.Concat(opts, ServerOptions(), proxy)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Warn, JSONFormat: true}),
 	})
 	base.stopWithin(stopTime)
 }
 
-// end lets a plugin without a host go: its calls are cut, so that Serve returns
-// and the socket's file is removed.
-func end(s *grpc.Server, base *base) {
+// exit ends a plugin whose host has exited. It cancels the calls, so that Serve returns and removes the
+// socket.
+func exit(s *grpc.Server, base *base) {
 	time.AfterFunc(2*stopTime, func() { os.Exit(1) })
 	s.Stop()
 	base.stopWithin(stopTime)
 	os.Exit(0)
 }
 
-// Register adds the Base service to a server, as Serve does: for tests and
-// kits that serve without a process of their own.
+// Register registers the Base service with a gRPC server, as Serve does. It is for tests that serve
+// without a separate process.
 func Register(s *grpc.Server, kind string, info sdk.Info, impl any) error {
 	b, err := newBase(kind, info, impl)
 	if err != nil {
@@ -83,10 +83,11 @@ func Register(s *grpc.Server, kind string, info sdk.Info, impl any) error {
 	return nil
 }
 
+// stopWithin calls stop with a timeout and logs its error.
 func (b *base) stopWithin(d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	if err := b.stop(ctx); err != nil {
-		slog.Error("stop", "error", err)
+		slog.Error("stopping plugin failed", "error", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// traced gives the context of a call the trace that the host has sent with it.
+// traced returns a copy of ctx that carries the trace in the metadata of the incoming call.
 func traced(ctx context.Context) context.Context {
 	sent, ok := metadata.FromIncomingContext(ctx)
 	if !ok {
@@ -24,14 +24,16 @@ func traced(ctx context.Context) context.Context {
 	return sdk.WithTrace(ctx, sdk.Trace{Parent: first("traceparent"), State: first("tracestate")})
 }
 
-// tracedStream is a stream whose context has the call's trace.
+// tracedStream is a stream whose context carries the trace of the call.
 type tracedStream struct {
 	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // a stream's context is asked of the stream
+	ctx context.Context //nolint:containedctx // grpc.ServerStream has a Context method
 }
 
+// Context implements grpc.ServerStream.
 func (s *tracedStream) Context() context.Context { return s.ctx }
 
+// withTrace returns ss with a context that carries the trace of the call.
 func withTrace(ss grpc.ServerStream) grpc.ServerStream {
 	ctx := traced(ss.Context())
 	if ctx == ss.Context() {

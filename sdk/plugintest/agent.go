@@ -15,14 +15,14 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// agentChecks is a run of the agent checks.
+// agentChecks contains the state of the checks of an agent type.
 type agentChecks struct {
 	client *agent.Client
 	config json.RawMessage
 }
 
-// Agent checks an agent type, with a host whose model wants two tools at once
-// when it is offered any, and answers when it has their results.
+// Agent checks an agent type. The model of its host requests two tool calls if the request has tools, and
+// answers when it has their results.
 func Agent(t *testing.T, c Command) {
 	t.Helper()
 	if c.AgentConfig == nil {
@@ -33,7 +33,7 @@ func Agent(t *testing.T, c Command) {
 		t.Fatalf("AgentConfig: %v", err)
 	}
 	s := &agentChecks{client: agent.NewClient(Start(t, agent.Kind, c).Conn), config: config}
-	s.client.Grace = patience // for what does not end when it is cancelled is to be seen
+	s.client.Grace = callTimeout // the Cancelled check must notice a run that does not end
 	t.Run("Base", func(t *testing.T) { base(t, agent.Kind, c) })
 	subtests(t, []subtest{
 		{"Schema", s.schema},
@@ -55,11 +55,11 @@ func (s *agentChecks) schema(t *testing.T) {
 	}
 	var object map[string]any
 	if err := json.Unmarshal(schema, &object); err != nil || object["type"] != "object" {
-		t.Errorf("the schema is %s; want a JSON Schema of an object", schema)
+		t.Errorf("got the schema %s, want a JSON Schema of an object", schema)
 	}
 }
 
-// run is the same each time.
+// run returns the same run each time.
 func (s *agentChecks) run() *agent.Run {
 	return &agent.Run{
 		ID: "run-plugintest", AgentID: "agent-plugintest", SessionID: "session-plugintest", Config: s.config,
@@ -69,20 +69,20 @@ func (s *agentChecks) run() *agent.Run {
 	}
 }
 
-// scripted is the host: it answers always the same, and keeps what was asked.
+// scripted is a host that always gives the same replies and records the calls.
 type scripted struct {
-	// before, if set, is called before a call is answered.
+	// before, if set, is called before each reply.
 	before func(ctx context.Context, call *agent.Call) error
 
 	mu    sync.Mutex
 	calls []string
-	// wrong are results of tools that reached the model under another call's id.
+	// wrong lists the tool results that the model received with the ID of another call.
 	wrong []string
 }
 
 // Handle implements agent.Handler.
 func (h *scripted) Handle(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-	h.keep(call)
+	h.record(call)
 	if h.before != nil {
 		if err := h.before(ctx, call); err != nil {
 			return nil, err
@@ -98,13 +98,13 @@ func (h *scripted) Handle(ctx context.Context, call *agent.Call) (*agent.Result,
 	case call.ReadFile != nil:
 		return &agent.Result{Data: []byte{}}, nil
 	}
-	return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "plugintest knows no such call"}
+	return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "plugintest does not support this call"}
 }
 
 func resultOf(id string) string { return "the result of " + id }
 
-// keep notes a call as it came over the wire.
-func (h *scripted) keep(call *agent.Call) {
+// record stores the content of a call.
+func (h *scripted) record(call *agent.Call) {
 	var parts []any
 	if c := call.Complete; c != nil {
 		parts = append(parts, "complete", c.Model, c.Messages, c.Tools, c.Temperature, c.MaxTokens, c.TopP, c.Stop, c.Forward, c.Final)
@@ -120,8 +120,8 @@ func (h *scripted) keep(call *agent.Call) {
 	h.calls = append(h.calls, text)
 }
 
-// made are the calls by their numbers.
-func (h *scripted) made() []string {
+// recorded returns the calls in the order of their numbers.
+func (h *scripted) recorded() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	calls := slices.Clone(h.calls)
@@ -155,44 +155,43 @@ func (h *scripted) complete(req *agent.Completion) *agent.Answer {
 	return a
 }
 
-// do runs once and wants no error.
+// do executes a run and checks that it succeeds.
 func (s *agentChecks) do(t *testing.T, run *agent.Run, h *scripted) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	if _, err := s.client.Run(ctx, run, h); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	for _, w := range h.wrong {
-		t.Errorf("the model is told a tool's result under another call: %s", w)
+		t.Errorf("the model received a tool result with the ID of another call: %s", w)
 	}
 }
 
 func (s *agentChecks) answer(t *testing.T) {
 	h := &scripted{}
 	s.do(t, s.run(), h)
-	if len(h.made()) == 0 {
-		t.Error("the run has asked its host for nothing")
+	if len(h.recorded()) == 0 {
+		t.Error("the run made no call, want at least one")
 	}
 }
 
-// replay wants the same calls of a run that is started again: without that, a
-// run that was cut can't go on.
+// replay checks that a repeated run makes the same calls. Otherwise an interrupted run cannot continue.
 func (s *agentChecks) replay(t *testing.T) {
 	var first []string
 	for i := range 3 {
 		h := &scripted{}
 		s.do(t, s.run(), h)
 		if i == 0 {
-			first = h.made()
-		} else if again := h.made(); !slices.Equal(first, again) {
-			t.Fatalf("started again, the run makes the calls\n%s\nand not\n%s", strings.Join(again, "\n"), strings.Join(first, "\n"))
+			first = h.recorded()
+		} else if again := h.recorded(); !slices.Equal(first, again) {
+			t.Fatalf("a repeated run made the calls\n%s\nwant the calls of the first run\n%s", strings.Join(again, "\n"), strings.Join(first, "\n"))
 		}
 	}
 }
 
-// outOfOrder answers the first of two tool calls after the second. A loop that
-// makes one at a time gets its answer, too.
+// outOfOrder replies to the first of two tool calls after the second. A loop that makes one call at a
+// time gets its reply after a second.
 func (s *agentChecks) outOfOrder(t *testing.T) {
 	second := make(chan struct{})
 	var once sync.Once
@@ -228,31 +227,31 @@ func (s *agentChecks) cancelled(t *testing.T) {
 	select {
 	case <-asked:
 	case err := <-ended:
-		t.Fatalf("it ended (%v) before it could be cancelled", err)
+		t.Fatalf("the run ended with %v before it was cancelled", err)
 	}
 	cancel()
 	select {
 	case err := <-ended:
 		if err == nil {
-			t.Error("a cancelled run ends as if nothing was")
+			t.Error("a cancelled run succeeded, want an error")
 		}
 	case <-time.After(cancelTime):
-		t.Errorf("it has not ended %s after it was cancelled in mid-call", cancelTime)
+		t.Errorf("the run did not end within %s after its cancellation during a call", cancelTime)
 	}
 }
 
-// hostFails wants a run to end when the host can't do what it asks for.
+// hostFails checks that a run ends with the error of the host if a call fails.
 func (s *agentChecks) hostFails(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	_, err := s.client.Run(ctx, s.run(), &scripted{before: func(context.Context, *agent.Call) error {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: "plugintest is not in the mood", Retryable: true}
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: "plugintest rejects this call", Retryable: true}
 	}})
 	switch code := codeOf(err); {
 	case ctx.Err() != nil:
-		t.Errorf("the run has not ended within %s", patience)
+		t.Errorf("the run did not end within %s", callTimeout)
 	case code == sdk.CodeInternal || code == sdk.CodePluginCrashed:
-		t.Errorf("the run ends with %v; want the host's own error, %s", err, sdk.CodeUnavailable)
+		t.Errorf("the run ended with %v, want the error of the host with code %s", err, sdk.CodeUnavailable)
 	}
 }
 
@@ -270,7 +269,7 @@ func (s *agentChecks) parallel(t *testing.T) {
 	wg.Wait()
 }
 
-// agentKilled wants the end of the process to be told to whoever waits for a run.
+// agentKilled checks that a run fails with ErrPluginCrashed if the process is killed.
 func agentKilled(t *testing.T, c Command, config json.RawMessage) {
 	t.Helper()
 	p := Start(t, agent.Kind, c)
@@ -281,7 +280,7 @@ func agentKilled(t *testing.T, c Command, config json.RawMessage) {
 		<-ctx.Done()
 		return ctx.Err()
 	}})
-	if !errors.Is(err, agent.ErrDied) {
-		t.Errorf("a killed plugin's run ends with %v; want that it died", err)
+	if !errors.Is(err, agent.ErrPluginCrashed) {
+		t.Errorf("the run of a killed plugin ended with %v, want ErrPluginCrashed", err)
 	}
 }

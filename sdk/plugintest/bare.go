@@ -19,23 +19,23 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// markName is the variable by which processes of a plugin are found again.
+// markName is the environment variable that identifies the processes of a plugin.
 const markName = "AGENTAREA_PLUGINTEST_MARK"
 
-// bare is a plugin's process without go-plugin's host around it: its pipes are
-// the test's own, and it speaks no TLS.
+// bare is the process of a plugin that is started without go-plugin. The test controls its pipes, and it
+// does not use TLS.
 type bare struct {
 	cmd  *exec.Cmd
 	conn *grpc.ClientConn
-	// mark is in the environment of the process and of what it starts.
+	// mark is the value of markName in the process and its children.
 	mark string
-	// stdin is the lifeline.
+	// stdin is the pipe whose end tells the plugin that the host has exited.
 	stdin interface{ Close() error }
-	// exited closes when the process has ended and stdout is read.
+	// exited is closed when the process has exited and stdout has been read.
 	exited chan struct{}
 
 	mu sync.Mutex
-	// after is what came on stdout after the handshake.
+	// after contains the output on stdout after the handshake.
 	after strings.Builder
 }
 
@@ -77,7 +77,7 @@ func startBare(t *testing.T, c Command) *bare {
 			b.after.WriteString(lines.Text() + "\n")
 			b.mu.Unlock()
 		}
-		_ = b.cmd.Wait() // how it ended says nothing
+		_ = b.cmd.Wait() // the exit status does not matter
 	}()
 	t.Cleanup(func() {
 		b.kill()
@@ -91,19 +91,19 @@ func startBare(t *testing.T, c Command) *bare {
 	case line := <-handshake:
 		b.connect(t, line)
 	case <-b.exited:
-		t.Fatal("the process ended before the handshake")
-	case <-time.After(patience):
-		t.Fatalf("there is no handshake on stdout within %s", patience)
+		t.Fatal("the process exited before the handshake")
+	case <-time.After(callTimeout):
+		t.Fatalf("got no handshake on stdout within %s", callTimeout)
 	}
 	return b
 }
 
-// connect reads go-plugin's line: 1|1|unix|/path|grpc|.
+// connect connects to the address in the handshake line of go-plugin: 1|1|unix|/path|grpc|.
 func (b *bare) connect(t *testing.T, line string) {
 	t.Helper()
 	parts := strings.Split(line, "|")
 	if len(parts) < 5 || parts[0] != "1" || parts[1] != "1" || parts[4] != "grpc" {
-		t.Fatalf("the first line on stdout is %q; want the handshake, 1|1|unix|PATH|grpc|", line)
+		t.Fatalf("got %q as the first line on stdout, want the handshake 1|1|unix|PATH|grpc|", line)
 	}
 	target := parts[3]
 	if parts[2] == "unix" {
@@ -117,23 +117,23 @@ func (b *bare) connect(t *testing.T, line string) {
 	t.Cleanup(func() { _ = conn.Close() })
 }
 
-// kill ends the process with its group.
+// kill kills the process group.
 func (b *bare) kill() { _ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL) }
 
-// wantEnd fails unless the process ends by itself in time, with all that it has started.
-func (b *bare) wantEnd(t *testing.T, limit time.Duration, after string) {
+// checkExits checks that the process and its children exit within limit.
+func (b *bare) checkExits(t *testing.T, limit time.Duration, after string) {
 	t.Helper()
 	select {
 	case <-b.exited:
 	case <-time.After(limit):
-		t.Errorf("the process has not ended %s after %s", limit, after)
+		t.Errorf("the process did not exit within %s after %s", limit, after)
 		return
 	}
-	wantNoneLeft(t, b.mark, after)
+	checkNoProcessLeft(t, b.mark, after)
 }
 
-// wantNoneLeft fails when processes with the mark live on.
-func wantNoneLeft(t *testing.T, mark, after string) {
+// checkNoProcessLeft checks that no process with the mark is running.
+func checkNoProcessLeft(t *testing.T, mark, after string) {
 	t.Helper()
 	var left []string
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -141,16 +141,16 @@ func wantNoneLeft(t *testing.T, mark, after string) {
 			return
 		}
 	}
-	t.Errorf("these processes live on after %s: %s", after, strings.Join(left, ", "))
+	t.Errorf("these processes are still running after %s: %s", after, strings.Join(left, ", "))
 }
 
-// marked finds the processes with that mark in their environment, on systems
-// that show it.
+// marked returns the IDs of the processes with the mark in their environment. It returns none on systems
+// without /proc.
 func marked(mark string) []string {
 	var found []string
 	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range environments {
-		env, _ := os.ReadFile(path) // another user's, or gone
+		env, _ := os.ReadFile(path) // fails for processes of other users, or that have exited
 		if strings.Contains(string(env), mark) {
 			found = append(found, strings.Split(path, "/")[2])
 		}

@@ -16,21 +16,20 @@ import (
 )
 
 const (
-	// stopTime is how long a plugin may take to stop, or to notice that its host
-	// is gone.
+	// stopTime is the time that a plugin has to stop, or to exit after its host has exited.
 	stopTime = 5 * time.Second
-	// parallel is how many calls are made at once.
+	// parallel is the number of concurrent calls.
 	parallel = 16
 )
 
-// base checks what plugins of all kinds promise.
+// base runs the checks for plugins of all kinds.
 func base(t *testing.T, kind string, c Command) {
 	t.Helper()
 	subtests(t, []subtest{
 		{"WithoutTLS", func(t *testing.T) {
-			plain := c
-			plain.plain = true
-			wantHealthy(t, Start(t, kind, plain).Base())
+			insecure := c
+			insecure.withoutTLS = true
+			checkHealthy(t, Start(t, kind, insecure).Base())
 		}},
 		{"StableDescribe", func(t *testing.T) { stableDescribe(t, kind, c) }},
 		{"BadConfig", func(t *testing.T) { badConfig(t, kind, c) }},
@@ -38,7 +37,7 @@ func base(t *testing.T, kind string, c Command) {
 			p := Start(t, kind, c)
 			var wg sync.WaitGroup
 			for range parallel {
-				wg.Go(func() { wantHealthy(t, p.Base()) })
+				wg.Go(func() { checkHealthy(t, p.Base()) })
 			}
 			wg.Wait()
 		}},
@@ -47,13 +46,14 @@ func base(t *testing.T, kind string, c Command) {
 			b := startBare(t, c)
 			b.configure(t, c)
 			_ = b.stdin.Close()
-			b.wantEnd(t, stopTime, "its stdin was closed, which says that the host is gone")
-			b.wantSilence(t)
+			b.checkExits(t, stopTime, "its stdin was closed, which means that the host has exited")
+			b.checkSilent(t)
 		}},
 	})
 }
 
-func wantHealthy(t *testing.T, b *plugin.Base) {
+// checkHealthy checks that Health succeeds within two seconds.
+func checkHealthy(t *testing.T, b *plugin.Base) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -62,49 +62,49 @@ func wantHealthy(t *testing.T, b *plugin.Base) {
 	}
 }
 
-// stableDescribe wants the same words of a plugin each time, and of another process.
+// stableDescribe checks that all calls and all processes return the same description.
 func stableDescribe(t *testing.T, kind string, c Command) {
 	t.Helper()
 	first, second := Start(t, kind, c), Start(t, kind, c)
 	again, err := first.Base().Describe(t.Context())
 	if err != nil || !reflect.DeepEqual(again, first.Description) {
-		t.Errorf("Describe gives %+v, and then %+v, %v", first.Description, again, err)
+		t.Errorf("Describe returned %+v and then %+v, %v, want the same description", first.Description, again, err)
 	}
 	if !reflect.DeepEqual(second.Description, first.Description) || !reflect.DeepEqual(second.Schema, first.Schema) {
-		t.Errorf("another process describes itself by %+v and %+v, not by %+v and %+v",
+		t.Errorf("another process returned the description %+v and the schema %+v, want %+v and %+v",
 			second.Description, second.Schema, first.Description, first.Schema)
 	}
 }
 
-// badConfig wants a refusal that points at what is wrong, and a plugin that can
-// be configured afterwards.
+// badConfig checks that the plugin rejects an invalid config with a path, and accepts a valid one
+// afterwards.
 func badConfig(t *testing.T, kind string, c Command) {
 	t.Helper()
 	p := Start(t, kind, c)
-	bad := c.bad(t, p.Schema)
+	bad := c.badConfigJSON(t, p.Schema)
 	if bad == nil {
-		return // nothing in its config can be wrong
+		return // the plugin has no settings
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	diagnostics, err := p.Base().Configure(ctx, bad, sdk.Env{Label: "plugintest", DataDir: t.TempDir()})
 	if err != nil {
-		t.Fatalf("Configure with a bad config fails (%v); want diagnostics", err)
+		t.Fatalf("Configure with a bad config returned the error %v, want diagnostics", err)
 	}
 	found := false
 	for _, d := range diagnostics {
 		found = found || !d.Warning && len(d.Path) > 0
 	}
 	if !found {
-		t.Errorf("Configure with the bad config %s gives the diagnostics %+v; want one that is no warning and has a path", bad, diagnostics)
+		t.Errorf("Configure with the bad config %s returned the diagnostics %+v, want an error that has a path", bad, diagnostics)
 	}
 	if err := p.configure(ctx, c, p.Base(), t); err != nil {
-		t.Errorf("Configure after a refusal: %v", err)
+		t.Errorf("Configure with a good config after a bad one: %v", err)
 	}
 }
 
-// bad is a config to be refused; nil for none.
-func (c *Command) bad(t *testing.T, schema sdk.Block) []byte {
+// badConfigJSON returns a config that the plugin must reject, or nil if it has no settings.
+func (c *Command) badConfigJSON(t *testing.T, schema sdk.Block) []byte {
 	t.Helper()
 	config := map[string]any{}
 	switch {
@@ -134,8 +134,8 @@ func (c *Command) bad(t *testing.T, schema sdk.Block) []byte {
 	return data
 }
 
-// stops wants Stop and the end of the process in time, and that it said nothing
-// on stdout, which is go-plugin's.
+// stops checks that Stop succeeds, that the process then exits in time, and that it writes nothing to
+// stdout after the handshake.
 func stops(t *testing.T, c Command) {
 	t.Helper()
 	b := startBare(t, c)
@@ -145,16 +145,16 @@ func stops(t *testing.T, c Command) {
 	if err := plugin.NewBase(b.conn).Stop(ctx); err != nil {
 		t.Errorf("Stop: %v", err)
 	}
-	// It may be gone before it has answered.
+	// Ignore the error, because the process may exit before it responds.
 	_ = b.conn.Invoke(ctx, "/plugin.GRPCController/Shutdown", &emptypb.Empty{}, &emptypb.Empty{})
-	b.wantEnd(t, stopTime, "plugin.GRPCController/Shutdown")
-	b.wantSilence(t)
+	b.checkExits(t, stopTime, "plugin.GRPCController/Shutdown")
+	b.checkSilent(t)
 }
 
-// configure hands over the config, as the host does.
+// configure passes the config to the plugin, as the host does.
 func (b *bare) configure(t *testing.T, c Command) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	p := &Plugin{}
 	if err := p.configure(ctx, c, plugin.NewBase(b.conn), t); err != nil {
@@ -162,11 +162,12 @@ func (b *bare) configure(t *testing.T, c Command) {
 	}
 }
 
-func (b *bare) wantSilence(t *testing.T) {
+// checkSilent checks that there was no output on stdout after the handshake.
+func (b *bare) checkSilent(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if text := b.after.String(); text != "" {
-		t.Errorf("after the handshake this came on stdout, which is not for words: %q", text)
+		t.Errorf("got output on stdout after the handshake, want none: %q", text)
 	}
 }

@@ -1,10 +1,9 @@
-// Package plugintest checks a plugin, written in whatever language, against what
-// its kind promises. It starts the real binary as the server does: through
-// go-plugin, over mutual TLS, with Describe, ConfigSchema and Configure.
+// Package plugintest checks that a plugin, in any programming language, conforms to the contract of its
+// kind. It starts the program as the server does: with go-plugin, over mutual TLS, and calls Describe,
+// ConfigSchema and Configure.
 //
-// A plugin's whole test is one call: Agent, Files, LLM, MCP, or Run for whatever
-// kind it is. Each of its checks is a subtest, so
-// that go test -run picks some:
+// The test of a plugin is one call of Agent, Files, LLM or MCP, or of Run, which determines the kind.
+// Each check is a subtest, so that go test -run selects checks:
 //
 //	func TestConformance(t *testing.T) {
 //		binary := filepath.Join(t.TempDir(), "files-mine")
@@ -17,13 +16,11 @@
 //		})
 //	}
 //
-// A plugin that is not written in Go needs a Go file of this kind beside it, and
-// nothing else.
+// For a plugin in another language, write such a Go test, or use the command agentarea plugins test
+// BINARY. The Script of the Command contains what the checks need to know about the plugin, such as a
+// prompt that makes the model call a tool.
 //
-// Without Go there is agentarea plugins test BINARY. What a check can't know by
-// itself, such as what brings a model to call a tool, is in the Command's Script.
-//
-// The keys of Files begin with plugintest-, or ../plugintest-, and a random word, so the backend may be one
-// that others use; what was put is deleted in the end. It takes about 300 MB of room
-// for a while, and a minute or so on a slow service.
+// The keys that Files uses start with plugintest- or ../plugintest- and a random word, so the backend may
+// be in use. The check deletes its objects at the end. It temporarily needs about 300 MB of storage, and
+// may take a minute with a slow service.
 package plugintest

@@ -17,12 +17,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// checks is a run of the files checks.
+// checks contains the state of the checks of a file backend.
 type checks struct {
 	command Command
 	plugin  *Plugin
 	client  *files.Client
-	// prefix begins the keys of this run.
+	// prefix is the prefix of all keys.
 	prefix string
 
 	mu   sync.Mutex
@@ -33,7 +33,7 @@ type checks struct {
 func Files(t *testing.T, c Command) {
 	t.Helper()
 	if c.DataDir == "" {
-		c.DataDir = t.TempDir() // the same for the process that follows a killed one
+		c.DataDir = t.TempDir() // the Killed check starts a second process with the same folder
 	}
 	p := Start(t, files.Kind, c)
 	s := &checks{
@@ -42,7 +42,7 @@ func Files(t *testing.T, c Command) {
 	}
 	t.Cleanup(func() { s.clean(t) })
 	t.Run("Base", func(t *testing.T) { base(t, files.Kind, c) })
-	// Alone, for it watches the memory of the process.
+	// Not in parallel, because it measures the memory of the process.
 	t.Run("Large", s.large)
 	for _, check := range []struct {
 		name string
@@ -73,18 +73,19 @@ func Files(t *testing.T, c Command) {
 	}
 }
 
-// key makes one of a test's own, and sees to it that it is deleted.
+// key returns a key that only this test uses. The object is deleted at the end.
 func (s *checks) key(t *testing.T, name string) string {
 	return s.use(s.folder(t) + name)
 }
 
-// folder begins the keys of a test.
+// folder returns the prefix of the keys of a test.
 func (s *checks) folder(t *testing.T) string {
 	_, name, _ := strings.Cut(t.Name(), "/")
 	name, _, _ = strings.Cut(name, "/")
 	return s.prefix + "/" + strings.ToLower(name) + "/"
 }
 
+// use registers a key for deletion.
 func (s *checks) use(key string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,8 +93,9 @@ func (s *checks) use(key string) string {
 	return key
 }
 
+// clean deletes all keys.
 func (s *checks) clean(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*callTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	most := make(chan struct{}, 16)
@@ -101,7 +103,7 @@ func (s *checks) clean(t *testing.T) {
 		most <- struct{}{}
 		wg.Go(func() {
 			if err := s.client.Delete(ctx, key); err != nil {
-				t.Errorf("Delete(%q) in the end: %v", key, err)
+				t.Errorf("Delete(%q) at the end: %v", key, err)
 			}
 			<-most
 		})
@@ -109,7 +111,7 @@ func (s *checks) clean(t *testing.T) {
 	wg.Wait()
 }
 
-// put puts data, or fails the test. It may be called by any goroutine.
+// put stores data under the key. It may be called by any goroutine.
 func (s *checks) put(t *testing.T, key string, data []byte) {
 	t.Helper()
 	stored, err := s.client.Put(t.Context(), key, bytes.NewReader(data),
@@ -119,7 +121,7 @@ func (s *checks) put(t *testing.T, key string, data []byte) {
 		return
 	}
 	if stored.Size != int64(len(data)) || stored.SHA256 != sha256.Sum256(data) {
-		t.Errorf("Put(%q) of %d bytes kept %d bytes with the SHA-256 %x", key, len(data), stored.Size, stored.SHA256)
+		t.Errorf("Put(%q) of %d bytes = %d bytes with the SHA-256 %x, want all bytes and their SHA-256", key, len(data), stored.Size, stored.SHA256)
 	}
 }
 
@@ -132,34 +134,34 @@ func (s *checks) get(ctx context.Context, key string, offset, length int64) ([]b
 	return io.ReadAll(r)
 }
 
-// holds fails the test when the key holds anything but want.
-func (s *checks) holds(t *testing.T, key string, want []byte) {
+// checkObject checks that the object of the key is want.
+func (s *checks) checkObject(t *testing.T, key string, want []byte) {
 	t.Helper()
 	got, err := s.get(t.Context(), key, 0, 0)
 	if err != nil {
 		t.Errorf("Get(%q): %v", key, err)
 	} else if !bytes.Equal(got, want) {
-		t.Errorf("Get(%q) gave %d bytes that are not the %d that were put", key, len(got), len(want))
+		t.Errorf("Get(%q) returned %d bytes, want the %d bytes of the last Put", key, len(got), len(want))
 	}
 	o, err := s.client.Stat(t.Context(), key)
 	if err != nil {
 		t.Errorf("Stat(%q): %v", key, err)
 	} else if o.Key != key || o.Size != int64(len(want)) {
-		t.Errorf("Stat(%q) = %q of %d bytes; want %d bytes", key, o.Key, o.Size, len(want))
+		t.Errorf("Stat(%q) = key %q, %d bytes, want %d bytes", key, o.Key, o.Size, len(want))
 	}
 }
 
-// holdsNothing fails the test when the key is there.
-func (s *checks) holdsNothing(t *testing.T, key string) {
+// checkAbsent checks that the key does not exist.
+func (s *checks) checkAbsent(t *testing.T, key string) {
 	t.Helper()
 	if _, err := s.client.Stat(t.Context(), key); codeOf(err) != sdk.CodeNotFound {
-		t.Errorf("Stat(%q): %v; want %s", key, err, sdk.CodeNotFound)
+		t.Errorf("Stat(%q): error %v, want %s", key, err, sdk.CodeNotFound)
 	}
 	if _, err := s.get(t.Context(), key, 0, 0); codeOf(err) != sdk.CodeNotFound {
-		t.Errorf("Get(%q): %v; want %s", key, err, sdk.CodeNotFound)
+		t.Errorf("Get(%q): error %v, want %s", key, err, sdk.CodeNotFound)
 	}
 	if slices.Contains(s.keys(t, key, ""), key) {
-		t.Errorf("List(%q) gives it", key)
+		t.Errorf("List returned the key %q, which does not exist", key)
 	}
 }
 

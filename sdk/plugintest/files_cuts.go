@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// declaredSize announces more or less than comes: nothing is kept.
+// declaredSize checks that a Put with a wrong size fails and does not change the object.
 func (s *checks) declaredSize(t *testing.T) {
 	const n = 1 << 20
 	data := noise(3, n)
@@ -24,16 +24,16 @@ func (s *checks) declaredSize(t *testing.T) {
 		for _, key := range []string{fresh, old} {
 			_, err := s.client.Put(t.Context(), key, bytes.NewReader(data), files.PutOptions{Size: size})
 			if codeOf(err) != sdk.CodeInvalidRequest {
-				t.Errorf("Put of %d bytes that were announced as %d: %v; want %s", n, size, err, sdk.CodeInvalidRequest)
+				t.Errorf("Put of %d bytes with the size %d: error %v, want %s", n, size, err, sdk.CodeInvalidRequest)
 			}
 		}
-		s.holdsNothing(t, fresh)
-		s.holds(t, old, []byte("old"))
+		s.checkAbsent(t, fresh)
+		s.checkObject(t, old, []byte("old"))
 	}
 }
 
-// putCancelled cuts Puts in the middle, and at the end, of their bytes: nothing
-// is kept.
+// putCancelled checks that Puts that are interrupted in the middle or at the end of their content do not
+// change the object.
 func (s *checks) putCancelled(t *testing.T) {
 	var fresh, old []string
 	for _, n := range []int{0, 1, 300 << 10, 9 << 20} {
@@ -43,26 +43,26 @@ func (s *checks) putCancelled(t *testing.T) {
 				fresh = append(fresh, s.key(t, name))
 				old = append(old, s.key(t, name+"-old"))
 				s.put(t, old[len(old)-1], []byte("old"))
-				s.cut(t, fresh[len(fresh)-1], n, size, how)
-				s.cut(t, old[len(old)-1], n, size, how)
+				s.interruptPut(t, fresh[len(fresh)-1], n, size, how)
+				s.interruptPut(t, old[len(old)-1], n, size, how)
 			}
 		}
 	}
-	// After all of them, for what a plugin does too late to be seen at once.
+	// Check after all interruptions, because a plugin may store an object late.
 	for i := range fresh {
-		s.holdsNothing(t, fresh[i])
-		s.holds(t, old[i], []byte("old"))
+		s.checkAbsent(t, fresh[i])
+		s.checkObject(t, old[i], []byte("old"))
 		if err := s.client.Delete(t.Context(), fresh[i]); err != nil {
-			t.Errorf("Delete after a Put that was cut: %v", err)
+			t.Errorf("Delete after an interrupted Put: %v", err)
 		}
 	}
-	// What was left behind is in nobody's way.
+	// A new Put succeeds in spite of remains of an interrupted one.
 	s.put(t, fresh[0], []byte("new"))
-	s.holds(t, fresh[0], []byte("new"))
+	s.checkObject(t, fresh[0], []byte("new"))
 }
 
-// cut begins a Put, and cuts it when n bytes were given.
-func (s *checks) cut(t *testing.T, key string, n int, size int64, how string) {
+// interruptPut interrupts a Put after n bytes.
+func (s *checks) interruptPut(t *testing.T, key string, n int, size int64, how string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -70,15 +70,14 @@ func (s *checks) cut(t *testing.T, key string, n int, size int64, how string) {
 		if how == "cancel" {
 			cancel()
 		}
-		return errCut
+		return errInterrupted
 	}))
-	if _, err := s.client.Put(ctx, key, r, files.PutOptions{Size: size}); !errors.Is(err, errCut) {
-		t.Errorf("Put that was cut after %d bytes: %v", n, err)
+	if _, err := s.client.Put(ctx, key, r, files.PutOptions{Size: size}); !errors.Is(err, errInterrupted) {
+		t.Errorf("Put interrupted after %d bytes: error %v, want the error of the reader", n, err)
 	}
 }
 
-// getCancelled leaves many Gets alone: the plugin has neither run out of
-// anything nor stopped.
+// getCancelled checks that the plugin still works after many Gets that are not read to the end.
 func (s *checks) getCancelled(t *testing.T) {
 	key, data := s.key(t, "k"), noise(5, 8<<20)
 	s.put(t, key, data)
@@ -87,25 +86,25 @@ func (s *checks) getCancelled(t *testing.T) {
 		r, err := s.client.Get(ctx, key, 0, 0)
 		if err != nil {
 			cancel()
-			t.Fatalf("Get, after %d that were left: %v", i, err)
+			t.Fatalf("Get after %d unfinished ones: %v", i, err)
 		}
 		head := make([]byte, 100)
 		if _, err := io.ReadFull(r, head); err != nil || !bytes.Equal(head, data[:100]) {
-			t.Errorf("Get, after %d that were left: %v", i, err)
+			t.Errorf("Get after %d unfinished ones: %v", i, err)
 		}
 		if i%2 == 0 {
 			cancel()
 			if _, err := io.Copy(io.Discard, r); codeOf(err) != sdk.CodeCancelled {
-				t.Errorf("a Get that was cancelled: %v; want %s", err, sdk.CodeCancelled)
+				t.Errorf("read of a cancelled Get: error %v, want %s", err, sdk.CodeCancelled)
 			}
 		}
 		_ = r.Close()
 		cancel()
 	}
-	s.holds(t, key, data)
+	s.checkObject(t, key, data)
 }
 
-// inParallel runs f(0) to f(n-1), eight at a time.
+// inParallel calls f(0) to f(n-1) with a concurrency of 8.
 func (s *checks) inParallel(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	most := make(chan struct{}, 8)
@@ -123,10 +122,10 @@ func (s *checks) parallelPuts(t *testing.T) {
 	const n = 24
 	key := func(i int) string { return s.key(t, fmt.Sprintf("many/%02d", i)) }
 	s.inParallel(n, func(i int) { s.put(t, key(i), noise(byte(i), 700<<10+i)) })
-	s.inParallel(n, func(i int) { s.holds(t, key(i), noise(byte(i), 700<<10+i)) })
+	s.inParallel(n, func(i int) { s.checkObject(t, key(i), noise(byte(i), 700<<10+i)) })
 }
 
-// parallelPutsOfAKey ends with one of them, whole.
+// parallelPutsOfAKey checks that concurrent Puts of one key store one of the objects completely.
 func (s *checks) parallelPutsOfAKey(t *testing.T) {
 	const n = 8
 	key := s.key(t, "k")
@@ -137,15 +136,14 @@ func (s *checks) parallelPutsOfAKey(t *testing.T) {
 	}
 	for i := range n {
 		if bytes.Equal(got, noise(byte(i), 2<<20+i)) {
-			s.holds(t, key, got)
+			s.checkObject(t, key, got)
 			return
 		}
 	}
-	t.Errorf("after %d Puts at once the key holds %d bytes that are those of none", n, len(got))
+	t.Errorf("after %d concurrent Puts the object has %d bytes, which are not the content of any Put", n, len(got))
 }
 
-// killed kills a plugin in the middle of Puts: the next one finds the keys as
-// they were.
+// killed kills a plugin during Puts, and checks that the next process finds the objects unchanged.
 func (s *checks) killed(t *testing.T) {
 	fresh, old := s.key(t, "fresh"), s.key(t, "old")
 	s.put(t, old, []byte("old"))
@@ -171,18 +169,18 @@ func (s *checks) killed(t *testing.T) {
 	close(dead)
 	for range 2 {
 		if err := <-failed; codeOf(err) != sdk.CodePluginCrashed {
-			t.Errorf("Put by a plugin that was killed: %v; want %s", err, sdk.CodePluginCrashed)
+			t.Errorf("Put with a killed plugin: error %v, want %s", err, sdk.CodePluginCrashed)
 		}
 	}
-	heir := &checks{client: files.NewClient(Start(t, files.Kind, s.command).Conn)}
-	heir.holdsNothing(t, fresh)
-	heir.holds(t, old, []byte("old"))
-	if got := heir.keys(t, s.folder(t), ""); !slices.Equal(got, []string{old}) {
-		t.Errorf("List gives %q", got)
+	next := &checks{client: files.NewClient(Start(t, files.Kind, s.command).Conn)}
+	next.checkAbsent(t, fresh)
+	next.checkObject(t, old, []byte("old"))
+	if got := next.keys(t, s.folder(t), ""); !slices.Equal(got, []string{old}) {
+		t.Errorf("List after the kill = %q, want only the previous object", got)
 	}
-	if err := heir.client.Delete(t.Context(), fresh); err != nil {
-		t.Errorf("Delete of what the killed one left: %v", err)
+	if err := next.client.Delete(t.Context(), fresh); err != nil {
+		t.Errorf("Delete after the kill: %v", err)
 	}
-	heir.put(t, fresh, []byte("new"))
-	heir.holds(t, fresh, []byte("new"))
+	next.put(t, fresh, []byte("new"))
+	next.checkObject(t, fresh, []byte("new"))
 }

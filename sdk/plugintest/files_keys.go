@@ -10,8 +10,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// oddKeys puts keys that a file system, a URL or a careless join would mix up,
-// and finds each with its own bytes.
+// oddKeys checks keys that a file system, a URL or a careless path join could confuse.
 func (s *checks) oddKeys(t *testing.T) {
 	folder := s.folder(t)
 	var want []string
@@ -29,13 +28,13 @@ func (s *checks) oddKeys(t *testing.T) {
 		s.put(t, key, []byte(key))
 	}
 	for _, key := range want {
-		s.holds(t, key, []byte(key))
+		s.checkObject(t, key, []byte(key))
 	}
 	slices.Sort(want)
 	if got := s.keys(t, folder, ""); !slices.Equal(got, want) {
-		t.Errorf("List gives\n%q\nwant\n%q", got, want)
+		t.Errorf("List =\n%q\nwant\n%q", got, want)
 	}
-	// One goes, and none goes with it.
+	// Delete must remove one object only.
 	for _, name := range []string{"a", "..", "%2F"} {
 		if err := s.client.Delete(t.Context(), folder+name); err != nil {
 			t.Errorf("Delete(%q): %v", folder+name, err)
@@ -43,11 +42,11 @@ func (s *checks) oddKeys(t *testing.T) {
 		want = slices.DeleteFunc(want, func(key string) bool { return key == folder+name })
 	}
 	if got := s.keys(t, folder, ""); !slices.Equal(got, want) {
-		t.Errorf("after a Delete, List gives\n%q\nwant\n%q", got, want)
+		t.Errorf("List after a Delete =\n%q\nwant\n%q", got, want)
 	}
 }
 
-// longest is a key of 255 bytes with segments as long as they may be.
+// longest returns a key of 255 bytes with segments of the maximum length.
 func longest(folder string) string {
 	key := folder
 	for len(key) < 255 {
@@ -59,7 +58,7 @@ func longest(folder string) string {
 	return key
 }
 
-// keysAboveTheRoot would leave the place that the backend keeps its bytes in.
+// keysAboveTheRoot checks keys that, as paths, would be outside of the backend's folder.
 func (s *checks) keysAboveTheRoot(t *testing.T) {
 	var keys []string
 	for _, up := range []string{"../", "../../", "/", "//", "./", "a/../../"} {
@@ -69,9 +68,9 @@ func (s *checks) keysAboveTheRoot(t *testing.T) {
 		s.put(t, key, []byte(key))
 	}
 	for _, key := range keys {
-		s.holds(t, key, []byte(key))
+		s.checkObject(t, key, []byte(key))
 		if got := s.keys(t, key, ""); !slices.Equal(got, []string{key}) {
-			t.Errorf("List(%q) gives %q", key, got)
+			t.Errorf("List(%q) = %q, want only this key", key, got)
 		}
 	}
 }
@@ -90,19 +89,19 @@ func (s *checks) badKeys(t *testing.T) {
 		_, put := s.client.Put(ctx, key, strings.NewReader("x"), files.PutOptions{Size: 1})
 		for method, err := range map[string]error{"Stat": stat, "Get": get, "Put": put, "Delete": s.client.Delete(ctx, key)} {
 			if codeOf(err) != sdk.CodeInvalidRequest {
-				t.Errorf("%s of a key with %s: %v; want %s", method, name, err, sdk.CodeInvalidRequest)
+				t.Errorf("%s of a key with %s: error %v, want %s", method, name, err, sdk.CodeInvalidRequest)
 			}
 		}
 	}
 }
 
-// list puts a few hundred objects and pages through them.
+// list checks List with a few hundred objects.
 func (s *checks) list(t *testing.T) {
 	const n = 300
 	folder := s.folder(t)
 	var want []string
 	for i := range n {
-		// Some of a folder sort before its siblings with a dot or a dash, and some behind.
+		// Keys in a folder may sort before or after siblings of the folder with a dot or a dash.
 		name := []string{"k%03d", "k/%03d", "k-%03d", "k0/%03d/x", "É%03d"}[i%5]
 		want = append(want, s.key(t, fmt.Sprintf(name, i)))
 	}
@@ -116,14 +115,14 @@ func (s *checks) list(t *testing.T) {
 		}
 		got = append(got, o.Key)
 		if o.Size != int64(len(o.Key)) || o.Modified.IsZero() {
-			t.Errorf("List says that %q has %d bytes and was put at %v", o.Key, o.Size, o.Modified)
+			t.Errorf("List(%q) = %d bytes, modified at %v, want the size of the object and a time", o.Key, o.Size, o.Modified)
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("List gives %d keys, and not the %d in order of their bytes:\n%q", len(got), n, got)
+		t.Errorf("List returned %d keys, want %d in the order of their bytes:\n%q", len(got), n, got)
 	}
 	if got := s.pages(t, folder, 70); !slices.Equal(got, want) {
-		t.Errorf("pages of 70 give %d keys, and not the %d in order of their bytes:\n%q", len(got), n, got)
+		t.Errorf("pages of 70 contain %d keys, want %d in the order of their bytes:\n%q", len(got), n, got)
 	}
 	for _, tt := range [][2]string{
 		{folder + "k/", ""},
@@ -147,12 +146,12 @@ func (s *checks) list(t *testing.T) {
 			}
 		}
 		if got := s.keys(t, tt[0], tt[1]); !slices.Equal(got, some) {
-			t.Errorf("List(%q, %q) gives %d keys\n%q\nwant %d\n%q", tt[0], tt[1], len(got), got, len(some), some)
+			t.Errorf("List(%q, %q) = %d keys\n%q\nwant %d\n%q", tt[0], tt[1], len(got), got, len(some), some)
 		}
 	}
 }
 
-// pages lists so many at a time, each page after the last one's last key.
+// pages lists the keys in pages of the given size. Each page starts after the last key of the previous one.
 func (s *checks) pages(t *testing.T, prefix string, size int) []string {
 	t.Helper()
 	var all []string
@@ -173,6 +172,6 @@ func (s *checks) pages(t *testing.T, prefix string, size int) []string {
 		}
 		after = all[len(all)-1]
 	}
-	t.Fatal("a page after the last key is never empty")
+	t.Fatal("List after the last key is not empty")
 	return nil
 }

@@ -13,12 +13,12 @@ import (
 
 const (
 	largeSize = 100 << 20
-	// maxGrowth is what the plugin's memory may grow by in a Put and a Get of
-	// that size, in bytes: buffers of a few parts, but not the file.
+	// maxGrowth is the maximum growth of the plugin's memory during a Put and a Get of largeSize, in
+	// bytes. It allows buffers for a few parts but not for the whole object.
 	maxGrowth = 64 << 20
 )
 
-// large puts and gets 100 MB, and looks at the plugin's memory where /proc shows it.
+// large checks the memory of the plugin during a Put and a Get of 100 MiB, on systems with /proc.
 func (s *checks) large(t *testing.T) {
 	key := s.key(t, "k")
 	before := peakMemory(s.plugin.Pid())
@@ -28,7 +28,7 @@ func (s *checks) large(t *testing.T) {
 		t.Fatalf("Put: %v", err)
 	}
 	if stored.Size != largeSize || !bytes.Equal(stored.SHA256[:], sum.Sum(nil)) {
-		t.Errorf("Put kept %d bytes of %d with another SHA-256", stored.Size, largeSize)
+		t.Errorf("Put = %d bytes of %d, or a wrong SHA-256", stored.Size, largeSize)
 	}
 	r, err := s.client.Get(t.Context(), key, 0, 0)
 	if err != nil {
@@ -37,20 +37,20 @@ func (s *checks) large(t *testing.T) {
 	defer r.Close()
 	back := sha256.New()
 	if n, err := io.Copy(back, r); n != largeSize || err != nil || !bytes.Equal(back.Sum(nil), sum.Sum(nil)) {
-		t.Errorf("Get gave %d bytes of %d with another SHA-256: %v", n, largeSize, err)
+		t.Errorf("Get = %d bytes of %d, or different content: %v", n, largeSize, err)
 	}
 	if before == 0 {
-		t.Log("the plugin's memory was not measured: no /proc here")
+		t.Log("did not measure the memory, because there is no /proc")
 		return
 	}
 	growth := peakMemory(s.plugin.Pid()) - before
 	t.Logf("the plugin's memory grew by %d KiB", growth>>10)
 	if growth > maxGrowth {
-		t.Errorf("the plugin's memory grew by %d MiB in a Put and a Get of %d MiB; %d MiB are the most", growth>>20, largeSize>>20, maxGrowth>>20)
+		t.Errorf("the plugin's memory grew by %d MiB during a Put and a Get of %d MiB, want at most %d MiB", growth>>20, largeSize>>20, maxGrowth>>20)
 	}
 }
 
-// peakMemory is the most that a process has held, in bytes; 0 where nobody tells.
+// peakMemory returns the peak memory of a process in bytes, or 0 if it is unknown.
 func peakMemory(pid int) int64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -28,25 +28,25 @@ func (s *checks) roundTrip(t *testing.T) {
 				t.Fatalf("Put of %d bytes: %v", n, err)
 			}
 			if stored.Size != int64(n) || stored.SHA256 != sha256.Sum256(data) {
-				t.Errorf("Put of %d bytes kept %d with the SHA-256 %x", n, stored.Size, stored.SHA256)
+				t.Errorf("Put of %d bytes = %d bytes with the SHA-256 %x, want all bytes and their SHA-256", n, stored.Size, stored.SHA256)
 			}
-			s.holds(t, key, data)
+			s.checkObject(t, key, data)
 			object, err := s.client.Stat(t.Context(), key)
-			// The clock of a service may be off by some.
+			// The clock of a service may differ.
 			if err == nil && (object.Modified.Before(began.Add(-time.Hour)) || object.Modified.After(time.Now().Add(time.Hour))) {
-				t.Errorf("Stat says that it was put at %v; it is %v", object.Modified, time.Now())
+				t.Errorf("Stat = modified at %v, want about %v", object.Modified, time.Now())
 			}
 		}
 	}
 }
 
 func (s *checks) notFound(t *testing.T) {
-	s.holdsNothing(t, s.key(t, "nothing"))
+	s.checkAbsent(t, s.key(t, "nothing"))
 	s.put(t, s.key(t, "a/b"), []byte("b"))
-	// What looks like a folder is not an object.
-	s.holdsNothing(t, s.key(t, "a"))
-	s.holdsNothing(t, s.key(t, "a/"))
-	s.holdsNothing(t, s.key(t, "a/b/c"))
+	// A prefix of a key is not an object.
+	s.checkAbsent(t, s.key(t, "a"))
+	s.checkAbsent(t, s.key(t, "a/"))
+	s.checkAbsent(t, s.key(t, "a/b/c"))
 }
 
 func (s *checks) delete(t *testing.T) {
@@ -57,11 +57,11 @@ func (s *checks) delete(t *testing.T) {
 		if err := s.client.Delete(t.Context(), key); err != nil {
 			t.Errorf("Delete: %v", err)
 		}
-		s.holdsNothing(t, key)
+		s.checkAbsent(t, key)
 	}
-	s.holds(t, other, []byte("y"))
+	s.checkObject(t, other, []byte("y"))
 	s.put(t, key, []byte("again"))
-	s.holds(t, key, []byte("again"))
+	s.checkObject(t, key, []byte("again"))
 }
 
 func (s *checks) ranges(t *testing.T) {
@@ -91,20 +91,19 @@ func (s *checks) ranges(t *testing.T) {
 	} {
 		got, err := s.get(t.Context(), tt.key, tt.offset, tt.length)
 		if err != nil {
-			t.Errorf("%s: %v", tt.name, err)
+			t.Errorf("Get of %s: %v", tt.name, err)
 		} else if !bytes.Equal(got, tt.want) {
-			t.Errorf("%s: %d bytes that are not the %d of the range", tt.name, len(got), len(tt.want))
+			t.Errorf("Get of %s returned %d bytes, want the %d bytes of the range", tt.name, len(got), len(tt.want))
 		}
 	}
 	for _, r := range [][2]int64{{-1, 0}, {0, -1}} {
 		if _, err := s.get(t.Context(), key, r[0], r[1]); codeOf(err) != sdk.CodeInvalidRequest {
-			t.Errorf("Get with offset %d and length %d: %v; want %s", r[0], r[1], err, sdk.CodeInvalidRequest)
+			t.Errorf("Get with offset %d and length %d: error %v, want %s", r[0], r[1], err, sdk.CodeInvalidRequest)
 		}
 	}
 }
 
-// overwrite reads all the while that a key gets new bytes: what is read is old or
-// new, and whole.
+// overwrite checks that a Get during a Put returns either the old or the new object completely.
 func (s *checks) overwrite(t *testing.T) {
 	key := s.key(t, "k")
 	versions := [][]byte{noise(1, 5<<20), noise(2, 4<<20)}
@@ -121,10 +120,10 @@ func (s *checks) overwrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.put(t, key, versions[1])
-	s.holds(t, key, versions[1])
+	s.checkObject(t, key, versions[1])
 	rest, err := io.ReadAll(under)
 	if err != nil || !whole(append(head, rest...)) {
-		t.Errorf("a Get that a Put overtook gave %d bytes that are neither the old nor the new ones: %v", len(head)+len(rest), err)
+		t.Errorf("a Get during a Put returned %d bytes that are neither the old nor the new object: %v", len(head)+len(rest), err)
 	}
 
 	done := make(chan struct{})
@@ -138,7 +137,7 @@ func (s *checks) overwrite(t *testing.T) {
 				default:
 				}
 				if got, err := s.get(t.Context(), key, 0, 0); err != nil || !whole(got) {
-					t.Errorf("a Get beside a Put gave %d bytes that are neither the old nor the new ones: %v", len(got), err)
+					t.Errorf("a Get during concurrent Puts returned %d bytes that are neither the old nor the new object: %v", len(got), err)
 					return
 				}
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// presign downloads by the URL that the plugin gives, if it gives one.
+// presign checks a download with the URL of Presign, if the plugin supports it.
 func (s *checks) presign(t *testing.T) {
 	key, data := s.key(t, "a b%20+ü"), noise(8, 1<<20)
 	s.put(t, key, data)
@@ -24,15 +24,15 @@ func (s *checks) presign(t *testing.T) {
 		t.Fatalf("Presign: %v", err)
 	}
 	if url == "" {
-		t.Log("the plugin gives no URLs, and has the host read the bytes")
+		t.Log("the plugin does not support Presign")
 		return
 	}
 	if !slices.Contains(s.plugin.Description.Capabilities, files.CapabilityPresign) {
-		t.Errorf("the plugin gives URLs, and its capabilities are %q without %q", s.plugin.Description.Capabilities, files.CapabilityPresign)
+		t.Errorf("the plugin supports Presign, but its capabilities are %q, want %q among them", s.plugin.Description.Capabilities, files.CapabilityPresign)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
-		t.Fatalf("Presign gave %q: %v", url, err)
+		t.Fatalf("Presign = %q: %v", url, err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -41,10 +41,10 @@ func (s *checks) presign(t *testing.T) {
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || !bytes.Equal(got, data) {
-		t.Errorf("GET gave %s, and %d bytes that are not the %d of the object: %v", resp.Status, len(got), len(data), err)
+		t.Errorf("GET of the URL returned %s and %d bytes, want the %d bytes of the object: %v", resp.Status, len(got), len(data), err)
 	}
 	h := resp.Header
 	if h.Get("Content-Disposition") != want.ContentDisposition || h.Get("Content-Type") != want.ContentType {
-		t.Errorf("Content-Disposition is %q, Content-Type %q", h.Get("Content-Disposition"), h.Get("Content-Type"))
+		t.Errorf("GET of the URL returned Content-Disposition %q and Content-Type %q, want the requested ones", h.Get("Content-Disposition"), h.Get("Content-Type"))
 	}
 }

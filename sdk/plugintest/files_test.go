@@ -47,7 +47,7 @@ func shelf(t *testing.T) string {
 	return path
 }
 
-// TestFiles has nothing to find; TestFilesFinds runs it with faults.
+// TestFiles checks a correct backend. TestFiles_findsFaults runs it with faults.
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	plugintest.Files(t, plugintest.Command{
@@ -55,18 +55,18 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-func TestFilesFinds(t *testing.T) {
+func TestFiles_findsFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ fault, check, words string }{
 		{"buffers", "Large", "memory grew by"},
 		{"lies about the sum", "RoundTrip", "SHA-256"},
 		{"ignores ranges", "Ranges", "the middle"},
-		{"ignores lengths", "Ranges", "more bytes than it was asked for"},
+		{"ignores lengths", "Ranges", "more bytes than requested"},
 		{"no not_found", "NotFound", "want not_found"},
 		{"deletes once", "Delete", "Delete: "},
 		{"folds case", "OddKeys", "/A"},
-		{"lists in no order", "List", "order of their bytes"},
-		{"ignores after", "List", "never empty"},
+		{"lists in no order", "List", "the order of their bytes"},
+		{"ignores after", "List", "is not empty"},
 		{"writes in place", "Overwrite", "neither the old nor the new"},
 		{"writes in place", "Killed", "bytes"},
 		{"keeps what was cut", "PutCancelled", "want not_found"},
@@ -80,14 +80,13 @@ func TestFilesFinds(t *testing.T) {
 			cmd.Env = append(os.Environ(), "FAULT="+tt.fault, "SHELF="+shelf(t))
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestFiles/"+tt.check) || !strings.Contains(string(out), tt.words) {
-				t.Errorf("err = %v\n%s", err, out)
+				t.Errorf("the check with the fault %q: error %v, want a failure that contains %q; output:\n%s", tt.fault, err, tt.words, out)
 			}
 		})
 	}
 }
 
-// Start ends the test of a plugin that can't be used, and says why.
-func TestStartFails(t *testing.T) {
+func TestStart_failure(t *testing.T) {
 	t.Parallel()
 	binary := shelf(t)
 	tests := []struct {
@@ -111,7 +110,7 @@ func TestStartFails(t *testing.T) {
 				plugintest.Start(tb, tt.kind, tt.command)
 			}()
 			if got := <-tb.done; !strings.Contains(got, tt.words) {
-				t.Errorf("Start says %q; want %q", got, tt.words)
+				t.Errorf("Start failed with %q, want a message that contains %q", got, tt.words)
 			}
 		})
 	}

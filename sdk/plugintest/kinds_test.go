@@ -48,31 +48,31 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestRunFinds(t *testing.T) {
+func TestRun_findsFaults(t *testing.T) {
 	t.Parallel()
 	path, err := buildFaulty()
 	if err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct{ fault, kind, check, words string }{
-		{"describe", "llm", "Base/StableDescribe", "another process describes itself"},
+		{"describe", "llm", "Base/StableDescribe", "another process returned"},
 		{"refusal", "llm", "Base/BadConfig", "has a path"},
-		{"child", "llm", "Base/Lifeline", "live on after"},
-		{"child", "llm", "Base/Stop", "live on after"},
-		{"deaf", "llm", "Base/Lifeline", "has not ended"},
+		{"child", "llm", "Base/Lifeline", "still running after"},
+		{"child", "llm", "Base/Stop", "still running after"},
+		{"deaf", "llm", "Base/Lifeline", "did not exit"},
 		{"stop", "llm", "Base/Stop", "Stop: "},
-		{"models", "llm", "Models", "there twice"},
+		{"models", "llm", "Models", "want unique IDs"},
 		{"usage", "llm", "Answer", "the usage of an answer"},
 		{"answer", "llm", "Answer", "has no text"},
 		{"answer", "llm", "Parallel", "has no text"},
-		{"arguments", "llm", "Tools", "no JSON object"},
+		{"arguments", "llm", "Tools", "not a JSON object"},
 		{"limited", "llm", "RateLimited", "retryable"},
 		{"large", "llm", "Large", "5 MiB"},
 		{"agent-schema", "agent", "Schema", "a JSON Schema of an object"},
-		{"random", "agent", "Replay", "started again"},
-		{"mixed", "agent", "OutOfOrder", "under another call"},
-		{"cancel", "agent", "Cancelled", "has not ended"},
-		{"error", "agent", "HostFails", "the host's own error"},
+		{"random", "agent", "Replay", "a repeated run"},
+		{"mixed", "agent", "OutOfOrder", "ID of another call"},
+		{"cancel", "agent", "Cancelled", "did not end"},
+		{"error", "agent", "HostFails", "want the error of the host"},
 		{"large", "agent", "Large", "too much for me"},
 	}
 	for _, tt := range tests {
@@ -83,7 +83,7 @@ func TestRunFinds(t *testing.T) {
 			cmd.Env = append(os.Environ(), "FAULT="+tt.fault, "KIND="+tt.kind, "FAULTY="+path)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestRun/"+name) || !strings.Contains(string(out), tt.words) {
-				t.Errorf("err = %v\n%s", err, out)
+				t.Errorf("the check with the fault %q: error %v, want a failure that contains %q; output:\n%s", tt.fault, err, tt.words, out)
 			}
 		})
 	}

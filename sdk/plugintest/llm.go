@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// large is a big message, in bytes.
+	// large is the size of a large message in bytes.
 	large = 5 << 20
-	// cancelTime is how long a call may take to end that nobody wants any more.
+	// cancelTime is the time that a cancelled call has to end.
 	cancelTime = time.Second
 )
 
-// addTool is what models are offered.
+// addTool is the tool of requests.
 var addTool = sdk.Tool{
 	Name: "plugintest_add", Description: "Adds two numbers.",
 	Parameters: `{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"]}`,
 }
 
-// llmChecks is a run of the llm checks.
+// llmChecks contains the state of the checks of a provider.
 type llmChecks struct {
 	plugin   *Plugin
 	provider llm.Provider
 	script   Script
 }
 
-// LLM checks a provider of language models. Its model is asked some thirty
-// times: give one that costs little, or a server that stands for it.
+// LLM checks a provider of language models. It requests about thirty completions, so use a cheap model or
+// a server that simulates one.
 func LLM(t *testing.T, c Command) {
 	t.Helper()
 	p := Start(t, "llm", c)
@@ -64,29 +64,29 @@ func (s *llmChecks) models(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range models {
 		if m.ID == "" || seen[m.ID] {
-			t.Errorf("ListModels: the id %q is empty, or there twice", m.ID)
+			t.Errorf("ListModels returned the ID %q, want unique IDs that are not empty", m.ID)
 		}
 		seen[m.ID] = true
 	}
 	if s.script.Model == "" {
 		if len(models) == 0 {
-			t.Fatal("ListModels: there is none; name one in the script")
+			t.Fatal("ListModels returned no model; set model in the script")
 		}
 		s.script.Model = models[0].ID
 	}
 }
 
-// said is an answer as it came.
-type said struct {
+// answer is an llm.Stream that collects the pieces of an answer.
+type answer struct {
 	text   strings.Builder
 	calls  []sdk.ToolCall
 	pieces int
-	// first closes with the first piece; nil for nobody waits.
+	// first, if set, is closed when the first piece arrives.
 	first chan struct{}
 }
 
 // Send implements llm.Stream.
-func (a *said) Send(d llm.Delta) error {
+func (a *answer) Send(d llm.Delta) error {
 	a.pieces++
 	if a.pieces == 1 && a.first != nil {
 		close(a.first)
@@ -104,19 +104,19 @@ func (a *said) Send(d llm.Delta) error {
 	return nil
 }
 
-// request asks the model with a prompt.
+// request returns a request with a prompt.
 func (s *llmChecks) request(stream bool, prompt string, tools ...sdk.Tool) *llm.Request {
 	return &llm.Request{
 		Model: s.script.Model, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, prompt)}, Tools: tools, Stream: stream, RunID: "plugintest",
 	}
 }
 
-// ask wants an answer.
-func (s *llmChecks) ask(t *testing.T, req *llm.Request) (*said, *llm.Finish) {
+// ask returns the answer to a request. If the request fails, it fails the test and returns nil.
+func (s *llmChecks) ask(t *testing.T, req *llm.Request) (*answer, *llm.Finish) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	a := &said{}
+	a := &answer{}
 	finish, err := s.provider.Chat(ctx, req, a)
 	if err != nil {
 		t.Errorf("Chat: %v", err)
@@ -132,18 +132,18 @@ func (s *llmChecks) answer(t *testing.T) {
 			continue
 		}
 		if a.text.Len() == 0 {
-			t.Errorf("the answer (streamed: %t) has no text", stream)
+			t.Errorf("the answer (stream %t) has no text", stream)
 		}
 		if finish.Reason != llm.FinishStop && finish.Reason != llm.FinishLength {
-			t.Errorf("the answer ends with %q; want %q", finish.Reason, llm.FinishStop)
+			t.Errorf("the answer ended with %q, want %q", finish.Reason, llm.FinishStop)
 		}
 		if finish.Usage.InputTokens <= 0 || finish.Usage.OutputTokens <= 0 {
-			t.Errorf("the usage of an answer (streamed: %t) is %+v; want tokens of input and of output", stream, finish.Usage)
+			t.Errorf("the usage of an answer (stream %t) = %+v, want input and output tokens", stream, finish.Usage)
 		}
 	}
 }
 
-// tools wants a call and, told its result, an answer.
+// tools checks that the model requests tool calls, and answers when it has their results.
 func (s *llmChecks) tools(t *testing.T) {
 	if s.script.ToolPrompt == "" {
 		missing(t, "tool_prompt")
@@ -154,7 +154,7 @@ func (s *llmChecks) tools(t *testing.T) {
 		return
 	}
 	if len(a.calls) == 0 || finish.Reason != llm.FinishToolCalls {
-		t.Fatalf("there are %d tool calls, and the answer ends with %q; want %q", len(a.calls), finish.Reason, llm.FinishToolCalls)
+		t.Fatalf("the answer has %d tool calls and ended with %q, want at least one and %q", len(a.calls), finish.Reason, llm.FinishToolCalls)
 	}
 	answer := sdk.Text(sdk.RoleAssistant, a.text.String())
 	answer.ToolCalls = a.calls
@@ -163,10 +163,10 @@ func (s *llmChecks) tools(t *testing.T) {
 	for _, call := range a.calls {
 		var arguments map[string]any
 		if err := json.Unmarshal([]byte(call.Arguments), &arguments); err != nil {
-			t.Errorf("the arguments %q are no JSON object: %v", call.Arguments, err)
+			t.Errorf("the arguments %q are not a JSON object: %v", call.Arguments, err)
 		}
 		if call.ID == "" || ids[call.ID] || call.Name != addTool.Name {
-			t.Errorf("a tool call is %+v; want an id of its own and the name %s", call, addTool.Name)
+			t.Errorf("got the tool call %+v, want a unique ID and the name %s", call, addTool.Name)
 		}
 		ids[call.ID] = true
 		result := sdk.Text(sdk.RoleTool, "5")
@@ -174,7 +174,7 @@ func (s *llmChecks) tools(t *testing.T) {
 		req.Messages = append(req.Messages, result)
 	}
 	if a, finish = s.ask(t, req); a != nil && (a.text.Len() == 0 || finish.Reason != llm.FinishStop) {
-		t.Errorf("told the tool's result, the answer is %q and ends with %q; want a text and %q", a.text.String(), finish.Reason, llm.FinishStop)
+		t.Errorf("the answer to the tool result is %q and ended with %q, want a text and %q", a.text.String(), finish.Reason, llm.FinishStop)
 	}
 }
 
@@ -182,12 +182,12 @@ func (s *llmChecks) rateLimited(t *testing.T) {
 	if s.script.LimitedPrompt == "" {
 		missing(t, "limited_prompt")
 	}
-	_, err := s.provider.Chat(t.Context(), s.request(true, s.script.LimitedPrompt), &said{})
+	_, err := s.provider.Chat(t.Context(), s.request(true, s.script.LimitedPrompt), &answer{})
 	if err == nil {
-		t.Fatal("there is an answer")
+		t.Fatal("the request succeeded, want an error")
 	}
 	if e := sdk.AsError(err); e.Code != sdk.CodeRateLimited || !e.Retryable || e.Message == "" {
-		t.Errorf("the error is %+v; want the code %s, retryable, with a message", e, sdk.CodeRateLimited)
+		t.Errorf("got the error %+v, want code %s, retryable, with a message", e, sdk.CodeRateLimited)
 	}
 }
 
@@ -197,7 +197,7 @@ func (s *llmChecks) cancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	a := &said{first: make(chan struct{})}
+	a := &answer{first: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() {
 		_, err := s.provider.Chat(ctx, s.request(true, s.script.SlowPrompt), a)
@@ -206,33 +206,33 @@ func (s *llmChecks) cancelled(t *testing.T) {
 	select {
 	case <-a.first:
 	case err := <-ended:
-		t.Fatalf("it ended (%v) before it could be cancelled", err)
-	case <-time.After(patience):
-		t.Fatalf("nothing came within %s", patience)
+		t.Fatalf("the answer ended with %v before it was cancelled", err)
+	case <-time.After(callTimeout):
+		t.Fatalf("got no delta within %s", callTimeout)
 	}
 	cancel()
 	select {
 	case err := <-ended:
 		if err == nil || sdk.AsError(err).Code != sdk.CodeCancelled {
-			t.Errorf("a cancelled answer ends with %v; want %s", err, sdk.CodeCancelled)
+			t.Errorf("a cancelled answer ended with %v, want %s", err, sdk.CodeCancelled)
 		}
 	case <-time.After(cancelTime):
-		t.Errorf("it has not ended %s after it was cancelled", cancelTime)
+		t.Errorf("the answer did not end within %s after its cancellation", cancelTime)
 	}
-	wantHealthy(t, s.plugin.Base())
+	checkHealthy(t, s.plugin.Base())
 }
 
-// large wants an answer to a large message, or a refusal of the model's.
+// large checks that a large message leads to an answer or to an error of the model.
 func (s *llmChecks) large(t *testing.T) {
 	prompt := s.script.Prompt + strings.Repeat(" word", large/5)
-	_, err := s.provider.Chat(t.Context(), s.request(false, prompt), &said{})
+	_, err := s.provider.Chat(t.Context(), s.request(false, prompt), &answer{})
 	if err == nil {
 		return
 	}
 	switch e := sdk.AsError(err); e.Code {
 	case sdk.CodeContextTooLong, sdk.CodeInvalidRequest, sdk.CodeRateLimited:
 	default:
-		t.Errorf("a message of 5 MiB: %v", err)
+		t.Errorf("Chat with a message of 5 MiB: %v", err)
 	}
 }
 
@@ -248,7 +248,7 @@ func (s *llmChecks) parallel(t *testing.T) {
 	wg.Wait()
 }
 
-// llmKilled wants the end of the process to be told to whoever waits for an answer.
+// llmKilled checks that an answer fails with CodePluginCrashed if the process is killed.
 func llmKilled(t *testing.T, c Command, script Script) {
 	t.Helper()
 	if script.SlowPrompt == "" {
@@ -256,13 +256,13 @@ func llmKilled(t *testing.T, c Command, script Script) {
 	}
 	p := Start(t, "llm", c)
 	s := &llmChecks{plugin: p, provider: llm.NewClient(p.Conn), script: script}
-	a := &said{first: make(chan struct{})}
+	a := &answer{first: make(chan struct{})}
 	go func() {
 		<-a.first
 		p.Kill()
 	}()
 	_, err := s.provider.Chat(t.Context(), s.request(true, script.SlowPrompt), a)
 	if err == nil || sdk.AsError(err).Code != sdk.CodePluginCrashed {
-		t.Errorf("a killed plugin's answer ends with %v; want %s", err, sdk.CodePluginCrashed)
+		t.Errorf("the answer of a killed plugin ended with %v, want %s", err, sdk.CodePluginCrashed)
 	}
 }

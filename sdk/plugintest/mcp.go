@@ -16,17 +16,17 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// largeMCP is a big message of MCP, in bytes.
+// largeMCP is the size of a large MCP message in bytes.
 const largeMCP = 8 << 20
 
-// mcpChecks is a run of the mcp checks.
+// mcpChecks contains the state of the checks of a transport.
 type mcpChecks struct {
 	client *mcptransport.Client
 	server json.RawMessage
 }
 
-// MCP checks a transport to MCP servers. One that runs programs is given a shell's;
-// another one needs a Server in its script.
+// MCP checks a transport to MCP servers. For a transport that runs programs, it uses shell commands as
+// servers. Any other transport needs a Server in the script.
 func MCP(t *testing.T, c Command) {
 	t.Helper()
 	p := Start(t, mcptransport.Kind, c)
@@ -40,9 +40,9 @@ func MCP(t *testing.T, c Command) {
 		}
 		s.server = data
 	case programs:
-		s.server = shell("", "cat") // whose answer is the request
+		s.server = shell("", "cat") // responds with the request
 	default:
-		t.Fatal("the script has no server, and the transport does not run programs")
+		t.Fatal("the script has no server, which a transport that does not run programs needs")
 	}
 	t.Run("Base", func(t *testing.T) { base(t, mcptransport.Kind, c) })
 	checks := []subtest{
@@ -63,9 +63,9 @@ func MCP(t *testing.T, c Command) {
 	subtests(t, checks)
 }
 
-// shell is the config of a server that is a shell's command.
+// shell returns the config of a server that is a shell command.
 func shell(mark, command string) json.RawMessage {
-	config, _ := json.Marshal(map[string]any{ // of strings
+	config, _ := json.Marshal(map[string]any{ // cannot fail
 		"command": "sh", "args": []string{"-c", command}, "env": map[string]string{markName: mark},
 	})
 	return config
@@ -73,7 +73,7 @@ func shell(mark, command string) json.RawMessage {
 
 func (s *mcpChecks) connect(t *testing.T, server json.RawMessage) mcptransport.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	conn, err := s.client.Connect(ctx, mcptransport.Open{Slug: "plugintest", Config: server})
 	if err != nil {
@@ -85,17 +85,17 @@ func (s *mcpChecks) connect(t *testing.T, server json.RawMessage) mcptransport.C
 
 func (s *mcpChecks) config(t *testing.T) {
 	if err := s.client.CheckConfig(t.Context(), s.server); err != nil {
-		t.Errorf("CheckConfig refuses the script's server: %v", err)
+		t.Errorf("CheckConfig of the server in the script: %v", err)
 	}
 	if err := s.client.CheckConfig(t.Context(), json.RawMessage(`{"plugintest_no_such_name": 1}`)); err == nil {
-		t.Error("CheckConfig takes a server without anything that leads to it")
+		t.Error("CheckConfig accepted a config without a command or URL, want an error")
 	}
 }
 
-// exchange sends a request with so many bytes and wants them back.
+// exchange sends a request of the given size and checks that the response contains its params.
 func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	pad := strings.Repeat("x", size)
 	if err := conn.Send(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"plugintest/echo","params":{"pad":%q}}`, id, pad)); err != nil {
@@ -111,10 +111,10 @@ func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
 		}
 		var message struct{ ID int }
 		if err := json.Unmarshal(frame.Message, &message); err != nil {
-			return fmt.Errorf("a message is no JSON: %w", err)
+			return fmt.Errorf("the message is not valid JSON: %w", err)
 		}
 		if message.ID != id || !strings.Contains(string(frame.Message), pad) {
-			return fmt.Errorf("the answer has %d bytes and the id %d; want those that were sent, and the id %d", len(frame.Message), message.ID, id)
+			return fmt.Errorf("got a response of %d bytes with the ID %d, want the params of the request and the ID %d", len(frame.Message), message.ID, id)
 		}
 		return nil
 	}
@@ -129,10 +129,10 @@ func (s *mcpChecks) roundTrip(t *testing.T, size int) {
 	}
 }
 
-// wantExit reads on until the connection has ended.
-func wantExit(t *testing.T, conn mcptransport.Conn) *mcptransport.Exit {
+// waitExit receives frames until the connection has ended.
+func waitExit(t *testing.T, conn mcptransport.Conn) *mcptransport.Exit {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	for {
 		_, err := conn.Receive(ctx)
@@ -141,7 +141,7 @@ func wantExit(t *testing.T, conn mcptransport.Conn) *mcptransport.Exit {
 		case errors.As(err, &exit):
 			return exit
 		case err != nil:
-			t.Fatalf("Receive: %v; want an Exit", err)
+			t.Fatalf("Receive: error %v, want an *Exit", err)
 		}
 	}
 }
@@ -151,8 +151,8 @@ func (s *mcpChecks) closes(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	_ = wantExit(t, conn)
-	_ = wantExit(t, conn) // from then on
+	_ = waitExit(t, conn)
+	_ = waitExit(t, conn) // every further call returns an Exit
 }
 
 func (s *mcpChecks) parallel(t *testing.T) {
@@ -173,7 +173,7 @@ func (s *mcpChecks) stderr(t *testing.T) {
 	for {
 		frame, err := conn.Receive(t.Context())
 		if err != nil {
-			t.Fatalf("Receive: %v; want the line that the server wrote to stderr", err)
+			t.Fatalf("Receive: error %v, want the line that the server wrote to stderr", err)
 		}
 		if frame.Stderr == "plugintest was here" {
 			return
@@ -182,15 +182,15 @@ func (s *mcpChecks) stderr(t *testing.T) {
 }
 
 func (s *mcpChecks) childCrash(t *testing.T) {
-	if exit := wantExit(t, s.connect(t, shell("", "exit 3"))); exit.Code != 3 {
-		t.Errorf("a server that exits with 3 ends the connection with %+v", exit)
+	if exit := waitExit(t, s.connect(t, shell("", "exit 3"))); exit.Code != 3 {
+		t.Errorf("the exit of a server with code 3 = %+v, want code 3", exit)
 	}
-	if exit := wantExit(t, s.connect(t, shell("", "kill -9 $$"))); exit.Code != -1 {
-		t.Errorf("a server that is killed ends the connection with %+v; want the code -1", exit)
+	if exit := waitExit(t, s.connect(t, shell("", "kill -9 $$"))); exit.Code != -1 {
+		t.Errorf("the exit of a killed server = %+v, want code -1", exit)
 	}
 }
 
-// noChildLeft wants a server to end with all that it has started.
+// noChildLeft checks that the children of a server end with the connection.
 func (s *mcpChecks) noChildLeft(t *testing.T) {
 	mark := rand.Text()
 	conn := s.connect(t, shell(mark, "sleep 1000 & exec cat"))
@@ -200,11 +200,11 @@ func (s *mcpChecks) noChildLeft(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	_ = wantExit(t, conn)
-	wantNoneLeft(t, mark, "its connection was closed")
+	_ = waitExit(t, conn)
+	checkNoProcessLeft(t, mark, "its connection was closed")
 }
 
-// mcpKilled wants no server to outlive its plugin.
+// mcpKilled checks that servers end when their plugin is killed.
 func mcpKilled(t *testing.T, c Command) {
 	t.Helper()
 	b := startBare(t, c)
@@ -216,12 +216,12 @@ func mcpKilled(t *testing.T, c Command) {
 		t.Fatal(err)
 	}
 	b.kill()
-	_ = wantExit(t, conn)
-	wantNoneLeft(t, mark, "its plugin was killed")
+	_ = waitExit(t, conn)
+	checkNoProcessLeft(t, mark, "its plugin was killed")
 }
 
-// EchoMCP is a server of streamable HTTP that answers each request with its
-// params as the result, for the script of a transport over HTTP.
+// EchoMCP returns a handler that is an MCP server over streamable HTTP. Its result for each request is the
+// params of the request. Use it as the Server in the script of a transport over HTTP.
 func EchoMCP() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -240,7 +240,7 @@ func EchoMCP() http.Handler {
 			w.WriteHeader(http.StatusAccepted)
 		default:
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, message.Params) // or the client is gone
+			_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, message.Params) // fails only if the client has disconnected
 		}
 	})
 }

@@ -6,20 +6,20 @@ import (
 	"math/rand/v2"
 )
 
-// noise is n bytes that no compression makes smaller, the same for the same seed.
+// noise returns n random bytes, which cannot be compressed. The same seed gives the same bytes.
 func noise(seed byte, n int) []byte {
 	b, _ := io.ReadAll(stream(seed, int64(n)))
 	return b
 }
 
-// stream gives the bytes of noise.
+// stream returns a reader of the bytes of noise.
 func stream(seed byte, n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)
 }
 
-var errCut = errors.New("the reader of this Put was cut, as the test wants it")
+var errInterrupted = errors.New("the test interrupts this Put")
 
-// tap calls then when what comes before it was read.
+// tap is a reader that calls the function when it is read.
 type tap func() error
 
 func (f tap) Read([]byte) (int, error) { return 0, f() }

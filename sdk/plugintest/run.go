@@ -4,18 +4,18 @@ import (
 	"testing"
 )
 
-// Run checks a plugin of whatever kind it says that it is.
+// Run checks a plugin of any kind. It determines the kind with Describe.
 func Run(t *testing.T, c Command) {
 	t.Helper()
 	kind := kindOf(t, c)
 	check, ok := map[string]func(*testing.T, Command){"agent": Agent, "files": Files, "llm": LLM, "mcp": MCP}[kind]
 	if !ok {
-		t.Fatalf("Describe: its kind is %q, but there are agent, files, llm and mcp", kind)
+		t.Fatalf("Describe returned the kind %q, want agent, files, llm or mcp", kind)
 	}
 	check(t, c)
 }
 
-// kindOf asks a plugin what it is.
+// kindOf returns the kind of a plugin.
 func kindOf(t *testing.T, c Command) string {
 	t.Helper()
 	p := launch(t, "any", c)
@@ -27,7 +27,7 @@ func kindOf(t *testing.T, c Command) string {
 	return d.Kind
 }
 
-// subtests runs checks side by side.
+// subtests runs checks as parallel subtests.
 func subtests(t *testing.T, checks []subtest) {
 	t.Helper()
 	for _, c := range checks {
@@ -38,13 +38,14 @@ func subtests(t *testing.T, checks []subtest) {
 	}
 }
 
+// subtest is one check.
 type subtest struct {
 	name string
 	run  func(*testing.T)
 }
 
-// missing says which part of the script a check wants.
+// missing skips a check that needs a field of the script.
 func missing(t *testing.T, name string) {
 	t.Helper()
-	t.Skipf("not checked: the script has no %s", name)
+	t.Skipf("skipped, because the script has no %s", name)
 }

@@ -16,59 +16,56 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// patience is how long a plugin may take to start, and to answer what takes no
-// work.
-const patience = 30 * time.Second
+// callTimeout is the time that a plugin has to start, and to respond to a simple call.
+const callTimeout = 30 * time.Second
 
-// Command says how to run a plugin.
+// Command describes how to run a plugin.
 type Command struct {
-	// Path is the binary's, and Args are its arguments.
+	// Path is the path of the program, and Args are its arguments.
 	Path string   `json:"-"`
 	Args []string `json:"args"`
-	// Env has lines NAME=value. As under the server, nothing else of the test's
-	// environment reaches the plugin, but for PATH, HOME and TMPDIR.
+	// Env contains environment variables in the form NAME=value. As with the server, the plugin inherits
+	// only PATH, HOME and TMPDIR from the environment of the test.
 	Env []string `json:"env"`
-	// Config becomes the config block: anything that encodes to a JSON object,
-	// such as a map[string]any or a json.RawMessage. nil is an empty block.
+	// Config is the config block. It is any value whose JSON is an object, such as a map[string]any or a
+	// json.RawMessage. Nil means an empty block.
 	Config any `json:"config"`
-	// BadConfig is a config that the plugin must refuse, by a path. Without one,
-	// it is Config with a value of a wrong type.
+	// BadConfig is a config that the plugin must reject with a path. The default is Config with a value of
+	// a wrong type.
 	BadConfig any `json:"bad_config"`
-	// DataDir is a folder that the plugin may keep its data in; a temporary one
-	// when it is empty.
+	// DataDir is the data directory of the plugin. The default is a temporary directory.
 	DataDir string `json:"data_dir"`
-	// Script says what the checks of some kinds can't know by themselves.
+	// Script contains what the checks of some kinds need to know about the plugin.
 	Script
-	// plain goes without TLS.
-	plain bool
+	// withoutTLS disables TLS.
+	withoutTLS bool
 }
 
-// Script is what brings a plugin to do what is to be checked. What has no
-// default is not checked when it is left out, and the check says so.
+// Script contains the inputs that make a plugin do what the checks need. If a field without a default is
+// empty, the checks that need it are skipped.
 type Script struct {
-	// Model is the one of an llm plugin that is asked; the first of its list when
-	// it is empty. Prompt gets a short answer: "Say hello."
+	// Model is the model of an llm plugin. The default is the first model of its list. Prompt is a prompt
+	// with a short answer. The default is "Say hello."
 	Model  string `json:"model"`
 	Prompt string `json:"prompt"`
-	// ToolPrompt brings the model to call the tool plugintest_add, once or more.
+	// ToolPrompt makes the model call the tool plugintest_add at least once.
 	ToolPrompt string `json:"tool_prompt"`
-	// LimitedPrompt is answered as by a provider that limits the rate, and
-	// SlowPrompt by a stream that lasts for 5 s or longer.
+	// LimitedPrompt makes the provider report a rate limit. SlowPrompt leads to an answer that takes at
+	// least 5 seconds.
 	LimitedPrompt string `json:"limited_prompt"`
 	SlowPrompt    string `json:"slow_prompt"`
-	// AgentConfig is the config of an agent of the type: {"model": "plugintest"}.
+	// AgentConfig is the config of an agent of the type. The default is {"model": "plugintest"}.
 	AgentConfig any `json:"agent_config"`
-	// Server is the config of an MCP server that answers each request with its
-	// params as the result, as EchoMCP does over HTTP. A transport that runs
-	// programs needs none.
+	// Server is the config of an MCP server whose result for each request is the params of the request,
+	// such as EchoMCP. A transport that runs programs does not need it.
 	Server any `json:"server"`
 }
 
-// Plugin is one that runs, configured, until the test ends.
+// Plugin is a running plugin. It is configured, and runs until the test ends.
 type Plugin struct {
-	// Conn is for the NewClient of the kind's package.
+	// Conn is the connection for the NewClient function of the kind's package.
 	Conn *grpc.ClientConn
-	// Description and Schema are what the plugin said of itself.
+	// Description and Schema are the responses of Describe and ConfigSchema.
 	Description plugin.Description
 	Schema      sdk.Block
 
@@ -76,13 +73,13 @@ type Plugin struct {
 	client *goplugin.Client
 }
 
-// Start runs a plugin of a kind: "agent", "llm", "files", "mcp". The test fails at once
-// when the plugin does not start, is of another kind, or refuses its config.
-// What the plugin logs is shown when the test fails.
+// Start starts a plugin of a kind: "agent", "llm", "files" or "mcp". It fails the test immediately if the
+// plugin does not start, has another kind, or rejects its config. If the test fails, the log of the
+// plugin is shown.
 func Start(tb testing.TB, kind string, c Command) *Plugin {
 	tb.Helper()
 	p := launch(tb, kind, c)
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), callTimeout)
 	defer cancel()
 	base := plugin.NewBase(p.Conn)
 	var err error
@@ -90,7 +87,7 @@ func Start(tb testing.TB, kind string, c Command) *Plugin {
 		tb.Fatalf("Describe: %v", err)
 	}
 	if d := p.Description; d.Kind != kind || d.Name == "" || d.Version == "" {
-		tb.Fatalf("Describe: kind is %q, name %q, version %q; want kind %q, and none empty", d.Kind, d.Name, d.Version, kind)
+		tb.Fatalf("Describe: kind is %q, name %q, version %q; want kind %q and no empty field", d.Kind, d.Name, d.Version, kind)
 	}
 	if p.Schema, err = base.ConfigSchema(ctx); err != nil {
 		tb.Fatalf("ConfigSchema: %v", err)
@@ -114,7 +111,7 @@ func (p *Plugin) configure(ctx context.Context, c Command, base *plugin.Base, tb
 	diagnostics, err := base.Configure(ctx, config, sdk.Env{Label: "plugintest", DataDir: dir})
 	for _, d := range diagnostics {
 		if d.Warning {
-			tb.Logf("Configure warns: %v", &d.ConfigError)
+			tb.Logf("Configure returned a warning: %v", &d.ConfigError)
 			continue
 		}
 		return &d.ConfigError
@@ -129,10 +126,10 @@ func (c *Command) configJSON() ([]byte, error) {
 	return json.Marshal(c.Config)
 }
 
-// launch is Start up to the handshake.
+// launch starts the process and connects to it.
 func launch(tb testing.TB, kind string, c Command) *Plugin {
 	tb.Helper()
-	// Not tb.TempDir: its path may be too long for a socket.
+	// The path of tb.TempDir may be too long for a socket.
 	sockets, err := os.MkdirTemp("", "plugintest")
 	if err != nil {
 		tb.Fatal(err)
@@ -143,8 +140,8 @@ func launch(tb testing.TB, kind string, c Command) *Plugin {
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake, Plugins: plugin.Set(kind), Cmd: cmd,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         !c.plain, SkipHostEnv: true, GRPCDialOptions: plugin.DialOptions(),
-		StartTimeout:     patience,
+		AutoMTLS:         !c.withoutTLS, SkipHostEnv: true, GRPCDialOptions: plugin.DialOptions(),
+		StartTimeout:     callTimeout,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		Logger:           hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
 	})
@@ -176,14 +173,14 @@ func (c *Command) environment() []string {
 	return append(env, c.Env...)
 }
 
-// Base speaks the calls that all kinds answer.
+// Base returns the client of the Base service.
 func (p *Plugin) Base() *plugin.Base { return plugin.NewBase(p.Conn) }
 
-// Kill ends the process as kill -9 does, and returns when it is gone.
+// Kill kills the process and returns when it has exited.
 func (p *Plugin) Kill() {
 	_ = p.cmd.Process.Kill()
 	p.client.Kill()
 }
 
-// Pid is the process's.
+// Pid returns the ID of the process.
 func (p *Plugin) Pid() int { return p.cmd.Process.Pid }

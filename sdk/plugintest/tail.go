@@ -2,10 +2,10 @@ package plugintest
 
 import "sync"
 
-// maxTail is how much of a plugin's log is kept, in bytes.
+// maxTail is the maximum size of the log that is kept, in bytes.
 const maxTail = 64 << 10
 
-// tail keeps the end of what is written to it.
+// tail is a writer that keeps the last maxTail bytes.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

@@ -27,7 +27,7 @@ func testAPIKey(t *testing.T, f *fixture) {
 
 	// A use that was noted late does not undo a later one.
 	for _, at := range []time.Time{f.at(9), f.at(3)} {
-		ok(t, f.NoteAPIKeyUse(f.ctx, k.ID, at))
+		ok(t, f.SetAPIKeyLastUsed(f.ctx, k.ID, at))
 	}
 	k.LastUsedAt = f.at(9)
 	got, err = f.APIKey(f.ctx, v, k.ID)
@@ -38,7 +38,7 @@ func testAPIKey(t *testing.T, f *fixture) {
 	_, err = f.APIKey(f.ctx, v, k.ID)
 	wantCode(t, err, core.CodeNotFound)
 	wantCode(t, f.DeleteAPIKey(f.ctx, v, k.ID), core.CodeNotFound)
-	ok(t, f.NoteAPIKeyUse(f.ctx, k.ID, f.at(10)))
+	ok(t, f.SetAPIKeyLastUsed(f.ctx, k.ID, f.at(10)))
 }
 
 func testAPIKeyTaken(t *testing.T, f *fixture) {

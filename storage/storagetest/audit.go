@@ -44,7 +44,7 @@ func testAuditRecord(t *testing.T, f *fixture) {
 			if err := f.CreateAgent(ctx, &core.Agent{ID: id, Config: []byte("{}"), CreatedBy: v.UserID}); err != nil {
 				t.Error(err)
 			}
-			if d.Take() {
+			if d.Claim() {
 				t.Error("the deed is still to be recorded")
 			}
 			if err := f.DeleteAgent(ctx, v, id, 0); err != nil {

@@ -23,19 +23,19 @@ func testFileBackend(t *testing.T, f *fixture) {
 	var got []string
 	after := ""
 	for _, n := range []int{2, 2, 1, 0} {
-		list, err := f.FilesIn(f.ctx, "s3", after, 2)
+		list, err := f.FilesInBackend(f.ctx, "s3", after, 2)
 		ok(t, err)
 		same(t, "a page", len(list), n)
 		got = append(got, fileIDs(list)...)
 		after = got[len(got)-1]
 	}
-	same(t, "FilesIn", got, want)
-	first, err := f.FilesIn(f.ctx, "s3", "", 1)
+	same(t, "FilesInBackend", got, want)
+	first, err := f.FilesInBackend(f.ctx, "s3", "", 1)
 	ok(t, err)
 	file, err := f.File(f.ctx, v, want[0])
 	ok(t, err)
-	same(t, "FilesIn", first, []*core.File{file})
-	none, err := f.FilesIn(f.ctx, "s3", "", 0)
+	same(t, "FilesInBackend", first, []*core.File{file})
+	none, err := f.FilesInBackend(f.ctx, "s3", "", 0)
 	ok(t, err)
 	same(t, "at most none", len(none), 0)
 
@@ -74,7 +74,7 @@ func testFileMove(t *testing.T, f *fixture) {
 	wantCode(t, f.MoveFile(f.ctx, file.ID, to, from, f.at(5)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
 	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: from, Attempts: 1})
-	ok(t, f.DropPendingBlob(f.ctx, from))
+	ok(t, f.DeletePendingBlob(f.ctx, from))
 
 	// A claimed blob takes no file.
 	late := newBlob("local")

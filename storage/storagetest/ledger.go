@@ -150,7 +150,7 @@ func (l *ledger) drop(t *rapid.T) {
 		t.Skip("nothing is claimed")
 	}
 	b := one(t, slices.Collect(maps.Keys(l.claimed)))
-	l.want(t, l.DropPendingBlob(l.ctx, b), "")
+	l.want(t, l.DeletePendingBlob(l.ctx, b), "")
 	delete(l.claimed, b)
 }
 
@@ -163,7 +163,7 @@ func (l *ledger) compare(t *rapid.T) {
 		}
 	}
 	for _, backend := range []string{"local", "s3"} {
-		list, err := l.FilesIn(l.ctx, backend, "", 1000)
+		list, err := l.FilesInBackend(l.ctx, backend, "", 1000)
 		l.want(t, err, "")
 		n, bytes, err := l.BackendUsage(l.ctx, backend)
 		l.want(t, err, "")
@@ -200,6 +200,6 @@ func (l *ledger) clear(t *rapid.T) {
 		t.Fatalf("%d orphans, want %d and %d", len(all), len(l.claimed), len(l.reserved))
 	}
 	for _, o := range all {
-		l.want(t, l.DropPendingBlob(l.ctx, o.Blob), "")
+		l.want(t, l.DeletePendingBlob(l.ctx, o.Blob), "")
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (f *fixture) unstoredServer(v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	id := core.NewID("server")
 	s := &core.MCPServer{
-		ID: id, Name: "tools", Slug: core.SlugOf(id), Transport: "http",
+		ID: id, Name: "tools", Slug: core.Slugify(id), Transport: "http", DesiredState: core.MCPDesiredStopped,
 		Config: json.RawMessage(`{"url":"https://example.com/mcp"}`), CreatedBy: v.UserID, CreatedAt: f.now, UpdatedAt: f.now,
 	}
 	for _, c := range change {
@@ -45,7 +45,7 @@ func testMCPServer(t *testing.T, f *fixture) {
 		s.Slug, s.Transport = "my-server", "container"
 		s.Config = json.RawMessage(`{"z": 9007199254740993, "headers":{"Authorization":"***"},"html":"<&>"}`)
 		s.Secrets = []byte{0, 1, 0xff, 0}
-		s.Shared, s.Wanted, s.Capabilities = true, true, []string{"tools", "re\"sources"}
+		s.Shared, s.DesiredState, s.Capabilities = true, core.MCPDesiredRunning, []string{"tools", "re\"sources"}
 		s.CreatedAt = f.now.Add(999)
 	})
 	same(t, "Version", s.Version, int64(1))
@@ -61,9 +61,9 @@ func testMCPServer(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "MCPServers", list, []*core.MCPServer{&want})
 	same(t, "total", total, 1)
-	list, err = f.WantedMCPServers(f.ctx)
+	list, err = f.MCPServersToRun(f.ctx)
 	ok(t, err)
-	same(t, "WantedMCPServers", list, []*core.MCPServer{&want})
+	same(t, "MCPServersToRun", list, []*core.MCPServer{&want})
 
 	plain := f.server(t, v) // without secrets and capabilities
 	got, err = f.MCPServer(f.ctx, v, plain.ID)
@@ -171,7 +171,7 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 
 			b := *s
 			b.Name = "changed"
-			check("WantMCPServer", f.WantMCPServer(f.ctx, c.viewer, s.ID, false), c.changed)
+			check("SetDesiredState", f.SetDesiredState(f.ctx, c.viewer, s.ID, core.MCPDesiredStopped), c.changed)
 			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, c.viewer, &b, false), c.changed)
 			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, c.viewer, s.ID, 0), c.changed)
 			got, err := f.MCPServer(f.ctx, admin, s.ID)
@@ -208,7 +208,7 @@ func testMCPServerProcess(t *testing.T, f *fixture) {
 		ok(t, f.UpdateMCPServer(f.ctx, root, s, true))
 		s.Config = json.RawMessage(`{"command":"sh","args":["-c","id"]}`)
 		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
-		ok(t, f.WantMCPServer(f.ctx, v, s.ID, true))
+		ok(t, f.SetDesiredState(f.ctx, v, s.ID, core.MCPDesiredRunning))
 		ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 2))
 
 		// Of what is not to be seen nothing is said.
@@ -221,20 +221,20 @@ func testMCPServerProcess(t *testing.T, f *fixture) {
 func testMCPServerUpdate(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	s := f.server(t, v, func(s *core.MCPServer) {
-		s.Secrets, s.Wanted, s.Capabilities = []byte("old"), true, []string{"tools"}
+		s.Secrets, s.DesiredState, s.Capabilities = []byte("old"), core.MCPDesiredRunning, []string{"tools"}
 	})
 	stale := *s
 	b := core.MCPServer{
 		ID: s.ID, Name: "new", Description: "words", Slug: "new", Transport: "sse",
 		Config: json.RawMessage(`{"url":"https://example.com/sse"}`), Secrets: []byte("new"), Shared: true, Version: 1,
 		// What follows is not an update's to change.
-		Wanted: false, Capabilities: []string{"none"}, CreatedBy: "somebody else", CreatedAt: f.at(7),
+		DesiredState: core.MCPDesiredStopped, Capabilities: []string{"none"}, CreatedBy: "somebody else", CreatedAt: f.at(7),
 		UpdatedAt: f.at(9),
 	}
 	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
 	same(t, "raised Version", b.Version, int64(2))
 	want := b
-	want.Wanted, want.Capabilities, want.CreatedBy, want.CreatedAt = true, s.Capabilities, s.CreatedBy, s.CreatedAt
+	want.DesiredState, want.Capabilities, want.CreatedBy, want.CreatedAt = s.DesiredState, s.Capabilities, s.CreatedBy, s.CreatedAt
 	got, err := f.MCPServer(f.ctx, v, s.ID)
 	ok(t, err)
 	same(t, "MCPServer", got, &want)
@@ -255,42 +255,42 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 3))
 	wantCode(t, f.UpdateMCPServer(f.ctx, v, &b, false), core.CodeNotFound)
 	wantCode(t, f.DeleteMCPServer(f.ctx, v, s.ID, 0), core.CodeNotFound)
-	wantCode(t, f.WantMCPServer(f.ctx, v, s.ID, true), core.CodeNotFound)
+	wantCode(t, f.SetDesiredState(f.ctx, v, s.ID, core.MCPDesiredRunning), core.CodeNotFound)
 }
 
-// testMCPServerWanted: what is to run is known whoever's it is, and a handshake
+// testMCPServerDesiredState: what is to run is known whoever's it is, and a handshake
 // and a start are no changes of the version.
-func testMCPServerWanted(t *testing.T, f *fixture) {
+func testMCPServerDesiredState(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
-	a := f.server(t, v, func(s *core.MCPServer) { s.Wanted = true })
+	a := f.server(t, v, func(s *core.MCPServer) { s.DesiredState = core.MCPDesiredRunning })
 	b := f.server(t, other, func(s *core.MCPServer) { s.CreatedAt = f.at(1) })
-	c := f.server(t, other, func(s *core.MCPServer) { s.Wanted, s.CreatedAt = true, f.at(2) })
-	wanted := func(want ...string) {
+	c := f.server(t, other, func(s *core.MCPServer) { s.DesiredState, s.CreatedAt = core.MCPDesiredRunning, f.at(2) })
+	wantToRun := func(want ...string) {
 		t.Helper()
-		list, err := f.WantedMCPServers(f.ctx)
+		list, err := f.MCPServersToRun(f.ctx)
 		ok(t, err)
-		same(t, "wanted", serverIDs(list), append([]string{}, want...))
+		same(t, "servers to run", serverIDs(list), append([]string{}, want...))
 	}
-	wanted(a.ID, c.ID)
-	ok(t, f.WantMCPServer(f.ctx, other, b.ID, true))
-	ok(t, f.WantMCPServer(f.ctx, other, b.ID, true))
-	wanted(a.ID, b.ID, c.ID)
-	ok(t, f.WantMCPServer(f.ctx, admin, a.ID, false))
-	ok(t, f.WantMCPServer(f.ctx, other, c.ID, false))
-	wanted(b.ID)
+	wantToRun(a.ID, c.ID)
+	ok(t, f.SetDesiredState(f.ctx, other, b.ID, core.MCPDesiredRunning))
+	ok(t, f.SetDesiredState(f.ctx, other, b.ID, core.MCPDesiredRunning))
+	wantToRun(a.ID, b.ID, c.ID)
+	ok(t, f.SetDesiredState(f.ctx, admin, a.ID, core.MCPDesiredStopped))
+	ok(t, f.SetDesiredState(f.ctx, other, c.ID, core.MCPDesiredStopped))
+	wantToRun(b.ID)
 
-	ok(t, f.NoteMCPHandshake(f.ctx, b.ID, []string{"resources", "tools"}))
+	ok(t, f.SetMCPCapabilities(f.ctx, b.ID, []string{"resources", "tools"}))
 	want := *b
-	want.Wanted, want.Capabilities = true, []string{"resources", "tools"}
+	want.DesiredState, want.Capabilities = core.MCPDesiredRunning, []string{"resources", "tools"}
 	got, err := f.MCPServer(f.ctx, other, b.ID)
 	ok(t, err)
 	same(t, "after a handshake", got, &want)
-	ok(t, f.NoteMCPHandshake(f.ctx, b.ID, nil))
+	ok(t, f.SetMCPCapabilities(f.ctx, b.ID, nil))
 	want.Capabilities = nil
 	got, err = f.MCPServer(f.ctx, other, b.ID)
 	ok(t, err)
 	same(t, "after a handshake without any", got, &want)
-	ok(t, f.NoteMCPHandshake(f.ctx, "server-none", []string{"tools"}))
+	ok(t, f.SetMCPCapabilities(f.ctx, "server-none", []string{"tools"}))
 }
 
 func testMCPServerList(t *testing.T, f *fixture) {

@@ -90,9 +90,9 @@ func testPendingBlob(t *testing.T, f *fixture) {
 	f.wantClaimed(t, f.at(3))
 
 	// Who claimed them is gone: they are due again, and one by then is not.
-	ok(t, f.DropPendingBlob(f.ctx, blobs[0]))
-	ok(t, f.DropPendingBlob(f.ctx, blobs[0])) // is no error
-	ok(t, f.DropPendingBlob(f.ctx, newBlob("local")))
+	ok(t, f.DeletePendingBlob(f.ctx, blobs[0]))
+	ok(t, f.DeletePendingBlob(f.ctx, blobs[0])) // is no error
+	ok(t, f.DeletePendingBlob(f.ctx, newBlob("local")))
 	f.wantClaimed(t, f.at(100), orphan(4, 1))
 	f.wantClaimed(t, f.at(101), orphan(1, 2))
 
@@ -112,7 +112,7 @@ func testPendingBlobReserved(t *testing.T, f *fixture) {
 	ok(t, f.PostponePendingBlob(f.ctx, b, f.now.Add(time.Hour), "not claimed"))
 	f.wantClaimed(t, f.at(1_000_000), core.PendingBlob{Blob: b, Attempts: 1})
 	b = f.reserve(t, newBlob("local"))
-	ok(t, f.DropPendingBlob(f.ctx, b))
+	ok(t, f.DeletePendingBlob(f.ctx, b))
 	wantCode(t, f.RenewBlob(f.ctx, b, f.at(1)), core.CodeConflict)
 	f.wantClaimed(t, f.at(2_000_000))
 }

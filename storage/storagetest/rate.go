@@ -40,8 +40,8 @@ func take(t *testing.T, c core.RateCounter, key string, l core.RateLimit) core.R
 func wantTaken(t *testing.T, c core.RateCounter, key string, l core.RateLimit, want bool) core.Rate {
 	t.Helper()
 	r := take(t, c, key, l)
-	if r.Taken != want {
-		t.Fatalf("taken is %t, want %t: %+v", r.Taken, want, r)
+	if r.Allowed != want {
+		t.Fatalf("taken is %t, want %t: %+v", r.Allowed, want, r)
 	}
 	return r
 }
@@ -51,12 +51,12 @@ func testRateMinute(t *testing.T, c core.RateCounter) {
 	var last core.Rate
 	for i := range 3 {
 		last = wantTaken(t, c, t.Name(), l, true)
-		if last.Minute.Count != i+1 || last.Minute.Left <= 0 || last.Minute.Left > time.Minute {
+		if last.Minute.Count != i+1 || last.Minute.Remaining <= 0 || last.Minute.Remaining > time.Minute {
 			t.Fatalf("%d: %+v", i, last)
 		}
 	}
 	r := wantTaken(t, c, t.Name(), l, false)
-	if r.Minute.Count != 3 || r.Wait(l) <= 0 || r.Wait(l) > last.Minute.Left {
+	if r.Minute.Count != 3 || r.RetryAfter(l) <= 0 || r.RetryAfter(l) > last.Minute.Remaining {
 		t.Fatalf("%+v after %+v", r, last)
 	}
 	wantTaken(t, c, t.Name()+" of another", l, true)
@@ -68,7 +68,7 @@ func testRateSecond(t *testing.T, c core.RateCounter) {
 	wantTaken(t, c, t.Name(), l, true)
 	wantTaken(t, c, t.Name(), l, true)
 	r := wantTaken(t, c, t.Name(), l, false)
-	wait := r.Wait(l)
+	wait := r.RetryAfter(l)
 	if wait <= 0 || wait > time.Second {
 		t.Fatalf("wait %s", wait)
 	}
@@ -101,10 +101,10 @@ func testRateNoLimit(t *testing.T, c core.RateCounter) {
 
 func testRateGiveBack(t *testing.T, c core.RateCounter) {
 	l := core.RateLimit{PerMinute: 1}
-	ok(t, c.GiveBackRate(t.Context(), t.Name()))
+	ok(t, c.RefundRate(t.Context(), t.Name()))
 	wantTaken(t, c, t.Name(), l, true)
-	ok(t, c.GiveBackRate(t.Context(), t.Name()))
-	ok(t, c.GiveBackRate(t.Context(), t.Name())) // there is nothing left to give
+	ok(t, c.RefundRate(t.Context(), t.Name()))
+	ok(t, c.RefundRate(t.Context(), t.Name())) // there is nothing left to give
 	wantTaken(t, c, t.Name(), l, true)
 	wantTaken(t, c, t.Name(), l, false)
 }
@@ -113,7 +113,7 @@ func testRateForget(t *testing.T, c core.RateCounter) {
 	l := core.RateLimit{PerMinute: 2}
 	wantTaken(t, c, t.Name(), l, true)
 	wantTaken(t, c, t.Name(), l, true)
-	ok(t, c.ForgetRate(t.Context(), t.Name()))
+	ok(t, c.ResetRate(t.Context(), t.Name()))
 	if r := wantTaken(t, c, t.Name(), l, true); r.Minute.Count != 1 {
 		t.Fatalf("%+v", r)
 	}
@@ -124,10 +124,10 @@ func testRateAnyKey(t *testing.T, c core.RateCounter) {
 	l := core.RateLimit{PerMinute: 1}
 	for i, key := range []string{"", "\x00", "\xff\xfe", "ü", "'; DROP TABLE users; --", fmt.Sprintf("%01000d", 0)} {
 		key = t.Name() + key
-		if r := take(t, c, key, l); !r.Taken {
+		if r := take(t, c, key, l); !r.Allowed {
 			t.Errorf("key %d: %+v", i, r)
 		}
-		if r := take(t, c, key, l); r.Taken {
+		if r := take(t, c, key, l); r.Allowed {
 			t.Errorf("key %d, again: %+v", i, r)
 		}
 	}
@@ -144,7 +144,7 @@ func testRateAtOnce(t *testing.T, c core.RateCounter) {
 				if err != nil {
 					t.Error(err)
 				}
-				if r.Taken {
+				if r.Allowed {
 					taken.Add(1)
 				}
 			}

@@ -34,7 +34,7 @@ func testRetentionRuns(t *testing.T, f *fixture) {
 	}
 	under := f.start(t, a, v.UserID, "under way")
 	ended := f.now.Add(time.Second) // when fixture.end ends
-	same(t, "runs of an earlier time", f.drain(t, f.DropRuns, ended), 0)
+	same(t, "runs of an earlier time", f.drain(t, f.DeleteRuns, ended), 0)
 
 	events := func(id string) int {
 		rows, err := f.Events(f.ctx, id, 0, 10)
@@ -43,7 +43,7 @@ func testRetentionRuns(t *testing.T, f *fixture) {
 	}
 	from, dropped := time.Time{}, 0
 	for {
-		n, next, err := f.DropEvents(f.ctx, from, ended.Add(time.Microsecond), 10)
+		n, next, err := f.DeleteEvents(f.ctx, from, ended.Add(time.Microsecond), 10)
 		ok(t, err)
 		if n == 0 {
 			break
@@ -56,7 +56,7 @@ func testRetentionRuns(t *testing.T, f *fixture) {
 	_, err := f.Run(f.ctx, admin, old[0].run)
 	ok(t, err)
 
-	same(t, "runs dropped", f.drain(t, f.DropRuns, ended.Add(time.Microsecond)), 5)
+	same(t, "runs dropped", f.drain(t, f.DeleteRuns, ended.Add(time.Microsecond)), 5)
 	_, err = f.Run(f.ctx, admin, old[0].run)
 	wantCode(t, err, core.CodeNotFound)
 	_, err = f.Message(f.ctx, old[0].answer)
@@ -71,8 +71,8 @@ func testRetentionSessions(t *testing.T, f *fixture) {
 	old := f.leaveTraces(t, a, v.UserID, "old")
 	f.start(t, a, v.UserID, "under way")
 	long := f.now.Add(time.Hour)
-	same(t, "none that is new", f.drain(t, f.DropSessions, f.now), 0)
-	same(t, "the old one", f.drain(t, f.DropSessions, long), 1)
+	same(t, "none that is new", f.drain(t, f.DeleteSessions, f.now), 0)
+	same(t, "the old one", f.drain(t, f.DeleteSessions, long), 1)
 	f.wantTraces(t, old, false)
 	_, total, err := f.Sessions(f.ctx, core.SessionFilter{AgentID: a.ID, UserID: v.UserID, Page: core.Page{Limit: 5}})
 	ok(t, err)
@@ -90,15 +90,15 @@ func testRetentionTasks(t *testing.T, f *fixture) {
 		ended = append(ended, task.ID)
 	}
 	waits := f.task(t, a, v.UserID)
-	same(t, "none that is new", f.drain(t, f.DropTasks, f.now), 0)
-	same(t, "the ended ones", f.drain(t, f.DropTasks, f.at(1)), 3)
+	same(t, "none that is new", f.drain(t, f.DeleteTasks, f.now), 0)
+	same(t, "the ended ones", f.drain(t, f.DeleteTasks, f.at(1)), 3)
 	_, err := f.Task(f.ctx, v, ended[0])
 	wantCode(t, err, core.CodeNotFound)
 	f.taskNow(t, waits.ID)
 
 	last, err := f.LastNotification(f.ctx)
 	ok(t, err)
-	if n := f.drain(t, f.DropNotifications, time.Now().Add(time.Hour)); n == 0 {
+	if n := f.drain(t, f.DeleteNotifications, time.Now().Add(time.Hour)); n == 0 {
 		t.Error("no notifications dropped")
 	}
 	f.task(t, a, v.UserID)

@@ -187,7 +187,7 @@ func testTaskKey(t *testing.T, f *fixture) {
 	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
 		t.Error("a key is its user's")
 	}
-	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.TaskKeyLife))); later.ID == first.ID {
+	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.IdempotencyKeyTTL))); later.ID == first.ID {
 		t.Error("the key is too old by then")
 	}
 

@@ -32,7 +32,7 @@ func testUsage(t *testing.T, f *fixture) {
 	asked(ada, "s2", "p/n", day.Add(25*time.Hour), 100)
 	asked(bob, "s3", "p/m", day.Add(24*time.Hour-time.Microsecond), 1000)
 
-	used := func(u core.Used, completions, input int64) core.Used {
+	used := func(u core.UsageRow, completions, input int64) core.UsageRow {
 		u.Completions = completions
 		u.Usage = sdk.Usage{InputTokens: input, OutputTokens: 2 * completions, CachedInputTokens: 3 * completions, ReasoningTokens: completions}
 		return u
@@ -43,35 +43,35 @@ func testUsage(t *testing.T, f *fixture) {
 		name   string
 		viewer core.Actor
 		change func(*core.UsageFilter)
-		want   []core.Used
+		want   []core.UsageRow
 		total  int
-		sum    core.Used
+		sum    core.UsageRow
 	}{
-		{"all", admin, func(*core.UsageFilter) {}, []core.Used{used(core.Used{}, 6, 2220)}, 1, used(core.Used{}, 6, 2220)},
-		{"own", ada, func(*core.UsageFilter) {}, []core.Used{used(core.Used{}, 4, 220)}, 1, used(core.Used{}, 4, 220)},
-		{"another's", ada, func(f *core.UsageFilter) { f.UserID = bob.UserID }, []core.Used{{}}, 1, core.Used{}},
+		{"all", admin, func(*core.UsageFilter) {}, []core.UsageRow{used(core.UsageRow{}, 6, 2220)}, 1, used(core.UsageRow{}, 6, 2220)},
+		{"own", ada, func(*core.UsageFilter) {}, []core.UsageRow{used(core.UsageRow{}, 4, 220)}, 1, used(core.UsageRow{}, 4, 220)},
+		{"another's", ada, func(f *core.UsageFilter) { f.UserID = bob.UserID }, []core.UsageRow{{}}, 1, core.UsageRow{}},
 		{
 			"by day", admin, func(f *core.UsageFilter) { f.By = []core.UsageKey{core.UsageByDay} },
-			[]core.Used{used(core.Used{Day: next}, 2, 200), used(core.Used{Day: day}, 4, 2020)},
-			2, used(core.Used{}, 6, 2220),
+			[]core.UsageRow{used(core.UsageRow{Day: next}, 2, 200), used(core.UsageRow{Day: day}, 4, 2020)},
+			2, used(core.UsageRow{}, 6, 2220),
 		},
 		{
 			"a day", admin, func(f *core.UsageFilter) { f.From, f.By = next, []core.UsageKey{core.UsageByDay} },
-			[]core.Used{used(core.Used{Day: next}, 2, 200)},
-			1, used(core.Used{}, 2, 200),
+			[]core.UsageRow{used(core.UsageRow{Day: next}, 2, 200)},
+			1, used(core.UsageRow{}, 2, 200),
 		},
 		{
 			"by model and agent", admin, func(f *core.UsageFilter) { f.By = []core.UsageKey{core.UsageByModel, core.UsageByAgent} },
-			[]core.Used{used(core.Used{Model: "p/m", AgentID: a.ID}, 4, 2020), used(core.Used{Model: "p/n", AgentID: a.ID}, 2, 200)},
-			2, used(core.Used{}, 6, 2220),
+			[]core.UsageRow{used(core.UsageRow{Model: "p/m", AgentID: a.ID}, 4, 2020), used(core.UsageRow{Model: "p/n", AgentID: a.ID}, 2, 200)},
+			2, used(core.UsageRow{}, 6, 2220),
 		},
 		{
 			"a page", admin, func(f *core.UsageFilter) { f.By, f.Limit, f.Offset = []core.UsageKey{core.UsageByModel}, 1, 1 },
-			[]core.Used{used(core.Used{Model: "p/n"}, 2, 200)},
-			2, used(core.Used{}, 6, 2220),
+			[]core.UsageRow{used(core.UsageRow{Model: "p/n"}, 2, 200)},
+			2, used(core.UsageRow{}, 6, 2220),
 		},
-		{"a model", admin, func(f *core.UsageFilter) { f.Model = "p/n" }, []core.Used{used(core.Used{}, 2, 200)}, 1, used(core.Used{}, 2, 200)},
-		{"no agent", admin, func(f *core.UsageFilter) { f.AgentID, f.By = "agent-none", []core.UsageKey{core.UsageByDay} }, []core.Used{}, 0, core.Used{}},
+		{"a model", admin, func(f *core.UsageFilter) { f.Model = "p/n" }, []core.UsageRow{used(core.UsageRow{}, 2, 200)}, 1, used(core.UsageRow{}, 2, 200)},
+		{"no agent", admin, func(f *core.UsageFilter) { f.AgentID, f.By = "agent-none", []core.UsageKey{core.UsageByDay} }, []core.UsageRow{}, 0, core.UsageRow{}},
 	} {
 		filter := all
 		c.change(&filter)
@@ -85,5 +85,5 @@ func testUsage(t *testing.T, f *fixture) {
 	ok(t, f.DeleteAgent(f.ctx, admin, a.ID, 0))
 	_, _, sum, err := f.Usage(f.ctx, admin, all)
 	ok(t, err)
-	same(t, "after the agent was deleted", sum, used(core.Used{}, 6, 2220))
+	same(t, "after the agent was deleted", sum, used(core.UsageRow{}, 6, 2220))
 }

@@ -77,7 +77,7 @@ func newDataset(t *testing.T, c *client) dataset {
 	for i, size := range []int{0, 1, 5_000_000} {
 		l.files = append(l.files, c.upload(fmt.Sprintf("f%d", i), randomBytes(uint64(i), size)))
 	}
-	l.mcp = c.newMCPServer("guarded", object{"url": guardedMCP(t, "Bearer "+l.secret), "headers": object{"Authorization": "Bearer " + l.secret}})
+	l.mcp = c.newMCPServer("guarded", object{"url": protectedMCP(t, "Bearer "+l.secret), "headers": object{"Authorization": "Bearer " + l.secret}})
 	c.waitMCPServer(l.mcp.ID, "it runs", running)
 	c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": "ann's password"}).want(t, 201)
 	return l

@@ -170,7 +170,7 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 		"command": "/bin/sh", "args": []string{"-c", `echo "$TOKEN" >&2; exec sleep 1000`}, "env": object{"TOKEN": secret["MCP env"]},
 	}}).want(t, 201)))
 	header := "Bearer " + secret.add("MCP header")
-	at := guardedMCP(t, header)
+	at := protectedMCP(t, header)
 	guarded := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "guarded", "slug": "guarded", "config": object{
 		"url": at + "/?key=" + url.QueryEscape(secret.add("MCP query")), "headers": object{"Authorization": header},
 	}}).want(t, 201)))
@@ -190,7 +190,7 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 		"model": "gpt-4o", "mcp_servers": []string{"guarded"},
 	}}).want(t, 201))).ID
 	if r := say(c.post("/v1/agents/"+agent+"/chat", object{"message": "who am I?", "session_id": "s"}).want(t, 200)); !bytes.Contains(r.body, []byte("It is you")) {
-		t.Errorf("%s", r.body)
+		t.Errorf("got %s, want the answer after the tool call", r.body)
 	}
 	say(c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "t"}).want(t, 502))
 	stream := c.startTurn(agent, "u", "Hello")

@@ -179,7 +179,7 @@ func TestMCPServerSecretsAndFailures(t *testing.T) {
 	}
 	bad := admin.newMCPServer("bad", config)
 	got := admin.waitMCPServer(bad.ID, "the MCP server to fail", func(s mcpServer) bool { return s.Status == "error" && s.LastError != "" })
-	if !strings.Contains(got.LastError, "exit code 3") || !strings.Contains(got.LastError, "the key is ***") {
+	if !strings.Contains(got.LastError, "exited with code 3") || !strings.Contains(got.LastError, "the key is ***") {
 		t.Errorf("got last error %q, want the exit code and the redacted output", got.LastError)
 	}
 	logs := string(admin.get("/v1/mcp-servers/"+bad.ID+"/logs?tail=50").want(t, 200).body)

@@ -145,7 +145,7 @@ func checkHeaders(r *reply) error {
 	return nil
 }
 
-// checkEvents wants each event that has arrived whole to be an object with a type,
+// checkEvents checks that each complete event is an object with a type,
 // and those of a run to be numbered upwards.
 func checkEvents(body []byte) error {
 	whole := body[:bytes.LastIndexByte(body, '\n')+1]

@@ -32,7 +32,7 @@ func TestRotateKeyInEnvironment(t *testing.T) {
 		s.env = append(plain, secretKey(oldKey))
 		s.start()
 		c := s.signIn()
-		url := guardedMCP(t, "Bearer of-the-mcp-server")
+		url := protectedMCP(t, "Bearer of-the-mcp-server")
 		config := object{"url": url, "headers": object{"Authorization": "Bearer of-the-mcp-server"}}
 		var servers []mcpServer
 		for i := range 5 {
@@ -129,7 +129,7 @@ func TestWrongKey(t *testing.T) {
 	s.env = append(plain, secretKey(oldKey))
 	s.start()
 	c := s.signIn()
-	m := c.newMCPServer("guarded", object{"url": guardedMCP(t, "Bearer x-y-z"), "headers": object{"Authorization": "Bearer x-y-z"}})
+	m := c.newMCPServer("guarded", object{"url": protectedMCP(t, "Bearer x-y-z"), "headers": object{"Authorization": "Bearer x-y-z"}})
 	c.waitMCPServer(m.ID, "the MCP server to run", running)
 	s.terminate()
 	<-s.exited

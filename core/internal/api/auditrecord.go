@@ -57,7 +57,7 @@ func (a *api) recordOutcome(ctx context.Context, req *request, status int) {
 		*e = req.audit.AuditEntry
 	}
 	switch {
-	case status < http.StatusBadRequest && req.audit != nil && req.audit.Take():
+	case status < http.StatusBadRequest && req.audit != nil && req.audit.Claim():
 		e.Outcome = core.OutcomeDone
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests,
 		status == http.StatusNotFound && req.principal != nil && req.target != "":

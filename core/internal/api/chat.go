@@ -122,7 +122,7 @@ func (a *api) chatParts(ctx context.Context, v core.Actor, r chatRequest) ([]sdk
 			return nil, core.Invalid("file_ids", "Must not have an item twice")
 		}
 		f, err := a.fileStore.File(ctx, v, id)
-		if err != nil && core.CodeOf(err) == core.CodeNotFound {
+		if core.CodeOf(err) == core.CodeNotFound {
 			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i), "There is no file %q: upload it with POST /v1/files/upload", id)
 		}
 		if err != nil {

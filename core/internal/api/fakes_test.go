@@ -58,7 +58,7 @@ type world struct {
 	answer  []sdk.Part
 	turns   []core.Turn
 	// used is what Usage gives, and usageFilter what it was asked.
-	used        []core.Used
+	used        []core.UsageRow
 	usageFilter core.UsageFilter
 	// reload is what Reload gives.
 	reload    core.PluginReload
@@ -171,7 +171,7 @@ func (w *world) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error {
 	return nil
 }
 
-func (w *world) NoteAPIKeyUse(_ context.Context, id string, at time.Time) error {
+func (w *world) SetAPIKeyLastUsed(_ context.Context, id string, at time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if k := w.keys[id]; k != nil {
@@ -469,9 +469,9 @@ func (w *world) Broken(dependencies []core.Dependency) []core.Dependency {
 	return broken
 }
 
-func (w *world) Usage(_ context.Context, _ core.Actor, f core.UsageFilter) ([]core.Used, int, core.Used, error) {
+func (w *world) Usage(_ context.Context, _ core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
 	w.usageFilter = f
-	var sum core.Used
+	var sum core.UsageRow
 	for _, u := range w.used {
 		sum.Completions += u.Completions
 		sum.Usage = sum.Add(u.Usage)

@@ -42,8 +42,8 @@ func newMCPWorld() *mcpWorld {
 func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) {
 	s := &core.MCPServer{
 		ID: id, Name: "file-operations", Slug: "slug-of-" + id, Transport: "http", Version: 1, CreatedBy: "user-" + owner,
-		Config: json.RawMessage(`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`),
-		Wanted: true, Capabilities: []string{"tools", "resources"}, CreatedAt: fileTime, UpdatedAt: fileTime,
+		Config:       json.RawMessage(`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`),
+		DesiredState: core.MCPDesiredRunning, Capabilities: []string{"tools", "resources"}, CreatedAt: fileTime, UpdatedAt: fileTime,
 	}
 	for _, c := range change {
 		c(s)
@@ -54,7 +54,7 @@ func (w *mcpWorld) add(id, owner string, change ...func(*core.MCPServer)) {
 
 func (w *mcpWorld) see(v core.Actor, id string) (*core.MCPServer, error) {
 	s := w.servers[id]
-	if s == nil || !s.ChangedBy(v) && !s.Shared {
+	if s == nil || !s.ChangeableBy(v) && !s.Shared {
 		return nil, core.NotFound("MCP server", id)
 	}
 	c := *s
@@ -66,7 +66,7 @@ func (w *mcpWorld) mayChange(v core.Actor, id string, version int64) (*core.MCPS
 	switch {
 	case err != nil:
 		return nil, err
-	case !s.ChangedBy(v):
+	case !s.ChangeableBy(v):
 		return nil, core.Forbidden("the MCP server is somebody else's")
 	case version != 0 && version != s.Version:
 		return nil, changedMeanwhile("MCP server")
@@ -138,7 +138,7 @@ func (w *mcpWorld) Create(_ context.Context, v core.Actor, s *core.MCPServer) er
 	}
 	c := *s
 	w.servers[s.ID] = &c
-	if s.Wanted {
+	if s.ShouldRun() {
 		w.states[s.ID] = core.MCPState{Status: core.MCPStarting}
 	}
 	return nil
@@ -180,7 +180,7 @@ func (w *mcpWorld) want(v core.Actor, id string, wanted bool, status core.MCPSta
 	if err != nil {
 		return err
 	}
-	s.Wanted = wanted
+	s.DesiredState = core.DesiredMCPState(wanted)
 	w.servers[id] = s
 	w.states[id] = core.MCPState{Status: status}
 	return nil

@@ -62,7 +62,7 @@ func (a *api) mcpLogs(ctx context.Context, in *mcpLogInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
-	if !s.ChangedBy(v) {
+	if !s.ChangeableBy(v) {
 		return nil, core.Forbidden("Only who made the MCP server, or an admin, may read its log")
 	}
 	if in.Follow {

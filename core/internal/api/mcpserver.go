@@ -72,7 +72,7 @@ func (a *api) createMCPServer(ctx context.Context, in *mcpServerCreate) (*mcpSer
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	s := &core.MCPServer{
 		ID: core.NewID("server"), Version: 1, CreatedBy: v.UserID, CreatedAt: now, UpdatedAt: now,
-		Wanted: in.Body.AutoStart == nil || *in.Body.AutoStart,
+		DesiredState: core.DesiredMCPState(in.Body.AutoStart == nil || *in.Body.AutoStart),
 	}
 	core.SetAuditTarget(ctx, s.ID)
 	if err := in.Body.applyTo(s); err != nil {
@@ -94,7 +94,7 @@ func (a *api) createWithSlug(ctx context.Context, v core.Actor, s *core.MCPServe
 	if s.Slug != "" {
 		return s, a.mcp.Create(ctx, v, s)
 	}
-	base := core.SlugOf(s.Name)
+	base := core.Slugify(s.Name)
 	for n := range maxSlugs {
 		made := *s
 		made.Slug = numbered(base, n+1)
@@ -204,7 +204,7 @@ func (a *api) mcpServerBody(ctx context.Context, s *core.MCPServer) MCPServer {
 	state := a.mcp.State(s.ID)
 	b := MCPServer{
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Status: state.Status, URL: a.mcpURLOf(ctx, s.Slug),
-		Transport: s.Transport, Config: object(s.Config), Capabilities: orEmpty(s.Capabilities), Shared: s.Shared, Wanted: s.Wanted,
+		Transport: s.Transport, Config: object(s.Config), Capabilities: orEmpty(s.Capabilities), Shared: s.Shared, Wanted: s.ShouldRun(),
 		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: stampOrNil(state.StartedAt),
 		CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt), CreatedBy: s.CreatedBy,
 	}

@@ -221,7 +221,7 @@ func TestAnMCPServerCanBeSentBackAsItWasRead(t *testing.T) {
 		}
 		b.do(t, who, "PUT", mcpServersAt+"server-1", read.Body.String(), "If-Match: "+read.Header().Get("ETag")).want(200)
 		s := b.mcp.servers["server-1"]
-		if s.CreatedBy != "user-ann" || s.Version != int64(i+2) || !s.Shared || s.Description != "words" || !s.Wanted ||
+		if s.CreatedBy != "user-ann" || s.Version != int64(i+2) || !s.Shared || s.Description != "words" || !s.ShouldRun() ||
 			b.mcp.secrets["server-1"]["headers.Authorization"] != "Bearer old" {
 			t.Errorf("it is %+v with %v", s, b.mcp.secrets)
 		}
@@ -252,7 +252,7 @@ func TestPatchMergesAnMCPServer(t *testing.T) {
 		"nothing": {`{}`, func(s *core.MCPServer, secrets map[string]string) bool {
 			return s.Name == "file-operations" && s.Transport == "http" && secrets["headers.Authorization"] == "Bearer old"
 		}},
-		"one field":       {`{"shared":true}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Shared && s.Wanted }},
+		"one field":       {`{"shared":true}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Shared && s.ShouldRun() }},
 		"another slug":    {`{"slug":"new"}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Slug == "new" }},
 		"null takes away": {`{"description":null}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Description == "" }},
 		"a secret more": {`{"config":{"headers":{"X-Key":"k"}}}`, func(_ *core.MCPServer, secrets map[string]string) bool {

@@ -288,7 +288,7 @@ func (s *socket) tend(alive map[string]error) {
 	if !p.ExpiresAt.IsZero() && now.After(p.ExpiresAt) {
 		err = &core.Error{Code: core.CodeUnauthorized, Message: "The access token has expired: connect with a new one"}
 	}
-	if err != nil && core.CodeOf(err) == core.CodeUnauthorized {
+	if core.CodeOf(err) == core.CodeUnauthorized {
 		go func() {
 			_ = s.fail(err)
 			s.end(websocket.StatusPolicyViolation, "signed out")

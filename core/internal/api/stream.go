@@ -154,7 +154,7 @@ func (s *sender) extend() { _ = s.control.SetWriteDeadline(time.Now().Add(writeT
 // tend is what the timer does.
 func (s *sender) tend() {
 	err := s.api.stillAs(s.ctx, s.req.principal)
-	if core.CodeOf(err) == core.CodeUnauthorized && err != nil {
+	if core.CodeOf(err) == core.CodeUnauthorized {
 		s.cancel(err)
 		return
 	}

@@ -176,7 +176,7 @@ func (a *api) createTask(ctx context.Context, in *taskCreate) (*taskMade, error)
 	}
 	core.SetAuditTarget(ctx, t.ID)
 	stored, err := a.tasks.CreateTask(ctx, t)
-	if core.CodeOf(err) == core.CodeNotFound && err != nil {
+	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, unknownAgent(in.Body.AgentID)
 	}
 	if err != nil {
@@ -200,7 +200,7 @@ func (a *api) newTask(ctx context.Context, v core.Actor, in *taskCreate) (*core.
 		}
 	}
 	ag, err := a.agents.Agent(ctx, v, b.AgentID)
-	if core.CodeOf(err) == core.CodeNotFound && err != nil {
+	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, unknownAgent(b.AgentID)
 	}
 	if err != nil {

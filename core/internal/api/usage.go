@@ -106,7 +106,7 @@ func (in *usageInput) filter(now time.Time) (f core.UsageFilter, err error) {
 	return f, nil
 }
 
-func usedReply(u core.Used) usedRow {
+func usedReply(u core.UsageRow) usedRow {
 	r := usedRow{
 		AgentID: u.AgentID, Model: u.Model, UserID: u.UserID, Completions: u.Completions,
 		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens,

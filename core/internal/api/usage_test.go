@@ -13,7 +13,7 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	day := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
-	b.used = []core.Used{{Day: day, Model: "p/m", Completions: 2, Usage: sdk.Usage{InputTokens: 5, OutputTokens: 7}}}
+	b.used = []core.UsageRow{{Day: day, Model: "p/m", Completions: 2, Usage: sdk.Usage{InputTokens: 5, OutputTokens: 7}}}
 	got := b.do(t, "ann", "GET", "/v1/usage?from=2026-11-01&to=2026-11-03&by=day,model&agent_id=agent-1&limit=5", "").want(200).Body.String()
 	want := `{"usage":[{"day":"2026-11-02","model":"p/m","completions":2,"input_tokens":5,"output_tokens":7,"cached_input_tokens":0,"reasoning_tokens":0}],` +
 		`"sum":{"completions":2,"input_tokens":5,"output_tokens":7,"cached_input_tokens":0,"reasoning_tokens":0},"total":1,"limit":5,"offset":0}`

@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -249,8 +251,9 @@ func TestWebSocketSlowClient(t *testing.T) {
 	for {
 		_, _, err := w.conn.Read(w.ctx)
 		if err != nil {
-			if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater {
-				t.Fatalf("it ended with %v (%v)", code, err)
+			// On a busy machine the server may close the connection before the client gets the status.
+			if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("the connection ends with %v (%v), want StatusTryAgainLater", code, err)
 			}
 			break
 		}

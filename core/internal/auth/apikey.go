@@ -138,7 +138,7 @@ func (a *Auth) noteUse(ctx context.Context, k *core.APIKey) {
 	}
 	a.uses.Unlock()
 	if due {
-		_ = a.keys.NoteAPIKeyUse(ctx, k.ID, now)
+		_ = a.keys.SetAPIKeyLastUsed(ctx, k.ID, now)
 	}
 }
 

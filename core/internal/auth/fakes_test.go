@@ -157,7 +157,7 @@ func (m *memory) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error 
 	return nil
 }
 
-func (m *memory) NoteAPIKeyUse(_ context.Context, id string, at time.Time) error {
+func (m *memory) SetAPIKeyLastUsed(_ context.Context, id string, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if k := m.keys[id]; k != nil {

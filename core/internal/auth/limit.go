@@ -21,12 +21,12 @@ func (l *limiter) take(ctx context.Context, key string) error {
 		return nil
 	}
 	r, err := l.counter.TakeRate(ctx, l.prefix+key, l.limit)
-	if err != nil || r.Taken {
+	if err != nil || r.Allowed {
 		return err
 	}
 	return &core.Error{
 		Code: core.CodeRateLimited, Message: "Too many sign-ins: wait and try again",
-		RetryAfter: max(r.Wait(l.limit), time.Second),
+		RetryAfter: max(r.RetryAfter(l.limit), time.Second),
 	}
 }
 
@@ -35,7 +35,7 @@ func (l *limiter) giveBack(ctx context.Context, key string) error {
 	if l.limit.PerMinute < 0 {
 		return nil
 	}
-	return l.counter.GiveBackRate(ctx, l.prefix+key)
+	return l.counter.RefundRate(ctx, l.prefix+key)
 }
 
 // reset forgets what a key did.
@@ -43,5 +43,5 @@ func (l *limiter) reset(ctx context.Context, key string) error {
 	if l.limit.PerMinute < 0 {
 		return nil
 	}
-	return l.counter.ForgetRate(ctx, l.prefix+key)
+	return l.counter.ResetRate(ctx, l.prefix+key)
 }

@@ -41,7 +41,7 @@ func (f *Files) Move(ctx context.Context, from, to string, report func(core.Move
 	}
 	m.change(func(*core.MoveProgress) {})
 	for after := ""; ; {
-		page, err := f.store.FilesIn(ctx, from, after, movePage)
+		page, err := f.store.FilesInBackend(ctx, from, after, movePage)
 		if err != nil || len(page) == 0 {
 			return err
 		}

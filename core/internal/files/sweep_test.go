@@ -133,10 +133,10 @@ func (d *dying) DeleteFile(ctx context.Context, v core.Actor, id string, version
 	return d.FileStore.DeleteFile(ctx, v, id, version, sweepAt)
 }
 
-func (d *dying) DropPendingBlob(ctx context.Context, b core.Blob) error {
+func (d *dying) DeletePendingBlob(ctx context.Context, b core.Blob) error {
 	d.at("drop")
 	defer d.then("drop")
-	return d.FileStore.DropPendingBlob(ctx, b)
+	return d.FileStore.DeletePendingBlob(ctx, b)
 }
 
 // MoveFile fails, for a move's workers can't be killed alone: nobody knows then

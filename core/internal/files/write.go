@@ -89,7 +89,7 @@ func (f *Files) renew(ctx context.Context, blob core.Blob, cancel context.Cancel
 			}
 			err := f.store.RenewBlob(ctx, blob, now().Add(f.times.Reserve))
 			switch {
-			case core.CodeOf(err) == core.CodeConflict && err != nil:
+			case core.CodeOf(err) == core.CodeConflict:
 				cancel(errSwept)
 				return
 			case err != nil:
@@ -119,7 +119,7 @@ func (f *Files) remove(ctx context.Context, blob core.Blob) error {
 	if err := backend.Delete(ctx, blob.Key); err != nil {
 		return err
 	}
-	return f.store.DropPendingBlob(ctx, blob)
+	return f.store.DeletePendingBlob(ctx, blob)
 }
 
 // progress is a reader that notices when the backend does not read on.

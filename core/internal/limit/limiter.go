@@ -48,7 +48,7 @@ func (l *Limiter) Admit(r *http.Request, h http.Header, key string, role core.Ro
 	if !ok {
 		limit = l.Default
 	}
-	if limit.Off() {
+	if limit.Unlimited() {
 		return nil
 	}
 	if free(r.URL.Path) {
@@ -57,7 +57,7 @@ func (l *Limiter) Admit(r *http.Request, h http.Header, key string, role core.Ro
 	}
 	rate, err := l.Counter.TakeRate(r.Context(), key, limit)
 	l.tell(h, limit, rate)
-	if err != nil || rate.Taken {
+	if err != nil || rate.Allowed {
 		return nil //nolint:nilerr // Memory and Shared do not fail
 	}
 	return tooMany(limit, rate)
@@ -77,7 +77,7 @@ func (l *Limiter) tell(h http.Header, limit core.RateLimit, rate core.Rate) {
 		return
 	}
 	// Rounded up: at that second the window is over.
-	reset := l.Now().Add(rate.Minute.Left + time.Second - time.Nanosecond).Unix()
+	reset := l.Now().Add(rate.Minute.Remaining + time.Second - time.Nanosecond).Unix()
 	h.Set("X-RateLimit-Limit", strconv.Itoa(limit.PerMinute))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(max(limit.PerMinute-rate.Minute.Count, 0)))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
@@ -88,5 +88,5 @@ func tooMany(limit core.RateLimit, rate core.Rate) *core.Error {
 	if limit.PerMinute > 0 && rate.Minute.Count >= limit.PerMinute {
 		message = fmt.Sprintf("Too many requests: at most %d a minute", limit.PerMinute)
 	}
-	return &core.Error{Code: core.CodeRateLimited, Message: message + "; Retry-After says when to try again", RetryAfter: rate.Wait(limit)}
+	return &core.Error{Code: core.CodeRateLimited, Message: message + "; Retry-After says when to try again", RetryAfter: rate.RetryAfter(limit)}
 }

@@ -52,7 +52,7 @@ func (w window) at(now time.Time, length time.Duration) window {
 }
 
 func (w window) rate(now time.Time) core.RateWindow {
-	return core.RateWindow{Count: w.n, Left: w.end.Sub(now)}
+	return core.RateWindow{Count: w.n, Remaining: w.end.Sub(now)}
 }
 
 // TakeRate implements core.RateCounter.
@@ -62,18 +62,18 @@ func (m *Memory) TakeRate(_ context.Context, key string, l core.RateLimit) (core
 	now := m.now()
 	c := m.count(key, now)
 	rate := c.rate(now)
-	if rate.Wait(l) > 0 {
+	if rate.RetryAfter(l) > 0 {
 		return rate, nil
 	}
 	c.minute.n++
 	c.second.n++
 	rate = c.rate(now)
-	rate.Taken = true
+	rate.Allowed = true
 	return rate, nil
 }
 
-// GiveBackRate implements core.RateCounter.
-func (m *Memory) GiveBackRate(_ context.Context, key string) error {
+// RefundRate implements core.RateCounter.
+func (m *Memory) RefundRate(_ context.Context, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.keys[key]; e != nil {
@@ -84,8 +84,8 @@ func (m *Memory) GiveBackRate(_ context.Context, key string) error {
 	return nil
 }
 
-// ForgetRate implements core.RateCounter.
-func (m *Memory) ForgetRate(_ context.Context, key string) error {
+// ResetRate implements core.RateCounter.
+func (m *Memory) ResetRate(_ context.Context, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.keys[key]; e != nil {
@@ -113,8 +113,8 @@ func (m *Memory) note(key string, r core.Rate) {
 	defer m.mu.Unlock()
 	now := m.now()
 	c := m.count(key, now)
-	c.minute = window{n: r.Minute.Count, end: now.Add(r.Minute.Left)}
-	c.second = window{n: r.Second.Count, end: now.Add(r.Second.Left)}
+	c.minute = window{n: r.Minute.Count, end: now.Add(r.Minute.Remaining)}
+	c.second = window{n: r.Second.Count, end: now.Add(r.Second.Remaining)}
 }
 
 // count finds or makes a key's, with windows of now.

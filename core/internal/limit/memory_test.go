@@ -60,8 +60,8 @@ func TestMemoryByTheClock(t *testing.T) {
 	} {
 		c.pass(step.pass)
 		r, _ := m.TakeRate(t.Context(), "ada", l)
-		if r.Taken != step.taken || r.Minute.Count != step.minute || r.Wait(l) != step.wait {
-			t.Errorf("step %d: %+v, wait %s", i, r, r.Wait(l))
+		if r.Allowed != step.taken || r.Minute.Count != step.minute || r.RetryAfter(l) != step.wait {
+			t.Errorf("step %d: %+v, wait %s", i, r, r.RetryAfter(l))
 		}
 	}
 }
@@ -72,14 +72,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	m := NewMemory(c.now)
 	l := core.RateLimit{PerMinute: 1}
 	for i := range 2 * maxKeys {
-		if r, _ := m.TakeRate(t.Context(), strconv.Itoa(i), l); !r.Taken {
+		if r, _ := m.TakeRate(t.Context(), strconv.Itoa(i), l); !r.Allowed {
 			t.Fatal(i)
 		}
 	}
 	if len(m.keys) != maxKeys || m.order.Len() != maxKeys {
 		t.Errorf("it keeps %d and %d of at most %d", len(m.keys), m.order.Len(), maxKeys)
 	}
-	if r, _ := m.TakeRate(t.Context(), strconv.Itoa(2*maxKeys-1), l); r.Taken {
+	if r, _ := m.TakeRate(t.Context(), strconv.Itoa(2*maxKeys-1), l); r.Allowed {
 		t.Error("the newest is forgotten")
 	}
 	c.pass(time.Minute)
@@ -94,13 +94,13 @@ func TestMemoryLook(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	m := NewMemory(c.now)
-	if r := m.look("ada"); r.Minute.Count != 0 || r.Minute.Left != time.Minute {
+	if r := m.look("ada"); r.Minute.Count != 0 || r.Minute.Remaining != time.Minute {
 		t.Errorf("%+v", r)
 	}
 	_, _ = m.TakeRate(t.Context(), "ada", core.RateLimit{PerMinute: 5})
 	c.pass(10 * time.Second)
 	for range 2 {
-		if r := m.look("ada"); r.Minute.Count != 1 || r.Minute.Left != 50*time.Second || r.Second.Count != 0 {
+		if r := m.look("ada"); r.Minute.Count != 1 || r.Minute.Remaining != 50*time.Second || r.Second.Count != 0 {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -55,7 +55,7 @@ func (s *Shared) Close() {
 
 // TakeRate implements core.RateCounter. It never fails.
 func (s *Shared) TakeRate(ctx context.Context, key string, l core.RateLimit) (core.Rate, error) {
-	if r := s.known.look(key); r.Wait(l) > 0 {
+	if r := s.known.look(key); r.RetryAfter(l) > 0 {
 		return r, nil
 	}
 	var r core.Rate
@@ -69,16 +69,16 @@ func (s *Shared) TakeRate(ctx context.Context, key string, l core.RateLimit) (co
 	return r, nil
 }
 
-// GiveBackRate implements core.RateCounter. It never fails.
-func (s *Shared) GiveBackRate(ctx context.Context, key string) error {
-	s.ask(ctx, func(ctx context.Context) error { return s.store.GiveBackRate(ctx, key) })
-	return s.known.GiveBackRate(ctx, key)
+// RefundRate implements core.RateCounter. It never fails.
+func (s *Shared) RefundRate(ctx context.Context, key string) error {
+	s.ask(ctx, func(ctx context.Context) error { return s.store.RefundRate(ctx, key) })
+	return s.known.RefundRate(ctx, key)
 }
 
-// ForgetRate implements core.RateCounter. It never fails.
-func (s *Shared) ForgetRate(ctx context.Context, key string) error {
-	s.ask(ctx, func(ctx context.Context) error { return s.store.ForgetRate(ctx, key) })
-	return s.known.ForgetRate(ctx, key)
+// ResetRate implements core.RateCounter. It never fails.
+func (s *Shared) ResetRate(ctx context.Context, key string) error {
+	s.ask(ctx, func(ctx context.Context) error { return s.store.ResetRate(ctx, key) })
+	return s.known.ResetRate(ctx, key)
 }
 
 func (s *Shared) look(key string) core.Rate { return s.known.look(key) }
@@ -116,7 +116,7 @@ func (s *Shared) sweep(ctx context.Context) {
 		}
 		for n := sweepRows; n == sweepRows && ctx.Err() == nil; {
 			var err error
-			if n, err = s.store.DropRates(ctx, sweepRows); err != nil && ctx.Err() == nil {
+			if n, err = s.store.DeleteRates(ctx, sweepRows); err != nil && ctx.Err() == nil {
 				s.logger.WarnContext(ctx, "old rate counts not deleted: trying again later", "error", err)
 			}
 		}

@@ -28,7 +28,7 @@ func (s *store) TakeRate(ctx context.Context, key string, l core.RateLimit) (cor
 	return s.Memory.TakeRate(ctx, key, l)
 }
 
-func (s *store) DropRates(context.Context, int) (int, error) { return 0, nil }
+func (s *store) DeleteRates(context.Context, int) (int, error) { return 0, nil }
 
 func newShared(t *testing.T) (*Shared, *store, *strings.Builder) {
 	t.Helper()
@@ -51,7 +51,7 @@ func TestSharedRefusesWithoutAsking(t *testing.T) {
 	s, st, _ := newShared(t)
 	l := core.RateLimit{PerMinute: 2}
 	for i := range 50 {
-		if r, _ := s.TakeRate(t.Context(), "ada", l); r.Taken != (i < 2) {
+		if r, _ := s.TakeRate(t.Context(), "ada", l); r.Allowed != (i < 2) {
 			t.Fatalf("%d: %+v", i, r)
 		}
 	}
@@ -59,7 +59,7 @@ func TestSharedRefusesWithoutAsking(t *testing.T) {
 		t.Errorf("the store was asked %d times", n)
 	}
 	// Another limit is another question.
-	if r, _ := s.TakeRate(t.Context(), "ada", core.RateLimit{PerMinute: 3}); !r.Taken || r.Minute.Count != 3 {
+	if r, _ := s.TakeRate(t.Context(), "ada", core.RateLimit{PerMinute: 3}); !r.Allowed || r.Minute.Count != 3 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -76,7 +76,7 @@ func TestSharedCountsHereWhileTheStoreIsDown(t *testing.T) {
 		for range 4 {
 			if r, err := s.TakeRate(t.Context(), "ada", l); err != nil {
 				t.Fatal(err)
-			} else if r.Taken {
+			} else if r.Allowed {
 				n++
 			}
 		}
@@ -120,7 +120,7 @@ func TestSharedOfACallerThatLeft(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
 	for range 2 {
-		if r, err := s.TakeRate(ctx, "ada", core.RateLimit{PerMinute: 5}); err != nil || !r.Taken {
+		if r, err := s.TakeRate(ctx, "ada", core.RateLimit{PerMinute: 5}); err != nil || !r.Allowed {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}

@@ -70,7 +70,7 @@ func (f *fakeStore) change(v core.Actor, id string, version int64, do func(*core
 	defer f.mu.Unlock()
 	row := f.rows[id]
 	switch {
-	case !row.ChangedBy(v):
+	case !row.ChangeableBy(v):
 		return core.Forbidden("no")
 	case version != 0 && row.Version != version:
 		return &core.Error{Code: core.CodePreconditionFailed}
@@ -81,10 +81,10 @@ func (f *fakeStore) change(v core.Actor, id string, version int64, do func(*core
 
 func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Actor, s *core.MCPServer, _ bool) error {
 	return f.change(v, s.ID, s.Version, func(row *core.MCPServer) {
-		wanted := row.Wanted
+		desired := row.DesiredState
 		*row = *s
 		row.Version++
-		row.Wanted = wanted
+		row.DesiredState = desired
 	})
 }
 
@@ -92,20 +92,20 @@ func (f *fakeStore) DeleteMCPServer(_ context.Context, v core.Actor, id string, 
 	return f.change(v, id, version, func(*core.MCPServer) { delete(f.rows, id) })
 }
 
-func (f *fakeStore) WantMCPServer(_ context.Context, v core.Actor, id string, wanted bool) error {
-	return f.change(v, id, 0, func(row *core.MCPServer) { row.Wanted = wanted })
+func (f *fakeStore) SetDesiredState(_ context.Context, v core.Actor, id string, state core.MCPDesiredState) error {
+	return f.change(v, id, 0, func(row *core.MCPServer) { row.DesiredState = state })
 }
 
 func (f *fakeStore) MCPServers(context.Context, core.Actor, core.Page) ([]*core.MCPServer, int, error) {
 	return nil, 0, errors.New("not asked for here")
 }
 
-func (f *fakeStore) WantedMCPServers(context.Context) ([]*core.MCPServer, error) {
+func (f *fakeStore) MCPServersToRun(context.Context) ([]*core.MCPServer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var wanted []*core.MCPServer
 	for _, s := range f.rows {
-		if s.Wanted {
+		if s.ShouldRun() {
 			found := *s
 			wanted = append(wanted, &found)
 		}
@@ -114,7 +114,7 @@ func (f *fakeStore) WantedMCPServers(context.Context) ([]*core.MCPServer, error)
 	return wanted, nil
 }
 
-func (f *fakeStore) NoteMCPHandshake(_ context.Context, id string, capabilities []string) error {
+func (f *fakeStore) SetMCPCapabilities(_ context.Context, id string, capabilities []string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if row := f.rows[id]; row != nil {
@@ -354,7 +354,7 @@ func inWorldOf(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, er
 func (w *world) create(config string) *core.MCPServer {
 	w.t.Helper()
 	s := &core.MCPServer{
-		ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Shared: true, Wanted: true,
+		ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Shared: true, DesiredState: core.MCPDesiredRunning,
 		Version: 1, CreatedBy: "root",
 	}
 	if err := w.Create(w.t.Context(), admin, s); err != nil {

@@ -267,7 +267,7 @@ func TestNothingStartsAfterClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.wantStatus(s.ID, core.MCPStopped)
-		if !w.store.rows[s.ID].Wanted {
+		if !w.store.rows[s.ID].ShouldRun() {
 			t.Error("it is not wanted any more")
 		}
 		for range w.Logs(t.Context(), s.ID, 10, true) { // it ends

@@ -144,7 +144,7 @@ func (t *term) serve(l *life, began time.Time) {
 	s.log.add(sourceHost, t.target.redact.told(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
 	ctx, cancel := context.WithTimeout(t.ctx, l.times.Store)
 	defer cancel()
-	if err := s.of.Store.NoteMCPHandshake(ctx, s.id, capabilities(result.Capabilities)); err != nil && t.ctx.Err() == nil {
+	if err := s.of.Store.SetMCPCapabilities(ctx, s.id, capabilities(result.Capabilities)); err != nil && t.ctx.Err() == nil {
 		s.of.Logger.WarnContext(ctx, "MCP server's capabilities not stored", "server_id", s.id, "error", err)
 	}
 }

@@ -21,7 +21,7 @@ func (s *Servers) Update(ctx context.Context, v core.Actor, m *core.MCPServer) e
 	if err != nil {
 		return err
 	}
-	if !stored.ChangedBy(v) {
+	if !stored.ChangeableBy(v) {
 		return core.Forbidden("Only who made the MCP server, or an admin, may change it")
 	}
 	if stored.Version != m.Version {
@@ -67,7 +67,7 @@ func (s *Servers) Delete(ctx context.Context, v core.Actor, id string, version i
 
 // Start implements core.MCPServers. A server that waits for its next try has it now.
 func (s *Servers) Start(ctx context.Context, v core.Actor, id string) error {
-	if err := s.Store.WantMCPServer(ctx, v, id, true); err != nil {
+	if err := s.Store.SetDesiredState(ctx, v, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.follow(ctx, id, s.State(id).Status == core.MCPError)
@@ -75,7 +75,7 @@ func (s *Servers) Start(ctx context.Context, v core.Actor, id string) error {
 
 // Stop implements core.MCPServers.
 func (s *Servers) Stop(ctx context.Context, v core.Actor, id string) error {
-	if err := s.Store.WantMCPServer(ctx, v, id, false); err != nil {
+	if err := s.Store.SetDesiredState(ctx, v, id, core.MCPDesiredStopped); err != nil {
 		return err
 	}
 	return s.follow(ctx, id, false)
@@ -83,7 +83,7 @@ func (s *Servers) Stop(ctx context.Context, v core.Actor, id string) error {
 
 // Restart implements core.MCPServers.
 func (s *Servers) Restart(ctx context.Context, v core.Actor, id string) error {
-	if err := s.Store.WantMCPServer(ctx, v, id, true); err != nil {
+	if err := s.Store.SetDesiredState(ctx, v, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.follow(ctx, id, true)
@@ -106,7 +106,7 @@ func (s *Servers) follow(ctx context.Context, id string, again bool) error {
 	if err != nil {
 		return fmt.Errorf("read MCP server %s: %w", id, err)
 	}
-	if !stored.Wanted {
+	if !stored.ShouldRun() {
 		v.want(nil, false)
 		return nil
 	}

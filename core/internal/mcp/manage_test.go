@@ -41,12 +41,12 @@ func TestCreateChecks(t *testing.T) {
 			"not allowed":     {admin, "a", "stdio", `{"command":"/usr/bin/npx"}`, "config.command", "npx, uvx"},
 			"no command":      {admin, "a", "stdio", `{}`, "config.command", "npx, uvx"},
 		} {
-			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, Config: json.RawMessage(test.config), Wanted: true}
+			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, Config: json.RawMessage(test.config), DesiredState: core.MCPDesiredRunning}
 			t.Log(name)
 			wantInvalid(t, w.Create(t.Context(), test.viewer, s), test.field, test.issue)
 		}
 		err := w.Create(t.Context(), member, &core.MCPServer{
-			ID: "server-9", Slug: "a", Transport: "http", Config: json.RawMessage(`{"headers":{"X":"hunter22"}}`), Wanted: true,
+			ID: "server-9", Slug: "a", Transport: "http", Config: json.RawMessage(`{"headers":{"X":"hunter22"}}`), DesiredState: core.MCPDesiredRunning,
 		})
 		wantCode(t, err, core.CodeValidation)
 		var e *core.Error
@@ -127,7 +127,7 @@ func TestSecretsOfAnotherKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.store.rows["server-1"] = &core.MCPServer{
-			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(`{"env":{"A":"***"}}`), Secrets: sealed, Wanted: true, Version: 1,
+			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(`{"env":{"A":"***"}}`), Secrets: sealed, DesiredState: core.MCPDesiredRunning, Version: 1,
 		}
 		if err := w.Begin(t.Context()); err != nil {
 			t.Fatal(err)
@@ -181,7 +181,7 @@ func TestDeleteStopsAndForgets(t *testing.T) {
 func TestCommandTakenOffTheList(t *testing.T) {
 	inWorldOf(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx"} }, func(t *testing.T, w *world) {
 		w.store.rows["server-1"] = &core.MCPServer{
-			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(plainConfig), Wanted: true, Version: 1,
+			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(plainConfig), DesiredState: core.MCPDesiredRunning, Version: 1,
 		}
 		if err := w.Begin(t.Context()); err != nil {
 			t.Fatal(err)
@@ -227,7 +227,7 @@ func TestStartStopRestart(t *testing.T) {
 		step("start in the pause", w.Start(t.Context(), admin, s.ID), core.MCPRunning, 4)
 		time.Sleep(time.Minute)
 		step("later", nil, core.MCPRunning, 4)
-		if !w.store.rows[s.ID].Wanted {
+		if !w.store.rows[s.ID].ShouldRun() {
 			t.Error("it is not wanted")
 		}
 	})
@@ -238,7 +238,7 @@ func TestFailureToStoreLeavesTheSecrets(t *testing.T) {
 	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
 		w.create(plainConfig)
 		const config = `{"command":"peer","env":{"A":"alpha1"}}`
-		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Wanted: true}
+		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), DesiredState: core.MCPDesiredRunning}
 		wantCode(t, w.Create(t.Context(), admin, s), core.CodeConflict)
 		if string(s.Config) != config || s.Secrets != nil {
 			t.Errorf("config %s, secrets %q", s.Config, s.Secrets)

@@ -150,7 +150,7 @@ func New(o Options) *Servers {
 
 // Begin starts the servers that are wanted. It does not wait until they run.
 func (s *Servers) Begin(ctx context.Context) error {
-	wanted, err := s.Store.WantedMCPServers(ctx)
+	wanted, err := s.Store.MCPServersToRun(ctx)
 	if err != nil {
 		return err
 	}

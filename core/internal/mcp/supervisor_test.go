@@ -52,7 +52,7 @@ func TestWantedServersStartAgain(t *testing.T) {
 		config := json.RawMessage(plainConfig)
 		for i, wanted := range []bool{true, false} {
 			id := fmt.Sprint("server-", i)
-			w.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, Wanted: wanted, Version: 1}
+			w.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(wanted), Version: 1}
 		}
 		if err := w.Begin(t.Context()); err != nil {
 			t.Fatal(err)

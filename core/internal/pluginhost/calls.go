@@ -181,8 +181,8 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 		}
 		out.Message = fmt.Sprintf("plugin %s closed the connection: %s%s", i.block.Name(), e.Message, i.stderrTail())
 	}
-	if errors.Is(err, agent.ErrDied) {
-		return fmt.Errorf("%w: %w", agent.ErrDied, &out)
+	if errors.Is(err, agent.ErrPluginCrashed) {
+		return fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &out)
 	}
 	return &out
 }

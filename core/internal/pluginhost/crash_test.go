@@ -94,8 +94,8 @@ func TestAgentProcessKilledDuringRun(t *testing.T) {
 	_, err = r.Run(t.Context(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) {
 		return &agent.Result{}, syscall.Kill(h.plugin(t, "a").PID, syscall.SIGKILL)
 	}))
-	if !errors.Is(err, agent.ErrDied) {
-		t.Errorf("err = %v, want one that wraps ErrDied", err)
+	if !errors.Is(err, agent.ErrPluginCrashed) {
+		t.Errorf("err = %v, want one that wraps ErrPluginCrashed", err)
 	}
 	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin agent/a crashed: signal: killed` {
 		t.Errorf("err = %+v", e)

@@ -88,17 +88,17 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		drop func(ctx context.Context, before time.Time) (int, error)
 	}{
 		{"sessions", s.Keep.Sessions, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DropSessions(ctx, before, batchOfSessions)
+			return s.Store.DeleteSessions(ctx, before, batchOfSessions)
 		}},
 		{"tasks", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DropTasks(ctx, before, batchOfRuns)
+			return s.Store.DeleteTasks(ctx, before, batchOfRuns)
 		}},
 		{"runs", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DropRuns(ctx, before, batchOfRuns)
+			return s.Store.DeleteRuns(ctx, before, batchOfRuns)
 		}},
 		{"events", s.Keep.Events, s.dropEvents},
 		{"notifications", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DropNotifications(ctx, before, notificationBatch)
+			return s.Store.DeleteNotifications(ctx, before, notificationBatch)
 		}},
 		{"audit", s.Keep.Audit, func(ctx context.Context, before time.Time) (int, error) {
 			return s.Store.DeleteAudit(ctx, before, notificationBatch)
@@ -136,7 +136,7 @@ func (s *Sweeper) drain(ctx context.Context, what string, before time.Time, drop
 }
 
 func (s *Sweeper) dropEvents(ctx context.Context, before time.Time) (int, error) {
-	n, next, err := s.Store.DropEvents(ctx, s.eventsUpTo, before, batchOfRuns)
+	n, next, err := s.Store.DeleteEvents(ctx, s.eventsUpTo, before, batchOfRuns)
 	if err == nil {
 		s.eventsUpTo = next
 	}

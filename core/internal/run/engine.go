@@ -286,7 +286,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	o := &e.opts
 	span := startRunSpan(o.Tracer, from, s.run)
 	base := core.WithLogFields(trace.ContextWithSpan(e.ctx, span), core.LogFields{
-		RequestID: core.LogFieldsOf(from.ctx).RequestID, RunID: s.run.ID, UserID: s.run.UserID,
+		RequestID: core.LogFieldsFromContext(from.ctx).RequestID, RunID: s.run.ID, UserID: s.run.UserID,
 	})
 	ctx, stop := context.WithCancelCause(base)
 	files := hostcall.NewFiles(s.run, o.FileStore, o.Files)

@@ -119,7 +119,7 @@ func (x *execution) execute() {
 		case err == nil:
 			x.settler.finish(core.RunCompleted, answer, nil)
 			return
-		case !errors.Is(err, agent.ErrDied) || x.run.Attempt >= maxAttempts(x.task):
+		case !errors.Is(err, agent.ErrPluginCrashed) || x.run.Attempt >= maxAttempts(x.task):
 			x.settler.Fail(err)
 			return
 		}

@@ -130,7 +130,7 @@ func (d *crashingPlugin) Run(ctx context.Context, r *agent.Run, h agent.Handler)
 	d.dead.Store(true)
 	cancel()
 	<-done
-	return nil, fmt.Errorf("%w: %w", agent.ErrDied, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died", Retryable: true})
+	return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died", Retryable: true})
 }
 
 func TestReplay_afterPluginCrash(t *testing.T) {
@@ -157,7 +157,7 @@ func TestReplay_pluginThatAlwaysCrashesFailsTheRun(t *testing.T) {
 	var starts atomic.Int32
 	env.plugins.set(loop(func(context.Context, *agent.Run, func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
 		starts.Add(1)
-		return nil, fmt.Errorf("%w: %w", agent.ErrDied, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
+		return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
 	}), nil)
 	s := env.start()
 	r := s.mustTurn("s1", "hi")

@@ -25,7 +25,7 @@ func (h *LogHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.
 
 // Handle implements slog.Handler.
 func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
-	fields := core.LogFieldsOf(ctx)
+	fields := core.LogFieldsFromContext(ctx)
 	span := trace.SpanContextFromContext(ctx)
 	if fields == (core.LogFields{}) && !span.IsValid() {
 		return h.next.Handle(ctx, r)

@@ -1,6 +1,5 @@
-// Package loopback serves a plugin's services to a host in the same process,
-// for tests: real gRPC over a unix socket, with the options of a plugin's
-// process and of its host.
+// Package loopback serves a plugin's services within a test process. It uses gRPC over a unix socket
+// with the options of a real plugin and its host.
 package loopback
 
 import (
@@ -15,16 +14,17 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// Connect serves what register adds, until the test ends.
+// Connect starts a server with the services that register registers, and returns a connection to it.
+// Both are closed when the test ends.
 func Connect(tb testing.TB, register func(*grpc.Server)) *grpc.ClientConn {
 	cc, _ := Serve(tb, register)
 	return cc
 }
 
-// Serve is Connect that gives the server too, for a test that ends it early.
+// Serve is like Connect, but also returns the server, so that a test can stop it.
 func Serve(tb testing.TB, register func(*grpc.Server)) (*grpc.ClientConn, *grpc.Server) {
 	tb.Helper()
-	// Not tb.TempDir: its path may be too long for a socket.
+	// The path of tb.TempDir may be too long for a socket.
 	dir, err := os.MkdirTemp("", "loopback")
 	if err != nil {
 		tb.Fatal(err)

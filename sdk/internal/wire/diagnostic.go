@@ -7,8 +7,8 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// FromConfigErrors makes a diagnostic of each ConfigError in err's tree, or one
-// of err.
+// FromConfigErrors returns a diagnostic for each ConfigError in the tree of err. If there is none, it
+// returns one diagnostic with the text of err.
 func FromConfigErrors(err error) []*basev1.Diagnostic {
 	if err == nil {
 		return nil
@@ -27,23 +27,24 @@ func FromConfigErrors(err error) []*basev1.Diagnostic {
 	return found
 }
 
-// configErrors are the ConfigErrors of err's tree, and one without a path for
-// each branch that has none.
+// configErrors returns the ConfigErrors in the tree of err, and one without a path for each branch that
+// contains none.
 func configErrors(err error) []*sdk.ConfigError {
 	var first *sdk.ConfigError
 	if !errors.As(err, &first) {
 		return []*sdk.ConfigError{{Summary: err.Error()}}
 	}
-	switch e := err.(type) { //nolint:errorlint // this walks the tree
+	switch e := err.(type) { //nolint:errorlint // this traverses the tree
 	case interface{ Unwrap() []error }:
-		return ofAll(e.Unwrap())
+		return configErrorsOf(e.Unwrap())
 	case interface{ Unwrap() error }:
 		return configErrors(e.Unwrap())
 	}
 	return []*sdk.ConfigError{first}
 }
 
-func ofAll(errs []error) []*sdk.ConfigError {
+// configErrorsOf returns the configErrors of all errs.
+func configErrorsOf(errs []error) []*sdk.ConfigError {
 	var all []*sdk.ConfigError
 	for _, e := range errs {
 		all = append(all, configErrors(e)...)
@@ -51,7 +52,7 @@ func ofAll(errs []error) []*sdk.ConfigError {
 	return all
 }
 
-// ToDiagnostics is what a plugin says against a config.
+// ToDiagnostics converts diagnostics to those of the SDK.
 func ToDiagnostics(list []*basev1.Diagnostic) []sdk.Diagnostic {
 	var ds []sdk.Diagnostic
 	for _, d := range list {

@@ -9,11 +9,11 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// maxErrorMessage bounds the text of an error, in bytes: it travels in HTTP/2
-// headers, and a provider's whole HTML page helps nobody.
+// maxErrorMessage is the maximum length of an error message in bytes. The message is sent in an HTTP/2
+// header, and a provider may return a whole HTML page.
 const maxErrorMessage = 8 << 10
 
-// AsError is sdk.AsError, but a context's end is CodeCancelled or CodeTimeout.
+// AsError is like sdk.AsError, but returns CodeCancelled or CodeTimeout for a context error.
 func AsError(err error) *sdk.Error {
 	var e *sdk.Error
 	switch {
@@ -27,13 +27,13 @@ func AsError(err error) *sdk.Error {
 	return sdk.AsError(err)
 }
 
-// FromError makes a protobuf error.
+// FromError converts e to a protobuf message.
 func FromError(e *sdk.Error) *basev1.Error {
 	msg := e.Message
 	if len(msg) > maxErrorMessage {
 		msg = msg[:maxErrorMessage] + "…"
 	}
-	// A wait below a millisecond is still a wait.
+	// Round up, because 0 means that there is no wait.
 	wait := (e.RetryAfter + time.Millisecond - 1) / time.Millisecond
 	return &basev1.Error{
 		Code: UTF8(string(e.Code)), Message: UTF8(msg), Retryable: e.Retryable,
@@ -41,7 +41,7 @@ func FromError(e *sdk.Error) *basev1.Error {
 	}
 }
 
-// ToError makes the SDK's error; nil stays nil.
+// ToError converts e to an error of the SDK. ToError(nil) returns nil.
 func ToError(e *basev1.Error) *sdk.Error {
 	if e == nil {
 		return nil

@@ -12,8 +12,8 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// ToStatus makes a gRPC status error that carries err as a base.v1.Error. A
-// status error stays what it is, nil too.
+// ToStatus returns a gRPC status error that carries err as a base.v1.Error. It returns a status error
+// and nil unchanged.
 func ToStatus(err error) error {
 	if err == nil {
 		return nil
@@ -31,8 +31,8 @@ func ToStatus(err error) error {
 	return st.Err()
 }
 
-// FromCall is FromStatus for the call that ctx was given to: when it was cut
-// though ctx has not ended, the connection was closed under it.
+// FromCall is like FromStatus for the error of a call with the context ctx. If the call was cancelled but
+// ctx is not done, the connection was closed, and FromCall returns CodePluginCrashed.
 func FromCall(ctx context.Context, err error) error {
 	if status.Code(err) == codes.Canceled && ctx.Err() == nil && len(status.Convert(err).Details()) == 0 {
 		return &sdk.Error{Code: sdk.CodePluginCrashed, Message: status.Convert(err).Message(), Retryable: true}
@@ -40,7 +40,7 @@ func FromCall(ctx context.Context, err error) error {
 	return FromStatus(err)
 }
 
-// FromStatus makes an *sdk.Error of what a gRPC call gave; nil stays nil.
+// FromStatus converts the error of a gRPC call to an *sdk.Error. FromStatus(nil) returns nil.
 func FromStatus(err error) error {
 	if err == nil {
 		return nil
@@ -50,7 +50,7 @@ func FromStatus(err error) error {
 		return e
 	}
 	if errors.Is(err, io.EOF) {
-		return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin ended the stream before its answer"}
+		return &sdk.Error{Code: sdk.CodeInternal, Message: "the plugin ended the stream without a response"}
 	}
 	st, ok := status.FromError(err)
 	if !ok {
@@ -64,8 +64,8 @@ func FromStatus(err error) error {
 	return plainStatus(st)
 }
 
-// plainStatus judges a status without our detail: gRPC's own, or that of a
-// plugin in another language.
+// plainStatus converts a status without a base.v1.Error. It comes from gRPC itself or from a plugin that
+// does not send details.
 func plainStatus(st *status.Status) *sdk.Error {
 	e := &sdk.Error{Code: sdk.CodeInternal, Message: st.Message()}
 	switch st.Code() {
@@ -76,7 +76,7 @@ func plainStatus(st *status.Status) *sdk.Error {
 	case codes.DeadlineExceeded:
 		e.Code, e.Retryable = sdk.CodeTimeout, true
 	case codes.InvalidArgument, codes.ResourceExhausted, codes.OutOfRange:
-		// ResourceExhausted is gRPC's own word for a message past the limit.
+		// gRPC returns ResourceExhausted for a message that is too large.
 		e.Code = sdk.CodeInvalidRequest
 	case codes.NotFound:
 		e.Code = sdk.CodeNotFound

@@ -1,8 +1,7 @@
-// Package wire turns the SDK's words into their protobuf messages and back: the
-// one place where the two meet.
+// Package wire converts the types of the SDK to protobuf messages and back.
 //
-// Protobuf refuses text that is not UTF-8, so bytes that are not become U+FFFD
-// on the way out: a tool's odd output shall not break a run.
+// Protobuf rejects strings that are not valid UTF-8. The conversion to protobuf replaces invalid bytes by
+// U+FFFD, so that unusual output of a tool does not fail a run.
 package wire
 
 import (
@@ -12,10 +11,10 @@ import (
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
 )
 
-// UTF8 is s with what is not UTF-8 replaced by U+FFFD.
+// UTF8 returns s with invalid UTF-8 replaced by U+FFFD.
 func UTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// UTF8s is UTF8 of each.
+// UTF8s returns a slice with UTF8 of each string.
 func UTF8s(all []string) []string {
 	out := make([]string, len(all))
 	for i, s := range all {
@@ -24,7 +23,7 @@ func UTF8s(all []string) []string {
 	return out
 }
 
-// FromMessages makes protobuf messages.
+// FromMessages converts ms to protobuf messages.
 func FromMessages(ms []sdk.Message) []*basev1.Message {
 	if len(ms) == 0 {
 		return nil
@@ -38,7 +37,7 @@ func FromMessages(ms []sdk.Message) []*basev1.Message {
 	return out
 }
 
-// FromMessage makes a protobuf message; nil stays nil.
+// FromMessage converts m to a protobuf message. FromMessage(nil) returns nil.
 func FromMessage(m *sdk.Message) *basev1.Message {
 	if m == nil {
 		return nil
@@ -58,7 +57,7 @@ func fillMessage(out *basev1.Message, m *sdk.Message) {
 	}
 }
 
-// ToMessages makes the SDK's messages.
+// ToMessages converts ms to messages of the SDK.
 func ToMessages(ms []*basev1.Message) []sdk.Message {
 	if len(ms) == 0 {
 		return nil
@@ -70,7 +69,7 @@ func ToMessages(ms []*basev1.Message) []sdk.Message {
 	return out
 }
 
-// ToMessage makes the SDK's message; nil stays nil.
+// ToMessage converts m to a message of the SDK. ToMessage(nil) returns nil.
 func ToMessage(m *basev1.Message) *sdk.Message {
 	if m == nil {
 		return nil
@@ -90,7 +89,7 @@ func fillSDKMessage(out *sdk.Message, m *basev1.Message) {
 	}
 }
 
-// FromParts makes protobuf parts.
+// FromParts converts ps to protobuf messages.
 func FromParts(ps []sdk.Part) []*basev1.Part {
 	if len(ps) == 0 {
 		return nil
@@ -116,7 +115,7 @@ func FromParts(ps []sdk.Part) []*basev1.Part {
 	return out
 }
 
-// ToParts makes the SDK's parts.
+// ToParts converts ps to parts of the SDK.
 func ToParts(ps []*basev1.Part) []sdk.Part {
 	if len(ps) == 0 {
 		return nil
@@ -136,17 +135,17 @@ func ToParts(ps []*basev1.Part) []sdk.Part {
 	return out
 }
 
-// FromToolCall makes a protobuf tool call.
+// FromToolCall converts c to a protobuf message.
 func FromToolCall(c sdk.ToolCall) *basev1.ToolCall {
 	return &basev1.ToolCall{Id: UTF8(c.ID), Name: UTF8(c.Name), ArgumentsJson: UTF8(c.Arguments)}
 }
 
-// ToToolCall makes the SDK's tool call.
+// ToToolCall converts c to a tool call of the SDK.
 func ToToolCall(c *basev1.ToolCall) sdk.ToolCall {
 	return sdk.ToolCall{ID: c.GetId(), Name: c.GetName(), Arguments: c.GetArgumentsJson()}
 }
 
-// FromTools makes protobuf tools.
+// FromTools converts ts to protobuf messages.
 func FromTools(ts []sdk.Tool) []*basev1.Tool {
 	out := make([]*basev1.Tool, 0, len(ts))
 	for _, t := range ts {
@@ -158,7 +157,7 @@ func FromTools(ts []sdk.Tool) []*basev1.Tool {
 	return out
 }
 
-// ToTools makes the SDK's tools.
+// ToTools converts ts to tools of the SDK.
 func ToTools(ts []*basev1.Tool) []sdk.Tool {
 	if len(ts) == 0 {
 		return nil
@@ -173,7 +172,7 @@ func ToTools(ts []*basev1.Tool) []sdk.Tool {
 	return out
 }
 
-// FromUsage makes a protobuf usage.
+// FromUsage converts u to a protobuf message.
 func FromUsage(u sdk.Usage) *basev1.Usage {
 	return &basev1.Usage{
 		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens,
@@ -181,7 +180,7 @@ func FromUsage(u sdk.Usage) *basev1.Usage {
 	}
 }
 
-// ToUsage makes the SDK's usage.
+// ToUsage converts u to the usage of the SDK.
 func ToUsage(u *basev1.Usage) sdk.Usage {
 	return sdk.Usage{
 		InputTokens: u.GetInputTokens(), OutputTokens: u.GetOutputTokens(),

@@ -8,22 +8,23 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// modelsLife is how long a server's list is believed.
-const modelsLife = time.Minute
+// modelsTTL is the time for which a list is cached.
+const modelsTTL = time.Minute
 
-// Models keeps a server's list of models for a while. It is made by NewModels.
+// Models caches the list of models of a server. Create it with NewModels.
 type Models struct {
-	// turn is held by whoever reads or renews the list, so that one asks for all.
-	turn   chan struct{}
-	models []llm.Model
-	until  time.Time
+	// lock guards the fields below. Its holder may fetch the list for all callers. It is a channel so
+	// that waiting for it can be cancelled.
+	lock    chan struct{}
+	models  []llm.Model
+	expires time.Time
 }
 
-// NewModels keeps no list yet.
-func NewModels() *Models { return &Models{turn: make(chan struct{}, 1)} }
+// NewModels returns an empty cache.
+func NewModels() *Models { return &Models{lock: make(chan struct{}, 1)} }
 
-// List gives the list, by fetch when it is not fresh. What a config names instead
-// is given as it is.
+// List returns the cached list. If it has expired, List calls fetch. If the configuration names models,
+// List returns these instead, with no properties except the ID.
 func (m *Models) List(ctx context.Context, named []string, fetch func(context.Context) ([]llm.Model, error)) ([]llm.Model, error) {
 	if len(named) > 0 {
 		models := make([]llm.Model, len(named))
@@ -33,18 +34,18 @@ func (m *Models) List(ctx context.Context, named []string, fetch func(context.Co
 		return models, nil
 	}
 	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
+	case m.lock <- struct{}{}:
+		defer func() { <-m.lock }()
 	case <-ctx.Done():
-		return nil, &sdk.Error{Code: sdk.CodeCancelled, Message: "nobody waits for the list any more"}
+		return nil, &sdk.Error{Code: sdk.CodeCancelled, Message: "the request for the models was cancelled"}
 	}
-	if time.Now().Before(m.until) {
+	if time.Now().Before(m.expires) {
 		return m.models, nil
 	}
 	models, err := fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m.models, m.until = models, time.Now().Add(modelsLife)
+	m.models, m.expires = models, time.Now().Add(modelsTTL)
 	return models, nil
 }

@@ -1,6 +1,6 @@
-// Package remote is for providers of language models that are reached over HTTP:
-// checks of their config, a client that keeps many streams, and errors in the
-// SDK's words that show no secret.
+// Package remote helps to write providers of language models that use HTTP APIs. It validates their
+// configuration, provides an HTTP client for many concurrent streams, and converts errors to
+// *sdk.Error without secrets.
 package remote
 
 import (
@@ -18,30 +18,33 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Settings are what a provider's config block says of its server.
+// Settings is the configuration of the server that a provider uses.
 type Settings struct {
-	// BaseURL is where the API is; Example is shown when it is none.
+	// BaseURL is the URL of the API. Errors about an invalid BaseURL suggest Example.
 	BaseURL, Example string
-	// APIKey is needed when the server's host is Genuine, or below it; KeyName is
-	// the variable that errors propose for it.
-	APIKey, Genuine, KeyName string
-	Headers                  map[string]string
-	// Timeout is how long to wait for the first of an answer.
+	// APIKey is required if the host of BaseURL is OfficialHost or one of its subdomains. Errors about a
+	// missing APIKey suggest the environment variable KeyName.
+	APIKey, OfficialHost, KeyName string
+	// Headers are sent with every request.
+	Headers map[string]string
+	// Timeout is the time that the server has to start its answer.
 	Timeout time.Duration
 }
 
-// Server is where a provider's requests go.
+// Server is the server that a provider uses.
 type Server struct {
-	// URL has no slash at its end; Host names the server in errors.
+	// URL is the URL of the API without a trailing slash. Host is its host, for error messages.
 	URL, Host string
-	// Genuine says that it is the provider's own, and not one that is compatible.
-	Genuine bool
+	// Official reports whether the server is the original one and not a compatible one.
+	Official bool
+	// Timeout is the time that the server has to start its answer.
 	Timeout time.Duration
 	client  *http.Client
 	redact  *strings.Replacer
 }
 
-// New makes a server of settings. The error has a ConfigError for each that is wrong.
+// New returns the server of the settings. The error contains an *sdk.ConfigError for each invalid
+// setting.
 func New(s Settings) (*Server, error) {
 	u, err := baseURL(s.BaseURL, s.Example)
 	if err != nil {
@@ -51,63 +54,64 @@ func New(s Settings) (*Server, error) {
 	bad := func(summary, detail string, path ...string) {
 		errs = append(errs, &sdk.ConfigError{Path: path, Summary: summary, Detail: detail})
 	}
-	genuine := s.Genuine != "" && (u.Hostname() == s.Genuine || strings.HasSuffix(u.Hostname(), "."+s.Genuine))
-	if genuine && s.APIKey == "" {
-		bad("missing, and "+u.Host+" wants one", "Set "+s.KeyName+` and write api_key = env("`+s.KeyName+
-			`"), or disable the stanza with enabled = false, or name another server by base_url`, "api_key")
+	official := s.OfficialHost != "" && (u.Hostname() == s.OfficialHost || strings.HasSuffix(u.Hostname(), "."+s.OfficialHost))
+	if official && s.APIKey == "" {
+		bad("missing; "+u.Host+" requires an API key", "Set "+s.KeyName+` and write api_key = env("`+s.KeyName+
+			`"), or disable the block with enabled = false, or set base_url to another server`, "api_key")
 	}
 	if !httpguts.ValidHeaderFieldValue(s.APIKey) {
-		bad("holds a character that no key has", "Write the key alone, on one line", "api_key")
+		bad("contains a character that is not allowed in a header", "Write only the key, on one line", "api_key")
 	}
 	if s.Timeout <= 0 {
-		bad("must be longer than 0", `Write a duration, such as "60s"`, "timeout")
+		bad("must be greater than 0", `Write a duration, such as "60s"`, "timeout")
 	}
 	secrets := []string{s.APIKey}
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		value := s.Headers[name]
 		secrets = append(secrets, value, strings.TrimPrefix(value, "Bearer "))
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			bad("not a valid HTTP header", "Write a name of letters, digits and hyphens, and a value on one line", "headers", name)
+			bad("not a valid HTTP header", "Use a name of letters, digits and hyphens, and a value on one line", "headers", name)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return &Server{
-		URL: strings.TrimSuffix(u.String(), "/"), Host: u.Host, Genuine: genuine, Timeout: s.Timeout,
+		URL: strings.TrimSuffix(u.String(), "/"), Host: u.Host, Official: official, Timeout: s.Timeout,
 		client: &http.Client{Transport: withHeaders{transport(), s.Headers}}, redact: redactor(secrets),
 	}, nil
 }
 
-// Client is for the requests: it has no time limit, and a connection for each of
-// many streams.
+// Client returns the HTTP client for requests to the server. It has no timeout. It can keep a
+// connection for each of many concurrent streams.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Redact blanks what is secret in the server's words.
-func (s *Server) Redact(words string) string { return s.redact.Replace(words) }
+// Redact replaces the secrets of the settings in a text by "***".
+func (s *Server) Redact(text string) string { return s.redact.Replace(text) }
 
+// baseURL parses and validates the base URL.
 func baseURL(raw, example string) (*url.URL, error) {
 	bad := func(summary string) error {
-		return &sdk.ConfigError{Path: []string{"base_url"}, Summary: summary, Detail: `Write where the API is, such as "` + example + `"`}
+		return &sdk.ConfigError{Path: []string{"base_url"}, Summary: summary, Detail: `Write the URL of the API, such as "` + example + `"`}
 	}
 	u, err := url.Parse(strings.TrimSpace(raw))
 	switch {
 	case err != nil:
 		return nil, bad("not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, bad("must begin with http:// or https://")
+		return nil, bad("must start with http:// or https://")
 	case u.Host == "":
-		return nil, bad("names no host")
+		return nil, bad("has no host")
 	case u.User != nil:
-		return nil, bad("must not hold a user or password; use api_key or headers")
+		return nil, bad("must not contain a user or password; use api_key or headers")
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, bad("must not hold a query or fragment")
+		return nil, bad("must not contain a query or fragment")
 	}
 	return u, nil
 }
 
-// transport keeps more connections than the default's two, and notices by pings
-// of HTTP/2 that a peer is gone.
+// transport returns a transport that keeps more than the default of two idle connections per host. It
+// sends HTTP/2 pings to detect that the peer is gone.
 func transport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -118,17 +122,18 @@ func transport() *http.Transport {
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		MaxIdleConnsPerHost:   1024,
 		IdleConnTimeout:       90 * time.Second,
-		// A compressed stream arrives in lumps.
+		// Compression would delay the pieces of a stream.
 		DisableCompression: true,
 	}
 }
 
-// withHeaders sends headers with every request, and what trace it is part of.
+// withHeaders adds the headers, and the trace headers of the context, to every request.
 type withHeaders struct {
 	next    http.RoundTripper
 	headers map[string]string
 }
 
+// RoundTrip implements http.RoundTripper.
 func (w withHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
 	trace := sdk.TraceOf(r.Context())
 	if len(w.headers) > 0 || trace.Parent != "" {
@@ -141,7 +146,8 @@ func (w withHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(r)
 }
 
-// redactor blanks the secrets that an answer might repeat.
+// redactor returns a replacer that hides the secrets. It ignores secrets of fewer than 6 bytes, which
+// could occur in any text.
 func redactor(secrets []string) *strings.Replacer {
 	var pairs []string
 	for _, secret := range secrets {

@@ -7,8 +7,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Text is the text of a message whose role takes nothing else; in place of a blob
-// it says that there was one.
+// Text returns the text of a message whose role allows nothing but text. It replaces each blob by a
+// note.
 func Text(m sdk.Message) string {
 	var b strings.Builder
 	for _, p := range m.Parts {
@@ -21,7 +21,7 @@ func Text(m sdk.Message) string {
 	return b.String()
 }
 
-// Invalid is the error of a request that can't be sent as it is.
+// Invalid returns an error with CodeInvalidRequest, for a request that cannot be sent.
 func Invalid(format string, args ...any) *sdk.Error {
 	return &sdk.Error{Code: sdk.CodeInvalidRequest, Message: fmt.Sprintf(format, args...)}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Client sends requests to one server, with the headers of its config.
+// Client sends requests to one MCP server, with the headers of its config.
 type Client struct {
 	server    server
 	settings  Settings
@@ -30,39 +30,39 @@ func newClient(w *Web, s server) *Client {
 	return c
 }
 
-// Host is the server's, for messages to people.
+// Host returns the host of the server, for error messages.
 func (c *Client) Host() string { return c.server.url.Host }
 
-// URL is the server's, which may hold secrets.
+// URL returns the URL of the server. It may contain secrets.
 func (c *Client) URL() *url.URL { return c.server.url }
 
-// AnswerTimeout is the settings'.
+// AnswerTimeout returns the AnswerTimeout of the settings.
 func (c *Client) AnswerTimeout() time.Duration { return c.settings.AnswerTimeout }
 
-// SameOrigin says whether the server's headers may be sent to u.
+// SameOrigin reports whether the headers of the config may be sent to u.
 func (c *Client) SameOrigin(u *url.URL) bool {
 	s := c.server.url
 	return u.User == nil && u.Scheme == s.Scheme && u.Hostname() == s.Hostname() && portOf(u) == portOf(s)
 }
 
-// Close lets go of connections that nobody uses.
+// Close closes idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Request is what Do sends.
+// Request is a request for Do.
 type Request struct {
 	Method string
-	// URL is nil for the server's own.
+	// URL is the URL of the request. Nil means the URL of the server.
 	URL    *url.URL
 	Header http.Header
 	Body   []byte
-	// Timeout is how long the answer's headers may take; 0 for any time.
+	// Timeout is the time until the headers of the response. 0 means no limit.
 	Timeout time.Duration
 }
 
-var errNoAnswer = errors.New("no answer in time")
+var errNoAnswer = errors.New("no response in time")
 
-// Do sends a request. The answer's body is to be closed, and ends with ctx. An
-// error is an *sdk.Error, which says what went wrong, and nothing secret.
+// Do sends a request. The caller must close the body of the response. Reading it fails when ctx is done.
+// An error is an *sdk.Error without secrets.
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	u := r.URL
 	if u == nil {
@@ -94,7 +94,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// body lets go of its request's context.
+// body releases the context of its request when it is closed.
 type body struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc
@@ -105,7 +105,8 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// checkRedirect keeps headers and messages with the server, and a POST a POST.
+// checkRedirect rejects redirects that would send headers or messages to another server, or change a POST
+// to a GET.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) > maxRedirects:
@@ -123,11 +124,10 @@ func redirected(how string) error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: "redirects " + how}
 }
 
-// Reach tries whether anybody listens at the server's address. It fails with an
-// *sdk.Error.
+// Reach checks whether a connection to the server can be opened. An error is an *sdk.Error.
 func (c *Client) Reach(ctx context.Context) error {
 	if c.transport.Proxy != nil {
-		return nil // that is the proxy's to find out
+		return nil // only the proxy can check this
 	}
 	u := c.server.url
 	conn, err := c.transport.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), portOf(u)))

@@ -102,7 +102,7 @@ func TestProxy(t *testing.T) {
 	tests := []struct{ host, want string }{
 		{"10.1.2.3", "by proxy to 10.1.2.3"},
 		{"unknown.example", "by proxy to unknown.example"}, // which the proxy may know
-		{"inside.example", "inside.example leads to a private address"},
+		{"inside.example", "inside.example resolves to a private address"},
 	}
 	for _, tt := range tests {
 		if got := get(t, open(t, w, "http://"+tt.host+"/mcp")); !strings.Contains(got, tt.want) {
@@ -125,7 +125,7 @@ func TestNamesThatChange(t *testing.T) {
 	t.Cleanup(s.Close)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	for inside, class := range map[string]string{
-		"10.0.0.1": "a private address", "169.254.169.254": "a link-local address", "0.0.0.0": "no address of a machine",
+		"10.0.0.1": "a private address", "169.254.169.254": "a link-local address", "0.0.0.0": "an unspecified address",
 	} {
 		var asked atomic.Int32
 		w := web(t, settings("127.0.0.1"))
@@ -136,7 +136,7 @@ func TestNamesThatChange(t *testing.T) {
 			return []netip.Addr{netip.MustParseAddr(inside)}
 		})
 		got := get(t, open(t, w, "http://rebind.example:"+port+"/"))
-		if !strings.Contains(got, "rebind.example leads to "+class) || asked.Load() != 2 {
+		if !strings.Contains(got, "rebind.example resolves to "+class) || asked.Load() != 2 {
 			t.Errorf("%s: %s, after %d lookups", inside, got, asked.Load())
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// server is a server's config.
+// server is the config of an MCP server.
 type server struct {
 	url     *url.URL
 	headers http.Header
@@ -26,10 +26,11 @@ const (
 	maxHeaderValue = 8 << 10
 )
 
-// parse fails with *sdk.ConfigErrors, which hold no value: values may be secret.
+// parse decodes and validates the config of a server. It returns an *sdk.ConfigError for each problem.
+// These contain no values, because values may be secret.
 func (w *Web) parse(config json.RawMessage) (server, error) {
 	var raw struct {
-		URL     string            `config:"url,required" doc:"where the server is: https://mcp.example.com/mcp"`
+		URL     string            `config:"url,required" doc:"URL of the server, such as https://mcp.example.com/mcp"`
 		Headers map[string]string `config:"headers,secret" doc:"sent with every request"`
 	}
 	if err := plugin.Decode(config, &raw); err != nil {
@@ -48,7 +49,7 @@ func (w *Web) parse(config json.RawMessage) (server, error) {
 		if issue := headerIssue(name, raw.Headers[name]); issue != "" {
 			errs = append(errs, &sdk.ConfigError{Path: []string{"headers", name}, Summary: issue})
 		} else if headers.Get(name) != "" {
-			errs = append(errs, &sdk.ConfigError{Path: []string{"headers", name}, Summary: "is there twice"})
+			errs = append(errs, &sdk.ConfigError{Path: []string{"headers", name}, Summary: "is a duplicate"})
 		} else {
 			headers.Set(name, raw.Headers[name])
 		}
@@ -62,39 +63,39 @@ func (w *Web) parseURL(text string) (u *url.URL, issue string) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" {
-		return nil, "is no URL"
+		return nil, "is not a URL"
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, "must begin with https:// or http://"
+		return nil, "must start with https:// or http://"
 	case u.User != nil:
-		return nil, "must not hold a user name or a password: write an Authorization header"
+		return nil, "must not contain a user name or a password; use an Authorization header"
 	case u.Hostname() == "":
-		return nil, "names no host"
+		return nil, "has no host"
 	case u.Fragment != "" || strings.Contains(text, "#"):
-		return nil, "must not hold a fragment"
+		return nil, "must not contain a fragment"
 	}
 	if p := u.Port(); p != "" || strings.HasSuffix(u.Host, ":") {
 		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
-			return nil, "holds no valid port"
+			return nil, "has no valid port"
 		}
 	}
 	if err := w.guard.Check(u.Hostname()); err != nil {
-		return nil, refusal(err)
+		return nil, blockedMessage(err)
 	}
 	return u, ""
 }
 
-// reserved are the headers that say how a message travels, which is the
-// transport's to say. A name that ends in - stands for all that begin so.
+// reserved lists the headers that the transport itself sets. A name that ends in a hyphen is a prefix.
 var reserved = []string{
 	"Accept", "Accept-Encoding", "Connection", "Content-", "Expect", "Host", "Keep-Alive", "Last-Event-Id", "Mcp-", "Proxy-",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
+// headerIssue returns what is wrong with a header, or "" if it is valid.
 func headerIssue(name, value string) string {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) }) {
-		return "is no name of a header"
+		return "is not a valid header name"
 	}
 	canonical := http.CanonicalHeaderKey(name)
 	for _, r := range reserved {
@@ -108,14 +109,14 @@ func headerIssue(name, value string) string {
 	case len(value) > maxHeaderValue:
 		return "is longer than " + strconv.Itoa(maxHeaderValue) + " bytes"
 	case strings.TrimSpace(value) != value:
-		return "begins or ends with a space"
+		return "starts or ends with a space"
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-		return "holds a control character"
+		return "contains a control character"
 	}
 	return ""
 }
 
-// isToken says whether r may be in the name of a header.
+// isToken reports whether r is allowed in a header name.
 func isToken(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }

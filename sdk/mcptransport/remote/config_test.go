@@ -53,31 +53,31 @@ func TestCheckConfig(t *testing.T) {
 		{`{"url":"https://[2606:4700::1111]/"}`, nil},
 		{`{"url":"http://10.1.2.3/"}`, nil},
 		{`{}`, []string{"url: is required"}},
-		{`{"url":""}`, []string{"url: must begin with"}},
+		{`{"url":""}`, []string{"url: must start with"}},
 		{`[]`, []string{": must be a block"}},
 		{`{"url":7}`, []string{"url: must be a string"}},
 		{`{"url":"https://example.com","command":"x"}`, []string{"command: is not known here"}},
 		{`{"url":"https://example.com","headers":{"X":1}}`, []string{"headers: must be a map of strings"}},
-		{`{"url":"example.com"}`, []string{"url: must begin with"}},
-		{`{"url":"ftp://example.com"}`, []string{"url: must begin with"}},
-		{`{"url":"file:///etc/passwd"}`, []string{"url: must begin with"}},
-		{`{"url":"https:example.com"}`, []string{"url: is no URL"}},
-		{`{"url":"https://"}`, []string{"url: names no host"}},
-		{`{"url":"https://:80/"}`, []string{"url: names no host"}},
-		{`{"url":"https://u:secret@example.com"}`, []string{"url: must not hold a user name"}},
-		{`{"url":"https://secret@example.com"}`, []string{"url: must not hold a user name"}},
-		{`{"url":"https://example.com/#"}`, []string{"url: must not hold a fragment"}},
-		{`{"url":"https://example.com:0/"}`, []string{"url: holds no valid port"}},
-		{`{"url":"https://example.com:/"}`, []string{"url: holds no valid port"}},
-		{`{"url":"https://example.com:99999/"}`, []string{"url: holds no valid port"}},
-		{`{"url":"https://example.com/\r\nX: secret"}`, []string{"url: is no URL"}},
+		{`{"url":"example.com"}`, []string{"url: must start with"}},
+		{`{"url":"ftp://example.com"}`, []string{"url: must start with"}},
+		{`{"url":"file:///etc/passwd"}`, []string{"url: must start with"}},
+		{`{"url":"https:example.com"}`, []string{"url: is not a URL"}},
+		{`{"url":"https://"}`, []string{"url: has no host"}},
+		{`{"url":"https://:80/"}`, []string{"url: has no host"}},
+		{`{"url":"https://u:secret@example.com"}`, []string{"url: must not contain a user name"}},
+		{`{"url":"https://secret@example.com"}`, []string{"url: must not contain a user name"}},
+		{`{"url":"https://example.com/#"}`, []string{"url: must not contain a fragment"}},
+		{`{"url":"https://example.com:0/"}`, []string{"url: has no valid port"}},
+		{`{"url":"https://example.com:/"}`, []string{"url: has no valid port"}},
+		{`{"url":"https://example.com:99999/"}`, []string{"url: has no valid port"}},
+		{`{"url":"https://example.com/\r\nX: secret"}`, []string{"url: is not a URL"}},
 		{`{"url":"https://example.com/` + long + `"}`, []string{"url: is longer"}},
-		{`{"url":"http://127.0.0.1/"}`, []string{"url: 127.0.0.1 leads to a loopback address"}},
-		{`{"url":"http://localhost/"}`, []string{"url: localhost leads to a loopback address"}},
-		{`{"url":"http://[::ffff:169.254.169.254]/"}`, []string{"url: ::ffff:169.254.169.254 leads to a link-local address"}},
-		{`{"url":"http://192.168.0.1/"}`, []string{"url: 192.168.0.1 leads to a private address"}},
+		{`{"url":"http://127.0.0.1/"}`, []string{"url: 127.0.0.1 resolves to a loopback address"}},
+		{`{"url":"http://localhost/"}`, []string{"url: localhost resolves to a loopback address"}},
+		{`{"url":"http://[::ffff:169.254.169.254]/"}`, []string{"url: ::ffff:169.254.169.254 resolves to a link-local address"}},
+		{`{"url":"http://192.168.0.1/"}`, []string{"url: 192.168.0.1 resolves to a private address"}},
 		{`{"url":"x","headers":{"Host":"secret"},"more":1}`, []string{"more: is not known here"}},
-		{`{"url":"x","headers":{"Host":"secret"}}`, []string{"url: must begin with", "headers.Host: is set by the transport"}},
+		{`{"url":"x","headers":{"Host":"secret"}}`, []string{"url: must start with", "headers.Host: is set by the transport"}},
 	}
 	for _, name := range []string{
 		"host", "Connection", "keep-alive", "TE", "Trailer", "Transfer-Encoding", "UPGRADE", "Proxy-Authorization", "Content-Type",
@@ -100,7 +100,7 @@ func TestCheckConfig(t *testing.T) {
 	tests = append(tests, struct {
 		config string
 		issues []string
-	}{`{"url":"https://example.com","headers":{"x-a":"1","X-A":"2"}}`, []string{"headers.x-a: is there twice"}})
+	}{`{"url":"https://example.com","headers":{"x-a":"1","X-A":"2"}}`, []string{"headers.x-a: is a duplicate"}})
 	w := web(t, settings("10.0.0.0/8"))
 	for _, tt := range tests {
 		err := w.CheckConfig(t.Context(), json.RawMessage(tt.config))
@@ -127,12 +127,12 @@ func TestSettings(t *testing.T) {
 		issue    string
 	}{
 		{settings("localhost", "10.0.0.0/8"), ""},
-		{settings("localhost", "10.0.0.0/99"), "allow.1: is no host"},
+		{settings("localhost", "10.0.0.0/99"), "allow.1: is not a host"},
 		{settings("169.254.169.254"), "allow.0: link-local"},
-		{with(func(s *Settings) { s.CAFile = empty + "x" }), "ca_file: can't be used"},
-		{with(func(s *Settings) { s.CAFile = empty }), "ca_file: can't be used"},
-		{with(func(s *Settings) { s.ConnectTimeout = 0 }), "connect_timeout: must be more than 0"},
-		{with(func(s *Settings) { s.AnswerTimeout = -1 }), "answer_timeout: must be more than 0"},
+		{with(func(s *Settings) { s.CAFile = empty + "x" }), "ca_file: is not usable"},
+		{with(func(s *Settings) { s.CAFile = empty }), "ca_file: is not usable"},
+		{with(func(s *Settings) { s.ConnectTimeout = 0 }), "connect_timeout: must be greater than 0"},
+		{with(func(s *Settings) { s.AnswerTimeout = -1 }), "answer_timeout: must be greater than 0"},
 	}
 	for _, tt := range tests {
 		_, err := NewWeb(tt.settings)

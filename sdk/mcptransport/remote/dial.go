@@ -11,11 +11,11 @@ import (
 	"github.com/agentarea/agentarea/sdk/netguard"
 )
 
-// dialer connects to what its guard lets pass, and to the admin's proxies.
+// dialer connects to addresses that its guard allows, and to the configured proxies.
 type dialer struct {
 	guard   *netguard.Guard
 	timeout time.Duration
-	proxies sync.Map // addresses, host:port
+	proxies sync.Map // keys are addresses in the form host:port
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -26,8 +26,8 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return d.guard.Dial(ctx, d.timeout, network, address)
 }
 
-// via judges where a request leads that a proxy carries, as well as can be told
-// from here.
+// via returns a proxy function that also checks the target of a request with the guard, as far as this is
+// possible without the proxy.
 func (d *dialer) via(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	return func(r *http.Request) (*url.URL, error) {
 		u, err := proxy(r)

@@ -9,41 +9,41 @@ import (
 	"time"
 )
 
-// Event is a server-sent event. One without Data only moves the ID or Retry on.
+// Event is a server-sent event. An event without Data only updates the ID or Retry.
 type Event struct {
-	// Name is message unless the server says otherwise.
+	// Name is the type of the event. The default is message.
 	Name string
-	// ID is where the stream can be taken up again; the last event's if this one
-	// has none, and empty if there was none yet.
+	// ID is the ID for resuming the stream. If the event has none, it is the ID of the previous event, or
+	// empty if there was none.
 	ID   string
 	Data []byte
-	// TooLong events have no Data, but the head of the message in it.
+	// TooLong reports that Data exceeds the limit and is omitted. The event then has the head of the message.
 	TooLong bool
 	Head    Head
-	// Retry is how long to wait before the stream is taken up again; the last
-	// event's that said it, and 0 if none has.
+	// Retry is the time to wait before resuming the stream, according to the latest event that specified
+	// it, or 0 if none did.
 	Retry time.Duration
 }
 
-// Events reads an event stream.
+// Events reads a stream of server-sent events.
 type Events struct {
 	r     *bufio.Reader
 	limit int
-	// skipLF is whether a line feed belongs to a line that is over.
+	// skipLF reports whether a following line feed belongs to the previous line.
 	skipLF bool
 	id     string
 	retry  time.Duration
 
-	// Of the event that is being read.
+	// These fields describe the event that is being read.
 	name       string
 	data, line []byte
 	seen       bool
-	// over is that of an event longer than limit, and state where in it the line is.
+	// over scans an event that is longer than limit. state is the treatment of the rest of the line.
 	over *scanner
 	rest rest
 }
 
-// rest is what becomes of the rest of a line.
+// rest is the treatment of the rest of a line.
 type rest int
 
 const (
@@ -52,15 +52,15 @@ const (
 	scanned
 )
 
-// maxEventID is how long an event's id may be, in bytes: it becomes a header.
+// maxEventID is the maximum length of an event ID in bytes. The ID is sent in a header.
 const maxEventID = 4 << 10
 
-// NewEvents reads events of at most limit bytes of data.
+// NewEvents returns a reader of events with at most limit bytes of data.
 func NewEvents(r io.Reader, limit int) *Events {
 	return &Events{r: bufio.NewReaderSize(r, 32<<10), limit: limit}
 }
 
-// Next gives the next event. An event that the stream's end cuts is none.
+// Next returns the next event. It does not return an event that is incomplete at the end of the stream.
 func (e *Events) Next() (Event, error) {
 	for {
 		if err := e.readLine(); err != nil {
@@ -86,7 +86,7 @@ func (e *Events) Next() (Event, error) {
 	}
 }
 
-// readLine reads up to a CR, an LF, or both, without waiting for what follows.
+// readLine reads up to a CR, an LF or both, without waiting for the following bytes.
 func (e *Events) readLine() error {
 	for {
 		if _, err := e.r.Peek(1); err != nil {
@@ -113,7 +113,7 @@ func (e *Events) readLine() error {
 	}
 }
 
-// take adds to the line, or to what stands for one that is too long.
+// take appends to the line, or scans it if it is too long.
 func (e *Events) take(chunk []byte) {
 	switch e.rest {
 	case scanned:
@@ -133,7 +133,7 @@ func (e *Events) take(chunk []byte) {
 		return
 	}
 	e.tooLong()
-	e.over.write(value) // a space before it means nothing to JSON
+	e.over.write(value) // JSON ignores a leading space
 	e.line, e.rest = nil, scanned
 }
 
@@ -145,7 +145,7 @@ func (e *Events) tooLong() {
 	}
 }
 
-// field takes the line that is over.
+// field processes a complete line.
 func (e *Events) field() {
 	name, value, _ := bytes.Cut(e.line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
@@ -172,7 +172,7 @@ func (e *Events) addData(value []byte) {
 		e.over.write([]byte("\n"))
 		e.over.write(value)
 	case e.data == nil:
-		e.data = value // the line is this event's now
+		e.data = value // the event takes ownership of the line
 		e.line = nil
 	case len(e.data)+len(value) >= e.limit:
 		e.tooLong()

@@ -17,35 +17,36 @@ import (
 	"github.com/agentarea/agentarea/sdk/netguard"
 )
 
-// failure says why there is no answer. The texts of net and net/http are not
-// shown: they hold the URL, whose query may be secret, and addresses.
+// failure converts the error of a request. It does not use the texts of net and net/http, because they
+// contain addresses and the URL, whose query may be secret.
 func (c *Client) failure(ctx context.Context, err error) *sdk.Error {
 	if errors.Is(context.Cause(ctx), errNoAnswer) {
 		return &sdk.Error{Code: sdk.CodeTimeout, Message: c.Host() + " did not answer in time", Retryable: true}
 	}
 	if ctx.Err() != nil {
-		return &sdk.Error{Code: sdk.CodeCancelled, Message: "the request to " + c.Host() + " was given up"}
+		return &sdk.Error{Code: sdk.CodeCancelled, Message: "the request to " + c.Host() + " was cancelled"}
 	}
 	var known *sdk.Error
 	if errors.As(err, &known) {
 		return &sdk.Error{Code: known.Code, Message: c.Host() + " " + known.Message}
 	}
-	var refused *netguard.Refused
-	if errors.As(err, &refused) {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: refusal(err)}
+	var blocked *netguard.BlockedError
+	if errors.As(err, &blocked) {
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: blockedMessage(err)}
 	}
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " " + reason(err), Retryable: true}
 }
 
-func refusal(err error) string {
-	var refused *netguard.Refused
-	if errors.As(err, &refused) && refused.Forever {
-		return err.Error() + ", which this server never connects to: write another URL"
+// blockedMessage returns the message for an address that the guard blocks.
+func blockedMessage(err error) string {
+	var blocked *netguard.BlockedError
+	if errors.As(err, &blocked) && blocked.Always {
+		return err.Error() + ", which this server never connects to; use another URL"
 	}
-	return err.Error() + ", which this server does not connect to: an admin may allow it in plugins.hcl"
+	return err.Error() + ", which this server does not connect to; an administrator can allow it in plugins.hcl"
 }
 
-// reason goes on after the host's name.
+// reason returns a description of err that follows the name of the host.
 func reason(err error) string {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
@@ -82,6 +83,7 @@ func reason(err error) string {
 	return "can't be reached: " + innermost(err)
 }
 
+// innermost returns the text of the innermost error, without addresses.
 func innermost(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -98,8 +100,8 @@ func innermost(err error) string {
 	return err.Error()
 }
 
-// StatusError says what a status means that no message came with; nil for a
-// success.
+// StatusError returns an error for the status code of a response without a message. It returns nil if the
+// status code means success.
 func (c *Client) StatusError(resp *http.Response) *sdk.Error {
 	if resp.StatusCode < 300 {
 		return nil
@@ -124,12 +126,12 @@ func (c *Client) StatusError(resp *http.Response) *sdk.Error {
 	return e
 }
 
-// WebPage says that an answer is for a browser.
+// WebPage returns the error for a response that is a web page.
 func (c *Client) WebPage() *sdk.Error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " answered with a web page: its URL is not that of an MCP server"}
 }
 
-// Unexpected says that an answer is of a type which no message has.
+// Unexpected returns the error for a response whose media type is not that of a message.
 func (c *Client) Unexpected(resp *http.Response) *sdk.Error {
 	if IsHTML(resp) {
 		return c.WebPage()
@@ -141,12 +143,13 @@ func (c *Client) Unexpected(resp *http.Response) *sdk.Error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("%s answered %d %s, which is no message of MCP", c.Host(), resp.StatusCode, what)}
 }
 
-// Broke says that a connection ended in the middle of something.
+// Broke returns the error for a connection that ended early. The what describes when.
 func (c *Client) Broke(what string) *sdk.Error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " broke the connection " + what, Retryable: true}
 }
 
-// MediaType is an answer's, in lower case and without parameters; empty for none.
+// MediaType returns the media type of a response in lower case and without parameters, or "" if there is
+// none.
 func MediaType(resp *http.Response) string {
 	t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
@@ -155,7 +158,7 @@ func MediaType(resp *http.Response) string {
 	return t
 }
 
-// IsHTML says whether an answer is a web page.
+// IsHTML reports whether a response is a web page.
 func IsHTML(resp *http.Response) bool {
 	t := MediaType(resp)
 	return t == "text/html" || t == "application/xhtml+xml"

@@ -5,42 +5,40 @@ import (
 	"encoding/json"
 )
 
-// maxScalar is how long an id or a method may be to be known again, in bytes.
+// maxScalar is the maximum length of an ID or method in bytes. Longer ones are ignored.
 const maxScalar = 4 << 10
 
-// Head is what a carrier knows of a message.
+// Head is the part of a JSON-RPC message that a transport reads.
 type Head struct {
-	// ID is as it stands in the message; nil without one.
+	// ID is the ID as it occurs in the message, or nil if there is none.
 	ID json.RawMessage
-	// Method is empty in an answer.
+	// Method is the method. It is empty in a response.
 	Method string
 }
 
-// IsCall says whether the message is to be answered.
+// IsCall reports whether the message is a request that needs a response.
 func (h Head) IsCall() bool { return h.Method != "" && h.ID != nil }
 
-// IsAnswer says whether the message answers a call.
+// IsAnswer reports whether the message is a response.
 func (h Head) IsAnswer() bool { return h.Method == "" && h.ID != nil }
 
-// HasNullID says whether the message is an answer to something that its sender
-// could not read.
+// HasNullID reports whether the message is a response to a request that its sender could not decode.
 func (h Head) HasNullID() bool { return h.IsAnswer() && string(h.ID) == "null" }
 
-// HeadOf reads a message's head.
+// HeadOf returns the head of a message.
 func HeadOf(message []byte) Head {
 	var s scanner
 	s.write(message)
 	return s.head
 }
 
-// scanner finds the head of a message that comes piece by piece, and keeps no
-// more of it. It takes JSON only; what it says of other bytes means nothing.
+// scanner extracts the head of a message that arrives in pieces, without storing the message. Its result is
+// undefined for input that is not JSON.
 type scanner struct {
 	head              Head
 	depth             int
 	inString, escaped bool
-	// inKey is whether the next string of the message's own object is a key; key
-	// is the last one.
+	// inKey reports whether the next string of the top-level object is a key. key is the latest key.
 	inKey bool
 	key   string
 	text  []byte
@@ -49,7 +47,7 @@ type scanner struct {
 func (s *scanner) write(data []byte) {
 	for len(data) > 0 {
 		if s.inString && !s.escaped {
-			// Most of a long message is in strings.
+			// This is fast for long strings, which most of a long message consists of.
 			n := bytes.IndexAny(data, `"\`)
 			if n < 0 {
 				n = len(data)
@@ -105,14 +103,14 @@ func (s *scanner) next(c byte) {
 	}
 }
 
-// keep remembers text of the message's own object.
+// keep stores text of the top-level object.
 func (s *scanner) keep(text ...byte) {
 	if s.depth == 1 && len(s.text) <= maxScalar {
 		s.text = append(s.text, text[:min(len(text), maxScalar+1-len(s.text))]...)
 	}
 }
 
-// member ends a member of an object or list.
+// member processes the end of a member of an object or list.
 func (s *scanner) member() {
 	if s.depth != 1 {
 		return

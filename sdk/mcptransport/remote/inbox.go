@@ -7,8 +7,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// Inbox brings frames from many streams to the one that receives. It holds none
-// itself: a stream waits until its frame is taken.
+// Inbox passes frames from several streams to one receiver. It does not buffer: Put waits until the frame
+// is received.
 type Inbox struct {
 	frames chan mcptransport.Frame
 	ended  chan struct{}
@@ -16,15 +16,15 @@ type Inbox struct {
 	exit   *mcptransport.Exit
 }
 
-// NewInbox makes one that is open.
+// NewInbox returns an open Inbox.
 func NewInbox() *Inbox {
 	return &Inbox{frames: make(chan mcptransport.Frame), ended: make(chan struct{})}
 }
 
-// Put waits until the message is received. It is false when nobody will.
+// Put passes a message and waits until it is received. It returns false if the inbox has ended.
 func (i *Inbox) Put(message []byte) bool { return i.put(mcptransport.Frame{Message: message}) }
 
-// Log is Put for a line of the server's log.
+// Log is like Put for a line of the server's log.
 func (i *Inbox) Log(line string) bool { return i.put(mcptransport.Frame{Stderr: line}) }
 
 func (i *Inbox) put(f mcptransport.Frame) bool {
@@ -41,7 +41,7 @@ func (i *Inbox) put(f mcptransport.Frame) bool {
 	}
 }
 
-// End says how the connection has ended. The first word counts.
+// End ends the connection with a message. Only the first call has an effect.
 func (i *Inbox) End(message string) {
 	i.once.Do(func() {
 		i.exit = &mcptransport.Exit{Code: -1, Message: message}
@@ -49,7 +49,7 @@ func (i *Inbox) End(message string) {
 	})
 }
 
-// Exit is how the connection has ended; nil while it has not.
+// Exit returns how the connection ended, or nil if it has not ended.
 func (i *Inbox) Exit() *mcptransport.Exit {
 	select {
 	case <-i.ended:
@@ -59,7 +59,7 @@ func (i *Inbox) Exit() *mcptransport.Exit {
 	}
 }
 
-// Receive implements mcptransport.Conn's.
+// Receive implements the method of mcptransport.Conn.
 func (i *Inbox) Receive(ctx context.Context) (mcptransport.Frame, error) {
 	select {
 	case f := <-i.frames:

@@ -10,24 +10,24 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// ErrTooLong is of a body that is longer than mcptransport.MaxMessage.
+// ErrTooLong is the error of a body that is longer than mcptransport.MaxMessage.
 var ErrTooLong = errors.New("the message is too long")
 
-// codeInternal is JSON-RPC's for a failure that is not the caller's.
+// codeInternal is the JSON-RPC error code for an internal error.
 const codeInternal = -32603
 
-// ErrorAnswer is an answer that says that a call has failed.
+// ErrorAnswer returns an error response to the request with the ID.
 func ErrorAnswer(id json.RawMessage, message string) []byte {
 	text, _ := json.Marshal(message)
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, codeInternal, text)
 }
 
-// TooLongAnswer stands for an answer that is longer than mcptransport.MaxMessage.
+// TooLongAnswer returns an error response that replaces a response longer than mcptransport.MaxMessage.
 func TooLongAnswer(id json.RawMessage) []byte {
 	return ErrorAnswer(id, fmt.Sprintf("the server's answer is longer than %d MiB", mcptransport.MaxMessage>>20))
 }
 
-// ReadAll fails with ErrTooLong.
+// ReadAll reads a body. It returns ErrTooLong if the body is longer than mcptransport.MaxMessage.
 func ReadAll(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, mcptransport.MaxMessage+1))
 	if err == nil && len(data) > mcptransport.MaxMessage {
@@ -36,8 +36,8 @@ func ReadAll(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// Messages gives the messages of a body or an event, without line breaks: one,
-// or those of a batch. It changes nothing else of them.
+// Messages returns the messages of a body or an event: one message, or those of a batch. It removes line
+// breaks between tokens and changes nothing else.
 func Messages(data []byte) ([][]byte, error) {
 	if bytes.ContainsAny(data, "\r\n") {
 		var compact bytes.Buffer
@@ -69,8 +69,8 @@ func Messages(data []byte) ([][]byte, error) {
 	return nil, errors.New("no JSON object")
 }
 
-// WithID gives an answer another id. Everything else stays as it is, but for the
-// order of its members.
+// WithID returns a copy of a response with another ID. Apart from the order of its members, the rest of
+// the response is unchanged.
 func WithID(answer []byte, id json.RawMessage) []byte {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(answer, &members); err != nil {

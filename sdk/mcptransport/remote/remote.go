@@ -1,6 +1,6 @@
-// Package remote is what transports share that reach MCP servers by a URL: their
-// settings, the server's config, a guarded HTTP client, event streams, and the
-// little that a carrier must know of a message.
+// Package remote helps to write transports to MCP servers with a URL. It provides their settings, the config
+// of a server, an HTTP client that blocks private addresses, a reader of event streams, and functions for
+// the parts of a message that a transport needs.
 package remote
 
 import (
@@ -20,16 +20,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/netguard"
 )
 
-// Settings are the stanza's config block.
+// Settings is the config block of a transport.
 type Settings struct {
-	Allow          []string      `config:"allow" doc:"hosts, IP addresses and networks inside your own that servers may be at, beside public ones; link-local addresses and a cloud's metadata never"`
-	CAFile         string        `config:"ca_file" doc:"a PEM file of certificates to trust beside the system's"`
-	ProxyFromEnv   bool          `config:"proxy_from_env" default:"false" doc:"whether HTTPS_PROXY, HTTP_PROXY and NO_PROXY are followed; the proxy then decides where names lead"`
-	ConnectTimeout time.Duration `config:"connect_timeout" default:"10s" doc:"until a connection stands"`
-	AnswerTimeout  time.Duration `config:"answer_timeout" default:"10m" doc:"until an answer begins; a stream that has begun may take any time"`
+	Allow          []string      `config:"allow" doc:"hosts, IP addresses and networks that servers may use in addition to public addresses; link-local and cloud metadata addresses are never allowed"`
+	CAFile         string        `config:"ca_file" doc:"PEM file with certificates to trust in addition to those of the system"`
+	ProxyFromEnv   bool          `config:"proxy_from_env" default:"false" doc:"whether to use the proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY; the proxy then resolves host names"`
+	ConnectTimeout time.Duration `config:"connect_timeout" default:"10s" doc:"maximum time to open a connection"`
+	AnswerTimeout  time.Duration `config:"answer_timeout" default:"10m" doc:"maximum time until a response starts; a stream that has started has no limit"`
 }
 
-// Web opens clients to servers.
+// Web creates clients of MCP servers.
 type Web struct {
 	settings Settings
 	guard    *netguard.Guard
@@ -37,14 +37,14 @@ type Web struct {
 	proxy    func(*http.Request) (*url.URL, error)
 }
 
-// NewWeb fails with *sdk.ConfigErrors.
+// NewWeb returns a Web with the settings. It returns an *sdk.ConfigError for each invalid setting.
 func NewWeb(s Settings) (*Web, error) {
 	w := &Web{settings: s}
 	var errs []error
 	var err error
 	if w.guard, err = netguard.New(s.Allow); err != nil {
 		path := []string{"allow"}
-		var bad *netguard.BadEntry
+		var bad *netguard.EntryError
 		if errors.As(err, &bad) {
 			path = append(path, strconv.Itoa(bad.Index))
 			err = errors.New(bad.Reason)
@@ -53,12 +53,12 @@ func NewWeb(s Settings) (*Web, error) {
 	}
 	if s.CAFile != "" {
 		if w.roots, err = readRoots(s.CAFile); err != nil {
-			errs = append(errs, &sdk.ConfigError{Path: []string{"ca_file"}, Summary: "can't be used", Detail: err.Error()})
+			errs = append(errs, &sdk.ConfigError{Path: []string{"ca_file"}, Summary: "is not usable", Detail: err.Error()})
 		}
 	}
 	for name, d := range map[string]time.Duration{"connect_timeout": s.ConnectTimeout, "answer_timeout": s.AnswerTimeout} {
 		if d <= 0 {
-			errs = append(errs, &sdk.ConfigError{Path: []string{name}, Summary: "must be more than 0"})
+			errs = append(errs, &sdk.ConfigError{Path: []string{name}, Summary: "must be greater than 0"})
 		}
 	}
 	if s.ProxyFromEnv {
@@ -77,18 +77,18 @@ func readRoots(file string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("no certificate is in it")
+		return nil, errors.New("the file contains no certificate")
 	}
 	return roots, nil
 }
 
-// CheckConfig implements mcptransport.Transport's.
+// CheckConfig implements the method of mcptransport.Transport.
 func (w *Web) CheckConfig(_ context.Context, config json.RawMessage) error {
 	_, err := w.parse(config)
 	return err
 }
 
-// Open gives a client of its own to a server. It fails with an *sdk.Error.
+// Open returns a new client of a server. An error is an *sdk.Error.
 func (w *Web) Open(o mcptransport.Open) (*Client, error) {
 	server, err := w.parse(o.Config)
 	if err != nil {
@@ -97,9 +97,8 @@ func (w *Web) Open(o mcptransport.Open) (*Client, error) {
 	return newClient(w, server), nil
 }
 
-// transport is one of a client's own: no server's requests share a connection
-// with another's. HTTP/2's pings and TCP's keep-alives find out about dead
-// connections, as streams may be silent for hours.
+// transport returns a transport for one client, so that servers do not share connections. HTTP/2 pings and
+// TCP keep-alives detect dead connections, because streams may be idle for hours.
 func (w *Web) transport() *http.Transport {
 	d := &dialer{guard: w.guard, timeout: w.settings.ConnectTimeout}
 	t := &http.Transport{
@@ -110,7 +109,7 @@ func (w *Web) transport() *http.Transport {
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
-		// A compressed stream may hold events back.
+		// Compression would delay events.
 		DisableCompression: true,
 	}
 	if w.proxy != nil {

@@ -1,4 +1,4 @@
-// Package netguardtest has names that lead wherever a test wants.
+// Package netguardtest provides a DNS resolver for tests.
 package netguardtest
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Resolver answers with the IPv4 addresses that lookup has for a name; it is
-// asked once a lookup. It reads the little of DNS that Go's resolver writes.
+// Resolver returns a resolver that resolves names to the IPv4 addresses that lookup returns. It calls
+// lookup once per resolution. It supports only the DNS queries that Go's resolver sends.
 func Resolver(lookup func(name string) []netip.Addr) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
@@ -22,7 +22,7 @@ func Resolver(lookup func(name string) []netip.Addr) *net.Resolver {
 
 const typeA = 1
 
-// serve speaks DNS with lengths, as over TCP: a pipe is no packet connection.
+// serve answers DNS queries with length prefixes, as over TCP, because a pipe is not a packet connection.
 func serve(c net.Conn, lookup func(string) []netip.Addr) {
 	defer c.Close()
 	for {
@@ -40,7 +40,7 @@ func serve(c net.Conn, lookup func(string) []netip.Addr) {
 			for _, addr := range lookup(name) {
 				a := addr.As4()
 				answer[7]++
-				// The name of the question, type A, class IN, a second, four bytes.
+				// The fields are: name of the question, type A, class IN, TTL 1 s, 4 bytes.
 				answer = append(answer, 0xc0, 12, 0, typeA, 0, 1, 0, 0, 0, 1, 0, 4, a[0], a[1], a[2], a[3])
 			}
 		}
@@ -50,7 +50,7 @@ func serve(c net.Conn, lookup func(string) []netip.Addr) {
 	}
 }
 
-// question gives the name that is asked for, and where the question ends.
+// question returns the name in a query and the offset of the end of its question.
 func question(query []byte) (name string, end int) {
 	var labels []string
 	at := 12

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/mcptest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // scenarioLine is one of a suite's summary.
@@ -19,6 +20,7 @@ var scenarioLine = regexp.MustCompile(`(?m)^\s*[✓✗] ([\w-]+): (\d+) passed, 
 // conformance server. passed is what they
 // count for the child on its own HTTP, or one more.
 func TestConformance(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	for _, suite := range []struct {
 		name, script string

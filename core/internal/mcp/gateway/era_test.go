@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/agentarea/agentarea/test/mcptest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // peer is a Child that is a go-sdk server in this process.
@@ -101,6 +102,7 @@ func mustCall(t *testing.T, s *mcp.ClientSession, name string, arguments map[str
 
 // npm's server-everything knows older revisions only.
 func TestAModernClientOnAnOldServer(t *testing.T) {
+	testenv.Slow(t)
 	t.Parallel()
 	node, script := mcptest.Node(t), mcptest.Script(t, "mcp-server-everything")
 	r := newRig(t, map[string]func() (Child, error){"old": func() (Child, error) { return startProgram(node, script) }})

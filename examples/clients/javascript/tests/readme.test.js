@@ -112,3 +112,16 @@ test("the README", async () => {
   assert.match(out, /Hello, Ann!/);
   assert.match(out, /completed/);
 });
+
+test("the page Build an app", async () => {
+  const page = readFileSync(path.join(here, "../../../../docs/build-an-app.md"), "utf8");
+  const blocks = [...page.matchAll(/```js\n(.*?)```/gs)].map((one) => one[1]);
+  assert.ok(blocks.length > 4);
+  writeFileSync(path.join(dir, "list.txt"), "Milk, bread, eggs");
+  const npx = '{ command: "npx", args: ["-y", "@modelcontextprotocol/server-everything"] }';
+  const local = JSON.stringify({ command: process.execPath, args: [path.join(here, "mcp-server.js")] });
+  const text = blocks.join("\n");
+  assert.ok(text.includes(npx));
+  const out = await run("app", text, { [npx]: local, '"demo"': '"demo-js"', demo__echo: "demo-js__greet" });
+  for (const expected of ["Hello, Ann!", "tool_result demo-js__greet", "Milk, bread, eggs"]) assert.ok(out.includes(expected), out);
+});

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import os
 import sys
@@ -81,6 +82,29 @@ class Readme(unittest.TestCase):
             os.chdir(here)
         self.assertIn("Hello, Ann!", out)
         self.assertIn("completed", out)
+
+
+class BuildAnApp(unittest.TestCase):
+    def test_all_blocks(self):
+        text = (HERE.parents[3] / "docs" / "build-an-app.md").read_text()
+        blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        self.assertGreater(len(blocks), 4)
+        npx = '{"command": "npx", "args": ["-y", "@modelcontextprotocol/server-everything"]}'
+        local = json.dumps({"command": sys.executable, "args": [str(HERE / "mcp_server.py")]})
+        example = "\n".join(blocks)
+        self.assertIn(npx, example)
+        example = example.replace(npx, local).replace('"demo"', '"demo-python"')
+        example = example.replace("demo__echo", "demo-python__greet")
+        here = os.getcwd()
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            self.addCleanup(os.chdir, here)
+            with open("list.txt", "w") as file:
+                file.write("Milk, bread, eggs")
+            _, out = run(example)
+            os.chdir(here)
+        for expected in ("Hello, Ann!", "tool_result demo-python__greet", "Milk, bread, eggs"):
+            self.assertIn(expected, out)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// Package remotetest helps to test providers of language models that are reached
-// over HTTP, against a server that stands for the real one.
+// Package remotetest helps to test providers of language models that use HTTP APIs. It provides a
+// server that takes the place of the real one.
 package remotetest
 
 import (
@@ -14,14 +14,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// Key is the API key of tests.
+// Key is the API key for tests.
 const Key = "key-of-the-test-0123456789"
 
-// Answer puts an answer's pieces together. It is an llm.Stream.
+// Answer is an llm.Stream that collects the pieces of an answer.
 type Answer struct {
 	Text, Reasoning string
 	Calls           []sdk.ToolCall
-	Pieces          int
+	// Pieces is the number of calls of Send.
+	Pieces int
 	// Sent, if set, is called after each piece.
 	Sent func()
 }
@@ -46,18 +47,19 @@ func (a *Answer) Send(d llm.Delta) error {
 	return nil
 }
 
-// Ask has a user say text to a model.
+// Ask returns a request in which the user sends text to a model.
 func Ask(model, text string, tools ...sdk.Tool) *llm.Request {
 	return &llm.Request{Model: model, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, text)}, Tools: tools, Stream: true}
 }
 
-// AddTool is one to offer.
+// AddTool is a tool for requests. It adds two numbers.
 var AddTool = sdk.Tool{
 	Name: "plugintest_add", Description: "Adds",
 	Parameters: `{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"],"additionalProperties":false}`,
 }
 
-// WithResults goes on after an answer with calls: each gets the same result.
+// WithResults returns the request that follows an answer with tool calls. Every call has the same
+// result.
 func WithResults(req *llm.Request, a *Answer, result string) *llm.Request {
 	next := *req
 	answer := sdk.Text(sdk.RoleAssistant, a.Text)
@@ -71,7 +73,7 @@ func WithResults(req *llm.Request, a *Answer, result string) *llm.Request {
 	return &next
 }
 
-// Server is one that keeps what it was asked.
+// Server is an HTTP server that stores the requests that it receives.
 type Server struct {
 	URL string
 
@@ -79,7 +81,8 @@ type Server struct {
 	bodies []string
 }
 
-// Serve runs a server until the test ends. answer gets each request with its body.
+// Serve starts a server that runs until the test ends. It calls answer for each request, with the body
+// of the request.
 func Serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, body string)) *Server {
 	t.Helper()
 	s := &Server{}
@@ -108,7 +111,7 @@ func Serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, bod
 	return s
 }
 
-// Last is the newest request's body.
+// Last returns the body of the latest request, or "" if there was none.
 func (s *Server) Last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,14 +121,14 @@ func (s *Server) Last() string {
 	return s.bodies[len(s.bodies)-1]
 }
 
-// Write sends text to the client at once.
+// Write sends text to the client immediately.
 func Write(w http.ResponseWriter, text string) {
-	_, _ = w.Write([]byte(text)) // or the client is gone
+	_, _ = w.Write([]byte(text)) // fails only if the client has disconnected
 	_ = http.NewResponseController(w).Flush()
 }
 
-// Cut breaks the connection.
-func Cut(w http.ResponseWriter) {
+// CloseConnection closes the connection to the client before the response is complete.
+func CloseConnection(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).Flush()
 	if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		_ = c.Close()

@@ -4,8 +4,8 @@
 // 	protoc        (unknown)
 // source: agent/v1/agent.proto
 
-// The agent kind: a type of agent, which is a loop that asks the host to
-// complete with a model and to call tools.
+// Package agent.v1 defines plugins of the kind agent. Such a plugin implements an agent type: a loop
+// that asks the host to complete messages with a model and to call tools.
 
 package agentv1
 
@@ -25,6 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AgentSchemaRequest is the request of AgentSchema.
 type AgentSchemaRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -61,9 +62,10 @@ func (*AgentSchemaRequest) Descriptor() ([]byte, []int) {
 	return file_agent_v1_agent_proto_rawDescGZIP(), []int{0}
 }
 
+// AgentSchemaResponse is the response of AgentSchema.
 type AgentSchemaResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A JSON Schema (draft 2020-12) of an object.
+	// A JSON Schema (draft 2020-12) of type object.
 	SchemaJson    string `protobuf:"bytes,1,opt,name=schema_json,json=schemaJson,proto3" json:"schema_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -106,7 +108,7 @@ func (x *AgentSchemaResponse) GetSchemaJson() string {
 	return ""
 }
 
-// RunRequest goes from the host to the plugin.
+// RunRequest is a message from the host to the plugin.
 type RunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -198,18 +200,22 @@ type isRunRequest_Message interface {
 }
 
 type RunRequest_Start struct {
+	// Starts the run. The first message of the stream, and only the first.
 	Start *Start `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
 }
 
 type RunRequest_Reply struct {
+	// The result of a call.
 	Reply *Reply `protobuf:"bytes,2,opt,name=reply,proto3,oneof"`
 }
 
 type RunRequest_Delta struct {
+	// A piece of text of a completion in progress.
 	Delta *Delta `protobuf:"bytes,3,opt,name=delta,proto3,oneof"`
 }
 
 type RunRequest_Cancel struct {
+	// Cancels the run.
 	Cancel *Cancel `protobuf:"bytes,4,opt,name=cancel,proto3,oneof"`
 }
 
@@ -221,7 +227,7 @@ func (*RunRequest_Delta) isRunRequest_Message() {}
 
 func (*RunRequest_Cancel) isRunRequest_Message() {}
 
-// RunResponse goes from the plugin to the host.
+// RunResponse is a message from the plugin to the host.
 type RunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -293,10 +299,12 @@ type isRunResponse_Message interface {
 }
 
 type RunResponse_Call struct {
+	// A call to the host.
 	Call *Call `protobuf:"bytes,1,opt,name=call,proto3,oneof"`
 }
 
 type RunResponse_Finish struct {
+	// The end of the run.
 	Finish *Finish `protobuf:"bytes,2,opt,name=finish,proto3,oneof"`
 }
 
@@ -304,21 +312,24 @@ func (*RunResponse_Call) isRunResponse_Message() {}
 
 func (*RunResponse_Finish) isRunResponse_Message() {}
 
+// Start contains the input of a run. It is the same each time the run starts.
 type Start struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	RunId     string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	AgentId   string                 `protobuf:"bytes,2,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
-	SessionId string                 `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// The agent's config as a JSON object, valid by the type's schema.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The id of the agent.
+	AgentId string `protobuf:"bytes,2,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	// The id of the chat session that the run belongs to.
+	SessionId string `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The config of the agent, as a JSON object that matches the schema of the agent type.
 	ConfigJson string `protobuf:"bytes,4,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
-	// The conversation so far, oldest first, without the input.
+	// The earlier messages of the conversation, oldest first. They do not include input.
 	History []*v1.Message `protobuf:"bytes,5,rep,name=history,proto3" json:"history,omitempty"`
-	// What the run shall answer.
+	// The message that the run must answer.
 	Input *v1.Message `protobuf:"bytes,6,opt,name=input,proto3" json:"input,omitempty"`
-	// The time of the run's first start, in milliseconds since 1970: the same at
-	// every start of the run.
+	// The time at which the run first started, in milliseconds since the Unix epoch.
 	TimeMs int64 `protobuf:"varint,7,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
-	// A random seed, the same at every start of the run.
+	// A random number. Use it to seed a random number generator.
 	Seed          uint64 `protobuf:"varint,8,opt,name=seed,proto3" json:"seed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -410,10 +421,11 @@ func (x *Start) GetSeed() uint64 {
 	return 0
 }
 
-// Call asks the host for something.
+// Call is a call from the plugin to the host.
 type Call struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the call within the run. The first call has number 1.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// Types that are valid to be assigned to Request:
 	//
 	//	*Call_Complete
@@ -510,18 +522,22 @@ type isCall_Request interface {
 }
 
 type Call_Complete struct {
+	// Completes messages with a model.
 	Complete *Complete `protobuf:"bytes,2,opt,name=complete,proto3,oneof"`
 }
 
 type Call_CallTool struct {
+	// Calls a tool.
 	CallTool *CallTool `protobuf:"bytes,3,opt,name=call_tool,json=callTool,proto3,oneof"`
 }
 
 type Call_ListTools struct {
+	// Lists the tools of the agent.
 	ListTools *ListTools `protobuf:"bytes,4,opt,name=list_tools,json=listTools,proto3,oneof"`
 }
 
 type Call_ReadFile struct {
+	// Reads a range of a file.
 	ReadFile *ReadFile `protobuf:"bytes,5,opt,name=read_file,json=readFile,proto3,oneof"`
 }
 
@@ -533,23 +549,31 @@ func (*Call_ListTools) isCall_Request() {}
 
 func (*Call_ReadFile) isCall_Request() {}
 
-// Complete asks a model for the next message.
+// Complete asks the host to complete messages with a model. The reply is a Completion.
 type Complete struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	Model       string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	Messages    []*v1.Message          `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
-	Tools       []*v1.Tool             `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
-	Temperature *float64               `protobuf:"fixed64,4,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
-	MaxTokens   *int64                 `protobuf:"varint,5,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
-	TopP        *float64               `protobuf:"fixed64,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
-	Stop        []string               `protobuf:"bytes,7,rep,name=stop,proto3" json:"stop,omitempty"`
-	// The host passes the text on to whoever watches the run as it comes.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The messages to complete, oldest first.
+	Messages []*v1.Message `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	// The tools that the model may call.
+	Tools []*v1.Tool `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
+	// The sampling temperature. Unset means the provider's default.
+	Temperature *float64 `protobuf:"fixed64,4,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
+	// The maximum number of output tokens. Unset means the provider's default.
+	MaxTokens *int64 `protobuf:"varint,5,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
+	// The nucleus sampling probability. Unset means the provider's default.
+	TopP *float64 `protobuf:"fixed64,6,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	// The texts at which the model stops.
+	Stop []string `protobuf:"bytes,7,rep,name=stop,proto3" json:"stop,omitempty"`
+	// Whether the host forwards the text to the clients that follow the run while the model generates
+	// it.
 	Forward bool `protobuf:"varint,8,opt,name=forward,proto3" json:"forward,omitempty"`
-	// The plugin wants the deltas itself too.
+	// Whether the host also sends the text to the plugin, as Delta messages.
 	WantDeltas bool `protobuf:"varint,9,opt,name=want_deltas,json=wantDeltas,proto3" json:"want_deltas,omitempty"`
-	// If the model asks for no tool, its message is the run's answer: the host
-	// ends the run with it when it records the call, in one transaction, and the
-	// plugin has nothing left to do but to finish.
+	// Whether the completion may end the run. If it is set and the model requests no tool call, the
+	// message is the answer of the run: the host stores the call and the end of the run in one
+	// transaction, and the plugin must send a Finish without making further calls.
 	Final         bool `protobuf:"varint,10,opt,name=final,proto3" json:"final,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -655,10 +679,11 @@ func (x *Complete) GetFinal() bool {
 	return false
 }
 
-// CallTool calls one tool of the agent's toolbox.
+// CallTool asks the host to call a tool of the agent. The reply is a ToolResult.
 type CallTool struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          *v1.ToolCall           `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The call that the model requested.
+	Call          *v1.ToolCall `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -700,7 +725,7 @@ func (x *CallTool) GetCall() *v1.ToolCall {
 	return nil
 }
 
-// ListTools asks for the tools that the agent may use.
+// ListTools asks the host for the tools that the agent may use. The reply is a ToolList.
 type ListTools struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -737,14 +762,17 @@ func (*ListTools) Descriptor() ([]byte, []int) {
 	return file_agent_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
-// ReadFile asks for a range of a file that the conversation names. The bytes of
-// a file never change, so the host records that it was read, not the bytes.
+// ReadFile asks the host for a range of a file that the conversation refers to. The reply is a
+// FileRange. The content of a file never changes, so the host records that the range was read, but
+// not its content.
 type ReadFile struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	FileId string                 `protobuf:"bytes,1,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
-	// The first byte. At or past the end there is nothing to read.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the file.
+	FileId string `protobuf:"bytes,1,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
+	// The offset of the first byte. The range is empty if the offset is at or after the end of the
+	// file.
 	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	// How many bytes, 4 MiB at most.
+	// The length of the range in bytes. The maximum is 4 MiB.
 	Length        int64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -801,10 +829,11 @@ func (x *ReadFile) GetLength() int64 {
 	return 0
 }
 
-// Reply answers the call of its number.
+// Reply is the host's reply to a Call.
 type Reply struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the call.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	// Types that are valid to be assigned to Result:
 	//
 	//	*Reply_Completion
@@ -911,22 +940,27 @@ type isReply_Result interface {
 }
 
 type Reply_Completion struct {
+	// The result of a Complete.
 	Completion *Completion `protobuf:"bytes,2,opt,name=completion,proto3,oneof"`
 }
 
 type Reply_ToolResult struct {
+	// The result of a CallTool.
 	ToolResult *ToolResult `protobuf:"bytes,3,opt,name=tool_result,json=toolResult,proto3,oneof"`
 }
 
 type Reply_ToolList struct {
+	// The result of a ListTools.
 	ToolList *ToolList `protobuf:"bytes,4,opt,name=tool_list,json=toolList,proto3,oneof"`
 }
 
 type Reply_Error struct {
+	// The failure of any call.
 	Error *v1.Error `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
 }
 
 type Reply_FileRange struct {
+	// The result of a ReadFile.
 	FileRange *FileRange `protobuf:"bytes,6,opt,name=file_range,json=fileRange,proto3,oneof"`
 }
 
@@ -940,12 +974,16 @@ func (*Reply_Error) isReply_Result() {}
 
 func (*Reply_FileRange) isReply_Result() {}
 
+// Completion is the result of a Complete.
 type Completion struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	Message      *v1.Message            `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
-	FinishReason string                 `protobuf:"bytes,2,opt,name=finish_reason,json=finishReason,proto3" json:"finish_reason,omitempty"`
-	Usage        *v1.Usage              `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
-	// The model that answered.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message that the model generated.
+	Message *v1.Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// Why the model stopped: stop, length, tool_calls or content_filter.
+	FinishReason string `protobuf:"bytes,2,opt,name=finish_reason,json=finishReason,proto3" json:"finish_reason,omitempty"`
+	// The tokens that the completion used.
+	Usage *v1.Usage `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
+	// The model that generated the message.
 	Model         string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1009,11 +1047,12 @@ func (x *Completion) GetModel() string {
 	return ""
 }
 
-// ToolResult is what a tool gave, to be handed to the model.
+// ToolResult is the result of a CallTool, to be passed to the model.
 type ToolResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Parts []*v1.Part             `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
-	// The tool reported a failure.
+	// The content of the result.
+	Parts []*v1.Part `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	// Whether the tool reported a failure.
 	IsError       bool `protobuf:"varint,2,opt,name=is_error,json=isError,proto3" json:"is_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1063,9 +1102,10 @@ func (x *ToolResult) GetIsError() bool {
 	return false
 }
 
+// FileRange is the result of a ReadFile.
 type FileRange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Fewer bytes than asked for are the file's last.
+	// The content of the range. It is shorter than requested only at the end of the file.
 	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1108,9 +1148,11 @@ func (x *FileRange) GetData() []byte {
 	return nil
 }
 
+// ToolList is the result of a ListTools.
 type ToolList struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tools         []*v1.Tool             `protobuf:"bytes,1,rep,name=tools,proto3" json:"tools,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tools that the agent may use.
+	Tools         []*v1.Tool `protobuf:"bytes,1,rep,name=tools,proto3" json:"tools,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1152,11 +1194,13 @@ func (x *ToolList) GetTools() []*v1.Tool {
 	return nil
 }
 
-// Delta is a piece of the answer to a Complete with want_deltas.
+// Delta is a piece of text of a Complete with want_deltas.
 type Delta struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the call.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// The text that follows the text of the previous Delta.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1205,10 +1249,11 @@ func (x *Delta) GetText() string {
 	return ""
 }
 
-// Cancel asks the loop to end soon. The host takes nothing more of the run.
+// Cancel asks the plugin to end the run. The host ignores calls that it receives afterwards.
 type Cancel struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why the run is cancelled.
+	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1253,9 +1298,10 @@ func (x *Cancel) GetReason() string {
 // Finish ends the run.
 type Finish struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The run's answer, unless a final completion gave it or error is set.
-	Message       *v1.Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
-	Error         *v1.Error   `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// The answer of the run. Unset if a final completion was the answer, or if error is set.
+	Message *v1.Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// The failure of the run.
+	Error         *v1.Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -4,8 +4,8 @@
 // - protoc             (unknown)
 // source: agent/v1/agent.proto
 
-// The agent kind: a type of agent, which is a loop that asks the host to
-// complete with a model and to call tools.
+// Package agent.v1 defines plugins of the kind agent. Such a plugin implements an agent type: a loop
+// that asks the host to complete messages with a model and to call tools.
 
 package agentv1
 
@@ -29,16 +29,21 @@ const (
 // AgentServiceClient is the client API for AgentService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// AgentService is implemented by plugins of the kind agent.
 type AgentServiceClient interface {
-	// AgentSchema gives the JSON Schema of the config of an agent of this type.
-	// It answers the same at every call.
+	// AgentSchema returns the JSON Schema of the config of agents of this type. Every call must return
+	// the same response.
 	AgentSchema(ctx context.Context, in *AgentSchemaRequest, opts ...grpc.CallOption) (*AgentSchemaResponse, error)
-	// Run executes one run. The host's first message is start; the plugin ends
-	// with finish. In between the plugin's calls go up, numbered from 1 without
-	// gaps in the order in which the loop makes them, and replies come down in
-	// any order. The host records each call, so that a run that is started again
-	// gets the recorded replies: given the same start and the same replies, the
-	// loop must make the same calls with the same numbers.
+	// Run executes one run of an agent.
+	//
+	// The host sends a Start first. The plugin then sends calls, numbered from 1 without gaps in the
+	// order in which its loop makes them. The host replies to them in any order. The plugin ends the
+	// run with a Finish.
+	//
+	// The host records every call and its reply. If a crash interrupts the run, the host starts it
+	// again with the same Start and answers the calls from the record. Therefore, given the same Start
+	// and the same replies, the loop must make the same calls with the same numbers.
 	Run(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[RunRequest, RunResponse], error)
 }
 
@@ -76,16 +81,21 @@ type AgentService_RunClient = grpc.BidiStreamingClient[RunRequest, RunResponse]
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
+//
+// AgentService is implemented by plugins of the kind agent.
 type AgentServiceServer interface {
-	// AgentSchema gives the JSON Schema of the config of an agent of this type.
-	// It answers the same at every call.
+	// AgentSchema returns the JSON Schema of the config of agents of this type. Every call must return
+	// the same response.
 	AgentSchema(context.Context, *AgentSchemaRequest) (*AgentSchemaResponse, error)
-	// Run executes one run. The host's first message is start; the plugin ends
-	// with finish. In between the plugin's calls go up, numbered from 1 without
-	// gaps in the order in which the loop makes them, and replies come down in
-	// any order. The host records each call, so that a run that is started again
-	// gets the recorded replies: given the same start and the same replies, the
-	// loop must make the same calls with the same numbers.
+	// Run executes one run of an agent.
+	//
+	// The host sends a Start first. The plugin then sends calls, numbered from 1 without gaps in the
+	// order in which its loop makes them. The host replies to them in any order. The plugin ends the
+	// run with a Finish.
+	//
+	// The host records every call and its reply. If a crash interrupts the run, the host starts it
+	// again with the same Start and answers the calls from the record. Therefore, given the same Start
+	// and the same replies, the loop must make the same calls with the same numbers.
 	Run(grpc.BidiStreamingServer[RunRequest, RunResponse]) error
 	mustEmbedUnimplementedAgentServiceServer()
 }

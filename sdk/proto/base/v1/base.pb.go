@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: base/v1/base.proto
 
-// What every plugin of every kind serves, and the messages that kinds share.
+// Package base.v1 defines the service that every plugin implements, whatever its kind, and the
+// messages that several kinds use.
 
 package basev1
 
@@ -23,12 +24,16 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Severity is the severity of a Diagnostic.
 type Severity int32
 
 const (
+	// The severity is unknown.
 	Severity_SEVERITY_UNSPECIFIED Severity = 0
-	Severity_SEVERITY_ERROR       Severity = 1
-	Severity_SEVERITY_WARNING     Severity = 2
+	// The configuration is not usable.
+	Severity_SEVERITY_ERROR Severity = 1
+	// The configuration is usable.
+	Severity_SEVERITY_WARNING Severity = 2
 )
 
 // Enum value maps for Severity.
@@ -72,6 +77,7 @@ func (Severity) EnumDescriptor() ([]byte, []int) {
 	return file_base_v1_base_proto_rawDescGZIP(), []int{0}
 }
 
+// DescribeRequest is the request of Describe.
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -108,17 +114,19 @@ func (*DescribeRequest) Descriptor() ([]byte, []int) {
 	return file_base_v1_base_proto_rawDescGZIP(), []int{0}
 }
 
+// DescribeResponse is the response of Describe.
 type DescribeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of agent, llm, files, mcp.
+	// The kind of the plugin: agent, llm, files or mcp.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	// The plugin's own name, as in its binary: llm-openai.
+	// The name of the plugin, which is the name of its program. Example: llm-openai.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// The plugin's own semantic version.
+	// The semantic version of the plugin itself.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// One sentence for people.
+	// A description of the plugin in one sentence.
 	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	// Optional powers, each a word that the kind's documentation defines.
+	// The optional features that the plugin supports. Each is a name that the documentation of the
+	// plugin's kind defines.
 	Capabilities  []string `protobuf:"bytes,5,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -189,6 +197,7 @@ func (x *DescribeResponse) GetCapabilities() []string {
 	return nil
 }
 
+// ConfigSchemaRequest is the request of ConfigSchema.
 type ConfigSchemaRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -225,9 +234,11 @@ func (*ConfigSchemaRequest) Descriptor() ([]byte, []int) {
 	return file_base_v1_base_proto_rawDescGZIP(), []int{2}
 }
 
+// ConfigSchemaResponse is the response of ConfigSchema.
 type ConfigSchemaResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Schema        *BlockSchema           `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The schema of the config block. An unset schema means that the plugin has no settings.
+	Schema        *BlockSchema `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,11 +280,13 @@ func (x *ConfigSchemaResponse) GetSchema() *BlockSchema {
 	return nil
 }
 
-// BlockSchema is one block of plugins.hcl: its attributes and inner blocks.
+// BlockSchema describes a block of plugins.hcl.
 type BlockSchema struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Attributes    []*Attribute           `protobuf:"bytes,1,rep,name=attributes,proto3" json:"attributes,omitempty"`
-	Blocks        []*NestedBlock         `protobuf:"bytes,2,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The attributes that the block may have.
+	Attributes []*Attribute `protobuf:"bytes,1,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	// The blocks that the block may contain.
+	Blocks        []*NestedBlock `protobuf:"bytes,2,rep,name=blocks,proto3" json:"blocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -322,17 +335,20 @@ func (x *BlockSchema) GetBlocks() []*NestedBlock {
 	return nil
 }
 
-// Attribute is one name = value line.
+// Attribute describes an attribute of a block: one line of the form `name = value`.
 type Attribute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// An HCL type: string, number, bool, list(string), map(string), any.
-	Type     string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Required bool   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
-	// A secret's value is never printed.
-	Secret      bool   `protobuf:"varint,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The name of the attribute.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The HCL type of the value: string, number, bool, list(string), map(string) or any.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// Whether the attribute must be present.
+	Required bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	// Whether the value is a secret. The host never prints the value of a secret.
+	Secret bool `protobuf:"varint,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	// A description of the attribute for administrators.
 	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
-	// The value when the line is left out, as JSON; empty for none.
+	// The value, as JSON, that the host uses if the attribute is absent. Empty means no default.
 	DefaultJson   string `protobuf:"bytes,6,opt,name=default_json,json=defaultJson,proto3" json:"default_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -410,15 +426,19 @@ func (x *Attribute) GetDefaultJson() string {
 	return ""
 }
 
-// NestedBlock is an inner block that may be written max_items times.
+// NestedBlock describes a block inside another block.
 type NestedBlock struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Schema   *BlockSchema           `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
-	MinItems uint32                 `protobuf:"varint,3,opt,name=min_items,json=minItems,proto3" json:"min_items,omitempty"`
-	// 0 is unlimited. A block with max_items 1 reaches Configure as an object,
-	// any other as a list of objects.
-	MaxItems      uint32 `protobuf:"varint,4,opt,name=max_items,json=maxItems,proto3" json:"max_items,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The type of the block, which is the word before its opening brace.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The schema of the block's content.
+	Schema *BlockSchema `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
+	// The minimum number of blocks of this type.
+	MinItems uint32 `protobuf:"varint,3,opt,name=min_items,json=minItems,proto3" json:"min_items,omitempty"`
+	// The maximum number of blocks of this type. 0 means no limit. If it is 1, Configure receives
+	// the block as a JSON object, otherwise as a list of objects.
+	MaxItems uint32 `protobuf:"varint,4,opt,name=max_items,json=maxItems,proto3" json:"max_items,omitempty"`
+	// A description of the block for administrators.
 	Description   string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -489,13 +509,15 @@ func (x *NestedBlock) GetDescription() string {
 	return ""
 }
 
+// ConfigureRequest is the request of Configure.
 type ConfigureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The config block as a JSON object, with defaults filled in.
+	// The config block as a JSON object. It includes the default values.
 	ConfigJson []byte `protobuf:"bytes,1,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
-	// The stanza's label.
+	// The label of the plugin's block in plugins.hcl.
 	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
-	// A directory of the server that the plugin may keep its data in.
+	// A directory on the server in which the plugin may store data. The data is kept when the plugin
+	// restarts.
 	DataDir       string `protobuf:"bytes,3,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -552,9 +574,11 @@ func (x *ConfigureRequest) GetDataDir() string {
 	return ""
 }
 
+// ConfigureResponse is the response of Configure.
 type ConfigureResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Diagnostics   []*Diagnostic          `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The problems of the configuration. Empty means that the plugin accepts it.
+	Diagnostics   []*Diagnostic `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -596,15 +620,17 @@ func (x *ConfigureResponse) GetDiagnostics() []*Diagnostic {
 	return nil
 }
 
-// Diagnostic is one complaint about the config. Any of severity error keeps
-// the plugin from being used.
+// Diagnostic describes a problem of a configuration. The host does not use a configuration that
+// has a diagnostic of SEVERITY_ERROR.
 type Diagnostic struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Severity Severity               `protobuf:"varint,1,opt,name=severity,proto3,enum=agentarea.base.v1.Severity" json:"severity,omitempty"`
-	Summary  string                 `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	// What to write instead.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The severity of the problem.
+	Severity Severity `protobuf:"varint,1,opt,name=severity,proto3,enum=agentarea.base.v1.Severity" json:"severity,omitempty"`
+	// The problem, in a few words.
+	Summary string `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	// How to fix the problem.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// The steps from the config block to the value: names and indices.
+	// The path from the config block to the value: attribute names, block types and list indices.
 	Path          []string `protobuf:"bytes,4,rep,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -668,6 +694,7 @@ func (x *Diagnostic) GetPath() []string {
 	return nil
 }
 
+// HealthRequest is the request of Health.
 type HealthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -704,10 +731,12 @@ func (*HealthRequest) Descriptor() ([]byte, []int) {
 	return file_base_v1_base_proto_rawDescGZIP(), []int{10}
 }
 
+// HealthResponse is the response of Health.
 type HealthResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Healthy bool                   `protobuf:"varint,1,opt,name=healthy,proto3" json:"healthy,omitempty"`
-	// Why not, for an admin.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the plugin can serve requests.
+	Healthy bool `protobuf:"varint,1,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	// If healthy is false, the reason, for administrators.
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -757,6 +786,7 @@ func (x *HealthResponse) GetMessage() string {
 	return ""
 }
 
+// StopRequest is the request of Stop.
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -793,6 +823,7 @@ func (*StopRequest) Descriptor() ([]byte, []int) {
 	return file_base_v1_base_proto_rawDescGZIP(), []int{12}
 }
 
+// StopResponse is the response of Stop.
 type StopResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

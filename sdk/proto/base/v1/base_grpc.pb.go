@@ -4,7 +4,8 @@
 // - protoc             (unknown)
 // source: base/v1/base.proto
 
-// What every plugin of every kind serves, and the messages that kinds share.
+// Package base.v1 defines the service that every plugin implements, whatever its kind, and the
+// messages that several kinds use.
 
 package basev1
 
@@ -32,21 +33,23 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// BaseService is served by every plugin beside the service of its kind. The
-// host calls Describe, ConfigSchema and Configure once, in this order, before
-// anything else; then Health every few seconds; then Stop.
+// BaseService is implemented by every plugin, together with the service of its kind.
+//
+// After the plugin has started, the host calls Describe, ConfigSchema and Configure once each, in
+// this order, before any other method. It then calls Health every few seconds, and finally Stop.
 type BaseServiceClient interface {
-	// Describe says what the plugin is. It answers the same at every call.
+	// Describe returns the plugin's kind, name and capabilities. Every call must return the same
+	// response.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
-	// ConfigSchema gives the shape of the stanza's config block in plugins.hcl.
+	// ConfigSchema returns the schema of the config block in the plugin's block of plugins.hcl.
 	ConfigSchema(ctx context.Context, in *ConfigSchemaRequest, opts ...grpc.CallOption) (*ConfigSchemaResponse, error)
-	// Configure hands over the decoded config block. A bad value is a
-	// diagnostic with its path, never a gRPC error.
+	// Configure passes the decoded config block to the plugin. The plugin must report an invalid
+	// value as a diagnostic with its path, and not as a gRPC error.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
-	// Health answers within two seconds while the plugin is fit to serve.
+	// Health reports whether the plugin can serve requests. It must return within two seconds.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error)
-	// Stop asks the plugin to let go of what it holds; the process is ended
-	// afterwards. Calls under way have ended before Stop is called.
+	// Stop asks the plugin to release its resources. The host calls it when no other call is in
+	// progress, and ends the process afterwards.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 }
 
@@ -112,21 +115,23 @@ func (c *baseServiceClient) Stop(ctx context.Context, in *StopRequest, opts ...g
 // All implementations must embed UnimplementedBaseServiceServer
 // for forward compatibility.
 //
-// BaseService is served by every plugin beside the service of its kind. The
-// host calls Describe, ConfigSchema and Configure once, in this order, before
-// anything else; then Health every few seconds; then Stop.
+// BaseService is implemented by every plugin, together with the service of its kind.
+//
+// After the plugin has started, the host calls Describe, ConfigSchema and Configure once each, in
+// this order, before any other method. It then calls Health every few seconds, and finally Stop.
 type BaseServiceServer interface {
-	// Describe says what the plugin is. It answers the same at every call.
+	// Describe returns the plugin's kind, name and capabilities. Every call must return the same
+	// response.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
-	// ConfigSchema gives the shape of the stanza's config block in plugins.hcl.
+	// ConfigSchema returns the schema of the config block in the plugin's block of plugins.hcl.
 	ConfigSchema(context.Context, *ConfigSchemaRequest) (*ConfigSchemaResponse, error)
-	// Configure hands over the decoded config block. A bad value is a
-	// diagnostic with its path, never a gRPC error.
+	// Configure passes the decoded config block to the plugin. The plugin must report an invalid
+	// value as a diagnostic with its path, and not as a gRPC error.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
-	// Health answers within two seconds while the plugin is fit to serve.
+	// Health reports whether the plugin can serve requests. It must return within two seconds.
 	Health(context.Context, *HealthRequest) (*HealthResponse, error)
-	// Stop asks the plugin to let go of what it holds; the process is ended
-	// afterwards. Calls under way have ended before Stop is called.
+	// Stop asks the plugin to release its resources. The host calls it when no other call is in
+	// progress, and ends the process afterwards.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	mustEmbedUnimplementedBaseServiceServer()
 }

@@ -21,14 +21,20 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Role is the author of a Message.
 type Role int32
 
 const (
+	// The author is unknown.
 	Role_ROLE_UNSPECIFIED Role = 0
-	Role_ROLE_SYSTEM      Role = 1
-	Role_ROLE_USER        Role = 2
-	Role_ROLE_ASSISTANT   Role = 3
-	Role_ROLE_TOOL        Role = 4
+	// The message contains instructions for the model.
+	Role_ROLE_SYSTEM Role = 1
+	// The message comes from the user.
+	Role_ROLE_USER Role = 2
+	// The message comes from the model.
+	Role_ROLE_ASSISTANT Role = 3
+	// The message carries the result of a tool call.
+	Role_ROLE_TOOL Role = 4
 )
 
 // Enum value maps for Role.
@@ -76,16 +82,18 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_base_v1_message_proto_rawDescGZIP(), []int{0}
 }
 
-// Message is one entry of a conversation.
+// Message is one message of a conversation.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Role  Role                   `protobuf:"varint,1,opt,name=role,proto3,enum=agentarea.base.v1.Role" json:"role,omitempty"`
-	Parts []*Part                `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
-	// Of an assistant's message: the tools that it asks for.
+	// The author of the message.
+	Role Role `protobuf:"varint,1,opt,name=role,proto3,enum=agentarea.base.v1.Role" json:"role,omitempty"`
+	// The content of the message.
+	Parts []*Part `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	// If role is ROLE_ASSISTANT, the tool calls that the model requests.
 	ToolCalls []*ToolCall `protobuf:"bytes,3,rep,name=tool_calls,json=toolCalls,proto3" json:"tool_calls,omitempty"`
-	// Of a tool's message: the call that it answers.
+	// If role is ROLE_TOOL, the id of the tool call whose result the message carries.
 	ToolCallId string `protobuf:"bytes,4,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
-	// Of a tool's message: the tool reported a failure.
+	// If role is ROLE_TOOL, whether the tool reported a failure.
 	ToolError     bool `protobuf:"varint,5,opt,name=tool_error,json=toolError,proto3" json:"tool_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -156,7 +164,7 @@ func (x *Message) GetToolError() bool {
 	return false
 }
 
-// Part is a piece of a message's content.
+// Part is a piece of the content of a Message.
 type Part struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Content:
@@ -238,14 +246,17 @@ type isPart_Content interface {
 }
 
 type Part_Text struct {
+	// Text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type Part_Blob struct {
+	// Binary content that the message includes.
 	Blob *Blob `protobuf:"bytes,2,opt,name=blob,proto3,oneof"`
 }
 
 type Part_File struct {
+	// A reference to a file that the host stores.
 	File *File `protobuf:"bytes,3,opt,name=file,proto3,oneof"`
 }
 
@@ -255,15 +266,18 @@ func (*Part_Blob) isPart_Content() {}
 
 func (*Part_File) isPart_Content() {}
 
-// File names a file that the host keeps. A completion may carry it: the host
-// puts its content, or a note where the model can't take it, in its place.
+// File refers to a file that the host stores. A plugin may put it into the messages of a
+// completion. Before the provider receives these messages, the host replaces each File by the
+// file's content, or by a text that names the file if the model does not accept its media type.
 type File struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// A MIME type.
+	// The id of the file.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name of the file.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The MIME type of the file, possibly with a charset. Example: text/plain; charset=utf-8.
 	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	// Bytes.
+	// The size of the file in bytes.
 	Size          int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -330,9 +344,11 @@ func (x *File) GetSize() int64 {
 // Blob is binary content, such as an image.
 type Blob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A MIME type: image/png.
-	MediaType     string `protobuf:"bytes,1,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// The MIME type of data. Example: image/png.
+	MediaType string `protobuf:"bytes,1,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// The content.
+	Data []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// The name of the content, such as a file name. May be empty.
 	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -389,13 +405,14 @@ func (x *Blob) GetName() string {
 	return ""
 }
 
-// ToolCall is a model's wish to use a tool.
+// ToolCall is a model's request to call a tool.
 type ToolCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The model's name for this call, which the tool's message repeats.
-	Id   string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The id that the model assigned to the call. Message.tool_call_id of the result repeats it.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name of the tool.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// A JSON object.
+	// The arguments of the call, as a JSON object.
 	ArgumentsJson string `protobuf:"bytes,3,opt,name=arguments_json,json=argumentsJson,proto3" json:"arguments_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -452,16 +469,18 @@ func (x *ToolCall) GetArgumentsJson() string {
 	return ""
 }
 
-// Tool is what a model is told of a tool.
+// Tool describes a tool to a model.
 type Tool struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Description string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// A JSON Schema of the arguments.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the tool, which tool calls use.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A description of what the tool does, for the model.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// The JSON Schema of the arguments.
 	ParametersJson string `protobuf:"bytes,3,opt,name=parameters_json,json=parametersJson,proto3" json:"parameters_json,omitempty"`
-	// The tool changes nothing.
+	// Whether the tool changes nothing.
 	ReadOnly bool `protobuf:"varint,4,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
-	// To call it twice with the same arguments does no more than to call it once.
+	// Whether a repeated call with the same arguments has no additional effect.
 	Idempotent    bool `protobuf:"varint,5,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -532,14 +551,16 @@ func (x *Tool) GetIdempotent() bool {
 	return false
 }
 
-// Usage counts the tokens of one completion.
+// Usage counts the tokens of a completion.
 type Usage struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	InputTokens  int64                  `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
-	OutputTokens int64                  `protobuf:"varint,2,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	// Of the input tokens, those served from the provider's cache.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of input tokens.
+	InputTokens int64 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// The number of output tokens.
+	OutputTokens int64 `protobuf:"varint,2,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// The number of input tokens that the provider read from its cache. input_tokens includes them.
 	CachedInputTokens int64 `protobuf:"varint,3,opt,name=cached_input_tokens,json=cachedInputTokens,proto3" json:"cached_input_tokens,omitempty"`
-	// Of the output tokens, those spent on reasoning.
+	// The number of output tokens that the model used for reasoning. output_tokens includes them.
 	ReasoningTokens int64 `protobuf:"varint,4,opt,name=reasoning_tokens,json=reasoningTokens,proto3" json:"reasoning_tokens,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -603,21 +624,22 @@ func (x *Usage) GetReasoningTokens() int64 {
 	return 0
 }
 
-// Error is what a plugin or the host reports. It travels as a detail of the
-// gRPC status, or inside a Reply or Finish of an agent's stream.
+// Error describes a failure of a plugin or of the host. It is sent as a detail of a gRPC status, or
+// in a Reply or a Finish of an agent's stream.
 type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A lower-case word: rate_limited, unavailable, timeout, unauthorized,
-	// invalid_request, not_found, content_filter, context_too_long, internal,
-	// plugin_crashed, nondeterministic, cancelled, max_steps, no_space.
+	// The kind of the failure: rate_limited, unavailable, timeout, unauthorized, invalid_request,
+	// not_found, content_filter, context_too_long, internal, plugin_crashed, nondeterministic,
+	// cancelled, max_steps or no_space.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	// For people; it holds no secret.
+	// A description for people. It must not contain secrets.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// The same request may succeed later.
+	// Whether the same request may succeed later.
 	Retryable bool `protobuf:"varint,3,opt,name=retryable,proto3" json:"retryable,omitempty"`
-	// Milliseconds that the provider asks to wait; 0 when it did not say.
+	// The time to wait before the next attempt, in milliseconds, if the provider specified one.
+	// Otherwise 0.
 	RetryAfterMs int64 `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
-	// The HTTP status of the provider; 0 when there was none.
+	// The HTTP status code of the provider's response, or 0 if there was no response.
 	ProviderStatus int32 `protobuf:"varint,5,opt,name=provider_status,json=providerStatus,proto3" json:"provider_status,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: files/v1/files.proto
 
-// The files kind: a backend that keeps bytes under keys that the host chooses.
+// Package files.v1 defines plugins of the kind files. Such a plugin is a file backend: it stores
+// objects, each of which is a sequence of bytes, under keys that the host chooses.
 
 package filesv1
 
@@ -23,12 +24,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Object contains the properties of an object.
 type Object struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Bytes.
+	// The key of the object.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The size of the object in bytes.
 	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
-	// Milliseconds since 1970.
+	// The time of the last modification, in milliseconds since the Unix epoch.
 	ModifiedMs    int64 `protobuf:"varint,3,opt,name=modified_ms,json=modifiedMs,proto3" json:"modified_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -85,9 +88,11 @@ func (x *Object) GetModifiedMs() int64 {
 	return 0
 }
 
+// StatRequest is the request of Stat.
 type StatRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key of the object.
+	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,9 +134,11 @@ func (x *StatRequest) GetKey() string {
 	return ""
 }
 
+// StatResponse is the response of Stat.
 type StatResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Object        *Object                `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The properties of the object.
+	Object        *Object `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,12 +180,14 @@ func (x *StatResponse) GetObject() *Object {
 	return nil
 }
 
+// GetRequest is the request of Get.
 type GetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// The first byte.
+	// The key of the object.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The offset of the first byte.
 	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	// How many bytes; 0 is up to the end.
+	// The length of the range in bytes. 0 means up to the end of the object.
 	Length        int64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -235,9 +244,11 @@ func (x *GetRequest) GetLength() int64 {
 	return 0
 }
 
+// GetResponse is a chunk of the response of Get.
 type GetResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next bytes of the range.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -279,6 +290,7 @@ func (x *GetResponse) GetData() []byte {
 	return nil
 }
 
+// PutRequest is a message of the stream of Put.
 type PutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -350,10 +362,12 @@ type isPutRequest_Message interface {
 }
 
 type PutRequest_Open struct {
+	// The properties of the object. The first message of the stream, and only the first.
 	Open *PutOpen `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
 }
 
 type PutRequest_Data struct {
+	// The next bytes of the object.
 	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
 }
 
@@ -361,11 +375,14 @@ func (*PutRequest_Open) isPutRequest_Message() {}
 
 func (*PutRequest_Data) isPutRequest_Message() {}
 
+// PutOpen starts a Put.
 type PutOpen struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Bytes that will come, and neither more nor less; -1 when unknown.
-	Size          int64  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// The key of the object.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The exact size of the object in bytes, or -1 if it is unknown.
+	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// The MIME type of the object.
 	ContentType   string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -422,11 +439,12 @@ func (x *PutOpen) GetContentType() string {
 	return ""
 }
 
+// PutResponse is the response of Put.
 type PutResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Bytes that were kept.
+	// The number of bytes that were stored.
 	Size int64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
-	// The SHA-256 of them.
+	// The SHA-256 digest of these bytes.
 	Sha256        []byte `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -476,9 +494,11 @@ func (x *PutResponse) GetSha256() []byte {
 	return nil
 }
 
+// DeleteRequest is the request of Delete.
 type DeleteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key of the object.
+	Key           string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -520,6 +540,7 @@ func (x *DeleteRequest) GetKey() string {
 	return ""
 }
 
+// DeleteResponse is the response of Delete.
 type DeleteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -556,10 +577,12 @@ func (*DeleteResponse) Descriptor() ([]byte, []int) {
 	return file_files_v1_files_proto_rawDescGZIP(), []int{9}
 }
 
+// ListRequest is the request of List.
 type ListRequest struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Prefix string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	// Only keys after this one.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prefix of the keys to list. Empty means all keys.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// The key after which the list starts. The list does not include it.
 	After         string `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -609,9 +632,11 @@ func (x *ListRequest) GetAfter() string {
 	return ""
 }
 
+// ListResponse is a part of the response of List.
 type ListResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Objects       []*Object              `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next objects of the list.
+	Objects       []*Object `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,16 +678,19 @@ func (x *ListResponse) GetObjects() []*Object {
 	return nil
 }
 
+// PresignRequest is the request of Presign.
 type PresignRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Seconds that the URL is good for.
+	// The key of the object.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// How long the URL is valid, in seconds.
 	ExpiresS int64 `protobuf:"varint,2,opt,name=expires_s,json=expiresS,proto3" json:"expires_s,omitempty"`
-	// The Content-Disposition and Content-Type of the download.
+	// The Content-Disposition header of the download.
 	ContentDisposition string `protobuf:"bytes,3,opt,name=content_disposition,json=contentDisposition,proto3" json:"content_disposition,omitempty"`
-	ContentType        string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The Content-Type header of the download.
+	ContentType   string `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PresignRequest) Reset() {
@@ -723,9 +751,11 @@ func (x *PresignRequest) GetContentType() string {
 	return ""
 }
 
+// PresignResponse is the response of Presign.
 type PresignResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The URL, or empty if the backend cannot create one.
+	Url           string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

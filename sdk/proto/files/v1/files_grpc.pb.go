@@ -4,7 +4,8 @@
 // - protoc             (unknown)
 // source: files/v1/files.proto
 
-// The files kind: a backend that keeps bytes under keys that the host chooses.
+// Package files.v1 defines plugins of the kind files. Such a plugin is a file backend: it stores
+// objects, each of which is a sequence of bytes, under keys that the host chooses.
 
 package filesv1
 
@@ -33,26 +34,32 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// A key is 1 to 255 bytes of UTF-8 without NUL, with no more than 80 bytes
-// between its slashes. A key that is not there is the gRPC status NOT_FOUND, with
-// or without a base.v1.Error in its details; no room is an Error no_space; a
-// medium that is down is an Error unavailable.
+// FilesService is implemented by plugins of the kind files.
+//
+// A key consists of 1 to 255 bytes of UTF-8 without NUL, with at most 80 bytes between two slashes.
+//
+// A method that does not find the key returns the gRPC status NOT_FOUND, with or without a
+// base.v1.Error as its detail. If the backend has no space left, the detail is an Error with the
+// code no_space. If its storage is not available, the code is unavailable.
 type FilesServiceClient interface {
+	// Stat returns the properties of an object.
 	Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*StatResponse, error)
-	// Get streams a range in chunks of 256 KiB to 1 MiB. An offset at or past the
-	// end gives none.
+	// Get streams a range of an object in chunks of 256 KiB to 1 MiB. The stream has no chunk if the
+	// offset is at or after the end of the object.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
-	// Put takes an open message and then chunks. The key holds the new bytes,
-	// whole and safe on the medium, once the answer is there; before, and after
-	// a stream that was cut, it holds what it held.
+	// Put stores an object and replaces the previous object of the key. The host sends a PutOpen
+	// first, and then the content in chunks.
+	//
+	// When Put returns its response, the new object is complete and durable. Until then, and if the
+	// stream is interrupted, the key keeps its previous object, if any.
 	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutRequest, PutResponse], error)
-	// Delete succeeds for a key that is not there. What a Put of that key that was
-	// cut has left behind goes too.
+	// Delete removes an object, and whatever an interrupted Put of the same key left behind. It
+	// succeeds if the key does not exist.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
-	// List streams the keys with a prefix, in order of their bytes.
+	// List streams the objects whose keys have a prefix, in the byte order of the keys.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
-	// Presign gives a URL that downloads without the server; an empty one, or
-	// UNIMPLEMENTED, has the host read the bytes itself.
+	// Presign returns a URL from which a client can download the object without the host. If the
+	// backend returns an empty URL or the status UNIMPLEMENTED, the host calls Get instead.
 	Presign(ctx context.Context, in *PresignRequest, opts ...grpc.CallOption) (*PresignResponse, error)
 }
 
@@ -149,26 +156,32 @@ func (c *filesServiceClient) Presign(ctx context.Context, in *PresignRequest, op
 // All implementations must embed UnimplementedFilesServiceServer
 // for forward compatibility.
 //
-// A key is 1 to 255 bytes of UTF-8 without NUL, with no more than 80 bytes
-// between its slashes. A key that is not there is the gRPC status NOT_FOUND, with
-// or without a base.v1.Error in its details; no room is an Error no_space; a
-// medium that is down is an Error unavailable.
+// FilesService is implemented by plugins of the kind files.
+//
+// A key consists of 1 to 255 bytes of UTF-8 without NUL, with at most 80 bytes between two slashes.
+//
+// A method that does not find the key returns the gRPC status NOT_FOUND, with or without a
+// base.v1.Error as its detail. If the backend has no space left, the detail is an Error with the
+// code no_space. If its storage is not available, the code is unavailable.
 type FilesServiceServer interface {
+	// Stat returns the properties of an object.
 	Stat(context.Context, *StatRequest) (*StatResponse, error)
-	// Get streams a range in chunks of 256 KiB to 1 MiB. An offset at or past the
-	// end gives none.
+	// Get streams a range of an object in chunks of 256 KiB to 1 MiB. The stream has no chunk if the
+	// offset is at or after the end of the object.
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
-	// Put takes an open message and then chunks. The key holds the new bytes,
-	// whole and safe on the medium, once the answer is there; before, and after
-	// a stream that was cut, it holds what it held.
+	// Put stores an object and replaces the previous object of the key. The host sends a PutOpen
+	// first, and then the content in chunks.
+	//
+	// When Put returns its response, the new object is complete and durable. Until then, and if the
+	// stream is interrupted, the key keeps its previous object, if any.
 	Put(grpc.ClientStreamingServer[PutRequest, PutResponse]) error
-	// Delete succeeds for a key that is not there. What a Put of that key that was
-	// cut has left behind goes too.
+	// Delete removes an object, and whatever an interrupted Put of the same key left behind. It
+	// succeeds if the key does not exist.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
-	// List streams the keys with a prefix, in order of their bytes.
+	// List streams the objects whose keys have a prefix, in the byte order of the keys.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
-	// Presign gives a URL that downloads without the server; an empty one, or
-	// UNIMPLEMENTED, has the host read the bytes itself.
+	// Presign returns a URL from which a client can download the object without the host. If the
+	// backend returns an empty URL or the status UNIMPLEMENTED, the host calls Get instead.
 	Presign(context.Context, *PresignRequest) (*PresignResponse, error)
 	mustEmbedUnimplementedFilesServiceServer()
 }

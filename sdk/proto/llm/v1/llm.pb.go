@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: llm/v1/llm.proto
 
-// The llm kind: a provider of language models.
+// Package llm.v1 defines plugins of the kind llm. Such a plugin is a provider of language models.
 
 package llmv1
 
@@ -24,13 +24,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// FinishReason is the reason why a model stopped.
 type FinishReason int32
 
 const (
-	FinishReason_FINISH_REASON_UNSPECIFIED    FinishReason = 0
-	FinishReason_FINISH_REASON_STOP           FinishReason = 1
-	FinishReason_FINISH_REASON_LENGTH         FinishReason = 2
-	FinishReason_FINISH_REASON_TOOL_CALLS     FinishReason = 3
+	// The reason is unknown.
+	FinishReason_FINISH_REASON_UNSPECIFIED FinishReason = 0
+	// The answer is complete, or the model reached one of the stop texts.
+	FinishReason_FINISH_REASON_STOP FinishReason = 1
+	// The answer reached the maximum number of tokens.
+	FinishReason_FINISH_REASON_LENGTH FinishReason = 2
+	// The model requests tool calls.
+	FinishReason_FINISH_REASON_TOOL_CALLS FinishReason = 3
+	// The provider withheld the answer.
 	FinishReason_FINISH_REASON_CONTENT_FILTER FinishReason = 4
 )
 
@@ -79,6 +85,7 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_llm_v1_llm_proto_rawDescGZIP(), []int{0}
 }
 
+// ListModelsRequest is the request of ListModels.
 type ListModelsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -115,9 +122,11 @@ func (*ListModelsRequest) Descriptor() ([]byte, []int) {
 	return file_llm_v1_llm_proto_rawDescGZIP(), []int{0}
 }
 
+// ListModelsResponse is the response of ListModels.
 type ListModelsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Models        []*Model               `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The models of the provider.
+	Models        []*Model `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,16 +168,18 @@ func (x *ListModelsResponse) GetModels() []*Model {
 	return nil
 }
 
+// Model describes a model.
 type Model struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name that a request carries.
-	Id          string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The id of the model, which ChatRequest.model uses.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The name of the model for people. May be empty.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Tokens of input and output together; 0 when unknown.
+	// The maximum number of input and output tokens together, or 0 if it is unknown.
 	ContextWindow int64 `protobuf:"varint,3,opt,name=context_window,json=contextWindow,proto3" json:"context_window,omitempty"`
-	// Tokens of one answer; 0 when unknown.
+	// The maximum number of output tokens of a completion, or 0 if it is unknown.
 	MaxOutputTokens int64 `protobuf:"varint,4,opt,name=max_output_tokens,json=maxOutputTokens,proto3" json:"max_output_tokens,omitempty"`
-	// tools, images, json_schema, reasoning.
+	// The features that the model supports: tools, images, json_schema, reasoning.
 	Capabilities  []string `protobuf:"bytes,5,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -239,15 +250,21 @@ func (x *Model) GetCapabilities() []string {
 	return nil
 }
 
+// ChatRequest is the request of Chat.
 type ChatRequest struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	Model      string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	Messages   []*v1.Message          `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
-	Tools      []*v1.Tool             `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
-	Parameters *Parameters            `protobuf:"bytes,4,opt,name=parameters,proto3" json:"parameters,omitempty"`
-	// Whether somebody watches. Without, one delta with everything is enough.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The messages to complete, oldest first.
+	Messages []*v1.Message `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	// The tools that the model may call.
+	Tools []*v1.Tool `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
+	// The parameters of the completion.
+	Parameters *Parameters `protobuf:"bytes,4,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	// Whether a client follows the completion. If it is false, the plugin may send the whole answer in
+	// one response.
 	Stream bool `protobuf:"varint,5,opt,name=stream,proto3" json:"stream,omitempty"`
-	// The run that asks, for logs.
+	// The id of the run that needs the completion, for log messages.
 	RunId         string `protobuf:"bytes,6,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -325,13 +342,18 @@ func (x *ChatRequest) GetRunId() string {
 	return ""
 }
 
-// Parameters are passed on as they are; an unset one is the provider's default.
+// Parameters contains the sampling parameters. The plugin passes them on to the provider unchanged.
+// A field that is not set means the provider's default.
 type Parameters struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Temperature   *float64               `protobuf:"fixed64,1,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
-	MaxTokens     *int64                 `protobuf:"varint,2,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
-	TopP          *float64               `protobuf:"fixed64,3,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
-	Stop          []string               `protobuf:"bytes,4,rep,name=stop,proto3" json:"stop,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sampling temperature.
+	Temperature *float64 `protobuf:"fixed64,1,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
+	// The maximum number of output tokens.
+	MaxTokens *int64 `protobuf:"varint,2,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
+	// The nucleus sampling probability.
+	TopP *float64 `protobuf:"fixed64,3,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
+	// The texts at which the model stops.
+	Stop          []string `protobuf:"bytes,4,rep,name=stop,proto3" json:"stop,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,11 +416,13 @@ func (x *Parameters) GetStop() []string {
 	return nil
 }
 
+// ChatResponse is a part of the response of Chat.
 type ChatResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What came since the last response, in order: whatever waits goes together.
+	// The deltas since the previous response, in order. A plugin should send all deltas that are
+	// available at the same time in one response.
 	Deltas []*Delta `protobuf:"bytes,1,rep,name=deltas,proto3" json:"deltas,omitempty"`
-	// Set in the last response only.
+	// The result of the completion. Set in the last response only.
 	Finish        *Finish `protobuf:"bytes,2,opt,name=finish,proto3" json:"finish,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -448,6 +472,7 @@ func (x *ChatResponse) GetFinish() *Finish {
 	return nil
 }
 
+// Delta is a piece of the model's answer.
 type Delta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Content:
@@ -529,14 +554,17 @@ type isDelta_Content interface {
 }
 
 type Delta_Text struct {
+	// The next piece of the text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type Delta_ToolCall struct {
+	// The next piece of a tool call.
 	ToolCall *ToolCallDelta `protobuf:"bytes,2,opt,name=tool_call,json=toolCall,proto3,oneof"`
 }
 
 type Delta_Reasoning struct {
+	// The next piece of the model's reasoning.
 	Reasoning string `protobuf:"bytes,3,opt,name=reasoning,proto3,oneof"`
 }
 
@@ -546,15 +574,16 @@ func (*Delta_ToolCall) isDelta_Content() {}
 
 func (*Delta_Reasoning) isDelta_Content() {}
 
-// ToolCallDelta adds to the tool call of its index.
+// ToolCallDelta is a piece of a tool call. The pieces of one tool call have the same index.
 type ToolCallDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Index int32                  `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// In the first delta of an index.
+	// The position of the tool call in the answer. The first tool call has index 0.
+	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The id of the tool call. Set in the first delta of the index.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// In the first delta of an index.
+	// The name of the tool. Set in the first delta of the index.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// The next piece of the JSON arguments.
+	// The next piece of the arguments, which together are a JSON object.
 	ArgumentsJson string `protobuf:"bytes,4,opt,name=arguments_json,json=argumentsJson,proto3" json:"arguments_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -618,11 +647,14 @@ func (x *ToolCallDelta) GetArgumentsJson() string {
 	return ""
 }
 
+// Finish is the result of a completion.
 type Finish struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Reason FinishReason           `protobuf:"varint,1,opt,name=reason,proto3,enum=agentarea.llm.v1.FinishReason" json:"reason,omitempty"`
-	Usage  *v1.Usage              `protobuf:"bytes,2,opt,name=usage,proto3" json:"usage,omitempty"`
-	// The model that answered, in the provider's words.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why the model stopped.
+	Reason FinishReason `protobuf:"varint,1,opt,name=reason,proto3,enum=agentarea.llm.v1.FinishReason" json:"reason,omitempty"`
+	// The tokens that the completion used.
+	Usage *v1.Usage `protobuf:"bytes,2,opt,name=usage,proto3" json:"usage,omitempty"`
+	// The name of the model that generated the answer, as the provider reports it.
 	Model         string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

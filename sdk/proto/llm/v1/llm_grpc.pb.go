@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: llm/v1/llm.proto
 
-// The llm kind: a provider of language models.
+// Package llm.v1 defines plugins of the kind llm. Such a plugin is a provider of language models.
 
 package llmv1
 
@@ -28,12 +28,13 @@ const (
 // LLMServiceClient is the client API for LLMService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// LLMService is implemented by plugins of the kind llm.
 type LLMServiceClient interface {
-	// ListModels gives the models that the provider serves now.
+	// ListModels returns the models that the provider currently serves.
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
-	// Chat completes a conversation. The stream carries deltas and then one
-	// response with finish. A failure is a gRPC status with a base.v1.Error as
-	// its detail.
+	// Chat completes a conversation. The stream contains deltas. Its last response contains a Finish.
+	// If the completion fails, Chat returns a gRPC status with a base.v1.Error as its detail.
 	Chat(ctx context.Context, in *ChatRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChatResponse], error)
 }
 
@@ -77,12 +78,13 @@ type LLMService_ChatClient = grpc.ServerStreamingClient[ChatResponse]
 // LLMServiceServer is the server API for LLMService service.
 // All implementations must embed UnimplementedLLMServiceServer
 // for forward compatibility.
+//
+// LLMService is implemented by plugins of the kind llm.
 type LLMServiceServer interface {
-	// ListModels gives the models that the provider serves now.
+	// ListModels returns the models that the provider currently serves.
 	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
-	// Chat completes a conversation. The stream carries deltas and then one
-	// response with finish. A failure is a gRPC status with a base.v1.Error as
-	// its detail.
+	// Chat completes a conversation. The stream contains deltas. Its last response contains a Finish.
+	// If the completion fails, Chat returns a gRPC status with a base.v1.Error as its detail.
 	Chat(*ChatRequest, grpc.ServerStreamingServer[ChatResponse]) error
 	mustEmbedUnimplementedLLMServiceServer()
 }

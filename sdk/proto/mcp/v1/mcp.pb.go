@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: mcp/v1/mcp.proto
 
-// The mcp kind: a transport to MCP servers.
+// Package mcp.v1 defines plugins of the kind mcp. Such a plugin is a transport to MCP servers.
 
 package mcpv1
 
@@ -24,9 +24,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CheckConfigRequest is the request of CheckConfig.
 type CheckConfigRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As in Open.
+	// The config of the MCP server, as in Open.
 	ConfigJson    string `protobuf:"bytes,1,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -69,9 +70,10 @@ func (x *CheckConfigRequest) GetConfigJson() string {
 	return ""
 }
 
+// CheckConfigResponse is the response of CheckConfig.
 type CheckConfigResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty when the config is fit.
+	// The problems of the config. Empty means that the config is valid.
 	Diagnostics   []*v1.Diagnostic `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -114,6 +116,7 @@ func (x *CheckConfigResponse) GetDiagnostics() []*v1.Diagnostic {
 	return nil
 }
 
+// ConnectRequest is a message from the host to the plugin.
 type ConnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -195,16 +198,17 @@ type isConnectRequest_Message interface {
 }
 
 type ConnectRequest_Open struct {
+	// Opens the connection. The first message of the stream, and only the first.
 	Open *Open `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
 }
 
 type ConnectRequest_Json struct {
-	// One JSON-RPC message.
+	// A JSON-RPC message for the MCP server.
 	Json []byte `protobuf:"bytes,2,opt,name=json,proto3,oneof"`
 }
 
 type ConnectRequest_Close struct {
-	// The host will send no more: close the server's input.
+	// Closes the input of the MCP server. The host sends no further message.
 	Close *Close `protobuf:"bytes,3,opt,name=close,proto3,oneof"`
 }
 
@@ -214,11 +218,12 @@ func (*ConnectRequest_Json) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Close) isConnectRequest_Message() {}
 
+// Open opens a connection.
 type Open struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The server's config as a JSON object: {command, args, env} or {url, headers}.
+	// The config of the MCP server, as a JSON object: {command, args, env} or {url, headers}.
 	ConfigJson string `protobuf:"bytes,1,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
-	// The server's slug, for logs.
+	// The slug of the MCP server, for log messages.
 	Slug          string `protobuf:"bytes,2,opt,name=slug,proto3" json:"slug,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -268,6 +273,7 @@ func (x *Open) GetSlug() string {
 	return ""
 }
 
+// Close closes the input of the MCP server.
 type Close struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -304,6 +310,7 @@ func (*Close) Descriptor() ([]byte, []int) {
 	return file_mcp_v1_mcp_proto_rawDescGZIP(), []int{4}
 }
 
+// ConnectResponse is a message from the plugin to the host.
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -395,21 +402,22 @@ type isConnectResponse_Message interface {
 }
 
 type ConnectResponse_Opened struct {
+	// The connection is open. The first message of the stream.
 	Opened *Opened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
 }
 
 type ConnectResponse_Json struct {
-	// One JSON-RPC message.
+	// A JSON-RPC message from the MCP server.
 	Json []byte `protobuf:"bytes,2,opt,name=json,proto3,oneof"`
 }
 
 type ConnectResponse_StderrLine struct {
-	// One line that the server wrote to its standard error.
+	// A line that the MCP server wrote to its standard error.
 	StderrLine string `protobuf:"bytes,3,opt,name=stderr_line,json=stderrLine,proto3,oneof"`
 }
 
 type ConnectResponse_Exit struct {
-	// The connection has ended. Nothing follows.
+	// The connection has ended. The last message of the stream.
 	Exit *Exit `protobuf:"bytes,4,opt,name=exit,proto3,oneof"`
 }
 
@@ -421,12 +429,13 @@ func (*ConnectResponse_StderrLine) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Exit) isConnectResponse_Message() {}
 
+// Opened reports that a connection is open.
 type Opened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The process, if the transport started one; 0 otherwise.
+	// The id of the process that the transport started, or 0 if it started none.
 	Pid int64 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
-	// What keeps the process from harm and from being left behind, strongest
-	// first, as in "namespace, limits"; empty without a process.
+	// The mechanisms that confine the process and end it, strongest first. Example: "namespace,
+	// limits". Empty if there is no process.
 	Sandbox       string `protobuf:"bytes,2,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -476,11 +485,12 @@ func (x *Opened) GetSandbox() string {
 	return ""
 }
 
+// Exit reports that a connection has ended.
 type Exit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The exit code of the process; -1 when a signal ended it or there is none.
+	// The exit code of the process, or -1 if a signal ended it or if there is no process.
 	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// Why, for people.
+	// Why the connection ended, for people.
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

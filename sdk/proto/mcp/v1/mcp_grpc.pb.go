@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: mcp/v1/mcp.proto
 
-// The mcp kind: a transport to MCP servers.
+// Package mcp.v1 defines plugins of the kind mcp. Such a plugin is a transport to MCP servers.
 
 package mcpv1
 
@@ -28,12 +28,13 @@ const (
 // MCPServiceClient is the client API for MCPService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// MCPService is implemented by plugins of the kind mcp.
 type MCPServiceClient interface {
-	// CheckConfig says what is wrong with a server's config, before anybody
-	// connects. It reaches nothing but the plugin's own machine.
+	// CheckConfig validates the config of an MCP server. It must not use the network.
 	CheckConfig(ctx context.Context, in *CheckConfigRequest, opts ...grpc.CallOption) (*CheckConfigResponse, error)
-	// Connect is one connection to one MCP server. The host's first message is
-	// open; a process that belongs to the connection ends with the stream.
+	// Connect opens a connection to an MCP server. The host sends an Open first. When the stream ends,
+	// the plugin must end the process that it started for the connection, if any.
 	Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error)
 }
 
@@ -71,12 +72,13 @@ type MCPService_ConnectClient = grpc.BidiStreamingClient[ConnectRequest, Connect
 // MCPServiceServer is the server API for MCPService service.
 // All implementations must embed UnimplementedMCPServiceServer
 // for forward compatibility.
+//
+// MCPService is implemented by plugins of the kind mcp.
 type MCPServiceServer interface {
-	// CheckConfig says what is wrong with a server's config, before anybody
-	// connects. It reaches nothing but the plugin's own machine.
+	// CheckConfig validates the config of an MCP server. It must not use the network.
 	CheckConfig(context.Context, *CheckConfigRequest) (*CheckConfigResponse, error)
-	// Connect is one connection to one MCP server. The host's first message is
-	// open; a process that belongs to the connection ends with the stream.
+	// Connect opens a connection to an MCP server. The host sends an Open first. When the stream ends,
+	// the plugin must end the process that it started for the connection, if any.
 	Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error
 	mustEmbedUnimplementedMCPServiceServer()
 }

@@ -1,4 +1,4 @@
-// Command fakeopenai serves openaitest in a process of its own, for benchmarks
+// Command fakeopenai runs the server of openaitest as a separate process, for benchmarks
 // and for trying things by hand. It prints its base URL as one line.
 package main
 

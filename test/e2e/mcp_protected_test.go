@@ -9,9 +9,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// guardedMCP starts an MCP server that requires the Authorization header, and returns its URL. For
+// protectedMCP starts an MCP server that requires the Authorization header, and returns its URL. For
 // any other header it answers 401 with the header that it got.
-func guardedMCP(t *testing.T, authorization string) string {
+func protectedMCP(t *testing.T, authorization string) string {
 	t.Helper()
 	tools := mcp.NewServer(&mcp.Implementation{Name: "guarded", Version: "1"}, nil)
 	mcp.AddTool(tools, &mcp.Tool{Name: "whoami", Description: "says it"},

@@ -15,17 +15,17 @@ import (
 	agentv1 "github.com/agentarea/agentarea/sdk/proto/agent/v1"
 )
 
-// What one run may have under way: calls that are handled at the same time, and
-// those with the ones that wait for it. They wait here and not on the wire, so
-// that a finish, or the plugin's end, is seen at once.
+// These limits apply to one run. maxHandled is the number of calls that are handled concurrently.
+// maxInFlight also includes the calls that wait for a worker. They wait in a queue and not in the
+// stream, so that the host notices a finish or a crash of the plugin at once.
 const (
 	maxHandled  = 64
 	maxInFlight = 1024
 )
 
-// session is one run on the host's side.
-type session struct {
-	ctx     context.Context // of the run's calls
+// runStream is one run in the host.
+type runStream struct {
+	ctx     context.Context // the context of the run's calls
 	stream  agentv1.AgentService_RunClient
 	handler Handler
 	sending sync.Mutex
@@ -33,26 +33,26 @@ type session struct {
 	number  uint64
 	workers sync.WaitGroup
 	mu      sync.Mutex
-	handled int     // workers that run
-	queue   []*Call // what waits for one, in order
+	handled int     // the number of running workers
+	queue   []*Call // the calls that wait for a worker, in order
 
-	answered atomic.Bool // a final completion gave the run's answer
+	answered atomic.Bool // whether a final completion was the answer of the run
 }
 
-func (s *session) send(m *agentv1.RunRequest) error {
+func (s *runStream) send(m *agentv1.RunRequest) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	return s.stream.Send(m)
 }
 
-func (s *session) cancel(cause error) {
+func (s *runStream) cancel(cause error) {
 	_ = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Cancel{
 		Cancel: &agentv1.Cancel{Reason: wire.UTF8(cause.Error())},
 	}})
 }
 
-// receive starts the handling of each call, until the plugin finishes.
-func (s *session) receive(ctx context.Context) (*sdk.Message, error) {
+// receive dispatches each call that the plugin makes, and returns the answer when the run finishes.
+func (s *runStream) receive(ctx context.Context) (*sdk.Message, error) {
 	for {
 		m, err := s.stream.Recv()
 		if err != nil {
@@ -61,18 +61,19 @@ func (s *session) receive(ctx context.Context) (*sdk.Message, error) {
 		if f := m.GetFinish(); f != nil {
 			return s.finish(f)
 		}
-		call, err := s.next(m.GetCall())
+		call, err := s.decode(m.GetCall())
 		if err != nil {
 			return nil, err
 		}
-		if !s.begin(call) {
-			return nil, protocolError("more than %d calls at once", maxInFlight)
+		if !s.dispatch(call) {
+			return nil, protocolError("more than %d concurrent calls", maxInFlight)
 		}
 	}
 }
 
-// begin has call handled, or lets it wait for its turn; false is one too many.
-func (s *session) begin(call *Call) bool {
+// dispatch starts a worker for the call or puts it into the queue. It returns false if the run has too
+// many calls in progress.
+func (s *runStream) dispatch(call *Call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.handled == maxHandled {
@@ -81,15 +82,15 @@ func (s *session) begin(call *Call) bool {
 	}
 	s.handled++
 	s.workers.Go(func() {
-		for ; call != nil; call = s.another() {
+		for ; call != nil; call = s.dequeue() {
 			s.handle(call)
 		}
 	})
 	return true
 }
 
-// another is the next call for a worker that has done one; nil ends it.
-func (s *session) another() *Call {
+// dequeue returns the next call for a worker, or nil if the worker must end.
+func (s *runStream) dequeue() *Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
@@ -101,7 +102,7 @@ func (s *session) another() *Call {
 	return call
 }
 
-func (s *session) finish(f *agentv1.Finish) (*sdk.Message, error) {
+func (s *runStream) finish(f *agentv1.Finish) (*sdk.Message, error) {
 	if e := wire.ToError(f.GetError()); e != nil {
 		return nil, e
 	}
@@ -112,11 +113,11 @@ func (s *session) finish(f *agentv1.Finish) (*sdk.Message, error) {
 	return m, nil
 }
 
-// next checks that a call is in its turn, and makes the handler's Call of it.
-func (s *session) next(c *agentv1.Call) (*Call, error) {
+// decode checks the number of a call and converts the call.
+func (s *runStream) decode(c *agentv1.Call) (*Call, error) {
 	s.number++
 	if c.GetNumber() != s.number {
-		return nil, protocolError("call %d came where %d was due", c.GetNumber(), s.number)
+		return nil, protocolError("got call %d, want call %d", c.GetNumber(), s.number)
 	}
 	call := &Call{Number: s.number}
 	switch r := c.GetRequest().(type) {
@@ -133,47 +134,47 @@ func (s *session) next(c *agentv1.Call) (*Call, error) {
 	case *agentv1.Call_ReadFile:
 		call.ReadFile = toFileRange(r.ReadFile)
 	default:
-		return nil, protocolError("call %d asks for nothing that is known", s.number)
+		return nil, protocolError("call %d has no known request", s.number)
 	}
 	return call, nil
 }
 
 func protocolError(format string, args ...any) error {
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type broke the protocol: " + fmt.Sprintf(format, args...)}
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type violated the protocol: " + fmt.Sprintf(format, args...)}
 }
 
-func (s *session) delta(number uint64, text string) {
+func (s *runStream) delta(number uint64, text string) {
 	_ = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Delta{
 		Delta: &agentv1.Delta{Number: number, Text: wire.UTF8(text)},
-	}}) // a stream that broke ends the run
+	}}) // receive reports a broken stream
 }
 
-// handle answers one call.
-func (s *session) handle(call *Call) {
-	result, err := s.ask(call)
+// handle executes one call and sends the reply.
+func (s *runStream) handle(call *Call) {
+	result, err := s.call(call)
 	reply := &agentv1.Reply{Number: call.Number}
 	if err == nil {
 		err = setResult(reply, call, result)
 	}
 	if err == nil && proto.Size(reply) > maxPayload {
-		err = &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the reply is larger than 64 MiB"}
+		err = &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the reply is larger than the maximum of 64 MiB"}
 	}
 	if err != nil {
 		reply.Result = &agentv1.Reply_Error{Error: wire.FromError(wire.AsError(err))}
 	}
-	// Before the reply goes: the plugin's finish may come at once after it.
+	// Set this before sending the reply, because the plugin may finish immediately after it.
 	if err == nil && call.Complete != nil && call.Complete.Final && len(result.Answer.Message.ToolCalls) == 0 {
 		s.answered.Store(true)
 	}
-	_ = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Reply{Reply: reply}}) // a stream that broke ends the run
+	_ = s.send(&agentv1.RunRequest{Message: &agentv1.RunRequest_Reply{Reply: reply}}) // receive reports a broken stream
 }
 
-// ask keeps a panic of the handler to its run.
-func (s *session) ask(call *Call) (result *Result, err error) {
+// call calls the handler. A panic of the handler fails its run only.
+func (s *runStream) call(call *Call) (result *Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			slog.ErrorContext(s.ctx, "panic", "panic", v, "stack", string(debug.Stack()))
-			err = &sdk.Error{Code: sdk.CodeInternal, Message: "the host panicked; its log has the stack"}
+			slog.ErrorContext(s.ctx, "recovered panic of host call", "call", call.Number, "panic", v, "stack", string(debug.Stack()))
+			err = &sdk.Error{Code: sdk.CodeInternal, Message: "the host panicked; see the server's log for the stack trace"}
 		}
 	}()
 	if err := s.ctx.Err(); err != nil {
@@ -200,7 +201,7 @@ func setResult(reply *agentv1.Reply, call *Call, r *Result) error {
 		reply.Result = &agentv1.Reply_FileRange{FileRange: &agentv1.FileRange{Data: r.Data}}
 	}
 	if reply.Result == nil {
-		return &sdk.Error{Code: sdk.CodeInternal, Message: "the handler gave no result for the call"}
+		return &sdk.Error{Code: sdk.CodeInternal, Message: "the host returned no result for the call"}
 	}
 	return nil
 }
