@@ -9,8 +9,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// BenchmarkTurn is what the engine and SQLite cost a turn of 20 tokens, without plugins' processes
-// and without HTTP.
+// BenchmarkTurn measures a turn of 20 tokens in the engine and SQLite, without plugin processes
+// and HTTP.
 func BenchmarkTurn(b *testing.B) {
 	words := make([]string, 20)
 	for i := range words {

@@ -22,9 +22,11 @@ import (
 	"github.com/agentarea/agentarea/test/dbtest"
 )
 
-// loop is an agent type that runs in the test's process. call makes the next
-// numbered call.
-type loop func(ctx context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error)
+// callFunc makes the next numbered host call.
+type callFunc = func(*agent.Call) (*agent.Result, error)
+
+// loop is an agent type that runs in the test process.
+type loop func(ctx context.Context, r *agent.Run, call callFunc) (*sdk.Message, error)
 
 func (l loop) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Message, error) {
 	var number uint64
@@ -41,13 +43,13 @@ func complete(text string, final bool) *agent.Call {
 	}}
 }
 
-// chat asks the model once and answers with what it says.
-func chat(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// chat asks the model once and returns its answer.
+func chat(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	_, err := call(complete(r.Input.Text(), true))
 	return nil, err
 }
 
-// provider is a model that runs in the test's process.
+// provider is an LLM provider that runs in the test process.
 type provider func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error)
 
 func (provider) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
@@ -56,7 +58,7 @@ func (p provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*
 	return p(ctx, req, out)
 }
 
-// say answers with the words and counts them.
+// say returns a provider that answers with words, one token each.
 func say(words ...string) provider {
 	return func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		for _, w := range words {
@@ -64,11 +66,12 @@ func say(words ...string) provider {
 				return nil, err
 			}
 		}
-		return &llm.Finish{Reason: llm.FinishStop, Model: "m-1", Usage: sdk.Usage{InputTokens: 2, OutputTokens: int64(len(words))}}, nil
+		usage := sdk.Usage{InputTokens: 2, OutputTokens: int64(len(words))}
+		return &llm.Finish{Reason: llm.FinishStop, Model: "m-1", Usage: usage}, nil
 	}
 }
 
-// plugins are what the engine finds; a test may change them as it goes.
+// plugins are the plugins that the engine finds. A test may change them at any time.
 type plugins struct {
 	mu          sync.Mutex
 	agent       agent.Runner
@@ -104,7 +107,7 @@ func (p *plugins) Provider(context.Context, string) (string, string, llm.Provide
 	return "test", "m", p.provider, nil
 }
 
-// testEnv is one database, and the servers that a test runs on it.
+// testEnv is a database and the servers that a test runs on it.
 type testEnv struct {
 	t       testing.TB
 	db      *storage.DB
@@ -113,7 +116,7 @@ type testEnv struct {
 	files   *fakeFiles
 	agent   *core.Agent
 	actor   core.Actor
-	// slots is how many tasks a server works on at once; none unless set.
+	// slots is the number of tasks that a server executes at once. With 0, it executes none.
 	slots int
 }
 
@@ -121,7 +124,9 @@ func newEnv(t testing.TB) *testEnv {
 	t.Helper()
 	db := dbtest.Open(t)
 	now := time.Now().UTC()
-	u := &core.User{ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
+	u := &core.User{
+		ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
+	}
 	a := &core.Agent{
 		ID: core.NewID("agent"), Name: "a", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"model":"m"}`),
 		Model: "m", Version: 1, CreatedBy: u.ID, CreatedAt: now, UpdatedAt: now,
@@ -129,23 +134,29 @@ func newEnv(t testing.TB) *testEnv {
 	if err := errors.Join(db.CreateUser(t.Context(), u), db.CreateAgent(t.Context(), a)); err != nil {
 		t.Fatal(err)
 	}
-	return &testEnv{t: t, db: db, plugins: &plugins{}, files: newFakeFiles(), agent: a, actor: core.Actor{UserID: u.ID, Role: u.Role}}
+	return &testEnv{
+		t: t, db: db, plugins: &plugins{}, files: newFakeFiles(), agent: a, actor: core.Actor{UserID: u.ID, Role: u.Role},
+	}
 }
 
-// server is one life of a server on the testEnv's database.
+// server is a server on the database of its testEnv. A crashed one is not started again.
 type server struct {
 	*run.Engine
 	env  *testEnv
 	once sync.Once
 }
 
+// start starts a server, which crashes at the end of the test.
 func (env *testEnv) start() *server {
 	env.t.Helper()
 	logger := slog.New(slog.NewTextHandler(env.t.Output(), nil))
 	log := events.NewLog(env.db, logger)
 	o := run.Options{
-		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: env.db, Log: log, Plugins: env.plugins, Toolbox: env.toolbox, Logger: logger,
-		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond},
+		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: env.db, Log: log,
+		Plugins: env.plugins, Toolbox: env.toolbox, Logger: logger, Owner: core.NewID("server"),
+		Times: run.Times{
+			Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond,
+		},
 		TaskSlots: env.slots,
 	}
 	if env.slots > 0 {
@@ -165,7 +176,7 @@ func (env *testEnv) start() *server {
 	return s
 }
 
-// crash stops the server at once: its runs are left as they stand.
+// crash stops the server at once. It abandons its runs.
 func (s *server) crash() {
 	s.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -181,7 +192,9 @@ func (s *server) turn(session, text string) (*core.Run, error) {
 }
 
 func (s *server) turnWith(session string, parts ...sdk.Part) (*core.Run, error) {
-	return s.StartTurn(s.env.t.Context(), s.env.actor, core.Turn{Agent: s.env.agent, SessionID: session, Parts: parts, Stream: true})
+	return s.StartTurn(s.env.t.Context(), s.env.actor, core.Turn{
+		Agent: s.env.agent, SessionID: session, Parts: parts, Stream: true,
+	})
 }
 
 func (s *server) mustTurn(session, text string) *core.Run {
@@ -193,7 +206,7 @@ func (s *server) mustTurn(session, text string) *core.Run {
 	return r
 }
 
-// wait gives the text of the answer, or the error, as one string.
+// wait waits for the end of the run and returns the text of the answer, or the error.
 func (s *server) wait(r *core.Run) string {
 	s.env.t.Helper()
 	ctx, cancel := context.WithTimeout(s.env.t.Context(), 20*time.Second)
@@ -205,14 +218,14 @@ func (s *server) wait(r *core.Run) string {
 	return m.SDK().Text()
 }
 
-// watch gives the run's events up to its end, a line each, without the tokens
-// that a restart made void.
+// watch returns the events of the run until its end, one line each. It omits the tokens that
+// a restart made void.
 func (s *server) watch(r *core.Run) string {
 	s.env.t.Helper()
 	return s.watchUntil(r, "")
 }
 
-// watchUntil stops after the event that holds a text.
+// watchUntil does the same but stops after the first event whose line contains text.
 func (s *server) watchUntil(r *core.Run, text string) string {
 	s.env.t.Helper()
 	ctx, cancel := context.WithTimeout(s.env.t.Context(), 20*time.Second)
@@ -228,7 +241,7 @@ func (s *server) watchUntil(r *core.Run, text string) string {
 			return strings.Join(lines, "\n")
 		}
 		if err != nil {
-			s.env.t.Fatalf("after\n%s\n%v", strings.Join(lines, "\n"), err)
+			s.env.t.Fatalf("Next failed: %v, after\n%s", err, strings.Join(lines, "\n"))
 		}
 		for _, e := range list {
 			line := summary(s.env.t, e.Data)
@@ -250,7 +263,7 @@ func dropLastTokens(lines []string) []string {
 	return lines
 }
 
-// summary is an event in one line: its type, and what it says.
+// summary returns an event as one line: its type and its main field.
 func summary(t testing.TB, data json.RawMessage) string {
 	t.Helper()
 	var e struct {
@@ -267,7 +280,7 @@ func summary(t testing.TB, data json.RawMessage) string {
 		}
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
-		// The content of a tool_result is a list.
+		// The content of a tool_result is an array.
 		var tool struct{ Type, Name string }
 		if err := json.Unmarshal(data, &tool); err != nil {
 			t.Fatal(err)
@@ -289,7 +302,7 @@ func summary(t testing.TB, data json.RawMessage) string {
 	return e.Type
 }
 
-// stored is the run as the database has it.
+// stored returns the run from the database.
 func (env *testEnv) stored(r *core.Run) *core.Run {
 	env.t.Helper()
 	got, err := env.db.Run(env.t.Context(), env.actor, r.ID)
@@ -299,7 +312,7 @@ func (env *testEnv) stored(r *core.Run) *core.Run {
 	return got
 }
 
-// history is the messages of session s1, a line each.
+// history returns the messages of session s1, one line each.
 func (env *testEnv) history() string {
 	env.t.Helper()
 	messages, err := env.db.Messages(env.t.Context(), core.MessageFilter{

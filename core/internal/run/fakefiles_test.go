@@ -11,14 +11,14 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// fakeFiles keeps files in memory, and can be told to fail.
+// fakeFiles holds files in memory. Reads and uploads can be made to fail.
 type fakeFiles struct {
 	mu    sync.Mutex
 	files map[string]*core.File
 	bytes map[string][]byte
-	// fail is what reads give, and uploads.
+	// fail is the error of reads and uploads, if it is set.
 	fail error
-	// hold, if set, keeps an upload from returning once the file is there.
+	// hold, if set, is called before an upload returns, when the file is stored.
 	hold  func(context.Context)
 	reads int
 }
@@ -27,15 +27,18 @@ func newFakeFiles() *fakeFiles {
 	return &fakeFiles{files: map[string]*core.File{}, bytes: map[string][]byte{}}
 }
 
-// put makes a file, and gives the part that names it.
+// put stores a file and returns a part that names it.
 func (c *fakeFiles) put(v core.Actor, id, name, contentType string, data []byte) sdk.Part {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := &core.File{ID: id, Name: name, ContentType: contentType, Size: int64(len(data)), CreatedBy: v.UserID, CreatedAt: time.Now()}
+	f := &core.File{
+		ID: id, Name: name, ContentType: contentType, Size: int64(len(data)), CreatedBy: v.UserID, CreatedAt: time.Now(),
+	}
 	c.files[id], c.bytes[id] = f, data
 	return sdk.Part{File: f.Ref()}
 }
 
+// change calls do while no file is accessed.
 func (c *fakeFiles) change(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,9 +51,8 @@ func (c *fakeFiles) count() int {
 	return len(c.files)
 }
 
-// rows is the fakeFiles's core.FileStore, as far as runs need one.
+// fakeFileStore is a hostcall.FileStore of fakeFiles.
 type fakeFileStore struct {
-	core.FileStore
 	*fakeFiles
 }
 
@@ -64,9 +66,8 @@ func (r fakeFileStore) File(_ context.Context, v core.Actor, id string) (*core.F
 	return f, nil
 }
 
-// fakeFileContent is its core.Files.
+// fakeFileContent is a hostcall.FileContent of fakeFiles.
 type fakeFileContent struct {
-	core.Files
 	*fakeFiles
 }
 

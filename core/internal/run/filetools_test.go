@@ -12,9 +12,9 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// callTools makes the tool calls that the user's message lists as JSON, and
-// answers with what they gave.
-func callTools(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// callTools makes the tool calls that the user's message lists as JSON, and answers with their
+// results.
+func callTools(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	var steps []sdk.ToolCall
 	if err := json.Unmarshal([]byte(r.Input.Text()), &steps); err != nil {
 		return nil, err
@@ -53,7 +53,8 @@ func steps(calls ...sdk.ToolCall) string {
 	return string(b)
 }
 
-// answerFiles returns the names of the files that the answers of session s1 name, a line for each answer.
+// answerFiles returns the names of the files in the answers of session s1, one line for each
+// answer.
 func (env *testEnv) answerFiles() string {
 	env.t.Helper()
 	messages, err := env.db.Messages(env.t.Context(), core.MessageFilter{
@@ -100,7 +101,8 @@ func TestFileTools_results(t *testing.T) {
 	}
 	delete(env.files.files, "file-gone")
 	env.files.put(env.actor, "file-unnamed", "u.txt", "text/plain", []byte("secret"))
-	parts = append(parts, env.files.put(core.Actor{UserID: "user-other"}, "file-foreign", "f.txt", "text/plain", []byte("secret")))
+	other := core.Actor{UserID: "user-other"}
+	parts = append(parts, env.files.put(other, "file-foreign", "f.txt", "text/plain", []byte("secret")))
 	s := env.start()
 	for _, c := range []struct {
 		call sdk.ToolCall
@@ -141,7 +143,7 @@ func TestFileTools_results(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := s.wait(r); got != c.want {
-			t.Errorf("%.100s %.100s: got %.200q, want %.200q", c.call.Name, c.call.Arguments, got, c.want)
+			t.Errorf("%.100s(%.100s) = %.200q, want %.200q", c.call.Name, c.call.Arguments, got, c.want)
 		}
 	}
 }
@@ -157,21 +159,21 @@ func TestFileTools_writtenFilesBelongToTheAnswer(t *testing.T) {
 	equal(t, env.answerFiles(), "one.md two.md")
 	m, err := s.Wait(t.Context(), r)
 	if err != nil || m.Parts[1].File == nil {
-		t.Fatalf("%+v, %v", m, err)
+		t.Fatalf("Wait = %+v, %v, want a file as the second part", m, err)
 	}
 	f := env.files.files[m.Parts[1].File.ID]
 	if f.CreatedBy != env.actor.UserID || *m.Parts[1].File != *f.Ref() || !strings.Contains(got, f.ID) {
-		t.Errorf("%+v in %s", f, got)
+		t.Errorf("file %+v does not match the answer's part or the list %s", f, got)
 	}
-	// The next turn may read it; that of another session may not.
+	// The next turn of the session can read it, a turn of another session cannot.
 	read := steps(step("read", fmt.Sprintf(`{"file_id":%q}`, f.ID)))
 	equal(t, s.wait(s.mustTurn("s1", read)), "# One")
 	equal(t, s.wait(s.mustTurn("s2", read)), fmt.Sprintf("! This conversation has no file %q.", f.ID))
 	equal(t, env.answerFiles(), "one.md two.md\n")
 }
 
-// writeAndRead writes a file, reads it, and has the model say the rest.
-func writeAndRead(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// writeAndRead writes a file, reads it, and passes the content to the model.
+func writeAndRead(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 	c := step("write", `{"name":"one.md","content":"# One"}`)
 	wrote, err := call(&agent.Call{CallTool: &c})
 	if err != nil {
@@ -200,13 +202,13 @@ func TestFileTools_repeatedWriteStoresOneFile(t *testing.T) {
 	first.crash()
 	env.files.change(func() { env.files.hold = nil })
 	if env.files.count() != 1 {
-		t.Fatal("no file was made before the crash")
+		t.Fatalf("got %d files before the crash, want 1", env.files.count())
 	}
 	second := env.start()
 	equal(t, second.wait(r), "DO # ONE")
 	equal(t, env.answerFiles(), "one.md")
 	if n := env.files.count(); n != 1 {
-		t.Errorf("%d files", n)
+		t.Errorf("got %d files, want 1", n)
 	}
 }
 
@@ -224,7 +226,7 @@ func TestFileTools_replayedWriteKeepsItsFile(t *testing.T) {
 	equal(t, second.wait(r), "DO # ONE")
 	equal(t, env.answerFiles(), "one.md")
 	if n := env.files.count(); n != 1 {
-		t.Errorf("%d files", n)
+		t.Errorf("got %d files, want 1", n)
 	}
 }
 
@@ -244,13 +246,16 @@ func TestFileTools_cancelledRunKeepsItsFiles(t *testing.T) {
 func TestFileTools_reportFailedWriteToTheModel(t *testing.T) {
 	t.Parallel()
 	env := newFileToolsEnv(t)
-	env.files.fail = &core.Error{Code: core.CodePayloadTooLarge, Message: "Your files would be over the limit", Err: fmt.Errorf("private")}
+	env.files.fail = &core.Error{
+		Code: core.CodePayloadTooLarge, Message: "Your files would be over the limit", Err: fmt.Errorf("private"),
+	}
 	s := env.start()
-	equal(t, s.wait(s.mustTurn("s1", steps(step("write", `{"name":"n","content":""}`)))), "! The tool failed: Your files would be over the limit")
+	r := s.mustTurn("s1", steps(step("write", `{"name":"n","content":""}`)))
+	equal(t, s.wait(r), "! The tool failed: Your files would be over the limit")
 	equal(t, env.answerFiles(), "")
 }
 
-// The config's tools say which are offered; one that is not can't be called.
+// The tools of the config enable the file tools. A tool that is not enabled cannot be called.
 func TestFileTools_areEnabledByTheConfig(t *testing.T) {
 	t.Parallel()
 	for config, want := range map[string]string{
@@ -266,7 +271,7 @@ func TestFileTools_areEnabledByTheConfig(t *testing.T) {
 		env := newEnv(t)
 		env.agent.Config = []byte(config)
 		env.toolbox = &fakeTools{calls: map[string]int{}}
-		env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+		env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 			got, err := call(&agent.Call{ListTools: true})
 			if err != nil {
 				return nil, err
@@ -275,16 +280,16 @@ func TestFileTools_areEnabledByTheConfig(t *testing.T) {
 			for _, tool := range got.Tools {
 				names = append(names, tool.Name)
 				if strings.HasPrefix(tool.Name, "files__") && !json.Valid([]byte(tool.Parameters)) {
-					t.Errorf("%s takes %s", tool.Name, tool.Parameters)
+					t.Errorf("parameters of %s are not valid JSON: %s", tool.Name, tool.Parameters)
 				}
 			}
-			// The other toolbox gets the call.
+			// A call of a tool that is not enabled goes to the other toolbox.
 			c := step("write", `{"name":"n","content":""}`)
 			if got, err = call(&agent.Call{CallTool: &c}); err != nil {
 				return nil, err
 			}
 			if other := got.ToolResult.Parts[0].Text == "files__write done"; other == strings.Contains(want, c.Name) {
-				t.Errorf("%s: %+v", config, got.ToolResult)
+				t.Errorf("config %s: result %+v is from the wrong toolbox", config, got.ToolResult)
 			}
 			m := sdk.Text(sdk.RoleAssistant, strings.Join(names, " "))
 			return &m, nil

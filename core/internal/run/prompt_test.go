@@ -15,9 +15,9 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// sendConversation asks the model with the whole conversation.
+// sendConversation returns a loop that sends the complete conversation to the model.
 func sendConversation(tools ...sdk.Tool) loop {
-	return func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	return func(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 		_, err := call(&agent.Call{Complete: &agent.Completion{
 			Model: "m", Messages: append(slices.Clone(r.History), r.Input), Tools: tools, Final: true,
 		}})
@@ -25,7 +25,7 @@ func sendConversation(tools ...sdk.Tool) loop {
 	}
 }
 
-// promptRecorder is a provider that keeps what it was asked last.
+// promptRecorder is a provider that records the last prompt.
 type promptRecorder struct {
 	mu   sync.Mutex
 	last []sdk.Message
@@ -40,7 +40,7 @@ func (e *promptRecorder) Chat(ctx context.Context, req *llm.Request, out llm.Str
 	return say("ok")(ctx, req, out)
 }
 
-// prompt is the parts of the messages, a blob in short.
+// prompt returns the last prompt as text. It describes a blob by its type, name and size.
 func (e *promptRecorder) prompt() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -63,7 +63,7 @@ func (e *promptRecorder) prompt() string {
 
 func TestPrompt_containsFile(t *testing.T) {
 	t.Parallel()
-	// The 100,000th byte is in the middle of a letter.
+	// The 100,000th byte is in the middle of a rune.
 	long := "x" + strings.Repeat("ä", 60_000)
 	for name, c := range map[string]struct {
 		contentType string
@@ -77,12 +77,12 @@ func TestPrompt_containsFile(t *testing.T) {
 			contentType: "text/plain; charset=utf-8", data: "Hello",
 			want: "\n[file a.x (file-1, text/plain; charset=utf-8, 5 bytes)]\nHello\n[end of file a.x]\n",
 		},
-		"an empty text": {contentType: "text/plain", want: "\n[file a.x (file-1, text/plain, 0 bytes)]\n\n[end of file a.x]\n"},
+		"empty text": {contentType: "text/plain", want: "\n[file a.x (file-1, text/plain, 0 bytes)]\n\n[end of file a.x]\n"},
 		"JSON": {
 			contentType: "application/json", data: "{}",
 			want: "\n[file a.x (file-1, application/json, 2 bytes)]\n{}\n[end of file a.x]\n",
 		},
-		"not quite UTF-8": {
+		"invalid UTF-8": {
 			contentType: "text/csv", data: "a\xff\x00b",
 			want: "\n[file a.x (file-1, text/csv, 4 bytes)]\na\uFFFD\uFFFDb\n[end of file a.x]\n",
 		},
@@ -90,13 +90,13 @@ func TestPrompt_containsFile(t *testing.T) {
 			contentType: "text/plain", data: long,
 			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] + "\n[file a.x is truncated after 99999 of 120001 bytes]\n",
 		},
-		"long text, and files__read": {
+		"long text with files__read": {
 			contentType: "text/plain", data: long, tools: []sdk.Tool{{Name: "files__read"}},
 			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] +
 				"\n[file a.x is truncated after 99999 of 120001 bytes; to read the rest, call files__read with offset 99999]\n",
 		},
 		"image": {contentType: "image/png", data: "PNG", want: "<image/png a.x 3>"},
-		"image for a model that takes none": {
+		"image for a model without images": {
 			contentType: "image/png", data: "PNG", unsupported: "images",
 			want: "\n[file a.x (file-1, image/png, 3 bytes): this model does not accept images]\n",
 		},
@@ -112,7 +112,7 @@ func TestPrompt_containsFile(t *testing.T) {
 			contentType: "text/plain", data: "Hello", change: func(env *testEnv, f *core.File) { delete(env.files.files, f.ID) },
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
-		"of another user": {
+		"file of another user": {
 			contentType: "text/plain", data: "Hello", change: func(_ *testEnv, f *core.File) { f.CreatedBy = "user-other" },
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
@@ -120,7 +120,7 @@ func TestPrompt_containsFile(t *testing.T) {
 			contentType: "text/plain", data: "Hello", change: func(env *testEnv, _ *core.File) { env.files.fail = errors.New("oh") },
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
 		},
-		"lost by its backend": {
+		"lost by the backend": {
 			contentType: "text/plain", data: "Hello", change: func(env *testEnv, _ *core.File) {
 				env.files.fail = &core.Error{Code: core.CodeUnavailable, Message: "lost", Err: &sdk.Error{Code: sdk.CodeNotFound}}
 			},
@@ -149,21 +149,21 @@ func TestPrompt_containsFile(t *testing.T) {
 			equal(t, s.wait(r), "ok")
 			equal(t, model.prompt(), "user:see"+c.want)
 
-			// The log of calls is no second place for what is in files.
+			// The recorded calls must not contain the content of files.
 			calls, err := env.db.Calls(t.Context(), r.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, call := range calls {
 				if strings.Contains(string(call.Request)+string(call.Result), "Hello") {
-					t.Errorf("recorded: %s %s", call.Request, call.Result)
+					t.Errorf("call contains the content of the file: request %s, result %s", call.Request, call.Result)
 				}
 			}
 		})
 	}
 }
 
-// A later turn sees the files of earlier ones, and a file that is named twice once.
+// A later turn contains the files of earlier turns, and a file that is named twice only once.
 func TestPrompt_containsFilesOfEarlierTurns(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
@@ -184,13 +184,13 @@ func TestPrompt_containsFilesOfEarlierTurns(t *testing.T) {
 		"user:again\n[file a (file-a, text/plain, 3 bytes)]\nAAA\n[end of file a]\n")
 }
 
-// What an agent type names on its own account is not shown.
+// A file that only the agent type names is not in the prompt.
 func TestPrompt_omitsFilesThatOnlyTheAgentTypeNames(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	model := &promptRecorder{}
 	mine := env.files.put(env.actor, "file-mine", "mine", "text/plain", []byte("secret"))
-	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{
 			{Role: sdk.RoleUser, Parts: []sdk.Part{mine}}, {Role: sdk.RoleTool, Parts: []sdk.Part{mine}},
 		}}})
@@ -201,7 +201,7 @@ func TestPrompt_omitsFilesThatOnlyTheAgentTypeNames(t *testing.T) {
 	equal(t, s.wait(r), "here")
 	equal(t, model.prompt(), "user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
 		"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
-	// Nor does it become the conversation's by its answer.
+	// Naming the file in the answer does not add it to the conversation either.
 	equal(t, env.answerFiles(), "")
 }
 
@@ -233,7 +233,7 @@ func TestPrompt_countsOtherBlobs(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	model := &promptRecorder{}
-	env.plugins.set(loop(func(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 		m := r.Input
 		m.Parts = append(slices.Clone(m.Parts), sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "own", Data: make([]byte, 55<<20)}})
 		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{m}, Final: true}})
@@ -267,14 +267,14 @@ func TestPrompt_failsWhenTheFileBackendIsUnavailable(t *testing.T) {
 	}
 	equal(t, s.watch(r), "start\nerror SERVICE_UNAVAILABLE The file backend is away")
 	if got := env.stored(r); got.Error == nil || got.Error.Code != sdk.CodeUnavailable || !got.Error.Retryable {
-		t.Errorf("%+v", got.Error)
+		t.Errorf("error of run = %+v, want a retryable %s", got.Error, sdk.CodeUnavailable)
 	}
 	if model.last != nil {
-		t.Error("the model was asked without the file")
+		t.Errorf("model received the prompt %v without the file, want no prompt", model.last)
 	}
 	env.files.change(func() { env.files.fail = nil })
 	equal(t, s.wait(s.mustTurn("s1", "again")), "ok")
 	if !strings.Contains(model.prompt(), "Hello") {
-		t.Error(model.prompt())
+		t.Errorf("prompt = %q, want the content of the file", model.prompt())
 	}
 }

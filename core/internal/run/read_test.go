@@ -11,9 +11,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// readInput reads the file that the user names, from the offset 2, and answers
-// with it.
-func readInput(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// readInput reads 3 bytes at offset 2 of the file that the user names, and answers with them.
+func readInput(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	got, err := call(&agent.Call{ReadFile: &agent.FileRange{FileID: r.Input.Text(), Offset: 2, Length: 3}})
 	if err != nil {
 		return nil, err
@@ -32,7 +31,7 @@ func TestReadFile_results(t *testing.T) {
 	} {
 		files[id] = env.files.put(env.actor, id, id, "application/pdf", []byte(text))
 	}
-	// As an admin might name it, who sees all files.
+	// An administrator can name the file of another user, but the run must not read it.
 	files["file-foreign"] = env.files.put(core.Actor{UserID: "user-other"}, "file-foreign", "f", "text/plain", []byte("secret"))
 	env.actor.Role = core.RoleAdmin
 	s := env.start()
@@ -55,14 +54,14 @@ func TestReadFile_results(t *testing.T) {
 		equal(t, s.wait(r), want)
 		calls, err := env.db.Calls(t.Context(), r.ID)
 		if err != nil || len(calls) != 1 || calls[0].Kind != core.CallReadFile {
-			t.Fatalf("%+v, %v", calls, err)
+			t.Fatalf("recorded calls = %+v, %v, want one %s", calls, err, core.CallReadFile)
 		}
 		if id == "file-long" && (string(calls[0].Result) != `{"bytes":3}` ||
 			string(calls[0].Request) != `{"file_id":"file-long","offset":2,"length":3}`) {
-			t.Errorf("recorded %s: %s", calls[0].Request, calls[0].Result)
+			t.Errorf("recorded request %s, result %s", calls[0].Request, calls[0].Result)
 		}
 	}
-	// A later turn of the session may read it too, one of another session may not.
+	// A later turn of the session can read it too, a turn of another session cannot.
 	equal(t, s.wait(s.mustTurn("session-file-long", "file-long")), "234")
 	equal(t, s.wait(s.mustTurn("another", "file-long")), `UPSTREAM_ERROR: file "file-long" not found`)
 }
@@ -76,13 +75,13 @@ func TestReadFile_isRepeatedAfterACrash(t *testing.T) {
 		later func(*fakeFiles)
 		want  string
 	}{
-		"it is there": {change: func(*fakeFiles) {}, want: "DO 234"},
-		"it is back soon": {
+		"readable": {change: func(*fakeFiles) {}, want: "DO 234"},
+		"readable later": {
 			change: func(c *fakeFiles) { c.fail = core.Unavailable("away") },
 			later:  func(c *fakeFiles) { c.fail = nil },
 			want:   "DO 234",
 		},
-		"it is deleted": {
+		"deleted": {
 			change: func(c *fakeFiles) { delete(c.files, "file-1") },
 			want:   "UPSTREAM_ERROR: " + lost + `file "file-1" not found`,
 		},
@@ -91,7 +90,7 @@ func TestReadFile_isRepeatedAfterACrash(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t)
 			model := &countingModel{hold: block}
-			env.plugins.set(loop(func(ctx context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+			env.plugins.set(loop(func(ctx context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 				m, err := readInput(ctx, r, call)
 				if err != nil {
 					return nil, err
@@ -118,7 +117,7 @@ func TestReadFile_isRepeatedAfterACrash(t *testing.T) {
 			}
 			equal(t, second.wait(r), c.want)
 			if calls, err := env.db.Calls(t.Context(), r.ID); err != nil || strings.Contains(string(calls[0].Result), "234") {
-				t.Errorf("recorded %s, %v", calls[0].Result, err)
+				t.Errorf("recorded calls = %+v, %v, want none with the content", calls, err)
 			}
 		})
 	}
@@ -130,7 +129,7 @@ func TestReadFile_withoutFileStorage(t *testing.T) {
 	env.files = nil
 	var mu sync.Mutex
 	var got []error
-	env.plugins.set(loop(func(ctx context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(ctx context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 		_, err := readInput(ctx, r, call)
 		_, toolErr := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{r.Input}}})
 		mu.Lock()
@@ -146,7 +145,7 @@ func TestReadFile_withoutFileStorage(t *testing.T) {
 	equal(t, s.wait(r), "SERVICE_UNAVAILABLE: File storage is not configured on this server.")
 	for _, err := range got {
 		if sdk.AsError(err).Code != sdk.CodeUnavailable {
-			t.Error(err)
+			t.Errorf("got %v, want %s", err, sdk.CodeUnavailable)
 		}
 	}
 }

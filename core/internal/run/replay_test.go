@@ -14,8 +14,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// twoSteps asks the model twice; the second answer is the run's.
-func twoSteps(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// twoSteps asks the model twice. The second answer is the answer of the run.
+func twoSteps(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	plan, err := call(complete("plan "+r.Input.Text(), false))
 	if err != nil {
 		return nil, err
@@ -24,8 +24,8 @@ func twoSteps(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Re
 	return nil, err
 }
 
-// counting answers each request with its text in capitals, in two words, and
-// counts how often it was asked. hold, if set, is called between the words.
+// countingModel answers each request with its text in capitals, as two tokens, and counts the
+// requests. hold, if set, is called between the tokens.
 type countingModel struct {
 	mu    sync.Mutex
 	asked map[string]int
@@ -64,7 +64,7 @@ func (c *countingModel) release() {
 	c.hold = nil
 }
 
-// block holds the second step until the context ends.
+// block blocks the second step until the context ends.
 func block(ctx context.Context, text string) error {
 	if !strings.HasPrefix(text, "do") {
 		return nil
@@ -92,7 +92,7 @@ func TestReplay_afterServerCrash(t *testing.T) {
 	first.watchUntil(r, "token DO")
 	first.crash()
 	if got := env.stored(r); got.Status != core.RunRunning {
-		t.Fatalf("after the crash: %+v", got)
+		t.Fatalf("status after the crash = %s, want %s", got.Status, core.RunRunning)
 	}
 
 	model.release()
@@ -100,16 +100,16 @@ func TestReplay_afterServerCrash(t *testing.T) {
 	equal(t, second.watch(r), twoStepsCut)
 	equal(t, second.wait(r), "DO PLAN HI")
 	equal(t, env.history(), "user: hi\nassistant: DO PLAN HI")
-	// The first step was not paid for twice; the one that was cut was asked again.
+	// The recorded completion is replayed. The interrupted one is repeated.
 	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
-		t.Error(model.asked)
+		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.asked)
 	}
 	if got := env.stored(r); got.Attempt != 2 || got.Usage.OutputTokens != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("attempt = %d, output tokens = %d, want 2 and 2", got.Attempt, got.Usage.OutputTokens)
 	}
 }
 
-// crashingPlugin wraps a loop in a plugin that dies, once, when its channel is closed.
+// crashingPlugin is an agent plugin that crashes once, when its channel die is closed.
 type crashingPlugin struct {
 	loop
 	die  chan struct{}
@@ -147,7 +147,7 @@ func TestReplay_afterPluginCrash(t *testing.T) {
 	equal(t, s.watch(r), twoStepsCut)
 	equal(t, env.history(), "user: hi\nassistant: DO PLAN HI")
 	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
-		t.Error(model.asked)
+		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.asked)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestReplay_pluginThatAlwaysCrashesFailsTheRun(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	var starts atomic.Int32
-	env.plugins.set(loop(func(context.Context, *agent.Run, func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(context.Context, *agent.Run, callFunc) (*sdk.Message, error) {
 		starts.Add(1)
 		return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
 	}), nil)
@@ -163,7 +163,7 @@ func TestReplay_pluginThatAlwaysCrashesFailsTheRun(t *testing.T) {
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.watch(r), "start\nerror SERVICE_UNAVAILABLE agent chat died")
 	if starts.Load() != 5 {
-		t.Errorf("%d starts", starts.Load())
+		t.Errorf("got %d starts, want 5", starts.Load())
 	}
 }
 
@@ -182,10 +182,10 @@ func TestReplay_tooManyServerCrashesInterruptTheRun(t *testing.T) {
 	s.crash()
 	s = env.start()
 	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR The run was interrupted by crashes too often and is not restarted.") {
-		t.Error(got)
+		t.Errorf("events end with\n%s", got)
 	}
 	if got := env.stored(r); got.Status != core.RunInterrupted {
-		t.Errorf("%+v", got)
+		t.Errorf("status = %s, want %s", got.Status, core.RunInterrupted)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestReplay_failsWhenACallDiffers(t *testing.T) {
 	env := newEnv(t)
 	model := &countingModel{hold: block}
 	var starts atomic.Int32
-	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		if _, err := call(complete(fmt.Sprintf("plan %d", starts.Add(1)), false)); err != nil {
 			return nil, err
 		}
@@ -209,10 +209,10 @@ func TestReplay_failsWhenACallDiffers(t *testing.T) {
 	second := env.start()
 	got := second.watch(r)
 	if !strings.Contains(got, "error UPSTREAM_ERROR Host call 1 differs from the recorded call (complete).") {
-		t.Error(got)
+		t.Errorf("events end with\n%s", got)
 	}
 	if stored := env.stored(r); stored.Status != core.RunFailed || stored.Error.Code != sdk.CodeNondeterministic {
-		t.Errorf("%+v", stored)
+		t.Errorf("run = %s with error %v, want %s with %s", stored.Status, stored.Error, core.RunFailed, sdk.CodeNondeterministic)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestCancel_requestedBeforeACrash(t *testing.T) {
 	}
 	second := env.start()
 	if got := second.watch(r); !strings.HasSuffix(got, "end cancelled 0") {
-		t.Error(got)
+		t.Errorf("events end with\n%s", got)
 	}
 }
 
@@ -267,10 +267,10 @@ func TestClose_waitsForRuns(t *testing.T) {
 	}
 	close(release)
 	if err := <-closed; err != nil {
-		t.Error(err)
+		t.Errorf("Close = %v, want nil", err)
 	}
 	if got := env.stored(r); got.Status != core.RunCompleted {
-		t.Errorf("%+v", got)
+		t.Errorf("status = %s, want %s", got.Status, core.RunCompleted)
 	}
 	s.once.Do(func() {})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// task queues one, of the world's user unless change says otherwise.
+// task creates a task of the env's user. change modifies it first.
 func (env *testEnv) task(text string, change ...func(*core.Task)) *core.Task {
 	env.t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
@@ -42,7 +42,7 @@ func (env *testEnv) storedTask(t *core.Task) *core.Task {
 	return got
 }
 
-// awaitTask waits until the task is as a condition wants it.
+// awaitTask waits until the task meets the condition that what describes.
 func (env *testEnv) awaitTask(t *core.Task, what string, is func(*core.Task) bool) *core.Task {
 	env.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -52,7 +52,7 @@ func (env *testEnv) awaitTask(t *core.Task, what string, is func(*core.Task) boo
 			return got
 		}
 		if time.Now().After(deadline) {
-			env.t.Fatalf("the task is not %s: %+v", what, got)
+			env.t.Fatalf("task did not become %s in time: %+v", what, got)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -71,10 +71,10 @@ func TestTask_completes(t *testing.T) {
 	env.start()
 	got := env.awaitEnd(env.task("Say good day"))
 	if got.Status != core.TaskCompleted || got.Attempts != 1 || got.RunID == "" || got.Usage.OutputTokens != 2 || got.Steps != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it completed at the first attempt with one step", got)
 	}
 	if !strings.Contains(string(got.Result), `"message":"Good day"`) {
-		t.Errorf("result %s", got.Result)
+		t.Errorf("result = %s, want the answer as message", got.Result)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	env.slots = 4
 	var mu sync.Mutex
 	asked := map[string]int{}
-	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		if _, err := call(complete("first", false)); err != nil {
 			return nil, err
 		}
@@ -104,7 +104,7 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	env.start()
 	got := env.awaitEnd(env.task("two steps"))
 	if got.Status != core.TaskCompleted || got.Attempts != 3 || asked["first"] != 1 || asked["second"] != 3 {
-		t.Errorf("%+v, asked %v", got, asked)
+		t.Errorf("task = %+v after the requests %v", got, asked)
 	}
 }
 
@@ -118,14 +118,15 @@ func TestATaskFailsWhenItsAttemptsAreUsedUp(t *testing.T) {
 	env.start()
 	got := env.awaitEnd(env.task("in vain", func(t *core.Task) { t.MaxAttempts = 2 }))
 	if got.Status != core.TaskFailed || got.Attempts != 2 || got.Error == nil || got.Error.Code != sdk.CodeRateLimited {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it failed with %s after 2 attempts", got, sdk.CodeRateLimited)
 	}
 	if r, err := env.db.Run(t.Context(), env.actor, got.RunID); err != nil || r.Status != core.RunFailed || r.TaskID != got.ID {
-		t.Errorf("run %+v, %v", r, err)
+		t.Errorf("Run = %+v, %v, want the failed run of the task", r, err)
 	}
 }
 
-// hold is a provider that waits until its context ends or open is closed.
+// blockingProvider returns a provider that sends the prompt to began, and then waits until open is
+// closed or its context ends.
 func blockingProvider(began chan<- string, open <-chan struct{}) provider {
 	return func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		began <- req.Messages[0].Text()
@@ -151,14 +152,14 @@ func TestCancelTask_runningAndWaiting(t *testing.T) {
 	for _, one := range []*core.Task{waiting, running} {
 		got, err := s.CancelTask(t.Context(), env.actor, one.ID)
 		if err != nil || got.Status != core.TaskCancelled || got.EndedAt.IsZero() {
-			t.Errorf("%s: %+v, %v", one.Title, got, err)
+			t.Errorf("CancelTask(%s) = %+v, %v, want it cancelled", one.Title, got, err)
 		}
 		if _, err := s.CancelTask(t.Context(), env.actor, one.ID); core.CodeOf(err) != core.CodeConflict {
-			t.Errorf("%s once more: %v", one.Title, err)
+			t.Errorf("second CancelTask(%s) = %v, want %s", one.Title, err, core.CodeConflict)
 		}
 	}
 	if got := env.storedTask(waiting); got.RunID != "" {
-		t.Errorf("a cancelled task was begun: %+v", got)
+		t.Errorf("cancelled task has run %s, want none", got.RunID)
 	}
 }
 
@@ -171,17 +172,17 @@ func TestCancelTask_deferred(t *testing.T) {
 	}))
 	s := env.start()
 	one := env.task("later")
-	env.awaitTask(one, "waiting again", func(t *core.Task) bool { return t.Status == core.TaskPending && t.Attempts == 1 })
+	env.awaitTask(one, "deferred", func(t *core.Task) bool { return t.Status == core.TaskPending && t.Attempts == 1 })
 	got, err := s.CancelTask(t.Context(), env.actor, one.ID)
 	if err != nil || got.Status != core.TaskCancelled {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("CancelTask = %+v, %v, want it cancelled", got, err)
 	}
 	r := &core.Run{ID: got.RunID}
 	if stored := env.stored(r); stored.Status != core.RunCancelled {
-		t.Errorf("its run is %s", stored.Status)
+		t.Errorf("status of the run = %s, want %s", stored.Status, core.RunCancelled)
 	}
 	if seen := s.watch(r); !strings.HasSuffix(seen, "end cancelled 0") {
-		t.Errorf("its watcher saw\n%s", seen)
+		t.Errorf("events end with\n%s", seen)
 	}
 }
 
@@ -199,11 +200,11 @@ func TestTask_isResumedByAnotherServer(t *testing.T) {
 	env.start()
 	got := env.awaitEnd(one)
 	if got.Status != core.TaskCompleted || got.Attempts != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it completed at the first attempt", got)
 	}
 }
 
-// What waits goes by its priority, and users take turns, however many tasks one has.
+// Tasks start by priority. Users take turns, however many tasks each of them has.
 func TestTask_order(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
@@ -239,7 +240,7 @@ func TestTask_manyTasksOnTwoServers(t *testing.T) {
 	env := newEnv(t)
 	env.slots = 4
 	env.plugins.set(loop(chat), say("done"))
-	// Two servers on one database: each task is worked on once.
+	// Each task must be executed once, although two servers look for tasks.
 	env.start()
 	env.start()
 	var tasks []*core.Task
@@ -248,7 +249,7 @@ func TestTask_manyTasksOnTwoServers(t *testing.T) {
 	}
 	for _, one := range tasks {
 		if got := env.awaitEnd(one); got.Status != core.TaskCompleted || got.Attempts != 1 || got.Steps != 1 {
-			t.Errorf("%+v", got)
+			t.Errorf("task = %+v, want it completed at the first attempt with one step", got)
 		}
 	}
 }
@@ -261,7 +262,7 @@ func TestTask_timeout(t *testing.T) {
 	env.start()
 	got := env.awaitEnd(env.task("slow", func(t *core.Task) { t.Timeout = 50 * time.Millisecond }))
 	if got.Status != core.TaskFailed || got.Error == nil || got.Error.Code != sdk.CodeTimeout {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it failed with %s", got, sdk.CodeTimeout)
 	}
 }
 
@@ -277,6 +278,6 @@ func TestTask_failsWhenTheAgentIsInactive(t *testing.T) {
 	}
 	env.start()
 	if got := env.awaitEnd(one); got.Status != core.TaskFailed || got.RunID != "" || !strings.Contains(got.Error.Message, "inactive") {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it failed without a run, because its agent is inactive", got)
 	}
 }

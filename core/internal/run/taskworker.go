@@ -168,7 +168,8 @@ func (w *taskWorker) begin(t *core.Task) (*execution, error) {
 			"Agent %q is inactive. Set its status to active and create the task again.", agent.ID)})
 	}
 	from := origin{ctx: context.Background(), agentName: agent.Name, at: time.Now()}
-	r, input := newTurn(core.Actor{UserID: t.UserID}, core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true})
+	turn := core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true}
+	r, input := newTurn(core.Actor{UserID: t.UserID}, turn)
 	r.Kind, r.TaskID, r.Owner = core.RunTask, t.ID, e.opts.Owner
 	stream := e.opts.Log.Open(r.ID)
 	err = stream.Publish(e.ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {

@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// fakeTools is a toolbox whose tools can be held up.
+// fakeTools is a Toolbox that counts its calls. With hold, a call waits until its context ends.
 type fakeTools struct {
 	mu    sync.Mutex
 	calls map[string]int
@@ -37,8 +37,8 @@ func (b *fakeTools) Call(ctx context.Context, _ *core.Run, _ uint64, call sdk.To
 	return &sdk.ToolResult{Parts: []sdk.Part{{Text: call.Name + " done"}}}, nil
 }
 
-// useTool calls the tool that the user names and answers with its result.
-func useTool(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// useTool lists the tools, calls the one that the user names, and answers with its result.
+func useTool(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	if _, err := call(&agent.Call{ListTools: true}); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func TestCallTool_interruptedByACrash(t *testing.T) {
 			equal(t, second.wait(r), want.answer)
 			equal(t, env.history(), "user: "+tool+"\nassistant: "+want.answer)
 			if box.calls[tool] != want.calls {
-				t.Errorf("%d calls", box.calls[tool])
+				t.Errorf("got %d calls of %s, want %d", box.calls[tool], tool, want.calls)
 			}
 		})
 	}

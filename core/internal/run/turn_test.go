@@ -32,14 +32,14 @@ func TestTurn_storesTheAnswer(t *testing.T) {
 	equal(t, env.history(), "user: hi\nassistant: Hello Ann")
 	got := env.stored(r)
 	if got.Status != core.RunCompleted || got.Usage.Total() != 4 || got.Model != "m-1" || got.EndedAt.IsZero() {
-		t.Errorf("%+v", got)
+		t.Errorf("stored run = %+v, want it completed with 4 tokens of m-1", got)
 	}
 }
 
 func TestTurn_passesTheHistoryToTheLoop(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	env.plugins.set(loop(func(_ context.Context, r *agent.Run, _ func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, r *agent.Run, _ callFunc) (*sdk.Message, error) {
 		var said []string
 		for _, m := range append(r.History, r.Input) {
 			said = append(said, string(m.Role)+" "+m.Text())
@@ -64,7 +64,7 @@ func TestTurn_oneAtATimeInASession(t *testing.T) {
 	s := env.start()
 	first := s.mustTurn("s1", "one")
 	if _, err := s.turn("s1", "two"); core.CodeOf(err) != core.CodeConflict {
-		t.Fatalf("second turn: %v", err)
+		t.Fatalf("second turn = %v, want %s", err, core.CodeConflict)
 	}
 	other := s.mustTurn("s2", "elsewhere")
 	close(release)
@@ -81,17 +81,17 @@ func TestTurn_failureKeepsTheUsersMessage(t *testing.T) {
 		events   string
 		err      string
 	}{
-		"provider is down": {
+		"provider unavailable": {
 			nil, "start\nerror SERVICE_UNAVAILABLE provider test is down",
 			"SERVICE_UNAVAILABLE: provider test is down",
 		},
-		"wrong key": {
+		"key rejected": {
 			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 				return nil, &sdk.Error{Code: sdk.CodeUnauthorized, Message: "the key was refused", ProviderStatus: 401}
 			}), `start
 error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: provider "test": the key was refused`,
 		},
-		"cut in mid-answer": {
+		"provider crash in the answer": {
 			provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 				if _, err := say("Hel")(ctx, req, out); err != nil {
 					return nil, err
@@ -99,13 +99,13 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 				return nil, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "llm test died", Retryable: true}
 			}), "start\ntoken Hel\nerror SERVICE_UNAVAILABLE llm test died", "SERVICE_UNAVAILABLE: llm test died",
 		},
-		"internal": {
+		"internal error": {
 			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 				return nil, errors.New("dial tcp 10.1.2.3: secret=hunter2")
 			}), "start\nerror UPSTREAM_ERROR Internal error. See the server log for details.",
 			"UPSTREAM_ERROR: Internal error. See the server log for details.",
 		},
-		"endless answer": {
+		"answer too long": {
 			provider(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 				for {
 					if err := out.Send(llm.Delta{Reasoning: strings.Repeat("x", 1<<20)}); err != nil {
@@ -126,7 +126,7 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 			equal(t, s.wait(r), c.err)
 			equal(t, env.history(), "user: hi")
 			if got := env.stored(r); got.Status != core.RunFailed || got.Error == nil {
-				t.Errorf("%+v", got)
+				t.Errorf("stored run = %+v, want it failed with an error", got)
 			}
 			env.plugins.set(loop(chat), say("better"))
 			equal(t, s.wait(s.mustTurn("s1", "again")), "better")
@@ -139,7 +139,7 @@ func TestTurn_unavailableAgentTypeStoresNothing(t *testing.T) {
 	env := newEnv(t)
 	s := env.start()
 	if _, err := s.turn("s1", "hi"); core.CodeOf(err) != core.CodeUnavailable {
-		t.Fatal(err)
+		t.Fatalf("turn = %v, want %s", err, core.CodeUnavailable)
 	}
 	equal(t, env.history(), "")
 }
@@ -162,15 +162,15 @@ func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	s.watchUntil(r, "token Hel")
 	got, err := s.Cancel(t.Context(), env.actor, r.ID)
 	if err != nil || got.Status != core.RunCancelled {
-		t.Fatalf("%+v %v", got, err)
+		t.Fatalf("Cancel = %+v, %v, want it cancelled", got, err)
 	}
 	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
 	equal(t, env.history(), "user: hi\nassistant: Hel")
 	if _, err := s.Cancel(t.Context(), env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
-		t.Errorf("second cancel: %v", err)
+		t.Errorf("second Cancel = %v, want %s", err, core.CodeConflict)
 	}
 	if _, err := s.Cancel(t.Context(), core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
-		t.Errorf("foreign cancel: %v", err)
+		t.Errorf("Cancel by another user = %v, want %s", err, core.CodeNotFound)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestWatch_runOfAnotherUserIsNotFound(t *testing.T) {
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	if _, err := s.Watch(t.Context(), core.Actor{UserID: "user-other"}, r.ID, 0); core.CodeOf(err) != core.CodeNotFound {
-		t.Error(err)
+		t.Errorf("Watch = %v, want %s", err, core.CodeNotFound)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestWait_disconnectingDoesNotEndTheRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := s.Wait(ctx, r); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
+		t.Fatalf("Wait = %v, want %v", err, context.DeadlineExceeded)
 	}
 	close(release)
 	equal(t, s.wait(r), "done")

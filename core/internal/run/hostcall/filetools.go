@@ -32,7 +32,8 @@ const (
 var fileTools = []sdk.Tool{
 	{
 		Name: toolList, ReadOnly: true,
-		Description: "Lists the files of this conversation: those that the user has attached and those that you have written.",
+		Description: "Lists the files of this conversation: " +
+			"those that the user has attached and those that you have written.",
 		Parameters:  `{"type":"object","properties":{},"additionalProperties":false}`,
 	},
 	{
@@ -48,7 +49,8 @@ var fileTools = []sdk.Tool{
 	},
 	{
 		Name: toolWrite, Idempotent: true,
-		Description: "Writes a new text file of at most 1 MiB for the user and returns its id. Never changes an existing file.",
+		Description: "Writes a new text file of at most 1 MiB for the user and returns its id. " +
+			"Never changes an existing file.",
 		Parameters: `{"type":"object","properties":{` +
 			`"name":{"type":"string","description":"The file's name, such as report.md"},` +
 			`"content":{"type":"string","description":"The complete text of the file"}},` +
