@@ -290,10 +290,12 @@ func (e *Engine) add(from origin, s state) *execution {
 	})
 	ctx, stop := context.WithCancelCause(base)
 	files := hostcall.NewFiles(s.run, o.FileStore, o.Files)
-	tools := hostcall.NewFileTools(o.Toolbox, files, s.run.Config)
+	// The config was checked when the agent was written. What cannot be decoded is not set.
+	config, _ := core.ParseAgentConfig(s.run.Config)
+	tools := hostcall.NewFileTools(o.Toolbox, files, config.Tools)
 	tools.Restore(s.calls)
 	x := &execution{
-		run: s.run, input: s.input, task: s.task,
+		run: s.run, input: s.input, task: s.task, config: config,
 		agents: o.Plugins, messages: o.Messages, retry: e.retry, logger: o.Logger,
 		journal: journal.New(base, e.retry, s.run, o.Runs, s.stream, s.calls),
 		files:   files,

@@ -1,8 +1,8 @@
 package run
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +52,8 @@ type execution struct {
 	run   *core.Run
 	input *core.Message
 	task  *core.Task // nil for a chat turn
+	// config is the config of the agent when the run was created.
+	config core.AgentConfig
 	// deferred reports whether the task has waited for this attempt.
 	deferred bool
 
@@ -187,11 +189,5 @@ func (x *execution) timeout() time.Duration {
 	if x.task != nil && x.task.Timeout > 0 {
 		return x.task.Timeout
 	}
-	var config struct {
-		TimeoutSeconds int64 `json:"timeout_seconds"`
-	}
-	if err := json.Unmarshal(x.run.Config, &config); err == nil && config.TimeoutSeconds > 0 {
-		return time.Duration(config.TimeoutSeconds) * time.Second
-	}
-	return defaultTimeout
+	return cmp.Or(x.config.Timeout, defaultTimeout)
 }

@@ -34,7 +34,7 @@ var fileTools = []sdk.Tool{
 		Name: toolList, ReadOnly: true,
 		Description: "Lists the files of this conversation: " +
 			"those that the user has attached and those that you have written.",
-		Parameters:  `{"type":"object","properties":{},"additionalProperties":false}`,
+		Parameters: `{"type":"object","properties":{},"additionalProperties":false}`,
 	},
 	{
 		Name: toolRead, ReadOnly: true,
@@ -66,29 +66,16 @@ type FileTools struct {
 	enabled []sdk.Tool
 }
 
-// NewFileTools returns the tools of rest and the file tools that match the "tools"
-// patterns of config.
-func NewFileTools(rest Toolbox, files *Files, config json.RawMessage) *FileTools {
+// NewFileTools returns the tools of rest and the file tools that match one of patterns: names,
+// or patterns such as files__*.
+func NewFileTools(rest Toolbox, files *Files, patterns []string) *FileTools {
 	t := &FileTools{Toolbox: rest, files: files}
-	patterns := toolPatterns(config)
 	for _, tool := range fileTools {
 		if slices.ContainsFunc(patterns, func(p string) bool { return matches(p, tool.Name) }) {
 			t.enabled = append(t.enabled, tool)
 		}
 	}
 	return t
-}
-
-// toolPatterns returns the "tools" of an agent's config: names, or patterns such as
-// files__*.
-func toolPatterns(config json.RawMessage) []string {
-	var c struct {
-		Tools []string `json:"tools"`
-	}
-	if json.Unmarshal(config, &c) != nil { // an agent type may use the name for something else
-		return nil
-	}
-	return c.Tools
 }
 
 func matches(pattern, name string) bool {
