@@ -13,7 +13,7 @@ status=$?
 if [ -s "$log" ]; then
   echo
   echo "Some tests were skipped, because these are missing:"
-  sort "$log" | uniq -c | sed -E 's/^ *([0-9]+) (.*)/  \2 (\1 tests)/'
+  sort "$log" | uniq -c | sed -E 's/^ *([0-9]+) (.*)/  \2 (tests: \1)/'
   echo "To install them, run: make test-setup"
 fi
 exit $status

@@ -31,7 +31,7 @@ func TestBadInput(t *testing.T) {
 		{"long name", "POST", agents, object{"name": strings.Repeat("a", 129), "type": "chat"}, 400, "VALIDATION_ERROR", "name", "at most 128"},
 		{"unknown agent type", "POST", agents, `{"name":"a","type":"chatt"}`, 400, "VALIDATION_ERROR", "type", "there are: chat"},
 		{"unknown model", "POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-99"}}`, 400, "VALIDATION_ERROR", "config.model", "echo/echo"},
-		{"disabled provider", "POST", agents, `{"name":"a","type":"chat","config":{"model":"openai/gpt-4"}}`, 400, "VALIDATION_ERROR", "config.model", `"openai" is disabled`},
+		{"disabled provider", "POST", agents, `{"name":"a","type":"chat","config":{"model":"openai/gpt-4"}}`, 400, "VALIDATION_ERROR", "config.model", "To enable llm/openai"},
 		{"no model", "POST", agents, `{"name":"a","type":"chat","config":{}}`, 400, "VALIDATION_ERROR", "config.model", "Field is required"},
 		{"config's field", "POST", agents, `{"name":"a","type":"chat","config":{"model":"echo","temperature":9}}`, 400, "VALIDATION_ERROR", "config.temperature", "at most 2"},
 		{"config's unknown field", "POST", agents, `{"name":"a","type":"chat","config":{"model":"echo","temprature":1}}`, 400, "VALIDATION_ERROR", "config.temprature", "temperature"},

@@ -35,7 +35,7 @@ func TestBackendDown(t *testing.T) {
 		t.Helper()
 		within(t, time.Since(began), time.Second, what)
 		f := r.want(t, 503).failure(t)
-		if f.Code != "SERVICE_UNAVAILABLE" || !strings.Contains(f.Message, `"local"`) || r.header.Get("Retry-After") == "" {
+		if f.Code != "SERVICE_UNAVAILABLE" || !strings.Contains(f.Message, "files/local") || r.header.Get("Retry-After") == "" {
 			t.Errorf("%s: got %v %s, want SERVICE_UNAVAILABLE with Retry-After", what, r.header, r.body)
 		}
 	}

@@ -108,7 +108,7 @@ func TestBackendSwapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the log line of the failed reload", func() bool {
-		return strings.Count(s.stderr.String(), "plugins are not reloaded") == 5
+		return strings.Count(s.stderr.String(), "reloading plugins failed") == 5
 	})
 	fourth := c.upload("fourth", randomBytes(4, 4000))
 	s.wantObjects(folderOne, 1000, 3000, 4000)

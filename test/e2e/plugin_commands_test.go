@@ -53,7 +53,7 @@ plugin "files" "none" {
 		{[]string{"plugins", "check"}, 0, []string{"agent/chat", "running", "files/none", "disabled"}},
 		{[]string{"plugins", "check", "--config", "none.hcl"}, 1, []string{"none.hcl"}},
 		{[]string{"plugins", "describe", filepath.Join(testenv.Binaries(t), "llm-openai")}, 0, []string{"# llm-openai 0.1.0: Models of OpenAI, and of any", `plugin "llm" "openai" {`, `base_url = "https://api.openai.com/v1"`, `api_key = env("API_KEY")`}},
-		{[]string{"plugins", "describe", "/bin/true"}, 1, []string{"it ended before it was ready"}},
+		{[]string{"plugins", "describe", "/bin/true"}, 1, []string{"it exited before it was ready"}},
 		{[]string{"plugins", "describe", "nothing-here"}, 1, []string{"nothing-here"}},
 		{[]string{"plugins", "test", filepath.Join(testenv.Binaries(t), "agent-chat")}, 0, []string{"--- PASS: Plugin/Replay", "PASS"}},
 		{[]string{"plugins", "test", "/bin/true"}, 1, []string{"--- FAIL: Plugin"}},

@@ -182,7 +182,7 @@ func TestWebSocketSystem(t *testing.T) {
 	w := c.dialWebSocket()
 	w.subscribe("system")
 	kill(t, c.plugin("llm", "echo").PID)
-	for _, want := range []string{"Plugin llm/echo is down", "Plugin llm/echo is running again"} {
+	for _, want := range []string{"Plugin llm/echo exited and is being restarted", "Plugin llm/echo is running again"} {
 		if m := w.receive(); m.Type != "system.notification" || m.Level == "" || !strings.Contains(m.Message, want) {
 			t.Errorf("got %s, want %s", m.raw, want)
 		}

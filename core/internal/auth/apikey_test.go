@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func (b *bench) ann(t *testing.T) *core.User {
+func (b *env) ann(t *testing.T) *core.User {
 	t.Helper()
 	u, err := b.store.UserByName(t.Context(), "ann")
 	if err != nil {
@@ -18,7 +18,7 @@ func (b *bench) ann(t *testing.T) *core.User {
 	return u
 }
 
-func (b *bench) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*core.APIKey, string) {
+func (b *env) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*core.APIKey, string) {
 	t.Helper()
 	k := &core.APIKey{UserID: b.ann(t).ID, Name: "ci", Scopes: scopes, ExpiresAt: expires}
 	key, err := b.CreateAPIKey(t.Context(), k)
@@ -30,10 +30,10 @@ func (b *bench) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*
 
 func TestAPIKey(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	k, key := b.newKey(t, time.Time{}, "agents:read", "chat:write")
 	if !strings.HasPrefix(key, "aak_") || strings.Contains(string(k.Hash), key) {
-		t.Errorf("the key is %q, its hash %q", key, k.Hash)
+		t.Errorf("key = %q, hash = %q", key, k.Hash)
 	}
 	p, err := b.Verify(t.Context(), key)
 	if err != nil || p.User.Username != "ann" || p.LoginID != "" || p.Credential() != k.ID {
@@ -53,14 +53,14 @@ func TestAPIKey(t *testing.T) {
 		{core.ResourceNone, true, true},
 	} {
 		if p.Allows(c.resource, c.write) != c.want {
-			t.Errorf("%s, write %v: want %v", c.resource, c.write, c.want)
+			t.Errorf("Allows(%s, write %v): want %v", c.resource, c.write, c.want)
 		}
 	}
 }
 
-func TestAPIKeysThatAreNotGood(t *testing.T) {
+func TestInvalidAPIKeys(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	k, key := b.newKey(t, b.clock.now().Add(time.Hour), core.ScopeAll)
 	_, other := b.newKey(t, time.Time{}, core.ScopeAll)
 	secret := key[strings.LastIndexByte(key, '_'):]
@@ -74,7 +74,7 @@ func TestAPIKeysThatAreNotGood(t *testing.T) {
 	}
 	b.clock.pass(time.Hour - time.Second)
 	if _, err := b.Verify(t.Context(), key); err != nil {
-		t.Error("a second before its end:", err)
+		t.Error("a second before the expiry:", err)
 	}
 	b.clock.pass(time.Second)
 	_, err := b.Verify(t.Context(), key)
@@ -83,9 +83,9 @@ func TestAPIKeysThatAreNotGood(t *testing.T) {
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
-func TestAPIKeyEndsAtOnce(t *testing.T) {
+func TestAPIKeyIsRevokedAtOnce(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	k, key := b.newKey(t, time.Time{}, core.ScopeAll)
 	if _, err := b.Verify(t.Context(), key); err != nil {
 		t.Fatal(err)
@@ -109,14 +109,14 @@ func TestAPIKeyEndsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err = b.Verify(t.Context(), key); err != nil {
-		t.Error("of a user who is enabled again:", err)
+		t.Error("after the user was enabled again:", err)
 	}
 }
 
-// TestAPIKeyUse: the last use is stored once a minute, however often the key is used.
-func TestAPIKeyUse(t *testing.T) {
+// TestAPIKeyLastUsed checks that the time of last use is stored at most once a minute.
+func TestAPIKeyLastUsed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	k, key := b.newKey(t, time.Time{}, core.ScopeAll)
 	first := b.clock.now()
 	for _, c := range []struct {
@@ -134,9 +134,9 @@ func TestAPIKeyUse(t *testing.T) {
 	}
 }
 
-func TestBadAPIKeys(t *testing.T) {
+func TestCreateAPIKeyValidatesItsInput(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	for field, k := range map[string]core.APIKey{
 		"name":       {Name: " ", Scopes: []core.Scope{core.ScopeAll}},
 		"scopes":     {Name: "ci"},
@@ -152,13 +152,13 @@ func wantField(t *testing.T, err error, field string) {
 	t.Helper()
 	var e *core.Error
 	if !errors.As(err, &e) || e.Code != core.CodeValidation || e.Fields[0].Field != field {
-		t.Errorf("got %v, want what is wrong with %s", err, field)
+		t.Errorf("got %v, want an error for the field %s", err, field)
 	}
 }
 
 func TestChangePassword(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	kept, ended := b.signIn(t), b.signIn(t)
 	p, err := b.Verify(t.Context(), kept.Access)
 	if err != nil {
@@ -170,7 +170,7 @@ func TestChangePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := b.Verify(t.Context(), kept.Access); err != nil {
-		t.Error("the sign-in that changed it:", err)
+		t.Error("the sign-in that changed the password:", err)
 	}
 	_, err = b.Verify(t.Context(), ended.Access)
 	wantCode(t, err, core.CodeUnauthorized)
@@ -190,7 +190,7 @@ func TestChangePassword(t *testing.T) {
 
 func TestResetPassword(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	wantField(t, b.ResetPassword(t.Context(), b.ann(t).ID, "short"), "password")
 	wantCode(t, b.ResetPassword(t.Context(), "user-none", "another long one"), core.CodeNotFound)
@@ -206,7 +206,7 @@ func TestResetPassword(t *testing.T) {
 
 func TestUpdateUser(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	id := b.ann(t).ID
 	_, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.Role("root"))})
@@ -217,7 +217,7 @@ func TestUpdateUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p, err := b.Verify(t.Context(), tok.Access); err != nil || p.User.Role != core.RoleViewer {
-		t.Errorf("the sign-in has the role %v, %v", p, err)
+		t.Errorf("principal = %+v, %v", p, err)
 	}
 	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(true)}); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -14,57 +15,50 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// grace is how long a refresh token's direct predecessor still gives it.
+// grace is how long the direct predecessor of a refresh token is accepted.
 const grace = 5 * time.Second
 
-// Options say how to authenticate.
+// Options configure an Auth.
 type Options struct {
 	Users  core.UserStore
 	Logins core.LoginStore
 	Keys   core.APIKeyStore
-	// Rates counts sign-ins.
+	// Rates counts sign-in attempts.
 	Rates core.RateCounter
-	// Secret is the root key, at least 32 bytes; the keys in use are derived from it.
+	// Secret is the root key of at least 32 bytes. All other keys are derived from it.
 	Secret []byte
-	// OldSecrets are root keys of before: tokens that were made with them are still good.
+	// OldSecrets are previous root keys. Tokens that were signed with them stay valid.
 	OldSecrets [][]byte
-	// Now is the clock; time.Now unless set.
+	// Now returns the current time. Default: time.Now.
 	Now func() time.Time
-	// AccessTTL is how long an access token lives; an hour unless set.
+	// AccessTTL is the lifetime of an access token. Default: 1 hour.
 	AccessTTL time.Duration
-	// RefreshTTL is how long a refresh token lives; 30 days unless set.
+	// RefreshTTL is the lifetime of a refresh token. Default: 30 days.
 	RefreshTTL time.Duration
-	// Issuer and Audience are those of the access tokens; agentarea unless set.
+	// Issuer and Audience are claims of the access tokens. Default: agentarea.
 	Issuer, Audience string
-	// NameFailures is how many sign-ins a minute may fail, or be under way, for
-	// one username; 10 unless set, and negative for no limit.
+	// NameFailures is the maximum number of failed or active sign-ins per minute for a username.
+	// Default: 10. Negative: no limit.
 	NameFailures int
-	// AddressAttempts is how many sign-ins a minute one address (of IPv6 a /64)
-	// may try; 30 unless set, and negative for no limit.
+	// AddressAttempts is the maximum number of sign-ins per minute from an address (a /64 network
+	// for IPv6). Default: 30. Negative: no limit.
 	AddressAttempts int
 }
 
-func (o *Options) fill() {
+// setDefaults fills in the fields that are not set.
+func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.AccessTTL = orDefault(o.AccessTTL, time.Hour)
-	o.RefreshTTL = orDefault(o.RefreshTTL, 30*24*time.Hour)
-	o.Issuer = orDefault(o.Issuer, "agentarea")
-	o.Audience = orDefault(o.Audience, "agentarea")
-	o.NameFailures = orDefault(o.NameFailures, 10)
-	o.AddressAttempts = orDefault(o.AddressAttempts, 30)
+	o.AccessTTL = cmp.Or(o.AccessTTL, time.Hour)
+	o.RefreshTTL = cmp.Or(o.RefreshTTL, 30*24*time.Hour)
+	o.Issuer = cmp.Or(o.Issuer, "agentarea")
+	o.Audience = cmp.Or(o.Audience, "agentarea")
+	o.NameFailures = cmp.Or(o.NameFailures, 10)
+	o.AddressAttempts = cmp.Or(o.AddressAttempts, 30)
 }
 
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
-}
-
-// Auth signs users in and says who a token belongs to.
+// Auth signs users in and authenticates tokens. Its methods may be called concurrently.
 type Auth struct {
 	users      core.UserStore
 	logins     core.LoginStore
@@ -76,16 +70,16 @@ type Auth struct {
 	refresh    refreshTokens
 	passwords  *passwords
 	live       *liveLogins
-	// lastUse is when the use of an API key was last stored.
-	uses      sync.Mutex
+	// lastUse has the stored times of last use by API key id. usesMu guards it.
+	usesMu    sync.Mutex
 	lastUse   map[string]time.Time
 	names     *limiter
 	addresses *limiter
 }
 
-// New makes an Auth. It fails when the secret is too short.
+// New returns an Auth. It fails if a secret is shorter than 32 bytes.
 func New(o Options) (*Auth, error) {
-	o.fill()
+	o.setDefaults()
 	access := newAccessTokens(o)
 	var refresh refreshTokens
 	for _, secret := range append([][]byte{o.Secret}, o.OldSecrets...) {
@@ -117,7 +111,7 @@ func New(o Options) (*Auth, error) {
 	}, nil
 }
 
-// tokenKeys are derived from a root key.
+// tokenKeys are the keys for tokens that are derived from a root key.
 type tokenKeys struct {
 	id                  string
 	signing, refreshing []byte
@@ -125,7 +119,7 @@ type tokenKeys struct {
 
 func deriveKeys(secret []byte) (*tokenKeys, error) {
 	if len(secret) < 32 {
-		return nil, fmt.Errorf("the secret key has %d bytes and must have at least 32", len(secret))
+		return nil, fmt.Errorf("the secret key has %d bytes; it must have at least 32", len(secret))
 	}
 	signing, err := hkdf.Key(sha256.New, secret, nil, "agentarea access token v1", 32)
 	if err != nil {
@@ -142,9 +136,8 @@ func deriveKeys(secret []byte) (*tokenKeys, error) {
 	return &tokenKeys{id: hex.EncodeToString(kid), signing: signing, refreshing: refreshing}, nil
 }
 
-// Verify says who an access token or API key belongs to. It fails with
-// Unauthorized unless it is ours and alive, the token's login has not ended and
-// its user may sign in.
+// Verify returns the principal of an access token or API key. It fails with Unauthorized if the
+// token is invalid or expired, its login has ended, or its user is disabled.
 func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error) {
 	if isAPIKey(token) {
 		return a.verifyKey(ctx, token)
@@ -152,7 +145,7 @@ func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error
 	c, err := a.access.parse(token)
 	if err != nil {
 		return nil, &core.Error{
-			Code: core.CodeUnauthorized, Message: "The access token is invalid or has expired: sign in again", Err: err,
+			Code: core.CodeUnauthorized, Message: "The access token is invalid or expired. Sign in again.", Err: err,
 		}
 	}
 	p, err := a.Live(ctx, c.LoginID)
@@ -160,21 +153,20 @@ func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error
 		return nil, err
 	}
 	if p.User.ID != c.Subject {
-		return nil, ended(errors.New("the token's subject is not its login's user"))
+		return nil, loginEnded(errors.New("the subject of the token is not the user of its login"))
 	}
 	own := *p
 	own.ExpiresAt = c.ExpiresAt.Time
 	return &own, nil
 }
 
-// Live says whose credential it is: a login or an API key. It fails with
-// Unauthorized when it has ended or its user may not sign in; what it says may be
-// up to a second old.
+// Live returns the principal of a login or API key, given its id. It fails with Unauthorized if the
+// credential has ended or its user is disabled. The result may be up to a second old.
 func (a *Auth) Live(ctx context.Context, credential string) (*core.Principal, error) {
 	if p := a.live.get(credential); p != nil {
 		return p, nil
 	}
-	// The age of an entry counts from before the stores are asked.
+	// The age of an entry counts from before the stores are read.
 	asked := a.live.ask()
 	load := a.loadLogin
 	if strings.HasPrefix(credential, keyIDPrefix) {
@@ -196,37 +188,37 @@ func (a *Auth) loadLogin(ctx context.Context, id string) (*core.Principal, error
 	return &core.Principal{User: u, LoginID: l.ID}, nil
 }
 
-// load gives a login that is alive, with its user.
+// load returns an active login and its user.
 func (a *Auth) load(ctx context.Context, loginID string) (*core.Login, *core.User, error) {
 	l, err := a.logins.Login(ctx, loginID)
 	if core.CodeOf(err) == core.CodeNotFound {
-		return nil, nil, ended(err)
+		return nil, nil, loginEnded(err)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the login: %w", err)
 	}
 	if !l.EndedAt.IsZero() || !a.now().Before(l.ExpiresAt) {
-		return nil, nil, ended(nil)
+		return nil, nil, loginEnded(nil)
 	}
 	u, err := a.loadUser(ctx, l.UserID)
 	return l, u, err
 }
 
-// loadUser gives a user who may sign in.
+// loadUser returns a user who is not disabled.
 func (a *Auth) loadUser(ctx context.Context, id string) (*core.User, error) {
 	u, err := a.users.User(ctx, id)
 	if core.CodeOf(err) == core.CodeNotFound {
-		return nil, ended(err)
+		return nil, loginEnded(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the user: %w", err)
 	}
 	if u.Disabled {
-		return nil, ended(errors.New("the user is disabled"))
+		return nil, loginEnded(errors.New("the user is disabled"))
 	}
 	return u, nil
 }
 
-func ended(cause error) *core.Error {
-	return &core.Error{Code: core.CodeUnauthorized, Message: "The session has ended: sign in again", Err: cause}
+func loginEnded(cause error) *core.Error {
+	return &core.Error{Code: core.CodeUnauthorized, Message: "The session has ended. Sign in again.", Err: cause}
 }

@@ -1,16 +1,17 @@
-// Package auth keeps passwords and tokens.
+// Package auth authenticates users with passwords, access tokens, refresh tokens and API keys.
 //
-// A sign-in makes a login: a family of tokens that ends as a whole. Access
-// tokens are JWTs that live for an hour; each names its login, and the login's
-// state is asked at most once a second, so logout and disabling a user are in
-// force within a second on every replica and at once on this one. Refresh
-// tokens are derived from the login's id and generation by a secret key, and
-// only the hash of the current one is stored:
+// A sign-in creates a login, a family of tokens that ends as a whole. Access tokens are JWTs that
+// are valid for an hour, and each names its login. The state of a login is read at most once a
+// second, so that signing out and disabling a user take effect at once on this server and within
+// a second on other replicas.
 //
-//	presented token        answer
+// Refresh tokens are derived from the login's id and its generation with a secret key. Only the
+// hash of the current one is stored:
+//
+//	presented token        result
 //	the current one        the next generation, by compare-and-swap
-//	its predecessor        within a grace of 5 s the current one again, so that
-//	                       parallel uses of one token agree; later the login ends
+//	its predecessor        within a grace period of 5 s the current one, so that parallel
+//	                       uses of one token agree; later the login ends
 //	an older one           the login ends
-//	not one of ours        401, and nothing changes
+//	an unknown one         401, and nothing changes
 package auth

@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/limit"
 )
 
-// memory is the stores, with counters of what was asked.
+// memory implements the stores in memory and counts calls.
 type memory struct {
 	mu         sync.Mutex
 	users      map[string]*core.User
@@ -182,7 +182,7 @@ func (m *memory) reads() int {
 	return m.loginReads
 }
 
-// clock is a time that only tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -207,16 +207,16 @@ const (
 
 var testSecret = []byte("0123456789abcdef0123456789abcdef")
 
-// bench is an Auth with ann in it.
-type bench struct {
+// env is an Auth with the user ann.
+type env struct {
 	*Auth
 	store *memory
 	clock *clock
 }
 
-func newBench(t *testing.T, change ...func(*Options)) *bench {
+func newEnv(t *testing.T, change ...func(*Options)) *env {
 	t.Helper()
-	b := &bench{
+	b := &env{
 		store: &memory{users: map[string]*core.User{}, logins: map[string]*core.Login{}, keys: map[string]*core.APIKey{}},
 		clock: &clock{at: time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
@@ -237,7 +237,7 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	return b
 }
 
-func (b *bench) signIn(t *testing.T) *core.Tokens {
+func (b *env) signIn(t *testing.T) *core.Tokens {
 	t.Helper()
 	tok, err := b.Login(t.Context(), "ann", testPassword, testAddress)
 	if err != nil {

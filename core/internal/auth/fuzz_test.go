@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Nothing is a refresh token but what was derived, to the last character.
+// FuzzRefreshToken checks that only derived tokens are accepted.
 func FuzzRefreshToken(f *testing.F) {
 	r := refreshTokens{keys: [][]byte{[]byte("key")}}
 	good := r.derive("login-1", 7)
@@ -19,12 +19,12 @@ func FuzzRefreshToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		if login, generation, ok := r.parse(token); ok && r.derive(login, generation) != token {
-			t.Errorf("%q is taken for %s %d", token, login, generation)
+			t.Errorf("parse(%q) = %s, %d; want an error", token, login, generation)
 		}
 	})
 }
 
-// Nothing is an access token but what is signed by our key, with HS256, and has an end.
+// FuzzAccessToken checks that only tokens with a signature of our key, HS256 and an expiry are accepted.
 func FuzzAccessToken(f *testing.F) {
 	key := []byte("a key of thirty-two bytes or more")
 	now := func() time.Time { return time.Unix(1_700_000_000, 0) }
@@ -49,12 +49,12 @@ func FuzzAccessToken(f *testing.F) {
 		m := hmac.New(sha256.New, key)
 		m.Write([]byte(signed))
 		if base64.RawURLEncoding.EncodeToString(m.Sum(nil)) != signature {
-			t.Errorf("%q is taken", token)
+			t.Errorf("parse(%q) accepts the token", token)
 		}
 		head, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
 		var h struct{ Alg, Kid string }
 		if err != nil || json.Unmarshal(head, &h) != nil || h.Alg != "HS256" || h.Kid != "k1" || c.ExpiresAt == nil {
-			t.Errorf("%q is taken", token)
+			t.Errorf("parse(%q) accepts the token", token)
 		}
 	})
 }

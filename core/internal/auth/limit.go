@@ -7,15 +7,15 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// limiter counts what each key did in its present minute, where all servers do.
+// limiter limits attempts per key and minute. Its counter is shared by all replicas.
 type limiter struct {
 	counter core.RateCounter
 	limit   core.RateLimit
-	// prefix keeps the keys apart from others' in the counter.
+	// prefix separates the keys of this limiter from other keys of the counter.
 	prefix string
 }
 
-// take counts one more, or fails with RateLimited.
+// take counts an attempt. It fails with RateLimited over the limit.
 func (l *limiter) take(ctx context.Context, key string) error {
 	if l.limit.PerMinute < 0 {
 		return nil
@@ -25,20 +25,20 @@ func (l *limiter) take(ctx context.Context, key string) error {
 		return err
 	}
 	return &core.Error{
-		Code: core.CodeRateLimited, Message: "Too many sign-ins: wait and try again",
+		Code: core.CodeRateLimited, Message: "Too many sign-in attempts. Wait and try again.",
 		RetryAfter: max(r.RetryAfter(l.limit), time.Second),
 	}
 }
 
-// giveBack takes one off again.
-func (l *limiter) giveBack(ctx context.Context, key string) error {
+// refund removes an attempt from the count.
+func (l *limiter) refund(ctx context.Context, key string) error {
 	if l.limit.PerMinute < 0 {
 		return nil
 	}
 	return l.counter.RefundRate(ctx, l.prefix+key)
 }
 
-// reset forgets what a key did.
+// reset removes all attempts of a key.
 func (l *limiter) reset(ctx context.Context, key string) error {
 	if l.limit.PerMinute < 0 {
 		return nil

@@ -8,22 +8,24 @@ import (
 )
 
 const (
-	// liveFor is how old the word that a login is alive may be.
+	// liveFor is the maximum age of a cached login.
 	liveFor = time.Second
-	// maxLive bounds each of the two maps.
+	// maxLive is the maximum number of entries of each of the two maps.
 	maxLive = 8192
 )
 
-// liveLogins remembers for a second which logins are alive. It keeps two maps
-// and drops the older one when a second has passed or the newer one is full.
+// liveLogins caches active logins and API keys for a second. It has two maps, and drops the older
+// one when a second has passed or the newer one is full.
 type liveLogins struct {
 	now func() time.Time
 
-	mu         sync.Mutex
-	newer      map[string]liveLogin
-	older      map[string]liveLogin
-	turned     time.Time
-	forgotten  uint64
+	mu    sync.Mutex
+	newer map[string]liveLogin
+	older map[string]liveLogin
+	// rotated is when newer was created.
+	rotated time.Time
+	// removals counts calls of forget and forgetAll.
+	removals   uint64
 	maxEntries int
 }
 
@@ -32,16 +34,17 @@ type liveLogin struct {
 	asked     time.Time
 }
 
-// question is the moment at which the stores were asked.
+// question identifies the moment at which the stores are read.
 type question struct {
-	at        time.Time
-	forgotten uint64
+	at       time.Time
+	removals uint64
 }
 
 func newLiveLogins(now func() time.Time) *liveLogins {
-	return &liveLogins{now: now, newer: map[string]liveLogin{}, turned: now(), maxEntries: maxLive}
+	return &liveLogins{now: now, newer: map[string]liveLogin{}, rotated: now(), maxEntries: maxLive}
 }
 
+// get returns the cached principal of a login or API key, or nil.
 func (c *liveLogins) get(loginID string) *core.Principal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,38 +61,40 @@ func (c *liveLogins) get(loginID string) *core.Principal {
 	return e.principal
 }
 
+// ask returns the moment before the stores are read, for put.
 func (c *liveLogins) ask() question {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return question{at: c.now(), forgotten: c.forgotten}
+	return question{at: c.now(), removals: c.removals}
 }
 
-// put keeps an answer, unless a login was ended since the question.
+// put caches a principal, unless an entry was removed since q.
 func (c *liveLogins) put(loginID string, p *core.Principal, q question) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if q.forgotten != c.forgotten {
+	if q.removals != c.removals {
 		return
 	}
-	if len(c.newer) >= c.maxEntries || q.at.Sub(c.turned) >= liveFor {
-		c.older, c.newer, c.turned = c.newer, map[string]liveLogin{}, q.at
+	if len(c.newer) >= c.maxEntries || q.at.Sub(c.rotated) >= liveFor {
+		c.older, c.newer, c.rotated = c.newer, map[string]liveLogin{}, q.at
 	}
 	c.newer[loginID] = liveLogin{principal: p, asked: q.at}
 }
 
-// forgetAll has everybody be asked about again.
+// forgetAll removes all entries.
 func (c *liveLogins) forgetAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgotten++
+	c.removals++
 	clear(c.newer)
 	clear(c.older)
 }
 
+// forget removes an entry.
 func (c *liveLogins) forget(loginID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgotten++
+	c.removals++
 	delete(c.newer, loginID)
 	delete(c.older, loginID)
 }

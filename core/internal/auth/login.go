@@ -9,11 +9,11 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// Login signs a user in from an address. It fails with one and the same
-// Unauthorized for an unknown user, a wrong password and a disabled user, with
-// RateLimited past the limits, and with Unavailable when too many sign in at once.
+// Login signs a user in. address is the client's IP address. It fails with the same Unauthorized
+// for an unknown user, a wrong password and a disabled user, with RateLimited over the limits, and
+// with Unavailable while too many sign-ins are in progress.
 func (a *Auth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
-	// No stored name is longer, and a limiter's keys must be small.
+	// Stored names are not longer, and the keys of a limiter must be short.
 	name := strings.ToLower(username[:min(len(username), 64)])
 	if err := a.addresses.take(ctx, core.AddressKey(address)); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (a *Auth) Login(ctx context.Context, username, password, address string) (*
 		return nil, err
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.names.giveBack(ctx, name))
+		return nil, errors.Join(err, a.names.refund(ctx, name))
 	}
 	if err := a.names.reset(ctx, name); err != nil {
 		return nil, err

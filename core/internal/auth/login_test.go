@@ -10,9 +10,9 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func TestLoginSaysTheSameForEveryRefusal(t *testing.T) {
+func TestLoginErrorIsTheSameForEveryReason(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	if err := b.CreateUser(t.Context(), &core.User{Username: "off", Email: "off@example.com"}, testPassword); err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +32,9 @@ func TestLoginSaysTheSameForEveryRefusal(t *testing.T) {
 	}
 }
 
-func TestLoginKnowsNamesInAnyCase(t *testing.T) {
+func TestLoginIgnoresCaseOfUsernames(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	if _, err := b.Login(t.Context(), "ANN", testPassword, testAddress); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestLoginKnowsNamesInAnyCase(t *testing.T) {
 
 func TestLoginIsLimitedByName(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 3, -1 })
+	b := newEnv(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 3, -1 })
 	for range 3 {
 		_, err := b.Login(t.Context(), "Ann", "wrong", testAddress)
 		wantCode(t, err, core.CodeUnauthorized)
@@ -51,15 +51,15 @@ func TestLoginIsLimitedByName(t *testing.T) {
 	wantCode(t, err, core.CodeRateLimited)
 	var e *core.Error
 	if errors.As(err, &e); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
-		t.Errorf("Retry-After is %v", e.RetryAfter)
+		t.Errorf("RetryAfter = %v", e.RetryAfter)
 	}
 	b.clock.pass(time.Minute)
 	b.signIn(t)
 }
 
-func TestSignInsThatSucceedDoNotCountAgainstTheName(t *testing.T) {
+func TestSuccessfulLoginsAreNotLimitedByName(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 2, -1 })
+	b := newEnv(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 2, -1 })
 	for range 5 {
 		b.signIn(t)
 	}
@@ -74,7 +74,7 @@ func TestLoginIsLimitedByAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, func(o *Options) { o.AddressAttempts = 1 })
+			b := newEnv(t, func(o *Options) { o.AddressAttempts = 1 })
 			if _, err := b.Login(t.Context(), "ann", testPassword, addresses[0]); err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestLoginIsLimitedByAddress(t *testing.T) {
 
 func TestHashingIsBounded(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(o *Options) { o.NameFailures, o.AddressAttempts = -1, -1 })
+	b := newEnv(t, func(o *Options) { o.NameFailures, o.AddressAttempts = -1, -1 })
 	for range cap(b.passwords.slots) {
 		b.passwords.slots <- struct{}{}
 	}
@@ -98,7 +98,7 @@ func TestHashingIsBounded(t *testing.T) {
 	for range maxWaiting {
 		waiters.Go(func() {
 			if _, err := b.Login(ctx, "ann", testPassword, testAddress); !errors.Is(err, context.Canceled) {
-				t.Errorf("a waiter: %v", err)
+				t.Errorf("waiting caller: %v", err)
 			}
 		})
 	}

@@ -14,17 +14,18 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// hashing is what OWASP asks of argon2id at least: 19 MiB, two passes, one lane.
+// hashing has the minimum parameters that OWASP recommends for argon2id: 19 MiB, two passes, one lane.
 var hashing = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// maxWaiting is how many may wait for their turn to hash.
+// maxWaiting is the maximum number of callers that wait for a hash slot.
 const maxWaiting = 64
 
-// passwords hashes and compares, a few at a time: each takes 19 MiB and a core.
+// passwords hashes and verifies passwords. It limits concurrency, because each hash uses 19 MiB and
+// a core.
 type passwords struct {
 	slots   chan struct{}
 	waiting atomic.Int64
-	// dummy is compared with when there is no user, so that it takes as long.
+	// dummy is verified for unknown users, so that the duration does not reveal them.
 	dummy string
 }
 
@@ -36,12 +37,13 @@ func newPasswords() (*passwords, error) {
 	return &passwords{slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), dummy: dummy}, nil
 }
 
-// enter waits for a slot; the caller gives it back by leave.
-func (p *passwords) enter(ctx context.Context) error {
+// acquire waits for a slot. The caller must call release. It fails with Unavailable if too many
+// callers wait.
+func (p *passwords) acquire(ctx context.Context) error {
 	if p.waiting.Add(1) > maxWaiting {
 		p.waiting.Add(-1)
 		return &core.Error{
-			Code: core.CodeUnavailable, Message: "Too many sign-ins at once: try again in a moment", RetryAfter: time.Second,
+			Code: core.CodeUnavailable, Message: "Too many concurrent sign-ins. Try again in a moment.", RetryAfter: time.Second,
 		}
 	}
 	defer p.waiting.Add(-1)
@@ -53,20 +55,21 @@ func (p *passwords) enter(ctx context.Context) error {
 	}
 }
 
-// leave gives the slot back. The last one out returns the memory to the system,
-// which the runtime else keeps for minutes: 19 MiB a hash are much to an idle server.
-func (p *passwords) leave() {
+// release frees a slot. When no slot is in use it returns the memory to the operating system,
+// because the runtime would keep 19 MiB per hash for minutes.
+func (p *passwords) release() {
 	<-p.slots
 	if len(p.slots) == 0 {
 		go debug.FreeOSMemory()
 	}
 }
 
+// hash returns the argon2id hash of a password.
 func (p *passwords) hash(ctx context.Context, password string) (string, error) {
-	if err := p.enter(ctx); err != nil {
+	if err := p.acquire(ctx); err != nil {
 		return "", err
 	}
-	defer p.leave()
+	defer p.release()
 	h, err := argon2id.CreateHash(password, hashing)
 	if err != nil {
 		return "", fmt.Errorf("hash a password: %w", err)
@@ -74,12 +77,13 @@ func (p *passwords) hash(ctx context.Context, password string) (string, error) {
 	return h, nil
 }
 
-// matches compares a password with a hash; an empty hash takes as long and never matches.
+// matches reports whether a password matches a hash. An empty hash never matches, and takes as
+// long.
 func (p *passwords) matches(ctx context.Context, password, hash string) (bool, error) {
-	if err := p.enter(ctx); err != nil {
+	if err := p.acquire(ctx); err != nil {
 		return false, err
 	}
-	defer p.leave()
+	defer p.release()
 	against := hash
 	if against == "" {
 		against = p.dummy

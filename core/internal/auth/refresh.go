@@ -15,19 +15,20 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// refreshTokens derives refresh tokens: rt_<login id>.<generation and MAC>.
+// refreshTokens derives and verifies refresh tokens of the form
+// rt_<login id>.<generation and MAC>.
 type refreshTokens struct {
-	// keys are the current one and older ones, whose tokens are still taken.
+	// keys has the current key and then older keys, whose tokens are still accepted.
 	keys [][]byte
 }
 
-// derive gives the token of a new generation.
+// derive returns the token of a generation, with the current key.
 func (r refreshTokens) derive(loginID string, generation int64) string {
 	return deriveRefresh(r.keys[0], loginID, generation)
 }
 
-// current is the token that a login has now. It may be of an older key: the stored
-// hash tells.
+// current returns the current token of a login. It uses the key that matches the stored hash, which
+// can be an older one.
 func (r refreshTokens) current(l *core.Login) string {
 	for _, key := range r.keys {
 		token := deriveRefresh(key, l.ID, l.Generation)
@@ -53,10 +54,10 @@ func refreshMAC(key []byte, loginID string, generation []byte) []byte {
 	return m.Sum(nil)
 }
 
-// parse says which login and generation a token is of, if it is one of ours.
+// parse returns the login id and generation of a token. ok is false if the token is not valid.
 func (r refreshTokens) parse(token string) (loginID string, generation int64, ok bool) {
 	rest, ok := strings.CutPrefix(token, "rt_")
-	// Go's Base64 passes over line breaks: another text would be the same token.
+	// encoding/base64 ignores line breaks, so that several texts would be the same token.
 	if !ok || strings.ContainsAny(token, "\r\n") {
 		return "", 0, false
 	}
@@ -81,13 +82,12 @@ func hashToken(token string) []byte {
 	return h[:]
 }
 
-// Refresh takes a refresh token and gives an access token with the refresh
-// token that follows. It fails with Unauthorized, and ends the login, when the
-// token was used before.
+// Refresh exchanges a refresh token for an access token and the next refresh token. It fails with
+// Unauthorized if the token is invalid. If the token was already used, it also ends the login.
 func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) {
 	loginID, generation, ok := a.refresh.parse(token)
 	if !ok {
-		return nil, refused(errors.New("not a refresh token of this server"))
+		return nil, invalidRefresh(errors.New("not a refresh token of this server"))
 	}
 	for {
 		l, u, err := a.load(ctx, loginID)
@@ -99,11 +99,11 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 		switch {
 		case generation == l.Generation:
 			if subtle.ConstantTimeCompare(hashToken(token), l.RefreshHash) != 1 {
-				return nil, refused(errors.New("the token is not the login's"))
+				return nil, invalidRefresh(errors.New("the token does not belong to the login"))
 			}
 			next, err := a.rotate(ctx, l)
 			if core.CodeOf(err) == core.CodeConflict {
-				continue // somebody else used it: now it is the predecessor, or the login has ended
+				continue // a concurrent request rotated the token or ended the login
 			}
 			if err != nil {
 				return nil, err
@@ -115,11 +115,13 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 			if err := a.Logout(ctx, loginID); err != nil {
 				return nil, err
 			}
-			return nil, refused(fmt.Errorf("generation %d was presented again at %d: the login is ended", generation, l.Generation))
+			return nil, invalidRefresh(fmt.Errorf("generation %d was presented again at generation %d; the login is ended", generation, l.Generation))
 		}
 	}
 }
 
+// rotate stores and returns the next generation of a login. It fails with Conflict if the login has
+// changed.
 func (a *Auth) rotate(ctx context.Context, l *core.Login) (*core.Login, error) {
 	next := *l
 	now := a.clock()
@@ -133,7 +135,7 @@ func (a *Auth) rotate(ctx context.Context, l *core.Login) (*core.Login, error) {
 	return &next, nil
 }
 
-// Renew gives a fresh access token of a live login, and its current refresh token.
+// Renew returns a new access token of an active login, and its current refresh token.
 func (a *Auth) Renew(ctx context.Context, loginID string) (*core.Tokens, error) {
 	l, u, err := a.load(ctx, loginID)
 	if err != nil {
@@ -142,7 +144,7 @@ func (a *Auth) Renew(ctx context.Context, loginID string) (*core.Tokens, error) 
 	return a.tokens(u, l)
 }
 
-// Logout ends a login with every token of it.
+// Logout ends a login and all its tokens.
 func (a *Auth) Logout(ctx context.Context, loginID string) error {
 	err := a.logins.EndLogin(ctx, loginID, a.clock())
 	a.live.forget(loginID)
@@ -163,11 +165,11 @@ func (a *Auth) tokens(u *core.User, l *core.Login) (*core.Tokens, error) {
 	}, nil
 }
 
-// clock is the time as the stores keep it.
+// clock returns the current time with the precision of the stores.
 func (a *Auth) clock() time.Time { return a.now().UTC().Truncate(time.Microsecond) }
 
-func refused(cause error) *core.Error {
+func invalidRefresh(cause error) *core.Error {
 	return &core.Error{
-		Code: core.CodeUnauthorized, Message: "The refresh token is invalid, has expired or was used before: sign in again", Err: cause,
+		Code: core.CodeUnauthorized, Message: "The refresh token is invalid, expired or already used. Sign in again.", Err: cause,
 	}
 }

@@ -16,23 +16,23 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func TestVerifyGivesTheUser(t *testing.T) {
+func TestVerifyReturnsTheUser(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	p, err := b.Verify(t.Context(), tok.Access)
 	if err != nil || p.User.Username != "ann" || p.LoginID == "" {
 		t.Fatal(p, err)
 	}
 	if tok.ExpiresIn != time.Hour {
-		t.Errorf("it lives for %v", tok.ExpiresIn)
+		t.Errorf("ExpiresIn = %v", tok.ExpiresIn)
 	}
 	b.clock.pass(time.Hour)
 	_, err = b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
-// forge makes a token from the parts of a good one.
+// forge builds a token from the parts of a valid one.
 func forge(header, claims map[string]any, h func() hash.Hash, key []byte) string {
 	part := func(v any) string {
 		b, _ := json.Marshal(v)
@@ -47,9 +47,9 @@ func forge(header, claims map[string]any, h func() hash.Hash, key []byte) string
 	return s + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-func TestForgedTokensAreRefused(t *testing.T) {
+func TestForgedTokensAreRejected(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	parts := strings.Split(b.signIn(t).Access, ".")
 	read := func(s string) (m map[string]any) {
 		raw, err := base64.RawURLEncoding.DecodeString(s)
@@ -73,7 +73,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	now := b.clock.now().Unix()
 
 	if _, err := b.Verify(t.Context(), forge(header, claims, sha256.New, key)); err != nil {
-		t.Fatalf("the unchanged one is refused: %v", err)
+		t.Fatalf("the unchanged token is rejected: %v", err)
 	}
 	for name, token := range map[string]string{
 		"empty":             "",
@@ -107,9 +107,9 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	}
 }
 
-func TestLogoutEndsEveryTokenAtOnceHereAndWithinASecondElsewhere(t *testing.T) {
+func TestLogoutEndsTokensOnAllReplicas(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	elsewhere, err := New(Options{Users: b.store, Logins: b.store, Secret: testSecret, Now: b.clock.now})
 	if err != nil {
 		t.Fatal(err)
@@ -131,9 +131,9 @@ func TestLogoutEndsEveryTokenAtOnceHereAndWithinASecondElsewhere(t *testing.T) {
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
-func TestADisabledUserIsOutWithinASecond(t *testing.T) {
+func TestDisabledUserLosesAccessWithinASecond(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	if _, err := b.Verify(t.Context(), tok.Access); err != nil {
 		t.Fatal(err)
@@ -146,9 +146,9 @@ func TestADisabledUserIsOutWithinASecond(t *testing.T) {
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
-func TestVerifyAsksTheStoreOnceASecond(t *testing.T) {
+func TestVerifyReadsTheStoreOnceASecond(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	for range 100 {
 		if _, err := b.Verify(t.Context(), tok.Access); err != nil {
@@ -156,22 +156,22 @@ func TestVerifyAsksTheStoreOnceASecond(t *testing.T) {
 		}
 	}
 	if n := b.store.reads(); n != 1 {
-		t.Errorf("it asked %d times", n)
+		t.Errorf("%d reads of the store", n)
 	}
 }
 
-func TestAnAnswerFromBeforeALogoutIsNotKept(t *testing.T) {
+func TestReadFromBeforeLogoutIsNotCached(t *testing.T) {
 	t.Parallel()
 	c := newLiveLogins(time.Now)
 	q := c.ask()
 	c.forget("login-1")
 	c.put("login-1", &core.Principal{}, q)
 	if c.get("login-1") != nil {
-		t.Error("the ended login lives")
+		t.Error("the ended login is accepted")
 	}
 }
 
-func TestLiveLoginsAreBounded(t *testing.T) {
+func TestLoginCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newLiveLogins(func() time.Time { return time.Unix(1e9, 0) })
 	c.maxEntries = 10
@@ -179,34 +179,34 @@ func TestLiveLoginsAreBounded(t *testing.T) {
 		c.put(time.Duration(i).String(), &core.Principal{}, c.ask())
 	}
 	if n := len(c.newer) + len(c.older); n > 20 {
-		t.Errorf("it keeps %d", n)
+		t.Errorf("%d entries are cached", n)
 	}
 }
 
 func TestRefreshRotates(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	first := b.signIn(t)
 	second, err := b.Refresh(t.Context(), first.Refresh)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if second.Refresh == first.Refresh {
-		t.Error("the refresh token stays the same")
+		t.Error("the refresh token did not change")
 	}
 	if _, err := b.Verify(t.Context(), second.Access); err != nil {
 		t.Error(err)
 	}
 	for _, l := range b.store.logins {
 		if strings.Contains(string(l.RefreshHash), second.Refresh) || len(l.RefreshHash) != sha256.Size {
-			t.Error("the store holds more than a hash")
+			t.Error("the store contains the token")
 		}
 	}
 }
 
-func TestFiftyParallelUsesAgree(t *testing.T) {
+func TestParallelRefreshesAgree(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	first := b.signIn(t)
 	got := make([]string, 50)
 	var users sync.WaitGroup
@@ -223,18 +223,18 @@ func TestFiftyParallelUsesAgree(t *testing.T) {
 	users.Wait()
 	for _, r := range got {
 		if r != got[0] {
-			t.Fatal("they got different successors")
+			t.Fatal("parallel refreshes returned different tokens")
 		}
 	}
 	if len(b.store.logins) != 1 {
-		t.Errorf("there are %d logins", len(b.store.logins))
+		t.Errorf("%d logins, want 1", len(b.store.logins))
 	}
 	if _, err := b.Refresh(t.Context(), got[0]); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestARefreshTokenUsedAgainEndsTheLogin(t *testing.T) {
+func TestReusedRefreshTokenEndsTheLogin(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		rotations int
@@ -248,7 +248,7 @@ func TestARefreshTokenUsedAgainEndsTheLogin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := newEnv(t)
 			first := b.signIn(t)
 			tok := first
 			for range c.rotations {
@@ -274,9 +274,9 @@ func TestARefreshTokenUsedAgainEndsTheLogin(t *testing.T) {
 	}
 }
 
-func TestAMadeUpRefreshTokenEndsNothing(t *testing.T) {
+func TestForgedRefreshTokenEndsNoLogin(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	p, err := b.Verify(t.Context(), tok.Access)
 	if err != nil {
@@ -297,16 +297,16 @@ func TestAMadeUpRefreshTokenEndsNothing(t *testing.T) {
 
 func TestRefreshTokensExpire(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	b.clock.pass(30 * 24 * time.Hour)
 	_, err := b.Refresh(t.Context(), tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
-func TestRenewStaysInTheLogin(t *testing.T) {
+func TestRenewKeepsTheLogin(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	p, err := b.Verify(t.Context(), tok.Access)
 	if err != nil {
@@ -323,9 +323,9 @@ func TestRenewStaysInTheLogin(t *testing.T) {
 	}
 }
 
-func TestASecretOfAnotherServerIsRefused(t *testing.T) {
+func TestTokensOfAnotherSecretAreRejected(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	tok := b.signIn(t)
 	other, err := New(Options{Users: b.store, Logins: b.store, Secret: []byte(strings.Repeat("x", 32)), Now: b.clock.now})
 	if err != nil {
@@ -336,15 +336,15 @@ func TestASecretOfAnotherServerIsRefused(t *testing.T) {
 	_, err = other.Refresh(t.Context(), tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := New(Options{Secret: []byte("short")}); err == nil {
-		t.Error("a short secret is taken")
+		t.Error("New accepts a short secret")
 	}
 }
 
-// TestTokensOutliveANewKeyWhileTheOldOneIsListed: whoever is signed in stays so, in
-// whatever way the tokens are used; new ones are of the new key alone.
-func TestTokensOutliveANewKeyWhileTheOldOneIsListed(t *testing.T) {
+// TestTokensStayValidDuringKeyRotation checks that tokens of an old key are accepted while the key
+// is configured, and that new tokens use the new key.
+func TestTokensStayValidDuringKeyRotation(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	fresh := []byte(strings.Repeat("n", 32))
 	with := func(secret []byte, old ...[]byte) *Auth {
 		t.Helper()
@@ -362,12 +362,12 @@ func TestTokensOutliveANewKeyWhileTheOldOneIsListed(t *testing.T) {
 	}
 	renewed, err := both.Renew(t.Context(), p.LoginID)
 	if err != nil || renewed.Refresh != tok.Refresh {
-		t.Fatalf("renewed, the refresh token is another one: %v", err)
+		t.Fatalf("Renew returned a different refresh token: %v", err)
 	}
 	_, err = after.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := after.Verify(t.Context(), renewed.Access); err != nil {
-		t.Errorf("the new access token is not of the new key: %v", err)
+		t.Errorf("the new access token does not use the new key: %v", err)
 	}
 	_, err = after.Refresh(t.Context(), tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
@@ -377,16 +377,16 @@ func TestTokensOutliveANewKeyWhileTheOldOneIsListed(t *testing.T) {
 	}
 	again, err := both.Refresh(t.Context(), tok.Refresh) // within the grace
 	if err != nil || again.Refresh != next.Refresh {
-		t.Errorf("the predecessor gives another one: %v", err)
+		t.Errorf("the predecessor returns a different token: %v", err)
 	}
 	last, err := after.Refresh(t.Context(), next.Refresh)
 	if err != nil {
-		t.Fatalf("the sign-in has not moved to the new key: %v", err)
+		t.Fatalf("the login does not use the new key: %v", err)
 	}
 	if _, err := after.Verify(t.Context(), last.Access); err != nil {
 		t.Error(err)
 	}
 	if _, err := New(Options{Secret: testSecret, OldSecrets: [][]byte{[]byte("short")}}); err == nil {
-		t.Error("a short old secret is taken")
+		t.Error("New accepts a short old secret")
 	}
 }

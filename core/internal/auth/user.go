@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,9 +16,9 @@ import (
 
 var usernames = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
 
-// CreateUser stores a new user: u's username, email and role (member unless
-// set) with a password. It fills in the rest of u, and fails with Invalid, or
-// with Conflict when the username or email is taken.
+// CreateUser validates and stores a new user with u's username, email and role (default: member),
+// and fills in the other fields of u. It fails with Invalid, or with Conflict if the username or
+// email is taken.
 func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) error {
 	if u.Role == "" {
 		u.Role = core.RoleMember
@@ -39,10 +40,9 @@ func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) er
 	return nil
 }
 
-// UpdateUser changes what is set of role, email and disabled. A user who is
-// disabled, or whose role changes, is out or has the new role at once on this
-// server, and within a second on others; disabling ends every sign-in. It fails
-// with Invalid, NotFound or Conflict.
+// UpdateUser changes the fields of up that are set: role, email and disabled. The change takes
+// effect at once on this server and within a second on other replicas. Disabling a user ends all
+// their sign-ins. It fails with Invalid, NotFound or Conflict.
 func (a *Auth) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error) {
 	var wrong []core.FieldError
 	if up.Email != nil && !isEmail(*up.Email) {
@@ -61,15 +61,14 @@ func (a *Auth) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*
 	return u, err
 }
 
-// ResetPassword gives a user another password and ends every sign-in of theirs. It
-// fails with Invalid or NotFound.
+// ResetPassword sets a user's password and ends all their sign-ins. It fails with Invalid or
+// NotFound.
 func (a *Auth) ResetPassword(ctx context.Context, id, password string) error {
 	return a.setPassword(ctx, id, "password", password, "")
 }
 
-// ChangePassword gives the user another password for the present one, and ends
-// every sign-in but the one that is used. It fails with Invalid, and with
-// RateLimited as Login does.
+// ChangePassword replaces the password of p's user, who must know the current one, and ends all
+// sign-ins except p's. It fails with Invalid, and with RateLimited over the limits of Login.
 func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, password string) error {
 	name := strings.ToLower(p.User.Username)
 	if err := a.names.take(ctx, name); err != nil {
@@ -84,7 +83,7 @@ func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, p
 		return err
 	}
 	if !ok {
-		return core.Invalid("current_password", "Is not your password: give the one you sign in with")
+		return core.Invalid("current_password", "The current password is incorrect")
 	}
 	if err := a.names.reset(ctx, name); err != nil {
 		return err
@@ -113,7 +112,7 @@ func checkPassword(field, password string) error {
 }
 
 var (
-	badEmail = core.FieldError{Field: "email", Issue: "Must be an email address, like name@example.com"}
+	badEmail = core.FieldError{Field: "email", Issue: "Must be an email address such as name@example.com"}
 	badRole  = core.FieldError{Field: "role", Issue: "Must be one of: admin, member, viewer"}
 )
 
@@ -121,7 +120,7 @@ func isRole(r core.Role) bool {
 	return r == core.RoleAdmin || r == core.RoleMember || r == core.RoleViewer
 }
 
-// invalid is nil when nothing is wrong.
+// invalid returns a validation error with the given fields, or nil if there are none.
 func invalid(wrong []core.FieldError) error {
 	if len(wrong) == 0 {
 		return nil
@@ -132,7 +131,7 @@ func invalid(wrong []core.FieldError) error {
 func validate(u *core.User, password string) error {
 	var wrong []core.FieldError
 	if !usernames.MatchString(u.Username) {
-		wrong = append(wrong, core.FieldError{Field: "username", Issue: "Must be 1 to 64 of A-Z, a-z, 0-9, dot, underscore, @ and hyphen"})
+		wrong = append(wrong, core.FieldError{Field: "username", Issue: "Must have 1 to 64 of the characters A-Z, a-z, 0-9, \".\", \"_\", \"@\" and \"-\""})
 	}
 	if !isEmail(u.Email) {
 		wrong = append(wrong, badEmail)
@@ -152,9 +151,8 @@ func isEmail(s string) bool {
 	return err == nil && a.Address == s && len(s) <= 254
 }
 
-// EnsureAdmin makes the first user, an admin, if there is none yet. Without a
-// password it makes one up and gives it; it gives nothing when it made no user
-// or was told the password.
+// EnsureAdmin creates the first user, an administrator, if there are no users. If password is empty,
+// it generates one and returns it. Otherwise, and if users exist, it returns "".
 func (a *Auth) EnsureAdmin(ctx context.Context, username, password string) (generated string, err error) {
 	_, total, err := a.users.Users(ctx, core.Page{Limit: 1})
 	if err != nil {
@@ -163,7 +161,7 @@ func (a *Auth) EnsureAdmin(ctx context.Context, username, password string) (gene
 	if total > 0 {
 		return "", nil
 	}
-	username = orDefault(username, "admin")
+	username = cmp.Or(username, "admin")
 	if password == "" {
 		generated = rand.Text()
 		password = generated
@@ -177,7 +175,7 @@ func (a *Auth) EnsureAdmin(ctx context.Context, username, password string) (gene
 		return "", nil // another replica was first
 	}
 	if err != nil {
-		return "", fmt.Errorf("make the first admin: %w", err)
+		return "", fmt.Errorf("create the first administrator: %w", err)
 	}
 	return generated, nil
 }

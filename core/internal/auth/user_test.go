@@ -8,9 +8,9 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func TestCreateUserChecksItsInput(t *testing.T) {
+func TestCreateUserValidatesItsInput(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	for name, c := range map[string]struct {
 		user     core.User
 		password string
@@ -43,10 +43,10 @@ func TestCreateUserChecksItsInput(t *testing.T) {
 	wantCode(t, err, core.CodeConflict)
 }
 
-func TestEnsureAdminMakesTheFirstUserOnly(t *testing.T) {
+func TestEnsureAdminCreatesOnlyTheFirstUser(t *testing.T) {
 	t.Parallel()
-	empty := func() *bench {
-		b := newBench(t, func(o *Options) { o.AddressAttempts = -1 })
+	empty := func() *env {
+		b := newEnv(t, func(o *Options) { o.AddressAttempts = -1 })
 		clear(b.store.users)
 		return b
 	}
@@ -75,15 +75,15 @@ func TestEnsureAdminMakesTheFirstUserOnly(t *testing.T) {
 	wantCode(t, err, core.CodeValidation)
 }
 
-func TestAnUnknownUserCostsAsMuchAsAWrongPassword(t *testing.T) {
+func TestUnknownUserCostsAsMuchAsWrongPassword(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newEnv(t)
 	ann, err := b.store.UserByName(t.Context(), "ann")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cost := func(hash string) string { return strings.Join(strings.Split(hash, "$")[:4], "$") }
 	if got, want := cost(b.passwords.dummy), cost(ann.PasswordHash); got != want || !strings.Contains(want, "m=19456,t=2,p=1") {
-		t.Errorf("%s is compared with for nobody, and %s for ann", got, want)
+		t.Errorf("an unknown user is compared with %s, and ann with %s", got, want)
 	}
 }

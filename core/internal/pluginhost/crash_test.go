@@ -104,7 +104,9 @@ func TestAgentProcessKilledDuringRun(t *testing.T) {
 
 func TestHungProcessIsKilled(t *testing.T) {
 	t.Parallel()
-	h := start(t, testTiming, block("a", ""), block("b", ""))
+	timing := testTiming
+	timing.HealthTimeout = 500 * time.Millisecond
+	h := start(t, timing, block("a", ""), block("b", ""))
 	a := h.plugin(t, "a")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 // testTiming holds timeouts that are short enough for tests.
 var testTiming = Timing{
 	Stop: 2 * time.Second, Exit: 500 * time.Millisecond,
-	HealthEvery: 100 * time.Millisecond, HealthTimeout: 500 * time.Millisecond,
+	HealthEvery: 100 * time.Millisecond, HealthTimeout: 2 * time.Second, Wait: 15 * time.Second,
 	Backoff: 50 * time.Millisecond,
 }
 
@@ -189,6 +189,7 @@ func (t *texts) Send(d llm.Delta) error {
 // await waits until the condition holds, and fails the test if it takes too long.
 func await(t *testing.T, within time.Duration, what string, condition func() bool) {
 	t.Helper()
+	within = max(within, 2*time.Minute) // a busy machine needs longer than an idle one
 	deadline := time.Now().Add(within)
 	for !condition() {
 		if time.Now().After(deadline) {

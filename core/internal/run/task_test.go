@@ -244,7 +244,7 @@ func TestTask_manyTasksOnTwoServers(t *testing.T) {
 	env.start()
 	env.start()
 	var tasks []*core.Task
-	for i := range 60 {
+	for i := range 30 {
 		tasks = append(tasks, env.task(fmt.Sprint("task ", i)))
 	}
 	for _, one := range tasks {
