@@ -297,10 +297,12 @@ func (e *Engine) add(from origin, s state) *execution {
 	x := &execution{
 		run: s.run, input: s.input, task: s.task, config: config,
 		agents: o.Plugins, messages: o.Messages, retry: e.retry, logger: o.Logger,
-		journal: journal.New(base, e.retry, s.run, o.Runs, s.stream, s.calls),
-		files:   files,
-		output:  output{stream: s.stream, metrics: o.Metrics, kind: s.run.Kind, start: from.at},
-		span:    span, start: from.at,
+		journal: journal.New(journal.Options{
+			Context: base, Retry: e.retry, Run: s.run, Store: o.Runs, Stream: s.stream, Recorded: s.calls,
+		}),
+		files:  files,
+		output: output{stream: s.stream, metrics: o.Metrics, kind: s.run.Kind, start: from.at},
+		span:   span, start: from.at,
 	}
 	x.settler = settler{
 		run: s.run, task: s.task, journal: x.journal, output: &x.output, files: files,

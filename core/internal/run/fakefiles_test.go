@@ -88,7 +88,7 @@ func (p fakeFileContent) Upload(ctx context.Context, v core.Actor, u *core.Uploa
 	if hold != nil {
 		hold(ctx)
 	}
-	return fakeFileStore{fakeFiles: p.fakeFiles}.File(ctx, v, u.ID)
+	return fakeFileStore(p).File(ctx, v, u.ID)
 }
 
 func (p fakeFileContent) Open(_ context.Context, f *core.File) io.ReadSeekCloser {

@@ -41,10 +41,22 @@ type Event struct {
 	Data json.RawMessage
 }
 
+// Options are the dependencies of a Journal.
+type Options struct {
+	// Context bounds all writes.
+	Context context.Context
+	Retry   Retry
+	Run     *core.Run
+	Store   Store
+	Stream  Stream
+	// Recorded are the calls that the store already has.
+	Recorded []*core.Call
+}
+
 // Journal holds the recorded calls of one run. Its methods may be called concurrently.
 //
-// Writes are retried until the database is available. They do not end with the run's
-// context, only with the context of New.
+// Writes are retried until the database is available. They do not end with the context of the
+// run, only with that of the Options.
 type Journal struct {
 	ctx    context.Context
 	retry  Retry
@@ -57,13 +69,13 @@ type Journal struct {
 	usage    sdk.Usage
 }
 
-// New returns the journal of run. recorded are the calls that the store already has.
-func New(ctx context.Context, retry Retry, run *core.Run, store Store, stream Stream, recorded []*core.Call) *Journal {
+// New returns the journal of a run.
+func New(o Options) *Journal {
 	j := &Journal{
-		ctx: ctx, retry: retry, run: run, store: store, stream: stream,
-		recorded: make(map[uint64]*core.Call, len(recorded)),
+		ctx: o.Context, retry: o.Retry, run: o.Run, store: o.Store, stream: o.Stream,
+		recorded: make(map[uint64]*core.Call, len(o.Recorded)),
 	}
-	for _, c := range recorded {
+	for _, c := range o.Recorded {
 		j.recorded[c.Number] = c
 		j.usage = j.usage.Add(c.Usage)
 	}
