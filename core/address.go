@@ -2,8 +2,9 @@ package core
 
 import "net/netip"
 
-// AddressKey is what a client's address counts under: itself, or of IPv6 its /64,
-// for a client has all of that.
+// AddressKey returns the key under which requests from a client address are counted. For IPv4 it
+// is the address. For IPv6 it is the /64 prefix, because one client usually controls all of it.
+// Text that is not an IP address is returned unchanged.
 func AddressKey(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

@@ -6,71 +6,70 @@ import (
 	"time"
 )
 
-// AgentStatus is what the user set; AgentError is never stored, only shown
-// while the agent's type or provider is down.
+// AgentStatus is the status of an agent. Users set AgentActive and AgentInactive. AgentError is
+// never stored: it is reported while the agent's type or LLM provider is down.
 type AgentStatus string
 
-// The statuses.
+// The statuses of an agent.
 const (
 	AgentActive   AgentStatus = "active"
 	AgentInactive AgentStatus = "inactive"
 	AgentError    AgentStatus = "error"
 )
 
-// Agent is something to chat with.
+// Agent is a configured agent that users can chat with and give tasks to.
 type Agent struct {
 	ID          string
 	Name        string
 	Description string
-	// Type is the label of an agent stanza of plugins.hcl.
+	// Type is the label of an agent block in plugins.hcl.
 	Type   string
 	Status AgentStatus
-	// Config is a JSON object, valid by the type's schema when it was stored.
+	// Config is a JSON object that matched the schema of the agent's type when it was stored.
 	Config json.RawMessage
-	// Model is config's model, for filters.
+	// Model is the model named in Config. It is stored separately so that lists can filter by it.
 	Model string
-	// Shared agents may be used, not changed, by others.
+	// Shared reports whether other users can see and use the agent. They cannot change it.
 	Shared bool
-	// Version counts the changes, from 1.
+	// Version is 1 for a new agent and increases by one with each change.
 	Version   int64
 	CreatedBy string
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Dependency is what an agent needs to be up.
+// Dependency is an agent type and a model. An agent works only if both are available.
 type Dependency struct {
 	Type, Model string
 }
 
-// AgentFilter picks agents.
+// AgentFilter selects agents. Empty fields match all agents.
 type AgentFilter struct {
 	Type string
-	// Status is compared with the effective status: an agent with a dependency in
-	// Broken has AgentError, any other its own.
+	// Status is compared with the effective status. The effective status of an agent is AgentError
+	// if its dependency is in Broken, and its stored status otherwise.
 	Status AgentStatus
 	Broken []Dependency
 	Page
 }
 
-// AgentStore keeps agents. A viewer sees the own and the shared ones and may
-// change the own ones; an admin sees and may change all.
+// AgentStore stores agents. Actors see their own and the shared agents and can change their own.
+// Admins see and can change all agents.
 type AgentStore interface {
+	// CreateAgent stores a new agent.
 	CreateAgent(ctx context.Context, a *Agent) error
-	// Agent fails with NotFound.
-	Agent(ctx context.Context, v Actor, id string) (*Agent, error)
-	// Agents lists newest first, with the count of all that match.
-	Agents(ctx context.Context, v Actor, f AgentFilter) ([]*Agent, int, error)
-	// AgentDependencies are those of the agents that the viewer sees, each once.
-	AgentDependencies(ctx context.Context, v Actor) ([]Dependency, error)
-	// UpdateAgent stores a's name, description, type, status, config, model,
-	// shared and updated_at, and raises Version, if the stored version is still
-	// a.Version. It fails with NotFound, Forbidden, or PreconditionFailed when
-	// the agent has changed meanwhile.
-	UpdateAgent(ctx context.Context, v Actor, a *Agent) error
-	// DeleteAgent removes the agent with its sessions, messages and runs. version,
-	// unless 0, must be the stored one. It fails with NotFound, Forbidden,
-	// PreconditionFailed, or Conflict while a run of it is under way or a task
-	// of it waits.
-	DeleteAgent(ctx context.Context, v Actor, id string, version int64) error
+	// Agent returns the agent with the given id. It fails with NotFound.
+	Agent(ctx context.Context, actor Actor, id string) (*Agent, error)
+	// Agents returns a page of the matching agents, newest first, and the number of all matches.
+	Agents(ctx context.Context, actor Actor, f AgentFilter) ([]*Agent, int, error)
+	// AgentDependencies returns the distinct dependencies of all agents that the actor can see.
+	AgentDependencies(ctx context.Context, actor Actor) ([]Dependency, error)
+	// UpdateAgent stores the name, description, type, status, config, model, shared and updated_at
+	// of a, and increases a.Version. It fails with NotFound, with Forbidden, or with
+	// PreconditionFailed if the stored version differs from a.Version.
+	UpdateAgent(ctx context.Context, actor Actor, a *Agent) error
+	// DeleteAgent deletes the agent with its sessions, messages and runs. A version other than 0
+	// must equal the stored version. DeleteAgent fails with NotFound, Forbidden or
+	// PreconditionFailed, or with Conflict while the agent has an active run or a pending task.
+	DeleteAgent(ctx context.Context, actor Actor, id string, version int64) error
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Resource is a part of the API that an API key may be good for.
+// Resource is a part of the API to which an API key can be restricted.
 type Resource string
 
-// The resources. What only admins may do is ResourceAdmin, whatever it is about;
-// keys themselves and the account are managed with ScopeAll or a sign-in.
+// The resources. Endpoints for administrators belong to ResourceAdmin, whatever they manage. API
+// keys and the account itself can be managed only with ScopeAll or with a sign-in.
 const (
 	ResourceAgents Resource = "agents"
 	ResourceChat   Resource = "chat"
@@ -19,20 +19,20 @@ const (
 	ResourceFiles  Resource = "files"
 	ResourceMCP    Resource = "mcp"
 	ResourceAdmin  Resource = "admin"
-	// ResourceAccount is asked for by no scope but ScopeAll.
+	// ResourceAccount is covered by ScopeAll only.
 	ResourceAccount Resource = "account"
-	// ResourceNone is open to every key.
+	// ResourceNone is allowed for every key.
 	ResourceNone Resource = ""
 )
 
-// Scope is what an API key is good for: ScopeAll, or a resource with :read or
-// :write, which may read too.
+// Scope is a permission of an API key: ScopeAll, or a resource followed by ":read" or ":write".
+// A write scope includes reading.
 type Scope string
 
-// ScopeAll is all that the key's user may do.
+// ScopeAll allows everything that the key's user is allowed to do.
 const ScopeAll Scope = "*"
 
-// Scopes are all there are.
+// Scopes returns all valid scopes.
 func Scopes() []Scope {
 	scopes := []Scope{ScopeAll}
 	for _, r := range []Resource{ResourceAgents, ResourceChat, ResourceTasks, ResourceFiles, ResourceMCP, ResourceAdmin} {
@@ -41,23 +41,24 @@ func Scopes() []Scope {
 	return scopes
 }
 
-// APIKey stands for its user wherever an access token does, until it expires or
-// is deleted, or its user is disabled.
+// APIKey is a credential that is accepted in place of an access token. It is valid until it
+// expires or is deleted, or until its user is disabled.
 type APIKey struct {
 	ID     string
 	UserID string
 	Name   string
 	Scopes []Scope
-	// Hash is the SHA-256 of the key, which is shown once and not kept.
+	// Hash is the SHA-256 hash of the key. The key itself is returned once and never stored.
 	Hash      []byte
 	CreatedAt time.Time
 	// ExpiresAt is zero for a key that does not expire.
 	ExpiresAt time.Time
-	// LastUsedAt is up to a minute behind; zero for a key that was never used.
+	// LastUsedAt is accurate to a minute. It is zero for a key that was never used.
 	LastUsedAt time.Time
 }
 
-// Allows says whether a scope of the key covers that much of a resource.
+// Allows reports whether one of the key's scopes allows reading, or if write is true changing,
+// the resource.
 func (k *APIKey) Allows(resource Resource, write bool) bool {
 	return resource == ResourceNone || slices.ContainsFunc(k.Scopes, func(s Scope) bool {
 		if s == ScopeAll {
@@ -68,21 +69,21 @@ func (k *APIKey) Allows(resource Resource, write bool) bool {
 	})
 }
 
-// APIKeyStore keeps API keys. A viewer sees and deletes the own ones, an admin all.
+// APIKeyStore stores API keys. Actors see and delete their own keys, admins all keys.
 type APIKeyStore interface {
-	// CreateAPIKey fails with Conflict when the user has a key of that name, or
-	// MaxAPIKeys of them.
+	// CreateAPIKey stores a new key. It fails with Conflict if the user has a key with the same
+	// name, or already has MaxAPIKeys keys.
 	CreateAPIKey(ctx context.Context, k *APIKey) error
-	// APIKey fails with NotFound.
-	APIKey(ctx context.Context, v Actor, id string) (*APIKey, error)
-	// APIKeys lists a user's newest first, with the count of all; an empty userID
-	// is everybody the viewer sees.
-	APIKeys(ctx context.Context, v Actor, userID string, p Page) ([]*APIKey, int, error)
-	// DeleteAPIKey fails with NotFound.
-	DeleteAPIKey(ctx context.Context, v Actor, id string) error
-	// SetAPIKeyLastUsed stores when a key was last used. That it is gone by then is no failure.
+	// APIKey returns the key with the given id. It fails with NotFound.
+	APIKey(ctx context.Context, actor Actor, id string) (*APIKey, error)
+	// APIKeys returns a page of a user's keys, newest first, and the number of all matches. An
+	// empty userID matches all keys that the actor can see.
+	APIKeys(ctx context.Context, actor Actor, userID string, p Page) ([]*APIKey, int, error)
+	// DeleteAPIKey deletes a key. It fails with NotFound.
+	DeleteAPIKey(ctx context.Context, actor Actor, id string) error
+	// SetAPIKeyLastUsed stores when a key was last used. It succeeds if the key no longer exists.
 	SetAPIKeyLastUsed(ctx context.Context, id string, at time.Time) error
 }
 
-// MaxAPIKeys is how many keys a user may have.
+// MaxAPIKeys is the maximum number of API keys of one user.
 const MaxAPIKeys = 100

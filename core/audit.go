@@ -6,96 +6,99 @@ import (
 	"time"
 )
 
-// Outcome is what came of a deed.
+// Outcome is the result of an audited action.
 type Outcome string
 
 // The outcomes.
 const (
-	// OutcomeDone: it was done. The row is of the same transaction as the change.
+	// OutcomeDone means that the action succeeded. Its audit entry and its change are committed in
+	// the same transaction.
 	OutcomeDone Outcome = "done"
-	// OutcomeRefused: it was not allowed.
+	// OutcomeRefused means that the action was not allowed.
 	OutcomeRefused Outcome = "refused"
 )
 
-// AuditEntry is a row of the audit: it is added and never changed.
+// AuditEntry is one row of the audit log. Rows are added and never changed.
 type AuditEntry struct {
-	// Seq rises with each row.
+	// Seq increases with each row.
 	Seq int64
 	At  time.Time
-	// Action is the API's operation, as create-agent.
+	// Action is the operation ID of the API endpoint, for example create-agent.
 	Action string
-	// Target is what it was done to: an id, or several with slashes; may be empty.
+	// Target is the id of the object that the action applies to, or several ids separated by
+	// slashes. It can be empty.
 	Target  string
 	Outcome Outcome
-	// Reason is why it was refused.
+	// Reason is the error code of a refused action.
 	Reason Code
-	// UserID and Username are who it was, as far as is known: of a sign-in that was
-	// refused, the name that was given.
+	// UserID and Username identify the user, as far as known. After a refused sign-in, Username is
+	// the name that the client sent.
 	UserID, Username string
-	// Credential is the sign-in or API key.
+	// Credential is the id of the login or API key.
 	Credential string
-	// Address is where the request came from, and RequestID its name in the log.
+	// Address is the client's IP address. RequestID is the request's id in the log.
 	Address, RequestID string
 }
 
-// AuditRecord is what a request is about to do. The first change that is committed on
-// its behalf takes its row of the audit into its transaction.
+// AuditRecord is the pending audit entry of a request. The first transaction that commits a
+// change for the request also stores the entry.
 type AuditRecord struct {
 	AuditEntry
 	recorded atomic.Bool
 }
 
-// Claim says whether the row is still to be written, and that the caller does so.
-func (d *AuditRecord) Claim() bool { return d.recorded.CompareAndSwap(false, true) }
+// Claim reports whether the caller is the first to claim the record and must store its entry. It
+// is safe for concurrent use.
+func (r *AuditRecord) Claim() bool { return r.recorded.CompareAndSwap(false, true) }
 
-// Release says that the row was not written after all.
-func (d *AuditRecord) Release() { d.recorded.Store(false) }
+// Release undoes Claim after the entry could not be stored.
+func (r *AuditRecord) Release() { r.recorded.Store(false) }
 
 type auditKey struct{}
 
-// WithAuditRecord has the changes made on ctx audited as the deed; with nil they are
-// audited as none.
-func WithAuditRecord(ctx context.Context, d *AuditRecord) context.Context {
-	return context.WithValue(ctx, auditKey{}, d)
+// WithAuditRecord returns a context whose changes are audited with r. Changes made with a context
+// that has a nil record are not audited.
+func WithAuditRecord(ctx context.Context, r *AuditRecord) context.Context {
+	return context.WithValue(ctx, auditKey{}, r)
 }
 
-// AuditFromContext is the deed that ctx is on behalf of, or nil.
+// AuditFromContext returns the audit record of ctx, or nil if ctx has none.
 func AuditFromContext(ctx context.Context) *AuditRecord {
-	d, _ := ctx.Value(auditKey{}).(*AuditRecord)
-	return d
+	r, _ := ctx.Value(auditKey{}).(*AuditRecord)
+	return r
 }
 
-// SetAuditTarget names what the deed of ctx, if there is one, is done to: whoever
-// makes up an id says so before it is stored.
+// SetAuditTarget sets the target of the audit record of ctx, if ctx has one. Code that generates
+// the id of a new object calls it before it stores the object.
 func SetAuditTarget(ctx context.Context, id string) {
-	if d := AuditFromContext(ctx); d != nil {
-		d.Target = id
+	if r := AuditFromContext(ctx); r != nil {
+		r.Target = id
 	}
 }
 
-// SetAuditActor names who does the deed of ctx, where no token has said it.
+// SetAuditActor sets the user of the audit record of ctx, if ctx has one. It is for requests
+// without an access token, such as a sign-in.
 func SetAuditActor(ctx context.Context, u *User) {
-	if d := AuditFromContext(ctx); d != nil {
-		d.UserID, d.Username = u.ID, u.Username
+	if r := AuditFromContext(ctx); r != nil {
+		r.UserID, r.Username = u.ID, u.Username
 	}
 }
 
-// AuditFilter picks rows; what is empty picks all.
+// AuditFilter selects audit entries. Empty fields match all entries.
 type AuditFilter struct {
 	UserID, Action, Target, RequestID string
 	Outcome                           Outcome
-	// From is the first moment and To the one after the last.
+	// From is inclusive and To is exclusive.
 	From, To time.Time
 	Page
 }
 
-// AuditStore keeps the audit. Rows are only added, but for those that retention
-// takes away.
+// AuditStore stores the audit log. Entries are only added, and deleted only by retention.
 type AuditStore interface {
-	// Record adds a row for what changed nothing in the database.
+	// Record adds an entry for an action that changed nothing in the database.
 	Record(ctx context.Context, e *AuditEntry) error
-	// Audit lists newest first, with the count of all that match.
+	// Audit returns a page of the matching entries, newest first, and the number of all matches.
 	Audit(ctx context.Context, f AuditFilter) ([]*AuditEntry, int, error)
-	// DeleteAudit removes rows older than before, at most limit, and says how many.
+	// DeleteAudit deletes up to limit entries older than before and returns how many it deleted.
 	DeleteAudit(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -1,9 +1,9 @@
-// Package core holds AgentArea's nouns and the contracts between its rooms: the
-// store interfaces that storage implements, the errors that every layer
-// speaks, and the ports through which the API reaches the engine and the
-// plugins. It imports the standard library and sdk's root only.
+// Package core defines AgentArea's domain types and the interfaces between its packages: the
+// stores that package storage implements, the errors that all layers use, and the services
+// through which the API reaches the engine and the plugins. It imports only the standard library
+// and the root package of the SDK.
 //
-// What somebody may see or change is decided by the stores: every method that
-// takes a Actor answers NotFound for what the viewer may not see, and
-// Forbidden for what the viewer may see but not change.
+// The stores enforce who may see and change what. A method that takes an Actor returns NotFound
+// for an object that the actor may not see, and Forbidden for an object that the actor may see
+// but not change.
 package core

@@ -2,21 +2,22 @@ package core
 
 import "context"
 
-// EncryptedSecret is a secret as it is stored, with the row that it is of.
+// EncryptedSecret is a stored secret together with the row that contains it.
 type EncryptedSecret struct {
-	// ID is the row's, to which the secret is bound.
+	// ID is the id of the row. The encryption binds the secret to it.
 	ID string
-	// Name is how people know the row, as in MCP server "weather".
+	// Name describes the row to people, for example: MCP server "weather".
 	Name  string
 	Bytes []byte
 }
 
-// EncryptedSecretStore gives what a Encrypter has sealed, whatever it is of, so that it can be
-// looked over and wrapped in another key.
+// EncryptedSecretStore gives access to all values that an Encrypter encrypted, whatever they
+// belong to. It is used to verify them and to encrypt them with another key.
 type EncryptedSecretStore interface {
-	// EncryptedSecrets are those whose row's id is after the given one, by id.
+	// EncryptedSecrets returns up to limit secrets whose row ids are greater than after, ordered by
+	// row id.
 	EncryptedSecrets(ctx context.Context, after string, limit int) ([]EncryptedSecret, error)
-	// ReplaceEncryptedSecret stores again in place of s, where s is still what is stored, and
-	// says so. It changes nothing else of the row, its version and times neither.
-	ReplaceEncryptedSecret(ctx context.Context, s EncryptedSecret, again []byte) (bool, error)
+	// ReplaceEncryptedSecret replaces s with replacement if s is still stored, and reports whether
+	// it did. It changes nothing else in the row: neither its version nor its times.
+	ReplaceEncryptedSecret(ctx context.Context, s EncryptedSecret, replacement []byte) (bool, error)
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Code is the kind of an Error, as the API shows it.
+// Code is the machine-readable kind of an Error. The API returns it to clients.
 type Code string
 
-// The codes of the contract, and those that fill its gaps.
+// The error codes.
 const (
 	CodeValidation           Code = "VALIDATION_ERROR"
 	CodeUnauthorized         Code = "UNAUTHORIZED"
@@ -29,26 +29,27 @@ const (
 	CodeInsufficientStorage  Code = "INSUFFICIENT_STORAGE"
 )
 
-// Error is a failure that may be shown to the caller, all but Err.
+// Error is an error whose code, message and fields can be returned to API clients.
 type Error struct {
 	Code    Code
 	Message string
-	// Fields are what is wrong with the input, the most telling first.
+	// Fields describes the invalid fields of the input, the most important one first.
 	Fields []FieldError
-	// RetryAfter is when to try again; 0 when unknown.
+	// RetryAfter is how long the client should wait before it retries. It is 0 if unknown.
 	RetryAfter time.Duration
-	// Err is the private cause: logged, never shown.
+	// Err is the internal cause. It is logged and never returned to clients.
 	Err error
 }
 
-// FieldError says what is wrong with one field.
+// FieldError describes what is wrong with one input field.
 type FieldError struct {
-	// Field is the dotted path from the body's root, or a parameter's name.
+	// Field is the dotted path from the root of the body, or the name of a parameter.
 	Field string `json:"field"`
-	// Issue is what is wrong and what to write instead.
+	// Issue says what is wrong and what to write instead.
 	Issue string `json:"issue"`
 }
 
+// Error returns the code, the message, the fields and the internal cause. It is for logs.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(string(e.Code) + ": " + e.Message)
@@ -61,6 +62,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Unwrap returns the internal cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // CodeOf returns the code of the first Error in err's chain. It returns an empty Code if err is
@@ -76,7 +78,7 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// Invalid is a VALIDATION_ERROR of one field.
+// Invalid returns a VALIDATION_ERROR for one field. The issue is a format string for args.
 func Invalid(field, issue string, args ...any) *Error {
 	return &Error{
 		Code: CodeValidation, Message: "Invalid request data",
@@ -84,20 +86,22 @@ func Invalid(field, issue string, args ...any) *Error {
 	}
 }
 
-// NotFound says that there is no such noun, or none that the viewer may see.
+// NotFound returns a NOT_FOUND error: the object does not exist, or the actor may not see it.
 func NotFound(noun, id string) *Error {
 	return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s %q not found", noun, id)}
 }
 
-// Forbidden says that the viewer may see the thing but not do that.
+// Forbidden returns a FORBIDDEN error: the actor may see the object but not perform the action.
 func Forbidden(message string) *Error { return &Error{Code: CodeForbidden, Message: message} }
 
-// Conflict says that the state of things does not allow it now.
+// Conflict returns a CONFLICT error: the current state does not allow the action. The
+// message is a format string for args.
 func Conflict(message string, args ...any) *Error {
 	return &Error{Code: CodeConflict, Message: fmt.Sprintf(message, args...)}
 }
 
-// Unavailable says that a part is down, which one, and what to do.
+// Unavailable returns a SERVICE_UNAVAILABLE error. The message is a format string for args. It
+// names the component that is down and says what to do.
 func Unavailable(message string, args ...any) *Error {
 	return &Error{Code: CodeUnavailable, Message: fmt.Sprintf(message, args...)}
 }

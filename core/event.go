@@ -6,40 +6,40 @@ import (
 	"time"
 )
 
-// Event is one thing that happened in a run, as its watchers get it.
+// Event is one event of a run, as its subscribers receive it.
 type Event struct {
-	// Seq numbers a run's events from 1. It rises, without gaps unless the run
-	// was taken up after a crash.
+	// Seq numbers the events of a run, starting at 1. It has gaps only where a run was resumed after
+	// a crash.
 	Seq int64
-	// Data is a JSON object with a type.
+	// Data is a JSON object with a "type" field.
 	Data json.RawMessage
 }
 
-// EventRow is one row of the event log: an event, or a batch of tokens.
+// EventRow is one row of the event log: a single event, or a batch of token events.
 type EventRow struct {
 	RunID string
 	// First and Last are the sequence numbers that the row covers.
 	First, Last int64
-	// Type is that of the events: token for a batch.
+	// Type is the type of the events. It is "token" for a batch.
 	Type string
-	// Data is the event, or for tokens the JSON array of their texts.
+	// Data is the event, or for a batch the JSON array of the token texts.
 	Data      json.RawMessage
 	CreatedAt time.Time
 }
 
-// EventStore keeps the event log.
+// EventStore stores the event log.
 type EventStore interface {
-	// AppendEvents stores rows of many runs in one transaction. Rows of runs
-	// that are gone, and rows that are there already, are left out.
+	// AppendEvents stores rows of several runs in one transaction. It skips rows of runs that no
+	// longer exist and rows that are already stored.
 	AppendEvents(ctx context.Context, rows []EventRow) error
-	// Events gives the rows of a run that cover numbers above after, in order.
+	// Events returns up to limit rows of a run that cover sequence numbers greater than after, in
+	// order.
 	Events(ctx context.Context, runID string, after int64, limit int) ([]EventRow, error)
 }
 
-// EventStream gives a run's events, from where its watcher wants them, exactly
-// once each and in order.
+// EventStream delivers the events of one run, each exactly once and in order.
 type EventStream interface {
-	// Next waits for events and gives all that are there. It fails with io.EOF
-	// after the last one of an ended run.
+	// Next waits until there are events and returns all that are available. It returns io.EOF after
+	// the last event of a run that has ended.
 	Next(ctx context.Context) ([]Event, error)
 }

@@ -9,157 +9,154 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// File is something that a user, or an agent for a user, has put down. Its bytes
-// never change.
+// File is a file that a user uploaded, or that an agent created for a user. Its content never
+// changes.
 type File struct {
 	ID   string
 	Name string
 	// Size is in bytes.
 	Size int64
-	// ContentType is what the bytes look like, a MIME type: nobody's claim.
+	// ContentType is the MIME type detected from the content. A type sent by the client is ignored.
 	ContentType string
-	// SHA256 is that of the bytes, in lower-case hex.
+	// SHA256 is the hash of the content in lower-case hexadecimal.
 	SHA256 string
-	// Metadata is a JSON object of the user's.
+	// Metadata is a JSON object that the user defines.
 	Metadata json.RawMessage
-	// Version counts the changes of name and metadata, from 1.
+	// Version is 1 for a new file and increases by one with each change of its name or metadata.
 	Version   int64
 	CreatedBy string
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	// Blob is where the bytes are.
+	// Blob is where the content is stored.
 	Blob Blob
 }
 
-// Ref is the file as a message names it.
+// Ref returns the reference to the file that messages contain.
 func (f *File) Ref() *sdk.File {
 	return &sdk.File{ID: f.ID, Name: f.Name, MediaType: f.ContentType, Size: f.Size}
 }
 
-// Blob is a place for bytes: a key in the files plugin with the label Backend.
-// A key is used once: bytes that are moved or written anew get another.
+// Blob identifies stored content: a key in the file backend with the label Backend. A key is used
+// only once. Content that is moved or rewritten gets a new key.
 type Blob struct {
 	Backend, Key string
 }
 
-// PendingBlob is a blob that no file names: not yet, or not any more. The store knows
-// each, so that nothing is left behind by a crash or a refused delete.
+// PendingBlob is a blob that no file refers to, because its file is not created yet or is already
+// deleted. The store keeps a record of each, so that a crash or a failed delete leaves nothing
+// behind in the backend.
 type PendingBlob struct {
 	Blob
-	// Attempts counts the deletes that were tried.
+	// Attempts is the number of attempts to delete the blob.
 	Attempts int
 }
 
-// FileFilter picks files.
+// FileFilter selects files. Empty fields match all files.
 type FileFilter struct {
-	// Name is part of the name, without regard to case.
+	// Name is a part of the file name. Case is ignored.
 	Name string
-	// ContentType is a MIME type without parameters, or one like image/*.
+	// ContentType is a MIME type without parameters, or a pattern such as image/*.
 	ContentType string
 	Page
 }
 
-// FileStore keeps what is known of files and of their blobs; the bytes are with a
-// backend. A viewer sees and may change the own files, an admin all.
+// FileStore stores the metadata of files and of their blobs. The content is stored by a file
+// backend. Actors see and can change their own files, admins all files.
 type FileStore interface {
-	// ReserveBlob makes a pending blob of a blob that is about to be written. From
-	// sweepAt on it may be claimed, unless a file has taken it.
+	// ReserveBlob adds a pending blob for content that is about to be written. It can be claimed
+	// from sweepAt on, unless a file refers to it by then.
 	ReserveBlob(ctx context.Context, b Blob, sweepAt time.Time) error
-	// RenewBlob sets a later sweepAt. It fails with Conflict when the blob is
-	// claimed or no pending blob.
+	// RenewBlob moves the blob's sweepAt to a later time. It fails with Conflict if the blob is
+	// claimed or not pending.
 	RenewBlob(ctx context.Context, b Blob, sweepAt time.Time) error
-	// CreateFile stores a file that takes its reserved blob. It fails with
-	// Conflict when the blob is claimed or no pending blob, or there is a file of that
-	// id, and with PayloadTooLarge when the files of f.CreatedBy would then
-	// have more than quota bytes; a quota of 0 is none.
+	// CreateFile stores a file that refers to its reserved blob. It fails with Conflict if the blob
+	// is claimed or not pending or if a file has the same id. It fails with PayloadTooLarge if the
+	// files of f.CreatedBy would exceed quota bytes. A quota of 0 means unlimited.
 	CreateFile(ctx context.Context, f *File, quota int64) error
-	// File fails with NotFound.
-	File(ctx context.Context, v Actor, id string) (*File, error)
-	// Files lists newest first, with the count of all that match. An admin's
-	// list, too, is of all users' files.
-	Files(ctx context.Context, v Actor, f FileFilter) ([]*File, int, error)
-	// UpdateFile stores f's name, metadata and updated_at, and raises Version, if
-	// the stored version is still f.Version. It fails with NotFound, or
-	// PreconditionFailed when the file has changed meanwhile.
-	UpdateFile(ctx context.Context, v Actor, f *File) error
-	// DeleteFile removes a file and makes its blob a claimed pending blob, which is due
-	// at sweepAt for others than the caller. version, unless 0, must be the
-	// stored one. It fails with NotFound or PreconditionFailed.
-	DeleteFile(ctx context.Context, v Actor, id string, version int64, sweepAt time.Time) (Blob, error)
-	// FileUsage is how many bytes a user's files have.
+	// File returns the file with the given id. It fails with NotFound.
+	File(ctx context.Context, actor Actor, id string) (*File, error)
+	// Files returns a page of the matching files, newest first, and the number of all matches. The
+	// list of an admin includes the files of all users.
+	Files(ctx context.Context, actor Actor, f FileFilter) ([]*File, int, error)
+	// UpdateFile stores the name, metadata and updated_at of f, and increases f.Version. It fails
+	// with NotFound, or with PreconditionFailed if the stored version differs from f.Version.
+	UpdateFile(ctx context.Context, actor Actor, f *File) error
+	// DeleteFile deletes a file and returns its blob, which becomes pending and claimed by the
+	// caller. Others can claim it from sweepAt on. A version other than 0 must equal the stored
+	// version. DeleteFile fails with NotFound or PreconditionFailed.
+	DeleteFile(ctx context.Context, actor Actor, id string, version int64, sweepAt time.Time) (Blob, error)
+	// FileUsage returns the total size of a user's files in bytes.
 	FileUsage(ctx context.Context, userID string) (int64, error)
 
-	// FilesInBackend gives files whose bytes are in a backend and whose id is after the
-	// given one, by id.
+	// FilesInBackend returns up to limit files that are stored in a backend and whose ids are
+	// greater than after, ordered by id.
 	FilesInBackend(ctx context.Context, backend, after string, limit int) ([]*File, error)
-	// BackendUsage counts the files and bytes of a backend.
+	// BackendUsage returns the number and the total size of the files in a backend.
 	BackendUsage(ctx context.Context, backend string) (files int, bytes int64, err error)
-	// MoveFile has a file take the reserved blob to instead of from, which
-	// becomes a claimed pending blob that is due at sweepAt. It fails with NotFound when
-	// the file is gone or not at from any more, and with Conflict when to is
-	// claimed or no pending blob.
+	// MoveFile changes the blob of a file from one to another, which must be reserved. The old blob
+	// becomes pending and claimed by the caller; others can claim it from sweepAt on. MoveFile fails
+	// with NotFound if the file does not exist or its blob is not from, and with Conflict if the new
+	// blob is claimed or not pending.
 	MoveFile(ctx context.Context, id string, from, to Blob, sweepAt time.Time) error
 
-	// ClaimPendingBlobs gives pending blobs that are due at now, at most limit, counts an
-	// attempt for each, and makes them due again at until only. No file can take
-	// a claimed pending blob.
+	// ClaimPendingBlobs returns up to limit pending blobs whose sweepAt is not after now. It counts
+	// an attempt for each and sets its sweepAt to until. No file can refer to a claimed blob.
 	ClaimPendingBlobs(ctx context.Context, now, until time.Time, limit int) ([]PendingBlob, error)
-	// PostponePendingBlob makes a claimed pending blob due at sweepAt, and notes why it is still there.
+	// PostponePendingBlob sets the sweepAt of a claimed blob, and stores why it was not deleted.
 	PostponePendingBlob(ctx context.Context, b Blob, sweepAt time.Time, reason string) error
-	// DeletePendingBlob forgets a blob whose bytes are deleted. One that is not there is
-	// no error.
+	// DeletePendingBlob removes the record of a blob whose content is deleted. It succeeds if there
+	// is no record.
 	DeletePendingBlob(ctx context.Context, b Blob) error
 }
 
-// Upload is a file on its way in.
+// Upload is a file that is being uploaded.
 type Upload struct {
-	// ID is empty for a new one. With an ID that is there already the file of
-	// that id is the result, if it is the viewer's.
+	// ID is empty for a new file. If a file with this ID exists and belongs to the actor, Upload
+	// returns that file.
 	ID   string
 	Name string
-	// Body gives the bytes. When it fails, nothing is kept and its error is the
-	// upload's.
+	// Body is the content. If reading it fails, the upload fails with the same error and stores
+	// nothing.
 	Body io.Reader
-	// Metadata is read when Body has ended, and may be set until then.
+	// Metadata is read after Body returned io.EOF. It can be set until then.
 	Metadata json.RawMessage
 }
 
-// MoveProgress is how far a move of files has come.
+// MoveProgress is the progress of a move of files between backends.
 type MoveProgress struct {
-	// Files and Bytes are those that were moved, TotalFiles and TotalBytes those
-	// that were there when the move began.
+	// Files and Bytes count what was moved so far. TotalFiles and TotalBytes count what the backend
+	// contained when the move began.
 	Files      int
 	Bytes      int64
 	TotalFiles int
 	TotalBytes int64
-	// Failed counts files that stay where they are.
+	// Failed is the number of files that could not be moved.
 	Failed int
-	// FileID and Error are of a file that failed just now; empty otherwise.
+	// FileID and Error describe a file that has just failed. They are empty otherwise.
 	FileID string
 	Error  error
 }
 
-// Files carries bytes between callers and backends. The engine room of files
-// implements it for the API and for runs.
+// Files transfers file content between callers and file backends. Package files implements it for
+// the API and for runs.
 type Files interface {
-	// Upload keeps a new file of the viewer's. When it returns, the bytes are
-	// safe. It fails with PayloadTooLarge (a file's or the user's limit),
-	// RateLimited (too many at once), InsufficientStorage or Unavailable, and
-	// then nothing is kept.
-	Upload(ctx context.Context, v Actor, u *Upload) (*File, error)
-	// Open reads a file's bytes. What is asked of a backend are ranges: to seek
-	// costs nothing until the next Read. Reads fail with Unavailable.
+	// Upload stores a new file for the actor. The content is durable when it returns. On failure it
+	// stores nothing. It fails with PayloadTooLarge if the file or the user's total exceeds the
+	// limit, with RateLimited if too many uploads are active, with InsufficientStorage, or with
+	// Unavailable.
+	Upload(ctx context.Context, actor Actor, u *Upload) (*File, error)
+	// Open returns a reader of the file's content. It requests ranges from the backend, so that a
+	// Seek does nothing until the next Read. Reads fail with Unavailable.
 	Open(ctx context.Context, f *File) io.ReadSeekCloser
-	// Link gives a URL that downloads the file without the server for a while, as
-	// an attachment of its name; empty when its backend has none.
+	// Link returns a temporary URL that downloads the file directly from its backend, as an
+	// attachment with the file's name. It returns an empty string if the backend has no such URLs.
 	Link(ctx context.Context, f *File) (string, error)
-	// Delete removes a file for good: if its backend refuses just now, its bytes
-	// go later. It fails as FileStore.DeleteFile does.
-	Delete(ctx context.Context, v Actor, id string, version int64) error
-	// Move moves the files of one backend to another, each verified by its
-	// checksum, until none is left that can be moved, and reports as it goes. What
-	// was moved stays so when it ends early; another Move goes on. It fails with
-	// Invalid for a backend that is not there, and with Conflict while another
-	// move is under way.
+	// Delete deletes a file permanently. If the backend cannot delete the content now, it is deleted
+	// later. Delete fails as FileStore.DeleteFile does.
+	Delete(ctx context.Context, actor Actor, id string, version int64) error
+	// Move moves the files of one backend to another and verifies the checksum of each. It returns
+	// when no file is left that can be moved, and calls report with its progress. After an
+	// interruption the moved files stay moved, and another Move continues. It fails with Invalid for
+	// an unknown backend, and with Conflict while another move is running.
 	Move(ctx context.Context, from, to string, report func(MoveProgress)) error
 }

@@ -12,7 +12,7 @@ func TestCheckFileName(t *testing.T) {
 		"a", "report.pdf", "Jahresabschluß 2024.xlsx", "...", ".env", "עברית\u200f.txt", "100% & <b>.html", strings.Repeat("ü", 255),
 	} {
 		if err := CheckFileName("name", name); err != nil {
-			t.Errorf("%q: %v", name, err)
+			t.Errorf("CheckFileName(%q) = %v, want nil", name, err)
 		}
 	}
 	for _, name := range []string{
@@ -21,7 +21,7 @@ func TestCheckFileName(t *testing.T) {
 	} {
 		var e *Error
 		if err := CheckFileName("name", name); !errors.As(err, &e) || e.Code != CodeValidation || e.Fields[0].Field != "name" {
-			t.Errorf("%q: %v", name, err)
+			t.Errorf("CheckFileName(%q) = %v, want a validation error of name", name, err)
 		}
 	}
 }

@@ -13,9 +13,8 @@ var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadd
 
 var lastID atomic.Uint64
 
-// NewID makes an id: the noun, a hyphen and 26 characters that sort by the time
-// of making (to the nanosecond, ever rising within a process) and end in 64
-// random bits.
+// NewID returns a new id: the noun, a hyphen and 26 characters. Ids sort by the time of their
+// creation, in nanoseconds, and strictly increase within a process. The last 64 bits are random.
 func NewID(noun string) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], nextTick())
@@ -23,16 +22,18 @@ func NewID(noun string) string {
 	return noun + "-" + idEncoding.EncodeToString(b[:])
 }
 
-// DerivedID makes the id of something that is made at most once: the same at, to
-// the nanosecond, and of give the same id. It sorts by at among those of NewID.
-func DerivedID(noun string, at time.Time, of string) string {
+// DerivedID returns an id for an object that must be created at most once. Equal times, to the
+// nanosecond, and equal sources give equal ids. The ids sort among those of NewID by at.
+func DerivedID(noun string, at time.Time, source string) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixNano()))
-	sum := sha256.Sum256([]byte(of))
+	sum := sha256.Sum256([]byte(source))
 	copy(b[8:], sum[:])
 	return noun + "-" + idEncoding.EncodeToString(b[:])
 }
 
+// nextTick returns the current time in nanoseconds, or one more than its last result if that is
+// greater.
 func nextTick() uint64 {
 	for {
 		last := lastID.Load()

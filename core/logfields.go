@@ -5,10 +5,10 @@ import (
 	"log/slog"
 )
 
-// LogFields say whose work something is: every line of the log that is written with
-// their context has them. Empty ones are left out.
+// LogFields identify the request, the run and the user that code works for. Every log record that
+// is written with their context contains the fields that are not empty.
 type LogFields struct {
-	// RequestID is that of the request that began the work.
+	// RequestID is the id of the request that started the work.
 	RequestID string
 	RunID     string
 	UserID    string
@@ -16,8 +16,8 @@ type LogFields struct {
 
 type logFieldsKey struct{}
 
-// WithLogFields gives the fields to the lines that are logged with the context. Those
-// that are empty stay as they are.
+// WithLogFields returns a context that adds the fields of f to its log records. An empty field of f
+// keeps the value from ctx.
 func WithLogFields(ctx context.Context, f LogFields) context.Context {
 	old := LogFieldsFromContext(ctx)
 	if f.RequestID == "" {
@@ -32,7 +32,7 @@ func WithLogFields(ctx context.Context, f LogFields) context.Context {
 	return context.WithValue(ctx, logFieldsKey{}, &f)
 }
 
-// LogFieldsFromContext gives the context's.
+// LogFieldsFromContext returns the log fields of ctx. They are empty if ctx has none.
 func LogFieldsFromContext(ctx context.Context) LogFields {
 	if f, ok := ctx.Value(logFieldsKey{}).(*LogFields); ok {
 		return *f
@@ -40,7 +40,7 @@ func LogFieldsFromContext(ctx context.Context) LogFields {
 	return LogFields{}
 }
 
-// Attrs calls f with each field that is there.
+// Attrs calls f with each field that is not empty.
 func (l LogFields) Attrs(f func(slog.Attr)) {
 	for _, field := range [...]struct{ key, value string }{
 		{"request_id", l.RequestID}, {"run_id", l.RunID}, {"user_id", l.UserID},

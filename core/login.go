@@ -5,36 +5,36 @@ import (
 	"time"
 )
 
-// Login is one sign-in: a family of access and refresh tokens that ends as a whole.
+// Login is one sign-in of a user. Its access and refresh tokens are all revoked when it ends.
 type Login struct {
 	ID     string
 	UserID string
-	// Generation counts the refreshes; the refresh token of a generation is
-	// derived from it, and only hashes are kept.
+	// Generation counts the refreshes. The refresh token is derived from it, and only the token's
+	// hash is stored.
 	Generation int64
-	// RefreshHash is the SHA-256 of the current refresh token.
+	// RefreshHash is the SHA-256 hash of the current refresh token.
 	RefreshHash []byte
-	// RotatedAt is when the current refresh token came to be.
+	// RotatedAt is when the current refresh token was issued.
 	RotatedAt time.Time
 	CreatedAt time.Time
-	// ExpiresAt is when the current refresh token is too old.
+	// ExpiresAt is when the current refresh token expires.
 	ExpiresAt time.Time
-	// EndedAt is when the login was ended; zero while it lives.
+	// EndedAt is when the login ended. It is zero while the login is active.
 	EndedAt time.Time
 }
 
-// LoginStore keeps logins.
+// LoginStore stores logins.
 type LoginStore interface {
+	// CreateLogin stores a new login.
 	CreateLogin(ctx context.Context, l *Login) error
-	// Login fails with NotFound.
+	// Login returns the login with the given id. It fails with NotFound.
 	Login(ctx context.Context, id string) (*Login, error)
-	// RotateLogin stores l's Generation, RefreshHash, RotatedAt and ExpiresAt if
-	// the stored generation is still the one before and the login has not
-	// ended; it fails with Conflict otherwise.
+	// RotateLogin stores the Generation, RefreshHash, RotatedAt and ExpiresAt of l. It fails with
+	// Conflict if the stored generation is not l.Generation-1 or the login has ended.
 	RotateLogin(ctx context.Context, l *Login) error
-	// EndLogin ends a login, if it has not ended yet.
+	// EndLogin ends a login. It does nothing if the login has already ended.
 	EndLogin(ctx context.Context, id string, at time.Time) error
-	// DeleteLogins removes those that expired or ended before, at most limit,
-	// and says how many.
+	// DeleteLogins deletes up to limit logins that expired or ended before the given time, and
+	// returns how many it deleted.
 	DeleteLogins(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// MCPStatus is what an MCP server is doing.
+// MCPStatus is the current status of an MCP server.
 type MCPStatus string
 
-// The statuses. A server that is to run is Starting until its handshake is done,
-// then Running; when it ends or does not start it is in MCPError until the next try.
+// The statuses. A server whose desired state is running is MCPStarting until its handshake
+// completes, then MCPRunning. If it exits or fails to start, it is in MCPError until the next
+// attempt.
 const (
 	MCPStopped  MCPStatus = "stopped"
 	MCPStarting MCPStatus = "starting"
@@ -20,8 +21,8 @@ const (
 	MCPStopping MCPStatus = "stopping"
 )
 
-// MCPDesiredState is the state that users want an MCP server to be in. The server keeps it across
-// crashes and restarts.
+// MCPDesiredState is the state that users want an MCP server to be in. It is kept across crashes
+// and restarts.
 type MCPDesiredState string
 
 // The desired states.
@@ -38,31 +39,31 @@ func DesiredMCPState(run bool) MCPDesiredState {
 	return MCPDesiredStopped
 }
 
-// Masked stands for a secret value wherever it would be shown. In an update it
-// keeps the value that is there.
+// Masked replaces secret values in everything that is returned to clients. In an update it keeps
+// the stored value.
 const Masked = "***"
 
-// MCPServer is a server of tools, resources and prompts.
+// MCPServer is a configured server of tools, resources and prompts.
 type MCPServer struct {
 	ID          string
 	Name        string
 	Description string
-	// Slug is its name in URLs and before its tools' names; unique.
+	// Slug is the unique name of the server in URLs. It is also the prefix of its tools' names.
 	Slug string
-	// Transport is the label of an mcp stanza of plugins.hcl.
+	// Transport is the label of an mcp block in plugins.hcl.
 	Transport string
-	// Config is a JSON object of the transport's, as {command, args, env} or
-	// {url, headers}. The values of env and headers are Masked: Secrets has them.
+	// Config is a JSON object that the transport defines, such as {command, args, env} or
+	// {url, headers}. The values of env and headers are Masked; Secrets contains them.
 	Config json.RawMessage
-	// Secrets are the masked values, sealed; empty for none.
+	// Secrets contains the masked values, encrypted. It is empty if there are none.
 	Secrets []byte
-	// Shared servers may be used, not changed, by others.
+	// Shared reports whether other users can see and use the server. They cannot change it.
 	Shared bool
 	// DesiredState is the state that users asked for.
 	DesiredState MCPDesiredState
-	// Capabilities are those of the last handshake: tools, resources, prompts, …
+	// Capabilities are those announced in the last handshake, such as tools, resources and prompts.
 	Capabilities []string
-	// Version counts the changes by users, from 1.
+	// Version is 1 for a new server and increases by one with each change by a user.
 	Version   int64
 	CreatedBy string
 	CreatedAt time.Time
@@ -72,106 +73,116 @@ type MCPServer struct {
 // ShouldRun reports whether the server's desired state is running.
 func (s *MCPServer) ShouldRun() bool { return s.DesiredState == MCPDesiredRunning }
 
-// ChangedBy says whether the viewer may change the server, and read its log:
-// who made it, and admins.
-func (s *MCPServer) ChangeableBy(v Actor) bool { return v.Admin() || s.CreatedBy == v.UserID }
+// ChangeableBy reports whether the actor can change the server and read its log. Its creator and
+// all admins can.
+func (s *MCPServer) ChangeableBy(actor Actor) bool {
+	return actor.Admin() || s.CreatedBy == actor.UserID
+}
 
-// MCPServerStore keeps MCP servers. A viewer sees the own and the shared ones and
-// may change the own ones; an admin sees and may change all. process says that
-// the server's transport runs programs on this machine: then only an admin may
-// create or update it, and everybody else is Forbidden.
+// MCPServerStore stores MCP servers. Actors see their own and the shared servers and can change
+// their own. Admins see and can change all servers. The parameter process reports whether the
+// server's transport runs programs on this machine. If it does, only admins can create or update
+// the server, and other actors get Forbidden.
 type MCPServerStore interface {
-	// CreateMCPServer fails with Conflict when the slug is taken, or with Forbidden.
-	CreateMCPServer(ctx context.Context, v Actor, s *MCPServer, process bool) error
-	// MCPServer fails with NotFound.
-	MCPServer(ctx context.Context, v Actor, id string) (*MCPServer, error)
-	// MCPServerBySlug fails with NotFound.
-	MCPServerBySlug(ctx context.Context, v Actor, slug string) (*MCPServer, error)
-	// MCPServers lists newest first, with the count of all.
-	MCPServers(ctx context.Context, v Actor, p Page) ([]*MCPServer, int, error)
-	// UpdateMCPServer stores s's name, description, slug, transport, config, secrets,
-	// shared and updated_at, and raises Version, if the stored version is still
-	// s.Version. It fails with NotFound, Forbidden, Conflict or PreconditionFailed.
-	UpdateMCPServer(ctx context.Context, v Actor, s *MCPServer, process bool) error
-	// DeleteMCPServer fails with NotFound, Forbidden or PreconditionFailed.
-	DeleteMCPServer(ctx context.Context, v Actor, id string, version int64) error
+	// CreateMCPServer stores a new server. It fails with Forbidden, or with Conflict if the slug is
+	// in use.
+	CreateMCPServer(ctx context.Context, actor Actor, s *MCPServer, process bool) error
+	// MCPServer returns the server with the given id. It fails with NotFound.
+	MCPServer(ctx context.Context, actor Actor, id string) (*MCPServer, error)
+	// MCPServerBySlug returns the server with the given slug. It fails with NotFound.
+	MCPServerBySlug(ctx context.Context, actor Actor, slug string) (*MCPServer, error)
+	// MCPServers returns a page of the servers, newest first, and the number of all servers that the
+	// actor can see.
+	MCPServers(ctx context.Context, actor Actor, p Page) ([]*MCPServer, int, error)
+	// UpdateMCPServer stores the name, description, slug, transport, config, secrets, shared and
+	// updated_at of s, and increases s.Version. It fails with NotFound, Forbidden or Conflict, or
+	// with PreconditionFailed if the stored version differs from s.Version.
+	UpdateMCPServer(ctx context.Context, actor Actor, s *MCPServer, process bool) error
+	// DeleteMCPServer deletes a server. A version other than 0 must equal the stored version. It
+	// fails with NotFound, Forbidden or PreconditionFailed.
+	DeleteMCPServer(ctx context.Context, actor Actor, id string, version int64) error
 	// SetDesiredState sets the server's desired state. It fails with NotFound or Forbidden.
-	SetDesiredState(ctx context.Context, v Actor, id string, state MCPDesiredState) error
+	SetDesiredState(ctx context.Context, actor Actor, id string, state MCPDesiredState) error
 
-	// MCPServersToRun lists the servers of all users whose desired state is running, oldest first.
+	// MCPServersToRun returns the servers of all users whose desired state is running, oldest first.
 	MCPServersToRun(ctx context.Context) ([]*MCPServer, error)
 	// SetMCPCapabilities stores the capabilities that the server announced in its handshake. It
 	// succeeds if the server no longer exists.
 	SetMCPCapabilities(ctx context.Context, id string, capabilities []string) error
 }
 
-// MCPState is how an MCP server does just now.
+// MCPState is the current state of an MCP server.
 type MCPState struct {
 	Status MCPStatus
-	// LastError is why it is in error, or why its last life ended; without secrets.
+	// LastError is why the server is in MCPError, or why its last connection ended. It contains no
+	// secrets.
 	LastError string
 	Restarts  int
-	// PID and Sandbox are of the process, if there is one: what keeps it from harm
-	// and from being left behind.
+	// PID and Sandbox describe the server's process. They are empty without one. Sandbox is the
+	// mechanism that isolates the process and ends it with the server.
 	PID     int
 	Sandbox string
-	// StartedAt is the time of its handshake; zero without one.
+	// StartedAt is the time of the handshake. It is zero without one.
 	StartedAt time.Time
 }
 
-// MCPTool is a tool as its server tells of it.
+// MCPTool is a tool as its MCP server describes it.
 type MCPTool struct {
 	Name        string
 	Title       string
 	Description string
 	InputSchema json.RawMessage
-	// ReadOnly, Destructive and Idempotent are the server's own hints.
+	// ReadOnly, Destructive and Idempotent are hints from the server.
 	ReadOnly, Destructive, Idempotent bool
 }
 
-// MCPLogLine is a line of a server's standard error, or of the supervisor's own.
+// MCPLogLine is one line of an MCP server's log.
 type MCPLogLine struct {
-	// Seq rises by one with each line of a server since the host's start, from 1.
+	// Seq numbers the lines of a server from 1, starting again when the host restarts.
 	Seq  int64
 	Time time.Time
-	// Source is stderr, or host for a line of the supervisor's.
+	// Source is "stderr" for a line of the server's standard error, and "host" for a line of its
+	// supervisor.
 	Source string
 	Text   string
 }
 
-// MCPServers is what the API wants of the MCP servers: they are kept, and run.
+// MCPServers manages MCP servers for the API: it stores them, runs them and lists their tools.
 type MCPServers interface {
-	// Create checks, stores and, if its desired state is running, starts a server. s.Config has its
-	// secrets in clear; they are masked in it and sealed when Create returns. It
-	// fails with Invalid (config.command …), Forbidden or Conflict.
-	Create(ctx context.Context, v Actor, s *MCPServer) error
-	// Update is as Create; a value in env or headers that is Masked stays as it
-	// is. A server that runs is started again if how to reach it has changed. It
-	// fails also with NotFound and PreconditionFailed.
-	Update(ctx context.Context, v Actor, s *MCPServer) error
-	// Delete stops the server and forgets it.
-	Delete(ctx context.Context, v Actor, id string, version int64) error
+	// Create validates and stores a server, and starts it if its desired state is running. Secrets
+	// in s.Config are plain text at first; when Create returns, they are masked there and encrypted
+	// in s.Secrets. Create fails with Invalid for a field such as config.command, or with Forbidden
+	// or Conflict.
+	Create(ctx context.Context, actor Actor, s *MCPServer) error
+	// Update works like Create. A Masked value in env or headers keeps the stored value. A running
+	// server is restarted if its connection settings changed. Update also fails with NotFound and
+	// PreconditionFailed.
+	Update(ctx context.Context, actor Actor, s *MCPServer) error
+	// Delete stops and deletes a server. It fails as MCPServerStore.DeleteMCPServer does.
+	Delete(ctx context.Context, actor Actor, id string, version int64) error
 
-	// Start, Stop and Restart say what is wanted, and return once the server is on
-	// its way there; State tells how it goes. They fail with NotFound or Forbidden.
-	Start(ctx context.Context, v Actor, id string) error
-	Stop(ctx context.Context, v Actor, id string) error
-	Restart(ctx context.Context, v Actor, id string) error
+	// Start sets the desired state to running. Start, Stop and Restart return before the server has
+	// reached its new state, which State reports. They fail with NotFound or Forbidden.
+	Start(ctx context.Context, actor Actor, id string) error
+	// Stop sets the desired state to stopped.
+	Stop(ctx context.Context, actor Actor, id string) error
+	// Restart sets the desired state to running and restarts a running server.
+	Restart(ctx context.Context, actor Actor, id string) error
 
-	// State of one that is not known is Stopped.
+	// State returns the state of a server. The status of an unknown server is MCPStopped.
 	State(id string) MCPState
-	// Tools lists a server's tools. It fails with Unavailable when it does not run.
+	// Tools returns the tools of a server. It fails with Unavailable if the server is not running.
 	Tools(ctx context.Context, s *MCPServer) ([]MCPTool, error)
-	// Logs gives the last lines, at most tail; with follow also those to come,
-	// until ctx ends or the server is deleted. Lines that a slow reader misses are
-	// missing in Seq.
+	// Logs returns the last log lines, up to tail. With follow it also returns new lines until ctx
+	// is done or the server is deleted. A slow reader misses lines; gaps in Seq show where.
 	Logs(ctx context.Context, id string, tail int, follow bool) iter.Seq[MCPLogLine]
 }
 
-// Encrypter encrypts what must not be read in the database.
+// Encrypter encrypts secrets before they are stored in the database.
 type Encrypter interface {
-	// Encrypt binds the secret to what it is of, such as a row's id.
-	Encrypt(of string, secret []byte) ([]byte, error)
-	// Decrypt fails for what was sealed of something else, or with another key.
-	Decrypt(of string, sealed []byte) ([]byte, error)
+	// Encrypt encrypts a secret and binds the result to its owner, such as the id of a row.
+	Encrypt(owner string, secret []byte) ([]byte, error)
+	// Decrypt returns the secret. It fails if the value was encrypted for another owner or with
+	// another key.
+	Decrypt(owner string, encrypted []byte) ([]byte, error)
 }

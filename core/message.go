@@ -8,42 +8,42 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Message is one stored entry of a session: the user's or the agent's final word.
+// Message is one stored message of a session: a user's message or an agent's final answer.
 type Message struct {
 	ID         string
 	SessionKey string
-	// SessionID, AgentID and UserID are those of the session.
+	// SessionID, AgentID and UserID identify the session.
 	SessionID string
 	AgentID   string
 	UserID    string
 	RunID     string
 	Role      sdk.Role
 	Parts     []sdk.Part
-	// Metadata is a JSON object for the API: model, tokens_used, run_id.
+	// Metadata is the JSON object that the API returns: model, tokens_used and run_id.
 	Metadata  json.RawMessage
 	CreatedAt time.Time
 }
 
-// SDK is the message as plugins know it.
+// SDK returns the message in the form that plugins use.
 func (m *Message) SDK() sdk.Message { return sdk.Message{Role: m.Role, Parts: m.Parts} }
 
-// MessageFilter picks messages of one user's sessions with one agent.
+// MessageFilter selects messages of one user's sessions with one agent.
 type MessageFilter struct {
 	AgentID, UserID string
-	// SessionID, unless empty, is the one session.
+	// SessionID selects one session. If it is empty, all sessions match.
 	SessionID string
-	// Before, unless zero, is an upper bound on CreatedAt, exclusive.
+	// Before is the exclusive upper bound of CreatedAt. If it is zero, there is no bound.
 	Before time.Time
 	Limit  int
 }
 
-// MessageStore reads messages. They are written with their run (RunStore).
+// MessageStore reads messages. RunStore writes them together with their runs.
 type MessageStore interface {
-	// Messages gives the newest Limit ones, in order of time.
+	// Messages returns the newest f.Limit matching messages, ordered by time.
 	Messages(ctx context.Context, f MessageFilter) ([]*Message, error)
-	// HistoryBefore gives the newest limit messages of a session that are older
-	// than the message of that id, in order of time.
+	// HistoryBefore returns the newest messages of a session that are older than the message with the
+	// given id, up to limit, ordered by time.
 	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*Message, error)
-	// Message fails with NotFound. It is not bound to a viewer.
+	// Message returns the message with the given id, whoever it belongs to. It fails with NotFound.
 	Message(ctx context.Context, id string) (*Message, error)
 }

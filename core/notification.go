@@ -9,43 +9,42 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// NotificationType is what a notification tells of.
+// NotificationType is the type of a notification.
 type NotificationType string
 
-// The types.
+// The types of notifications.
 const (
 	NotificationAgentMessage NotificationType = "agent.message"
 	NotificationTaskStatus   NotificationType = "task.status"
 	NotificationSystem       NotificationType = "system.notification"
 )
 
-// Notification tells those who watch a channel that something has happened. Notifications are
-// stored with what they tell of, in one transaction.
+// Notification informs the subscribers of a channel about a change. It is stored in the same
+// transaction as the change.
 type Notification struct {
-	// Seq numbers all notifications in the order in which they can be read.
+	// Seq numbers all notifications in the order in which they become visible.
 	Seq  int64
 	Type NotificationType
-	// UserID is whose it is; empty for everybody's.
+	// UserID is the user that the notification is for. It is empty for a notification to all users.
 	UserID string
-	// AgentID and TaskID are empty where there is none.
+	// AgentID and TaskID are empty if the notification is not about an agent or a task.
 	AgentID string
 	TaskID  string
-	// Data is a JSON object with a type.
+	// Data is a JSON object with a "type" field.
 	Data      json.RawMessage
 	CreatedAt time.Time
 }
 
-// NotificationFilter picks the notifications of a channel. Empty fields pick all.
+// NotificationFilter selects the notifications of a channel. Empty fields match all notifications.
 type NotificationFilter struct {
-	// UserID picks a user's own and everybody's.
+	// UserID selects the notifications to this user and those to all users.
 	UserID  string
 	AgentID string
 	TaskID  string
-	// Types are those that are wanted.
-	Types []NotificationType
+	Types   []NotificationType
 }
 
-// Matches says whether the filter picks the notification.
+// Matches reports whether the filter selects the notification.
 func (f *NotificationFilter) Matches(n *Notification) bool {
 	if f.UserID != "" && n.UserID != "" && n.UserID != f.UserID ||
 		f.AgentID != "" && n.AgentID != f.AgentID || f.TaskID != "" && n.TaskID != f.TaskID {
@@ -59,17 +58,18 @@ func (f *NotificationFilter) Matches(n *Notification) bool {
 	return len(f.Types) == 0
 }
 
-// NotificationStore keeps notifications.
+// NotificationStore stores notifications.
 type NotificationStore interface {
+	// AddNotification stores a notification.
 	AddNotification(ctx context.Context, n *Notification) error
-	// Notifications gives those that a filter picks with numbers above after and up to
-	// upto, in order.
+	// Notifications returns up to limit matching notifications with after < Seq <= upto, ordered by
+	// Seq.
 	Notifications(ctx context.Context, f NotificationFilter, after, upto int64, limit int) ([]*Notification, error)
-	// LastNotification is the newest number.
+	// LastNotification returns the highest Seq, or 0 if there are no notifications.
 	LastNotification(ctx context.Context) (int64, error)
 }
 
-// NewMessageNotification tells of an agent's answer.
+// NewMessageNotification returns a notification about an agent's answer.
 func NewMessageNotification(m *Message) (*Notification, error) {
 	var text strings.Builder
 	for _, p := range m.Parts {
@@ -83,10 +83,13 @@ func NewMessageNotification(m *Message) (*Notification, error) {
 		MessageID string           `json:"message_id"`
 		RunID     string           `json:"run_id"`
 	}{NotificationAgentMessage, m.AgentID, m.SessionID, text.String(), m.ID, m.RunID})
-	return &Notification{Type: NotificationAgentMessage, UserID: m.UserID, AgentID: m.AgentID, Data: data, CreatedAt: m.CreatedAt}, err
+	return &Notification{
+		Type: NotificationAgentMessage, UserID: m.UserID, AgentID: m.AgentID, Data: data, CreatedAt: m.CreatedAt,
+	}, err
 }
 
-// NewTaskNotification tells where a task stands.
+// NewTaskNotification returns a notification with the current status of a task. It replaces the
+// message of an internal error, which is for the log only.
 func NewTaskNotification(t *Task) (*Notification, error) {
 	type fault struct {
 		Code      sdk.ErrorCode `json:"code"`
@@ -109,7 +112,7 @@ func NewTaskNotification(t *Task) (*Notification, error) {
 	if e := t.Error; e != nil {
 		body.Error = &fault{e.Code, e.Message, e.Retryable}
 		if e.Code == sdk.CodeInternal {
-			body.Error.Message = "Internal error" // its words are for the log
+			body.Error.Message = "Internal error"
 		}
 	}
 	data, err := json.Marshal(body)
@@ -118,7 +121,7 @@ func NewTaskNotification(t *Task) (*Notification, error) {
 	}, err
 }
 
-// Level is how much a system notification matters.
+// Level is the severity of a system notification.
 type Level string
 
 // The levels.
@@ -128,8 +131,8 @@ const (
 	LevelError   Level = "error"
 )
 
-// NewSystemNotification tells a user, or with an empty userID everybody, of something in
-// the server.
+// NewSystemNotification returns a notification about the server. An empty userID sends it to all
+// users.
 func NewSystemNotification(level Level, message, userID string) (*Notification, error) {
 	data, err := json.Marshal(struct {
 		Type      NotificationType `json:"type"`
@@ -140,35 +143,37 @@ func NewSystemNotification(level Level, message, userID string) (*Notification, 
 	return &Notification{Type: NotificationSystem, UserID: userID, Data: data, CreatedAt: time.Now().UTC()}, err
 }
 
-// Notifier tells of something in the server. It never waits.
+// Notifier sends system notifications. It never blocks.
 type Notifier interface {
-	// Notify tells a user, or with an empty userID everybody.
+	// Notify sends a notification to one user, or to all users if userID is empty.
 	Notify(level Level, userID, message string)
 }
 
-// The channels; those of agents and tasks have their ids in their names.
+// The channels that are not about one agent or task. AgentChannel and TaskChannel name the others.
 const (
 	ChannelTasks  = "tasks"
 	ChannelSystem = "system"
 )
 
-// AgentChannel has what an agent's sessions and tasks give.
+// AgentChannel returns the name of the channel with the events of an agent's sessions and tasks.
 func AgentChannel(id string) string { return "agent." + id + ".events" }
 
-// TaskChannel has where a task stands.
+// TaskChannel returns the name of the channel with the status changes of a task.
 func TaskChannel(id string) string { return "task." + id + ".events" }
 
-// NotificationQueue takes messages for one subscriber. It must not wait.
+// NotificationQueue receives the messages for one subscriber. Put must not block.
 type NotificationQueue interface {
 	Put(message []byte)
 }
 
-// NotificationHub hands out notifications, as messages: their Data with the channel and seq.
+// NotificationHub delivers notifications to subscribers. A message is the Data of a notification
+// with its channel and seq added.
 type NotificationHub interface {
-	// Last is the number up to which notifications were handed out.
+	// Last returns the Seq of the last notification that was delivered.
 	Last() int64
-	// Subscribe hands a channel's notifications with numbers above after to send, until it
-	// has caught up, and from then on to the queue, until stop: each once, in order.
+	// Subscribe delivers the notifications of a channel whose Seq is greater than after, each exactly
+	// once and in order. It passes stored notifications to send and returns when it has caught up.
+	// From then on it puts new ones into q, until stop is called.
 	Subscribe(ctx context.Context, channel string, f NotificationFilter, after int64, q NotificationQueue,
 		send func(messages [][]byte) error) (stop func(), err error)
 }

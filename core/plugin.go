@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// PluginState is where a plugin process stands.
+// PluginState is the state of a plugin process.
 type PluginState string
 
-// The states. A plugin is Starting until it is configured, then Running; when
-// its process ends it is Restarting until the next one runs, or Failed while
-// the circuit is open. Disabled stanzas have no process.
+// The states. A plugin is PluginStarting until it is configured, then PluginRunning. When its
+// process exits, it is PluginRestarting until the next process runs, or PluginFailed after too many
+// crashes in a short time. A disabled block has no process.
 const (
 	PluginStarting   PluginState = "starting"
 	PluginRunning    PluginState = "running"
@@ -21,41 +21,42 @@ const (
 	PluginStopped    PluginState = "stopped"
 )
 
-// Plugin is one stanza of plugins.hcl and its process.
+// Plugin is one block of plugins.hcl and its process.
 type Plugin struct {
 	Kind, Label string
-	// Name, Version, Description and Capabilities are the plugin's own words.
+	// Name, Version, Description and Capabilities are reported by the plugin itself.
 	Name         string
 	Version      string
 	Description  string
 	Capabilities []string
 	State        PluginState
-	// PID is 0 without a process.
+	// PID is 0 if there is no process.
 	PID      int
 	Restarts int
-	// Generation is that of the reload that made the stanza's present process; 1 is the server's start.
+	// Generation is the number of the reload that started the current process. The server's start is
+	// generation 1.
 	Generation uint64
-	// Memory is what the process and its children keep in memory, in bytes; 0 when it can't be told.
+	// Memory is the memory use of the process and its children, in bytes. It is 0 if unknown.
 	Memory int64
-	// LastError is why the last process ended or did not start.
+	// LastError is why the last process exited or failed to start.
 	LastError string
-	// StartedAt is when the present process was ready; zero without one.
+	// StartedAt is when the current process became ready. It is zero if there is no process.
 	StartedAt time.Time
 }
 
-// AgentType is a type of agent that an agent stanza serves.
+// AgentType is a type of agent that an agent block of plugins.hcl provides.
 type AgentType struct {
-	// Type is the stanza's label.
+	// Type is the label of the block.
 	Type        string
 	Description string
-	// ConfigSchema is the JSON Schema of an agent's config.
+	// ConfigSchema is the JSON Schema of the config of agents of this type.
 	ConfigSchema json.RawMessage
 	Available    bool
 }
 
-// Model is one that a provider serves.
+// Model is a model that an LLM provider serves.
 type Model struct {
-	// ID is what an agent's config may name; ProviderID is that without the label.
+	// ID is the name that an agent's config uses: label/model. ProviderID is the part after the label.
 	ID              string
 	Provider        string
 	ProviderID      string
@@ -65,44 +66,42 @@ type Model struct {
 	Capabilities    []string
 }
 
-// PluginReload is what came of reading plugins.hcl anew. Plugins are named
-// kind/label.
+// PluginReload is the result of reloading plugins.hcl. It names plugins as kind/label.
 type PluginReload struct {
-	// Generation counts the sets of plugins since the server's start, from 1; it
-	// is the old one when nothing has changed.
+	// Generation is the number of the current set of plugins, starting with 1 when the server
+	// starts. It stays the same if nothing changed.
 	Generation uint64
 	Started    []string
-	// Replaced have a new process; the old one ends when its calls have.
+	// Replaced lists the restarted plugins. The old process exits when its last call has finished.
 	Replaced []string
 	Stopped  []string
 	Kept     []string
-	// FileBackend is the label of the one that takes new files; empty for none.
+	// FileBackend is the label of the backend that stores new files. It is empty if there is none.
 	FileBackend string
 }
 
-// Plugins is what the API wants to know of the plugins.
+// Plugins gives the API information about the plugins.
 type Plugins interface {
-	// Plugins gives all stanzas in the order of the file.
+	// Plugins returns all blocks in the order of the file.
 	Plugins() []Plugin
-	// AgentTypes gives the enabled agent stanzas in the order of the file.
+	// AgentTypes returns the types of the enabled agent blocks in the order of the file.
 	AgentTypes() []AgentType
-	// Models lists what the providers serve. Providers that fail are left out.
+	// Models returns the models that the providers serve. It skips providers that fail.
 	Models(ctx context.Context) []Model
-	// CheckModel says whether a provider serves the model: nil, or an Invalid of
-	// field that names those there are.
+	// CheckModel returns nil if a provider serves the model. Otherwise it returns an Invalid error
+	// for field that lists the available models.
 	CheckModel(ctx context.Context, field, model string) error
-	// Broken says which of the dependencies have a type or provider that is down.
+	// Broken returns the dependencies whose agent type or LLM provider is down.
 	Broken(dependencies []Dependency) []Dependency
 }
 
-// PluginReloader swaps plugins while they work.
+// PluginReloader replaces plugins while the server is running.
 type PluginReloader interface {
-	// Reload reads plugins.hcl anew and swaps the plugins that have changed,
-	// without a call being cut. When it fails, the old set serves on, whole: with
-	// Invalid of plugins.hcl, a line for each thing to mend, or with Unavailable
-	// when a new plugin does not come up.
+	// Reload reads plugins.hcl and replaces the plugins that changed, without interrupting calls. On
+	// failure all old plugins stay in use. It fails with Invalid if plugins.hcl has errors, with one
+	// field error for each, and with Unavailable if a new plugin fails to start.
 	Reload(ctx context.Context) (*PluginReload, error)
-	// PlanReload does all that Reload does but the swap: what is new is started,
-	// configured and stopped again. It fails as Reload would.
+	// PlanReload does everything that Reload does except for the replacement: it starts, configures
+	// and stops the new plugins. It fails as Reload does.
 	PlanReload(ctx context.Context) (*PluginReload, error)
 }

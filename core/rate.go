@@ -5,33 +5,33 @@ import (
 	"time"
 )
 
-// RateLimit is how often somebody may do something; a zero is no limit.
+// RateLimit limits how often an action is allowed. A field of 0 means unlimited.
 type RateLimit struct {
 	PerMinute int
-	// Burst is how often within a second.
+	// Burst is the limit per second.
 	Burst int
 }
 
-// Off says that nothing is limited.
+// Unlimited reports whether the limit has no effect.
 func (l RateLimit) Unlimited() bool { return l.PerMinute <= 0 && l.Burst <= 0 }
 
-// Rate is where a key stands.
+// Rate is the current usage of a key.
 type Rate struct {
-	// Allowed says that one more was counted: no limit was reached.
+	// Allowed reports whether the action was counted, because no limit was reached.
 	Allowed bool
-	// Minute and Second are the windows that it is in.
+	// Minute and Second are the current windows.
 	Minute, Second RateWindow
 }
 
-// RateWindow begins with the first that is counted in it. When it is over all of
-// the limit may be used again.
+// RateWindow is a time window in which actions are counted. It begins with the first action. When
+// it ends, the whole limit is available again.
 type RateWindow struct {
 	Count int
-	// Remaining is how long it still lasts.
+	// Remaining is the time until the window ends.
 	Remaining time.Duration
 }
 
-// Wait is how long until one more may be taken; 0 is now.
+// RetryAfter returns the time until another action is allowed. It returns 0 if one is allowed now.
 func (r Rate) RetryAfter(l RateLimit) time.Duration {
 	var wait time.Duration
 	if l.PerMinute > 0 && r.Minute.Count >= l.PerMinute {
@@ -43,19 +43,19 @@ func (r Rate) RetryAfter(l RateLimit) time.Duration {
 	return wait
 }
 
-// RateCounter counts by keys. What two take at once is never counted as one.
+// RateCounter counts actions by key. It is safe for concurrent use: no action is left uncounted.
 type RateCounter interface {
-	// TakeRate counts one more of the key, unless a limit is reached.
+	// TakeRate counts one action of the key, unless a limit is reached.
 	TakeRate(ctx context.Context, key string, l RateLimit) (Rate, error)
-	// RefundRate takes one off again.
+	// RefundRate uncounts one action of the key.
 	RefundRate(ctx context.Context, key string) error
-	// ResetRate forgets what was counted.
+	// ResetRate sets the counts of the key to 0.
 	ResetRate(ctx context.Context, key string) error
 }
 
-// RateStore is a RateCounter that servers share.
+// RateStore is a RateCounter that all servers on one database share.
 type RateStore interface {
 	RateCounter
-	// DeleteRates deletes keys whose windows are over, at most limit, and says how many.
+	// DeleteRates deletes up to limit keys whose windows have ended, and returns how many it deleted.
 	DeleteRates(ctx context.Context, limit int) (int, error)
 }

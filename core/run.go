@@ -8,12 +8,11 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// RunStatus is where a run stands.
+// RunStatus is the status of a run.
 type RunStatus string
 
-// The statuses. A run is Running from its start until it ends in one of the
-// others. Interrupted is the end of a run that was cut by a crash too often to
-// be started once more.
+// The statuses. A run is RunRunning until it ends with one of the final statuses. RunInterrupted
+// means that crashes interrupted the run too often for another attempt.
 const (
 	RunRunning         RunStatus = "running"
 	RunWaitingApproval RunStatus = "waiting_approval"
@@ -23,7 +22,7 @@ const (
 	RunInterrupted     RunStatus = "interrupted"
 )
 
-// Ended says whether the run will not change any more.
+// Ended reports whether the status is final.
 func (s RunStatus) Ended() bool {
 	return s != RunRunning && s != RunWaitingApproval
 }
@@ -31,13 +30,13 @@ func (s RunStatus) Ended() bool {
 // RunKind is what started a run.
 type RunKind string
 
-// The kinds: a turn that somebody watches, and a task that nobody waits for.
+// The kinds: a chat turn, for whose answer a client waits, and a background task.
 const (
 	RunChat RunKind = "chat"
 	RunTask RunKind = "task"
 )
 
-// Run is one execution of an agent's loop.
+// Run is one execution of an agent. It can take several attempts.
 type Run struct {
 	ID      string
 	Kind    RunKind
@@ -45,41 +44,40 @@ type Run struct {
 	UserID  string
 	// TaskID is empty for a chat turn.
 	TaskID string
-	// SessionKey and SessionID name the session of a chat turn.
+	// SessionKey and SessionID identify the session of a chat turn.
 	SessionKey string
 	SessionID  string
-	// AgentType and Config are the agent's when the run started: every attempt
-	// uses the same.
+	// AgentType and Config are those of the agent when the run started. All attempts use them.
 	AgentType string
 	Config    json.RawMessage
-	// InputID and AnswerID are messages; AnswerID is empty until there is one.
+	// InputID and AnswerID are message ids. AnswerID is empty until the agent has answered.
 	InputID  string
 	AnswerID string
 	Status   RunStatus
-	// Error is why the run failed; nil otherwise.
+	// Error is why the run failed. It is nil if the run did not fail.
 	Error *sdk.Error
-	// Stream says that the provider shall send the answer in pieces.
+	// Stream reports whether the provider sends the answer in parts.
 	Stream bool
-	// Seed is given to the loop.
+	// Seed is passed to the agent, so that its random choices are the same in each attempt.
 	Seed uint64
-	// Owner is the server that executes the run, empty while its task waits for
-	// another attempt, and Attempt counts the starts.
-	// Together they fence: what an earlier owner or attempt still writes is refused.
+	// Owner is the server that executes the run. It is empty while the run's task waits for another
+	// attempt. Attempt counts the attempts. Together they fence off earlier owners and attempts: the
+	// store rejects their writes.
 	Owner   string
 	Attempt int
-	// CancelRequested is set when somebody wants the run to end.
+	// CancelRequested reports whether the cancellation of the run was requested.
 	CancelRequested bool
 	Usage           sdk.Usage
 	Model           string
 	CreatedAt       time.Time
-	// EndedAt is zero until the run has ended.
+	// EndedAt is zero until the run ends.
 	EndedAt time.Time
 }
 
-// CallKind is what a run asked of the host.
+// CallKind is the kind of a host call.
 type CallKind string
 
-// The kinds of calls.
+// The kinds of host calls.
 const (
 	CallComplete  CallKind = "complete"
 	CallTool      CallKind = "call_tool"
@@ -92,22 +90,22 @@ type Call struct {
 	RunID  string
 	Number uint64
 	Kind   CallKind
-	// RequestHash is the SHA-256 of the request.
+	// RequestHash is the SHA-256 hash of the request.
 	RequestHash []byte
-	// Request is what an audit wants to know of it, as JSON: a tool call whole,
-	// a completion without its messages.
+	// Request is the part of the request that is kept for audits, as JSON: a complete tool call, or a
+	// completion without its messages.
 	Request json.RawMessage
-	// Done says that Result or Error is there. A call that is not done was
-	// under way when its run was cut.
+	// Done reports whether Result or Error is set. A stored call that is not done was interrupted by
+	// a crash.
 	Done   bool
 	Result json.RawMessage
 	Error  *sdk.Error
 	Model  string
-	// ModelID is that of the model that has answered, label/model; it is kept with
-	// what was used, not with the call.
+	// ModelID is the model that answered, as label/model. It is stored with the usage and not with the
+	// call.
 	ModelID string
 	Usage   sdk.Usage
-	// StartedAt and EndedAt are in UTC; EndedAt is zero until the call is done.
+	// StartedAt and EndedAt are in UTC. EndedAt is zero until the call is done.
 	StartedAt time.Time
 	EndedAt   time.Time
 }
@@ -115,60 +113,59 @@ type Call struct {
 // RunStart is what StartRun stores in one transaction.
 type RunStart struct {
 	Run *Run
-	// Input is the user's message. Its SessionKey is set by StartRun, as is the run's.
+	// Input is the user's message. StartRun sets its SessionKey and that of the run.
 	Input *Message
-	// Task, of a task's run, is made running with it. StartRun fails with Conflict
-	// unless it waits.
+	// Task is the task that the run executes, or nil. StartRun sets its status to running, and fails
+	// with Conflict if it is not pending.
 	Task *Task
-	// Events are the run's first.
+	// Events are the first events of the run.
 	Events []EventRow
 }
 
 // RunEnd is what EndRun stores in one transaction.
 type RunEnd struct {
-	// Run carries the id, the fence (Owner, Attempt) and what is to be stored:
-	// AnswerID, Status, Error, Usage, Model, EndedAt.
+	// Run contains the id, the fence (Owner and Attempt), and the fields to store: AnswerID, Status,
+	// Error, Usage, Model and EndedAt.
 	Run *Run
-	// Answer is the agent's message, if there is one.
+	// Answer is the agent's answer, or nil.
 	Answer *Message
-	// Call is the completion that gave the answer, if it is not recorded yet.
+	// Call is the completion that returned the answer. It is nil if it is already recorded.
 	Call *Call
-	// Task is how the run's task ends, if it has one.
+	// Task is the end of the run's task. It is nil if the run has no task.
 	Task *TaskEnd
-	// Events are the run's last.
+	// Events are the last events of the run.
 	Events []EventRow
 }
 
-// RunStore keeps runs with their calls. Each method is one durable transaction.
+// RunStore stores runs and their host calls. Each method that writes is one durable transaction.
 type RunStore interface {
-	// StartRun stores a new run, its input and its first events, and makes the
-	// session if it is not there yet. It fails with Conflict while another run
-	// of the session is under way.
+	// StartRun stores a new run, its input and its first events. It creates the session if it does
+	// not exist. It fails with Conflict while another run of the session is active.
 	StartRun(ctx context.Context, s RunStart) error
-	// Run fails with NotFound. A viewer sees the own runs, an admin all.
-	Run(ctx context.Context, v Actor, id string) (*Run, error)
-	// RecordCall stores a call that starts or is done, with the events that
-	// belong to it. It fails with Conflict when the run has ended or is not
-	// run's Owner's and Attempt's any more.
+	// Run returns the run with the given id. Actors see their own runs, admins all runs. It fails
+	// with NotFound.
+	Run(ctx context.Context, actor Actor, id string) (*Run, error)
+	// RecordCall stores a call that has started or is done, together with its events. It fails with
+	// Conflict if the run has ended, or if its stored owner or attempt differs from run.
 	RecordCall(ctx context.Context, run *Run, c *Call, events []EventRow) error
-	// Calls gives a run's calls by number.
+	// Calls returns the calls of a run, ordered by number.
 	Calls(ctx context.Context, runID string) ([]*Call, error)
-	// RetryRun raises the attempt of run, there and in run itself, and stores the
-	// events with it. It fails with Conflict as RecordCall does.
+	// RetryRun increases the attempt of the run, both in the database and in run, and stores the
+	// events. It fails with Conflict as RecordCall does.
 	RetryRun(ctx context.Context, run *Run, events []EventRow) error
 	// EndRun ends a run. It fails with Conflict as RecordCall does.
 	EndRun(ctx context.Context, e RunEnd) error
-	// RequestCancel sets CancelRequested on a run that has not ended, and gives
-	// the run as it then is. It fails with NotFound.
-	RequestCancel(ctx context.Context, v Actor, id string) (*Run, error)
-	// ClaimRuns makes owner the owner of runs that are under way and whose
-	// owner is another one that has no lease after now, at most limit, and
-	// gives them. Runs without an owner wait for their tasks' turn.
+	// RequestCancel sets CancelRequested if the run has not ended, and returns the updated run. It
+	// fails with NotFound.
+	RequestCancel(ctx context.Context, actor Actor, id string) (*Run, error)
+	// ClaimRuns makes owner the owner of up to limit active runs whose current owner's lease has
+	// expired at now, and returns them. It skips runs without an owner, which wait for the next
+	// attempt of their task.
 	ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*Run, error)
-	// RenewLease keeps owner's runs its own until then.
+	// RenewLease extends the lease of owner, and with it the ownership of its runs.
 	RenewLease(ctx context.Context, owner string, until time.Time) error
-	// ReleaseLease gives owner's runs free at once.
+	// ReleaseLease ends the lease of owner, so that other servers can claim its runs at once.
 	ReleaseLease(ctx context.Context, owner string) error
-	// CancelRequests gives the ids of owner's runs with CancelRequested that are under way.
+	// CancelRequests returns the ids of owner's active runs with CancelRequested.
 	CancelRequests(ctx context.Context, owner string) ([]string, error)
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Session is one conversation of a user with an agent. Its ID is unique for
-// that agent and user only; Key is unique everywhere and internal.
+// Session is one conversation of a user with an agent. Its ID is unique for that agent and user
+// only. Its Key is globally unique and internal.
 type Session struct {
 	Key       string
 	ID        string
@@ -18,17 +18,17 @@ type Session struct {
 	UpdatedAt time.Time
 }
 
-// SessionFilter picks the sessions of one user with one agent.
+// SessionFilter selects the sessions of one user with one agent.
 type SessionFilter struct {
 	AgentID, UserID string
 	Page
 }
 
-// SessionStore keeps sessions. They come to be with their first turn (RunStore.StartRun).
+// SessionStore reads and deletes sessions. RunStore.StartRun creates them.
 type SessionStore interface {
-	// Sessions lists the newest first, with the count of all that match.
+	// Sessions returns a page of the matching sessions, newest first, and the number of all matches.
 	Sessions(ctx context.Context, f SessionFilter) ([]*Session, int, error)
-	// DeleteSession removes the session with its messages, runs, calls and
-	// events. It fails with NotFound, or with Conflict while a turn is under way.
+	// DeleteSession deletes the session with its messages, runs, calls and events. It fails with
+	// NotFound, or with Conflict while a turn is active.
 	DeleteSession(ctx context.Context, agentID, userID, sessionID string) error
 }

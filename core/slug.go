@@ -5,39 +5,41 @@ import (
 	"strings"
 )
 
-// maxSlug is how many characters a slug may have.
+// maxSlug is the maximum number of characters in a slug.
 const maxSlug = 40
 
-// reservedSlugs are those whose tools would be taken for the platform's own.
+// reservedSlugs are the slugs whose tool names would clash with the platform's built-in tools.
 var reservedSlugs = []string{"files"}
 
-// CheckSlug says whether an MCP server may have a slug: nil, or an Invalid of
-// field that says what to change. Tools are named slug__tool, so a slug has
-// nothing of an underscore.
+// CheckSlug returns nil if slug is valid for an MCP server. Otherwise it returns an Invalid error
+// for field that says what to change. A slug contains no underscores, because tools are named
+// slug__tool.
 func CheckSlug(field, slug string) error {
 	switch {
 	case slug == "":
-		return Invalid(field, "Must not be empty: give one like my-server")
-	case strings.ContainsFunc(slug, notOfSlug):
-		return Invalid(field, "Must be of a-z, 0-9 and hyphens only, like my-server")
+		return Invalid(field, "Must not be empty. Use a slug such as my-server")
+	case strings.ContainsFunc(slug, isNotSlugChar):
+		return Invalid(field, "Must contain only a-z, 0-9 and hyphens, such as my-server")
 	case slug[0] == '-' || slug[len(slug)-1] == '-' || strings.Contains(slug, "--"):
-		return Invalid(field, "Must not begin or end with a hyphen, nor have two in a row: write one like my-server")
+		return Invalid(field, "Must not begin or end with a hyphen or contain two in a row. Use a slug such as my-server")
 	case len(slug) > maxSlug:
-		return Invalid(field, "Must be at most %d characters long: shorten it", maxSlug)
+		return Invalid(field, "Must be at most %d characters long", maxSlug)
 	case slices.Contains(reservedSlugs, slug):
-		return Invalid(field, "The slug %q is reserved, for the tools %s__* are the platform's own: give another", slug, slug)
+		return Invalid(field, "The slug %q is reserved, because the tools %s__* are built in. Choose another slug",
+			slug, slug)
 	}
 	return nil
 }
 
-func notOfSlug(r rune) bool {
+// isNotSlugChar reports whether a slug must not contain r.
+func isNotSlugChar(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
 }
 
-// Slugify makes a slug of a name, as far as the name has letters of a slug: a
-// valid one, or one that is reserved.
+// Slugify returns a slug for a name. It keeps letters a-z and digits, and replaces everything else
+// with hyphens. If nothing is left, it returns "server". The slug is valid, but can be reserved.
 func Slugify(name string) string {
-	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '-' || notOfSlug(r) })
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '-' || isNotSlugChar(r) })
 	slug := strings.Join(words, "-")
 	if slug == "" {
 		return "server"

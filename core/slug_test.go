@@ -26,13 +26,13 @@ func TestCheckSlug(t *testing.T) {
 		err := CheckSlug("slug", slug)
 		if want == "" {
 			if err != nil {
-				t.Errorf("%q: %v", slug, err)
+				t.Errorf("CheckSlug(%q) = %v, want nil", slug, err)
 			}
 			continue
 		}
 		var e *Error
 		if !errors.As(err, &e) || e.Code != CodeValidation || e.Fields[0].Field != "slug" || !strings.Contains(e.Fields[0].Issue, want) {
-			t.Errorf("%q: got %v, want %q", slug, err, want)
+			t.Errorf("CheckSlug(%q) = %v, want %q", slug, err, want)
 		}
 	}
 }
@@ -51,10 +51,10 @@ func TestSlugOf(t *testing.T) {
 	} {
 		got := Slugify(name)
 		if got != want {
-			t.Errorf("%q gives %q, want %q", name, got, want)
+			t.Errorf("Slugify(%q) = %q, want %q", name, got, want)
 		}
 		if err := CheckSlug("slug", got); err != nil && got != "files" {
-			t.Errorf("%q gives a bad one: %v", name, err)
+			t.Errorf("Slugify(%q) is not valid: %v", name, err)
 		}
 	}
 }

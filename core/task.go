@@ -8,11 +8,11 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// TaskStatus is where a task stands.
+// TaskStatus is the status of a task.
 type TaskStatus string
 
-// The statuses. A task is Pending until a server works on it, and again between
-// its attempts; the last three are final.
+// The statuses. A task is TaskPending until a server executes it, and again between attempts. The
+// last three statuses are final.
 const (
 	TaskPending   TaskStatus = "pending"
 	TaskRunning   TaskStatus = "running"
@@ -21,10 +21,11 @@ const (
 	TaskCancelled TaskStatus = "cancelled"
 )
 
-// Ended says whether the task will not change any more.
+// Ended reports whether the status is final.
 func (s TaskStatus) Ended() bool { return s != TaskPending && s != TaskRunning }
 
-// TaskPriority orders what waits: all that is High goes before anything Medium.
+// TaskPriority orders pending tasks: all tasks with a high priority start before those with a lower
+// one.
 type TaskPriority int
 
 // The priorities.
@@ -34,8 +35,8 @@ const (
 	PriorityLow    TaskPriority = 3
 )
 
-// Task is work for an agent that nobody waits for. It is executed as one run,
-// whose recorded steps every attempt goes on from.
+// Task is background work for an agent. It is executed as one run. Each attempt continues from the
+// recorded calls of the earlier ones.
 type Task struct {
 	ID          string
 	UserID      string
@@ -43,42 +44,42 @@ type Task struct {
 	Title       string
 	Description string
 	Priority    TaskPriority
-	// Data is a JSON object for the agent; nil for none.
+	// Data is a JSON object for the agent. It can be nil.
 	Data json.RawMessage
-	// Input is the message that the agent gets: title, description, data and files.
+	// Input is the message to the agent. It contains the title, description, data and files.
 	Input  []sdk.Part
 	Status TaskStatus
-	// Result is a JSON object with the agent's final message; nil until Completed.
+	// Result is a JSON object with the agent's final message. It is nil unless the task is completed.
 	Result json.RawMessage
-	// Error is why the last attempt failed; nil unless one did.
+	// Error is why the last attempt failed. It is nil if no attempt failed.
 	Error *sdk.Error
-	// Attempts counts the times that the work was begun, but for those after a crash.
+	// Attempts counts the attempts. An attempt that resumes after a crash is not counted.
 	Attempts    int
 	MaxAttempts int
-	// Timeout is how long an attempt may take; 0 is the agent's own.
+	// Timeout limits the duration of an attempt. If it is 0, the timeout of the agent applies.
 	Timeout time.Duration
 	// RunID is empty until the first attempt.
 	RunID string
-	// IdempotencyKey, if not empty, makes a second creation by the same user give
-	// this task. RequestHash tells another request by the same key.
+	// IdempotencyKey is optional. If the same user creates a task with the same key again, CreateTask
+	// returns this task. RequestHash detects that the second request was a different one.
 	IdempotencyKey string
 	RequestHash    []byte
-	// RunAt is when the next attempt may begin.
+	// RunAt is the earliest time of the next attempt.
 	RunAt     time.Time
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	// StartedAt and EndedAt are zero until the task is.
+	// StartedAt and EndedAt are zero until the task has started and ended.
 	StartedAt time.Time
 	EndedAt   time.Time
 
-	// Usage, Steps and Step are of the run, as far as it is recorded; they are read
-	// with a task and never stored with it. Step is the kind of the newest call.
+	// Usage, Steps and Step describe the recorded calls of the run. They are read with a task and
+	// never stored with it. Step is the kind of the newest call.
 	Usage sdk.Usage
 	Steps int
 	Step  CallKind
 }
 
-// TaskFilter picks tasks. Empty fields pick all.
+// TaskFilter selects tasks. Empty fields match all tasks.
 type TaskFilter struct {
 	Status   TaskStatus
 	AgentID  string
@@ -86,7 +87,7 @@ type TaskFilter struct {
 	Page
 }
 
-// TaskEnd is what EndRun stores of the run's task.
+// TaskEnd is what EndRun stores about the run's task.
 type TaskEnd struct {
 	ID     string
 	Status TaskStatus
@@ -94,51 +95,52 @@ type TaskEnd struct {
 	Error  *sdk.Error
 }
 
-// IdempotencyKeyTTL is how long an idempotency key names its task.
+// IdempotencyKeyTTL is how long an idempotency key refers to its task.
 const IdempotencyKeyTTL = 24 * time.Hour
 
-// TaskStore keeps tasks. A viewer sees the own ones, an admin all. Each method is
+// TaskStore stores tasks. Actors see their own tasks, admins all tasks. Each method that writes is
 // one durable transaction.
 type TaskStore interface {
-	// CreateTask stores a pending task with its entry in the queue. When the user
-	// has made one by the same idempotency key in the last 24 hours it gives that
-	// one, and fails with Conflict if the request was another.
+	// CreateTask stores a pending task and its job in the queue. If the user created a task with the
+	// same idempotency key within IdempotencyKeyTTL, CreateTask returns that task, or fails with
+	// Conflict if its request was different.
 	CreateTask(ctx context.Context, t *Task) (stored *Task, err error)
-	// Task fails with NotFound.
-	Task(ctx context.Context, v Actor, id string) (*Task, error)
-	// Tasks lists newest first, with the count of all that match.
-	Tasks(ctx context.Context, v Actor, f TaskFilter) ([]*Task, int, error)
-	// CancelTask ends a task that waits. Of one that is running it only asks the
-	// run to end. It gives the task as it then is, and fails with NotFound, or with
-	// Conflict when the task has ended.
-	CancelTask(ctx context.Context, v Actor, id string, now time.Time) (*Task, error)
+	// Task returns the task with the given id. It fails with NotFound.
+	Task(ctx context.Context, actor Actor, id string) (*Task, error)
+	// Tasks returns a page of the matching tasks, newest first, and the number of all matches.
+	Tasks(ctx context.Context, actor Actor, f TaskFilter) ([]*Task, int, error)
+	// CancelTask ends a pending task. If the task is running, it only requests the cancellation of
+	// the run. It returns the updated task. It fails with NotFound, or with Conflict if the task has
+	// ended.
+	CancelTask(ctx context.Context, actor Actor, id string, now time.Time) (*Task, error)
 
-	// NextTask gives the task that is to be worked on next, nil when none waits:
-	// one of the highest priority, of the user who was served the longest ago.
+	// NextTask returns the task to execute next, or nil if no task is due. It chooses the highest
+	// priority first, then the user whose last task started longest ago.
 	NextTask(ctx context.Context, now time.Time) (*Task, error)
-	// ResumeTask makes a task that waits, and has a run, running again, and owner
-	// the run's. It fails with Conflict when the task does not wait any more.
+	// ResumeTask starts another attempt of a pending task that has a run, with owner as the owner of
+	// the run. It fails with Conflict if the task is no longer pending.
 	ResumeTask(ctx context.Context, t *Task, owner string, now time.Time) (*Run, error)
-	// DeferTask makes a running task wait until at, after a failure, and lets its
-	// run go. The run's last calls that failed are forgotten, to be made again. It
-	// fails with Conflict as RecordCall does.
+	// DeferTask makes a running task pending until at, after an attempt failed, and removes the owner
+	// of its run. It deletes the failed calls at the end of the run's record, so that the next
+	// attempt repeats them. It fails with Conflict as RecordCall does.
 	DeferTask(ctx context.Context, run *Run, at time.Time, failure *sdk.Error) error
-	// FailTask ends a task that waits and can't begin. It fails with Conflict when
-	// the task does not wait any more.
+	// FailTask ends a pending task that cannot be started. It fails with Conflict if the task is no
+	// longer pending.
 	FailTask(ctx context.Context, id string, now time.Time, failure *sdk.Error) error
 }
 
-// TaskBacklog counts tasks that wait, of all users.
+// TaskBacklog is the number of pending tasks of all users with one priority.
 type TaskBacklog struct {
 	Priority TaskPriority
-	// Deferred ones wait for the time of another attempt; the others for a server.
+	// Deferred reports whether the tasks wait for the time of their next attempt. The others wait for
+	// a free server.
 	Deferred bool
 	Tasks    int
 }
 
-// TaskQueue says when there is work.
+// TaskQueue calls workers when tasks are due.
 type TaskQueue interface {
-	// Work calls do, slots at once at the most, whenever a task may be waiting. stop
-	// takes no more, waits for those under way until ctx ends, and then ends theirs.
+	// Work calls do whenever a task may be due, in at most slots goroutines at once. stop prevents
+	// further calls and waits for the active ones. When its ctx is done, it cancels their contexts.
 	Work(slots int, do func(ctx context.Context)) (stop func(ctx context.Context) error, err error)
 }

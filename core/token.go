@@ -2,27 +2,27 @@ package core
 
 import "time"
 
-// Tokens are what a sign-in or a refresh gives.
+// Tokens is the result of a sign-in or a refresh.
 type Tokens struct {
 	Access string
-	// ExpiresIn is how long Access lives from now on.
+	// ExpiresIn is how long Access remains valid.
 	ExpiresIn time.Duration
 	Refresh   string
 	User      *User
 }
 
-// Principal is who a request comes from, by its access token or API key.
+// Principal is the authenticated sender of a request.
 type Principal struct {
 	User *User
-	// LoginID is that of the sign-in that the token belongs to; empty for an API key.
+	// LoginID is the login that the access token belongs to. It is empty for an API key.
 	LoginID string
-	// Key is the API key that was sent; nil for a sign-in.
+	// Key is the API key of the request. It is nil for an access token.
 	Key *APIKey
-	// ExpiresAt is when the token or key ends; zero when it does not.
+	// ExpiresAt is when the token or key expires. It is zero if it does not expire.
 	ExpiresAt time.Time
 }
 
-// Credential is the id of the sign-in or of the API key: what ends as a whole.
+// Credential returns the id of the API key or of the login.
 func (p *Principal) Credential() string {
 	if p.Key != nil {
 		return p.Key.ID
@@ -30,11 +30,11 @@ func (p *Principal) Credential() string {
 	return p.LoginID
 }
 
-// Allows says whether the credential is good for that much of a resource. A
-// sign-in is good for all that its user may do.
+// Allows reports whether the credential allows reading, or if write is true changing, the resource.
+// An access token of a login allows everything that its user is allowed to do.
 func (p *Principal) Allows(resource Resource, write bool) bool {
 	return p.Key == nil || p.Key.Allows(resource, write)
 }
 
-// Actor is the principal as the stores know it.
+// Actor returns the actor that the principal is for the stores.
 func (p *Principal) Actor() Actor { return Actor{UserID: p.User.ID, Role: p.User.Role} }

@@ -7,7 +7,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// UsageKey is what usage is counted by.
+// UsageKey is a key by which usage is grouped.
 type UsageKey string
 
 // The keys.
@@ -18,33 +18,32 @@ const (
 	UsageByUser  UsageKey = "user"
 )
 
-// UsageRow is what completions have used, of those that have the same keys.
+// UsageRow is the usage of all completions that have the same keys.
 type UsageRow struct {
-	// Day is the midnight in UTC that begins it; zero when not counted by days.
+	// Day is the midnight in UTC at which the day begins. It is zero if usage is not grouped by day.
 	Day time.Time
-	// AgentID, Model and UserID are empty when not counted by them. Model is
-	// label/model, as GET /v1/models has it.
+	// AgentID, Model and UserID are empty if usage is not grouped by them. Model has the form
+	// label/model, as in GET /v1/models.
 	AgentID, Model, UserID string
 	Completions            int64
 	sdk.Usage
 }
 
-// UsageFilter says what is to be counted, and by what.
+// UsageFilter selects and groups usage.
 type UsageFilter struct {
-	// From and To are days, both counted: midnights in UTC.
+	// From and To are the first and the last day, as midnights in UTC. Both are inclusive.
 	From, To time.Time
-	// AgentID, Model and UserID choose; empty for all.
+	// AgentID, Model and UserID select usage. Empty fields match all usage.
 	AgentID, Model, UserID string
-	// By are the keys, each once; without any there is one row.
+	// By contains the keys to group by, without duplicates. If it is empty, the result is one row.
 	By []UsageKey
 	Page
 }
 
-// UsageStore counts what completions have used. What is counted outlives the
-// runs, the agents and the users.
+// UsageStore reports the usage of completions. Usage is kept when its runs, agents and users are
+// deleted.
 type UsageStore interface {
-	// Usage gives the rows of a page in the order of their keys, the newest day
-	// first; how many there are in all; and the sum of all. A viewer sees the own
-	// usage, an admin all.
-	Usage(ctx context.Context, v Actor, f UsageFilter) (rows []UsageRow, total int, sum UsageRow, err error)
+	// Usage returns a page of rows ordered by their keys with the newest day first, the number of all
+	// rows, and the sum of all rows. Actors see their own usage, admins all usage.
+	Usage(ctx context.Context, actor Actor, f UsageFilter) (rows []UsageRow, total int, sum UsageRow, err error)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Role is what a user may do.
+// Role determines what a user is allowed to do.
 type Role string
 
 // The roles.
@@ -15,56 +15,56 @@ const (
 	RoleViewer Role = "viewer"
 )
 
-// User is somebody who signs in.
+// User is a user account.
 type User struct {
 	ID       string
 	Username string
 	Email    string
 	Role     Role
-	// PasswordHash is an argon2id string.
+	// PasswordHash is an argon2id hash in its standard string form.
 	PasswordHash string
 	Disabled     bool
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }
 
-// Actor is on whose behalf a store is asked.
+// Actor is the user on whose behalf a store or service is called.
 type Actor struct {
 	UserID string
 	Role   Role
 }
 
-// Admin says whether the viewer sees and may change everything.
-func (v Actor) Admin() bool { return v.Role == RoleAdmin }
+// Admin reports whether the actor can see and change everything.
+func (a Actor) Admin() bool { return a.Role == RoleAdmin }
 
-// UserUpdate is what to change of a user; nil stays as it is.
+// UserUpdate describes changes to a user. A nil field keeps its value.
 type UserUpdate struct {
 	Email        *string
 	Role         *Role
 	Disabled     *bool
 	PasswordHash *string
-	// EndLogins ends the user's sign-ins but KeepLogin.
+	// EndLogins ends all logins of the user except KeepLogin.
 	EndLogins bool
 	KeepLogin string
 	At        time.Time
 }
 
-// UserStore keeps users. Usernames are unique without regard to case.
+// UserStore stores users. Usernames are unique. Their case is ignored.
 type UserStore interface {
-	// CreateUser fails with Conflict when the username or email is taken.
+	// CreateUser stores a new user. It fails with Conflict if the username or email is in use.
 	CreateUser(ctx context.Context, u *User) error
-	// User fails with NotFound.
+	// User returns the user with the given id. It fails with NotFound.
 	User(ctx context.Context, id string) (*User, error)
-	// UserByName fails with NotFound.
+	// UserByName returns the user with the given username. It fails with NotFound.
 	UserByName(ctx context.Context, username string) (*User, error)
-	// UpdateUser gives the user as it is then. It fails with NotFound, or with
-	// Conflict when the email is taken or no admin would be left who may sign in.
+	// UpdateUser changes a user and returns the updated user. It fails with NotFound, or with Conflict
+	// if the email is in use or if no enabled admin would remain.
 	UpdateUser(ctx context.Context, id string, up UserUpdate) (*User, error)
-	// Users lists by username, with the count of all.
+	// Users returns a page of the users, ordered by username, and the number of all users.
 	Users(ctx context.Context, page Page) ([]*User, int, error)
 }
 
-// Page is a part of a list.
+// Page selects a part of a list.
 type Page struct {
 	Limit, Offset int
 }

@@ -5,22 +5,21 @@ type Topic string
 
 // The topics.
 const (
-	// TopicNotifications: there are new notifications.
+	// TopicNotifications means that there are new notifications.
 	TopicNotifications Topic = "notifications"
-	// TopicCancel: the run of that id was asked to end.
+	// TopicCancel means that the cancellation of the run with the wakeup's ID was requested.
 	TopicCancel Topic = "cancel"
 )
 
-// Wakeup tells that something was committed, by this server or another one on the
-// same database. A wakeup may be lost, or come late: who depends on it looks for
-// itself now and then.
+// Wakeup announces that a change was committed, by this server or by another one that uses the
+// same database. Wakeups can be late or lost, so a subscriber must also poll from time to time.
 type Wakeup struct {
 	Topic Topic
 	ID    string
 }
 
-// Wakeups has those who want to know called.
+// Wakeups delivers wakeups to subscribers.
 type Wakeups interface {
-	// Subscribe has f called for each wakeup, until stop. f must not wait.
+	// Subscribe calls f for each wakeup until stop is called. f must not block.
 	Subscribe(f func(Wakeup)) (stop func())
 }

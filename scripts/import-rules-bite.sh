@@ -28,8 +28,9 @@ core/internal/limit      | core fmt                                             
 core/internal/secrets    | fmt                                                               | core sdk storage/leaf
 core/internal/telemetry  | core sdk                                                          | sdk/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
 core/internal/archive    | fmt                                                               | core sdk storage/leaf
-core/internal/mcp        | core sdk/leaf core/internal/events/leaf                           | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
-core/internal/pluginhost | core sdk/leaf core/internal/config/leaf                           | sdk/proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
+core/internal/supervise  | fmt                                                               | core sdk storage/leaf
+core/internal/mcp        | core sdk/leaf core/internal/events/leaf core/internal/supervise/leaf | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
+core/internal/pluginhost | core sdk/leaf core/internal/config/leaf core/internal/supervise/leaf | sdk/proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
 core/internal/config     | core sdk                                                          | sdk/leaf storage/leaf core/internal/pluginhost/leaf
 core/internal/another    | core                                                              | storage/leaf core/internal/pluginhost/leaf plugins/leaf
 storage                  | core sdk storage/leaf                                             | sdk/leaf sdk/proto/leaf plugins/leaf

@@ -41,14 +41,17 @@ func (r *agentRow) agent() *core.Agent {
 	}
 }
 
-// What a viewer may see and change of the agents is said here and nowhere else.
+// agentSeen is the condition for agents that an actor can see. agentSeenBy returns its arguments.
 const agentSeen = "(? OR a.created_by = ? OR a.shared)"
 
-func agentSeenBy(v core.Actor) []any { return []any{v.Admin(), v.UserID} }
+func agentSeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserID} }
 
-func agentChangedBy(v core.Actor, createdBy string) bool { return v.Admin() || createdBy == v.UserID }
+// agentChangedBy reports whether the actor can change an agent of the given creator.
+func agentChangedBy(actor core.Actor, createdBy string) bool {
+	return actor.Admin() || createdBy == actor.UserID
+}
 
-// CreateAgent implements core.AgentStore. The version becomes 1.
+// CreateAgent implements core.AgentStore. It sets a.Version to 1.
 func (db *DB) CreateAgent(ctx context.Context, a *core.Agent) error {
 	row := agentRowOf(a)
 	row.Version = 1
@@ -66,9 +69,9 @@ var selectAgent = &preparedStatement{`SELECT name, description, type, status, co
 created_by, created_at, updated_at FROM agents AS a WHERE id = ? AND ` + agentSeen}
 
 // Agent implements core.AgentStore.
-func (db *DB) Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
+func (db *DB) Agent(ctx context.Context, actor core.Actor, id string) (*core.Agent, error) {
 	r := agentRow{ID: id}
-	err := db.queryRow(ctx, selectAgent, append([]any{id}, agentSeenBy(v)...),
+	err := db.queryRow(ctx, selectAgent, append([]any{id}, agentSeenBy(actor)...),
 		&r.Name, &r.Description, &r.Type, &r.Status, &r.Config, &r.Model, &r.Shared, &r.Version,
 		&r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 	if err != nil {
@@ -78,9 +81,9 @@ func (db *DB) Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, 
 }
 
 // Agents implements core.AgentStore.
-func (db *DB) Agents(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*core.Agent, int, error) {
+func (db *DB) Agents(ctx context.Context, actor core.Actor, f core.AgentFilter) ([]*core.Agent, int, error) {
 	var rows []agentRow
-	q := db.read.NewSelect().Model(&rows).Where(agentSeen, agentSeenBy(v)...).
+	q := db.read.NewSelect().Model(&rows).Where(agentSeen, agentSeenBy(actor)...).
 		Order("created_at DESC", "id DESC")
 	if f.Type != "" {
 		q.Where("type = ?", f.Type)
@@ -99,7 +102,7 @@ func (db *DB) Agents(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*
 	return agents, total, nil
 }
 
-// whereStatus compares the effective status.
+// whereStatus selects agents by their effective status.
 func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Dependency) {
 	pairs := make([]any, len(broken))
 	for i, b := range broken {
@@ -119,19 +122,19 @@ func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Depe
 }
 
 // AgentDependencies implements core.AgentStore.
-func (db *DB) AgentDependencies(ctx context.Context, v core.Actor) ([]core.Dependency, error) {
+func (db *DB) AgentDependencies(ctx context.Context, actor core.Actor) ([]core.Dependency, error) {
 	var dependencies []core.Dependency
 	err := db.read.NewSelect().Model((*agentRow)(nil)).Distinct().Column("type", "model").
-		Where(agentSeen, agentSeenBy(v)...).Order("type", "model").Scan(ctx, &dependencies)
+		Where(agentSeen, agentSeenBy(actor)...).Order("type", "model").Scan(ctx, &dependencies)
 	return dependencies, db.translate(err)
 }
 
-// UpdateAgent implements core.AgentStore. It raises a.Version too.
-func (db *DB) UpdateAgent(ctx context.Context, v core.Actor, a *core.Agent) error {
+// UpdateAgent implements core.AgentStore.
+func (db *DB) UpdateAgent(ctx context.Context, actor core.Actor, a *core.Agent) error {
 	row := agentRowOf(a)
 	row.Version++
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := mayChangeAgent(ctx, tx, v, a.ID, a.Version); err != nil {
+		if err := mayChangeAgent(ctx, tx, actor, a.ID, a.Version); err != nil {
 			return err
 		}
 		_, err := tx.NewUpdate().Model(row).ExcludeColumn("created_by", "created_at").WherePK().Exec(ctx)
@@ -143,43 +146,45 @@ func (db *DB) UpdateAgent(ctx context.Context, v core.Actor, a *core.Agent) erro
 	return err
 }
 
-// DeleteAgent implements core.AgentStore. What belongs to the agent goes by its
-// foreign keys.
-func (db *DB) DeleteAgent(ctx context.Context, v core.Actor, id string, version int64) error {
+// DeleteAgent implements core.AgentStore. Foreign keys delete the rows that belong to the agent.
+func (db *DB) DeleteAgent(ctx context.Context, actor core.Actor, id string, version int64) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := mayChangeAgent(ctx, tx, v, id, version); err != nil {
+		if err := mayChangeAgent(ctx, tx, actor, id, version); err != nil {
 			return err
 		}
-		busy, err := underWay(tx.NewSelect()).Where("agent_id = ?", id).Exists(ctx)
+		busy, err := activeRuns(tx.NewSelect()).Where("agent_id = ?", id).Exists(ctx)
 		if err != nil || busy {
-			return orConflict(err, "The agent is at work: wait for its runs, or cancel them")
+			return orConflict(err, "The agent has active runs. Wait for them to end, or cancel them")
 		}
-		waiting, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).Where("status IN ('pending', 'running')").Exists(ctx)
+		waiting, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).
+			Where("status IN ('pending', 'running')").Exists(ctx)
 		if err != nil || waiting {
-			return orConflict(err, "Tasks of the agent wait: let them end, or cancel them")
+			return orConflict(err, "The agent has pending tasks. Wait for them to end, or cancel them")
 		}
 		_, err = tx.NewDelete().Model((*agentRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }
 
-var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a WHERE id = ? AND ` + agentSeen + ` FOR UPDATE`}
+var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a
+WHERE id = ? AND ` + agentSeen + ` FOR UPDATE`}
 
-// mayChangeAgent fails unless the viewer may change the agent and it has that
-// version, if one is given.
-func mayChangeAgent(ctx context.Context, tx *tx, v core.Actor, id string, version int64) error {
+// mayChangeAgent returns an error unless the actor can change the agent and version is 0 or the stored
+// version. It locks the agent until the commit.
+func mayChangeAgent(ctx context.Context, tx *tx, actor core.Actor, id string, version int64) error {
 	var createdBy string
 	var stored int64
-	err := tx.queryRow(ctx, lockAgent, append([]any{id}, agentSeenBy(v)...), &createdBy, &stored)
+	err := tx.queryRow(ctx, lockAgent, append([]any{id}, agentSeenBy(actor)...), &createdBy, &stored)
 	if err != nil {
 		return notFound(err, "agent", id)
 	}
-	if !agentChangedBy(v, createdBy) {
-		return core.Forbidden("Only who made the agent, or an admin, may change it")
+	if !agentChangedBy(actor, createdBy) {
+		return core.Forbidden("Only the creator of the agent or an admin can change it")
 	}
 	if version != 0 && version != stored {
 		return &core.Error{
-			Code: core.CodePreconditionFailed, Message: "The agent was changed meanwhile: read it again",
+			Code:    core.CodePreconditionFailed,
+			Message: "The agent was changed by another request. Read it again and repeat the change",
 		}
 	}
 	return nil

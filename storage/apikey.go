@@ -16,7 +16,7 @@ type apiKeyRow struct {
 	ID     string `bun:"id,pk"`
 	UserID string `bun:"user_id"`
 	Name   string `bun:"name"`
-	// Scopes have spaces between them.
+	// Scopes are separated by spaces.
 	Scopes     string `bun:"scopes"`
 	Hash       []byte `bun:"hash"`
 	CreatedAt  int64  `bun:"created_at"`
@@ -46,10 +46,10 @@ func (r *apiKeyRow) key() *core.APIKey {
 	return k
 }
 
-// What a viewer sees of the API keys is said here and nowhere else.
+// keySeen is the condition for API keys that an actor can see. keySeenBy returns its arguments.
 const keySeen = "(? OR k.user_id = ?)"
 
-func keySeenBy(v core.Actor) []any { return []any{v.Admin(), v.UserID} }
+func keySeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserID} }
 
 const nounAPIKey = "API key"
 
@@ -59,10 +59,10 @@ func (db *DB) CreateAPIKey(ctx context.Context, k *core.APIKey) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		own := tx.NewSelect().Model((*apiKeyRow)(nil)).Where("user_id = ?", k.UserID)
 		if is, err := own.Clone().Where("name = ?", k.Name).Exists(ctx); err != nil || is {
-			return orConflict(err, "You have an API key named %q: choose another name, or delete it first", k.Name)
+			return orConflict(err, "You already have an API key named %q. Choose another name, or delete that key first", k.Name)
 		}
 		if n, err := own.Count(ctx); err != nil || n >= core.MaxAPIKeys {
-			return orConflict(err, "You have %d API keys, and may have no more: delete some first", n)
+			return orConflict(err, "You have %d API keys, which is the maximum. Delete one first", n)
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
@@ -73,9 +73,9 @@ var selectAPIKey = &preparedStatement{`SELECT id, user_id, name, scopes, hash, c
 FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.
-func (db *DB) APIKey(ctx context.Context, v core.Actor, id string) (*core.APIKey, error) {
+func (db *DB) APIKey(ctx context.Context, actor core.Actor, id string) (*core.APIKey, error) {
 	var r apiKeyRow
-	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, keySeenBy(v)...),
+	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, keySeenBy(actor)...),
 		&r.ID, &r.UserID, &r.Name, &r.Scopes, &r.Hash, &r.CreatedAt, &r.ExpiresAt, &r.LastUsedAt)
 	if err != nil {
 		return nil, notFound(err, nounAPIKey, id)
@@ -84,9 +84,9 @@ func (db *DB) APIKey(ctx context.Context, v core.Actor, id string) (*core.APIKey
 }
 
 // APIKeys implements core.APIKeyStore.
-func (db *DB) APIKeys(ctx context.Context, v core.Actor, userID string, p core.Page) ([]*core.APIKey, int, error) {
+func (db *DB) APIKeys(ctx context.Context, actor core.Actor, userID string, p core.Page) ([]*core.APIKey, int, error) {
 	var rows []apiKeyRow
-	q := db.read.NewSelect().Model(&rows).Where(keySeen, keySeenBy(v)...).Order("created_at DESC", "id DESC")
+	q := db.read.NewSelect().Model(&rows).Where(keySeen, keySeenBy(actor)...).Order("created_at DESC", "id DESC")
 	if userID != "" {
 		q.Where("k.user_id = ?", userID)
 	}
@@ -102,9 +102,9 @@ func (db *DB) APIKeys(ctx context.Context, v core.Actor, userID string, p core.P
 }
 
 // DeleteAPIKey implements core.APIKeyStore.
-func (db *DB) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
+func (db *DB) DeleteAPIKey(ctx context.Context, actor core.Actor, id string) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(keySeen, keySeenBy(v)...).Exec(ctx)
+		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(keySeen, keySeenBy(actor)...).Exec(ctx)
 		return changed(res, err, core.NotFound(nounAPIKey, id))
 	})
 }

@@ -27,32 +27,37 @@ type auditRow struct {
 
 func (r *auditRow) entry() *core.AuditEntry {
 	return &core.AuditEntry{
-		Seq: r.Seq, At: instant(r.At), Action: r.Action, Target: r.Target, Outcome: core.Outcome(r.Outcome), Reason: core.Code(r.Reason),
+		Seq: r.Seq, At: instant(r.At), Action: r.Action, Target: r.Target,
+		Outcome: core.Outcome(r.Outcome), Reason: core.Code(r.Reason),
 		UserID: r.UserID, Username: r.Username, Credential: r.Credential, Address: r.Address, RequestID: r.RequestID,
 	}
 }
 
-// audited is the write with the row of the deed that it is the first change of, if
-// it is of one: they are committed together, or neither is.
-func audited(ctx context.Context, run func(context.Context, *tx) error) (with func(context.Context, *tx) error, failed func()) {
-	d := core.AuditFromContext(ctx)
-	if d == nil || !d.Claim() {
+// withAudit returns a write that also stores the audit record of ctx, in the same transaction. If ctx
+// has no record, or another write has already claimed it, withAudit returns run. The caller calls
+// release if the write fails.
+func withAudit(
+	ctx context.Context, run func(context.Context, *tx) error,
+) (write func(context.Context, *tx) error, release func()) {
+	r := core.AuditFromContext(ctx)
+	if r == nil || !r.Claim() {
 		return run, func() {}
 	}
 	return func(ctx context.Context, tx *tx) error {
 		if err := run(ctx, tx); err != nil {
 			return err
 		}
-		entry := d.AuditEntry
+		entry := r.AuditEntry
 		entry.At, entry.Outcome = time.Now(), core.OutcomeDone
-		return record(ctx, tx, &entry)
-	}, d.Release
+		return insertEntry(ctx, tx, &entry)
+	}, r.Release
 }
 
-var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username, credential, address, request_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username,
+credential, address, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
-func record(ctx context.Context, tx *tx, e *core.AuditEntry) error {
+// insertEntry stores an audit entry in the transaction.
+func insertEntry(ctx context.Context, tx *tx, e *core.AuditEntry) error {
 	_, err := tx.exec(ctx, insertAudit, micros(e.At), e.Action, e.Target, string(e.Outcome), string(e.Reason),
 		e.UserID, e.Username, e.Credential, e.Address, e.RequestID)
 	return err
@@ -60,7 +65,7 @@ func record(ctx context.Context, tx *tx, e *core.AuditEntry) error {
 
 // Record implements core.AuditStore.
 func (db *DB) Record(ctx context.Context, e *core.AuditEntry) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error { return record(ctx, tx, e) })
+	return db.write(ctx, func(ctx context.Context, tx *tx) error { return insertEntry(ctx, tx, e) })
 }
 
 // Audit implements core.AuditStore.
@@ -68,7 +73,8 @@ func (db *DB) Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry
 	var rows []auditRow
 	q := db.read.NewSelect().Model(&rows).Order("seq DESC")
 	for _, c := range []struct{ column, value string }{
-		{"user_id", f.UserID}, {"action", f.Action}, {"target", f.Target}, {"request_id", f.RequestID}, {"outcome", string(f.Outcome)},
+		{"user_id", f.UserID}, {"action", f.Action}, {"target", f.Target},
+		{"request_id", f.RequestID}, {"outcome", string(f.Outcome)},
 	} {
 		if c.value != "" {
 			q.Where("? = ?", bun.Ident("a."+c.column), c.value)
@@ -93,7 +99,7 @@ func (db *DB) Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry
 
 // DeleteAudit implements core.AuditStore.
 func (db *DB) DeleteAudit(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.drop(ctx, "audit", "seq", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return db.deleteRows(ctx, "audit", "seq", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("seq <= (?)", db.read.NewSelect().TableExpr("(?) AS old",
 			db.read.NewSelect().Model((*auditRow)(nil)).Column("seq", "at").Order("seq").Limit(int64(limit))).
 			ColumnExpr("COALESCE(MAX(seq), 0)").Where("at < ?", micros(before)))

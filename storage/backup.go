@@ -9,20 +9,21 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// Snapshot writes all that the database has at one moment into a new SQLite file,
-// which Open opens: a whole database of the same schema, on which no server runs.
-// Servers may run on this one. It fails when the schema is newer than this program's.
+// Snapshot writes a consistent copy of the database to a new SQLite file, which Open can open. The copy
+// has the same schema and no active servers. Servers can use the database meanwhile. Snapshot fails if
+// the schema is newer than this program.
 func (db *DB) Snapshot(ctx context.Context, path string) error {
 	s, err := db.Schema(ctx)
 	switch {
 	case err != nil:
 		return err
 	case s.Version == 0:
-		return errors.New("the database is empty: there is nothing to back up")
+		return errors.New("the database is empty, so there is nothing to back up")
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d and this agentarea knows %d at most: use the newer agentarea that wrote it", s.Version, s.Known)
+		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: "+
+			"use the newer agentarea that migrated it", s.Version, s.Known)
 	}
-	whole, err := db.dialect.snapshotTo(ctx, path)
+	supported, err := db.dialect.snapshotTo(ctx, path)
 	if err != nil {
 		return fmt.Errorf("copy the database: %w", err)
 	}
@@ -30,7 +31,7 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if whole {
+	if supported {
 		err = to.write(ctx, func(ctx context.Context, tx *tx) error {
 			_, err := tx.NewDelete().Model((*leaseRow)(nil)).Where("TRUE").Exec(ctx)
 			return err
@@ -41,7 +42,7 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	return errors.Join(err, to.Close())
 }
 
-// Sums counts and sums up the rows of each table, as Copy tells of them.
+// Sums returns the row count and the checksum of each table, as Copy reports them.
 func (db *DB) Sums(ctx context.Context) ([]CopiedTable, error) {
 	tables, err := db.copied(ctx)
 	if err != nil {
@@ -51,7 +52,7 @@ func (db *DB) Sums(ctx context.Context) ([]CopiedTable, error) {
 	if err != nil {
 		return nil, db.translate(err)
 	}
-	defer at.end() //nolint:contextcheck // it ends, whatever the caller wants
+	defer at.end() //nolint:contextcheck // it must end even if ctx is done
 	sums := make([]CopiedTable, len(tables))
 	for i, t := range tables {
 		if sums[i], err = t.each(ctx, at, func([]map[string]any) error { return nil }); err != nil {
@@ -61,17 +62,19 @@ func (db *DB) Sums(ctx context.Context) ([]CopiedTable, error) {
 	return sums, nil
 }
 
-// MustBeEmpty fails when a table has rows, when a server runs on the database, or
-// when its schema is newer than this program's.
+// MustBeEmpty returns an error if a table has rows, if a server uses the database, or if its schema is
+// newer than this program.
 func (db *DB) MustBeEmpty(ctx context.Context) error {
 	s, err := db.Schema(ctx)
 	switch {
 	case err != nil:
 		return err
 	case s.Servers > 0:
-		return fmt.Errorf("%d server(s) run on the database: stop them (one that was killed counts for 20 s), and take a new one", s.Servers)
+		return fmt.Errorf("the database is in use by %s: stop all servers first (a killed server counts for 20 s), "+
+			"and use a new database", countServers(s.Servers))
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d and this agentarea knows %d at most: take a new one", s.Version, s.Known)
+		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: use a new database",
+			s.Version, s.Known)
 	}
 	tables, err := db.copied(ctx)
 	if err != nil {
@@ -83,13 +86,13 @@ func (db *DB) MustBeEmpty(ctx context.Context) error {
 			return db.translate(err)
 		}
 		if some {
-			return fmt.Errorf("the database is not empty: its table %s has rows (take a new one)", t.name)
+			return fmt.Errorf("the database is not empty, because its table %s has rows: use a new database", t.name)
 		}
 	}
 	return nil
 }
 
-// EachFile calls do for every file there is, by id.
+// EachFile calls do for every file, ordered by id, until do returns an error.
 func (db *DB) EachFile(ctx context.Context, do func(*core.File) error) error {
 	for after := ""; ; {
 		var rows []fileRow

@@ -13,8 +13,8 @@ import (
 	"github.com/agentarea/agentarea/test/dbtest"
 )
 
-// A snapshot has every row of every table while a server writes, and what belongs
-// together: here a file and its user's usage.
+// TestSnapshot checks that a snapshot contains all rows and is consistent while a server writes: the
+// usage of a user equals the size of the user's files.
 func TestSnapshot(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(*testing.T) *storage.DB{
@@ -27,22 +27,22 @@ func TestSnapshot(t *testing.T) {
 			db := open(t)
 			fill(t, db)
 			must(t, db.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
-			still := snapshotOf(t, db)
-			got, want := dump(t, still), dump(t, db)
+			snap := snapshotOf(t, db)
+			got, want := dump(t, snap), dump(t, db)
 			for table, rows := range want {
 				if !slices.Equal(got[table], rows) {
-					t.Errorf("%s has %d rows of %d, or others", table, len(got[table]), len(rows))
+					t.Errorf("table %s: the %d rows of the snapshot differ from the %d rows of the database", table, len(got[table]), len(rows))
 				}
 			}
-			if s, err := still.Schema(ctx); err != nil || s.Servers != 0 || s.Version != s.Known {
-				t.Errorf("%+v %v", s, err)
+			if s, err := snap.Schema(ctx); err != nil || s.Servers != 0 || s.Version != s.Known {
+				t.Errorf("Schema of the snapshot = %+v, %v, want the current schema and no servers", s, err)
 			}
 			sums, err := db.Sums(ctx)
 			must(t, err)
-			again, err := still.Sums(ctx)
+			snapSums, err := snap.Sums(ctx)
 			must(t, err)
-			if !slices.Equal(sums, again) || len(sums) == 0 {
-				t.Errorf("%v became %v", sums, again)
+			if !slices.Equal(sums, snapSums) || len(sums) == 0 {
+				t.Errorf("Sums of the snapshot = %v, want %v", snapSums, sums)
 			}
 
 			writing, stop := context.WithCancel(ctx)
@@ -56,26 +56,27 @@ func TestSnapshot(t *testing.T) {
 				}
 			})
 			for range 3 {
-				moving := snapshotOf(t, db)
-				usage, err := moving.FileUsage(ctx, "user-2")
+				snap := snapshotOf(t, db)
+				usage, err := snap.FileUsage(ctx, "user-2")
 				must(t, err)
-				files, total, err := moving.Files(ctx, core.Actor{UserID: "user-2"}, core.FileFilter{})
+				files, total, err := snap.Files(ctx, core.Actor{UserID: "user-2"}, core.FileFilter{})
 				must(t, err)
 				if int(usage) != total {
-					t.Errorf("%d bytes of %d files of a byte (%d)", usage, total, len(files))
+					t.Errorf("usage is %d bytes, but there are %d files of one byte (listed %d)", usage, total, len(files))
 				}
 			}
 			stop()
 			wg.Wait()
 			n := 0
-			must(t, still.EachFile(ctx, func(*core.File) error { n++; return nil }))
+			must(t, snap.EachFile(ctx, func(*core.File) error { n++; return nil }))
 			if n != 1 {
-				t.Errorf("%d files", n)
+				t.Errorf("EachFile called do %d times, want 1", n)
 			}
 		})
 	}
 }
 
+// snapshotOf takes a snapshot and opens it.
 func snapshotOf(t *testing.T, db *storage.DB) *storage.DB {
 	t.Helper()
 	path := t.TempDir() + "/copy.db"
@@ -86,12 +87,12 @@ func snapshotOf(t *testing.T, db *storage.DB) *storage.DB {
 	return copied
 }
 
-func TestNothingToSnapshot(t *testing.T) {
+func TestSnapshot_emptyDatabase(t *testing.T) {
 	t.Parallel()
 	db, err := storage.Open(t.Context(), "sqlite://"+t.TempDir()+"/bare.db", storage.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	if err := db.Snapshot(t.Context(), t.TempDir()+"/copy.db"); err == nil {
-		t.Error("an empty database was copied")
+		t.Error("Snapshot of an empty database succeeded")
 	}
 }

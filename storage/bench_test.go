@@ -16,8 +16,8 @@ import (
 	"github.com/agentarea/agentarea/storage"
 )
 
-// The path of a turn, with 1 and 16 at once. Beside the time, which a synced
-// disk decides, each reports the CPU time of the whole process per operation.
+// The benchmarks measure the path of a turn with 1 and 16 concurrent clients. The time depends on the
+// disk, so they also report the CPU time of the whole process per operation.
 
 type benchmark struct {
 	*storage.DB
@@ -107,7 +107,7 @@ func (x *benchmark) call(run *core.Run) *core.Call {
 const text = "I can help with planning the day, with writing, with finding out things, and with many " +
 	"other tasks that need words. Tell me what is first on your list and we shall begin with that at once, together."
 
-// measure runs op b.N times on as many goroutines.
+// measure calls op b.N times in the given number of goroutines.
 func measure(b *testing.B, goroutines int, op func(i int) error) {
 	b.Helper()
 	var next atomic.Int64
@@ -137,7 +137,7 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func at1and16(b *testing.B, prepare func(b *testing.B, x *benchmark) func(i int) error) {
+func withClients(b *testing.B, prepare func(b *testing.B, x *benchmark) func(i int) error) {
 	for _, n := range []int{1, 16} {
 		b.Run(fmt.Sprintf("%d", n), func(b *testing.B) {
 			x := open(b)
@@ -147,7 +147,7 @@ func at1and16(b *testing.B, prepare func(b *testing.B, x *benchmark) func(i int)
 }
 
 func BenchmarkTurn(b *testing.B) {
-	at1and16(b, func(_ *testing.B, x *benchmark) func(i int) error {
+	withClients(b, func(_ *testing.B, x *benchmark) func(i int) error {
 		return func(i int) error {
 			run, _, err := x.start(fmt.Sprint("s", i%benchSessions))
 			if err != nil {
@@ -159,7 +159,7 @@ func BenchmarkTurn(b *testing.B) {
 }
 
 func BenchmarkNewSession(b *testing.B) {
-	at1and16(b, func(_ *testing.B, x *benchmark) func(i int) error {
+	withClients(b, func(_ *testing.B, x *benchmark) func(i int) error {
 		return func(i int) error {
 			run, _, err := x.start(fmt.Sprint("s", i))
 			if err != nil {
@@ -171,7 +171,7 @@ func BenchmarkNewSession(b *testing.B) {
 }
 
 func BenchmarkRecordCall(b *testing.B) {
-	at1and16(b, func(b *testing.B, x *benchmark) func(i int) error {
+	withClients(b, func(b *testing.B, x *benchmark) func(i int) error {
 		run, _, err := x.start("s")
 		must(b, err)
 		return func(i int) error {
@@ -182,9 +182,9 @@ func BenchmarkRecordCall(b *testing.B) {
 	})
 }
 
-// BenchmarkAppendEvents appends a row each of 100 runs.
+// BenchmarkAppendEvents appends one row to each of 100 runs.
 func BenchmarkAppendEvents(b *testing.B) {
-	at1and16(b, func(b *testing.B, x *benchmark) func(i int) error {
+	withClients(b, func(b *testing.B, x *benchmark) func(i int) error {
 		var ids []string
 		for i := range 100 {
 			run, _, err := x.start(fmt.Sprint("s", i))
@@ -204,9 +204,9 @@ func BenchmarkAppendEvents(b *testing.B) {
 	})
 }
 
-// BenchmarkHistoryBefore reads 20 messages of a session of 200.
+// BenchmarkHistoryBefore reads 20 of the 200 messages of a session.
 func BenchmarkHistoryBefore(b *testing.B) {
-	at1and16(b, func(b *testing.B, x *benchmark) func(i int) error {
+	withClients(b, func(b *testing.B, x *benchmark) func(i int) error {
 		var last *core.Message
 		for range 100 {
 			run, in, err := x.start("s")
@@ -217,7 +217,7 @@ func BenchmarkHistoryBefore(b *testing.B) {
 		return func(int) error {
 			found, err := x.HistoryBefore(x.ctx, last.SessionKey, last.ID, 20)
 			if err == nil && len(found) != 20 {
-				err = fmt.Errorf("%d messages", len(found))
+				err = fmt.Errorf("got %d messages, want 20", len(found))
 			}
 			return err
 		}
@@ -226,7 +226,7 @@ func BenchmarkHistoryBefore(b *testing.B) {
 
 // BenchmarkAuthorise reads what every request needs: the login, the user and the agent.
 func BenchmarkAuthorise(b *testing.B) {
-	at1and16(b, func(_ *testing.B, x *benchmark) func(i int) error {
+	withClients(b, func(_ *testing.B, x *benchmark) func(i int) error {
 		return func(int) error {
 			if _, err := x.Login(x.ctx, x.login.ID); err != nil {
 				return err

@@ -21,7 +21,7 @@ started_at = excluded.started_at, ended_at = excluded.ended_at`}
 	selectCalls = &preparedStatement{`SELECT ` + callColumns + ` FROM calls WHERE run_id = ? ORDER BY number`}
 )
 
-// callArgs are putCall's, made outside of the transaction.
+// callArgs returns the arguments of putCall.
 func callArgs(runID string, c *core.Call) ([]any, error) {
 	fault, err := errorText(c.Error)
 	hash := c.RequestHash
@@ -29,14 +29,13 @@ func callArgs(runID string, c *core.Call) ([]any, error) {
 		hash = []byte{}
 	}
 	return []any{
-		runID, int64(c.Number), string(c.Kind), hash, string(c.Request), c.Done, //nolint:gosec // comes back as it was
+		runID, int64(c.Number), string(c.Kind), hash, string(c.Request), c.Done, //nolint:gosec // the conversion is undone on reading
 		string(c.Result), fault, c.Model, c.Usage.InputTokens, c.Usage.OutputTokens,
 		c.Usage.CachedInputTokens, c.Usage.ReasoningTokens, micros(c.StartedAt), micros(c.EndedAt),
 	}, err
 }
 
-// RecordCall implements core.RunStore. A call that is recorded again, now done,
-// replaces what was there.
+// RecordCall implements core.RunStore. A call with the same number replaces the stored call.
 func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, events []core.EventRow) error {
 	args, err := callArgs(run.ID, c)
 	if err != nil {
@@ -49,7 +48,7 @@ func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, event
 		if _, err := tx.exec(ctx, putCall, args...); err != nil {
 			return err
 		}
-		if err := account(ctx, tx, run, c); err != nil {
+		if err := recordUsage(ctx, tx, run, c); err != nil {
 			return err
 		}
 		return putEvents(ctx, tx, run.ID, events)
@@ -69,7 +68,7 @@ func (db *DB) Calls(ctx context.Context, runID string) ([]*core.Call, error) {
 		if err != nil {
 			return err
 		}
-		c.Number, c.Kind = uint64(number), core.CallKind(kind) //nolint:gosec // as it was stored
+		c.Number, c.Kind = uint64(number), core.CallKind(kind) //nolint:gosec // it was converted from uint64
 		c.Request, c.Result = rawJSON(request), rawJSON(result)
 		c.StartedAt, c.EndedAt = instant(started), instant(ended)
 		calls = append(calls, c)

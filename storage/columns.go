@@ -7,9 +7,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Times are microseconds since 1970 in UTC, 0 for none: exact, and in order on
-// every database. JSON is text as it was given, so no number loses digits.
-
+// micros converts a time to a column: microseconds since 1970 in UTC, or 0 for the zero time. Such
+// columns are exact and sort correctly on every database.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -17,6 +16,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
+// instant converts a column that micros returned to a time in UTC.
 func instant(micros int64) time.Time {
 	if micros == 0 {
 		return time.Time{}
@@ -24,6 +24,7 @@ func instant(micros int64) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
+// rawJSON converts a column with JSON text. JSON is stored as text so that numbers keep all digits.
 func rawJSON(text string) json.RawMessage {
 	if text == "" {
 		return nil
@@ -31,6 +32,7 @@ func rawJSON(text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
+// errorText converts an error to a column with JSON text. The text is empty if e is nil.
 func errorText(e *sdk.Error) (string, error) {
 	if e == nil {
 		return "", nil
@@ -39,9 +41,10 @@ func errorText(e *sdk.Error) (string, error) {
 	return string(b), err
 }
 
+// errorOf converts a column that errorText returned.
 func errorOf(text string) (*sdk.Error, error) {
 	if text == "" {
-		return nil, nil //nolint:nilnil // most have none
+		return nil, nil //nolint:nilnil // most rows have no error
 	}
 	e := new(sdk.Error)
 	return e, json.Unmarshal([]byte(text), e)

@@ -14,55 +14,55 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// maxBatch bounds the writes of one commit, and those that wait in the queue.
+// maxBatch is the maximum number of writes in one transaction and in the queue.
 const maxBatch = 256
 
-// committer is the one writer. It waits for a write, begins a transaction, takes
-// all that wait by then, runs each in a savepoint, so that one's failure undoes
-// its own only, commits once and answers them. So a synced commit, and the
-// pages that all of them touch, are paid once.
+// committer executes all writes in one goroutine. It waits for a write, begins a transaction and
+// takes all writes that wait by then. It runs each in a savepoint, so that a failed write undoes only
+// its own changes, then commits once and answers all. The cost of a synced commit, and of the pages
+// that several writes touch, is shared.
 type committer struct {
 	db      *bun.DB
 	dialect dialect
-	// busyTimeout is how long a write waits for a lock.
+	// busyTimeout is how long a write waits for the lock of another process.
 	busyTimeout time.Duration
 	// metrics may be nil.
 	metrics Metrics
 	queue   chan *op
 	done    chan struct{}
-	// sending is held by those that put into queue, so that stop closes it after them.
+	// sending is read-locked while a write is put into queue, so that stop does not close it then.
 	sending sync.RWMutex
 	stopped bool
-	// conn is the connection, nil after a failure that may have left it in doubt.
+	// conn is the connection. It is nil after a failure that may have left it in an unknown state.
 	conn    *tx
 	wakeups *wakeups
 }
 
-// tx is what a write runs in: bun for plain queries, statements for the hot ones.
+// tx is the transaction of a write. It executes bun queries and prepared statements.
 type tx struct {
 	bun.Conn
 	*statements
-	// sql is the transaction for libraries that ask for one.
+	// sql is the same transaction for libraries that need a *sql.Tx.
 	sql *sql.Tx
-	// wakeups are raised when it is committed.
+	// wakeups are delivered when the transaction commits.
 	wakeups []core.Wakeup
 }
 
-// Unwrap gives the transaction to migrations.
+// Unwrap returns the transaction. Migrations use it.
 func (t *tx) Unwrap() *sql.Tx { return t.sql }
 
-// op is one write on its way.
+// op is one write in the queue.
 type op struct {
-	ctx    context.Context
-	run    func(ctx context.Context, tx *tx) error
-	asked  time.Time
-	state  atomic.Int32
-	answer chan error
-	// err is the outcome, if the commit succeeds.
+	ctx      context.Context
+	run      func(ctx context.Context, tx *tx) error
+	queuedAt time.Time
+	state    atomic.Int32
+	answer   chan error
+	// err is the error of run. The outcome of the write is err, or the error of the commit.
 	err error
 }
 
-// An op is waiting until the writer takes it or its caller drops it.
+// The states of an op. It is waiting until the committer takes it or its caller drops it.
 const (
 	opWaiting int32 = iota
 	opTaken
@@ -76,18 +76,19 @@ var (
 	rollback  = &preparedStatement{"ROLLBACK"}
 )
 
-func newCommitter(db *bun.DB, d dialect, o Options, s *wakeups) *committer {
+func newCommitter(db *bun.DB, d dialect, o Options, w *wakeups) *committer {
 	c := &committer{
-		db: db, dialect: d, busyTimeout: o.BusyTimeout, metrics: o.Metrics, wakeups: s,
+		db: db, dialect: d, busyTimeout: o.BusyTimeout, metrics: o.Metrics, wakeups: w,
 		queue: make(chan *op, maxBatch), done: make(chan struct{}),
 	}
 	go c.loop()
 	return c
 }
 
-// do hands a write to the writer and waits for its outcome.
+// do queues a write and waits for its outcome. If ctx is done before the write is taken, do drops
+// it and returns ctx's error.
 func (c *committer) do(ctx context.Context, run func(ctx context.Context, tx *tx) error) error {
-	o := &op{ctx: ctx, run: run, asked: time.Now(), answer: make(chan error, 1)}
+	o := &op{ctx: ctx, run: run, queuedAt: time.Now(), answer: make(chan error, 1)}
 	if err := c.enqueue(o); err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (c *committer) enqueue(o *op) error {
 	}
 }
 
-// stop ends the writer after the writes that wait.
+// stop executes the waiting writes and ends the committer.
 func (c *committer) stop() {
 	c.sending.Lock()
 	c.stopped = true
@@ -136,17 +137,16 @@ func (c *committer) loop() {
 		batch := c.take(first)
 		err := c.runBatch(batch)
 		if c.metrics != nil {
-			c.metrics.WriteBatch(len(batch), begun.Sub(first.asked), time.Since(begun), err != nil)
+			c.metrics.WriteBatch(len(batch), begun.Sub(first.queuedAt), time.Since(begun), err != nil)
 		}
 	}
 	if c.conn != nil {
-		_ = c.conn.Close() // back to the pool, which is closed next
+		_ = c.conn.Close() // returns it to the pool, which the caller closes
 	}
 }
 
-// begin starts a transaction. While another process holds the lock it tries
-// until first has waited long enough. The write is not taken meanwhile, so its
-// caller may still drop it.
+// begin starts a transaction. While another process holds the lock, it retries until first has
+// waited for busyTimeout. It does not take the write, so that its caller can still drop it.
 func (c *committer) begin(first *op) error {
 	for fresh := c.conn == nil; ; {
 		err := first.ctx.Err()
@@ -161,10 +161,10 @@ func (c *committer) begin(first *op) error {
 			if fresh {
 				return err
 			}
-			fresh = true // the connection was lost since the last write
+			fresh = true // the connection may have been lost since the last write
 			continue
 		}
-		if time.Since(first.asked) >= c.busyTimeout {
+		if time.Since(first.queuedAt) >= c.busyTimeout {
 			return err
 		}
 	}
@@ -182,13 +182,13 @@ func (c *committer) tryBegin() (err error) {
 	if c.conn.sql, err = c.conn.Conn.Conn.BeginTx(ctx, nil); err != nil {
 		return err
 	}
-	if err := c.dialect.alone(ctx, c.conn); err != nil {
+	if err := c.dialect.lockWrites(ctx, c.conn); err != nil {
 		return errors.Join(err, c.conn.sql.Rollback())
 	}
 	return nil
 }
 
-// disconnect drops the connection, so that the next write gets a clean one.
+// disconnect closes the connection, so that the next write gets a new one.
 func (c *committer) disconnect() {
 	if c.conn == nil {
 		return
@@ -198,7 +198,7 @@ func (c *committer) disconnect() {
 	c.conn = nil
 }
 
-// take gives first and all that wait, but those whose callers are gone.
+// take returns first and all waiting writes, except those that their callers dropped.
 func (c *committer) take(first *op) []*op {
 	batch := make([]*op, 0, 16)
 	if first.take() {
@@ -220,6 +220,7 @@ func (c *committer) take(first *op) []*op {
 	return batch
 }
 
+// take reports whether the write can be executed. It answers a write whose context is done.
 func (o *op) take() bool {
 	if err := o.ctx.Err(); err != nil {
 		o.state.CompareAndSwap(opWaiting, opDropped)
@@ -229,21 +230,22 @@ func (o *op) take() bool {
 	return o.state.CompareAndSwap(opWaiting, opTaken)
 }
 
-// runBatch runs the writes, commits and answers. It gives why nothing of them was kept.
+// runBatch executes the writes, commits and answers them. It returns an error if the transaction was
+// rolled back.
 func (c *committer) runBatch(batch []*op) error {
 	c.conn.wakeups = c.conn.wakeups[:0]
 	err := c.runAll(batch)
 	if err == nil {
-		err = c.tell()
+		err = c.notify()
 	}
 	if err != nil {
 		if c.conn.sql.Rollback() != nil {
 			c.disconnect()
 		}
 	} else if err = c.conn.sql.Commit(); err == nil {
-		c.wakeups.raise(c.conn.wakeups)
+		c.wakeups.deliver(c.conn.wakeups)
 	} else if c.exec(rollback) != nil {
-		// A commit that fails may leave SQLite's transaction open.
+		// A failed commit can leave SQLite's transaction open.
 		c.disconnect()
 	}
 	for _, o := range batch {
@@ -255,34 +257,34 @@ func (c *committer) runBatch(batch []*op) error {
 	return err
 }
 
-// runAll leaves each write's own error in its err. It fails when nothing of the
-// transaction is to stay.
+// runAll executes each write and stores its error in its err. It returns an error if the whole
+// transaction must be rolled back.
 func (c *committer) runAll(batch []*op) error {
 	if len(batch) == 1 {
 		batch[0].err = batch[0].run(context.WithoutCancel(batch[0].ctx), c.conn)
 		return batch[0].err
 	}
 	for _, o := range batch {
-		if err := c.runAmong(o); err != nil {
+		if err := c.runInSavepoint(o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// runAmong runs a write so that its failure undoes its own only.
-func (c *committer) runAmong(o *op) error {
+// runInSavepoint executes one write so that its failure undoes only its own changes.
+func (c *committer) runInSavepoint(o *op) error {
 	if err := c.exec(savepoint); err != nil {
 		return err
 	}
 	before := len(c.conn.wakeups)
 	if o.err = o.run(context.WithoutCancel(o.ctx), c.conn); o.err != nil {
 		c.conn.wakeups = c.conn.wakeups[:before]
-		// After a failure such as a full disk SQLite has undone the whole
-		// transaction, and has no savepoint any more.
+		// After a failure such as a full disk, SQLite has rolled back the whole transaction, and the
+		// savepoint no longer exists.
 		if err := c.exec(undo); err != nil {
 			return &core.Error{
-				Code: core.CodeUnavailable, Message: "The database could not keep the change",
+				Code: core.CodeUnavailable, Message: "The database could not store the change",
 				Err: errors.Join(o.err, err),
 			}
 		}
@@ -290,7 +292,7 @@ func (c *committer) runAmong(o *op) error {
 	return c.exec(release)
 }
 
-// exec is of no caller's context: the writes of many depend on it.
+// exec uses a background context because the transaction holds writes of several callers.
 func (c *committer) exec(p *preparedStatement) error {
 	_, err := c.conn.exec(context.Background(), p)
 	return err

@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/storage"
 )
 
-// block keeps the writer busy until the function it gives is called.
+// block blocks the committer until the returned function is called.
 func block(t *testing.T, db *storage.DB) (release func()) {
 	t.Helper()
 	begun, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -33,16 +33,17 @@ func block(t *testing.T, db *storage.DB) (release func()) {
 	}
 }
 
+// eventually waits up to 10 s until the condition is true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("never:", what)
+			t.Fatalf("not within 10 s: %s", what)
 		}
 	}
 }
 
-// together runs the writes in one batch and gives their outcomes.
+// together runs the writes in one batch and returns their results.
 func together(t *testing.T, db *storage.DB, writes ...func(ctx context.Context, db bun.IDB) error) []error {
 	t.Helper()
 	release := block(t, db)
@@ -84,20 +85,20 @@ func TestBatchIsolatesFailures(t *testing.T) {
 			if err := insertLease("c")(ctx, db); err != nil {
 				return err
 			}
-			return insertLease("a")(ctx, db) // taken by one of the same batch
+			return insertLease("a")(ctx, db) // conflicts with another write of the batch
 		},
 		insertLease("d"),
 	)
 	if got[0] != nil || !errors.Is(got[1], refused) || core.CodeOf(got[2]) != core.CodeConflict || got[3] != nil {
-		t.Fatal(got)
+		t.Fatalf("got errors %v, want writes 1 and 2 to fail", got)
 	}
 	if l := leases(t, db); l != "a d" {
-		t.Fatal("stored:", l)
+		t.Fatalf("stored leases: got %q", l)
 	}
 }
 
-// TestBatchLost: when the database undoes the whole transaction, nobody of the
-// batch is told that it was stored, and the next writes are.
+// TestBatchLost checks that all writes of a batch fail if the database rolls back the whole transaction,
+// and that later writes succeed.
 func TestBatchLost(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
@@ -112,15 +113,15 @@ func TestBatchLost(t *testing.T) {
 		}
 	}
 	if err := db.Write(t.Context(), lose); err == nil {
-		t.Error("a write that failed alone succeeded")
+		t.Error("a write that rolled back the transaction succeeded")
 	}
 	must(t, db.Write(t.Context(), insertLease("c")))
 	if l := leases(t, db); l != "c" {
-		t.Fatal("stored:", l)
+		t.Fatalf("stored leases: got %q", l)
 	}
 }
 
-func TestCallerGoneWhileWaiting(t *testing.T) {
+func TestWriteCancelledWhileQueued(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	release := block(t, db)
@@ -129,17 +130,17 @@ func TestCallerGoneWhileWaiting(t *testing.T) {
 	go func() { done <- db.Write(ctx, insertLease("gone")) }()
 	eventually(t, "the write waits", func() bool { return db.Waiting() == 1 })
 	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) { // at once, not after those before it
-		t.Fatal(err)
+	if err := <-done; !errors.Is(err, context.Canceled) { // without waiting for earlier writes
+		t.Fatalf("got %v, want context.Canceled", err)
 	}
 	release()
 	must(t, db.Write(t.Context(), insertLease("next")))
 	if l := leases(t, db); l != "next" {
-		t.Fatal("stored:", l)
+		t.Fatalf("stored leases: got %q", l)
 	}
 }
 
-func TestCallerGoneUnderWay(t *testing.T) {
+func TestWriteCancelledWhileExecuted(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	for _, want := range []error{nil, core.Conflict("refused")} {
@@ -147,20 +148,20 @@ func TestCallerGoneUnderWay(t *testing.T) {
 		err := db.Write(ctx, func(ctx context.Context, db bun.IDB) error {
 			cancel()
 			if ctx.Err() != nil {
-				t.Error("the write was cut off with its caller")
+				t.Error("the context of the write is cancelled")
 			}
 			return errors.Join(insertLease(fmt.Sprint(want))(ctx, db), want)
 		})
 		if !errors.Is(err, want) {
-			t.Errorf("got %v, want the true outcome, %v", err, want)
+			t.Errorf("got %v, want %v", err, want)
 		}
 	}
 	if l := leases(t, db); l != "<nil>" {
-		t.Fatal("stored:", l)
+		t.Fatalf("stored leases: got %q", l)
 	}
 }
 
-func TestMoreThanABatch(t *testing.T) {
+func TestMoreWritesThanOneBatch(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	release := block(t, db)
@@ -176,16 +177,17 @@ func TestMoreThanABatch(t *testing.T) {
 	release()
 	wg.Wait()
 	if n := len(strings.Fields(leases(t, db))); n != 1000 {
-		t.Fatal("stored:", n)
+		t.Fatalf("stored %d leases, want 1000", n)
 	}
 }
 
-// TestDiskFull: writes fail and say why, reads go on, and it heals.
+// TestDiskFull checks that writes fail with a clear message while the disk is full, that reads still
+// work, and that writes work again when there is space.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
-	room(t, db, 1)
+	limitPages(t, db, 1)
 	stored := map[string]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -204,18 +206,18 @@ func TestDiskFull(t *testing.T) {
 	wg.Wait()
 	for id, is := range stored {
 		if _, err := db.User(t.Context(), id); (err == nil) != is {
-			t.Errorf("%s: stored %t, then %v", id, is, err)
+			t.Errorf("%s: CreateUser succeeded: %t, but then User = %v", id, is, err)
 		}
 	}
 	u := &core.User{ID: "user-2", Username: strings.Repeat("bob", 10_000)}
 	var e *core.Error
 	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) ||
-		e.Code != core.CodeUnavailable || e.Message != "The database's disk is full: free some space" {
+		e.Code != core.CodeUnavailable || e.Message != "The disk of the database is full. Free some space on it" {
 		t.Fatal(err)
 	}
 	_, err := db.User(t.Context(), "user-1")
 	must(t, err)
-	room(t, db, 1<<30)
+	limitPages(t, db, 1<<30)
 	must(t, db.CreateUser(t.Context(), u))
 	checkIntegrity(t, db)
 }

@@ -15,17 +15,18 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// copied is a table that Copy copies, by the columns that order its rows.
+// copied describes a table that Copy copies.
 type copied struct {
 	name string
-	key  []string
-	// counter is the column that the database numbers, if there is one.
+	// key contains the columns that order the rows.
+	key []string
+	// counter is the column that the database numbers automatically. It can be empty.
 	counter string
 }
 
-// copiedTables have each table after those that it refers to. Left out are who runs
-// on the database (leases), how much was asked of late (rate_counts), what is done to
-// its schema, and the queue, which is put together anew from the tasks that wait.
+// copiedTables contains each table after the tables that it refers to. It omits the active servers
+// (leases), the recent request counts (rate_counts), the applied migrations, and the job queue, which
+// is rebuilt from the pending tasks.
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
 	{name: "logins", key: []string{"id"}},
@@ -47,39 +48,38 @@ var copiedTables = []copied{
 }
 
 const (
-	copyRows  = 200     // a page is read at once
-	copyBytes = 4 << 20 // and written in statements of about this many bytes
+	copyRows  = 200     // rows per read
+	copyBytes = 4 << 20 // approximate size of an INSERT statement
 )
 
-// CopiedTable is what Copy tells of a table.
+// CopiedTable is the result of copying one table.
 type CopiedTable struct {
 	Name string
 	Rows int
-	// Sum is the same for the same rows, in whatever order they are.
+	// Sum is a checksum of the rows. It does not depend on their order.
 	Sum string
 }
 
-// Copy fills an empty database with all that another has, in one transaction: it
-// is complete, with each table's rows counted and summed up on both sides, or it
-// has changed nothing. Both must have this program's schema, and no server may run
-// on either. done hears of each table that is copied and found to be the same.
+// Copy copies all tables of one database to another one, which must be empty, in one transaction. It
+// verifies the row counts and checksums of both sides. On failure it changes nothing. Both databases
+// must have the current schema and no active servers. Copy calls done for each verified table.
 func Copy(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
-	if err := from.current(ctx); err != nil {
+	if err := from.checkCurrent(ctx); err != nil {
 		return fmt.Errorf("the database to copy from: %w", err)
 	}
-	if err := to.current(ctx); err != nil {
+	if err := to.checkCurrent(ctx); err != nil {
 		return fmt.Errorf("the database to copy to: %w", err)
 	}
 	return copyAll(ctx, from, to, done)
 }
 
-// copyAll is Copy of databases that have the same schema.
+// copyAll does the work of Copy for databases that have the same schema.
 func copyAll(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
 	source, err := from.snapshot(ctx)
 	if err != nil {
 		return fmt.Errorf("the database to copy from: %w", from.translate(err))
 	}
-	defer source.end() //nolint:contextcheck // it ends, whatever the caller wants
+	defer source.end() //nolint:contextcheck // it must end even if ctx is done
 	tables, err := to.copied(ctx)
 	if err != nil {
 		return fmt.Errorf("the database to copy to: %w", err)
@@ -105,8 +105,8 @@ func copyAll(ctx context.Context, from, to *DB, done func(CopiedTable)) error {
 	return nil
 }
 
-// copied are those of copiedTables that the database has: one of an older schema
-// lacks some.
+// copied returns the entries of copiedTables that exist in the database. Some are missing if its schema
+// is older.
 func (db *DB) copied(ctx context.Context) ([]copied, error) {
 	names, err := db.tables(ctx)
 	if err != nil {
@@ -121,11 +121,12 @@ func (db *DB) copied(ctx context.Context) ([]copied, error) {
 	return tables, nil
 }
 
-// snapshot is a connection that sees the database as it was at one moment.
+// snapshot is a connection with a read-only transaction, which sees the database at one moment.
 type snapshot struct {
 	bun.Conn
 }
 
+// snapshot begins a read-only transaction. The caller must call end.
 func (db *DB) snapshot(ctx context.Context) (*snapshot, error) {
 	conn, err := db.read.Conn(ctx)
 	if err != nil {
@@ -138,6 +139,7 @@ func (db *DB) snapshot(ctx context.Context) (*snapshot, error) {
 	return &snapshot{conn}, nil
 }
 
+// end ends the transaction and returns the connection to the pool.
 func (s *snapshot) end() {
 	_, _ = s.ExecContext(context.Background(), "ROLLBACK")
 	_ = s.Close()
@@ -146,19 +148,19 @@ func (s *snapshot) end() {
 func (t copied) mustBeEmpty(ctx context.Context, db bun.IDB) error {
 	some, err := db.NewSelect().Table(t.name).Exists(ctx)
 	if err == nil && some {
-		return fmt.Errorf("the database to copy to is not empty: its table %s has rows (copy into a new one)", t.name)
+		return fmt.Errorf("the database to copy to is not empty, because its table %s has rows: use a new database", t.name)
 	}
 	return err
 }
 
 func (t copied) copy(ctx context.Context, from, to bun.IDB) (CopiedTable, error) {
-	truths, err := t.truths(ctx, to)
+	booleans, err := t.booleans(ctx, to)
 	if err != nil {
 		return CopiedTable{}, err
 	}
 	read, err := t.each(ctx, from, func(page []map[string]any) error {
 		for _, row := range page {
-			for _, column := range truths {
+			for _, column := range booleans {
 				row[column] = row[column] == int64(1) || row[column] == true
 			}
 		}
@@ -172,7 +174,8 @@ func (t copied) copy(ctx context.Context, from, to bun.IDB) (CopiedTable, error)
 		return read, err
 	}
 	if written != read {
-		return read, fmt.Errorf("%d rows with the sum %s became %d with %s: the databases don't keep the same", read.Rows, read.Sum, written.Rows, written.Sum)
+		return read, fmt.Errorf("read %d rows with checksum %s, but stored %d rows with checksum %s",
+			read.Rows, read.Sum, written.Rows, written.Sum)
 	}
 	if t.counter == "" {
 		return read, nil
@@ -184,7 +187,7 @@ func (t copied) copy(ctx context.Context, from, to bun.IDB) (CopiedTable, error)
 	return read, t.setLastNumber(ctx, to, last)
 }
 
-// each reads the rows in pages and sums them up.
+// each reads all rows in pages, calls page for each, and returns their count and checksum.
 func (t copied) each(ctx context.Context, db bun.IDB, page func([]map[string]any) error) (CopiedTable, error) {
 	key := strings.Join(t.key, ", ")
 	total := [sha256.Size]byte{}
@@ -206,7 +209,7 @@ func (t copied) each(ctx context.Context, db bun.IDB, page func([]map[string]any
 		for _, row := range rows {
 			for column, v := range row {
 				if b, ok := v.([]byte); ok && b == nil {
-					row[column] = []byte{} // SQLite's driver has no other for an empty one
+					row[column] = []byte{} // SQLite's driver returns nil for an empty blob
 				}
 			}
 			for i, b := range rowSum(row) {
@@ -224,8 +227,9 @@ func (t copied) each(ctx context.Context, db bun.IDB, page func([]map[string]any
 	}
 }
 
-// truths are the columns that take booleans only: SQLite's are numbers.
-func (t copied) truths(ctx context.Context, db bun.IDB) (names []string, err error) {
+// booleans returns the names of the boolean columns. It returns none for SQLite, which stores booleans
+// as numbers.
+func (t copied) booleans(ctx context.Context, db bun.IDB) (names []string, err error) {
 	if onPostgres(db) {
 		err = db.NewRaw("SELECT column_name FROM information_schema.columns "+
 			"WHERE table_schema = current_schema() AND table_name = ? AND data_type = 'boolean'", t.name).Scan(ctx, &names)
@@ -233,7 +237,7 @@ func (t copied) truths(ctx context.Context, db bun.IDB) (names []string, err err
 	return names, err
 }
 
-// rowSum is a row's, whatever order its columns are in.
+// rowSum returns the checksum of a row. It does not depend on the order of the columns.
 func rowSum(row map[string]any) [sha256.Size]byte {
 	h := sha256.New()
 	for _, column := range slices.Sorted(maps.Keys(row)) {
@@ -275,7 +279,7 @@ func (t copied) insert(ctx context.Context, db bun.IDB, rows []map[string]any) e
 	return nil
 }
 
-// sizeOf is about what a value takes in a statement.
+// sizeOf returns the approximate size of a value in a statement, in bytes.
 func sizeOf(v any) int {
 	switch v := v.(type) {
 	case string:
@@ -287,7 +291,7 @@ func sizeOf(v any) int {
 	}
 }
 
-// refillQueue puts in a job for each task that waits.
+// refillQueue inserts a job for each pending task.
 func (db *DB) refillQueue(ctx context.Context, tx *tx) error {
 	var rows []taskRow
 	err := tx.NewSelect().Model(&rows).Column("priority", "run_at").Where("status = ?", string(core.TaskPending)).Scan(ctx)
@@ -302,7 +306,7 @@ func (db *DB) refillQueue(ctx context.Context, tx *tx) error {
 	return nil
 }
 
-// lastNumber is the highest that was ever given, for no number is given twice.
+// lastNumber returns the highest number that the counter ever assigned, so that no number is reused.
 func (t copied) lastNumber(ctx context.Context, db bun.IDB) (last int64, err error) {
 	err = db.NewSelect().Table(t.name).ColumnExpr("coalesce(max("+t.counter+"), 0)").Scan(ctx, &last)
 	if err != nil {
@@ -317,6 +321,7 @@ func (t copied) lastNumber(ctx context.Context, db bun.IDB) (last int64, err err
 	return max(last, given), err
 }
 
+// setLastNumber makes the counter continue after last.
 func (t copied) setLastNumber(ctx context.Context, db bun.IDB, last int64) (err error) {
 	if onPostgres(db) {
 		_, err = db.NewRaw("SELECT setval(?, ?, ?)", t.sequence(), max(last, 1), last > 0).Exec(ctx)
@@ -331,5 +336,5 @@ func (t copied) setLastNumber(ctx context.Context, db bun.IDB, last int64) (err 
 
 func onPostgres(db bun.IDB) bool { return db.Dialect().Name() == bundialect.PG }
 
-// sequence is the name that PostgreSQL gives to a counter.
+// sequence returns the name of the PostgreSQL sequence of the counter.
 func (t copied) sequence() string { return t.name + "_" + t.counter + "_seq" }

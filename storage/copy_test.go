@@ -19,7 +19,7 @@ import (
 	"github.com/agentarea/agentarea/test/pgtest"
 )
 
-// fill puts something of each kind in, and gives the id of a task that waits.
+// fill creates objects of each kind and returns the id of a pending task.
 func fill(t *testing.T, db *storage.DB) string {
 	t.Helper()
 	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
@@ -60,10 +60,10 @@ func fill(t *testing.T, db *storage.DB) string {
 	return task.ID
 }
 
-// plain has both databases' truths look alike.
+// plain makes the booleans of both databases look alike.
 var plain = strings.NewReplacer("true", "1", "false", "0")
 
-// dump is every row of every table that a copy must bring.
+// dump returns the rows of all tables that Copy must copy, as text.
 func dump(t *testing.T, db *storage.DB) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
@@ -87,6 +87,7 @@ func dump(t *testing.T, db *storage.DB) map[string][]string {
 	return all
 }
 
+// openNamed opens a database by its URL and migrates it.
 func openNamed(t *testing.T, url string) *storage.DB {
 	t.Helper()
 	db, err := storage.Open(t.Context(), url, storage.Options{})
@@ -96,8 +97,8 @@ func openNamed(t *testing.T, url string) *storage.DB {
 	return db
 }
 
-// A copy from SQLite to PostgreSQL and back has every row of every table, numbers
-// go on where they were, and what waits in the queue is worked on.
+// TestCopy copies from SQLite to PostgreSQL and back. It checks that all rows are copied, that counters
+// continue and that pending tasks are executed.
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -105,7 +106,7 @@ func TestCopy(t *testing.T) {
 	waits := fill(t, from)
 	last, err := from.LastNotification(ctx)
 	must(t, err)
-	_, err = from.DeleteNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not given again
+	_, err = from.DeleteNotifications(ctx, time.Now().Add(time.Hour), 100) // their numbers are not reused
 	must(t, err)
 
 	pg := openNamed(t, dbtest.Postgres(t))
@@ -119,7 +120,7 @@ func TestCopy(t *testing.T) {
 		got := dump(t, to)
 		for table, rows := range want {
 			if !slices.Equal(got[table], rows) {
-				t.Errorf("%s: %s has %d rows of %d, or others", name, table, len(got[table]), len(rows))
+				t.Errorf("%s: table %s: the %d copied rows differ from the %d original ones", name, table, len(got[table]), len(rows))
 			}
 		}
 		task, err := to.CreateTask(ctx, &core.Task{
@@ -130,7 +131,7 @@ func TestCopy(t *testing.T) {
 		next, err := to.LastNotification(ctx)
 		must(t, err)
 		if next != last+1 {
-			t.Errorf("%s: notification %d of %s comes after %d", name, next, task.ID, last)
+			t.Errorf("%s: notification %d of %s follows %d", name, next, task.ID, last)
 		}
 		drawn := make(chan struct{}, 10)
 		stop, err := to.Work(1, func(context.Context) { drawn <- struct{}{} })
@@ -141,18 +142,18 @@ func TestCopy(t *testing.T) {
 		waiting, err := to.NextTask(ctx, time.Now())
 		must(t, err)
 		if waiting == nil || waiting.ID != waits {
-			t.Errorf("%s: next is %v", name, waiting)
+			t.Errorf("%s: NextTask = %v", name, waiting)
 		}
 	}
 	for _, c := range told {
 		if c.Name == "messages" && c.Rows != 450 {
-			t.Errorf("messages: %+v", c)
+			t.Errorf("unexpected result for messages: %+v", c)
 		}
 	}
 }
 
-// What a copy can't do it says, and has changed nothing.
-func TestCopyRefused(t *testing.T) {
+// TestCopyErrors checks that Copy returns clear errors and changes nothing when it fails.
+func TestCopyErrors(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	refused := func(from, to *storage.DB, want string) {
@@ -166,17 +167,17 @@ func TestCopyRefused(t *testing.T) {
 	fill(t, from)
 	full, _ := openNew(t, storage.Options{})
 	must(t, full.CreateUser(ctx, &core.User{ID: "user-9", Username: "zoe"}))
-	refused(from, full, "not empty: its table users has rows")
+	refused(from, full, "not empty, because its table users has rows")
 	bare, err := storage.Open(ctx, "sqlite://"+t.TempDir()+"/bare.db", storage.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, bare.Close()) })
-	refused(from, bare, "schema 0")
+	refused(from, bare, "its schema is 0")
 	must(t, bare.Migrate(ctx))
 	must(t, from.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
-	refused(from, bare, "1 server(s) run on it")
+	refused(from, bare, "it is in use by 1 server:")
 	must(t, from.ReleaseLease(ctx, "server-1"))
 
-	// Midway: a table's rows are refused after others were written.
+	// The copy fails after other tables were written.
 	must(t, bare.Write(ctx, func(ctx context.Context, db bun.IDB) error {
 		_, err := db.ExecContext(ctx, "CREATE TRIGGER no_events BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END")
 		return err
@@ -184,17 +185,17 @@ func TestCopyRefused(t *testing.T) {
 	refused(from, bare, "nothing was copied: table events")
 	for table, rows := range dump(t, bare) {
 		if len(rows) > 0 {
-			t.Errorf("%s has %d rows", table, len(rows))
+			t.Errorf("table %s has %d rows, want 0", table, len(rows))
 		}
 	}
 }
 
-// TestSchema: it tells what a database lacks without making it.
+// TestSchema checks that Schema reports missing migrations without applying them.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/new.db"
 	if _, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{Existing: true}); err == nil {
-		t.Error("a file that is not there was opened")
+		t.Error("Open with Existing opened a missing file")
 	}
 	for _, url := range []string{"sqlite://" + path, pgtest.Start(t)} {
 		db, err := storage.Open(t.Context(), url, storage.Options{})
@@ -203,19 +204,19 @@ func TestSchema(t *testing.T) {
 		s, err := db.Schema(t.Context())
 		must(t, err)
 		if s.Version != 0 || s.Known != released || len(s.Missing) != released {
-			t.Errorf("before: %+v", s)
+			t.Errorf("before Migrate: Schema = %+v", s)
 		}
 		must(t, db.Migrate(t.Context()))
 		must(t, db.RenewLease(t.Context(), "server-1", time.Now().Add(time.Minute)))
 		s, err = db.Schema(t.Context())
 		must(t, err)
 		if s.Version != released || len(s.Missing) != 0 || s.Servers != 1 {
-			t.Errorf("after: %+v", s)
+			t.Errorf("after Migrate: Schema = %+v", s)
 		}
 	}
 }
 
-// A table that nobody copies would be missing in every backup.
+// TestEveryTableIsCopied checks that copiedTables, and so every backup, includes each table.
 func TestEveryTableIsCopied(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})

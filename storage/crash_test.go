@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/storage"
 )
 
-// writeForever runs turns, and says of each start and end that it was acknowledged.
+// writeForever executes turns and prints each acknowledged start and end.
 func writeForever(ctx context.Context, path string) error {
 	db, err := storage.Open(ctx, "sqlite://"+path, storage.Options{})
 	if err != nil {
@@ -25,7 +25,7 @@ func writeForever(ctx context.Context, path string) error {
 		return err
 	}
 	var mu sync.Mutex
-	say := func(what, id string) {
+	acknowledge := func(what, id string) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Println(what, id)
@@ -39,50 +39,51 @@ func writeForever(ctx context.Context, path string) error {
 					failed <- err
 					return
 				}
-				say("started", run.ID)
+				acknowledge("started", run.ID)
 				if err := x.end(run); err != nil {
 					failed <- err
 					return
 				}
-				say("ended", run.ID)
+				acknowledge("ended", run.ID)
 			}
 		}()
 	}
 	return <-failed
 }
 
-// TestKilled: kill -9 at any moment loses nothing that was acknowledged.
+// TestKilled checks that SIGKILL at any moment loses no acknowledged write.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
-	said := []string{}
+	lines := []string{}
 	for round := range 4 {
 		p := startProcess(t, "write", path)
 		for range 50 + 150*round {
-			said = append(said, p.line(t))
+			lines = append(lines, p.line(t))
 		}
-		said = append(said, p.kill(t)...)
+		lines = append(lines, p.kill(t)...)
 
 		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{})
 		must(t, err)
 		must(t, db.Migrate(t.Context()))
 		checkIntegrity(t, db)
-		checkSaid(t, db, said)
+		checkAcknowledged(t, db, lines)
 		must(t, db.Close())
 	}
 }
 
-func checkSaid(t *testing.T, db *storage.DB, said []string) {
+// checkAcknowledged fails the test if an acknowledged start or end is not stored.
+func checkAcknowledged(t *testing.T, db *storage.DB, lines []string) {
 	t.Helper()
 	admin := core.Actor{Role: core.RoleAdmin}
-	for _, line := range said {
-		what, id, whole := strings.Cut(line, " ")
-		if !whole || len(id) != len(core.NewID("run")) {
-			continue // cut by the kill
+	for _, line := range lines {
+		what, id, complete := strings.Cut(line, " ")
+		if !complete || len(id) != len(core.NewID("run")) {
+			continue // the kill interrupted the line
 		}
 		run, err := db.Run(t.Context(), admin, id)
 		if err != nil {
-			t.Fatalf("%s was acknowledged: %v", line, err)
+			t.Fatalf("%s was acknowledged, but Run = %v", line, err)
 		}
 		if _, err := db.Message(t.Context(), run.InputID); err != nil {
 			t.Fatal(err)
@@ -91,11 +92,11 @@ func checkSaid(t *testing.T, db *storage.DB, said []string) {
 			continue
 		}
 		if run.Status != core.RunCompleted {
-			t.Fatalf("%s was acknowledged, and is %s", line, run.Status)
+			t.Fatalf("%s was acknowledged, but the status is %s", line, run.Status)
 		}
 		events, err := db.Events(t.Context(), id, 0, 10)
 		if _, missing := db.Message(t.Context(), run.AnswerID); missing != nil || err != nil || len(events) != 3 {
-			t.Fatalf("%s was acknowledged: %v, %v, %d events", line, missing, err, len(events))
+			t.Fatalf("%s was acknowledged, but Message = %v, Events = %v with %d events, want 3", line, missing, err, len(events))
 		}
 	}
 }

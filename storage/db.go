@@ -17,7 +17,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// The stores that a DB is.
+// The interfaces that DB implements.
 var (
 	_ core.UserStore            = (*DB)(nil)
 	_ core.LoginStore           = (*DB)(nil)
@@ -37,58 +37,58 @@ var (
 	_ core.EncryptedSecretStore = (*DB)(nil)
 )
 
-// Options are what Open may be told; the zero value is good.
+// Options configures Open. The zero value is valid.
 type Options struct {
-	// BusyTimeout is how long a write waits for another process's lock before
-	// it fails with Unavailable; 5 s unless set.
+	// BusyTimeout is how long a write waits for another process's lock before it fails with
+	// Unavailable. The default is 5 s.
 	BusyTimeout time.Duration
-	// Readers is how many reads run at once; 4 unless set, and 8 on PostgreSQL.
+	// Readers is the maximum number of concurrent reads. The default is 4 on SQLite and 8 on
+	// PostgreSQL.
 	Readers int
-	// Metrics is told of the writes; may be left out.
+	// Metrics receives the write metrics. It can be nil.
 	Metrics Metrics
-	// Existing has Open fail when SQLite's file is not there.
+	// Existing makes Open fail if the SQLite file does not exist.
 	Existing bool
 }
 
-// Metrics is told how the database is written to.
+// Metrics records metrics of writes. Its method is called by one goroutine at a time.
 type Metrics interface {
-	// WriteBatch tells of a transaction of so many writes, that was committed or rolled back: how long the first waited
-	// for its turn, and how long the transaction took.
+	// WriteBatch records a transaction that was committed or rolled back: its number of writes, how
+	// long the first one waited for the transaction to begin, and how long the transaction took.
 	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)
 }
 
-// dialect is what differs between databases.
+// dialect hides the differences between databases.
 type dialect interface {
-	// open gives a pool of one connection for writing and one for reading.
+	// open returns a pool with a single connection for writes and a pool for reads.
 	open(ctx context.Context, o Options) (writer, reader *bun.DB, err error)
-	// queue gives the task queue's own connections, which end closes.
+	// queue returns a driver with separate connections for the task queue. end closes them.
 	queue(o Options) (driver riverdriver.Driver[*sql.Tx], end func() error, err error)
-	// counting gives connections for counting requests; nil where one server counts
-	// for itself.
-	counting() *sql.DB
-	// rewrite puts a hot statement into the database's own words. They are
-	// written with ? for arguments, and FOR UPDATE at the end where a row must
-	// stay as it was read until the commit.
+	// rateCounter returns a pool for counting requests. It returns nil if the database has only one
+	// server, which counts in memory.
+	rateCounter() *sql.DB
+	// rewrite translates a prepared statement for the database. Statements use ? for arguments and
+	// end with FOR UPDATE if the row that they read must not change until the commit.
 	rewrite(statement string) string
-	// alone keeps other servers' writes out until the transaction that was just
-	// begun is over, so that what it reads stays true.
-	alone(ctx context.Context, tx *tx) error
-	// tell has the other servers on the database know what the transaction wakeups,
-	// when it is committed, and listen hears what they tell, until stop.
-	tell(ctx context.Context, tx *tx) error
-	listen(heard func([]core.Wakeup)) (stop func())
-	// tables is the query for the names of all tables, and beginSnapshot begins a
-	// transaction that sees the database as it is now and does not write.
+	// lockWrites blocks the writes of other servers until the transaction that has just begun ends,
+	// so that what it reads stays true.
+	lockWrites(ctx context.Context, tx *tx) error
+	// notify sends the wakeups of the transaction to the other servers when it commits.
+	notify(ctx context.Context, tx *tx) error
+	// listen calls receive with the wakeups of other servers until stop is called.
+	listen(receive func([]core.Wakeup)) (stop func())
+	// tables returns a query for the names of all tables.
 	tables() string
+	// beginSnapshot returns a statement that begins a read-only transaction with a consistent view.
 	beginSnapshot() string
-	// snapshotTo writes the whole database as it is now to a new SQLite file, if it
-	// can: else whole is false, and there is no file.
-	snapshotTo(ctx context.Context, path string) (whole bool, err error)
+	// snapshotTo writes a consistent copy of the database to a new SQLite file. If the database
+	// cannot do that, it returns false and creates no file.
+	snapshotTo(ctx context.Context, path string) (supported bool, err error)
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
 
-// DB is an open database.
+// DB is an open database. It is safe for concurrent use.
 type DB struct {
 	dialect    dialect
 	writer     *committer
@@ -102,10 +102,10 @@ type DB struct {
 	close      func() error
 }
 
-// Open opens the database of a URL: sqlite:///path/to/file or
-// postgres://user:password@host:5432/database. SQLite's path is taken as it is,
-// nothing in it is decoded; the file is made if it is not there, the folder is
-// not. Call Migrate before anything else.
+// Open opens a database. The URL is sqlite:///path/to/file or
+// postgres://user:password@host:5432/database. The path of a SQLite file is used literally, without
+// percent-decoding. Open creates a missing file but not a missing folder. Call Migrate before any
+// other method.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
@@ -126,7 +126,8 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	path = strings.TrimPrefix(path, "//")
 	if !ok || scheme != "sqlite" || path == "" {
-		return nil, fmt.Errorf("database URL %q: write sqlite:// and the path of a file, or postgres://user:password@host:5432/database", scheme+":…")
+		return nil, fmt.Errorf("database URL %q is not valid: use sqlite:///path/to/file or "+
+			"postgres://user:password@host:5432/database", scheme+":…")
 	}
 	return open(ctx, sqliteDialect{path: path}, o)
 }
@@ -144,22 +145,22 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
-	told := &wakeups{subscribers: map[int]func(core.Wakeup){}}
-	unlisten := d.listen(told.raise)
-	counting := d.counting()
+	w := &wakeups{subscribers: map[int]func(core.Wakeup){}}
+	unlisten := d.listen(w.deliver)
+	ratePool := d.rateCounter()
 	db := &DB{
 		dialect:    d,
-		wakeups:    told,
-		writer:     newCommitter(writer, d, o, told), //nolint:contextcheck // it lives on
+		wakeups:    w,
+		writer:     newCommitter(writer, d, o, w), //nolint:contextcheck // the committer outlives the call
 		read:       reader,
 		statements: newStatements(reader.DB, d),
 		queue:      queue,
 		jobs:       jobs,
 	}
-	if counting != nil {
-		db.rates = newRates(db, counting)
+	if ratePool != nil {
+		db.rates = newRates(db, ratePool)
 	}
-	// The readers go first: SQLite's last connection folds the log into the file.
+	// The writer is closed last, because SQLite's last connection merges the log into the file.
 	db.close = sync.OnceValue(func() error {
 		db.closed.Store(true)
 		db.writer.stop()
@@ -169,31 +170,31 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	return db, nil
 }
 
-// Close finishes the writes that wait and closes the database. Later calls fail
-// with Unavailable.
+// Close finishes the waiting writes and closes the database. Later calls fail with Unavailable.
 func (db *DB) Close() error { return db.close() }
 
-// Ping says whether the database can be read.
+// Ping returns nil if the database can be read.
 func (db *DB) Ping(ctx context.Context) error {
 	var n int
 	err := db.read.NewSelect().Table("schema_migrations").ColumnExpr("count(*)").Scan(ctx, &n)
 	return db.translate(err)
 }
 
-// write runs a write in a transaction that it shares with others, and is back
-// when it is durable. The row of the audit that ctx asks for goes with it. A caller whose ctx ends before its turn came gets ctx's
-// error and has changed nothing; one whose turn has come gets the true outcome.
+// write executes run in a transaction that it shares with other writes, and returns when the
+// transaction is durable. It stores the audit record of ctx, if any, in the same transaction. If ctx
+// is done before the write begins, write returns ctx's error and changes nothing. Afterwards it
+// returns the actual outcome, even if ctx is done.
 func (db *DB) write(ctx context.Context, run func(ctx context.Context, tx *tx) error) error {
-	run, failed := audited(ctx, run)
+	run, release := withAudit(ctx, run)
 	err := db.writer.do(ctx, run)
 	if err != nil {
-		failed()
+		release()
 	}
 	return db.translate(err)
 }
 
-// queryRow reads one row with a prepared statement. It is not cut off by ctx:
-// watching one costs two goroutines, more than such a read takes.
+// queryRow reads one row with a prepared statement. It does not pass ctx's cancellation to the
+// driver, because watching a context costs two goroutines, which is more than such a read takes.
 func (db *DB) queryRow(ctx context.Context, p *preparedStatement, args []any, dest ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -201,7 +202,8 @@ func (db *DB) queryRow(ctx context.Context, p *preparedStatement, args []any, de
 	return db.translate(db.statements.queryRow(context.WithoutCancel(ctx), p, args, dest...))
 }
 
-// query reads rows as queryRow does one.
+// query calls each for the rows that a prepared statement returns. It ignores cancellation as
+// queryRow does.
 func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each func(*sql.Rows) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -209,7 +211,7 @@ func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each 
 	return db.translate(db.statements.query(context.WithoutCancel(ctx), p, args, each))
 }
 
-// list counts all rows of a query and scans those of a page into its model.
+// list scans one page of a query into its model and returns the number of all rows.
 func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)

@@ -1,8 +1,8 @@
-// Package storage keeps AgentArea's nouns in a database: it implements core's
-// stores on bun, one file an aggregate, named as in core.
+// Package storage implements core's stores on bun for SQLite and PostgreSQL. Each aggregate has one
+// file, with the same name as in core.
 //
-// Writes go through one goroutine that takes all that wait and commits them in
-// one transaction (commit.go); reads have a pool of their own. Plain queries
-// are bun's. Those on the path of a turn are kept prepared (preparedstatement.go). What
-// differs between databases is behind dialect (db.go), and no query knows it.
+// One goroutine executes all writes: it takes all waiting writes and commits them in one transaction
+// (commit.go). Reads use a separate connection pool. Statements on the path of a chat turn are
+// prepared once per connection (preparedstatement.go); bun formats the others. The interface
+// dialect (db.go) hides the differences between the databases.
 package storage

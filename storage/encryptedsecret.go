@@ -7,9 +7,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// EncryptedSecrets implements core.EncryptedSecretStore. MCP servers are all that have secrets; a
-// table that gets some later is one more of this file, and its ids must not be
-// those of another's rows.
+// EncryptedSecrets implements core.EncryptedSecretStore. At present only MCP servers have secrets.
+// Another table with secrets must be added here, and its ids must differ from those of MCP servers.
 func (db *DB) EncryptedSecrets(ctx context.Context, after string, limit int) ([]core.EncryptedSecret, error) {
 	var rows []mcpServerRow
 	err := db.read.NewSelect().Model(&rows).Column("id", "slug", "secrets").
@@ -17,17 +16,19 @@ func (db *DB) EncryptedSecrets(ctx context.Context, after string, limit int) ([]
 	if err != nil {
 		return nil, db.translate(err)
 	}
-	sealed := make([]core.EncryptedSecret, len(rows))
+	secrets := make([]core.EncryptedSecret, len(rows))
 	for i, r := range rows {
-		sealed[i] = core.EncryptedSecret{ID: r.ID, Name: fmt.Sprintf("%s %q", nounMCPServer, r.Slug), Bytes: r.Secrets}
+		secrets[i] = core.EncryptedSecret{ID: r.ID, Name: fmt.Sprintf("%s %q", nounMCPServer, r.Slug), Bytes: r.Secrets}
 	}
-	return sealed, nil
+	return secrets, nil
 }
 
 // ReplaceEncryptedSecret implements core.EncryptedSecretStore.
-func (db *DB) ReplaceEncryptedSecret(ctx context.Context, s core.EncryptedSecret, again []byte) (replaced bool, err error) {
+func (db *DB) ReplaceEncryptedSecret(
+	ctx context.Context, s core.EncryptedSecret, replacement []byte,
+) (replaced bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
-		res, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("secrets = ?", again).
+		res, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("secrets = ?", replacement).
 			Where("id = ?", s.ID).Where("secrets = ?", s.Bytes).Exec(ctx)
 		if err != nil {
 			return err

@@ -9,25 +9,25 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// failure is the kind of a driver's error. Queries know these, never native codes.
+// failure is the kind of a driver error. Queries use it instead of the native error codes.
 type failure int
 
 const (
 	failOther failure = iota
-	// failUnique: a value is taken.
+	// failUnique means that a value violates a unique constraint.
 	failUnique
-	// failMissing: a row that this one refers to is not there.
+	// failMissing means that a referenced row does not exist.
 	failMissing
-	// failBusy: another process holds the lock, or the connection is in use.
+	// failBusy means that another process holds the lock or a transaction conflicts with this one.
 	failBusy
-	// failFull: no room on the disk.
+	// failFull means that the disk is full.
 	failFull
-	// failDown: the disk, the file or the server does not answer as it should.
+	// failDown means that the disk, the file or the server does not work.
 	failDown
 )
 
-// translate makes a core.Error of a driver's error. A core.Error, an ended
-// context and nil stay as they are.
+// translate converts a driver error into a core.Error. It returns nil, a core.Error and a context
+// error unchanged.
 func (db *DB) translate(err error) error {
 	var e *core.Error
 	if err == nil || errors.As(err, &e) ||
@@ -37,13 +37,13 @@ func (db *DB) translate(err error) error {
 	code, message, retry := core.CodeInternal, "The database failed", time.Duration(0)
 	switch db.dialect.failure(err) {
 	case failUnique:
-		code, message = core.CodeConflict, "There is one already"
+		code, message = core.CodeConflict, "The object already exists"
 	case failMissing:
-		code, message = core.CodeConflict, "What it belongs to is gone"
+		code, message = core.CodeConflict, "An object that this one refers to was deleted"
 	case failBusy:
 		code, message, retry = core.CodeUnavailable, "The database is busy", time.Second
 	case failFull:
-		// Runs wait for what is Unavailable, and so for room: orFull is for others.
+		// Runs retry Unavailable errors, and so wait for free space. Other callers use orFull.
 		code, message = core.CodeUnavailable, messageFull
 	case failDown:
 		code, message = core.CodeUnavailable, "The database cannot be read or written"
@@ -55,9 +55,9 @@ func (db *DB) translate(err error) error {
 	return &core.Error{Code: code, Message: message, RetryAfter: retry, Err: err}
 }
 
-const messageFull = "The database's disk is full: free some space"
+const messageFull = "The disk of the database is full. Free some space on it"
 
-// orFull makes InsufficientStorage of a full disk, where nobody waits for room.
+// orFull converts a full disk into InsufficientStorage, for callers that do not wait for free space.
 func (db *DB) orFull(err error) error {
 	if err != nil && db.dialect.failure(err) == failFull {
 		return &core.Error{Code: core.CodeInsufficientStorage, Message: messageFull, Err: err}
@@ -65,7 +65,7 @@ func (db *DB) orFull(err error) error {
 	return err
 }
 
-// notFound is core.NotFound for an error that says that there is no row.
+// notFound converts sql.ErrNoRows into core.NotFound. It returns other errors unchanged.
 func notFound(err error, noun, id string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return core.NotFound(noun, id)

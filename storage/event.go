@@ -8,18 +8,18 @@ import (
 )
 
 var (
-	// appendEvent leaves out what is there already, and rows of runs that are gone.
+	// appendEvent skips rows that are already stored and rows of runs that do not exist.
 	appendEvent = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
 SELECT id, CAST(? AS BIGINT), CAST(? AS BIGINT), ?, ?, CAST(? AS BIGINT) FROM runs WHERE id = ?
 ON CONFLICT (run_id, first) DO NOTHING`}
 
-	// putEvent stores an event of a run's owner. It replaces what an earlier
-	// owner, that did not know that it was one no more, may have appended late.
+	// putEvent stores an event of the current owner of a run. It replaces an event that an earlier owner
+	// stored late, before it noticed that it had lost the run.
 	putEvent = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id, first) DO UPDATE SET last = excluded.last, type = excluded.type,
 data = excluded.data, created_at = excluded.created_at`}
 
-	// selectEvents starts at the row that may cover the number.
+	// selectEvents starts at the last row whose range can include the number.
 	selectEvents = &preparedStatement{`SELECT first, last, type, data, created_at FROM events WHERE run_id = ?
 AND first >= COALESCE((SELECT MAX(first) FROM events WHERE run_id = ? AND first <= ?), 0)
 AND last > ? ORDER BY first LIMIT ?`}
@@ -41,7 +41,7 @@ func (db *DB) AppendEvents(ctx context.Context, rows []core.EventRow) error {
 	})
 }
 
-// putEvents stores the events of a run in the transaction of its owner.
+// putEvents stores events of a run in a transaction of its owner.
 func putEvents(ctx context.Context, tx *tx, runID string, rows []core.EventRow) error {
 	for _, e := range rows {
 		_, err := tx.exec(ctx, putEvent, runID, e.First, e.Last, e.Type, string(e.Data), micros(e.CreatedAt))

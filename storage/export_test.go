@@ -8,27 +8,28 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// Write runs a write of a test's own.
+// Write executes a write.
 func (db *DB) Write(ctx context.Context, run func(ctx context.Context, db bun.IDB) error) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error { return run(ctx, tx) })
 }
 
-// Waiting is how many writes are in the queue.
+// Waiting returns the number of queued writes.
 func (db *DB) Waiting() int { return len(db.writer.queue) }
 
-// MigrateTo migrates by a test's own steps.
+// MigrateTo applies the given migrations.
 func (db *DB) MigrateTo(ctx context.Context, all []migrations.Migration) error {
 	return db.migrate(ctx, all)
 }
 
-// Reader reads by queries of a test's own.
+// Reader returns the pool for reads.
 func (db *DB) Reader() *bun.DB { return db.read }
 
-// Hot are the statements on the path of a turn.
-func Hot() []string {
+// PreparedStatements returns the SQL of the prepared statements.
+func PreparedStatements() []string {
 	var all []string
 	for _, p := range []*preparedStatement{
-		insertPendingBlob, renewPendingBlob, takePendingBlob, selectMCPServer, selectMCPSlug, lockMCPServer, insertFile, addUsage, selectUsage, selectFile, lockFile,
+		insertPendingBlob, renewPendingBlob, deleteReservedBlob, selectMCPServer, selectMCPSlug, lockMCPServer,
+		insertFile, addUsage, selectUsage, selectFile, lockFile,
 		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, answerSession,
 		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfSession,
 		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,
@@ -38,10 +39,10 @@ func Hot() []string {
 	return all
 }
 
-// Tables are the names of all tables.
+// Tables returns the names of all tables.
 func (db *DB) Tables(ctx context.Context) ([]string, error) { return db.tables(ctx) }
 
-// Copied are the names of the tables that Copy copies.
+// Copied returns the names of the tables that Copy copies.
 func Copied() []string {
 	var names []string
 	for _, t := range copiedTables {

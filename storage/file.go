@@ -18,7 +18,7 @@ type fileRow struct {
 
 	ID   string `bun:"id,pk"`
 	Name string `bun:"name"`
-	// NameFold is what a filter is compared with.
+	// NameFold is the case-folded name, which filters are compared with.
 	NameFold    string `bun:"name_fold"`
 	Size        int64  `bun:"size"`
 	ContentType string `bun:"content_type"`
@@ -49,13 +49,15 @@ func filesOf(rows []fileRow) []*core.File {
 	return files
 }
 
-// What a viewer sees and may change of the files is said here and nowhere else:
-// of one that was read, and of a list.
-func fileSeenBy(v core.Actor, createdBy string) bool { return v.Admin() || createdBy == v.UserID }
+// fileSeenBy reports whether the actor can see and change a file of the given creator.
+func fileSeenBy(actor core.Actor, createdBy string) bool {
+	return actor.Admin() || createdBy == actor.UserID
+}
 
-func filesSeenBy(q *bun.SelectQuery, v core.Actor) {
-	if !v.Admin() { // "? OR" would keep SQLite from the index
-		q.Where("f.created_by = ?", v.UserID)
+// filesSeenBy restricts a query to the files that the actor can see.
+func filesSeenBy(q *bun.SelectQuery, actor core.Actor) {
+	if !actor.Admin() { // with "? OR …" SQLite would not use the index
+		q.Where("f.created_by = ?", actor.UserID)
 	}
 }
 
@@ -64,7 +66,7 @@ var (
 created_by, created_at, updated_at, backend, key) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING`}
 
-	// addUsage locks the user's row, so that no other create can pass the quota meanwhile.
+	// addUsage locks the user's row, so that concurrent creates cannot exceed the quota.
 	addUsage = &preparedStatement{`INSERT INTO file_usage (user_id, bytes, files) VALUES (?, ?, ?)
 ON CONFLICT (user_id) DO UPDATE SET bytes = file_usage.bytes + excluded.bytes,
 files = file_usage.files + excluded.files RETURNING bytes`}
@@ -75,14 +77,14 @@ files = file_usage.files + excluded.files RETURNING bytes`}
 created_by, created_at, updated_at, backend, key FROM files WHERE id = ?`}
 )
 
-// CreateFile implements core.FileStore. The version becomes 1.
+// CreateFile implements core.FileStore. It sets f.Version to 1.
 func (db *DB) CreateFile(ctx context.Context, f *core.File, quota int64) error {
 	args := []any{
 		f.ID, f.Name, fold(f.Name), f.Size, f.ContentType, f.SHA256, string(f.Metadata),
 		f.CreatedBy, micros(f.CreatedAt), micros(f.UpdatedAt), f.Blob.Backend, f.Blob.Key,
 	}
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := takeBlob(ctx, tx, f.Blob); err != nil {
+		if err := referBlob(ctx, tx, f.Blob); err != nil {
 			return err
 		}
 		n, err := tx.exec(ctx, insertFile, args...)
@@ -90,7 +92,7 @@ func (db *DB) CreateFile(ctx context.Context, f *core.File, quota int64) error {
 			return err
 		}
 		if n == 0 {
-			return core.Conflict("There is a file %q already", f.ID)
+			return core.Conflict("File %q already exists", f.ID)
 		}
 		var used int64
 		if err := tx.queryRow(ctx, addUsage, []any{f.CreatedBy, f.Size, 1}, &used); err != nil {
@@ -110,30 +112,30 @@ func (db *DB) CreateFile(ctx context.Context, f *core.File, quota int64) error {
 func overQuota(quota, used int64) error {
 	return &core.Error{
 		Code: core.CodePayloadTooLarge,
-		Message: fmt.Sprintf("Your files would be over the limit of %d bytes a user: you have %d; delete some first",
-			quota, used),
+		Message: fmt.Sprintf("Your files would exceed the limit of %d bytes per user. You use %d bytes. "+
+			"Delete some files first", quota, used),
 	}
 }
 
 // File implements core.FileStore.
-func (db *DB) File(ctx context.Context, v core.Actor, id string) (*core.File, error) {
+func (db *DB) File(ctx context.Context, actor core.Actor, id string) (*core.File, error) {
 	r := fileRow{ID: id}
 	err := db.queryRow(ctx, selectFile, []any{id}, &r.Name, &r.Size, &r.ContentType, &r.SHA256, &r.Metadata,
 		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt, &r.Backend, &r.Key)
 	if err != nil {
 		return nil, notFound(err, "file", id)
 	}
-	if !fileSeenBy(v, r.CreatedBy) {
+	if !fileSeenBy(actor, r.CreatedBy) {
 		return nil, core.NotFound("file", id)
 	}
 	return r.file(), nil
 }
 
 // Files implements core.FileStore.
-func (db *DB) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
+func (db *DB) Files(ctx context.Context, actor core.Actor, f core.FileFilter) ([]*core.File, int, error) {
 	var rows []fileRow
 	q := db.read.NewSelect().Model(&rows).Order("created_at DESC", "id DESC")
-	filesSeenBy(q, v)
+	filesSeenBy(q, actor)
 	whereName(q, f.Name)
 	whereContentType(q, f.ContentType)
 	total, err := db.list(ctx, q, f.Page)
@@ -143,7 +145,7 @@ func (db *DB) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*co
 	return filesOf(rows), total, nil
 }
 
-// longestPattern is in bytes: longer than any name, and no more than SQLite takes.
+// longestPattern is a length in bytes. It is longer than any name and within the limit of SQLite.
 const longestPattern = 40_000
 
 func whereName(q *bun.SelectQuery, part string) {
@@ -157,16 +159,16 @@ func whereName(q *bun.SelectQuery, part string) {
 	}
 }
 
-// whereContentType compares without parameters: those that are stored are in
-// lower case, and may have some after a semicolon.
+// whereContentType selects files by MIME type and ignores parameters. Stored types are in lower case
+// and can have parameters after a semicolon.
 func whereContentType(q *bun.SelectQuery, t string) {
 	t = strings.ToLower(t)
-	group, whole := strings.CutSuffix(t, "/*")
+	group, isGroup := strings.CutSuffix(t, "/*")
 	switch {
 	case t == "":
 	case len(literal(t)) > longestPattern:
 		q.Where("FALSE")
-	case whole:
+	case isGroup:
 		q.Where("content_type LIKE ? ESCAPE '!'", literal(group)+"/%")
 	default:
 		q.Where("(content_type = ? OR content_type LIKE ? ESCAPE '!')", t, literal(t)+";%")
@@ -175,17 +177,17 @@ func whereContentType(q *bun.SelectQuery, t string) {
 
 var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
-// literal is a LIKE pattern, with ! as its escape, that matches the text alone.
+// literal returns a LIKE pattern with the escape character ! that matches only the text.
 func literal(text string) string { return wildcards.Replace(text) }
 
-// UpdateFile implements core.FileStore. It raises f.Version too.
-func (db *DB) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
+// UpdateFile implements core.FileStore.
+func (db *DB) UpdateFile(ctx context.Context, actor core.Actor, f *core.File) error {
 	row := &fileRow{
 		ID: f.ID, Name: f.Name, NameFold: fold(f.Name), Metadata: string(f.Metadata),
 		Version: f.Version + 1, UpdatedAt: micros(f.UpdatedAt),
 	}
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		stored, err := lockFileOf(ctx, tx, v, f.ID)
+		stored, err := lockFileOf(ctx, tx, actor, f.ID)
 		if err != nil {
 			return err
 		}
@@ -203,14 +205,17 @@ func (db *DB) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error 
 }
 
 var errFileChanged = &core.Error{
-	Code: core.CodePreconditionFailed, Message: "The file was changed meanwhile: read it again",
+	Code:    core.CodePreconditionFailed,
+	Message: "The file was changed by another request. Read it again and repeat the change",
 }
 
 // DeleteFile implements core.FileStore.
-func (db *DB) DeleteFile(ctx context.Context, v core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (db *DB) DeleteFile(
+	ctx context.Context, actor core.Actor, id string, version int64, sweepAt time.Time,
+) (core.Blob, error) {
 	var blob core.Blob
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		stored, err := lockFileOf(ctx, tx, v, id)
+		stored, err := lockFileOf(ctx, tx, actor, id)
 		if err != nil {
 			return err
 		}
@@ -225,7 +230,7 @@ func (db *DB) DeleteFile(ctx context.Context, v core.Actor, id string, version i
 			return err
 		}
 		blob = core.Blob{Backend: stored.Backend, Key: stored.Key}
-		return leaveBlob(ctx, tx, blob, sweepAt)
+		return releaseBlob(ctx, tx, blob, sweepAt)
 	})
 	if err != nil {
 		return core.Blob{}, err
@@ -235,15 +240,15 @@ func (db *DB) DeleteFile(ctx context.Context, v core.Actor, id string, version i
 
 var lockFile = &preparedStatement{`SELECT size, version, created_by, backend, key FROM files WHERE id = ? FOR UPDATE`}
 
-// lockFileOf reads what a change needs of a file that the viewer may change. It
-// then stays so until the commit.
-func lockFileOf(ctx context.Context, tx *tx, v core.Actor, id string) (*fileRow, error) {
+// lockFileOf returns a file that the actor can change, with the columns that changes need. It locks the
+// file until the commit.
+func lockFileOf(ctx context.Context, tx *tx, actor core.Actor, id string) (*fileRow, error) {
 	r := &fileRow{ID: id}
 	err := tx.queryRow(ctx, lockFile, []any{id}, &r.Size, &r.Version, &r.CreatedBy, &r.Backend, &r.Key)
 	if err != nil {
 		return nil, notFound(err, "file", id)
 	}
-	if !fileSeenBy(v, r.CreatedBy) {
+	if !fileSeenBy(actor, r.CreatedBy) {
 		return nil, core.NotFound("file", id)
 	}
 	return r, nil

@@ -15,8 +15,8 @@ import (
 	"github.com/agentarea/agentarea/storage"
 )
 
-// filesForever stores files, deletes every other and moves every third of the
-// rest, and says of each step that it was acknowledged.
+// filesForever creates files, deletes every second one and moves every third of the rest. It prints each
+// acknowledged step.
 func filesForever(ctx context.Context, path string) error {
 	db, err := storage.Open(ctx, "sqlite://"+path, storage.Options{})
 	if err != nil {
@@ -69,8 +69,8 @@ func fileSteps(ctx context.Context, db *storage.DB, user string, n int) error {
 	}
 }
 
-// TestKilledFiles: after kill -9 at any moment each key is that of a file or of
-// an orphan, users have what their files sum up to, and what was acknowledged is so.
+// TestKilledFiles checks the database after SIGKILL at any moment. Each key belongs to a file or a pending
+// blob, the usage of users is the sum of their files, and acknowledged steps are stored.
 func TestKilledFiles(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
@@ -86,8 +86,8 @@ func TestKilledFiles(t *testing.T) {
 		must(t, err)
 		must(t, db.Migrate(t.Context()))
 		checkIntegrity(t, db)
-		checkFilesSaid(t, db, said)
-		wantNone(t, db, "with a file and an orphan", `SELECT f.id FROM files AS f
+		checkAcknowledgedFiles(t, db, said)
+		wantNone(t, db, "pending blobs of files", `SELECT f.id FROM files AS f
 JOIN orphans AS o ON o.backend = f.backend AND o.key = f.key`)
 		wantNone(t, db, "not counted as they are", `SELECT u.user_id FROM file_usage AS u
 WHERE (u.bytes, u.files) <> (SELECT coalesce(sum(f.size), 0), count(*) FROM files AS f WHERE f.created_by = u.user_id)`)
@@ -95,28 +95,30 @@ WHERE (u.bytes, u.files) <> (SELECT coalesce(sum(f.size), 0), count(*) FROM file
 	}
 }
 
+// wantNone fails the test if the query returns rows.
 func wantNone(t *testing.T, db *storage.DB, what, query string) {
 	t.Helper()
 	var found []string
 	must(t, db.Reader().NewRaw(query).Scan(t.Context(), &found))
 	if len(found) > 0 {
-		t.Fatal(what+":", found)
+		t.Fatalf("%s: %q", what, found)
 	}
 }
 
-func checkFilesSaid(t *testing.T, db *storage.DB, said []string) {
+// checkAcknowledgedFiles fails the test if an acknowledged step is not stored.
+func checkAcknowledgedFiles(t *testing.T, db *storage.DB, said []string) {
 	t.Helper()
 	for _, line := range said {
 		what, id, _ := strings.Cut(line, " ")
 		if len(id) != len(core.NewID("file")) {
-			continue // cut by the kill
+			continue // the kill interrupted the line
 		}
 		if what == "reserved" {
 			var n int
 			must(t, db.Reader().NewRaw(`SELECT (SELECT count(*) FROM files WHERE key = ?) +
 (SELECT count(*) FROM orphans WHERE key = ?)`, id, id).Scan(t.Context(), &n))
 			if n != 1 {
-				t.Fatalf("%s was acknowledged: in %d places", line, n)
+				t.Fatalf("%s was acknowledged, but the key is stored %d times, want 1", line, n)
 			}
 			continue
 		}
@@ -125,13 +127,13 @@ func checkFilesSaid(t *testing.T, db *storage.DB, said []string) {
 		case what == "deleted" && core.CodeOf(err) != core.CodeNotFound,
 			what != "deleted" && err != nil,
 			what == "moved" && f.Blob.Backend != "s3":
-			t.Fatalf("%s was acknowledged: %+v, %v", line, f, err)
+			t.Fatalf("%s was acknowledged, but File = %+v, %v", line, f, err)
 		}
 	}
 }
 
-// TestFilesOfTwoServers: servers at one database get each orphan once, and a
-// user's quota holds for both together.
+// TestFilesOfTwoServers checks that two servers on one database claim each pending blob once and enforce
+// one quota.
 func TestFilesOfTwoServers(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
@@ -179,12 +181,12 @@ func TestFilesOfTwoServers(t *testing.T) {
 	used, err := first.FileUsage(ctx, "ada")
 	must(t, err)
 	if used > 100 || used != int64(10*sum.stored) || sum.stored+sum.claimed+len(rest) != files {
-		t.Fatalf("%+v, %d bytes used, %d left", sum, used, len(rest))
+		t.Fatalf("got %+v, usage %d bytes, %d pending blobs left", sum, used, len(rest))
 	}
 }
 
-// TestFilesFullDisk: who uploads is told that there is no room, nothing of it
-// stays, reads go on, and it heals.
+// TestFilesFullDisk checks that file writes fail with InsufficientStorage while the disk is full and
+// store nothing, that reads still work, and that writes work again when there is space.
 func TestFilesFullDisk(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
@@ -205,12 +207,12 @@ func TestFilesFullDisk(t *testing.T) {
 			return db.UpdateFile(ctx, ada, &core.File{ID: "file-1", Version: 1, Metadata: big})
 		},
 	} {
-		room(t, db, 1) // anew: after such a failure the database may be connected anew
+		limitPages(t, db, 1) // repeated, because the committer may have reconnected after a failure
 		err := write()
 		var e *core.Error
 		if !errors.As(err, &e) || e.Code != core.CodeInsufficientStorage ||
-			e.Message != "The database's disk is full: free some space" {
-			t.Errorf("%s: %v", what, err)
+			e.Message != "The disk of the database is full. Free some space on it" {
+			t.Errorf("%s: got %v, want InsufficientStorage", what, err)
 		}
 	}
 	used, err := db.FileUsage(ctx, "ada")
@@ -218,16 +220,17 @@ func TestFilesFullDisk(t *testing.T) {
 	_, total, err := db.Files(ctx, ada, core.FileFilter{})
 	must(t, err)
 	if used != 5 || total != 1 {
-		t.Errorf("%d bytes, %d files", used, total)
+		t.Errorf("got usage %d bytes and %d files", used, total)
 	}
 
-	room(t, db, 1<<30)
+	limitPages(t, db, 1<<30)
 	must(t, db.CreateFile(ctx, file, 0))
 	checkIntegrity(t, db)
 }
 
-// room bounds the pages that the database may have; it has no fewer than it has now.
-func room(t *testing.T, db *storage.DB, pages int) {
+// limitPages limits the size of the database. A limit below the current size has the effect of the
+// current size.
+func limitPages(t *testing.T, db *storage.DB, pages int) {
 	t.Helper()
 	must(t, db.Write(t.Context(), func(ctx context.Context, db bun.IDB) error {
 		var now int

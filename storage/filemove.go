@@ -44,9 +44,9 @@ func (db *DB) MoveFile(ctx context.Context, id string, from, to core.Blob, sweep
 		if n == 0 {
 			return core.NotFound("file", id)
 		}
-		if err := takeBlob(ctx, tx, to); err != nil {
+		if err := referBlob(ctx, tx, to); err != nil {
 			return err
 		}
-		return leaveBlob(ctx, tx, from, sweepAt)
+		return releaseBlob(ctx, tx, from, sweepAt)
 	})
 }

@@ -16,8 +16,7 @@ type leaseRow struct {
 	Until int64  `bun:"until"`
 }
 
-// ClaimRuns implements core.RunStore. The oldest come first. Leases that are
-// over are cleared away with it.
+// ClaimRuns implements core.RunStore. It claims the oldest runs first and deletes expired leases.
 func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*core.Run, error) {
 	if limit <= 0 {
 		return nil, nil
@@ -29,7 +28,7 @@ func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit 
 			return err
 		}
 		var rows []runRow
-		err = underWay(tx.NewSelect()).Model(&rows).Where("owner <> ?", owner).Where("owner <> ''").
+		err = activeRuns(tx.NewSelect()).Model(&rows).Where("owner <> ?", owner).Where("owner <> ''").
 			Where("owner NOT IN (?)", tx.NewSelect().Model((*leaseRow)(nil)).Column("owner")).
 			Order("created_at", "id").Limit(int64(limit)).Scan(ctx)
 		if err != nil {
@@ -52,10 +51,10 @@ func (db *DB) ClaimRuns(ctx context.Context, owner string, now time.Time, limit 
 	return claimed, nil
 }
 
-// claim makes owner the run's owner, unless somebody was quicker: then it gives nil.
+// claim makes owner the owner of the run. It returns nil if another server has already claimed it.
 func claim(ctx context.Context, tx *tx, r *runRow, owner string) (*core.Run, error) {
 	q := tx.NewUpdate().Model(r).Column("owner").WherePK().
-		Where("owner = ?", r.Owner).Where("attempt = ?", r.Attempt).Where(isUnderWay)
+		Where("owner = ?", r.Owner).Where("attempt = ?", r.Attempt).Where(isActive)
 	r.Owner = owner
 	res, err := q.Exec(ctx)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/storage"
 )
 
-// holdLock begins a write as another program may, and keeps it until stdin ends.
+// holdLock begins a write transaction, as another program could, and keeps it until stdin is closed.
 func holdLock(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -30,7 +30,7 @@ func holdLock(ctx context.Context, path string) error {
 	}
 	fmt.Println("locked")
 	_, err = io.Copy(io.Discard, os.Stdin)
-	return err // the process ends, and with it the lock
+	return err // the lock ends with the process
 }
 
 func TestLockedLongerThanBusyTimeout(t *testing.T) {
@@ -47,30 +47,30 @@ func TestLockedLongerThanBusyTimeout(t *testing.T) {
 			begun := time.Now()
 			err := db.RenewLease(ctx, fmt.Sprint("server-", i), begun)
 			if waited := time.Since(begun); waited < busyTimeout {
-				t.Errorf("gave up after %s", waited)
+				t.Errorf("failed after %s, want at least %s", waited, busyTimeout)
 			}
 			var e *core.Error
 			if !errors.As(err, &e) || e.Code != core.CodeUnavailable || e.Message != "The database is busy" || e.Err == nil {
-				t.Errorf("got %v, want that the database is busy", err)
+				t.Errorf("got %v, want Unavailable: The database is busy", err)
 			}
 		})
 	}
-	must(t, db.Ping(ctx)) // reads go on
+	must(t, db.Ping(ctx)) // reads still work
 	wg.Wait()
 
-	// A caller that does not wait so long is gone without effect.
+	// A write whose context ends before busyTimeout has no effect.
 	short, cancel := context.WithTimeout(ctx, busyTimeout/8)
 	defer cancel()
 	u := &core.User{ID: "user-1", Username: "ada"}
 	if err := db.CreateUser(short, u); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v, want that its time was over", err)
+		t.Fatalf("got %v, want context.DeadlineExceeded", err)
 	}
 
 	must(t, other.stdin.Close())
 	must(t, other.Wait())
 	must(t, db.RenewLease(ctx, "server-1", time.Now()))
 	if _, err := db.User(ctx, u.ID); core.CodeOf(err) != core.CodeNotFound {
-		t.Fatalf("a write whose caller was gone: %v", err)
+		t.Fatalf("User after a cancelled write: got %v, want NotFound", err)
 	}
 }
 
@@ -83,15 +83,15 @@ func TestLockedShorterThanBusyTimeout(t *testing.T) {
 	go func() { done <- db.RenewLease(t.Context(), "server-1", time.Now()) }()
 	select {
 	case err := <-done:
-		t.Fatal("written through another's lock:", err)
-	case <-time.After(600 * time.Millisecond): // longer than one try
+		t.Fatalf("RenewLease returned %v while another process held the lock", err)
+	case <-time.After(600 * time.Millisecond): // longer than one attempt
 	}
 	must(t, other.stdin.Close())
 	must(t, other.Wait())
 	must(t, <-done)
 }
 
-// TestCloseWhileLocked: the writes that wait get their answers, and Close ends.
+// TestCloseWhileLocked checks that waiting writes fail with Unavailable and that Close returns.
 func TestCloseWhileLocked(t *testing.T) {
 	t.Parallel()
 	db, path := openNew(t, storage.Options{BusyTimeout: 200 * time.Millisecond})
@@ -104,7 +104,7 @@ func TestCloseWhileLocked(t *testing.T) {
 	must(t, db.Close())
 	for range 3 {
 		if err := <-answers; core.CodeOf(err) != core.CodeUnavailable {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want Unavailable", err)
 		}
 	}
 	must(t, other.stdin.Close())

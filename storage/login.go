@@ -31,8 +31,7 @@ func loginRowOf(l *core.Login) *loginRow {
 	}
 }
 
-// CreateLogin implements core.LoginStore. It fails with NotFound when there is
-// no such user.
+// CreateLogin implements core.LoginStore. It fails with NotFound if the user does not exist.
 func (db *DB) CreateLogin(ctx context.Context, l *core.Login) error {
 	row := loginRowOf(l)
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
@@ -44,8 +43,8 @@ func (db *DB) CreateLogin(ctx context.Context, l *core.Login) error {
 	})
 }
 
-var selectLogin = &preparedStatement{`SELECT user_id, generation, refresh_hash, rotated_at, created_at, expires_at, ended_at
-FROM logins WHERE id = ?`}
+var selectLogin = &preparedStatement{`SELECT user_id, generation, refresh_hash, rotated_at, created_at,
+expires_at, ended_at FROM logins WHERE id = ?`}
 
 // Login implements core.LoginStore.
 func (db *DB) Login(ctx context.Context, id string) (*core.Login, error) {
@@ -67,7 +66,7 @@ func (db *DB) RotateLogin(ctx context.Context, l *core.Login) error {
 		res, err := tx.NewUpdate().Model(row).
 			Column("generation", "refresh_hash", "rotated_at", "expires_at").
 			WherePK().Where("generation = ?", row.Generation-1).Where("ended_at = 0").Exec(ctx)
-		return changed(res, err, core.Conflict("The login was refreshed or ended meanwhile"))
+		return changed(res, err, core.Conflict("The login was refreshed or ended by another request. Sign in again"))
 	})
 }
 
@@ -100,7 +99,7 @@ func (db *DB) DeleteLogins(ctx context.Context, before time.Time, limit int) (in
 	return int(n), err
 }
 
-// changed is otherwise when a statement changed no row.
+// changed returns err, or otherwise if the statement changed no row.
 func changed(res sql.Result, err error, otherwise error) error {
 	if err != nil {
 		return err

@@ -17,14 +17,15 @@ import (
 	"github.com/agentarea/agentarea/test/dbtest"
 )
 
-// The tests of crashes and locks start this binary once more, to be another
-// process at the database.
+// Tests of crashes and locks start this test binary again, as another process that uses the same
+// database. These variables select what it does.
 const (
 	envRole = "STORAGE_TEST_ROLE"
 	envPath = "STORAGE_TEST_PATH"
 )
 
-// roles are what such a process does. It says lines on stdout and ends with stdin.
+// roles maps the values of envRole to functions. They print lines to stdout; holdLock and
+// migrateForever end when stdin is closed.
 var roles = map[string]func(ctx context.Context, path string) error{
 	"lock":    holdLock,
 	"write":   writeForever,
@@ -45,13 +46,14 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// process is another process at a database.
+// process is another process that uses the database.
 type process struct {
 	*exec.Cmd
 	lines *bufio.Scanner
 	stdin io.Closer
 }
 
+// startProcess starts this test binary with a role.
 func startProcess(t *testing.T, role, path string) *process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -65,7 +67,7 @@ func startProcess(t *testing.T, role, path string) *process {
 	return &process{Cmd: cmd, lines: bufio.NewScanner(stdout), stdin: stdin}
 }
 
-// line waits for a line.
+// line waits for the next line of the process and returns it.
 func (p *process) line(t *testing.T) string {
 	t.Helper()
 	if !p.lines.Scan() {
@@ -74,7 +76,7 @@ func (p *process) line(t *testing.T) string {
 	return p.lines.Text()
 }
 
-// kill ends the process as kill -9 does, and gives what it had said by then.
+// kill kills the process with SIGKILL, and returns the lines that it printed before.
 func (p *process) kill(t *testing.T) []string {
 	t.Helper()
 	must(t, p.Process.Kill())
@@ -82,7 +84,7 @@ func (p *process) kill(t *testing.T) []string {
 	for p.lines.Scan() {
 		rest = append(rest, p.lines.Text())
 	}
-	_ = p.Wait() // says that it was killed
+	_ = p.Wait() // reports that the process was killed
 	return rest
 }
 
@@ -100,6 +102,7 @@ var rapidChecks sync.Once
 
 func newPath(tb testing.TB) string { return filepath.Join(tb.TempDir(), "test.db") }
 
+// openAt opens a SQLite file and closes it when the test ends.
 func openAt(tb testing.TB, path string, o storage.Options) *storage.DB {
 	tb.Helper()
 	db, err := storage.Open(context.Background(), "sqlite://"+path, o)
@@ -108,6 +111,7 @@ func openAt(tb testing.TB, path string, o storage.Options) *storage.DB {
 	return db
 }
 
+// openNew creates and opens a SQLite file with the current schema.
 func openNew(tb testing.TB, o storage.Options) (*storage.DB, string) {
 	tb.Helper()
 	path := newPath(tb)
@@ -115,16 +119,17 @@ func openNew(tb testing.TB, o storage.Options) (*storage.DB, string) {
 	return openAt(tb, path, o), path
 }
 
+// checkIntegrity fails the test if SQLite reports errors in the file or rows with missing parents.
 func checkIntegrity(t *testing.T, db *storage.DB) {
 	t.Helper()
 	var verdict string
 	must(t, db.Reader().NewRaw("PRAGMA integrity_check").Scan(t.Context(), &verdict))
 	if verdict != "ok" {
-		t.Fatal("integrity_check:", verdict)
+		t.Fatalf("integrity_check: got %q, want ok", verdict)
 	}
-	var orphans []string
-	must(t, db.Reader().NewRaw(`SELECT "table" FROM pragma_foreign_key_check`).Scan(t.Context(), &orphans))
-	if len(orphans) > 0 {
-		t.Fatal("rows without their parents:", orphans)
+	var tables []string
+	must(t, db.Reader().NewRaw(`SELECT "table" FROM pragma_foreign_key_check`).Scan(t.Context(), &tables))
+	if len(tables) > 0 {
+		t.Fatalf("tables with missing parent rows: %q", tables)
 	}
 }

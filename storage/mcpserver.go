@@ -18,7 +18,7 @@ type mcpServerRow struct {
 	Slug        string `bun:"slug"`
 	Transport   string `bun:"transport"`
 	Config      string `bun:"config"`
-	// Secrets are null for none.
+	// Secrets is null if there are none.
 	Secrets []byte `bun:"secrets,nullzero"`
 	Shared  bool   `bun:"shared"`
 	Wanted  bool   `bun:"wanted"`
@@ -31,10 +31,10 @@ type mcpServerRow struct {
 }
 
 func mcpServerRowOf(s *core.MCPServer) (*mcpServerRow, error) {
-	able, err := capabilitiesText(s.Capabilities)
+	names, err := capabilitiesText(s.Capabilities)
 	return &mcpServerRow{
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Transport: s.Transport,
-		Config: string(s.Config), Secrets: s.Secrets, Shared: s.Shared, Wanted: s.ShouldRun(), Capabilities: able,
+		Config: string(s.Config), Secrets: s.Secrets, Shared: s.Shared, Wanted: s.ShouldRun(), Capabilities: names,
 		Version: s.Version, CreatedBy: s.CreatedBy, CreatedAt: micros(s.CreatedAt), UpdatedAt: micros(s.UpdatedAt),
 	}, err
 }
@@ -70,25 +70,25 @@ func capabilitiesText(capabilities []string) (string, error) {
 	return string(b), err
 }
 
-// What a viewer sees of the MCP servers is said here and nowhere else; what it
-// may change, by core.MCPServer's ChangedBy and by mayRunPrograms.
+// mcpServerSeen is the condition for MCP servers that an actor can see. mcpServerSeenBy returns its
+// arguments. core.MCPServer.ChangeableBy and mayRunPrograms decide who can change them.
 const mcpServerSeen = "(? OR m.created_by = ? OR m.shared)"
 
-func mcpServerSeenBy(v core.Actor) []any { return []any{v.Admin(), v.UserID} }
+func mcpServerSeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserID} }
 
-// mayRunPrograms fails unless the viewer may create or change a server, whose
-// transport runs programs on this machine if process says so.
-func mayRunPrograms(v core.Actor, process bool) error {
-	if process && !v.Admin() {
-		return core.Forbidden("Insufficient permissions: this transport runs commands on the server's machine, " +
-			"so only an admin may create or change such an MCP server; one that is reached by a url may be anybody's")
+// mayRunPrograms returns Forbidden if process is true and the actor is not an admin. It is true if the
+// server's transport runs programs on this machine.
+func mayRunPrograms(actor core.Actor, process bool) error {
+	if process && !actor.Admin() {
+		return core.Forbidden("Insufficient permissions: this transport runs commands on the server's machine. " +
+			"Only an admin can create or change such an MCP server. Everybody can use a transport with a url")
 	}
 	return nil
 }
 
-// CreateMCPServer implements core.MCPServerStore. The version becomes 1.
-func (db *DB) CreateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServer, process bool) error {
-	if err := mayRunPrograms(v, process); err != nil {
+// CreateMCPServer implements core.MCPServerStore. It sets s.Version to 1.
+func (db *DB) CreateMCPServer(ctx context.Context, actor core.Actor, s *core.MCPServer, process bool) error {
+	if err := mayRunPrograms(actor, process); err != nil {
 		return err
 	}
 	row, err := mcpServerRowOf(s)
@@ -97,7 +97,7 @@ func (db *DB) CreateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServ
 	}
 	row.Version = 1
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := slugIsFree(ctx, tx, s); err != nil {
+		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
@@ -109,11 +109,11 @@ func (db *DB) CreateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServ
 	return err
 }
 
-// slugIsFree fails when another server has s's slug.
-func slugIsFree(ctx context.Context, tx *tx, s *core.MCPServer) error {
+// checkSlugUnused returns Conflict if another server has the slug of s.
+func checkSlugUnused(ctx context.Context, tx *tx, s *core.MCPServer) error {
 	taken, err := tx.NewSelect().Model((*mcpServerRow)(nil)).Where("slug = ?", s.Slug).Where("id <> ?", s.ID).Exists(ctx)
 	if err != nil || taken {
-		return orConflict(err, "The slug %q is taken: choose another", s.Slug)
+		return orConflict(err, "The slug %q is already in use. Choose another slug", s.Slug)
 	}
 	return nil
 }
@@ -122,25 +122,30 @@ const mcpServerColumns = `id, name, description, slug, transport, config, secret
 version, created_by, created_at, updated_at`
 
 var (
-	selectMCPServer = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen}
+	selectMCPServer = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m
+WHERE id = ? AND ` + mcpServerSeen}
 
-	// selectMCPSlug is on the path of each call through the gateway.
-	selectMCPSlug = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m WHERE slug = ? AND ` + mcpServerSeen}
+	// selectMCPSlug is prepared because each call through the gateway uses it.
+	selectMCPSlug = &preparedStatement{`SELECT ` + mcpServerColumns + ` FROM mcp_servers AS m
+WHERE slug = ? AND ` + mcpServerSeen}
 )
 
 // MCPServer implements core.MCPServerStore.
-func (db *DB) MCPServer(ctx context.Context, v core.Actor, id string) (*core.MCPServer, error) {
-	return db.oneMCPServer(ctx, selectMCPServer, v, id)
+func (db *DB) MCPServer(ctx context.Context, actor core.Actor, id string) (*core.MCPServer, error) {
+	return db.oneMCPServer(ctx, selectMCPServer, actor, id)
 }
 
 // MCPServerBySlug implements core.MCPServerStore.
-func (db *DB) MCPServerBySlug(ctx context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
-	return db.oneMCPServer(ctx, selectMCPSlug, v, slug)
+func (db *DB) MCPServerBySlug(ctx context.Context, actor core.Actor, slug string) (*core.MCPServer, error) {
+	return db.oneMCPServer(ctx, selectMCPSlug, actor, slug)
 }
 
-func (db *DB) oneMCPServer(ctx context.Context, p *preparedStatement, v core.Actor, key string) (*core.MCPServer, error) {
+// oneMCPServer returns the MCP server that a statement selects by key.
+func (db *DB) oneMCPServer(
+	ctx context.Context, p *preparedStatement, actor core.Actor, key string,
+) (*core.MCPServer, error) {
 	var r mcpServerRow
-	err := db.queryRow(ctx, p, append([]any{key}, mcpServerSeenBy(v)...),
+	err := db.queryRow(ctx, p, append([]any{key}, mcpServerSeenBy(actor)...),
 		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared, &r.Wanted, &r.Capabilities,
 		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 	if err != nil {
@@ -152,9 +157,10 @@ func (db *DB) oneMCPServer(ctx context.Context, p *preparedStatement, v core.Act
 const nounMCPServer = "MCP server"
 
 // MCPServers implements core.MCPServerStore.
-func (db *DB) MCPServers(ctx context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
+func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
 	var rows []mcpServerRow
-	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(v)...).Order("created_at DESC", "id DESC")
+	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(actor)...).
+		Order("created_at DESC", "id DESC")
 	total, err := db.list(ctx, q, p)
 	if err != nil {
 		return nil, 0, err
@@ -163,25 +169,25 @@ func (db *DB) MCPServers(ctx context.Context, v core.Actor, p core.Page) ([]*cor
 	return servers, total, err
 }
 
-// UpdateMCPServer implements core.MCPServerStore. It raises s.Version too.
-func (db *DB) UpdateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServer, process bool) error {
+// UpdateMCPServer implements core.MCPServerStore.
+func (db *DB) UpdateMCPServer(ctx context.Context, actor core.Actor, s *core.MCPServer, process bool) error {
 	row, err := mcpServerRowOf(s)
 	if err != nil {
 		return err
 	}
 	row.Version++
 	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
-		stored, err := lockMCPServerOf(ctx, tx, v, s.ID)
+		stored, err := lockMCPServerOf(ctx, tx, actor, s.ID)
 		if err != nil {
 			return err
 		}
-		if err := mayRunPrograms(v, process); err != nil {
+		if err := mayRunPrograms(actor, process); err != nil {
 			return err
 		}
 		if stored.Version != s.Version {
 			return errMCPServerChanged
 		}
-		if err := slugIsFree(ctx, tx, s); err != nil {
+		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
 		}
 		_, err = tx.NewUpdate().Model(row).
@@ -196,13 +202,14 @@ func (db *DB) UpdateMCPServer(ctx context.Context, v core.Actor, s *core.MCPServ
 }
 
 var errMCPServerChanged = &core.Error{
-	Code: core.CodePreconditionFailed, Message: "The MCP server was changed meanwhile: read it again",
+	Code:    core.CodePreconditionFailed,
+	Message: "The MCP server was changed by another request. Read it again and repeat the change",
 }
 
-// DeleteMCPServer implements core.MCPServerStore. Version 0 is any.
-func (db *DB) DeleteMCPServer(ctx context.Context, v core.Actor, id string, version int64) error {
+// DeleteMCPServer implements core.MCPServerStore.
+func (db *DB) DeleteMCPServer(ctx context.Context, actor core.Actor, id string, version int64) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		stored, err := lockMCPServerOf(ctx, tx, v, id)
+		stored, err := lockMCPServerOf(ctx, tx, actor, id)
 		if err != nil {
 			return err
 		}
@@ -215,28 +222,30 @@ func (db *DB) DeleteMCPServer(ctx context.Context, v core.Actor, id string, vers
 }
 
 // SetDesiredState implements core.MCPServerStore.
-func (db *DB) SetDesiredState(ctx context.Context, v core.Actor, id string, state core.MCPDesiredState) error {
+func (db *DB) SetDesiredState(ctx context.Context, actor core.Actor, id string, state core.MCPDesiredState) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		if _, err := lockMCPServerOf(ctx, tx, v, id); err != nil {
+		if _, err := lockMCPServerOf(ctx, tx, actor, id); err != nil {
 			return err
 		}
-		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("wanted = ?", state == core.MCPDesiredRunning).Where("id = ?", id).Exec(ctx)
+		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("wanted = ?", state == core.MCPDesiredRunning).
+			Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }
 
-var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
+var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m
+WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
 
-// lockMCPServerOf reads what a change needs of a server that the viewer may
-// change. It then stays so until the commit.
-func lockMCPServerOf(ctx context.Context, tx *tx, v core.Actor, id string) (*core.MCPServer, error) {
+// lockMCPServerOf returns a server that the actor can change, with the columns that changes need. It
+// locks the server until the commit.
+func lockMCPServerOf(ctx context.Context, tx *tx, actor core.Actor, id string) (*core.MCPServer, error) {
 	s := &core.MCPServer{ID: id}
-	err := tx.queryRow(ctx, lockMCPServer, append([]any{id}, mcpServerSeenBy(v)...), &s.CreatedBy, &s.Version)
+	err := tx.queryRow(ctx, lockMCPServer, append([]any{id}, mcpServerSeenBy(actor)...), &s.CreatedBy, &s.Version)
 	if err != nil {
 		return nil, notFound(err, nounMCPServer, id)
 	}
-	if !s.ChangeableBy(v) {
-		return nil, core.Forbidden("Only who made the MCP server, or an admin, may change, start or stop it")
+	if !s.ChangeableBy(actor) {
+		return nil, core.Forbidden("Only the creator of the MCP server or an admin can change, start or stop it")
 	}
 	return s, nil
 }
@@ -253,12 +262,12 @@ func (db *DB) MCPServersToRun(ctx context.Context) ([]*core.MCPServer, error) {
 
 // SetMCPCapabilities implements core.MCPServerStore.
 func (db *DB) SetMCPCapabilities(ctx context.Context, id string, capabilities []string) error {
-	able, err := capabilitiesText(capabilities)
+	names, err := capabilitiesText(capabilities)
 	if err != nil {
 		return err
 	}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("capabilities = ?", able).Where("id = ?", id).Exec(ctx)
+		_, err := tx.NewUpdate().Model((*mcpServerRow)(nil)).Set("capabilities = ?", names).Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }

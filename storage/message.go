@@ -14,12 +14,13 @@ import (
 const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, metadata, created_at`
 
 var (
-	insertMessage = &preparedStatement{`INSERT INTO messages (` + messageColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+	insertMessage = &preparedStatement{`INSERT INTO messages (` + messageColumns + `)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 	selectMessage = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE id = ?`}
 
-	// Positions are in the order of the commits, so they tell messages of the
-	// same microsecond apart, and stay in order when a clock is set back.
+	// Positions increase with each commit. They order messages of the same microsecond, and also when
+	// the clock was set back.
 	selectHistory = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE session_key = ?
 AND position < (SELECT position FROM messages WHERE id = ?) ORDER BY position DESC LIMIT ?`}
 
@@ -31,19 +32,19 @@ WHERE session_key = (SELECT key FROM sessions WHERE agent_id = ? AND user_id = ?
 AND created_at < ? ORDER BY position DESC LIMIT ?`}
 )
 
-// forever is after every time there is.
+// forever is later than every stored time.
 const forever = math.MaxInt64
 
-// storedMessage is a message but for its session, ready to be stored. One that is
-// one text, as nearly all are, has no parts: decoding them as JSON was the most
-// of reading a history.
+// storedMessage contains the columns of a message except for those of its session. A message with a
+// single text, as nearly all have, has an empty parts column. Decoding parts from JSON took most of
+// the time of reading a history.
 type storedMessage struct {
 	id, runID, role, text, parts, metadata string
 	createdAt                              int64
 }
 
-// storeMessage does the work that needs no transaction.
-func storeMessage(m *core.Message, runID string) (storedMessage, error) {
+// encodeMessage converts a message to columns, so that the transaction does not have to.
+func encodeMessage(m *core.Message, runID string) (storedMessage, error) {
 	s := storedMessage{
 		id: m.ID, runID: runID, role: string(m.Role),
 		metadata: string(m.Metadata), createdAt: micros(m.CreatedAt),
@@ -57,7 +58,7 @@ func storeMessage(m *core.Message, runID string) (storedMessage, error) {
 	return s, err
 }
 
-// insert stores a message of the session that the run is of.
+// insert stores the message in the session of its run.
 func (m storedMessage) insert(ctx context.Context, tx *tx, sessionKey, sessionID, agentID, userID string) error {
 	_, err := tx.exec(ctx, insertMessage, m.id, sessionKey, sessionID, agentID, userID,
 		m.runID, m.role, m.text, m.parts, m.metadata, m.createdAt)
@@ -85,7 +86,8 @@ func scanMessage(scan func(dest ...any) error) (*core.Message, error) {
 	return m, json.Unmarshal(parts, &m.Parts)
 }
 
-// messages gives what a statement that finds the newest first finds, the oldest first.
+// messages returns the messages that a statement selects, in reverse order: the statement returns the
+// newest first, messages the oldest first.
 func (db *DB) messages(ctx context.Context, p *preparedStatement, args ...any) ([]*core.Message, error) {
 	var found []*core.Message
 	err := db.query(ctx, p, args, func(rows *sql.Rows) error {
@@ -112,8 +114,7 @@ func (db *DB) Messages(ctx context.Context, f core.MessageFilter) ([]*core.Messa
 	return db.messages(ctx, selectOfSession, f.AgentID, f.UserID, f.SessionID, before, limit)
 }
 
-// HistoryBefore implements core.MessageStore. It gives none when there is no
-// message of that id.
+// HistoryBefore implements core.MessageStore. It returns no messages if messageID does not exist.
 func (db *DB) HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*core.Message, error) {
 	return db.messages(ctx, selectHistory, sessionKey, messageID, max(limit, 0))
 }

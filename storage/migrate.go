@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// schemaRow says that a migration is done.
+// schemaRow records that a migration is applied.
 type schemaRow struct {
 	bun.BaseModel `bun:"table:schema_migrations,alias:m"`
 
@@ -19,10 +19,9 @@ type schemaRow struct {
 	AppliedAt int64  `bun:"applied_at,notnull"`
 }
 
-// Migrate brings the schema to this program's. Each migration is one transaction
-// with the row that says that it is done, so a kill between or within them is
-// made good by the next call. It fails, and changes nothing, when the database
-// is of a newer program.
+// Migrate applies the missing migrations. Each migration and its record are one transaction, so after
+// a crash the next call continues. If the schema is newer than this program, Migrate fails and
+// changes nothing.
 func (db *DB) Migrate(ctx context.Context) error { return db.migrate(ctx, migrations.All()) }
 
 func (db *DB) migrate(ctx context.Context, all []migrations.Migration) error {
@@ -37,8 +36,8 @@ func (db *DB) migrate(ctx context.Context, all []migrations.Migration) error {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	if at > len(all) {
-		return fmt.Errorf("the database has schema %d and this agentarea knows %d at most: "+
-			"run the newer agentarea that wrote it, or restore a backup from before", at, len(all))
+		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: "+
+			"run the newer agentarea that migrated it, or restore a backup from before", at, len(all))
 	}
 	for i, m := range all[at:] {
 		version := at + i + 1
@@ -50,7 +49,7 @@ func (db *DB) migrate(ctx context.Context, all []migrations.Migration) error {
 	return nil
 }
 
-// apply does one migration, unless another process did it meanwhile.
+// apply applies one migration, unless another process has already applied it.
 func apply(ctx context.Context, tx *tx, version int, m migrations.Migration) error {
 	row := &schemaRow{Version: version, Name: m.Name, AppliedAt: micros(time.Now())}
 	done, err := tx.NewSelect().Model(row).WherePK().Exists(ctx)

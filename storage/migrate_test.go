@@ -17,10 +17,10 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// released is the schema of this program.
+// released is the current schema version.
 var released = len(migrations.All())
 
-// next is All and two steps more, of which the second calls midway when half is done.
+// next returns all migrations and two more. The second one calls midway after its first statement.
 func next(midway func() error) []migrations.Migration {
 	half := func(statements ...string) func(ctx context.Context, db bun.IDB) error {
 		return func(ctx context.Context, db bun.IDB) error {
@@ -46,6 +46,7 @@ func next(midway func() error) []migrations.Migration {
 	)
 }
 
+// migrateForever starts the last migration of next and waits within it.
 func migrateForever(ctx context.Context, path string) error {
 	db, err := storage.Open(ctx, "sqlite://"+path, storage.Options{})
 	if err != nil {
@@ -58,8 +59,8 @@ func migrateForever(ctx context.Context, path string) error {
 	}))
 }
 
-// TestMigrationKilled: a kill in a migration leaves the steps before it whole and
-// nothing of its own, and the next start makes it good.
+// TestMigrationKilled checks that a kill within a migration keeps the earlier steps and nothing of the
+// interrupted one, and that the next call applies it.
 func TestMigrationKilled(t *testing.T) {
 	t.Parallel()
 	db, path := openNew(t, storage.Options{})
@@ -78,6 +79,7 @@ func TestMigrationKilled(t *testing.T) {
 	checkIntegrity(t, db)
 }
 
+// wantUser fails the test unless user-1 has the name and the schema has the version.
 func wantUser(t *testing.T, db *storage.DB, name string, version int) {
 	t.Helper()
 	u, err := db.User(t.Context(), "user-1")
@@ -96,7 +98,7 @@ func TestMigrationFails(t *testing.T) {
 	broken := errors.New("broken")
 	err := db.MigrateTo(t.Context(), next(func() error { return broken }))
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprintf("schema %d (two)", released+2)) {
-		t.Fatal(err)
+		t.Fatalf("got %v, want the error of migration two", err)
 	}
 	wantUser(t, db, "ada", released+1)
 	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
@@ -111,15 +113,15 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	must(t, db.Close())
 	db = openAt(t, path, storage.Options{})
 	err := db.Migrate(t.Context())
-	want := fmt.Sprintf("schema %d and this agentarea knows %d at most", released+2, released)
+	want := fmt.Sprintf("schema %d, but this agentarea supports %d at most", released+2, released)
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Fatal(err)
+		t.Fatalf("Migrate() = %v, want %q", err, want)
 	}
 	wantUser(t, db, "ada!", released+2)
 }
 
-// TestMigrationsAtOnce: several servers that start together make one schema.
-func TestMigrationsAtOnce(t *testing.T) {
+// TestConcurrentMigrations checks that servers that start at the same time can all migrate.
+func TestConcurrentMigrations(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	var wg sync.WaitGroup

@@ -21,13 +21,15 @@ type notificationRow struct {
 	CreatedAt int64  `bun:"created_at"`
 }
 
-// insertNotification numbers a notification. All writes of all servers are made one after
-// another, so numbers can be read in their order.
-var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at) VALUES (?, ?, ?, ?, ?, ?)`}
+// insertNotification assigns the next number. Because all servers write one after another, numbers
+// become visible in their order.
+var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at)
+VALUES (?, ?, ?, ?, ?, ?)`}
 
-// putNotification stores a notification in the transaction of what it tells of.
+// putNotification stores a notification in the transaction of the change that it reports.
 func putNotification(ctx context.Context, tx *tx, n *core.Notification) error {
-	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.TaskID, string(n.Data), micros(n.CreatedAt))
+	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.TaskID,
+		string(n.Data), micros(n.CreatedAt))
 	tx.wakeup(core.Wakeup{Topic: core.TopicNotifications})
 	return err
 }
@@ -38,12 +40,15 @@ func (db *DB) AddNotification(ctx context.Context, n *core.Notification) error {
 }
 
 // Notifications implements core.NotificationStore.
-func (db *DB) Notifications(ctx context.Context, f core.NotificationFilter, after, upto int64, limit int) ([]*core.Notification, error) {
+func (db *DB) Notifications(
+	ctx context.Context, f core.NotificationFilter, after, upto int64, limit int,
+) ([]*core.Notification, error) {
 	var rows []notificationRow
 	if upto == 0 {
 		upto = math.MaxInt64
 	}
-	q := db.read.NewSelect().Model(&rows).Where("n.seq > ?", after).Where("n.seq <= ?", upto).Order("n.seq").Limit(int64(max(limit, 0)))
+	q := db.read.NewSelect().Model(&rows).Where("n.seq > ?", after).Where("n.seq <= ?", upto).
+		Order("n.seq").Limit(int64(max(limit, 0)))
 	if f.UserID != "" {
 		q.Where("n.user_id IN (?, '')", f.UserID)
 	}

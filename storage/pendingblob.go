@@ -9,9 +9,9 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// orphanRow is a blob that no file names. One that is claimed is being deleted,
-// and is nobody's to take any more.
-type orphanRow struct {
+// pendingBlobRow is a blob that no file refers to. A claimed blob is being deleted, so that no file can
+// refer to it any more.
+type pendingBlobRow struct {
 	bun.BaseModel `bun:"table:orphans,alias:o"`
 
 	Backend  string `bun:"backend,pk"`
@@ -23,7 +23,7 @@ type orphanRow struct {
 }
 
 var (
-	// insertPendingBlob stores nothing when a file has the blob: its bytes are not to be swept.
+	// insertPendingBlob inserts nothing if a file refers to the blob.
 	insertPendingBlob = &preparedStatement{`INSERT INTO orphans (backend, key, sweep_at, claimed, attempts, reason)
 SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), FALSE, 0, ''
 WHERE NOT EXISTS (SELECT 1 FROM files WHERE backend = ? AND key = ?)`}
@@ -31,80 +31,80 @@ WHERE NOT EXISTS (SELECT 1 FROM files WHERE backend = ? AND key = ?)`}
 	renewPendingBlob = &preparedStatement{`UPDATE orphans SET sweep_at = CASE WHEN sweep_at < ? THEN ? ELSE sweep_at END
 WHERE backend = ? AND key = ? AND NOT claimed`}
 
-	takePendingBlob = &preparedStatement{`DELETE FROM orphans WHERE backend = ? AND key = ? AND NOT claimed`}
+	deleteReservedBlob = &preparedStatement{`DELETE FROM orphans WHERE backend = ? AND key = ? AND NOT claimed`}
 )
 
-// ReserveBlob implements core.FileStore. It fails with Conflict when the key was
-// used before, as far as it is known.
+// ReserveBlob implements core.FileStore. It fails with Conflict if a file or another pending blob has
+// the same key.
 func (db *DB) ReserveBlob(ctx context.Context, b core.Blob, sweepAt time.Time) error {
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		n, err := tx.exec(ctx, insertPendingBlob, b.Backend, b.Key, micros(sweepAt), b.Backend, b.Key)
 		if err == nil && n == 0 {
-			return core.Conflict("A file has the key %q already", b.Key)
+			return core.Conflict("A file with the key %q already exists", b.Key)
 		}
 		return err
 	})
 	return db.orFull(err)
 }
 
-var errSwept = core.Conflict("The bytes are being deleted: what they were for took too long")
+var errBlobExpired = core.Conflict("The reserved content expired and is being deleted. Upload it again")
 
-// RenewBlob implements core.FileStore. An earlier sweepAt changes nothing.
+// RenewBlob implements core.FileStore. A sweepAt before the stored one changes nothing.
 func (db *DB) RenewBlob(ctx context.Context, b core.Blob, sweepAt time.Time) error {
 	at := micros(sweepAt)
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		n, err := tx.exec(ctx, renewPendingBlob, at, at, b.Backend, b.Key)
 		if err == nil && n == 0 {
-			return errSwept
+			return errBlobExpired
 		}
 		return err
 	})
 }
 
-// takeBlob makes a reserved blob ready for a file to name it.
-func takeBlob(ctx context.Context, tx *tx, b core.Blob) error {
-	n, err := tx.exec(ctx, takePendingBlob, b.Backend, b.Key)
+// referBlob deletes the record of a reserved blob, because a file refers to it from now on.
+func referBlob(ctx context.Context, tx *tx, b core.Blob) error {
+	n, err := tx.exec(ctx, deleteReservedBlob, b.Backend, b.Key)
 	if err == nil && n == 0 {
-		return errSwept
+		return errBlobExpired
 	}
 	return err
 }
 
-// leaveBlob makes a claimed orphan of a blob that no file names any more.
-func leaveBlob(ctx context.Context, tx *tx, b core.Blob, sweepAt time.Time) error {
-	row := &orphanRow{Backend: b.Backend, Key: b.Key, SweepAt: micros(sweepAt), Claimed: true}
+// releaseBlob adds a claimed pending blob for a blob that no file refers to any more.
+func releaseBlob(ctx context.Context, tx *tx, b core.Blob, sweepAt time.Time) error {
+	row := &pendingBlobRow{Backend: b.Backend, Key: b.Key, SweepAt: micros(sweepAt), Claimed: true}
 	_, err := tx.NewInsert().Model(row).Exec(ctx)
 	return err
 }
 
-// ClaimPendingBlobs implements core.FileStore. Those that are due for longest come first.
+// ClaimPendingBlobs implements core.FileStore. It claims those with the earliest sweepAt first.
 func (db *DB) ClaimPendingBlobs(ctx context.Context, now, until time.Time, limit int) ([]core.PendingBlob, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	var rows []orphanRow
+	var rows []pendingBlobRow
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		due := tx.NewSelect().Model((*orphanRow)(nil)).Column("backend", "key").
+		due := tx.NewSelect().Model((*pendingBlobRow)(nil)).Column("backend", "key").
 			Where("sweep_at <= ?", micros(now)).Order("sweep_at").Limit(int64(limit))
-		// What another claimer has taken meanwhile is not due any more.
-		return tx.NewUpdate().Model((*orphanRow)(nil)).Set("claimed = TRUE").Set("attempts = attempts + 1").
+		// The second condition excludes blobs that another server has claimed meanwhile.
+		return tx.NewUpdate().Model((*pendingBlobRow)(nil)).Set("claimed = TRUE").Set("attempts = attempts + 1").
 			Set("sweep_at = ?", micros(until)).Where("(backend, key) IN (?)", due).
 			Where("sweep_at <= ?", micros(now)).Returning("backend, key, attempts").Scan(ctx, &rows)
 	})
 	if err != nil {
 		return nil, err
 	}
-	orphans := make([]core.PendingBlob, len(rows))
+	blobs := make([]core.PendingBlob, len(rows))
 	for i, r := range rows {
-		orphans[i] = core.PendingBlob{Blob: core.Blob{Backend: r.Backend, Key: r.Key}, Attempts: r.Attempts}
+		blobs[i] = core.PendingBlob{Blob: core.Blob{Backend: r.Backend, Key: r.Key}, Attempts: r.Attempts}
 	}
-	return orphans, nil
+	return blobs, nil
 }
 
-// PostponePendingBlob implements core.FileStore. One that is not claimed, or not
-// there any more, stays as it is.
+// PostponePendingBlob implements core.FileStore. It does nothing if the blob is not claimed or not
+// pending.
 func (db *DB) PostponePendingBlob(ctx context.Context, b core.Blob, sweepAt time.Time, reason string) error {
-	row := &orphanRow{Backend: b.Backend, Key: b.Key, SweepAt: micros(sweepAt), Reason: reason}
+	row := &pendingBlobRow{Backend: b.Backend, Key: b.Key, SweepAt: micros(sweepAt), Reason: reason}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewUpdate().Model(row).Column("sweep_at", "reason").WherePK().Where("claimed").Exec(ctx)
 		return err
@@ -113,7 +113,7 @@ func (db *DB) PostponePendingBlob(ctx context.Context, b core.Blob, sweepAt time
 
 // DeletePendingBlob implements core.FileStore.
 func (db *DB) DeletePendingBlob(ctx context.Context, b core.Blob) error {
-	row := &orphanRow{Backend: b.Backend, Key: b.Key}
+	row := &pendingBlobRow{Backend: b.Backend, Key: b.Key}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewDelete().Model(row).WherePK().Exec(ctx)
 		return err

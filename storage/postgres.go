@@ -27,7 +27,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// postgresDialect keeps everything in a database that servers share.
+// postgresDialect stores everything in a PostgreSQL database that several servers share.
 type postgresDialect struct {
 	address  postgresAddress
 	user     string
@@ -35,42 +35,45 @@ type postgresDialect struct {
 	database string
 	tls      *tls.Config
 	app      string
-	// name tells this server's words from others'.
+	// name identifies this server in the notifications that it sends.
 	name string
 }
 
 type postgresAddress struct{ network, address string }
 
 const (
-	// statementTimeout ends a statement in the server, for one whose caller is gone
-	// would go on; answerTimeout is when a server that says nothing counts as lost.
+	// statementTimeout makes PostgreSQL end a statement, which would otherwise continue after its
+	// caller is gone. A connection without a response for answerTimeout counts as lost.
 	statementTimeout = 10 * time.Second
 	answerTimeout    = 12 * time.Second
 	connectTimeout   = 5 * time.Second
 	idleConnection   = 5 * time.Minute
 	idleTransaction  = 5 * time.Second
 
-	countingConnections = 4
+	rateConnections = 4
 )
 
-// parsePostgres reads postgres://user:password@host:port/database?sslmode=…. The
-// password is in none of its errors.
+// parsePostgres parses a URL such as postgres://user:password@host:port/database?sslmode=…. Its errors
+// do not contain the password.
 func parsePostgres(text string) (*postgresDialect, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("database URL: not a URL (write postgres://user:password@host:5432/database)")
+		return nil, errors.New("the database URL is not valid: use postgres://user:password@host:5432/database")
 	}
-	d := &postgresDialect{user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea", name: core.NewID("db")}
+	d := &postgresDialect{
+		user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea", name: core.NewID("db"),
+	}
 	d.password, _ = u.User.Password()
 	if d.user == "" || d.database == "" {
-		return nil, errors.New("database URL: the user or the database is missing (write postgres://user:password@host:5432/database)")
+		return nil, errors.New("the database URL has no user or no database: use postgres://user:password@host:5432/database")
 	}
 	q := u.Query()
 	for name := range q {
 		switch name {
 		case "sslmode", "sslrootcert", "host", "port", "application_name":
 		default:
-			return nil, fmt.Errorf("database URL: unknown parameter %q (known: sslmode, sslrootcert, host, port, application_name)", name)
+			return nil, fmt.Errorf("the database URL has an unknown parameter %q: use sslmode, sslrootcert, host, port or "+
+				"application_name", name)
 		}
 	}
 	if name := q.Get("application_name"); name != "" {
@@ -88,7 +91,7 @@ func parsePostgres(text string) (*postgresDialect, error) {
 	}
 	switch {
 	case host == "":
-		return nil, errors.New("database URL: the host is missing (write postgres://user:password@host:5432/database)")
+		return nil, errors.New("the database URL has no host: use postgres://user:password@host:5432/database")
 	case strings.HasPrefix(host, "/"):
 		d.address = postgresAddress{"unix", filepath.Join(host, ".s.PGSQL."+port)}
 	default:
@@ -98,8 +101,8 @@ func parsePostgres(text string) (*postgresDialect, error) {
 	return d, err
 }
 
-// postgresTLS is the safest that makes sense unless a mode is given: the
-// certificate and the name are verified, but for a server on this machine.
+// postgresTLS returns the TLS configuration for a host, or nil for a connection without TLS. If no
+// mode is given, it verifies the certificate and the name, except for a server on this machine.
 func postgresTLS(host, mode, rootFile string) (*tls.Config, error) {
 	local := strings.HasPrefix(host, "/") || host == "localhost" || net.ParseIP(host).IsLoopback()
 	if mode == "" && !local {
@@ -109,11 +112,11 @@ func postgresTLS(host, mode, rootFile string) (*tls.Config, error) {
 	if rootFile != "" {
 		pem, err := os.ReadFile(rootFile)
 		if err != nil {
-			return nil, fmt.Errorf("database URL: sslrootcert: %w", err)
+			return nil, fmt.Errorf("sslrootcert of the database URL: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("database URL: sslrootcert: no certificate in %s", rootFile)
+			return nil, fmt.Errorf("sslrootcert of the database URL: no certificate in %s", rootFile)
 		}
 	}
 	switch mode {
@@ -121,21 +124,21 @@ func postgresTLS(host, mode, rootFile string) (*tls.Config, error) {
 		return nil, nil //nolint:nilnil // no TLS
 	case "require":
 		if rootFile == "" {
-			config.InsecureSkipVerify = true // what require means: encrypted, to whom it may be
+			config.InsecureSkipVerify = true // "require" means encryption without verification
 			return config, nil
 		}
-		return onlyChain(config), nil
+		return verifyChainOnly(config), nil
 	case "verify-ca":
-		return onlyChain(config), nil
+		return verifyChainOnly(config), nil
 	case "verify-full":
 		return config, nil
 	default:
-		return nil, fmt.Errorf("database URL: sslmode %q: must be disable, require, verify-ca or verify-full", mode)
+		return nil, fmt.Errorf("the database URL has sslmode %q: use disable, require, verify-ca or verify-full", mode)
 	}
 }
 
-// onlyChain verifies who signed the certificate, and not its name.
-func onlyChain(config *tls.Config) *tls.Config {
+// verifyChainOnly makes config verify the signatures of the certificate but not its name.
+func verifyChainOnly(config *tls.Config) *tls.Config {
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(s tls.ConnectionState) error {
 		options := x509.VerifyOptions{Roots: config.RootCAs, Intermediates: x509.NewCertPool()}
@@ -169,7 +172,7 @@ func (d *postgresDialect) pool(size int) *sql.DB {
 	return pool
 }
 
-// queue has connections of its own, and one that listens.
+// queue returns a driver with separate connections, one of which listens for notifications.
 func (d *postgresDialect) queue(Options) (riverdriver.Driver[*sql.Tx], func() error, error) {
 	config, err := pgxpool.ParseConfig("sslmode=disable")
 	if err != nil {
@@ -184,7 +187,7 @@ func (d *postgresDialect) queue(Options) (riverdriver.Driver[*sql.Tx], func() er
 		return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, dial.network, dial.address)
 	}
 	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	c.Host, c.Port = "postgres", 5432 // names only: DialFunc knows the way
+	c.Host, c.Port = "postgres", 5432 // required but unused: DialFunc has the address
 	config.MinConns, config.MaxConns = 0, 1
 	listener, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
@@ -197,10 +200,10 @@ func (d *postgresDialect) queue(Options) (riverdriver.Driver[*sql.Tx], func() er
 	}, nil
 }
 
-// counting has connections of its own, so that a count waits for no other query.
-func (d *postgresDialect) counting() *sql.DB { return d.pool(countingConnections) }
+// rateCounter returns a separate pool, so that counting a request never waits for other queries.
+func (d *postgresDialect) rateCounter() *sql.DB { return d.pool(rateConnections) }
 
-// rewrite numbers the arguments.
+// rewrite replaces each ? with $1, $2 and so on.
 func (*postgresDialect) rewrite(statement string) string {
 	var b strings.Builder
 	n := 0
@@ -215,34 +218,34 @@ func (*postgresDialect) rewrite(statement string) string {
 	return b.String()
 }
 
-// alone takes turns with the other servers: a transaction carries all writes that
-// wait, so one at a time is enough, and they need not fear one another. A server
-// that stops in mid-transaction loses its turn after idleTransaction.
-func (*postgresDialect) alone(ctx context.Context, tx *tx) error {
-	_, err := tx.exec(ctx, takeTurn)
+// lockWrites takes a lock that all servers share. A transaction contains all waiting writes of a
+// server, so one transaction at a time is enough, and transactions cannot conflict. A server that
+// stops within a transaction loses the lock after idleTransaction.
+func (*postgresDialect) lockWrites(ctx context.Context, tx *tx) error {
+	_, err := tx.exec(ctx, lockWrites)
 	return err
 }
 
-// takeTurn's number is ours among all that use the database.
-var takeTurn = &preparedStatement{"SELECT pg_advisory_xact_lock(7041600)"}
+// lockWrites uses a lock number that no other application in the same database should use.
+var lockWrites = &preparedStatement{"SELECT pg_advisory_xact_lock(7041600)"}
 
-// notifyChannel is where servers tell one another.
+// notifyChannel is the PostgreSQL channel on which the servers send wakeups to each other.
 const notifyChannel = "agentarea"
 
-var notify = &preparedStatement{"SELECT pg_notify('" + notifyChannel + "', ?)"}
+var notifyServers = &preparedStatement{"SELECT pg_notify('" + notifyChannel + "', ?)"}
 
-// tell sends a line of words: who tells, the topic and the id.
-func (d *postgresDialect) tell(ctx context.Context, tx *tx) error {
-	for _, s := range tx.wakeups {
-		if _, err := tx.exec(ctx, notify, d.name+" "+string(s.Topic)+" "+s.ID); err != nil {
+// notify sends each wakeup as three words: the name of this server, the topic and the id.
+func (d *postgresDialect) notify(ctx context.Context, tx *tx) error {
+	for _, w := range tx.wakeups {
+		if _, err := tx.exec(ctx, notifyServers, d.name+" "+string(w.Topic)+" "+w.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// listen connects again, for as long as it takes. What is told meanwhile is lost.
-func (d *postgresDialect) listen(heard func([]core.Wakeup)) (stop func()) {
+// listen reconnects after a lost connection, without a limit. Wakeups sent meanwhile are lost.
+func (d *postgresDialect) listen(receive func([]core.Wakeup)) (stop func()) {
 	pool := d.pool(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	listener := pgdriver.NewListener(bun.NewDB(pool, pgdialect.New()))
@@ -255,18 +258,18 @@ func (d *postgresDialect) listen(heard func([]core.Wakeup)) (stop func()) {
 			case <-ctx.Done():
 			}
 		}
-		told := listener.Channel(pgdriver.WithChannelSize(1000))
+		notifications := listener.Channel(pgdriver.WithChannelSize(1000))
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case n, ok := <-told:
+			case n, ok := <-notifications:
 				if !ok {
 					return
 				}
 				words := strings.SplitN(n.Payload, " ", 3)
 				if len(words) == 3 && words[0] != d.name {
-					heard([]core.Wakeup{{Topic: core.Topic(words[1]), ID: words[2]}})
+					receive([]core.Wakeup{{Topic: core.Topic(words[1]), ID: words[2]}})
 				}
 			}
 		}
@@ -287,8 +290,8 @@ func (*postgresDialect) beginSnapshot() string {
 	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
 }
 
-// snapshotTo has no file to give.
-func (*postgresDialect) snapshotTo(context.Context, string) (whole bool, err error) {
+// snapshotTo returns false, because PostgreSQL cannot write a SQLite file.
+func (*postgresDialect) snapshotTo(context.Context, string) (supported bool, err error) {
 	return false, nil
 }
 
@@ -302,20 +305,20 @@ func (*postgresDialect) failure(err error) failure {
 		return failUnique
 	case "23503":
 		return failMissing
-	case "40001", "40P01", "55P03", "57014": // conflicts of transactions, and statements that took too long
+	case "40001", "40P01", "55P03", "57014": // transaction conflicts and statement timeouts
 		return failBusy
 	case "53100":
 		return failFull
 	default:
 		switch class := code[:min(2, len(code))]; class {
-		case "08", "53", "57", "58", "28", "25": // the connection, its resources, the server, who we are, read-only
+		case "08", "53", "57", "58", "28", "25": // connection, resources, server, authentication, read-only
 			return failDown
 		}
 	}
 	return failOther
 }
 
-// connectionFailure is what is wrong when the server has not said it.
+// connectionFailure classifies an error that is not a response from PostgreSQL.
 func connectionFailure(err error) failure {
 	var network net.Error
 	for _, gone := range []error{io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, sql.ErrConnDone, net.ErrClosed} {

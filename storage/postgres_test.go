@@ -16,8 +16,8 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// TestPostgresAway: while the server is gone, writes and reads say so, and soon after
-// its return they work, with everything that was acknowledged.
+// TestPostgresAway checks that reads and writes fail with Unavailable while the PostgreSQL server is
+// stopped, and that they work again soon after it restarts, without losing acknowledged writes.
 func TestPostgresAway(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)
@@ -30,10 +30,10 @@ func TestPostgresAway(t *testing.T) {
 	server.Kill()
 	for range 3 {
 		if err := db.RenewLease(t.Context(), "meanwhile", now.Add(time.Hour)); core.CodeOf(err) != core.CodeUnavailable {
-			t.Fatalf("a write says %v", err)
+			t.Fatalf("write: got %v, want Unavailable", err)
 		}
 		if err := db.Ping(t.Context()); core.CodeOf(err) != core.CodeUnavailable {
-			t.Fatalf("a read says %v", err)
+			t.Fatalf("read: got %v, want Unavailable", err)
 		}
 	}
 	must(t, server.Up())
@@ -42,11 +42,12 @@ func TestPostgresAway(t *testing.T) {
 	var owners []string
 	must(t, db.Reader().NewRaw("SELECT owner FROM leases ORDER BY owner").Scan(t.Context(), &owners))
 	if !slices.Equal(owners, []string{"after", "before"}) {
-		t.Errorf("leases of %v", owners)
+		t.Errorf("unexpected leases of %v", owners)
 	}
 }
 
-// Servers that start at once migrate once, and their writes do not meet.
+// TestPostgresReplicas checks that servers that start at the same time migrate once, and that their
+// concurrent writes do not conflict.
 func TestPostgresReplicas(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
@@ -80,27 +81,27 @@ func TestPostgresReplicas(t *testing.T) {
 	_, total, err := db.Users(t.Context(), core.Page{Limit: 1})
 	must(t, err)
 	if total != writes {
-		t.Errorf("%d users of %d", total, writes)
+		t.Errorf("stored %d users, want %d", total, writes)
 	}
 }
 
 func TestPostgresURLs(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"postgres://u:secret@h/d?sslmode=prefer":           `sslmode "prefer": must be disable`,
+		"postgres://u:secret@h/d?sslmode=prefer":           `sslmode "prefer": use disable`,
 		"postgres://u:secret@h/d?connect_timeout=3":        `unknown parameter "connect_timeout"`,
-		"postgres://u:secret@h":                            "the database is missing",
-		"postgres://h/d":                                   "the user or the database is missing",
-		"postgres:///d?user=u":                             "is missing",
+		"postgres://u:secret@h":                            "no user or no database",
+		"postgres://h/d":                                   "no user or no database",
+		"postgres:///d?user=u":                             "no user or no database",
 		"postgres://u:secret@h/d?sslrootcert=/none/ca.pem": "sslrootcert",
-		"postgres://u:sec ret@h:port/d":                    "not a URL",
+		"postgres://u:sec ret@h:port/d":                    "is not valid",
 	} {
 		db, err := storage.Open(t.Context(), url, storage.Options{})
 		if err == nil {
 			must(t, db.Close())
 		}
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sec") && strings.Contains(err.Error(), "ret@") {
-			t.Errorf("%s: %v, want %s", url, err, want)
+			t.Errorf("Open(%q) = %v, want an error that contains %q", url, err, want)
 		}
 	}
 }

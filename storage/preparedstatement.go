@@ -8,15 +8,15 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// preparedStatement is a statement on the path of a turn, prepared prepared on each connection.
-// Measured: a user by id takes 8 µs of CPU so, and 24 µs when bun formats it and
-// SQLite parses it anew, or 39 µs under a context that can end. A turn's StartRun
-// and EndRun, ten statements and their share of two commits, take 175 to 250 µs
-// for 16 clients at once and 500 to 700 µs for one alone, as the machine is idle
-// or busy; a third of it is the kernel writing and syncing the log.
+// preparedStatement is a statement on the path of a chat turn. It is prepared once per connection.
+// Measured: reading a user by id takes 8 µs of CPU with a prepared statement, 24 µs if bun formats
+// and SQLite parses it each time, and 39 µs with a cancellable context. StartRun and EndRun of a turn
+// are ten statements and a share of two commits. They take 175 to 250 µs with 16 concurrent clients
+// and 500 to 700 µs with one, depending on the load of the machine. The kernel spends a third of
+// that writing and syncing the log.
 type preparedStatement struct{ sql string }
 
-// statements keeps the prepared statements of a connection or a pool, from their first use on.
+// statements prepares statements on a connection or a pool at their first use and caches them.
 type statements struct {
 	on interface {
 		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
@@ -33,6 +33,7 @@ func newStatements(on interface {
 	return &statements{on: on, dialect: d, prepared: map[*preparedStatement]bun.Stmt{}}
 }
 
+// prepare returns the statement from the cache, or prepares it.
 func (s *statements) prepare(ctx context.Context, p *preparedStatement) (bun.Stmt, error) {
 	s.mu.RLock()
 	stmt, ok := s.prepared[p]
@@ -54,7 +55,7 @@ func (s *statements) prepare(ctx context.Context, p *preparedStatement) (bun.Stm
 	return stmt, nil
 }
 
-// exec says how many rows were changed.
+// exec executes a statement and returns the number of affected rows.
 func (s *statements) exec(ctx context.Context, p *preparedStatement, args ...any) (int64, error) {
 	stmt, err := s.prepare(ctx, p)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *statements) exec(ctx context.Context, p *preparedStatement, args ...any
 	return res.RowsAffected()
 }
 
-// queryRow fails with sql.ErrNoRows.
+// queryRow scans the first row into dest. It fails with sql.ErrNoRows if there is none.
 func (s *statements) queryRow(ctx context.Context, p *preparedStatement, args []any, dest ...any) error {
 	stmt, err := s.prepare(ctx, p)
 	if err != nil {
@@ -76,6 +77,7 @@ func (s *statements) queryRow(ctx context.Context, p *preparedStatement, args []
 	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
 }
 
+// query calls each for every row until it returns an error.
 func (s *statements) query(ctx context.Context, p *preparedStatement, args []any, each func(*sql.Rows) error) error {
 	stmt, err := s.prepare(ctx, p)
 	if err != nil {
@@ -85,7 +87,7 @@ func (s *statements) query(ctx context.Context, p *preparedStatement, args []any
 	if err != nil {
 		return err
 	}
-	defer func() { _ = rows.Close() }() // Err below has what matters
+	defer func() { _ = rows.Close() }() // rows.Err returns the errors that matter
 	for rows.Next() {
 		if err := each(rows); err != nil {
 			return err

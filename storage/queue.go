@@ -14,42 +14,42 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// job is River's job: the right to work on one task that waits. It is put in
-// with its task, in the same transaction. Which task it is for is decided when it
-// is drawn, so that one user's many tasks don't keep another's waiting: River
-// itself knows priorities only.
+// job is a River job that executes one pending task. It is inserted in the same transaction as the
+// task, but does not name it: NextTask chooses the task when the job starts. So a user with many
+// tasks does not block other users, although River only supports priorities.
 type job struct{}
 
 // Kind implements river.JobArgs.
 func (job) Kind() string { return "task" }
 
 const (
-	// maxJobAge is longer than any task may take. A job that was lost with its
-	// server comes back an hour later and finds nothing to do, for a lease decides
-	// who takes up the run.
+	// maxJobAge is longer than the longest allowed task. River repeats the job of a crashed server one
+	// hour later. That job finds no task, because the run is resumed when the server's lease expires.
 	maxJobAge = 25 * time.Hour
-	// maxJobsKept is how long a used one stays to be looked at.
+	// maxJobsKept is how long a finished job is kept for inspection.
 	maxJobsKept = 10 * time.Minute
-	// fetchCooldown is the least time between two looks at the queue, and between
-	// two words that there is something in it: a word that is left out costs up to
-	// fetchPoll, the time between looks that nobody asked for.
+	// fetchCooldown is the minimum time between two fetches and between two notifications about new
+	// jobs. A job whose notification is suppressed waits for up to fetchPoll, the time between two
+	// regular fetches.
 	fetchCooldown = 2 * time.Millisecond
 	fetchPoll     = 500 * time.Millisecond
 )
 
-// newJobClient makes the client that puts jobs in.
+// newJobClient returns a client that inserts jobs.
 func newJobClient(driver riverdriver.Driver[*sql.Tx]) (*river.Client[*sql.Tx], error) {
-	client, err := river.NewClient(driver, &river.Config{FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler)})
+	client, err := river.NewClient(driver, &river.Config{
+		FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)
 	}
 	return client, nil
 }
 
-// insertJob puts one in that can be drawn from a time on.
+// insertJob inserts a job that can start at the given time.
 func (db *DB) insertJob(ctx context.Context, tx *tx, p core.TaskPriority, at time.Time) error {
 	if !at.After(time.Now()) {
-		at = time.Time{} // River's leader looks every few seconds only at what has a time
+		at = time.Time{} // River's leader checks scheduled jobs only every few seconds
 	}
 	_, err := db.jobs.InsertTx(ctx, tx.sql, job{}, &river.InsertOpts{Priority: int(p), ScheduledAt: at})
 	return err
@@ -66,8 +66,9 @@ func (db *DB) Work(slots int, do func(ctx context.Context)) (stop func(ctx conte
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: slots}}, Workers: workers,
 		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll,
 		JobTimeout: maxJobAge, RescueStuckJobsAfter: maxJobAge + time.Hour,
-		CompletedJobRetentionPeriod: maxJobsKept, CancelledJobRetentionPeriod: maxJobsKept, DiscardedJobRetentionPeriod: maxJobsKept,
-		Logger: slog.New(slog.DiscardHandler),
+		CompletedJobRetentionPeriod: maxJobsKept, CancelledJobRetentionPeriod: maxJobsKept,
+		DiscardedJobRetentionPeriod: maxJobsKept,
+		Logger:                      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)

@@ -15,7 +15,7 @@ func TestRates(t *testing.T) {
 	storagetest.RunRates(t, openNamed(t, dbtest.Postgres(t)).Rates())
 }
 
-// Two servers' counts are one.
+// TestRatesOfTwoServers checks that two servers share the counts.
 func TestRatesOfTwoServers(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
@@ -25,13 +25,13 @@ func TestRatesOfTwoServers(t *testing.T) {
 		r, err := []core.RateStore{a, b}[i%2].TakeRate(t.Context(), "ada", l)
 		must(t, err)
 		if r.Allowed != (i < l.PerMinute) {
-			t.Errorf("%d: %+v", i, r)
+			t.Errorf("TakeRate %d = %+v, want Allowed %t", i, r, i < l.PerMinute)
 		}
 	}
 }
 
-// What is over goes, in batches, and what counts stays.
-func TestRatesDrop(t *testing.T) {
+// TestDeleteRates checks that ended windows are deleted in batches and active ones are kept.
+func TestDeleteRates(t *testing.T) {
 	t.Parallel()
 	db := openNamed(t, dbtest.Postgres(t))
 	l := core.RateLimit{PerMinute: 1}
@@ -47,17 +47,17 @@ func TestRatesDrop(t *testing.T) {
 		n, err := db.Rates().DeleteRates(t.Context(), 2)
 		must(t, err)
 		if n != want {
-			t.Errorf("%d were dropped, want %d", n, want)
+			t.Errorf("DeleteRates = %d, want %d", n, want)
 		}
 	}
 	r, err := db.Rates().TakeRate(t.Context(), "d", l)
 	must(t, err)
 	if r.Allowed {
-		t.Error("a count that was not over is gone")
+		t.Error("DeleteRates deleted an active window")
 	}
 }
 
-// A count of a clock that was set back since is none.
+// TestRatesAfterTheClockWasSetBack checks that windows far in the future count as ended.
 func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	db := openNamed(t, dbtest.Postgres(t))
@@ -66,7 +66,7 @@ func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 		r, err := db.Rates().TakeRate(t.Context(), "ada", l)
 		must(t, err)
 		if !r.Allowed {
-			t.Fatalf("%+v", r)
+			t.Fatalf("TakeRate = %+v, want Allowed", r)
 		}
 		_, err = db.Reader().ExecContext(t.Context(), "UPDATE rate_counts SET minute_end = minute_end + 3600000000, second_end = second_end + 3600000000")
 		must(t, err)
@@ -77,11 +77,11 @@ func TestSQLiteSharesNoRates(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	if db.Rates() != nil {
-		t.Error("SQLite has a shared counter, which would wait for commits")
+		t.Error("Rates of SQLite is not nil, but shared counts would wait for commits")
 	}
 }
 
-// BenchmarkRate is what a shared count costs a request, with 1 and 16 clients at once.
+// BenchmarkRate measures a shared count with 1 and 16 concurrent clients.
 func BenchmarkRate(b *testing.B) {
 	url := pgtest.Start(b)
 	db, err := storage.Open(b.Context(), url, storage.Options{})

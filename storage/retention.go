@@ -26,7 +26,7 @@ func (db *DB) DeleteEvents(ctx context.Context, from, before time.Time, limit in
 			ids[i] = r.ID
 		}
 		_, err = tx.NewDelete().Table("events").Where("run_id IN (?)", bun.List(ids)).Exec(ctx)
-		// Others may have ended in the very microsecond of the last one.
+		// Other runs can have ended in the same microsecond as the last one.
 		n, next = len(runs), instant(runs[len(runs)-1].EndedAt)
 		if len(runs) == limit && runs[0].EndedAt < runs[len(runs)-1].EndedAt {
 			next = next.Add(-time.Microsecond)
@@ -58,29 +58,32 @@ func (db *DB) DeleteNotifications(ctx context.Context, before time.Time, limit i
 
 // DeleteRuns implements core.RetentionStore.
 func (db *DB) DeleteRuns(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.drop(ctx, "runs", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return db.deleteRows(ctx, "runs", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
 	})
 }
 
 // DeleteTasks implements core.RetentionStore.
 func (db *DB) DeleteTasks(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.drop(ctx, "tasks", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return db.deleteRows(ctx, "tasks", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
 	})
 }
 
 // DeleteSessions implements core.RetentionStore.
 func (db *DB) DeleteSessions(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.drop(ctx, "sessions", "key", func(q *bun.SelectQuery) *bun.SelectQuery {
-		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").Where("session_key IS NOT NULL").Where(isUnderWay)
+	return db.deleteRows(ctx, "sessions", "key", func(q *bun.SelectQuery) *bun.SelectQuery {
+		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").
+			Where("session_key IS NOT NULL").Where(isActive)
 		return q.Where("updated_at < ?", micros(before)).Where("key NOT IN (?)", busy).Order("updated_at").Limit(int64(limit))
 	})
 }
 
-// drop deletes the rows of a table that a condition picks; what belongs to them
-// goes by its foreign keys.
-func (db *DB) drop(ctx context.Context, table, key string, pick func(*bun.SelectQuery) *bun.SelectQuery) (int, error) {
+// deleteRows deletes the rows of a table that pick selects, and returns how many it deleted. Foreign
+// keys delete the rows that belong to them.
+func (db *DB) deleteRows(
+	ctx context.Context, table, key string, pick func(*bun.SelectQuery) *bun.SelectQuery,
+) (int, error) {
 	var n int64
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		found := pick(tx.NewSelect().Table(table).Column(key))

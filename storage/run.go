@@ -48,7 +48,7 @@ func (r *runRow) run() (*core.Run, error) {
 		ID: r.ID, Kind: core.RunKind(r.Kind), AgentID: r.AgentID, UserID: r.UserID,
 		SessionKey: r.SessionKey, SessionID: r.SessionID, AgentType: r.AgentType, Config: rawJSON(r.Config),
 		InputID: r.InputID, AnswerID: r.AnswerID, Status: core.RunStatus(r.Status), Error: fault,
-		Stream: r.Stream, Seed: uint64(r.Seed), Owner: r.Owner, Attempt: r.Attempt, //nolint:gosec // as it was stored
+		Stream: r.Stream, Seed: uint64(r.Seed), Owner: r.Owner, Attempt: r.Attempt, //nolint:gosec // it was converted from uint64
 		CancelRequested: r.CancelRequested, Model: r.Model,
 		Usage: sdk.Usage{
 			InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
@@ -58,48 +58,50 @@ func (r *runRow) run() (*core.Run, error) {
 	}, err
 }
 
-// isUnderWay is the condition of the index runs_under_way, word by word.
-const isUnderWay = `status IN ('running', 'waiting_approval')`
+// isActive selects runs that have not ended. It must equal the condition of the index runs_under_way.
+const isActive = `status IN ('running', 'waiting_approval')`
 
-// underWay selects from the runs that have not ended.
-func underWay(q *bun.SelectQuery) *bun.SelectQuery {
-	return q.Model((*runRow)(nil)).Where(isUnderWay)
+// activeRuns restricts a query to runs that have not ended.
+func activeRuns(q *bun.SelectQuery) *bun.SelectQuery {
+	return q.Model((*runRow)(nil)).Where(isActive)
 }
 
-// runSeenBy is what a viewer may see of the runs.
-func runSeenBy(v core.Actor) (string, []any) {
-	return "(? OR r.user_id = ?)", []any{v.Admin(), v.UserID}
+// runSeenBy returns the condition for runs that the actor can see, and its arguments.
+func runSeenBy(actor core.Actor) (string, []any) {
+	return "(? OR r.user_id = ?)", []any{actor.Admin(), actor.UserID}
 }
 
 var (
-	// insertRun stores nothing while another run of the session is under way.
+	// insertRun inserts nothing while another run of the session is active.
 	insertRun = &preparedStatement{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
 input_id, answer_id, status, error, stream, seed, owner, attempt, cancel_requested,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at, task_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0, ?)
-ON CONFLICT (session_key) WHERE ` + isUnderWay + ` DO NOTHING`}
+ON CONFLICT (session_key) WHERE ` + isActive + ` DO NOTHING`}
 
 	endRun = &preparedStatement{`UPDATE runs SET answer_id = ?, status = ?, error = ?, input_tokens = ?, output_tokens = ?,
 cached_tokens = ?, reasoning_tokens = ?, model = ?, ended_at = ?
-WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + `
+WHERE id = ? AND owner = ? AND attempt = ? AND ` + isActive + `
 RETURNING COALESCE(session_key, ''), session_id, agent_id, user_id`}
 
 	retryRun = &preparedStatement{`UPDATE runs SET attempt = attempt + 1
-WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
+WHERE id = ? AND owner = ? AND attempt = ? AND ` + isActive}
 
-	fenceRun = &preparedStatement{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay + ` FOR UPDATE`}
+	fenceRun = &preparedStatement{`SELECT 1 FROM runs WHERE id = ? AND owner = ? AND attempt = ?
+AND ` + isActive + ` FOR UPDATE`}
 )
 
-var errFenced = core.Conflict("The run has ended or is executed by another server or attempt")
+var errFenced = core.Conflict("The run has ended, or another server or attempt executes it")
 
-// fence fails unless the run is under way and of that owner and attempt, which
-// it then is until the commit.
+// fence returns errFenced unless the run is active and has run's owner and attempt. It locks the run
+// until the commit.
 func fence(ctx context.Context, tx *tx, run *core.Run) error {
 	var one int
 	err := tx.queryRow(ctx, fenceRun, []any{run.ID, run.Owner, run.Attempt}, &one)
 	return orFenced(err)
 }
 
+// orFenced converts sql.ErrNoRows into errFenced.
 func orFenced(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return errFenced
@@ -107,10 +109,10 @@ func orFenced(err error) error {
 	return err
 }
 
-// StartRun implements core.RunStore. It fails with NotFound when the agent is gone.
+// StartRun implements core.RunStore. It fails with NotFound if the agent does not exist.
 func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 	run := s.Run
-	input, err := storeMessage(s.Input, run.ID)
+	input, err := encodeMessage(s.Input, run.ID)
 	if err != nil {
 		return err
 	}
@@ -131,12 +133,13 @@ func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 		}
 		n, err := tx.exec(ctx, insertRun, run.ID, string(run.Kind), run.AgentID, run.UserID, key, run.SessionID,
 			run.AgentType, string(run.Config), input.id, string(run.Status), run.Stream,
-			int64(run.Seed), run.Owner, run.Attempt, run.Model, created, run.TaskID) //nolint:gosec // comes back as it was
+			int64(run.Seed), run.Owner, run.Attempt, run.Model, created, run.TaskID) //nolint:gosec // the conversion is undone on reading
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return core.Conflict("A turn of session %q is under way: wait for it, or cancel it", run.SessionID)
+			return core.Conflict("Session %q is busy with another turn. Wait for its run to end, or cancel the run",
+				run.SessionID)
 		}
 		if err := input.insert(ctx, tx, key, run.SessionID, run.AgentID, run.UserID); err != nil {
 			return err
@@ -150,14 +153,14 @@ func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
 }
 
 // Run implements core.RunStore.
-func (db *DB) Run(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
-	r, err := db.run(ctx, db.read, v, id)
+func (db *DB) Run(ctx context.Context, actor core.Actor, id string) (*core.Run, error) {
+	r, err := db.run(ctx, db.read, actor, id)
 	return r, db.translate(err)
 }
 
-func (db *DB) run(ctx context.Context, from bun.IDB, v core.Actor, id string) (*core.Run, error) {
+func (db *DB) run(ctx context.Context, from bun.IDB, actor core.Actor, id string) (*core.Run, error) {
 	r := new(runRow)
-	seen, args := runSeenBy(v)
+	seen, args := runSeenBy(actor)
 	err := from.NewSelect().Model(r).Where("id = ?", id).Where(seen, args...).Scan(ctx)
 	if err != nil {
 		return nil, notFound(err, "run", id)
@@ -165,7 +168,7 @@ func (db *DB) run(ctx context.Context, from bun.IDB, v core.Actor, id string) (*
 	return r.run()
 }
 
-// RetryRun implements core.RunStore. It raises run.Attempt too.
+// RetryRun implements core.RunStore.
 func (db *DB) RetryRun(ctx context.Context, run *core.Run, events []core.EventRow) error {
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		n, err := tx.exec(ctx, retryRun, run.ID, run.Owner, run.Attempt)
@@ -183,7 +186,7 @@ func (db *DB) RetryRun(ctx context.Context, run *core.Run, events []core.EventRo
 	return err
 }
 
-// EndRun implements core.RunStore. It sets the answer's SessionKey.
+// EndRun implements core.RunStore. It sets the SessionKey of e.Answer.
 func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
 	w, err := prepareEnd(e)
 	if err != nil {
@@ -200,7 +203,7 @@ func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
 	return err
 }
 
-// runEnd is a RunEnd made ready outside of the transaction.
+// runEnd contains the statement arguments of a RunEnd, which are prepared before the transaction.
 type runEnd struct {
 	run, call, task []any
 	answer          storedMessage
@@ -210,11 +213,11 @@ type runEnd struct {
 func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 	run, answerID := e.Run, e.Run.AnswerID
 	if !run.Status.Ended() {
-		return w, fmt.Errorf("end run %s: status %q is not an end", run.ID, run.Status)
+		return w, fmt.Errorf("end run %s: status %q is not final", run.ID, run.Status)
 	}
 	if e.Answer != nil {
 		answerID = e.Answer.ID
-		if w.answer, err = storeMessage(e.Answer, run.ID); err != nil {
+		if w.answer, err = encodeMessage(e.Answer, run.ID); err != nil {
 			return w, err
 		}
 		if w.notification, err = core.NewMessageNotification(e.Answer); err != nil {
@@ -250,7 +253,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if _, err := tx.exec(ctx, putCall, w.call...); err != nil {
 			return "", err
 		}
-		if err := account(ctx, tx, e.Run, e.Call); err != nil {
+		if err := recordUsage(ctx, tx, e.Run, e.Call); err != nil {
 			return "", err
 		}
 	}
@@ -258,7 +261,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if _, err := tx.exec(ctx, endTask, w.task...); err != nil {
 			return "", err
 		}
-		if err := noteTask(ctx, tx, e.Task.ID); err != nil {
+		if err := notifyTask(ctx, tx, e.Task.ID); err != nil {
 			return "", err
 		}
 	}
@@ -277,18 +280,18 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 }
 
 // RequestCancel implements core.RunStore.
-func (db *DB) RequestCancel(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
+func (db *DB) RequestCancel(ctx context.Context, actor core.Actor, id string) (*core.Run, error) {
 	var run *core.Run
 	err := db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
-		seen, args := runSeenBy(v)
+		seen, args := runSeenBy(actor)
 		res, err := tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
-			Where("id = ?", id).Where(isUnderWay).Where(seen, args...).Exec(ctx)
+			Where("id = ?", id).Where(isActive).Where(seen, args...).Exec(ctx)
 		unchanged := changed(res, err, errUnchanged)
 		if unchanged != nil && !errors.Is(unchanged, errUnchanged) {
 			return unchanged
 		}
 		tx.wakeup(core.Wakeup{Topic: core.TopicCancel, ID: id})
-		if run, err = db.run(ctx, tx, v, id); err != nil {
+		if run, err = db.run(ctx, tx, actor, id); err != nil {
 			return err
 		}
 		return unchanged
@@ -299,14 +302,13 @@ func (db *DB) RequestCancel(ctx context.Context, v core.Actor, id string) (*core
 	return run, err
 }
 
-// errUnchanged ends a write that found nothing to change, so that nothing is said
-// to have been done.
-var errUnchanged = errors.New("there was nothing to change")
+// errUnchanged rolls back a write that changed nothing, so that it is not audited.
+var errUnchanged = errors.New("nothing to change")
 
 // CancelRequests implements core.RunStore.
 func (db *DB) CancelRequests(ctx context.Context, owner string) ([]string, error) {
 	var ids []string
-	err := underWay(db.read.NewSelect()).Column("id").
+	err := activeRuns(db.read.NewSelect()).Column("id").
 		Where("owner = ?", owner).Where("cancel_requested").Scan(ctx, &ids)
 	return ids, db.translate(err)
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// Schema is how far a database has been migrated, and what uses it.
+// Schema describes which migrations a database has, and how many servers use it.
 type Schema struct {
-	// Version is the last migration that was done, 0 in an empty database; Known
-	// is the last that this program has.
+	// Version is the number of the last applied migration, 0 in an empty database. Known is the
+	// number of the last migration in this program.
 	Version, Known int
-	// Missing are the names of those that Migrate would do.
+	// Missing contains the names of the migrations that Migrate would apply.
 	Missing []string
-	// Servers is how many run on the database now. A server that was killed counts
-	// until its lease is over, 20 s later.
+	// Servers is the number of servers that use the database. A killed server counts until its lease
+	// expires 20 s later.
 	Servers int
 }
 
-// Schema changes nothing.
+// Schema returns the schema of the database. It changes nothing and works before Migrate.
 func (db *DB) Schema(ctx context.Context) (Schema, error) {
 	all := migrations.All()
 	s := Schema{Known: len(all)}
@@ -48,22 +48,34 @@ func (db *DB) Schema(ctx context.Context) (Schema, error) {
 	return s, nil
 }
 
-// current fails unless the schema is this program's.
-func (db *DB) current(ctx context.Context) error {
+// checkCurrent returns an error unless the schema is current and no server uses the database.
+func (db *DB) checkCurrent(ctx context.Context) error {
 	s, err := db.Schema(ctx)
 	switch {
 	case err != nil:
 		return err
 	case s.Version < s.Known:
-		return fmt.Errorf("it has schema %d and this agentarea's is %d: run agentarea db migrate on it first", s.Version, s.Known)
+		return fmt.Errorf("its schema is %d, but this agentarea needs %d: run agentarea db migrate on it first",
+			s.Version, s.Known)
 	case s.Version > s.Known:
-		return fmt.Errorf("it has schema %d and this agentarea knows %d at most: use the newer agentarea that wrote it", s.Version, s.Known)
+		return fmt.Errorf("its schema is %d, but this agentarea supports %d at most: use the newer agentarea that created it",
+			s.Version, s.Known)
 	case s.Servers > 0:
-		return fmt.Errorf("%d server(s) run on it: stop them (one that was killed counts for 20 s)", s.Servers)
+		return fmt.Errorf("it is in use by %s: stop all servers first (a killed server counts for 20 s)",
+			countServers(s.Servers))
 	}
 	return nil
 }
 
+// countServers returns text such as "1 server" or "2 servers".
+func countServers(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return fmt.Sprintf("%d servers", n)
+}
+
+// tables returns the names of all tables.
 func (db *DB) tables(ctx context.Context) ([]string, error) {
 	var names []string
 	err := db.read.NewRaw(db.dialect.tables()).Scan(ctx, &names)

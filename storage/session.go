@@ -39,8 +39,7 @@ func (db *DB) Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Sessi
 	return sessions, total, nil
 }
 
-// DeleteSession implements core.SessionStore. What belongs to the session goes by
-// its foreign keys.
+// DeleteSession implements core.SessionStore. Foreign keys delete the rows that belong to the session.
 func (db *DB) DeleteSession(ctx context.Context, agentID, userID, sessionID string) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		var key string
@@ -48,9 +47,9 @@ func (db *DB) DeleteSession(ctx context.Context, agentID, userID, sessionID stri
 		if err != nil {
 			return notFound(err, "session", sessionID)
 		}
-		busy, err := underWay(tx.NewSelect()).Where("session_key = ?", key).Exists(ctx)
+		busy, err := activeRuns(tx.NewSelect()).Where("session_key = ?", key).Exists(ctx)
 		if err != nil || busy {
-			return orConflict(err, "A turn of the session is under way: wait for it, or cancel it")
+			return orConflict(err, "Session %q is busy with a turn. Wait for its run to end, or cancel the run", sessionID)
 		}
 		_, err = tx.NewDelete().Model((*sessionRow)(nil)).Where("key = ?", key).Exec(ctx)
 		return err
@@ -60,14 +59,14 @@ func (db *DB) DeleteSession(ctx context.Context, agentID, userID, sessionID stri
 var lockSession = &preparedStatement{`SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ? FOR UPDATE`}
 
 var (
-	// touchSession makes the session or counts the turn's message to it.
+	// touchSession creates the session, or adds the message of a turn to its count.
 	touchSession = &preparedStatement{`INSERT INTO sessions (key, id, agent_id, user_id, messages, created_at, updated_at)
 VALUES (?, ?, ?, ?, 1, ?, ?)
 ON CONFLICT (agent_id, user_id, id) DO UPDATE SET messages = sessions.messages + 1,
 updated_at = CASE WHEN excluded.updated_at > sessions.updated_at THEN excluded.updated_at ELSE sessions.updated_at END
 RETURNING key`}
 
-	// answerSession counts the answer to it.
+	// answerSession adds an answer to the message count.
 	answerSession = &preparedStatement{`UPDATE sessions SET messages = messages + 1,
 updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
 )

@@ -22,11 +22,11 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// sqliteDialect keeps everything in one file, with the write-ahead log beside it.
+// sqliteDialect stores everything in one file, with a write-ahead log next to it.
 type sqliteDialect struct{ path string }
 
-// lockTry is how long one try to get the lock waits. The writer tries until the
-// oldest write has waited for Options.BusyTimeout.
+// lockTry is how long one attempt to get the lock waits. The committer retries until the oldest write
+// has waited for Options.BusyTimeout.
 const lockTry = 250 * time.Millisecond
 
 func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun.DB, err error) {
@@ -44,13 +44,13 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 	}
 	writer, err = sqlitePool(path, 1, min(o.BusyTimeout, lockTry),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		// 16 MB of log between checkpoints: pages that every turn touches are
-		// written back less often.
+		// 16 MB of log between checkpoints, so that pages that every turn touches are written back less
+		// often.
 		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-8000)", "temp_store(MEMORY)")
 	if err != nil {
 		return nil, nil, err
 	}
-	// The first connection makes the log, which the readers need to be there.
+	// The first connection creates the log, which the readers need.
 	if err := writer.PingContext(ctx); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the database %s: %w", path, err), writer.Close())
 	}
@@ -61,9 +61,9 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 	return writer, reader, nil
 }
 
-// makePrivate makes the file, if it is not there, for its owner only: SQLite
-// would let everybody read it, and the log takes its mode. A file that is there
-// is not touched, for closing it would drop this process's locks on it.
+// makePrivate creates a missing file with access for its owner only. SQLite would make it readable for
+// everybody, and the log gets the mode of the file. It does not open an existing file, because closing
+// it would release the locks that this process has on it.
 func makePrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -89,8 +89,8 @@ func sqlitePool(path string, size int, busy time.Duration, pragmas ...string) (*
 	return bun.NewDB(pool, sqlitedialect.New()), nil
 }
 
-// queue has one connection of its own, for the queue reads and writes beside our
-// transactions.
+// queue returns a driver with a separate connection, because the queue reads and writes outside of
+// the committer's transactions.
 func (d sqliteDialect) queue(o Options) (riverdriver.Driver[*sql.Tx], func() error, error) {
 	path, err := filepath.Abs(d.path)
 	if err != nil {
@@ -103,18 +103,19 @@ func (d sqliteDialect) queue(o Options) (riverdriver.Driver[*sql.Tx], func() err
 	return riversqlite.New(pool.DB), pool.Close, nil
 }
 
-func (sqliteDialect) counting() *sql.DB { return nil }
+// rateCounter returns nil, because a SQLite file has only one server.
+func (sqliteDialect) rateCounter() *sql.DB { return nil }
 
-// rewrite drops the row lock: a transaction that writes is alone.
+// rewrite removes the row lock, because only one transaction can write.
 func (sqliteDialect) rewrite(statement string) string {
 	return strings.TrimSuffix(statement, " FOR UPDATE")
 }
 
-// alone has nothing to do: a transaction that is begun to write has the file's lock.
-func (sqliteDialect) alone(context.Context, *tx) error { return nil }
+// lockWrites does nothing, because a transaction with _txlock=immediate has the lock of the file.
+func (sqliteDialect) lockWrites(context.Context, *tx) error { return nil }
 
-// There are no other servers.
-func (sqliteDialect) tell(context.Context, *tx) error          { return nil }
+// notify and listen do nothing, because a SQLite file has only one server.
+func (sqliteDialect) notify(context.Context, *tx) error        { return nil }
 func (sqliteDialect) listen(func([]core.Wakeup)) (stop func()) { return func() {} }
 
 func (sqliteDialect) tables() string {
@@ -123,9 +124,9 @@ func (sqliteDialect) tables() string {
 
 func (sqliteDialect) beginSnapshot() string { return "BEGIN" }
 
-// snapshotTo has SQLite write a copy without its free pages, while others read and
-// write.
-func (d sqliteDialect) snapshotTo(ctx context.Context, path string) (whole bool, err error) {
+// snapshotTo makes SQLite write a copy without free pages. Other connections can read and write
+// meanwhile.
+func (d sqliteDialect) snapshotTo(ctx context.Context, path string) (supported bool, err error) {
 	from, err := filepath.Abs(d.path)
 	if err != nil {
 		return false, err

@@ -17,7 +17,7 @@ func TestSQLite(t *testing.T) {
 	t.Parallel()
 	setRapidChecks(t, testenv.Rounds(20, 100))
 	storagetest.Run(t, func(t *testing.T) storagetest.Stores {
-		// A path with what means something in a URL.
+		// The path contains characters with a special meaning in URLs.
 		path := filepath.Join(t.TempDir(), "a b?c%20#d&e.db")
 		dbtest.Create(t, path)
 		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{})
@@ -26,7 +26,7 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenErrors(t *testing.T) {
 	t.Parallel()
 	notADatabase := newPath(t)
 	must(t, os.WriteFile(notADatabase, []byte(strings.Repeat("not a database", 100)), 0o600))
@@ -44,36 +44,36 @@ func TestOpenRefuses(t *testing.T) {
 			must(t, db.Close())
 		}
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: got %v, want it to say %q", url, err, want)
+			t.Errorf("%s: got %v, want an error that contains %q", url, err, want)
 		}
 	}
 }
 
-// TestPrivateFiles: password hashes are in there.
+// TestPrivateFiles checks the modes of the files, which contain password hashes.
 func TestPrivateFiles(t *testing.T) {
 	t.Parallel()
 	_, path := openNew(t, storage.Options{})
 	files, err := filepath.Glob(path + "*")
 	must(t, err)
 	if len(files) != 3 {
-		t.Fatal("the database, its log and the log's index are not there:", files)
+		t.Fatalf("got files %q, want the database, its log and the index of the log", files)
 	}
 	for _, f := range files {
 		info, err := os.Stat(f)
 		must(t, err)
 		if info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v", f, info.Mode())
+			t.Errorf("%s has mode %v", f, info.Mode())
 		}
 	}
 }
 
-// TestPlans: nothing on the path of a turn reads a whole table, so a turn does
-// not get slower as sessions and runs get more.
+// TestPlans checks that no prepared statement scans a whole table, so that turns do not become slower
+// with the number of sessions and runs.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
 	queries := append(
-		storage.Hot(),
+		storage.PreparedStatements(),
 		"SELECT id FROM runs WHERE session_key = ? AND status IN ('running', 'waiting_approval')",
 		"SELECT id FROM runs WHERE owner = ? AND status IN ('running', 'waiting_approval')",
 		"SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? ORDER BY updated_at DESC",
@@ -83,7 +83,8 @@ func TestPlans(t *testing.T) {
 		"SELECT * FROM files AS f WHERE backend = ? AND id > ? ORDER BY id LIMIT 20",
 		"SELECT backend, key FROM orphans WHERE sweep_at <= ? ORDER BY sweep_at LIMIT 20",
 	)
-	// The runs under way are few, an admin's list ends at its page, and one row is no table.
+	// These scans are acceptable: there are few active runs, an admin's list reads only one page, and
+	// some subqueries have one row.
 	fine := regexp.MustCompile("runs_under_way|files_newest|CONSTANT ROW")
 	for _, q := range queries {
 		var plan []struct {
@@ -95,7 +96,7 @@ func TestPlans(t *testing.T) {
 		for _, step := range plan {
 			whole := strings.HasPrefix(step.Detail, "SCAN ") && !fine.MatchString(step.Detail)
 			if whole || strings.Contains(step.Detail, "USE TEMP B-TREE FOR ORDER BY") && !strings.Contains(q, "updated_at DESC") {
-				t.Errorf("%s\n\t%s", q, step.Detail)
+				t.Errorf("statement scans a table: %s\n\t%s", q, step.Detail)
 			}
 		}
 	}

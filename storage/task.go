@@ -62,9 +62,11 @@ func newTaskRow(t *core.Task) (*taskRow, error) {
 func (r *taskRow) task() (*core.Task, error) {
 	t := &core.Task{
 		ID: r.ID, UserID: r.UserID, AgentID: r.AgentID, Title: r.Title, Description: r.Description,
-		Priority: core.TaskPriority(r.Priority), Data: rawJSON(r.Data), Status: core.TaskStatus(r.Status), Result: rawJSON(r.Result),
-		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts), Timeout: time.Duration(r.TimeoutMicros) * time.Microsecond,
-		RunID: r.RunID, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
+		Priority: core.TaskPriority(r.Priority), Data: rawJSON(r.Data),
+		Status: core.TaskStatus(r.Status), Result: rawJSON(r.Result),
+		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts),
+		Timeout: time.Duration(r.TimeoutMicros) * time.Microsecond,
+		RunID:   r.RunID, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
 		RunAt: instant(r.RunAt), CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
 		StartedAt: instant(r.StartedAt), EndedAt: instant(r.EndedAt),
 	}
@@ -75,12 +77,12 @@ func (r *taskRow) task() (*core.Task, error) {
 	return t, json.Unmarshal([]byte(r.Input), &t.Input)
 }
 
-// taskSeenBy is what a viewer may see of the tasks.
-func taskSeenBy(v core.Actor) (string, []any) {
-	return "(? OR t.user_id = ?)", []any{v.Admin(), v.UserID}
+// taskSeenBy returns the condition for tasks that the actor can see, and its arguments.
+func taskSeenBy(actor core.Actor) (string, []any) {
+	return "(? OR t.user_id = ?)", []any{actor.Admin(), actor.UserID}
 }
 
-// CreateTask implements core.TaskStore. It fails with NotFound when the agent is gone.
+// CreateTask implements core.TaskStore. It fails with NotFound if the agent does not exist.
 func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) {
 	row, err := newTaskRow(t)
 	if err != nil {
@@ -104,11 +106,11 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 		case err != nil && db.dialect.failure(err) == failMissing:
 			return core.NotFound("agent", t.AgentID)
 		case err != nil && db.dialect.failure(err) == failUnique && t.IdempotencyKey != "":
-			return core.Conflict("A request with this Idempotency-Key is under way: send it again")
+			return core.Conflict("Another request with this Idempotency-Key is being processed. Send the request again")
 		case err != nil:
 			return err
 		}
-		if err := noteTask(ctx, tx, t.ID); err != nil {
+		if err := notifyTask(ctx, tx, t.ID); err != nil {
 			return err
 		}
 		return db.insertJob(ctx, tx, t.Priority, t.RunAt)
@@ -119,8 +121,8 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 	return stored, nil
 }
 
-// noteTask tells those who watch where the task now stands.
-func noteTask(ctx context.Context, tx *tx, id string) error {
+// notifyTask stores a notification with the current status of the task.
+func notifyTask(ctx context.Context, tx *tx, id string) error {
 	row := new(taskRow)
 	if err := tx.NewSelect().Model(row).Where("id = ?", id).Scan(ctx); err != nil {
 		return err
@@ -136,11 +138,12 @@ func noteTask(ctx context.Context, tx *tx, id string) error {
 	return putNotification(ctx, tx, n)
 }
 
-// taskByKey gives the task that the user has made by the same key, nil for none.
-// A key that is too old is taken off its task.
+// taskByKey returns the task that the user created with the same idempotency key, or nil if there is
+// none. It removes an expired key from its task.
 func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 	row := new(taskRow)
-	err := tx.NewSelect().Model(row).Where("user_id = ?", t.UserID).Where("idempotency_key = ?", t.IdempotencyKey).Scan(ctx)
+	err := tx.NewSelect().Model(row).Where("user_id = ?", t.UserID).
+		Where("idempotency_key = ?", t.IdempotencyKey).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // most keys are new
 	}
@@ -152,14 +155,14 @@ func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 		return nil, err
 	}
 	if !bytes.Equal(row.RequestHash, t.RequestHash) {
-		return nil, core.Conflict("The Idempotency-Key was used for another request: choose a new one")
+		return nil, core.Conflict("The Idempotency-Key was used for a different request. Choose a new key")
 	}
 	return row.task()
 }
 
 // Task implements core.TaskStore.
-func (db *DB) Task(ctx context.Context, v core.Actor, id string) (*core.Task, error) {
-	row, err := taskOf(ctx, db.read, v, id)
+func (db *DB) Task(ctx context.Context, actor core.Actor, id string) (*core.Task, error) {
+	row, err := taskOf(ctx, db.read, actor, id)
 	if err != nil {
 		return nil, db.translate(err)
 	}
@@ -170,17 +173,17 @@ func (db *DB) Task(ctx context.Context, v core.Actor, id string) (*core.Task, er
 	return t, db.translate(db.addRuns(ctx, []*core.Task{t}))
 }
 
-func taskOf(ctx context.Context, from bun.IDB, v core.Actor, id string) (*taskRow, error) {
+func taskOf(ctx context.Context, from bun.IDB, actor core.Actor, id string) (*taskRow, error) {
 	row := new(taskRow)
-	seen, args := taskSeenBy(v)
+	seen, args := taskSeenBy(actor)
 	err := from.NewSelect().Model(row).Where("t.id = ?", id).Where(seen, args...).Scan(ctx)
 	return row, notFound(err, "task", id)
 }
 
 // Tasks implements core.TaskStore.
-func (db *DB) Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error) {
+func (db *DB) Tasks(ctx context.Context, actor core.Actor, f core.TaskFilter) ([]*core.Task, int, error) {
 	var rows []taskRow
-	seen, args := taskSeenBy(v)
+	seen, args := taskSeenBy(actor)
 	q := db.read.NewSelect().Model(&rows).Where(seen, args...).Order("t.created_at DESC", "t.id DESC")
 	if f.Status != "" {
 		q.Where("t.status = ?", string(f.Status))
@@ -204,7 +207,7 @@ func (db *DB) Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*co
 	return tasks, total, db.translate(db.addRuns(ctx, tasks))
 }
 
-// addRuns fills in what is known of the tasks' runs.
+// addRuns sets Usage, Steps and Step of each task from the recorded calls of its run.
 func (db *DB) addRuns(ctx context.Context, tasks []*core.Task) error {
 	byRun := map[string]*core.Task{}
 	var ids []string
@@ -225,34 +228,38 @@ func (db *DB) addRuns(ctx context.Context, tasks []*core.Task) error {
 	}
 	err := db.read.NewSelect().TableExpr("calls AS c").ColumnExpr("c.run_id AS run_id").
 		ColumnExpr("SUM(CASE WHEN c.done THEN 1 ELSE 0 END) AS steps").
-		ColumnExpr("CAST(SUM(c.input_tokens) AS BIGINT) AS input").ColumnExpr("CAST(SUM(c.output_tokens) AS BIGINT) AS output").
-		ColumnExpr("CAST(SUM(c.cached_tokens) AS BIGINT) AS cached").ColumnExpr("CAST(SUM(c.reasoning_tokens) AS BIGINT) AS reasoning").
+		ColumnExpr("CAST(SUM(c.input_tokens) AS BIGINT) AS input").
+		ColumnExpr("CAST(SUM(c.output_tokens) AS BIGINT) AS output").
+		ColumnExpr("CAST(SUM(c.cached_tokens) AS BIGINT) AS cached").
+		ColumnExpr("CAST(SUM(c.reasoning_tokens) AS BIGINT) AS reasoning").
 		ColumnExpr("(SELECT l.kind FROM calls AS l WHERE l.run_id = c.run_id ORDER BY l.number DESC LIMIT 1) AS kind").
 		Where("c.run_id IN (?)", bun.List(ids)).GroupExpr("c.run_id").Scan(ctx, &runs)
 	for _, r := range runs {
 		t := byRun[r.RunID]
 		t.Steps, t.Step = r.Steps, core.CallKind(r.Kind)
-		t.Usage = sdk.Usage{InputTokens: r.Input, OutputTokens: r.Output, CachedInputTokens: r.Cached, ReasoningTokens: r.Reasoning}
+		t.Usage = sdk.Usage{
+			InputTokens: r.Input, OutputTokens: r.Output, CachedInputTokens: r.Cached, ReasoningTokens: r.Reasoning,
+		}
 	}
 	return err
 }
 
 // CancelTask implements core.TaskStore.
-func (db *DB) CancelTask(ctx context.Context, v core.Actor, id string, now time.Time) (*core.Task, error) {
+func (db *DB) CancelTask(ctx context.Context, actor core.Actor, id string, now time.Time) (*core.Task, error) {
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
-		row, err := taskOf(ctx, tx, v, id)
+		row, err := taskOf(ctx, tx, actor, id)
 		if err != nil {
 			return err
 		}
 		if core.TaskStatus(row.Status).Ended() {
-			return core.Conflict("The task has ended already: it is %s", row.Status)
+			return core.Conflict("The task has already ended with status %s", row.Status)
 		}
-		n, err := tx.exec(ctx, endWaitingTask, string(core.TaskCancelled), "", micros(now), micros(now), id)
+		n, err := tx.exec(ctx, endPendingTask, string(core.TaskCancelled), "", micros(now), micros(now), id)
 		if err != nil {
 			return err
 		}
 		if n > 0 {
-			if err := noteTask(ctx, tx, id); err != nil {
+			if err := notifyTask(ctx, tx, id); err != nil {
 				return err
 			}
 		}
@@ -262,43 +269,46 @@ func (db *DB) CancelTask(ctx context.Context, v core.Actor, id string, now time.
 			}
 			return nil
 		}
-		if n > 0 { // it waits for another attempt: nobody else ends its run
+		if n > 0 { // the task was pending, so no server executes its run
 			return endDeferredRun(ctx, tx, row.RunID, now)
 		}
 		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
-			Where("id = ?", row.RunID).Where(isUnderWay).Exec(ctx)
+			Where("id = ?", row.RunID).Where(isActive).Exec(ctx)
 		tx.wakeup(core.Wakeup{Topic: core.TopicCancel, ID: row.RunID})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return db.Task(ctx, v, id)
+	return db.Task(ctx, actor, id)
 }
 
-// endDeferredRun ends a run that nobody executes, with the event that ends its log.
+// endDeferredRun ends a run that no server executes, and appends the end event to its log.
 func endDeferredRun(ctx context.Context, tx *tx, runID string, now time.Time) error {
 	if _, err := tx.exec(ctx, endUnownedRun, string(core.RunCancelled), micros(now), runID); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`, micros(now), runID, runID)
+	_, err := tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`,
+		micros(now), runID, runID)
 	return err
 }
 
-var errTaskTaken = core.Conflict("The task was taken up just now: try again")
+var errTaskTaken = core.Conflict("The task is being started. Try again")
 
 var (
-	endWaitingTask = &preparedStatement{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'pending'`}
+	endPendingTask = &preparedStatement{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ?
+WHERE id = ? AND status = 'pending'`}
 
-	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
+	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ?
+WHERE id = ? AND owner = '' AND ` + isActive}
 
-	// appendEnd leaps over numbers that the run's last life may have shown.
+	// appendEnd skips sequence numbers that the last attempt may have sent but not stored.
 	appendEnd = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
 SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT) FROM events AS e WHERE e.run_id = ?
 AND EXISTS (SELECT 1 FROM runs AS r WHERE r.id = ? AND r.status = 'cancelled') GROUP BY e.run_id`}
 
-	// nextTask finds the first task of each user among those of the highest
-	// priority, and of these users the one who was served the longest ago.
+	// nextTask selects each user's oldest task among those with the highest priority, and of these the
+	// task of the user whose last task started longest ago.
 	nextTask = &preparedStatement{`SELECT t.id FROM tasks AS t JOIN (
 SELECT w.user_id AS user_id, MIN(w.created_at) AS first FROM tasks AS w
 WHERE w.status = 'pending' AND w.run_at <= ? AND w.priority =
@@ -307,19 +317,22 @@ GROUP BY w.user_id) AS u ON u.user_id = t.user_id AND u.first = t.created_at
 WHERE t.status = 'pending' AND t.run_at <= ?
 ORDER BY t.priority, COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = t.user_id), 0), t.created_at, t.id LIMIT 1`}
 
-	startTask = &preparedStatement{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?, started_at = ?, updated_at = ?
+	startTask = &preparedStatement{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?,
+started_at = ?, updated_at = ?
 WHERE id = ? AND status = 'pending'`}
 
-	ownRun = &preparedStatement{`UPDATE runs SET owner = ? WHERE id = ? AND owner = '' AND ` + isUnderWay}
+	ownRun = &preparedStatement{`UPDATE runs SET owner = ? WHERE id = ? AND owner = '' AND ` + isActive}
 
-	deferTask = &preparedStatement{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ? WHERE run_id = ? AND status = 'running'`}
+	deferTask = &preparedStatement{`UPDATE tasks SET status = 'pending', error = ?, run_at = ?, updated_at = ?
+WHERE run_id = ? AND status = 'running'`}
 
-	disownRun = &preparedStatement{`UPDATE runs SET owner = '' WHERE id = ? AND owner = ? AND attempt = ? AND ` + isUnderWay}
+	disownRun = &preparedStatement{`UPDATE runs SET owner = '' WHERE id = ? AND owner = ? AND attempt = ? AND ` + isActive}
 
-	forgetFailed = &preparedStatement{`DELETE FROM calls WHERE run_id = ? AND done AND error <> '' AND number >
+	deleteFailedCalls = &preparedStatement{`DELETE FROM calls WHERE run_id = ? AND done AND error <> '' AND number >
 COALESCE((SELECT MAX(number) FROM calls WHERE run_id = ? AND error = ''), 0)`}
 
-	endTask = &preparedStatement{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ? WHERE id = ? AND status = 'running'`}
+	endTask = &preparedStatement{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ?
+WHERE id = ? AND status = 'running'`}
 )
 
 // NextTask implements core.TaskStore.
@@ -329,22 +342,22 @@ func (db *DB) NextTask(ctx context.Context, now time.Time) (*core.Task, error) {
 	err := db.queryRow(ctx, nextTask, []any{at, at, at}, &id)
 	if err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil, nil //nolint:nilnil // none waits
+			return nil, nil //nolint:nilnil // no task is due
 		}
 		return nil, err
 	}
 	row := new(taskRow)
 	if err := db.read.NewSelect().Model(row).Where("id = ?", id).Scan(ctx); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil, nil //nolint:nilnil // its agent was deleted just now
+			return nil, nil //nolint:nilnil // its agent was just deleted
 		}
 		return nil, db.translate(err)
 	}
 	return row.task()
 }
 
-// TaskBacklog counts the tasks that wait: with the index on them, so that it costs as
-// much as there are of those.
+// TaskBacklog counts the pending tasks of all users by priority. It uses the index on pending tasks, so
+// its cost depends only on their number.
 func (db *DB) TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error) {
 	var rows []struct {
 		Priority int64 `bun:"priority"`
@@ -364,16 +377,16 @@ func (db *DB) TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklo
 	return out, nil
 }
 
-// beginTask makes a waiting task running.
+// beginTask changes the status of a pending task to running.
 func beginTask(ctx context.Context, tx *tx, id, runID string, now time.Time) error {
 	n, err := tx.exec(ctx, startTask, runID, micros(now), micros(now), id)
 	if err == nil && n == 0 {
-		return core.Conflict("The task does not wait any more")
+		return core.Conflict("The task is no longer pending")
 	}
 	if err != nil {
 		return err
 	}
-	return noteTask(ctx, tx, id)
+	return notifyTask(ctx, tx, id)
 }
 
 // ResumeTask implements core.TaskStore.
@@ -410,7 +423,7 @@ func (db *DB) DeferTask(ctx context.Context, run *core.Run, at time.Time, failur
 		if n == 0 {
 			return errFenced
 		}
-		if _, err := tx.exec(ctx, forgetFailed, run.ID, run.ID); err != nil {
+		if _, err := tx.exec(ctx, deleteFailedCalls, run.ID, run.ID); err != nil {
 			return err
 		}
 		n, err = tx.exec(ctx, deferTask, fault, micros(at), micros(time.Now()), run.ID)
@@ -424,7 +437,7 @@ func (db *DB) DeferTask(ctx context.Context, run *core.Run, at time.Time, failur
 		if err := tx.NewSelect().Model(row).Where("run_id = ?", run.ID).Scan(ctx); err != nil {
 			return err
 		}
-		if err := noteTask(ctx, tx, row.ID); err != nil {
+		if err := notifyTask(ctx, tx, row.ID); err != nil {
 			return err
 		}
 		return db.insertJob(ctx, tx, core.TaskPriority(row.Priority), at)
@@ -438,18 +451,18 @@ func (db *DB) FailTask(ctx context.Context, id string, now time.Time, failure *s
 		return err
 	}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
-		n, err := tx.exec(ctx, endWaitingTask, string(core.TaskFailed), fault, micros(now), micros(now), id)
+		n, err := tx.exec(ctx, endPendingTask, string(core.TaskFailed), fault, micros(now), micros(now), id)
 		if err == nil && n == 0 {
-			err = core.Conflict("The task does not wait any more")
+			err = core.Conflict("The task is no longer pending")
 		}
 		if err != nil {
 			return err
 		}
-		return noteTask(ctx, tx, id)
+		return notifyTask(ctx, tx, id)
 	})
 }
 
-// taskEndArgs are endTask's, made outside of the transaction.
+// taskEndArgs returns the arguments of endTask.
 func taskEndArgs(e *core.TaskEnd, at time.Time) ([]any, error) {
 	fault, err := errorText(e.Error)
 	return []any{string(e.Status), string(e.Result), fault, micros(at), micros(at), e.ID}, err

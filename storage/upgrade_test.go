@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
-// The dumps of databases that programs of each released schema have written.
+// These are dumps of databases that programs with each released schema wrote.
 var (
 	//go:embed testdata/schema1.sql
 	schema1 string
@@ -23,7 +23,7 @@ var (
 	schema2 string
 )
 
-// dumps are in the order of their schemas, from 1.
+// dumps contains the dumps by schema version, starting with 1.
 var dumps = []string{schema1, schema2}
 
 func openDump(t *testing.T, dump string) *storage.DB {
@@ -37,8 +37,8 @@ func openDump(t *testing.T, dump string) *storage.DB {
 	return openAt(t, path, storage.Options{})
 }
 
-// TestUpgrade: a database of any released schema has every row that it had, as it
-// was, and what it cannot have yet works.
+// TestUpgrade checks that a migration from each released schema keeps all rows, and that newer features
+// work afterwards.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	tables := []int{10, 13}
@@ -49,7 +49,7 @@ func TestUpgrade(t *testing.T) {
 			columns := columnsOf(t, db)
 			before := contents(t, db, columns)
 			if len(before) != tables[i] || len(before["runs"]) != 3 {
-				t.Fatalf("in the dump is %v", before)
+				t.Fatalf("unexpected rows in the dump: %v", before)
 			}
 			must(t, db.Migrate(t.Context()))
 			checkIntegrity(t, db)
@@ -58,7 +58,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			for table, lost := range before {
 				if len(lost) > 0 {
-					t.Errorf("%s lost %q", table, lost)
+					t.Errorf("table %s lost row %q", table, lost)
 				}
 			}
 			checkUpgraded(t, db)
@@ -66,14 +66,14 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// checkUpgraded uses what is old, and what is new since any of the schemas.
+// checkUpgraded uses old rows and features of newer schemas.
 func checkUpgraded(t *testing.T, db *storage.DB) {
 	t.Helper()
 	ctx, bob := t.Context(), core.Actor{UserID: "user-0002bob", Role: core.RoleMember}
 	run, err := db.Run(ctx, bob, "run-0002")
 	must(t, err)
 	if run.Error == nil || run.Error.Message != "später" || run.Seed != 1<<64-1 {
-		t.Errorf("run: %+v", run)
+		t.Errorf("unexpected run %+v", run)
 	}
 	blob := core.Blob{Backend: "local", Key: "1"}
 	must(t, db.ReserveBlob(ctx, blob, time.Now()))
@@ -85,8 +85,7 @@ func checkUpgraded(t *testing.T, db *storage.DB) {
 	must(t, err)
 }
 
-// TestReleasedSchemaIsFrozen: the first steps make what they made when the dumps
-// were written.
+// TestReleasedSchemaIsFrozen checks that the first migrations still create the schemas of the dumps.
 func TestReleasedSchemaIsFrozen(t *testing.T) {
 	t.Parallel()
 	for i, dump := range dumps {
@@ -94,7 +93,7 @@ func TestReleasedSchemaIsFrozen(t *testing.T) {
 		must(t, now.MigrateTo(t.Context(), migrations.All()[:i+1]))
 		released, today := schema(t, openDump(t, dump)), schema(t, now)
 		if !slices.Equal(released, today) {
-			t.Errorf("schema %d was\n%q\nand is now\n%q", i+1, released, today)
+			t.Errorf("schema %d changed:\n got %q\nwant %q", i+1, today, released)
 		}
 	}
 }
@@ -106,7 +105,7 @@ func schema(t *testing.T, db *storage.DB) []string {
 	return all
 }
 
-// columnsOf are the names of the columns of each table.
+// columnsOf returns the column names of each table.
 func columnsOf(t *testing.T, db *storage.DB) map[string][]string {
 	t.Helper()
 	var rows []struct{ Tab, Col string }
@@ -119,7 +118,7 @@ WHERE m.type = 'table'`).Scan(t.Context(), &rows))
 	return columns
 }
 
-// contents are the rows of tables, as text.
+// contents returns the rows of each table as text.
 func contents(t *testing.T, db *storage.DB, columns map[string][]string) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}

@@ -24,9 +24,10 @@ type usageRow struct {
 	ReasoningTokens int64  `bun:"reasoning_tokens"`
 }
 
-const secondsOfADay = 24 * 60 * 60
+const secondsPerDay = 24 * 60 * 60
 
-func (r *usageRow) used() core.UsageRow {
+// usage converts the row. Columns that were not selected are zero.
+func (r *usageRow) usage() core.UsageRow {
 	u := core.UsageRow{
 		AgentID: r.AgentID, Model: r.Model, UserID: r.UserID, Completions: r.Completions,
 		Usage: sdk.Usage{
@@ -35,38 +36,38 @@ func (r *usageRow) used() core.UsageRow {
 		},
 	}
 	if r.Day != 0 {
-		u.Day = time.Unix(r.Day*secondsOfADay, 0).UTC()
+		u.Day = time.Unix(r.Day*secondsPerDay, 0).UTC()
 	}
 	return u
 }
 
-// putUsage adds a row, for one that all completions of a day update would have
-// them wait for one another's commits.
+// putUsage inserts a row for each completion. If all completions of a day updated one row, they would
+// wait for each other's commits.
 var putUsage = &preparedStatement{`INSERT INTO token_usage (day, user_id, agent_id, model, completions,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)`}
 
-// account counts what a call has used, if it is a completion that was answered.
-func account(ctx context.Context, tx *tx, run *core.Run, c *core.Call) error {
+// recordUsage stores the usage of a call, if it is an answered completion.
+func recordUsage(ctx context.Context, tx *tx, run *core.Run, c *core.Call) error {
 	if c == nil || !c.Done || c.ModelID == "" {
 		return nil
 	}
-	_, err := tx.exec(ctx, putUsage, c.EndedAt.Unix()/secondsOfADay, run.UserID, run.AgentID, c.ModelID,
+	_, err := tx.exec(ctx, putUsage, c.EndedAt.Unix()/secondsPerDay, run.UserID, run.AgentID, c.ModelID,
 		c.Usage.InputTokens, c.Usage.OutputTokens, c.Usage.CachedInputTokens, c.Usage.ReasoningTokens)
 	return err
 }
 
-// usageColumns are the columns of the keys.
+// usageColumns maps each key to its column.
 var usageColumns = map[core.UsageKey]string{
 	core.UsageByDay: "day", core.UsageByAgent: "agent_id", core.UsageByModel: "model", core.UsageByUser: "user_id",
 }
 
 // Usage implements core.UsageStore.
-func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
-	chosen := func() *bun.SelectQuery {
+func (db *DB) Usage(ctx context.Context, actor core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
+	selected := func() *bun.SelectQuery {
 		q := db.read.NewSelect().Model((*usageRow)(nil)).
-			Where("u.day >= ?", f.From.Unix()/secondsOfADay).Where("u.day <= ?", f.To.Unix()/secondsOfADay)
-		if !v.Admin() {
-			q = q.Where("u.user_id = ?", v.UserID)
+			Where("u.day >= ?", f.From.Unix()/secondsPerDay).Where("u.day <= ?", f.To.Unix()/secondsPerDay)
+		if !actor.Admin() {
+			q = q.Where("u.user_id = ?", actor.UserID)
 		}
 		for column, value := range map[string]string{"agent_id": f.AgentID, "model": f.Model, "user_id": f.UserID} {
 			if value != "" {
@@ -76,11 +77,11 @@ func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]co
 		return q
 	}
 	var sum usageRow
-	if err := sums(chosen()).Scan(ctx, &sum); err != nil {
+	if err := sums(selected()).Scan(ctx, &sum); err != nil {
 		return nil, 0, core.UsageRow{}, err
 	}
 	if len(f.By) == 0 {
-		total := sum.used()
+		total := sum.usage()
 		return []core.UsageRow{total}, 1, total, nil
 	}
 	groups := func(q *bun.SelectQuery) *bun.SelectQuery {
@@ -89,11 +90,11 @@ func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]co
 		}
 		return q
 	}
-	total, err := db.read.NewSelect().TableExpr("(?) AS g", groups(chosen())).Count(ctx)
+	total, err := db.read.NewSelect().TableExpr("(?) AS g", groups(selected())).Count(ctx)
 	if err != nil {
 		return nil, 0, core.UsageRow{}, err
 	}
-	q := sums(groups(chosen()))
+	q := sums(groups(selected()))
 	for _, key := range f.By {
 		if key == core.UsageByDay {
 			q = q.OrderExpr("u.day DESC")
@@ -107,11 +108,12 @@ func (db *DB) Usage(ctx context.Context, v core.Actor, f core.UsageFilter) ([]co
 	}
 	used := make([]core.UsageRow, len(rows))
 	for i := range rows {
-		used[i] = rows[i].used()
+		used[i] = rows[i].usage()
 	}
-	return used, int(total), sum.used(), nil
+	return used, int(total), sum.usage(), nil
 }
 
+// sums adds the sums of all counts to the columns of a query.
 func sums(q *bun.SelectQuery) *bun.SelectQuery {
 	for _, column := range []string{"completions", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"} {
 		q = q.ColumnExpr("CAST(COALESCE(SUM(?), 0) AS BIGINT) AS ?", bun.Ident("u."+column), bun.Ident(column))

@@ -17,7 +17,7 @@ type userRow struct {
 	Username     string `bun:"username"`
 	UsernameFold string `bun:"username_fold"`
 	Email        string `bun:"email"`
-	// EmailFold is null for users without one.
+	// EmailFold is null for users without an email.
 	EmailFold    string `bun:"email_fold,nullzero"`
 	Role         string `bun:"role"`
 	PasswordHash string `bun:"password_hash"`
@@ -34,8 +34,7 @@ func (r *userRow) user() *core.User {
 	}
 }
 
-// fold makes strings that differ in case only the same, as strings.EqualFold
-// sees it.
+// fold returns the same text for strings that are equal under strings.EqualFold.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
@@ -46,7 +45,7 @@ func fold(s string) string {
 	}, s)
 }
 
-// CreateUser implements core.UserStore. Emails are unique as usernames are.
+// CreateUser implements core.UserStore. Emails are unique, and their case is ignored.
 func (db *DB) CreateUser(ctx context.Context, u *core.User) error {
 	row := &userRow{
 		ID: u.ID, Username: u.Username, UsernameFold: fold(u.Username),
@@ -57,17 +56,17 @@ func (db *DB) CreateUser(ctx context.Context, u *core.User) error {
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		taken := tx.NewSelect().Model((*userRow)(nil))
 		if is, err := taken.Clone().Where("username_fold = ?", row.UsernameFold).Exists(ctx); err != nil || is {
-			return orConflict(err, "The username %q is taken", u.Username)
+			return orConflict(err, "The username %q is already in use", u.Username)
 		}
 		if is, err := taken.Clone().Where("email_fold = ?", row.EmailFold).Exists(ctx); err != nil || is {
-			return orConflict(err, "The email %q is taken", u.Email)
+			return orConflict(err, "The email %q is already in use", u.Email)
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})
 }
 
-// orConflict is err, or else a Conflict.
+// orConflict returns err, or a Conflict if err is nil.
 func orConflict(err error, message string, args ...any) error {
 	if err != nil {
 		return err
@@ -114,7 +113,7 @@ func (db *DB) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*c
 		}
 		admins, err := tx.NewSelect().Model((*userRow)(nil)).Where("role = ?", string(core.RoleAdmin)).Where("NOT disabled").Exists(ctx)
 		if err != nil || !admins {
-			return orConflict(err, "Nobody would be left to administer the server: make another user an admin first")
+			return orConflict(err, "This user is the last enabled admin. Make another user an admin first")
 		}
 		if !up.EndLogins {
 			return nil
@@ -129,12 +128,13 @@ func (db *DB) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*c
 	return row.user(), nil
 }
 
+// update applies the changes to the row. It fails with Conflict if the email is in use.
 func (r *userRow) update(ctx context.Context, tx *tx, up core.UserUpdate) error {
 	if up.Email != nil {
 		r.Email, r.EmailFold = *up.Email, fold(*up.Email)
 		is, err := tx.NewSelect().Model((*userRow)(nil)).Where("email_fold = ?", r.EmailFold).Where("id <> ?", r.ID).Exists(ctx)
 		if err != nil || is {
-			return orConflict(err, "The email %q is taken", r.Email)
+			return orConflict(err, "The email %q is already in use", r.Email)
 		}
 	}
 	if up.Role != nil {

@@ -2,12 +2,13 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/agentarea/agentarea/core"
 )
 
-// wakeups calls those who want to know of commits.
+// wakeups delivers wakeups to the subscribers in this process.
 type wakeups struct {
 	mu          sync.Mutex
 	last        int
@@ -16,46 +17,44 @@ type wakeups struct {
 
 // Subscribe implements core.Wakeups.
 func (db *DB) Subscribe(f func(core.Wakeup)) (stop func()) {
-	s := db.wakeups
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last++
-	id := s.last
-	s.subscribers[id] = f
+	w := db.wakeups
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last++
+	id := w.last
+	w.subscribers[id] = f
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.subscribers, id)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.subscribers, id)
 	}
 }
 
-func (s *wakeups) raise(all []core.Wakeup) {
+// deliver calls all subscribers with each wakeup.
+func (w *wakeups) deliver(all []core.Wakeup) {
 	if len(all) == 0 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.subscribers {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.subscribers {
 		for _, one := range all {
 			f(one)
 		}
 	}
 }
 
-// wakeup has one raised, once, when the transaction is committed.
-func (t *tx) wakeup(s core.Wakeup) {
-	for _, there := range t.wakeups {
-		if there == s {
-			return
-		}
+// wakeup adds a wakeup that is delivered when the transaction commits. It ignores duplicates.
+func (t *tx) wakeup(w core.Wakeup) {
+	if !slices.Contains(t.wakeups, w) {
+		t.wakeups = append(t.wakeups, w)
 	}
-	t.wakeups = append(t.wakeups, s)
 }
 
-// tell has the other servers know what the transaction wakeups.
-func (c *committer) tell() error {
+// notify sends the wakeups of the transaction to the other servers.
+func (c *committer) notify() error {
 	if len(c.conn.wakeups) == 0 {
 		return nil
 	}
-	return c.dialect.tell(context.Background(), c.conn)
+	return c.dialect.notify(context.Background(), c.conn)
 }

@@ -43,8 +43,8 @@ func (critic) Schema() json.RawMessage {
 // noFault is what the model replies if a draft needs no changes.
 const noFault = "FINE"
 
-// Run implements agent.Type. Its calls depend only on the run and on the host's replies, so that a run
-// that is interrupted by a crash can be resumed.
+// Run implements agent.Type. Its calls depend only on the run and on the host's replies, so that a
+// run that is interrupted by a crash can be resumed.
 func (critic) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 	c := config{Rounds: 2}
 	if err := json.Unmarshal(run.Config, &c); err != nil {

@@ -66,7 +66,8 @@ plugin "mcp" "sse" {
   command = "mcp-sse"
 }
 
-# The programs run in the container of each replica, so its image must contain them (docs/operations.md).
+# The programs run in the container of each replica, so its image must contain them
+# (docs/operations.md).
 plugin "mcp" "stdio" {
   command = "mcp-stdio"
 }

@@ -19,7 +19,8 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// The provider supports no tools, has no rate limit and is never slow. The suite skips those checks.
+// The provider supports no tools, has no rate limit and is never slow. The suite skips those
+// checks.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	plugintest.LLM(t, plugintest.Command{Path: build(t)})

@@ -1,4 +1,5 @@
-// Command files-local is the file backend "local": it stores files in a folder on the server's disk.
+// Command files-local is the file backend "local": it stores files in a folder on the server's
+// disk.
 package main
 
 import (

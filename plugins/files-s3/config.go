@@ -91,16 +91,19 @@ func (c *config) check() []error {
 		invalid("bucket", "is not a valid bucket name", "Use 3 to 63 letters, digits, dots and hyphens")
 	}
 	if !isHeaderValue(c.Region) || c.Region == "" {
-		invalid("region", "is not a valid region", `Set it to the bucket's region, or remove the line: most servers other than Amazon's accept "us-east-1"`)
+		invalid("region", "is not a valid region",
+			`Set it to the bucket's region, or remove the line: most servers other than Amazon's accept "us-east-1"`)
 	}
 	if issue := prefixIssue(c.Prefix); issue != "" {
 		invalid("prefix", issue, `Use a folder such as "agentarea/"`)
 	}
 	if c.AccessKey != "" && c.SecretKey == "" {
-		invalid("secret_key", "is missing, but access_key is set", "Set both, or neither to take the keys from the environment")
+		invalid("secret_key", "is missing, but access_key is set",
+			"Set both, or neither to take the keys from the environment")
 	}
 	if c.AccessKey == "" && c.SecretKey+c.SessionToken != "" {
-		invalid("access_key", "is missing, but secret_key or session_token is set", "Set all keys, or none to take them from the environment")
+		invalid("access_key", "is missing, but secret_key or session_token is set",
+			"Set all keys, or none to take them from the environment")
 	}
 	for _, key := range [][2]string{{"access_key", c.AccessKey}, {"secret_key", c.SecretKey}, {"session_token", c.SessionToken}} {
 		if !isHeaderValue(key[1]) {

@@ -133,16 +133,27 @@ func (b *backend) translate(err error) *sdk.Error {
 	case r.Code == minio.EntityTooLarge:
 		return &sdk.Error{Code: sdk.CodeNoSpace, Message: "the file is too large for S3"}
 	case r.Code == "RequestTimeTooSkewed":
-		return &sdk.Error{Code: sdk.CodeUnauthorized, Message: "S3 rejected the request because its clock and this machine's clock differ; synchronize them"}
+		return &sdk.Error{
+			Code:    sdk.CodeUnauthorized,
+			Message: "S3 rejected the request because its clock and this machine's clock differ; synchronize them",
+		}
 	case r.Code == "AuthorizationHeaderMalformed", r.Code == "PermanentRedirect", r.StatusCode == http.StatusMovedPermanently:
-		return &sdk.Error{Code: sdk.CodeUnauthorized, Message: "the S3 bucket is in another region; check region and endpoint in plugins.hcl"}
+		return &sdk.Error{
+			Code:    sdk.CodeUnauthorized,
+			Message: "the S3 bucket is in another region; check region and endpoint in plugins.hcl",
+		}
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden,
 		isUnknownAccessKey(r.Code), r.Code == "ExpiredToken", r.Code == "InvalidToken":
 		return b.unauthorized(r.Code)
 	case r.StatusCode >= 500, r.StatusCode == http.StatusRequestTimeout, r.StatusCode == http.StatusTooManyRequests:
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("S3 responded with status %d", r.StatusCode), Retryable: true}
+		return &sdk.Error{
+			Code: sdk.CodeUnavailable, Message: fmt.Sprintf("S3 responded with status %d", r.StatusCode), Retryable: true,
+		}
 	}
-	return &sdk.Error{Code: sdk.CodeInternal, Message: fmt.Sprintf("S3 rejected the request with status %d, code %s", r.StatusCode, r.Code)}
+	return &sdk.Error{
+		Code:    sdk.CodeInternal,
+		Message: fmt.Sprintf("S3 rejected the request with status %d, code %s", r.StatusCode, r.Code),
+	}
 }
 
 // unauthorized returns the error for a rejected key, with the setting to check.
@@ -150,7 +161,8 @@ func (b *backend) unauthorized(code string) *sdk.Error {
 	e := &sdk.Error{Code: sdk.CodeUnauthorized}
 	switch {
 	case b.config.AccessKey == "":
-		e.Message = "S3 rejected the credentials; check the keys in the environment (and pass_env) or the machine's IAM role, or set access_key and secret_key in plugins.hcl"
+		e.Message = "S3 rejected the credentials; check the keys in the environment (and pass_env) or the machine's IAM role, " +
+			"or set access_key and secret_key in plugins.hcl"
 	case isUnknownAccessKey(code):
 		e.Message = "S3 does not know the access key; check access_key and endpoint in plugins.hcl"
 	case code == minio.SignatureDoesNotMatch:
@@ -168,7 +180,8 @@ func (b *backend) unreachable(err error) *sdk.Error {
 	e := &sdk.Error{Code: sdk.CodeUnavailable, Retryable: true}
 	switch {
 	case isCertificateError(err):
-		e.Message, e.Retryable = "the S3 server's certificate is not trusted; set SSL_CERT_FILE to a file with its certificate authority", false
+		e.Message = "the S3 server's certificate is not trusted; set SSL_CERT_FILE to a file with its certificate authority"
+		e.Retryable = false
 	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		e.Message, e.Retryable = "the S3 server does not use TLS; start endpoint in plugins.hcl with http://", false
 	case isTimeout(err):
@@ -181,5 +194,8 @@ func (b *backend) unreachable(err error) *sdk.Error {
 
 // noBucket returns the error for a missing bucket.
 func (b *backend) noBucket() *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("S3 bucket %q does not exist; create it, set create_bucket, or check bucket in plugins.hcl", b.config.Bucket)}
+	return &sdk.Error{
+		Code:    sdk.CodeUnavailable,
+		Message: fmt.Sprintf("S3 bucket %q does not exist; create it, set create_bucket, or check bucket in plugins.hcl", b.config.Bucket),
+	}
 }

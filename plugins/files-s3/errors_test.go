@@ -96,7 +96,7 @@ func TestMisconfigured(t *testing.T) {
 				if name == "Stat" || name == "Health" {
 					// Responses to HEAD have no body with details.
 					if errors.As(err, &e) && (e.Code == sdk.CodeNotFound || e.Retryable) {
-						t.Errorf("%s: %v", name, err)
+						t.Errorf("%s: unexpected error %v", name, err)
 					}
 				} else if !errors.As(err, &e) || e.Code != tt.code || e.Retryable || !strings.Contains(e.Message, tt.message) {
 					t.Errorf("%s = %v, want code %s with %q", name, err, tt.code, tt.message)

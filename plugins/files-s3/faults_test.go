@@ -203,7 +203,7 @@ func TestPut_aborts(t *testing.T) {
 			return source.Read(p)
 		}), files.PutOptions{Size: -1})
 		if !errors.Is(err, errRead) && !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: unexpected error %v", name, err)
 		}
 	}
 	r.wantObjects(t)

@@ -22,7 +22,7 @@ func TestPutMemory(t *testing.T) {
 	before := peakMemory(t, p.Pid())
 	stored, err := c.Put(t.Context(), "k", &data{size}, files.PutOptions{Size: size})
 	if err != nil || stored.Size != size {
-		t.Fatalf("Put: %v", err)
+		t.Fatalf("Put() = %v", err)
 	}
 	if before == 0 {
 		return // no /proc on this system

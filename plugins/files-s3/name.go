@@ -14,8 +14,8 @@ import (
 //	!               ends each name, so that no object's name is a folder of another
 //
 // The four escape characters are chosen for their position in ASCII: names sort like their keys,
-// byte by byte, so that List can use the server's order. The encoding is unambiguous: a name ends in
-// "!", and a "-" or "." at the start of a segment is escaped.
+// byte by byte, so that List can use the server's order. The encoding is unambiguous: a name ends
+// in "!", and a "-" or "." at the start of a segment is escaped.
 //
 //	file-01jd/v1   file-01jd/v1!
 //	a//../b c      a/-/!2E./b!20c!

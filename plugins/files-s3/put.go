@@ -62,7 +62,10 @@ func (b *backend) acquireSlot(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timeout.C:
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: "too many uploads to S3 are in progress; try again later", Retryable: true}
+		return &sdk.Error{
+			Code:    sdk.CodeUnavailable,
+			Message: "too many uploads to S3 are in progress; try again later", Retryable: true,
+		}
 	}
 }
 

@@ -142,7 +142,10 @@ func (u *upload) send(ctx context.Context, part []byte) error {
 		return err
 	}
 	if len(u.parts) == maxParts {
-		return &sdk.Error{Code: sdk.CodeNoSpace, Message: fmt.Sprintf("the file has more than %d parts; set a larger part_size in plugins.hcl", maxParts)}
+		return &sdk.Error{
+			Code:    sdk.CodeNoSpace,
+			Message: fmt.Sprintf("the file has more than %d parts; set a larger part_size in plugins.hcl", maxParts),
+		}
 	}
 	number, inFlight := len(u.parts)+1, make(chan partResult, 1)
 	u.inFlight = inFlight

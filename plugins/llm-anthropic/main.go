@@ -11,6 +11,7 @@ const version = "0.1.0"
 func main() {
 	p := newProvider()
 	llm.Serve(sdk.Info{
-		Name: "llm-anthropic", Version: version, Description: "Anthropic's models, through the Messages API.", Config: &p.config,
+		Name: "llm-anthropic", Version: version, Config: &p.config,
+		Description: "Anthropic's models, through the Messages API.",
 	}, p)
 }

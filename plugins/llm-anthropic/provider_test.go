@@ -84,14 +84,14 @@ func TestTools(t *testing.T) {
 	if finish.Reason != llm.FinishToolCalls || a.Text != "Let me see." || len(a.Calls) != 2 ||
 		a.Calls[0] != (sdk.ToolCall{ID: "toolu_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}) ||
 		a.Calls[1] != (sdk.ToolCall{ID: "toolu_2", Name: "plugintest_add", Arguments: `{"a": 4, "b": 5}`}) {
-		t.Fatalf("%+v, %+v", a, finish)
+		t.Fatalf("Chat() = %+v, %+v", a, finish)
 	}
 	if schema := gjson.Get(s.Last(), "tools.0.input_schema"); schema.Get("additionalProperties").String() != "false" || schema.Get("required.#").Int() != 2 {
 		t.Errorf("the tool's schema = %s", schema)
 	}
 	a, finish = mustChat(t, p, remotetest.WithResults(req, a, "5"))
 	if a.Text != "It is 5." || finish.Reason != llm.FinishStop {
-		t.Errorf("%+v, %+v", a, finish)
+		t.Errorf("Chat() = %+v, %+v", a, finish)
 	}
 	results := gjson.Get(s.Last(), "messages.2.content")
 	if results.Get("#").Int() != 2 || results.Get("1.tool_use_id").String() != "toolu_2" || results.Get("1.content.0.text").String() != "5" {
@@ -110,7 +110,7 @@ func TestFinishReasonsAndReasoning(t *testing.T) {
 		}
 	}
 	if a, _ := mustChat(t, p, remotetest.Ask("claude-a", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
-		t.Errorf("%+v", a)
+		t.Errorf("Chat() = %+v", a)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestErrors(t *testing.T) {
 		_, err := p.Chat(t.Context(), remotetest.Ask("claude-a", text), &remotetest.Answer{})
 		var got *sdk.Error
 		if !errors.As(err, &got) {
-			t.Errorf("%s: %v", text, err)
+			t.Errorf("Chat(%q) = %v, want an *sdk.Error", text, err)
 			continue
 		}
 		message := got.Message
@@ -193,11 +193,11 @@ func TestListModels(t *testing.T) {
 	p, _ := configured(t, nil)
 	models, err := p.ListModels(t.Context())
 	if err != nil || len(models) != 2 || models[0].ID != "claude-a" || models[0].ContextWindow != 200000 || models[0].MaxOutputTokens != 64000 || models[1].DisplayName != "Claude B" {
-		t.Errorf("%+v, %v", models, err)
+		t.Errorf("ListModels() = %+v, %v", models, err)
 	}
 	p, _ = configured(t, func(c *config) { c.Models = []string{"mine"} })
 	if models, err = p.ListModels(t.Context()); err != nil || len(models) != 1 || models[0].ID != "mine" {
-		t.Errorf("%+v, %v", models, err)
+		t.Errorf("ListModels() = %+v, %v", models, err)
 	}
 }
 

@@ -124,7 +124,8 @@ func (d *directives) addTool(s string) (string, error) {
 func (d *directives) setError(s string) (string, error) {
 	word, rest := cutWord(s)
 	if _, ok := retryableCodes[sdk.ErrorCode(word)]; !ok {
-		return "", errors.New("requires a code: rate_limited, unavailable, timeout, unauthorized, invalid_request, not_found, content_filter, context_too_long or internal")
+		return "", errors.New("requires a code: rate_limited, unavailable, timeout, unauthorized, invalid_request, " +
+			"not_found, content_filter, context_too_long or internal")
 	}
 	d.fail = sdk.ErrorCode(word)
 	return rest, nil

@@ -59,7 +59,10 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	d.rest = appendBlobs(d.rest, last)
 	a.delay = d.delay
 	if d.crash && !p.config.AllowCrash {
-		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "/crash is disabled; set allow_crash = true in the config block of this plugin in plugins.hcl"}
+		return nil, &sdk.Error{
+			Code:    sdk.CodeInvalidRequest,
+			Message: "/crash is disabled; set allow_crash = true in the config block of this plugin in plugins.hcl",
+		}
 	}
 	if err := p.execute(a, d); err != nil {
 		return nil, err

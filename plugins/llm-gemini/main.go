@@ -11,6 +11,7 @@ const version = "0.1.0"
 func main() {
 	p := newProvider()
 	llm.Serve(sdk.Info{
-		Name: "llm-gemini", Version: version, Description: "Google's Gemini models, through the Gemini API.", Config: &p.config,
+		Name: "llm-gemini", Version: version, Config: &p.config,
+		Description: "Google's Gemini models, through the Gemini API.",
 	}, p)
 }

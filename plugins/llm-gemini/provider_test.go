@@ -94,7 +94,7 @@ func TestTools(t *testing.T) {
 	a, finish := mustChat(t, p, req)
 	if finish.Reason != llm.FinishToolCalls || len(a.Calls) != 2 || a.Calls[0].Arguments != `{"a":2,"b":3}` ||
 		a.Calls[1].Name != "plugintest_add" || a.Calls[0].ID == "" || a.Calls[0].ID == a.Calls[1].ID {
-		t.Fatalf("%+v, %+v", a, finish)
+		t.Fatalf("Chat() = %+v, %+v", a, finish)
 	}
 	if schema := gjson.Get(s.Last(), "tools.0.functionDeclarations.0.parametersJsonSchema"); schema.Get("required.#").Int() != 2 {
 		t.Errorf("the tool's schema = %s", schema)
@@ -102,7 +102,7 @@ func TestTools(t *testing.T) {
 	next := remotetest.WithResults(req, a, "5")
 	a, finish = mustChat(t, p, next)
 	if a.Text != "It is 5." || finish.Reason != llm.FinishStop {
-		t.Errorf("%+v, %+v", a, finish)
+		t.Errorf("Chat() = %+v, %+v", a, finish)
 	}
 	call, result := gjson.Get(s.Last(), "contents.1.parts.0"), gjson.Get(s.Last(), "contents.2.parts.1.functionResponse")
 	if result.Get("name").String() != "plugintest_add" || result.Get("response.output").String() != "5" {
@@ -131,7 +131,7 @@ func TestFinishReasonsAndReasoning(t *testing.T) {
 		}
 	}
 	if a, _ := mustChat(t, p, remotetest.Ask("gemini-a", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
-		t.Errorf("%+v", a)
+		t.Errorf("Chat() = %+v", a)
 	}
 }
 
@@ -176,7 +176,7 @@ func wantError(t *testing.T, name string, err error, want sdk.Error) {
 	t.Helper()
 	var got *sdk.Error
 	if !errors.As(err, &got) {
-		t.Errorf("%s: %v", name, err)
+		t.Errorf("%s: err = %v, want an *sdk.Error", name, err)
 		return
 	}
 	withoutMessage := *got
@@ -200,7 +200,7 @@ func TestListModels(t *testing.T) {
 	p, _ := configured(t, nil)
 	models, err := p.ListModels(t.Context())
 	if err != nil || len(models) != 2 || models[0].ID != "gemini-a" || models[0].ContextWindow != 1048576 || len(models[0].Capabilities) != 3 || models[1].ID != "gemini-b" {
-		t.Errorf("%+v, %v", models, err)
+		t.Errorf("ListModels() = %+v, %v", models, err)
 	}
 }
 

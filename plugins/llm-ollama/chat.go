@@ -73,7 +73,10 @@ func (a *answer) addLine(line []byte) (done bool, err error) {
 	}
 	var r chatResponse
 	if err := json.Unmarshal(line, &r); err != nil {
-		return false, &sdk.Error{Code: sdk.CodeUnavailable, Retryable: true, Message: a.p.server.Host + " sent a response that does not match Ollama's API"}
+		return false, &sdk.Error{
+			Code: sdk.CodeUnavailable, Retryable: true,
+			Message: a.p.server.Host + " sent a response that does not match Ollama's API",
+		}
 	}
 	if r.Error != "" {
 		return false, a.p.server.ResponseError(remote.ErrorResponse{Message: r.Error})

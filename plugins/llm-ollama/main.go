@@ -1,9 +1,9 @@
 // Command llm-ollama is the LLM provider for models that Ollama serves. It uses Ollama's own API,
-// which offers more than the OpenAI-compatible one: reasoning, capabilities, and options for loading
-// a model.
+// which offers more than the OpenAI-compatible one: reasoning, capabilities, and options for
+// loading a model.
 //
-// It does not use Ollama's Go package, because the package's types lose most of a tool's JSON Schema,
-// and because it has about thirty dependencies.
+// It does not use Ollama's Go package, because the package's types lose most of a tool's JSON
+// Schema, and because it has about thirty dependencies.
 package main
 
 import (

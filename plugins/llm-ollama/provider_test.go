@@ -91,14 +91,14 @@ func TestTools(t *testing.T) {
 	a, finish := mustChat(t, p, req)
 	if finish.Reason != llm.FinishToolCalls || len(a.Calls) != 2 || a.Calls[0].Arguments != `{"b":3,"a":2}` ||
 		a.Calls[1].Name != "plugintest_add" || a.Calls[0].ID == "" || a.Calls[0].ID == a.Calls[1].ID {
-		t.Fatalf("%+v, %+v", a, finish)
+		t.Fatalf("Chat() = %+v, %+v", a, finish)
 	}
 	if schema := gjson.Get(s.Last(), "tools.0.function.parameters"); schema.Get("required.#").Int() != 2 || schema.Get("additionalProperties").String() != "false" {
 		t.Errorf("the tool's schema = %s", schema)
 	}
 	a, finish = mustChat(t, p, remotetest.WithResults(req, a, "5"))
 	if a.Text != "It is 5." || finish.Reason != llm.FinishStop {
-		t.Errorf("%+v, %+v", a, finish)
+		t.Errorf("Chat() = %+v, %+v", a, finish)
 	}
 	if call := gjson.Get(s.Last(), "messages.1.tool_calls.0.function"); call.Get("arguments.a").Int() != 2 {
 		t.Errorf("the tool call in the next request = %s", call)
@@ -114,7 +114,7 @@ func TestFinishReasonsAndReasoning(t *testing.T) {
 		}
 	}
 	if a, _ := mustChat(t, p, remotetest.Ask("llama3.2", "think")); a.Reasoning != "Hm." || a.Text != "Yes." {
-		t.Errorf("%+v", a)
+		t.Errorf("Chat() = %+v", a)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestErrors(t *testing.T) {
 		_, err := p.Chat(t.Context(), remotetest.Ask("llama3.2", text), &remotetest.Answer{})
 		var got *sdk.Error
 		if !errors.As(err, &got) {
-			t.Errorf("%s: %v", text, err)
+			t.Errorf("Chat(%q) = %v, want an *sdk.Error", text, err)
 			continue
 		}
 		withoutMessage := *got
@@ -170,7 +170,7 @@ func TestListModels(t *testing.T) {
 	models, err := p.ListModels(t.Context())
 	if err != nil || len(models) != 2 || models[0].ID != "llama3.2:latest" || models[0].ContextWindow != 131072 ||
 		strings.Join(models[0].Capabilities, " ") != "tools images" || models[1].ID != "gone:latest" {
-		t.Errorf("%+v, %v", models, err)
+		t.Errorf("ListModels() = %+v, %v", models, err)
 	}
 	p, _ = configured(t, func(c *config) { c.BaseURL = "http://127.0.0.1:1" })
 	if _, err = p.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "is not reachable") {

@@ -113,14 +113,16 @@ func (c *call) wrapProviderError(err error) *sdk.Error {
 	case errors.Is(context.Cause(c.ctx), errTimeout):
 		return &sdk.Error{
 			Code: sdk.CodeTimeout, Retryable: true,
-			Message: c.p.host + " did not respond within " + c.limit.String() + "; set timeout and answer_timeout in plugins.hcl to wait longer",
+			Message: c.p.host + " did not respond within " + c.limit.String() +
+				"; set timeout and answer_timeout in plugins.hcl to wait longer",
 		}
 	case errors.As(err, &sdkErr):
 		return sdkErr
 	case c.lastError != nil:
 		return c.lastError
 	case errors.As(err, &urlErr):
-		return c.p.unavailable("is unreachable; check that it is running, and base_url in plugins.hcl: " + c.p.server.Redact(urlErr.Err.Error()))
+		return c.p.unavailable("is unreachable; check that it is running, and base_url in plugins.hcl: " +
+			c.p.server.Redact(urlErr.Err.Error()))
 	case errors.Is(err, errMalformed), errors.Is(err, errLongLine):
 		return c.p.unavailable("sent an invalid response: " + err.Error())
 	default:

@@ -23,13 +23,13 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 	if message == "" && e.Type == gjson.String {
 		message = e.Str
 	}
-
 	errorType := strings.ToLower(e.Get("code").String() + " " + e.Get("type").String())
 	if n := int(e.Get("code").Int()); status == 0 && n >= 400 && n < 600 {
 		status = n
 	}
 	out := p.server.ResponseError(remote.ErrorResponse{
-		Status: status, Message: message, Code: errorCode(status, errorType, strings.ToLower(message)), RetryAfter: remote.RetryAfter(header),
+		Status: status, Message: message, RetryAfter: remote.RetryAfter(header),
+		Code: errorCode(status, errorType, strings.ToLower(message)),
 	})
 	quoted := p.server.Excerpt(message)
 	switch out.Code {
@@ -46,6 +46,7 @@ func (p *provider) providerError(status int, header http.Header, body []byte) *s
 		}
 	case sdk.CodeInvalidRequest:
 		out.Message = fmt.Sprintf("%s rejected the request with status %d%s", p.host, status, quoted)
+	default: // ResponseError has set the message.
 	}
 	return out
 }

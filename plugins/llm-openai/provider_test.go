@@ -257,8 +257,8 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "hang", replies: []openaitest.Reply{{Fault: openaitest.Hang}},
-			change: func(c *config) { c.Timeout, c.AnswerTimeout = 50*time.Millisecond, 50*time.Millisecond },
-			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "did not respond within 50ms", attempts: 1,
+			change: func(c *config) { c.Timeout, c.AnswerTimeout = time.Second, time.Second },
+			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "did not respond within 1s", attempts: 1,
 		},
 		{
 			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
@@ -390,11 +390,12 @@ func TestCancel_endsRequest(t *testing.T) {
 	}
 }
 
-// The timeout only covers the first byte. A model may think for long, and the run has its own timeout.
+// The timeout only covers the first byte. A model may think for long, and the run has its own
+// timeout.
 func TestTimeout_firstByteOnly(t *testing.T) {
 	t.Parallel()
-	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 100 * time.Millisecond })
-	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 70 * time.Millisecond})
+	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 2 * time.Second })
+	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 700 * time.Millisecond})
 	var out recorder
 	if _, err := p.Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "one two three" {
 		t.Errorf("text = %q, err = %v", out.text(), err)

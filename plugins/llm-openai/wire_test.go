@@ -119,7 +119,7 @@ func TestMaxTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, completion := got["max_completion_tokens"]; completion != tt.completion || (got["max_tokens"] == nil) != completion {
-			t.Errorf("%s at %s: %s", tt.model, tt.base, body)
+			t.Errorf("body for %s at %s = %s", tt.model, tt.base, body)
 		}
 	}
 }

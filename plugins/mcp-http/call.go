@@ -207,7 +207,9 @@ func (c *conn) readJSON(call *rpcCall, resp *http.Response) error {
 		}
 	}
 	if !answered {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent a response without an answer to the call"}
+		return &sdk.Error{
+			Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent a response without an answer to the call",
+		}
 	}
 	return nil
 }

@@ -173,10 +173,10 @@ func TestConnectFails(t *testing.T) {
 		tr := configured(t, remote.Settings{Allow: tt.allow, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
 		_, err := tr.Connect(t.Context(), mcptransport.Open{Config: config(t, tt.url, nil)})
 		if err == nil || !strings.Contains(err.Error(), tt.message) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", tt.name, err)
+			t.Errorf("%s: Connect() = %v, want an error with %q", tt.name, err, tt.message)
 		}
 		if e := sdk.AsError(err); e.Code == sdk.CodeInternal {
-			t.Errorf("%s: %v", tt.name, err)
+			t.Errorf("%s: Connect() = %v, want an error with %q", tt.name, err, tt.message)
 		}
 	}
 }

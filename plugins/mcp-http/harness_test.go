@@ -93,7 +93,7 @@ func receiveFrame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
 	defer cancel()
 	f, err := c.Receive(ctx)
 	if err != nil {
-		t.Fatalf("Receive: %v", err)
+		t.Fatalf("Receive() = %v", err)
 	}
 	return f
 }
@@ -110,7 +110,7 @@ func waitExit(t *testing.T, c mcptransport.Conn) string {
 			return e.Message
 		}
 		if err != nil {
-			t.Fatalf("Receive: %v", err)
+			t.Fatalf("Receive() = %v", err)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func TestGoSDKServers(t *testing.T) {
 
 			tools, err := h.ListTools(ctx, nil)
 			if err != nil || len(tools.Tools) != 5 {
-				t.Fatalf("%v, %v", tools, err)
+				t.Fatalf("ListTools() = %v, %v, want 5 tools", tools, err)
 			}
 			for i := range 10 {
 				text := fmt.Sprintf("é %d", i)
@@ -185,7 +185,7 @@ func TestGoSDKServers(t *testing.T) {
 			})
 			await(ctx, t, h.changed, "the notification about the new tool")
 			if err := h.Close(); err != nil {
-				t.Errorf("Close: %v", err)
+				t.Errorf("Close() = %v", err)
 			}
 		})
 	}

@@ -52,7 +52,9 @@ func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
 	timer := time.AfterFunc(endpointTimeout, c.cancel)
 	err := c.openStream()
 	if !stop() || !timer.Stop() {
-		err = &sdk.Error{Code: sdk.CodeTimeout, Message: client.Host() + " did not send its endpoint event in time", Retryable: true}
+		err = &sdk.Error{
+			Code: sdk.CodeTimeout, Message: client.Host() + " did not send its endpoint event in time", Retryable: true,
+		}
 	}
 	if err != nil {
 		c.shutdown("")
@@ -97,7 +99,10 @@ func (c *conn) setEndpoint(text string) error {
 		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent an endpoint event with an invalid URL"}
 	}
 	if !c.client.SameOrigin(u) {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent an endpoint on another server, which is not allowed"}
+		return &sdk.Error{
+			Code:    sdk.CodeUnavailable,
+			Message: c.client.Host() + " sent an endpoint on another server, which is not allowed",
+		}
 	}
 	c.endpoint = u
 	return nil

@@ -107,7 +107,7 @@ func receiveFrame(t *testing.T, c mcptransport.Conn) mcptransport.Frame {
 	defer cancel()
 	f, err := c.Receive(ctx)
 	if err != nil {
-		t.Fatalf("Receive: %v", err)
+		t.Fatalf("Receive() = %v", err)
 	}
 	return f
 }
@@ -120,7 +120,7 @@ func waitExit(t *testing.T, c mcptransport.Conn) string {
 	_, err := c.Receive(ctx)
 	var e *mcptransport.Exit
 	if !errors.As(err, &e) {
-		t.Fatalf("Receive: %v", err)
+		t.Fatalf("Receive() = %v", err)
 	}
 	return e.Message
 }

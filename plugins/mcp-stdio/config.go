@@ -39,13 +39,19 @@ func (c *config) limits() (limits, error) {
 	memory, err := humanize.ParseBytes(c.MaxMemory)
 	var errs []error
 	if err != nil {
-		errs = append(errs, &sdk.ConfigError{Path: []string{"max_memory"}, Summary: "Must be a size", Detail: "For example 2GiB. Use 0 for no limit."})
+		errs = append(errs, &sdk.ConfigError{
+			Path: []string{"max_memory"}, Summary: "Must be a size", Detail: "For example 2GiB. Use 0 for no limit.",
+		})
 	}
 	if c.MaxProcesses < 0 {
-		errs = append(errs, &sdk.ConfigError{Path: []string{"max_processes"}, Summary: "Must not be negative", Detail: "Use 0 for no limit."})
+		errs = append(errs, &sdk.ConfigError{
+			Path: []string{"max_processes"}, Summary: "Must not be negative", Detail: "Use 0 for no limit.",
+		})
 	}
 	if c.MaxFiles < 64 {
-		errs = append(errs, &sdk.ConfigError{Path: []string{"max_open_files"}, Summary: "Must be at least 64", Detail: "Most servers need a few hundred."})
+		errs = append(errs, &sdk.ConfigError{
+			Path: []string{"max_open_files"}, Summary: "Must be at least 64", Detail: "Most servers need a few hundred.",
+		})
 	}
 	if c.Grace < 0 || c.Grace > time.Minute {
 		errs = append(errs, &sdk.ConfigError{Path: []string{"grace"}, Summary: "Must be from 0s to 1m"})
@@ -80,7 +86,9 @@ func parseProgram(raw json.RawMessage) (*program, error) {
 	errs := []error{p.checkCommand(), p.checkArgs(), p.checkEnv()}
 	if p.Cwd != "" {
 		if info, err := os.Stat(p.Cwd); err != nil || !info.IsDir() || !filepath.IsAbs(p.Cwd) {
-			errs = append(errs, &sdk.ConfigError{Path: []string{"cwd"}, Summary: "Must be the absolute path of an existing folder"})
+			errs = append(errs, &sdk.ConfigError{
+				Path: []string{"cwd"}, Summary: "Must be the absolute path of an existing folder",
+			})
 		}
 	}
 	return &p, errors.Join(errs...)
@@ -116,7 +124,9 @@ func jsonError(err error) error {
 // checkCommand returns an error if the command cannot be run.
 func (p *program) checkCommand() error {
 	if p.Command == "" {
-		return &sdk.ConfigError{Path: []string{"command"}, Summary: "Missing", Detail: "Set it to the program to run, such as npx."}
+		return &sdk.ConfigError{
+			Path: []string{"command"}, Summary: "Missing", Detail: "Set it to the program to run, such as npx.",
+		}
 	}
 	if strings.ContainsRune(p.Command, 0) {
 		return &sdk.ConfigError{Path: []string{"command"}, Summary: "Must not contain a NUL character"}
@@ -142,8 +152,11 @@ func (p *program) checkArgs() error {
 
 // Environment variables that can make a program run other code.
 var (
-	deniedVariables = []string{"PATH", "NODE_OPTIONS", "NODE_PATH", "BASH_ENV", "ENV", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "SHELLOPTS", "IFS"}
-	deniedPrefixes  = []string{"LD_", "DYLD_", "PYTHON", "BASH_FUNC_"}
+	deniedVariables = []string{
+		"PATH", "NODE_OPTIONS", "NODE_PATH", "BASH_ENV", "ENV", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB",
+		"JAVA_TOOL_OPTIONS", "SHELLOPTS", "IFS",
+	}
+	deniedPrefixes = []string{"LD_", "DYLD_", "PYTHON", "BASH_FUNC_"}
 )
 
 // checkEnv returns an error for each variable that is invalid or not allowed.
@@ -155,8 +168,12 @@ func (p *program) checkEnv() error {
 		switch {
 		case name == "" || strings.ContainsAny(name, "=\x00"):
 			errs = append(errs, &sdk.ConfigError{Path: path, Summary: "Invalid name of an environment variable"})
-		case slices.Contains(deniedVariables, upper) || slices.ContainsFunc(deniedPrefixes, func(prefix string) bool { return strings.HasPrefix(upper, prefix) }):
-			errs = append(errs, &sdk.ConfigError{Path: path, Summary: "Not allowed, because this variable can make a program run other code", Detail: "Remove it, or set it in a script that starts the program."})
+		case slices.Contains(deniedVariables, upper),
+			slices.ContainsFunc(deniedPrefixes, func(prefix string) bool { return strings.HasPrefix(upper, prefix) }):
+			errs = append(errs, &sdk.ConfigError{
+				Path: path, Summary: "Not allowed, because this variable can make a program run other code",
+				Detail: "Remove it, or set it in a script that starts the program.",
+			})
 		case strings.ContainsRune(value, 0):
 			errs = append(errs, &sdk.ConfigError{Path: path, Summary: "Must not contain a NUL character"})
 		}

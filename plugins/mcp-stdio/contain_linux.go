@@ -167,8 +167,8 @@ func killAll(int) {
 	}
 }
 
-// becomeSubreaper makes this process the parent of the processes that a killed shim leaves behind. It
-// ignores errors, because the containment works without it in all other cases.
+// becomeSubreaper makes this process the parent of the processes that a killed shim leaves
+// behind. It ignores errors, because the containment works without it in all other cases.
 func becomeSubreaper() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // killOrphans kills the children of this process that are not shims, and their descendants.

@@ -1,8 +1,8 @@
 // Command mcp-stdio is the MCP transport "stdio": it runs MCP servers as programs on the server's
 // machine and communicates with them over standard input and output.
 //
-// Each program is a child of a shim, which is another process of this binary. The shim kills whatever
-// the program leaves behind, and exits with all its processes when the plugin exits.
+// Each program is a child of a shim, which is another process of this binary. The shim kills
+// whatever the program leaves behind, and exits with all its processes when the plugin exits.
 package main
 
 import (

@@ -23,7 +23,8 @@ func (c *conn) readMessages(r io.Reader) {
 		line, scan, err := readLine(in)
 		if scan != nil {
 			line = scan.answer()
-			c.queueLine(fmt.Sprintf("stdout: dropped a message of %d bytes; the limit is %d", scan.size, mcptransport.MaxMessage))
+			c.queueLine(fmt.Sprintf("stdout: dropped a message of %d bytes; the limit is %d",
+				scan.size, mcptransport.MaxMessage))
 		}
 		line = bytes.TrimSpace(line)
 		switch {

@@ -149,7 +149,10 @@ func (s *starter) launch(sp *spec, env []string, files [3]*os.File) (*shim, erro
 		reportR.Close()
 		return nil, err
 	}
-	sh := &shim{cmd: cmd, lifeline: lifelineW, reports: bufio.NewScanner(reportR), exited: make(chan struct{}), removeRecord: func() {}}
+	sh := &shim{
+		cmd: cmd, lifeline: lifelineW, reports: bufio.NewScanner(reportR), exited: make(chan struct{}),
+		removeRecord: func() {},
+	}
 	reportW.Close() // so that the reports end when the shim exits
 	first := sh.nextReport()
 	if first.Program > 0 && !sp.Namespace { // without a namespace the program could outlive its shim

@@ -87,7 +87,8 @@ func (s *shimProcess) start() (err error) {
 	if err := setLimits(&s.spec.Limits); err != nil {
 		return err
 	}
-	s.program, err = syscall.ForkExec(s.spec.Path, s.spec.Args, &syscall.ProcAttr{ //nolint:gosec // an administrator chooses the program
+	//nolint:gosec // an administrator chooses the program
+	s.program, err = syscall.ForkExec(s.spec.Path, s.spec.Args, &syscall.ProcAttr{
 		Dir: s.spec.Cwd, Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: programAttributes(),
 	})
 	if err != nil {
@@ -134,10 +135,12 @@ func (s *shimProcess) watchLimits() {
 	for range time.Tick(watchInterval) {
 		memory, processes := usage()
 		if l.Memory > 0 && memory > l.Memory {
-			s.exit(report{Limit: fmt.Sprintf("the program used %s of memory; the limit is %s (max_memory in plugins.hcl)", humanize.IBytes(memory), humanize.IBytes(l.Memory))})
+			s.exit(report{Limit: fmt.Sprintf("the program used %s of memory; the limit is %s (max_memory in plugins.hcl)",
+				humanize.IBytes(memory), humanize.IBytes(l.Memory))})
 		}
 		if l.Processes > 0 && processes > l.Processes {
-			s.exit(report{Limit: fmt.Sprintf("the program had %d processes; the limit is %d (max_processes in plugins.hcl)", processes, l.Processes)})
+			s.exit(report{Limit: fmt.Sprintf("the program had %d processes; the limit is %d (max_processes in plugins.hcl)",
+				processes, l.Processes)})
 		}
 	}
 }

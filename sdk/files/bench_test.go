@@ -8,15 +8,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// benchSize is that of a large file, in bytes.
+// benchSize is the size of the object in bytes.
 const benchSize = 64 << 20
 
-// zeros gives n bytes that cost nothing.
+// zeros returns a reader of n zero bytes.
 func zeros(n int64) io.Reader {
 	return io.LimitReader(readFunc(func(p []byte) (int, error) { return len(p), nil }), n)
 }
 
-// BenchmarkPut is what a Put's way through gRPC costs, to a backend that keeps nothing.
+// BenchmarkPut measures a Put over gRPC to a backend that discards the content.
 func BenchmarkPut(b *testing.B) {
 	m := newMemory()
 	m.put = func(_ context.Context, r io.Reader) (*files.Stored, error) {
@@ -33,7 +33,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkGet is the way back.
+// BenchmarkGet measures a Get over gRPC.
 func BenchmarkGet(b *testing.B) {
 	m := newMemory()
 	m.get = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(zeros(benchSize)), nil }

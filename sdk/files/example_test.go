@@ -16,7 +16,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// drawer keeps files until its process ends.
+// drawer is a backend that stores objects in memory.
 type drawer struct {
 	mu      sync.Mutex
 	objects map[string]object
@@ -56,7 +56,7 @@ func (d *drawer) Get(_ context.Context, key string, offset, length int64) (io.Re
 	return io.NopCloser(io.NewSectionReader(bytes.NewReader(o.data), offset, length)), nil
 }
 
-// Put keeps nothing when r fails: only a stream that came whole ends in io.EOF.
+// Put stores nothing if r fails. Only a complete stream ends with io.EOF.
 func (d *drawer) Put(_ context.Context, key string, r io.Reader, _ files.PutOptions) (*files.Stored, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -89,7 +89,7 @@ func (d *drawer) List(_ context.Context, prefix, after string) iter.Seq2[files.O
 	}
 }
 
-// A whole backend: this main, and the type above it.
+// A complete backend consists of this main function and the type above.
 func ExampleServe() {
 	files.Serve(sdk.Info{Name: "files-drawer", Version: "1.0.0", Description: "Keeps files until it ends."},
 		&drawer{objects: map[string]object{}})

@@ -41,8 +41,8 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
-// The backend is never asked for what is no key.
-func TestBadKey(t *testing.T) {
+// The backend does not receive invalid keys.
+func TestServer_rejectsInvalidKeys(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	c, ctx := reach(t, m), t.Context()
@@ -61,7 +61,7 @@ func TestBadKey(t *testing.T) {
 	}
 }
 
-func TestStatAndDelete(t *testing.T) {
+func TestClient_StatAndDelete(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.objects["a/b"] = []byte("hello")
@@ -80,7 +80,7 @@ func TestStatAndDelete(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
+func TestClient_List(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	var want []string
@@ -104,7 +104,7 @@ func TestList(t *testing.T) {
 		return keys
 	}
 	if got := list("k/", "", -1); !slices.Equal(got, want) {
-		t.Errorf("%d keys", len(got))
+		t.Errorf("List returned %d keys, want all", len(got))
 	}
 	if got := list("k", "k/2497", -1); !slices.Equal(got, want[2498:]) {
 		t.Errorf("%q", got)
@@ -117,8 +117,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// What a slow backend has found is not kept back until a message is full.
-func TestListIsPrompt(t *testing.T) {
+// The host receives the objects of a slow backend before a batch is full.
+func TestList_sendsIncompleteBatches(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	seen := make(chan struct{})
@@ -144,7 +144,7 @@ func TestListIsPrompt(t *testing.T) {
 	}
 }
 
-func TestListThatFails(t *testing.T) {
+func TestList_error(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.list = func(yield func(files.Object, error) bool) {
@@ -160,7 +160,7 @@ func TestListThatFails(t *testing.T) {
 	}
 }
 
-func TestOtherErrors(t *testing.T) {
+func TestStat_otherErrors(t *testing.T) {
 	t.Parallel()
 	c := reach(t, failing{newMemory()})
 	if _, err := c.Stat(t.Context(), "k"); code(err) != sdk.CodeInternal {
@@ -180,13 +180,13 @@ func (signer) Presign(_ context.Context, r files.PresignRequest) (string, error)
 	return fmt.Sprintf("https://s3/%s?%s&%s&%s", r.Key, r.Expires, r.ContentDisposition, r.ContentType), nil
 }
 
-func TestPresign(t *testing.T) {
+func TestClient_Presign(t *testing.T) {
 	t.Parallel()
 	req := files.PresignRequest{Key: "k", Expires: 1500 * time.Millisecond, ContentDisposition: "attachment", ContentType: "text/plain"}
 	if url, err := reach(t, signer{newMemory()}).Presign(t.Context(), req); url != "https://s3/k?2s&attachment&text/plain" || err != nil {
 		t.Errorf("%q, %v", url, err)
 	}
-	// A backend that can't has the host read the bytes.
+	// A backend without Presign returns no URL.
 	if url, err := reach(t, newMemory()).Presign(t.Context(), req); url != "" || err != nil {
 		t.Errorf("%q, %v", url, err)
 	}

@@ -16,7 +16,7 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-func TestGet(t *testing.T) {
+func TestGet_ranges(t *testing.T) {
 	t.Parallel()
 	const n = 3<<20 + 5
 	m, data := newMemory(), noise(n)
@@ -69,7 +69,7 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// spring gives bytes until its context ends, and tells how it was left.
+// spring is a reader of endless bytes that reports when its context ends.
 type spring struct {
 	ctx    context.Context
 	closed chan struct{}
@@ -78,7 +78,7 @@ type spring struct {
 func (s spring) Read(p []byte) (int, error) { return len(p), s.ctx.Err() }
 func (s spring) Close() error               { close(s.closed); return nil }
 
-func TestGetIsClosed(t *testing.T) {
+func TestGet_close(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"close", "cancel"} {
 		t.Run(how, func(t *testing.T) {
@@ -108,8 +108,8 @@ func TestGetIsClosed(t *testing.T) {
 	}
 }
 
-// Close ends a Read that waits.
-func TestGetIsClosedWhileItWaits(t *testing.T) {
+// Close ends a blocked Read.
+func TestGet_closeDuringRead(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.get = func(ctx context.Context) (io.ReadCloser, error) {
@@ -134,7 +134,7 @@ func TestGetIsClosedWhileItWaits(t *testing.T) {
 	}
 }
 
-func TestGetThatFails(t *testing.T) {
+func TestGet_error(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.get = func(context.Context) (io.ReadCloser, error) {
@@ -153,7 +153,7 @@ func TestGetThatFails(t *testing.T) {
 	}
 }
 
-func TestGetOfAPluginThatDies(t *testing.T) {
+func TestGet_pluginExits(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.get = func(ctx context.Context) (io.ReadCloser, error) { return spring{ctx, make(chan struct{})}, nil }
@@ -178,7 +178,7 @@ func (generous) Get(_ *filesv1.GetRequest, stream grpc.ServerStreamingServer[fil
 	return stream.Send(&filesv1.GetResponse{Data: make([]byte, 11)})
 }
 
-func TestGetThatGivesTooMuch(t *testing.T) {
+func TestGet_pluginSendsTooMuch(t *testing.T) {
 	t.Parallel()
 	c := files.NewClient(loopback.Connect(t, func(s *grpc.Server) { filesv1.RegisterFilesServiceServer(s, generous{}) }))
 	if _, err := c.Get(t.Context(), "k", 0, 10); code(err) != sdk.CodeInternal || !strings.Contains(err.Error(), "more bytes") {

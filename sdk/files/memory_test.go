@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 7e6, time.UTC)
 
-// memory is a backend; its funcs, if set, stand in for a method.
+// memory is a backend in memory. If one of its functions is set, it replaces the method.
 type memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte
@@ -35,7 +35,7 @@ type memory struct {
 	put  func(context.Context, io.Reader) (*files.Stored, error)
 	get  func(context.Context) (io.ReadCloser, error)
 	list iter.Seq2[files.Object, error]
-	// ended, if set, gets what each Put returned.
+	// ended, if set, receives the error of each Put.
 	ended chan error
 }
 
@@ -133,7 +133,7 @@ func code(err error) sdk.ErrorCode {
 	return ""
 }
 
-// noise is n bytes that look random, and the same each time.
+// noise returns n pseudo-random bytes, the same each time.
 func noise(n int) []byte {
 	b := make([]byte, n)
 	x := uint64(n) + 1

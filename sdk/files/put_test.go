@@ -19,7 +19,7 @@ import (
 	filesv1 "github.com/agentarea/agentarea/sdk/proto/files/v1"
 )
 
-func TestPut(t *testing.T) {
+func TestPut_roundTrip(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -58,15 +58,15 @@ func TestPut(t *testing.T) {
 					t.Fatalf("%v, %v", s, err)
 				}
 				if !bytes.Equal(m.objects["k"], data) || m.types["k"] != "text/plain" {
-					t.Error("something else was kept")
+					t.Error("the stored object differs from the content of the Put")
 				}
 			})
 		}
 	}
 }
 
-// After each of these the key holds what it held, and the backend knows why.
-func TestPutThatFails(t *testing.T) {
+// An interrupted Put does not change the object, and the backend receives an error.
+func TestPut_interrupted(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk of the reader broke")
 	announce := func(n int64) files.PutOptions { return files.PutOptions{Size: n} }
@@ -106,18 +106,17 @@ func TestPutThatFails(t *testing.T) {
 			}
 			s.GracefulStop() // the backend is done, if it was asked at all
 			if len(m.ended) > 0 && <-m.ended == nil {
-				t.Error("the backend took a cut stream for a whole one")
+				t.Error("the backend received io.EOF from an interrupted stream")
 			}
 			if string(m.objects["k"]) != "old" {
-				t.Errorf("kept %d bytes", len(m.objects["k"]))
+				t.Errorf("the object has %d bytes, want it unchanged", len(m.objects["k"]))
 			}
 		})
 	}
 }
 
-// A backend that stops at the announced size, as many clients of services do,
-// does not keep a file whose sender failed after it.
-func TestPutIsHeldUntilTheEnd(t *testing.T) {
+// A backend that stops reading at the announced size does not store an object whose stream fails after it.
+func TestPut_lastBytesAreHeldUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	m := newMemory()
@@ -134,15 +133,15 @@ func TestPutIsHeldUntilTheEnd(t *testing.T) {
 	}
 	s.GracefulStop()
 	if len(m.ended) > 0 && <-m.ended == nil {
-		t.Error("the backend got all bytes of a stream that was cut")
+		t.Error("the backend received all bytes of an interrupted stream")
 	}
-	// And with an end it is fine.
+	// The Put succeeds if the stream ends properly.
 	if _, err := reach(t, m).Put(t.Context(), "k", strings.NewReader("hello"), files.PutOptions{Size: 5}); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestPutIsCancelled(t *testing.T) {
+func TestPut_cancelled(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.ended = make(chan error, 1)
@@ -160,7 +159,7 @@ func TestPutIsCancelled(t *testing.T) {
 	}
 	s.GracefulStop()
 	if <-m.ended == nil || len(m.keys()) > 0 {
-		t.Errorf("%q kept", m.keys())
+		t.Errorf("the backend has the keys %q, want none", m.keys())
 	}
 }
 
@@ -168,9 +167,8 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A backend that has no room says so in the middle of a body without an end,
-// and the body is read no further.
-func TestPutIsRefusedEarly(t *testing.T) {
+// If a backend without space fails during an endless stream, the client stops reading the stream.
+func TestPut_backendFailsEarly(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	full := &sdk.Error{Code: sdk.CodeNoSpace, Message: "the disk is full"}
@@ -189,7 +187,7 @@ func TestPutIsRefusedEarly(t *testing.T) {
 	}
 }
 
-// liar answers a Put as it likes, as a plugin in another language might.
+// liar is a plugin that sends any response to a Put.
 type liar struct {
 	filesv1.UnimplementedFilesServiceServer
 	answer *filesv1.PutResponse
@@ -205,7 +203,7 @@ func (l liar) Put(stream grpc.ClientStreamingServer[filesv1.PutRequest, filesv1.
 	return stream.SendAndClose(l.answer)
 }
 
-func TestPutWithAWrongAnswer(t *testing.T) {
+func TestPut_wrongResponse(t *testing.T) {
 	t.Parallel()
 	sum := make([]byte, 32)
 	tests := []struct {
@@ -230,9 +228,8 @@ func TestPutWithAWrongAnswer(t *testing.T) {
 	}
 }
 
-// A backend that returns before the end, of a stream whose size nobody knows,
-// has not kept the file.
-func TestPutByABackendThatStopsReading(t *testing.T) {
+// A backend that returns before the end of a stream of unknown size has not stored the object.
+func TestPut_backendStopsReading(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.put = func(_ context.Context, r io.Reader) (*files.Stored, error) {
@@ -245,7 +242,7 @@ func TestPutByABackendThatStopsReading(t *testing.T) {
 	}
 }
 
-func TestPutOfAPluginThatDies(t *testing.T) {
+func TestPut_pluginExits(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
@@ -261,6 +258,6 @@ func TestPutOfAPluginThatDies(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 	if len(m.keys()) > 0 {
-		t.Errorf("%q kept", m.keys())
+		t.Errorf("the backend has the keys %q, want none", m.keys())
 	}
 }

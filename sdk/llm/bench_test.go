@@ -13,7 +13,7 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// tokens is a provider that sends as many as MaxTokens says, as fast as it may.
+// tokens is a provider that sends MaxTokens deltas without delay.
 type tokens struct{}
 
 func (tokens) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
@@ -27,7 +27,7 @@ func (tokens) Chat(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Fi
 	return &llm.Finish{Reason: llm.FinishStop, Usage: sdk.Usage{OutputTokens: *req.MaxTokens}}, nil
 }
 
-// counter counts what it gets; as a BatchStream, messages too.
+// counter is a BatchStream that counts deltas and batches.
 type counter struct{ deltas, messages int }
 
 func (c *counter) Send(llm.Delta) error { c.deltas++; return nil }
@@ -42,8 +42,7 @@ func request(n int, stream bool) *llm.Request {
 	}
 }
 
-// BenchmarkToken is the cost of one token on its way from a provider's Send to
-// the host's SendBatch.
+// BenchmarkToken measures the time per token from the provider's Send to the host's SendBatch.
 func BenchmarkToken(b *testing.B) {
 	b.Run("as they come", func(b *testing.B) {
 		p := llm.NewClient(loopback.Connect(b, func(s *grpc.Server) { llm.Register(s, tokens{}) }))
@@ -73,7 +72,7 @@ func BenchmarkToken(b *testing.B) {
 	}
 }
 
-// fixed sends messages of so many deltas each.
+// fixed sends messages with a fixed number of deltas.
 type fixed struct {
 	llmv1.UnimplementedLLMServiceServer
 	size int
@@ -92,7 +91,7 @@ func (f fixed) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) 
 	return stream.Send(&llmv1.ChatResponse{Finish: &llmv1.Finish{}})
 }
 
-// BenchmarkChat is the round trip of a Chat of 50 tokens.
+// BenchmarkChat measures a Chat with 50 tokens.
 func BenchmarkChat(b *testing.B) {
 	for _, stream := range []bool{false, true} {
 		b.Run(fmt.Sprintf("stream=%t", stream), func(b *testing.B) {

@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// echo says what it was told, word by word.
+// echo is a provider that repeats the last message word by word.
 type echo struct {
 	Prefix string `config:"prefix" default:"You said: " doc:"what each reply begins with"`
 }
@@ -27,7 +27,7 @@ func (e *echo) Chat(_ context.Context, req *llm.Request, out llm.Stream) (*llm.F
 	return &llm.Finish{Reason: llm.FinishStop, Model: req.Model}, nil
 }
 
-// A whole provider: this main, and the type above it.
+// A complete provider consists of this main function and the type above.
 func ExampleServe() {
 	e := &echo{}
 	llm.Serve(sdk.Info{Name: "llm-echo", Version: "1.0.0", Description: "Says what it is told.", Config: e}, e)

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// script is a provider that answers by a function.
+// script is a provider whose Chat calls the function.
 type script func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error)
 
 func (script) ListModels(context.Context) ([]llm.Model, error) {
@@ -39,7 +39,7 @@ func reach(t *testing.T, p llm.Provider) llm.Provider {
 	return llm.NewClient(loopback.Connect(t, func(s *grpc.Server) { llm.Register(s, p) }))
 }
 
-// deltas is a Stream that keeps what comes.
+// deltas is a Stream that records the deltas.
 type deltas []llm.Delta
 
 func (d *deltas) Send(x llm.Delta) error { *d = append(*d, x); return nil }
@@ -54,7 +54,7 @@ func code(err error) sdk.ErrorCode {
 	return ""
 }
 
-func TestListModels(t *testing.T) {
+func TestClient_ListModels(t *testing.T) {
 	t.Parallel()
 	want, _ := script(nil).ListModels(t.Context())
 	if got, err := reach(t, script(nil)).ListModels(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
@@ -62,8 +62,8 @@ func TestListModels(t *testing.T) {
 	}
 }
 
-// All that is asked and answered arrives as it was.
-func TestChat(t *testing.T) {
+// The request and the answer arrive unchanged.
+func TestChat_roundTrip(t *testing.T) {
 	t.Parallel()
 	heat, most, top := 0.0, int64(100), 0.9
 	want := &llm.Request{
@@ -90,10 +90,10 @@ func TestChat(t *testing.T) {
 	}
 	p := reach(t, script(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		if !reflect.DeepEqual(req, want) {
-			t.Errorf("asked %+v\nwant  %+v", req, want)
+			t.Errorf("Chat received %+v, want %+v", req, want)
 		}
 		if plugin.RunID(ctx) != "run-1" {
-			t.Error("the context lacks the run's id")
+			t.Error("RunID(ctx) is not the ID of the run")
 		}
 		for _, d := range sent {
 			if err := out.Send(d); err != nil {
@@ -109,7 +109,7 @@ func TestChat(t *testing.T) {
 	}
 }
 
-func TestNobodyWatches(t *testing.T) {
+func TestChat_withoutStream(t *testing.T) {
 	t.Parallel()
 	call := &llm.ToolCallDelta{ID: "c", Name: "n", Arguments: "{}"}
 	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -128,7 +128,7 @@ func TestNobodyWatches(t *testing.T) {
 	}
 }
 
-// batches keeps what comes together apart.
+// batches is a BatchStream that records the batches.
 type batches [][]llm.Delta
 
 func (*batches) Send(llm.Delta) error { return errors.New("a batch was handed over one by one") }
@@ -138,8 +138,7 @@ func (b *batches) SendBatch(ds []llm.Delta) error {
 	return nil
 }
 
-// The first delta must not wait for a second.
-func TestFirstDelta(t *testing.T) {
+func TestChat_firstDeltaIsNotDelayed(t *testing.T) {
 	t.Parallel()
 	seen := make(signal)
 	p := reach(t, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -156,13 +155,13 @@ func TestFirstDelta(t *testing.T) {
 	}
 }
 
-// signal is a Stream that says that something came.
+// signal is a Stream that signals each delta.
 type signal chan struct{}
 
 func (s signal) Send(llm.Delta) error { close(s); return nil }
 
-// While the host is busy with one message, the next ones wait together.
-func TestSlowHost(t *testing.T) {
+// While the host processes a message, the following deltas are collected.
+func TestChat_slowHostReceivesBatches(t *testing.T) {
 	t.Parallel()
 	const small = 100
 	sent := make(chan struct{})
@@ -185,7 +184,7 @@ func TestSlowHost(t *testing.T) {
 		total += n
 	}
 	if total != 2+small || host.sizes[0] != 1 || len(host.sizes) > 5 {
-		t.Errorf("messages of %v deltas", host.sizes)
+		t.Errorf("got batches of %v deltas, want the deltas after the first in one batch", host.sizes)
 	}
 }
 
@@ -202,7 +201,7 @@ func (h *slowHost) SendBatch(ds []llm.Delta) error {
 	return nil
 }
 
-func TestErrors(t *testing.T) {
+func TestChat_errors(t *testing.T) {
 	t.Parallel()
 	want := &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow down", Retryable: true, RetryAfter: 7 * time.Second, ProviderStatus: 429}
 	for name, test := range map[string]struct {
@@ -234,8 +233,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// What came before an error is not lost to those who watch.
-func TestErrorAfterDeltas(t *testing.T) {
+// The host receives the deltas that precede an error.
+func TestChat_errorAfterDeltas(t *testing.T) {
 	t.Parallel()
 	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		for range 10 {
@@ -245,11 +244,11 @@ func TestErrorAfterDeltas(t *testing.T) {
 	}))
 	var got deltas
 	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, &got); code(err) != sdk.CodeUnavailable || len(got) != 10 {
-		t.Errorf("%d deltas and %v", len(got), err)
+		t.Errorf("Chat() = %d deltas, error %v, want the deltas and the error", len(got), err)
 	}
 }
 
-func TestHostCancels(t *testing.T) {
+func TestChat_hostCancels(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{}, 1)
 	p := reach(t, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -265,7 +264,7 @@ func TestHostCancels(t *testing.T) {
 	}
 	<-ended
 
-	// A host that can take no more ends the provider's call as well.
+	// An error of the host's Stream also ends the call in the provider.
 	full := errors.New("full")
 	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, failing{full}); !errors.Is(err, full) {
 		t.Error(err)
@@ -288,7 +287,7 @@ type failing struct{ err error }
 
 func (f failing) Send(llm.Delta) error { return f.err }
 
-func TestProviderDies(t *testing.T) {
+func TestChat_providerExits(t *testing.T) {
 	t.Parallel()
 	var server *grpc.Server
 	cc, server := loopback.Serve(t, func(s *grpc.Server) {
@@ -304,9 +303,8 @@ func TestProviderDies(t *testing.T) {
 	}
 }
 
-// The host closes the connection of a plugin that it gives up: that is no
-// cancel of the call's.
-func TestConnectionCloses(t *testing.T) {
+// The host closing the connection of a plugin differs from cancelling the call.
+func TestChat_connectionCloses(t *testing.T) {
 	t.Parallel()
 	cc := loopback.Connect(t, func(s *grpc.Server) {
 		llm.Register(s, script(func(ctx context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
@@ -321,7 +319,7 @@ func TestConnectionCloses(t *testing.T) {
 	}
 }
 
-func TestSizes(t *testing.T) {
+func TestChat_messageSizes(t *testing.T) {
 	t.Parallel()
 	p := reach(t, script(func(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		return stop, out.Send(llm.Delta{Text: req.Messages[0].Text()})
@@ -346,8 +344,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Text that is not UTF-8 costs its odd bytes, not the run.
-func TestOddText(t *testing.T) {
+// Invalid UTF-8 is replaced and does not fail the run.
+func TestChat_invalidUTF8(t *testing.T) {
 	t.Parallel()
 	p := reach(t, script(func(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		return stop, out.Send(llm.Delta{Text: req.Messages[0].Text() + "\xfe"})
@@ -359,7 +357,7 @@ func TestOddText(t *testing.T) {
 	}
 }
 
-// raw is a provider that does not keep to the protocol.
+// raw is a provider that violates the protocol.
 type raw struct {
 	llmv1.UnimplementedLLMServiceServer
 	say []*llmv1.ChatResponse
@@ -374,7 +372,7 @@ func (r raw) Chat(_ *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) erro
 	return nil
 }
 
-func TestBrokenProtocol(t *testing.T) {
+func TestChat_providerViolatesProtocol(t *testing.T) {
 	t.Parallel()
 	for name, say := range map[string][]*llmv1.ChatResponse{
 		"no finish":           {{}},

@@ -12,7 +12,7 @@ import (
 	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
-// slow is a stream that sends when the test lets it.
+// slow is a stream whose Send waits for the test.
 type slow struct {
 	grpc.ServerStream
 	let  chan error
@@ -24,7 +24,7 @@ func (s *slow) Send(m *llmv1.ChatResponse) error {
 	return <-s.let
 }
 
-func TestCoalesce(t *testing.T) {
+func TestOutput_coalescesDeltas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{let: make(chan error, 1)}
@@ -52,15 +52,14 @@ func TestCoalesce(t *testing.T) {
 		want := []int{1, 1, 100, 7, 0}
 		for i := range max(len(want), len(s.sent)) {
 			if i >= len(s.sent) || i >= len(want) || s.sent[i] != want[i] {
-				t.Fatalf("messages of %v deltas, want %v", s.sent, want)
+				t.Fatalf("got messages of %v deltas, want %v", s.sent, want)
 			}
 		}
 	})
 }
 
-// A reader that does not read must not fill the provider's memory, and a
-// provider that waits for it must come free when the stream ends.
-func TestSendIsBounded(t *testing.T) {
+// A slow reader does not fill the provider's memory, and a blocked Send returns when the stream ends.
+func TestOutput_boundsWaitingDeltas(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		delta string
@@ -88,12 +87,12 @@ func TestSendIsBounded(t *testing.T) {
 				}()
 				synctest.Wait()
 				if sent != test.most {
-					t.Errorf("%d deltas were taken, want %d", sent, test.most)
+					t.Errorf("Send accepted %d deltas, want %d", sent, test.most)
 				}
 				s.let <- context.Canceled
 				synctest.Wait()
 				if failed == nil {
-					t.Error("Send waits for ever")
+					t.Error("Send did not return after the end of the stream")
 				}
 				o.close()
 			})
@@ -101,7 +100,7 @@ func TestSendIsBounded(t *testing.T) {
 	}
 }
 
-func TestSendAfterTheEnd(t *testing.T) {
+func TestOutput_sendAfterClose(t *testing.T) {
 	t.Parallel()
 	s := &slow{let: make(chan error, 1)}
 	o := newOutput(t.Context(), s)
@@ -114,9 +113,9 @@ func TestSendAfterTheEnd(t *testing.T) {
 	s.let <- broken
 	o = newOutput(t.Context(), s)
 	if err := o.Send(Delta{Text: "x"}); err == nil {
-		t.Error("the first Send hides the stream's error")
+		t.Error("the first Send succeeded, want the error of the stream")
 	}
 	if err := o.Send(Delta{Text: "x"}); err == nil || o.finish(&llmv1.Finish{}) == nil {
-		t.Error("a later Send or the finish hides it")
+		t.Error("a later Send or finish succeeded, want the error of the stream")
 	}
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// echo is a transport whose servers give back what they get.
+// echo is a transport whose servers return the messages that they receive.
 type echo struct {
-	// conns gets each connection.
+	// conns receives each connection.
 	conns chan *echoConn
-	// stuck has Send block until the connection is closed.
+	// stuck makes Send block until the connection is closed.
 	stuck bool
 }
 
@@ -107,7 +107,7 @@ func (r *rig) connect(t *testing.T) (mcptransport.Conn, *echoConn) {
 	return c, <-r.echo.conns
 }
 
-func TestMessages(t *testing.T) {
+func TestConn_messages(t *testing.T) {
 	t.Parallel()
 	c, far := newRig(t).connect(t)
 	if c.Info() != (mcptransport.Info{PID: 42, Sandbox: "namespace"}) {
@@ -126,11 +126,11 @@ func TestMessages(t *testing.T) {
 	}
 	var e *sdk.Error
 	if err := c.Send(t.Context(), make([]byte, mcptransport.MaxMessage+1)); !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest {
-		t.Errorf("too long a message: %v", err)
+		t.Errorf("Send of a message that is too large: error = %v, want code invalid_request", err)
 	}
 }
 
-func TestManySendAtOnce(t *testing.T) {
+func TestConn_concurrentSends(t *testing.T) {
 	t.Parallel()
 	c, _ := newRig(t).connect(t)
 	const senders, each = 16, 50
@@ -154,11 +154,11 @@ func TestManySendAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	if len(seen) != senders*each {
-		t.Errorf("%d messages came", len(seen))
+		t.Errorf("got %d messages, want all", len(seen))
 	}
 }
 
-func TestCloseEndsWhatBelongsToIt(t *testing.T) {
+func TestConn_Close(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.echo.stuck = true // what is under way does not keep it from closing
@@ -175,11 +175,11 @@ func TestCloseEndsWhatBelongsToIt(t *testing.T) {
 	}
 	var e *sdk.Error
 	if err := c.Send(t.Context(), []byte(`{}`)); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable {
-		t.Errorf("sent to a closed one: %v", err)
+		t.Errorf("Send after Close: error = %v, want code unavailable", err)
 	}
 }
 
-func TestTheServersEnd(t *testing.T) {
+func TestConn_serverExits(t *testing.T) {
 	t.Parallel()
 	c, far := newRig(t).connect(t)
 	_ = far.Close()
@@ -189,7 +189,7 @@ func TestTheServersEnd(t *testing.T) {
 	}
 }
 
-func TestThePluginsEnd(t *testing.T) {
+func TestConn_pluginExits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	c, far := r.connect(t)
@@ -201,7 +201,7 @@ func TestThePluginsEnd(t *testing.T) {
 	<-far.closed // the end of the stream is that of the connection
 }
 
-func TestConnectFails(t *testing.T) {
+func TestConnect_error(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	var e *sdk.Error
@@ -215,7 +215,7 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
-func TestCheckConfig(t *testing.T) {
+func TestClient_CheckConfig(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	if err := r.CheckConfig(t.Context(), json.RawMessage(`{"command":"x"}`)); err != nil {

@@ -21,11 +21,11 @@ func guard(t *testing.T, allow ...string) *netguard.Guard {
 	return g
 }
 
-func TestCheck(t *testing.T) {
+func TestCheck_classes(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		host string
-		// class is a part of the refusal; empty for none.
+		// class is a part of the error, or empty if the address is allowed.
 		class string
 	}{
 		{"8.8.8.8", ""},
@@ -91,14 +91,14 @@ func TestCheck(t *testing.T) {
 			}
 			continue
 		}
-		var refused *netguard.BlockedError
-		if !errors.As(err, &refused) || !strings.Contains(refused.Class, tt.class) {
-			t.Errorf("%s: %v; want %s", tt.host, err, tt.class)
+		var blocked *netguard.BlockedError
+		if !errors.As(err, &blocked) || !strings.Contains(blocked.Class, tt.class) {
+			t.Errorf("Check(%s) = %v, want %s", tt.host, err, tt.class)
 		}
 	}
 }
 
-func TestAllow(t *testing.T) {
+func TestCheck_allowList(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		allow, host string
@@ -130,7 +130,7 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNew_invalidEntries(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
 		"", "10.0.0.0/33", "10.0.0.256", "10.0.0", "http://x", "a b", "*.example.com", "x:80", "fe80::1%eth0",
@@ -144,8 +144,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// A name is judged by where it leads.
-func TestDial(t *testing.T) {
+// A name is checked by the address that it resolves to.
+func TestDial_resolvedAddress(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -182,11 +182,11 @@ func TestDial(t *testing.T) {
 				c.Close()
 				return
 			}
-			var refused *netguard.BlockedError
-			if !errors.As(err, &refused) || !strings.Contains(refused.Class, tt.class) || refused.Host != tt.host {
+			var blocked *netguard.BlockedError
+			if !errors.As(err, &blocked) || !strings.Contains(blocked.Class, tt.class) || blocked.Host != tt.host {
 				t.Errorf("err = %v; want %s", err, tt.class)
 			}
-			if err := g.Resolve(t.Context(), tt.host); !errors.As(err, &refused) {
+			if err := g.Resolve(t.Context(), tt.host); !errors.As(err, &blocked) {
 				t.Errorf("Resolve: %v", err)
 			}
 		})

@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// author is a plugin that does as it is told.
+// author is a plugin whose methods call the functions.
 type author struct {
 	configure func(sdk.Env) error
 	health    error
@@ -35,7 +35,7 @@ func reach(t *testing.T, info sdk.Info, impl any) *plugin.Base {
 	}))
 }
 
-func TestConfigure(t *testing.T) {
+func TestConfigure_diagnostics(t *testing.T) {
 	t.Parallel()
 	port := &sdk.ConfigError{Path: []string{"proxy", "port"}, Summary: "is taken", Detail: "Write another."}
 	key := &sdk.ConfigError{Path: []string{"api_key"}, Summary: "is refused"}
@@ -60,7 +60,7 @@ func TestConfigure(t *testing.T) {
 			a := &author{configure: func(env sdk.Env) error {
 				got = env
 				if conf.URL != "u" {
-					t.Error("Configure came before the config")
+					t.Error("Configure was called before the config was set")
 				}
 				return test.err
 			}}
@@ -77,9 +77,9 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-func TestConfigureRefusesBadValues(t *testing.T) {
+func TestConfigure_invalidValues(t *testing.T) {
 	t.Parallel()
-	a := &author{configure: func(sdk.Env) error { t.Error("called for a config that is wrong"); return nil }}
+	a := &author{configure: func(sdk.Env) error { t.Error("Configure was called for an invalid config"); return nil }}
 	b := reach(t, sdk.Info{Config: &settings{}}, a)
 	ds, err := b.Configure(t.Context(), []byte(`{"route":[{"name":"r","timeout":"x"}]}`), sdk.Env{})
 	if err != nil || len(ds) != 2 {
@@ -90,30 +90,30 @@ func TestConfigureRefusesBadValues(t *testing.T) {
 	}
 }
 
-func TestBase(t *testing.T) {
+func TestBase_roundTrip(t *testing.T) {
 	t.Parallel()
 	a := &author{configure: func(sdk.Env) error { panic("oh") }}
 	b, ctx := reach(t, sdk.Info{Config: &settings{}}, a), t.Context()
 	got, err := b.ConfigSchema(ctx)
 	want, _ := plugin.SchemaOf(&settings{})
 	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("the schema changed on its way: %+v, %v", got, err)
+		t.Errorf("ConfigSchema() = %+v, %v, want the schema of the struct", got, err)
 	}
 
 	var e *sdk.Error
 	if _, err := b.Configure(ctx, []byte(`{"base_url":"u"}`), sdk.Env{}); !errors.As(err, &e) || e.Code != sdk.CodeInternal {
-		t.Errorf("a panic in Configure gave %v", err)
+		t.Errorf("Configure that panics: error = %v, want code internal", err)
 	}
 	if err := b.Health(ctx); err != nil {
 		t.Error(err)
 	}
 	a.health = errors.New("no key")
 	if err := b.Health(ctx); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable || e.Message != "no key" {
-		t.Errorf("unfit: %v", err)
+		t.Errorf("Health of an unhealthy plugin: error = %v, want code unavailable", err)
 	}
 	for range 2 {
 		if err := b.Stop(ctx); err != nil || a.stops != 1 {
-			t.Errorf("stopped %d times: %v", a.stops, err)
+			t.Errorf("Stop was called %d times, error %v, want once", a.stops, err)
 		}
 	}
 	late, cancel := context.WithTimeout(ctx, time.Nanosecond)
@@ -123,7 +123,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-func TestNothingToConfigure(t *testing.T) {
+func TestConfigure_withoutConfig(t *testing.T) {
 	t.Parallel()
 	b := reach(t, sdk.Info{}, struct{}{})
 	if ds, err := b.Configure(t.Context(), []byte(`{}`), sdk.Env{}); err != nil || ds != nil {

@@ -77,7 +77,7 @@ func TestSchemaOf(t *testing.T) {
 	}
 }
 
-func TestSchemaOfMistakes(t *testing.T) {
+func TestSchemaOf_invalidStruct(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		ptr  any
@@ -149,7 +149,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeKeepsTheRest(t *testing.T) {
+func TestDecode_keepsOtherFields(t *testing.T) {
 	t.Parallel()
 	s := settings{hidden: "h", Cache: map[string]int{"a": 1}, Headers: map[string]string{"old": "x"}}
 	if err := plugin.Decode([]byte(`{"base_url":"u","headers":{"new":"y"}}`), &s); err != nil {
@@ -160,11 +160,11 @@ func TestDecodeKeepsTheRest(t *testing.T) {
 	}
 	before := s
 	if err := plugin.Decode([]byte(`{"base_url":"changed","wait":"soon"}`), &s); err == nil || !reflect.DeepEqual(s, before) {
-		t.Errorf("a bad config (%v) left a trace: %+v", err, s)
+		t.Errorf("Decode with error %v changed the struct to %+v", err, s)
 	}
 }
 
-func TestDecodeErrors(t *testing.T) {
+func TestDecode_errors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		json string
@@ -192,14 +192,14 @@ func TestDecodeErrors(t *testing.T) {
 		}
 	}
 	if err := plugin.Decode([]byte(`{"a":1}`), nil); err == nil {
-		t.Error("a plugin without config took one")
+		t.Error("Decode without a struct accepted a setting, want an error")
 	}
 	if err := plugin.Decode(nil, nil); err != nil {
 		t.Error(err)
 	}
 }
 
-// leaves are the texts of the ConfigErrors that err joins.
+// leaves returns the texts of the ConfigErrors that err joins.
 func leaves(err error) []string {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// Whatever a plugin logs is one line of JSON with its own level.
+// Every log record becomes one JSON line with the level of the record.
 func FuzzLogLine(f *testing.F) {
 	f.Add("a message", "key", "value")
 	f.Add("a\nlevel=ERROR msg=forged", "@level", "error")
@@ -23,7 +23,7 @@ func FuzzLogLine(f *testing.F) {
 		log.LogAttrs(plugin.WithRunID(context.Background(), value), slog.LevelWarn, message, slog.String(key, value), slog.Any(key, []string{value}), slog.Group(key, slog.Any(key, value)))
 		line := out.Bytes()
 		if bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' || len(line) > 32<<10 {
-			t.Fatalf("it is %d bytes in %d lines", len(line), bytes.Count(line, []byte("\n")))
+			t.Fatalf("got %d bytes in %d lines, want one line", len(line), bytes.Count(line, []byte("\n")))
 		}
 		var got struct {
 			Level string `json:"@level"`
@@ -32,7 +32,7 @@ func FuzzLogLine(f *testing.F) {
 			t.Fatalf("%v in %s", err, line)
 		}
 		if !strings.HasPrefix(key, "@") && !strings.EqualFold(key, "@level") && got.Level != "warn" {
-			t.Errorf("the level is %q in %s", got.Level, line)
+			t.Errorf("got level %q in %s", got.Level, line)
 		}
 	})
 }

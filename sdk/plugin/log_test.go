@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-func TestLogLine(t *testing.T) {
+func TestLogHandler_format(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := slog.New(plugin.NewLogHandler(&out, slog.LevelDebug))
@@ -43,7 +43,7 @@ func TestLogLine(t *testing.T) {
 	}
 }
 
-func TestLogLevels(t *testing.T) {
+func TestLogHandler_levels(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[slog.Level]string{
 		slog.LevelDebug - 4: "trace", slog.LevelDebug: "debug", slog.LevelInfo: "info", slog.LevelWarn: "warn", slog.LevelError: "error", 12: "error",
@@ -55,12 +55,12 @@ func TestLogLevels(t *testing.T) {
 		}
 	}
 	if slog.New(plugin.NewLogHandler(nil, slog.LevelInfo)).Enabled(t.Context(), slog.LevelDebug) {
-		t.Error("debug passes info")
+		t.Error("Enabled(debug) = true with the level info, want false")
 	}
 }
 
-// Whatever is logged, the host must be able to read the line.
-func TestLogLineIsBounded(t *testing.T) {
+// The host can decode every line.
+func TestLogHandler_boundsLines(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("\x01é", 100_000)
 	for name, log := range map[string]func(*slog.Logger){
@@ -78,14 +78,14 @@ func TestLogLineIsBounded(t *testing.T) {
 		var out bytes.Buffer
 		log(slog.New(plugin.NewLogHandler(&out, slog.LevelInfo)))
 		if out.Len() > 33<<10 {
-			t.Errorf("%s: a line of %d bytes", name, out.Len())
+			t.Errorf("%s: got a line of %d bytes, want at most 32 KiB", name, out.Len())
 		}
 		var got map[string]any
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, ok := got["@message"].(string); !ok || got["@level"] != "info" {
-			t.Errorf("%s: the line's own words are lost: %.200s", name, out.String())
+			t.Errorf("%s: the line has no message: %.200s", name, out.String())
 		}
 	}
 }

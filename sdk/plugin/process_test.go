@@ -25,7 +25,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-// binaries is where the parrot is built, once for all tests.
+// binaries is the folder in which the parrot is built once for all tests.
 var binaries string
 
 var build = sync.OnceValues(func() (string, error) {
@@ -56,7 +56,7 @@ func parrot(t *testing.T) string {
 	return path
 }
 
-// lines is a log that a test waits on.
+// lines is a log on whose lines tests can wait.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -98,7 +98,7 @@ func (l *lines) find(t *testing.T, message string) map[string]any {
 	}
 }
 
-// start starts the parrot as go-plugin does, with mutual TLS.
+// start starts the parrot with go-plugin and mutual TLS.
 func start(t *testing.T) (*goplugin.Client, *grpc.ClientConn, *lines) {
 	t.Helper()
 	log := &lines{news: make(chan struct{}, 1)}
@@ -133,7 +133,7 @@ type words []string
 
 func (w *words) Send(d llm.Delta) error { *w = append(*w, d.Text); return nil }
 
-func TestProcess(t *testing.T) {
+func TestServe_process(t *testing.T) {
 	t.Parallel()
 	client, cc, log := start(t)
 	ctx, base, dir := t.Context(), plugin.NewBase(cc), t.TempDir()
@@ -151,10 +151,10 @@ func TestProcess(t *testing.T) {
 	}
 	if line := log.find(t, "repeating"); line["run_id"] != "run-42" || line["@level"] != "info" ||
 		line["bytes"] != 5.0 || line["env.label"] != "polly" {
-		t.Errorf("the line lost something: %v", line)
+		t.Errorf("got the line %v, want all attributes", line)
 	}
 
-	// A panic ends its call only, and what it held stays in the log.
+	// A panic fails only its call, and only the log contains its value.
 	var e *sdk.Error
 	if _, err := say(ctx, cc, "panic"); !errors.As(err, &e) || e.Code != sdk.CodeInternal || strings.Contains(e.Message, "secret") {
 		t.Errorf("a panic gave %v", err)
@@ -166,7 +166,7 @@ func TestProcess(t *testing.T) {
 		t.Fatalf("after the panic: %q, %v", reply, err)
 	}
 	if line := log.find(t, "long"); line["@level"] != "warn" || len(line["text"].(string)) < 10_000 {
-		t.Errorf("the long line was lost or cut to nothing: level %v", line["@level"])
+		t.Errorf("got level %v for the long line, want info", line["@level"])
 	}
 	log.find(t, "from package log")
 
@@ -181,16 +181,15 @@ func TestProcess(t *testing.T) {
 	}
 	client.Kill()
 	if strings.Contains(log.String(), "failed to exit gracefully") {
-		t.Error("the plugin had to be killed")
+		t.Error("the plugin did not exit by itself")
 	}
 	if _, err := say(ctx, cc, "hello"); !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed || !e.Retryable {
 		t.Errorf("without a process: %v", err)
 	}
 }
 
-// A host that is gone, however it died, leaves no plugin, no socket, and what
-// the plugin held is let go.
-func TestLifeline(t *testing.T) {
+// If the host exits in any way, the plugin calls Stop, exits and removes its socket.
+func TestServe_hostExits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), parrot(t))
@@ -227,14 +226,14 @@ func TestLifeline(t *testing.T) {
 		t.Errorf("exit: %v", err)
 	}
 	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket is left: %v", err)
+		t.Errorf("the socket still exists: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "stopped")); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestStartedByHand(t *testing.T) {
+func TestServe_startedWithoutHost(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), parrot(t))
 	cmd.Env = []string{}

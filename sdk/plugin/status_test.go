@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
-func TestStatusKeepsErrors(t *testing.T) {
+func TestStatus_roundTrip(t *testing.T) {
 	t.Parallel()
 	for _, code := range []sdk.ErrorCode{
 		sdk.CodeRateLimited, sdk.CodeUnavailable, sdk.CodeTimeout, sdk.CodeUnauthorized, sdk.CodeInvalidRequest,
@@ -25,15 +25,15 @@ func TestStatusKeepsErrors(t *testing.T) {
 		want := sdk.Error{Code: code, Message: "why", Retryable: true, RetryAfter: 1500 * time.Millisecond, ProviderStatus: 429}
 		var got *sdk.Error
 		if err := plugin.FromStatus(plugin.ToStatus(fmt.Errorf("wrapped: %w", &want))); !errors.As(err, &got) || *got != want {
-			t.Errorf("%s came back as %+v", code, err)
+			t.Errorf("FromStatus(ToStatus(%s)) = %+v, want the same error", code, err)
 		}
 	}
 	if plugin.ToStatus(nil) != nil || plugin.FromStatus(nil) != nil {
-		t.Error("nil is not nil")
+		t.Error("ToStatus(nil) or FromStatus(nil) is not nil")
 	}
 }
 
-func TestStatusJudgesErrors(t *testing.T) {
+func TestToStatus_otherErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		err  error
@@ -58,6 +58,6 @@ func TestStatusJudgesErrors(t *testing.T) {
 	var got *sdk.Error
 	page := errors.New(strings.Repeat("<html>", 10_000))
 	if err := plugin.FromStatus(plugin.ToStatus(page)); !errors.As(err, &got) || len(got.Message) > 9<<10 {
-		t.Errorf("a long message of %d bytes", len(got.Message))
+		t.Errorf("got a message of %d bytes, want it shortened", len(got.Message))
 	}
 }

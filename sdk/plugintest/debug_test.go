@@ -22,8 +22,8 @@ func (s *text) Send(d llm.Delta) error {
 	return nil
 }
 
-// The process that the host starts leads to the one that was started with --debug.
-func TestDebug(t *testing.T) {
+// The process that the host starts is a proxy to the process that was started with --debug.
+func TestServe_debug(t *testing.T) {
 	t.Parallel()
 	path, err := buildFaulty()
 	if err != nil {
@@ -46,7 +46,7 @@ func TestDebug(t *testing.T) {
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, stderr) }()
-	// FAULT reaches only the process that passes on: it has no say.
+	// Only the proxy process has FAULT, so the fault has no effect.
 	plugin := plugintest.Start(t, "llm", plugintest.Command{Path: path, Env: []string{"AGENTAREA_DEBUG=" + socket, "FAULT=answer"}})
 	p := llm.NewClient(plugin.Conn)
 	ask := func(told string) (text, error) {
@@ -58,7 +58,7 @@ func TestDebug(t *testing.T) {
 		t.Errorf("got %q, %v", said, err)
 	}
 	if _, err := ask("limited"); err == nil || sdk.AsError(err).Code != sdk.CodeRateLimited || !sdk.AsError(err).Retryable {
-		t.Errorf("an error arrives as %v", err)
+		t.Errorf("got the error %v, want a retryable one with code rate_limited", err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fatal takes what would end a test.
+// fatal is a testing.TB that records the message of Fatal.
 type fatal struct {
 	*testing.T
 	done chan string

@@ -13,7 +13,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugintest"
 )
 
-// binaries is where the shelf is built, once for all tests.
+// binaries is the folder in which the shelf is built once for all tests.
 var binaries string
 
 var build = sync.OnceValues(func() (string, error) {

@@ -22,7 +22,7 @@ var buildFaulty = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// TestRun has nothing to find; TestRunFinds runs it with faults.
+// TestRun checks correct plugins. TestRun_findsFaults runs it with faults.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	path := os.Getenv("FAULTY")

@@ -51,8 +51,8 @@ type agent001 struct {
 	UpdatedAt   int64  `bun:"updated_at,notnull"`
 }
 
-// session001 has its columns in the order of its unique index, which lists
-// the sessions of a user with an agent.
+// session001 has its columns in the order of its unique index, which is used to list the sessions of a
+// user with an agent.
 type session001 struct {
 	bun.BaseModel `bun:"table:sessions"`
 
@@ -175,7 +175,7 @@ func first(ctx context.Context, db bun.IDB) error {
 	for _, index := range []string{
 		`CREATE INDEX logins_user ON logins (user_id)`,
 		`CREATE INDEX logins_expires ON logins (expires_at)`,
-		// One turn at a time in a session; and the way to all runs that are under way.
+		// This index allows one active run per session. It also finds all active runs.
 		`CREATE UNIQUE INDEX runs_under_way ON runs (session_key) WHERE status IN ('running', 'waiting_approval')`,
 		`CREATE INDEX runs_session ON runs (session_key)`,
 		`CREATE INDEX messages_session ON messages (session_key, position)`,

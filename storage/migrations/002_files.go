@@ -50,7 +50,7 @@ func files(ctx context.Context, db bun.IDB) error {
 		}
 	}
 	for _, index := range []string{
-		// A user's list, and an admin's.
+		// These indexes are for the file lists of a user and of an admin.
 		`CREATE INDEX files_user ON files (created_by, created_at, id)`,
 		`CREATE INDEX files_newest ON files (created_at, id)`,
 		`CREATE INDEX files_backend ON files (backend, id)`,

@@ -13,9 +13,9 @@ import (
 	"github.com/uptrace/bun/dialect"
 )
 
-// river brings the queue's own tables to a version of River's, in the step's
-// transaction. It takes two steps, for PostgreSQL can't use in a transaction what
-// version 4 adds to a type in it.
+// river returns a step that migrates the tables of the River queue to a version of River. There are two
+// steps, because PostgreSQL cannot use an enum value in the transaction that adds it, and River's
+// version 4 adds one.
 func river(version int) func(context.Context, bun.IDB) error {
 	return func(ctx context.Context, db bun.IDB) error {
 		in, ok := db.(interface{ Unwrap() *sql.Tx })
@@ -30,7 +30,7 @@ func river(version int) func(context.Context, bun.IDB) error {
 		if err != nil {
 			return err
 		}
-		_, err = migrator.MigrateTx(ctx, in.Unwrap(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version}) //nolint:staticcheck // deprecated for all at once; these are the parts that may go together
+		_, err = migrator.MigrateTx(ctx, in.Unwrap(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version}) //nolint:staticcheck // deprecated only because some versions cannot be combined; these can
 		return err
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// notice007 has numbers that are never used again, when the newest are deleted too.
+// notice007 has numbers that are never reused, even if the newest rows are deleted.
 type notice007 struct {
 	bun.BaseModel `bun:"table:notices"`
 

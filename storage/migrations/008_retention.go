@@ -6,7 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// retention finds what is old.
+// retention adds the indexes that find old rows.
 func retention(ctx context.Context, db bun.IDB) error {
 	for _, index := range []string{
 		`CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at > 0`,

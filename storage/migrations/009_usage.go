@@ -6,7 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// usage009 is what one completion has used, or several of a day.
+// usage009 is the usage of one completion, or of several completions of one day.
 type usage009 struct {
 	bun.BaseModel `bun:"table:token_usage"`
 

@@ -36,9 +36,9 @@ type audit010 struct {
 	RequestID  string `bun:"request_id,notnull"`
 }
 
-// accounts adds API keys and the audit. A user's keys go with the user; the rows of
-// the audit refer to nothing, for they outlive what they tell of, and the database
-// itself refuses to change one.
+// accounts adds API keys and the audit log. A user's keys are deleted with the user. Audit rows have no
+// foreign keys, because they are kept when their targets are deleted. A trigger prevents changes to
+// them.
 func accounts(ctx context.Context, db bun.IDB) error {
 	_, err := db.NewCreateTable().Model((*apiKey010)(nil)).
 		ForeignKey(`(user_id) REFERENCES users (id) ON DELETE CASCADE`).Exec(ctx)

@@ -7,9 +7,9 @@ import (
 	"github.com/uptrace/bun/dialect"
 )
 
-// rates are of the last minute, and may be lost with a server that crashes: a table
-// without a log. SQLite has none, for its one server counts in memory. No index but
-// the key's, and room in each page, so that an update stays in its page.
+// rates adds the table of request counts on PostgreSQL. It is unlogged, because the counts of the last
+// minute can be lost in a crash. On SQLite the only server counts in memory. The table has no index
+// except for the primary key, and free space in each page, so that updates stay within their page.
 func rates(ctx context.Context, db bun.IDB) error {
 	if db.Dialect().Name() != dialect.PG {
 		return nil

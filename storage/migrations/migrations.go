@@ -1,6 +1,5 @@
-// Package migrations holds the steps that made the schema what it is, one file a
-// step. A step that was released never changes: its row structs are frozen
-// copies, and what comes later is a new step at the end.
+// Package migrations contains the steps that create the database schema, one file per step. A released
+// step never changes: its row structs are frozen copies. Later changes are new steps at the end.
 package migrations
 
 import (
@@ -9,14 +8,14 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Migration is one step. Its version is its place in All, from 1.
+// Migration is one step. Its version is its position in All, starting with 1.
 type Migration struct {
 	Name string
-	// Up runs in the transaction that records it.
+	// Up changes the schema. It runs in the transaction that records the step.
 	Up func(ctx context.Context, db bun.IDB) error
 }
 
-// All are the steps in their order.
+// All returns all steps in their order.
 func All() []Migration {
 	return []Migration{
 		{Name: "first", Up: first},

@@ -15,7 +15,7 @@ func testAgent(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v, func(a *core.Agent) {
 		a.Name, a.Description = "Übersetzer 翻訳 🧠", "quotes ' and \" and \\ and ?0 and ?"
-		// Beyond 2^53, in its order, with its spaces: as it was given.
+		// The text must not change: numbers above 2^53, the order and the spaces.
 		a.Config = json.RawMessage(`{"z": 9007199254740993, "a":18446744073709551615,"n":1.0,"html":"<&>"}`)
 		a.CreatedAt = f.now.Add(999)
 	})
@@ -39,7 +39,7 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 	owner := f.user(t, "owner", core.RoleMember)
 	for _, c := range []struct {
 		name          string
-		viewer        core.Actor
+		actor         core.Actor
 		shared        bool
 		read, changed core.Code
 	}{
@@ -63,17 +63,17 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 					t.Errorf("%s: got %v, want %s", what, err, want)
 				}
 			}
-			_, err := f.Agent(f.ctx, c.viewer, a.ID)
+			_, err := f.Agent(f.ctx, c.actor, a.ID)
 			check("Agent", err, c.read)
 
 			seen := 0
 			if c.read == "" {
 				seen = 1
 			}
-			list, total, err := f.Agents(f.ctx, c.viewer, core.AgentFilter{Type: c.name, Page: core.Page{Limit: 5}})
+			list, total, err := f.Agents(f.ctx, c.actor, core.AgentFilter{Type: c.name, Page: core.Page{Limit: 5}})
 			ok(t, err)
 			same(t, "listed", []int{len(list), total}, []int{seen, seen})
-			dependencies, err := f.AgentDependencies(f.ctx, c.viewer)
+			dependencies, err := f.AgentDependencies(f.ctx, c.actor)
 			ok(t, err)
 			found := 0
 			for _, b := range dependencies {
@@ -85,8 +85,8 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 
 			b := *a
 			b.Name = "changed"
-			check("UpdateAgent", f.UpdateAgent(f.ctx, c.viewer, &b), c.changed)
-			check("DeleteAgent", f.DeleteAgent(f.ctx, c.viewer, a.ID, 0), c.changed)
+			check("UpdateAgent", f.UpdateAgent(f.ctx, c.actor, &b), c.changed)
+			check("DeleteAgent", f.DeleteAgent(f.ctx, c.actor, a.ID, 0), c.changed)
 			got, err := f.Agent(f.ctx, admin, a.ID)
 			if c.changed == "" {
 				wantCode(t, err, core.CodeNotFound)
@@ -250,7 +250,7 @@ func testAgentDelete(t *testing.T, f *fixture) {
 	}
 	f.wantTraces(t, stays, true)
 
-	// Nothing comes back, and a turn that comes too late is told.
+	// A turn after the deletion fails and restores nothing.
 	wantCode(t, f.StartRun(f.ctx, f.turn(a, v.UserID, "s")), core.CodeNotFound)
 	wantCode(t, f.StartRun(f.ctx, f.turn(a, v.UserID, "new")), core.CodeNotFound)
 }

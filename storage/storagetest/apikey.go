@@ -25,7 +25,7 @@ func testAPIKey(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "APIKey", got, k)
 
-	// A use that was noted late does not undo a later one.
+	// A late update with an earlier time changes nothing.
 	for _, at := range []time.Time{f.at(9), f.at(3)} {
 		ok(t, f.SetAPIKeyLastUsed(f.ctx, k.ID, at))
 	}
@@ -41,7 +41,7 @@ func testAPIKey(t *testing.T, f *fixture) {
 	ok(t, f.SetAPIKeyLastUsed(f.ctx, k.ID, f.at(10)))
 }
 
-func testAPIKeyTaken(t *testing.T, f *fixture) {
+func testAPIKeyConflict(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	first := f.apiKey(t, v, "ci")
 	again := *first
@@ -82,7 +82,7 @@ func testAPIKeyVisibility(t *testing.T, f *fixture) {
 		}
 		same(t, fmt.Sprintf("keys of %q", c.userID), ids, c.want)
 		if total != len(c.want) {
-			t.Errorf("total %d, want %d", total, len(c.want))
+			t.Errorf("APIKeys: total %d, want %d", total, len(c.want))
 		}
 	}
 	ok(t, f.DeleteAPIKey(f.ctx, root, k.ID))

@@ -20,32 +20,33 @@ func testAudit(t *testing.T, f *fixture) {
 	got, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
 	ok(t, err)
 	if total != 2 || len(got) != 2 || got[0].Action != "login" || got[0].Seq <= got[1].Seq {
-		t.Fatalf("total %d, %+v", total, got)
+		t.Fatalf("got total %d and entries %+v, want 2 entries, newest first", total, got)
 	}
 	want := *e
 	want.Seq = got[1].Seq
 	same(t, "Audit", got[1], &want)
 }
 
-func (f *fixture) deed(action string) (context.Context, *core.AuditRecord) {
-	d := &core.AuditRecord{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
-	return core.WithAuditRecord(f.ctx, d), d
+// audited returns a context with a new audit record.
+func (f *fixture) audited(action string) (context.Context, *core.AuditRecord) {
+	r := &core.AuditRecord{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
+	return core.WithAuditRecord(f.ctx, r), r
 }
 
-// testAuditRecord: the first change of a deed has its row, and later ones none.
+// testAuditRecord checks that only the first change with an audit record stores its entry.
 func testAuditRecord(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	var all sync.WaitGroup
-	for i := range 20 { // at once, so that they share commits
+	for i := range 20 { // concurrently, so that they share commits
 		all.Go(func() {
-			ctx, d := f.deed("create-agent")
+			ctx, r := f.audited("create-agent")
 			id := fmt.Sprintf("agent-%d", i)
 			core.SetAuditTarget(ctx, id)
 			if err := f.CreateAgent(ctx, &core.Agent{ID: id, Config: []byte("{}"), CreatedBy: v.UserID}); err != nil {
 				t.Error(err)
 			}
-			if d.Claim() {
-				t.Error("the deed is still to be recorded")
+			if r.Claim() {
+				t.Error("the audit record is not claimed")
 			}
 			if err := f.DeleteAgent(ctx, v, id, 0); err != nil {
 				t.Error(err)
@@ -59,31 +60,31 @@ func testAuditRecord(t *testing.T, f *fixture) {
 	for _, e := range got {
 		targets[e.Target] = true
 		if e.Outcome != core.OutcomeDone || e.UserID != "user-1" || e.RequestID != "req-1" || time.Since(e.At).Abs() > time.Hour {
-			t.Errorf("row %+v", e)
+			t.Errorf("unexpected entry %+v", e)
 		}
 	}
 	if total != 20 || len(targets) != 20 {
-		t.Errorf("%d rows of %d agents", total, len(targets))
+		t.Errorf("got %d entries for %d agents, want 20 for 20", total, len(targets))
 	}
 }
 
-// testAuditUndone: a change that was not made has no row, and the next one of the
-// same request still has one.
+// testAuditUndone checks that a failed change stores no audit entry, and that the next change of the
+// same request does.
 func testAuditUndone(t *testing.T, f *fixture) {
 	f.user(t, "ada", core.RoleMember)
-	ctx, _ := f.deed("create-user")
+	ctx, _ := f.audited("create-user")
 	err := f.CreateUser(ctx, &core.User{ID: "user-2", Username: "Ada"})
 	wantCode(t, err, core.CodeConflict)
 	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
 	ok(t, err)
 	if total != 0 {
-		t.Errorf("%d rows of nothing", total)
+		t.Errorf("got %d entries, want 0", total)
 	}
 	ok(t, f.CreateUser(ctx, &core.User{ID: "user-2", Username: "Bob"}))
 	_, total, err = f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
 	ok(t, err)
 	if total != 1 {
-		t.Errorf("%d rows, want 1", total)
+		t.Errorf("got %d entries, want 1", total)
 	}
 }
 
@@ -121,7 +122,7 @@ func testAuditFilter(t *testing.T, f *fixture) {
 			ids += e.RequestID[len("req-"):]
 		}
 		if ids != c.want {
-			t.Errorf("%s: rows %q, want %q", name, ids, c.want)
+			t.Errorf("%s: got entries %q, want %q", name, ids, c.want)
 		}
 	}
 }
@@ -140,6 +141,6 @@ func testAuditDelete(t *testing.T, f *fixture) {
 	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 1}})
 	ok(t, err)
 	if total != 3 {
-		t.Errorf("%d rows are left, want 3", total)
+		t.Errorf("got %d remaining entries, want 3", total)
 	}
 }

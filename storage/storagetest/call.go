@@ -39,7 +39,7 @@ func testCall(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Calls", calls, []*core.Call{failed, tool, last})
 
-	// The same call, now done.
+	// Recording the same call again replaces it.
 	tool.Done, tool.Result, tool.EndedAt = true, json.RawMessage(`{"parts":[{"text":"9007199254740993"}]}`), f.at(5)
 	done := event(s.Run.ID, 3, `{"type":"tool_result"}`, f.at(5))
 	record(tool, done)

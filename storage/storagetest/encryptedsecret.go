@@ -7,8 +7,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// testEncryptedSecrets: what is sealed is found in pages, and replaced only as long as it is
-// what was read.
+// testEncryptedSecrets checks that secrets are listed in pages, and that a secret is replaced only if it
+// has not changed since it was read.
 func testEncryptedSecrets(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleAdmin)
 	var ids []string
@@ -16,7 +16,7 @@ func testEncryptedSecrets(t *testing.T, f *fixture) {
 		s := f.server(t, v, func(s *core.MCPServer) { s.Secrets = []byte{2, 0, byte(i)} })
 		ids = append(ids, s.ID)
 	}
-	f.server(t, v) // has none
+	f.server(t, v) // without secrets
 	slices.Sort(ids)
 	var found []core.EncryptedSecret
 	for after := ""; ; {
@@ -47,11 +47,11 @@ func testEncryptedSecrets(t *testing.T, f *fixture) {
 	want.Secrets = []byte{3}
 	same(t, "MCPServer", after, &want)
 
-	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[0], []byte{4}) // it is another one by now
+	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[0], []byte{4}) // it has changed
 	ok(t, err)
 	same(t, "replaced again", replaced, false)
 	ok(t, f.DeleteMCPServer(f.ctx, v, ids[1], 0))
 	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[1], []byte{4})
 	ok(t, err)
-	same(t, "replaced what is gone", replaced, false)
+	same(t, "replaced in a deleted row", replaced, false)
 }

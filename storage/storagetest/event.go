@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// tokens is a batch of the numbers from first to last.
+// tokens returns a batch of token events with the sequence numbers from first to last.
 func (f *fixture) tokens(runID string, first, last int64) core.EventRow {
 	return core.EventRow{
 		RunID: runID, First: first, Last: last, Type: "token",
@@ -49,7 +49,7 @@ func testEvent(t *testing.T, f *fixture) {
 	}
 	got, err := f.Events(f.ctx, "run-none", 0, 10)
 	ok(t, err)
-	same(t, "of no run", len(got), 0)
+	same(t, "events of an unknown run", len(got), 0)
 }
 
 func testEventAppend(t *testing.T, f *fixture) {
@@ -71,21 +71,21 @@ func testEventAppend(t *testing.T, f *fixture) {
 		ok(t, f.AppendEvents(f.ctx, rows))
 		got, err := f.Events(f.ctx, one.Run.ID, 0, 10)
 		ok(t, err)
-		same(t, "of one", got, []core.EventRow{one.Events[0], first, rows[5]})
+		same(t, "events of run one", got, []core.EventRow{one.Events[0], first, rows[5]})
 		got, err = f.Events(f.ctx, two.Run.ID, 0, 10)
 		ok(t, err)
-		same(t, "of two", got, []core.EventRow{two.Events[0], rows[4]})
+		same(t, "events of run two", got, []core.EventRow{two.Events[0], rows[4]})
 	}
 	for _, id := range []string{gone.Run.ID, "run-none"} {
 		got, err := f.Events(f.ctx, id, 0, 10)
 		ok(t, err)
-		same(t, "of a run that is gone", len(got), 0)
+		same(t, "events of a deleted run", len(got), 0)
 	}
 	ok(t, f.AppendEvents(f.ctx, nil))
 }
 
-// testEventOwnerWins: what a server that lost a run appended late does not keep
-// its new owner from ending it, nor the end from its watchers.
+// testEventOwnerWins checks that an event that a former owner appended late does not prevent the new
+// owner from ending the run, and that the end event is readable.
 func testEventOwnerWins(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	s := f.start(t, f.agent(t, v), v.UserID, "s")

@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// unstored is a file that has a blob of its own, which is not reserved.
+// unstored returns a file that is not stored, with a new blob that is not reserved.
 func (f *fixture) unstored(v core.Actor, change ...func(*core.File)) *core.File {
 	file := &core.File{
 		ID: core.NewID("file"), Name: "notes.txt", Size: 10, ContentType: "text/plain; charset=utf-8",
@@ -25,15 +25,17 @@ func (f *fixture) unstored(v core.Actor, change ...func(*core.File)) *core.File 
 	return file
 }
 
+// newBlob returns an unused blob.
 func newBlob(backend string) core.Blob { return core.Blob{Backend: backend, Key: core.NewID("blob")} }
 
-// reserve makes a blob that is due a second from now.
+// reserve reserves a blob that is due one second after now.
 func (f *fixture) reserve(t *testing.T, b core.Blob) core.Blob {
 	t.Helper()
 	ok(t, f.ReserveBlob(f.ctx, b, f.at(1_000_000)))
 	return b
 }
 
+// file creates a file of v.
 func (f *fixture) file(t *testing.T, v core.Actor, change ...func(*core.File)) *core.File {
 	t.Helper()
 	file := f.unstored(v, change...)
@@ -76,8 +78,8 @@ func testFile(t *testing.T, f *fixture) {
 	f.wantUsage(t, core.Actor{UserID: "user-none"}, 0)
 }
 
-// testFileTwice: an id is taken once, whatever the quota says, and the blob of
-// the second stays reserved.
+// testFileTwice checks that a second file with the same id is a conflict, whatever the quota is, and
+// that its blob stays reserved.
 func testFileTwice(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	first := f.file(t, v)
@@ -90,7 +92,7 @@ func testFileTwice(t *testing.T, f *fixture) {
 	}
 	got, err := f.File(f.ctx, v, first.ID)
 	ok(t, err)
-	same(t, "the first", got, first)
+	same(t, "the first file", got, first)
 	f.wantUsage(t, v, 10)
 	f.wantUsage(t, other, 0)
 }
@@ -98,9 +100,9 @@ func testFileTwice(t *testing.T, f *fixture) {
 func testFileVisibility(t *testing.T, f *fixture) {
 	owner, reader := f.user(t, "owner", core.RoleMember), f.user(t, "reader", core.RoleViewer)
 	for _, c := range []struct {
-		name          string
-		owner, viewer core.Actor
-		seen          bool
+		name         string
+		owner, actor core.Actor
+		seen         bool
 	}{
 		{"owner", owner, owner, true},
 		{"viewer, own", reader, reader, true},
@@ -116,28 +118,28 @@ func testFileVisibility(t *testing.T, f *fixture) {
 				if c.seen {
 					ok(t, err)
 				} else if err == nil || err.Error() != core.NotFound("file", file.ID).Error() {
-					t.Errorf("%s: got %v, want what a missing file gets", what, err)
+					t.Errorf("%s: got %v, want the error for a missing file", what, err)
 				}
 			}
-			_, err := f.File(f.ctx, c.viewer, file.ID)
+			_, err := f.File(f.ctx, c.actor, file.ID)
 			check("File", err)
 			seen := 0
 			if c.seen {
 				seen = 1
 			}
-			list, total, err := f.Files(f.ctx, c.viewer, core.FileFilter{Name: c.name, Page: core.Page{Limit: 5}})
+			list, total, err := f.Files(f.ctx, c.actor, core.FileFilter{Name: c.name, Page: core.Page{Limit: 5}})
 			ok(t, err)
 			same(t, "listed", []int{len(list), total}, []int{seen, seen})
 
 			changed := *file
 			changed.Name = c.name + " changed"
-			check("UpdateFile", f.UpdateFile(f.ctx, c.viewer, &changed))
+			check("UpdateFile", f.UpdateFile(f.ctx, c.actor, &changed))
 			if !c.seen {
 				got, err := f.File(f.ctx, c.owner, file.ID)
 				ok(t, err)
 				same(t, "File after a refusal", got, file)
 			}
-			blob, err := f.DeleteFile(f.ctx, c.viewer, file.ID, 0, f.now)
+			blob, err := f.DeleteFile(f.ctx, c.actor, file.ID, 0, f.now)
 			check("DeleteFile", err)
 			if !c.seen {
 				same(t, "blob of a refused delete", blob, core.Blob{})
@@ -157,7 +159,7 @@ func testFileUpdate(t *testing.T, f *fixture) {
 		Size: 99, ContentType: "x/y", SHA256: "other", CreatedBy: "somebody", CreatedAt: f.at(7), Blob: newBlob("s3"),
 	}
 	ok(t, f.UpdateFile(f.ctx, v, &change))
-	same(t, "raised Version", change.Version, int64(2))
+	same(t, "increased Version", change.Version, int64(2))
 	want := *file
 	want.Name, want.Metadata, want.Version, want.UpdatedAt = "Neu.md", change.Metadata, 2, f.at(9)
 	got, err := f.File(f.ctx, v, file.ID)
@@ -172,12 +174,12 @@ func testFileUpdate(t *testing.T, f *fixture) {
 	same(t, "Version after a failure", stale.Version, int64(1))
 	stale.Version = 0
 	wantCode(t, f.UpdateFile(f.ctx, v, &stale), core.CodePreconditionFailed)
-	ok(t, f.UpdateFile(f.ctx, v, &change)) // the raised version is the stored one
+	ok(t, f.UpdateFile(f.ctx, v, &change)) // change.Version was increased
 	change.ID = "file-none"
 	wantCode(t, f.UpdateFile(f.ctx, v, &change), core.CodeNotFound)
 }
 
-// testFileUpdateAtOnce: of many changes of one version one is made.
+// testFileUpdateAtOnce checks that one of many concurrent updates of the same version succeeds.
 func testFileUpdateAtOnce(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	file := f.file(t, v)
@@ -210,7 +212,7 @@ func testFileDelete(t *testing.T, f *fixture) {
 	_, err := f.File(f.ctx, v, file.ID)
 	ok(t, err)
 	f.wantUsage(t, v, 20)
-	f.wantClaimed(t, f.at(1_000_000)) // a refused delete makes no orphan
+	f.wantClaimed(t, f.at(1_000_000)) // a rejected delete adds no pending blob
 
 	blob, err := f.DeleteFile(f.ctx, v, file.ID, 2, f.at(5))
 	ok(t, err)
@@ -221,7 +223,7 @@ func testFileDelete(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 	f.wantUsage(t, v, 10)
 
-	// Its blob is nobody's any more, and due when it was said.
+	// The blob is pending and due at the requested time.
 	back := f.unstored(v, func(file *core.File) { file.Blob = blob })
 	wantCode(t, f.CreateFile(f.ctx, back, 0), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
@@ -232,7 +234,7 @@ func testFileDelete(t *testing.T, f *fixture) {
 	ok(t, err)
 }
 
-// testFileDeleteAtOnce: a file is deleted, and counted off, once.
+// testFileDeleteAtOnce checks that concurrent deletes delete a file and reduce the usage only once.
 func testFileDeleteAtOnce(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	file, kept := f.file(t, v), f.file(t, v)
@@ -271,7 +273,7 @@ func testFileList(t *testing.T, f *fixture) {
 	list, total, err := f.Files(f.ctx, admin, core.FileFilter{Page: core.Page{Limit: 100}})
 	ok(t, err)
 	same(t, "an admin's total", total, 12)
-	same(t, "an admin's", fileIDs(list), all)
+	same(t, "files of an admin", fileIDs(list), all)
 }
 
 func testFileFilter(t *testing.T, f *fixture) {
@@ -288,7 +290,7 @@ func testFileFilter(t *testing.T, f *fixture) {
 	} {
 		f.file(t, v, func(file *core.File) { file.Name, file.ContentType = c.name, c.contentType })
 	}
-	f.file(t, f.user(t, "bob", core.RoleMember)) // is in none of the lists
+	f.file(t, f.user(t, "bob", core.RoleMember)) // not visible to v
 	for _, c := range []struct {
 		filter core.FileFilter
 		want   []string
@@ -299,7 +301,7 @@ func testFileFilter(t *testing.T, f *fixture) {
 		{core.FileFilter{Name: "übersicht!"}, []string{"ÜBERSICHT!.txt"}},
 		{core.FileFilter{Name: `K\S`}, []string{`back\slash's.txt`}},
 		{core.FileFilter{Name: "h's"}, []string{`back\slash's.txt`}},
-		{core.FileFilter{Name: "\u212a"}, []string{`back\slash's.txt`}}, // the Kelvin sign, a k to Unicode
+		{core.FileFilter{Name: "\u212a"}, []string{`back\slash's.txt`}}, // the Kelvin sign folds to k
 		{core.FileFilter{Name: "none of them"}, nil},
 		{core.FileFilter{Name: "?"}, nil},
 		{core.FileFilter{Name: strings.Repeat("%", 60_000)}, nil},
@@ -338,14 +340,14 @@ func testFileQuota(t *testing.T, f *fixture) {
 	}
 	first, err := create(v, 60, 100)
 	ok(t, err)
-	_, err = create(v, 40, 100) // as much as is allowed
+	_, err = create(v, 40, 100) // exactly the quota
 	ok(t, err)
 	over, err := create(v, 1, 100)
 	wantCode(t, err, core.CodePayloadTooLarge)
 	var e *core.Error
-	if !errors.As(err, &e) || e.Message !=
-		"Your files would be over the limit of 100 bytes a user: you have 100; delete some first" {
-		t.Fatal(err)
+	want := "Your files would exceed the limit of 100 bytes per user. You use 100 bytes. Delete some files first"
+	if !errors.As(err, &e) || e.Message != want {
+		t.Fatalf("got error %v, want message %q", err, want)
 	}
 	_, err = create(v, 0, 100)
 	ok(t, err)
@@ -353,24 +355,24 @@ func testFileQuota(t *testing.T, f *fixture) {
 	ok(t, err)
 	f.wantUsage(t, v, 100)
 
-	// Nothing of the refused one was stored, and its blob is still reserved.
+	// The rejected file is not stored and its blob is still reserved.
 	_, err = f.File(f.ctx, v, over.ID)
 	wantCode(t, err, core.CodeNotFound)
 	ok(t, f.CreateFile(f.ctx, over, 101))
 	_, err = create(v, 1000, 0) // no quota
 	ok(t, err)
 	f.wantUsage(t, v, 1101)
-	_, err = create(v, 1, 100) // the quota was made smaller than what is there
+	_, err = create(v, 1, 100) // the quota is below the current usage
 	wantCode(t, err, core.CodePayloadTooLarge)
 
-	// An admin's delete frees the owner's.
+	// A delete by an admin reduces the usage of the owner.
 	_, err = f.DeleteFile(f.ctx, admin, first.ID, 0, f.now)
 	ok(t, err)
 	f.wantUsage(t, v, 1041)
 	f.wantUsage(t, admin, 0)
 }
 
-// testFileQuotaAtOnce: many creates at once fill the quota and never pass it.
+// testFileQuotaAtOnce checks that concurrent creates use the whole quota and never exceed it.
 func testFileQuotaAtOnce(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	var stored atomic.Int64

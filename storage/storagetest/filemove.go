@@ -10,7 +10,7 @@ import (
 
 func testFileBackend(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
-	var want []string // by id, whoever's they are
+	var want []string // of all users, ordered by id
 	for i := range 5 {
 		file := f.file(t, []core.Actor{v, other}[i%2], func(file *core.File) {
 			file.Blob, file.Size = newBlob("s3"), 1<<60
@@ -18,14 +18,14 @@ func testFileBackend(t *testing.T, f *fixture) {
 		want = append(want, file.ID)
 	}
 	f.file(t, v, func(file *core.File) { file.Blob = newBlob("s") })
-	f.reserve(t, newBlob("s3")) // is no file
+	f.reserve(t, newBlob("s3")) // no file refers to it
 
 	var got []string
 	after := ""
 	for _, n := range []int{2, 2, 1, 0} {
 		list, err := f.FilesInBackend(f.ctx, "s3", after, 2)
 		ok(t, err)
-		same(t, "a page", len(list), n)
+		same(t, "length of a page", len(list), n)
 		got = append(got, fileIDs(list)...)
 		after = got[len(got)-1]
 	}
@@ -37,7 +37,7 @@ func testFileBackend(t *testing.T, f *fixture) {
 	same(t, "FilesInBackend", first, []*core.File{file})
 	none, err := f.FilesInBackend(f.ctx, "s3", "", 0)
 	ok(t, err)
-	same(t, "at most none", len(none), 0)
+	same(t, "length with limit 0", len(none), 0)
 
 	for backend, want := range map[string][2]int64{"s3": {5, 5 << 60}, "s": {1, 10}, "S3": {}, "": {}} {
 		n, bytes, err := f.BackendUsage(f.ctx, backend)
@@ -51,14 +51,14 @@ func testFileMove(t *testing.T, f *fixture) {
 	file := f.file(t, v)
 	from, to := file.Blob, f.reserve(t, newBlob("s3"))
 
-	wantCode(t, f.MoveFile(f.ctx, file.ID, from, newBlob("s3"), f.at(5)), core.CodeConflict)     // no orphan
-	wantCode(t, f.MoveFile(f.ctx, file.ID, from, from, f.at(5)), core.CodeConflict)              // no orphan
-	wantCode(t, f.MoveFile(f.ctx, file.ID, newBlob("local"), to, f.at(5)), core.CodeNotFound)    // not there
-	wantCode(t, f.MoveFile(f.ctx, "file-none", from, to, f.at(5)), core.CodeNotFound)            // gone
-	wantCode(t, f.MoveFile(f.ctx, file.ID, from, f.file(t, v).Blob, f.at(5)), core.CodeConflict) // another's
+	wantCode(t, f.MoveFile(f.ctx, file.ID, from, newBlob("s3"), f.at(5)), core.CodeConflict)     // not reserved
+	wantCode(t, f.MoveFile(f.ctx, file.ID, from, from, f.at(5)), core.CodeConflict)              // not reserved
+	wantCode(t, f.MoveFile(f.ctx, file.ID, newBlob("local"), to, f.at(5)), core.CodeNotFound)    // wrong blob
+	wantCode(t, f.MoveFile(f.ctx, "file-none", from, to, f.at(5)), core.CodeNotFound)            // unknown file
+	wantCode(t, f.MoveFile(f.ctx, file.ID, from, f.file(t, v).Blob, f.at(5)), core.CodeConflict) // another file's blob
 	got, err := f.File(f.ctx, v, file.ID)
 	ok(t, err)
-	same(t, "File after refusals", got, file)
+	same(t, "File after rejected moves", got, file)
 	f.wantClaimed(t, f.at(5))
 
 	ok(t, f.MoveFile(f.ctx, file.ID, from, to, f.at(5)))
@@ -69,14 +69,14 @@ func testFileMove(t *testing.T, f *fixture) {
 	same(t, "File", got, &want)
 	f.wantUsage(t, v, 20)
 
-	// The blob it had is claimed, and due when it was said; the one it has is not.
+	// The old blob is claimed and due at the requested time. The new one is not pending.
 	wantCode(t, f.RenewBlob(f.ctx, from, f.at(9)), core.CodeConflict)
 	wantCode(t, f.MoveFile(f.ctx, file.ID, to, from, f.at(5)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
 	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: from, Attempts: 1})
 	ok(t, f.DeletePendingBlob(f.ctx, from))
 
-	// A claimed blob takes no file.
+	// No file can refer to a claimed blob.
 	late := newBlob("local")
 	ok(t, f.ReserveBlob(f.ctx, late, f.now))
 	f.wantClaimed(t, f.now, core.PendingBlob{Blob: late, Attempts: 1})
@@ -86,8 +86,8 @@ func testFileMove(t *testing.T, f *fixture) {
 	same(t, "File", got, &want)
 }
 
-// testFileMoveAtOnce: of moves and a delete at the same time, each leaves every
-// blob with a file or an orphan.
+// testFileMoveAtOnce checks that after concurrent moves and deletes each blob belongs to a file or is
+// pending.
 func testFileMoveAtOnce(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	for range 10 {
@@ -115,7 +115,7 @@ func testFileMoveAtOnce(t *testing.T, f *fixture) {
 		})
 		wg.Wait()
 		if moved.Load() > 1 {
-			t.Fatalf("moved %d times", moved.Load())
+			t.Fatalf("%d moves succeeded, want at most 1", moved.Load())
 		}
 		f.wantClaimed(t, f.now, append(want, core.PendingBlob{Blob: file.Blob, Attempts: 1})...)
 	}

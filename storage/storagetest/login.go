@@ -75,7 +75,7 @@ func testLoginEnd(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	l, other := f.login(t, v), f.login(t, v)
 	ok(t, f.EndLogin(f.ctx, l.ID, f.at(5)))
-	ok(t, f.EndLogin(f.ctx, l.ID, f.at(9))) // has ended: the first end stays
+	ok(t, f.EndLogin(f.ctx, l.ID, f.at(9))) // the login has already ended, so EndedAt does not change
 	got, err := f.Login(f.ctx, l.ID)
 	ok(t, err)
 	same(t, "EndedAt", got.EndedAt, f.at(5))

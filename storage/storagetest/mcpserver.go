@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// unstoredServer is a remote MCP server with a slug of its own.
+// unstoredServer returns a remote MCP server with a unique slug that is not stored.
 func (f *fixture) unstoredServer(v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	id := core.NewID("server")
 	s := &core.MCPServer{
@@ -23,6 +23,7 @@ func (f *fixture) unstoredServer(v core.Actor, change ...func(*core.MCPServer)) 
 	return s
 }
 
+// server creates an MCP server of v.
 func (f *fixture) server(t *testing.T, v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	t.Helper()
 	s := f.unstoredServer(v, change...)
@@ -78,7 +79,7 @@ func testMCPServer(t *testing.T, f *fixture) {
 	}
 }
 
-// testMCPServerSlug: a slug is one server's, whoever may see it.
+// testMCPServerSlug checks that slugs are unique among all servers, visible or not.
 func testMCPServerSlug(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	slug := func(name string) func(*core.MCPServer) { return func(s *core.MCPServer) { s.Slug = name } }
@@ -87,7 +88,7 @@ func testMCPServerSlug(t *testing.T, f *fixture) {
 	taken := f.unstoredServer(other, slug("a"))
 	err := f.CreateMCPServer(f.ctx, other, taken, false)
 	wantCode(t, err, core.CodeConflict)
-	same(t, "error", err.Error(), `CONFLICT: The slug "a" is taken: choose another`)
+	same(t, "error", err.Error(), `CONFLICT: The slug "a" is already in use. Choose another slug`)
 	_, err = f.MCPServer(f.ctx, other, taken.ID)
 	wantCode(t, err, core.CodeNotFound)
 	again := f.unstoredServer(v, slug("c"))
@@ -100,9 +101,9 @@ func testMCPServerSlug(t *testing.T, f *fixture) {
 	same(t, "Version after a failure", change.Version, int64(1))
 	got, err := f.MCPServerBySlug(f.ctx, other, "b")
 	ok(t, err)
-	same(t, "after a refusal", got, b)
+	same(t, "after a rejected update", got, b)
 
-	change.Slug = "c" // which is free, and then is not
+	change.Slug = "c" // unused until this update
 	ok(t, f.UpdateMCPServer(f.ctx, other, &change, false))
 	ok(t, f.CreateMCPServer(f.ctx, v, f.unstoredServer(v, slug("b")), false))
 	ok(t, f.DeleteMCPServer(f.ctx, v, a.ID, 0))
@@ -132,7 +133,7 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 	owner := f.user(t, "owner", core.RoleMember)
 	for _, c := range []struct {
 		name          string
-		viewer        core.Actor
+		actor         core.Actor
 		shared        bool
 		read, changed core.Code
 	}{
@@ -156,11 +157,11 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 					t.Errorf("%s: got %v, want %s", what, err, want)
 				}
 			}
-			_, err := f.MCPServer(f.ctx, c.viewer, s.ID)
+			_, err := f.MCPServer(f.ctx, c.actor, s.ID)
 			check("MCPServer", err, c.read)
-			_, err = f.MCPServerBySlug(f.ctx, c.viewer, s.Slug)
+			_, err = f.MCPServerBySlug(f.ctx, c.actor, s.Slug)
 			check("MCPServerBySlug", err, c.read)
-			list, total, err := f.MCPServers(f.ctx, c.viewer, core.Page{Limit: 100})
+			list, total, err := f.MCPServers(f.ctx, c.actor, core.Page{Limit: 100})
 			ok(t, err)
 			same(t, "total", total, len(list))
 			listed := false
@@ -171,22 +172,22 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 
 			b := *s
 			b.Name = "changed"
-			check("SetDesiredState", f.SetDesiredState(f.ctx, c.viewer, s.ID, core.MCPDesiredStopped), c.changed)
-			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, c.viewer, &b, false), c.changed)
-			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, c.viewer, s.ID, 0), c.changed)
+			check("SetDesiredState", f.SetDesiredState(f.ctx, c.actor, s.ID, core.MCPDesiredStopped), c.changed)
+			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, c.actor, &b, false), c.changed)
+			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, c.actor, s.ID, 0), c.changed)
 			got, err := f.MCPServer(f.ctx, admin, s.ID)
 			if c.changed == "" {
 				wantCode(t, err, core.CodeNotFound)
 			} else {
 				ok(t, err)
-				same(t, "after refusals", got, s)
+				same(t, "after rejected changes", got, s)
 			}
 		})
 	}
 }
 
-// testMCPServerProcess: what runs programs is for admins to make and to change,
-// even by who made it.
+// testMCPServerProcess checks that only admins can create and change a server that runs programs, even
+// if another user created it.
 func testMCPServerProcess(t *testing.T, f *fixture) {
 	root := f.user(t, "root", core.RoleAdmin)
 	for _, role := range []core.Role{core.RoleMember, core.RoleViewer, ""} {
@@ -202,16 +203,16 @@ func testMCPServerProcess(t *testing.T, f *fixture) {
 		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
 		got, err := f.MCPServer(f.ctx, v, s.ID)
 		ok(t, err)
-		same(t, "after a refusal", got, &stored)
+		same(t, "after a rejected update", got, &stored)
 
-		// An admin has it run programs: its maker may still use, stop and delete it.
+		// After an admin changed it to run programs, its creator can still use, stop and delete it.
 		ok(t, f.UpdateMCPServer(f.ctx, root, s, true))
 		s.Config = json.RawMessage(`{"command":"sh","args":["-c","id"]}`)
 		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
 		ok(t, f.SetDesiredState(f.ctx, v, s.ID, core.MCPDesiredRunning))
 		ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 2))
 
-		// Of what is not to be seen nothing is said.
+		// For a hidden server the error is NotFound, not Forbidden.
 		hidden := f.server(t, root)
 		wantCode(t, f.UpdateMCPServer(f.ctx, v, hidden, true), core.CodeNotFound)
 	}
@@ -227,12 +228,12 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	b := core.MCPServer{
 		ID: s.ID, Name: "new", Description: "words", Slug: "new", Transport: "sse",
 		Config: json.RawMessage(`{"url":"https://example.com/sse"}`), Secrets: []byte("new"), Shared: true, Version: 1,
-		// What follows is not an update's to change.
+		// UpdateMCPServer must ignore the following fields.
 		DesiredState: core.MCPDesiredStopped, Capabilities: []string{"none"}, CreatedBy: "somebody else", CreatedAt: f.at(7),
 		UpdatedAt: f.at(9),
 	}
 	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
-	same(t, "raised Version", b.Version, int64(2))
+	same(t, "increased Version", b.Version, int64(2))
 	want := b
 	want.DesiredState, want.Capabilities, want.CreatedBy, want.CreatedAt = s.DesiredState, s.Capabilities, s.CreatedBy, s.CreatedAt
 	got, err := f.MCPServer(f.ctx, v, s.ID)
@@ -246,7 +247,7 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "MCPServer", got, &want)
 
-	b.Secrets = nil // its own slug is no conflict, and secrets can go
+	b.Secrets = nil // the slug is its own, and secrets can be removed
 	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
 	got, err = f.MCPServer(f.ctx, v, s.ID)
 	ok(t, err)
@@ -258,8 +259,8 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	wantCode(t, f.SetDesiredState(f.ctx, v, s.ID, core.MCPDesiredRunning), core.CodeNotFound)
 }
 
-// testMCPServerDesiredState: what is to run is known whoever's it is, and a handshake
-// and a start are no changes of the version.
+// testMCPServerDesiredState checks that MCPServersToRun lists the servers of all users, and that
+// SetDesiredState and SetMCPCapabilities do not change the version.
 func testMCPServerDesiredState(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	a := f.server(t, v, func(s *core.MCPServer) { s.DesiredState = core.MCPDesiredRunning })
@@ -284,12 +285,12 @@ func testMCPServerDesiredState(t *testing.T, f *fixture) {
 	want.DesiredState, want.Capabilities = core.MCPDesiredRunning, []string{"resources", "tools"}
 	got, err := f.MCPServer(f.ctx, other, b.ID)
 	ok(t, err)
-	same(t, "after a handshake", got, &want)
+	same(t, "after SetMCPCapabilities", got, &want)
 	ok(t, f.SetMCPCapabilities(f.ctx, b.ID, nil))
 	want.Capabilities = nil
 	got, err = f.MCPServer(f.ctx, other, b.ID)
 	ok(t, err)
-	same(t, "after a handshake without any", got, &want)
+	same(t, "after SetMCPCapabilities without capabilities", got, &want)
 	ok(t, f.SetMCPCapabilities(f.ctx, "server-none", []string{"tools"}))
 }
 

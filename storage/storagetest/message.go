@@ -46,7 +46,7 @@ func testMessage(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 }
 
-// testMessageOrder says all within one microsecond, or with a clock that goes back.
+// testMessageOrder checks the order of messages in one microsecond, and after a clock was set back.
 func testMessageOrder(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -94,7 +94,7 @@ func testMessageFilter(t *testing.T, f *fixture) {
 		}}))
 		return s.Input.ID
 	}
-	for i := range 4 { // times 0, 10, 20, ... in turn in the two sessions
+	for i := range 4 { // at 0, 10, 20, ... alternately in the two sessions
 		id := at(v.UserID, a, "one", i*20)
 		one, all = append(one, id), append(all, id)
 		all = append(all, at(v.UserID, a, "two", i*20+10))
@@ -120,7 +120,7 @@ func testMessageFilter(t *testing.T, f *fixture) {
 		"before the first":     {before(0), nil},
 		"before, with a limit": {func(m *core.MessageFilter) { m.Before, m.Limit = f.at(30), 2 }, all[1:3]},
 		"before, in one":       {func(m *core.MessageFilter) { m.Before, m.SessionID = f.at(40), "one" }, one[:2]},
-		// A time with nanoseconds that a reply showed is that of the stored microsecond.
+		// Nanoseconds are truncated to the stored microsecond.
 		"before, finer": {func(m *core.MessageFilter) { m.Before = f.at(30).Add(999) }, all[:3]},
 	} {
 		m := core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 100}

@@ -13,13 +13,13 @@ import (
 func testNotification(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
-	heard := make(chan core.Wakeup, 100)
-	defer f.Subscribe(func(s core.Wakeup) { heard <- s })()
+	received := make(chan core.Wakeup, 100)
+	defer f.Subscribe(func(s core.Wakeup) { received <- s })()
 	last, err := f.LastNotification(f.ctx)
 	ok(t, err)
-	same(t, "last of none", last, int64(0))
+	same(t, "LastNotification of an empty database", last, int64(0))
 	task := f.task(t, a, v.UserID)
-	same(t, "wakeup", <-heard, core.Wakeup{Topic: core.TopicNotifications})
+	same(t, "wakeup", <-received, core.Wakeup{Topic: core.TopicNotifications})
 	run := f.begin(t, a, task)
 	e := f.end(run)
 	e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskFailed, Error: &sdk.Error{Code: sdk.CodeInternal, Message: "secret words"}}
@@ -37,7 +37,7 @@ func testNotification(t *testing.T, f *fixture) {
 		ok(t, err)
 		for i, n := range all {
 			if i > 0 && n.Seq <= all[i-1].Seq {
-				t.Errorf("%d comes after %d", n.Seq, all[i-1].Seq)
+				t.Errorf("Seq %d follows %d, want increasing numbers", n.Seq, all[i-1].Seq)
 			}
 			var body struct{ Type, Status, Message string }
 			ok(t, json.Unmarshal(n.Data, &body))
@@ -53,7 +53,7 @@ func testNotification(t *testing.T, f *fixture) {
 	mine := read(core.NotificationFilter{UserID: v.UserID, AgentID: a.ID}, 0, 0)
 	for _, want := range append(slices.Clone(ofTask), "agent.message Good day") {
 		if !slices.Contains(mine, want) {
-			t.Errorf("no %q in %q", want, mine)
+			t.Errorf("got %q, want it to contain %q", mine, want)
 		}
 	}
 	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
@@ -64,7 +64,7 @@ func testNotification(t *testing.T, f *fixture) {
 	same(t, "from the second to the third", len(read(core.NotificationFilter{}, all[0].Seq, all[2].Seq)), 2)
 	for _, n := range all {
 		if strings.Contains(string(n.Data), "secret words") {
-			t.Errorf("an internal error's words are for the log: %s", n.Data)
+			t.Errorf("notification contains the message of an internal error: %s", n.Data)
 		}
 	}
 }

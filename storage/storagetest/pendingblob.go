@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// wantClaimed claims all that is due at a time, for a minute from then.
+// wantClaimed claims all blobs that are due at a time for one minute, and compares them with want.
 func (f *fixture) wantClaimed(t *testing.T, at time.Time, want ...core.PendingBlob) {
 	t.Helper()
 	got, err := f.ClaimPendingBlobs(f.ctx, at, at.Add(time.Minute), 100)
@@ -29,14 +29,14 @@ func testBlob(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	file := f.unstored(v)
 
-	// Without a reservation there is nothing to take, to renew or to claim.
+	// A blob that is not reserved cannot be used, renewed or claimed.
 	wantCode(t, f.CreateFile(f.ctx, file, 0), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	_, err := f.File(f.ctx, v, file.ID)
 	wantCode(t, err, core.CodeNotFound)
 	f.wantClaimed(t, f.at(1_000_000))
 
-	// A key is reserved once; the same in another backend is another.
+	// A key can be reserved once per backend.
 	f.reserve(t, file.Blob)
 	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	twin := f.unstored(v, func(file *core.File) { file.Blob.Key, file.Blob.Backend = "same", "s3" })
@@ -45,7 +45,7 @@ func testBlob(t *testing.T, f *fixture) {
 	f.reserve(t, twin.Blob)
 	ok(t, f.CreateFile(f.ctx, twin, 0))
 
-	// What a file has taken is not swept, and never reserved anew.
+	// A blob of a file cannot be claimed or reserved.
 	ok(t, f.CreateFile(f.ctx, file, 0))
 	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
@@ -59,7 +59,7 @@ func testBlobRenew(t *testing.T, f *fixture) {
 	ok(t, f.ReserveBlob(f.ctx, file.Blob, f.at(10)))
 	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(20)))
 	f.wantClaimed(t, f.at(19))
-	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(5))) // a clock that goes back takes no time away
+	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(5))) // an earlier time has no effect
 	f.wantClaimed(t, f.at(19))
 	ok(t, f.RenewBlob(f.ctx, file.Blob, f.at(20)))
 	f.wantClaimed(t, f.at(20), core.PendingBlob{Blob: file.Blob, Attempts: 1})
@@ -70,43 +70,42 @@ func testBlobRenew(t *testing.T, f *fixture) {
 }
 
 func testPendingBlob(t *testing.T, f *fixture) {
-	blobs := make([]core.Blob, 5) // each due a microsecond after the one before
+	blobs := make([]core.Blob, 5) // due one microsecond apart
 	for _, i := range []int{4, 2, 0, 3, 1} {
 		blobs[i] = newBlob("local")
 		ok(t, f.ReserveBlob(f.ctx, blobs[i], f.at(i)))
 	}
-	orphan := func(i, attempts int) core.PendingBlob { return core.PendingBlob{Blob: blobs[i], Attempts: attempts} }
+	pending := func(i, attempts int) core.PendingBlob { return core.PendingBlob{Blob: blobs[i], Attempts: attempts} }
 	none, err := f.ClaimPendingBlobs(f.ctx, f.at(9), f.at(10), 0)
 	ok(t, err)
-	same(t, "at most none", len(none), 0)
+	same(t, "length with limit 0", len(none), 0)
 
-	// What is due for longest goes first.
+	// The earliest sweepAt is claimed first.
 	for i := range 2 {
 		got, err := f.ClaimPendingBlobs(f.ctx, f.at(3), f.at(100+i), 1)
 		ok(t, err)
-		same(t, "at most one", got, []core.PendingBlob{orphan(i, 1)})
+		same(t, "with limit 1", got, []core.PendingBlob{pending(i, 1)})
 	}
-	f.wantClaimed(t, f.at(3), orphan(2, 1), orphan(3, 1))
+	f.wantClaimed(t, f.at(3), pending(2, 1), pending(3, 1))
 	f.wantClaimed(t, f.at(3))
 
-	// Who claimed them is gone: they are due again, and one by then is not.
+	// Claimed blobs are due again after the claim expires, unless they were deleted.
 	ok(t, f.DeletePendingBlob(f.ctx, blobs[0]))
-	ok(t, f.DeletePendingBlob(f.ctx, blobs[0])) // is no error
+	ok(t, f.DeletePendingBlob(f.ctx, blobs[0])) // no record is no error
 	ok(t, f.DeletePendingBlob(f.ctx, newBlob("local")))
-	f.wantClaimed(t, f.at(100), orphan(4, 1))
-	f.wantClaimed(t, f.at(101), orphan(1, 2))
+	f.wantClaimed(t, f.at(100), pending(4, 1))
+	f.wantClaimed(t, f.at(101), pending(1, 2))
 
-	// One that was refused waits as long as it is told, with its attempts.
+	// A postponed blob is due at the requested time and keeps its attempts.
 	minute := f.now.Add(time.Minute)
 	ok(t, f.PostponePendingBlob(f.ctx, blobs[1], minute, "the disk is read-only: 'ro', \"/data\""))
 	f.wantClaimed(t, minute.Add(-time.Microsecond))
-	f.wantClaimed(t, minute, orphan(1, 3))
+	f.wantClaimed(t, minute, pending(1, 3))
 	ok(t, f.PostponePendingBlob(f.ctx, newBlob("local"), minute, "gone"))
 	f.wantClaimed(t, minute)
 }
 
-// testPendingBlobReserved: a reservation is not the sweeper's to postpone, but its
-// maker's to drop.
+// testPendingBlobReserved checks that a reserved blob cannot be postponed, but can be deleted.
 func testPendingBlobReserved(t *testing.T, f *fixture) {
 	b := f.reserve(t, newBlob("local"))
 	ok(t, f.PostponePendingBlob(f.ctx, b, f.now.Add(time.Hour), "not claimed"))
@@ -117,7 +116,7 @@ func testPendingBlobReserved(t *testing.T, f *fixture) {
 	f.wantClaimed(t, f.at(2_000_000))
 }
 
-// testPendingBlobOrFile: of a sweeper and an upload that want the same blob, one gets it.
+// testPendingBlobOrFile checks that a blob is either claimed or used by a file, never both.
 func testPendingBlobOrFile(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	const rounds = 60
@@ -152,7 +151,7 @@ func testPendingBlobOrFile(t *testing.T, f *fixture) {
 	for i, file := range files {
 		_, err := f.File(f.ctx, v, file.ID)
 		if _, swept := claimed.Load(file.Blob); stored[i] == swept || stored[i] != (err == nil) {
-			t.Errorf("stored %t, claimed %t, then %v", stored[i], swept, err)
+			t.Errorf("stored %t, claimed %t, then File = %v", stored[i], swept, err)
 		}
 		if stored[i] {
 			bytes += file.Size
@@ -161,10 +160,10 @@ func testPendingBlobOrFile(t *testing.T, f *fixture) {
 	f.wantUsage(t, v, bytes)
 }
 
-// testPendingBlobAtOnce: claimers at the same time get each orphan once.
+// testPendingBlobAtOnce checks that concurrent calls claim each pending blob once.
 func testPendingBlobAtOnce(t *testing.T, f *fixture) {
-	const orphans = 60
-	for range orphans {
+	const blobs = 60
+	for range blobs {
 		ok(t, f.ReserveBlob(f.ctx, newBlob("local"), f.now))
 	}
 	var got sync.Map
@@ -192,5 +191,5 @@ func testPendingBlobAtOnce(t *testing.T, f *fixture) {
 	same(t, "claimed twice", twice.Load(), int32(0))
 	n := 0
 	got.Range(func(any, any) bool { n++; return true })
-	same(t, "claimed", n, orphans)
+	same(t, "claimed", n, blobs)
 }

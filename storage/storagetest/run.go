@@ -30,7 +30,7 @@ func testRun(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Events", events, s.Events)
 
-	wantCode(t, f.StartRun(f.ctx, s), core.CodeConflict) // the same again
+	wantCode(t, f.StartRun(f.ctx, s), core.CodeConflict) // a second call with the same ids
 	_, err = f.Run(f.ctx, v, "run-none")
 	wantCode(t, err, core.CodeNotFound)
 	none := f.turn(&core.Agent{ID: "agent-none"}, v.UserID, "s")
@@ -43,9 +43,9 @@ func testRunVisibility(t *testing.T, f *fixture) {
 	a := f.agent(t, owner, shared)
 	s := f.start(t, a, guest.UserID, "s")
 	for _, c := range []struct {
-		name   string
-		viewer core.Actor
-		seen   bool
+		name  string
+		actor core.Actor
+		seen  bool
 	}{
 		{"own", guest, true},
 		{"the agent's owner", owner, false},
@@ -57,15 +57,15 @@ func testRunVisibility(t *testing.T, f *fixture) {
 			t.Helper()
 			if !c.seen {
 				if core.CodeOf(err) != core.CodeNotFound || run != nil {
-					t.Errorf("%s: got %v, %v", c.name, run, err)
+					t.Errorf("%s: Run = %v, %v, want NotFound", c.name, run, err)
 				}
 				return
 			}
 			ok(t, err)
 			same(t, c.name, run.ID, s.Run.ID)
 		}
-		check(f.Run(f.ctx, c.viewer, s.Run.ID))
-		run, err := f.RequestCancel(f.ctx, c.viewer, s.Run.ID)
+		check(f.Run(f.ctx, c.actor, s.Run.ID))
+		run, err := f.RequestCancel(f.ctx, c.actor, s.Run.ID)
 		check(run, err)
 		if !c.seen {
 			continue
@@ -81,7 +81,7 @@ func testRunOneTurn(t *testing.T, f *fixture) {
 	second := f.turn(a, v.UserID, "s")
 	wantCode(t, f.StartRun(f.ctx, second), core.CodeConflict)
 	same(t, "SessionKey after a failure", second.Run.SessionKey+second.Input.SessionKey, "")
-	f.start(t, a, v.UserID, "another") // is no obstacle
+	f.start(t, a, v.UserID, "another") // another session is independent
 
 	waiting := f.turn(a, v.UserID, "waiting")
 	waiting.Run.Status = core.RunWaitingApproval
@@ -90,7 +90,7 @@ func testRunOneTurn(t *testing.T, f *fixture) {
 
 	ok(t, f.EndRun(f.ctx, f.end(first.Run)))
 	ok(t, f.StartRun(f.ctx, second))
-	same(t, "the session", second.Run.SessionKey, first.Run.SessionKey)
+	same(t, "SessionKey", second.Run.SessionKey, first.Run.SessionKey)
 	for _, status := range []core.RunStatus{core.RunFailed, core.RunCancelled, core.RunInterrupted} {
 		e := f.end(second.Run)
 		e.Run.Status, e.Answer = status, nil
@@ -128,7 +128,7 @@ func testRunOneOfManyTurns(t *testing.T, f *fixture) {
 	same(t, "messages", len(got), 10)
 }
 
-// testRunStartUndone: a start that fails leaves nothing, not even the session.
+// testRunStartUndone checks that a failed start stores nothing, not even the session.
 func testRunStartUndone(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -156,7 +156,7 @@ func testRunEnd(t *testing.T, f *fixture) {
 		Result: json.RawMessage(`{}`), StartedAt: f.now, EndedAt: f.at(1),
 	}
 	e.Events = []core.EventRow{event(s.Run.ID, 2, `{"type":"end"}`, f.at(3))}
-	// What is not to be stored is not.
+	// EndRun must ignore these fields.
 	e.Run.Config, e.Run.Seed, e.Run.CreatedAt, e.Run.UserID = nil, 99, f.at(99), "user-x"
 	ok(t, f.EndRun(f.ctx, e))
 
@@ -176,7 +176,7 @@ func testRunEnd(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Events", events, e.Events)
 
-	// Only the first end counts.
+	// A second end is a conflict.
 	again := f.end(s.Run)
 	again.Run.Status = core.RunFailed
 	wantCode(t, f.EndRun(f.ctx, again), core.CodeConflict)
@@ -200,12 +200,12 @@ func testRunEndFailed(t *testing.T, f *fixture) {
 	same(t, "Run", got, e.Run)
 	same(t, "messages", f.sessions(t, a, v.UserID)[0].Messages, 1)
 
-	// An end that is none is refused, and the run goes on.
+	// A status that is not final is rejected, and the run stays active.
 	next := f.start(t, a, v.UserID, "s")
 	e = f.end(next.Run)
 	e.Run.Status = core.RunWaitingApproval
 	if f.EndRun(f.ctx, e) == nil {
-		t.Fatal("a run ended by waiting")
+		t.Fatal("EndRun with a status that is not final succeeded")
 	}
 	ok(t, f.EndRun(f.ctx, f.end(next.Run)))
 }
@@ -251,7 +251,7 @@ func testRunFence(t *testing.T, f *fixture) {
 	}
 	got, err := f.Run(f.ctx, v, s.Run.ID)
 	ok(t, err)
-	same(t, "the run", got, s.Run)
+	same(t, "Run", got, s.Run)
 }
 
 func testRunRetry(t *testing.T, f *fixture) {
@@ -261,7 +261,7 @@ func testRunRetry(t *testing.T, f *fixture) {
 	first := *s.Run
 	restart := []core.EventRow{event(s.Run.ID, 2, `{"type":"restart"}`, f.now)}
 	ok(t, f.RetryRun(f.ctx, s.Run, restart))
-	same(t, "raised Attempt", s.Run.Attempt, 2)
+	same(t, "increased Attempt", s.Run.Attempt, 2)
 	got, err := f.Run(f.ctx, v, s.Run.ID)
 	ok(t, err)
 	same(t, "Run", got, s.Run)
@@ -295,7 +295,7 @@ func testRunCancel(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "CancelRequests of another", len(ids), 0)
 
-	// A run that has ended comes as it is.
+	// A run that has ended is returned unchanged.
 	ok(t, f.EndRun(f.ctx, f.end(other.Run)))
 	run, err = f.RequestCancel(f.ctx, v, other.Run.ID)
 	ok(t, err)
@@ -322,7 +322,7 @@ func testRunClaim(t *testing.T, f *fixture) {
 	ok(t, f.EndRun(f.ctx, f.end(ended)))
 
 	ok(t, f.RenewLease(f.ctx, "late", f.at(-5)))
-	ok(t, f.RenewLease(f.ctx, "late", f.now)) // until now is over now
+	ok(t, f.RenewLease(f.ctx, "late", f.now)) // a lease until now has expired
 	ok(t, f.RenewLease(f.ctx, "live", f.at(-5)))
 	ok(t, f.RenewLease(f.ctx, "live", f.at(1)))
 	ok(t, f.RenewLease(f.ctx, "left", f.at(1000)))
@@ -338,7 +338,7 @@ func testRunClaim(t *testing.T, f *fixture) {
 	same(t, "claimed", len(claimed), 4)
 	for _, r := range []*core.Run{lost, late, left, waiting.Run} {
 		want := *r
-		want.Owner = "me" // the attempt is raised when the run is started again
+		want.Owner = "me" // RetryRun increases the attempt
 		same(t, r.SessionID, got[r.ID], &want)
 		stored, err := f.Run(f.ctx, v, r.ID)
 		ok(t, err)
@@ -350,14 +350,14 @@ func testRunClaim(t *testing.T, f *fixture) {
 		ok(t, f.EndRun(f.ctx, f.end(r)))
 	}
 
-	// The lease that lived is not forgotten.
+	// The active lease was not deleted.
 	live = by("live")
 	claimed, err = f.ClaimRuns(f.ctx, "me", f.now, 10)
 	ok(t, err)
 	same(t, "claimed again", len(claimed), 0)
 	claimed, err = f.ClaimRuns(f.ctx, "me", f.at(1), 10)
 	ok(t, err)
-	same(t, "claimed when the lease is over", claimed[0].ID, live.ID)
+	same(t, "claimed after the lease expired", claimed[0].ID, live.ID)
 }
 
 func testRunClaimLimit(t *testing.T, f *fixture) {
@@ -412,7 +412,7 @@ func testRunClaimAtOnce(t *testing.T, f *fixture) {
 				mu.Lock()
 				for _, r := range claimed {
 					if was := owners[r.ID]; was != "" {
-						t.Errorf("run %s claimed by %s and %s", r.ID, was, owner)
+						t.Errorf("run %s was claimed by %s and %s", r.ID, was, owner)
 					}
 					owners[r.ID] = owner
 				}

@@ -8,12 +8,13 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// traces is one of each that a finished turn leaves.
+// traces identifies the rows that a finished turn stores.
 type traces struct {
 	agentID, userID, sessionID, key string
 	run, input, answer              string
 }
 
+// leaveTraces executes a turn and returns its traces.
 func (f *fixture) leaveTraces(t *testing.T, a *core.Agent, userID, session string) traces {
 	t.Helper()
 	s := f.start(t, a, userID, session)
@@ -24,21 +25,22 @@ func (f *fixture) leaveTraces(t *testing.T, a *core.Agent, userID, session strin
 	return traces{a.ID, userID, session, s.Run.SessionKey, s.Run.ID, s.Input.ID, e.Answer.ID}
 }
 
-func (f *fixture) wantTraces(t *testing.T, tr traces, there bool) {
+// wantTraces fails the test unless all traces exist, or none of them if exist is false.
+func (f *fixture) wantTraces(t *testing.T, tr traces, exist bool) {
 	t.Helper()
 	check := func(what string, err error) {
 		t.Helper()
-		if there {
+		if exist {
 			ok(t, err)
 		} else if core.CodeOf(err) != core.CodeNotFound {
-			t.Errorf("%s: got %v, want none", what, err)
+			t.Errorf("%s: got %v, want NotFound", what, err)
 		}
 	}
 	count := func(what string, n int, err error) {
 		t.Helper()
 		ok(t, err)
-		if (n > 0) != there {
-			t.Errorf("%s: %d are there", what, n)
+		if (n > 0) != exist {
+			t.Errorf("%s: got %d, want some: %t", what, n, exist)
 		}
 	}
 	_, err := f.Run(f.ctx, admin, tr.run)
@@ -59,6 +61,7 @@ func (f *fixture) wantTraces(t *testing.T, tr traces, there bool) {
 	count("messages", len(messages), err)
 }
 
+// sessions returns the user's sessions with an agent.
 func (f *fixture) sessions(t *testing.T, a *core.Agent, userID string) []*core.Session {
 	t.Helper()
 	list, total, err := f.Sessions(f.ctx, core.SessionFilter{
@@ -81,7 +84,7 @@ func testSessionList(t *testing.T, f *fixture) {
 			ID: s.Run.ID, Owner: s.Run.Owner, Attempt: 1, Status: core.RunCancelled, EndedAt: f.at(i),
 		}}))
 	}
-	// A second turn makes the oldest the newest.
+	// A new turn makes the oldest session the newest.
 	s := f.turn(a, v.UserID, "one")
 	s.Run.CreatedAt = f.at(10)
 	ok(t, f.StartRun(f.ctx, s))
@@ -106,7 +109,7 @@ func testSessionList(t *testing.T, f *fixture) {
 	same(t, "total", total, 3)
 	same(t, "page", page, list[1:2])
 
-	// A clock that was set back does not make a session older.
+	// UpdatedAt does not decrease if the clock was set back.
 	s = f.turn(a, v.UserID, "one")
 	s.Run.CreatedAt = f.now.Add(-time.Hour)
 	ok(t, f.StartRun(f.ctx, s))
@@ -125,7 +128,7 @@ func testSessionOwn(t *testing.T, f *fixture) {
 		}
 		keys[s.Run.SessionKey] = true
 	}
-	same(t, "sessions by one name", len(keys), 3)
+	same(t, "sessions with the same id", len(keys), 3)
 	same(t, "ada's with a", len(f.sessions(t, a, v.UserID)), 1)
 	same(t, "bob's with b", len(f.sessions(t, b, other.UserID)), 0)
 	wantCode(t, f.DeleteSession(f.ctx, b.ID, other.UserID, "default"), core.CodeNotFound)
@@ -145,10 +148,10 @@ func testSessionDelete(t *testing.T, f *fixture) {
 	f.wantTraces(t, kept, true)
 	wantCode(t, f.DeleteSession(f.ctx, a.ID, v.UserID, "gone"), core.CodeNotFound)
 
-	// The name is free, and new.
+	// The id can be used again for a new session.
 	again := f.start(t, a, v.UserID, "gone")
 	if again.Run.SessionKey == gone.key {
-		t.Fatal("the session came back")
+		t.Fatal("the deleted session was reused")
 	}
 	for _, s := range f.sessions(t, a, v.UserID) {
 		same(t, "messages of "+s.ID, s.Messages, map[string]int{"gone": 1, "kept": 2}[s.ID])

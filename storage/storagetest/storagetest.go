@@ -1,5 +1,5 @@
-// Package storagetest is the suite that every database behind core's stores
-// passes: each promise in core's comments, as a test.
+// Package storagetest is the test suite for implementations of core's stores. It tests the promises in
+// the doc comments of package core. Every supported database must pass it.
 package storagetest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Stores is an open database.
+// Stores is an open database that implements all stores.
 type Stores interface {
 	core.UserStore
 	core.LoginStore
@@ -39,22 +39,22 @@ type Stores interface {
 	Close() error
 }
 
-// Run tests the databases that open gives, a new and empty one each time. The
-// suite migrates and closes them.
+// Run runs the suite. open returns a new, empty database for each test. The suite migrates and closes
+// it.
 func Run(t *testing.T, open func(t *testing.T) Stores) {
 	for name, test := range map[string]func(*testing.T, *fixture){
 		"database":                 testDatabase,
 		"user":                     testUser,
-		"user/taken":               testUserTaken,
+		"user/conflict":            testUserConflict,
 		"user/list":                testUserList,
 		"user/update":              testUserUpdate,
 		"user/last_admin":          testUserLastAdmin,
 		"user/end_logins":          testUserEndLogins,
 		"api_key":                  testAPIKey,
-		"api_key/taken":            testAPIKeyTaken,
+		"api_key/conflict":         testAPIKeyConflict,
 		"api_key/visibility":       testAPIKeyVisibility,
 		"audit":                    testAudit,
-		"audit/deed":               testAuditRecord,
+		"audit/record":             testAuditRecord,
 		"audit/undone":             testAuditUndone,
 		"audit/filter":             testAuditFilter,
 		"audit/delete":             testAuditDelete,
@@ -111,13 +111,13 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"file/backend":             testFileBackend,
 		"file/move":                testFileMove,
 		"file/move_at_once":        testFileMoveAtOnce,
-		"file/ledger":              testFileLedger,
+		"file/model":               testFileModel,
 		"blob":                     testBlob,
 		"blob/renew":               testBlobRenew,
-		"orphan":                   testPendingBlob,
-		"orphan/reserved":          testPendingBlobReserved,
-		"orphan/or_file":           testPendingBlobOrFile,
-		"orphan/at_once":           testPendingBlobAtOnce,
+		"pending_blob":             testPendingBlob,
+		"pending_blob/reserved":    testPendingBlobReserved,
+		"pending_blob/or_file":     testPendingBlobOrFile,
+		"pending_blob/at_once":     testPendingBlobAtOnce,
 		"mcp_server":               testMCPServer,
 		"mcp_server/slug":          testMCPServerSlug,
 		"mcp_server/slug_at_once":  testMCPServerSlugAtOnce,
@@ -126,9 +126,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":        testMCPServerUpdate,
 		"mcp_server/desired_state": testMCPServerDesiredState,
 		"mcp_server/list":          testMCPServerList,
-		"sealed":                   testEncryptedSecrets,
+		"encrypted_secret":         testEncryptedSecrets,
 		"task":                     testTask,
-		"tasks that wait":          testBacklog,
+		"task/backlog":             testBacklog,
 		"task/visibility":          testTaskVisibility,
 		"task/filter":              testTaskFilter,
 		"task/key":                 testTaskKey,
@@ -154,11 +154,11 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 	}
 }
 
-// fixture is a database and what a test makes in it.
+// fixture is a database with helpers that create objects in it.
 type fixture struct {
 	Stores
 	ctx context.Context
-	// now is a time that has microseconds, in UTC.
+	// now is a fixed time in UTC with microseconds.
 	now time.Time
 }
 
@@ -170,11 +170,12 @@ func newFixture(t *testing.T, s Stores) *fixture {
 	return f
 }
 
-// at is a time that many microseconds after now.
+// at returns the time that many microseconds after now.
 func (f *fixture) at(micros int) time.Time {
 	return f.now.Add(time.Duration(micros) * time.Microsecond)
 }
 
+// user creates a user.
 func (f *fixture) user(t *testing.T, name string, role core.Role) core.Actor {
 	t.Helper()
 	u := &core.User{ID: core.NewID("user"), Username: name, Role: role, CreatedAt: f.now, UpdatedAt: f.now}
@@ -182,6 +183,7 @@ func (f *fixture) user(t *testing.T, name string, role core.Role) core.Actor {
 	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
+// agent creates an agent of v.
 func (f *fixture) agent(t *testing.T, v core.Actor, change ...func(*core.Agent)) *core.Agent {
 	t.Helper()
 	a := &core.Agent{
@@ -195,7 +197,7 @@ func (f *fixture) agent(t *testing.T, v core.Actor, change ...func(*core.Agent))
 	return a
 }
 
-// turn is what StartRun wants, of a user's session with an agent.
+// turn returns the arguments of StartRun for a turn in a user's session with an agent.
 func (f *fixture) turn(a *core.Agent, userID, session string) core.RunStart {
 	run := &core.Run{
 		ID: core.NewID("run"), Kind: core.RunChat, AgentID: a.ID, UserID: userID, SessionID: session,
@@ -210,6 +212,7 @@ func (f *fixture) turn(a *core.Agent, userID, session string) core.RunStart {
 	return core.RunStart{Run: run, Input: in, Events: []core.EventRow{event(run.ID, 1, `{"type":"start"}`, f.now)}}
 }
 
+// start starts a run.
 func (f *fixture) start(t *testing.T, a *core.Agent, userID, session string) core.RunStart {
 	t.Helper()
 	s := f.turn(a, userID, session)
@@ -217,7 +220,7 @@ func (f *fixture) start(t *testing.T, a *core.Agent, userID, session string) cor
 	return s
 }
 
-// end is what EndRun wants, with an answer.
+// end returns the arguments of EndRun for a completed run with an answer.
 func (f *fixture) end(run *core.Run) core.RunEnd {
 	r := *run
 	r.Status, r.EndedAt = core.RunCompleted, f.now.Add(time.Second)
@@ -229,7 +232,7 @@ func (f *fixture) end(run *core.Run) core.RunEnd {
 	return core.RunEnd{Run: &r, Answer: answer}
 }
 
-// talk is a whole turn: it gives the input and the answer.
+// talk starts and ends a run, and returns its input and answer.
 func (f *fixture) talk(t *testing.T, a *core.Agent, userID, session string) (input, answer *core.Message) {
 	t.Helper()
 	s := f.start(t, a, userID, session)
@@ -238,12 +241,14 @@ func (f *fixture) talk(t *testing.T, a *core.Agent, userID, session string) (inp
 	return s.Input, e.Answer
 }
 
+// event returns a row with a single event.
 func event(runID string, seq int64, data string, at time.Time) core.EventRow {
 	return core.EventRow{RunID: runID, First: seq, Last: seq, Type: "start", Data: json.RawMessage(data), CreatedAt: at}
 }
 
 var admin = core.Actor{UserID: "user-admin", Role: core.RoleAdmin}
 
+// ok fails the test if err is not nil.
 func ok(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -251,13 +256,15 @@ func ok(t *testing.T, err error) {
 	}
 }
 
+// wantCode fails the test unless err has the code.
 func wantCode(t *testing.T, err error, code core.Code) {
 	t.Helper()
 	if err == nil || core.CodeOf(err) != code {
-		t.Fatalf("got %v, want %s", err, code)
+		t.Fatalf("got error %v, want code %s", err, code)
 	}
 }
 
+// same fails the test unless got and want are deeply equal.
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
@@ -275,7 +282,7 @@ func show(v any) string {
 
 func testDatabase(t *testing.T, f *fixture) {
 	ok(t, f.Ping(f.ctx))
-	ok(t, f.Migrate(f.ctx)) // once more: nothing to do
+	ok(t, f.Migrate(f.ctx)) // the schema is already current
 	v := f.user(t, "ada", core.RoleMember)
 	ok(t, f.Migrate(f.ctx))
 	_, err := f.User(f.ctx, v.UserID)

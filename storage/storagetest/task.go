@@ -12,6 +12,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
+// unstoredTask returns a task that is not stored.
 func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
 	task := &core.Task{
 		ID: core.NewID("task"), UserID: userID, AgentID: a.ID, Title: "Sum up", Description: "all of it",
@@ -25,6 +26,7 @@ func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*cor
 	return task
 }
 
+// task creates a task of a user.
 func (f *fixture) task(t *testing.T, a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
 	t.Helper()
 	task := f.unstoredTask(a, userID, change...)
@@ -33,7 +35,7 @@ func (f *fixture) task(t *testing.T, a *core.Agent, userID string, change ...fun
 	return stored
 }
 
-// begin starts a task's run.
+// begin starts the first run of a task.
 func (f *fixture) begin(t *testing.T, a *core.Agent, task *core.Task) *core.Run {
 	t.Helper()
 	s := f.turn(a, task.UserID, task.ID)
@@ -42,6 +44,7 @@ func (f *fixture) begin(t *testing.T, a *core.Agent, task *core.Task) *core.Run 
 	return s.Run
 }
 
+// taskNow returns the stored task.
 func (f *fixture) taskNow(t *testing.T, id string) *core.Task {
 	t.Helper()
 	task, err := f.Task(f.ctx, admin, id)
@@ -59,7 +62,7 @@ func testBacklog(t *testing.T, f *fixture) {
 	f.task(t, a, v.UserID, high)
 	run := f.begin(t, a, f.task(t, a, v.UserID, high))
 	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
-	f.begin(t, a, f.task(t, a, v.UserID)) // runs, and waits no more
+	f.begin(t, a, f.task(t, a, v.UserID)) // running, so not in the backlog
 	got, err := f.TaskBacklog(f.ctx, f.now)
 	ok(t, err)
 	counted := map[core.TaskBacklog]bool{}
@@ -90,7 +93,7 @@ func testTask(t *testing.T, f *fixture) {
 	run := f.begin(t, a, task)
 	next, err = f.NextTask(f.ctx, f.now)
 	ok(t, err)
-	same(t, "next of none", next, (*core.Task)(nil))
+	same(t, "NextTask without pending tasks", next, (*core.Task)(nil))
 	second := f.turn(a, v.UserID, task.ID)
 	second.Run.Kind, second.Run.TaskID, second.Task = core.RunTask, task.ID, task
 	wantCode(t, f.StartRun(f.ctx, second), core.CodeConflict)
@@ -181,17 +184,17 @@ func testTaskKey(t *testing.T, f *fixture) {
 		}
 	}
 	first := f.task(t, a, ada.UserID, keyed(1, f.now))
-	same(t, "the same again", f.task(t, a, ada.UserID, keyed(1, f.at(5))).ID, first.ID)
+	same(t, "task with the same key", f.task(t, a, ada.UserID, keyed(1, f.at(5))).ID, first.ID)
 	_, err := f.CreateTask(f.ctx, f.unstoredTask(a, ada.UserID, keyed(2, f.at(5))))
 	wantCode(t, err, core.CodeConflict)
 	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
-		t.Error("a key is its user's")
+		t.Error("another user got the task with the same key")
 	}
 	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.IdempotencyKeyTTL))); later.ID == first.ID {
-		t.Error("the key is too old by then")
+		t.Error("an expired key returned its task")
 	}
 
-	// At once: one task.
+	// Concurrent requests with one key create one task.
 	var mu sync.Mutex
 	made := map[string]bool{}
 	var wg sync.WaitGroup
@@ -211,7 +214,7 @@ func testTaskKey(t *testing.T, f *fixture) {
 	same(t, "tasks of one key", len(made), 1)
 }
 
-// testTaskOrder: priority is strict, and users take turns.
+// testTaskOrder checks that higher priorities come first and that users take turns.
 func testTaskOrder(t *testing.T, f *fixture) {
 	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	a := f.agent(t, ada)
@@ -245,7 +248,7 @@ func testTaskOrder(t *testing.T, f *fixture) {
 	same(t, "order", got, []string{"bob-high", "ada-0", "bob-0", "ada-1", "bob-1", "ada-2", "ada-low"})
 	task, err := f.NextTask(f.ctx, f.now.Add(2*time.Hour))
 	ok(t, err)
-	same(t, "when its time has come", task.Title, "later")
+	same(t, "task whose RunAt has passed", task.Title, "later")
 }
 
 func testTaskCancel(t *testing.T, f *fixture) {
@@ -254,35 +257,35 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	waiting := f.task(t, a, v.UserID)
 	got, err := f.CancelTask(f.ctx, v, waiting.ID, f.at(5))
 	ok(t, err)
-	same(t, "one that waits", got.Status, core.TaskCancelled)
+	same(t, "status of a cancelled pending task", got.Status, core.TaskCancelled)
 	same(t, "ended", got.EndedAt, f.at(5))
 
 	running := f.task(t, a, v.UserID)
 	run := f.begin(t, a, running)
-	told := make(chan core.Wakeup, 10)
+	wakeups := make(chan core.Wakeup, 10)
 	defer f.Subscribe(func(s core.Wakeup) {
 		if s.Topic == core.TopicCancel {
-			told <- s
+			wakeups <- s
 		}
 	})()
 	got, err = f.CancelTask(f.ctx, v, running.ID, f.at(5))
 	ok(t, err)
-	same(t, "one that runs", got.Status, core.TaskRunning)
-	same(t, "wakeup", <-told, core.Wakeup{Topic: core.TopicCancel, ID: run.ID})
+	same(t, "status of a running task", got.Status, core.TaskRunning)
+	same(t, "wakeup", <-wakeups, core.Wakeup{Topic: core.TopicCancel, ID: run.ID})
 	asked, err := f.CancelRequests(f.ctx, run.Owner)
 	ok(t, err)
-	same(t, "asked", asked, []string{run.ID})
+	same(t, "CancelRequests", asked, []string{run.ID})
 
-	// One between two attempts ends with its run.
+	// A task between two attempts ends together with its run.
 	deferred := f.task(t, a, v.UserID)
 	run = f.begin(t, a, deferred)
 	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
 	got, err = f.CancelTask(f.ctx, v, deferred.ID, f.at(5))
 	ok(t, err)
-	same(t, "one between attempts", got.Status, core.TaskCancelled)
+	same(t, "status of a deferred task", got.Status, core.TaskCancelled)
 	ended, err := f.Run(f.ctx, v, run.ID)
 	ok(t, err)
-	same(t, "its run", ended.Status, core.RunCancelled)
+	same(t, "status of its run", ended.Status, core.RunCancelled)
 }
 
 func testTaskDefer(t *testing.T, f *fixture) {
@@ -304,10 +307,10 @@ func testTaskDefer(t *testing.T, f *fixture) {
 	got := f.taskNow(t, task.ID)
 	same(t, "status", got.Status, core.TaskPending)
 	same(t, "error", got.Error, away)
-	same(t, "begins", got.RunAt, f.at(10))
+	same(t, "RunAt", got.RunAt, f.at(10))
 	calls, err := f.Calls(f.ctx, run.ID)
 	ok(t, err)
-	same(t, "calls that stay", len(calls), 1)
+	same(t, "remaining calls", len(calls), 1)
 	wantCode(t, f.EndRun(f.ctx, f.end(run)), core.CodeConflict)
 	wantCode(t, f.DeferTask(f.ctx, run, f.at(10), away), core.CodeConflict)
 	claimed, err := f.ClaimRuns(f.ctx, "server-2", f.now, 10)
@@ -326,7 +329,7 @@ func testTaskDefer(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeConflict)
 }
 
-// testTaskAtOnce: of many servers that want a task one gets it.
+// testTaskAtOnce checks that only one of many concurrent servers starts a task.
 func testTaskAtOnce(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -364,20 +367,20 @@ func testTaskAtOnce(t *testing.T, f *fixture) {
 		})
 	}
 	wg.Wait()
-	same(t, "tasks begun", len(begun), tasks)
+	same(t, "started tasks", len(begun), tasks)
 	for id, n := range begun {
 		if n != 1 {
-			t.Errorf("%s begun %d times", id, n)
+			t.Errorf("task %s was started %d times, want 1", id, n)
 		}
 	}
 }
 
-// testTaskQueue: a job that is committed comes to a worker, and one that is not does not.
+// testTaskQueue checks that a worker receives committed jobs and no others.
 func testTaskQueue(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
 	drawn := make(chan struct{}, 10)
-	f.task(t, a, v.UserID) // before anybody works
+	f.task(t, a, v.UserID) // before Work is called
 	stop, err := f.Work(2, func(context.Context) { drawn <- struct{}{} })
 	ok(t, err)
 	<-drawn
@@ -385,5 +388,5 @@ func testTaskQueue(t *testing.T, f *fixture) {
 	<-drawn
 	ok(t, stop(f.ctx))
 	f.task(t, a, v.UserID)
-	same(t, "drawn after the stop", len(drawn), 0)
+	same(t, "jobs received after stop", len(drawn), 0)
 }

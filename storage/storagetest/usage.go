@@ -41,7 +41,7 @@ func testUsage(t *testing.T, f *fixture) {
 	next := day.AddDate(0, 0, 1)
 	for _, c := range []struct {
 		name   string
-		viewer core.Actor
+		actor  core.Actor
 		change func(*core.UsageFilter)
 		want   []core.UsageRow
 		total  int
@@ -75,13 +75,13 @@ func testUsage(t *testing.T, f *fixture) {
 	} {
 		filter := all
 		c.change(&filter)
-		rows, total, sum, err := f.Usage(f.ctx, c.viewer, filter)
+		rows, total, sum, err := f.Usage(f.ctx, c.actor, filter)
 		ok(t, err)
 		same(t, c.name, rows, c.want)
 		same(t, c.name+": total", total, c.total)
 		same(t, c.name+": sum", sum, c.sum)
 	}
-	// What was used stays counted.
+	// Usage is kept when the agent is deleted.
 	ok(t, f.DeleteAgent(f.ctx, admin, a.ID, 0))
 	_, _, sum, err := f.Usage(f.ctx, admin, all)
 	ok(t, err)

@@ -8,7 +8,7 @@ import (
 )
 
 func testUser(t *testing.T, f *fixture) {
-	// Times come back in UTC and microseconds, wherever they come from.
+	// Times are stored in UTC with microseconds.
 	berlin := time.FixedZone("CET", 3600)
 	u := &core.User{
 		ID: core.NewID("user"), Username: "Åsa Ōta 🚀", Email: "asa@example.com", Role: core.RoleViewer,
@@ -34,7 +34,7 @@ func testUser(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 }
 
-func testUserTaken(t *testing.T, f *fixture) {
+func testUserConflict(t *testing.T, f *fixture) {
 	first := core.User{ID: "user-1", Username: "Zoë", Email: "zoe@example.com"}
 	ok(t, f.CreateUser(f.ctx, &first))
 	for name, u := range map[string]core.User{
@@ -49,7 +49,7 @@ func testUserTaken(t *testing.T, f *fixture) {
 			t.Errorf("%s: got %v, want a conflict", name, err)
 		}
 	}
-	// An email is taken, to have none is not.
+	// Several users can have no email.
 	ok(t, f.CreateUser(f.ctx, &core.User{ID: "user-3", Username: "Bob"}))
 	ok(t, f.CreateUser(f.ctx, &core.User{ID: "user-4", Username: "Eve"}))
 }
@@ -58,7 +58,7 @@ func testUserList(t *testing.T, f *fixture) {
 	users, total, err := f.Users(f.ctx, core.Page{Limit: 10})
 	ok(t, err)
 	if len(users) != 0 || total != 0 {
-		t.Fatalf("an empty database has %d users, total %d", len(users), total)
+		t.Fatalf("empty database: got %d users, total %d, want 0", len(users), total)
 	}
 	for _, name := range []string{"carol", "Bob", "alice", "Dave"} {
 		f.user(t, name, core.RoleMember)
@@ -107,7 +107,7 @@ func testUserUpdate(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "User", got, &want)
 
-	// One's own email is not taken, another's is.
+	// A user can keep the own email but not take another user's.
 	_, err = f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Email: new("ADA@elsewhere.example"), At: f.at(7)})
 	ok(t, err)
 	_, err = f.UpdateUser(f.ctx, bob.UserID, core.UserUpdate{Email: new("ada@ELSEWHERE.example"), At: f.at(8)})
@@ -116,7 +116,7 @@ func testUserUpdate(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodeNotFound)
 }
 
-// testUserLastAdmin: whatever admins do to one another, one is left who may sign in.
+// testUserLastAdmin checks that one enabled admin always remains.
 func testUserLastAdmin(t *testing.T, f *fixture) {
 	one, two := f.user(t, "one", core.RoleAdmin), f.user(t, "two", core.RoleAdmin)
 	outcomes := make(chan error, 2)
@@ -128,7 +128,7 @@ func testUserLastAdmin(t *testing.T, f *fixture) {
 	}
 	first, second := <-outcomes, <-outcomes
 	if (first == nil) == (second == nil) {
-		t.Fatalf("of two admins who give it up at once: %v, %v", first, second)
+		t.Fatalf("two admins resign concurrently: got errors %v and %v, want one", first, second)
 	}
 	left := one
 	if u, err := f.User(f.ctx, one.UserID); err != nil || u.Role != core.RoleAdmin {
@@ -139,7 +139,7 @@ func testUserLastAdmin(t *testing.T, f *fixture) {
 	u, err := f.User(f.ctx, left.UserID)
 	ok(t, err)
 	if u.Disabled || u.Role != core.RoleAdmin {
-		t.Errorf("the last admin is %+v", u)
+		t.Errorf("last admin = %+v, want it enabled", u)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// testWriteParallel: what is acknowledged is there at once, for a hundred at a time.
+// testWriteParallel checks that acknowledged writes are visible at once, with 100 concurrent writers.
 func testWriteParallel(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -36,7 +36,7 @@ func testWriteParallel(t *testing.T, f *fixture) {
 				}
 				history, err := f.HistoryBefore(f.ctx, s.Run.SessionKey, e.Answer.ID, 100)
 				if err != nil || len(history) != 2*turn+1 || history[2*turn].ID != s.Input.ID {
-					t.Errorf("%s: %d messages before answer %d: %v", session, len(history), turn, err)
+					t.Errorf("%s: HistoryBefore answer %d: got %d messages, error %v", session, turn, len(history), err)
 				}
 			}
 		})
@@ -49,7 +49,7 @@ func testWriteParallel(t *testing.T, f *fixture) {
 	}
 }
 
-// testWriteIsolated: of many writes at once each has its own outcome.
+// testWriteIsolated checks that concurrent writes succeed and fail independently.
 func testWriteIsolated(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -62,7 +62,7 @@ func testWriteIsolated(t *testing.T, f *fixture) {
 			session, want = "busy", core.CodeConflict
 		}
 		starts[i] = f.turn(a, v.UserID, session)
-		if i%3 == 1 { // fails at the last statement but one, after it has stored much
+		if i%3 == 1 { // fails at the last but one statement
 			starts[i].Input.ID, want = starts[0].Input.ID, ""
 		}
 		wg.Go(func() {
@@ -93,23 +93,22 @@ func testWriteIsolated(t *testing.T, f *fixture) {
 			ok(t, err)
 		}
 	}
-	same(t, "of those with one message", stored, 1)
+	same(t, "stored runs with the same message id", stored, 1)
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 1+20+1)
 }
 
-// testWriteCancelled: a write whose caller is gone before its turn has no
-// effect; one that says nothing of it was done.
+// testWriteCancelled checks that a write with a cancelled context has no effect, and that the result of
+// a write tells the truth if its context is cancelled meanwhile.
 func testWriteCancelled(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
 	gone, cancel := context.WithCancel(f.ctx)
 	cancel()
 	if err := f.StartRun(gone, f.turn(a, v.UserID, "gone")); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
+		t.Fatalf("StartRun = %v, want context.Canceled", err)
 	}
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 0)
 
-	// Whatever the moment, the answer is the truth.
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
@@ -119,7 +118,7 @@ func testWriteCancelled(t *testing.T, f *fixture) {
 			err := f.StartRun(ctx, s)
 			_, found := f.Run(f.ctx, v, s.Run.ID)
 			if (err == nil) != (found == nil) || err != nil && !errors.Is(err, context.Canceled) {
-				t.Errorf("StartRun says %v, and then Run %v", err, found)
+				t.Errorf("StartRun = %v, but then Run = %v", err, found)
 			}
 		})
 	}
@@ -130,18 +129,18 @@ func testReadCancelled(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	gone, cancel := context.WithCancel(f.ctx)
 	cancel()
-	_, hot := f.User(gone, v.UserID)
+	_, one := f.User(gone, v.UserID)
 	_, _, list := f.Users(gone, core.Page{Limit: 1})
-	for _, err := range []error{hot, list} {
+	for _, err := range []error{one, list} {
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want that it was cancelled", err)
+			t.Errorf("got %v, want context.Canceled", err)
 		}
 	}
 	_, err := f.User(f.ctx, v.UserID)
 	ok(t, err)
 }
 
-// testPaging: pages of any size, put together, are the whole list, once each.
+// testPaging checks that pages of any size together contain each item of the list once, in order.
 func testPaging(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -177,23 +176,23 @@ func testPaging(t *testing.T, f *fixture) {
 		},
 	}
 	for name, list := range lists {
-		whole, total, err := list(core.Page{Limit: 1000})
+		full, total, err := list(core.Page{Limit: 1000})
 		ok(t, err)
-		same(t, name+" total", total, len(whole))
+		same(t, name+" total", total, len(full))
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				var got []string
-				for len(got) < len(whole) {
+				for len(got) < len(full) {
 					limit := rapid.IntRange(1, 30).Draw(t, "limit")
 					page, n, err := list(core.Page{Limit: limit, Offset: len(got)})
-					if err != nil || n != total || len(page) != min(limit, len(whole)-len(got)) {
-						t.Fatalf("%d of %d from %d on, total %d: %v", len(page), limit, len(got), n, err)
+					if err != nil || n != total || len(page) != min(limit, len(full)-len(got)) {
+						t.Fatalf("limit %d, offset %d: got %d items, total %d, error %v", limit, len(got), len(page), n, err)
 					}
 					got = append(got, page...)
 				}
-				for i := range whole {
-					if got[i] != whole[i] {
-						t.Fatalf("at %d: %s instead of %s", i, got[i], whole[i])
+				for i := range full {
+					if got[i] != full[i] {
+						t.Fatalf("item %d: got %s, want %s", i, got[i], full[i])
 					}
 				}
 			})

@@ -116,7 +116,7 @@ func (d *database) withSecrets(ctx context.Context, do func(*storage.DB, *keySou
 		case s.Version < s.Known:
 			return fmt.Errorf("the database has schema %d and this agentarea's is %d: run agentarea db migrate first", s.Version, s.Known)
 		case s.Version > s.Known:
-			return fmt.Errorf("the database has schema %d and this agentarea knows %d at most: use the newer agentarea that wrote it", s.Version, s.Known)
+			return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: use the newer agentarea that migrated it", s.Version, s.Known)
 		}
 		return do(db, source)
 	})

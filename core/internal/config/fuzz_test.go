@@ -2,7 +2,6 @@ package config
 
 import (
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -34,31 +33,6 @@ func FuzzPlugins(f *testing.F) {
 		_, again := Parse(src, "plugins.hcl")
 		if (err == nil) != (again == nil) || err != nil && err.Error() != again.Error() {
 			t.Errorf("%v, and then %v", err, again)
-		}
-	})
-}
-
-// A pattern matches what the regular expression of the same meaning does.
-func FuzzPattern(f *testing.F) {
-	for _, s := range [][2]string{{"gpt-*", "gpt-4"}, {"*a*b", "xaxb"}, {"?", "é"}, {"a?c*", "abcd"}, {"**", ""}, {"", ""}, {"*.*", "a.b"}} {
-		f.Add(s[0], s[1])
-	}
-	f.Fuzz(func(t *testing.T, pattern, name string) {
-		if checkPattern(pattern) != "" || len(pattern)+len(name) > 200 {
-			return
-		}
-		// By bytes, as match does.
-		latin := func(s string) string {
-			var b strings.Builder
-			for i := range len(s) {
-				b.WriteRune(rune(s[i]))
-			}
-			return b.String()
-		}
-		re := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(latin(pattern)))
-		want := regexp.MustCompile(`(?s)\A` + re + `\z`).MatchString(latin(name))
-		if got := match(pattern, name); got != want {
-			t.Errorf("%q and %q: %v, want %v", pattern, name, got, want)
 		}
 	})
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// prepare checks a server that came from a user, masks its secrets and seals them.
-// It says whether its transport runs programs on this machine.
-func (s *Servers) prepare(ctx context.Context, v core.Actor, m *core.MCPServer, old secrets) (process bool, err error) {
+// prepare validates a server that a user sent, masks its secrets and encrypts them. It
+// reports whether the transport runs programs on this machine.
+func (s *Servers) prepare(ctx context.Context, actor core.Actor, m *core.MCPServer, old secrets) (process bool, err error) {
 	if err := core.CheckSlug("slug", m.Slug); err != nil {
 		return false, err
 	}
 	if err := s.checkTransport(m.Transport); err != nil {
 		return false, err
 	}
-	c, err := readConfig(m.Config, old)
+	c, err := parseConfig(m.Config, old)
 	if err != nil {
 		return false, err
 	}
@@ -29,13 +29,13 @@ func (s *Servers) prepare(ctx context.Context, v core.Actor, m *core.MCPServer, 
 	if err != nil {
 		return false, err
 	}
-	// Only now: a plugin that is still being started has not told what it does.
+	// Only now, because a plugin has no capabilities before it has started.
 	if process = s.process(m.Transport); process {
-		// The store says no as well. Here it keeps from everybody else what the
-		// check would tell of this machine.
-		if !v.Admin() {
-			return false, core.Forbidden("Insufficient permissions: this transport runs commands on the server's machine, " +
-				"so only an admin may create or change such an MCP server; one that is reached by a url may be anybody's")
+		// The store checks this, too. Checking it here as well hides from other users what
+		// checkCommand reveals about this machine.
+		if !actor.Admin() {
+			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs commands on the " +
+				"server's machine. You can create MCP servers that are reached by url.")
 		}
 		if err := s.checkCommand(c.plain()); err != nil {
 			return false, err
@@ -45,11 +45,11 @@ func (s *Servers) prepare(ctx context.Context, v core.Actor, m *core.MCPServer, 
 		return false, err
 	}
 	m.Config = c.masked()
-	m.Secrets, err = s.seal(m.ID, c)
+	m.Secrets, err = s.encryptSecrets(m.ID, c)
 	return process, err
 }
 
-// checkTransport fails with Invalid for a label that no enabled plugin has.
+// checkTransport fails with Invalid if no enabled plugin has the label.
 func (s *Servers) checkTransport(label string) error {
 	var labels []string
 	for _, p := range s.Transports.Plugins() {
@@ -61,26 +61,26 @@ func (s *Servers) checkTransport(label string) error {
 	case slices.Contains(labels, label):
 		return nil
 	case len(labels) == 0:
-		return core.Invalid("transport", "No transport is there: enable an mcp stanza in plugins.hcl")
+		return core.Invalid("transport", "No MCP transport is available. Enable an mcp plugin in plugins.hcl.")
 	}
-	return core.Invalid("transport", "There is no transport %q: choose one of %s", label, strings.Join(labels, ", "))
+	return core.Invalid("transport", "Unknown transport %q. Must be one of: %s.", label, strings.Join(labels, ", "))
 }
 
-// checkConfig asks the transport. It fails with Invalid of config's fields.
-func checkConfig(ctx context.Context, transport mcptransport.Transport, c *clearConfig) error {
+// checkConfig validates a config with its transport. It fails with Invalid for the fields of config.
+func checkConfig(ctx context.Context, transport mcptransport.Transport, c *plainConfig) error {
 	err := transport.CheckConfig(ctx, json.RawMessage(c.plain()))
 	if err == nil {
 		return nil
 	}
-	redact := newRedactor(c.secrets)
+	redactor := newRedactor(c.secrets)
 	var faulty *sdk.ConfigError
 	if !errors.As(err, &faulty) {
-		var shown *core.Error
-		if errors.As(err, &shown) {
+		var public *core.Error
+		if errors.As(err, &public) {
 			return err
 		}
 		return &core.Error{
-			Code: core.CodeUnavailable, Message: "The transport can't check the config: " + redact.told(publicText(err)), Err: err,
+			Code: core.CodeUnavailable, Message: "The transport could not check the config: " + redactor.redact(publicMessage(err)), Err: err,
 		}
 	}
 	invalid := core.Invalid("config", "")
@@ -91,13 +91,13 @@ func checkConfig(ctx context.Context, transport mcptransport.Transport, c *clear
 			issue += ". " + e.Detail
 		}
 		invalid.Fields = append(invalid.Fields, core.FieldError{
-			Field: strings.Join(append([]string{"config"}, e.Path...), "."), Issue: redact.told(issue),
+			Field: strings.Join(append([]string{"config"}, e.Path...), "."), Issue: redactor.redact(issue),
 		})
 	}
 	return invalid
 }
 
-// configErrors are those of err's tree.
+// configErrors returns the config errors in err's tree.
 func configErrors(err error) []*sdk.ConfigError {
 	switch e := err.(type) { //nolint:errorlint // this walks the tree
 	case *sdk.ConfigError:

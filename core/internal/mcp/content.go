@@ -10,29 +10,29 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// result makes what a tool gave into what a model is given.
+// result converts the result of a tool into a result for the model.
 func (l Limits) result(r *mcp.CallToolResult) *sdk.ToolResult {
-	c := content{text: l.Text, blobs: l.Blobs}
+	c := content{textBudget: l.Text, blobBudget: l.Blobs}
 	for _, piece := range r.Content {
 		c.add(piece)
 	}
-	if !c.said && r.StructuredContent != nil {
+	if !c.hasText && r.StructuredContent != nil {
 		c.addText(string(encode(r.StructuredContent)))
 	}
-	if c.lost > 0 {
-		c.note(fmt.Sprintf("[cut: %d more bytes of text; %d is the most]", c.lost, l.Text))
+	if c.truncated > 0 {
+		c.appendText(fmt.Sprintf("[truncated: %d more bytes of text; the maximum is %d]", c.truncated, l.Text))
 	}
 	return &sdk.ToolResult{Parts: c.parts, IsError: r.IsError}
 }
 
-// content gathers the parts of a result. Texts that follow one another are one.
+// content collects the parts of a result. It joins consecutive texts.
 type content struct {
 	parts []sdk.Part
-	// said says that there is a text of the tool's.
-	said bool
-	// text and blobs are how many bytes still fit, and lost is how many of text
-	// did not.
-	text, blobs, lost int
+	// hasText reports whether the tool returned text.
+	hasText bool
+	// textBudget and blobBudget are how many more bytes fit. truncated counts the
+	// bytes of text that did not.
+	textBudget, blobBudget, truncated int
 }
 
 func (c *content) add(piece mcp.Content) {
@@ -54,24 +54,24 @@ func (c *content) addText(text string) {
 	if text == "" {
 		return
 	}
-	c.said = true
-	// No database takes a NUL in a text.
+	c.hasText = true
+	// Databases reject NUL in text.
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	if c.lost > 0 { // the rest of a text does not follow on what was cut
-		c.lost += len(text)
+	if c.truncated > 0 { // later text must not follow a truncated one
+		c.truncated += len(text)
 		return
 	}
-	if len(text) > c.text {
-		whole := strings.TrimSuffix(cut(text, c.text), "…")
-		c.lost += len(text) - len(whole)
+	if len(text) > c.textBudget {
+		whole := strings.TrimSuffix(truncate(text, c.textBudget), "…")
+		c.truncated += len(text) - len(whole)
 		text = whole
 	}
-	c.text -= len(text)
-	c.note(text)
+	c.textBudget -= len(text)
+	c.appendText(text)
 }
 
-// note adds a text, which may be of ours, to the text before it.
-func (c *content) note(text string) {
+// appendText appends a text, which may be a note of the host, to the previous text.
+func (c *content) appendText(text string) {
 	if text == "" {
 		return
 	}
@@ -86,11 +86,11 @@ func (c *content) addBlob(what, mediaType, name string, data []byte) {
 	if mediaType == "" {
 		mediaType = "application/octet-stream"
 	}
-	if len(data) > c.blobs {
-		c.note(fmt.Sprintf("[%s %s of %d bytes left out: there is no room for it]", what, cut(mediaType, 100), len(data)))
+	if len(data) > c.blobBudget {
+		c.appendText(fmt.Sprintf("[%s %s of %d bytes omitted: the result is too large]", what, truncate(mediaType, 100), len(data)))
 		return
 	}
-	c.blobs -= len(data)
+	c.blobBudget -= len(data)
 	c.parts = append(c.parts, sdk.Part{Blob: &sdk.Blob{MediaType: mediaType, Data: data, Name: name}})
 }
 
@@ -102,7 +102,7 @@ func (c *content) addResource(r *mcp.ResourceContents) {
 	case (&sdk.File{MediaType: r.MIMEType}).IsText():
 		c.addText(fmt.Sprintf("[resource %s]\n%s", r.URI, r.Blob))
 	default:
-		c.note("[resource " + cut(r.URI, maxReason) + "]")
+		c.appendText("[resource " + truncate(r.URI, maxReason) + "]")
 		c.addBlob("resource", r.MIMEType, path.Base(r.URI), r.Blob)
 	}
 }

@@ -27,11 +27,11 @@ func TestResultsOfEveryKind(t *testing.T) {
 		"audio": {`{"content":[{"type":"audio","mimeType":"audio/wav","data":"AQID"}]}`, `{"parts":[{"blob":{"media_type":"audio/wav","data":"AQID"}}]}`},
 		"too many images": {
 			`{"content":[{"type":"image","mimeType":"image/png","data":"AQIDBA=="},{"type":"image","mimeType":"image/gif","data":"AQIDBA=="}]}`,
-			`{"parts":[{"blob":{"media_type":"image/png","data":"AQIDBA=="}},{"text":"[image image/gif of 4 bytes left out: there is no room for it]"}]}`,
+			`{"parts":[{"blob":{"media_type":"image/png","data":"AQIDBA=="}},{"text":"[image image/gif of 4 bytes omitted: the result is too large]"}]}`,
 		},
 		"link": {
 			`{"content":[{"type":"resource_link","uri":"file:///a","name":"a","mimeType":"text/css","size":5,"description":"A"}]}`,
-			`{"parts":[{"text":"[resource file:///a, a, text/css, 5 byte\n[cut: 4 more bytes of text; 40 is the most]"}]}`,
+			`{"parts":[{"text":"[resource file:///a, a, text/css, 5 byte\n[truncated: 4 more bytes of text; the maximum is 40]"}]}`,
 		},
 		"text resource": {
 			`{"content":[{"type":"resource","resource":{"uri":"file:///a","text":"hello"}}]}`,
@@ -47,7 +47,7 @@ func TestResultsOfEveryKind(t *testing.T) {
 		},
 		"long text, in whole runes": {
 			`{"content":[{"type":"text","text":"` + strings.Repeat("a", 39) + `éé"},{"type":"text","text":"more"}]}`,
-			`{"parts":[{"text":"` + strings.Repeat("a", 39) + `\n[cut: 8 more bytes of text; 40 is the most]"}]}`,
+			`{"parts":[{"text":"` + strings.Repeat("a", 39) + `\n[truncated: 8 more bytes of text; the maximum is 40]"}]}`,
 		},
 		"what no database takes": {`{"content":[{"type":"text","text":"a\u0000b"}]}`, `{"parts":[{"text":"a` + "\uFFFD" + `b"}]}`},
 	} {
@@ -74,14 +74,14 @@ func TestToolNames(t *testing.T) {
 	} {
 		name := toolName(slug, tool)
 		if len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
-			t.Errorf("%q is called %q", tool, name)
+			t.Errorf("toolName of %q = %q", tool, name)
 		}
 		if other, taken := seen[name]; taken {
-			t.Errorf("%q and %q are both called %q", tool, other, name)
+			t.Errorf("%q and %q both have the name %q", tool, other, name)
 		}
 		seen[name] = tool
 		if !strings.HasPrefix(name, slug+"__") {
-			t.Errorf("%q is called %q, without its slug", tool, name)
+			t.Errorf("toolName of %q = %q, without the slug", tool, name)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -10,24 +11,24 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// Child is a connection to an MCP server. It carries whole JSON-RPC messages.
-type Child interface {
-	// Send sends one message, without line breaks between its tokens. It may be
-	// called by several goroutines at once.
+// Connection is a connection to an MCP server. It carries complete JSON-RPC messages.
+type Connection interface {
+	// Send sends one message, which must not contain line breaks. It is safe for concurrent
+	// use.
 	Send(ctx context.Context, message []byte) error
-	// Receive gives the next message, or from its end on an Unavailable that says
-	// why it has ended. One goroutine calls it.
+	// Receive returns the next message. After the end of the connection it fails with an
+	// Unavailable that says why it ended. Only one goroutine may call it.
 	Receive(ctx context.Context) ([]byte, error)
-	// Close begins the end of the connection and of all that belongs to it. It may
-	// be called at any time, and again.
+	// Close starts closing the connection and releases its resources. It may be called
+	// at any time and more than once.
 	Close() error
 }
 
-// Find gives the server that a viewer means by a slug. It fails with NotFound, or
-// with Unavailable for one that is not to run, or that has failed and has no
-// connection left.
-func (s *Servers) Find(ctx context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
-	stored, err := s.Store.MCPServerBySlug(ctx, v, slug)
+// Find returns the server with the given slug that the actor can use. It fails with
+// NotFound. It fails with Unavailable for a server that should not run, or that has failed
+// and has no open connections.
+func (s *Servers) Find(ctx context.Context, actor core.Actor, slug string) (*core.MCPServer, error) {
+	stored, err := s.Store.MCPServerBySlug(ctx, actor, slug)
 	if err != nil {
 		return nil, err
 	}
@@ -41,61 +42,61 @@ func (s *Servers) Find(ctx context.Context, v core.Actor, slug string) (*core.MC
 	case core.MCPStarting, core.MCPRunning:
 		return stored, nil
 	case core.MCPError:
-		if known.term != nil && known.term.dialled > 0 {
-			return stored, nil // what is under way there goes on
+		if known.generation != nil && known.generation.dialed > 0 {
+			return stored, nil // its open connections remain usable
 		}
 	case core.MCPStopped, core.MCPStopping:
 	}
 	return nil, notRunning(slug, known.state)
 }
 
-// Dial opens a connection of its own to a server; ctx is for the opening only. It
-// ends when the server is stopped, restarted, changed or deleted. Dial waits a
-// little while the server is being started, and fails with Unavailable for one
-// that does not run, that can't be reached, or that has too many connections.
-func (s *Servers) Dial(ctx context.Context, id string) (Child, error) {
-	l, err := s.life(ctx, id)
+// Dial opens a separate connection to a server; ctx limits only the opening. The connection
+// ends when the server is stopped, restarted, changed or deleted. Dial waits briefly for a
+// server that is starting. It fails with Unavailable if the server is not running, cannot
+// be reached or has too many connections.
+func (s *Servers) Dial(ctx context.Context, id string) (Connection, error) {
+	l, err := s.session(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	t := l.term
+	t := l.generation
 	c, err := t.open(ctx, true)
 	if err == nil {
-		return dialled{c}, nil
+		return dialed{c}, nil
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	if t.ctx.Err() != nil {
-		return nil, notRunning(t.target.slug, core.MCPState{Status: core.MCPStopping})
+		return nil, notRunning(t.endpoint.slug, core.MCPState{Status: core.MCPStopping})
 	}
-	var shown *core.Error
-	if errors.As(err, &shown) && shown.Code == core.CodeUnavailable {
+	var public *core.Error
+	if errors.As(err, &public) && public.Code == core.CodeUnavailable {
 		return nil, err
 	}
 	return nil, &core.Error{
-		Code: core.CodeUnavailable, Err: errors.New(t.target.redact.text(err.Error())),
-		Message: "The MCP server " + t.target.slug + " did not start: " + t.target.redact.told(publicText(err)),
+		Code: core.CodeUnavailable, Err: errors.New(t.endpoint.redactor.redactAll(err.Error())),
+		Message: "MCP server " + strconv.Quote(t.endpoint.slug) + " failed to start: " + t.endpoint.redactor.redact(publicMessage(err)),
 	}
 }
 
-// Session gives the session of a server's main child. It waits and fails as Dial.
+// Session returns the session on a server's main connection. It waits and fails as Dial does.
 func (s *Servers) Session(ctx context.Context, id string) (*mcp.ClientSession, error) {
-	l, err := s.life(ctx, id)
+	l, err := s.session(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return l.session, nil
+	return l.client, nil
 }
 
-// life gives that of a server's main child. It waits a little while it is being
-// started, and fails with Unavailable.
-func (s *Servers) life(ctx context.Context, id string) (*life, error) {
+// session returns the session of a server. It waits briefly for a server that is
+// starting, and fails with Unavailable.
+func (s *Servers) session(ctx context.Context, id string) (*session, error) {
 	known := s.server(id, false)
 	if known == nil {
-		return nil, core.Unavailable("The MCP server does not run: start it")
+		return nil, core.Unavailable("The MCP server is not running. Start it first.")
 	}
-	patience := time.NewTimer(s.Times.Patience)
+	patience := time.NewTimer(s.Times.Wait)
 	defer patience.Stop()
 	for {
 		l, state, changed := known.serving()
@@ -115,13 +116,13 @@ func (s *Servers) life(ctx context.Context, id string) (*life, error) {
 	}
 }
 
-// serving gives the life that serves; without one, its state and what is closed
-// when that changes.
-func (s *server) serving() (*life, core.MCPState, <-chan struct{}) {
+// serving returns the running session. If there is none, it returns the state and a
+// channel that is closed when the state changes.
+func (s *server) serving() (*session, core.MCPState, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life != nil && s.term != nil && s.term.ctx.Err() == nil {
-		return s.life, s.state, nil
+	if s.session != nil && s.generation != nil && s.generation.ctx.Err() == nil {
+		return s.session, s.state, nil
 	}
 	if s.changed == nil {
 		s.changed = make(chan struct{})
@@ -135,54 +136,54 @@ func (s *server) wanted() bool {
 	return s.desired != nil
 }
 
-// slug is for messages.
+// slug returns the server's slug for messages.
 func (s *server) slug() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.desired != nil:
 		return s.desired.slug
-	case s.term != nil:
-		return s.term.target.slug
+	case s.generation != nil:
+		return s.generation.endpoint.slug
 	}
 	return s.id
 }
 
-// dialled is a child as its user sees it.
-type dialled struct{ child *child }
+// dialed implements Connection.
+type dialed struct{ conn *connection }
 
-// Send implements Child.
-func (d dialled) Send(ctx context.Context, message []byte) error {
-	if d.child.ended() {
+// Send implements Connection.
+func (d dialed) Send(ctx context.Context, message []byte) error {
+	if d.conn.ended() {
 		return d.over()
 	}
-	err := d.child.conn.Send(ctx, message)
+	err := d.conn.raw.Send(ctx, message)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case d.child.ended():
+	case d.conn.ended():
 		return d.over()
 	}
-	return core.Unavailable("The MCP server %q took no message: %s", d.child.target.slug, d.child.target.redact.told(publicText(err)))
+	return core.Unavailable("MCP server %q did not accept the message: %s", d.conn.endpoint.slug, d.conn.endpoint.redactor.redact(publicMessage(err)))
 }
 
-// Receive implements Child.
-func (d dialled) Receive(ctx context.Context) ([]byte, error) {
-	message, err := d.child.inbox.get(ctx)
+// Receive implements Connection.
+func (d dialed) Receive(ctx context.Context) ([]byte, error) {
+	message, err := d.conn.inbox.get(ctx)
 	if message != nil || err != nil {
 		return message, err
 	}
 	return nil, d.over()
 }
 
-func (d dialled) over() error {
-	return core.Unavailable("The MCP server %q has ended: %s", d.child.target.slug, d.child.reason())
+func (d dialed) over() error {
+	return core.Unavailable("MCP server %q exited: %s", d.conn.endpoint.slug, d.conn.exitReason())
 }
 
-// Close implements Child.
-func (d dialled) Close() error {
-	d.child.close("the connection was closed")
+// Close implements Connection.
+func (d dialed) Close() error {
+	d.conn.close("the connection was closed")
 	return nil
 }

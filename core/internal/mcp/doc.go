@@ -1,29 +1,30 @@
-// Package mcp keeps the MCP servers and runs those that are wanted.
+// Package mcp stores the MCP servers and runs those that should run.
 //
-// A server that is wanted has a main child: a connection of an mcp plugin, mostly
-// a process, that go-sdk's client holds. Agents' calls go through it, and it is
-// what a server's state is about. The gateway dials further children of the same
-// server. All of them end when the server is stopped, changed or deleted.
+// A server that should run has a main connection, which an mcp plugin opens and
+// go-sdk's client uses. It usually belongs to a process. Tool calls of agents use
+// this connection, and it determines the server's state. The gateway dials further
+// connections to the same server. All connections end when the server is stopped,
+// changed or deleted.
 //
-//	           wanted                    handshake
+//	           desired                   handshake
 //	stopped ───────────▶ starting ─────────────────────▶ running
 //	   ▲                   │   ▲                            │
 //	   │                   │   │ after 0.25 s, 0.5 s … 60 s │
 //	   │                   ▼   │                            │
 //	   │                   error ◀──────────────────────────┘
-//	   │                              it ends, or hangs
-//	   └── stopping ◀── from any, once it is not wanted; a restart and a change go
-//	                    on to starting from here
+//	   │                              it exits or hangs
+//	   └── stopping ◀── from any state, when it is not desired any more. A restart or a
+//	                    change continues with starting.
 //
-// What is wanted is in the database, and each change of it is followed from
-// there (manage.go), so that what runs is what is stored. One goroutine a server
-// does the starting and ending (supervisor.go); nothing of a server starts before
-// all of its former life is gone.
+// The database stores which servers should run. Every change is read back from it and
+// applied (manage.go), so that what runs equals what is stored. One goroutine per
+// server starts and stops it (supervisor.go). A server starts only after everything
+// from its previous generation has ended.
 //
-// The values of env and headers are sealed in the database and masked wherever
-// else they would show (secret.go). They are taken out of every line and error by
-// their exact value (redact.go), also out of those that plugins report.
+// The values of env and headers are encrypted in the database and masked in output
+// (secret.go). Their exact values are removed from every log line and error, including
+// those of plugins (redact.go).
 //
-// Toolbox gives agents the tools of the servers that their config names, as
+// Toolbox provides agents with the tools of the servers in their config, under the names
 // slug__tool.
 package mcp

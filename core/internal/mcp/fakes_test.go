@@ -19,8 +19,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// fakeStore keeps servers in memory, by the rules of core.MCPServerStore that
-// matter here.
+// fakeStore is a core.MCPServerStore in memory with the rules that the tests need.
 type fakeStore struct {
 	mu   sync.Mutex
 	rows map[string]*core.MCPServer
@@ -97,7 +96,7 @@ func (f *fakeStore) SetDesiredState(_ context.Context, v core.Actor, id string, 
 }
 
 func (f *fakeStore) MCPServers(context.Context, core.Actor, core.Page) ([]*core.MCPServer, int, error) {
-	return nil, 0, errors.New("not asked for here")
+	return nil, 0, errors.New("not implemented")
 }
 
 func (f *fakeStore) MCPServersToRun(context.Context) ([]*core.MCPServer, error) {
@@ -123,26 +122,26 @@ func (f *fakeStore) SetMCPCapabilities(_ context.Context, id string, capabilitie
 	return nil
 }
 
-// fakeEncrypter turns bytes around, and remembers what they are of.
+// fakeEncrypter reverses the bytes and binds them to the key and the owner.
 type fakeEncrypter struct{ key string }
 
-func (f fakeEncrypter) Encrypt(of string, secret []byte) ([]byte, error) {
-	sealed := bytes.Clone(secret)
-	slices.Reverse(sealed)
-	return append([]byte(f.key+"/"+of+"/"), sealed...), nil
+func (f fakeEncrypter) Encrypt(owner string, secret []byte) ([]byte, error) {
+	encrypted := bytes.Clone(secret)
+	slices.Reverse(encrypted)
+	return append([]byte(f.key+"/"+owner+"/"), encrypted...), nil
 }
 
-func (f fakeEncrypter) Decrypt(of string, sealed []byte) ([]byte, error) {
-	secret, ok := bytes.CutPrefix(sealed, []byte(f.key+"/"+of+"/"))
+func (f fakeEncrypter) Decrypt(owner string, encrypted []byte) ([]byte, error) {
+	secret, ok := bytes.CutPrefix(encrypted, []byte(f.key+"/"+owner+"/"))
 	if !ok {
-		return nil, errors.New("of something else")
+		return nil, errors.New("encrypted with another key or for another owner")
 	}
 	secret = bytes.Clone(secret)
 	slices.Reverse(secret)
 	return secret, nil
 }
 
-// fakeTransport opens connections by a function, and keeps count of them.
+// fakeTransport opens connections with dial and records them.
 type fakeTransport struct {
 	dial  func(o mcptransport.Open) (mcptransport.Conn, error)
 	check func(config json.RawMessage) error
@@ -178,14 +177,14 @@ func (f *fakeTransport) opened() []mcptransport.Open {
 	return slices.Clone(f.opens)
 }
 
-// latest is the connection that was opened last.
+// latest returns the connection that was opened last.
 func (f *fakeTransport) latest() *fakeConn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.conns[len(f.conns)-1]
 }
 
-// alive counts the connections that have not ended.
+// alive returns the number of connections that have not ended.
 func (f *fakeTransport) alive() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,7 +199,7 @@ func (f *fakeTransport) alive() int {
 	return n
 }
 
-// fakeTransports has a transport that runs programs, stdio, and one that doesn't, http.
+// fakeTransports has the transport stdio, which runs programs, and http, which does not.
 type fakeTransports struct{ stdio, http *fakeTransport }
 
 func (f *fakeTransports) MCPTransport(_ context.Context, label string) (mcptransport.Transport, error) {
@@ -222,15 +221,14 @@ func (f *fakeTransports) Plugins() []core.Plugin {
 	}
 }
 
-// fakeConn is a connection in memory. The test, or a server of go-sdk's, has the
-// other end.
+// fakeConn is a connection in memory. The test or a go-sdk server uses the other side.
 type fakeConn struct {
 	in   chan []byte
 	out  chan mcptransport.Frame
 	done chan struct{}
 	once sync.Once
 	exit *mcptransport.Exit
-	// slow is how long Close takes to end it.
+	// slow is how long Close takes.
 	slow time.Duration
 }
 
@@ -296,8 +294,8 @@ func (c *fakeConn) send(f mcptransport.Frame) {
 	}
 }
 
-// world is Servers with all around them.
-type world struct {
+// testEnv is Servers with fake dependencies.
+type testEnv struct {
 	*mcp.Servers
 	t          *testing.T
 	store      *fakeStore
@@ -311,77 +309,77 @@ var (
 	other  = core.Actor{UserID: "otto", Role: core.RoleMember}
 )
 
-// inWorld runs a test in a bubble with a clock of its own.
-func inWorld(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), test func(t *testing.T, w *world)) {
-	inWorldOf(t, dial, nil, test)
+// withEnv runs a test in a synctest bubble, which has its own clock.
+func withEnv(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), test func(t *testing.T, env *testEnv)) {
+	withOptions(t, dial, nil, test)
 }
 
-func inWorldOf(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), more func(*mcp.Options), test func(t *testing.T, w *world)) {
+func withOptions(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), more func(*mcp.Options), test func(t *testing.T, env *testEnv)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{
+		env := &testEnv{
 			t: t, store: &fakeStore{rows: map[string]*core.MCPServer{}}, logged: &bytes.Buffer{},
 			transports: &fakeTransports{stdio: &fakeTransport{dial: dial}, http: &fakeTransport{dial: dial}},
 		}
 		o := mcp.Options{
-			Store: w.store, Encrypter: fakeEncrypter{"k"}, Transports: w.transports,
-			Logger: slog.New(slog.NewTextHandler(w.logged, nil)),
+			Store: env.store, Encrypter: fakeEncrypter{"k"}, Transports: env.transports,
+			Logger: slog.New(slog.NewTextHandler(env.logged, nil)),
 		}
 		if more != nil {
 			more(&o)
 		}
-		w.Servers = mcp.New(o)
+		env.Servers = mcp.New(o)
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			if err := w.Close(ctx); err != nil {
-				t.Errorf("close: %v", err)
+			if err := env.Close(ctx); err != nil {
+				t.Errorf("Close: %v", err)
 			}
 			synctest.Wait()
-			if n := w.transports.stdio.alive() + w.transports.http.alive(); n != 0 {
-				t.Errorf("%d children are left", n)
+			if n := env.transports.stdio.alive() + env.transports.http.alive(); n != 0 {
+				t.Errorf("%d connections are still open", n)
 			}
 		}()
-		if err := w.Begin(t.Context()); err != nil {
+		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		test(t, w)
+		test(t, env)
 	})
 }
 
-// create makes a wanted server fs, shared, of the transport stdio.
-func (w *world) create(config string) *core.MCPServer {
-	w.t.Helper()
+// create creates the shared server fs, which should run, with the transport stdio.
+func (env *testEnv) create(config string) *core.MCPServer {
+	env.t.Helper()
 	s := &core.MCPServer{
 		ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Shared: true, DesiredState: core.MCPDesiredRunning,
 		Version: 1, CreatedBy: "root",
 	}
-	if err := w.Create(w.t.Context(), admin, s); err != nil {
-		w.t.Fatal(err)
+	if err := env.Create(env.t.Context(), admin, s); err != nil {
+		env.t.Fatal(err)
 	}
 	return s
 }
 
-// waits until everything has settled, and gives the state.
-func (w *world) settled(id string) core.MCPState {
+// settled waits until all goroutines are idle, and returns the server's state.
+func (env *testEnv) settled(id string) core.MCPState {
 	synctest.Wait()
-	return w.State(id)
+	return env.State(id)
 }
 
-func (w *world) wantStatus(id string, want core.MCPStatus) core.MCPState {
-	w.t.Helper()
-	st := w.settled(id)
+func (env *testEnv) wantStatus(id string, want core.MCPStatus) core.MCPState {
+	env.t.Helper()
+	st := env.settled(id)
 	if st.Status != want {
-		w.t.Fatalf("status %s (%s), want %s", st.Status, st.LastError, want)
+		env.t.Fatalf("status %s (%s), want %s", st.Status, st.LastError, want)
 	}
 	return st
 }
 
-// lines are those of the log, with their sources.
-func (w *world) lines(id string) []string {
+// lines returns the lines of the server's log with their sources.
+func (env *testEnv) lines(id string) []string {
 	var out []string
-	for line := range w.Logs(w.t.Context(), id, 1000, false) {
+	for line := range env.Logs(env.t.Context(), id, 1000, false) {
 		out = append(out, line.Source+": "+line.Text)
 	}
 	return out
@@ -394,7 +392,7 @@ func wantCode(t *testing.T, err error, want core.Code) {
 	}
 }
 
-// wantInvalid wants one field to be wrong.
+// wantInvalid fails the test unless err is a validation error of exactly this field.
 func wantInvalid(t *testing.T, err error, field, issue string) {
 	t.Helper()
 	wantCode(t, err, core.CodeValidation)

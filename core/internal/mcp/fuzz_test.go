@@ -10,8 +10,7 @@ import (
 
 var modelsTake = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Whatever a server calls its tools, models take the name, it says whose it is,
-// and no other tool of the server has it.
+// FuzzToolName checks that names are valid for models, start with the slug and are unique.
 func FuzzToolName(f *testing.F) {
 	for _, s := range [][3]string{{"a", "search", "find"}, {"my-server", "a/b", "a_b"}, {"s", "ü", "_"}, {"s", "", "_"}, {strings.Repeat("s", 40), strings.Repeat("t", 90), strings.Repeat("t", 91)}, {"s", "a b", "a\tb"}} {
 		f.Add(s[0], s[1], s[2])
@@ -22,15 +21,15 @@ func FuzzToolName(f *testing.F) {
 		}
 		name := toolName(slug, one)
 		if !modelsTake.MatchString(name) || !strings.HasPrefix(name, slug+separator) {
-			t.Errorf("%q of %q is called %q", one, slug, name)
+			t.Errorf("%q of %q has the name %q", one, slug, name)
 		}
 		if one != other && toolName(slug, other) == name {
-			t.Errorf("%q and %q of %q are both called %q", one, other, slug, name)
+			t.Errorf("%q and %q of %q both have the name %q", one, other, slug, name)
 		}
 	})
 }
 
-// A secret is in no text that is told, wherever it stood and whatever stood around it.
+// FuzzRedact checks that no redacted text contains the secret.
 func FuzzRedact(f *testing.F) {
 	f.Add("sk-secret", "the key is sk-secret, and", "Bearer abcdef")
 	f.Add("line one\nline two", "line two", "x")
@@ -38,11 +37,11 @@ func FuzzRedact(f *testing.F) {
 	f.Add("***", "***", "****")
 	f.Fuzz(func(t *testing.T, env, text, header string) {
 		r := newRedactor(secrets{Env: map[string]string{"A": env}, Headers: map[string]string{"B": header}})
-		got := r.text(text)
+		got := r.redactAll(text)
 		for _, secret := range []string{strings.TrimSpace(env), strings.TrimSpace(header)} {
-			// What is put in its place may spell one anew only if it is made of stars.
+			// The mask may form the secret again only if the secret consists of asterisks.
 			if len(secret) >= minSecret && strings.Trim(secret, "*") == secret && !strings.Contains(secret, "*") && strings.Contains(got, secret) {
-				t.Errorf("%q is in %q, of %q", secret, got, text)
+				t.Errorf("%q is in %q, redacted from %q", secret, got, text)
 			}
 		}
 	})

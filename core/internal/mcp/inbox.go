@@ -7,54 +7,54 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// inbox holds the messages of a child that nobody has read yet, so that its
-// stderr goes on meanwhile. One goroutine reads.
+// inbox holds the unread messages of a connection, so that its stderr can be read
+// meanwhile. Only one goroutine may read.
 type inbox struct {
 	mu       sync.Mutex
 	messages [][]byte
 	bytes    int
-	// ended says that no more will come, and shut that nobody will read.
-	ended, shut bool
-	// more and room wake the reader and the writer.
-	more, room chan struct{}
+	// ended reports that no more messages will arrive, closed that no one will read.
+	ended, closed bool
+	// readable and writable wake the reader and the writer.
+	readable, writable chan struct{}
 }
 
-// maxWaiting is how many bytes of messages may wait before the child does: one of
-// any size, or a few.
+// maxWaiting is how many bytes of messages may be unread before the writer blocks. It
+// allows one message of any size.
 const maxWaiting = mcptransport.MaxMessage
 
 func newInbox() *inbox {
-	return &inbox{more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	return &inbox{readable: make(chan struct{}, 1), writable: make(chan struct{}, 1)}
 }
 
-// put waits for room; ctx ends that.
+// put adds a message. It blocks while the inbox is full, until ctx ends.
 func (i *inbox) put(ctx context.Context, message []byte) {
 	for !i.offer(message, false) {
 		select {
-		case <-i.room:
+		case <-i.writable:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// offer takes the message, unless there is no room for it and it does not insist.
-func (i *inbox) offer(message []byte, insist bool) bool {
+// offer adds the message. It returns false if the inbox is full and force is false.
+func (i *inbox) offer(message []byte, force bool) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.shut || i.ended {
+	if i.closed || i.ended {
 		return true
 	}
-	if !insist && len(i.messages) > 0 && i.bytes+len(message) > maxWaiting {
+	if !force && len(i.messages) > 0 && i.bytes+len(message) > maxWaiting {
 		return false
 	}
 	i.messages = append(i.messages, message)
 	i.bytes += len(message)
-	wake(i.more)
+	wake(i.readable)
 	return true
 }
 
-// get waits for a message. It gives nil once there will be no more.
+// get waits for a message. It returns nil if there will be no more.
 func (i *inbox) get(ctx context.Context) ([]byte, error) {
 	for {
 		message, over := i.take()
@@ -62,43 +62,43 @@ func (i *inbox) get(ctx context.Context) ([]byte, error) {
 			return message, nil
 		}
 		select {
-		case <-i.more:
+		case <-i.readable:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-func (i *inbox) take() (message []byte, over bool) {
+func (i *inbox) take() (message []byte, closed bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.messages) == 0 || i.shut {
-		return nil, i.ended || i.shut
+	if len(i.messages) == 0 || i.closed {
+		return nil, i.ended || i.closed
 	}
 	message = i.messages[0]
 	i.messages[0] = nil
 	i.messages = i.messages[1:]
 	i.bytes -= len(message)
-	wake(i.room)
+	wake(i.writable)
 	return message, false
 }
 
-// end says that no more will come: what waits is still read.
+// end marks the end of the messages. The unread ones can still be read.
 func (i *inbox) end() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.ended = true
-	wake(i.more)
+	wake(i.readable)
 }
 
-// close drops what waits and what still comes.
+// close drops unread and later messages.
 func (i *inbox) close() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.shut = true
+	i.closed = true
 	i.messages, i.bytes = nil, 0
-	wake(i.more)
-	wake(i.room)
+	wake(i.readable)
+	wake(i.writable)
 }
 
 func wake(c chan struct{}) {

@@ -7,126 +7,125 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// anybody sees every server: what runs is what is stored, whoever's it is.
-var anybody = core.Actor{Role: core.RoleAdmin}
+// systemActor can see every server.
+var systemActor = core.Actor{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
-func (s *Servers) Create(ctx context.Context, v core.Actor, m *core.MCPServer) error {
-	return s.keep(ctx, v, m, secrets{}, s.Store.CreateMCPServer)
+func (s *Servers) Create(ctx context.Context, actor core.Actor, m *core.MCPServer) error {
+	return s.save(ctx, actor, m, secrets{}, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
-func (s *Servers) Update(ctx context.Context, v core.Actor, m *core.MCPServer) error {
-	stored, err := s.Store.MCPServer(ctx, v, m.ID)
+func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServer) error {
+	stored, err := s.Store.MCPServer(ctx, actor, m.ID)
 	if err != nil {
 		return err
 	}
-	if !stored.ChangeableBy(v) {
-		return core.Forbidden("Only who made the MCP server, or an admin, may change it")
+	if !stored.ChangeableBy(actor) {
+		return core.Forbidden("Only the user who created the MCP server or an admin can change it.")
 	}
 	if stored.Version != m.Version {
-		return &core.Error{Code: core.CodePreconditionFailed, Message: "The MCP server was changed meanwhile: read it again"}
+		return &core.Error{Code: core.CodePreconditionFailed, Message: "The MCP server has changed since it was read. Read it again and repeat the update."}
 	}
-	old, err := s.unseal(stored)
+	old, err := s.decryptSecrets(stored)
 	if err != nil {
-		// All values may be given anew; those that are masked are then missing.
-		s.Logger.WarnContext(ctx, "MCP server's secrets can't be read", "server_id", m.ID, "error", err)
+		// The update may replace all values. A masked value then fails as missing.
+		s.Logger.WarnContext(ctx, "decrypting MCP server secrets failed", "server_id", m.ID, "error", err)
 		old = secrets{}
 	}
-	return s.keep(ctx, v, m, old, s.Store.UpdateMCPServer)
+	return s.save(ctx, actor, m, old, s.Store.UpdateMCPServer)
 }
 
-// keep checks a server, stores it and makes it so. Where it fails, m is as it was,
-// for another try.
-func (s *Servers) keep(
-	ctx context.Context, v core.Actor, m *core.MCPServer, old secrets,
+// save validates a server, stores it and applies it. If it fails, m is unchanged, so that
+// the caller can try again.
+func (s *Servers) save(
+	ctx context.Context, actor core.Actor, m *core.MCPServer, old secrets,
 	store func(context.Context, core.Actor, *core.MCPServer, bool) error,
 ) error {
-	config, sealed := m.Config, m.Secrets
-	process, err := s.prepare(ctx, v, m, old)
+	config, encrypted := m.Config, m.Secrets
+	process, err := s.prepare(ctx, actor, m, old)
 	if err == nil {
-		err = store(ctx, v, m, process)
+		err = store(ctx, actor, m, process)
 	}
 	if err != nil {
-		m.Config, m.Secrets = config, sealed
+		m.Config, m.Secrets = config, encrypted
 		return err
 	}
-	// Who makes the platform run what is on record before it does.
-	s.Logger.InfoContext(ctx, "MCP server stored", "server_id", m.ID, "slug", m.Slug, "user_id", v.UserID,
+	// The log must name the user before the server runs the command.
+	s.Logger.InfoContext(ctx, "stored MCP server", "server_id", m.ID, "slug", m.Slug, "user_id", actor.UserID,
 		"transport", m.Transport, "process", process, "config", string(m.Config))
-	return s.follow(ctx, m.ID, false)
+	return s.reconcile(ctx, m.ID, false)
 }
 
 // Delete implements core.MCPServers.
-func (s *Servers) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
-	if err := s.Store.DeleteMCPServer(ctx, v, id, version); err != nil {
+func (s *Servers) Delete(ctx context.Context, actor core.Actor, id string, version int64) error {
+	if err := s.Store.DeleteMCPServer(ctx, actor, id, version); err != nil {
 		return err
 	}
-	return s.follow(ctx, id, false)
+	return s.reconcile(ctx, id, false)
 }
 
-// Start implements core.MCPServers. A server that waits for its next try has it now.
-func (s *Servers) Start(ctx context.Context, v core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, v, id, core.MCPDesiredRunning); err != nil {
+// Start implements core.MCPServers. It ends the backoff delay of a failed server.
+func (s *Servers) Start(ctx context.Context, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
-	return s.follow(ctx, id, s.State(id).Status == core.MCPError)
+	return s.reconcile(ctx, id, s.State(id).Status == core.MCPError)
 }
 
 // Stop implements core.MCPServers.
-func (s *Servers) Stop(ctx context.Context, v core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, v, id, core.MCPDesiredStopped); err != nil {
+func (s *Servers) Stop(ctx context.Context, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredStopped); err != nil {
 		return err
 	}
-	return s.follow(ctx, id, false)
+	return s.reconcile(ctx, id, false)
 }
 
 // Restart implements core.MCPServers.
-func (s *Servers) Restart(ctx context.Context, v core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, v, id, core.MCPDesiredRunning); err != nil {
+func (s *Servers) Restart(ctx context.Context, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
-	return s.follow(ctx, id, true)
+	return s.reconcile(ctx, id, true)
 }
 
-// follow reads what is stored of a server and makes it so. again starts a server
-// anew that is reached as before. What was stored is followed even if the caller
-// goes away.
-func (s *Servers) follow(ctx context.Context, id string, again bool) error {
+// reconcile reads a stored server and starts, changes or stops it accordingly. restart
+// restarts a server whose endpoint is unchanged. The end of ctx does not interrupt it.
+func (s *Servers) reconcile(ctx context.Context, id string, restart bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Times.Store)
 	defer cancel()
 	v := s.server(id, true)
-	v.following.Lock()
-	defer v.following.Unlock()
-	stored, err := s.Store.MCPServer(ctx, anybody, id)
+	v.reconciling.Lock()
+	defer v.reconciling.Unlock()
+	stored, err := s.Store.MCPServer(ctx, systemActor, id)
 	if core.CodeOf(err) == core.CodeNotFound {
-		s.forget(v)
+		s.remove(v)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read MCP server %s: %w", id, err)
 	}
 	if !stored.ShouldRun() {
-		v.want(nil, false)
+		v.setDesired(nil, false)
 		return nil
 	}
-	t, err := s.target(stored)
+	e, err := s.endpoint(stored)
 	if err != nil {
-		s.Logger.ErrorContext(ctx, "MCP server can't be started", "server_id", id, "error", err)
-		v.fail("its secrets can't be read: they were encrypted with another key, so give them anew")
+		s.Logger.ErrorContext(ctx, "starting MCP server failed", "server_id", id, "error", err)
+		v.setStartError("its secrets were encrypted with another key and cannot be read; enter them again")
 		return nil
 	}
-	v.want(t, again)
+	v.setDesired(e, restart)
 	return nil
 }
 
-// forget ends a server that was deleted, and its log.
-func (s *Servers) forget(v *server) {
-	v.want(nil, false)
+// remove stops a deleted server and closes its log.
+func (s *Servers) remove(v *server) {
+	v.setDesired(nil, false)
 	v.log.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known[v.id] == v {
-		delete(s.known, v.id)
+	if s.servers[v.id] == v {
+		delete(s.servers, v.id)
 	}
 }

@@ -15,8 +15,8 @@ import (
 )
 
 func TestCreateChecks(t *testing.T) {
-	inWorldOf(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx", "uvx"} }, func(t *testing.T, w *world) {
-		w.transports.http.check = func(config json.RawMessage) error {
+	withOptions(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx", "uvx"} }, func(t *testing.T, env *testEnv) {
+		env.transports.http.check = func(config json.RawMessage) error {
 			var c struct{ URL string }
 			if err := json.Unmarshal(config, &c); err != nil || c.URL != "" {
 				return err
@@ -30,9 +30,9 @@ func TestCreateChecks(t *testing.T) {
 			field, issue            string
 		}{
 			"slug":            {admin, "No Slug", "stdio", `{"command":"npx"}`, "slug", "a-z"},
-			"no transport":    {admin, "a", "carrier-pigeon", `{}`, "transport", "choose one of stdio, http"},
-			"disabled":        {admin, "a", "off", `{}`, "transport", "choose one of stdio, http"},
-			"another kind":    {admin, "a", "echo", `{}`, "transport", "choose one of stdio, http"},
+			"no transport":    {admin, "a", "carrier-pigeon", `{}`, "transport", "Must be one of: stdio, http"},
+			"disabled":        {admin, "a", "off", `{}`, "transport", "Must be one of: stdio, http"},
+			"another kind":    {admin, "a", "echo", `{}`, "transport", "Must be one of: stdio, http"},
 			"no object":       {admin, "a", "stdio", `[]`, "config", "Must be an object"},
 			"null":            {admin, "a", "stdio", `null`, "config", "Must be an object"},
 			"env a list":      {admin, "a", "stdio", `{"command":"npx","env":["A=b"]}`, "config.env", "object of strings"},
@@ -43,210 +43,210 @@ func TestCreateChecks(t *testing.T) {
 		} {
 			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, Config: json.RawMessage(test.config), DesiredState: core.MCPDesiredRunning}
 			t.Log(name)
-			wantInvalid(t, w.Create(t.Context(), test.viewer, s), test.field, test.issue)
+			wantInvalid(t, env.Create(t.Context(), test.viewer, s), test.field, test.issue)
 		}
-		err := w.Create(t.Context(), member, &core.MCPServer{
+		err := env.Create(t.Context(), member, &core.MCPServer{
 			ID: "server-9", Slug: "a", Transport: "http", Config: json.RawMessage(`{"headers":{"X":"hunter22"}}`), DesiredState: core.MCPDesiredRunning,
 		})
 		wantCode(t, err, core.CodeValidation)
 		var e *core.Error
 		if errors.As(err, &e); len(e.Fields) != 2 || e.Fields[0].Field != "config.url" || e.Fields[1] != (core.FieldError{Field: "config.headers.X", Issue: "*** is no token"}) {
-			t.Errorf("fields %+v", e.Fields)
+			t.Errorf("got fields %+v", e.Fields)
 		}
-		// A member is not told what a command looks like on this machine.
-		w.transports.stdio.check = func(json.RawMessage) error { return &sdk.ConfigError{Path: []string{"command"}, Summary: "not there"} }
-		wantCode(t, w.Create(t.Context(), member, &core.MCPServer{
+		// A member does not learn whether a command exists on this machine.
+		env.transports.stdio.check = func(json.RawMessage) error { return &sdk.ConfigError{Path: []string{"command"}, Summary: "not there"} }
+		wantCode(t, env.Create(t.Context(), member, &core.MCPServer{
 			ID: "server-9", Slug: "a", Transport: "stdio", Config: json.RawMessage(`{"command":"npx"}`),
 		}), core.CodeForbidden)
-		if len(w.store.rows) != 0 || len(w.transports.stdio.opened()) != 0 {
-			t.Error("something was stored or started")
+		if len(env.store.rows) != 0 || len(env.transports.stdio.opened()) != 0 {
+			t.Error("a server was stored or started")
 		}
 	})
 }
 
-func TestSecretsAreSealedMaskedAndKept(t *testing.T) {
-	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		s := w.create(`{"command":"peer","args":["-v"],"env":{"A":"alpha1","B":"beta22"}}`)
+func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		s := env.create(`{"command":"peer","args":["-v"],"env":{"A":"alpha1","B":"beta22"}}`)
 		const masked = `{"args":["-v"],"command":"peer","env":{"A":"***","B":"***"}}`
 		if string(s.Config) != masked || len(s.Secrets) == 0 || strings.Contains(string(s.Secrets), "alpha1") {
 			t.Errorf("config %s, secrets %q", s.Config, s.Secrets)
 		}
-		started := func(n int, env map[string]string) {
+		started := func(n int, vars map[string]string) {
 			t.Helper()
-			w.wantStatus(s.ID, core.MCPRunning)
-			opens := w.transports.stdio.opened()
+			env.wantStatus(s.ID, core.MCPRunning)
+			opens := env.transports.stdio.opened()
 			if len(opens) != n {
-				t.Fatalf("%d starts, want %d", len(opens), n)
+				t.Fatalf("got %d starts, want %d", len(opens), n)
 			}
 			var c struct{ Env map[string]string }
-			if err := json.Unmarshal(opens[n-1].Config, &c); err != nil || !maps.Equal(c.Env, env) {
-				t.Errorf("start %d with %s, want %v", n, opens[n-1].Config, env)
+			if err := json.Unmarshal(opens[n-1].Config, &c); err != nil || !maps.Equal(c.Env, vars) {
+				t.Errorf("start %d with %s, want %v", n, opens[n-1].Config, vars)
 			}
 		}
 		started(1, map[string]string{"A": "alpha1", "B": "beta22"})
 		update := func(config string) error {
-			stored, err := w.store.MCPServer(t.Context(), admin, s.ID)
+			stored, err := env.store.MCPServer(t.Context(), admin, s.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			stored.Name, stored.Config = "renamed", json.RawMessage(config)
-			return w.Update(t.Context(), admin, stored)
+			return env.Update(t.Context(), admin, stored)
 		}
-		// What was read is sent back: nothing changes for the child.
+		// An unchanged config does not restart the server.
 		if err := update(masked); err != nil {
 			t.Fatal(err)
 		}
 		started(1, map[string]string{"A": "alpha1", "B": "beta22"})
-		// One value is new, one is kept, one goes.
+		// One value is new, one is kept, one is removed.
 		if err := update(`{"command":"peer","args":["-v"],"env":{"A":"***","C":"gamma3"}}`); err != nil {
 			t.Fatal(err)
 		}
 		started(2, map[string]string{"A": "alpha1", "C": "gamma3"})
 		wantInvalid(t, update(`{"command":"peer","env":{"B":"***"}}`), "config.env.B", "there is none")
-		// A stale update keeps nothing of what is newer.
-		stale, err := w.store.MCPServer(t.Context(), admin, s.ID)
+		// A stale update changes nothing.
+		stale, err := env.store.MCPServer(t.Context(), admin, s.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		stale.Version--
-		wantCode(t, w.Update(t.Context(), admin, stale), core.CodePreconditionFailed)
-		wantCode(t, w.Update(t.Context(), member, stale), core.CodeForbidden)
+		wantCode(t, env.Update(t.Context(), admin, stale), core.CodePreconditionFailed)
+		wantCode(t, env.Update(t.Context(), member, stale), core.CodeForbidden)
 		started(2, map[string]string{"A": "alpha1", "C": "gamma3"})
 		for _, secret := range []string{"alpha1", "beta22", "gamma3"} {
-			if strings.Contains(w.logged.String(), secret) {
-				t.Errorf("%s is in the platform's log:\n%s", secret, w.logged)
+			if strings.Contains(env.logged.String(), secret) {
+				t.Errorf("%s is in the server log:\n%s", secret, env.logged)
 			}
 		}
 	})
 }
 
 func TestSecretsOfAnotherKey(t *testing.T) {
-	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		sealed, err := fakeEncrypter{"old"}.Encrypt("server-1", []byte(`{"env":{"A":"alpha1"}}`))
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		encrypted, err := fakeEncrypter{"old"}.Encrypt("server-1", []byte(`{"env":{"A":"alpha1"}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.store.rows["server-1"] = &core.MCPServer{
-			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(`{"env":{"A":"***"}}`), Secrets: sealed, DesiredState: core.MCPDesiredRunning, Version: 1,
+		env.store.rows["server-1"] = &core.MCPServer{
+			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(`{"env":{"A":"***"}}`), Secrets: encrypted, DesiredState: core.MCPDesiredRunning, Version: 1,
 		}
-		if err := w.Begin(t.Context()); err != nil {
+		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if st := w.wantStatus("server-1", core.MCPError); !strings.Contains(st.LastError, "another key") {
-			t.Errorf("error %q", st.LastError)
+		if st := env.wantStatus("server-1", core.MCPError); !strings.Contains(st.LastError, "another key") {
+			t.Errorf("got error %q", st.LastError)
 		}
-		s, err := w.store.MCPServer(t.Context(), admin, "server-1")
+		s, err := env.store.MCPServer(t.Context(), admin, "server-1")
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Config = json.RawMessage(`{"env":{"A":"alpha2"}}`)
-		if err := w.Update(t.Context(), admin, s); err != nil {
+		if err := env.Update(t.Context(), admin, s); err != nil {
 			t.Fatal(err)
 		}
-		w.wantStatus(s.ID, core.MCPRunning)
+		env.wantStatus(s.ID, core.MCPRunning)
 	})
 }
 
-func TestDeleteStopsAndForgets(t *testing.T) {
-	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		s := w.create(plainConfig)
-		w.wantStatus(s.ID, core.MCPRunning)
+func TestDeleteStopsServerAndClosesLog(t *testing.T) {
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		s := env.create(plainConfig)
+		env.wantStatus(s.ID, core.MCPRunning)
 		followed := make(chan int)
 		go func() {
 			n := 0
-			for range w.Logs(t.Context(), s.ID, 100, true) {
+			for range env.Logs(t.Context(), s.ID, 100, true) {
 				n++
 			}
 			followed <- n
 		}()
-		wantCode(t, w.Delete(t.Context(), admin, s.ID, 7), core.CodePreconditionFailed)
-		wantCode(t, w.Delete(t.Context(), other, s.ID, 0), core.CodeForbidden)
-		w.wantStatus(s.ID, core.MCPRunning)
-		if err := w.Delete(t.Context(), admin, s.ID, 1); err != nil {
+		wantCode(t, env.Delete(t.Context(), admin, s.ID, 7), core.CodePreconditionFailed)
+		wantCode(t, env.Delete(t.Context(), other, s.ID, 0), core.CodeForbidden)
+		env.wantStatus(s.ID, core.MCPRunning)
+		if err := env.Delete(t.Context(), admin, s.ID, 1); err != nil {
 			t.Fatal(err)
 		}
 		if n := <-followed; n < 2 {
-			t.Errorf("%d lines followed", n)
+			t.Errorf("got %d lines", n)
 		}
-		w.wantStatus(s.ID, core.MCPStopped)
-		if w.transports.stdio.alive() != 0 {
-			t.Error("its child lives on")
+		env.wantStatus(s.ID, core.MCPStopped)
+		if env.transports.stdio.alive() != 0 {
+			t.Error("its connection is still open")
 		}
-		if lines := w.lines(s.ID); len(lines) != 0 {
-			t.Errorf("its log is still there: %q", lines)
+		if lines := env.lines(s.ID); len(lines) != 0 {
+			t.Errorf("its log still exists: %q", lines)
 		}
 	})
 }
 
-func TestCommandTakenOffTheList(t *testing.T) {
-	inWorldOf(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx"} }, func(t *testing.T, w *world) {
-		w.store.rows["server-1"] = &core.MCPServer{
+func TestCommandRemovedFromAllowList(t *testing.T) {
+	withOptions(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx"} }, func(t *testing.T, env *testEnv) {
+		env.store.rows["server-1"] = &core.MCPServer{
 			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(plainConfig), DesiredState: core.MCPDesiredRunning, Version: 1,
 		}
-		if err := w.Begin(t.Context()); err != nil {
+		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if st := w.wantStatus("server-1", core.MCPError); !strings.Contains(st.LastError, "AGENTAREA_MCP_COMMANDS") {
-			t.Errorf("error %q", st.LastError)
+		if st := env.wantStatus("server-1", core.MCPError); !strings.Contains(st.LastError, "AGENTAREA_MCP_COMMANDS") {
+			t.Errorf("got error %q", st.LastError)
 		}
-		if len(w.transports.stdio.opened()) != 0 {
-			t.Error("it was started")
+		if len(env.transports.stdio.opened()) != 0 {
+			t.Error("the server was started")
 		}
 	})
 }
 
 func TestStartStopRestart(t *testing.T) {
-	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		s := w.create(plainConfig)
-		w.wantStatus(s.ID, core.MCPRunning)
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		s := env.create(plainConfig)
+		env.wantStatus(s.ID, core.MCPRunning)
 		for _, do := range []func() error{
-			func() error { return w.Start(t.Context(), other, s.ID) },
-			func() error { return w.Stop(t.Context(), other, s.ID) },
-			func() error { return w.Restart(t.Context(), other, s.ID) },
+			func() error { return env.Start(t.Context(), other, s.ID) },
+			func() error { return env.Stop(t.Context(), other, s.ID) },
+			func() error { return env.Restart(t.Context(), other, s.ID) },
 		} {
 			wantCode(t, do(), core.CodeForbidden)
 		}
-		wantCode(t, w.Start(t.Context(), admin, "server-none"), core.CodeNotFound)
+		wantCode(t, env.Start(t.Context(), admin, "server-none"), core.CodeNotFound)
 		step := func(what string, do error, status core.MCPStatus, starts int) {
 			t.Helper()
 			if do != nil {
 				t.Fatal(do)
 			}
-			w.wantStatus(s.ID, status)
-			if n := len(w.transports.stdio.opened()); n != starts {
+			env.wantStatus(s.ID, status)
+			if n := len(env.transports.stdio.opened()); n != starts {
 				t.Errorf("%s: %d starts, want %d", what, n, starts)
 			}
 		}
-		step("start of a running one", w.Start(t.Context(), admin, s.ID), core.MCPRunning, 1)
-		step("restart", w.Restart(t.Context(), admin, s.ID), core.MCPRunning, 2)
-		step("stop", w.Stop(t.Context(), admin, s.ID), core.MCPStopped, 2)
-		step("stop again", w.Stop(t.Context(), admin, s.ID), core.MCPStopped, 2)
-		step("restart of a stopped one", w.Restart(t.Context(), admin, s.ID), core.MCPRunning, 3)
-		w.transports.stdio.latest().end(&mcptransport.Exit{Code: 1})
-		w.wantStatus(s.ID, core.MCPError)
-		step("start in the pause", w.Start(t.Context(), admin, s.ID), core.MCPRunning, 4)
+		step("start of a running one", env.Start(t.Context(), admin, s.ID), core.MCPRunning, 1)
+		step("restart", env.Restart(t.Context(), admin, s.ID), core.MCPRunning, 2)
+		step("stop", env.Stop(t.Context(), admin, s.ID), core.MCPStopped, 2)
+		step("stop again", env.Stop(t.Context(), admin, s.ID), core.MCPStopped, 2)
+		step("restart of a stopped one", env.Restart(t.Context(), admin, s.ID), core.MCPRunning, 3)
+		env.transports.stdio.latest().end(&mcptransport.Exit{Code: 1})
+		env.wantStatus(s.ID, core.MCPError)
+		step("start in the pause", env.Start(t.Context(), admin, s.ID), core.MCPRunning, 4)
 		time.Sleep(time.Minute)
 		step("later", nil, core.MCPRunning, 4)
-		if !w.store.rows[s.ID].ShouldRun() {
-			t.Error("it is not wanted")
+		if !env.store.rows[s.ID].ShouldRun() {
+			t.Error("ShouldRun() = false")
 		}
 	})
 }
 
-// What could not be stored can be tried again, as it was.
-func TestFailureToStoreLeavesTheSecrets(t *testing.T) {
-	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		w.create(plainConfig)
+// TestCreate_storeErrorKeepsTheServerUnchanged checks that the caller can try again.
+func TestCreate_storeErrorKeepsTheServerUnchanged(t *testing.T) {
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		env.create(plainConfig)
 		const config = `{"command":"peer","env":{"A":"alpha1"}}`
 		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), DesiredState: core.MCPDesiredRunning}
-		wantCode(t, w.Create(t.Context(), admin, s), core.CodeConflict)
+		wantCode(t, env.Create(t.Context(), admin, s), core.CodeConflict)
 		if string(s.Config) != config || s.Secrets != nil {
 			t.Errorf("config %s, secrets %q", s.Config, s.Secrets)
 		}
 		s.Slug = "fs-2"
-		if err := w.Create(t.Context(), admin, s); err != nil {
+		if err := env.Create(t.Context(), admin, s); err != nil {
 			t.Fatal(err)
 		}
-		w.wantStatus(s.ID, core.MCPRunning)
+		env.wantStatus(s.ID, core.MCPRunning)
 	})
 }

@@ -12,31 +12,31 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// target is how to reach a server, its secrets in clear.
-type target struct {
+// endpoint is how to reach a server. It contains the server's secrets in clear text.
+type endpoint struct {
 	slug, transport string
 	config          json.RawMessage
-	redact          *redactor
-	// audience is who is told of the server's state; empty for everybody.
+	redactor        *redactor
+	// audience is the user who receives notifications; empty for all users.
 	audience string
 }
 
-func (t *target) same(other *target) bool {
+func (t *endpoint) same(other *endpoint) bool {
 	return t != nil && other != nil && t.transport == other.transport && string(t.config) == string(other.config)
 }
 
-// target makes that of a stored server.
-func (s *Servers) target(stored *core.MCPServer) (*target, error) {
-	old, err := s.unseal(stored)
+// endpoint returns the endpoint of a stored server.
+func (s *Servers) endpoint(stored *core.MCPServer) (*endpoint, error) {
+	old, err := s.decryptSecrets(stored)
 	if err != nil {
 		return nil, err
 	}
-	c, err := readConfig(stored.Config, old)
+	c, err := parseConfig(stored.Config, old)
 	if err != nil {
 		return nil, err
 	}
-	t := &target{
-		slug: stored.Slug, transport: stored.Transport, config: c.plain(), redact: newRedactor(c.secrets),
+	t := &endpoint{
+		slug: stored.Slug, transport: stored.Transport, config: c.plain(), redactor: newRedactor(c.secrets),
 	}
 	if !stored.Shared {
 		t.audience = stored.CreatedBy
@@ -44,106 +44,106 @@ func (s *Servers) target(stored *core.MCPServer) (*target, error) {
 	return t, nil
 }
 
-// notify tells those who may use the server.
-func (t *term) notify(level core.Level, news string) {
-	if n := t.server.of.Notifier; n != nil {
-		n.Notify(level, t.target.audience, fmt.Sprintf("MCP server %q %s", t.target.slug, news))
+// notify sends a notification to the users who may use the server.
+func (g *generation) notify(level core.Level, event string) {
+	if n := g.server.servers.Notifier; n != nil {
+		n.Notify(level, g.endpoint.audience, fmt.Sprintf("MCP server %q %s", g.endpoint.slug, event))
 	}
 }
 
-// join lets one more child be opened in the term, and keeps the term's end waiting
-// for it. dialled is one besides the main child: of those there are so many only.
-func (t *term) join(dialled bool) error {
-	s := t.server
+// reserve reserves one more connection in the generation, and makes the generation's end
+// wait for it. dialed connections, as opposed to the main one, are limited.
+func (g *generation) reserve(dialed bool) error {
+	s := g.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.over || t.ctx.Err() != nil {
-		return notRunning(t.target.slug, s.state)
+	if g.ended || g.ctx.Err() != nil {
+		return notRunning(g.endpoint.slug, s.state)
 	}
-	if dialled {
-		if t.dialled >= s.of.Limits.Children {
-			e := core.Unavailable("The MCP server %q has %d connections open, which is the most: close one or try later", t.target.slug, t.dialled)
+	if dialed {
+		if g.dialed >= s.servers.Limits.Connections {
+			e := core.Unavailable("MCP server %q has %d open connections, which is the maximum. Close one or try again later.", g.endpoint.slug, g.dialed)
 			e.RetryAfter = 10 * time.Second
 			return e
 		}
-		t.dialled++
+		g.dialed++
 	}
-	t.living.Add(1)
+	g.openConns.Add(1)
 	return nil
 }
 
-// leave takes a child out that has ended, or was not opened.
-func (t *term) leave(c *child, dialled bool) {
-	t.server.mu.Lock()
-	delete(t.children, c)
-	if dialled {
-		t.dialled--
+// release removes a connection that has ended or failed to open.
+func (g *generation) release(c *connection, dialed bool) {
+	g.server.mu.Lock()
+	delete(g.connections, c)
+	if dialed {
+		g.dialed--
 	}
-	t.server.mu.Unlock()
-	t.living.Done()
+	g.server.mu.Unlock()
+	g.openConns.Done()
 }
 
-// open opens a child. It ends with the term at the latest.
-func (t *term) open(ctx context.Context, dialled bool) (*child, error) {
-	if err := t.join(dialled); err != nil {
+// open opens a connection. It ends with the generation at the latest.
+func (g *generation) open(ctx context.Context, dialed bool) (*connection, error) {
+	if err := g.reserve(dialed); err != nil {
 		return nil, err
 	}
-	conn, err := t.connect(ctx)
+	conn, err := g.connect(ctx)
 	if err != nil {
-		t.leave(nil, dialled)
+		g.release(nil, dialed)
 		return nil, err
 	}
-	s := t.server
-	c := startChild(conn, t.target, s.log, s.of.Times.Stop) //nolint:contextcheck // it outlives ctx
+	s := g.server
+	c := startConnection(conn, g.endpoint, s.log, s.servers.Times.Stop) //nolint:contextcheck // it outlives ctx
 	s.mu.Lock()
-	over := t.over
-	if t.children == nil {
-		t.children = map[*child]struct{}{}
+	over := g.ended
+	if g.connections == nil {
+		g.connections = map[*connection]struct{}{}
 	}
-	t.children[c] = struct{}{}
+	g.connections[c] = struct{}{}
 	s.mu.Unlock()
 	if over {
 		c.close("the MCP server was stopped")
 	}
 	go func() {
 		<-c.gone
-		t.leave(c, dialled)
+		g.release(c, dialed)
 	}()
 	return c, nil
 }
 
-// connect opens the connection, within ctx, the term and the time for a start.
-func (t *term) connect(ctx context.Context) (mcptransport.Conn, error) {
-	of := t.server.of
-	if err := of.allowed(t.target); err != nil {
+// connect opens the connection. It ends with ctx, the generation, or after Times.Start.
+func (g *generation) connect(ctx context.Context) (mcptransport.Conn, error) {
+	of := g.server.servers
+	if err := of.allowed(g.endpoint); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, of.Times.Start)
 	defer cancel()
-	defer context.AfterFunc(t.ctx, cancel)() //nolint:contextcheck // both contexts count
-	transport, err := of.Transports.MCPTransport(ctx, t.target.transport)
+	defer context.AfterFunc(g.ctx, cancel)() //nolint:contextcheck // both contexts count
+	transport, err := of.Transports.MCPTransport(ctx, g.endpoint.transport)
 	if err != nil {
 		return nil, err
 	}
-	return transport.Connect(ctx, mcptransport.Open{Slug: t.target.slug, Config: t.target.config})
+	return transport.Connect(ctx, mcptransport.Open{Slug: g.endpoint.slug, Config: g.endpoint.config})
 }
 
-// allowed says whether a server may be run, by the list of commands as it is now.
-func (s *Servers) allowed(t *target) error {
+// allowed checks the command of a server against the current allow-list.
+func (s *Servers) allowed(t *endpoint) error {
 	if !s.process(t.transport) {
 		return nil
 	}
 	return s.checkCommand(t.config)
 }
 
-// process says whether a transport runs programs on this machine.
+// process reports whether a transport runs programs on this machine.
 func (s *Servers) process(label string) bool {
 	return slices.ContainsFunc(s.Transports.Plugins(), func(p core.Plugin) bool {
 		return p.Kind == mcptransport.Kind && p.Label == label && slices.Contains(p.Capabilities, mcptransport.CapabilityProcess)
 	})
 }
 
-// checkCommand holds a config against the list of commands.
+// checkCommand checks the command of a config against the allow-list.
 func (s *Servers) checkCommand(config json.RawMessage) error {
 	if len(s.Commands) == 0 {
 		return nil
@@ -155,21 +155,21 @@ func (s *Servers) checkCommand(config json.RawMessage) error {
 		return core.Invalid("config.command", "Must be a string")
 	}
 	if !slices.Contains(s.Commands, c.Command) {
-		return core.Invalid("config.command", "The command %q is not allowed here: AGENTAREA_MCP_COMMANDS allows %s",
+		return core.Invalid("config.command", "Command %q is not allowed. AGENTAREA_MCP_COMMANDS allows: %s.",
 			c.Command, strings.Join(s.Commands, ", "))
 	}
 	return nil
 }
 
-// notRunning is why a server can't be used.
+// notRunning returns the error for a server that cannot be used.
 func notRunning(slug string, state core.MCPState) *core.Error {
 	switch {
 	case state.Status == core.MCPStarting:
-		e := core.Unavailable("The MCP server %q is starting: try again in a moment", slug)
+		e := core.Unavailable("MCP server %q is starting. Try again shortly.", slug)
 		e.RetryAfter = time.Second
 		return e
 	case state.LastError != "":
-		return core.Unavailable("The MCP server %q does not run: %s", slug, state.LastError)
+		return core.Unavailable("MCP server %q is not running: %s", slug, state.LastError)
 	}
-	return core.Unavailable("The MCP server %q does not run: it is %s", slug, state.Status)
+	return core.Unavailable("MCP server %q is not running. Its status is %s.", slug, state.Status)
 }

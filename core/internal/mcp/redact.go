@@ -8,17 +8,17 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// minSecret is how many bytes a value has to have to be taken out of texts: a
-// shorter one would be found in everything.
+// minSecret is the minimum length of a redacted value, in bytes. A shorter value would
+// match ordinary text.
 const minSecret = 4
 
-// redactor takes secret values out of texts.
+// redactor removes secret values from texts.
 type redactor struct {
 	replacer *strings.Replacer
 }
 
-// newRedactor makes one of a server's secrets. Of a value with several lines each
-// is a secret, for a log has single lines; and of a header like "Bearer x" the x.
+// newRedactor returns a redactor of a server's secrets. It also redacts each line of a
+// multi-line value, because logs are split by line, and the x of a header "Bearer x".
 func newRedactor(s secrets) *redactor {
 	var values []string
 	add := func(v string) {
@@ -41,7 +41,7 @@ func newRedactor(s secrets) *redactor {
 	for _, v := range urlSecrets(s.URL) {
 		add(v)
 	}
-	// The longest first: of two that begin alike, the replacer takes the earlier.
+	// The longest first, because the replacer prefers earlier pairs.
 	slices.SortFunc(values, func(a, b string) int {
 		if d := len(b) - len(a); d != 0 {
 			return d
@@ -59,18 +59,18 @@ func newRedactor(s secrets) *redactor {
 	return &redactor{strings.NewReplacer(pairs...)}
 }
 
-func (r *redactor) text(s string) string {
+func (r *redactor) redactAll(s string) string {
 	if r.replacer == nil {
 		return s
 	}
 	return r.replacer.Replace(s)
 }
 
-// told is what may be told of a text: its secrets first, then its length.
-func (r *redactor) told(s string) string { return cut(r.text(s), maxReason) }
+// redact returns s without secrets, truncated to maxReason bytes.
+func (r *redactor) redact(s string) string { return truncate(r.redactAll(s), maxReason) }
 
-// cut shortens s to at most n bytes and a mark.
-func cut(s string, n int) string {
+// truncate shortens s to at most n bytes and appends an ellipsis.
+func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

@@ -8,56 +8,56 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// secrets are the values of a config's env and headers, and the whole of a url that
-// has a query or a password.
+// secrets are the values of a config's env and headers, and its url if that has a query
+// or a password.
 type secrets struct {
 	Env     map[string]string `json:"env,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
 	URL     string            `json:"url,omitempty"`
 }
 
-// group is the secrets of one word of the config.
-type group struct {
-	word   string
+// secretGroup holds the secrets of one field of the config.
+type secretGroup struct {
+	key    string
 	values *map[string]string
 }
 
-func (s *secrets) groups() []group {
-	return []group{{"env", &s.Env}, {"headers", &s.Headers}}
+func (s *secrets) groups() []secretGroup {
+	return []secretGroup{{"env", &s.Env}, {"headers", &s.Headers}}
 }
 
 func (s *secrets) empty() bool { return len(s.Env) == 0 && len(s.Headers) == 0 && s.URL == "" }
 
-// clearConfig is a config whose secrets are in it.
-type clearConfig struct {
-	words   map[string]json.RawMessage
+// plainConfig is a config with its secrets in clear text.
+type plainConfig struct {
+	fields  map[string]json.RawMessage
 	secrets secrets
 }
 
-// readConfig reads a config that came from a user. A masked value is taken from
-// old. It fails with Invalid.
-func readConfig(config json.RawMessage, old secrets) (*clearConfig, error) {
-	c := &clearConfig{}
-	if err := json.Unmarshal(config, &c.words); err != nil || c.words == nil {
-		return nil, core.Invalid("config", `Must be an object, as {"command": "npx", "args": []} or {"url": "https://example.com/mcp"}`)
+// parseConfig decodes a config that a user sent. It takes masked values from old. It
+// fails with Invalid.
+func parseConfig(config json.RawMessage, old secrets) (*plainConfig, error) {
+	c := &plainConfig{}
+	if err := json.Unmarshal(config, &c.fields); err != nil || c.fields == nil {
+		return nil, core.Invalid("config", `Must be an object such as {"command": "npx", "args": []} or {"url": "https://example.com/mcp"}.`)
 	}
-	olds := old.groups()
+	oldGroups := old.groups()
 	for i, g := range c.secrets.groups() {
-		raw, ok := c.words[g.word]
+		raw, ok := c.fields[g.key]
 		if !ok || bytes.Equal(raw, []byte("null")) {
-			delete(c.words, g.word)
+			delete(c.fields, g.key)
 			continue
 		}
 		if err := json.Unmarshal(raw, g.values); err != nil {
-			return nil, core.Invalid("config."+g.word, `Must be an object of strings, as {"NAME": "value"}`)
+			return nil, core.Invalid("config."+g.key, `Must be an object of strings such as {"NAME": "value"}.`)
 		}
 		for name, value := range *g.values {
 			if value != core.Masked {
 				continue
 			}
-			kept, ok := (*olds[i].values)[name]
+			kept, ok := (*oldGroups[i].values)[name]
 			if !ok {
-				return nil, core.Invalid("config."+g.word+"."+name, "%q keeps the value that is there, and there is none: give one", core.Masked)
+				return nil, core.Invalid("config."+g.key+"."+name, "%q keeps the existing value, but there is none. Enter a value.", core.Masked)
 			}
 			(*g.values)[name] = kept
 		}
@@ -65,27 +65,27 @@ func readConfig(config json.RawMessage, old secrets) (*clearConfig, error) {
 	return c, c.readURL(old.URL)
 }
 
-// readURL takes the url out of the words if it has secrets. What is no text is for
-// the transport to refuse.
-func (c *clearConfig) readURL(old string) error {
+// readURL removes the url from the fields if it contains secrets. The transport rejects a
+// url that is not a string.
+func (c *plainConfig) readURL(old string) error {
 	var text string
-	if json.Unmarshal(c.words["url"], &text) != nil || !cutURL(text).secret() {
+	if json.Unmarshal(c.fields["url"], &text) != nil || !splitURL(text).hasSecret() {
 		return nil
 	}
 	whole, ok := unmaskURL(text, old)
 	if !ok {
-		return core.Invalid("config.url", "%q keeps the value that is there, and there is none: give one", core.Masked)
+		return core.Invalid("config.url", "%q keeps the existing value, but there is none. Enter a value.", core.Masked)
 	}
 	c.secrets.URL = whole
 	return nil
 }
 
-// plain is the config with its secrets in clear; words are sorted, so that equal
-// configs are equal bytes.
-func (c *clearConfig) plain() json.RawMessage { return c.withValues(c.secrets) }
+// plain returns the config with its secrets in clear text. Its fields are sorted, so that
+// equal configs have equal bytes.
+func (c *plainConfig) plain() json.RawMessage { return c.withValues(c.secrets) }
 
-// masked is the config as it is stored and shown.
-func (c *clearConfig) masked() json.RawMessage {
+// masked returns the config with masked secrets, as it is stored and returned to users.
+func (c *plainConfig) masked() json.RawMessage {
 	var shown secrets
 	to := shown.groups()
 	for i, g := range c.secrets.groups() {
@@ -103,23 +103,23 @@ func (c *clearConfig) masked() json.RawMessage {
 	return c.withValues(shown)
 }
 
-func (c *clearConfig) withValues(s secrets) json.RawMessage {
-	words := make(map[string]any, len(c.words))
-	for word, raw := range c.words {
-		words[word] = raw
+func (c *plainConfig) withValues(s secrets) json.RawMessage {
+	fields := make(map[string]any, len(c.fields))
+	for word, raw := range c.fields {
+		fields[word] = raw
 	}
 	for _, g := range s.groups() {
 		if *g.values != nil {
-			words[g.word] = *g.values
+			fields[g.key] = *g.values
 		}
 	}
 	if s.URL != "" {
-		words["url"] = s.URL
+		fields["url"] = s.URL
 	}
-	return encode(words)
+	return encode(fields)
 }
 
-// encode encodes what can't fail: our own types, and JSON that was read.
+// encode encodes v, which must be encodable.
 func encode(v any) json.RawMessage {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -128,20 +128,20 @@ func encode(v any) json.RawMessage {
 	return data
 }
 
-// seal encrypts the secrets of the server with that id; nil for none.
-func (s *Servers) seal(id string, c *clearConfig) ([]byte, error) {
+// encryptSecrets encrypts the secrets of a server. It returns nil if there are none.
+func (s *Servers) encryptSecrets(id string, c *plainConfig) ([]byte, error) {
 	if c.secrets.empty() {
 		return nil, nil
 	}
-	sealed, err := s.Encrypter.Encrypt(id, encode(c.secrets))
+	encrypted, err := s.Encrypter.Encrypt(id, encode(c.secrets))
 	if err != nil {
-		return nil, fmt.Errorf("seal the secrets of MCP server %s: %w", id, err)
+		return nil, fmt.Errorf("encrypt the secrets of MCP server %s: %w", id, err)
 	}
-	return sealed, nil
+	return encrypted, nil
 }
 
-// unseal gives the secrets of a stored server.
-func (s *Servers) unseal(stored *core.MCPServer) (secrets, error) {
+// decryptSecrets returns the secrets of a stored server.
+func (s *Servers) decryptSecrets(stored *core.MCPServer) (secrets, error) {
 	var out secrets
 	if len(stored.Secrets) == 0 {
 		return out, nil
@@ -151,7 +151,7 @@ func (s *Servers) unseal(stored *core.MCPServer) (secrets, error) {
 		err = json.Unmarshal(data, &out)
 	}
 	if err != nil {
-		return secrets{}, fmt.Errorf("open the secrets of MCP server %s: %w", stored.ID, err)
+		return secrets{}, fmt.Errorf("decrypt the secrets of MCP server %s: %w", stored.ID, err)
 	}
 	return out, nil
 }

@@ -7,17 +7,17 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// urlParts are a URL's text, cut where secrets may stand: a password (or a user name
-// alone), and the values of its query. A secret in the path can't be told from the path.
+// urlParts is a URL split at possible secrets: a password (or a user name without one) and
+// the values of its query. A secret in the path cannot be recognized.
 type urlParts struct {
 	scheme, user, middle string
 	query                []string
 	fragment             string
-	// hasUser and hasQuery tell an empty part from none.
+	// hasUser and hasQuery distinguish an empty part from a missing one.
 	hasUser, hasQuery bool
 }
 
-func cutURL(text string) (p urlParts) {
+func splitURL(text string) (p urlParts) {
 	rest := text
 	if i := strings.IndexByte(rest, '#'); i >= 0 {
 		rest, p.fragment = rest[:i], rest[i:]
@@ -54,12 +54,12 @@ func (p urlParts) String() string {
 	return text + p.fragment
 }
 
-// secret says that there is something to be masked.
-func (p urlParts) secret() bool { return p.user != "" || strings.Join(p.query, "") != "" }
+// hasSecret reports whether a part must be masked.
+func (p urlParts) hasSecret() bool { return p.user != "" || strings.Join(p.query, "") != "" }
 
-// maskURL is a URL as it is stored and shown.
+// maskURL returns a URL with masked secrets, as it is stored and returned to users.
 func maskURL(text string) string {
-	p := cutURL(text)
+	p := splitURL(text)
 	if p.user != "" {
 		p.user = maskAfter(p.user, ":")
 	}
@@ -69,7 +69,7 @@ func maskURL(text string) string {
 	return p.String()
 }
 
-// maskAfter masks what stands after a mark, or all without one.
+// maskAfter masks the text after a separator, or the complete piece if there is none.
 func maskAfter(piece, mark string) string {
 	name, _, found := strings.Cut(piece, mark)
 	switch {
@@ -81,13 +81,13 @@ func maskAfter(piece, mark string) string {
 	return core.Masked
 }
 
-// unmaskURL takes what is masked in a URL from the one that was there. ok is false
-// for a mask of something that was not.
+// unmaskURL replaces masked parts of a URL by those of the old URL. ok is false if a
+// masked part is not in the old URL.
 func unmaskURL(text, old string) (whole string, ok bool) {
 	if old != "" && text == maskURL(old) {
 		return old, true
 	}
-	p, was := cutURL(text), cutURL(old)
+	p, was := splitURL(text), splitURL(old)
 	if p.user == maskAfter(p.user, ":") && p.user != "" {
 		if !was.hasUser || maskAfter(was.user, ":") != p.user {
 			return "", false
@@ -98,7 +98,7 @@ func unmaskURL(text, old string) (whole string, ok bool) {
 		if piece == "" || piece != maskAfter(piece, "=") {
 			continue
 		}
-		n := nth(p.query[:i+1], piece)
+		n := occurrences(p.query[:i+1], piece)
 		found := false
 		for _, before := range was.query {
 			if maskAfter(before, "=") != piece {
@@ -116,8 +116,8 @@ func unmaskURL(text, old string) (whole string, ok bool) {
 	return p.String(), true
 }
 
-// nth counts how often a piece is in a list.
-func nth(pieces []string, piece string) (n int) {
+// occurrences counts how often a piece is in a list, masked or not.
+func occurrences(pieces []string, piece string) (n int) {
 	for _, p := range pieces {
 		if p == piece || maskAfter(p, "=") == piece {
 			n++
@@ -126,14 +126,13 @@ func nth(pieces []string, piece string) (n int) {
 	return n
 }
 
-// minQuerySecret is how many bytes a value of a query has to have to be taken out of
-// texts: shorter ones are words like true.
+// minQuerySecret is the minimum length of a redacted query value, in bytes. Shorter
+// values are often words such as true.
 const minQuerySecret = 8
 
-// urlSecrets are the values of a URL that must not be in texts, as they stand in it
-// and as they are read.
+// urlSecrets returns the secret values of a URL, both encoded and decoded.
 func urlSecrets(text string) (values []string) {
-	p := cutURL(text)
+	p := splitURL(text)
 	add := func(v string, least int, read func(string) (string, error)) {
 		if len(v) < least {
 			return

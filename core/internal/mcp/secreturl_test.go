@@ -23,10 +23,10 @@ func TestMaskURL(t *testing.T) {
 	} {
 		got := maskURL(text)
 		if got != want {
-			t.Errorf("%s: got %s, want %s", text, got, want)
+			t.Errorf("maskURL(%q) = %q, want %q", text, got, want)
 		}
 		if again, ok := unmaskURL(got, text); !ok || again != text {
-			t.Errorf("%s was %s and became %s, %t", got, text, again, ok)
+			t.Errorf("unmaskURL(%[2]q, %[1]q) = %[3]q, %[4]t", got, text, again, ok)
 		}
 	}
 }
@@ -43,19 +43,19 @@ func TestUnmaskURL(t *testing.T) {
 		"https://v:***@example.com/":                 "",
 	} {
 		if got, ok := unmaskURL(text, old); got != want || ok != (want != "") {
-			t.Errorf("%s: got %s, %t", text, got, ok)
+			t.Errorf("unmaskURL(%q) = %q, %t", text, got, ok)
 		}
 	}
 	if got, ok := unmaskURL("https://example.com/?a=***", ""); ok {
-		t.Errorf("from nothing: %s", got)
+		t.Errorf("unmaskURL without an old URL = %s", got)
 	}
 }
 
-// TestAURLsSecretsAreSealed, shown as ***, kept by it, and taken out of texts.
-func TestAURLsSecretsAreSealed(t *testing.T) {
+// TestURLSecretsAreEncrypted also checks that they are masked, kept and redacted.
+func TestURLSecretsAreEncrypted(t *testing.T) {
 	t.Parallel()
-	const whole = "https://example.com/mcp?apiKey=s3cret%2Fvalue"
-	first, err := readConfig(json.RawMessage(`{"url":"`+whole+`"}`), secrets{})
+	const secretURL = "https://example.com/mcp?apiKey=s3cret%2Fvalue"
+	first, err := parseConfig(json.RawMessage(`{"url":"`+secretURL+`"}`), secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,14 +63,14 @@ func TestAURLsSecretsAreSealed(t *testing.T) {
 	if masked != `{"url":"https://example.com/mcp?apiKey=***"}` {
 		t.Error(masked)
 	}
-	again, err := readConfig(json.RawMessage(masked), first.secrets)
-	if err != nil || string(again.plain()) != `{"url":"`+whole+`"}` {
+	again, err := parseConfig(json.RawMessage(masked), first.secrets)
+	if err != nil || string(again.plain()) != `{"url":"`+secretURL+`"}` {
 		t.Errorf("%s %v", again.plain(), err)
 	}
-	if _, err := readConfig(json.RawMessage(masked), secrets{}); err == nil || !strings.Contains(err.Error(), "keeps the value") {
+	if _, err := parseConfig(json.RawMessage(masked), secrets{}); err == nil || !strings.Contains(err.Error(), "keeps the existing value") {
 		t.Error(err)
 	}
-	if got := newRedactor(first.secrets).text("GET /mcp?apiKey=s3cret%2Fvalue: no key s3cret/value"); got != "GET /mcp?apiKey=***: no key ***" {
+	if got := newRedactor(first.secrets).redactAll("GET /mcp?apiKey=s3cret%2Fvalue: no key s3cret/value"); got != "GET /mcp?apiKey=***: no key ***" {
 		t.Error(got)
 	}
 	if got := urlSecrets("https://u:pass@h/?debug=true&key=12345678"); !slices.Equal(got, []string{"pass", "12345678"}) {
@@ -78,17 +78,17 @@ func TestAURLsSecretsAreSealed(t *testing.T) {
 	}
 }
 
-// FuzzMaskURL: what is masked comes back whole.
+// FuzzMaskURL checks that unmaskURL reverses maskURL.
 func FuzzMaskURL(f *testing.F) {
 	f.Add("https://u:pw@example.com/mcp?a=1&b=2#f")
 	f.Add("?&&=#")
 	f.Fuzz(func(t *testing.T, text string) {
 		masked := maskURL(text)
 		if got, ok := unmaskURL(masked, text); !ok || got != text {
-			t.Fatalf("%q was masked as %q and became %q, %t", text, masked, got, ok)
+			t.Fatalf("%q was masked as %q and unmasked as %q, %t", text, masked, got, ok)
 		}
 		if maskURL(masked) != masked {
-			t.Fatalf("%q is masked again as %q", masked, maskURL(masked))
+			t.Fatalf("masking %q again = %q", masked, maskURL(masked))
 		}
 	})
 }

@@ -10,70 +10,72 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
 // Transports finds the mcp plugins.
 type Transports interface {
-	// MCPTransport gives the mcp plugin of that label. It waits a little while the
-	// plugin is being started, and fails with Unavailable after that.
+	// MCPTransport returns the mcp plugin with the given label. It waits briefly for a
+	// plugin that is starting, and then fails with Unavailable.
 	MCPTransport(ctx context.Context, label string) (mcptransport.Transport, error)
-	// Plugins gives all stanzas in the order of plugins.hcl.
+	// Plugins returns all plugins in the order of plugins.hcl.
 	Plugins() []core.Plugin
 }
 
-// Options are what Servers are made of. Limits, Times, Commands and Version may
-// be left out.
+// Options configure Servers. Limits, Times, Commands, Version, Notifier and Logger are
+// optional.
 type Options struct {
 	Store      core.MCPServerStore
 	Encrypter  core.Encrypter
 	Transports Transports
-	// Commands are those that a server may be, word for word; empty for any.
+	// Commands are the only commands that a server may run, compared exactly. Empty
+	// allows all commands.
 	Commands []string
-	// Version is the platform's, which servers are told.
+	// Version is the AgentArea version, which is sent to servers.
 	Version string
 	Limits  Limits
 	Times   Times
-	// Notifier tells people when servers start, fail and stop; may be left out.
+	// Notifier notifies users when servers start, fail or stop.
 	Notifier core.Notifier
 	Logger   *slog.Logger
 }
 
-// Limits are how much of something there may be; zero is the default.
+// Limits limit the resources of servers. A zero field has its default.
 type Limits struct {
-	// Children is how many connections a server may have besides its main one: 64.
-	Children int
-	// Log is how many bytes of a server's log are kept: 1 MiB.
+	// Connections is the number of connections per server, without the main one: 64.
+	Connections int
+	// Log is the size of a server's log, in bytes: 1 MiB.
 	Log int
-	// Text and Blobs are how many bytes of text and of images the result of a
-	// tool may have for an agent: 256 KiB and 4 MiB.
+	// Text and Blobs are the maximum sizes of the text and of the images of a tool
+	// result, in bytes: 256 KiB and 4 MiB.
 	Text, Blobs int
-	// Tools is how many tools of a server are taken: 1000.
+	// Tools is the maximum number of tools of a server: 1000.
 	Tools int
 }
 
-// Times are how long things may take; zero is the default.
+// Times are timeouts and intervals. A zero field has its default.
 type Times struct {
-	// Start is for a child's start and its handshake: 2 min, for a first npx
-	// downloads what it runs.
+	// Start limits the start of a connection and its handshake: 2 min, because npx
+	// may first download the server.
 	Start time.Duration
-	// Discover is how long a server may keep silent before it is asked as the old
-	// revisions of MCP do: 20 s.
+	// Discover limits how long a server may leave server/discover unanswered before
+	// it is treated as a legacy server: 20 s.
 	Discover time.Duration
-	// Stop is how long a child may take to end before it is forgotten: 30 s.
+	// Stop limits how long a connection may take to end: 30 s.
 	Stop time.Duration
-	// Backoff is the first pause after a crash (250 ms); it doubles to BackoffMax
-	// (60 s), and begins anew after a life of Reset (30 s).
+	// Backoff is the first delay before a restart (250 ms). The delay doubles up to
+	// BackoffMax (60 s) and starts over after a session of Reset (30 s).
 	Backoff, BackoffMax, Reset time.Duration
-	// Ping is how often a server is asked whether it still answers (30 s), and
-	// Pong how long it may take to (10 s). After three misses it is restarted.
+	// Ping is the interval between pings (30 s), and Pong the timeout of each
+	// (10 s). After three failures in a row the server is restarted.
 	Ping, Pong time.Duration
-	// Call is how long a tool may take, from the last that it told of its progress
-	// (60 s), and List how long the list of tools may (30 s).
+	// Call limits a tool call (60 s); each progress notification restarts it. List
+	// limits the listing of tools (30 s).
 	Call, List time.Duration
-	// Patience is how long somebody who needs a server waits while it starts: 5 s.
-	Patience time.Duration
-	// Store is for a short call of the database that no caller waits for: 10 s.
+	// Wait limits how long a caller waits for a server that is starting: 5 s.
+	Wait time.Duration
+	// Store limits database calls that no caller waits for: 10 s.
 	Store time.Duration
 }
 
@@ -82,7 +84,7 @@ func (l *Limits) defaults() {
 		field    *int
 		fallback int
 	}{
-		{&l.Children, 64},
+		{&l.Connections, 64},
 		{&l.Log, 1 << 20},
 		{&l.Text, 256 << 10},
 		{&l.Blobs, 4 << 20},
@@ -109,7 +111,7 @@ func (t *Times) defaults() {
 		{&t.Pong, 10 * time.Second},
 		{&t.Call, time.Minute},
 		{&t.List, 30 * time.Second},
-		{&t.Patience, 5 * time.Second},
+		{&t.Wait, 5 * time.Second},
 		{&t.Store, 10 * time.Second},
 	} {
 		if *d.field == 0 {
@@ -118,56 +120,61 @@ func (t *Times) defaults() {
 	}
 }
 
-// Servers keeps the MCP servers and runs those that are wanted. It implements
+// restartPolicy returns the policy for the restarts of a server.
+func (t *Times) restartPolicy() supervise.Policy {
+	return supervise.Policy{Initial: t.Backoff, Max: t.BackoffMax, JitterLow: 0.8, JitterHigh: 1, Reset: t.Reset}
+}
+
+// Servers stores the MCP servers and runs those that should run. It implements
 // core.MCPServers.
 type Servers struct {
 	Options
 
-	// ctx ends when everything is to stop.
-	ctx  context.Context //nolint:containedctx // of the children, which outlive the requests that start them
+	// ctx ends when all servers must stop.
+	ctx  context.Context //nolint:containedctx // of the connections, which outlive the requests that start them
 	stop context.CancelFunc
 	work sync.WaitGroup
 
 	mu sync.Mutex
-	// known are the servers that were wanted or asked for since the start.
-	known  map[string]*server
-	closed bool
+	// servers are those that were started or requested since New.
+	servers map[string]*server
+	closed  bool
 }
 
 var _ core.MCPServers = (*Servers)(nil)
 
-// New makes Servers. Begin starts those that are wanted.
+// New returns Servers. Begin starts them.
 func New(o Options) *Servers {
 	o.Limits.defaults()
 	o.Times.defaults()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Servers{Options: o, known: map[string]*server{}}
+	s := &Servers{Options: o, servers: map[string]*server{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// Begin starts the servers that are wanted. It does not wait until they run.
+// Begin starts the servers that should run. It does not wait until they are running.
 func (s *Servers) Begin(ctx context.Context) error {
-	wanted, err := s.Store.MCPServersToRun(ctx)
+	toRun, err := s.Store.MCPServersToRun(ctx)
 	if err != nil {
 		return err
 	}
-	for _, stored := range wanted {
-		if err := s.follow(ctx, stored.ID, false); err != nil {
+	for _, stored := range toRun {
+		if err := s.reconcile(ctx, stored.ID, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Close ends all children and waits for their end, or for ctx's. What is wanted
-// stays so.
+// Close ends all connections and waits for their end or for ctx. It does not change which
+// servers should run.
 func (s *Servers) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	known := slices.Collect(maps.Values(s.known))
+	known := slices.Collect(maps.Values(s.servers))
 	s.mu.Unlock()
 	for _, v := range known {
 		v.log.close()
@@ -187,22 +194,23 @@ func (s *Servers) Close(ctx context.Context) error {
 	}
 }
 
-// server gives the one of that id; create says to make what is not there.
+// server returns the server with that ID. If there is none, it returns a new one or, if
+// create is false, nil.
 func (s *Servers) server(id string, create bool) *server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := s.known[id]
+	v := s.servers[id]
 	if v == nil && create {
 		v = newServer(s, id)
 		if s.closed {
 			v.log.close()
 		}
-		s.known[id] = v
+		s.servers[id] = v
 	}
 	return v
 }
 
-// spawn does something until Close; it says no after that.
+// spawn runs f in a goroutine that Close waits for. It returns false after Close.
 func (s *Servers) spawn(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,18 +227,18 @@ func (s *Servers) State(id string) core.MCPState {
 	if v == nil {
 		return core.MCPState{Status: core.MCPStopped}
 	}
-	return v.now()
+	return v.currentState()
 }
 
-// Counts gives how many servers there are in each status, of those that were wanted or
-// asked for since the start.
+// Counts returns the number of servers by status. It includes the servers that were
+// started or requested since New.
 func (s *Servers) Counts() map[core.MCPStatus]int {
 	s.mu.Lock()
-	known := slices.Collect(maps.Values(s.known))
+	known := slices.Collect(maps.Values(s.servers))
 	s.mu.Unlock()
 	counts := map[core.MCPStatus]int{}
 	for _, v := range known {
-		counts[v.now().Status]++
+		counts[v.currentState().Status]++
 	}
 	return counts
 }

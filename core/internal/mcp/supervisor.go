@@ -7,45 +7,47 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 )
 
-// server is one that is known here, running or not.
+// server is the state of one MCP server on this host, running or not.
 type server struct {
-	of  *Servers
-	id  string
-	log *ring
+	servers *Servers
+	id      string
+	log     *logBuffer
 
-	// following is held while what is stored is read and followed: the last to
-	// read it has the last word.
-	following sync.Mutex
+	// reconciling is held while the stored server is read and applied, so that
+	// the latest read is applied last.
+	reconciling sync.Mutex
 
 	mu sync.Mutex
-	// desired is how to reach it while it is wanted; nil otherwise.
-	desired *target
-	// looping says that a goroutine makes it so.
-	looping bool
-	// term is the present one; nil without one.
-	term *term
-	// life is that of the main child, from its handshake on; nil without one.
-	life  *life
-	state core.MCPState
-	// broken is why a server that is wanted can't even be tried; empty otherwise.
-	broken string
-	// changed is closed at the next change of the status; nil while nobody waits.
+	// desired is how to reach the server; nil if it should not run.
+	desired *endpoint
+	// supervised reports whether loop runs.
+	supervised bool
+	// generation is the current one; nil if there is none.
+	generation *generation
+	// session is that of the main connection after its handshake; nil if there
+	// is none.
+	session *session
+	state   core.MCPState
+	// startError says why a desired server cannot be started; empty otherwise.
+	startError string
+	// changed is closed at the next change of state; nil while nobody waits.
 	changed chan struct{}
 }
 
-func newServer(of *Servers, id string) *server {
-	return &server{of: of, id: id, log: newRing(of.Limits.Log), state: core.MCPState{Status: core.MCPStopped}}
+func newServer(servers *Servers, id string) *server {
+	return &server{servers: servers, id: id, log: newLogBuffer(servers.Limits.Log), state: core.MCPState{Status: core.MCPStopped}}
 }
 
-func (s *server) now() core.MCPState {
+func (s *server) currentState() core.MCPState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
 }
 
-// setLocked changes the state, and wakes who waits for that.
+// setLocked changes the state and wakes everyone who waits for a change.
 func (s *server) setLocked(change func(*core.MCPState)) {
 	change(&s.state)
 	if s.changed != nil {
@@ -54,31 +56,31 @@ func (s *server) setLocked(change func(*core.MCPState)) {
 	}
 }
 
-// want says how to reach a server that is to run, or nil for one that is not. It
-// acts at once, also on a server that waits for its next try. again is to start
-// a server anew that is reached as before.
-func (s *server) want(t *target, again bool) {
+// setDesired sets how to reach a server that should run, or nil for one that should not.
+// It takes effect at once, even during a backoff delay. restart restarts a server whose
+// endpoint is unchanged.
+func (s *server) setDesired(e *endpoint, restart bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t != nil && s.desired.same(t) && s.looping && !again {
-		s.desired = t
+	if e != nil && s.desired.same(e) && s.supervised && !restart {
+		s.desired = e
 		return
 	}
-	s.desired, s.broken = t, ""
+	s.desired, s.startError = e, ""
 	switch {
-	case s.looping:
+	case s.supervised:
 		s.interruptLocked()
-	case t != nil:
-		s.looping = s.of.spawn(s.loop)
-		if s.looping {
+	case e != nil:
+		s.supervised = s.servers.spawn(s.loop)
+		if s.supervised {
 			s.setLocked(func(st *core.MCPState) { *st = core.MCPState{Status: core.MCPStarting} })
 		}
 	default:
-		s.restLocked()
+		s.setStoppedLocked()
 	}
 }
 
-// interrupt ends the present term.
+// interrupt ends the current generation.
 func (s *server) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,144 +88,145 @@ func (s *server) interrupt() {
 }
 
 func (s *server) interruptLocked() {
-	if s.term == nil {
+	if s.generation == nil {
 		return
 	}
 	s.setLocked(func(st *core.MCPState) { st.Status, st.LastError = core.MCPStopping, "" })
-	s.term.stop()
+	s.generation.stop()
 }
 
-// fail says why a server that is wanted can't even be tried.
-func (s *server) fail(reason string) {
-	s.want(nil, false)
+// setStartError stops the server and records why it cannot be started.
+func (s *server) setStartError(reason string) {
+	s.setDesired(nil, false)
 	s.log.add(sourceHost, reason)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken = reason
-	if !s.looping {
-		s.restLocked()
+	s.startError = reason
+	if !s.supervised {
+		s.setStoppedLocked()
 	}
 }
 
-// restLocked is the state of a server that is not being run.
-func (s *server) restLocked() {
+// setStoppedLocked sets the state of a server that is not supervised.
+func (s *server) setStoppedLocked() {
 	s.setLocked(func(st *core.MCPState) {
 		*st = core.MCPState{Status: core.MCPStopped}
-		if s.broken != "" {
-			*st = core.MCPState{Status: core.MCPError, LastError: s.broken}
+		if s.startError != "" {
+			*st = core.MCPState{Status: core.MCPError, LastError: s.startError}
 		}
 	})
 }
 
-// loop makes what is desired so, one term after the other.
+// loop runs one generation after the other until the server should not run.
 func (s *server) loop() {
 	for {
-		t := s.begin()
-		if t == nil {
+		g := s.nextGeneration()
+		if g == nil {
 			return
 		}
-		t.supervise()
-		t.end()
+		g.supervise()
+		g.end()
 	}
 }
 
-// begin gives the next term; nil when none is desired.
-func (s *server) begin() *term {
+// nextGeneration returns the next generation, or nil if the server should not run.
+func (s *server) nextGeneration() *generation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.term, s.life = nil, nil
-	if s.desired == nil || s.of.ctx.Err() != nil {
-		s.looping = false
-		s.restLocked()
+	s.generation, s.session = nil, nil
+	if s.desired == nil || s.servers.ctx.Err() != nil {
+		s.supervised = false
+		s.setStoppedLocked()
 		s.log.add(sourceHost, "stopped")
 		return nil
 	}
-	t := &term{server: s, target: s.desired}
-	t.ctx, t.stop = context.WithCancel(s.of.ctx)
-	s.term = t
+	g := &generation{server: s, endpoint: s.desired}
+	g.ctx, g.stop = context.WithCancel(s.servers.ctx)
+	s.generation = g
 	s.setLocked(func(st *core.MCPState) { *st = core.MCPState{Status: core.MCPStarting} })
-	return t
+	return g
 }
 
-// term is the time that a server is to run and is reached in one way. All
-// children of it end with it.
-type term struct {
-	server *server
-	target *target
-	// ctx ends when the server is to stop, or is reached differently.
-	ctx  context.Context //nolint:containedctx // it is the term's life
+// generation is a period in which a server runs with one endpoint. All its connections
+// end with it.
+type generation struct {
+	server   *server
+	endpoint *endpoint
+	// ctx ends when the server must stop or its endpoint changes.
+	ctx  context.Context //nolint:containedctx // it is the lifetime of the generation
 	stop context.CancelFunc
-	// old says that the last child died of a question of the newest revision: some
-	// old servers do. The next one is not asked it.
-	old bool
+	// legacyOnly reports that the last connection exited on server/discover, as
+	// some old servers do. The next handshake does not send it.
+	legacyOnly bool
 
-	// The rest is the server's mutex's.
+	// The server's mutex guards the following fields.
 
-	// over refuses new children.
-	over     bool
-	children map[*child]struct{}
-	// dialled counts those besides the main one, and those about to be.
-	dialled int
-	// opening counts children that are about to be, and living all until their end.
-	living sync.WaitGroup
+	// ended prevents further connections.
+	ended       bool
+	connections map[*connection]struct{}
+	// dialed counts the open and opening connections without the main one.
+	dialed int
+	// openConns waits for all open and opening connections.
+	openConns sync.WaitGroup
 }
 
-// supervise keeps a main child running until the term's end.
-func (t *term) supervise() {
-	s := t.server
-	again := backoff{times: s.of.Times}
+// supervise keeps a main connection open until the generation ends.
+func (g *generation) supervise() {
+	s := g.server
+	delays := supervise.NewBackoff(s.servers.Times.restartPolicy())
 	for {
 		s.log.add(sourceHost, "starting")
-		up, reason := t.live()
-		wait := again.ended(up)
-		if !t.set(func(st *core.MCPState) {
+		up, reason := g.run()
+		wait := delays.Exited(time.Now(), up)
+		if !g.set(func(st *core.MCPState) {
 			*st = core.MCPState{Status: core.MCPError, LastError: reason, Restarts: st.Restarts}
 		}) {
 			return
 		}
-		t.notify(core.LevelWarning, "failed, and is started again")
-		s.log.add(sourceHost, fmt.Sprintf("%s; started again in %s", reason, wait.Round(10*time.Millisecond)))
-		s.of.Logger.WarnContext(t.ctx, "MCP server failed", "server_id", s.id, "slug", t.target.slug, "error", reason, "wait", wait)
+		g.notify(core.LevelWarning, "failed and is being restarted")
+		s.log.add(sourceHost, fmt.Sprintf("%s; restarting in %s", reason, wait.Round(10*time.Millisecond)))
+		s.servers.Logger.WarnContext(g.ctx, "MCP server failed", "server_id", s.id, "slug", g.endpoint.slug, "error", reason, "wait", wait)
 		select {
 		case <-time.After(wait):
-		case <-t.ctx.Done():
+		case <-g.ctx.Done():
 			return
 		}
-		t.set(func(st *core.MCPState) {
+		g.set(func(st *core.MCPState) {
 			st.Status = core.MCPStarting
 			st.Restarts++
 		})
 	}
 }
 
-// set changes the server's state, unless the term is over: it says so.
-func (t *term) set(change func(*core.MCPState)) bool {
-	t.server.mu.Lock()
-	defer t.server.mu.Unlock()
-	if t.ctx.Err() != nil {
+// set changes the server's state. It returns false and changes nothing if the generation
+// has ended.
+func (g *generation) set(change func(*core.MCPState)) bool {
+	g.server.mu.Lock()
+	defer g.server.mu.Unlock()
+	if g.ctx.Err() != nil {
 		return false
 	}
-	t.server.setLocked(change)
+	g.server.setLocked(change)
 	return true
 }
 
-// end closes all children and waits until they are gone.
-func (t *term) end() {
-	t.stop()
-	s := t.server
+// end closes all connections and waits until they have ended.
+func (g *generation) end() {
+	g.stop()
+	s := g.server
 	s.mu.Lock()
-	t.over = true
+	g.ended = true
 	s.setLocked(func(st *core.MCPState) { st.Status = core.MCPStopping })
-	children := make([]*child, 0, len(t.children))
-	for c := range t.children {
-		children = append(children, c)
+	connections := make([]*connection, 0, len(g.connections))
+	for c := range g.connections {
+		connections = append(connections, c)
 	}
 	s.mu.Unlock()
-	for _, c := range children {
+	for _, c := range connections {
 		c.close("the MCP server was stopped")
 	}
-	t.living.Wait()
-	if s.of.ctx.Err() == nil {
-		t.notify(core.LevelInfo, "stopped")
+	g.openConns.Wait()
+	if s.servers.ctx.Err() == nil {
+		g.notify(core.LevelInfo, "stopped")
 	}
 }

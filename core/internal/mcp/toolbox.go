@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -15,74 +14,69 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// Toolbox gives agents the tools of the MCP servers that their config names. It
-// is the engine's toolbox.
+// Toolbox provides agents with the tools of the MCP servers in their config. It
+// implements the toolbox of the run engine.
 type Toolbox struct {
 	servers *Servers
 }
 
-// Toolbox makes one.
+// Toolbox returns a Toolbox of the servers.
 func (s *Servers) Toolbox() *Toolbox { return &Toolbox{s} }
 
-// choice is what an agent's config says of tools.
-type choice struct {
-	// Servers are slugs.
+// toolSelection is the part of an agent's config that selects tools.
+type toolSelection struct {
+	// Servers are slugs of MCP servers.
 	Servers []string `json:"mcp_servers"`
-	// Tools are names and patterns of slug__tool; nil lets all be used.
+	// Tools are names and patterns of the form slug__tool; nil allows all tools.
 	Tools []string `json:"tools"`
 }
 
-// choiceOf reads a run's config. An agent type's schema may give the words
-// another sense: then they choose nothing.
-func choiceOf(run *core.Run) choice {
-	var c choice
+// selectionOf decodes a run's config. It returns an empty selection if the agent type
+// uses these fields for something else.
+func selectionOf(run *core.Run) toolSelection {
+	var c toolSelection
 	if json.Unmarshal(run.Config, &c) != nil {
-		return choice{}
+		return toolSelection{}
 	}
 	return c
 }
 
-// allows says whether a tool may be used, by its name here or its server's own.
-func (c choice) allows(slug string, t namedTool) bool {
+// allows reports whether a tool may be used, by its name for models or its original name.
+func (c toolSelection) allows(slug string, t namedTool) bool {
 	if c.Tools == nil {
 		return true
 	}
 	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
-		return matches(pattern, t.name) || matches(pattern, slug+separator+t.Name)
+		return core.MatchGlob(pattern, t.name) || core.MatchGlob(pattern, slug+separator+t.Name)
 	})
 }
 
-func matches(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
-}
-
-// viewer is on whose behalf a run uses servers. Even an admin's run sees what a
-// member would: the own ones and the shared ones.
+// actor returns the actor of a run. A run has the permissions of a member, even if an
+// admin started it: it can use the user's own servers and shared ones.
 func actor(run *core.Run) core.Actor {
 	return core.Actor{UserID: run.UserID, Role: core.RoleMember}
 }
 
-// Tools lists the tools that the run's agent may use, in the order of its config.
-// Those of a server that is down are left out. It fails with Invalid for a slug
-// that names no server.
+// Tools returns the tools that the run's agent may use, in the order of its config. It
+// omits the tools of servers that are not running. It fails with Invalid for an unknown
+// slug.
 func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) {
-	chosen := choiceOf(run)
-	servers := make([]*core.MCPServer, 0, len(chosen.Servers))
-	for i, slug := range chosen.Servers {
-		if slices.Contains(chosen.Servers[:i], slug) {
+	selected := selectionOf(run)
+	servers := make([]*core.MCPServer, 0, len(selected.Servers))
+	for i, slug := range selected.Servers {
+		if slices.Contains(selected.Servers[:i], slug) {
 			continue
 		}
 		m, err := b.find(ctx, run, slug)
 		if core.CodeOf(err) == core.CodeNotFound {
-			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers.%d", i), "There is no MCP server %q: correct the agent's config", slug)
+			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers.%d", i), "MCP server %q does not exist. Correct the agent's config.", slug)
 		}
 		if err != nil {
 			return nil, err
 		}
 		servers = append(servers, m)
 	}
-	// At once: a server that is slow to answer is waited for once.
+	// Concurrently, so that several slow servers do not add up.
 	lists := make([][]namedTool, len(servers))
 	var all sync.WaitGroup
 	for i, m := range servers {
@@ -95,7 +89,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 	var tools []sdk.Tool
 	for i, m := range servers {
 		for _, t := range lists[i] {
-			if chosen.allows(m.Slug, t) {
+			if selected.allows(m.Slug, t) {
 				tools = append(tools, sdk.Tool{
 					Name: t.name, Description: description(t.MCPTool), Parameters: string(t.InputSchema),
 					ReadOnly: t.ReadOnly, Idempotent: t.Idempotent,
@@ -110,11 +104,11 @@ func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (*core.M
 	return b.servers.Store.MCPServerBySlug(ctx, actor(run), slug)
 }
 
-// list gives a server's tools; none when it is down.
+// list returns a server's tools, or none if it is not running.
 func (b *Toolbox) list(ctx context.Context, run *core.Run, m *core.MCPServer) []namedTool {
 	tools, err := b.servers.Tools(ctx, m)
 	if err != nil {
-		b.servers.Logger.WarnContext(ctx, "MCP server's tools left out of a run", "run_id", run.ID, "slug", m.Slug, "error", err)
+		b.servers.Logger.WarnContext(ctx, "omitting the tools of an MCP server", "run_id", run.ID, "slug", m.Slug, "error", err)
 		return nil
 	}
 	return nameTools(m.Slug, tools)
@@ -127,8 +121,8 @@ func description(t core.MCPTool) string {
 	return t.Description
 }
 
-// Call calls one tool. Whatever goes wrong, but the end of ctx, is a result that
-// tells the model. The number does not matter: a server does not know calls again.
+// Call calls one tool. It returns all failures except the end of ctx as a result for the
+// model. It ignores the call's number, because MCP servers do not detect repeated calls.
 func (b *Toolbox) Call(ctx context.Context, run *core.Run, _ uint64, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	result, err := b.call(ctx, run, call)
 	if err == nil {
@@ -137,62 +131,62 @@ func (b *Toolbox) Call(ctx context.Context, run *core.Run, _ uint64, call sdk.To
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	var shown *core.Error
-	if !errors.As(err, &shown) {
+	var public *core.Error
+	if !errors.As(err, &public) {
 		return nil, err
 	}
-	return failure("%s", withFields(shown)), nil
+	return errorResult("%s", withFields(public)), nil
 }
 
 func (b *Toolbox) call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	slug, _, _ := strings.Cut(call.Name, separator)
-	chosen := choiceOf(run)
-	if !slices.Contains(chosen.Servers, slug) {
-		return failure("there is no tool %q", call.Name), nil
+	selected := selectionOf(run)
+	if !slices.Contains(selected.Servers, slug) {
+		return errorResult("Tool %q does not exist.", call.Name), nil
 	}
 	m, err := b.find(ctx, run, slug)
 	if core.CodeOf(err) == core.CodeNotFound {
-		return failure("the MCP server %q is not there any more", slug), nil
+		return errorResult("MCP server %q does not exist any more.", slug), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.servers.life(ctx, m.ID)
+	l, err := b.servers.session(ctx, m.ID)
 	if err != nil {
 		return nil, err
 	}
-	tool, err := l.find(ctx, slug, call.Name)
+	tool, err := l.findTool(ctx, slug, call.Name)
 	if err != nil {
 		return nil, err
 	}
-	if tool == nil || !chosen.allows(slug, *tool) {
-		return failure("there is no tool %q", call.Name), nil
+	if tool == nil || !selected.allows(slug, *tool) {
+		return errorResult("Tool %q does not exist.", call.Name), nil
 	}
 	arguments, err := argumentsOf(call)
 	if err != nil {
-		return failure("the arguments can't be used: %s", err), nil
+		return errorResult("Invalid arguments: %s", err), nil
 	}
-	result, err := l.call(ctx, tool.Name, arguments)
+	result, err := l.callTool(ctx, tool.Name, arguments)
 	if err != nil {
-		return l.callFailure(ctx, call.Name, err)
+		return l.callError(ctx, call.Name, err)
 	}
 	return b.servers.Limits.result(result), nil
 }
 
-// find gives the tool that has that name here; nil when there is none. A tool of
-// an old list is good enough: that it is gone, the server says itself.
-func (l *life) find(ctx context.Context, slug, name string) (*namedTool, error) {
-	if t := pick(slug, name, l.known()); t != nil {
+// findTool returns the tool that models know by that name, or nil. An outdated list is
+// sufficient, because the server itself rejects a call of a removed tool.
+func (sess *session) findTool(ctx context.Context, slug, name string) (*namedTool, error) {
+	if t := toolByName(slug, name, sess.cachedTools()); t != nil {
 		return t, nil
 	}
-	tools, err := l.list(ctx)
+	tools, err := sess.listTools(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return pick(slug, name, tools), nil
+	return toolByName(slug, name, tools), nil
 }
 
-func pick(slug, name string, tools []core.MCPTool) *namedTool {
+func toolByName(slug, name string, tools []core.MCPTool) *namedTool {
 	for _, t := range tools {
 		if toolName(slug, t.Name) == name {
 			return &namedTool{name, t}
@@ -201,13 +195,13 @@ func pick(slug, name string, tools []core.MCPTool) *namedTool {
 	return nil
 }
 
-// argumentsOf gives the JSON object of a call.
+// argumentsOf returns the arguments of a call as a JSON object.
 func argumentsOf(call sdk.ToolCall) (json.RawMessage, error) {
 	if strings.TrimSpace(call.Arguments) == "" {
 		return json.RawMessage("{}"), nil
 	}
 	if len(call.Arguments) > mcptransport.MaxMessage/2 {
-		return nil, fmt.Errorf("they have %d bytes, and %d is the most", len(call.Arguments), mcptransport.MaxMessage/2)
+		return nil, fmt.Errorf("they have %d bytes; the maximum is %d", len(call.Arguments), mcptransport.MaxMessage/2)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(call.Arguments), &object); err != nil {
@@ -219,21 +213,21 @@ func argumentsOf(call sdk.ToolCall) (json.RawMessage, error) {
 	return json.RawMessage(call.Arguments), nil
 }
 
-// callFailure makes of a call that did not come to a result one that says why.
-func (l *life) callFailure(ctx context.Context, name string, err error) (*sdk.ToolResult, error) {
-	slug := l.child.target.slug
+// callError converts the error of a call into a result for the model.
+func (sess *session) callError(ctx context.Context, name string, err error) (*sdk.ToolResult, error) {
+	slug := sess.conn.endpoint.slug
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, errTimedOut):
-		return failure("the tool %s timed out: the MCP server %q neither answered nor told of progress for %s", name, slug, l.times.Call), nil
-	case l.child.ended():
-		return failure("the MCP server %q ended during the call: %s. The call may or may not have taken effect", slug, l.child.reason()), nil
+		return errorResult("Tool %s timed out: MCP server %q sent neither an answer nor progress for %s.", name, slug, sess.times.Call), nil
+	case sess.conn.ended():
+		return errorResult("MCP server %q exited during the call: %s. The call may or may not have taken effect.", slug, sess.conn.exitReason()), nil
 	}
-	return failure("the MCP server %q refused the call: %s", slug, l.explain(err)), nil
+	return errorResult("MCP server %q rejected the call: %s", slug, sess.requestError(err)), nil
 }
 
-// failure is a result that tells the model what went wrong.
-func failure(format string, args ...any) *sdk.ToolResult {
+// errorResult returns a result that tells the model what went wrong.
+func errorResult(format string, args ...any) *sdk.ToolResult {
 	return &sdk.ToolResult{Parts: []sdk.Part{{Text: fmt.Sprintf(format, args...)}}, IsError: true}
 }

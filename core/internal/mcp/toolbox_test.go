@@ -23,7 +23,7 @@ import (
 
 var _ run.Toolbox = (*mcp.Toolbox)(nil)
 
-// runOf is a member's run of an agent with that config.
+// runOf returns a member's run of an agent with the given config.
 func runOf(config string) *core.Run {
 	return &core.Run{ID: "run-1", UserID: member.UserID, Config: json.RawMessage(config)}
 }
@@ -36,27 +36,27 @@ func names(tools []sdk.Tool) string {
 	return strings.Join(out, " ")
 }
 
-func (w *world) call(name, arguments string) *sdk.ToolResult {
-	w.t.Helper()
-	r, err := w.Toolbox().Call(w.t.Context(), runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{ID: "1", Name: name, Arguments: arguments})
+func (env *testEnv) call(name, arguments string) *sdk.ToolResult {
+	env.t.Helper()
+	r, err := env.Toolbox().Call(env.t.Context(), runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{ID: "1", Name: name, Arguments: arguments})
 	if err != nil {
-		w.t.Fatalf("call %s: %v", name, err)
+		env.t.Fatalf("call %s: %v", name, err)
 	}
 	return r
 }
 
 func textOf(r *sdk.ToolResult) string { return sdk.Message{Parts: r.Parts}.Text() }
 
-func (w *world) wantFailure(r *sdk.ToolResult, parts ...string) {
-	w.t.Helper()
+func (env *testEnv) wantFailure(r *sdk.ToolResult, parts ...string) {
+	env.t.Helper()
 	for _, part := range parts {
 		if !r.IsError || !strings.Contains(textOf(r), part) {
-			w.t.Errorf("got %q, error %v; want the error …%s…", textOf(r), r.IsError, part)
+			env.t.Errorf("got %q, error %v; want the error …%s…", textOf(r), r.IsError, part)
 		}
 	}
 }
 
-// files is a server with tools of all sorts.
+// files returns a server with various tools.
 func files(*fakeConn) *sdkmcp.Server {
 	s := newServer()
 	say := func(context.Context, *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
@@ -75,35 +75,35 @@ func files(*fakeConn) *sdkmcp.Server {
 }
 
 func TestToolsOfAnAgent(t *testing.T) {
-	inWorld(t, modern(files), func(t *testing.T, w *world) {
-		w.create(plainConfig)
-		box := w.Toolbox()
-		tools, err := box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","fs"]}`)) // while it is being started
+	withEnv(t, modern(files), func(t *testing.T, env *testEnv) {
+		env.create(plainConfig)
+		box := env.Toolbox()
+		tools, err := box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","fs"]}`)) // while it is starting
 		if err != nil || len(tools) != 5 {
-			t.Fatalf("tools %s, %v", names(tools), err)
+			t.Fatalf("got tools %s, %v", names(tools), err)
 		}
 		for _, tool := range tools {
 			if !strings.HasPrefix(tool.Name, "fs__") || len(tool.Name) > 64 || strings.ContainsFunc(tool.Name, func(r rune) bool {
 				return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_-", r)
 			}) {
-				t.Errorf("name %q", tool.Name)
+				t.Errorf("got name %q", tool.Name)
 			}
-			if r := w.call(tool.Name, ""); r.IsError || textOf(r) != "done" {
-				t.Errorf("%s said %q", tool.Name, textOf(r))
+			if r := env.call(tool.Name, ""); r.IsError || textOf(r) != "done" {
+				t.Errorf("%s returned %q", tool.Name, textOf(r))
 			}
 		}
 		byName := func(name string) sdk.Tool {
 			i := slices.IndexFunc(tools, func(t sdk.Tool) bool { return t.Name == name })
 			if i < 0 {
-				t.Fatalf("there is no %s in %s", name, names(tools))
+				t.Fatalf("%s is not in %s", name, names(tools))
 			}
 			return tools[i]
 		}
 		if r := byName("fs__read_file"); !r.ReadOnly || r.Idempotent || r.Description != "Reads" || r.Parameters != `{"type":"object"}` {
-			t.Errorf("read_file %+v", r)
+			t.Errorf("read_file = %+v", r)
 		}
 		if r := byName("fs__write_file"); r.ReadOnly || !r.Idempotent || r.Description != "Write" {
-			t.Errorf("write_file %+v", r)
+			t.Errorf("write_file = %+v", r)
 		}
 		byName("fs__a_dotted_name_ddd287d5")
 
@@ -118,10 +118,10 @@ func TestToolsOfAnAgent(t *testing.T) {
 		} {
 			tools, err := box.Tools(t.Context(), runOf(config))
 			if err != nil || names(tools) != want {
-				t.Errorf("%s gives %q, %v; want %q", config, names(tools), err, want)
+				t.Errorf("tools of %s = %q, %v; want %q", config, names(tools), err, want)
 			}
 		}
-		// What was not listed can't be called.
+		// A tool that is not listed cannot be called.
 		for config, name := range map[string]string{
 			`{"mcp_servers":["fs"],"tools":["fs__read_*"]}`: "fs__write_file",
 			`{"tools":["fs__*"]}`:                           "fs__read_file",
@@ -131,33 +131,33 @@ func TestToolsOfAnAgent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.wantFailure(r, "there is no tool")
+			env.wantFailure(r, "does not exist")
 		}
 	})
 }
 
-func TestToolsOfServersThatAreMissingOrDown(t *testing.T) {
-	inWorld(t, legacy(echo), func(t *testing.T, w *world) {
-		s := w.create(plainConfig)
-		w.wantStatus(s.ID, core.MCPRunning)
-		box, config := w.Toolbox(), runOf(`{"mcp_servers":["fs"]}`)
-		w.transports.stdio.latest().end(&mcptransport.Exit{Code: 4, Message: "out of luck"})
-		w.wantStatus(s.ID, core.MCPError)
+func TestTools_missingOrFailedServers(t *testing.T) {
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		s := env.create(plainConfig)
+		env.wantStatus(s.ID, core.MCPRunning)
+		box, config := env.Toolbox(), runOf(`{"mcp_servers":["fs"]}`)
+		env.transports.stdio.latest().end(&mcptransport.Exit{Code: 4, Message: "out of luck"})
+		env.wantStatus(s.ID, core.MCPError)
 		tools, err := box.Tools(t.Context(), config)
-		if err != nil || len(tools) != 0 || !strings.Contains(w.logged.String(), "left out") {
-			t.Errorf("tools %s, %v", names(tools), err)
+		if err != nil || len(tools) != 0 || !strings.Contains(env.logged.String(), "omitting") {
+			t.Errorf("got tools %s, %v", names(tools), err)
 		}
-		w.wantFailure(w.call("fs__echo", "{}"), `"fs"`, "out of luck")
+		env.wantFailure(env.call("fs__echo", "{}"), `"fs"`, "out of luck")
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","gone"]}`))
 		wantInvalid(t, err, "config.mcp_servers.1", `"gone"`)
-		w.store.rows[s.ID].Shared = false
+		env.store.rows[s.ID].Shared = false
 		_, err = box.Tools(t.Context(), config)
 		wantInvalid(t, err, "config.mcp_servers.0", `"fs"`)
-		w.wantFailure(w.call("fs__echo", "{}"), "not there any more")
+		env.wantFailure(env.call("fs__echo", "{}"), "does not exist any more")
 	})
 }
 
-func TestToolListIsKeptUntilItChanges(t *testing.T) {
+func TestToolListIsCachedUntilItChanges(t *testing.T) {
 	t.Parallel()
 	for era, dial := range map[string]func(func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error){
 		"legacy": legacy, "modern": modern,
@@ -165,7 +165,7 @@ func TestToolListIsKeptUntilItChanges(t *testing.T) {
 		t.Run(era, func(t *testing.T) {
 			var server *sdkmcp.Server
 			lists := 0
-			inWorld(t, dial(func(c *fakeConn) *sdkmcp.Server {
+			withEnv(t, dial(func(c *fakeConn) *sdkmcp.Server {
 				server = echo(c)
 				server.AddReceivingMiddleware(func(next sdkmcp.MethodHandler) sdkmcp.MethodHandler {
 					return func(ctx context.Context, method string, r sdkmcp.Request) (sdkmcp.Result, error) {
@@ -176,14 +176,14 @@ func TestToolListIsKeptUntilItChanges(t *testing.T) {
 					}
 				})
 				return server
-			}), func(t *testing.T, w *world) {
-				s := w.create(plainConfig)
-				w.wantStatus(s.ID, core.MCPRunning)
+			}), func(t *testing.T, env *testEnv) {
+				s := env.create(plainConfig)
+				env.wantStatus(s.ID, core.MCPRunning)
 				tools := func(want string, asked int) {
 					t.Helper()
-					got, err := w.Toolbox().Tools(t.Context(), runOf(`{"mcp_servers":["fs"]}`))
+					got, err := env.Toolbox().Tools(t.Context(), runOf(`{"mcp_servers":["fs"]}`))
 					if err != nil || names(got) != want || lists != asked {
-						t.Errorf("%q after %d questions, %v; want %q after %d", names(got), lists, err, want, asked)
+						t.Errorf("got %q after %d lists, %v; want %q after %d", names(got), lists, err, want, asked)
 					}
 				}
 				tools("fs__echo", 1)
@@ -194,17 +194,17 @@ func TestToolListIsKeptUntilItChanges(t *testing.T) {
 				time.Sleep(time.Second)
 				tools("fs__echo fs__more", 2)
 				tools("fs__echo fs__more", 2)
-				if err := w.Restart(t.Context(), admin, s.ID); err != nil {
+				if err := env.Restart(t.Context(), admin, s.ID); err != nil {
 					t.Fatal(err)
 				}
-				w.wantStatus(s.ID, core.MCPRunning)
+				env.wantStatus(s.ID, core.MCPRunning)
 				tools("fs__echo", 3)
 			})
 		})
 	}
 }
 
-// clocked is a server with a tool that takes its time, and what it was told.
+// clocked is a server with a slow tool. It counts cancellations.
 type clocked struct {
 	mu        sync.Mutex
 	cancelled int
@@ -238,60 +238,60 @@ func (c *clocked) server(*fakeConn) *sdkmcp.Server {
 	return s
 }
 
-func TestCallsTakeTheirTime(t *testing.T) {
+func TestCallTimeoutAndProgress(t *testing.T) {
 	t.Parallel()
 	for era, dial := range map[string]func(func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error){
 		"legacy": legacy, "modern": modern,
 	} {
 		t.Run(era, func(t *testing.T) {
 			var c clocked
-			inWorld(t, dial(c.server), func(t *testing.T, w *world) {
-				s := w.create(plainConfig)
-				w.wantStatus(s.ID, core.MCPRunning)
-				// Several at once take as long as one.
+			withEnv(t, dial(c.server), func(t *testing.T, env *testEnv) {
+				s := env.create(plainConfig)
+				env.wantStatus(s.ID, core.MCPRunning)
+				// Concurrent calls do not wait for each other.
 				began := time.Now()
 				var calls sync.WaitGroup
 				for range 10 {
 					calls.Go(func() {
-						if r := w.call("fs__wait", `{"seconds":50}`); textOf(r) != "waited 50" {
-							t.Errorf("said %q", textOf(r))
+						if r := env.call("fs__wait", `{"seconds":50}`); textOf(r) != "waited 50" {
+							t.Errorf("got %q", textOf(r))
 						}
 					})
 				}
 				calls.Wait()
 				if d := time.Since(began); d > 51*time.Second {
-					t.Errorf("ten calls took %s", d)
+					t.Errorf("ten concurrent calls took %s", d)
 				}
-				w.wantFailure(w.call("fs__wait", `{"seconds":70}`), "timed out", `"fs"`, "1m0s")
+				env.wantFailure(env.call("fs__wait", `{"seconds":70}`), "timed out", `"fs"`, "1m0s")
 				synctest.Wait()
 				if c.cancelled != 1 {
-					t.Errorf("the server was told %d times", c.cancelled)
+					t.Errorf("the server received %d cancellations", c.cancelled)
 				}
-				if r := w.call("fs__wait", `{"seconds":200,"progress":40}`); textOf(r) != "waited 200" {
-					t.Errorf("with progress: %q", textOf(r))
+				if r := env.call("fs__wait", `{"seconds":200,"progress":40}`); textOf(r) != "waited 200" {
+					t.Errorf("call with progress = %q", textOf(r))
 				}
-				// The run's own end is not the model's concern.
+				// The end of the run is not reported to the model.
 				ctx, cancel := context.WithCancelCause(t.Context())
 				why := errors.New("the run was cancelled")
 				time.AfterFunc(time.Second, func() { cancel(why) })
-				_, err := w.Toolbox().Call(ctx, runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{Name: "fs__wait", Arguments: `{"seconds":50}`})
+				_, err := env.Toolbox().Call(ctx, runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{Name: "fs__wait", Arguments: `{"seconds":50}`})
 				if !errors.Is(err, why) {
-					t.Errorf("cancelled: %v", err)
+					t.Errorf("canceled call: got %v", err)
 				}
 				synctest.Wait()
 				if c.cancelled != 2 {
-					t.Errorf("the server was told %d times", c.cancelled)
+					t.Errorf("the server received %d cancellations", c.cancelled)
 				}
-				w.wantStatus(s.ID, core.MCPRunning)
+				env.wantStatus(s.ID, core.MCPRunning)
 			})
 		})
 	}
 }
 
-func TestCallsThatGoWrong(t *testing.T) {
+func TestCallErrors(t *testing.T) {
 	dial := scripted(func(c *fakeConn, method string, id json.RawMessage) {
 		switch {
-		case shakeHands(c, method, id):
+		case handshake(c, method, id):
 		case method == "tools/list":
 			c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"t","inputSchema":{"type":"object"}}]}}`, id))
 		case method == "tools/call":
@@ -304,35 +304,35 @@ func TestCallsThatGoWrong(t *testing.T) {
 			}
 		}
 	})
-	inWorld(t, dial, func(t *testing.T, w *world) {
+	withEnv(t, dial, func(t *testing.T, env *testEnv) {
 		answers = make(chan string, 1)
-		s := w.create(`{"command":"peer","env":{"KEY":"hunter22"}}`)
-		w.wantStatus(s.ID, core.MCPRunning)
+		s := env.create(`{"command":"peer","env":{"KEY":"hunter22"}}`)
+		env.wantStatus(s.ID, core.MCPRunning)
 		answers <- `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"not with hunter22"}}`
-		w.wantFailure(w.call("fs__t", "{}"), `"fs"`, "not with ***")
+		env.wantFailure(env.call("fs__t", "{}"), `"fs"`, "not with ***")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"it failed"}],"isError":true}}`
-		w.wantFailure(w.call("fs__t", "{}"), "it failed")
+		env.wantFailure(env.call("fs__t", "{}"), "it failed")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"hologram"}]}}`
-		w.wantFailure(w.call("fs__t", "{}"), "refused")
+		env.wantFailure(env.call("fs__t", "{}"), "rejected")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"fine"}]}}`
-		if r := w.call("fs__t", "{}"); r.IsError || textOf(r) != "fine" {
-			t.Errorf("after all that it said %q", textOf(r))
+		if r := env.call("fs__t", "{}"); r.IsError || textOf(r) != "fine" {
+			t.Errorf("after the errors: got %q", textOf(r))
 		}
-		for arguments, want := range map[string]string{`[1]`: "JSON object", `{"a":`: "JSON object", `{"a":"` + strings.Repeat("x", 9<<20) + `"}`: "is the most"} {
-			w.wantFailure(w.call("fs__t", arguments), "the arguments can't be used", want)
+		for arguments, want := range map[string]string{`[1]`: "JSON object", `{"a":`: "JSON object", `{"a":"` + strings.Repeat("x", 9<<20) + `"}`: "the maximum is"} {
+			env.wantFailure(env.call("fs__t", arguments), "Invalid arguments", want)
 		}
-		if st := w.wantStatus(s.ID, core.MCPRunning); st.Restarts != 0 {
+		if st := env.wantStatus(s.ID, core.MCPRunning); st.Restarts != 0 {
 			t.Errorf("restarted %d times", st.Restarts)
 		}
 		answers <- "die"
-		w.wantFailure(w.call("fs__t", "{}"), `"fs" ended during the call`, "exit code 2: panic: ***")
+		env.wantFailure(env.call("fs__t", "{}"), `"fs" exited during the call`, "exit code 2: panic: ***")
 		time.Sleep(time.Second)
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"up again"}]}}`
-		if r := w.call("fs__t", "null"); textOf(r) != "up again" {
-			t.Errorf("after its crash it said %q", textOf(r))
+		if r := env.call("fs__t", "null"); textOf(r) != "up again" {
+			t.Errorf("after the crash: got %q", textOf(r))
 		}
 	})
 }
 
-// answers are what the server of TestCallsThatGoWrong says next.
+// answers holds the next answers of the server of TestCallErrors.
 var answers chan string

@@ -9,17 +9,16 @@ import (
 )
 
 const (
-	// separator stands between a slug, which has no underscore, and a tool's name.
+	// separator separates the slug, which contains no underscore, from the tool's name.
 	separator = "__"
-	// maxToolName is how many characters models take.
+	// maxToolName is the maximum length of a name that models accept, in characters.
 	maxToolName = 64
-	// hashLen is how many characters of a hash tell apart names that are changed.
+	// hashLen is the length of the hash that makes changed names unique, in characters.
 	hashLen = 8
 )
 
-// toolName is what models are told that a server's tool is called: slug__tool. It
-// is the same each time, and of another tool another: where characters have to
-// give way, a hash of the whole name ends it.
+// toolName returns the name of a server's tool for models: slug__tool. It is stable and
+// unique: if characters must be replaced or removed, it ends with a hash of the full name.
 func toolName(slug, tool string) string {
 	plain := strings.Map(func(r rune) rune {
 		switch {
@@ -36,14 +35,13 @@ func toolName(slug, tool string) string {
 	return name[:min(len(name), maxToolName-hashLen-1)] + "_" + hex.EncodeToString(sum[:])[:hashLen]
 }
 
-// namedTool is a tool as an agent knows it.
+// namedTool is a tool with its name for models.
 type namedTool struct {
 	name string
 	core.MCPTool
 }
 
-// nameTools names a server's tools. Of those that would be called the same, as of
-// a server that has one twice, the first counts.
+// nameTools names a server's tools. If several have the same name, it keeps the first.
 func nameTools(slug string, tools []core.MCPTool) []namedTool {
 	out := make([]namedTool, 0, len(tools))
 	taken := make(map[string]bool, len(tools))

@@ -17,66 +17,66 @@ import (
 
 // Tools implements core.MCPServers.
 func (s *Servers) Tools(ctx context.Context, m *core.MCPServer) ([]core.MCPTool, error) {
-	l, err := s.life(ctx, m.ID)
+	l, err := s.session(ctx, m.ID)
 	if err != nil {
 		return nil, err
 	}
-	return l.list(ctx)
+	return l.listTools(ctx)
 }
 
-// list gives the server's tools, from the last list until the server says that
-// they have changed. The result is not to be changed.
-func (l *life) list(ctx context.Context) ([]core.MCPTool, error) {
+// listTools returns the server's tools. It uses the last list until the server reports a
+// change. The caller must not modify the result.
+func (sess *session) listTools(ctx context.Context) ([]core.MCPTool, error) {
 	select {
-	case l.listing <- struct{}{}:
-		defer func() { <-l.listing }()
+	case sess.listLock <- struct{}{}:
+		defer func() { <-sess.listLock }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	l.mu.Lock()
-	tools, changes := l.tools, l.changes
-	fresh := !l.stale && (l.freshUntil.IsZero() || time.Now().Before(l.freshUntil))
-	l.mu.Unlock()
+	sess.mu.Lock()
+	tools, changes := sess.tools, sess.changes
+	fresh := !sess.stale && (sess.freshUntil.IsZero() || time.Now().Before(sess.freshUntil))
+	sess.mu.Unlock()
 	if fresh {
 		return tools, nil
 	}
-	tools, until, err := l.ask(ctx)
+	tools, until, err := sess.fetchTools(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.tools, l.freshUntil = tools, until
-	l.stale = l.changes != changes
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	sess.tools, sess.freshUntil = tools, until
+	sess.stale = sess.changes != changes
 	return tools, nil
 }
 
-// known gives the last list, however old.
-func (l *life) known() []core.MCPTool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.tools
+// cachedTools returns the last list, even if it is stale.
+func (sess *session) cachedTools() []core.MCPTool {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	return sess.tools
 }
 
-func (l *life) toolsChanged() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stale = true
-	l.changes++
+func (sess *session) onToolsChanged() {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	sess.stale = true
+	sess.changes++
 }
 
-// ask reads the whole list, and until when it may be used.
-func (l *life) ask(ctx context.Context) (tools []core.MCPTool, until time.Time, err error) {
+// fetchTools reads the complete list. It may be used until the returned time.
+func (sess *session) fetchTools(ctx context.Context) (tools []core.MCPTool, until time.Time, err error) {
 	tools = []core.MCPTool{}
-	if c := l.session.InitializeResult().Capabilities; c == nil || c.Tools == nil {
+	if c := sess.client.InitializeResult().Capabilities; c == nil || c.Tools == nil {
 		return tools, time.Time{}, nil
 	}
-	asking, cancel := context.WithTimeout(ctx, l.times.List)
+	asking, cancel := context.WithTimeout(ctx, sess.times.List)
 	defer cancel()
 	for params := (&mcp.ListToolsParams{}); ; {
-		page, err := l.session.ListTools(asking, params)
+		page, err := sess.client.ListTools(asking, params)
 		if err != nil {
-			return nil, time.Time{}, l.listFailure(ctx, err)
+			return nil, time.Time{}, sess.listError(ctx, err)
 		}
 		if page.TTLMs > 0 {
 			end := time.Now().Add(time.Duration(page.TTLMs) * time.Millisecond)
@@ -85,8 +85,8 @@ func (l *life) ask(ctx context.Context) (tools []core.MCPTool, until time.Time, 
 			}
 		}
 		for _, t := range page.Tools {
-			if len(tools) == l.server.of.Limits.Tools {
-				l.child.log.add(sourceHost, fmt.Sprintf("it has more than %d tools: the others are left out", len(tools)))
+			if len(tools) == sess.server.servers.Limits.Tools {
+				sess.conn.log.add(sourceHost, fmt.Sprintf("the server has more than %d tools; ignoring the others", len(tools)))
 				return tools, until, nil
 			}
 			tools = append(tools, toolOf(t))
@@ -98,27 +98,27 @@ func (l *life) ask(ctx context.Context) (tools []core.MCPTool, until time.Time, 
 	}
 }
 
-func (l *life) listFailure(ctx context.Context, err error) error {
-	slug := l.child.target.slug
+func (sess *session) listError(ctx context.Context, err error) error {
+	slug := sess.conn.endpoint.slug
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
-		return core.Unavailable("The MCP server %q did not list its tools within %s", slug, l.times.List)
-	case l.child.ended():
-		return core.Unavailable("The MCP server %q has ended: %s", slug, l.child.reason())
+		return core.Unavailable("MCP server %q did not list its tools within %s", slug, sess.times.List)
+	case sess.conn.ended():
+		return core.Unavailable("MCP server %q exited: %s", slug, sess.conn.exitReason())
 	}
-	return &core.Error{Code: core.CodeUpstream, Message: fmt.Sprintf("The MCP server %q can't list its tools: %s", slug, l.explain(err))}
+	return &core.Error{Code: core.CodeUpstream, Message: fmt.Sprintf("MCP server %q failed to list its tools: %s", slug, sess.requestError(err))}
 }
 
-// explain says what a server or go-sdk makes of a request, without secrets.
-func (l *life) explain(err error) string {
+// requestError returns the message of a server or of go-sdk about a request, without secrets.
+func (sess *session) requestError(err error) string {
 	text := err.Error()
 	var refused *jsonrpc.Error
 	if errors.As(err, &refused) {
 		text = refused.Message
 	}
-	return l.child.target.redact.told(text)
+	return sess.conn.endpoint.redactor.redact(text)
 }
 
 func toolOf(t *mcp.Tool) core.MCPTool {
@@ -136,35 +136,35 @@ func toolOf(t *mcp.Tool) core.MCPTool {
 			out.Title = a.Title
 		}
 	} else {
-		out.Destructive = true // what a server does not say, the protocol takes to be so
+		out.Destructive = true // the protocol's default
 	}
 	return out
 }
 
-// errTimedOut is the cause of a call's end when nothing was heard of it for too long.
+// errTimedOut is the cause of a call's end after Times.Call without progress.
 var errTimedOut = errors.New("timed out")
 
-// call calls a tool. It fails with errTimedOut when the server neither answers
-// nor tells of progress in time.
-func (l *life) call(ctx context.Context, tool string, arguments json.RawMessage) (*mcp.CallToolResult, error) {
+// callTool calls a tool. It fails with errTimedOut if the server neither answers nor
+// reports progress in time.
+func (sess *session) callTool(ctx context.Context, tool string, arguments json.RawMessage) (*mcp.CallToolResult, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(l.times.Call, func() { cancel(errTimedOut) })
+	timer := time.AfterFunc(sess.times.Call, func() { cancel(errTimedOut) })
 	defer timer.Stop()
-	token := l.expect(func() { timer.Reset(l.times.Call) })
-	defer l.unexpect(token)
+	token := sess.subscribeProgress(func() { timer.Reset(sess.times.Call) })
+	defer sess.unsubscribeProgress(token)
 	params := &mcp.CallToolParams{Name: tool, Arguments: arguments}
 	params.SetProgressToken(token)
 	setTrace(ctx, params)
-	result, err := l.session.CallTool(ctx, params)
+	result, err := sess.client.CallTool(ctx, params)
 	if err != nil && errors.Is(context.Cause(ctx), errTimedOut) {
 		return nil, errTimedOut
 	}
 	return result, err
 }
 
-// setTrace tells the server which trace the call is part of, by the names that MCP
-// keeps for that.
+// setTrace adds the W3C trace context to the request's metadata, under the names that MCP
+// reserves for it.
 func setTrace(ctx context.Context, params *mcp.CallToolParams) {
 	w3c := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, w3c)
@@ -173,27 +173,27 @@ func setTrace(ctx context.Context, params *mcp.CallToolParams) {
 	}
 }
 
-// expect has f called at each progress that is told of with the token.
-func (l *life) expect(f func()) (token string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lastCall++
-	token = "call-" + strconv.Itoa(l.lastCall)
-	l.calls[token] = f
+// subscribeProgress calls f for each progress notification with the returned token.
+func (sess *session) subscribeProgress(f func()) (token string) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	sess.lastCall++
+	token = "call-" + strconv.Itoa(sess.lastCall)
+	sess.calls[token] = f
 	return token
 }
 
-func (l *life) unexpect(token string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.calls, token)
+func (sess *session) unsubscribeProgress(token string) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	delete(sess.calls, token)
 }
 
-func (l *life) progressed(token any) {
+func (sess *session) onProgress(token any) {
 	name, _ := token.(string)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if f := l.calls[name]; f != nil {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	if f := sess.calls[name]; f != nil {
 		f()
 	}
 }

@@ -32,6 +32,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
@@ -119,6 +120,14 @@ func (t *Timing) defaults() {
 	}
 	if t.CircuitExits == 0 {
 		t.CircuitExits = 5
+	}
+}
+
+// restartPolicy returns the policy for the restarts of a plugin.
+func (t *Timing) restartPolicy() supervise.Policy {
+	return supervise.Policy{
+		Initial: t.Backoff, Max: t.BackoffMax, JitterLow: 0.8, JitterHigh: 1.2, Reset: t.Reset, Immediate: true,
+		CircuitExits: t.CircuitExits, CircuitWindow: t.CircuitWindow, HalfOpen: t.HalfOpen,
 	}
 }
 

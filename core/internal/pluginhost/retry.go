@@ -3,8 +3,9 @@ package pluginhost
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
@@ -13,6 +14,11 @@ import (
 const (
 	// firstRetry is the delay before the first retry of a completion. It doubles.
 	firstRetry = 500 * time.Millisecond
+	// maxRetryDelay limits the doubling.
+	maxRetryDelay = 24 * time.Hour
+	// retryJitter varies the delay by 25%, so that clients that failed together do
+	// not retry together.
+	retryJitter = 0.25
 	// longestRetry is the longest delay that a provider may request. Longer delays
 	// are left to the caller.
 	longestRetry = 30 * time.Second
@@ -23,9 +29,12 @@ const (
 // answer was delivered. It does not retry after a crash; the caller decides about that.
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	delivery := &delivery{out: out}
+	delays := backoff.ExponentialBackOff{
+		InitialInterval: firstRetry, MaxInterval: maxRetryDelay, Multiplier: 2, RandomizationFactor: retryJitter,
+	}
 	for try := 0; ; try++ {
 		finish, err := p.chat(ctx, req, delivery)
-		wait, again := p.retryDelay(try, err)
+		wait, again := p.retryDelay(&delays, try, err)
 		if !again || delivery.started || !sleep(ctx, wait) {
 			return finish, err
 		}
@@ -35,7 +44,7 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 }
 
 // retryDelay reports whether to retry after err and how long to wait before.
-func (p *provider) retryDelay(try int, err error) (time.Duration, bool) {
+func (p *provider) retryDelay(delays *backoff.ExponentialBackOff, try int, err error) (time.Duration, bool) {
 	var e *sdk.Error
 	if !errors.As(err, &e) || !e.Retryable || e.Code == sdk.CodePluginCrashed {
 		return 0, false
@@ -43,9 +52,7 @@ func (p *provider) retryDelay(try int, err error) (time.Duration, bool) {
 	if try >= p.to.plugin.block.Retries || e.RetryAfter > longestRetry {
 		return 0, false
 	}
-	// The delay varies by 25%, so that clients that failed together do not retry together.
-	wait := time.Duration(float64(firstRetry<<try) * (0.75 + rand.Float64()/2)) //nolint:gosec // no secret
-	return max(wait, e.RetryAfter), true
+	return max(delays.NextBackOff(), e.RetryAfter), true
 }
 
 // sleep waits. It returns false if ctx ended before.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
@@ -133,7 +134,7 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 		default: // start already has an outcome
 		}
 	}
-	b := &backoff{timing: s.timing}
+	b := supervise.NewBackoff(s.timing.restartPolicy())
 	for attempt := 0; ; attempt++ {
 		inst, err := s.launch(ctx, s)
 		var cerr *config.Error
@@ -149,10 +150,10 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			err = s.watch(ctx, inst)
 			up = time.Since(inst.readyAt)
 		}
-		wasOpen := b.open
-		wait, open := b.ended(time.Now(), up)
+		wasOpen := b.Open()
+		wait := b.Exited(time.Now(), up)
 		if ctx.Err() == nil {
-			s.setDown(ctx, err, wait, open, wasOpen && open)
+			s.setDown(ctx, err, wait, b.Open(), wasOpen && b.Open())
 			report(err)
 		}
 		if !s.waitBackoff(ctx, wait) {

@@ -1,5 +1,5 @@
-// Package conformance runs the conformance suite on mcp-stdio. It is separate from the plugin's tests,
-// because their process reaps every child process, including those of the suite.
+// Package conformance runs the conformance suite on mcp-stdio. It is separate from the plugin's
+// tests, because their process reaps every child process, including those of the suite.
 package conformance
 
 import (

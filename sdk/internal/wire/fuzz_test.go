@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// An error arrives as it was sent, whatever its text is made of.
+// An error with any text is the same after the conversion to a status and back.
 func FuzzStatus(f *testing.F) {
 	f.Add("rate_limited", "wait", true, int64(1500), 429)
 	f.Add("", "\xff\x00\n", false, int64(-1), -1)
@@ -23,10 +23,10 @@ func FuzzStatus(f *testing.F) {
 		got := FromStatus(ToStatus(sent))
 		e, ok := got.(*sdk.Error) //nolint:errorlint // it is told to be one
 		if !ok || !utf8.ValidString(e.Message) || len(e.Message) > 2*maxErrorMessage {
-			t.Fatalf("%v becomes %v", sent, got)
+			t.Fatalf("round trip of %v = %v", sent, got)
 		}
 		if utf8.ValidString(code) && utf8.ValidString(message) && len(message) <= maxErrorMessage && !reflect.DeepEqual(e, sent) {
-			t.Errorf("%+v becomes %+v", sent, e)
+			t.Errorf("round trip of %+v = %+v", sent, e)
 		}
 	})
 }

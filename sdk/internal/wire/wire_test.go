@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-func TestPartsArriveAsTheyWere(t *testing.T) {
+func TestParts_roundTrip(t *testing.T) {
 	t.Parallel()
 	parts := []sdk.Part{
 		{Text: "look:"},
@@ -22,7 +22,7 @@ func TestPartsArriveAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestNoSpaceArrivesAsItWas(t *testing.T) {
+func TestToStatus_noSpace(t *testing.T) {
 	t.Parallel()
 	full := &sdk.Error{Code: sdk.CodeNoSpace, Message: "the disk is full"}
 	st := ToStatus(full)

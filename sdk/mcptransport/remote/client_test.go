@@ -29,7 +29,7 @@ func open(t *testing.T, w *Web, url string) *Client {
 	return c
 }
 
-// get asks the server, and gives the answer's body or what went wrong.
+// get sends a request and returns the body of the response or the error.
 func get(t *testing.T, c *Client) string {
 	t.Helper()
 	resp, err := c.Do(t.Context(), Request{Method: http.MethodGet})
@@ -43,8 +43,8 @@ func get(t *testing.T, c *Client) string {
 
 func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
 
-// Certificates are checked, with the admin's own beside the system's.
-func TestTLS(t *testing.T) {
+// The client trusts the certificates of ca_file in addition to those of the system.
+func TestDo_certificates(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewTLSServer(http.HandlerFunc(hello))
 	t.Cleanup(s.Close)
@@ -80,8 +80,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// The admin's proxy may be anywhere; what it is asked for is judged all the same.
-func TestProxy(t *testing.T) {
+// The proxy may have any address, but the target of a request must be allowed.
+func TestDo_proxy(t *testing.T) {
 	t.Parallel()
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "by proxy to "+r.URL.Host)
@@ -111,12 +111,12 @@ func TestProxy(t *testing.T) {
 	}
 	direct := web(t, settings())
 	if err := direct.CheckConfig(t.Context(), []byte(`{"url":"`+proxy.URL+`"}`)); err == nil {
-		t.Error("an address that the admin has not allowed")
+		t.Error("the request to an address that is not allowed succeeded")
 	}
 }
 
-// A name is judged anew whenever it is dialled, for a redirect too.
-func TestNamesThatChange(t *testing.T) {
+// A name is checked each time it is dialed, also for a redirect.
+func TestDo_addressOfNameChanges(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
@@ -142,7 +142,7 @@ func TestNamesThatChange(t *testing.T) {
 	}
 }
 
-func TestUnknownHost(t *testing.T) {
+func TestDo_unknownHost(t *testing.T) {
 	t.Parallel()
 	w := web(t, settings())
 	w.guard.Resolver = netguardtest.Resolver(func(string) []netip.Addr { return nil })

@@ -26,7 +26,7 @@ func web(t *testing.T, s Settings) *Web {
 	return w
 }
 
-// issues are an error's ConfigErrors, as "path: summary".
+// issues returns the ConfigErrors of err in the form "path: summary".
 func issues(err error) (found []string) {
 	var e *sdk.ConfigError
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -111,7 +111,7 @@ func TestCheckConfig(t *testing.T) {
 	}
 }
 
-func TestSettings(t *testing.T) {
+func TestNewWeb_invalidSettings(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {

@@ -12,8 +12,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// An event stream means the same however it is cut on its way, and no event is
-// longer than the limit.
+// The events of a stream do not depend on how the stream is split, and no event exceeds the limit.
 func FuzzEvents(f *testing.F) {
 	for _, s := range []string{
 		"data: {\"a\":1}\n\n", "event: x\r\nid: 7\r\ndata:a\r\ndata: b\r\n\r\n", ": comment\n\ndata\n\n", "retry: 100\n\n", "data: cut", "\r\r\n\n", "id: a\x00b\n\n", "data: 0123456789012345678901234567890123456789\n\n",
@@ -50,8 +49,7 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-// The head of a message is what encoding/json reads of it, and its id is
-// replaced without harm.
+// The head of a message agrees with encoding/json, and replacing the ID changes nothing else.
 func FuzzHead(f *testing.F) {
 	for _, s := range []string{
 		`{"id":1,"method":"a"}`, `{"result":{"id":2},"id":"x"}`, `{"method":"\u0061","id":null}`, `{"a":[{"id":1}],"id":3}`, `{"id":{"id":1}}`, `{"\u0069d":1}`, `{"x":"\"id\":1","id":-0.5e3}`, "{\n\"id\"\t: 1 }", `{"id":1,"id":2}`, `{"":1}`, `{"id":"a\\"}`,
@@ -78,7 +76,7 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
-// Each message that is taken out of a body is an object on one line.
+// Each message in a body is an object on one line.
 func FuzzMessages(f *testing.F) {
 	for _, s := range []string{`{"a":1}`, `[{"a":1},{"b":2}]`, "[\n{\"a\"\r\n:1}]", `[]`, `[1]`, `[[{}]]`, ` {} `, `"x"`, "", " ", "\t"} {
 		f.Add([]byte(s))

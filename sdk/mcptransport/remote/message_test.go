@@ -97,7 +97,7 @@ func show(events []Event) (lines []string) {
 	return lines
 }
 
-func TestEvents(t *testing.T) {
+func TestEvents_Next(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, text string
@@ -129,8 +129,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// An event is there as soon as its end is: nobody waits for the next.
-func TestEventsAreNotHeldBack(t *testing.T) {
+// Next returns an event as soon as it is complete, without waiting for the following one.
+func TestEvents_notDelayed(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"data: a\n\n", "data: a\r\r", "data: a\r\n\r\n"} {
 		r, w := io.Pipe()
@@ -146,7 +146,7 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 				t.Errorf("%q: %+v", text, e)
 			}
 		case <-time.After(10 * time.Second):
-			t.Errorf("%q is held back", text)
+			t.Errorf("the event of %q is delayed", text)
 		}
 		_ = w.Close()
 	}

@@ -71,16 +71,11 @@ type FileTools struct {
 func NewFileTools(rest Toolbox, files *Files, patterns []string) *FileTools {
 	t := &FileTools{Toolbox: rest, files: files}
 	for _, tool := range fileTools {
-		if slices.ContainsFunc(patterns, func(p string) bool { return matches(p, tool.Name) }) {
+		if slices.ContainsFunc(patterns, func(p string) bool { return core.MatchGlob(p, tool.Name) }) {
 			t.enabled = append(t.enabled, tool)
 		}
 	}
 	return t
-}
-
-func matches(pattern, name string) bool {
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
 }
 
 func (t *FileTools) isEnabled(name string) bool {

@@ -213,7 +213,7 @@ export class Scripted {
     });
     await new Promise((resolve) => item.server.listen(0, "127.0.0.1", resolve));
     item.server.unref();
-    item.url = `http://127.0.0.1:${one.server.address().port}`;
+    item.url = `http://127.0.0.1:${item.server.address().port}`;
     return item;
   }
 

@@ -1,4 +1,4 @@
-// Command parrot is a provider that repeats what it is told, for tests.
+// Command parrot is a provider for tests that repeats the last message.
 package main
 
 import (
@@ -35,7 +35,7 @@ func (p *parrot) Configure(_ context.Context, env sdk.Env) error {
 	return nil
 }
 
-// Stop leaves a mark.
+// Stop creates a file, so that a test can check that it was called.
 func (p *parrot) Stop(context.Context) error {
 	if p.env.DataDir == "" {
 		return nil

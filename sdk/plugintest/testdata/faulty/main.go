@@ -1,5 +1,4 @@
-// Command faulty is a provider, or with KIND=agent an agent type, that breaks
-// one promise: the one that FAULT names.
+// Command faulty is a provider, or with KIND=agent an agent type, with the fault that FAULT names.
 package main
 
 import (
@@ -116,7 +115,7 @@ func (f *faulty) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*l
 	return finish, out.Send(llm.Delta{Text: text})
 }
 
-// loop is an agent type.
+// loop implements agent.Type.
 type loop struct{ *faulty }
 
 func (*loop) Schema() json.RawMessage {
@@ -168,7 +167,7 @@ func (*loop) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Mes
 	}
 }
 
-// swallowed hides the host's error, as the fault wants it.
+// swallowed hides the error of the host if FAULT requires it.
 func swallowed(err error) error {
 	if fault == "error" {
 		return errors.New(strings.ToUpper(err.Error()))

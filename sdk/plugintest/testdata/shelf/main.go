@@ -1,5 +1,5 @@
-// Command shelf is a file backend with the fault that FAULT names, for tests of
-// the checks: each must be found. Without one it has none.
+// Command shelf is a file backend with the fault that FAULT names, for tests of the checks. Without FAULT it
+// is correct.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 
 var fault = os.Getenv("FAULT")
 
-// shelf keeps each object in a file: two bytes with the key's length, the key,
-// the data.
+// shelf stores each object in a file. The file contains the length of the key in two bytes, the key and the
+// data.
 type shelf struct {
 	dir    string
 	config struct {

@@ -1,15 +1,16 @@
-package pluginhost
+package supervise
 
 import (
 	"testing"
 	"time"
 )
 
-func TestBackoff(t *testing.T) {
+func TestBackoff_circuit(t *testing.T) {
 	t.Parallel()
-	var timing Timing
-	timing.defaults()
-	b := &backoff{timing: timing}
+	b := NewBackoff(Policy{
+		Initial: 500 * time.Millisecond, Max: 30 * time.Second, JitterLow: 0.8, JitterHigh: 1.2, Reset: time.Minute, Immediate: true,
+		CircuitExits: 5, CircuitWindow: 2 * time.Minute, HalfOpen: 5 * time.Minute,
+	})
 	now := time.Unix(1_000_000, 0)
 	// up is how long the process ran, later the time since the previous step.
 	steps := []struct {
@@ -38,10 +39,30 @@ func TestBackoff(t *testing.T) {
 	}
 	for i, s := range steps {
 		now = now.Add(s.later)
-		wait, open := b.ended(now, s.up)
+		wait, open := b.Exited(now, s.up), b.Open()
 		low, high := s.wait*8/10, s.wait*12/10
 		if open != s.open || wait < low || wait > high {
 			t.Errorf("step %d: wait %s, open %v; want about %s, %v", i, wait, open, s.wait, s.open)
 		}
 	}
+}
+
+func TestBackoff_withoutCircuit(t *testing.T) {
+	t.Parallel()
+	b := NewBackoff(Policy{Initial: 250 * time.Millisecond, Max: time.Minute, JitterLow: 0.8, JitterHigh: 1, Reset: 30 * time.Second})
+	now := time.Unix(1_000_000, 0)
+	check := func(up, want time.Duration) {
+		t.Helper()
+		got := b.Exited(now, up)
+		if got < want*8/10 || got > want || b.Open() {
+			t.Errorf("after %s: got delay %s, open %v; want about %s, false", up, got, b.Open(), want)
+		}
+	}
+	for _, want := range []time.Duration{
+		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,
+		16 * time.Second, 32 * time.Second, time.Minute, time.Minute,
+	} {
+		check(time.Second, want)
+	}
+	check(30*time.Second, 250*time.Millisecond)
 }

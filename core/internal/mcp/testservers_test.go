@@ -13,13 +13,13 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// farEnd is the server's end of a connection, as go-sdk wants to have it.
-type farEnd struct{ *fakeConn }
+// serverSide is the server's side of a connection as a go-sdk transport.
+type serverSide struct{ *fakeConn }
 
-func (f farEnd) Connect(context.Context) (sdkmcp.Connection, error) { return f, nil }
-func (farEnd) SessionID() string                                    { return "" }
+func (f serverSide) Connect(context.Context) (sdkmcp.Connection, error) { return f, nil }
+func (serverSide) SessionID() string                                    { return "" }
 
-func (f farEnd) Read(ctx context.Context) (jsonrpc.Message, error) {
+func (f serverSide) Read(ctx context.Context) (jsonrpc.Message, error) {
 	select {
 	case data := <-f.in:
 		return jsonrpc.DecodeMessage(data)
@@ -30,7 +30,7 @@ func (f farEnd) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 }
 
-func (f farEnd) Write(_ context.Context, m jsonrpc.Message) error {
+func (f serverSide) Write(_ context.Context, m jsonrpc.Message) error {
 	data, err := jsonrpc.EncodeMessage(m)
 	if err != nil {
 		return err
@@ -39,20 +39,20 @@ func (f farEnd) Write(_ context.Context, m jsonrpc.Message) error {
 	return nil
 }
 
-func (f farEnd) Close() error { return nil }
+func (f serverSide) Close() error { return nil }
 
-// oldEnd is one of a server that knows the old revisions only.
-type oldEnd struct{ farEnd }
+// legacyServerSide supports only the old protocol revisions.
+type legacyServerSide struct{ serverSide }
 
-func (o oldEnd) Connect(context.Context) (sdkmcp.Connection, error) { return o, nil }
-func (oldEnd) SupportsProtocolVersion(v string) bool                { return v < "2026" }
+func (o legacyServerSide) Connect(context.Context) (sdkmcp.Connection, error) { return o, nil }
+func (legacyServerSide) SupportsProtocolVersion(v string) bool                { return v < "2026" }
 
-// legacy and modern serve each connection by a server of go-sdk's.
+// legacy and modern serve each connection with a go-sdk server.
 func legacy(build func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptransport.Conn, error) {
 	return func(mcptransport.Open) (mcptransport.Conn, error) {
 		c := newFakeConn()
 		server := build(c)
-		// It answers as servers do that were written before server/discover.
+		// Legacy servers do not know server/discover.
 		server.AddReceivingMiddleware(func(next sdkmcp.MethodHandler) sdkmcp.MethodHandler {
 			return func(ctx context.Context, method string, r sdkmcp.Request) (sdkmcp.Result, error) {
 				if method == "server/discover" {
@@ -61,7 +61,7 @@ func legacy(build func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptr
 				return next(ctx, method, r)
 			}
 		})
-		go func() { _ = server.Run(context.Background(), oldEnd{farEnd{c}}) }()
+		go func() { _ = server.Run(context.Background(), legacyServerSide{serverSide{c}}) }()
 		return c, nil
 	}
 }
@@ -70,7 +70,7 @@ func modern(build func(*fakeConn) *sdkmcp.Server) func(mcptransport.Open) (mcptr
 	return func(mcptransport.Open) (mcptransport.Conn, error) {
 		c := newFakeConn()
 		server := build(c)
-		go func() { _ = server.Run(context.Background(), farEnd{c}) }()
+		go func() { _ = server.Run(context.Background(), serverSide{c}) }()
 		return c, nil
 	}
 }
@@ -81,7 +81,7 @@ func newServer() *sdkmcp.Server {
 	})
 }
 
-// addTool adds one without a schema of its arguments.
+// addTool adds a tool that accepts any arguments.
 func addTool(s *sdkmcp.Server, t *sdkmcp.Tool, f func(context.Context, *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error)) {
 	t.InputSchema = map[string]any{"type": "object"}
 	s.AddTool(t, f)
@@ -91,7 +91,7 @@ func text(s string) *sdkmcp.CallToolResult {
 	return &sdkmcp.CallToolResult{Content: []sdkmcp.Content{&sdkmcp.TextContent{Text: s}}}
 }
 
-// echo is a server whose one tool gives back its arguments.
+// echo returns a server with one tool, which returns its arguments.
 func echo(*fakeConn) *sdkmcp.Server {
 	s := newServer()
 	addTool(s, &sdkmcp.Tool{Name: "echo", Description: "Says it again"},
@@ -101,8 +101,7 @@ func echo(*fakeConn) *sdkmcp.Server {
 	return s
 }
 
-// scripted serves each connection by a function, which is given one request
-// after the other.
+// scripted serves each connection by calling each with one message after the other.
 func scripted(each func(c *fakeConn, method string, id json.RawMessage)) func(mcptransport.Open) (mcptransport.Conn, error) {
 	return func(mcptransport.Open) (mcptransport.Conn, error) {
 		c := newFakeConn()
@@ -126,8 +125,8 @@ func scripted(each func(c *fakeConn, method string, id json.RawMessage)) func(mc
 	}
 }
 
-// shakeHands answers the handshake of the old revisions, and says whether it did.
-func shakeHands(c *fakeConn, method string, id json.RawMessage) bool {
+// handshake answers the messages of a legacy handshake. It reports whether m was one.
+func handshake(c *fakeConn, method string, id json.RawMessage) bool {
 	switch {
 	case method == "server/discover":
 		c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"method not found"}}`, id))

@@ -10,9 +10,9 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func TestRingKeepsTheLastLines(t *testing.T) {
+func TestLogBufferKeepsTheLastLines(t *testing.T) {
 	t.Parallel()
-	r := newRing(10 * (lineCost + 4))
+	r := newLogBuffer(10 * (lineCost + 4))
 	for i := range 25 {
 		r.add(sourceStderr, fmt.Sprintf("%04d", i))
 	}
@@ -30,7 +30,7 @@ func TestRingKeepsTheLastLines(t *testing.T) {
 		t.Errorf("got %v, want the last ten", seqs)
 	}
 	if seqs, _ := read(0); len(seqs) != 0 {
-		t.Errorf("got %v of none", seqs)
+		t.Errorf("got %v from an empty log", seqs)
 	}
 	r.add(sourceStderr, strings.Repeat("é", maxLine))
 	if _, texts := read(1); len(texts) > maxLine+10 || !strings.HasSuffix(texts, "é… ") {
@@ -38,10 +38,10 @@ func TestRingKeepsTheLastLines(t *testing.T) {
 	}
 }
 
-// A flood is bounded in memory, and never waits for its readers.
-func TestRingUnderAFlood(t *testing.T) {
+// TestLogBufferIsBounded checks that memory is bounded and that writers do not wait.
+func TestLogBufferIsBounded(t *testing.T) {
 	t.Parallel()
-	r := newRing(1 << 20)
+	r := newLogBuffer(1 << 20)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var readers sync.WaitGroup
@@ -51,7 +51,7 @@ func TestRingUnderAFlood(t *testing.T) {
 			last := int64(0)
 			for line := range r.read(ctx, 10, true) {
 				if line.Seq <= last {
-					t.Errorf("%d after %d", line.Seq, last)
+					t.Errorf("got line %d after %d", line.Seq, last)
 				}
 				last = line.Seq
 				if i == 0 {
@@ -71,7 +71,7 @@ func TestRingUnderAFlood(t *testing.T) {
 	close(stuck)
 	readers.Wait()
 	if r.bytes > 1<<20 || cap(r.lines) > 8192 {
-		t.Errorf("%d bytes, %d lines kept", r.bytes, cap(r.lines))
+		t.Errorf("kept %d bytes, %d lines", r.bytes, cap(r.lines))
 	}
 }
 
@@ -91,8 +91,8 @@ func TestRedaction(t *testing.T) {
 		"token=tok-123&x":             "token=***&x",
 		strings.Repeat("alpha", 2_00): strings.Repeat("***", 200),
 	} {
-		if got := r.text(in); got != want {
-			t.Errorf("%q became %q, want %q", in, got, want)
+		if got := r.redactAll(in); got != want {
+			t.Errorf("redactAll(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -1,0 +1,141 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+)
+
+const methodDiscover = "server/discover"
+
+// clientTransport is a connection as a transport of go-sdk's client. It hides errors that
+// concern one message but would end the client's connection. Only that message fails.
+type clientTransport struct {
+	conn *connection
+	// discoverTimeout is how long the first server/discover may remain unanswered
+	// before the server is treated as a legacy one. Some legacy servers ignore
+	// unknown methods.
+	discoverTimeout time.Duration
+
+	mu sync.Mutex
+	// discoverID is the ID of that request. discoverTimer answers it after
+	// discoverTimeout.
+	discoverID      jsonrpc.ID
+	discoverTimer   *time.Timer
+	discoverPending bool
+}
+
+var _ mcp.Transport = (*clientTransport)(nil)
+
+// Connect implements mcp.Transport.
+func (t *clientTransport) Connect(context.Context) (mcp.Connection, error) { return t, nil }
+
+// SessionID implements mcp.Connection.
+func (t *clientTransport) SessionID() string { return "" }
+
+// Read implements mcp.Connection.
+func (t *clientTransport) Read(ctx context.Context) (jsonrpc.Message, error) {
+	for {
+		data, err := t.conn.inbox.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if data == nil {
+			return nil, errEnded{t.conn}
+		}
+		message, err := jsonrpc.DecodeMessage(data)
+		if err != nil {
+			t.conn.log.add(sourceHost, "received a message that is not JSON-RPC: "+t.conn.endpoint.redactor.redact(truncate(string(data), maxLine)))
+			continue
+		}
+		if r, ok := message.(*jsonrpc.Response); ok {
+			t.onResponse(r.ID)
+		}
+		return message, nil
+	}
+}
+
+// Write implements mcp.Connection.
+func (t *clientTransport) Write(ctx context.Context, message jsonrpc.Message) error {
+	data, err := jsonrpc.EncodeMessage(message)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	request, _ := message.(*jsonrpc.Request)
+	if len(data) > mcptransport.MaxMessage {
+		return t.reject(request, fmt.Sprintf("the message has %d bytes; the maximum is %d", len(data), mcptransport.MaxMessage))
+	}
+	if request != nil && request.Method == methodDiscover {
+		t.startDiscoverTimer(request)
+	}
+	err = t.conn.raw.Send(ctx, data)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case t.conn.ended():
+		return errEnded{t.conn}
+	}
+	return t.reject(request, t.conn.endpoint.redactor.redact(publicMessage(err)))
+}
+
+// reject answers a request with an error in place of the server. Other messages are dropped.
+func (t *clientTransport) reject(request *jsonrpc.Request, why string) error {
+	t.conn.log.add(sourceHost, "sending a message failed: "+why)
+	if request != nil && request.IsCall() {
+		t.respond(request.ID, jsonrpc.CodeInternalError, why)
+	}
+	return nil
+}
+
+func (t *clientTransport) respond(id jsonrpc.ID, code int64, why string) {
+	data, err := jsonrpc.EncodeMessage(&jsonrpc.Response{ID: id, Error: &jsonrpc.Error{Code: code, Message: why}})
+	if err == nil {
+		t.conn.inbox.offer(data, true)
+	}
+}
+
+// startDiscoverTimer starts the timeout of the first server/discover.
+func (t *clientTransport) startDiscoverTimer(request *jsonrpc.Request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.discoverTimer != nil {
+		return
+	}
+	t.discoverID, t.discoverPending = request.ID, true
+	t.discoverTimer = time.AfterFunc(t.discoverTimeout, func() {
+		t.respond(request.ID, jsonrpc.CodeMethodNotFound, "no answer in time")
+	})
+}
+
+func (t *clientTransport) onResponse(id jsonrpc.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.discoverTimer != nil && id == t.discoverID {
+		t.discoverTimer.Stop()
+		t.discoverPending = false
+	}
+}
+
+// discoverUnanswered reports whether the first server/discover was sent but not answered.
+func (t *clientTransport) discoverUnanswered() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.discoverPending
+}
+
+// Close implements mcp.Connection.
+func (t *clientTransport) Close() error {
+	t.mu.Lock()
+	if t.discoverTimer != nil {
+		t.discoverTimer.Stop()
+	}
+	t.mu.Unlock()
+	t.conn.close("the connection was closed")
+	return nil
+}

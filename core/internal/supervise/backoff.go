@@ -1,0 +1,97 @@
+package supervise
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Policy configures a Backoff.
+type Policy struct {
+	// Initial is the first delay. The delay doubles up to Max.
+	Initial, Max time.Duration
+	// JitterLow and JitterHigh are the bounds of the random factor of each delay, so
+	// that what failed together does not start together.
+	JitterLow, JitterHigh float64
+	// Reset is how long something must run until the delays start over.
+	Reset time.Duration
+	// Immediate makes the first restart immediate. Initial is then the second delay.
+	Immediate bool
+
+	// CircuitExits within CircuitWindow open the circuit. While it is open, the delay
+	// is HalfOpen. Zero CircuitExits disable the circuit.
+	CircuitExits  int
+	CircuitWindow time.Duration
+	HalfOpen      time.Duration
+}
+
+// Backoff decides when something that has ended is started again. Too many exits in a
+// short time open the circuit, which then allows one start per long interval.
+//
+//	closed ──5 exits in 2 min──▶ open ──5 min──▶ one start ──60 s of life──▶ closed
+//	                              ▲                 │
+//	                              └──── it exits ───┘
+//
+// A Backoff is not safe for concurrent use.
+type Backoff struct {
+	policy Policy
+	delays backoff.ExponentialBackOff
+	// exits are the times of the exits within CircuitWindow.
+	exits []time.Time
+	// restarted reports whether there was an exit since the last reset.
+	restarted bool
+	open      bool
+}
+
+// NewBackoff returns a Backoff without exits.
+func NewBackoff(p Policy) *Backoff {
+	// The library varies a delay around its center by a factor.
+	center := (p.JitterLow + p.JitterHigh) / 2
+	b := &Backoff{policy: p, delays: backoff.ExponentialBackOff{
+		InitialInterval:     scale(p.Initial, center),
+		MaxInterval:         scale(p.Max, center),
+		Multiplier:          2,
+		RandomizationFactor: (p.JitterHigh - p.JitterLow) / (p.JitterHigh + p.JitterLow),
+	}}
+	b.delays.InitialInterval = min(b.delays.InitialInterval, b.delays.MaxInterval)
+	return b
+}
+
+func scale(d time.Duration, factor float64) time.Duration {
+	return time.Duration(float64(d) * factor)
+}
+
+// Open reports whether the circuit is open.
+func (b *Backoff) Open() bool { return b.open }
+
+// Exited records an exit at the time now, after something ran for the duration up. It
+// returns the delay until the next start.
+func (b *Backoff) Exited(now time.Time, up time.Duration) time.Duration {
+	if up >= b.policy.Reset {
+		b.exits, b.restarted, b.open = nil, false, false
+		b.delays.Reset()
+	}
+	if b.circuit(now) {
+		return b.policy.HalfOpen
+	}
+	first := !b.restarted
+	b.restarted = true
+	if first && b.policy.Immediate {
+		return 0
+	}
+	return b.delays.NextBackOff()
+}
+
+// circuit records an exit and reports whether the circuit is open.
+func (b *Backoff) circuit(now time.Time) bool {
+	if b.policy.CircuitExits == 0 {
+		return false
+	}
+	b.exits = slices.DeleteFunc(b.exits, func(t time.Time) bool { return now.Sub(t) > b.policy.CircuitWindow })
+	b.exits = append(b.exits, now)
+	if b.open || len(b.exits) >= b.policy.CircuitExits {
+		b.open, b.exits = true, nil
+	}
+	return b.open
+}
