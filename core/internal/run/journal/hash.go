@@ -1,4 +1,4 @@
-package run
+package journal
 
 import (
 	"crypto/sha256"
@@ -10,17 +10,17 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// hasher makes the hash of a request that tells, in a run that is started again,
-// whether the loop asks the same. Each value is written with its length, so the
-// hash is the same with every release and library, as long as no field is added
-// here that is written when it is empty.
+// hasher computes the hash of a request. Each value is written with its length, so that
+// the hash is the same in every release and does not depend on a library. A new field
+// must not be written when it is empty.
 type hasher struct {
 	hash.Hash
 	n [8]byte
 }
 
-// requestHash is the SHA-256 of what a call asks for.
-func requestHash(call *agent.Call) []byte {
+// Hash returns the SHA-256 of the request of call. Equal requests have equal hashes in
+// every release, so a run that an older server started can be replayed.
+func Hash(call *agent.Call) []byte {
 	h := &hasher{Hash: sha256.New()}
 	switch {
 	case call.Complete != nil:
@@ -31,8 +31,8 @@ func requestHash(call *agent.Call) []byte {
 	case call.ReadFile != nil:
 		h.text("read_file")
 		h.text(call.ReadFile.FileID)
-		h.number(uint64(call.ReadFile.Offset)) //nolint:gosec // any 64 bits will do
-		h.number(uint64(call.ReadFile.Length)) //nolint:gosec // any 64 bits will do
+		h.number(uint64(call.ReadFile.Offset)) //nolint:gosec // the hash needs the bits only
+		h.number(uint64(call.ReadFile.Length)) //nolint:gosec // the hash needs the bits only
 	default:
 		h.text("list_tools")
 	}
@@ -79,7 +79,7 @@ func (h *hasher) completion(c *agent.Completion) {
 	h.float(c.TopP)
 	if c.MaxTokens != nil {
 		h.count(1)
-		h.number(uint64(*c.MaxTokens)) //nolint:gosec // any 64 bits will do
+		h.number(uint64(*c.MaxTokens)) //nolint:gosec // the hash needs the bits only
 	} else {
 		h.count(0)
 	}

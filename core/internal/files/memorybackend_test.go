@@ -16,35 +16,35 @@ import (
 	backends "github.com/agentarea/agentarea/sdk/files"
 )
 
-var errCrashed = &sdk.Error{Code: sdk.CodePluginCrashed, Message: "the plugin's process died", Retryable: true}
+var errCrashed = &sdk.Error{Code: sdk.CodePluginCrashed, Message: "the plugin crashed", Retryable: true}
 
-// shelf is a backend that fails on demand.
-type shelf struct {
+// memoryBackend is an in-memory backend with injected errors.
+type memoryBackend struct {
 	mu      sync.Mutex
 	objects map[string][]byte
-	// away is what a look-up of the backend fails with.
+	// away is the error of FileBackend.
 	away error
-	// put, get and remove, if set, come before what the shelf does: an error is
-	// the call's. put may change what is kept.
+	// put, get and remove, if set, are called first. Their error is
+	// the error of the call. put may change the stored data.
 	put    func(ctx context.Context, key string, data *[]byte) error
 	get    func(ctx context.Context, key string, offset int64) (io.ReadCloser, error)
 	remove func(ctx context.Context, key string) error
 }
 
-// set changes what fails.
-func (s *shelf) set(change func(*shelf)) {
+// set changes the backend under its lock.
+func (s *memoryBackend) set(change func(*memoryBackend)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(s)
 }
 
-func (s *shelf) keys() []string {
+func (s *memoryBackend) keys() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.objects))
 }
 
-func (s *shelf) Put(ctx context.Context, key string, r io.Reader, _ backends.PutOptions) (*backends.Stored, error) {
+func (s *memoryBackend) Put(ctx context.Context, key string, r io.Reader, _ backends.PutOptions) (*backends.Stored, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
@@ -57,11 +57,11 @@ func (s *shelf) Put(ctx context.Context, key string, r io.Reader, _ backends.Put
 			return nil, err
 		}
 	}
-	s.set(func(s *shelf) { s.objects[key] = data })
+	s.set(func(s *memoryBackend) { s.objects[key] = data })
 	return &backends.Stored{Size: int64(len(data)), SHA256: sha256.Sum256(data)}, nil
 }
 
-func (s *shelf) Get(ctx context.Context, key string, offset, _ int64) (io.ReadCloser, error) {
+func (s *memoryBackend) Get(ctx context.Context, key string, offset, _ int64) (io.ReadCloser, error) {
 	s.mu.Lock()
 	get, data := s.get, s.objects[key]
 	_, found := s.objects[key]
@@ -77,7 +77,7 @@ func (s *shelf) Get(ctx context.Context, key string, offset, _ int64) (io.ReadCl
 	return io.NopCloser(bytes.NewReader(data[min(offset, int64(len(data))):])), nil
 }
 
-func (s *shelf) Delete(ctx context.Context, key string) error {
+func (s *memoryBackend) Delete(ctx context.Context, key string) error {
 	s.mu.Lock()
 	remove := s.remove
 	s.mu.Unlock()
@@ -86,23 +86,23 @@ func (s *shelf) Delete(ctx context.Context, key string) error {
 			return err
 		}
 	}
-	s.set(func(s *shelf) { delete(s.objects, key) })
+	s.set(func(s *memoryBackend) { delete(s.objects, key) })
 	return nil
 }
 
-func (s *shelf) Stat(context.Context, string) (*backends.Object, error) {
+func (s *memoryBackend) Stat(context.Context, string) (*backends.Object, error) {
 	return nil, errors.New("not asked for")
 }
 
-func (s *shelf) List(context.Context, string, string) iter.Seq2[backends.Object, error] {
+func (s *memoryBackend) List(context.Context, string, string) iter.Seq2[backends.Object, error] {
 	return func(yield func(backends.Object, error) bool) { yield(backends.Object{}, errors.New("not asked for")) }
 }
 
-// shelves are the backends of a plugins.hcl.
-type shelves map[string]*shelf
+// memoryBackends implements Backends by label.
+type memoryBackends map[string]*memoryBackend
 
 // FileBackend implements Backends: new files go to local.
-func (s shelves) FileBackend(_ context.Context, label string) (string, backends.Backend, error) {
+func (s memoryBackends) FileBackend(_ context.Context, label string) (string, backends.Backend, error) {
 	if label == "" {
 		label = "local"
 	}

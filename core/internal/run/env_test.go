@@ -22,9 +22,11 @@ import (
 	"github.com/agentarea/agentarea/test/dbtest"
 )
 
-// loop is an agent type that runs in the test's process. call makes the next
-// numbered call.
-type loop func(ctx context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error)
+// callFunc makes the next numbered host call.
+type callFunc = func(*agent.Call) (*agent.Result, error)
+
+// loop is an agent type that runs in the test process.
+type loop func(ctx context.Context, r *agent.Run, call callFunc) (*sdk.Message, error)
 
 func (l loop) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Message, error) {
 	var number uint64
@@ -41,13 +43,13 @@ func complete(text string, final bool) *agent.Call {
 	}}
 }
 
-// chat asks the model once and answers with what it says.
-func chat(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// chat asks the model once and returns its answer.
+func chat(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	_, err := call(complete(r.Input.Text(), true))
 	return nil, err
 }
 
-// provider is a model that runs in the test's process.
+// provider is an LLM provider that runs in the test process.
 type provider func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error)
 
 func (provider) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
@@ -56,7 +58,7 @@ func (p provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*
 	return p(ctx, req, out)
 }
 
-// say answers with the words and counts them.
+// say returns a provider that answers with words, one token each.
 func say(words ...string) provider {
 	return func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		for _, w := range words {
@@ -64,19 +66,22 @@ func say(words ...string) provider {
 				return nil, err
 			}
 		}
-		return &llm.Finish{Reason: llm.FinishStop, Model: "m-1", Usage: sdk.Usage{InputTokens: 2, OutputTokens: int64(len(words))}}, nil
+		usage := sdk.Usage{InputTokens: 2, OutputTokens: int64(len(words))}
+		return &llm.Finish{Reason: llm.FinishStop, Model: "m-1", Usage: usage}, nil
 	}
 }
 
-// plugins are what the engine finds; a test may change them as it goes.
+// plugins are the plugins that the engine finds. A test may change them at any time.
 type plugins struct {
-	mu       sync.Mutex
-	agent    agent.Runner
-	provider llm.Provider
-	lacks    string
+	mu          sync.Mutex
+	agent       agent.Runner
+	provider    llm.Provider
+	unsupported string
 }
 
-func (p *plugins) Lacks(_ context.Context, _, capability string) bool { return p.lacks == capability }
+func (p *plugins) Supports(_ context.Context, _, capability string) bool {
+	return p.unsupported != capability
+}
 
 func (p *plugins) set(a agent.Runner, m llm.Provider) {
 	p.mu.Lock()
@@ -102,24 +107,26 @@ func (p *plugins) Provider(context.Context, string) (string, string, llm.Provide
 	return "test", "m", p.provider, nil
 }
 
-// world is one database, and the servers that a test runs on it.
-type world struct {
+// testEnv is a database and the servers that a test runs on it.
+type testEnv struct {
 	t       testing.TB
 	db      *storage.DB
 	plugins *plugins
 	toolbox run.Toolbox
-	cabinet *cabinet
+	files   *fakeFiles
 	agent   *core.Agent
-	viewer  core.Actor
-	// slots is how many tasks a server works on at once; none unless set.
+	actor   core.Actor
+	// slots is the number of tasks that a server executes at once. With 0, it executes none.
 	slots int
 }
 
-func newWorld(t testing.TB) *world {
+func newEnv(t testing.TB) *testEnv {
 	t.Helper()
 	db := dbtest.Open(t)
 	now := time.Now().UTC()
-	u := &core.User{ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
+	u := &core.User{
+		ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
+	}
 	a := &core.Agent{
 		ID: core.NewID("agent"), Name: "a", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"model":"m"}`),
 		Model: "m", Version: 1, CreatedBy: u.ID, CreatedAt: now, UpdatedAt: now,
@@ -127,49 +134,55 @@ func newWorld(t testing.TB) *world {
 	if err := errors.Join(db.CreateUser(t.Context(), u), db.CreateAgent(t.Context(), a)); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, db: db, plugins: &plugins{}, cabinet: newCabinet(), agent: a, viewer: core.Actor{UserID: u.ID, Role: u.Role}}
+	return &testEnv{
+		t: t, db: db, plugins: &plugins{}, files: newFakeFiles(), agent: a, actor: core.Actor{UserID: u.ID, Role: u.Role},
+	}
 }
 
-// server is one life of a server on the world's database.
+// server is a server on the database of its testEnv. A crashed one is not started again.
 type server struct {
 	*run.Engine
-	w    *world
+	env  *testEnv
 	once sync.Once
 }
 
-func (w *world) start() *server {
-	w.t.Helper()
-	logger := slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	log := events.NewLog(w.db, logger)
+// start starts a server, which crashes at the end of the test.
+func (env *testEnv) start() *server {
+	env.t.Helper()
+	logger := slog.New(slog.NewTextHandler(env.t.Output(), nil))
+	log := events.NewLog(env.db, logger)
 	o := run.Options{
-		Runs: w.db, Messages: w.db, Tasks: w.db, Agents: w.db, Log: log, Plugins: w.plugins, Toolbox: w.toolbox, Logger: logger,
-		Owner: core.NewID("server"), Times: run.Times{Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond},
-		TaskSlots: w.slots,
+		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: env.db, Log: log,
+		Plugins: env.plugins, Toolbox: env.toolbox, Logger: logger, Owner: core.NewID("server"),
+		Times: run.Times{
+			Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond,
+		},
+		TaskSlots: env.slots,
 	}
-	if w.slots > 0 {
-		o.Queue = w.db
+	if env.slots > 0 {
+		o.Queue = env.db
 	}
-	if w.cabinet != nil {
-		o.Files, o.FileStore = papers{cabinet: w.cabinet}, rows{cabinet: w.cabinet}
+	if env.files != nil {
+		o.Files, o.FileStore = fakeFileContent{fakeFiles: env.files}, fakeFileStore{fakeFiles: env.files}
 	}
-	s := &server{w: w, Engine: run.New(o)}
-	if err := s.Start(w.t.Context()); err != nil {
-		w.t.Fatal(err)
+	s := &server{env: env, Engine: run.New(o)}
+	if err := s.Start(env.t.Context()); err != nil {
+		env.t.Fatal(err)
 	}
-	w.t.Cleanup(func() {
-		s.die()
+	env.t.Cleanup(func() {
+		s.crash()
 		log.Close()
 	})
 	return s
 }
 
-// die stops the server at once: its runs are left as they stand.
-func (s *server) die() {
+// crash stops the server at once. It abandons its runs.
+func (s *server) crash() {
 	s.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if err := s.Close(ctx); err != nil {
-			s.w.t.Error(err)
+			s.env.t.Error(err)
 		}
 	})
 }
@@ -179,22 +192,24 @@ func (s *server) turn(session, text string) (*core.Run, error) {
 }
 
 func (s *server) turnWith(session string, parts ...sdk.Part) (*core.Run, error) {
-	return s.StartTurn(s.w.t.Context(), s.w.viewer, core.Turn{Agent: s.w.agent, SessionID: session, Parts: parts, Stream: true})
+	return s.StartTurn(s.env.t.Context(), s.env.actor, core.Turn{
+		Agent: s.env.agent, SessionID: session, Parts: parts, Stream: true,
+	})
 }
 
 func (s *server) mustTurn(session, text string) *core.Run {
-	s.w.t.Helper()
+	s.env.t.Helper()
 	r, err := s.turn(session, text)
 	if err != nil {
-		s.w.t.Fatal(err)
+		s.env.t.Fatal(err)
 	}
 	return r
 }
 
-// wait gives the text of the answer, or the error, as one string.
+// wait waits for the end of the run and returns the text of the answer, or the error.
 func (s *server) wait(r *core.Run) string {
-	s.w.t.Helper()
-	ctx, cancel := context.WithTimeout(s.w.t.Context(), 20*time.Second)
+	s.env.t.Helper()
+	ctx, cancel := context.WithTimeout(s.env.t.Context(), 20*time.Second)
 	defer cancel()
 	m, err := s.Wait(ctx, r)
 	if err != nil {
@@ -203,21 +218,21 @@ func (s *server) wait(r *core.Run) string {
 	return m.SDK().Text()
 }
 
-// watch gives the run's events up to its end, a line each, without the tokens
-// that a restart made void.
+// watch returns the events of the run until its end, one line each. It omits the tokens that
+// a restart made void.
 func (s *server) watch(r *core.Run) string {
-	s.w.t.Helper()
+	s.env.t.Helper()
 	return s.watchUntil(r, "")
 }
 
-// watchUntil stops after the event that holds a text.
+// watchUntil does the same but stops after the first event whose line contains text.
 func (s *server) watchUntil(r *core.Run, text string) string {
-	s.w.t.Helper()
-	ctx, cancel := context.WithTimeout(s.w.t.Context(), 20*time.Second)
+	s.env.t.Helper()
+	ctx, cancel := context.WithTimeout(s.env.t.Context(), 20*time.Second)
 	defer cancel()
-	stream, err := s.Watch(ctx, s.w.viewer, r.ID, 0)
+	stream, err := s.Watch(ctx, s.env.actor, r.ID, 0)
 	if err != nil {
-		s.w.t.Fatal(err)
+		s.env.t.Fatal(err)
 	}
 	var lines []string
 	for {
@@ -226,12 +241,12 @@ func (s *server) watchUntil(r *core.Run, text string) string {
 			return strings.Join(lines, "\n")
 		}
 		if err != nil {
-			s.w.t.Fatalf("after\n%s\n%v", strings.Join(lines, "\n"), err)
+			s.env.t.Fatalf("Next failed: %v, after\n%s", err, strings.Join(lines, "\n"))
 		}
 		for _, e := range list {
-			line := brief(s.w.t, e.Data)
+			line := summary(s.env.t, e.Data)
 			if strings.HasPrefix(line, "restart") {
-				lines = withoutLastTokens(lines)
+				lines = dropLastTokens(lines)
 			}
 			lines = append(lines, line)
 			if text != "" && strings.Contains(line, text) {
@@ -241,15 +256,15 @@ func (s *server) watchUntil(r *core.Run, text string) string {
 	}
 }
 
-func withoutLastTokens(lines []string) []string {
+func dropLastTokens(lines []string) []string {
 	for len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], "token") {
 		lines = lines[:len(lines)-1]
 	}
 	return lines
 }
 
-// brief is an event in one line: its type, and what it says.
-func brief(t testing.TB, data json.RawMessage) string {
+// summary returns an event as one line: its type and its main field.
+func summary(t testing.TB, data json.RawMessage) string {
 	t.Helper()
 	var e struct {
 		Type, Content, Name string
@@ -265,7 +280,7 @@ func brief(t testing.TB, data json.RawMessage) string {
 		}
 	}
 	if err := json.Unmarshal(data, &e); err != nil {
-		// The content of a tool_result is a list.
+		// The content of a tool_result is an array.
 		var tool struct{ Type, Name string }
 		if err := json.Unmarshal(data, &tool); err != nil {
 			t.Fatal(err)
@@ -287,24 +302,24 @@ func brief(t testing.TB, data json.RawMessage) string {
 	return e.Type
 }
 
-// stored is the run as the database has it.
-func (w *world) stored(r *core.Run) *core.Run {
-	w.t.Helper()
-	got, err := w.db.Run(w.t.Context(), w.viewer, r.ID)
+// stored returns the run from the database.
+func (env *testEnv) stored(r *core.Run) *core.Run {
+	env.t.Helper()
+	got, err := env.db.Run(env.t.Context(), env.actor, r.ID)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	return got
 }
 
-// history is the messages of session s1, a line each.
-func (w *world) history() string {
-	w.t.Helper()
-	messages, err := w.db.Messages(w.t.Context(), core.MessageFilter{
-		AgentID: w.agent.ID, UserID: w.viewer.UserID, SessionID: "s1", Limit: 100,
+// history returns the messages of session s1, one line each.
+func (env *testEnv) history() string {
+	env.t.Helper()
+	messages, err := env.db.Messages(env.t.Context(), core.MessageFilter{
+		AgentID: env.agent.ID, UserID: env.actor.UserID, SessionID: "s1", Limit: 100,
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	var lines []string
 	for _, m := range messages {

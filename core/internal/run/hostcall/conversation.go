@@ -1,4 +1,4 @@
-package run
+package hostcall
 
 import (
 	"maps"
@@ -8,17 +8,17 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// conversation knows the files that a run may read: those that its messages
-// name, and those that it has written itself. Nothing else of the user's is in
-// the reach of a model or of an agent type.
+// conversation holds the files that a run may read: those that its messages name, and
+// those that the run has written. A model or an agent type can reach no other files of
+// the user. Its methods may be called concurrently.
 type conversation struct {
 	mu    sync.Mutex
 	named []sdk.File
-	// written are by the number of the call that did it.
+	// written holds the files by the number of the call that wrote them.
 	written map[uint64]sdk.File
 }
 
-// add notes what the messages name, oldest first.
+// add adds the files that messages name, oldest first.
 func (c *conversation) add(messages ...sdk.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,7 +31,8 @@ func (c *conversation) add(messages ...sdk.Message) {
 	}
 }
 
-func (c *conversation) wrote(number uint64, f sdk.File) {
+// addWritten adds the file that the call with that number wrote.
+func (c *conversation) addWritten(number uint64, f sdk.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.written == nil {
@@ -40,8 +41,8 @@ func (c *conversation) wrote(number uint64, f sdk.File) {
 	c.written[number] = f
 }
 
-// news are the files that the run has written, in the order of its calls.
-func (c *conversation) news() []sdk.File {
+// writtenFiles returns the files that the run has written, in the order of its calls.
+func (c *conversation) writtenFiles() []sdk.File {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := make([]sdk.File, 0, len(c.written))
@@ -51,12 +52,12 @@ func (c *conversation) news() []sdk.File {
 	return out
 }
 
-// all are the files as they were when they were named, each once.
+// all returns each file once, as it was when it was named or written.
 func (c *conversation) all() []sdk.File {
-	news := c.news()
+	written := c.writtenFiles()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append(slices.Clone(c.named), news...)
+	return append(slices.Clone(c.named), written...)
 }
 
 func (c *conversation) find(id string) (sdk.File, bool) {
@@ -68,25 +69,25 @@ func (c *conversation) find(id string) (sdk.File, bool) {
 	return all[i], true
 }
 
-// answer is a loop's answer as it is kept: with the files that the run has
-// written, so that later turns name them, and without those that are not the
-// conversation's.
-func (c *conversation) answer(parts []sdk.Part) []sdk.Part {
+// answerParts returns parts without duplicate files and without files that are not in
+// the conversation. It appends the files that the run has written, so that later turns
+// name them.
+func (c *conversation) answerParts(parts []sdk.Part) []sdk.Part {
 	out := make([]sdk.Part, 0, len(parts))
-	var in []string
+	var included []string
 	for _, p := range parts {
 		if p.File != nil {
 			f, ok := c.find(p.File.ID)
-			if !ok || slices.Contains(in, f.ID) {
+			if !ok || slices.Contains(included, f.ID) {
 				continue
 			}
-			in = append(in, f.ID)
+			included = append(included, f.ID)
 			p = sdk.Part{File: &f}
 		}
 		out = append(out, p)
 	}
-	for _, f := range c.news() {
-		if !slices.Contains(in, f.ID) {
+	for _, f := range c.writtenFiles() {
+		if !slices.Contains(included, f.ID) {
 			out = append(out, sdk.Part{File: &f})
 		}
 	}
