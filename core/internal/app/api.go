@@ -26,7 +26,7 @@ func (a *App) newAPI(authn countedAuth) (all, mcp http.Handler) {
 		Auth: authn, Audit: a.db, Limits: a.limits(), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(),
 	})
-	mcp = a.registerAPI(srv, authn, apiURLs{public: a.URL(), mcp: a.mcpURL()})
+	mcp = a.registerAPI(srv, authn, apiURLs{public: a.URL(), mcp: a.http.url(1, a.settings.MCPListen)})
 	return srv.Handler(), mcp
 }
 
@@ -36,7 +36,7 @@ type apiURLs struct{ public, mcp string }
 
 // registerAPI registers every group of resources. It returns the handler of the MCP gateway alone.
 func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Handler {
-	health.Register(srv, health.Options{Version: Version, Checks: a.checks()})
+	health.Register(srv, health.Options{Version: Version, Checks: a.readinessChecks()})
 	accounts.Register(srv, accounts.Options{
 		Logins: authn, UserManager: authn, Users: a.db, KeyManager: authn, Keys: a.db, Audit: a.db,
 	})
@@ -46,7 +46,7 @@ func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Ha
 	runs.Register(srv, a.db, a.engine)
 	tasks.Register(srv, tasks.Options{Agents: a.db, Files: a.db, Store: a.db, Runner: a.engine})
 	events.Register(srv, events.Options{
-		Hub: a.hub, Agents: a.db, Tasks: a.db, PublicURL: urls.public, Draining: a.drained,
+		Hub: a.hub, Agents: a.db, Tasks: a.db, PublicURL: urls.public, Draining: a.draining,
 	})
 	engine := a.metrics.Files(a.files)
 	files.Register(srv, files.Options{

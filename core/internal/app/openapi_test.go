@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"flag"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
 	"github.com/agentarea/agentarea/core/internal/config"
 )
+
+var update = flag.Bool("update", false, "write the golden files")
 
 // wholeAPI returns the API with every operation. Their dependencies are missing, so that only requests
 // that reach no handler work.
