@@ -122,7 +122,7 @@ func TestMoveFails(t *testing.T) {
 	if code := m.exitCode(t); code != 1 {
 		t.Errorf("got exit code %d, want 1: %s", code, m.stderr)
 	}
-	for id, word := range map[string]string{damaged.ID: "checksum", lost.ID: "not where they were kept"} {
+	for id, word := range map[string]string{damaged.ID: "checksum", lost.ID: "are missing"} {
 		_, line, _ := strings.Cut(m.stderr.String(), id)
 		if line, _, _ = strings.Cut(line, "\n"); !strings.Contains(line, word) {
 			t.Errorf("the move prints %s, want %q for %s", m.stderr, word, id)

@@ -7,13 +7,13 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// counted tells how many bytes were read of a file that is moved.
+// counted is a reader that reports the number of bytes read. It is used for moves.
 type counted struct {
 	io.Reader
 	count func(int64)
 }
 
-// Read implements io.Reader. That a file has no bytes is errMissing.
+// Read implements io.Reader. It returns errMissing if the backend does not have the blob.
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if n > 0 {

@@ -1,23 +1,22 @@
-// Package files is the engine room of files: it carries bytes between callers
-// and backends, and keeps the rows of the database and the bytes of the backends
-// in step.
+// Package files transfers the bytes of files between callers and file backends, and keeps the rows
+// of the database consistent with the bytes in the backends.
 //
-// The bytes of a file are a blob: a key in a backend, used once. Every blob is
-// named by a file's row or by a pending blob's, whatever crashes and whenever:
+// The bytes of a file are a blob, which is a key in a backend. A key is used once. At any time,
+// also after a crash, each blob belongs to the row of a file or of a pending blob:
 //
 //	           reserve                  CreateFile, MoveFile
-//	(nothing) ────────▶ pending blob ─────────────────────────────▶ file
-//	    ▲                  │ nobody took it in time              │
+//	(nothing) ────────▶ pending blob ────────────────────────▶ file
+//	    ▲                  │ not used in time                    │
 //	    │                  ▼                                     │ DeleteFile,
 //	    │   bytes       claimed ◀────────────────────────────────┘ MoveFile
 //	    └──deleted─────  pending blob
 //	                      │  ▲
-//	                      └──┘ the backend refused: again later
+//	                      └──┘ the backend failed: retry later
 //
-// A blob is reserved before its first byte is written, and renewed while it is.
-// The file's row takes it in the transaction that makes the file, once the bytes
-// are safe and their checksum is right. So a file is whole, or not there.
+// A blob is reserved before its first byte is written, and the reservation is renewed during the
+// upload. When the bytes are stored and their checksum is verified, one transaction creates the
+// file's row and removes the pending blob. A file is therefore either complete or absent.
 //
-// The sweeper claims what is due and deletes its bytes. No file can take a
-// claimed pending blob, so what was claimed may be deleted by anybody at any time.
+// The sweeper claims pending blobs that are due, and deletes their bytes. A file cannot take a
+// claimed blob, so the bytes of a claimed blob can be deleted at any time.
 package files

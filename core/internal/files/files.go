@@ -10,55 +10,52 @@ import (
 	backends "github.com/agentarea/agentarea/sdk/files"
 )
 
-// Backends finds the files plugins.
+// Backends provides the file backends.
 type Backends interface {
-	// FileBackend gives the files plugin of that label, or the one that takes new
-	// files for "", with its label. It waits a little while the plugin is being
-	// started, and fails with Unavailable after that.
+	// FileBackend returns the backend with the given label, or the backend for new files if label
+	// is "", and its label. While the plugin is starting it waits for a short time, and then fails
+	// with Unavailable.
 	FileBackend(ctx context.Context, label string) (string, backends.Backend, error)
 }
 
-// Options are what Files is made of. Limits and Times may be left out.
+// Options configure Files. Limits and Times are optional.
 type Options struct {
 	Store    core.FileStore
 	Backends Backends
-	// Labels gives the labels of the enabled files plugins.
+	// Labels returns the labels of the enabled files plugins.
 	Labels func() []string
 	Limits Limits
 	Times  Times
 	Logger *slog.Logger
 }
 
-// Limits bound what users may put down.
+// Limits limit uploads.
 type Limits struct {
-	// FileSize is the most bytes of a file; 2 GiB unless set.
+	// FileSize is the maximum size of a file in bytes. Default: 2 GiB.
 	FileSize int64
-	// UserTotal is the most bytes of all files of a user; 0 is no limit.
+	// UserTotal is the maximum total size of a user's files in bytes. 0 means no limit.
 	UserTotal int64
-	// Uploads is how many a user may have under way at once on this server; 8
-	// unless set.
+	// Uploads is the maximum number of concurrent uploads of a user on this server. Default: 8.
 	Uploads int
 }
 
-// Times are how long things may take; zero is the default.
+// Times are timeouts and intervals. Zero values are replaced by the defaults in parentheses.
 type Times struct {
-	// Reserve is how long a blob that is being written is safe from the sweeper
-	// without renewal (15 min), and Renew how often it is renewed (5 min).
+	// Reserve is how long a reservation protects a blob from the sweeper (15 min). Renew is the
+	// interval at which reservations are renewed (5 min).
 	Reserve, Renew time.Duration
-	// Stall is how long a backend may take neither to accept nor to give a byte
-	// (30 s), and Commit how long it may take to make safe what it has (2 min).
+	// Stall is how long a backend may transfer no byte (30 s). Commit is how long it may take to
+	// store an upload after its last byte (2 min).
 	Stall, Commit time.Duration
-	// Call is the time for a short call of a backend, such as a delete (10 s).
+	// Call is the timeout of a short call, such as a delete (10 s).
 	Call time.Duration
-	// Sweep is how often the sweeper looks for pending blobs (1 min), and Claim for how
-	// long it has what it claims (10 min).
+	// Sweep is the interval of the sweeper (1 min). Claim is the duration of its claims (10 min).
 	Sweep, Claim time.Duration
-	// Grace is how long the bytes of a file that was moved stay where they were,
-	// for downloads that began before (10 min).
+	// Grace is how long the old bytes of a moved file are kept, for downloads in progress (10 min).
 	Grace time.Duration
 }
 
-// Files implements core.Files.
+// Files implements core.Files. Its methods may be called concurrently.
 type Files struct {
 	store    core.FileStore
 	backends Backends
@@ -68,9 +65,9 @@ type Files struct {
 	log      *slog.Logger
 
 	mu sync.Mutex
-	// uploads counts those under way by user.
+	// uploads counts the active uploads by user.
 	uploads map[string]int
-	// moving is held by a move.
+	// moving is held during a move.
 	moving sync.Mutex
 
 	// kick wakes the sweeper.
@@ -81,7 +78,7 @@ type Files struct {
 
 var _ core.Files = (*Files)(nil)
 
-// New makes Files. Start begins its sweeping.
+// New returns a Files. Call Start to start its sweeper.
 func New(o Options) *Files {
 	f := &Files{
 		store: o.Store, backends: o.Backends, labels: o.Labels, limits: o.Limits, times: o.Times, log: o.Logger,
@@ -113,20 +110,20 @@ func New(o Options) *Files {
 	return f
 }
 
-// Start sweeps until Close.
+// Start starts the sweeper, which runs until Close.
 func (f *Files) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
-	f.sweeping.Go(func() { f.sweepAlways(ctx) })
+	f.sweeping.Go(func() { f.runSweeper(ctx) })
 }
 
-// Close ends the sweeping, in mid-sweep if need be.
+// Close stops the sweeper and waits for it.
 func (f *Files) Close() {
 	f.stop()
 	f.sweeping.Wait()
 }
 
-// Delete implements core.Files. The bytes go right after, by the sweeper.
+// Delete implements core.Files. The sweeper deletes the bytes afterwards.
 func (f *Files) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
 	if _, err := f.store.DeleteFile(ctx, v, id, version, now()); err != nil {
 		return err

@@ -19,33 +19,33 @@ import (
 	"github.com/agentarea/agentarea/test/dbtest"
 )
 
-// rig is Files on a real database and on shelves named local and s3.
-type rig struct {
+// env is a Files with a real database and in-memory backends named local and s3.
+type env struct {
 	*Files
-	t       *testing.T
-	db      *storage.DB
-	shelves shelves
-	local   *shelf
-	ada     core.Actor
+	t        *testing.T
+	db       *storage.DB
+	backends memoryBackends
+	local    *memoryBackend
+	ada      core.Actor
 }
 
-func newRig(t *testing.T, change ...func(*Options)) *rig {
+func newEnv(t *testing.T, change ...func(*Options)) *env {
 	t.Helper()
 	db := dbtest.Open(t)
-	r := &rig{t: t, db: db, shelves: shelves{}}
+	r := &env{t: t, db: db, backends: memoryBackends{}}
 	for _, label := range []string{"local", "s3"} {
-		r.shelves[label] = &shelf{objects: map[string][]byte{}}
+		r.backends[label] = &memoryBackend{objects: map[string][]byte{}}
 	}
-	r.local = r.shelves["local"]
+	r.local = r.backends["local"]
 	r.ada = r.user("ada")
-	r.Files = r.life(change...)
+	r.Files = r.restart(change...)
 	return r
 }
 
-// life is another Files on the same database and shelves, as after a crash.
-func (r *rig) life(change ...func(*Options)) *Files {
+// restart returns another Files with the same database and backends, as after a crash.
+func (r *env) restart(change ...func(*Options)) *Files {
 	o := Options{
-		Store: r.db, Backends: r.shelves, Labels: func() []string { return []string{"local", "s3"} },
+		Store: r.db, Backends: r.backends, Labels: func() []string { return []string{"local", "s3"} },
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
@@ -54,7 +54,7 @@ func (r *rig) life(change ...func(*Options)) *Files {
 	return New(o)
 }
 
-func (r *rig) user(name string) core.Actor {
+func (r *env) user(name string) core.Actor {
 	r.t.Helper()
 	u := &core.User{
 		ID: core.NewID("user"), Username: name, Email: name + "@example.com", PasswordHash: "x", Role: core.RoleMember,
@@ -66,11 +66,11 @@ func (r *rig) user(name string) core.Actor {
 	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
-func (r *rig) upload(body io.Reader) (*core.File, error) {
+func (r *env) upload(body io.Reader) (*core.File, error) {
 	return r.Upload(r.t.Context(), r.ada, &core.Upload{Name: "notes.txt", Body: body})
 }
 
-func (r *rig) mustUpload(content string) *core.File {
+func (r *env) mustUpload(content string) *core.File {
 	r.t.Helper()
 	f, err := r.upload(strings.NewReader(content))
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *rig) mustUpload(content string) *core.File {
 	return f
 }
 
-func (r *rig) read(f *core.File) string {
+func (r *env) read(f *core.File) string {
 	r.t.Helper()
 	body := r.Open(r.t.Context(), f)
 	defer body.Close()
@@ -90,8 +90,8 @@ func (r *rig) read(f *core.File) string {
 	return string(data)
 }
 
-// pending blobs counts those that there are, due or not.
-func (r *rig) orphans() int {
+// pendingBlobs returns the number of pending blobs, due or not.
+func (r *env) pendingBlobs() int {
 	r.t.Helper()
 	all, err := r.db.ClaimPendingBlobs(r.t.Context(), now().Add(24*time.Hour), now(), 1000)
 	if err != nil {
@@ -100,8 +100,8 @@ func (r *rig) orphans() int {
 	return len(all)
 }
 
-// wantNothing checks that neither a file nor a byte is there, nor a pending blob.
-func (r *rig) wantNothing() {
+// wantNothing checks that there are no files, bytes and pending blobs.
+func (r *env) wantNothing() {
 	r.t.Helper()
 	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil || total != 0 {
 		r.t.Errorf("%d files, %v", total, err)
@@ -109,8 +109,8 @@ func (r *rig) wantNothing() {
 	if keys := r.local.keys(); len(keys) != 0 {
 		r.t.Errorf("bytes are left under %v", keys)
 	}
-	if n := r.orphans(); n != 0 {
-		r.t.Errorf("%d orphans are left", n)
+	if n := r.pendingBlobs(); n != 0 {
+		r.t.Errorf("%d pendingBlobs are left", n)
 	}
 }
 
@@ -123,7 +123,7 @@ func wantCode(t *testing.T, err error, code core.Code, text string) {
 
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	for content, contentType := range map[string]string{
 		"":                              "text/plain",
 		"Hello, Ada!":                   "text/plain; charset=utf-8",
@@ -144,16 +144,16 @@ func TestUpload(t *testing.T) {
 			t.Errorf("%+v %v", stored, err)
 		}
 	}
-	if n := r.orphans(); n != 0 {
-		t.Errorf("%d orphans", n)
+	if n := r.pendingBlobs(); n != 0 {
+		t.Errorf("%d pendingBlobs", n)
 	}
 }
 
 func pad(n int) string { return strings.Repeat("x", n) }
 
-func TestRangesOfAFile(t *testing.T) {
+func TestOpenReadsRanges(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	f := r.mustUpload("0123456789")
 	body := r.Open(t.Context(), f)
 	defer body.Close()
@@ -176,9 +176,9 @@ func TestRangesOfAFile(t *testing.T) {
 	}
 }
 
-func TestAnIDIsUploadedOnce(t *testing.T) {
+func TestUploadWithTheSameIDIsIdempotent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	upload := func(content string) (*core.File, error) {
 		return r.Upload(t.Context(), r.ada, &core.Upload{ID: "file-1", Name: "a.txt", Body: strings.NewReader(content)})
 	}
@@ -192,17 +192,17 @@ func TestAnIDIsUploadedOnce(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestUploadLimits(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.Limits = Limits{FileSize: 5000, UserTotal: 8000} })
+	r := newEnv(t, func(o *Options) { o.Limits = Limits{FileSize: 5000, UserTotal: 8000} })
 	for _, size := range []int{5001, 100_000} { // in what is read ahead, and after
 		_, err := r.upload(strings.NewReader(pad(size)))
-		wantCode(t, err, core.CodePayloadTooLarge, "over the limit of 5000 bytes a file")
+		wantCode(t, err, core.CodePayloadTooLarge, "exceeds the limit of 5000 bytes per file")
 	}
 	r.wantNothing()
 	f := r.mustUpload(pad(5000))
 	_, err := r.upload(strings.NewReader(pad(3001)))
-	wantCode(t, err, core.CodePayloadTooLarge, "over the limit of 8000 bytes a user: you have 5000")
+	wantCode(t, err, core.CodePayloadTooLarge, "exceed the limit of 8000 bytes per user. You have stored 5000")
 	if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -216,10 +216,10 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Each is within the limit when it begins; both are not when they end.
-func TestUploadsAtOnceKeepTheTotal(t *testing.T) {
+// Each upload is within the limit when it starts; together they exceed it.
+func TestConcurrentUploadsRespectTheTotal(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.Limits = Limits{UserTotal: 8000} })
+	r := newEnv(t, func(o *Options) { o.Limits = Limits{UserTotal: 8000} })
 	var both sync.WaitGroup
 	both.Add(2)
 	r.local.put = func(context.Context, string, *[]byte) error {
@@ -241,9 +241,9 @@ func TestUploadsAtOnceKeepTheTotal(t *testing.T) {
 	}
 }
 
-func TestUploadsAtOnceOfAUser(t *testing.T) {
+func TestConcurrentUploadsOfAUserAreLimited(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.Limits = Limits{Uploads: 1} })
+	r := newEnv(t, func(o *Options) { o.Limits = Limits{Uploads: 1} })
 	body, feed := io.Pipe()
 	done := make(chan error)
 	go func() {
@@ -252,7 +252,7 @@ func TestUploadsAtOnceOfAUser(t *testing.T) {
 	}()
 	_, _ = feed.Write([]byte("begun"))
 	_, err := r.upload(strings.NewReader("one more"))
-	wantCode(t, err, core.CodeRateLimited, "1 uploads under way")
+	wantCode(t, err, core.CodeRateLimited, "limit of 1 concurrent uploads")
 	if _, err := r.Upload(t.Context(), r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
 		t.Errorf("another user: %v", err)
 	}
@@ -263,9 +263,9 @@ func TestUploadsAtOnceOfAUser(t *testing.T) {
 	r.mustUpload("now")
 }
 
-func TestABodyThatFailsLeavesNothing(t *testing.T) {
+func TestFailedBodyLeavesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	cut := errors.New("the client went away")
 	for _, before := range []int{0, 100, 100_000} {
 		_, err := r.upload(io.MultiReader(strings.NewReader(pad(before)), failing(cut)))
@@ -282,35 +282,35 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestABackendThatFailsLeavesNothing(t *testing.T) {
+func TestFailedBackendLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		put  func(ctx context.Context, key string, data *[]byte) error
 		code core.Code
 		text string
 	}{
-		"full":    {refuse(sdk.CodeNoSpace), core.CodeInsufficientStorage, "no room left"},
-		"keys":    {refuse(sdk.CodeUnauthorized), core.CodeUnavailable, "refuses the server's keys"},
-		"down":    {refuse(sdk.CodeUnavailable), core.CodeUnavailable, `"local" is not available now`},
-		"crashed": {refuse(sdk.CodePluginCrashed), core.CodeUnavailable, `"local" is not available now`},
+		"full":    {refuse(sdk.CodeNoSpace), core.CodeInsufficientStorage, "no free space"},
+		"keys":    {refuse(sdk.CodeUnauthorized), core.CodeUnavailable, "rejected the server's credentials"},
+		"down":    {refuse(sdk.CodeUnavailable), core.CodeUnavailable, `"local" is not available`},
+		"crashed": {refuse(sdk.CodePluginCrashed), core.CodeUnavailable, `"local" is not available`},
 		"mad":     {refuse(sdk.CodeInvalidRequest), core.CodeInternal, ""},
 		"stalls": {func(ctx context.Context, _ string, _ *[]byte) error {
 			<-ctx.Done()
 			return &sdk.Error{Code: sdk.CodeCancelled, Message: ctx.Err().Error()}
-		}, core.CodeUnavailable, `"local" is not available now`},
+		}, core.CodeUnavailable, `"local" is not available`},
 		"other bytes": {func(_ context.Context, _ string, data *[]byte) error {
 			*data = append([]byte("X"), (*data)[1:]...)
 			return nil
-		}, core.CodeUnavailable, "did not keep the bytes as they are"},
+		}, core.CodeUnavailable, "did not store the bytes correctly"},
 		"fewer bytes": {func(_ context.Context, _ string, data *[]byte) error {
 			*data = (*data)[1:]
 			return nil
-		}, core.CodeUnavailable, "did not keep the bytes as they are"},
+		}, core.CodeUnavailable, "did not store the bytes correctly"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// What is reserved is due at once, so that a sweep gets all that is left.
-			r := newRig(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond, Commit: 50 * time.Millisecond} })
+			r := newEnv(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond, Commit: 50 * time.Millisecond} })
 			r.local.put = c.put
 			_, err := r.upload(strings.NewReader(pad(100_000)))
 			wantCode(t, err, c.code, c.text)
@@ -318,7 +318,7 @@ func TestABackendThatFailsLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.wantNothing()
-			r.local.set(func(s *shelf) { s.put = nil })
+			r.local.set(func(s *memoryBackend) { s.put = nil })
 			r.mustUpload("it heals")
 		})
 	}
@@ -330,21 +330,21 @@ func refuse(code sdk.ErrorCode) func(context.Context, string, *[]byte) error {
 
 func TestNoBackend(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	f := r.mustUpload("there")
-	delete(r.shelves, "local")
+	delete(r.backends, "local")
 	_, err := r.upload(strings.NewReader("new"))
 	wantCode(t, err, core.CodeUnavailable, `no files plugin "local"`)
 	_, err = io.ReadAll(r.Open(t.Context(), f))
 	wantCode(t, err, core.CodeUnavailable, `no files plugin "local"`)
-	if n := r.orphans(); n != 0 {
-		t.Errorf("%d orphans", n)
+	if n := r.pendingBlobs(); n != 0 {
+		t.Errorf("%d pendingBlobs", n)
 	}
 }
 
-func TestADownloadGoesOnAfterACrash(t *testing.T) {
+func TestDownloadResumesAfterACrash(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	content := pad(1000) + strings.Repeat("y", 1000)
 	f := r.mustUpload(content)
 	crashes := 2
@@ -362,28 +362,28 @@ func TestADownloadGoesOnAfterACrash(t *testing.T) {
 	// One that crashes for ever is an error, and no endless loop.
 	r.local.get = func(context.Context, string, int64) (io.ReadCloser, error) { return nil, errCrashed }
 	_, err := io.ReadAll(r.Open(t.Context(), f))
-	wantCode(t, err, core.CodeUnavailable, "not available now")
+	wantCode(t, err, core.CodeUnavailable, "is not available")
 }
 
-func TestADownloadOfLostBytes(t *testing.T) {
+func TestDownloadOfMissingBytes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	f := r.mustUpload("0123456789")
 	key := f.Blob.Key
-	r.local.set(func(s *shelf) { s.objects[key] = []byte("0123") })
+	r.local.set(func(s *memoryBackend) { s.objects[key] = []byte("0123") })
 	data, err := io.ReadAll(r.Open(t.Context(), f))
 	if string(data) != "0123" {
 		t.Errorf("%q", data)
 	}
-	wantCode(t, err, core.CodeUnavailable, "not where they were kept")
-	r.local.set(func(s *shelf) { delete(s.objects, key) })
+	wantCode(t, err, core.CodeUnavailable, "are missing")
+	r.local.set(func(s *memoryBackend) { delete(s.objects, key) })
 	_, err = io.ReadAll(r.Open(t.Context(), f))
-	wantCode(t, err, core.CodeUnavailable, "not where they were kept")
+	wantCode(t, err, core.CodeUnavailable, "are missing")
 }
 
-func TestADownloadThatStalls(t *testing.T) {
+func TestDownloadStalls(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.Times = Times{Stall: 20 * time.Millisecond} })
+	r := newEnv(t, func(o *Options) { o.Times = Times{Stall: 20 * time.Millisecond} })
 	f := r.mustUpload("0123456789")
 	r.local.get = func(ctx context.Context, _ string, _ int64) (io.ReadCloser, error) {
 		return io.NopCloser(readerFunc(func([]byte) (int, error) {
@@ -392,10 +392,10 @@ func TestADownloadThatStalls(t *testing.T) {
 		})), nil
 	}
 	_, err := io.ReadAll(r.Open(t.Context(), f))
-	wantCode(t, err, core.CodeUnavailable, "not available now")
+	wantCode(t, err, core.CodeUnavailable, "is not available")
 }
 
-// large is a reader of n bytes that are made as they are read.
+// large is a reader of n generated bytes.
 func large(n int64) io.Reader {
 	return io.LimitReader(readerFunc(func(p []byte) (int, error) {
 		copy(p, bytes.Repeat([]byte("abcdefgh"), len(p)/8+1))
@@ -403,9 +403,9 @@ func large(n int64) io.Reader {
 	}), n)
 }
 
-func TestALargeUploadIsSniffedByItsHead(t *testing.T) {
+func TestLargeUploadIsDetectedByItsFirstBytes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	f, err := r.upload(io.MultiReader(strings.NewReader("GIF89a"), large(5<<20)))
 	if err != nil || f.ContentType != "image/gif" || f.Size != 5<<20+6 {
 		t.Errorf("%+v %v", f, err)

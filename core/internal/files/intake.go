@@ -9,24 +9,22 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 )
 
-// headSize is how many bytes tell what a file is.
+// headSize is the number of bytes from which the content type is detected.
 const headSize = 3072
 
-// intake reads bytes on their way to a backend: it counts and hashes them, and
-// fails past a limit.
+// intake is a reader that counts and hashes the bytes of an upload, and fails over a limit.
 type intake struct {
 	src io.Reader
-	// limit is the most bytes, and over the error past it.
+	// limit is the maximum number of bytes, and over is the error for more.
 	limit int64
 	over  error
 
-	// head is what was read ahead.
+	// head has the bytes that peek has read.
 	head        []byte
 	contentType string
 	size        int64
 	hash        hash.Hash
-	// ended is set when src has no more, and err when it failed: then the fault
-	// is not the backend's.
+	// ended is set at the end of src, and err if src failed. An err is not the backend's fault.
 	ended bool
 	err   error
 }
@@ -35,14 +33,14 @@ func newIntake(src io.Reader, limit int64, over error) *intake {
 	return &intake{src: src, limit: limit, over: over, hash: sha256.New()}
 }
 
-// peek reads ahead, and tells by the first bytes what the content is.
+// peek reads the first bytes and detects the content type.
 func (in *intake) peek() error {
 	head := make([]byte, headSize)
 	n := 0
 	for n < headSize && in.err == nil && !in.ended {
 		m, err := in.src.Read(head[n:])
 		n += m
-		in.note(err)
+		in.recordError(err)
 	}
 	in.head = head[:n]
 	in.contentType = mimetype.Detect(in.head).String()
@@ -52,7 +50,7 @@ func (in *intake) peek() error {
 	return in.err
 }
 
-func (in *intake) note(err error) {
+func (in *intake) recordError(err error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		in.ended = true
@@ -71,7 +69,7 @@ func (in *intake) Read(p []byte) (int, error) {
 	case in.err == nil && !in.ended:
 		var err error
 		n, err = in.src.Read(p)
-		in.note(err)
+		in.recordError(err)
 	}
 	in.size += int64(n)
 	if in.err == nil && in.size > in.limit {
@@ -87,5 +85,5 @@ func (in *intake) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// sum is the SHA-256 of what was read.
+// sum returns the SHA-256 of the bytes read.
 func (in *intake) sum() [sha256.Size]byte { return [sha256.Size]byte(in.hash.Sum(nil)) }

@@ -14,15 +14,14 @@ import (
 )
 
 const (
-	// movePage is how many files are looked up at once, and movers how many are
-	// under way at once.
+	// movePage is the number of files per database query. movers is the number of concurrent moves.
 	movePage = 100
 	movers   = 2
 )
 
 var (
-	errChecksum = core.Conflict("The bytes are not those that were uploaded, for their checksum is another: an admin must restore them, or delete the file")
-	errMissing  = core.Conflict("The bytes are not where they were kept: an admin must restore them, or delete the file")
+	errChecksum = core.Conflict("The bytes in the file backend do not match the checksum of the file. An administrator must restore them or delete the file.")
+	errMissing  = core.Conflict("The bytes of the file are missing in the file backend. An administrator must restore them or delete the file.")
 )
 
 // Move implements core.Files.
@@ -31,7 +30,7 @@ func (f *Files) Move(ctx context.Context, from, to string, report func(core.Move
 		return err
 	}
 	if !f.moving.TryLock() {
-		return core.Conflict("Files are being moved already: wait for the end of that")
+		return core.Conflict("Another move of files is in progress. Wait until it has finished.")
 	}
 	defer f.moving.Unlock()
 	m := &move{files: f, from: from, to: to, report: report}
@@ -52,21 +51,22 @@ func (f *Files) Move(ctx context.Context, from, to string, report func(core.Move
 	}
 }
 
+// checkMove validates the labels of a move.
 func (f *Files) checkMove(from, to string) error {
 	labels := f.labels()
 	for _, end := range []struct{ field, label string }{{"from", from}, {"to", to}} {
 		if !slices.Contains(labels, end.label) {
-			return core.Invalid(end.field, "There is no enabled files plugin %q in plugins.hcl; there are: %s",
+			return core.Invalid(end.field, "No enabled files plugin has the label %q. Labels in plugins.hcl: %s",
 				end.label, strings.Join(labels, ", "))
 		}
 	}
 	if from == to {
-		return core.Invalid("to", "Must be another backend than from")
+		return core.Invalid("to", "Must differ from \"from\"")
 	}
 	return nil
 }
 
-// move is one under way.
+// move is the state of a move in progress.
 type move struct {
 	files    *Files
 	from, to string
@@ -76,7 +76,7 @@ type move struct {
 	report   func(core.MoveProgress)
 }
 
-// change changes the progress and reports it.
+// change updates the progress and reports it.
 func (m *move) change(by func(*core.MoveProgress)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,7 +85,7 @@ func (m *move) change(by func(*core.MoveProgress)) {
 	m.progress.FileID, m.progress.Error = "", nil
 }
 
-// all moves files, some at once. It fails when the rest would fail too.
+// all moves a page of files, several at once. It stops at the first error.
 func (m *move) all(ctx context.Context, page []*core.File) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -111,7 +111,7 @@ func (m *move) all(ctx context.Context, page []*core.File) error {
 	return context.Cause(ctx)
 }
 
-// one moves a file. What is wrong with this file alone is reported and no error.
+// one moves a file. It reports a problem with this file only, and returns other errors.
 func (m *move) one(ctx context.Context, file *core.File) error {
 	var moved int64
 	count := func(n int64) {
@@ -126,7 +126,7 @@ func (m *move) one(ctx context.Context, file *core.File) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case core.CodeOf(err) == core.CodeNotFound:
-		// Deleted, or moved by somebody else, meanwhile.
+		// The file was deleted or moved concurrently.
 		m.change(func(p *core.MoveProgress) { p.Bytes -= moved })
 		return nil
 	case errors.Is(err, errChecksum), errors.Is(err, errMissing):
@@ -141,7 +141,7 @@ func (m *move) one(ctx context.Context, file *core.File) error {
 	}
 }
 
-// moveFile copies the bytes of a file to a backend and has the file take the copy.
+// moveFile copies the bytes of a file to a backend, verifies them, and updates the row of the file.
 func (f *Files) moveFile(ctx context.Context, file *core.File, to string, count func(int64)) error {
 	label, backend, err := f.backends.FileBackend(ctx, to)
 	if err != nil {
@@ -159,7 +159,7 @@ func (f *Files) moveFile(ctx context.Context, file *core.File, to string, count 
 		return errChecksum
 	}
 	err = f.store.MoveFile(ctx, file.ID, file.Blob, blob, now().Add(f.times.Grace))
-	switch core.CodeOf(err) { //nolint:exhaustive // of the others nobody knows whether the file has moved
+	switch core.CodeOf(err) { //nolint:exhaustive // after other errors it is unknown whether the file was moved
 	case core.CodeNotFound:
 		f.discard(ctx, blob)
 	case core.CodeConflict:

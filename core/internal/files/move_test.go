@@ -18,8 +18,8 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// move moves from local to s3 and gives the last report and those of failures.
-func (r *rig) move(f *Files) (last core.MoveProgress, failed []core.MoveProgress, err error) {
+// move moves files from local to s3. It returns the last report and the reports of failures.
+func (r *env) move(f *Files) (last core.MoveProgress, failed []core.MoveProgress, err error) {
 	err = f.Move(r.t.Context(), "local", "s3", func(p core.MoveProgress) {
 		last = p
 		if p.Error != nil {
@@ -29,8 +29,8 @@ func (r *rig) move(f *Files) (last core.MoveProgress, failed []core.MoveProgress
 	return last, failed, err
 }
 
-// wantMoved checks that a file is in s3, and readable.
-func (r *rig) wantMoved(file *core.File, content string) {
+// wantMoved checks that a file is in s3 and readable.
+func (r *env) wantMoved(file *core.File, content string) {
 	r.t.Helper()
 	now, err := r.db.File(r.t.Context(), r.ada, file.ID)
 	if err != nil {
@@ -43,13 +43,13 @@ func (r *rig) wantMoved(file *core.File, content string) {
 
 func TestMove(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	files := map[string]*core.File{}
 	for i := range 2*movePage + 3 {
 		content := fmt.Sprint("content ", i)
 		files[content] = r.mustUpload(content)
 	}
-	// A download that began before goes on where the bytes were.
+	// A download that started before the move reads the old bytes.
 	var old *core.File
 	for _, old = range files {
 		break
@@ -69,43 +69,43 @@ func TestMove(t *testing.T) {
 	if data, err := io.ReadAll(before); err != nil || !strings.HasPrefix(string(data), "content ") {
 		t.Errorf("%q %v", data, err)
 	}
-	if n := r.orphans(); n != len(files) {
+	if n := r.pendingBlobs(); n != len(files) {
 		t.Errorf("%d of the old blobs are to be swept", n)
 	}
 }
 
-func TestMoveRefusesWhatIsNoBackend(t *testing.T) {
+func TestMoveRejectsUnknownLabels(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	for field, ends := range map[string][2]string{"from": {"tape", "s3"}, "to": {"local", "tape"}} {
 		err := r.Move(t.Context(), ends[0], ends[1], nil)
 		var e *core.Error
-		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, `"tape" in plugins.hcl; there are: local, s3`) {
+		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, `"tape". Labels in plugins.hcl: local, s3`) {
 			t.Errorf("%v: %v", ends, err)
 		}
 	}
 	wantCode(t, r.Move(t.Context(), "s3", "s3", nil), core.CodeValidation, "")
 }
 
-func TestOneMoveAtATime(t *testing.T) {
+func TestConcurrentMoveIsRejected(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	r.mustUpload("x")
 	other := errors.New("not asked")
-	r.shelves["s3"].put = func(context.Context, string, *[]byte) error {
+	r.backends["s3"].put = func(context.Context, string, *[]byte) error {
 		_, _, other = r.move(r.Files)
 		return nil
 	}
 	if _, _, err := r.move(r.Files); err != nil {
 		t.Error(err)
 	}
-	wantCode(t, other, core.CodeConflict, "already")
+	wantCode(t, other, core.CodeConflict, "in progress")
 }
 
-// What can't be moved stays and is told; the rest is moved.
-func TestMoveKeepsWhatIsNotWhole(t *testing.T) {
+// A damaged or missing file is reported and not moved; the others are moved.
+func TestMoveSkipsDamagedFiles(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	good, changed, lost := r.mustUpload("good"), r.mustUpload("changed"), r.mustUpload("lost")
 	r.local.objects[changed.Blob.Key] = []byte("CHANGED")
 	delete(r.local.objects, lost.Blob.Key)
@@ -114,7 +114,7 @@ func TestMoveKeepsWhatIsNotWhole(t *testing.T) {
 		t.Errorf("%+v %v %v", last, failed, err)
 	}
 	for _, p := range failed {
-		if p.FileID == changed.ID && !strings.Contains(p.Error.Error(), "checksum") || p.FileID == lost.ID && !strings.Contains(p.Error.Error(), "not where they were kept") {
+		if p.FileID == changed.ID && !strings.Contains(p.Error.Error(), "checksum") || p.FileID == lost.ID && !strings.Contains(p.Error.Error(), "are missing") {
 			t.Errorf("%s: %v", p.FileID, p.Error)
 		}
 	}
@@ -125,16 +125,16 @@ func TestMoveKeepsWhatIsNotWhole(t *testing.T) {
 			t.Errorf("%+v %v", now, err)
 		}
 	}
-	if n := len(r.shelves["s3"].keys()); n != 1 {
+	if n := len(r.backends["s3"].keys()); n != 1 {
 		t.Errorf("%d blobs in s3", n)
 	}
 }
 
-func TestMoveOfAFileThatIsDeletedMeanwhile(t *testing.T) {
+func TestMoveOfAFileThatIsDeletedConcurrently(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	f := r.mustUpload("x")
-	r.shelves["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), r.ada, f.ID, 0) }
+	r.backends["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), r.ada, f.ID, 0) }
 	last, failed, err := r.move(r.Files)
 	if err != nil || last.Files != 0 || len(failed) > 0 {
 		t.Errorf("%+v %v %v", last, failed, err)
@@ -142,29 +142,29 @@ func TestMoveOfAFileThatIsDeletedMeanwhile(t *testing.T) {
 	if err := r.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.shelves["s3"].keys()) > 0 || len(r.local.keys()) > 0 {
-		t.Errorf("left: %v %v", r.shelves["s3"].keys(), r.local.keys())
+	if len(r.backends["s3"].keys()) > 0 || len(r.local.keys()) > 0 {
+		t.Errorf("left: %v %v", r.backends["s3"].keys(), r.local.keys())
 	}
 }
 
-func TestAMoveThatWasCutGoesOn(t *testing.T) {
+func TestMoveResumes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newEnv(t)
 	var files []*core.File
 	for i := range 5 {
 		files = append(files, r.mustUpload(fmt.Sprint(i)))
 	}
 	puts := 0
-	r.shelves["s3"].put = func(context.Context, string, *[]byte) error {
+	r.backends["s3"].put = func(context.Context, string, *[]byte) error {
 		if puts++; puts > 2 {
 			return &sdk.Error{Code: sdk.CodeUnavailable, Message: "down"}
 		}
 		return nil
 	}
 	last, _, err := r.move(r.Files)
-	wantCode(t, err, core.CodeUnavailable, `"s3" is not available now`)
+	wantCode(t, err, core.CodeUnavailable, `"s3" is not available`)
 	moved := last.Files
-	r.shelves["s3"].set(func(s *shelf) { s.put = nil })
+	r.backends["s3"].set(func(s *memoryBackend) { s.put = nil })
 	last, _, err = r.move(r.Files)
 	if err != nil || last.Files != 5-moved || last.TotalFiles != 5-moved {
 		t.Errorf("after %d: %+v %v", moved, last, err)
@@ -174,15 +174,15 @@ func TestAMoveThatWasCutGoesOn(t *testing.T) {
 	}
 }
 
-// Whatever is uploaded, deleted, moved, swept and cut by crashes, in whatever
-// order: in the end each file is whole, and no other byte is left.
-func TestNothingIsLostAndNothingLeft(t *testing.T) {
+// TestFilesStayConsistentAcrossCrashes uploads, deletes, moves and sweeps in random order, with crashes.
+// In the end each file is complete, and no other bytes remain.
+func TestFilesStayConsistentAcrossCrashes(t *testing.T) {
 	t.Parallel()
 	if err := flag.Set("rapid.checks", strconv.Itoa(testenv.Rounds(20, 100))); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRig(t)
+		r := newEnv(t)
 		contents := map[string]string{} // of the files that were acknowledged
 		for step := range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			action := rapid.SampledFrom([]string{"upload", "upload", "delete", "move", "sweep", "fail"}).Draw(rt, "action")
@@ -190,23 +190,23 @@ func TestNothingIsLostAndNothingLeft(t *testing.T) {
 			if action == "move" {
 				places = []string{"never", "move"}
 			}
-			d := &dying{FileStore: r.db}
+			d := &crashingStore{FileStore: r.db}
 			if place := rapid.SampledFrom(places).Draw(rt, "crash"); rapid.Bool().Draw(rt, "before") {
 				d.before = place
 			} else {
 				d.after = place
 			}
-			life := r.life(func(o *Options) { o.Store, o.Times = d, Times{Reserve: time.Nanosecond, Grace: time.Nanosecond} })
+			restarted := r.restart(func(o *Options) { o.Store, o.Times = d, Times{Reserve: time.Nanosecond, Grace: time.Nanosecond} })
 			func() {
 				defer func() {
 					if p := recover(); p != nil && p != (crash{}) {
 						panic(p)
 					}
 				}()
-				r.act(life, action, fmt.Sprint("content of step ", step), contents)
+				r.act(restarted, action, fmt.Sprint("content of step ", step), contents)
 			}()
 		}
-		last := r.life()
+		last := r.restart()
 		for _, o := range claimAll(t, r) {
 			if err := last.remove(t.Context(), o.Blob); err != nil {
 				rt.Fatal(err)
@@ -227,12 +227,12 @@ func TestNothingIsLostAndNothingLeft(t *testing.T) {
 			delete(contents, f.ID)
 		}
 		for id := range contents {
-			rt.Errorf("%s was acknowledged and is lost", id)
+			rt.Errorf("%s was acknowledged but is lost", id)
 		}
-		for label, s := range r.shelves {
+		for label, s := range r.backends {
 			for _, key := range s.keys() {
 				if !named[core.Blob{Backend: label, Key: key}] {
-					rt.Errorf("%s in %s is left", key, label)
+					rt.Errorf("blob %s in %s remains", key, label)
 				}
 			}
 		}
@@ -242,8 +242,8 @@ func TestNothingIsLostAndNothingLeft(t *testing.T) {
 	})
 }
 
-// act does one thing, which a crash may end.
-func (r *rig) act(f *Files, action, content string, contents map[string]string) {
+// act performs an action, which a crash may interrupt.
+func (r *env) act(f *Files, action, content string, contents map[string]string) {
 	ctx := r.t.Context()
 	switch action {
 	case "upload":

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxReopens is how often a download goes on after its backend's process died.
+	// maxReopens is how often a download is resumed after its backend crashed.
 	maxReopens = 2
-	// linkTime is how long a link to a backend is good for.
+	// linkTime is the lifetime of a presigned URL.
 	linkTime = 5 * time.Minute
 )
 
@@ -25,15 +25,15 @@ func (f *Files) Open(ctx context.Context, file *core.File) io.ReadSeekCloser {
 	return &reader{files: f, ctx: ctx, file: file}
 }
 
-// reader reads a file by ranges of its backend: one from each place that was
-// sought, and another one when the backend's process has died.
+// reader reads a file from its backend. It opens a new range after each Seek and after a crash of
+// the backend.
 type reader struct {
 	files *Files
-	ctx   context.Context //nolint:containedctx // of the download, which Read has no other way to know
+	ctx   context.Context //nolint:containedctx // the context of the download; Read has no context parameter
 	file  *core.File
 	at    int64
 
-	// body reads from at; nil before the first Read and after a Seek.
+	// body reads from at. It is nil before the first Read and after a Seek.
 	body    io.ReadCloser
 	cancel  context.CancelCauseFunc
 	reopens int
@@ -51,7 +51,7 @@ func (r *reader) Seek(offset int64, whence int) (int64, error) {
 		return 0, errors.New("seek before the start of the file")
 	}
 	if offset != r.at {
-		r.shut()
+		r.closeBody()
 		r.at = offset
 	}
 	return offset, nil
@@ -71,14 +71,14 @@ func (r *reader) Read(p []byte) (int, error) {
 		case err == nil:
 			continue
 		case errors.Is(err, io.EOF):
-			return 0, r.fault(&sdk.Error{Code: sdk.CodeNotFound, Message: "the backend has fewer bytes than the file"})
+			return 0, r.backendError(&sdk.Error{Code: sdk.CodeNotFound, Message: "the blob is shorter than the file"})
 		case r.ctx.Err() != nil:
 			return 0, r.ctx.Err()
 		case sdk.AsError(err).Code == sdk.CodePluginCrashed && r.reopens < maxReopens:
 			r.reopens++
-			r.shut()
+			r.closeBody()
 		default:
-			return 0, r.fault(err)
+			return 0, r.backendError(err)
 		}
 	}
 }
@@ -111,11 +111,12 @@ func (r *reader) open() error {
 	return nil
 }
 
-func (r *reader) fault(err error) error {
-	return r.files.fault(r.ctx, r.file.Blob.Backend, fmt.Errorf("read file %s: %w", r.file.ID, err))
+func (r *reader) backendError(err error) error {
+	return r.files.backendError(r.ctx, r.file.Blob.Backend, fmt.Errorf("read file %s: %w", r.file.ID, err))
 }
 
-func (r *reader) shut() {
+// closeBody closes the current range.
+func (r *reader) closeBody() {
 	if r.body != nil {
 		_ = r.body.Close() // only reading
 		r.cancel(nil)
@@ -125,7 +126,7 @@ func (r *reader) shut() {
 
 // Close implements io.Closer.
 func (r *reader) Close() error {
-	r.shut()
+	r.closeBody()
 	return nil
 }
 
@@ -146,7 +147,7 @@ func (f *Files) Link(ctx context.Context, file *core.File) (string, error) {
 		ContentDisposition: mime.FormatMediaType("attachment", map[string]string{"filename": file.Name}),
 	})
 	if err != nil {
-		return "", f.fault(ctx, file.Blob.Backend, err)
+		return "", f.backendError(ctx, file.Blob.Backend, err)
 	}
 	return url, nil
 }

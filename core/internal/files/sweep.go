@@ -8,26 +8,27 @@ import (
 )
 
 const (
-	// sweepBatch is how many pending blobs are claimed at once.
+	// sweepBatch is the maximum number of pending blobs per claim.
 	sweepBatch = 100
-	// maxPause is the longest wait before a refused delete is tried again.
+	// maxPause is the longest delay before a failed delete is retried.
 	maxPause = 30 * time.Minute
 )
 
-// wake has the sweeper look at once.
+// wake starts a sweep.
 func (f *Files) wake() {
 	select {
 	case f.kick <- struct{}{}:
-	default: // it is awake already
+	default: // a sweep is already requested
 	}
 }
 
-func (f *Files) sweepAlways(ctx context.Context) {
+// runSweeper sweeps at each interval and after each wake, until ctx is done.
+func (f *Files) runSweeper(ctx context.Context) {
 	ticker := time.NewTicker(f.times.Sweep)
 	defer ticker.Stop()
 	for {
 		if err := f.sweep(ctx); err != nil && ctx.Err() == nil {
-			f.log.WarnContext(ctx, "orphans not swept", "error", err)
+			f.log.WarnContext(ctx, "sweeping pending blobs failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -38,29 +39,31 @@ func (f *Files) sweepAlways(ctx context.Context) {
 	}
 }
 
-// sweep deletes the bytes of all pending blobs that are due. A backend that is away is
-// asked once a sweep.
+// sweep deletes the bytes of all pending blobs that are due. It does not call a backend again
+// after an error that says that the backend is unavailable.
 func (f *Files) sweep(ctx context.Context) error {
 	for {
 		began := now()
-		orphans, err := f.store.ClaimPendingBlobs(ctx, began, began.Add(f.times.Claim), sweepBatch)
+		blobs, err := f.store.ClaimPendingBlobs(ctx, began, began.Add(f.times.Claim), sweepBatch)
 		if err != nil {
 			return err
 		}
-		refused := map[string]error{}
-		for _, o := range orphans {
-			if err := f.sweepOne(ctx, o, refused); err != nil {
+		failed := map[string]error{}
+		for _, o := range blobs {
+			if err := f.sweepOne(ctx, o, failed); err != nil {
 				return err
 			}
 		}
-		if len(orphans) < sweepBatch {
+		if len(blobs) < sweepBatch {
 			return nil
 		}
 	}
 }
 
-func (f *Files) sweepOne(ctx context.Context, o core.PendingBlob, refused map[string]error) error {
-	err := refused[o.Backend]
+// sweepOne deletes the bytes of a pending blob, or postpones it. failed has the errors of
+// unavailable backends.
+func (f *Files) sweepOne(ctx context.Context, o core.PendingBlob, failed map[string]error) error {
+	err := failed[o.Backend]
 	if err == nil {
 		call, cancel := context.WithTimeout(ctx, f.times.Call)
 		err = f.remove(call, o.Blob)
@@ -71,16 +74,15 @@ func (f *Files) sweepOne(ctx context.Context, o core.PendingBlob, refused map[st
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case away(err):
-		refused[o.Backend] = err
+	case unavailable(err):
+		failed[o.Backend] = err
 	}
 	pause := pauseAfter(o.Attempts)
-	f.log.WarnContext(ctx, "bytes not deleted: tried again later", "backend", o.Backend, "key", o.Key, "attempts", o.Attempts, "pause", pause, "error", err)
+	f.log.WarnContext(ctx, "deleting the bytes of a blob failed; retrying later", "backend", o.Backend, "key", o.Key, "attempts", o.Attempts, "pause", pause, "error", err)
 	return f.store.PostponePendingBlob(ctx, o.Blob, now().Add(pause), err.Error())
 }
 
-// pauseAfter is how long a refused delete waits: a minute, then twice as long
-// each time.
+// pauseAfter returns the delay before a failed delete is retried: a minute, doubling each time.
 func pauseAfter(attempts int) time.Duration {
 	return min(time.Minute<<min(max(attempts-1, 0), 10), maxPause)
 }

@@ -16,7 +16,7 @@ func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core
 	if err := f.admit(v.UserID); err != nil {
 		return nil, err
 	}
-	defer f.leave(v.UserID)
+	defer f.release(v.UserID)
 	if u.ID != "" {
 		if file, err := f.store.File(ctx, v, u.ID); core.CodeOf(err) != core.CodeNotFound || err == nil {
 			return file, err
@@ -30,7 +30,7 @@ func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core
 	if err != nil {
 		return nil, err
 	}
-	// The deed is the file: that room was reserved for its bytes is none.
+	// The audit record belongs to the creation of the file, not to the reservation of the blob.
 	blob, err := f.write(core.WithAuditRecord(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
 	if err != nil {
 		return nil, err
@@ -38,14 +38,14 @@ func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core
 	return f.create(ctx, v, u, in, blob)
 }
 
-// admit counts an upload, unless the user has too many.
+// admit counts an upload. It fails with RateLimited if the user has too many.
 func (f *Files) admit(userID string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.uploads[userID] >= f.limits.Uploads {
 		return &core.Error{
 			Code:       core.CodeRateLimited,
-			Message:    fmt.Sprintf("You have %d uploads under way, which is the limit: wait until one has ended", f.limits.Uploads),
+			Message:    fmt.Sprintf("You have reached the limit of %d concurrent uploads. Wait until one has finished.", f.limits.Uploads),
 			RetryAfter: time.Second,
 		}
 	}
@@ -53,7 +53,8 @@ func (f *Files) admit(userID string) error {
 	return nil
 }
 
-func (f *Files) leave(userID string) {
+// release removes an upload from the count.
+func (f *Files) release(userID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.uploads[userID]--; f.uploads[userID] == 0 {
@@ -61,7 +62,7 @@ func (f *Files) leave(userID string) {
 	}
 }
 
-// intake begins to read an upload, within the limits.
+// intake returns a reader for an upload that enforces the limits.
 func (f *Files) intake(ctx context.Context, v core.Actor, u *core.Upload) (*intake, error) {
 	limit, over := f.limits.FileSize, tooLarge(f.limits.FileSize)
 	if quota := f.limits.UserTotal; quota > 0 {
@@ -82,19 +83,19 @@ func (f *Files) intake(ctx context.Context, v core.Actor, u *core.Upload) (*inta
 
 func tooLarge(limit int64) error {
 	return &core.Error{
-		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The file is over the limit of %d bytes a file", limit),
+		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The file exceeds the limit of %d bytes per file", limit),
 	}
 }
 
 func overQuota(quota, used int64) error {
 	return &core.Error{
 		Code: core.CodePayloadTooLarge,
-		Message: fmt.Sprintf("Your files would be over the limit of %d bytes a user: you have %d; delete some first",
+		Message: fmt.Sprintf("Your files would exceed the limit of %d bytes per user. You have stored %d bytes; delete files first.",
 			quota, used),
 	}
 }
 
-// create stores the file that the bytes of blob are.
+// create stores the row of an uploaded file.
 func (f *Files) create(ctx context.Context, v core.Actor, u *core.Upload, in *intake, blob core.Blob) (*core.File, error) {
 	created := now()
 	sum := in.sum()
@@ -109,13 +110,13 @@ func (f *Files) create(ctx context.Context, v core.Actor, u *core.Upload, in *in
 	if len(file.Metadata) == 0 {
 		file.Metadata = json.RawMessage("{}")
 	}
-	// The bytes are all there: whether the client still waits is no matter.
+	// The bytes are stored, so finish even if the client disconnects.
 	ctx = context.WithoutCancel(ctx)
 	err := f.store.CreateFile(ctx, file, f.limits.UserTotal)
 	if err == nil {
 		return file, nil
 	}
-	switch core.CodeOf(err) { //nolint:exhaustive // of the others nobody knows whether the file is there
+	switch core.CodeOf(err) { //nolint:exhaustive // after other errors it is unknown whether the file was created
 	case core.CodePayloadTooLarge:
 		f.discard(ctx, blob)
 	case core.CodeConflict:

@@ -13,14 +13,14 @@ import (
 )
 
 var (
-	errStalled = errors.New("it makes no progress")
+	errStalled = errors.New("no progress")
 	errSwept   = errors.New("the blob was claimed by the sweeper")
-	errTooSlow = core.Unavailable("The upload took too long to be kept: try again")
+	errTooSlow = core.Unavailable("The upload took too long. Try again.")
 )
 
-// write reserves a blob, and has a backend keep there what in gives. When it
-// succeeds, the bytes are safe and are those that were read, and the blob is
-// still a pending blob; when it fails, nothing is kept for long.
+// write reserves a blob and stores the bytes of in there. If it succeeds, the bytes are durable and
+// verified, and the blob is still pending. If it fails, the bytes are deleted, at the latest by the
+// sweeper.
 func (f *Files) write(ctx context.Context, label string, backend backends.Backend, in *intake, o backends.PutOptions) (core.Blob, error) {
 	blob := core.Blob{Backend: label, Key: newKey()}
 	if err := f.store.ReserveBlob(ctx, blob, now().Add(f.times.Reserve)); err != nil {
@@ -34,23 +34,24 @@ func (f *Files) write(ctx context.Context, label string, backend backends.Backen
 	p.stop()
 	switch {
 	case err == nil && (stored.Size != in.size || stored.SHA256 != in.sum()):
-		f.log.ErrorContext(ctx, "the backend kept other bytes than it was given", "backend", label, "key", blob.Key, "size", in.size, "kept", stored.Size)
+		f.log.ErrorContext(ctx, "the file backend stored different bytes", "backend", label, "key", blob.Key, "size", in.size, "stored", stored.Size)
 		f.discard(ctx, blob)
-		return blob, core.Unavailable("The file backend %q did not keep the bytes as they are: try again", label)
+		return blob, core.Unavailable("The file backend %q did not store the bytes correctly. Try again.", label)
 	case err == nil:
 		return blob, nil
 	}
-	err = f.whyNotWritten(ctx, label, in, err)
-	// After the last byte the backend may still come to keep them, and one that is
-	// away can't be asked: then the sweeper sees to it.
-	if !p.ended.Load() && !away(err) {
+	err = f.writeError(ctx, label, in, err)
+	// After the last byte the backend may still store the blob, and an unavailable backend cannot
+	// delete it. The sweeper deletes it later.
+	if !p.ended.Load() && !unavailable(err) {
 		f.discard(ctx, blob)
 	}
 	return blob, err
 }
 
-// whyNotWritten says whose fault it is: the caller's, the backend's or time's.
-func (f *Files) whyNotWritten(ctx context.Context, label string, in *intake, err error) error {
+// writeError returns the error for the caller after a failed write: the caller's own error, a
+// timeout, or the backend's error.
+func (f *Files) writeError(ctx context.Context, label string, in *intake, err error) error {
 	cause := context.Cause(ctx)
 	switch {
 	case in.err != nil:
@@ -58,22 +59,22 @@ func (f *Files) whyNotWritten(ctx context.Context, label string, in *intake, err
 	case errors.Is(cause, errSwept):
 		return errTooSlow
 	case errors.Is(cause, errStalled):
-		return f.fault(ctx, label, &sdk.Error{Code: sdk.CodeTimeout, Message: cause.Error()})
+		return f.backendError(ctx, label, &sdk.Error{Code: sdk.CodeTimeout, Message: cause.Error()})
 	case cause != nil:
 		return cause
 	default:
-		return f.fault(ctx, label, err)
+		return f.backendError(ctx, label, err)
 	}
 }
 
-// newKey is that of a new blob. Its folder spreads the blobs evenly.
+// newKey returns the key of a new blob. Its two-character folder distributes the blobs evenly.
 func newKey() string {
 	id := core.NewID("blob")
 	return id[len(id)-2:] + "/" + id
 }
 
-// renew keeps a reserved blob from the sweeper until its result is called, and
-// ends ctx with errSwept when that fails.
+// renew renews the reservation of a blob until stop is called. It cancels with errSwept if the
+// sweeper has claimed the blob.
 func (f *Files) renew(ctx context.Context, blob core.Blob, cancel context.CancelCauseFunc) (stop func()) {
 	done := make(chan struct{})
 	go func() {
@@ -93,24 +94,24 @@ func (f *Files) renew(ctx context.Context, blob core.Blob, cancel context.Cancel
 				cancel(errSwept)
 				return
 			case err != nil:
-				f.log.WarnContext(ctx, "reservation not renewed", "backend", blob.Backend, "key", blob.Key, "error", err)
+				f.log.WarnContext(ctx, "renewing a reservation failed", "backend", blob.Backend, "key", blob.Key, "error", err)
 			}
 		}
 	}()
 	return func() { close(done) }
 }
 
-// discard deletes the bytes of a reserved blob that no file will take. If that
-// fails, the sweeper does it.
+// discard deletes the bytes of a reserved blob that is not needed. If that fails, the sweeper
+// deletes them later.
 func (f *Files) discard(ctx context.Context, blob core.Blob) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.times.Call)
 	defer cancel()
 	if err := f.remove(ctx, blob); err != nil {
-		f.log.InfoContext(ctx, "blob left to the sweeper", "backend", blob.Backend, "key", blob.Key, "error", err)
+		f.log.InfoContext(ctx, "deleting a blob failed; the sweeper retries", "backend", blob.Backend, "key", blob.Key, "error", err)
 	}
 }
 
-// remove deletes the bytes of a blob and forgets it.
+// remove deletes the bytes of a blob and then its pending row.
 func (f *Files) remove(ctx context.Context, blob core.Blob) error {
 	_, backend, err := f.backends.FileBackend(ctx, blob.Backend)
 	if err != nil {
@@ -122,13 +123,13 @@ func (f *Files) remove(ctx context.Context, blob core.Blob) error {
 	return f.store.DeletePendingBlob(ctx, blob)
 }
 
-// progress is a reader that notices when the backend does not read on.
+// progress is a reader that cancels the write if the backend stops reading.
 type progress struct {
 	*intake
 	stall, commit time.Duration
 	cancel        func()
 	timer         *time.Timer
-	// ended is set when the last byte was handed over.
+	// ended is set after the last byte was read.
 	ended atomic.Bool
 }
 

@@ -42,7 +42,7 @@ func TestStartReportsConfigErrors(t *testing.T) {
 			`plugin "llm" "a" {
   command = "not-executable"
 }`,
-			`plugins.hcl:2,3-10: Bad command; DIR/not-executable is not executable (chmod +x DIR/not-executable)`,
+			`plugins.hcl:2,3-10: Invalid command; DIR/not-executable is not executable (chmod +x DIR/not-executable)`,
 		},
 		{
 			"checksum",
