@@ -119,7 +119,7 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeUnsupportedMediaType: {
 		Code: core.CodeUnsupportedMediaType, Message: `Content-Type "text/plain" is not supported. Send application/json.`,
 	},
-	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: at most 100 a minute; Retry-After says when to try again"},
+	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: the limit is 100 per minute. Retry after the time in the Retry-After header"},
 	core.CodeInternal:        {Code: core.CodeInternal},
 	core.CodeUpstream:        {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
 	core.CodeUnavailable:     core.Unavailable(`The plugin agent "chat" is down and being restarted: try again`),
