@@ -13,7 +13,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/mcp/gateway"
 )
 
-// children gives the gateway its children.
+// children adapts mcp.Servers to gateway.Servers.
 type children struct{ *mcp.Servers }
 
 // Dial implements gateway.Servers.

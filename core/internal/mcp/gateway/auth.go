@@ -21,6 +21,7 @@ type caller struct {
 	server *core.MCPServer
 }
 
+// userID returns the ID of the authenticated user.
 func (c *caller) userID() string { return c.User.ID }
 
 // serve checks that the caller may use the server, and dispatches the request by its HTTP
@@ -107,12 +108,14 @@ func (g *Gateway) checkOrigin(r *http.Request) string {
 	}
 	u, err := url.Parse(origin)
 	if err == nil && u.Host != "" &&
-		(strings.EqualFold(u.Host, r.Host) || g.public != nil && strings.EqualFold(u.Host, g.public.Host)) {
+		(strings.EqualFold(u.Host, r.Host) ||
+			g.public != nil && strings.EqualFold(u.Host, g.public.Host)) {
 		return ""
 	}
 	return "Forbidden: web pages of this Origin may not call the server"
 }
 
+// hostname returns the host without a port.
 func hostname(hostport string) string {
 	if host, _, err := net.SplitHostPort(hostport); err == nil {
 		return host
@@ -120,6 +123,7 @@ func hostname(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
+// isLoopback reports whether the host is localhost or a loopback address.
 func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

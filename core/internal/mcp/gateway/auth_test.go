@@ -12,15 +12,15 @@ import (
 
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
 
-// answer is an HTTP response.
-type answer struct {
+// httpResponse is an HTTP response.
+type httpResponse struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // message returns the JSON message of the response, which may be an event.
-func (a *answer) message(t *testing.T) map[string]any {
+func (a *httpResponse) message(t *testing.T) map[string]any {
 	t.Helper()
 	text := a.body
 	if i := strings.LastIndex(text, "data: {"); i >= 0 {
@@ -34,7 +34,7 @@ func (a *answer) message(t *testing.T) map[string]any {
 }
 
 // errorCode returns the code of the JSON-RPC error in the response.
-func (a *answer) errorCode(t *testing.T) int {
+func (a *httpResponse) errorCode(t *testing.T) int {
 	t.Helper()
 	e, _ := a.message(t)["error"].(map[string]any)
 	code, _ := e["code"].(float64)
@@ -43,7 +43,7 @@ func (a *answer) errorCode(t *testing.T) int {
 
 // request sends a request and returns the response. headers are lines of the form "Name:
 // value".
-func (e *env) request(t *testing.T, method, path, token, body string, headers ...string) *answer {
+func (e *env) request(t *testing.T, method, path, token, body string, headers ...string) *httpResponse {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, e.url+path, strings.NewReader(body))
 	if err != nil {
@@ -70,7 +70,7 @@ func (e *env) request(t *testing.T, method, path, token, body string, headers ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &answer{resp.StatusCode, resp.Header, string(b)}
+	return &httpResponse{resp.StatusCode, resp.Header, string(b)}
 }
 
 // open starts a session and returns its ID.

@@ -14,15 +14,15 @@ import (
 
 // scriptedServer is a Conn whose responses the test sends, except for handshakes.
 type scriptedServer struct {
-	// got receives the messages from the gateway, and say holds the messages to it.
-	got  chan *message
-	say  chan string
-	once sync.Once
-	gone chan struct{}
+	// received contains the messages from the gateway. The test sends the messages to it on outgoing.
+	received chan *message
+	outgoing chan string
+	once     sync.Once
+	gone     chan struct{}
 }
 
 func newScriptedServer() *scriptedServer {
-	return &scriptedServer{got: make(chan *message, 100), say: make(chan string, 100), gone: make(chan struct{})}
+	return &scriptedServer{received: make(chan *message, 100), outgoing: make(chan string, 100), gone: make(chan struct{})}
 }
 
 func (s *scriptedServer) Send(_ context.Context, raw []byte) error {
@@ -39,19 +39,19 @@ func (s *scriptedServer) Send(_ context.Context, raw []byte) error {
 	case "server/discover":
 		s.reply(m, `"result":{"supportedVersions":["2026-07-28"],"capabilities":{},"serverInfo":{"name":"x","version":"1"}}`)
 	default:
-		s.got <- m
+		s.received <- m
 	}
 	return nil
 }
 
 func (s *scriptedServer) Receive(ctx context.Context) ([]byte, error) {
 	select {
-	case text := <-s.say:
+	case text := <-s.outgoing:
 		return []byte(text), nil
 	default:
 	}
 	select {
-	case text := <-s.say:
+	case text := <-s.outgoing:
 		return []byte(text), nil
 	case <-s.gone:
 		return nil, errors.New("exit code 3")
@@ -69,7 +69,7 @@ func (s *scriptedServer) Close() error {
 func (s *scriptedServer) next(t *testing.T, method string) *message {
 	t.Helper()
 	select {
-	case m := <-s.got:
+	case m := <-s.received:
 		if m.method != method {
 			t.Fatalf("got %s, want %s", m.raw, method)
 		}
@@ -82,7 +82,7 @@ func (s *scriptedServer) next(t *testing.T, method string) *message {
 
 // reply sends the response to m.
 func (s *scriptedServer) reply(m *message, rest string) {
-	s.say <- fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,%s}`, m.id, rest)
+	s.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,%s}`, m.id, rest)
 }
 
 // newLegacyEnv returns an environment with one scripted server and a session on it.
@@ -94,15 +94,15 @@ func newLegacyEnv(t *testing.T, change ...func(*Options)) (r *env, server *scrip
 }
 
 // post sends a request in the background.
-func (e *env) post(t *testing.T, token, body string, headers ...string) <-chan *answer {
+func (e *env) post(t *testing.T, token, body string, headers ...string) <-chan *httpResponse {
 	t.Helper()
-	out := make(chan *answer, 1)
+	out := make(chan *httpResponse, 1)
 	go func() { out <- e.request(t, "POST", "/mcp/x/mcp", token, body, headers...) }()
 	return out
 }
 
-// wait returns the response that a arrives with, or fails after 10 s.
-func wait(t *testing.T, a <-chan *answer) *answer {
+// wait returns the response that arrives on a. It fails the test after 10 s.
+func wait(t *testing.T, a <-chan *httpResponse) *httpResponse {
 	t.Helper()
 	select {
 	case got := <-a:
@@ -119,7 +119,7 @@ func TestForwardKeepsRawMessages(t *testing.T) {
 	a := r.post(t, "ada", "{\n\"jsonrpc\":\"2.0\",\r\n\"id\":\"a\\u0022b\",\"method\":\"x/unknown\",\"params\":{\"n\":9007199254740993,\"f\":1.50,\"s\":\"\\u003c\"},\"more\":[1]}", session)
 	m := server.next(t, "x/unknown")
 	if want := `{"jsonrpc":"2.0","id":` + string(m.id) + `,"method":"x/unknown","params":{"n":9007199254740993,"f":1.50,"s":"\u003c"},"more":[1]}`; string(m.raw) != want {
-		t.Errorf("the server got %s", m.raw)
+		t.Errorf("server got %s, want %s", m.raw, want)
 	}
 	server.reply(m, `"result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2`)
 	if got := wait(t, a); !strings.Contains(got.body, `data: {"jsonrpc":"2.0","id":"a\u0022b","result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2}`) {
@@ -134,7 +134,7 @@ func TestRequestIDReuse(t *testing.T) {
 	first := r.post(t, "ada", call, session)
 	m := server.next(t, "tools/call")
 	if a := wait(t, r.post(t, "ada", call, session)); a.status != 400 || a.errorCode(t) != codeInvalidRequest {
-		t.Errorf("got %+v, want status %d", a, 400)
+		t.Errorf("got %+v, want status 400 and code %d", a, codeInvalidRequest)
 	}
 	server.reply(m, `"result":{}`)
 	wait(t, first)
@@ -142,7 +142,7 @@ func TestRequestIDReuse(t *testing.T) {
 	again := r.post(t, "ada", call, session)
 	next := server.next(t, "tools/call")
 	if string(next.id) == string(m.id) {
-		t.Errorf("the server got the id %s again", m.id)
+		t.Errorf("server got the ID %s twice", m.id)
 	}
 	server.reply(next, `"result":{}`)
 	wait(t, again)
@@ -151,7 +151,7 @@ func TestRequestIDReuse(t *testing.T) {
 func TestOpenCallsFailWhenServerExits(t *testing.T) {
 	t.Parallel()
 	r, server, session := newLegacyEnv(t)
-	var calls []<-chan *answer
+	var calls []<-chan *httpResponse
 	for id := range 3 {
 		calls = append(calls, r.post(t, "ada", fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"x"}}`, id), session))
 		server.next(t, "tools/call")
@@ -185,7 +185,7 @@ func TestCallTimeout(t *testing.T) {
 	m = server.next(t, "tools/call")
 	for range 4 {
 		time.Sleep(300 * time.Millisecond) // less than the timeout
-		server.say <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
+		server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
 	}
 	server.reply(m, `"result":{"late":true}`)
 	if a := wait(t, busy); strings.Count(a.body, "notifications/progress") != 4 || !strings.Contains(a.body, `"late":true`) {
@@ -224,7 +224,7 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	m := server.next(t, "tools/call")
-	server.say <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":1}}`
+	server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":1}}`
 	lines, id := bufio.NewScanner(resp.Body), ""
 	for lines.Scan() && !strings.Contains(lines.Text(), "progress") {
 		if v, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
@@ -232,7 +232,7 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 		}
 	}
 	cancel()
-	server.say <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":2}}`
+	server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":2}}`
 	server.reply(m, `"result":{"done":true}`)
 	a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: "+id)
 	if a.status != http.StatusOK || strings.Contains(a.body, `"progress":1`) || !strings.Contains(a.body, `"progress":2`) || !strings.Contains(a.body, `"done":true`) {
@@ -259,7 +259,7 @@ func TestIdleSessionIsClosed(t *testing.T) {
 func TestSessionEndsWithLogin(t *testing.T) {
 	t.Parallel()
 	r, server, session := newLegacyEnv(t, func(o *Options) { o.Times = Times{Recheck: 10 * time.Millisecond} })
-	get := make(chan *answer, 1)
+	get := make(chan *httpResponse, 1)
 	go func() { get <- r.request(t, "GET", "/mcp/x/mcp", "ada", "", session) }()
 	r.mu.Lock()
 	r.ended["ada"] = true
@@ -311,20 +311,20 @@ func TestModernCallsOfTwoUsersAreSeparate(t *testing.T) {
 	body := func(user string) string {
 		return `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"` + user + `",` + modernMeta + `,"progressToken":"same"}}}`
 	}
-	calls := map[string]<-chan *answer{}
+	calls := map[string]<-chan *httpResponse{}
 	for _, user := range []string{"ada", "bob"} {
 		calls[user] = r.post(t, user, body(user), modernHeaders("prompts/get", "Mcp-Name: "+user)...)
 	}
 	for range 2 {
 		m := server.next(t, "prompts/get")
 		user, token := stringValue(get(m.params, "name")), get(m.params, "_meta", "progressToken")
-		server.say <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`, token, user)
+		server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`, token, user)
 		server.reply(m, fmt.Sprintf(`"result":{"for":%q}`, user))
 	}
 	for user, other := range map[string]string{"ada": "bob", "bob": "ada"} {
 		a := wait(t, calls[user])
 		if !strings.Contains(a.body, `"progressToken":"same"`) || !strings.Contains(a.body, `"message":"`+user) || !strings.Contains(a.body, `"id":1,"result":{"for":"`+user) || strings.Contains(a.body, other) {
-			t.Errorf("%s got %+v", user, a)
+			t.Errorf("%s got %+v, want only the messages of %[1]s", user, a)
 		}
 	}
 }
@@ -355,7 +355,7 @@ func TestClosedModernRequestIsCancelled(t *testing.T) {
 		}
 	}()
 	m := server.next(t, methodListen)
-	server.say <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id)
+	server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id)
 	if line := <-lines; !strings.Contains(line, `"io.modelcontextprotocol/subscriptionId":4}`) {
 		t.Errorf("client got %s", line)
 	}

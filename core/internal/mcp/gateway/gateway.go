@@ -140,7 +140,8 @@ type Gateway struct {
 	// shared maps a server ID to the upstream that the modern clients of the server share.
 	shared map[string]*sharedUpstream
 	// modernOnly contains the servers, by revisionKey, that support no legacy revision.
-	modernOnly   map[string]bool
+	modernOnly map[string]bool
+	// loginWatches contains the callbacks per login ID.
 	loginWatches map[string]map[*loginWatch]struct{}
 }
 
@@ -184,10 +185,11 @@ func (g *Gateway) Close() {
 	g.work.Wait()
 }
 
+// withDefaults returns t with defaults for values that are not positive.
 func (t Times) withDefaults() Times {
 	for _, d := range []struct {
-		of       *time.Duration
-		standard time.Duration
+		field *time.Duration
+		value time.Duration
 	}{
 		{&t.Call, time.Minute},
 		{&t.Start, 3 * time.Minute},
@@ -200,17 +202,18 @@ func (t Times) withDefaults() Times {
 		{&t.Write, time.Minute},
 		{&t.firstMessage, 20 * time.Millisecond},
 	} {
-		if *d.of <= 0 {
-			*d.of = d.standard
+		if *d.field <= 0 {
+			*d.field = d.value
 		}
 	}
 	return t
 }
 
+// withDefaults returns l with defaults for values that are not positive.
 func (l Limits) withDefaults() Limits {
 	for _, n := range []struct {
-		of       *int
-		standard int
+		field *int
+		value int
 	}{
 		{&l.Sessions, 8},
 		{&l.TotalSessions, 256},
@@ -218,8 +221,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Buffer, 1 << 20},
 		{&l.Parked, 16},
 	} {
-		if *n.of <= 0 {
-			*n.of = n.standard
+		if *n.field <= 0 {
+			*n.field = n.value
 		}
 	}
 	if l.Body <= 0 {

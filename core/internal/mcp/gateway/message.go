@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// The error codes of JSON-RPC and MCP.
+// The error codes of JSON-RPC and MCP that the gateway uses.
 const (
 	codeParse          = -32700
 	codeInvalidRequest = -32600

@@ -34,8 +34,8 @@ type headerParam struct {
 // toolHeaders caches the header parameters of the tools of a server until the tool list
 // changes.
 type toolHeaders struct {
-	mu    sync.Mutex
-	known map[string][]headerParam
+	mu     sync.Mutex
+	byTool map[string][]headerParam
 	// changes counts the invalidations, so that a list that was read before an invalidation is
 	// not stored.
 	changes int
@@ -45,7 +45,7 @@ type toolHeaders struct {
 func (t *toolHeaders) invalidate() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known = nil
+	t.byTool = nil
 	t.changes++
 }
 
@@ -57,20 +57,20 @@ const maxPages = 50
 func (s *sharedUpstream) headerParams(ctx context.Context, tool string) ([]headerParam, error) {
 	t := &s.tools
 	t.mu.Lock()
-	known, changes := t.known, t.changes
+	byTool, changes := t.byTool, t.changes
 	t.mu.Unlock()
-	if b, ok := known[tool]; ok {
+	if b, ok := byTool[tool]; ok {
 		return b, nil
 	}
-	known = map[string][]headerParam{}
+	byTool = map[string][]headerParam{}
 	params := map[string]any{"_meta": gatewayMeta()}
 	for range maxPages {
 		m, err := s.upstream.request(ctx, "tools/list", params)
 		if err != nil {
 			return nil, err
 		}
-		for _, one := range splitArray(get(m.result, "tools")) {
-			known[stringValue(get(one, "name"))] = schemaHeaderParams(get(one, "inputSchema"), nil)
+		for _, entry := range splitArray(get(m.result, "tools")) {
+			byTool[stringValue(get(entry, "name"))] = schemaHeaderParams(get(entry, "inputSchema"), nil)
 		}
 		cursor := stringValue(get(m.result, "nextCursor"))
 		if cursor == "" {
@@ -78,21 +78,22 @@ func (s *sharedUpstream) headerParams(ctx context.Context, tool string) ([]heade
 		}
 		params["cursor"] = cursor
 	}
-	if _, ok := known[tool]; !ok {
-		known[tool] = nil // cache that the server has no such tool
+	if _, ok := byTool[tool]; !ok {
+		byTool[tool] = nil // cache that the server has no such tool
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.changes == changes {
-		t.known = known
+		t.byTool = byTool
 	}
-	return known[tool], nil
+	return byTool[tool], nil
 }
 
 // schemaHeaderParams returns the properties of a JSON schema that have an x-mcp-header,
 // including nested ones.
 func schemaHeaderParams(schema []byte, path []string) (found []headerParam) {
-	_ = eachMember(get(schema, "properties"), func(key string, start, end int) bool { // a schema without properties has none
+	// An error means that the schema has no properties, and thus no header parameters.
+	_ = eachMember(get(schema, "properties"), func(key string, start, end int) bool {
 		property := get(schema, "properties")[start:end]
 		here := append(path[:len(path):len(path)], key)
 		if header := stringValue(get(property, "x-mcp-header")); header != "" {
@@ -113,8 +114,8 @@ func (s *sharedUpstream) checkParams(ctx context.Context, h http.Header, m *mess
 	if err != nil {
 		return nil // the call itself returns the error
 	}
-	for _, b := range params {
-		if err := b.check(h, get(m.params, "arguments")); err != nil {
+	for _, p := range params {
+		if err := p.check(h, get(m.params, "arguments")); err != nil {
 			return err
 		}
 	}
@@ -122,9 +123,9 @@ func (s *sharedUpstream) checkParams(ctx context.Context, h http.Header, m *mess
 }
 
 // check checks the header of one parameter against the arguments of the call.
-func (b *headerParam) check(h http.Header, arguments []byte) *rpcError {
-	name, where := paramHeader+b.header, strings.Join(b.path, ".")
-	value := get(arguments, b.path...)
+func (p *headerParam) check(h http.Header, arguments []byte) *rpcError {
+	name, where := paramHeader+p.header, strings.Join(p.path, ".")
+	value := get(arguments, p.path...)
 	given, decoded := decodeHeader(h.Get(name))
 	switch {
 	case value == nil || string(value) == "null":

@@ -88,7 +88,8 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool
 	}
 	if !accepts(r, "application/json") || !accepts(r, "text/event-stream") {
 		writeError(w, nil, &rpcError{
-			Code: codeServer, Message: "Accept must include both application/json and text/event-stream", status: http.StatusNotAcceptable,
+			Code: codeServer, Message: "Accept must include both application/json and text/event-stream",
+			status: http.StatusNotAcceptable,
 		})
 		return nil, false
 	}
@@ -102,7 +103,8 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool
 	switch {
 	case errors.As(err, &tooLong):
 		writeError(w, nil, &rpcError{
-			Code: codeServer, Message: fmt.Sprintf("The request body is larger than %d bytes", tooLong.Limit), status: http.StatusRequestEntityTooLarge,
+			Code: codeServer, Message: fmt.Sprintf("The request body is larger than %d bytes", tooLong.Limit),
+			status: http.StatusRequestEntityTooLarge,
 		})
 		return nil, false
 	case err != nil:
@@ -171,7 +173,9 @@ func checkVersion(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	writeError(w, nil, &rpcError{
-		Code: codeServer, Message: "Unsupported protocol version: " + versionHeader + " must be one of " + strings.Join(legacyVersions, ", "),
+		Code: codeServer,
+		Message: "Unsupported protocol version: " + versionHeader +
+			" must be one of " + strings.Join(legacyVersions, ", "),
 	})
 	return false
 }

@@ -20,13 +20,15 @@ func (s *session) onServerMessage(m *message) {
 // the client. It answers a ping itself when no stream to the client is open.
 func (s *session) trackRequest(m *message) bool {
 	if m.method == "ping" && !s.isReachable() {
-		s.upstream.send(s.ctx, (&message{raw: []byte(`{"jsonrpc":"2.0","id":0,"result":{}}`), idStart: 22, idEnd: 23}).withID(m.id))
+		pong := &message{raw: []byte(`{"jsonrpc":"2.0","id":0,"result":{}}`), idStart: 22, idEnd: 23}
+		s.upstream.send(s.ctx, pong.withID(m.id))
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.serverRequests) >= s.g.limits.Calls {
-		go s.upstream.send(s.ctx, (&rpcError{Code: codeServer, Message: "Too many requests are waiting for the client"}).response(m.id))
+		tooMany := &rpcError{Code: codeServer, Message: "Too many requests are waiting for the client"}
+		go s.upstream.send(s.ctx, tooMany.response(m.id))
 		return false
 	}
 	s.serverRequests[string(m.id)] = time.Now()

@@ -55,7 +55,8 @@ func (g *Gateway) newSession(c *caller, conn Conn) *session {
 		g: g, id: randomID(), userID: c.userID(), serverID: c.server.ID,
 		upstream:   newUpstream(conn, &g.times, g.logger.With("mcp_server", c.server.Slug)),
 		standalone: newStream("own", true, g.limits.Buffer),
-		streams:    map[string]*stream{}, calls: map[string]*call{}, serverRequests: map[string]time.Time{}, lastUsed: time.Now(),
+		streams:    map[string]*stream{}, calls: map[string]*call{},
+		serverRequests: map[string]time.Time{}, lastUsed: time.Now(),
 	}
 	s.streams[s.standalone.id] = s.standalone
 	s.ctx, s.stop = context.WithCancelCause(g.ctx)
@@ -178,7 +179,8 @@ func (s *session) serve(r *http.Request, e *eventWriter, out *stream, from int) 
 	return e.serve(ctx, out, from)
 }
 
-// start sends a request of the client to the server.
+// start sends a request of the client to the server. The response goes to out. If start returns
+// an error, the request has not been sent.
 func (s *session) start(m *message, out *stream, timeout time.Duration) *rpcError {
 	id := string(m.id)
 	c := &call{clientID: m.id, method: m.method, out: out, timeout: timeout, paused: s.awaitsClient}

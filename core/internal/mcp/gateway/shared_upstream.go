@@ -10,6 +10,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
+// methodListen is the method with which a modern client subscribes to notifications.
 const methodListen = "subscriptions/listen"
 
 // sharedUpstream is the one upstream of a server for all its modern clients.
@@ -26,7 +27,8 @@ type sharedUpstream struct {
 	ready chan struct{}
 	err   error
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// calls is the number of calls in progress by user ID, and lastUsed is when the last one ended.
 	calls    map[string]int
 	lastUsed time.Time
 }
@@ -37,7 +39,10 @@ func (g *Gateway) sharedUpstream(ctx context.Context, c *caller) (*sharedUpstrea
 	g.mu.Lock()
 	s := g.shared[c.server.ID]
 	if s == nil {
-		s = &sharedUpstream{g: g, serverID: c.server.ID, ready: make(chan struct{}), calls: map[string]int{}, lastUsed: time.Now()}
+		s = &sharedUpstream{
+			g: g, serverID: c.server.ID, ready: make(chan struct{}),
+			calls: map[string]int{}, lastUsed: time.Now(),
+		}
 		s.ctx, s.stop = context.WithCancel(g.ctx)
 		g.shared[c.server.ID] = s
 		g.work.Go(func() { s.start(c.server.Slug) }) //nolint:contextcheck // the upstream outlives the request that starts it
@@ -160,6 +165,7 @@ func (s *sharedUpstream) idleFor(now time.Time) time.Duration {
 	return elapsed(s.lastUsed, now)
 }
 
+// errServerRequest is the answer to requests of a modern server.
 var errServerRequest = errors.New("requests from the server are not supported in this protocol revision")
 
 // onServerMessage passes a notification of the server to the call or subscription that it

@@ -81,8 +81,12 @@ func (g *Gateway) dialTranslated(ctx context.Context, id, version string) (Conn,
 	info := t.client.InitializeResult()
 	server := mcp.NewServer(info.ServerInfo, &mcp.ServerOptions{
 		Instructions: info.Instructions, Capabilities: info.Capabilities,
-		SubscribeHandler:   func(ctx context.Context, r *mcp.SubscribeRequest) error { return t.client.Subscribe(ctx, r.Params) },
-		UnsubscribeHandler: func(ctx context.Context, r *mcp.UnsubscribeRequest) error { return t.client.Unsubscribe(ctx, r.Params) },
+		SubscribeHandler: func(ctx context.Context, r *mcp.SubscribeRequest) error {
+			return t.client.Subscribe(ctx, r.Params)
+		},
+		UnsubscribeHandler: func(ctx context.Context, r *mcp.UnsubscribeRequest) error {
+			return t.client.Unsubscribe(ctx, r.Params)
+		},
 	})
 	server.AddReceivingMiddleware(t.forward)
 	if t.server, err = server.Connect(context.WithoutCancel(ctx), clientTransport{t}, nil); err != nil {
@@ -103,8 +107,12 @@ func (t *translator) clientOptions(canAsk bool) *mcp.ClientOptions {
 		LoggingMessageHandler: func(ctx context.Context, r *mcp.LoggingMessageRequest) { //nolint:staticcheck // deprecated for future revisions
 			_ = t.server.Log(ctx, r.Params) //nolint:staticcheck // deprecated for future revisions; the client may have disconnected
 		},
-		ToolListChangedHandler:   func(context.Context, *mcp.ToolListChangedRequest) { t.notify("notifications/tools/list_changed") },
-		PromptListChangedHandler: func(context.Context, *mcp.PromptListChangedRequest) { t.notify("notifications/prompts/list_changed") },
+		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {
+			t.notify("notifications/tools/list_changed")
+		},
+		PromptListChangedHandler: func(context.Context, *mcp.PromptListChangedRequest) {
+			t.notify("notifications/prompts/list_changed")
+		},
 		ResourceListChangedHandler: func(context.Context, *mcp.ResourceListChangedRequest) {
 			t.notify("notifications/resources/list_changed")
 		},
@@ -180,7 +188,7 @@ func stripProtocolMeta[P mcp.Params](p P) P {
 	return p
 }
 
-// Send implements Child.
+// Send implements Conn.
 func (t *translator) Send(ctx context.Context, message []byte) error {
 	select {
 	case t.in <- message:
@@ -192,7 +200,7 @@ func (t *translator) Send(ctx context.Context, message []byte) error {
 	}
 }
 
-// Receive implements Child.
+// Receive implements Conn.
 func (t *translator) Receive(ctx context.Context) ([]byte, error) {
 	select {
 	case m := <-t.out:
@@ -204,7 +212,7 @@ func (t *translator) Receive(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Close implements Child.
+// Close implements Conn.
 func (t *translator) Close() error {
 	var err error
 	t.once.Do(func() {

@@ -27,10 +27,12 @@ type upstream struct {
 	// replaceTokens makes the upstream replace progress tokens as well as IDs.
 	replaceTokens bool
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// next is the ID of the newest call.
 	next  int64
 	calls map[int64]*call
-	dead  *rpcError
+	// dead is the error for new calls after the connection has closed, or nil.
+	dead *rpcError
 }
 
 // call is a request that waits for its response.
