@@ -95,7 +95,7 @@ generate-proto: $(PROTO_TOOLS)
 # Tests check that these files are up to date.
 .PHONY: generate-docs
 generate-docs:
-	go test ./core/internal/app -run 'TestHelp|TestReference|TestPluginsNew_projectIsTidy' -update
+	go test ./core/internal/cli -run 'TestHelp|TestReference|TestPluginsNew_projectIsTidy' -update
 
 .PHONY: verify
 verify: $(PROTO_TOOLS) $(GOLANGCI_LINT) ## check go.mod, formatting, protos and that generated files are up to date

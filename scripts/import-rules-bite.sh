@@ -18,16 +18,20 @@ sdk/plugintest           | sdk sdk/proto/leaf                                   
 plugins/llm-echo         | sdk sdk/leaf                                                      | core sdk/proto/leaf storage/leaf plugins/leaf examples/leaf
 examples/weather/go      | sdk sdk/leaf                                                      | core sdk/proto/leaf plugins/leaf
 core                     | sdk                                                               | sdk/leaf sdk/proto/leaf storage/leaf core/internal/api/leaf
-core/cmd/agentarea       | core/internal/app                                                 | core core/internal/config/leaf storage/leaf
-core/internal/app        | core core/internal/api core/internal/pluginhost/leaf storage/leaf |
-core/internal/api        | core sdk core/internal/api/leaf                                   | sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
+core/cmd/agentarea       | core/internal/cli                                                 | core core/internal/app/leaf core/internal/config/leaf storage/leaf
+core/internal/cli        | core sdk sdk/leaf core/internal/app core/internal/backup/leaf core/internal/client/leaf core/internal/config/leaf core/internal/pluginhost/leaf storage/leaf | core/internal/api/leaf core/internal/run/leaf core/internal/mcp/leaf core/internal/events/leaf
+core/internal/app        | core core/internal/api core/internal/pluginhost/leaf storage/leaf | core/internal/cli/leaf
+core/internal/backup     | core core/internal/datadir/leaf core/internal/secrets/leaf storage/leaf | sdk core/internal/app/leaf core/internal/api/leaf core/internal/pluginhost/leaf
+core/internal/datadir    | core/internal/config/leaf fmt                                     | core sdk storage/leaf
+core/internal/api        | core sdk                                                          | core/internal/api/leaf sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
+core/internal/api/agents | core sdk core/internal/api                                        | core/internal/api/leaf sdk/leaf storage/leaf core/internal/run/leaf database/sql
 core/internal/auth       | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf database/sql
 core/internal/run        | core sdk sdk/leaf core/internal/events/leaf                       | sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
 core/internal/events     | core                                                              | sdk/leaf storage/leaf core/internal/run/leaf
 core/internal/limit      | core fmt                                                          | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf
-core/internal/secrets    | fmt                                                               | core sdk storage/leaf
+core/internal/secrets    | core fmt                                                          | sdk storage/leaf
 core/internal/telemetry  | core sdk                                                          | sdk/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
-core/internal/archive    | fmt                                                               | core sdk storage/leaf
+core/internal/backup/archive | fmt                                                               | core sdk storage/leaf
 core/internal/supervise  | fmt                                                               | core sdk storage/leaf
 core/internal/mcp        | core sdk/leaf core/internal/events/leaf core/internal/supervise/leaf | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
 core/internal/pluginhost | core sdk/leaf core/internal/config/leaf core/internal/supervise/leaf | sdk/proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf

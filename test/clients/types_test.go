@@ -26,7 +26,7 @@ type schema struct {
 // TestTypesAreFresh checks that types.js has the types of the OpenAPI document.
 func TestTypesAreFresh(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("../../core/internal/api/testdata/openapi.json")
+	data, err := os.ReadFile("../../core/internal/app/testdata/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}

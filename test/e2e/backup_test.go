@@ -117,30 +117,30 @@ func TestBackupAndRestore(t *testing.T) {
 			from.start()
 			l := newDataset(t, from.signIn())
 			archive := filepath.Join(t.TempDir(), "backup.tar")
-			flags, word := []string{"backup", archive}, "NOT IN IT: the secret key"
+			flags, word := []string{"backup", archive}, "NOT INCLUDED: the secret key"
 			if c.includeKey {
-				flags, word = append(flags, "--include-key"), "The secret keys are in it"
+				flags, word = append(flags, "--include-key"), "The archive contains the secret keys"
 			}
 			if out := from.must(flags...); !strings.Contains(out, "3 files (5.0 MB)") || !strings.Contains(out, word) {
 				t.Errorf("backup prints %q, want 3 files (5.0 MB) and %q", out, word)
 			}
-			from.wantFailure("is there already", flags...)
+			from.wantFailure("exists already", flags...)
 			from.terminate()
 			<-from.exited
 
 			to := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP).on(c.to(t))
 			restore := []string{"restore", archive}
 			if !c.includeKey {
-				to.wantFailure("has 1 encrypted secret and not the key", restore...)
+				to.wantFailure("has 1 encrypted secret but not the key", restore...)
 				wrong := filepath.Join(t.TempDir(), "wrong.key")
 				if err := os.WriteFile(wrong, []byte(strings.Repeat("ab", 32)), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				to.wantFailure(`the key does not open 1 secret: MCP server "guarded"`, append(restore, "--key-file", wrong)...)
+				to.wantFailure(`cannot decrypt 1 secret: MCP server "guarded"`, append(restore, "--key-file", wrong)...)
 				to.wantNoData()
 				restore = append(restore, "--key-file", filepath.Join(from.dir, "data", "secret.key"))
 			}
-			if out := to.must(append(restore, "--dry-run")...); !strings.Contains(out, "is whole") {
+			if out := to.must(append(restore, "--dry-run")...); !strings.Contains(out, "is complete and can be restored here") {
 				t.Errorf("restore --dry-run prints %q", out)
 			}
 			to.wantNoData()
@@ -245,10 +245,10 @@ func TestBadBackups(t *testing.T) {
 		want    string
 		content []byte
 	}{
-		{"its end is missing", whole[:len(whole)-3000]},
-		{"its end is missing", whole[:100]},
-		{"it has changed since it was written", changed(whole, len(whole)/2)},
-		{"it has changed since it was written", changed(whole, 5)},
+		{"is not an AgentArea backup or is truncated", whole[:len(whole)-3000]},
+		{"is not an AgentArea backup or is truncated", whole[:100]},
+		{"the file is damaged", changed(whole, len(whole)/2)},
+		{"the file is damaged", changed(whole, 5)},
 	} {
 		path := filepath.Join(to.dir, "bad.tar")
 		if err := os.WriteFile(path, bad.content, 0o600); err != nil {
@@ -283,11 +283,11 @@ func TestBadBackups(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := filepath.Join(from.dir, "again.tar")
-	from.wantFailure("the bytes of 1 file are not there, or are not what was uploaded: "+f.ID, "backup", again)
+	from.wantFailure("the content of 1 file is missing or damaged: "+f.ID, "backup", again)
 	if _, err := os.Stat(again); err == nil {
 		t.Error("the failed backup has left an archive")
 	}
-	if out := from.must("backup", again, "--skip-missing"); !strings.Contains(out, "MISSING: the bytes of 1 file: "+f.ID) {
+	if out := from.must("backup", again, "--skip-missing"); !strings.Contains(out, "MISSING: the content of 1 file: "+f.ID) {
 		t.Errorf("backup --skip-missing prints %q", out)
 	}
 	if left, _ := filepath.Glob(filepath.Join(from.dir, "*.part")); len(left) > 0 {
@@ -331,7 +331,7 @@ func TestRestoreKilled(t *testing.T) {
 				break
 			}
 			if _, err := os.Stat(filepath.Join(to.dir, "data", "restoring")); err == nil {
-				to.wantFailure("was cut off: run agentarea restore again", "serve", "--listen", "127.0.0.1:0")
+				to.wantFailure("was interrupted: run agentarea restore again", "serve", "--listen", "127.0.0.1:0")
 			}
 		}
 		t.Logf("killed %d times", killed)
@@ -359,7 +359,7 @@ plugin "files" "far" {
 	c.upload("a", randomBytes(1, 1000))
 	c.upload("b", randomBytes(2, 2000))
 	archive := filepath.Join(s.dir, "backup.tar")
-	if out := s.must("backup", archive); !strings.Contains(out, `NOT IN IT: 2 files (3.0 kB) of the backend "far"`) {
+	if out := s.must("backup", archive); !strings.Contains(out, `NOT INCLUDED: 2 files (3.0 kB) of the file backend "far"`) {
 		t.Errorf("backup prints %q", out)
 	}
 	f, err := os.Open(archive)

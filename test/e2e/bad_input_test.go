@@ -23,7 +23,7 @@ func TestBadInput(t *testing.T) {
 		{"no JSON", "POST", agents, `name=a`, 400, "VALIDATION_ERROR", "body", "valid JSON"},
 		{"no body", "POST", agents, nil, 400, "VALIDATION_ERROR", "body", "required"},
 		{"no object", "POST", agents, `[1]`, 400, "VALIDATION_ERROR", "body", "object"},
-		{"unknown field", "POST", agents, `{"name":"a","type":"chat","colour":"red"}`, 400, "VALIDATION_ERROR", "colour", "Unknown field: there are config, description, name"},
+		{"unknown field", "POST", agents, `{"name":"a","type":"chat","colour":"red"}`, 400, "VALIDATION_ERROR", "colour", `Unknown field "colour". Known fields: config, description, name`},
 		{"missing field", "POST", agents, `{"type":"chat","config":{"model":"echo"}}`, 400, "VALIDATION_ERROR", "name", "Field is required"},
 		{"wrong type", "POST", agents, `{"name":5,"type":"chat"}`, 400, "VALIDATION_ERROR", "name", "Must be a string"},
 		{"null", "POST", agents, `{"name":null,"type":"chat"}`, 400, "VALIDATION_ERROR", "name", "string"},

@@ -135,7 +135,7 @@ func TestWrongKey(t *testing.T) {
 	<-s.exited
 	s.env = append(plain, secretKey(newKey))
 	s.restart()
-	if log := s.stderr.String(); !strings.Contains(log, "secrets can't be opened") || !strings.Contains(log, `MCP server \"guarded\"`) && !strings.Contains(log, `MCP server \\\"guarded\\\"`) {
+	if log := s.stderr.String(); !strings.Contains(log, "secrets cannot be decrypted") || !strings.Contains(log, `MCP server \"guarded\"`) && !strings.Contains(log, `MCP server \\\"guarded\\\"`) {
 		t.Errorf("got log %s, want the name of the MCP server", log)
 	}
 	c = s.signIn()

@@ -63,7 +63,7 @@ func (s *server) wantStartError(words ...string) {
 			s.t.Errorf("the error output does not contain %q:\n%s", word, p.stderr)
 		}
 	}
-	if strings.Contains(p.stdout.String(), "is up") {
+	if strings.Contains(p.stdout.String(), "is ready") {
 		s.t.Errorf("the banner says that the server is up:\n%s", p.stdout)
 	}
 }

@@ -2,71 +2,113 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/agentarea/agentarea/core"
 )
 
-type auditEntry struct {
-	Seq        int64        `json:"seq" doc:"Rises with each row"`
-	At         stamp        `json:"at"`
-	Action     string       `json:"action" doc:"The operation, by its operationId in this document"`
-	Target     string       `json:"target,omitempty" doc:"The id of what it was done to, or several with slashes"`
-	Outcome    core.Outcome `json:"outcome" enum:"done,refused"`
-	Reason     core.Code    `json:"reason,omitempty" doc:"The error's code, when it was refused"`
-	UserID     string       `json:"user_id,omitempty" doc:"Left out when nobody was signed in"`
-	Username   string       `json:"username,omitempty" doc:"Of a sign-in that was refused, the name that was given"`
-	Credential string       `json:"credential,omitempty" doc:"The sign-in or API key"`
-	Address    string       `json:"address" doc:"Where the request came from"`
-	RequestID  string       `json:"request_id" doc:"Names the request in the server's log"`
+// AuditStore stores audit records.
+type AuditStore interface {
+	Record(ctx context.Context, e *core.AuditEntry) error
 }
 
-type auditList struct {
-	Entries []auditEntry `json:"entries"`
-	Paged
-}
-
-type (
-	auditInput struct {
-		UserID    string       `query:"user_id" doc:"Filter by who did it"`
-		Action    string       `query:"action" doc:"Filter by operation, as create-agent"`
-		Target    string       `query:"target" doc:"Filter by the id it was done to"`
-		Outcome   core.Outcome `query:"outcome" enum:"done,refused" doc:"Filter by outcome"`
-		RequestID string       `query:"request_id" doc:"Filter by request"`
-		From      time.Time    `query:"from" doc:"Not before this time"`
-		To        time.Time    `query:"to" doc:"Before this time"`
-		Page
+// audit is the middleware that names the action and the target of a request. For operations that may
+// change something it also puts an audit record into the context, which the first write stores in
+// its own transaction.
+func audit(ctx huma.Context, next func(huma.Context)) {
+	op := ctx.Operation()
+	var ids []string
+	for _, p := range op.Parameters {
+		if p.In == "path" {
+			ids = append(ids, ctx.Param(p.Name))
+		}
 	}
-	auditReply struct{ Body auditList }
-)
-
-var exampleAudit = auditEntry{
-	Seq: 42, At: exampleTime, Action: "create-agent", Target: "agent-123", Outcome: core.OutcomeDone,
-	UserID: "user-123", Username: "ann", Credential: "login-123", Address: "192.0.2.7", RequestID: "req-123",
+	req := RequestFrom(ctx.Context())
+	req.action, req.target = op.OperationID, Sanitize(strings.Join(ids, "/"))
+	if op.Method == http.MethodGet {
+		next(ctx)
+		return
+	}
+	req.audit = &core.AuditRecord{AuditEntry: *req.auditEntry()}
+	next(huma.WithContext(ctx, core.WithAuditRecord(ctx.Context(), req.audit)))
 }
 
-func (a *api) registerAudit() {
-	register(a, operation{
-		id: "list-audit", method: http.MethodGet, path: "/v1/audit", tag: "Audit", summary: "Read the audit", access: admin,
-		about: "Every change by way of the API, in the transaction that made it, and every access that was refused; newest first. " +
-			"Rows are only added, and go when the setting --keep-audit says so.",
-		response: auditList{Entries: []auditEntry{exampleAudit}, Paged: Paged{Total: 1, Limit: 20}}, errors: []core.Code{core.CodeValidation},
-	}, func(ctx context.Context, in *auditInput) (*auditReply, error) {
-		found, total, err := a.audits.Audit(ctx, core.AuditFilter{
-			UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
-			From: in.From, To: in.To, Page: in.core(),
-		})
-		if err != nil {
-			return nil, err
+// Sanitize returns a caller's text in a form that every database accepts: valid UTF-8 without NUL,
+// and at most 256 bytes.
+func Sanitize(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s[:min(len(s), 256)], "?"), "\x00", "?")
+}
+
+// auditEntry returns the audit record of the request without time and outcome.
+func (r *Request) auditEntry() *core.AuditEntry {
+	e := &core.AuditEntry{Action: r.action, Target: r.target, Address: r.Address, RequestID: r.ID}
+	if p := r.Principal; p != nil {
+		e.UserID, e.Username, e.Credential = p.User.ID, p.User.Username, p.Credential()
+	}
+	return e
+}
+
+// RecordRefusal stores the audit record of something that was refused on a connection after its
+// request was answered. p is the caller, or nil, and target what the caller asked for.
+func (a *API) RecordRefusal(ctx context.Context, req *Request, p *core.Principal, target string, err error) {
+	e := (&Request{ID: req.ID, Address: req.Address, Principal: p, action: req.action, target: Sanitize(target)}).auditEntry()
+	e.Outcome, e.Reason = core.OutcomeRefused, core.CodeOf(err)
+	a.requests.audit.record(ctx, e)
+}
+
+// auditor stores the audit records that no write has stored.
+type auditor struct {
+	store AuditStore
+	log   *slog.Logger
+}
+
+// recordOutcome stores the record of a request that was refused, or that changed something outside
+// of the database. Requests over the general rate limit have no action yet and are not recorded,
+// because they would fill the audit.
+func (a *auditor) recordOutcome(ctx context.Context, req *Request, status int) {
+	if req.action == "" {
+		return
+	}
+	e := req.auditEntry()
+	if req.audit != nil {
+		*e = req.audit.AuditEntry
+	}
+	switch {
+	case status < http.StatusBadRequest && req.audit != nil && req.audit.Claim():
+		e.Outcome = core.OutcomeDone
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests,
+		status == http.StatusNotFound && req.Principal != nil && req.target != "":
+		e.Outcome, e.Reason = core.OutcomeRefused, refusalCode(req, status)
+	default:
+		return
+	}
+	a.record(ctx, e)
+}
+
+// refusalCode returns the code of the error that was answered.
+func refusalCode(req *Request, status int) core.Code {
+	if req.Err != nil {
+		return core.CodeOf(req.Err)
+	}
+	for code, is := range statuses {
+		if is == status {
+			return code
 		}
-		out := &auditReply{Body: auditList{Entries: make([]auditEntry, 0, len(found)), Paged: in.reply(total)}}
-		for _, e := range found {
-			out.Body.Entries = append(out.Body.Entries, auditEntry{
-				Seq: e.Seq, At: stamp(e.At), Action: e.Action, Target: e.Target, Outcome: e.Outcome, Reason: e.Reason,
-				UserID: e.UserID, Username: e.Username, Credential: e.Credential, Address: e.Address, RequestID: e.RequestID,
-			})
-		}
-		return out, nil
-	})
+	}
+	return core.CodeInternal
+}
+
+// record stores a record. If that fails, it logs the record with the error.
+func (a *auditor) record(ctx context.Context, e *core.AuditEntry) {
+	e.At = time.Now()
+	if err := a.store.Record(context.WithoutCancel(ctx), e); err != nil {
+		a.log.ErrorContext(ctx, "cannot store audit record", "error", err, "action", e.Action, "target", e.Target,
+			"outcome", e.Outcome, "reason", e.Reason, "user_id", e.UserID, "username", e.Username, "address", e.Address,
+			"request_id", e.RequestID)
+	}
 }

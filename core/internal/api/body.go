@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -21,32 +22,36 @@ import (
 )
 
 const (
-	// maxDepth is how deep JSON may nest.
-	maxDepth = 64
-	// bodyTimeout is how long a body may take to arrive.
+	// MaxJSONDepth is the maximum number of levels to which JSON may nest.
+	MaxJSONDepth = 64
+	// bodyTimeout is the maximum time for a body to arrive.
 	bodyTimeout = 30 * time.Second
 )
 
-// checkText refuses parameters that no text can hold: NUL and broken UTF-8.
-func (a *api) checkText(ctx huma.Context, next func(huma.Context)) {
-	for _, p := range ctx.Operation().Parameters {
-		var v string
-		switch p.In {
-		case "path":
-			v = ctx.Param(p.Name)
-		case "query":
-			v = ctx.Query(p.Name)
-		default:
-			continue
+// checkParameters returns the middleware that rejects path and query parameters which the database
+// cannot store: with NUL, or with invalid UTF-8.
+func checkParameters(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		for _, p := range ctx.Operation().Parameters {
+			var v string
+			switch p.In {
+			case "path":
+				v = ctx.Param(p.Name)
+			case "query":
+				v = ctx.Query(p.Name)
+			default:
+				continue
+			}
+			if issue := textIssue(v); issue != "" {
+				writeHumaError(h, ctx, core.Invalid(p.Name, "%s", issue))
+				return
+			}
 		}
-		if issue := textIssue(v); issue != "" {
-			a.fail(ctx, core.Invalid(p.Name, "%s", issue))
-			return
-		}
+		next(ctx)
 	}
-	next(ctx)
 }
 
+// textIssue returns what is wrong with a text, or "".
 func textIssue(s string) string {
 	switch {
 	case strings.IndexByte(s, 0) >= 0:
@@ -58,61 +63,71 @@ func textIssue(s string) string {
 	}
 }
 
-// readBody reads the body of an operation that takes one whole, and checks what
-// Huma does not: the media type, the size, the depth, and NUL in any string.
-func (a *api) readBody(ctx huma.Context, next func(huma.Context)) {
+// bodyReader reads JSON bodies of at most maxBytes.
+type bodyReader struct {
+	api      huma.API
+	maxBytes int64
+}
+
+// read is the middleware that reads the body of an operation which has one, and checks what Huma
+// does not: the media type, the size, the depth, and NUL in any string.
+func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
 	if op.RequestBody == nil {
 		next(ctx)
 		return
 	}
 	r, w := humachi.Unwrap(ctx)
-	if err := checkEncoding(r.Header.Get("Content-Encoding")); err != nil {
-		a.fail(ctx, err)
+	if err := rejectEncodedBody(r.Header.Get("Content-Encoding")); err != nil {
+		writeHumaError(b.api, ctx, err)
 		return
 	}
-	body, err := a.receive(w, r)
+	body, err := b.receive(w, r)
 	if err == nil && len(body) > 0 {
-		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), checkJSON(body, ""))
+		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), CheckJSON(body, ""))
 	}
 	if err != nil {
-		a.fail(ctx, err)
+		writeHumaError(b.api, ctx, err)
 		return
 	}
-	// Huma knows JSON by one name only.
+	// Huma knows JSON by one media type only.
 	r.Header.Set("Content-Type", "application/json")
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	next(ctx)
 }
 
-func (a *api) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > a.maxBody {
-		return nil, tooLarge(a.maxBody)
+// receive returns the whole body.
+func (b bodyReader) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > b.maxBytes {
+		return nil, bodyTooLarge(b.maxBytes)
 	}
-	// A deadline that stays on the connection would end a stream's context, so
-	// it is taken off again. Test writers have none.
+	// A deadline that stays on the connection would end the context of a stream, so it is removed
+	// afterwards. The writers of tests have no deadlines.
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
 	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.maxBytes))
 	var tooLong *http.MaxBytesError
 	if err != nil && !errors.As(err, &tooLong) {
-		return nil, core.Invalid("body", "Could not be read whole")
+		return nil, core.Invalid("body", "The body ended early or took longer than %s. Send it again.", bodyTimeout)
 	}
 	return body, err
 }
 
-// checkEncoding refuses what is packed: how much it is would show too late.
-func checkEncoding(header string) error {
+// rejectEncodedBody returns an UnsupportedMediaType error for a body with a Content-Encoding, because
+// its decoded size is unknown until it is read.
+func rejectEncodedBody(header string) error {
 	if header == "" || strings.EqualFold(header, "identity") {
 		return nil
 	}
 	return &core.Error{
 		Code:    core.CodeUnsupportedMediaType,
-		Message: fmt.Sprintf("The body is sent with Content-Encoding: %s; send it as it is, without that header", header),
+		Message: fmt.Sprintf("Content-Encoding %q is not supported. Send the body without it.", header),
 	}
 }
 
+// checkMediaType returns an UnsupportedMediaType error if the operation does not accept the body's
+// media type.
 func checkMediaType(header string, op *huma.Operation) error {
 	if header == "" {
 		return nil
@@ -121,23 +136,19 @@ func checkMediaType(header string, op *huma.Operation) error {
 	if _, ok := op.RequestBody.Content[media]; ok && err == nil {
 		return nil
 	}
-	var known []string
-	for name := range op.RequestBody.Content {
-		known = append(known, name)
-	}
-	slices.Sort(known)
+	known := slices.Sorted(maps.Keys(op.RequestBody.Content))
 	return &core.Error{
 		Code:    core.CodeUnsupportedMediaType,
-		Message: fmt.Sprintf("The body is sent as %q; send Content-Type: %s", header, strings.Join(known, " or ")),
+		Message: fmt.Sprintf("Content-Type %q is not supported. Send %s.", header, strings.Join(known, " or ")),
 	}
 }
 
-// checkJSON refuses what is not JSON, nests too deep or has NUL in a string. root
-// is the path of the field that the JSON is, empty for the body itself.
-func checkJSON(body []byte, root string) error {
-	if depth(body) > maxDepth {
+// CheckJSON returns an error if body is not JSON, nests too deep or has NUL in a string. root is the
+// path of the field that contains the JSON, or empty for the request body itself.
+func CheckJSON(body []byte, root string) error {
+	if JSONDepth(body) > MaxJSONDepth {
 		return &core.Error{
-			Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The request body nests deeper than %d levels", maxDepth),
+			Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The request body nests deeper than %d levels", MaxJSONDepth),
 		}
 	}
 	if !json.Valid(body) {
@@ -152,8 +163,9 @@ func checkJSON(body []byte, root string) error {
 	return nil
 }
 
-func depth(body []byte) int {
-	deepest, now, inString := 0, 0, false
+// JSONDepth returns how many levels deep a JSON text nests.
+func JSONDepth(body []byte) int {
+	deepest, level, inString := 0, 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case inString && c == '\\':
@@ -162,15 +174,16 @@ func depth(body []byte) int {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			now++
-			deepest = max(deepest, now)
+			level++
+			deepest = max(deepest, level)
 		case c == '}' || c == ']':
-			now--
+			level--
 		}
 	}
 	return deepest
 }
 
+// syntaxError returns the error that names the line and column of a JSON syntax error.
 func syntaxError(body []byte, root string) error {
 	var v any
 	err := json.Unmarshal(body, &v)
@@ -181,10 +194,10 @@ func syntaxError(body []byte, root string) error {
 	before := body[:min(int(s.Offset), len(body))]
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := max(1, len(before)-1-bytes.LastIndexByte(before, '\n'))
-	return core.Invalid(orBody(root), "Must be valid JSON; line %d, column %d: %s", line, column, s.Error())
+	return core.Invalid(orBody(root), "Must be valid JSON. Line %d, column %d: %s", line, column, s.Error())
 }
 
-// findNUL names the field whose text, or whose name, holds a NUL.
+// findNUL returns the error that names the field whose value or name contains a NUL character.
 func findNUL(body []byte, root string) error {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -198,6 +211,7 @@ func findNUL(body []byte, root string) error {
 	return nil
 }
 
+// nulIn returns the path of the first NUL character in a decoded JSON value.
 func nulIn(v any, path string) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -223,6 +237,7 @@ func nulIn(v any, path string) (string, bool) {
 	return "", false
 }
 
+// joinPath returns the path of a field of the object at path.
 func joinPath(path, name string) string {
 	if path == "" {
 		return name
@@ -230,6 +245,7 @@ func joinPath(path, name string) string {
 	return path + "." + name
 }
 
+// orBody returns the path, or "body" for the root.
 func orBody(path string) string {
 	if path == "" {
 		return "body"

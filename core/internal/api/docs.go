@@ -11,32 +11,35 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/go-chi/chi/v5"
 )
 
 //go:embed docs/index.html docs/init.js docs/swagger-ui-bundle.js docs/swagger-ui.css docs/favicon-32x32.png
 var docsFiles embed.FS
 
-// docsPolicy lets the page load what comes from here only. Swagger UI needs no
-// more: it styles by classes and by script, and has images in its stylesheet.
+// docsPolicy is the Content-Security-Policy of the docs page: it may load only what this server serves.
+// Swagger UI needs no more, because it has no inline styles or scripts and embeds its images in CSS.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// asset is a file that stays the same as long as the server runs.
+// asset is a file that does not change while the server runs.
 type asset struct {
 	contentType string
 	body        []byte
-	tag         string
-	zipped      func() []byte
+	etag        string
+	gzipped     func() []byte
 }
 
+// newAsset returns an asset. It is compressed when it is first needed.
 func newAsset(contentType string, body []byte) *asset {
 	sum := sha256.Sum256(body)
 	return &asset{
-		contentType: contentType, body: body, tag: `"` + hex.EncodeToString(sum[:8]) + `"`,
-		zipped: sync.OnceValue(func() []byte {
+		contentType: contentType, body: body, etag: `"` + hex.EncodeToString(sum[:8]) + `"`,
+		gzipped: sync.OnceValue(func() []byte {
 			var b bytes.Buffer
 			z := gzip.NewWriter(&b)
-			_, _ = z.Write(body) // a Buffer takes everything
+			_, _ = z.Write(body) // a Buffer never fails
 			_ = z.Close()
 			return b.Bytes()
 		}),
@@ -47,10 +50,10 @@ func newAsset(contentType string, body []byte) *asset {
 func (s *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", s.tag)
+	h.Set("ETag", s.etag)
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("Content-Security-Policy", docsPolicy)
-	if strings.Contains(r.Header.Get("If-None-Match"), s.tag) {
+	if strings.Contains(r.Header.Get("If-None-Match"), s.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -58,18 +61,18 @@ func (s *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := s.body
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && s.contentType != "image/png" {
 		h.Set("Content-Encoding", "gzip")
-		body = s.zipped()
+		body = s.gzipped()
 	}
-	_, _ = w.Write(body) // the client may be gone
+	_, _ = w.Write(body) // the client may have disconnected
 }
 
 // serveDocs adds the docs page and the OpenAPI document, which must be complete.
-func (a *api) serveDocs() {
+func serveDocs(a *API) {
 	document, err := json.MarshalIndent(a.huma.OpenAPI(), "", "  ")
 	if err != nil {
-		panic(fmt.Errorf("encode the OpenAPI document: %w", err)) // a mistake in this package
+		panic(fmt.Errorf("encode the OpenAPI document: %w", err)) // an operation has an example that is not JSON
 	}
-	a.serve("/openapi.json", newAsset("application/json", document))
+	serveAsset(a.router, "/openapi.json", newAsset("application/json", document))
 	for name, contentType := range map[string]string{
 		"index.html":           "text/html; charset=utf-8",
 		"init.js":              "text/javascript; charset=utf-8",
@@ -85,11 +88,12 @@ func (a *api) serveDocs() {
 		if name == "index.html" {
 			path = "/docs"
 		}
-		a.serve(path, newAsset(contentType, body))
+		serveAsset(a.router, path, newAsset(contentType, body))
 	}
 }
 
-func (a *api) serve(path string, s *asset) {
-	a.router.Method(http.MethodGet, path, s)
-	a.router.Method(http.MethodGet, otherSlash(path), s)
+// serveAsset adds a route for an asset, with and without a trailing slash.
+func serveAsset(r chi.Router, path string, s *asset) {
+	r.Method(http.MethodGet, path, s)
+	r.Method(http.MethodGet, otherSlash(path), s)
 }

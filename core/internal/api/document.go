@@ -8,22 +8,22 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-var errorType = reflect.TypeFor[errorReply]()
+var errorType = reflect.TypeFor[ErrorReply]()
 
-const about = `AgentArea runs AI agents on your own machine: create an agent, chat with it (JSON or streaming), and watch what it does.
+const apiDescription = `AgentArea runs AI agents on your own machine. Create an agent, chat with it (JSON or streaming), and watch what it does.
 
-Sign in with ` + "`POST /v1/auth/login`" + `, press *Authorize* and paste the access token. Every path answers with and without its trailing slash.
-Errors have one form; ` + "`details.field`" + ` and ` + "`details.issue`" + ` say what to change.
+Sign in with ` + "`POST /v1/auth/login`" + `, press *Authorize* and paste the access token. Every path works with and without its trailing slash.
+All errors have the same form. ` + "`details.field`" + ` and ` + "`details.issue`" + ` say what to correct.
 
-Every reply says by ` + "`X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`" + ` how much more you may ask; past the limit, or
-when too much is asked within a second, it is 429 with ` + "`Retry-After`" + `. An admin may have set other limits, or none: then the headers are not there.`
+The headers ` + "`X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`" + ` of a reply show your rate limit. Requests over the limit, or too many
+requests within one second, are answered with 429 and ` + "`Retry-After`" + `. An administrator can change or remove the limits. Without a limit per minute these headers are omitted.`
 
-// document is the OpenAPI document before its operations.
+// document returns the OpenAPI document without operations.
 func document(version, publicURL string) *huma.OpenAPI {
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
-			Title: "AgentArea API", Version: version, Description: about,
+			Title: "AgentArea API", Version: version, Description: apiDescription,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
 		Components: &huma.Components{
@@ -31,21 +31,21 @@ func document(version, publicURL string) *huma.OpenAPI {
 			Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 			SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {
 				Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-				Description: "The access_token that POST /v1/auth/login gives, or an API key of POST /v1/api-keys/.",
+				Description: "The access_token of POST /v1/auth/login, or an API key of POST /v1/api-keys/.",
 			}},
 		},
 		Tags: []*huma.Tag{
 			{Name: "Health", Description: "Whether the server is up."},
 			{Name: "Authentication", Description: "Signing in and out."},
-			{Name: "Agents", Description: "Agents are made from a type and a config."},
-			{Name: "Chat", Description: "Talking with an agent; each turn is a run in a session."},
-			{Name: "Runs", Description: "What an agent does, as it happens and afterwards."},
-			{Name: "Files", Description: "Bytes with a name: uploaded once, given to agents by their ids."},
-			{Name: "MCP servers", Description: "Servers of tools, resources and prompts: run here or reached by a url, used by agents and by MCP clients."},
-			{Name: "Plugins", Description: "What agents can be made of."},
-			{Name: "Users", Description: "Who may sign in. For admins."},
-			{Name: "API keys", Description: "Keys for programs, with scopes, wherever an access token is taken."},
-			{Name: "Audit", Description: "Who did what, and who was refused. For admins."},
+			{Name: "Agents", Description: "Agents, each with a type and a config."},
+			{Name: "Chat", Description: "Conversations with an agent. Each turn is a run in a session."},
+			{Name: "Runs", Description: "What an agent does, live and afterwards."},
+			{Name: "Files", Description: "Files that you upload once and give to agents by their ids."},
+			{Name: "MCP servers", Description: "Servers that provide tools, resources and prompts to agents and MCP clients. They run on this machine or are reached by URL."},
+			{Name: "Plugins", Description: "Agent types, models and the plugins that provide them."},
+			{Name: "Users", Description: "User accounts. For admins."},
+			{Name: "API keys", Description: "Keys for programs. They have scopes and are accepted wherever an access token is."},
+			{Name: "Audit", Description: "Changes and refused requests. For admins."},
 		},
 	}
 	if publicURL != "" {
@@ -54,22 +54,22 @@ func document(version, publicURL string) *huma.OpenAPI {
 	return d
 }
 
-// headers are described once, and referred to where they tell most.
+// headers are the headers of rate-limited replies.
 var headers = map[string]*huma.Header{
 	"X-RateLimit-Limit": {
-		Description: "How many requests a minute you may send: as a user, with a live token or key, or else as an address. On every reply, unless there is no limit.",
+		Description: "The number of requests you may send per minute: per user with a valid token or key, otherwise per address. On every reply, unless there is no limit.",
 		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 100,
 	},
 	"X-RateLimit-Remaining": {
-		Description: "How many of them are left in the present window. On every reply, unless there is no limit.",
+		Description: "The number of requests left in the current window. On every reply, unless there is no limit.",
 		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 0,
 	},
 	"X-RateLimit-Reset": {
-		Description: "When the window is over and all of them are there again, in Unix seconds. On every reply, unless there is no limit.",
+		Description: "When the current window ends, in Unix seconds. On every reply, unless there is no limit.",
 		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 1738324860,
 	},
 	"Retry-After": {
-		Description: "In how many seconds to try again.",
+		Description: "The number of seconds to wait before trying again.",
 		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 12,
 	},
 }
@@ -82,7 +82,8 @@ func limitHeaders() map[string]*huma.Param {
 	return all
 }
 
-// schemaName is the Go type's name, but for the error.
+// schemaName returns the name of a type's schema: the name of the Go type with an upper-case first
+// letter, except for the error. Types of different groups must therefore have different names.
 func schemaName(t reflect.Type, hint string) string {
 	if t == errorType {
 		return "Error"
@@ -91,32 +92,32 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 var codeMeanings = map[core.Code]string{
-	core.CodeValidation:           "the request is wrong; details say where.",
-	core.CodeUnauthorized:         "no token, or none that is alive.",
-	core.CodeForbidden:            "you may see it, but not do that.",
-	core.CodeNotFound:             "there is none, or none that you may see.",
-	core.CodeConflict:             "the state of things does not allow it now.",
-	core.CodePreconditionFailed:   "it has changed since the version in If-Match.",
-	core.CodePayloadTooLarge:      "the body is too long or nests too deep.",
-	core.CodeUnsupportedMediaType: "the body is of another type than what is asked for.",
+	core.CodeValidation:           "the request is invalid; details say where.",
+	core.CodeUnauthorized:         "the token is missing or not valid.",
+	core.CodeForbidden:            "you may see the object, but not do this with it.",
+	core.CodeNotFound:             "the object does not exist, or you may not see it.",
+	core.CodeConflict:             "the present state of the object does not allow it.",
+	core.CodePreconditionFailed:   "the object has changed since the version in If-Match.",
+	core.CodePayloadTooLarge:      "the body is too large or nests too deep.",
+	core.CodeUnsupportedMediaType: "the body has an unsupported media type.",
 	core.CodeRateLimited:          "too many requests; Retry-After says when to try again.",
-	core.CodeInternal:             "the server failed; its log has the request_id.",
+	core.CodeInternal:             "the server failed; its log contains the request_id.",
 	core.CodeUpstream:             "a model provider or an MCP server failed; the message says which.",
-	core.CodeUnavailable:          "a part is down; the message says which.",
+	core.CodeUnavailable:          "a part of the server is down; the message says which.",
 	core.CodeUpstreamTimeout:      "a model provider or an MCP server did not answer in time.",
-	core.CodeInsufficientStorage:  "there is no room left where files are kept.",
+	core.CodeInsufficientStorage:  "the file backend is full.",
 }
 
 var errorExamples = map[core.Code]*core.Error{
 	core.CodeValidation:         core.Invalid("name", "Field is required"),
-	core.CodeUnauthorized:       errNoToken,
+	core.CodeUnauthorized:       ErrNoToken,
 	core.CodeForbidden:          core.Forbidden("Insufficient permissions: a viewer may only read"),
 	core.CodeNotFound:           core.NotFound("agent", "agent-123"),
-	core.CodeConflict:           core.Conflict("Another turn of session %q is under way", "session-123"),
-	core.CodePreconditionFailed: changedMeanwhile("agent"),
-	core.CodePayloadTooLarge:    tooLarge(1 << 20),
+	core.CodeConflict:           core.Conflict("Session %q is busy with run run-123. Wait for it, or cancel it with POST /v1/runs/run-123/cancel.", "session-123"),
+	core.CodePreconditionFailed: VersionConflict("agent"),
+	core.CodePayloadTooLarge:    bodyTooLarge(1 << 20),
 	core.CodeUnsupportedMediaType: {
-		Code: core.CodeUnsupportedMediaType, Message: `The body is sent as "text/plain"; send Content-Type: application/json`,
+		Code: core.CodeUnsupportedMediaType, Message: `Content-Type "text/plain" is not supported. Send application/json.`,
 	},
 	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: at most 100 a minute; Retry-After says when to try again"},
 	core.CodeInternal:        {Code: core.CodeInternal},

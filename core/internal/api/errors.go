@@ -7,50 +7,53 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/agentarea/agentarea/core"
 )
 
-// errorReply is the contract's error.
-type errorReply struct {
-	Failure    failure `json:"error"`
+// ErrorReply is the body of every error. It is the only mapping of errors to HTTP.
+type ErrorReply struct {
+	Failure    Failure `json:"error"`
 	status     int
 	retryAfter time.Duration
 	cause      error
 }
 
-type failure struct {
-	Code    core.Code      `json:"code" doc:"The kind of the error, for programs"`
-	Message string         `json:"message" doc:"What is wrong, for people"`
-	Details failureDetails `json:"details"`
-	// RequestID names the request in the server's log.
-	RequestID string `json:"request_id" doc:"Names the request in the server's log; also the X-Request-ID header"`
+// Failure is the error as the client sees it.
+type Failure struct {
+	Code      core.Code      `json:"code" doc:"The kind of error, for programs"`
+	Message   string         `json:"message" doc:"What happened, for people"`
+	Details   FailureDetails `json:"details"`
+	RequestID string         `json:"request_id" doc:"Identifies the request in the server's log. Same as the X-Request-ID header"`
 }
 
-type failureDetails struct {
-	Field  string            `json:"field,omitempty" doc:"The dotted path of the field, or the parameter, that is wrong"`
-	Issue  string            `json:"issue,omitempty" doc:"What is wrong with it, and what to write instead"`
-	Errors []core.FieldError `json:"errors,omitempty" doc:"All that is wrong, when it is more than one thing"`
+// FailureDetails names what is wrong with the request.
+type FailureDetails struct {
+	Field  string            `json:"field,omitempty" doc:"The dotted path of the invalid field, or the name of the invalid parameter"`
+	Issue  string            `json:"issue,omitempty" doc:"What is wrong with it and how to correct it"`
+	Errors []core.FieldError `json:"errors,omitempty" doc:"All invalid fields, if there is more than one"`
 }
 
-func (e *errorReply) Error() string {
+func (e *ErrorReply) Error() string {
 	if e.cause != nil {
 		return e.cause.Error()
 	}
 	return string(e.Failure.Code) + ": " + e.Failure.Message
 }
 
-func (e *errorReply) Unwrap() error  { return e.cause }
-func (e *errorReply) GetStatus() int { return e.status }
+// Unwrap returns the error that the reply stands for, including its private cause.
+func (e *ErrorReply) Unwrap() error { return e.cause }
+
+// GetStatus implements huma.StatusError.
+func (e *ErrorReply) GetStatus() int { return e.status }
+
+// SetStatus replaces the HTTP status, for a status that has no code of its own.
+func (e *ErrorReply) SetStatus(status int) { e.status = status }
 
 // ContentType keeps Huma from sending errors as problem+json.
-func (e *errorReply) ContentType(string) string { return "application/json" }
+func (e *ErrorReply) ContentType(string) string { return "application/json" }
 
 // statuses maps every code to its HTTP status.
 var statuses = map[core.Code]int{
@@ -71,16 +74,17 @@ var statuses = map[core.Code]int{
 	core.CodeInsufficientStorage:  http.StatusInsufficientStorage,
 }
 
-// reply maps any error to what the caller may know of it.
-func reply(err error, requestID string) *errorReply {
-	e := shown(err)
+// NewErrorReply returns the reply for err. An error that is not a core.Error becomes an
+// INTERNAL_ERROR without its text.
+func NewErrorReply(err error, requestID string) *ErrorReply {
+	e := publicError(err)
 	status, ok := statuses[e.Code]
 	if !ok || e.Code == core.CodeInternal {
 		e = &core.Error{Code: core.CodeInternal, Message: "Internal server error"}
 		status = http.StatusInternalServerError
 	}
-	r := &errorReply{
-		Failure: failure{Code: e.Code, Message: e.Message, RequestID: requestID},
+	r := &ErrorReply{
+		Failure: Failure{Code: e.Code, Message: e.Message, RequestID: requestID},
 		status:  status, retryAfter: e.RetryAfter, cause: err,
 	}
 	if len(e.Fields) > 0 {
@@ -92,34 +96,34 @@ func reply(err error, requestID string) *errorReply {
 	return r
 }
 
-// shown is the core.Error in err's chain, or what stands for it.
-func shown(err error) *core.Error {
+// publicError returns the core.Error in err's chain, or the one that the client sees instead of err.
+func publicError(err error) *core.Error {
 	var e *core.Error
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &tooLong):
-		return tooLarge(tooLong.Limit)
+		return bodyTooLarge(tooLong.Limit)
 	case errors.Is(err, context.Canceled):
 		return core.Unavailable("The request was cancelled")
 	case errors.Is(err, context.DeadlineExceeded):
-		return core.Unavailable("The request took too long: try again")
+		return core.Unavailable("The request took too long. Try again.")
 	default:
 		return &core.Error{Code: core.CodeInternal}
 	}
 }
 
-func tooLarge(limit int64) *core.Error {
+func bodyTooLarge(limit int64) *core.Error {
 	return &core.Error{
-		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The request body is over the limit of %d bytes", limit),
+		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The request body exceeds the limit of %d bytes", limit),
 	}
 }
 
-// prepare sets the error's headers, and notes it for the log.
-func (e *errorReply) prepare(req *request, set func(name, value string)) {
+// prepare sets the headers of the error, and records it in the request for the log.
+func (e *ErrorReply) prepare(req *Request, set func(name, value string)) {
 	if req != nil {
-		req.err = e
+		req.Err = e
 	}
 	if e.retryAfter > 0 {
 		set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
@@ -129,100 +133,16 @@ func (e *errorReply) prepare(req *request, set func(name, value string)) {
 	}
 }
 
-// writeError answers outside of Huma.
-func writeError(w http.ResponseWriter, r *http.Request, err error) {
-	req := requestOf(r.Context())
-	writeReply(w, req, reply(err, req.id))
+// WriteError answers a request with an error, outside of Huma.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	req := RequestFrom(r.Context())
+	WriteReply(w, req, NewErrorReply(err, req.ID))
 }
 
-func writeReply(w http.ResponseWriter, req *request, e *errorReply) {
+// WriteReply answers a request with an error reply, outside of Huma.
+func WriteReply(w http.ResponseWriter, req *Request, e *ErrorReply) {
 	e.prepare(req, w.Header().Set)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.status)
-	_ = json.NewEncoder(w).Encode(e) // the client may be gone
-}
-
-// humaError stands for every error that goes through Huma: its own about the
-// input, and those of handlers.
-func humaError(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-	err := humaCause(ctx, status, message, errs)
-	if ctx == nil {
-		return reply(err, "")
-	}
-	req := requestOf(ctx.Context())
-	e := reply(err, req.id)
-	e.prepare(req, ctx.SetHeader)
-	return e
-}
-
-// maxFaults is how many faults of a request are told: it may have one in each of
-// its bytes.
-const maxFaults = 50
-
-func humaCause(ctx huma.Context, status int, message string, errs []error) error {
-	if status >= http.StatusInternalServerError || status == 0 {
-		return errors.Join(errs...)
-	}
-	e := &core.Error{Code: core.CodeValidation, Message: "Invalid request data"}
-	for _, err := range errs {
-		var d *huma.ErrorDetail
-		var own *core.Error
-		switch {
-		case errors.As(err, &d):
-			e.Fields = append(e.Fields, fieldError(ctx, d))
-		case errors.As(err, &own):
-			e.Fields = append(e.Fields, own.Fields...)
-		}
-	}
-	// Huma finds unknown fields in the order of a map.
-	slices.SortStableFunc(e.Fields, func(a, b core.FieldError) int {
-		return strings.Compare(unknownLast(a), unknownLast(b))
-	})
-	e.Fields = e.Fields[:min(len(e.Fields), maxFaults)]
-	if len(e.Fields) == 0 {
-		if message == "request body is required" {
-			message = "Body is required: send a JSON object"
-		}
-		e.Fields = []core.FieldError{{Field: "body", Issue: message}}
-	}
-	return e
-}
-
-func unknownLast(f core.FieldError) string {
-	if strings.HasPrefix(f.Issue, "Unknown field") {
-		return f.Field
-	}
-	return ""
-}
-
-// paramIssues are Huma's words about parameters, and ours.
-var paramIssues = map[string]string{
-	"invalid integer":                     "Must be an integer",
-	"invalid float":                       "Must be a number",
-	"invalid boolean":                     "Must be true or false",
-	"required path parameter is missing":  "Parameter is required",
-	"required query parameter is missing": "Parameter is required",
-}
-
-func fieldError(ctx huma.Context, d *huma.ErrorDetail) core.FieldError {
-	where, field, _ := strings.Cut(d.Location, ".")
-	issue := d.Message
-	if name, ok := strings.CutPrefix(issue, requiredMark); ok {
-		if field != "" {
-			name = field + "." + name
-		}
-		return core.FieldError{Field: name, Issue: "Field is required"}
-	}
-	if ours, ok := paramIssues[issue]; ok {
-		issue = ours
-	}
-	if issue == "Unknown field" && !strings.Contains(field, ".") && ctx != nil {
-		if names := bodyFields(ctx.Operation()); len(names) > 0 {
-			issue += ": there are " + strings.Join(names, ", ")
-		}
-	}
-	if field == "" {
-		field = where
-	}
-	return core.FieldError{Field: field, Issue: issue}
+	_ = json.NewEncoder(w).Encode(e) // the client may have disconnected
 }

@@ -13,101 +13,115 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// operation is an endpoint as this package describes it.
-type operation struct {
-	id      string
-	method  string
-	path    string
-	tag     string
-	summary string
-	about   string
-	access  access
-	// unlimited says that no rate limit counts it.
-	unlimited bool
-	// tokenToo says that anyone may call, and that a token is of use.
-	tokenToo bool
-	// anyKey says that an API key needs no scope to call.
-	anyKey bool
-	// status is that of success; 200 unless set, or 204 without a body.
-	status int
-	// request and response are examples of the bodies.
-	request, response any
-	// stream is an example of the events, if the operation can send any.
-	stream string
-	// errors are what the operation can fail with besides what follows from the rest.
-	errors []core.Code
+// Operation describes an endpoint.
+type Operation struct {
+	// ID is the operationId, which is also the action in the audit.
+	ID     string
+	Method string
+	// Path is the route. It is also served with its trailing slash added or removed.
+	Path string
+	// Tag groups operations in the document. It selects the scope that an API key needs.
+	Tag         string
+	Summary     string
+	Description string
+	Access      Access
+	// Unlimited documents that no rate limit applies.
+	Unlimited bool
+	// OptionalToken documents that anyone may call, with or without a token.
+	OptionalToken bool
+	// AnyKey lets API keys call the operation whatever their scopes are.
+	AnyKey bool
+	// Status is the status of a successful reply. The default is 200, or 204 without a body.
+	Status int
+	// Request and Response are examples of the bodies.
+	Request, Response any
+	// MergePatch also accepts the body as application/merge-patch+json.
+	MergePatch bool
+	// Stream is an example of the server-sent events, if the operation can send any.
+	Stream string
+	// Errors are the codes that the operation can fail with, in addition to those that follow from
+	// the other fields.
+	Errors []core.Code
 }
 
-// register adds an operation to the API and to its document.
-func register[I, O any](a *api, o operation, handler func(context.Context, *I) (*O, error)) {
+// Register adds an operation to the API and to the OpenAPI document.
+func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
-		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag},
-		Summary: o.summary, Description: o.about, DefaultStatus: o.status,
-		Metadata:  map[string]any{accessKey: o.access, resourceKey: o.resource()},
+		OperationID: o.ID, Method: o.Method, Path: o.Path, Tags: []string{o.Tag},
+		Summary: o.Summary, Description: o.Description, DefaultStatus: o.Status,
+		Metadata:  map[string]any{accessKey: o.Access, resourceKey: o.resource()},
 		Responses: map[string]*huma.Response{},
-		// readBody keeps its own limits, and takes its deadline off again.
+		// bodyReader has its own limits, and removes its deadline after use.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 	}
-	if o.access != anyone {
+	if o.Access != Anyone {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
-	if o.tokenToo {
+	if o.OptionalToken {
 		op.Security = []map[string][]string{{}, {"bearer": {}}}
 	}
-	if o.request != nil {
-		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: o.request}}}
+	if o.Request != nil {
+		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: o.Request}}}
 	}
-	if o.response != nil || o.stream != "" {
-		op.Responses[strconv.Itoa(max(o.status, http.StatusOK))] = o.success(a)
+	if o.Response != nil || o.Stream != "" {
+		op.Responses[strconv.Itoa(max(o.Status, http.StatusOK))] = o.success(a.schemas())
 	}
-	o.describeErrors(a, op.Responses)
+	a.DescribeErrors(o, op.Responses)
 	huma.Register(a.huma, op, handler)
 	if op.RequestBody != nil {
-		op.Metadata[fieldsKey] = fieldNames(a.huma.OpenAPI().Components.Schemas, op.RequestBody.Content["application/json"].Schema)
+		content := op.RequestBody.Content
+		op.Metadata[fieldsKey] = fieldNames(a.schemas(), content["application/json"].Schema)
+		if o.MergePatch {
+			content["application/merge-patch+json"] = content["application/json"]
+		}
 	}
 }
 
-func (o operation) success(a *api) *huma.Response {
-	r := &huma.Response{Description: http.StatusText(max(o.status, http.StatusOK)), Content: map[string]*huma.MediaType{}}
-	if o.response != nil {
+func (a *API) schemas() huma.Registry { return a.huma.OpenAPI().Components.Schemas }
+
+// success returns the documentation of a successful reply.
+func (o Operation) success(schemas huma.Registry) *huma.Response {
+	r := &huma.Response{Description: http.StatusText(max(o.Status, http.StatusOK)), Content: map[string]*huma.MediaType{}}
+	if o.Response != nil {
 		r.Content["application/json"] = &huma.MediaType{
-			Schema:  a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(o.response), true, ""),
-			Example: o.response,
+			Schema: schemas.Schema(reflect.TypeOf(o.Response), true, ""), Example: o.Response,
 		}
 	}
-	if o.stream != "" {
+	if o.Stream != "" {
 		r.Content["text/event-stream"] = &huma.MediaType{
 			Schema: &huma.Schema{
-				Type: huma.TypeString, Description: "Server-sent events: each has a JSON object with a type as data, and those of a run have an id, its number there.",
+				Type: huma.TypeString,
+				Description: "Server-sent events. The data of each event is a JSON object with a type. " +
+					"Events of a run have an id, which is their number in the run.",
 			},
-			Example: o.stream,
+			Example: o.Stream,
 		}
 	}
 	return r
 }
 
-// describeErrors documents every error that the operation can answer with.
-func (o operation) describeErrors(a *api, responses map[string]*huma.Response) {
-	codes := append([]core.Code{core.CodeInternal, core.CodeUnavailable}, o.errors...)
-	if !o.unlimited {
+// DescribeErrors adds every error that the operation can answer with to its documented responses.
+func (a *API) DescribeErrors(o Operation, responses map[string]*huma.Response) {
+	codes := append([]core.Code{core.CodeInternal, core.CodeUnavailable}, o.Errors...)
+	if !o.Unlimited {
 		codes = append(codes, core.CodeRateLimited)
 	}
-	if o.access != anyone {
+	if o.Access != Anyone {
 		codes = append(codes, core.CodeUnauthorized)
 	}
-	if o.access == writer || o.access == admin || o.access == signedIn && o.resource() != core.ResourceNone {
+	if o.Access == Writer || o.Access == Admin || o.Access == SignedIn && o.resource() != core.ResourceNone {
 		codes = append(codes, core.CodeForbidden)
 	}
-	if o.request != nil {
+	if o.Request != nil {
 		codes = append(codes, core.CodeValidation, core.CodePayloadTooLarge, core.CodeUnsupportedMediaType)
 	}
-	if strings.Contains(o.path, "{") {
+	if strings.Contains(o.Path, "{") {
 		codes = append(codes, core.CodeNotFound, core.CodeValidation)
 	}
-	schema := a.huma.OpenAPI().Components.Schemas.Schema(errorType, true, "Error")
+	schema := a.schemas().Schema(errorType, true, "Error")
 	slices.Sort(codes)
 	for _, code := range slices.Compact(codes) {
-		example := reply(errorExamples[code], "req-123")
+		example := NewErrorReply(errorExamples[code], "req-123")
 		response := &huma.Response{
 			Description: string(code) + ": " + codeMeanings[code],
 			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema, Example: example}},
@@ -119,7 +133,8 @@ func (o operation) describeErrors(a *api, responses map[string]*huma.Response) {
 	}
 }
 
-// fieldNames are the names that an object of the schema may have and that are not read-only.
+// fieldNames returns the sorted names of the properties that a body may contain, without the
+// read-only ones.
 func fieldNames(r huma.Registry, s *huma.Schema) []string {
 	for s.Ref != "" {
 		s = r.SchemaFromRef(s.Ref)
@@ -131,11 +146,5 @@ func fieldNames(r huma.Registry, s *huma.Schema) []string {
 		}
 	}
 	slices.Sort(names)
-	return names
-}
-
-// bodyFields are the names that the body of an operation may have.
-func bodyFields(op *huma.Operation) []string {
-	names, _ := op.Metadata[fieldsKey].([]string)
 	return names
 }

@@ -13,50 +13,85 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"github.com/agentarea/agentarea/core"
 )
 
-// request is what is known of a request on its way through.
-type request struct {
-	id      string
-	address string
-	// host is that of the URL that was called, and secure whether by TLS.
+// Limits is a rate limit of requests.
+type Limits interface {
+	// Admit counts a request under a key, by the limits of a role or, if the role is empty, those of
+	// unauthenticated callers. It sets the X-RateLimit headers, and fails with RateLimited.
+	Admit(r *http.Request, h http.Header, key string, role core.Role) error
+}
+
+// Observer receives requests and streams for metrics and traces.
+type Observer interface {
+	// Request is called when a request arrives, and returns the context for it. done is called when
+	// the request is answered, with the pattern of its route, which is empty for an unknown path.
+	Request(r *http.Request, id string) (ctx context.Context, done func(route string, status int))
+	// Stream is called when a connection of a kind, "sse" or "websocket", opens. closed is called
+	// when it ends.
+	Stream(kind string) (closed func())
+}
+
+type noObserver struct{}
+
+func (noObserver) Request(r *http.Request, _ string) (context.Context, func(string, int)) {
+	return r.Context(), func(string, int) {}
+}
+
+func (noObserver) Stream(string) func() { return func() {} }
+
+// Request is what the framework knows about a request.
+type Request struct {
+	ID      string
+	Address string
+	// Principal is the caller. Exactly one of Principal and AuthError is nil.
+	Principal *core.Principal
+	// AuthError is why the caller is not known.
+	AuthError error
+	// Err is the error that was answered.
+	Err error
+
+	// host is the host of the requested URL, and secure reports whether TLS was used.
 	host   string
 	secure bool
-	// principal is who calls, and stranger why that is not known; one of them is nil.
-	principal *core.Principal
-	stranger  error
-	// action and target are the operation that was asked for and what it is done to,
-	// and audit its row of the audit, if it may change something.
+	// action and target are the operation and the object that it acts on.
 	action, target string
-	audit          *core.AuditRecord
-	// err is the error that was answered.
-	err error
+	// audit is the audit record of an operation that may change something.
+	audit *core.AuditRecord
 }
 
 type requestKey struct{}
 
-func requestOf(ctx context.Context) *request {
-	r, ok := ctx.Value(requestKey{}).(*request)
+// RequestFrom returns the request that ctx belongs to, or an empty one.
+func RequestFrom(ctx context.Context) *Request {
+	r, ok := ctx.Value(requestKey{}).(*Request)
 	if !ok {
-		return &request{}
+		return &Request{}
 	}
 	return r
 }
 
-// origin is the scheme and host that the request came by.
-func (r *request) origin() string {
+// Origin returns the scheme and host of the requested URL.
+func (r *Request) Origin() string {
 	if r.secure {
 		return "https://" + r.host
 	}
 	return "http://" + r.host
 }
 
-// viewer is on whose behalf an authenticated request is.
-func actor(ctx context.Context) core.Actor { return requestOf(ctx).principal.Actor() }
+// SetAction sets the action and the target of the request's audit record, for requests that are not
+// operations.
+func (r *Request) SetAction(action, target string) { r.action, r.target = action, Sanitize(target) }
+
+// Actor returns the caller of an authenticated request.
+func Actor(ctx context.Context) core.Actor { return RequestFrom(ctx).Principal.Actor() }
 
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
+// requestID returns the X-Request-ID of the client if it is safe to log, or else a new id.
 func requestID(h http.Header) string {
 	if id := h.Get("X-Request-ID"); requestIDs.MatchString(id) {
 		return id
@@ -64,20 +99,20 @@ func requestID(h http.Header) string {
 	return "req-" + strings.ToLower(rand.Text())
 }
 
-// recorder remembers what was answered.
-type recorder struct {
+// statusWriter records the status of a reply.
+type statusWriter struct {
 	http.ResponseWriter
 	status int
 }
 
-func (w *recorder) WriteHeader(status int) {
+func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 || w.status < 200 {
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *recorder) Write(b []byte) (int, error) {
+func (w *statusWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
@@ -85,47 +120,69 @@ func (w *recorder) Write(b []byte) (int, error) {
 }
 
 // Unwrap is for http.ResponseController.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// observe gives each request its id, its headers and its line in the log, and
-// answers for panics.
-func (a *api) observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		req := &request{id: requestID(r.Header), address: address(r), host: r.Host, secure: r.TLS != nil}
-		rec := &recorder{ResponseWriter: w}
-		ctx, done := a.observer.Request(r, req.id)
-		ctx = core.WithLogFields(context.WithValue(ctx, requestKey{}, req), core.LogFields{RequestID: req.id})
-		r = r.WithContext(ctx) //nolint:contextcheck // the observer makes it of the request's
-		a.setHeaders(w.Header(), req.id)
-		defer func() {
-			p := recover()
-			defer func() { done(route(r), rec.status) }()
-			a.finish(rec, r, start, p)
-		}()
-		a.identify(r, req)
-		if req.principal != nil {
-			r = r.WithContext(core.WithLogFields(ctx, core.LogFields{UserID: req.principal.User.ID})) //nolint:contextcheck // so is this
-		}
-		next.ServeHTTP(rec, r)
-	})
+// requestLogger is the outermost middleware.
+type requestLogger struct {
+	auth     Authenticator
+	observer Observer
+	audit    *auditor
+	log      *slog.Logger
+	// https reports whether clients reach the server over https only.
+	https bool
 }
 
-// finish answers for a panic p, if there was one, and writes the log line.
-func (a *api) finish(w *recorder, r *http.Request, start time.Time, p any) {
-	req := requestOf(r.Context())
+// wrap returns the middleware that gives each request its id, its headers, its principal and its log
+// line, and answers 500 for a panic. route is reported for requests that the router did not match.
+func (l *requestLogger) wrap(route string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			req := &Request{ID: requestID(r.Header), Address: address(r), host: r.Host, secure: r.TLS != nil}
+			status := &statusWriter{ResponseWriter: w}
+			ctx, done := l.observer.Request(r, req.ID)
+			ctx = core.WithLogFields(context.WithValue(ctx, requestKey{}, req), core.LogFields{RequestID: req.ID})
+			r = r.WithContext(ctx) //nolint:contextcheck // the observer derives it from the request's
+			l.setHeaders(w.Header(), req.ID)
+			defer func() {
+				p := recover()
+				defer func() { done(routePattern(r, route), status.status) }()
+				l.finish(status, r, start, p)
+			}()
+			identify(l.auth, r, req)
+			if req.Principal != nil {
+				r = r.WithContext(core.WithLogFields(ctx, core.LogFields{UserID: req.Principal.User.ID})) //nolint:contextcheck // derived, too
+			}
+			next.ServeHTTP(status, r)
+		})
+	}
+}
+
+// routePattern returns the pattern that the request's path has matched, or fallback outside of the
+// router.
+func routePattern(r *http.Request, fallback string) string {
+	if c := chi.RouteContext(r.Context()); c != nil {
+		return c.RoutePattern()
+	}
+	return fallback
+}
+
+// finish answers a panic p, if there was one, stores the audit record and writes the log line.
+func (l *requestLogger) finish(w *statusWriter, r *http.Request, start time.Time, p any) {
+	req := RequestFrom(r.Context())
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		a.logRequest(r, req, w.status, time.Since(start))
+		l.logRequest(r, req, w.status, time.Since(start))
 		panic(p)
 	}
 	if p != nil {
-		a.log.ErrorContext(r.Context(), "panic in a handler", "request_id", req.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		l.log.ErrorContext(r.Context(), "recovered from a panic in a handler",
+			"request_id", req.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		if w.status == 0 {
-			writeError(w, r, fmt.Errorf("panic: %v", p))
+			WriteError(w, r, fmt.Errorf("panic: %v", p))
 		}
 	}
-	a.recordOutcome(r.Context(), req, w.status)
-	a.logRequest(r, req, w.status, time.Since(start))
+	l.audit.recordOutcome(r.Context(), req, w.status)
+	l.logRequest(r, req, w.status, time.Since(start))
 }
 
 func address(r *http.Request) string {
@@ -136,40 +193,63 @@ func address(r *http.Request) string {
 	return host
 }
 
-func (a *api) setHeaders(h http.Header, id string) {
+func (l *requestLogger) setHeaders(h http.Header, id string) {
 	h.Set("X-Request-ID", id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
-	if strings.HasPrefix(a.publicURL, "https://") {
+	if l.https {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }
 
-// logRequest writes the access log: the path without its query, which may hold
-// what nobody should read.
-func (a *api) logRequest(r *http.Request, req *request, status int, took time.Duration) {
+// logRequest writes the access log. It leaves out the query, which may contain secrets.
+func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, took time.Duration) {
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
 	if r.Context().Err() != nil {
-		level = slog.LevelInfo // the client went away
+		level = slog.LevelInfo // the client disconnected
 	}
-	if !a.log.Enabled(r.Context(), level) {
+	if !l.log.Enabled(r.Context(), level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 8)
-	attrs = append(attrs, slog.String("request_id", req.id), slog.String("method", r.Method),
+	attrs = append(attrs, slog.String("request_id", req.ID), slog.String("method", r.Method),
 		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("duration", took),
-		slog.String("address", req.address))
-	if req.principal != nil {
-		attrs = append(attrs, slog.String("user_id", req.principal.User.ID))
+		slog.String("address", req.Address))
+	if req.Principal != nil {
+		attrs = append(attrs, slog.String("user_id", req.Principal.User.ID))
 	}
-	if req.err != nil {
-		attrs = append(attrs, slog.String("error", req.err.Error()))
+	if req.Err != nil {
+		attrs = append(attrs, slog.String("error", req.Err.Error()))
 	}
-	a.log.LogAttrs(r.Context(), level, "request", attrs...)
+	l.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// limitRequests returns the middleware that counts each request before any work is done for it: under
+// its user, or, if the caller is unknown, under its address.
+func limitRequests(limits Limits) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if limits == nil {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			req := RequestFrom(r.Context())
+			var err error
+			if p := req.Principal; p != nil {
+				err = limits.Admit(r, w.Header(), "user "+p.User.ID, p.User.Role)
+			} else {
+				err = limits.Admit(r, w.Header(), "address "+core.AddressKey(req.Address), "")
+			}
+			if err != nil {
+				WriteError(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }

@@ -17,39 +17,26 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// writeTimeout is how long a client may take to read what was written.
+// writeTimeout is the maximum time for a client to read what was written.
 const writeTimeout = time.Minute
 
-// maxKept is how large a frame's buffer may be to be used again.
-const maxKept = 64 << 10
-
-// frames are the buffers that answers are put together in.
-var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-func putBack(buf *bytes.Buffer) {
-	if buf.Cap() <= maxKept {
-		buf.Reset()
-		frames.Put(buf)
-	}
-}
-
-// whole answers by one JSON body where an operation may stream as well: Huma
-// knows one kind of body an operation.
-func whole(body any) *huma.StreamResponse {
+// JSONResponse answers with one JSON body where an operation can stream as well, because Huma allows
+// one type of body per operation.
+func JSONResponse(body any) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		_, w := humachi.Unwrap(ctx)
-		// A turn may outlast the server's own limit on writing.
+		// A turn may take longer than the server's own write timeout.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 		w.Header().Set("Content-Type", "application/json")
-		if err := encode(w, body); err != nil {
-			panic(err) // observe answers for it; what was stored is no JSON
+		if err := EncodeJSON(w, body); err != nil {
+			panic(err) // the stored data is not JSON; requestLogger answers 500
 		}
 	}}
 }
 
-// stream sends a run's events until the run has ended, the client goes away, or
-// its login ends.
-func (a *api) stream(ctx context.Context, events core.EventStream) *huma.StreamResponse {
+// Stream sends events as server-sent events until the stream of events ends, the client disconnects,
+// or its credential ends. If events fail, the last event is an error.
+func (a *API) Stream(ctx context.Context, events core.EventStream) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		r, w := humachi.Unwrap(hctx)
 		h := w.Header()
@@ -59,38 +46,38 @@ func (a *api) stream(ctx context.Context, events core.EventStream) *huma.StreamR
 		if r.Method == http.MethodHead {
 			return
 		}
-		defer a.observer.Stream("sse")()
+		defer a.ObserveStream("sse")()
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		s := &sender{api: a, req: requestOf(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
+		s := &streamWriter{api: a, req: RequestFrom(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
 		s.run(events)
 	}}
 }
 
-// sender writes one stream. A timer looks after it between events: it sends
-// heartbeats, and ends the stream when the login has ended.
-type sender struct {
-	api     *api
-	req     *request
+// streamWriter writes one stream. Between events, a timer sends heartbeats, and ends the stream when
+// its credential has ended.
+type streamWriter struct {
+	api     *API
+	req     *Request
 	control *http.ResponseController
-	ctx     context.Context //nolint:containedctx // the stream's, which its timer ends
+	ctx     context.Context //nolint:containedctx // the stream's, which its timer cancels
 	cancel  context.CancelCauseFunc
 
-	mu     sync.Mutex
-	w      io.Writer
-	wrote  time.Time
-	closed bool
-	timer  *time.Timer
+	mu        sync.Mutex
+	w         io.Writer
+	lastWrite time.Time
+	closed    bool
+	timer     *time.Timer
 }
 
-func (s *sender) run(events core.EventStream) {
-	s.extend()
-	s.wrote = time.Now()
+func (s *streamWriter) run(events core.EventStream) {
+	s.extendDeadline()
+	s.lastWrite = time.Now()
 	if s.control.Flush() != nil {
 		return
 	}
 	s.mu.Lock()
-	s.timer = time.AfterFunc(s.api.recheck, s.tend)
+	s.timer = time.AfterFunc(s.api.recheck, s.tick)
 	s.mu.Unlock()
 	defer s.close()
 	for {
@@ -105,25 +92,26 @@ func (s *sender) run(events core.EventStream) {
 	}
 }
 
-// close keeps the timer from writing when the handler has returned.
-func (s *sender) close() {
+// close keeps the timer from writing after the handler has returned.
+func (s *streamWriter) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	s.timer.Stop()
 }
 
-// send writes a batch at once.
-func (s *sender) send(batch []core.Event) error {
-	buf, _ := frames.Get().(*bytes.Buffer)
-	defer putBack(buf)
+// send writes a batch of events and flushes once.
+func (s *streamWriter) send(batch []core.Event) error {
+	buf, _ := buffers.Get().(*bytes.Buffer)
+	defer releaseBuffer(buf)
 	for i := range batch {
-		frame(buf, &batch[i])
+		appendEvent(buf, &batch[i])
 	}
 	return s.write(buf.Bytes())
 }
 
-func frame(buf *bytes.Buffer, e *core.Event) {
+// appendEvent appends an event in the format of server-sent events.
+func appendEvent(buf *bytes.Buffer, e *core.Event) {
 	if e.Seq > 0 {
 		buf.WriteString("id: ")
 		buf.Write(strconv.AppendInt(buf.AvailableBuffer(), e.Seq, 10))
@@ -138,22 +126,24 @@ func frame(buf *bytes.Buffer, e *core.Event) {
 	buf.WriteString("\n\n")
 }
 
-func (s *sender) write(b []byte) error {
+func (s *streamWriter) write(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wrote = time.Now()
+	s.lastWrite = time.Now()
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}
 	return s.control.Flush()
 }
 
-// extend gives the client time to read. Test writers have no deadline.
-func (s *sender) extend() { _ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout)) }
+// extendDeadline gives the client writeTimeout from now. The writers of tests have no deadlines.
+func (s *streamWriter) extendDeadline() {
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+}
 
-// tend is what the timer does.
-func (s *sender) tend() {
-	err := s.api.stillAs(s.ctx, s.req.principal)
+// tick runs on the timer: it checks the credential and sends a heartbeat if one is due.
+func (s *streamWriter) tick() {
+	err := s.api.CheckCredential(s.ctx, s.req.Principal)
 	if core.CodeOf(err) == core.CodeUnauthorized {
 		s.cancel(err)
 		return
@@ -163,9 +153,9 @@ func (s *sender) tend() {
 	if s.closed {
 		return
 	}
-	s.extend()
-	if time.Since(s.wrote) >= s.api.heartbeat {
-		s.wrote = time.Now()
+	s.extendDeadline()
+	if time.Since(s.lastWrite) >= s.api.heartbeat {
+		s.lastWrite = time.Now()
 		_, err := io.WriteString(s.w, ": still here\n\n")
 		if err := errors.Join(err, s.control.Flush()); err != nil {
 			s.cancel(err)
@@ -175,24 +165,24 @@ func (s *sender) tend() {
 	s.timer.Reset(s.api.recheck)
 }
 
-// end says why a stream ends before its run, if somebody still listens.
-func (s *sender) end(err error) {
+// end sends an error event if the stream ends early and the client is still connected.
+func (s *streamWriter) end(err error) {
 	if errors.Is(err, io.EOF) {
 		return
 	}
 	if cause := context.Cause(s.ctx); cause != nil {
 		if errors.Is(cause, context.Canceled) {
-			return // the client went away
+			return // the client disconnected
 		}
 		err = cause
 	}
-	e := reply(err, s.req.id)
-	s.req.err = e
+	e := NewErrorReply(err, s.req.ID)
+	s.req.Err = e
 	data, err := json.Marshal(struct {
 		Type  string  `json:"type"`
-		Error failure `json:"error"`
+		Error Failure `json:"error"`
 	}{"error", e.Failure})
 	if err == nil {
-		_ = s.send([]core.Event{{Data: data}}) // without an id, so that the client can go on where it was
+		_ = s.send([]core.Event{{Data: data}}) // without an id, so that the client can resume after the last event
 	}
 }

@@ -1,27 +1,23 @@
-// Package app wires the rooms together: it is the only one that knows them all.
+// Package app wires the server: it builds the services, connects them, and starts and stops them in
+// order. No other package knows all of them.
 package app
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/agentarea/agentarea"
 	"github.com/agentarea/agentarea/core"
-	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
+	"github.com/agentarea/agentarea/core/internal/datadir"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/files"
 	"github.com/agentarea/agentarea/core/internal/limit"
@@ -35,27 +31,26 @@ import (
 	"github.com/agentarea/agentarea/storage"
 )
 
-// Version is the server's, set when it is released.
+// Version is the version of the server. A release sets it with -ldflags -X.
 var Version = "0.1.0"
 
+// Times that the parts of the server have to stop.
 const (
-	// runsGrace is what runs get to end when the server stops; requestsGrace is
-	// what is left to requests after that.
-	runsGrace     = 20 * time.Second
-	requestsGrace = 3 * time.Second
-	pluginsGrace  = 5 * time.Second
-	serversGrace  = 5 * time.Second
+	runsGrace       = 20 * time.Second
+	requestsGrace   = 3 * time.Second // after runsGrace
+	pluginsGrace    = 5 * time.Second
+	mcpServersGrace = 5 * time.Second
 )
 
-// App is the server. Open makes it, Run serves until its context ends.
+// App is the server. Open builds and starts it, Run serves until its context is cancelled.
 type App struct {
 	settings *config.Settings
 	logger   *slog.Logger
 	metrics  *telemetry.Metrics
 	traces   *telemetry.Traces
 
-	data *dataDir
-	// keys are the secret ones, the current one first.
+	data *datadir.Dir
+	// keys are the secret keys, the current one first.
 	keys    [][]byte
 	db      *storage.DB
 	plugins *pluginhost.Host
@@ -67,30 +62,26 @@ type App struct {
 	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
-	// rates counts requests, and loginRates sign-ins.
+	// rates counts requests, loginRates counts sign-ins.
 	rates, loginRates limit.Counter
-	// http serves the API with the gateway, and a second one the gateway alone, if
-	// a setting says so; each has its listener.
-	http      []*http.Server
-	listeners []net.Listener
-	// endRequests ends the context of every request.
-	endRequests context.CancelFunc
-	draining    atomic.Bool
-	drained     chan struct{}
+	// http serves the API with the MCP gateway and, if a setting says so, the gateway on a second address.
+	http *httpServers
+	// draining is closed when the server starts to stop.
+	draining chan struct{}
 
-	// AdminPassword is the first admin's, if it was made up just now.
+	// AdminPassword is the password of the first admin if Open generated it. Otherwise it is empty.
 	AdminPassword string
 
-	// closers undo what Open did, last first.
+	// closers undo what Open did. They run in reverse order.
 	closers []func() error
 }
 
-// Open starts everything but the serving. What it started is closed when it fails.
+// Open builds and starts everything except serving. If it fails, it stops what it has started.
 func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (_ *App, err error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
-	a := &App{settings: settings, logger: logger, drained: make(chan struct{})}
+	a := &App{settings: settings, logger: logger, draining: make(chan struct{}), http: newHTTPServers()}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -106,18 +97,20 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 	return a, nil
 }
 
+// onClose registers a function that undoes a step of Open.
 func (a *App) onClose(f func() error) { a.closers = append(a.closers, f) }
 
+// close undoes all steps of Open, the last one first.
 func (a *App) close() {
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		if err := a.closers[i](); err != nil {
-			a.logger.Error("closing", "error", err)
+			a.logger.Error("stopping a part of the server failed", "error", err)
 		}
 	}
 }
 
 func (a *App) openData(context.Context) (err error) {
-	if a.data, err = openDataDir(a.settings.DataDir); err != nil {
+	if a.data, err = datadir.Open(a.settings.DataDir); err != nil {
 		return err
 	}
 	a.onClose(a.data.Close)
@@ -125,17 +118,19 @@ func (a *App) openData(context.Context) (err error) {
 		a.keys, err = a.settings.Keys()
 		return err
 	}
-	a.keys, err = a.data.secretKeys()
+	a.keys, err = a.data.SecretKeys()
 	return err
 }
 
 func (a *App) openPlugins(ctx context.Context) error {
-	load := func() (*config.Config, error) { return loadPlugins(a.settings.Config, a.logger) }
+	load := func() (*config.Config, error) { return LoadPlugins(a.settings.Config, a.logger) }
 	cfg, err := load()
 	if err != nil {
 		return err
 	}
-	a.plugins = pluginhost.New(pluginhost.Options{DataDir: a.data.path, Logger: a.logger, Load: load, Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer()})
+	a.plugins = pluginhost.New(pluginhost.Options{
+		DataDir: a.data.Path(), Logger: a.logger, Load: load, Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer(),
+	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
 		defer cancel()
@@ -144,28 +139,8 @@ func (a *App) openPlugins(ctx context.Context) error {
 	return a.plugins.Start(ctx, cfg)
 }
 
-// defaultConfig is where the plugins' file is looked for unless a setting says.
-const defaultConfig = "plugins.hcl"
-
-// loadPlugins reads the plugins' file. The built-in default stands for one that
-// is not there, unless somebody has named it.
-func loadPlugins(path string, logger *slog.Logger) (*config.Config, error) {
-	cfg, err := config.Load(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && path != defaultConfig:
-		return nil, fmt.Errorf("--config: %w (name one that is there, or none for the built-in default)", err)
-	case errors.Is(err, fs.ErrNotExist):
-		logger.Info("no plugins' file: the built-in default serves", "config", path)
-		return config.Parse(agentarea.DefaultPlugins, defaultConfig)
-	}
-	return cfg, err
-}
-
 func (a *App) openDatabase(ctx context.Context) (err error) {
-	url := a.settings.DatabaseURL
-	if url == "" {
-		url = "sqlite://" + a.data.file("agentarea.db")
-	}
+	url := datadir.DatabaseURL(a.settings.DatabaseURL, a.data.Path())
 	if a.db, err = storage.Open(ctx, url, storage.Options{Metrics: a.metrics}); err != nil {
 		return err
 	}
@@ -185,7 +160,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 
 func (a *App) openFiles(context.Context) error {
 	a.files = files.New(files.Options{
-		Store: a.db, Backends: a.plugins, Labels: a.fileBackends, Logger: a.logger,
+		Store: a.db, Backends: a.plugins, Labels: func() []string { return fileBackends(a.plugins.Plugins()) }, Logger: a.logger,
 		Limits: files.Limits{
 			FileSize: int64(a.settings.MaxFileSize), UserTotal: int64(a.settings.MaxUserStorage), Uploads: a.settings.UploadsPerUser,
 		},
@@ -195,10 +170,10 @@ func (a *App) openFiles(context.Context) error {
 	return nil
 }
 
-// fileBackends are the labels of the enabled files plugins.
-func (a *App) fileBackends() []string {
+// fileBackends returns the labels of the enabled files plugins.
+func fileBackends(plugins []core.Plugin) []string {
 	var labels []string
-	for _, p := range a.plugins.Plugins() {
+	for _, p := range plugins {
 		if p.Kind == "files" && p.State != core.PluginDisabled {
 			labels = append(labels, p.Label)
 		}
@@ -211,7 +186,7 @@ func (a *App) openMCP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkSecrets(ctx, keyring); err != nil {
+	if err := logUndecryptable(ctx, a.db, keyring, a.logger); err != nil {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
@@ -219,7 +194,7 @@ func (a *App) openMCP(ctx context.Context) error {
 		Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), serversGrace)
+		ctx, cancel := context.WithTimeout(context.Background(), mcpServersGrace)
 		defer cancel()
 		return a.servers.Close(ctx)
 	})
@@ -227,17 +202,17 @@ func (a *App) openMCP(ctx context.Context) error {
 }
 
 func (a *App) openEngine(ctx context.Context) error {
-	owner := core.NewID("server")
-	// The lock on the data dir says that the last life is over: its runs need
-	// not wait for its lease to run out.
-	last, err := a.data.keep("server-id", func() string { return owner })
+	owner := core.NewID("process")
+	// The lock of the data directory proves that the previous process has ended, so its runs need not
+	// wait until its lease expires.
+	last, err := a.data.ReadOrCreate(processIDFile, func() string { return owner })
 	if err != nil {
 		return err
 	}
 	if err := a.db.ReleaseLease(ctx, last); err != nil {
 		return err
 	}
-	if err := a.data.replace("server-id", owner); err != nil {
+	if err := a.data.Replace(processIDFile, owner); err != nil {
 		return err
 	}
 	if a.hub, err = events.NewHub(ctx, a.db, a.db, a.logger); err != nil {
@@ -253,7 +228,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // Run has given the runs their time already
+		cancel() // Run has waited for the runs already
 		return a.engine.Close(ctx)
 	})
 	return a.engine.Start(ctx)
@@ -265,114 +240,102 @@ func (a *App) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.onClose(a.http.close)
 	for _, l := range []struct{ flag, address string }{{"--listen", a.settings.Listen}, {"--mcp-listen", a.settings.MCPListen}} {
 		if l.address == "" {
 			continue
 		}
-		if err := a.listen(ctx, l.flag, l.address); err != nil {
+		if err := a.http.listen(ctx, l.flag, l.address); err != nil {
 			return err
 		}
 	}
-	// Last of all that can fail, for a password that was made up is shown only once.
+	// This is the last step that can fail, because a generated password is printed only once.
 	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
 	a.onClose(func() error { a.gateway.Close(); return nil })
-	handlers := api.New(api.Options{
-		Auth: countedAuth{authn, a.metrics}, Limits: a.limits(), Users: a.db, Keys: a.db, Audit: a.db, Agents: a.db, Sessions: a.db, Messages: a.db, Runs: a.db, Tasks: a.db, Usage: a.db, Hub: a.hub, Draining: a.drained,
-		Runner: a.engine, Plugins: a.plugins, Files: a.metrics.Files(a.files), FileStore: a.db, Reloader: a.plugins,
-		MCPServers: a.servers, MCPServerStore: a.db, MCPURL: a.mcpURL(), Gateway: a.gateway,
-		MaxUpload: int64(a.settings.MaxFileSize), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
-		Version: Version, PublicURL: a.URL(), Checks: a.checks(),
-	})
-	base, end := context.WithCancel(context.Background())
-	a.endRequests = end
-	a.onClose(func() error { end(); return nil })
+	apiHandler, mcpHandler := a.newAPI(countedAuth{authn, a.metrics})
+	a.onClose(func() error { a.http.cancelRequests(); return nil })
 	proxies := limit.Proxies(a.settings.TrustedProxies)
 	a.metrics.Watch(telemetry.States{Plugins: a.plugins.Plugins, MCPServers: a.servers.Counts, Backlog: a.db.TaskBacklog})
-	a.serve(base, proxies.Believe(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), handlers.All)))
-	if len(a.listeners) > 1 {
-		a.serve(base, proxies.Believe(handlers.MCP))
+	a.http.add(proxies.SetClientAddr(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), apiHandler)), a.logger)
+	if a.settings.MCPListen != "" {
+		a.http.add(proxies.SetClientAddr(mcpHandler), a.logger)
 	}
 	return nil
 }
 
-// Plugins are the plugins as they stand.
-func (a *App) Plugins() []core.Plugin { return a.plugins.Plugins() }
+// processIDFile is the file of the data directory that has the id of the process that owns the runs.
+const processIDFile = "server-id"
 
-// Run serves until ctx ends, gives what is under way its time, and closes. What
-// arrives on reload has plugins.hcl read anew.
+// Run serves until ctx is cancelled, waits for runs and requests in progress, and stops everything. A
+// signal on reload reloads plugins.hcl.
 func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
 	if a.settings.WatchConfig {
 		if err := watchFile(ctx, a.settings.Config, a.logger, func() { _, _ = a.plugins.Reload(ctx) }); err != nil {
-			// To serve is worth more: SIGHUP and POST /v1/plugins/reload are still there.
-			a.logger.WarnContext(ctx, "the plugins' file is not watched: reload it yourself", "error", err)
+			a.logger.WarnContext(ctx, "cannot watch the plugin configuration: reload it with SIGHUP or POST /v1/plugins/reload", "error", err)
 		}
 	}
-	go a.reloads(ctx, reload)
-	failed := make(chan error, len(a.http))
-	for i, server := range a.http {
-		go func() { failed <- server.Serve(a.listeners[i]) }()
-	}
-	a.notify(ctx, daemon.SdNotifyReady)
+	go reloadOnSignal(ctx, reload, a.plugins)
+	failed := a.http.serve()
+	notifySystemd(ctx, daemon.SdNotifyReady, a.logger)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	a.notify(ctx, daemon.SdNotifyStopping)
+	notifySystemd(ctx, daemon.SdNotifyStopping, a.logger)
 	a.drain(context.WithoutCancel(ctx))
 	return nil
 }
 
-func (a *App) reloads(ctx context.Context, wanted <-chan os.Signal) {
+func reloadOnSignal(ctx context.Context, signals <-chan os.Signal, plugins *pluginhost.Host) {
 	for {
 		select {
-		case <-wanted:
-			_, _ = a.plugins.Reload(ctx) // the log has what came of it
+		case <-signals:
+			_, _ = plugins.Reload(ctx) // Reload logs its result
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// drain takes no new requests, lets runs end, leaves those that take too long to
-// the next server, and ends what requests are left.
+// drain stops the server gracefully. It accepts no new requests, waits for runs and leaves those that do
+// not end within runsGrace to the next server, and finally cancels the remaining requests.
 func (a *App) drain(ctx context.Context) {
-	a.logger.InfoContext(ctx, "stopping: runs under way get their time", "grace", runsGrace)
-	a.draining.Store(true)
-	close(a.drained)
-	var shut sync.WaitGroup
+	a.logger.InfoContext(ctx, "stopping: waiting for runs in progress", "grace", runsGrace)
+	close(a.draining)
 	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
 	defer cancel()
-	for _, server := range a.http {
-		shut.Go(func() {
-			if err := server.Shutdown(requests); err != nil {
-				_ = server.Close()
-			}
-		})
-	}
+	var requestsDone sync.WaitGroup
+	requestsDone.Go(func() { a.http.shutdown(requests) })
 	runs, cancelRuns := context.WithTimeout(ctx, runsGrace)
 	defer cancelRuns()
 	if err := a.engine.Close(runs); err != nil {
-		a.logger.ErrorContext(ctx, "stopping the engine", "error", err)
+		a.logger.ErrorContext(ctx, "stopping the engine failed", "error", err)
 	}
-	// Those who still watch are watching runs that the next server takes up.
-	time.AfterFunc(requestsGrace, a.endRequests)
-	shut.Wait()
+	// The remaining requests follow runs that the next server resumes.
+	time.AfterFunc(requestsGrace, a.http.cancelRequests)
+	requestsDone.Wait()
 }
 
-// Banner tells a newcomer where to go.
-func (a *App) Banner(w io.Writer) {
-	_, _ = fmt.Fprintf(w, "\nAgentArea %s is up.\n\n  API    %s\n  Docs   %s/docs\n", Version, a.URL(), a.URL())
+// URL returns the URL under which clients reach the server.
+func (a *App) URL() string {
+	return cmp.Or(a.settings.PublicURL, a.http.url(0, a.settings.Listen))
+}
+
+// PrintBanner prints the addresses of the server, its plugins and the generated password of the first
+// admin.
+func (a *App) PrintBanner(w io.Writer) {
+	_, _ = fmt.Fprintf(w, "\nAgentArea %s is ready.\n\n  API    %s\n  Docs   %s/docs\n", Version, a.URL(), a.URL())
 	if a.AdminPassword != "" {
-		_, _ = fmt.Fprintf(w, "\n  The first admin is %q with the password %s\n  (it is shown this once: keep it).\n",
+		_, _ = fmt.Fprintf(w, "\n  The first admin is %q with the password %s\n  (save it: it is not shown again).\n",
 			a.settings.AdminUsername, a.AdminPassword)
 	}
 	_, _ = fmt.Fprintf(w, "\n  Plugins:\n")
-	for _, p := range a.Plugins() {
+	for _, p := range a.plugins.Plugins() {
 		name := p.Kind + " " + p.Label
 		_, _ = fmt.Fprintf(w, "    %-16s %-10s %s\n", name, p.State, p.Description)
 	}

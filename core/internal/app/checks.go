@@ -6,32 +6,34 @@ import (
 	"strings"
 
 	"github.com/agentarea/agentarea/core"
-	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/health"
 )
 
-// lowDisk is how many free bytes the data dir's disk should have at least.
-const lowDisk = 100 << 20
+// minFreeDisk is the minimum of free bytes on the disk of the data directory.
+const minFreeDisk = 100 << 20
 
-// checks are what /health/ready tells. The first two must hold for the server to get
-// requests; with one of the others it is degraded, for what does not need it goes on.
-func (a *App) checks() []api.Check {
-	return []api.Check{
+// readinessChecks returns the checks of /health/ready. If one of the first two fails, the server must not
+// receive requests. If another one fails it is degraded: requests that do not need that part still work.
+func (a *App) readinessChecks() []health.Check {
+	return []health.Check{
 		{Name: "server", Ready: func(context.Context) error {
-			if a.draining.Load() {
+			select {
+			case <-a.draining:
 				return core.Unavailable("The server is stopping")
+			default:
+				return nil
 			}
-			return nil
 		}},
 		{Name: "database", Ready: a.db.Ping},
-		{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return pluginsUp(a.plugins.Plugins()) }},
-		{Name: "mcp_servers", Degrades: true, Ready: func(context.Context) error { return serversUp(a.servers.Counts()) }},
-		{Name: "disk", Degrades: true, Ready: func(context.Context) error { return a.diskFree() }},
+		{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return checkPlugins(a.plugins.Plugins()) }},
+		{Name: "mcp_servers", Degrades: true, Ready: func(context.Context) error { return checkMCPServers(a.servers.Counts()) }},
+		{Name: "disk", Degrades: true, Ready: func(context.Context) error { return checkDisk(a.data.Path()) }},
 	}
 }
 
-// pluginsUp names the plugins that do not serve, and nothing of why: everybody may
-// read it.
-func pluginsUp(plugins []core.Plugin) error {
+// checkPlugins returns an error that names the plugins that are not running. It does not say why, because
+// anyone can read it.
+func checkPlugins(plugins []core.Plugin) error {
 	var down []string
 	for _, p := range plugins {
 		if p.State != core.PluginRunning && p.State != core.PluginDisabled {
@@ -44,18 +46,20 @@ func pluginsUp(plugins []core.Plugin) error {
 	return core.Unavailable("%s", strings.Join(down, ", "))
 }
 
-// serversUp counts the MCP servers in error. Their names are their users' own.
-func serversUp(counts map[core.MCPStatus]int) error {
+// checkMCPServers returns an error with the number of MCP servers in error. It does not name them, because
+// anyone can read it.
+func checkMCPServers(counts map[core.MCPStatus]int) error {
 	if n := counts[core.MCPError]; n > 0 {
-		return core.Unavailable("%d of the MCP servers that are to run are in error", n)
+		return core.Unavailable("%d of the enabled MCP servers have the status error", n)
 	}
 	return nil
 }
 
-func (a *App) diskFree() error {
-	free, ok := freeBytes(a.data.path)
-	if ok && free < lowDisk {
-		return core.Unavailable("The data dir's disk has %d MiB left", free>>20)
+// checkDisk returns an error if the disk of the folder dir is almost full.
+func checkDisk(dir string) error {
+	free, ok := freeBytes(dir)
+	if ok && free < minFreeDisk {
+		return core.Unavailable("The disk of the data dir has only %d MiB free", free>>20)
 	}
 	return nil
 }

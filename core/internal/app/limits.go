@@ -5,9 +5,9 @@ import (
 	"github.com/agentarea/agentarea/core/internal/limit"
 )
 
-// openRates has requests and sign-ins counted where all servers on the database do,
-// if there may be others. In memory each has its own, so that a flood of requests
-// does not push out whose sign-ins fail.
+// openRates creates the counters of requests and sign-ins. On a database that several servers can use,
+// the servers share one counter. In memory there are two, so that a flood of requests cannot evict the
+// counts of failed sign-ins.
 func (a *App) openRates() {
 	if store := a.db.Rates(); store != nil {
 		shared := limit.NewShared(store, a.logger)
@@ -18,6 +18,7 @@ func (a *App) openRates() {
 	a.rates, a.loginRates = limit.NewMemory(nil), limit.NewMemory(nil)
 }
 
+// limits returns the limiter of API requests.
 func (a *App) limits() *limit.Limiter {
 	return limit.New(limit.Options{
 		Counter: a.rates,

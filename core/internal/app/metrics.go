@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	// metricsPath is where Prometheus reads.
+	// metricsPath is the path of the metrics for Prometheus.
 	metricsPath = "/metrics"
-	// spansGrace is what the last spans get to be sent when the server stops.
+	// spansGrace is the time to export the last spans when the server stops.
 	spansGrace = 3 * time.Second
 )
 
+// openTelemetry creates the metrics and connects to the exporter of traces.
 func (a *App) openTelemetry(ctx context.Context) (err error) {
 	a.metrics = telemetry.NewMetrics(Version)
 	if a.traces, err = telemetry.OpenTraces(ctx, os.Getenv, Version, a.logger); err != nil {
@@ -27,14 +28,14 @@ func (a *App) openTelemetry(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), spansGrace)
 		defer cancel()
 		if err := a.traces.Close(ctx); err != nil {
-			a.logger.WarnContext(ctx, "the last spans are lost: they can't be sent", "error", err)
+			a.logger.WarnContext(ctx, "exporting the last spans failed: they are lost", "error", err)
 		}
 		return nil
 	})
 	return nil
 }
 
-// withMetrics serves them beside the API.
+// withMetrics serves metrics at metricsPath and all other requests with rest.
 func withMetrics(metrics, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == metricsPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -45,13 +46,13 @@ func withMetrics(metrics, rest http.Handler) http.Handler {
 	})
 }
 
-// countedAuth counts who signs in.
+// countedAuth counts sign-ins.
 type countedAuth struct {
 	*auth.Auth
 	metrics *telemetry.Metrics
 }
 
-// Login implements api.Auth.
+// Login implements accounts.Logins.
 func (c countedAuth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
 	tokens, err := c.Auth.Login(ctx, username, password, address)
 	return tokens, c.metrics.SignedIn(err)

@@ -2,13 +2,14 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notify tells systemd, if it is there and wants to know, how the server stands.
-func (a *App) notify(ctx context.Context, state string) {
+// notifySystemd sends a state to systemd if systemd started the server as a notify service.
+func notifySystemd(ctx context.Context, state string, logger *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		a.logger.WarnContext(ctx, "systemd is not told", "state", state, "error", err)
+		logger.WarnContext(ctx, "notifying systemd failed", "state", state, "error", err)
 	}
 }

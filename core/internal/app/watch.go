@@ -14,26 +14,26 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long a file must lie still before it is read: whoever writes it
-// may do so in several steps.
-const settle = 200 * time.Millisecond
+// settleTime is the time without changes after which a file is read, because a program may write it in
+// several steps.
+const settleTime = 200 * time.Millisecond
 
-// watchFile calls changed each time that the content of the file at path is
-// another one, also when the file is replaced, made or linked anew. It returns
-// when ctx ends. A file that goes away is no change.
+// watchFile starts to watch the file at path and calls changed whenever its content changes, including
+// when the file is created, replaced or reached through a new link. Removing the file is not a change.
+// It returns at once; the watch ends when ctx is cancelled.
 func watchFile(ctx context.Context, path string, logger *slog.Logger, changed func()) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", path, err)
 	}
-	// The folder, for a file that is replaced is another file.
+	// Watch the folder, because a watch of a file ends when the file is replaced.
 	if err := watcher.Add(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("watch the folder of %s: %w", path, errors.Join(err, watcher.Close()))
 	}
 	last := digest(path)
 	go func() {
-		defer func() { _ = watcher.Close() }() // nothing is lost with it
-		quiet := time.NewTimer(settle)
+		defer func() { _ = watcher.Close() }() // an error here has no consequence
+		quiet := time.NewTimer(settleTime)
 		quiet.Stop()
 		for {
 			select {
@@ -43,13 +43,13 @@ func watchFile(ctx context.Context, path string, logger *slog.Logger, changed fu
 				if !open {
 					return
 				}
-				quiet.Reset(settle)
+				quiet.Reset(settleTime)
 			case err, open := <-watcher.Errors:
 				if !open {
 					return
 				}
-				logger.WarnContext(ctx, "the plugins' file is watched badly: reload by SIGHUP when this goes on", "config", path, "error", err)
-				quiet.Reset(settle) // something may have been missed
+				logger.WarnContext(ctx, "watching the plugin configuration failed: if this repeats, reload it with SIGHUP", "config", path, "error", err)
+				quiet.Reset(settleTime) // an event may have been lost
 			case <-quiet.C:
 				if now := digest(path); now != nil && !bytes.Equal(now, last) {
 					last = now
@@ -61,7 +61,7 @@ func watchFile(ctx context.Context, path string, logger *slog.Logger, changed fu
 	return nil
 }
 
-// digest is that of a file's content; nil for a file that can't be read.
+// digest returns a hash of the content of a file, or nil if the file cannot be read.
 func digest(path string) []byte {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -27,31 +27,31 @@ func TestWatchFile(t *testing.T) {
 		select {
 		case <-changes:
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%s was not seen", what)
+			t.Fatalf("no change reported after %s", what)
 		}
 	}
 	write("plugins.hcl", "one")
-	wantChange("a file that is made")
+	wantChange("creating the file")
 	write("plugins.hcl", "two")
-	wantChange("a file that is written")
+	wantChange("writing the file")
 	write("new", "three")
 	if err := os.Rename(filepath.Join(dir, "new"), path); err != nil {
 		t.Fatal(err)
 	}
-	wantChange("a file that is replaced")
+	wantChange("replacing the file")
 	write("plugins.hcl", "three")
 	write("other", "four")
 	write("plugins.hcl", "five")
 	wantChange("the last change")
 	if len(changes) > 0 {
-		t.Error("what was no change was told as one")
+		t.Error("a change was reported for a write of the same content or of another file")
 	}
 }
 
-func TestWatchFileInNoFolder(t *testing.T) {
+func TestWatchFile_missingFolder(t *testing.T) {
 	t.Parallel()
 	err := watchFile(t.Context(), filepath.Join(t.TempDir(), "none", "plugins.hcl"), slog.New(slog.DiscardHandler), func() {})
 	if err == nil {
-		t.Error("a folder that is not there can be watched")
+		t.Error("watchFile in a folder that does not exist: no error")
 	}
 }

@@ -1,5 +1,4 @@
-// Package client speaks to a running server over its API, for the commands that
-// an admin types beside it.
+// Package client is a client of the API for commands that need a running server.
 package client
 
 import (
@@ -13,33 +12,32 @@ import (
 	"time"
 )
 
-// Options say which server, and as whom. Without a Token, Username and Password
-// are signed in with.
+// Options configure a Client. If Token is empty, the client signs in with Username and Password.
 type Options struct {
-	// URL is the server's, as http://localhost:8000.
+	// URL is the URL of the server, such as http://localhost:8000.
 	URL                string
 	Token              string
 	Username, Password string
 }
 
-// Client speaks to one server.
+// Client calls the API of one server.
 type Client struct {
 	options Options
 	http    *http.Client
-	// retry is the first pause after a failure; it doubles up to longest. After
-	// patience without any progress it is over.
-	retry, longest, patience time.Duration
+	// minBackoff is the pause after the first failure. It doubles up to maxBackoff. After giveUpAfter
+	// without progress, the client returns the error.
+	minBackoff, maxBackoff, giveUpAfter time.Duration
 }
 
-// New makes a Client.
+// New returns a Client.
 func New(o Options) *Client {
 	o.URL = strings.TrimRight(o.URL, "/")
-	return &Client{options: o, http: &http.Client{}, retry: 500 * time.Millisecond, longest: 10 * time.Second, patience: 2 * time.Minute}
+	return &Client{options: o, http: &http.Client{}, minBackoff: 500 * time.Millisecond, maxBackoff: 10 * time.Second, giveUpAfter: 2 * time.Minute}
 }
 
-// Error is what the server says is wrong.
+// Error is an error response of the server.
 type Error struct {
-	// Status is the HTTP status; 0 in a stream that had begun.
+	// Status is the HTTP status, or 0 for an error event of a stream.
 	Status  int    `json:"-"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -49,6 +47,7 @@ type Error struct {
 	} `json:"details"`
 }
 
+// Error returns the field and its issue, or the message.
 func (e *Error) Error() string {
 	if e.Details.Issue != "" {
 		return fmt.Sprintf("%s: %s", e.Details.Field, e.Details.Issue)
@@ -56,8 +55,8 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
-// passing says that a later try may do better.
-func (e *Error) passing() bool {
+// temporary reports whether a retry may succeed.
+func (e *Error) temporary() bool {
 	switch e.Code {
 	case "SERVICE_UNAVAILABLE", "RATE_LIMITED":
 		return true
@@ -65,7 +64,7 @@ func (e *Error) passing() bool {
 	return e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout
 }
 
-// token gives the one to send, which is fresh unless it was given.
+// token returns the configured token, or signs in and returns a new one.
 func (c *Client) token(ctx context.Context) (string, error) {
 	if c.options.Token != "" {
 		return c.options.Token, nil
@@ -79,16 +78,16 @@ func (c *Client) token(ctx context.Context) (string, error) {
 		AccessToken string `json:"access_token"`
 	}
 	if err := json.NewDecoder(io.LimitReader(reply.Body, maxReply)).Decode(&tokens); err != nil || tokens.AccessToken == "" {
-		return "", fmt.Errorf("%s does not answer as AgentArea does: is it the server's URL?", c.options.URL)
+		return "", fmt.Errorf("%s is not an AgentArea server: check the URL", c.options.URL)
 	}
 	return tokens.AccessToken, nil
 }
 
-// maxReply bounds what is read of a reply that is no stream.
+// maxReply is the maximum size in bytes of a response that is not a stream.
 const maxReply = 1 << 20
 
-// post gives a reply of success, whose body the caller closes, or fails with an
-// *Error.
+// post sends a request and returns a successful response, whose body the caller must close. For an error
+// response it returns an *Error.
 func (c *Client) post(ctx context.Context, path, token string, body any) (*http.Response, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -112,7 +111,7 @@ func (c *Client) post(ctx context.Context, path, token string, body any) (*http.
 	defer func() { _ = reply.Body.Close() }()
 	var failure struct{ Error Error }
 	if err := json.NewDecoder(io.LimitReader(reply.Body, maxReply)).Decode(&failure); err != nil || failure.Error.Message == "" {
-		failure.Error.Message = "the server answered " + reply.Status
+		failure.Error.Message = "the server responded with " + reply.Status
 	}
 	failure.Error.Status = reply.StatusCode
 	return nil, &failure.Error

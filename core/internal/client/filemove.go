@@ -11,26 +11,27 @@ import (
 	"time"
 )
 
-// Progress is how far a move is.
+// Progress is the progress of a move.
 type Progress struct {
 	Files      int   `json:"files"`
 	Bytes      int64 `json:"bytes"`
 	TotalFiles int   `json:"total_files"`
 	TotalBytes int64 `json:"total_bytes"`
-	// Failed counts the files that stay where they are.
+	// Failed is the number of files that could not be moved.
 	Failed int `json:"failed"`
 }
 
-// Watcher is told what happens in a move.
+// Watcher receives the events of a move.
 type Watcher interface {
+	// Progress is called when files have been moved.
 	Progress(p Progress)
-	// Failed tells of a file that stays where it is.
+	// Failed is called for a file that could not be moved.
 	Failed(fileID, message string)
-	// Waiting tells that the move goes on in a while, and why not now.
+	// Waiting is called before a retry, with the error of the last request.
 	Waiting(err error)
 }
 
-// moveEvent is one of a move's stream.
+// moveEvent is an event in the stream of a move.
 type moveEvent struct {
 	Type string `json:"type"`
 	Progress
@@ -38,57 +39,56 @@ type moveEvent struct {
 	Error  Error  `json:"error"`
 }
 
-// MoveFiles has the server move all files of a backend to another, and gives
-// what came of it. What cuts the connection, or has a part of the server down for
-// a while, is waited for, and the move goes on where it was.
+// MoveFiles lets the server move all files of one backend to another, and returns the result. After a
+// connection error or a temporary error of the server, it waits and resumes the move.
 func (c *Client) MoveFiles(ctx context.Context, from, to string, w Watcher) (Progress, error) {
 	m := &move{client: c, from: from, to: to, watcher: w}
-	pause := c.retry
+	backoff := c.minBackoff
 	for last := time.Now(); ; {
-		told := m.told
+		received := m.received
 		err := m.follow(ctx)
 		if err == nil {
 			return m.progress, nil
 		}
-		if m.told > told {
-			last, pause = time.Now(), c.retry
+		if m.received > received {
+			last, backoff = time.Now(), c.minBackoff
 		}
-		if ctx.Err() != nil || !m.goesOn(err) || time.Since(last) > c.patience {
+		if ctx.Err() != nil || !m.canRetry(err) || time.Since(last) > c.giveUpAfter {
 			return m.progress, err
 		}
 		w.Waiting(err)
 		select {
-		case <-time.After(pause):
+		case <-time.After(backoff):
 		case <-ctx.Done():
 			return m.progress, err
 		}
-		pause = min(2*pause, c.longest)
+		backoff = min(2*backoff, c.maxBackoff)
 	}
 }
 
-// move is one that may take several requests.
+// move is a move, which may need several requests.
 type move struct {
 	client   *Client
 	from, to string
 	watcher  Watcher
-	// first is the first that was told, and told counts all.
+	// first is the first progress event, received the number of all of them.
 	first, progress Progress
-	told            int
+	received        int
 }
 
-// goesOn says that another request may do better.
-func (m *move) goesOn(err error) bool {
+// canRetry reports whether another request may succeed.
+func (m *move) canRetry(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {
-		return m.told > 0 // a server that was never there is not waited for
+		return m.received > 0 // do not wait for a server that was never reachable
 	}
-	// The server may not know yet that the request before has ended.
-	return e.passing() || m.told > 0 && e.Code == "CONFLICT"
+	// After a connection error the server may still be busy with the previous request.
+	return e.temporary() || m.received > 0 && e.Code == "CONFLICT"
 }
 
-var errCut = errors.New("the connection was cut")
+var errInterrupted = errors.New("the connection was closed before the move ended")
 
-// follow makes one request, and is nil when the move has ended.
+// follow sends one request and reads its events. It returns nil when the move has ended.
 func (m *move) follow(ctx context.Context) error {
 	token, err := m.client.token(ctx)
 	if err != nil {
@@ -108,38 +108,39 @@ func (m *move) follow(ctx context.Context) error {
 		}
 		var e moveEvent
 		if err := json.Unmarshal(data, &e); err != nil {
-			return fmt.Errorf("the server's events can't be read: %w", err)
+			return fmt.Errorf("the server sent an invalid event: %w", err)
 		}
-		if ended, err := m.take(&e); ended || err != nil {
+		if ended, err := m.handle(&e); ended || err != nil {
 			return err
 		}
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	return errCut
+	return errInterrupted
 }
 
-func (m *move) take(e *moveEvent) (ended bool, err error) {
+// handle handles an event.
+func (m *move) handle(e *moveEvent) (ended bool, err error) {
 	switch e.Type {
 	case "error":
 		return false, &e.Error
 	case "failed":
 		m.watcher.Failed(e.FileID, e.Error.Error())
 	case "progress", "end":
-		if m.told == 0 {
+		if m.received == 0 {
 			m.first = e.Progress
 		}
-		m.told++
-		m.progress = m.whole(e.Progress)
+		m.received++
+		m.progress = m.total(e.Progress)
 		m.watcher.Progress(m.progress)
 	}
 	return e.Type == "end", nil
 }
 
-// whole counts what earlier requests have moved too: a later one is told only of
-// what is left.
-func (m *move) whole(p Progress) Progress {
+// total adds what earlier requests have moved, because a request counts only the files that were left at its
+// start.
+func (m *move) total(p Progress) Progress {
 	files, size := max(m.first.TotalFiles-p.TotalFiles, 0), max(m.first.TotalBytes-p.TotalBytes, 0)
 	p.Files += files
 	p.TotalFiles += files

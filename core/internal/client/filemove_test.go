@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// watcher notes what a move tells.
+// watcher records the events of a move.
 type watcher struct {
 	progress []Progress
 	failed   []string
@@ -23,7 +23,7 @@ func (w *watcher) Progress(p Progress)           { w.progress = append(w.progres
 func (w *watcher) Failed(fileID, message string) { w.failed = append(w.failed, fileID+": "+message) }
 func (w *watcher) Waiting(error)                 { w.waits++ }
 
-// reply is what the server answers one request for a move with.
+// reply is the response to one request for a move.
 type reply struct {
 	status int
 	body   string
@@ -38,7 +38,7 @@ func failure(code, message string) string {
 	return fmt.Sprintf(`{"error":{"code":%q,"message":%q,"details":{"request_id":"req-1"}}}`, code, message)
 }
 
-// moveWith makes a move against a server that gives the replies, one a request.
+// moveWith moves files on a server that sends the replies, one for each request.
 func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -54,10 +54,10 @@ func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	mux.HandleFunc("POST /v1/files/move", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if string(body) != `{"from":"local","to":"s3"}` || r.Header.Get("Authorization") != "Bearer t0" {
-			t.Errorf("asked with %q and %s", r.Header.Get("Authorization"), body)
+			t.Errorf("request with Authorization %q and body %s", r.Header.Get("Authorization"), body)
 		}
 		if len(replies) == 0 {
-			t.Error("asked once too often")
+			t.Error("one request too many")
 			return
 		}
 		w.WriteHeader(replies[0].status)
@@ -67,19 +67,19 @@ func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	c := New(Options{URL: server.URL + "/", Username: "ada", Password: "hunter2"})
-	c.retry, c.patience = time.Millisecond, time.Minute
+	c.minBackoff, c.giveUpAfter = time.Millisecond, time.Minute
 	w := &watcher{}
 	p, err := c.MoveFiles(t.Context(), "local", "s3", w)
 	if len(replies) > 0 {
-		t.Errorf("%d replies were not asked for", len(replies))
+		t.Errorf("%d requests too few", len(replies))
 	}
 	return w, p, err
 }
 
-func TestMoveGoesOnWhereItWasCut(t *testing.T) {
+func TestMoveFiles_resumes(t *testing.T) {
 	t.Parallel()
 	w, p, err := moveWith(t,
-		reply{200, event("progress", 0, 0, 3, 30, 0) + event("progress", 1, 10, 3, 30, 0)}, // and cut
+		reply{200, event("progress", 0, 0, 3, 30, 0) + event("progress", 1, 10, 3, 30, 0)}, // and the connection closes
 		reply{409, failure("CONFLICT", "Files are being moved already")},
 		reply{503, failure("SERVICE_UNAVAILABLE", "The server is starting")},
 		reply{200, ": still here\n\n" + event("progress", 0, 0, 2, 20, 0) + event("progress", 1, 10, 2, 20, 0) +
@@ -87,48 +87,48 @@ func TestMoveGoesOnWhereItWasCut(t *testing.T) {
 		reply{200, event("progress", 0, 0, 1, 10, 0) + event("end", 1, 10, 1, 10, 0)},
 	)
 	if err != nil || p != (Progress{Files: 3, Bytes: 30, TotalFiles: 3, TotalBytes: 30}) {
-		t.Errorf("%+v %v", p, err)
+		t.Errorf("MoveFiles = %+v, %v, want all 3 files moved", p, err)
 	}
 	last := 0
 	for _, p := range w.progress {
 		if p.Files < last || p.TotalFiles != 3 || p.TotalBytes != 30 {
-			t.Errorf("progress went to %+v", p)
+			t.Errorf("progress = %+v, want growing counts of 3 files", p)
 		}
 		last = p.Files
 	}
 	if w.waits != 4 {
-		t.Errorf("waited %d times", w.waits)
+		t.Errorf("%d retries, want 4", w.waits)
 	}
 }
 
-func TestMoveTellsOfFilesThatStay(t *testing.T) {
+func TestMoveFiles_failedFile(t *testing.T) {
 	t.Parallel()
 	w, p, err := moveWith(t, reply{200, event("progress", 0, 0, 2, 20, 0) +
 		"data: {\"type\":\"failed\",\"file_id\":\"file-1\",\"error\":{\"code\":\"UPSTREAM_ERROR\",\"message\":\"its checksum is another\"}}\n\n" +
 		event("end", 1, 10, 2, 20, 1)})
 	if err != nil || p.Failed != 1 || strings.Join(w.failed, "\n") != "file-1: its checksum is another" {
-		t.Errorf("%+v %v %q", p, err, w.failed)
+		t.Errorf("MoveFiles = %+v, %v, failed %q, want file-1 failed", p, err, w.failed)
 	}
 }
 
-func TestMoveStopsAtWhatDoesNotPass(t *testing.T) {
+func TestMoveFiles_permanentErrors(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]reply{
 		"to: There is no enabled files plugin \"s3\"": {400, `{"error":{"code":"VALIDATION_ERROR","message":"Invalid request parameters",
 			"details":{"field":"to","issue":"There is no enabled files plugin \"s3\""}}}`},
-		"Files are being moved already":     {409, failure("CONFLICT", "Files are being moved already")},
-		"Only an admin may do this":         {403, failure("FORBIDDEN", "Only an admin may do this")},
-		"the server answered 404 Not Found": {404, "<html>"},
-		"the server's events can't be read": {200, "data: {\n\n"},
+		"Files are being moved already":           {409, failure("CONFLICT", "Files are being moved already")},
+		"Only an admin may do this":               {403, failure("FORBIDDEN", "Only an admin may do this")},
+		"the server responded with 404 Not Found": {404, "<html>"},
+		"the server sent an invalid event":        {200, "data: {\n\n"},
 	} {
 		w, _, err := moveWith(t, r)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || w.waits > 0 {
-			t.Errorf("got %v after %d waits, want %s", err, w.waits, want)
+			t.Errorf("error %v after %d retries, want %s", err, w.waits, want)
 		}
 	}
 }
 
-func TestMoveLosesPatience(t *testing.T) {
+func TestMoveFiles_givesUp(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -136,14 +136,14 @@ func TestMoveLosesPatience(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	c := New(Options{URL: server.URL, Token: "t0"})
-	c.retry, c.patience = 10*time.Millisecond, time.Second // longer than any one reply takes, however busy the machine is
+	c.minBackoff, c.giveUpAfter = 10*time.Millisecond, time.Second // longer than a response takes on a busy machine
 	w := &watcher{}
 	if _, err := c.MoveFiles(t.Context(), "local", "s3", w); err == nil || err.Error() != "The database is down" || w.waits == 0 {
-		t.Errorf("%v after %d waits", err, w.waits)
+		t.Errorf("error %v after %d retries", err, w.waits)
 	}
 }
 
-func TestMoveEndsWithItsContext(t *testing.T) {
+func TestMoveFiles_contextCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -154,17 +154,17 @@ func TestMoveEndsWithItsContext(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	if _, err := New(Options{URL: server.URL, Token: "t0"}).MoveFiles(ctx, "local", "s3", &watcher{}); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
 
-func TestNoServer(t *testing.T) {
+func TestMoveFiles_noServer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	w := &watcher{}
 	_, err := New(Options{URL: server.URL, Token: "t0"}).MoveFiles(t.Context(), "local", "s3", w)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") || w.waits > 0 {
-		t.Errorf("%v after %d waits", err, w.waits)
+		t.Errorf("error %v after %d retries", err, w.waits)
 	}
 }

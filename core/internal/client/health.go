@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// healthPatience bounds how long the server may take to say how it is.
-const healthPatience = 10 * time.Second
+// healthTimeout bounds the time of a health check.
+const healthTimeout = 10 * time.Second
 
-// Health asks whether the server is alive or, with ready, whether it can do its
-// work. It fails with what is not ready, or with why nobody answers.
+// Health checks whether the server is alive or, with ready, whether it is ready to serve requests. The error
+// names the parts that are not ready, or says why the server does not answer.
 func (c *Client) Health(ctx context.Context, ready bool) error {
 	path := "/health"
 	if ready {
 		path = "/health/ready"
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.options.URL+path, nil)
 	if err != nil {
@@ -46,7 +46,7 @@ func (c *Client) Health(ctx context.Context, ready bool) error {
 	case reply.StatusCode == http.StatusOK && err == nil && body.Status != "":
 		return nil
 	case err != nil || body.Error.Message == "":
-		return fmt.Errorf("%s answers %s: is it AgentArea's address?", c.options.URL, reply.Status)
+		return fmt.Errorf("%s responds with %s: check that this is the address of AgentArea", c.options.URL, reply.Status)
 	}
 	parts := body.Error.Details.Errors
 	if len(parts) == 0 && body.Error.Details.Field != "" {
@@ -59,7 +59,7 @@ func (c *Client) Health(ctx context.Context, ready bool) error {
 	return fmt.Errorf("%s", strings.TrimSpace(text))
 }
 
-// part is one that a server needs.
+// part is a part of the server that is not ready.
 type part struct {
 	Field string `json:"field"`
 	Issue string `json:"issue"`

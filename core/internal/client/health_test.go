@@ -20,14 +20,14 @@ func TestHealth(t *testing.T) {
 		"ready":      {true, 200, `{"status":"ready"}`, ""},
 		"one part":   {true, 503, `{"error":{"message":"The server is not ready","details":{"field":"database","issue":"Is down"}}}`, "The server is not ready\n  database: Is down"},
 		"two parts":  {true, 503, `{"error":{"message":"The server is not ready","details":{"field":"a","issue":"b","errors":[{"field":"a","issue":"b"},{"field":"c","issue":"d"}]}}}`, "The server is not ready\n  a: b\n  c: d"},
-		"other":      {false, 200, `<html>`, "is it AgentArea's address?"},
-		"other JSON": {false, 404, `{}`, "answers 404 Not Found: is it AgentArea's address?"},
+		"other":      {false, 200, `<html>`, "check that this is the address of AgentArea"},
+		"other JSON": {false, 404, `{}`, "responds with 404 Not Found: check that this is the address of AgentArea"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if ready := strings.HasSuffix(r.URL.Path, "/ready"); ready != c.ready {
-					t.Errorf("asked %s", r.URL.Path)
+					t.Errorf("request for %s", r.URL.Path)
 				}
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
@@ -35,7 +35,7 @@ func TestHealth(t *testing.T) {
 			defer server.Close()
 			err := New(Options{URL: server.URL}).Health(t.Context(), c.ready)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-				t.Errorf("%v, want %q", err, c.want)
+				t.Errorf("Health: error %v, want %q", err, c.want)
 			}
 		})
 	}

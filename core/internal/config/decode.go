@@ -15,13 +15,13 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Decode checks the stanza's config block against its plugin's schema and gives
-// it as a JSON object with defaults filled in. The error is an *Error when the
-// block is wrong, and another one when the schema is.
-func (s *Stanza) Decode(schema sdk.Block) ([]byte, error) {
+// Decode checks the config block against the schema of its plugin and returns it as a JSON object with
+// defaults. The error is an *Error if the config is invalid, and another error if the schema is. Decode is
+// safe for concurrent use.
+func (s *Block) Decode(schema sdk.Block) ([]byte, error) {
 	spec, err := specOf(schema)
 	if err != nil {
-		return nil, fmt.Errorf("the schema that %s gives is wrong: %w", s.Command, err)
+		return nil, fmt.Errorf("the config schema of %s is invalid: %w", s.Command, err)
 	}
 	body, header := &hclsyntax.Body{SrcRange: s.header, EndRange: s.header}, s.header
 	if s.config != nil {
@@ -50,7 +50,8 @@ func (s *Stanza) Decode(schema sdk.Block) ([]byte, error) {
 	return out, nil
 }
 
-// specOf leaves the attributes' types open: hcldec would convert 5 to "5".
+// specOf returns the specification of a schema for hcldec. The attributes have no types, because hcldec
+// would convert 5 to "5".
 func specOf(schema sdk.Block) (hcldec.ObjectSpec, error) {
 	spec := hcldec.ObjectSpec{}
 	for _, a := range schema.Attributes {
@@ -58,10 +59,10 @@ func specOf(schema sdk.Block) (hcldec.ObjectSpec, error) {
 			return nil, fmt.Errorf("attribute %s: %w", a.Name, err)
 		}
 		if a.Default != "" && !json.Valid([]byte(a.Default)) {
-			return nil, fmt.Errorf("attribute %s: the default is no JSON", a.Name)
+			return nil, fmt.Errorf("attribute %s: the default is not JSON", a.Name)
 		}
 		if spec[a.Name] != nil {
-			return nil, fmt.Errorf("%s is there twice", a.Name)
+			return nil, fmt.Errorf("%s is defined twice", a.Name)
 		}
 		spec[a.Name] = &hcldec.AttrSpec{Name: a.Name, Type: cty.DynamicPseudoType}
 	}
@@ -71,7 +72,7 @@ func specOf(schema sdk.Block) (hcldec.ObjectSpec, error) {
 			return nil, fmt.Errorf("block %s: %w", b.Name, err)
 		}
 		if spec[b.Name] != nil {
-			return nil, fmt.Errorf("%s is there twice", b.Name)
+			return nil, fmt.Errorf("%s is defined twice", b.Name)
 		}
 		if b.Max == 1 {
 			spec[b.Name] = &hcldec.BlockSpec{TypeName: b.Name, Nested: nested, Required: b.Min > 0}
@@ -82,25 +83,27 @@ func specOf(schema sdk.Block) (hcldec.ObjectSpec, error) {
 	return spec, nil
 }
 
+// typeOf parses a type of the HCL type language, such as list(string).
 func typeOf(text string) (cty.Type, error) {
 	expr, diags := hclsyntax.ParseExpression([]byte(text), "type", hcl.InitialPos)
 	if diags.HasErrors() {
-		return cty.NilType, fmt.Errorf("%q is no type", text)
+		return cty.NilType, fmt.Errorf("%q is not a type", text)
 	}
 	t, diags := typeexpr.TypeConstraint(expr)
 	if diags.HasErrors() {
-		return cty.NilType, fmt.Errorf("%q is no type", text)
+		return cty.NilType, fmt.Errorf("%q is not a type", text)
 	}
 	return t, nil
 }
 
+// decoder decodes one config block and collects its problems.
 type decoder struct {
 	problems
 	owner   string
 	secrets []string
 }
 
-// shape checks that what is written is known, and what is required written.
+// shape checks that a body has only known names and all required attributes.
 func (d *decoder) shape(body *hclsyntax.Body, header hcl.Range, schema sdk.Block) {
 	var attrs, blocks []string
 	for _, a := range schema.Attributes {
@@ -126,15 +129,15 @@ func (d *decoder) shape(body *hclsyntax.Body, header hcl.Range, schema sdk.Block
 }
 
 func (d *decoder) missing(rng hcl.Range, a sdk.Attribute) {
-	detail := d.owner + " needs it"
+	detail := d.owner + " requires it"
 	if a.Description != "" {
 		detail += ": " + a.Description
 	}
 	d.add(rng, fmt.Sprintf("Missing %q", a.Name), detail, "add "+a.Name+" = …")
 }
 
-// object makes JSON of a decoded body. An attribute that is left out and has no
-// default, and a block that is left out, are left out of the JSON too.
+// object returns a decoded body as JSON, without missing blocks and without missing attributes that have no
+// default.
 func (d *decoder) object(body *hclsyntax.Body, val cty.Value, schema sdk.Block) (json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	for _, a := range schema.Attributes {
@@ -213,7 +216,7 @@ func bodiesOf(body *hclsyntax.Body, name string) []*hclsyntax.Body {
 	return out
 }
 
-// secretTexts are the strings in a value.
+// secretTexts returns the non-empty strings in a value.
 func secretTexts(v cty.Value) []string {
 	var out []string
 	_ = cty.Walk(v, func(_ cty.Path, e cty.Value) (bool, error) {

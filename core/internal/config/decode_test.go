@@ -31,11 +31,11 @@ var schema = sdk.Block{
 	},
 }
 
-// stanza puts lines, from line 4 on, into the config block of llm/openai.
-func stanza(t *testing.T, lines ...string) *config.Stanza {
+// block returns the block of llm/openai with the lines in its config block, from line 4 on.
+func block(t *testing.T, lines ...string) *config.Block {
 	t.Helper()
 	return parse(t, "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    "+
-		strings.Join(lines, "\n    ")+"\n  }\n}\n").Stanzas[0]
+		strings.Join(lines, "\n    ")+"\n  }\n}\n").Blocks[0]
 }
 
 func TestDecode(t *testing.T) {
@@ -63,7 +63,7 @@ func TestDecode(t *testing.T) {
 	}
 	want := `{"api_key":"sk-1","base_url":"https://api.example.com/v1","extra":[1,"two",{"three":null}],` +
 		`"headers":{"A":"b"},"model":[{"id":"a"},{"id":"b"}],"retry":{"times":3},"strict":true,"tags":["x","y"],"timeout":30}`
-	s := c.Stanzas[0]
+	s := c.Blocks[0]
 	for range 2 {
 		got, err := s.Decode(schema)
 		if err != nil {
@@ -72,29 +72,29 @@ func TestDecode(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		// The process may be started again at any time: the config stays the same.
+		// A restarted process gets the same config even if the file has changed.
 		if err := os.WriteFile(filepath.Join(dir, "key"), []byte("changed"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func TestDecodeLeavesOut(t *testing.T) {
+func TestDecode_missingAndNull(t *testing.T) {
 	t.Parallel()
-	got, err := stanza(t, `api_key = "k"`, `base_url = null`).Decode(schema)
+	got, err := block(t, `api_key = "k"`, `base_url = null`).Decode(schema)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := `{"api_key":"k","base_url":"https://api.example.com/v1","model":[]}`; string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	s := parse(t, `plugin "llm" "echo" { command = "llm-echo" }`).Stanzas[0]
+	s := parse(t, `plugin "llm" "echo" { command = "llm-echo" }`).Blocks[0]
 	if got, err := s.Decode(sdk.Block{}); err != nil || string(got) != "{}" {
-		t.Errorf("no config block: %s, %v", got, err)
+		t.Errorf("Decode without a config block = %s, %v, want {}", got, err)
 	}
 }
 
-func TestDecodeComplains(t *testing.T) {
+func TestDecode_invalidConfig(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
@@ -104,17 +104,17 @@ func TestDecodeComplains(t *testing.T) {
 		{
 			"unknown name",
 			[]string{`api_key = "k"`, `bas_url = "x"`},
-			`plugins.hcl:5,5-12: Unknown name "bas_url"; the config of llm-openai takes base_url, api_key, timeout, headers, tags, strict, extra, retry, model (did you mean base_url?)`,
+			`plugins.hcl:5,5-12: Unknown name "bas_url"; the config of llm-openai has the settings base_url, api_key, timeout, headers, tags, strict, extra, retry, model (did you mean base_url?)`,
 		},
 		{
 			"missing",
 			[]string{`base_url = "x"`},
-			`plugins.hcl:3,3-9: Missing "api_key"; the config of llm-openai needs it: the key (add api_key = …)`,
+			`plugins.hcl:3,3-9: Missing "api_key"; the config of llm-openai requires it: the key (add api_key = …)`,
 		},
 		{
-			"null for a required one",
+			"null for a required attribute",
 			[]string{`api_key = null`},
-			`plugins.hcl:4,5-12: Missing "api_key"; the config of llm-openai needs it: the key (add api_key = …)`,
+			`plugins.hcl:4,5-12: Missing "api_key"; the config of llm-openai requires it: the key (add api_key = …)`,
 		},
 		{
 			"number in a string",
@@ -144,9 +144,9 @@ func TestDecodeComplains(t *testing.T) {
 		{
 			"inside a block, and all at once",
 			[]string{`api_key = "k"`, `model { idd = "x" }`, `retrie {}`},
-			`plugins.hcl:5,5-10: Missing "id"; the config of llm-openai needs it (add id = …)
-plugins.hcl:5,13-16: Unknown name "idd"; the config of llm-openai takes id (did you mean id?)
-plugins.hcl:6,5-11: Unknown name "retrie"; the config of llm-openai takes base_url, api_key, timeout, headers, tags, strict, extra, retry, model (did you mean retry?)`,
+			`plugins.hcl:5,5-10: Missing "id"; the config of llm-openai requires it (add id = …)
+plugins.hcl:5,13-16: Unknown name "idd"; the config of llm-openai has the settings id (did you mean id?)
+plugins.hcl:6,5-11: Unknown name "retrie"; the config of llm-openai has the settings base_url, api_key, timeout, headers, tags, strict, extra, retry, model (did you mean retry?)`,
 		},
 		{
 			"too many blocks",
@@ -156,17 +156,17 @@ plugins.hcl:6,5-11: Unknown name "retrie"; the config of llm-openai takes base_u
 		{
 			"block for a value",
 			[]string{`api_key {}`},
-			`plugins.hcl:3,3-9: Missing "api_key"; the config of llm-openai needs it: the key (add api_key = …)
-plugins.hcl:4,5-12: "api_key" is no block; it takes a value (write api_key = …)`,
+			`plugins.hcl:3,3-9: Missing "api_key"; the config of llm-openai requires it: the key (add api_key = …)
+plugins.hcl:4,5-12: "api_key" is not a block; it has a value (write api_key = …)`,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := stanza(t, tt.lines...).Decode(schema)
+			_, err := block(t, tt.lines...).Decode(schema)
 			var cerr *config.Error
 			if !errors.As(err, &cerr) {
-				t.Fatalf("err = %v, want an *Error", err)
+				t.Fatalf("error %v, want an *Error", err)
 			}
 			if err.Error() != tt.want {
 				t.Errorf("got:\n%s\nwant:\n%s", err, tt.want)
@@ -175,36 +175,36 @@ plugins.hcl:4,5-12: "api_key" is no block; it takes a value (write api_key = …
 	}
 }
 
-func TestFileIsBounded(t *testing.T) {
+func TestParse_fileFunctionErrors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 1<<20+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"big": "is larger than 1 MiB", ".": "is no regular file", "gone": "no such file"} {
+	for name, want := range map[string]string{"big": "is larger than 1 MiB", ".": "is not a regular file", "gone": "no such file"} {
 		src := "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {\n    k = file(\"" + name + "\")\n  }\n}\n"
 		_, err := config.Parse([]byte(src), filepath.Join(dir, "plugins.hcl"))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "plugins.hcl:4,") {
-			t.Errorf("file(%q): %v, want line 4 and %q", name, err, want)
+			t.Errorf("file(%q): error %v, want line 4 and %q", name, err, want)
 		}
 	}
 }
 
-func TestSchemaOfThePluginIsWrong(t *testing.T) {
+func TestDecode_invalidSchema(t *testing.T) {
 	t.Parallel()
-	_, err := stanza(t).Decode(sdk.Block{Attributes: []sdk.Attribute{{Name: "a", Type: "strin"}}})
+	_, err := block(t).Decode(sdk.Block{Attributes: []sdk.Attribute{{Name: "a", Type: "strin"}}})
 	var cerr *config.Error
 	if err == nil || errors.As(err, &cerr) {
-		t.Fatalf("err = %v, want one that is not the admin's", err)
+		t.Fatalf("error %v, want one that is not an *Error", err)
 	}
-	if want := `the schema that llm-openai gives is wrong: attribute a: "strin" is no type`; err.Error() != want {
+	if want := `the config schema of llm-openai is invalid: attribute a: "strin" is not a type`; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 }
 
 func TestDiagnostics(t *testing.T) {
 	t.Parallel()
-	s := stanza(t, `base_url = "ftp://x"`, `api_key = "sk-secret"`, `tags = ["a", "b"]`, `headers = { A = "b" }`,
+	s := block(t, `base_url = "ftp://x"`, `api_key = "sk-secret"`, `tags = ["a", "b"]`, `headers = { A = "b" }`,
 		`model { id = "m1" }`, `model { id = "m2" }`)
 	if _, err := s.Decode(schema); err != nil {
 		t.Fatal(err)
@@ -234,19 +234,19 @@ plugins.hcl:9,13-15: second model`
 	}
 	warning := sdk.Diagnostic{Warning: true, ConfigError: sdk.ConfigError{Summary: "old", Path: []string{"tags"}}}
 	if err := s.Diagnostics([]sdk.Diagnostic{warning}); err != nil {
-		t.Errorf("a warning is an error: %v", err)
+		t.Errorf("Diagnostics of a warning = %v, want nil", err)
 	}
 	if got := s.Warnings([]sdk.Diagnostic{warning}); len(got) != 1 || got[0] != "plugins.hcl:6,5-9: old" {
-		t.Errorf("Warnings = %q", got)
+		t.Errorf("Warnings = %q, want one at line 6", got)
 	}
 }
 
-func TestProblemPointsAtALine(t *testing.T) {
+func TestProblem_position(t *testing.T) {
 	t.Parallel()
-	s := stanza(t)
+	s := block(t)
 	for attr, want := range map[string]string{"command": "plugins.hcl:2,3-10: ", "sha256": "plugins.hcl:1,1-22: "} {
 		if got := s.Problem(attr, "S", "d", "r").Error(); got != want+"S; d (r)" {
-			t.Errorf("%s: %q", attr, got)
+			t.Errorf("Problem(%q) = %q, want it at %q", attr, got, want)
 		}
 	}
 }

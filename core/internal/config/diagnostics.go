@@ -12,15 +12,15 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Diagnostics makes an *Error of a plugin's complaints about the config block,
-// each at the line of the value that it means; nil when all are warnings.
-func (s *Stanza) Diagnostics(diags []sdk.Diagnostic) error {
+// Diagnostics returns an *Error with the errors that a plugin reports about its config, each at the position
+// of its value, or nil if there are only warnings.
+func (s *Block) Diagnostics(diags []sdk.Diagnostic) error {
 	ps := s.diagnostics(diags, false)
 	return ps.err()
 }
 
-// Warnings are the plugin's complaints that do not keep it from being used.
-func (s *Stanza) Warnings(diags []sdk.Diagnostic) []string {
+// Warnings returns the warnings that a plugin reports about its config.
+func (s *Block) Warnings(diags []sdk.Diagnostic) []string {
 	var out []string
 	for _, p := range s.diagnostics(diags, true).list {
 		out = append(out, p.String())
@@ -28,7 +28,7 @@ func (s *Stanza) Warnings(diags []sdk.Diagnostic) []string {
 	return out
 }
 
-func (s *Stanza) diagnostics(diags []sdk.Diagnostic, warnings bool) *problems {
+func (s *Block) diagnostics(diags []sdk.Diagnostic, warnings bool) *problems {
 	ps := &problems{}
 	for _, d := range diags {
 		if d.Warning != warnings {
@@ -36,19 +36,19 @@ func (s *Stanza) diagnostics(diags []sdk.Diagnostic, warnings bool) *problems {
 		}
 		summary := d.Summary
 		if summary == "" {
-			summary = fmt.Sprintf("%s refuses the config", s.Command)
+			summary = fmt.Sprintf("%s rejected the config", s.Command)
 		}
 		ps.add(s.at(d.Path), s.Mask(summary), s.Mask(d.Detail), "")
 	}
 	return ps
 }
 
-// Mask replaces the secrets of the decoded config, if a text holds any.
-func (s *Stanza) Mask(text string) string {
+// Mask replaces the secrets of the last decoded config in a text by ***.
+func (s *Block) Mask(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, secret := range s.secrets {
-		// Shorter ones would only garble the text.
+		// Shorter secrets are too likely to be part of other words.
 		if len(secret) >= 4 {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
@@ -56,9 +56,9 @@ func (s *Stanza) Mask(text string) string {
 	return text
 }
 
-// at is the range of the value that a path from the config block leads to, or
-// of the nearest thing around it that is written.
-func (s *Stanza) at(path []string) hcl.Range {
+// at returns the position of the value at a path in the config block, or of the closest enclosing block if
+// there is no such value.
+func (s *Block) at(path []string) hcl.Range {
 	if s.config == nil {
 		return s.header
 	}
@@ -87,6 +87,7 @@ func (s *Stanza) at(path []string) hcl.Range {
 	return rng
 }
 
+// nthBlock returns block number index, counted from 0, of the type name, or nil.
 func nthBlock(body *hclsyntax.Body, name string, index int) *hclsyntax.Block {
 	for _, b := range body.Blocks {
 		if b.Type != name {
@@ -100,8 +101,8 @@ func nthBlock(body *hclsyntax.Body, name string, index int) *hclsyntax.Block {
 	return nil
 }
 
-// inside is the range of an element of a list or map that is written out, or of
-// as much of it as can be told.
+// inside returns the position of the element at a path in a list or map literal, or of the closest enclosing
+// expression.
 func inside(e hclsyntax.Expression, path []string) hcl.Range {
 	if len(path) == 0 {
 		return e.Range()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Of any text there are stanzas, or a fault with its line; and the same each time.
+// FuzzPlugins checks that Parse returns blocks or an error with a position for any text, and always the same.
 func FuzzPlugins(f *testing.F) {
 	shipped, err := os.ReadFile("../../../plugins.hcl")
 	if err != nil {
@@ -21,18 +21,18 @@ func FuzzPlugins(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if strings.Contains(string(src), "file") {
-			return // what is on the disk is another matter
+			return // the result of file() depends on the disk
 		}
 		c, err := Parse(src, "plugins.hcl")
 		if (c == nil) == (err == nil) {
-			t.Fatalf("both or neither: %v, %v", c, err)
+			t.Fatalf("Parse = %v, %v, want either a config or an error", c, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "plugins.hcl:") {
-			t.Errorf("the fault has no line: %v", err)
+			t.Errorf("the error has no position: %v", err)
 		}
 		_, again := Parse(src, "plugins.hcl")
 		if (err == nil) != (again == nil) || err != nil && err.Error() != again.Error() {
-			t.Errorf("%v, and then %v", err, again)
+			t.Errorf("error %v, then %v, want the same", err, again)
 		}
 	})
 }

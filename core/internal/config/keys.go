@@ -9,12 +9,11 @@ import (
 	"strings"
 )
 
-// minKey is how long a secret key must be, in bytes.
+// minKey is the minimum length of a secret key in bytes.
 const minKey = 32
 
-// ParseKeys decodes a list of secret keys, each at least 32 bytes in hex or base64,
-// with commas or new lines between them. A key that is there twice counts once. Its
-// errors hold nothing of a key.
+// ParseKeys decodes a list of secret keys, separated by commas or newlines. Each must have at least 32 bytes
+// in hex or base64. Duplicates are removed. The errors contain nothing of a key.
 func ParseKeys(text string) ([][]byte, error) {
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' })
 	var keys [][]byte

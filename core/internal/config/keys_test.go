@@ -27,7 +27,7 @@ func TestParseKeys(t *testing.T) {
 			got = append(got, string(k))
 		}
 		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %q, %v", text, got, err)
+			t.Errorf("ParseKeys(%q) = %q, %v, want %q", text, got, err, want)
 		}
 	}
 	for text, want := range map[string]string{
@@ -42,13 +42,13 @@ func TestParseKeys(t *testing.T) {
 	} {
 		_, err := ParseKeys(text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), hexA) {
-			t.Errorf("%q: %v, want %q", text, err, want)
+			t.Errorf("ParseKeys(%q): error %v, want %q", text, err, want)
 		}
 	}
 }
 
-// FuzzParseKeys: what is taken are different keys that are long enough, the same in
-// hex again; what is not taken is not told.
+// FuzzParseKeys checks that the keys are long enough and survive a round trip in hex, and that errors do not
+// contain the text.
 func FuzzParseKeys(f *testing.F) {
 	f.Add(strings.Repeat("ab", 32))
 	f.Add(strings.Repeat("ab", 32) + ",\n" + strings.Repeat("c", 43))
@@ -57,20 +57,20 @@ func FuzzParseKeys(f *testing.F) {
 		keys, err := ParseKeys(text)
 		if err != nil {
 			if word := strings.TrimSpace(text); len(word) > 12 && strings.Contains(err.Error(), word) {
-				t.Fatalf("%q is told: %v", text, err)
+				t.Fatalf("the error contains %q: %v", text, err)
 			}
 			return
 		}
 		var again []string
 		for _, k := range keys {
 			if len(k) < minKey {
-				t.Fatalf("a key of %d bytes", len(k))
+				t.Fatalf("ParseKeys returned a key of %d bytes", len(k))
 			}
 			again = append(again, hex.EncodeToString(k))
 		}
 		same, err := ParseKeys(strings.Join(again, "\n"))
 		if err != nil || !slices.EqualFunc(same, keys, slices.Equal[[]byte]) {
-			t.Fatalf("%q: %x became %x: %v", text, keys, same, err)
+			t.Fatalf("%q: round trip of %x = %x, error %v", text, keys, same, err)
 		}
 	})
 }

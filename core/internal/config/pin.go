@@ -6,8 +6,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Pin gives the text of a plugins.hcl with the sha256 of some stanzas, by their
-// names, set. All else in it stays as it is, the comments too.
+// Pin returns the text of a plugins.hcl with the sha256 of the blocks in pins, by their names, set. It
+// changes nothing else and keeps the comments.
 func Pin(src []byte, filename string, pins map[string]string) ([]byte, error) {
 	file, diags := hclwrite.ParseConfig(src, filename, hcl.InitialPos)
 	if diags.HasErrors() {

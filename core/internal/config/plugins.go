@@ -1,12 +1,11 @@
-// Package config reads what an admin writes: plugins.hcl and the server's
-// settings, as typed structs.
+// Package config reads the plugin configuration plugins.hcl and the settings of the server into typed
+// structs.
 //
-// plugins.hcl is read in two steps, because only a plugin knows what its config
-// block may hold: Parse checks everything but the config blocks, and
-// Stanza.Decode checks one of those once its plugin has told its schema. Every
-// complaint is one line of the form
+// plugins.hcl is checked in two steps, because only a plugin knows the schema of its config block: Parse
+// checks everything except the config blocks, and Block.Decode checks a config block against the schema
+// of its plugin. Every error is one line of the form
 //
-//	plugins.hcl:18,5-12: what is wrong; why (what to write instead)
+//	plugins.hcl:18,5-12: summary; detail (remedy)
 package config
 
 import (
@@ -21,34 +20,37 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Kinds are the kinds of plugins.
+// DefaultFile is the plugin configuration that is read unless a setting names another file.
+const DefaultFile = "plugins.hcl"
+
+// Kinds are the plugin kinds.
 var Kinds = []string{"agent", "llm", "files", "mcp"}
 
-// Config is what plugins.hcl says.
+// Config is the content of a plugins.hcl.
 type Config struct {
-	// Filename is the file as errors name it.
+	// Filename is the name of the file in errors.
 	Filename string
-	// FileBackend is the label of the files stanza that keeps the files. It is
-	// the only enabled one when the file does not say; empty when there is none.
+	// FileBackend is the label of the files plugin that stores the files. The default is the only enabled
+	// files plugin. It is empty if there is none.
 	FileBackend string
-	// PluginDirs are absolute.
+	// PluginDirs are the absolute paths of the folders with plugin programs.
 	PluginDirs []string
-	// Stanzas are in the order of the file, the disabled ones too.
-	Stanzas []*Stanza
+	// Blocks are the plugin blocks in the order of the file, including the disabled ones.
+	Blocks []*Block
 }
 
-// Load reads and parses the file at path. The error is an fs.ErrNotExist when
-// there is none, and an *Error when its content is wrong.
+// Load reads and parses the file at path. The error wraps fs.ErrNotExist if the file does not exist, and
+// is an *Error if its content is invalid.
 func Load(path string) (*Config, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the plugins file: %w", err)
+		return nil, fmt.Errorf("read the plugin configuration: %w", err)
 	}
 	return Parse(src, path)
 }
 
-// Parse parses the text of a plugins.hcl; paths in it are relative to
-// filename's folder. The error is an *Error that names all that is wrong.
+// Parse parses the text of a plugins.hcl. Paths in it are relative to the folder of filename. The error is
+// an *Error with all problems.
 func Parse(src []byte, filename string) (*Config, error) {
 	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
 	if diags.HasErrors() {
@@ -68,12 +70,12 @@ func Parse(src []byte, filename string) (*Config, error) {
 	return c, nil
 }
 
-// parser gathers the problems of one file.
+// parser parses one file and collects its problems.
 type parser struct {
 	problems
 	dir   string
 	scope *scope
-	// requireChecksums is what the file says of it.
+	// requireChecksums is the value of require_checksums.
 	requireChecksums bool
 }
 
@@ -94,16 +96,16 @@ func (p *parser) file(body *hclsyntax.Body, filename string) *Config {
 		if b.Type != "plugin" {
 			continue
 		}
-		if s := p.stanza(b); s != nil {
-			p.unique(c.Stanzas, s)
-			c.Stanzas = append(c.Stanzas, s)
+		if s := p.block(b); s != nil {
+			p.unique(c.Blocks, s)
+			c.Blocks = append(c.Blocks, s)
 		}
 	}
 	p.fileBackend(c, body)
 	return c
 }
 
-// attr evaluates an attribute, if it is there, and hands its value to set.
+// attr evaluates an attribute and calls set with its value, unless it is missing, null or invalid.
 func (p *parser) attr(body *hclsyntax.Body, name string, want cty.Type, set func(cty.Value)) {
 	a := body.Attributes[name]
 	if a == nil {
@@ -121,12 +123,12 @@ func (p *parser) attr(body *hclsyntax.Body, name string, want cty.Type, set func
 	set(v)
 }
 
-// eval evaluates an expression, or says what is wrong with it.
+// eval evaluates an expression. If that fails, it adds a problem and returns false.
 func (p *parser) eval(e hclsyntax.Expression) (cty.Value, bool) {
 	if vars := e.Variables(); len(vars) > 0 {
 		for _, v := range vars {
 			p.add(v.SourceRange(), fmt.Sprintf("Unknown word %q", v.RootName()),
-				`only env("NAME") and file("path") can stand here`, "put a text in quotes")
+				`only env("NAME") and file("path") are allowed here`, "put text in quotes")
 		}
 		return cty.NilVal, false
 	}
@@ -135,21 +137,22 @@ func (p *parser) eval(e hclsyntax.Expression) (cty.Value, bool) {
 	return v, !diags.HasErrors()
 }
 
-func (p *parser) unique(before []*Stanza, s *Stanza) {
+// unique adds a problem if one of the blocks before s has its kind and label.
+func (p *parser) unique(before []*Block, s *Block) {
 	for _, b := range before {
 		if b.Kind == s.Kind && b.Label == s.Label {
 			p.add(s.header, fmt.Sprintf("Duplicate plugin %q %q", s.Kind, s.Label),
-				fmt.Sprintf("line %d has it already", b.header.Start.Line), "give one of them another label")
+				fmt.Sprintf("line %d has the same kind and label", b.header.Start.Line), "give one of them another label")
 			return
 		}
 	}
 }
 
-// fileBackend checks the name, or fills it in when there is one choice only.
+// fileBackend checks the file backend, or sets it if there is only one enabled files plugin.
 func (p *parser) fileBackend(c *Config, body *hclsyntax.Body) {
 	var enabled, all []string
-	var last *Stanza
-	for _, s := range c.Stanzas {
+	var last *Block
+	for _, s := range c.Blocks {
 		if s.Kind != "files" {
 			continue
 		}
@@ -163,28 +166,29 @@ func (p *parser) fileBackend(c *Config, body *hclsyntax.Body) {
 	case a == nil && len(enabled) == 1:
 		c.FileBackend = last.Label
 	case a == nil && len(enabled) > 1:
-		p.add(last.header, "Which files plugin keeps the files?",
-			"there is more than one: "+strings.Join(enabled, ", "),
+		p.add(last.header, "Missing file_backend",
+			"there is more than one enabled files plugin: "+strings.Join(enabled, ", "),
 			fmt.Sprintf("write file_backend = %q at the top of the file", enabled[0]))
 	case a == nil || p.failed(a.SrcRange):
 	case c.FileBackend == "":
-		p.add(a.Expr.Range(), "Empty file backend", "file_backend names a files plugin"+others(", there are: ", enabled),
-			"name one, or take the line out")
+		p.add(a.Expr.Range(), "Empty file backend", "file_backend is the label of a files plugin"+list("; available: ", enabled),
+			"name one, or remove the line")
 	case slices.Contains(enabled, c.FileBackend):
 	case slices.Contains(all, c.FileBackend):
 		p.add(a.Expr.Range(), fmt.Sprintf("File backend %q is disabled", c.FileBackend),
-			fmt.Sprintf("its stanza has enabled = false%s", others(", enabled: ", enabled)), "enable it, or name another")
+			"its block has enabled = false"+list("; enabled: ", enabled), "enable it, or name another one")
 	default:
 		remedy := fmt.Sprintf("add plugin \"files\" %q { … }", c.FileBackend)
 		if near := nearest(c.FileBackend, all); near != "" {
 			remedy = "did you mean " + near + "?"
 		}
 		p.add(a.Expr.Range(), fmt.Sprintf("Unknown file backend %q", c.FileBackend),
-			"no files plugin has this label"+others(", there are: ", all), remedy)
+			"no files plugin has this label"+list("; available: ", all), remedy)
 	}
 }
 
-func others(prefix string, names []string) string {
+// list returns prefix and the names, or "" if there are none.
+func list(prefix string, names []string) string {
 	if len(names) == 0 {
 		return ""
 	}

@@ -57,26 +57,26 @@ plugin "files" "local" { command = "files-local" }
 		t.Errorf("PluginDirs = %q", c.PluginDirs)
 	}
 	if c.FileBackend != "local" {
-		t.Errorf("FileBackend = %q, want the only one there is", c.FileBackend)
+		t.Errorf("FileBackend = %q, want the only files plugin", c.FileBackend)
 	}
-	if len(c.Stanzas) != 3 {
-		t.Fatalf("%d stanzas", len(c.Stanzas))
+	if len(c.Blocks) != 3 {
+		t.Fatalf("got %d blocks, want 3", len(c.Blocks))
 	}
-	s := c.Stanzas[0]
+	s := c.Blocks[0]
 	if s.Name() != "llm/openai" || s.Command != "llm-openai" || !s.Enabled || s.AutoMTLS ||
 		s.Env["LEVEL"] != "debug" || s.PassEnv[0] != "AWS_REGION" || s.Args[0] != "-v" ||
 		!strings.HasPrefix(s.SHA256, "e3b0c442") {
 		t.Errorf("openai = %+v", s)
 	}
-	if off := c.Stanzas[1]; off.Enabled {
-		t.Error("a stanza with enabled = false is enabled")
+	if off := c.Blocks[1]; off.Enabled {
+		t.Error("the block with enabled = false is enabled")
 	}
-	if f := c.Stanzas[2]; !f.Enabled || !f.AutoMTLS {
-		t.Error("a plugin is not enabled, or without mTLS, although nothing says so")
+	if f := c.Blocks[2]; !f.Enabled || !f.AutoMTLS {
+		t.Error("a block without settings must be enabled and use mTLS")
 	}
 }
 
-func TestParseComplains(t *testing.T) {
+func TestParse_invalidFile(t *testing.T) {
 	t.Setenv("AGENTAREA_TEST_EMPTY", "")
 	tests := []struct{ name, src, want string }{
 		{
@@ -85,15 +85,15 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"top-level name", "file_backends = \"x\"\n",
-			`plugins.hcl:1,1-14: Unknown name "file_backends"; plugins.hcl takes file_backend, plugin_dirs, require_checksums, plugin (did you mean file_backend?)`,
+			`plugins.hcl:1,1-14: Unknown name "file_backends"; plugins.hcl has the settings file_backend, plugin_dirs, require_checksums, plugin (did you mean file_backend?)`,
 		},
 		{
 			"top-level block", "server {}\n",
-			`plugins.hcl:1,1-7: Unknown name "server"; plugins.hcl takes file_backend, plugin_dirs, require_checksums, plugin`,
+			`plugins.hcl:1,1-7: Unknown name "server"; plugins.hcl has the settings file_backend, plugin_dirs, require_checksums, plugin`,
 		},
 		{
 			"labels", "plugin \"openai\" {}\n",
-			`plugins.hcl:1,1-16: A plugin has a kind and a label; here are 1 names (write plugin "llm" "openai" { … })`,
+			`plugins.hcl:1,1-16: A plugin block needs a kind and a label; it has 1 label (write plugin "llm" "openai" { … })`,
 		},
 		{
 			"kind", "plugin \"lm\" \"a\" {\n  command = \"x\"\n}\n",
@@ -101,19 +101,19 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"label", "plugin \"llm\" \"Open AI\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:1,14-23: Bad label "Open AI"; a label is of lower-case letters, digits, - and _, begins with a letter and has at most 64 of them`,
+			`plugins.hcl:1,14-23: Invalid label "Open AI"; a label contains only lower-case letters, digits, - and _, starts with a letter and has at most 64 characters`,
 		},
 		{
 			"no command", "plugin \"llm\" \"a\" {}\n",
-			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" names no program (add command = "…")`,
+			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" has no program (add command = "…")`,
 		},
 		{
 			"command is a path", "plugin \"llm\" \"a\" {\n  command = \"bin/x\"\n}\n",
-			`plugins.hcl:2,13-20: Bad command; it is the name of a file beside the server's binary or in plugin_dirs, not a path (write the name, and add its folder to plugin_dirs)`,
+			`plugins.hcl:2,13-20: Invalid command; it must be the name of a file in the server's folder or in plugin_dirs, not a path (write the name, and add the folder to plugin_dirs)`,
 		},
 		{
 			"command without quotes", "plugin \"llm\" \"a\" {\n  command = llm\n}\n",
-			`plugins.hcl:2,13-16: Unknown word "llm"; only env("NAME") and file("path") can stand here (put a text in quotes)`,
+			`plugins.hcl:2,13-16: Unknown word "llm"; only env("NAME") and file("path") are allowed here (put text in quotes)`,
 		},
 		{
 			"number in a string", "plugin \"llm\" \"a\" {\n  command = 5\n}\n",
@@ -133,7 +133,7 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"duplicate", "plugin \"llm\" \"a\" {\n  command = \"x\"\n}\nplugin \"llm\" \"a\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:4,1-17: Duplicate plugin "llm" "a"; line 1 has it already (give one of them another label)`,
+			`plugins.hcl:4,1-17: Duplicate plugin "llm" "a"; line 1 has the same kind and label (give one of them another label)`,
 		},
 		{
 			"models of an agent", "plugin \"agent\" \"a\" {\n  command = \"x\"\n  models = [\"*\"]\n}\n",
@@ -141,19 +141,19 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"pattern", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  models = [\"ok\", \"gpt-[34]\"]\n}\n",
-			`plugins.hcl:3,19-29: Bad pattern; only * (anything) and ? (one character) are special in "gpt-[34]"`,
+			`plugins.hcl:3,19-29: Invalid pattern; only the wildcards * (any text) and ? (one character) are supported, not "gpt-[34]"`,
 		},
 		{
 			"variable name", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  pass_env = [\"A B\"]\n}\n",
-			`plugins.hcl:3,15-20: Bad variable name "A B"; pass_env names variables of the server's environment`,
+			`plugins.hcl:3,15-20: Invalid variable name "A B"; pass_env contains names of environment variables of the server`,
 		},
 		{
 			"sha256", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  sha256 = \"12\"\n}\n",
-			`plugins.hcl:3,12-16: Bad sha256; it is 64 hexadecimal digits (sha256sum prints them)`,
+			`plugins.hcl:3,12-16: Invalid sha256; it must have 64 hexadecimal digits (run agentarea plugins lock to set it)`,
 		},
 		{
 			"max_concurrency of 0", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  max_concurrency = 0\n  retries = 1.5\n}\n",
-			"plugins.hcl:3,21-22: Bad max_concurrency; it is a whole number from 1 to 10000\nplugins.hcl:4,13-16: Bad retries; it is a whole number from 0 to 10000",
+			"plugins.hcl:3,21-22: Invalid max_concurrency; it must be an integer from 1 to 10000\nplugins.hcl:4,13-16: Invalid retries; it must be an integer from 0 to 10000",
 		},
 		{
 			"retries of an agent type", "plugin \"agent\" \"a\" {\n  command = \"x\"\n  retries = 1\n}\n",
@@ -165,47 +165,47 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"config with an equals sign", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config = {}\n}\n",
-			`plugins.hcl:3,3-9: "config" is a block; it takes no value (write config { … })`,
+			`plugins.hcl:3,3-9: "config" is a block; it has no value (write config { … })`,
 		},
 		{
 			"two configs", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {}\n  config {}\n}\n",
-			`plugins.hcl:4,3-9: Duplicate config block; line 3 has one already (join them)`,
+			`plugins.hcl:4,3-9: Duplicate config block; line 3 has another one (merge them)`,
 		},
 		{
 			"unknown function in config", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {\n    k = getenv(\"A\")\n  }\n}\n",
 			`plugins.hcl:4,9-15: Call to unknown function; There is no function named "getenv"`,
 		},
 		{
-			"file backend that is not there", "file_backend = \"locl\"\nplugin \"files\" \"local\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:1,16-22: Unknown file backend "locl"; no files plugin has this label, there are: local (did you mean local?)`,
+			"misspelled file backend", "file_backend = \"locl\"\nplugin \"files\" \"local\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,16-22: Unknown file backend "locl"; no files plugin has this label; available: local (did you mean local?)`,
 		},
 		{
-			"file backend of another name", "file_backend = \"s3\"\nplugin \"files\" \"f\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:1,16-20: Unknown file backend "s3"; no files plugin has this label, there are: f (add plugin "files" "s3" { … })`,
+			"unknown file backend", "file_backend = \"s3\"\nplugin \"files\" \"f\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:1,16-20: Unknown file backend "s3"; no files plugin has this label; available: f (add plugin "files" "s3" { … })`,
 		},
 		{
 			"empty file backend", "file_backend = \"\"\nplugin \"files\" \"f\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:1,16-18: Empty file backend; file_backend names a files plugin, there are: f (name one, or take the line out)`,
+			`plugins.hcl:1,16-18: Empty file backend; file_backend is the label of a files plugin; available: f (name one, or remove the line)`,
 		},
 		{
 			"null as the file backend", "file_backend = null\n",
-			`plugins.hcl:1,16-20: Empty file backend; file_backend names a files plugin (name one, or take the line out)`,
+			`plugins.hcl:1,16-20: Empty file backend; file_backend is the label of a files plugin (name one, or remove the line)`,
 		},
 		{
 			"file backend of another kind", "file_backend = \"gpt\"\nplugin \"llm\" \"gpt\" {\n  command = \"x\"\n}\n",
 			`plugins.hcl:1,16-21: Unknown file backend "gpt"; no files plugin has this label (add plugin "files" "gpt" { … })`,
 		},
 		{
-			"no file backend there", "file_backend = \"s3\"\n",
+			"file backend without files plugins", "file_backend = \"s3\"\n",
 			`plugins.hcl:1,16-20: Unknown file backend "s3"; no files plugin has this label (add plugin "files" "s3" { … })`,
 		},
 		{
 			"disabled file backend", "file_backend = \"s3\"\nplugin \"files\" \"s3\" {\n  enabled = false\n}\n",
-			`plugins.hcl:1,16-20: File backend "s3" is disabled; its stanza has enabled = false (enable it, or name another)`,
+			`plugins.hcl:1,16-20: File backend "s3" is disabled; its block has enabled = false (enable it, or name another one)`,
 		},
 		{
-			"which file backend", "plugin \"files\" \"a\" {\n  command = \"x\"\n}\nplugin \"files\" \"b\" {\n  command = \"x\"\n}\n",
-			`plugins.hcl:4,1-19: Which files plugin keeps the files?; there is more than one: a, b (write file_backend = "a" at the top of the file)`,
+			"ambiguous file backend", "plugin \"files\" \"a\" {\n  command = \"x\"\n}\nplugin \"files\" \"b\" {\n  command = \"x\"\n}\n",
+			`plugins.hcl:4,1-19: Missing file_backend; there is more than one enabled files plugin: a, b (write file_backend = "a" at the top of the file)`,
 		},
 		{
 			"file backend of the wrong type", "file_backend = 5\n",
@@ -213,10 +213,10 @@ func TestParseComplains(t *testing.T) {
 		},
 		{
 			"several at once", "plugin \"llm\" \"a\" {\n  comand = \"x\"\n  args = 1\n}\nfoo = 1\n",
-			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" names no program (add command = "…")
-plugins.hcl:2,3-9: Unknown name "comand"; a plugin takes command, args, enabled, models, pass_env, env, sha256, auto_mtls, max_concurrency, retries, config (did you mean command?)
+			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" has no program (add command = "…")
+plugins.hcl:2,3-9: Unknown name "comand"; a plugin block has the settings command, args, enabled, models, pass_env, env, sha256, auto_mtls, max_concurrency, retries, config (did you mean command?)
 plugins.hcl:3,3-7: Wrong type; args must be a list of strings, not a number (write [ … ])
-plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl takes file_backend, plugin_dirs, require_checksums, plugin`,
+plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl has the settings file_backend, plugin_dirs, require_checksums, plugin`,
 		},
 	}
 	for _, tt := range tests {
@@ -224,7 +224,7 @@ plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl takes file_backend, plugin_di
 			_, err := config.Parse([]byte(tt.src), "plugins.hcl")
 			var cerr *config.Error
 			if !errors.As(err, &cerr) {
-				t.Fatalf("err = %v, want an *Error", err)
+				t.Fatalf("error %v, want an *Error", err)
 			}
 			if err.Error() != tt.want {
 				t.Errorf("got:\n%s\nwant:\n%s", err, tt.want)
@@ -233,11 +233,11 @@ plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl takes file_backend, plugin_di
 	}
 }
 
-func TestLoadNamesAMissingFile(t *testing.T) {
+func TestLoad_missingFile(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(filepath.Join(t.TempDir(), "plugins.hcl"))
 	if !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("err = %v, want fs.ErrNotExist", err)
+		t.Errorf("error %v, want fs.ErrNotExist", err)
 	}
 }
 
@@ -249,23 +249,22 @@ func TestHash(t *testing.T) {
   }
 }`
 	t.Setenv("AGENTAREA_TEST_KEY", "one")
-	one := parse(t, base).Stanzas[0].Hash
-	if again := parse(t, "# a comment\n\n"+base).Stanzas[0].Hash; again != one {
-		t.Error("a comment changes the hash")
+	one := parse(t, base).Blocks[0].Hash
+	if again := parse(t, "# a comment\n\n"+base).Blocks[0].Hash; again != one {
+		t.Error("the hash changes with a comment")
 	}
 	t.Setenv("AGENTAREA_TEST_KEY", "two")
-	if two := parse(t, base).Stanzas[0].Hash; two == one {
-		t.Error("another value in the config does not change the hash")
+	if two := parse(t, base).Blocks[0].Hash; two == one {
+		t.Error("the hash does not change with a value in the config")
 	}
 	t.Setenv("AGENTAREA_TEST_KEY", "one")
-	if b := parse(t, strings.Replace(base, `"x"`, `"y"`, 1)).Stanzas[0].Hash; b == one {
-		t.Error("another command does not change the hash")
+	if b := parse(t, strings.Replace(base, `"x"`, `"y"`, 1)).Blocks[0].Hash; b == one {
+		t.Error("the hash does not change with the command")
 	}
 }
 
-// What a reload compares is the same for the same text, and different when what
-// the text evaluates to is.
-func TestHashOfTheSameText(t *testing.T) {
+// The hash is the same for the same text, and changes with the values that the text evaluates to.
+func TestHash_stable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write := func(key string) {
@@ -291,18 +290,18 @@ func TestHashOfTheSameText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Stanzas[0].Hash
+		return c.Blocks[0].Hash
 	}
 	write("one")
 	one := hash()
 	for range 20 {
 		if hash() != one {
-			t.Fatal("the same text has another hash")
+			t.Fatal("the hash of the same text differs")
 		}
 	}
 	write("two")
 	if hash() == one {
-		t.Error("another content of a file() does not change the hash")
+		t.Error("the hash does not change with the content of a file()")
 	}
 }
 
@@ -311,7 +310,7 @@ func TestServes(t *testing.T) {
 	s := parse(t, `plugin "llm" "a" {
   command = "x"
   models  = ["gpt-*", "o?", "meta-*/*-instruct", "exact"]
-}`).Stanzas[0]
+}`).Blocks[0]
 	for model, want := range map[string]bool{
 		"gpt-5": true, "gpt-": true, "gpt": false, "xgpt-5": false,
 		"o3": true, "o": false, "o34": false,
@@ -319,7 +318,7 @@ func TestServes(t *testing.T) {
 		"exact": true, "exact2": false, "": false,
 	} {
 		if got := s.Serves(model); got != want {
-			t.Errorf("Serves(%q) = %v", model, got)
+			t.Errorf("Serves(%q) = %v, want %v", model, got, want)
 		}
 	}
 }

@@ -10,16 +10,15 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Error is what is wrong with plugins.hcl: a line for each problem, in the
-// order of the file.
+// Error has the problems of a plugins.hcl. Its text has a line for each problem, in the order of the file.
 type Error struct {
 	Problems []Problem
 }
 
-// Problem is one thing that is wrong, and where.
+// Problem is an error in plugins.hcl and its position.
 type Problem struct {
 	Range hcl.Range
-	// Text is the summary, the reason and, in brackets, the remedy.
+	// Text is the summary, the detail and, in brackets, the remedy.
 	Text string
 }
 
@@ -33,7 +32,7 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// problems gathers what is wrong until all has been looked at.
+// problems collects problems, so that all of them are reported at once.
 type problems struct {
 	list []Problem
 }
@@ -62,7 +61,7 @@ func (ps *problems) addHCL(diags hcl.Diagnostics) {
 	}
 }
 
-// failed says whether a problem lies within the range.
+// failed reports whether a problem overlaps the range.
 func (ps *problems) failed(rng hcl.Range) bool {
 	return slices.ContainsFunc(ps.list, func(p Problem) bool { return rng.Overlaps(p.Range) })
 }
@@ -75,13 +74,14 @@ func (ps *problems) err() error {
 	return &Error{Problems: ps.list}
 }
 
-// names complains of attributes and blocks that a body may not have.
+// names adds a problem for each attribute and block of a body that is not in attrs or blocks. owner names
+// the body in the problems.
 func (ps *problems) names(body *hclsyntax.Body, owner string, attrs, blocks []string) {
 	for name, a := range body.Attributes {
 		switch {
 		case slices.Contains(attrs, name):
 		case slices.Contains(blocks, name):
-			ps.add(a.NameRange, fmt.Sprintf("%q is a block", name), "it takes no value", "write "+name+" { … }")
+			ps.add(a.NameRange, fmt.Sprintf("%q is a block", name), "it has no value", "write "+name+" { … }")
 		default:
 			ps.unknown(a.NameRange, name, owner, attrs, blocks)
 		}
@@ -90,7 +90,7 @@ func (ps *problems) names(body *hclsyntax.Body, owner string, attrs, blocks []st
 		switch {
 		case slices.Contains(blocks, b.Type):
 		case slices.Contains(attrs, b.Type):
-			ps.add(b.TypeRange, fmt.Sprintf("%q is no block", b.Type), "it takes a value", "write "+b.Type+" = …")
+			ps.add(b.TypeRange, fmt.Sprintf("%q is not a block", b.Type), "it has a value", "write "+b.Type+" = …")
 		default:
 			ps.unknown(b.TypeRange, b.Type, owner, attrs, blocks)
 		}
@@ -99,9 +99,9 @@ func (ps *problems) names(body *hclsyntax.Body, owner string, attrs, blocks []st
 
 func (ps *problems) unknown(rng hcl.Range, name, owner string, attrs, blocks []string) {
 	all := slices.Concat(attrs, blocks)
-	detail := owner + " takes no settings"
+	detail := owner + " has no settings"
 	if len(all) > 0 {
-		detail = owner + " takes " + strings.Join(all, ", ")
+		detail = owner + " has the settings " + strings.Join(all, ", ")
 	}
 	remedy := ""
 	if near := nearest(name, all); near != "" {
@@ -110,8 +110,8 @@ func (ps *problems) unknown(rng hcl.Range, name, owner string, attrs, blocks []s
 	ps.add(rng, fmt.Sprintf("Unknown name %q", name), detail, remedy)
 }
 
-// nearest is the name that was probably meant, or empty. One that has nothing in
-// common with a short word is not.
+// nearest returns the name that is most similar to given, or "" if none is similar enough. The maximum
+// distance is smaller for short words.
 func nearest(given string, names []string) string {
 	best, bestDistance := "", min(3, len(given))
 	for _, n := range names {
@@ -122,4 +122,5 @@ func nearest(given string, names []string) string {
 	return best
 }
 
+// oneLine replaces every sequence of white space by one space.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

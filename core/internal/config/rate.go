@@ -10,8 +10,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// RoleLimits are the rate limits of roles, written as in admin=600/60,viewer=50/10:
-// how many requests a minute, and how many within a second.
+// RoleLimits are the rate limits of roles: the requests per minute and per second. Their text form is
+// admin=600/60,viewer=50/10.
 type RoleLimits map[core.Role]core.RateLimit
 
 var roles = []core.Role{core.RoleAdmin, core.RoleMember, core.RoleViewer}
@@ -25,10 +25,10 @@ func (l *RoleLimits) UnmarshalText(text []byte) error {
 		}
 		role, limit, ok := parseRoleLimit(part)
 		if !ok {
-			return fmt.Errorf("%q is no role's limit (write role=A-MINUTE/A-SECOND with commas between, as in admin=600/60,viewer=50/10; roles are admin, member and viewer, and 0 is no limit)", part)
+			return fmt.Errorf("%q is not a valid role limit (write ROLE=PER-MINUTE/PER-SECOND, separated by commas, such as admin=600/60,viewer=50/10; the roles are admin, member and viewer, and 0 means no limit)", part)
 		}
 		if _, twice := all[role]; twice {
-			return fmt.Errorf("%s is there twice (write each role once)", role)
+			return fmt.Errorf("duplicate role %s (write each role once)", role)
 		}
 		all[role] = limit
 	}
@@ -46,7 +46,7 @@ func parseRoleLimit(part string) (core.Role, core.RateLimit, bool) {
 	return role, core.RateLimit{PerMinute: int(perMinute), Burst: int(burst)}, ok
 }
 
-// Networks are addresses and ranges of them, with commas between.
+// Networks are IP addresses and networks. Their text form is separated by commas.
 type Networks []netip.Prefix
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -58,7 +58,7 @@ func (n *Networks) UnmarshalText(text []byte) error {
 		}
 		prefix, ok := parseNetwork(part)
 		if !ok {
-			return fmt.Errorf("%q is no address or range (write 10.0.0.5, 10.0.0.0/8 or fd00::/8, with commas between)", part)
+			return fmt.Errorf("%q is not a valid IP address or network (write 10.0.0.5, 10.0.0.0/8 or fd00::/8, separated by commas)", part)
 		}
 		all = append(all, prefix.Masked())
 	}
@@ -66,8 +66,8 @@ func (n *Networks) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseNetwork takes no zone and no range of mapped IPv4, for requests' addresses
-// are compared without.
+// parseNetwork parses an address or a network. It rejects zones and networks of IPv4-mapped IPv6 addresses,
+// because the addresses of requests are compared without them.
 func parseNetwork(text string) (netip.Prefix, bool) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		a = a.Unmap()

@@ -25,13 +25,13 @@ func TestRoleLimits(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"admin":                    `"admin" is no role's limit (write role=A-MINUTE/A-SECOND`,
-		"admin=600":                `"admin=600" is no role's limit`,
-		"root=600/60":              `roles are admin, member and viewer`,
-		"admin=-1/60":              `"admin=-1/60" is no role's limit`,
-		"admin=600/99999999999":    `is no role's limit`,
-		"admin=600/60/7":           `is no role's limit`,
-		"admin=600/60,admin=60/60": `admin is there twice (write each role once)`,
+		"admin":                    `"admin" is not a valid role limit (write ROLE=PER-MINUTE/PER-SECOND`,
+		"admin=600":                `"admin=600" is not a valid role limit`,
+		"root=600/60":              `the roles are admin, member and viewer`,
+		"admin=-1/60":              `"admin=-1/60" is not a valid role limit`,
+		"admin=600/99999999999":    `is not a valid role limit`,
+		"admin=600/60/7":           `is not a valid role limit`,
+		"admin=600/60,admin=60/60": `duplicate role admin (write each role once)`,
 	} {
 		var l RoleLimits
 		if err := l.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {

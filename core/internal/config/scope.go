@@ -15,10 +15,11 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
+// maxFile is the maximum size in bytes of a file that file() reads.
 const maxFile = 1 << 20
 
-// scope is what expressions can call. A file is read once, so that a plugin
-// that is started again gets the same config.
+// scope has the functions that expressions can call. It reads each file once, so that a restarted plugin
+// gets the same config.
 type scope struct {
 	eval *hcl.EvalContext
 	dir  string
@@ -41,7 +42,7 @@ func newScope(dir string) *scope {
 	return s
 }
 
-// text makes a function of one text that gives a text.
+// text returns an HCL function that maps a string to a string.
 func text(param string, f func(string) (string, error)) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: param, Type: cty.String}},
@@ -56,7 +57,7 @@ func text(param string, f func(string) (string, error)) function.Function {
 	})
 }
 
-// file gives a file's content without its last newline.
+// file returns the content of a file without its trailing newline.
 func (s *scope) file(name string) (string, error) {
 	path := name
 	if !filepath.IsAbs(path) {
@@ -81,7 +82,7 @@ func readText(path string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is no regular file", path)
+		return "", fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -96,7 +97,7 @@ func readText(path string) (string, error) {
 		return "", fmt.Errorf("%s is larger than 1 MiB", path)
 	}
 	if !utf8.Valid(b) {
-		return "", fmt.Errorf("%s is no UTF-8 text", path)
+		return "", fmt.Errorf("%s is not UTF-8 text", path)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
 }

@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// Settings are the server's own: flags and environment variables. docs/configuration.md
-// is made of the tags: help, default or else what holds when it is unset, and the
-// page to see.
+// Settings are the settings of the server, from flags and environment variables. docs/configuration.md is
+// generated from the tags: help, default, unset (what applies without a value) and see (a page of docs/).
 type Settings struct {
-	Listen         string        `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to serve on, host:port; 0.0.0.0:8000 is every address of the machine." placeholder:"ADDRESS"`
-	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugins' file. Without a plugins.hcl here the built-in default serves, and the log says so; another name must be there." placeholder:"FILE" see:"plugins.md"`
-	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Where the database, the secret key and the plugins' data are kept; one server at a time uses it." placeholder:"DIR"`
-	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database; with a password better in the environment, where ps does not show it." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
-	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"How clients reach the server; with https, browsers are told to stay there." placeholder:"URL" unset:"http:// and the listen address"`
-	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"The most bytes of a file, as in 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
-	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"The most bytes of all files of a user; 0 is no limit." placeholder:"SIZE"`
-	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"How many uploads a user may have under way at once." placeholder:"N"`
-	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"How many tasks this server works on at once." placeholder:"N" see:"tasks.md"`
-	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long the events of ended runs, and what WebSockets told, can be read again, as 720h; 0 is for ever." placeholder:"DURATION"`
-	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long ended runs and tasks are kept; 0 is for ever." placeholder:"DURATION"`
-	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long sessions are kept in which nothing is said any more; 0 is for ever." placeholder:"DURATION"`
-	KeepAudit      time.Duration `default:"0" env:"AGENTAREA_KEEP_AUDIT" help:"How long the rows of the audit are kept; 0 is for ever." placeholder:"DURATION" see:"accounts.md"`
-	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves /mcp/ alone." placeholder:"ADDRESS" unset:"off" see:"mcp.md"`
-	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"The only commands that MCP servers may be, with commas." placeholder:"COMMAND" unset:"any that an admin names"`
-	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"The first admin's name, used at the first start only." placeholder:"NAME"`
-	WatchConfig    bool          `default:"true" negatable:"" env:"AGENTAREA_WATCH_CONFIG" help:"Reload plugins.hcl when the file changes; SIGHUP and POST /v1/plugins/reload do in any case." see:"plugins.md"`
-	LogLevel       string        `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"How much is logged, of ${enum}."`
-	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"How it is logged, of ${enum}; one line an entry in either."`
+	Listen         string        `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to listen on, host:port. Use 0.0.0.0:8000 to listen on all interfaces." placeholder:"ADDRESS"`
+	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If plugins.hcl does not exist, the server uses the built-in default and logs that. A file with another name must exist." placeholder:"FILE" see:"plugins.md"`
+	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Folder for the database, the secret key and the plugins' data. Only one server at a time can use it." placeholder:"DIR"`
+	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database. Set a URL with a password in the environment, because ps shows flags." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
+	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL under which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
+	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
+	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of a user's files; 0 means no limit." placeholder:"SIZE"`
+	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of a user." placeholder:"N"`
+	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"Maximum number of tasks that this server runs at the same time." placeholder:"N" see:"tasks.md"`
+	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long to keep the events of ended runs and WebSocket messages for replay, such as 720h; 0 means forever." placeholder:"DURATION"`
+	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long to keep ended runs and tasks; 0 means forever." placeholder:"DURATION"`
+	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long to keep a session after its last message; 0 means forever." placeholder:"DURATION"`
+	KeepAudit      time.Duration `default:"0" env:"AGENTAREA_KEEP_AUDIT" help:"How long to keep audit records; 0 means forever." placeholder:"DURATION" see:"accounts.md"`
+	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves only /mcp/." placeholder:"ADDRESS" unset:"off" see:"mcp.md"`
+	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"Comma-separated allow-list of commands for MCP servers." placeholder:"COMMAND" unset:"any command of an admin"`
+	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"Name of the first admin. Used only at the first start." placeholder:"NAME"`
+	WatchConfig    bool          `default:"true" negatable:"" env:"AGENTAREA_WATCH_CONFIG" help:"Reload plugins.hcl when the file changes. SIGHUP and POST /v1/plugins/reload always reload it." see:"plugins.md"`
+	LogLevel       string        `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"Minimum level of log messages: ${enum}."`
+	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"Format of log messages: ${enum}. Both have one line for each message."`
 
-	RateLimitPerMinute int        `default:"100" env:"AGENTAREA_RATE_LIMIT_PER_MINUTE" help:"How many requests a minute a user may send, or an address without a token; 0 is no limit." placeholder:"N"`
-	RateLimitBurst     int        `default:"20" env:"AGENTAREA_RATE_LIMIT_BURST" help:"How many of them within a second; 0 is no limit." placeholder:"N"`
-	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Other limits for roles, a minute and within a second, as in admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…"`
-	TrustedProxies     Networks   `env:"AGENTAREA_TRUSTED_PROXIES" help:"Addresses and ranges of proxies whose X-Forwarded-For is believed, with commas; none unless set." placeholder:"NETWORK,…"`
+	RateLimitPerMinute int        `default:"100" env:"AGENTAREA_RATE_LIMIT_PER_MINUTE" help:"Maximum number of requests per minute of a user, or of an IP address without a token; 0 means no limit." placeholder:"N"`
+	RateLimitBurst     int        `default:"20" env:"AGENTAREA_RATE_LIMIT_BURST" help:"Maximum number of requests per second; 0 means no limit." placeholder:"N"`
+	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Limits per minute and per second of single roles, such as admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…" unset:"the limits above"`
+	TrustedProxies     Networks   `env:"AGENTAREA_TRUSTED_PROXIES" help:"Comma-separated IP addresses and networks of proxies whose X-Forwarded-For header is trusted." placeholder:"NETWORK,…" unset:"none"`
 
-	// Secrets come from the environment only, for a command line can be read by others.
-	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" help:"The first admin's password, used at the first start only." hidden:"" kong:"-" unset:"made up, and printed once"`
-	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" help:"32 bytes or more in hex or base64, from which the keys of tokens and secrets are derived; openssl rand -hex 32 makes one. With commas, older keys that are still good stand after the current one." hidden:"" kong:"-" unset:"made up, and kept in the data dir" see:"secrets.md"`
-	// MetricsToken is what who reads /metrics must send; empty lets everybody.
-	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" help:"What /metrics wants as a bearer token." hidden:"" kong:"-" unset:"it is open" see:"telemetry.md"`
+	// Secrets come only from the environment, because other users can read the command line.
+	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" help:"Password of the first admin. Used only at the first start." hidden:"" kong:"-" unset:"generated, and printed once"`
+	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" help:"At least 32 bytes in hex or base64. The keys for tokens and secrets are derived from it. Generate one with openssl rand -hex 32. Append older keys that must stay valid, separated by commas." hidden:"" kong:"-" unset:"generated, and stored in the data dir" see:"secrets.md"`
+	// MetricsToken is the bearer token that /metrics requires. If it is empty, /metrics is public.
+	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" help:"Bearer token that /metrics requires." hidden:"" kong:"-" unset:"none: /metrics is public" see:"telemetry.md"`
 }
 
-// Secret is a text that is never printed.
+// Secret is a string that fmt and slog print as ***.
 type Secret string
 
+// String returns ***.
 func (Secret) String() string { return "***" }
 
 // GoString keeps %#v from printing it.
@@ -56,14 +56,14 @@ func (Secret) GoString() string { return "***" }
 // LogValue keeps slog from printing it.
 func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
 
-// FromEnvironment fills in the settings that no flag has.
+// FromEnvironment sets the settings that have no flag.
 func (s *Settings) FromEnvironment(getenv func(string) string) {
 	s.AdminPassword = Secret(getenv("AGENTAREA_ADMIN_PASSWORD"))
 	s.SecretKey = Secret(getenv("AGENTAREA_SECRET_KEY"))
 	s.MetricsToken = Secret(getenv("AGENTAREA_METRICS_TOKEN"))
 }
 
-// Check says what is wrong with the settings, by flag and what to write instead.
+// Check returns an error that names the flag of the first invalid setting and what to write instead.
 func (s *Settings) Check() error {
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		return fmt.Errorf("--listen %q: %w (write host:port, as in localhost:8000)", s.Listen, err)
@@ -76,17 +76,17 @@ func (s *Settings) Check() error {
 	if s.PublicURL != "" {
 		u, err := url.Parse(s.PublicURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return fmt.Errorf("--public-url %q: not a URL (write https://agents.example.com)", s.PublicURL)
+			return fmt.Errorf("--public-url %q: not an absolute URL (write https://agents.example.com)", s.PublicURL)
 		}
 	}
 	if scheme, _, _ := strings.Cut(s.DatabaseURL, "://"); s.DatabaseURL != "" && scheme != "sqlite" && scheme != "postgres" && scheme != "postgresql" {
-		return fmt.Errorf("--database-url: write sqlite:///path or postgres://user:password@host:5432/database (or leave it out for agentarea.db in the data dir)")
+		return fmt.Errorf("--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it to use agentarea.db in the data dir)")
 	}
 	if s.MaxFileSize < 1 {
-		return fmt.Errorf("--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)")
+		return fmt.Errorf("--max-file-size: must be at least 1 byte (write 2GiB, or omit it)")
 	}
 	if s.UploadsPerUser < 1 {
-		return fmt.Errorf("--uploads-per-user %d: must be at least 1 (write 8, or leave it out)", s.UploadsPerUser)
+		return fmt.Errorf("--uploads-per-user %d: must be at least 1 (write 8, or omit it)", s.UploadsPerUser)
 	}
 	if s.RateLimitPerMinute < 0 {
 		return fmt.Errorf("--rate-limit-per-minute %d: must not be negative (write 100, or 0 for no limit)", s.RateLimitPerMinute)
@@ -95,13 +95,13 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--rate-limit-burst %d: must not be negative (write 20, or 0 for no limit)", s.RateLimitBurst)
 	}
 	if s.TaskSlots < 1 {
-		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or leave it out)", s.TaskSlots)
+		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or omit it)", s.TaskSlots)
 	}
 	for flag, keep := range map[string]time.Duration{
 		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns, "--keep-sessions": s.KeepSessions, "--keep-audit": s.KeepAudit,
 	} {
 		if keep < 0 {
-			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 for ever)", flag, keep)
+			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 to keep everything)", flag, keep)
 		}
 	}
 	if s.SecretKey != "" {
@@ -112,11 +112,11 @@ func (s *Settings) Check() error {
 	return nil
 }
 
-// Keys decodes the secret keys: the first is the current one, the others are older.
+// Keys decodes the secret keys, the current key first.
 func (s *Settings) Keys() ([][]byte, error) {
 	keys, err := ParseKeys(string(s.SecretKey))
 	if err != nil {
-		return nil, fmt.Errorf("AGENTAREA_SECRET_KEY: %w (make one with: openssl rand -hex 32)", err)
+		return nil, fmt.Errorf("AGENTAREA_SECRET_KEY: %w (generate one with openssl rand -hex 32)", err)
 	}
 	return keys, nil
 }

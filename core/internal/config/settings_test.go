@@ -13,20 +13,20 @@ func TestCheck(t *testing.T) {
 		change func(*Settings)
 		want   string
 	}{
-		"defaults":         {func(*Settings) {}, ""},
-		"no port":          {func(s *Settings) { s.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address (write host:port, as in localhost:8000)`},
-		"public url":       {func(s *Settings) { s.PublicURL = "agents.example.com" }, `--public-url "agents.example.com": not a URL (write https://agents.example.com)`},
-		"database":         {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: write sqlite:///path or postgres://user:password@host:5432/database (or leave it out for agentarea.db in the data dir)`},
-		"no file fits":     {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or leave it out)`},
-		"no uploads":       {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or leave it out)`},
-		"no tasks":         {func(s *Settings) { s.TaskSlots = 0 }, `--task-slots 0: must be at least 1 (write 8, or leave it out)`},
-		"no such minute":   {func(s *Settings) { s.RateLimitPerMinute = -1 }, `--rate-limit-per-minute -1: must not be negative (write 100, or 0 for no limit)`},
-		"no such burst":    {func(s *Settings) { s.RateLimitBurst = -1 }, `--rate-limit-burst -1: must not be negative (write 20, or 0 for no limit)`},
-		"key in hex":       {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
-		"key in base64":    {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
-		"new and old key":  {func(s *Settings) { s.SecretKey = Secret(key + "," + strings.Repeat("ab", 32)) }, ""},
-		"old key is short": {func(s *Settings) { s.SecretKey = Secret(key + ",hunter2") }, `AGENTAREA_SECRET_KEY: key 2 of 2: must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
-		"key is too short": {func(s *Settings) { s.SecretKey = "hunter2" }, `AGENTAREA_SECRET_KEY: must be at least 32 bytes in hex or base64 (make one with: openssl rand -hex 32)`},
+		"defaults":           {func(*Settings) {}, ""},
+		"no port":            {func(s *Settings) { s.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address (write host:port, as in localhost:8000)`},
+		"public url":         {func(s *Settings) { s.PublicURL = "agents.example.com" }, `--public-url "agents.example.com": not an absolute URL (write https://agents.example.com)`},
+		"database":           {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it to use agentarea.db in the data dir)`},
+		"max file size of 0": {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or omit it)`},
+		"uploads of 0":       {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or omit it)`},
+		"task slots of 0":    {func(s *Settings) { s.TaskSlots = 0 }, `--task-slots 0: must be at least 1 (write 8, or omit it)`},
+		"negative minute":    {func(s *Settings) { s.RateLimitPerMinute = -1 }, `--rate-limit-per-minute -1: must not be negative (write 100, or 0 for no limit)`},
+		"negative burst":     {func(s *Settings) { s.RateLimitBurst = -1 }, `--rate-limit-burst -1: must not be negative (write 20, or 0 for no limit)`},
+		"key in hex":         {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
+		"key in base64":      {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
+		"new and old key":    {func(s *Settings) { s.SecretKey = Secret(key + "," + strings.Repeat("ab", 32)) }, ""},
+		"old key is short":   {func(s *Settings) { s.SecretKey = Secret(key + ",hunter2") }, `AGENTAREA_SECRET_KEY: key 2 of 2: must be at least 32 bytes in hex or base64 (generate one with openssl rand -hex 32)`},
+		"key is too short":   {func(s *Settings) { s.SecretKey = "hunter2" }, `AGENTAREA_SECRET_KEY: must be at least 32 bytes in hex or base64 (generate one with openssl rand -hex 32)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,12 +43,12 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNotPrinted(t *testing.T) {
+func TestSettings_secretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	s := Settings{}
 	s.FromEnvironment(func(string) string { return "hunter2" })
 	if out := fmt.Sprintf("%v %+v %#v %s", s, s, s, s.SecretKey); strings.Contains(out, "hunter2") {
-		t.Error(out)
+		t.Errorf("printed settings contain a secret: %s", out)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea"
 )
 
-// shipped is the shipped plugins.hcl, with its examples too if they are wanted.
+// shipped returns the shipped plugins.hcl. With examples it uncomments the examples in it.
 func shipped(t *testing.T, examples bool) string {
 	t.Helper()
 	var b strings.Builder
@@ -34,21 +34,21 @@ func TestShippedFile(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", "")
 	c := parse(t, shipped(t, false))
 	var enabled []string
-	for _, s := range c.Stanzas {
+	for _, s := range c.Blocks {
 		if s.Enabled {
 			enabled = append(enabled, s.Name())
 		}
 	}
 	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat files/local mcp/stdio mcp/http mcp/sse" {
-		t.Errorf("without a key these are enabled: %s", got)
+		t.Errorf("enabled plugins without a key: %s", got)
 	}
 	t.Setenv("OPENAI_API_KEY", "sk-1")
-	if s := parse(t, shipped(t, false)).Stanzas[0]; !s.Enabled || !s.Serves("gpt-5") || !s.Serves("o3-mini") || s.Serves("olmo") {
+	if s := parse(t, shipped(t, false)).Blocks[0]; !s.Enabled || !s.Serves("gpt-5") || !s.Serves("o3-mini") || s.Serves("olmo") {
 		t.Errorf("openai = %+v", s)
 	}
 }
 
-func TestExamplesOfTheShippedFile(t *testing.T) {
+func TestShippedFile_examples(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", "sk-1")
 	src := shipped(t, true)
 	dir := t.TempDir()
@@ -60,7 +60,7 @@ func TestExamplesOfTheShippedFile(t *testing.T) {
 	}
 	src = strings.ReplaceAll(src, `file("keys/mine")`, `file("`+filepath.Join(dir, "keys", "mine")+`")`)
 	c := parse(t, src)
-	if len(c.Stanzas) != 13 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
-		t.Errorf("%d stanzas, plugin_dirs %q, file_backend %q", len(c.Stanzas), c.PluginDirs, c.FileBackend)
+	if len(c.Blocks) != 13 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
+		t.Errorf("got %d blocks, plugin_dirs %q, file_backend %q, want 13, one folder and local", len(c.Blocks), c.PluginDirs, c.FileBackend)
 	}
 }

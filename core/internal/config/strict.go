@@ -9,15 +9,14 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// typeError is a value of the wrong type, somewhere inside an attribute's value.
+// typeError describes a value of the wrong type at a path inside an attribute's value.
 type typeError struct {
 	path           []string
 	detail, remedy string
 }
 
-// strict gives v the type that is wanted, without HCL's guessing: 5 is no
-// string. Only a string that spells a number or a bool may stand for one,
-// because env() gives nothing but strings.
+// strict converts v to the type want without the implicit conversions of HCL: 5 is not a string. Only a
+// string with a number or a bool is converted to one, because env() returns strings.
 func strict(v cty.Value, want cty.Type) (cty.Value, *typeError) {
 	if terr := check(v, want, nil); terr != nil {
 		return cty.NilVal, terr
@@ -29,6 +28,7 @@ func strict(v cty.Value, want cty.Type) (cty.Value, *typeError) {
 	return out, nil
 }
 
+// check returns an error if strict must not convert v to the type want.
 func check(v cty.Value, want cty.Type, path []string) *typeError {
 	got := v.Type()
 	wrong := &typeError{path: path, detail: "must be " + typeName(want) + ", not " + typeName(got), remedy: remedies[want]}
@@ -83,6 +83,7 @@ var remedies = map[cty.Type]string{
 	cty.Bool:   "write true or false",
 }
 
+// typeName returns the name of a type with its article.
 func typeName(t cty.Type) string {
 	switch {
 	case t == cty.Bool:
@@ -99,6 +100,7 @@ func typeName(t cty.Type) string {
 	return "a " + t.FriendlyName()
 }
 
+// wrongType adds a problem at the position of the wrong value.
 func (ps *problems) wrongType(a *hclsyntax.Attribute, terr *typeError) {
 	rng := a.NameRange
 	if len(terr.path) > 0 {
@@ -115,7 +117,7 @@ func (ps *problems) wrongType(a *hclsyntax.Attribute, terr *typeError) {
 	ps.add(rng, "Wrong type", fmt.Sprintf("%s %s", name, terr.detail), terr.remedy)
 }
 
-// texts are the elements of a list of strings.
+// texts returns the elements of a list of strings.
 func texts(v cty.Value) []string {
 	var out []string
 	for it := v.ElementIterator(); it.Next(); {

@@ -1,22 +1,20 @@
-// Package events is the one log of what happens in runs, and its fan-out to
-// whoever watches.
+// Package events is the event log of runs and the delivery of events and notifications to
+// their watchers.
 //
-// Each run has a Stream while it is executed here. Events get rising sequence
-// numbers. There are two ways in:
+// Each run has a Stream while this server executes it. The events of a run have rising
+// sequence numbers. Events are added in two ways:
 //
-//   - Tokens are shown to watchers at once and reach the database in group
-//     commits, one transaction for all runs at most every 250 ms. No token waits
-//     for the database; kill -9 costs at most the last batch of tokens of an
-//     unfinished message, and its run then starts that message anew.
-//   - All others are committed first and shown afterwards: Publish gives the rows
-//     for the caller's own transaction, and shows the event when that is through.
-//     None of these may be lost.
+//   - Tokens are shown to watchers at once and stored in group commits: one transaction for
+//     all runs, at most every 250 ms. No token waits for the database. A crash loses at most
+//     the last batch of tokens of an unfinished message; the run then starts that message
+//     again.
+//   - All other events are stored first and shown afterwards. Publish passes the rows to the
+//     caller, which stores them in its own transaction. None of these events is lost.
 //
-// Watchers pull: each has a position, and Next gives all that is there above
-// it, from memory or, for one that is far behind or came late, from the
-// database. So a slow watcher costs nobody else anything, and nothing is dropped.
+// Watchers pull. Each has a position, and Next returns all events above it: from memory, or
+// from the database for a watcher that is far behind. So a slow watcher does not delay
+// others, and no event is dropped.
 //
-// A run that is taken up after a crash goes on with numbers far above those
-// that its last life may have shown without having stored them, so that a
-// watcher's position never hides what is new.
+// A run that is resumed after a crash continues with numbers far above those that may have
+// been shown but not stored. So the position of a watcher never hides a new event.
 package events

@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// memory is an EventStore that can be told to fail.
+// memory is an EventStore in memory. Its writes can be made to fail.
 type memory struct {
 	mu   sync.Mutex
 	rows []core.EventRow
@@ -61,6 +61,7 @@ func newLog(t *testing.T) (*Log, *memory) {
 	return l, m
 }
 
+// publish publishes an event without further data.
 func publish(t *testing.T, s *Stream, m *memory, typ string) {
 	t.Helper()
 	data := json.RawMessage(fmt.Sprintf(`{"type":%q}`, typ))
@@ -69,9 +70,10 @@ func publish(t *testing.T, s *Stream, m *memory, typ string) {
 	}
 }
 
+// running reports that a run has not ended.
 func running(context.Context) (bool, error) { return false, nil }
 
-// read gives a stream's events, as text, up to its end or until n are there.
+// read returns the events of a stream as text: all until its end, or at least n.
 func read(t *testing.T, w core.EventStream, n int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -83,7 +85,7 @@ func read(t *testing.T, w core.EventStream, n int) []string {
 			break
 		}
 		if err != nil {
-			t.Fatalf("after %v: %v", out, err)
+			t.Fatalf("Next after %v: %v", out, err)
 		}
 		for _, e := range events {
 			out = append(out, fmt.Sprintf("%d %s", e.Seq, e.Data))
@@ -95,18 +97,20 @@ func read(t *testing.T, w core.EventStream, n int) []string {
 func equal(t *testing.T, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
-		t.Fatalf("got\n%q\nwant\n%q", got, want)
+		t.Fatalf("got %q, want %q", got, want)
 	}
 }
 
-var wholeRun = []string{
+// completeRun is what a watcher receives of the run that publishRun publishes.
+var completeRun = []string{
 	`1 {"type":"start"}`,
 	`2 {"type":"token","content":"Once"}`,
 	`3 {"type":"token","content":" <upon>"}`,
 	`4 {"type":"end"}`,
 }
 
-func speak(t *testing.T, l *Log, m *memory) {
+// publishRun publishes all events of run-1.
+func publishRun(t *testing.T, l *Log, m *memory) {
 	t.Helper()
 	s := l.Open("run-1")
 	publish(t, s, m, TypeStart)
@@ -115,34 +119,34 @@ func speak(t *testing.T, l *Log, m *memory) {
 	publish(t, s, m, TypeEnd)
 }
 
-func TestWatcherGetsEverythingOnceAndInOrder(t *testing.T) {
+func TestWatch_returnsEachEventOnceInOrder(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
-	// Two watch from before the beginning, live; the log is read afterwards too.
+	// Two watchers start before the first event, and one after the last.
 	early := []core.EventStream{l.Watch("run-1", 0, running), l.Watch("run-1", 0, running)}
 	results := make(chan []string, len(early))
 	for _, w := range early {
 		go func() { results <- read(t, w, 99) }()
 	}
-	speak(t, l, m)
+	publishRun(t, l, m)
 	for range early {
-		equal(t, <-results, wholeRun)
+		equal(t, <-results, completeRun)
 	}
-	equal(t, read(t, l.Watch("run-1", 0, running), 99), wholeRun)
+	equal(t, read(t, l.Watch("run-1", 0, running), 99), completeRun)
 }
 
-func TestWatcherContinuesExactly(t *testing.T) {
+func TestWatch_continuesAfterAnyEvent(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
-	speak(t, l, m)
-	over := func(context.Context) (bool, error) { return true, nil }
+	publishRun(t, l, m)
+	ended := func(context.Context) (bool, error) { return true, nil }
 	for after := range int64(6) {
-		want := wholeRun[min(after, 4):]
-		equal(t, read(t, l.Watch("run-1", after, over), 99), want)
+		want := completeRun[min(after, 4):]
+		equal(t, read(t, l.Watch("run-1", after, ended), 99), want)
 	}
 }
 
-func TestTokensAreShownWhileTheDatabaseIsAway(t *testing.T) {
+func TestTokens_areShownWhileTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	s := l.Open("run-1")
@@ -150,60 +154,60 @@ func TestTokensAreShownWhileTheDatabaseIsAway(t *testing.T) {
 	m.setFail(true)
 	s.Tokens([]string{"Once"})
 	w := l.Watch("run-1", 1, running)
-	equal(t, read(t, w, 1), wholeRun[1:2])
+	equal(t, read(t, w, 1), completeRun[1:2])
 	l.flush()
 	s.Tokens([]string{" <upon>"})
 	m.setFail(false)
 	publish(t, s, m, TypeEnd)
-	equal(t, read(t, w, 99), wholeRun[2:])
-	equal(t, read(t, l.Watch("run-1", 0, running), 99), wholeRun)
+	equal(t, read(t, w, 99), completeRun[2:])
+	equal(t, read(t, l.Watch("run-1", 0, running), 99), completeRun)
 }
 
-func TestAnEventIsNotShownBeforeItIsStored(t *testing.T) {
+func TestPublish_showsTheEventAfterItIsStored(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	s := l.Open("run-1")
 	w := l.Watch("run-1", 0, running)
 	err := s.Publish(t.Context(), TypeStart, json.RawMessage(`{"type":"start"}`), func(rows []core.EventRow) error {
-		s.Tokens([]string{"Once"}) // comes later, and so must wait for it
+		s.Tokens([]string{"Once"}) // follows the event, so it must wait too
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		if events, err := w.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("shown too early: %v %v", events, err)
+			t.Errorf("Next before the event is stored = %v, %v; want %v", events, err, context.DeadlineExceeded)
 		}
 		return m.store(rows)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, read(t, w, 2), wholeRun[:2])
+	equal(t, read(t, w, 2), completeRun[:2])
 }
 
-func TestAStreamWhoseStoreFailsIsDropped(t *testing.T) {
+func TestPublish_dropsTheStreamWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	s := l.Open("run-1")
 	publish(t, s, m, TypeStart)
 	w := l.Watch("run-1", 0, func(context.Context) (bool, error) { return true, nil })
-	lost := errors.New("not ours")
-	if err := s.Publish(t.Context(), TypeEnd, nil, func([]core.EventRow) error { return lost }); !errors.Is(err, lost) {
-		t.Fatal(err)
+	conflict := errors.New("conflict")
+	if err := s.Publish(t.Context(), TypeEnd, nil, func([]core.EventRow) error { return conflict }); !errors.Is(err, conflict) {
+		t.Fatalf("Publish = %v, want %v", err, conflict)
 	}
-	s.Tokens([]string{"nobody sees this"})
-	equal(t, read(t, w, 99), wholeRun[:1])
+	s.Tokens([]string{"dropped"})
+	equal(t, read(t, w, 99), completeRun[:1])
 }
 
-func TestARunThatIsTakenUpGoesOnAboveWhatWasShown(t *testing.T) {
+func TestReopen_continuesAboveTheShownNumbers(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	s := l.Open("run-1")
 	publish(t, s, m, TypeStart)
 	s.Tokens([]string{"Once", " upon"})
 	l.flush()
-	s.Tokens([]string{" a"}) // shown, and lost in the crash
+	s.Tokens([]string{" a"}) // shown, but not stored before the crash
 	seen := read(t, l.Watch("run-1", 0, running), 4)
 	if len(seen) != 4 {
-		t.Fatal(seen)
+		t.Fatalf("got %d events %v, want 4", len(seen), seen)
 	}
 
 	next := NewLog(m, slog.New(slog.DiscardHandler))
@@ -212,24 +216,25 @@ func TestARunThatIsTakenUpGoesOnAboveWhatWasShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after, shown := again.Partial(); after != 1 || !shown {
-		t.Fatalf("partial after %d, %v", after, shown)
+	if after, partial := again.Partial(); after != 1 || !partial {
+		t.Fatalf("Partial() = %d, %v, want 1, true", after, partial)
 	}
 	publish(t, again, m, TypeRestart)
 	publish(t, again, m, TypeEnd)
-	first := 3 + leap + 1
+	first := 3 + resumeGap + 1
 	want := []string{fmt.Sprintf(`%d {"type":"restart"}`, first), fmt.Sprintf(`%d {"type":"end"}`, first+1)}
 	equal(t, read(t, next.Watch("run-1", 4, running), 99), want)
-	// One who had less gets what is stored in between.
-	equal(t, read(t, next.Watch("run-1", 2, running), 99), append([]string{`3 {"type":"token","content":" upon"}`}, want...))
+	// A watcher at an earlier position receives the stored events in between too.
+	want = append([]string{`3 {"type":"token","content":" upon"}`}, want...)
+	equal(t, read(t, next.Watch("run-1", 2, running), 99), want)
 }
 
-func TestASlowWatcherLosesNothing(t *testing.T) {
+func TestWatch_slowWatcherMissesNothing(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	s := l.Open("run-1")
 	publish(t, s, m, TypeStart)
-	const n = 5 * keep
+	const n = 5 * minEvents
 	for i := range n {
 		s.Tokens([]string{fmt.Sprint(i)})
 		if i%100 == 0 {
@@ -239,22 +244,22 @@ func TestASlowWatcherLosesNothing(t *testing.T) {
 	s.mu.Lock()
 	held := len(s.events)
 	s.mu.Unlock()
-	if held > 3*keep {
-		t.Errorf("%d events in memory", held)
+	if held > 3*minEvents {
+		t.Errorf("got %d events in memory, want at most %d", held, 3*minEvents)
 	}
 	publish(t, s, m, TypeEnd)
 	got := read(t, l.Watch("run-1", 0, running), n+99)
 	if len(got) != n+2 {
-		t.Fatalf("%d events", len(got))
+		t.Fatalf("got %d events, want %d", len(got), n+2)
 	}
 	for i := range n {
 		if want := fmt.Sprintf(`%d {"type":"token","content":"%d"}`, i+2, i); got[i+1] != want {
-			t.Fatalf("got %s want %s", got[i+1], want)
+			t.Fatalf("event %d = %s, want %s", i+1, got[i+1], want)
 		}
 	}
 }
 
-func TestManyWatchersOfManyRuns(t *testing.T) {
+func TestWatch_manyWatchersOfManyRuns(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	var wg sync.WaitGroup
@@ -264,7 +269,7 @@ func TestManyWatchersOfManyRuns(t *testing.T) {
 		for range 3 {
 			wg.Go(func() {
 				if got := read(t, l.Watch(id, 0, running), 999); len(got) != 102 {
-					t.Errorf("%s: %d events", id, len(got))
+					t.Errorf("%s: got %d events, want 102", id, len(got))
 				}
 			})
 		}
@@ -280,7 +285,7 @@ func TestManyWatchersOfManyRuns(t *testing.T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.live)+len(l.dirty) > 0 {
-		t.Errorf("left over: %d live, %d dirty", len(l.live), len(l.dirty))
+		t.Errorf("got %d live and %d dirty streams after all runs ended, want none", len(l.live), len(l.dirty))
 	}
 }
 
@@ -291,13 +296,13 @@ func FuzzAppendString(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		var back string
 		if err := json.Unmarshal(appendString(nil, s), &back); err != nil {
-			t.Fatalf("%q: %v", s, err)
+			t.Fatalf("appendString(%q) is not valid JSON: %v", s, err)
 		}
 		want, _ := json.Marshal(s)
 		var std string
 		_ = json.Unmarshal(want, &std)
 		if back != std {
-			t.Fatalf("%q became %q, encoding/json makes %q", s, back, std)
+			t.Fatalf("appendString(%q) decodes to %q, want %q as with encoding/json", s, back, std)
 		}
 	})
 }

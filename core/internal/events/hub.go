@@ -10,42 +10,45 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// lookEvery is how often the hub looks for notifications by itself, for wakeups get lost.
-const lookEvery = 5 * time.Second
+// hubPollInterval is how often the hub looks for notifications without a wakeup, because
+// wakeups can be lost.
+const hubPollInterval = 5 * time.Second
 
-// Hub reads each new notification once and hands it to those who watch its channels. It
-// implements core.NotificationHub.
+// Hub reads each new notification once and delivers it to the subscribers of its channels.
+// It implements core.NotificationHub.
 type Hub struct {
 	store  core.NotificationStore
 	logger *slog.Logger
 
 	mu sync.Mutex
-	// last is the number up to which all notifications were handed out.
+	// last is the number of the last delivered notification.
 	last     int64
 	channels map[string]map[*subscription]struct{}
 
-	kick chan struct{}
-	stop func()
-	done chan struct{}
+	wakeups chan struct{}
+	stop    func()
+	done    chan struct{}
 }
 
-// subscription is one subscriber's interest in a channel.
+// subscription is the subscription of one subscriber to a channel.
 type subscription struct {
 	channel string
 	filter  core.NotificationFilter
 	queue   core.NotificationQueue
-	// after is the number above which notifications are wanted.
+	// after is the number of the last notification that the subscriber has.
 	after int64
 }
 
-// NewHub makes a hub that hands out what is new from now on. Close ends it.
-func NewHub(ctx context.Context, store core.NotificationStore, wakeups core.Wakeups, logger *slog.Logger) (*Hub, error) {
+// NewHub returns a Hub that delivers notifications stored from now on. Close stops it.
+func NewHub(
+	ctx context.Context, store core.NotificationStore, wakeups core.Wakeups, logger *slog.Logger,
+) (*Hub, error) {
 	h := &Hub{
 		store: store, logger: logger, channels: map[string]map[*subscription]struct{}{},
-		kick: make(chan struct{}, 1), done: make(chan struct{}),
+		wakeups: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	unsubscribe := wakeups.Subscribe(func(s core.Wakeup) {
-		if s.Topic == core.TopicNotifications {
+	unsubscribe := wakeups.Subscribe(func(w core.Wakeup) {
+		if w.Topic == core.TopicNotifications {
 			h.wake()
 		}
 	})
@@ -54,62 +57,63 @@ func NewHub(ctx context.Context, store core.NotificationStore, wakeups core.Wake
 		unsubscribe()
 		return nil, err
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	loop, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.stop = func() {
 		unsubscribe()
 		cancel()
 	}
-	go h.loop(run)
+	go h.loop(loop)
 	return h, nil
 }
 
-// Close ends the hub.
+// Close stops the hub and waits for the delivery in progress.
 func (h *Hub) Close() {
 	h.stop()
 	<-h.done
 }
 
+// wake starts a delivery, unless one is pending already.
 func (h *Hub) wake() {
 	select {
-	case h.kick <- struct{}{}:
+	case h.wakeups <- struct{}{}:
 	default:
 	}
 }
 
 func (h *Hub) loop(ctx context.Context) {
 	defer close(h.done)
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(hubPollInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-h.kick:
+		case <-h.wakeups:
 		case <-ticker.C:
 		}
-		if err := h.look(ctx); err != nil && ctx.Err() == nil {
-			h.logger.WarnContext(ctx, "notifications not read: trying again", "error", err)
+		if err := h.deliverNew(ctx); err != nil && ctx.Err() == nil {
+			h.logger.WarnContext(ctx, "cannot read notifications, retrying", "error", err)
 		}
 	}
 }
 
-// look hands out all that is new.
-func (h *Hub) look(ctx context.Context) error {
+// deliverNew delivers all notifications that were not delivered yet.
+func (h *Hub) deliverNew(ctx context.Context) error {
 	for {
-		found, err := h.store.Notifications(ctx, core.NotificationFilter{}, h.last, 0, pageSize)
+		page, err := h.store.Notifications(ctx, core.NotificationFilter{}, h.last, 0, pageSize)
 		if err != nil {
 			return err
 		}
-		for _, n := range found {
-			h.handOut(n)
+		for _, n := range page {
+			h.deliver(n)
 		}
-		if len(found) < pageSize {
+		if len(page) < pageSize {
 			return nil
 		}
 	}
 }
 
-func (h *Hub) handOut(n *core.Notification) {
+func (h *Hub) deliver(n *core.Notification) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = n.Seq
@@ -127,7 +131,7 @@ func (h *Hub) handOut(n *core.Notification) {
 	}
 }
 
-// channelsOf names the channels that a notification goes to.
+// channelsOf returns the channels to which a notification is delivered.
 func channelsOf(n *core.Notification) []string {
 	var names []string
 	if n.AgentID != "" {
@@ -142,7 +146,7 @@ func channelsOf(n *core.Notification) []string {
 	return names
 }
 
-// messageOf is a notification as the watchers of a channel get it.
+// messageOf returns the message that subscribers of channel receive for a notification.
 func messageOf(n *core.Notification, channel string) []byte {
 	data := make([]byte, 0, len(n.Data)+len(channel)+40)
 	data = append(data, n.Data[:len(n.Data)-1]...)
@@ -153,7 +157,7 @@ func messageOf(n *core.Notification, channel string) []byte {
 	return append(data, '}')
 }
 
-// Last is the number up to which notifications were handed out.
+// Last returns the number of the last delivered notification.
 func (h *Hub) Last() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,19 +166,20 @@ func (h *Hub) Last() int64 {
 
 // Subscribe implements core.NotificationHub.
 func (h *Hub) Subscribe(
-	ctx context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue, send func(messages [][]byte) error,
+	ctx context.Context, channel string, f core.NotificationFilter, after int64,
+	q core.NotificationQueue, send func(messages [][]byte) error,
 ) (stop func(), err error) {
 	s := &subscription{channel: channel, filter: f, queue: q, after: after}
 	for !h.attach(s) {
-		upto := h.Last()
-		if err := h.catchUp(ctx, s, upto, send); err != nil {
+		if err := h.catchUp(ctx, s, h.Last(), send); err != nil {
 			return nil, err
 		}
 	}
 	return func() { h.detach(s) }, nil
 }
 
-// attach begins the live part, if nothing was handed out that s lacks.
+// attach starts the live delivery to s. It returns false if s misses a notification that
+// was delivered already.
 func (h *Hub) attach(s *subscription) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -188,28 +193,29 @@ func (h *Hub) attach(s *subscription) bool {
 	return true
 }
 
+// catchUp sends the stored notifications up to the number upto.
 func (h *Hub) catchUp(ctx context.Context, s *subscription, upto int64, send func([][]byte) error) error {
 	for {
-		found, err := h.store.Notifications(ctx, s.filter, s.after, upto, pageSize)
+		page, err := h.store.Notifications(ctx, s.filter, s.after, upto, pageSize)
 		if err != nil {
 			return err
 		}
-		messages := make([][]byte, len(found))
-		for i, n := range found {
+		messages := make([][]byte, len(page))
+		for i, n := range page {
 			messages[i] = messageOf(n, s.channel)
 			s.after = n.Seq
 		}
 		if err := send(messages); err != nil {
 			return err
 		}
-		if len(found) < pageSize {
+		if len(page) < pageSize {
 			s.after = upto
 			return nil
 		}
 	}
 }
 
-// detach ends a subscription. What is in the queue stays there.
+// detach stops the delivery to s. Messages in its queue stay there.
 func (h *Hub) detach(s *subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,32 +12,32 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// board is a NotificationStore that wakeups.
-type board struct {
+// fakeStore is a NotificationStore and its Wakeups in memory.
+type fakeStore struct {
 	mu            sync.Mutex
 	notifications []*core.Notification
-	raise         func(core.Wakeup)
-	deaf          bool
+	wake          func(core.Wakeup)
 }
 
-func (b *board) Subscribe(f func(core.Wakeup)) func() {
-	b.raise = f
+func (b *fakeStore) Subscribe(f func(core.Wakeup)) func() {
+	b.wake = f
 	return func() {}
 }
 
-func (b *board) AddNotification(_ context.Context, n *core.Notification) error {
+func (b *fakeStore) AddNotification(_ context.Context, n *core.Notification) error {
 	b.mu.Lock()
 	n.Seq = int64(len(b.notifications) + 1)
 	b.notifications = append(b.notifications, n)
-	deaf := b.deaf
 	b.mu.Unlock()
-	if !deaf && b.raise != nil {
-		b.raise(core.Wakeup{Topic: core.TopicNotifications})
+	if b.wake != nil {
+		b.wake(core.Wakeup{Topic: core.TopicNotifications})
 	}
 	return nil
 }
 
-func (b *board) Notifications(_ context.Context, f core.NotificationFilter, after, upto int64, limit int) ([]*core.Notification, error) {
+func (b *fakeStore) Notifications(
+	_ context.Context, f core.NotificationFilter, after, upto int64, limit int,
+) ([]*core.Notification, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []*core.Notification
@@ -49,15 +49,15 @@ func (b *board) Notifications(_ context.Context, f core.NotificationFilter, afte
 	return found, nil
 }
 
-func (b *board) LastNotification(context.Context) (int64, error) {
+func (b *fakeStore) LastNotification(context.Context) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return int64(len(b.notifications)), nil
 }
 
-func newHub(t *testing.T) (*Hub, *board) {
+func newHub(t *testing.T) (*Hub, *fakeStore) {
 	t.Helper()
-	b := &board{}
+	b := &fakeStore{}
 	h, err := NewHub(t.Context(), b, b, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -66,50 +66,52 @@ func newHub(t *testing.T) (*Hub, *board) {
 	return h, b
 }
 
-// pile is a queue that keeps all, and a sender that puts there too.
-type pile struct {
-	mu  sync.Mutex
-	all []int64
-	t   *testing.T
+// recorder records the numbers of the notifications that it receives, from the queue and from
+// send.
+type recorder struct {
+	mu   sync.Mutex
+	seqs []int64
+	t    *testing.T
 }
 
-func (p *pile) Put(message []byte) {
+func (r *recorder) Put(message []byte) {
 	var m struct{ Seq int64 }
 	if err := json.Unmarshal(message, &m); err != nil {
-		p.t.Errorf("%s: %v", message, err)
+		r.t.Errorf("%s: %v", message, err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.all = append(p.all, m.Seq)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seqs = append(r.seqs, m.Seq)
 }
 
-func (p *pile) send(messages [][]byte) error {
+func (r *recorder) send(messages [][]byte) error {
 	for _, m := range messages {
-		p.Put(m)
+		r.Put(m)
 	}
 	return nil
 }
 
-func (p *pile) await(n int) []int64 {
-	p.t.Helper()
+// await waits for n notifications and returns the numbers of all received ones.
+func (r *recorder) await(n int) []int64 {
+	r.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		p.mu.Lock()
-		all := p.all
-		p.mu.Unlock()
+		r.mu.Lock()
+		all := r.seqs
+		r.mu.Unlock()
 		if len(all) >= n {
 			return all
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%d of %d came", len(all), n)
+			r.t.Fatalf("got %d notifications, want %d", len(all), n)
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// Whenever somebody comes, and wherever he goes on: each notification of the channel
-// comes once, and in order.
-func TestHubLosesAndRepeatsNothing(t *testing.T) {
+// A subscriber receives each notification of the channel once and in order, whenever it
+// subscribes.
+func TestHub_deliversEachNotificationOnceInOrder(t *testing.T) {
 	t.Parallel()
 	h, b := newHub(t)
 	const writers, each = 4, 400
@@ -119,15 +121,16 @@ func TestHubLosesAndRepeatsNothing(t *testing.T) {
 			for i := range each {
 				user := fmt.Sprint("user-", i%2)
 				_ = b.AddNotification(t.Context(), &core.Notification{
-					Type: core.NotificationTaskStatus, UserID: user, TaskID: fmt.Sprint("task-", w), Data: json.RawMessage(`{"type":"task.status"}`),
+					Type: core.NotificationTaskStatus, UserID: user, TaskID: fmt.Sprint("task-", w),
+					Data: json.RawMessage(`{"type":"task.status"}`),
 				})
 			}
 		})
 	}
-	var piles []*pile
+	var recorders []*recorder
 	for i := range 30 {
-		p := &pile{t: t}
-		piles = append(piles, p)
+		p := &recorder{t: t}
+		recorders = append(recorders, p)
 		wg.Go(func() {
 			time.Sleep(time.Duration(i) * 100 * time.Microsecond)
 			stop, err := h.Subscribe(t.Context(), core.ChannelTasks, core.NotificationFilter{UserID: "user-1"}, 0, p, p.send)
@@ -139,26 +142,27 @@ func TestHubLosesAndRepeatsNothing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, p := range piles {
+	for _, p := range recorders {
 		all := p.await(writers * each / 2)
 		for i := 1; i < len(all); i++ {
 			if all[i] <= all[i-1] {
-				t.Fatalf("%d comes after %d", all[i], all[i-1])
+				t.Fatalf("notification %d comes after %d, want rising numbers", all[i], all[i-1])
 			}
 		}
 		if len(all) != writers*each/2 {
-			t.Errorf("%d came", len(all))
+			t.Errorf("got %d notifications, want %d", len(all), writers*each/2)
 		}
 	}
 }
 
-func TestHubChannels(t *testing.T) {
+func TestHub_deliversToTheChannelsOfANotification(t *testing.T) {
 	t.Parallel()
 	h, b := newHub(t)
-	piles := map[string]*pile{}
-	for _, channel := range []string{core.AgentChannel("a"), core.TaskChannel("t"), core.ChannelTasks, core.ChannelSystem} {
-		p := &pile{t: t}
-		piles[channel] = p
+	recorders := map[string]*recorder{}
+	channels := []string{core.AgentChannel("a"), core.TaskChannel("t"), core.ChannelTasks, core.ChannelSystem}
+	for _, channel := range channels {
+		p := &recorder{t: t}
+		recorders[channel] = p
 		stop, err := h.Subscribe(t.Context(), channel, core.NotificationFilter{UserID: "u"}, 0, p, p.send)
 		if err != nil {
 			t.Fatal(err)
@@ -178,27 +182,27 @@ func TestHubChannels(t *testing.T) {
 	for channel, want := range map[string]string{
 		core.AgentChannel("a"): "[1 2]", core.TaskChannel("t"): "[2]", core.ChannelTasks: "[2]", core.ChannelSystem: "[5]",
 	} {
-		if got := fmt.Sprint(piles[channel].await(1 + len(want)/5)); got != want {
-			t.Errorf("%s got %s, want %s", channel, got, want)
+		if got := fmt.Sprint(recorders[channel].await(1 + len(want)/5)); got != want {
+			t.Errorf("channel %s: got %s, want %s", channel, got, want)
 		}
 	}
 }
 
-func TestNotifierStoresInOrder(t *testing.T) {
+func TestNotifier_storesInOrder(t *testing.T) {
 	t.Parallel()
-	b := &board{}
+	b := &fakeStore{}
 	n := NewNotifier(b, slog.New(slog.DiscardHandler))
 	for i := range 100 {
 		n.Notify(core.LevelInfo, "", fmt.Sprint("news ", i))
 	}
 	n.Close()
 	if len(b.notifications) != 100 {
-		t.Fatalf("%d notifications", len(b.notifications))
+		t.Fatalf("got %d notifications, want 100", len(b.notifications))
 	}
 	for i, notification := range b.notifications {
 		var m struct{ Message string }
 		if err := json.Unmarshal(notification.Data, &m); err != nil || m.Message != fmt.Sprint("news ", i) {
-			t.Errorf("%s, %v", notification.Data, err)
+			t.Errorf("notification %d: got %s, %v; want message %q", i, notification.Data, err, fmt.Sprint("news ", i))
 		}
 	}
 }

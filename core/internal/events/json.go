@@ -4,9 +4,9 @@ import "unicode/utf8"
 
 const hex = "0123456789abcdef"
 
-// appendString appends s as a JSON string. Unlike encoding/json it allocates
-// nothing and leaves <, > and & as they are; broken UTF-8 becomes U+FFFD, and
-// the line separators that JavaScript trips over are escaped.
+// appendString appends s as a JSON string. Unlike encoding/json, it does not allocate and does
+// not escape <, > and &. It replaces invalid UTF-8 with U+FFFD, and escapes U+2028 and U+2029,
+// which JavaScript treats as line ends.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0

@@ -10,53 +10,55 @@ import (
 )
 
 const (
-	// flushEvery is the most that a token is shown before it is stored.
-	flushEvery = 250 * time.Millisecond
-	// pageSize is how many rows are read at once.
+	// flushInterval is the longest time between showing a token and storing it.
+	flushInterval = 250 * time.Millisecond
+	// pageSize is the number of rows in one read.
 	pageSize = 256
-	// leap is how far a run that is taken up goes on above its last stored number.
-	leap = 1 << 20
+	// resumeGap is the distance between the last stored number of a resumed run and its
+	// next one. It must be larger than the number of tokens that can be lost in a crash.
+	resumeGap = 1 << 20
 )
 
-// Log is the event log of all runs.
+// Log is the event log of all runs. Its methods may be called concurrently.
 type Log struct {
 	store  core.EventStore
 	logger *slog.Logger
 
-	mu    sync.Mutex
-	live  map[string]*Stream
+	mu   sync.Mutex
+	live map[string]*Stream
+	// dirty holds the streams with tokens to store.
 	dirty map[*Stream]struct{}
-	// opened is closed, and made anew, when a stream is opened.
+	// opened is closed and replaced when a stream is opened.
 	opened chan struct{}
 
-	kick chan struct{}
-	stop chan struct{}
-	done chan struct{}
+	wakeups chan struct{}
+	stop    chan struct{}
+	done    chan struct{}
 }
 
-// NewLog makes a log on store and starts its group commits. Close ends them.
+// NewLog returns a Log that stores events in store. Close stops it.
 func NewLog(store core.EventStore, logger *slog.Logger) *Log {
 	l := &Log{
 		store: store, logger: logger,
 		live: map[string]*Stream{}, dirty: map[*Stream]struct{}{}, opened: make(chan struct{}),
-		kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		wakeups: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go l.flushLoop()
 	return l
 }
 
-// Close stores the tokens that wait and ends the group commits.
+// Close stores the waiting tokens and stops the group commits.
 func (l *Log) Close() {
 	close(l.stop)
 	<-l.done
 }
 
-// Open begins the stream of a new run.
+// Open opens the stream of a new run.
 func (l *Log) Open(runID string) *Stream { return l.open(runID, 0, 0) }
 
-// Reopen begins the stream of a run that was cut, from what is stored of it.
+// Reopen opens the stream of an interrupted run after its stored events.
 func (l *Log) Reopen(ctx context.Context, runID string) (*Stream, error) {
-	var stored, mark int64
+	var stored, lastEvent int64
 	for {
 		rows, err := l.store.Events(ctx, runID, stored, pageSize)
 		if err != nil {
@@ -65,17 +67,18 @@ func (l *Log) Reopen(ctx context.Context, runID string) (*Stream, error) {
 		for _, row := range rows {
 			stored = row.Last
 			if row.Type != TypeToken {
-				mark = row.Last
+				lastEvent = row.Last
 			}
 		}
 		if len(rows) < pageSize {
-			return l.open(runID, stored+leap, mark), nil
+			return l.open(runID, stored+resumeGap, lastEvent), nil
 		}
 	}
 }
 
-func (l *Log) open(runID string, seq, mark int64) *Stream {
-	s := &Stream{log: l, runID: runID, first: seq + 1, next: seq + 1, mark: mark}
+// open opens a stream whose first event follows the number seq.
+func (l *Log) open(runID string, seq, lastEvent int64) *Stream {
+	s := &Stream{log: l, runID: runID, first: seq + 1, next: seq + 1, lastEvent: lastEvent}
 	l.mu.Lock()
 	l.live[runID] = s
 	close(l.opened)
@@ -84,26 +87,27 @@ func (l *Log) open(runID string, seq, mark int64) *Stream {
 	return s
 }
 
-// stream gives the live stream of a run, or else a channel that is closed when
-// some stream is opened.
+// stream returns the live stream of a run, or nil, and a channel that is closed when the
+// next stream is opened.
 func (l *Log) stream(runID string) (*Stream, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.live[runID], l.opened
 }
 
-// touch has the stream's tokens stored with the next group commit.
-func (l *Log) touch(s *Stream) {
+// markDirty includes the stream's tokens in the next group commit.
+func (l *Log) markDirty(s *Stream) {
 	l.mu.Lock()
 	l.dirty[s] = struct{}{}
 	l.mu.Unlock()
 	select {
-	case l.kick <- struct{}{}:
+	case l.wakeups <- struct{}{}:
 	default:
 	}
 }
 
-func (l *Log) forget(s *Stream) {
+// remove removes a stream that has ended.
+func (l *Log) remove(s *Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.live[s.runID] == s {
@@ -116,21 +120,21 @@ func (l *Log) flushLoop() {
 	defer close(l.done)
 	for {
 		select {
-		case <-l.kick:
+		case <-l.wakeups:
 		case <-l.stop:
 			l.flush()
 			return
 		}
 		select {
-		case <-time.After(flushEvery):
+		case <-time.After(flushInterval):
 		case <-l.stop:
 		}
 		l.flush()
 	}
 }
 
-// flush stores the waiting tokens of all runs in one transaction. What can't be
-// stored now waits for the next time.
+// flush stores the waiting tokens of all runs in one transaction. If that fails, the tokens
+// wait for the next flush.
 func (l *Log) flush() {
 	l.mu.Lock()
 	streams := make([]*Stream, 0, len(l.dirty))
@@ -141,11 +145,11 @@ func (l *Log) flush() {
 	l.mu.Unlock()
 
 	var rows []core.EventRow
-	taken := streams[:0]
+	flushing := streams[:0]
 	for _, s := range streams {
 		if row, ok := s.beginFlush(); ok {
 			rows = append(rows, row)
-			taken = append(taken, s)
+			flushing = append(flushing, s)
 		}
 	}
 	if len(rows) == 0 {
@@ -155,11 +159,11 @@ func (l *Log) flush() {
 	defer cancel()
 	err := l.store.AppendEvents(ctx, rows)
 	if err != nil {
-		l.logger.Error("tokens not stored yet", "runs", len(rows), "error", err)
+		l.logger.Error("cannot store tokens, retrying", "runs", len(rows), "error", err)
 	}
-	for _, s := range taken {
+	for _, s := range flushing {
 		if s.endFlush(err == nil) {
-			l.touch(s)
+			l.markDirty(s)
 		}
 	}
 }

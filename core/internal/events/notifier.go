@@ -7,8 +7,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// maxWaiting is how many system notifications may wait to be stored.
-const maxWaiting = 256
+// maxPendingNotifications is the most system notifications that wait to be stored.
+const maxPendingNotifications = 256
 
 // Notifier stores system notifications in the background. It implements core.Notifier.
 type Notifier struct {
@@ -18,36 +18,40 @@ type Notifier struct {
 	done   chan struct{}
 }
 
-// NewNotifier begins to store. Close ends it, after what waits.
+// NewNotifier returns a Notifier that stores notifications in store. Close stops it.
 func NewNotifier(store core.NotificationStore, logger *slog.Logger) *Notifier {
-	n := &Notifier{store: store, logger: logger, queue: make(chan *core.Notification, maxWaiting), done: make(chan struct{})}
+	n := &Notifier{
+		store: store, logger: logger,
+		queue: make(chan *core.Notification, maxPendingNotifications), done: make(chan struct{}),
+	}
 	go func() {
 		defer close(n.done)
 		for notification := range n.queue {
 			if err := store.AddNotification(context.Background(), notification); err != nil {
-				logger.Warn("system notification not stored", "error", err)
+				logger.Warn("cannot store system notification", "error", err)
 			}
 		}
 	}()
 	return n
 }
 
-// Notify implements core.Notifier. While more wait than the database takes, it
-// drops: the log has them.
+// Notify implements core.Notifier. It does not wait: when too many notifications are
+// pending, it logs and drops the new one.
 func (n *Notifier) Notify(level core.Level, userID, message string) {
 	notification, err := core.NewSystemNotification(level, message, userID)
 	if err != nil {
-		n.logger.Error("system notification", "error", err)
+		n.logger.Error("cannot create system notification", "error", err)
 		return
 	}
 	select {
 	case n.queue <- notification:
 	default:
-		n.logger.Warn("system notification dropped", "message", message)
+		n.logger.Warn("dropping system notification", "message", message)
 	}
 }
 
-// Close stores what waits and ends the notifier. Nobody may notify any more.
+// Close stores the pending notifications and stops the notifier. Notify must not be called
+// during or after Close.
 func (n *Notifier) Close() {
 	close(n.queue)
 	<-n.done

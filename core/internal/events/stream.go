@@ -9,44 +9,47 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// keep is how many events a stream holds in memory for its watchers; older
-// ones that are stored are read from the database.
-const keep = 4096
+// minEvents is how many events a stream keeps in memory for its watchers. Older events that
+// are stored are read from the database.
+const minEvents = 4096
 
-// Stream is the live log of one run that is executed here.
+// Stream is the live event log of one run that this server executes. Its methods may be
+// called concurrently.
 type Stream struct {
 	log   *Log
 	runID string
 
-	// publishing is held from the reservation of a number until it is shown.
+	// publishing is held from the reservation of an event's number until the event is shown.
 	publishing sync.Mutex
 
 	mu sync.Mutex
-	// events are those numbered first and above. Numbers may leap.
+	// events holds the events from the number first.
 	events []core.Event
-	// first is the lowest number that watchers get from memory.
+	// first is the lowest number in memory.
 	first int64
 	// next is the number of the next event.
 	next int64
-	// held is the number of the event that is being stored: watchers see
-	// nothing from it on. 0 for none.
-	held int64
-	// tokens are shown but not stored; the first has the number tokensAt.
+	// reserved is the number of the event that is being stored, or 0. Watchers do not see
+	// this event and later ones.
+	reserved int64
+	// tokens are shown but not stored. The first has the number tokensAt.
 	tokens   []string
 	tokensAt int64
-	// flushing are being stored, until flushed is closed.
+	// flushing holds the tokens of the group commit in progress. flushed is closed when it
+	// ends, and nil outside of one.
 	flushing []string
 	flushAt  int64
 	flushed  chan struct{}
-	// mark is the number of the last event that was no token.
-	mark int64
-	// closed streams get no more events; dropped ones ended elsewhere.
+	// lastEvent is the number of the last event that is not a token.
+	lastEvent int64
+	// closed reports whether the stream has ended, and dropped whether it ended without a
+	// last event.
 	closed, dropped bool
-	// wake is closed when there is something new; nil while nobody waits.
-	wake chan struct{}
+	// changed is closed when watchers can see a change. It is nil while no watcher waits.
+	changed chan struct{}
 }
 
-// Tokens shows pieces of the answer to the watchers.
+// Tokens shows parts of the answer to the watchers at once. It does not retain texts.
 func (s *Stream) Tokens(texts []string) {
 	if len(texts) == 0 {
 		return
@@ -57,7 +60,7 @@ func (s *Stream) Tokens(texts []string) {
 	}
 	first := len(s.tokens) == 0
 	for _, text := range texts {
-		s.events = append(s.events, token(s.next, text))
+		s.events = append(s.events, tokenEvent(s.next, text))
 		s.next++
 	}
 	s.tokens = append(s.tokens, texts...)
@@ -65,25 +68,27 @@ func (s *Stream) Tokens(texts []string) {
 	s.notify()
 	s.mu.Unlock()
 	if first {
-		s.log.touch(s)
+		s.log.markDirty(s)
 	}
 }
 
-// Partial is the number of the last event that was no token, and whether tokens
-// have been shown since.
-func (s *Stream) Partial() (after int64, shown bool) {
+// Partial returns the number of the last event that is not a token, and reports whether
+// tokens were shown after it.
+func (s *Stream) Partial() (after int64, partial bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.mark, s.next-1 > s.mark
+	return s.lastEvent, s.next-1 > s.lastEvent
 }
 
-// Publish stores an event, whose data is a JSON object, by store, and shows it
-// when that is through. store is given the event's row, and before it the
-// tokens that were not stored yet; it is for the caller to store with them what
-// belongs to the event, in one transaction. A run's events are published one
-// after the other, so that the log is never stored out of order. When store
-// fails the stream is dropped: watchers go on with what the database holds.
-func (s *Stream) Publish(ctx context.Context, typ string, data json.RawMessage, store func([]core.EventRow) error) error {
+// Publish stores an event with store and then shows it. data is a JSON object. store
+// receives the rows of the tokens that are not stored yet and of the event. It must store
+// them, and whatever belongs to the event, in one transaction.
+//
+// The events of a run are published one after the other, so the log is stored in order. If
+// store fails, the stream is dropped: watchers continue with the events in the database.
+func (s *Stream) Publish(
+	ctx context.Context, typ string, data json.RawMessage, store func([]core.EventRow) error,
+) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	rows, err := s.reserve(ctx, typ, data)
@@ -94,12 +99,12 @@ func (s *Stream) Publish(ctx context.Context, typ string, data json.RawMessage, 
 		s.Drop()
 		return err
 	}
-	s.show(last(typ))
+	s.show(isLast(typ))
 	return nil
 }
 
-// reserve takes the next number for an event and gives the rows to store. It
-// waits while tokens of this run are being stored.
+// reserve reserves the next number for an event and returns the rows to store. It waits for
+// a group commit in progress.
 func (s *Stream) reserve(ctx context.Context, typ string, data json.RawMessage) (rows []core.EventRow, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,54 +129,55 @@ func (s *Stream) reserve(ctx context.Context, typ string, data json.RawMessage) 
 		s.tokens = nil
 	}
 	s.events = append(s.events, core.Event{Seq: s.next, Data: data})
-	s.held = s.next
+	s.reserved = s.next
 	s.next++
 	return append(rows, core.EventRow{
-		RunID: s.runID, First: s.held, Last: s.held, Type: typ, Data: data, CreatedAt: now,
+		RunID: s.runID, First: s.reserved, Last: s.reserved, Type: typ, Data: data, CreatedAt: now,
 	}), nil
 }
 
-// show lets the watchers see the event that was reserved.
+// show shows the reserved event to the watchers.
 func (s *Stream) show(last bool) {
 	s.mu.Lock()
-	s.mark = s.held
-	s.held = 0
+	s.lastEvent = s.reserved
+	s.reserved = 0
 	s.closed = s.closed || last
 	waiting := len(s.tokens) > 0
 	s.notify()
 	s.mu.Unlock()
 	if last {
-		s.log.forget(s)
+		s.log.remove(s)
 	} else if waiting {
-		s.log.touch(s)
+		s.log.markDirty(s)
 	}
 }
 
-// Drop ends the stream without a last event.
+// Drop ends the stream without a last event. Watchers continue with the events in the
+// database.
 func (s *Stream) Drop() {
-	s.log.forget(s)
+	s.log.remove(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.events, s.held, s.tokens = nil, 0, nil
+	s.events, s.reserved, s.tokens = nil, 0, nil
 	s.first = s.next
 	s.closed, s.dropped = true, true
 	s.notify()
 }
 
-// view is what a watcher at some position finds in a stream.
+// view is what a watcher at some position sees of a stream.
 type view struct {
 	events []core.Event
-	// behind says that the database is to be asked for what is below first.
+	// behind reports whether the events below first must be read from the database.
 	behind bool
 	first  int64
-	// ended says that nothing follows events; dropped that what follows is in
-	// the database only.
+	// ended reports whether the run has no events after these. dropped reports whether the
+	// following events are in the database only.
 	ended, dropped bool
-	// wait is closed when there is more.
-	wait <-chan struct{}
+	// changed is nil, or closed when there are more events.
+	changed <-chan struct{}
 }
 
-// view gives what may be shown above the number after.
+// view returns the visible events above the number after.
 func (s *Stream) view(after int64) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +185,8 @@ func (s *Stream) view(after int64) view {
 		return view{behind: true, first: s.first}
 	}
 	visible := len(s.events)
-	if s.held > 0 {
-		visible = s.index(s.held)
+	if s.reserved > 0 {
+		visible = s.index(s.reserved)
 	}
 	v := view{
 		ended:   s.closed && !s.dropped && visible == len(s.events),
@@ -192,21 +198,20 @@ func (s *Stream) view(after int64) view {
 	if len(v.events) > 0 || s.closed {
 		return v
 	}
-	if s.wake == nil {
-		s.wake = make(chan struct{})
+	if s.changed == nil {
+		s.changed = make(chan struct{})
 	}
-	return view{wait: s.wake}
+	return view{changed: s.changed}
 }
 
-// index is the place in events of the first number from seq on.
+// index returns the index in events of the first number that is at least seq.
 func (s *Stream) index(seq int64) int {
 	return int(min(max(seq-s.first, 0), int64(len(s.events))))
 }
 
-// trim lets go of old events that are stored, once there are twice as many as
-// are kept.
+// trim removes old events that are stored, once there are twice as many as minEvents.
 func (s *Stream) trim() {
-	if len(s.events) < 2*keep {
+	if len(s.events) < 2*minEvents {
 		return
 	}
 	stored := s.next
@@ -216,19 +221,20 @@ func (s *Stream) trim() {
 	if len(s.flushing) > 0 {
 		stored = min(stored, s.flushAt)
 	}
-	if s.held > 0 {
-		stored = min(stored, s.held)
+	if s.reserved > 0 {
+		stored = min(stored, s.reserved)
 	}
-	n := min(s.index(stored), len(s.events)-keep)
-	s.events = append(make([]core.Event, 0, 3*keep), s.events[n:]...)
+	n := min(s.index(stored), len(s.events)-minEvents)
+	s.events = append(make([]core.Event, 0, 3*minEvents), s.events[n:]...)
 	s.first += int64(n)
 }
 
-// beginFlush gives the tokens that wait as a row to store.
+// beginFlush returns the waiting tokens as a row to store, if there are any and no event is
+// being stored.
 func (s *Stream) beginFlush() (core.EventRow, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.tokens) == 0 || s.flushed != nil || s.held > 0 {
+	if len(s.tokens) == 0 || s.flushed != nil || s.reserved > 0 {
 		return core.EventRow{}, false
 	}
 	s.flushing, s.flushAt, s.tokens = s.tokens, s.tokensAt, nil
@@ -238,8 +244,9 @@ func (s *Stream) beginFlush() (core.EventRow, bool) {
 	return row, true
 }
 
-// endFlush says how it went, and whether tokens wait for the next time.
-func (s *Stream) endFlush(stored bool) (more bool) {
+// endFlush ends the flush that beginFlush began. Tokens that were not stored wait again. It
+// reports whether tokens wait.
+func (s *Stream) endFlush(stored bool) (waiting bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !stored && !s.closed {
@@ -252,10 +259,10 @@ func (s *Stream) endFlush(stored bool) (more bool) {
 	return len(s.tokens) > 0
 }
 
-// notify wakes the watchers that wait.
+// notify wakes the waiting watchers.
 func (s *Stream) notify() {
-	if s.wake != nil {
-		close(s.wake)
-		s.wake = nil
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
 	}
 }

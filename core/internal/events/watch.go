@@ -8,36 +8,37 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// pollEvery is how often the database is asked about a run that is under way
-// but not here.
-const pollEvery = 500 * time.Millisecond
+// pollInterval is how often a watcher reads the events of a run that another server
+// executes.
+const pollInterval = 500 * time.Millisecond
 
-// Watch gives the events of a run with numbers above after. over says whether
-// the run has ended; it is asked when the run is not executed here.
-func (l *Log) Watch(runID string, after int64, over func(context.Context) (bool, error)) core.EventStream {
-	return &watcher{log: l, runID: runID, position: after, over: over}
+// Watch returns the events of a run whose numbers are above after. ended reports whether the
+// run has ended; it is called while this server does not execute the run.
+func (l *Log) Watch(runID string, after int64, ended func(context.Context) (bool, error)) core.EventStream {
+	return &watcher{log: l, runID: runID, position: after, runEnded: ended}
 }
 
 type watcher struct {
-	log      *Log
-	runID    string
+	log   *Log
+	runID string
+	// position is the number of the last returned event.
 	position int64
-	over     func(context.Context) (bool, error)
-	// stream is the live one, once it was found and until it is dropped.
+	runEnded func(context.Context) (bool, error)
+	// stream is the live stream, from when it is found until it is dropped.
 	stream *Stream
 	ended  bool
 }
 
-// Next waits for events and gives all that are there.
+// Next implements core.EventStream.
 func (w *watcher) Next(ctx context.Context) ([]core.Event, error) {
 	for !w.ended {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		next := w.live
+		next := w.nextLive
 		opened := w.attach()
 		if w.stream == nil {
-			next = func(ctx context.Context) ([]core.Event, error) { return w.remote(ctx, opened) }
+			next = func(ctx context.Context) ([]core.Event, error) { return w.nextRemote(ctx, opened) }
 		}
 		if events, err := next(ctx); len(events) > 0 || err != nil {
 			return events, err
@@ -46,7 +47,8 @@ func (w *watcher) Next(ctx context.Context) ([]core.Event, error) {
 	return nil, io.EOF
 }
 
-// attach looks for the live stream. The channel is closed when one is opened.
+// attach looks for the live stream unless the watcher has it. The returned channel is
+// closed when the next stream is opened.
 func (w *watcher) attach() (opened <-chan struct{}) {
 	if w.stream == nil {
 		w.stream, opened = w.log.stream(w.runID)
@@ -54,12 +56,12 @@ func (w *watcher) attach() (opened <-chan struct{}) {
 	return opened
 }
 
-// live gives what the stream has, or waits for something to happen in it.
-func (w *watcher) live(ctx context.Context) ([]core.Event, error) {
+// nextLive returns the next events of the live stream. It waits if there are none yet.
+func (w *watcher) nextLive(ctx context.Context) ([]core.Event, error) {
 	v := w.stream.view(w.position)
-	if v.wait != nil {
+	if v.changed != nil {
 		select {
-		case <-v.wait:
+		case <-v.changed:
 		case <-ctx.Done():
 			return nil, nil
 		}
@@ -67,7 +69,7 @@ func (w *watcher) live(ctx context.Context) ([]core.Event, error) {
 	}
 	switch {
 	case v.behind:
-		events, err := w.stored(ctx)
+		events, err := w.nextStored(ctx)
 		if len(events) == 0 && err == nil {
 			w.position = v.first - 1
 		}
@@ -81,22 +83,23 @@ func (w *watcher) live(ctx context.Context) ([]core.Event, error) {
 	return v.events, nil
 }
 
-// remote gives what the database has of a run that is not executed here, or
-// waits a little.
-func (w *watcher) remote(ctx context.Context, opened <-chan struct{}) ([]core.Event, error) {
-	over, err := w.over(ctx)
+// nextRemote returns the next stored events of a run that another server executes. If there
+// are none, it waits for pollInterval or until opened is closed.
+func (w *watcher) nextRemote(ctx context.Context, opened <-chan struct{}) ([]core.Event, error) {
+	// The check comes before the read, so that the read includes the last event.
+	ended, err := w.runEnded(ctx)
 	if err != nil {
 		return nil, err
 	}
-	events, err := w.stored(ctx)
+	events, err := w.nextStored(ctx)
 	if len(events) > 0 || err != nil {
 		return events, err
 	}
-	if over {
+	if ended {
 		w.ended = true
 		return nil, nil
 	}
-	timer := time.NewTimer(pollEvery)
+	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
 	select {
 	case <-opened:
@@ -106,21 +109,21 @@ func (w *watcher) remote(ctx context.Context, opened <-chan struct{}) ([]core.Ev
 	return nil, nil
 }
 
-// stored gives the next page of what the database holds.
-func (w *watcher) stored(ctx context.Context) ([]core.Event, error) {
+// nextStored returns the next page of stored events.
+func (w *watcher) nextStored(ctx context.Context) ([]core.Event, error) {
 	rows, err := w.log.store.Events(ctx, w.runID, w.position, pageSize)
 	if err != nil {
 		return nil, err
 	}
 	var out []core.Event
 	for _, row := range rows {
-		events, err := expand(row, w.position)
+		events, err := rowEvents(row, w.position)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, events...)
 		w.position = max(w.position, row.Last)
-		w.ended = w.ended || last(row.Type)
+		w.ended = w.ended || isLast(row.Type)
 	}
 	return out, nil
 }

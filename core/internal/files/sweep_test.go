@@ -262,6 +262,6 @@ func TestAnUploadThatWasSweptIsNotKept(t *testing.T) {
 	r := newEnv(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond} })
 	r.local.put = func(context.Context, string, *[]byte) error { return r.sweep(t.Context()) }
 	_, err := r.upload(strings.NewReader("content"))
-	wantCode(t, err, core.CodeUnavailable, "too long to be kept")
+	wantCode(t, err, core.CodeUnavailable, "upload took too long")
 	r.wantNothing()
 }

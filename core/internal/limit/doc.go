@@ -1,18 +1,15 @@
-// Package limit keeps clients from asking too much: so many requests a minute, and
-// so many within a second, by who asks.
+// Package limit limits the rate of requests: per minute and per second, for each user or address.
 //
-// A key's window begins with its first request and not with the clock's minute, so
-// clients do not come back all at once, and when it is over the whole limit is there
-// again: X-RateLimit-Reset and Retry-After are exact. What is refused is not counted,
-// so a client that keeps asking is not kept out by that.
+// The window of a key starts with its first request and not with the minute of the clock, so clients do
+// not return all at the same time. When the window ends, the whole limit is available again, so
+// X-RateLimit-Reset and Retry-After are exact. Rejected requests are not counted, so a client that keeps
+// retrying is not locked out.
 //
-//	Memory   counts in the process, for one server on SQLite
-//	Shared   counts where all servers do, on PostgreSQL, and in memory while that
-//	         does not answer
+//	Memory   counts in the process, for a single server on SQLite
+//	Shared   counts in PostgreSQL for all servers, and in memory while the database does not answer
 //
-// It is not go-chi/httprate, for that holds one lock for all clients while it asks
-// its counter twice, how many there are and to add one: a slow counter has everybody
-// wait in a line, and replicas let more through between the two. Measured, 16 clients
-// at two replicas on one PostgreSQL: 1,000 requests a second and not 4,100, and 101
-// let through of 100.
+// The package does not use go-chi/httprate, which holds one lock for all clients during two calls of its
+// counter, to read and to increment. So a slow counter blocks every client, and replicas exceed the limit
+// between the two calls. With 16 clients, two replicas and one PostgreSQL it reached 1,000 requests per
+// second instead of 4,100, and allowed 101 of 100 requests.
 package limit

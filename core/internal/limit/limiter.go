@@ -10,30 +10,30 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// Counter is a Memory or a Shared.
+// Counter counts requests. It is a Memory or a Shared.
 type Counter interface {
 	core.RateCounter
-	// look says where a key stands as far as is known here, and counts nothing.
+	// look returns the rate of a key as far as this process knows it, without counting a request.
 	look(key string) core.Rate
 }
 
-// Options are what a Limiter is made of.
+// Options configure a Limiter.
 type Options struct {
 	Counter Counter
-	// Default limits whom no role of Roles does.
+	// Roles has the limits of roles; Default applies to all others.
 	Default core.RateLimit
 	Roles   map[core.Role]core.RateLimit
-	// Now is the clock by which X-RateLimit-Reset is told; time.Now unless set.
+	// Now is the clock for X-RateLimit-Reset. The default is time.Now.
 	Now func() time.Time
 }
 
-// Limiter limits requests. Each reply says by X-RateLimit-Limit how many a minute
-// there may be, by X-RateLimit-Remaining how many are left of them and by
-// X-RateLimit-Reset from when on, in Unix seconds, all of them are there again. Who
-// has no limit a minute is told nothing.
+// Limiter limits requests. It sets three headers of every response: X-RateLimit-Limit is the number of
+// requests per minute, X-RateLimit-Remaining is how many of them are left, and X-RateLimit-Reset is the
+// Unix time in seconds at which all of them are available again. The headers are omitted for users without
+// a limit per minute.
 type Limiter struct{ Options }
 
-// New makes a Limiter.
+// New returns a Limiter.
 func New(o Options) *Limiter {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -41,8 +41,8 @@ func New(o Options) *Limiter {
 	return &Limiter{o}
 }
 
-// Admit counts a request under a key and tells how things stand in the headers. It
-// fails with RateLimited. Nobody is refused because the counter fails.
+// Admit counts a request for a key and sets the headers h. It returns a RateLimited error if the request
+// exceeds the limit of the role. An error of the counter does not reject the request.
 func (l *Limiter) Admit(r *http.Request, h http.Header, key string, role core.Role) error {
 	limit, ok := l.Roles[role]
 	if !ok {
@@ -51,20 +51,20 @@ func (l *Limiter) Admit(r *http.Request, h http.Header, key string, role core.Ro
 	if limit.Unlimited() {
 		return nil
 	}
-	if free(r.URL.Path) {
-		l.tell(h, limit, l.Counter.look(key))
+	if isExempt(r.URL.Path) {
+		l.setHeaders(h, limit, l.Counter.look(key))
 		return nil
 	}
 	rate, err := l.Counter.TakeRate(r.Context(), key, limit)
-	l.tell(h, limit, rate)
+	l.setHeaders(h, limit, rate)
 	if err != nil || rate.Allowed {
-		return nil //nolint:nilerr // Memory and Shared do not fail
+		return nil //nolint:nilerr // Memory and Shared never return an error
 	}
 	return tooMany(limit, rate)
 }
 
-// free says that what watches over the server asks, which must have its answer.
-func free(path string) bool {
+// isExempt reports whether the path is for monitoring, which must always work.
+func isExempt(path string) bool {
 	switch strings.TrimSuffix(path, "/") {
 	case "/health", "/health/ready", "/metrics":
 		return true
@@ -72,21 +72,23 @@ func free(path string) bool {
 	return false
 }
 
-func (l *Limiter) tell(h http.Header, limit core.RateLimit, rate core.Rate) {
+// setHeaders sets the X-RateLimit headers.
+func (l *Limiter) setHeaders(h http.Header, limit core.RateLimit, rate core.Rate) {
 	if limit.PerMinute <= 0 {
 		return
 	}
-	// Rounded up: at that second the window is over.
+	// Round up, so that the window has ended at that second.
 	reset := l.Now().Add(rate.Minute.Remaining + time.Second - time.Nanosecond).Unix()
 	h.Set("X-RateLimit-Limit", strconv.Itoa(limit.PerMinute))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(max(limit.PerMinute-rate.Minute.Count, 0)))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
 }
 
+// tooMany returns the error for a request that exceeds the limit.
 func tooMany(limit core.RateLimit, rate core.Rate) *core.Error {
-	message := fmt.Sprintf("Too many requests: at most %d within a second", limit.Burst)
+	message := fmt.Sprintf("Too many requests: the limit is %d per second", limit.Burst)
 	if limit.PerMinute > 0 && rate.Minute.Count >= limit.PerMinute {
-		message = fmt.Sprintf("Too many requests: at most %d a minute", limit.PerMinute)
+		message = fmt.Sprintf("Too many requests: the limit is %d per minute", limit.PerMinute)
 	}
-	return &core.Error{Code: core.CodeRateLimited, Message: message + "; Retry-After says when to try again", RetryAfter: rate.RetryAfter(limit)}
+	return &core.Error{Code: core.CodeRateLimited, Message: message + ". Retry after the time in the Retry-After header", RetryAfter: rate.RetryAfter(limit)}
 }

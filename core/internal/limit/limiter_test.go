@@ -12,13 +12,13 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// rig is a limited server, by the clock of the test. Who asks says so in a header.
-type rig struct {
+// fixture is a server with a limiter and a test clock. The From header of a request has its key and role.
+type fixture struct {
 	*clock
 	handler http.Handler
 }
 
-func newRig(change ...func(*Options)) *rig {
+func newFixture(change ...func(*Options)) *fixture {
 	c := newClock()
 	o := Options{
 		Counter: NewMemory(c.now), Now: c.now,
@@ -29,7 +29,7 @@ func newRig(change ...func(*Options)) *rig {
 		f(&o)
 	}
 	l := New(o)
-	return &rig{clock: c, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return &fixture{clock: c, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, role, _ := strings.Cut(r.Header.Get("From"), " ")
 		err := l.Admit(r, w.Header(), name, core.Role(role))
 		var e *core.Error
@@ -42,7 +42,7 @@ func newRig(change ...func(*Options)) *rig {
 	})}
 }
 
-func (r *rig) get(path, who string) *httptest.ResponseRecorder {
+func (r *fixture) get(path, who string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(http.MethodGet, path, nil)
 	req.Header.Set("From", who)
 	w := httptest.NewRecorder()
@@ -50,8 +50,8 @@ func (r *rig) get(path, who string) *httptest.ResponseRecorder {
 	return w
 }
 
-// want checks an answer: its status and the three headers, or none.
-func (r *rig) want(t *testing.T, w *httptest.ResponseRecorder, status int, limit, remaining string, reset time.Duration) {
+// check checks the status and the three headers of a response. Without a limit there must be no headers.
+func (r *fixture) check(t *testing.T, w *httptest.ResponseRecorder, status int, limit, remaining string, reset time.Duration) {
 	t.Helper()
 	h := w.Result().Header
 	at := ""
@@ -65,80 +65,80 @@ func (r *rig) want(t *testing.T, w *httptest.ResponseRecorder, status int, limit
 
 func TestLimit(t *testing.T) {
 	t.Parallel()
-	r := newRig()
-	r.want(t, r.get("/", "ann"), http.StatusTeapot, "5", "4", time.Minute)
-	r.pass(500 * time.Millisecond)
-	r.want(t, r.get("/", "ann"), http.StatusTeapot, "5", "3", time.Minute-500*time.Millisecond)
+	r := newFixture()
+	r.check(t, r.get("/", "ann"), http.StatusTeapot, "5", "4", time.Minute)
+	r.advance(500 * time.Millisecond)
+	r.check(t, r.get("/", "ann"), http.StatusTeapot, "5", "3", time.Minute-500*time.Millisecond)
 	w := r.get("/", "ann")
-	r.want(t, w, http.StatusTooManyRequests, "5", "3", time.Minute)
-	if w.Header().Get("Retry-After") != "500ms" || !strings.Contains(w.Body.String(), "at most 2 within a second") {
-		t.Errorf("%v %s", w.Header(), w.Body)
+	r.check(t, w, http.StatusTooManyRequests, "5", "3", time.Minute)
+	if w.Header().Get("Retry-After") != "500ms" || !strings.Contains(w.Body.String(), "the limit is 2 per second") {
+		t.Errorf("headers %v, body %s: wrong Retry-After or message", w.Header(), w.Body)
 	}
-	r.want(t, r.get("/", "bob"), http.StatusTeapot, "5", "4", time.Minute+500*time.Millisecond) // rounded up
+	r.check(t, r.get("/", "bob"), http.StatusTeapot, "5", "4", time.Minute+500*time.Millisecond) // rounded up
 	for range 3 {
-		r.pass(time.Second)
+		r.advance(time.Second)
 		r.get("/", "ann")
 	}
-	r.pass(time.Second)
+	r.advance(time.Second)
 	w = r.get("/", "ann")
-	r.want(t, w, http.StatusTooManyRequests, "5", "0", 56*time.Second)
-	if w.Header().Get("Retry-After") != "55.5s" || !strings.Contains(w.Body.String(), "at most 5 a minute") {
-		t.Errorf("%v %s", w.Header(), w.Body)
+	r.check(t, w, http.StatusTooManyRequests, "5", "0", 56*time.Second)
+	if w.Header().Get("Retry-After") != "55.5s" || !strings.Contains(w.Body.String(), "the limit is 5 per minute") {
+		t.Errorf("headers %v, body %s: wrong Retry-After or message", w.Header(), w.Body)
 	}
-	r.pass(55500 * time.Millisecond)
-	r.want(t, r.get("/", "ann"), http.StatusTeapot, "5", "4", time.Minute)
+	r.advance(55500 * time.Millisecond)
+	r.check(t, r.get("/", "ann"), http.StatusTeapot, "5", "4", time.Minute)
 }
 
 func TestLimitByRole(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newFixture()
 	for i := range 10 {
-		r.want(t, r.get("/", "root admin"), http.StatusTeapot, "50", strconv.Itoa(49-i), time.Minute)
+		r.check(t, r.get("/", "root admin"), http.StatusTeapot, "50", strconv.Itoa(49-i), time.Minute)
 	}
-	r.want(t, r.get("/", "root admin"), http.StatusTooManyRequests, "50", "40", time.Minute)
+	r.check(t, r.get("/", "root admin"), http.StatusTooManyRequests, "50", "40", time.Minute)
 	for range 100 {
-		r.want(t, r.get("/", "vic viewer"), http.StatusTeapot, "", "", 0)
+		r.check(t, r.get("/", "vic viewer"), http.StatusTeapot, "", "", 0)
 	}
-	r.want(t, r.get("/", "mia member"), http.StatusTeapot, "5", "4", time.Minute)
+	r.check(t, r.get("/", "mia member"), http.StatusTeapot, "5", "4", time.Minute)
 }
 
-// Health and metrics are told how things stand and are never refused, nor counted.
-func TestLimitLeavesHealthAlone(t *testing.T) {
+// Requests for health and metrics have the headers, but are never rejected and not counted.
+func TestLimit_healthIsExempt(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newFixture()
 	for range 2 {
 		r.get("/v1/agents", "ann")
 	}
 	for _, path := range []string{"/health", "/health/", "/health/ready", "/health/ready/", "/metrics"} {
 		for range 10 {
-			r.want(t, r.get(path, "ann"), http.StatusTeapot, "5", "3", time.Minute)
+			r.check(t, r.get(path, "ann"), http.StatusTeapot, "5", "3", time.Minute)
 		}
-		r.want(t, r.get(path, "nobody"), http.StatusTeapot, "5", "5", time.Minute)
+		r.check(t, r.get(path, "nobody"), http.StatusTeapot, "5", "5", time.Minute)
 	}
-	r.want(t, r.get("/healthy", "ann"), http.StatusTooManyRequests, "5", "3", time.Minute)
+	r.check(t, r.get("/healthy", "ann"), http.StatusTooManyRequests, "5", "3", time.Minute)
 }
 
 func TestLimitOff(t *testing.T) {
 	t.Parallel()
-	off := newRig(func(o *Options) { o.Default, o.Roles = core.RateLimit{}, nil })
-	noMinute := newRig(func(o *Options) { o.Default.PerMinute = 0 })
-	noBurst := newRig(func(o *Options) { o.Default.Burst = 0 })
+	off := newFixture(func(o *Options) { o.Default, o.Roles = core.RateLimit{}, nil })
+	noMinute := newFixture(func(o *Options) { o.Default.PerMinute = 0 })
+	noBurst := newFixture(func(o *Options) { o.Default.Burst = 0 })
 	for i := range 7 {
-		off.want(t, off.get("/", "ann"), http.StatusTeapot, "", "", 0)
+		off.check(t, off.get("/", "ann"), http.StatusTeapot, "", "", 0)
 		want := http.StatusTeapot
 		if i >= 2 {
 			want = http.StatusTooManyRequests
 		}
-		noMinute.want(t, noMinute.get("/", "ann"), want, "", "", 0)
+		noMinute.check(t, noMinute.get("/", "ann"), want, "", "", 0)
 		want = http.StatusTeapot
 		if i >= 5 {
 			want = http.StatusTooManyRequests
 		}
-		noBurst.want(t, noBurst.get("/", "ann"), want, "5", strconv.Itoa(max(4-i, 0)), time.Minute)
+		noBurst.check(t, noBurst.get("/", "ann"), want, "5", strconv.Itoa(max(4-i, 0)), time.Minute)
 	}
 }
 
-// BenchmarkAdmit is what a limit adds to a request, in memory.
+// BenchmarkAdmit measures the cost of a limit in memory for a request.
 func BenchmarkAdmit(b *testing.B) {
 	l := core.RateLimit{PerMinute: 1 << 40, Burst: 1 << 40}
 	for name, limiter := range map[string]*Limiter{

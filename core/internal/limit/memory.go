@@ -9,32 +9,33 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// maxKeys bounds a Memory; past it those that are counted longest go first. A key
-// takes about 300 bytes.
+// maxKeys is the maximum number of keys of a Memory. Beyond it, the keys with the oldest windows are
+// removed. A key takes about 300 bytes.
 const maxKeys = 1 << 16
 
-// Memory counts in this process. It never fails.
+// Memory counts requests in this process. It is safe for concurrent use and never returns an error.
 type Memory struct {
 	now func() time.Time
 
 	mu   sync.Mutex
 	keys map[string]*list.Element
-	// order has the counts by the start of their minutes.
+	// order has the counts sorted by the start of their minute windows.
 	order *list.List
 }
 
+// count has the windows of a key.
 type count struct {
 	key            string
 	minute, second window
 }
 
-// window is over at its end.
+// window counts n requests until end.
 type window struct {
 	n   int
 	end time.Time
 }
 
-// NewMemory makes one that judges by a clock: time.Now unless given.
+// NewMemory returns a Memory that uses the clock now, or time.Now if it is nil.
 func NewMemory(now func() time.Time) *Memory {
 	if now == nil {
 		now = time.Now
@@ -42,8 +43,8 @@ func NewMemory(now func() time.Time) *Memory {
 	return &Memory{now: now, keys: map[string]*list.Element{}, order: list.New()}
 }
 
-// at is the window as it is at a time: over, it is a new one. A clock that was set
-// back would make it last longer than any.
+// at returns the window, or a new window of that length if this one has ended. A window that ends later
+// than a new one would has ended, too: the clock was set back.
 func (w window) at(now time.Time, length time.Duration) window {
 	if w.end.After(now) && !w.end.After(now.Add(length)) {
 		return w
@@ -94,7 +95,7 @@ func (m *Memory) ResetRate(_ context.Context, key string) error {
 	return nil
 }
 
-// look says where a key stands, and counts nothing.
+// look returns the rate of a key without counting a request.
 func (m *Memory) look(key string) core.Rate {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -107,7 +108,7 @@ func (m *Memory) look(key string) core.Rate {
 	return c.rate(now)
 }
 
-// note takes over where a key stands elsewhere.
+// note replaces the counts of a key by a rate from another counter.
 func (m *Memory) note(key string, r core.Rate) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,7 +118,7 @@ func (m *Memory) note(key string, r core.Rate) {
 	c.second = window{n: r.Second.Count, end: now.Add(r.Second.Remaining)}
 }
 
-// count finds or makes a key's, with windows of now.
+// count returns the count of a key with current windows. It creates the count if there is none.
 func (m *Memory) count(key string, now time.Time) *count {
 	m.prune(now)
 	e := m.keys[key]
@@ -134,7 +135,7 @@ func (m *Memory) count(key string, now time.Time) *count {
 	return c
 }
 
-// prune drops what is over, and makes room for one more.
+// prune removes counts whose windows have ended, and makes room for one more key.
 func (m *Memory) prune(now time.Time) {
 	for e := m.order.Front(); e != nil; e = m.order.Front() {
 		c := of(e)
@@ -150,6 +151,7 @@ func (m *Memory) drop(e *list.Element) {
 	delete(m.keys, of(e).key)
 }
 
+// of returns the count in a list element.
 func of(e *list.Element) *count {
 	c, _ := e.Value.(*count)
 	return c

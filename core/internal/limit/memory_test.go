@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/storage/storagetest"
 )
 
-// clock is a time that only tests move.
+// clock is a clock that only tests advance.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -24,7 +24,7 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
-func (c *clock) pass(d time.Duration) {
+func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
@@ -35,7 +35,7 @@ func TestMemory(t *testing.T) {
 	storagetest.RunRates(t, NewMemory(nil))
 }
 
-func TestMemoryByTheClock(t *testing.T) {
+func TestMemory_windows(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	m := NewMemory(c.now)
@@ -52,56 +52,56 @@ func TestMemoryByTheClock(t *testing.T) {
 		{50 * time.Millisecond, true, 3, 0}, // the next second
 		{0, true, 4, time.Second},
 		{time.Second, true, 5, 58 * time.Second},
-		{0, false, 5, 58 * time.Second}, // the minute's limit is what keeps it
+		{0, false, 5, 58 * time.Second}, // the limit per minute applies
 		{57999 * time.Millisecond, false, 5, time.Millisecond},
 		{time.Millisecond, true, 1, 0}, // the next minute
-		{-time.Hour, true, 1, 0},       // a clock that is set back keeps nobody out
+		{-time.Hour, true, 1, 0},       // a clock that is set back rejects nothing
 		{2 * time.Hour, true, 1, 0},
 	} {
-		c.pass(step.pass)
+		c.advance(step.pass)
 		r, _ := m.TakeRate(t.Context(), "ada", l)
 		if r.Allowed != step.taken || r.Minute.Count != step.minute || r.RetryAfter(l) != step.wait {
-			t.Errorf("step %d: %+v, wait %s", i, r, r.RetryAfter(l))
+			t.Errorf("step %d: got %+v and RetryAfter %s, want %+v", i, r, r.RetryAfter(l), step)
 		}
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestMemory_maxKeys(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	m := NewMemory(c.now)
 	l := core.RateLimit{PerMinute: 1}
 	for i := range 2 * maxKeys {
 		if r, _ := m.TakeRate(t.Context(), strconv.Itoa(i), l); !r.Allowed {
-			t.Fatal(i)
+			t.Fatalf("key %d is rejected, want its first request allowed", i)
 		}
 	}
 	if len(m.keys) != maxKeys || m.order.Len() != maxKeys {
-		t.Errorf("it keeps %d and %d of at most %d", len(m.keys), m.order.Len(), maxKeys)
+		t.Errorf("%d keys and %d list elements, want %d", len(m.keys), m.order.Len(), maxKeys)
 	}
 	if r, _ := m.TakeRate(t.Context(), strconv.Itoa(2*maxKeys-1), l); r.Allowed {
-		t.Error("the newest is forgotten")
+		t.Error("the newest key was removed")
 	}
-	c.pass(time.Minute)
+	c.advance(time.Minute)
 	_, _ = m.TakeRate(t.Context(), "ada", l)
 	if len(m.keys) != 1 {
-		t.Errorf("it keeps %d that are over", len(m.keys)-1)
+		t.Errorf("%d keys with ended windows are left", len(m.keys)-1)
 	}
 }
 
-// To look counts nothing.
-func TestMemoryLook(t *testing.T) {
+// look does not count a request.
+func TestMemory_look(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	m := NewMemory(c.now)
 	if r := m.look("ada"); r.Minute.Count != 0 || r.Minute.Remaining != time.Minute {
-		t.Errorf("%+v", r)
+		t.Errorf("look of a new key = %+v, want no requests", r)
 	}
 	_, _ = m.TakeRate(t.Context(), "ada", core.RateLimit{PerMinute: 5})
-	c.pass(10 * time.Second)
+	c.advance(10 * time.Second)
 	for range 2 {
 		if r := m.look("ada"); r.Minute.Count != 1 || r.Minute.Remaining != 50*time.Second || r.Second.Count != 0 {
-			t.Errorf("%+v", r)
+			t.Errorf("look = %+v, want one request in this minute and 50 s left", r)
 		}
 	}
 }

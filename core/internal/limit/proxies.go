@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Proxies are those whose X-Forwarded-For is believed.
+// Proxies are the networks of proxies whose X-Forwarded-For header is trusted.
 type Proxies []netip.Prefix
 
-// Believe has the request come from its client's address instead of its proxy's, for
-// all who look at RemoteAddr from here on.
-func (p Proxies) Believe(next http.Handler) http.Handler {
+// SetClientAddr returns a handler that sets RemoteAddr of requests from a trusted proxy to the address of
+// the client before it calls next.
+func (p Proxies) SetClientAddr(next http.Handler) http.Handler {
 	if len(p) == 0 {
 		return next
 	}
@@ -33,17 +33,17 @@ func (p Proxies) trusted(a netip.Addr) bool {
 	return false
 }
 
-// client reads the header from its end, where the nearest proxy has written, up to
-// the first address that is no trusted proxy's: what is before that anybody may have
-// written. When all are trusted it is the first of all. It is not believed when what
-// a trusted proxy wrote is no address.
+// client returns the address of the client. It reads the header from its end, where the nearest proxy has
+// appended an address, to the first address that is not a trusted proxy; anyone may have written what is
+// before it. If all addresses are trusted, it returns the first one. It returns false if the peer is not
+// trusted or if a trusted proxy wrote something that is not an address.
 func (p Proxies) client(r *http.Request) (netip.Addr, bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !p.trusted(peer.Addr().Unmap().WithZone("")) {
 		return netip.Addr{}, false
 	}
 	var client netip.Addr
-	// Several lines are one list.
+	// Several header lines are one list.
 	for rest := strings.Join(r.Header["X-Forwarded-For"], ","); rest != ""; {
 		last := rest
 		if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
@@ -65,7 +65,7 @@ func (p Proxies) client(r *http.Request) (netip.Addr, bool) {
 	return client, client.IsValid()
 }
 
-// forwarded is an address, which some proxies write with its port.
+// forwarded parses an address. Some proxies append the port.
 func forwarded(text string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(text)
 	if err != nil {

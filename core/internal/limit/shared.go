@@ -11,31 +11,31 @@ import (
 )
 
 const (
-	// patience is how long a request waits for the shared counter, and pause for how
-	// long nobody asks it after it failed.
-	patience = time.Second
-	pause    = 2 * time.Second
-	// sweepEvery is how often keys that are over are deleted, sweepRows at once.
-	sweepEvery = time.Minute
-	sweepRows  = 1000
+	// storeTimeout bounds the time that a request waits for the store.
+	storeTimeout = time.Second
+	// retryInterval is the time between two calls of a store that fails.
+	retryInterval = 2 * time.Second
+	// sweepInterval is the time between two deletions of old keys, sweepRows the size of a batch.
+	sweepInterval = time.Minute
+	sweepRows     = 1000
 )
 
-// Shared counts in a store, for all servers on it, and in memory while the store
-// does not answer. It remembers what the store said: whom that refuses is refused
-// here until the window is over, so that a flood does not reach the database.
+// Shared counts in a store that all servers share, and in memory while the store does not answer. It
+// remembers the rates of the store: a key that exceeds its limit is rejected without asking the store until
+// its window ends, so that a flood of requests does not reach the database. It is safe for concurrent use.
 type Shared struct {
 	store  core.RateStore
 	known  *Memory
 	logger *slog.Logger
-	// clock is how long it runs, whatever is done to the machine's time.
+	// clock returns the time since the start. Changes of the system time do not affect it.
 	clock func() time.Duration
-	// askAgain is when on it the store may be asked again; 0 while it answers.
-	askAgain atomic.Int64
-	stop     context.CancelFunc
-	swept    sync.WaitGroup
+	// retryAt is the time of clock at which the store may be called again, or 0 while it answers.
+	retryAt atomic.Int64
+	stop    context.CancelFunc
+	swept   sync.WaitGroup
 }
 
-// NewShared makes one that sweeps the store until Close.
+// NewShared returns a Shared that deletes old keys from the store until Close.
 func NewShared(store core.RateStore, logger *slog.Logger) *Shared {
 	ctx, stop := context.WithCancel(context.Background())
 	start := time.Now()
@@ -47,7 +47,7 @@ func NewShared(store core.RateStore, logger *slog.Logger) *Shared {
 	return s
 }
 
-// Close ends the sweeping.
+// Close stops the deletion of old keys.
 func (s *Shared) Close() {
 	s.stop()
 	s.swept.Wait()
@@ -59,7 +59,7 @@ func (s *Shared) TakeRate(ctx context.Context, key string, l core.RateLimit) (co
 		return r, nil
 	}
 	var r core.Rate
-	if !s.ask(ctx, func(ctx context.Context) (err error) {
+	if !s.call(ctx, func(ctx context.Context) (err error) {
 		r, err = s.store.TakeRate(ctx, key, l)
 		return err
 	}) {
@@ -71,53 +71,54 @@ func (s *Shared) TakeRate(ctx context.Context, key string, l core.RateLimit) (co
 
 // RefundRate implements core.RateCounter. It never fails.
 func (s *Shared) RefundRate(ctx context.Context, key string) error {
-	s.ask(ctx, func(ctx context.Context) error { return s.store.RefundRate(ctx, key) })
+	s.call(ctx, func(ctx context.Context) error { return s.store.RefundRate(ctx, key) })
 	return s.known.RefundRate(ctx, key)
 }
 
 // ResetRate implements core.RateCounter. It never fails.
 func (s *Shared) ResetRate(ctx context.Context, key string) error {
-	s.ask(ctx, func(ctx context.Context) error { return s.store.ResetRate(ctx, key) })
+	s.call(ctx, func(ctx context.Context) error { return s.store.ResetRate(ctx, key) })
 	return s.known.ResetRate(ctx, key)
 }
 
 func (s *Shared) look(key string) core.Rate { return s.known.look(key) }
 
-// ask says whether the store has answered. Of those who come when it was down, one
-// finds out whether it is back. A client that leaves is no failure of the store's.
-func (s *Shared) ask(ctx context.Context, question func(context.Context) error) bool {
-	if at := s.askAgain.Load(); at != 0 {
+// call calls the store and reports whether it answered. While the store fails, one request in each
+// retryInterval calls it. A client that disconnects does not count as a failure of the store.
+func (s *Shared) call(ctx context.Context, do func(context.Context) error) bool {
+	if at := s.retryAt.Load(); at != 0 {
 		now := s.clock()
-		if int64(now) < at || !s.askAgain.CompareAndSwap(at, int64(now+pause)) {
+		if int64(now) < at || !s.retryAt.CompareAndSwap(at, int64(now+retryInterval)) {
 			return false
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	err := question(ctx)
+	err := do(ctx)
 	if err == nil {
-		if s.askAgain.Swap(0) != 0 {
-			s.logger.InfoContext(ctx, "rate limits are shared with the other servers again")
+		if s.retryAt.Swap(0) != 0 {
+			s.logger.InfoContext(ctx, "sharing rate limits with the other servers again")
 		}
 		return true
 	}
-	if s.askAgain.Swap(int64(s.clock()+pause)) == 0 {
-		s.logger.WarnContext(ctx, "rate limits are not shared with the other servers: this one counts for itself meanwhile", "error", err)
+	if s.retryAt.Swap(int64(s.clock()+retryInterval)) == 0 {
+		s.logger.WarnContext(ctx, "sharing rate limits with the other servers failed: this server counts on its own until the database answers", "error", err)
 	}
 	return false
 }
 
+// sweep deletes old keys until ctx is cancelled.
 func (s *Shared) sweep(ctx context.Context) {
 	for {
 		select {
-		case <-time.After(sweepEvery):
+		case <-time.After(sweepInterval):
 		case <-ctx.Done():
 			return
 		}
 		for n := sweepRows; n == sweepRows && ctx.Err() == nil; {
 			var err error
 			if n, err = s.store.DeleteRates(ctx, sweepRows); err != nil && ctx.Err() == nil {
-				s.logger.WarnContext(ctx, "old rate counts not deleted: trying again later", "error", err)
+				s.logger.WarnContext(ctx, "deleting old rate counts failed: retrying later", "error", err)
 			}
 		}
 	}

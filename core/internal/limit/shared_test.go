@@ -13,15 +13,15 @@ import (
 	"github.com/agentarea/agentarea/storage/storagetest"
 )
 
-// store is a shared counter that may be down.
+// store is a shared counter that fails while down is set, and counts its calls.
 type store struct {
 	*Memory
 	down  atomic.Bool
-	asked atomic.Int64
+	calls atomic.Int64
 }
 
 func (s *store) TakeRate(ctx context.Context, key string, l core.RateLimit) (core.Rate, error) {
-	s.asked.Add(1)
+	s.calls.Add(1)
 	if s.down.Load() {
 		return core.Rate{}, errors.New("connection refused")
 	}
@@ -45,34 +45,34 @@ func TestShared(t *testing.T) {
 	storagetest.RunRates(t, s)
 }
 
-// Whom the store has refused it is not asked about again before the window is over.
-func TestSharedRefusesWithoutAsking(t *testing.T) {
+// A key that exceeds its limit is rejected without asking the store until its window ends.
+func TestShared_rejectsWithoutTheStore(t *testing.T) {
 	t.Parallel()
 	s, st, _ := newShared(t)
 	l := core.RateLimit{PerMinute: 2}
 	for i := range 50 {
 		if r, _ := s.TakeRate(t.Context(), "ada", l); r.Allowed != (i < 2) {
-			t.Fatalf("%d: %+v", i, r)
+			t.Fatalf("request %d: %+v, want only the first 2 allowed", i, r)
 		}
 	}
-	if n := st.asked.Load(); n != 2 {
-		t.Errorf("the store was asked %d times", n)
+	if n := st.calls.Load(); n != 2 {
+		t.Errorf("the store was called %d times, want 2", n)
 	}
-	// Another limit is another question.
+	// The store must decide about another limit.
 	if r, _ := s.TakeRate(t.Context(), "ada", core.RateLimit{PerMinute: 3}); !r.Allowed || r.Minute.Count != 3 {
-		t.Errorf("%+v", r)
+		t.Errorf("with another limit: %+v, want the third request allowed", r)
 	}
 }
 
-// A store that is down keeps nobody out, and makes nobody wait but one now and then:
-// requests are counted here, from where the store had them.
-func TestSharedCountsHereWhileTheStoreIsDown(t *testing.T) {
+// While the store fails, requests are counted in memory, starting at the counts of the store, and only one
+// request in each interval calls the store.
+func TestShared_storeDown(t *testing.T) {
 	t.Parallel()
 	s, st, log := newShared(t)
 	var clock atomic.Int64
 	s.clock = func() time.Duration { return time.Duration(clock.Load()) }
 	l := core.RateLimit{PerMinute: 5}
-	taken := func() (n int) {
+	allowed := func() (n int) {
 		for range 4 {
 			if r, err := s.TakeRate(t.Context(), "ada", l); err != nil {
 				t.Fatal(err)
@@ -82,49 +82,49 @@ func TestSharedCountsHereWhileTheStoreIsDown(t *testing.T) {
 		}
 		return n
 	}
-	if n := taken(); n != 4 {
-		t.Fatalf("%d taken", n)
+	if n := allowed(); n != 4 {
+		t.Fatalf("%d requests allowed, want 4", n)
 	}
 	st.down.Store(true)
-	st.asked.Store(0)
-	if n := taken(); n != 1 {
-		t.Errorf("%d taken with 4 of 5 used", n)
+	st.calls.Store(0)
+	if n := allowed(); n != 1 {
+		t.Errorf("%d requests allowed after 4 of 5, want 1", n)
 	}
-	if n := st.asked.Load(); n != 1 {
-		t.Errorf("a store that is down was asked %d times", n)
+	if n := st.calls.Load(); n != 1 {
+		t.Errorf("the failing store was called %d times, want 1", n)
 	}
 	_, _ = s.TakeRate(t.Context(), "bob", l)
-	clock.Add(int64(pause))
+	clock.Add(int64(retryInterval))
 	for range 3 {
 		_, _ = s.TakeRate(t.Context(), "bob", l)
 	}
-	if n := st.asked.Load(); n != 2 {
-		t.Errorf("after the pause it was asked %d times in all", n)
+	if n := st.calls.Load(); n != 2 {
+		t.Errorf("the failing store was called %d times after the interval, want 2", n)
 	}
 	st.down.Store(false)
-	clock.Add(int64(pause))
+	clock.Add(int64(retryInterval))
 	_, _ = s.TakeRate(t.Context(), "eve", l)
 	_, _ = s.TakeRate(t.Context(), "eve", l)
-	if n := st.asked.Load(); n != 4 {
-		t.Errorf("it is back and was asked %d times in all", n)
+	if n := st.calls.Load(); n != 4 {
+		t.Errorf("the store was called %d times after it recovered, want 4", n)
 	}
-	if text := log.String(); strings.Count(text, "are not shared") != 1 || strings.Count(text, "are shared with the other servers again") != 1 {
-		t.Errorf("the log says\n%s", text)
+	if text := log.String(); strings.Count(text, "sharing rate limits with the other servers failed") != 1 || strings.Count(text, "sharing rate limits with the other servers again") != 1 {
+		t.Errorf("log = %s, want one line for the failure and one for the recovery", text)
 	}
 }
 
-// A client that leaves is no failure of the store's.
-func TestSharedOfACallerThatLeft(t *testing.T) {
+// A client that disconnects is not a failure of the store.
+func TestShared_clientDisconnected(t *testing.T) {
 	t.Parallel()
 	s, st, _ := newShared(t)
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	for range 2 {
 		if r, err := s.TakeRate(ctx, "ada", core.RateLimit{PerMinute: 5}); err != nil || !r.Allowed {
-			t.Fatalf("%+v, %v", r, err)
+			t.Fatalf("TakeRate = %+v, %v, want it allowed", r, err)
 		}
 	}
-	if n := st.asked.Load(); n != 2 {
-		t.Errorf("the store was asked %d times", n)
+	if n := st.calls.Load(); n != 2 {
+		t.Errorf("the store was called %d times, want 2", n)
 	}
 }

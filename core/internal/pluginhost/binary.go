@@ -34,7 +34,7 @@ type binary struct {
 
 // openBinary finds a block's command in dirs, in their order, and verifies its checksum
 // if the block has one. Its errors are *config.Error.
-func openBinary(s *config.Stanza, dirs []string) (*binary, error) {
+func openBinary(s *config.Block, dirs []string) (*binary, error) {
 	if s.Unpinned {
 		return nil, s.Problem("kind", "Missing sha256", "require_checksums requires a sha256 for every enabled plugin",
 			"run agentarea plugins lock to add it")
@@ -81,7 +81,7 @@ func Checksum(path string) (string, error) {
 	return sum, nil
 }
 
-func findBinary(s *config.Stanza, dirs []string) (program, error) {
+func findBinary(s *config.Block, dirs []string) (program, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, s.Command)
 		info, err := os.Stat(path)
@@ -91,9 +91,9 @@ func findBinary(s *config.Stanza, dirs []string) (program, error) {
 		case err != nil:
 			return program{}, s.Problem("command", "Unreadable command", err.Error(), "")
 		case !info.Mode().IsRegular():
-			return program{}, s.Problem("command", "Bad command", path+" is not a regular file", "")
+			return program{}, s.Problem("command", "Invalid command", path+" is not a regular file", "")
 		case info.Mode().Perm()&0o111 == 0:
-			return program{}, s.Problem("command", "Bad command", path+" is not executable", "chmod +x "+path)
+			return program{}, s.Problem("command", "Invalid command", path+" is not executable", "chmod +x "+path)
 		}
 		return programOf(path, info), nil
 	}

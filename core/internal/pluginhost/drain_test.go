@@ -424,7 +424,7 @@ func TestCloseCancelsCallsOfDrainingPlugins(t *testing.T) {
 	h.reload(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := h.Close(ctx); err == nil || err.Error() != "canceled 1 plugin calls" {
+	if err := h.Close(ctx); err == nil || err.Error() != "canceled plugin calls: 1" {
 		t.Errorf("Close: %v", err)
 	}
 	if !gone(old) {

@@ -20,7 +20,7 @@ var passedEnv = []string{
 }
 
 // environment returns a process's variables, without those that go-plugin adds.
-func environment(s *config.Stanza, level string) []string {
+func environment(s *config.Block, level string) []string {
 	vars := map[string]string{"AGENTAREA_LOG_LEVEL": level}
 	for _, name := range slices.Concat(passedEnv, s.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {

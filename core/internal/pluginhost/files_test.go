@@ -167,27 +167,27 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestLacks(t *testing.T) {
+func TestSupports(t *testing.T) {
 	t.Parallel()
 	h := start(t, testTiming, block("a", ""))
 	for _, model := range []string{"bad-1", "unknown"} {
-		if h.Lacks(t.Context(), model, "images") {
-			t.Errorf("%s: Lacks = true before the models are known", model)
+		if !h.Supports(t.Context(), model, "images") {
+			t.Errorf("Supports(%q) = false before the model list is known, want true", model)
 		}
 	}
-	await(t, 2*time.Second*slow, "the models are listed in the background", func() bool { return h.Lacks(t.Context(), "a/bad-1", "images") })
+	await(t, 2*time.Second*slow, "the list comes in the background", func() bool { return !h.Supports(t.Context(), "a/bad-1", "images") })
 	for _, tt := range []struct {
 		model, capability string
 		want              bool
 	}{
-		{"bad-1", "images", true},
-		{"bad-1", "tools", false},
-		{"a/bad/2", "images", false}, // has no listed capabilities
-		{"a/unknown", "images", false},
-		{"unknown", "images", false},
+		{"bad-1", "images", false},
+		{"bad-1", "tools", true},
+		{"a/bad/2", "images", true}, // the provider lists no capabilities
+		{"a/unknown", "images", true},
+		{"unknown", "images", true},
 	} {
-		if got := h.Lacks(t.Context(), tt.model, tt.capability); got != tt.want {
-			t.Errorf("Lacks(%s, %s) = %v", tt.model, tt.capability, got)
+		if got := h.Supports(t.Context(), tt.model, tt.capability); got != tt.want {
+			t.Errorf("Supports(%q, %q) = %v, want %v", tt.model, tt.capability, got, tt.want)
 		}
 	}
 }

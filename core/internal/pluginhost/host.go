@@ -298,7 +298,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.draining.drains.Wait()
 	err := h.release()
 	if left > 0 {
-		err = errors.Join(err, fmt.Errorf("canceled %d plugin calls", left))
+		err = errors.Join(err, fmt.Errorf("canceled plugin calls: %d", left))
 	}
 	return err
 }

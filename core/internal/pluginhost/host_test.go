@@ -42,7 +42,7 @@ func TestStartReportsConfigErrors(t *testing.T) {
 			`plugin "llm" "a" {
   command = "not-executable"
 }`,
-			`plugins.hcl:2,3-10: Bad command; DIR/not-executable is not executable (chmod +x DIR/not-executable)`,
+			`plugins.hcl:2,3-10: Invalid command; DIR/not-executable is not executable (chmod +x DIR/not-executable)`,
 		},
 		{
 			"checksum",
@@ -464,7 +464,7 @@ func TestCloseCancelsCallsAfterItsContext(t *testing.T) {
 	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := h.Close(ctx); err == nil || err.Error() != "canceled 1 plugin calls" {
+	if err := h.Close(ctx); err == nil || err.Error() != "canceled plugin calls: 1" {
 		t.Errorf("Close: %v", err)
 	}
 	if e := sdk.AsError(<-result); e.Code != sdk.CodePluginCrashed {

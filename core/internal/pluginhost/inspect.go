@@ -35,7 +35,7 @@ func (h *Host) Inspect(ctx context.Context, path string) (*Inspection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the plugin: %w", err)
 	}
-	block := &config.Stanza{Kind: "any", Label: filepath.Base(path), AutoMTLS: true}
+	block := &config.Block{Kind: "any", Label: filepath.Base(path), AutoMTLS: true}
 	i := &instance{
 		block: block, timing: h.timing,
 		proc: newProcess(path, h.starter, &binary{program: programOf(path, info)}, nil, environment(block, h.level),
@@ -72,7 +72,7 @@ func (i *instance) inspect(ctx context.Context) (*Inspection, error) {
 
 // Find returns the path of a block's binary. It searches Options.Dirs and then dirs. Its
 // errors are *config.Error.
-func (h *Host) Find(s *config.Stanza, dirs []string) (string, error) {
+func (h *Host) Find(s *config.Block, dirs []string) (string, error) {
 	if err := h.findDirs(); err != nil {
 		return "", err
 	}

@@ -28,7 +28,7 @@ import (
 
 // instance is one process of a plugin that is configured and takes calls.
 type instance struct {
-	block   *config.Stanza
+	block   *config.Block
 	timing  Timing
 	proc    *process
 	client  *goplugin.Client
@@ -267,6 +267,6 @@ func (i *instance) cleanUp() {
 }
 
 // dataDir returns the directory in which a plugin stores its data.
-func (h *Host) dataDir(s *config.Stanza) string {
+func (h *Host) dataDir(s *config.Block) string {
 	return filepath.Join(h.data, "plugins", s.Kind+"-"+s.Label)
 }

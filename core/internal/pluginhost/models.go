@@ -304,13 +304,13 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	return models, i.annotateCrash(ctx, err)
 }
 
-// Lacks reports whether the provider lists the model with capabilities, but without this
-// one. It returns false if that is unknown, and does not wait: a list that was never
-// fetched is requested in the background.
-func (h *Host) Lacks(ctx context.Context, model, capability string) bool {
+// Supports reports whether the model is known to have the capability. It returns true when
+// the provider does not say, or does not list the model. It never waits: a list that was not
+// fetched yet is fetched in the background.
+func (h *Host) Supports(ctx context.Context, model, capability string) bool {
 	to, ok := h.registry.Load().resolveCached(ctx, model)
 	if !ok {
-		return false
+		return true
 	}
 	l := to.plugin.cachedModels(ctx)
 	if l.models == nil {
@@ -318,8 +318,8 @@ func (h *Host) Lacks(ctx context.Context, model, capability string) bool {
 	}
 	for _, m := range l.models {
 		if m.ID == to.model {
-			return len(m.Capabilities) > 0 && !slices.Contains(m.Capabilities, capability)
+			return len(m.Capabilities) == 0 || slices.Contains(m.Capabilities, capability)
 		}
 	}
-	return false
+	return true
 }

@@ -49,7 +49,7 @@ type observer struct {
 	tracer      trace.Tracer
 }
 
-func (h *Host) observe(s *config.Stanza) []grpc.DialOption {
+func (h *Host) observe(s *config.Block) []grpc.DialOption {
 	o := &observer{kind: s.Kind, label: s.Label, metrics: h.metrics, tracer: h.tracer}
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(o.unary), grpc.WithChainStreamInterceptor(o.stream)}
 }

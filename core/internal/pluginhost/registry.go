@@ -29,7 +29,7 @@ type registry struct {
 func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*source) *supervisor) *registry {
 	dirs := slices.Concat(h.dirs, cfg.PluginDirs)
 	r := &registry{generation: generation, fileBackend: cfg.FileBackend}
-	for _, block := range cfg.Stanzas {
+	for _, block := range cfg.Blocks {
 		s := get(&source{block: block, dirs: dirs})
 		if s.generation == 0 {
 			s.generation = generation

@@ -129,7 +129,7 @@ func TestReload_failureKeepsPlugins(t *testing.T) {
 			"file backend",
 			[]string{`file_backend = "s3"`, a, f},
 			core.CodeValidation,
-			[]string{`FILE:1,16-20: Unknown file backend "s3"; no files plugin has this label, there are: f (add plugin "files" "s3" { … })`},
+			[]string{`FILE:1,16-20: Unknown file backend "s3"; no files plugin has this label; available: f (add plugin "files" "s3" { … })`},
 		},
 		{
 			"errors of several plugins",

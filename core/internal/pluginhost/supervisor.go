@@ -26,7 +26,7 @@ import (
 type supervisor struct {
 	// block is the one that the supervisor was created for. It has the same hash
 	// as source's block.
-	block  *config.Stanza
+	block  *config.Block
 	timing Timing
 	logger *slog.Logger
 	// launch starts a process and configures it.
@@ -73,7 +73,7 @@ type supervisor struct {
 
 // source is what a supervisor starts processes from.
 type source struct {
-	block *config.Stanza
+	block *config.Block
 	// dirs are searched for the command.
 	dirs []string
 }

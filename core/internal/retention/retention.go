@@ -1,8 +1,9 @@
-// Package retention deletes what is older than the settings say, in small batches
-// with pauses, so that nobody waits for it.
+// Package retention deletes data that is older than the settings allow. It works in small batches with
+// pauses, so that it does not delay other writes.
 package retention
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -10,54 +11,51 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// Keep says how long things are kept; 0 is for ever.
+// Keep has the time to keep each kind of data; 0 means forever.
 type Keep struct {
-	// Events are those of ended runs, and notifications.
+	// Events is for the events of ended runs and for notifications.
 	Events time.Duration
-	// Runs are ended runs and tasks.
+	// Runs is for ended runs and tasks.
 	Runs time.Duration
-	// Sessions are those in which nothing is said any more.
+	// Sessions is for sessions, counted from their last message.
 	Sessions time.Duration
-	// Audit are the rows of the audit.
+	// Audit is for audit records.
 	Audit time.Duration
 }
 
-// Options are what a Sweeper is made of. Every and Pause may be left out.
+// Options configure a Sweeper. Interval and Pause are optional.
 type Options struct {
 	Store  core.RetentionStore
 	Keep   Keep
 	Logger *slog.Logger
-	// Every is how often it looks (1 h), and Pause is between two batches (50 ms).
-	Every, Pause time.Duration
+	// Interval is the time between two sweeps (default 1 h), Pause the time between two batches (default
+	// 50 ms).
+	Interval, Pause time.Duration
 }
 
-// logins are of no use this long after their end.
-const logins = 24 * time.Hour
+// keepLogins is the time to keep logins after they have ended.
+const keepLogins = 24 * time.Hour
 
-// Limits of a batch, in rows of the kind: each session may have many messages.
+// Sizes of a batch in rows. A session may have many messages, so its batches are small.
 const (
-	batchOfRuns       = 100
-	notificationBatch = 500
-	batchOfSessions   = 5
+	runBatch     = 100
+	rowBatch     = 500
+	sessionBatch = 5
 )
 
-// Sweeper deletes until it is closed.
+// Sweeper deletes old data at regular intervals until it is closed.
 type Sweeper struct {
 	Options
-	// eventsUpTo is how far events are deleted already.
+	// eventsUpTo is the time up to which events are deleted already.
 	eventsUpTo time.Time
 	stop       context.CancelFunc
 	done       chan struct{}
 }
 
-// Start begins to delete. Several servers may do so at once.
+// Start starts a Sweeper. Several servers may sweep the same database at once.
 func Start(o Options) *Sweeper {
-	if o.Every == 0 {
-		o.Every = time.Hour
-	}
-	if o.Pause == 0 {
-		o.Pause = 50 * time.Millisecond
-	}
+	o.Interval = cmp.Or(o.Interval, time.Hour)
+	o.Pause = cmp.Or(o.Pause, 50*time.Millisecond)
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Sweeper{Options: o, stop: stop, done: make(chan struct{})}
 	go func() {
@@ -65,7 +63,7 @@ func Start(o Options) *Sweeper {
 		for {
 			s.sweep(ctx)
 			select {
-			case <-time.After(s.Every):
+			case <-time.After(s.Interval):
 			case <-ctx.Done():
 				return
 			}
@@ -74,7 +72,7 @@ func Start(o Options) *Sweeper {
 	return s
 }
 
-// Close ends it, between two batches.
+// Close stops the Sweeper after the current batch.
 func (s *Sweeper) Close() {
 	s.stop()
 	<-s.done
@@ -83,44 +81,44 @@ func (s *Sweeper) Close() {
 func (s *Sweeper) sweep(ctx context.Context) {
 	now := time.Now()
 	for _, part := range []struct {
-		what string
-		keep time.Duration
-		drop func(ctx context.Context, before time.Time) (int, error)
+		kind   string
+		keep   time.Duration
+		delete func(ctx context.Context, before time.Time) (int, error)
 	}{
 		{"sessions", s.Keep.Sessions, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteSessions(ctx, before, batchOfSessions)
+			return s.Store.DeleteSessions(ctx, before, sessionBatch)
 		}},
 		{"tasks", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteTasks(ctx, before, batchOfRuns)
+			return s.Store.DeleteTasks(ctx, before, runBatch)
 		}},
 		{"runs", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteRuns(ctx, before, batchOfRuns)
+			return s.Store.DeleteRuns(ctx, before, runBatch)
 		}},
-		{"events", s.Keep.Events, s.dropEvents},
+		{"events", s.Keep.Events, s.deleteEvents},
 		{"notifications", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteNotifications(ctx, before, notificationBatch)
+			return s.Store.DeleteNotifications(ctx, before, rowBatch)
 		}},
 		{"audit", s.Keep.Audit, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteAudit(ctx, before, notificationBatch)
+			return s.Store.DeleteAudit(ctx, before, rowBatch)
 		}},
-		{"logins", logins, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteLogins(ctx, before, notificationBatch)
+		{"logins", keepLogins, func(ctx context.Context, before time.Time) (int, error) {
+			return s.Store.DeleteLogins(ctx, before, rowBatch)
 		}},
 	} {
 		if part.keep > 0 {
-			s.drain(ctx, part.what, now.Add(-part.keep), part.drop)
+			s.deleteAll(ctx, part.kind, now.Add(-part.keep), part.delete)
 		}
 	}
 }
 
-// drain deletes batch after batch.
-func (s *Sweeper) drain(ctx context.Context, what string, before time.Time, drop func(context.Context, time.Time) (int, error)) {
+// deleteAll calls deleteBatch until it deletes nothing more.
+func (s *Sweeper) deleteAll(ctx context.Context, kind string, before time.Time, deleteBatch func(context.Context, time.Time) (int, error)) {
 	total := 0
 	for ctx.Err() == nil {
-		n, err := drop(ctx, before)
+		n, err := deleteBatch(ctx, before)
 		total += n
 		if err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "old data not deleted: trying again later", "what", what, "error", err)
+			s.Logger.WarnContext(ctx, "deleting old data failed: retrying at the next sweep", "kind", kind, "error", err)
 		}
 		if err != nil || n == 0 {
 			break
@@ -131,12 +129,13 @@ func (s *Sweeper) drain(ctx context.Context, what string, before time.Time, drop
 		}
 	}
 	if total > 0 {
-		s.Logger.InfoContext(ctx, "old data deleted", "what", what, "rows", total, "before", before.UTC())
+		s.Logger.InfoContext(ctx, "deleted old data", "kind", kind, "rows", total, "before", before.UTC())
 	}
 }
 
-func (s *Sweeper) dropEvents(ctx context.Context, before time.Time) (int, error) {
-	n, next, err := s.Store.DeleteEvents(ctx, s.eventsUpTo, before, batchOfRuns)
+// deleteEvents deletes a batch of events and remembers how far it came.
+func (s *Sweeper) deleteEvents(ctx context.Context, before time.Time) (int, error) {
+	n, next, err := s.Store.DeleteEvents(ctx, s.eventsUpTo, before, runBatch)
 	if err == nil {
 		s.eventsUpTo = next
 	}

@@ -1,9 +1,9 @@
-// Package run is the engine: it executes runs and records every step.
+// Package run is the run engine: it claims, executes and settles runs.
 //
-// A run is an agent type's loop in a plugin process. What the loop asks of the
-// host (complete with a model, call a tool, read a file) is numbered and recorded
-// before its reply goes back, so that a run that was cut is started again from
-// its beginning, gets the recorded replies at once, and arrives where it was.
+// A run executes the loop of an agent type in a plugin process. The loop makes host calls:
+// it completes with a model, calls a tool or reads a file. Package hostcall handles them.
+// Package journal records each call before its result goes back to the loop, so that an
+// interrupted run starts again from its beginning and continues where it was.
 //
 //	           StartTurn
 //	               │
@@ -15,15 +15,11 @@
 //	   ┌────────────┼───────────┬──────────────┐
 //	   ▼            ▼           ▼              ▼
 //	completed     failed     cancelled    interrupted
-//	 (answer)     (error)   (Cancel, or    (cut too often)
-//	                         partial answer)
+//	 (answer)     (error)   (by Cancel,   (too many
+//	                         with partial  attempts)
+//	                         answer)
 //
-// Each arrow into an end is one transaction: the answer, the run's end, the call
-// that gave the answer, and the last events. Owner and attempt fence it: a
-// server that lost a run can't write to it any more.
-//
-// Messages name files; the bytes stay where they are kept. Only when a prompt
-// goes to a provider is the content put in (expand.go), and only of files that the
-// run's conversation names or that the run has written (conversation.go). The
-// record holds neither prompts nor bytes: what is read again is the same.
+// Each arrow to an end is one transaction, which stores the answer, the end of the run, the
+// call that produced the answer, and the last events. The run's owner and attempt fence it:
+// a server that has lost a run cannot write to it any more.
 package run

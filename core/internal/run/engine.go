@@ -1,8 +1,8 @@
 package run
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,111 +12,101 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/events"
-	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/core/internal/run/hostcall"
+	"github.com/agentarea/agentarea/core/internal/run/journal"
 	"github.com/agentarea/agentarea/sdk/agent"
-	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// Plugins finds the processes that a run needs.
+// Plugins finds the plugins that a run needs.
 type Plugins interface {
-	// Agent gives the agent type of that label. It waits a little while the
-	// plugin is being started, and fails with Unavailable after that.
+	// Agent returns the agent type with that label. It waits a short time while the plugin
+	// is starting, and then fails with Unavailable.
 	Agent(ctx context.Context, label string) (agent.Runner, error)
-	// Provider gives the provider that serves a model and the model's name
-	// there. It waits and fails as Agent does, and with Invalid for a model
-	// that nobody serves.
-	Provider(ctx context.Context, model string) (label, name string, p llm.Provider, err error)
-	// Lacks says that a model's provider lists it with capabilities, and this one
-	// is not among them. What is not known is not lacking.
-	Lacks(ctx context.Context, model, capability string) bool
+
+	hostcall.Providers
 }
 
-// Toolbox holds the tools of a run's agent.
-type Toolbox interface {
-	Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error)
-	// Call calls one tool. What the tool itself reports as a failure is a result.
-	// A call that is repeated after a crash has the number that it had.
-	Call(ctx context.Context, run *core.Run, number uint64, call sdk.ToolCall) (*sdk.ToolResult, error)
-}
+// Toolbox provides the tools of a run's agent.
+type Toolbox = hostcall.Toolbox
 
 // Agents finds the agents of tasks.
 type Agents interface {
 	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
-// Options are what an Engine is made of. Toolbox, Metrics, Tracer and Times may be left out, and
-// Files and FileStore too: then no file can be read or written. Without Queue no
-// tasks are worked on, and without Wakeups a cancel that was asked of another
-// server waits for the next renewal of the lease.
+// Options are the dependencies and settings of an Engine.
 type Options struct {
-	Runs   core.RunStore
-	Tasks  core.TaskStore
-	Queue  core.TaskQueue
-	Agents Agents
-	// Wakeups tell at once of a cancel that was asked of another server.
-	Wakeups  core.Wakeups
+	Runs     core.RunStore
+	Tasks    core.TaskStore
+	Agents   Agents
 	Messages core.MessageStore
 	Log      *events.Log
 	Plugins  Plugins
-	Toolbox  Toolbox
-	// Files and FileStore are for the files that conversations name.
-	Files     core.Files
-	FileStore core.FileStore
-	// Metrics counts, and Tracer makes the spans.
+	Logger   *slog.Logger
+	// Owner identifies this server process in leases.
+	Owner string
+
+	// Queue announces tasks. Without it, the engine executes no tasks.
+	Queue core.TaskQueue
+	// Wakeups deliver cancel requests from other servers at once. Without them, a cancel
+	// request waits for the next renewal of the lease.
+	Wakeups core.Wakeups
+	// Toolbox is optional.
+	Toolbox Toolbox
+	// Files and FileStore are optional. Without them, no files can be read or written.
+	Files     hostcall.FileContent
+	FileStore hostcall.FileStore
+	// Metrics and Tracer are optional.
 	Metrics Metrics
 	Tracer  trace.Tracer
-	Logger  *slog.Logger
-	// Owner names this server's life in leases.
-	Owner string
-	// TaskSlots is how many tasks are worked on at once (8).
+	// TaskSlots is the number of tasks executed concurrently. The default is 8.
 	TaskSlots int
 	Times     Times
 }
 
-// Times are the engine's intervals; zero is the default.
+// Times are the engine's intervals. Zero selects the default.
 type Times struct {
-	// Renew is how often the lease is renewed and orphaned runs are looked for (5 s).
+	// Renew is the interval between renewals of the lease and searches for runs without a
+	// live owner. The default is 5 s.
 	Renew time.Duration
-	// Lease is how long a server's runs stay its own without renewal (20 s).
+	// Lease is how long a server owns its runs after a renewal. The default is 20 s.
 	Lease time.Duration
-	// Retry is the first pause after a write that failed (100 ms); it doubles to 2 s.
+	// Retry is the first pause after a failed write. The default is 100 ms; it doubles up
+	// to 2 s.
 	Retry time.Duration
-	// Backoff is the first pause before a task is tried again (1 s); it doubles to 5 min.
+	// Backoff is the first pause before the next attempt of a task. The default is 1 s; it
+	// doubles up to 5 min.
 	Backoff time.Duration
 }
 
-// maxAttempts is how often a run is started before it counts as interrupted.
-const maxAttempts = 5
+// claimLimit is the most runs that one renewal of the lease takes over.
+const claimLimit = 100
 
 // Engine executes runs. It implements core.Runner.
 type Engine struct {
-	Options
+	opts     Options
+	retry    journal.Retry
+	services *hostcall.Services
+	active   activeRuns
+	tasks    *taskWorker
 
-	// ctx ends when the engine stops and leaves its runs to others.
-	ctx   context.Context
-	leave context.CancelCauseFunc
-	// loop ends the renewal of the lease.
-	loop    context.CancelFunc
-	looping sync.WaitGroup
-
-	mu     sync.Mutex
-	active map[string]*execution
-	// closing refuses new turns.
-	closing bool
-	running sync.WaitGroup
-
-	tasks taskWork
+	// ctx ends when the engine abandons its runs.
+	ctx     context.Context
+	abandon context.CancelCauseFunc
+	// stopLoops ends the goroutines that renew the lease and look for tasks.
+	stopLoops func()
+	loops     sync.WaitGroup
 }
 
-var errStopping = errors.New("the server is stopping")
-
-// New makes an engine. Start begins its work.
+// New returns an Engine, which Start starts.
 func New(o Options) *Engine {
-	o.Times.Renew = orDefault(o.Times.Renew, 5*time.Second)
-	o.Times.Lease = orDefault(o.Times.Lease, 20*time.Second)
-	o.Times.Retry = orDefault(o.Times.Retry, 100*time.Millisecond)
+	o.Times.Renew = cmp.Or(o.Times.Renew, 5*time.Second)
+	o.Times.Lease = cmp.Or(o.Times.Lease, 20*time.Second)
+	o.Times.Retry = cmp.Or(o.Times.Retry, 100*time.Millisecond)
+	o.Times.Backoff = cmp.Or(o.Times.Backoff, time.Second)
+	o.TaskSlots = cmp.Or(o.TaskSlots, 8)
 	if o.Toolbox == nil {
-		o.Toolbox = noTools{}
+		o.Toolbox = hostcall.NoTools{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = noMetrics{}
@@ -124,240 +114,214 @@ func New(o Options) *Engine {
 	if o.Tracer == nil {
 		o.Tracer = noop.Tracer{}
 	}
-	o.Times.Backoff = orDefault(o.Times.Backoff, time.Second)
-	if o.TaskSlots == 0 {
-		o.TaskSlots = 8
+	e := &Engine{
+		opts:  o,
+		retry: journal.Retry{Logger: o.Logger, Pause: o.Times.Retry},
+		services: &hostcall.Services{
+			Providers: o.Plugins, Metrics: o.Metrics, Tracer: o.Tracer, RetryPause: o.Times.Retry,
+		},
+		active: activeRuns{byID: map[string]*execution{}},
 	}
-	e := &Engine{Options: o, active: map[string]*execution{}}
-	e.tasks.slots = make(chan struct{}, o.TaskSlots)
-	e.ctx, e.leave = context.WithCancelCause(context.Background())
+	e.tasks = newTaskWorker(e)
+	e.ctx, e.abandon = context.WithCancelCause(context.Background())
 	return e
 }
 
-func orDefault(d, def time.Duration) time.Duration {
-	if d == 0 {
-		return def
-	}
-	return d
-}
-
-// Start takes the lease, takes up the runs that were cut, and goes on looking
-// for such runs until Close.
+// Start acquires the lease and resumes runs that were interrupted. It keeps looking for
+// such runs, and for tasks, until Close.
 func (e *Engine) Start(ctx context.Context) error {
 	if err := e.renew(ctx); err != nil {
 		return err
 	}
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
-	e.loop = stop
-	if e.Wakeups != nil {
-		unsubscribe := e.Wakeups.Subscribe(func(s core.Wakeup) {
-			if s.Topic == core.TopicCancel {
-				e.cancelHere(s.ID)
+	e.stopLoops = stop
+	if e.opts.Wakeups != nil {
+		unsubscribe := e.opts.Wakeups.Subscribe(func(w core.Wakeup) {
+			if w.Topic == core.TopicCancel {
+				e.active.cancel(w.ID)
 			}
 		})
-		e.loop = func() {
+		e.stopLoops = func() {
 			unsubscribe()
 			stop()
 		}
 	}
-	e.looping.Go(func() {
-		ticker := time.NewTicker(e.Times.Renew)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-loop.Done():
-				return
-			case <-ticker.C:
-			}
-			if err := e.renew(loop); err != nil && loop.Err() == nil {
-				e.Logger.ErrorContext(loop, "lease not renewed", "error", err)
-			}
-		}
-	})
-	return e.startTasks(loop)
+	e.loops.Go(func() { e.renewLoop(loop) })
+	return e.tasks.start(loop)
 }
 
-// Close refuses new turns, gives those under way until ctx ends, and leaves the
-// rest as they stand, to be taken up by the next server.
+// Close refuses new runs and waits for those in progress until ctx ends. It abandons the
+// rest, so that another server resumes them.
 func (e *Engine) Close(ctx context.Context) error {
-	e.mu.Lock()
-	e.closing = true
-	e.mu.Unlock()
-	e.stopTasks(ctx)
+	e.active.drain()
+	e.tasks.stop(ctx)
 	idle := make(chan struct{})
 	go func() {
-		e.running.Wait()
+		e.active.wait()
 		close(idle)
 	}()
 	select {
 	case <-idle:
 	case <-ctx.Done():
 	}
-	e.leave(errStopping)
+	e.abandon(errStopping)
 	<-idle
-	if e.loop != nil {
-		e.loop()
+	if e.stopLoops != nil {
+		e.stopLoops()
 	}
-	e.looping.Wait()
+	e.loops.Wait()
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return e.Runs.ReleaseLease(release, e.Owner)
+	return e.opts.Runs.ReleaseLease(release, e.opts.Owner)
 }
 
-// renew keeps this server's runs its own, takes up those of dead servers, and
-// carries out cancels that were asked of another server.
+func (e *Engine) renewLoop(ctx context.Context) {
+	ticker := time.NewTicker(e.opts.Times.Renew)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := e.renew(ctx); err != nil && ctx.Err() == nil {
+			e.opts.Logger.ErrorContext(ctx, "cannot renew lease", "owner", e.opts.Owner, "error", err)
+		}
+	}
+}
+
+// renew renews the lease of this server, takes over the runs of dead servers, and carries
+// out cancel requests from other servers.
 func (e *Engine) renew(ctx context.Context) error {
 	now := time.Now().UTC()
-	if err := e.Runs.RenewLease(ctx, e.Owner, now.Add(e.Times.Lease)); err != nil {
+	if err := e.opts.Runs.RenewLease(ctx, e.opts.Owner, now.Add(e.opts.Times.Lease)); err != nil {
 		return err
 	}
-	if !e.admit() {
+	if !e.active.admit() {
 		return nil
 	}
-	defer e.running.Done()
-	runs, err := e.Runs.ClaimRuns(ctx, e.Owner, now, 100)
+	defer e.active.release()
+	runs, err := e.opts.Runs.ClaimRuns(ctx, e.opts.Owner, now, claimLimit)
 	if err != nil {
 		return err
 	}
 	for _, r := range runs {
-		e.running.Go(func() { e.takeUp(r) })
+		e.active.start(func() { e.resume(r) })
 	}
-	ids, err := e.Runs.CancelRequests(ctx, e.Owner)
+	ids, err := e.opts.Runs.CancelRequests(ctx, e.opts.Owner)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		e.cancelHere(id)
+		e.active.cancel(id)
 	}
 	return nil
 }
 
-// admit counts work that begins, unless the engine is closing.
-func (e *Engine) admit() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closing {
-		return false
-	}
-	e.running.Add(1)
-	return true
-}
-
-// takeUp goes on with a run that was cut, or whose task's turn it is.
-func (e *Engine) takeUp(r *core.Run) {
-	log := e.Logger.With("run_id", r.ID, "attempt", r.Attempt)
+// resume executes a run that was claimed from another server.
+func (e *Engine) resume(r *core.Run) {
+	logger := e.opts.Logger.With("run_id", r.ID, "attempt", r.Attempt)
+	retry := journal.Retry{Logger: logger, Pause: e.opts.Times.Retry}
 	var x *execution
-	err := e.retry(e.ctx, log, func(ctx context.Context) (err error) {
+	err := retry.Do(e.ctx, func(ctx context.Context) (err error) {
 		x, err = e.restore(ctx, r)
 		return err
 	})
 	if err != nil {
-		log.ErrorContext(e.ctx, "run not taken up", "error", err)
+		logger.ErrorContext(e.ctx, "cannot resume run", "error", err)
 		return
 	}
-	log.InfoContext(x.base, "run taken up")
-	defer e.retire(x)
+	logger.InfoContext(x.settler.base, "resuming run")
+	defer e.remove(x)
 	x.resume()
-	<-x.done
+	<-x.settler.done
 }
 
-// retry does something with the database, and does it again after a pause, for
-// as long as the database is away.
-func (e *Engine) retry(ctx context.Context, log *slog.Logger, do func(context.Context) error) error {
-	pause := e.Times.Retry
-	for {
-		err := do(ctx)
-		if err == nil || core.CodeOf(err) != core.CodeUnavailable {
-			return err
-		}
-		log.ErrorContext(ctx, "the database is away: trying again", "error", err, "pause", pause)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		pause = min(2*pause, 2*time.Second)
-	}
-}
-
-// restore makes the execution of a run from what is stored of it.
+// restore returns the execution of a run from its stored state.
 func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
-	input, err := e.Messages.Message(ctx, r.InputID)
+	input, err := e.opts.Messages.Message(ctx, r.InputID)
 	if err != nil {
 		return nil, err
 	}
-	calls, err := e.Runs.Calls(ctx, r.ID)
+	calls, err := e.opts.Runs.Calls(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
 	var task *core.Task
 	if r.TaskID != "" {
-		if task, err = e.Tasks.Task(ctx, core.Actor{UserID: r.UserID}, r.TaskID); err != nil {
+		if task, err = e.opts.Tasks.Task(ctx, core.Actor{UserID: r.UserID}, r.TaskID); err != nil {
 			return nil, err
 		}
 	}
-	stream, err := e.Log.Reopen(ctx, r.ID)
+	stream, err := e.opts.Log.Reopen(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	x := e.execution(origin{ctx: context.Background(), at: time.Now()}, r, input, stream)
-	x.task = task
-	for _, c := range calls {
-		x.recorded[c.Number] = c
-		x.usage = x.usage.Add(c.Usage)
-		x.recall(c)
-	}
-	return x, nil
+	from := origin{ctx: context.Background(), at: time.Now()}
+	return e.add(from, state{run: r, input: input, task: task, stream: stream, calls: calls}), nil
 }
 
 // origin is where a run comes from.
 type origin struct {
-	// ctx is that of the request that made the run, whose trace and id it goes on with; it
-	// has none when the run was a task's or another server's.
-	ctx context.Context //nolint:containedctx // read once, when the run begins
-	// agentName is empty when it is not known any more.
+	// ctx is the context of the request that started the run; the run continues its trace
+	// and its request ID. It is empty for a task and for a run of another server.
+	ctx context.Context
+	// agentName is empty if it is unknown.
 	agentName string
 	at        time.Time
 }
 
-// execution makes one and enters it among the active ones.
-func (e *Engine) execution(from origin, r *core.Run, input *core.Message, stream *events.Stream) *execution {
-	x := &execution{
-		engine: e, run: r, input: input, stream: stream,
-		recorded: map[uint64]*core.Call{}, done: make(chan struct{}),
-		log: e.Logger, begun: from.at, outcome: outcomeLeft,
-	}
-	x.toolbox = newFileTools(x, e.Toolbox)
-	x.span = e.beginSpan(from, r)
-	x.base = core.WithLogFields(trace.ContextWithSpan(e.ctx, x.span), core.LogFields{
-		RequestID: core.LogFieldsFromContext(from.ctx).RequestID, RunID: r.ID, UserID: r.UserID,
+// state is what an execution starts from.
+type state struct {
+	run    *core.Run
+	input  *core.Message
+	task   *core.Task // nil for a chat turn
+	stream *events.Stream
+	// calls are the calls recorded by earlier attempts.
+	calls []*core.Call
+}
+
+// add returns a new execution and adds it to the active runs.
+func (e *Engine) add(from origin, s state) *execution {
+	o := &e.opts
+	span := startRunSpan(o.Tracer, from, s.run)
+	base := core.WithLogFields(trace.ContextWithSpan(e.ctx, span), core.LogFields{
+		RequestID: core.LogFieldsFromContext(from.ctx).RequestID, RunID: s.run.ID, UserID: s.run.UserID,
 	})
-	x.ctx, x.stop = context.WithCancelCause(x.base)
-	e.Metrics.RunStarted(r.Kind)
-	e.mu.Lock()
-	e.active[r.ID] = x
-	e.mu.Unlock()
+	ctx, stop := context.WithCancelCause(base)
+	files := hostcall.NewFiles(s.run, o.FileStore, o.Files)
+	// The config was checked when the agent was written. What cannot be decoded is not set.
+	config, _ := core.ParseAgentConfig(s.run.Config)
+	tools := hostcall.NewFileTools(o.Toolbox, files, config.Tools)
+	tools.Restore(s.calls)
+	x := &execution{
+		run: s.run, input: s.input, task: s.task, config: config,
+		agents: o.Plugins, messages: o.Messages, retry: e.retry, logger: o.Logger,
+		journal: journal.New(journal.Options{
+			Context: base, Retry: e.retry, Run: s.run, Store: o.Runs, Stream: s.stream, Recorded: s.calls,
+		}),
+		files:  files,
+		output: output{stream: s.stream, metrics: o.Metrics, kind: s.run.Kind, start: from.at},
+		span:   span, start: from.at,
+	}
+	x.settler = settler{
+		run: s.run, task: s.task, journal: x.journal, output: &x.output, files: files,
+		tasks: o.Tasks, backoff: backoff(o.Times.Backoff), logger: o.Logger,
+		base: base, ctx: ctx, stop: stop, done: make(chan struct{}), outcome: outcomeAbandoned,
+	}
+	x.calls = hostcall.New(e.services, hostcall.Scope{
+		Run: s.run, Journal: x.journal, Recorder: &x.settler, Settler: &x.settler, Output: &x.output,
+		Files: files, Tools: tools, Logger: o.Logger,
+	})
+	o.Metrics.RunStarted(s.run.Kind)
+	e.active.add(x)
 	return x
 }
 
-// retire forgets an execution that is done.
-func (e *Engine) retire(x *execution) {
-	x.stop(nil)
-	x.endSpan()
-	e.Metrics.RunEnded(x.run.Kind, x.outcome, time.Since(x.begun))
-	e.mu.Lock()
-	delete(e.active, x.run.ID)
-	e.mu.Unlock()
-}
-
-func (e *Engine) find(id string) *execution {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.active[id]
-}
-
-func (e *Engine) cancelHere(id string) {
-	if x := e.find(id); x != nil {
-		x.stop(errCancelled)
-	}
+// remove removes a settled execution.
+func (e *Engine) remove(x *execution) {
+	x.settler.stop(nil)
+	endRunSpan(x.span, x.settler.outcome, x.settler.final)
+	e.opts.Metrics.RunEnded(x.run.Kind, x.settler.outcome, time.Since(x.start))
+	e.active.remove(x)
 }

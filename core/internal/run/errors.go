@@ -1,61 +1,37 @@
 package run
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// toSDK makes the error that a plugin is told, and that a run keeps, of any
-// error. What is not meant for people is logged by the caller.
-func toSDK(err error) *sdk.Error {
-	// First, for what such an error wraps is private.
-	var shown *core.Error
-	if errors.As(err, &shown) {
-		return fromCore(shown)
-	}
-	var own *sdk.Error
-	if errors.As(err, &own) {
-		return own
-	}
-	var timeout timeoutError
-	if errors.As(err, &timeout) {
-		return &sdk.Error{Code: sdk.CodeTimeout, Message: timeout.Error()}
-	}
-	switch {
-	case errors.Is(err, errCancelled), errors.Is(err, context.Canceled):
-		return &sdk.Error{Code: sdk.CodeCancelled, Message: "the run was cancelled"}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &sdk.Error{Code: sdk.CodeTimeout, Message: "it took too long", Retryable: true}
-	}
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "internal error"}
+// The causes for which the context of a run ends.
+var (
+	errStopping = errors.New("the server is stopping")
+	// errCancelled is an *sdk.Error so that an interrupted host call reports it.
+	errCancelled error = &sdk.Error{Code: sdk.CodeCancelled, Message: "The run was cancelled."}
+	// errSettled is also returned for a write of a run that has ended, or that another
+	// server or attempt owns.
+	errSettled = errors.New("the run has ended or is executed by another server or attempt")
+)
+
+// timeoutError is the cause for which the context of a run ends after its timeout.
+type timeoutError struct{ after time.Duration }
+
+func (e timeoutError) Error() string {
+	return fmt.Sprintf("The run exceeded timeout_seconds (%s s).", strconv.FormatFloat(e.after.Seconds(), 'f', -1, 64))
 }
 
-func fromCore(e *core.Error) *sdk.Error {
-	code := sdk.CodeInternal
-	switch e.Code { //nolint:exhaustive // the others do not come from plugins or stores
-	case core.CodeValidation:
-		code = sdk.CodeInvalidRequest
-	case core.CodeNotFound:
-		code = sdk.CodeNotFound
-	case core.CodeUnavailable:
-		code = sdk.CodeUnavailable
-	case core.CodeInsufficientStorage:
-		code = sdk.CodeNoSpace
-	}
-	message := e.Message
-	if len(e.Fields) > 0 {
-		message = fmt.Sprintf("%s: %s", e.Fields[0].Field, e.Fields[0].Issue)
-	}
-	return &sdk.Error{Code: code, Message: message, Retryable: code == sdk.CodeUnavailable, RetryAfter: e.RetryAfter}
-}
+// Unwrap returns the error that the run stores.
+func (e timeoutError) Unwrap() error { return &sdk.Error{Code: sdk.CodeTimeout, Message: e.Error()} }
 
-// shown is how the API shows the error of a run: whose fault it is, and what
-// somebody can do.
-func shown(e *sdk.Error) *core.Error {
+// publicError returns the error of a run as the API shows it.
+func publicError(e *sdk.Error) *core.Error {
 	out := &core.Error{Code: core.CodeUpstream, Message: e.Message, RetryAfter: e.RetryAfter}
 	switch e.Code {
 	case sdk.CodeRateLimited, sdk.CodePluginCrashed:
@@ -68,18 +44,16 @@ func shown(e *sdk.Error) *core.Error {
 		out.Code = core.CodeUpstreamTimeout
 	case sdk.CodeCancelled:
 		out.Code = core.CodeConflict
-	case sdk.CodeInternal, sdk.CodeNondeterministic:
-		out.Code = core.CodeUpstream
-	case sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound, sdk.CodeContentFilter,
-		sdk.CodeContextTooLong, sdk.CodeMaxSteps, sdk.CodeNoSpace:
+	case sdk.CodeInternal, sdk.CodeNondeterministic, sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound,
+		sdk.CodeContentFilter, sdk.CodeContextTooLong, sdk.CodeMaxSteps, sdk.CodeNoSpace:
 	}
 	return out
 }
 
-// outcome is the error of a run that ended without an answer.
-func outcome(r *core.Run) error {
+// endError returns the error of a run that ended without an answer.
+func endError(r *core.Run) error {
 	if r.Error != nil {
-		return shown(r.Error)
+		return publicError(r.Error)
 	}
-	return core.Conflict("The run is %s", r.Status)
+	return core.Conflict("Run %q ended with status %s.", r.ID, r.Status)
 }

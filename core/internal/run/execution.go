@@ -1,172 +1,173 @@
 package run
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
-	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/agentarea/agentarea/core"
-	"github.com/agentarea/agentarea/core/internal/events"
+	"github.com/agentarea/agentarea/core/internal/run/hostcall"
+	"github.com/agentarea/agentarea/core/internal/run/journal"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
 const (
-	// historyLimit is how many earlier messages a run is given at the most.
+	// historyLimit is the most earlier messages that a run receives.
 	historyLimit = 100
-	// restartPatience is how long a run that was cut waits for its agent type.
-	restartPatience = 30 * time.Second
-	// defaultTimeout is how long a run may take unless its config says otherwise.
+	// restartTimeout is how long a run that is started again waits for its agent type.
+	restartTimeout = 30 * time.Second
+	// defaultTimeout is the timeout of a run whose config does not set one.
 	defaultTimeout = 10 * time.Minute
+	// maxRunAttempts is how often a run is started before it counts as interrupted.
+	maxRunAttempts = 5
 )
 
-// execution is a run that is executed here.
-type execution struct {
-	engine *Engine
-	run    *core.Run
-	input  *core.Message
-	stream *events.Stream
-	log    *slog.Logger
-	// task is what the run is of; nil for a chat turn. resumed says that it waited
-	// for another attempt.
-	task    *core.Task
-	resumed bool
-	files   conversation
-	// toolbox is the engine's, with the tools for files.
-	toolbox *fileTools
-
-	// base ends with the engine's work, and carries the run's span and the fields of
-	// its lines in the log.
-	base context.Context
-	span trace.Span
-	// ctx ends when the run is cancelled, takes too long, has ended, or the
-	// engine stops; its cause says which.
-	ctx  context.Context
-	stop context.CancelCauseFunc
-
-	mu sync.Mutex
-	// recorded are the calls that are stored, by number.
-	recorded map[uint64]*core.Call
-	usage    sdk.Usage
-	// partial is the text that was forwarded since the last recorded call.
-	partial strings.Builder
-	// shown says that a token was.
-	shown bool
-	// ending is set by whoever ends the run, once.
-	ending bool
-
-	// done is closed when the run has ended or is lost; then answer or failure
-	// is set, unless it is lost.
-	done    chan struct{}
-	answer  *core.Message
-	failure error
-
-	begun time.Time
-	// outcome is how the run ended here, and final its end if it has one.
-	outcome string
-	final   *core.Run
+// maxAttempts returns how often a run may be started. The run of a task, which may be nil,
+// is started once more for each attempt of the task.
+func maxAttempts(task *core.Task) int {
+	if task != nil {
+		return maxRunAttempts + task.MaxAttempts
+	}
+	return maxRunAttempts
 }
 
-// resume goes on with a run that was cut by a crash of its server.
+// agentTypes finds the plugins of agent types.
+type agentTypes interface {
+	Agent(ctx context.Context, label string) (agent.Runner, error)
+}
+
+// messageHistory reads earlier messages. core.MessageStore implements it.
+type messageHistory interface {
+	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*core.Message, error)
+}
+
+// execution executes one run on this server.
+type execution struct {
+	run   *core.Run
+	input *core.Message
+	task  *core.Task // nil for a chat turn
+	// config is the config of the agent when the run was created.
+	config core.AgentConfig
+	// deferred reports whether the task has waited for this attempt.
+	deferred bool
+
+	agents   agentTypes
+	messages messageHistory
+	retry    journal.Retry
+	logger   *slog.Logger
+
+	journal *journal.Journal
+	files   *hostcall.Files
+	output  output
+	settler settler
+	calls   agent.Handler
+
+	span  trace.Span
+	start time.Time
+}
+
+// resume continues a run that was interrupted by a crash of its server.
 func (x *execution) resume() {
 	if x.run.CancelRequested {
-		x.stop(errCancelled)
+		x.settler.stop(errCancelled)
 	}
-	if x.run.Attempt >= x.maxAttempts() {
-		x.finish(core.RunInterrupted, nil, &sdk.Error{
-			Code: sdk.CodeInternal, Message: "the run was cut by a crash too often and is not started again",
+	if x.run.Attempt >= maxAttempts(x.task) {
+		x.settler.finish(core.RunInterrupted, nil, &sdk.Error{
+			Code: sdk.CodeInternal, Message: "The run was interrupted by crashes too often and is not restarted.",
 		})
 		return
 	}
 	if err := x.restart(); err != nil {
-		x.lose(err)
+		x.settler.abandon(err)
 		return
 	}
 	x.execute()
 }
 
-// maxAttempts is how often the run may be started: a task is started once more for
-// each attempt.
-func (x *execution) maxAttempts() int {
-	if x.task != nil {
-		return maxAttempts + x.task.MaxAttempts
-	}
-	return maxAttempts
+// restart starts the next attempt of the run.
+func (x *execution) restart() error {
+	x.output.resetPartial()
+	return x.journal.Restart()
 }
 
-// execute starts the run's loop, and starts it again when its plugin dies.
+// execute runs the agent's loop, and starts it again when its plugin dies. The run may
+// still be settled concurrently when execute returns: wait for settler.done.
 func (x *execution) execute() {
-	defer context.AfterFunc(x.ctx, x.cut)()
-	defer x.limit()()
+	defer context.AfterFunc(x.settler.ctx, x.settler.onContextDone)()
+	defer x.startTimeout()()
 	history, err := x.history()
 	if err != nil {
-		x.fail(err)
+		x.settler.Fail(err)
 		return
 	}
-	x.files.add(history...)
-	x.files.add(x.input.SDK())
+	x.files.AddMessages(history...)
+	x.files.AddMessages(x.input.SDK())
 	for {
 		answer, err := x.attempt(history)
 		switch {
-		case x.ended():
+		case x.settler.Settled():
 			return
 		case err == nil && answer == nil:
-			x.fail(&sdk.Error{Code: sdk.CodeInternal, Message: "the agent type ended the run without an answer"})
+			x.settler.Fail(&sdk.Error{
+				Code: sdk.CodeInternal, Message: fmt.Sprintf("Agent type %q ended the run without an answer.", x.run.AgentType),
+			})
 			return
 		case err == nil:
-			x.complete(answer)
+			x.settler.finish(core.RunCompleted, answer, nil)
 			return
-		case !errors.Is(err, agent.ErrPluginCrashed) || x.run.Attempt >= x.maxAttempts():
-			x.fail(err)
+		case !errors.Is(err, agent.ErrPluginCrashed) || x.run.Attempt >= maxAttempts(x.task):
+			x.settler.Fail(err)
 			return
 		}
-		x.log.WarnContext(x.base, "agent plugin died: the run is started again", "error", err)
+		x.logger.WarnContext(x.settler.base, "restarting run after crash of agent plugin", "error", err)
 		if err := x.restart(); err != nil {
-			x.lose(err)
+			x.settler.abandon(err)
 			return
 		}
 	}
 }
 
-// attempt runs the loop once.
+// attempt runs the agent's loop once.
 func (x *execution) attempt(history []sdk.Message) (*sdk.Message, error) {
 	plugin, err := x.plugin()
 	if err != nil {
 		return nil, err
 	}
-	return plugin.Run(x.ctx, &agent.Run{
+	return plugin.Run(x.settler.ctx, &agent.Run{
 		ID: x.run.ID, AgentID: x.run.AgentID, SessionID: x.run.SessionID, Config: x.run.Config,
 		History: history, Input: x.input.SDK(), Time: x.run.CreatedAt, Seed: x.run.Seed,
-	}, x)
+	}, x.calls)
 }
 
-// plugin finds the agent type's process. A run that is started again has more
-// patience with a plugin that comes back than a new one.
+// plugin returns the plugin of the agent type. A run that is started again waits longer
+// for the plugin than a new one.
 func (x *execution) plugin() (agent.Runner, error) {
-	patience := time.Now().Add(restartPatience)
+	ctx := x.settler.ctx
+	deadline := time.Now().Add(restartTimeout)
 	for {
-		plugin, err := x.engine.Plugins.Agent(x.ctx, x.run.AgentType)
-		if err == nil || x.run.Attempt == 1 || core.CodeOf(err) != core.CodeUnavailable || time.Now().After(patience) {
+		plugin, err := x.agents.Agent(ctx, x.run.AgentType)
+		if err == nil || x.run.Attempt == 1 || core.CodeOf(err) != core.CodeUnavailable || time.Now().After(deadline) {
 			return plugin, err
 		}
 		select {
-		case <-time.After(x.engine.Times.Retry):
-		case <-x.ctx.Done():
-			return nil, context.Cause(x.ctx)
+		case <-time.After(x.retry.Pause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
 }
 
+// history returns the messages before the input, oldest first.
 func (x *execution) history() ([]sdk.Message, error) {
 	var stored []*core.Message
-	err := x.engine.retry(x.ctx, x.log, func(ctx context.Context) (err error) {
-		stored, err = x.engine.Messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
+	err := x.retry.Do(x.settler.ctx, func(ctx context.Context) (err error) {
+		stored, err = x.messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
 		return err
 	})
 	history := make([]sdk.Message, len(stored))
@@ -176,94 +177,17 @@ func (x *execution) history() ([]sdk.Message, error) {
 	return history, err
 }
 
-// limit ends the run when its time is over. The result undoes that.
-func (x *execution) limit() func() {
-	var config struct {
-		TimeoutSeconds int64 `json:"timeout_seconds"`
-	}
-	timeout := defaultTimeout
-	if x.task != nil && x.task.Timeout > 0 {
-		timeout = x.task.Timeout
-	} else if err := json.Unmarshal(x.run.Config, &config); err == nil && config.TimeoutSeconds > 0 {
-		timeout = time.Duration(config.TimeoutSeconds) * time.Second
-	}
-	timer := time.AfterFunc(timeout, func() { x.stop(timeoutError{timeout}) })
+// startTimeout starts the timer that ends the run after its timeout. The result stops it.
+func (x *execution) startTimeout() (stop func()) {
+	timeout := x.timeout()
+	timer := time.AfterFunc(timeout, func() { x.settler.stop(timeoutError{timeout}) })
 	return func() { timer.Stop() }
 }
 
-// restart records that the run starts once more, and tells the watchers which
-// part of the answer is void.
-func (x *execution) restart() error {
-	x.partial.Reset()
-	after, void := x.stream.Partial()
-	if !void {
-		return x.persist(func(ctx context.Context) error { return x.engine.Runs.RetryRun(ctx, x.run, nil) })
+// timeout returns the timeout of the task, or else that of the agent's config.
+func (x *execution) timeout() time.Duration {
+	if x.task != nil && x.task.Timeout > 0 {
+		return x.task.Timeout
 	}
-	return x.publish(events.TypeRestart, restartEvent(x.run, after), func(ctx context.Context, rows []core.EventRow) error {
-		return x.engine.Runs.RetryRun(ctx, x.run, rows)
-	})
-}
-
-// persist stores something, for as long as it takes: a write that was begun
-// does not end with the run's context, only with the engine's.
-func (x *execution) persist(do func(context.Context) error) error {
-	return x.engine.retry(x.base, x.log, do)
-}
-
-// publish stores an event together with what belongs to it, and shows it.
-func (x *execution) publish(typ string, data json.RawMessage, store func(context.Context, []core.EventRow) error) error {
-	return x.stream.Publish(x.base, typ, data, func(rows []core.EventRow) error {
-		return x.persist(func(ctx context.Context) error { return store(ctx, rows) })
-	})
-}
-
-func (x *execution) ended() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.ending
-}
-
-// cut ends a run whose context has ended, as the cause wants it.
-func (x *execution) cut() {
-	cause := context.Cause(x.ctx)
-	var timeout timeoutError
-	switch {
-	case errors.Is(cause, errCancelled):
-		x.finish(core.RunCancelled, x.partialAnswer(), nil)
-	case errors.As(cause, &timeout):
-		x.finish(core.RunFailed, nil, toSDK(timeout))
-	case errors.Is(cause, errStopping):
-		x.lose(cause)
-	}
-}
-
-// partialAnswer is what was said until the run was cancelled: nil for nothing.
-func (x *execution) partialAnswer() *sdk.Message {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.partial.Len() == 0 {
-		return nil
-	}
-	m := sdk.Text(sdk.RoleAssistant, x.partial.String())
-	return &m
-}
-
-// complete ends the run with the loop's answer.
-func (x *execution) complete(answer *sdk.Message) { x.finish(core.RunCompleted, answer, nil) }
-
-// fail ends the run without an answer, or as the end of its context wants it.
-func (x *execution) fail(err error) {
-	if x.ctx.Err() != nil {
-		x.cut()
-		return
-	}
-	x.log.WarnContext(x.base, "run failed", "error", err)
-	if x.retryLater(toSDK(err)) {
-		return
-	}
-	x.finish(core.RunFailed, nil, toSDK(err))
-}
-
-func (x *execution) finish(status core.RunStatus, answer *sdk.Message, failure *sdk.Error) {
-	_ = x.end(ending{status: status, answer: answer, failure: failure})
+	return cmp.Or(x.config.Timeout, defaultTimeout)
 }

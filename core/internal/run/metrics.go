@@ -4,33 +4,24 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/run/hostcall"
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Metrics is told what the engine does, as it does it: it must not take long.
+// Metrics counts what the engine does. Its methods must return quickly.
 type Metrics interface {
-	// RunStarted tells of a run that is executed here from now on, and RunEnded of its
-	// end here, with its status, left or deferred.
+	// RunStarted records a run whose execution starts on this server.
 	RunStarted(kind core.RunKind)
+	// RunEnded records that the execution of a run ended on this server. status is the
+	// status of the run, or "left" or "deferred" if the run goes on later.
 	RunEnded(kind core.RunKind, status string, took time.Duration)
-	// FirstToken tells how long after its start a run showed something.
+	// FirstToken records the time from the start of a run to its first text.
 	FirstToken(kind core.RunKind, after time.Duration)
-	// TaskBegun tells how long a task has waited for its first attempt.
+	// TaskBegun records how long a task has waited for its first attempt.
 	TaskBegun(p core.TaskPriority, waited time.Duration)
-	// Completion tells of one that a provider was asked for: first is until its first
-	// piece, 0 without one, and failure is empty when all went well.
-	Completion(provider, model string, took, first time.Duration, usage sdk.Usage, failure sdk.ErrorCode)
-	// CompletionRetried tells that a provider is asked again.
-	CompletionRetried(provider string)
-	// ToolCall tells of a call whose outcome is ok, error (the tool's own word), failed or cancelled.
-	ToolCall(outcome string, took time.Duration)
-}
 
-// How runs end here that have not ended.
-const (
-	outcomeLeft     = "left"
-	outcomeDeferred = "deferred"
-)
+	hostcall.Metrics
+}
 
 type noMetrics struct{}
 

@@ -14,8 +14,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// twoSteps asks the model twice; the second answer is the run's.
-func twoSteps(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// twoSteps asks the model twice. The second answer is the answer of the run.
+func twoSteps(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	plan, err := call(complete("plan "+r.Input.Text(), false))
 	if err != nil {
 		return nil, err
@@ -24,17 +24,17 @@ func twoSteps(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Re
 	return nil, err
 }
 
-// counting answers each request with its text in capitals, in two words, and
-// counts how often it was asked. hold, if set, is called between the words.
-type counting struct {
+// countingModel answers each request with its text in capitals, as two tokens, and counts the
+// requests. hold, if set, is called between the tokens.
+type countingModel struct {
 	mu    sync.Mutex
 	asked map[string]int
 	hold  func(ctx context.Context, text string) error
 }
 
-func (c *counting) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
+func (c *countingModel) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
 
-func (c *counting) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+func (c *countingModel) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	text := req.Messages[0].Text()
 	c.mu.Lock()
 	if c.asked == nil {
@@ -58,13 +58,13 @@ func (c *counting) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	return &llm.Finish{Reason: llm.FinishStop, Usage: sdk.Usage{OutputTokens: 1}}, nil
 }
 
-func (c *counting) release() {
+func (c *countingModel) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hold = nil
 }
 
-// block holds the second step until the context ends.
+// block blocks the second step until the context ends.
 func block(ctx context.Context, text string) error {
 	if !strings.HasPrefix(text, "do") {
 		return nil
@@ -82,41 +82,41 @@ token DO
 token  PLAN HI
 end completed 2`
 
-func TestAServerThatDiesLosesNothing(t *testing.T) {
+func TestReplay_afterServerCrash(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &counting{hold: block}
-	w.plugins.set(loop(twoSteps), model)
-	first := w.start()
+	env := newEnv(t)
+	model := &countingModel{hold: block}
+	env.plugins.set(loop(twoSteps), model)
+	first := env.start()
 	r := first.mustTurn("s1", "hi")
 	first.watchUntil(r, "token DO")
-	first.die()
-	if got := w.stored(r); got.Status != core.RunRunning {
-		t.Fatalf("after the crash: %+v", got)
+	first.crash()
+	if got := env.stored(r); got.Status != core.RunRunning {
+		t.Fatalf("status after the crash = %s, want %s", got.Status, core.RunRunning)
 	}
 
 	model.release()
-	second := w.start()
+	second := env.start()
 	equal(t, second.watch(r), twoStepsCut)
 	equal(t, second.wait(r), "DO PLAN HI")
-	equal(t, w.history(), "user: hi\nassistant: DO PLAN HI")
-	// The first step was not paid for twice; the one that was cut was asked again.
+	equal(t, env.history(), "user: hi\nassistant: DO PLAN HI")
+	// The recorded completion is replayed. The interrupted one is repeated.
 	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
-		t.Error(model.asked)
+		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.asked)
 	}
-	if got := w.stored(r); got.Attempt != 2 || got.Usage.OutputTokens != 2 {
-		t.Errorf("%+v", got)
+	if got := env.stored(r); got.Attempt != 2 || got.Usage.OutputTokens != 2 {
+		t.Errorf("attempt = %d, output tokens = %d, want 2 and 2", got.Attempt, got.Usage.OutputTokens)
 	}
 }
 
-// dying wraps a loop in a plugin that dies, once, when its channel is closed.
-type dying struct {
+// crashingPlugin is an agent plugin that crashes once, when its channel die is closed.
+type crashingPlugin struct {
 	loop
 	die  chan struct{}
 	dead atomic.Bool
 }
 
-func (d *dying) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Message, error) {
+func (d *crashingPlugin) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Message, error) {
 	if d.dead.Load() {
 		return d.loop.Run(ctx, r, h)
 	}
@@ -133,129 +133,129 @@ func (d *dying) Run(ctx context.Context, r *agent.Run, h agent.Handler) (*sdk.Me
 	return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died", Retryable: true})
 }
 
-func TestAnAgentPluginThatDiesLosesNothing(t *testing.T) {
+func TestReplay_afterPluginCrash(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &counting{hold: block}
-	plugin := &dying{loop: twoSteps, die: make(chan struct{})}
-	w.plugins.set(plugin, model)
-	s := w.start()
+	env := newEnv(t)
+	model := &countingModel{hold: block}
+	plugin := &crashingPlugin{loop: twoSteps, die: make(chan struct{})}
+	env.plugins.set(plugin, model)
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	s.watchUntil(r, "token DO")
 	model.release()
 	close(plugin.die)
 	equal(t, s.watch(r), twoStepsCut)
-	equal(t, w.history(), "user: hi\nassistant: DO PLAN HI")
+	equal(t, env.history(), "user: hi\nassistant: DO PLAN HI")
 	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
-		t.Error(model.asked)
+		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.asked)
 	}
 }
 
-func TestAPluginThatAlwaysDiesEndsTheRun(t *testing.T) {
+func TestReplay_pluginThatAlwaysCrashesFailsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	env := newEnv(t)
 	var starts atomic.Int32
-	w.plugins.set(loop(func(context.Context, *agent.Run, func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(context.Context, *agent.Run, callFunc) (*sdk.Message, error) {
 		starts.Add(1)
 		return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
 	}), nil)
-	s := w.start()
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.watch(r), "start\nerror SERVICE_UNAVAILABLE agent chat died")
 	if starts.Load() != 5 {
-		t.Errorf("%d starts", starts.Load())
+		t.Errorf("got %d starts, want 5", starts.Load())
 	}
 }
 
-func TestARunThatIsCutTooOftenIsInterrupted(t *testing.T) {
+func TestReplay_tooManyServerCrashesInterruptTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(chat), provider(stuck))
-	s := w.start()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), provider(stall))
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	for range 4 {
 		s.watchUntil(r, "token Hel")
-		s.die()
-		s = w.start()
+		s.crash()
+		s = env.start()
 	}
 	s.watchUntil(r, "restart attempt 5")
-	s.die()
-	s = w.start()
-	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR the run was cut by a crash too often and is not started again") {
-		t.Error(got)
+	s.crash()
+	s = env.start()
+	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR The run was interrupted by crashes too often and is not restarted.") {
+		t.Errorf("events end with\n%s", got)
 	}
-	if got := w.stored(r); got.Status != core.RunInterrupted {
-		t.Errorf("%+v", got)
+	if got := env.stored(r); got.Status != core.RunInterrupted {
+		t.Errorf("status = %s, want %s", got.Status, core.RunInterrupted)
 	}
 }
 
-func TestALoopThatDoesNotRepeatItselfFails(t *testing.T) {
+func TestReplay_failsWhenACallDiffers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	model := &counting{hold: block}
+	env := newEnv(t)
+	model := &countingModel{hold: block}
 	var starts atomic.Int32
-	w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		if _, err := call(complete(fmt.Sprintf("plan %d", starts.Add(1)), false)); err != nil {
 			return nil, err
 		}
 		_, err := call(complete("do", true))
 		return nil, err
 	}), model)
-	first := w.start()
+	first := env.start()
 	r := first.mustTurn("s1", "hi")
 	first.watchUntil(r, "token DO")
-	first.die()
+	first.crash()
 	model.release()
-	second := w.start()
+	second := env.start()
 	got := second.watch(r)
-	if !strings.Contains(got, "error UPSTREAM_ERROR call 1 was a complete with another request") {
-		t.Error(got)
+	if !strings.Contains(got, "error UPSTREAM_ERROR Host call 1 differs from the recorded call (complete).") {
+		t.Errorf("events end with\n%s", got)
 	}
-	if stored := w.stored(r); stored.Status != core.RunFailed || stored.Error.Code != sdk.CodeNondeterministic {
-		t.Errorf("%+v", stored)
+	if stored := env.stored(r); stored.Status != core.RunFailed || stored.Error.Code != sdk.CodeNondeterministic {
+		t.Errorf("run = %s with error %v, want %s with %s", stored.Status, stored.Error, core.RunFailed, sdk.CodeNondeterministic)
 	}
 }
 
-func TestACancelThatTheCrashOvertookIsCarriedOut(t *testing.T) {
+func TestCancel_requestedBeforeACrash(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(chat), provider(stuck))
-	first := w.start()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), provider(stall))
+	first := env.start()
 	r := first.mustTurn("s1", "hi")
 	first.watchUntil(r, "token Hel")
-	first.die()
-	if _, err := w.db.RequestCancel(t.Context(), w.viewer, r.ID); err != nil {
+	first.crash()
+	if _, err := env.db.RequestCancel(t.Context(), env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	second := w.start()
+	second := env.start()
 	if got := second.watch(r); !strings.HasSuffix(got, "end cancelled 0") {
-		t.Error(got)
+		t.Errorf("events end with\n%s", got)
 	}
 }
 
-func TestACancelFromAnotherServer(t *testing.T) {
+func TestCancel_fromAnotherServer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(chat), provider(stuck))
-	mine, other := w.start(), w.start()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), provider(stall))
+	mine, other := env.start(), env.start()
 	r := mine.mustTurn("s1", "hi")
 	mine.watchUntil(r, "token Hel")
-	if _, err := other.Cancel(t.Context(), w.viewer, r.ID); err != nil {
+	if _, err := other.Cancel(t.Context(), env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, other.watch(r), "start\ntoken Hel\nend cancelled 0")
 	equal(t, other.wait(r), "Hel")
 }
 
-func TestAStoppingServerLetsRunsEnd(t *testing.T) {
+func TestClose_waitsForRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	env := newEnv(t)
 	release := make(chan struct{})
-	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	env.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		<-release
 		return say("bye")(ctx, req, out)
 	}))
-	s := w.start()
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	closed := make(chan error)
 	go func() { closed <- s.Close(t.Context()) }()
@@ -267,10 +267,10 @@ func TestAStoppingServerLetsRunsEnd(t *testing.T) {
 	}
 	close(release)
 	if err := <-closed; err != nil {
-		t.Error(err)
+		t.Errorf("Close = %v, want nil", err)
 	}
-	if got := w.stored(r); got.Status != core.RunCompleted {
-		t.Errorf("%+v", got)
+	if got := env.stored(r); got.Status != core.RunCompleted {
+		t.Errorf("status = %s, want %s", got.Status, core.RunCompleted)
 	}
 	s.once.Do(func() {})
 }

@@ -14,77 +14,77 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// task queues one, of the world's user unless change says otherwise.
-func (w *world) task(text string, change ...func(*core.Task)) *core.Task {
-	w.t.Helper()
+// task creates a task of the env's user. change modifies it first.
+func (env *testEnv) task(text string, change ...func(*core.Task)) *core.Task {
+	env.t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	t := &core.Task{
-		ID: core.NewID("task"), UserID: w.viewer.UserID, AgentID: w.agent.ID, Title: text, Priority: core.PriorityMedium,
+		ID: core.NewID("task"), UserID: env.actor.UserID, AgentID: env.agent.ID, Title: text, Priority: core.PriorityMedium,
 		Input: []sdk.Part{{Text: text}}, Status: core.TaskPending, MaxAttempts: 3, RunAt: now, CreatedAt: now, UpdatedAt: now,
 	}
 	for _, c := range change {
 		c(t)
 	}
-	if _, err := w.db.CreateTask(w.t.Context(), t); err != nil {
-		w.t.Fatal(err)
+	if _, err := env.db.CreateTask(env.t.Context(), t); err != nil {
+		env.t.Fatal(err)
 	}
 	return t
 }
 
-var everything = core.Actor{UserID: "user-admin", Role: core.RoleAdmin}
+var admin = core.Actor{UserID: "user-admin", Role: core.RoleAdmin}
 
-func (w *world) storedTask(t *core.Task) *core.Task {
-	w.t.Helper()
-	got, err := w.db.Task(w.t.Context(), everything, t.ID)
+func (env *testEnv) storedTask(t *core.Task) *core.Task {
+	env.t.Helper()
+	got, err := env.db.Task(env.t.Context(), admin, t.ID)
 	if err != nil {
-		w.t.Fatal(err)
+		env.t.Fatal(err)
 	}
 	return got
 }
 
-// awaitTask waits until the task is as a condition wants it.
-func (w *world) awaitTask(t *core.Task, what string, is func(*core.Task) bool) *core.Task {
-	w.t.Helper()
+// awaitTask waits until the task meets the condition that what describes.
+func (env *testEnv) awaitTask(t *core.Task, what string, is func(*core.Task) bool) *core.Task {
+	env.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		got := w.storedTask(t)
+		got := env.storedTask(t)
 		if is(got) {
 			return got
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("the task is not %s: %+v", what, got)
+			env.t.Fatalf("task did not become %s in time: %+v", what, got)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-func (w *world) awaitEnd(t *core.Task) *core.Task {
-	w.t.Helper()
-	return w.awaitTask(t, "ended", func(t *core.Task) bool { return t.Status.Ended() })
+func (env *testEnv) awaitEnd(t *core.Task) *core.Task {
+	env.t.Helper()
+	return env.awaitTask(t, "ended", func(t *core.Task) bool { return t.Status.Ended() })
 }
 
-func TestATaskIsWorkedOn(t *testing.T) {
+func TestTask_completes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
-	w.plugins.set(loop(chat), say("Good", " day"))
-	w.start()
-	got := w.awaitEnd(w.task("Say good day"))
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), say("Good", " day"))
+	env.start()
+	got := env.awaitEnd(env.task("Say good day"))
 	if got.Status != core.TaskCompleted || got.Attempts != 1 || got.RunID == "" || got.Usage.OutputTokens != 2 || got.Steps != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it completed at the first attempt with one step", got)
 	}
 	if !strings.Contains(string(got.Result), `"message":"Good day"`) {
-		t.Errorf("result %s", got.Result)
+		t.Errorf("result = %s, want the answer as message", got.Result)
 	}
 }
 
-func TestATaskIsTriedAgainFromWhereItStopped(t *testing.T) {
+func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
+	env := newEnv(t)
+	env.slots = 4
 	var mu sync.Mutex
 	asked := map[string]int{}
-	w.plugins.set(loop(func(_ context.Context, _ *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		if _, err := call(complete("first", false)); err != nil {
 			return nil, err
 		}
@@ -101,32 +101,33 @@ func TestATaskIsTriedAgainFromWhereItStopped(t *testing.T) {
 		}
 		return say("done")(ctx, req, out)
 	}))
-	w.start()
-	got := w.awaitEnd(w.task("two steps"))
+	env.start()
+	got := env.awaitEnd(env.task("two steps"))
 	if got.Status != core.TaskCompleted || got.Attempts != 3 || asked["first"] != 1 || asked["second"] != 3 {
-		t.Errorf("%+v, asked %v", got, asked)
+		t.Errorf("task = %+v after the requests %v", got, asked)
 	}
 }
 
 func TestATaskFailsWhenItsAttemptsAreUsedUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
-	w.plugins.set(loop(chat), provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "busy", Retryable: true}
 	}))
-	w.start()
-	got := w.awaitEnd(w.task("in vain", func(t *core.Task) { t.MaxAttempts = 2 }))
+	env.start()
+	got := env.awaitEnd(env.task("in vain", func(t *core.Task) { t.MaxAttempts = 2 }))
 	if got.Status != core.TaskFailed || got.Attempts != 2 || got.Error == nil || got.Error.Code != sdk.CodeRateLimited {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it failed with %s after 2 attempts", got, sdk.CodeRateLimited)
 	}
-	if r, err := w.db.Run(t.Context(), w.viewer, got.RunID); err != nil || r.Status != core.RunFailed || r.TaskID != got.ID {
-		t.Errorf("run %+v, %v", r, err)
+	if r, err := env.db.Run(t.Context(), env.actor, got.RunID); err != nil || r.Status != core.RunFailed || r.TaskID != got.ID {
+		t.Errorf("Run = %+v, %v, want the failed run of the task", r, err)
 	}
 }
 
-// hold is a provider that waits until its context ends or open is closed.
-func hold(began chan<- string, open <-chan struct{}) provider {
+// blockingProvider returns a provider that sends the prompt to began, and then waits until open is
+// closed or its context ends.
+func blockingProvider(began chan<- string, open <-chan struct{}) provider {
 	return func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		began <- req.Messages[0].Text()
 		select {
@@ -138,91 +139,91 @@ func hold(began chan<- string, open <-chan struct{}) provider {
 	}
 }
 
-func TestATaskIsCancelled(t *testing.T) {
+func TestCancelTask_runningAndWaiting(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 1
+	env := newEnv(t)
+	env.slots = 1
 	began := make(chan string, 9)
-	w.plugins.set(loop(chat), hold(began, nil))
-	s := w.start()
-	running := w.task("running")
+	env.plugins.set(loop(chat), blockingProvider(began, nil))
+	s := env.start()
+	running := env.task("running")
 	<-began
-	waiting := w.task("waiting")
+	waiting := env.task("waiting")
 	for _, one := range []*core.Task{waiting, running} {
-		got, err := s.CancelTask(t.Context(), w.viewer, one.ID)
+		got, err := s.CancelTask(t.Context(), env.actor, one.ID)
 		if err != nil || got.Status != core.TaskCancelled || got.EndedAt.IsZero() {
-			t.Errorf("%s: %+v, %v", one.Title, got, err)
+			t.Errorf("CancelTask(%s) = %+v, %v, want it cancelled", one.Title, got, err)
 		}
-		if _, err := s.CancelTask(t.Context(), w.viewer, one.ID); core.CodeOf(err) != core.CodeConflict {
-			t.Errorf("%s once more: %v", one.Title, err)
+		if _, err := s.CancelTask(t.Context(), env.actor, one.ID); core.CodeOf(err) != core.CodeConflict {
+			t.Errorf("second CancelTask(%s) = %v, want %s", one.Title, err, core.CodeConflict)
 		}
 	}
-	if got := w.storedTask(waiting); got.RunID != "" {
-		t.Errorf("a cancelled task was begun: %+v", got)
+	if got := env.storedTask(waiting); got.RunID != "" {
+		t.Errorf("cancelled task has run %s, want none", got.RunID)
 	}
 }
 
-func TestATaskThatWaitsForAnotherAttemptIsCancelled(t *testing.T) {
+func TestCancelTask_deferred(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
-	w.plugins.set(loop(chat), provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "busy", Retryable: true, RetryAfter: time.Hour}
 	}))
-	s := w.start()
-	one := w.task("later")
-	w.awaitTask(one, "waiting again", func(t *core.Task) bool { return t.Status == core.TaskPending && t.Attempts == 1 })
-	got, err := s.CancelTask(t.Context(), w.viewer, one.ID)
+	s := env.start()
+	one := env.task("later")
+	env.awaitTask(one, "deferred", func(t *core.Task) bool { return t.Status == core.TaskPending && t.Attempts == 1 })
+	got, err := s.CancelTask(t.Context(), env.actor, one.ID)
 	if err != nil || got.Status != core.TaskCancelled {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("CancelTask = %+v, %v, want it cancelled", got, err)
 	}
 	r := &core.Run{ID: got.RunID}
-	if stored := w.stored(r); stored.Status != core.RunCancelled {
-		t.Errorf("its run is %s", stored.Status)
+	if stored := env.stored(r); stored.Status != core.RunCancelled {
+		t.Errorf("status of the run = %s, want %s", stored.Status, core.RunCancelled)
 	}
 	if seen := s.watch(r); !strings.HasSuffix(seen, "end cancelled 0") {
-		t.Errorf("its watcher saw\n%s", seen)
+		t.Errorf("events end with\n%s", seen)
 	}
 }
 
-func TestATaskIsTakenUpByTheNextServer(t *testing.T) {
+func TestTask_isResumedByAnotherServer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
+	env := newEnv(t)
+	env.slots = 4
 	began, open := make(chan string, 9), make(chan struct{})
-	w.plugins.set(loop(chat), hold(began, open))
-	first := w.start()
-	one := w.task("survive")
+	env.plugins.set(loop(chat), blockingProvider(began, open))
+	first := env.start()
+	one := env.task("survive")
 	<-began
-	first.die()
+	first.crash()
 	close(open)
-	w.start()
-	got := w.awaitEnd(one)
+	env.start()
+	got := env.awaitEnd(one)
 	if got.Status != core.TaskCompleted || got.Attempts != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it completed at the first attempt", got)
 	}
 }
 
-// What waits goes by its priority, and users take turns, however many tasks one has.
-func TestTheOrderOfTasks(t *testing.T) {
+// Tasks start by priority. Users take turns, however many tasks each of them has.
+func TestTask_order(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 1
+	env := newEnv(t)
+	env.slots = 1
 	began, open := make(chan string, 99), make(chan struct{})
-	w.plugins.set(loop(chat), hold(began, open))
-	w.start()
-	w.task("first")
+	env.plugins.set(loop(chat), blockingProvider(began, open))
+	env.start()
+	env.task("first")
 	<-began
 	bob := func(t *core.Task) { t.UserID = "user-bob" }
 	low := func(t *core.Task) { t.Priority = core.PriorityLow }
 	high := func(t *core.Task) { t.Priority = core.PriorityHigh }
-	w.task("ann low", low)
+	env.task("ann low", low)
 	for i := range 3 {
-		w.task(fmt.Sprint("ann ", i))
+		env.task(fmt.Sprint("ann ", i))
 	}
-	w.task("bob 0", bob)
-	w.task("bob 1", bob)
-	w.task("ann high", high)
+	env.task("bob 0", bob)
+	env.task("bob 1", bob)
+	env.task("ann high", high)
 	close(open)
 	var got []string
 	for range 7 {
@@ -234,49 +235,49 @@ func TestTheOrderOfTasks(t *testing.T) {
 	}
 }
 
-func TestManyTasksAtOnce(t *testing.T) {
+func TestTask_manyTasksOnTwoServers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
-	w.plugins.set(loop(chat), say("done"))
-	// Two servers on one database: each task is worked on once.
-	w.start()
-	w.start()
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), say("done"))
+	// Each task must be executed once, although two servers look for tasks.
+	env.start()
+	env.start()
 	var tasks []*core.Task
 	for i := range 30 {
-		tasks = append(tasks, w.task(fmt.Sprint("task ", i)))
+		tasks = append(tasks, env.task(fmt.Sprint("task ", i)))
 	}
 	for _, one := range tasks {
-		if got := w.awaitEnd(one); got.Status != core.TaskCompleted || got.Attempts != 1 || got.Steps != 1 {
-			t.Errorf("%+v", got)
+		if got := env.awaitEnd(one); got.Status != core.TaskCompleted || got.Attempts != 1 || got.Steps != 1 {
+			t.Errorf("task = %+v, want it completed at the first attempt with one step", got)
 		}
 	}
 }
 
-func TestATaskTakesTooLong(t *testing.T) {
+func TestTask_timeout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
-	w.plugins.set(loop(chat), hold(make(chan string, 9), nil))
-	w.start()
-	got := w.awaitEnd(w.task("slow", func(t *core.Task) { t.Timeout = 50 * time.Millisecond }))
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), blockingProvider(make(chan string, 9), nil))
+	env.start()
+	got := env.awaitEnd(env.task("slow", func(t *core.Task) { t.Timeout = 50 * time.Millisecond }))
 	if got.Status != core.TaskFailed || got.Error == nil || got.Error.Code != sdk.CodeTimeout {
-		t.Errorf("%+v", got)
+		t.Errorf("task = %+v, want it failed with %s", got, sdk.CodeTimeout)
 	}
 }
 
-func TestATaskOfAnInactiveAgentFails(t *testing.T) {
+func TestTask_failsWhenTheAgentIsInactive(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.slots = 4
-	w.plugins.set(loop(chat), say("done"))
-	one := w.task("too late")
-	w.agent.Status = core.AgentInactive
-	if err := w.db.UpdateAgent(t.Context(), w.viewer, w.agent); err != nil {
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), say("done"))
+	one := env.task("too late")
+	env.agent.Status = core.AgentInactive
+	if err := env.db.UpdateAgent(t.Context(), env.actor, env.agent); err != nil {
 		t.Fatal(err)
 	}
-	w.start()
-	if got := w.awaitEnd(one); got.Status != core.TaskFailed || got.RunID != "" || !strings.Contains(got.Error.Message, "inactive") {
-		t.Errorf("%+v", got)
+	env.start()
+	if got := env.awaitEnd(one); got.Status != core.TaskFailed || got.RunID != "" || !strings.Contains(got.Error.Message, "inactive") {
+		t.Errorf("task = %+v, want it failed without a run, because its agent is inactive", got)
 	}
 }

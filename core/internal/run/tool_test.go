@@ -11,18 +11,18 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// shed is a toolbox whose tools can be held up.
-type shed struct {
+// fakeTools is a Toolbox that counts its calls. With hold, a call waits until its context ends.
+type fakeTools struct {
 	mu    sync.Mutex
 	calls map[string]int
 	hold  bool
 }
 
-func (b *shed) Tools(context.Context, *core.Run) ([]sdk.Tool, error) {
+func (b *fakeTools) Tools(context.Context, *core.Run) ([]sdk.Tool, error) {
 	return []sdk.Tool{{Name: "read", ReadOnly: true}, {Name: "set", Idempotent: true}, {Name: "pay"}}, nil
 }
 
-func (b *shed) Call(ctx context.Context, _ *core.Run, _ uint64, call sdk.ToolCall) (*sdk.ToolResult, error) {
+func (b *fakeTools) Call(ctx context.Context, _ *core.Run, _ uint64, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	b.mu.Lock()
 	b.calls[call.Name]++
 	hold := b.hold
@@ -37,8 +37,8 @@ func (b *shed) Call(ctx context.Context, _ *core.Run, _ uint64, call sdk.ToolCal
 	return &sdk.ToolResult{Parts: []sdk.Part{{Text: call.Name + " done"}}}, nil
 }
 
-// useTool calls the tool that the user names and answers with its result.
-func useTool(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+// useTool lists the tools, calls the one that the user names, and answers with its result.
+func useTool(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 	if _, err := call(&agent.Call{ListTools: true}); err != nil {
 		return nil, err
 	}
@@ -50,22 +50,22 @@ func useTool(_ context.Context, r *agent.Run, call func(*agent.Call) (*agent.Res
 	return &m, nil
 }
 
-func TestTools(t *testing.T) {
+func TestCallTool(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.toolbox = &shed{calls: map[string]int{}}
-	w.plugins.set(loop(useTool), nil)
-	s := w.start()
+	env := newEnv(t)
+	env.toolbox = &fakeTools{calls: map[string]int{}}
+	env.plugins.set(loop(useTool), nil)
+	s := env.start()
 	r := s.mustTurn("s1", "read")
 	equal(t, s.watch(r), "start\ntool_call read\ntool_result read\nend completed 0")
 	equal(t, s.wait(r), "false read done")
-	equal(t, s.wait(s.mustTurn("s1", "broken")), "true the tool failed: internal error")
+	equal(t, s.wait(s.mustTurn("s1", "broken")), "true The tool failed: Internal error. See the server log for details.")
 }
 
-func TestAToolCallThatACrashCut(t *testing.T) {
+func TestCallTool_interruptedByACrash(t *testing.T) {
 	t.Parallel()
-	const unknown = "true The outcome of this call is unknown: the server stopped while it was under way. " +
-		"It may or may not have taken effect; check before you call it again."
+	const unknown = "true The outcome of this call is unknown, because the server stopped during the call. " +
+		"It may have taken effect. Check before you call the tool again."
 	for tool, want := range map[string]struct {
 		answer string
 		calls  int
@@ -76,22 +76,22 @@ func TestAToolCallThatACrashCut(t *testing.T) {
 	} {
 		t.Run(tool, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			box := &shed{calls: map[string]int{}, hold: true}
-			w.toolbox = box
-			w.plugins.set(loop(useTool), nil)
-			first := w.start()
+			env := newEnv(t)
+			box := &fakeTools{calls: map[string]int{}, hold: true}
+			env.toolbox = box
+			env.plugins.set(loop(useTool), nil)
+			first := env.start()
 			r := first.mustTurn("s1", tool)
 			first.watchUntil(r, "tool_call")
-			first.die()
+			first.crash()
 			box.mu.Lock()
 			box.hold = false
 			box.mu.Unlock()
-			second := w.start()
+			second := env.start()
 			equal(t, second.wait(r), want.answer)
-			equal(t, w.history(), "user: "+tool+"\nassistant: "+want.answer)
+			equal(t, env.history(), "user: "+tool+"\nassistant: "+want.answer)
 			if box.calls[tool] != want.calls {
-				t.Errorf("%d calls", box.calls[tool])
+				t.Errorf("got %d calls of %s, want %d", box.calls[tool], tool, want.calls)
 			}
 		})
 	}

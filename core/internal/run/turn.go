@@ -3,8 +3,6 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -15,34 +13,35 @@ import (
 
 // StartTurn implements core.Runner.
 func (e *Engine) StartTurn(ctx context.Context, v core.Actor, t core.Turn) (*core.Run, error) {
-	// Asked now, so that a type that is down is refused and not stored.
-	if _, err := e.Plugins.Agent(ctx, t.Agent.Type); err != nil {
+	// Checked first, so that a turn of an unavailable agent type is refused and not stored.
+	if _, err := e.opts.Plugins.Agent(ctx, t.Agent.Type); err != nil {
 		return nil, err
 	}
-	if !e.admit() {
-		return nil, core.Unavailable("The server is stopping: try again in a few seconds")
+	if !e.active.admit() {
+		return nil, core.Unavailable("The server is stopping. Try again in a few seconds.")
 	}
-	defer e.running.Done()
+	defer e.active.release()
 	from := origin{ctx: ctx, agentName: t.Agent.Name, at: time.Now()}
 	r, input := newTurn(v, t)
-	r.Owner = e.Owner
-	stream := e.Log.Open(r.ID)
+	r.Owner = e.opts.Owner
+	stream := e.opts.Log.Open(r.ID)
 	err := stream.Publish(ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
-		return e.Runs.StartRun(ctx, core.RunStart{Run: r, Input: input, Events: rows})
+		return e.opts.Runs.StartRun(ctx, core.RunStart{Run: r, Input: input, Events: rows})
 	})
 	if err != nil {
 		return nil, err
 	}
-	x := e.execution(from, r, input, stream)
+	x := e.add(from, state{run: r, input: input, stream: stream})
 	snapshot := *r
-	e.running.Go(func() {
-		defer e.retire(x)
+	e.active.start(func() {
+		defer e.remove(x)
 		x.execute()
-		<-x.done
+		<-x.settler.done
 	})
 	return &snapshot, nil
 }
 
+// newTurn returns the run and the user's message of a turn.
 func newTurn(v core.Actor, t core.Turn) (*core.Run, *core.Message) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	if t.SessionID == "" {
@@ -52,8 +51,9 @@ func newTurn(v core.Actor, t core.Turn) (*core.Run, *core.Message) {
 		ID: core.NewID("run"), Kind: core.RunChat, AgentID: t.Agent.ID, UserID: v.UserID,
 		SessionID: t.SessionID, AgentType: t.Agent.Type, Config: t.Agent.Config,
 		InputID: core.NewID("msg"), Status: core.RunRunning, Stream: t.Stream,
-		// Not a secret: it makes a loop's choices vary from run to run.
-		Seed:    rand.Uint64() >> 1, //nolint:gosec // see above; a bit less, for databases without unsigned numbers
+		// The seed lets a loop choose differently in each run. It has 63 bits, because some
+		// databases have no unsigned integers.
+		Seed:    rand.Uint64() >> 1, //nolint:gosec // the seed is not a secret
 		Attempt: 1, CreatedAt: now,
 	}
 	metadata, _ := json.Marshal(map[string]string{"run_id": r.ID})
@@ -65,85 +65,71 @@ func newTurn(v core.Actor, t core.Turn) (*core.Run, *core.Message) {
 
 // Wait implements core.Runner.
 func (e *Engine) Wait(ctx context.Context, r *core.Run) (*core.Message, error) {
-	if x := e.find(r.ID); x != nil {
+	if x := e.active.find(r.ID); x != nil {
 		select {
-		case <-x.done:
+		case <-x.settler.done:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		if x.answer != nil || x.failure != nil {
-			return x.answer, x.failure
+		if x.settler.answer != nil || x.settler.failure != nil {
+			return x.settler.answer, x.settler.failure
 		}
 	}
 	return e.waitStored(ctx, r)
 }
 
-// waitStored waits for the end of a run that another server executes by now.
+// waitStored waits for the end of a run that another server executes.
 func (e *Engine) waitStored(ctx context.Context, r *core.Run) (*core.Message, error) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		stored, err := e.Runs.Run(ctx, core.Actor{UserID: r.UserID}, r.ID)
+		stored, err := e.opts.Runs.Run(ctx, core.Actor{UserID: r.UserID}, r.ID)
 		switch {
 		case err != nil:
 			return nil, err
 		case stored.AnswerID != "":
-			return e.Messages.Message(ctx, stored.AnswerID)
+			return e.opts.Messages.Message(ctx, stored.AnswerID)
 		case stored.Status.Ended():
-			return nil, outcome(stored)
+			return nil, endError(stored)
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-e.ctx.Done():
-			return nil, core.Unavailable("The server is stopping; the run goes on: see GET /v1/runs/%s", r.ID)
+			return nil, core.Unavailable("The server is stopping. Run %q continues: see GET /v1/runs/%s.", r.ID, r.ID)
 		}
 	}
 }
 
 // Watch implements core.Runner.
 func (e *Engine) Watch(ctx context.Context, v core.Actor, runID string, after int64) (core.EventStream, error) {
-	if x := e.find(runID); x == nil || x.run.UserID != v.UserID {
-		if _, err := e.Runs.Run(ctx, v, runID); err != nil {
+	if x := e.active.find(runID); x == nil || x.run.UserID != v.UserID {
+		if _, err := e.opts.Runs.Run(ctx, v, runID); err != nil {
 			return nil, err
 		}
 	}
-	over := func(ctx context.Context) (bool, error) {
-		r, err := e.Runs.Run(ctx, v, runID)
+	ended := func(ctx context.Context) (bool, error) {
+		r, err := e.opts.Runs.Run(ctx, v, runID)
 		if err != nil {
 			return false, err
 		}
 		return r.Status.Ended(), nil
 	}
-	return e.Log.Watch(runID, after, over), nil
+	return e.opts.Log.Watch(runID, after, ended), nil
 }
 
 // Cancel implements core.Runner.
 func (e *Engine) Cancel(ctx context.Context, v core.Actor, runID string) (*core.Run, error) {
-	r, err := e.Runs.RequestCancel(ctx, v, runID)
+	r, err := e.opts.Runs.RequestCancel(ctx, v, runID)
 	if err != nil {
 		return nil, err
 	}
 	if r.Status.Ended() {
-		return nil, core.Conflict("The run has ended already: it is %s", r.Status)
+		return nil, core.Conflict("Run %q has already ended with status %s.", r.ID, r.Status)
 	}
-	if x := e.find(runID); x != nil {
-		x.stop(errCancelled)
-		select {
-		case <-x.done:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	if err := e.active.cancelAndWait(ctx, runID); err != nil {
+		return nil, err
 	}
-	return e.Runs.Run(ctx, v, runID)
+	return e.opts.Runs.Run(ctx, v, runID)
 }
-
-var errCancelled = errors.New("cancelled")
-
-// errLost means that another server, or a later attempt, owns the run by now.
-var errLost = errors.New("the run belongs to somebody else by now")
-
-type timeoutError struct{ after time.Duration }
-
-func (e timeoutError) Error() string { return fmt.Sprintf("the run took more than %s", e.after) }

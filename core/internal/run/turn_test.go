@@ -21,25 +21,25 @@ func equal(t *testing.T, got, want string) {
 	}
 }
 
-func TestTurn(t *testing.T) {
+func TestTurn_storesTheAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(chat), say("Hello", " Ann"))
-	s := w.start()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), say("Hello", " Ann"))
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.watch(r), "start\ntoken Hello\ntoken  Ann\nend completed 4")
 	equal(t, s.wait(r), "Hello Ann")
-	equal(t, w.history(), "user: hi\nassistant: Hello Ann")
-	got := w.stored(r)
+	equal(t, env.history(), "user: hi\nassistant: Hello Ann")
+	got := env.stored(r)
 	if got.Status != core.RunCompleted || got.Usage.Total() != 4 || got.Model != "m-1" || got.EndedAt.IsZero() {
-		t.Errorf("%+v", got)
+		t.Errorf("stored run = %+v, want it completed with 4 tokens of m-1", got)
 	}
 }
 
-func TestHistoryReachesTheLoop(t *testing.T) {
+func TestTurn_passesTheHistoryToTheLoop(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(func(_ context.Context, r *agent.Run, _ func(*agent.Call) (*agent.Result, error)) (*sdk.Message, error) {
+	env := newEnv(t)
+	env.plugins.set(loop(func(_ context.Context, r *agent.Run, _ callFunc) (*sdk.Message, error) {
 		var said []string
 		for _, m := range append(r.History, r.Input) {
 			said = append(said, string(m.Role)+" "+m.Text())
@@ -47,51 +47,51 @@ func TestHistoryReachesTheLoop(t *testing.T) {
 		m := sdk.Text(sdk.RoleAssistant, strings.Join(said, ", "))
 		return &m, nil
 	}), nil)
-	s := w.start()
+	s := env.start()
 	equal(t, s.wait(s.mustTurn("s1", "one")), "user one")
 	equal(t, s.wait(s.mustTurn("s1", "two")), "user one, assistant user one, user two")
 	equal(t, s.wait(s.mustTurn("s2", "three")), "user three")
 }
 
-func TestOneTurnAtATimeInASession(t *testing.T) {
+func TestTurn_oneAtATimeInASession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	env := newEnv(t)
 	release := make(chan struct{})
-	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	env.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		<-release
 		return say("ok")(ctx, req, out)
 	}))
-	s := w.start()
+	s := env.start()
 	first := s.mustTurn("s1", "one")
 	if _, err := s.turn("s1", "two"); core.CodeOf(err) != core.CodeConflict {
-		t.Fatalf("second turn: %v", err)
+		t.Fatalf("second turn = %v, want %s", err, core.CodeConflict)
 	}
 	other := s.mustTurn("s2", "elsewhere")
 	close(release)
 	equal(t, s.wait(first), "ok")
 	equal(t, s.wait(other), "ok")
 	equal(t, s.wait(s.mustTurn("s1", "three")), "ok")
-	equal(t, w.history(), "user: one\nassistant: ok\nuser: three\nassistant: ok")
+	equal(t, env.history(), "user: one\nassistant: ok\nuser: three\nassistant: ok")
 }
 
-func TestFailuresKeepTheUsersMessage(t *testing.T) {
+func TestTurn_failureKeepsTheUsersMessage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		provider llm.Provider
 		events   string
 		err      string
 	}{
-		"provider is down": {
+		"provider unavailable": {
 			nil, "start\nerror SERVICE_UNAVAILABLE provider test is down",
 			"SERVICE_UNAVAILABLE: provider test is down",
 		},
-		"wrong key": {
+		"key rejected": {
 			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 				return nil, &sdk.Error{Code: sdk.CodeUnauthorized, Message: "the key was refused", ProviderStatus: 401}
 			}), `start
 error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: provider "test": the key was refused`,
 		},
-		"cut in mid-answer": {
+		"provider crash in the answer": {
 			provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 				if _, err := say("Hel")(ctx, req, out); err != nil {
 					return nil, err
@@ -99,52 +99,53 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 				return nil, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "llm test died", Retryable: true}
 			}), "start\ntoken Hel\nerror SERVICE_UNAVAILABLE llm test died", "SERVICE_UNAVAILABLE: llm test died",
 		},
-		"internal": {
+		"internal error": {
 			provider(func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error) {
 				return nil, errors.New("dial tcp 10.1.2.3: secret=hunter2")
-			}), "start\nerror UPSTREAM_ERROR internal error", "UPSTREAM_ERROR: internal error",
+			}), "start\nerror UPSTREAM_ERROR Internal error. See the server log for details.",
+			"UPSTREAM_ERROR: Internal error. See the server log for details.",
 		},
-		"endless answer": {
+		"answer too long": {
 			provider(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 				for {
 					if err := out.Send(llm.Delta{Reasoning: strings.Repeat("x", 1<<20)}); err != nil {
 						return nil, err
 					}
 				}
-			}), "start\nerror UPSTREAM_ERROR provider \"test\": the answer is longer than 8 MiB",
-			"UPSTREAM_ERROR: provider \"test\": the answer is longer than 8 MiB",
+			}), "start\nerror UPSTREAM_ERROR provider \"test\": the answer exceeds 8 MiB",
+			"UPSTREAM_ERROR: provider \"test\": the answer exceeds 8 MiB",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.plugins.set(loop(chat), c.provider)
-			s := w.start()
+			env := newEnv(t)
+			env.plugins.set(loop(chat), c.provider)
+			s := env.start()
 			r := s.mustTurn("s1", "hi")
 			equal(t, s.watch(r), c.events)
 			equal(t, s.wait(r), c.err)
-			equal(t, w.history(), "user: hi")
-			if got := w.stored(r); got.Status != core.RunFailed || got.Error == nil {
-				t.Errorf("%+v", got)
+			equal(t, env.history(), "user: hi")
+			if got := env.stored(r); got.Status != core.RunFailed || got.Error == nil {
+				t.Errorf("stored run = %+v, want it failed with an error", got)
 			}
-			w.plugins.set(loop(chat), say("better"))
+			env.plugins.set(loop(chat), say("better"))
 			equal(t, s.wait(s.mustTurn("s1", "again")), "better")
 		})
 	}
 }
 
-func TestATypeThatIsDownIsRefusedAndNothingIsStored(t *testing.T) {
+func TestTurn_unavailableAgentTypeStoresNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	s := w.start()
+	env := newEnv(t)
+	s := env.start()
 	if _, err := s.turn("s1", "hi"); core.CodeOf(err) != core.CodeUnavailable {
-		t.Fatal(err)
+		t.Fatalf("turn = %v, want %s", err, core.CodeUnavailable)
 	}
-	equal(t, w.history(), "")
+	equal(t, env.history(), "")
 }
 
-// stuck says one word and then nothing until it is cancelled.
-func stuck(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+// stall sends one token and then waits until it is cancelled.
+func stall(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	if _, err := say("Hel")(ctx, req, out); err != nil {
 		return nil, err
 	}
@@ -152,53 +153,53 @@ func stuck(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, 
 	return nil, context.Cause(ctx)
 }
 
-func TestCancelKeepsWhatWasSaid(t *testing.T) {
+func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(chat), provider(stuck))
-	s := w.start()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), provider(stall))
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	s.watchUntil(r, "token Hel")
-	got, err := s.Cancel(t.Context(), w.viewer, r.ID)
+	got, err := s.Cancel(t.Context(), env.actor, r.ID)
 	if err != nil || got.Status != core.RunCancelled {
-		t.Fatalf("%+v %v", got, err)
+		t.Fatalf("Cancel = %+v, %v, want it cancelled", got, err)
 	}
 	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
-	equal(t, w.history(), "user: hi\nassistant: Hel")
-	if _, err := s.Cancel(t.Context(), w.viewer, r.ID); core.CodeOf(err) != core.CodeConflict {
-		t.Errorf("second cancel: %v", err)
+	equal(t, env.history(), "user: hi\nassistant: Hel")
+	if _, err := s.Cancel(t.Context(), env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
+		t.Errorf("second Cancel = %v, want %s", err, core.CodeConflict)
 	}
 	if _, err := s.Cancel(t.Context(), core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
-		t.Errorf("foreign cancel: %v", err)
+		t.Errorf("Cancel by another user = %v, want %s", err, core.CodeNotFound)
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestTurn_timeout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.agent.Config = []byte(`{"timeout_seconds":1}`)
-	w.plugins.set(loop(chat), provider(stuck))
-	s := w.start()
+	env := newEnv(t)
+	env.agent.Config = []byte(`{"timeout_seconds":1}`)
+	env.plugins.set(loop(chat), provider(stall))
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
-	equal(t, s.watch(r), "start\ntoken Hel\nerror UPSTREAM_TIMEOUT the run took more than 1s")
+	equal(t, s.watch(r), "start\ntoken Hel\nerror UPSTREAM_TIMEOUT The run exceeded timeout_seconds (1 s).")
 }
 
-func TestAForeignRunIsNotThere(t *testing.T) {
+func TestWatch_runOfAnotherUserIsNotFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.plugins.set(loop(chat), provider(stuck))
-	s := w.start()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), provider(stall))
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	if _, err := s.Watch(t.Context(), core.Actor{UserID: "user-other"}, r.ID, 0); core.CodeOf(err) != core.CodeNotFound {
-		t.Error(err)
+		t.Errorf("Watch = %v, want %s", err, core.CodeNotFound)
 	}
 }
 
-func TestAWaiterThatGoesAwayDoesNotEndTheRun(t *testing.T) {
+func TestWait_disconnectingDoesNotEndTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	env := newEnv(t)
 	release := make(chan struct{})
-	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	env.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		select {
 		case <-release:
 			return say("done")(ctx, req, out)
@@ -206,28 +207,28 @@ func TestAWaiterThatGoesAwayDoesNotEndTheRun(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}))
-	s := w.start()
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if _, err := s.Wait(ctx, r); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
+		t.Fatalf("Wait = %v, want %v", err, context.DeadlineExceeded)
 	}
 	close(release)
 	equal(t, s.wait(r), "done")
 }
 
-func TestAProviderThatDiesBeforeItsFirstWordIsAskedAgain(t *testing.T) {
+func TestComplete_retriesAfterProviderCrash(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	env := newEnv(t)
 	var asked atomic.Int32
-	w.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+	env.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		if asked.Add(1) == 1 {
 			return nil, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "llm test died", Retryable: true}
 		}
 		return say("here")(ctx, req, out)
 	}))
-	s := w.start()
+	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.watch(r), "start\ntoken here\nend completed 3")
 }

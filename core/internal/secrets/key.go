@@ -9,29 +9,32 @@ import (
 	"fmt"
 )
 
+// Forms of an encrypted secret; the package comment has their layout.
 const (
 	formDirect   = 1
 	formEnvelope = 2
+)
 
+const (
 	idSize      = 8
 	headSize    = 1 + idSize
 	dataKeySize = 32
-	// overhead is what AES-GCM adds: a nonce and a tag.
+	// overhead is the size in bytes of what AES-GCM adds: a nonce and a tag.
 	overhead = 12 + 16
-	// minRoot is how long a root key must be, in bytes.
+	// minRoot is the minimum length of a root key in bytes.
 	minRoot = 32
 )
 
-// KeyID names a root key without telling of it.
+// KeyID identifies a root key. It is derived from the key and reveals nothing of it.
 type KeyID [idSize]byte
 
-// String is the id in hex.
+// String returns the id in hex.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
-// key is what is derived from a root key.
+// key holds what is derived from a root key.
 type key struct {
 	id KeyID
-	// wrapping wraps data keys, direct has sealed the secrets of form 1.
+	// wrapping wraps data keys; direct decrypts the secrets of form 1.
 	wrapping, direct cipher.AEAD
 }
 
@@ -41,13 +44,13 @@ func newKey(root []byte) (*key, error) {
 	}
 	id, err := hkdf.Key(sha256.New, root, nil, "agentarea secrets v1 key id", idSize)
 	if err != nil {
-		return nil, fmt.Errorf("derive the id of the key of secrets: %w", err)
+		return nil, fmt.Errorf("derive the id of a secret key: %w", err)
 	}
 	k := &key{id: KeyID(id)}
 	for info, to := range map[string]*cipher.AEAD{"agentarea secrets v1": &k.direct, "agentarea secrets key encryption v2": &k.wrapping} {
 		derived, err := hkdf.Key(sha256.New, root, nil, info, 32)
 		if err != nil {
-			return nil, fmt.Errorf("derive a key of secrets: %w", err)
+			return nil, fmt.Errorf("derive a key from a secret key: %w", err)
 		}
 		if *to, err = newAEAD(derived); err != nil {
 			return nil, err
@@ -64,23 +67,24 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// wrap gives the head and the wrapped data key, with room for more.
-func (k *key) wrap(of string, dataKey []byte, more int) []byte {
-	sealed := make([]byte, 0, headSize+len(dataKey)+overhead+more)
-	sealed = append(append(sealed, formEnvelope), k.id[:]...)
-	return k.wrapping.Seal(sealed, nil, dataKey, k.bound(formEnvelope, of)) //nolint:gosec // the AEAD makes a random nonce itself
+// wrap returns the head of an encrypted secret and its wrapped data key, with a capacity for more bytes.
+func (k *key) wrap(row string, dataKey []byte, more int) []byte {
+	encrypted := make([]byte, 0, headSize+len(dataKey)+overhead+more)
+	encrypted = append(append(encrypted, formEnvelope), k.id[:]...)
+	return k.wrapping.Seal(encrypted, nil, dataKey, k.additionalData(formEnvelope, row)) //nolint:gosec // the AEAD generates a random nonce itself
 }
 
-// unwrap gives the cipher of an envelope's data key.
-func (k *key) unwrap(of string, p parts) (cipher.AEAD, error) {
-	dataKey, err := opened(k.wrapping, p.dataKey, k.bound(formEnvelope, of))
+// unwrap returns the cipher of the data key of a secret of form 2.
+func (k *key) unwrap(row string, p parts) (cipher.AEAD, error) {
+	dataKey, err := open(k.wrapping, p.dataKey, k.additionalData(formEnvelope, row))
 	if err != nil {
 		return nil, err
 	}
 	return newAEAD(dataKey)
 }
 
-// bound is the head, and what the secret is of.
-func (k *key) bound(form byte, of string) []byte {
-	return append(append([]byte{form}, k.id[:]...), of...)
+// additionalData returns the data that is authenticated with a data key, or with a secret of form 1:
+// the head and the id of the row.
+func (k *key) additionalData(form byte, row string) []byte {
+	return append(append([]byte{form}, k.id[:]...), row...)
 }

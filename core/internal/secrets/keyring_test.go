@@ -7,107 +7,110 @@ import (
 	"testing"
 )
 
-// sealedOfForm1 was made by the program that knew no other form: of server-1, by
-// the key root.
-const sealedOfForm1 = "01939372ac277f8db9a36d5c3ea50440756b88e247edbe50a75e490db8889699d0349b154a01ccc8c7c78592bfe258"
+// encryptedForm1 is a secret of the row server-1 that the key root encrypted with a version of this
+// program that only wrote form 1.
+const encryptedForm1 = "01939372ac277f8db9a36d5c3ea50440756b88e247edbe50a75e490db8889699d0349b154a01ccc8c7c78592bfe258"
 
-func ofForm1(t testing.TB) []byte {
+func form1(t testing.TB) []byte {
 	t.Helper()
-	sealed, err := hex.DecodeString(sealedOfForm1)
+	encrypted, err := hex.DecodeString(encryptedForm1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sealed
+	return encrypted
 }
 
-func TestWhatIsOfForm1IsOpened(t *testing.T) {
+func TestDecrypt_form1(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*Keyring{"the key alone": keyring(t, root), "an older key": keyring(t, other, root)} {
-		if got, err := s.Decrypt("server-1", ofForm1(t)); err != nil || string(got) != "secret-key" {
-			t.Errorf("%s: %q, %v", name, got, err)
+		if got, err := s.Decrypt("server-1", form1(t)); err != nil || string(got) != "secret-key" {
+			t.Errorf("%s: Decrypt = %q, %v, want the secret", name, got, err)
 		}
 	}
-	if got, err := keyring(t, root).Decrypt("server-2", ofForm1(t)); err == nil {
-		t.Errorf("of another row: %q", got)
+	if got, err := keyring(t, root).Decrypt("server-2", form1(t)); err == nil {
+		t.Errorf("Decrypt for another row = %q, want an error", got)
 	}
 }
 
-func TestTheFirstKeySealsAndAllOpen(t *testing.T) {
+func TestKeyring_firstKeyEncryptsAllKeysDecrypt(t *testing.T) {
 	t.Parallel()
-	before := seal(t, keyring(t, root), "server-1", "secret-key")
+	before := encrypt(t, keyring(t, root), "server-1", "secret-key")
 	both := keyring(t, other, root)
 	if got, err := both.Decrypt("server-1", before); err != nil || string(got) != "secret-key" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("Decrypt = %q, %v, want the secret", got, err)
 	}
-	after := seal(t, both, "server-1", "secret-key")
+	after := encrypt(t, both, "server-1", "secret-key")
 	if got, err := keyring(t, other).Decrypt("server-1", after); err != nil || string(got) != "secret-key" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("Decrypt = %q, %v, want the secret", got, err)
 	}
 	if _, err := keyring(t, root).Decrypt("server-1", after); !errors.Is(err, ErrKey) {
-		t.Errorf("by the older one alone: %v", err)
+		t.Errorf("Decrypt with the older key only: error %v, want ErrKey", err)
 	}
 	if _, err := New(); err == nil {
-		t.Error("no key at all is taken")
+		t.Error("New without keys: no error")
 	}
 }
 
-// TestRewrap: by the new key alone it can be opened, and nothing of it was sealed anew.
+// The new key alone decrypts a rewrapped secret, and the encrypted secret itself is unchanged.
 func TestRewrap(t *testing.T) {
 	t.Parallel()
 	both := keyring(t, other, root)
-	before := seal(t, keyring(t, root), "server-1", "secret-key")
+	before := encrypt(t, keyring(t, root), "server-1", "secret-key")
 	after, err := both.Rewrap("server-1", before)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := keyring(t, other).Decrypt("server-1", after); err != nil || string(got) != "secret-key" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("Decrypt = %q, %v, want the secret", got, err)
 	}
 	const secretAt = headSize + dataKeySize + overhead
 	if len(after) != len(before) || !bytes.Equal(after[secretAt:], before[secretAt:]) || bytes.Contains(after, before[headSize:secretAt]) {
-		t.Error("more than the wrapped key has changed, or that has not")
+		t.Error("Rewrap must change the wrapped data key and nothing else")
 	}
 	if again, err := both.Rewrap("server-1", after); err != nil || !bytes.Equal(again, after) {
-		t.Errorf("what is by the current key has changed: %v", err)
+		t.Errorf("Rewrap changed a secret of the current key, error %v", err)
 	}
-	lifted, err := both.Rewrap("server-1", ofForm1(t))
+	upgraded, err := both.Rewrap("server-1", form1(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := keyring(t, other).Decrypt("server-1", lifted); err != nil || string(got) != "secret-key" || lifted[0] != formEnvelope {
-		t.Errorf("of form 1: %q, %v", got, err)
+	if got, err := keyring(t, other).Decrypt("server-1", upgraded); err != nil || string(got) != "secret-key" || upgraded[0] != formEnvelope {
+		t.Errorf("Rewrap of form 1 decrypts to %q, %v, want the secret in form 2", got, err)
 	}
-	if id, old, err := IDOf(lifted); err != nil || old || id != both.Current() || !both.Has(id) {
-		t.Errorf("%s %t %v", id, old, err)
+	if id, old, err := IDOf(upgraded); err != nil || old || id != both.Current() || !both.Has(id) {
+		t.Errorf("IDOf = %s, %t, %v, want the current key and the new form", id, old, err)
 	}
-	if id, old, err := IDOf(ofForm1(t)); err != nil || !old || id != keyring(t, root).Current() {
-		t.Errorf("of form 1: %s %t %v", id, old, err)
+	if id, old, err := IDOf(form1(t)); err != nil || !old || id != keyring(t, root).Current() {
+		t.Errorf("IDOf form 1 = %s, %t, %v, want the key root and the old form", id, old, err)
 	}
 }
 
-// TestRewrapRefuses: what can't be opened is not made to look sound.
-func TestRewrapRefuses(t *testing.T) {
+// Rewrap must not turn a broken secret into one that looks intact.
+func TestRewrap_undecryptableSecret(t *testing.T) {
 	t.Parallel()
 	both := keyring(t, other, root)
-	sealed := seal(t, keyring(t, root), "server-1", "secret-key")
-	broken := bytes.Clone(sealed)
+	encrypted := encrypt(t, keyring(t, root), "server-1", "secret-key")
+	broken := bytes.Clone(encrypted)
 	broken[len(broken)-1] ^= 1
 	for name, c := range map[string]struct {
-		of     string
-		sealed []byte
+		row       string
+		encrypted []byte
 	}{
-		"of another row": {"server-2", sealed}, "broken": {"server-1", broken}, "nothing": {"server-1", nil},
-		"another key's": {"server-1", seal(t, keyring(t, root[1:]+"x"), "server-1", "x")}, "of form 1 and another row": {"server-2", ofForm1(t)},
+		"another row":         {"server-2", encrypted},
+		"broken":              {"server-1", broken},
+		"empty":               {"server-1", nil},
+		"another key":         {"server-1", encrypt(t, keyring(t, root[1:]+"x"), "server-1", "x")},
+		"form 1, another row": {"server-2", form1(t)},
 	} {
-		if got, err := both.Rewrap(c.of, c.sealed); err == nil {
-			t.Errorf("%s: %x", name, got)
+		if got, err := both.Rewrap(c.row, c.encrypted); err == nil {
+			t.Errorf("%s: Rewrap = %x, want an error", name, got)
 		}
 	}
 }
 
-// FuzzOpen: whatever stands in the database, it is opened as what was sealed or
-// refused, and what is rewrapped is the same secret.
-func FuzzOpen(f *testing.F) {
+// FuzzDecrypt checks that any bytes decrypt to the original secret or not at all, and that a rewrapped
+// secret is the same secret.
+func FuzzDecrypt(f *testing.F) {
 	one, err := New([]byte(root))
 	if err != nil {
 		f.Fatal(err)
@@ -116,28 +119,28 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	sealed, err := one.Encrypt("server-1", []byte("secret-key"))
+	encrypted, err := one.Encrypt("server-1", []byte("secret-key"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(sealed)
-	f.Add(ofForm1(f))
-	f.Add(sealed[:headSize])
+	f.Add(encrypted)
+	f.Add(form1(f))
+	f.Add(encrypted[:headSize])
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, sealed []byte) {
-		got, err := one.Decrypt("server-1", sealed)
+	f.Fuzz(func(t *testing.T, encrypted []byte) {
+		got, err := one.Decrypt("server-1", encrypted)
 		if err == nil && string(got) != "secret-key" {
-			t.Fatalf("opened as %q", got)
+			t.Fatalf("Decrypt = %q", got)
 		}
-		again, wrapErr := both.Rewrap("server-1", sealed)
+		again, wrapErr := both.Rewrap("server-1", encrypted)
 		if (err == nil) != (wrapErr == nil) {
-			t.Fatalf("opened: %v; rewrapped: %v", err, wrapErr)
+			t.Fatalf("Decrypt: error %v; Rewrap: error %v", err, wrapErr)
 		}
 		if err != nil {
 			return
 		}
 		if got, err := both.Decrypt("server-1", again); err != nil || string(got) != "secret-key" {
-			t.Fatalf("rewrapped and opened as %q, %v", got, err)
+			t.Fatalf("Decrypt after Rewrap = %q, %v", got, err)
 		}
 	})
 }

@@ -1,18 +1,17 @@
-// Package secrets seals what must not be read in the database, in envelopes:
-// each secret has a data key of its own, which is wrapped by a key derived from
-// the server's root key. So a change of the root key wraps the data keys anew and
-// touches no secret.
+// Package secrets encrypts the secrets in the database (envelope encryption): each secret has its own
+// data key, which is encrypted ("wrapped") with a key derived from the server's root key. A change of
+// the root key rewraps the data keys and leaves the encrypted secrets as they are.
 //
-// What is sealed begins with a byte for its form and the id of the root key:
+// An encrypted secret starts with a byte for its form and the id of the root key:
 //
 //	form 2   2, id (8), wrapped data key (12 + 32 + 16), secret (12 + n + 16)
-//	form 1   1, id (8), secret (12 + n + 16), by a key of the root key itself
+//	form 1   1, id (8), secret (12 + n + 16), encrypted with a key derived from the root key
 //
-// Both halves are AES-256-GCM with a random nonce before and a tag after. With the
-// data key the form, the id and what the secret is of are authenticated; with the
-// secret the form and what it is of: so a sealed value is of no use in another
-// row. The id tells whether a key is there without trying it. Form 1 is opened and
-// not made any more.
+// Both parts are AES-256-GCM, with a random nonce before and a tag after. The data key is
+// authenticated with the form, the id of the root key and the id of the row; the secret is
+// authenticated with the form and the id of the row. So a ciphertext is of no use in another row. The
+// id of the root key tells which key is needed without a trial decryption. Form 1 is decrypted but no
+// longer written.
 package secrets
 
 import (
@@ -23,15 +22,16 @@ import (
 	"fmt"
 )
 
-// Keyring implements core.Encrypter. It may be used by several goroutines at once.
+// Keyring encrypts and decrypts secrets with a set of root keys. It implements core.Encrypter and is
+// safe for concurrent use.
 type Keyring struct {
-	// current seals; all open.
+	// current encrypts; every key of keys decrypts.
 	current *key
 	keys    map[KeyID]*key
 }
 
-// New makes a Keyring of root keys: the first seals, all of them open. It fails
-// without any, and when one is shorter than 32 bytes.
+// New returns a Keyring that encrypts with the first root key and decrypts with all of them. It
+// returns an error if there is no key or if one is shorter than 32 bytes.
 func New(roots ...[]byte) (*Keyring, error) {
 	if len(roots) == 0 {
 		return nil, errors.New("there is no secret key")
@@ -50,94 +50,95 @@ func New(roots ...[]byte) (*Keyring, error) {
 	return r, nil
 }
 
-// Current is the id of the key that seals.
+// Current returns the id of the key that encrypts.
 func (r *Keyring) Current() KeyID { return r.current.id }
 
-// Has says whether a key of that id is there.
+// Has reports whether the keyring has the key with that id.
 func (r *Keyring) Has(id KeyID) bool { return r.keys[id] != nil }
 
 // Encrypt implements core.Encrypter.
-func (r *Keyring) Encrypt(of string, secret []byte) ([]byte, error) {
+func (r *Keyring) Encrypt(row string, secret []byte) ([]byte, error) {
 	dataKey := make([]byte, dataKeySize)
 	_, _ = rand.Read(dataKey) // never fails
 	aead, err := newAEAD(dataKey)
 	if err != nil {
 		return nil, err
 	}
-	sealed := r.current.wrap(of, dataKey, len(secret)+aead.Overhead())
-	return aead.Seal(sealed, nil, secret, boundSecret(of)), nil //nolint:gosec // the AEAD makes a random nonce itself
+	encrypted := r.current.wrap(row, dataKey, len(secret)+aead.Overhead())
+	return aead.Seal(encrypted, nil, secret, secretData(row)), nil //nolint:gosec // the AEAD generates a random nonce itself
 }
 
-// Why something can't be opened; none of them holds any of it.
+// Errors of Decrypt. They contain nothing of the secret.
 var (
-	errForm  = errors.New("it was not sealed by this program, or by a newer one")
-	errWrong = errors.New("it was changed, or is the secret of something else: give the secret anew")
-	// ErrKey is for what was sealed with a key that is not there.
-	ErrKey = errors.New("it was sealed with another secret key: start the server with the one it had then, or give the secret anew")
+	errForm    = errors.New("it was not encrypted by this program, or by a newer version of it")
+	errChanged = errors.New("it was changed, or belongs to another row: set the secret again")
+	// ErrKey means that the keyring does not have the key that encrypted the secret.
+	ErrKey = errors.New("it was encrypted with another secret key: start the server with that key, or set the secret again")
 )
 
-// Open implements core.Encrypter.
-func (r *Keyring) Decrypt(of string, sealed []byte) ([]byte, error) {
-	secret, err := r.open(of, sealed)
+// Decrypt implements core.Encrypter.
+func (r *Keyring) Decrypt(row string, encrypted []byte) ([]byte, error) {
+	secret, err := r.decrypt(row, encrypted)
 	if err != nil {
-		return nil, fmt.Errorf("open the secret of %s: %w", of, err)
+		return nil, fmt.Errorf("decrypt the secret of %s: %w", row, err)
 	}
 	return secret, nil
 }
 
-func (r *Keyring) open(of string, sealed []byte) ([]byte, error) {
-	k, p, err := r.read(sealed)
+func (r *Keyring) decrypt(row string, encrypted []byte) ([]byte, error) {
+	k, p, err := r.split(encrypted)
 	if err != nil {
 		return nil, err
 	}
 	if p.form == formDirect {
-		return opened(k.direct, p.secret, k.bound(formDirect, of))
+		return open(k.direct, p.secret, k.additionalData(formDirect, row))
 	}
-	aead, err := k.unwrap(of, p)
+	aead, err := k.unwrap(row, p)
 	if err != nil {
 		return nil, err
 	}
-	return opened(aead, p.secret, boundSecret(of))
+	return open(aead, p.secret, secretData(row))
 }
 
-// Rewrap gives a sealed secret by the current key: the data key of an envelope is
-// wrapped anew, and what has none is sealed anew. The secret has been found to be
-// sound then. What is by the current key already is given back as it is, unopened.
-func (r *Keyring) Rewrap(of string, sealed []byte) ([]byte, error) {
-	again, err := r.rewrap(of, sealed)
+// Rewrap returns an encrypted secret for the current key: it rewraps the data key of form 2, and
+// encrypts form 1 again. It first checks that the secret can be decrypted. A secret of the current
+// key is returned unchanged and unchecked.
+func (r *Keyring) Rewrap(row string, encrypted []byte) ([]byte, error) {
+	again, err := r.rewrap(row, encrypted)
 	if err != nil {
-		return nil, fmt.Errorf("wrap the secret of %s: %w", of, err)
+		return nil, fmt.Errorf("rewrap the secret of %s: %w", row, err)
 	}
 	return again, nil
 }
 
-func (r *Keyring) rewrap(of string, sealed []byte) ([]byte, error) {
-	k, p, err := r.read(sealed)
+func (r *Keyring) rewrap(row string, encrypted []byte) ([]byte, error) {
+	k, p, err := r.split(encrypted)
 	switch {
 	case err != nil:
 		return nil, err
 	case p.form == formDirect:
-		secret, err := r.open(of, sealed)
+		secret, err := r.decrypt(row, encrypted)
 		if err != nil {
 			return nil, err
 		}
-		return r.Encrypt(of, secret)
+		return r.Encrypt(row, secret)
 	case k == r.current:
-		return sealed, nil
+		return encrypted, nil
 	}
-	if _, err := r.open(of, sealed); err != nil {
+	if _, err := r.decrypt(row, encrypted); err != nil {
 		return nil, err
 	}
-	dataKey, err := opened(k.wrapping, p.dataKey, k.bound(formEnvelope, of))
+	dataKey, err := open(k.wrapping, p.dataKey, k.additionalData(formEnvelope, row))
 	if err != nil {
 		return nil, err
 	}
-	return append(r.current.wrap(of, dataKey, len(p.secret)), p.secret...), nil
+	return append(r.current.wrap(row, dataKey, len(p.secret)), p.secret...), nil
 }
 
-// read finds the parts of what was sealed, and its key.
-func (r *Keyring) read(sealed []byte) (*key, parts, error) {
-	p, err := parse(sealed)
+// split returns the parts of an encrypted secret and its root key. It returns ErrKey if the keyring
+// does not have the key.
+func (r *Keyring) split(encrypted []byte) (*key, parts, error) {
+	p, err := parse(encrypted)
 	if err != nil {
 		return nil, p, err
 	}
@@ -148,26 +149,26 @@ func (r *Keyring) read(sealed []byte) (*key, parts, error) {
 	return k, p, nil
 }
 
-func opened(aead cipher.AEAD, sealed, bound []byte) ([]byte, error) {
-	secret, err := aead.Open(nil, nil, sealed, bound)
+func open(aead cipher.AEAD, encrypted, additionalData []byte) ([]byte, error) {
+	secret, err := aead.Open(nil, nil, encrypted, additionalData)
 	if err != nil {
-		return nil, errWrong
+		return nil, errChanged
 	}
 	return secret, nil
 }
 
-// boundSecret is what is authenticated with a secret in an envelope: not the id
-// of the root key, for that may change around it.
-func boundSecret(of string) []byte { return append([]byte{formEnvelope}, of...) }
+// secretData returns the additional data of a secret of form 2. It does not contain the id of the root
+// key, which changes when the data key is rewrapped.
+func secretData(row string) []byte { return append([]byte{formEnvelope}, row...) }
 
-// IDOf is the id of the key that something was sealed with, and whether it is of
-// an older form than Seal makes. It fails for what was not sealed by this program.
-func IDOf(sealed []byte) (id KeyID, old bool, err error) {
-	p, err := parse(sealed)
+// IDOf returns the id of the root key that encrypted a secret, and reports whether the secret has an
+// older form than Encrypt writes. It returns an error if this program did not encrypt it.
+func IDOf(encrypted []byte) (id KeyID, old bool, err error) {
+	p, err := parse(encrypted)
 	return p.id, p.form == formDirect, err
 }
 
-// parts are those of what was sealed.
+// parts are the parts of an encrypted secret.
 type parts struct {
 	form    byte
 	id      KeyID
@@ -175,8 +176,8 @@ type parts struct {
 	secret  []byte
 }
 
-func parse(sealed []byte) (p parts, err error) {
-	rest, wrapped := sealed, 0
+func parse(encrypted []byte) (p parts, err error) {
+	rest, wrapped := encrypted, 0
 	if len(rest) < headSize {
 		return p, errForm
 	}

@@ -29,88 +29,88 @@ var (
 	other = strings.Repeat("o", 32)
 )
 
-func seal(t *testing.T, s *Keyring, of, secret string) []byte {
+func encrypt(t *testing.T, s *Keyring, row, secret string) []byte {
 	t.Helper()
-	sealed, err := s.Encrypt(of, []byte(secret))
+	encrypted, err := s.Encrypt(row, []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sealed
+	return encrypted
 }
 
-func TestWhatIsSealedIsOpenedByTheSameRootKey(t *testing.T) {
+func TestDecrypt_sameRootKey(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"", "a", "secret-key", strings.Repeat("long ", 100_000), "\x00\xff"} {
-		for _, of := range []string{"", "server-1"} {
-			got, err := keyring(t, root).Decrypt(of, seal(t, keyring(t, root), of, secret))
+		for _, row := range []string{"", "server-1"} {
+			got, err := keyring(t, root).Decrypt(row, encrypt(t, keyring(t, root), row, secret))
 			if err != nil || string(got) != secret {
-				t.Errorf("%.9q of %q is opened as %.9q: %v", secret, of, got, err)
+				t.Errorf("%.9q of row %q decrypts to %.9q, %v", secret, row, got, err)
 			}
 		}
 	}
 }
 
-func TestNothingElseOpensIt(t *testing.T) {
+func TestDecrypt_errors(t *testing.T) {
 	t.Parallel()
 	s := keyring(t, root)
-	sealed := seal(t, s, "server-1", "secret-key")
-	newer := bytes.Clone(sealed)
+	encrypted := encrypt(t, s, "server-1", "secret-key")
+	newer := bytes.Clone(encrypted)
 	newer[0]++
-	older := bytes.Clone(sealed)
+	older := bytes.Clone(encrypted)
 	older[0] = formDirect
-	// The id of the other key before what this one sealed.
-	renamed := bytes.Clone(sealed)
+	// The id of another key with a ciphertext of this key.
+	renamed := bytes.Clone(encrypted)
 	copy(renamed[1:], keyring(t, other).current.id[:])
-	// One's data key with another's secret, both of the same row.
-	mixed := append(bytes.Clone(sealed[:headSize+dataKeySize+overhead]), seal(t, s, "server-1", "other-key!")[headSize+dataKeySize+overhead:]...)
+	// The data key of one secret with the ciphertext of another, both of the same row.
+	mixed := append(bytes.Clone(encrypted[:headSize+dataKeySize+overhead]), encrypt(t, s, "server-1", "other-key!")[headSize+dataKeySize+overhead:]...)
 	for name, c := range map[string]struct {
-		by     *Keyring
-		of     string
-		sealed []byte
-		want   string
+		keyring   *Keyring
+		row       string
+		encrypted []byte
+		want      string
 	}{
-		"another root key":       {keyring(t, other), "server-1", sealed, "another secret key"},
-		"another root's id":      {keyring(t, other), "server-1", renamed, "was changed"},
-		"of another row":         {s, "server-2", sealed, "secret of something else"},
-		"of nothing":             {s, "", sealed, "secret of something else"},
-		"nothing":                {s, "server-1", nil, "not sealed by this program"},
-		"a head alone":           {s, "server-1", sealed[:headSize], "not sealed by this program"},
-		"a data key alone":       {s, "server-1", sealed[:headSize+dataKeySize+overhead], "not sealed by this program"},
-		"another's data key":     {s, "server-1", mixed, "was changed"},
-		"as if of form 1":        {s, "server-1", older, "was changed"},
-		"one byte less":          {s, "server-1", sealed[:len(sealed)-1], "was changed"},
-		"one byte more":          {s, "server-1", append(bytes.Clone(sealed), 0), "was changed"},
-		"of a newer program":     {s, "server-1", newer, "not sealed by this program"},
-		"what was never sealed":  {s, "server-1", []byte(`{"env":{"API_KEY":"secret-key"},"headers":{}}`), "not sealed by this program"},
-		"the end, as if it were": {s, "server-1", sealed[1:], ""},
+		"another root key":   {keyring(t, other), "server-1", encrypted, "another secret key"},
+		"id of another root": {keyring(t, other), "server-1", renamed, "was changed"},
+		"another row":        {s, "server-2", encrypted, "belongs to another row"},
+		"no row":             {s, "", encrypted, "belongs to another row"},
+		"empty":              {s, "server-1", nil, "not encrypted by this program"},
+		"only a head":        {s, "server-1", encrypted[:headSize], "not encrypted by this program"},
+		"only a data key":    {s, "server-1", encrypted[:headSize+dataKeySize+overhead], "not encrypted by this program"},
+		"another data key":   {s, "server-1", mixed, "was changed"},
+		"marked as form 1":   {s, "server-1", older, "was changed"},
+		"one byte less":      {s, "server-1", encrypted[:len(encrypted)-1], "was changed"},
+		"one byte more":      {s, "server-1", append(bytes.Clone(encrypted), 0), "was changed"},
+		"newer form":         {s, "server-1", newer, "not encrypted by this program"},
+		"plain text":         {s, "server-1", []byte(`{"env":{"API_KEY":"secret-key"},"headers":{}}`), "not encrypted by this program"},
+		"first byte missing": {s, "server-1", encrypted[1:], ""},
 	} {
-		got, err := c.by.Decrypt(c.of, c.sealed)
+		got, err := c.keyring.Decrypt(c.row, c.encrypted)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %q, %v", name, got, err)
+			t.Errorf("%s: Decrypt = %q, %v, want an error with %q", name, got, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret-key") {
-			t.Errorf("%s: the error tells it: %v", name, err)
+			t.Errorf("%s: the error contains the secret: %v", name, err)
 		}
 	}
 }
 
-func TestEveryBitCounts(t *testing.T) {
+func TestDecrypt_anyBitChanged(t *testing.T) {
 	t.Parallel()
 	s := keyring(t, root)
-	sealed := seal(t, s, "server-1", "secret-key")
-	for i := range sealed {
+	encrypted := encrypt(t, s, "server-1", "secret-key")
+	for i := range encrypted {
 		for bit := range 8 {
-			changed := bytes.Clone(sealed)
+			changed := bytes.Clone(encrypted)
 			changed[i] ^= 1 << bit
 			if got, err := s.Decrypt("server-1", changed); err == nil {
-				t.Fatalf("with bit %d of byte %d changed it is opened as %q", bit, i, got)
+				t.Fatalf("bit %d of byte %d changed: Decrypt = %q, want an error", bit, i, got)
 			}
 		}
 	}
 }
 
-// TestNothingShows: neither the secret nor that two are the same.
-func TestNothingShows(t *testing.T) {
+// A ciphertext reveals neither the secret nor that two secrets are the same.
+func TestEncrypt_ciphertextIsUniqueAndOpaque(t *testing.T) {
 	t.Parallel()
 	s := keyring(t, root)
 	var mu sync.Mutex
@@ -119,12 +119,12 @@ func TestNothingShows(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 100 {
-				sealed, err := s.Encrypt("server-1", []byte("secret-key"))
+				encrypted, err := s.Encrypt("server-1", []byte("secret-key"))
 				mu.Lock()
-				if err != nil || seen[string(sealed)] || bytes.Contains(sealed, []byte("secret")) {
-					t.Errorf("%q: %v", sealed, err)
+				if err != nil || seen[string(encrypted)] || bytes.Contains(encrypted, []byte("secret")) {
+					t.Errorf("Encrypt = %q, %v, want a unique ciphertext", encrypted, err)
 				}
-				seen[string(sealed)] = true
+				seen[string(encrypted)] = true
 				mu.Unlock()
 			}
 		})
@@ -132,11 +132,11 @@ func TestNothingShows(t *testing.T) {
 	wg.Wait()
 }
 
-func TestAShortRootKeyIsRefused(t *testing.T) {
+func TestNew_shortRootKey(t *testing.T) {
 	t.Parallel()
 	for _, short := range []string{"", "hunter2", strings.Repeat("r", 31)} {
 		if _, err := New([]byte(short)); err == nil || short != "" && strings.Contains(err.Error(), short) {
-			t.Errorf("%d bytes: %v", len(short), err)
+			t.Errorf("New with %d bytes: error %v, want one without the key", len(short), err)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// BenchmarkTurn is all that is counted of a chat turn without tools.
+// BenchmarkTurn records all metrics of a chat turn without tools.
 func BenchmarkTurn(b *testing.B) {
 	m := NewMetrics("1")
 	h := NewHTTP(m, &Traces{provider: noTraces})

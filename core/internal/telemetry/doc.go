@@ -1,14 +1,12 @@
-// Package telemetry is what the server tells its operators of itself: metrics for
-// Prometheus, traces for OpenTelemetry, and the fields that tie the lines of its log
-// together. docs/telemetry.md names all of them.
+// Package telemetry implements the observability of the server: metrics for Prometheus, traces for
+// OpenTelemetry, and the log fields that connect the log lines of a request. docs/telemetry.md lists all
+// of them.
 //
-// The rooms know nothing of it. Each says in an interface of its own what it tells (a
-// Metrics), which Metrics implements; spans are begun through OpenTelemetry's API, with
-// a tracer that app hands over and that does nothing while tracing is off; and
-// log fields travel in the context (core.WithLogFields).
+// Other packages do not import it. Each declares the metrics that it records in an interface of its own,
+// which Metrics implements. They start spans through the API of OpenTelemetry with a tracer from app,
+// which does nothing while tracing is off. Log fields are in the context (core.WithLogFields).
 //
-// Metrics are client_golang's own and not OpenTelemetry's: they are read by
-// Prometheus only, so their names stand in the code as they are read, and the
-// SDK's pipeline and its exporter have nothing to add. Those for which OpenTelemetry
-// has a convention (http.server, gen_ai.client) have its name in Prometheus' form.
+// Metrics use client_golang and not the metrics SDK of OpenTelemetry, because only Prometheus reads them
+// and their names in the code are the names that it reads. Where OpenTelemetry has a convention
+// (http.server, gen_ai.client), a metric has the Prometheus form of its name.
 package telemetry

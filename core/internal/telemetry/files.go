@@ -7,7 +7,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// SignedIn counts an attempt to sign in by its outcome, and gives err back.
+// SignedIn counts a sign-in attempt by its outcome err, and returns err.
 func (m *Metrics) SignedIn(err error) error {
 	outcome := "ok"
 	switch code := core.CodeOf(err); {
@@ -23,7 +23,7 @@ func (m *Metrics) SignedIn(err error) error {
 	return err
 }
 
-// Files counts the bytes that go through files.
+// Files returns a core.Files that counts the uploaded and downloaded bytes.
 func (m *Metrics) Files(files core.Files) core.Files {
 	return &meteredFiles{Files: files, metrics: m}
 }
@@ -47,7 +47,7 @@ func (f *meteredFiles) Open(ctx context.Context, file *core.File) io.ReadSeekClo
 	return &meteredReader{ReadSeekCloser: f.Files.Open(ctx, file), metrics: f.metrics}
 }
 
-// meteredReader counts what was read when it is closed.
+// meteredReader adds the bytes that were read to the metric when it is closed.
 type meteredReader struct {
 	io.ReadSeekCloser
 	metrics *Metrics

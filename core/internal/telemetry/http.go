@@ -13,29 +13,30 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// otherMethod and noRoute stand for what a client made up: what it writes is no label.
+// otherMethod and noRoute are the labels of unknown methods and routes. Text from clients must not become a
+// label.
 const (
 	otherMethod = "_OTHER"
 	noRoute     = "none"
 )
 
-// HTTP watches the requests of a listener.
+// HTTP records metrics and spans of requests.
 type HTTP struct {
 	metrics *Metrics
 	tracer  trace.Tracer
-	// traced says that spans are made; else what clients say of theirs is not read.
+	// traced means that spans are recorded. Without it, trace headers of clients are ignored.
 	traced bool
 }
 
-// NewHTTP counts in m and makes spans of t.
+// NewHTTP returns an HTTP that records metrics in m and spans in t.
 func NewHTTP(m *Metrics, t *Traces) *HTTP { return &HTTP{metrics: m, tracer: t.Tracer(), traced: t.On} }
 
-// Request is told of a request when it comes, and gives the context that it goes on
-// with. It implements api.Observer.
+// Request records the start of a request. It returns the context for the request and a function that records
+// its end. It implements api.Observer.
 func (h *HTTP) Request(r *http.Request, id string) (ctx context.Context, done func(route string, status int)) {
-	begun := time.Now()
+	start := time.Now()
 	h.metrics.active.Inc()
-	ctx, span := h.begin(r, id)
+	ctx, span := h.startSpan(r, id)
 	method := knownMethod(r.Method)
 	return ctx, func(route string, status int) {
 		h.metrics.active.Dec()
@@ -43,17 +44,18 @@ func (h *HTTP) Request(r *http.Request, id string) (ctx context.Context, done fu
 		if status == 0 {
 			status = http.StatusOK
 		}
-		h.metrics.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(since(begun))
+		h.metrics.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(since(start))
 		if status == http.StatusTooManyRequests {
 			h.metrics.limited.Inc()
 		}
 		if span != nil {
-			endRequest(span, method, route, status)
+			endSpan(span, method, route, status)
 		}
 	}
 }
 
-func (h *HTTP) begin(r *http.Request, id string) (context.Context, trace.Span) {
+// startSpan starts the span of a request. The span is nil if tracing is off.
+func (h *HTTP) startSpan(r *http.Request, id string) (context.Context, trace.Span) {
 	if !h.traced {
 		return r.Context(), nil
 	}
@@ -65,13 +67,13 @@ func (h *HTTP) begin(r *http.Request, id string) (context.Context, trace.Span) {
 	return h.tracer.Start(ctx, knownMethod(r.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", knownMethod(r.Method)),
 		attribute.String("url.scheme", scheme),
-		attribute.String("url.path", r.URL.Path), // no query: it may hold what nobody should read
+		attribute.String("url.path", r.URL.Path), // without the query, which may contain secrets
 		attribute.String("server.address", r.Host),
 		attribute.String("agentarea.request_id", id),
 	))
 }
 
-func endRequest(span trace.Span, method, route string, status int) {
+func endSpan(span trace.Span, method, route string, status int) {
 	if route != noRoute {
 		span.SetName(method + " " + route)
 		span.SetAttributes(attribute.String("http.route", route))
@@ -84,13 +86,14 @@ func endRequest(span trace.Span, method, route string, status int) {
 	span.End()
 }
 
-// Stream counts a connection that watches until closed is called.
+// Stream counts an open event stream or WebSocket until closed is called.
 func (h *HTTP) Stream(kind string) (closed func()) {
 	g := h.metrics.streams.WithLabelValues(kind)
 	g.Inc()
 	return g.Dec
 }
 
+// knownMethod returns m if it is a standard method, and otherwise otherMethod.
 func knownMethod(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -100,7 +103,7 @@ func knownMethod(m string) string {
 	return otherMethod
 }
 
-// cleanRoute is the same with and without the slash at the end.
+// cleanRoute returns a route without its trailing slash, or noRoute.
 func cleanRoute(route string) string {
 	switch {
 	case route == "" || route == "/*":

@@ -9,15 +9,15 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// LogHandler adds to each line what its context says of it: request_id, run_id and
-// user_id, and with tracing trace_id and span_id. What a line says itself counts.
+// LogHandler is a slog.Handler that adds the fields of the context to each line: request_id, run_id and
+// user_id, and with tracing trace_id and span_id. It does not replace fields that a line has already.
 type LogHandler struct {
 	next slog.Handler
-	// own are the keys that the logger has already.
+	// own has the keys of the attributes of the logger.
 	own []string
 }
 
-// NewLogHandler adds the fields to what next writes.
+// NewLogHandler returns a LogHandler that writes to next.
 func NewLogHandler(next slog.Handler) *LogHandler { return &LogHandler{next: next} }
 
 // Enabled implements slog.Handler.
@@ -44,6 +44,7 @@ func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, line)
 }
 
+// has reports whether a record or its logger has an attribute with that key.
 func (h *LogHandler) has(r slog.Record, key string) (found bool) {
 	for _, k := range h.own {
 		if k == key {

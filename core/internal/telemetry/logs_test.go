@@ -19,7 +19,7 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-func TestLinesHaveTheFieldsOfTheirContext(t *testing.T) {
+func TestLogHandler_contextFields(t *testing.T) {
 	t.Parallel()
 	ctx := core.WithLogFields(t.Context(), core.LogFields{RequestID: "req-1"})
 	ctx = core.WithLogFields(ctx, core.LogFields{RunID: "run-1", UserID: "user-1"})
@@ -50,16 +50,17 @@ func TestLinesHaveTheFieldsOfTheirContext(t *testing.T) {
 	}
 }
 
+// off returns a Traces without an endpoint.
 func off(t *testing.T) *Traces {
 	t.Helper()
 	traces, err := OpenTraces(t.Context(), func(string) string { return "" }, "1", slog.New(slog.DiscardHandler))
 	if err != nil || traces.On {
-		t.Fatalf("%v %v", traces, err)
+		t.Fatalf("OpenTraces without variables = %v, %v, want tracing off", traces, err)
 	}
 	return traces
 }
 
-func TestWhatTurnsTracesOnAndOff(t *testing.T) {
+func TestOpenTraces(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		env  map[string]string
@@ -79,16 +80,16 @@ func TestWhatTurnsTracesOnAndOff(t *testing.T) {
 			traces, err := OpenTraces(t.Context(), func(name string) string { return tt.env[name] }, "1", slog.New(slog.DiscardHandler))
 			if tt.fail != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fail) {
-					t.Errorf("got %v, want what to write: %s", err, tt.fail)
+					t.Errorf("error %v, want one that contains %q", err, tt.fail)
 				}
 				return
 			}
 			if err != nil || traces.On != tt.on {
-				t.Fatalf("%v %v", traces, err)
+				t.Fatalf("OpenTraces = %v, %v, want On = %t", traces, err, tt.on)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_ = traces.Close(ctx) // nobody is there
+			_ = traces.Close(ctx) // nothing listens at the endpoint
 		})
 	}
 }

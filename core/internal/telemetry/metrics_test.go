@@ -33,16 +33,16 @@ var (
 	row       = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:histogram|gauge|counter)[^|]* \\| ([^|]*)\\|")
 )
 
-// Every metric is in docs/telemetry.md with its labels, and no other.
-func TestDocumented(t *testing.T) {
+// docs/telemetry.md lists exactly the metrics of the server with their labels.
+func TestMetrics_documented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "telemetry.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string][]string{}
+	documented := map[string][]string{}
 	for _, found := range row.FindAllStringSubmatch(string(page), -1) {
-		told[found[1]] = sorted(strings.ReplaceAll(found[2], "`", ""))
+		documented[found[1]] = sorted(strings.ReplaceAll(found[2], "`", ""))
 	}
 	descs := make(chan *prometheus.Desc)
 	go func() {
@@ -53,23 +53,23 @@ func TestDocumented(t *testing.T) {
 	for d := range descs {
 		found := described.FindStringSubmatch(d.String())
 		if found == nil {
-			t.Fatalf("what is %s?", d)
+			t.Fatalf("cannot parse the description %s", d)
 		}
 		name := found[1]
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
 			continue
 		}
 		have[name] = true
-		labels, ok := told[name]
+		labels, ok := documented[name]
 		if !ok {
-			t.Errorf("docs/telemetry.md has no row of %s", name)
+			t.Errorf("docs/telemetry.md has no row for %s", name)
 		} else if want := sorted(found[2]); !slices.Equal(labels, want) {
-			t.Errorf("%s: docs/telemetry.md has the labels %v, and it has %v", name, labels, want)
+			t.Errorf("%s: docs/telemetry.md lists the labels %v, want %v", name, labels, want)
 		}
 	}
-	for name := range told {
+	for name := range documented {
 		if !have[name] {
-			t.Errorf("docs/telemetry.md tells of %s, which is not there", name)
+			t.Errorf("docs/telemetry.md lists %s, which does not exist", name)
 		}
 	}
 }
@@ -86,8 +86,8 @@ func read(m *Metrics) string {
 	return w.Body.String()
 }
 
-// What users and clients may choose makes a bounded number of series.
-func TestLabelsAreBounded(t *testing.T) {
+// Names from users and clients create a bounded number of series.
+func TestMetrics_boundedLabels(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(func(context.Context, time.Time) ([]core.TaskBacklog, error) { return nil, nil })
 	h := NewHTTP(m, off(t))
@@ -109,17 +109,17 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	for _, bad := range []string{"made-up", "nothing", "bad-"} {
 		if strings.Contains(text, bad) {
-			t.Errorf("a label holds %q", bad)
+			t.Errorf("a label contains %q", bad)
 		}
 	}
 }
 
-// The database is counted once, however often somebody reads, and what it can't tell is left out.
-func TestTheBacklogIsNotCountedAtEachRead(t *testing.T) {
+// The backlog is queried once for several reads, and omitted if the database fails.
+func TestMetrics_backlogIsCached(t *testing.T) {
 	t.Parallel()
-	asked := 0
+	queries := 0
 	m := newMetrics(func(context.Context, time.Time) ([]core.TaskBacklog, error) {
-		asked++
+		queries++
 		return []core.TaskBacklog{{Priority: core.PriorityHigh, Tasks: 3}, {Priority: core.PriorityHigh, Deferred: true, Tasks: 1}}, nil
 	})
 	read(m)
@@ -129,14 +129,14 @@ func TestTheBacklogIsNotCountedAtEachRead(t *testing.T) {
 		`agentarea_tasks_waiting{priority="low",status="due"} 0`, `agentarea_mcp_servers{status="error"} 2`,
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("no %s", want)
+			t.Errorf("metrics without %s", want)
 		}
 	}
-	if asked != 1 {
-		t.Errorf("the database was asked %d times", asked)
+	if queries != 1 {
+		t.Errorf("%d queries, want 1", queries)
 	}
-	away := newMetrics(func(context.Context, time.Time) ([]core.TaskBacklog, error) { return nil, errors.New("away") })
-	if text := read(away); strings.Contains(text, "agentarea_tasks_waiting{") || !strings.Contains(text, "agentarea_build_info{") {
-		t.Errorf("with the database away:\n%s", text)
+	down := newMetrics(func(context.Context, time.Time) ([]core.TaskBacklog, error) { return nil, errors.New("down") })
+	if text := read(down); strings.Contains(text, "agentarea_tasks_waiting{") || !strings.Contains(text, "agentarea_build_info{") {
+		t.Errorf("metrics while the database is down:\n%s", text)
 	}
 }

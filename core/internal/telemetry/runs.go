@@ -8,12 +8,12 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// chat is gen_ai's name for what completions do.
+// chat is the operation name of completions in the gen_ai conventions.
 const chat = "chat"
 
 const (
-	// maxModels is how many models have a name in the metrics: what an agent asks for is
-	// its user's to write, and some providers take any name.
+	// maxModels is the maximum number of model names in labels. Users choose the names, and some providers
+	// accept any name.
 	maxModels  = 100
 	otherModel = "other"
 )
@@ -41,7 +41,7 @@ func (m *Metrics) TaskBegun(p core.TaskPriority, waited time.Duration) {
 	m.taskWait.WithLabelValues(priority(p)).Observe(max(waited, 0).Seconds())
 }
 
-// Completion implements run.Metrics. A model gets a name of its own when it has answered.
+// Completion implements run.Metrics. A model gets a label of its own after its first successful completion.
 func (m *Metrics) Completion(provider, model string, took, first time.Duration, usage sdk.Usage, failure sdk.ErrorCode) {
 	model = m.models.name(model, failure == "")
 	m.completions.WithLabelValues(chat, provider, model, knownCode(failure)).Observe(took.Seconds())
@@ -78,7 +78,7 @@ func (m *Metrics) WriteBatch(writes int, waited, took time.Duration, rolledBack 
 	m.writeCommit.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
-// knownCode keeps what a plugin made up out of labels.
+// knownCode returns the code, or _OTHER for a code that a plugin invented.
 func knownCode(c sdk.ErrorCode) string {
 	switch c {
 	case "", sdk.CodeRateLimited, sdk.CodeUnavailable, sdk.CodeTimeout, sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound,
@@ -89,6 +89,7 @@ func knownCode(c sdk.ErrorCode) string {
 	return "_OTHER"
 }
 
+// priority returns the label of a priority.
 func priority(p core.TaskPriority) string {
 	switch p {
 	case core.PriorityHigh:
@@ -100,14 +101,14 @@ func priority(p core.TaskPriority) string {
 	return "medium"
 }
 
-// boundedNames lets so many names be labels, and no more.
+// boundedNames limits the number of names that become labels.
 type boundedNames struct {
-	most int
+	max  int
 	mu   sync.RWMutex
 	seen map[string]struct{}
 }
 
-// name gives the name, or other for one too many. Only good ones are added.
+// name returns the name, or otherModel if there are too many names. It adds new names only if good is true.
 func (b *boundedNames) name(name string, good bool) string {
 	b.mu.RLock()
 	_, known := b.seen[name]
@@ -123,7 +124,7 @@ func (b *boundedNames) name(name string, good bool) string {
 	if b.seen == nil {
 		b.seen = map[string]struct{}{}
 	}
-	if len(b.seen) >= b.most {
+	if len(b.seen) >= b.max {
 		return otherModel
 	}
 	b.seen[name] = struct{}{}

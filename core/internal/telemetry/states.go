@@ -11,42 +11,43 @@ import (
 )
 
 const (
-	// backlogFresh is how old the count of tasks that wait may be: whoever reads the
-	// metrics in a loop does not read the database in one.
-	backlogFresh = 5 * time.Second
-	// backlogTime is how long the database may take to count.
-	backlogTime = 2 * time.Second
+	// backlogMaxAge is the maximum age of the cached task backlog. It limits the queries to the database,
+	// however often the metrics are read.
+	backlogMaxAge = 5 * time.Second
+	// backlogTimeout bounds the query for the backlog.
+	backlogTimeout = 2 * time.Second
 )
 
-// States are read when somebody reads the metrics.
+// States are functions that return the current state for gauges. They are called when the metrics are read.
 type States struct {
 	Plugins func() []core.Plugin
-	// MCPServers counts the servers that this one runs, or ran, by what they do.
+	// MCPServers returns the number of MCP servers of this process by status.
 	MCPServers func() map[core.MCPStatus]int
-	// Backlog counts the tasks that wait.
+	// Backlog returns the number of waiting tasks.
 	Backlog func(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
 }
 
-// Watch has the metrics tell of the states, too.
+// Watch adds gauges for the states.
 func (m *Metrics) Watch(s States) { m.register(&states{States: s}) }
 
+// states is the collector of the States. It caches the backlog.
 type states struct {
 	States
 	mu      sync.Mutex
 	counted time.Time
 	backlog []core.TaskBacklog
-	fails   bool
+	failed  bool
 }
 
 var (
 	pluginLabels   = []string{"kind", "label"}
-	pluginUp       = prometheus.NewDesc("agentarea_plugin_up", "Whether the plugin's process serves.", pluginLabels, nil)
-	pluginState    = prometheus.NewDesc("agentarea_plugin_state", "1 for the state that the plugin is in.", []string{"kind", "label", "state"}, nil)
-	pluginRestarts = prometheus.NewDesc("agentarea_plugin_restarts_total", "How often the plugin's process was started again.", pluginLabels, nil)
-	pluginGen      = prometheus.NewDesc("agentarea_plugin_generation", "The reload that made the plugin's process.", pluginLabels, nil)
+	pluginUp       = prometheus.NewDesc("agentarea_plugin_up", "1 if the plugin is running, otherwise 0.", pluginLabels, nil)
+	pluginState    = prometheus.NewDesc("agentarea_plugin_state", "1 for the current state of the plugin.", []string{"kind", "label", "state"}, nil)
+	pluginRestarts = prometheus.NewDesc("agentarea_plugin_restarts_total", "Number of restarts of the plugin's process.", pluginLabels, nil)
+	pluginGen      = prometheus.NewDesc("agentarea_plugin_generation", "Number of the reload that started the plugin's process.", pluginLabels, nil)
 	pluginMemory   = prometheus.NewDesc("agentarea_plugin_memory_bytes", "Resident memory of the plugin's process and its children.", pluginLabels, nil)
-	mcpServers     = prometheus.NewDesc("agentarea_mcp_servers", "MCP servers of this one, by status.", []string{"status"}, nil)
-	tasksWaiting   = prometheus.NewDesc("agentarea_tasks_waiting", "Tasks in the queue, of all servers on the database; deferred ones wait for another attempt.", []string{"priority", "status"}, nil)
+	mcpServers     = prometheus.NewDesc("agentarea_mcp_servers", "MCP servers of this server by status.", []string{"status"}, nil)
+	tasksWaiting   = prometheus.NewDesc("agentarea_tasks_waiting", "Tasks in the queue of all servers on the database. Deferred tasks wait for another attempt.", []string{"priority", "status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -70,7 +71,7 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 	}
 	waiting, ok := s.waiting()
 	if !ok {
-		return // the database is away, which /health/ready says
+		return // /health/ready reports that the database is down
 	}
 	for _, p := range []core.TaskPriority{core.PriorityHigh, core.PriorityMedium, core.PriorityLow} {
 		var due, deferred int
@@ -88,7 +89,7 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// collectPlugins leaves disabled ones out.
+// collectPlugins adds the gauges of the enabled plugins.
 func (s *states) collectPlugins(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
 	for _, p := range s.Plugins() {
 		if p.State == core.PluginDisabled {
@@ -106,18 +107,18 @@ func (s *states) collectPlugins(out chan<- prometheus.Metric, gauge func(*promet
 	}
 }
 
-// waiting counts the tasks that wait, or gives the last count while it is fresh.
-func (s *states) waiting() ([]core.TaskBacklog, bool) {
+// waiting returns the backlog, from the cache if it is not too old. ok is false if the database fails.
+func (s *states) waiting() (backlog []core.TaskBacklog, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Sub(s.counted) < backlogFresh {
-		return s.backlog, !s.fails
+	if now.Sub(s.counted) < backlogMaxAge {
+		return s.backlog, !s.failed
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), backlogTime)
+	ctx, cancel := context.WithTimeout(context.Background(), backlogTimeout)
 	defer cancel()
 	var err error
 	s.backlog, err = s.Backlog(ctx, now.UTC())
-	s.fails, s.counted = err != nil, now
-	return s.backlog, !s.fails
+	s.failed, s.counted = err != nil, now
+	return s.backlog, !s.failed
 }

@@ -20,21 +20,21 @@ import (
 const (
 	scope       = "github.com/agentarea/agentarea"
 	serviceName = "agentarea"
-	// complainEvery is how often the log says that spans can't be sent.
-	complainEvery = time.Minute
+	// errorInterval is the minimum time between two log lines about failed exports.
+	errorInterval = time.Minute
 )
 
 var noTraces = noop.NewTracerProvider()
 
-// Traces makes spans, and sends them.
+// Traces records spans and exports them.
 type Traces struct {
-	// On says that spans are sent somewhere.
+	// On means that spans are exported.
 	On       bool
 	provider trace.TracerProvider
 	close    func(context.Context) error
 }
 
-// Variables of OpenTelemetry's that say what is traced; the others are read by its SDK.
+// Environment variables of OpenTelemetry that are read here. Its SDK reads the others.
 const (
 	endpoint       = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	tracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -45,8 +45,8 @@ const (
 	onlyProtocol   = "http/protobuf"
 )
 
-// OpenTraces begins to send spans where the environment's OTEL_ variables say, and
-// makes none without an endpoint. Close sends what is left.
+// OpenTraces starts the export of spans to the endpoint in the OTEL_ variables of the environment. Without an
+// endpoint it returns a Traces that records nothing.
 func OpenTraces(ctx context.Context, getenv func(string) string, version string, logger *slog.Logger) (*Traces, error) {
 	off := &Traces{provider: noTraces, close: func(context.Context) error { return nil }}
 	first := func(names ...string) (name, value string) {
@@ -65,15 +65,15 @@ func OpenTraces(ctx context.Context, getenv func(string) string, version string,
 		return off, nil
 	case "", "otlp":
 	default:
-		return nil, fmt.Errorf("%s: there is no exporter %q (write otlp, or none)", exporter, by)
+		return nil, fmt.Errorf("%s: unknown exporter %q (use otlp or none)", exporter, by)
 	}
 	if name, is := first(tracesProtocol, protocol); is != "" && is != onlyProtocol {
-		return nil, fmt.Errorf("%s: %s is not spoken (write %s, and the endpoint's port for it: 4318 by custom)", name, is, onlyProtocol)
+		return nil, fmt.Errorf("%s: protocol %q is not supported (use %s and an endpoint with its port, usually 4318)", name, is, onlyProtocol)
 	}
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),
 		resource.WithAttributes(attribute.String("service.name", serviceName), attribute.String("service.version", version)),
-		resource.WithFromEnv(), // last, for it counts
+		resource.WithFromEnv(), // last, so that it overrides the others
 	)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
@@ -82,31 +82,31 @@ func OpenTraces(ctx context.Context, getenv func(string) string, version string,
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
-	otel.SetErrorHandler(&complaints{log: logger})
+	otel.SetErrorHandler(&exportErrors{log: logger})
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(to), sdktrace.WithResource(about))
 	return &Traces{On: true, provider: provider, close: provider.Shutdown}, nil
 }
 
-// Tracer makes the spans.
+// Tracer returns the tracer that starts spans.
 func (t *Traces) Tracer() trace.Tracer { return t.provider.Tracer(scope) }
 
-// Close sends the spans that wait, until ctx ends.
+// Close exports the remaining spans. It returns an error if that is not done before ctx is cancelled.
 func (t *Traces) Close(ctx context.Context) error { return t.close(ctx) }
 
-// complaints are the SDK's: that a collector is away is said once in a while.
-type complaints struct {
+// exportErrors logs the errors of the SDK, at most one in each errorInterval.
+type exportErrors struct {
 	log  *slog.Logger
 	mu   sync.Mutex
 	last time.Time
 }
 
 // Handle implements otel.ErrorHandler.
-func (c *complaints) Handle(err error) {
+func (c *exportErrors) Handle(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.last) < complainEvery {
+	if time.Since(c.last) < errorInterval {
 		return
 	}
 	c.last = time.Now()
-	c.log.Warn("spans are lost: they can't be sent", "error", err)
+	c.log.Warn("exporting spans failed: they are lost", "error", err)
 }

@@ -26,7 +26,7 @@ export {};
 
 /**
  * @typedef {object} AgentChange
- * @property {Record<string, any>} [config] Merged with the config: null takes a field away
+ * @property {Record<string, any>} [config] Merged with the config. null removes a field
  * @property {string} [description]
  * @property {string} [name]
  * @property {boolean} [shared]
@@ -39,31 +39,31 @@ export {};
  * @property {Agent[]} agents
  * @property {number} limit
  * @property {number} offset
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
  * @typedef {object} AgentReplacement
- * @property {Record<string, any>} [config] Valid by the config_schema of the type
+ * @property {Record<string, any>} [config] Must be valid against the config_schema of the type
  * @property {string} [created_at]
  * @property {string} [created_by]
  * @property {string} [description]
  * @property {string} [id]
  * @property {string} name
- * @property {boolean} [shared] Others may use it, not change it
- * @property {"active" | "inactive" | "error"} [status] error, which the server shows while a part is down, leaves the status as it was set
- * @property {string} type One of GET /v1/agent-types
+ * @property {boolean} [shared] Other users can use this agent but cannot change it
+ * @property {"active" | "inactive" | "error"} [status] With error, which the server reports while a dependency is down, the status stays as it was set
+ * @property {string} type One of the types of GET /v1/agent-types
  * @property {string} [updated_at]
  */
 
 /**
  * @typedef {object} AgentRequest
- * @property {Record<string, any>} [config] Valid by the config_schema of the type
+ * @property {Record<string, any>} [config] Must be valid against the config_schema of the type
  * @property {string} [description]
  * @property {string} name
- * @property {boolean} [shared] Others may use it, not change it
- * @property {"active" | "inactive"} [status] An inactive agent takes no messages
- * @property {string} type One of GET /v1/agent-types
+ * @property {boolean} [shared] Other users can use this agent but cannot change it
+ * @property {"active" | "inactive"} [status] An inactive agent accepts no messages
+ * @property {string} type One of the types of GET /v1/agent-types
  */
 
 /**
@@ -71,7 +71,7 @@ export {};
  * @property {boolean} available false while its plugin is down
  * @property {Record<string, any>} config_schema The JSON Schema of an agent's config
  * @property {string} description
- * @property {string} type What an agent's type may be
+ * @property {string} type The value for an agent's type
  */
 
 /**
@@ -82,9 +82,9 @@ export {};
 /**
  * @typedef {object} ApiKey
  * @property {string} created_at
- * @property {string} [expires_at] Left out for a key that does not expire
+ * @property {string} [expires_at] Omitted for a key that does not expire
  * @property {string} id
- * @property {string} [last_used_at] Up to a minute behind; left out for a key that was never used
+ * @property {string} [last_used_at] Accurate to one minute. Omitted for a key that was never used
  * @property {string} name
  * @property {string[]} scopes
  * @property {string} user_id
@@ -95,29 +95,29 @@ export {};
  * @property {ApiKey[]} api_keys
  * @property {number} limit
  * @property {number} offset
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
  * @typedef {object} ApiKeyRequest
- * @property {string} [expires_at] When it is of no use any more; never unless set
- * @property {string} name What it is for; each of a user's keys has another
- * @property {string[]} scopes What it is good for: * is all that you may do; else agents, chat, tasks, files, mcp or admin with :read or :write, which may read too
+ * @property {string} [expires_at] When the key expires. By default it does not
+ * @property {string} name What the key is for. Unique among your keys
+ * @property {string[]} scopes What the key may access: * for everything that you may, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
  */
 
 /**
  * @typedef {object} AuditEntry
- * @property {string} action The operation, by its operationId in this document
- * @property {string} address Where the request came from
+ * @property {string} action The operationId of the operation in this document
+ * @property {string} address The address of the client
  * @property {string} at
- * @property {string} [credential] The sign-in or API key
+ * @property {string} [credential] The id of the login or API key
  * @property {"done" | "refused"} outcome
- * @property {string} [reason] The error's code, when it was refused
- * @property {string} request_id Names the request in the server's log
- * @property {number} seq Rises with each row
- * @property {string} [target] The id of what it was done to, or several with slashes
- * @property {string} [user_id] Left out when nobody was signed in
- * @property {string} [username] Of a sign-in that was refused, the name that was given
+ * @property {string} [reason] The code of the error, if the request was refused
+ * @property {string} request_id Identifies the request in the server's log
+ * @property {number} seq Increases with each record
+ * @property {string} [target] The id of the object, or several ids separated by slashes
+ * @property {string} [user_id] Omitted if nobody was signed in
+ * @property {string} [username] For a refused sign-in, the username in the request
  */
 
 /**
@@ -125,12 +125,12 @@ export {};
  * @property {AuditEntry[]} entries
  * @property {number} limit
  * @property {number} offset
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
  * @typedef {object} ChatReply
- * @property {MessageFile[]} [files] Files that came with the answer
+ * @property {MessageFile[]} [files] Files attached to the answer
  * @property {string} id
  * @property {string} message
  * @property {Record<string, any>} metadata model, tokens_used, run_id
@@ -140,17 +140,17 @@ export {};
 
 /**
  * @typedef {object} ChatRequest
- * @property {string[]} [file_ids] Files that go with the message: ids that POST /v1/files/upload gave, each once
- * @property {string} message What you say to the agent
- * @property {string} [session_id] The conversation; one that is not there yet is begun by that name, and a new one without it
- * @property {boolean} [stream] Send the answer as server-sent events while it is made
+ * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
+ * @property {string} message Your message to the agent
+ * @property {string} [session_id] The conversation. An unknown id starts a session with that id. Without an id, a new session is started
+ * @property {boolean} [stream] Stream the answer as server-sent events
  */
 
 /**
  * @typedef {object} CheckResult
  * @property {string} [message] What is wrong
  * @property {string} name
- * @property {"ok" | "degraded"} status degraded: the server does its work, but not all of it
+ * @property {"ok" | "degraded"} status degraded: the server works, but some features do not
  */
 
 /**
@@ -166,17 +166,17 @@ export {};
 
 /**
  * @typedef {object} Failure
- * @property {string} code The kind of the error, for programs
+ * @property {string} code The kind of error, for programs
  * @property {FailureDetails} details
- * @property {string} message What is wrong, for people
- * @property {string} request_id Names the request in the server's log; also the X-Request-ID header
+ * @property {string} message What happened, for people
+ * @property {string} request_id Identifies the request in the server's log. Same as the X-Request-ID header
  */
 
 /**
  * @typedef {object} FailureDetails
- * @property {FieldError[]} [errors] All that is wrong, when it is more than one thing
- * @property {string} [field] The dotted path of the field, or the parameter, that is wrong
- * @property {string} [issue] What is wrong with it, and what to write instead
+ * @property {FieldError[]} [errors] All invalid fields, if there is more than one
+ * @property {string} [field] The dotted path of the invalid field, or the name of the invalid parameter
+ * @property {string} [issue] What is wrong with it and how to correct it
  */
 
 /**
@@ -187,21 +187,21 @@ export {};
 
 /**
  * @typedef {object} File
- * @property {string} content_type What the bytes look like; what the upload says of them does not count
+ * @property {string} content_type Detected from the content. The type that the upload declares is ignored
  * @property {string} created_at
  * @property {string} created_by
  * @property {string} id
- * @property {Record<string, any>} metadata Your own words on the file
+ * @property {Record<string, any>} metadata Your own description of the file
  * @property {string} name
- * @property {string} sha256 Of the bytes, in hex
+ * @property {string} sha256 The SHA-256 of the content, in hex
  * @property {number} size In bytes
- * @property {string} updated_at When the name or the metadata last changed; the bytes never do
+ * @property {string} updated_at When the name or the metadata last changed. The content never changes
  */
 
 /**
  * @typedef {object} FileChange
- * @property {Record<string, any>} [metadata] Merged with the metadata: null takes a field away. At most 64 KiB in all
- * @property {string} [name] At most 255 characters, without control characters; what stands before a slash or backslash is left out
+ * @property {Record<string, any>} [metadata] Merged with the metadata. null removes a field. At most 64 KiB in total
+ * @property {string} [name] At most 255 characters, without control characters. Everything up to the last slash or backslash is removed
  */
 
 /**
@@ -209,7 +209,7 @@ export {};
  * @property {File[]} files
  * @property {number} limit
  * @property {number} offset
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
@@ -221,56 +221,56 @@ export {};
 
 /**
  * @typedef {object} History
- * @property {boolean} has_more There are older ones: ask for those before the first one's timestamp
+ * @property {boolean} has_more Whether there are older messages. Request them with before set to the timestamp of the first one
  * @property {number} limit
  * @property {Message[]} messages
  */
 
 /**
  * @typedef {object} MCPServer
- * @property {string[]} capabilities What it said that it has when it was last started
- * @property {Record<string, any>} config The values of env and headers are ***
+ * @property {string[]} capabilities The capabilities that the server declared at its last start
+ * @property {Record<string, any>} config The values of env and headers are replaced by ***
  * @property {string} created_at
  * @property {string} created_by
  * @property {string} description
  * @property {string} id
- * @property {string} last_error Why it is in error, or why it last ended; empty for none
+ * @property {string} last_error Why the server is in error or last exited. Empty if there was no error
  * @property {string} name
- * @property {number} [pid] Of its process, for admins
+ * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
- * @property {string} sandbox What keeps its process from harm, and from being left behind; empty without a process
+ * @property {string} sandbox How the process is isolated. Empty without a process
  * @property {boolean} shared
  * @property {string} slug
- * @property {string} [started_at] When it was ready; left out while it is not
+ * @property {string} [started_at] When the server became ready. Omitted while it is not
  * @property {"stopped" | "starting" | "running" | "error" | "stopping"} status
  * @property {string} transport
  * @property {string} updated_at
- * @property {string} url Where MCP clients reach it, with an access token of the platform
- * @property {boolean} wanted It is to run, also after a crash and when the platform starts; start and stop set this
+ * @property {string} url URL for MCP clients. Authenticate with an AgentArea access token or API key
+ * @property {boolean} wanted Whether the server should run, also after a crash and when the platform starts. Set by start and stop
  */
 
 /**
  * @typedef {object} McpAction
- * @property {string[]} capabilities What it said that it has when it was last started
- * @property {Record<string, any>} config The values of env and headers are ***
+ * @property {string[]} capabilities The capabilities that the server declared at its last start
+ * @property {Record<string, any>} config The values of env and headers are replaced by ***
  * @property {string} created_at
  * @property {string} created_by
  * @property {string} description
  * @property {string} id
- * @property {string} last_error Why it is in error, or why it last ended; empty for none
- * @property {string} message What it was told, for people
+ * @property {string} last_error Why the server is in error or last exited. Empty if there was no error
+ * @property {string} message The requested action, for people
  * @property {string} name
- * @property {number} [pid] Of its process, for admins
+ * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
- * @property {string} sandbox What keeps its process from harm, and from being left behind; empty without a process
+ * @property {string} sandbox How the process is isolated. Empty without a process
  * @property {boolean} shared
  * @property {string} slug
- * @property {string} [started_at] When it was ready; left out while it is not
+ * @property {string} [started_at] When the server became ready. Omitted while it is not
  * @property {"stopped" | "starting" | "running" | "error" | "stopping"} status
  * @property {string} transport
  * @property {string} updated_at
- * @property {string} url Where MCP clients reach it, with an access token of the platform
- * @property {boolean} wanted It is to run, also after a crash and when the platform starts; start and stop set this
+ * @property {string} url URL for MCP clients. Authenticate with an AgentArea access token or API key
+ * @property {boolean} wanted Whether the server should run, also after a crash and when the platform starts. Set by start and stop
  */
 
 /**
@@ -280,20 +280,20 @@ export {};
 
 /**
  * @typedef {object} McpLogLine
- * @property {number} seq Rises by one a line, from 1 at the platform's start; a gap is lines that came too fast
- * @property {"stderr" | "host"} source stderr for the server's own words, host for the platform's on it
+ * @property {number} seq The number of the line, from 1 at the start of the platform. A gap means that lines were dropped
+ * @property {"stderr" | "host"} source stderr for the server's own output, host for messages of the platform about it
  * @property {string} text
  * @property {string} timestamp
  */
 
 /**
  * @typedef {object} McpServerChange
- * @property {Record<string, any>} [config] Merged with the config: null takes a field away
+ * @property {Record<string, any>} [config] Merged with the config. null removes a field
  * @property {string} [description]
  * @property {string} [name]
  * @property {boolean} [shared]
  * @property {string} [slug]
- * @property {string} [transport] Unless given, it follows a config that gets a command or a url instead
+ * @property {string} [transport] By default it changes with a config that gets a command or a url
  */
 
 /**
@@ -301,13 +301,13 @@ export {};
  * @property {number} limit
  * @property {number} offset
  * @property {MCPServer[]} servers
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
  * @typedef {object} McpServerReplacement
  * @property {string[]} [capabilities]
- * @property {Record<string, any>} config A value in env or headers that is *** stays what it is
+ * @property {Record<string, any>} config A value of *** in env or headers keeps the stored value
  * @property {string} [created_at]
  * @property {string} [created_by]
  * @property {string} [description]
@@ -317,11 +317,11 @@ export {};
  * @property {number} [pid]
  * @property {number} [restarts]
  * @property {string} [sandbox]
- * @property {boolean} [shared] Others may use it, not change it
- * @property {string} [slug] Stays as it is when left out
+ * @property {boolean} [shared] Other users can use this server but cannot change it
+ * @property {string} [slug] By default it stays unchanged
  * @property {string} [started_at]
  * @property {string} [status]
- * @property {string} [transport] When left out, stdio for a config with a command and http for one with a url
+ * @property {string} [transport] The default is stdio for a config with a command and http for one with a url
  * @property {string} [updated_at]
  * @property {string} [url]
  * @property {boolean} [wanted]
@@ -329,24 +329,24 @@ export {};
 
 /**
  * @typedef {object} McpServerRequest
- * @property {boolean} [auto_start] Start it now, and again whenever the platform starts; afterwards start and stop say so
- * @property {Record<string, any>} config How to reach it: {command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are never shown again: *** stands for them
+ * @property {boolean} [auto_start] Whether to start the server now and whenever the platform starts. Change it later with start and stop
+ * @property {Record<string, any>} config {command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead
  * @property {string} [description]
  * @property {string} name
- * @property {boolean} [shared] Others may use it, not change it
- * @property {string} [slug] Its name in URLs and before its tools' names, as in my-server__search; made from the name when left out
- * @property {string} [transport] The label of an mcp plugin; when left out, stdio for a config with a command and http for one with a url
+ * @property {boolean} [shared] Other users can use this server but cannot change it
+ * @property {string} [slug] The name in URLs and the prefix of tool names, such as my-server__search. By default it is derived from the name
+ * @property {string} [transport] The label of an mcp plugin. The default is stdio for a config with a command and http for one with a url
  */
 
 /**
  * @typedef {object} McpTool
  * @property {string} description
- * @property {boolean} destructive It may delete or overwrite, as its server says
- * @property {boolean} idempotent A second call with the same arguments changes nothing more, as its server says
- * @property {Record<string, any>} input_schema The JSON Schema of its arguments
- * @property {string} name As its server has it
- * @property {string} qualified_name As agents have it, and as an agent's tools may name it
- * @property {boolean} read_only It changes nothing, as its server says
+ * @property {boolean} destructive Whether the server declares that the tool may delete or overwrite data
+ * @property {boolean} idempotent Whether the server declares that repeating a call with the same arguments has no further effect
+ * @property {Record<string, any>} input_schema The JSON Schema of the arguments
+ * @property {string} name The name that the server uses
+ * @property {string} qualified_name The name that agents use, also in the tools of an agent's config
+ * @property {boolean} read_only Whether the server declares that the tool changes nothing
  * @property {string} [title]
  */
 
@@ -358,7 +358,7 @@ export {};
 /**
  * @typedef {object} Message
  * @property {string} content
- * @property {MessageFile[]} [files] Files that go with the message
+ * @property {MessageFile[]} [files] Files attached to the message
  * @property {string} id
  * @property {Record<string, any>} metadata
  * @property {"user" | "assistant" | "tool" | "system"} role
@@ -377,12 +377,12 @@ export {};
 /**
  * @typedef {object} Model
  * @property {string[]} capabilities
- * @property {number} [context_window] In tokens; left out when unknown
+ * @property {number} [context_window] In tokens. Omitted if unknown
  * @property {string} [display_name]
- * @property {string} id What an agent's config.model may be
+ * @property {string} id The value for an agent's config.model
  * @property {number} [max_output_tokens]
  * @property {string} provider
- * @property {string} provider_model The provider's own name for it
+ * @property {string} provider_model The provider's own name of the model
  */
 
 /**
@@ -392,17 +392,17 @@ export {};
 
 /**
  * @typedef {object} MoveRequest
- * @property {string} from The label of the files stanza to empty
- * @property {string} to The label of the files stanza to fill
+ * @property {string} from The label of the files block to move files from
+ * @property {string} to The label of the files block to move files to
  */
 
 /**
  * @typedef {object} NewAPIKey
  * @property {string} created_at
- * @property {string} [expires_at] Left out for a key that does not expire
+ * @property {string} [expires_at] Omitted for a key that does not expire
  * @property {string} id
- * @property {string} key The key itself, to be sent as Authorization: Bearer. It is shown this once
- * @property {string} [last_used_at] Up to a minute behind; left out for a key that was never used
+ * @property {string} key The key itself, for the header Authorization: Bearer. It is not shown again
+ * @property {string} [last_used_at] Accurate to one minute. Omitted for a key that was never used
  * @property {string} name
  * @property {string[]} scopes
  * @property {string} user_id
@@ -423,17 +423,17 @@ export {};
  * @typedef {object} Plugin
  * @property {string[]} capabilities
  * @property {string} description
- * @property {number} generation The reload that made the present process; 1 is the server's start
+ * @property {number} generation The reload that started the current process. 1 is the start of the server
  * @property {string} kind
  * @property {string} label
  * @property {string} [last_error]
- * @property {number} memory_bytes Resident memory of the process and its children; 0 where it can't be told
+ * @property {number} memory_bytes Resident memory of the process and its children. 0 if unknown
  * @property {string} name
  * @property {number} [pid]
  * @property {number} restarts
  * @property {string} [started_at]
  * @property {"starting" | "running" | "restarting" | "failed" | "disabled" | "stopped"} state
- * @property {number} uptime_seconds Since the present process was ready; 0 without one
+ * @property {number} uptime_seconds Seconds since the current process became ready. 0 without a process
  * @property {string} version
  */
 
@@ -444,7 +444,7 @@ export {};
 
 /**
  * @typedef {object} Readiness
- * @property {CheckResult[]} checks What was looked at
+ * @property {CheckResult[]} checks The result of each check
  * @property {"ready"} status
  * @property {string} timestamp
  * @property {string} version The server's version
@@ -452,15 +452,15 @@ export {};
 
 /**
  * @typedef {object} RefreshRequest
- * @property {string} [refresh_token] The newest refresh token; may be left out when a live access token is sent
+ * @property {string} [refresh_token] The newest refresh token. Optional if the request has a valid access token
  */
 
 /**
  * @typedef {object} Reload
- * @property {string} file_backend The label of the one that takes new files; empty for none
- * @property {number} generation Counts the sets of plugins since the server's start; the same as before when nothing has changed
+ * @property {string} file_backend The label of the file backend for new files. Empty if there is none
+ * @property {number} generation Counts the changes of the set of plugins since the start of the server. Unchanged if nothing has changed
  * @property {string[]} kept
- * @property {string[]} replaced Have a new process; the old one ends when its calls have
+ * @property {string[]} replaced Restarted plugins. The old process exits when its last call has finished
  * @property {string[]} started
  * @property {string[]} stopped
  */
@@ -468,15 +468,15 @@ export {};
 /**
  * @typedef {object} Run
  * @property {string} agent_id
- * @property {number} attempt How often it was started: once, and again after each crash
+ * @property {number} attempt How often the run was started: once, and again after each crash
  * @property {boolean} cancel_requested
  * @property {string} created_at
  * @property {string} [ended_at]
- * @property {RunError} [error] Why it failed
+ * @property {RunError} [error] Why the run failed
  * @property {string} id
  * @property {string} input_message_id
  * @property {"chat" | "task"} kind
- * @property {string} [message_id] The answer, once there is one
+ * @property {string} [message_id] The answer, once the run has one
  * @property {string} [model]
  * @property {string} [session_id]
  * @property {"running" | "waiting_approval" | "completed" | "failed" | "cancelled" | "interrupted"} status
@@ -487,9 +487,9 @@ export {};
 
 /**
  * @typedef {object} RunError
- * @property {string} code rate_limited, unavailable, timeout, plugin_crashed and others
+ * @property {string} code For example rate_limited, unavailable, timeout or plugin_crashed
  * @property {string} message
- * @property {boolean} retryable The same message may succeed later
+ * @property {boolean} retryable Whether the same message may succeed later
  */
 
 /**
@@ -497,8 +497,8 @@ export {};
  * @property {string} agent_id
  * @property {string} created_at
  * @property {string} id
- * @property {number} messages How many it has
- * @property {string} updated_at When its newest turn was
+ * @property {number} messages The number of messages
+ * @property {string} updated_at The time of the newest turn
  * @property {string} user_id
  */
 
@@ -507,14 +507,14 @@ export {};
  * @property {number} limit
  * @property {number} offset
  * @property {Session[]} sessions
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
  * @typedef {object} Task
  * @property {string} agent_id
  * @property {number} attempts
- * @property {string} [completed_at] When it ended, however
+ * @property {string} [completed_at] When the task ended, with any status
  * @property {string} created_at
  * @property {string} created_by
  * @property {Record<string, any>} [data]
@@ -522,11 +522,11 @@ export {};
  * @property {RunError} [error] Why the last attempt failed
  * @property {string} id
  * @property {number} max_attempts
- * @property {string} [next_attempt_at] While it waits for another attempt
+ * @property {string} [next_attempt_at] When the next attempt starts, while the task waits for one
  * @property {"low" | "medium" | "high"} priority
  * @property {TaskProgress} progress
- * @property {Record<string, any>} [result] Once it is completed: the agent's final message, its message_id, and files if there are
- * @property {string} [run_id] Once it has begun: see GET /v1/runs/{run_id}
+ * @property {Record<string, any>} [result] The agent's final message, its message_id, and its files if there are any. Set when the task is completed
+ * @property {string} [run_id] The run of the task, once it has started. See GET /v1/runs/{run_id}
  * @property {string} [started_at]
  * @property {"pending" | "running" | "completed" | "failed" | "cancelled"} status
  * @property {number} [timeout_seconds]
@@ -540,31 +540,31 @@ export {};
  * @property {number} limit
  * @property {number} offset
  * @property {Task[]} tasks
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  */
 
 /**
  * @typedef {object} TaskProgress
- * @property {string} [step] The newest one: complete, call_tool, list_tools or read_file
- * @property {number} steps How many calls of models, tools and files are done
+ * @property {string} [step] The newest call: complete, call_tool, list_tools or read_file
+ * @property {number} steps The number of completed calls of models, tools and files
  */
 
 /**
  * @typedef {object} TaskRequest
- * @property {string} agent_id Who does it
- * @property {Record<string, any>} [data] Any object, for the agent; at most 256 KiB
- * @property {string} [description] What is to be done
- * @property {string[]} [file_ids] Files that go with the task: ids that POST /v1/files/upload gave, each once
- * @property {number} [max_attempts] How often it is tried when a failure may pass, as a provider that is busy
- * @property {"low" | "medium" | "high"} [priority] All that is high goes before anything medium
- * @property {number} [timeout_seconds] How long an attempt may take; the agent's own timeout unless given
- * @property {string} title What is to be done, in a line
+ * @property {string} agent_id The agent that does it
+ * @property {Record<string, any>} [data] A JSON object for the agent, at most 256 KiB
+ * @property {string} [description] What to do, in detail
+ * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
+ * @property {number} [max_attempts] The number of attempts when an attempt fails for a temporary reason, such as a busy provider
+ * @property {"low" | "medium" | "high"} [priority] Tasks of a higher priority start first
+ * @property {number} [timeout_seconds] The timeout of an attempt. The default is the agent's timeout
+ * @property {string} title What to do, in one line
  */
 
 /**
  * @typedef {object} Tokens
- * @property {string} access_token To be sent as Authorization: Bearer
- * @property {number} expires_in Seconds until the access token is too old
+ * @property {string} access_token Send it in the header Authorization: Bearer
+ * @property {number} expires_in Seconds until the access token expires
  * @property {string} refresh_token For one use with POST /v1/auth/refresh
  * @property {"bearer"} token_type
  * @property {Account} user
@@ -580,21 +580,21 @@ export {};
  * @typedef {object} UsageList
  * @property {number} limit
  * @property {number} offset
- * @property {UsedRow} sum Of all rows, of other pages too
- * @property {number} total How many there are in all
+ * @property {UsedRow} sum The sum of all rows on all pages
+ * @property {number} total The number of results on all pages
  * @property {UsedRow[]} usage
  */
 
 /**
  * @typedef {object} UsedRow
  * @property {string} [agent_id]
- * @property {number} cached_input_tokens Those of the input that came from the provider's cache
- * @property {number} completions How often a model has answered
+ * @property {number} cached_input_tokens Input tokens that were read from the provider's cache
+ * @property {number} completions The number of completions
  * @property {string} [day] In UTC
  * @property {number} input_tokens
- * @property {string} [model] The model's id, as GET /v1/models has it
+ * @property {string} [model] The id of the model in GET /v1/models
  * @property {number} output_tokens
- * @property {number} reasoning_tokens Those of the output that were spent on reasoning
+ * @property {number} reasoning_tokens Output tokens that were used for reasoning
  * @property {string} [user_id]
  */
 
@@ -611,7 +611,7 @@ export {};
 
 /**
  * @typedef {object} UserChange
- * @property {boolean} [disabled] A disabled user is out within a second everywhere, and of open streams within five
+ * @property {boolean} [disabled] Disabling takes effect on every server within one second, and ends open streams within five
  * @property {string} [email]
  * @property {"admin" | "member" | "viewer"} [role]
  */
@@ -620,7 +620,7 @@ export {};
  * @typedef {object} UserList
  * @property {number} limit
  * @property {number} offset
- * @property {number} total How many there are in all
+ * @property {number} total The number of results on all pages
  * @property {User[]} users
  */
 

@@ -1,0 +1,86 @@
+// Package accounts serves sign-in, users, API keys and the audit.
+package accounts
+
+import (
+	"context"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+)
+
+// Logins signs users in and out.
+type Logins interface {
+	// Login fails with Unauthorized, RateLimited or Unavailable.
+	Login(ctx context.Context, username, password, address string) (*core.Tokens, error)
+	// Refresh exchanges a refresh token for new tokens. It fails with Unauthorized.
+	Refresh(ctx context.Context, refreshToken string) (*core.Tokens, error)
+	// Renew returns new tokens of a login that has not ended. It fails with Unauthorized.
+	Renew(ctx context.Context, loginID string) (*core.Tokens, error)
+	// Logout ends a login with all its tokens.
+	Logout(ctx context.Context, loginID string) error
+	// ChangePassword checks the current password, sets the new one, and ends the other logins of the
+	// user. It fails with Invalid or RateLimited.
+	ChangePassword(ctx context.Context, p *core.Principal, current, password string) error
+}
+
+// UserManager creates and changes users.
+type UserManager interface {
+	// CreateUser checks and stores a new user, and sets the other fields of u. It fails with Invalid or
+	// Conflict.
+	CreateUser(ctx context.Context, u *core.User, password string) error
+	// UpdateUser fails with Invalid, NotFound or Conflict.
+	UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error)
+	// ResetPassword sets a user's password and ends the user's logins. It fails with Invalid or
+	// NotFound.
+	ResetPassword(ctx context.Context, id, password string) error
+}
+
+// Users reads users.
+type Users interface {
+	// User fails with NotFound.
+	User(ctx context.Context, id string) (*core.User, error)
+	// Users returns a page of users by username, and the number of all.
+	Users(ctx context.Context, p core.Page) ([]*core.User, int, error)
+}
+
+// KeyManager creates and deletes API keys.
+type KeyManager interface {
+	// CreateAPIKey checks and stores a new key, sets the other fields of k, and returns the key itself.
+	// It fails with Invalid or Conflict.
+	CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
+	// DeleteAPIKey fails with NotFound.
+	DeleteAPIKey(ctx context.Context, v core.Actor, id string) error
+}
+
+// Keys reads API keys.
+type Keys interface {
+	// APIKey fails with NotFound if the actor may not see the key.
+	APIKey(ctx context.Context, v core.Actor, id string) (*core.APIKey, error)
+	// APIKeys returns a page of a user's keys, newest first, and the number of all. An empty user
+	// selects the keys of all users.
+	APIKeys(ctx context.Context, v core.Actor, userID string, p core.Page) ([]*core.APIKey, int, error)
+}
+
+// Audit reads the audit.
+type Audit interface {
+	// Audit returns a page of records, newest first, and the number of all that match.
+	Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry, int, error)
+}
+
+// Options are the dependencies of the group.
+type Options struct {
+	Logins      Logins
+	UserManager UserManager
+	Users       Users
+	KeyManager  KeyManager
+	Keys        Keys
+	Audit       Audit
+}
+
+// Register adds the operations of the group.
+func Register(a *api.API, o Options) {
+	registerAuth(a, o.Logins)
+	registerUsers(a, o.UserManager, o.Users)
+	registerAPIKeys(a, o.KeyManager, o.Keys)
+	registerAudit(a, o.Audit)
+}

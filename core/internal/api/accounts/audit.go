@@ -1,0 +1,73 @@
+package accounts
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+)
+
+type auditEntry struct {
+	Seq        int64        `json:"seq" doc:"Increases with each record"`
+	At         api.Time     `json:"at"`
+	Action     string       `json:"action" doc:"The operationId of the operation in this document"`
+	Target     string       `json:"target,omitempty" doc:"The id of the object, or several ids separated by slashes"`
+	Outcome    core.Outcome `json:"outcome" enum:"done,refused"`
+	Reason     core.Code    `json:"reason,omitempty" doc:"The code of the error, if the request was refused"`
+	UserID     string       `json:"user_id,omitempty" doc:"Omitted if nobody was signed in"`
+	Username   string       `json:"username,omitempty" doc:"For a refused sign-in, the username in the request"`
+	Credential string       `json:"credential,omitempty" doc:"The id of the login or API key"`
+	Address    string       `json:"address" doc:"The address of the client"`
+	RequestID  string       `json:"request_id" doc:"Identifies the request in the server's log"`
+}
+
+type auditList struct {
+	Entries []auditEntry `json:"entries"`
+	api.Paged
+}
+
+type (
+	auditInput struct {
+		UserID    string       `query:"user_id" doc:"Filter by user"`
+		Action    string       `query:"action" doc:"Filter by operation, such as create-agent"`
+		Target    string       `query:"target" doc:"Filter by the id of the object"`
+		Outcome   core.Outcome `query:"outcome" enum:"done,refused" doc:"Filter by outcome"`
+		RequestID string       `query:"request_id" doc:"Filter by request"`
+		From      time.Time    `query:"from" doc:"At or after this time"`
+		To        time.Time    `query:"to" doc:"Before this time"`
+		api.Page
+	}
+	auditReply struct{ Body auditList }
+)
+
+var exampleAudit = auditEntry{
+	Seq: 42, At: api.ExampleTime, Action: "create-agent", Target: "agent-123", Outcome: core.OutcomeDone,
+	UserID: "user-123", Username: "ann", Credential: "login-123", Address: "192.0.2.7", RequestID: "req-123",
+}
+
+func registerAudit(a *api.API, audit Audit) {
+	api.Register(a, api.Operation{
+		ID: "list-audit", Method: http.MethodGet, Path: "/v1/audit", Tag: "Audit", Summary: "Read the audit", Access: api.Admin,
+		Description: "Every change made through the API, recorded in the same transaction, and every refused request; newest first. " +
+			"Records are never changed. They are deleted after the time that the setting --keep-audit specifies.",
+		Response: auditList{Entries: []auditEntry{exampleAudit}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+	}, func(ctx context.Context, in *auditInput) (*auditReply, error) {
+		found, total, err := audit.Audit(ctx, core.AuditFilter{
+			UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
+			From: in.From, To: in.To, Page: in.Bounds(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		out := &auditReply{Body: auditList{Entries: make([]auditEntry, 0, len(found)), Paged: in.Paged(total)}}
+		for _, e := range found {
+			out.Body.Entries = append(out.Body.Entries, auditEntry{
+				Seq: e.Seq, At: api.Time(e.At), Action: e.Action, Target: e.Target, Outcome: e.Outcome, Reason: e.Reason,
+				UserID: e.UserID, Username: e.Username, Credential: e.Credential, Address: e.Address, RequestID: e.RequestID,
+			})
+		}
+		return out, nil
+	})
+}

@@ -1,0 +1,131 @@
+package agents
+
+import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+)
+
+// agentRequest is an agent in a request.
+type agentRequest struct {
+	Name        string           `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"128"`
+	Description string           `json:"description,omitempty" maxLength:"4096"`
+	Type        string           `json:"type" doc:"One of the types of GET /v1/agent-types"`
+	Status      core.AgentStatus `json:"status,omitempty" enum:"active,inactive" default:"active" doc:"An inactive agent accepts no messages"`
+	Shared      bool             `json:"shared,omitempty" doc:"Other users can use this agent but cannot change it"`
+	Config      api.Object       `json:"config,omitempty" doc:"Must be valid against the config_schema of the type"`
+}
+
+// agentReplacement accepts an agent as GET returns it. The fields that the server sets are ignored.
+type agentReplacement struct {
+	Name        string           `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"128"`
+	Description string           `json:"description,omitempty" maxLength:"4096"`
+	Type        string           `json:"type" doc:"One of the types of GET /v1/agent-types"`
+	Status      core.AgentStatus `json:"status,omitempty" enum:"active,inactive,error" default:"active" doc:"With error, which the server reports while a dependency is down, the status stays as it was set"`
+	Shared      bool             `json:"shared,omitempty" doc:"Other users can use this agent but cannot change it"`
+	Config      api.Object       `json:"config,omitempty" doc:"Must be valid against the config_schema of the type"`
+	ID          string           `json:"id,omitempty" readOnly:"true"`
+	CreatedAt   string           `json:"created_at,omitempty" readOnly:"true"`
+	UpdatedAt   string           `json:"updated_at,omitempty" readOnly:"true"`
+	CreatedBy   string           `json:"created_by,omitempty" readOnly:"true"`
+}
+
+// agentChange documents the fields of a merge patch.
+type agentChange struct {
+	Name        *string           `json:"name,omitempty" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"128"`
+	Description *string           `json:"description,omitempty" maxLength:"4096"`
+	Type        *string           `json:"type,omitempty"`
+	Status      *core.AgentStatus `json:"status,omitempty" enum:"active,inactive"`
+	Shared      *bool             `json:"shared,omitempty"`
+	Config      *api.Object       `json:"config,omitempty" doc:"Merged with the config. null removes a field"`
+}
+
+// agentPatch is an RFC 7396 merge patch.
+type agentPatch []byte
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *agentPatch) UnmarshalJSON(b []byte) error {
+	*p = append((*p)[:0], b...)
+	return nil
+}
+
+// Schema implements huma.SchemaProvider.
+func (agentPatch) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[agentChange](), true, "AgentChange")
+}
+
+type agent struct {
+	ID          string           `json:"id"`
+	Name        string           `json:"name"`
+	Description string           `json:"description"`
+	Type        string           `json:"type"`
+	Status      core.AgentStatus `json:"status" enum:"active,inactive,error" doc:"error while the type or the model's provider is down"`
+	CreatedAt   api.Time         `json:"created_at"`
+	UpdatedAt   api.Time         `json:"updated_at"`
+	CreatedBy   string           `json:"created_by"`
+	Shared      bool             `json:"shared"`
+	Config      api.Object       `json:"config"`
+}
+
+type agentList struct {
+	Agents []agent `json:"agents"`
+	api.Paged
+}
+
+type (
+	agentInput struct {
+		ID string `path:"agent_id"`
+	}
+	// AgentMatch selects an agent and the version that it must have.
+	AgentMatch struct {
+		ID      string `path:"agent_id"`
+		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. 412 if the agent has changed since"`
+	}
+	agentCreate struct{ Body agentRequest }
+	agentPut    struct {
+		AgentMatch
+		Body agentReplacement
+	}
+	agentPatchInput struct {
+		AgentMatch
+		Body agentPatch
+	}
+	agentsInput struct {
+		api.Page
+		Type   string           `query:"type" doc:"Filter by agent type"`
+		Status core.AgentStatus `query:"status" enum:"active,inactive,error" doc:"Filter by status"`
+	}
+	agentsOutput struct{ Body agentList }
+	agentOutput  struct {
+		ETag string `header:"ETag" doc:"The version, for If-Match"`
+		Body agent
+	}
+	agentMade struct {
+		Location string `header:"Location" doc:"The path of the agent"`
+		ETag     string `header:"ETag" doc:"The version, for If-Match"`
+		Body     agent
+	}
+)
+
+var (
+	exampleConfig  = api.Object(`{"model":"gpt-4","temperature":0.7,"max_tokens":2000}`)
+	exampleRequest = agentRequest{Name: "my-agent", Description: "Agent description", Type: "chat", Config: exampleConfig}
+	exampleAgent   = agent{
+		ID: "agent-789", Name: "my-agent", Description: "Agent description", Type: "chat", Status: core.AgentActive,
+		CreatedAt: api.ExampleTime, UpdatedAt: api.ExampleTime, CreatedBy: "user-456", Config: exampleConfig,
+	}
+)
+
+// applyTo sets the fields of ag to those of the request.
+func (r *agentRequest) applyTo(ag *core.Agent) {
+	ag.Name, ag.Description, ag.Type = r.Name, r.Description, r.Type
+	ag.Status, ag.Shared = r.Status, r.Shared
+	ag.Config = json.RawMessage(r.Config)
+	if len(ag.Config) == 0 {
+		ag.Config = json.RawMessage("{}")
+	}
+}

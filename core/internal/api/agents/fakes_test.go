@@ -1,0 +1,146 @@
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
+)
+
+const chatSchema = `{
+	"type": "object",
+	"properties": {
+		"model": {"type": "string", "minLength": 1},
+		"temperature": {"type": "number", "minimum": 0, "maximum": 2},
+		"max_tokens": {"type": "integer", "minimum": 1},
+		"stop": {"type": "array", "items": {"type": "string"}},
+		"system_prompt": {"type": "string"},
+		"seed": {"type": "integer"},
+		"extra": {"type": "object"}
+	},
+	"required": ["model"],
+	"additionalProperties": false
+}`
+
+// testEnv is the API over agents in memory.
+type testEnv struct {
+	*apitest.Server
+	*store
+}
+
+func newEnv(t *testing.T) *testEnv {
+	t.Helper()
+	env := &testEnv{Server: apitest.New(t), store: &store{agents: apitest.Agents{}}}
+	Register(env.API, Options{Reader: env.store, Writer: env.store, Plugins: env.store})
+	return env
+}
+
+// store is a Reader and a Writer that keeps agents in memory, and a Plugins with three agent types.
+type store struct {
+	agents apitest.Agents
+	broken []core.Dependency
+	// err is the error that Agents and Agent return.
+	err error
+}
+
+func (s *store) Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.agents.Agent(ctx, v, id)
+}
+
+func (s *store) Agents(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*core.Agent, int, error) {
+	var found []*core.Agent
+	for id := range s.agents {
+		a, err := s.agents.Agent(ctx, v, id)
+		if err != nil || f.Type != "" && f.Type != a.Type {
+			continue
+		}
+		status := a.Status
+		if slices.Contains(f.Broken, core.Dependency{Type: a.Type, Model: a.Model}) {
+			status = core.AgentError
+		}
+		if f.Status == "" || f.Status == status {
+			found = append(found, a)
+		}
+	}
+	slices.SortFunc(found, func(a, b *core.Agent) int { return strings.Compare(b.ID, a.ID) })
+	return apitest.Page(found, f.Page), len(found), s.err
+}
+
+func (s *store) AgentDependencies(ctx context.Context, v core.Actor) ([]core.Dependency, error) {
+	var found []core.Dependency
+	for id := range s.agents {
+		if a, err := s.agents.Agent(ctx, v, id); err == nil {
+			found = append(found, core.Dependency{Type: a.Type, Model: a.Model})
+		}
+	}
+	return found, nil
+}
+
+func (s *store) CreateAgent(_ context.Context, a *core.Agent) error {
+	c := *a
+	s.agents[a.ID] = &c
+	return s.err
+}
+
+func (s *store) checkChange(ctx context.Context, v core.Actor, id string, version int64) error {
+	a, err := s.agents.Agent(ctx, v, id)
+	switch {
+	case err != nil:
+		return err
+	case !v.Admin() && a.CreatedBy != v.UserID:
+		return core.Forbidden("Insufficient permissions: the agent belongs to another user")
+	case version != 0 && version != a.Version:
+		return &core.Error{Code: core.CodePreconditionFailed, Message: "The agent has changed"}
+	}
+	return nil
+}
+
+func (s *store) UpdateAgent(ctx context.Context, v core.Actor, a *core.Agent) error {
+	if err := s.checkChange(ctx, v, a.ID, a.Version); err != nil {
+		return err
+	}
+	c := *a
+	c.Version++
+	s.agents[a.ID] = &c
+	return nil
+}
+
+func (s *store) DeleteAgent(ctx context.Context, v core.Actor, id string, version int64) error {
+	if err := s.checkChange(ctx, v, id, version); err != nil {
+		return err
+	}
+	delete(s.agents, id)
+	return nil
+}
+
+func (*store) AgentTypes() []core.AgentType {
+	return []core.AgentType{
+		{Type: "chat", Description: "Chats", ConfigSchema: json.RawMessage(chatSchema), Available: true},
+		{Type: "down"},
+		{Type: "odd", ConfigSchema: json.RawMessage(`{"$ref":"https://example.com/schema.json"}`), Available: true},
+	}
+}
+
+func (*store) CheckModel(_ context.Context, field, model string) error {
+	if model != "gpt-4" {
+		return core.Invalid(field, "Model %q is not available. Available models: gpt-4.", model)
+	}
+	return nil
+}
+
+func (s *store) Broken(dependencies []core.Dependency) []core.Dependency {
+	var broken []core.Dependency
+	for _, d := range dependencies {
+		if slices.Contains(s.broken, d) {
+			broken = append(broken, d)
+		}
+	}
+	return broken
+}

@@ -1,0 +1,178 @@
+// Package chat serves chat turns with an agent and their history.
+package chat
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// Agents reads agents.
+type Agents interface {
+	// Agent fails with NotFound if the actor may not see the agent.
+	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+}
+
+// Messages reads the messages of sessions.
+type Messages interface {
+	// Messages returns the newest messages that match, in order of time.
+	Messages(ctx context.Context, f core.MessageFilter) ([]*core.Message, error)
+}
+
+// Runner runs chat turns.
+type Runner interface {
+	// StartTurn stores the user's message and starts a run. It fails with Conflict during another
+	// turn of the session.
+	StartTurn(ctx context.Context, v core.Actor, t core.Turn) (*core.Run, error)
+	// Wait returns the answer when the run has ended, or the error that it ended with.
+	Wait(ctx context.Context, r *core.Run) (*core.Message, error)
+	// Watch returns the events of a run after a number.
+	Watch(ctx context.Context, v core.Actor, id string, after int64) (core.EventStream, error)
+}
+
+// Options are the dependencies of the group.
+type Options struct {
+	Agents   Agents
+	Files    api.FileReader
+	Messages Messages
+	Runner   Runner
+}
+
+type chatRequest struct {
+	Message   string   `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"Your message to the agent"`
+	SessionID string   `json:"session_id,omitempty" pattern:"^[A-Za-z0-9._:-]{1,128}$" patternDescription:"Must be 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore, colon and hyphen" doc:"The conversation. An unknown id starts a session with that id. Without an id, a new session is started"`
+	FileIDs   []string `json:"file_ids,omitempty" maxItems:"16" doc:"Files to attach: ids from POST /v1/files/upload, without duplicates"`
+	Stream    bool     `json:"stream,omitempty" default:"false" doc:"Stream the answer as server-sent events"`
+}
+
+type chatReply struct {
+	ID        string        `json:"id"`
+	Message   string        `json:"message"`
+	Files     []messageFile `json:"files,omitempty" doc:"Files attached to the answer"`
+	SessionID string        `json:"session_id"`
+	Timestamp api.Time      `json:"timestamp"`
+	Metadata  api.Object    `json:"metadata" doc:"model, tokens_used, run_id"`
+}
+
+// messageFile is a file attached to a message. The file itself may have been deleted since.
+type messageFile struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	ContentType string `json:"content_type"`
+	Size        int64  `json:"size" doc:"In bytes"`
+}
+
+type chatInput struct {
+	AgentID string `path:"agent_id"`
+	Body    chatRequest
+}
+
+const exampleMetadata = `{"model":"gpt-4","tokens_used":150,"run_id":"run-123"}`
+
+type handlers struct {
+	Options
+	api *api.API
+}
+
+// Register adds the operations of the group.
+func Register(a *api.API, o Options) {
+	h := &handlers{Options: o, api: a}
+	api.Register(a, api.Operation{
+		ID: "chat", Method: http.MethodPost, Path: "/v1/agents/{agent_id}/chat", Tag: "Chat", Summary: "Send a message", Access: api.Writer,
+		Description: "Returns the agent's complete answer, or with `stream` its events: start, token, tool_call, tool_result, usage, " +
+			"restart (discard the partial message), and finally end or error. Disconnecting does not cancel the run: " +
+			"GET /v1/runs/{run_id}/events continues the stream. A session runs one turn at a time; a second one is 409.",
+		Request: chatRequest{Message: "Hello, how can you help me?", SessionID: "session-123"},
+		Response: chatReply{
+			ID: "msg-456", Message: "Hello! I'm here to help you with...", SessionID: "session-123",
+			Timestamp: api.ExampleTime, Metadata: api.Object(exampleMetadata),
+		},
+		Stream: api.ExampleStream,
+		Errors: []core.Code{core.CodeConflict, core.CodeUpstream, core.CodeUpstreamTimeout},
+	}, h.chat)
+	api.Register(a, api.Operation{
+		ID: "chat-history", Method: http.MethodGet, Path: "/v1/agents/{agent_id}/chat/history", Tag: "Chat", Access: api.SignedIn,
+		Summary:     "Get the chat history",
+		Description: "Your newest messages with the agent, in chronological order. An unknown session is an empty list.",
+		Response: history{Limit: 50, Messages: []message{
+			{
+				ID: "msg-455", Role: sdk.RoleUser, Content: "Hello, how can you help me?", SessionID: "session-123",
+				Timestamp: api.ExampleTime,
+			},
+			{
+				ID: "msg-456", Role: sdk.RoleAssistant, Content: "Hello! I'm here to help you with...", SessionID: "session-123",
+				Timestamp: api.ExampleTime, Metadata: api.Object(exampleMetadata),
+			},
+		}},
+		Errors: []core.Code{core.CodeForbidden},
+	}, h.history)
+}
+
+func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, error) {
+	v := api.Actor(ctx)
+	ag, err := h.Agents.Agent(ctx, v, in.AgentID)
+	if err != nil {
+		return nil, err
+	}
+	if ag.Status == core.AgentInactive {
+		return nil, core.Conflict("Agent %q is inactive. Set its status to active first.", ag.ID)
+	}
+	parts, err := api.MessageParts(ctx, h.Files, v, in.Body.Message, in.Body.FileIDs)
+	if err != nil {
+		return nil, err
+	}
+	run, err := h.Runner.StartTurn(ctx, v, core.Turn{
+		Agent: ag, SessionID: in.Body.SessionID, Parts: parts, Stream: in.Body.Stream,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.Stream {
+		events, err := h.Runner.Watch(ctx, v, run.ID, 0)
+		if err != nil {
+			return nil, err
+		}
+		return h.api.Stream(ctx, events), nil
+	}
+	m, err := h.Runner.Wait(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	return api.JSONResponse(newChatReply(m)), nil
+}
+
+func newChatReply(m *core.Message) chatReply {
+	return chatReply{
+		ID: m.ID, Message: text(m.Parts), Files: attachedFiles(m.Parts), SessionID: m.SessionID,
+		Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
+	}
+}
+
+// text returns the texts of the parts, joined.
+func text(parts []sdk.Part) string {
+	if len(parts) == 1 {
+		return parts[0].Text
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}
+
+// attachedFiles returns the files among the parts.
+func attachedFiles(parts []sdk.Part) []messageFile {
+	var files []messageFile
+	for _, p := range parts {
+		if f := p.File; f != nil {
+			files = append(files, messageFile{ID: f.ID, Name: f.Name, ContentType: f.MediaType, Size: f.Size})
+		}
+	}
+	return files
+}

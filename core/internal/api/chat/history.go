@@ -1,0 +1,83 @@
+package chat
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+type message struct {
+	ID        string        `json:"id"`
+	Role      sdk.Role      `json:"role" enum:"user,assistant,tool,system"`
+	Content   string        `json:"content"`
+	Files     []messageFile `json:"files,omitempty" doc:"Files attached to the message"`
+	SessionID string        `json:"session_id"`
+	Timestamp api.Time      `json:"timestamp"`
+	Metadata  api.Object    `json:"metadata"`
+}
+
+type history struct {
+	Messages []message `json:"messages"`
+	Limit    int       `json:"limit"`
+	HasMore  bool      `json:"has_more" doc:"Whether there are older messages. Request them with before set to the timestamp of the first one"`
+}
+
+type historyInput struct {
+	AgentID   string `path:"agent_id"`
+	SessionID string `query:"session_id" doc:"Filter by session"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages"`
+	Before    string `query:"before" doc:"Messages before this RFC 3339 timestamp" example:"2025-01-31T12:00:00Z"`
+	api.UserParam
+}
+
+type historyOutput struct{ Body history }
+
+func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutput, error) {
+	v := api.Actor(ctx)
+	userID, err := in.Owner(v)
+	if err != nil {
+		return nil, err
+	}
+	before, err := parseBefore(in.Before)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.Agents.Agent(ctx, v, in.AgentID); err != nil {
+		return nil, err
+	}
+	found, err := h.Messages.Messages(ctx, core.MessageFilter{
+		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, Before: before, Limit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	more := len(found) > in.Limit
+	if more {
+		found = found[1:]
+	}
+	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
+	for _, m := range found {
+		out.Body.Messages = append(out.Body.Messages, message{
+			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: attachedFiles(m.Parts), SessionID: m.SessionID,
+			Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
+		})
+	}
+	return out, nil
+}
+
+// parseBefore returns the time of the before parameter, or the zero time. It fails with Invalid.
+func parseBefore(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	// A plus sign that is not percent-encoded arrives as a space.
+	t, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(s, " ", "+"))
+	if err != nil {
+		return time.Time{}, core.Invalid("before", "Must be a time such as 2026-11-30T12:00:00Z")
+	}
+	return t.UTC(), nil
+}

@@ -1,0 +1,142 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/coder/websocket"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+)
+
+// clientMessage is a message from a client.
+type clientMessage struct {
+	Type    string `json:"type"`
+	Token   string `json:"token"`
+	Channel string `json:"channel"`
+	After   *int64 `json:"after"`
+}
+
+// parseMessage decodes a message. It fails with Invalid.
+func parseMessage(kind websocket.MessageType, data []byte) (*clientMessage, error) {
+	if kind != websocket.MessageText {
+		return nil, core.Invalid("type", "Must be a JSON object in a text frame, not in a binary one")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	m := new(clientMessage)
+	// The decoder ignores what follows the object.
+	if err := d.Decode(m); err != nil || !json.Valid(data) {
+		return nil, core.Invalid("type", `Must be a JSON object such as {"type":"subscribe","channel":"tasks"}, with only the fields type, token, channel and after`)
+	}
+	if m.After != nil && *m.After < 0 {
+		return nil, core.Invalid("after", "Must be the seq of a notification, or 0")
+	}
+	return m, nil
+}
+
+// handle executes a message and replies to it.
+func (c *connection) handle(m *clientMessage) error {
+	switch m.Type {
+	case "auth":
+		if err := c.authenticate(m.Token); err != nil {
+			return err
+		}
+		return c.send(map[string]string{"type": "auth.ok"})
+	case "subscribe":
+		return c.subscribe(m)
+	case "unsubscribe":
+		stop := c.channels[m.Channel]
+		if stop == nil {
+			return core.Invalid("channel", "Not subscribed to channel %q", m.Channel)
+		}
+		stop()
+		delete(c.channels, m.Channel)
+		return c.send(map[string]string{"type": "unsubscribed", "channel": m.Channel})
+	case "ping":
+		return c.send(map[string]string{"type": "pong"})
+	}
+	return core.Invalid("type", "Unknown message type %q. Types: auth, subscribe, unsubscribe, ping", m.Type)
+}
+
+func (c *connection) subscribe(m *clientMessage) error {
+	if c.channels[m.Channel] == nil && len(c.channels) >= maxChannels {
+		return &core.Error{Code: core.CodeRateLimited, Message: "Too many subscriptions. Unsubscribe from a channel first."}
+	}
+	filter, err := c.server.filter(c.ctx, c.currentPrincipal(), m.Channel)
+	if err != nil {
+		c.recordRefusal(err, m.Channel)
+		return err
+	}
+	if stop := c.channels[m.Channel]; stop != nil {
+		stop()
+		delete(c.channels, m.Channel)
+	}
+	hub := c.server.Hub
+	after := hub.Last()
+	if m.After != nil {
+		after = *m.After
+	}
+	err = c.send(struct {
+		Type    string `json:"type"`
+		Channel string `json:"channel"`
+		Seq     int64  `json:"seq"`
+	}{"subscribed", m.Channel, after})
+	if err != nil {
+		return err
+	}
+	stop, err := hub.Subscribe(c.ctx, m.Channel, *filter, after, &c.queue, c.write)
+	if err != nil {
+		return err
+	}
+	c.channels[m.Channel] = stop
+	return nil
+}
+
+// filter returns the filter for the notifications that p may see on a channel: p's own, or all for an
+// admin. It fails with NotFound for an agent or task that p may not see, and with Forbidden if the
+// scopes of an API key do not cover the channel.
+func (s *server) filter(ctx context.Context, p *core.Principal, channel string) (*core.NotificationFilter, error) {
+	v := p.Actor()
+	f := &core.NotificationFilter{UserID: v.UserID}
+	switch channel {
+	case core.ChannelTasks:
+		if !p.Allows(core.ResourceTasks, false) {
+			return nil, api.MissingScope(core.ResourceTasks, false)
+		}
+		f.Types = []core.NotificationType{core.NotificationTaskStatus}
+		return f, nil
+	case core.ChannelSystem:
+		f.Types = []core.NotificationType{core.NotificationSystem}
+		if v.Admin() {
+			f.UserID = ""
+		}
+		return f, nil
+	}
+	rest, ok := strings.CutSuffix(channel, ".events")
+	noun, id, named := strings.Cut(rest, ".")
+	if !ok || !named || id == "" || noun != "agent" && noun != "task" {
+		return nil, core.Invalid("channel", "Unknown channel %q. Channels: agent.{id}.events, task.{id}.events, tasks, system", channel)
+	}
+	if v.Admin() {
+		f.UserID = ""
+	}
+	resource := core.ResourceTasks
+	if noun == "agent" {
+		resource = core.ResourceChat
+	}
+	if !p.Allows(resource, false) {
+		return nil, api.MissingScope(resource, false)
+	}
+	if noun == "agent" {
+		f.AgentID = id
+		_, err := s.Agents.Agent(ctx, v, id)
+		return f, err
+	}
+	f.TaskID = id
+	_, err := s.Tasks.Task(ctx, v, id)
+	return f, err
+}

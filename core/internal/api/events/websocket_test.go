@@ -1,0 +1,346 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
+)
+
+// hub is a Hub to which a test adds notifications.
+type hub struct {
+	mu     sync.Mutex
+	all    []*core.Notification
+	queues map[string][]core.NotificationQueue
+}
+
+func (l *hub) Last() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.all))
+}
+
+func (l *hub) Subscribe(
+	_ context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue, send func([][]byte) error,
+) (func(), error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.all[min(after, int64(len(l.all))):] {
+		if f.Matches(n) {
+			if err := send([][]byte{n.Data}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	l.queues[channel] = append(l.queues[channel], q)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.queues, channel)
+	}, nil
+}
+
+func (l *hub) add(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := &core.Notification{Seq: int64(len(l.all) + 1), Type: core.NotificationSystem, Data: json.RawMessage(text)}
+	l.all = append(l.all, n)
+	for _, q := range l.queues["system"] {
+		q.Put(n.Data)
+	}
+}
+
+// testEnv is the API on a real listener.
+type testEnv struct {
+	*apitest.Server
+	hub    *hub
+	agents apitest.Agents
+	server *server
+	url    string
+}
+
+// noTasks is a Tasks without tasks.
+type noTasks struct{}
+
+func (noTasks) Task(_ context.Context, _ core.Actor, id string) (*core.Task, error) {
+	return nil, core.NotFound("task", id)
+}
+
+func newEnv(t *testing.T, times Timeouts) *testEnv {
+	t.Helper()
+	h := &hub{queues: map[string][]core.NotificationQueue{}}
+	env := &testEnv{Server: apitest.New(t), hub: h, agents: apitest.Agents{}}
+	env.server = register(env.API, Options{Hub: h, Agents: env.agents, Tasks: noTasks{}, Timeouts: times})
+	env.agents.Add("agent-ann", "ann")
+	s := httptest.NewServer(env.API.Handler())
+	t.Cleanup(func() {
+		env.server.close()
+		s.Close()
+	})
+	env.url = "ws" + strings.TrimPrefix(s.URL, "http") + "/v1/ws"
+	return env
+}
+
+// client is the client's end of a connection.
+type client struct {
+	t    *testing.T
+	ctx  context.Context
+	conn *websocket.Conn
+}
+
+func (env *testEnv) dial(t *testing.T, header ...string) *client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	o := &websocket.DialOptions{HTTPHeader: http.Header{}}
+	if len(header) > 0 {
+		o.HTTPHeader.Set(header[0], header[1])
+	}
+	conn, _, err := websocket.Dial(ctx, env.url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return &client{t: t, ctx: ctx, conn: conn}
+}
+
+func (env *testEnv) signedIn(t *testing.T, who string) *client {
+	t.Helper()
+	w := env.dial(t)
+	w.send(`{"type":"auth","token":"` + env.Tokens[who] + `"}`)
+	w.want(`{"type":"auth.ok"}`)
+	return w
+}
+
+func (w *client) send(text string) {
+	w.t.Helper()
+	if err := w.conn.Write(w.ctx, websocket.MessageText, []byte(text)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *client) read() string {
+	w.t.Helper()
+	_, data, err := w.conn.Read(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(data)
+}
+
+func (w *client) want(text string) {
+	w.t.Helper()
+	if got := w.read(); !strings.Contains(got, text) {
+		w.t.Fatalf("got %s, want %s", got, text)
+	}
+}
+
+// ended reads until the connection is closed, and fails the test unless the close code is code.
+func (w *client) ended(code websocket.StatusCode) {
+	w.t.Helper()
+	for {
+		if _, _, err := w.conn.Read(w.ctx); err != nil {
+			if got := websocket.CloseStatus(err); got != code {
+				w.t.Fatalf("got close code %v (%v), want %v", got, err, code)
+			}
+			return
+		}
+	}
+}
+
+func TestWebSocket_signIn(t *testing.T) {
+	t.Parallel()
+	times := DefaultTimeouts
+	times.Auth = 300 * time.Millisecond
+	env := newEnv(t, times)
+	for _, first := range []string{
+		`{"type":"auth","token":"a.b.c"}`, `{"type":"auth"}`, `{"type":"subscribe","channel":"tasks"}`,
+	} {
+		w := env.dial(t)
+		w.send(first)
+		w.want(`"code":"UNAUTHORIZED"`)
+		w.ended(websocket.StatusPolicyViolation)
+	}
+	silent := env.dial(t)
+	if _, _, err := silent.conn.Read(silent.ctx); err == nil || silent.ctx.Err() != nil {
+		t.Errorf("client without a message: got %v", err)
+	}
+}
+
+func TestWebSocket_origin(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, DefaultTimeouts)
+	_, r, err := websocket.Dial(t.Context(), env.url, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}})
+	if err == nil || r == nil || r.StatusCode != http.StatusForbidden || r.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("other origin: got %v, %+v", err, r)
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(env.url, "ws://"), "/v1/ws")
+	env.dial(t, "Origin", "http://"+host)
+	if got := env.Do(t, "ann", http.MethodGet, "/v1/ws", ""); got.Code != http.StatusBadRequest {
+		t.Errorf("without an upgrade: got status %d", got.Code)
+	}
+}
+
+func TestWebSocket_channels(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, DefaultTimeouts)
+	w := env.signedIn(t, "ann")
+	w.send(`{"type":"ping"}`)
+	w.want(`{"type":"pong"}`)
+	for channel, want := range map[string]string{
+		"agent.agent-none.events": `"code":"NOT_FOUND"`,
+		"agent..events":           `"field":"channel"`,
+		"agents":                  `"field":"channel"`,
+		"":                        `"field":"channel"`,
+		"agent.agent-ann":         `"field":"channel"`,
+	} {
+		w.send(fmt.Sprintf(`{"type":"subscribe","channel":%q}`, channel))
+		w.want(want)
+	}
+	bob := env.signedIn(t, "bob")
+	bob.send(`{"type":"subscribe","channel":"agent.agent-ann.events"}`)
+	bob.want(`"code":"NOT_FOUND"`)
+	env.hub.add(`{"n":1}`)
+	w.send(`{"type":"subscribe","channel":"agent.agent-ann.events"}`)
+	w.want(`{"type":"subscribed","channel":"agent.agent-ann.events","seq":1}`)
+	w.send(`{"type":"subscribe","channel":"system","after":0}`)
+	w.want(`"seq":0`)
+	w.want(`{"n":1}`)
+	env.hub.add(`{"n":2}`)
+	w.want(`{"n":2}`)
+	w.send(`{"type":"unsubscribe","channel":"system"}`)
+	w.want(`"type":"unsubscribed"`)
+	env.hub.add(`{"n":3}`)
+	w.send(`{"type":"unsubscribe","channel":"system"}`)
+	w.want(`Not subscribed`)
+}
+
+func TestWebSocket_invalidMessages(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, DefaultTimeouts)
+	w := env.signedIn(t, "ann")
+	for _, garbage := range []string{"", "x", "[]", `{"type":"dance"}`, `{"type":"ping","x":1}`, `{"type":"subscribe","channel":"tasks","after":-1}`} {
+		w.send(garbage)
+		w.want(`"code":"VALIDATION_ERROR"`)
+	}
+	w.send(`{"type":"ping"}`)
+	w.want("pong")
+	for range maxInvalid {
+		w.send("garbage")
+	}
+	w.ended(websocket.StatusPolicyViolation)
+	big := env.signedIn(t, "ann")
+	_ = big.conn.Write(big.ctx, websocket.MessageText, make([]byte, 1<<20)) // the server may close the connection before the end
+	big.ended(websocket.StatusMessageTooBig)
+}
+
+// A client that does not read is disconnected, and gets everything when it connects again.
+func TestWebSocket_slowClient(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, DefaultTimeouts)
+	w := env.signedIn(t, "ann")
+	w.send(`{"type":"subscribe","channel":"system"}`)
+	w.want("subscribed")
+	const n = 20 * maxQueued
+	for i := range n {
+		env.hub.add(fmt.Sprintf(`{"n":%d,"text":%q}`, i, strings.Repeat("x", 4096)))
+	}
+	var got int
+	for {
+		_, _, err := w.conn.Read(w.ctx)
+		if err != nil {
+			// On a busy machine the server may close the connection before the client gets the status.
+			if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("got close code %v (%v)", code, err)
+			}
+			break
+		}
+		got++
+	}
+	if got == 0 || got == n {
+		t.Fatalf("got %d messages, want some but not all", got)
+	}
+	again := env.signedIn(t, "ann")
+	again.send(fmt.Sprintf(`{"type":"subscribe","channel":"system","after":%d}`, got))
+	again.want("subscribed")
+	for i := got; i < n; i++ {
+		again.want(fmt.Sprintf(`{"n":%d,`, i))
+	}
+}
+
+func TestWebSocket_endsWithLogin(t *testing.T) {
+	t.Parallel()
+	times := DefaultTimeouts
+	times.Check = 20 * time.Millisecond
+	env := newEnv(t, times)
+	w := env.signedIn(t, "ann")
+	env.Auth.End("ann")
+	w.ended(websocket.StatusPolicyViolation)
+}
+
+func TestWebSocket_endsWithServer(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, DefaultTimeouts)
+	w := env.signedIn(t, "ann")
+	go env.server.close()
+	w.ended(websocket.StatusGoingAway)
+	late := env.dial(t)
+	late.send(`{"type":"auth","token":"` + env.Tokens["ann"] + `"}`)
+	late.want(`"code":"SERVICE_UNAVAILABLE"`)
+	late.ended(websocket.StatusTryAgainLater)
+}
+
+// Only the client that does not answer pings is disconnected.
+func TestWebSocket_ping(t *testing.T) {
+	t.Parallel()
+	times := DefaultTimeouts
+	times.Check, times.Ping, times.Pong = 10*time.Millisecond, 30*time.Millisecond, 100*time.Millisecond
+	env := newEnv(t, times)
+	dead, alive := env.signedIn(t, "ann"), env.signedIn(t, "bob")
+	heard := make(chan string)
+	go func() { heard <- alive.read() }() // a client answers pings only while it reads
+	deadline := time.Now().Add(10 * time.Second)
+	for len(env.server.connections()) > 1 {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection that does not answer is still open")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	alive.send(`{"type":"ping"}`)
+	if got := <-heard; !strings.Contains(got, "pong") {
+		t.Error(got)
+	}
+	_ = dead.conn.CloseNow()
+}
+
+// An accepted message is one JSON object and nothing after it.
+func FuzzMessage(f *testing.F) {
+	for _, s := range []string{`{"type":"auth","token":"t"}`, `{"type":"subscribe","channel":"tasks","after":7}`, `{"after":-1}`, `{"type":"a"}}`, `{"type":"a"} {}`, `null`, `{"TYPE":"a"}`, `[]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := parseMessage(websocket.MessageText, data)
+		if err != nil {
+			apitest.WantPublicError(t, err)
+			return
+		}
+		if !json.Valid(data) {
+			t.Errorf("parseMessage(%q) = nil, want an error", data)
+		}
+		if m.After != nil && *m.After < 0 {
+			t.Errorf("got After = %d", *m.After)
+		}
+	})
+}

@@ -1,0 +1,15 @@
+package api
+
+import "net/http"
+
+// MaxFieldErrors, RequestID, Bearer and ContainsNUL are for the tests.
+const MaxFieldErrors = maxFieldErrors
+
+// RequestID returns the request id for an X-Request-ID header.
+func RequestID(header string) string { return requestID(http.Header{"X-Request-Id": {header}}) }
+
+// Bearer returns the token of an Authorization header.
+func Bearer(header string) (string, bool) { return bearer(header) }
+
+// ContainsNUL reports whether a decoded JSON value contains a NUL character, and where.
+func ContainsNUL(v any) (string, bool) { return nulIn(v, "") }

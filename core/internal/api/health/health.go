@@ -1,0 +1,135 @@
+// Package health serves the health and readiness of the server.
+package health
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+)
+
+// checkTimeout is the maximum duration of a check.
+const checkTimeout = 2 * time.Second
+
+// Check is a part of the server that must work for the server to be ready.
+type Check struct {
+	Name string
+	// Degrades reports whether the server is ready without the part, because it can do other work.
+	Degrades bool
+	// Ready returns nil if the part works. The message of a core.Error is visible to everyone.
+	Ready func(ctx context.Context) error
+}
+
+// Options are the dependencies of the group.
+type Options struct {
+	Version string
+	Checks  []Check
+}
+
+type health struct {
+	Status    string   `json:"status" enum:"healthy"`
+	Timestamp api.Time `json:"timestamp"`
+	Version   string   `json:"version" doc:"The server's version"`
+}
+
+type healthOutput struct{ Body health }
+
+type readiness struct {
+	Status    string        `json:"status" enum:"ready"`
+	Timestamp api.Time      `json:"timestamp"`
+	Version   string        `json:"version" doc:"The server's version"`
+	Checks    []checkResult `json:"checks" doc:"The result of each check"`
+}
+
+type checkResult struct {
+	Name    string `json:"name"`
+	Status  string `json:"status" enum:"ok,degraded" doc:"degraded: the server works, but some features do not"`
+	Message string `json:"message,omitempty" doc:"What is wrong"`
+}
+
+type readinessOutput struct{ Body readiness }
+
+// Register adds the operations of the group.
+func Register(a *api.API, o Options) {
+	api.Register(a, api.Operation{
+		ID: "health", Method: http.MethodGet, Path: "/health", Tag: "Health", Unlimited: true,
+		Summary:     "Is the server alive?",
+		Description: "Answers as long as the server runs. It does not query the database.",
+		Response:    health{Status: "healthy", Timestamp: api.ExampleTime, Version: "1.0.0"},
+	}, func(context.Context, *struct{}) (*healthOutput, error) {
+		return &healthOutput{Body: health{Status: "healthy", Timestamp: api.Time(time.Now()), Version: o.Version}}, nil
+	})
+	api.Register(a, api.Operation{
+		ID: "health-ready", Method: http.MethodGet, Path: "/health/ready", Tag: "Health", Unlimited: true,
+		Summary: "Is the server ready?",
+		Description: "503 while a part that every request needs is down; details name each. " +
+			"A part that only some requests need, such as a plugin, is reported as degraded.",
+		Response: readiness{
+			Status: "ready", Timestamp: api.ExampleTime, Version: "1.0.0",
+			Checks: []checkResult{
+				{Name: "database", Status: "ok"}, {Name: "plugins", Status: "degraded", Message: "llm openai is restarting"},
+			},
+		},
+	}, func(ctx context.Context, _ *struct{}) (*readinessOutput, error) {
+		results, err := runChecks(ctx, o.Checks)
+		if err != nil {
+			return nil, err
+		}
+		return &readinessOutput{
+			Body: readiness{Status: "ready", Timestamp: api.Time(time.Now()), Version: o.Version, Checks: results},
+		}, nil
+	})
+}
+
+// runChecks runs all checks at the same time. It fails with Unavailable if one fails that does not
+// merely degrade the server.
+func runChecks(ctx context.Context, checks []Check) ([]checkResult, error) {
+	failures := make([]error, len(checks))
+	var running sync.WaitGroup
+	for i, c := range checks {
+		running.Go(func() { failures[i] = c.run(ctx, checkTimeout) })
+	}
+	running.Wait()
+	results := make([]checkResult, len(checks))
+	down := core.Unavailable("The server is not ready")
+	for i, c := range checks {
+		results[i] = checkResult{Name: c.Name, Status: "ok"}
+		err := failures[i]
+		if err == nil {
+			continue
+		}
+		reason := "Not working. See the server's log."
+		var e *core.Error
+		if errors.As(err, &e) {
+			reason = e.Message
+		}
+		if c.Degrades {
+			results[i].Status, results[i].Message = "degraded", reason
+			continue
+		}
+		down.Fields = append(down.Fields, core.FieldError{Field: c.Name, Issue: reason})
+		down.Err = errors.Join(down.Err, err)
+	}
+	if len(down.Fields) > 0 {
+		return nil, down
+	}
+	return results, nil
+}
+
+// run runs the check, and fails after the timeout even if the check ignores its context.
+func (c Check) run(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() { result <- c.Ready(ctx) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return core.Unavailable("Did not answer within %s", timeout)
+	}
+}

@@ -1,0 +1,51 @@
+package health_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
+	"github.com/agentarea/agentarea/core/internal/api/health"
+)
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	var database, plugins error
+	s := apitest.New(t)
+	health.Register(s.API, health.Options{Version: "1.0.0", Checks: []health.Check{
+		{Name: "database", Ready: func(context.Context) error { return database }},
+		{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return plugins }},
+	}})
+	got := s.Do(t, "", "GET", "/health", "").Want(200).JSON()
+	if got["status"] != "healthy" || got["version"] != "1.0.0" || got["timestamp"] == nil || len(got) != 3 {
+		t.Errorf("got %v", got)
+	}
+	got = s.Do(t, "", "GET", "/health/ready", "").Want(200).JSON()
+	if fmt.Sprint(got["status"], got["checks"]) != "ready[map[name:database status:ok] map[name:plugins status:ok]]" {
+		t.Errorf("got %v", got)
+	}
+
+	plugins = core.Unavailable("llm openai is restarting")
+	got = s.Do(t, "", "GET", "/health/ready", "").Want(200).JSON()
+	if fmt.Sprint(got["checks"]) != "[map[name:database status:ok] map[message:llm openai is restarting name:plugins status:degraded]]" {
+		t.Errorf("got %v", got)
+	}
+
+	database = apitest.ErrPrivate
+	f := s.Do(t, "", "GET", "/health/ready/", "").Want(503).Failure()
+	if f.Details.Field != "database" || strings.Contains(f.Details.Issue, "10.0.0.7") {
+		t.Errorf("got %+v", f)
+	}
+	database = core.Unavailable("It is locked")
+	if f := s.Do(t, "", "GET", "/health/ready", "").Want(503).Failure(); f.Details.Issue != "It is locked" {
+		t.Errorf("got %+v", f)
+	}
+
+	s.Do(t, "", "GET", "/health", "").Want(200)
+	if h := s.Do(t, "", "HEAD", "/health", "").Want(200); h.Header().Get("X-Request-ID") == "" {
+		t.Error("HEAD /health: got no headers")
+	}
+}

@@ -1,0 +1,286 @@
+// Package mcpservers serves MCP servers: their definitions, their state, their tools and their logs. It
+// also mounts the gateway for MCP clients.
+package mcpservers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+)
+
+const (
+	listPath   = "/v1/mcp-servers/"
+	serverPath = "/v1/mcp-servers/{server_id}"
+)
+
+// Store reads MCP servers.
+type Store interface {
+	// MCPServer fails with NotFound if the actor may not see the server.
+	MCPServer(ctx context.Context, v core.Actor, id string) (*core.MCPServer, error)
+	// MCPServers returns a page of servers, newest first, and the number of all.
+	MCPServers(ctx context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error)
+}
+
+// Manager changes MCP servers. The configs that it receives contain secrets in plain text; when its
+// methods return, they are masked.
+type Manager interface {
+	// Create fails with Invalid, Forbidden or Conflict.
+	Create(ctx context.Context, v core.Actor, s *core.MCPServer) error
+	// Update fails as Create does, or with NotFound or PreconditionFailed. A secret that is core.Masked
+	// keeps its value.
+	Update(ctx context.Context, v core.Actor, s *core.MCPServer) error
+	// Delete fails with NotFound, Forbidden or PreconditionFailed. A version of 0 accepts every version.
+	Delete(ctx context.Context, v core.Actor, id string, version int64) error
+}
+
+// Controller starts and stops MCP servers. Its methods return before the server is running or stopped,
+// and fail with NotFound or Forbidden.
+type Controller interface {
+	Start(ctx context.Context, v core.Actor, id string) error
+	Stop(ctx context.Context, v core.Actor, id string) error
+	Restart(ctx context.Context, v core.Actor, id string) error
+}
+
+// Options are the dependencies of the group.
+type Options struct {
+	Store      Store
+	Manager    Manager
+	Controller Controller
+	Inspector  Inspector
+	// URL is the URL at which MCP clients reach the gateway, without /mcp/. If it is empty, it is the
+	// URL of the request.
+	URL string
+}
+
+type handlers struct {
+	Options
+	api *api.API
+}
+
+// Register adds the operations of the group.
+func Register(a *api.API, o Options) {
+	o.URL = strings.TrimSuffix(o.URL, "/")
+	h := &handlers{Options: o, api: a}
+	api.Register(a, api.Operation{
+		ID: "list-mcp-servers", Method: http.MethodGet, Path: listPath, Tag: "MCP servers", Summary: "List MCP servers", Access: api.SignedIn,
+		Description: "Your own and the shared servers, newest first. An admin sees all servers.",
+		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+	}, h.list)
+	api.Register(a, api.Operation{
+		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath, Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
+		Description: "Starts the server at once, unless auto_start is false; its status shows the progress. Every user can create a server that is reached by URL. " +
+			"A server that is a command runs on this machine; only an admin can create or change it.",
+		Status: http.StatusCreated, Request: exampleMCPRequest, Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
+	}, h.create)
+	api.Register(a, api.Operation{
+		ID: "get-mcp-server", Method: http.MethodGet, Path: serverPath, Tag: "MCP servers", Summary: "Get an MCP server", Access: api.SignedIn,
+		Description: "The ETag of the reply is the version for If-Match. The server's status is not part of the ETag.", Response: exampleMCPServer,
+	}, h.get)
+	changes := []core.Code{core.CodePreconditionFailed, core.CodeConflict}
+	api.Register(a, api.Operation{
+		ID: "replace-mcp-server", Method: http.MethodPut, Path: serverPath, Tag: "MCP servers", Summary: "Update an MCP server", Access: api.Writer,
+		Description: "Replaces the server. Omitted fields get their default values, except for the slug, which stays. Accepts a server as GET returns it: " +
+			"a value of *** in env or headers keeps the stored value. A running server is restarted if its connection settings have changed.",
+		Request: exampleMCPReplacement, Response: exampleMCPServer, Errors: changes,
+	}, h.replace)
+	api.Register(a, api.Operation{
+		ID: "change-mcp-server", Method: http.MethodPatch, Path: serverPath, Tag: "MCP servers", Summary: "Change parts of an MCP server", Access: api.Writer,
+		Description: "Applies an RFC 7396 merge patch: omitted fields keep their value, null removes a field.",
+		Request:     json.RawMessage(`{"shared":true,"config":{"env":{"API_KEY":"new-secret-key"}}}`), MergePatch: true,
+		Response: exampleMCPServer, Errors: changes,
+	}, h.change)
+	api.Register(a, api.Operation{
+		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath, Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
+		Description: "Stops the server. Its slug can be used again.", Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
+	}, h.delete)
+	registerActions(h)
+	registerTools(h)
+	registerLogs(h)
+}
+
+func (h *handlers) list(ctx context.Context, in *mcpServersInput) (*mcpServersOutput, error) {
+	found, total, err := h.Store.MCPServers(ctx, api.Actor(ctx), in.Bounds())
+	if err != nil {
+		return nil, err
+	}
+	out := &mcpServersOutput{Body: mcpServerList{Servers: make([]MCPServer, 0, len(found)), Paged: in.Paged(total)}}
+	for _, s := range found {
+		out.Body.Servers = append(out.Body.Servers, h.body(ctx, s))
+	}
+	return out, nil
+}
+
+func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerMade, error) {
+	v := api.Actor(ctx)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	s := &core.MCPServer{
+		ID: core.NewID("server"), Version: 1, CreatedBy: v.UserID, CreatedAt: now, UpdatedAt: now,
+		DesiredState: core.DesiredMCPState(in.Body.AutoStart == nil || *in.Body.AutoStart),
+	}
+	core.SetAuditTarget(ctx, s.ID)
+	if err := in.Body.applyTo(s); err != nil {
+		return nil, err
+	}
+	s, err := h.createWithSlug(ctx, v, s)
+	if err != nil {
+		return nil, err
+	}
+	out := h.output(ctx, s)
+	return &mcpServerMade{Location: listPath + s.ID, ETag: out.ETag, Body: out.Body}, nil
+}
+
+// maxSlugTries is the number of slugs that are tried for a server without a given slug.
+const maxSlugTries = 20
+
+// createWithSlug creates a server with its slug, or with a free one that is derived from its name.
+func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCPServer) (*core.MCPServer, error) {
+	if s.Slug != "" {
+		return s, h.Manager.Create(ctx, v, s)
+	}
+	base := core.Slugify(s.Name)
+	for n := range maxSlugTries {
+		made := *s
+		made.Slug = numberedSlug(base, n+1)
+		if core.CheckSlug("slug", made.Slug) != nil {
+			continue // it is reserved
+		}
+		err := h.Manager.Create(ctx, v, &made)
+		if core.CodeOf(err) != core.CodeConflict {
+			return &made, err
+		}
+	}
+	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base, numberedSlug(base, maxSlugTries))
+}
+
+func (h *handlers) get(ctx context.Context, in *mcpServerInput) (*mcpServerOutput, error) {
+	s, err := h.Store.MCPServer(ctx, api.Actor(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return h.output(ctx, s), nil
+}
+
+func (h *handlers) replace(ctx context.Context, in *mcpServerPut) (*mcpServerOutput, error) {
+	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) error {
+		b := in.Body
+		r := mcpServerRequest{
+			Name: b.Name, Slug: b.Slug, Description: b.Description, Transport: b.Transport, Config: b.Config, Shared: b.Shared,
+		}
+		if r.Slug == "" {
+			r.Slug = s.Slug
+		}
+		return r.applyTo(s)
+	})
+}
+
+func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpServerOutput, error) {
+	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) error {
+		before := mcpServerRequest{
+			Name: s.Name, Slug: s.Slug, Description: s.Description, Transport: s.Transport, Config: api.Object(s.Config), Shared: s.Shared,
+		}
+		if t, err := transportOf(s.Config); err == nil && t == s.Transport {
+			before.Transport = "" // derive it from the merged config
+		}
+		now, err := json.Marshal(before)
+		if err != nil {
+			return fmt.Errorf("encode the MCP server: %w", err)
+		}
+		merged, err := jsonpatch.MergePatch(now, in.Body)
+		if err != nil {
+			return core.Invalid("body", "Must be a JSON merge patch")
+		}
+		var next mcpServerRequest
+		if err := json.Unmarshal(merged, &next); err != nil {
+			return core.Invalid("body", "Must be a JSON merge patch")
+		}
+		// Huma has validated the patch, but accepts null for every field.
+		switch {
+		case next.Name == "":
+			return core.Invalid("name", "Field is required")
+		case next.Slug == "":
+			return core.Invalid("slug", "Field is required")
+		}
+		return next.applyTo(s)
+	})
+}
+
+// update reads a server, applies a change and stores it. Without an If-Match it tries again if another
+// update interferes.
+func (h *handlers) update(ctx context.Context, in MCPServerMatch, apply func(*core.MCPServer) error) (*mcpServerOutput, error) {
+	v := api.Actor(ctx)
+	for try := 1; ; try++ {
+		s, err := h.Store.MCPServer(ctx, v, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
+			return nil, err
+		}
+		before := s.Version
+		if err := apply(s); err != nil {
+			return nil, err
+		}
+		s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
+		err = h.Manager.Update(ctx, v, s)
+		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.Version = before + 1
+		return h.output(ctx, s), nil
+	}
+}
+
+func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, error) {
+	v := api.Actor(ctx)
+	var version int64
+	if in.IfMatch != "" {
+		s, err := h.Store.MCPServer(ctx, v, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
+			return nil, err
+		}
+		version = s.Version
+	}
+	return nil, h.Manager.Delete(ctx, v, in.ID, version)
+}
+
+func (h *handlers) output(ctx context.Context, s *core.MCPServer) *mcpServerOutput {
+	return &mcpServerOutput{ETag: api.ETag(s.Version), Body: h.body(ctx, s)}
+}
+
+// body returns the body of a server with its present state. Only admins see the process id.
+func (h *handlers) body(ctx context.Context, s *core.MCPServer) MCPServer {
+	state := h.Inspector.State(s.ID)
+	b := MCPServer{
+		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Status: state.Status, URL: h.clientURL(ctx, s.Slug),
+		Transport: s.Transport, Config: api.Object(s.Config), Capabilities: api.OrEmpty(s.Capabilities), Shared: s.Shared, Wanted: s.ShouldRun(),
+		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: api.OptionalTime(state.StartedAt),
+		CreatedAt: api.Time(s.CreatedAt), UpdatedAt: api.Time(s.UpdatedAt), CreatedBy: s.CreatedBy,
+	}
+	if api.Actor(ctx).Admin() {
+		b.PID = state.PID
+	}
+	return b
+}
+
+// clientURL returns the URL at which MCP clients reach a server.
+func (h *handlers) clientURL(ctx context.Context, slug string) string {
+	base := h.URL
+	if base == "" {
+		base = api.RequestFrom(ctx).Origin()
+	}
+	return base + "/mcp/" + slug + "/mcp/"
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// Paged is the end of every list that is returned in pages.
+type Paged struct {
+	Total  int `json:"total" doc:"The number of results on all pages"`
+	Limit  int `json:"limit"`
+	Offset int `json:"offset"`
+}
+
+// Page are the query parameters of a list. Like the other embedded structs of inputs, it is exported
+// because Huma ignores embedded structs that are not.
+type Page struct {
+	Limit  int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Number of results"`
+	Offset int `query:"offset" minimum:"0" default:"0" doc:"Pagination offset"`
+}
+
+// Bounds returns the page for a store.
+func (p Page) Bounds() core.Page { return core.Page{Limit: p.Limit, Offset: p.Offset} }
+
+// Paged returns the end of the list, for a total number of results.
+func (p Page) Paged(total int) Paged { return Paged{Total: total, Limit: p.Limit, Offset: p.Offset} }
+
+// UserParam is the query parameter with which an admin selects another user's objects.
+type UserParam struct {
+	UserID string `query:"user_id" doc:"The user whose sessions to use. For admins. The default is the caller"`
+}
+
+// Owner returns the selected user. It fails with Forbidden if the actor may not select them.
+func (u UserParam) Owner(v core.Actor) (string, error) {
+	switch {
+	case u.UserID == "" || u.UserID == v.UserID:
+		return v.UserID, nil
+	case v.Admin():
+		return u.UserID, nil
+	default:
+		return "", core.Forbidden("Insufficient permissions: only an admin may access another user's sessions")
+	}
+}
+
+// MaxUpdateTries is how often an update that names no version is tried when other updates interfere.
+const MaxUpdateTries = 5
+
+// ETag returns the value of ETag and If-Match for a version.
+func ETag(version int64) string { return fmt.Sprintf(`"v%d"`, version) }
+
+// CheckIfMatch returns a VersionConflict if the If-Match header does not accept the version.
+func CheckIfMatch(ifMatch, noun string, version int64) error {
+	if ifMatch == "" || ifMatch == "*" {
+		return nil
+	}
+	tags := strings.Split(ifMatch, ",")
+	if slices.ContainsFunc(tags, func(t string) bool { return strings.TrimSpace(t) == ETag(version) }) {
+		return nil
+	}
+	return VersionConflict(noun)
+}
+
+// VersionConflict returns the PreconditionFailed error of an object that has changed since the client
+// read it.
+func VersionConflict(noun string) *core.Error {
+	return &core.Error{
+		Code:    core.CodePreconditionFailed,
+		Message: fmt.Sprintf("The %s has changed since you read it. Read it again and repeat the change.", noun),
+	}
+}

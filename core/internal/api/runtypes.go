@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
+)
+
+// Usage is the number of tokens of a run or a task.
+type Usage struct {
+	InputTokens  int64 `json:"input_tokens"`
+	OutputTokens int64 `json:"output_tokens"`
+}
+
+// NewUsage returns the body for u.
+func NewUsage(u sdk.Usage) Usage {
+	return Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens}
+}
+
+// RunError is why a run or an attempt of a task failed.
+type RunError struct {
+	Code      sdk.ErrorCode `json:"code" doc:"For example rate_limited, unavailable, timeout or plugin_crashed"`
+	Message   string        `json:"message"`
+	Retryable bool          `json:"retryable" doc:"Whether the same message may succeed later"`
+}
+
+// NewRunError returns the body for e, or nil. It replaces the text of an internal error, which is for
+// the log only.
+func NewRunError(e *sdk.Error) *RunError {
+	if e == nil {
+		return nil
+	}
+	b := &RunError{Code: e.Code, Message: e.Message, Retryable: e.Retryable}
+	if e.Code == sdk.CodeInternal {
+		b.Message = "Internal error"
+	}
+	return b
+}
+
+// FileReader reads the descriptions of files.
+type FileReader interface {
+	// File fails with NotFound.
+	File(ctx context.Context, v core.Actor, id string) (*core.File, error)
+}
+
+// MessageParts returns the parts of a message with attached files. The files must be the user's own,
+// because runs can read no others, not even those of an admin. It fails with Invalid.
+func MessageParts(ctx context.Context, files FileReader, v core.Actor, text string, fileIDs []string) ([]sdk.Part, error) {
+	v.Role = core.RoleMember
+	parts := []sdk.Part{{Text: text}}
+	for i, id := range fileIDs {
+		// Huma's uniqueItems panics at an item that is an array or an object.
+		if slices.Contains(fileIDs[:i], id) {
+			return nil, core.Invalid("file_ids", "Contains a duplicate: %q", id)
+		}
+		f, err := files.File(ctx, v, id)
+		if core.CodeOf(err) == core.CodeNotFound {
+			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i),
+				"File %q does not exist. Upload it with POST /v1/files/upload.", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, sdk.Part{File: f.Ref()})
+	}
+	return parts, nil
+}
+
+// LastEventID returns the number of the event after which a stream continues: that of the
+// Last-Event-ID header, or else after.
+func LastEventID(header string, after int64) (int64, error) {
+	if header == "" {
+		return after, nil
+	}
+	n, err := strconv.ParseInt(header, 10, 64)
+	if err != nil || n < 0 {
+		return 0, core.Invalid("Last-Event-ID", "Must be the id of an event, such as 17")
+	}
+	return n, nil
+}
+
+// ExampleStream is an example of the events of a run.
+const ExampleStream = `id: 1
+data: {"type":"start","session_id":"session-123","run_id":"run-123"}
+
+id: 2
+data: {"type":"token","content":"Once"}
+
+id: 3
+data: {"type":"token","content":" upon"}
+
+id: 4
+data: {"type":"token","content":" a"}
+
+id: 5
+data: {"type":"end","message_id":"msg-789","metadata":{"tokens_used":245}}
+
+`

@@ -1,0 +1,72 @@
+package api_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
+	"github.com/agentarea/agentarea/core/internal/api/apitest"
+)
+
+const eventsPath = "/things/1/events"
+
+func TestStream_heartbeats(t *testing.T) {
+	t.Parallel()
+	s := newThings(t, noError, &apitest.Events{Last: apitest.Block}, func(o *api.Options) {
+		o.Heartbeat, o.Recheck = time.Millisecond, time.Millisecond
+	})
+	lines, _ := s.OpenStream(t, eventsPath)
+	for range 3 {
+		line, err := lines.ReadString('\n')
+		if err != nil || line != ": still here\n" && line != "\n" {
+			t.Fatalf("got %q (%v), want heartbeats", line, err)
+		}
+	}
+}
+
+func TestStream_endsWithLogin(t *testing.T) {
+	t.Parallel()
+	s := newThings(t, noError, &apitest.Events{Last: apitest.Block}, func(o *api.Options) { o.Recheck = time.Millisecond })
+	lines, _ := s.OpenStream(t, eventsPath)
+	s.Auth.End("ann")
+	rest, err := io.ReadAll(lines)
+	if err != nil || !strings.Contains(string(rest), `data: {"type":"error","error":{"code":"UNAUTHORIZED"`) {
+		t.Errorf("got %s (%v), want an UNAUTHORIZED event", rest, err)
+	}
+}
+
+func TestStream_endsWhenClientDisconnects(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	s := newThings(t, noError, &apitest.Events{
+		Batches: [][]core.Event{{apitest.Event(1, `{"type":"start"}`)}},
+		Last: func(ctx context.Context) error {
+			defer close(ended)
+			return apitest.Block(ctx)
+		},
+	})
+	lines, disconnect := s.OpenStream(t, eventsPath)
+	if line, err := lines.ReadString('\n'); err != nil || line != "id: 1\n" {
+		t.Fatalf("got %q (%v)", line, err)
+	}
+	disconnect()
+	<-ended
+}
+
+func TestStream_error(t *testing.T) {
+	t.Parallel()
+	s := newThings(t, noError, &apitest.Events{
+		Batches: [][]core.Event{{apitest.Event(1, `{"type":"start"}`)}},
+		Last:    func(context.Context) error { return apitest.ErrPrivate },
+	})
+	got := s.Do(t, "ann", "GET", eventsPath, "", "X-Request-ID: req-1").Want(200).Body.String()
+	want := "id: 1\ndata: {\"type\":\"start\"}\n\n" +
+		"data: {\"type\":\"error\",\"error\":{\"code\":\"INTERNAL_ERROR\",\"message\":\"Internal server error\",\"details\":{},\"request_id\":\"req-1\"}}\n\n"
+	if got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/agentarea/agentarea/core/internal/backup"
+	"github.com/agentarea/agentarea/core/internal/datadir"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// dbCommands are the agentarea db commands.
+type dbCommands struct {
+	Migrate dbMigrateCommand `cmd:"" help:"Migrate the database to the schema of this program, as serve does when it starts."`
+	Status  dbStatusCommand  `cmd:"" help:"Print the schema version of the database and how many servers use it. Changes nothing."`
+	Copy    dbCopyCommand    `cmd:"" help:"Copy everything from one database to an empty one, and verify it. No server may run on either."`
+}
+
+// databaseFlags are the flags of a command that works on the database of a server. They are those of
+// serve.
+type databaseFlags struct {
+	DataDir     string `default:"data" env:"AGENTAREA_DATA_DIR" help:"The server's data dir. It has agentarea.db, unless --database-url is set." placeholder:"DIR"`
+	DatabaseURL string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database." placeholder:"URL" unset:"agentarea.db in the data dir"`
+}
+
+func (d *databaseFlags) url() string { return datadir.DatabaseURL(d.DatabaseURL, d.DataDir) }
+
+// checkSchema returns an error unless the database has the schema of this program.
+func checkSchema(ctx context.Context, db *storage.DB) error {
+	s, err := db.Schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s.Version < s.Known:
+		return fmt.Errorf("the database has schema %d, but this program needs schema %d: run agentarea db migrate first", s.Version, s.Known)
+	case s.Version > s.Known:
+		return fmt.Errorf("the database has schema %d, but this program supports schemas up to %d: use the newer version of agentarea that migrated it", s.Version, s.Known)
+	}
+	return nil
+}
+
+// dbMigrateCommand is agentarea db migrate.
+type dbMigrateCommand struct{ databaseFlags }
+
+// Run migrates the database and prints the migrations.
+func (c *dbMigrateCommand) Run(ctx context.Context, out *output) error {
+	return storage.With(ctx, c.url(), storage.Options{}, func(db *storage.DB) error {
+		before, err := db.Schema(ctx)
+		if err != nil {
+			return err
+		}
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		if before.Version == before.Known {
+			_, _ = fmt.Fprintf(out.stdout, "schema %d is up to date: nothing to do\n", before.Known)
+			return nil
+		}
+		_, _ = fmt.Fprintf(out.stdout, "migrated schema %d to %d: %s\n", before.Version, before.Known, strings.Join(before.Missing, ", "))
+		return nil
+	})
+}
+
+// dbStatusCommand is agentarea db status.
+type dbStatusCommand struct{ databaseFlags }
+
+// Run prints the status of the database.
+func (c *dbStatusCommand) Run(ctx context.Context, out *output) error {
+	return storage.With(ctx, c.url(), storage.Options{Existing: true}, func(db *storage.DB) error {
+		s, err := db.Schema(ctx)
+		if err != nil {
+			return err
+		}
+		word := "up to date"
+		switch {
+		case s.Version > s.Known:
+			word = fmt.Sprintf("newer than this program, which supports schemas up to %d", s.Known)
+		case len(s.Missing) > 0:
+			word = fmt.Sprintf("run agentarea db migrate to migrate it to %d: %s", s.Known, strings.Join(s.Missing, ", "))
+		}
+		w := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintf(w, "database\t%s\nschema\t%d (%s)\nservers\t%d\n", withoutPassword(c.url()), s.Version, word, s.Servers)
+		return w.Flush()
+	})
+}
+
+// dbCopyCommand is agentarea db copy.
+type dbCopyCommand struct {
+	From string `required:"" help:"The database to copy: sqlite:///path or postgres://user:password@host:5432/database." placeholder:"URL"`
+	To   string `required:"" help:"The empty database to fill. Its schema is created." placeholder:"URL"`
+}
+
+// Run copies the database and prints the rows and the checksum of each table.
+func (c *dbCopyCommand) Run(ctx context.Context, out *output) error {
+	if c.From == c.To {
+		return errors.New("--from and --to are the same database")
+	}
+	w := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
+	rows := 0
+	err := backup.Copy(ctx, c.From, c.To, func(t storage.CopiedTable) {
+		rows += t.Rows
+		_, _ = fmt.Fprintf(w, "%s\t%s rows\t%.16s\n", t.Name, humanize.Comma(int64(t.Rows)), t.Sum)
+	})
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(w, "verified\t%s rows\trow counts and checksums match\n", humanize.Comma(int64(rows)))
+	return w.Flush()
+}
+
+// withoutPassword returns a database URL without its password.
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil {
+		return text
+	}
+	return u.Redacted()
+}

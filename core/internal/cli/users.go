@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/auth"
+	"github.com/agentarea/agentarea/core/internal/limit"
+	"github.com/agentarea/agentarea/storage"
+)
+
+// usersCommands are the agentarea users commands.
+type usersCommands struct {
+	ResetPassword resetPasswordCommand `cmd:"" help:"Enable a user and set a new random password, which is printed. Use it when no admin can sign in. Servers may be running."`
+}
+
+// resetPasswordCommand is agentarea users reset-password.
+type resetPasswordCommand struct {
+	databaseFlags
+	Username string `arg:"" help:"The user's name."`
+}
+
+// commandLine is the username in the audit record, because nobody has signed in.
+const commandLine = "(command line)"
+
+// Run resets the password and prints the new one.
+func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
+	return storage.With(ctx, c.url(), storage.Options{Existing: true}, func(db *storage.DB) error {
+		if err := checkSchema(ctx, db); err != nil {
+			return err
+		}
+		u, err := db.UserByName(ctx, c.Username)
+		if core.CodeOf(err) == core.CodeNotFound {
+			return fmt.Errorf("no user %q (GET /v1/users/ lists the names)", c.Username)
+		}
+		if err != nil {
+			return err
+		}
+		// The secret is random because no token is signed or verified here.
+		authn, err := auth.New(auth.Options{Users: db, Logins: db, Keys: db, Rates: limit.NewMemory(nil), Secret: []byte(rand.Text() + rand.Text())})
+		if err != nil {
+			return err
+		}
+		ctx := core.WithAuditRecord(ctx, &core.AuditRecord{AuditEntry: core.AuditEntry{
+			At: time.Now(), Action: "reset-password", Target: u.ID, Username: commandLine,
+		}})
+		password := rand.Text()
+		if err := authn.ResetPassword(ctx, u.ID, password); err != nil {
+			return err
+		}
+		if _, err := authn.UpdateUser(ctx, u.ID, core.UserUpdate{Disabled: new(false)}); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out.stdout, "The new password of %q is %s\n(it is not shown again: change it with POST /v1/auth/password).\n", u.Username, password)
+		return err
+	})
+}

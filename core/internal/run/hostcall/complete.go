@@ -1,0 +1,155 @@
+package hostcall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/run/journal"
+	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/agent"
+	"github.com/agentarea/agentarea/sdk/llm"
+)
+
+// maxCrashRetries is how often a completion is retried after a crash of its provider.
+const maxCrashRetries = 2
+
+// Providers finds the LLM providers of models.
+type Providers interface {
+	// Provider returns the provider that serves a model, its label, and the name of the
+	// model there. It waits a short time while the plugin is starting, and then fails with
+	// Unavailable. It fails with Invalid for a model that no provider serves.
+	Provider(ctx context.Context, model string) (label, name string, p llm.Provider, err error)
+	// Supports reports whether the model is known to have the capability. It returns true
+	// when the provider does not say.
+	Supports(ctx context.Context, model, capability string) bool
+}
+
+// completer handles the host call Complete.
+type completer struct {
+	run       *core.Run
+	providers Providers
+	files     *Files
+	output    Output
+	recorder  Recorder
+	settler   Settler
+	logger    *slog.Logger
+	metrics   Metrics
+	tracer    trace.Tracer
+}
+
+// complete asks a provider for the next message. A final answer without tool calls ends
+// the run, and the call is recorded in the same transaction.
+func (c *completer) complete(
+	ctx context.Context, req *agent.Completion, record *core.Call,
+) (*agent.Result, error) {
+	record.Request = journal.Marshal(struct {
+		Model    string `json:"model"`
+		Messages int    `json:"messages"`
+		Tools    int    `json:"tools"`
+	}{req.Model, len(req.Messages), len(req.Tools)})
+	answer, modelID, err := c.askProvider(ctx, req)
+	var result *agent.Result
+	if err == nil {
+		result = &agent.Result{Answer: answer}
+		record.Model, record.ModelID, record.Usage = answer.Model, modelID, answer.Usage
+	}
+	if !journal.Finish(ctx, record, result, err) {
+		return nil, err
+	}
+	if err == nil && req.Final && len(answer.Message.ToolCalls) == 0 {
+		return result, c.settler.Answer(answer, record)
+	}
+	var usage *journal.Event
+	if err == nil {
+		usage = usageEvent(record)
+	}
+	if recordErr := c.recorder.Record(record, usage); recordErr != nil {
+		return nil, recordErr
+	}
+	return result, err
+}
+
+// askProvider asks the provider of the model. It retries when the provider's process dies
+// before it has sent anything. modelID is the ID of the model in GET /v1/models.
+func (c *completer) askProvider(
+	ctx context.Context, req *agent.Completion,
+) (answer *agent.Answer, modelID string, err error) {
+	ctx, span := startChatSpan(ctx, c.tracer, c.run, req, c.streams(req))
+	defer func() { endChatSpan(span, answer, err) }()
+	var messages []sdk.Message
+	var start time.Time
+	for crashes := 0; ; crashes++ {
+		label, name, provider, err := c.providers.Provider(ctx, req.Model)
+		if err != nil {
+			return nil, "", err
+		}
+		setChatModel(span, label, name)
+		if messages == nil {
+			messages, err = buildPrompt(ctx, c.files, c.providers, c.logger, req)
+			if err != nil {
+				return nil, "", err
+			}
+		}
+		if start.IsZero() {
+			start = time.Now()
+		}
+		collector := &collector{output: c.output, req: req}
+		finish, err := provider.Chat(ctx, c.request(req, name, messages), collector)
+		switch {
+		case err == nil:
+			c.metrics.Completion(label, name, time.Since(start), c.firstChunk(collector, start), finish.Usage, "")
+			return collector.answer(finish), label + "/" + name, nil
+		case isCrash(err) && !collector.received && crashes < maxCrashRetries && ctx.Err() == nil:
+			c.logger.WarnContext(ctx, "retrying completion after provider crash", "provider", label, "error", err)
+			c.metrics.CompletionRetried(label)
+		default:
+			c.metrics.Completion(
+				label, name, time.Since(start), c.firstChunk(collector, start), sdk.Usage{}, journal.Error(err).Code)
+			return nil, "", wrapProviderError(label, err)
+		}
+	}
+}
+
+func (c *completer) request(req *agent.Completion, model string, messages []sdk.Message) *llm.Request {
+	return &llm.Request{
+		Model: model, Messages: messages, Tools: req.Tools,
+		Parameters: llm.Parameters{
+			Temperature: req.Temperature, MaxTokens: req.MaxTokens, TopP: req.TopP, Stop: req.Stop,
+		},
+		Stream: c.streams(req), RunID: c.run.ID,
+	}
+}
+
+// streams reports whether the provider should send the answer in chunks.
+func (c *completer) streams(req *agent.Completion) bool {
+	return c.run.Stream || req.OnDelta != nil
+}
+
+// firstChunk returns the time from start to the first chunk of a streamed answer, or 0 if
+// there was none.
+func (c *completer) firstChunk(collector *collector, start time.Time) time.Duration {
+	if !collector.received || !c.streams(collector.req) {
+		return 0
+	}
+	return collector.first.Sub(start)
+}
+
+func isCrash(err error) bool { return journal.Error(err).Code == sdk.CodePluginCrashed }
+
+// wrapProviderError adds the provider's label to the message of err. The message of a
+// crash names the plugin already.
+func wrapProviderError(label string, err error) error {
+	var e *sdk.Error
+	if !errors.As(err, &e) || e.Code == sdk.CodePluginCrashed {
+		return err
+	}
+	wrapped := *e
+	wrapped.Message = fmt.Sprintf("provider %q: %s", label, e.Message)
+	return &wrapped
+}

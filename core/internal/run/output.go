@@ -1,0 +1,74 @@
+package run
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/events"
+)
+
+// output shows the text of a run to its watchers until the run is settled. Its methods may
+// be called concurrently.
+type output struct {
+	stream  *events.Stream
+	metrics Metrics
+	kind    core.RunKind
+	start   time.Time
+
+	mu sync.Mutex
+	// partial is the text that was shown since the last recorded call.
+	partial strings.Builder
+	// started reports whether any text was shown.
+	started bool
+	// settled is set by the caller that ends or abandons the run.
+	settled bool
+}
+
+// Forward implements hostcall.Output.
+func (o *output) Forward(texts []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.settled {
+		return
+	}
+	if !o.started {
+		o.started = true
+		o.metrics.FirstToken(o.kind, time.Since(o.start))
+	}
+	for _, text := range texts {
+		o.partial.WriteString(text)
+	}
+	o.stream.Tokens(texts)
+}
+
+// settle stops the output. It returns true for the first caller only, which then ends or
+// abandons the run.
+func (o *output) settle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	first := !o.settled
+	o.settled = true
+	return first
+}
+
+func (o *output) isSettled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.settled
+}
+
+// partialText returns the text that was shown since the last recorded call.
+func (o *output) partialText() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.partial.String()
+}
+
+// resetPartial forgets the text shown so far, because it is recorded or void.
+func (o *output) resetPartial() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.partial.Reset()
+}
