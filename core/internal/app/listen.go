@@ -19,7 +19,7 @@ import (
 type children struct{ *mcp.Servers }
 
 // Dial implements gateway.Servers.
-func (c children) Dial(ctx context.Context, id string) (gateway.Child, error) {
+func (c children) Dial(ctx context.Context, id string) (gateway.Conn, error) {
 	return c.Servers.Dial(ctx, id)
 }
 

@@ -1,24 +1,31 @@
 // Package gateway serves the MCP servers to MCP clients over streamable HTTP, at
 // /mcp/{slug}/mcp.
 //
-// MCP has two eras. Up to revision 2025-11-25 a client opens a session by
-// initialize; from 2026-07-28 on every request stands alone. Where client and
-// server speak the same era, the gateway is a bridge for raw JSON-RPC messages:
-// it gives requests ids of its own and puts the client's back into the answers,
-// and changes nothing else.
+// MCP has two kinds of revisions. In a legacy revision, up to 2025-11-25, a client
+// opens a session with initialize. In a modern revision, from 2026-07-28 on, each
+// request is independent. If client and server use the same kind, the gateway
+// forwards raw JSON-RPC messages: it replaces the IDs of requests with its own,
+// restores the client's IDs in responses, and changes nothing else.
 //
-//	legacy client  ── a session ────── a child of its own
+//	legacy client  ── a session ────── its own connection
 //	modern client  ── a request ──┐
-//	modern client  ── a request ──┴─── one child for all of a server's clients
+//	modern client  ── a request ──┴─── one connection for all clients of a server
 //
-// Across eras a translator stands where the child would be; go-sdk's server is
-// its upper and go-sdk's client its lower half, so that the bridge sees a child
-// of its client's era.
+// If the kinds differ, a translator takes the place of the connection. It consists
+// of a server and a client of the Go SDK, so that the gateway always sees a
+// connection of the client's kind.
 //
-// What a legacy child sends on its own goes to the stream of its progress token,
-// else of the only call under way, else to the open GET stream, else of the
-// newest call, else it waits in a bounded buffer for a GET. What a modern child
-// sends goes to the call or the subscription that it names. If it names none it
-// goes to the only call under way that asked for log messages, and nowhere when
-// there are several: they may be of different users.
+// A legacy server can send messages that are not responses. The gateway adds such a
+// message to the first of these streams that exists:
+//
+//   - the stream of the call with the message's progress token
+//   - the stream of the only open call
+//   - the open GET stream
+//   - the stream of the newest call
+//   - a bounded buffer that the next GET reads
+//
+// A notification of a modern server goes to the call or the subscription that it
+// names. If it names none, it goes to the only open call that asked for log
+// messages. With several such calls it is dropped, because they may belong to
+// different users.
 package gateway

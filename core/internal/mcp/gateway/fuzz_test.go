@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What a message says of itself is what encoding/json reads of it, and with
-// another id nothing else of it changes.
+// FuzzMessage checks that parse reads the same values as encoding/json, and that withID changes
+// only the ID.
 func FuzzMessage(f *testing.F) {
 	for _, s := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[1,{"y":"\""}]}}}`, `{"jsonrpc":"2.0","id":"a","result":{}}`,
@@ -21,9 +21,9 @@ func FuzzMessage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, item := range batch(raw) {
+		for _, item := range splitArray(raw) {
 			if !json.Valid(item) {
-				t.Fatalf("%q has the item %q", raw, item)
+				t.Fatalf("splitArray(%q) has the invalid element %q", raw, item)
 			}
 		}
 		m, err := parse(data)
@@ -35,30 +35,31 @@ func FuzzMessage(f *testing.F) {
 			Method string
 			Params json.RawMessage
 		}
-		// Its own fields are found by exact name, so those of another case are taken out.
+		// Unmarshal matches field names without case, so the test uses a map instead.
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(data, &members); err != nil {
-			t.Fatalf("%q is taken: %v", data, err)
+			t.Fatalf("parse(%q) succeeded, but Unmarshal failed: %v", data, err)
 		}
 		want.ID, want.Params = members["id"], members["params"]
 		if method := members["method"]; method != nil {
 			if err := json.Unmarshal(method, &want.Method); err != nil {
-				t.Fatalf("%q is taken: %v", data, err)
+				t.Fatalf("parse(%q) succeeded, but Unmarshal failed: %v", data, err)
 			}
 		}
 		if !same(m.id, want.ID) || m.method != want.Method || !same(m.params, want.Params) {
-			t.Fatalf("%q is read as id %q, method %q, params %q", data, m.id, m.method, m.params)
+			t.Fatalf("parse(%q): got id %q, method %q, params %q", data, m.id, m.method, m.params)
 		}
 		if m.id == nil {
 			return
 		}
-		other, err := cut(m.withID([]byte(`"other"`)))
+		other, err := parseCompact(m.withID([]byte(`"other"`)))
 		if err != nil || string(other.id) != `"other"` || other.method != m.method || !bytes.Equal(other.params, m.params) || !bytes.Equal(other.withID(m.id), m.raw) {
-			t.Errorf("%q with another id is %q (%v)", m.raw, m.withID([]byte(`"other"`)), err)
+			t.Errorf("withID on %q = %q (%v)", m.raw, m.withID([]byte(`"other"`)), err)
 		}
 	})
 }
 
+// same reports whether got is the compact form of want.
 func same(got, want []byte) bool {
 	if got == nil || want == nil {
 		return got == nil && want == nil
@@ -67,8 +68,8 @@ func same(got, want []byte) bool {
 	return err == nil && bytes.Equal(got, w)
 }
 
-// What is found at a path is what encoding/json has there, and what is put
-// there instead is found.
+// FuzzReplace checks that get finds the same value as encoding/json, and that replace changes
+// this value.
 func FuzzReplace(f *testing.F) {
 	for _, s := range []string{`{"a":{"b":1}}`, `{"a":{"b":"x","b":2}}`, `{"a":[]}`, `{"a":1,"a":{"b":{}}}`, `{"\u0061":{"b":1}}`, `{"a":{"b":1.0e5}}`} {
 		f.Add([]byte(s))
@@ -89,19 +90,19 @@ func FuzzReplace(f *testing.F) {
 		}
 		got := get(raw, "a", "b")
 		if !bytes.Equal(got, inner["b"]) {
-			t.Fatalf("in %q it finds %q and not %q", raw, got, inner["b"])
+			t.Fatalf("get(%q) = %q, want %q", raw, got, inner["b"])
 		}
 		out := replace(raw, []byte(`"new"`), "a", "b")
 		if !json.Valid(out) {
-			t.Fatalf("%q becomes %q", raw, out)
+			t.Fatalf("replace(%q) = %q", raw, out)
 		}
 		if now := get(out, "a", "b"); got != nil && string(now) != `"new"` || got == nil && !bytes.Equal(out, raw) {
-			t.Errorf("%q becomes %q", raw, out)
+			t.Errorf("replace(%q) = %q", raw, out)
 		}
 	})
 }
 
-// The headers and ids that clients send back mean what they were given for.
+// FuzzHeaders checks that event IDs and header values survive encoding and decoding.
 func FuzzHeaders(f *testing.F) {
 	for _, s := range []string{"a_7", "a_b_7", "_0", "a_-1", "a_+1", "a_007", "=?base64?YQ==?=", "=?base64?!?=", "=?base64?YQ==", "9007199254740993", "1e3", "true", "0x1p3", "NaN"} {
 		f.Add(s)
@@ -109,11 +110,11 @@ func FuzzHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if stream, next, ok := parseEventID(text); ok {
 			if next < 0 || stream == "" && text[0] != '_' {
-				t.Errorf("%q is %q and %d", text, stream, next)
+				t.Errorf("parseEventID(%q) = %q, %d", text, stream, next)
 			}
 			again, n, ok := parseEventID(eventID(stream, next))
 			if !ok || again != stream || n != next {
-				t.Errorf("%q is %q and %d, and then %q and %d", text, stream, next, again, n)
+				t.Errorf("parseEventID(%q) = %q, %d, but after a round trip %q, %d", text, stream, next, again, n)
 			}
 		}
 		decoded, _ := decodeHeader(text)
@@ -122,12 +123,12 @@ func FuzzHeaders(f *testing.F) {
 			t.Fatal(err)
 		}
 		var meant string
-		if json.Unmarshal(quoted, &meant) == nil && meant == decoded && !equal(decoded, quoted) {
-			t.Errorf("%q is not equal to itself", decoded)
+		if json.Unmarshal(quoted, &meant) == nil && meant == decoded && !headerEquals(decoded, quoted) {
+			t.Errorf("headerEquals(%q) = false for the same value", decoded)
 		}
-		// A header never equals a number that readers round.
-		if equal(text, []byte("9007199254740993")) || equal(text, []byte("1.5")) || equal(text, []byte("null")) {
-			t.Errorf("%q equals what it does not say", text)
+		// A header never equals a number that JSON parsers may round.
+		if headerEquals(text, []byte("9007199254740993")) || headerEquals(text, []byte("1.5")) || headerEquals(text, []byte("null")) {
+			t.Errorf("headerEquals(%q) = true for another value", text)
 		}
 	})
 }

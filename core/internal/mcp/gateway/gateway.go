@@ -12,103 +12,111 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// Servers are the MCP servers that the gateway serves.
+// Servers provides the MCP servers that the gateway serves.
 type Servers interface {
-	// Find fails with NotFound for what the viewer does not see.
+	// Find returns the server with the slug. It fails with CodeNotFound when the server does
+	// not exist or the actor may not see it.
 	Find(ctx context.Context, v core.Actor, slug string) (*core.MCPServer, error)
-	// Dial opens a connection of its own to a server; ctx is for the opening only.
-	// The connection ends with the server: when it is stopped, deleted or changed.
-	// It fails with Unavailable for a server that is not to run, or with what keeps
-	// the server from starting.
-	Dial(ctx context.Context, id string) (Child, error)
+	// Dial opens a new connection to the server. ctx limits only the opening. The connection
+	// closes when the server is stopped, deleted or changed. Dial fails with CodeUnavailable
+	// when the server is disabled, or with the error that prevents the server from starting.
+	Dial(ctx context.Context, id string) (Conn, error)
 }
 
-// Child is a connection to an MCP server. It carries whole JSON-RPC messages.
-type Child interface {
-	// Send sends one message, without line breaks between its tokens. It may be
-	// called by several goroutines at once.
+// Conn is a connection to an MCP server. It carries complete JSON-RPC messages.
+type Conn interface {
+	// Send sends one message, which has no line breaks between its tokens. Send is safe for
+	// concurrent use.
 	Send(ctx context.Context, message []byte) error
-	// Receive gives the next message, or an error, from then on, when the
-	// connection has ended. One goroutine calls it.
+	// Receive returns the next message. Once the connection has closed, every call returns an
+	// error. Receive is called by one goroutine.
 	Receive(ctx context.Context) ([]byte, error)
-	// Close ends the connection with all that belongs to it. It may be called at
-	// any time, and again.
+	// Close closes the connection and releases its resources. It may be called at any time and
+	// more than once.
 	Close() error
 }
 
-// Auth tells who a client is.
+// Auth authenticates clients.
 type Auth interface {
-	// Verify says who an access token belongs to. It fails with Unauthorized.
+	// Verify returns the principal that the access token belongs to. It fails with
+	// CodeUnauthorized when the token is invalid.
 	Verify(ctx context.Context, accessToken string) (*core.Principal, error)
-	// Live fails with Unauthorized once the login has ended.
+	// Live returns the principal of the login. It fails with CodeUnauthorized when the login
+	// has ended.
 	Live(ctx context.Context, loginID string) (*core.Principal, error)
 }
 
-// Times are how long things may take; a zero is the default.
+// Times configures the timeouts and intervals of a Gateway. A zero or negative value selects
+// the default.
 type Times struct {
-	// Call is how long a child may take for a call, from the last that it told of
-	// its progress: 60 s.
+	// Call is how long an MCP server may take to answer a call. A progress notification
+	// restarts the timeout. The default is 60 s.
 	Call time.Duration
-	// Start is for a child's start and its handshake: 3 min, for a first npx takes
-	// over one.
+	// Start limits the start of an MCP server including its handshake. The default is 3 min,
+	// because the first run of npx can take more than one minute.
 	Start time.Duration
-	// Probe is how long a child may take to say that it knows the modern era: 10 s.
+	// Probe is how long an MCP server may take to answer server/discover. The default is 10 s.
 	Probe time.Duration
-	// Send is how long a child may take to read a message: 10 s.
+	// Send is how long an MCP server may take to read a message. The default is 10 s.
 	Send time.Duration
-	// Idle is after how long without a call a session, or the child that the modern
-	// clients share, ends: 10 min.
+	// Idle is how long a session or a shared upstream stays open without a call. The default is
+	// 10 min.
 	Idle time.Duration
-	// Answer is how long a client may take to answer a child's request, as for
-	// something that a person types: 10 min.
+	// Answer is how long a client may take to answer a request of an MCP server. It allows for
+	// a person who types the answer. The default is 10 min.
 	Answer time.Duration
-	// Recheck is how often the logins of sessions and streams are looked at: 4 s.
+	// Recheck is the interval at which the gateway checks that the logins of sessions and
+	// streams are still valid. The default is 4 s.
 	Recheck time.Duration
-	// Heartbeat is how long an open stream may be silent: 15 s.
+	// Heartbeat is the interval between comments on a stream that has no messages. The default
+	// is 15 s.
 	Heartbeat time.Duration
-	// Write is how long a client may take to read what is written: 60 s.
+	// Write is how long a client may take to read one write. The default is 60 s.
 	Write time.Duration
 
-	// first is how long a response waits for its first message before its headers
-	// go out alone.
-	first time.Duration
+	// firstMessage is how long a response waits for its first message before it sends its
+	// headers alone.
+	firstMessage time.Duration
 }
 
-// Limits are how much of something there may be; a zero is the default.
+// Limits configures the limits of a Gateway. A zero or negative value selects the default.
 type Limits struct {
-	// Sessions of one user with one server: 8. One more ends the one that was idle
-	// longest, if one is idle.
+	// Sessions is the maximum number of sessions of one user on one server. One more session
+	// ends the one that has been idle longest, if any is idle. The default is 8.
 	Sessions int
-	// TotalSessions of all users: 256.
+	// TotalSessions is the maximum number of sessions of all users. The default is 256.
 	TotalSessions int
-	// Calls under way in one session, or to one shared child by one user: 256.
+	// Calls is the maximum number of concurrent calls in one session, and of one user to one
+	// shared upstream. The default is 256.
 	Calls int
-	// Body is how many bytes a request may have: 16 MiB.
+	// Body is the maximum size of a request body in bytes. The default is 16 MiB.
 	Body int64
-	// Buffer is how many bytes of a stream wait for a client, and how many of a
-	// session's stay for one that comes back: 1 MiB each. A message may be longer.
+	// Buffer is how many bytes a stream buffers for its client, and how many bytes of finished
+	// streams a session keeps for a client that reconnects. The default is 1 MiB for each. A
+	// single message may be longer.
 	Buffer int
-	// Parked is how many calls of a user may wait for the client's input where the
-	// eras differ: 16.
+	// Parked is the maximum number of calls of one user that wait for client input when the
+	// protocol revisions of client and server differ. The default is 16.
 	Parked int
 }
 
-// Options are what a Gateway is made of.
+// Options configures a Gateway. Servers and Auth are required.
 type Options struct {
 	Servers Servers
 	Auth    Auth
-	// PublicURL is how clients reach the API, as https://agents.example.com; may
+	// PublicURL is the URL of the API for clients, such as https://agents.example.com. It may
 	// be empty.
 	PublicURL string
-	// Origins are those of web pages that may call the gateway, besides its own.
+	// Origins lists the origins of web pages that may call the gateway, in addition to its own
+	// origin.
 	Origins []string
 	Times   Times
 	Limits  Limits
 	Logger  *slog.Logger
 }
 
-// Gateway is the handler of the paths below /mcp/, and of their RFC 9728
-// metadata. Close it after the HTTP server.
+// Gateway is the HTTP handler of the paths below /mcp/ and of their RFC 9728 metadata. Close it
+// after the HTTP server has stopped.
 type Gateway struct {
 	servers Servers
 	auth    Auth
@@ -119,28 +127,32 @@ type Gateway struct {
 	logger  *slog.Logger
 	mux     *http.ServeMux
 
-	ctx  context.Context //nolint:containedctx // of the children, which outlive the requests that start them
+	ctx  context.Context //nolint:containedctx // connections outlive the requests that open them
 	stop context.CancelFunc
 	work sync.WaitGroup
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	// places counts the sessions of a user with a server, and taken all.
-	places map[string]int
-	taken  int
-	// shared are the children of modern clients, by their server's id.
-	shared map[string]*shared
-	// modernOnly are the servers, by id and version, that know no older revision.
+	// sessionCounts has the number of sessions per user and server, and sessionTotal is their
+	// sum.
+	sessionCounts map[string]int
+	sessionTotal  int
+	// shared maps a server ID to the upstream that the modern clients of the server share.
+	shared map[string]*sharedUpstream
+	// modernOnly contains the servers, by revisionKey, that support no legacy revision.
 	modernOnly map[string]bool
-	watched    map[string]map[*watch]struct{}
+	// loginWatches contains the callbacks per login ID.
+	loginWatches map[string]map[*loginWatch]struct{}
 }
 
-// New makes a gateway, which runs until Close.
+// New returns a Gateway and starts its periodic checks. Close stops them.
 func New(o Options) *Gateway {
 	g := &Gateway{
 		servers: o.Servers, auth: o.Auth, origins: o.Origins, logger: o.Logger,
 		times: o.Times.withDefaults(), limits: o.Limits.withDefaults(),
-		sessions: map[string]*session{}, places: map[string]int{}, modernOnly: map[string]bool{}, shared: map[string]*shared{}, watched: map[string]map[*watch]struct{}{},
+		sessions: map[string]*session{}, sessionCounts: map[string]int{},
+		modernOnly: map[string]bool{}, shared: map[string]*sharedUpstream{},
+		loginWatches: map[string]map[*loginWatch]struct{}{},
 	}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
@@ -154,19 +166,18 @@ func New(o Options) *Gateway {
 	g.mux.HandleFunc("/mcp/{slug}/mcp/{$}", g.serve)
 	g.mux.HandleFunc(metadataPath+"/mcp/{slug}/mcp", g.metadata)
 	g.mux.HandleFunc(metadataPath+"/mcp/{slug}/mcp/{$}", g.metadata)
-	g.work.Go(g.watch)
+	g.work.Go(g.runChecks)
 	return g
 }
 
-// ServeHTTP answers an MCP client.
+// ServeHTTP answers a request of an MCP client.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
 
-// Close ends every session and stream, and returns when their children have
-// been closed.
+// Close ends all sessions and streams, and waits until their connections are closed.
 func (g *Gateway) Close() {
 	g.stop()
 	for _, s := range g.allSessions() {
-		s.close("the gateway is closing")
+		s.close("the gateway is shutting down")
 	}
 	for _, s := range g.allShared() {
 		s.close()
@@ -174,10 +185,11 @@ func (g *Gateway) Close() {
 	g.work.Wait()
 }
 
+// withDefaults returns t with defaults for values that are not positive.
 func (t Times) withDefaults() Times {
 	for _, d := range []struct {
-		of       *time.Duration
-		standard time.Duration
+		field *time.Duration
+		value time.Duration
 	}{
 		{&t.Call, time.Minute},
 		{&t.Start, 3 * time.Minute},
@@ -188,19 +200,20 @@ func (t Times) withDefaults() Times {
 		{&t.Recheck, 4 * time.Second},
 		{&t.Heartbeat, 15 * time.Second},
 		{&t.Write, time.Minute},
-		{&t.first, 20 * time.Millisecond},
+		{&t.firstMessage, 20 * time.Millisecond},
 	} {
-		if *d.of <= 0 {
-			*d.of = d.standard
+		if *d.field <= 0 {
+			*d.field = d.value
 		}
 	}
 	return t
 }
 
+// withDefaults returns l with defaults for values that are not positive.
 func (l Limits) withDefaults() Limits {
 	for _, n := range []struct {
-		of       *int
-		standard int
+		field *int
+		value int
 	}{
 		{&l.Sessions, 8},
 		{&l.TotalSessions, 256},
@@ -208,8 +221,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Buffer, 1 << 20},
 		{&l.Parked, 16},
 	} {
-		if *n.of <= 0 {
-			*n.of = n.standard
+		if *n.field <= 0 {
+			*n.field = n.value
 		}
 	}
 	if l.Body <= 0 {

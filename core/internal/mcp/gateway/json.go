@@ -12,8 +12,8 @@ var (
 	errNotObject = errors.New("not a JSON object")
 )
 
-// compact checks that b is one JSON value in UTF-8, and takes out what stands
-// between its tokens: line breaks above all, which would end a message on stdio.
+// compact checks that b is one JSON value in UTF-8 and removes the white space between its
+// tokens. A line break would end the message on stdio.
 func compact(b []byte) ([]byte, error) {
 	if !utf8.Valid(b) {
 		return nil, errNotJSON
@@ -26,12 +26,11 @@ func compact(b []byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// The functions below read compact JSON. They work on its bytes, so that what
-// is passed on stays as it came, to the last digit of a number.
-
-// members calls f with each member of an object until f gives false. The key is
-// as it is meant, start and end are where the value stands in obj.
-func members(obj []byte, f func(key string, start, end int) bool) error {
+// eachMember calls f for each member of a JSON object until f returns false. key is the decoded
+// key; start and end delimit the value in obj. It returns errNotObject when obj is not an
+// object. It requires compact JSON, as do all functions below. They work on the raw bytes, so
+// that a forwarded message keeps its exact form, including every digit of a number.
+func eachMember(obj []byte, f func(key string, start, end int) bool) error {
 	if len(obj) < 2 || obj[0] != '{' {
 		return errNotObject
 	}
@@ -39,10 +38,10 @@ func members(obj []byte, f func(key string, start, end int) bool) error {
 		if obj[i] == ',' {
 			i++
 		}
-		keyEnd := skip(obj, i)
-		key := text(obj[i:keyEnd])
+		keyEnd := valueEnd(obj, i)
+		key := stringValue(obj[i:keyEnd])
 		start := keyEnd + 1
-		end := skip(obj, start)
+		end := valueEnd(obj, start)
 		if !f(key, start, end) {
 			return nil
 		}
@@ -51,17 +50,17 @@ func members(obj []byte, f func(key string, start, end int) bool) error {
 	return nil
 }
 
-// skip gives the end of the value that starts at i.
-func skip(b []byte, i int) int {
+// valueEnd returns the end of the value that starts at i.
+func valueEnd(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		return skipString(b, i)
+		return stringEnd(b, i)
 	case '{', '[':
 		depth := 0
 		for {
 			switch b[i] {
 			case '"':
-				i = skipString(b, i)
+				i = stringEnd(b, i)
 				continue
 			case '{', '[':
 				depth++
@@ -81,7 +80,8 @@ func skip(b []byte, i int) int {
 	}
 }
 
-func skipString(b []byte, i int) int {
+// stringEnd returns the end of the JSON string that starts at i.
+func stringEnd(b []byte, i int) int {
 	for i++; ; i++ {
 		quote := bytes.IndexByte(b[i:], '"')
 		slash := bytes.IndexByte(b[i:i+quote], '\\')
@@ -92,8 +92,8 @@ func skipString(b []byte, i int) int {
 	}
 }
 
-// text is what a JSON string means; empty for another value.
-func text(raw []byte) string {
+// stringValue returns the decoded JSON string, or "" when raw is another kind of value.
+func stringValue(raw []byte) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}
@@ -107,14 +107,14 @@ func text(raw []byte) string {
 	return s
 }
 
-// locate gives where the value at the path stands. Of members with the same key
-// the last counts, as it does for most who read JSON.
+// locate returns the bounds of the value at the path. If a key occurs more than once, the last
+// one counts, as in most JSON parsers.
 func locate(raw []byte, path ...string) (start, end int, ok bool) {
 	start, end = 0, len(raw)
 	for _, key := range path {
 		found := false
 		base := start
-		err := members(raw[start:end], func(k string, s, e int) bool {
+		err := eachMember(raw[start:end], func(k string, s, e int) bool {
 			if k == key {
 				found, start, end = true, base+s, base+e
 			}
@@ -127,7 +127,7 @@ func locate(raw []byte, path ...string) (start, end int, ok bool) {
 	return start, end, true
 }
 
-// get gives the value at the path, or nil.
+// get returns the value at the path, or nil if there is none.
 func get(raw []byte, path ...string) []byte {
 	start, end, ok := locate(raw, path...)
 	if !ok {
@@ -136,7 +136,8 @@ func get(raw []byte, path ...string) []byte {
 	return raw[start:end]
 }
 
-// replace gives a copy with another value at the path, if there is one.
+// replace returns a copy of raw with another value at the path. It returns raw itself when the
+// path does not exist.
 func replace(raw, value []byte, path ...string) []byte {
 	start, end, ok := locate(raw, path...)
 	if !ok {
@@ -148,10 +149,11 @@ func replace(raw, value []byte, path ...string) []byte {
 	return append(out, raw[end:]...)
 }
 
+// quote returns s as a JSON string.
 func quote(s string) []byte {
 	b, err := json.Marshal(s)
 	if err != nil {
-		return []byte(`""`) // it does not fail for a string
+		return []byte(`""`) // Marshal does not fail for a string
 	}
 	return b
 }

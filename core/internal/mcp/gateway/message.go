@@ -8,16 +8,16 @@ import (
 	"strconv"
 )
 
-// JSON-RPC's own error codes, and MCP's.
+// The error codes of JSON-RPC and MCP that the gateway uses.
 const (
 	codeParse          = -32700
 	codeInvalidRequest = -32600
 	codeMethodNotFound = -32601
 	codeInvalidParams  = -32602
-	// codeServer is of what the gateway or the child's transport has to say.
+	// codeServer is the code of errors of the gateway and of the connection to the server.
 	codeServer = -32000
-	// codeTimeout and codeNoSession share a number in the field: what the
-	// TypeScript SDK uses for both.
+	// codeTimeout and codeNoSession have the same value because the TypeScript SDK uses -32001
+	// for both.
 	codeTimeout            = -32001
 	codeNoSession          = -32001
 	codeHeaderMismatch     = -32020
@@ -25,7 +25,7 @@ const (
 	codeUnsupportedVersion = -32022
 )
 
-// message is one JSON-RPC message, compact; its parts are slices of raw.
+// message is one compact JSON-RPC message. Its parts are slices of raw.
 type message struct {
 	raw    []byte
 	id     []byte
@@ -33,16 +33,17 @@ type message struct {
 	params []byte
 	result []byte
 	err    []byte
-	// idStart and idEnd are where the id stands.
+	// idStart and idEnd delimit the ID in raw.
 	idStart, idEnd int
 }
 
-// isRequest is of what wants an answer.
+// isRequest reports whether the message expects a response.
 func (m *message) isRequest() bool { return m.method != "" && m.id != nil }
 
+// isResponse reports whether the message has no method.
 func (m *message) isResponse() bool { return m.method == "" }
 
-// withID is the message with another id.
+// withID returns the raw message with another ID.
 func (m *message) withID(id []byte) []byte {
 	out := make([]byte, 0, len(m.raw)+len(id))
 	out = append(out, m.raw[:m.idStart]...)
@@ -50,7 +51,7 @@ func (m *message) withID(id []byte) []byte {
 	return append(out, m.raw[m.idEnd:]...)
 }
 
-// errorCode is the code of an answer that is an error; 0 for another.
+// errorCode returns the code of an error response, or 0 if the message is not an error.
 func (m *message) errorCode() int {
 	if m.err == nil {
 		return 0
@@ -62,21 +63,21 @@ func (m *message) errorCode() int {
 	return code
 }
 
-// parse takes a message apart. It gives what could be read of it with an error.
+// parse decodes a message. With an error it returns the parts that it could read, if any.
 func parse(b []byte) (*message, error) {
 	raw, err := compact(b)
 	if err != nil {
 		return nil, err
 	}
-	return cut(raw)
+	return parseCompact(raw)
 }
 
-// cut is parse for what is compact.
-func cut(raw []byte) (*message, error) {
+// parseCompact is like parse for JSON that is already compact.
+func parseCompact(raw []byte) (*message, error) {
 	m := &message{raw: raw}
 	var version, method []byte
-	seen, twice := 0, false
-	err := members(raw, func(key string, start, end int) bool {
+	seen, duplicate := 0, false
+	err := eachMember(raw, func(key string, start, end int) bool {
 		value, bit := raw[start:end], 0
 		switch key {
 		case "jsonrpc":
@@ -92,20 +93,21 @@ func cut(raw []byte) (*message, error) {
 		case "error":
 			m.err, bit = value, 32
 		}
-		twice = twice || seen&bit != 0 // readers would differ in which they take
+		duplicate = duplicate || seen&bit != 0 // JSON parsers differ in which value they use
 		seen |= bit
 		return true
 	})
 	if err != nil {
 		return nil, err
 	}
-	m.method = text(method)
-	if twice {
-		return m, errors.New("no member may be there twice")
+	m.method = stringValue(method)
+	if duplicate {
+		return m, errors.New("the message has a duplicate member")
 	}
 	return m, m.check(version, method)
 }
 
+// check returns an error if the message is not valid JSON-RPC 2.0. It removes an invalid ID.
 func (m *message) check(version, method []byte) error {
 	if string(version) != `"2.0"` {
 		return errors.New(`"jsonrpc" must be "2.0"`)
@@ -118,34 +120,35 @@ func (m *message) check(version, method []byte) error {
 	}
 	switch {
 	case method != nil && m.method == "":
-		return errors.New(`"method" must be a string that is not empty`)
+		return errors.New(`"method" must be a non-empty string`)
 	case method != nil && m.params != nil && m.params[0] != '{':
 		return errors.New(`"params" must be an object`)
 	case method != nil:
 		return nil
 	case m.id == nil:
-		return errors.New(`there is neither "method" nor "id"`)
+		return errors.New(`the message has neither "method" nor "id"`)
 	case (m.result == nil) == (m.err == nil):
-		return errors.New(`an answer has either "result" or "error"`)
+		return errors.New(`a response must have either "result" or "error"`)
 	}
 	return nil
 }
 
-// checkID refuses null, which no answer could be told by, and what is no id.
+// checkID rejects an ID that is neither a string nor an integer. null is rejected because a
+// response could not be matched to it.
 func checkID(id []byte) error {
 	switch {
 	case id[0] == '"':
 		return nil
 	case id[0] != '-' && (id[0] < '0' || id[0] > '9'):
-		return errors.New(`"id" must be a string or an integer, and not null`)
+		return errors.New(`"id" must be a string or an integer`)
 	case bytes.ContainsAny(id, ".eE"):
 		return errors.New(`"id" must be a string or an integer`)
 	}
 	return nil
 }
 
-// batch takes an array of messages apart; nil when raw is none.
-func batch(raw []byte) [][]byte {
+// splitArray returns the elements of a JSON array, or nil if raw is not an array.
+func splitArray(raw []byte) [][]byte {
 	if len(raw) == 0 || raw[0] != '[' {
 		return nil
 	}
@@ -154,27 +157,27 @@ func batch(raw []byte) [][]byte {
 		if raw[i] == ',' {
 			i++
 		}
-		end := skip(raw, i)
+		end := valueEnd(raw, i)
 		items = append(items, raw[i:end])
 		i = end
 	}
 	return items
 }
 
-// rpcError is an error that a client is answered with.
+// rpcError is an error response.
 type rpcError struct {
 	Code    int             `json:"code"`
 	Message string          `json:"message"`
 	Data    json.RawMessage `json:"data,omitempty"`
-	// status is HTTP's; 0 leaves it to the code.
+	// status is the HTTP status. 0 selects the default, 400.
 	status int
 }
 
 func (e *rpcError) Error() string { return fmt.Sprintf("%s (%d)", e.Message, e.Code) }
 
-// answer is the JSON-RPC answer to the request with the id; nil stands for one
+// response returns the JSON-RPC response to the request with the ID. A nil ID stands for an ID
 // that could not be read.
-func (e *rpcError) answer(id []byte) []byte {
+func (e *rpcError) response(id []byte) []byte {
 	if id == nil {
 		id = []byte("null")
 	}
@@ -189,6 +192,7 @@ func (e *rpcError) answer(id []byte) []byte {
 	return b
 }
 
+// notification returns a JSON-RPC notification.
 func notification(method string, params any) ([]byte, error) {
 	return json.Marshal(struct {
 		Version string `json:"jsonrpc"`
@@ -197,11 +201,11 @@ func notification(method string, params any) ([]byte, error) {
 	}{"2.0", method, params})
 }
 
-// cancelled tells a child that nobody waits for an answer any more.
+// cancelled returns the notification that tells a server to stop working on a call.
 func cancelled(id int64, reason string) []byte {
 	b, err := notification("notifications/cancelled", map[string]any{"requestId": id, "reason": reason})
 	if err != nil {
-		return nil // it does not fail for these
+		return nil // Marshal does not fail for these types
 	}
 	return b
 }

@@ -8,72 +8,77 @@ import (
 	"time"
 )
 
-// firstTime is how long a response waits for its first message before its headers
-// go out: by then an error has a status of its own.
-const firstTime = 3 * time.Second
+// firstMessageTimeout is how long a response waits for its first message before it sends its
+// headers. An error that arrives by then determines the HTTP status.
+const firstMessageTimeout = 3 * time.Second
 
-// postModern takes a request to the child that all modern clients share.
+// postModern sends a request to the upstream that all modern clients of the server share.
 func (g *Gateway) postModern(w http.ResponseWriter, r *http.Request, c *caller, m *message) {
 	if m.isResponse() {
-		fail(w, nil, &rpcError{Code: codeInvalidRequest, Message: "Invalid request: this revision has no requests from the server to answer"})
+		writeError(w, nil, &rpcError{
+			Code:    codeInvalidRequest,
+			Message: "Invalid request: responses are not allowed in this protocol revision",
+		})
 		return
 	}
 	if !m.isRequest() {
-		// A client cancels by closing its request; nothing else is for the child.
+		// The message is a notification. A modern client cancels a call by closing its request,
+		// and servers need no other notification.
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
 	if err := checkHeaders(r.Header, m); err != nil {
-		fail(w, m.id, err)
+		writeError(w, m.id, err)
 		return
 	}
-	s, err := g.sharedChild(r.Context(), c)
+	s, err := g.sharedUpstream(r.Context(), c)
 	if err == nil {
-		err = s.enter(c.userID())
+		err = s.beginCall(c.userID())
 	}
 	if err != nil {
-		g.refuse(w, r, err)
+		g.rejectRequest(w, r, err)
 		return
 	}
-	defer s.leave(c.userID())
+	defer s.endCall(c.userID())
 	if err := s.checkParams(r.Context(), r.Header, m); err != nil {
-		fail(w, m.id, err)
+		writeError(w, m.id, err)
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer g.endWith(c.Credential(), cancel)()
-	defer context.AfterFunc(s.ctx, cancel)() //nolint:contextcheck // the child's, whose end is that of its calls
+	defer g.onLogout(c.Credential(), cancel)()
+	defer context.AfterFunc(s.ctx, cancel)() //nolint:contextcheck // calls end with the connection
 	s.serve(ctx, w, m)
 }
 
-// serve makes a call, and tells the child when nobody waits for it any more.
-func (s *shared) serve(ctx context.Context, w http.ResponseWriter, m *message) {
+// serve sends a request and writes its response. When the client closes the request, serve
+// cancels the call at the server.
+func (s *sharedUpstream) serve(ctx context.Context, w http.ResponseWriter, m *message) {
 	out := newStream("", false, s.g.limits.Buffer)
-	out.waiting = 1
-	one := &call{
-		clientID: m.id, method: m.method, out: out, patience: s.g.times.Call,
+	out.pending = 1
+	c := &call{
+		clientID: m.id, method: m.method, out: out, timeout: s.g.times.Call,
 		logs: get(m.params, "_meta", metaLogLevel) != nil,
 	}
 	if m.method == methodListen {
-		one.patience = 0
+		c.timeout = 0
 	}
-	if err := s.link.start(s.ctx, one, m); err != nil { //nolint:contextcheck // the child's, which outlives the request
-		fail(w, m.id, err)
+	if err := s.upstream.start(s.ctx, c, m); err != nil { //nolint:contextcheck // the connection outlives the request
+		writeError(w, m.id, err)
 		return
 	}
-	if first, over := out.peek(ctx, firstTime); over {
-		if answer, err := cut(first); err == nil && modernStatus(answer.errorCode()) != http.StatusOK {
+	if first, done := out.peek(ctx, firstMessageTimeout); done {
+		if answer, err := parseCompact(first); err == nil && modernStatus(answer.errorCode()) != http.StatusOK {
 			writeJSON(w, modernStatus(answer.errorCode()), first)
 			return
 		}
 	}
 	if !s.g.eventWriter(w).serve(ctx, out, -1) {
-		s.link.abandon(s.ctx, one, "the client has closed the request") //nolint:contextcheck // the request's has ended
+		s.upstream.abandon(s.ctx, c, "the client closed the request") //nolint:contextcheck // the context of the request has ended
 	}
 }
 
-// modernStatus is HTTP's for an answer's error code, as the revision has it.
+// modernStatus returns the HTTP status that the modern revision assigns to an error code.
 func modernStatus(code int) int {
 	switch code {
 	case codeMethodNotFound:
@@ -85,40 +90,47 @@ func modernStatus(code int) int {
 	}
 }
 
-// named has the path, in params, of what the header Mcp-Name repeats.
-var named = map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+// nameParams maps a method to the member of params that the Mcp-Name header repeats.
+var nameParams = map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
-// checkHeaders holds the headers against the message that they repeat.
+// checkHeaders checks that the headers match the members of the message that they repeat.
 func checkHeaders(h http.Header, m *message) *rpcError {
-	version, meta := h.Get(versionHeader), text(get(m.params, "_meta", metaVersion))
+	version, meta := h.Get(versionHeader), stringValue(get(m.params, "_meta", metaVersion))
 	switch {
 	case version == "":
 		return mismatch("%s is missing", versionHeader)
 	case meta == "":
-		return &rpcError{Code: codeInvalidParams, Message: fmt.Sprintf("Invalid params: _meta must have %q", metaVersion)}
+		return &rpcError{
+			Code:    codeInvalidParams,
+			Message: fmt.Sprintf("Invalid params: _meta must contain %q", metaVersion),
+		}
 	case version != meta:
-		return mismatch("%s is %q and _meta says %q", versionHeader, version, meta)
+		return mismatch("%s is %q, but _meta contains %q", versionHeader, version, meta)
 	case h.Get(methodHeader) == "":
 		return mismatch("%s is missing", methodHeader)
 	case h.Get(methodHeader) != m.method:
-		return mismatch("%s is %q and the method is %q", methodHeader, h.Get(methodHeader), m.method)
+		return mismatch("%s is %q, but the method is %q", methodHeader, h.Get(methodHeader), m.method)
 	}
-	member := named[m.method]
+	member := nameParams[m.method]
 	if member == "" {
 		return nil
 	}
 	name, ok := decodeHeader(h.Get(nameHeader))
 	switch {
 	case !ok:
-		return mismatch("%s is no valid Base64", nameHeader)
+		return mismatch("%s is not valid Base64", nameHeader)
 	case name == "":
 		return mismatch("%s is missing", nameHeader)
-	case name != text(get(m.params, member)):
-		return mismatch("%s is %q and params.%s is another", nameHeader, name, member)
+	case name != stringValue(get(m.params, member)):
+		return mismatch("%s is %q, which differs from params.%s", nameHeader, name, member)
 	}
 	return nil
 }
 
+// mismatch returns an error with codeHeaderMismatch.
 func mismatch(format string, args ...any) *rpcError {
-	return &rpcError{Code: codeHeaderMismatch, Message: "Header mismatch: " + fmt.Sprintf(strings.TrimSpace(format), args...)}
+	return &rpcError{
+		Code:    codeHeaderMismatch,
+		Message: "Header mismatch: " + fmt.Sprintf(strings.TrimSpace(format), args...),
+	}
 }

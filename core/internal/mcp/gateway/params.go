@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// decodeHeader gives a header's value, which is in Base64 where it holds what a
-// header can't.
+// decodeHeader returns the value of a header. A value with characters that a header cannot hold
+// is encoded as =?base64?…?=. It returns false if the Base64 is invalid.
 func decodeHeader(value string) (string, bool) {
 	inner, ok := strings.CutPrefix(value, "=?base64?")
 	if !ok {
@@ -25,119 +25,127 @@ func decodeHeader(value string) (string, bool) {
 	return string(b), err == nil
 }
 
-// dependency is an argument of a tool that a header repeats.
-type dependency struct {
+// headerParam is an argument of a tool that a header repeats.
+type headerParam struct {
 	path   []string
 	header string
 }
 
-// toolHeaders are the dependencies of a server's tools, as long as its list is good.
+// toolHeaders caches the header parameters of the tools of a server until the tool list
+// changes.
 type toolHeaders struct {
-	mu    sync.Mutex
-	known map[string][]dependency
-	// changes counts how often the list was forgotten.
+	mu     sync.Mutex
+	byTool map[string][]headerParam
+	// changes counts the invalidations, so that a list that was read before an invalidation is
+	// not stored.
 	changes int
 }
 
-func (t *toolHeaders) forget() {
+// invalidate clears the cache.
+func (t *toolHeaders) invalidate() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known = nil
+	t.byTool = nil
 	t.changes++
 }
 
-// maxPages bounds how much of a list of tools is read.
+// maxPages is the maximum number of pages of a tool list that the gateway reads.
 const maxPages = 50
 
-// dependencies gives those of a tool, by the server's list.
-func (s *shared) dependencies(ctx context.Context, tool string) ([]dependency, error) {
+// headerParams returns the header parameters of a tool. It reads the tool list of the server if
+// the tool is not in the cache.
+func (s *sharedUpstream) headerParams(ctx context.Context, tool string) ([]headerParam, error) {
 	t := &s.tools
 	t.mu.Lock()
-	known, changes := t.known, t.changes
+	byTool, changes := t.byTool, t.changes
 	t.mu.Unlock()
-	if b, ok := known[tool]; ok {
+	if b, ok := byTool[tool]; ok {
 		return b, nil
 	}
-	known = map[string][]dependency{}
-	params := map[string]any{"_meta": ownMeta()}
+	byTool = map[string][]headerParam{}
+	params := map[string]any{"_meta": gatewayMeta()}
 	for range maxPages {
-		m, err := s.link.ask(ctx, "tools/list", params)
+		m, err := s.upstream.request(ctx, "tools/list", params)
 		if err != nil {
 			return nil, err
 		}
-		for _, one := range batch(get(m.result, "tools")) {
-			known[text(get(one, "name"))] = bindingsOf(get(one, "inputSchema"), nil)
+		for _, entry := range splitArray(get(m.result, "tools")) {
+			byTool[stringValue(get(entry, "name"))] = schemaHeaderParams(get(entry, "inputSchema"), nil)
 		}
-		cursor := text(get(m.result, "nextCursor"))
+		cursor := stringValue(get(m.result, "nextCursor"))
 		if cursor == "" {
 			break
 		}
 		params["cursor"] = cursor
 	}
-	if _, ok := known[tool]; !ok {
-		known[tool] = nil // the server says that there is none
+	if _, ok := byTool[tool]; !ok {
+		byTool[tool] = nil // cache that the server has no such tool
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.changes == changes {
-		t.known = known
+		t.byTool = byTool
 	}
-	return known[tool], nil
+	return byTool[tool], nil
 }
 
-// bindingsOf reads the x-mcp-header of a schema's properties.
-func bindingsOf(schema []byte, path []string) (found []dependency) {
-	_ = members(get(schema, "properties"), func(key string, start, end int) bool { // without any, there are none
+// schemaHeaderParams returns the properties of a JSON schema that have an x-mcp-header,
+// including nested ones.
+func schemaHeaderParams(schema []byte, path []string) (found []headerParam) {
+	// An error means that the schema has no properties, and thus no header parameters.
+	_ = eachMember(get(schema, "properties"), func(key string, start, end int) bool {
 		property := get(schema, "properties")[start:end]
 		here := append(path[:len(path):len(path)], key)
-		if header := text(get(property, "x-mcp-header")); header != "" {
-			found = append(found, dependency{here, header})
+		if header := stringValue(get(property, "x-mcp-header")); header != "" {
+			found = append(found, headerParam{here, header})
 		}
-		found = append(found, bindingsOf(property, here)...)
+		found = append(found, schemaHeaderParams(property, here)...)
 		return true
 	})
 	return found
 }
 
-// checkParams holds the Mcp-Param headers against a tool's arguments.
-func (s *shared) checkParams(ctx context.Context, h http.Header, m *message) *rpcError {
+// checkParams checks that the Mcp-Param headers match the arguments of a tool call.
+func (s *sharedUpstream) checkParams(ctx context.Context, h http.Header, m *message) *rpcError {
 	if m.method != "tools/call" {
 		return nil
 	}
-	dependencies, err := s.dependencies(ctx, text(get(m.params, "name")))
+	params, err := s.headerParams(ctx, stringValue(get(m.params, "name")))
 	if err != nil {
-		return nil // the call itself will tell
+		return nil // the call itself returns the error
 	}
-	for _, b := range dependencies {
-		if err := b.check(h, get(m.params, "arguments")); err != nil {
+	for _, p := range params {
+		if err := p.check(h, get(m.params, "arguments")); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *dependency) check(h http.Header, arguments []byte) *rpcError {
-	name, where := paramHeader+b.header, strings.Join(b.path, ".")
-	value := get(arguments, b.path...)
+// check checks the header of one parameter against the arguments of the call.
+func (p *headerParam) check(h http.Header, arguments []byte) *rpcError {
+	name, where := paramHeader+p.header, strings.Join(p.path, ".")
+	value := get(arguments, p.path...)
 	given, decoded := decodeHeader(h.Get(name))
 	switch {
 	case value == nil || string(value) == "null":
 		if h.Get(name) != "" {
-			return mismatch("%s is there and the argument %s is not", name, where)
+			return mismatch("%s is set, but the argument %s is missing", name, where)
 		}
 		return nil
 	case h.Get(name) == "":
-		return mismatch("%s is missing, for the argument %s", name, where)
+		return mismatch("%s is missing. It must repeat the argument %s.", name, where)
 	case !decoded:
-		return mismatch("%s is no valid Base64", name)
-	case !equal(given, value):
+		return mismatch("%s is not valid Base64", name)
+	case !headerEquals(given, value):
 		return mismatch("%s does not match the argument %s", name, where)
 	}
 	return nil
 }
 
-// equal compares a header's value with a JSON value.
-func equal(header string, value []byte) bool {
+// headerEquals reports whether a header has the same value as a JSON string, boolean or
+// integer.
+func headerEquals(header string, value []byte) bool {
 	var v any
 	if json.Unmarshal(value, &v) != nil {
 		return false

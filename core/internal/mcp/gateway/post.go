@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// bodyTimeout is how long a message may take to arrive.
+// bodyTimeout is how long a client may take to send a request body.
 const bodyTimeout = 30 * time.Second
 
-// The headers of MCP.
+// The HTTP headers of MCP.
 const (
 	versionHeader = "Mcp-Protocol-Version"
 	sessionHeader = "Mcp-Session-Id"
@@ -24,17 +24,17 @@ const (
 	paramHeader   = "Mcp-Param-"
 )
 
-// The revisions that are told apart.
+// The protocol revisions that the gateway distinguishes.
 const (
 	version202503 = "2025-03-26"
 	version202511 = "2025-11-25"
 	version202607 = "2026-07-28"
 )
 
-// legacyVersions are those that open a session.
+// legacyVersions lists the revisions in which a client opens a session.
 var legacyVersions = []string{version202511, "2025-06-18", version202503, "2024-11-05"}
 
-// The members of _meta that make a request modern.
+// The members of _meta that MCP defines for modern requests.
 const (
 	metaVersion      = "io.modelcontextprotocol/protocolVersion"
 	metaClient       = "io.modelcontextprotocol/clientInfo"
@@ -43,51 +43,58 @@ const (
 	metaSubscription = "io.modelcontextprotocol/subscriptionId"
 )
 
-// post takes a message, or in old revisions several, to the child.
-func (g *Gateway) post(w http.ResponseWriter, r *http.Request, c *caller) {
-	raw, ok := g.body(w, r)
+// handlePost sends the posted message to the server. Revisions up to 2025-03-26 also allow a
+// batch of messages.
+func (g *Gateway) handlePost(w http.ResponseWriter, r *http.Request, c *caller) {
+	raw, ok := g.readBody(w, r)
 	if !ok {
 		return
 	}
-	if items := batch(raw); items != nil {
+	if items := splitArray(raw); items != nil {
 		g.postBatch(w, r, c, items)
 		return
 	}
-	m, err := cut(raw)
+	m, err := parseCompact(raw)
 	if err != nil {
 		var id []byte
 		if m != nil {
 			id = m.id
 		}
-		fail(w, id, &rpcError{Code: codeInvalidRequest, Message: "Invalid request: " + err.Error()})
+		writeError(w, id, &rpcError{Code: codeInvalidRequest, Message: "Invalid request: " + err.Error()})
 		return
 	}
-	if modern(r, m) {
+	if isModern(r, m) {
 		g.postModern(w, r, c, m)
 		return
 	}
 	g.postLegacy(w, r, c, []*message{m})
 }
 
-// modern says whether a message is of the stateless era.
-func modern(r *http.Request, m *message) bool {
+// isModern reports whether a message uses a modern, stateless revision.
+func isModern(r *http.Request, m *message) bool {
 	return r.Header.Get(versionHeader) >= version202607 || m.method == "server/discover" ||
 		get(m.params, "_meta", metaVersion) != nil
 }
 
-// body reads what was posted.
-func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+// readBody returns the body as compact JSON. On failure it writes the error and returns false.
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		fail(w, nil, &rpcError{Code: codeServer, Message: "Content-Type must be application/json", status: http.StatusUnsupportedMediaType})
-		return nil, false
-	}
-	if !accepts(r, "application/json") || !accepts(r, "text/event-stream") {
-		fail(w, nil, &rpcError{
-			Code: codeServer, Message: "Accept must name both application/json and text/event-stream", status: http.StatusNotAcceptable,
+		writeError(w, nil, &rpcError{
+			Code:    codeServer,
+			Message: "Content-Type must be application/json",
+			status:  http.StatusUnsupportedMediaType,
 		})
 		return nil, false
 	}
-	// A deadline that stays would end what is listened to. Test writers have none.
+	if !accepts(r, "application/json") || !accepts(r, "text/event-stream") {
+		writeError(w, nil, &rpcError{
+			Code: codeServer, Message: "Accept must include both application/json and text/event-stream",
+			status: http.StatusNotAcceptable,
+		})
+		return nil, false
+	}
+	// The deadline is removed after the body was read, because it would also end a long stream.
+	// Response writers in tests support no deadline.
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout))
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, g.limits.Body))
@@ -95,22 +102,24 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		fail(w, nil, &rpcError{
-			Code: codeServer, Message: fmt.Sprintf("The request is longer than %d bytes", tooLong.Limit), status: http.StatusRequestEntityTooLarge,
+		writeError(w, nil, &rpcError{
+			Code: codeServer, Message: fmt.Sprintf("The request body is larger than %d bytes", tooLong.Limit),
+			status: http.StatusRequestEntityTooLarge,
 		})
 		return nil, false
 	case err != nil:
-		fail(w, nil, &rpcError{Code: codeParse, Message: "The request's body could not be read"})
+		writeError(w, nil, &rpcError{Code: codeParse, Message: "The request body could not be read"})
 		return nil, false
 	}
 	raw, err := compact(b)
 	if err != nil {
-		fail(w, nil, &rpcError{Code: codeParse, Message: "Parse error: the body is " + err.Error()})
+		writeError(w, nil, &rpcError{Code: codeParse, Message: "Parse error: the body is " + err.Error()})
 		return nil, false
 	}
 	return raw, true
 }
 
+// accepts reports whether the Accept header of a request allows the media type.
 func accepts(r *http.Request, kind string) bool {
 	family, _, _ := strings.Cut(kind, "/")
 	for _, header := range r.Header.Values("Accept") {
@@ -125,24 +134,30 @@ func accepts(r *http.Request, kind string) bool {
 	return false
 }
 
-// postBatch is of the revisions up to 2025-03-26, which had batches.
+// postBatch handles a batch of messages, which revisions up to 2025-03-26 allow.
 func (g *Gateway) postBatch(w http.ResponseWriter, r *http.Request, c *caller, items [][]byte) {
 	if v := r.Header.Get(versionHeader); v > version202503 {
-		fail(w, nil, &rpcError{Code: codeInvalidRequest, Message: "Invalid request: there are no batches in revision " + v})
+		writeError(w, nil, &rpcError{
+			Code:    codeInvalidRequest,
+			Message: "Invalid request: revision " + v + " does not allow batches",
+		})
 		return
 	}
 	if len(items) == 0 || len(items) > g.limits.Calls {
-		fail(w, nil, &rpcError{Code: codeInvalidRequest, Message: fmt.Sprintf("Invalid request: a batch has 1 to %d messages", g.limits.Calls)})
+		writeError(w, nil, &rpcError{
+			Code:    codeInvalidRequest,
+			Message: fmt.Sprintf("Invalid request: a batch must have 1 to %d messages", g.limits.Calls),
+		})
 		return
 	}
 	messages := make([]*message, 0, len(items))
 	for _, item := range items {
-		m, err := cut(item)
+		m, err := parseCompact(item)
 		if err == nil && m.method == "initialize" {
-			err = errors.New("initialize stands alone")
+			err = errors.New("initialize is not allowed in a batch")
 		}
 		if err != nil {
-			fail(w, nil, &rpcError{Code: codeInvalidRequest, Message: "Invalid request: " + err.Error()})
+			writeError(w, nil, &rpcError{Code: codeInvalidRequest, Message: "Invalid request: " + err.Error()})
 			return
 		}
 		messages = append(messages, m)
@@ -150,14 +165,17 @@ func (g *Gateway) postBatch(w http.ResponseWriter, r *http.Request, c *caller, i
 	g.postLegacy(w, r, c, messages)
 }
 
-// checkVersion is of the header that a legacy client sends once it has a session.
+// checkVersion checks the version header that a legacy client sends within a session. It writes
+// an error and returns false if the revision is not supported.
 func checkVersion(w http.ResponseWriter, r *http.Request) bool {
 	v := r.Header.Get(versionHeader)
 	if v == "" || slices.Contains(legacyVersions, v) {
 		return true
 	}
-	fail(w, nil, &rpcError{
-		Code: codeServer, Message: "Unsupported protocol version: " + versionHeader + " may be " + strings.Join(legacyVersions, ", "),
+	writeError(w, nil, &rpcError{
+		Code: codeServer,
+		Message: "Unsupported protocol version: " + versionHeader +
+			" must be one of " + strings.Join(legacyVersions, ", "),
 	})
 	return false
 }

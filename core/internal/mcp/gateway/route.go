@@ -5,55 +5,60 @@ import (
 	"time"
 )
 
-func fmtInt(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
+// formatInt returns n in decimal.
+func formatInt(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
-// route finds the stream for what the child sends on its own.
-func (s *session) route(m *message) {
-	if m.isRequest() && !s.note(m) {
+// onServerMessage adds a notification or request of the server to the stream that fits it best.
+func (s *session) onServerMessage(m *message) {
+	if m.isRequest() && !s.trackRequest(m) {
 		return
 	}
-	s.target(m).put(m.raw)
+	s.streamFor(m).add(m.raw)
 }
 
-// note remembers that the child has asked. It says whether the client is to be
-// asked.
-func (s *session) note(m *message) bool {
-	if m.method == "ping" && !s.reachable() {
-		s.link.tell(s.ctx, (&message{raw: []byte(`{"jsonrpc":"2.0","id":0,"result":{}}`), idStart: 22, idEnd: 23}).withID(m.id))
+// trackRequest records a request of the server. It reports whether the request is to be sent to
+// the client. It answers a ping itself when no stream to the client is open.
+func (s *session) trackRequest(m *message) bool {
+	if m.method == "ping" && !s.isReachable() {
+		pong := &message{raw: []byte(`{"jsonrpc":"2.0","id":0,"result":{}}`), idStart: 22, idEnd: 23}
+		s.upstream.send(s.ctx, pong.withID(m.id))
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.asked) >= s.g.limits.Calls {
-		go s.link.tell(s.ctx, (&rpcError{Code: codeServer, Message: "Too many requests wait for the client's answer"}).answer(m.id))
+	if len(s.serverRequests) >= s.g.limits.Calls {
+		tooMany := &rpcError{Code: codeServer, Message: "Too many requests are waiting for the client"}
+		go s.upstream.send(s.ctx, tooMany.response(m.id))
 		return false
 	}
-	s.asked[string(m.id)] = time.Now()
+	s.serverRequests[string(m.id)] = time.Now()
 	return true
 }
 
-// reachable says whether a message would reach the client now.
-func (s *session) reachable() bool {
-	if s.own.isOpen() {
+// isReachable reports whether a stream to the client is open.
+func (s *session) isReachable() bool {
+	if s.standalone.isOpen() {
 		return true
 	}
-	_, n := s.link.find(func(c *call) bool { return c.out.isOpen() })
+	_, n := s.upstream.find(func(c *call) bool { return c.out.isOpen() })
 	return n > 0
 }
 
-func (s *session) target(m *message) *stream {
+// streamFor returns the stream for a message of the server, in the order that the package
+// documentation describes.
+func (s *session) streamFor(m *message) *stream {
 	if m.method == "notifications/progress" {
 		token := string(get(m.params, "progressToken"))
-		if c, n := s.link.find(func(c *call) bool { return c.token != nil && c.progress == token }); n > 0 {
+		if c, n := s.upstream.find(func(c *call) bool { return c.token != nil && c.progress == token }); n > 0 {
 			return c.out
 		}
 	}
-	newest, n := s.link.find(func(*call) bool { return true })
+	newest, n := s.upstream.find(func(*call) bool { return true })
 	switch {
 	case n == 1:
 		return newest.out
-	case s.own.isOpen() || n == 0:
-		return s.own
+	case s.standalone.isOpen() || n == 0:
+		return s.standalone
 	default:
 		return newest.out
 	}

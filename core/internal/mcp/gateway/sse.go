@@ -14,24 +14,26 @@ type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	times   *Times
-	// ids are on the events that a client can resume from.
+	// ids is true if events have IDs, so that a client can resume.
 	ids bool
-	// prime is an empty event at the start, with an id: a client that loses the
-	// stream before its first message can come back too.
+	// prime adds an empty event with an ID at the start, so that a client that loses the stream
+	// before its first message can resume too.
 	prime bool
 }
 
+// eventWriter returns an eventWriter without event IDs.
 func (g *Gateway) eventWriter(w http.ResponseWriter) *eventWriter {
 	return &eventWriter{w: w, control: http.NewResponseController(w), times: &g.times}
 }
 
-// serve writes the stream until it is over, the client goes away or ctx ends. It
-// says whether the stream was written to its end.
+// serve writes the stream from event number from on, until the stream ends, the client
+// disconnects or ctx ends. A negative number continues where the last reader stopped. It
+// reports whether the whole stream was written.
 func (e *eventWriter) serve(ctx context.Context, s *stream, from int) bool {
 	reader, next := s.attach(from)
 	defer s.detach(reader)
-	beat := time.NewTimer(e.times.Heartbeat)
-	defer beat.Stop()
+	heartbeat := time.NewTimer(e.times.Heartbeat)
+	defer heartbeat.Stop()
 	var buf bytes.Buffer
 	started := false
 	start := func() {
@@ -42,13 +44,13 @@ func (e *eventWriter) serve(ctx context.Context, s *stream, from int) bool {
 		e.w.WriteHeader(http.StatusOK)
 		started = true
 		if e.prime {
-			buf.WriteString("id: " + eventID(s.id, next) + "\nretry: " + retry + "\ndata: \n\n")
+			buf.WriteString("id: " + eventID(s.id, next) + "\nretry: " + retryMillis + "\ndata: \n\n")
 		}
 	}
-	patience := time.NewTimer(e.times.first)
-	defer patience.Stop()
+	firstWait := time.NewTimer(e.times.firstMessage)
+	defer firstWait.Stop()
 	for {
-		b := s.take(reader, next)
+		b := s.readFrom(reader, next)
 		if b.lost {
 			return false
 		}
@@ -62,8 +64,8 @@ func (e *eventWriter) serve(ctx context.Context, s *stream, from int) bool {
 			return false
 		}
 		next = b.next
-		if b.over {
-			s.take(reader, next)
+		if b.done {
+			s.readFrom(reader, next)
 			return true
 		}
 		if len(b.events) > 0 {
@@ -73,23 +75,24 @@ func (e *eventWriter) serve(ctx context.Context, s *stream, from int) bool {
 		case <-b.wake:
 		case <-ctx.Done():
 			return false
-		case <-patience.C:
+		case <-firstWait.C:
 			if started {
 				continue
 			}
 			if start(); buf.Len() == 0 {
 				buf.WriteString(": open\n\n")
 			}
-		case <-beat.C:
+		case <-heartbeat.C:
 			buf.WriteString(": still here\n\n")
 		}
-		beat.Reset(e.times.Heartbeat)
+		heartbeat.Reset(e.times.Heartbeat)
 	}
 }
 
-// retry is how many milliseconds a client waits before it comes back.
-const retry = "1000"
+// retryMillis is how many milliseconds a client waits before it reconnects.
+const retryMillis = "1000"
 
+// frame appends one event to buf. data has no line breaks because it is compact JSON.
 func (e *eventWriter) frame(buf *bytes.Buffer, id string, data []byte) {
 	if e.ids {
 		buf.WriteString("id: ")
@@ -97,12 +100,13 @@ func (e *eventWriter) frame(buf *bytes.Buffer, id string, data []byte) {
 		buf.WriteByte('\n')
 	}
 	buf.WriteString("event: message\ndata: ")
-	buf.Write(data) // compact: without line breaks
+	buf.Write(data)
 	buf.WriteString("\n\n")
 }
 
+// flush writes buf to the client and empties it.
 func (e *eventWriter) flush(buf *bytes.Buffer) error {
-	// Writers of tests have no deadline.
+	// Response writers in tests support no deadline.
 	_ = e.control.SetWriteDeadline(time.Now().Add(e.times.Write))
 	defer buf.Reset()
 	if _, err := e.w.Write(buf.Bytes()); err != nil {
@@ -111,12 +115,12 @@ func (e *eventWriter) flush(buf *bytes.Buffer) error {
 	return e.control.Flush()
 }
 
-// writeJSON answers with one message.
+// writeJSON writes a response with one JSON message.
 func writeJSON(w http.ResponseWriter, status int, message []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(message)))
 	w.WriteHeader(status)
-	_, _ = io.Copy(w, bytes.NewReader(message)) // the client may be gone
+	_, _ = io.Copy(w, bytes.NewReader(message)) // the client may have disconnected
 }

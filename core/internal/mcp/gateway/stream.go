@@ -8,37 +8,38 @@ import (
 	"time"
 )
 
-// stream is a run of messages to a client, which one HTTP response at a time
-// reads. It outlives the response, so that the next can go on.
+// stream is a buffer of messages to a client. One HTTP response at a time reads it. The stream
+// outlives the response, so that the next response can continue. A stream is safe for
+// concurrent use.
 type stream struct {
 	id string
-	// keep is for streams that a client may come back to: what was read stays,
-	// within the limit.
-	keep  bool
-	limit int
+	// resumable streams keep messages after they were read, up to limit bytes.
+	resumable bool
+	limit     int
 
 	mu sync.Mutex
-	// events are those from number first on, and size their bytes.
+	// events contains the messages from number first on. size is their total size in bytes.
 	events [][]byte
 	first  int
 	size   int
-	// read is the number after the last that was written to a response.
-	read int
-	// waiting counts the calls whose answers are to come.
-	waiting int
+	// lastRead is the number after the last message that was written to a response.
+	lastRead int
+	// pending is the number of calls that have no response yet.
+	pending int
 	ended   bool
-	// reader counts the responses so far: only the newest goes on.
+	// reader is the number of responses so far. Only the newest may read.
 	reader int
 	open   bool
 	wake   chan struct{}
 }
 
-func newStream(id string, keep bool, limit int) *stream {
-	return &stream{id: id, keep: keep, limit: limit, wake: make(chan struct{})}
+// newStream returns an empty stream that buffers up to limit bytes.
+func newStream(id string, resumable bool, limit int) *stream {
+	return &stream{id: id, resumable: resumable, limit: limit, wake: make(chan struct{})}
 }
 
-// put adds a message. A stream that nobody reads loses its oldest.
-func (s *stream) put(message []byte) {
+// add adds a message. If the buffer is full, it drops the oldest messages.
+func (s *stream) add(message []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -47,62 +48,65 @@ func (s *stream) put(message []byte) {
 	s.events = append(s.events, message)
 	s.size += len(message)
 	for s.size > s.limit && len(s.events) > 1 {
-		s.drop()
+		s.dropOldest()
 	}
-	s.signal()
+	s.wakeReaders()
 }
 
-// answer adds the answer to a call, and ends the stream if it was the last.
-func (s *stream) answer(message []byte) {
-	s.put(message)
-	s.settle()
+// addResponse adds the response to a call. The stream ends with the response to the last call.
+func (s *stream) addResponse(message []byte) {
+	s.add(message)
+	s.endCall()
 }
 
-// settle is answer without one.
-func (s *stream) settle() {
+// endCall marks one call as ended without a response.
+func (s *stream) endCall() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting--
-	if s.waiting <= 0 {
+	s.pending--
+	if s.pending <= 0 {
 		s.ended = true
-		s.signal()
+		s.wakeReaders()
 	}
 }
 
-// end lets readers go once they have read what is there.
+// end marks the stream as complete. Readers stop after the last message.
 func (s *stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	s.signal()
+	s.wakeReaders()
 }
 
-func (s *stream) drop() {
+// dropOldest drops the oldest message. The caller holds s.mu.
+func (s *stream) dropOldest() {
 	s.size -= len(s.events[0])
 	s.events[0] = nil
 	s.events = s.events[1:]
 	s.first++
 }
 
-func (s *stream) signal() {
+// wakeReaders wakes all waiting readers. The caller holds s.mu.
+func (s *stream) wakeReaders() {
 	close(s.wake)
 	s.wake = make(chan struct{})
 }
 
-// attach makes the caller the one reader. from is the number of the event to go
-// on with, or negative to go on where the last reader left off.
+// attach starts a new reader and stops the previous one. Reading starts at event number from. A
+// negative number continues where the last reader stopped.
 func (s *stream) attach(from int) (reader, next int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reader++
 	s.open = true
-	s.signal()
+	s.wakeReaders()
 	if from < 0 {
-		from = max(s.read, s.first)
+		from = max(s.lastRead, s.first)
 	}
 	return s.reader, from
 }
 
+// detach ends a reader. It does nothing if a newer reader has started.
 func (s *stream) detach(reader int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,59 +115,58 @@ func (s *stream) detach(reader int) {
 	}
 }
 
+// isOpen reports whether a reader is attached.
 func (s *stream) isOpen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
 }
 
-// batchOf is what a reader is to do next.
-type batchOf struct {
+// readResult is the result of one read.
+type readResult struct {
 	events [][]byte
-	// next is the number after those events.
+	// next is the number after the last of events.
 	next int
-	// over is true when nothing comes after them.
-	over bool
-	// lost is true when events were dropped before this reader saw them, or
-	// another reader has taken over.
+	// done is true if the stream has ended and events are the last ones.
+	done bool
+	// lost is true if events were dropped before this reader read them, or if another reader
+	// has started.
 	lost bool
-	// wake is closed when there is more.
+	// wake is closed when the stream changes.
 	wake <-chan struct{}
 }
 
-// take gives the events from a number on, those before which the reader has
-// written.
-func (s *stream) take(reader, next int) batchOf {
+// readFrom returns the events from number next on. It marks the events before next as read.
+func (s *stream) readFrom(reader, next int) readResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reader != reader || next < s.first || next > s.first+len(s.events) {
-		return batchOf{lost: true}
+		return readResult{lost: true}
 	}
-	s.read = max(s.read, next)
-	for !s.keep && s.first < next {
-		s.drop()
+	s.lastRead = max(s.lastRead, next)
+	for !s.resumable && s.first < next {
+		s.dropOldest()
 	}
-	b := batchOf{next: s.first + len(s.events), over: s.ended, wake: s.wake}
+	b := readResult{next: s.first + len(s.events), done: s.ended, wake: s.wake}
 	b.events = append(b.events, s.events[next-s.first:]...)
 	return b
 }
 
-// peek waits for the first message, at most so long. over is true when there is
-// nothing after it.
-func (s *stream) peek(ctx context.Context, atMost time.Duration) (message []byte, over bool) {
+// peek waits up to atMost for the first message. done is true if no message follows it.
+func (s *stream) peek(ctx context.Context, atMost time.Duration) (message []byte, done bool) {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	for {
 		s.mu.Lock()
 		if len(s.events) > 0 {
-			message, over = s.events[0], s.ended && len(s.events) == 1
+			message, done = s.events[0], s.ended && len(s.events) == 1
 		} else {
-			over = s.ended
+			done = s.ended
 		}
 		wake := s.wake
 		s.mu.Unlock()
-		if message != nil || over {
-			return message, over
+		if message != nil || done {
+			return message, done
 		}
 		select {
 		case <-wake:
@@ -175,8 +178,9 @@ func (s *stream) peek(ctx context.Context, atMost time.Duration) (message []byte
 	}
 }
 
-// all waits for the stream's end and gives what is in it.
-func (s *stream) all(ctx context.Context) ([][]byte, error) {
+// waitAll waits until the stream ends and returns its messages. It returns the error of ctx if
+// ctx ends first.
+func (s *stream) waitAll(ctx context.Context) ([][]byte, error) {
 	for {
 		s.mu.Lock()
 		events, ended, wake := s.events, s.ended, s.wake
@@ -192,23 +196,24 @@ func (s *stream) all(ctx context.Context) ([][]byte, error) {
 	}
 }
 
-// has says whether a client that has read up to a number can go on.
-func (s *stream) has(next int) bool {
+// canResumeAt reports whether a client can continue at event number next.
+func (s *stream) canResumeAt(next int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return next >= s.first && next <= s.first+len(s.events)
 }
 
-func (s *stream) bytes() int {
+// byteCount returns the total size of the buffered messages.
+func (s *stream) byteCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size
 }
 
-// eventID names the place after which a client goes on: the events before the
-// number are read.
+// eventID returns the ID of an event. next is the number of the event that follows it.
 func eventID(stream string, next int) string { return stream + "_" + strconv.Itoa(next) }
 
+// parseEventID is the inverse of eventID. ok is false if id is not an event ID.
 func parseEventID(id string) (stream string, next int, ok bool) {
 	stream, number, found := strings.Cut(id, "_")
 	next, err := strconv.Atoi(number)

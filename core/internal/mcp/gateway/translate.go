@@ -15,137 +15,155 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-func eraKey(s *core.MCPServer) string { return s.ID + " " + strconv.FormatInt(s.Version, 10) }
+// revisionKey returns the key of a server in Gateway.modernOnly. It includes the version
+// because a changed server may support other revisions.
+func revisionKey(s *core.MCPServer) string { return s.ID + " " + strconv.FormatInt(s.Version, 10) }
 
-// onlyModern says that a server is known to have refused initialize.
-func (g *Gateway) onlyModern(s *core.MCPServer) bool {
+// isModernOnly reports whether the server is known to support modern revisions only.
+func (g *Gateway) isModernOnly(s *core.MCPServer) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.modernOnly[eraKey(s)]
+	return g.modernOnly[revisionKey(s)]
 }
 
-func (g *Gateway) noteOnlyModern(s *core.MCPServer) {
+// setModernOnly records that the server supports modern revisions only.
+func (g *Gateway) setModernOnly(s *core.MCPServer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.modernOnly) > maxEras {
+	if len(g.modernOnly) > maxModernOnly {
 		clear(g.modernOnly)
 	}
-	g.modernOnly[eraKey(s)] = true
+	g.modernOnly[revisionKey(s)] = true
 }
 
-// maxEras is how many servers' eras are remembered.
-const maxEras = 1000
+// maxModernOnly limits the size of Gateway.modernOnly.
+const maxModernOnly = 1000
 
-// dialForLegacy opens a child that knows the modern era only, for a legacy client.
-func (g *Gateway) dialForLegacy(ctx context.Context, id string) (Child, error) {
+// dialForLegacy opens a connection for a legacy client to a server that supports modern
+// revisions only.
+func (g *Gateway) dialForLegacy(ctx context.Context, id string) (Conn, error) {
 	return g.dialTranslated(ctx, id, "")
 }
 
-// dialForModern opens a child that knows the old revisions only, for modern
-// clients. It can't ask them anything.
-func (g *Gateway) dialForModern(ctx context.Context, id string) (Child, error) {
+// dialForModern opens a connection for modern clients to a server that supports legacy
+// revisions only. The server cannot send requests to the clients.
+func (g *Gateway) dialForModern(ctx context.Context, id string) (Conn, error) {
 	return g.dialTranslated(ctx, id, version202511)
 }
 
-// translator is a Child of the other era than the one behind it: go-sdk's server
-// above, go-sdk's client below.
+// translator is a Conn that translates between legacy and modern revisions. A server of the Go
+// SDK answers the client, and a client of the Go SDK calls the MCP server.
 type translator struct {
-	child Child
-	// in are the client's messages, out those for it.
+	conn Conn
+	// in carries messages from the client, and out carries messages to the client.
 	in, out chan []byte
-	ended   chan struct{}
+	closed  chan struct{}
 	once    sync.Once
 
-	above *mcp.ServerSession
-	below *mcp.ClientSession
+	server *mcp.ServerSession
+	client *mcp.ClientSession
 }
 
-// dialTranslated speaks to the child in that revision; the newest if it is empty.
-func (g *Gateway) dialTranslated(ctx context.Context, id, version string) (Child, error) {
-	child, err := g.servers.Dial(ctx, id)
+// dialTranslated opens a connection with a translator. version is the revision for the MCP
+// server; "" means the newest.
+func (g *Gateway) dialTranslated(ctx context.Context, id, version string) (Conn, error) {
+	conn, err := g.servers.Dial(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	t := &translator{child: child, in: make(chan []byte), out: make(chan []byte), ended: make(chan struct{})}
+	t := &translator{conn: conn, in: make(chan []byte), out: make(chan []byte), closed: make(chan struct{})}
 	client := mcp.NewClient(&mcp.Implementation{Name: "agentarea", Version: "1"}, t.clientOptions(version == ""))
-	t.below, err = client.Connect(ctx, below{t}, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	t.client, err = client.Connect(ctx, serverTransport{t}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		_ = t.Close()
-		return nil, &core.Error{Code: core.CodeUpstream, Message: "The MCP server did not accept the handshake", Err: err}
+		return nil, &core.Error{Code: core.CodeUpstream, Message: "The MCP server rejected the handshake", Err: err}
 	}
-	info := t.below.InitializeResult()
+	info := t.client.InitializeResult()
 	server := mcp.NewServer(info.ServerInfo, &mcp.ServerOptions{
 		Instructions: info.Instructions, Capabilities: info.Capabilities,
-		SubscribeHandler:   func(ctx context.Context, r *mcp.SubscribeRequest) error { return t.below.Subscribe(ctx, r.Params) },
-		UnsubscribeHandler: func(ctx context.Context, r *mcp.UnsubscribeRequest) error { return t.below.Unsubscribe(ctx, r.Params) },
+		SubscribeHandler: func(ctx context.Context, r *mcp.SubscribeRequest) error {
+			return t.client.Subscribe(ctx, r.Params)
+		},
+		UnsubscribeHandler: func(ctx context.Context, r *mcp.UnsubscribeRequest) error {
+			return t.client.Unsubscribe(ctx, r.Params)
+		},
 	})
 	server.AddReceivingMiddleware(t.forward)
-	if t.above, err = server.Connect(context.WithoutCancel(ctx), above{t}, nil); err != nil {
+	if t.server, err = server.Connect(context.WithoutCancel(ctx), clientTransport{t}, nil); err != nil {
 		_ = t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-// clientOptions hand what the child asks to the client above, if it can be asked.
-func (t *translator) clientOptions(asks bool) *mcp.ClientOptions {
+// clientOptions returns handlers that forward messages of the MCP server to the client.
+// Requests are forwarded only if canAsk is true.
+func (t *translator) clientOptions(canAsk bool) *mcp.ClientOptions {
 	o := &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{},
 		ProgressNotificationHandler: func(ctx context.Context, r *mcp.ProgressNotificationClientRequest) {
-			_ = t.above.NotifyProgress(ctx, r.Params) // a client that is gone
+			_ = t.server.NotifyProgress(ctx, r.Params) // the client may have disconnected
 		},
-		LoggingMessageHandler: func(ctx context.Context, r *mcp.LoggingMessageRequest) { //nolint:staticcheck // deprecated, for revisions to come
-			_ = t.above.Log(ctx, r.Params) //nolint:staticcheck // deprecated, for revisions to come; a client may be gone
+		LoggingMessageHandler: func(ctx context.Context, r *mcp.LoggingMessageRequest) { //nolint:staticcheck // deprecated for future revisions
+			_ = t.server.Log(ctx, r.Params) //nolint:staticcheck // deprecated for future revisions; the client may have disconnected
 		},
-		ToolListChangedHandler:     func(context.Context, *mcp.ToolListChangedRequest) { t.tell("notifications/tools/list_changed") },
-		PromptListChangedHandler:   func(context.Context, *mcp.PromptListChangedRequest) { t.tell("notifications/prompts/list_changed") },
-		ResourceListChangedHandler: func(context.Context, *mcp.ResourceListChangedRequest) { t.tell("notifications/resources/list_changed") },
+		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {
+			t.notify("notifications/tools/list_changed")
+		},
+		PromptListChangedHandler: func(context.Context, *mcp.PromptListChangedRequest) {
+			t.notify("notifications/prompts/list_changed")
+		},
+		ResourceListChangedHandler: func(context.Context, *mcp.ResourceListChangedRequest) {
+			t.notify("notifications/resources/list_changed")
+		},
 	}
-	if asks {
+	if canAsk {
 		o.ElicitationHandler = func(ctx context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			return t.above.Elicit(ctx, r.Params)
+			return t.server.Elicit(ctx, r.Params)
 		}
-		o.CreateMessageHandler = func(ctx context.Context, r *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated, for revisions to come
-			return t.above.CreateMessage(ctx, r.Params) //nolint:staticcheck // deprecated, for revisions to come
+		o.CreateMessageHandler = func(ctx context.Context, r *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated for future revisions
+			return t.server.CreateMessage(ctx, r.Params) //nolint:staticcheck // deprecated for future revisions
 		}
 	}
 	return o
 }
 
-func (t *translator) tell(method string) {
+// notify sends a notification without parameters to the client.
+func (t *translator) notify(method string) {
 	m, err := notification(method, nil)
 	if err != nil {
 		return
 	}
 	select {
 	case t.out <- m:
-	case <-t.ended:
+	case <-t.closed:
 	}
 }
 
-// forward answers a client's request with the child's answer.
+// forward is middleware that answers requests of the client with the responses of the MCP
+// server.
 func (t *translator) forward(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 		switch p := r.GetParams().(type) {
 		case *mcp.ListToolsParams:
-			return result(t.below.ListTools(ctx, clean(p)))
+			return asResult(t.client.ListTools(ctx, stripProtocolMeta(p)))
 		case *mcp.CallToolParamsRaw:
 			call := &mcp.CallToolParams{Meta: p.Meta, Name: p.Name, Arguments: p.Arguments}
-			return result(t.below.CallTool(ctx, clean(call)))
+			return asResult(t.client.CallTool(ctx, stripProtocolMeta(call)))
 		case *mcp.ListPromptsParams:
-			return result(t.below.ListPrompts(ctx, clean(p)))
+			return asResult(t.client.ListPrompts(ctx, stripProtocolMeta(p)))
 		case *mcp.GetPromptParams:
-			return result(t.below.GetPrompt(ctx, clean(p)))
+			return asResult(t.client.GetPrompt(ctx, stripProtocolMeta(p)))
 		case *mcp.ListResourcesParams:
-			return result(t.below.ListResources(ctx, clean(p)))
+			return asResult(t.client.ListResources(ctx, stripProtocolMeta(p)))
 		case *mcp.ListResourceTemplatesParams:
-			return result(t.below.ListResourceTemplates(ctx, clean(p)))
+			return asResult(t.client.ListResourceTemplates(ctx, stripProtocolMeta(p)))
 		case *mcp.ReadResourceParams:
-			return result(t.below.ReadResource(ctx, clean(p)))
+			return asResult(t.client.ReadResource(ctx, stripProtocolMeta(p)))
 		case *mcp.CompleteParams:
-			return result(t.below.Complete(ctx, clean(p)))
-		case *mcp.SetLoggingLevelParams: //nolint:staticcheck // deprecated, for revisions to come
-			if err := t.below.SetLoggingLevel(ctx, clean(p)); err != nil { //nolint:staticcheck // deprecated, for revisions to come
+			return asResult(t.client.Complete(ctx, stripProtocolMeta(p)))
+		case *mcp.SetLoggingLevelParams: //nolint:staticcheck // deprecated for future revisions
+			if err := t.client.SetLoggingLevel(ctx, stripProtocolMeta(p)); err != nil { //nolint:staticcheck // deprecated for future revisions
 				return nil, err
 			}
 		}
@@ -153,75 +171,80 @@ func (t *translator) forward(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-// result is without a typed nil.
-func result[R mcp.Result](r R, err error) (mcp.Result, error) {
+// asResult converts a typed nil to an untyped nil when err is not nil.
+func asResult[R mcp.Result](r R, err error) (mcp.Result, error) {
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// clean takes out of _meta what is of the client's era.
-func clean[P mcp.Params](p P) P {
+// stripProtocolMeta removes the protocol members of _meta, which are valid only for the
+// revision of the client.
+func stripProtocolMeta[P mcp.Params](p P) P {
 	meta := maps.Clone(p.GetMeta())
 	maps.DeleteFunc(meta, func(key string, _ any) bool { return strings.HasPrefix(key, "io.modelcontextprotocol/") })
 	p.SetMeta(meta)
 	return p
 }
 
-// Send implements Child.
+// Send implements Conn.
 func (t *translator) Send(ctx context.Context, message []byte) error {
 	select {
 	case t.in <- message:
 		return nil
-	case <-t.ended:
+	case <-t.closed:
 		return io.ErrClosedPipe
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Receive implements Child.
+// Receive implements Conn.
 func (t *translator) Receive(ctx context.Context) ([]byte, error) {
 	select {
 	case m := <-t.out:
 		return m, nil
-	case <-t.ended:
+	case <-t.closed:
 		return nil, io.EOF
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// Close implements Child.
+// Close implements Conn.
 func (t *translator) Close() error {
 	var err error
 	t.once.Do(func() {
-		close(t.ended)
-		err = t.child.Close()
+		close(t.closed)
+		err = t.conn.Close()
 	})
 	return err
 }
 
-// above is the client's side as go-sdk's server has it.
-type above struct{ t *translator }
+// clientTransport is the transport between the client and the SDK server.
+type clientTransport struct{ t *translator }
 
-func (a above) Connect(context.Context) (mcp.Connection, error) { return a, nil }
+// Connect implements mcp.Transport.
+func (a clientTransport) Connect(context.Context) (mcp.Connection, error) { return a, nil }
 
-func (a above) SessionID() string { return "" }
+// SessionID implements mcp.Connection. There is no session ID.
+func (a clientTransport) SessionID() string { return "" }
 
-func (a above) Read(ctx context.Context) (jsonrpc.Message, error) {
+// Read implements mcp.Connection.
+func (a clientTransport) Read(ctx context.Context) (jsonrpc.Message, error) {
 	select {
 	case m := <-a.t.in:
 		return jsonrpc.DecodeMessage(m)
-	case <-a.t.ended:
+	case <-a.t.closed:
 		return nil, io.EOF
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (a above) Write(ctx context.Context, message jsonrpc.Message) error {
+// Write implements mcp.Connection.
+func (a clientTransport) Write(ctx context.Context, message jsonrpc.Message) error {
 	b, err := jsonrpc.EncodeMessage(message)
 	if err != nil {
 		return err
@@ -229,25 +252,29 @@ func (a above) Write(ctx context.Context, message jsonrpc.Message) error {
 	select {
 	case a.t.out <- b:
 		return nil
-	case <-a.t.ended:
+	case <-a.t.closed:
 		return io.ErrClosedPipe
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (a above) Close() error { return a.t.Close() }
+// Close implements mcp.Connection.
+func (a clientTransport) Close() error { return a.t.Close() }
 
-// below is the child as go-sdk's client has it.
-type below struct{ t *translator }
+// serverTransport is the transport between the SDK client and the MCP server.
+type serverTransport struct{ t *translator }
 
-func (b below) Connect(context.Context) (mcp.Connection, error) { return b, nil }
+// Connect implements mcp.Transport.
+func (b serverTransport) Connect(context.Context) (mcp.Connection, error) { return b, nil }
 
-func (b below) SessionID() string { return "" }
+// SessionID implements mcp.Connection. There is no session ID.
+func (b serverTransport) SessionID() string { return "" }
 
-func (b below) Read(ctx context.Context) (jsonrpc.Message, error) {
+// Read implements mcp.Connection. It skips messages that are not valid JSON-RPC.
+func (b serverTransport) Read(ctx context.Context) (jsonrpc.Message, error) {
 	for {
-		raw, err := b.t.child.Receive(ctx)
+		raw, err := b.t.conn.Receive(ctx)
 		if err != nil {
 			return nil, errors.Join(err, b.t.Close())
 		}
@@ -255,16 +282,17 @@ func (b below) Read(ctx context.Context) (jsonrpc.Message, error) {
 		if err == nil {
 			return message, nil
 		}
-		// What is no message is the fault of that alone.
 	}
 }
 
-func (b below) Write(ctx context.Context, message jsonrpc.Message) error {
+// Write implements mcp.Connection.
+func (b serverTransport) Write(ctx context.Context, message jsonrpc.Message) error {
 	raw, err := jsonrpc.EncodeMessage(message)
 	if err != nil {
 		return err
 	}
-	return b.t.child.Send(ctx, raw)
+	return b.t.conn.Send(ctx, raw)
 }
 
-func (b below) Close() error { return b.t.Close() }
+// Close implements mcp.Connection.
+func (b serverTransport) Close() error { return b.t.Close() }

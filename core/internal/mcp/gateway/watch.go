@@ -7,30 +7,32 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// watch is something that ends with a login.
-type watch struct{ end func() }
+// loginWatch is a callback for the end of a login.
+type loginWatch struct{ end func() }
 
-// endWith has end called once the login has ended. forget takes that back.
-func (g *Gateway) endWith(loginID string, end func()) (forget func()) {
-	w := &watch{end}
+// onLogout registers end to be called when the login has ended. cancel removes the
+// registration.
+func (g *Gateway) onLogout(loginID string, end func()) (cancel func()) {
+	w := &loginWatch{end}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.watched[loginID] == nil {
-		g.watched[loginID] = map[*watch]struct{}{}
+	if g.loginWatches[loginID] == nil {
+		g.loginWatches[loginID] = map[*loginWatch]struct{}{}
 	}
-	g.watched[loginID][w] = struct{}{}
+	g.loginWatches[loginID][w] = struct{}{}
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		delete(g.watched[loginID], w)
-		if len(g.watched[loginID]) == 0 {
-			delete(g.watched, loginID)
+		delete(g.loginWatches[loginID], w)
+		if len(g.loginWatches[loginID]) == 0 {
+			delete(g.loginWatches, loginID)
 		}
 	}
 }
 
-// watch ends what is of a login that has ended, and what is idle.
-func (g *Gateway) watch() {
+// runChecks ends sessions and streams whose login has ended, and closes idle sessions and
+// upstreams. It returns when the gateway closes.
+func (g *Gateway) runChecks() {
 	recheck := time.NewTicker(g.times.Recheck)
 	defer recheck.Stop()
 	idle := time.NewTicker(min(g.times.Recheck, max(g.times.Idle/4, time.Millisecond)))
@@ -42,15 +44,16 @@ func (g *Gateway) watch() {
 		case <-recheck.C:
 			g.checkLogins()
 		case <-idle.C:
-			g.endIdle(time.Now())
+			g.closeIdle(time.Now())
 		}
 	}
 }
 
+// checkLogins calls the callbacks of all logins that have ended.
 func (g *Gateway) checkLogins() {
 	g.mu.Lock()
-	logins := make([]string, 0, len(g.watched))
-	for id := range g.watched {
+	logins := make([]string, 0, len(g.loginWatches))
+	for id := range g.loginWatches {
 		logins = append(logins, id)
 	}
 	g.mu.Unlock()
@@ -58,13 +61,13 @@ func (g *Gateway) checkLogins() {
 		ctx, cancel := context.WithTimeout(g.ctx, g.times.Recheck)
 		_, err := g.auth.Live(ctx, id)
 		cancel()
-		// Another failure says nothing of the login: the database may be away.
+		// Other errors, such as an unavailable database, do not mean that the login has ended.
 		if err == nil || core.CodeOf(err) != core.CodeUnauthorized {
 			continue
 		}
 		g.mu.Lock()
-		var ends []*watch
-		for w := range g.watched[id] {
+		var ends []*loginWatch
+		for w := range g.loginWatches[id] {
 			ends = append(ends, w)
 		}
 		g.mu.Unlock()
@@ -74,10 +77,11 @@ func (g *Gateway) checkLogins() {
 	}
 }
 
-func (g *Gateway) endIdle(now time.Time) {
+// closeIdle closes the sessions and shared upstreams that have been idle for too long.
+func (g *Gateway) closeIdle(now time.Time) {
 	for _, s := range g.allSessions() {
 		if s.idleFor(now) >= g.times.Idle {
-			s.close("it was idle")
+			s.close("the session was idle")
 		}
 	}
 	for _, s := range g.allShared() {

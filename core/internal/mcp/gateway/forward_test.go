@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// scripted is a child whose part the test plays, but for handshakes.
-type scripted struct {
-	// got are the messages of the gateway, and say those for it.
-	got  chan *message
-	say  chan string
-	once sync.Once
-	gone chan struct{}
+// scriptedServer is a Conn whose responses the test sends, except for handshakes.
+type scriptedServer struct {
+	// received contains the messages from the gateway. The test sends the messages to it on outgoing.
+	received chan *message
+	outgoing chan string
+	once     sync.Once
+	gone     chan struct{}
 }
 
-func newScripted() *scripted {
-	return &scripted{got: make(chan *message, 100), say: make(chan string, 100), gone: make(chan struct{})}
+func newScriptedServer() *scriptedServer {
+	return &scriptedServer{received: make(chan *message, 100), outgoing: make(chan string, 100), gone: make(chan struct{})}
 }
 
-func (s *scripted) Send(_ context.Context, raw []byte) error {
-	m, err := cut(raw)
+func (s *scriptedServer) Send(_ context.Context, raw []byte) error {
+	m, err := parseCompact(raw)
 	if err != nil {
 		return err
 	}
 	if strings.ContainsAny(string(raw), "\r\n") {
-		return errors.New("a line break")
+		return errors.New("the message contains a line break")
 	}
 	switch m.method {
 	case "initialize":
@@ -39,19 +39,19 @@ func (s *scripted) Send(_ context.Context, raw []byte) error {
 	case "server/discover":
 		s.reply(m, `"result":{"supportedVersions":["2026-07-28"],"capabilities":{},"serverInfo":{"name":"x","version":"1"}}`)
 	default:
-		s.got <- m
+		s.received <- m
 	}
 	return nil
 }
 
-func (s *scripted) Receive(ctx context.Context) ([]byte, error) {
+func (s *scriptedServer) Receive(ctx context.Context) ([]byte, error) {
 	select {
-	case text := <-s.say:
+	case text := <-s.outgoing:
 		return []byte(text), nil
 	default:
 	}
 	select {
-	case text := <-s.say:
+	case text := <-s.outgoing:
 		return []byte(text), nil
 	case <-s.gone:
 		return nil, errors.New("exit code 3")
@@ -60,157 +60,157 @@ func (s *scripted) Receive(ctx context.Context) ([]byte, error) {
 	}
 }
 
-func (s *scripted) Close() error {
+func (s *scriptedServer) Close() error {
 	s.once.Do(func() { close(s.gone) })
 	return nil
 }
 
-// next is the next message of the gateway, which must be of that method.
-func (s *scripted) next(t *testing.T, method string) *message {
+// next returns the next message from the gateway and checks its method.
+func (s *scriptedServer) next(t *testing.T, method string) *message {
 	t.Helper()
 	select {
-	case m := <-s.got:
+	case m := <-s.received:
 		if m.method != method {
 			t.Fatalf("got %s, want %s", m.raw, method)
 		}
 		return m
 	case <-time.After(10 * time.Second):
-		t.Fatalf("no %s came", method)
+		t.Fatalf("got no message, want %s", method)
 		return nil
 	}
 }
 
-func (s *scripted) reply(m *message, rest string) {
-	s.say <- fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,%s}`, m.id, rest)
+// reply sends the response to m.
+func (s *scriptedServer) reply(m *message, rest string) {
+	s.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,%s}`, m.id, rest)
 }
 
-// legacyScript is a rig with one scripted child and a session on it.
-func legacyScript(t *testing.T, change ...func(*Options)) (r *rig, child *scripted, session string) {
+// newLegacyEnv returns an environment with one scripted server and a session on it.
+func newLegacyEnv(t *testing.T, change ...func(*Options)) (r *env, server *scriptedServer, session string) {
 	t.Helper()
-	child = newScripted()
-	r = newRig(t, map[string]func() (Child, error){"x": func() (Child, error) { return child, nil }}, change...)
-	return r, child, "Mcp-Session-Id: " + r.open(t, "/mcp/x/mcp", "ada")
+	server = newScriptedServer()
+	r = newEnv(t, map[string]func() (Conn, error){"x": func() (Conn, error) { return server, nil }}, change...)
+	return r, server, "Mcp-Session-Id: " + r.open(t, "/mcp/x/mcp", "ada")
 }
 
-// post sends in the background.
-func (r *rig) post(t *testing.T, token, body string, headers ...string) <-chan *answer {
+// post sends a request in the background.
+func (e *env) post(t *testing.T, token, body string, headers ...string) <-chan *httpResponse {
 	t.Helper()
-	out := make(chan *answer, 1)
-	go func() { out <- r.request(t, "POST", "/mcp/x/mcp", token, body, headers...) }()
+	out := make(chan *httpResponse, 1)
+	go func() { out <- e.request(t, "POST", "/mcp/x/mcp", token, body, headers...) }()
 	return out
 }
 
-func wait(t *testing.T, a <-chan *answer) *answer {
+// wait returns the response that arrives on a. It fails the test after 10 s.
+func wait(t *testing.T, a <-chan *httpResponse) *httpResponse {
 	t.Helper()
 	select {
 	case got := <-a:
 		return got
 	case <-time.After(10 * time.Second):
-		t.Fatal("no answer came")
+		t.Fatal("got no response within 10 s")
 		return nil
 	}
 }
 
-// What the gateway does not know passes as it came, but for line breaks and the id.
-func TestMessagesPassAsTheyAre(t *testing.T) {
+func TestForwardKeepsRawMessages(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t)
+	r, server, session := newLegacyEnv(t)
 	a := r.post(t, "ada", "{\n\"jsonrpc\":\"2.0\",\r\n\"id\":\"a\\u0022b\",\"method\":\"x/unknown\",\"params\":{\"n\":9007199254740993,\"f\":1.50,\"s\":\"\\u003c\"},\"more\":[1]}", session)
-	m := child.next(t, "x/unknown")
+	m := server.next(t, "x/unknown")
 	if want := `{"jsonrpc":"2.0","id":` + string(m.id) + `,"method":"x/unknown","params":{"n":9007199254740993,"f":1.50,"s":"\u003c"},"more":[1]}`; string(m.raw) != want {
-		t.Errorf("the child got %s", m.raw)
+		t.Errorf("server got %s, want %s", m.raw, want)
 	}
-	child.reply(m, `"result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2`)
+	server.reply(m, `"result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2`)
 	if got := wait(t, a); !strings.Contains(got.body, `data: {"jsonrpc":"2.0","id":"a\u0022b","result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2}`) {
-		t.Errorf("the client got %s", got.body)
+		t.Errorf("client got %s", got.body)
 	}
 }
 
-func TestAnIDThatIsUnderWay(t *testing.T) {
+func TestRequestIDReuse(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t)
+	r, server, session := newLegacyEnv(t)
 	call := `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x"}}`
 	first := r.post(t, "ada", call, session)
-	m := child.next(t, "tools/call")
+	m := server.next(t, "tools/call")
 	if a := wait(t, r.post(t, "ada", call, session)); a.status != 400 || a.errorCode(t) != codeInvalidRequest {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status 400 and code %d", a, codeInvalidRequest)
 	}
-	child.reply(m, `"result":{}`)
+	server.reply(m, `"result":{}`)
 	wait(t, first)
-	// Once it is answered it may come again, and the child gets another id.
+	// After the response the client may reuse the ID, and the server gets another one.
 	again := r.post(t, "ada", call, session)
-	next := child.next(t, "tools/call")
+	next := server.next(t, "tools/call")
 	if string(next.id) == string(m.id) {
-		t.Errorf("the child got the id %s again", m.id)
+		t.Errorf("server got the ID %s twice", m.id)
 	}
-	child.reply(next, `"result":{}`)
+	server.reply(next, `"result":{}`)
 	wait(t, again)
 }
 
-func TestAChildThatEndsInMidCall(t *testing.T) {
+func TestOpenCallsFailWhenServerExits(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t)
-	var calls []<-chan *answer
+	r, server, session := newLegacyEnv(t)
+	var calls []<-chan *httpResponse
 	for id := range 3 {
 		calls = append(calls, r.post(t, "ada", fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"x"}}`, id), session))
-		child.next(t, "tools/call")
+		server.next(t, "tools/call")
 	}
-	_ = child.Close()
+	_ = server.Close()
 	for _, c := range calls {
-		if a := wait(t, c); !strings.Contains(a.body, "The MCP server has ended: exit code 3") {
-			t.Errorf("%+v", a)
+		if a := wait(t, c); !strings.Contains(a.body, "The connection to the MCP server has closed: exit code 3") {
+			t.Errorf("got %+v", a)
 		}
 	}
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
-		t.Errorf("its session: %+v", a)
+		t.Errorf("ping after the server exited: got %+v, want status %d", a, http.StatusNotFound)
 	}
 }
 
-func TestACallThatTakesTooLong(t *testing.T) {
+func TestCallTimeout(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t, func(o *Options) { o.Times = Times{Call: time.Second} })
+	r, server, session := newLegacyEnv(t, func(o *Options) { o.Times = Times{Call: time.Second} })
 	slow := r.post(t, "ada", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}`, session)
-	m := child.next(t, "tools/call")
-	if a := wait(t, slow); a.errorCode(t) != codeTimeout || !strings.Contains(a.body, "has not answered tools/call for 1s") {
-		t.Errorf("%+v", a)
+	m := server.next(t, "tools/call")
+	if a := wait(t, slow); a.errorCode(t) != codeTimeout || !strings.Contains(a.body, "sent no response to tools/call for 1s") {
+		t.Errorf("got %+v", a)
 	}
-	if c := child.next(t, "notifications/cancelled"); string(get(c.params, "requestId")) != string(m.id) {
-		t.Errorf("%s is cancelled, and the call is %s", c.raw, m.id)
+	if c := server.next(t, "notifications/cancelled"); string(get(c.params, "requestId")) != string(m.id) {
+		t.Errorf("got %s, want requestId %s", c.raw, m.id)
 	}
-	child.reply(m, `"result":{}`) // too late: nobody hears of it
+	server.reply(m, `"result":{}`) // too late: the gateway ignores it
 
-	// One that tells of its progress has its time anew.
+	// Progress notifications restart the timeout.
 	busy := r.post(t, "ada", `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"busy","_meta":{"progressToken":"p"}}}`, session)
-	m = child.next(t, "tools/call")
+	m = server.next(t, "tools/call")
 	for range 4 {
-		time.Sleep(300 * time.Millisecond) // well within the time
-		child.say <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
+		time.Sleep(300 * time.Millisecond) // less than the timeout
+		server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
 	}
-	child.reply(m, `"result":{"late":true}`)
+	server.reply(m, `"result":{"late":true}`)
 	if a := wait(t, busy); strings.Count(a.body, "notifications/progress") != 4 || !strings.Contains(a.body, `"late":true`) {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v", a)
 	}
 }
 
-func TestCancel(t *testing.T) {
+func TestCancelNotification(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t)
+	r, server, session := newLegacyEnv(t)
 	call := r.post(t, "ada", `{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"x"}}`, session)
-	m := child.next(t, "tools/call")
+	m := server.next(t, "tools/call")
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c","reason":"enough"}}`, session)); a.status != http.StatusAccepted {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusAccepted)
 	}
-	c := child.next(t, "notifications/cancelled")
-	if string(get(c.params, "requestId")) != string(m.id) || text(get(c.params, "reason")) != "enough" {
-		t.Errorf("%s", c.raw)
+	c := server.next(t, "notifications/cancelled")
+	if string(get(c.params, "requestId")) != string(m.id) || stringValue(get(c.params, "reason")) != "enough" {
+		t.Errorf("got %s, want requestId %s", c.raw, m.id)
 	}
 	wait(t, call)
 }
 
-// A stream that was cut goes on after the last event that the client has.
-func TestResume(t *testing.T) {
+func TestStreamResumesAfterLastEventID(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t)
+	r, server, session := newLegacyEnv(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "POST", r.url+"/mcp/x/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":5}}}`))
@@ -223,8 +223,8 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	m := child.next(t, "tools/call")
-	child.say <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":1}}`
+	m := server.next(t, "tools/call")
+	server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":1}}`
 	lines, id := bufio.NewScanner(resp.Body), ""
 	for lines.Scan() && !strings.Contains(lines.Text(), "progress") {
 		if v, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
@@ -232,105 +232,106 @@ func TestResume(t *testing.T) {
 		}
 	}
 	cancel()
-	child.say <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":2}}`
-	child.reply(m, `"result":{"done":true}`)
+	server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":2}}`
+	server.reply(m, `"result":{"done":true}`)
 	a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: "+id)
 	if a.status != http.StatusOK || strings.Contains(a.body, `"progress":1`) || !strings.Contains(a.body, `"progress":2`) || !strings.Contains(a.body, `"done":true`) {
 		t.Errorf("after %s: %+v", id, a)
 	}
 	if a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: nonsense_1"); a.status != 400 {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, 400)
 	}
 }
 
-func TestIdleSessionsEnd(t *testing.T) {
+func TestIdleSessionIsClosed(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t, func(o *Options) { o.Times = Times{Idle: 100 * time.Millisecond, Recheck: 20 * time.Millisecond} })
-	// A GET that is open does not keep it, and ends with it.
+	r, server, session := newLegacyEnv(t, func(o *Options) { o.Times = Times{Idle: 100 * time.Millisecond, Recheck: 20 * time.Millisecond} })
+	// An open GET stream does not keep the session open, and ends with it.
 	if a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session); a.status != http.StatusOK {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusOK)
 	}
-	<-child.gone
+	<-server.gone
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusNotFound)
 	}
 }
 
-func TestASessionEndsWithItsLogin(t *testing.T) {
+func TestSessionEndsWithLogin(t *testing.T) {
 	t.Parallel()
-	r, child, session := legacyScript(t, func(o *Options) { o.Times = Times{Recheck: 10 * time.Millisecond} })
-	get := make(chan *answer, 1)
+	r, server, session := newLegacyEnv(t, func(o *Options) { o.Times = Times{Recheck: 10 * time.Millisecond} })
+	get := make(chan *httpResponse, 1)
 	go func() { get <- r.request(t, "GET", "/mcp/x/mcp", "ada", "", session) }()
 	r.mu.Lock()
 	r.ended["ada"] = true
 	r.mu.Unlock()
-	<-child.gone
+	<-server.gone
 	wait(t, get)
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusUnauthorized {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusUnauthorized)
 	}
 }
 
-func TestSessionsAreCapped(t *testing.T) {
+func TestSessionLimitEvictsIdlest(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t, func(o *Options) { o.Limits.Sessions = 2 })
+	r := newEverythingEnv(t, func(o *Options) { o.Limits.Sessions = 2 })
 	first := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
 	second := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
 	r.open(t, everythingPath, "bob")
 	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 	if a := r.request(t, "POST", everythingPath, "ada", ping, first); a.status != 200 {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, 200)
 	}
-	third := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada") // the second one is idle longest
+	third := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada") // evicts second, which has been idle longest
 	for session, status := range map[string]int{first: 200, second: 404, third: 200} {
 		if a := r.request(t, "POST", everythingPath, "ada", ping, session); a.status != status {
-			t.Errorf("%+v, want %d", a, status)
+			t.Errorf("got %+v, want status %d", a, status)
 		}
 	}
 }
 
 const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}`
 
-// modernScript is a rig with a scripted child that knows the modern era.
-func modernScript(t *testing.T) (*rig, *scripted) {
+// newModernEnv returns an environment with a scripted server that supports modern revisions.
+func newModernEnv(t *testing.T) (*env, *scriptedServer) {
 	t.Helper()
-	child := newScripted()
-	r := newRig(t, map[string]func() (Child, error){"x": func() (Child, error) { return child, nil }})
-	return r, child
+	server := newScriptedServer()
+	r := newEnv(t, map[string]func() (Conn, error){"x": func() (Conn, error) { return server, nil }})
+	return r, server
 }
 
+// modernHeaders returns the headers that a modern request needs.
 func modernHeaders(method string, more ...string) []string {
 	return append([]string{"Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: " + method}, more...)
 }
 
-// Two users' calls on one child have the same id and token, and each gets its own.
-func TestModernCallsAreKeptApart(t *testing.T) {
+// Two users send the same request ID and progress token to the same server.
+func TestModernCallsOfTwoUsersAreSeparate(t *testing.T) {
 	t.Parallel()
-	r, child := modernScript(t)
+	r, server := newModernEnv(t)
 	body := func(user string) string {
 		return `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"` + user + `",` + modernMeta + `,"progressToken":"same"}}}`
 	}
-	calls := map[string]<-chan *answer{}
+	calls := map[string]<-chan *httpResponse{}
 	for _, user := range []string{"ada", "bob"} {
 		calls[user] = r.post(t, user, body(user), modernHeaders("prompts/get", "Mcp-Name: "+user)...)
 	}
 	for range 2 {
-		m := child.next(t, "prompts/get")
-		user, token := text(get(m.params, "name")), get(m.params, "_meta", "progressToken")
-		child.say <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`, token, user)
-		child.reply(m, fmt.Sprintf(`"result":{"for":%q}`, user))
+		m := server.next(t, "prompts/get")
+		user, token := stringValue(get(m.params, "name")), get(m.params, "_meta", "progressToken")
+		server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`, token, user)
+		server.reply(m, fmt.Sprintf(`"result":{"for":%q}`, user))
 	}
 	for user, other := range map[string]string{"ada": "bob", "bob": "ada"} {
 		a := wait(t, calls[user])
 		if !strings.Contains(a.body, `"progressToken":"same"`) || !strings.Contains(a.body, `"message":"`+user) || !strings.Contains(a.body, `"id":1,"result":{"for":"`+user) || strings.Contains(a.body, other) {
-			t.Errorf("%s got %+v", user, a)
+			t.Errorf("%s got %+v, want only the messages of %[1]s", user, a)
 		}
 	}
 }
 
-func TestAModernRequestThatIsClosed(t *testing.T) {
+func TestClosedModernRequestIsCancelled(t *testing.T) {
 	t.Parallel()
-	r, child := modernScript(t)
+	r, server := newModernEnv(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, "POST", r.url+"/mcp/x/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":4,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}}`))
 	if err != nil {
@@ -353,39 +354,39 @@ func TestAModernRequestThatIsClosed(t *testing.T) {
 			}
 		}
 	}()
-	m := child.next(t, methodListen)
-	child.say <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id)
+	m := server.next(t, methodListen)
+	server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id)
 	if line := <-lines; !strings.Contains(line, `"io.modelcontextprotocol/subscriptionId":4}`) {
-		t.Errorf("the client got %s", line)
+		t.Errorf("client got %s", line)
 	}
 	cancel()
 	<-done
-	if c := child.next(t, "notifications/cancelled"); string(get(c.params, "requestId")) != string(m.id) {
-		t.Errorf("%s", c.raw)
+	if c := server.next(t, "notifications/cancelled"); string(get(c.params, "requestId")) != string(m.id) {
+		t.Errorf("got %s, want requestId %s", c.raw, m.id)
 	}
 }
 
-func TestModernErrorsHaveAStatus(t *testing.T) {
+func TestModernErrorStatus(t *testing.T) {
 	t.Parallel()
-	r, child := modernScript(t)
+	r, server := newModernEnv(t)
 	for code, status := range map[int]int{codeMethodNotFound: 404, codeInvalidParams: 400, codeUnsupportedVersion: 400, codeMissingCapability: 400, -32603: 200, -5: 200} {
 		a := r.post(t, "ada", `{"jsonrpc":"2.0","id":1,"method":"x/y","params":{`+modernMeta+`}}}`, modernHeaders("x/y")...)
-		child.reply(child.next(t, "x/y"), fmt.Sprintf(`"error":{"code":%d,"message":"no","data":{"why":1}}`, code))
+		server.reply(server.next(t, "x/y"), fmt.Sprintf(`"error":{"code":%d,"message":"no","data":{"why":1}}`, code))
 		if got := wait(t, a); got.status != status || got.errorCode(t) != code || !strings.Contains(got.body, `"data":{"why":1}`) {
-			t.Errorf("%d: %+v", code, got)
+			t.Errorf("code %d: got %+v, want status %d", code, got, status)
 		}
 	}
 	for name, c := range map[string]struct {
 		headers []string
 		code    int
 	}{
-		"no method":        {[]string{"Mcp-Protocol-Version: 2026-07-28"}, codeHeaderMismatch},
-		"another method":   {modernHeaders("x/z"), codeHeaderMismatch},
-		"another revision": {[]string{"Mcp-Protocol-Version: 2027-01-01", "Mcp-Method: x/y"}, codeHeaderMismatch},
+		"no method header":     {[]string{"Mcp-Protocol-Version: 2026-07-28"}, codeHeaderMismatch},
+		"wrong method header":  {modernHeaders("x/z"), codeHeaderMismatch},
+		"wrong version header": {[]string{"Mcp-Protocol-Version: 2027-01-01", "Mcp-Method: x/y"}, codeHeaderMismatch},
 	} {
 		a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":1,"method":"x/y","params":{`+modernMeta+`}}}`, c.headers...))
 		if a.status != 400 || a.errorCode(t) != c.code {
-			t.Errorf("%s: %+v", name, a)
+			t.Errorf("%s: got %+v, want status %d", name, a, 400)
 		}
 	}
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// peer is a Child that is a go-sdk server in this process.
-type peer struct {
+// sdkServer is a Conn to a server of the Go SDK in this process.
+type sdkServer struct {
 	conn mcp.Connection
 	stop context.CancelFunc
 }
 
-func startPeer(server *mcp.Server) (Child, error) {
+func startSDKServer(server *mcp.Server) (Conn, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	near, far := mcp.NewInMemoryTransports()
 	if _, err := server.Connect(ctx, far, nil); err != nil {
@@ -34,10 +34,10 @@ func startPeer(server *mcp.Server) (Child, error) {
 		stop()
 		return nil, err
 	}
-	return &peer{conn, stop}, nil
+	return &sdkServer{conn, stop}, nil
 }
 
-func (p *peer) Send(ctx context.Context, message []byte) error {
+func (p *sdkServer) Send(ctx context.Context, message []byte) error {
 	m, err := jsonrpc.DecodeMessage(message)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (p *peer) Send(ctx context.Context, message []byte) error {
 	return p.conn.Write(ctx, m)
 }
 
-func (p *peer) Receive(ctx context.Context) ([]byte, error) {
+func (p *sdkServer) Receive(ctx context.Context) ([]byte, error) {
 	m, err := p.conn.Read(ctx)
 	if err != nil {
 		return nil, io.EOF
@@ -53,18 +53,17 @@ func (p *peer) Receive(ctx context.Context) ([]byte, error) {
 	return jsonrpc.EncodeMessage(m)
 }
 
-func (p *peer) Close() error {
+func (p *sdkServer) Close() error {
 	p.stop()
 	return p.conn.Close()
 }
 
-// client connects go-sdk's through the gateway, in that revision; the newest if it
-// is empty.
-func (r *rig) client(t *testing.T, slug, token, version string, o *mcp.ClientOptions) *mcp.ClientSession {
+// client connects a client of the Go SDK to the gateway. version "" means the newest revision.
+func (e *env) client(t *testing.T, slug, token, version string, o *mcp.ClientOptions) *mcp.ClientSession {
 	t.Helper()
 	c := mcp.NewClient(&mcp.Implementation{Name: "t", Version: "1"}, o)
 	s, err := c.Connect(t.Context(), &mcp.StreamableClientTransport{
-		Endpoint: r.url + "/mcp/" + slug + "/mcp", HTTPClient: &http.Client{Transport: withToken(token)},
+		Endpoint: e.url + "/mcp/" + slug + "/mcp", HTTPClient: &http.Client{Transport: bearerToken(token)},
 	}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)
@@ -73,15 +72,17 @@ func (r *rig) client(t *testing.T, slug, token, version string, o *mcp.ClientOpt
 	return s
 }
 
-type withToken string
+// bearerToken is a RoundTripper that adds an access token.
+type bearerToken string
 
-func (w withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w bearerToken) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+string(w))
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-func said(r *mcp.CallToolResult) string {
+// textOf returns the text of a tool result.
+func textOf(r *mcp.CallToolResult) string {
 	var b strings.Builder
 	for _, c := range r.Content {
 		if text, ok := c.(*mcp.TextContent); ok {
@@ -91,58 +92,59 @@ func said(r *mcp.CallToolResult) string {
 	return b.String()
 }
 
+// mustCall calls a tool and returns the text of the result.
 func mustCall(t *testing.T, s *mcp.ClientSession, name string, arguments map[string]any) string {
 	t.Helper()
 	r, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: name, Arguments: arguments})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	return said(r)
+	return textOf(r)
 }
 
-// npm's server-everything knows older revisions only.
-func TestAModernClientOnAnOldServer(t *testing.T) {
+// The npm package server-everything supports legacy revisions only.
+func TestModernClientWithLegacyServer(t *testing.T) {
 	testenv.Slow(t)
 	t.Parallel()
 	node, script := mcptest.Node(t), mcptest.Script(t, "mcp-server-everything")
-	r := newRig(t, map[string]func() (Child, error){"old": func() (Child, error) { return startProgram(node, script) }})
+	r := newEnv(t, map[string]func() (Conn, error){"old": func() (Conn, error) { return startProgram(node, script) }})
 	var progress atomic.Int64
 	s := r.client(t, "old", "ada", "", &mcp.ClientOptions{
 		ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { progress.Add(1) },
 	})
 	if v := s.InitializeResult().ProtocolVersion; v != version202607 {
-		t.Errorf("it speaks %s", v)
+		t.Errorf("got protocol version %s", v)
 	}
 	tools, err := s.ListTools(t.Context(), nil)
 	if err != nil || len(tools.Tools) < 5 {
-		t.Fatalf("%+v %v", tools, err)
+		t.Fatalf("got %+v, %v", tools, err)
 	}
 	if got := mustCall(t, s, "echo", map[string]any{"message": "hello"}); !strings.Contains(got, "hello") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	params := &mcp.CallToolParams{Name: "trigger-long-running-operation", Arguments: map[string]any{"duration": 1, "steps": 3}}
 	params.SetProgressToken("p")
 	if res, err := s.CallTool(t.Context(), params); err != nil || res.IsError {
-		t.Errorf("%+v %v", res, err)
+		t.Errorf("got %+v, %v", res, err)
 	}
 	if progress.Load() == 0 {
-		t.Error("no progress came")
+		t.Error("got no progress notification")
 	}
 	if res, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "no-such-tool"}); err == nil && !res.IsError {
-		t.Errorf("a tool that is not there: %+v", res)
+		t.Errorf("unknown tool: got %+v, want an error", res)
 	}
 	resources, err := s.ListResources(t.Context(), nil)
 	if err != nil || len(resources.Resources) == 0 {
-		t.Fatalf("%+v %v", resources, err)
+		t.Fatalf("got %+v, %v", resources, err)
 	}
 	if res, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: resources.Resources[0].URI}); err != nil || len(res.Contents) == 0 {
-		t.Errorf("%+v %v", res, err)
+		t.Errorf("got %+v, %v", res, err)
 	}
 }
 
-func TestAnOldClientOnAModernServer(t *testing.T) {
+func TestLegacyClientWithModernServer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, map[string]func() (Child, error){"new": func() (Child, error) {
+	r := newEnv(t, map[string]func() (Conn, error){"new": func() (Conn, error) {
 		server := mcp.NewServer(&mcp.Implementation{Name: "new", Version: "1"}, &mcp.ServerOptions{SupportedProtocolVersions: []string{version202607}})
 		mcp.AddTool(server, &mcp.Tool{Name: "greet"}, func(_ context.Context, _ *mcp.CallToolRequest, in struct {
 			Name string `json:"name"`
@@ -150,22 +152,22 @@ func TestAnOldClientOnAModernServer(t *testing.T) {
 		) (*mcp.CallToolResult, any, error) {
 			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "Hi " + in.Name}}}, nil, nil
 		})
-		return startPeer(server)
+		return startSDKServer(server)
 	}})
-	for range 2 { // the second one finds the era known
+	for range 2 { // the second client uses the remembered result
 		s := r.client(t, "new", "ada", "2025-06-18", nil)
 		if v := s.InitializeResult().ProtocolVersion; v >= version202607 {
-			t.Errorf("it speaks %s", v)
+			t.Errorf("got protocol version %s", v)
 		}
 		if got := mustCall(t, s, "greet", map[string]any{"name": "Ada"}); got != "Hi Ada" {
-			t.Errorf("%q", got)
+			t.Errorf("got %q", got)
 		}
 	}
 }
 
-func TestBothErasAtOnce(t *testing.T) {
+func TestLegacyAndModernClientsTogether(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t)
+	r := newEverythingEnv(t)
 	done := make(chan struct{})
 	sessions := []*mcp.ClientSession{
 		r.client(t, "everything", "ada", "", nil), r.client(t, "everything", "bob", "", nil),
@@ -176,8 +178,8 @@ func TestBothErasAtOnce(t *testing.T) {
 			defer func() { done <- struct{}{} }()
 			for range 20 {
 				res, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "test_simple_text"})
-				if err != nil || said(res) == "" {
-					t.Errorf("%+v %v", res, err)
+				if err != nil || textOf(res) == "" {
+					t.Errorf("got %+v, %v", res, err)
 					return
 				}
 			}
@@ -186,31 +188,31 @@ func TestBothErasAtOnce(t *testing.T) {
 	for range sessions {
 		<-done
 	}
-	if n := r.alive("everything"); n != 3 { // two sessions', and one of all modern clients
-		t.Errorf("%d children", n)
+	if n := r.openCount("everything"); n != 3 { // two sessions and the shared upstream
+		t.Errorf("got %d connections, want 3", n)
 	}
 }
 
-// A legacy client's session is asked, and may go on for as long as it takes.
-func TestElicitation(t *testing.T) {
+// The time in which a client answers a request of the server does not count against the server.
+func TestServerRequestPausesTimeout(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t, func(o *Options) { o.Times = Times{Call: 3 * time.Second} })
+	r := newEverythingEnv(t, func(o *Options) { o.Times = Times{Call: 3 * time.Second} })
 	s := r.client(t, "everything", "ada", "2025-11-25", &mcp.ClientOptions{
 		ElicitationHandler: func(ctx context.Context, _ *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			select {
-			case <-time.After(4 * time.Second): // longer than a call may take that asks nothing
+			case <-time.After(4 * time.Second): // longer than Times.Call
 			case <-ctx.Done():
 			}
 			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"username": "ada", "email": "ada@example.com"}}, nil
 		},
-		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated, for revisions to come
-			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "sampled"}}, nil //nolint:staticcheck // as above
+		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated for future revisions
+			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "sampled"}}, nil //nolint:staticcheck // deprecated for future revisions
 		},
 	})
 	if got := mustCall(t, s, "test_elicitation", map[string]any{"message": "Sure?"}); !strings.Contains(got, "accept") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 	if got := mustCall(t, s, "test_sampling", map[string]any{"prompt": "x"}); !strings.Contains(got, "sampled") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 }

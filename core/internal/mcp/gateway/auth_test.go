@@ -12,15 +12,15 @@ import (
 
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
 
-// answer is what a client gets.
-type answer struct {
+// httpResponse is an HTTP response.
+type httpResponse struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// message is the JSON of an answer, which may be an event.
-func (a *answer) message(t *testing.T) map[string]any {
+// message returns the JSON message of the response, which may be an event.
+func (a *httpResponse) message(t *testing.T) map[string]any {
 	t.Helper()
 	text := a.body
 	if i := strings.LastIndex(text, "data: {"); i >= 0 {
@@ -28,22 +28,24 @@ func (a *answer) message(t *testing.T) map[string]any {
 	}
 	var m map[string]any
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		t.Fatalf("%q: %v", a.body, err)
+		t.Fatalf("decode %q: %v", a.body, err)
 	}
 	return m
 }
 
-func (a *answer) errorCode(t *testing.T) int {
+// errorCode returns the code of the JSON-RPC error in the response.
+func (a *httpResponse) errorCode(t *testing.T) int {
 	t.Helper()
 	e, _ := a.message(t)["error"].(map[string]any)
 	code, _ := e["code"].(float64)
 	return int(code)
 }
 
-// request is one of a client's; headers are lines.
-func (r *rig) request(t *testing.T, method, path, token, body string, headers ...string) *answer {
+// request sends a request and returns the response. headers are lines of the form "Name:
+// value".
+func (e *env) request(t *testing.T, method, path, token, body string, headers ...string) *httpResponse {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, e.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,70 +70,71 @@ func (r *rig) request(t *testing.T, method, path, token, body string, headers ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &answer{resp.StatusCode, resp.Header, string(b)}
+	return &httpResponse{resp.StatusCode, resp.Header, string(b)}
 }
 
-// open starts a session and gives its id.
-func (r *rig) open(t *testing.T, path, token string) string {
+// open starts a session and returns its ID.
+func (e *env) open(t *testing.T, path, token string) string {
 	t.Helper()
-	a := r.request(t, "POST", path, token, initialize)
+	a := e.request(t, "POST", path, token, initialize)
 	id := a.header.Get(sessionHeader)
 	if a.status != http.StatusOK || id == "" {
-		t.Fatalf("%+v", a)
+		t.Fatalf("initialize: got %+v, want status 200 and a session ID", a)
 	}
 	return id
 }
 
 const everythingPath = "/mcp/everything/mcp"
 
-func newEverything(t *testing.T, change ...func(*Options)) *rig {
+// newEverythingEnv returns an environment with the conformance server of the Go SDK.
+func newEverythingEnv(t *testing.T, change ...func(*Options)) *env {
 	t.Helper()
 	server := mcptest.EverythingServer(t)
-	return newRig(t, map[string]func() (Child, error){"everything": func() (Child, error) { return startProgram(server) }}, change...)
+	return newEnv(t, map[string]func() (Conn, error){"everything": func() (Conn, error) { return startProgram(server) }}, change...)
 }
 
-func TestWhoMayCall(t *testing.T) {
+func TestAuthentication(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t)
+	r := newEverythingEnv(t)
 	for _, method := range []string{"POST", "GET", "DELETE", "PUT"} {
 		for _, token := range []string{"", "forged"} {
 			a := r.request(t, method, everythingPath+"/", token, initialize)
 			want := `Bearer resource_metadata="` + r.url + `/.well-known/oauth-protected-resource/mcp/everything/mcp/"`
 			if a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), want) {
-				t.Errorf("%s with %q: %d %q", method, token, a.status, a.header.Get("WWW-Authenticate"))
+				t.Errorf("%s with token %q: got %d, %q", method, token, a.status, a.header.Get("WWW-Authenticate"))
 			}
 		}
 	}
 	if a := r.request(t, "PUT", everythingPath, "ada", ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, POST, DELETE" {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusMethodNotAllowed)
 	}
 	if a := r.request(t, "POST", everythingPath, "viewer", initialize); a.status != http.StatusForbidden {
-		t.Errorf("a viewer: %+v", a)
+		t.Errorf("a viewer: got %+v, want status %d", a, http.StatusForbidden)
 	}
-	for path, token := range map[string]string{"/mcp/none/mcp": "ada", everythingPath: "stranger"} {
+	for path, token := range map[string]string{"/mcp/none/mcp": "ada", everythingPath: "outsider"} {
 		if a := r.request(t, "POST", path, token, initialize); a.status != http.StatusNotFound {
-			t.Errorf("%s for %s: %+v", path, token, a)
+			t.Errorf("%s for %s: got %+v, want status %d", path, token, a, http.StatusNotFound)
 		}
 	}
-	if n := r.alive("everything"); n != 0 {
-		t.Errorf("%d children for refused requests", n)
+	if n := r.openCount("everything"); n != 0 {
+		t.Errorf("got %d connections for rejected requests, want 0", n)
 	}
 }
 
 func TestMetadata(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t)
+	r := newEverythingEnv(t)
 	for _, path := range []string{everythingPath, everythingPath + "/", "/mcp/whatever/mcp"} {
 		a := r.request(t, "GET", metadataPath+path, "", "")
 		if a.status != http.StatusOK || a.message(t)["resource"] != r.url+path {
-			t.Errorf("%s: %+v", path, a)
+			t.Errorf("%s: got %+v, want status %d", path, a, http.StatusOK)
 		}
 	}
 }
 
-func TestForeignPages(t *testing.T) {
+func TestHostAndOriginChecks(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t, func(o *Options) {
+	r := newEverythingEnv(t, func(o *Options) {
 		o.PublicURL, o.Origins = "https://agents.example.com", []string{"https://app.example.com"}
 	})
 	for _, c := range []struct {
@@ -147,14 +150,14 @@ func TestForeignPages(t *testing.T) {
 		{"Origin: " + r.url, 200},
 	} {
 		if a := r.request(t, "POST", everythingPath, "ada", initialize, c.line); a.status != c.status {
-			t.Errorf("%s: %+v", c.line, a)
+			t.Errorf("%s: got %+v, want status %d", c.line, a, c.status)
 		}
 	}
 }
 
-func TestBadRequests(t *testing.T) {
+func TestInvalidRequests(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t, func(o *Options) { o.Limits.Body = 2000 })
+	r := newEverythingEnv(t, func(o *Options) { o.Limits.Body = 2000 })
 	session := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
 	for name, c := range map[string]struct {
 		body    string
@@ -162,49 +165,49 @@ func TestBadRequests(t *testing.T) {
 		status  int
 		code    int
 	}{
-		"no JSON":           {`{`, nil, 400, codeParse},
-		"two values":        {`{} {}`, nil, 400, codeParse},
-		"no message":        {`{"jsonrpc":"2.0"}`, nil, 400, codeInvalidRequest},
-		"null id":           {`{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, codeInvalidRequest},
-		"id is an object":   {`{"jsonrpc":"2.0","id":{},"method":"ping"}`, nil, 400, codeInvalidRequest},
-		"member twice":      {`{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}`, nil, 400, codeInvalidRequest},
-		"params are a list": {`{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, nil, 400, codeInvalidRequest},
-		"empty batch":       {`[]`, nil, 400, codeInvalidRequest},
-		"too long":          {`{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2000) + `"}`, nil, 413, codeServer},
-		"no such revision":  {`{"jsonrpc":"2.0","id":1,"method":"ping"}`, []string{"Mcp-Protocol-Version: 1999-01-01"}, 400, codeServer},
-		"of another type":   {`{}`, []string{"Content-Type: text/plain"}, 415, codeServer},
-		"no events wanted":  {`{}`, []string{"Accept: application/json"}, 406, codeServer},
+		"invalid JSON":          {`{`, nil, 400, codeParse},
+		"two values":            {`{} {}`, nil, 400, codeParse},
+		"neither method nor id": {`{"jsonrpc":"2.0"}`, nil, 400, codeInvalidRequest},
+		"null id":               {`{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, codeInvalidRequest},
+		"id is an object":       {`{"jsonrpc":"2.0","id":{},"method":"ping"}`, nil, 400, codeInvalidRequest},
+		"duplicate member":      {`{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}`, nil, 400, codeInvalidRequest},
+		"params is an array":    {`{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, nil, 400, codeInvalidRequest},
+		"empty batch":           {`[]`, nil, 400, codeInvalidRequest},
+		"body too large":        {`{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2000) + `"}`, nil, 413, codeServer},
+		"unknown revision":      {`{"jsonrpc":"2.0","id":1,"method":"ping"}`, []string{"Mcp-Protocol-Version: 1999-01-01"}, 400, codeServer},
+		"wrong content type":    {`{}`, []string{"Content-Type: text/plain"}, 415, codeServer},
+		"accepts no events":     {`{}`, []string{"Accept: application/json"}, 406, codeServer},
 	} {
 		a := r.request(t, "POST", everythingPath, "ada", c.body, append(c.headers, session)...)
 		if a.status != c.status || a.errorCode(t) != c.code {
-			t.Errorf("%s: %+v", name, a)
+			t.Errorf("%s: got %+v, want status %d", name, a, c.status)
 		}
 	}
 	if a := r.request(t, "POST", everythingPath, "ada", `{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != 400 {
-		t.Errorf("without a session: %+v", a)
+		t.Errorf("without a session: got %+v, want status %d", a, 400)
 	}
 	if a := r.request(t, "GET", everythingPath, "ada", "", session, "Accept: application/json"); a.status != 406 {
-		t.Errorf("GET without events: %+v", a)
+		t.Errorf("GET without events: got %+v, want status %d", a, 406)
 	}
 }
 
-func TestASessionIsItsUsers(t *testing.T) {
+func TestSessionBelongsToItsUser(t *testing.T) {
 	t.Parallel()
-	r := newEverything(t)
+	r := newEverythingEnv(t)
 	session := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
 	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 	for _, method := range []string{"POST", "GET", "DELETE"} {
 		if a := r.request(t, method, everythingPath, "bob", ping, session); a.status != http.StatusNotFound {
-			t.Errorf("%s by another user: %+v", method, a)
+			t.Errorf("%s by another user: got %+v, want status %d", method, a, http.StatusNotFound)
 		}
 	}
 	if a := r.request(t, "POST", everythingPath, "ada", ping, session); a.status != http.StatusOK {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusOK)
 	}
 	if a := r.request(t, "DELETE", everythingPath, "ada", "", session); a.status != http.StatusNoContent {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want status %d", a, http.StatusNoContent)
 	}
 	if a := r.request(t, "POST", everythingPath, "ada", ping, session); a.status != http.StatusNotFound {
-		t.Errorf("after its end: %+v", a)
+		t.Errorf("after its end: got %+v, want status %d", a, http.StatusNotFound)
 	}
 }

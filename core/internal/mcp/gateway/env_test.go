@@ -16,7 +16,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// program is a Child on the standard input and output of a program.
+// program is a Conn that uses the standard input and output of a program.
 type program struct {
 	cmd   *exec.Cmd
 	mu    sync.Mutex
@@ -85,60 +85,62 @@ func (p *program) Close() error {
 	return nil
 }
 
-// fakes are the neighbours of a gateway: servers by slug, and users by token.
+// fakes implements Servers and Auth. Servers are known by slug, and users by token.
 type fakes struct {
-	dial map[string]func() (Child, error)
+	dial map[string]func() (Conn, error)
 
 	mu sync.Mutex
-	// children counts those that are open.
-	children map[string]int
-	ended    map[string]bool // logins
+	// openConns is the number of open connections per server.
+	openConns map[string]int
+	// ended contains the logins that have ended.
+	ended map[string]bool
 }
 
 func (f *fakes) Find(_ context.Context, v core.Actor, slug string) (*core.MCPServer, error) {
-	if f.dial[slug] == nil || v.UserID == "user-stranger" {
+	if f.dial[slug] == nil || v.UserID == "user-outsider" {
 		return nil, core.NotFound("mcp server", slug)
 	}
 	return &core.MCPServer{ID: slug, Slug: slug, Version: 1}, nil
 }
 
-// counted is a child whose end is seen.
-type counted struct {
-	Child
+// countedConn is a Conn that calls end when it is closed.
+type countedConn struct {
+	Conn
 	once sync.Once
 	end  func()
 }
 
-func (c *counted) Close() error {
+func (c *countedConn) Close() error {
 	defer c.once.Do(c.end)
-	return c.Child.Close()
+	return c.Conn.Close()
 }
 
-func (f *fakes) Dial(_ context.Context, id string) (Child, error) {
-	child, err := f.dial[id]()
+func (f *fakes) Dial(_ context.Context, id string) (Conn, error) {
+	conn, err := f.dial[id]()
 	if err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.children[id]++
-	return &counted{Child: child, end: func() {
+	f.openConns[id]++
+	return &countedConn{Conn: conn, end: func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.children[id]--
+		f.openConns[id]--
 	}}, nil
 }
 
-func (f *fakes) alive(id string) int {
+// openCount returns the number of open connections to the server.
+func (f *fakes) openCount(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.children[id]
+	return f.openConns[id]
 }
 
 func (f *fakes) Verify(ctx context.Context, token string) (*core.Principal, error) {
 	role := core.RoleMember
 	switch token {
-	case "ada", "bob", "stranger":
+	case "ada", "bob", "outsider":
 	case "viewer":
 		role = core.RoleViewer
 	default:
@@ -159,16 +161,17 @@ func (f *fakes) Live(_ context.Context, loginID string) (*core.Principal, error)
 	return &core.Principal{LoginID: loginID}, nil
 }
 
-// rig is a gateway that serves on loopback.
-type rig struct {
+// env is a gateway with an HTTP server on the loopback interface.
+type env struct {
 	*fakes
 	gateway *Gateway
 	url     string
 }
 
-func newRig(t *testing.T, dial map[string]func() (Child, error), change ...func(*Options)) *rig {
+// newEnv starts a gateway. When the test ends, it checks that all connections are closed.
+func newEnv(t *testing.T, dial map[string]func() (Conn, error), change ...func(*Options)) *env {
 	t.Helper()
-	r := &rig{fakes: &fakes{dial: dial, children: map[string]int{}, ended: map[string]bool{}}}
+	r := &env{fakes: &fakes{dial: dial, openConns: map[string]int{}, ended: map[string]bool{}}}
 	o := Options{Servers: r.fakes, Auth: r.fakes, Logger: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&o)
@@ -182,9 +185,9 @@ func newRig(t *testing.T, dial map[string]func() (Child, error), change ...func(
 		r.gateway.Close()
 		deadline := time.Now().Add(10 * time.Second)
 		for id := range dial {
-			for r.alive(id) != 0 {
+			for r.openCount(id) != 0 {
 				if time.Now().After(deadline) {
-					t.Errorf("%d children of %s are left", r.alive(id), id)
+					t.Errorf("got %d open connections to %s, want 0", r.openCount(id), id)
 					break
 				}
 				time.Sleep(time.Millisecond)
@@ -194,12 +197,12 @@ func newRig(t *testing.T, dial map[string]func() (Child, error), change ...func(
 	return r
 }
 
-// withToken is a proxy that signs in for clients that can't.
-func (r *rig) withToken(t *testing.T, token string) string {
+// withToken returns the URL of a proxy that adds the access token, for clients that cannot.
+func (e *env) withToken(t *testing.T, token string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		req.Header.Set("Authorization", "Bearer "+token)
-		r.gateway.ServeHTTP(w, req)
+		e.gateway.ServeHTTP(w, req)
 	}))
 	t.Cleanup(func() {
 		server.CloseClientConnections()
