@@ -45,7 +45,7 @@ func fold(s string) string {
 	}, s)
 }
 
-// CreateUser implements core.UserStore. Emails are unique, and their case is ignored.
+// CreateUser implements core.UserStore. Emails are unique and compared case-insensitively.
 func (db *DB) CreateUser(ctx context.Context, u *core.User) error {
 	row := &userRow{
 		ID: u.ID, Username: u.Username, UsernameFold: fold(u.Username),

@@ -190,8 +190,8 @@ func tokensOf(m sdk.Message) int64 {
 	return n + tokens(bytes)
 }
 
-// fileTokens estimates the tokens of what the host puts in place of a file: its content in
-// a user's message, and only its name elsewhere.
+// fileTokens estimates the number of tokens that a file adds to a prompt. The host inserts the
+// content of a file in user messages, and only its name in other messages.
 func fileTokens(role sdk.Role, f *sdk.File) int64 {
 	switch {
 	case role == sdk.RoleAssistant || role == sdk.RoleTool:

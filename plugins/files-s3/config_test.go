@@ -57,7 +57,7 @@ func TestConfig(t *testing.T) {
 		{"no bucket", map[string]any{"bucket": nil}, "bucket", "is required"},
 		{"empty bucket", map[string]any{"bucket": ""}, "bucket", "3 to 63 letters"},
 		{"invalid bucket name", map[string]any{"bucket": "a/b"}, "bucket", "3 to 63 letters"},
-		{"unknown attribute", map[string]any{"buckets": "a"}, "buckets", "is not known here"},
+		{"unknown attribute", map[string]any{"buckets": "a"}, "buckets", "is not a known attribute"},
 		{"region is not a string", map[string]any{"region": 5}, "region", "string"},
 		{"empty endpoint", map[string]any{"endpoint": ""}, "endpoint", "has no host. Set it to the server's address, such as"},
 		{"unknown scheme", map[string]any{"endpoint": "s3://x"}, "endpoint", "must start with http:// or https://"},

@@ -40,9 +40,9 @@ func TestCallErrors(t *testing.T) {
 		{"a web page with status 400", reply(400, "text/html", "<html>"), "web page"},
 		{"text", reply(200, "text/plain", "hello"), "text/plain"},
 		{"no content", reply(202, "", ""), "202"},
-		{"invalid JSON", reply(200, "application/json", "{"), "no JSON"},
-		{"not an object", reply(200, "application/json", "42"), "no JSON object"},
-		{"empty body", reply(200, "application/json", ""), "no JSON"},
+		{"invalid JSON", reply(200, "application/json", "{"), "not valid JSON"},
+		{"not an object", reply(200, "application/json", "42"), "not a JSON object"},
+		{"empty body", reply(200, "application/json", ""), "not valid JSON"},
 		{"no answer to the call", reply(200, "application/json", `{"jsonrpc":"2.0","method":"n"}`), "without an answer"},
 		{"a stream without an answer", reply(200, "text/event-stream", ": hello\n\n"), "broke the connection"},
 		{"a stream of invalid events", reply(200, "text/event-stream", "data: {{{\n\nxyz\n\n"), "broke the connection"},
@@ -164,7 +164,7 @@ func TestConnectFails(t *testing.T) {
 		allow     []string
 		message   string
 	}{
-		{"closed port", "http://" + closedAddress + "/mcp?key=secret", []string{"127.0.0.1"}, closedAddress + " can't be reached: the connection was refused"},
+		{"closed port", "http://" + closedAddress + "/mcp?key=secret", []string{"127.0.0.1"}, closedAddress + " cannot be reached: the connection was refused"},
 		{"not allowed", up.URL, nil, "a loopback address"},
 		{"localhost is not allowed", strings.Replace(up.URL, "127.0.0.1", "localhost", 1), nil, "a loopback address"},
 		{"metadata", "http://169.254.169.254/", []string{"0.0.0.0/0"}, "a link-local address"},

@@ -156,7 +156,7 @@ func TestUnusualEvents(t *testing.T) {
 	s, c := connectToServer(t, nil)
 	padding := strings.Repeat("x", mcptransport.MaxMessage)
 	s.out <- "event: ping\ndata: {}\n\n: heartbeat\n\ndata: {{{\n\n"
-	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "no JSON") {
+	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "not valid JSON") {
 		t.Errorf("frame = %+v", f)
 	}
 	s.out <- `data: {"jsonrpc":"2.0","method":"notifications/big","params":"` + padding + "\"}\n\n"

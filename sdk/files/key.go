@@ -8,7 +8,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// maxKey is the maximum length of a key, and maxSegment that of a part between two slashes, in bytes.
+// maxKey is the maximum length of a key, and maxSegment the maximum length of a segment between
+// slashes, both in bytes.
 const (
 	maxKey     = 255
 	maxSegment = 80

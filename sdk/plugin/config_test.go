@@ -178,7 +178,7 @@ func TestDecode_errors(t *testing.T) {
 		"fraction":        {`{"base_url":"u","tries":1.5}`, []string{"tries: must be a whole number"}},
 		"quoted":          {`{"base_url":"u","tries":"5"}`, []string{"tries: must be a whole number"}},
 		"lists":           {`{"base_url":"u","models":"a","headers":["a"]}`, []string{"headers: must be a map of strings", "models: must be a list of strings"}},
-		"unknown":         {`{"base_url":"u","base_ulr":"v"}`, []string{"base_ulr: is not known here"}},
+		"unknown":         {`{"base_url":"u","base_ulr":"v"}`, []string{"base_ulr: is not a known attribute"}},
 		"inner":           {`{"base_url":"u","proxy":{},"route":[{"name":"r"},{"timeout":"x"}]}`, []string{"proxy: host: is required", "route: 1: name: is required", `route: 1: timeout: is not a duration. Write a number and its unit in quotes: "30s", "5m", "1h30m"`}},
 		"block as text":   {`{"base_url":"u","proxy":"p","route":{}}`, []string{"proxy: must be a block", "route: must be a list of blocks"}},
 		"not an object":   {`[]`, []string{"must be a block"}},

@@ -74,7 +74,7 @@ func (d *decoder) block(v reflect.Value, data json.RawMessage, path []string) {
 		d.field(v.Field(f.index), f, value, append(path, f.name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		d.fail(append(path, name), "is not known here", "")
+		d.fail(append(path, name), "is not a known attribute", "")
 	}
 }
 

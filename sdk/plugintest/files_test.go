@@ -96,7 +96,7 @@ func TestStart_failure(t *testing.T) {
 		words   string
 	}{
 		{"config", plugintest.Command{Path: binary, Config: map[string]any{"size": 0}}, "files", "Configure: size: is too small"},
-		{"unknown config", plugintest.Command{Path: binary, Config: map[string]any{"depth": 1}}, "files", "depth: is not known here"},
+		{"unknown config", plugintest.Command{Path: binary, Config: map[string]any{"depth": 1}}, "files", "depth: is not a known attribute"},
 		{"kind", plugintest.Command{Path: binary}, "llm", `kind is "files"`},
 		{"no binary", plugintest.Command{Path: binary + "-not"}, "files", "start: "},
 		{"no plugin", plugintest.Command{Path: "/bin/echo"}, "files", "start: "},

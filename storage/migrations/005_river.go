@@ -20,7 +20,7 @@ func river(version int) func(context.Context, bun.IDB) error {
 	return func(ctx context.Context, db bun.IDB) error {
 		in, ok := db.(interface{ Unwrap() *sql.Tx })
 		if !ok {
-			return fmt.Errorf("%T is no transaction", db)
+			return fmt.Errorf("cannot migrate River: %T is not a transaction", db)
 		}
 		var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(nil)
 		if db.Dialect().Name() == dialect.PG {

@@ -171,7 +171,7 @@ func (s *Server) Up() error {
 	for !s.answers() {
 		select {
 		case <-s.ended:
-			return fmt.Errorf("postgres has ended: %s", s.output)
+			return fmt.Errorf("postgres exited: %s", s.output)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {

@@ -59,7 +59,7 @@ func checkMCPServers(counts map[core.MCPStatus]int) error {
 func checkDisk(dir string) error {
 	free, ok := freeBytes(dir)
 	if ok && free < minFreeDisk {
-		return core.Unavailable("The disk of the data dir has only %d MiB free", free>>20)
+		return core.Unavailable("The disk of the data dir has only %d MiB free. Free disk space", free>>20)
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/agentarea/agentarea/core/internal/secrets"
 )
 
-// logUndecryptable logs the secrets that the server's keys cannot decrypt. It is no reason to stop: the
-// stored secrets stay unchanged, and what does not need them works.
+// logUndecryptable logs the secrets that the server's keys cannot decrypt. The server
+// starts anyway: the stored secrets stay unchanged, and only features that need them fail.
 func logUndecryptable(ctx context.Context, store core.EncryptedSecretStore, keyring *secrets.Keyring, logger *slog.Logger) error {
 	bad, err := secrets.FindUndecryptable(ctx, store, keyring)
 	if err == nil && len(bad.Names) > 0 {

@@ -21,9 +21,9 @@ type commands struct {
 	Plugins pluginsCommands `cmd:"" help:"Manage plugins."`
 	DB      dbCommands      `cmd:"" name:"db" help:"Manage the database."`
 	Users   usersCommands   `cmd:"" help:"Manage users."`
-	Health  healthCommand   `cmd:"" help:"Check the health of a running server. The exit code is 0, or 1 with the reason."`
+	Health  healthCommand   `cmd:"" help:"Check the health of a running server. Exits with 0 if the server is healthy. Otherwise prints the reason and exits with 1."`
 	Secrets secretsCommands `cmd:"" help:"Manage the encryption of secrets in the database."`
-	Backup  backupCommand   `cmd:"" help:"Write everything that the server keeps to one archive. The server may be running."`
+	Backup  backupCommand   `cmd:"" help:"Back up the database and the files to one archive. The server may be running."`
 	Restore restoreCommand  `cmd:"" help:"Fill an empty data dir and an empty database, SQLite or PostgreSQL, from an archive."`
 	Version versionCommand  `cmd:"" help:"Print the version."`
 }

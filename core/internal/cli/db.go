@@ -25,7 +25,7 @@ type dbCommands struct {
 // databaseFlags are the flags of a command that works on the database of a server. They are those of
 // serve.
 type databaseFlags struct {
-	DataDir     string `default:"data" env:"AGENTAREA_DATA_DIR" help:"The server's data dir. It has agentarea.db, unless --database-url is set." placeholder:"DIR"`
+	DataDir     string `default:"data" env:"AGENTAREA_DATA_DIR" help:"The server's data dir. It contains agentarea.db, unless --database-url is set." placeholder:"DIR"`
 	DatabaseURL string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database." placeholder:"URL" unset:"agentarea.db in the data dir"`
 }
 

@@ -12,7 +12,7 @@ import (
 type restoreCommand struct {
 	File string `arg:"" help:"An archive that agentarea backup wrote." placeholder:"FILE"`
 	databaseFlags
-	KeyFile    string `help:"A file with the server's secret keys, one a line. It becomes secret.key in the data dir." placeholder:"FILE"`
+	KeyFile    string `help:"A file with the server's secret keys, one per line. It becomes secret.key in the data dir." placeholder:"FILE"`
 	WithoutKey bool   `help:"Restore without the key that decrypts the secrets. They must be set again."`
 	DryRun     bool   `help:"Verify the archive and the target, and change nothing."`
 }

@@ -34,7 +34,7 @@ func ParseKeys(text string) ([][]byte, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("there is no key")
+		return nil, fmt.Errorf("no key is set")
 	}
 	return keys, nil
 }

@@ -13,10 +13,10 @@ import (
 // generated from the tags: help, default, unset (what applies without a value) and see (a page of docs/).
 type Settings struct {
 	Listen         string        `default:"localhost:8000" env:"AGENTAREA_LISTEN" help:"Address to listen on, host:port. Use 0.0.0.0:8000 to listen on all interfaces." placeholder:"ADDRESS"`
-	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If plugins.hcl does not exist, the server uses the built-in default and logs that. A file with another name must exist." placeholder:"FILE" see:"plugins.md"`
+	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If plugins.hcl does not exist, the server logs a message and uses the built-in default. A file with another name must exist." placeholder:"FILE" see:"plugins.md"`
 	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Folder for the database, the secret key and the plugins' data. Only one server at a time can use it." placeholder:"DIR"`
 	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database. Set a URL with a password in the environment, because ps shows flags." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
-	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL under which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
+	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of a user's files; 0 means no limit." placeholder:"SIZE"`
 	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of a user." placeholder:"N"`
@@ -30,11 +30,11 @@ type Settings struct {
 	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"Name of the first admin. Used only at the first start." placeholder:"NAME"`
 	WatchConfig    bool          `default:"true" negatable:"" env:"AGENTAREA_WATCH_CONFIG" help:"Reload plugins.hcl when the file changes. SIGHUP and POST /v1/plugins/reload always reload it." see:"plugins.md"`
 	LogLevel       string        `default:"info" enum:"debug,info,warn,error" env:"AGENTAREA_LOG_LEVEL" help:"Minimum level of log messages: ${enum}."`
-	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"Format of log messages: ${enum}. Both have one line for each message."`
+	LogFormat      string        `default:"text" enum:"text,json" env:"AGENTAREA_LOG_FORMAT" help:"Format of log messages: ${enum}. Both write one line per message."`
 
-	RateLimitPerMinute int        `default:"100" env:"AGENTAREA_RATE_LIMIT_PER_MINUTE" help:"Maximum number of requests per minute of a user, or of an IP address without a token; 0 means no limit." placeholder:"N"`
+	RateLimitPerMinute int        `default:"100" env:"AGENTAREA_RATE_LIMIT_PER_MINUTE" help:"Maximum number of requests per minute per user, or per IP address for requests without a token; 0 means no limit." placeholder:"N"`
 	RateLimitBurst     int        `default:"20" env:"AGENTAREA_RATE_LIMIT_BURST" help:"Maximum number of requests per second; 0 means no limit." placeholder:"N"`
-	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Limits per minute and per second of single roles, such as admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…" unset:"the limits above"`
+	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Limits per minute and per second for individual roles, such as admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…" unset:"the limits above"`
 	TrustedProxies     Networks   `env:"AGENTAREA_TRUSTED_PROXIES" help:"Comma-separated IP addresses and networks of proxies whose X-Forwarded-For header is trusted." placeholder:"NETWORK,…" unset:"none"`
 
 	// Secrets come only from the environment, because other users can read the command line.
@@ -50,7 +50,7 @@ type Secret string
 // String returns ***.
 func (Secret) String() string { return "***" }
 
-// GoString keeps %#v from printing it.
+// GoString returns ***, so that %#v does not print the secret.
 func (Secret) GoString() string { return "***" }
 
 // LogValue keeps slog from printing it.

@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
-// KeyFile is the name of the file in a data directory that holds the secret keys in hex, one a line:
+// KeyFile is the name of the file in a data directory that holds the secret keys in hex, one per line:
 // the current key first, then older keys, which decrypt what they once encrypted.
 const KeyFile = "secret.key"
 

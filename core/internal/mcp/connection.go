@@ -146,7 +146,7 @@ func publicMessage(err error) string {
 	var exit *mcptransport.Exit
 	switch {
 	case err == nil:
-		return "it exited"
+		return "no reason was reported"
 	case errors.As(err, &exit):
 		return exit.Error()
 	case errors.As(err, &public):

@@ -143,7 +143,7 @@ type Servers struct {
 
 var _ core.MCPServers = (*Servers)(nil)
 
-// New returns Servers. Begin starts them.
+// New returns a Servers. Call Begin to start the MCP servers.
 func New(o Options) *Servers {
 	o.Limits.defaults()
 	o.Times.defaults()

@@ -201,11 +201,11 @@ func argumentsOf(call sdk.ToolCall) (json.RawMessage, error) {
 		return json.RawMessage("{}"), nil
 	}
 	if len(call.Arguments) > mcptransport.MaxMessage/2 {
-		return nil, fmt.Errorf("they have %d bytes; the maximum is %d", len(call.Arguments), mcptransport.MaxMessage/2)
+		return nil, fmt.Errorf("the arguments have %d bytes; the maximum is %d", len(call.Arguments), mcptransport.MaxMessage/2)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(call.Arguments), &object); err != nil {
-		return nil, fmt.Errorf("they must be a JSON object: %w", err)
+		return nil, fmt.Errorf("the arguments must be a JSON object: %w", err)
 	}
 	if object == nil {
 		return json.RawMessage("{}"), nil

@@ -34,7 +34,7 @@ type Keyring struct {
 // returns an error if there is no key or if one is shorter than 32 bytes.
 func New(roots ...[]byte) (*Keyring, error) {
 	if len(roots) == 0 {
-		return nil, errors.New("there is no secret key")
+		return nil, errors.New("no secret key is set")
 	}
 	r := &Keyring{keys: map[KeyID]*key{}}
 	for _, root := range roots {

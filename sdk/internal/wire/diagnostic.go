@@ -52,7 +52,7 @@ func configErrorsOf(errs []error) []*sdk.ConfigError {
 	return all
 }
 
-// ToDiagnostics converts diagnostics to those of the SDK.
+// ToDiagnostics converts protobuf diagnostics to SDK diagnostics.
 func ToDiagnostics(list []*basev1.Diagnostic) []sdk.Diagnostic {
 	var ds []sdk.Diagnostic
 	for _, d := range list {

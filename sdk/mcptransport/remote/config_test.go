@@ -56,7 +56,7 @@ func TestCheckConfig(t *testing.T) {
 		{`{"url":""}`, []string{"url: must start with"}},
 		{`[]`, []string{": must be a block"}},
 		{`{"url":7}`, []string{"url: must be a string"}},
-		{`{"url":"https://example.com","command":"x"}`, []string{"command: is not known here"}},
+		{`{"url":"https://example.com","command":"x"}`, []string{"command: is not a known attribute"}},
 		{`{"url":"https://example.com","headers":{"X":1}}`, []string{"headers: must be a map of strings"}},
 		{`{"url":"example.com"}`, []string{"url: must start with"}},
 		{`{"url":"ftp://example.com"}`, []string{"url: must start with"}},
@@ -76,7 +76,7 @@ func TestCheckConfig(t *testing.T) {
 		{`{"url":"http://localhost/"}`, []string{"url: localhost resolves to a loopback address"}},
 		{`{"url":"http://[::ffff:169.254.169.254]/"}`, []string{"url: ::ffff:169.254.169.254 resolves to a link-local address"}},
 		{`{"url":"http://192.168.0.1/"}`, []string{"url: 192.168.0.1 resolves to a private address"}},
-		{`{"url":"x","headers":{"Host":"secret"},"more":1}`, []string{"more: is not known here"}},
+		{`{"url":"x","headers":{"Host":"secret"},"more":1}`, []string{"more: is not a known attribute"}},
 		{`{"url":"x","headers":{"Host":"secret"}}`, []string{"url: must start with", "headers.Host: is set by the transport"}},
 	}
 	for _, name := range []string{

@@ -58,29 +58,29 @@ func reason(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "can't be found: no such host"
+		return "cannot be found: no such host"
 	case errors.As(err, &dns):
-		return "can't be found: its name can't be resolved just now"
+		return "cannot be found: temporary DNS failure"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "can't be reached: the connection was refused"
+		return "cannot be reached: the connection was refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "broke the connection"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "can't be reached: there is no way to it"
+		return "cannot be reached: no route to host"
 	case errors.As(err, &unknown):
-		return "has a certificate of an authority that is not known here; an admin may add it by ca_file"
+		return "has a certificate signed by an unknown authority; an administrator can add the authority with ca_file"
 	case errors.As(err, &hostname):
 		return "has a certificate for another host"
 	case errors.As(err, &invalid):
 		return "has a certificate that is not valid: " + invalid.Error()
 	case errors.As(err, &verify):
-		return "has a certificate that can't be trusted"
+		return "has a certificate that is not trusted"
 	case errors.As(err, &alert), errors.As(err, &record):
-		return "can't be spoken to by TLS"
+		return "cannot be reached: the TLS handshake failed"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "can't be reached: it did not answer in time"
+		return "cannot be reached: it did not answer in time"
 	}
-	return "can't be reached: " + innermost(err)
+	return "cannot be reached: " + innermost(err)
 }
 
 // innermost returns the text of the innermost error, without addresses.
@@ -128,19 +128,19 @@ func (c *Client) StatusError(resp *http.Response) *sdk.Error {
 
 // WebPage returns the error for a response that is a web page.
 func (c *Client) WebPage() *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " answered with a web page: its URL is not that of an MCP server"}
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " answered with a web page: the URL is not the URL of an MCP server"}
 }
 
-// Unexpected returns the error for a response whose media type is not that of a message.
+// Unexpected returns the error for a response with an unexpected media type.
 func (c *Client) Unexpected(resp *http.Response) *sdk.Error {
 	if IsHTML(resp) {
 		return c.WebPage()
 	}
-	what := "without saying of what type"
+	what := "without a Content-Type"
 	if t := MediaType(resp); t != "" {
 		what = "with " + t
 	}
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("%s answered %d %s, which is no message of MCP", c.Host(), resp.StatusCode, what)}
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("%s answered with status %d %s, which is not an MCP message", c.Host(), resp.StatusCode, what)}
 }
 
 // Broke returns the error for a connection that ended early. The what describes when.

@@ -42,11 +42,11 @@ func Messages(data []byte) ([][]byte, error) {
 	if bytes.ContainsAny(data, "\r\n") {
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, data); err != nil {
-			return nil, errors.New("no JSON")
+			return nil, errors.New("not valid JSON")
 		}
 		data = compact.Bytes()
 	} else if !json.Valid(data) {
-		return nil, errors.New("no JSON")
+		return nil, errors.New("not valid JSON")
 	}
 	data = bytes.Trim(data, " \t")
 	switch data[0] {
@@ -66,7 +66,7 @@ func Messages(data []byte) ([][]byte, error) {
 		}
 		return messages, nil
 	}
-	return nil, errors.New("no JSON object")
+	return nil, errors.New("not a JSON object")
 }
 
 // WithID returns a copy of a response with another ID. Apart from the order of its members, the rest of

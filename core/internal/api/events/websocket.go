@@ -131,7 +131,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	req := api.RequestFrom(r.Context())
 	req.SetAction(action, "")
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		api.WriteError(w, r, core.Invalid("Upgrade", "This endpoint accepts only WebSocket connections: the header must be websocket"))
+		api.WriteError(w, r, core.Invalid("Upgrade", "This endpoint accepts only WebSocket connections: set the Upgrade header to websocket"))
 		return
 	}
 	if !s.allowedOrigin(r) {

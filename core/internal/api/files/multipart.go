@@ -200,7 +200,7 @@ func (f *form) Read(p []byte) (int, error) {
 	return n, f.err
 }
 
-// readRest reads what follows the file, and returns io.EOF if it is valid.
+// readRest reads the form after the file. It returns io.EOF if the rest is valid.
 func (f *form) readRest() error {
 	for {
 		if _, _, err := f.next(); err != nil && !errors.Is(err, io.EOF) {

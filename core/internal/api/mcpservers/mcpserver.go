@@ -25,7 +25,7 @@ const (
 type Store interface {
 	// MCPServer fails with NotFound if the actor may not see the server.
 	MCPServer(ctx context.Context, v core.Actor, id string) (*core.MCPServer, error)
-	// MCPServers returns a page of servers, newest first, and the number of all.
+	// MCPServers returns a page of servers, newest first, and the total number of servers.
 	MCPServers(ctx context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error)
 }
 
