@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -77,7 +78,8 @@ func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request) (*caller,
 		w.Header().Set("WWW-Authenticate", challenge)
 		writeError(w, nil, &rpcError{
 			Code:    codeServer,
-			Message: "Authentication required: send an access token or an API key as Authorization: Bearer", status: http.StatusUnauthorized,
+			Message: "Authentication required: send an access token or an API key as Authorization: Bearer",
+			status:  http.StatusUnauthorized,
 		})
 		return nil, false
 	}
@@ -100,7 +102,7 @@ func (g *Gateway) checkOrigin(r *http.Request) string {
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && addr != nil &&
 		isLoopback(hostname(addr.String())) && !isLoopback(host) &&
 		(g.public == nil || !strings.EqualFold(g.public.Hostname(), host)) {
-		return "Forbidden: the Host header matches neither this machine nor the public URL of the server"
+		return fmt.Sprintf("Forbidden: the Host header %q matches neither this machine nor the public URL of the server", r.Host)
 	}
 	origin := r.Header.Get("Origin")
 	if origin == "" || slices.Contains(g.origins, origin) {
@@ -112,7 +114,7 @@ func (g *Gateway) checkOrigin(r *http.Request) string {
 			g.public != nil && strings.EqualFold(u.Host, g.public.Host)) {
 		return ""
 	}
-	return "Forbidden: web pages of this Origin may not call the server"
+	return fmt.Sprintf("Forbidden: web pages of the origin %q may not call the server", origin)
 }
 
 // hostname returns the host without a port.

@@ -101,7 +101,8 @@ func TestAuthentication(t *testing.T) {
 			a := r.request(t, method, everythingPath+"/", token, initialize)
 			want := `Bearer resource_metadata="` + r.url + `/.well-known/oauth-protected-resource/mcp/everything/mcp/"`
 			if a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), want) {
-				t.Errorf("%s with token %q: got %d, %q", method, token, a.status, a.header.Get("WWW-Authenticate"))
+				t.Errorf("%s with token %q: got %d, %q, want 401 and the prefix %q",
+					method, token, a.status, a.header.Get("WWW-Authenticate"), want)
 			}
 		}
 	}
@@ -109,7 +110,7 @@ func TestAuthentication(t *testing.T) {
 		t.Errorf("got %+v, want status %d", a, http.StatusMethodNotAllowed)
 	}
 	if a := r.request(t, "POST", everythingPath, "viewer", initialize); a.status != http.StatusForbidden {
-		t.Errorf("a viewer: got %+v, want status %d", a, http.StatusForbidden)
+		t.Errorf("role viewer: got %+v, want status %d", a, http.StatusForbidden)
 	}
 	for path, token := range map[string]string{"/mcp/none/mcp": "ada", everythingPath: "outsider"} {
 		if a := r.request(t, "POST", path, token, initialize); a.status != http.StatusNotFound {
@@ -180,7 +181,7 @@ func TestInvalidRequests(t *testing.T) {
 	} {
 		a := r.request(t, "POST", everythingPath, "ada", c.body, append(c.headers, session)...)
 		if a.status != c.status || a.errorCode(t) != c.code {
-			t.Errorf("%s: got %+v, want status %d", name, a, c.status)
+			t.Errorf("%s: got %+v, want status %d and code %d", name, a, c.status, c.code)
 		}
 	}
 	if a := r.request(t, "POST", everythingPath, "ada", `{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != 400 {
@@ -208,6 +209,6 @@ func TestSessionBelongsToItsUser(t *testing.T) {
 		t.Errorf("got %+v, want status %d", a, http.StatusNoContent)
 	}
 	if a := r.request(t, "POST", everythingPath, "ada", ping, session); a.status != http.StatusNotFound {
-		t.Errorf("after its end: got %+v, want status %d", a, http.StatusNotFound)
+		t.Errorf("after DELETE: got %+v, want status %d", a, http.StatusNotFound)
 	}
 }

@@ -123,7 +123,7 @@ func TestForwardKeepsRawMessages(t *testing.T) {
 	}
 	server.reply(m, `"result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2`)
 	if got := wait(t, a); !strings.Contains(got.body, `data: {"jsonrpc":"2.0","id":"a\u0022b","result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2}`) {
-		t.Errorf("client got %s", got.body)
+		t.Errorf("client got %s, want the unchanged result", got.body)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestOpenCallsFailWhenServerExits(t *testing.T) {
 	_ = server.Close()
 	for _, c := range calls {
 		if a := wait(t, c); !strings.Contains(a.body, "The connection to the MCP server has closed: exit code 3") {
-			t.Errorf("got %+v", a)
+			t.Errorf("got %+v, want an error with exit code 3", a)
 		}
 	}
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
@@ -173,7 +173,7 @@ func TestCallTimeout(t *testing.T) {
 	slow := r.post(t, "ada", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}`, session)
 	m := server.next(t, "tools/call")
 	if a := wait(t, slow); a.errorCode(t) != codeTimeout || !strings.Contains(a.body, "sent no response to tools/call for 1s") {
-		t.Errorf("got %+v", a)
+		t.Errorf("got %+v, want the error code %d", a, codeTimeout)
 	}
 	if c := server.next(t, "notifications/cancelled"); string(get(c.params, "requestId")) != string(m.id) {
 		t.Errorf("got %s, want requestId %s", c.raw, m.id)
@@ -189,7 +189,7 @@ func TestCallTimeout(t *testing.T) {
 	}
 	server.reply(m, `"result":{"late":true}`)
 	if a := wait(t, busy); strings.Count(a.body, "notifications/progress") != 4 || !strings.Contains(a.body, `"late":true`) {
-		t.Errorf("got %+v", a)
+		t.Errorf("got %+v, want 4 progress notifications and the result", a)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 	server.reply(m, `"result":{"done":true}`)
 	a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: "+id)
 	if a.status != http.StatusOK || strings.Contains(a.body, `"progress":1`) || !strings.Contains(a.body, `"progress":2`) || !strings.Contains(a.body, `"done":true`) {
-		t.Errorf("after %s: %+v", id, a)
+		t.Errorf("resume after %s: got %+v, want the second progress notification and the result", id, a)
 	}
 	if a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: nonsense_1"); a.status != 400 {
 		t.Errorf("got %+v, want status %d", a, 400)
@@ -357,7 +357,7 @@ func TestClosedModernRequestIsCancelled(t *testing.T) {
 	m := server.next(t, methodListen)
 	server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id)
 	if line := <-lines; !strings.Contains(line, `"io.modelcontextprotocol/subscriptionId":4}`) {
-		t.Errorf("client got %s", line)
+		t.Errorf("client got %s, want subscription ID 4", line)
 	}
 	cancel()
 	<-done

@@ -47,14 +47,15 @@ func FuzzMessage(f *testing.F) {
 			}
 		}
 		if !same(m.id, want.ID) || m.method != want.Method || !same(m.params, want.Params) {
-			t.Fatalf("parse(%q): got id %q, method %q, params %q", data, m.id, m.method, m.params)
+			t.Fatalf("parse(%q): got id %q, method %q, params %q, want %q, %q, %q",
+				data, m.id, m.method, m.params, want.ID, want.Method, want.Params)
 		}
 		if m.id == nil {
 			return
 		}
 		other, err := parseCompact(m.withID([]byte(`"other"`)))
 		if err != nil || string(other.id) != `"other"` || other.method != m.method || !bytes.Equal(other.params, m.params) || !bytes.Equal(other.withID(m.id), m.raw) {
-			t.Errorf("withID on %q = %q (%v)", m.raw, m.withID([]byte(`"other"`)), err)
+			t.Errorf("withID on %q = %q (error %v), want only another id", m.raw, m.withID([]byte(`"other"`)), err)
 		}
 	})
 }
@@ -94,10 +95,10 @@ func FuzzReplace(f *testing.F) {
 		}
 		out := replace(raw, []byte(`"new"`), "a", "b")
 		if !json.Valid(out) {
-			t.Fatalf("replace(%q) = %q", raw, out)
+			t.Fatalf("replace(%q) = %q, want valid JSON", raw, out)
 		}
 		if now := get(out, "a", "b"); got != nil && string(now) != `"new"` || got == nil && !bytes.Equal(out, raw) {
-			t.Errorf("replace(%q) = %q", raw, out)
+			t.Errorf("replace(%q) = %q, want the new value at a.b", raw, out)
 		}
 	})
 }
@@ -110,7 +111,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if stream, next, ok := parseEventID(text); ok {
 			if next < 0 || stream == "" && text[0] != '_' {
-				t.Errorf("parseEventID(%q) = %q, %d", text, stream, next)
+				t.Errorf("parseEventID(%q) = %q, %d, want an error", text, stream, next)
 			}
 			again, n, ok := parseEventID(eventID(stream, next))
 			if !ok || again != stream || n != next {

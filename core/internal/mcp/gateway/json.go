@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 )
 
+// The errors of invalid messages.
 var (
 	errNotJSON   = errors.New("not valid JSON")
 	errNotObject = errors.New("not a JSON object")

@@ -139,7 +139,11 @@ func (g *Gateway) tryHandshake(
 	events, err := out.waitAll(ctx)
 	if err != nil {
 		s.close("initialize was not answered in time")
-		return nil, nil, &core.Error{Code: core.CodeUpstreamTimeout, Message: "The MCP server did not answer initialize in time", Err: err}
+		return nil, nil, &core.Error{
+			Code:    core.CodeUpstreamTimeout,
+			Message: "The MCP server did not answer initialize in time",
+			Err:     err,
+		}
 	}
 	if answer, err := parseCompact(events[len(events)-1]); err == nil {
 		s.version = stringValue(get(answer.result, "protocolVersion"))

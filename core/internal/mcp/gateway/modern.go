@@ -74,7 +74,8 @@ func (s *sharedUpstream) serve(ctx context.Context, w http.ResponseWriter, m *me
 		}
 	}
 	if !s.g.eventWriter(w).serve(ctx, out, -1) {
-		s.upstream.abandon(s.ctx, c, "the client closed the request") //nolint:contextcheck // the context of the request has ended
+		//nolint:contextcheck // the context of the request has ended
+		s.upstream.abandon(s.ctx, c, "the client closed the request")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -174,7 +175,7 @@ func checkVersion(w http.ResponseWriter, r *http.Request) bool {
 	}
 	writeError(w, nil, &rpcError{
 		Code: codeServer,
-		Message: "Unsupported protocol version: " + versionHeader +
+		Message: "Unsupported protocol version " + strconv.Quote(v) + ": " + versionHeader +
 			" must be one of " + strings.Join(legacyVersions, ", "),
 	})
 	return false

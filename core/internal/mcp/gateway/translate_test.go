@@ -113,19 +113,19 @@ func TestModernClientWithLegacyServer(t *testing.T) {
 		ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { progress.Add(1) },
 	})
 	if v := s.InitializeResult().ProtocolVersion; v != version202607 {
-		t.Errorf("got protocol version %s", v)
+		t.Errorf("got protocol version %s, want %s", v, version202607)
 	}
 	tools, err := s.ListTools(t.Context(), nil)
 	if err != nil || len(tools.Tools) < 5 {
 		t.Fatalf("got %+v, %v", tools, err)
 	}
 	if got := mustCall(t, s, "echo", map[string]any{"message": "hello"}); !strings.Contains(got, "hello") {
-		t.Errorf("got %q", got)
+		t.Errorf("echo: got %q, want hello", got)
 	}
 	params := &mcp.CallToolParams{Name: "trigger-long-running-operation", Arguments: map[string]any{"duration": 1, "steps": 3}}
 	params.SetProgressToken("p")
 	if res, err := s.CallTool(t.Context(), params); err != nil || res.IsError {
-		t.Errorf("got %+v, %v", res, err)
+		t.Errorf("got %+v, error %v, want a result", res, err)
 	}
 	if progress.Load() == 0 {
 		t.Error("got no progress notification")
@@ -138,7 +138,7 @@ func TestModernClientWithLegacyServer(t *testing.T) {
 		t.Fatalf("got %+v, %v", resources, err)
 	}
 	if res, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: resources.Resources[0].URI}); err != nil || len(res.Contents) == 0 {
-		t.Errorf("got %+v, %v", res, err)
+		t.Errorf("got %+v, error %v, want a result", res, err)
 	}
 }
 
@@ -157,10 +157,10 @@ func TestLegacyClientWithModernServer(t *testing.T) {
 	for range 2 { // the second client uses the remembered result
 		s := r.client(t, "new", "ada", "2025-06-18", nil)
 		if v := s.InitializeResult().ProtocolVersion; v >= version202607 {
-			t.Errorf("got protocol version %s", v)
+			t.Errorf("got protocol version %s, want a legacy version", v)
 		}
 		if got := mustCall(t, s, "greet", map[string]any{"name": "Ada"}); got != "Hi Ada" {
-			t.Errorf("got %q", got)
+			t.Errorf("greet: got %q, want %q", got, "Hi Ada")
 		}
 	}
 }
@@ -179,7 +179,7 @@ func TestLegacyAndModernClientsTogether(t *testing.T) {
 			for range 20 {
 				res, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "test_simple_text"})
 				if err != nil || textOf(res) == "" {
-					t.Errorf("got %+v, %v", res, err)
+					t.Errorf("got %+v, error %v, want a result", res, err)
 					return
 				}
 			}
@@ -210,9 +210,9 @@ func TestServerRequestPausesTimeout(t *testing.T) {
 		},
 	})
 	if got := mustCall(t, s, "test_elicitation", map[string]any{"message": "Sure?"}); !strings.Contains(got, "accept") {
-		t.Errorf("got %q", got)
+		t.Errorf("test_elicitation: got %q, want accept", got)
 	}
 	if got := mustCall(t, s, "test_sampling", map[string]any{"prompt": "x"}); !strings.Contains(got, "sampled") {
-		t.Errorf("got %q", got)
+		t.Errorf("test_sampling: got %q, want sampled", got)
 	}
 }
