@@ -103,7 +103,7 @@ func TestRemovedRoleEndsStreams(t *testing.T) {
 	}
 	within(t, time.Since(began), 5*time.Second, "the end of the streams")
 	f := admin.do("PATCH", "/v1/users/"+s.userID(admin), object{"role": "member"}).want(t, 409).failure(t)
-	if !strings.Contains(f.Message, "make another user an admin first") {
+	if !strings.Contains(f.Message, "Make another user an admin first") {
 		t.Errorf("got message %q for the last admin, want what to do", f.Message)
 	}
 }

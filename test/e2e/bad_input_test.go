@@ -19,7 +19,7 @@ func TestBadInput(t *testing.T) {
 		status             int
 		code, field, issue string
 	}{
-		{"bad JSON", "POST", agents, `{"name": "a",}`, 400, "VALIDATION_ERROR", "body", "line 1, column 14"},
+		{"bad JSON", "POST", agents, `{"name": "a",}`, 400, "VALIDATION_ERROR", "body", "Line 1, column 14"},
 		{"no JSON", "POST", agents, `name=a`, 400, "VALIDATION_ERROR", "body", "valid JSON"},
 		{"no body", "POST", agents, nil, 400, "VALIDATION_ERROR", "body", "required"},
 		{"no object", "POST", agents, `[1]`, 400, "VALIDATION_ERROR", "body", "object"},
@@ -29,7 +29,7 @@ func TestBadInput(t *testing.T) {
 		{"null", "POST", agents, `{"name":null,"type":"chat"}`, 400, "VALIDATION_ERROR", "name", "string"},
 		{"empty name", "POST", agents, `{"name":"  ","type":"chat"}`, 400, "VALIDATION_ERROR", "name", "Must not be empty"},
 		{"long name", "POST", agents, object{"name": strings.Repeat("a", 129), "type": "chat"}, 400, "VALIDATION_ERROR", "name", "at most 128"},
-		{"unknown agent type", "POST", agents, `{"name":"a","type":"chatt"}`, 400, "VALIDATION_ERROR", "type", "there are: chat"},
+		{"unknown agent type", "POST", agents, `{"name":"a","type":"chatt"}`, 400, "VALIDATION_ERROR", "type", "Agent types: chat"},
 		{"unknown model", "POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-99"}}`, 400, "VALIDATION_ERROR", "config.model", "echo/echo"},
 		{"disabled provider", "POST", agents, `{"name":"a","type":"chat","config":{"model":"openai/gpt-4"}}`, 400, "VALIDATION_ERROR", "config.model", "To enable llm/openai"},
 		{"no model", "POST", agents, `{"name":"a","type":"chat","config":{}}`, 400, "VALIDATION_ERROR", "config.model", "Field is required"},
@@ -47,9 +47,9 @@ func TestBadInput(t *testing.T) {
 		{"limit word", "GET", agents + "?limit=ten", nil, 400, "VALIDATION_ERROR", "limit", "Must be an integer"},
 		{"offset", "GET", agents + "?offset=-1", nil, 400, "VALIDATION_ERROR", "offset", "at least 0"},
 		{"status filter", "GET", agents + "?status=asleep", nil, 400, "VALIDATION_ERROR", "status", "active, inactive, error"},
-		{"before", "GET", chat + "/history?before=yesterday", nil, 400, "VALIDATION_ERROR", "before", "2025-01-31T12:00:00Z"},
+		{"before", "GET", chat + "/history?before=yesterday", nil, 400, "VALIDATION_ERROR", "before", "2026-11-30T12:00:00Z"},
 		{"empty message", "POST", chat, `{"message":""}`, 400, "VALIDATION_ERROR", "message", "Must not be empty"},
-		{"session", "POST", chat, `{"message":"a","session_id":"a b"}`, 400, "VALIDATION_ERROR", "session_id", "1 to 128 of"},
+		{"session", "POST", chat, `{"message":"a","session_id":"a b"}`, 400, "VALIDATION_ERROR", "session_id", "1 to 128 characters"},
 		{"stream", "POST", chat, `{"message":"a","stream":"yes"}`, 400, "VALIDATION_ERROR", "stream", "true or false"},
 		{"Last-Event-ID", "GET", "/v1/runs/" + run + "/events?after=x", nil, 400, "VALIDATION_ERROR", "after", "integer"},
 		{"email", "POST", "/v1/users/", `{"username":"x","email":"x","password":"a long password"}`, 400, "VALIDATION_ERROR", "email", "name@example.com"},

@@ -26,7 +26,7 @@ func TestFileLimits(t *testing.T) {
 			}
 		}
 	}
-	wantTooLarge(ann, 1<<20+1, "1048576 bytes a file")
+	wantTooLarge(ann, 1<<20+1, "1048576 bytes per file")
 	// An upload with a Content-Length is rejected before it is read.
 	r := ann.do("POST", "/v1/files/upload", strings.Repeat("a", 4<<20), "Content-Type: multipart/form-data; boundary=x")
 	if f := r.want(t, 413).failure(t); !strings.Contains(f.Message, "at most 1048576") {
@@ -34,7 +34,7 @@ func TestFileLimits(t *testing.T) {
 	}
 	first := ann.upload("a", mega)
 	ann.upload("b", mega)
-	wantTooLarge(ann, 600<<10, "2560000 bytes a user", "2097152")
+	wantTooLarge(ann, 600<<10, "2560000 bytes per user", "2097152")
 	bob.upload("his", mega) // other users' files do not count
 	ann.do("DELETE", "/v1/files/"+first.ID, nil).want(t, 204)
 	ann.upload("c", mega)
@@ -61,7 +61,7 @@ func TestFileLimits(t *testing.T) {
 		})
 	}
 	refused := bob.send(filePart("third", strings.NewReader("text"))).want(t, 429)
-	if f := refused.failure(t); f.Code != "RATE_LIMITED" || refused.header.Get("Retry-After") == "" || !strings.Contains(f.Message, "2 uploads") {
+	if f := refused.failure(t); f.Code != "RATE_LIMITED" || refused.header.Get("Retry-After") == "" || !strings.Contains(f.Message, "2 concurrent uploads") {
 		t.Errorf("got %v %s, want RATE_LIMITED with Retry-After", refused.header, refused.body)
 	}
 	ann.send(filePart("hers", strings.NewReader("text"))).want(t, 201)

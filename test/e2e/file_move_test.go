@@ -63,7 +63,7 @@ func TestMoveContinuesAfterKill(t *testing.T) {
 	s.wantObjectsKnown(folderTwo)
 	s.restart()
 	wantMoved(t, move, fmt.Sprintf("%d files", files), "moved from one to two")
-	if !strings.Contains(move.stderr.String(), "waiting to go on") {
+	if !strings.Contains(move.stderr.String(), "retrying") {
 		t.Errorf("the move does not report that it waits: %s", move.stderr)
 	}
 	load.down.Store(false)
@@ -96,7 +96,7 @@ func TestMoveFails(t *testing.T) {
 	}{
 		{"three", "two", []string{"three", "one, two"}},
 		{"one", "three", []string{"three", "one, two"}},
-		{"one", "one", []string{"another backend"}},
+		{"one", "one", []string{"Must differ"}},
 	} {
 		m := s.move(tt.from, tt.to)
 		if code := m.exitCode(t); code != 1 {

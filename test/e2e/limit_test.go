@@ -267,7 +267,7 @@ func TestLoginLimitByAddress(t *testing.T) {
 		t.Fatalf("%d of 33 sign-ins are limited, want 3", len(limited))
 	}
 	for _, r := range limited {
-		if f := r.failure(t); r.wantLimited(t) > time.Minute || !strings.Contains(f.Message, "sign-ins") {
+		if f := r.failure(t); r.wantLimited(t) > time.Minute || !strings.Contains(f.Message, "sign-in attempts") {
 			t.Errorf("got error %+v, want the limit of sign-ins", f)
 		}
 	}
