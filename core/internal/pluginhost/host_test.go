@@ -67,7 +67,7 @@ func TestStartReportsConfigErrors(t *testing.T) {
     limits = 1
   }
 }`,
-			`plugins.hcl:4,5-11: Unknown name "limits"; the config of badplugin takes refuse, secret, limit (did you mean limit?)`,
+			`plugins.hcl:4,5-11: Unknown name "limits"; the config of badplugin has the settings refuse, secret, limit (did you mean limit?)`,
 		},
 		{
 			"wrong type",
