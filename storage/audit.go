@@ -73,8 +73,11 @@ func (db *DB) Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry
 	var rows []auditRow
 	q := db.read.NewSelect().Model(&rows).Order("seq DESC")
 	for _, c := range []struct{ column, value string }{
-		{"user_id", f.UserID}, {"action", f.Action}, {"target", f.Target},
-		{"request_id", f.RequestID}, {"outcome", string(f.Outcome)},
+		{"user_id", f.UserID},
+		{"action", f.Action},
+		{"target", f.Target},
+		{"request_id", f.RequestID},
+		{"outcome", string(f.Outcome)},
 	} {
 		if c.value != "" {
 			q.Where("? = ?", bun.Ident("a."+c.column), c.value)

@@ -91,7 +91,7 @@ func TestUnknownField(t *testing.T) {
 	t.Parallel()
 	s := newThings(t, noError, nil)
 	for field, want := range map[string]string{
-		"nmae": `Unknown field "nmae". Did you mean "name"?`, "colour": `Unknown field "colour". Known fields: kind, name`,
+		"nam": `Unknown field "nam". Did you mean "name"?`, "colour": `Unknown field "colour". Known fields: kind, name`,
 	} {
 		f := s.Do(t, "ann", "PUT", "/things", `{"name":"a","`+field+`":1}`).Want(400).Failure()
 		if f.Details.Field != field || f.Details.Issue != want {
