@@ -70,8 +70,8 @@ func (a *API) Authenticate(ctx context.Context, token string) (*core.Principal, 
 	return a.auth.Verify(ctx, token)
 }
 
-// CheckCredential fails with Unauthorized once the credential of p has ended, or when its user has
-// another role than p. Long-lived connections call it from time to time.
+// CheckCredential fails with Unauthorized if the credential of p has ended, or if the role of its
+// user has changed. Long-lived connections call it from time to time.
 func (a *API) CheckCredential(ctx context.Context, p *core.Principal) error {
 	now, err := a.auth.Live(ctx, p.Credential())
 	if err == nil && now.User.Role != p.User.Role {

@@ -8,8 +8,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// secrets are the values of a config's env and headers, and its url if that has a query
-// or a password.
+// secrets has the secret values of a config: env, headers, and the url if it has a query or a
+// password.
 type secrets struct {
 	Env     map[string]string `json:"env,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`

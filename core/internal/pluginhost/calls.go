@@ -98,8 +98,8 @@ func (r *agentRunner) Run(ctx context.Context, run *agent.Run, handler agent.Han
 	return m, i.annotateCrash(ctx, err)
 }
 
-// provider is the provider of a model. It survives reloads: if its block was removed, it
-// becomes the provider that serves the model then.
+// provider is the provider of a model. It stays valid across reloads: if the provider's block is
+// removed, later calls use the provider that then serves the model.
 type provider struct {
 	host *Host
 	// requested is the model's name in the caller's request.
