@@ -12,8 +12,8 @@
 // and program are unchanged and starts new ones for the others. When all new ones
 // are ready, the pointer is swapped. Only then are the supervisors that are no
 // longer used retired: they accept no more calls and stop when their last call
-// has finished. The values that look-ups return find their plugin anew at each
-// call, so a call never fails because a plugin was retired.
+// has finished. A value that a look-up returns resolves its plugin at each call,
+// so a call never fails because a plugin was retired.
 package pluginhost
 
 import (
