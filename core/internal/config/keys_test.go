@@ -31,8 +31,8 @@ func TestParseKeys(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                       "there is no key",
-		" ,\n":                   "there is no key",
+		"":                       "no key is set",
+		" ,\n":                   "no key is set",
 		"hunter2":                "must be at least 32 bytes in hex or base64",
 		hexA + ",hunter2":        "key 2 of 2: must be",
 		hexA + " " + hexB:        "must be",

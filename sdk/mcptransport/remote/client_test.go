@@ -64,7 +64,7 @@ func TestDo_certificates(t *testing.T) {
 	}{
 		{trusting, s.URL, "hello"},
 		{trusting, other, "has a certificate for another host"},
-		{settings("127.0.0.1"), s.URL, "an admin may add it by ca_file"},
+		{settings("127.0.0.1"), s.URL, "an administrator can add the authority with ca_file"},
 		{settings("127.0.0.1"), plain, "HTTP request to an HTTPS server"},
 	}
 	for _, tt := range tests {
