@@ -102,7 +102,7 @@ func post(t *testing.T, url, body string) string {
 	return string(b)
 }
 
-func TestRefusesAsOpenAI(t *testing.T) {
+func TestRejectsAsOpenAI(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, body, code, message string

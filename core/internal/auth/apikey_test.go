@@ -181,7 +181,7 @@ func TestChangePassword(t *testing.T) {
 	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
-	// Whoever has a token can't try passwords without end.
+	// A client with a token cannot try an unlimited number of passwords.
 	for range 20 {
 		err = b.ChangePassword(t.Context(), p, "not the one", "another long one")
 	}

@@ -82,10 +82,10 @@ const maxSnapshots = 10
 
 // write writes the archive of a server that may be running. It takes a snapshot of the database first
 // and reads the contents of its files afterwards. An upload stores the content before the row, so the
-// content of every row in the snapshot existed. A deletion and a move remove the row before the
-// content: a content that is gone when write reads it belongs to a row that is gone or has another
-// content by then. So write takes another snapshot. A content that is missing again is missing on the
-// server, because its row still existed after its content did not.
+// content of every row in the snapshot existed. A deletion or a move changes the row before it deletes
+// the content. So if content is missing when write reads it, the row may have been deleted or changed
+// meanwhile, and write takes another snapshot. If the same content is still missing, it is missing on
+// the server, because its row still exists.
 func (w *writer) write(ctx context.Context) (*archive.Manifest, error) {
 	var before []string
 	for range maxSnapshots {

@@ -195,7 +195,7 @@ func TestUploadWithTheSameIDIsIdempotent(t *testing.T) {
 func TestUploadLimits(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t, func(o *Options) { o.Limits = Limits{FileSize: 5000, UserTotal: 8000} })
-	for _, size := range []int{5001, 100_000} { // in what is read ahead, and after
+	for _, size := range []int{5001, 100_000} { // within and after the first buffer
 		_, err := r.upload(strings.NewReader(pad(size)))
 		wantCode(t, err, core.CodePayloadTooLarge, "exceeds the limit of 5000 bytes per file")
 	}
@@ -309,7 +309,7 @@ func TestFailedBackendLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// What is reserved is due at once, so that a sweep gets all that is left.
+			// Reservations expire immediately, so that one sweep deletes all pending blobs.
 			r := newEnv(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond, Commit: 50 * time.Millisecond} })
 			r.local.put = c.put
 			_, err := r.upload(strings.NewReader(pad(100_000)))
@@ -359,7 +359,7 @@ func TestDownloadResumesAfterACrash(t *testing.T) {
 	if got := r.read(f); got != content {
 		t.Error("other bytes")
 	}
-	// One that crashes for ever is an error, and no endless loop.
+	// A backend that crashes on every read leads to an error, not to an endless loop.
 	r.local.get = func(context.Context, string, int64) (io.ReadCloser, error) { return nil, errCrashed }
 	_, err := io.ReadAll(r.Open(t.Context(), f))
 	wantCode(t, err, core.CodeUnavailable, "is not available")

@@ -167,7 +167,7 @@ func (r *env) until(t *testing.T, d *crashingStore, do func(*Files) error) {
 	_ = do(f)
 }
 
-func TestACrashLeavesAWholeFileOrNothing(t *testing.T) {
+func TestCrashLeavesCompleteFileOrNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		crashingStore
@@ -193,7 +193,7 @@ func TestACrashLeavesAWholeFileOrNothing(t *testing.T) {
 	}
 }
 
-func TestACrashInADeleteIsMadeGood(t *testing.T) {
+func TestCrashDuringDelete(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		crashingStore
@@ -204,7 +204,7 @@ func TestACrashInADeleteIsMadeGood(t *testing.T) {
 		r.until(t, &c.crashingStore, func(f *Files) error {
 			return errors.Join(f.Delete(t.Context(), r.ada, file.ID, 0), f.sweep(t.Context()))
 		})
-		// What a sweeper has claimed is another's when its claim is over.
+		// After a claim expires, another sweeper can claim the blob.
 		later := r.restart()
 		for _, o := range claimAll(t, r) {
 			if err := later.remove(t.Context(), o.Blob); err != nil {
@@ -226,7 +226,7 @@ func claimAll(t *testing.T, r *env) []core.PendingBlob {
 	return all
 }
 
-func TestASlowUploadIsNotSwept(t *testing.T) {
+func TestSlowUploadIsNotSwept(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	renewed := make(chan struct{})
@@ -241,7 +241,7 @@ func TestASlowUploadIsNotSwept(t *testing.T) {
 	}
 }
 
-// renewing tells of the first renewal.
+// renewing is a store that signals the first renewal of a reservation.
 type renewing struct {
 	core.FileStore
 	renewed chan struct{}
@@ -257,7 +257,7 @@ func (s *renewing) RenewBlob(ctx context.Context, b core.Blob, sweepAt time.Time
 	return err
 }
 
-func TestAnUploadThatWasSweptIsNotKept(t *testing.T) {
+func TestSweptUploadFails(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond} })
 	r.local.put = func(context.Context, string, *[]byte) error { return r.sweep(t.Context()) }

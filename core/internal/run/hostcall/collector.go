@@ -11,8 +11,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// maxAnswer is the most bytes of one answer, so that a misbehaving provider cannot exhaust
-// the memory.
+// maxAnswer is the maximum size of one answer in bytes, so that a misbehaving provider cannot
+// exhaust the memory.
 const maxAnswer = 8 << 20
 
 // collector receives the chunks of an answer. It forwards the text and assembles the
