@@ -44,7 +44,7 @@ type Options struct {
 // appears under its name only when it is complete.
 func Create(ctx context.Context, o Options) (m *archive.Manifest, err error) {
 	if _, err := os.Stat(o.DataDir); err != nil {
-		return nil, fmt.Errorf("the data dir: %w (name the server's with --data-dir)", err)
+		return nil, fmt.Errorf("open the data dir: %w (name the server's data dir with --data-dir)", err)
 	}
 	err = storage.With(ctx, o.DatabaseURL, storage.Options{Existing: true}, func(db *storage.DB) error {
 		out, err := archive.Create(o.File)

@@ -190,7 +190,7 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 		}
 	}
 	wantDecryptable(t, db, 7, 13, newerKey)
-	if keys := rotate("13 secrets rewrapped with the current key, 7 had it already", "--keep-old"); len(keys) != 2 {
+	if keys := rotate("13 secrets rewrapped with the current key, 7 already used it", "--keep-old"); len(keys) != 2 {
 		t.Errorf("the file has %d keys", len(keys))
 	}
 	if keys := rotate("removed the old key"); len(keys) != 1 || keys[0] != hex.EncodeToString(newerKey) {
@@ -201,7 +201,7 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 		t.Errorf("temporary files %q are left", left)
 	}
 	// A complete rotation generates a new key.
-	keys := rotate("20 secrets rewrapped with the current key, 0 had it already")
+	keys := rotate("20 secrets rewrapped with the current key, 0 already used it")
 	if len(keys) != 1 || keys[0] == hex.EncodeToString(newerKey) {
 		t.Errorf("the file has %d keys", len(keys))
 	}
@@ -241,7 +241,7 @@ func TestSecretsRotate_damagedSecret(t *testing.T) {
 	}
 	code, _, errs := command(t, "secrets", "rotate", "--data-dir="+dir)
 	text, err := os.ReadFile(filepath.Join(dir, datadir.KeyFile))
-	if err != nil || code != 1 || !strings.Contains(errs, "the old key stays in the file: 1 secret cannot be decrypted") || len(strings.Fields(string(text))) != 2 {
+	if err != nil || code != 1 || !strings.Contains(errs, "1 secret cannot be decrypted") || len(strings.Fields(string(text))) != 2 {
 		t.Errorf("exit code %d, stderr %q, error %v, want 1 and both keys in the file", code, errs, err)
 	}
 }

@@ -29,7 +29,7 @@ type Writer struct {
 // Create starts an archive that only its owner can read. It returns an error if path exists.
 func Create(path string) (*Writer, error) {
 	if _, err := os.Lstat(path); err == nil {
-		return nil, fmt.Errorf("%s exists already: choose another name, or remove that file", path)
+		return nil, fmt.Errorf("%s already exists: choose another name or remove the file", path)
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part") // mode 0600
 	if err != nil {
