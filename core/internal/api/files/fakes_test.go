@@ -122,7 +122,7 @@ func (m *backend) File(_ context.Context, v core.Actor, id string) (*core.File, 
 func (m *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
 	var found []*core.File
 	for id := range m.files {
-		got, err := w.File(ctx, v, id)
+		got, err := m.File(ctx, v, id)
 		if err == nil && strings.Contains(strings.ToLower(got.Name), strings.ToLower(f.Name)) &&
 			strings.HasPrefix(got.ContentType, strings.TrimSuffix(f.ContentType, "*")) {
 			found = append(found, got)
@@ -133,7 +133,7 @@ func (m *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([
 }
 
 func (m *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
-	have, err := w.File(ctx, v, f.ID)
+	have, err := m.File(ctx, v, f.ID)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (m *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) er
 }
 
 func (m *backend) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
-	have, err := w.File(ctx, v, id)
+	have, err := m.File(ctx, v, id)
 	if err != nil {
 		return err
 	}
