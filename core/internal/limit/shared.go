@@ -97,7 +97,7 @@ func (s *Shared) call(ctx context.Context, do func(context.Context) error) bool 
 	err := do(ctx)
 	if err == nil {
 		if s.retryAt.Swap(0) != 0 {
-			s.logger.InfoContext(ctx, "sharing rate limits with the other servers again")
+			s.logger.InfoContext(ctx, "counting requests in the database again")
 		}
 		return true
 	}

@@ -86,7 +86,9 @@ func (m *backend) add(id, owner, name string, b []byte) *core.File {
 	return f
 }
 
-func (m *backend) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
+func (m *backend) Upload(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload,
+) (*core.File, error) {
 	b, err := m.receive(ctx, u)
 	if err != nil {
 		return nil, err
@@ -95,6 +97,7 @@ func (m *backend) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*co
 	defer m.mu.Unlock()
 	f := m.add(core.NewID("file"), v.UserID, u.Name, b)
 	f.Metadata = u.Metadata
+	audit.Claim()
 	c := *f
 	return &c, nil
 }
@@ -132,7 +135,7 @@ func (m *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([
 	return apitest.Page(found, f.Page), len(found), nil
 }
 
-func (m *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
+func (m *backend) UpdateFile(ctx context.Context, audit *core.AuditRecord, v core.Actor, f *core.File) error {
 	have, err := m.File(ctx, v, f.ID)
 	if err != nil {
 		return err
@@ -150,10 +153,11 @@ func (m *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) er
 	c := *f
 	c.Version++
 	m.files[f.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (m *backend) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
+func (m *backend) Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
 	have, err := m.File(ctx, v, id)
 	if err != nil {
 		return err
@@ -164,6 +168,7 @@ func (m *backend) Delete(ctx context.Context, v core.Actor, id string, version i
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.files, id)
+	audit.Claim()
 	return nil
 }
 
@@ -179,7 +184,9 @@ func (m *backend) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
 	return content{bytes.NewReader(m.bytes[f.ID])}
 }
 
-func (m *backend) Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error {
+func (m *backend) Move(
+	ctx context.Context, _ *core.AuditRecord, from, to string, report func(core.MoveProgress),
+) error {
 	return m.move(ctx, from, to, report)
 }
 

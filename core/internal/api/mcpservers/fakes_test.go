@@ -155,7 +155,7 @@ func (r *registry) check(v core.Actor, s *core.MCPServer) error {
 	return err
 }
 
-func (r *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.check(v, s); err != nil {
@@ -163,13 +163,14 @@ func (r *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) er
 	}
 	c := *s
 	r.servers[s.ID] = &c
+	audit.Claim()
 	if s.ShouldRun() {
 		r.states[s.ID] = core.MCPState{Status: core.MCPStarting}
 	}
 	return nil
 }
 
-func (r *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.races > 0 {
@@ -185,20 +186,22 @@ func (r *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) er
 	c := *s
 	c.Version++
 	r.servers[s.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (r *registry) Delete(_ context.Context, v core.Actor, id string, version int64) error {
+func (r *registry) Delete(_ context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, err := r.mayChange(v, id, version); err != nil {
 		return err
 	}
 	delete(r.servers, id)
+	audit.Claim()
 	return nil
 }
 
-func (r *registry) want(v core.Actor, id string, wanted bool, status core.MCPStatus) error {
+func (r *registry) want(audit *core.AuditRecord, v core.Actor, id string, wanted bool, status core.MCPStatus) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.mayChange(v, id, 0)
@@ -208,19 +211,20 @@ func (r *registry) want(v core.Actor, id string, wanted bool, status core.MCPSta
 	s.DesiredState = core.DesiredMCPState(wanted)
 	r.servers[id] = s
 	r.states[id] = core.MCPState{Status: status}
+	audit.Claim()
 	return nil
 }
 
-func (r *registry) Start(_ context.Context, v core.Actor, id string) error {
-	return r.want(v, id, true, core.MCPStarting)
+func (r *registry) Start(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return r.want(audit, v, id, true, core.MCPStarting)
 }
 
-func (r *registry) Stop(_ context.Context, v core.Actor, id string) error {
-	return r.want(v, id, false, core.MCPStopping)
+func (r *registry) Stop(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return r.want(audit, v, id, false, core.MCPStopping)
 }
 
-func (r *registry) Restart(_ context.Context, v core.Actor, id string) error {
-	return r.want(v, id, true, core.MCPStarting)
+func (r *registry) Restart(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return r.want(audit, v, id, true, core.MCPStarting)
 }
 
 func (r *registry) State(id string) core.MCPState {
