@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -111,7 +112,7 @@ func TestConn_messages(t *testing.T) {
 	t.Parallel()
 	c, far := newRig(t).connect(t)
 	if c.Info() != (mcptransport.Info{PID: 42, Sandbox: "namespace"}) {
-		t.Errorf("%+v", c.Info())
+		t.Errorf("Info() = %+v, want PID 42 and sandbox namespace", c.Info())
 	}
 	far.frames <- mcptransport.Frame{Stderr: "a line \xff"}
 	large := append(append([]byte(`{"jsonrpc":"2.0","id":1,"result":"`), bytes.Repeat([]byte("x"), 8<<20)...), `"}`...)
@@ -119,10 +120,10 @@ func TestConn_messages(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f, err := c.Receive(t.Context()); err != nil || f.Message != nil || f.Stderr != "a line \uFFFD" {
-		t.Errorf("%+v %v", f, err)
+		t.Errorf("Receive() = %+v, %v, want the stderr line", f, err)
 	}
 	if f, err := c.Receive(t.Context()); err != nil || !bytes.Equal(f.Message, large) {
-		t.Errorf("%d bytes, %v", len(f.Message), err)
+		t.Errorf("Receive() = %d bytes, %v, want the message of %d bytes", len(f.Message), err, len(large))
 	}
 	var e *sdk.Error
 	if err := c.Send(t.Context(), make([]byte, mcptransport.MaxMessage+1)); !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest {
@@ -161,7 +162,7 @@ func TestConn_concurrentSends(t *testing.T) {
 func TestConn_Close(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.echo.stuck = true // what is under way does not keep it from closing
+	r.echo.stuck = true // a blocked Send does not prevent Close
 	c, far := r.connect(t)
 	go func() { _ = c.Send(t.Context(), []byte(`{}`)) }()
 	_ = c.Close()
@@ -170,7 +171,7 @@ func TestConn_Close(t *testing.T) {
 	for range 2 {
 		var e *mcptransport.Exit
 		if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != 7 || e.Error() != "closed" {
-			t.Errorf("%v", err)
+			t.Errorf("Receive after the end: got error %v, want exit code 7", err)
 		}
 	}
 	var e *sdk.Error
@@ -185,7 +186,7 @@ func TestConn_serverExits(t *testing.T) {
 	_ = far.Close()
 	var e *mcptransport.Exit
 	if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != 7 {
-		t.Errorf("%v", err)
+		t.Errorf("Receive: got error %v, want exit code 7", err)
 	}
 }
 
@@ -196,9 +197,9 @@ func TestConn_pluginExits(t *testing.T) {
 	go r.server.Stop()
 	var e *mcptransport.Exit
 	if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != -1 {
-		t.Errorf("%v", err)
+		t.Errorf("Receive from a stopped plugin: got error %v, want exit code -1", err)
 	}
-	<-far.closed // the end of the stream is that of the connection
+	<-far.closed // the connection ends with the stream
 }
 
 func TestConnect_error(t *testing.T) {
@@ -206,12 +207,12 @@ func TestConnect_error(t *testing.T) {
 	r := newRig(t)
 	var e *sdk.Error
 	if _, err := r.Connect(t.Context(), mcptransport.Open{Slug: "down"}); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable || e.Message != "nobody there" {
-		t.Errorf("%v", err)
+		t.Errorf("Connect: got error %v, want code %s", err, sdk.CodeUnavailable)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := r.Connect(ctx, mcptransport.Open{Slug: "slow"}); !errors.As(err, &e) || e.Code != sdk.CodeTimeout {
-		t.Errorf("%v", err)
+		t.Errorf("Connect after its deadline: got error %v, want code %s", err, sdk.CodeTimeout)
 	}
 }
 
@@ -223,6 +224,84 @@ func TestClient_CheckConfig(t *testing.T) {
 	}
 	err := r.CheckConfig(t.Context(), json.RawMessage(`{}`))
 	if err == nil || err.Error() != "command: Missing. write one\nargs: 2: Must be text" {
-		t.Errorf("%v", err)
+		t.Errorf("CheckConfig: got error %v, want two diagnostics", err)
+	}
+}
+
+// faultyConn is an echoConn of which one method panics.
+type faultyConn struct {
+	*echoConn
+	method string
+}
+
+func (c *faultyConn) Send(ctx context.Context, message []byte) error {
+	if c.method == "Send" {
+		panic("secret")
+	}
+	return c.echoConn.Send(ctx, message)
+}
+
+func (c *faultyConn) Receive(ctx context.Context) (mcptransport.Frame, error) {
+	if c.method == "Receive" {
+		panic("secret")
+	}
+	return c.echoConn.Receive(ctx)
+}
+
+func (c *faultyConn) Close() error {
+	if c.method == "Close" {
+		panic("secret")
+	}
+	return c.echoConn.Close()
+}
+
+// faulty is a transport whose connections to the server "x" panic in the method x.
+type faulty struct{ *echo }
+
+func (f faulty) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
+	c, err := f.echo.Connect(ctx, o)
+	if err != nil || o.Slug == "echo" {
+		return c, err
+	}
+	return &faultyConn{c.(*echoConn), o.Slug}, nil
+}
+
+// A panic ends one connection. The process and its other connections go on.
+func TestConn_panic(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"Send", "Receive", "Close"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			e := &echo{conns: make(chan *echoConn, 100)}
+			cc, _ := loopback.Serve(t, func(s *grpc.Server) { mcptransport.Register(s, faulty{e}) })
+			r := &rig{Client: mcptransport.NewClient(cc), echo: e}
+			other, _ := r.connect(t)
+			c, err := r.Connect(t.Context(), mcptransport.Open{Slug: method})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if method == "Send" {
+				if err := c.Send(t.Context(), []byte("1")); err != nil {
+					t.Errorf("Send = %v", err)
+				}
+			}
+			if method == "Close" {
+				_ = c.Close()
+			}
+			_, err = c.Receive(t.Context())
+			exit, ok := errors.AsType[*mcptransport.Exit](err)
+			if !ok || strings.Contains(exit.Message, "secret") {
+				t.Errorf("Receive = %v, want an Exit without the value of the panic", err)
+			}
+			if method != "Close" && !strings.Contains(exit.Message, "the plugin panicked") {
+				t.Errorf("Receive = %v, want a message that the plugin panicked", err)
+			}
+			if err := other.Send(t.Context(), []byte("2")); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := other.Receive(t.Context()); err != nil || string(f.Message) != "2" {
+				t.Errorf("Receive of another connection = %s, %v, want 2", f.Message, err)
+			}
+		})
 	}
 }

@@ -49,6 +49,7 @@ func TestBadInput(t *testing.T) {
 		"part of a token":      {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","max_tokens":1.5}}`, "", 400, "config.max_tokens", "Must be an integer"},
 		"bad item":             {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","stop":["a",1]}}`, "", 400, "config.stop.1", "Must be a string"},
 		"unknown config field": {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","temprature":1}}`, "", 400, "config.temprature", `Unknown field "temprature". Did you mean "temperature"?`},
+		"huge exponent":        {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","tools":[1e-999999,1e-999998]}}`, "", 400, "config.tools[0]", "exponent from -308 to 308"},
 		"type is down":         {"POST", agents, `{"name":"a","type":"down"}`, "", 503, "", ""},
 		"type has no schema":   {"POST", agents, `{"name":"a","type":"odd"}`, "", 503, "", ""},
 		"NUL in a name":        {"POST", agents, `{"name":"a\u0000b","type":"chat"}`, "", 400, "name", "NUL"},

@@ -75,7 +75,7 @@ func (c *completer) complete(
 	return result, err
 }
 
-// askProvider asks the provider of the model. It retries when the provider's process dies
+// askProvider asks the provider of the model. It retries when the provider's process crashes
 // before it has sent anything. modelID is the ID of the model in GET /v1/models.
 func (c *completer) askProvider(
 	ctx context.Context, req *agent.Completion,
@@ -101,10 +101,17 @@ func (c *completer) askProvider(
 		}
 		collector := &collector{output: c.output, req: req}
 		finish, err := provider.Chat(ctx, c.request(req, name, messages), collector)
+		if err == nil {
+			answer, err = collector.answer(finish)
+		}
 		switch {
 		case err == nil:
-			c.metrics.Completion(label, name, time.Since(start), c.firstChunk(collector, start), finish.Usage, "")
-			return collector.answer(finish), label + "/" + name, nil
+			if answer.Usage != finish.Usage {
+				c.logger.WarnContext(ctx, "provider reported an impossible usage", "provider", label, "model", name,
+					"reported", finish.Usage, "stored", answer.Usage)
+			}
+			c.metrics.Completion(label, name, time.Since(start), c.firstChunk(collector, start), answer.Usage, "")
+			return answer, label + "/" + name, nil
 		case isCrash(err) && !collector.received && crashes < maxCrashRetries && ctx.Err() == nil:
 			c.logger.WarnContext(ctx, "retrying completion after provider crash", "provider", label, "error", err)
 			c.metrics.CompletionRetried(label)
