@@ -262,7 +262,7 @@ func TestCancel_fromAnotherServerOnPostgres(t *testing.T) {
 	other := env.start(func(o *run.Options) { o.Runs, o.Times.Renew = there, time.Hour })
 	r := mine.mustTurn("s1", "hi")
 	mine.watchUntil(r, "token Hel")
-	if _, err := other.Cancel(t.Context(), env.actor, r.ID); err != nil {
+	if _, err := other.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, mine.watch(r), "start\ntoken Hel\nend cancelled 0")
