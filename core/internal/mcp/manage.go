@@ -11,12 +11,12 @@ import (
 var systemActor = core.Actor{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
-func (s *Servers) Create(ctx context.Context, actor core.Actor, m *core.MCPServer) error {
-	return s.save(ctx, actor, m, secrets{}, s.Store.CreateMCPServer)
+func (s *Servers) Create(ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig) error {
+	return s.save(ctx, actor, m, config, core.MCPSecrets{}, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
-func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServer) error {
+func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig) error {
 	stored, err := s.Store.MCPServer(ctx, actor, m.ID)
 	if err != nil {
 		return err
@@ -31,26 +31,34 @@ func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServe
 	if err != nil {
 		// The update may replace all values. A masked value then fails as missing.
 		s.Logger.WarnContext(ctx, "decrypting MCP server secrets failed", "server_id", m.ID, "error", err)
-		old = secrets{}
+		old = core.MCPSecrets{}
 	}
-	return s.save(ctx, actor, m, old, s.Store.UpdateMCPServer)
+	return s.save(ctx, actor, m, config, old, s.Store.UpdateMCPServer)
 }
 
-// save validates a server, stores it and applies it. If it fails, m is unchanged, so that
-// the caller can try again.
+// save validates a server, stores it and applies it. Masked values of the config keep their values
+// in old. If save fails, m is unchanged, so that the caller can try again.
 func (s *Servers) save(
-	ctx context.Context, actor core.Actor, m *core.MCPServer, old secrets,
+	ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig, old core.MCPSecrets,
 	store func(context.Context, core.Actor, *core.MCPServer, bool) error,
 ) error {
-	config, encrypted := m.Config, m.Secrets
-	process, err := s.prepare(ctx, actor, m, old)
-	if err == nil {
-		err = store(ctx, actor, m, process)
-	}
+	config, err := config.Merge(old)
 	if err != nil {
-		m.Config, m.Secrets = config, encrypted
 		return err
 	}
+	process, err := s.check(ctx, actor, m, config)
+	if err != nil {
+		return err
+	}
+	saved := *m
+	saved.Config = config.Masked().JSON()
+	if saved.Secrets, err = s.encryptSecrets(m.ID, config.Secrets); err != nil {
+		return err
+	}
+	if err := store(ctx, actor, &saved, process); err != nil {
+		return err
+	}
+	*m = saved
 	// The log must name the user before the server runs the command.
 	s.Logger.InfoContext(ctx, "stored MCP server", "server_id", m.ID, "slug", m.Slug, "user_id", actor.UserID,
 		"transport", m.Transport, "process", process, "config", string(m.Config))

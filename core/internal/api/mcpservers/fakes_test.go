@@ -1,6 +1,7 @@
 package mcpservers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"iter"
@@ -44,7 +45,7 @@ func newEnv(t *testing.T, change ...envOption) *testEnv {
 type registry struct {
 	mu      sync.Mutex
 	servers map[string]*core.MCPServer
-	secrets map[string]map[string]string
+	secrets map[string]core.MCPSecrets
 	states  map[string]core.MCPState
 	tools   []core.MCPTool
 	lines   []core.MCPLogLine
@@ -59,7 +60,7 @@ type registry struct {
 
 func newRegistry() *registry {
 	return &registry{
-		servers: map[string]*core.MCPServer{}, secrets: map[string]map[string]string{}, states: map[string]core.MCPState{},
+		servers: map[string]*core.MCPServer{}, secrets: map[string]core.MCPSecrets{}, states: map[string]core.MCPState{},
 		more: make(chan core.MCPLogLine), deleted: make(chan struct{}),
 	}
 }
@@ -74,7 +75,7 @@ func (w *registry) add(id, owner string, change ...func(*core.MCPServer)) {
 		c(s)
 	}
 	w.servers[id] = s
-	w.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
+	w.secrets[id] = core.MCPSecrets{Headers: map[string]string{"Authorization": "Bearer old"}}
 }
 
 func (w *registry) see(v core.Actor, id string) (*core.MCPServer, error) {
@@ -119,7 +120,7 @@ func (w *registry) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*
 }
 
 // check is what a manager refuses, and how it masks.
-func (w *registry) check(v core.Actor, s *core.MCPServer) error {
+func (w *registry) check(v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
 	switch {
 	case s.Transport == "gone":
 		return core.Invalid("transport", `There is no mcp plugin "gone"; there are: http, stdio`)
@@ -131,34 +132,22 @@ func (w *registry) check(v core.Actor, s *core.MCPServer) error {
 			return core.Conflict("The slug %q is taken: choose another", s.Slug)
 		}
 	}
-	var config map[string]any
-	if err := json.Unmarshal(s.Config, &config); err != nil {
+	config, err := config.Merge(w.secrets[s.ID])
+	if err != nil {
 		return err
 	}
-	if command, ok := config["command"]; ok && command == "" {
+	if bytes.Contains(config.JSON(), []byte(`"command":""`)) {
 		return core.Invalid("config.command", "Must not be empty")
 	}
-	old, now := w.secrets[s.ID], map[string]string{}
-	for _, field := range secretFields {
-		values, _ := config[field].(map[string]any)
-		for name, value := range values {
-			key := field + "." + name
-			if now[key] = value.(string); value == core.Masked {
-				now[key] = old[key]
-			}
-			values[name] = core.Masked
-		}
-	}
-	w.secrets[s.ID] = now
-	masked, err := json.Marshal(config)
-	s.Config = masked
-	return err
+	w.secrets[s.ID] = config.Secrets
+	s.Config = config.Masked().JSON()
+	return nil
 }
 
-func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.check(v, s); err != nil {
+	if err := w.check(v, s, config); err != nil {
 		return err
 	}
 	c := *s
@@ -169,7 +158,7 @@ func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) er
 	return nil
 }
 
-func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 {
@@ -179,7 +168,7 @@ func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) er
 	if _, err := w.mayChange(v, s.ID, s.Version); err != nil {
 		return err
 	}
-	if err := w.check(v, s); err != nil {
+	if err := w.check(v, s, config); err != nil {
 		return err
 	}
 	c := *s
