@@ -11,12 +11,20 @@ import (
 var systemActor = core.Actor{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
-func (s *Servers) Create(ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig) error {
-	return s.save(ctx, actor, m, config, core.MCPSecrets{}, s.Store.CreateMCPServer)
+func (s *Servers) Create(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+) error {
+	config, err := config.Merge(core.MCPSecrets{})
+	if err != nil {
+		return err
+	}
+	return s.save(ctx, audit, actor, m, config, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
-func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig) error {
+func (s *Servers) Update(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+) error {
 	stored, err := s.Store.MCPServer(ctx, actor, m.ID)
 	if err != nil {
 		return err
@@ -33,19 +41,18 @@ func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServe
 		s.Logger.WarnContext(ctx, "decrypting MCP server secrets failed", "server_id", m.ID, "error", err)
 		old = core.MCPSecrets{}
 	}
-	return s.save(ctx, actor, m, config, old, s.Store.UpdateMCPServer)
-}
-
-// save validates a server, stores it and applies it. Masked values of the config keep their values
-// in old. If save fails, m is unchanged, so that the caller can try again.
-func (s *Servers) save(
-	ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig, old core.MCPSecrets,
-	store func(context.Context, core.Actor, *core.MCPServer, bool) error,
-) error {
-	config, err := config.Merge(old)
-	if err != nil {
+	if config, err = config.Merge(old); err != nil {
 		return err
 	}
+	return s.save(ctx, audit, actor, m, config, s.Store.UpdateMCPServer)
+}
+
+// save validates a server, stores it and applies it. If it fails, m is unchanged, so that the
+// caller can try again.
+func (s *Servers) save(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+	store func(context.Context, *core.AuditRecord, core.Actor, *core.MCPServer, bool) error,
+) error {
 	process, err := s.check(ctx, actor, m, config)
 	if err != nil {
 		return err
@@ -55,7 +62,7 @@ func (s *Servers) save(
 	if saved.Secrets, err = s.encryptSecrets(m.ID, config.Secrets); err != nil {
 		return err
 	}
-	if err := store(ctx, actor, &saved, process); err != nil {
+	if err := store(ctx, audit, actor, &saved, process); err != nil {
 		return err
 	}
 	*m = saved
@@ -66,32 +73,34 @@ func (s *Servers) save(
 }
 
 // Delete implements core.MCPServers.
-func (s *Servers) Delete(ctx context.Context, actor core.Actor, id string, version int64) error {
-	if err := s.Store.DeleteMCPServer(ctx, actor, id, version); err != nil {
+func (s *Servers) Delete(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+) error {
+	if err := s.Store.DeleteMCPServer(ctx, audit, actor, id, version); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, false)
 }
 
 // Start implements core.MCPServers. It ends the backoff delay of a failed server.
-func (s *Servers) Start(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
+func (s *Servers) Start(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, s.State(id).Status == core.MCPError)
 }
 
 // Stop implements core.MCPServers.
-func (s *Servers) Stop(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredStopped); err != nil {
+func (s *Servers) Stop(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredStopped); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, false)
 }
 
 // Restart implements core.MCPServers.
-func (s *Servers) Restart(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
+func (s *Servers) Restart(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, true)
