@@ -31,7 +31,8 @@ type Toolbox = hostcall.Toolbox
 
 // Agents finds the agents of tasks.
 type Agents interface {
-	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+	// Active fails with Conflict if the agent is inactive.
+	Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
 // Options are the dependencies and settings of an Engine.

@@ -147,8 +147,8 @@ func (w *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) er
 	if have.Version != f.Version {
 		return api.VersionConflict("file")
 	}
+	f.Version++
 	c := *f
-	c.Version++
 	w.files[f.ID] = &c
 	return nil
 }

@@ -182,8 +182,8 @@ func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) er
 	if err := w.check(v, s); err != nil {
 		return err
 	}
+	s.Version++
 	c := *s
-	c.Version++
 	w.servers[s.ID] = &c
 	return nil
 }

@@ -5,12 +5,9 @@ package mcpservers
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
-
-	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -189,17 +186,9 @@ func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpSer
 		if t, err := transportOf(s.Config); err == nil && t == s.Transport {
 			before.Transport = "" // derive it from the merged config
 		}
-		now, err := json.Marshal(before)
-		if err != nil {
-			return fmt.Errorf("encode the MCP server: %w", err)
-		}
-		merged, err := jsonpatch.MergePatch(now, in.Body)
-		if err != nil {
-			return core.Invalid("body", "Must be a JSON merge patch")
-		}
 		var next mcpServerRequest
-		if err := json.Unmarshal(merged, &next); err != nil {
-			return core.Invalid("body", "Must be a JSON merge patch")
+		if err := api.MergePatch(before, in.Body, &next); err != nil {
+			return err
 		}
 		// Huma has validated the patch, but accepts null for every field.
 		switch {
@@ -212,33 +201,25 @@ func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpSer
 	})
 }
 
-// update reads a server, applies a change and stores it. Without an If-Match it tries again if another
-// update interferes.
-func (h *handlers) update(ctx context.Context, in MCPServerMatch, apply func(*core.MCPServer) error) (*mcpServerOutput, error) {
+// update applies a change to a server that has one of the versions of If-Match. It calls change again if
+// another update interferes.
+func (h *handlers) update(ctx context.Context, in MCPServerMatch, change func(*core.MCPServer) error) (*mcpServerOutput, error) {
 	v := api.Actor(ctx)
-	for try := 1; ; try++ {
-		s, err := h.Store.MCPServer(ctx, v, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
-			return nil, err
-		}
-		before := s.Version
-		if err := apply(s); err != nil {
-			return nil, err
-		}
-		s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
-		err = h.Manager.Update(ctx, v, s)
-		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.Version = before + 1
-		return h.output(ctx, s), nil
+	s, err := core.Update(
+		func() (*core.MCPServer, error) { return h.Store.MCPServer(ctx, v, in.ID) },
+		func(s *core.MCPServer) error {
+			if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
+				return err
+			}
+			s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
+			return change(s)
+		},
+		func(s *core.MCPServer) error { return h.Manager.Update(ctx, v, s) },
+	)
+	if err != nil {
+		return nil, err
 	}
+	return h.output(ctx, s), nil
 }
 
 func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, error) {
