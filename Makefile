@@ -40,8 +40,8 @@ PACKAGES := $(patsubst ./.%,.%,$(MODULES:%=./%/...))
 # The race detector needs a C compiler. Without one, make test runs without it and says so; CI sets RACE=-race.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
-# Unit tests use the race detector themselves. These end-to-end tests run again in make test-slow, with
-# servers and plugins that are built with it.
+# Unit tests use the race detector. These end-to-end tests run in make test-slow with servers and plugins
+# that are built with it.
 RACE_SMOKE := TestContract|TestStreamContract|TestReconnect|TestTwoWatchers|TestCancel|TestOneTurnAtATime|TestTask|TestTaskCancel|TestWebSocket|TestReplicas|TestServerStops|TestAgentTypeKilled|TestBackendSwapped|TestReloadsUnderLoad|TestBackupUnderLoad|TestUpload|TestDownload|TestTrace|TestPluginStatus
 
 # The time for each fuzz target. The inputs that it finds are kept in the cache.
@@ -62,12 +62,13 @@ build: ## build the server and every plugin into bin/, as they ship; VERSION=1.2
 .PHONY: test
 test: build ## run every test in its short form; TEST="-run Chat ./storage/..." selects some
 	@[ -n "$(RACE)" ] || echo "testing without the race detector: there is no C compiler ($$(go env CC))" >&2
-	scripts/test.sh go test $(RACE) -timeout 20m $(or $(TEST),./test/e2e $(PACKAGES))
+	scripts/test.sh $(if $(TEST),go test $(RACE) -timeout 20m $(TEST),scripts/all-tests.sh "$(RACE)" $(PACKAGES))
 
 .PHONY: test-slow
 test-slow: build ## run the long form of the tests that have one, the race build of the servers, and all fuzz targets
 	AGENTAREA_TEST_SLOW=1 scripts/test.sh go test -timeout 30m $$(scripts/slow-tests.sh $(PACKAGES))
 	AGENTAREA_TEST_RACE_BINARIES=1 scripts/test.sh go test -timeout 20m -run '^($(RACE_SMOKE))$$' ./test/e2e
+	scripts/test.sh go test $(RACE) -timeout 20m ./plugins/...
 	scripts/fuzz.sh $(FUZZTIME) $(CACHE)/fuzz
 
 .PHONY: test-setup

@@ -11,10 +11,16 @@ import (
 type collector struct {
 	deltas          []*llmv1.Delta
 	text, reasoning strings.Builder
+	runes           runeJoiner
 }
 
 // Send implements Stream.
 func (c *collector) Send(d Delta) error {
+	c.add(c.runes.join(d))
+	return nil
+}
+
+func (c *collector) add(d Delta) {
 	if d.Text != "" {
 		c.flush(&c.reasoning)
 		c.text.WriteString(d.Text)
@@ -28,7 +34,6 @@ func (c *collector) Send(d Delta) error {
 		c.flush(&c.reasoning)
 		c.deltas = appendDelta(c.deltas, Delta{ToolCall: d.ToolCall})
 	}
-	return nil
 }
 
 // flush appends the content of b as one delta.
@@ -46,6 +51,9 @@ func (c *collector) flush(b *strings.Builder) {
 
 // response returns the whole answer.
 func (c *collector) response(f *Finish) *llmv1.ChatResponse {
+	for _, d := range c.runes.rest() {
+		c.add(d)
+	}
 	c.flush(&c.text)
 	c.flush(&c.reasoning)
 	return &llmv1.ChatResponse{Deltas: c.deltas, Finish: fromFinish(f)}

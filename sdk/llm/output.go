@@ -28,6 +28,7 @@ type output struct {
 	// the same time.
 	changed        sync.Cond
 	waiting, spare []*llmv1.Delta
+	runes          runeJoiner
 	bytes          int  // the size of waiting
 	started        bool // whether the first delta has been sent
 	sending        bool // whether the sending goroutine is running
@@ -54,6 +55,7 @@ func (o *output) Send(d Delta) error {
 	if o.closed {
 		return &sdk.Error{Code: sdk.CodeInternal, Message: "the provider sent a delta after Chat returned"}
 	}
+	d = o.runes.join(d)
 	o.waiting = appendDelta(o.waiting, d)
 	if len(o.waiting) == 0 {
 		return nil
@@ -123,6 +125,9 @@ func (o *output) finish(f *llmv1.Finish) error {
 	o.close()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	for _, d := range o.runes.rest() {
+		o.waiting = appendDelta(o.waiting, d)
+	}
 	if o.err == nil && (f != nil || len(o.waiting) > 0) {
 		o.send(f)
 	}

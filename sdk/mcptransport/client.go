@@ -115,7 +115,8 @@ func (c *conn) send(ctx context.Context, m *mcpv1.ConnectRequest) error {
 	case <-c.ctx.Done():
 		return errEnded()
 	}
-	if c.stream.Send(m) != nil {
+	// The stream may still accept a message for a moment after its context has ended.
+	if c.ctx.Err() != nil || c.stream.Send(m) != nil {
 		return errEnded()
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -224,5 +225,83 @@ func TestClient_CheckConfig(t *testing.T) {
 	err := r.CheckConfig(t.Context(), json.RawMessage(`{}`))
 	if err == nil || err.Error() != "command: Missing. write one\nargs: 2: Must be text" {
 		t.Errorf("%v", err)
+	}
+}
+
+// faultyConn is an echoConn of which one method panics.
+type faultyConn struct {
+	*echoConn
+	method string
+}
+
+func (c *faultyConn) Send(ctx context.Context, message []byte) error {
+	if c.method == "Send" {
+		panic("secret")
+	}
+	return c.echoConn.Send(ctx, message)
+}
+
+func (c *faultyConn) Receive(ctx context.Context) (mcptransport.Frame, error) {
+	if c.method == "Receive" {
+		panic("secret")
+	}
+	return c.echoConn.Receive(ctx)
+}
+
+func (c *faultyConn) Close() error {
+	if c.method == "Close" {
+		panic("secret")
+	}
+	return c.echoConn.Close()
+}
+
+// faulty is a transport whose connections to the server "x" panic in the method x.
+type faulty struct{ *echo }
+
+func (f faulty) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
+	c, err := f.echo.Connect(ctx, o)
+	if err != nil || o.Slug == "echo" {
+		return c, err
+	}
+	return &faultyConn{c.(*echoConn), o.Slug}, nil
+}
+
+// A panic ends one connection. The process and its other connections go on.
+func TestConn_panic(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"Send", "Receive", "Close"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			e := &echo{conns: make(chan *echoConn, 100)}
+			cc, _ := loopback.Serve(t, func(s *grpc.Server) { mcptransport.Register(s, faulty{e}) })
+			r := &rig{Client: mcptransport.NewClient(cc), echo: e}
+			other, _ := r.connect(t)
+			c, err := r.Connect(t.Context(), mcptransport.Open{Slug: method})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if method == "Send" {
+				if err := c.Send(t.Context(), []byte("1")); err != nil {
+					t.Errorf("Send = %v", err)
+				}
+			}
+			if method == "Close" {
+				_ = c.Close()
+			}
+			_, err = c.Receive(t.Context())
+			exit, ok := errors.AsType[*mcptransport.Exit](err)
+			if !ok || strings.Contains(exit.Message, "secret") {
+				t.Errorf("Receive = %v, want an Exit without the value of the panic", err)
+			}
+			if method != "Close" && !strings.Contains(exit.Message, "the plugin panicked") {
+				t.Errorf("Receive = %v, want a message that the plugin panicked", err)
+			}
+			if err := other.Send(t.Context(), []byte("2")); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := other.Receive(t.Context()); err != nil || string(f.Message) != "2" {
+				t.Errorf("Receive of another connection = %s, %v, want 2", f.Message, err)
+			}
+		})
 	}
 }

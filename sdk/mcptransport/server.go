@@ -7,6 +7,7 @@ import (
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/internal/wire"
+	"github.com/agentarea/agentarea/sdk/plugin"
 	mcpv1 "github.com/agentarea/agentarea/sdk/proto/mcp/v1"
 )
 
@@ -36,64 +37,97 @@ func (s *server) Connect(stream mcpv1.MCPService_ConnectServer) error {
 	if err != nil {
 		return wire.ToStatus(err)
 	}
-	defer conn.Close() //nolint:errcheck // the connection has usually ended already
+	c := &served{stream: stream, conn: conn}
+	// If the stream is cancelled, wait until the connection and its process have ended.
+	c.ctx, c.fail = context.WithCancelCause(context.WithoutCancel(stream.Context()))
+	defer c.fail(nil)
+	defer c.close()
 	info := conn.Info()
 	if err := stream.Send(&mcpv1.ConnectResponse{Message: &mcpv1.ConnectResponse_Opened{
 		Opened: &mcpv1.Opened{Pid: int64(info.PID), Sandbox: info.Sandbox},
 	}}); err != nil {
 		return err
 	}
-	go forward(stream, conn)
-	return deliver(stream, conn)
+	go c.recovering(c.forward)
+	delivered := make(chan error, 1)
+	go c.recovering(func() { delivered <- c.deliver() })
+	select {
+	case err := <-delivered:
+		return err
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
 }
 
 // maxQueued is the number of messages that are read before the connection accepts them, so that a Close
 // after a few blocked messages is noticed.
 const maxQueued = 16
 
+// served is a connection that the server serves.
+type served struct {
+	stream mcpv1.MCPService_ConnectServer
+	conn   Conn
+	// ctx ends after a panic of the connection's methods, with the error for the host as its cause.
+	ctx  context.Context
+	fail context.CancelCauseFunc
+}
+
+// recovering calls f. A panic ends this connection only, and not the process.
+func (c *served) recovering(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.fail(plugin.Recovered(c.ctx, v))
+		}
+	}()
+	f()
+}
+
+// close closes the connection. Receive returns how it ended.
+func (c *served) close() { c.recovering(func() { _ = c.conn.Close() }) }
+
 // forward passes messages to the connection until the host closes it.
-func forward(stream mcpv1.MCPService_ConnectServer, conn Conn) {
+func (c *served) forward() {
 	messages := make(chan []byte, maxQueued)
-	go send(stream.Context(), conn, messages)
+	go c.recovering(func() { c.send(messages) })
 	defer close(messages)
-	defer conn.Close() //nolint:errcheck // Receive returns how it ended
+	defer c.close()
 	for {
-		m, err := stream.Recv()
+		m, err := c.stream.Recv()
 		if err != nil || m.GetClose() != nil {
 			return
 		}
 		select {
 		case messages <- m.GetJson():
-		case <-stream.Context().Done():
+		case <-c.stream.Context().Done():
+			return
+		case <-c.ctx.Done():
 			return
 		}
 	}
 }
 
-func send(ctx context.Context, conn Conn, messages <-chan []byte) {
+func (c *served) send(messages <-chan []byte) {
 	for m := range messages {
 		if m != nil {
 			// If Send fails, the connection has ended, and Receive returns why.
-			_ = conn.Send(ctx, m)
+			_ = c.conn.Send(c.stream.Context(), m)
 		}
 	}
 }
 
 // deliver passes frames to the host until the connection has ended.
-func deliver(stream mcpv1.MCPService_ConnectServer, conn Conn) error {
-	// If the stream is cancelled, wait until the connection and its process have ended.
-	ctx := context.WithoutCancel(stream.Context())
+func (c *served) deliver() error {
 	var sendErr error
 	for {
-		frame, err := conn.Receive(ctx)
+		frame, err := c.conn.Receive(c.ctx)
 		if err != nil {
-			return errors.Join(sendErr, stream.Send(exit(err)))
+			return errors.Join(sendErr, c.stream.Send(exit(err)))
 		}
 		if sendErr != nil {
 			continue
 		}
-		if sendErr = stream.Send(fromFrame(frame)); sendErr != nil {
-			_ = conn.Close() // Receive returns how it ended
+		if sendErr = c.stream.Send(fromFrame(frame)); sendErr != nil {
+			c.close()
 		}
 	}
 }

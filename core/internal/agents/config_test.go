@@ -35,7 +35,7 @@ func TestCreate_invalidConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t)
-			err := e.Create(t.Context(), ann, &core.Agent{Name: "a", Type: c.agentType, Config: json.RawMessage(c.config)})
+			err := e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: c.agentType, Config: json.RawMessage(c.config)})
 			var got *core.Error
 			if !errors.As(err, &got) || got.Code != core.CodeValidation || got.Fields[0] != (core.FieldError{Field: c.field, Issue: c.issue}) {
 				t.Errorf("Create() = %v, want %s: %s", err, c.field, c.issue)
@@ -51,7 +51,7 @@ func TestCreate_configCannotBeChecked(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	for _, agentType := range []string{"down", "odd"} {
-		err := e.Create(t.Context(), ann, &core.Agent{Name: "a", Type: agentType})
+		err := e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: agentType})
 		if core.CodeOf(err) != core.CodeUnavailable {
 			t.Errorf("Create() of type %s = %v, want %s", agentType, err, core.CodeUnavailable)
 		}
@@ -62,7 +62,7 @@ func TestCreate_withoutAgentTypes(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	e.plugins.types = nil
-	if err := e.Create(t.Context(), ann, &core.Agent{Name: "a", Type: "chat"}); fieldOf(err) != "type" {
+	if err := e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: "chat"}); fieldOf(err) != "type" {
 		t.Errorf("Create() = %v, want Invalid of type", err)
 	}
 }
@@ -71,7 +71,7 @@ func TestCreate_usesTheNewSchemaOfAType(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	create := func() error {
-		return e.Create(t.Context(), ann, &core.Agent{Name: "a", Type: "chat", Config: json.RawMessage(`{"model":"gpt-4","max_tokens":500}`)})
+		return e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: "chat", Config: json.RawMessage(`{"model":"gpt-4","max_tokens":500}`)})
 	}
 	if err := create(); err != nil {
 		t.Fatalf("Create() = %v", err)

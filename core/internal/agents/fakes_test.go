@@ -72,7 +72,7 @@ type store struct {
 	filter core.AgentFilter
 }
 
-func (s *store) CreateAgent(_ context.Context, a *core.Agent) error {
+func (s *store) CreateAgent(_ context.Context, _ *core.AuditRecord, a *core.Agent) error {
 	stored := *a
 	s.agents[a.ID] = &stored
 	return nil
@@ -106,7 +106,7 @@ func (s *store) AgentDependencies(context.Context, core.Actor) ([]core.Dependenc
 	return found, nil
 }
 
-func (s *store) UpdateAgent(_ context.Context, _ core.Actor, a *core.Agent) error {
+func (s *store) UpdateAgent(_ context.Context, _ *core.AuditRecord, _ core.Actor, a *core.Agent) error {
 	if s.interfering > 0 {
 		s.interfering--
 		s.agents[a.ID].Version++

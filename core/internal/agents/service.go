@@ -33,14 +33,14 @@ func New(store core.AgentStore, plugins Plugins) *Service {
 // Create validates and stores a new agent with a's name, description, type, status, shared and config, and
 // sets the other fields of a. The default status is active, the default config {}. It fails with Invalid,
 // or with Unavailable if the config cannot be checked.
-func (s *Service) Create(ctx context.Context, actor core.Actor, a *core.Agent) error {
+func (s *Service) Create(ctx context.Context, audit *core.AuditRecord, actor core.Actor, a *core.Agent) error {
 	a.ID, a.Version, a.CreatedBy, a.CreatedAt = core.NewID("agent"), 1, actor.UserID, now()
 	a.UpdatedAt = a.CreatedAt
-	core.SetAuditTarget(ctx, a.ID)
+	audit.SetTarget(a.ID)
 	if err := s.prepare(ctx, core.Agent{}, a); err != nil {
 		return err
 	}
-	if err := s.store.CreateAgent(ctx, a); err != nil {
+	if err := s.store.CreateAgent(ctx, audit, a); err != nil {
 		return err
 	}
 	s.reportBroken(a)
@@ -91,7 +91,7 @@ func (s *Service) List(ctx context.Context, actor core.Actor, f core.AgentFilter
 // interferes. The status error, which is never stored, keeps the stored status. Update fails as Create
 // does, with NotFound or Forbidden, or with the error of change.
 func (s *Service) Update(
-	ctx context.Context, actor core.Actor, id string, change func(*core.Agent) error,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, change func(*core.Agent) error,
 ) (*core.Agent, error) {
 	a, err := core.Update(
 		func() (*core.Agent, error) { return s.store.Agent(ctx, actor, id) },
@@ -103,7 +103,7 @@ func (s *Service) Update(
 			a.UpdatedAt = now()
 			return s.prepare(ctx, old, a)
 		},
-		func(a *core.Agent) error { return s.store.UpdateAgent(ctx, actor, a) },
+		func(a *core.Agent) error { return s.store.UpdateAgent(ctx, audit, actor, a) },
 	)
 	if err != nil {
 		return nil, err
@@ -114,8 +114,8 @@ func (s *Service) Update(
 
 // Delete deletes an agent. A version of 0 accepts every version. It fails with NotFound, Forbidden or
 // PreconditionFailed, or with Conflict while the agent has an active run or a pending task.
-func (s *Service) Delete(ctx context.Context, actor core.Actor, id string, version int64) error {
-	return s.store.DeleteAgent(ctx, actor, id, version)
+func (s *Service) Delete(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64) error {
+	return s.store.DeleteAgent(ctx, audit, actor, id, version)
 }
 
 // reportBroken sets the status of the agents whose type or provider is down to AgentError.

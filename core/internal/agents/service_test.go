@@ -13,8 +13,9 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	a := &core.Agent{Name: "helper", Type: "chat", Status: core.AgentInactive, Config: json.RawMessage(`{"model":"gpt-4"}`)}
-	if err := e.Create(t.Context(), ann, a); err != nil {
-		t.Fatalf("Create() = %v", err)
+	audit := &core.AuditRecord{}
+	if err := e.Create(t.Context(), audit, ann, a); err != nil || audit.Target != a.ID {
+		t.Fatalf("Create() = %v with audit target %q, want %q", err, audit.Target, a.ID)
 	}
 	got := e.store.agents[a.ID]
 	if got == nil || !strings.HasPrefix(got.ID, "agent-") || got.CreatedBy != ann.UserID || got.Model != "gpt-4" || got.Status != core.AgentInactive {
@@ -29,7 +30,7 @@ func TestCreate_defaults(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	a := &core.Agent{Name: "helper", Type: "free"}
-	if err := e.Create(t.Context(), ann, a); err != nil {
+	if err := e.Create(t.Context(), nil, ann, a); err != nil {
 		t.Fatalf("Create() = %v", err)
 	}
 	if a.Status != core.AgentActive || string(a.Config) != "{}" || a.Model != "" {
@@ -85,7 +86,7 @@ func TestBrokenAgentsHaveTheStatusError(t *testing.T) {
 			t.Errorf("List() has %s with status %s, want %s", a.ID, a.Status, want[a.ID])
 		}
 	}
-	a, err := e.Update(t.Context(), ann, "agent-1", func(*core.Agent) error { return nil })
+	a, err := e.Update(t.Context(), nil, ann, "agent-1", func(*core.Agent) error { return nil })
 	if err != nil || a.Status != core.AgentError || e.store.agents["agent-1"].Status != core.AgentInactive {
 		t.Errorf("Update() = %+v, %v, and stored %+v, want error and inactive", a, err, e.store.agents["agent-1"])
 	}
@@ -130,7 +131,7 @@ func TestUpdate(t *testing.T) {
 				}
 			})
 			before := *e.store.agents["agent-1"]
-			got, err := e.Update(t.Context(), ann, "agent-1", func(a *core.Agent) error {
+			got, err := e.Update(t.Context(), nil, ann, "agent-1", func(a *core.Agent) error {
 				c.change(a)
 				return nil
 			})
@@ -152,7 +153,7 @@ func TestUpdate_keepsTheStoredStatusForError(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	e.add("agent-1", func(a *core.Agent) { a.Status = core.AgentInactive })
-	_, err := e.Update(t.Context(), ann, "agent-1", func(a *core.Agent) error {
+	_, err := e.Update(t.Context(), nil, ann, "agent-1", func(a *core.Agent) error {
 		a.Status = core.AgentError
 		return nil
 	})
@@ -167,7 +168,7 @@ func TestUpdate_repeatsTheChangeIfAnotherUpdateInterferes(t *testing.T) {
 	e.add("agent-1")
 	e.store.interfering = 2
 	var versions []int64
-	got, err := e.Update(t.Context(), ann, "agent-1", func(a *core.Agent) error {
+	got, err := e.Update(t.Context(), nil, ann, "agent-1", func(a *core.Agent) error {
 		versions = append(versions, a.Version)
 		return nil
 	})

@@ -35,6 +35,7 @@ type (
 func newThings(t *testing.T, get func(id string) error, events core.EventStream, change ...func(*api.Options)) *apitest.Server {
 	t.Helper()
 	s := apitest.New(t, change...)
+	s.Audit.NoChange = append(s.Audit.NoChange, "put-thing")
 	api.Register(s.API, api.Operation{
 		ID: "put-thing", Method: http.MethodPut, Path: "/things", Tag: "Things", Access: api.Writer, Request: thing{}, Response: thing{},
 	}, func(_ context.Context, in *thingInput) (*thingOutput, error) { return &thingOutput{Body: in.Body}, nil })

@@ -143,8 +143,8 @@ func checkMediaType(header string, op *huma.Operation) error {
 	}
 }
 
-// CheckJSON returns an error if body is not JSON, nests too deep or has NUL in a string. root is the
-// path of the field that contains the JSON, or empty for the request body itself.
+// CheckJSON returns an error if body is not JSON, nests too deep, has NUL in a string or a number that
+// is too long. root is the path of the field that contains the JSON, or empty for the request body itself.
 func CheckJSON(body []byte, root string) error {
 	if JSONDepth(body) > MaxJSONDepth {
 		return &core.Error{
@@ -160,7 +160,7 @@ func CheckJSON(body []byte, root string) error {
 	if bytes.Contains(body, []byte(`\u0000`)) {
 		return findNUL(body, root)
 	}
-	return nil
+	return checkNumbers(body, root)
 }
 
 // JSONDepth returns how many levels deep a JSON text nests.
@@ -199,38 +199,55 @@ func syntaxError(body []byte, root string) error {
 
 // findNUL returns the error that names the field whose value or name contains a NUL character.
 func findNUL(body []byte, root string) error {
-	var v any
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		return core.Invalid(orBody(root), "Must be valid JSON")
-	}
-	if field, ok := nulIn(v, root); ok {
+	if field, ok := findValue(body, root, hasNUL); ok {
 		return core.Invalid(field, "Must not contain a NUL character")
 	}
 	return nil
 }
 
-// nulIn returns the path of the first NUL character in a decoded JSON value.
-func nulIn(v any, path string) (string, bool) {
+// hasNUL reports whether a decoded JSON value is a string with a NUL character, or an object with one in
+// a name.
+func hasNUL(v any) bool {
 	switch v := v.(type) {
 	case string:
-		if strings.IndexByte(v, 0) >= 0 {
-			return orBody(path), true
+		return strings.IndexByte(v, 0) >= 0
+	case map[string]any:
+		for name := range v {
+			if strings.IndexByte(name, 0) >= 0 {
+				return true
+			}
 		}
+	}
+	return false
+}
+
+// findValue returns the path of the first value of body, which is valid JSON, for which match returns
+// true. Numbers are decoded as json.Number.
+func findValue(body []byte, root string, match func(any) bool) (path string, found bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return "", false
+	}
+	return findIn(v, root, match)
+}
+
+func findIn(v any, path string, match func(any) bool) (string, bool) {
+	if match(v) {
+		return orBody(path), true
+	}
+	switch v := v.(type) {
 	case []any:
 		for i, e := range v {
-			if f, ok := nulIn(e, path+"["+strconv.Itoa(i)+"]"); ok {
-				return f, true
+			if p, ok := findIn(e, path+"["+strconv.Itoa(i)+"]", match); ok {
+				return p, true
 			}
 		}
 	case map[string]any:
-		for k, e := range v {
-			if strings.IndexByte(k, 0) >= 0 {
-				return orBody(path), true
-			}
-			if f, ok := nulIn(e, joinPath(path, k)); ok {
-				return f, true
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if p, ok := findIn(v[name], joinPath(path, name), match); ok {
+				return p, true
 			}
 		}
 	}

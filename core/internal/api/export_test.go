@@ -12,4 +12,7 @@ func RequestID(header string) string { return requestID(http.Header{"X-Request-I
 func Bearer(header string) (string, bool) { return bearer(header) }
 
 // ContainsNUL reports whether a decoded JSON value contains a NUL character, and where.
-func ContainsNUL(v any) (string, bool) { return nulIn(v, "") }
+func ContainsNUL(v any) (string, bool) { return findIn(v, "", hasNUL) }
+
+// ExceedsLimits reports whether a JSON number is longer or has a larger exponent than a body may contain.
+func ExceedsLimits(number string) bool { return exceedsLimits(number) }

@@ -14,7 +14,7 @@ import (
 // FuzzBody checks that an accepted body is JSON within the limits, without a NUL anywhere.
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
-		`{"name":"a"}`, `[1,2e400]`, `"\u0000"`, `{"\u0000":1}`, `{"a":"\\u0000"}`, "{\"a\":\"\xff\"}", `{"a":1}x`,
+		`{"name":"a"}`, `[1,2e400]`, `[1e-999999]`, `{"a\"1e999":-1.5E+308}`, `"\u0000"`, `{"\u0000":1}`, `{"a":"\\u0000"}`, "{\"a\":\"\xff\"}", `{"a":1}x`,
 		strings.Repeat("[", 65) + strings.Repeat("]", 65), `"[[["`, `{"a":"\ud800"}`,
 	} {
 		f.Add([]byte(s))
@@ -34,10 +34,34 @@ func FuzzBody(f *testing.F) {
 		if field, found := api.ContainsNUL(v); found {
 			t.Errorf("CheckJSON(%q) = nil, but %s contains a NUL", body, field)
 		}
+		if number, found := hugeNumber(v); found {
+			t.Errorf("CheckJSON(%q) = nil, but it contains %s", body, number)
+		}
 		if n := nesting(v); n > api.MaxJSONDepth {
 			t.Errorf("CheckJSON(%q) = nil for a depth of %d", body, n)
 		}
 	})
+}
+
+// hugeNumber returns a number beyond the limits in a decoded JSON value.
+func hugeNumber(v any) (string, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		return v.String(), api.ExceedsLimits(v.String())
+	case []any:
+		for _, e := range v {
+			if n, found := hugeNumber(e); found {
+				return n, true
+			}
+		}
+	case map[string]any:
+		for _, e := range v {
+			if n, found := hugeNumber(e); found {
+				return n, true
+			}
+		}
+	}
+	return "", false
 }
 
 // nesting returns the number of levels of a decoded JSON value.

@@ -53,7 +53,9 @@ type countedAuth struct {
 }
 
 // Login implements accounts.Logins.
-func (c countedAuth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
-	tokens, err := c.Auth.Login(ctx, username, password, address)
+func (c countedAuth) Login(
+	ctx context.Context, audit *core.AuditRecord, username, password, address string,
+) (*core.Tokens, error) {
+	tokens, err := c.Auth.Login(ctx, audit, username, password, address)
 	return tokens, c.metrics.SignedIn(err)
 }

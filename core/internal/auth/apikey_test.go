@@ -21,7 +21,7 @@ func (b *env) ann(t *testing.T) *core.User {
 func (b *env) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*core.APIKey, string) {
 	t.Helper()
 	k := &core.APIKey{UserID: b.ann(t).ID, Name: "ci", Scopes: scopes, ExpiresAt: expires}
-	key, err := b.CreateAPIKey(t.Context(), k)
+	key, err := b.CreateAPIKey(t.Context(), nil, k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestAPIKeyIsRevokedAtOnce(t *testing.T) {
 	if _, err := b.Verify(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.DeleteAPIKey(t.Context(), core.Actor{UserID: k.UserID}, k.ID); err != nil {
+	if err := b.DeleteAPIKey(t.Context(), nil, core.Actor{UserID: k.UserID}, k.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Verify(t.Context(), key)
@@ -100,12 +100,12 @@ func TestAPIKeyIsRevokedAtOnce(t *testing.T) {
 	if _, err := b.Verify(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.UpdateUser(t.Context(), k.UserID, core.UserUpdate{Disabled: new(true)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, k.UserID, core.UserUpdate{Disabled: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), key)
 	wantCode(t, err, core.CodeUnauthorized)
-	if _, err := b.UpdateUser(t.Context(), k.UserID, core.UserUpdate{Disabled: new(false)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, k.UserID, core.UserUpdate{Disabled: new(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = b.Verify(t.Context(), key); err != nil {
@@ -143,7 +143,7 @@ func TestCreateAPIKeyValidatesItsInput(t *testing.T) {
 		"scopes[1]":  {Name: "ci", Scopes: []core.Scope{core.ScopeAll, "agents"}},
 		"expires_at": {Name: "ci", Scopes: []core.Scope{core.ScopeAll}, ExpiresAt: b.clock.now()},
 	} {
-		_, err := b.CreateAPIKey(t.Context(), &k)
+		_, err := b.CreateAPIKey(t.Context(), nil, &k)
 		wantField(t, err, field)
 	}
 }
@@ -164,9 +164,9 @@ func TestChangePassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantField(t, b.ChangePassword(t.Context(), p, "not the one", "another long one"), "current_password")
-	wantField(t, b.ChangePassword(t.Context(), p, testPassword, "short"), "new_password")
-	if err := b.ChangePassword(t.Context(), p, testPassword, "another long one"); err != nil {
+	wantField(t, b.ChangePassword(t.Context(), nil, p, "not the one", "another long one"), "current_password")
+	wantField(t, b.ChangePassword(t.Context(), nil, p, testPassword, "short"), "new_password")
+	if err := b.ChangePassword(t.Context(), nil, p, testPassword, "another long one"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Verify(t.Context(), kept.Access); err != nil {
@@ -174,16 +174,16 @@ func TestChangePassword(t *testing.T) {
 	}
 	_, err = b.Verify(t.Context(), ended.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Refresh(t.Context(), ended.Refresh)
+	_, err = b.Refresh(t.Context(), nil, ended.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Login(t.Context(), "ann", testPassword, testAddress)
+	_, err = b.Login(t.Context(), nil, "ann", testPassword, testAddress)
 	wantCode(t, err, core.CodeUnauthorized)
-	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
 	// Whoever has a token can't try passwords without end.
 	for range 20 {
-		err = b.ChangePassword(t.Context(), p, "not the one", "another long one")
+		err = b.ChangePassword(t.Context(), nil, p, "not the one", "another long one")
 	}
 	wantCode(t, err, core.CodeRateLimited)
 }
@@ -192,14 +192,14 @@ func TestResetPassword(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
 	tok := b.signIn(t)
-	wantField(t, b.ResetPassword(t.Context(), b.ann(t).ID, "short"), "password")
-	wantCode(t, b.ResetPassword(t.Context(), "user-none", "another long one"), core.CodeNotFound)
-	if err := b.ResetPassword(t.Context(), b.ann(t).ID, "another long one"); err != nil {
+	wantField(t, b.ResetPassword(t.Context(), nil, b.ann(t).ID, "short"), "password")
+	wantCode(t, b.ResetPassword(t.Context(), nil, "user-none", "another long one"), core.CodeNotFound)
+	if err := b.ResetPassword(t.Context(), nil, b.ann(t).ID, "another long one"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
 }
@@ -209,23 +209,23 @@ func TestUpdateUser(t *testing.T) {
 	b := newEnv(t)
 	tok := b.signIn(t)
 	id := b.ann(t).ID
-	_, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.Role("root"))})
+	_, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Role: new(core.Role("root"))})
 	wantField(t, err, "role")
-	_, err = b.UpdateUser(t.Context(), id, core.UserUpdate{Email: new("ann")})
+	_, err = b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Email: new("ann")})
 	wantField(t, err, "email")
-	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.RoleViewer)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Role: new(core.RoleViewer)}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := b.Verify(t.Context(), tok.Access); err != nil || p.User.Role != core.RoleViewer {
 		t.Errorf("principal = %+v, %v", p, err)
 	}
-	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(true)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Disabled: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
 	// A sign-in that ended stays ended when the user is enabled again.
-	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(false)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Disabled: new(false)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), tok.Access)

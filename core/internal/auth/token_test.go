@@ -119,12 +119,12 @@ func TestLogoutEndsTokensOnAllReplicas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Logout(t.Context(), p.LoginID); err != nil {
+	if err := b.Logout(t.Context(), nil, p.LoginID); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Refresh(t.Context(), tok.Refresh)
+	_, err = b.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 	b.clock.pass(time.Second)
 	_, err = elsewhere.Verify(t.Context(), tok.Access)
@@ -142,7 +142,7 @@ func TestDisabledUserLosesAccessWithinASecond(t *testing.T) {
 	b.clock.pass(time.Second)
 	_, err := b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Refresh(t.Context(), tok.Refresh)
+	_, err = b.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
@@ -187,7 +187,7 @@ func TestRefreshRotates(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
 	first := b.signIn(t)
-	second, err := b.Refresh(t.Context(), first.Refresh)
+	second, err := b.Refresh(t.Context(), nil, first.Refresh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestParallelRefreshesAgree(t *testing.T) {
 	var users sync.WaitGroup
 	for i := range got {
 		users.Go(func() {
-			tok, err := b.Refresh(t.Context(), first.Refresh)
+			tok, err := b.Refresh(t.Context(), nil, first.Refresh)
 			if err != nil {
 				t.Error(err)
 				return
@@ -229,7 +229,7 @@ func TestParallelRefreshesAgree(t *testing.T) {
 	if len(b.store.logins) != 1 {
 		t.Errorf("%d logins, want 1", len(b.store.logins))
 	}
-	if _, err := b.Refresh(t.Context(), got[0]); err != nil {
+	if _, err := b.Refresh(t.Context(), nil, got[0]); err != nil {
 		t.Error(err)
 	}
 }
@@ -253,12 +253,12 @@ func TestReusedRefreshTokenEndsTheLogin(t *testing.T) {
 			tok := first
 			for range c.rotations {
 				var err error
-				if tok, err = b.Refresh(t.Context(), tok.Refresh); err != nil {
+				if tok, err = b.Refresh(t.Context(), nil, tok.Refresh); err != nil {
 					t.Fatal(err)
 				}
 			}
 			b.clock.pass(c.wait)
-			again, err := b.Refresh(t.Context(), first.Refresh)
+			again, err := b.Refresh(t.Context(), nil, first.Refresh)
 			if c.want == "" {
 				if err != nil || again.Refresh != tok.Refresh {
 					t.Fatal(again, err)
@@ -266,7 +266,7 @@ func TestReusedRefreshTokenEndsTheLogin(t *testing.T) {
 				return
 			}
 			wantCode(t, err, c.want)
-			_, err = b.Refresh(t.Context(), tok.Refresh)
+			_, err = b.Refresh(t.Context(), nil, tok.Refresh)
 			wantCode(t, err, core.CodeUnauthorized)
 			_, err = b.Verify(t.Context(), tok.Access)
 			wantCode(t, err, core.CodeUnauthorized)
@@ -287,10 +287,10 @@ func TestForgedRefreshTokenEndsNoLogin(t *testing.T) {
 		"", "rt_", "rt_" + p.LoginID, "rt_" + p.LoginID + ".AAAA", tok.Access,
 		tok.Refresh + "A", other.derive(p.LoginID, 0), other.derive(p.LoginID, 1),
 	} {
-		_, err := b.Refresh(t.Context(), made)
+		_, err := b.Refresh(t.Context(), nil, made)
 		wantCode(t, err, core.CodeUnauthorized)
 	}
-	if _, err := b.Refresh(t.Context(), tok.Refresh); err != nil {
+	if _, err := b.Refresh(t.Context(), nil, tok.Refresh); err != nil {
 		t.Error(err)
 	}
 }
@@ -300,7 +300,7 @@ func TestRefreshTokensExpire(t *testing.T) {
 	b := newEnv(t)
 	tok := b.signIn(t)
 	b.clock.pass(30 * 24 * time.Hour)
-	_, err := b.Refresh(t.Context(), tok.Refresh)
+	_, err := b.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
@@ -333,7 +333,7 @@ func TestTokensOfAnotherSecretAreRejected(t *testing.T) {
 	}
 	_, err = other.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = other.Refresh(t.Context(), tok.Refresh)
+	_, err = other.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := New(Options{Secret: []byte("short")}); err == nil {
 		t.Error("New accepts a short secret")
@@ -369,17 +369,17 @@ func TestTokensStayValidDuringKeyRotation(t *testing.T) {
 	if _, err := after.Verify(t.Context(), renewed.Access); err != nil {
 		t.Errorf("the new access token does not use the new key: %v", err)
 	}
-	_, err = after.Refresh(t.Context(), tok.Refresh)
+	_, err = after.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
-	next, err := both.Refresh(t.Context(), tok.Refresh)
+	next, err := both.Refresh(t.Context(), nil, tok.Refresh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := both.Refresh(t.Context(), tok.Refresh) // within the grace
+	again, err := both.Refresh(t.Context(), nil, tok.Refresh) // within the grace
 	if err != nil || again.Refresh != next.Refresh {
 		t.Errorf("the predecessor returns a different token: %v", err)
 	}
-	last, err := after.Refresh(t.Context(), next.Refresh)
+	last, err := after.Refresh(t.Context(), nil, next.Refresh)
 	if err != nil {
 		t.Fatalf("the login does not use the new key: %v", err)
 	}

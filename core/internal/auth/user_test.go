@@ -27,7 +27,7 @@ func TestCreateUserValidatesItsInput(t *testing.T) {
 		"unknown role":     {core.User{Username: "c", Email: "c@example.com", Role: "root"}, "12345678", "role"},
 		"all of it":        {core.User{Role: "root"}, "", "username,email,password,role"},
 	} {
-		err := b.CreateUser(t.Context(), &c.user, c.password)
+		err := b.CreateUser(t.Context(), nil, &c.user, c.password)
 		var e *core.Error
 		var got []string
 		if errors.As(err, &e) {
@@ -39,7 +39,7 @@ func TestCreateUserValidatesItsInput(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	err := b.CreateUser(t.Context(), &core.User{Username: "ANN", Email: "d@example.com"}, testPassword)
+	err := b.CreateUser(t.Context(), nil, &core.User{Username: "ANN", Email: "d@example.com"}, testPassword)
 	wantCode(t, err, core.CodeConflict)
 }
 
@@ -55,7 +55,7 @@ func TestEnsureAdminCreatesOnlyTheFirstUser(t *testing.T) {
 	if err != nil || len(generated) < 20 {
 		t.Fatal(generated, err)
 	}
-	tok, err := b.Login(t.Context(), "admin", generated, testAddress)
+	tok, err := b.Login(t.Context(), nil, "admin", generated, testAddress)
 	if err != nil || tok.User.Role != core.RoleAdmin {
 		t.Fatal(tok, err)
 	}
@@ -67,7 +67,7 @@ func TestEnsureAdminCreatesOnlyTheFirstUser(t *testing.T) {
 	if generated, err := b.EnsureAdmin(t.Context(), "root@example.com", testPassword); err != nil || generated != "" {
 		t.Fatal(generated, err)
 	}
-	if _, err := b.Login(t.Context(), "root@example.com", testPassword, testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "root@example.com", testPassword, testAddress); err != nil {
 		t.Error(err)
 	}
 	b = empty()

@@ -60,7 +60,7 @@ func addSecret(t *testing.T, db *storage.DB, keyring *secrets.Keyring, i int) {
 		t.Fatal(err)
 	}
 	s := &core.MCPServer{ID: id, Slug: id, Secrets: encrypted, CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	if err := db.CreateMCPServer(t.Context(), core.Actor{Role: core.RoleAdmin}, s, false); err != nil {
+	if err := db.CreateMCPServer(t.Context(), nil, core.Actor{Role: core.RoleAdmin}, s, false); err != nil {
 		t.Fatal(err)
 	}
 }

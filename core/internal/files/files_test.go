@@ -60,14 +60,14 @@ func (r *env) user(name string) core.Actor {
 		ID: core.NewID("user"), Username: name, Email: name + "@example.com", PasswordHash: "x", Role: core.RoleMember,
 		CreatedAt: now(), UpdatedAt: now(),
 	}
-	if err := r.db.CreateUser(r.t.Context(), u); err != nil {
+	if err := r.db.CreateUser(r.t.Context(), nil, u); err != nil {
 		r.t.Fatal(err)
 	}
 	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
 func (r *env) upload(body io.Reader) (*core.File, error) {
-	return r.Upload(r.t.Context(), r.ada, &core.Upload{Name: "notes.txt", Body: body})
+	return r.Upload(r.t.Context(), nil, r.ada, &core.Upload{Name: "notes.txt", Body: body})
 }
 
 func (r *env) mustUpload(content string) *core.File {
@@ -180,7 +180,7 @@ func TestUploadWithTheSameIDIsIdempotent(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	upload := func(content string) (*core.File, error) {
-		return r.Upload(t.Context(), r.ada, &core.Upload{ID: "file-1", Name: "a.txt", Body: strings.NewReader(content)})
+		return r.Upload(t.Context(), nil, r.ada, &core.Upload{ID: "file-1", Name: "a.txt", Body: strings.NewReader(content)})
 	}
 	first, err := upload("first")
 	if err != nil {
@@ -203,7 +203,7 @@ func TestUploadLimits(t *testing.T) {
 	f := r.mustUpload(pad(5000))
 	_, err := r.upload(strings.NewReader(pad(3001)))
 	wantCode(t, err, core.CodePayloadTooLarge, "exceed the limit of 8000 bytes per user. You have stored 5000")
-	if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+	if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.sweep(t.Context()); err != nil {
@@ -253,7 +253,7 @@ func TestConcurrentUploadsOfAUserAreLimited(t *testing.T) {
 	_, _ = feed.Write([]byte("begun"))
 	_, err := r.upload(strings.NewReader("one more"))
 	wantCode(t, err, core.CodeRateLimited, "limit of 1 concurrent uploads")
-	if _, err := r.Upload(t.Context(), r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
+	if _, err := r.Upload(t.Context(), nil, r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
 		t.Errorf("another user: %v", err)
 	}
 	_ = feed.Close()

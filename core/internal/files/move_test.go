@@ -20,7 +20,7 @@ import (
 
 // move moves files from local to s3. It returns the last report and the reports of failures.
 func (r *env) move(f *Files) (last core.MoveProgress, failed []core.MoveProgress, err error) {
-	err = f.Move(r.t.Context(), "local", "s3", func(p core.MoveProgress) {
+	err = f.Move(r.t.Context(), nil, "local", "s3", func(p core.MoveProgress) {
 		last = p
 		if p.Error != nil {
 			failed = append(failed, p)
@@ -78,13 +78,13 @@ func TestMoveRejectsUnknownLabels(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	for field, ends := range map[string][2]string{"from": {"tape", "s3"}, "to": {"local", "tape"}} {
-		err := r.Move(t.Context(), ends[0], ends[1], nil)
+		err := r.Move(t.Context(), nil, ends[0], ends[1], nil)
 		var e *core.Error
 		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, `"tape". Labels in plugins.hcl: local, s3`) {
 			t.Errorf("%v: %v", ends, err)
 		}
 	}
-	wantCode(t, r.Move(t.Context(), "s3", "s3", nil), core.CodeValidation, "")
+	wantCode(t, r.Move(t.Context(), nil, "s3", "s3", nil), core.CodeValidation, "")
 }
 
 func TestConcurrentMoveIsRejected(t *testing.T) {
@@ -134,7 +134,7 @@ func TestMoveOfAFileThatIsDeletedConcurrently(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	f := r.mustUpload("x")
-	r.backends["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), r.ada, f.ID, 0) }
+	r.backends["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), nil, r.ada, f.ID, 0) }
 	last, failed, err := r.move(r.Files)
 	if err != nil || last.Files != 0 || len(failed) > 0 {
 		t.Errorf("%+v %v %v", last, failed, err)
@@ -247,19 +247,19 @@ func (r *env) act(f *Files, action, content string, contents map[string]string) 
 	ctx := r.t.Context()
 	switch action {
 	case "upload":
-		if file, err := f.Upload(ctx, r.ada, &core.Upload{Name: "a", Body: strings.NewReader(content)}); err == nil {
+		if file, err := f.Upload(ctx, nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader(content)}); err == nil {
 			contents[file.ID] = content
 		}
 	case "fail":
-		_, _ = f.Upload(ctx, r.ada, &core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
+		_, _ = f.Upload(ctx, nil, r.ada, &core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
 	case "delete":
 		for id := range contents {
 			delete(contents, id) // it may be gone, or still be there
-			_ = f.Delete(ctx, r.ada, id, 0)
+			_ = f.Delete(ctx, nil, r.ada, id, 0)
 			return
 		}
 	case "move":
-		_ = f.Move(ctx, "local", "s3", func(core.MoveProgress) {})
+		_ = f.Move(ctx, nil, "local", "s3", func(core.MoveProgress) {})
 	case "sweep":
 		_ = f.sweep(ctx)
 	}

@@ -23,7 +23,7 @@ func TestSweepDeletesBytes(t *testing.T) {
 	r.local.set(func(s *memoryBackend) {
 		s.remove = func(_ context.Context, key string) error { gone <- key; return nil }
 	})
-	if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+	if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if key := <-gone; key != f.Blob.Key {
@@ -32,7 +32,7 @@ func TestSweepDeletesBytes(t *testing.T) {
 	if got := r.read(other); got != "to stay" {
 		t.Errorf("%q", got)
 	}
-	wantCode(t, r.Delete(t.Context(), r.ada, f.ID, 0), core.CodeNotFound, "")
+	wantCode(t, r.Delete(t.Context(), nil, r.ada, f.ID, 0), core.CodeNotFound, "")
 }
 
 // The test uses the fake clock of synctest.
@@ -51,7 +51,7 @@ func TestFailedDeleteIsRetried(t *testing.T) {
 		})
 		r.Start()
 		began := time.Now()
-		if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+		if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Hour)
@@ -79,7 +79,7 @@ func TestUnavailableBackendIsCalledOncePerSweep(t *testing.T) {
 	var tries int
 	for range 5 {
 		f := r.mustUpload("x")
-		if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+		if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -121,16 +121,18 @@ func (d *crashingStore) ReserveBlob(ctx context.Context, b core.Blob, sweepAt ti
 	return d.FileStore.ReserveBlob(ctx, b, sweepAt)
 }
 
-func (d *crashingStore) CreateFile(ctx context.Context, f *core.File, quota int64) error {
+func (d *crashingStore) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.File, quota int64) error {
 	d.at("create")
 	defer d.then("create")
-	return d.FileStore.CreateFile(ctx, f, quota)
+	return d.FileStore.CreateFile(ctx, audit, f, quota)
 }
 
-func (d *crashingStore) DeleteFile(ctx context.Context, v core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (d *crashingStore) DeleteFile(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64, sweepAt time.Time,
+) (core.Blob, error) {
 	d.at("delete")
 	defer d.then("delete")
-	return d.FileStore.DeleteFile(ctx, v, id, version, sweepAt)
+	return d.FileStore.DeleteFile(ctx, audit, v, id, version, sweepAt)
 }
 
 func (d *crashingStore) DeletePendingBlob(ctx context.Context, b core.Blob) error {
@@ -141,11 +143,13 @@ func (d *crashingStore) DeletePendingBlob(ctx context.Context, b core.Blob) erro
 
 // MoveFile fails instead of panicking, because a panic in a worker would end the test. Its caller
 // does not know whether the file was moved.
-func (d *crashingStore) MoveFile(ctx context.Context, id string, from, to core.Blob, sweepAt time.Time) error {
+func (d *crashingStore) MoveFile(
+	ctx context.Context, audit *core.AuditRecord, id string, from, to core.Blob, sweepAt time.Time,
+) error {
 	if d.before == "move" {
 		return errLost
 	}
-	err := d.FileStore.MoveFile(ctx, id, from, to, sweepAt)
+	err := d.FileStore.MoveFile(ctx, audit, id, from, to, sweepAt)
 	if d.after == "move" {
 		return errLost
 	}
@@ -175,7 +179,7 @@ func TestACrashLeavesAWholeFileOrNothing(t *testing.T) {
 	}{{crashingStore{before: "reserve"}, 0}, {crashingStore{after: "reserve"}, 0}, {crashingStore{before: "create"}, 0}, {crashingStore{after: "create"}, 1}} {
 		r := newEnv(t)
 		r.until(t, &c.crashingStore, func(f *Files) error {
-			_, err := f.Upload(t.Context(), r.ada, &core.Upload{Name: "a", Body: strings.NewReader("content")})
+			_, err := f.Upload(t.Context(), nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader("content")})
 			return err
 		})
 		if err := r.sweep(t.Context()); err != nil {
@@ -202,7 +206,7 @@ func TestACrashInADeleteIsMadeGood(t *testing.T) {
 		r := newEnv(t)
 		file := r.mustUpload("content")
 		r.until(t, &c.crashingStore, func(f *Files) error {
-			return errors.Join(f.Delete(t.Context(), r.ada, file.ID, 0), f.sweep(t.Context()))
+			return errors.Join(f.Delete(t.Context(), nil, r.ada, file.ID, 0), f.sweep(t.Context()))
 		})
 		// What a sweeper has claimed is another's when its claim is over.
 		later := r.restart()
@@ -236,7 +240,7 @@ func TestASlowUploadIsNotSwept(t *testing.T) {
 		<-renewed
 		return nil
 	}
-	if _, err := f.Upload(t.Context(), r.ada, &core.Upload{Name: "a", Body: strings.NewReader("slow")}); err != nil {
+	if _, err := f.Upload(t.Context(), nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader("slow")}); err != nil {
 		t.Error(err)
 	}
 }

@@ -173,7 +173,7 @@ func (w *taskWorker) begin(t *core.Task) (*execution, error) {
 	r.Kind, r.TaskID, r.Owner = core.RunTask, t.ID, e.opts.Owner
 	stream := e.opts.Log.Open(r.ID)
 	err = stream.Publish(e.ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
-		return e.opts.Runs.StartRun(e.ctx, core.RunStart{Run: r, Input: input, Task: t, Events: rows})
+		return e.opts.Runs.StartRun(e.ctx, nil, core.RunStart{Run: r, Input: input, Task: t, Events: rows})
 	})
 	if err != nil {
 		return nil, err

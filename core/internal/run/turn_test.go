@@ -115,6 +115,26 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 			}), "start\nerror UPSTREAM_ERROR provider \"test\": the answer exceeds 8 MiB",
 			"UPSTREAM_ERROR: provider \"test\": the answer exceeds 8 MiB",
 		},
+		"tool call without an id": {
+			toolCalls(&llm.ToolCallDelta{Name: "add"}),
+			"start\nerror UPSTREAM_ERROR provider \"test\": the answer is invalid: the call of tool \"add\" has no id",
+			"UPSTREAM_ERROR: provider \"test\": the answer is invalid: the call of tool \"add\" has no id",
+		},
+		"tool call without a name": {
+			toolCalls(&llm.ToolCallDelta{ID: "1"}),
+			"start\nerror UPSTREAM_ERROR provider \"test\": the answer is invalid: tool call 0 has no name",
+			"UPSTREAM_ERROR: provider \"test\": the answer is invalid: tool call 0 has no name",
+		},
+		"tool calls with the same id": {
+			toolCalls(&llm.ToolCallDelta{ID: "1", Name: "add"}, &llm.ToolCallDelta{Index: 1, ID: "1", Name: "sub"}),
+			"start\nerror UPSTREAM_ERROR provider \"test\": the answer is invalid: two tool calls have the id \"1\"",
+			"UPSTREAM_ERROR: provider \"test\": the answer is invalid: two tool calls have the id \"1\"",
+		},
+		"tool call with a negative index": {
+			toolCalls(&llm.ToolCallDelta{Index: -1, ID: "1", Name: "add"}),
+			"start\nerror UPSTREAM_ERROR provider \"test\": the answer is invalid: a tool call has index -1, but must have one from 0 to 127",
+			"UPSTREAM_ERROR: provider \"test\": the answer is invalid: a tool call has index -1, but must have one from 0 to 127",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,16 +180,16 @@ func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	s.watchUntil(r, "token Hel")
-	got, err := s.Cancel(t.Context(), env.actor, r.ID)
+	got, err := s.Cancel(t.Context(), nil, env.actor, r.ID)
 	if err != nil || got.Status != core.RunCancelled {
 		t.Fatalf("Cancel = %+v, %v, want it cancelled", got, err)
 	}
 	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
 	equal(t, env.history(), "user: hi\nassistant: Hel")
-	if _, err := s.Cancel(t.Context(), env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
+	if _, err := s.Cancel(t.Context(), nil, env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
 		t.Errorf("second Cancel = %v, want %s", err, core.CodeConflict)
 	}
-	if _, err := s.Cancel(t.Context(), core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
+	if _, err := s.Cancel(t.Context(), nil, core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
 		t.Errorf("Cancel by another user = %v, want %s", err, core.CodeNotFound)
 	}
 }
@@ -231,4 +251,39 @@ func TestComplete_retriesAfterProviderCrash(t *testing.T) {
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.watch(r), "start\ntoken here\nend completed 3")
+}
+
+// toolCalls returns a provider that answers with tool calls.
+func toolCalls(calls ...*llm.ToolCallDelta) provider {
+	return func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		for _, call := range calls {
+			if err := out.Send(llm.Delta{ToolCall: call}); err != nil {
+				return nil, err
+			}
+		}
+		return &llm.Finish{Reason: llm.FinishToolCalls, Model: "m-1"}, nil
+	}
+}
+
+// A provider's impossible values are stored as values that sums and every database can take.
+func TestComplete_clampsTheReportedUsage(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		finish, err := say("ok")(ctx, req, out)
+		finish.Usage = sdk.Usage{InputTokens: -5, OutputTokens: 1 << 62, CachedInputTokens: -1, ReasoningTokens: 7}
+		finish.Model = "m\x00" + strings.Repeat("é", 200)
+		return finish, err
+	}))
+	s := env.start()
+	for range 3 {
+		equal(t, s.wait(s.mustTurn("s1", "hi")), "ok")
+	}
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	f := core.UsageFilter{From: today.AddDate(0, 0, -1), To: today.AddDate(0, 0, 1), Page: core.Page{Limit: 1}}
+	_, _, sum, err := env.db.Usage(t.Context(), env.actor, f)
+	want := sdk.Usage{OutputTokens: 3_000_000_000, ReasoningTokens: 21}
+	if err != nil || sum.Usage != want {
+		t.Errorf("Usage = %+v, %v, want %+v", sum.Usage, err, want)
+	}
 }

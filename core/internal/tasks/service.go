@@ -23,14 +23,14 @@ type Files interface {
 
 // Store stores tasks. core.TaskStore documents its methods.
 type Store interface {
-	CreateTask(ctx context.Context, t *core.Task) (*core.Task, error)
+	CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error)
 	Task(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
 }
 
 // Canceller cancels tasks. core.Runner documents its method.
 type Canceller interface {
-	CancelTask(ctx context.Context, v core.Actor, id string) (*core.Task, error)
+	CancelTask(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error)
 }
 
 // Options are the dependencies of a Service.
@@ -50,13 +50,15 @@ func New(o Options) *Service { return &Service{o} }
 // Create validates a request, and stores and queues its task. If an earlier request of the actor with the
 // same idempotency key has created a task, Create returns that task and true. It fails with Invalid, or
 // with Conflict if the agent is inactive or the key was used for another request.
-func (s *Service) Create(ctx context.Context, v core.Actor, r *core.TaskRequest) (t *core.Task, replayed bool, err error) {
+func (s *Service) Create(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest,
+) (t *core.Task, replayed bool, err error) {
 	t, err = s.newTask(ctx, v, r)
 	if err != nil {
 		return nil, false, err
 	}
-	core.SetAuditTarget(ctx, t.ID)
-	stored, err := s.opts.Store.CreateTask(ctx, t)
+	audit.SetTarget(t.ID)
+	stored, err := s.opts.Store.CreateTask(ctx, audit, t)
 	if core.CodeOf(err) == core.CodeNotFound { // the agent was deleted since newTask has read it
 		return nil, false, unknownAgent(r.AgentID)
 	}
@@ -111,6 +113,6 @@ func (s *Service) List(ctx context.Context, v core.Actor, f core.TaskFilter) ([]
 
 // Cancel ends a pending task at once, and a running task as soon as its run has stopped. It returns the
 // updated task. It fails with NotFound, or with Conflict if the task has ended.
-func (s *Service) Cancel(ctx context.Context, v core.Actor, id string) (*core.Task, error) {
-	return s.opts.Canceller.CancelTask(ctx, v, id)
+func (s *Service) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error) {
+	return s.opts.Canceller.CancelTask(ctx, audit, v, id)
 }

@@ -29,7 +29,7 @@ func newEnv(t *testing.T) *env {
 }
 
 // CreateTask returns the task that was created with the same key.
-func (e *env) CreateTask(_ context.Context, t *core.Task) (*core.Task, error) {
+func (e *env) CreateTask(_ context.Context, _ *core.AuditRecord, t *core.Task) (*core.Task, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -89,9 +89,10 @@ func TestCreate(t *testing.T) {
 	r := request(func(r *core.TaskRequest) {
 		r.Description, r.Priority, r.FileIDs, r.Timeout = "All of it", core.PriorityHigh, []string{"file-1"}, time.Minute
 	})
-	got, replayed, err := e.Create(t.Context(), ann, r)
-	if err != nil || replayed {
-		t.Fatalf("Create() = %v, replayed %v", err, replayed)
+	audit := &core.AuditRecord{}
+	got, replayed, err := e.Create(t.Context(), audit, ann, r)
+	if err != nil || replayed || audit.Target != got.ID {
+		t.Fatalf("Create() = %+v, %v, replayed %v, with audit target %q", got, err, replayed, audit.Target)
 	}
 	if !strings.HasPrefix(got.ID, "task-") || got.UserID != ann.UserID || got.AgentID != "agent-1" || got.Status != core.TaskPending {
 		t.Errorf("Create() = %+v, want a pending task of ann for agent-1", got)
@@ -112,7 +113,7 @@ func TestCreate_replay(t *testing.T) {
 	e := newEnv(t)
 	var ids []string
 	for i, key := range []string{"k", "k", "other", "", ""} {
-		got, replayed, err := e.Create(t.Context(), ann, request(func(r *core.TaskRequest) { r.IdempotencyKey = key }))
+		got, replayed, err := e.Create(t.Context(), nil, ann, request(func(r *core.TaskRequest) { r.IdempotencyKey = key }))
 		if err != nil || replayed != (i == 1) {
 			t.Fatalf("Create() with key %q = %v, replayed %v", key, err, replayed)
 		}
@@ -152,7 +153,7 @@ func TestCreate_invalid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t)
-			_, _, err := e.Create(t.Context(), ann, request(c.change))
+			_, _, err := e.Create(t.Context(), nil, ann, request(c.change))
 			if got := fieldError(err); core.CodeOf(err) != c.code || got != (core.FieldError{Field: c.field, Issue: c.issue}) {
 				t.Errorf("Create() = %v, want %s of %q: %s", err, c.code, c.field, c.issue)
 			}
@@ -167,7 +168,7 @@ func TestCreate_agentDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	e.err = core.NotFound("agent", "agent-1")
-	if _, _, err := e.Create(t.Context(), ann, request()); fieldError(err).Field != "agent_id" {
+	if _, _, err := e.Create(t.Context(), nil, ann, request()); fieldError(err).Field != "agent_id" {
 		t.Errorf("Create() = %v, want Invalid of agent_id", err)
 	}
 }

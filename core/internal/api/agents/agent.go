@@ -14,17 +14,19 @@ import (
 type Agents interface {
 	// Create validates and stores a new agent, and sets the other fields of a. It fails with Invalid or
 	// Unavailable.
-	Create(ctx context.Context, v core.Actor, a *core.Agent) error
+	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, a *core.Agent) error
 	// Get fails with NotFound if the actor may not see the agent.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 	// List returns a page of agents, newest first, and the number of all.
 	List(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*core.Agent, int, error)
 	// Update changes and stores an agent. It calls change again if another update interferes. It fails as
 	// Create does, with NotFound or Forbidden, or with the error of change.
-	Update(ctx context.Context, v core.Actor, id string, change func(*core.Agent) error) (*core.Agent, error)
+	Update(
+		ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, change func(*core.Agent) error,
+	) (*core.Agent, error)
 	// Delete fails with NotFound, Forbidden or PreconditionFailed, or with Conflict during a run of the
 	// agent. A version of 0 accepts every version.
-	Delete(ctx context.Context, v core.Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
 }
 
 type handlers struct{ agents Agents }
@@ -85,7 +87,7 @@ func (h *handlers) list(ctx context.Context, in *agentsInput) (*agentsOutput, er
 func (h *handlers) create(ctx context.Context, in *agentCreate) (*agentMade, error) {
 	ag := new(core.Agent)
 	in.Body.applyTo(ag)
-	if err := h.agents.Create(ctx, api.Actor(ctx), ag); err != nil {
+	if err := h.agents.Create(ctx, api.Audit(ctx), api.Actor(ctx), ag); err != nil {
 		return nil, err
 	}
 	return &agentMade{Location: "/v1/agents/" + ag.ID, ETag: api.ETag(ag.Version), Body: newAgentBody(ag)}, nil
@@ -124,7 +126,7 @@ func (h *handlers) change(ctx context.Context, in *agentPatchInput) (*agentOutpu
 
 // update applies a change to an agent that has one of the versions of If-Match.
 func (h *handlers) update(ctx context.Context, in AgentMatch, change func(*core.Agent) error) (*agentOutput, error) {
-	return newAgentOutput(h.agents.Update(ctx, api.Actor(ctx), in.ID, func(ag *core.Agent) error {
+	return newAgentOutput(h.agents.Update(ctx, api.Audit(ctx), api.Actor(ctx), in.ID, func(ag *core.Agent) error {
 		if err := api.CheckIfMatch(in.IfMatch, "agent", ag.Version); err != nil {
 			return err
 		}
@@ -145,5 +147,5 @@ func (h *handlers) delete(ctx context.Context, in *AgentMatch) (*struct{}, error
 		}
 		version = ag.Version
 	}
-	return nil, h.agents.Delete(ctx, v, in.ID, version)
+	return nil, h.agents.Delete(ctx, api.Audit(ctx), v, in.ID, version)
 }

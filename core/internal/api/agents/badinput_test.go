@@ -43,6 +43,7 @@ func TestBadInput(t *testing.T) {
 		"unknown type":         {"POST", agents, `{"name":"a","type":"chta","config":{"model":"gpt-4"}}`, "", 400, "type", `Agent type "chta" does not exist. Agent types: chat, down, odd`},
 		"config is a list":     {"POST", agents, `{"name":"a","type":"chat","config":[]}`, "", 400, "config", "Must be an object"},
 		"hot":                  {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","temperature":2.5}}`, "", 400, "config.temperature", "Must be at most 2"},
+		"huge exponent":        {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","tools":[1e-999999,1e-999998]}}`, "", 400, "config.tools[0]", "exponent from -308 to 308"},
 		"type is down":         {"POST", agents, `{"name":"a","type":"down"}`, "", 503, "", ""},
 		"NUL in a name":        {"POST", agents, `{"name":"a\u0000b","type":"chat"}`, "", 400, "name", "NUL"},
 		"NUL deep in a config": {"POST", agents, `{"name":"a","type":"chat","config":{"model":"gpt-4","extra":{"a":["x","\u0000"]}}}`, "", 400, "config.extra.a[1]", "NUL"},

@@ -86,7 +86,9 @@ func (w *backend) add(id, owner, name string, b []byte) *core.File {
 	return f
 }
 
-func (w *backend) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
+func (w *backend) Upload(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload,
+) (*core.File, error) {
 	b, err := w.receive(ctx, u)
 	if err != nil {
 		return nil, err
@@ -95,6 +97,7 @@ func (w *backend) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*co
 	defer w.mu.Unlock()
 	f := w.add(core.NewID("file"), v.UserID, u.Name, b)
 	f.Metadata = u.Metadata
+	audit.Claim()
 	c := *f
 	return &c, nil
 }
@@ -132,7 +135,7 @@ func (w *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([
 	return apitest.Page(found, f.Page), len(found), nil
 }
 
-func (w *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
+func (w *backend) UpdateFile(ctx context.Context, audit *core.AuditRecord, v core.Actor, f *core.File) error {
 	have, err := w.File(ctx, v, f.ID)
 	if err != nil {
 		return err
@@ -150,10 +153,11 @@ func (w *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) er
 	f.Version++
 	c := *f
 	w.files[f.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (w *backend) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
+func (w *backend) Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
 	have, err := w.File(ctx, v, id)
 	if err != nil {
 		return err
@@ -164,6 +168,7 @@ func (w *backend) Delete(ctx context.Context, v core.Actor, id string, version i
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.files, id)
+	audit.Claim()
 	return nil
 }
 
@@ -179,7 +184,9 @@ func (w *backend) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
 	return content{bytes.NewReader(w.bytes[f.ID])}
 }
 
-func (w *backend) Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error {
+func (w *backend) Move(
+	ctx context.Context, _ *core.AuditRecord, from, to string, report func(core.MoveProgress),
+) error {
 	return w.move(ctx, from, to, report)
 }
 

@@ -73,7 +73,7 @@ func (h *handlers) move(ctx context.Context, in *moveInput) (*huma.StreamRespons
 		mover: h.Mover, api: h.api, requestID: api.RequestFrom(ctx).ID,
 		reports: make(chan core.MoveProgress), done: make(chan struct{}),
 	}
-	go m.run(ctx, in.Body)
+	go m.run(ctx, api.Audit(ctx), in.Body)
 	select {
 	case p := <-m.reports:
 		m.next = &p
@@ -113,7 +113,7 @@ type moveStream struct {
 }
 
 // run moves the files. It recovers from a panic, because it runs outside of the request's goroutine.
-func (m *moveStream) run(ctx context.Context, r moveRequest) {
+func (m *moveStream) run(ctx context.Context, audit *core.AuditRecord, r moveRequest) {
 	defer close(m.done)
 	defer func() {
 		if p := recover(); p != nil {
@@ -122,7 +122,7 @@ func (m *moveStream) run(ctx context.Context, r moveRequest) {
 			m.err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	m.err = m.mover.Move(ctx, r.From, r.To, func(p core.MoveProgress) {
+	m.err = m.mover.Move(ctx, audit, r.From, r.To, func(p core.MoveProgress) {
 		select {
 		case m.reports <- p:
 		case <-ctx.Done():

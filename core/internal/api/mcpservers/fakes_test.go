@@ -155,7 +155,7 @@ func (w *registry) check(v core.Actor, s *core.MCPServer) error {
 	return err
 }
 
-func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (w *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.check(v, s); err != nil {
@@ -163,13 +163,14 @@ func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) er
 	}
 	c := *s
 	w.servers[s.ID] = &c
+	audit.Claim()
 	if s.ShouldRun() {
 		w.states[s.ID] = core.MCPState{Status: core.MCPStarting}
 	}
 	return nil
 }
 
-func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
+func (w *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.races > 0 {
@@ -185,20 +186,22 @@ func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) er
 	s.Version++
 	c := *s
 	w.servers[s.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (w *registry) Delete(_ context.Context, v core.Actor, id string, version int64) error {
+func (w *registry) Delete(_ context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, err := w.mayChange(v, id, version); err != nil {
 		return err
 	}
 	delete(w.servers, id)
+	audit.Claim()
 	return nil
 }
 
-func (w *registry) want(v core.Actor, id string, wanted bool, status core.MCPStatus) error {
+func (w *registry) want(audit *core.AuditRecord, v core.Actor, id string, wanted bool, status core.MCPStatus) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, err := w.mayChange(v, id, 0)
@@ -208,19 +211,20 @@ func (w *registry) want(v core.Actor, id string, wanted bool, status core.MCPSta
 	s.DesiredState = core.DesiredMCPState(wanted)
 	w.servers[id] = s
 	w.states[id] = core.MCPState{Status: status}
+	audit.Claim()
 	return nil
 }
 
-func (w *registry) Start(_ context.Context, v core.Actor, id string) error {
-	return w.want(v, id, true, core.MCPStarting)
+func (w *registry) Start(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return w.want(audit, v, id, true, core.MCPStarting)
 }
 
-func (w *registry) Stop(_ context.Context, v core.Actor, id string) error {
-	return w.want(v, id, false, core.MCPStopping)
+func (w *registry) Stop(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return w.want(audit, v, id, false, core.MCPStopping)
 }
 
-func (w *registry) Restart(_ context.Context, v core.Actor, id string) error {
-	return w.want(v, id, true, core.MCPStarting)
+func (w *registry) Restart(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return w.want(audit, v, id, true, core.MCPStarting)
 }
 
 func (w *registry) State(id string) core.MCPState {

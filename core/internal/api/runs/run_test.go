@@ -33,7 +33,7 @@ func (f *fakeRuns) Watch(ctx context.Context, v core.Actor, id string, after int
 	return f.events(after), nil
 }
 
-func (f *fakeRuns) Cancel(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
+func (f *fakeRuns) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Run, error) {
 	r, err := f.Run(ctx, v, id)
 	if err != nil {
 		return nil, err
@@ -42,6 +42,7 @@ func (f *fakeRuns) Cancel(ctx context.Context, v core.Actor, id string) (*core.R
 		return nil, core.Conflict("The run %q has ended", id)
 	}
 	r.CancelRequested = true
+	audit.Claim()
 	return r, nil
 }
 

@@ -23,10 +23,11 @@ func (s *store) Sessions(_ context.Context, f core.SessionFilter) ([]*core.Sessi
 	return apitest.Page(found, f.Page), len(found), nil
 }
 
-func (s *store) DeleteSession(_ context.Context, agentID, userID, id string) error {
+func (s *store) DeleteSession(_ context.Context, audit *core.AuditRecord, agentID, userID, id string) error {
 	for i, x := range s.sessions {
 		if x.AgentID == agentID && x.UserID == userID && x.ID == id {
 			s.sessions = slices.Delete(s.sessions, i, i+1)
+			audit.Claim()
 			return nil
 		}
 	}

@@ -15,13 +15,13 @@ import (
 type Tasks interface {
 	// Create stores and queues a task. If an earlier request with the same idempotency key has created a
 	// task, Create returns that task and true. It fails with Invalid or Conflict.
-	Create(ctx context.Context, v core.Actor, r *core.TaskRequest) (t *core.Task, replayed bool, err error)
+	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest) (t *core.Task, replayed bool, err error)
 	// Get fails with NotFound if the actor may not see the task.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	// List returns a page of tasks, newest first, and the number of all.
 	List(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
 	// Cancel fails with NotFound, or with Conflict if the task has ended.
-	Cancel(ctx context.Context, v core.Actor, id string) (*core.Task, error)
+	Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error)
 }
 
 // Watcher watches tasks.
@@ -61,7 +61,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 		Description: "A waiting task ends at once. A running task is asked to end, which takes a moment. 409 if the task has ended.",
 		Response:    exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
-		return newTaskOutput(h.tasks.Cancel(ctx, api.Actor(ctx), in.ID))
+		return newTaskOutput(h.tasks.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
 	})
 	api.Register(a, api.Operation{
 		ID: "task-events", Method: http.MethodGet, Path: "/v1/tasks/{task_id}/events", Tag: "Tasks", Summary: "Watch a task", Access: api.SignedIn,
@@ -71,7 +71,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 }
 
 func (h *handlers) create(ctx context.Context, in *taskCreate) (*taskMade, error) {
-	t, replayed, err := h.tasks.Create(ctx, api.Actor(ctx), in.request())
+	t, replayed, err := h.tasks.Create(ctx, api.Audit(ctx), api.Actor(ctx), in.request())
 	if err != nil {
 		return nil, err
 	}

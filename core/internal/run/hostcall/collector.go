@@ -1,19 +1,28 @@
 package hostcall
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// maxAnswer is the most bytes of one answer, so that a misbehaving provider cannot exhaust
-// the memory.
-const maxAnswer = 8 << 20
+// The limits of one answer, so that a misbehaving provider cannot exhaust the memory.
+const (
+	maxAnswer    = 8 << 20 // bytes
+	maxToolCalls = 128
+	// maxTokens is the largest count of tokens that is stored, so that sums do not overflow.
+	maxTokens = 1_000_000_000
+	// maxModelName is the maximum length of the model's name in bytes.
+	maxModelName = 256
+)
 
 // collector receives the chunks of an answer. It forwards the text and assembles the
 // message. It implements llm.Stream.
@@ -36,7 +45,8 @@ type collector struct {
 func (c *collector) Send(d llm.Delta) error { return c.SendBatch([]llm.Delta{d}) }
 
 // SendBatch receives the chunks of one message of the provider. It fails with
-// CodeInvalidRequest when the answer exceeds maxAnswer.
+// CodeInvalidRequest when the answer exceeds maxAnswer, and with CodeInternal for a tool call
+// outside the limits.
 func (c *collector) SendBatch(deltas []llm.Delta) error {
 	if !c.received && len(deltas) > 0 {
 		c.received, c.first = true, time.Now()
@@ -48,7 +58,9 @@ func (c *collector) SendBatch(deltas []llm.Delta) error {
 			c.text.WriteString(d.Text)
 		}
 		if d.ToolCall != nil {
-			c.addToolCall(d.ToolCall)
+			if err := c.addToolCall(d.ToolCall); err != nil {
+				return err
+			}
 		}
 		c.size += len(d.Text) + len(d.Reasoning)
 	}
@@ -61,7 +73,10 @@ func (c *collector) SendBatch(deltas []llm.Delta) error {
 	return nil
 }
 
-func (c *collector) addToolCall(d *llm.ToolCallDelta) {
+func (c *collector) addToolCall(d *llm.ToolCallDelta) error {
+	if d.Index < 0 || d.Index >= maxToolCalls {
+		return badAnswer("a tool call has index %d, but must have one from 0 to %d", d.Index, maxToolCalls-1)
+	}
 	if c.tools == nil {
 		c.tools = map[int]*sdk.ToolCall{}
 	}
@@ -74,6 +89,7 @@ func (c *collector) addToolCall(d *llm.ToolCallDelta) {
 	call.Name += d.Name
 	call.Arguments += d.Arguments
 	c.size += len(d.ID) + len(d.Name) + len(d.Arguments)
+	return nil
 }
 
 // forward sends texts to the watchers and to the loop, if the request asks for that.
@@ -91,22 +107,59 @@ func (c *collector) forward(texts []string) {
 	}
 }
 
-// answer returns the complete message.
-func (c *collector) answer(finish *llm.Finish) *agent.Answer {
-	a := &agent.Answer{
-		Message:      sdk.Text(sdk.RoleAssistant, c.text.String()),
-		FinishReason: string(finish.Reason), Usage: finish.Usage, Model: finish.Model,
+// answer returns the complete message. It fails with CodeInternal if a tool call has no name, or
+// no id of its own, because its result could not be assigned to it.
+func (c *collector) answer(finish *llm.Finish) (*agent.Answer, error) {
+	calls, err := c.toolCalls()
+	if err != nil {
+		return nil, err
 	}
-	if a.Model == "" {
-		a.Model = c.req.Model
+	message := sdk.Text(sdk.RoleAssistant, c.text.String())
+	message.ToolCalls = calls
+	return &agent.Answer{
+		Message: message, FinishReason: string(finish.Reason), Usage: clampUsage(finish.Usage),
+		Model: cmp.Or(modelName(finish.Model), c.req.Model),
+	}, nil
+}
+
+// toolCalls returns the tool calls in the order of their indices.
+func (c *collector) toolCalls() ([]sdk.ToolCall, error) {
+	var calls []sdk.ToolCall
+	for _, i := range slices.Sorted(maps.Keys(c.tools)) {
+		call := *c.tools[i]
+		switch {
+		case call.Name == "":
+			return nil, badAnswer("tool call %d has no name", i)
+		case call.ID == "":
+			return nil, badAnswer("the call of tool %q has no id", call.Name)
+		case slices.ContainsFunc(calls, func(other sdk.ToolCall) bool { return other.ID == call.ID }):
+			return nil, badAnswer("two tool calls have the id %q", call.ID)
+		}
+		calls = append(calls, call)
 	}
-	indices := make([]int, 0, len(c.tools))
-	for i := range c.tools {
-		indices = append(indices, i)
+	return calls, nil
+}
+
+// modelName returns the reported name of a model as the database can store it.
+func modelName(reported string) string {
+	name := strings.ToValidUTF8(reported[:min(len(reported), maxModelName)], "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, name)
+}
+
+// clampUsage returns u with counts from 0 to maxTokens.
+func clampUsage(u sdk.Usage) sdk.Usage {
+	for _, n := range []*int64{&u.InputTokens, &u.OutputTokens, &u.CachedInputTokens, &u.ReasoningTokens} {
+		*n = min(max(*n, 0), maxTokens)
 	}
-	sort.Ints(indices)
-	for _, i := range indices {
-		a.Message.ToolCalls = append(a.Message.ToolCalls, *c.tools[i])
-	}
-	return a
+	return u
+}
+
+// badAnswer returns the error of an answer that the provider assembled wrongly.
+func badAnswer(format string, args ...any) *sdk.Error {
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "the answer is invalid: " + fmt.Sprintf(format, args...)}
 }

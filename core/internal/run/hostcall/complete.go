@@ -101,10 +101,17 @@ func (c *completer) askProvider(
 		}
 		collector := &collector{output: c.output, req: req}
 		finish, err := provider.Chat(ctx, c.request(req, name, messages), collector)
+		if err == nil {
+			answer, err = collector.answer(finish)
+		}
 		switch {
 		case err == nil:
-			c.metrics.Completion(label, name, time.Since(start), c.firstChunk(collector, start), finish.Usage, "")
-			return collector.answer(finish), label + "/" + name, nil
+			if answer.Usage != finish.Usage {
+				c.logger.WarnContext(ctx, "provider reported an impossible usage", "provider", label, "model", name,
+					"reported", finish.Usage, "stored", answer.Usage)
+			}
+			c.metrics.Completion(label, name, time.Since(start), c.firstChunk(collector, start), answer.Usage, "")
+			return answer, label + "/" + name, nil
 		case isCrash(err) && !collector.received && crashes < maxCrashRetries && ctx.Err() == nil:
 			c.logger.WarnContext(ctx, "retrying completion after provider crash", "provider", label, "error", err)
 			c.metrics.CompletionRetried(label)

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs all tests in their short form: all-tests.sh "-race" PACKAGE...
+# Tests that drive programs run without the race detector, which would only watch the tests themselves.
+# The packages that take longest come first, so that all cores are busy until the end.
+set -uo pipefail
+race=$1
+shift
+all=$(go list "$@") || exit
+programs=$(grep -E 'agentarea/(test|plugins|examples|sdk/plugintest)(/|$)' <<<"$all")
+units=$(grep -vxF "$programs" <<<"$all")
+
+# first prints packages, beginning with those that match a pattern: first PATTERN PACKAGES
+first() {
+  grep -E "$1" <<<"$2"
+  grep -vE "$1" <<<"$2"
+}
+
+status=0
+# shellcheck disable=SC2046 # each line is an argument
+go test -timeout 20m $(first '/(test/e2e|sdk/plugintest)$' "$programs") || status=1
+# shellcheck disable=SC2046,SC2086 # race may be empty
+go test $race -timeout 20m $(first '/(storage|pluginhost|internal/run|auth)$' "$units") || status=1
+exit $status
