@@ -104,7 +104,7 @@ func TestUnknownField(t *testing.T) {
 	}
 }
 
-// A body that is wrong in everything is answered and logged in a few words.
+// The reply and the log line for a body with many errors are short.
 func TestFieldErrorsAreLimited(t *testing.T) {
 	t.Parallel()
 	s := newThings(t, noError, nil)

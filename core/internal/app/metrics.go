@@ -28,7 +28,7 @@ func (a *App) openTelemetry(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), spansGrace)
 		defer cancel()
 		if err := a.traces.Close(ctx); err != nil {
-			a.logger.WarnContext(ctx, "exporting the last spans failed: they are lost", "error", err)
+			a.logger.WarnContext(ctx, "exporting the last spans failed; they are lost", "error", err)
 		}
 		return nil
 	})

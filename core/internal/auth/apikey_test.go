@@ -33,11 +33,11 @@ func TestAPIKey(t *testing.T) {
 	b := newEnv(t)
 	k, key := b.newKey(t, time.Time{}, "agents:read", "chat:write")
 	if !strings.HasPrefix(key, "aak_") || strings.Contains(string(k.Hash), key) {
-		t.Errorf("key = %q, hash = %q", key, k.Hash)
+		t.Errorf("key = %q, hash = %q, want the prefix aak_ and a hash without the key", key, k.Hash)
 	}
 	p, err := b.Verify(t.Context(), key)
 	if err != nil || p.User.Username != "ann" || p.LoginID != "" || p.Credential() != k.ID {
-		t.Fatalf("%+v, %v", p, err)
+		t.Fatalf("Verify = %+v, %v, want ann with the credential %s", p, err, k.ID)
 	}
 	for _, c := range []struct {
 		resource core.Resource
@@ -69,12 +69,12 @@ func TestInvalidAPIKeys(t *testing.T) {
 		other[:strings.LastIndexByte(other, '_')] + secret, "aak_" + strings.Repeat("x", 1<<16) + secret,
 	} {
 		if _, err := b.Verify(t.Context(), bad); core.CodeOf(err) != core.CodeUnauthorized {
-			t.Errorf("%.80q: %v", bad, err)
+			t.Errorf("Verify(%.80q): got error %v, want code %s", bad, err, core.CodeUnauthorized)
 		}
 	}
 	b.clock.pass(time.Hour - time.Second)
 	if _, err := b.Verify(t.Context(), key); err != nil {
-		t.Error("a second before the expiry:", err)
+		t.Errorf("Verify a second before the expiry: %v", err)
 	}
 	b.clock.pass(time.Second)
 	_, err := b.Verify(t.Context(), key)
@@ -109,7 +109,7 @@ func TestAPIKeyIsRevokedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err = b.Verify(t.Context(), key); err != nil {
-		t.Error("after the user was enabled again:", err)
+		t.Errorf("Verify after the user was enabled again: %v", err)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestChangePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := b.Verify(t.Context(), kept.Access); err != nil {
-		t.Error("the sign-in that changed the password:", err)
+		t.Errorf("Verify for the login that changed the password: %v", err)
 	}
 	_, err = b.Verify(t.Context(), ended.Access)
 	wantCode(t, err, core.CodeUnauthorized)
@@ -181,7 +181,7 @@ func TestChangePassword(t *testing.T) {
 	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
-	// Whoever has a token can't try passwords without end.
+	// A client with a token cannot try an unlimited number of passwords.
 	for range 20 {
 		err = b.ChangePassword(t.Context(), nil, p, "not the one", "another long one")
 	}
@@ -217,7 +217,7 @@ func TestUpdateUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p, err := b.Verify(t.Context(), tok.Access); err != nil || p.User.Role != core.RoleViewer {
-		t.Errorf("principal = %+v, %v", p, err)
+		t.Errorf("Verify = %+v, %v, want role viewer", p, err)
 	}
 	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Disabled: new(true)}); err != nil {
 		t.Fatal(err)

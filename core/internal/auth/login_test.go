@@ -27,7 +27,7 @@ func TestLoginErrorIsTheSameForEveryReason(t *testing.T) {
 		_, err := b.Login(t.Context(), nil, in[0], in[1], testAddress)
 		var e *core.Error
 		if !errors.As(err, &e) || e.Code != core.CodeUnauthorized || e.Message != "Wrong username or password" {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Login: got error %v, want the same message for every reason", name, err)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestLoginIsLimitedByName(t *testing.T) {
 	wantCode(t, err, core.CodeRateLimited)
 	var e *core.Error
 	if errors.As(err, &e); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
-		t.Errorf("RetryAfter = %v", e.RetryAfter)
+		t.Errorf("got RetryAfter %v, want up to a minute", e.RetryAfter)
 	}
 	b.clock.pass(time.Minute)
 	b.signIn(t)
@@ -81,7 +81,7 @@ func TestLoginIsLimitedByAddress(t *testing.T) {
 			_, err := b.Login(t.Context(), nil, "ann", testPassword, addresses[1])
 			wantCode(t, err, core.CodeRateLimited)
 			if _, err := b.Login(t.Context(), nil, "ann", testPassword, addresses[2]); err != nil {
-				t.Errorf("another address: %v", err)
+				t.Errorf("Login from another address: %v", err)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestHashingIsBounded(t *testing.T) {
 	for range maxWaiting {
 		waiters.Go(func() {
 			if _, err := b.Login(ctx, nil, "ann", testPassword, testAddress); !errors.Is(err, context.Canceled) {
-				t.Errorf("waiting caller: %v", err)
+				t.Errorf("Login of a waiting caller: got error %v, want %v", err, context.Canceled)
 			}
 		})
 	}

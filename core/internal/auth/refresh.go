@@ -71,7 +71,7 @@ func (r refreshTokens) parse(token string) (loginID string, generation int64, ok
 	}
 	for _, key := range r.keys {
 		if hmac.Equal(payload[8:], refreshMAC(key, loginID, payload[:8])) {
-			return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // as in deriveRefresh
+			return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // derive converted it from int64
 		}
 	}
 	return "", 0, false

@@ -22,10 +22,10 @@ func TestVerifyReturnsTheUser(t *testing.T) {
 	tok := b.signIn(t)
 	p, err := b.Verify(t.Context(), tok.Access)
 	if err != nil || p.User.Username != "ann" || p.LoginID == "" {
-		t.Fatal(p, err)
+		t.Fatalf("Verify = %+v, %v, want ann with a login", p, err)
 	}
 	if tok.ExpiresIn != time.Hour {
-		t.Errorf("ExpiresIn = %v", tok.ExpiresIn)
+		t.Errorf("ExpiresIn = %v, want 1h", tok.ExpiresIn)
 	}
 	b.clock.pass(time.Hour)
 	_, err = b.Verify(t.Context(), tok.Access)
@@ -73,7 +73,7 @@ func TestForgedTokensAreRejected(t *testing.T) {
 	now := b.clock.now().Unix()
 
 	if _, err := b.Verify(t.Context(), forge(header, claims, sha256.New, key)); err != nil {
-		t.Fatalf("the unchanged token is rejected: %v", err)
+		t.Fatalf("Verify of an unchanged token: %v", err)
 	}
 	for name, token := range map[string]string{
 		"empty":             "",
@@ -102,7 +102,7 @@ func TestForgedTokensAreRejected(t *testing.T) {
 		"changed signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
 	} {
 		if _, err := b.Verify(t.Context(), token); core.CodeOf(err) != core.CodeUnauthorized || err == nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Verify: got error %v, want code %s", name, err, core.CodeUnauthorized)
 		}
 	}
 }
@@ -156,7 +156,7 @@ func TestVerifyReadsTheStoreOnceASecond(t *testing.T) {
 		}
 	}
 	if n := b.store.reads(); n != 1 {
-		t.Errorf("%d reads of the store", n)
+		t.Errorf("got %d reads of the store, want 1", n)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestReadFromBeforeLogoutIsNotCached(t *testing.T) {
 	c.forget("login-1")
 	c.put("login-1", &core.Principal{}, q)
 	if c.get("login-1") != nil {
-		t.Error("the ended login is accepted")
+		t.Error("the cache returned a login that has ended")
 	}
 }
 
@@ -179,7 +179,7 @@ func TestLoginCacheIsBounded(t *testing.T) {
 		c.put(time.Duration(i).String(), &core.Principal{}, c.ask())
 	}
 	if n := len(c.newer) + len(c.older); n > 20 {
-		t.Errorf("%d entries are cached", n)
+		t.Errorf("got %d cached entries, want at most 20", n)
 	}
 }
 
@@ -261,7 +261,7 @@ func TestReusedRefreshTokenEndsTheLogin(t *testing.T) {
 			again, err := b.Refresh(t.Context(), nil, first.Refresh)
 			if c.want == "" {
 				if err != nil || again.Refresh != tok.Refresh {
-					t.Fatal(again, err)
+					t.Fatalf("Refresh = %+v, %v, want the current refresh token", again, err)
 				}
 				return
 			}
@@ -315,7 +315,7 @@ func TestRenewKeepsTheLogin(t *testing.T) {
 	b.clock.pass(30 * time.Minute)
 	fresh, err := b.Renew(t.Context(), p.LoginID)
 	if err != nil || fresh.Refresh != tok.Refresh || fresh.Access == tok.Access {
-		t.Fatal(fresh, err)
+		t.Fatalf("Renew = %+v, %v, want a new access token and the same refresh token", fresh, err)
 	}
 	b.clock.pass(45 * time.Minute)
 	if _, err := b.Verify(t.Context(), fresh.Access); err != nil {
@@ -336,7 +336,7 @@ func TestTokensOfAnotherSecretAreRejected(t *testing.T) {
 	_, err = other.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := New(Options{Secret: []byte("short")}); err == nil {
-		t.Error("New accepts a short secret")
+		t.Error("New accepted a short secret")
 	}
 }
 
@@ -387,6 +387,6 @@ func TestTokensStayValidDuringKeyRotation(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := New(Options{Secret: testSecret, OldSecrets: [][]byte{[]byte("short")}}); err == nil {
-		t.Error("New accepts a short old secret")
+		t.Error("New accepted a short old secret")
 	}
 }

@@ -33,7 +33,7 @@ func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
 		}
 		u, err := db.UserByName(ctx, c.Username)
 		if core.CodeOf(err) == core.CodeNotFound {
-			return fmt.Errorf("no user %q (GET /v1/users/ lists the names)", c.Username)
+			return fmt.Errorf("user %q does not exist (list the users with GET /v1/users/)", c.Username)
 		}
 		if err != nil {
 			return err

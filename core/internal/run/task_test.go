@@ -108,7 +108,7 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	}
 }
 
-func TestATaskFailsWhenItsAttemptsAreUsedUp(t *testing.T) {
+func TestTask_failsAfterLastAttempt(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.slots = 4

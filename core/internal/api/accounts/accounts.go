@@ -1,4 +1,4 @@
-// Package accounts serves sign-in, users, API keys and the audit.
+// Package accounts serves sign-in, users, API keys and the audit log.
 package accounts
 
 import (
@@ -39,7 +39,7 @@ type UserManager interface {
 type Users interface {
 	// User fails with NotFound.
 	User(ctx context.Context, id string) (*core.User, error)
-	// Users returns a page of users by username, and the number of all.
+	// Users returns a page of users, ordered by username, and the total number of users.
 	Users(ctx context.Context, p core.Page) ([]*core.User, int, error)
 }
 
@@ -56,14 +56,14 @@ type KeyManager interface {
 type Keys interface {
 	// APIKey fails with NotFound if the actor may not see the key.
 	APIKey(ctx context.Context, v core.Actor, id string) (*core.APIKey, error)
-	// APIKeys returns a page of a user's keys, newest first, and the number of all. An empty user
+	// APIKeys returns a page of a user's keys, newest first, and their total number. An empty user
 	// selects the keys of all users.
 	APIKeys(ctx context.Context, v core.Actor, userID string, p core.Page) ([]*core.APIKey, int, error)
 }
 
-// Audit reads the audit.
+// Audit reads the audit log.
 type Audit interface {
-	// Audit returns a page of records, newest first, and the number of all that match.
+	// Audit returns a page of matching entries, newest first, and their total number.
 	Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry, int, error)
 }
 

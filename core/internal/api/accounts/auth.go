@@ -48,7 +48,7 @@ type (
 
 var (
 	exampleCredentials = credentials{Username: "your-username", Password: "your-password"}
-	exampleTokens      = tokens{ //nolint:gosec // an example of tokens, not one
+	exampleTokens      = tokens{ //nolint:gosec // an example, not a credential
 		AccessToken: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9...", TokenType: "bearer", ExpiresIn: 3600,
 		RefreshToken: "rt_login-123.AAAAAAAAAAE...",
 		User:         account{ID: "user-123", Username: "your-username", Email: "user@example.com", Role: core.RoleMember},

@@ -23,7 +23,7 @@ const (
 type Store interface {
 	// File fails with NotFound if the actor may not see the file.
 	File(ctx context.Context, v core.Actor, id string) (*core.File, error)
-	// Files returns a page of files, newest first, and the number of all that match.
+	// Files returns a page of matching files, newest first, and their total number.
 	Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error)
 	// UpdateFile fails with NotFound, or with PreconditionFailed if the stored version is not f.Version.
 	UpdateFile(ctx context.Context, audit *core.AuditRecord, v core.Actor, f *core.File) error

@@ -49,7 +49,7 @@ type moveCause struct {
 
 const exampleMove = `data: {"type":"progress","files":1,"bytes":48213,"total_files":3,"total_bytes":96426,"failed":0}
 
-data: {"type":"failed","file_id":"file-123","error":{"code":"SERVICE_UNAVAILABLE","message":"The file backend \"s3\" is down: try again"}}
+data: {"type":"failed","file_id":"file-123","error":{"code":"SERVICE_UNAVAILABLE","message":"The file backend \"s3\" is not available. Try again later."}}
 
 data: {"type":"end","files":2,"bytes":72319,"total_files":3,"total_bytes":96426,"failed":1}
 
@@ -174,7 +174,7 @@ func (m *moveStream) accept(ctx context.Context, p core.MoveProgress) []core.Eve
 	return events
 }
 
-// progress returns an event of a type with the latest progress.
+// progress returns an event of the given type with the latest progress.
 func (m *moveStream) progress(eventType string) ([]core.Event, error) {
 	p := m.latest
 	m.pending, m.lastSent = false, time.Now()

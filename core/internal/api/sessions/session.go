@@ -17,7 +17,7 @@ type Agents interface {
 
 // Store lists and deletes sessions.
 type Store interface {
-	// Sessions returns a page of sessions, the newest turn first, and the number of all.
+	// Sessions returns a page of sessions, those with the newest turn first, and their total number.
 	Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Session, int, error)
 	// DeleteSession fails with NotFound, or with Conflict during a turn.
 	DeleteSession(ctx context.Context, audit *core.AuditRecord, agentID, userID, id string) error

@@ -45,7 +45,7 @@ func TestSessions(t *testing.T) {
 
 	got := s.Do(t, "ann", "GET", "/v1/agents/agent-1/sessions", "").Want(200).JSON()
 	if got["total"] != 1.0 || got["sessions"].([]any)[0].(map[string]any)["messages"] != 2.0 {
-		t.Errorf("got %v", got)
+		t.Errorf("sessions = %v, want one with 2 messages", got)
 	}
 	s.Do(t, "ann", "DELETE", "/v1/agents/agent-1/sessions/s1", "").Want(204)
 	s.Do(t, "ann", "DELETE", "/v1/agents/agent-1/sessions/s1", "").Want(404)
