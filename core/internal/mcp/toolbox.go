@@ -23,19 +23,19 @@ type Toolbox struct {
 // Toolbox returns a Toolbox of the servers.
 func (s *Servers) Toolbox() *Toolbox { return &Toolbox{s} }
 
-// configOf returns the config of a run's agent. The config was checked when the agent was stored. What cannot
-// be decoded is not set, and allows nothing.
+// configOf returns the config of the run's agent. If a field has another type, it allows no tools.
 func configOf(run *core.Run) core.AgentConfig {
-	c, _ := core.ParseAgentConfig(run.Config)
-	return c
+	config, _ := core.ParseAgentConfig(run.Config) // the error is about fields that are not used here
+	return config
 }
 
-// allows reports whether an agent may use a tool, by the tool's name for models or its original name.
-func allows(c core.AgentConfig, slug string, t namedTool) bool {
-	if c.Tools == nil {
+// allows reports whether the agent may use a tool of one of its servers. Patterns match the tool's
+// name for models or its original name.
+func allows(config core.AgentConfig, slug string, t namedTool) bool {
+	if config.Tools == nil {
 		return true
 	}
-	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
+	return slices.ContainsFunc(config.Tools, func(pattern string) bool {
 		return core.MatchGlob(pattern, t.name) || core.MatchGlob(pattern, slug+separator+t.Name)
 	})
 }
