@@ -28,7 +28,7 @@ CLIENTS            := $(CACHE)/clients-$(call sha256,test/clients/npm/package-lo
 # With AGENTAREA_TEST_S3_URL the tests use that server, and none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
-# The protos are compared with this commit: since then, messages are only added to.
+# The protos must be compatible with this commit: later commits only add fields and messages.
 PROTO_BASE := 63a0c364d6d76e16e981bb2503be44af948bd5a2
 
 MODULE := github.com/agentarea/agentarea
@@ -48,7 +48,7 @@ RACE_SMOKE := TestContract|TestStreamContract|TestReconnect|TestTwoWatchers|Test
 FUZZTIME := 10s
 
 .PHONY: help
-help: ## show this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run

@@ -57,7 +57,7 @@ type AgentFilter struct {
 // Admins see and can change all agents.
 type AgentStore interface {
 	// CreateAgent stores a new agent.
-	CreateAgent(ctx context.Context, a *Agent) error
+	CreateAgent(ctx context.Context, audit *AuditRecord, a *Agent) error
 	// Agent returns the agent with the given id. It fails with NotFound.
 	Agent(ctx context.Context, actor Actor, id string) (*Agent, error)
 	// Agents returns a page of the matching agents, newest first, and the number of all matches.
@@ -67,9 +67,9 @@ type AgentStore interface {
 	// UpdateAgent stores the name, description, type, status, config, model, shared and updated_at
 	// of a, and increases a.Version. It fails with NotFound, with Forbidden, or with
 	// PreconditionFailed if the stored version differs from a.Version.
-	UpdateAgent(ctx context.Context, actor Actor, a *Agent) error
+	UpdateAgent(ctx context.Context, audit *AuditRecord, actor Actor, a *Agent) error
 	// DeleteAgent deletes the agent with its sessions, messages and runs. A version other than 0
 	// must equal the stored version. DeleteAgent fails with NotFound, Forbidden or
 	// PreconditionFailed, or with Conflict while the agent has an active run or a pending task.
-	DeleteAgent(ctx context.Context, actor Actor, id string, version int64) error
+	DeleteAgent(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
 }

@@ -73,14 +73,14 @@ func (k *APIKey) Allows(resource Resource, write bool) bool {
 type APIKeyStore interface {
 	// CreateAPIKey stores a new key. It fails with Conflict if the user has a key with the same
 	// name, or already has MaxAPIKeys keys.
-	CreateAPIKey(ctx context.Context, k *APIKey) error
+	CreateAPIKey(ctx context.Context, audit *AuditRecord, k *APIKey) error
 	// APIKey returns the key with the given id. It fails with NotFound.
 	APIKey(ctx context.Context, actor Actor, id string) (*APIKey, error)
 	// APIKeys returns a page of a user's keys, newest first, and the number of all matches. An
 	// empty userID matches all keys that the actor can see.
 	APIKeys(ctx context.Context, actor Actor, userID string, p Page) ([]*APIKey, int, error)
 	// DeleteAPIKey deletes a key. It fails with NotFound.
-	DeleteAPIKey(ctx context.Context, actor Actor, id string) error
+	DeleteAPIKey(ctx context.Context, audit *AuditRecord, actor Actor, id string) error
 	// SetAPIKeyLastUsed stores when a key was last used. It succeeds if the key no longer exists.
 	SetAPIKeyLastUsed(ctx context.Context, id string, at time.Time) error
 }

@@ -40,49 +40,37 @@ type AuditEntry struct {
 	Address, RequestID string
 }
 
-// AuditRecord is the pending audit entry of a request. The first transaction that commits a
-// change for the request also stores the entry.
+// AuditRecord is the pending audit entry of a request. Methods that change the database for a
+// request receive the record as an argument. The first of them that commits a change also stores
+// the entry, in the same transaction. A nil record means that the change is not audited; all
+// methods accept it.
 type AuditRecord struct {
 	AuditEntry
-	recorded atomic.Bool
+	claimed atomic.Bool
 }
 
-// Claim reports whether the caller is the first to claim the record and must store its entry. It
-// is safe for concurrent use.
-func (r *AuditRecord) Claim() bool { return r.recorded.CompareAndSwap(false, true) }
-
-// Release undoes Claim after the entry could not be stored.
-func (r *AuditRecord) Release() { r.recorded.Store(false) }
-
-type auditKey struct{}
-
-// WithAuditRecord returns a context whose changes are audited with r. Changes made with a context
-// that has a nil record are not audited.
-func WithAuditRecord(ctx context.Context, r *AuditRecord) context.Context {
-	return context.WithValue(ctx, auditKey{}, r)
-}
-
-// AuditFromContext returns the audit record of ctx, or nil if ctx has none.
-func AuditFromContext(ctx context.Context) *AuditRecord {
-	r, _ := ctx.Value(auditKey{}).(*AuditRecord)
-	return r
-}
-
-// SetAuditTarget sets the target of the audit record of ctx, if ctx has one. Code that generates
-// the id of a new object calls it before it stores the object.
-func SetAuditTarget(ctx context.Context, id string) {
-	if r := AuditFromContext(ctx); r != nil {
+// SetTarget sets the target of the entry. Code that generates the id of a new object calls it
+// before it stores the object.
+func (r *AuditRecord) SetTarget(id string) {
+	if r != nil {
 		r.Target = id
 	}
 }
 
-// SetAuditActor sets the user of the audit record of ctx, if ctx has one. It is for requests
-// without an access token, such as a sign-in.
-func SetAuditActor(ctx context.Context, u *User) {
-	if r := AuditFromContext(ctx); r != nil {
+// SetActor sets the user of the entry. It is for requests without an access token, such as a
+// sign-in.
+func (r *AuditRecord) SetActor(u *User) {
+	if r != nil {
 		r.UserID, r.Username = u.ID, u.Username
 	}
 }
+
+// Claim reports whether the caller is the first to claim the record and must store its entry. It
+// returns false for a nil record. It is safe for concurrent use.
+func (r *AuditRecord) Claim() bool { return r != nil && r.claimed.CompareAndSwap(false, true) }
+
+// Release undoes a successful Claim after the entry could not be stored.
+func (r *AuditRecord) Release() { r.claimed.Store(false) }
 
 // AuditFilter selects audit entries. Empty fields match all entries.
 type AuditFilter struct {

@@ -72,7 +72,7 @@ type FileStore interface {
 	// CreateFile stores a file that refers to its reserved blob. It fails with Conflict if the blob
 	// is claimed or not pending or if a file has the same id. It fails with PayloadTooLarge if the
 	// files of f.CreatedBy would exceed quota bytes. A quota of 0 means unlimited.
-	CreateFile(ctx context.Context, f *File, quota int64) error
+	CreateFile(ctx context.Context, audit *AuditRecord, f *File, quota int64) error
 	// File returns the file with the given id. It fails with NotFound.
 	File(ctx context.Context, actor Actor, id string) (*File, error)
 	// Files returns a page of the matching files, newest first, and the number of all matches. The
@@ -80,11 +80,13 @@ type FileStore interface {
 	Files(ctx context.Context, actor Actor, f FileFilter) ([]*File, int, error)
 	// UpdateFile stores the name, metadata and updated_at of f, and increases f.Version. It fails
 	// with NotFound, or with PreconditionFailed if the stored version differs from f.Version.
-	UpdateFile(ctx context.Context, actor Actor, f *File) error
+	UpdateFile(ctx context.Context, audit *AuditRecord, actor Actor, f *File) error
 	// DeleteFile deletes a file and returns its blob, which becomes pending and claimed by the
 	// caller. Others can claim it from sweepAt on. A version other than 0 must equal the stored
 	// version. DeleteFile fails with NotFound or PreconditionFailed.
-	DeleteFile(ctx context.Context, actor Actor, id string, version int64, sweepAt time.Time) (Blob, error)
+	DeleteFile(
+		ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64, sweepAt time.Time,
+	) (Blob, error)
 	// FileUsage returns the total size of a user's files in bytes.
 	FileUsage(ctx context.Context, userID string) (int64, error)
 
@@ -97,7 +99,7 @@ type FileStore interface {
 	// becomes pending and claimed by the caller; others can claim it from sweepAt on. MoveFile fails
 	// with NotFound if the file does not exist or its blob is not from, and with Conflict if the new
 	// blob is claimed or not pending.
-	MoveFile(ctx context.Context, id string, from, to Blob, sweepAt time.Time) error
+	MoveFile(ctx context.Context, audit *AuditRecord, id string, from, to Blob, sweepAt time.Time) error
 
 	// ClaimPendingBlobs returns up to limit pending blobs whose sweepAt is not after now. It counts
 	// an attempt for each and sets its sweepAt to until. No file can refer to a claimed blob.
@@ -144,7 +146,7 @@ type Files interface {
 	// stores nothing. It fails with PayloadTooLarge if the file or the user's total exceeds the
 	// limit, with RateLimited if too many uploads are active, with InsufficientStorage, or with
 	// Unavailable.
-	Upload(ctx context.Context, actor Actor, u *Upload) (*File, error)
+	Upload(ctx context.Context, audit *AuditRecord, actor Actor, u *Upload) (*File, error)
 	// Open returns a reader of the file's content. It requests ranges from the backend, so that a
 	// Seek does nothing until the next Read. Reads fail with Unavailable.
 	Open(ctx context.Context, f *File) io.ReadSeekCloser
@@ -153,10 +155,10 @@ type Files interface {
 	Link(ctx context.Context, f *File) (string, error)
 	// Delete deletes a file permanently. If the backend cannot delete the content now, it is deleted
 	// later. Delete fails as FileStore.DeleteFile does.
-	Delete(ctx context.Context, actor Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
 	// Move moves the files of one backend to another and verifies the checksum of each. It returns
 	// when no file is left that can be moved, and calls report with its progress. After an
 	// interruption the moved files stay moved, and another Move continues. It fails with Invalid for
 	// an unknown backend, and with Conflict while another move is running.
-	Move(ctx context.Context, from, to string, report func(MoveProgress)) error
+	Move(ctx context.Context, audit *AuditRecord, from, to string, report func(MoveProgress)) error
 }

@@ -26,14 +26,14 @@ type Login struct {
 // LoginStore stores logins.
 type LoginStore interface {
 	// CreateLogin stores a new login.
-	CreateLogin(ctx context.Context, l *Login) error
+	CreateLogin(ctx context.Context, audit *AuditRecord, l *Login) error
 	// Login returns the login with the given id. It fails with NotFound.
 	Login(ctx context.Context, id string) (*Login, error)
 	// RotateLogin stores the Generation, RefreshHash, RotatedAt and ExpiresAt of l. It fails with
 	// Conflict if the stored generation is not l.Generation-1 or the login has ended.
-	RotateLogin(ctx context.Context, l *Login) error
+	RotateLogin(ctx context.Context, audit *AuditRecord, l *Login) error
 	// EndLogin ends a login. It does nothing if the login has already ended.
-	EndLogin(ctx context.Context, id string, at time.Time) error
+	EndLogin(ctx context.Context, audit *AuditRecord, id string, at time.Time) error
 	// DeleteLogins deletes up to limit logins that expired or ended before the given time, and
 	// returns how many it deleted.
 	DeleteLogins(ctx context.Context, before time.Time, limit int) (int, error)

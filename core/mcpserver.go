@@ -86,7 +86,7 @@ func (s *MCPServer) ChangeableBy(actor Actor) bool {
 type MCPServerStore interface {
 	// CreateMCPServer stores a new server. It fails with Forbidden, or with Conflict if the slug is
 	// in use.
-	CreateMCPServer(ctx context.Context, actor Actor, s *MCPServer, process bool) error
+	CreateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, process bool) error
 	// MCPServer returns the server with the given id. It fails with NotFound.
 	MCPServer(ctx context.Context, actor Actor, id string) (*MCPServer, error)
 	// MCPServerBySlug returns the server with the given slug. It fails with NotFound.
@@ -97,12 +97,12 @@ type MCPServerStore interface {
 	// UpdateMCPServer stores the name, description, slug, transport, config, secrets, shared and
 	// updated_at of s, and increases s.Version. It fails with NotFound, Forbidden or Conflict, or
 	// with PreconditionFailed if the stored version differs from s.Version.
-	UpdateMCPServer(ctx context.Context, actor Actor, s *MCPServer, process bool) error
+	UpdateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, process bool) error
 	// DeleteMCPServer deletes a server. A version other than 0 must equal the stored version. It
 	// fails with NotFound, Forbidden or PreconditionFailed.
-	DeleteMCPServer(ctx context.Context, actor Actor, id string, version int64) error
+	DeleteMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
 	// SetDesiredState sets the server's desired state. It fails with NotFound or Forbidden.
-	SetDesiredState(ctx context.Context, actor Actor, id string, state MCPDesiredState) error
+	SetDesiredState(ctx context.Context, audit *AuditRecord, actor Actor, id string, state MCPDesiredState) error
 
 	// MCPServersToRun returns the servers of all users whose desired state is running, oldest first.
 	MCPServersToRun(ctx context.Context) ([]*MCPServer, error)
@@ -153,21 +153,21 @@ type MCPServers interface {
 	// in s.Config are plain text at first; when Create returns, they are masked there and encrypted
 	// in s.Secrets. Create fails with Invalid for a field such as config.command, or with Forbidden
 	// or Conflict.
-	Create(ctx context.Context, actor Actor, s *MCPServer) error
+	Create(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer) error
 	// Update works like Create. A Masked value in env or headers keeps the stored value. A running
 	// server is restarted if its connection settings changed. Update also fails with NotFound and
 	// PreconditionFailed.
-	Update(ctx context.Context, actor Actor, s *MCPServer) error
+	Update(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer) error
 	// Delete stops and deletes a server. It fails as MCPServerStore.DeleteMCPServer does.
-	Delete(ctx context.Context, actor Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
 
 	// Start sets the desired state to running. Start, Stop and Restart return before the server has
 	// reached its new state, which State reports. They fail with NotFound or Forbidden.
-	Start(ctx context.Context, actor Actor, id string) error
+	Start(ctx context.Context, audit *AuditRecord, actor Actor, id string) error
 	// Stop sets the desired state to stopped.
-	Stop(ctx context.Context, actor Actor, id string) error
+	Stop(ctx context.Context, audit *AuditRecord, actor Actor, id string) error
 	// Restart sets the desired state to running and restarts a running server.
-	Restart(ctx context.Context, actor Actor, id string) error
+	Restart(ctx context.Context, audit *AuditRecord, actor Actor, id string) error
 
 	// State returns the state of a server. The status of an unknown server is MCPStopped.
 	State(id string) MCPState

@@ -141,7 +141,7 @@ type RunEnd struct {
 type RunStore interface {
 	// StartRun stores a new run, its input and its first events. It creates the session if it does
 	// not exist. It fails with Conflict while another run of the session is active.
-	StartRun(ctx context.Context, s RunStart) error
+	StartRun(ctx context.Context, audit *AuditRecord, s RunStart) error
 	// Run returns the run with the given id. Actors see their own runs, admins all runs. It fails
 	// with NotFound.
 	Run(ctx context.Context, actor Actor, id string) (*Run, error)
@@ -157,7 +157,7 @@ type RunStore interface {
 	EndRun(ctx context.Context, e RunEnd) error
 	// RequestCancel sets CancelRequested if the run has not ended, and returns the updated run. It
 	// fails with NotFound.
-	RequestCancel(ctx context.Context, actor Actor, id string) (*Run, error)
+	RequestCancel(ctx context.Context, audit *AuditRecord, actor Actor, id string) (*Run, error)
 	// ClaimRuns makes owner the owner of up to limit active runs whose current owner's lease has
 	// expired at now, and returns them. It skips runs without an owner, which wait for the next
 	// attempt of their task.

@@ -30,5 +30,5 @@ type SessionStore interface {
 	Sessions(ctx context.Context, f SessionFilter) ([]*Session, int, error)
 	// DeleteSession deletes the session with its messages, runs, calls and events. It fails with
 	// NotFound, or with Conflict while a turn is active.
-	DeleteSession(ctx context.Context, agentID, userID, sessionID string) error
+	DeleteSession(ctx context.Context, audit *AuditRecord, agentID, userID, sessionID string) error
 }

@@ -104,7 +104,7 @@ type TaskStore interface {
 	// CreateTask stores a pending task and its job in the queue. If the user created a task with the
 	// same idempotency key within IdempotencyKeyTTL, CreateTask returns that task, or fails with
 	// Conflict if its request was different.
-	CreateTask(ctx context.Context, t *Task) (stored *Task, err error)
+	CreateTask(ctx context.Context, audit *AuditRecord, t *Task) (stored *Task, err error)
 	// Task returns the task with the given id. It fails with NotFound.
 	Task(ctx context.Context, actor Actor, id string) (*Task, error)
 	// Tasks returns a page of the matching tasks, newest first, and the number of all matches.
@@ -112,7 +112,7 @@ type TaskStore interface {
 	// CancelTask ends a pending task. If the task is running, it only requests the cancellation of
 	// the run. It returns the updated task. It fails with NotFound, or with Conflict if the task has
 	// ended.
-	CancelTask(ctx context.Context, actor Actor, id string, now time.Time) (*Task, error)
+	CancelTask(ctx context.Context, audit *AuditRecord, actor Actor, id string, now time.Time) (*Task, error)
 
 	// NextTask returns the task to execute next, or nil if no task is due. It chooses the highest
 	// priority first, then the user whose last task started longest ago.

@@ -52,14 +52,14 @@ type UserUpdate struct {
 // UserStore stores users. Usernames are unique. Their case is ignored.
 type UserStore interface {
 	// CreateUser stores a new user. It fails with Conflict if the username or email is in use.
-	CreateUser(ctx context.Context, u *User) error
+	CreateUser(ctx context.Context, audit *AuditRecord, u *User) error
 	// User returns the user with the given id. It fails with NotFound.
 	User(ctx context.Context, id string) (*User, error)
 	// UserByName returns the user with the given username. It fails with NotFound.
 	UserByName(ctx context.Context, username string) (*User, error)
 	// UpdateUser changes a user and returns the updated user. It fails with NotFound, or with Conflict
 	// if the email is in use or if no enabled admin would remain.
-	UpdateUser(ctx context.Context, id string, up UserUpdate) (*User, error)
+	UpdateUser(ctx context.Context, audit *AuditRecord, id string, up UserUpdate) (*User, error)
 	// Users returns a page of the users, ordered by username, and the number of all users.
 	Users(ctx context.Context, page Page) ([]*User, int, error)
 }

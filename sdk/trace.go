@@ -8,7 +8,7 @@ import (
 
 // Trace is the position of a call in a distributed trace, as defined by W3C Trace Context. A plugin
 // that sends it with its requests makes the spans of the other side part of the server's trace. For
-// this, the plugin does not need to create spans of its own.
+// this, the plugin does not need to create spans itself.
 type Trace struct {
 	// Parent and State are the values of the headers traceparent and tracestate. Parent is empty if
 	// the call is not part of a trace.

@@ -52,10 +52,10 @@ func agentChangedBy(actor core.Actor, createdBy string) bool {
 }
 
 // CreateAgent implements core.AgentStore. It sets a.Version to 1.
-func (db *DB) CreateAgent(ctx context.Context, a *core.Agent) error {
+func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.Agent) error {
 	row := agentRowOf(a)
 	row.Version = 1
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})
@@ -130,10 +130,10 @@ func (db *DB) AgentDependencies(ctx context.Context, actor core.Actor) ([]core.D
 }
 
 // UpdateAgent implements core.AgentStore.
-func (db *DB) UpdateAgent(ctx context.Context, actor core.Actor, a *core.Agent) error {
+func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor core.Actor, a *core.Agent) error {
 	row := agentRowOf(a)
 	row.Version++
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := mayChangeAgent(ctx, tx, actor, a.ID, a.Version); err != nil {
 			return err
 		}
@@ -147,8 +147,10 @@ func (db *DB) UpdateAgent(ctx context.Context, actor core.Actor, a *core.Agent) 
 }
 
 // DeleteAgent implements core.AgentStore. Foreign keys delete the rows that belong to the agent.
-func (db *DB) DeleteAgent(ctx context.Context, actor core.Actor, id string, version int64) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) DeleteAgent(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := mayChangeAgent(ctx, tx, actor, id, version); err != nil {
 			return err
 		}

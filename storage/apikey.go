@@ -54,9 +54,9 @@ func keySeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserI
 const nounAPIKey = "API key"
 
 // CreateAPIKey implements core.APIKeyStore.
-func (db *DB) CreateAPIKey(ctx context.Context, k *core.APIKey) error {
+func (db *DB) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core.APIKey) error {
 	row := apiKeyRowOf(k)
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		own := tx.NewSelect().Model((*apiKeyRow)(nil)).Where("user_id = ?", k.UserID)
 		if is, err := own.Clone().Where("name = ?", k.Name).Exists(ctx); err != nil || is {
 			return orConflict(err, "You already have an API key named %q. Choose another name, or delete that key first", k.Name)
@@ -102,8 +102,8 @@ func (db *DB) APIKeys(ctx context.Context, actor core.Actor, userID string, p co
 }
 
 // DeleteAPIKey implements core.APIKeyStore.
-func (db *DB) DeleteAPIKey(ctx context.Context, actor core.Actor, id string) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(keySeen, keySeenBy(actor)...).Exec(ctx)
 		return changed(res, err, core.NotFound(nounAPIKey, id))
 	})

@@ -33,24 +33,26 @@ func (r *auditRow) entry() *core.AuditEntry {
 	}
 }
 
-// withAudit returns a write that also stores the audit record of ctx, in the same transaction. If ctx
-// has no record, or another write has already claimed it, withAudit returns run. The caller calls
-// release if the write fails.
-func withAudit(
-	ctx context.Context, run func(context.Context, *tx) error,
-) (write func(context.Context, *tx) error, release func()) {
-	r := core.AuditFromContext(ctx)
-	if r == nil || !r.Claim() {
-		return run, func() {}
+// writeAudited is write for a change that a user requested. It also stores the entry of audit, in the
+// same transaction, unless audit is nil or an earlier write of the request has stored it.
+func (db *DB) writeAudited(
+	ctx context.Context, audit *core.AuditRecord, run func(ctx context.Context, tx *tx) error,
+) error {
+	if !audit.Claim() {
+		return db.write(ctx, run)
 	}
-	return func(ctx context.Context, tx *tx) error {
+	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if err := run(ctx, tx); err != nil {
 			return err
 		}
-		entry := r.AuditEntry
+		entry := audit.AuditEntry
 		entry.At, entry.Outcome = time.Now(), core.OutcomeDone
 		return insertEntry(ctx, tx, &entry)
-	}, r.Release
+	})
+	if err != nil {
+		audit.Release()
+	}
+	return err
 }
 
 var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username,

@@ -52,7 +52,7 @@ func TestSnapshot(t *testing.T) {
 					blob := core.Blob{Backend: "local", Key: fmt.Sprint("k", i)}
 					now := time.Now()
 					must(t, db.ReserveBlob(ctx, blob, now))
-					must(t, db.CreateFile(ctx, &core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
+					must(t, db.CreateFile(ctx, nil, &core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
 				}
 			})
 			for range 3 {

@@ -47,7 +47,7 @@ func newBenchmark(ctx context.Context, db *storage.DB) (*benchmark, error) {
 			Config: json.RawMessage(`{"model":"echo","temperature":0.7,"system_prompt":"You are a helpful assistant."}`),
 		},
 	}
-	return x, errors.Join(db.CreateUser(ctx, x.user), db.CreateLogin(ctx, x.login), db.CreateAgent(ctx, x.agent))
+	return x, errors.Join(db.CreateUser(ctx, nil, x.user), db.CreateLogin(ctx, nil, x.login), db.CreateAgent(ctx, nil, x.agent))
 }
 
 func must(tb testing.TB, err error) {
@@ -72,7 +72,7 @@ func (x *benchmark) start(session string) (*core.Run, *core.Message, error) {
 	}
 	run.InputID = in.ID
 	data := json.RawMessage(`{"type":"start","session_id":"` + session + `","run_id":"` + run.ID + `"}`)
-	err := x.StartRun(x.ctx, core.RunStart{Run: run, Input: in, Events: []core.EventRow{
+	err := x.StartRun(x.ctx, nil, core.RunStart{Run: run, Input: in, Events: []core.EventRow{
 		{RunID: run.ID, First: 1, Last: 1, Type: "start", Data: data, CreatedAt: now},
 	}})
 	return run, in, err

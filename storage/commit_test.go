@@ -186,7 +186,7 @@ func TestMoreWritesThanOneBatch(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
-	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	must(t, db.CreateUser(t.Context(), nil, &core.User{ID: "user-1", Username: "ada"}))
 	limitPages(t, db, 1)
 	stored := map[string]bool{}
 	var mu sync.Mutex
@@ -194,7 +194,7 @@ func TestDiskFull(t *testing.T) {
 	for i := range 40 {
 		wg.Go(func() {
 			u := &core.User{ID: fmt.Sprint("user-x", i), Username: strings.Repeat(fmt.Sprint(i, " "), 1000)}
-			err := db.CreateUser(t.Context(), u)
+			err := db.CreateUser(t.Context(), nil, u)
 			if err != nil && core.CodeOf(err) != core.CodeUnavailable {
 				t.Error(err)
 			}
@@ -211,13 +211,13 @@ func TestDiskFull(t *testing.T) {
 	}
 	u := &core.User{ID: "user-2", Username: strings.Repeat("bob", 10_000)}
 	var e *core.Error
-	if err := db.CreateUser(t.Context(), u); !errors.As(err, &e) ||
+	if err := db.CreateUser(t.Context(), nil, u); !errors.As(err, &e) ||
 		e.Code != core.CodeUnavailable || e.Message != "The disk of the database is full. Free some space on it" {
 		t.Fatal(err)
 	}
 	_, err := db.User(t.Context(), "user-1")
 	must(t, err)
 	limitPages(t, db, 1<<30)
-	must(t, db.CreateUser(t.Context(), u))
+	must(t, db.CreateUser(t.Context(), nil, u))
 	checkIntegrity(t, db)
 }

@@ -23,9 +23,9 @@ import (
 func fill(t *testing.T, db *storage.DB) string {
 	t.Helper()
 	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
-	must(t, db.CreateUser(ctx, &core.User{ID: "user-1", Username: "Ådä 'x' \\ ☃", Role: core.RoleAdmin, CreatedAt: now, UpdatedAt: now}))
-	must(t, db.CreateLogin(ctx, &core.Login{ID: "login-1", UserID: "user-1", RefreshHash: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
-	must(t, db.CreateAgent(ctx, &core.Agent{
+	must(t, db.CreateUser(ctx, nil, &core.User{ID: "user-1", Username: "Ådä 'x' \\ ☃", Role: core.RoleAdmin, CreatedAt: now, UpdatedAt: now}))
+	must(t, db.CreateLogin(ctx, nil, &core.Login{ID: "login-1", UserID: "user-1", RefreshHash: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
+	must(t, db.CreateAgent(ctx, nil, &core.Agent{
 		ID: "agent-1", Name: "helper", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"a":"?'\\"}`),
 		Shared: true, CreatedBy: "user-1", CreatedAt: now, UpdatedAt: now,
 	}))
@@ -43,7 +43,7 @@ func fill(t *testing.T, db *storage.DB) string {
 			Role: sdk.RoleUser, Parts: []sdk.Part{{Text: strings.Repeat("Grüße? $1 ", repeat)}}, CreatedAt: now,
 		}
 		run.InputID = in.ID
-		must(t, db.StartRun(ctx, core.RunStart{Run: run, Input: in, Events: []core.EventRow{
+		must(t, db.StartRun(ctx, nil, core.RunStart{Run: run, Input: in, Events: []core.EventRow{
 			{RunID: run.ID, First: 1, Last: 1, Type: "start", Data: json.RawMessage(`{"type":"start"}`), CreatedAt: now},
 		}}))
 		must(t, db.RecordCall(ctx, run, &core.Call{RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}}, nil))
@@ -51,8 +51,8 @@ func fill(t *testing.T, db *storage.DB) string {
 	blob := core.Blob{Backend: "local", Key: "key-1"}
 	must(t, db.ReserveBlob(ctx, blob, now))
 	must(t, db.ReserveBlob(ctx, core.Blob{Backend: "local", Key: "key-2"}, now))
-	must(t, db.CreateFile(ctx, &core.File{ID: "file-1", Name: "a.txt", Size: 5, Blob: blob, CreatedBy: "user-1", CreatedAt: now}, 100))
-	task, err := db.CreateTask(ctx, &core.Task{
+	must(t, db.CreateFile(ctx, nil, &core.File{ID: "file-1", Name: "a.txt", Size: 5, Blob: blob, CreatedBy: "user-1", CreatedAt: now}, 100))
+	task, err := db.CreateTask(ctx, nil, &core.Task{
 		ID: "task-1", UserID: "user-1", AgentID: "agent-1", Title: "wait", Priority: core.PriorityHigh, Status: core.TaskPending,
 		MaxAttempts: 1, RunAt: now, CreatedAt: now, UpdatedAt: now,
 	})
@@ -123,7 +123,7 @@ func TestCopy(t *testing.T) {
 				t.Errorf("%s: table %s: the %d copied rows differ from the %d original ones", name, table, len(got[table]), len(rows))
 			}
 		}
-		task, err := to.CreateTask(ctx, &core.Task{
+		task, err := to.CreateTask(ctx, nil, &core.Task{
 			ID: "task-2", UserID: "user-1", AgentID: "agent-1", Title: "new", Priority: core.PriorityLow, Status: core.TaskPending,
 			MaxAttempts: 1, RunAt: time.Now(), CreatedAt: time.Now(),
 		})
@@ -166,7 +166,7 @@ func TestCopyErrors(t *testing.T) {
 	from, _ := openNew(t, storage.Options{})
 	fill(t, from)
 	full, _ := openNew(t, storage.Options{})
-	must(t, full.CreateUser(ctx, &core.User{ID: "user-9", Username: "zoe"}))
+	must(t, full.CreateUser(ctx, nil, &core.User{ID: "user-9", Username: "zoe"}))
 	refused(from, full, "not empty, because its table users has rows")
 	bare, err := storage.Open(ctx, "sqlite://"+t.TempDir()+"/bare.db", storage.Options{})
 	must(t, err)

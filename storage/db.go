@@ -181,16 +181,10 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // write executes run in a transaction that it shares with other writes, and returns when the
-// transaction is durable. It stores the audit record of ctx, if any, in the same transaction. If ctx
-// is done before the write begins, write returns ctx's error and changes nothing. Afterwards it
-// returns the actual outcome, even if ctx is done.
+// transaction is durable. If ctx is done before the write begins, write returns ctx's error and
+// changes nothing. Afterwards it returns the actual outcome, even if ctx is done.
 func (db *DB) write(ctx context.Context, run func(ctx context.Context, tx *tx) error) error {
-	run, release := withAudit(ctx, run)
-	err := db.writer.do(ctx, run)
-	if err != nil {
-		release()
-	}
-	return db.translate(err)
+	return db.translate(db.writer.do(ctx, run))
 }
 
 // queryRow reads one row with a prepared statement. It does not pass ctx's cancellation to the

@@ -78,12 +78,12 @@ created_by, created_at, updated_at, backend, key FROM files WHERE id = ?`}
 )
 
 // CreateFile implements core.FileStore. It sets f.Version to 1.
-func (db *DB) CreateFile(ctx context.Context, f *core.File, quota int64) error {
+func (db *DB) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.File, quota int64) error {
 	args := []any{
 		f.ID, f.Name, fold(f.Name), f.Size, f.ContentType, f.SHA256, string(f.Metadata),
 		f.CreatedBy, micros(f.CreatedAt), micros(f.UpdatedAt), f.Blob.Backend, f.Blob.Key,
 	}
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := referBlob(ctx, tx, f.Blob); err != nil {
 			return err
 		}
@@ -181,12 +181,12 @@ var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 func literal(text string) string { return wildcards.Replace(text) }
 
 // UpdateFile implements core.FileStore.
-func (db *DB) UpdateFile(ctx context.Context, actor core.Actor, f *core.File) error {
+func (db *DB) UpdateFile(ctx context.Context, audit *core.AuditRecord, actor core.Actor, f *core.File) error {
 	row := &fileRow{
 		ID: f.ID, Name: f.Name, NameFold: fold(f.Name), Metadata: string(f.Metadata),
 		Version: f.Version + 1, UpdatedAt: micros(f.UpdatedAt),
 	}
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockFileOf(ctx, tx, actor, f.ID)
 		if err != nil {
 			return err
@@ -211,10 +211,10 @@ var errFileChanged = &core.Error{
 
 // DeleteFile implements core.FileStore.
 func (db *DB) DeleteFile(
-	ctx context.Context, actor core.Actor, id string, version int64, sweepAt time.Time,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64, sweepAt time.Time,
 ) (core.Blob, error) {
 	var blob core.Blob
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockFileOf(ctx, tx, actor, id)
 		if err != nil {
 			return err

@@ -50,17 +50,17 @@ func fileSteps(ctx context.Context, db *storage.DB, user string, n int) error {
 		ID: core.NewID("file"), Size: int64(n), CreatedBy: user, CreatedAt: now,
 		Blob: core.Blob{Backend: "local", Key: core.NewID("blob")},
 	}
-	if err := errors.Join(reserve(file.Blob), db.CreateFile(ctx, file, 0)); err != nil {
+	if err := errors.Join(reserve(file.Blob), db.CreateFile(ctx, nil, file, 0)); err != nil {
 		return err
 	}
 	switch {
 	case n%2 == 0:
-		_, err := db.DeleteFile(ctx, core.Actor{UserID: user}, file.ID, 1, now)
+		_, err := db.DeleteFile(ctx, nil, core.Actor{UserID: user}, file.ID, 1, now)
 		fmt.Println("deleted", file.ID)
 		return err
 	case n%3 == 0:
 		to := core.Blob{Backend: "s3", Key: core.NewID("blob")}
-		err := errors.Join(reserve(to), db.MoveFile(ctx, file.ID, file.Blob, to, now))
+		err := errors.Join(reserve(to), db.MoveFile(ctx, nil, file.ID, file.Blob, to, now))
 		fmt.Println("moved", file.ID)
 		return err
 	default:
@@ -153,7 +153,7 @@ func TestFilesOfTwoServers(t *testing.T) {
 			var o outcome
 			for i := s; i < files && o.err == nil; i += len(servers) {
 				f := &core.File{ID: fmt.Sprint(i), Size: 10, CreatedBy: "ada", Blob: core.Blob{Backend: "local", Key: fmt.Sprint(i)}}
-				err := db.CreateFile(ctx, f, 100)
+				err := db.CreateFile(ctx, nil, f, 100)
 				switch core.CodeOf(err) {
 				case core.CodeConflict, core.CodePayloadTooLarge:
 				default:
@@ -195,16 +195,16 @@ func TestFilesFullDisk(t *testing.T) {
 	big := json.RawMessage(`{"a":"` + strings.Repeat("x", 100_000) + `"}`)
 	blob := core.Blob{Backend: "local", Key: "1"}
 	must(t, db.ReserveBlob(ctx, blob, now))
-	must(t, db.CreateFile(ctx, &core.File{ID: "file-1", Size: 5, CreatedBy: "ada", Blob: blob}, 0))
+	must(t, db.CreateFile(ctx, nil, &core.File{ID: "file-1", Size: 5, CreatedBy: "ada", Blob: blob}, 0))
 	next := core.Blob{Backend: "local", Key: "2"}
 	must(t, db.ReserveBlob(ctx, next, now))
 
 	file := &core.File{ID: "file-2", Size: 5, Metadata: big, CreatedBy: "ada", Blob: next}
 	for what, write := range map[string]func() error{
 		"ReserveBlob": func() error { return db.ReserveBlob(ctx, core.Blob{Backend: "local", Key: string(big)}, now) },
-		"CreateFile":  func() error { return db.CreateFile(ctx, file, 0) },
+		"CreateFile":  func() error { return db.CreateFile(ctx, nil, file, 0) },
 		"UpdateFile": func() error {
-			return db.UpdateFile(ctx, ada, &core.File{ID: "file-1", Version: 1, Metadata: big})
+			return db.UpdateFile(ctx, nil, ada, &core.File{ID: "file-1", Version: 1, Metadata: big})
 		},
 	} {
 		limitPages(t, db, 1) // repeated, because the committer may have reconnected after a failure
@@ -224,7 +224,7 @@ func TestFilesFullDisk(t *testing.T) {
 	}
 
 	limitPages(t, db, 1<<30)
-	must(t, db.CreateFile(ctx, file, 0))
+	must(t, db.CreateFile(ctx, nil, file, 0))
 	checkIntegrity(t, db)
 }
 

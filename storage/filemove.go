@@ -30,8 +30,10 @@ func (db *DB) BackendUsage(ctx context.Context, backend string) (files int, byte
 }
 
 // MoveFile implements core.FileStore.
-func (db *DB) MoveFile(ctx context.Context, id string, from, to core.Blob, sweepAt time.Time) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) MoveFile(
+	ctx context.Context, audit *core.AuditRecord, id string, from, to core.Blob, sweepAt time.Time,
+) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		res, err := tx.NewUpdate().Model((*fileRow)(nil)).Set("backend = ?", to.Backend).Set("key = ?", to.Key).
 			Where("id = ?", id).Where("backend = ?", from.Backend).Where("key = ?", from.Key).Exec(ctx)
 		if err != nil {

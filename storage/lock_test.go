@@ -62,7 +62,7 @@ func TestLockedLongerThanBusyTimeout(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, busyTimeout/8)
 	defer cancel()
 	u := &core.User{ID: "user-1", Username: "ada"}
-	if err := db.CreateUser(short, u); !errors.Is(err, context.DeadlineExceeded) {
+	if err := db.CreateUser(short, nil, u); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v, want context.DeadlineExceeded", err)
 	}
 

@@ -32,9 +32,9 @@ func loginRowOf(l *core.Login) *loginRow {
 }
 
 // CreateLogin implements core.LoginStore. It fails with NotFound if the user does not exist.
-func (db *DB) CreateLogin(ctx context.Context, l *core.Login) error {
+func (db *DB) CreateLogin(ctx context.Context, audit *core.AuditRecord, l *core.Login) error {
 	row := loginRowOf(l)
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		if db.dialect.failure(err) == failMissing {
 			return core.NotFound("user", l.UserID)
@@ -60,9 +60,9 @@ func (db *DB) Login(ctx context.Context, id string) (*core.Login, error) {
 }
 
 // RotateLogin implements core.LoginStore.
-func (db *DB) RotateLogin(ctx context.Context, l *core.Login) error {
+func (db *DB) RotateLogin(ctx context.Context, audit *core.AuditRecord, l *core.Login) error {
 	row := loginRowOf(l)
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		res, err := tx.NewUpdate().Model(row).
 			Column("generation", "refresh_hash", "rotated_at", "expires_at").
 			WherePK().Where("generation = ?", row.Generation-1).Where("ended_at = 0").Exec(ctx)
@@ -71,8 +71,8 @@ func (db *DB) RotateLogin(ctx context.Context, l *core.Login) error {
 }
 
 // EndLogin implements core.LoginStore.
-func (db *DB) EndLogin(ctx context.Context, id string, at time.Time) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) EndLogin(ctx context.Context, audit *core.AuditRecord, id string, at time.Time) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		_, err := tx.NewUpdate().Model((*loginRow)(nil)).Set("ended_at = ?", micros(at)).
 			Where("id = ?", id).Where("ended_at = 0").Exec(ctx)
 		return err

@@ -87,7 +87,9 @@ func mayRunPrograms(actor core.Actor, process bool) error {
 }
 
 // CreateMCPServer implements core.MCPServerStore. It sets s.Version to 1.
-func (db *DB) CreateMCPServer(ctx context.Context, actor core.Actor, s *core.MCPServer, process bool) error {
+func (db *DB) CreateMCPServer(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, s *core.MCPServer, process bool,
+) error {
 	if err := mayRunPrograms(actor, process); err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func (db *DB) CreateMCPServer(ctx context.Context, actor core.Actor, s *core.MCP
 		return err
 	}
 	row.Version = 1
-	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
 		}
@@ -170,13 +172,15 @@ func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]
 }
 
 // UpdateMCPServer implements core.MCPServerStore.
-func (db *DB) UpdateMCPServer(ctx context.Context, actor core.Actor, s *core.MCPServer, process bool) error {
+func (db *DB) UpdateMCPServer(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, s *core.MCPServer, process bool,
+) error {
 	row, err := mcpServerRowOf(s)
 	if err != nil {
 		return err
 	}
 	row.Version++
-	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, actor, s.ID)
 		if err != nil {
 			return err
@@ -207,8 +211,10 @@ var errMCPServerChanged = &core.Error{
 }
 
 // DeleteMCPServer implements core.MCPServerStore.
-func (db *DB) DeleteMCPServer(ctx context.Context, actor core.Actor, id string, version int64) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) DeleteMCPServer(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, actor, id)
 		if err != nil {
 			return err
@@ -222,8 +228,10 @@ func (db *DB) DeleteMCPServer(ctx context.Context, actor core.Actor, id string, 
 }
 
 // SetDesiredState implements core.MCPServerStore.
-func (db *DB) SetDesiredState(ctx context.Context, actor core.Actor, id string, state core.MCPDesiredState) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) SetDesiredState(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, state core.MCPDesiredState,
+) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if _, err := lockMCPServerOf(ctx, tx, actor, id); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func migrateForever(ctx context.Context, path string) error {
 func TestMigrationKilled(t *testing.T) {
 	t.Parallel()
 	db, path := openNew(t, storage.Options{})
-	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	must(t, db.CreateUser(t.Context(), nil, &core.User{ID: "user-1", Username: "ada"}))
 	must(t, db.Close())
 
 	p := startProcess(t, "migrate", path)
@@ -94,7 +94,7 @@ func wantUser(t *testing.T, db *storage.DB, name string, version int) {
 func TestMigrationFails(t *testing.T) {
 	t.Parallel()
 	db, _ := openNew(t, storage.Options{})
-	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	must(t, db.CreateUser(t.Context(), nil, &core.User{ID: "user-1", Username: "ada"}))
 	broken := errors.New("broken")
 	err := db.MigrateTo(t.Context(), next(func() error { return broken }))
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprintf("schema %d (two)", released+2)) {
@@ -108,7 +108,7 @@ func TestMigrationFails(t *testing.T) {
 func TestNewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	db, path := openNew(t, storage.Options{})
-	must(t, db.CreateUser(t.Context(), &core.User{ID: "user-1", Username: "ada"}))
+	must(t, db.CreateUser(t.Context(), nil, &core.User{ID: "user-1", Username: "ada"}))
 	must(t, db.MigrateTo(t.Context(), next(func() error { return nil })))
 	must(t, db.Close())
 	db = openAt(t, path, storage.Options{})

@@ -68,7 +68,7 @@ func TestPostgresReplicas(t *testing.T) {
 			}
 			for n := range writes {
 				u := &core.User{ID: core.NewID("user"), Username: fmt.Sprintf("user-%d", n), Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
-				if err := db.CreateUser(t.Context(), u); err != nil && core.CodeOf(err) != core.CodeConflict {
+				if err := db.CreateUser(t.Context(), nil, u); err != nil && core.CodeOf(err) != core.CodeConflict {
 					t.Errorf("server %d: %v", i, err)
 				}
 			}

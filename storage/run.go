@@ -110,14 +110,14 @@ func orFenced(err error) error {
 }
 
 // StartRun implements core.RunStore. It fails with NotFound if the agent does not exist.
-func (db *DB) StartRun(ctx context.Context, s core.RunStart) error {
+func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunStart) error {
 	run := s.Run
 	input, err := encodeMessage(s.Input, run.ID)
 	if err != nil {
 		return err
 	}
 	key, created := core.NewID("session"), micros(run.CreatedAt)
-	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if s.Task != nil {
 			if err := beginTask(ctx, tx, s.Task.ID, run.ID, run.CreatedAt); err != nil {
 				return err
@@ -280,9 +280,11 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 }
 
 // RequestCancel implements core.RunStore.
-func (db *DB) RequestCancel(ctx context.Context, actor core.Actor, id string) (*core.Run, error) {
+func (db *DB) RequestCancel(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string,
+) (*core.Run, error) {
 	var run *core.Run
-	err := db.write(ctx, func(ctx context.Context, tx *tx) (err error) {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) (err error) {
 		seen, args := runSeenBy(actor)
 		res, err := tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
 			Where("id = ?", id).Where(isActive).Where(seen, args...).Exec(ctx)

@@ -40,8 +40,8 @@ func (db *DB) Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Sessi
 }
 
 // DeleteSession implements core.SessionStore. Foreign keys delete the rows that belong to the session.
-func (db *DB) DeleteSession(ctx context.Context, agentID, userID, sessionID string) error {
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) DeleteSession(ctx context.Context, audit *core.AuditRecord, agentID, userID, sessionID string) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		var key string
 		err := tx.queryRow(ctx, lockSession, []any{agentID, userID, sessionID}, &key)
 		if err != nil {

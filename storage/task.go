@@ -83,13 +83,13 @@ func taskSeenBy(actor core.Actor) (string, []any) {
 }
 
 // CreateTask implements core.TaskStore. It fails with NotFound if the agent does not exist.
-func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) {
+func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error) {
 	row, err := newTaskRow(t)
 	if err != nil {
 		return nil, err
 	}
 	stored := t
-	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if t.IdempotencyKey != "" {
 			before, err := taskByKey(ctx, tx, t)
 			if err != nil {
@@ -97,7 +97,7 @@ func (db *DB) CreateTask(ctx context.Context, t *core.Task) (*core.Task, error) 
 			}
 			if before != nil {
 				stored = before
-				core.SetAuditTarget(ctx, before.ID)
+				audit.SetTarget(before.ID)
 				return nil
 			}
 		}
@@ -245,8 +245,10 @@ func (db *DB) addRuns(ctx context.Context, tasks []*core.Task) error {
 }
 
 // CancelTask implements core.TaskStore.
-func (db *DB) CancelTask(ctx context.Context, actor core.Actor, id string, now time.Time) (*core.Task, error) {
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+func (db *DB) CancelTask(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, now time.Time,
+) (*core.Task, error) {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		row, err := taskOf(ctx, tx, actor, id)
 		if err != nil {
 			return err

@@ -77,10 +77,10 @@ func checkUpgraded(t *testing.T, db *storage.DB) {
 	}
 	blob := core.Blob{Backend: "local", Key: "1"}
 	must(t, db.ReserveBlob(ctx, blob, time.Now()))
-	must(t, db.CreateFile(ctx, &core.File{ID: "file-1", CreatedBy: bob.UserID, Blob: blob}, 0))
+	must(t, db.CreateFile(ctx, nil, &core.File{ID: "file-1", CreatedBy: bob.UserID, Blob: blob}, 0))
 	_, err = db.File(ctx, bob, "file-1")
 	must(t, err)
-	must(t, db.CreateMCPServer(ctx, bob, &core.MCPServer{ID: "server-1", Slug: "tools", CreatedBy: bob.UserID}, false))
+	must(t, db.CreateMCPServer(ctx, nil, bob, &core.MCPServer{ID: "server-1", Slug: "tools", CreatedBy: bob.UserID}, false))
 	_, err = db.MCPServerBySlug(ctx, bob, "tools")
 	must(t, err)
 }

@@ -46,14 +46,14 @@ func fold(s string) string {
 }
 
 // CreateUser implements core.UserStore. Emails are unique and compared case-insensitively.
-func (db *DB) CreateUser(ctx context.Context, u *core.User) error {
+func (db *DB) CreateUser(ctx context.Context, audit *core.AuditRecord, u *core.User) error {
 	row := &userRow{
 		ID: u.ID, Username: u.Username, UsernameFold: fold(u.Username),
 		Email: u.Email, EmailFold: fold(u.Email), Role: string(u.Role),
 		PasswordHash: u.PasswordHash, Disabled: u.Disabled,
 		CreatedAt: micros(u.CreatedAt), UpdatedAt: micros(u.UpdatedAt),
 	}
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		taken := tx.NewSelect().Model((*userRow)(nil))
 		if is, err := taken.Clone().Where("username_fold = ?", row.UsernameFold).Exists(ctx); err != nil || is {
 			return orConflict(err, "The username %q is already in use", u.Username)
@@ -99,9 +99,11 @@ func (db *DB) UserByName(ctx context.Context, username string) (*core.User, erro
 }
 
 // UpdateUser implements core.UserStore.
-func (db *DB) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error) {
+func (db *DB) UpdateUser(
+	ctx context.Context, audit *core.AuditRecord, id string, up core.UserUpdate,
+) (*core.User, error) {
 	row := &userRow{ID: id}
-	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := tx.NewSelect().Model(row).WherePK().Scan(ctx); err != nil {
 			return notFound(err, "user", id)
 		}

@@ -231,7 +231,7 @@ func TestAnswerTooLong(t *testing.T) {
 		t.Errorf("message = %s, %v, want an error answer with id a-1", m, err)
 	}
 	if m, _ := nextMessage(t, c); m != `{"id":2}` {
-		t.Errorf("%s", m)
+		t.Errorf(`got message %s, want {"id":2}`, m)
 	}
 }
 
@@ -268,7 +268,7 @@ func TestStderr_doesNotBlock(t *testing.T) {
 	select {
 	case m := <-c.messages:
 		if string(m) != `{"id":1}` {
-			t.Errorf("%s", m)
+			t.Errorf(`got message %s, want {"id":1}`, m)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("the program is blocked by its log")

@@ -36,7 +36,7 @@ func TestCheckKey(t *testing.T) {
 	for _, tt := range tests {
 		err := files.CheckKey(tt.key)
 		if tt.ok && err != nil || !tt.ok && code(err) != sdk.CodeInvalidRequest {
-			t.Errorf("%q: %v", tt.key, err)
+			t.Errorf("CheckKey(%q) = %v, want success: %t", tt.key, err, tt.ok)
 		}
 	}
 }
@@ -52,12 +52,12 @@ func TestServer_rejectsInvalidKeys(t *testing.T) {
 		_, put := c.Put(ctx, key, bytes.NewReader(nil), files.PutOptions{})
 		for method, err := range map[string]error{"Stat": stat, "Get": get, "Put": put, "Delete": c.Delete(ctx, key)} {
 			if code(err) != sdk.CodeInvalidRequest {
-				t.Errorf("%s(%q): %v", method, key, err)
+				t.Errorf("%s(%q) = %v, want an error with code %s", method, key, err, sdk.CodeInvalidRequest)
 			}
 		}
 	}
 	if len(m.keys()) > 0 {
-		t.Errorf("kept %q", m.keys())
+		t.Errorf("the backend stored %q, want nothing", m.keys())
 	}
 }
 
@@ -68,7 +68,7 @@ func TestClient_StatAndDelete(t *testing.T) {
 	c, ctx := reach(t, m), t.Context()
 	o, err := c.Stat(ctx, "a/b")
 	if err != nil || o.Key != "a/b" || o.Size != 5 || !o.Modified.Equal(noon) || o.Modified.Location() != time.UTC {
-		t.Errorf("%+v, %v", o, err)
+		t.Errorf(`Stat("a/b") = %+v, %v, want 5 bytes, modified at %v in UTC`, o, err, noon)
 	}
 	for range 2 {
 		if err := c.Delete(ctx, "a/b"); err != nil {
@@ -76,7 +76,7 @@ func TestClient_StatAndDelete(t *testing.T) {
 		}
 	}
 	if _, err := c.Stat(ctx, "a/b"); code(err) != sdk.CodeNotFound {
-		t.Errorf("err = %v", err)
+		t.Errorf("Stat of a deleted key: got error %v, want code %s", err, sdk.CodeNotFound)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestClient_List(t *testing.T) {
 		want = append(want, key)
 	}
 	m.objects["j"], m.objects["l"] = nil, nil
-	m.objects[strings.Repeat("k", 81)] = nil // somebody else's: no key of ours
+	m.objects[strings.Repeat("k", 81)] = nil // an invalid key, written by another program
 	c := reach(t, m)
 	list := func(prefix, after string, most int) (keys []string) {
 		for o, err := range c.List(t.Context(), prefix, after) {
@@ -107,13 +107,13 @@ func TestClient_List(t *testing.T) {
 		t.Errorf("List returned %d keys, want all", len(got))
 	}
 	if got := list("k", "k/2497", -1); !slices.Equal(got, want[2498:]) {
-		t.Errorf("%q", got)
+		t.Errorf("List after k/2497 = %q, want %q", got, want[2498:])
 	}
 	if got := list("", "", 2); !slices.Equal(got, []string{"j", "k/0000"}) {
-		t.Errorf("%q", got)
+		t.Errorf("List with limit 2 = %q, want j and k/0000", got)
 	}
 	if got := list("nothing", "", -1); len(got) > 0 {
-		t.Errorf("%q", got)
+		t.Errorf(`List with prefix "nothing" = %q, want no keys`, got)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestList_error(t *testing.T) {
 		last = err
 	}
 	if code(last) != sdk.CodeUnavailable {
-		t.Errorf("err = %v", last)
+		t.Errorf("List: got error %v, want code %s", last, sdk.CodeUnavailable)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestStat_otherErrors(t *testing.T) {
 	t.Parallel()
 	c := reach(t, failing{newMemory()})
 	if _, err := c.Stat(t.Context(), "k"); code(err) != sdk.CodeInternal {
-		t.Errorf("err = %v", err)
+		t.Errorf("Stat: got error %v, want code %s", err, sdk.CodeInternal)
 	}
 }
 
@@ -184,10 +184,10 @@ func TestClient_Presign(t *testing.T) {
 	t.Parallel()
 	req := files.PresignRequest{Key: "k", Expires: 1500 * time.Millisecond, ContentDisposition: "attachment", ContentType: "text/plain"}
 	if url, err := reach(t, signer{newMemory()}).Presign(t.Context(), req); url != "https://s3/k?2s&attachment&text/plain" || err != nil {
-		t.Errorf("%q, %v", url, err)
+		t.Errorf("Presign = %q, %v, want the signed URL", url, err)
 	}
 	// A backend without Presign returns no URL.
 	if url, err := reach(t, newMemory()).Presign(t.Context(), req); url != "" || err != nil {
-		t.Errorf("%q, %v", url, err)
+		t.Errorf("Presign without support = %q, %v, want no URL and no error", url, err)
 	}
 }

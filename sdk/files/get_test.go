@@ -47,7 +47,7 @@ func TestGet_ranges(t *testing.T) {
 			t.Parallel()
 			r, err := c.Get(t.Context(), tt.key, tt.offset, tt.length)
 			if code(err) != tt.code {
-				t.Fatalf("err = %v", err)
+				t.Fatalf("Get: got error %v, want code %q", err, tt.code)
 			}
 			if err != nil {
 				return
@@ -102,7 +102,7 @@ func TestGet_close(t *testing.T) {
 			}
 			<-closed
 			if _, err := io.Copy(io.Discard, r); code(err) != sdk.CodeCancelled {
-				t.Errorf("err = %v", err)
+				t.Errorf("Read: got error %v, want code %s", err, sdk.CodeCancelled)
 			}
 		})
 	}
@@ -130,7 +130,7 @@ func TestGet_closeDuringRead(t *testing.T) {
 	}()
 	_ = r.Close()
 	if err := <-got; code(err) != sdk.CodeCancelled {
-		t.Errorf("err = %v", err)
+		t.Errorf("Read after Close: got error %v, want code %s", err, sdk.CodeCancelled)
 	}
 }
 
@@ -139,16 +139,16 @@ func TestGet_error(t *testing.T) {
 	m := newMemory()
 	m.get = func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, 2<<20)),
-			iotest.ErrReader(&sdk.Error{Code: sdk.CodeUnavailable, Message: "the disk is gone", Retryable: true}))), nil
+			iotest.ErrReader(&sdk.Error{Code: sdk.CodeUnavailable, Message: "the disk failed", Retryable: true}))), nil
 	}
 	r, err := reach(t, m).Get(t.Context(), "k", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for range 2 { // the error stays
+	for range 2 { // later reads return the same error
 		if _, err = io.Copy(io.Discard, r); code(err) != sdk.CodeUnavailable || !sdk.AsError(err).Retryable {
-			t.Errorf("err = %v", err)
+			t.Errorf("Read: got error %v, want a retryable error with code %s", err, sdk.CodeUnavailable)
 		}
 	}
 }
@@ -165,7 +165,7 @@ func TestGet_pluginExits(t *testing.T) {
 	defer r.Close()
 	s.Stop()
 	if _, err := io.Copy(io.Discard, r); code(err) != sdk.CodePluginCrashed {
-		t.Errorf("err = %v", err)
+		t.Errorf("Read: got error %v, want code %s", err, sdk.CodePluginCrashed)
 	}
 }
 
@@ -182,6 +182,6 @@ func TestGet_pluginSendsTooMuch(t *testing.T) {
 	t.Parallel()
 	c := files.NewClient(loopback.Connect(t, func(s *grpc.Server) { filesv1.RegisterFilesServiceServer(s, generous{}) }))
 	if _, err := c.Get(t.Context(), "k", 0, 10); code(err) != sdk.CodeInternal || !strings.Contains(err.Error(), "more bytes") {
-		t.Errorf("err = %v", err)
+		t.Errorf("Get of 10 bytes from a backend that sends more: got error %v, want code %s", err, sdk.CodeInternal)
 	}
 }

@@ -55,7 +55,7 @@ func TestPut_roundTrip(t *testing.T) {
 				}
 				s, err := reach(t, m).Put(t.Context(), "k", r, o)
 				if err != nil || s.Size != int64(tt.n) || s.SHA256 != sha256.Sum256(data) {
-					t.Fatalf("%v, %v", s, err)
+					t.Fatalf("Put = %+v, %v, want %d bytes with their SHA-256", s, err, tt.n)
 				}
 				if !bytes.Equal(m.objects["k"], data) || m.types["k"] != "text/plain" {
 					t.Error("the stored object differs from the content of the Put")
@@ -101,10 +101,10 @@ func TestPut_interrupted(t *testing.T) {
 			m.ended = make(chan error, 1)
 			cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
 			_, err := files.NewClient(cc).Put(t.Context(), "k", tt.r, tt.o)
-			if tt.is != nil && err != tt.is || code(err) != tt.code { //nolint:errorlint // as it is
-				t.Errorf("err = %v", err)
+			if tt.is != nil && err != tt.is || code(err) != tt.code { //nolint:errorlint // Put must not wrap the reader's error
+				t.Errorf("Put: got error %v, want %v with code %q", err, tt.is, tt.code)
 			}
-			s.GracefulStop() // the backend is done, if it was asked at all
+			s.GracefulStop() // waits until the backend has returned
 			if len(m.ended) > 0 && <-m.ended == nil {
 				t.Error("the backend received io.EOF from an interrupted stream")
 			}
@@ -129,7 +129,7 @@ func TestPut_lastBytesAreHeldUntilTheEnd(t *testing.T) {
 	r := io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(broken))
 	cc, s := loopback.Serve(t, func(s *grpc.Server) { files.Register(s, m) })
 	if _, err := files.NewClient(cc).Put(t.Context(), "k", r, files.PutOptions{Size: 5}); !errors.Is(err, broken) {
-		t.Errorf("err = %v", err)
+		t.Errorf("Put: got error %v, want the reader's error %v", err, broken)
 	}
 	s.GracefulStop()
 	if len(m.ended) > 0 && <-m.ended == nil {
@@ -155,7 +155,7 @@ func TestPut_cancelled(t *testing.T) {
 		return len(p), nil
 	})
 	if _, err := files.NewClient(cc).Put(ctx, "k", r, files.PutOptions{Size: -1}); code(err) != sdk.CodeCancelled {
-		t.Errorf("err = %v", err)
+		t.Errorf("Put: got error %v, want code %s", err, sdk.CodeCancelled)
 	}
 	s.GracefulStop()
 	if <-m.ended == nil || len(m.keys()) > 0 {
@@ -183,7 +183,7 @@ func TestPut_backendFailsEarly(t *testing.T) {
 	_, err := reach(t, m).Put(t.Context(), "k", endless, files.PutOptions{Size: -1})
 	var e *sdk.Error
 	if !errors.As(err, &e) || *e != *full {
-		t.Errorf("err = %#v", err)
+		t.Errorf("Put: got error %#v, want %#v", err, full)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestPut_wrongResponse(t *testing.T) {
 			c := files.NewClient(loopback.Connect(t, func(s *grpc.Server) { filesv1.RegisterFilesServiceServer(s, tt.liar) }))
 			_, err := c.Put(t.Context(), "k", bytes.NewReader(make([]byte, 40<<20)), files.PutOptions{Size: -1})
 			if code(err) != sdk.CodeInternal || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("err = %v", err)
+				t.Errorf("Put: got error %v, want code %s and text %q", err, sdk.CodeInternal, tt.want)
 			}
 		})
 	}
@@ -238,7 +238,7 @@ func TestPut_backendStopsReading(t *testing.T) {
 	}
 	_, err := reach(t, m).Put(t.Context(), "k", strings.NewReader("hello"), files.PutOptions{Size: -1})
 	if code(err) != sdk.CodeInternal {
-		t.Errorf("err = %v", err)
+		t.Errorf("Put: got error %v, want code %s", err, sdk.CodeInternal)
 	}
 }
 
@@ -255,7 +255,7 @@ func TestPut_pluginExits(t *testing.T) {
 	})
 	_, err := files.NewClient(cc).Put(t.Context(), "k", r, files.PutOptions{Size: -1})
 	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || !e.Retryable {
-		t.Errorf("err = %v", err)
+		t.Errorf("Put: got error %v, want a retryable error with code %s", err, sdk.CodePluginCrashed)
 	}
 	if len(m.keys()) > 0 {
 		t.Errorf("the backend has the keys %q, want none", m.keys())

@@ -58,7 +58,7 @@ func TestClient_ListModels(t *testing.T) {
 	t.Parallel()
 	want, _ := script(nil).ListModels(t.Context())
 	if got, err := reach(t, script(nil)).ListModels(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("ListModels() = %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestChat_roundTrip(t *testing.T) {
 	var got deltas
 	end, err := p.Chat(t.Context(), want, &got)
 	if err != nil || !reflect.DeepEqual(got, sent) || !reflect.DeepEqual(end, finish) {
-		t.Errorf("got %+v, %+v, %v", got, end, err)
+		t.Errorf("Chat sent %+v and returned %+v, %v, want %+v and %+v", got, end, err, sent, finish)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestChat_withoutStream(t *testing.T) {
 	}
 	want := batches{{{Reasoning: "Hm"}, {Text: "ab"}, {ToolCall: call}, {Text: "c"}}}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v", got)
+		t.Errorf("got batches %+v, want %+v", got, want)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestChat_slowHostReceivesBatches(t *testing.T) {
 	t.Parallel()
 	const small = 100
 	sent := make(chan struct{})
-	big := strings.Repeat("x", 3<<20) // fills what gRPC takes without a reader
+	big := strings.Repeat("x", 3<<20) // more than gRPC buffers without a reader
 	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		defer close(sent)
 		_ = out.Send(llm.Delta{Text: "first"})
@@ -224,10 +224,10 @@ func TestChat_errors(t *testing.T) {
 			var got deltas
 			_, err := reach(t, test.answer).Chat(t.Context(), &llm.Request{Stream: stream}, &got)
 			if code(err) != test.want {
-				t.Errorf("%s, stream=%t: %v", name, stream, err)
+				t.Errorf("%s: Chat with stream=%t: got error %v, want code %q", name, stream, err, test.want)
 			}
 			if test.want == sdk.CodeRateLimited && !reflect.DeepEqual(err, error(want)) {
-				t.Errorf("%s: %+v", name, err)
+				t.Errorf("%s: Chat: got error %+v, want %+v", name, err, want)
 			}
 		}
 	}
@@ -333,14 +333,14 @@ func TestChat_messageSizes(t *testing.T) {
 	}
 	for _, stream := range []bool{false, true} {
 		if got, err := ask(10<<20, stream); err != nil || len(got) != 1 || len(got[0].Text) != 10<<20 {
-			t.Errorf("10 MiB, stream=%t: %d deltas, %v", stream, len(got), err)
+			t.Errorf("Chat with 10 MiB, stream=%t: got %d deltas and error %v, want all text in one", stream, len(got), err)
 		}
 	}
 	if _, err := ask(65<<20, false); code(err) != sdk.CodeInvalidRequest {
-		t.Errorf("65 MiB: %v", err)
+		t.Errorf("Chat with 65 MiB: got error %v, want code %s", err, sdk.CodeInvalidRequest)
 	}
 	if got, err := ask(1, true); err != nil || len(got) != 1 {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("Chat after the rejected one: got %d deltas and error %v, want 1", len(got), err)
 	}
 }
 
@@ -353,7 +353,7 @@ func TestChat_invalidUTF8(t *testing.T) {
 	var got deltas
 	_, err := p.Chat(t.Context(), &llm.Request{Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleTool, "a\xff")}}, &got)
 	if err != nil || len(got) != 1 || got[0].Text != "a\uFFFD\uFFFD" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("Chat with invalid UTF-8: got %+v, %v, want replacement characters", got, err)
 	}
 }
 
@@ -381,7 +381,7 @@ func TestChat_providerViolatesProtocol(t *testing.T) {
 	} {
 		p := llm.NewClient(loopback.Connect(t, func(s *grpc.Server) { llmv1.RegisterLLMServiceServer(s, raw{say: say}) }))
 		if _, err := p.Chat(t.Context(), &llm.Request{}, &deltas{}); code(err) != sdk.CodeInternal {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Chat: got error %v, want code %s", name, err, sdk.CodeInternal)
 		}
 	}
 }

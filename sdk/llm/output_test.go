@@ -37,10 +37,10 @@ func TestOutput_coalescesDeltas(t *testing.T) {
 			}
 		}
 		s.let <- nil
-		send(1) // goes at once, by itself
+		send(1) // sent immediately, in its own message
 		send(1)
-		synctest.Wait() // it goes by itself too, for nothing else waits …
-		send(100)       // … until the stream takes it
+		synctest.Wait() // also sent in its own message, because no other delta waits
+		send(100)       // these wait until the stream accepts the previous message
 		s.let <- nil
 		synctest.Wait()
 		send(7)
@@ -79,7 +79,7 @@ func TestOutput_boundsWaitingDeltas(t *testing.T) {
 				}
 				send()
 				send()
-				synctest.Wait() // the stream has one, and the sender waits with one
+				synctest.Wait() // the stream has one delta, and the sender is blocked with another
 				go func() {
 					for failed == nil {
 						send()
@@ -106,7 +106,7 @@ func TestOutput_sendAfterClose(t *testing.T) {
 	o := newOutput(t.Context(), s)
 	o.close()
 	if err := o.Send(Delta{Text: "x"}); err == nil || len(s.sent) > 0 {
-		t.Errorf("sent %v after Chat had returned: %v", s.sent, err)
+		t.Errorf("Send after Chat had returned: sent %v, error %v, want nothing and an error", s.sent, err)
 	}
 
 	broken := errors.New("broken")

@@ -112,7 +112,7 @@ func TestConn_messages(t *testing.T) {
 	t.Parallel()
 	c, far := newRig(t).connect(t)
 	if c.Info() != (mcptransport.Info{PID: 42, Sandbox: "namespace"}) {
-		t.Errorf("%+v", c.Info())
+		t.Errorf("Info() = %+v, want PID 42 and sandbox namespace", c.Info())
 	}
 	far.frames <- mcptransport.Frame{Stderr: "a line \xff"}
 	large := append(append([]byte(`{"jsonrpc":"2.0","id":1,"result":"`), bytes.Repeat([]byte("x"), 8<<20)...), `"}`...)
@@ -120,10 +120,10 @@ func TestConn_messages(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f, err := c.Receive(t.Context()); err != nil || f.Message != nil || f.Stderr != "a line \uFFFD" {
-		t.Errorf("%+v %v", f, err)
+		t.Errorf("Receive() = %+v, %v, want the stderr line", f, err)
 	}
 	if f, err := c.Receive(t.Context()); err != nil || !bytes.Equal(f.Message, large) {
-		t.Errorf("%d bytes, %v", len(f.Message), err)
+		t.Errorf("Receive() = %d bytes, %v, want the message of %d bytes", len(f.Message), err, len(large))
 	}
 	var e *sdk.Error
 	if err := c.Send(t.Context(), make([]byte, mcptransport.MaxMessage+1)); !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest {
@@ -162,7 +162,7 @@ func TestConn_concurrentSends(t *testing.T) {
 func TestConn_Close(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.echo.stuck = true // what is under way does not keep it from closing
+	r.echo.stuck = true // a blocked Send does not prevent Close
 	c, far := r.connect(t)
 	go func() { _ = c.Send(t.Context(), []byte(`{}`)) }()
 	_ = c.Close()
@@ -171,7 +171,7 @@ func TestConn_Close(t *testing.T) {
 	for range 2 {
 		var e *mcptransport.Exit
 		if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != 7 || e.Error() != "closed" {
-			t.Errorf("%v", err)
+			t.Errorf("Receive after the end: got error %v, want exit code 7", err)
 		}
 	}
 	var e *sdk.Error
@@ -186,7 +186,7 @@ func TestConn_serverExits(t *testing.T) {
 	_ = far.Close()
 	var e *mcptransport.Exit
 	if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != 7 {
-		t.Errorf("%v", err)
+		t.Errorf("Receive: got error %v, want exit code 7", err)
 	}
 }
 
@@ -197,9 +197,9 @@ func TestConn_pluginExits(t *testing.T) {
 	go r.server.Stop()
 	var e *mcptransport.Exit
 	if _, err := c.Receive(t.Context()); !errors.As(err, &e) || e.Code != -1 {
-		t.Errorf("%v", err)
+		t.Errorf("Receive from a stopped plugin: got error %v, want exit code -1", err)
 	}
-	<-far.closed // the end of the stream is that of the connection
+	<-far.closed // the connection ends with the stream
 }
 
 func TestConnect_error(t *testing.T) {
@@ -207,12 +207,12 @@ func TestConnect_error(t *testing.T) {
 	r := newRig(t)
 	var e *sdk.Error
 	if _, err := r.Connect(t.Context(), mcptransport.Open{Slug: "down"}); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable || e.Message != "nobody there" {
-		t.Errorf("%v", err)
+		t.Errorf("Connect: got error %v, want code %s", err, sdk.CodeUnavailable)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := r.Connect(ctx, mcptransport.Open{Slug: "slow"}); !errors.As(err, &e) || e.Code != sdk.CodeTimeout {
-		t.Errorf("%v", err)
+		t.Errorf("Connect after its deadline: got error %v, want code %s", err, sdk.CodeTimeout)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestClient_CheckConfig(t *testing.T) {
 	}
 	err := r.CheckConfig(t.Context(), json.RawMessage(`{}`))
 	if err == nil || err.Error() != "command: Missing. write one\nargs: 2: Must be text" {
-		t.Errorf("%v", err)
+		t.Errorf("CheckConfig: got error %v, want two diagnostics", err)
 	}
 }
 

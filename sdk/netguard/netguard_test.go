@@ -87,7 +87,7 @@ func TestCheck_classes(t *testing.T) {
 		err := guard(t).Check(tt.host)
 		if tt.class == "" {
 			if err != nil {
-				t.Errorf("%s: %v", tt.host, err)
+				t.Errorf("Check(%q) = %v, want nil", tt.host, err)
 			}
 			continue
 		}
@@ -125,7 +125,7 @@ func TestCheck_allowList(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if err := guard(t, tt.allow).Check(tt.host); (err == nil) != tt.passes {
-			t.Errorf("allow %s: %s: %v", tt.allow, tt.host, err)
+			t.Errorf("Check(%q) with %s allowed = %v, want success: %t", tt.host, tt.allow, err, tt.passes)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestNew_invalidEntries(t *testing.T) {
 		_, err := netguard.New([]string{"localhost", entry})
 		var bad *netguard.EntryError
 		if !errors.As(err, &bad) || bad.Index != 1 {
-			t.Errorf("%q: %v", entry, err)
+			t.Errorf("New with entry %q: got error %v, want an EntryError with index 1", entry, err)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func TestDial_resolvedAddress(t *testing.T) {
 				t.Errorf("err = %v; want %s", err, tt.class)
 			}
 			if err := g.Resolve(t.Context(), tt.host); !errors.As(err, &blocked) {
-				t.Errorf("Resolve: %v", err)
+				t.Errorf("Resolve(%q) = %v, want a blocked address", tt.host, err)
 			}
 		})
 	}

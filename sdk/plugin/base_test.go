@@ -68,10 +68,10 @@ func TestConfigure_diagnostics(t *testing.T) {
 			env := sdk.Env{Label: "main", DataDir: "/data"}
 			ds, err := b.Configure(t.Context(), []byte(`{"base_url":"u"}`), env)
 			if err != nil || !reflect.DeepEqual(ds, test.want) {
-				t.Errorf("%+v, %v", ds, err)
+				t.Errorf("Configure() = %+v, %v, want %+v", ds, err, test.want)
 			}
 			if got != env {
-				t.Errorf("env = %+v", got)
+				t.Errorf("Configure received %+v, want %+v", got, env)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func TestConfigure_invalidValues(t *testing.T) {
 	b := reach(t, sdk.Info{Config: &settings{}}, a)
 	ds, err := b.Configure(t.Context(), []byte(`{"route":[{"name":"r","timeout":"x"}]}`), sdk.Env{})
 	if err != nil || len(ds) != 2 {
-		t.Fatal(ds, err)
+		t.Fatalf("Configure() = %+v, %v, want 2 diagnostics", ds, err)
 	}
 	if want := []string{"route", "0", "timeout"}; !reflect.DeepEqual(ds[1].Path, want) {
 		t.Errorf("path %v, want %v", ds[1].Path, want)
@@ -119,7 +119,7 @@ func TestBase_roundTrip(t *testing.T) {
 	late, cancel := context.WithTimeout(ctx, time.Nanosecond)
 	defer cancel()
 	if err := b.Health(late); !errors.As(err, &e) || e.Code != sdk.CodeTimeout {
-		t.Errorf("a deadline: %v", err)
+		t.Errorf("Health after its deadline = %v, want code %s", err, sdk.CodeTimeout)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestConfigure_withoutConfig(t *testing.T) {
 	t.Parallel()
 	b := reach(t, sdk.Info{}, struct{}{})
 	if ds, err := b.Configure(t.Context(), []byte(`{}`), sdk.Env{}); err != nil || ds != nil {
-		t.Error(ds, err)
+		t.Errorf("Configure() = %+v, %v, want no diagnostics", ds, err)
 	}
 	if err := errors.Join(b.Health(t.Context()), b.Stop(t.Context())); err != nil {
 		t.Error(err)

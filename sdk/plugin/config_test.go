@@ -73,7 +73,7 @@ func TestSchemaOf(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if b, err := plugin.SchemaOf(nil); err != nil || !reflect.DeepEqual(b, sdk.Block{}) {
-		t.Errorf("without a config: %+v, %v", b, err)
+		t.Errorf("SchemaOf(nil) = %+v, %v, want an empty block", b, err)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestDecode(t *testing.T) {
 	} {
 		var got settings
 		if err := plugin.Decode([]byte(test.json), &got); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Decode = %v, want nil", name, err)
 		} else if !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", name, got, test.want)
 		}
@@ -156,7 +156,7 @@ func TestDecode_keepsOtherFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.hidden != "h" || s.Cache["a"] != 1 || !maps.Equal(s.Headers, map[string]string{"new": "y"}) {
-		t.Errorf("%+v", s)
+		t.Errorf("Decode into a struct with values = %+v, want them kept or replaced", s)
 	}
 	before := s
 	if err := plugin.Decode([]byte(`{"base_url":"changed","wait":"soon"}`), &s); err == nil || !reflect.DeepEqual(s, before) {

@@ -29,10 +29,10 @@ func FuzzLogLine(f *testing.F) {
 			Level string `json:"@level"`
 		}
 		if err := json.Unmarshal(line, &got); err != nil {
-			t.Fatalf("%v in %s", err, line)
+			t.Fatalf("log line %s is not JSON: %v", line, err)
 		}
 		if !strings.HasPrefix(key, "@") && !strings.EqualFold(key, "@level") && got.Level != "warn" {
-			t.Errorf("got level %q in %s", got.Level, line)
+			t.Errorf("log line %s has level %q, want warn", line, got.Level)
 		}
 	})
 }

@@ -21,7 +21,7 @@ func TestLogHandler_format(t *testing.T) {
 		slog.Any("err", errors.New("bad")), slog.Duration("took", time.Second), slog.Group("h", slog.Float64("c", 0.5)),
 		slog.Any("list", []int{1, 2}), slog.Any("nothing", nil))
 	if n := strings.Count(out.String(), "\n"); n != 1 {
-		t.Fatalf("%d lines: %s", n, out.String())
+		t.Fatalf("got %d lines, want 1: %s", n, out.String())
 	}
 	var got map[string]any
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
@@ -39,7 +39,7 @@ func TestLogHandler_format(t *testing.T) {
 		t.Error(err)
 	}
 	if list, ok := got["g.list"].([]any); !ok || len(list) != 2 {
-		t.Errorf("list = %v", got["g.list"])
+		t.Errorf("g.list = %v, want 2 items", got["g.list"])
 	}
 }
 
@@ -51,7 +51,7 @@ func TestLogHandler_levels(t *testing.T) {
 		var out bytes.Buffer
 		slog.New(plugin.NewLogHandler(&out, slog.LevelDebug-4)).Log(t.Context(), level, "m")
 		if !strings.Contains(out.String(), `"@level":"`+want+`"`) {
-			t.Errorf("%v: %s", level, out.String())
+			t.Errorf("log line at level %v = %s, want level %s", level, out.String(), want)
 		}
 	}
 	if slog.New(plugin.NewLogHandler(nil, slog.LevelInfo)).Enabled(t.Context(), slog.LevelDebug) {
@@ -82,10 +82,10 @@ func TestLogHandler_boundsLines(t *testing.T) {
 		}
 		var got map[string]any
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: the log line is not JSON: %v", name, err)
 		}
 		if _, ok := got["@message"].(string); !ok || got["@level"] != "info" {
-			t.Errorf("%s: the line has no message: %.200s", name, out.String())
+			t.Errorf("%s: got %.200s, want a line at level info with a message", name, out.String())
 		}
 	}
 }

@@ -29,8 +29,8 @@ const ProtocolVersion = 1
 // MaxMessageSize is the maximum size of a gRPC message in both directions, in bytes.
 const MaxMessageSize = 64 << 20
 
-// Handshake is the go-plugin handshake, by which a plugin detects that a host started it. Its cookie is
-// not a secret.
+// Handshake is the go-plugin handshake, with which a plugin detects that a host started it. Its cookie
+// is not a secret.
 var Handshake = goplugin.HandshakeConfig{
 	ProtocolVersion:  ProtocolVersion,
 	MagicCookieKey:   "AGENTAREA_PLUGIN",

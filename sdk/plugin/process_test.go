@@ -93,7 +93,7 @@ func (l *lines) find(t *testing.T, message string) map[string]any {
 		select {
 		case <-l.news:
 		case <-deadline:
-			t.Fatalf("no line %q in:\n%s", message, l)
+			t.Fatalf("got no line %q in:\n%s", message, l)
 		}
 	}
 }
@@ -140,14 +140,14 @@ func TestServe_process(t *testing.T) {
 
 	d, err := base.Describe(ctx)
 	if err != nil || d.Kind != "llm" || d.Name != "llm-parrot" || d.Version != "1.2.3" || len(d.Capabilities) != 1 {
-		t.Fatalf("%+v, %v", d, err)
+		t.Fatalf("Describe() = %+v, %v, want llm-parrot 1.2.3", d, err)
 	}
 	ds, err := base.Configure(ctx, []byte(`{"suffix":"?"}`), sdk.Env{Label: "polly", DataDir: dir})
 	if err != nil || len(ds) > 0 {
-		t.Fatal(ds, err)
+		t.Fatalf("Configure() = %+v, %v, want no diagnostics", ds, err)
 	}
 	if reply, err := say(ctx, cc, "hello"); reply != "hello?" || err != nil {
-		t.Fatalf("%q, %v", reply, err)
+		t.Fatalf("got reply %q and error %v, want hello?", reply, err)
 	}
 	if line := log.find(t, "repeating"); line["run_id"] != "run-42" || line["@level"] != "info" ||
 		line["bytes"] != 5.0 || line["env.label"] != "polly" {
@@ -157,13 +157,13 @@ func TestServe_process(t *testing.T) {
 	// A panic fails only its call, and only the log contains its value.
 	var e *sdk.Error
 	if _, err := say(ctx, cc, "panic"); !errors.As(err, &e) || e.Code != sdk.CodeInternal || strings.Contains(e.Message, "secret") {
-		t.Errorf("a panic gave %v", err)
+		t.Errorf("a call that panics: got error %v, want code %s without the value", err, sdk.CodeInternal)
 	}
 	if line := log.find(t, "panic"); line["panic"] != "secret inside" || !strings.Contains(line["stack"].(string), "parrot") {
-		t.Errorf("the panic's line: %v", line)
+		t.Errorf("the log line of the panic = %v, want the value and the stack", line)
 	}
 	if reply, err := say(ctx, cc, "log"); reply != "log?" || err != nil {
-		t.Fatalf("after the panic: %q, %v", reply, err)
+		t.Fatalf("after the panic: got reply %q and error %v, want log?", reply, err)
 	}
 	if line := log.find(t, "long"); line["@level"] != "warn" || len(line["text"].(string)) < 10_000 {
 		t.Errorf("got level %v for the long line, want info", line["@level"])
@@ -184,7 +184,7 @@ func TestServe_process(t *testing.T) {
 		t.Error("the plugin did not exit by itself")
 	}
 	if _, err := say(ctx, cc, "hello"); !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed || !e.Retryable {
-		t.Errorf("without a process: %v", err)
+		t.Errorf("call without a process: got error %v, want a retryable error with code %s", err, sdk.CodePluginCrashed)
 	}
 }
 
@@ -223,10 +223,10 @@ func TestServe_hostExits(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("exit: %v", err)
+		t.Errorf("the plugin's exit: got error %v, want status 0", err)
 	}
 	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket still exists: %v", err)
+		t.Errorf("Stat of the socket: got error %v, want %v", err, os.ErrNotExist)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "stopped")); err != nil {
 		t.Error(err)
@@ -244,6 +244,6 @@ func TestServe_startedWithoutHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `plugin "llm" block for it to plugins.hcl`) {
-		t.Errorf("%q", got)
+		t.Errorf("got output %q, want one line that names the block for plugins.hcl", got)
 	}
 }

@@ -32,7 +32,7 @@ func testAgent(t *testing.T, f *fixture) {
 
 	_, err = f.Agent(f.ctx, v, "agent-none")
 	wantCode(t, err, core.CodeNotFound)
-	wantCode(t, f.CreateAgent(f.ctx, a), core.CodeConflict)
+	wantCode(t, f.CreateAgent(f.ctx, nil, a), core.CodeConflict)
 }
 
 func testAgentVisibility(t *testing.T, f *fixture) {
@@ -85,8 +85,8 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 
 			b := *a
 			b.Name = "changed"
-			check("UpdateAgent", f.UpdateAgent(f.ctx, c.actor, &b), c.changed)
-			check("DeleteAgent", f.DeleteAgent(f.ctx, c.actor, a.ID, 0), c.changed)
+			check("UpdateAgent", f.UpdateAgent(f.ctx, nil, c.actor, &b), c.changed)
+			check("DeleteAgent", f.DeleteAgent(f.ctx, nil, c.actor, a.ID, 0), c.changed)
 			got, err := f.Agent(f.ctx, admin, a.ID)
 			if c.changed == "" {
 				wantCode(t, err, core.CodeNotFound)
@@ -107,7 +107,7 @@ func testAgentUpdate(t *testing.T, f *fixture) {
 		Config: json.RawMessage(`{"model":"m2"}`), Model: "m2", Shared: true, Version: 1,
 		CreatedBy: "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
 	}
-	ok(t, f.UpdateAgent(f.ctx, v, &b))
+	ok(t, f.UpdateAgent(f.ctx, nil, v, &b))
 	same(t, "raised Version", b.Version, int64(2))
 	want := b
 	want.CreatedBy, want.CreatedAt = a.CreatedBy, a.CreatedAt
@@ -115,17 +115,17 @@ func testAgentUpdate(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Agent", got, &want)
 
-	wantCode(t, f.UpdateAgent(f.ctx, v, &stale), core.CodePreconditionFailed)
+	wantCode(t, f.UpdateAgent(f.ctx, nil, v, &stale), core.CodePreconditionFailed)
 	same(t, "Version after a failure", stale.Version, int64(1))
-	wantCode(t, f.DeleteAgent(f.ctx, v, a.ID, 1), core.CodePreconditionFailed)
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 1), core.CodePreconditionFailed)
 	got, err = f.Agent(f.ctx, v, a.ID)
 	ok(t, err)
 	same(t, "Agent", got, &want)
 
-	ok(t, f.UpdateAgent(f.ctx, v, &b)) // the raised version is the stored one
-	ok(t, f.DeleteAgent(f.ctx, v, a.ID, 3))
-	wantCode(t, f.UpdateAgent(f.ctx, v, &b), core.CodeNotFound)
-	wantCode(t, f.DeleteAgent(f.ctx, v, a.ID, 0), core.CodeNotFound)
+	ok(t, f.UpdateAgent(f.ctx, nil, v, &b)) // the raised version is the stored one
+	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 3))
+	wantCode(t, f.UpdateAgent(f.ctx, nil, v, &b), core.CodeNotFound)
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 0), core.CodeNotFound)
 }
 
 func testAgentList(t *testing.T, f *fixture) {
@@ -244,15 +244,15 @@ func testAgentDelete(t *testing.T, f *fixture) {
 		gone = append(gone, f.leaveTraces(t, a, user.UserID, "s"))
 	}
 	stays := f.leaveTraces(t, kept, guest.UserID, "s")
-	ok(t, f.DeleteAgent(f.ctx, v, a.ID, a.Version))
+	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, a.Version))
 	for _, tr := range gone {
 		f.wantTraces(t, tr, false)
 	}
 	f.wantTraces(t, stays, true)
 
 	// A turn after the deletion fails and restores nothing.
-	wantCode(t, f.StartRun(f.ctx, f.turn(a, v.UserID, "s")), core.CodeNotFound)
-	wantCode(t, f.StartRun(f.ctx, f.turn(a, v.UserID, "new")), core.CodeNotFound)
+	wantCode(t, f.StartRun(f.ctx, nil, f.turn(a, v.UserID, "s")), core.CodeNotFound)
+	wantCode(t, f.StartRun(f.ctx, nil, f.turn(a, v.UserID, "new")), core.CodeNotFound)
 }
 
 func testAgentDeleteBusy(t *testing.T, f *fixture) {
@@ -260,11 +260,11 @@ func testAgentDeleteBusy(t *testing.T, f *fixture) {
 	a := f.agent(t, v, shared)
 	f.talk(t, a, v.UserID, "s")
 	s := f.start(t, a, guest.UserID, "s")
-	wantCode(t, f.DeleteAgent(f.ctx, v, a.ID, 0), core.CodeConflict)
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 0), core.CodeConflict)
 	_, err := f.Run(f.ctx, guest, s.Run.ID)
 	ok(t, err)
 	e := f.end(s.Run)
 	e.Run.EndedAt = f.now.Add(time.Minute)
 	ok(t, f.EndRun(f.ctx, e))
-	ok(t, f.DeleteAgent(f.ctx, v, a.ID, 0))
+	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 0))
 }

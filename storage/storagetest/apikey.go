@@ -14,7 +14,7 @@ func (f *fixture) apiKey(t *testing.T, v core.Actor, name string) *core.APIKey {
 		ID: core.NewID("key"), UserID: v.UserID, Name: name, Scopes: []core.Scope{"agents:read", "chat:write"},
 		Hash: []byte{0, 1, 0xff}, CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour),
 	}
-	ok(t, f.CreateAPIKey(f.ctx, k))
+	ok(t, f.CreateAPIKey(f.ctx, nil, k))
 	return k
 }
 
@@ -34,10 +34,10 @@ func testAPIKey(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "APIKey", got, k)
 
-	ok(t, f.DeleteAPIKey(f.ctx, v, k.ID))
+	ok(t, f.DeleteAPIKey(f.ctx, nil, v, k.ID))
 	_, err = f.APIKey(f.ctx, v, k.ID)
 	wantCode(t, err, core.CodeNotFound)
-	wantCode(t, f.DeleteAPIKey(f.ctx, v, k.ID), core.CodeNotFound)
+	wantCode(t, f.DeleteAPIKey(f.ctx, nil, v, k.ID), core.CodeNotFound)
 	ok(t, f.SetAPIKeyLastUsed(f.ctx, k.ID, f.at(10)))
 }
 
@@ -46,15 +46,15 @@ func testAPIKeyConflict(t *testing.T, f *fixture) {
 	first := f.apiKey(t, v, "ci")
 	again := *first
 	again.ID = core.NewID("key")
-	wantCode(t, f.CreateAPIKey(f.ctx, &again), core.CodeConflict)
+	wantCode(t, f.CreateAPIKey(f.ctx, nil, &again), core.CodeConflict)
 	f.apiKey(t, other, "ci")
 	for i := range core.MaxAPIKeys - 1 {
 		f.apiKey(t, v, fmt.Sprint("more ", i))
 	}
 	again.Name = "one too many"
-	wantCode(t, f.CreateAPIKey(f.ctx, &again), core.CodeConflict)
-	ok(t, f.DeleteAPIKey(f.ctx, v, first.ID))
-	ok(t, f.CreateAPIKey(f.ctx, &again))
+	wantCode(t, f.CreateAPIKey(f.ctx, nil, &again), core.CodeConflict)
+	ok(t, f.DeleteAPIKey(f.ctx, nil, v, first.ID))
+	ok(t, f.CreateAPIKey(f.ctx, nil, &again))
 }
 
 func testAPIKeyVisibility(t *testing.T, f *fixture) {
@@ -62,7 +62,7 @@ func testAPIKeyVisibility(t *testing.T, f *fixture) {
 	old, k, his := f.apiKey(t, ada, "old"), f.apiKey(t, ada, "new"), f.apiKey(t, bob, "his")
 	_, err := f.APIKey(f.ctx, bob, k.ID)
 	wantCode(t, err, core.CodeNotFound)
-	wantCode(t, f.DeleteAPIKey(f.ctx, bob, k.ID), core.CodeNotFound)
+	wantCode(t, f.DeleteAPIKey(f.ctx, nil, bob, k.ID), core.CodeNotFound)
 	for _, c := range []struct {
 		v      core.Actor
 		userID string
@@ -85,5 +85,5 @@ func testAPIKeyVisibility(t *testing.T, f *fixture) {
 			t.Errorf("APIKeys: total %d, want %d", total, len(c.want))
 		}
 	}
-	ok(t, f.DeleteAPIKey(f.ctx, root, k.ID))
+	ok(t, f.DeleteAPIKey(f.ctx, nil, root, k.ID))
 }

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -27,10 +26,9 @@ func testAudit(t *testing.T, f *fixture) {
 	same(t, "Audit", got[1], &want)
 }
 
-// audited returns a context with a new audit record.
-func (f *fixture) audited(action string) (context.Context, *core.AuditRecord) {
-	r := &core.AuditRecord{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
-	return core.WithAuditRecord(f.ctx, r), r
+// auditRecord returns the audit record of a request.
+func auditRecord(action string) *core.AuditRecord {
+	return &core.AuditRecord{AuditEntry: core.AuditEntry{Action: action, UserID: "user-1", RequestID: "req-1"}}
 }
 
 // testAuditRecord checks that only the first change with an audit record stores its entry.
@@ -39,16 +37,16 @@ func testAuditRecord(t *testing.T, f *fixture) {
 	var all sync.WaitGroup
 	for i := range 20 { // concurrently, so that they share commits
 		all.Go(func() {
-			ctx, r := f.audited("create-agent")
+			audit := auditRecord("create-agent")
 			id := fmt.Sprintf("agent-%d", i)
-			core.SetAuditTarget(ctx, id)
-			if err := f.CreateAgent(ctx, &core.Agent{ID: id, Config: []byte("{}"), CreatedBy: v.UserID}); err != nil {
+			audit.SetTarget(id)
+			if err := f.CreateAgent(f.ctx, audit, &core.Agent{ID: id, Config: []byte("{}"), CreatedBy: v.UserID}); err != nil {
 				t.Error(err)
 			}
-			if r.Claim() {
+			if audit.Claim() {
 				t.Error("the audit record is not claimed")
 			}
-			if err := f.DeleteAgent(ctx, v, id, 0); err != nil {
+			if err := f.DeleteAgent(f.ctx, audit, v, id, 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -72,19 +70,124 @@ func testAuditRecord(t *testing.T, f *fixture) {
 // same request does.
 func testAuditUndone(t *testing.T, f *fixture) {
 	f.user(t, "ada", core.RoleMember)
-	ctx, _ := f.audited("create-user")
-	err := f.CreateUser(ctx, &core.User{ID: "user-2", Username: "Ada"})
+	audit := auditRecord("create-user")
+	err := f.CreateUser(f.ctx, audit, &core.User{ID: "user-2", Username: "Ada"})
 	wantCode(t, err, core.CodeConflict)
 	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
 	ok(t, err)
 	if total != 0 {
 		t.Errorf("got %d entries, want 0", total)
 	}
-	ok(t, f.CreateUser(ctx, &core.User{ID: "user-2", Username: "Bob"}))
+	ok(t, f.CreateUser(f.ctx, audit, &core.User{ID: "user-2", Username: "Bob"}))
 	_, total, err = f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 10}})
 	ok(t, err)
 	if total != 1 {
 		t.Errorf("got %d entries, want 1", total)
+	}
+}
+
+// testAuditedWrites checks that each method with an audit record stores the entry, and that with a nil
+// record it stores none.
+func testAuditedWrites(t *testing.T, f *fixture) {
+	f.user(t, "root", core.RoleAdmin)
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	for name, write := range map[string]func(audit *core.AuditRecord) error{
+		"CreateUser": func(audit *core.AuditRecord) error {
+			id := core.NewID("user")
+			return f.CreateUser(f.ctx, audit, &core.User{ID: id, Username: id})
+		},
+		"UpdateUser": func(audit *core.AuditRecord) error {
+			_, err := f.UpdateUser(f.ctx, audit, v.UserID, core.UserUpdate{At: f.at(1)})
+			return err
+		},
+		"CreateLogin": func(audit *core.AuditRecord) error {
+			return f.CreateLogin(f.ctx, audit, &core.Login{ID: core.NewID("login"), UserID: v.UserID, RefreshHash: []byte{1}})
+		},
+		"RotateLogin": func(audit *core.AuditRecord) error {
+			l := f.login(t, v)
+			l.Generation++
+			return f.RotateLogin(f.ctx, audit, l)
+		},
+		"EndLogin": func(audit *core.AuditRecord) error {
+			return f.EndLogin(f.ctx, audit, f.login(t, v).ID, f.at(1))
+		},
+		"CreateAPIKey": func(audit *core.AuditRecord) error {
+			id := core.NewID("key")
+			return f.CreateAPIKey(f.ctx, audit, &core.APIKey{ID: id, UserID: v.UserID, Name: id, Hash: []byte{1}})
+		},
+		"DeleteAPIKey": func(audit *core.AuditRecord) error {
+			return f.DeleteAPIKey(f.ctx, audit, v, f.apiKey(t, v, core.NewID("key")).ID)
+		},
+		"CreateAgent": func(audit *core.AuditRecord) error {
+			return f.CreateAgent(f.ctx, audit, &core.Agent{ID: core.NewID("agent"), Config: []byte("{}"), CreatedBy: v.UserID})
+		},
+		"UpdateAgent": func(audit *core.AuditRecord) error {
+			return f.UpdateAgent(f.ctx, audit, v, f.agent(t, v))
+		},
+		"DeleteAgent": func(audit *core.AuditRecord) error {
+			return f.DeleteAgent(f.ctx, audit, v, f.agent(t, v).ID, 0)
+		},
+		"DeleteSession": func(audit *core.AuditRecord) error {
+			f.talk(t, a, v.UserID, "old")
+			return f.DeleteSession(f.ctx, audit, a.ID, v.UserID, "old")
+		},
+		"CreateMCPServer": func(audit *core.AuditRecord) error {
+			return f.CreateMCPServer(f.ctx, audit, v, f.unstoredServer(v), false)
+		},
+		"UpdateMCPServer": func(audit *core.AuditRecord) error {
+			return f.UpdateMCPServer(f.ctx, audit, v, f.server(t, v), false)
+		},
+		"DeleteMCPServer": func(audit *core.AuditRecord) error {
+			return f.DeleteMCPServer(f.ctx, audit, v, f.server(t, v).ID, 0)
+		},
+		"SetDesiredState": func(audit *core.AuditRecord) error {
+			return f.SetDesiredState(f.ctx, audit, v, f.server(t, v).ID, core.MCPDesiredRunning)
+		},
+		"CreateFile": func(audit *core.AuditRecord) error {
+			file := f.unstored(v)
+			f.reserve(t, file.Blob)
+			return f.CreateFile(f.ctx, audit, file, 0)
+		},
+		"UpdateFile": func(audit *core.AuditRecord) error {
+			return f.UpdateFile(f.ctx, audit, v, f.file(t, v))
+		},
+		"DeleteFile": func(audit *core.AuditRecord) error {
+			_, err := f.DeleteFile(f.ctx, audit, v, f.file(t, v).ID, 0, f.at(1))
+			return err
+		},
+		"MoveFile": func(audit *core.AuditRecord) error {
+			file := f.file(t, v)
+			return f.MoveFile(f.ctx, audit, file.ID, file.Blob, f.reserve(t, newBlob("s3")), f.at(1))
+		},
+		"StartRun": func(audit *core.AuditRecord) error {
+			return f.StartRun(f.ctx, audit, f.turn(a, v.UserID, core.NewID("session")))
+		},
+		"RequestCancel": func(audit *core.AuditRecord) error {
+			_, err := f.RequestCancel(f.ctx, audit, v, f.start(t, a, v.UserID, core.NewID("session")).Run.ID)
+			return err
+		},
+		"CreateTask": func(audit *core.AuditRecord) error {
+			_, err := f.CreateTask(f.ctx, audit, f.unstoredTask(a, v.UserID))
+			return err
+		},
+		"CancelTask": func(audit *core.AuditRecord) error {
+			_, err := f.CancelTask(f.ctx, audit, v, f.task(t, a, v.UserID).ID, f.at(1))
+			return err
+		},
+	} {
+		ok(t, write(nil))
+		ok(t, write(auditRecord(name)))
+		_, total, err := f.Audit(f.ctx, core.AuditFilter{Action: name, Outcome: core.OutcomeDone, Page: core.Page{Limit: 1}})
+		ok(t, err)
+		if total != 1 {
+			t.Errorf("%s stored %d entries, want 1", name, total)
+		}
+	}
+	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 1}})
+	ok(t, err)
+	if want := 23; total != want {
+		t.Errorf("got %d entries, want %d: a change with a nil record is not audited", total, want)
 	}
 }
 

@@ -57,7 +57,7 @@ func testEventAppend(t *testing.T, f *fixture) {
 	a := f.agent(t, v)
 	one, two, gone := f.start(t, a, v.UserID, "1"), f.start(t, a, v.UserID, "2"), f.start(t, a, v.UserID, "3")
 	ok(t, f.EndRun(f.ctx, f.end(gone.Run)))
-	ok(t, f.DeleteSession(f.ctx, a.ID, v.UserID, "3"))
+	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "3"))
 	ok(t, f.EndRun(f.ctx, f.end(two.Run))) // late tokens of an ended run are kept
 
 	first := f.tokens(one.Run.ID, 2, 5)

@@ -40,7 +40,7 @@ func (f *fixture) file(t *testing.T, v core.Actor, change ...func(*core.File)) *
 	t.Helper()
 	file := f.unstored(v, change...)
 	f.reserve(t, file.Blob)
-	ok(t, f.CreateFile(f.ctx, file, 0))
+	ok(t, f.CreateFile(f.ctx, nil, file, 0))
 	return file
 }
 
@@ -86,7 +86,7 @@ func testFileTwice(t *testing.T, f *fixture) {
 	for _, who := range []core.Actor{v, other} {
 		again := f.unstored(who, func(file *core.File) { file.ID = first.ID })
 		f.reserve(t, again.Blob)
-		wantCode(t, f.CreateFile(f.ctx, again, 5), core.CodeConflict)
+		wantCode(t, f.CreateFile(f.ctx, nil, again, 5), core.CodeConflict)
 		same(t, "Version after a failure", again.Version, int64(0))
 		ok(t, f.RenewBlob(f.ctx, again.Blob, f.at(2_000_000)))
 	}
@@ -133,13 +133,13 @@ func testFileVisibility(t *testing.T, f *fixture) {
 
 			changed := *file
 			changed.Name = c.name + " changed"
-			check("UpdateFile", f.UpdateFile(f.ctx, c.actor, &changed))
+			check("UpdateFile", f.UpdateFile(f.ctx, nil, c.actor, &changed))
 			if !c.seen {
 				got, err := f.File(f.ctx, c.owner, file.ID)
 				ok(t, err)
 				same(t, "File after a refusal", got, file)
 			}
-			blob, err := f.DeleteFile(f.ctx, c.actor, file.ID, 0, f.now)
+			blob, err := f.DeleteFile(f.ctx, nil, c.actor, file.ID, 0, f.now)
 			check("DeleteFile", err)
 			if !c.seen {
 				same(t, "blob of a refused delete", blob, core.Blob{})
@@ -158,7 +158,7 @@ func testFileUpdate(t *testing.T, f *fixture) {
 		ID: file.ID, Name: "Neu.md", Metadata: json.RawMessage(`{"n": 1}`), Version: 1, UpdatedAt: f.at(9),
 		Size: 99, ContentType: "x/y", SHA256: "other", CreatedBy: "somebody", CreatedAt: f.at(7), Blob: newBlob("s3"),
 	}
-	ok(t, f.UpdateFile(f.ctx, v, &change))
+	ok(t, f.UpdateFile(f.ctx, nil, v, &change))
 	same(t, "increased Version", change.Version, int64(2))
 	want := *file
 	want.Name, want.Metadata, want.Version, want.UpdatedAt = "Neu.md", change.Metadata, 2, f.at(9)
@@ -170,13 +170,13 @@ func testFileUpdate(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "found by its new name", fileIDs(list), []string{file.ID})
 
-	wantCode(t, f.UpdateFile(f.ctx, v, &stale), core.CodePreconditionFailed)
+	wantCode(t, f.UpdateFile(f.ctx, nil, v, &stale), core.CodePreconditionFailed)
 	same(t, "Version after a failure", stale.Version, int64(1))
 	stale.Version = 0
-	wantCode(t, f.UpdateFile(f.ctx, v, &stale), core.CodePreconditionFailed)
-	ok(t, f.UpdateFile(f.ctx, v, &change)) // change.Version was increased
+	wantCode(t, f.UpdateFile(f.ctx, nil, v, &stale), core.CodePreconditionFailed)
+	ok(t, f.UpdateFile(f.ctx, nil, v, &change)) // change.Version was increased
 	change.ID = "file-none"
-	wantCode(t, f.UpdateFile(f.ctx, v, &change), core.CodeNotFound)
+	wantCode(t, f.UpdateFile(f.ctx, nil, v, &change), core.CodeNotFound)
 }
 
 // testFileUpdateAtOnce checks that one of many concurrent updates of the same version succeeds.
@@ -189,7 +189,7 @@ func testFileUpdateAtOnce(t *testing.T, f *fixture) {
 		wg.Go(func() {
 			change := *file
 			change.Name = fmt.Sprint("name ", i)
-			switch err := f.UpdateFile(f.ctx, v, &change); {
+			switch err := f.UpdateFile(f.ctx, nil, v, &change); {
 			case err == nil:
 				wins.Add(1)
 			case core.CodeOf(err) != core.CodePreconditionFailed:
@@ -204,9 +204,9 @@ func testFileUpdateAtOnce(t *testing.T, f *fixture) {
 func testFileDelete(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	file, kept := f.file(t, v), f.file(t, v)
-	ok(t, f.UpdateFile(f.ctx, v, file))
+	ok(t, f.UpdateFile(f.ctx, nil, v, file))
 	for _, version := range []int64{1, 3} {
-		_, err := f.DeleteFile(f.ctx, v, file.ID, version, f.at(5))
+		_, err := f.DeleteFile(f.ctx, nil, v, file.ID, version, f.at(5))
 		wantCode(t, err, core.CodePreconditionFailed)
 	}
 	_, err := f.File(f.ctx, v, file.ID)
@@ -214,18 +214,18 @@ func testFileDelete(t *testing.T, f *fixture) {
 	f.wantUsage(t, v, 20)
 	f.wantClaimed(t, f.at(1_000_000)) // a rejected delete adds no pending blob
 
-	blob, err := f.DeleteFile(f.ctx, v, file.ID, 2, f.at(5))
+	blob, err := f.DeleteFile(f.ctx, nil, v, file.ID, 2, f.at(5))
 	ok(t, err)
 	same(t, "blob", blob, file.Blob)
 	_, err = f.File(f.ctx, v, file.ID)
 	wantCode(t, err, core.CodeNotFound)
-	_, err = f.DeleteFile(f.ctx, v, file.ID, 0, f.at(5))
+	_, err = f.DeleteFile(f.ctx, nil, v, file.ID, 0, f.at(5))
 	wantCode(t, err, core.CodeNotFound)
 	f.wantUsage(t, v, 10)
 
 	// The blob is pending and due at the requested time.
 	back := f.unstored(v, func(file *core.File) { file.Blob = blob })
-	wantCode(t, f.CreateFile(f.ctx, back, 0), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, nil, back, 0), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
 	wantCode(t, f.ReserveBlob(f.ctx, blob, f.at(100)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
@@ -242,7 +242,7 @@ func testFileDeleteAtOnce(t *testing.T, f *fixture) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			switch _, err := f.DeleteFile(f.ctx, v, file.ID, 0, f.now); {
+			switch _, err := f.DeleteFile(f.ctx, nil, v, file.ID, 0, f.now); {
 			case err == nil:
 				wins.Add(1)
 			case core.CodeOf(err) != core.CodeNotFound:
@@ -336,7 +336,7 @@ func testFileQuota(t *testing.T, f *fixture) {
 	create := func(v core.Actor, size, quota int64) (*core.File, error) {
 		file := f.unstored(v, func(file *core.File) { file.Size = size })
 		f.reserve(t, file.Blob)
-		return file, f.CreateFile(f.ctx, file, quota)
+		return file, f.CreateFile(f.ctx, nil, file, quota)
 	}
 	first, err := create(v, 60, 100)
 	ok(t, err)
@@ -358,7 +358,7 @@ func testFileQuota(t *testing.T, f *fixture) {
 	// The rejected file is not stored and its blob is still reserved.
 	_, err = f.File(f.ctx, v, over.ID)
 	wantCode(t, err, core.CodeNotFound)
-	ok(t, f.CreateFile(f.ctx, over, 101))
+	ok(t, f.CreateFile(f.ctx, nil, over, 101))
 	_, err = create(v, 1000, 0) // no quota
 	ok(t, err)
 	f.wantUsage(t, v, 1101)
@@ -366,7 +366,7 @@ func testFileQuota(t *testing.T, f *fixture) {
 	wantCode(t, err, core.CodePayloadTooLarge)
 
 	// A delete by an admin reduces the usage of the owner.
-	_, err = f.DeleteFile(f.ctx, admin, first.ID, 0, f.now)
+	_, err = f.DeleteFile(f.ctx, nil, admin, first.ID, 0, f.now)
 	ok(t, err)
 	f.wantUsage(t, v, 1041)
 	f.wantUsage(t, admin, 0)
@@ -381,7 +381,7 @@ func testFileQuotaAtOnce(t *testing.T, f *fixture) {
 		file := f.unstored(v, func(file *core.File) { file.Size = 7 })
 		f.reserve(t, file.Blob)
 		wg.Go(func() {
-			switch err := f.CreateFile(f.ctx, file, 100); {
+			switch err := f.CreateFile(f.ctx, nil, file, 100); {
 			case err == nil:
 				stored.Add(1)
 			case core.CodeOf(err) != core.CodePayloadTooLarge:

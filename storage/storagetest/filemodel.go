@@ -98,7 +98,7 @@ func (m *fileModel) create(t *rapid.T) {
 	case m.used(v.UserID)+file.Size > modelQuota:
 		want = core.CodePayloadTooLarge
 	}
-	m.want(t, m.CreateFile(m.ctx, file, modelQuota), want)
+	m.want(t, m.CreateFile(m.ctx, nil, file, modelQuota), want)
 	if want == "" {
 		delete(m.reserved, file.Blob)
 		m.files[file.ID] = file
@@ -107,7 +107,7 @@ func (m *fileModel) create(t *rapid.T) {
 
 func (m *fileModel) remove(t *rapid.T) {
 	file := m.anyFile(t)
-	_, err := m.DeleteFile(m.ctx, core.Actor{UserID: file.CreatedBy}, file.ID, 0, m.now)
+	_, err := m.DeleteFile(m.ctx, nil, core.Actor{UserID: file.CreatedBy}, file.ID, 0, m.now)
 	m.want(t, err, "")
 	delete(m.files, file.ID)
 	m.claimed[file.Blob] = 0
@@ -119,7 +119,7 @@ func (m *fileModel) move(t *rapid.T) {
 	if !m.reserved[to] {
 		want = core.CodeConflict
 	}
-	m.want(t, m.MoveFile(m.ctx, file.ID, file.Blob, to, m.now), want)
+	m.want(t, m.MoveFile(m.ctx, nil, file.ID, file.Blob, to, m.now), want)
 	if want == "" {
 		delete(m.reserved, to)
 		m.claimed[file.Blob] = 0
@@ -188,7 +188,7 @@ func (m *fileModel) compare(t *rapid.T) {
 // clear deletes everything, and checks that nothing else was left.
 func (m *fileModel) clear(t *rapid.T) {
 	for _, file := range m.files {
-		_, err := m.DeleteFile(m.ctx, admin, file.ID, 0, m.now)
+		_, err := m.DeleteFile(m.ctx, nil, admin, file.ID, 0, m.now)
 		m.want(t, err, "")
 		m.claimed[file.Blob] = 0
 	}

@@ -51,17 +51,17 @@ func testFileMove(t *testing.T, f *fixture) {
 	file := f.file(t, v)
 	from, to := file.Blob, f.reserve(t, newBlob("s3"))
 
-	wantCode(t, f.MoveFile(f.ctx, file.ID, from, newBlob("s3"), f.at(5)), core.CodeConflict)     // not reserved
-	wantCode(t, f.MoveFile(f.ctx, file.ID, from, from, f.at(5)), core.CodeConflict)              // not reserved
-	wantCode(t, f.MoveFile(f.ctx, file.ID, newBlob("local"), to, f.at(5)), core.CodeNotFound)    // wrong blob
-	wantCode(t, f.MoveFile(f.ctx, "file-none", from, to, f.at(5)), core.CodeNotFound)            // unknown file
-	wantCode(t, f.MoveFile(f.ctx, file.ID, from, f.file(t, v).Blob, f.at(5)), core.CodeConflict) // another file's blob
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, newBlob("s3"), f.at(5)), core.CodeConflict)     // not reserved
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, from, f.at(5)), core.CodeConflict)              // not reserved
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, newBlob("local"), to, f.at(5)), core.CodeNotFound)    // wrong blob
+	wantCode(t, f.MoveFile(f.ctx, nil, "file-none", from, to, f.at(5)), core.CodeNotFound)            // unknown file
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, f.file(t, v).Blob, f.at(5)), core.CodeConflict) // another file's blob
 	got, err := f.File(f.ctx, v, file.ID)
 	ok(t, err)
 	same(t, "File after rejected moves", got, file)
 	f.wantClaimed(t, f.at(5))
 
-	ok(t, f.MoveFile(f.ctx, file.ID, from, to, f.at(5)))
+	ok(t, f.MoveFile(f.ctx, nil, file.ID, from, to, f.at(5)))
 	want := *file
 	want.Blob = to
 	got, err = f.File(f.ctx, v, file.ID)
@@ -71,7 +71,7 @@ func testFileMove(t *testing.T, f *fixture) {
 
 	// The old blob is claimed and due at the requested time. The new one is not pending.
 	wantCode(t, f.RenewBlob(f.ctx, from, f.at(9)), core.CodeConflict)
-	wantCode(t, f.MoveFile(f.ctx, file.ID, to, from, f.at(5)), core.CodeConflict)
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, to, from, f.at(5)), core.CodeConflict)
 	f.wantClaimed(t, f.at(4))
 	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: from, Attempts: 1})
 	ok(t, f.DeletePendingBlob(f.ctx, from))
@@ -80,7 +80,7 @@ func testFileMove(t *testing.T, f *fixture) {
 	late := newBlob("local")
 	ok(t, f.ReserveBlob(f.ctx, late, f.now))
 	f.wantClaimed(t, f.now, core.PendingBlob{Blob: late, Attempts: 1})
-	wantCode(t, f.MoveFile(f.ctx, file.ID, to, late, f.at(5)), core.CodeConflict)
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, to, late, f.at(5)), core.CodeConflict)
 	got, err = f.File(f.ctx, v, file.ID)
 	ok(t, err)
 	same(t, "File", got, &want)
@@ -100,7 +100,7 @@ func testFileMoveAtOnce(t *testing.T, f *fixture) {
 			ok(t, f.ReserveBlob(f.ctx, to, f.now))
 			want = append(want, core.PendingBlob{Blob: to, Attempts: 1})
 			wg.Go(func() {
-				switch err := f.MoveFile(f.ctx, file.ID, file.Blob, to, f.now); {
+				switch err := f.MoveFile(f.ctx, nil, file.ID, file.Blob, to, f.now); {
 				case err == nil:
 					moved.Add(1)
 				case core.CodeOf(err) != core.CodeNotFound:
@@ -109,7 +109,7 @@ func testFileMoveAtOnce(t *testing.T, f *fixture) {
 			})
 		}
 		wg.Go(func() {
-			if _, err := f.DeleteFile(f.ctx, v, file.ID, 0, f.now); err != nil {
+			if _, err := f.DeleteFile(f.ctx, nil, v, file.ID, 0, f.now); err != nil {
 				t.Error(err)
 			}
 		})

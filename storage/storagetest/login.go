@@ -19,7 +19,7 @@ func (f *fixture) login(t *testing.T, v core.Actor, change ...func(*core.Login))
 	for _, c := range change {
 		c(l)
 	}
-	ok(t, f.CreateLogin(f.ctx, l))
+	ok(t, f.CreateLogin(f.ctx, nil, l))
 	return l
 }
 
@@ -31,8 +31,8 @@ func testLogin(t *testing.T, f *fixture) {
 
 	_, err = f.Login(f.ctx, "login-none")
 	wantCode(t, err, core.CodeNotFound)
-	wantCode(t, f.CreateLogin(f.ctx, l), core.CodeConflict)
-	wantCode(t, f.CreateLogin(f.ctx, &core.Login{
+	wantCode(t, f.CreateLogin(f.ctx, nil, l), core.CodeConflict)
+	wantCode(t, f.CreateLogin(f.ctx, nil, &core.Login{
 		ID: "login-1", UserID: "user-none", RefreshHash: []byte{1},
 	}), core.CodeNotFound)
 }
@@ -48,7 +48,7 @@ func testLoginRotate(t *testing.T, f *fixture) {
 			next.Generation, next.RefreshHash = 1, fmt.Append(nil, "hash", i)
 			next.RotatedAt, next.ExpiresAt = f.at(i), f.at(i+1000)
 			next.UserID, next.CreatedAt = "not stored", f.at(9)
-			switch err := f.RotateLogin(f.ctx, &next); {
+			switch err := f.RotateLogin(f.ctx, nil, &next); {
 			case err == nil:
 				won.Add(1)
 				next.UserID, next.CreatedAt = l.UserID, l.CreatedAt
@@ -66,26 +66,26 @@ func testLoginRotate(t *testing.T, f *fixture) {
 
 	skipped := *got
 	skipped.Generation = 3
-	wantCode(t, f.RotateLogin(f.ctx, &skipped), core.CodeConflict)
+	wantCode(t, f.RotateLogin(f.ctx, nil, &skipped), core.CodeConflict)
 	missing := core.Login{ID: "login-none", Generation: 1}
-	wantCode(t, f.RotateLogin(f.ctx, &missing), core.CodeConflict)
+	wantCode(t, f.RotateLogin(f.ctx, nil, &missing), core.CodeConflict)
 }
 
 func testLoginEnd(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	l, other := f.login(t, v), f.login(t, v)
-	ok(t, f.EndLogin(f.ctx, l.ID, f.at(5)))
-	ok(t, f.EndLogin(f.ctx, l.ID, f.at(9))) // the login has already ended, so EndedAt does not change
+	ok(t, f.EndLogin(f.ctx, nil, l.ID, f.at(5)))
+	ok(t, f.EndLogin(f.ctx, nil, l.ID, f.at(9))) // the login has already ended, so EndedAt does not change
 	got, err := f.Login(f.ctx, l.ID)
 	ok(t, err)
 	same(t, "EndedAt", got.EndedAt, f.at(5))
 
 	l.Generation = 1
-	wantCode(t, f.RotateLogin(f.ctx, l), core.CodeConflict)
+	wantCode(t, f.RotateLogin(f.ctx, nil, l), core.CodeConflict)
 	got, err = f.Login(f.ctx, other.ID)
 	ok(t, err)
 	same(t, "another login", got, other)
-	ok(t, f.EndLogin(f.ctx, "login-none", f.now))
+	ok(t, f.EndLogin(f.ctx, nil, "login-none", f.now))
 }
 
 func testLoginDelete(t *testing.T, f *fixture) {
@@ -94,12 +94,12 @@ func testLoginDelete(t *testing.T, f *fixture) {
 	live := f.login(t, v)
 	onTime := f.login(t, v, expires(f.now))
 	endedNow := f.login(t, v)
-	ok(t, f.EndLogin(f.ctx, endedNow.ID, f.now))
+	ok(t, f.EndLogin(f.ctx, nil, endedNow.ID, f.now))
 	var old []*core.Login
 	for range 3 {
 		old = append(old, f.login(t, v, expires(f.at(-1))))
 		ended := f.login(t, v)
-		ok(t, f.EndLogin(f.ctx, ended.ID, f.at(-1)))
+		ok(t, f.EndLogin(f.ctx, nil, ended.ID, f.at(-1)))
 		old = append(old, ended)
 	}
 	for _, want := range []int{4, 2, 0} {

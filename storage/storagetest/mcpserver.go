@@ -27,7 +27,7 @@ func (f *fixture) unstoredServer(v core.Actor, change ...func(*core.MCPServer)) 
 func (f *fixture) server(t *testing.T, v core.Actor, change ...func(*core.MCPServer)) *core.MCPServer {
 	t.Helper()
 	s := f.unstoredServer(v, change...)
-	ok(t, f.CreateMCPServer(f.ctx, v, s, false))
+	ok(t, f.CreateMCPServer(f.ctx, nil, v, s, false))
 	return s
 }
 
@@ -86,28 +86,28 @@ func testMCPServerSlug(t *testing.T, f *fixture) {
 	a, b := f.server(t, v, slug("a")), f.server(t, other, slug("b"))
 
 	taken := f.unstoredServer(other, slug("a"))
-	err := f.CreateMCPServer(f.ctx, other, taken, false)
+	err := f.CreateMCPServer(f.ctx, nil, other, taken, false)
 	wantCode(t, err, core.CodeConflict)
 	same(t, "error", err.Error(), `CONFLICT: The slug "a" is already in use. Choose another slug`)
 	_, err = f.MCPServer(f.ctx, other, taken.ID)
 	wantCode(t, err, core.CodeNotFound)
 	again := f.unstoredServer(v, slug("c"))
 	again.ID = a.ID
-	wantCode(t, f.CreateMCPServer(f.ctx, v, again, false), core.CodeConflict)
+	wantCode(t, f.CreateMCPServer(f.ctx, nil, v, again, false), core.CodeConflict)
 
 	change := *b
 	change.Slug = "a"
-	wantCode(t, f.UpdateMCPServer(f.ctx, other, &change, false), core.CodeConflict)
+	wantCode(t, f.UpdateMCPServer(f.ctx, nil, other, &change, false), core.CodeConflict)
 	same(t, "Version after a failure", change.Version, int64(1))
 	got, err := f.MCPServerBySlug(f.ctx, other, "b")
 	ok(t, err)
 	same(t, "after a rejected update", got, b)
 
 	change.Slug = "c" // unused until this update
-	ok(t, f.UpdateMCPServer(f.ctx, other, &change, false))
-	ok(t, f.CreateMCPServer(f.ctx, v, f.unstoredServer(v, slug("b")), false))
-	ok(t, f.DeleteMCPServer(f.ctx, v, a.ID, 0))
-	ok(t, f.CreateMCPServer(f.ctx, other, taken, false))
+	ok(t, f.UpdateMCPServer(f.ctx, nil, other, &change, false))
+	ok(t, f.CreateMCPServer(f.ctx, nil, v, f.unstoredServer(v, slug("b")), false))
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, a.ID, 0))
+	ok(t, f.CreateMCPServer(f.ctx, nil, other, taken, false))
 }
 
 func testMCPServerSlugAtOnce(t *testing.T, f *fixture) {
@@ -117,7 +117,7 @@ func testMCPServerSlugAtOnce(t *testing.T, f *fixture) {
 	for range 40 {
 		s := f.unstoredServer(v, func(s *core.MCPServer) { s.Slug = "one" })
 		wg.Go(func() {
-			switch err := f.CreateMCPServer(f.ctx, v, s, false); {
+			switch err := f.CreateMCPServer(f.ctx, nil, v, s, false); {
 			case err == nil:
 				stored.Add(1)
 			case core.CodeOf(err) != core.CodeConflict:
@@ -172,9 +172,9 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 
 			b := *s
 			b.Name = "changed"
-			check("SetDesiredState", f.SetDesiredState(f.ctx, c.actor, s.ID, core.MCPDesiredStopped), c.changed)
-			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, c.actor, &b, false), c.changed)
-			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, c.actor, s.ID, 0), c.changed)
+			check("SetDesiredState", f.SetDesiredState(f.ctx, nil, c.actor, s.ID, core.MCPDesiredStopped), c.changed)
+			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, nil, c.actor, &b, false), c.changed)
+			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, nil, c.actor, s.ID, 0), c.changed)
 			got, err := f.MCPServer(f.ctx, admin, s.ID)
 			if c.changed == "" {
 				wantCode(t, err, core.CodeNotFound)
@@ -193,30 +193,30 @@ func testMCPServerProcess(t *testing.T, f *fixture) {
 	for _, role := range []core.Role{core.RoleMember, core.RoleViewer, ""} {
 		v := f.user(t, "user "+string(role), role)
 		s := f.unstoredServer(v)
-		wantCode(t, f.CreateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
+		wantCode(t, f.CreateMCPServer(f.ctx, nil, v, s, true), core.CodeForbidden)
 		_, err := f.MCPServer(f.ctx, root, s.ID)
 		wantCode(t, err, core.CodeNotFound)
 
-		ok(t, f.CreateMCPServer(f.ctx, v, s, false))
+		ok(t, f.CreateMCPServer(f.ctx, nil, v, s, false))
 		stored := *s
 		s.Transport, s.Config = "stdio", json.RawMessage(`{"command":"sh"}`)
-		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
+		wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, s, true), core.CodeForbidden)
 		got, err := f.MCPServer(f.ctx, v, s.ID)
 		ok(t, err)
 		same(t, "after a rejected update", got, &stored)
 
 		// After an admin changed it to run programs, its creator can still use, stop and delete it.
-		ok(t, f.UpdateMCPServer(f.ctx, root, s, true))
+		ok(t, f.UpdateMCPServer(f.ctx, nil, root, s, true))
 		s.Config = json.RawMessage(`{"command":"sh","args":["-c","id"]}`)
-		wantCode(t, f.UpdateMCPServer(f.ctx, v, s, true), core.CodeForbidden)
-		ok(t, f.SetDesiredState(f.ctx, v, s.ID, core.MCPDesiredRunning))
-		ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 2))
+		wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, s, true), core.CodeForbidden)
+		ok(t, f.SetDesiredState(f.ctx, nil, v, s.ID, core.MCPDesiredRunning))
+		ok(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 2))
 
 		// For a hidden server the error is NotFound, not Forbidden.
 		hidden := f.server(t, root)
-		wantCode(t, f.UpdateMCPServer(f.ctx, v, hidden, true), core.CodeNotFound)
+		wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, hidden, true), core.CodeNotFound)
 	}
-	ok(t, f.CreateMCPServer(f.ctx, root, f.unstoredServer(root), true))
+	ok(t, f.CreateMCPServer(f.ctx, nil, root, f.unstoredServer(root), true))
 }
 
 func testMCPServerUpdate(t *testing.T, f *fixture) {
@@ -232,7 +232,7 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 		DesiredState: core.MCPDesiredStopped, Capabilities: []string{"none"}, CreatedBy: "somebody else", CreatedAt: f.at(7),
 		UpdatedAt: f.at(9),
 	}
-	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
+	ok(t, f.UpdateMCPServer(f.ctx, nil, v, &b, false))
 	same(t, "increased Version", b.Version, int64(2))
 	want := b
 	want.DesiredState, want.Capabilities, want.CreatedBy, want.CreatedAt = s.DesiredState, s.Capabilities, s.CreatedBy, s.CreatedAt
@@ -240,23 +240,23 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "MCPServer", got, &want)
 
-	wantCode(t, f.UpdateMCPServer(f.ctx, v, &stale, false), core.CodePreconditionFailed)
+	wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, &stale, false), core.CodePreconditionFailed)
 	same(t, "Version after a failure", stale.Version, int64(1))
-	wantCode(t, f.DeleteMCPServer(f.ctx, v, s.ID, 1), core.CodePreconditionFailed)
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 1), core.CodePreconditionFailed)
 	got, err = f.MCPServer(f.ctx, v, s.ID)
 	ok(t, err)
 	same(t, "MCPServer", got, &want)
 
 	b.Secrets = nil // the slug is its own, and secrets can be removed
-	ok(t, f.UpdateMCPServer(f.ctx, v, &b, false))
+	ok(t, f.UpdateMCPServer(f.ctx, nil, v, &b, false))
 	got, err = f.MCPServer(f.ctx, v, s.ID)
 	ok(t, err)
 	same(t, "Secrets", len(got.Secrets), 0)
 
-	ok(t, f.DeleteMCPServer(f.ctx, v, s.ID, 3))
-	wantCode(t, f.UpdateMCPServer(f.ctx, v, &b, false), core.CodeNotFound)
-	wantCode(t, f.DeleteMCPServer(f.ctx, v, s.ID, 0), core.CodeNotFound)
-	wantCode(t, f.SetDesiredState(f.ctx, v, s.ID, core.MCPDesiredRunning), core.CodeNotFound)
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 3))
+	wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, &b, false), core.CodeNotFound)
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 0), core.CodeNotFound)
+	wantCode(t, f.SetDesiredState(f.ctx, nil, v, s.ID, core.MCPDesiredRunning), core.CodeNotFound)
 }
 
 // testMCPServerDesiredState checks that MCPServersToRun lists the servers of all users, and that
@@ -273,11 +273,11 @@ func testMCPServerDesiredState(t *testing.T, f *fixture) {
 		same(t, "servers to run", serverIDs(list), append([]string{}, want...))
 	}
 	wantToRun(a.ID, c.ID)
-	ok(t, f.SetDesiredState(f.ctx, other, b.ID, core.MCPDesiredRunning))
-	ok(t, f.SetDesiredState(f.ctx, other, b.ID, core.MCPDesiredRunning))
+	ok(t, f.SetDesiredState(f.ctx, nil, other, b.ID, core.MCPDesiredRunning))
+	ok(t, f.SetDesiredState(f.ctx, nil, other, b.ID, core.MCPDesiredRunning))
 	wantToRun(a.ID, b.ID, c.ID)
-	ok(t, f.SetDesiredState(f.ctx, admin, a.ID, core.MCPDesiredStopped))
-	ok(t, f.SetDesiredState(f.ctx, other, c.ID, core.MCPDesiredStopped))
+	ok(t, f.SetDesiredState(f.ctx, nil, admin, a.ID, core.MCPDesiredStopped))
+	ok(t, f.SetDesiredState(f.ctx, nil, other, c.ID, core.MCPDesiredStopped))
 	wantToRun(b.ID)
 
 	ok(t, f.SetMCPCapabilities(f.ctx, b.ID, []string{"resources", "tools"}))

@@ -33,7 +33,7 @@ func testMessage(t *testing.T, f *fixture) {
 			s.Input.Parts = parts
 			s.Input.Metadata = json.RawMessage(`{"n": 9007199254740993}`)
 			s.Input.CreatedAt = f.now.Add(501)
-			ok(t, f.StartRun(f.ctx, s))
+			ok(t, f.StartRun(f.ctx, nil, s))
 			want := *s.Input
 			want.SessionKey, want.CreatedAt = s.Run.SessionKey, f.now
 			got, err := f.Message(f.ctx, s.Input.ID)
@@ -56,7 +56,7 @@ func testMessageOrder(t *testing.T, f *fixture) {
 			for i := range 10 {
 				s := f.turn(a, v.UserID, name)
 				s.Input.CreatedAt = f.now.Add(step * time.Duration(2*i))
-				ok(t, f.StartRun(f.ctx, s))
+				ok(t, f.StartRun(f.ctx, nil, s))
 				e := f.end(s.Run)
 				e.Answer.CreatedAt = f.now.Add(step * time.Duration(2*i+1))
 				ok(t, f.EndRun(f.ctx, e))
@@ -88,7 +88,7 @@ func testMessageFilter(t *testing.T, f *fixture) {
 	at := func(userID string, agent *core.Agent, session string, micros int) string {
 		s := f.turn(agent, userID, session)
 		s.Input.CreatedAt = f.at(micros)
-		ok(t, f.StartRun(f.ctx, s))
+		ok(t, f.StartRun(f.ctx, nil, s))
 		ok(t, f.EndRun(f.ctx, core.RunEnd{Run: &core.Run{
 			ID: s.Run.ID, Owner: s.Run.Owner, Attempt: 1, Status: core.RunCancelled, EndedAt: f.now,
 		}}))

@@ -30,7 +30,7 @@ func testBlob(t *testing.T, f *fixture) {
 	file := f.unstored(v)
 
 	// A blob that is not reserved cannot be used, renewed or claimed.
-	wantCode(t, f.CreateFile(f.ctx, file, 0), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, nil, file, 0), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	_, err := f.File(f.ctx, v, file.ID)
 	wantCode(t, err, core.CodeNotFound)
@@ -41,15 +41,15 @@ func testBlob(t *testing.T, f *fixture) {
 	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	twin := f.unstored(v, func(file *core.File) { file.Blob.Key, file.Blob.Backend = "same", "s3" })
 	f.reserve(t, core.Blob{Backend: "local", Key: "same"})
-	wantCode(t, f.CreateFile(f.ctx, twin, 0), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, nil, twin, 0), core.CodeConflict)
 	f.reserve(t, twin.Blob)
-	ok(t, f.CreateFile(f.ctx, twin, 0))
+	ok(t, f.CreateFile(f.ctx, nil, twin, 0))
 
 	// A blob of a file cannot be claimed or reserved.
-	ok(t, f.CreateFile(f.ctx, file, 0))
+	ok(t, f.CreateFile(f.ctx, nil, file, 0))
 	wantCode(t, f.ReserveBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(1)), core.CodeConflict)
-	wantCode(t, f.CreateFile(f.ctx, f.unstored(v, func(x *core.File) { x.Blob = file.Blob }), 0), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, nil, f.unstored(v, func(x *core.File) { x.Blob = file.Blob }), 0), core.CodeConflict)
 	f.wantClaimed(t, f.at(5_000_000), core.PendingBlob{Blob: core.Blob{Backend: "local", Key: "same"}, Attempts: 1})
 }
 
@@ -65,7 +65,7 @@ func testBlobRenew(t *testing.T, f *fixture) {
 	f.wantClaimed(t, f.at(20), core.PendingBlob{Blob: file.Blob, Attempts: 1})
 
 	wantCode(t, f.RenewBlob(f.ctx, file.Blob, f.at(99)), core.CodeConflict)
-	wantCode(t, f.CreateFile(f.ctx, file, 0), core.CodeConflict)
+	wantCode(t, f.CreateFile(f.ctx, nil, file, 0), core.CodeConflict)
 	f.wantUsage(t, v, 0)
 }
 
@@ -130,7 +130,7 @@ func testPendingBlobOrFile(t *testing.T, f *fixture) {
 	var wg sync.WaitGroup
 	for i, file := range files {
 		wg.Go(func() {
-			err := f.CreateFile(f.ctx, file, 0)
+			err := f.CreateFile(f.ctx, nil, file, 0)
 			stored[i] = err == nil
 			if err != nil && core.CodeOf(err) != core.CodeConflict {
 				t.Error(err)

@@ -85,7 +85,7 @@ func testRetentionTasks(t *testing.T, f *fixture) {
 	var ended []string
 	for range 3 {
 		task := f.task(t, a, v.UserID)
-		_, err := f.CancelTask(f.ctx, v, task.ID, f.now)
+		_, err := f.CancelTask(f.ctx, nil, v, task.ID, f.now)
 		ok(t, err)
 		ended = append(ended, task.ID)
 	}

@@ -20,7 +20,7 @@ func testRun(t *testing.T, f *fixture) {
 	s.Run.Config = json.RawMessage(`{"big":9007199254740993}`)
 	s.Run.Seed, s.Run.Stream, s.Run.Model = math.MaxUint64, true, "first"
 	s.Run.CreatedAt = f.now.Add(3)
-	ok(t, f.StartRun(f.ctx, s))
+	ok(t, f.StartRun(f.ctx, nil, s))
 	want := *s.Run
 	want.CreatedAt = f.now
 	got, err := f.Run(f.ctx, v, s.Run.ID)
@@ -30,11 +30,11 @@ func testRun(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Events", events, s.Events)
 
-	wantCode(t, f.StartRun(f.ctx, s), core.CodeConflict) // a second call with the same ids
+	wantCode(t, f.StartRun(f.ctx, nil, s), core.CodeConflict) // a second call with the same ids
 	_, err = f.Run(f.ctx, v, "run-none")
 	wantCode(t, err, core.CodeNotFound)
 	none := f.turn(&core.Agent{ID: "agent-none"}, v.UserID, "s")
-	wantCode(t, f.StartRun(f.ctx, none), core.CodeNotFound)
+	wantCode(t, f.StartRun(f.ctx, nil, none), core.CodeNotFound)
 	same(t, "SessionKey after a failure", none.Run.SessionKey+none.Input.SessionKey, "")
 }
 
@@ -65,7 +65,7 @@ func testRunVisibility(t *testing.T, f *fixture) {
 			same(t, c.name, run.ID, s.Run.ID)
 		}
 		check(f.Run(f.ctx, c.actor, s.Run.ID))
-		run, err := f.RequestCancel(f.ctx, c.actor, s.Run.ID)
+		run, err := f.RequestCancel(f.ctx, nil, c.actor, s.Run.ID)
 		check(run, err)
 		if !c.seen {
 			continue
@@ -79,17 +79,17 @@ func testRunOneTurn(t *testing.T, f *fixture) {
 	a := f.agent(t, v)
 	first := f.start(t, a, v.UserID, "s")
 	second := f.turn(a, v.UserID, "s")
-	wantCode(t, f.StartRun(f.ctx, second), core.CodeConflict)
+	wantCode(t, f.StartRun(f.ctx, nil, second), core.CodeConflict)
 	same(t, "SessionKey after a failure", second.Run.SessionKey+second.Input.SessionKey, "")
 	f.start(t, a, v.UserID, "another") // another session is independent
 
 	waiting := f.turn(a, v.UserID, "waiting")
 	waiting.Run.Status = core.RunWaitingApproval
-	ok(t, f.StartRun(f.ctx, waiting))
-	wantCode(t, f.StartRun(f.ctx, f.turn(a, v.UserID, "waiting")), core.CodeConflict)
+	ok(t, f.StartRun(f.ctx, nil, waiting))
+	wantCode(t, f.StartRun(f.ctx, nil, f.turn(a, v.UserID, "waiting")), core.CodeConflict)
 
 	ok(t, f.EndRun(f.ctx, f.end(first.Run)))
-	ok(t, f.StartRun(f.ctx, second))
+	ok(t, f.StartRun(f.ctx, nil, second))
 	same(t, "SessionKey", second.Run.SessionKey, first.Run.SessionKey)
 	for _, status := range []core.RunStatus{core.RunFailed, core.RunCancelled, core.RunInterrupted} {
 		e := f.end(second.Run)
@@ -109,7 +109,7 @@ func testRunOneOfManyTurns(t *testing.T, f *fixture) {
 		for range 20 {
 			wg.Go(func() {
 				s := f.turn(a, v.UserID, "s")
-				switch err := f.StartRun(f.ctx, s); {
+				switch err := f.StartRun(f.ctx, nil, s); {
 				case err == nil:
 					wins.Add(1)
 					won.Store(&s)
@@ -135,11 +135,11 @@ func testRunStartUndone(t *testing.T, f *fixture) {
 	first := f.start(t, a, v.UserID, "s")
 	s := f.turn(a, v.UserID, "new")
 	s.Input.ID = first.Input.ID
-	wantCode(t, f.StartRun(f.ctx, s), core.CodeConflict)
+	wantCode(t, f.StartRun(f.ctx, nil, s), core.CodeConflict)
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 1)
 	_, err := f.Run(f.ctx, v, s.Run.ID)
 	wantCode(t, err, core.CodeNotFound)
-	wantCode(t, f.StartRun(f.ctx, f.turn(a, v.UserID, "s")), core.CodeConflict)
+	wantCode(t, f.StartRun(f.ctx, nil, f.turn(a, v.UserID, "s")), core.CodeConflict)
 	same(t, "messages", f.sessions(t, a, v.UserID)[0].Messages, 1)
 }
 
@@ -277,13 +277,13 @@ func testRunCancel(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
 	s, other, ended := f.start(t, a, v.UserID, "s"), f.start(t, a, v.UserID, "other"), f.start(t, a, v.UserID, "ended")
-	run, err := f.RequestCancel(f.ctx, v, s.Run.ID)
+	run, err := f.RequestCancel(f.ctx, nil, v, s.Run.ID)
 	ok(t, err)
 	want := *s.Run
 	want.CancelRequested = true
 	same(t, "RequestCancel", run, &want)
 
-	_, err = f.RequestCancel(f.ctx, v, ended.Run.ID)
+	_, err = f.RequestCancel(f.ctx, nil, v, ended.Run.ID)
 	ok(t, err)
 	e := f.end(ended.Run)
 	e.Run.Status = core.RunCancelled
@@ -297,10 +297,10 @@ func testRunCancel(t *testing.T, f *fixture) {
 
 	// A run that has ended is returned unchanged.
 	ok(t, f.EndRun(f.ctx, f.end(other.Run)))
-	run, err = f.RequestCancel(f.ctx, v, other.Run.ID)
+	run, err = f.RequestCancel(f.ctx, nil, v, other.Run.ID)
 	ok(t, err)
 	same(t, "an ended run", []any{run.Status, run.CancelRequested}, []any{core.RunCompleted, false})
-	_, err = f.RequestCancel(f.ctx, v, "run-none")
+	_, err = f.RequestCancel(f.ctx, nil, v, "run-none")
 	wantCode(t, err, core.CodeNotFound)
 }
 
@@ -310,14 +310,14 @@ func testRunClaim(t *testing.T, f *fixture) {
 	by := func(owner string) *core.Run {
 		s := f.turn(a, v.UserID, "of "+owner)
 		s.Run.Owner = owner
-		ok(t, f.StartRun(f.ctx, s))
+		ok(t, f.StartRun(f.ctx, nil, s))
 		return s.Run
 	}
 	mine, lost, live := by("me"), by("lost"), by("live")
 	late, left := by("late"), by("left")
 	waiting := f.turn(a, v.UserID, "waiting")
 	waiting.Run.Owner, waiting.Run.Status, waiting.Run.CreatedAt = "lost", core.RunWaitingApproval, f.at(1)
-	ok(t, f.StartRun(f.ctx, waiting))
+	ok(t, f.StartRun(f.ctx, nil, waiting))
 	ended := by("also lost")
 	ok(t, f.EndRun(f.ctx, f.end(ended)))
 
@@ -367,7 +367,7 @@ func testRunClaimLimit(t *testing.T, f *fixture) {
 	for i := range 5 {
 		s := f.turn(a, v.UserID, fmt.Sprint(i))
 		s.Run.CreatedAt = f.at(-i)
-		ok(t, f.StartRun(f.ctx, s))
+		ok(t, f.StartRun(f.ctx, nil, s))
 		want = append([]string{s.Run.ID}, want...)
 	}
 	var got []string

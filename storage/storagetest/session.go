@@ -79,7 +79,7 @@ func testSessionList(t *testing.T, f *fixture) {
 	for i, name := range []string{"one", "two", "three"} {
 		s := f.turn(a, v.UserID, name)
 		s.Run.CreatedAt = f.at(i)
-		ok(t, f.StartRun(f.ctx, s))
+		ok(t, f.StartRun(f.ctx, nil, s))
 		ok(t, f.EndRun(f.ctx, core.RunEnd{Run: &core.Run{
 			ID: s.Run.ID, Owner: s.Run.Owner, Attempt: 1, Status: core.RunCancelled, EndedAt: f.at(i),
 		}}))
@@ -87,7 +87,7 @@ func testSessionList(t *testing.T, f *fixture) {
 	// A new turn makes the oldest session the newest.
 	s := f.turn(a, v.UserID, "one")
 	s.Run.CreatedAt = f.at(10)
-	ok(t, f.StartRun(f.ctx, s))
+	ok(t, f.StartRun(f.ctx, nil, s))
 	e := f.end(s.Run)
 	e.Answer.CreatedAt = f.at(20)
 	ok(t, f.EndRun(f.ctx, e))
@@ -112,7 +112,7 @@ func testSessionList(t *testing.T, f *fixture) {
 	// UpdatedAt does not decrease if the clock was set back.
 	s = f.turn(a, v.UserID, "one")
 	s.Run.CreatedAt = f.now.Add(-time.Hour)
-	ok(t, f.StartRun(f.ctx, s))
+	ok(t, f.StartRun(f.ctx, nil, s))
 	same(t, "UpdatedAt", f.sessions(t, a, v.UserID)[0].UpdatedAt, f.at(20))
 }
 
@@ -131,7 +131,7 @@ func testSessionOwn(t *testing.T, f *fixture) {
 	same(t, "sessions with the same id", len(keys), 3)
 	same(t, "ada's with a", len(f.sessions(t, a, v.UserID)), 1)
 	same(t, "bob's with b", len(f.sessions(t, b, other.UserID)), 0)
-	wantCode(t, f.DeleteSession(f.ctx, b.ID, other.UserID, "default"), core.CodeNotFound)
+	wantCode(t, f.DeleteSession(f.ctx, nil, b.ID, other.UserID, "default"), core.CodeNotFound)
 }
 
 func testSessionDelete(t *testing.T, f *fixture) {
@@ -139,14 +139,14 @@ func testSessionDelete(t *testing.T, f *fixture) {
 	a := f.agent(t, v)
 	gone, kept := f.leaveTraces(t, a, v.UserID, "gone"), f.leaveTraces(t, a, v.UserID, "kept")
 	s := f.start(t, a, v.UserID, "gone")
-	wantCode(t, f.DeleteSession(f.ctx, a.ID, v.UserID, "gone"), core.CodeConflict)
+	wantCode(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "gone"), core.CodeConflict)
 	f.wantTraces(t, gone, true)
 	ok(t, f.EndRun(f.ctx, f.end(s.Run)))
 
-	ok(t, f.DeleteSession(f.ctx, a.ID, v.UserID, "gone"))
+	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "gone"))
 	f.wantTraces(t, gone, false)
 	f.wantTraces(t, kept, true)
-	wantCode(t, f.DeleteSession(f.ctx, a.ID, v.UserID, "gone"), core.CodeNotFound)
+	wantCode(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "gone"), core.CodeNotFound)
 
 	// The id can be used again for a new session.
 	again := f.start(t, a, v.UserID, "gone")
@@ -167,7 +167,7 @@ func testSessionDeleteMany(t *testing.T, f *fixture) {
 		runs = append(runs, input.RunID)
 	}
 	same(t, "messages", f.sessions(t, a, v.UserID)[0].Messages, 300)
-	ok(t, f.DeleteSession(f.ctx, a.ID, v.UserID, "long"))
+	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "long"))
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 0)
 	left, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 1000})
 	ok(t, err)

@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"audit":                    testAudit,
 		"audit/record":             testAuditRecord,
 		"audit/undone":             testAuditUndone,
+		"audit/writes":             testAuditedWrites,
 		"audit/filter":             testAuditFilter,
 		"audit/delete":             testAuditDelete,
 		"login":                    testLogin,
@@ -179,7 +180,7 @@ func (f *fixture) at(micros int) time.Time {
 func (f *fixture) user(t *testing.T, name string, role core.Role) core.Actor {
 	t.Helper()
 	u := &core.User{ID: core.NewID("user"), Username: name, Role: role, CreatedAt: f.now, UpdatedAt: f.now}
-	ok(t, f.CreateUser(f.ctx, u))
+	ok(t, f.CreateUser(f.ctx, nil, u))
 	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
@@ -193,7 +194,7 @@ func (f *fixture) agent(t *testing.T, v core.Actor, change ...func(*core.Agent))
 	for _, c := range change {
 		c(a)
 	}
-	ok(t, f.CreateAgent(f.ctx, a))
+	ok(t, f.CreateAgent(f.ctx, nil, a))
 	return a
 }
 
@@ -216,7 +217,7 @@ func (f *fixture) turn(a *core.Agent, userID, session string) core.RunStart {
 func (f *fixture) start(t *testing.T, a *core.Agent, userID, session string) core.RunStart {
 	t.Helper()
 	s := f.turn(a, userID, session)
-	ok(t, f.StartRun(f.ctx, s))
+	ok(t, f.StartRun(f.ctx, nil, s))
 	return s
 }
 

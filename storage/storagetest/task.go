@@ -30,7 +30,7 @@ func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*cor
 func (f *fixture) task(t *testing.T, a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
 	t.Helper()
 	task := f.unstoredTask(a, userID, change...)
-	stored, err := f.CreateTask(f.ctx, task)
+	stored, err := f.CreateTask(f.ctx, nil, task)
 	ok(t, err)
 	return stored
 }
@@ -40,7 +40,7 @@ func (f *fixture) begin(t *testing.T, a *core.Agent, task *core.Task) *core.Run 
 	t.Helper()
 	s := f.turn(a, task.UserID, task.ID)
 	s.Run.Kind, s.Run.TaskID, s.Task = core.RunTask, task.ID, task
-	ok(t, f.StartRun(f.ctx, s))
+	ok(t, f.StartRun(f.ctx, nil, s))
 	return s.Run
 }
 
@@ -84,7 +84,7 @@ func testTask(t *testing.T, f *fixture) {
 	got, err := f.Task(f.ctx, v, task.ID)
 	ok(t, err)
 	same(t, "stored", got, task)
-	_, err = f.CreateTask(f.ctx, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
+	_, err = f.CreateTask(f.ctx, nil, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
 	wantCode(t, err, core.CodeNotFound)
 
 	next, err := f.NextTask(f.ctx, f.now)
@@ -96,7 +96,7 @@ func testTask(t *testing.T, f *fixture) {
 	same(t, "NextTask without pending tasks", next, (*core.Task)(nil))
 	second := f.turn(a, v.UserID, task.ID)
 	second.Run.Kind, second.Run.TaskID, second.Task = core.RunTask, task.ID, task
-	wantCode(t, f.StartRun(f.ctx, second), core.CodeConflict)
+	wantCode(t, f.StartRun(f.ctx, nil, second), core.CodeConflict)
 	_, err = f.Run(f.ctx, admin, second.Run.ID)
 	wantCode(t, err, core.CodeNotFound)
 
@@ -119,7 +119,7 @@ func testTask(t *testing.T, f *fixture) {
 	same(t, "status", got.Status, core.TaskCompleted)
 	same(t, "result", string(got.Result), `{"message":"Good day"}`)
 	same(t, "ended", got.EndedAt, e.Run.EndedAt)
-	_, err = f.CancelTask(f.ctx, v, task.ID, f.now)
+	_, err = f.CancelTask(f.ctx, nil, v, task.ID, f.now)
 	wantCode(t, err, core.CodeConflict)
 	wantCode(t, f.FailTask(f.ctx, task.ID, f.now, &sdk.Error{Code: sdk.CodeInternal}), core.CodeConflict)
 }
@@ -130,7 +130,7 @@ func testTaskVisibility(t *testing.T, f *fixture) {
 	task := f.task(t, a, ada.UserID)
 	_, err := f.Task(f.ctx, bob, task.ID)
 	wantCode(t, err, core.CodeNotFound)
-	_, err = f.CancelTask(f.ctx, bob, task.ID, f.now)
+	_, err = f.CancelTask(f.ctx, nil, bob, task.ID, f.now)
 	wantCode(t, err, core.CodeNotFound)
 	for v, want := range map[core.Actor]int{ada: 1, bob: 0, admin: 1} {
 		list, total, err := f.Tasks(f.ctx, v, core.TaskFilter{Page: core.Page{Limit: 10}})
@@ -154,7 +154,7 @@ func testTaskFilter(t *testing.T, f *fixture) {
 		})
 		all = append([]string{task.ID}, all...) // newest first
 	}
-	_, err := f.CancelTask(f.ctx, v, all[0], f.now)
+	_, err := f.CancelTask(f.ctx, nil, v, all[0], f.now)
 	ok(t, err)
 	for _, c := range []struct {
 		filter core.TaskFilter
@@ -185,7 +185,7 @@ func testTaskKey(t *testing.T, f *fixture) {
 	}
 	first := f.task(t, a, ada.UserID, keyed(1, f.now))
 	same(t, "task with the same key", f.task(t, a, ada.UserID, keyed(1, f.at(5))).ID, first.ID)
-	_, err := f.CreateTask(f.ctx, f.unstoredTask(a, ada.UserID, keyed(2, f.at(5))))
+	_, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, ada.UserID, keyed(2, f.at(5))))
 	wantCode(t, err, core.CodeConflict)
 	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
 		t.Error("another user got the task with the same key")
@@ -200,7 +200,7 @@ func testTaskKey(t *testing.T, f *fixture) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			task, err := f.CreateTask(f.ctx, f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
+			task, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
 			if err != nil {
 				t.Error(err)
 				return
@@ -243,7 +243,7 @@ func testTaskOrder(t *testing.T, f *fixture) {
 		got = append(got, task.Title)
 		s := f.turn(a, task.UserID, task.ID)
 		s.Run.Kind, s.Run.TaskID, s.Run.CreatedAt, s.Task = core.RunTask, task.ID, f.at(100+len(got)), task
-		ok(t, f.StartRun(f.ctx, s))
+		ok(t, f.StartRun(f.ctx, nil, s))
 	}
 	same(t, "order", got, []string{"bob-high", "ada-0", "bob-0", "ada-1", "bob-1", "ada-2", "ada-low"})
 	task, err := f.NextTask(f.ctx, f.now.Add(2*time.Hour))
@@ -255,7 +255,7 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
 	waiting := f.task(t, a, v.UserID)
-	got, err := f.CancelTask(f.ctx, v, waiting.ID, f.at(5))
+	got, err := f.CancelTask(f.ctx, nil, v, waiting.ID, f.at(5))
 	ok(t, err)
 	same(t, "status of a cancelled pending task", got.Status, core.TaskCancelled)
 	same(t, "ended", got.EndedAt, f.at(5))
@@ -268,7 +268,7 @@ func testTaskCancel(t *testing.T, f *fixture) {
 			wakeups <- s
 		}
 	})()
-	got, err = f.CancelTask(f.ctx, v, running.ID, f.at(5))
+	got, err = f.CancelTask(f.ctx, nil, v, running.ID, f.at(5))
 	ok(t, err)
 	same(t, "status of a running task", got.Status, core.TaskRunning)
 	same(t, "wakeup", <-wakeups, core.Wakeup{Topic: core.TopicCancel, ID: run.ID})
@@ -280,7 +280,7 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	deferred := f.task(t, a, v.UserID)
 	run = f.begin(t, a, deferred)
 	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
-	got, err = f.CancelTask(f.ctx, v, deferred.ID, f.at(5))
+	got, err = f.CancelTask(f.ctx, nil, v, deferred.ID, f.at(5))
 	ok(t, err)
 	same(t, "status of a deferred task", got.Status, core.TaskCancelled)
 	ended, err := f.Run(f.ctx, v, run.ID)
@@ -353,7 +353,7 @@ func testTaskAtOnce(t *testing.T, f *fixture) {
 				}
 				s := f.turn(a, v.UserID, task.ID)
 				s.Run.Kind, s.Run.TaskID, s.Task, s.Run.Owner = core.RunTask, task.ID, task, fmt.Sprint("server-", i)
-				err = f.StartRun(f.ctx, s)
+				err = f.StartRun(f.ctx, nil, s)
 				if err != nil && core.CodeOf(err) != core.CodeConflict {
 					t.Error(err)
 					return

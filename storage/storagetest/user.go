@@ -15,7 +15,7 @@ func testUser(t *testing.T, f *fixture) {
 		PasswordHash: "$argon2id$'x\"", Disabled: true,
 		CreatedAt: f.now.Add(789).In(berlin), UpdatedAt: f.at(1).In(berlin),
 	}
-	ok(t, f.CreateUser(f.ctx, u))
+	ok(t, f.CreateUser(f.ctx, nil, u))
 	want := *u
 	want.CreatedAt, want.UpdatedAt = f.now, f.at(1)
 
@@ -36,7 +36,7 @@ func testUser(t *testing.T, f *fixture) {
 
 func testUserConflict(t *testing.T, f *fixture) {
 	first := core.User{ID: "user-1", Username: "Zoë", Email: "zoe@example.com"}
-	ok(t, f.CreateUser(f.ctx, &first))
+	ok(t, f.CreateUser(f.ctx, nil, &first))
 	for name, u := range map[string]core.User{
 		"name":              {ID: "user-2", Username: "Zoë"},
 		"name in capitals":  {ID: "user-2", Username: "ZOË", Email: "other@example.com"},
@@ -44,14 +44,14 @@ func testUserConflict(t *testing.T, f *fixture) {
 		"email in capitals": {ID: "user-2", Username: "Bob", Email: "Zoe@Example.com"},
 		"id":                {ID: "user-1", Username: "Bob", Email: "bob@example.com"},
 	} {
-		err := f.CreateUser(f.ctx, &u)
+		err := f.CreateUser(f.ctx, nil, &u)
 		if core.CodeOf(err) != core.CodeConflict {
 			t.Errorf("%s: got %v, want a conflict", name, err)
 		}
 	}
 	// Several users can have no email.
-	ok(t, f.CreateUser(f.ctx, &core.User{ID: "user-3", Username: "Bob"}))
-	ok(t, f.CreateUser(f.ctx, &core.User{ID: "user-4", Username: "Eve"}))
+	ok(t, f.CreateUser(f.ctx, nil, &core.User{ID: "user-3", Username: "Bob"}))
+	ok(t, f.CreateUser(f.ctx, nil, &core.User{ID: "user-4", Username: "Eve"}))
 }
 
 func testUserList(t *testing.T, f *fixture) {
@@ -91,14 +91,14 @@ func testUserUpdate(t *testing.T, f *fixture) {
 	was, err := f.User(f.ctx, v.UserID)
 	ok(t, err)
 
-	got, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Role: new(core.RoleViewer), At: f.at(5)})
+	got, err := f.UpdateUser(f.ctx, nil, v.UserID, core.UserUpdate{Role: new(core.RoleViewer), At: f.at(5)})
 	ok(t, err)
 	want := *was
 	want.Role, want.UpdatedAt = core.RoleViewer, f.at(5)
 	same(t, "UpdateUser", got, &want)
 
 	want.Email, want.Disabled, want.PasswordHash, want.UpdatedAt = "Ada@Elsewhere.example", true, "$other", f.at(6)
-	got, err = f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{
+	got, err = f.UpdateUser(f.ctx, nil, v.UserID, core.UserUpdate{
 		Email: &want.Email, Disabled: &want.Disabled, PasswordHash: &want.PasswordHash, At: f.at(6),
 	})
 	ok(t, err)
@@ -108,11 +108,11 @@ func testUserUpdate(t *testing.T, f *fixture) {
 	same(t, "User", got, &want)
 
 	// A user can keep the own email but not take another user's.
-	_, err = f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Email: new("ADA@elsewhere.example"), At: f.at(7)})
+	_, err = f.UpdateUser(f.ctx, nil, v.UserID, core.UserUpdate{Email: new("ADA@elsewhere.example"), At: f.at(7)})
 	ok(t, err)
-	_, err = f.UpdateUser(f.ctx, bob.UserID, core.UserUpdate{Email: new("ada@ELSEWHERE.example"), At: f.at(8)})
+	_, err = f.UpdateUser(f.ctx, nil, bob.UserID, core.UserUpdate{Email: new("ada@ELSEWHERE.example"), At: f.at(8)})
 	wantCode(t, err, core.CodeConflict)
-	_, err = f.UpdateUser(f.ctx, "user-none", core.UserUpdate{Disabled: new(true)})
+	_, err = f.UpdateUser(f.ctx, nil, "user-none", core.UserUpdate{Disabled: new(true)})
 	wantCode(t, err, core.CodeNotFound)
 }
 
@@ -122,7 +122,7 @@ func testUserLastAdmin(t *testing.T, f *fixture) {
 	outcomes := make(chan error, 2)
 	for _, v := range []core.Actor{one, two} {
 		go func() {
-			_, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{Role: new(core.RoleMember), At: f.at(1)})
+			_, err := f.UpdateUser(f.ctx, nil, v.UserID, core.UserUpdate{Role: new(core.RoleMember), At: f.at(1)})
 			outcomes <- err
 		}()
 	}
@@ -134,7 +134,7 @@ func testUserLastAdmin(t *testing.T, f *fixture) {
 	if u, err := f.User(f.ctx, one.UserID); err != nil || u.Role != core.RoleAdmin {
 		left = two
 	}
-	_, err := f.UpdateUser(f.ctx, left.UserID, core.UserUpdate{Disabled: new(true), At: f.at(2)})
+	_, err := f.UpdateUser(f.ctx, nil, left.UserID, core.UserUpdate{Disabled: new(true), At: f.at(2)})
 	wantCode(t, err, core.CodeConflict)
 	u, err := f.User(f.ctx, left.UserID)
 	ok(t, err)
@@ -147,7 +147,7 @@ func testUserEndLogins(t *testing.T, f *fixture) {
 	f.user(t, "root", core.RoleAdmin)
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	kept, ended, others := f.login(t, v), f.login(t, v), f.login(t, other)
-	_, err := f.UpdateUser(f.ctx, v.UserID, core.UserUpdate{EndLogins: true, KeepLogin: kept.ID, At: f.at(3)})
+	_, err := f.UpdateUser(f.ctx, nil, v.UserID, core.UserUpdate{EndLogins: true, KeepLogin: kept.ID, At: f.at(3)})
 	ok(t, err)
 	for id, want := range map[string]time.Time{kept.ID: {}, ended.ID: f.at(3), others.ID: {}} {
 		l, err := f.Login(f.ctx, id)

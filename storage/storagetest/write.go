@@ -22,7 +22,7 @@ func testWriteParallel(t *testing.T, f *fixture) {
 			session := fmt.Sprint("s", i)
 			for turn := range 3 {
 				s := f.turn(a, v.UserID, session)
-				if err := f.StartRun(f.ctx, s); err != nil {
+				if err := f.StartRun(f.ctx, nil, s); err != nil {
 					t.Error(err)
 					return
 				}
@@ -66,7 +66,7 @@ func testWriteIsolated(t *testing.T, f *fixture) {
 			starts[i].Input.ID, want = starts[0].Input.ID, ""
 		}
 		wg.Go(func() {
-			err := f.StartRun(f.ctx, starts[i])
+			err := f.StartRun(f.ctx, nil, starts[i])
 			if i%3 == 1 {
 				if err != nil && core.CodeOf(err) != core.CodeConflict {
 					t.Error(err)
@@ -104,7 +104,7 @@ func testWriteCancelled(t *testing.T, f *fixture) {
 	a := f.agent(t, v)
 	gone, cancel := context.WithCancel(f.ctx)
 	cancel()
-	if err := f.StartRun(gone, f.turn(a, v.UserID, "gone")); !errors.Is(err, context.Canceled) {
+	if err := f.StartRun(gone, nil, f.turn(a, v.UserID, "gone")); !errors.Is(err, context.Canceled) {
 		t.Fatalf("StartRun = %v, want context.Canceled", err)
 	}
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 0)
@@ -115,7 +115,7 @@ func testWriteCancelled(t *testing.T, f *fixture) {
 			ctx, cancel := context.WithCancel(f.ctx)
 			s := f.turn(a, v.UserID, fmt.Sprint("s", i))
 			go cancel()
-			err := f.StartRun(ctx, s)
+			err := f.StartRun(ctx, nil, s)
 			_, found := f.Run(f.ctx, v, s.Run.ID)
 			if (err == nil) != (found == nil) || err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("StartRun = %v, but then Run = %v", err, found)
@@ -148,7 +148,7 @@ func testPaging(t *testing.T, f *fixture) {
 		f.agent(t, v, func(a *core.Agent) { a.CreatedAt = f.at(i % 3) })
 		s := f.turn(a, v.UserID, fmt.Sprint("s", i))
 		s.Run.CreatedAt = f.at(i % 3)
-		ok(t, f.StartRun(f.ctx, s))
+		ok(t, f.StartRun(f.ctx, nil, s))
 		f.user(t, fmt.Sprint("user ", i*7%23), core.RoleMember)
 		f.file(t, v, func(file *core.File) { file.CreatedAt = f.at(i % 3) })
 		f.server(t, v, func(s *core.MCPServer) { s.CreatedAt = f.at(i % 3) })

@@ -124,7 +124,7 @@ func TestBackupAndRestore(t *testing.T) {
 			if out := from.must(flags...); !strings.Contains(out, "3 files (5.0 MB)") || !strings.Contains(out, word) {
 				t.Errorf("backup prints %q, want 3 files (5.0 MB) and %q", out, word)
 			}
-			from.wantFailure("exists already", flags...)
+			from.wantFailure("already exists", flags...)
 			from.terminate()
 			<-from.exited
 

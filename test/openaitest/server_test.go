@@ -49,7 +49,7 @@ func TestOfficialClientReadsStream(t *testing.T) {
 	var acc openai.ChatCompletionAccumulator
 	for stream.Next() {
 		if !acc.AddChunk(stream.Current()) {
-			t.Fatalf("the accumulator rejects %s", stream.Current().RawJSON())
+			t.Fatalf("the accumulator rejected the chunk %s", stream.Current().RawJSON())
 		}
 	}
 	if err := stream.Err(); err != nil {
@@ -57,13 +57,13 @@ func TestOfficialClientReadsStream(t *testing.T) {
 	}
 	message := acc.Choices[0].Message
 	if message.Content != "Let me look. " || len(message.ToolCalls) != 2 {
-		t.Fatalf("got message %s", message.RawJSON())
+		t.Fatalf("got message %s, want a text and 2 tool calls", message.RawJSON())
 	}
 	if got := message.ToolCalls[0].Function.Arguments; got != `{"city":"Oslo"}` {
-		t.Errorf("got arguments %q", got)
+		t.Errorf("got arguments %q, want the city", got)
 	}
 	if acc.Choices[0].FinishReason != "tool_calls" || acc.Usage.TotalTokens == 0 {
-		t.Errorf("got finish reason %q and usage %+v", acc.Choices[0].FinishReason, acc.Usage)
+		t.Errorf("got finish reason %q and usage %+v, want tool_calls and some tokens", acc.Choices[0].FinishReason, acc.Usage)
 	}
 }
 
@@ -102,7 +102,7 @@ func post(t *testing.T, url, body string) string {
 	return string(b)
 }
 
-func TestRefusesAsOpenAI(t *testing.T) {
+func TestRejectsAsOpenAI(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, body, code, message string
@@ -135,7 +135,7 @@ func TestRefusesAsOpenAI(t *testing.T) {
 				t.Fatal(err)
 			}
 			if body.Error.Type != "invalid_request_error" || !strings.Contains(body.Error.Message, tt.message) {
-				t.Errorf("got error %+v", body.Error)
+				t.Errorf("got error %+v, want %q", body.Error, tt.message)
 			}
 			if code := body.Error.Code; (code == nil) != (tt.code == "") || code != nil && *code != tt.code {
 				t.Errorf("got code %v, want %q", code, tt.code)
@@ -150,7 +150,7 @@ func TestKey(t *testing.T) {
 	_, err := client.Models.List(t.Context())
 	var api *openai.Error
 	if !errors.As(err, &api) || api.StatusCode != http.StatusUnauthorized || api.Code != "invalid_api_key" {
-		t.Fatalf("got error %v", err)
+		t.Fatalf("got error %v, want invalid_api_key", err)
 	}
 }
 
@@ -167,15 +167,15 @@ func TestBenchKeepsConnection(t *testing.T) {
 			}
 		}
 		if err := stream.Err(); err != nil || text.String() != " t0 t1 t2" {
-			t.Fatalf("got text %q (%v)", text.String(), err)
+			t.Fatalf("got text %q (%v), want 3 tokens", text.String(), err)
 		}
 		whole, err := client.Chat.Completions.New(t.Context(), params("any"))
 		if err != nil || whole.Choices[0].Message.Content != " t0 t1 t2" {
-			t.Fatalf("got %+v (%v)", whole, err)
+			t.Fatalf("got %+v (%v), want 3 tokens", whole, err)
 		}
 	}
 	if post(t, url, "{") == "" {
-		t.Error("bad JSON has no answer")
+		t.Error("got no reply to invalid JSON")
 	}
 }
 
@@ -203,7 +203,7 @@ func TestHangEndsWithClient(t *testing.T) {
 	for s.Active() > 0 {
 		select {
 		case <-t.Context().Done():
-			t.Fatal("the server does not notification")
+			t.Fatal("the server did not detect that the client disconnected")
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -15,8 +15,8 @@ import (
 type Authenticator interface {
 	// Verify returns the principal of an access token or API key. It fails with Unauthorized.
 	Verify(ctx context.Context, token string) (*core.Principal, error)
-	// Live returns the present principal of a credential, by the credential's id. It fails with
-	// Unauthorized once the credential has ended.
+	// Live returns the principal of a credential, given its id. It fails with Unauthorized if the
+	// credential has ended or its user is disabled.
 	Live(ctx context.Context, credential string) (*core.Principal, error)
 }
 
@@ -28,7 +28,7 @@ const (
 	Anyone Access = iota
 	// SignedIn requires a valid access token or API key.
 	SignedIn
-	// Writer requires SignedIn with another role than viewer, which may only read.
+	// Writer requires SignedIn with a role that may change data: member or admin.
 	Writer
 	// Admin requires SignedIn as an admin.
 	Admin
@@ -71,7 +71,7 @@ func (a *API) Authenticate(ctx context.Context, token string) (*core.Principal, 
 }
 
 // CheckCredential fails with Unauthorized if the credential of p has ended, or if the role of its
-// user has changed. Long-lived connections call it from time to time.
+// user has changed. Long-lived connections call it periodically.
 func (a *API) CheckCredential(ctx context.Context, p *core.Principal) error {
 	now, err := a.auth.Live(ctx, p.Credential())
 	if err == nil && now.User.Role != p.User.Role {
@@ -135,7 +135,7 @@ var resources = map[string]core.Resource{
 	"Authentication": core.ResourceAccount, "API keys": core.ResourceAccount,
 }
 
-// resource returns what the scopes of an API key must cover for the operation.
+// resource returns the resource that the scopes of an API key must include for the operation.
 func (o Operation) resource() core.Resource {
 	if o.Access == Admin {
 		return core.ResourceAdmin

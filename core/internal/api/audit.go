@@ -18,8 +18,7 @@ type AuditStore interface {
 }
 
 // audit is the middleware that names the action and the target of a request. For operations that may
-// change something it also puts an audit record into the context, which the first write stores in
-// its own transaction.
+// change something it also creates the audit record of the request, which Audit returns.
 func audit(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
 	var ids []string
@@ -30,13 +29,15 @@ func audit(ctx huma.Context, next func(huma.Context)) {
 	}
 	req := RequestFrom(ctx.Context())
 	req.action, req.target = op.OperationID, Sanitize(strings.Join(ids, "/"))
-	if op.Method == http.MethodGet {
-		next(ctx)
-		return
+	if op.Method != http.MethodGet {
+		req.audit = &core.AuditRecord{AuditEntry: *req.auditEntry()}
 	}
-	req.audit = &core.AuditRecord{AuditEntry: *req.auditEntry()}
-	next(huma.WithContext(ctx, core.WithAuditRecord(ctx.Context(), req.audit)))
+	next(ctx)
 }
+
+// Audit returns the audit record of a request, or nil for a GET request. A handler passes the record
+// to the method that changes the database, which stores it in the transaction of the change.
+func Audit(ctx context.Context) *core.AuditRecord { return RequestFrom(ctx).audit }
 
 // Sanitize returns a caller's text in a form that every database accepts: valid UTF-8 without NUL,
 // and at most 256 bytes.

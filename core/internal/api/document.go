@@ -92,20 +92,20 @@ func schemaName(t reflect.Type, hint string) string {
 }
 
 var codeMeanings = map[core.Code]string{
-	core.CodeValidation:           "the request is invalid; details say where.",
+	core.CodeValidation:           "the request is invalid; details.field names the invalid field.",
 	core.CodeUnauthorized:         "the token is missing or not valid.",
-	core.CodeForbidden:            "you may see the object, but not do this with it.",
-	core.CodeNotFound:             "the object does not exist, or you may not see it.",
-	core.CodeConflict:             "the present state of the object does not allow it.",
+	core.CodeForbidden:            "you can see the object, but may not perform this operation on it.",
+	core.CodeNotFound:             "the object does not exist, or you do not have access to it.",
+	core.CodeConflict:             "the current state of the object does not allow the operation.",
 	core.CodePreconditionFailed:   "the object has changed since the version in If-Match.",
 	core.CodePayloadTooLarge:      "the body is too large or nests too deep.",
 	core.CodeUnsupportedMediaType: "the body has an unsupported media type.",
-	core.CodeRateLimited:          "too many requests; Retry-After says when to try again.",
+	core.CodeRateLimited:          "too many requests; wait for the time in Retry-After.",
 	core.CodeInternal:             "the server failed; its log contains the request_id.",
-	core.CodeUpstream:             "a model provider or an MCP server failed; the message says which.",
-	core.CodeUnavailable:          "a part of the server is down; the message says which.",
+	core.CodeUpstream:             "a model provider or an MCP server failed; the message names it.",
+	core.CodeUnavailable:          "a part of the server is not available; the message names it.",
 	core.CodeUpstreamTimeout:      "a model provider or an MCP server did not answer in time.",
-	core.CodeInsufficientStorage:  "the file backend is full.",
+	core.CodeInsufficientStorage:  "the file backend has no free space.",
 }
 
 var errorExamples = map[core.Code]*core.Error{
@@ -122,9 +122,9 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: the limit is 100 per minute. Retry after the time in the Retry-After header"},
 	core.CodeInternal:        {Code: core.CodeInternal},
 	core.CodeUpstream:        {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
-	core.CodeUnavailable:     core.Unavailable(`The plugin agent "chat" is down and being restarted: try again`),
+	core.CodeUnavailable:     core.Unavailable(`Plugin agent/chat is restarting: signal: killed. Try again shortly. If this persists, see its log.`),
 	core.CodeUpstreamTimeout: {Code: core.CodeUpstreamTimeout, Message: `The provider "openai" did not answer in time`},
 	core.CodeInsufficientStorage: {
-		Code: core.CodeInsufficientStorage, Message: `The file backend "local" is full: delete files, or tell an admin`,
+		Code: core.CodeInsufficientStorage, Message: `The file backend has no free space. An administrator must free some.`,
 	},
 }

@@ -49,7 +49,7 @@ func (e *ErrorReply) Unwrap() error { return e.cause }
 // GetStatus implements huma.StatusError.
 func (e *ErrorReply) GetStatus() int { return e.status }
 
-// SetStatus replaces the HTTP status, for a status that has no code of its own.
+// SetStatus replaces the HTTP status, for a status that no code maps to.
 func (e *ErrorReply) SetStatus(status int) { e.status = status }
 
 // ContentType keeps Huma from sending errors as problem+json.

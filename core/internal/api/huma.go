@@ -23,7 +23,7 @@ const (
 )
 
 // Huma keeps these settings for the whole process, so they are set before any API is made: the
-// messages of its validation, and our error in the place of its own.
+// messages of its validation, and our error type instead of Huma's.
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false

@@ -15,7 +15,7 @@ import (
 
 // Operation describes an endpoint.
 type Operation struct {
-	// ID is the operationId, which is also the action in the audit.
+	// ID is the operationId, which is also the action in the audit log.
 	ID     string
 	Method string
 	// Path is the route. It is also served with its trailing slash added or removed.

@@ -24,7 +24,7 @@ func (c children) Dial(ctx context.Context, id string) (gateway.Conn, error) {
 }
 
 // httpServers are the HTTP servers with their listeners: the API first, then the MCP gateway if it has
-// an address of its own.
+// its own address.
 type httpServers struct {
 	servers   []*http.Server
 	listeners []net.Listener

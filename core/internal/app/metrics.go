@@ -28,7 +28,7 @@ func (a *App) openTelemetry(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), spansGrace)
 		defer cancel()
 		if err := a.traces.Close(ctx); err != nil {
-			a.logger.WarnContext(ctx, "exporting the last spans failed: they are lost", "error", err)
+			a.logger.WarnContext(ctx, "exporting the last spans failed; they are lost", "error", err)
 		}
 		return nil
 	})
@@ -53,7 +53,9 @@ type countedAuth struct {
 }
 
 // Login implements accounts.Logins.
-func (c countedAuth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
-	tokens, err := c.Auth.Login(ctx, username, password, address)
+func (c countedAuth) Login(
+	ctx context.Context, audit *core.AuditRecord, username, password, address string,
+) (*core.Tokens, error) {
+	tokens, err := c.Auth.Login(ctx, audit, username, password, address)
 	return tokens, c.metrics.SignedIn(err)
 }

@@ -36,7 +36,7 @@ func keyID(key string) (id string, ok bool) {
 // CreateAPIKey validates and stores a new key with k's user, name, scopes and expiry, and fills in
 // the other fields of k. It returns the key itself, which is not stored. It fails with Invalid or
 // Conflict.
-func (a *Auth) CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error) {
+func (a *Auth) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core.APIKey) (string, error) {
 	now := a.clock()
 	if err := checkKey(k, now); err != nil {
 		return "", err
@@ -47,8 +47,8 @@ func (a *Auth) CreateAPIKey(ctx context.Context, k *core.APIKey) (string, error)
 	}
 	key := keyPrefix + strings.TrimPrefix(k.ID, keyIDPrefix) + "_" + strings.ToLower(rand.Text()+rand.Text())
 	k.Hash = hashToken(key)
-	core.SetAuditTarget(ctx, k.ID)
-	if err := a.keys.CreateAPIKey(ctx, k); err != nil {
+	audit.SetTarget(k.ID)
+	if err := a.keys.CreateAPIKey(ctx, audit, k); err != nil {
 		return "", fmt.Errorf("store the API key: %w", err)
 	}
 	return key, nil
@@ -82,8 +82,8 @@ func scopeList() string {
 
 // DeleteAPIKey revokes a key, at once on this server and within a second on other replicas. It
 // fails with NotFound.
-func (a *Auth) DeleteAPIKey(ctx context.Context, v core.Actor, id string) error {
-	err := a.keys.DeleteAPIKey(ctx, v, id)
+func (a *Auth) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	err := a.keys.DeleteAPIKey(ctx, audit, v, id)
 	a.live.forget(id)
 	return err
 }

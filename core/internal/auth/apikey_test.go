@@ -21,7 +21,7 @@ func (b *env) ann(t *testing.T) *core.User {
 func (b *env) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*core.APIKey, string) {
 	t.Helper()
 	k := &core.APIKey{UserID: b.ann(t).ID, Name: "ci", Scopes: scopes, ExpiresAt: expires}
-	key, err := b.CreateAPIKey(t.Context(), k)
+	key, err := b.CreateAPIKey(t.Context(), nil, k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +33,11 @@ func TestAPIKey(t *testing.T) {
 	b := newEnv(t)
 	k, key := b.newKey(t, time.Time{}, "agents:read", "chat:write")
 	if !strings.HasPrefix(key, "aak_") || strings.Contains(string(k.Hash), key) {
-		t.Errorf("key = %q, hash = %q", key, k.Hash)
+		t.Errorf("key = %q, hash = %q, want the prefix aak_ and a hash without the key", key, k.Hash)
 	}
 	p, err := b.Verify(t.Context(), key)
 	if err != nil || p.User.Username != "ann" || p.LoginID != "" || p.Credential() != k.ID {
-		t.Fatalf("%+v, %v", p, err)
+		t.Fatalf("Verify = %+v, %v, want ann with the credential %s", p, err, k.ID)
 	}
 	for _, c := range []struct {
 		resource core.Resource
@@ -69,12 +69,12 @@ func TestInvalidAPIKeys(t *testing.T) {
 		other[:strings.LastIndexByte(other, '_')] + secret, "aak_" + strings.Repeat("x", 1<<16) + secret,
 	} {
 		if _, err := b.Verify(t.Context(), bad); core.CodeOf(err) != core.CodeUnauthorized {
-			t.Errorf("%.80q: %v", bad, err)
+			t.Errorf("Verify(%.80q): got error %v, want code %s", bad, err, core.CodeUnauthorized)
 		}
 	}
 	b.clock.pass(time.Hour - time.Second)
 	if _, err := b.Verify(t.Context(), key); err != nil {
-		t.Error("a second before the expiry:", err)
+		t.Errorf("Verify a second before the expiry: %v", err)
 	}
 	b.clock.pass(time.Second)
 	_, err := b.Verify(t.Context(), key)
@@ -90,7 +90,7 @@ func TestAPIKeyIsRevokedAtOnce(t *testing.T) {
 	if _, err := b.Verify(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.DeleteAPIKey(t.Context(), core.Actor{UserID: k.UserID}, k.ID); err != nil {
+	if err := b.DeleteAPIKey(t.Context(), nil, core.Actor{UserID: k.UserID}, k.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Verify(t.Context(), key)
@@ -100,16 +100,16 @@ func TestAPIKeyIsRevokedAtOnce(t *testing.T) {
 	if _, err := b.Verify(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.UpdateUser(t.Context(), k.UserID, core.UserUpdate{Disabled: new(true)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, k.UserID, core.UserUpdate{Disabled: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), key)
 	wantCode(t, err, core.CodeUnauthorized)
-	if _, err := b.UpdateUser(t.Context(), k.UserID, core.UserUpdate{Disabled: new(false)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, k.UserID, core.UserUpdate{Disabled: new(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = b.Verify(t.Context(), key); err != nil {
-		t.Error("after the user was enabled again:", err)
+		t.Errorf("Verify after the user was enabled again: %v", err)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestCreateAPIKeyValidatesItsInput(t *testing.T) {
 		"scopes[1]":  {Name: "ci", Scopes: []core.Scope{core.ScopeAll, "agents"}},
 		"expires_at": {Name: "ci", Scopes: []core.Scope{core.ScopeAll}, ExpiresAt: b.clock.now()},
 	} {
-		_, err := b.CreateAPIKey(t.Context(), &k)
+		_, err := b.CreateAPIKey(t.Context(), nil, &k)
 		wantField(t, err, field)
 	}
 }
@@ -164,26 +164,26 @@ func TestChangePassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantField(t, b.ChangePassword(t.Context(), p, "not the one", "another long one"), "current_password")
-	wantField(t, b.ChangePassword(t.Context(), p, testPassword, "short"), "new_password")
-	if err := b.ChangePassword(t.Context(), p, testPassword, "another long one"); err != nil {
+	wantField(t, b.ChangePassword(t.Context(), nil, p, "not the one", "another long one"), "current_password")
+	wantField(t, b.ChangePassword(t.Context(), nil, p, testPassword, "short"), "new_password")
+	if err := b.ChangePassword(t.Context(), nil, p, testPassword, "another long one"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Verify(t.Context(), kept.Access); err != nil {
-		t.Error("the sign-in that changed the password:", err)
+		t.Errorf("Verify for the login that changed the password: %v", err)
 	}
 	_, err = b.Verify(t.Context(), ended.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Refresh(t.Context(), ended.Refresh)
+	_, err = b.Refresh(t.Context(), nil, ended.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Login(t.Context(), "ann", testPassword, testAddress)
+	_, err = b.Login(t.Context(), nil, "ann", testPassword, testAddress)
 	wantCode(t, err, core.CodeUnauthorized)
-	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
-	// Whoever has a token can't try passwords without end.
+	// A client with a token cannot try an unlimited number of passwords.
 	for range 20 {
-		err = b.ChangePassword(t.Context(), p, "not the one", "another long one")
+		err = b.ChangePassword(t.Context(), nil, p, "not the one", "another long one")
 	}
 	wantCode(t, err, core.CodeRateLimited)
 }
@@ -192,14 +192,14 @@ func TestResetPassword(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
 	tok := b.signIn(t)
-	wantField(t, b.ResetPassword(t.Context(), b.ann(t).ID, "short"), "password")
-	wantCode(t, b.ResetPassword(t.Context(), "user-none", "another long one"), core.CodeNotFound)
-	if err := b.ResetPassword(t.Context(), b.ann(t).ID, "another long one"); err != nil {
+	wantField(t, b.ResetPassword(t.Context(), nil, b.ann(t).ID, "short"), "password")
+	wantCode(t, b.ResetPassword(t.Context(), nil, "user-none", "another long one"), core.CodeNotFound)
+	if err := b.ResetPassword(t.Context(), nil, b.ann(t).ID, "another long one"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	if _, err := b.Login(t.Context(), "ann", "another long one", testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
 }
@@ -209,23 +209,23 @@ func TestUpdateUser(t *testing.T) {
 	b := newEnv(t)
 	tok := b.signIn(t)
 	id := b.ann(t).ID
-	_, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.Role("root"))})
+	_, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Role: new(core.Role("root"))})
 	wantField(t, err, "role")
-	_, err = b.UpdateUser(t.Context(), id, core.UserUpdate{Email: new("ann")})
+	_, err = b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Email: new("ann")})
 	wantField(t, err, "email")
-	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Role: new(core.RoleViewer)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Role: new(core.RoleViewer)}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := b.Verify(t.Context(), tok.Access); err != nil || p.User.Role != core.RoleViewer {
-		t.Errorf("principal = %+v, %v", p, err)
+		t.Errorf("Verify = %+v, %v, want role viewer", p, err)
 	}
-	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(true)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Disabled: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
 	// A sign-in that ended stays ended when the user is enabled again.
-	if _, err := b.UpdateUser(t.Context(), id, core.UserUpdate{Disabled: new(false)}); err != nil {
+	if _, err := b.UpdateUser(t.Context(), nil, id, core.UserUpdate{Disabled: new(false)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), tok.Access)

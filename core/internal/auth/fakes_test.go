@@ -20,7 +20,7 @@ type memory struct {
 	loginReads int
 }
 
-func (m *memory) CreateUser(_ context.Context, u *core.User) error {
+func (m *memory) CreateUser(_ context.Context, _ *core.AuditRecord, u *core.User) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, have := range m.users {
@@ -61,7 +61,7 @@ func (m *memory) Users(context.Context, core.Page) ([]*core.User, int, error) {
 	return nil, len(m.users), nil
 }
 
-func (m *memory) CreateLogin(_ context.Context, l *core.Login) error {
+func (m *memory) CreateLogin(_ context.Context, _ *core.AuditRecord, l *core.Login) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := *l
@@ -80,7 +80,7 @@ func (m *memory) Login(_ context.Context, id string) (*core.Login, error) {
 	return nil, core.NotFound("login", id)
 }
 
-func (m *memory) RotateLogin(_ context.Context, l *core.Login) error {
+func (m *memory) RotateLogin(_ context.Context, _ *core.AuditRecord, l *core.Login) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have := m.logins[l.ID]
@@ -92,7 +92,7 @@ func (m *memory) RotateLogin(_ context.Context, l *core.Login) error {
 	return nil
 }
 
-func (m *memory) EndLogin(_ context.Context, id string, at time.Time) error {
+func (m *memory) EndLogin(_ context.Context, _ *core.AuditRecord, id string, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l := m.logins[id]; l != nil && l.EndedAt.IsZero() {
@@ -103,7 +103,7 @@ func (m *memory) EndLogin(_ context.Context, id string, at time.Time) error {
 
 func (m *memory) DeleteLogins(context.Context, time.Time, int) (int, error) { return 0, nil }
 
-func (m *memory) UpdateUser(_ context.Context, id string, up core.UserUpdate) (*core.User, error) {
+func (m *memory) UpdateUser(_ context.Context, _ *core.AuditRecord, id string, up core.UserUpdate) (*core.User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.users[id]
@@ -128,7 +128,7 @@ func (m *memory) UpdateUser(_ context.Context, id string, up core.UserUpdate) (*
 	return &c, nil
 }
 
-func (m *memory) CreateAPIKey(_ context.Context, k *core.APIKey) error {
+func (m *memory) CreateAPIKey(_ context.Context, _ *core.AuditRecord, k *core.APIKey) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := *k
@@ -150,7 +150,7 @@ func (m *memory) APIKeys(context.Context, core.Actor, string, core.Page) ([]*cor
 	return nil, 0, nil
 }
 
-func (m *memory) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error {
+func (m *memory) DeleteAPIKey(_ context.Context, _ *core.AuditRecord, _ core.Actor, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.keys, id)
@@ -230,7 +230,7 @@ func newEnv(t *testing.T, change ...func(*Options)) *env {
 	if b.Auth, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	err = b.CreateUser(t.Context(), &core.User{Username: "ann", Email: "ann@example.com"}, testPassword)
+	err = b.CreateUser(t.Context(), nil, &core.User{Username: "ann", Email: "ann@example.com"}, testPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func newEnv(t *testing.T, change ...func(*Options)) *env {
 
 func (b *env) signIn(t *testing.T) *core.Tokens {
 	t.Helper()
-	tok, err := b.Login(t.Context(), "ann", testPassword, testAddress)
+	tok, err := b.Login(t.Context(), nil, "ann", testPassword, testAddress)
 	if err != nil {
 		t.Fatal(err)
 	}

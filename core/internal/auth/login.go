@@ -12,7 +12,9 @@ import (
 // Login signs a user in. address is the client's IP address. It fails with the same Unauthorized
 // for an unknown user, a wrong password and a disabled user, with RateLimited over the limits, and
 // with Unavailable while too many sign-ins are in progress.
-func (a *Auth) Login(ctx context.Context, username, password, address string) (*core.Tokens, error) {
+func (a *Auth) Login(
+	ctx context.Context, audit *core.AuditRecord, username, password, address string,
+) (*core.Tokens, error) {
 	// Stored names are not longer, and the keys of a limiter must be short.
 	name := strings.ToLower(username[:min(len(username), 64)])
 	if err := a.addresses.take(ctx, core.AddressKey(address)); err != nil {
@@ -31,8 +33,8 @@ func (a *Auth) Login(ctx context.Context, username, password, address string) (*
 	if err := a.names.reset(ctx, name); err != nil {
 		return nil, err
 	}
-	core.SetAuditActor(ctx, u)
-	l, err := a.newLogin(ctx, u)
+	audit.SetActor(u)
+	l, err := a.newLogin(ctx, audit, u)
 	if err != nil {
 		return nil, err
 	}
@@ -60,15 +62,15 @@ func (a *Auth) authenticate(ctx context.Context, username, password string) (*co
 	return u, nil
 }
 
-func (a *Auth) newLogin(ctx context.Context, u *core.User) (*core.Login, error) {
+func (a *Auth) newLogin(ctx context.Context, audit *core.AuditRecord, u *core.User) (*core.Login, error) {
 	now := a.clock()
 	l := &core.Login{
 		ID: core.NewID("login"), UserID: u.ID, Generation: 1,
 		RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(a.refreshTTL),
 	}
-	core.SetAuditTarget(ctx, l.ID)
+	audit.SetTarget(l.ID)
 	l.RefreshHash = hashToken(a.refresh.derive(l.ID, l.Generation))
-	if err := a.logins.CreateLogin(ctx, l); err != nil {
+	if err := a.logins.CreateLogin(ctx, audit, l); err != nil {
 		return nil, fmt.Errorf("store the login: %w", err)
 	}
 	return l, nil

@@ -13,7 +13,7 @@ import (
 func TestLoginErrorIsTheSameForEveryReason(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
-	if err := b.CreateUser(t.Context(), &core.User{Username: "off", Email: "off@example.com"}, testPassword); err != nil {
+	if err := b.CreateUser(t.Context(), nil, &core.User{Username: "off", Email: "off@example.com"}, testPassword); err != nil {
 		t.Fatal(err)
 	}
 	b.store.disable("off")
@@ -24,10 +24,10 @@ func TestLoginErrorIsTheSameForEveryReason(t *testing.T) {
 		"disabled user":  {"off", testPassword},
 		"empty":          {"", ""},
 	} {
-		_, err := b.Login(t.Context(), in[0], in[1], testAddress)
+		_, err := b.Login(t.Context(), nil, in[0], in[1], testAddress)
 		var e *core.Error
 		if !errors.As(err, &e) || e.Code != core.CodeUnauthorized || e.Message != "Wrong username or password" {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Login: got error %v, want the same message for every reason", name, err)
 		}
 	}
 }
@@ -35,7 +35,7 @@ func TestLoginErrorIsTheSameForEveryReason(t *testing.T) {
 func TestLoginIgnoresCaseOfUsernames(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
-	if _, err := b.Login(t.Context(), "ANN", testPassword, testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "ANN", testPassword, testAddress); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,14 +44,14 @@ func TestLoginIsLimitedByName(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 3, -1 })
 	for range 3 {
-		_, err := b.Login(t.Context(), "Ann", "wrong", testAddress)
+		_, err := b.Login(t.Context(), nil, "Ann", "wrong", testAddress)
 		wantCode(t, err, core.CodeUnauthorized)
 	}
-	_, err := b.Login(t.Context(), "ann", testPassword, "203.0.113.1")
+	_, err := b.Login(t.Context(), nil, "ann", testPassword, "203.0.113.1")
 	wantCode(t, err, core.CodeRateLimited)
 	var e *core.Error
 	if errors.As(err, &e); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
-		t.Errorf("RetryAfter = %v", e.RetryAfter)
+		t.Errorf("got RetryAfter %v, want up to a minute", e.RetryAfter)
 	}
 	b.clock.pass(time.Minute)
 	b.signIn(t)
@@ -75,13 +75,13 @@ func TestLoginIsLimitedByAddress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newEnv(t, func(o *Options) { o.AddressAttempts = 1 })
-			if _, err := b.Login(t.Context(), "ann", testPassword, addresses[0]); err != nil {
+			if _, err := b.Login(t.Context(), nil, "ann", testPassword, addresses[0]); err != nil {
 				t.Fatal(err)
 			}
-			_, err := b.Login(t.Context(), "ann", testPassword, addresses[1])
+			_, err := b.Login(t.Context(), nil, "ann", testPassword, addresses[1])
 			wantCode(t, err, core.CodeRateLimited)
-			if _, err := b.Login(t.Context(), "ann", testPassword, addresses[2]); err != nil {
-				t.Errorf("another address: %v", err)
+			if _, err := b.Login(t.Context(), nil, "ann", testPassword, addresses[2]); err != nil {
+				t.Errorf("Login from another address: %v", err)
 			}
 		})
 	}
@@ -97,15 +97,15 @@ func TestHashingIsBounded(t *testing.T) {
 	var waiters sync.WaitGroup
 	for range maxWaiting {
 		waiters.Go(func() {
-			if _, err := b.Login(ctx, "ann", testPassword, testAddress); !errors.Is(err, context.Canceled) {
-				t.Errorf("waiting caller: %v", err)
+			if _, err := b.Login(ctx, nil, "ann", testPassword, testAddress); !errors.Is(err, context.Canceled) {
+				t.Errorf("Login of a waiting caller: got error %v, want %v", err, context.Canceled)
 			}
 		})
 	}
 	for b.passwords.waiting.Load() < maxWaiting {
 		time.Sleep(time.Millisecond)
 	}
-	_, err := b.Login(t.Context(), "ann", testPassword, testAddress)
+	_, err := b.Login(t.Context(), nil, "ann", testPassword, testAddress)
 	wantCode(t, err, core.CodeUnavailable)
 	giveUp()
 	waiters.Wait()

@@ -71,7 +71,7 @@ func (r refreshTokens) parse(token string) (loginID string, generation int64, ok
 	}
 	for _, key := range r.keys {
 		if hmac.Equal(payload[8:], refreshMAC(key, loginID, payload[:8])) {
-			return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // as in deriveRefresh
+			return loginID, int64(binary.BigEndian.Uint64(payload)), true //nolint:gosec // derive converted it from int64
 		}
 	}
 	return "", 0, false
@@ -84,7 +84,7 @@ func hashToken(token string) []byte {
 
 // Refresh exchanges a refresh token for an access token and the next refresh token. It fails with
 // Unauthorized if the token is invalid. If the token was already used, it also ends the login.
-func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) {
+func (a *Auth) Refresh(ctx context.Context, audit *core.AuditRecord, token string) (*core.Tokens, error) {
 	loginID, generation, ok := a.refresh.parse(token)
 	if !ok {
 		return nil, invalidRefresh(errors.New("not a refresh token of this server"))
@@ -94,14 +94,14 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 		if err != nil {
 			return nil, err
 		}
-		core.SetAuditActor(ctx, u)
-		core.SetAuditTarget(ctx, loginID)
+		audit.SetActor(u)
+		audit.SetTarget(loginID)
 		switch {
 		case generation == l.Generation:
 			if subtle.ConstantTimeCompare(hashToken(token), l.RefreshHash) != 1 {
 				return nil, invalidRefresh(errors.New("the token does not belong to the login"))
 			}
-			next, err := a.rotate(ctx, l)
+			next, err := a.rotate(ctx, audit, l)
 			if core.CodeOf(err) == core.CodeConflict {
 				continue // a concurrent request rotated the token or ended the login
 			}
@@ -112,7 +112,7 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 		case generation == l.Generation-1 && a.now().Sub(l.RotatedAt) <= grace:
 			return a.tokens(u, l)
 		default:
-			if err := a.Logout(ctx, loginID); err != nil {
+			if err := a.Logout(ctx, audit, loginID); err != nil {
 				return nil, err
 			}
 			return nil, invalidRefresh(fmt.Errorf("generation %d was presented again at generation %d; the login is ended", generation, l.Generation))
@@ -122,14 +122,14 @@ func (a *Auth) Refresh(ctx context.Context, token string) (*core.Tokens, error) 
 
 // rotate stores and returns the next generation of a login. It fails with Conflict if the login has
 // changed.
-func (a *Auth) rotate(ctx context.Context, l *core.Login) (*core.Login, error) {
+func (a *Auth) rotate(ctx context.Context, audit *core.AuditRecord, l *core.Login) (*core.Login, error) {
 	next := *l
 	now := a.clock()
 	next.Generation++
 	next.RefreshHash = hashToken(a.refresh.derive(l.ID, next.Generation))
 	next.RotatedAt = now
 	next.ExpiresAt = now.Add(a.refreshTTL)
-	if err := a.logins.RotateLogin(ctx, &next); err != nil {
+	if err := a.logins.RotateLogin(ctx, audit, &next); err != nil {
 		return nil, fmt.Errorf("rotate the refresh token: %w", err)
 	}
 	return &next, nil
@@ -145,8 +145,8 @@ func (a *Auth) Renew(ctx context.Context, loginID string) (*core.Tokens, error) 
 }
 
 // Logout ends a login and all its tokens.
-func (a *Auth) Logout(ctx context.Context, loginID string) error {
-	err := a.logins.EndLogin(ctx, loginID, a.clock())
+func (a *Auth) Logout(ctx context.Context, audit *core.AuditRecord, loginID string) error {
+	err := a.logins.EndLogin(ctx, audit, loginID, a.clock())
 	a.live.forget(loginID)
 	if err != nil && core.CodeOf(err) != core.CodeNotFound {
 		return fmt.Errorf("end the login: %w", err)

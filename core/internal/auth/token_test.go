@@ -22,10 +22,10 @@ func TestVerifyReturnsTheUser(t *testing.T) {
 	tok := b.signIn(t)
 	p, err := b.Verify(t.Context(), tok.Access)
 	if err != nil || p.User.Username != "ann" || p.LoginID == "" {
-		t.Fatal(p, err)
+		t.Fatalf("Verify = %+v, %v, want ann with a login", p, err)
 	}
 	if tok.ExpiresIn != time.Hour {
-		t.Errorf("ExpiresIn = %v", tok.ExpiresIn)
+		t.Errorf("ExpiresIn = %v, want 1h", tok.ExpiresIn)
 	}
 	b.clock.pass(time.Hour)
 	_, err = b.Verify(t.Context(), tok.Access)
@@ -73,7 +73,7 @@ func TestForgedTokensAreRejected(t *testing.T) {
 	now := b.clock.now().Unix()
 
 	if _, err := b.Verify(t.Context(), forge(header, claims, sha256.New, key)); err != nil {
-		t.Fatalf("the unchanged token is rejected: %v", err)
+		t.Fatalf("Verify of an unchanged token: %v", err)
 	}
 	for name, token := range map[string]string{
 		"empty":             "",
@@ -102,7 +102,7 @@ func TestForgedTokensAreRejected(t *testing.T) {
 		"changed signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
 	} {
 		if _, err := b.Verify(t.Context(), token); core.CodeOf(err) != core.CodeUnauthorized || err == nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Verify: got error %v, want code %s", name, err, core.CodeUnauthorized)
 		}
 	}
 }
@@ -119,12 +119,12 @@ func TestLogoutEndsTokensOnAllReplicas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Logout(t.Context(), p.LoginID); err != nil {
+	if err := b.Logout(t.Context(), nil, p.LoginID); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Refresh(t.Context(), tok.Refresh)
+	_, err = b.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 	b.clock.pass(time.Second)
 	_, err = elsewhere.Verify(t.Context(), tok.Access)
@@ -142,7 +142,7 @@ func TestDisabledUserLosesAccessWithinASecond(t *testing.T) {
 	b.clock.pass(time.Second)
 	_, err := b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = b.Refresh(t.Context(), tok.Refresh)
+	_, err = b.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
@@ -156,7 +156,7 @@ func TestVerifyReadsTheStoreOnceASecond(t *testing.T) {
 		}
 	}
 	if n := b.store.reads(); n != 1 {
-		t.Errorf("%d reads of the store", n)
+		t.Errorf("got %d reads of the store, want 1", n)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestReadFromBeforeLogoutIsNotCached(t *testing.T) {
 	c.forget("login-1")
 	c.put("login-1", &core.Principal{}, q)
 	if c.get("login-1") != nil {
-		t.Error("the ended login is accepted")
+		t.Error("the cache returned a login that has ended")
 	}
 }
 
@@ -179,7 +179,7 @@ func TestLoginCacheIsBounded(t *testing.T) {
 		c.put(time.Duration(i).String(), &core.Principal{}, c.ask())
 	}
 	if n := len(c.newer) + len(c.older); n > 20 {
-		t.Errorf("%d entries are cached", n)
+		t.Errorf("got %d cached entries, want at most 20", n)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestRefreshRotates(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
 	first := b.signIn(t)
-	second, err := b.Refresh(t.Context(), first.Refresh)
+	second, err := b.Refresh(t.Context(), nil, first.Refresh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestParallelRefreshesAgree(t *testing.T) {
 	var users sync.WaitGroup
 	for i := range got {
 		users.Go(func() {
-			tok, err := b.Refresh(t.Context(), first.Refresh)
+			tok, err := b.Refresh(t.Context(), nil, first.Refresh)
 			if err != nil {
 				t.Error(err)
 				return
@@ -229,7 +229,7 @@ func TestParallelRefreshesAgree(t *testing.T) {
 	if len(b.store.logins) != 1 {
 		t.Errorf("%d logins, want 1", len(b.store.logins))
 	}
-	if _, err := b.Refresh(t.Context(), got[0]); err != nil {
+	if _, err := b.Refresh(t.Context(), nil, got[0]); err != nil {
 		t.Error(err)
 	}
 }
@@ -253,20 +253,20 @@ func TestReusedRefreshTokenEndsTheLogin(t *testing.T) {
 			tok := first
 			for range c.rotations {
 				var err error
-				if tok, err = b.Refresh(t.Context(), tok.Refresh); err != nil {
+				if tok, err = b.Refresh(t.Context(), nil, tok.Refresh); err != nil {
 					t.Fatal(err)
 				}
 			}
 			b.clock.pass(c.wait)
-			again, err := b.Refresh(t.Context(), first.Refresh)
+			again, err := b.Refresh(t.Context(), nil, first.Refresh)
 			if c.want == "" {
 				if err != nil || again.Refresh != tok.Refresh {
-					t.Fatal(again, err)
+					t.Fatalf("Refresh = %+v, %v, want the current refresh token", again, err)
 				}
 				return
 			}
 			wantCode(t, err, c.want)
-			_, err = b.Refresh(t.Context(), tok.Refresh)
+			_, err = b.Refresh(t.Context(), nil, tok.Refresh)
 			wantCode(t, err, core.CodeUnauthorized)
 			_, err = b.Verify(t.Context(), tok.Access)
 			wantCode(t, err, core.CodeUnauthorized)
@@ -287,10 +287,10 @@ func TestForgedRefreshTokenEndsNoLogin(t *testing.T) {
 		"", "rt_", "rt_" + p.LoginID, "rt_" + p.LoginID + ".AAAA", tok.Access,
 		tok.Refresh + "A", other.derive(p.LoginID, 0), other.derive(p.LoginID, 1),
 	} {
-		_, err := b.Refresh(t.Context(), made)
+		_, err := b.Refresh(t.Context(), nil, made)
 		wantCode(t, err, core.CodeUnauthorized)
 	}
-	if _, err := b.Refresh(t.Context(), tok.Refresh); err != nil {
+	if _, err := b.Refresh(t.Context(), nil, tok.Refresh); err != nil {
 		t.Error(err)
 	}
 }
@@ -300,7 +300,7 @@ func TestRefreshTokensExpire(t *testing.T) {
 	b := newEnv(t)
 	tok := b.signIn(t)
 	b.clock.pass(30 * 24 * time.Hour)
-	_, err := b.Refresh(t.Context(), tok.Refresh)
+	_, err := b.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 }
 
@@ -315,7 +315,7 @@ func TestRenewKeepsTheLogin(t *testing.T) {
 	b.clock.pass(30 * time.Minute)
 	fresh, err := b.Renew(t.Context(), p.LoginID)
 	if err != nil || fresh.Refresh != tok.Refresh || fresh.Access == tok.Access {
-		t.Fatal(fresh, err)
+		t.Fatalf("Renew = %+v, %v, want a new access token and the same refresh token", fresh, err)
 	}
 	b.clock.pass(45 * time.Minute)
 	if _, err := b.Verify(t.Context(), fresh.Access); err != nil {
@@ -333,10 +333,10 @@ func TestTokensOfAnotherSecretAreRejected(t *testing.T) {
 	}
 	_, err = other.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
-	_, err = other.Refresh(t.Context(), tok.Refresh)
+	_, err = other.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := New(Options{Secret: []byte("short")}); err == nil {
-		t.Error("New accepts a short secret")
+		t.Error("New accepted a short secret")
 	}
 }
 
@@ -369,17 +369,17 @@ func TestTokensStayValidDuringKeyRotation(t *testing.T) {
 	if _, err := after.Verify(t.Context(), renewed.Access); err != nil {
 		t.Errorf("the new access token does not use the new key: %v", err)
 	}
-	_, err = after.Refresh(t.Context(), tok.Refresh)
+	_, err = after.Refresh(t.Context(), nil, tok.Refresh)
 	wantCode(t, err, core.CodeUnauthorized)
-	next, err := both.Refresh(t.Context(), tok.Refresh)
+	next, err := both.Refresh(t.Context(), nil, tok.Refresh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := both.Refresh(t.Context(), tok.Refresh) // within the grace
+	again, err := both.Refresh(t.Context(), nil, tok.Refresh) // within the grace
 	if err != nil || again.Refresh != next.Refresh {
 		t.Errorf("the predecessor returns a different token: %v", err)
 	}
-	last, err := after.Refresh(t.Context(), next.Refresh)
+	last, err := after.Refresh(t.Context(), nil, next.Refresh)
 	if err != nil {
 		t.Fatalf("the login does not use the new key: %v", err)
 	}
@@ -387,6 +387,6 @@ func TestTokensStayValidDuringKeyRotation(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := New(Options{Secret: testSecret, OldSecrets: [][]byte{[]byte("short")}}); err == nil {
-		t.Error("New accepts a short old secret")
+		t.Error("New accepted a short old secret")
 	}
 }

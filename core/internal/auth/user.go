@@ -19,7 +19,7 @@ var usernames = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
 // CreateUser validates and stores a new user with u's username, email and role (default: member),
 // and fills in the other fields of u. It fails with Invalid, or with Conflict if the username or
 // email is taken.
-func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) error {
+func (a *Auth) CreateUser(ctx context.Context, audit *core.AuditRecord, u *core.User, password string) error {
 	if u.Role == "" {
 		u.Role = core.RoleMember
 	}
@@ -32,9 +32,9 @@ func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) er
 	}
 	now := a.clock()
 	u.ID, u.PasswordHash = core.NewID("user"), hash
-	core.SetAuditTarget(ctx, u.ID)
+	audit.SetTarget(u.ID)
 	u.CreatedAt, u.UpdatedAt = now, now
-	if err := a.users.CreateUser(ctx, u); err != nil {
+	if err := a.users.CreateUser(ctx, audit, u); err != nil {
 		return fmt.Errorf("store the user: %w", err)
 	}
 	return nil
@@ -43,7 +43,9 @@ func (a *Auth) CreateUser(ctx context.Context, u *core.User, password string) er
 // UpdateUser changes the fields of up that are set: role, email and disabled. The change takes
 // effect at once on this server and within a second on other replicas. Disabling a user ends all
 // their sign-ins. It fails with Invalid, NotFound or Conflict.
-func (a *Auth) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*core.User, error) {
+func (a *Auth) UpdateUser(
+	ctx context.Context, audit *core.AuditRecord, id string, up core.UserUpdate,
+) (*core.User, error) {
 	var wrong []core.FieldError
 	if up.Email != nil && !isEmail(*up.Email) {
 		wrong = append(wrong, badEmail)
@@ -56,20 +58,22 @@ func (a *Auth) UpdateUser(ctx context.Context, id string, up core.UserUpdate) (*
 	}
 	up.EndLogins = up.Disabled != nil && *up.Disabled
 	up.At = a.clock()
-	u, err := a.users.UpdateUser(ctx, id, up)
+	u, err := a.users.UpdateUser(ctx, audit, id, up)
 	a.live.forgetAll()
 	return u, err
 }
 
 // ResetPassword sets a user's password and ends all their sign-ins. It fails with Invalid or
 // NotFound.
-func (a *Auth) ResetPassword(ctx context.Context, id, password string) error {
-	return a.setPassword(ctx, id, "password", password, "")
+func (a *Auth) ResetPassword(ctx context.Context, audit *core.AuditRecord, id, password string) error {
+	return a.setPassword(ctx, audit, id, "password", password, "")
 }
 
 // ChangePassword replaces the password of p's user, who must know the current one, and ends all
 // sign-ins except p's. It fails with Invalid, and with RateLimited over the limits of Login.
-func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, password string) error {
+func (a *Auth) ChangePassword(
+	ctx context.Context, audit *core.AuditRecord, p *core.Principal, current, password string,
+) error {
 	name := strings.ToLower(p.User.Username)
 	if err := a.names.take(ctx, name); err != nil {
 		return err
@@ -88,10 +92,10 @@ func (a *Auth) ChangePassword(ctx context.Context, p *core.Principal, current, p
 	if err := a.names.reset(ctx, name); err != nil {
 		return err
 	}
-	return a.setPassword(ctx, u.ID, "new_password", password, p.LoginID)
+	return a.setPassword(ctx, audit, u.ID, "new_password", password, p.LoginID)
 }
 
-func (a *Auth) setPassword(ctx context.Context, id, field, password, keepLogin string) error {
+func (a *Auth) setPassword(ctx context.Context, audit *core.AuditRecord, id, field, password, keepLogin string) error {
 	if err := checkPassword(field, password); err != nil {
 		return err
 	}
@@ -99,7 +103,9 @@ func (a *Auth) setPassword(ctx context.Context, id, field, password, keepLogin s
 	if err != nil {
 		return err
 	}
-	_, err = a.users.UpdateUser(ctx, id, core.UserUpdate{PasswordHash: &hash, EndLogins: true, KeepLogin: keepLogin, At: a.clock()})
+	_, err = a.users.UpdateUser(ctx, audit, id, core.UserUpdate{
+		PasswordHash: &hash, EndLogins: true, KeepLogin: keepLogin, At: a.clock(),
+	})
 	a.live.forgetAll()
 	return err
 }
@@ -170,7 +176,7 @@ func (a *Auth) EnsureAdmin(ctx context.Context, username, password string) (gene
 	if !strings.Contains(email, "@") {
 		email += "@localhost"
 	}
-	err = a.CreateUser(ctx, &core.User{Username: username, Email: email, Role: core.RoleAdmin}, password)
+	err = a.CreateUser(ctx, nil, &core.User{Username: username, Email: email, Role: core.RoleAdmin}, password)
 	if core.CodeOf(err) == core.CodeConflict {
 		return "", nil // another replica was first
 	}

@@ -27,7 +27,7 @@ func TestCreateUserValidatesItsInput(t *testing.T) {
 		"unknown role":     {core.User{Username: "c", Email: "c@example.com", Role: "root"}, "12345678", "role"},
 		"all of it":        {core.User{Role: "root"}, "", "username,email,password,role"},
 	} {
-		err := b.CreateUser(t.Context(), &c.user, c.password)
+		err := b.CreateUser(t.Context(), nil, &c.user, c.password)
 		var e *core.Error
 		var got []string
 		if errors.As(err, &e) {
@@ -36,10 +36,10 @@ func TestCreateUserValidatesItsInput(t *testing.T) {
 			}
 		}
 		if strings.Join(got, ",") != c.fields || (err == nil) != (c.fields == "") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: CreateUser: got error %v, want fields %q", name, err, c.fields)
 		}
 	}
-	err := b.CreateUser(t.Context(), &core.User{Username: "ANN", Email: "d@example.com"}, testPassword)
+	err := b.CreateUser(t.Context(), nil, &core.User{Username: "ANN", Email: "d@example.com"}, testPassword)
 	wantCode(t, err, core.CodeConflict)
 }
 
@@ -53,21 +53,21 @@ func TestEnsureAdminCreatesOnlyTheFirstUser(t *testing.T) {
 	b := empty()
 	generated, err := b.EnsureAdmin(t.Context(), "", "")
 	if err != nil || len(generated) < 20 {
-		t.Fatal(generated, err)
+		t.Fatalf("EnsureAdmin = %q, %v, want a generated password", generated, err)
 	}
-	tok, err := b.Login(t.Context(), "admin", generated, testAddress)
+	tok, err := b.Login(t.Context(), nil, "admin", generated, testAddress)
 	if err != nil || tok.User.Role != core.RoleAdmin {
-		t.Fatal(tok, err)
+		t.Fatalf("Login with the generated password = %+v, %v, want role admin", tok, err)
 	}
 	if again, err := b.EnsureAdmin(t.Context(), "root", "another one"); err != nil || again != "" || len(b.store.users) != 1 {
-		t.Error(again, err, len(b.store.users))
+		t.Errorf("second EnsureAdmin = %q, %v with %d users, want no change", again, err, len(b.store.users))
 	}
 
 	b = empty()
 	if generated, err := b.EnsureAdmin(t.Context(), "root@example.com", testPassword); err != nil || generated != "" {
-		t.Fatal(generated, err)
+		t.Fatalf("EnsureAdmin with a password = %q, %v, want no generated one", generated, err)
 	}
-	if _, err := b.Login(t.Context(), "root@example.com", testPassword, testAddress); err != nil {
+	if _, err := b.Login(t.Context(), nil, "root@example.com", testPassword, testAddress); err != nil {
 		t.Error(err)
 	}
 	b = empty()

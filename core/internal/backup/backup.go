@@ -44,7 +44,7 @@ type Options struct {
 // appears under its name only when it is complete.
 func Create(ctx context.Context, o Options) (m *archive.Manifest, err error) {
 	if _, err := os.Stat(o.DataDir); err != nil {
-		return nil, fmt.Errorf("the data dir: %w (name the server's with --data-dir)", err)
+		return nil, fmt.Errorf("open the data dir: %w (name the server's data dir with --data-dir)", err)
 	}
 	err = storage.With(ctx, o.DatabaseURL, storage.Options{Existing: true}, func(db *storage.DB) error {
 		out, err := archive.Create(o.File)
@@ -82,10 +82,10 @@ const maxSnapshots = 10
 
 // write writes the archive of a server that may be running. It takes a snapshot of the database first
 // and reads the contents of its files afterwards. An upload stores the content before the row, so the
-// content of every row in the snapshot existed. A deletion and a move remove the row before the
-// content: a content that is gone when write reads it belongs to a row that is gone or has another
-// content by then. So write takes another snapshot. A content that is missing again is missing on the
-// server, because its row still existed after its content did not.
+// content of every row in the snapshot existed. A deletion or a move changes the row before it deletes
+// the content. So if content is missing when write reads it, the row may have been deleted or changed
+// meanwhile, and write takes another snapshot. If the same content is still missing, it is missing on
+// the server, because its row still exists.
 func (w *writer) write(ctx context.Context) (*archive.Manifest, error) {
 	var before []string
 	for range maxSnapshots {

@@ -76,7 +76,7 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 	if o.DryRun {
 		err = errors.Join(checkEmptyDir(o.DataDir), r.checkEmptyDatabase(ctx))
 	} else if err = r.restore(ctx); err != nil {
-		err = fmt.Errorf("nothing was restored: %w", err)
+		err = fmt.Errorf("%w (nothing was restored)", err)
 	}
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func checkEmptyDir(path string) error {
 	}
 	for _, e := range entries {
 		if e.Name() != "lock" && e.Name() != "lost+found" {
-			return fmt.Errorf("the data dir %s is not empty: it has %s (restore into a new one)", path, e.Name())
+			return fmt.Errorf("the data dir %s is not empty: it contains %s (restore into a new one)", path, e.Name())
 		}
 	}
 	return nil
@@ -201,7 +201,7 @@ func (r *restorer) checkEmptyDatabase(ctx context.Context) error {
 	if target := r.sqliteFile(); target != "" {
 		for _, name := range []string{target, target + "-wal"} {
 			if _, err := os.Lstat(name); err == nil {
-				return fmt.Errorf("the database %s exists already: restore into a new one", name)
+				return fmt.Errorf("the database %s already exists: restore into a new one", name)
 			}
 		}
 		return nil

@@ -61,7 +61,7 @@ func TestMain_invalidCommandLines(t *testing.T) {
 		`expected one of "serve", "files", "plugins", "db", "users", ...`:       {},
 		`missing flags: --from=URL, --to=URL`:                                   {"db", "copy"},
 		`are the same database`:                                                 {"db", "copy", "--from=sqlite:///a", "--to=sqlite:///a"},
-		`no user "nobody"`:                                                      {"users", "reset-password", "nobody", "--data-dir=" + existing},
+		`user "nobody" does not exist`:                                          {"users", "reset-password", "nobody", "--data-dir=" + existing},
 		`no such file`:                                                          {"db", "status", "--data-dir=/none"},
 		`missing flags: --from=LABEL, --to=LABEL`:                               {"files", "move"},
 		`--max-file-size: "much" is not a valid size`:                           {"serve", "--max-file-size=much"},

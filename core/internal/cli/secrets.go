@@ -143,7 +143,7 @@ func (c *secretsRotateCommand) Run(ctx context.Context, out *output) error {
 }
 
 func printRotation(w io.Writer, r *secrets.Rotation) {
-	_, _ = fmt.Fprintf(w, "%s rewrapped with the current key, %d had it already\n", english.Plural(r.Rewrapped, "secret", ""), r.Current)
+	_, _ = fmt.Fprintf(w, "%s rewrapped with the current key, %d already used it\n", english.Plural(r.Rewrapped, "secret", ""), r.Current)
 }
 
 // rotateFile rotates the key in the data directory. The file has both keys until no secret needs the old
@@ -151,7 +151,7 @@ func printRotation(w io.Writer, r *secrets.Rotation) {
 func (c *secretsRotateCommand) rotateFile(ctx context.Context, db *storage.DB, source *datadir.KeySource, stdout io.Writer) error {
 	dir, err := datadir.Open(c.DataDir)
 	if err != nil {
-		return fmt.Errorf("the key in %s can be changed only while no server uses it: %w", source.File, err)
+		return fmt.Errorf("%w (the key in %s can be changed only while no server uses it)", err, source.File)
 	}
 	defer dir.Close() //nolint:errcheck // this releases the lock
 	if s, err := db.Schema(ctx); err != nil {
@@ -174,7 +174,7 @@ func (c *secretsRotateCommand) rotateFile(ctx context.Context, db *storage.DB, s
 			return err
 		}
 	} else {
-		_, _ = fmt.Fprintf(stdout, "%s has %d keys already: using the first one as the new key\n", source.File, len(keys))
+		_, _ = fmt.Fprintf(stdout, "%s already has %d keys; the first one is used as the new key\n", source.File, len(keys))
 	}
 	done, err := secrets.RewrapAll(ctx, db, keys)
 	if err != nil {
@@ -188,7 +188,7 @@ func (c *secretsRotateCommand) rotateFile(ctx context.Context, db *storage.DB, s
 			return err
 		}
 		if bad.NeedsKey(id) {
-			return fmt.Errorf("the old key stays in the file: %w", undecryptableError(bad, source.File))
+			return fmt.Errorf("%w; the old key stays in the file", undecryptableError(bad, source.File))
 		}
 	}
 	if c.KeepOld {

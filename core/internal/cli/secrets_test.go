@@ -60,7 +60,7 @@ func addSecret(t *testing.T, db *storage.DB, keyring *secrets.Keyring, i int) {
 		t.Fatal(err)
 	}
 	s := &core.MCPServer{ID: id, Slug: id, Secrets: encrypted, CreatedAt: time.Now(), UpdatedAt: time.Now()}
-	if err := db.CreateMCPServer(t.Context(), core.Actor{Role: core.RoleAdmin}, s, false); err != nil {
+	if err := db.CreateMCPServer(t.Context(), nil, core.Actor{Role: core.RoleAdmin}, s, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +124,7 @@ func TestRewrapAll_secretChangedMeanwhile(t *testing.T) {
 	store.before = func(s core.EncryptedSecret) {
 		if encrypted := fresh[s.ID]; encrypted != nil && !bytes.Equal(encrypted, s.Bytes) {
 			if done, err := db.ReplaceEncryptedSecret(context.Background(), s, encrypted); err != nil || !done {
-				t.Errorf("replacing the secret: %t, error %v", done, err)
+				t.Errorf("ReplaceEncryptedSecret = %t, %v, want true", done, err)
 			}
 		}
 	}
@@ -164,7 +164,7 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if keys := rotate("only while no server uses it"); len(keys) != 1 {
-		t.Errorf("the file has %d keys", len(keys))
+		t.Errorf("got %d keys in the file, want 1", len(keys))
 	}
 	_ = server.Close()
 
@@ -190,8 +190,8 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 		}
 	}
 	wantDecryptable(t, db, 7, 13, newerKey)
-	if keys := rotate("13 secrets rewrapped with the current key, 7 had it already", "--keep-old"); len(keys) != 2 {
-		t.Errorf("the file has %d keys", len(keys))
+	if keys := rotate("13 secrets rewrapped with the current key, 7 already used it", "--keep-old"); len(keys) != 2 {
+		t.Errorf("got %d keys in the file, want 2", len(keys))
 	}
 	if keys := rotate("removed the old key"); len(keys) != 1 || keys[0] != hex.EncodeToString(newerKey) {
 		t.Errorf("the file has the keys %q, want the newer one only", keys)
@@ -201,9 +201,9 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 		t.Errorf("temporary files %q are left", left)
 	}
 	// A complete rotation generates a new key.
-	keys := rotate("20 secrets rewrapped with the current key, 0 had it already")
+	keys := rotate("20 secrets rewrapped with the current key, 0 already used it")
 	if len(keys) != 1 || keys[0] == hex.EncodeToString(newerKey) {
-		t.Errorf("the file has %d keys", len(keys))
+		t.Errorf("got %d keys in the file, want one new key", len(keys))
 	}
 	wantDecryptable(t, db, 0, 20, newerKey)
 
@@ -212,7 +212,7 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 	keys = rotate(`1 secret cannot be decrypted with the keys in ` + filepath.Join(dir, datadir.KeyFile) + `: MCP server "server-0020"`)
 	key, err := hex.DecodeString(keys[0])
 	if err != nil || len(keys) != 1 {
-		t.Fatal(keys, err)
+		t.Fatalf("got keys %v (%v), want one in hex", keys, err)
 	}
 	wantDecryptable(t, db, 20, 1, key)
 	code, out, errs := command(t, "secrets", "status", "--data-dir="+dir)
@@ -241,7 +241,7 @@ func TestSecretsRotate_damagedSecret(t *testing.T) {
 	}
 	code, _, errs := command(t, "secrets", "rotate", "--data-dir="+dir)
 	text, err := os.ReadFile(filepath.Join(dir, datadir.KeyFile))
-	if err != nil || code != 1 || !strings.Contains(errs, "the old key stays in the file: 1 secret cannot be decrypted") || len(strings.Fields(string(text))) != 2 {
+	if err != nil || code != 1 || !strings.Contains(errs, "1 secret cannot be decrypted") || len(strings.Fields(string(text))) != 2 {
 		t.Errorf("exit code %d, stderr %q, error %v, want 1 and both keys in the file", code, errs, err)
 	}
 }

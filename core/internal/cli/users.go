@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/auth"
@@ -34,7 +33,7 @@ func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
 		}
 		u, err := db.UserByName(ctx, c.Username)
 		if core.CodeOf(err) == core.CodeNotFound {
-			return fmt.Errorf("no user %q (GET /v1/users/ lists the names)", c.Username)
+			return fmt.Errorf("user %q does not exist (list the users with GET /v1/users/)", c.Username)
 		}
 		if err != nil {
 			return err
@@ -44,14 +43,14 @@ func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
 		if err != nil {
 			return err
 		}
-		ctx := core.WithAuditRecord(ctx, &core.AuditRecord{AuditEntry: core.AuditEntry{
-			At: time.Now(), Action: "reset-password", Target: u.ID, Username: commandLine,
-		}})
+		audit := &core.AuditRecord{AuditEntry: core.AuditEntry{
+			Action: "reset-password", Target: u.ID, Username: commandLine,
+		}}
 		password := rand.Text()
-		if err := authn.ResetPassword(ctx, u.ID, password); err != nil {
+		if err := authn.ResetPassword(ctx, audit, u.ID, password); err != nil {
 			return err
 		}
-		if _, err := authn.UpdateUser(ctx, u.ID, core.UserUpdate{Disabled: new(false)}); err != nil {
+		if _, err := authn.UpdateUser(ctx, nil, u.ID, core.UserUpdate{Disabled: new(false)}); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(out.stdout, "The new password of %q is %s\n(it is not shown again: change it with POST /v1/auth/password).\n", u.Username, password)

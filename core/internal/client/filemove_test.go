@@ -57,7 +57,7 @@ func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 			t.Errorf("request with Authorization %q and body %s", r.Header.Get("Authorization"), body)
 		}
 		if len(replies) == 0 {
-			t.Error("one request too many")
+			t.Error("got more requests than replies")
 			return
 		}
 		w.WriteHeader(replies[0].status)
@@ -71,7 +71,7 @@ func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	w := &watcher{}
 	p, err := c.MoveFiles(t.Context(), "local", "s3", w)
 	if len(replies) > 0 {
-		t.Errorf("%d requests too few", len(replies))
+		t.Errorf("%d replies were not requested", len(replies))
 	}
 	return w, p, err
 }
@@ -139,7 +139,7 @@ func TestMoveFiles_givesUp(t *testing.T) {
 	c.minBackoff, c.giveUpAfter = 10*time.Millisecond, time.Second // longer than a response takes on a busy machine
 	w := &watcher{}
 	if _, err := c.MoveFiles(t.Context(), "local", "s3", w); err == nil || err.Error() != "The database is down" || w.waits == 0 {
-		t.Errorf("error %v after %d retries", err, w.waits)
+		t.Errorf("got error %v after %d retries, want the last error after some", err, w.waits)
 	}
 }
 
@@ -165,6 +165,6 @@ func TestMoveFiles_noServer(t *testing.T) {
 	w := &watcher{}
 	_, err := New(Options{URL: server.URL, Token: "t0"}).MoveFiles(t.Context(), "local", "s3", w)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") || w.waits > 0 {
-		t.Errorf("error %v after %d retries", err, w.waits)
+		t.Errorf("got error %v after %d retries, want connection refused without retries", err, w.waits)
 	}
 }

@@ -27,7 +27,7 @@ func TestHealth(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if ready := strings.HasSuffix(r.URL.Path, "/ready"); ready != c.ready {
-					t.Errorf("request for %s", r.URL.Path)
+					t.Errorf("got a request for %s, want the path for ready = %t", r.URL.Path, c.ready)
 				}
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)

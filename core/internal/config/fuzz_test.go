@@ -44,7 +44,7 @@ func FuzzSize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var s Size
 		if err := s.UnmarshalText([]byte(text)); err == nil && s < 0 {
-			t.Errorf("%q is %d bytes", text, s)
+			t.Errorf("UnmarshalText(%q) = %d bytes, want no negative size", text, s)
 		}
 	})
 }

@@ -18,8 +18,8 @@ type Settings struct {
 	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database. Set a URL with a password in the environment, because ps shows flags." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
 	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
-	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of a user's files; 0 means no limit." placeholder:"SIZE"`
-	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of a user." placeholder:"N"`
+	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
+	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of one user on this server. Each server counts separately." placeholder:"N"`
 	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"Maximum number of tasks that this server runs at the same time." placeholder:"N" see:"tasks.md"`
 	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long to keep the events of ended runs and WebSocket messages for replay, such as 720h; 0 means forever." placeholder:"DURATION"`
 	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long to keep ended runs and tasks; 0 means forever." placeholder:"DURATION"`
@@ -53,7 +53,7 @@ func (Secret) String() string { return "***" }
 // GoString returns ***, so that %#v does not print the secret.
 func (Secret) GoString() string { return "***" }
 
-// LogValue keeps slog from printing it.
+// LogValue returns ***, so that slog does not print the secret.
 func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
 
 // FromEnvironment sets the settings that have no flag.

@@ -63,7 +63,7 @@ func TestSize(t *testing.T) {
 	for _, text := range []string{"", "much", "-1", "9EiB", "1 mile"} {
 		var s Size
 		if err := s.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "write 500MB, 2GiB or a number of bytes") {
-			t.Errorf("%q = %d, %v", text, s, err)
+			t.Errorf("UnmarshalText(%q) = %d, %v, want an error with examples", text, s, err)
 		}
 	}
 }

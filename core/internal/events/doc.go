@@ -1,7 +1,7 @@
 // Package events is the event log of runs and the delivery of events and notifications to
 // their watchers.
 //
-// Each run has a Stream while this server executes it. The events of a run have rising
+// Each run has a Stream while this server executes it. The events of a run have increasing
 // sequence numbers. Events are added in two ways:
 //
 //   - Tokens are shown to watchers at once and stored in group commits: one transaction for

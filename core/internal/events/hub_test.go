@@ -77,7 +77,7 @@ type recorder struct {
 func (r *recorder) Put(message []byte) {
 	var m struct{ Seq int64 }
 	if err := json.Unmarshal(message, &m); err != nil {
-		r.t.Errorf("%s: %v", message, err)
+		r.t.Errorf("message %s is not JSON: %v", message, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// maxPendingNotifications is the most system notifications that wait to be stored.
+// maxPendingNotifications is the maximum number of system notifications that wait to be stored.
 const maxPendingNotifications = 256
 
 // Notifier stores system notifications in the background. It implements core.Notifier.

@@ -124,8 +124,8 @@ func (f *Files) Close() {
 }
 
 // Delete implements core.Files. The sweeper deletes the bytes afterwards.
-func (f *Files) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
-	if _, err := f.store.DeleteFile(ctx, v, id, version, now()); err != nil {
+func (f *Files) Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
+	if _, err := f.store.DeleteFile(ctx, audit, v, id, version, now()); err != nil {
 		return err
 	}
 	f.wake()

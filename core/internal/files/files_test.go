@@ -60,14 +60,14 @@ func (r *env) user(name string) core.Actor {
 		ID: core.NewID("user"), Username: name, Email: name + "@example.com", PasswordHash: "x", Role: core.RoleMember,
 		CreatedAt: now(), UpdatedAt: now(),
 	}
-	if err := r.db.CreateUser(r.t.Context(), u); err != nil {
+	if err := r.db.CreateUser(r.t.Context(), nil, u); err != nil {
 		r.t.Fatal(err)
 	}
 	return core.Actor{UserID: u.ID, Role: u.Role}
 }
 
 func (r *env) upload(body io.Reader) (*core.File, error) {
-	return r.Upload(r.t.Context(), r.ada, &core.Upload{Name: "notes.txt", Body: body})
+	return r.Upload(r.t.Context(), nil, r.ada, &core.Upload{Name: "notes.txt", Body: body})
 }
 
 func (r *env) mustUpload(content string) *core.File {
@@ -104,13 +104,13 @@ func (r *env) pendingBlobs() int {
 func (r *env) wantNothing() {
 	r.t.Helper()
 	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil || total != 0 {
-		r.t.Errorf("%d files, %v", total, err)
+		r.t.Errorf("got %d files (%v), want none", total, err)
 	}
 	if keys := r.local.keys(); len(keys) != 0 {
-		r.t.Errorf("bytes are left under %v", keys)
+		r.t.Errorf("got blobs %v in the backend, want none", keys)
 	}
 	if n := r.pendingBlobs(); n != 0 {
-		r.t.Errorf("%d pendingBlobs are left", n)
+		r.t.Errorf("got %d pending blobs, want none", n)
 	}
 }
 
@@ -134,18 +134,18 @@ func TestUpload(t *testing.T) {
 		f := r.mustUpload(content)
 		sum := sha256.Sum256([]byte(content))
 		if f.Size != int64(len(content)) || f.ContentType != contentType || f.SHA256 != hex.EncodeToString(sum[:]) || f.CreatedBy != r.ada.UserID {
-			t.Errorf("%d bytes of %s: %+v", len(content), contentType, f)
+			t.Errorf("Upload = %+v, want %d bytes of %s", f, len(content), contentType)
 		}
 		if got := r.read(f); got != content {
-			t.Errorf("%s: other bytes came back", contentType)
+			t.Errorf("%s: the downloaded bytes differ from the uploaded ones", contentType)
 		}
 		stored, err := r.db.File(t.Context(), r.ada, f.ID)
 		if err != nil || stored.SHA256 != f.SHA256 || string(stored.Metadata) != "{}" {
-			t.Errorf("%+v %v", stored, err)
+			t.Errorf("stored file = %+v (%v), want the same checksum and empty metadata", stored, err)
 		}
 	}
 	if n := r.pendingBlobs(); n != 0 {
-		t.Errorf("%d pendingBlobs", n)
+		t.Errorf("got %d pending blobs, want none", n)
 	}
 }
 
@@ -168,11 +168,11 @@ func TestOpenReadsRanges(t *testing.T) {
 		got := make([]byte, 3)
 		n, err := io.ReadFull(body, got)
 		if string(got[:n]) != c.want || (len(c.want) == 3) != (err == nil) {
-			t.Errorf("%+v: %q %v", c, got[:n], err)
+			t.Errorf("%+v: got %q (%v), want %q", c, got[:n], err, c.want)
 		}
 	}
 	if _, err := body.Seek(-1, io.SeekStart); err == nil {
-		t.Error("sought before the start")
+		t.Error("Seek before the start succeeded")
 	}
 }
 
@@ -180,7 +180,7 @@ func TestUploadWithTheSameIDIsIdempotent(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	upload := func(content string) (*core.File, error) {
-		return r.Upload(t.Context(), r.ada, &core.Upload{ID: "file-1", Name: "a.txt", Body: strings.NewReader(content)})
+		return r.Upload(t.Context(), nil, r.ada, &core.Upload{ID: "file-1", Name: "a.txt", Body: strings.NewReader(content)})
 	}
 	first, err := upload("first")
 	if err != nil {
@@ -188,14 +188,14 @@ func TestUploadWithTheSameIDIsIdempotent(t *testing.T) {
 	}
 	again, err := upload("second")
 	if err != nil || again.SHA256 != first.SHA256 || len(r.local.keys()) != 1 {
-		t.Errorf("%+v %v, kept %v", again, err, r.local.keys())
+		t.Errorf("second Upload = %+v, %v with blobs %v, want the first file", again, err, r.local.keys())
 	}
 }
 
 func TestUploadLimits(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t, func(o *Options) { o.Limits = Limits{FileSize: 5000, UserTotal: 8000} })
-	for _, size := range []int{5001, 100_000} { // in what is read ahead, and after
+	for _, size := range []int{5001, 100_000} { // within and after the first buffer
 		_, err := r.upload(strings.NewReader(pad(size)))
 		wantCode(t, err, core.CodePayloadTooLarge, "exceeds the limit of 5000 bytes per file")
 	}
@@ -203,7 +203,7 @@ func TestUploadLimits(t *testing.T) {
 	f := r.mustUpload(pad(5000))
 	_, err := r.upload(strings.NewReader(pad(3001)))
 	wantCode(t, err, core.CodePayloadTooLarge, "exceed the limit of 8000 bytes per user. You have stored 5000")
-	if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+	if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.sweep(t.Context()); err != nil {
@@ -212,7 +212,7 @@ func TestUploadLimits(t *testing.T) {
 	r.mustUpload(pad(4000))
 	r.mustUpload(pad(4000))
 	if n := len(r.local.keys()); n != 2 {
-		t.Errorf("%d blobs", n)
+		t.Errorf("got %d blobs, want 2", n)
 	}
 }
 
@@ -237,7 +237,7 @@ func TestConcurrentUploadsRespectTheTotal(t *testing.T) {
 	failed := errors.Join(<-outcomes, <-outcomes)
 	wantCode(t, failed, core.CodePayloadTooLarge, "8000 bytes")
 	if n := len(r.local.keys()); n != 1 {
-		t.Errorf("%d blobs are kept", n)
+		t.Errorf("got %d blobs, want 1", n)
 	}
 }
 
@@ -253,8 +253,8 @@ func TestConcurrentUploadsOfAUserAreLimited(t *testing.T) {
 	_, _ = feed.Write([]byte("begun"))
 	_, err := r.upload(strings.NewReader("one more"))
 	wantCode(t, err, core.CodeRateLimited, "limit of 1 concurrent uploads")
-	if _, err := r.Upload(t.Context(), r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
-		t.Errorf("another user: %v", err)
+	if _, err := r.Upload(t.Context(), nil, r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
+		t.Errorf("Upload of another user: %v", err)
 	}
 	_ = feed.Close()
 	if err := <-done; err != nil {
@@ -270,7 +270,7 @@ func TestFailedBodyLeavesNothing(t *testing.T) {
 	for _, before := range []int{0, 100, 100_000} {
 		_, err := r.upload(io.MultiReader(strings.NewReader(pad(before)), failing(cut)))
 		if !errors.Is(err, cut) {
-			t.Errorf("after %d bytes: %v", before, err)
+			t.Errorf("Upload with an error after %d bytes: got error %v, want %v", before, err, cut)
 		}
 	}
 	r.wantNothing()
@@ -309,7 +309,7 @@ func TestFailedBackendLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// What is reserved is due at once, so that a sweep gets all that is left.
+			// Reservations expire immediately, so that one sweep deletes all pending blobs.
 			r := newEnv(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond, Commit: 50 * time.Millisecond} })
 			r.local.put = c.put
 			_, err := r.upload(strings.NewReader(pad(100_000)))
@@ -338,7 +338,7 @@ func TestNoBackend(t *testing.T) {
 	_, err = io.ReadAll(r.Open(t.Context(), f))
 	wantCode(t, err, core.CodeUnavailable, `no files plugin "local"`)
 	if n := r.pendingBlobs(); n != 0 {
-		t.Errorf("%d pendingBlobs", n)
+		t.Errorf("got %d pending blobs, want none", n)
 	}
 }
 
@@ -357,9 +357,9 @@ func TestDownloadResumesAfterACrash(t *testing.T) {
 		return io.NopCloser(io.MultiReader(part, failing(errCrashed))), nil
 	}
 	if got := r.read(f); got != content {
-		t.Error("other bytes")
+		t.Error("the downloaded bytes differ from the uploaded ones")
 	}
-	// One that crashes for ever is an error, and no endless loop.
+	// A backend that crashes on every read leads to an error, not to an endless loop.
 	r.local.get = func(context.Context, string, int64) (io.ReadCloser, error) { return nil, errCrashed }
 	_, err := io.ReadAll(r.Open(t.Context(), f))
 	wantCode(t, err, core.CodeUnavailable, "is not available")
@@ -373,7 +373,7 @@ func TestDownloadOfMissingBytes(t *testing.T) {
 	r.local.set(func(s *memoryBackend) { s.objects[key] = []byte("0123") })
 	data, err := io.ReadAll(r.Open(t.Context(), f))
 	if string(data) != "0123" {
-		t.Errorf("%q", data)
+		t.Errorf("got %q, want %q", data, "0123")
 	}
 	wantCode(t, err, core.CodeUnavailable, "are missing")
 	r.local.set(func(s *memoryBackend) { delete(s.objects, key) })
@@ -408,6 +408,6 @@ func TestLargeUploadIsDetectedByItsFirstBytes(t *testing.T) {
 	r := newEnv(t)
 	f, err := r.upload(io.MultiReader(strings.NewReader("GIF89a"), large(5<<20)))
 	if err != nil || f.ContentType != "image/gif" || f.Size != 5<<20+6 {
-		t.Errorf("%+v %v", f, err)
+		t.Errorf("Upload = %+v, %v, want image/gif", f, err)
 	}
 }

@@ -25,7 +25,9 @@ var (
 )
 
 // Move implements core.Files.
-func (f *Files) Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error {
+func (f *Files) Move(
+	ctx context.Context, audit *core.AuditRecord, from, to string, report func(core.MoveProgress),
+) error {
 	if err := f.checkMove(from, to); err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func (f *Files) Move(ctx context.Context, from, to string, report func(core.Move
 		return core.Conflict("Another move of files is in progress. Wait until it has finished.")
 	}
 	defer f.moving.Unlock()
-	m := &move{files: f, from: from, to: to, report: report}
+	m := &move{files: f, audit: audit, from: from, to: to, report: report}
 	var err error
 	if m.progress.TotalFiles, m.progress.TotalBytes, err = f.store.BackendUsage(ctx, from); err != nil {
 		return err
@@ -69,6 +71,7 @@ func (f *Files) checkMove(from, to string) error {
 // move is the state of a move in progress.
 type move struct {
 	files    *Files
+	audit    *core.AuditRecord
 	from, to string
 
 	mu       sync.Mutex
@@ -118,7 +121,7 @@ func (m *move) one(ctx context.Context, file *core.File) error {
 		moved += n
 		m.change(func(p *core.MoveProgress) { p.Bytes += n })
 	}
-	err := m.files.moveFile(ctx, file, m.to, count)
+	err := m.files.moveFile(ctx, m.audit, file, m.to, count)
 	switch {
 	case err == nil:
 		m.change(func(p *core.MoveProgress) { p.Files++ })
@@ -142,7 +145,9 @@ func (m *move) one(ctx context.Context, file *core.File) error {
 }
 
 // moveFile copies the bytes of a file to a backend, verifies them, and updates the row of the file.
-func (f *Files) moveFile(ctx context.Context, file *core.File, to string, count func(int64)) error {
+func (f *Files) moveFile(
+	ctx context.Context, audit *core.AuditRecord, file *core.File, to string, count func(int64),
+) error {
 	label, backend, err := f.backends.FileBackend(ctx, to)
 	if err != nil {
 		return err
@@ -158,7 +163,7 @@ func (f *Files) moveFile(ctx context.Context, file *core.File, to string, count 
 		f.discard(ctx, blob)
 		return errChecksum
 	}
-	err = f.store.MoveFile(ctx, file.ID, file.Blob, blob, now().Add(f.times.Grace))
+	err = f.store.MoveFile(ctx, audit, file.ID, file.Blob, blob, now().Add(f.times.Grace))
 	switch core.CodeOf(err) { //nolint:exhaustive // after other errors it is unknown whether the file was moved
 	case core.CodeNotFound:
 		f.discard(ctx, blob)

@@ -20,7 +20,7 @@ import (
 
 // move moves files from local to s3. It returns the last report and the reports of failures.
 func (r *env) move(f *Files) (last core.MoveProgress, failed []core.MoveProgress, err error) {
-	err = f.Move(r.t.Context(), "local", "s3", func(p core.MoveProgress) {
+	err = f.Move(r.t.Context(), nil, "local", "s3", func(p core.MoveProgress) {
 		last = p
 		if p.Error != nil {
 			failed = append(failed, p)
@@ -37,7 +37,7 @@ func (r *env) wantMoved(file *core.File, content string) {
 		r.t.Fatal(err)
 	}
 	if now.Blob.Backend != "s3" || now.SHA256 != file.SHA256 || r.read(now) != content {
-		r.t.Errorf("%s: %+v", content, now)
+		r.t.Errorf("file with content %q = %+v, want it in s3", content, now)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestMove(t *testing.T) {
 	defer before.Close()
 	last, failed, err := r.move(r.Files)
 	if err != nil || len(failed) > 0 || last.Files != len(files) || last.TotalFiles != len(files) || last.Bytes != last.TotalBytes {
-		t.Errorf("%+v %v %v", last, failed, err)
+		t.Errorf("got last report %+v, failures %v and error %v, want %d moved files", last, failed, err, len(files))
 	}
 	for content, f := range files {
 		r.wantMoved(f, content)
@@ -67,10 +67,10 @@ func TestMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	if data, err := io.ReadAll(before); err != nil || !strings.HasPrefix(string(data), "content ") {
-		t.Errorf("%q %v", data, err)
+		t.Errorf("download that started before the move: got %q (%v), want the old content", data, err)
 	}
 	if n := r.pendingBlobs(); n != len(files) {
-		t.Errorf("%d of the old blobs are to be swept", n)
+		t.Errorf("got %d pending blobs, want the %d old ones", n, len(files))
 	}
 }
 
@@ -78,13 +78,13 @@ func TestMoveRejectsUnknownLabels(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	for field, ends := range map[string][2]string{"from": {"tape", "s3"}, "to": {"local", "tape"}} {
-		err := r.Move(t.Context(), ends[0], ends[1], nil)
+		err := r.Move(t.Context(), nil, ends[0], ends[1], nil)
 		var e *core.Error
 		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, `"tape". Labels in plugins.hcl: local, s3`) {
-			t.Errorf("%v: %v", ends, err)
+			t.Errorf("Move %v: got error %v, want field %s with the known labels", ends, err, field)
 		}
 	}
-	wantCode(t, r.Move(t.Context(), "s3", "s3", nil), core.CodeValidation, "")
+	wantCode(t, r.Move(t.Context(), nil, "s3", "s3", nil), core.CodeValidation, "")
 }
 
 func TestConcurrentMoveIsRejected(t *testing.T) {
@@ -111,22 +111,22 @@ func TestMoveSkipsDamagedFiles(t *testing.T) {
 	delete(r.local.objects, lost.Blob.Key)
 	last, failed, err := r.move(r.Files)
 	if err != nil || last.Files != 1 || last.Failed != 2 || last.Bytes != 4 || len(failed) != 2 {
-		t.Errorf("%+v %v %v", last, failed, err)
+		t.Errorf("got last report %+v, failures %v and error %v, want 1 moved and 2 failed files", last, failed, err)
 	}
 	for _, p := range failed {
 		if p.FileID == changed.ID && !strings.Contains(p.Error.Error(), "checksum") || p.FileID == lost.ID && !strings.Contains(p.Error.Error(), "are missing") {
-			t.Errorf("%s: %v", p.FileID, p.Error)
+			t.Errorf("%s: got failure %v, want the checksum or the missing bytes", p.FileID, p.Error)
 		}
 	}
 	r.wantMoved(good, "good")
 	for _, f := range []*core.File{changed, lost} {
 		now, err := r.db.File(t.Context(), r.ada, f.ID)
 		if err != nil || now.Blob != f.Blob {
-			t.Errorf("%+v %v", now, err)
+			t.Errorf("got %+v (%v), want the file unchanged", now, err)
 		}
 	}
 	if n := len(r.backends["s3"].keys()); n != 1 {
-		t.Errorf("%d blobs in s3", n)
+		t.Errorf("got %d blobs in s3, want 1", n)
 	}
 }
 
@@ -134,16 +134,16 @@ func TestMoveOfAFileThatIsDeletedConcurrently(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	f := r.mustUpload("x")
-	r.backends["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), r.ada, f.ID, 0) }
+	r.backends["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), nil, r.ada, f.ID, 0) }
 	last, failed, err := r.move(r.Files)
 	if err != nil || last.Files != 0 || len(failed) > 0 {
-		t.Errorf("%+v %v %v", last, failed, err)
+		t.Errorf("got last report %+v, failures %v and error %v, want no moved files", last, failed, err)
 	}
 	if err := r.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.backends["s3"].keys()) > 0 || len(r.local.keys()) > 0 {
-		t.Errorf("left: %v %v", r.backends["s3"].keys(), r.local.keys())
+		t.Errorf("got blobs %v in s3 and %v in local, want none", r.backends["s3"].keys(), r.local.keys())
 	}
 }
 
@@ -167,7 +167,7 @@ func TestMoveResumes(t *testing.T) {
 	r.backends["s3"].set(func(s *memoryBackend) { s.put = nil })
 	last, _, err = r.move(r.Files)
 	if err != nil || last.Files != 5-moved || last.TotalFiles != 5-moved {
-		t.Errorf("after %d: %+v %v", moved, last, err)
+		t.Errorf("Move after %d files: got %+v (%v), want the other %d files", moved, last, err, 5-moved)
 	}
 	for i, f := range files {
 		r.wantMoved(f, fmt.Sprint(i))
@@ -222,22 +222,22 @@ func TestFilesStayConsistentAcrossCrashes(t *testing.T) {
 			named[f.Blob], size = true, size+f.Size
 			content := r.read(f)
 			if want, ok := contents[f.ID]; ok && content != want {
-				rt.Errorf("%s: %q", f.ID, content)
+				rt.Errorf("%s: got content %q, want %q", f.ID, content, want)
 			}
 			delete(contents, f.ID)
 		}
 		for id := range contents {
-			rt.Errorf("%s was acknowledged but is lost", id)
+			rt.Errorf("%s was acknowledged but does not exist", id)
 		}
 		for label, s := range r.backends {
 			for _, key := range s.keys() {
 				if !named[core.Blob{Backend: label, Key: key}] {
-					rt.Errorf("blob %s in %s remains", key, label)
+					rt.Errorf("blob %s in %s belongs to no file", key, label)
 				}
 			}
 		}
 		if used, err := r.db.FileUsage(t.Context(), r.ada.UserID); err != nil || used != size {
-			rt.Errorf("%d files of %d bytes, but usage is %d, %v", total, size, used, err)
+			rt.Errorf("got usage %d (%v), want %d bytes of %d files", used, err, size, total)
 		}
 	})
 }
@@ -247,19 +247,19 @@ func (r *env) act(f *Files, action, content string, contents map[string]string) 
 	ctx := r.t.Context()
 	switch action {
 	case "upload":
-		if file, err := f.Upload(ctx, r.ada, &core.Upload{Name: "a", Body: strings.NewReader(content)}); err == nil {
+		if file, err := f.Upload(ctx, nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader(content)}); err == nil {
 			contents[file.ID] = content
 		}
 	case "fail":
-		_, _ = f.Upload(ctx, r.ada, &core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
+		_, _ = f.Upload(ctx, nil, r.ada, &core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
 	case "delete":
 		for id := range contents {
 			delete(contents, id) // it may be gone, or still be there
-			_ = f.Delete(ctx, r.ada, id, 0)
+			_ = f.Delete(ctx, nil, r.ada, id, 0)
 			return
 		}
 	case "move":
-		_ = f.Move(ctx, "local", "s3", func(core.MoveProgress) {})
+		_ = f.Move(ctx, nil, "local", "s3", func(core.MoveProgress) {})
 	case "sweep":
 		_ = f.sweep(ctx)
 	}

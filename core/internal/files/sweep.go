@@ -40,7 +40,7 @@ func (f *Files) runSweeper(ctx context.Context) {
 }
 
 // sweep deletes the bytes of all pending blobs that are due. It does not call a backend again
-// after an error that says that the backend is unavailable.
+// after an error that means that the backend is unavailable.
 func (f *Files) sweep(ctx context.Context) error {
 	for {
 		began := now()

@@ -23,16 +23,16 @@ func TestSweepDeletesBytes(t *testing.T) {
 	r.local.set(func(s *memoryBackend) {
 		s.remove = func(_ context.Context, key string) error { gone <- key; return nil }
 	})
-	if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+	if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if key := <-gone; key != f.Blob.Key {
-		t.Errorf("%s was deleted", key)
+		t.Errorf("deleted %s, want %s", key, f.Blob.Key)
 	}
 	if got := r.read(other); got != "to stay" {
-		t.Errorf("%q", got)
+		t.Errorf("got content %q of the other file, want it unchanged", got)
 	}
-	wantCode(t, r.Delete(t.Context(), r.ada, f.ID, 0), core.CodeNotFound, "")
+	wantCode(t, r.Delete(t.Context(), nil, r.ada, f.ID, 0), core.CodeNotFound, "")
 }
 
 // The test uses the fake clock of synctest.
@@ -51,24 +51,24 @@ func TestFailedDeleteIsRetried(t *testing.T) {
 		})
 		r.Start()
 		began := time.Now()
-		if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+		if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Hour)
 		r.Close()
 		if keys := r.local.keys(); len(keys) != 0 {
-			t.Errorf("%v are left after %d tries", keys, len(tries))
+			t.Errorf("got blobs %v after %d attempts, want none", keys, len(tries))
 		}
 		for i, at := range tries[1:] {
 			if pause := at.Sub(tries[i]); pause < time.Minute || pause > maxPause+time.Minute {
-				t.Errorf("try %d came after %v", i+2, pause)
+				t.Errorf("attempt %d came %v after the previous one", i+2, pause)
 			}
 		}
 		if first := tries[0].Sub(began); first > time.Second {
-			t.Errorf("the first try came after %v", first)
+			t.Errorf("the first attempt came after %v, want at once", first)
 		}
 		if n := r.pendingBlobs(); n != 0 {
-			t.Errorf("%d pendingBlobs are left", n)
+			t.Errorf("got %d pending blobs, want none", n)
 		}
 	})
 }
@@ -79,7 +79,7 @@ func TestUnavailableBackendIsCalledOncePerSweep(t *testing.T) {
 	var tries int
 	for range 5 {
 		f := r.mustUpload("x")
-		if err := r.Delete(t.Context(), r.ada, f.ID, 0); err != nil {
+		if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,10 +87,10 @@ func TestUnavailableBackendIsCalledOncePerSweep(t *testing.T) {
 		s.remove = func(context.Context, string) error { tries++; return errCrashed }
 	})
 	if err := r.sweep(t.Context()); err != nil || tries != 1 {
-		t.Errorf("%d tries, %v", tries, err)
+		t.Errorf("got %d calls of the backend (%v), want 1", tries, err)
 	}
 	if n := r.pendingBlobs(); n != 5 {
-		t.Errorf("%d pendingBlobs are kept", n)
+		t.Errorf("got %d pending blobs, want 5", n)
 	}
 }
 
@@ -121,16 +121,18 @@ func (d *crashingStore) ReserveBlob(ctx context.Context, b core.Blob, sweepAt ti
 	return d.FileStore.ReserveBlob(ctx, b, sweepAt)
 }
 
-func (d *crashingStore) CreateFile(ctx context.Context, f *core.File, quota int64) error {
+func (d *crashingStore) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.File, quota int64) error {
 	d.at("create")
 	defer d.then("create")
-	return d.FileStore.CreateFile(ctx, f, quota)
+	return d.FileStore.CreateFile(ctx, audit, f, quota)
 }
 
-func (d *crashingStore) DeleteFile(ctx context.Context, v core.Actor, id string, version int64, sweepAt time.Time) (core.Blob, error) {
+func (d *crashingStore) DeleteFile(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64, sweepAt time.Time,
+) (core.Blob, error) {
 	d.at("delete")
 	defer d.then("delete")
-	return d.FileStore.DeleteFile(ctx, v, id, version, sweepAt)
+	return d.FileStore.DeleteFile(ctx, audit, v, id, version, sweepAt)
 }
 
 func (d *crashingStore) DeletePendingBlob(ctx context.Context, b core.Blob) error {
@@ -141,11 +143,13 @@ func (d *crashingStore) DeletePendingBlob(ctx context.Context, b core.Blob) erro
 
 // MoveFile fails instead of panicking, because a panic in a worker would end the test. Its caller
 // does not know whether the file was moved.
-func (d *crashingStore) MoveFile(ctx context.Context, id string, from, to core.Blob, sweepAt time.Time) error {
+func (d *crashingStore) MoveFile(
+	ctx context.Context, audit *core.AuditRecord, id string, from, to core.Blob, sweepAt time.Time,
+) error {
 	if d.before == "move" {
 		return errLost
 	}
-	err := d.FileStore.MoveFile(ctx, id, from, to, sweepAt)
+	err := d.FileStore.MoveFile(ctx, audit, id, from, to, sweepAt)
 	if d.after == "move" {
 		return errLost
 	}
@@ -161,13 +165,13 @@ func (r *env) until(t *testing.T, d *crashingStore, do func(*Files) error) {
 	f := r.restart(func(o *Options) { o.Store, o.Times = d, Times{Reserve: time.Nanosecond} })
 	defer func() {
 		if p := recover(); p != (crash{}) {
-			t.Errorf("%+v: no crash: %v", d, p)
+			t.Errorf("%+v: got panic %v, want a simulated crash", d, p)
 		}
 	}()
 	_ = do(f)
 }
 
-func TestACrashLeavesAWholeFileOrNothing(t *testing.T) {
+func TestCrashLeavesCompleteFileOrNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		crashingStore
@@ -175,7 +179,7 @@ func TestACrashLeavesAWholeFileOrNothing(t *testing.T) {
 	}{{crashingStore{before: "reserve"}, 0}, {crashingStore{after: "reserve"}, 0}, {crashingStore{before: "create"}, 0}, {crashingStore{after: "create"}, 1}} {
 		r := newEnv(t)
 		r.until(t, &c.crashingStore, func(f *Files) error {
-			_, err := f.Upload(t.Context(), r.ada, &core.Upload{Name: "a", Body: strings.NewReader("content")})
+			_, err := f.Upload(t.Context(), nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader("content")})
 			return err
 		})
 		if err := r.sweep(t.Context()); err != nil {
@@ -183,17 +187,17 @@ func TestACrashLeavesAWholeFileOrNothing(t *testing.T) {
 		}
 		files, _, err := r.db.Files(t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 10}})
 		if err != nil || len(files) != c.files || len(r.local.keys()) != c.files || r.pendingBlobs() != 0 {
-			t.Errorf("%+v: %d files, %v, bytes under %v", c.crashingStore, len(files), err, r.local.keys())
+			t.Errorf("%+v: got %d files (%v) and blobs %v, want %d of each", c.crashingStore, len(files), err, r.local.keys(), c.files)
 		}
 		for _, f := range files {
 			if got := r.read(f); got != "content" {
-				t.Errorf("%+v: %q", c.crashingStore, got)
+				t.Errorf("%+v: got content %q", c.crashingStore, got)
 			}
 		}
 	}
 }
 
-func TestACrashInADeleteIsMadeGood(t *testing.T) {
+func TestCrashDuringDelete(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		crashingStore
@@ -202,9 +206,9 @@ func TestACrashInADeleteIsMadeGood(t *testing.T) {
 		r := newEnv(t)
 		file := r.mustUpload("content")
 		r.until(t, &c.crashingStore, func(f *Files) error {
-			return errors.Join(f.Delete(t.Context(), r.ada, file.ID, 0), f.sweep(t.Context()))
+			return errors.Join(f.Delete(t.Context(), nil, r.ada, file.ID, 0), f.sweep(t.Context()))
 		})
-		// What a sweeper has claimed is another's when its claim is over.
+		// After a claim expires, another sweeper can claim the blob.
 		later := r.restart()
 		for _, o := range claimAll(t, r) {
 			if err := later.remove(t.Context(), o.Blob); err != nil {
@@ -212,7 +216,7 @@ func TestACrashInADeleteIsMadeGood(t *testing.T) {
 			}
 		}
 		if n := len(r.local.keys()); n != c.files {
-			t.Errorf("%+v: %d blobs are left", c.crashingStore, n)
+			t.Errorf("%+v: got %d blobs, want %d", c.crashingStore, n, c.files)
 		}
 	}
 }
@@ -226,7 +230,7 @@ func claimAll(t *testing.T, r *env) []core.PendingBlob {
 	return all
 }
 
-func TestASlowUploadIsNotSwept(t *testing.T) {
+func TestSlowUploadIsNotSwept(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	renewed := make(chan struct{})
@@ -236,12 +240,12 @@ func TestASlowUploadIsNotSwept(t *testing.T) {
 		<-renewed
 		return nil
 	}
-	if _, err := f.Upload(t.Context(), r.ada, &core.Upload{Name: "a", Body: strings.NewReader("slow")}); err != nil {
+	if _, err := f.Upload(t.Context(), nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader("slow")}); err != nil {
 		t.Error(err)
 	}
 }
 
-// renewing tells of the first renewal.
+// renewing is a store that signals the first renewal of a reservation.
 type renewing struct {
 	core.FileStore
 	renewed chan struct{}
@@ -257,7 +261,7 @@ func (s *renewing) RenewBlob(ctx context.Context, b core.Blob, sweepAt time.Time
 	return err
 }
 
-func TestAnUploadThatWasSweptIsNotKept(t *testing.T) {
+func TestSweptUploadFails(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t, func(o *Options) { o.Times = Times{Reserve: time.Nanosecond} })
 	r.local.put = func(context.Context, string, *[]byte) error { return r.sweep(t.Context()) }

@@ -12,7 +12,7 @@ import (
 )
 
 // Upload implements core.Files.
-func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
+func (f *Files) Upload(ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload) (*core.File, error) {
 	if err := f.admit(v.UserID); err != nil {
 		return nil, err
 	}
@@ -30,12 +30,11 @@ func (f *Files) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core
 	if err != nil {
 		return nil, err
 	}
-	// The audit record belongs to the creation of the file, not to the reservation of the blob.
-	blob, err := f.write(core.WithAuditRecord(ctx, nil), label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
+	blob, err := f.write(ctx, label, backend, in, backends.PutOptions{Size: -1, ContentType: in.contentType})
 	if err != nil {
 		return nil, err
 	}
-	return f.create(ctx, v, u, in, blob)
+	return f.create(ctx, audit, v, u, in, blob)
 }
 
 // admit counts an upload. It fails with RateLimited if the user has too many.
@@ -96,7 +95,9 @@ func overQuota(quota, used int64) error {
 }
 
 // create stores the row of an uploaded file.
-func (f *Files) create(ctx context.Context, v core.Actor, u *core.Upload, in *intake, blob core.Blob) (*core.File, error) {
+func (f *Files) create(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload, in *intake, blob core.Blob,
+) (*core.File, error) {
 	created := now()
 	sum := in.sum()
 	file := &core.File{
@@ -106,13 +107,13 @@ func (f *Files) create(ctx context.Context, v core.Actor, u *core.Upload, in *in
 	if file.ID == "" {
 		file.ID = core.NewID("file")
 	}
-	core.SetAuditTarget(ctx, file.ID)
+	audit.SetTarget(file.ID)
 	if len(file.Metadata) == 0 {
 		file.Metadata = json.RawMessage("{}")
 	}
 	// The bytes are stored, so finish even if the client disconnects.
 	ctx = context.WithoutCancel(ctx)
-	err := f.store.CreateFile(ctx, file, f.limits.UserTotal)
+	err := f.store.CreateFile(ctx, audit, file, f.limits.UserTotal)
 	if err == nil {
 		return file, nil
 	}

@@ -97,12 +97,12 @@ func (s *Shared) call(ctx context.Context, do func(context.Context) error) bool 
 	err := do(ctx)
 	if err == nil {
 		if s.retryAt.Swap(0) != 0 {
-			s.logger.InfoContext(ctx, "sharing rate limits with the other servers again")
+			s.logger.InfoContext(ctx, "counting requests in the database again")
 		}
 		return true
 	}
 	if s.retryAt.Swap(int64(s.clock()+retryInterval)) == 0 {
-		s.logger.WarnContext(ctx, "sharing rate limits with the other servers failed: this server counts on its own until the database answers", "error", err)
+		s.logger.WarnContext(ctx, "counting requests in the database failed; this server counts alone until the database answers", "error", err)
 	}
 	return false
 }
@@ -118,7 +118,7 @@ func (s *Shared) sweep(ctx context.Context) {
 		for n := sweepRows; n == sweepRows && ctx.Err() == nil; {
 			var err error
 			if n, err = s.store.DeleteRates(ctx, sweepRows); err != nil && ctx.Err() == nil {
-				s.logger.WarnContext(ctx, "deleting old rate counts failed: retrying later", "error", err)
+				s.logger.WarnContext(ctx, "deleting old rate counts failed; retrying later", "error", err)
 			}
 		}
 	}

@@ -97,8 +97,8 @@ func TestDialedConnectionsAreLimitedAndEndWithTheServer(t *testing.T) {
 		env.wantStatus(s.ID, core.MCPRunning)
 
 		for _, end := range []func() error{
-			func() error { return env.Restart(t.Context(), admin, s.ID) },
-			func() error { return env.Stop(t.Context(), admin, s.ID) },
+			func() error { return env.Restart(t.Context(), nil, admin, s.ID) },
+			func() error { return env.Stop(t.Context(), nil, admin, s.ID) },
 		} {
 			if err := end(); err != nil {
 				t.Fatal(err)
@@ -150,7 +150,7 @@ func TestUnreadMessagesDoNotBlockStderr(t *testing.T) {
 			t.Error("100 MB are buffered without a reader")
 		default:
 		}
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopped)
@@ -176,7 +176,7 @@ func TestFind(t *testing.T) {
 		if wantCode(t, err, core.CodeUnavailable); !strings.Contains(err.Error(), "exit code 5") {
 			t.Errorf("got error %v", err)
 		}
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -45,7 +45,9 @@ func (f *fakeStore) MCPServerBySlug(_ context.Context, v core.Actor, slug string
 	return f.get(v, func(s *core.MCPServer) bool { return s.Slug == slug }, slug)
 }
 
-func (f *fakeStore) CreateMCPServer(_ context.Context, v core.Actor, s *core.MCPServer, process bool) error {
+func (f *fakeStore) CreateMCPServer(
+	_ context.Context, _ *core.AuditRecord, v core.Actor, s *core.MCPServer, process bool,
+) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if process && !v.Admin() {
@@ -78,7 +80,9 @@ func (f *fakeStore) change(v core.Actor, id string, version int64, do func(*core
 	return nil
 }
 
-func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Actor, s *core.MCPServer, _ bool) error {
+func (f *fakeStore) UpdateMCPServer(
+	_ context.Context, _ *core.AuditRecord, v core.Actor, s *core.MCPServer, _ bool,
+) error {
 	return f.change(v, s.ID, s.Version, func(row *core.MCPServer) {
 		desired := row.DesiredState
 		*row = *s
@@ -87,11 +91,15 @@ func (f *fakeStore) UpdateMCPServer(_ context.Context, v core.Actor, s *core.MCP
 	})
 }
 
-func (f *fakeStore) DeleteMCPServer(_ context.Context, v core.Actor, id string, version int64) error {
+func (f *fakeStore) DeleteMCPServer(
+	_ context.Context, _ *core.AuditRecord, v core.Actor, id string, version int64,
+) error {
 	return f.change(v, id, version, func(*core.MCPServer) { delete(f.rows, id) })
 }
 
-func (f *fakeStore) SetDesiredState(_ context.Context, v core.Actor, id string, state core.MCPDesiredState) error {
+func (f *fakeStore) SetDesiredState(
+	_ context.Context, _ *core.AuditRecord, v core.Actor, id string, state core.MCPDesiredState,
+) error {
 	return f.change(v, id, 0, func(row *core.MCPServer) { row.DesiredState = state })
 }
 
@@ -355,7 +363,7 @@ func (env *testEnv) create(config string) *core.MCPServer {
 		ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Shared: true, DesiredState: core.MCPDesiredRunning,
 		Version: 1, CreatedBy: "root",
 	}
-	if err := env.Create(env.t.Context(), admin, s); err != nil {
+	if err := env.Create(env.t.Context(), nil, admin, s); err != nil {
 		env.t.Fatal(err)
 	}
 	return s

@@ -71,7 +71,7 @@ func TestTools_listErrors(t *testing.T) {
 		if log := strings.Join(env.lines(s.ID), "\n"); !strings.Contains(log, "more than 3 tools") {
 			t.Errorf("log:\n%s", log)
 		}
-		if err := env.Restart(t.Context(), admin, s.ID); err != nil {
+		if err := env.Restart(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPRunning)
@@ -199,15 +199,15 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 					var err error
 					switch rand.IntN(6) {
 					case 0:
-						err = env.Start(t.Context(), admin, s.ID)
+						err = env.Start(t.Context(), nil, admin, s.ID)
 					case 1:
-						err = env.Stop(t.Context(), admin, s.ID)
+						err = env.Stop(t.Context(), nil, admin, s.ID)
 					case 2:
-						err = env.Restart(t.Context(), admin, s.ID)
+						err = env.Restart(t.Context(), nil, admin, s.ID)
 					case 3:
 						stored, _ := env.store.MCPServer(t.Context(), admin, s.ID)
 						stored.Config = json.RawMessage(fmt.Sprintf(`{"command":"peer","env":{"N":"%d-%d"}}`, worker, i))
-						if err = env.Update(t.Context(), admin, stored); core.CodeOf(err) == core.CodePreconditionFailed {
+						if err = env.Update(t.Context(), nil, admin, stored); core.CodeOf(err) == core.CodePreconditionFailed {
 							err = nil
 						}
 					case 4:
@@ -230,7 +230,7 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 			t.Errorf("got %d main connections at once", most)
 		}
 		mu.Unlock()
-		if err := env.Start(t.Context(), admin, s.ID); err != nil {
+		if err := env.Start(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
@@ -244,7 +244,7 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 		if decrypted, err := (fakeEncrypter{"k"}).Decrypt(s.ID, stored.Secrets); err == nil && !strings.Contains(string(decrypted), last.Env["N"]) {
 			t.Errorf("it runs with %v, but %s is stored", last.Env, decrypted)
 		}
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -263,7 +263,7 @@ func TestNothingStartsAfterClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopped)
-		if err := env.Restart(t.Context(), admin, s.ID); err != nil {
+		if err := env.Restart(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopped)

@@ -11,12 +11,12 @@ import (
 var systemActor = core.Actor{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
-func (s *Servers) Create(ctx context.Context, actor core.Actor, m *core.MCPServer) error {
-	return s.save(ctx, actor, m, secrets{}, s.Store.CreateMCPServer)
+func (s *Servers) Create(ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer) error {
+	return s.save(ctx, audit, actor, m, secrets{}, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
-func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServer) error {
+func (s *Servers) Update(ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer) error {
 	stored, err := s.Store.MCPServer(ctx, actor, m.ID)
 	if err != nil {
 		return err
@@ -33,19 +33,19 @@ func (s *Servers) Update(ctx context.Context, actor core.Actor, m *core.MCPServe
 		s.Logger.WarnContext(ctx, "decrypting MCP server secrets failed", "server_id", m.ID, "error", err)
 		old = secrets{}
 	}
-	return s.save(ctx, actor, m, old, s.Store.UpdateMCPServer)
+	return s.save(ctx, audit, actor, m, old, s.Store.UpdateMCPServer)
 }
 
 // save validates a server, stores it and applies it. If it fails, m is unchanged, so that
 // the caller can try again.
 func (s *Servers) save(
-	ctx context.Context, actor core.Actor, m *core.MCPServer, old secrets,
-	store func(context.Context, core.Actor, *core.MCPServer, bool) error,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, old secrets,
+	store func(context.Context, *core.AuditRecord, core.Actor, *core.MCPServer, bool) error,
 ) error {
 	config, encrypted := m.Config, m.Secrets
 	process, err := s.prepare(ctx, actor, m, old)
 	if err == nil {
-		err = store(ctx, actor, m, process)
+		err = store(ctx, audit, actor, m, process)
 	}
 	if err != nil {
 		m.Config, m.Secrets = config, encrypted
@@ -58,32 +58,34 @@ func (s *Servers) save(
 }
 
 // Delete implements core.MCPServers.
-func (s *Servers) Delete(ctx context.Context, actor core.Actor, id string, version int64) error {
-	if err := s.Store.DeleteMCPServer(ctx, actor, id, version); err != nil {
+func (s *Servers) Delete(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+) error {
+	if err := s.Store.DeleteMCPServer(ctx, audit, actor, id, version); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, false)
 }
 
 // Start implements core.MCPServers. It ends the backoff delay of a failed server.
-func (s *Servers) Start(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
+func (s *Servers) Start(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, s.State(id).Status == core.MCPError)
 }
 
 // Stop implements core.MCPServers.
-func (s *Servers) Stop(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredStopped); err != nil {
+func (s *Servers) Stop(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredStopped); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, false)
 }
 
 // Restart implements core.MCPServers.
-func (s *Servers) Restart(ctx context.Context, actor core.Actor, id string) error {
-	if err := s.Store.SetDesiredState(ctx, actor, id, core.MCPDesiredRunning); err != nil {
+func (s *Servers) Restart(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, true)

@@ -43,9 +43,9 @@ func TestCreateChecks(t *testing.T) {
 		} {
 			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, Config: json.RawMessage(test.config), DesiredState: core.MCPDesiredRunning}
 			t.Log(name)
-			wantInvalid(t, env.Create(t.Context(), test.viewer, s), test.field, test.issue)
+			wantInvalid(t, env.Create(t.Context(), nil, test.viewer, s), test.field, test.issue)
 		}
-		err := env.Create(t.Context(), member, &core.MCPServer{
+		err := env.Create(t.Context(), nil, member, &core.MCPServer{
 			ID: "server-9", Slug: "a", Transport: "http", Config: json.RawMessage(`{"headers":{"X":"hunter22"}}`), DesiredState: core.MCPDesiredRunning,
 		})
 		wantCode(t, err, core.CodeValidation)
@@ -55,7 +55,7 @@ func TestCreateChecks(t *testing.T) {
 		}
 		// A member does not learn whether a command exists on this machine.
 		env.transports.stdio.check = func(json.RawMessage) error { return &sdk.ConfigError{Path: []string{"command"}, Summary: "not there"} }
-		wantCode(t, env.Create(t.Context(), member, &core.MCPServer{
+		wantCode(t, env.Create(t.Context(), nil, member, &core.MCPServer{
 			ID: "server-9", Slug: "a", Transport: "stdio", Config: json.RawMessage(`{"command":"npx"}`),
 		}), core.CodeForbidden)
 		if len(env.store.rows) != 0 || len(env.transports.stdio.opened()) != 0 {
@@ -90,7 +90,7 @@ func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored.Name, stored.Config = "renamed", json.RawMessage(config)
-			return env.Update(t.Context(), admin, stored)
+			return env.Update(t.Context(), nil, admin, stored)
 		}
 		// An unchanged config does not restart the server.
 		if err := update(masked); err != nil {
@@ -109,8 +109,8 @@ func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		stale.Version--
-		wantCode(t, env.Update(t.Context(), admin, stale), core.CodePreconditionFailed)
-		wantCode(t, env.Update(t.Context(), member, stale), core.CodeForbidden)
+		wantCode(t, env.Update(t.Context(), nil, admin, stale), core.CodePreconditionFailed)
+		wantCode(t, env.Update(t.Context(), nil, member, stale), core.CodeForbidden)
 		started(2, map[string]string{"A": "alpha1", "C": "gamma3"})
 		for _, secret := range []string{"alpha1", "beta22", "gamma3"} {
 			if strings.Contains(env.logged.String(), secret) {
@@ -140,7 +140,7 @@ func TestSecretsOfAnotherKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Config = json.RawMessage(`{"env":{"A":"alpha2"}}`)
-		if err := env.Update(t.Context(), admin, s); err != nil {
+		if err := env.Update(t.Context(), nil, admin, s); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPRunning)
@@ -159,10 +159,10 @@ func TestDeleteStopsServerAndClosesLog(t *testing.T) {
 			}
 			followed <- n
 		}()
-		wantCode(t, env.Delete(t.Context(), admin, s.ID, 7), core.CodePreconditionFailed)
-		wantCode(t, env.Delete(t.Context(), other, s.ID, 0), core.CodeForbidden)
+		wantCode(t, env.Delete(t.Context(), nil, admin, s.ID, 7), core.CodePreconditionFailed)
+		wantCode(t, env.Delete(t.Context(), nil, other, s.ID, 0), core.CodeForbidden)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if err := env.Delete(t.Context(), admin, s.ID, 1); err != nil {
+		if err := env.Delete(t.Context(), nil, admin, s.ID, 1); err != nil {
 			t.Fatal(err)
 		}
 		if n := <-followed; n < 2 {
@@ -200,13 +200,13 @@ func TestStartStopRestart(t *testing.T) {
 		s := env.create(plainConfig)
 		env.wantStatus(s.ID, core.MCPRunning)
 		for _, do := range []func() error{
-			func() error { return env.Start(t.Context(), other, s.ID) },
-			func() error { return env.Stop(t.Context(), other, s.ID) },
-			func() error { return env.Restart(t.Context(), other, s.ID) },
+			func() error { return env.Start(t.Context(), nil, other, s.ID) },
+			func() error { return env.Stop(t.Context(), nil, other, s.ID) },
+			func() error { return env.Restart(t.Context(), nil, other, s.ID) },
 		} {
 			wantCode(t, do(), core.CodeForbidden)
 		}
-		wantCode(t, env.Start(t.Context(), admin, "server-none"), core.CodeNotFound)
+		wantCode(t, env.Start(t.Context(), nil, admin, "server-none"), core.CodeNotFound)
 		step := func(what string, do error, status core.MCPStatus, starts int) {
 			t.Helper()
 			if do != nil {
@@ -217,14 +217,14 @@ func TestStartStopRestart(t *testing.T) {
 				t.Errorf("%s: %d starts, want %d", what, n, starts)
 			}
 		}
-		step("start of a running one", env.Start(t.Context(), admin, s.ID), core.MCPRunning, 1)
-		step("restart", env.Restart(t.Context(), admin, s.ID), core.MCPRunning, 2)
-		step("stop", env.Stop(t.Context(), admin, s.ID), core.MCPStopped, 2)
-		step("stop again", env.Stop(t.Context(), admin, s.ID), core.MCPStopped, 2)
-		step("restart of a stopped one", env.Restart(t.Context(), admin, s.ID), core.MCPRunning, 3)
+		step("start of a running one", env.Start(t.Context(), nil, admin, s.ID), core.MCPRunning, 1)
+		step("restart", env.Restart(t.Context(), nil, admin, s.ID), core.MCPRunning, 2)
+		step("stop", env.Stop(t.Context(), nil, admin, s.ID), core.MCPStopped, 2)
+		step("stop again", env.Stop(t.Context(), nil, admin, s.ID), core.MCPStopped, 2)
+		step("restart of a stopped one", env.Restart(t.Context(), nil, admin, s.ID), core.MCPRunning, 3)
 		env.transports.stdio.latest().end(&mcptransport.Exit{Code: 1})
 		env.wantStatus(s.ID, core.MCPError)
-		step("start in the pause", env.Start(t.Context(), admin, s.ID), core.MCPRunning, 4)
+		step("start in the pause", env.Start(t.Context(), nil, admin, s.ID), core.MCPRunning, 4)
 		time.Sleep(time.Minute)
 		step("later", nil, core.MCPRunning, 4)
 		if !env.store.rows[s.ID].ShouldRun() {
@@ -239,12 +239,12 @@ func TestCreate_storeErrorKeepsTheServerUnchanged(t *testing.T) {
 		env.create(plainConfig)
 		const config = `{"command":"peer","env":{"A":"alpha1"}}`
 		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), DesiredState: core.MCPDesiredRunning}
-		wantCode(t, env.Create(t.Context(), admin, s), core.CodeConflict)
+		wantCode(t, env.Create(t.Context(), nil, admin, s), core.CodeConflict)
 		if string(s.Config) != config || s.Secrets != nil {
 			t.Errorf("config %s, secrets %q", s.Config, s.Secrets)
 		}
 		s.Slug = "fs-2"
-		if err := env.Create(t.Context(), admin, s); err != nil {
+		if err := env.Create(t.Context(), nil, admin, s); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPRunning)

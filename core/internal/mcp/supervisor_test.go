@@ -115,13 +115,13 @@ func TestRestartDelaysDouble(t *testing.T) {
 		}
 		// A restart takes effect during the delay and resets it.
 		n := len(starts)
-		if err := env.Restart(t.Context(), admin, s.ID); err != nil {
+		if err := env.Restart(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		if env.settled(s.ID); len(starts) != n+1 {
 			t.Errorf("got %d starts after a restart during the delay, want 1", len(starts)-n)
 		}
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopped)
@@ -162,12 +162,12 @@ func TestStoppingWaitsForTheConnection(t *testing.T) {
 	withEnv(t, dial, func(t *testing.T, env *testEnv) {
 		s := env.create(plainConfig)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopping)
 		// A start during that time takes effect when the old connection has ended.
-		if err := env.Start(t.Context(), admin, s.ID); err != nil {
+		if err := env.Start(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPStopping)
@@ -176,7 +176,7 @@ func TestStoppingWaitsForTheConnection(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Second)
@@ -344,7 +344,7 @@ func TestHungTransportIsAbandoned(t *testing.T) {
 	withEnv(t, dial, func(t *testing.T, env *testEnv) {
 		s := env.create(plainConfig)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if err := env.Stop(t.Context(), admin, s.ID); err != nil {
+		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(29 * time.Second)

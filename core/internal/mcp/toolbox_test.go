@@ -194,7 +194,7 @@ func TestToolListIsCachedUntilItChanges(t *testing.T) {
 				time.Sleep(time.Second)
 				tools("fs__echo fs__more", 2)
 				tools("fs__echo fs__more", 2)
-				if err := env.Restart(t.Context(), admin, s.ID); err != nil {
+				if err := env.Restart(t.Context(), nil, admin, s.ID); err != nil {
 					t.Fatal(err)
 				}
 				env.wantStatus(s.ID, core.MCPRunning)

@@ -80,8 +80,8 @@ func shuttingDown() error {
 // end records the end of a call.
 func (i *instance) end() { i.calls.end() }
 
-// agentRunner is an agent type. It survives reloads and adds details to the error of a
-// crash.
+// agentRunner is an agent type. It can be used after a reload: each call uses the current plugin. It adds
+// details to the error of a crash.
 type agentRunner struct {
 	host *Host
 	find lookup

@@ -12,7 +12,7 @@ import (
 
 // FileBackend returns the files plugin with the given label and its label. An empty label
 // selects the backend for new files. FileBackend waits and fails as Agent does. The
-// backend also implements files.Presigner and survives reloads. Its methods fail with
+// backend also implements files.Presigner and can be used after a reload. Its methods fail with
 // Unavailable while the plugin is not available.
 func (h *Host) FileBackend(ctx context.Context, label string) (string, files.Backend, error) {
 	b := &backend{host: h}
@@ -50,8 +50,8 @@ func (r *registry) backend(label string) (*supervisor, error) {
 		label, joined(labels(r.backends)))
 }
 
-// backend is a files plugin. It survives reloads and adds details to the error of a
-// crash.
+// backend is a files plugin. It can be used after a reload: each call uses the current plugin. It adds
+// details to the error of a crash.
 type backend struct {
 	host  *Host
 	label string

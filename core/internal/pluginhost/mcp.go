@@ -12,8 +12,8 @@ import (
 )
 
 // MCPTransport returns the mcp plugin with the given label. It waits and fails as Agent
-// does. The transport survives reloads: each connection uses the plugin that is current
-// when it is opened, and ends with that plugin's process.
+// does. The transport can be used after a reload: each connection uses the plugin that is
+// current when it is opened, and ends with that plugin's process.
 func (h *Host) MCPTransport(ctx context.Context, label string) (mcptransport.Transport, error) {
 	find := func(r *registry) (*supervisor, error) { return r.transport(label) }
 	if err := h.check(ctx, find); err != nil {

@@ -35,7 +35,7 @@ func wantMirrored(t *testing.T, c mcptransport.Conn) {
 		t.Fatal(err)
 	}
 	if f, err := c.Receive(t.Context()); err != nil || string(f.Message) != `{"id":1}` {
-		t.Errorf("%s %v", f.Message, err)
+		t.Errorf("Receive = %s, %v, want the message", f.Message, err)
 	}
 }
 
@@ -52,21 +52,21 @@ func TestMCPTransport(t *testing.T) {
 	var exit *mcptransport.Exit
 	for range 2 {
 		if _, err := c.Receive(t.Context()); !errors.As(err, &exit) || exit.Message != "closed" {
-			t.Errorf("%v", err)
+			t.Errorf("Receive after Close: got error %v, want closed", err)
 		}
 	}
 	var bad *sdk.ConfigError
 	if err := transport.CheckConfig(t.Context(), json.RawMessage(`{}`)); !errors.As(err, &bad) || bad.Path[0] != "command" {
-		t.Errorf("%v", err)
+		t.Errorf("CheckConfig: got error %v, want a problem with command", err)
 	}
 	_, err = transport.Connect(t.Context(), mcptransport.Open{Slug: "none"})
 	if e := sdk.AsError(err); e.Code != sdk.CodeUnavailable || e.Message != "nobody there" {
-		t.Errorf("%v", err)
+		t.Errorf("Connect: got error %v, want nobody there", err)
 	}
 	var none *core.Error
 	if _, err := h.MCPTransport(t.Context(), "b"); !errors.As(err, &none) || none.Code != core.CodeUnavailable ||
 		none.Message != `MCP transport plugin "b" is not in plugins.hcl. Available transports: a. Add its block and reload plugins, or change the server's transport.` {
-		t.Errorf("%v", err)
+		t.Errorf("MCPTransport of an unknown label: got error %v, want the available ones", err)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestMCPTransport_crash(t *testing.T) {
 	_, err = c.Receive(t.Context())
 	var exit *mcptransport.Exit
 	if !errors.As(err, &exit) || exit.Code != -1 || exit.Message != `plugin mcp/a crashed: signal: killed` {
-		t.Errorf("%v", err)
+		t.Errorf("Receive after a crash: got error %v, want the plugin and its exit", err)
 	}
 	// A value that was looked up before the crash uses the next process.
 	wantMirrored(t, h.connect(t, transport))
@@ -100,7 +100,7 @@ func TestMCPTransport_reload(t *testing.T) {
 	old := h.connect(t, transport)
 	h.write(t, mcpBlock(`args = ["-v"]`))
 	if r := h.reload(t); len(r.Replaced) != 1 {
-		t.Fatalf("%+v", r)
+		t.Fatalf("reload = %+v, want one replaced plugin", r)
 	}
 	wantMirrored(t, old)
 	wantMirrored(t, h.connect(t, transport))

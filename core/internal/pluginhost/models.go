@@ -212,7 +212,7 @@ func (l modelListing) contains(model string) bool {
 	return false
 }
 
-// modelList is the last listing of a provider. It survives a restart, because the next
+// modelList is the last listing of a provider. It is kept across restarts, because the next
 // process most likely lists the same models.
 type modelList struct {
 	mu   sync.Mutex

@@ -264,14 +264,14 @@ func startErrors(plugins []*supervisor, outcomes []error) error {
 		case errors.As(err, &bad):
 			issues = append(issues, issuesOf(err)...)
 		default:
-			down = append(down, fmt.Sprintf("plugin %s failed to start: %s", s.Name(), s.Mask(err.Error())))
+			down = append(down, fmt.Sprintf("Plugin %s failed to start: %s", s.Name(), s.Mask(err.Error())))
 		}
 	}
 	switch {
 	case len(issues) > 0:
 		return invalidConfig(append(issues, down...))
 	case len(down) > 0:
-		return core.Unavailable("The previous plugins remain in use: %s", strings.Join(down, "; "))
+		return core.Unavailable("%s. The previous plugins remain in use.", strings.Join(down, ". "))
 	}
 	return nil
 }

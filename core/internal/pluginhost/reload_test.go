@@ -138,21 +138,22 @@ func TestReload_failureKeepsPlugins(t *testing.T) {
 			[]string{
 				"FILE:15,3-9: refused; Take the line out",
 				`FILE:19,3-10: Command "gone" not found; searched in ` + binDir + " (build it there, or add its directory to plugin_dirs)",
-				`plugin llm/d failed to start: it exited before it was ready (exit status 3); last stderr: no luck today`,
+				`Plugin llm/d failed to start: it exited before it was ready (exit status 3); last stderr: no luck today`,
 			},
 		},
 		{
 			"a plugin that does not start",
 			[]string{block("a", "exit"), f, block("b", "")},
 			core.CodeUnavailable,
-			[]string{`The previous plugins remain in use: plugin llm/a failed to start: ` +
-				"it exited before it was ready (exit status 3); last stderr: no luck today"},
+			[]string{`Plugin llm/a failed to start: it exited before it was ready (exit status 3); last stderr: no luck today. ` +
+				"The previous plugins remain in use."},
 		},
 		{
 			"a plugin that hangs",
 			[]string{block("a", "freeze-at-start"), f},
 			core.CodeUnavailable,
-			[]string{`The previous plugins remain in use: plugin llm/a failed to start: killed because it was not ready within 1.5s`},
+			[]string{`Plugin llm/a failed to start: killed because it was not ready within 1.5s. ` +
+				"The previous plugins remain in use."},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -118,7 +118,7 @@ func (s *Sweeper) deleteAll(ctx context.Context, kind string, before time.Time, 
 		n, err := deleteBatch(ctx, before)
 		total += n
 		if err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "deleting old data failed: retrying at the next sweep", "kind", kind, "error", err)
+			s.Logger.WarnContext(ctx, "deleting old data failed; retrying at the next sweep", "kind", kind, "error", err)
 		}
 		if err != nil || n == 0 {
 			break

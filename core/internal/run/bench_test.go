@@ -24,7 +24,7 @@ func BenchmarkTurn(b *testing.B) {
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r, err := s.StartTurn(b.Context(), env.actor, core.Turn{
+			r, err := s.StartTurn(b.Context(), nil, env.actor, core.Turn{
 				Agent: env.agent, SessionID: "s" + strconv.FormatInt(n.Add(1), 10), Parts: []sdk.Part{{Text: "hi"}}, Stream: true,
 			})
 			if err == nil {

@@ -7,10 +7,10 @@
 //
 //	           StartTurn
 //	               │
-//	               ▼         plugin died: RetryRun, attempt+1
+//	               ▼         plugin crashed: RetryRun, attempt+1
 //	           ┌─running─┐◄──────────────────────────┐
 //	           │         ├───────────────────────────┤
-//	           │         │   server died: ClaimRuns, attempt+1
+//	           │         │   server crashed: ClaimRuns, attempt+1
 //	           └────┬────┘
 //	   ┌────────────┼───────────┬──────────────┐
 //	   ▼            ▼           ▼              ▼

@@ -66,8 +66,8 @@ type Options struct {
 
 // Times are the engine's intervals. Zero selects the default.
 type Times struct {
-	// Renew is the interval between renewals of the lease and searches for runs without a
-	// live owner. The default is 5 s.
+	// Renew is the interval between renewals of the lease and searches for runs whose owner
+	// has crashed. The default is 5 s.
 	Renew time.Duration
 	// Lease is how long a server owns its runs after a renewal. The default is 20 s.
 	Lease time.Duration
@@ -79,7 +79,7 @@ type Times struct {
 	Backoff time.Duration
 }
 
-// claimLimit is the most runs that one renewal of the lease takes over.
+// claimLimit is the maximum number of runs that one renewal of the lease takes over.
 const claimLimit = 100
 
 // Engine executes runs. It implements core.Runner.
@@ -190,8 +190,8 @@ func (e *Engine) renewLoop(ctx context.Context) {
 	}
 }
 
-// renew renews the lease of this server, takes over the runs of dead servers, and carries
-// out cancel requests from other servers.
+// renew renews the lease of this server, takes over the runs of crashed servers, and
+// executes cancel requests from other servers.
 func (e *Engine) renew(ctx context.Context) error {
 	now := time.Now().UTC()
 	if err := e.opts.Runs.RenewLease(ctx, e.opts.Owner, now.Add(e.opts.Times.Lease)); err != nil {
@@ -290,7 +290,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	})
 	ctx, stop := context.WithCancelCause(base)
 	files := hostcall.NewFiles(s.run, o.FileStore, o.Files)
-	// The config was checked when the agent was written. What cannot be decoded is not set.
+	// The config was validated when the agent was stored. Fields that cannot be decoded are zero.
 	config, _ := core.ParseAgentConfig(s.run.Config)
 	tools := hostcall.NewFileTools(o.Toolbox, files, config.Tools)
 	tools.Restore(s.calls)

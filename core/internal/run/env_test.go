@@ -131,7 +131,7 @@ func newEnv(t testing.TB) *testEnv {
 		ID: core.NewID("agent"), Name: "a", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"model":"m"}`),
 		Model: "m", Version: 1, CreatedBy: u.ID, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := errors.Join(db.CreateUser(t.Context(), u), db.CreateAgent(t.Context(), a)); err != nil {
+	if err := errors.Join(db.CreateUser(t.Context(), nil, u), db.CreateAgent(t.Context(), nil, a)); err != nil {
 		t.Fatal(err)
 	}
 	return &testEnv{
@@ -192,7 +192,7 @@ func (s *server) turn(session, text string) (*core.Run, error) {
 }
 
 func (s *server) turnWith(session string, parts ...sdk.Part) (*core.Run, error) {
-	return s.StartTurn(s.env.t.Context(), s.env.actor, core.Turn{
+	return s.StartTurn(s.env.t.Context(), nil, s.env.actor, core.Turn{
 		Agent: s.env.agent, SessionID: session, Parts: parts, Stream: true,
 	})
 }

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// historyLimit is the most earlier messages that a run receives.
+	// historyLimit is the maximum number of earlier messages that a run receives.
 	historyLimit = 100
 	// restartTimeout is how long a run that is started again waits for its agent type.
 	restartTimeout = 30 * time.Second
@@ -96,7 +96,7 @@ func (x *execution) restart() error {
 	return x.journal.Restart()
 }
 
-// execute runs the agent's loop, and starts it again when its plugin dies. The run may
+// execute runs the agent's loop, and starts it again when its plugin crashes. The run may
 // still be settled concurrently when execute returns: wait for settler.done.
 func (x *execution) execute() {
 	defer context.AfterFunc(x.settler.ctx, x.settler.onContextDone)()

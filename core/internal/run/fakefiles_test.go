@@ -71,7 +71,9 @@ type fakeFileContent struct {
 	*fakeFiles
 }
 
-func (p fakeFileContent) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
+func (p fakeFileContent) Upload(
+	ctx context.Context, _ *core.AuditRecord, v core.Actor, u *core.Upload,
+) (*core.File, error) {
 	data, err := io.ReadAll(u.Body)
 	if err != nil {
 		return nil, err

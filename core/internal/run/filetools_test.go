@@ -237,7 +237,7 @@ func TestFileTools_cancelledRunKeepsItsFiles(t *testing.T) {
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	s.watchUntil(r, "token DO")
-	if _, err := s.Cancel(t.Context(), env.actor, r.ID); err != nil {
+	if _, err := s.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, env.answerFiles(), "one.md")

@@ -13,7 +13,7 @@ type Metrics interface {
 	// RunStarted records a run whose execution starts on this server.
 	RunStarted(kind core.RunKind)
 	// RunEnded records that the execution of a run ended on this server. status is the
-	// status of the run, or "left" or "deferred" if the run goes on later.
+	// status of the run, or "left" or "deferred" if the run continues later.
 	RunEnded(kind core.RunKind, status string, took time.Duration)
 	// FirstToken records the time from the start of a run to its first text.
 	FirstToken(kind core.RunKind, after time.Duration)

@@ -224,7 +224,7 @@ func TestCancel_requestedBeforeACrash(t *testing.T) {
 	r := first.mustTurn("s1", "hi")
 	first.watchUntil(r, "token Hel")
 	first.crash()
-	if _, err := env.db.RequestCancel(t.Context(), env.actor, r.ID); err != nil {
+	if _, err := env.db.RequestCancel(t.Context(), nil, env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
 	second := env.start()
@@ -240,7 +240,7 @@ func TestCancel_fromAnotherServer(t *testing.T) {
 	mine, other := env.start(), env.start()
 	r := mine.mustTurn("s1", "hi")
 	mine.watchUntil(r, "token Hel")
-	if _, err := other.Cancel(t.Context(), env.actor, r.ID); err != nil {
+	if _, err := other.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, other.watch(r), "start\ntoken Hel\nend cancelled 0")

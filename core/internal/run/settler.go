@@ -201,8 +201,8 @@ func (s *settler) abandon(cause error) {
 	s.leave()
 }
 
-// canDefer reports whether the run belongs to a task that has another attempt left and
-// whose failure may pass.
+// canDefer reports whether the run belongs to a task that has another attempt left, and
+// whether that attempt may succeed.
 func (s *settler) canDefer(failure *sdk.Error) bool {
 	return s.task != nil && failure.Retryable &&
 		s.task.Attempts < s.task.MaxAttempts && s.run.Attempt < maxAttempts(s.task)
@@ -225,7 +225,7 @@ func (s *settler) deferTask(failure *sdk.Error) {
 	s.leave()
 }
 
-// leave ends the work on a run that goes on elsewhere.
+// leave stops executing a run that another server or a later attempt continues.
 func (s *settler) leave() {
 	s.output.stream.Drop()
 	close(s.done)

@@ -60,8 +60,10 @@ func taskResult(m *core.Message) json.RawMessage {
 }
 
 // CancelTask implements core.Runner.
-func (e *Engine) CancelTask(ctx context.Context, v core.Actor, taskID string) (*core.Task, error) {
-	t, err := e.opts.Tasks.CancelTask(ctx, v, taskID, time.Now().UTC())
+func (e *Engine) CancelTask(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, taskID string,
+) (*core.Task, error) {
+	t, err := e.opts.Tasks.CancelTask(ctx, audit, v, taskID, time.Now().UTC())
 	if err != nil || t.Status.Ended() {
 		return t, err
 	}

@@ -25,7 +25,7 @@ func (env *testEnv) task(text string, change ...func(*core.Task)) *core.Task {
 	for _, c := range change {
 		c(t)
 	}
-	if _, err := env.db.CreateTask(env.t.Context(), t); err != nil {
+	if _, err := env.db.CreateTask(env.t.Context(), nil, t); err != nil {
 		env.t.Fatal(err)
 	}
 	return t
@@ -108,7 +108,7 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	}
 }
 
-func TestATaskFailsWhenItsAttemptsAreUsedUp(t *testing.T) {
+func TestTask_failsAfterLastAttempt(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.slots = 4
@@ -150,11 +150,11 @@ func TestCancelTask_runningAndWaiting(t *testing.T) {
 	<-began
 	waiting := env.task("waiting")
 	for _, one := range []*core.Task{waiting, running} {
-		got, err := s.CancelTask(t.Context(), env.actor, one.ID)
+		got, err := s.CancelTask(t.Context(), nil, env.actor, one.ID)
 		if err != nil || got.Status != core.TaskCancelled || got.EndedAt.IsZero() {
 			t.Errorf("CancelTask(%s) = %+v, %v, want it cancelled", one.Title, got, err)
 		}
-		if _, err := s.CancelTask(t.Context(), env.actor, one.ID); core.CodeOf(err) != core.CodeConflict {
+		if _, err := s.CancelTask(t.Context(), nil, env.actor, one.ID); core.CodeOf(err) != core.CodeConflict {
 			t.Errorf("second CancelTask(%s) = %v, want %s", one.Title, err, core.CodeConflict)
 		}
 	}
@@ -173,7 +173,7 @@ func TestCancelTask_deferred(t *testing.T) {
 	s := env.start()
 	one := env.task("later")
 	env.awaitTask(one, "deferred", func(t *core.Task) bool { return t.Status == core.TaskPending && t.Attempts == 1 })
-	got, err := s.CancelTask(t.Context(), env.actor, one.ID)
+	got, err := s.CancelTask(t.Context(), nil, env.actor, one.ID)
 	if err != nil || got.Status != core.TaskCancelled {
 		t.Fatalf("CancelTask = %+v, %v, want it cancelled", got, err)
 	}
@@ -273,7 +273,7 @@ func TestTask_failsWhenTheAgentIsInactive(t *testing.T) {
 	env.plugins.set(loop(chat), say("done"))
 	one := env.task("too late")
 	env.agent.Status = core.AgentInactive
-	if err := env.db.UpdateAgent(t.Context(), env.actor, env.agent); err != nil {
+	if err := env.db.UpdateAgent(t.Context(), nil, env.actor, env.agent); err != nil {
 		t.Fatal(err)
 	}
 	env.start()

@@ -11,7 +11,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// maxTasksPerJob is the most tasks that one job of the queue executes.
+// maxTasksPerJob is the maximum number of tasks that one job of the queue executes.
 const maxTasksPerJob = 100
 
 // taskWorker executes tasks.
@@ -30,7 +30,7 @@ func newTaskWorker(e *Engine) *taskWorker {
 }
 
 // start executes tasks when the queue announces them. It also looks for tasks regularly
-// until ctx ends, because a job is lost for a long time if the server that fetched it dies.
+// until ctx ends, because a job is delayed for an hour if the server that fetched it crashes.
 func (w *taskWorker) start(ctx context.Context) error {
 	o := &w.engine.opts
 	if o.Queue == nil {
@@ -173,7 +173,7 @@ func (w *taskWorker) begin(t *core.Task) (*execution, error) {
 	r.Kind, r.TaskID, r.Owner = core.RunTask, t.ID, e.opts.Owner
 	stream := e.opts.Log.Open(r.ID)
 	err = stream.Publish(e.ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
-		return e.opts.Runs.StartRun(e.ctx, core.RunStart{Run: r, Input: input, Task: t, Events: rows})
+		return e.opts.Runs.StartRun(e.ctx, nil, core.RunStart{Run: r, Input: input, Task: t, Events: rows})
 	})
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 )
 
 // StartTurn implements core.Runner.
-func (e *Engine) StartTurn(ctx context.Context, v core.Actor, t core.Turn) (*core.Run, error) {
+func (e *Engine) StartTurn(ctx context.Context, audit *core.AuditRecord, v core.Actor, t core.Turn) (*core.Run, error) {
 	// Checked first, so that a turn of an unavailable agent type is refused and not stored.
 	if _, err := e.opts.Plugins.Agent(ctx, t.Agent.Type); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (e *Engine) StartTurn(ctx context.Context, v core.Actor, t core.Turn) (*cor
 	r.Owner = e.opts.Owner
 	stream := e.opts.Log.Open(r.ID)
 	err := stream.Publish(ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
-		return e.opts.Runs.StartRun(ctx, core.RunStart{Run: r, Input: input, Events: rows})
+		return e.opts.Runs.StartRun(ctx, audit, core.RunStart{Run: r, Input: input, Events: rows})
 	})
 	if err != nil {
 		return nil, err
@@ -120,8 +120,8 @@ func (e *Engine) Watch(ctx context.Context, v core.Actor, runID string, after in
 }
 
 // Cancel implements core.Runner.
-func (e *Engine) Cancel(ctx context.Context, v core.Actor, runID string) (*core.Run, error) {
-	r, err := e.opts.Runs.RequestCancel(ctx, v, runID)
+func (e *Engine) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, runID string) (*core.Run, error) {
+	r, err := e.opts.Runs.RequestCancel(ctx, audit, v, runID)
 	if err != nil {
 		return nil, err
 	}

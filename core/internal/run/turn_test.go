@@ -180,16 +180,16 @@ func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	s.watchUntil(r, "token Hel")
-	got, err := s.Cancel(t.Context(), env.actor, r.ID)
+	got, err := s.Cancel(t.Context(), nil, env.actor, r.ID)
 	if err != nil || got.Status != core.RunCancelled {
 		t.Fatalf("Cancel = %+v, %v, want it cancelled", got, err)
 	}
 	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
 	equal(t, env.history(), "user: hi\nassistant: Hel")
-	if _, err := s.Cancel(t.Context(), env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
+	if _, err := s.Cancel(t.Context(), nil, env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
 		t.Errorf("second Cancel = %v, want %s", err, core.CodeConflict)
 	}
-	if _, err := s.Cancel(t.Context(), core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
+	if _, err := s.Cancel(t.Context(), nil, core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
 		t.Errorf("Cancel by another user = %v, want %s", err, core.CodeNotFound)
 	}
 }

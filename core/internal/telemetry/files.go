@@ -34,8 +34,10 @@ type meteredFiles struct {
 }
 
 // Upload implements core.Files.
-func (f *meteredFiles) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
-	file, err := f.Files.Upload(ctx, v, u)
+func (f *meteredFiles) Upload(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload,
+) (*core.File, error) {
+	file, err := f.Files.Upload(ctx, audit, v, u)
 	if err == nil {
 		f.metrics.fileBytes.WithLabelValues("up").Add(float64(file.Size))
 	}

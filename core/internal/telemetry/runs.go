@@ -41,7 +41,7 @@ func (m *Metrics) TaskBegun(p core.TaskPriority, waited time.Duration) {
 	m.taskWait.WithLabelValues(priority(p)).Observe(max(waited, 0).Seconds())
 }
 
-// Completion implements run.Metrics. A model gets a label of its own after its first successful completion.
+// Completion implements run.Metrics. A model gets its own label after its first successful completion.
 func (m *Metrics) Completion(provider, model string, took, first time.Duration, usage sdk.Usage, failure sdk.ErrorCode) {
 	model = m.models.name(model, failure == "")
 	m.completions.WithLabelValues(chat, provider, model, knownCode(failure)).Observe(took.Seconds())

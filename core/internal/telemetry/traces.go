@@ -108,5 +108,5 @@ func (c *exportErrors) Handle(err error) {
 		return
 	}
 	c.last = time.Now()
-	c.log.Warn("exporting spans failed: they are lost", "error", err)
+	c.log.Warn("exporting spans failed; they are lost", "error", err)
 }

@@ -21,7 +21,7 @@ func FuzzStatus(f *testing.F) {
 			RetryAfter: time.Duration(max(0, wait)%1e9) * time.Millisecond, ProviderStatus: status % 1000,
 		}
 		got := FromStatus(ToStatus(sent))
-		e, ok := got.(*sdk.Error) //nolint:errorlint // it is told to be one
+		e, ok := got.(*sdk.Error) //nolint:errorlint // FromStatus does not wrap its result
 		if !ok || !utf8.ValidString(e.Message) || len(e.Message) > 2*maxErrorMessage {
 			t.Fatalf("round trip of %v = %v", sent, got)
 		}

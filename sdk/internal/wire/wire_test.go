@@ -18,7 +18,7 @@ func TestParts_roundTrip(t *testing.T) {
 		{File: &sdk.File{ID: "file-1", Name: "b.txt", MediaType: "text/plain; charset=utf-8", Size: 3 << 30}},
 	}
 	if got := ToParts(FromParts(parts)); !reflect.DeepEqual(got, parts) {
-		t.Errorf("%+v", got)
+		t.Errorf("ToParts(FromParts(%+v)) = %+v", parts, got)
 	}
 }
 
@@ -27,9 +27,9 @@ func TestToStatus_noSpace(t *testing.T) {
 	full := &sdk.Error{Code: sdk.CodeNoSpace, Message: "the disk is full"}
 	st := ToStatus(full)
 	if status.Code(st) != codes.ResourceExhausted {
-		t.Errorf("status = %v", st)
+		t.Errorf("ToStatus = %v, want code %s", st, codes.ResourceExhausted)
 	}
 	if got := AsError(FromStatus(st)); *got != *full {
-		t.Errorf("%+v", got)
+		t.Errorf("AsError(FromStatus(%v)) = %+v, want %+v", st, got, full)
 	}
 }

@@ -76,7 +76,7 @@ func TestDo_certificates(t *testing.T) {
 	t.Cleanup(http1.Close)
 	c := open(t, web(t, settings("127.0.0.1")), strings.Replace(http1.URL, "http:", "https:", 1)+"/?key=secret")
 	if got := get(t, c); !strings.Contains(got, "cannot be reached") || strings.Contains(got, "secret") {
-		t.Errorf("TLS with a plain server: %s", got)
+		t.Errorf("TLS to a plain server: got %q, want an error without the secret", got)
 	}
 }
 
@@ -101,12 +101,12 @@ func TestDo_proxy(t *testing.T) {
 	})
 	tests := []struct{ host, want string }{
 		{"10.1.2.3", "by proxy to 10.1.2.3"},
-		{"unknown.example", "by proxy to unknown.example"}, // which the proxy may know
+		{"unknown.example", "by proxy to unknown.example"}, // the proxy may be able to resolve it
 		{"inside.example", "inside.example resolves to a private address"},
 	}
 	for _, tt := range tests {
 		if got := get(t, open(t, w, "http://"+tt.host+"/mcp")); !strings.Contains(got, tt.want) {
-			t.Errorf("%s: %s", tt.host, got)
+			t.Errorf("GET from %s = %q, want %q", tt.host, got, tt.want)
 		}
 	}
 	direct := web(t, settings())
@@ -137,7 +137,7 @@ func TestDo_addressOfNameChanges(t *testing.T) {
 		})
 		got := get(t, open(t, w, "http://rebind.example:"+port+"/"))
 		if !strings.Contains(got, "rebind.example resolves to "+class) || asked.Load() != 2 {
-			t.Errorf("%s: %s, after %d lookups", inside, got, asked.Load())
+			t.Errorf("host that resolves to %s: got %q after %d lookups, want a refusal at the second", inside, got, asked.Load())
 		}
 	}
 }
@@ -147,6 +147,6 @@ func TestDo_unknownHost(t *testing.T) {
 	w := web(t, settings())
 	w.guard.Resolver = netguardtest.Resolver(func(string) []netip.Addr { return nil })
 	if got := get(t, open(t, w, "https://nobody.example/?key=secret")); !strings.Contains(got, "nobody.example cannot be found") || strings.Contains(got, "secret") {
-		t.Error(got)
+		t.Errorf("GET from an unknown host = %q, want an error without the secret", got)
 	}
 }

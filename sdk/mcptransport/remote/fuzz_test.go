@@ -39,11 +39,11 @@ func FuzzEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		whole := read(t, bytes.NewReader(stream))
 		if pieces := read(t, iotest.OneByteReader(bytes.NewReader(stream))); !reflect.DeepEqual(whole, pieces) {
-			t.Errorf("%q is %+v, and byte by byte %+v", stream, whole, pieces)
+			t.Errorf("events of %q = %+v, read byte by byte = %+v", stream, whole, pieces)
 		}
 		for _, e := range whole {
 			if len(e.Data) > limit+len("data: ") || e.TooLong && e.Data != nil || bytes.ContainsAny(e.Data, "\r") {
-				t.Errorf("%q has the event %+v", stream, e)
+				t.Errorf("events of %q contain the invalid %+v", stream, e)
 			}
 		}
 	})
@@ -64,14 +64,14 @@ func FuzzHead(f *testing.F) {
 		head := remote.HeadOf(message)
 		var method string
 		if json.Unmarshal(members["method"], &method) == nil && method != "" && head.Method != method {
-			t.Errorf("%q has the method %q", message, head.Method)
+			t.Errorf("HeadOf(%q).Method = %q, want %q", message, head.Method, method)
 		}
 		if id := members["id"]; len(id) > 0 && id[0] != '{' && id[0] != '[' && !bytes.Equal(head.ID, id) {
-			t.Errorf("%q has the id %q", message, head.ID)
+			t.Errorf("HeadOf(%q).ID = %q, want %q", message, head.ID, id)
 		}
 		var after map[string]json.RawMessage
 		if err := json.Unmarshal(remote.WithID(message, json.RawMessage(`"new"`)), &after); err != nil || string(after["id"]) != `"new"` {
-			t.Errorf("%q with another id is %v (%v)", message, after, err)
+			t.Errorf("WithID(%q) = %v, %v, want the new id", message, after, err)
 		}
 	})
 }
@@ -88,7 +88,7 @@ func FuzzMessages(f *testing.F) {
 		}
 		for _, m := range messages {
 			if !json.Valid(m) || m[0] != '{' || bytes.ContainsAny(m, "\r\n") {
-				t.Errorf("%q has the message %q", body, m)
+				t.Errorf("messages of %q contain %q, want JSON objects on one line", body, m)
 			}
 		}
 	})

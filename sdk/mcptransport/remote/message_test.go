@@ -29,13 +29,13 @@ func TestHeadOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if h := HeadOf([]byte(tt.message)); string(h.ID) != tt.id || h.Method != tt.method {
-			t.Errorf("%s: %s, %s", tt.message, h.ID, h.Method)
+			t.Errorf("HeadOf(%s) = %s, %s, want %s, %s", tt.message, h.ID, h.Method, tt.id, tt.method)
 		}
 	}
 }
 
-// The head of a message does not depend on how the message is split into writes, and it is
-// what a JSON decoder finds.
+// The head of a message does not depend on how the message is split into writes, and it agrees
+// with encoding/json.
 func TestScanner_anySplitOfAnyMessage(t *testing.T) {
 	t.Parallel()
 	values := []string{
@@ -75,7 +75,7 @@ func TestWithID(t *testing.T) {
 	t.Parallel()
 	got := WithID([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"<&>","data":1.0}}`), json.RawMessage(`"a<"`))
 	if want := `{"error":{"code":-1,"message":"<&>","data":1.0},"id":"a<","jsonrpc":"2.0"}`; string(got) != want {
-		t.Errorf("%s", got)
+		t.Errorf("WithID = %s, want %s", got, want)
 	}
 }
 
@@ -143,10 +143,10 @@ func TestEvents_notDelayed(t *testing.T) {
 		select {
 		case e := <-got:
 			if string(e.Data) != "a" {
-				t.Errorf("%q: %+v", text, e)
+				t.Errorf("first event of %q = %+v, want data a", text, e)
 			}
 		case <-time.After(10 * time.Second):
-			t.Errorf("the event of %q is delayed", text)
+			t.Errorf("the event of %q did not arrive", text)
 		}
 		_ = w.Close()
 	}

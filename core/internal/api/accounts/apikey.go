@@ -74,7 +74,7 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 		if in.Body.ExpiresAt != nil {
 			k.ExpiresAt = *in.Body.ExpiresAt
 		}
-		key, err := manager.CreateAPIKey(ctx, k)
+		key, err := manager.CreateAPIKey(ctx, api.Audit(ctx), k)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +99,7 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 		ID: "delete-api-key", Method: http.MethodDelete, Path: "/v1/api-keys/{key_id}", Tag: "API keys", Summary: "Delete an API key", Access: api.SignedIn,
 		Description: "The key stops working on every server within one second. Its WebSockets and streams end within five.", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *apiKeyInput) (*struct{}, error) {
-		return nil, manager.DeleteAPIKey(ctx, api.Actor(ctx), in.ID)
+		return nil, manager.DeleteAPIKey(ctx, api.Audit(ctx), api.Actor(ctx), in.ID)
 	})
 }
 

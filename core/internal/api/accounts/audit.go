@@ -49,7 +49,7 @@ var exampleAudit = auditEntry{
 
 func registerAudit(a *api.API, audit Audit) {
 	api.Register(a, api.Operation{
-		ID: "list-audit", Method: http.MethodGet, Path: "/v1/audit", Tag: "Audit", Summary: "Read the audit", Access: api.Admin,
+		ID: "list-audit", Method: http.MethodGet, Path: "/v1/audit", Tag: "Audit", Summary: "List the audit log", Access: api.Admin,
 		Description: "Every change made through the API, recorded in the same transaction, and every refused request; newest first. " +
 			"Records are never changed. They are deleted after the time that the setting --keep-audit specifies.",
 		Response: auditList{Entries: []auditEntry{exampleAudit}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},

@@ -48,7 +48,7 @@ type (
 
 var (
 	exampleCredentials = credentials{Username: "your-username", Password: "your-password"}
-	exampleTokens      = tokens{ //nolint:gosec // an example of tokens, not one
+	exampleTokens      = tokens{ //nolint:gosec // an example, not a credential
 		AccessToken: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9...", TokenType: "bearer", ExpiresIn: 3600,
 		RefreshToken: "rt_login-123.AAAAAAAAAAE...",
 		User:         account{ID: "user-123", Username: "your-username", Email: "user@example.com", Role: core.RoleMember},
@@ -63,8 +63,9 @@ func registerAuth(a *api.API, logins Logins) {
 		Request: exampleCredentials, Response: exampleTokens,
 		Errors: []core.Code{core.CodeUnauthorized, core.CodeRateLimited},
 	}, func(ctx context.Context, in *loginInput) (*tokensOutput, error) {
-		core.SetAuditActor(ctx, &core.User{Username: api.Sanitize(in.Body.Username)})
-		return newTokens(logins.Login(ctx, in.Body.Username, in.Body.Password, api.RequestFrom(ctx).Address))
+		audit := api.Audit(ctx)
+		audit.SetActor(&core.User{Username: api.Sanitize(in.Body.Username)})
+		return newTokens(logins.Login(ctx, audit, in.Body.Username, in.Body.Password, api.RequestFrom(ctx).Address))
 	})
 	api.Register(a, api.Operation{
 		ID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh", Tag: "Authentication", Summary: "Get a new access token",
@@ -84,8 +85,9 @@ func registerAuth(a *api.API, logins Logins) {
 		if p.Key != nil {
 			return nil, core.Conflict("An API key has no session to end. To revoke the key, call DELETE /v1/api-keys/%s.", p.Key.ID)
 		}
-		core.SetAuditTarget(ctx, p.LoginID)
-		return nil, logins.Logout(ctx, p.LoginID)
+		audit := api.Audit(ctx)
+		audit.SetTarget(p.LoginID)
+		return nil, logins.Logout(ctx, audit, p.LoginID)
 	})
 	api.Register(a, api.Operation{
 		ID: "change-password", Method: http.MethodPost, Path: "/v1/auth/password", Tag: "Authentication", Summary: "Change your password",
@@ -93,8 +95,9 @@ func registerAuth(a *api.API, logins Logins) {
 		Request: passwordChange{Current: "your-password", New: "correct horse battery"}, Errors: []core.Code{core.CodeRateLimited},
 	}, func(ctx context.Context, in *passwordInput) (*struct{}, error) {
 		p := api.RequestFrom(ctx).Principal
-		core.SetAuditTarget(ctx, p.User.ID)
-		return nil, logins.ChangePassword(ctx, p, in.Body.Current, in.Body.New)
+		audit := api.Audit(ctx)
+		audit.SetTarget(p.User.ID)
+		return nil, logins.ChangePassword(ctx, audit, p, in.Body.Current, in.Body.New)
 	})
 	api.Register(a, api.Operation{
 		ID: "me", Method: http.MethodGet, Path: "/v1/auth/me", Tag: "Authentication", Summary: "Get the current user",
@@ -108,7 +111,7 @@ func registerAuth(a *api.API, logins Logins) {
 // tokens.
 func refresh(ctx context.Context, logins Logins, body *refreshRequest) (*tokensOutput, error) {
 	if body != nil && body.RefreshToken != "" {
-		return newTokens(logins.Refresh(ctx, body.RefreshToken))
+		return newTokens(logins.Refresh(ctx, api.Audit(ctx), body.RefreshToken))
 	}
 	req := api.RequestFrom(ctx)
 	switch {
@@ -128,7 +131,7 @@ func refresh(ctx context.Context, logins Logins, body *refreshRequest) (*tokensO
 			Code: core.CodeUnauthorized, Message: "An API key cannot be refreshed. It is valid until it expires or is deleted.",
 		}
 	}
-	core.SetAuditTarget(ctx, req.Principal.LoginID)
+	api.Audit(ctx).SetTarget(req.Principal.LoginID)
 	return newTokens(logins.Renew(ctx, req.Principal.LoginID))
 }
 

@@ -62,7 +62,7 @@ type store struct {
 	keys   map[string]*core.APIKey
 }
 
-func (w *store) CreateUser(_ context.Context, u *core.User) error {
+func (w *store) CreateUser(_ context.Context, audit *core.AuditRecord, u *core.User) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, have := range w.users {
@@ -72,6 +72,7 @@ func (w *store) CreateUser(_ context.Context, u *core.User) error {
 	}
 	c := *u
 	w.users[u.ID] = &c
+	audit.Claim()
 	return nil
 }
 
@@ -108,7 +109,9 @@ func (w *store) Users(_ context.Context, p core.Page) ([]*core.User, int, error)
 	return apitest.Page(all, p), len(all), nil
 }
 
-func (w *store) UpdateUser(_ context.Context, id string, up core.UserUpdate) (*core.User, error) {
+func (w *store) UpdateUser(
+	_ context.Context, audit *core.AuditRecord, id string, up core.UserUpdate,
+) (*core.User, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u := w.users[id]
@@ -129,15 +132,17 @@ func (w *store) UpdateUser(_ context.Context, id string, up core.UserUpdate) (*c
 			l.EndedAt = up.At
 		}
 	}
+	audit.Claim()
 	c := *u
 	return &c, nil
 }
 
-func (w *store) CreateAPIKey(_ context.Context, k *core.APIKey) error {
+func (w *store) CreateAPIKey(_ context.Context, audit *core.AuditRecord, k *core.APIKey) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := *k
 	w.keys[k.ID] = &c
+	audit.Claim()
 	return nil
 }
 
@@ -155,10 +160,11 @@ func (w *store) APIKeys(context.Context, core.Actor, string, core.Page) ([]*core
 	return nil, 0, nil
 }
 
-func (w *store) DeleteAPIKey(_ context.Context, _ core.Actor, id string) error {
+func (w *store) DeleteAPIKey(_ context.Context, audit *core.AuditRecord, _ core.Actor, id string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.keys, id)
+	audit.Claim()
 	return nil
 }
 
@@ -175,11 +181,12 @@ func (w *store) Audit(context.Context, core.AuditFilter) ([]*core.AuditEntry, in
 	return nil, 0, nil
 }
 
-func (w *store) CreateLogin(_ context.Context, l *core.Login) error {
+func (w *store) CreateLogin(_ context.Context, audit *core.AuditRecord, l *core.Login) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := *l
 	w.logins[l.ID] = &c
+	audit.Claim()
 	return nil
 }
 
@@ -193,7 +200,7 @@ func (w *store) Login(_ context.Context, id string) (*core.Login, error) {
 	return nil, core.NotFound("login", id)
 }
 
-func (w *store) RotateLogin(_ context.Context, l *core.Login) error {
+func (w *store) RotateLogin(_ context.Context, audit *core.AuditRecord, l *core.Login) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if have := w.logins[l.ID]; have.Generation != l.Generation-1 || !have.EndedAt.IsZero() {
@@ -201,15 +208,17 @@ func (w *store) RotateLogin(_ context.Context, l *core.Login) error {
 	}
 	c := *l
 	w.logins[l.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (w *store) EndLogin(_ context.Context, id string, at time.Time) error {
+func (w *store) EndLogin(_ context.Context, audit *core.AuditRecord, id string, at time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if l := w.logins[id]; l != nil && l.EndedAt.IsZero() {
 		l.EndedAt = at
 	}
+	audit.Claim()
 	return nil
 }
 

@@ -76,7 +76,7 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		Response:    exampleUser, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userCreate) (*userMade, error) {
 		u := &core.User{Username: in.Body.Username, Email: in.Body.Email, Role: in.Body.Role}
-		if err := manager.CreateUser(ctx, u, in.Body.Password); err != nil {
+		if err := manager.CreateUser(ctx, api.Audit(ctx), u, in.Body.Password); err != nil {
 			return nil, err
 		}
 		return &userMade{Location: "/v1/users/" + u.ID, Body: newUserBody(u)}, nil
@@ -110,7 +110,7 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 			"work until the user is enabled again. The last admin who can sign in cannot be disabled or lose the admin role.",
 		Request: userChange{Disabled: &disabled}, Response: exampleUser, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userPatch) (*userOutput, error) {
-		return newUserOutput(manager.UpdateUser(ctx, in.ID, core.UserUpdate{
+		return newUserOutput(manager.UpdateUser(ctx, api.Audit(ctx), in.ID, core.UserUpdate{
 			Email: in.Body.Email, Role: in.Body.Role, Disabled: in.Body.Disabled,
 		}))
 	})
@@ -119,7 +119,7 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		Summary: "Reset a user's password", Description: "Ends all sessions of the user. API keys stay valid.", Status: http.StatusNoContent,
 		Request: passwordReset{Password: "correct horse battery"},
 	}, func(ctx context.Context, in *userPassword) (*struct{}, error) {
-		return nil, manager.ResetPassword(ctx, in.ID, in.Body.Password)
+		return nil, manager.ResetPassword(ctx, api.Audit(ctx), in.ID, in.Body.Password)
 	})
 }
 

@@ -29,13 +29,13 @@ type Reader interface {
 
 // Writer stores agents.
 type Writer interface {
-	CreateAgent(ctx context.Context, a *core.Agent) error
+	CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.Agent) error
 	// UpdateAgent fails with NotFound, with Forbidden, or with PreconditionFailed if the stored
 	// version is not a.Version.
-	UpdateAgent(ctx context.Context, v core.Actor, a *core.Agent) error
+	UpdateAgent(ctx context.Context, audit *core.AuditRecord, v core.Actor, a *core.Agent) error
 	// DeleteAgent fails as UpdateAgent does, or with Conflict during a run of the agent. A version of
 	// 0 accepts every version.
-	DeleteAgent(ctx context.Context, v core.Actor, id string, version int64) error
+	DeleteAgent(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
 }
 
 // Plugins provides agent types and models.
@@ -121,12 +121,13 @@ func (h *handlers) create(ctx context.Context, in *agentCreate) (*agentMade, err
 	ag := &core.Agent{
 		ID: core.NewID("agent"), Version: 1, CreatedBy: api.Actor(ctx).UserID, CreatedAt: now, UpdatedAt: now,
 	}
-	core.SetAuditTarget(ctx, ag.ID)
+	audit := api.Audit(ctx)
+	audit.SetTarget(ag.ID)
 	in.Body.applyTo(ag)
 	if err := h.checkConfig(ctx, nil, ag); err != nil {
 		return nil, err
 	}
-	if err := h.Writer.CreateAgent(ctx, ag); err != nil {
+	if err := h.Writer.CreateAgent(ctx, audit, ag); err != nil {
 		return nil, err
 	}
 	out := h.output(ag)
@@ -200,7 +201,7 @@ func (h *handlers) update(ctx context.Context, in AgentMatch, apply func(*core.A
 			return nil, err
 		}
 		ag.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
-		err = h.Writer.UpdateAgent(ctx, v, ag)
+		err = h.Writer.UpdateAgent(ctx, api.Audit(ctx), v, ag)
 		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
 			continue
 		}
@@ -225,7 +226,7 @@ func (h *handlers) delete(ctx context.Context, in *AgentMatch) (*struct{}, error
 		}
 		version = ag.Version
 	}
-	return nil, h.Writer.DeleteAgent(ctx, v, in.ID, version)
+	return nil, h.Writer.DeleteAgent(ctx, api.Audit(ctx), v, in.ID, version)
 }
 
 func (h *handlers) output(ag *core.Agent) *agentOutput {

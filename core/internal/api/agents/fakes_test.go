@@ -83,10 +83,14 @@ func (s *store) AgentDependencies(ctx context.Context, v core.Actor) ([]core.Dep
 	return found, nil
 }
 
-func (s *store) CreateAgent(_ context.Context, a *core.Agent) error {
+func (s *store) CreateAgent(_ context.Context, audit *core.AuditRecord, a *core.Agent) error {
+	if s.err != nil {
+		return s.err
+	}
 	c := *a
 	s.agents[a.ID] = &c
-	return s.err
+	audit.Claim()
+	return nil
 }
 
 func (s *store) checkChange(ctx context.Context, v core.Actor, id string, version int64) error {
@@ -102,21 +106,25 @@ func (s *store) checkChange(ctx context.Context, v core.Actor, id string, versio
 	return nil
 }
 
-func (s *store) UpdateAgent(ctx context.Context, v core.Actor, a *core.Agent) error {
+func (s *store) UpdateAgent(ctx context.Context, audit *core.AuditRecord, v core.Actor, a *core.Agent) error {
 	if err := s.checkChange(ctx, v, a.ID, a.Version); err != nil {
 		return err
 	}
 	c := *a
 	c.Version++
 	s.agents[a.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (s *store) DeleteAgent(ctx context.Context, v core.Actor, id string, version int64) error {
+func (s *store) DeleteAgent(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64,
+) error {
 	if err := s.checkChange(ctx, v, id, version); err != nil {
 		return err
 	}
 	delete(s.agents, id)
+	audit.Claim()
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,9 +39,17 @@ type Server struct {
 }
 
 // New returns an API without operations. The functions may change its options.
+//
+// At its end, the test fails if an operation has succeeded and its audit record was not claimed. The
+// fakes claim the records that they receive, as a store does. A handler that passes no record to its
+// store would be audited after the change instead of together with it.
 func New(t *testing.T, change ...func(*api.Options)) *Server {
 	t.Helper()
-	s := &Server{Auth: &Auth{}, Tokens: map[string]string{}, Audit: &Audit{}}
+	s := &Server{
+		Auth: &Auth{}, Tokens: map[string]string{},
+		Audit: &Audit{NoChange: []string{"move-files", "refresh", "reload-plugins"}},
+	}
+	t.Cleanup(func() { s.Audit.check(t) })
 	o := api.Options{
 		Auth: s.Auth, Audit: s.Audit, Version: "1.0.0", Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
 	}
@@ -133,8 +142,11 @@ func Page[T any](all []T, p core.Page) []T {
 	return all[from:min(from+p.Limit, len(all))]
 }
 
-// Audit keeps audit records in memory.
+// Audit keeps in memory the audit entries that were not stored with a change.
 type Audit struct {
+	// NoChange are the IDs of the operations that can succeed without a change of the store.
+	NoChange []string
+
 	mu      sync.Mutex
 	Entries []*core.AuditEntry
 }
@@ -145,6 +157,18 @@ func (a *Audit) Record(_ context.Context, e *core.AuditEntry) error {
 	defer a.mu.Unlock()
 	a.Entries = append(a.Entries, e)
 	return nil
+}
+
+// check fails the test if it has the entry of a change.
+func (a *Audit) check(t *testing.T) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range a.Entries {
+		if e.Outcome == core.OutcomeDone && !slices.Contains(a.NoChange, e.Action) {
+			t.Errorf("the handler of %s passed no audit record to its store: pass api.Audit(ctx)", e.Action)
+		}
+	}
 }
 
 // lockedBuffer is a buffer for parallel requests.

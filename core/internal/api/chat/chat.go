@@ -29,7 +29,7 @@ type Messages interface {
 type Runner interface {
 	// StartTurn stores the user's message and starts a run. It fails with Conflict during another
 	// turn of the session.
-	StartTurn(ctx context.Context, v core.Actor, t core.Turn) (*core.Run, error)
+	StartTurn(ctx context.Context, audit *core.AuditRecord, v core.Actor, t core.Turn) (*core.Run, error)
 	// Wait returns the answer when the run has ended, or the error that it ended with.
 	Wait(ctx context.Context, r *core.Run) (*core.Message, error)
 	// Watch returns the events of a run after a number.
@@ -127,7 +127,7 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
-	run, err := h.Runner.StartTurn(ctx, v, core.Turn{
+	run, err := h.Runner.StartTurn(ctx, api.Audit(ctx), v, core.Turn{
 		Agent: ag, SessionID: in.Body.SessionID, Parts: parts, Stream: in.Body.Stream,
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ type runner struct {
 	waitErr error
 }
 
-func (r *runner) StartTurn(_ context.Context, v core.Actor, t core.Turn) (*core.Run, error) {
+func (r *runner) StartTurn(_ context.Context, audit *core.AuditRecord, v core.Actor, t core.Turn) (*core.Run, error) {
 	if t.SessionID == "busy" {
 		return nil, core.Conflict("Session %q is busy", t.SessionID)
 	}
@@ -72,6 +72,7 @@ func (r *runner) StartTurn(_ context.Context, v core.Actor, t core.Turn) (*core.
 		t.SessionID = "session-new"
 	}
 	r.turns = append(r.turns, t)
+	audit.Claim()
 	return &core.Run{
 		ID: core.NewID("run"), Kind: core.RunChat, Status: core.RunRunning, AgentID: t.Agent.ID, UserID: v.UserID,
 		SessionID: t.SessionID, CreatedAt: time.Now(), Attempt: 1,

@@ -17,7 +17,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/api"
 )
 
-// action is the action of WebSocket requests and messages in the audit, and the operationId.
+// action is the action of WebSocket requests and messages in the audit log, and the operationId.
 const action = "websocket"
 
 // Timeouts are the time limits of a WebSocket.

@@ -18,7 +18,7 @@ import (
 
 const downloadPath = "/v1/files/file-1/download"
 
-func TestDownloadByTheContract(t *testing.T) {
+func TestDownload(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	f := env.files.add("file-1", "user-ann", "report.html", []byte("<html>0123456789"))
@@ -32,14 +32,14 @@ func TestDownloadByTheContract(t *testing.T) {
 		}
 		for name, value := range want {
 			if got := a.Header().Get(name); got != value {
-				t.Errorf("%s: %s is %q", method, name, got)
+				t.Errorf("%s: got %s %q, want %q", method, name, got, value)
 			}
 		}
 		if !strings.HasPrefix(a.Header().Get("Content-Security-Policy"), "sandbox;") {
-			t.Errorf("the policy is %s", a.Header().Get("Content-Security-Policy"))
+			t.Errorf("got Content-Security-Policy %q, want sandbox", a.Header().Get("Content-Security-Policy"))
 		}
 		if got := a.Body.String(); got != "<html>0123456789" && method == "GET" || method == "HEAD" && got != "" {
-			t.Errorf("%s gives %q", method, got)
+			t.Errorf("%s: got body %q, want the file for GET only", method, got)
 		}
 	}
 	env.Do(t, "bob", "GET", downloadPath, "").Want(404)
@@ -47,11 +47,11 @@ func TestDownloadByTheContract(t *testing.T) {
 	env.Do(t, "eve", "GET", downloadPath, "").Want(404)
 	env.files.add("file-2", "user-ann", "empty", nil)
 	if a := env.Do(t, "ann", "GET", "/v1/files/file-2/download", "", "Range: bytes=0-9").Want(200); a.Body.Len() != 0 || a.Header().Get("Content-Length") != "0" {
-		t.Errorf("an empty file is %v %q", a.Header(), a.Body)
+		t.Errorf("an empty file: got headers %v and body %q, want no content", a.Header(), a.Body)
 	}
 }
 
-func TestRangesAndConditions(t *testing.T) {
+func TestDownload_rangesAndConditions(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	f := env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
@@ -94,26 +94,26 @@ func TestRangesAndConditions(t *testing.T) {
 			a := env.Do(t, "ann", "GET", downloadPath, "", c.headers...).Want(c.status)
 			h := a.Header()
 			if h.Get("Content-Range") != c.ranged {
-				t.Errorf("Content-Range is %q", h.Get("Content-Range"))
+				t.Errorf("got Content-Range %q, want %q", h.Get("Content-Range"), c.ranged)
 			}
 			if c.status < 400 {
 				if a.Body.String() != c.body || h.Get("ETag") != tag {
-					t.Errorf("got %q with %v", a.Body, h)
+					t.Errorf("got body %q and headers %v, want body %q and ETag %s", a.Body, h, c.body, tag)
 				}
 				return
 			}
 			if f := a.Failure(); string(f.Code) != c.body || f.RequestID == "" {
-				t.Errorf("got %+v", f)
+				t.Errorf("got %+v, want code %s and a request id", f, c.body)
 			}
 			if h.Get("Content-Type") != "application/json" || h.Get("ETag") != "" || h.Get("Content-Disposition") != "" ||
 				h.Get("Content-Length") != "" || h.Get("Cache-Control") != "no-store" || strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
-				t.Errorf("an error has %v", h)
+				t.Errorf("an error reply has the headers %v, want none of the file", h)
 			}
 		})
 	}
 }
 
-func TestSeveralRanges(t *testing.T) {
+func TestDownload_severalRanges(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
@@ -121,7 +121,7 @@ func TestSeveralRanges(t *testing.T) {
 		a := env.Do(t, "ann", "GET", downloadPath, "", "Range: bytes="+c).Want(206)
 		media, params, err := mime.ParseMediaType(a.Header().Get("Content-Type"))
 		if err != nil || media != "multipart/byteranges" {
-			t.Fatalf("it is %s (%v)", a.Header().Get("Content-Type"), err)
+			t.Fatalf("got Content-Type %q (%v), want multipart/byteranges", a.Header().Get("Content-Type"), err)
 		}
 		var got []string
 		for parts := multipart.NewReader(a.Body, params["boundary"]); ; {
@@ -137,12 +137,12 @@ func TestSeveralRanges(t *testing.T) {
 			"0-0,2-2,-1": "0 of bytes 0-0/10; 2 of bytes 2-2/10; 9 of bytes 9-9/10",
 		}[c]
 		if s := strings.Join(got, "; "); s != want {
-			t.Errorf("%s gives %s", c, s)
+			t.Errorf("bytes=%s: got %s, want %s", c, s, want)
 		}
 	}
 }
 
-func TestNamesOfDownloads(t *testing.T) {
+func TestAttachment(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"report.pdf": `attachment; filename=report.pdf`,
@@ -156,23 +156,23 @@ func TestNamesOfDownloads(t *testing.T) {
 	} {
 		got := attachment(name)
 		if got != want {
-			t.Errorf("%q is %s", name, got)
+			t.Errorf("attachment(%q) = %s, want %s", name, got, want)
 		}
 		_, params, err := mime.ParseMediaType(got)
 		if err != nil || params["filename"] != name {
-			t.Errorf("%q is read as %q (%v)", name, params["filename"], err)
+			t.Errorf("mime reads the name %q as %q (%v)", name, params["filename"], err)
 		}
 	}
 }
 
-func TestAWholeFileIsFetchedByItsLink(t *testing.T) {
+func TestDownload_redirectsToLink(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
 	env.files.link = "https://s3.example.com/key?signature=x"
 	a := env.Do(t, "ann", "GET", downloadPath, "").Want(307)
 	if a.Header().Get("Location") != env.files.link || a.Header().Get("Cache-Control") != "no-store" || env.files.opened != 0 {
-		t.Errorf("got %v", a.Header())
+		t.Errorf("got headers %v, want a redirect to %s without an open file", a.Header(), env.files.link)
 	}
 	env.Do(t, "ann", "GET", downloadPath, "", "Range: bytes=0-1").Want(206)
 	env.Do(t, "ann", "HEAD", downloadPath, "").Want(200)
@@ -180,11 +180,11 @@ func TestAWholeFileIsFetchedByItsLink(t *testing.T) {
 	env.files.link, env.files.linkErr = "", apitest.ErrPrivate
 	env.Do(t, "ann", "GET", downloadPath, "").Want(200)
 	if l := env.Log(); !strings.Contains(l, "cannot get a download link") {
-		t.Errorf("the log says %s", l)
+		t.Errorf("got log %s, want the failed download link", l)
 	}
 }
 
-func TestABackendThatFailsAtOnceIsAnError(t *testing.T) {
+func TestDownload_backendFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err    error
@@ -207,16 +207,16 @@ func TestABackendThatFailsAtOnceIsAnError(t *testing.T) {
 			a := env.Do(t, "ann", "GET", downloadPath, "", "Range: "+c.ranges).Want(c.status)
 			h := a.Header()
 			if a.Failure().Message == "" || strings.Contains(a.Body.String(), "10.0.0.7") {
-				t.Errorf("got %s", a.Body)
+				t.Errorf("got %s, want a message without private text", a.Body)
 			}
 			if h.Get("ETag") != "" || h.Get("Content-Length") != "" || h.Get("Content-Range") != "" || h.Get("Content-Disposition") != "" || h.Get("Content-Type") != "application/json" {
-				t.Errorf("an error has %v", h)
+				t.Errorf("an error reply has the headers %v, want none of the file", h)
 			}
 		})
 	}
 }
 
-func TestABackendThatFailsLaterCutsTheConnection(t *testing.T) {
+func TestDownload_backendFailsLater(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20
 	for name, c := range map[string]struct {
@@ -237,17 +237,17 @@ func TestABackendThatFailsLaterCutsTheConnection(t *testing.T) {
 			res := env.send(t, s, "GET", downloadPath, nil, "Range: "+c.ranges)
 			n, err := io.Copy(io.Discard, res.Body)
 			if res.StatusCode/100 != 2 || err == nil || n >= size-10 {
-				t.Errorf("%s, %d bytes, %v", res.Status, n, err)
+				t.Errorf("got %s, %d bytes and error %v, want an interrupted download", res.Status, n, err)
 			}
 			s.Close() // waits for the handler
 			if l := env.Log(); !strings.Contains(l, "aborted a download") || !strings.Contains(l, "file_id=file-1") || !strings.Contains(l, "msg=request") {
-				t.Errorf("the log says %s", l)
+				t.Errorf("got log %s, want the aborted download of file-1", l)
 			}
 		})
 	}
 }
 
-// stuckWriter is a client that reads no more after the header.
+// stuckWriter is a client that stops reading after the header.
 type stuckWriter struct {
 	http.ResponseWriter
 	set []time.Time
@@ -258,7 +258,7 @@ func (w *stuckWriter) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-func TestTheWriteDeadlineMovesOn(t *testing.T) {
+func TestDownload_extendsWriteDeadline(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, idle(time.Nanosecond))
 	env.files.add("file-1", "user-ann", "a.txt", make([]byte, 1<<20))
@@ -267,11 +267,11 @@ func TestTheWriteDeadlineMovesOn(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 	env.API.Handler().ServeHTTP(w, r)
 	if len(w.set) != 16 || !w.set[15].After(w.set[0]) {
-		t.Errorf("it is set %d times", len(w.set))
+		t.Errorf("the write deadline was set to %v, want 16 increasing times", w.set)
 	}
 }
 
-func TestAClientThatReadsNothingIsCut(t *testing.T) {
+func TestDownload_stalledClient(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, idle(50*time.Millisecond))
 	const size = 64 << 20
@@ -282,9 +282,9 @@ func TestAClientThatReadsNothingIsCut(t *testing.T) {
 		return &closing{&faulty{size: f.Size, until: f.Size}, closed}
 	}
 	res := env.send(t, env.server(t), "GET", downloadPath, nil)
-	<-closed // though nothing is read
+	<-closed // although the client does not read
 	if n, err := io.Copy(io.Discard, res.Body); err == nil || n == size {
-		t.Errorf("%d bytes (%v)", n, err)
+		t.Errorf("got %d bytes and error %v, want an interrupted download", n, err)
 	}
 }
 
@@ -298,7 +298,7 @@ func (c *closing) Close() error {
 	return nil
 }
 
-func TestAnUploadCanBeDownloaded(t *testing.T) {
+func TestDownload_ofUpload(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	want := bytes.Repeat([]byte("0123456789abcdef\r\n"), 50000)
@@ -311,6 +311,6 @@ func TestAnUploadCanBeDownloaded(t *testing.T) {
 	}
 	part, err := io.ReadAll(env.send(t, s, "GET", made.Header.Get("Location")+"/download", nil, fmt.Sprintf("Range: bytes=%d-", len(want)-5)).Body)
 	if err != nil || !bytes.Equal(part, want[len(want)-5:]) {
-		t.Errorf("the end is %q (%v)", part, err)
+		t.Errorf("got last bytes %q (%v), want %q", part, err, want[len(want)-5:])
 	}
 }

@@ -51,67 +51,70 @@ type backend struct {
 	mu    sync.Mutex
 	files map[string]*core.File
 	bytes map[string][]byte
-	// receive takes an upload's bytes; keep unless set.
+	// receive reads the bytes of an upload. The default is readAll.
 	receive func(ctx context.Context, u *core.Upload) ([]byte, error)
-	// content opens a file; its bytes unless set.
+	// content opens a file. The default returns its bytes.
 	content func(f *core.File) io.ReadSeekCloser
 	opened  int
 	link    string
 	linkErr error
 	move    func(ctx context.Context, from, to string, report func(core.MoveProgress)) error
-	// races is how many changes somebody else is faster at.
+	// races is the number of updates that another client makes first.
 	races int
 }
 
 func newBackend() *backend {
-	return &backend{files: map[string]*core.File{}, bytes: map[string][]byte{}, receive: keep}
+	return &backend{files: map[string]*core.File{}, bytes: map[string][]byte{}, receive: readAll}
 }
 
-// keep reads an upload as an engine does whose backend wraps what it is told.
-func keep(_ context.Context, u *core.Upload) ([]byte, error) {
+// readAll reads an upload. Like a file backend, it replaces the error of the body.
+func readAll(_ context.Context, u *core.Upload) ([]byte, error) {
 	b, err := io.ReadAll(u.Body)
 	if err != nil {
-		return nil, &core.Error{Code: core.CodeUnavailable, Message: "The backend was told to stop", Err: err}
+		return nil, &core.Error{Code: core.CodeUnavailable, Message: "The upload was interrupted", Err: err}
 	}
 	return b, nil
 }
 
-func (w *backend) add(id, owner, name string, b []byte) *core.File {
+func (m *backend) add(id, owner, name string, b []byte) *core.File {
 	sum := sha256.Sum256(b)
 	f := &core.File{
 		ID: id, Name: name, Size: int64(len(b)), ContentType: http.DetectContentType(b), SHA256: hex.EncodeToString(sum[:]),
 		Metadata: json.RawMessage(`{"n":12345678901234567890,"keep":"<b>"}`), Version: 1, CreatedBy: owner, CreatedAt: fileTime, UpdatedAt: fileTime,
 	}
-	w.files[id], w.bytes[id] = f, b
+	m.files[id], m.bytes[id] = f, b
 	return f
 }
 
-func (w *backend) Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error) {
-	b, err := w.receive(ctx, u)
+func (m *backend) Upload(
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload,
+) (*core.File, error) {
+	b, err := m.receive(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f := w.add(core.NewID("file"), v.UserID, u.Name, b)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.add(core.NewID("file"), v.UserID, u.Name, b)
 	f.Metadata = u.Metadata
+	audit.Claim()
 	c := *f
 	return &c, nil
 }
 
-func (w *backend) only() *core.File {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, f := range w.files {
+func (m *backend) only() *core.File {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.files {
 		return f
 	}
 	return &core.File{}
 }
 
-func (w *backend) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f := w.files[id]
+func (m *backend) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.files[id]
 	if f == nil || !v.Admin() && f.CreatedBy != v.UserID {
 		return nil, core.NotFound("file", id)
 	}
@@ -119,10 +122,10 @@ func (w *backend) File(_ context.Context, v core.Actor, id string) (*core.File, 
 	return &c, nil
 }
 
-func (w *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
+func (m *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error) {
 	var found []*core.File
-	for id := range w.files {
-		got, err := w.File(ctx, v, id)
+	for id := range m.files {
+		got, err := m.File(ctx, v, id)
 		if err == nil && strings.Contains(strings.ToLower(got.Name), strings.ToLower(f.Name)) &&
 			strings.HasPrefix(got.ContentType, strings.TrimSuffix(f.ContentType, "*")) {
 			found = append(found, got)
@@ -132,16 +135,16 @@ func (w *backend) Files(ctx context.Context, v core.Actor, f core.FileFilter) ([
 	return apitest.Page(found, f.Page), len(found), nil
 }
 
-func (w *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) error {
-	have, err := w.File(ctx, v, f.ID)
+func (m *backend) UpdateFile(ctx context.Context, audit *core.AuditRecord, v core.Actor, f *core.File) error {
+	have, err := m.File(ctx, v, f.ID)
 	if err != nil {
 		return err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.races > 0 {
-		w.races--
-		w.files[f.ID].Version++
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.races > 0 {
+		m.races--
+		m.files[f.ID].Version++
 		have.Version++
 	}
 	if have.Version != f.Version {
@@ -149,45 +152,49 @@ func (w *backend) UpdateFile(ctx context.Context, v core.Actor, f *core.File) er
 	}
 	c := *f
 	c.Version++
-	w.files[f.ID] = &c
+	m.files[f.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (w *backend) Delete(ctx context.Context, v core.Actor, id string, version int64) error {
-	have, err := w.File(ctx, v, id)
+func (m *backend) Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
+	have, err := m.File(ctx, v, id)
 	if err != nil {
 		return err
 	}
 	if version != 0 && version != have.Version {
 		return api.VersionConflict("file")
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.files, id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.files, id)
+	audit.Claim()
 	return nil
 }
 
-func (w *backend) Link(context.Context, *core.File) (string, error) { return w.link, w.linkErr }
+func (m *backend) Link(context.Context, *core.File) (string, error) { return m.link, m.linkErr }
 
-func (w *backend) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.opened++
-	if w.content != nil {
-		return w.content(f)
+func (m *backend) Open(_ context.Context, f *core.File) io.ReadSeekCloser {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.opened++
+	if m.content != nil {
+		return m.content(f)
 	}
-	return content{bytes.NewReader(w.bytes[f.ID])}
+	return content{bytes.NewReader(m.bytes[f.ID])}
 }
 
-func (w *backend) Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error {
-	return w.move(ctx, from, to, report)
+func (m *backend) Move(
+	ctx context.Context, _ *core.AuditRecord, from, to string, report func(core.MoveProgress),
+) error {
+	return m.move(ctx, from, to, report)
 }
 
 type content struct{ io.ReadSeeker }
 
 func (content) Close() error { return nil }
 
-// faulty gives zeros up to a place where it fails.
+// faulty is a reader of zeros that fails at the position until, if err is set.
 type faulty struct {
 	size, until, at int64
 	err             error

@@ -23,19 +23,19 @@ const (
 type Store interface {
 	// File fails with NotFound if the actor may not see the file.
 	File(ctx context.Context, v core.Actor, id string) (*core.File, error)
-	// Files returns a page of files, newest first, and the number of all that match.
+	// Files returns a page of matching files, newest first, and their total number.
 	Files(ctx context.Context, v core.Actor, f core.FileFilter) ([]*core.File, int, error)
 	// UpdateFile fails with NotFound, or with PreconditionFailed if the stored version is not f.Version.
-	UpdateFile(ctx context.Context, v core.Actor, f *core.File) error
+	UpdateFile(ctx context.Context, audit *core.AuditRecord, v core.Actor, f *core.File) error
 }
 
 // Uploader stores and deletes files.
 type Uploader interface {
 	// Upload stores a new file. It fails with PayloadTooLarge, RateLimited, InsufficientStorage or
 	// Unavailable, and then stores nothing.
-	Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error)
+	Upload(ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload) (*core.File, error)
 	// Delete fails with NotFound or PreconditionFailed. A version of 0 accepts every version.
-	Delete(ctx context.Context, v core.Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
 }
 
 // Downloader reads the content of files.
@@ -51,7 +51,7 @@ type Downloader interface {
 type Mover interface {
 	// Move moves all files of one backend to another and calls report for each. It fails with Invalid
 	// for an unknown backend, or with Conflict during another move.
-	Move(ctx context.Context, from, to string, report func(core.MoveProgress)) error
+	Move(ctx context.Context, audit *core.AuditRecord, from, to string, report func(core.MoveProgress)) error
 }
 
 // Options are the dependencies of the group.
@@ -141,7 +141,7 @@ func (h *handlers) change(ctx context.Context, in *filePatchInput) (*fileOutput,
 		}
 		f.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
 		before := f.Version
-		err = h.Store.UpdateFile(ctx, v, f)
+		err = h.Store.UpdateFile(ctx, api.Audit(ctx), v, f)
 		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
 			continue
 		}
@@ -166,5 +166,5 @@ func (h *handlers) delete(ctx context.Context, in *FileMatch) (*struct{}, error)
 		}
 		version = f.Version
 	}
-	return nil, h.Uploader.Delete(ctx, v, in.ID, version)
+	return nil, h.Uploader.Delete(ctx, api.Audit(ctx), v, in.ID, version)
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFilesAreListed(t *testing.T) {
+func TestListFiles(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.add("file-1", "user-ann", "Report.pdf", []byte("%PDF-1.7"))
@@ -22,23 +22,23 @@ func TestFilesAreListed(t *testing.T) {
 			ids = append(ids, f.(map[string]any)["id"].(string))
 		}
 		if got := strings.Join(ids, " "); got != want {
-			t.Errorf("%s gives %s", query, got)
+			t.Errorf("GET /v1/files?%s = %s, want %s", query, got, want)
 		}
 	}
 	if got := env.Do(t, "root", "GET", "/v1/files/", "").JSON(); got["total"] != 3.0 || got["limit"] != 20.0 || got["offset"] != 0.0 {
-		t.Errorf("an admin's list is %v", got)
+		t.Errorf("an admin's list = %v, want total 3, limit 20 and offset 0", got)
 	}
 	if s := strings.TrimSpace(env.Do(t, "eve", "GET", "/v1/files/", "").Want(200).Body.String()); s != `{"files":[],"total":0,"limit":20,"offset":0}` {
-		t.Errorf("an empty list is %s", s)
+		t.Errorf("got %s, want an empty list", s)
 	}
 	got := env.Do(t, "ann", "GET", "/v1/files/file-2", "").Want(200)
 	want := `{"id":"file-2","name":"notes.txt","size":5,"content_type":"text/plain; charset=utf-8","sha256":"`
 	if s := got.Body.String(); !strings.HasPrefix(s, want) || got.Header().Get("ETag") != `"v1"` {
-		t.Errorf("got %s with %v", s, got.Header())
+		t.Errorf("got %s with %v, want %s… and ETag v1", s, got.Header(), want)
 	}
 }
 
-func TestFilesAreChanged(t *testing.T) {
+func TestChangeFile(t *testing.T) {
 	t.Parallel()
 	same := `{"n":12345678901234567890,"keep":"<b>"}`
 	for name, c := range map[string]struct{ patch, name, metadata string }{
@@ -46,8 +46,8 @@ func TestFilesAreChanged(t *testing.T) {
 		"name with a folder": {`{"name":"docs/b.txt"}`, "b.txt", same},
 		"nothing":            {`{}`, "a.txt", same},
 		"metadata is merged": {`{"metadata":{"n":null,"new":{"x":1,"y":null}}}`, "a.txt", `{"keep":"<b>","new":{"x":1}}`},
-		"digits stay":        {`{"metadata":{"keep":"&"}}`, "a.txt", `{"keep":"&","n":12345678901234567890}`},
-		"metadata goes":      {`{"metadata":null}`, "a.txt", `{}`},
+		"digits are kept":    {`{"metadata":{"keep":"&"}}`, "a.txt", `{"keep":"&","n":12345678901234567890}`},
+		"metadata removed":   {`{"metadata":null}`, "a.txt", `{}`},
 		"both":               {`{"metadata":{"keep":null,"n":null},"name":"שלום.txt"}`, "שלום.txt", `{}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,17 +57,17 @@ func TestFilesAreChanged(t *testing.T) {
 			a := env.Do(t, "ann", "PATCH", "/v1/files/file-1", c.patch, "Content-Type: application/merge-patch+json", `If-Match: "v1"`).Want(200)
 			f := env.files.files["file-1"]
 			if f.Name != c.name || string(f.Metadata) != c.metadata || f.Version != 2 || !f.UpdatedAt.After(fileTime) {
-				t.Errorf("it is %+v with %s", f, f.Metadata)
+				t.Errorf("the file is %+v with metadata %s, want name %q, metadata %s and version 2", f, f.Metadata, c.name, c.metadata)
 			}
 			if got := a.JSON(); got["name"] != c.name || a.Header().Get("ETag") != `"v2"` || got["created_at"] == got["updated_at"] {
-				t.Errorf("the reply is %s with %v", a.Body, a.Header())
+				t.Errorf("got reply %s with %v, want name %q, ETag v2 and a new updated_at", a.Body, a.Header(), c.name)
 			}
 			env.Do(t, "ann", "PATCH", "/v1/files/file-1", c.patch, `If-Match: "v1"`).Want(412)
 		})
 	}
 }
 
-func TestBadChangesOfFiles(t *testing.T) {
+func TestChangeFile_invalid(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	full := strings.Repeat("<", 60<<10)
@@ -95,10 +95,10 @@ func TestBadChangesOfFiles(t *testing.T) {
 	} {
 		f := env.Do(t, "ann", "PATCH", "/v1/files/file-ann", patch).Want(want.status).Failure()
 		if f.Details.Field != want.field || !strings.Contains(f.Details.Issue, want.issue) {
-			t.Errorf("%.60s: got %+v", patch, f)
+			t.Errorf("PATCH with %.60s: got %+v, want field %q and issue %q", patch, f, want.field, want.issue)
 		}
 	}
-	// What is as long as it may be stays so when something else changes.
+	// Changing the name does not affect metadata of the maximum size.
 	env.Do(t, "ann", "PATCH", "/v1/files/file-ann", `{"name":"b"}`).Want(200)
 	env.Do(t, "ann", "PATCH", "/v1/files/file-ann", `{"metadata":{"b":1}}`).Want(200)
 	env.Do(t, "eve", "PATCH", "/v1/files/file-eve", `{"name":"b"}`).Want(403)
@@ -107,22 +107,22 @@ func TestBadChangesOfFiles(t *testing.T) {
 	env.Do(t, "ann", "GET", "/v1/files/?content_type=text/html;charset=utf-8", "").Want(400)
 }
 
-func TestAChangeOfAFileThatLosesARaceIsTriedAgain(t *testing.T) {
+func TestChangeFile_concurrentUpdate(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.add("file-1", "user-ann", "a.txt", []byte("a"))
 	env.files.races = 3
 	if a := env.Do(t, "ann", "PATCH", "/v1/files/file-1", `{"name":"b"}`).Want(200); a.Header().Get("ETag") != `"v5"` {
-		t.Errorf("the ETag is %s", a.Header().Get("ETag"))
+		t.Errorf("got ETag %s, want v5", a.Header().Get("ETag"))
 	}
 	env.files.races = 1
 	f := env.Do(t, "ann", "PATCH", "/v1/files/file-1", `{"name":"c"}`, `If-Match: "v5"`).Want(412).Failure()
 	if f.Message != "The file has changed since you read it. Read it again and repeat the change." {
-		t.Errorf("got %+v", f)
+		t.Errorf("PATCH with an old ETag: got %+v, want the message to read the file again", f)
 	}
 }
 
-func TestFilesAreDeleted(t *testing.T) {
+func TestDeleteFile(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.add("file-1", "user-ann", "a.txt", []byte("a"))
@@ -133,7 +133,7 @@ func TestFilesAreDeleted(t *testing.T) {
 	env.Do(t, "ann", "DELETE", "/v1/files/file-2", "").Want(404)
 }
 
-func TestForeignFilesLookLikeMissingOnes(t *testing.T) {
+func TestForeignFiles(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.add("file-1", "user-bob", "a.txt", []byte("a"))
@@ -152,7 +152,7 @@ func TestForeignFilesLookLikeMissingOnes(t *testing.T) {
 			return r.Replace(strings.ReplaceAll(env.Do(t, "ann", c.method, r.Replace(c.path), r.Replace(c.body), same).Want(c.status).Body.String(), id, "file-?"))
 		}
 		if foreign, missing := ask("file-1"), ask("file-2"); foreign != missing {
-			t.Errorf("%s %s: %s and %s", c.method, c.path, foreign, missing)
+			t.Errorf("%s %s: got %s for another user's file, want the reply for a missing one: %s", c.method, c.path, foreign, missing)
 		}
 	}
 }

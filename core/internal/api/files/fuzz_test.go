@@ -19,7 +19,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
-// An upload that is taken is one that Go's own reader takes, with the same bytes.
+// FuzzUpload checks that mime/multipart accepts each accepted upload and reads the same bytes.
 func FuzzUpload(f *testing.F) {
 	const head, end = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n", "\r\n--b--\r\n"
 	for _, s := range []string{
@@ -36,13 +36,13 @@ func FuzzUpload(f *testing.F) {
 			return
 		}
 		if err := core.CheckFileName("file", name); err != nil {
-			t.Errorf("%q is taken as a name", name)
+			t.Errorf("the upload accepted the name %q: %v", name, err)
 		}
 		r := multipart.NewReader(bytes.NewReader(append(slices.Clip(body), "\r\n"...)), "b")
 		for {
 			p, err := r.NextRawPart()
 			if err != nil {
-				t.Fatalf("Go's reader: %v", err)
+				t.Fatalf("mime/multipart rejects a body that the upload accepted: %v", err)
 			}
 			if p.FormName() != "file" {
 				continue
@@ -71,8 +71,8 @@ func readForm(t *testing.T, body []byte) (content []byte, name string, err error
 	return content, form.upload.Name, err
 }
 
-// Metadata stays an object within its limits whatever is merged into it, and
-// the same patch a second time changes nothing.
+// FuzzMetadata checks that merged metadata is an object within the limits, and that merging the same
+// patch again changes nothing.
 func FuzzMetadata(f *testing.F) {
 	for _, s := range []string{`{"a":null}`, `{}`, `null`, `[1]`, `{"a":{"b":null,"c":12345678901234567890.123}}`, `{"a":1e400}`, `{"a":"<&>"}`, `1`} {
 		f.Add(`{"a":{"b":1},"c":[1]}`, s)
@@ -92,16 +92,16 @@ func FuzzMetadata(f *testing.F) {
 			return
 		}
 		if _, err := checkMetadata(merged); err != nil {
-			t.Fatalf("%s and %s make %s: %v", now, patch, merged, err)
+			t.Fatalf("mergeMetadata(%s, %s) = %s, which is invalid: %v", now, patch, merged, err)
 		}
 		if again, err := mergeMetadata(merged, json.RawMessage(patch)); err != nil || string(again) != string(merged) {
-			t.Errorf("%s and %s make %s, and once more %s (%v)", now, patch, merged, again, err)
+			t.Errorf("mergeMetadata(%s, %s) = %s, and merged again %s (%v)", now, patch, merged, again, err)
 		}
 	})
 }
 
-// A file's name comes out of Content-Disposition as it went in, and brings no
-// header of its own.
+// FuzzContentDisposition checks that a client decodes the name of the file, and that the name cannot add
+// a header.
 func FuzzContentDisposition(f *testing.F) {
 	for _, s := range []string{"report.pdf", `a"b.txt`, "é 1.txt", "a;b=c", "%41.txt", "ü%22", "a'b''c", "\u2028"} {
 		f.Add(s)
@@ -112,11 +112,11 @@ func FuzzContentDisposition(f *testing.F) {
 		}
 		header := attachment(name)
 		if strings.ContainsFunc(header, func(r rune) bool { return r < ' ' || r > '~' }) {
-			t.Fatalf("%q becomes %q", name, header)
+			t.Fatalf("attachment(%q) = %q, want printable ASCII", name, header)
 		}
 		kind, params, err := mime.ParseMediaType(header)
 		if err != nil || kind != "attachment" || params["filename"] != name {
-			t.Errorf("%q becomes %s, which is %q (%v)", name, header, params["filename"], errors.Join(err))
+			t.Errorf("attachment(%q) = %s, which mime reads as %q (%v)", name, header, params["filename"], errors.Join(err))
 		}
 	})
 }

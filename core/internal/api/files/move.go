@@ -49,7 +49,7 @@ type moveCause struct {
 
 const exampleMove = `data: {"type":"progress","files":1,"bytes":48213,"total_files":3,"total_bytes":96426,"failed":0}
 
-data: {"type":"failed","file_id":"file-123","error":{"code":"SERVICE_UNAVAILABLE","message":"The file backend \"s3\" is down: try again"}}
+data: {"type":"failed","file_id":"file-123","error":{"code":"SERVICE_UNAVAILABLE","message":"The file backend \"s3\" is not available. Try again later."}}
 
 data: {"type":"end","files":2,"bytes":72319,"total_files":3,"total_bytes":96426,"failed":1}
 
@@ -73,7 +73,7 @@ func (h *handlers) move(ctx context.Context, in *moveInput) (*huma.StreamRespons
 		mover: h.Mover, api: h.api, requestID: api.RequestFrom(ctx).ID,
 		reports: make(chan core.MoveProgress), done: make(chan struct{}),
 	}
-	go m.run(ctx, in.Body)
+	go m.run(ctx, api.Audit(ctx), in.Body)
 	select {
 	case p := <-m.reports:
 		m.next = &p
@@ -113,7 +113,7 @@ type moveStream struct {
 }
 
 // run moves the files. It recovers from a panic, because it runs outside of the request's goroutine.
-func (m *moveStream) run(ctx context.Context, r moveRequest) {
+func (m *moveStream) run(ctx context.Context, audit *core.AuditRecord, r moveRequest) {
 	defer close(m.done)
 	defer func() {
 		if p := recover(); p != nil {
@@ -122,7 +122,7 @@ func (m *moveStream) run(ctx context.Context, r moveRequest) {
 			m.err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	m.err = m.mover.Move(ctx, r.From, r.To, func(p core.MoveProgress) {
+	m.err = m.mover.Move(ctx, audit, r.From, r.To, func(p core.MoveProgress) {
 		select {
 		case m.reports <- p:
 		case <-ctx.Done():
@@ -174,7 +174,7 @@ func (m *moveStream) accept(ctx context.Context, p core.MoveProgress) []core.Eve
 	return events
 }
 
-// progress returns an event of a type with the latest progress.
+// progress returns an event of the given type with the latest progress.
 func (m *moveStream) progress(eventType string) ([]core.Event, error) {
 	p := m.latest
 	m.pending, m.lastSent = false, time.Now()

@@ -21,7 +21,7 @@ func TestMove(t *testing.T) {
 	env := newEnv(t)
 	env.files.move = func(_ context.Context, from, to string, report func(core.MoveProgress)) error {
 		if from != "local" || to != "s3" {
-			t.Errorf("it is from %s to %s", from, to)
+			t.Errorf("Move from %q to %q, want local to s3", from, to)
 		}
 		p := core.MoveProgress{TotalFiles: 103, TotalBytes: 1030}
 		report(p)
@@ -39,10 +39,10 @@ func TestMove(t *testing.T) {
 	a := env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(200)
 	got := a.Body.String()
 	if n := strings.Count(got, `"type":"progress"`); n < 1 || n > 4 {
-		t.Errorf("it tells its progress %d times", n)
+		t.Errorf("got %d progress events, want 1 to 4", n)
 	}
 	if !strings.HasPrefix(got, `data: {"type":"progress","files":0,"bytes":0,"total_files":103,"total_bytes":1030,"failed":0}`+"\n\n") {
-		t.Errorf("it begins with %.200s", got)
+		t.Errorf("got first event %.200s, want progress 0 of 103 files", got)
 	}
 	for _, want := range []string{
 		`data: {"type":"failed","file_id":"file-1","error":{"code":"SERVICE_UNAVAILABLE","message":"The backend \"s3\" is down"}}` + "\n\n",
@@ -53,24 +53,24 @@ func TestMove(t *testing.T) {
 		}
 	}
 	if !strings.HasSuffix(got, "\n\n"+`data: {"type":"end","files":100,"bytes":1000,"total_files":103,"total_bytes":1030,"failed":2}`+"\n\n") {
-		t.Errorf("it ends with %s", got)
+		t.Errorf("got %s, want an end event with 100 files and 2 failed", got)
 	}
 	if a.Header().Get("Content-Type") != "text/event-stream" || !strings.Contains(env.Log(), "file_id=file-2") {
-		t.Errorf("headers %v, log %s", a.Header(), env.Log())
+		t.Errorf("got headers %v and log %s, want an event stream and the failed file", a.Header(), env.Log())
 	}
 }
 
-func TestAMoveOfNothing(t *testing.T) {
+func TestMove_noFiles(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.move = func(context.Context, string, string, func(core.MoveProgress)) error { return nil }
 	want := `data: {"type":"end","files":0,"bytes":0,"total_files":0,"total_bytes":0,"failed":0}` + "\n\n"
 	if got := env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(200).Body.String(); got != want {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestAMoveThatFails(t *testing.T) {
+func TestMove_fails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err    error
@@ -90,13 +90,13 @@ func TestAMoveThatFails(t *testing.T) {
 			return c.err
 		}
 		if f := env.Do(t, "root", "POST", "/v1/files/move", goodMove).Want(c.status).Failure(); string(f.Code) != c.code {
-			t.Errorf("%s: got %+v", name, f)
+			t.Errorf("%s: got %+v, want code %s", name, f, c.code)
 		}
 		late = true
 		got := env.Do(t, "root", "POST", "/v1/files/move", goodMove, "X-Request-ID: req-1").Want(200).Body.String()
 		last := got[strings.LastIndex(strings.TrimSpace(got), "\n\n")+2:]
 		if !strings.HasPrefix(last, `data: {"type":"error","error":{"code":"`+c.code+`",`) || !strings.Contains(last, `"request_id":"req-1"`) {
-			t.Errorf("%s: it ends with %s", name, got)
+			t.Errorf("%s: got %s, want an error event with code %s at the end", name, got, c.code)
 		}
 	}
 	env := newEnv(t)
@@ -106,7 +106,7 @@ func TestAMoveThatFails(t *testing.T) {
 	env.Do(t, "root", "POST", "/v1/files/move", `{"from":"local"}`).Want(400)
 }
 
-func TestAMoveEndsWithItsClient(t *testing.T) {
+func TestMove_clientDisconnects(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, func(o *api.Options, _ *Options) { o.Heartbeat, o.Recheck = time.Millisecond, time.Millisecond })
 	ended := make(chan error, 1)
@@ -119,7 +119,7 @@ func TestAMoveEndsWithItsClient(t *testing.T) {
 	env.Tokens["ann"] = env.Tokens["root"]
 	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
 	if res.StatusCode != http.StatusOK {
-		t.Fatal(res.Status)
+		t.Fatalf("got status %s, want 200", res.Status)
 	}
 	lines := bufio.NewReader(res.Body)
 	for line := ""; line != ": still here\n"; {
@@ -130,12 +130,12 @@ func TestAMoveEndsWithItsClient(t *testing.T) {
 	}
 	_ = res.Body.Close()
 	if err := <-ended; err == nil {
-		t.Error("it goes on")
+		t.Error("the move continued after the client had disconnected")
 	}
 }
 
-// What was held back to spare the client is told when there is time.
-func TestTheLatestProgressIsTold(t *testing.T) {
+// A progress event that was delayed to limit the rate is sent after the interval.
+func TestMove_sendsLatestProgress(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	seen := make(chan struct{})
@@ -160,6 +160,6 @@ func TestTheLatestProgressIsTold(t *testing.T) {
 	}
 	close(seen)
 	if rest, err := io.ReadAll(lines); err != nil || !strings.Contains(string(rest), `"type":"end","files":7`) {
-		t.Errorf("it ends with %s (%v)", rest, err)
+		t.Errorf("got last events %s (%v), want an end event with 7 files", rest, err)
 	}
 }

@@ -98,9 +98,9 @@ func (h *handlers) receive(ctx context.Context, r *http.Request, body *idleTimeo
 	if err != nil {
 		return nil, err
 	}
-	f, err := h.Uploader.Upload(ctx, api.Actor(ctx), form.upload)
+	f, err := h.Uploader.Upload(ctx, api.Audit(ctx), api.Actor(ctx), form.upload)
 	if err != nil && form.err != nil && !errors.Is(form.err, io.EOF) {
-		// The client must correct the form, whatever error the backend has made of it.
+		// The backend may have wrapped or replaced the error, but the client must correct the form.
 		return nil, form.err
 	}
 	return f, err

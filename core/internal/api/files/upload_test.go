@@ -29,7 +29,7 @@ const (
 	formEnd  = "--XX--\r\n"
 )
 
-// formPart is a part as it stands in a body.
+// formPart returns an encoded part of a form.
 func formPart(headers, body string) string {
 	return "--XX\r\n" + headers + "\r\n\r\n" + body + "\r\n"
 }
@@ -44,19 +44,19 @@ func metadataPart(body string) string {
 
 func named(filename string) string { return filePart(`filename="`+filename+`"`, "hello") + formEnd }
 
-func TestUploadByTheContract(t *testing.T) {
+func TestUpload(t *testing.T) {
 	t.Parallel()
 	metadata := `{"description":"Document for processing","n":12345678901234567890}`
 	const html = "<html>\r\n--X\r\n"
 	file := filePart(`filename="report.html"`, html)
 	for name, body := range map[string]string{
-		"file first":               file + metadataPart(metadata) + formEnd,
-		"metadata first":           metadataPart(metadata) + file + formEnd,
-		"metadata by its own type": file + formPart("Content-Disposition: form-data; name=\"metadata\"\r\nContent-Type: application/json", metadata) + formEnd,
-		"metadata from a file":     file + formPart(`Content-Disposition: form-data; name="metadata"; filename="m.json"`, metadata) + formEnd,
-		"no last line break":       file + metadataPart(metadata) + "--XX--",
-		"a preamble and more":      "Dear reader\r\n" + file + metadataPart(metadata) + formEnd + "Yours\r\n",
-		"bare line feeds":          strings.Replace(strings.ReplaceAll(strings.Replace(file, html, "BODY", 1)+metadataPart(metadata)+formEnd, "\r\n", "\n"), "BODY", html, 1),
+		"file first":            file + metadataPart(metadata) + formEnd,
+		"metadata first":        metadataPart(metadata) + file + formEnd,
+		"metadata with a type":  file + formPart("Content-Disposition: form-data; name=\"metadata\"\r\nContent-Type: application/json", metadata) + formEnd,
+		"metadata from a file":  file + formPart(`Content-Disposition: form-data; name="metadata"; filename="m.json"`, metadata) + formEnd,
+		"no final line break":   file + metadataPart(metadata) + "--XX--",
+		"preamble and epilogue": "Dear reader\r\n" + file + metadataPart(metadata) + formEnd + "Yours\r\n",
+		"bare line feeds":       strings.Replace(strings.ReplaceAll(strings.Replace(file, html, "BODY", 1)+metadataPart(metadata)+formEnd, "\r\n", "\n"), "BODY", html, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,10 +64,10 @@ func TestUploadByTheContract(t *testing.T) {
 			a := env.Do(t, "ann", "POST", "/v1/files/upload", body, formType).Want(201)
 			f := env.files.only()
 			if got := string(env.files.bytes[f.ID]); got != html {
-				t.Errorf("kept %q", got)
+				t.Errorf("stored %q, want %q", got, html)
 			}
 			if a.Header().Get("Location") != "/v1/files/"+f.ID || a.Header().Get("ETag") != `"v1"` {
-				t.Errorf("headers %v", a.Header())
+				t.Errorf("got headers %v, want Location /v1/files/%s and ETag v1", a.Header(), f.ID)
 			}
 			sum := sha256.Sum256([]byte(html))
 			expect := fmt.Sprintf(`{"id":%q,"name":"report.html","size":13,"content_type":"text/html; charset=utf-8","sha256":"%x","metadata":%s,`+
@@ -80,11 +80,11 @@ func TestUploadByTheContract(t *testing.T) {
 	env := newEnv(t)
 	env.Do(t, "ann", "POST", "/v1/files/upload/", filePart(`filename="a"`, "")+formEnd, formType).Want(201)
 	if f := env.files.only(); f.Size != 0 || string(f.Metadata) != "{}" {
-		t.Errorf("an empty file is %+v", f)
+		t.Errorf("stored %+v, want an empty file", f)
 	}
 }
 
-func TestNamesOfUploads(t *testing.T) {
+func TestUpload_names(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ü", 255)
 	for given, want := range map[string]string{
@@ -107,17 +107,17 @@ func TestNamesOfUploads(t *testing.T) {
 		env := newEnv(t)
 		env.Do(t, "ann", "POST", "/v1/files/upload", filePart(given, "hello")+formEnd, formType).Want(201)
 		if got := env.files.only().Name; got != want {
-			t.Errorf("%s became %q", given, got)
+			t.Errorf("upload with %s: got name %q, want %q", given, got, want)
 		}
 	}
 }
 
-func TestBadUploads(t *testing.T) {
+func TestUpload_invalid(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	t.Cleanup(func() {
 		if len(env.files.files) > 0 {
-			t.Error("something is kept")
+			t.Errorf("stored %v, want nothing after rejected uploads", env.files.files)
 		}
 	})
 	good := filePart(`filename="a"`, "hello")
@@ -153,7 +153,7 @@ func TestBadUploads(t *testing.T) {
 		"file of another charset":     {filePart(`filename*=iso-8859-1''%e9`, "a") + formEnd, "", 400, "file", "Must have a filename"},
 		"unknown part first":          {formPart(`Content-Disposition: form-data; name="colour"`, "red") + good + formEnd, "", 400, "colour", "Unknown part. The parts of the form are file and metadata."},
 		"unknown part last":           {good + formPart(`Content-Disposition: form-data; name="colour"`, "red") + formEnd, "", 400, "colour", "Unknown part"},
-		"part of no name":             {formPart(`Content-Disposition: form-data`, "red") + formEnd, "", 400, "body", "Unknown part"},
+		"part without a name":         {formPart(`Content-Disposition: form-data`, "red") + formEnd, "", 400, "body", "Unknown part"},
 		"part without headers":        {formPart("", "red") + formEnd, "", 400, "body", ""},
 		"part of another kind":        {formPart(`Content-Disposition: attachment; name="file"; filename="a"`, "red") + formEnd, "", 400, "body", "Each part must have a header"},
 		"broken header":               {formPart(`No colon here`, "red") + formEnd, "", 400, "file", "malformed"},
@@ -175,7 +175,7 @@ func TestBadUploads(t *testing.T) {
 		"override in a name":          {named("a\u202egpj.exe"), "", 400, "file", "reorder"},
 		"isolate in a name":           {named("a\u2066b"), "", 400, "file", "reorder"},
 		"metadata: no JSON":           {metadataPart("{") + good + formEnd, "", 400, "metadata", "Must be valid JSON. Line 1"},
-		"metadata: no JSON, at last":  {good + metadataPart("{") + formEnd, "", 400, "metadata", "Must be valid JSON. Line 1"},
+		"metadata last, not JSON":     {good + metadataPart("{") + formEnd, "", 400, "metadata", "Must be valid JSON. Line 1"},
 		"metadata: nothing":           {metadataPart("") + good + formEnd, "", 400, "metadata", "Must be valid JSON"},
 		"metadata: list":              {good + metadataPart("[]") + formEnd, "", 400, "metadata", "Must be an object"},
 		"metadata: null":              {good + metadataPart("null") + formEnd, "", 400, "metadata", "Must be an object"},
@@ -184,11 +184,11 @@ func TestBadUploads(t *testing.T) {
 		"metadata: deep":              {good + metadataPart(deep) + formEnd, "", 400, "metadata", "deeper than 64"},
 		"metadata: broken UTF-8":      {good + metadataPart("{\"a\":\"\xff\"}") + formEnd, "", 400, "metadata", "UTF-8"},
 		"metadata: too long":          {metadataPart(`{"a":"`+strings.Repeat("a", 64<<10)+`"}`) + good + formEnd, "", 413, "metadata", "at most 65536 bytes"},
-		"metadata: too long, at last": {good + metadataPart(`{"a":"`+strings.Repeat("a", 64<<10)+`"}`) + formEnd, "", 413, "metadata", "at most 65536 bytes"},
+		"metadata last, too long":     {good + metadataPart(`{"a":"`+strings.Repeat("a", 64<<10)+`"}`) + formEnd, "", 413, "metadata", "at most 65536 bytes"},
 		"long headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX: "+strings.Repeat("a", 20<<10), "a") + formEnd, "", 413, "", ""},
 		"many headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\""+strings.Repeat("\r\nX: a", 4000), "a") + formEnd, "", 413, "", ""},
 		"long headers after the file": {good + formPart("Content-Disposition: form-data; name=\"metadata\"\r\nX: "+strings.Repeat("a", 20<<10), "{}") + formEnd, "", 413, "", ""},
-		"goes on after the last":      {good + formEnd + strings.Repeat("a", 100<<10), "", 400, "body", "The body must end after"},
+		"data after the end":          {good + formEnd + strings.Repeat("a", 100<<10), "", 400, "body", "The body must end after"},
 		"garbage between the parts":   {strings.Replace(good, "hello\r\n", "hello\r\n--XX garbage", 1) + formEnd, "", 400, "body", "Must be multipart/form-data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,27 +200,27 @@ func TestBadUploads(t *testing.T) {
 			a := env.Do(t, "ann", "POST", "/v1/files/upload", c.body, contentType).Want(c.status)
 			f := a.Failure()
 			if got := api.NewErrorReply(&core.Error{Code: f.Code}, "").GetStatus(); got != c.status || f.Details.Field != c.field || !strings.Contains(f.Details.Issue, c.issue) {
-				t.Errorf("got %+v", f)
+				t.Errorf("got %+v, want field %q and issue %q", f, c.field, c.issue)
 			}
 		})
 	}
 	if a := env.Do(t, "ann", "POST", "/v1/files/upload", good+formEnd, "Content-Type: "); a.Code != 415 {
-		t.Errorf("without a type: %d", a.Code)
+		t.Errorf("upload without a Content-Type: got status %d, want 415", a.Code)
 	}
 	env.Do(t, "eve", "POST", "/v1/files/upload", good+formEnd, formType).Want(403)
 }
 
-func TestLongHeadersThatFitAreTaken(t *testing.T) {
+func TestUpload_longHeaders(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	header := "Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX: " + strings.Repeat("a", 16000)
 	env.Do(t, "ann", "POST", "/v1/files/upload", formPart(header, strings.Repeat("b", 10000))+formEnd, formType).Want(201)
 	if f := env.files.only(); f.Size != 10000 {
-		t.Errorf("kept %d bytes", f.Size)
+		t.Errorf("stored %d bytes, want 10000", f.Size)
 	}
 }
 
-func TestWhatTheEngineRefusesIsTold(t *testing.T) {
+func TestUpload_backendErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		err    *core.Error
@@ -235,26 +235,26 @@ func TestWhatTheEngineRefusesIsTold(t *testing.T) {
 		env.files.receive = func(context.Context, *core.Upload) ([]byte, error) { return nil, fmt.Errorf("upload: %w", c.err) }
 		a := env.Do(t, "ann", "POST", "/v1/files/upload", named("a"), formType).Want(c.status)
 		if a.Failure().Code != c.err.Code || c.status == 429 && a.Header().Get("Retry-After") != "2" {
-			t.Errorf("got %s with %v", a.Body, a.Header())
+			t.Errorf("got %s with %v, want code %s", a.Body, a.Header(), c.err.Code)
 		}
 	}
 }
 
-func TestALengthOverTheLimitIsRefusedAtOnce(t *testing.T) {
+func TestUpload_contentLengthOverLimit(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, func(_ *api.Options, o *Options) { o.MaxUpload = 1000 })
-	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/files/upload", iotestUnread{t})
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/files/upload", unreadable{t})
 	r.ContentLength = 1000 + 1<<20 + 1
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=XX")
 	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 	w := httptest.NewRecorder()
 	env.API.Handler().ServeHTTP(w, r)
 	if f := apitest.NewAnswer(t, w).Want(413).Failure(); f.Details.Field != "file" || !strings.Contains(f.Details.Issue, "at most 1000 bytes") {
-		t.Errorf("got %+v", f)
+		t.Errorf("got %+v, want field file and the limit of 1000 bytes", f)
 	}
 }
 
-func TestARefusedClientHearsOfItBeforeItHasSentAll(t *testing.T) {
+func TestUpload_rejectedEarly(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	s := env.server(t)
@@ -276,20 +276,20 @@ func TestARefusedClientHearsOfItBeforeItHasSentAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _ = res.Body.Close(); res.StatusCode != status {
-			t.Errorf("%q: %s", request, res.Status)
+			t.Errorf("%q: got status %s, want %d", request, res.Status, status)
 		}
 	}
 }
 
-// iotestUnread is a body that nobody may read.
-type iotestUnread struct{ t *testing.T }
+// unreadable is a body that must not be read.
+type unreadable struct{ t *testing.T }
 
-func (u iotestUnread) Read([]byte) (int, error) {
-	u.t.Error("the body is read")
+func (u unreadable) Read([]byte) (int, error) {
+	u.t.Error("the upload read the body of a request that it rejects by its headers")
 	return 0, io.EOF
 }
 
-// server is a bench on a real listener.
+// server serves the API on a real listener.
 func (env *testEnv) server(t *testing.T) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(env.API.Handler())
@@ -297,7 +297,7 @@ func (env *testEnv) server(t *testing.T) *httptest.Server {
 	return s
 }
 
-// send makes a request of ann's over the network; its body may have no length.
+// send sends a request as ann over the network. The length of the body may be unknown.
 func (env *testEnv) send(t *testing.T, s *httptest.Server, method, path string, body io.Reader, headers ...string) remote {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
@@ -317,10 +317,10 @@ func (env *testEnv) send(t *testing.T, s *httptest.Server, method, path string, 
 	return remote{res}
 }
 
-// remote is an answer whose body is closed with the test.
+// remote is a response whose body is closed when the test ends.
 type remote struct{ *http.Response }
 
-func TestUploadsAreStreamed(t *testing.T) {
+func TestUpload_streams(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	first := make(chan string)
@@ -332,7 +332,7 @@ func TestUploadsAreStreamed(t *testing.T) {
 		first <- string(buf)
 		rest, err := io.ReadAll(u.Body)
 		if string(u.Metadata) != `{"late":true}` {
-			t.Errorf("at the end the metadata is %s", u.Metadata)
+			t.Errorf("at the end of the body the metadata is %s, want the late part", u.Metadata)
 		}
 		return append(buf, rest...), err
 	}
@@ -340,28 +340,28 @@ func TestUploadsAreStreamed(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(client, "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nfirst")
 		if got := <-first; got != "first" {
-			t.Errorf("the engine got %q", got)
+			t.Errorf("Receive got %q, want the first part before the end of the body", got)
 		}
 		_, _ = io.WriteString(client, ", last\r\n"+metadataPart(`{"late":true}`)+formEnd)
 		_ = client.Close()
 	}()
 	if res := env.send(t, env.server(t), "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
-		t.Error(res.Status)
+		t.Errorf("got status %s, want 201", res.Status)
 	}
 	if got := string(env.files.bytes[env.files.only().ID]); got != "first, last" {
-		t.Errorf("kept %q", got)
+		t.Errorf("stored %q, want %q", got, "first, last")
 	}
 }
 
-// No parallel test runs beside this one, so that what is allocated is its own.
-func TestMemoryDoesNotGrowWithAFile(t *testing.T) { //nolint:paralleltest // it measures
+// The test is not parallel, because it measures the memory that the whole process allocates.
+func TestUpload_memory(t *testing.T) { //nolint:paralleltest // it measures allocations
 	const size = 64 << 20
 	env := newEnv(t)
 	env.files.receive = func(_ context.Context, u *core.Upload) ([]byte, error) {
 		buf := make([]byte, 256<<10)
 		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, u.Body, buf)
 		if n != size {
-			t.Errorf("%d bytes have come", n)
+			t.Errorf("Receive got %d bytes, want %d", n, size)
 		}
 		return nil, err
 	}
@@ -372,14 +372,14 @@ func TestMemoryDoesNotGrowWithAFile(t *testing.T) { //nolint:paralleltest // it 
 		head := metadataPart("{}") + strings.TrimSuffix(filePart(`filename="a"`, ""), "\r\n")
 		body := io.MultiReader(strings.NewReader(head), io.LimitReader(&faulty{until: size}, size), strings.NewReader("\r\n"+formEnd))
 		if res := env.send(t, s, "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
-			t.Error(res.Status)
+			t.Errorf("upload: got status %s, want 201", res.Status)
 		}
 	}
 	down := func() {
 		env.files.files["file-big"] = &core.File{ID: "file-big", Name: "big", Size: size, CreatedBy: "user-ann", ContentType: "text/plain", SHA256: "00"}
 		res := env.send(t, s, "GET", "/v1/files/file-big/download", nil)
 		if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, res.Body, make([]byte, 256<<10)); n != size || err != nil {
-			t.Errorf("%d bytes (%v)", n, err)
+			t.Errorf("download: got %d bytes and error %v, want %d", n, err, size)
 		}
 	}
 	for name, f := range map[string]func(){"upload": up, "download": down} {
@@ -388,11 +388,11 @@ func TestMemoryDoesNotGrowWithAFile(t *testing.T) { //nolint:paralleltest // it 
 		f()
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > 4<<20 {
-			t.Errorf("%s of 64 MB allocates %d bytes", name, grown)
+			t.Errorf("%s of 64 MB allocated %d bytes, want at most 4 MiB", name, grown)
 		}
 	}
 	if now := tempFiles(t); now != temps {
-		t.Errorf("the temp dir has %d files more", now-temps)
+		t.Errorf("got %d more temporary files, want none", now-temps)
 	}
 }
 
@@ -411,7 +411,7 @@ func tempFiles(t *testing.T) int {
 	return n
 }
 
-// dial sends the beginning of an upload that has more to come.
+// dial sends the first part of an upload.
 func (env *testEnv) dial(t *testing.T, s *httptest.Server) net.Conn {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
@@ -427,7 +427,7 @@ func (env *testEnv) dial(t *testing.T, s *httptest.Server) net.Conn {
 	return conn
 }
 
-func TestAClientThatIsCutLeavesNothing(t *testing.T) {
+func TestUpload_clientDisconnects(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	ended := make(chan error, 1)
@@ -439,14 +439,14 @@ func TestAClientThatIsCutLeavesNothing(t *testing.T) {
 	_ = env.dial(t, env.server(t)).Close()
 	var e *core.Error
 	if err := <-ended; !errors.As(err, &e) || e.Code != core.CodeValidation || !strings.Contains(e.Error(), "The body ended before") {
-		t.Errorf("the engine is told %v", err)
+		t.Errorf("Receive got error %v, want %s for an incomplete body", err, core.CodeValidation)
 	}
 	if len(env.files.files) != 0 {
-		t.Error("something is kept")
+		t.Errorf("stored %v, want nothing", env.files.files)
 	}
 }
 
-func TestAClientThatSendsNothingIsCut(t *testing.T) {
+func TestUpload_stalledClient(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, idle(50*time.Millisecond))
 	conn := env.dial(t, env.server(t))
@@ -457,15 +457,15 @@ func TestAClientThatSendsNothingIsCut(t *testing.T) {
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)
 	if res.StatusCode != 400 || !strings.Contains(string(text), "No data arrived for 50ms") {
-		t.Errorf("%s: %s", res.Status, text)
+		t.Errorf("got %s: %s, want 400 after 50 ms without data", res.Status, text)
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("the connection stays: %v", err)
+		t.Errorf("Read from the connection: got error %v, want %v", err, io.EOF)
 	}
 }
 
-// A backend may take its time with what has come, longer than a client may with sending.
-func TestASlowBackendIsNotASilentClient(t *testing.T) {
+// A backend may take longer to store the received bytes than a client may take to send.
+func TestUpload_slowBackend(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, idle(20*time.Millisecond))
 	env.files.receive = func(ctx context.Context, u *core.Upload) ([]byte, error) {
@@ -473,11 +473,11 @@ func TestASlowBackendIsNotASilentClient(t *testing.T) {
 		if _, err := io.ReadFull(u.Body, slow); err != nil {
 			return nil, err
 		}
-		time.Sleep(50 * time.Millisecond) // what is under test is that time passes
-		rest, err := keep(ctx, u)
+		time.Sleep(50 * time.Millisecond) // longer than the idle timeout
+		rest, err := readAll(ctx, u)
 		select {
 		case <-ctx.Done():
-			t.Error("the request has ended")
+			t.Error("the request's context ended during the upload")
 		case <-time.After(50 * time.Millisecond):
 		}
 		return rest, err
@@ -485,12 +485,12 @@ func TestASlowBackendIsNotASilentClient(t *testing.T) {
 	for _, size := range []int{2000, 1 << 20} {
 		body := filePart(`filename="a"`, strings.Repeat("a", size)) + formEnd
 		if res := env.send(t, env.server(t), "POST", "/v1/files/upload", strings.NewReader(body), formType); res.StatusCode != 201 {
-			t.Error(res.Status)
+			t.Errorf("upload of %d bytes: got status %s, want 201", size, res.Status)
 		}
 	}
 }
 
-func TestNoReadDeadlineStaysAfterAnUpload(t *testing.T) {
+func TestUpload_readDeadline(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	for body, stays := range map[string]bool{named("a"): false, named(".."): true} {
@@ -500,12 +500,12 @@ func TestNoReadDeadlineStaysAfterAnUpload(t *testing.T) {
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=XX")
 		env.API.Handler().ServeHTTP(watch, r)
 		if !watch.Set || watch.Last.IsZero() == stays {
-			t.Errorf("got last read deadline %v", watch.Last)
+			t.Errorf("got last read deadline %v, want one that stays: %t", watch.Last, stays)
 		}
 	}
 }
 
-func TestGosOwnFormsAreTaken(t *testing.T) {
+func TestUpload_multipartWriter(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	var body bytes.Buffer
@@ -523,14 +523,14 @@ func TestGosOwnFormsAreTaken(t *testing.T) {
 	res := env.send(t, env.server(t), "POST", "/v1/files/upload", &body, "Content-Type: "+w.FormDataContentType())
 	var f file
 	if err := json.NewDecoder(res.Body).Decode(&f); err != nil || f.Name != `é "x".bin` || f.Size != int64(len(want)) {
-		t.Errorf("got %+v (%v)", f, err)
+		t.Errorf("got %+v (%v), want the name and %d bytes", f, err, len(want))
 	}
 	if !bytes.Equal(env.files.bytes[f.ID], want) {
-		t.Error("the bytes have changed")
+		t.Error("the stored bytes differ from the sent ones")
 	}
 }
 
-// packets gives a body in pieces of one size.
+// packets is a reader that returns at most size bytes at a time.
 type packets struct {
 	r    io.Reader
 	size int
@@ -538,7 +538,7 @@ type packets struct {
 
 func (p packets) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.size)]) }
 
-func TestHowABodyIsCutIntoPacketsDoesNotMatter(t *testing.T) {
+func TestUpload_packetSizes(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	want := strings.Repeat("\r\n--X\r\n-", 20000)
@@ -552,7 +552,7 @@ func TestHowABodyIsCutIntoPacketsDoesNotMatter(t *testing.T) {
 		env.API.Handler().ServeHTTP(w, r)
 		apitest.NewAnswer(t, w).Want(201)
 		if got := env.files.bytes[env.files.only().ID]; string(got) != want {
-			t.Errorf("in packets of %d: %d bytes", size, len(got))
+			t.Errorf("in packets of %d bytes: stored %d bytes, want %d", size, len(got), len(want))
 		}
 	}
 }

@@ -57,7 +57,7 @@ type readinessOutput struct{ Body readiness }
 func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "health", Method: http.MethodGet, Path: "/health", Tag: "Health", Unlimited: true,
-		Summary:     "Is the server alive?",
+		Summary:     "Check that the server is alive",
 		Description: "Answers as long as the server runs. It does not query the database.",
 		Response:    health{Status: "healthy", Timestamp: api.ExampleTime, Version: "1.0.0"},
 	}, func(context.Context, *struct{}) (*healthOutput, error) {
@@ -65,7 +65,7 @@ func Register(a *api.API, o Options) {
 	})
 	api.Register(a, api.Operation{
 		ID: "health-ready", Method: http.MethodGet, Path: "/health/ready", Tag: "Health", Unlimited: true,
-		Summary: "Is the server ready?",
+		Summary: "Check that the server is ready",
 		Description: "503 while a part that every request needs is down; details name each. " +
 			"A part that only some requests need, such as a plugin, is reported as degraded.",
 		Response: readiness{

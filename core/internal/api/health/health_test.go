@@ -21,31 +21,31 @@ func TestHealth(t *testing.T) {
 	}})
 	got := s.Do(t, "", "GET", "/health", "").Want(200).JSON()
 	if got["status"] != "healthy" || got["version"] != "1.0.0" || got["timestamp"] == nil || len(got) != 3 {
-		t.Errorf("got %v", got)
+		t.Errorf("GET /health = %v, want status healthy, version 1.0.0 and a timestamp", got)
 	}
 	got = s.Do(t, "", "GET", "/health/ready", "").Want(200).JSON()
 	if fmt.Sprint(got["status"], got["checks"]) != "ready[map[name:database status:ok] map[name:plugins status:ok]]" {
-		t.Errorf("got %v", got)
+		t.Errorf("GET /health/ready = %v, want ready with two checks", got)
 	}
 
 	plugins = core.Unavailable("llm openai is restarting")
 	got = s.Do(t, "", "GET", "/health/ready", "").Want(200).JSON()
 	if fmt.Sprint(got["checks"]) != "[map[name:database status:ok] map[message:llm openai is restarting name:plugins status:degraded]]" {
-		t.Errorf("got %v", got)
+		t.Errorf("GET /health/ready with a degraded part = %v, want its message", got)
 	}
 
 	database = apitest.ErrPrivate
 	f := s.Do(t, "", "GET", "/health/ready/", "").Want(503).Failure()
 	if f.Details.Field != "database" || strings.Contains(f.Details.Issue, "10.0.0.7") {
-		t.Errorf("got %+v", f)
+		t.Errorf("GET /health/ready without a database: got %+v, want field database and no private text", f)
 	}
 	database = core.Unavailable("It is locked")
 	if f := s.Do(t, "", "GET", "/health/ready", "").Want(503).Failure(); f.Details.Issue != "It is locked" {
-		t.Errorf("got %+v", f)
+		t.Errorf("GET /health/ready: got %+v, want the message of the check", f)
 	}
 
 	s.Do(t, "", "GET", "/health", "").Want(200)
 	if h := s.Do(t, "", "HEAD", "/health", "").Want(200); h.Header().Get("X-Request-ID") == "" {
-		t.Error("HEAD /health: got no headers")
+		t.Error("HEAD /health: got no X-Request-ID")
 	}
 }

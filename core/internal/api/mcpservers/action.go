@@ -20,7 +20,7 @@ type mcpActionOutput struct{ Body mcpAction }
 func registerActions(h *handlers) {
 	for _, action := range []struct {
 		verb, summary, description, message string
-		do                                  func(context.Context, core.Actor, string) error
+		do                                  func(context.Context, *core.AuditRecord, core.Actor, string) error
 		status                              core.MCPStatus
 	}{
 		{
@@ -39,7 +39,7 @@ func registerActions(h *handlers) {
 			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
 		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
 			v := api.Actor(ctx)
-			if err := action.do(ctx, v, in.ID); err != nil {
+			if err := action.do(ctx, api.Audit(ctx), v, in.ID); err != nil {
 				return nil, err
 			}
 			s, err := h.Store.MCPServer(ctx, v, in.ID)

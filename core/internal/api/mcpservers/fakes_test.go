@@ -64,7 +64,7 @@ func newRegistry() *registry {
 	}
 }
 
-func (w *registry) add(id, owner string, change ...func(*core.MCPServer)) {
+func (r *registry) add(id, owner string, change ...func(*core.MCPServer)) {
 	s := &core.MCPServer{
 		ID: id, Name: "file-operations", Slug: "slug-of-" + id, Transport: "http", Version: 1, CreatedBy: "user-" + owner,
 		Config:       json.RawMessage(`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`),
@@ -73,12 +73,12 @@ func (w *registry) add(id, owner string, change ...func(*core.MCPServer)) {
 	for _, c := range change {
 		c(s)
 	}
-	w.servers[id] = s
-	w.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
+	r.servers[id] = s
+	r.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
 }
 
-func (w *registry) see(v core.Actor, id string) (*core.MCPServer, error) {
-	s := w.servers[id]
+func (r *registry) see(v core.Actor, id string) (*core.MCPServer, error) {
+	s := r.servers[id]
 	if s == nil || !s.ChangeableBy(v) && !s.Shared {
 		return nil, core.NotFound("MCP server", id)
 	}
@@ -86,31 +86,31 @@ func (w *registry) see(v core.Actor, id string) (*core.MCPServer, error) {
 	return &c, nil
 }
 
-func (w *registry) mayChange(v core.Actor, id string, version int64) (*core.MCPServer, error) {
-	s, err := w.see(v, id)
+func (r *registry) mayChange(v core.Actor, id string, version int64) (*core.MCPServer, error) {
+	s, err := r.see(v, id)
 	switch {
 	case err != nil:
 		return nil, err
 	case !s.ChangeableBy(v):
-		return nil, core.Forbidden("the MCP server is somebody else's")
+		return nil, core.Forbidden("The MCP server belongs to another user")
 	case version != 0 && version != s.Version:
 		return nil, api.VersionConflict("MCP server")
 	}
 	return s, nil
 }
 
-func (w *registry) MCPServer(_ context.Context, v core.Actor, id string) (*core.MCPServer, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.see(v, id)
+func (r *registry) MCPServer(_ context.Context, v core.Actor, id string) (*core.MCPServer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.see(v, id)
 }
 
-func (w *registry) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (r *registry) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var found []*core.MCPServer
-	for id := range w.servers {
-		if s, err := w.see(v, id); err == nil {
+	for id := range r.servers {
+		if s, err := r.see(v, id); err == nil {
 			found = append(found, s)
 		}
 	}
@@ -118,17 +118,17 @@ func (w *registry) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*
 	return apitest.Page(found, p), len(found), nil
 }
 
-// check is what a manager refuses, and how it masks.
-func (w *registry) check(v core.Actor, s *core.MCPServer) error {
+// check validates a server and masks its secrets, as a manager does.
+func (r *registry) check(v core.Actor, s *core.MCPServer) error {
 	switch {
 	case s.Transport == "gone":
-		return core.Invalid("transport", `There is no mcp plugin "gone"; there are: http, stdio`)
+		return core.Invalid("transport", `No mcp plugin is named "gone". Available: http, stdio.`)
 	case s.Transport == "stdio" && !v.Admin():
-		return core.Forbidden("Insufficient permissions: only an admin may run commands")
+		return core.Forbidden("Only an admin may run commands")
 	}
-	for _, other := range w.servers {
+	for _, other := range r.servers {
 		if other.ID != s.ID && other.Slug == s.Slug {
-			return core.Conflict("The slug %q is taken: choose another", s.Slug)
+			return core.Conflict("The slug %q is in use. Choose another one.", s.Slug)
 		}
 	}
 	var config map[string]any
@@ -138,7 +138,7 @@ func (w *registry) check(v core.Actor, s *core.MCPServer) error {
 	if command, ok := config["command"]; ok && command == "" {
 		return core.Invalid("config.command", "Must not be empty")
 	}
-	old, now := w.secrets[s.ID], map[string]string{}
+	old, now := r.secrets[s.ID], map[string]string{}
 	for _, field := range secretFields {
 		values, _ := config[field].(map[string]any)
 		for name, value := range values {
@@ -149,112 +149,116 @@ func (w *registry) check(v core.Actor, s *core.MCPServer) error {
 			values[name] = core.Masked
 		}
 	}
-	w.secrets[s.ID] = now
+	r.secrets[s.ID] = now
 	masked, err := json.Marshal(config)
 	s.Config = masked
 	return err
 }
 
-func (w *registry) Create(_ context.Context, v core.Actor, s *core.MCPServer) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.check(v, s); err != nil {
+func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.check(v, s); err != nil {
 		return err
 	}
 	c := *s
-	w.servers[s.ID] = &c
+	r.servers[s.ID] = &c
+	audit.Claim()
 	if s.ShouldRun() {
-		w.states[s.ID] = core.MCPState{Status: core.MCPStarting}
+		r.states[s.ID] = core.MCPState{Status: core.MCPStarting}
 	}
 	return nil
 }
 
-func (w *registry) Update(_ context.Context, v core.Actor, s *core.MCPServer) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.races > 0 {
-		w.races--
-		w.servers[s.ID].Version++
+func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.races > 0 {
+		r.races--
+		r.servers[s.ID].Version++
 	}
-	if _, err := w.mayChange(v, s.ID, s.Version); err != nil {
+	if _, err := r.mayChange(v, s.ID, s.Version); err != nil {
 		return err
 	}
-	if err := w.check(v, s); err != nil {
+	if err := r.check(v, s); err != nil {
 		return err
 	}
 	c := *s
 	c.Version++
-	w.servers[s.ID] = &c
+	r.servers[s.ID] = &c
+	audit.Claim()
 	return nil
 }
 
-func (w *registry) Delete(_ context.Context, v core.Actor, id string, version int64) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, err := w.mayChange(v, id, version); err != nil {
+func (r *registry) Delete(_ context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := r.mayChange(v, id, version); err != nil {
 		return err
 	}
-	delete(w.servers, id)
+	delete(r.servers, id)
+	audit.Claim()
 	return nil
 }
 
-func (w *registry) want(v core.Actor, id string, wanted bool, status core.MCPStatus) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s, err := w.mayChange(v, id, 0)
+func (r *registry) want(audit *core.AuditRecord, v core.Actor, id string, wanted bool, status core.MCPStatus) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.mayChange(v, id, 0)
 	if err != nil {
 		return err
 	}
 	s.DesiredState = core.DesiredMCPState(wanted)
-	w.servers[id] = s
-	w.states[id] = core.MCPState{Status: status}
+	r.servers[id] = s
+	r.states[id] = core.MCPState{Status: status}
+	audit.Claim()
 	return nil
 }
 
-func (w *registry) Start(_ context.Context, v core.Actor, id string) error {
-	return w.want(v, id, true, core.MCPStarting)
+func (r *registry) Start(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return r.want(audit, v, id, true, core.MCPStarting)
 }
 
-func (w *registry) Stop(_ context.Context, v core.Actor, id string) error {
-	return w.want(v, id, false, core.MCPStopping)
+func (r *registry) Stop(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return r.want(audit, v, id, false, core.MCPStopping)
 }
 
-func (w *registry) Restart(_ context.Context, v core.Actor, id string) error {
-	return w.want(v, id, true, core.MCPStarting)
+func (r *registry) Restart(_ context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	return r.want(audit, v, id, true, core.MCPStarting)
 }
 
-func (w *registry) State(id string) core.MCPState {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if s, ok := w.states[id]; ok {
+func (r *registry) State(id string) core.MCPState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, ok := r.states[id]; ok {
 		return s
 	}
 	return core.MCPState{Status: core.MCPStopped}
 }
 
-func (w *registry) Tools(_ context.Context, s *core.MCPServer) ([]core.MCPTool, error) {
-	if w.State(s.ID).Status != core.MCPRunning {
-		return nil, core.Unavailable("The MCP server %q does not run: start it", s.Slug)
+func (r *registry) Tools(_ context.Context, s *core.MCPServer) ([]core.MCPTool, error) {
+	if r.State(s.ID).Status != core.MCPRunning {
+		return nil, core.Unavailable("The MCP server %q is not running. Start it first.", s.Slug)
 	}
-	return w.tools, nil
+	return r.tools, nil
 }
 
-func (w *registry) Logs(ctx context.Context, _ string, tail int, follow bool) iter.Seq[core.MCPLogLine] {
+func (r *registry) Logs(ctx context.Context, _ string, tail int, follow bool) iter.Seq[core.MCPLogLine] {
 	return func(yield func(core.MCPLogLine) bool) {
-		w.follow(follow, 1)
-		defer w.follow(follow, -1)
-		for _, l := range w.lines[max(0, len(w.lines)-tail):] {
+		r.follow(follow, 1)
+		defer r.follow(follow, -1)
+		for _, l := range r.lines[max(0, len(r.lines)-tail):] {
 			if !yield(l) {
 				return
 			}
 		}
 		for follow {
 			select {
-			case l := <-w.more:
+			case l := <-r.more:
 				if !yield(l) {
 					return
 				}
-			case <-w.deleted:
+			case <-r.deleted:
 				return
 			case <-ctx.Done():
 				return
@@ -263,24 +267,24 @@ func (w *registry) Logs(ctx context.Context, _ string, tail int, follow bool) it
 	}
 }
 
-func (w *registry) follow(follow bool, n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (r *registry) follow(follow bool, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if follow {
-		w.followers += n
+		r.followers += n
 	}
 }
 
-func (w *registry) following() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.followers
+func (r *registry) following() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.followers
 }
 
-// log gives the world lines 1 to n.
-func (w *registry) log(n int) {
+// log adds the lines 1 to n to the log.
+func (r *registry) log(n int) {
 	for i := range n {
-		w.lines = append(w.lines, mcpLine(i+1))
+		r.lines = append(r.lines, mcpLine(i+1))
 	}
 }
 

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// gatewayAction is the action of the gateway's requests in the audit.
+	// gatewayAction is the action of the gateway's requests in the audit log.
 	gatewayAction = "mcp"
 	gatewayRoute  = "/mcp/*"
 )
 
 // RegisterGateway adds the gateway for MCP clients and the metadata of its protected resources. It
-// returns a handler that serves the gateway alone, for a listener of its own.
+// returns a handler that serves only the gateway, for a separate listener.
 func RegisterGateway(a *api.API, gateway http.Handler) http.Handler {
 	h := audited(gateway)
 	a.Handle(gatewayRoute, h)

@@ -28,7 +28,7 @@ func TestLogs(t *testing.T) {
 	env.mcp.add("server-1", "ann")
 	at := mcpServersAt + "server-1/logs"
 	if s := strings.TrimSpace(env.Do(t, "ann", "GET", at, "").Want(200).Body.String()); s != `{"logs":[]}` {
-		t.Errorf("an empty one is %s", s)
+		t.Errorf("got %s, want an empty log", s)
 	}
 	env.mcp.log(300)
 	for query, first := range map[string]int{"": 201, "?tail=2": 299, "?tail=10000&follow=false": 1} {
@@ -38,10 +38,10 @@ func TestLogs(t *testing.T) {
 			want = append(want, "{"+logText(n))
 		}
 		if s := strings.TrimSpace(got.Body.String()); s != `{"logs":[`+strings.Join(want, ",")+`]}` {
-			t.Errorf("%s gives %.300s", query, s)
+			t.Errorf("%s: got %.300s, want the lines %v", query, s, want)
 		}
 		if got.Header().Get("Content-Type") != "application/json" {
-			t.Errorf("it is sent as %s", got.Header().Get("Content-Type"))
+			t.Errorf("got Content-Type %q, want application/json", got.Header().Get("Content-Type"))
 		}
 	}
 }
@@ -86,14 +86,14 @@ func TestLogs_resume(t *testing.T) {
 		env := newEnv(t)
 		env.mcp.add("server-1", "ann")
 		env.mcp.log(300)
-		close(env.mcp.deleted) // so that it ends after what is there
+		close(env.mcp.deleted) // so that the stream ends after the stored lines
 		got := env.Do(t, "ann", "GET", mcpServersAt+"server-1/logs?follow=true&tail=1", "", "Last-Event-ID: "+c.last).Want(200)
 		var want strings.Builder
 		for n := c.first; n <= 300; n++ {
 			want.WriteString(logEvent(n))
 		}
 		if got.Body.String() != want.String() || got.Header().Get("Content-Type") != "text/event-stream" {
-			t.Errorf("%s: got %.200s", name, got.Body)
+			t.Errorf("%s: got %.200s, want %s", name, got.Body, want.String())
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestLogs_endWithClient(t *testing.T) {
 				select {
 				case env.mcp.more <- mcpLine(2):
 				case <-deadline:
-					t.Fatal("the log is still followed")
+					t.Fatal("the server still follows the log of a closed stream")
 				case <-time.After(time.Millisecond):
 				}
 			}
@@ -146,7 +146,7 @@ func TestLogs_stalledClient(t *testing.T) {
 	for env.mcp.following() > 0 {
 		select {
 		case <-deadline:
-			t.Fatal("the log is still followed")
+			t.Fatal("the server still follows the log of a closed stream")
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -33,20 +33,20 @@ type Store interface {
 // methods return, they are masked.
 type Manager interface {
 	// Create fails with Invalid, Forbidden or Conflict.
-	Create(ctx context.Context, v core.Actor, s *core.MCPServer) error
+	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error
 	// Update fails as Create does, or with NotFound or PreconditionFailed. A secret that is core.Masked
 	// keeps its value.
-	Update(ctx context.Context, v core.Actor, s *core.MCPServer) error
+	Update(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error
 	// Delete fails with NotFound, Forbidden or PreconditionFailed. A version of 0 accepts every version.
-	Delete(ctx context.Context, v core.Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
 }
 
 // Controller starts and stops MCP servers. Its methods return before the server is running or stopped,
 // and fail with NotFound or Forbidden.
 type Controller interface {
-	Start(ctx context.Context, v core.Actor, id string) error
-	Stop(ctx context.Context, v core.Actor, id string) error
-	Restart(ctx context.Context, v core.Actor, id string) error
+	Start(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error
+	Stop(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error
+	Restart(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error
 }
 
 // Options are the dependencies of the group.
@@ -125,7 +125,7 @@ func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerM
 		ID: core.NewID("server"), Version: 1, CreatedBy: v.UserID, CreatedAt: now, UpdatedAt: now,
 		DesiredState: core.DesiredMCPState(in.Body.AutoStart == nil || *in.Body.AutoStart),
 	}
-	core.SetAuditTarget(ctx, s.ID)
+	api.Audit(ctx).SetTarget(s.ID)
 	if err := in.Body.applyTo(s); err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ const maxSlugTries = 20
 // createWithSlug creates a server with its slug, or with a free one that is derived from its name.
 func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCPServer) (*core.MCPServer, error) {
 	if s.Slug != "" {
-		return s, h.Manager.Create(ctx, v, s)
+		return s, h.Manager.Create(ctx, api.Audit(ctx), v, s)
 	}
 	base := core.Slugify(s.Name)
 	for n := range maxSlugTries {
@@ -152,7 +152,7 @@ func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCP
 		if core.CheckSlug("slug", made.Slug) != nil {
 			continue // it is reserved
 		}
-		err := h.Manager.Create(ctx, v, &made)
+		err := h.Manager.Create(ctx, api.Audit(ctx), v, &made)
 		if core.CodeOf(err) != core.CodeConflict {
 			return &made, err
 		}
@@ -229,7 +229,7 @@ func (h *handlers) update(ctx context.Context, in MCPServerMatch, apply func(*co
 			return nil, err
 		}
 		s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
-		err = h.Manager.Update(ctx, v, s)
+		err = h.Manager.Update(ctx, api.Audit(ctx), v, s)
 		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
 			continue
 		}
@@ -254,7 +254,7 @@ func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, e
 		}
 		version = s.Version
 	}
-	return nil, h.Manager.Delete(ctx, v, in.ID, version)
+	return nil, h.Manager.Delete(ctx, api.Audit(ctx), v, in.ID, version)
 }
 
 func (h *handlers) output(ctx context.Context, s *core.MCPServer) *mcpServerOutput {

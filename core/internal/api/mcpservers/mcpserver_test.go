@@ -19,14 +19,14 @@ const (
 	goodMCPServer = `{"name":"a","config":{"url":"https://example.com/mcp"}}`
 )
 
-func TestMCPServersByTheContract(t *testing.T) {
+func TestMCPServers(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, func(_ *api.Options, o *Options) { o.URL = "http://localhost:81/" })
 	made := env.Do(t, "root", "POST", mcpServersAt, `{"name":"my-mcp-server","slug":"my-server","config":{"command":"python","args":["-m","my_mcp_server"],"env":{"API_KEY":"secret-key"}}}`).Want(201)
 	got := made.JSON()
 	id, _ := got["id"].(string)
 	if !strings.HasPrefix(id, "server-") || made.Header().Get("Location") != mcpServersAt+id || made.Header().Get("ETag") != `"v1"` {
-		t.Errorf("id %q, headers %v", id, made.Header())
+		t.Errorf("got id %q and headers %v, want server-…, its Location and ETag v1", id, made.Header())
 	}
 	for name, want := range map[string]any{
 		"name": "my-mcp-server", "description": "", "slug": "my-server", "status": "starting", "transport": "stdio",
@@ -34,21 +34,21 @@ func TestMCPServersByTheContract(t *testing.T) {
 		"restarts": 0.0, "created_by": "user-root", "started_at": nil,
 	} {
 		if got[name] != want {
-			t.Errorf("%s is %v", name, got[name])
+			t.Errorf("%s = %v, want %v", name, got[name], want)
 		}
 	}
 	if !strings.Contains(made.Body.String(), `"config":{"args":["-m","my_mcp_server"],"command":"python","env":{"API_KEY":"***"}},"capabilities":[]`) {
-		t.Errorf("it is %s", made.Body)
+		t.Errorf("got %s, want the config with masked secrets", made.Body)
 	}
 	if env.mcp.secrets[id]["env.API_KEY"] != "secret-key" {
-		t.Errorf("the manager got %v", env.mcp.secrets[id])
+		t.Errorf("the manager got the secrets %v, want the API key", env.mcp.secrets[id])
 	}
 
 	env.mcp.servers[id].Capabilities = []string{"tools", "resources"}
 	env.mcp.states[id] = core.MCPState{Status: core.MCPRunning, LastError: "it ended with exit code 3", Restarts: 2, PID: 4711, Sandbox: "rlimits", StartedAt: testTime}
 	got = env.Do(t, "root", "GET", "/v1/mcp-servers", "").Want(200).JSON()
 	if got["total"] != 1.0 || got["limit"] != 20.0 || got["offset"] != 0.0 {
-		t.Errorf("the list is %v", got)
+		t.Errorf("list = %v, want total 1, limit 20 and offset 0", got)
 	}
 	one := got["servers"].([]any)[0].(map[string]any)
 	for name, want := range map[string]any{
@@ -56,24 +56,24 @@ func TestMCPServersByTheContract(t *testing.T) {
 		"started_at": "2025-01-02T03:04:05.000678Z",
 	} {
 		if one[name] != want {
-			t.Errorf("%s is %v", name, one[name])
+			t.Errorf("%s = %v, want %v", name, one[name], want)
 		}
 	}
 	if c, _ := json.Marshal(one["capabilities"]); string(c) != `["tools","resources"]` {
-		t.Errorf("the capabilities are %s", c)
+		t.Errorf("capabilities = %s, want tools and resources", c)
 	}
 	empty := env.Do(t, "bob", "GET", mcpServersAt+"?limit=5&offset=3", "").Want(200)
 	if s := strings.TrimSpace(empty.Body.String()); s != `{"servers":[],"total":0,"limit":5,"offset":3}` {
-		t.Errorf("an empty list is %s", s)
+		t.Errorf("got %s, want an empty list", s)
 	}
 	env.Do(t, "root", "DELETE", mcpServersAt+id+"/", "").Want(204)
 	env.Do(t, "root", "GET", mcpServersAt+id, "").Want(404)
 	if strings.Contains(env.Log(), "secret-key") {
-		t.Error("the secret is in the log")
+		t.Error("the log contains the secret")
 	}
 }
 
-func TestWhereAnMCPServerIs(t *testing.T) {
+func TestMCPServer_url(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		public, mcp, want string
@@ -95,12 +95,12 @@ func TestWhereAnMCPServerIs(t *testing.T) {
 		w := httptest.NewRecorder()
 		env.API.Handler().ServeHTTP(w, r)
 		if got := apitest.NewAnswer(t, w).Want(200).JSON()["url"]; got != c.want {
-			t.Errorf("%s: it is %v", name, got)
+			t.Errorf("%s: url = %v, want %s", name, got, c.want)
 		}
 	}
 }
 
-func TestWhatIsLeftOutOfAnMCPServer(t *testing.T) {
+func TestCreateMCPServer_defaults(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "bob", func(s *core.MCPServer) { s.Slug = "my-server" })
@@ -126,15 +126,15 @@ func TestWhatIsLeftOutOfAnMCPServer(t *testing.T) {
 			words = append(words, strings.Trim(string(word), `"`))
 		}
 		if s := strings.Join(words, " "); s != want {
-			t.Errorf("%s gives %s", body, s)
+			t.Errorf("POST %s = %s, want %s", body, s, want)
 		}
 		if status := got["status"]; (status == "starting") != (got["wanted"] == true) {
-			t.Errorf("%s is %v", body, status)
+			t.Errorf("POST %s: status = %v with wanted %v", body, status, got["wanted"])
 		}
 	}
 }
 
-func TestBadMCPServers(t *testing.T) {
+func TestMCPServers_invalid(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann")
@@ -153,15 +153,15 @@ func TestBadMCPServers(t *testing.T) {
 		"unknown field":          {"POST", mcpServersAt, with(`"colour":1`), "", 400, "colour", `Unknown field "colour". Known fields: auto_start, config, description, name, shared, slug, transport`},
 		"read-only field":        {"POST", mcpServersAt, with(`"id":"server-1"`), "", 400, "id", "Unknown field"},
 		"wanted":                 {"POST", mcpServersAt, with(`"wanted":false`), "", 400, "wanted", "Unknown field"},
-		"shared in words":        {"POST", mcpServersAt, with(`"shared":"yes"`), "", 400, "shared", "Must be true or false"},
+		"shared is a string":     {"POST", mcpServersAt, with(`"shared":"yes"`), "", 400, "shared", "Must be true or false"},
 		"empty slug":             {"POST", mcpServersAt, with(`"slug":""`), "", 400, "slug", "Must contain only a-z"},
 		"slug in capitals":       {"POST", mcpServersAt, with(`"slug":"My"`), "", 400, "slug", "Must contain only a-z"},
-		"slug with an underline": {"POST", mcpServersAt, with(`"slug":"a_b"`), "", 400, "slug", "Must contain only a-z"},
+		"slug with underscore":   {"POST", mcpServersAt, with(`"slug":"a_b"`), "", 400, "slug", "Must contain only a-z"},
 		"slug with two hyphens":  {"POST", mcpServersAt, with(`"slug":"a--b"`), "", 400, "slug", "single hyphens"},
 		"long slug":              {"POST", mcpServersAt, with(`"slug":"` + strings.Repeat("a", 41) + `"`), "", 400, "slug", "at most 40"},
 		"reserved slug":          {"POST", mcpServersAt, with(`"slug":"files"`), "", 400, "slug", "reserved"},
-		"slug is taken":          {"POST", mcpServersAt, with(`"slug":"taken"`), "", 409, "", ""},
-		"transport is not there": {"POST", mcpServersAt, with(`"transport":"gone"`), "", 400, "transport", "there are: http, stdio"},
+		"slug in use":            {"POST", mcpServersAt, with(`"slug":"taken"`), "", 409, "", ""},
+		"unknown transport":      {"POST", mcpServersAt, with(`"transport":"gone"`), "", 400, "transport", "Available: http, stdio"},
 		"no config":              {"POST", mcpServersAt, `{"name":"a"}`, "", 400, "config", "Field is required"},
 		"config is a list":       {"POST", mcpServersAt, config(`["npx"]`), "", 400, "config", "Must be an object"},
 		"null config":            {"POST", mcpServersAt, config(`null`), "", 400, "config", "Must be an object"},
@@ -172,11 +172,11 @@ func TestBadMCPServers(t *testing.T) {
 		"number in env":          {"POST", mcpServersAt, config(`{"command":"c","env":{"A":"a","PORT":80}}`), "", 400, "config.env.PORT", "Must be a string"},
 		"null in env":            {"POST", mcpServersAt, config(`{"command":"c","env":{"A":null}}`), "", 400, "config.env.A", "Must be a string"},
 		"env in capitals":        {"POST", mcpServersAt, config(`{"command":"c","ENV":{"A":"a"}}`), "", 400, "config.ENV", `Must be spelled "env"`},
-		"masked from the start":  {"POST", mcpServersAt, config(`{"url":"u","headers":{"Authorization":"***"}}`), "", 400, "config.headers.Authorization", "Must be the value itself"},
+		"masked in a new server": {"POST", mcpServersAt, config(`{"url":"u","headers":{"Authorization":"***"}}`), "", 400, "config.headers.Authorization", "Must be the value itself"},
 		"command by a member":    {"POST", mcpServersAt, config(`{"command":"c"}`), "", 403, "", ""},
 		"NUL in an argument":     {"POST", mcpServersAt, config(`{"command":"c","args":["\u0000"]}`), "", 400, "config.args[0]", "NUL"},
 		"put without config":     {"PUT", one, `{"name":"a"}`, "", 400, "config", "Field is required"},
-		"put of a taken slug":    {"PUT", one, with(`"slug":"taken"`), "", 409, "", ""},
+		"put of a slug in use":   {"PUT", one, with(`"slug":"taken"`), "", 409, "", ""},
 		"put of a reserved slug": {"PUT", one, with(`"slug":"files"`), "", 400, "slug", "reserved"},
 		"put of a command":       {"PUT", one, config(`{"command":"c"}`), "", 403, "", ""},
 		"put of a new mask":      {"PUT", one, config(`{"url":"u","headers":{"X":"***"}}`), "", 400, "config.headers.X", "Must be the value itself"},
@@ -187,15 +187,15 @@ func TestBadMCPServers(t *testing.T) {
 		"patch to no url":        {"PATCH", one, `{"config":{"url":null}}`, "", 400, "config", "Must have a command"},
 		"patch to a command":     {"PATCH", one, `{"config":{"url":null,"command":"c"}}`, "", 403, "", ""},
 		"stale If-Match":         {"PUT", one, goodMCPServer, `If-Match: "v7"`, 412, "", ""},
-		"delete of stale":        {"DELETE", one, "", `If-Match: "v7"`, 412, "", ""},
-		"limit of many":          {"GET", mcpServersAt + "?limit=101", "", "", 400, "limit", "Must be at most 100"},
+		"stale delete":           {"DELETE", one, "", `If-Match: "v7"`, 412, "", ""},
+		"large limit":            {"GET", mcpServersAt + "?limit=101", "", "", 400, "limit", "Must be at most 100"},
 		"NUL in a path":          {"GET", mcpServersAt + "a%00b", "", "", 400, "server_id", "NUL"},
-		"tail of none":           {"GET", logs + "?tail=0", "", "", 400, "tail", "Must be at least 1"},
-		"tail of many":           {"GET", logs + "?tail=10001", "", "", 400, "tail", "Must be at most 10000"},
-		"tail in words":          {"GET", logs + "?tail=all", "", "", 400, "tail", "Must be an integer"},
-		"follow in words":        {"GET", logs + "?follow=please", "", "", 400, "follow", "Must be true or false"},
-		"follow from what":       {"GET", logs + "?follow=true", "", "Last-Event-ID: last", 400, "Last-Event-ID", "id of a line"},
-		"tools of a stopped one": {"GET", one + "/tools", "", "", 503, "", ""},
+		"tail of 0":              {"GET", logs + "?tail=0", "", "", 400, "tail", "Must be at least 1"},
+		"large tail":             {"GET", logs + "?tail=10001", "", "", 400, "tail", "Must be at most 10000"},
+		"tail is a word":         {"GET", logs + "?tail=all", "", "", 400, "tail", "Must be an integer"},
+		"follow is a word":       {"GET", logs + "?follow=please", "", "", 400, "follow", "Must be true or false"},
+		"invalid Last-Event-ID":  {"GET", logs + "?follow=true", "", "Last-Event-ID: last", 400, "Last-Event-ID", "id of a line"},
+		"tools, not running":     {"GET", one + "/tools", "", "", 503, "", ""},
 		"wrong method":           {"GET", one + "/start", "", "", 405, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,13 +206,13 @@ func TestBadMCPServers(t *testing.T) {
 			}
 			f := env.Do(t, "ann", c.method, c.path, c.body, headers...).Want(c.status).Failure()
 			if f.Details.Field != c.field || !strings.Contains(f.Details.Issue, c.issue) {
-				t.Errorf("got %+v", f.Details)
+				t.Errorf("got %+v, want field %q and issue %q", f.Details, c.field, c.issue)
 			}
 		})
 	}
 }
 
-func TestAnMCPServerCanBeSentBackAsItWasRead(t *testing.T) {
+func TestReplaceMCPServer_withReplyOfGet(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Shared, s.Description = true, "words" })
@@ -220,33 +220,33 @@ func TestAnMCPServerCanBeSentBackAsItWasRead(t *testing.T) {
 	for i, who := range []string{"ann", "root"} {
 		read := env.Do(t, who, "GET", mcpServersAt+"server-1", "").Want(200)
 		if _, ok := read.JSON()["pid"]; ok != (who == "root") {
-			t.Errorf("%s sees the process: %v", who, ok)
+			t.Errorf("the reply to %s has a pid: %t, want it for administrators only", who, ok)
 		}
 		env.Do(t, who, "PUT", mcpServersAt+"server-1", read.Body.String(), "If-Match: "+read.Header().Get("ETag")).Want(200)
 		s := env.mcp.servers["server-1"]
 		if s.CreatedBy != "user-ann" || s.Version != int64(i+2) || !s.Shared || s.Description != "words" || !s.ShouldRun() ||
 			env.mcp.secrets["server-1"]["headers.Authorization"] != "Bearer old" {
-			t.Errorf("it is %+v with %v", s, env.mcp.secrets)
+			t.Errorf("the server is %+v with secrets %v, want unset fields kept", s, env.mcp.secrets)
 		}
 	}
 }
 
-func TestPutReplacesAnMCPServer(t *testing.T) {
+func TestReplaceMCPServer(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Shared, s.Description, s.Transport = true, "words", "sse" })
-	env.mcp.races = 2 // somebody else is faster, twice
+	env.mcp.races = 2 // another client updates the server first, twice
 	got := env.Do(t, "ann", "PUT", mcpServersAt+"server-1", goodMCPServer).Want(200)
 	if got.Header().Get("ETag") != `"v4"` {
-		t.Errorf("the ETag is %s", got.Header().Get("ETag"))
+		t.Errorf("got ETag %s, want v4", got.Header().Get("ETag"))
 	}
 	s := env.mcp.servers["server-1"]
 	if s.Name != "a" || s.Slug != "slug-of-server-1" || s.Description != "" || s.Shared || s.Transport != "http" || len(env.mcp.secrets["server-1"]) != 0 {
-		t.Errorf("it is %+v with %v", s, env.mcp.secrets)
+		t.Errorf("the server is %+v with secrets %v, want all fields replaced except the slug", s, env.mcp.secrets)
 	}
 }
 
-func TestPatchMergesAnMCPServer(t *testing.T) {
+func TestChangeMCPServer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		patch string
@@ -276,27 +276,28 @@ func TestPatchMergesAnMCPServer(t *testing.T) {
 			env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Description = "words" })
 			got := env.Do(t, "root", "PATCH", mcpServersAt+"server-1", c.patch, "Content-Type: application/merge-patch+json").Want(200)
 			if s := env.mcp.servers["server-1"]; !c.check(s, env.mcp.secrets["server-1"]) {
-				t.Errorf("it is %+v with %v", s, env.mcp.secrets)
+				t.Errorf("the server is %+v with secrets %v", s, env.mcp.secrets)
 			}
 			if strings.Contains(got.Body.String(), "Bearer") || strings.Contains(got.Body.String(), `"k"`) {
-				t.Errorf("it tells a secret: %s", got.Body)
+				t.Errorf("the reply contains a secret: %s", got.Body)
 			}
 		})
 	}
 }
 
-// TestAChosenTransportStays: one that the config does not tell is not guessed anew.
-func TestAChosenTransportStays(t *testing.T) {
+// TestChangeMCPServer_keepsTransport checks that a change of the config does not reset a transport that was set
+// explicitly.
+func TestChangeMCPServer_keepsTransport(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Transport = "sse" })
 	env.Do(t, "ann", "PATCH", mcpServersAt+"server-1", `{"config":{"url":"https://example.com/sse"}}`).Want(200)
 	if s := env.mcp.servers["server-1"]; s.Transport != "sse" {
-		t.Errorf("it is %+v", s)
+		t.Errorf("the server is %+v, want transport sse", s)
 	}
 }
 
-func TestMCPServersAreStartedAndStopped(t *testing.T) {
+func TestStartStopRestart(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann")
@@ -310,12 +311,12 @@ func TestMCPServersAreStartedAndStopped(t *testing.T) {
 	} {
 		got := env.Do(t, "ann", "POST", mcpServersAt+"server-1/"+c.verb, "").Want(200).JSON()
 		if got["id"] != "server-1" || got["status"] != c.status || got["message"] != c.message || got["wanted"] != c.wanted {
-			t.Errorf("%s: %v", c.verb, got)
+			t.Errorf("%s: got %v, want status %s, message %q and wanted %t", c.verb, got, c.status, c.message, c.wanted)
 		}
 	}
 }
 
-func TestSharedMCPServersMayBeUsedAndNotChanged(t *testing.T) {
+func TestSharedMCPServers(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "bob", func(s *core.MCPServer) { s.Shared = true })
@@ -344,7 +345,7 @@ func TestMCPTools(t *testing.T) {
 	env.mcp.states["server-1"] = core.MCPState{Status: core.MCPRunning}
 	at := mcpServersAt + "server-1/tools"
 	if s := strings.TrimSpace(env.Do(t, "ann", "GET", at, "").Want(200).Body.String()); s != `{"tools":[]}` {
-		t.Errorf("none are %s", s)
+		t.Errorf("got %s, want no tools", s)
 	}
 	env.mcp.tools = []core.MCPTool{
 		{Name: "echo", Title: "Echo", Description: "<Says> it", InputSchema: json.RawMessage(`{"type":"object","n":12345678901234567890}`), ReadOnly: true, Idempotent: true},
@@ -354,6 +355,6 @@ func TestMCPTools(t *testing.T) {
 		`"input_schema":{"type":"object","n":12345678901234567890},"read_only":true,"destructive":false,"idempotent":true},` +
 		`{"name":"rm","qualified_name":"my-server__rm","description":"","input_schema":{},"read_only":false,"destructive":true,"idempotent":false}]}`
 	if s := strings.TrimSpace(env.Do(t, "ann", "GET", at, "").Want(200).Body.String()); s != want {
-		t.Errorf("they are %s", s)
+		t.Errorf("got tools %s, want %s", s, want)
 	}
 }

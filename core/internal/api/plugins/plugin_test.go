@@ -58,15 +58,15 @@ func TestPluginsTypesAndModels(t *testing.T) {
 	s, _ := newEnv(t)
 	types := s.Do(t, "ann", "GET", "/v1/agent-types", "").Want(200).JSON()["agent_types"].([]any)
 	if schema := types[0].(map[string]any)["config_schema"].(map[string]any); len(types) != 2 || schema["required"] == nil {
-		t.Errorf("got %v", types)
+		t.Errorf("agent types = %v, want 2 with schemas", types)
 	}
 	models := s.Do(t, "ann", "GET", "/v1/models/", "").Want(200).JSON()["models"].([]any)
 	if m := models[0].(map[string]any); m["id"] != "openai/gpt-4" || m["provider"] != "openai" {
-		t.Errorf("got %v", models)
+		t.Errorf("models = %v, want openai/gpt-4 first", models)
 	}
 	found := s.Do(t, "root", "GET", "/v1/plugins", "").Want(200).JSON()["plugins"].([]any)
 	if p := found[0].(map[string]any); p["kind"] != "agent" || p["label"] != "chat" || p["state"] != "running" || p["version"] != "" {
-		t.Errorf("got %v", found)
+		t.Errorf("plugins = %v, want agent chat first", found)
 	}
 	s.Do(t, "ann", "GET", "/v1/plugins", "").Want(403)
 }
@@ -80,13 +80,13 @@ func TestReload(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if got := s.Do(t, "root", "POST", "/v1/plugins/reload?dry_run=true", "").Want(200).Body.String(); !strings.Contains(got, `"generation":77`) {
-		t.Errorf("dry run: got %s", got)
+		t.Errorf("dry run: got %s, want generation 77", got)
 	}
 	s.Do(t, "root", "POST", "/v1/plugins/reload?dry_run=perhaps", "").Want(400)
 	s.Do(t, "ann", "POST", "/v1/plugins/reload", "").Want(403)
 	h.err = core.Invalid("plugins.hcl:3,1-4", "Unknown argument %q", "conig")
 	if f := s.Do(t, "root", "POST", "/v1/plugins/reload", "").Want(400).Failure(); f.Details.Field != "plugins.hcl:3,1-4" {
-		t.Errorf("got %+v", f)
+		t.Errorf("reload of an invalid file: got %+v, want the position as the field", f)
 	}
 	h.err = core.Unavailable(`The plugin files "s3" does not start`)
 	s.Do(t, "root", "POST", "/v1/plugins/reload", "").Want(503)

@@ -22,7 +22,7 @@ type Runner interface {
 	// Watch returns the events of a run after a number. It fails with NotFound.
 	Watch(ctx context.Context, v core.Actor, id string, after int64) (core.EventStream, error)
 	// Cancel fails with NotFound, or with Conflict if the run has ended.
-	Cancel(ctx context.Context, v core.Actor, id string) (*core.Run, error)
+	Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Run, error)
 }
 
 type run struct {
@@ -90,7 +90,7 @@ func Register(a *api.API, store Store, runner Runner) {
 		Description: "Requests the end of the run, which takes a moment, and returns its present state. 409 if the run has ended.",
 		Response:    exampleCancelled(), Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
-		return newRunOutput(runner.Cancel(ctx, api.Actor(ctx), in.ID))
+		return newRunOutput(runner.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
 	})
 }
 

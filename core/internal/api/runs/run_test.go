@@ -33,7 +33,7 @@ func (f *fakeRuns) Watch(ctx context.Context, v core.Actor, id string, after int
 	return f.events(after), nil
 }
 
-func (f *fakeRuns) Cancel(ctx context.Context, v core.Actor, id string) (*core.Run, error) {
+func (f *fakeRuns) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Run, error) {
 	r, err := f.Run(ctx, v, id)
 	if err != nil {
 		return nil, err
@@ -42,6 +42,7 @@ func (f *fakeRuns) Cancel(ctx context.Context, v core.Actor, id string) (*core.R
 		return nil, core.Conflict("The run %q has ended", id)
 	}
 	r.CancelRequested = true
+	audit.Claim()
 	return r, nil
 }
 
@@ -62,14 +63,14 @@ func TestRuns(t *testing.T) {
 	}
 	got := s.Do(t, "ann", "GET", "/v1/runs/run-1", "").Want(200).JSON()
 	if got["status"] != "running" || got["ended_at"] != nil || got["usage"].(map[string]any)["output_tokens"] != 2.0 {
-		t.Errorf("got %v", got)
+		t.Errorf("run-1 = %v, want a running run with 2 output tokens", got)
 	}
 	failed := s.Do(t, "ann", "GET", "/v1/runs/run-2", "").Want(200)
 	if strings.Contains(failed.Body.String(), "10.0.0.7") || failed.JSON()["error"].(map[string]any)["code"] != "internal" {
-		t.Errorf("got %s", failed.Body)
+		t.Errorf("run-2 = %s, want an internal error without private text", failed.Body)
 	}
 	if c := s.Do(t, "ann", "POST", "/v1/runs/run-1/cancel", "").Want(200).JSON(); c["cancel_requested"] != true {
-		t.Errorf("got %v", c)
+		t.Errorf("cancelled run = %v, want cancel_requested", c)
 	}
 	s.Do(t, "ann", "POST", "/v1/runs/run-2/cancel", "").Want(409)
 	s.Do(t, "root", "GET", "/v1/runs/run-1", "").Want(200)
@@ -94,7 +95,7 @@ func TestRunEvents_resume(t *testing.T) {
 	}
 	got := s.Do(t, "ann", "HEAD", "/v1/runs/run-1/events", "").Want(200)
 	if got.Body.Len() != 0 || got.Header().Get("Content-Type") != "text/event-stream" {
-		t.Errorf("HEAD: got headers %v and body %s", got.Header(), got.Body)
+		t.Errorf("HEAD: got headers %v and body %s, want an event stream without a body", got.Header(), got.Body)
 	}
 	for field, request := range map[string][2]string{
 		"Last-Event-ID": {"", "Last-Event-ID: last"}, "after": {"?after=-1", "X: "},

@@ -17,10 +17,10 @@ type Agents interface {
 
 // Store lists and deletes sessions.
 type Store interface {
-	// Sessions returns a page of sessions, the newest turn first, and the number of all.
+	// Sessions returns a page of sessions, those with the newest turn first, and their total number.
 	Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Session, int, error)
 	// DeleteSession fails with NotFound, or with Conflict during a turn.
-	DeleteSession(ctx context.Context, agentID, userID, id string) error
+	DeleteSession(ctx context.Context, audit *core.AuditRecord, agentID, userID, id string) error
 }
 
 type session struct {
@@ -111,5 +111,5 @@ func (h *handlers) delete(ctx context.Context, in *sessionInput) (*struct{}, err
 	if _, err := h.agents.Agent(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
-	return nil, h.store.DeleteSession(ctx, in.AgentID, userID, in.SessionID)
+	return nil, h.store.DeleteSession(ctx, api.Audit(ctx), in.AgentID, userID, in.SessionID)
 }

@@ -23,10 +23,11 @@ func (s *store) Sessions(_ context.Context, f core.SessionFilter) ([]*core.Sessi
 	return apitest.Page(found, f.Page), len(found), nil
 }
 
-func (s *store) DeleteSession(_ context.Context, agentID, userID, id string) error {
+func (s *store) DeleteSession(_ context.Context, audit *core.AuditRecord, agentID, userID, id string) error {
 	for i, x := range s.sessions {
 		if x.AgentID == agentID && x.UserID == userID && x.ID == id {
 			s.sessions = slices.Delete(s.sessions, i, i+1)
+			audit.Claim()
 			return nil
 		}
 	}
@@ -44,7 +45,7 @@ func TestSessions(t *testing.T) {
 
 	got := s.Do(t, "ann", "GET", "/v1/agents/agent-1/sessions", "").Want(200).JSON()
 	if got["total"] != 1.0 || got["sessions"].([]any)[0].(map[string]any)["messages"] != 2.0 {
-		t.Errorf("got %v", got)
+		t.Errorf("sessions = %v, want one with 2 messages", got)
 	}
 	s.Do(t, "ann", "DELETE", "/v1/agents/agent-1/sessions/s1", "").Want(204)
 	s.Do(t, "ann", "DELETE", "/v1/agents/agent-1/sessions/s1", "").Want(404)

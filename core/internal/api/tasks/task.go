@@ -28,7 +28,7 @@ type Store interface {
 	// CreateTask stores and queues a task, and returns it, or the task of an earlier request with the
 	// same idempotency key. It fails with NotFound if the agent was deleted, or with Conflict if the
 	// key was used for another request.
-	CreateTask(ctx context.Context, t *core.Task) (*core.Task, error)
+	CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error)
 	// Task fails with NotFound if the actor may not see the task.
 	Task(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	// Tasks returns a page of tasks, newest first, and the number of all.
@@ -38,7 +38,7 @@ type Store interface {
 // Runner watches and cancels tasks.
 type Runner interface {
 	// CancelTask fails with NotFound, or with Conflict if the task has ended.
-	CancelTask(ctx context.Context, v core.Actor, id string) (*core.Task, error)
+	CancelTask(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error)
 	// WatchTask returns the events of the task's run after a number. It fails with NotFound.
 	WatchTask(ctx context.Context, v core.Actor, id string, after int64) (core.EventStream, error)
 }
@@ -81,7 +81,7 @@ func Register(a *api.API, o Options) {
 		Description: "A waiting task ends at once. A running task is asked to end, which takes a moment. 409 if the task has ended.",
 		Response:    exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
-		return newTaskOutput(h.Runner.CancelTask(ctx, api.Actor(ctx), in.ID))
+		return newTaskOutput(h.Runner.CancelTask(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
 	})
 	api.Register(a, api.Operation{
 		ID: "task-events", Method: http.MethodGet, Path: "/v1/tasks/{task_id}/events", Tag: "Tasks", Summary: "Watch a task", Access: api.SignedIn,
@@ -95,8 +95,9 @@ func (h *handlers) create(ctx context.Context, in *taskCreate) (*taskMade, error
 	if err != nil {
 		return nil, err
 	}
-	core.SetAuditTarget(ctx, t.ID)
-	stored, err := h.Store.CreateTask(ctx, t)
+	audit := api.Audit(ctx)
+	audit.SetTarget(t.ID)
+	stored, err := h.Store.CreateTask(ctx, audit, t)
 	if core.CodeOf(err) == core.CodeNotFound {
 		return nil, unknownAgent(in.Body.AgentID)
 	}

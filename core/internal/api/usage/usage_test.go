@@ -38,22 +38,22 @@ func TestUsage(t *testing.T) {
 	want := `{"usage":[{"day":"2026-11-02","model":"p/m","completions":2,"input_tokens":5,"output_tokens":7,"cached_input_tokens":0,"reasoning_tokens":0}],` +
 		`"sum":{"completions":2,"input_tokens":5,"output_tokens":7,"cached_input_tokens":0,"reasoning_tokens":0},"total":1,"limit":5,"offset":0}`
 	if strings.TrimSpace(got) != want {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want %s", got, want)
 	}
 	f := store.filter
 	if !f.From.Equal(day.AddDate(0, 0, -1)) || !f.To.Equal(day.AddDate(0, 0, 1)) || len(f.By) != 2 || f.AgentID != "agent-1" {
-		t.Errorf("got filter %+v", f)
+		t.Errorf("got filter %+v, want yesterday to tomorrow, two keys and agent-1", f)
 	}
 	env.Do(t, "ann", "GET", "/v1/usage", "").Want(200)
 	if f := store.filter; f.To.Sub(f.From) != 29*24*time.Hour || time.Since(f.To) > 25*time.Hour {
-		t.Errorf("got default filter %+v", f)
+		t.Errorf("got default filter %+v, want the last 30 days", f)
 	}
 	for query, field := range map[string]string{
 		"from=yesterday": "from", "to=2026-13-01": "to", "from=2026-11-02&to=2026-11-01": "from", "from=2020-01-01": "from",
 		"by=hour": "by", "by=day,day": "by", "limit=0": "limit",
 	} {
 		if f := env.Do(t, "ann", "GET", "/v1/usage?"+query, "").Want(400).Failure(); f.Details.Field != field {
-			t.Errorf("%s: %+v", query, f)
+			t.Errorf("%s: got %+v, want field %q", query, f, field)
 		}
 	}
 	env.Do(t, "", "GET", "/v1/usage", "").Want(401)

@@ -37,7 +37,7 @@ func TestArchive_writeAndRead(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode of the archive = %v, error %v, want 0600", info.Mode(), err)
 	}
-	if _, err := Create(path); err == nil || !strings.Contains(err.Error(), "exists already") {
+	if _, err := Create(path); err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("Create of an existing file: error %v, want one that says so", err)
 	}
 	r, err := Open(path)

@@ -29,7 +29,7 @@ type Writer struct {
 // Create starts an archive that only its owner can read. It returns an error if path exists.
 func Create(path string) (*Writer, error) {
 	if _, err := os.Lstat(path); err == nil {
-		return nil, fmt.Errorf("%s exists already: choose another name, or remove that file", path)
+		return nil, fmt.Errorf("%s already exists: choose another name or remove the file", path)
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part") // mode 0600
 	if err != nil {
@@ -85,8 +85,8 @@ func (w *Writer) add(name string, size int64, r io.Reader) (Entry, error) {
 	return Entry{Name: name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
-// Finish writes the manifest m with the entries that were added, syncs the archive to disk and gives it
-// its name. unused reports whether the database does not refer to an entry.
+// Finish writes the manifest m with the entries that were added, syncs the archive to disk and renames it
+// to its final name. unused reports whether the database does not refer to an entry.
 func (w *Writer) Finish(m *Manifest, unused func(Entry) bool) error {
 	m.Format, m.CreatedAt = Format, w.now
 	m.Entries = w.entries

@@ -75,7 +75,7 @@ func (c *completer) complete(
 	return result, err
 }
 
-// askProvider asks the provider of the model. It retries when the provider's process dies
+// askProvider asks the provider of the model. It retries when the provider's process crashes
 // before it has sent anything. modelID is the ID of the model in GET /v1/models.
 func (c *completer) askProvider(
 	ctx context.Context, req *agent.Completion,

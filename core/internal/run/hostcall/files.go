@@ -23,7 +23,7 @@ type FileContent interface {
 	Open(ctx context.Context, f *core.File) io.ReadSeekCloser
 	// Upload stores a new file. When it returns, the content is durable. An upload with
 	// the ID of an existing file of the actor returns that file.
-	Upload(ctx context.Context, v core.Actor, u *core.Upload) (*core.File, error)
+	Upload(ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload) (*core.File, error)
 }
 
 // Files gives a run access to the files of its conversation. Its methods may be called
@@ -94,7 +94,7 @@ func (f *Files) write(ctx context.Context, number uint64, name string, content i
 	if f.content == nil {
 		return nil, errNoFiles()
 	}
-	return f.content.Upload(ctx, f.actor(), &core.Upload{
+	return f.content.Upload(ctx, nil, f.actor(), &core.Upload{
 		ID:   core.DerivedID("file", f.run.CreatedAt, fmt.Sprintf("%s %d", f.run.ID, number)),
 		Name: name, Body: content,
 	})

@@ -23,9 +23,9 @@ const (
 )
 
 const (
-	// maxToolRead is the most bytes that one files__read returns.
+	// maxToolRead is the maximum number of bytes that one files__read returns.
 	maxToolRead = 64 << 10
-	// maxToolWrite is the most bytes that one files__write accepts.
+	// maxToolWrite is the maximum number of bytes that one files__write accepts.
 	maxToolWrite = 1 << 20
 )
 

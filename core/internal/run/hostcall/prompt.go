@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// maxPromptText is the most bytes of one text file that a prompt contains.
+	// maxPromptText is the maximum number of bytes of one text file that a prompt contains.
 	maxPromptText = 100_000
-	// maxPromptImage is the largest image that a prompt contains, in bytes.
+	// maxPromptImage is the maximum size of an image in a prompt, in bytes.
 	maxPromptImage = 10 << 20
-	// maxPromptFiles is the most bytes of all files in a prompt, and maxPrompt the most
-	// bytes of a prompt with files, because gRPC messages are limited to 64 MiB.
+	// maxPromptFiles is the maximum size of all files in a prompt, and maxPrompt the
+	// maximum size of a prompt with files, both in bytes. gRPC limits messages to 64 MiB.
 	maxPromptFiles = 24 << 20
 	maxPrompt      = 60 << 20
 )

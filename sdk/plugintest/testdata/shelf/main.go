@@ -161,7 +161,7 @@ func (s *shelf) List(_ context.Context, prefix, after string) iter.Seq2[files.Ob
 		for _, path := range paths {
 			f, o, err := s.open(path)
 			if err != nil {
-				continue // deleted, or begun
+				continue // deleted meanwhile, or incomplete
 			}
 			f.Close()
 			if strings.HasPrefix(o.Key, prefix) && (o.Key > after || fault == "ignores after") {
