@@ -52,10 +52,9 @@ type MCPServer struct {
 	Slug string
 	// Transport is the label of an mcp block in plugins.hcl.
 	Transport string
-	// Config is a JSON object that the transport defines, such as {command, args, env} or
-	// {url, headers}. The values of env and headers are Masked; Secrets contains them.
+	// Config is the MCPConfig as JSON, with masked secrets.
 	Config json.RawMessage
-	// Secrets contains the masked values, encrypted. It is empty if there are none.
+	// Secrets contains the MCPSecrets of the config, encrypted. It is empty if there are none.
 	Secrets []byte
 	// Shared reports whether other users can see and use the server. They cannot change it.
 	Shared bool
@@ -149,15 +148,14 @@ type MCPLogLine struct {
 
 // MCPServers manages MCP servers for the API: it stores them, runs them and lists their tools.
 type MCPServers interface {
-	// Create validates and stores a server, and starts it if its desired state is running. Secrets
-	// in s.Config are plain text at first; when Create returns, they are masked there and encrypted
-	// in s.Secrets. Create fails with Invalid for a field such as config.command, or with Forbidden
-	// or Conflict.
-	Create(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer) error
-	// Update works like Create. A Masked value in env or headers keeps the stored value. A running
-	// server is restarted if its connection settings changed. Update also fails with NotFound and
+	// Create validates and stores a server with its config, and starts it if its desired state is
+	// running. It sets s.Config and s.Secrets. It fails with Invalid for a field such as
+	// config.command, or with Forbidden or Conflict.
+	Create(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, config MCPConfig) error
+	// Update works like Create. A masked secret in config keeps the stored value. A running server
+	// is restarted if its connection settings changed. Update also fails with NotFound and
 	// PreconditionFailed.
-	Update(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer) error
+	Update(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, config MCPConfig) error
 	// Delete stops and deletes a server. It fails as MCPServerStore.DeleteMCPServer does.
 	Delete(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
 

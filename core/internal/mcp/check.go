@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -12,17 +11,15 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// prepare validates a server that a user sent, masks its secrets and encrypts them. It
-// reports whether the transport runs programs on this machine.
-func (s *Servers) prepare(ctx context.Context, actor core.Actor, m *core.MCPServer, old secrets) (process bool, err error) {
+// check validates a server and its config. It reports whether the transport runs programs on this
+// machine.
+func (s *Servers) check(
+	ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+) (process bool, err error) {
 	if err := core.CheckSlug("slug", m.Slug); err != nil {
 		return false, err
 	}
 	if err := s.checkTransport(m.Transport); err != nil {
-		return false, err
-	}
-	c, err := parseConfig(m.Config, old)
-	if err != nil {
 		return false, err
 	}
 	transport, err := s.Transports.MCPTransport(ctx, m.Transport)
@@ -37,16 +34,11 @@ func (s *Servers) prepare(ctx context.Context, actor core.Actor, m *core.MCPServ
 			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs commands on the " +
 				"server's machine. You can create MCP servers that are reached by url.")
 		}
-		if err := s.checkCommand(c.plain()); err != nil {
+		if err := s.checkCommand(config); err != nil {
 			return false, err
 		}
 	}
-	if err := checkConfig(ctx, transport, c); err != nil {
-		return false, err
-	}
-	m.Config = c.masked()
-	m.Secrets, err = s.encryptSecrets(m.ID, c)
-	return process, err
+	return process, checkConfig(ctx, transport, config)
 }
 
 // checkTransport fails with Invalid if no enabled plugin has the label.
@@ -67,12 +59,12 @@ func (s *Servers) checkTransport(label string) error {
 }
 
 // checkConfig validates a config with its transport. It fails with Invalid for the fields of config.
-func checkConfig(ctx context.Context, transport mcptransport.Transport, c *plainConfig) error {
-	err := transport.CheckConfig(ctx, json.RawMessage(c.plain()))
+func checkConfig(ctx context.Context, transport mcptransport.Transport, config core.MCPConfig) error {
+	err := transport.CheckConfig(ctx, config.JSON())
 	if err == nil {
 		return nil
 	}
-	redactor := newRedactor(c.secrets)
+	redactor := newRedactor(config.Secrets)
 	var faulty *sdk.ConfigError
 	if !errors.As(err, &faulty) {
 		var public *core.Error

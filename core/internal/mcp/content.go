@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -123,4 +124,13 @@ func linkText(l *mcp.ResourceLink) string {
 		b.WriteString(" " + l.Description)
 	}
 	return b.String()
+}
+
+// encode encodes v, which must be encodable.
+func encode(v any) json.RawMessage {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return data
 }

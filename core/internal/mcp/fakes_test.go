@@ -356,14 +356,23 @@ func withOptions(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, 
 	})
 }
 
+// parsed returns a config that a user sent.
+func parsed(t *testing.T, config string) core.MCPConfig {
+	t.Helper()
+	c, err := core.ParseMCPConfig(json.RawMessage(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // create creates the shared server fs, which should run, with the transport stdio.
 func (env *testEnv) create(config string) *core.MCPServer {
 	env.t.Helper()
 	s := &core.MCPServer{
-		ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), Shared: true, DesiredState: core.MCPDesiredRunning,
-		Version: 1, CreatedBy: "root",
+		ID: "server-1", Slug: "fs", Transport: "stdio", Shared: true, DesiredState: core.MCPDesiredRunning, Version: 1, CreatedBy: "root",
 	}
-	if err := env.Create(env.t.Context(), nil, admin, s); err != nil {
+	if err := env.Create(env.t.Context(), nil, admin, s, parsed(env.t, config)); err != nil {
 		env.t.Fatal(err)
 	}
 	return s

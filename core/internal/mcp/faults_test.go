@@ -206,8 +206,8 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 						err = env.Restart(t.Context(), nil, admin, s.ID)
 					case 3:
 						stored, _ := env.store.MCPServer(t.Context(), admin, s.ID)
-						stored.Config = json.RawMessage(fmt.Sprintf(`{"command":"peer","env":{"N":"%d-%d"}}`, worker, i))
-						if err = env.Update(t.Context(), nil, admin, stored); core.CodeOf(err) == core.CodePreconditionFailed {
+						config := parsed(t, fmt.Sprintf(`{"command":"peer","env":{"N":"%d-%d"}}`, worker, i))
+						if err = env.Update(t.Context(), nil, admin, stored, config); core.CodeOf(err) == core.CodePreconditionFailed {
 							err = nil
 						}
 					case 4:

@@ -77,11 +77,12 @@ func TestLogBufferIsBounded(t *testing.T) {
 
 func TestRedaction(t *testing.T) {
 	t.Parallel()
-	r := newRedactor(secrets{
+	r := newRedactor(core.MCPSecrets{
 		Env: map[string]string{
 			"A": "alpha", "B": "alphabet", "SHORT": "abc", "EMPTY": "", "PEM": "-----BEGIN-----\nMIIB0123\n-----END-----\n", "M": core.Masked,
 		},
 		Headers: map[string]string{"Authorization": "Bearer tok-123"},
+		URL:     "https://example.com/mcp?apiKey=s3cret%2Fvalue",
 	})
 	for in, want := range map[string]string{
 		"nothing here, abc":           "nothing here, abc",
@@ -89,6 +90,8 @@ func TestRedaction(t *testing.T) {
 		"line MIIB0123 of a key":      "line *** of a key",
 		"sent Bearer tok-123":         "sent ***",
 		"token=tok-123&x":             "token=***&x",
+		"/mcp?apiKey=s3cret%2Fvalue":  "/mcp?apiKey=***",
+		"no key s3cret/value":         "no key ***",
 		strings.Repeat("alpha", 2_00): strings.Repeat("***", 200),
 	} {
 		if got := r.redactAll(in); got != want {

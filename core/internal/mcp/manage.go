@@ -11,12 +11,20 @@ import (
 var systemActor = core.Actor{Role: core.RoleAdmin}
 
 // Create implements core.MCPServers.
-func (s *Servers) Create(ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer) error {
-	return s.save(ctx, audit, actor, m, secrets{}, s.Store.CreateMCPServer)
+func (s *Servers) Create(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+) error {
+	config, err := config.Merge(core.MCPSecrets{})
+	if err != nil {
+		return err
+	}
+	return s.save(ctx, audit, actor, m, config, s.Store.CreateMCPServer)
 }
 
 // Update implements core.MCPServers.
-func (s *Servers) Update(ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer) error {
+func (s *Servers) Update(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+) error {
 	stored, err := s.Store.MCPServer(ctx, actor, m.ID)
 	if err != nil {
 		return err
@@ -31,26 +39,33 @@ func (s *Servers) Update(ctx context.Context, audit *core.AuditRecord, actor cor
 	if err != nil {
 		// The update may replace all values. A masked value then fails as missing.
 		s.Logger.WarnContext(ctx, "decrypting MCP server secrets failed", "server_id", m.ID, "error", err)
-		old = secrets{}
+		old = core.MCPSecrets{}
 	}
-	return s.save(ctx, audit, actor, m, old, s.Store.UpdateMCPServer)
-}
-
-// save validates a server, stores it and applies it. If it fails, m is unchanged, so that
-// the caller can try again.
-func (s *Servers) save(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, old secrets,
-	store func(context.Context, *core.AuditRecord, core.Actor, *core.MCPServer, bool) error,
-) error {
-	config, encrypted := m.Config, m.Secrets
-	process, err := s.prepare(ctx, actor, m, old)
-	if err == nil {
-		err = store(ctx, audit, actor, m, process)
-	}
-	if err != nil {
-		m.Config, m.Secrets = config, encrypted
+	if config, err = config.Merge(old); err != nil {
 		return err
 	}
+	return s.save(ctx, audit, actor, m, config, s.Store.UpdateMCPServer)
+}
+
+// save validates a server, stores it and applies it. If it fails, m is unchanged, so that the
+// caller can try again.
+func (s *Servers) save(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+	store func(context.Context, *core.AuditRecord, core.Actor, *core.MCPServer, bool) error,
+) error {
+	process, err := s.check(ctx, actor, m, config)
+	if err != nil {
+		return err
+	}
+	saved := *m
+	saved.Config = config.Masked().JSON()
+	if saved.Secrets, err = s.encryptSecrets(m.ID, config.Secrets); err != nil {
+		return err
+	}
+	if err := store(ctx, audit, actor, &saved, process); err != nil {
+		return err
+	}
+	*m = saved
 	// The log must name the user before the server runs the command.
 	s.Logger.InfoContext(ctx, "stored MCP server", "server_id", m.ID, "slug", m.Slug, "user_id", actor.UserID,
 		"transport", m.Transport, "process", process, "config", string(m.Config))

@@ -33,21 +33,17 @@ func TestCreateChecks(t *testing.T) {
 			"no transport":    {admin, "a", "carrier-pigeon", `{}`, "transport", "Must be one of: stdio, http"},
 			"disabled":        {admin, "a", "off", `{}`, "transport", "Must be one of: stdio, http"},
 			"another kind":    {admin, "a", "echo", `{}`, "transport", "Must be one of: stdio, http"},
-			"no object":       {admin, "a", "stdio", `[]`, "config", "Must be an object"},
-			"null":            {admin, "a", "stdio", `null`, "config", "Must be an object"},
-			"env a list":      {admin, "a", "stdio", `{"command":"npx","env":["A=b"]}`, "config.env", "object of strings"},
-			"headers nested":  {member, "a", "http", `{"url":"u","headers":{"A":{"b":"c"}}}`, "config.headers", "object of strings"},
 			"nothing to keep": {admin, "a", "stdio", `{"command":"npx","env":{"KEY":"***"}}`, "config.env.KEY", "there is none"},
 			"not allowed":     {admin, "a", "stdio", `{"command":"/usr/bin/npx"}`, "config.command", "npx, uvx"},
 			"no command":      {admin, "a", "stdio", `{}`, "config.command", "npx, uvx"},
 		} {
-			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, Config: json.RawMessage(test.config), DesiredState: core.MCPDesiredRunning}
+			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, DesiredState: core.MCPDesiredRunning}
 			t.Log(name)
-			wantInvalid(t, env.Create(t.Context(), nil, test.viewer, s), test.field, test.issue)
+			wantInvalid(t, env.Create(t.Context(), nil, test.viewer, s, parsed(t, test.config)), test.field, test.issue)
 		}
 		err := env.Create(t.Context(), nil, member, &core.MCPServer{
-			ID: "server-9", Slug: "a", Transport: "http", Config: json.RawMessage(`{"headers":{"X":"hunter22"}}`), DesiredState: core.MCPDesiredRunning,
-		})
+			ID: "server-9", Slug: "a", Transport: "http", DesiredState: core.MCPDesiredRunning,
+		}, parsed(t, `{"headers":{"X":"hunter22"}}`))
 		wantCode(t, err, core.CodeValidation)
 		var e *core.Error
 		if errors.As(err, &e); len(e.Fields) != 2 || e.Fields[0].Field != "config.url" || e.Fields[1] != (core.FieldError{Field: "config.headers.X", Issue: "*** is no token"}) {
@@ -56,8 +52,8 @@ func TestCreateChecks(t *testing.T) {
 		// A member does not learn whether a command exists on this machine.
 		env.transports.stdio.check = func(json.RawMessage) error { return &sdk.ConfigError{Path: []string{"command"}, Summary: "not there"} }
 		wantCode(t, env.Create(t.Context(), nil, member, &core.MCPServer{
-			ID: "server-9", Slug: "a", Transport: "stdio", Config: json.RawMessage(`{"command":"npx"}`),
-		}), core.CodeForbidden)
+			ID: "server-9", Slug: "a", Transport: "stdio",
+		}, parsed(t, `{"command":"npx"}`)), core.CodeForbidden)
 		if len(env.store.rows) != 0 || len(env.transports.stdio.opened()) != 0 {
 			t.Error("a server was stored or started")
 		}
@@ -89,8 +85,8 @@ func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stored.Name, stored.Config = "renamed", json.RawMessage(config)
-			return env.Update(t.Context(), nil, admin, stored)
+			stored.Name = "renamed"
+			return env.Update(t.Context(), nil, admin, stored, parsed(t, config))
 		}
 		// An unchanged config does not restart the server.
 		if err := update(masked); err != nil {
@@ -109,8 +105,8 @@ func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		stale.Version--
-		wantCode(t, env.Update(t.Context(), nil, admin, stale), core.CodePreconditionFailed)
-		wantCode(t, env.Update(t.Context(), nil, member, stale), core.CodeForbidden)
+		wantCode(t, env.Update(t.Context(), nil, admin, stale, parsed(t, plainConfig)), core.CodePreconditionFailed)
+		wantCode(t, env.Update(t.Context(), nil, member, stale, parsed(t, plainConfig)), core.CodeForbidden)
 		started(2, map[string]string{"A": "alpha1", "C": "gamma3"})
 		for _, secret := range []string{"alpha1", "beta22", "gamma3"} {
 			if strings.Contains(env.logged.String(), secret) {
@@ -139,8 +135,7 @@ func TestSecretsOfAnotherKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Config = json.RawMessage(`{"env":{"A":"alpha2"}}`)
-		if err := env.Update(t.Context(), nil, admin, s); err != nil {
+		if err := env.Update(t.Context(), nil, admin, s, parsed(t, `{"env":{"A":"alpha2"}}`)); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPRunning)
@@ -237,14 +232,14 @@ func TestStartStopRestart(t *testing.T) {
 func TestCreate_storeErrorKeepsTheServerUnchanged(t *testing.T) {
 	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
 		env.create(plainConfig)
-		const config = `{"command":"peer","env":{"A":"alpha1"}}`
-		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", Config: json.RawMessage(config), DesiredState: core.MCPDesiredRunning}
-		wantCode(t, env.Create(t.Context(), nil, admin, s), core.CodeConflict)
-		if string(s.Config) != config || s.Secrets != nil {
+		config := parsed(t, `{"command":"peer","env":{"A":"alpha1"}}`)
+		s := &core.MCPServer{ID: "server-2", Slug: "fs", Transport: "stdio", DesiredState: core.MCPDesiredRunning}
+		wantCode(t, env.Create(t.Context(), nil, admin, s, config), core.CodeConflict)
+		if s.Config != nil || s.Secrets != nil {
 			t.Errorf("config %s, secrets %q", s.Config, s.Secrets)
 		}
 		s.Slug = "fs-2"
-		if err := env.Create(t.Context(), nil, admin, s); err != nil {
+		if err := env.Create(t.Context(), nil, admin, s, config); err != nil {
 			t.Fatal(err)
 		}
 		env.wantStatus(s.ID, core.MCPRunning)

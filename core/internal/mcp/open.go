@@ -1,8 +1,8 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,28 +15,37 @@ import (
 // endpoint is how to reach a server. It contains the server's secrets in clear text.
 type endpoint struct {
 	slug, transport string
-	config          json.RawMessage
+	config          core.MCPConfig
 	redactor        *redactor
 	// audience is the user who receives notifications; empty for all users.
 	audience string
 }
 
 func (t *endpoint) same(other *endpoint) bool {
-	return t != nil && other != nil && t.transport == other.transport && string(t.config) == string(other.config)
+	return t != nil && other != nil && t.transport == other.transport && bytes.Equal(t.config.JSON(), other.config.JSON())
+}
+
+// storedConfig returns the config of a stored server with its secrets.
+func (s *Servers) storedConfig(stored *core.MCPServer) (core.MCPConfig, error) {
+	secrets, err := s.decryptSecrets(stored)
+	if err != nil {
+		return core.MCPConfig{}, err
+	}
+	masked, err := core.ParseMCPConfig(stored.Config)
+	if err != nil {
+		return core.MCPConfig{}, err
+	}
+	return masked.Merge(secrets)
 }
 
 // endpoint returns the endpoint of a stored server.
 func (s *Servers) endpoint(stored *core.MCPServer) (*endpoint, error) {
-	old, err := s.decryptSecrets(stored)
-	if err != nil {
-		return nil, err
-	}
-	c, err := parseConfig(stored.Config, old)
+	config, err := s.storedConfig(stored)
 	if err != nil {
 		return nil, err
 	}
 	t := &endpoint{
-		slug: stored.Slug, transport: stored.Transport, config: c.plain(), redactor: newRedactor(c.secrets),
+		slug: stored.Slug, transport: stored.Transport, config: config, redactor: newRedactor(config.Secrets),
 	}
 	if !stored.Shared {
 		t.audience = stored.CreatedBy
@@ -125,7 +134,7 @@ func (g *generation) connect(ctx context.Context) (mcptransport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return transport.Connect(ctx, mcptransport.Open{Slug: g.endpoint.slug, Config: g.endpoint.config})
+	return transport.Connect(ctx, mcptransport.Open{Slug: g.endpoint.slug, Config: g.endpoint.config.JSON()})
 }
 
 // allowed checks the command of a server against the current allow-list.
@@ -144,19 +153,17 @@ func (s *Servers) process(label string) bool {
 }
 
 // checkCommand checks the command of a config against the allow-list.
-func (s *Servers) checkCommand(config json.RawMessage) error {
+func (s *Servers) checkCommand(config core.MCPConfig) error {
 	if len(s.Commands) == 0 {
 		return nil
 	}
-	var c struct {
-		Command string `json:"command"`
+	command, err := config.Command()
+	if err != nil {
+		return err
 	}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return core.Invalid("config.command", "Must be a string")
-	}
-	if !slices.Contains(s.Commands, c.Command) {
+	if !slices.Contains(s.Commands, command) {
 		return core.Invalid("config.command", "Command %q is not allowed. AGENTAREA_MCP_COMMANDS allows: %s.",
-			c.Command, strings.Join(s.Commands, ", "))
+			command, strings.Join(s.Commands, ", "))
 	}
 	return nil
 }

@@ -8,39 +8,14 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// minSecret is the minimum length of a redacted value, in bytes. A shorter value would
-// match ordinary text.
-const minSecret = 4
-
 // redactor removes secret values from texts.
 type redactor struct {
 	replacer *strings.Replacer
 }
 
-// newRedactor returns a redactor of a server's secrets. It also redacts each line of a
-// multi-line value, because logs are split by line, and the x of a header "Bearer x".
-func newRedactor(s secrets) *redactor {
-	var values []string
-	add := func(v string) {
-		if v = strings.TrimSpace(v); len(v) >= minSecret && v != core.Masked {
-			values = append(values, v)
-		}
-	}
-	for _, v := range s.Env {
-		add(v)
-		for line := range strings.Lines(v) {
-			add(line)
-		}
-	}
-	for _, v := range s.Headers {
-		add(v)
-		if _, credentials, found := strings.Cut(strings.TrimSpace(v), " "); found {
-			add(credentials)
-		}
-	}
-	for _, v := range urlSecrets(s.URL) {
-		add(v)
-	}
+// newRedactor returns a redactor of a server's secrets.
+func newRedactor(secrets core.MCPSecrets) *redactor {
+	values := secrets.Texts()
 	// The longest first, because the replacer prefers earlier pairs.
 	slices.SortFunc(values, func(a, b string) int {
 		if d := len(b) - len(a); d != 0 {

@@ -23,30 +23,19 @@ type Toolbox struct {
 // Toolbox returns a Toolbox of the servers.
 func (s *Servers) Toolbox() *Toolbox { return &Toolbox{s} }
 
-// toolSelection is the part of an agent's config that selects tools.
-type toolSelection struct {
-	// Servers are slugs of MCP servers.
-	Servers []string `json:"mcp_servers"`
-	// Tools are names and patterns of the form slug__tool; nil allows all tools.
-	Tools []string `json:"tools"`
+// configOf returns the config of the run's agent. If a field has another type, it allows no tools.
+func configOf(run *core.Run) core.AgentConfig {
+	config, _ := core.ParseAgentConfig(run.Config) // the error is about fields that are not used here
+	return config
 }
 
-// selectionOf decodes a run's config. It returns an empty selection if the agent type
-// uses these fields for something else.
-func selectionOf(run *core.Run) toolSelection {
-	var c toolSelection
-	if json.Unmarshal(run.Config, &c) != nil {
-		return toolSelection{}
-	}
-	return c
-}
-
-// allows reports whether a tool may be used, by its name for models or its original name.
-func (c toolSelection) allows(slug string, t namedTool) bool {
-	if c.Tools == nil {
+// allows reports whether the agent may use a tool of one of its servers. Patterns match the tool's
+// name for models or its original name.
+func allows(config core.AgentConfig, slug string, t namedTool) bool {
+	if config.Tools == nil {
 		return true
 	}
-	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
+	return slices.ContainsFunc(config.Tools, func(pattern string) bool {
 		return core.MatchGlob(pattern, t.name) || core.MatchGlob(pattern, slug+separator+t.Name)
 	})
 }
@@ -61,10 +50,10 @@ func actor(run *core.Run) core.Actor {
 // omits the tools of servers that are not running. It fails with Invalid for an unknown
 // slug.
 func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) {
-	selected := selectionOf(run)
-	servers := make([]*core.MCPServer, 0, len(selected.Servers))
-	for i, slug := range selected.Servers {
-		if slices.Contains(selected.Servers[:i], slug) {
+	config := configOf(run)
+	servers := make([]*core.MCPServer, 0, len(config.MCPServers))
+	for i, slug := range config.MCPServers {
+		if slices.Contains(config.MCPServers[:i], slug) {
 			continue
 		}
 		m, err := b.find(ctx, run, slug)
@@ -89,7 +78,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 	var tools []sdk.Tool
 	for i, m := range servers {
 		for _, t := range lists[i] {
-			if selected.allows(m.Slug, t) {
+			if allows(config, m.Slug, t) {
 				tools = append(tools, sdk.Tool{
 					Name: t.name, Description: description(t.MCPTool), Parameters: string(t.InputSchema),
 					ReadOnly: t.ReadOnly, Idempotent: t.Idempotent,
@@ -140,8 +129,8 @@ func (b *Toolbox) Call(ctx context.Context, run *core.Run, _ uint64, call sdk.To
 
 func (b *Toolbox) call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	slug, _, _ := strings.Cut(call.Name, separator)
-	selected := selectionOf(run)
-	if !slices.Contains(selected.Servers, slug) {
+	config := configOf(run)
+	if !slices.Contains(config.MCPServers, slug) {
 		return errorResult("Tool %q does not exist.", call.Name), nil
 	}
 	m, err := b.find(ctx, run, slug)
@@ -159,7 +148,7 @@ func (b *Toolbox) call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*
 	if err != nil {
 		return nil, err
 	}
-	if tool == nil || !selected.allows(slug, *tool) {
+	if tool == nil || !allows(config, slug, *tool) {
 		return errorResult("Tool %q does not exist.", call.Name), nil
 	}
 	arguments, err := argumentsOf(call)

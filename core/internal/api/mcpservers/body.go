@@ -1,6 +1,7 @@
 package mcpservers
 
 import (
+	"encoding/json"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,6 +19,32 @@ type mcpServerRequest struct {
 	Config      api.Object `json:"config" doc:"{command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead"`
 	Shared      bool       `json:"shared,omitempty" doc:"Other users can use this server but cannot change it"`
 	AutoStart   *bool      `json:"auto_start,omitempty" default:"true" doc:"Whether to start the server now and whenever the platform starts. Change it later with start and stop"`
+}
+
+// applyTo sets the fields of s to those of the request, and returns the config, whose secrets are in
+// plain text. It fails with Invalid.
+func (r *mcpServerRequest) applyTo(s *core.MCPServer) (core.MCPConfig, error) {
+	if r.Slug != "" {
+		if err := core.CheckSlug("slug", r.Slug); err != nil {
+			return core.MCPConfig{}, err
+		}
+	}
+	if len(r.Config) == 0 {
+		return core.MCPConfig{}, core.Invalid("config", "Field is required")
+	}
+	config, err := core.ParseMCPConfig(json.RawMessage(r.Config))
+	if err != nil {
+		return core.MCPConfig{}, err
+	}
+	transport := r.Transport
+	if transport == "" {
+		if transport, err = config.Transport(); err != nil {
+			return core.MCPConfig{}, err
+		}
+	}
+	s.Name, s.Slug, s.Description = r.Name, r.Slug, r.Description
+	s.Transport, s.Shared = transport, r.Shared
+	return config, nil
 }
 
 // mcpServerReplacement accepts an MCP server as GET returns it. The fields that the platform sets are

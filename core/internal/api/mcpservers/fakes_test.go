@@ -1,6 +1,7 @@
 package mcpservers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"iter"
@@ -44,7 +45,7 @@ func newEnv(t *testing.T, change ...envOption) *testEnv {
 type registry struct {
 	mu      sync.Mutex
 	servers map[string]*core.MCPServer
-	secrets map[string]map[string]string
+	secrets map[string]core.MCPSecrets
 	states  map[string]core.MCPState
 	tools   []core.MCPTool
 	lines   []core.MCPLogLine
@@ -59,7 +60,7 @@ type registry struct {
 
 func newRegistry() *registry {
 	return &registry{
-		servers: map[string]*core.MCPServer{}, secrets: map[string]map[string]string{}, states: map[string]core.MCPState{},
+		servers: map[string]*core.MCPServer{}, secrets: map[string]core.MCPSecrets{}, states: map[string]core.MCPState{},
 		more: make(chan core.MCPLogLine), deleted: make(chan struct{}),
 	}
 }
@@ -74,7 +75,7 @@ func (r *registry) add(id, owner string, change ...func(*core.MCPServer)) {
 		c(s)
 	}
 	r.servers[id] = s
-	r.secrets[id] = map[string]string{"headers.Authorization": "Bearer old"}
+	r.secrets[id] = core.MCPSecrets{Headers: map[string]string{"Authorization": "Bearer old"}}
 }
 
 func (r *registry) see(v core.Actor, id string) (*core.MCPServer, error) {
@@ -119,7 +120,7 @@ func (r *registry) MCPServers(_ context.Context, v core.Actor, p core.Page) ([]*
 }
 
 // check validates a server and masks its secrets, as a manager does.
-func (r *registry) check(v core.Actor, s *core.MCPServer) error {
+func (r *registry) check(v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
 	switch {
 	case s.Transport == "gone":
 		return core.Invalid("transport", `No mcp plugin is named "gone". Available: http, stdio.`)
@@ -131,34 +132,22 @@ func (r *registry) check(v core.Actor, s *core.MCPServer) error {
 			return core.Conflict("The slug %q is in use. Choose another one.", s.Slug)
 		}
 	}
-	var config map[string]any
-	if err := json.Unmarshal(s.Config, &config); err != nil {
+	config, err := config.Merge(r.secrets[s.ID])
+	if err != nil {
 		return err
 	}
-	if command, ok := config["command"]; ok && command == "" {
+	if bytes.Contains(config.JSON(), []byte(`"command":""`)) {
 		return core.Invalid("config.command", "Must not be empty")
 	}
-	old, now := r.secrets[s.ID], map[string]string{}
-	for _, field := range secretFields {
-		values, _ := config[field].(map[string]any)
-		for name, value := range values {
-			key := field + "." + name
-			if now[key] = value.(string); value == core.Masked {
-				now[key] = old[key]
-			}
-			values[name] = core.Masked
-		}
-	}
-	r.secrets[s.ID] = now
-	masked, err := json.Marshal(config)
-	s.Config = masked
-	return err
+	r.secrets[s.ID] = config.Secrets
+	s.Config = config.Masked().JSON()
+	return nil
 }
 
-func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
+func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.check(v, s); err != nil {
+	if err := r.check(v, s, config); err != nil {
 		return err
 	}
 	c := *s
@@ -170,7 +159,7 @@ func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Act
 	return nil
 }
 
-func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error {
+func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.races > 0 {
@@ -180,7 +169,7 @@ func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Act
 	if _, err := r.mayChange(v, s.ID, s.Version); err != nil {
 		return err
 	}
-	if err := r.check(v, s); err != nil {
+	if err := r.check(v, s, config); err != nil {
 		return err
 	}
 	c := *s

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,14 +30,14 @@ type Store interface {
 	MCPServers(ctx context.Context, v core.Actor, p core.Page) ([]*core.MCPServer, int, error)
 }
 
-// Manager changes MCP servers. The configs that it receives contain secrets in plain text; when its
-// methods return, they are masked.
+// Manager changes MCP servers. A config contains secrets in plain text; Create and Update set s.Config to
+// the masked config.
 type Manager interface {
 	// Create fails with Invalid, Forbidden or Conflict.
-	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error
+	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error
 	// Update fails as Create does, or with NotFound or PreconditionFailed. A secret that is core.Masked
 	// keeps its value.
-	Update(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer) error
+	Update(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error
 	// Delete fails with NotFound, Forbidden or PreconditionFailed. A version of 0 accepts every version.
 	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
 }
@@ -126,11 +127,11 @@ func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerM
 		DesiredState: core.DesiredMCPState(in.Body.AutoStart == nil || *in.Body.AutoStart),
 	}
 	api.Audit(ctx).SetTarget(s.ID)
-	if err := in.Body.applyTo(s); err != nil {
+	config, err := in.Body.applyTo(s)
+	if err != nil {
 		return nil, err
 	}
-	s, err := h.createWithSlug(ctx, v, s)
-	if err != nil {
+	if s, err = h.createWithSlug(ctx, v, s, config); err != nil {
 		return nil, err
 	}
 	out := h.output(ctx, s)
@@ -141,9 +142,11 @@ func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerM
 const maxSlugTries = 20
 
 // createWithSlug creates a server with its slug, or with a free one that is derived from its name.
-func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCPServer) (*core.MCPServer, error) {
+func (h *handlers) createWithSlug(
+	ctx context.Context, v core.Actor, s *core.MCPServer, config core.MCPConfig,
+) (*core.MCPServer, error) {
 	if s.Slug != "" {
-		return s, h.Manager.Create(ctx, api.Audit(ctx), v, s)
+		return s, h.Manager.Create(ctx, api.Audit(ctx), v, s, config)
 	}
 	base := core.Slugify(s.Name)
 	for n := range maxSlugTries {
@@ -152,12 +155,23 @@ func (h *handlers) createWithSlug(ctx context.Context, v core.Actor, s *core.MCP
 		if core.CheckSlug("slug", made.Slug) != nil {
 			continue // it is reserved
 		}
-		err := h.Manager.Create(ctx, api.Audit(ctx), v, &made)
+		err := h.Manager.Create(ctx, api.Audit(ctx), v, &made, config)
 		if core.CodeOf(err) != core.CodeConflict {
 			return &made, err
 		}
 	}
 	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base, numberedSlug(base, maxSlugTries))
+}
+
+// maxSlugBase is the length to which a slug is cut before a number is appended.
+const maxSlugBase = 37
+
+// numberedSlug returns the nth slug to try: my-server, my-server-2, and so on.
+func numberedSlug(base string, n int) string {
+	if n == 1 {
+		return base
+	}
+	return strings.TrimRight(base[:min(len(base), maxSlugBase)], "-") + "-" + strconv.Itoa(n)
 }
 
 func (h *handlers) get(ctx context.Context, in *mcpServerInput) (*mcpServerOutput, error) {
@@ -169,7 +183,7 @@ func (h *handlers) get(ctx context.Context, in *mcpServerInput) (*mcpServerOutpu
 }
 
 func (h *handlers) replace(ctx context.Context, in *mcpServerPut) (*mcpServerOutput, error) {
-	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) error {
+	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) (core.MCPConfig, error) {
 		b := in.Body
 		r := mcpServerRequest{
 			Name: b.Name, Slug: b.Slug, Description: b.Description, Transport: b.Transport, Config: b.Config, Shared: b.Shared,
@@ -182,39 +196,51 @@ func (h *handlers) replace(ctx context.Context, in *mcpServerPut) (*mcpServerOut
 }
 
 func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpServerOutput, error) {
-	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) error {
+	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) (core.MCPConfig, error) {
 		before := mcpServerRequest{
 			Name: s.Name, Slug: s.Slug, Description: s.Description, Transport: s.Transport, Config: api.Object(s.Config), Shared: s.Shared,
 		}
-		if t, err := transportOf(s.Config); err == nil && t == s.Transport {
+		if hasDefaultTransport(s) {
 			before.Transport = "" // derive it from the merged config
 		}
 		now, err := json.Marshal(before)
 		if err != nil {
-			return fmt.Errorf("encode the MCP server: %w", err)
+			return core.MCPConfig{}, fmt.Errorf("encode the MCP server: %w", err)
 		}
 		merged, err := jsonpatch.MergePatch(now, in.Body)
 		if err != nil {
-			return core.Invalid("body", "Must be a JSON merge patch")
+			return core.MCPConfig{}, core.Invalid("body", "Must be a JSON merge patch")
 		}
 		var next mcpServerRequest
 		if err := json.Unmarshal(merged, &next); err != nil {
-			return core.Invalid("body", "Must be a JSON merge patch")
+			return core.MCPConfig{}, core.Invalid("body", "Must be a JSON merge patch")
 		}
 		// Huma has validated the patch, but accepts null for every field.
 		switch {
 		case next.Name == "":
-			return core.Invalid("name", "Field is required")
+			return core.MCPConfig{}, core.Invalid("name", "Field is required")
 		case next.Slug == "":
-			return core.Invalid("slug", "Field is required")
+			return core.MCPConfig{}, core.Invalid("slug", "Field is required")
 		}
 		return next.applyTo(s)
 	})
 }
 
+// hasDefaultTransport reports whether the transport of s is the default for its config.
+func hasDefaultTransport(s *core.MCPServer) bool {
+	config, err := core.ParseMCPConfig(s.Config)
+	if err != nil {
+		return false
+	}
+	transport, err := config.Transport()
+	return err == nil && transport == s.Transport
+}
+
 // update reads a server, applies a change and stores it. Without an If-Match it tries again if another
 // update interferes.
-func (h *handlers) update(ctx context.Context, in MCPServerMatch, apply func(*core.MCPServer) error) (*mcpServerOutput, error) {
+func (h *handlers) update(
+	ctx context.Context, in MCPServerMatch, apply func(*core.MCPServer) (core.MCPConfig, error),
+) (*mcpServerOutput, error) {
 	v := api.Actor(ctx)
 	for try := 1; ; try++ {
 		s, err := h.Store.MCPServer(ctx, v, in.ID)
@@ -225,11 +251,12 @@ func (h *handlers) update(ctx context.Context, in MCPServerMatch, apply func(*co
 			return nil, err
 		}
 		before := s.Version
-		if err := apply(s); err != nil {
+		config, err := apply(s)
+		if err != nil {
 			return nil, err
 		}
 		s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
-		err = h.Manager.Update(ctx, api.Audit(ctx), v, s)
+		err = h.Manager.Update(ctx, api.Audit(ctx), v, s, config)
 		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
 			continue
 		}

@@ -40,7 +40,7 @@ func TestMCPServers(t *testing.T) {
 	if !strings.Contains(made.Body.String(), `"config":{"args":["-m","my_mcp_server"],"command":"python","env":{"API_KEY":"***"}},"capabilities":[]`) {
 		t.Errorf("got %s, want the config with masked secrets", made.Body)
 	}
-	if env.mcp.secrets[id]["env.API_KEY"] != "secret-key" {
+	if env.mcp.secrets[id].Env["API_KEY"] != "secret-key" {
 		t.Errorf("the manager got the secrets %v, want the API key", env.mcp.secrets[id])
 	}
 
@@ -225,7 +225,7 @@ func TestReplaceMCPServer_withReplyOfGet(t *testing.T) {
 		env.Do(t, who, "PUT", mcpServersAt+"server-1", read.Body.String(), "If-Match: "+read.Header().Get("ETag")).Want(200)
 		s := env.mcp.servers["server-1"]
 		if s.CreatedBy != "user-ann" || s.Version != int64(i+2) || !s.Shared || s.Description != "words" || !s.ShouldRun() ||
-			env.mcp.secrets["server-1"]["headers.Authorization"] != "Bearer old" {
+			env.mcp.secrets["server-1"].Headers["Authorization"] != "Bearer old" {
 			t.Errorf("the server is %+v with secrets %v, want unset fields kept", s, env.mcp.secrets)
 		}
 	}
@@ -241,7 +241,7 @@ func TestReplaceMCPServer(t *testing.T) {
 		t.Errorf("got ETag %s, want v4", got.Header().Get("ETag"))
 	}
 	s := env.mcp.servers["server-1"]
-	if s.Name != "a" || s.Slug != "slug-of-server-1" || s.Description != "" || s.Shared || s.Transport != "http" || len(env.mcp.secrets["server-1"]) != 0 {
+	if s.Name != "a" || s.Slug != "slug-of-server-1" || s.Description != "" || s.Shared || s.Transport != "http" || !env.mcp.secrets["server-1"].Empty() {
 		t.Errorf("the server is %+v with secrets %v, want all fields replaced except the slug", s, env.mcp.secrets)
 	}
 }
@@ -250,25 +250,25 @@ func TestChangeMCPServer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		patch string
-		check func(s *core.MCPServer, secrets map[string]string) bool
+		check func(s *core.MCPServer, secrets core.MCPSecrets) bool
 	}{
-		"nothing": {`{}`, func(s *core.MCPServer, secrets map[string]string) bool {
-			return s.Name == "file-operations" && s.Transport == "http" && secrets["headers.Authorization"] == "Bearer old"
+		"nothing": {`{}`, func(s *core.MCPServer, secrets core.MCPSecrets) bool {
+			return s.Name == "file-operations" && s.Transport == "http" && secrets.Headers["Authorization"] == "Bearer old"
 		}},
-		"one field":       {`{"shared":true}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Shared && s.ShouldRun() }},
-		"another slug":    {`{"slug":"new"}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Slug == "new" }},
-		"null takes away": {`{"description":null}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Description == "" }},
-		"a secret more": {`{"config":{"headers":{"X-Key":"k"}}}`, func(_ *core.MCPServer, secrets map[string]string) bool {
-			return len(secrets) == 2 && secrets["headers.Authorization"] == "Bearer old" && secrets["headers.X-Key"] == "k"
+		"one field":       {`{"shared":true}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Shared && s.ShouldRun() }},
+		"another slug":    {`{"slug":"new"}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Slug == "new" }},
+		"null takes away": {`{"description":null}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Description == "" }},
+		"a secret more": {`{"config":{"headers":{"X-Key":"k"}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool {
+			return len(secrets.Headers) == 2 && secrets.Headers["Authorization"] == "Bearer old" && secrets.Headers["X-Key"] == "k"
 		}},
-		"another secret": {`{"config":{"headers":{"Authorization":"Bearer new"}}}`, func(_ *core.MCPServer, secrets map[string]string) bool {
-			return secrets["headers.Authorization"] == "Bearer new"
+		"another secret": {`{"config":{"headers":{"Authorization":"Bearer new"}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool {
+			return secrets.Headers["Authorization"] == "Bearer new"
 		}},
-		"a secret less": {`{"config":{"headers":{"Authorization":null}}}`, func(_ *core.MCPServer, secrets map[string]string) bool { return len(secrets) == 0 }},
-		"a command instead": {`{"config":{"url":null,"headers":null,"command":"npx"}}`, func(s *core.MCPServer, _ map[string]string) bool {
+		"a secret less": {`{"config":{"headers":{"Authorization":null}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool { return secrets.Empty() }},
+		"a command instead": {`{"config":{"url":null,"headers":null,"command":"npx"}}`, func(s *core.MCPServer, _ core.MCPSecrets) bool {
 			return s.Transport == "stdio" && strings.Contains(string(s.Config), `"command":"npx"`)
 		}},
-		"another transport": {`{"transport":"sse"}`, func(s *core.MCPServer, _ map[string]string) bool { return s.Transport == "sse" }},
+		"another transport": {`{"transport":"sse"}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Transport == "sse" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,10 +1,8 @@
-package mcp
+package core
 
 import (
 	"net/url"
 	"strings"
-
-	"github.com/agentarea/agentarea/core"
 )
 
 // urlParts is a URL split at possible secrets: a password (or a user name without one) and
@@ -76,9 +74,9 @@ func maskAfter(piece, mark string) string {
 	case piece == "":
 		return ""
 	case found:
-		return name + mark + core.Masked
+		return name + mark + Masked
 	}
-	return core.Masked
+	return Masked
 }
 
 // unmaskURL replaces masked parts of a URL by those of the old URL. ok is false if a

@@ -1,9 +1,7 @@
-package mcp
+package core
 
 import (
-	"encoding/json"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -51,30 +49,18 @@ func TestUnmaskURL(t *testing.T) {
 	}
 }
 
-// TestURLSecretsAreEncrypted also checks that they are masked, kept and redacted.
-func TestURLSecretsAreEncrypted(t *testing.T) {
+func TestURLSecrets(t *testing.T) {
 	t.Parallel()
-	const secretURL = "https://example.com/mcp?apiKey=s3cret%2Fvalue"
-	first, err := parseConfig(json.RawMessage(`{"url":"`+secretURL+`"}`), secrets{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	masked := string(first.masked())
-	if masked != `{"url":"https://example.com/mcp?apiKey=***"}` {
-		t.Error(masked)
-	}
-	again, err := parseConfig(json.RawMessage(masked), first.secrets)
-	if err != nil || string(again.plain()) != `{"url":"`+secretURL+`"}` {
-		t.Errorf("%s %v", again.plain(), err)
-	}
-	if _, err := parseConfig(json.RawMessage(masked), secrets{}); err == nil || !strings.Contains(err.Error(), "keeps the existing value") {
-		t.Error(err)
-	}
-	if got := newRedactor(first.secrets).redactAll("GET /mcp?apiKey=s3cret%2Fvalue: no key s3cret/value"); got != "GET /mcp?apiKey=***: no key ***" {
-		t.Error(got)
-	}
-	if got := urlSecrets("https://u:pass@h/?debug=true&key=12345678"); !slices.Equal(got, []string{"pass", "12345678"}) {
-		t.Errorf("%q", got)
+	for text, want := range map[string][]string{
+		"https://u:pass@h/?debug=true&key=12345678": {"pass", "12345678"},
+		"https://s3cret@h/":                         {"s3cret"},
+		"https://h/?apiKey=s3cret%2Fvalue":          {"s3cret%2Fvalue", "s3cret/value"},
+		"https://h/mcp":                             nil,
+		"":                                          nil,
+	} {
+		if got := urlSecrets(text); !slices.Equal(got, want) {
+			t.Errorf("urlSecrets(%q) = %q, want %q", text, got, want)
+		}
 	}
 }
 

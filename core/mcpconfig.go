@@ -1,0 +1,188 @@
+package core
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The transports that MCPConfig.Transport returns. They are labels of mcp blocks in plugins.hcl.
+const (
+	stdioTransport = "stdio"
+	httpTransport  = "http"
+)
+
+// MCPConfig is the config of an MCP server, such as {command, args, env} or {url, headers}. Its
+// transport defines and checks the fields. The server itself uses the command, the url and the
+// secrets.
+type MCPConfig struct {
+	// Secrets contains the secret values. The other fields do not.
+	Secrets MCPSecrets
+	// fields are the other fields, as they were sent. A transport may use any name for values of
+	// any type, except for env and headers.
+	fields map[string]json.RawMessage
+}
+
+// ParseMCPConfig decodes the config of an MCP server. It fails with Invalid if raw is not a JSON
+// object, or if env or headers is not an object of strings. It preserves the digits of numbers.
+func ParseMCPConfig(raw json.RawMessage) (MCPConfig, error) {
+	var c MCPConfig
+	if err := json.Unmarshal(raw, &c.fields); err != nil || c.fields == nil {
+		return MCPConfig{}, Invalid("config", "Must be an object")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.fields)) {
+		// A misspelled field would be stored without encryption.
+		if lower := strings.ToLower(name); lower != name && (lower == "env" || lower == "headers") {
+			return MCPConfig{}, Invalid("config."+name, "Must be spelled %q", lower)
+		}
+	}
+	var err error
+	if c.Secrets.Env, err = c.takeStrings("env"); err != nil {
+		return MCPConfig{}, err
+	}
+	if c.Secrets.Headers, err = c.takeStrings("headers"); err != nil {
+		return MCPConfig{}, err
+	}
+	c.Secrets.URL = c.takeSecretURL()
+	return c, nil
+}
+
+// takeStrings removes a field and returns its values. It returns nil if there is no such field.
+func (c MCPConfig) takeStrings(field string) (map[string]string, error) {
+	raw, ok := c.fields[field]
+	if !ok {
+		return nil, nil
+	}
+	delete(c.fields, field)
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &values); err != nil || values == nil {
+		return nil, Invalid("config."+field, `Must be an object of strings, such as {"NAME": "value"}`)
+	}
+	texts := make(map[string]string, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		var text *string
+		if err := json.Unmarshal(values[name], &text); err != nil || text == nil {
+			return nil, Invalid("config."+field+"."+name, "Must be a string")
+		}
+		texts[name] = *text
+	}
+	return texts, nil
+}
+
+// takeSecretURL removes the url and returns it. It returns an empty string and keeps the field if
+// the url contains no secret. The transport rejects a url that is not a string.
+func (c MCPConfig) takeSecretURL() string {
+	var text string
+	if json.Unmarshal(c.fields["url"], &text) != nil || !splitURL(text).hasSecret() {
+		return ""
+	}
+	delete(c.fields, "url")
+	return text
+}
+
+// Transport returns the transport for the config: stdio for one with a command, http for one with
+// a url. It fails with Invalid if the config has both or neither.
+func (c MCPConfig) Transport() (string, error) {
+	_, command := c.fields["command"]
+	_, url := c.fields["url"]
+	url = url || c.Secrets.URL != ""
+	switch {
+	case command && url:
+		return "", Invalid("transport", "Field is required because the config has both a command and a url. "+
+			"Remove one of them, or name the mcp plugin that accepts both.")
+	case command:
+		return stdioTransport, nil
+	case url:
+		return httpTransport, nil
+	}
+	return "", Invalid("config", `Must have a command, such as {"command": "npx", "args": ["-y", "a-server"]}, `+
+		`or a url, such as {"url": "https://example.com/mcp"}. For other transports, set transport.`)
+}
+
+// Command returns the command, or an empty string if there is none. It fails with Invalid if the
+// command is not a string.
+func (c MCPConfig) Command() (string, error) {
+	command, ok := decodeField[string](c.fields["command"])
+	if !ok {
+		return "", Invalid("config.command", "Must be a string")
+	}
+	return command, nil
+}
+
+// Masked returns the config with masked secrets, as it is stored and returned to users.
+func (c MCPConfig) Masked() MCPConfig {
+	c.Secrets = MCPSecrets{
+		Env: maskValues(c.Secrets.Env), Headers: maskValues(c.Secrets.Headers), URL: maskURL(c.Secrets.URL),
+	}
+	return c
+}
+
+// maskValues returns the names with masked values. It returns nil for nil.
+func maskValues(values map[string]string) map[string]string {
+	if values == nil {
+		return nil
+	}
+	masked := make(map[string]string, len(values))
+	for name := range values {
+		masked[name] = Masked
+	}
+	return masked
+}
+
+// Merge returns the config with the values of old in place of masked values. It fails with Invalid
+// if old has no such value.
+func (c MCPConfig) Merge(old MCPSecrets) (MCPConfig, error) {
+	var err error
+	if c.Secrets.Env, err = mergeValues("env", c.Secrets.Env, old.Env); err != nil {
+		return MCPConfig{}, err
+	}
+	if c.Secrets.Headers, err = mergeValues("headers", c.Secrets.Headers, old.Headers); err != nil {
+		return MCPConfig{}, err
+	}
+	var ok bool
+	if c.Secrets.URL, ok = unmaskURL(c.Secrets.URL, old.URL); !ok {
+		return MCPConfig{}, Invalid("config.url", "%q keeps the existing value, but there is none. Enter a value.", Masked)
+	}
+	return c, nil
+}
+
+// mergeValues returns the values of a field with those of old in place of masked ones.
+func mergeValues(field string, values, old map[string]string) (map[string]string, error) {
+	merged := maps.Clone(values)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if values[name] != Masked {
+			continue
+		}
+		kept, ok := old[name]
+		if !ok {
+			return nil, Invalid("config."+field+"."+name,
+				"Must be the value itself. %s keeps a stored value, but there is none.", Masked)
+		}
+		merged[name] = kept
+	}
+	return merged, nil
+}
+
+// JSON returns the config as a JSON object, with its secrets in plain text unless it is masked. The
+// fields are sorted, so that equal configs have equal bytes.
+func (c MCPConfig) JSON() json.RawMessage {
+	fields := make(map[string]any, len(c.fields)+3)
+	for name, raw := range c.fields {
+		fields[name] = raw
+	}
+	if c.Secrets.Env != nil {
+		fields["env"] = c.Secrets.Env
+	}
+	if c.Secrets.Headers != nil {
+		fields["headers"] = c.Secrets.Headers
+	}
+	if c.Secrets.URL != "" {
+		fields["url"] = c.Secrets.URL
+	}
+	data, err := json.Marshal(fields)
+	if err != nil {
+		panic(err) // every field was decoded from JSON
+	}
+	return data
+}
