@@ -167,6 +167,7 @@ type TaskBacklog struct {
 // TaskQueue calls workers when tasks are due.
 type TaskQueue interface {
 	// Work calls do whenever a task may be due, in at most slots goroutines at once. stop prevents
-	// further calls and waits for the active ones. When its ctx is done, it cancels their contexts.
+	// further calls and waits for the active ones. When its ctx is done, it cancels their contexts. Work
+	// fails with Unavailable if the database is busy or slow; it has then stopped and can be called again.
 	Work(slots int, do func(ctx context.Context)) (stop func(ctx context.Context) error, err error)
 }

@@ -148,7 +148,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		}
 	}
 	e.loops.Go(func() { e.renewLoop(loop) })
-	return e.tasks.start(loop)
+	return e.tasks.start(ctx, loop)
 }
 
 // Close refuses new runs and waits for those in progress until ctx ends. It abandons the

@@ -123,7 +123,11 @@ type testEnv struct {
 
 func newEnv(t testing.TB) *testEnv {
 	t.Helper()
-	db := dbtest.Open(t)
+	return newEnvOn(t, dbtest.Open(t))
+}
+
+func newEnvOn(t testing.TB, db *storage.DB) *testEnv {
+	t.Helper()
 	now := time.Now().UTC()
 	u := &core.User{
 		ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
@@ -147,8 +151,8 @@ type server struct {
 	once sync.Once
 }
 
-// start starts a server, which crashes at the end of the test.
-func (env *testEnv) start() *server {
+// start starts a server, which crashes at the end of the test. change modifies its options first.
+func (env *testEnv) start(change ...func(*run.Options)) *server {
 	env.t.Helper()
 	logger := slog.New(slog.NewTextHandler(env.t.Output(), nil))
 	log := events.NewLog(env.db, logger)
@@ -165,6 +169,9 @@ func (env *testEnv) start() *server {
 	}
 	if env.files != nil {
 		o.Files, o.FileStore = fakeFileContent{fakeFiles: env.files}, fakeFileStore{fakeFiles: env.files}
+	}
+	for _, c := range change {
+		c(&o)
 	}
 	s := &server{env: env, Engine: run.New(o)}
 	if err := s.Start(env.t.Context()); err != nil {

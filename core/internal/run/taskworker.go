@@ -29,38 +29,44 @@ func newTaskWorker(e *Engine) *taskWorker {
 	return &taskWorker{engine: e, slots: make(chan struct{}, e.opts.TaskSlots)}
 }
 
-// start executes tasks when the queue announces them. It also looks for tasks regularly
-// until ctx ends, because a job is delayed for an hour if the server that fetched it crashes.
-func (w *taskWorker) start(ctx context.Context) error {
+// start executes tasks when the queue announces them. While the queue cannot start because the
+// database is busy, start retries until ctx ends. Until loop ends, it also looks for tasks
+// regularly, because a job is delayed for an hour if the server that fetched it crashes.
+func (w *taskWorker) start(ctx, loop context.Context) error {
 	o := &w.engine.opts
 	if o.Queue == nil {
 		return nil
 	}
-	stop, err := o.Queue.Work(o.TaskSlots, func(ctx context.Context) {
-		select {
-		case w.slots <- struct{}{}:
-			w.executeTasks()
-			<-w.slots
-		case <-ctx.Done():
-		}
+	err := w.engine.retry.Do(ctx, func(context.Context) (err error) {
+		w.stopQueue, err = o.Queue.Work(o.TaskSlots, w.work)
+		return err
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("start the task queue: %w", err)
 	}
-	w.stopQueue = stop
 	w.engine.loops.Go(func() {
 		ticker := time.NewTicker(o.Times.Renew)
 		defer ticker.Stop()
 		for {
 			w.fillSlots()
 			select {
-			case <-ctx.Done():
+			case <-loop.Done():
 				return
 			case <-ticker.C:
 			}
 		}
 	})
 	return nil
+}
+
+// work executes tasks in a free slot. The queue calls it for each job.
+func (w *taskWorker) work(ctx context.Context) {
+	select {
+	case w.slots <- struct{}{}:
+		w.executeTasks()
+		<-w.slots
+	case <-ctx.Done():
+	}
 }
 
 // stop stops the queue in the background, which waits for the tasks in progress until ctx
