@@ -45,7 +45,8 @@ func (u UserParam) Owner(v core.Actor) (string, error) {
 	}
 }
 
-// MaxUpdateTries is how often an update that names no version is tried when other updates interfere.
+// MaxUpdateTries is the maximum number of attempts of an update without If-Match that conflicts with other
+// updates.
 const MaxUpdateTries = 5
 
 // ETag returns the value of ETag and If-Match for a version.
