@@ -45,10 +45,6 @@ func (u UserParam) Owner(v core.Actor) (string, error) {
 	}
 }
 
-// MaxUpdateTries is the maximum number of attempts of an update without If-Match that conflicts with other
-// updates.
-const MaxUpdateTries = 5
-
 // ETag returns the value of ETag and If-Match for a version.
 func ETag(version int64) string { return fmt.Sprintf(`"v%d"`, version) }
 
