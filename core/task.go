@@ -35,6 +35,18 @@ const (
 	PriorityLow    TaskPriority = 3
 )
 
+// String returns the name of the priority: high, medium or low.
+func (p TaskPriority) String() string {
+	switch p {
+	case PriorityHigh:
+		return "high"
+	case PriorityLow:
+		return "low"
+	default:
+		return "medium"
+	}
+}
+
 // Task is background work for an agent. It is executed as one run. Each attempt continues from the
 // recorded calls of the earlier ones.
 type Task struct {
@@ -77,6 +89,20 @@ type Task struct {
 	Usage sdk.Usage
 	Steps int
 	Step  CallKind
+}
+
+// TaskRequest describes a new task. Its fields are those of Task.
+type TaskRequest struct {
+	AgentID     string
+	Title       string
+	Description string
+	Priority    TaskPriority
+	Data        json.RawMessage
+	// FileIDs are the ids of the files to attach.
+	FileIDs        []string
+	Timeout        time.Duration
+	MaxAttempts    int
+	IdempotencyKey string
 }
 
 // TaskFilter selects tasks. Empty fields match all tasks.
@@ -141,6 +167,7 @@ type TaskBacklog struct {
 // TaskQueue calls workers when tasks are due.
 type TaskQueue interface {
 	// Work calls do whenever a task may be due, in at most slots goroutines at once. stop prevents
-	// further calls and waits for the active ones. When its ctx is done, it cancels their contexts.
+	// further calls and waits for the active ones. When its ctx is done, it cancels their contexts. Work
+	// fails with Unavailable if the database is busy or slow; it has then stopped and can be called again.
 	Work(slots int, do func(ctx context.Context)) (stop func(ctx context.Context) error, err error)
 }

@@ -74,7 +74,7 @@ func (db *DB) Work(slots int, do func(ctx context.Context)) (stop func(ctx conte
 		return nil, fmt.Errorf("task queue: %w", err)
 	}
 	if err := client.Start(context.Background()); err != nil {
-		return nil, fmt.Errorf("task queue: %w", db.translate(err))
+		return nil, db.startError(err)
 	}
 	return func(ctx context.Context) error {
 		err := client.Stop(ctx)
@@ -85,4 +85,14 @@ func (db *DB) Work(slots int, do func(ctx context.Context)) (stop func(ctx conte
 		}
 		return err
 	}, nil
+}
+
+// startError converts an error of River's Start. River gives up after fixed times, 5 s and 10 s, which a
+// busy machine may exceed, so an error that does not come from the database is Unavailable as well.
+func (db *DB) startError(err error) error {
+	var e *core.Error
+	if errors.As(db.translate(err), &e) && e.Code == core.CodeUnavailable {
+		return e
+	}
+	return &core.Error{Code: core.CodeUnavailable, Message: "The task queue did not start", RetryAfter: time.Second, Err: err}
 }

@@ -98,14 +98,14 @@ func (s *checks) clean(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*callTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
-	most := make(chan struct{}, 16)
+	slots := make(chan struct{}, 16)
 	for key := range s.used {
-		most <- struct{}{}
+		slots <- struct{}{}
 		wg.Go(func() {
 			if err := s.client.Delete(ctx, key); err != nil {
 				t.Errorf("Delete(%q) at the end: %v", key, err)
 			}
-			<-most
+			<-slots
 		})
 	}
 	wg.Wait()

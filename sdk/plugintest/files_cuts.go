@@ -107,11 +107,11 @@ func (s *checks) getCancelled(t *testing.T) {
 // inParallel calls f(0) to f(n-1) with a concurrency of 8.
 func (s *checks) inParallel(n int, f func(i int)) {
 	var wg sync.WaitGroup
-	most := make(chan struct{}, 8)
+	slots := make(chan struct{}, 8)
 	for i := range n {
-		most <- struct{}{}
+		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-most }()
+			defer func() { <-slots }()
 			f(i)
 		})
 	}

@@ -108,7 +108,7 @@ func (s *checks) overwrite(t *testing.T) {
 	key := s.key(t, "k")
 	versions := [][]byte{noise(1, 5<<20), noise(2, 4<<20)}
 	s.put(t, key, versions[0])
-	whole := func(got []byte) bool { return bytes.Equal(got, versions[0]) || bytes.Equal(got, versions[1]) }
+	isComplete := func(got []byte) bool { return bytes.Equal(got, versions[0]) || bytes.Equal(got, versions[1]) }
 
 	under, err := s.client.Get(t.Context(), key, 0, 0)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *checks) overwrite(t *testing.T) {
 	s.put(t, key, versions[1])
 	s.checkObject(t, key, versions[1])
 	rest, err := io.ReadAll(under)
-	if err != nil || !whole(append(head, rest...)) {
+	if err != nil || !isComplete(append(head, rest...)) {
 		t.Errorf("a Get during a Put returned %d bytes that are neither the old nor the new object: %v", len(head)+len(rest), err)
 	}
 
@@ -136,7 +136,7 @@ func (s *checks) overwrite(t *testing.T) {
 					return
 				default:
 				}
-				if got, err := s.get(t.Context(), key, 0, 0); err != nil || !whole(got) {
+				if got, err := s.get(t.Context(), key, 0, 0); err != nil || !isComplete(got) {
 					t.Errorf("a Get during concurrent Puts returned %d bytes that are neither the old nor the new object: %v", len(got), err)
 					return
 				}

@@ -33,8 +33,8 @@ func watchFile(ctx context.Context, path string, logger *slog.Logger, changed fu
 	last := digest(path)
 	go func() {
 		defer func() { _ = watcher.Close() }() // an error here has no consequence
-		quiet := time.NewTimer(settleTime)
-		quiet.Stop()
+		settled := time.NewTimer(settleTime)
+		settled.Stop()
 		for {
 			select {
 			case <-ctx.Done():
@@ -43,14 +43,14 @@ func watchFile(ctx context.Context, path string, logger *slog.Logger, changed fu
 				if !open {
 					return
 				}
-				quiet.Reset(settleTime)
+				settled.Reset(settleTime)
 			case err, open := <-watcher.Errors:
 				if !open {
 					return
 				}
 				logger.WarnContext(ctx, "watching the plugin configuration failed; if this repeats, reload it with SIGHUP", "config", path, "error", err)
-				quiet.Reset(settleTime) // an event may have been lost
-			case <-quiet.C:
+				settled.Reset(settleTime) // an event may have been lost
+			case <-settled.C:
 				if now := digest(path); now != nil && !bytes.Equal(now, last) {
 					last = now
 					changed()

@@ -167,7 +167,7 @@ func (a *Auth) Live(ctx context.Context, credential string) (*core.Principal, er
 		return p, nil
 	}
 	// The age of an entry counts from before the stores are read.
-	asked := a.live.ask()
+	mark := a.live.mark()
 	load := a.loadLogin
 	if strings.HasPrefix(credential, keyIDPrefix) {
 		load = a.loadKey
@@ -176,7 +176,7 @@ func (a *Auth) Live(ctx context.Context, credential string) (*core.Principal, er
 	if err != nil {
 		return nil, err
 	}
-	a.live.put(credential, p, asked)
+	a.live.put(credential, p, mark)
 	return p, nil
 }
 

@@ -31,11 +31,11 @@ type liveLogins struct {
 
 type liveLogin struct {
 	principal *core.Principal
-	asked     time.Time
+	readAt    time.Time
 }
 
-// question identifies the moment at which the stores are read.
-type question struct {
+// readMark identifies the moment at which the stores are read.
+type readMark struct {
 	at       time.Time
 	removals uint64
 }
@@ -55,30 +55,30 @@ func (c *liveLogins) get(loginID string) *core.Principal {
 	if !ok {
 		return nil
 	}
-	if age := c.now().Sub(e.asked); age < 0 || age >= liveFor {
+	if age := c.now().Sub(e.readAt); age < 0 || age >= liveFor {
 		return nil
 	}
 	return e.principal
 }
 
-// ask returns the moment before the stores are read, for put.
-func (c *liveLogins) ask() question {
+// mark returns the moment before the stores are read. The caller passes it to put afterwards.
+func (c *liveLogins) mark() readMark {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return question{at: c.now(), removals: c.removals}
+	return readMark{at: c.now(), removals: c.removals}
 }
 
-// put caches a principal, unless an entry was removed since q.
-func (c *liveLogins) put(loginID string, p *core.Principal, q question) {
+// put caches a principal, unless an entry was removed since m.
+func (c *liveLogins) put(loginID string, p *core.Principal, m readMark) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if q.removals != c.removals {
+	if m.removals != c.removals {
 		return
 	}
-	if len(c.newer) >= c.maxEntries || q.at.Sub(c.rotated) >= liveFor {
-		c.older, c.newer, c.rotated = c.newer, map[string]liveLogin{}, q.at
+	if len(c.newer) >= c.maxEntries || m.at.Sub(c.rotated) >= liveFor {
+		c.older, c.newer, c.rotated = c.newer, map[string]liveLogin{}, m.at
 	}
-	c.newer[loginID] = liveLogin{principal: p, asked: q.at}
+	c.newer[loginID] = liveLogin{principal: p, readAt: m.at}
 }
 
 // forgetAll removes all entries.

@@ -163,9 +163,9 @@ func TestVerifyReadsTheStoreOnceASecond(t *testing.T) {
 func TestReadFromBeforeLogoutIsNotCached(t *testing.T) {
 	t.Parallel()
 	c := newLiveLogins(time.Now)
-	q := c.ask()
+	mark := c.mark()
 	c.forget("login-1")
-	c.put("login-1", &core.Principal{}, q)
+	c.put("login-1", &core.Principal{}, mark)
 	if c.get("login-1") != nil {
 		t.Error("the cache returned a login that has ended")
 	}
@@ -176,7 +176,7 @@ func TestLoginCacheIsBounded(t *testing.T) {
 	c := newLiveLogins(func() time.Time { return time.Unix(1e9, 0) })
 	c.maxEntries = 10
 	for i := range 1000 {
-		c.put(time.Duration(i).String(), &core.Principal{}, c.ask())
+		c.put(time.Duration(i).String(), &core.Principal{}, c.mark())
 	}
 	if n := len(c.newer) + len(c.older); n > 20 {
 		t.Errorf("got %d cached entries, want at most 20", n)

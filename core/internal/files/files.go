@@ -70,10 +70,10 @@ type Files struct {
 	// moving is held during a move.
 	moving sync.Mutex
 
-	// kick wakes the sweeper.
-	kick     chan struct{}
-	sweeping sync.WaitGroup
-	stop     context.CancelFunc
+	// sweepRequested wakes the sweeper. Its capacity is 1.
+	sweepRequested chan struct{}
+	sweeping       sync.WaitGroup
+	stop           context.CancelFunc
 }
 
 var _ core.Files = (*Files)(nil)
@@ -82,7 +82,7 @@ var _ core.Files = (*Files)(nil)
 func New(o Options) *Files {
 	f := &Files{
 		store: o.Store, backends: o.Backends, labels: o.Labels, limits: o.Limits, times: o.Times, log: o.Logger,
-		uploads: map[string]int{}, kick: make(chan struct{}, 1), stop: func() {},
+		uploads: map[string]int{}, sweepRequested: make(chan struct{}, 1), stop: func() {},
 	}
 	if f.limits.FileSize == 0 {
 		f.limits.FileSize = 2 << 30

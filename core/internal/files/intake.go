@@ -15,9 +15,9 @@ const headSize = 3072
 // intake is a reader that counts and hashes the bytes of an upload, and fails over a limit.
 type intake struct {
 	src io.Reader
-	// limit is the maximum number of bytes, and over is the error for more.
+	// limit is the maximum number of bytes, and limitErr is the error for more.
 	limit int64
-	over  error
+	limitErr  error
 
 	// head has the bytes that peek has read.
 	head        []byte
@@ -29,8 +29,8 @@ type intake struct {
 	err   error
 }
 
-func newIntake(src io.Reader, limit int64, over error) *intake {
-	return &intake{src: src, limit: limit, over: over, hash: sha256.New()}
+func newIntake(src io.Reader, limit int64, limitErr error) *intake {
+	return &intake{src: src, limit: limit, limitErr: limitErr, hash: sha256.New()}
 }
 
 // peek reads the first bytes and detects the content type.
@@ -45,7 +45,7 @@ func (in *intake) peek() error {
 	in.head = head[:n]
 	in.contentType = mimetype.Detect(in.head).String()
 	if in.err == nil && int64(n) > in.limit {
-		in.err = in.over
+		in.err = in.limitErr
 	}
 	return in.err
 }
@@ -73,7 +73,7 @@ func (in *intake) Read(p []byte) (int, error) {
 	}
 	in.size += int64(n)
 	if in.err == nil && in.size > in.limit {
-		in.err = in.over
+		in.err = in.limitErr
 	}
 	if in.err != nil {
 		return 0, in.err

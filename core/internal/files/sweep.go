@@ -17,7 +17,7 @@ const (
 // wake starts a sweep.
 func (f *Files) wake() {
 	select {
-	case f.kick <- struct{}{}:
+	case f.sweepRequested <- struct{}{}:
 	default: // a sweep is already requested
 	}
 }
@@ -34,7 +34,7 @@ func (f *Files) runSweeper(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		case <-f.kick:
+		case <-f.sweepRequested:
 		}
 	}
 }

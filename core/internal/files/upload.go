@@ -63,17 +63,17 @@ func (f *Files) release(userID string) {
 
 // intake returns a reader for an upload that enforces the limits.
 func (f *Files) intake(ctx context.Context, v core.Actor, u *core.Upload) (*intake, error) {
-	limit, over := f.limits.FileSize, tooLarge(f.limits.FileSize)
+	limit, limitErr := f.limits.FileSize, tooLarge(f.limits.FileSize)
 	if quota := f.limits.UserTotal; quota > 0 {
 		used, err := f.store.FileUsage(ctx, v.UserID)
 		if err != nil {
 			return nil, err
 		}
 		if left := max(quota-used, 0); left < limit {
-			limit, over = left, overQuota(quota, used)
+			limit, limitErr = left, overQuota(quota, used)
 		}
 	}
-	in := newIntake(u.Body, limit, over)
+	in := newIntake(u.Body, limit, limitErr)
 	if err := in.peek(); err != nil {
 		return nil, err
 	}

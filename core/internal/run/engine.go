@@ -31,7 +31,8 @@ type Toolbox = hostcall.Toolbox
 
 // Agents finds the agents of tasks.
 type Agents interface {
-	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+	// Active fails with Conflict if the agent is inactive.
+	Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
 // Options are the dependencies and settings of an Engine.
@@ -147,7 +148,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		}
 	}
 	e.loops.Go(func() { e.renewLoop(loop) })
-	return e.tasks.start(loop)
+	return e.tasks.start(ctx, loop)
 }
 
 // Close refuses new runs and waits for those in progress until ctx ends. It abandons the

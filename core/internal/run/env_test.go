@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/agents"
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/sdk"
@@ -122,7 +123,11 @@ type testEnv struct {
 
 func newEnv(t testing.TB) *testEnv {
 	t.Helper()
-	db := dbtest.Open(t)
+	return newEnvOn(t, dbtest.Open(t))
+}
+
+func newEnvOn(t testing.TB, db *storage.DB) *testEnv {
+	t.Helper()
 	now := time.Now().UTC()
 	u := &core.User{
 		ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
@@ -146,13 +151,13 @@ type server struct {
 	once sync.Once
 }
 
-// start starts a server, which crashes at the end of the test.
-func (env *testEnv) start() *server {
+// start starts a server, which crashes at the end of the test. change modifies its options first.
+func (env *testEnv) start(change ...func(*run.Options)) *server {
 	env.t.Helper()
 	logger := slog.New(slog.NewTextHandler(env.t.Output(), nil))
 	log := events.NewLog(env.db, logger)
 	o := run.Options{
-		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: env.db, Log: log,
+		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: agents.New(env.db, nil), Log: log,
 		Plugins: env.plugins, Toolbox: env.toolbox, Logger: logger, Owner: core.NewID("server"),
 		Times: run.Times{
 			Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond,
@@ -164,6 +169,9 @@ func (env *testEnv) start() *server {
 	}
 	if env.files != nil {
 		o.Files, o.FileStore = fakeFileContent{fakeFiles: env.files}, fakeFileStore{fakeFiles: env.files}
+	}
+	for _, c := range change {
+		c(&o)
 	}
 	s := &server{env: env, Engine: run.New(o)}
 	if err := s.Start(env.t.Context()); err != nil {

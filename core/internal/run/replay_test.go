@@ -7,11 +7,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/dbtest"
 )
 
 // twoSteps asks the model twice. The second answer is the answer of the run.
@@ -245,6 +249,34 @@ func TestCancel_fromAnotherServer(t *testing.T) {
 	}
 	equal(t, other.watch(r), "start\ntoken Hel\nend cancelled 0")
 	equal(t, other.wait(r), "Hel")
+}
+
+// The run ends at once. It does not wait until its server renews its lease and looks for cancel
+// requests, which this server does not do during the test.
+func TestCancel_fromAnotherServerOnPostgres(t *testing.T) {
+	t.Parallel()
+	url := dbtest.Postgres(t)
+	env, there := newEnvOn(t, open(t, url)), open(t, url)
+	env.plugins.set(loop(chat), provider(stall))
+	mine := env.start(func(o *run.Options) { o.Wakeups, o.Times.Renew = env.db, time.Hour })
+	other := env.start(func(o *run.Options) { o.Runs, o.Times.Renew = there, time.Hour })
+	r := mine.mustTurn("s1", "hi")
+	mine.watchUntil(r, "token Hel")
+	if _, err := other.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, mine.watch(r), "start\ntoken Hel\nend cancelled 0")
+}
+
+// open opens a database that is closed when the test ends.
+func open(t *testing.T, url string) *storage.DB {
+	t.Helper()
+	db, err := storage.Open(t.Context(), url, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 func TestClose_waitsForRuns(t *testing.T) {

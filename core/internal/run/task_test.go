@@ -2,13 +2,16 @@ package run_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
@@ -251,6 +254,48 @@ func TestTask_manyTasksOnTwoServers(t *testing.T) {
 		if got := env.awaitEnd(one); got.Status != core.TaskCompleted || got.Attempts != 1 || got.Steps != 1 {
 			t.Errorf("task = %+v, want it completed at the first attempt with one step", got)
 		}
+	}
+}
+
+// busyQueue is a queue that does not start until it has failed several times with err.
+type busyQueue struct {
+	core.TaskQueue
+	failures int
+	err      error
+}
+
+func (q *busyQueue) Work(slots int, do func(context.Context)) (func(context.Context) error, error) {
+	if q.failures > 0 {
+		q.failures--
+		return nil, q.err
+	}
+	return q.TaskQueue.Work(slots, do)
+}
+
+func TestTask_queueStartsWhenTheDatabaseIsNoLongerBusy(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.slots = 4
+	env.plugins.set(loop(chat), say("done"))
+	queue := &busyQueue{env.db, 3, core.Unavailable("The database is busy")}
+	env.start(func(o *run.Options) { o.Queue, o.Times.Renew = queue, time.Hour })
+	if got := env.awaitEnd(env.task("hi")); got.Status != core.TaskCompleted {
+		t.Errorf("task = %+v, want it completed", got)
+	}
+}
+
+func TestTask_queueThatCannotStartFailsTheEngine(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	queue := &busyQueue{env.db, 1, errors.New("no such table")}
+	e := run.New(run.Options{
+		Runs: env.db, Tasks: env.db, Queue: queue, Logger: slog.New(slog.DiscardHandler), Owner: core.NewID("server"),
+	})
+	if err := e.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "start the task queue: no such table") {
+		t.Errorf("Start() = %v, want the error of the queue", err)
+	}
+	if err := e.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

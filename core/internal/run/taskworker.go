@@ -29,38 +29,44 @@ func newTaskWorker(e *Engine) *taskWorker {
 	return &taskWorker{engine: e, slots: make(chan struct{}, e.opts.TaskSlots)}
 }
 
-// start executes tasks when the queue announces them. It also looks for tasks regularly
-// until ctx ends, because a job is delayed for an hour if the server that fetched it crashes.
-func (w *taskWorker) start(ctx context.Context) error {
+// start executes tasks when the queue announces them. While the queue cannot start because the
+// database is busy, start retries until ctx ends. Until loop ends, it also looks for tasks
+// regularly, because a job is delayed for an hour if the server that fetched it crashes.
+func (w *taskWorker) start(ctx, loop context.Context) error {
 	o := &w.engine.opts
 	if o.Queue == nil {
 		return nil
 	}
-	stop, err := o.Queue.Work(o.TaskSlots, func(ctx context.Context) {
-		select {
-		case w.slots <- struct{}{}:
-			w.executeTasks()
-			<-w.slots
-		case <-ctx.Done():
-		}
+	err := w.engine.retry.Do(ctx, func(context.Context) (err error) {
+		w.stopQueue, err = o.Queue.Work(o.TaskSlots, w.work)
+		return err
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("start the task queue: %w", err)
 	}
-	w.stopQueue = stop
 	w.engine.loops.Go(func() {
 		ticker := time.NewTicker(o.Times.Renew)
 		defer ticker.Stop()
 		for {
 			w.fillSlots()
 			select {
-			case <-ctx.Done():
+			case <-loop.Done():
 				return
 			case <-ticker.C:
 			}
 		}
 	})
 	return nil
+}
+
+// work executes tasks in a free slot. The queue calls it for each job.
+func (w *taskWorker) work(ctx context.Context) {
+	select {
+	case w.slots <- struct{}{}:
+		w.executeTasks()
+		<-w.slots
+	case <-ctx.Done():
+	}
 }
 
 // stop stops the queue in the background, which waits for the tasks in progress until ctx
@@ -159,13 +165,13 @@ func (w *taskWorker) begin(t *core.Task) (*execution, error) {
 	}
 	e := w.engine
 	// The creator's permission was checked when the task was created.
-	agent, err := e.opts.Agents.Agent(e.ctx, core.Actor{UserID: t.UserID, Role: core.RoleAdmin}, t.AgentID)
+	agent, err := e.opts.Agents.Active(e.ctx, core.Actor{UserID: t.UserID, Role: core.RoleAdmin}, t.AgentID)
+	if core.CodeOf(err) == core.CodeConflict {
+		return nil, w.refuse(t, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf(
+			"Agent %q is inactive. Set its status to active and create the task again.", t.AgentID)})
+	}
 	if err != nil {
 		return nil, err
-	}
-	if agent.Status == core.AgentInactive {
-		return nil, w.refuse(t, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf(
-			"Agent %q is inactive. Set its status to active and create the task again.", agent.ID)})
 	}
 	from := origin{ctx: context.Background(), agentName: agent.Name, at: time.Now()}
 	turn := core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true}

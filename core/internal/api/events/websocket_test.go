@@ -3,20 +3,20 @@ package events
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
+	"github.com/agentarea/agentarea/test/memnet"
 )
 
 // hub is a Hub to which a test adds notifications.
@@ -35,21 +35,36 @@ func (l *hub) Last() int64 {
 func (l *hub) Subscribe(
 	_ context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue, send func([][]byte) error,
 ) (func(), error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range l.all[min(after, int64(len(l.all))):] {
-		if f.Matches(n) {
+	for {
+		missed := l.subscribeAt(channel, after, q)
+		if len(missed) == 0 {
+			break
+		}
+		for _, n := range missed {
+			after = n.Seq
+			if !f.Matches(n) {
+				continue
+			}
 			if err := send([][]byte{n.Data}); err != nil {
 				return nil, err
 			}
 		}
 	}
-	l.queues[channel] = append(l.queues[channel], q)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.queues, channel)
 	}, nil
+}
+
+// subscribeAt adds q to a channel, unless there are notifications after the number, which it returns.
+func (l *hub) subscribeAt(channel string, after int64, q core.NotificationQueue) (missed []*core.Notification) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if missed = l.all[min(after, int64(len(l.all))):]; len(missed) == 0 {
+		l.queues[channel] = append(l.queues[channel], q)
+	}
+	return missed
 }
 
 func (l *hub) add(text string) {
@@ -62,13 +77,14 @@ func (l *hub) add(text string) {
 	}
 }
 
-// testEnv is the API on a real listener.
+// testEnv is the API with a server.
 type testEnv struct {
 	*apitest.Server
 	hub    *hub
 	agents apitest.Agents
 	server *server
 	url    string
+	http   *http.Client
 }
 
 // noTasks is a Tasks without tasks.
@@ -78,12 +94,19 @@ func (noTasks) Task(_ context.Context, _ core.Actor, id string) (*core.Task, err
 	return nil, core.NotFound("task", id)
 }
 
-func newEnv(t *testing.T, times Timeouts) *testEnv {
+func newAPI(t *testing.T, times Timeouts) *testEnv {
 	t.Helper()
 	h := &hub{queues: map[string][]core.NotificationQueue{}}
 	env := &testEnv{Server: apitest.New(t), hub: h, agents: apitest.Agents{}}
 	env.server = register(env.API, Options{Hub: h, Agents: env.agents, Tasks: noTasks{}, Timeouts: times})
 	env.agents.Add("agent-ann", "ann")
+	return env
+}
+
+// newEnv returns the API on a real listener.
+func newEnv(t *testing.T, times Timeouts) *testEnv {
+	t.Helper()
+	env := newAPI(t, times)
 	s := httptest.NewServer(env.API.Handler())
 	t.Cleanup(func() {
 		env.server.close()
@@ -91,6 +114,26 @@ func newEnv(t *testing.T, times Timeouts) *testEnv {
 	})
 	env.url = "ws" + strings.TrimPrefix(s.URL, "http") + "/v1/ws"
 	return env
+}
+
+// withFakeClock runs a test with the API on a listener in memory. The clock advances only while all
+// goroutines wait, so that the load of the machine does not matter.
+func withFakeClock(t *testing.T, test func(t *testing.T, env *testEnv)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		env := newAPI(t, DefaultTimeouts)
+		l := memnet.Listen()
+		s := &http.Server{Handler: env.API.Handler()}
+		go func() { _ = s.Serve(l) }()
+		t.Cleanup(func() {
+			env.server.close()
+			_ = s.Close()
+			time.Sleep(2 * DefaultTimeouts.Check) // checkAll ends
+		})
+		env.url = "ws://server.example/v1/ws"
+		env.http = l.Client()
+		test(t, env)
+	})
 }
 
 // client is the client's end of a connection.
@@ -102,9 +145,9 @@ type client struct {
 
 func (env *testEnv) dial(t *testing.T, header ...string) *client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	o := &websocket.DialOptions{HTTPHeader: http.Header{}}
+	o := &websocket.DialOptions{HTTPHeader: http.Header{}, HTTPClient: env.http}
 	if len(header) > 0 {
 		o.HTTPHeader.Set(header[0], header[1])
 	}
@@ -246,48 +289,93 @@ func TestWebSocket_invalidMessages(t *testing.T) {
 	big.ended(websocket.StatusMessageTooBig)
 }
 
-// A client that does not read is disconnected, and gets everything when it connects again.
-func TestWebSocket_slowClient(t *testing.T) {
-	t.Parallel()
-	env := newEnv(t, DefaultTimeouts)
-	w := env.signedIn(t, "ann")
-	w.send(`{"type":"subscribe","channel":"system"}`)
-	w.want("subscribed")
-	const n = 20 * maxQueued
-	for i := range n {
-		env.hub.add(fmt.Sprintf(`{"n":%d,"text":%q}`, i, strings.Repeat("x", 4096)))
+// fillQueue adds notifications until the queue of the only connection is full, and returns their number.
+func (env *testEnv) fillQueue() (added int) {
+	synctest.Wait() // until the subscription is active
+	c := env.server.connections()[0]
+	full := func() bool {
+		c.queue.mu.Lock()
+		defer c.queue.mu.Unlock()
+		return c.queue.full
 	}
-	var got int
-	for {
-		_, _, err := w.conn.Read(w.ctx)
-		if err != nil {
-			// On a busy machine the server may close the connection before the client gets the status.
-			if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater && !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Fatalf("got close code %v (%v)", code, err)
-			}
-			break
-		}
-		got++
+	for !full() {
+		env.hub.add(fmt.Sprintf(`{"n":%d,"text":%q}`, added, strings.Repeat("x", 4096)))
+		added++
 	}
-	if got == 0 || got == n {
-		t.Fatalf("got %d messages, want some but not all", got)
-	}
-	again := env.signedIn(t, "ann")
-	again.send(fmt.Sprintf(`{"type":"subscribe","channel":"system","after":%d}`, got))
-	again.want("subscribed")
-	for i := got; i < n; i++ {
-		again.want(fmt.Sprintf(`{"n":%d,`, i))
-	}
+	return added
 }
 
+// A client that reads too slowly is disconnected with a status, and gets everything when it connects again.
+func TestWebSocket_slowClient(t *testing.T) {
+	t.Parallel()
+	withFakeClock(t, func(t *testing.T, env *testEnv) {
+		w := env.signedIn(t, "ann")
+		w.send(`{"type":"subscribe","channel":"system"}`)
+		w.want("subscribed")
+		n := env.fillQueue()
+		var got int
+		for {
+			_, _, err := w.conn.Read(w.ctx)
+			if err != nil {
+				if code := websocket.CloseStatus(err); code != websocket.StatusTryAgainLater {
+					t.Fatalf("got close code %v (%v), want %v", code, err, websocket.StatusTryAgainLater)
+				}
+				break
+			}
+			got++
+		}
+		if got < maxQueued || got >= n {
+			t.Fatalf("got %d messages of %d, want at least the %d queued ones but not all", got, n, maxQueued)
+		}
+		again := env.signedIn(t, "ann")
+		again.send(fmt.Sprintf(`{"type":"subscribe","channel":"system","after":%d}`, got))
+		again.want("subscribed")
+		for i := got; i < n; i++ {
+			again.want(fmt.Sprintf(`{"n":%d,`, i))
+		}
+	})
+}
+
+// A client that does not read at all is disconnected when the time for a write is over. It cannot receive
+// a status, which would come after the messages that it does not read.
+func TestWebSocket_clientDoesNotRead(t *testing.T) {
+	t.Parallel()
+	withFakeClock(t, func(t *testing.T, env *testEnv) {
+		w := env.signedIn(t, "ann")
+		w.send(`{"type":"subscribe","channel":"system"}`)
+		w.want("subscribed")
+		began := time.Now()
+		env.fillQueue()
+		for len(env.server.connections()) > 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if took := time.Since(began).Round(time.Second); took != DefaultTimeouts.Write {
+			t.Errorf("the connection ended after %s, want %s", took, DefaultTimeouts.Write)
+		}
+		for {
+			if _, _, err := w.conn.Read(w.ctx); err != nil {
+				if code := websocket.CloseStatus(err); code != -1 {
+					t.Errorf("got close code %v, want none", code)
+				}
+				break
+			}
+		}
+	})
+}
+
+// The documents promise five seconds. Up to one passes until the server knows that the login has ended.
 func TestWebSocket_endsWithLogin(t *testing.T) {
 	t.Parallel()
-	times := DefaultTimeouts
-	times.Check = 20 * time.Millisecond
-	env := newEnv(t, times)
-	w := env.signedIn(t, "ann")
-	env.Auth.End("ann")
-	w.ended(websocket.StatusPolicyViolation)
+	withFakeClock(t, func(t *testing.T, env *testEnv) {
+		w := env.signedIn(t, "ann")
+		time.Sleep(10*time.Second + time.Millisecond)
+		env.Auth.End("ann")
+		began := time.Now()
+		w.ended(websocket.StatusPolicyViolation)
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("the connection ended %s after the login, want at most 4s", took)
+		}
+	})
 }
 
 func TestWebSocket_endsWithServer(t *testing.T) {
@@ -305,24 +393,24 @@ func TestWebSocket_endsWithServer(t *testing.T) {
 // Only the client that does not answer pings is disconnected.
 func TestWebSocket_ping(t *testing.T) {
 	t.Parallel()
-	times := DefaultTimeouts
-	times.Check, times.Ping, times.Pong = 10*time.Millisecond, 30*time.Millisecond, 100*time.Millisecond
-	env := newEnv(t, times)
-	dead, alive := env.signedIn(t, "ann"), env.signedIn(t, "bob")
-	heard := make(chan string)
-	go func() { heard <- alive.read() }() // a client answers pings only while it reads
-	deadline := time.Now().Add(10 * time.Second)
-	for len(env.server.connections()) > 1 {
-		if time.Now().After(deadline) {
-			t.Fatal("the connection that does not answer is still open")
+	withFakeClock(t, func(t *testing.T, env *testEnv) {
+		dead, alive := env.signedIn(t, "ann"), env.signedIn(t, "bob")
+		heard := make(chan string)
+		go func() { heard <- alive.read() }() // a client answers pings only while it reads
+		began := time.Now()
+		for len(env.server.connections()) > 1 {
+			time.Sleep(100 * time.Millisecond)
 		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	alive.send(`{"type":"ping"}`)
-	if got := <-heard; !strings.Contains(got, "pong") {
-		t.Error(got)
-	}
-	_ = dead.conn.CloseNow()
+		most := DefaultTimeouts.Ping + DefaultTimeouts.Pong + DefaultTimeouts.Check
+		if took := time.Since(began); took < DefaultTimeouts.Ping || took > most {
+			t.Errorf("the connection ended after %s, want %s to %s", took, DefaultTimeouts.Ping, most)
+		}
+		alive.send(`{"type":"ping"}`)
+		if got := <-heard; !strings.Contains(got, "pong") {
+			t.Error(got)
+		}
+		_ = dead.conn.CloseNow()
+	})
 }
 
 // An accepted message is one JSON object and nothing after it.

@@ -126,12 +126,12 @@ func (r *Reader) each(do func(*tar.Header, io.Reader) error) error {
 	}
 }
 
-// Extract writes the entries for which wanted returns true to the folder dir, which need not exist. It
+// Extract writes the entries for which include returns true to the folder dir, which need not exist. It
 // syncs each file to disk and returns an error if one does not match the manifest.
-func (r *Reader) Extract(dir string, wanted func(Entry) bool) error {
+func (r *Reader) Extract(dir string, include func(Entry) bool) error {
 	entries := map[string]Entry{}
 	for _, e := range r.Manifest.Entries {
-		if wanted(e) {
+		if include(e) {
 			entries[e.Name] = e
 		}
 	}

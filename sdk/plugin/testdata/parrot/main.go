@@ -25,7 +25,7 @@ type parrot struct {
 func main() {
 	p := &parrot{}
 	llm.Serve(sdk.Info{
-		Name: "llm-parrot", Version: "1.2.3", Description: "Repeats what it is told.",
+		Name: "llm-parrot", Version: "1.2.3", Description: "Repeats the last message.",
 		Capabilities: []string{"streaming"}, Config: &p.config,
 	}, p)
 }
