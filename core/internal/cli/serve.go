@@ -3,9 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/agentarea/agentarea/core/internal/app"
 	"github.com/agentarea/agentarea/core/internal/config"
@@ -21,7 +25,9 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	c.FromEnvironment(os.Getenv)
-	server, err := app.Open(ctx, &c.Settings, app.NewLogger(&c.Settings, out.stderr))
+	logger := app.NewLogger(&c.Settings, out.stderr)
+	limitMemory(logger)
+	server, err := app.Open(ctx, &c.Settings, logger)
 	if err != nil {
 		if ctx.Err() != nil {
 			return errors.New("the server was stopped while it was starting")
@@ -30,4 +36,20 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	server.PrintBanner(out.stdout)
 	return server.Run(ctx, reload)
+}
+
+// memoryRatio is the part of the memory limit of a container or a service that the server may use. The
+// rest is for its plugins and MCP servers.
+const memoryRatio = 0.8
+
+// limitMemory makes the garbage collector stay below the memory limit of the control group, unless
+// GOMEMLIMIT is set. It does nothing where there is no such limit.
+func limitMemory(logger *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(memoryRatio))
+	switch {
+	case err != nil:
+		logger.Warn("cannot read the memory limit of the control group; set GOMEMLIMIT", "error", err)
+	case limit < math.MaxInt64:
+		logger.Info("limiting memory", "limit_bytes", limit)
+	}
 }
