@@ -63,7 +63,7 @@ type Task struct {
 	Status TaskStatus
 	// Result is a JSON object with the agent's final message. It is nil unless the task is completed.
 	Result json.RawMessage
-	// Error is why the last attempt failed. It is nil if no attempt failed.
+	// Error is the error of the last failed attempt. It is nil if no attempt failed.
 	Error *sdk.Error
 	// Attempts counts the attempts. An attempt that resumes after a crash is not counted.
 	Attempts    int
@@ -113,7 +113,7 @@ type TaskFilter struct {
 	Page
 }
 
-// TaskEnd is what EndRun stores about the run's task.
+// TaskEnd contains the changes to the run's task that EndRun stores.
 type TaskEnd struct {
 	ID     string
 	Status TaskStatus
@@ -121,7 +121,7 @@ type TaskEnd struct {
 	Error  *sdk.Error
 }
 
-// IdempotencyKeyTTL is how long an idempotency key refers to its task.
+// IdempotencyKeyTTL is the time for which an idempotency key refers to its task.
 const IdempotencyKeyTTL = 24 * time.Hour
 
 // TaskStore stores tasks. Actors see their own tasks, admins all tasks. Each method that writes is

@@ -1,6 +1,6 @@
 package core
 
-// maxUpdateTries is how often Update tries to store a change.
+// maxUpdateTries is the maximum number of attempts of Update to store a change.
 const maxUpdateTries = 5
 
 // Update reads an object, changes it and stores it. If write fails with PreconditionFailed, because another

@@ -18,7 +18,7 @@ func NewUsage(u sdk.Usage) Usage {
 	return Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens}
 }
 
-// RunError is why a run or an attempt of a task failed.
+// RunError is the error of a failed run, or of a failed attempt of a task.
 type RunError struct {
 	Code      sdk.ErrorCode `json:"code" doc:"For example rate_limited, unavailable, timeout or plugin_crashed"`
 	Message   string        `json:"message"`

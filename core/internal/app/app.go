@@ -68,7 +68,7 @@ type App struct {
 	tasks    *tasks.Service
 	// rates counts requests, loginRates counts sign-ins.
 	rates, loginRates limit.Counter
-	// http serves the API with the MCP gateway and, if a setting says so, the gateway on a second address.
+	// http serves the API with the MCP gateway and, if MCPListen is set, the gateway on a second address.
 	http *httpServers
 	// draining is closed when the server starts to stop.
 	draining chan struct{}

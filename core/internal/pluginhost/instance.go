@@ -228,7 +228,7 @@ func (i *instance) stderrTail() string {
 	return "; last stderr: " + strings.Join(lines, " | ")
 }
 
-// exitError returns an error that says how the process exited. Call it after the exit.
+// exitError returns an error that describes how the process exited. Call it after the exit.
 func (i *instance) exitError() error {
 	return fmt.Errorf("%s%s", i.proc.exitReason(), i.stderrTail())
 }

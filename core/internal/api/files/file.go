@@ -63,8 +63,8 @@ type Options struct {
 	// MaxUpload is the maximum size of a file in bytes. The default is 2 GiB. It serves to reject an
 	// upload by its Content-Length; Uploader enforces the limit.
 	MaxUpload int64
-	// IdleTimeout is how long a client may send nothing of an upload, or read nothing of a download.
-	// The default is one minute.
+	// IdleTimeout is the maximum time for which a client may send nothing of an upload, or read nothing
+	// of a download. The default is one minute.
 	IdleTimeout time.Duration
 }
 
