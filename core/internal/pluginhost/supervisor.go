@@ -38,6 +38,7 @@ type supervisor struct {
 	generation uint64
 	// completions limits concurrent completions by its capacity; nil for no limit.
 	completions chan struct{}
+	isolation   isolation
 	// notifier is optional.
 	notifier core.Notifier
 
