@@ -96,19 +96,14 @@ func (i *instance) callsAtExit() int64 { return i.active.Load() + i.interrupted.
 // agentRunner is an agent type. It can be used after a reload: each call uses the current plugin. It adds
 // details to the error of a crash.
 type agentRunner struct {
-	host *Host
-	find lookup
-	// begin replaces host.begin if it is not nil.
-	begin func(context.Context) (*instance, error)
+	host     *Host
+	find     lookup
+	isolated isolated
 }
 
 // Run implements agent.Runner.
 func (r *agentRunner) Run(ctx context.Context, run *agent.Run, handler agent.Handler) (*sdk.Message, error) {
-	begin := r.begin
-	if begin == nil {
-		begin = func(ctx context.Context) (*instance, error) { return r.host.begin(ctx, r.find) }
-	}
-	i, err := begin(ctx)
+	i, err := r.isolated.begin(ctx, r.host, r.find)
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +119,13 @@ type provider struct {
 	// requested is the model's name in the caller's request.
 	requested string
 	to        route
-	// isolatedFor is the user whose completion gets a process of its own, or empty.
-	isolatedFor string
+	isolated  isolated
 }
 
 // begin also returns the model's name as the instance knows it.
 func (p *provider) begin(ctx context.Context) (*instance, string, error) {
 	to := p.to
-	find := func(r *registry) (*supervisor, error) {
+	i, err := p.isolated.begin(ctx, p.host, func(r *registry) (*supervisor, error) {
 		if !to.plugin.calls.isRetired() {
 			return to.plugin, nil
 		}
@@ -141,12 +135,7 @@ func (p *provider) begin(ctx context.Context) (*instance, string, error) {
 		}
 		to = next
 		return to.plugin, nil
-	}
-	if p.isolatedFor != "" {
-		i, err := p.host.beginIsolated(ctx, find, p.isolatedFor)
-		return i, to.model, err
-	}
-	i, err := p.host.begin(ctx, find)
+	})
 	return i, to.model, err
 }
 

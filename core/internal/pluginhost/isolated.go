@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk/agent"
@@ -14,6 +15,8 @@ import (
 const (
 	maxIsolated       = 16
 	maxIsolatedOfUser = 4
+	// isolatedRetry is when a refused call may be made again.
+	isolatedRetry = 5 * time.Second
 )
 
 // isolation counts the processes of a plugin that execute one call each. Its zero value has none.
@@ -48,20 +51,31 @@ func (l *isolation) release(userID string) {
 	}
 }
 
-// beginIsolated starts a process for one call of the user. If the limits do not allow another process, it
-// returns the shared one. It otherwise works as begin does.
-func (h *Host) beginIsolated(ctx context.Context, find lookup, userID string) (*instance, error) {
-	for {
+// isolated selects a process of its own for a call. Its zero value selects the shared process.
+type isolated struct {
+	// userID is the user whose call it is. It is empty for the shared process.
+	userID string
+	// must refuses the call if the limits do not allow another process, instead of using the shared one.
+	must bool
+}
+
+// begin works as Host.begin does, and starts a process for the call if the caller wants one.
+func (o isolated) begin(ctx context.Context, h *Host, find lookup) (*instance, error) {
+	for o.userID != "" {
 		r := h.registry.Load()
 		s, err := find(r)
 		if err != nil {
 			return nil, err
 		}
-		if !s.isolation.acquire(userID) {
-			return h.begin(ctx, find)
+		if !s.isolation.acquire(o.userID) {
+			if !o.must {
+				break
+			}
+			e := core.Unavailable("Plugin %s executes as many of your calls as it can, because similar calls crashed it. Try again later.", s.block.Name())
+			e.RetryAfter = isolatedRetry
+			return nil, e
 		}
-		release := func() { s.isolation.release(userID) }
-		i, err := h.launchForCall(ctx, s, release)
+		i, err := h.launchForCall(ctx, s, func() { s.isolation.release(o.userID) })
 		switch {
 		case err == nil:
 			return i, nil
@@ -71,6 +85,7 @@ func (h *Host) beginIsolated(ctx context.Context, find lookup, userID string) (*
 			return nil, shuttingDown()
 		}
 	}
+	return h.begin(ctx, find)
 }
 
 // launchForCall starts a process of a plugin for one call. The process stops and release is called when the
@@ -98,19 +113,15 @@ func (h *Host) launchForCall(ctx context.Context, s *supervisor, release func())
 	return i, nil
 }
 
-// Isolated returns the agent type for one run of the user, with a process of its own if the limits allow it.
-func (r *agentRunner) Isolated(userID string) agent.Runner {
-	isolated := *r
-	isolated.begin = func(ctx context.Context) (*instance, error) {
-		return r.host.beginIsolated(ctx, r.find, userID)
-	}
-	return &isolated
+// Isolated returns the agent type for one run of the user in a process of its own. If the limits do not allow
+// another process, the run is executed in the shared process, or refused with Unavailable if must is true.
+func (r *agentRunner) Isolated(userID string, must bool) agent.Runner {
+	return &agentRunner{host: r.host, find: r.find, isolated: isolated{userID, must}}
 }
 
-// Isolated returns the provider for one completion of the user, with a process of its own if the limits allow
-// it.
-func (p *provider) Isolated(userID string) llm.Provider {
-	isolated := *p
-	isolated.isolatedFor = userID
-	return &isolated
+// Isolated returns the provider for one completion of the user in a process of its own. If the limits do not
+// allow another process, the completion is executed in the shared process, or refused with Unavailable if must
+// is true.
+func (p *provider) Isolated(userID string, must bool) llm.Provider {
+	return &provider{host: p.host, requested: p.requested, to: p.to, isolated: isolated{userID, must}}
 }

@@ -3,8 +3,8 @@
 //
 // A process executes calls of many runs at once. When it crashes, each of these runs is suspected, and its
 // call is repeated in a process of its own. A run whose process crashed twice, the last time without another
-// call in it, is guilty and is not repeated. Later runs of its agent and of its user go to processes of their
-// own at once.
+// call in it, is guilty and is not repeated. Later runs of its agent and of its user are executed in processes
+// of their own only. An agent and a user whose runs were often in a process that crashed are suspected, too.
 package suspect
 
 import (
@@ -21,6 +21,21 @@ const (
 	maxEntries = 4096
 	// guiltyCrashes is the number of crashes after which a run is not repeated.
 	guiltyCrashes = 2
+	// suspiciousCrashes is the number of crashes after which an agent or a user is suspected.
+	suspiciousCrashes = 3
+)
+
+// Verdict says how a plugin must execute a call of a run.
+type Verdict int
+
+// The verdicts.
+const (
+	// Innocent means that the call can be executed in the process of all runs.
+	Innocent Verdict = iota
+	// Suspected means that the call needs a process of its own, if the plugin can have another.
+	Suspected
+	// Guilty means that the call must be executed in a process of its own.
+	Guilty
 )
 
 // List contains the suspected runs, agents and users of all plugins of a server. Its zero value is empty. It
@@ -35,38 +50,59 @@ type key struct{ plugin, id string }
 
 type entry struct {
 	crashes int
+	guilty  bool
 	until   time.Time
 }
 
 // Crashed records that a plugin's process crashed during a call of the run. alone reports whether the process
-// had no other call. Crashed returns true if the run is guilty.
+// had no other call. Crashed returns true if the call must not be repeated.
 func (l *List) Crashed(plugin string, run *core.Run, alone bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	crashes := l.add(key{plugin, run.ID})
-	guilty := alone && crashes >= guiltyCrashes
-	if guilty {
-		l.add(key{plugin, run.AgentID})
-		l.add(key{plugin, run.UserID})
+	own := l.add(key{plugin, run.ID})
+	agent := l.add(key{plugin, run.AgentID})
+	user := l.add(key{plugin, run.UserID})
+	guilty := alone && (own.crashes >= guiltyCrashes || agent.guilty)
+	if alone && (guilty || agent.crashes >= suspiciousCrashes) {
+		agent.guilty = true
+		l.entries[key{plugin, run.AgentID}] = agent
+		user.guilty = true
+		l.entries[key{plugin, run.UserID}] = user
 	}
 	return guilty
 }
 
-// Isolate reports whether the plugin must execute calls of the run in a process of their own.
-func (l *List) Isolate(plugin string, run *core.Run) bool {
+// Verdict returns how the plugin must execute the next call of the run.
+func (l *List) Verdict(plugin string, run *core.Run) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	for _, id := range []string{run.ID, run.AgentID, run.UserID} {
-		if e, ok := l.entries[key{plugin, id}]; ok && now.Before(e.until) {
-			return true
+	verdict := Innocent
+	if l.get(key{plugin, run.ID}).crashes > 0 {
+		verdict = Suspected
+	}
+	for _, id := range []string{run.AgentID, run.UserID} {
+		e := l.get(key{plugin, id})
+		switch {
+		case e.guilty:
+			return Guilty
+		case e.crashes >= suspiciousCrashes:
+			verdict = Suspected
 		}
 	}
-	return false
+	return verdict
 }
 
-// add counts a crash and returns the number of crashes.
-func (l *List) add(k key) int {
+// get returns the entry of k, or an empty one if there is none or it has expired.
+func (l *List) get(k key) entry {
+	e := l.entries[k]
+	if !time.Now().Before(e.until) {
+		return entry{}
+	}
+	return e
+}
+
+// add counts a crash and returns the entry.
+func (l *List) add(k key) entry {
 	now := time.Now()
 	if len(l.entries) >= maxEntries {
 		l.makeRoom(now)
@@ -74,14 +110,11 @@ func (l *List) add(k key) int {
 	if l.entries == nil {
 		l.entries = map[key]entry{}
 	}
-	e := l.entries[k]
-	if !now.Before(e.until) {
-		e.crashes = 0
-	}
+	e := l.get(k)
 	e.crashes++
 	e.until = now.Add(memory)
 	l.entries[k] = e
-	return e.crashes
+	return e
 }
 
 // makeRoom removes the entries that have expired, or all if none has.

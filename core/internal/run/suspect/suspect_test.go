@@ -9,69 +9,75 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
+const plugin = "agent/chat"
+
+func newRun(id, agentID, userID string) *core.Run {
+	return &core.Run{ID: id, AgentID: agentID, UserID: userID}
+}
+
+// want checks the verdict about the next call of a run.
+func want(t *testing.T, l *List, run *core.Run, verdict Verdict) {
+	t.Helper()
+	if got := l.Verdict(plugin, run); got != verdict {
+		t.Errorf("Verdict(%s) = %d, want %d", run.ID, got, verdict)
+	}
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l List
-		poison := &core.Run{ID: "run-1", AgentID: "agent-1", UserID: "user-1"}
-		other := &core.Run{ID: "run-2", AgentID: "agent-2", UserID: "user-2"}
-		if l.Isolate("agent/chat", poison) {
-			t.Error("a run is suspected before a crash")
-		}
+		poison, other := newRun("run-1", "agent-1", "user-1"), newRun("run-2", "agent-2", "user-2")
+		want(t, &l, poison, Innocent)
 		// Both runs were in the process that crashed.
-		if l.Crashed("agent/chat", poison, false) || l.Crashed("agent/chat", other, false) {
-			t.Error("a run is guilty after one crash")
+		if l.Crashed(plugin, poison, false) || l.Crashed(plugin, other, false) {
+			t.Error("Crashed = true after one crash, want false")
 		}
-		if !l.Isolate("agent/chat", poison) || !l.Isolate("agent/chat", other) {
-			t.Error("Isolate = false after a crash, want true")
+		want(t, &l, poison, Suspected)
+		want(t, &l, other, Suspected)
+		want(t, &l, newRun("run-3", "agent-1", "user-1"), Innocent)
+		if v := l.Verdict("llm/echo", poison); v != Innocent {
+			t.Errorf("Verdict of another plugin = %d, want Innocent", v)
 		}
-		if l.Isolate("llm/echo", poison) {
-			t.Error("a crash of one plugin makes the run suspected in another")
+		if !l.Crashed(plugin, poison, true) {
+			t.Error("Crashed = false after a second crash alone, want true")
 		}
-		if !l.Crashed("agent/chat", poison, true) {
-			t.Error("a run that crashed its own process after an earlier crash is not guilty")
-		}
-		for _, run := range []*core.Run{
-			{ID: "run-3", AgentID: "agent-1", UserID: "user-3"},
-			{ID: "run-4", AgentID: "agent-3", UserID: "user-1"},
-		} {
-			if !l.Isolate("agent/chat", run) {
-				t.Errorf("Isolate(%s) = false after a run of its agent or user was guilty", run.ID)
-			}
-		}
-		if l.Isolate("agent/chat", &core.Run{ID: "run-5", AgentID: "agent-2", UserID: "user-2"}) {
-			t.Error("a run of an agent and a user that are not guilty is suspected")
+		want(t, &l, newRun("run-4", "agent-1", "user-3"), Guilty)
+		want(t, &l, newRun("run-5", "agent-3", "user-1"), Guilty)
+		want(t, &l, newRun("run-6", "agent-2", "user-2"), Innocent)
+		if !l.Crashed(plugin, newRun("run-4", "agent-1", "user-3"), true) {
+			t.Error("Crashed = false for a run of a guilty agent, want true")
 		}
 		time.Sleep(memory)
-		if l.Isolate("agent/chat", poison) {
-			t.Error("a suspicion does not expire")
-		}
-		if l.Crashed("agent/chat", poison, true) {
-			t.Error("a crash counts after its suspicion has expired")
+		want(t, &l, poison, Innocent)
+		want(t, &l, newRun("run-7", "agent-1", "user-1"), Innocent)
+		if l.Crashed(plugin, poison, true) {
+			t.Error("Crashed = true although the earlier crashes have expired")
 		}
 	})
 }
 
-// A run that always shares its process with others is not guilty, but a third crash alone makes it so.
-func TestList_crashesInCompany(t *testing.T) {
+// A run that is not repeated, because it had sent a part of its answer, is found by its agent and user.
+func TestList_manyRunsOfOneAgent(t *testing.T) {
 	t.Parallel()
 	var l List
-	run := &core.Run{ID: "run-1", AgentID: "agent-1", UserID: "user-1"}
-	for range 3 {
-		if l.Crashed("agent/chat", run, false) {
-			t.Error("a run is guilty of a crash in company")
+	for i := range suspiciousCrashes {
+		want(t, &l, newRun("run-0", "agent-1", "user-9"), Innocent)
+		if l.Crashed(plugin, newRun(fmt.Sprint("run-", i), "agent-1", "user-1"), false) {
+			t.Error("Crashed = true for a crash in company, want false")
 		}
 	}
-	if !l.Crashed("agent/chat", run, true) {
-		t.Error("the run is not guilty after a crash alone")
-	}
+	want(t, &l, newRun("run-8", "agent-1", "user-9"), Suspected)
+	want(t, &l, newRun("run-8", "agent-9", "user-1"), Suspected)
+	l.Crashed(plugin, newRun("run-8", "agent-1", "user-1"), true)
+	want(t, &l, newRun("run-9", "agent-1", "user-9"), Guilty)
 }
 
 func TestList_isBounded(t *testing.T) {
 	t.Parallel()
 	var l List
-	for i := range 3 * maxEntries {
-		l.Crashed("agent/chat", &core.Run{ID: fmt.Sprint(i)}, false)
+	for i := range 2 * maxEntries {
+		l.Crashed(plugin, newRun(fmt.Sprint("run-", i), fmt.Sprint("agent-", i), "user"), false)
 	}
 	if len(l.entries) > maxEntries {
 		t.Errorf("got %d entries, want at most %d", len(l.entries), maxEntries)
