@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -69,6 +70,8 @@ type execution struct {
 	output  output
 	settler settler
 	calls   agent.Handler
+	// waiting reports whether a host call was in progress when the attempt ended.
+	waiting atomic.Bool
 
 	span  trace.Span
 	start time.Time
@@ -145,10 +148,11 @@ func (x *execution) attempt(history []sdk.Message) (*sdk.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.waiting.Store(false)
 	return x.isolate(plugin).Run(x.settler.ctx, &agent.Run{
 		ID: x.run.ID, AgentID: x.run.AgentID, SessionID: x.run.SessionID, Config: x.run.Config,
 		History: history, Input: x.input.SDK(), Time: x.run.CreatedAt, Seed: x.run.Seed,
-	}, x.calls)
+	}, x)
 }
 
 // isolator is an agent type that can execute a run in a process of its own. If that is not possible, it
@@ -166,10 +170,23 @@ func (x *execution) isolate(r agent.Runner) agent.Runner {
 	return r
 }
 
-// isGuilty records a crash of the agent type and reports whether the run caused it.
+// Handle implements agent.Handler.
+func (x *execution) Handle(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	result, err := x.calls.Handle(ctx, call)
+	if ctx.Err() != nil {
+		x.waiting.Store(true)
+	}
+	return result, err
+}
+
+// isGuilty records a crash of the agent type and reports whether the run caused it. A run that was waiting for
+// a host call is not suspected of a crash of a process with other runs.
 func (x *execution) isGuilty(err error) bool {
 	var crash *core.PluginCrash
-	return errors.As(err, &crash) && x.suspects.Crashed(x.pluginName(), x.run, crash.Alone)
+	if !errors.As(err, &crash) || x.waiting.Load() && !crash.Alone {
+		return false
+	}
+	return x.suspects.Crashed(x.pluginName(), x.run, crash.Alone)
 }
 
 func (x *execution) pluginName() string { return agent.Kind + "/" + x.run.AgentType }

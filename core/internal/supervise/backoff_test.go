@@ -39,7 +39,7 @@ func TestBackoff_circuit(t *testing.T) {
 	}
 	for i, s := range steps {
 		now = now.Add(s.later)
-		wait, open := b.Exited(now, s.up), b.Open()
+		wait, open := b.Exited(now, s.up, true), b.Open()
 		low, high := s.wait*8/10, s.wait*12/10
 		if open != s.open || wait < low || wait > high {
 			t.Errorf("step %d: wait %s, open %v; want about %s, %v", i, wait, open, s.wait, s.open)
@@ -53,7 +53,7 @@ func TestBackoff_withoutCircuit(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	check := func(up, want time.Duration) {
 		t.Helper()
-		got := b.Exited(now, up)
+		got := b.Exited(now, up, true)
 		if got < want*8/10 || got > want || b.Open() {
 			t.Errorf("after %s: got delay %s, open %v; want about %s, false", up, got, b.Open(), want)
 		}
@@ -65,4 +65,23 @@ func TestBackoff_withoutCircuit(t *testing.T) {
 		check(time.Second, want)
 	}
 	check(30*time.Second, 250*time.Millisecond)
+}
+
+// Exits that do not count leave the circuit closed, but the delays grow.
+func TestBackoff_excusedExits(t *testing.T) {
+	t.Parallel()
+	b := NewBackoff(Policy{
+		Initial: time.Second, Max: 4 * time.Second, JitterLow: 1, JitterHigh: 1, Reset: time.Minute,
+		CircuitExits: 2, CircuitWindow: time.Minute, HalfOpen: 5 * time.Minute,
+	})
+	now := time.Unix(1_000_000, 0)
+	for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
+		if got := b.Exited(now, time.Second, false); got != want || b.Open() {
+			t.Errorf("Exited = %s, open %v, want %s, false", got, b.Open(), want)
+		}
+	}
+	b.Exited(now, time.Second, true)
+	if got := b.Exited(now, time.Second, true); got != 5*time.Minute || !b.Open() {
+		t.Errorf("Exited = %s, open %v after two exits that count, want 5m0s, true", got, b.Open())
+	}
 }

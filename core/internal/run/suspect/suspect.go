@@ -1,10 +1,11 @@
 // Package suspect remembers which runs crashed the process of a plugin, so that one run that kills its
 // process does not disturb the others for long.
 //
-// A process executes calls of many runs at once. When it crashes, each of these runs is suspected, and its
-// call is repeated in a process of its own. A run whose process crashed twice, the last time without another
-// call in it, is guilty and is not repeated. Later runs of its agent and of its user are executed in processes
-// of their own only. An agent and a user whose runs were often in a process that crashed are suspected, too.
+// A process executes calls of many runs at once. When it crashes, the runs that it was working on are suspected,
+// and their calls are repeated in processes of their own. A run whose process crashed twice, the last time
+// without another call in it, is guilty and is not repeated. Later runs of its agent are executed in processes
+// of their own only. So are the runs of a user whose runs crashed many processes. An agent and a user whose runs
+// were repeatedly in a process that crashed are suspected, too.
 package suspect
 
 import (
@@ -22,7 +23,9 @@ const (
 	// guiltyCrashes is the number of crashes after which a run is not repeated.
 	guiltyCrashes = 2
 	// suspiciousCrashes is the number of crashes after which an agent or a user is suspected.
-	suspiciousCrashes = 3
+	suspiciousCrashes = 2
+	// guiltyUserCrashes is the number of crashes after which all runs of a user are guilty.
+	guiltyUserCrashes = 6
 )
 
 // Verdict says how a plugin must execute a call of a run.
@@ -66,6 +69,8 @@ func (l *List) Crashed(plugin string, run *core.Run, alone bool) bool {
 	if alone && (guilty || agent.crashes >= suspiciousCrashes) {
 		agent.guilty = true
 		l.entries[key{plugin, run.AgentID}] = agent
+	}
+	if alone && user.crashes >= guiltyUserCrashes {
 		user.guilty = true
 		l.entries[key{plugin, run.UserID}] = user
 	}

@@ -43,7 +43,7 @@ func TestList(t *testing.T) {
 			t.Error("Crashed = false after a second crash alone, want true")
 		}
 		want(t, &l, newRun("run-4", "agent-1", "user-3"), Guilty)
-		want(t, &l, newRun("run-5", "agent-3", "user-1"), Guilty)
+		want(t, &l, newRun("run-5", "agent-3", "user-1"), Suspected)
 		want(t, &l, newRun("run-6", "agent-2", "user-2"), Innocent)
 		if !l.Crashed(plugin, newRun("run-4", "agent-1", "user-3"), true) {
 			t.Error("Crashed = false for a run of a guilty agent, want true")
@@ -62,7 +62,7 @@ func TestList_manyRunsOfOneAgent(t *testing.T) {
 	t.Parallel()
 	var l List
 	for i := range suspiciousCrashes {
-		want(t, &l, newRun("run-0", "agent-1", "user-9"), Innocent)
+		want(t, &l, newRun("run-8", "agent-1", "user-9"), Innocent)
 		if l.Crashed(plugin, newRun(fmt.Sprint("run-", i), "agent-1", "user-1"), false) {
 			t.Error("Crashed = true for a crash in company, want false")
 		}
@@ -71,6 +71,17 @@ func TestList_manyRunsOfOneAgent(t *testing.T) {
 	want(t, &l, newRun("run-8", "agent-9", "user-1"), Suspected)
 	l.Crashed(plugin, newRun("run-8", "agent-1", "user-1"), true)
 	want(t, &l, newRun("run-9", "agent-1", "user-9"), Guilty)
+}
+
+// A user who creates an agent for each crash is guilty in the end.
+func TestList_manyAgentsOfOneUser(t *testing.T) {
+	t.Parallel()
+	var l List
+	for i := range guiltyUserCrashes {
+		l.Crashed(plugin, newRun(fmt.Sprint("run-", i), fmt.Sprint("agent-", i), "user-1"), true)
+	}
+	want(t, &l, newRun("run-8", "agent-8", "user-1"), Guilty)
+	want(t, &l, newRun("run-8", "agent-8", "user-2"), Innocent)
 }
 
 func TestList_isBounded(t *testing.T) {
