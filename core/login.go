@@ -17,7 +17,7 @@ type Login struct {
 	// RotatedAt is when the current refresh token was issued.
 	RotatedAt time.Time
 	CreatedAt time.Time
-	// ExpiresAt is when the current refresh token expires.
+	// ExpiresAt is when the current refresh token expires, and the login with it.
 	ExpiresAt time.Time
 	// EndedAt is when the login ended. It is zero while the login is active.
 	EndedAt time.Time
