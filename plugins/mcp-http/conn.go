@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// notifyTimeout is how long a server may take to accept a notification.
+	// notifyTimeout is the maximum time for a server to accept a notification.
 	notifyTimeout = 30 * time.Second
-	// deleteTimeout is how long the request that ends a session may take.
+	// deleteTimeout is the maximum duration of the request that ends a session.
 	deleteTimeout = 3 * time.Second
-	// queueSize is how many notifications may wait for the previous one.
+	// queueSize is the maximum number of notifications that wait for the previous one.
 	queueSize = 64
 )
 

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// endpointTimeout is how long a server may take to send the endpoint event.
+	// endpointTimeout is the maximum time for a server to send the endpoint event.
 	endpointTimeout = 30 * time.Second
-	// notifyTimeout is how long a server may take to accept a notification.
+	// notifyTimeout is the maximum time for a server to accept a notification.
 	notifyTimeout = 30 * time.Second
-	// queueSize is how many notifications may wait for the previous one.
+	// queueSize is the maximum number of notifications that wait for the previous one.
 	queueSize = 64
 )
 

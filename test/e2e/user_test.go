@@ -103,7 +103,7 @@ func TestTokens(t *testing.T) {
 	refresh(out.RefreshToken).want(t, 401)
 	me(other.AccessToken).want(t, 200)
 
-	// The error does not tell whether the user exists.
+	// The error does not reveal whether the user exists.
 	wrong := c.post("/v1/auth/login", object{"username": "admin", "password": "not this one"}).want(t, 401).failure(t)
 	unknown := c.post("/v1/auth/login", object{"username": "nobody", "password": "not this one"}).want(t, 401).failure(t)
 	if wrong.Code != "UNAUTHORIZED" || wrong.Message != unknown.Message || fmt.Sprint(wrong.Details) != fmt.Sprint(unknown.Details) {

@@ -27,7 +27,7 @@ func eventually(t *testing.T, what string, condition func() bool) time.Duration 
 	return time.Since(began)
 }
 
-// busy is how much longer than promised something may take in a slow run, on a machine with other work.
+// busy is the factor by which a promised duration may be exceeded in a slow run, on a machine with other work.
 const busy = 5
 
 // within checks that something did not take longer than promised. It does so in slow runs only,

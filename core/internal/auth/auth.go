@@ -15,7 +15,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// grace is how long the direct predecessor of a refresh token is accepted.
+// grace is the time for which the direct predecessor of a refresh token is accepted.
 const grace = 5 * time.Second
 
 // Options configure an Auth.

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// exitWait is how long a call whose connection broke waits for the process
-	// to exit.
+	// exitWait is the maximum time that a call whose connection broke waits for
+	// the process to exit.
 	exitWait = 500 * time.Millisecond
-	// disconnectWait is how long a call waits for the connection to break. The
+	// disconnectWait is the maximum time that a call waits for the connection to break. The
 	// error may be about another plugin's crash, which this one forwarded.
 	disconnectWait = 50 * time.Millisecond
 )

@@ -83,7 +83,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// The engine restarts a run only if the run's own plugin crashed. ErrDied says so.
+// The engine restarts a run only if the error is ErrPluginCrashed.
 func TestAgentProcessKilledDuringRun(t *testing.T) {
 	t.Parallel()
 	h := start(t, testTiming, "plugin \"agent\" \"a\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}")

@@ -228,7 +228,7 @@ func (i *instance) stderrTail() string {
 	return "; last stderr: " + strings.Join(lines, " | ")
 }
 
-// exitError returns an error that says how the process exited. Call it after the exit.
+// exitError returns an error that describes how the process exited. Call it after the exit.
 func (i *instance) exitError() error {
 	return fmt.Errorf("%s%s", i.proc.exitReason(), i.stderrTail())
 }
@@ -236,8 +236,6 @@ func (i *instance) exitError() error {
 // checkHealth runs one health check. answered reports whether the plugin replied, and
 // err is nil if it is healthy.
 func (i *instance) checkHealth(ctx context.Context) (answered bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, i.timing.HealthTimeout)
-	defer cancel()
 	err = i.base.Health(ctx)
 	var e *sdk.Error
 	return err == nil || errors.As(err, &e) && e.Code == sdk.CodeUnavailable, err

@@ -31,7 +31,8 @@ type Toolbox = hostcall.Toolbox
 
 // Agents finds the agents of tasks.
 type Agents interface {
-	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+	// Active fails with Conflict if the agent is inactive.
+	Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
 // Options are the dependencies and settings of an Engine.
@@ -69,7 +70,7 @@ type Times struct {
 	// Renew is the interval between renewals of the lease and searches for runs whose owner
 	// has crashed. The default is 5 s.
 	Renew time.Duration
-	// Lease is how long a server owns its runs after a renewal. The default is 20 s.
+	// Lease is the time for which a server owns its runs after a renewal. The default is 20 s.
 	Lease time.Duration
 	// Retry is the first pause after a failed write. The default is 100 ms; it doubles up
 	// to 2 s.
@@ -261,7 +262,7 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	return e.add(from, state{run: r, input: input, task: task, stream: stream, calls: calls}), nil
 }
 
-// origin is where a run comes from.
+// origin describes the request or task that started a run.
 type origin struct {
 	// ctx is the context of the request that started the run; the run continues its trace
 	// and its request ID. It is empty for a task and for a run of another server.
@@ -271,7 +272,7 @@ type origin struct {
 	at        time.Time
 }
 
-// state is what an execution starts from.
+// state is the initial state of an execution.
 type state struct {
 	run    *core.Run
 	input  *core.Message

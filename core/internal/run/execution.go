@@ -20,11 +20,11 @@ import (
 const (
 	// historyLimit is the maximum number of earlier messages that a run receives.
 	historyLimit = 100
-	// restartTimeout is how long a run that is started again waits for its agent type.
+	// restartTimeout is the maximum time that a restarted run waits for its agent type.
 	restartTimeout = 30 * time.Second
 	// defaultTimeout is the timeout of a run whose config does not set one.
 	defaultTimeout = 10 * time.Minute
-	// maxRunAttempts is how often a run is started before it counts as interrupted.
+	// maxRunAttempts is the number of starts after which a run counts as interrupted.
 	maxRunAttempts = 5
 )
 

@@ -16,7 +16,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// maxCrashRetries is how often a completion is retried after a crash of its provider.
+// maxCrashRetries is the maximum number of retries of a completion after crashes of its provider.
 const maxCrashRetries = 2
 
 // Providers finds the LLM providers of models.
