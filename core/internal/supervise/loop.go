@@ -38,15 +38,15 @@ type Exit struct {
 // Run runs the process until ctx ends. It returns the last error of Once. Once can end ctx to give
 // up.
 func (l *Loop) Run(ctx context.Context) error {
-	b := NewBackoff(l.Policy)
+	b := newRestartBackoff(l.Policy)
 	for {
 		up, err := l.Once(ctx)
 		if ctx.Err() != nil {
 			return err
 		}
-		wasOpen := b.Open()
-		wait := b.Exited(time.Now(), up)
-		l.Exited(ctx, Exit{Err: err, Wait: wait, Open: b.Open(), Again: wasOpen && b.Open()})
+		wasOpen := b.open
+		wait := b.exited(time.Now(), up)
+		l.Exited(ctx, Exit{Err: err, Wait: wait, Open: b.open, Again: wasOpen && b.open})
 		if !l.wait(ctx, wait) {
 			return err
 		}
