@@ -76,7 +76,7 @@ func (s *Servers) Dial(ctx context.Context, id string) (Connection, error) {
 	}
 	return nil, &core.Error{
 		Code: core.CodeUnavailable, Err: errors.New(t.endpoint.redactor.redactAll(err.Error())),
-		Message: "MCP server " + strconv.Quote(t.endpoint.slug) + " failed to start: " + t.endpoint.redactor.redact(publicMessage(err)),
+		Message: "MCP server " + strconv.Quote(t.endpoint.slug) + " failed to start. " + seeLog,
 	}
 }
 
@@ -166,7 +166,7 @@ func (d dialed) Send(ctx context.Context, message []byte) error {
 	case d.conn.ended():
 		return d.over()
 	}
-	return core.Unavailable("MCP server %q did not accept the message: %s", d.conn.endpoint.slug, d.conn.endpoint.redactor.redact(publicMessage(err)))
+	return d.conn.unavailable("did not accept the message.", d.conn.endpoint.redactor.redact(publicMessage(err)))
 }
 
 // Receive implements Connection.
@@ -179,7 +179,7 @@ func (d dialed) Receive(ctx context.Context) ([]byte, error) {
 }
 
 func (d dialed) over() error {
-	return core.Unavailable("MCP server %q exited: %s", d.conn.endpoint.slug, d.conn.exitReason())
+	return d.conn.exitError()
 }
 
 // Close implements Connection.
