@@ -33,6 +33,9 @@ type Store interface {
 	Task(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	// Tasks returns a page of tasks, newest first, and the number of all.
 	Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
+	// QueuePosition returns the position of a pending task among the tasks that are due, or 0 if the
+	// task is not due.
+	QueuePosition(ctx context.Context, t *core.Task, now time.Time) (int, error)
 }
 
 // Runner watches and cancels tasks.
@@ -73,9 +76,7 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{task_id}", Tag: "Tasks", Summary: "Get a task", Access: api.SignedIn,
 		Description: "Returns the task with its progress, its usage, and its result or error.", Response: exampleTaskDone(),
-	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
-		return newTaskOutput(h.Store.Task(ctx, api.Actor(ctx), in.ID))
-	})
+	}, h.get)
 	api.Register(a, api.Operation{
 		ID: "cancel-task", Method: http.MethodPost, Path: "/v1/tasks/{task_id}/cancel", Tag: "Tasks", Summary: "Cancel a task", Access: api.Writer,
 		Description: "A waiting task ends at once. A running task is asked to end, which takes a moment. 409 if the task has ended.",
@@ -182,6 +183,18 @@ func prompt(b taskRequest) string {
 		}
 	}
 	return text.String()
+}
+
+func (h *handlers) get(ctx context.Context, in *taskInput) (*taskOutput, error) {
+	t, err := h.Store.Task(ctx, api.Actor(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &taskOutput{Body: newTaskBody(t)}
+	if t.Status == core.TaskPending {
+		out.Body.QueuePosition, err = h.Store.QueuePosition(ctx, t, time.Now())
+	}
+	return out, err
 }
 
 func (h *handlers) list(ctx context.Context, in *tasksInput) (*tasksOutput, error) {
