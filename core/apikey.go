@@ -10,8 +10,8 @@ import (
 // Resource is a part of the API to which an API key can be restricted.
 type Resource string
 
-// The resources. Endpoints for administrators belong to ResourceAdmin, whatever they manage. API
-// keys and the account itself can be managed only with ScopeAll or with a sign-in.
+// The resources. All endpoints for administrators belong to ResourceAdmin. API keys and the account
+// itself can be managed only with ScopeAll or with a sign-in.
 const (
 	ResourceAgents Resource = "agents"
 	ResourceChat   Resource = "chat"

@@ -35,7 +35,7 @@ type Error struct {
 	Message string
 	// Fields describes the invalid fields of the input, the most important one first.
 	Fields []FieldError
-	// RetryAfter is how long the client should wait before it retries. It is 0 if unknown.
+	// RetryAfter is the time that the client should wait before it retries. It is 0 if unknown.
 	RetryAfter time.Duration
 	// Err is the internal cause. It is logged and never returned to clients.
 	Err error
@@ -45,7 +45,7 @@ type Error struct {
 type FieldError struct {
 	// Field is the dotted path from the root of the body, or the name of a parameter.
 	Field string `json:"field"`
-	// Issue says what is wrong and what to write instead.
+	// Issue describes the problem and how to correct it.
 	Issue string `json:"issue"`
 }
 
@@ -101,7 +101,7 @@ func Conflict(message string, args ...any) *Error {
 }
 
 // Unavailable returns a SERVICE_UNAVAILABLE error. The message is a format string for args. It
-// names the component that is down and says what to do.
+// should name the component that is not available, and a remedy.
 func Unavailable(message string, args ...any) *Error {
 	return &Error{Code: CodeUnavailable, Message: fmt.Sprintf(message, args...)}
 }

@@ -27,7 +27,7 @@ type File struct {
 	CreatedBy string
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	// Blob is where the content is stored.
+	// Blob identifies the stored content.
 	Blob Blob
 }
 

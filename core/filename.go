@@ -10,7 +10,7 @@ import (
 const maxFileName = 255
 
 // CheckFileName returns nil if name is a valid file name. Otherwise it returns an Invalid error for
-// field that says what to change.
+// field that describes what to change.
 func CheckFileName(field, name string) error {
 	switch {
 	case !utf8.ValidString(name):

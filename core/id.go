@@ -23,7 +23,7 @@ func NewID(noun string) string {
 }
 
 // DerivedID returns an id for an object that must be created at most once. Equal times, to the
-// nanosecond, and equal sources give equal ids. The ids sort among those of NewID by at.
+// nanosecond, and equal sources result in equal ids. The ids sort among those of NewID by at.
 func DerivedID(noun string, at time.Time, source string) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixNano()))

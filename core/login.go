@@ -14,12 +14,12 @@ type Login struct {
 	Generation int64
 	// RefreshHash is the SHA-256 hash of the current refresh token.
 	RefreshHash []byte
-	// RotatedAt is when the current refresh token was issued.
+	// RotatedAt is the time at which the current refresh token was issued.
 	RotatedAt time.Time
 	CreatedAt time.Time
-	// ExpiresAt is when the current refresh token expires.
+	// ExpiresAt is the time at which the current refresh token expires, and the login with it.
 	ExpiresAt time.Time
-	// EndedAt is when the login ended. It is zero while the login is active.
+	// EndedAt is the time at which the login ended. It is zero while the login is active.
 	EndedAt time.Time
 }
 

@@ -113,8 +113,8 @@ type MCPServerStore interface {
 // MCPState is the current state of an MCP server.
 type MCPState struct {
 	Status MCPStatus
-	// LastError is why the server is in MCPError, or why its last connection ended. It contains no
-	// secrets.
+	// LastError is the reason why the server is in MCPError, or why its last connection ended. It
+	// contains no secrets.
 	LastError string
 	Restarts  int
 	// PID and Sandbox describe the server's process. They are empty without one. Sandbox is the

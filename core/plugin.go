@@ -38,9 +38,9 @@ type Plugin struct {
 	Generation uint64
 	// Memory is the memory use of the process and its children, in bytes. It is 0 if unknown.
 	Memory int64
-	// LastError is why the last process exited or failed to start.
+	// LastError is the reason why the last process exited or failed to start.
 	LastError string
-	// StartedAt is when the current process became ready. It is zero if there is no process.
+	// StartedAt is the time at which the current process became ready. It is zero if there is no process.
 	StartedAt time.Time
 }
 
@@ -80,7 +80,7 @@ type PluginReload struct {
 	FileBackend string
 }
 
-// Plugins gives the API information about the plugins.
+// Plugins provides information about the plugins for the API.
 type Plugins interface {
 	// Plugins returns all blocks in the order of the file.
 	Plugins() []Plugin

@@ -27,7 +27,7 @@ func (s RunStatus) Ended() bool {
 	return s != RunRunning && s != RunWaitingApproval
 }
 
-// RunKind is what started a run.
+// RunKind is the kind of request that started a run.
 type RunKind string
 
 // The kinds: a chat turn, for whose answer a client waits, and a background task.
@@ -47,14 +47,14 @@ type Run struct {
 	// SessionKey and SessionID identify the session of a chat turn.
 	SessionKey string
 	SessionID  string
-	// AgentType and Config are those of the agent when the run started. All attempts use them.
+	// AgentType and Config are copied from the agent when the run starts. All attempts use them.
 	AgentType string
 	Config    json.RawMessage
 	// InputID and AnswerID are message ids. AnswerID is empty until the agent has answered.
 	InputID  string
 	AnswerID string
 	Status   RunStatus
-	// Error is why the run failed. It is nil if the run did not fail.
+	// Error is the error of a failed run, and nil otherwise.
 	Error *sdk.Error
 	// Stream reports whether the provider sends the answer in parts.
 	Stream bool
@@ -110,7 +110,7 @@ type Call struct {
 	EndedAt   time.Time
 }
 
-// RunStart is what StartRun stores in one transaction.
+// RunStart contains the rows that StartRun stores in one transaction.
 type RunStart struct {
 	Run *Run
 	// Input is the user's message. StartRun sets its SessionKey and that of the run.
@@ -122,7 +122,7 @@ type RunStart struct {
 	Events []EventRow
 }
 
-// RunEnd is what EndRun stores in one transaction.
+// RunEnd contains the changes that EndRun stores in one transaction.
 type RunEnd struct {
 	// Run contains the id, the fence (Owner and Attempt), and the fields to store: AnswerID, Status,
 	// Error, Usage, Model and EndedAt.

@@ -12,7 +12,7 @@ const maxSlug = 40
 var reservedSlugs = []string{"files"}
 
 // CheckSlug returns nil if slug is valid for an MCP server. Otherwise it returns an Invalid error
-// for field that says what to change. A slug contains no underscores, because tools are named
+// for field that describes what to change. A slug contains no underscores, because tools are named
 // slug__tool.
 func CheckSlug(field, slug string) error {
 	switch {

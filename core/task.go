@@ -35,6 +35,18 @@ const (
 	PriorityLow    TaskPriority = 3
 )
 
+// String returns the name of the priority: high, medium or low.
+func (p TaskPriority) String() string {
+	switch p {
+	case PriorityHigh:
+		return "high"
+	case PriorityLow:
+		return "low"
+	default:
+		return "medium"
+	}
+}
+
 // Task is background work for an agent. It is executed as one run. Each attempt continues from the
 // recorded calls of the earlier ones.
 type Task struct {
@@ -51,7 +63,7 @@ type Task struct {
 	Status TaskStatus
 	// Result is a JSON object with the agent's final message. It is nil unless the task is completed.
 	Result json.RawMessage
-	// Error is why the last attempt failed. It is nil if no attempt failed.
+	// Error is the error of the last failed attempt. It is nil if no attempt failed.
 	Error *sdk.Error
 	// Attempts counts the attempts. An attempt that resumes after a crash is not counted.
 	Attempts    int
@@ -77,6 +89,22 @@ type Task struct {
 	Usage sdk.Usage
 	Steps int
 	Step  CallKind
+	// QueuePosition is the result of TaskStore.QueuePosition, if it was read with the task.
+	QueuePosition int
+}
+
+// TaskRequest describes a new task. Its fields are those of Task.
+type TaskRequest struct {
+	AgentID     string
+	Title       string
+	Description string
+	Priority    TaskPriority
+	Data        json.RawMessage
+	// FileIDs are the ids of the files to attach.
+	FileIDs        []string
+	Timeout        time.Duration
+	MaxAttempts    int
+	IdempotencyKey string
 }
 
 // TaskFilter selects tasks. Empty fields match all tasks.
@@ -87,7 +115,7 @@ type TaskFilter struct {
 	Page
 }
 
-// TaskEnd is what EndRun stores about the run's task.
+// TaskEnd contains the changes to the run's task that EndRun stores.
 type TaskEnd struct {
 	ID     string
 	Status TaskStatus
@@ -95,7 +123,7 @@ type TaskEnd struct {
 	Error  *sdk.Error
 }
 
-// IdempotencyKeyTTL is how long an idempotency key refers to its task.
+// IdempotencyKeyTTL is the time for which an idempotency key refers to its task.
 const IdempotencyKeyTTL = 24 * time.Hour
 
 // TaskStore stores tasks. Actors see their own tasks, admins all tasks. Each method that writes is

@@ -5,10 +5,11 @@ import "time"
 // Tokens is the result of a sign-in or a refresh.
 type Tokens struct {
 	Access string
-	// ExpiresIn is how long Access remains valid.
+	// ExpiresIn is the remaining lifetime of Access.
 	ExpiresIn time.Duration
-	Refresh   string
-	User      *User
+	// Refresh is the next refresh token. It is empty if the tokens were issued for an access token.
+	Refresh string
+	User    *User
 }
 
 // Principal is the authenticated sender of a request.
@@ -18,7 +19,7 @@ type Principal struct {
 	LoginID string
 	// Key is the API key of the request. It is nil for an access token.
 	Key *APIKey
-	// ExpiresAt is when the token or key expires. It is zero if it does not expire.
+	// ExpiresAt is the time at which the token or key expires. It is zero if it does not expire.
 	ExpiresAt time.Time
 }
 

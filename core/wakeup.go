@@ -1,6 +1,6 @@
 package core
 
-// Topic is what a wakeup is about.
+// Topic is the subject of a wakeup.
 type Topic string
 
 // The topics.

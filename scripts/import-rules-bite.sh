@@ -26,6 +26,8 @@ core/internal/datadir    | core/internal/config/leaf fmt                        
 core/internal/api        | core sdk                                                          | core/internal/api/leaf sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
 core/internal/api/agents | core sdk core/internal/api                                        | core/internal/api/leaf sdk/leaf storage/leaf core/internal/run/leaf database/sql
 core/internal/auth       | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf database/sql
+core/internal/agents     | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf core/internal/tasks/leaf database/sql
+core/internal/tasks      | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf core/internal/agents/leaf core/internal/run/leaf
 core/internal/run        | core sdk sdk/leaf core/internal/events/leaf                       | sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
 core/internal/events     | core                                                              | sdk/leaf storage/leaf core/internal/run/leaf
 core/internal/limit      | core fmt                                                          | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf

@@ -40,7 +40,7 @@ func (critic) Schema() json.RawMessage {
 }`)
 }
 
-// noFault is what the model replies if a draft needs no changes.
+// noFault is the reply of the model if a draft needs no changes.
 const noFault = "FINE"
 
 // Run implements agent.Type. Its calls depend only on the run and on the host's replies, so that a

@@ -77,7 +77,7 @@ type turn struct {
 	window *window
 }
 
-// maxHalvings is how many times a prompt that is too long for the model is halved.
+// maxHalvings is the number of times that a prompt that is too long for the model is halved.
 const maxHalvings = 2
 
 // complete asks the model for an answer. When the provider reports that the prompt is too

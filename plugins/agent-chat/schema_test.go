@@ -25,7 +25,7 @@ func TestSchema(t *testing.T) {
 	}
 	tests := []struct {
 		config string
-		// field is where the error is; empty for a valid config.
+		// field is the path of the error. It is empty for a valid config.
 		field string
 	}{
 		{`{"model":"gpt-4","temperature":0.7,"max_tokens":2000}`, ""},

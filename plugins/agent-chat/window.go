@@ -163,7 +163,7 @@ func (w *window) halve() bool {
 const imageTokens = 1_500
 
 const (
-	// fileBytes is how many bytes of a text file the host puts into a prompt.
+	// fileBytes is the number of bytes of a text file that the host puts into a prompt.
 	fileBytes = 100_000
 	// noteTokens is roughly the size of the host's description of a file, with or without
 	// its content.

@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// flushEvery is how many bytes are written between two requests to start writing them to
+// flushEvery is the number of bytes that are written between two requests to start writing them to
 // the disk. Otherwise the sync at the end of a large file would take long.
 const flushEvery = 8 << 20
 

@@ -14,7 +14,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
-// healthTimeout is how long the bucket may take to answer. The host allows two seconds for
+// healthTimeout is the maximum time for the bucket to answer. The host allows two seconds for
 // the whole check.
 const healthTimeout = 1500 * time.Millisecond
 
@@ -79,7 +79,7 @@ func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	err := b.retry(ctx, "stat", func() (err error) {
 		info, err = b.s3.StatObject(ctx, b.config.Bucket, b.name(key), minio.StatObjectOptions{})
 		if status(err) == http.StatusNotFound {
-			// The response to HEAD has no body that says whether the object or the bucket is missing.
+			// The response to HEAD has no body, so it does not show whether the object or the bucket is missing.
 			if exists, bucketErr := b.s3.BucketExists(ctx, b.config.Bucket); bucketErr == nil && !exists {
 				return b.noBucket()
 			}

@@ -43,8 +43,8 @@ const (
 	maxPart = 1 << 30
 	// maxParts is S3's maximum number of parts of an object.
 	maxParts = 10000
-	// maxName is S3's maximum length of an object's name. maxPrefix is what the longest key
-	// leaves of it.
+	// maxName is S3's maximum length of an object's name. maxPrefix is the part of it that
+	// the longest key does not need.
 	maxName   = 1024
 	maxPrefix = maxName - 3*255 - len(endOfName)
 )

@@ -19,8 +19,8 @@ import (
 
 const mib = 1 << 20
 
-// maxDuration is how long a call to an unavailable server may take: the timeout of one
-// second, the time for the cleanup, and a margin for a busy machine.
+// maxDuration is the maximum duration of a call to an unavailable server: the timeout of
+// one second, the time for the cleanup, and a margin for a busy machine.
 const maxDuration = 6 * time.Second
 
 // bytesOf returns n bytes of which no two parts are equal.

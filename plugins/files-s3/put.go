@@ -18,10 +18,10 @@ import (
 const (
 	// maxUploads limits the memory of uploads: each holds up to two parts.
 	maxUploads = 32
-	// commitTimeout is how long S3 may take to create an object from the received data,
+	// commitTimeout is the maximum time for S3 to create an object from the received data,
 	// while the connection is alive.
 	commitTimeout = 5 * time.Minute
-	// cleanupTimeout is how long a failed Put may take to clean up.
+	// cleanupTimeout is the maximum time for a failed Put to clean up.
 	cleanupTimeout = 2 * time.Second
 	// putIDHeader is the metadata of an object that identifies the Put that created it.
 	putIDHeader = "Agentarea-Put"

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// dialTimeout is how long connecting to a server may take.
+// dialTimeout is the maximum duration of connecting to a server.
 const dialTimeout = 5 * time.Second
 
 // transport returns a transport whose connections fail when no data moves in either

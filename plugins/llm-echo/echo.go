@@ -251,7 +251,7 @@ func contextError(err error) *sdk.Error {
 }
 
 // callTools sends the tool calls. If the request does not offer one of the tools, it sends
-// a text that says so instead.
+// a text with the available tools instead.
 func (a *answer) callTools(tools []sdk.ToolCall) error {
 	for _, t := range tools {
 		if !slices.ContainsFunc(a.req.Tools, func(o sdk.Tool) bool { return o.Name == t.Name }) {

@@ -20,7 +20,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// testTimeout is how long a test waits for an expected event.
+// testTimeout is the maximum time that a test waits for an expected event.
 const testTimeout = 20 * time.Second
 
 // newLocalTransport returns a transport that may connect to 127.0.0.1.

@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// minStreamDuration is how long a stream without events must last not to count as short.
+// minStreamDuration is the minimum duration of a stream without events that does not count as short.
 const minStreamDuration = 30 * time.Second
 
 // listenOnce opens the stream for the server's own messages. Revisions without sessions

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// maxResumes is how many consecutive attempts to resume a stream may bring no event.
+	// maxResumes is the maximum number of consecutive attempts to resume a stream that bring no event.
 	maxResumes = 5
 	// maxDelay is the longest delay before an attempt.
 	maxDelay = 30 * time.Second
 	// firstDelay is the default of conn.retryDelay.
 	firstDelay = 500 * time.Millisecond
-	// closeDelay is how long a stream may continue after the answer to its call.
+	// closeDelay is the time for which a stream may continue after the answer to its call.
 	closeDelay = 250 * time.Millisecond
 )
 
@@ -49,7 +49,7 @@ func (c *conn) readStream(call *rpcCall, resp *http.Response) error {
 	}
 }
 
-// streamPosition is where a stream can be resumed.
+// streamPosition is the position at which a stream can be resumed.
 type streamPosition struct {
 	id    string
 	retry time.Duration

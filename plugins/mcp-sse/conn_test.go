@@ -17,7 +17,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
 
-// testTimeout is how long a test waits for an expected event.
+// testTimeout is the maximum time that a test waits for an expected event.
 const testTimeout = 20 * time.Second
 
 // dial connects to a URL. The connection is closed at the end of the test.

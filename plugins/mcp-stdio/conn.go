@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// writeTimeout is how long a program may take to read a message.
+	// writeTimeout is the maximum time for a program to read a message.
 	writeTimeout = 10 * time.Second
-	// drainTimeout is how long output is still read after the program has exited. A child
+	// drainTimeout is the time for which output is still read after the program has exited. A child
 	// process may keep the pipe open.
 	drainTimeout = 300 * time.Millisecond
-	// termTimeout is how long a program may take to exit after SIGTERM.
+	// termTimeout is the maximum time for a program to exit after SIGTERM.
 	termTimeout = time.Second
-	// lineQueueSize is how many lines of standard error may wait for the host. When the
+	// lineQueueSize is the maximum number of lines of standard error that wait for the host. When the
 	// queue is full, further lines are counted and dropped.
 	lineQueueSize = 1024
-	// maxLastStderr is how many lines of standard error an Exit contains.
+	// maxLastStderr is the number of lines of standard error that an Exit contains.
 	maxLastStderr = 3
 )
 

@@ -16,7 +16,7 @@ import (
 // shimArg is the first argument of a process of this binary that is a shim.
 const shimArg = "shim"
 
-// spec is what a shim runs.
+// spec describes the program that a shim runs.
 type spec struct {
 	Path   string   `json:"path"`
 	Args   []string `json:"args"`
@@ -103,7 +103,7 @@ type shim struct {
 	// Closing lifeline kills the shim and all its processes.
 	lifeline *os.File
 	reports  *bufio.Scanner
-	// exited is closed when no process is left. final says how the program exited.
+	// exited is closed when no process is left. final describes how the program exited.
 	exited chan struct{}
 	final  report
 	// removeRecord removes the program's record.

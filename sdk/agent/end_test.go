@@ -152,7 +152,7 @@ func TestRun_hostDisconnects(t *testing.T) {
 	}
 }
 
-// raw is a plugin that sends the messages of say, whether the protocol allows them or not.
+// raw is a plugin that sends the messages of say, even those that violate the protocol.
 type raw struct {
 	agentv1.UnimplementedAgentServiceServer
 	say []*agentv1.RunResponse

@@ -69,7 +69,7 @@ func (s *agentChecks) run() *agent.Run {
 	}
 }
 
-// scripted is a host that always gives the same replies and records the calls.
+// scripted is a host that always returns the same replies and records the calls.
 type scripted struct {
 	// before, if set, is called before each reply.
 	before func(ctx context.Context, call *agent.Call) error

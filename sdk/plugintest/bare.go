@@ -29,7 +29,7 @@ type bare struct {
 	conn *grpc.ClientConn
 	// mark is the value of markName in the process and its children.
 	mark string
-	// stdin is the pipe whose end tells the plugin that the host has exited.
+	// stdin is the pipe whose end signals to the plugin that the host has exited.
 	stdin interface{ Close() error }
 	// exited is closed when the process has exited and stdout has been read.
 	exited chan struct{}

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 )
 
-// noise returns n random bytes, which cannot be compressed. The same seed gives the same bytes.
+// noise returns n random bytes, which cannot be compressed. Equal seeds lead to equal bytes.
 func noise(seed byte, n int) []byte {
 	b, _ := io.ReadAll(stream(seed, int64(n)))
 	return b

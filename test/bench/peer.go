@@ -74,7 +74,7 @@ func (fixed) Chat(req *llmv1.ChatRequest, stream llmv1.LLMService_ChatServer) er
 }
 
 // caller is an agent type that makes as many host calls as the run's seed: completions if its config
-// says so, or else tool calls.
+// requests them, otherwise tool calls.
 type caller struct{}
 
 func (caller) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Each invalid request is answered with an error that names the field and says what to do.
+// The error of an invalid request names the field and the remedy.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

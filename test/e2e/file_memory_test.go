@@ -17,7 +17,7 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// maxGrowth is how much the memory of a process may grow for a file of any size, in KiB.
+// maxGrowth is the maximum growth of a process's memory for a file of any size, in KiB.
 const maxGrowth = 32 << 10
 
 // Neither the server nor the backend keeps a big file in memory.

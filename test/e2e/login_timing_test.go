@@ -13,7 +13,7 @@ import (
 	"github.com/agentarea/agentarea/test/testenv"
 )
 
-// The time of a failed sign-in does not tell whether the user exists. The test measures again if
+// The duration of a failed sign-in does not reveal whether the user exists. The test measures again if
 // the machine was busy: a server that hashes for one of the two only would need ten times as long
 // for it each time.
 func TestLoginTiming(t *testing.T) {

@@ -37,7 +37,7 @@ func TestPluginStatus(t *testing.T) {
 	}
 }
 
-// Usage is grouped as the query says, and each user sees their own.
+// Usage is grouped by the keys in the query, and each user sees their own.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	s := shared(t)

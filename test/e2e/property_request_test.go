@@ -23,7 +23,7 @@ type drawn struct {
 	method, target string
 	header         http.Header
 	body           []byte
-	// pathValues are those of the path's parameters.
+	// pathValues are the values of the path's parameters.
 	pathValues map[string]string
 }
 

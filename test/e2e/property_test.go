@@ -215,7 +215,7 @@ func (e *env) createObjects() {
 	}
 }
 
-// signInAgain signs a user in if the status says that their login has ended.
+// signInAgain signs a user in if the status means that their login has ended.
 func (e *env) signInAgain(who string, status int) {
 	u := e.users[who]
 	if u == nil || status != http.StatusUnauthorized {
@@ -308,7 +308,7 @@ func (e *env) bodies(op operation) []any {
 	}
 }
 
-// streamTime is how long a stream of events is read.
+// streamTime is the time for which a stream of events is read.
 const streamTime = 250 * time.Millisecond
 
 // send sends a request and reads its reply.

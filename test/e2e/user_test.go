@@ -87,6 +87,10 @@ func TestTokens(t *testing.T) {
 	second := decode[tokens](t, refresh(first.RefreshToken).want(t, 200))
 	third := decode[tokens](t, refresh(second.RefreshToken).want(t, 200))
 	me(third.AccessToken).want(t, 200)
+	renewed := decode[tokens](t, (&client{t: t, url: s.url, token: third.AccessToken}).post("/v1/auth/refresh", nil).want(t, 200))
+	if renewed.AccessToken == "" || renewed.RefreshToken != "" {
+		t.Errorf("refresh with an access token returns the refresh token %q, want only an access token", renewed.RefreshToken)
+	}
 	// Using a refresh token twice means that it was stolen, so the login ends.
 	refresh(first.RefreshToken).want(t, 401)
 	refresh(third.RefreshToken).want(t, 401)
@@ -99,7 +103,7 @@ func TestTokens(t *testing.T) {
 	refresh(out.RefreshToken).want(t, 401)
 	me(other.AccessToken).want(t, 200)
 
-	// The error does not tell whether the user exists.
+	// The error does not reveal whether the user exists.
 	wrong := c.post("/v1/auth/login", object{"username": "admin", "password": "not this one"}).want(t, 401).failure(t)
 	unknown := c.post("/v1/auth/login", object{"username": "nobody", "password": "not this one"}).want(t, 401).failure(t)
 	if wrong.Code != "UNAUTHORIZED" || wrong.Message != unknown.Message || fmt.Sprint(wrong.Details) != fmt.Sprint(unknown.Details) {

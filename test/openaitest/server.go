@@ -1,5 +1,5 @@
 // Package openaitest is a server with OpenAI's Chat Completions API as published, for tests and
-// benchmarks. It validates requests as OpenAI does, streams the same chunks, and fails as a test says.
+// benchmarks. It validates requests as OpenAI does, streams the same chunks, and fails on request.
 package openaitest
 
 import (

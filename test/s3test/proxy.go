@@ -20,7 +20,7 @@ type Proxy struct {
 	conns    map[net.Conn]bool
 	stalled  bool
 	delay    time.Duration
-	// left is how many bytes may still go to the server. Negative means no limit.
+	// left is the number of bytes that may still go to the server. Negative means no limit.
 	left    int64
 	sent    int64
 	running sync.WaitGroup

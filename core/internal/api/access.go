@@ -20,7 +20,7 @@ type Authenticator interface {
 	Live(ctx context.Context, credential string) (*core.Principal, error)
 }
 
-// Access is what an operation requires of its caller.
+// Access is the permission that an operation requires.
 type Access int
 
 const (

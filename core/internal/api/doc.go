@@ -12,7 +12,7 @@
 //  5. Huma's validation of parameters and body;
 //  6. the handler of the group.
 //
-// A handler decodes, calls one of its small interfaces, and encodes. Stores decide what a caller may
-// see. Files are never read into memory: an upload reaches its handler as a stream, and a download
+// A handler decodes, calls one of its small interfaces, and encodes. Services such as package agents of
+// core/internal hold the rules, and stores decide what a caller may see. Files are never read into memory: an upload reaches its handler as a stream, and a download
 // leaves through http.ServeContent.
 package api

@@ -96,7 +96,8 @@ func NewErrorReply(err error, requestID string) *ErrorReply {
 	return r
 }
 
-// publicError returns the core.Error in err's chain, or the one that the client sees instead of err.
+// publicError returns the core.Error in err's chain. If there is none, it returns a core.Error that hides err from
+// the client.
 func publicError(err error) *core.Error {
 	var e *core.Error
 	var tooLong *http.MaxBytesError

@@ -43,13 +43,13 @@ func (noObserver) Request(r *http.Request, _ string) (context.Context, func(stri
 
 func (noObserver) Stream(string) func() { return func() {} }
 
-// Request is what the framework knows about a request.
+// Request contains the properties of a request that the framework determines.
 type Request struct {
 	ID      string
 	Address string
 	// Principal is the caller. Exactly one of Principal and AuthError is nil.
 	Principal *core.Principal
-	// AuthError is why the caller is not known.
+	// AuthError is the error of the authentication.
 	AuthError error
 	// Err is the error that was answered.
 	Err error
@@ -132,8 +132,8 @@ type requestLogger struct {
 	https bool
 }
 
-// wrap returns the middleware that gives each request its id, its headers, its principal and its log
-// line, and answers 500 for a panic. route is reported for requests that the router did not match.
+// wrap returns the middleware that adds the id, headers, principal and log line of each request, and
+// answers a panic with 500. route is reported for requests that the router did not match.
 func (l *requestLogger) wrap(route string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

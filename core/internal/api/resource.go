@@ -45,9 +45,6 @@ func (u UserParam) Owner(v core.Actor) (string, error) {
 	}
 }
 
-// MaxUpdateTries is how often an update that names no version is tried when other updates interfere.
-const MaxUpdateTries = 5
-
 // ETag returns the value of ETag and If-Match for a version.
 func ETag(version int64) string { return fmt.Sprintf(`"v%d"`, version) }
 

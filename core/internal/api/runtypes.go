@@ -1,9 +1,6 @@
 package api
 
 import (
-	"context"
-	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/agentarea/agentarea/core"
@@ -21,7 +18,7 @@ func NewUsage(u sdk.Usage) Usage {
 	return Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens}
 }
 
-// RunError is why a run or an attempt of a task failed.
+// RunError is the error of a failed run, or of a failed attempt of a task.
 type RunError struct {
 	Code      sdk.ErrorCode `json:"code" doc:"For example rate_limited, unavailable, timeout or plugin_crashed"`
 	Message   string        `json:"message"`
@@ -39,35 +36,6 @@ func NewRunError(e *sdk.Error) *RunError {
 		b.Message = "Internal error"
 	}
 	return b
-}
-
-// FileReader reads the descriptions of files.
-type FileReader interface {
-	// File fails with NotFound.
-	File(ctx context.Context, v core.Actor, id string) (*core.File, error)
-}
-
-// MessageParts returns the parts of a message with attached files. The files must be the user's own,
-// because runs can read no others, not even those of an admin. It fails with Invalid.
-func MessageParts(ctx context.Context, files FileReader, v core.Actor, text string, fileIDs []string) ([]sdk.Part, error) {
-	v.Role = core.RoleMember
-	parts := []sdk.Part{{Text: text}}
-	for i, id := range fileIDs {
-		// Huma's uniqueItems panics at an item that is an array or an object.
-		if slices.Contains(fileIDs[:i], id) {
-			return nil, core.Invalid("file_ids", "Contains a duplicate: %q", id)
-		}
-		f, err := files.File(ctx, v, id)
-		if core.CodeOf(err) == core.CodeNotFound {
-			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i),
-				"File %q does not exist. Upload it with POST /v1/files/upload.", id)
-		}
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, sdk.Part{File: f.Ref()})
-	}
-	return parts, nil
 }
 
 // LastEventID returns the number of the event after which a stream continues: that of the

@@ -136,7 +136,7 @@ func (s *streamWriter) write(b []byte) error {
 	return s.control.Flush()
 }
 
-// extendDeadline gives the client writeTimeout from now. The writers of tests have no deadlines.
+// extendDeadline sets the write deadline to writeTimeout from now. The writers of tests have no deadlines.
 func (s *streamWriter) extendDeadline() {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 }

@@ -40,11 +40,11 @@ func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Ha
 	accounts.Register(srv, accounts.Options{
 		Logins: authn, UserManager: authn, Users: a.db, KeyManager: authn, Keys: a.db, Audit: a.db,
 	})
-	agents.Register(srv, agents.Options{Reader: a.db, Writer: a.db, Plugins: a.plugins})
-	chat.Register(srv, chat.Options{Agents: a.db, Files: a.db, Messages: a.db, Runner: a.engine})
+	agents.Register(srv, a.agents)
+	chat.Register(srv, chat.Options{Agents: a.agents, Files: a.files, Messages: a.db, Runner: a.engine})
 	sessions.Register(srv, a.db, a.db)
 	runs.Register(srv, a.db, a.engine)
-	tasks.Register(srv, tasks.Options{Agents: a.db, Files: a.db, Store: a.db, Runner: a.engine})
+	tasks.Register(srv, a.tasks, a.engine)
 	events.Register(srv, events.Options{
 		Hub: a.hub, Agents: a.db, Tasks: a.db, PublicURL: urls.public, Draining: a.draining,
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/agents"
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/datadir"
@@ -27,6 +28,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/retention"
 	"github.com/agentarea/agentarea/core/internal/run"
 	"github.com/agentarea/agentarea/core/internal/secrets"
+	"github.com/agentarea/agentarea/core/internal/tasks"
 	"github.com/agentarea/agentarea/core/internal/telemetry"
 	"github.com/agentarea/agentarea/storage"
 )
@@ -54,6 +56,7 @@ type App struct {
 	keys    [][]byte
 	db      *storage.DB
 	plugins *pluginhost.Host
+	agents  *agents.Service
 	files   *files.Files
 	servers *mcp.Servers
 	gateway *gateway.Gateway
@@ -62,9 +65,10 @@ type App struct {
 	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
+	tasks    *tasks.Service
 	// rates counts requests, loginRates counts sign-ins.
 	rates, loginRates limit.Counter
-	// http serves the API with the MCP gateway and, if a setting says so, the gateway on a second address.
+	// http serves the API with the MCP gateway and, if MCPListen is set, the gateway on a second address.
 	http *httpServers
 	// draining is closed when the server starts to stop.
 	draining chan struct{}
@@ -221,8 +225,9 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.hub.Close(); return nil })
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
+	a.agents = agents.New(a.db, a.plugins)
 	a.engine = run.New(run.Options{
-		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.db, Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
+		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents, Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),
 		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
@@ -231,12 +236,16 @@ func (a *App) openEngine(ctx context.Context) error {
 		cancel() // Run has waited for the runs already
 		return a.engine.Close(ctx)
 	})
+	a.tasks = tasks.New(tasks.Options{Agents: a.agents, Files: a.files, Store: a.db, Canceller: a.engine})
 	return a.engine.Start(ctx)
 }
 
 func (a *App) openAPI(ctx context.Context) error {
 	a.openRates()
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.keys[0], OldSecrets: a.keys[1:]})
+	authn, err := auth.New(auth.Options{
+		Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, MaxLoginAge: a.settings.MaxLoginAge,
+		Secret: a.keys[0], OldSecrets: a.keys[1:],
+	})
 	if err != nil {
 		return err
 	}

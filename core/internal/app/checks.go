@@ -31,8 +31,8 @@ func (a *App) readinessChecks() []health.Check {
 	}
 }
 
-// checkPlugins returns an error that names the plugins that are not running. It does not say why, because
-// anyone can read it.
+// checkPlugins returns an error that names the plugins that are not running. It does not contain their errors,
+// because anyone can read it.
 func checkPlugins(plugins []core.Plugin) error {
 	var down []string
 	for _, p := range plugins {

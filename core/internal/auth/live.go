@@ -22,7 +22,7 @@ type liveLogins struct {
 	mu    sync.Mutex
 	newer map[string]liveLogin
 	older map[string]liveLogin
-	// rotated is when newer was created.
+	// rotated is the time at which newer was created.
 	rotated time.Time
 	// removals counts calls of forget and forgetAll.
 	removals   uint64

@@ -36,7 +36,7 @@ type RestoreOptions struct {
 	DryRun bool
 }
 
-// KeyPlace says where the secret keys are after a restore.
+// KeyPlace is the location of the secret keys after a restore.
 type KeyPlace int
 
 // Places of the secret keys.

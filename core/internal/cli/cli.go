@@ -28,7 +28,7 @@ type commands struct {
 	Version versionCommand  `cmd:"" help:"Print the version."`
 }
 
-// output is where a command prints: results to stdout, progress and logs to stderr.
+// output contains the streams to which a command prints: results to stdout, progress and logs to stderr.
 type output struct{ stdout, stderr io.Writer }
 
 type versionCommand struct{}

@@ -22,8 +22,8 @@ type dbCommands struct {
 	Copy    dbCopyCommand    `cmd:"" help:"Copy everything from one database to an empty one, and verify it. No server may run on either."`
 }
 
-// databaseFlags are the flags of a command that works on the database of a server. They are those of
-// serve.
+// databaseFlags are the flags of a command that works on the database of a server. serve has the same
+// flags.
 type databaseFlags struct {
 	DataDir     string `default:"data" env:"AGENTAREA_DATA_DIR" help:"The server's data dir. It contains agentarea.db, unless --database-url is set." placeholder:"DIR"`
 	DatabaseURL string `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database." placeholder:"URL" unset:"agentarea.db in the data dir"`

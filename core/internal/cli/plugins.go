@@ -28,7 +28,7 @@ type pluginsCommands struct {
 	Lock     pluginsLockCommand     `cmd:"" help:"Write the sha256 of every enabled plugin into plugins.hcl."`
 }
 
-// configFlags are the flags of a command that reads plugins.hcl. They are those of serve.
+// configFlags are the flags of a command that reads plugins.hcl. serve has the same flags.
 type configFlags struct {
 	Config string `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If there is no plugins.hcl, the built-in default is used." placeholder:"FILE"`
 }

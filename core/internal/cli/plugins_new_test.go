@@ -69,8 +69,8 @@ func TestPluginsNew_projectBuildsAndPassesItsTest(t *testing.T) {
 	}
 }
 
-// TestPluginsNew_projectIsTidy checks that go.mod and go.sum of a new project are what `go mod tidy` writes. With -update the test stores them
-// in the templates.
+// TestPluginsNew_projectIsTidy checks that `go mod tidy` does not change go.mod and go.sum of a new project. With
+// -update the test stores them in the templates.
 func TestPluginsNew_projectIsTidy(t *testing.T) {
 	if !*update {
 		testenv.Slow(t)

@@ -40,8 +40,8 @@ func (d *databaseFlags) withSecrets(ctx context.Context, do func(*storage.DB, *d
 	})
 }
 
-// undecryptableError returns an error that names the secrets and says what to do, or nil if there are
-// none. source names where the keys come from.
+// undecryptableError returns an error with the names of the secrets and a remedy, or nil if there are
+// none. source is the variable or file that the keys come from.
 func undecryptableError(u *secrets.Undecryptable, source string) error {
 	if len(u.Names) == 0 {
 		return nil
@@ -95,7 +95,7 @@ func (c *secretsStatusCommand) Run(ctx context.Context, out *output) error {
 			_, _ = fmt.Fprintf(w, "%s\t%d\n", row[1:], counts[row])
 		}
 		if oldForm > 0 {
-			_, _ = fmt.Fprintf(w, "%s in an old format: agentarea secrets rotate converts them\n", english.Plural(oldForm, "secret is", "secrets are"))
+			_, _ = fmt.Fprintf(w, "%s in an old format: run agentarea secrets rotate to convert them\n", english.Plural(oldForm, "secret is", "secrets are"))
 		}
 		return errors.Join(w.Flush(), undecryptableError(&bad, source.Name))
 	})

@@ -14,7 +14,7 @@ import (
 const healthTimeout = 10 * time.Second
 
 // Health checks whether the server is alive or, with ready, whether it is ready to serve requests. The error
-// names the parts that are not ready, or says why the server does not answer.
+// names the parts that are not ready, or the reason why the server does not respond.
 func (c *Client) Health(ctx context.Context, ready bool) error {
 	path := "/health"
 	if ready {

@@ -101,7 +101,7 @@ func equal(t *testing.T, got, want []string) {
 	}
 }
 
-// completeRun is what a watcher receives of the run that publishRun publishes.
+// completeRun contains the events that a watcher of publishRun's run receives.
 var completeRun = []string{
 	`1 {"type":"start"}`,
 	`2 {"type":"token","content":"Once"}`,

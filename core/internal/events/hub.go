@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// hubPollInterval is how often the hub looks for notifications without a wakeup, because
+// hubPollInterval is the interval at which the hub looks for notifications without a wakeup, because
 // wakeups can be lost.
 const hubPollInterval = 5 * time.Second
 

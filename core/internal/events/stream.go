@@ -9,7 +9,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// minEvents is how many events a stream keeps in memory for its watchers. Older events that
+// minEvents is the number of events that a stream keeps in memory for its watchers. Older events that
 // are stored are read from the database.
 const minEvents = 4096
 
@@ -164,7 +164,7 @@ func (s *Stream) Drop() {
 	s.notify()
 }
 
-// view is what a watcher at some position sees of a stream.
+// view contains the events of a stream after the position of a watcher.
 type view struct {
 	events []core.Event
 	// behind reports whether the events below first must be read from the database.

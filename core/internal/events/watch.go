@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// pollInterval is how often a watcher reads the events of a run that another server
+// pollInterval is the interval at which a watcher reads the events of a run that another server
 // executes.
 const pollInterval = 500 * time.Millisecond
 

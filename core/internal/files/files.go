@@ -41,17 +41,17 @@ type Limits struct {
 
 // Times are timeouts and intervals. Zero values are replaced by the defaults in parentheses.
 type Times struct {
-	// Reserve is how long a reservation protects a blob from the sweeper (15 min). Renew is the
+	// Reserve is the time for which a reservation protects a blob from the sweeper (15 min). Renew is the
 	// interval at which reservations are renewed (5 min).
 	Reserve, Renew time.Duration
-	// Stall is how long a backend may transfer no byte (30 s). Commit is how long it may take to
-	// store an upload after its last byte (2 min).
+	// Stall is the maximum time for which a backend may transfer no byte (30 s). Commit is the maximum time
+	// for it to store an upload after its last byte (2 min).
 	Stall, Commit time.Duration
 	// Call is the timeout of a short call, such as a delete (10 s).
 	Call time.Duration
 	// Sweep is the interval of the sweeper (1 min). Claim is the duration of its claims (10 min).
 	Sweep, Claim time.Duration
-	// Grace is how long the old bytes of a moved file are kept, for downloads in progress (10 min).
+	// Grace is the time for which the old bytes of a moved file are kept, for downloads in progress (10 min).
 	Grace time.Duration
 }
 

@@ -16,8 +16,8 @@ const headSize = 3072
 type intake struct {
 	src io.Reader
 	// limit is the maximum number of bytes, and limitErr is the error for more.
-	limit int64
-	limitErr  error
+	limit    int64
+	limitErr error
 
 	// head has the bytes that peek has read.
 	head        []byte

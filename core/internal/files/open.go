@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxReopens is how often a download is resumed after its backend crashed.
+	// maxReopens is the maximum number of times that a download is resumed after crashes of its backend.
 	maxReopens = 2
 	// linkTime is the lifetime of a presigned URL.
 	linkTime = 5 * time.Minute

@@ -28,7 +28,7 @@ type Options struct {
 }
 
 // Limiter limits requests. It sets three headers of every response: X-RateLimit-Limit is the number of
-// requests per minute, X-RateLimit-Remaining is how many of them are left, and X-RateLimit-Reset is the
+// requests per minute, X-RateLimit-Remaining is the number of them that are left, and X-RateLimit-Reset is the
 // Unix time in seconds at which all of them are available again. The headers are omitted for users without
 // a limit per minute.
 type Limiter struct{ Options }

@@ -29,8 +29,8 @@ func (h *Host) FileBackend(ctx context.Context, label string) (string, files.Bac
 	return b.label, b, nil
 }
 
-// backend returns the enabled files plugin with the given label, or an error that says
-// why there is none.
+// backend returns the enabled files plugin with the given label. If there is none, it returns an
+// error with the reason.
 func (r *registry) backend(label string) (*supervisor, error) {
 	if label == "" {
 		label = r.fileBackend

@@ -61,7 +61,7 @@ type Options struct {
 
 // Timing holds the timeouts and intervals of a Host.
 type Timing struct {
-	// Wait is how long a look-up waits for a process that is starting; 3 s.
+	// Wait is the maximum time that a look-up waits for a process that is starting; 3 s.
 	Wait time.Duration
 	// Handshake limits the time from the start of a process until it reports
 	// its address; 15 s. Start limits the time until it is configured; 30 s.
@@ -82,11 +82,11 @@ type Timing struct {
 	// While it is open, there is one start every HalfOpen (5 min).
 	CircuitExits            int
 	CircuitWindow, HalfOpen time.Duration
-	// DrainRuns (10 min) is how long the runs of a replaced or removed agent
-	// type may continue. Drain (60 s) is the limit for calls of other plugins.
+	// DrainRuns (10 min) is the maximum time for the runs of a replaced or removed
+	// agent type to finish. Drain (60 s) is the limit for calls of other plugins.
 	DrainRuns, Drain time.Duration
-	// ModelsFresh is how long a list of models is used before it is fetched
-	// again; 60 s.
+	// ModelsFresh is the time for which a list of models is used before it is
+	// fetched again; 60 s.
 	ModelsFresh time.Duration
 }
 

@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// maxLine is how many bytes of a line are read. The rest of the line is
+	// maxLine is the number of bytes of a line that are read. The rest of the line is
 	// dropped.
 	maxLine = 1 << 20
-	// maxRecord is how many bytes of a line are logged.
+	// maxRecord is the number of bytes of a line that are logged.
 	maxRecord = 32 << 10
-	// maxTail is how many lines of stderr are kept, each up to maxTailLine bytes.
+	// maxTail is the number of lines of stderr that are kept, each up to maxTailLine bytes.
 	maxTail     = 20
 	maxTailLine = 500
 )

@@ -22,8 +22,8 @@ func (h *Host) MCPTransport(ctx context.Context, label string) (mcptransport.Tra
 	return &transport{host: h, find: find}, nil
 }
 
-// transport returns the enabled mcp plugin with the given label, or an error that says
-// why there is none.
+// transport returns the enabled mcp plugin with the given label. If there is none, it returns an
+// error with the reason.
 func (r *registry) transport(label string) (*supervisor, error) {
 	if s := findLabel(r.transports, label); s != nil {
 		return s, nil

@@ -33,8 +33,8 @@ type route struct {
 	plugin *supervisor
 	// model is the name that the provider uses.
 	model string
-	// until is when the route expires; zero for a route that depends only on
-	// plugins.hcl.
+	// until is the time at which the route expires. It is zero for a route that depends
+	// only on plugins.hcl.
 	until time.Time
 }
 
@@ -163,8 +163,8 @@ func (r *registry) unknownModel(field, model string, lists []modelListing) error
 	return core.Invalid(field, "Model %q is not available. Available models: %s.%s", model, joined(names), r.enableHints(label))
 }
 
-// enableHints returns a sentence for each disabled llm plugin that says how to enable
-// it; only for the one with that label if label is not empty.
+// enableHints returns a sentence for each disabled llm plugin that describes how to
+// enable it. If label is not empty, it includes only the plugin with that label.
 func (r *registry) enableHints(label string) string {
 	hints := ""
 	for _, p := range r.plugins {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// execFromDescriptor reports whether a file can be executed through its descriptor, so
-// that the executed file is the one that was checked.
+// execFromDescriptor reports whether a file can be executed through its descriptor. The
+// executed file is then the checked file, even if its path was replaced.
 const execFromDescriptor = true
 
 // processAttributes puts a plugin into its own process group, so that it does not receive

@@ -90,8 +90,8 @@ func stopAll(plugins []*supervisor) {
 	wg.Wait()
 }
 
-// agent returns the enabled agent plugin with the given label, or an error that says why
-// there is none.
+// agent returns the enabled agent plugin with the given label. If there is none, it returns an
+// error with the reason.
 func (r *registry) agent(label string) (*supervisor, error) {
 	if s := findLabel(r.agents, label); s != nil {
 		return s, nil

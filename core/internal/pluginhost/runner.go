@@ -24,7 +24,7 @@ const (
 	outputDrainTimeout = 200 * time.Millisecond
 	// killTimeout limits how long a killed process may take to exit.
 	killTimeout = 5 * time.Second
-	// maxPreamble is how many lines on stdout may precede the handshake.
+	// maxPreamble is the maximum number of lines on stdout that precede the handshake.
 	maxPreamble = 1000
 )
 
@@ -76,7 +76,7 @@ type process struct {
 	// handshakeR and handshakeW carry the one line that go-plugin reads.
 	handshakeR *io.PipeReader
 	handshakeW *io.PipeWriter
-	// emptyStderrR is what go-plugin reads as stderr. It is empty and ends with
+	// emptyStderrR is the stderr that go-plugin reads. It is empty and ends with
 	// the process, because go-plugin's own reader panics on some lines.
 	emptyStderrR *io.PipeReader
 	emptyStderrW *io.PipeWriter
@@ -89,7 +89,7 @@ type process struct {
 	mu     sync.Mutex
 	pid    int
 	reaped bool
-	// killReason says why the host killed the process; empty if it did not.
+	// killReason is the reason why the host killed the process. It is empty if the host did not.
 	killReason string
 }
 
@@ -272,7 +272,7 @@ func (p *process) hasExited() bool {
 	}
 }
 
-// exitReason says how the process exited. Call it after exited was closed.
+// exitReason describes how the process exited. Call it after exited was closed.
 func (p *process) exitReason() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -38,6 +38,7 @@ type supervisor struct {
 	generation uint64
 	// completions limits concurrent completions by its capacity; nil for no limit.
 	completions chan struct{}
+	isolation   isolation
 	// notifier is optional.
 	notifier core.Notifier
 
@@ -134,51 +135,43 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 		default: // start already has an outcome
 		}
 	}
-	b := supervise.NewBackoff(s.timing.restartPolicy())
-	for attempt := 0; ; attempt++ {
-		inst, err := s.launch(ctx, s)
-		var cerr *config.Error
-		if attempt == 0 && err != nil && (p == failFast || errors.As(err, &cerr)) {
-			s.set(func() { s.state, s.lastError = core.PluginStopped, err.Error() })
-			report(err)
-			return
-		}
-		var up time.Duration
-		if err == nil {
+	loop := supervise.Loop{
+		Policy: s.timing.restartPolicy(),
+		Once: func(ctx context.Context) (time.Duration, error) {
+			inst, err := s.launch(ctx, s)
+			if err != nil {
+				s.giveUp(p, err)
+				return 0, err
+			}
 			s.setRunning(ctx, inst)
 			report(nil)
 			err = s.watch(ctx, inst)
-			up = time.Since(inst.readyAt)
-		}
-		wasOpen := b.Open()
-		wait := b.Exited(time.Now(), up)
-		if ctx.Err() == nil {
-			s.setDown(ctx, err, wait, b.Open(), wasOpen && b.Open())
-			report(err)
-		}
-		if !s.waitBackoff(ctx, wait) {
-			s.set(func() { s.state = core.PluginStopped })
-			report(err)
-			return
-		}
-		s.set(func() { s.state = core.PluginRestarting; s.restarts++ })
+			if inst.proc.exitedOnItsOwn() && inst.callsAtExit() > 0 {
+				err = &supervise.Excused{Err: err} // one of the calls was the cause
+			}
+			return time.Since(inst.readyAt), err
+		},
+		Exited: func(ctx context.Context, e supervise.Exit) {
+			s.setDown(ctx, e)
+			report(e.Err)
+		},
+		Restarting: func() { s.set(func() { s.state = core.PluginRestarting; s.restarts++ }) },
+		Wake:       s.wake,
+		Retired:    s.calls.retired,
 	}
+	err := loop.Run(ctx)
+	s.set(func() { s.state = core.PluginStopped })
+	report(err)
 }
 
-// waitBackoff waits until the next start is due. It returns false if there is none.
-func (s *supervisor) waitBackoff(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.wake:
-	case <-s.calls.retired:
-	case <-ctx.Done():
+// giveUp ends the supervision if the first start has failed and the policy does not allow another.
+func (s *supervisor) giveUp(p startPolicy, err error) {
+	var cerr *config.Error
+	if s.restarts > 0 || p != failFast && !errors.As(err, &cerr) {
+		return
 	}
-	if s.calls.isRetired() {
-		<-ctx.Done() // a retired plugin is not started again
-	}
-	return ctx.Err() == nil
+	s.set(func() { s.state, s.lastError = core.PluginStopped, err.Error() })
+	s.end()
 }
 
 func (s *supervisor) setRunning(ctx context.Context, i *instance) {
@@ -205,26 +198,25 @@ func (s *supervisor) notify(level core.Level, event string) {
 	}
 }
 
-// setDown records a failed start or an exit. open reports whether the circuit is
-// open, again whether it was open before that start, too.
-func (s *supervisor) setDown(ctx context.Context, err error, wait time.Duration, open, again bool) {
+// setDown records a failed start or an exit.
+func (s *supervisor) setDown(ctx context.Context, e supervise.Exit) {
 	summary := ""
 	s.set(func() {
-		s.state, s.lastError = core.PluginRestarting, err.Error()
-		s.nextStart, s.failedAgain = time.Now().Add(wait), again
-		if open {
+		s.state, s.lastError = core.PluginRestarting, e.Err.Error()
+		s.nextStart, s.failedAgain = time.Now().Add(e.Wait), e.Again
+		if e.Open {
 			s.state = core.PluginFailed
 		}
 		summary = s.crashSummaryLocked()
 	})
-	if open {
+	if e.Open {
 		s.notify(core.LevelError, summary)
-		s.logger.ErrorContext(ctx, "plugin exited repeatedly", "error", err, "exits", s.timing.CircuitExits,
-			"window", s.timing.CircuitWindow, "next_start_in", wait)
+		s.logger.ErrorContext(ctx, "plugin exited repeatedly", "error", e.Err, "exits", s.timing.CircuitExits,
+			"window", s.timing.CircuitWindow, "next_start_in", e.Wait)
 		return
 	}
 	s.notify(core.LevelWarning, "exited and is being restarted")
-	s.logger.ErrorContext(ctx, "plugin exited", "error", err, "next_start_in", wait)
+	s.logger.ErrorContext(ctx, "plugin exited", "error", e.Err, "next_start_in", e.Wait)
 }
 
 // crashSummaryLocked describes why the circuit is open and when the next start is.
@@ -243,38 +235,41 @@ func (s *supervisor) crashSummaryLocked() string {
 
 // watch checks an instance's health until its process exits. It stops the process when ctx ends.
 func (s *supervisor) watch(ctx context.Context, i *instance) error {
-	tick := time.NewTicker(s.timing.HealthEvery)
-	defer tick.Stop()
-	misses := 0
-	for {
-		select {
-		case <-i.proc.exited:
-			s.setExited()
-			s.cleanup.Go(i.cleanUp)
-			return i.exitError()
-		case <-ctx.Done():
-			s.setExited()
-			if err := i.stop(ctx); err != nil {
-				s.logger.WarnContext(ctx, "plugin did not stop gracefully", "error", err)
-			}
-			return ctx.Err()
-		case <-i.probe:
-		case <-tick.C:
-		}
-		answered, err := i.checkHealth(ctx)
-		switch {
-		case ctx.Err() != nil || i.proc.hasExited():
-		case answered:
-			misses = 0
-			s.setHealth(ctx, i, err)
-		default:
-			misses++
+	health := supervise.Health{
+		Every: s.timing.HealthEvery, Timeout: s.timing.HealthTimeout, Misses: s.timing.HealthMisses, Now: i.probe,
+		Probe: func(ctx context.Context) error { return s.probe(ctx, i) },
+		Missed: func(ctx context.Context, err error, misses int) {
 			s.logger.WarnContext(ctx, "plugin does not answer health checks", "error", err, "misses", misses)
-			if misses >= s.timing.HealthMisses {
-				i.proc.kill(fmt.Sprintf("killed after %d unanswered health checks", misses))
-			}
-		}
+		},
 	}
+	if health.Watch(ctx, i.proc.exited) {
+		i.proc.kill(fmt.Sprintf("killed after %d unanswered health checks", s.timing.HealthMisses))
+	}
+	select {
+	case <-i.proc.exited:
+		s.setExited()
+		s.cleanup.Go(i.cleanUp)
+		return i.exitError()
+	case <-ctx.Done():
+		s.setExited()
+		if err := i.stop(ctx); err != nil {
+			s.logger.WarnContext(ctx, "plugin did not stop gracefully", "error", err)
+		}
+		return ctx.Err()
+	}
+}
+
+// probe checks an instance's health once and records the result. It returns an error if the plugin
+// did not answer.
+func (s *supervisor) probe(ctx context.Context, i *instance) error {
+	answered, err := i.checkHealth(ctx)
+	if !answered {
+		return err
+	}
+	if !i.proc.hasExited() {
+		s.setHealth(ctx, i, err)
+	}
+	return nil
 }
 
 // setHealth records the result of a health check. An unhealthy plugin keeps running,

@@ -14,6 +14,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/run/hostcall"
 	"github.com/agentarea/agentarea/core/internal/run/journal"
+	"github.com/agentarea/agentarea/core/internal/run/suspect"
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
@@ -31,7 +32,8 @@ type Toolbox = hostcall.Toolbox
 
 // Agents finds the agents of tasks.
 type Agents interface {
-	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+	// Active fails with Conflict if the agent is inactive.
+	Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
 }
 
 // Options are the dependencies and settings of an Engine.
@@ -72,7 +74,7 @@ type Times struct {
 	// Renew is the interval between renewals of the lease and searches for runs whose owner
 	// has crashed. The default is 5 s.
 	Renew time.Duration
-	// Lease is how long a server owns its runs after a renewal. The default is 20 s.
+	// Lease is the time for which a server owns its runs after a renewal. The default is 20 s.
 	Lease time.Duration
 	// Retry is the first pause after a failed write. The default is 100 ms; it doubles up
 	// to 2 s.
@@ -90,6 +92,7 @@ type Engine struct {
 	opts     Options
 	retry    journal.Retry
 	services *hostcall.Services
+	suspects suspect.List
 	active   activeRuns
 	tasks    *taskWorker
 
@@ -126,6 +129,7 @@ func New(o Options) *Engine {
 		},
 		active: activeRuns{byID: map[string]*execution{}},
 	}
+	e.services.Suspects = &e.suspects
 	e.tasks = newTaskWorker(e)
 	e.ctx, e.abandon = context.WithCancelCause(context.Background())
 	return e
@@ -265,7 +269,7 @@ func (e *Engine) restore(ctx context.Context, r *core.Run) (*execution, error) {
 	return e.add(from, state{run: r, input: input, task: task, stream: stream, calls: calls}), nil
 }
 
-// origin is where a run comes from.
+// origin describes the request or task that started a run.
 type origin struct {
 	// ctx is the context of the request that started the run; the run continues its trace
 	// and its request ID. It is empty for a task and for a run of another server.
@@ -275,7 +279,7 @@ type origin struct {
 	at        time.Time
 }
 
-// state is what an execution starts from.
+// state is the initial state of an execution.
 type state struct {
 	run    *core.Run
 	input  *core.Message
@@ -300,7 +304,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	tools.Restore(s.calls)
 	x := &execution{
 		run: s.run, input: s.input, task: s.task, config: config,
-		agents: o.Plugins, messages: o.Messages, retry: e.retry, logger: o.Logger,
+		agents: o.Plugins, suspects: &e.suspects, messages: o.Messages, retry: e.retry, logger: o.Logger,
 		taskTimeout: o.TaskTimeout,
 		journal: journal.New(journal.Options{
 			Context: base, Retry: e.retry, Run: s.run, Store: o.Runs, Stream: s.stream, Recorded: s.calls,

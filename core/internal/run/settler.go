@@ -41,7 +41,7 @@ type settler struct {
 	// base ends when the engine leaves its runs to other servers.
 	base context.Context
 	// ctx ends when the run is settled, cancelled or times out, or when base ends. Its
-	// cause says which.
+	// cause distinguishes these.
 	ctx  context.Context
 	stop context.CancelCauseFunc
 

@@ -90,7 +90,7 @@ type taskWatch struct {
 	run    core.EventStream
 }
 
-// taskPollInterval is how often a watcher checks whether the task has a run.
+// taskPollInterval is the interval at which a watcher checks whether the task has a run.
 const taskPollInterval = 250 * time.Millisecond
 
 // Next implements core.EventStream.

@@ -192,13 +192,13 @@ func (w *taskWorker) begin(t *core.Task) (*execution, error) {
 	}
 	e := w.engine
 	// The creator's permission was checked when the task was created.
-	agent, err := e.opts.Agents.Agent(e.ctx, core.Actor{UserID: t.UserID, Role: core.RoleAdmin}, t.AgentID)
+	agent, err := e.opts.Agents.Active(e.ctx, core.Actor{UserID: t.UserID, Role: core.RoleAdmin}, t.AgentID)
+	if core.CodeOf(err) == core.CodeConflict {
+		return nil, w.refuse(t, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf(
+			"Agent %q is inactive. Set its status to active and create the task again.", t.AgentID)})
+	}
 	if err != nil {
 		return nil, err
-	}
-	if agent.Status == core.AgentInactive {
-		return nil, w.refuse(t, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf(
-			"Agent %q is inactive. Set its status to active and create the task again.", agent.ID)})
 	}
 	from := origin{ctx: context.Background(), agentName: agent.Name, at: time.Now()}
 	turn := core.Turn{Agent: agent, SessionID: t.ID, Parts: t.Input, Stream: true}

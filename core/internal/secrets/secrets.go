@@ -9,8 +9,8 @@
 //
 // Both parts are AES-256-GCM, with a random nonce before and a tag after. The data key is
 // authenticated with the form, the id of the root key and the id of the row; the secret is
-// authenticated with the form and the id of the row. So a ciphertext is of no use in another row. The
-// id of the root key tells which key is needed without a trial decryption. Form 1 is decrypted but no
+// authenticated with the form and the id of the row. So a ciphertext cannot be used in another row. The
+// id of the root key identifies the necessary key without a trial decryption. Form 1 is decrypted but no
 // longer written.
 package secrets
 

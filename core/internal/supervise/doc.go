@@ -1,3 +1,3 @@
-// Package supervise holds what the supervisors of plugins and of MCP servers have in
-// common: when a process or connection that ended is started again.
+// Package supervise keeps processes and connections running: those of plugins and of MCP servers.
+// Loop starts what has ended again, with growing delays. Health finds what hangs.
 package supervise

@@ -38,7 +38,7 @@ func (m *Metrics) FirstToken(kind core.RunKind, after time.Duration) {
 
 // TaskBegun implements run.Metrics.
 func (m *Metrics) TaskBegun(p core.TaskPriority, waited time.Duration) {
-	m.taskWait.WithLabelValues(priority(p)).Observe(max(waited, 0).Seconds())
+	m.taskWait.WithLabelValues(p.String()).Observe(max(waited, 0).Seconds())
 }
 
 // Completion implements run.Metrics. A model gets its own label after its first successful completion.
@@ -87,18 +87,6 @@ func knownCode(c sdk.ErrorCode) string {
 		return string(c)
 	}
 	return "_OTHER"
-}
-
-// priority returns the label of a priority.
-func priority(p core.TaskPriority) string {
-	switch p {
-	case core.PriorityHigh:
-		return "high"
-	case core.PriorityLow:
-		return "low"
-	case core.PriorityMedium:
-	}
-	return "medium"
 }
 
 // boundedNames limits the number of names that become labels.

@@ -84,8 +84,8 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 				due += b.Tasks
 			}
 		}
-		gauge(tasksWaiting, float64(due), priority(p), "due")
-		gauge(tasksWaiting, float64(deferred), priority(p), "deferred")
+		gauge(tasksWaiting, float64(due), p.String(), "due")
+		gauge(tasksWaiting, float64(deferred), p.String(), "deferred")
 	}
 }
 

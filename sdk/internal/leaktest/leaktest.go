@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// wait is how long goroutines have to end after the last test.
+// wait is the time that goroutines have to end after the last test.
 const wait = 5 * time.Second
 
 // Main runs the tests of m and exits the process. The exit code is 1 if the tests pass but

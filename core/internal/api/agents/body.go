@@ -2,9 +2,6 @@ package agents
 
 import (
 	"encoding/json"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -44,20 +41,6 @@ type agentChange struct {
 	Config      *api.Object       `json:"config,omitempty" doc:"Merged with the config. null removes a field"`
 }
 
-// agentPatch is an RFC 7396 merge patch.
-type agentPatch []byte
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *agentPatch) UnmarshalJSON(b []byte) error {
-	*p = append((*p)[:0], b...)
-	return nil
-}
-
-// Schema implements huma.SchemaProvider.
-func (agentPatch) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[agentChange](), true, "AgentChange")
-}
-
 type agent struct {
 	ID          string           `json:"id"`
 	Name        string           `json:"name"`
@@ -92,7 +75,7 @@ type (
 	}
 	agentPatchInput struct {
 		AgentMatch
-		Body agentPatch
+		Body api.Patch[agentChange]
 	}
 	agentsInput struct {
 		api.Page
@@ -123,9 +106,20 @@ var (
 // applyTo sets the fields of ag to those of the request.
 func (r *agentRequest) applyTo(ag *core.Agent) {
 	ag.Name, ag.Description, ag.Type = r.Name, r.Description, r.Type
-	ag.Status, ag.Shared = r.Status, r.Shared
-	ag.Config = json.RawMessage(r.Config)
-	if len(ag.Config) == 0 {
-		ag.Config = json.RawMessage("{}")
+	ag.Status, ag.Shared, ag.Config = r.Status, r.Shared, json.RawMessage(r.Config)
+}
+
+func newAgentOutput(ag *core.Agent, err error) (*agentOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &agentOutput{ETag: api.ETag(ag.Version), Body: newAgentBody(ag)}, nil
+}
+
+func newAgentBody(ag *core.Agent) agent {
+	return agent{
+		ID: ag.ID, Name: ag.Name, Description: ag.Description, Type: ag.Type, Status: ag.Status,
+		CreatedAt: api.Time(ag.CreatedAt), UpdatedAt: api.Time(ag.UpdatedAt), CreatedBy: ag.CreatedBy,
+		Shared: ag.Shared, Config: api.Object(ag.Config),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/agentarea/agentarea/core"
+	service "github.com/agentarea/agentarea/core/internal/agents"
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
 )
 
@@ -26,7 +27,7 @@ const chatSchema = `{
 	"additionalProperties": false
 }`
 
-// testEnv is the API over agents in memory.
+// testEnv is the API over the service, with a store in memory.
 type testEnv struct {
 	*apitest.Server
 	*store
@@ -35,11 +36,11 @@ type testEnv struct {
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	env := &testEnv{Server: apitest.New(t), store: &store{agents: apitest.Agents{}}}
-	Register(env.API, Options{Reader: env.store, Writer: env.store, Plugins: env.store})
+	Register(env.API, service.New(env.store, env.store))
 	return env
 }
 
-// store is a Reader and a Writer that keeps agents in memory, and a Plugins with three agent types.
+// store is a core.AgentStore in memory. It also provides three agent types and a model.
 type store struct {
 	agents apitest.Agents
 	broken []core.Dependency
@@ -110,8 +111,8 @@ func (s *store) UpdateAgent(ctx context.Context, audit *core.AuditRecord, v core
 	if err := s.checkChange(ctx, v, a.ID, a.Version); err != nil {
 		return err
 	}
+	a.Version++
 	c := *a
-	c.Version++
 	s.agents[a.ID] = &c
 	audit.Claim()
 	return nil

@@ -15,8 +15,17 @@ import (
 
 // Agents reads agents.
 type Agents interface {
-	// Agent fails with NotFound if the actor may not see the agent.
-	Agent(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+	// Get fails with NotFound if the actor may not see the agent.
+	Get(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+	// Active returns an agent that accepts messages. It fails as Get does, or with Conflict if the agent
+	// is inactive.
+	Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
+}
+
+// Files attaches files to messages.
+type Files interface {
+	// MessageParts returns a text and the actor's files as parts of a message. It fails with Invalid.
+	MessageParts(ctx context.Context, v core.Actor, text string, fileIDs []string) ([]sdk.Part, error)
 }
 
 // Messages reads the messages of sessions.
@@ -39,7 +48,7 @@ type Runner interface {
 // Options are the dependencies of the group.
 type Options struct {
 	Agents   Agents
-	Files    api.FileReader
+	Files    Files
 	Messages Messages
 	Runner   Runner
 }
@@ -116,14 +125,11 @@ func Register(a *api.API, o Options) {
 
 func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, error) {
 	v := api.Actor(ctx)
-	ag, err := h.Agents.Agent(ctx, v, in.AgentID)
+	ag, err := h.Agents.Active(ctx, v, in.AgentID)
 	if err != nil {
 		return nil, err
 	}
-	if ag.Status == core.AgentInactive {
-		return nil, core.Conflict("Agent %q is inactive. Set its status to active first.", ag.ID)
-	}
-	parts, err := api.MessageParts(ctx, h.Files, v, in.Body.Message, in.Body.FileIDs)
+	parts, err := h.Files.MessageParts(ctx, v, in.Body.Message, in.Body.FileIDs)
 	if err != nil {
 		return nil, err
 	}

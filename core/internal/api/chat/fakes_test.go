@@ -16,30 +16,15 @@ type testEnv struct {
 	*apitest.Server
 	*runner
 	agents   apitest.Agents
-	files    files
+	files    apitest.Files
 	messages messages
 }
 
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
-	env := &testEnv{Server: apitest.New(t), runner: &runner{}, agents: apitest.Agents{}, files: files{}}
+	env := &testEnv{Server: apitest.New(t), runner: &runner{}, agents: apitest.Agents{}, files: apitest.Files{}}
 	Register(env.API, Options{Agents: env.agents, Files: env.files, Messages: &env.messages, Runner: env.runner})
 	return env
-}
-
-// files are files by their ids.
-type files map[string]*core.File
-
-func (f files) File(_ context.Context, v core.Actor, id string) (*core.File, error) {
-	if x := f[id]; x != nil && (v.Admin() || x.CreatedBy == v.UserID) {
-		return x, nil
-	}
-	return nil, core.NotFound("file", id)
-}
-
-func (f files) add(id, owner, name, contentType string, size int64) *core.File {
-	f[id] = &core.File{ID: id, Name: name, Size: size, ContentType: contentType, CreatedBy: owner}
-	return f[id]
 }
 
 type messages []*core.Message

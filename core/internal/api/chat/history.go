@@ -46,7 +46,7 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	if err != nil {
 		return nil, err
 	}
-	if _, err := h.Agents.Agent(ctx, v, in.AgentID); err != nil {
+	if _, err := h.Agents.Get(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
 	found, err := h.Messages.Messages(ctx, core.MessageFilter{

@@ -2,10 +2,7 @@ package files
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -34,25 +31,10 @@ type fileChange struct {
 	Metadata *api.Object `json:"metadata,omitempty" doc:"Merged with the metadata. null removes a field. At most 64 KiB in total"`
 }
 
-// filePatch is an RFC 7396 merge patch.
-type filePatch []byte
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *filePatch) UnmarshalJSON(b []byte) error {
-	*p = append((*p)[:0], b...)
-	return nil
-}
-
-// Schema implements huma.SchemaProvider.
-func (filePatch) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[fileChange](), true, "FileChange")
-}
-
-// applyTo changes the fields that the patch contains. Huma has checked their types, but accepts null for
-// every field. It fails with Invalid.
-func (p filePatch) applyTo(f *core.File) error {
+// applyPatch changes the fields of f that the patch contains. It fails with Invalid.
+func applyPatch(f *core.File, patch []byte) error {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(p, &fields); err != nil {
+	if err := json.Unmarshal(patch, &fields); err != nil {
 		return core.Invalid("body", "Must be a JSON merge patch")
 	}
 	if raw, ok := fields["name"]; ok {
@@ -89,7 +71,7 @@ type (
 	}
 	filePatchInput struct {
 		FileMatch
-		Body filePatch
+		Body api.Patch[fileChange]
 	}
 	filesInput struct {
 		api.Page

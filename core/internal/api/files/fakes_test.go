@@ -150,8 +150,8 @@ func (m *backend) UpdateFile(ctx context.Context, audit *core.AuditRecord, v cor
 	if have.Version != f.Version {
 		return api.VersionConflict("file")
 	}
+	f.Version++
 	c := *f
-	c.Version++
 	m.files[f.ID] = &c
 	audit.Claim()
 	return nil

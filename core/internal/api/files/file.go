@@ -63,8 +63,8 @@ type Options struct {
 	// MaxUpload is the maximum size of a file in bytes. The default is 2 GiB. It serves to reject an
 	// upload by its Content-Length; Uploader enforces the limit.
 	MaxUpload int64
-	// IdleTimeout is how long a client may send nothing of an upload, or read nothing of a download.
-	// The default is one minute.
+	// IdleTimeout is the maximum time for which a client may send nothing of an upload, or read nothing
+	// of a download. The default is one minute.
 	IdleTimeout time.Duration
 }
 
@@ -125,32 +125,25 @@ func (h *handlers) get(ctx context.Context, in *fileInput) (*fileOutput, error) 
 	return newFileOutput(f), nil
 }
 
-// change applies a merge patch. Without an If-Match it tries again if another update interferes.
+// change applies a merge patch to a file that has one of the versions of If-Match. It tries again if
+// another update interferes.
 func (h *handlers) change(ctx context.Context, in *filePatchInput) (*fileOutput, error) {
 	v := api.Actor(ctx)
-	for try := 1; ; try++ {
-		f, err := h.Store.File(ctx, v, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := api.CheckIfMatch(in.IfMatch, "file", f.Version); err != nil {
-			return nil, err
-		}
-		if err := in.Body.applyTo(f); err != nil {
-			return nil, err
-		}
-		f.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
-		before := f.Version
-		err = h.Store.UpdateFile(ctx, api.Audit(ctx), v, f)
-		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		f.Version = before + 1
-		return newFileOutput(f), nil
+	f, err := core.Update(
+		func() (*core.File, error) { return h.Store.File(ctx, v, in.ID) },
+		func(f *core.File) error {
+			if err := api.CheckIfMatch(in.IfMatch, "file", f.Version); err != nil {
+				return err
+			}
+			f.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
+			return applyPatch(f, in.Body)
+		},
+		func(f *core.File) error { return h.Store.UpdateFile(ctx, api.Audit(ctx), v, f) },
+	)
+	if err != nil {
+		return nil, err
 	}
+	return newFileOutput(f), nil
 }
 
 func (h *handlers) delete(ctx context.Context, in *FileMatch) (*struct{}, error) {

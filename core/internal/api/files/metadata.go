@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
-
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
 )
@@ -54,9 +52,9 @@ func mergeMetadata(now, patch json.RawMessage) (json.RawMessage, error) {
 	if patch, err = normalize(patch); err != nil {
 		return nil, err
 	}
-	merged, err := jsonpatch.MergePatch(now, patch)
-	if err != nil {
-		return nil, core.Invalid("metadata", "Must be a JSON merge patch")
+	var merged json.RawMessage
+	if err := api.MergePatch(now, patch, &merged); err != nil {
+		return nil, err
 	}
 	// The merge escapes each <, > and & with six bytes; normalize removes that.
 	if merged, err = normalize(merged); err != nil {

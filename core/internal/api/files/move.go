@@ -106,7 +106,7 @@ type moveStream struct {
 	// The other fields belong to the reader.
 	next   *core.MoveProgress
 	latest core.MoveProgress
-	// pending reports whether latest has not been sent yet. lastSent is when progress was last sent.
+	// pending reports whether latest has not been sent yet. lastSent is the time at which progress was last sent.
 	pending  bool
 	lastSent time.Time
 	ended    bool

@@ -34,13 +34,13 @@ type sender struct {
 	r           *http.Request
 	req         *api.Request
 	control     *http.ResponseController
-	// extended is when the write deadline was last extended.
+	// extended is the time at which the write deadline was last extended.
 	extended time.Time
 	// status is the status that ServeContent has chosen, or 0 until then.
 	status int
 	// answered reports whether the header has been written.
 	answered bool
-	// readErr is why the content could not be read. left is the number of bytes not sent yet.
+	// readErr is the error of reading the content. left is the number of bytes not sent yet.
 	readErr error
 	left    int64
 }

@@ -60,7 +60,7 @@ func describeUpload(item *huma.PathItem) {
 				Type: huma.TypeObject, Required: []string{"file"}, AdditionalProperties: false,
 				Properties: map[string]*huma.Schema{
 					"file":     {Type: huma.TypeString, Format: "binary", Description: "The content, with a filename"},
-					"metadata": {Type: huma.TypeObject, AdditionalProperties: true, Description: "A JSON object of your own"},
+					"metadata": {Type: huma.TypeObject, AdditionalProperties: true, Description: "A JSON object that you define"},
 				},
 			},
 			Encoding: map[string]*huma.Encoding{"metadata": {ContentType: "application/json"}},

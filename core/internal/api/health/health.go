@@ -85,8 +85,8 @@ func Register(a *api.API, o Options) {
 	})
 }
 
-// runChecks runs all checks at the same time. It fails with Unavailable if one fails that does not
-// merely degrade the server.
+// runChecks runs all checks concurrently. It fails with Unavailable if a check fails that is required for
+// readiness.
 func runChecks(ctx context.Context, checks []Check) ([]checkResult, error) {
 	failures := make([]error, len(checks))
 	var running sync.WaitGroup

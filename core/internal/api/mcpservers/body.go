@@ -2,9 +2,6 @@ package mcpservers
 
 import (
 	"encoding/json"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -81,20 +78,6 @@ type mcpServerChange struct {
 	Shared      *bool       `json:"shared,omitempty"`
 }
 
-// mcpServerPatch is an RFC 7396 merge patch.
-type mcpServerPatch []byte
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *mcpServerPatch) UnmarshalJSON(b []byte) error {
-	*p = append((*p)[:0], b...)
-	return nil
-}
-
-// Schema implements huma.SchemaProvider.
-func (mcpServerPatch) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[mcpServerChange](), true, "MCPServerChange")
-}
-
 // MCPServer is the body of an MCP server. It is exported because Huma ignores embedded structs that are
 // not.
 type MCPServer struct {
@@ -140,7 +123,7 @@ type (
 	}
 	mcpServerPatchInput struct {
 		MCPServerMatch
-		Body mcpServerPatch
+		Body api.Patch[mcpServerChange]
 	}
 	mcpServersInput  struct{ api.Page }
 	mcpServersOutput struct{ Body mcpServerList }

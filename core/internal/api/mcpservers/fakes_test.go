@@ -172,8 +172,8 @@ func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Act
 	if err := r.check(v, s, config); err != nil {
 		return err
 	}
+	s.Version++
 	c := *s
-	c.Version++
 	r.servers[s.ID] = &c
 	audit.Claim()
 	return nil

@@ -5,13 +5,10 @@ package mcpservers
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -203,17 +200,9 @@ func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpSer
 		if hasDefaultTransport(s) {
 			before.Transport = "" // derive it from the merged config
 		}
-		now, err := json.Marshal(before)
-		if err != nil {
-			return core.MCPConfig{}, fmt.Errorf("encode the MCP server: %w", err)
-		}
-		merged, err := jsonpatch.MergePatch(now, in.Body)
-		if err != nil {
-			return core.MCPConfig{}, core.Invalid("body", "Must be a JSON merge patch")
-		}
 		var next mcpServerRequest
-		if err := json.Unmarshal(merged, &next); err != nil {
-			return core.MCPConfig{}, core.Invalid("body", "Must be a JSON merge patch")
+		if err := api.MergePatch(before, in.Body, &next); err != nil {
+			return core.MCPConfig{}, err
 		}
 		// Huma has validated the patch, but accepts null for every field.
 		switch {
@@ -236,36 +225,29 @@ func hasDefaultTransport(s *core.MCPServer) bool {
 	return err == nil && transport == s.Transport
 }
 
-// update reads a server, applies a change and stores it. Without an If-Match it tries again if another
-// update interferes.
+// update applies a change to a server that has one of the versions of If-Match. It calls change again if
+// another update interferes.
 func (h *handlers) update(
-	ctx context.Context, in MCPServerMatch, apply func(*core.MCPServer) (core.MCPConfig, error),
+	ctx context.Context, in MCPServerMatch, change func(*core.MCPServer) (core.MCPConfig, error),
 ) (*mcpServerOutput, error) {
 	v := api.Actor(ctx)
-	for try := 1; ; try++ {
-		s, err := h.Store.MCPServer(ctx, v, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
-			return nil, err
-		}
-		before := s.Version
-		config, err := apply(s)
-		if err != nil {
-			return nil, err
-		}
-		s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
-		err = h.Manager.Update(ctx, api.Audit(ctx), v, s, config)
-		if core.CodeOf(err) == core.CodePreconditionFailed && in.IfMatch == "" && try < api.MaxUpdateTries {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.Version = before + 1
-		return h.output(ctx, s), nil
+	var config core.MCPConfig
+	s, err := core.Update(
+		func() (*core.MCPServer, error) { return h.Store.MCPServer(ctx, v, in.ID) },
+		func(s *core.MCPServer) (err error) {
+			if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
+				return err
+			}
+			s.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
+			config, err = change(s)
+			return err
+		},
+		func(s *core.MCPServer) error { return h.Manager.Update(ctx, api.Audit(ctx), v, s, config) },
+	)
+	if err != nil {
+		return nil, err
 	}
+	return h.output(ctx, s), nil
 }
 
 func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, error) {

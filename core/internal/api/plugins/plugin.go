@@ -20,7 +20,7 @@ type Plugins interface {
 
 // Reloader reloads plugins.hcl.
 type Reloader interface {
-	// Reload applies plugins.hcl. It fails with Invalid, and then changes nothing.
+	// Reload applies plugins.hcl. If the file is invalid, it fails with Invalid and changes nothing.
 	Reload(ctx context.Context) (*core.PluginReload, error)
 	// PlanReload returns what Reload would do. It fails as Reload does.
 	PlanReload(ctx context.Context) (*core.PluginReload, error)
@@ -82,7 +82,7 @@ type reloadInput struct {
 
 // reload names plugins as kind/label.
 type reload struct {
-	Generation  uint64   `json:"generation" doc:"Counts the changes of the set of plugins since the start of the server. Unchanged if nothing has changed"`
+	Generation  uint64   `json:"generation" doc:"The number of the current set of plugins, starting with 1 when the server starts. It stays the same if nothing changed"`
 	Started     []string `json:"started"`
 	Replaced    []string `json:"replaced" doc:"Restarted plugins. The old process exits when its last call has finished"`
 	Stopped     []string `json:"stopped"`

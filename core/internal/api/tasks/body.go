@@ -1,28 +1,17 @@
 package tasks
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
 )
 
-// maxTaskData is the maximum size of a task's data in bytes. The data becomes part of the prompt.
-const maxTaskData = 256 << 10
-
 type priority string
 
 var priorities = map[priority]core.TaskPriority{
 	"high": core.PriorityHigh, "medium": core.PriorityMedium, "low": core.PriorityLow,
-}
-
-func priorityName(p core.TaskPriority) priority {
-	for name, value := range priorities {
-		if value == p {
-			return name
-		}
-	}
-	return "medium"
 }
 
 type taskRequest struct {
@@ -69,6 +58,16 @@ type taskProgress struct {
 type taskList struct {
 	Tasks []task `json:"tasks"`
 	api.Paged
+}
+
+// request returns the request for the service.
+func (in *taskCreate) request() *core.TaskRequest {
+	b := in.Body
+	return &core.TaskRequest{
+		AgentID: b.AgentID, Title: b.Title, Description: b.Description, Priority: priorities[b.Priority],
+		Data: json.RawMessage(b.Data), FileIDs: b.FileIDs, Timeout: time.Duration(b.TimeoutSeconds) * time.Second,
+		MaxAttempts: b.MaxAttempts, IdempotencyKey: in.IdempotencyKey,
+	}
 }
 
 type (
@@ -137,9 +136,10 @@ func newTaskOutput(t *core.Task, err error) (*taskOutput, error) {
 
 func newTaskBody(t *core.Task) task {
 	b := task{
-		ID: t.ID, Title: t.Title, Description: t.Description, AgentID: t.AgentID, Priority: priorityName(t.Priority),
+		ID: t.ID, Title: t.Title, Description: t.Description, AgentID: t.AgentID, Priority: priority(t.Priority.String()),
 		Data: api.Object(t.Data), Status: t.Status, Result: api.Object(t.Result), Error: api.NewRunError(t.Error),
-		Progress: taskProgress{Steps: t.Steps, Step: string(t.Step)}, Attempts: t.Attempts, MaxAttempts: t.MaxAttempts,
+		QueuePosition: t.QueuePosition,
+		Progress:      taskProgress{Steps: t.Steps, Step: string(t.Step)}, Attempts: t.Attempts, MaxAttempts: t.MaxAttempts,
 		TimeoutSeconds: int64(t.Timeout / time.Second), Usage: api.NewUsage(t.Usage), RunID: t.RunID, CreatedBy: t.UserID,
 		CreatedAt: api.Time(t.CreatedAt), UpdatedAt: api.Time(t.UpdatedAt),
 		StartedAt: api.OptionalTime(t.StartedAt), CompletedAt: api.OptionalTime(t.EndedAt),

@@ -32,7 +32,7 @@ type collector struct {
 
 	text  strings.Builder
 	tools map[int]*sdk.ToolCall
-	// received reports whether a chunk has arrived, and first is when.
+	// received reports whether a chunk has arrived, and first is its time.
 	received bool
 	first    time.Time
 	// size is the number of bytes received.

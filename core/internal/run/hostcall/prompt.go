@@ -23,13 +23,13 @@ const (
 )
 
 // promptBuilder replaces the files in the messages of a completion with their content,
-// or with a note that says why the content is missing. It records nothing.
+// or with a note that explains why the content is missing. It records nothing.
 type promptBuilder struct {
 	files     *Files
 	providers Providers
 	logger    *slog.Logger
 	req       *agent.Completion
-	// remaining is how many bytes of files still fit.
+	// remaining is the number of bytes of files that still fit.
 	remaining int
 	// included holds the IDs of the files that the prompt contains.
 	included map[string]bool
@@ -155,8 +155,8 @@ func (b *promptBuilder) content(ctx context.Context, f *core.File) (sdk.Part, er
 	return part, nil
 }
 
-// text returns the content of a text file between two lines that name the file. The last
-// line says so if data is not the complete content.
+// text returns the content of a text file between two lines that name the file. If data is
+// not the complete content, the last line notes this.
 func (b *promptBuilder) text(f *sdk.File, data []byte) sdk.Part {
 	end := fmt.Sprintf("[end of file %s]", f.Name)
 	if int64(len(data)) < f.Size {

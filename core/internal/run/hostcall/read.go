@@ -10,7 +10,7 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// readAgainTimeout is how long a replayed read waits for a file that is unavailable.
+// readAgainTimeout is the maximum time that a replayed read waits for a file that is unavailable.
 const readAgainTimeout = 30 * time.Second
 
 // fileReader handles the host call ReadFile.

@@ -36,7 +36,7 @@ func (NoTools) Call(_ context.Context, _ *core.Run, _ uint64, call sdk.ToolCall)
 	return toolFailure("There is no tool %q.", call.Name), nil
 }
 
-// toolFailure returns a result that tells the model about a failure.
+// toolFailure returns a result that describes a failure to the model.
 func toolFailure(format string, args ...any) *sdk.ToolResult {
 	return &sdk.ToolResult{Parts: []sdk.Part{{Text: fmt.Sprintf(format, args...)}}, IsError: true}
 }
@@ -91,8 +91,8 @@ func (t *toolCaller) call(
 	return &agent.Result{ToolResult: result}, nil
 }
 
-// callUnlessUnsafe calls the tool. An interrupted call of a tool that is not safe to
-// repeat returns a result that says so instead.
+// callUnlessUnsafe calls the tool. If a call of a tool that is not safe to repeat was
+// interrupted, it returns a result that explains this to the model instead.
 func (t *toolCaller) callUnlessUnsafe(
 	ctx context.Context, number uint64, call *sdk.ToolCall, interrupted bool,
 ) (*sdk.ToolResult, error) {

@@ -132,8 +132,8 @@ func (j *Journal) Record(call *core.Call, event *Event) error {
 	return nil
 }
 
-// Restart records the next attempt of the run. It tells the watchers which part of
-// the answer is void, if they have seen one.
+// Restart records the next attempt of the run. If watchers have received tokens that
+// are now void, it publishes a restart event.
 func (j *Journal) Restart() error {
 	var event *Event
 	if after, partial := j.stream.Partial(); partial {

@@ -458,7 +458,7 @@ export {};
 /**
  * @typedef {object} Reload
  * @property {string} file_backend The label of the file backend for new files. Empty if there is none
- * @property {number} generation Counts the changes of the set of plugins since the start of the server. Unchanged if nothing has changed
+ * @property {number} generation The number of the current set of plugins, starting with 1 when the server starts. It stays the same if nothing changed
  * @property {string[]} kept
  * @property {string[]} replaced Restarted plugins. The old process exits when its last call has finished
  * @property {string[]} started
@@ -566,7 +566,7 @@ export {};
  * @typedef {object} Tokens
  * @property {string} access_token Send it in the header Authorization: Bearer
  * @property {number} expires_in Seconds until the access token expires
- * @property {string} refresh_token For one use with POST /v1/auth/refresh
+ * @property {string} [refresh_token] For one use with POST /v1/auth/refresh. Omitted if the request was authenticated by an access token
  * @property {"bearer"} token_type
  * @property {Account} user
  */

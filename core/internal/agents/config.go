@@ -1,0 +1,73 @@
+package agents
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/agentarea/agentarea/core"
+)
+
+// prepare sets the defaults of an agent that is about to be stored, checks its config, and sets a.Model. old
+// is the stored agent, or the zero Agent for a new one. It fails with Invalid or Unavailable.
+func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) error {
+	if a.Status == core.AgentError {
+		a.Status = old.Status
+	}
+	if a.Status == "" {
+		a.Status = core.AgentActive
+	}
+	if len(a.Config) == 0 {
+		a.Config = json.RawMessage("{}")
+	}
+	// An unchanged config stays valid, so that an agent of a removed type can still be renamed or deactivated.
+	if old.Type == a.Type && sameJSON(old.Config, a.Config) {
+		a.Config = old.Config
+		return nil
+	}
+	config, err := s.checkConfig(a.Type, a.Config)
+	if err != nil {
+		return err
+	}
+	a.Model = config.Model
+	if a.Model == "" || a.Model == old.Model {
+		return nil
+	}
+	return s.plugins.CheckModel(ctx, "config.model", a.Model)
+}
+
+// sameJSON reports whether two JSON texts differ at most in white space and in escapes of <, > and &, which a
+// merge patch may change.
+func sameJSON(a, b json.RawMessage) bool {
+	canonicalA, errA := json.Marshal(a)
+	canonicalB, errB := json.Marshal(b)
+	return errA == nil && errB == nil && bytes.Equal(canonicalA, canonicalB)
+}
+
+// checkConfig checks a config against the schema of an agent type and decodes it. It fails with Invalid or
+// Unavailable.
+func (s *Service) checkConfig(agentType string, config json.RawMessage) (core.AgentConfig, error) {
+	types := s.plugins.AgentTypes()
+	i := slices.IndexFunc(types, func(t core.AgentType) bool { return t.Type == agentType })
+	if i < 0 {
+		return core.AgentConfig{}, unknownType(agentType, types)
+	}
+	if err := s.schemas.check(types[i], config); err != nil {
+		return core.AgentConfig{}, err
+	}
+	return core.ParseAgentConfig(config)
+}
+
+// unknownType returns the Invalid error of an agent type that does not exist.
+func unknownType(name string, types []core.AgentType) error {
+	if len(types) == 0 {
+		return core.Invalid("type", "Agent type %q does not exist. There are no agent types: an admin must enable an agent plugin.", name)
+	}
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.Type
+	}
+	return core.Invalid("type", "Agent type %q does not exist. Agent types: %s", name, strings.Join(names, ", "))
+}
