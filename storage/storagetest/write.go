@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// testWriteParallel checks that acknowledged writes are visible at once, with 100 concurrent writers.
+// testWriteParallel checks that acknowledged writes are visible immediately, with 100 concurrent writers.
 func testWriteParallel(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)

@@ -49,7 +49,7 @@ type Stream struct {
 	changed chan struct{}
 }
 
-// Tokens shows parts of the answer to the watchers at once. It does not retain texts.
+// Tokens shows parts of the answer to the watchers immediately. It does not retain texts.
 func (s *Stream) Tokens(texts []string) {
 	if len(texts) == 0 {
 		return

@@ -29,7 +29,7 @@ type connection struct {
 	inbox    *inbox
 	// gone is closed when the connection has ended and its output has been read.
 	gone chan struct{}
-	// stopTimeout is how long a closed connection may take to end.
+	// stopTimeout is the maximum time for a closed connection to end.
 	stopTimeout time.Duration
 	// forget ends the wait for the end of the connection.
 	forget context.CancelFunc

@@ -19,7 +19,7 @@ type inbox struct {
 	readable, writable chan struct{}
 }
 
-// maxWaiting is how many bytes of messages may be unread before the writer blocks. It
+// maxWaiting is the maximum size in bytes of the unread messages; the writer blocks above it. It
 // allows one message of any size.
 const maxWaiting = mcptransport.MaxMessage
 

@@ -169,8 +169,8 @@ func (s *Servers) Begin(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections and waits for their end or for ctx. It does not change which
-// servers should run.
+// Close ends all connections. It returns when they have ended or when ctx is done. It does not change
+// which servers should run.
 func (s *Servers) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

@@ -15,7 +15,7 @@ type Health struct {
 	Probe func(ctx context.Context) error
 	// Missed is called after a probe without an answer, with their number in a row. Optional.
 	Missed func(ctx context.Context, err error, misses int)
-	// Now requests a probe at once. Optional.
+	// Now requests a probe immediately. Optional.
 	Now <-chan struct{}
 }
 

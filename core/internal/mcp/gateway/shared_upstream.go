@@ -28,7 +28,8 @@ type sharedUpstream struct {
 	err   error
 
 	mu sync.Mutex
-	// calls is the number of calls in progress by user ID, and lastUsed is when the last one ended.
+	// calls is the number of calls in progress by user ID. lastUsed is the time at which the last one
+	// ended.
 	calls    map[string]int
 	lastUsed time.Time
 }
