@@ -23,7 +23,8 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 		a.Config = json.RawMessage("{}")
 	}
 	// An unchanged config stays valid, so that an agent of a removed type can still be renamed or deactivated.
-	if old.Type == a.Type && bytes.Equal(old.Config, a.Config) {
+	if old.Type == a.Type && sameJSON(old.Config, a.Config) {
+		a.Config = old.Config
 		return nil
 	}
 	config, err := s.checkConfig(a.Type, a.Config)
@@ -35,6 +36,14 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 		return nil
 	}
 	return s.plugins.CheckModel(ctx, "config.model", a.Model)
+}
+
+// sameJSON reports whether two JSON texts differ at most in white space and in escapes of <, > and &, which a
+// merge patch may change.
+func sameJSON(a, b json.RawMessage) bool {
+	canonicalA, errA := json.Marshal(a)
+	canonicalB, errB := json.Marshal(b)
+	return errA == nil && errB == nil && bytes.Equal(canonicalA, canonicalB)
 }
 
 // checkConfig checks a config against the schema of an agent type and decodes it. It fails with Invalid or

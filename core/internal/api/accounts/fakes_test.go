@@ -140,6 +140,11 @@ func (w *store) UpdateUser(
 func (w *store) CreateAPIKey(_ context.Context, audit *core.AuditRecord, k *core.APIKey) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, have := range w.keys {
+		if have.UserID == k.UserID && have.Name == k.Name {
+			return core.Conflict("You have an API key with this name")
+		}
+	}
 	c := *k
 	w.keys[k.ID] = &c
 	audit.Claim()
@@ -156,11 +161,23 @@ func (w *store) APIKey(_ context.Context, v core.Actor, id string) (*core.APIKey
 	return nil, core.NotFound("API key", id)
 }
 
-func (w *store) APIKeys(context.Context, core.Actor, string, core.Page) ([]*core.APIKey, int, error) {
-	return nil, 0, nil
+func (w *store) APIKeys(_ context.Context, v core.Actor, userID string, p core.Page) ([]*core.APIKey, int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found []*core.APIKey
+	for _, k := range w.keys {
+		if (v.Admin() || k.UserID == v.UserID) && (userID == "" || k.UserID == userID) {
+			found = append(found, k)
+		}
+	}
+	slices.SortFunc(found, func(a, b *core.APIKey) int { return strings.Compare(b.ID, a.ID) })
+	return apitest.Page(found, p), len(found), nil
 }
 
-func (w *store) DeleteAPIKey(_ context.Context, audit *core.AuditRecord, _ core.Actor, id string) error {
+func (w *store) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
+	if _, err := w.APIKey(ctx, v, id); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.keys, id)

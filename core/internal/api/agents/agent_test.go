@@ -107,8 +107,14 @@ func TestChangeAgent(t *testing.T) {
 func TestChangeAgent_ofMissingType(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	env.agents.Add("agent-1", "ann", func(a *core.Agent) { a.Type, a.Model = "gone", "gone" })
+	config := `{"model": "gone", "system_prompt": "<b>"}`
+	env.agents.Add("agent-1", "ann", func(a *core.Agent) {
+		a.Type, a.Model, a.Config = "gone", "gone", json.RawMessage(config)
+	})
 	env.Do(t, "ann", "PATCH", "/v1/agents/agent-1", `{"status":"inactive"}`).Want(200)
+	if a := env.agents["agent-1"]; a.Status != core.AgentInactive || string(a.Config) != config {
+		t.Errorf("the patch stored status %s and config %s, want inactive and %s", a.Status, a.Config, config)
+	}
 }
 
 func TestListAgents_filter(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
 )
 
 // roles are the users of a test: root is an admin, ann and bob are members, and eve is a viewer. The id
@@ -73,6 +75,20 @@ func (a Agents) Agent(_ context.Context, v core.Actor, id string) (*core.Agent, 
 	return &c, nil
 }
 
+// Get fails with NotFound.
+func (a Agents) Get(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
+	return a.Agent(ctx, v, id)
+}
+
+// Active fails with NotFound, or with Conflict for an inactive agent.
+func (a Agents) Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
+	ag, err := a.Agent(ctx, v, id)
+	if err == nil && ag.Status == core.AgentInactive {
+		return nil, core.Conflict("Agent %q is inactive", id)
+	}
+	return ag, err
+}
+
 // Add adds an agent of a user, which the functions may change.
 func (a Agents) Add(id, owner string, change ...func(*core.Agent)) {
 	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -85,6 +101,28 @@ func (a Agents) Add(id, owner string, change ...func(*core.Agent)) {
 		f(ag)
 	}
 	a[id] = ag
+}
+
+// Files are files by their ids. An actor may attach its own.
+type Files map[string]*core.File
+
+// MessageParts fails with Invalid.
+func (f Files) MessageParts(_ context.Context, v core.Actor, text string, fileIDs []string) ([]sdk.Part, error) {
+	parts := []sdk.Part{{Text: text}}
+	for i, id := range fileIDs {
+		file := f[id]
+		if file == nil || file.CreatedBy != v.UserID {
+			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i), "File %q does not exist.", id)
+		}
+		parts = append(parts, sdk.Part{File: file.Ref()})
+	}
+	return parts, nil
+}
+
+// Add adds a file of a user and returns it.
+func (f Files) Add(id, owner, name, contentType string, size int64) *core.File {
+	f[id] = &core.File{ID: id, Name: name, Size: size, ContentType: contentType, CreatedBy: "user-" + owner}
+	return f[id]
 }
 
 // Event returns an event.

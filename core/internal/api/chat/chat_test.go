@@ -127,9 +127,8 @@ func TestChat_files(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.agents.Add("agent-1", "ann")
-	env.files.add("file-3", "user-bob", "c.txt", "text/plain", 1)
-	one := env.files.add("file-1", "user-ann", "a.txt", "text/plain; charset=utf-8", 1)
-	two := env.files.add("file-2", "user-ann", "b.pdf", "application/pdf", 8)
+	one := env.files.Add("file-1", "ann", "a.txt", "text/plain; charset=utf-8", 1)
+	two := env.files.Add("file-2", "ann", "b.pdf", "application/pdf", 8)
 	chat := "/v1/agents/agent-1/chat"
 	env.Do(t, "ann", "POST", chat, `{"message":"Read these","file_ids":["file-2","file-1"]}`).Want(200)
 	parts := env.turns[0].Parts

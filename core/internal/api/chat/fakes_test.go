@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"testing"
 	"time"
 
@@ -16,51 +15,16 @@ import (
 type testEnv struct {
 	*apitest.Server
 	*runner
-	agents   agents
-	files    files
+	agents   apitest.Agents
+	files    apitest.Files
 	messages messages
 }
 
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
-	env := &testEnv{Server: apitest.New(t), runner: &runner{}, agents: agents{apitest.Agents{}}, files: files{}}
+	env := &testEnv{Server: apitest.New(t), runner: &runner{}, agents: apitest.Agents{}, files: apitest.Files{}}
 	Register(env.API, Options{Agents: env.agents, Files: env.files, Messages: &env.messages, Runner: env.runner})
 	return env
-}
-
-// agents are an Agents in memory.
-type agents struct{ apitest.Agents }
-
-func (a agents) Get(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
-	return a.Agent(ctx, v, id)
-}
-
-func (a agents) Active(ctx context.Context, v core.Actor, id string) (*core.Agent, error) {
-	ag, err := a.Agent(ctx, v, id)
-	if err == nil && ag.Status == core.AgentInactive {
-		return nil, core.Conflict("Agent %q is inactive", id)
-	}
-	return ag, err
-}
-
-// files are files by their ids.
-type files map[string]*core.File
-
-func (f files) MessageParts(_ context.Context, v core.Actor, text string, fileIDs []string) ([]sdk.Part, error) {
-	parts := []sdk.Part{{Text: text}}
-	for i, id := range fileIDs {
-		x := f[id]
-		if x == nil || x.CreatedBy != v.UserID {
-			return nil, core.Invalid(fmt.Sprintf("file_ids[%d]", i), "File %q does not exist.", id)
-		}
-		parts = append(parts, sdk.Part{File: x.Ref()})
-	}
-	return parts, nil
-}
-
-func (f files) add(id, owner, name, contentType string, size int64) *core.File {
-	f[id] = &core.File{ID: id, Name: name, Size: size, ContentType: contentType, CreatedBy: owner}
-	return f[id]
 }
 
 type messages []*core.Message
