@@ -57,8 +57,8 @@ func (i *inbox) offer(message []byte, force bool) bool {
 // get waits for a message. It returns nil if there will be no more.
 func (i *inbox) get(ctx context.Context) ([]byte, error) {
 	for {
-		message, over := i.take()
-		if message != nil || over {
+		message, closed := i.take()
+		if message != nil || closed {
 			return message, nil
 		}
 		select {

@@ -19,7 +19,7 @@ const (
 	// the last one before it.
 	revisionModern = "2026-07-28"
 	revisionOld    = "2025-11-25"
-	// maxMisses is how many pings in a row may fail.
+	// maxMisses is the number of failed pings in a row after which the server is restarted.
 	maxMisses = 3
 )
 
@@ -35,7 +35,7 @@ type session struct {
 	listLock chan struct{}
 
 	mu sync.Mutex
-	// tools is the last list. stale reports that it must not be used any more.
+	// tools is the last list. stale reports whether it must not be used any more.
 	tools []core.MCPTool
 	stale bool
 	// changes counts the server's notifications about changed tools. The list may
@@ -102,8 +102,7 @@ func (s *Servers) version() string {
 	return s.Version
 }
 
-// handshakeError says why the handshake failed. If the connection ended, that is the
-// reason.
+// handshakeError describes a failed handshake. If the connection has ended, it describes the end.
 func (sess *session) handshakeError(ctx context.Context, err error) string {
 	var refused *jsonrpc.Error
 	reason := "the MCP handshake failed: " + err.Error()
@@ -178,7 +177,7 @@ func (sess *session) watch(ctx context.Context) {
 	defer ticks.Stop()
 	for misses := 0; ; {
 		select {
-		case <-sess.conn.gone:
+		case <-sess.conn.done:
 			return
 		case <-ctx.Done():
 			return
@@ -217,7 +216,7 @@ func (sess *session) end() {
 	}
 	s.mu.Unlock()
 	sess.conn.close("the MCP server was stopped")
-	<-sess.conn.gone
+	<-sess.conn.done
 	if sess.client != nil {
 		_ = sess.client.Close() // the connection is closed already
 	}

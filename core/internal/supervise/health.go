@@ -9,7 +9,7 @@ import (
 type Health struct {
 	// Every is the interval between the probes. Timeout limits each of them.
 	Every, Timeout time.Duration
-	// Misses is how many probes in a row may get no answer.
+	// Misses is the number of probes in a row without an answer that ends Watch.
 	Misses int
 	// Probe returns nil if there was an answer, even an error. Its context ends after Timeout.
 	Probe func(ctx context.Context) error

@@ -18,7 +18,7 @@ type Tasks interface {
 	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest) (t *core.Task, replayed bool, err error)
 	// Get fails with NotFound if the actor may not see the task.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Task, error)
-	// List returns a page of tasks, newest first, and the number of all.
+	// List returns a page of tasks, newest first, and their total number.
 	List(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
 	// Cancel fails with NotFound, or with Conflict if the task has ended.
 	Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error)

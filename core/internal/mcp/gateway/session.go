@@ -109,7 +109,7 @@ func (s *session) endPost() {
 	s.lastUsed = time.Now()
 }
 
-// idleFor returns how long the session has had no call. An open GET stream does not count as a
+// idleFor returns the time since the last call of the session. An open GET stream does not count as a
 // call.
 func (s *session) idleFor(now time.Time) time.Duration {
 	s.mu.Lock()

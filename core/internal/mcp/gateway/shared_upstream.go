@@ -156,7 +156,7 @@ func (s *sharedUpstream) endCall(userID string) {
 	}
 }
 
-// idleFor returns how long the upstream has had no call.
+// idleFor returns the time since the last call of the upstream.
 func (s *sharedUpstream) idleFor(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
