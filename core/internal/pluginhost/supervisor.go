@@ -71,7 +71,7 @@ type supervisor struct {
 	cleanup sync.WaitGroup
 }
 
-// source is what a supervisor starts processes from.
+// source is the plugin block and the program folders from which a supervisor starts processes.
 type source struct {
 	block *config.Block
 	// dirs are searched for the command.
