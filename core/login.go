@@ -17,7 +17,7 @@ type Login struct {
 	// RotatedAt is the time at which the current refresh token was issued.
 	RotatedAt time.Time
 	CreatedAt time.Time
-	// ExpiresAt is the time at which the current refresh token expires.
+	// ExpiresAt is the time at which the current refresh token expires, and the login with it.
 	ExpiresAt time.Time
 	// EndedAt is the time at which the login ended. It is zero while the login is active.
 	EndedAt time.Time

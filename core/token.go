@@ -7,8 +7,9 @@ type Tokens struct {
 	Access string
 	// ExpiresIn is the remaining lifetime of Access.
 	ExpiresIn time.Duration
-	Refresh   string
-	User      *User
+	// Refresh is the next refresh token. It is empty if the tokens were issued for an access token.
+	Refresh string
+	User    *User
 }
 
 // Principal is the authenticated sender of a request.

@@ -20,8 +20,8 @@ func (c *client) newKey(name string, scopes ...string) *client {
 	return &client{t: c.t, url: c.url, token: decode[struct{ Key string }](c.t, r).Key}
 }
 
-// Disabling a user on one server ends the user's access on the other one, too: tokens and keys
-// within a second, streams and WebSockets within five.
+// Disabling a user on one server ends the user's access on the other one, too. The times that pass until
+// then are tested in core/internal/auth and core/internal/api.
 func TestDisabledUserLosesAccess(t *testing.T) {
 	t.Parallel()
 	a, b := twoServers(t)
@@ -43,7 +43,6 @@ func TestDisabledUserLosesAccess(t *testing.T) {
 
 	id := a.userID(ann)
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": true}).want(t, 200)
-	began := time.Now()
 	for name, c := range map[string]*client{"the same server": ann, "the other server": there, "a key": key} {
 		eventually(t, "status 401 for "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
 	}
@@ -64,7 +63,6 @@ func TestDisabledUserLosesAccess(t *testing.T) {
 			break
 		}
 	}
-	within(t, time.Since(began), 5*time.Second, "the end of every stream")
 
 	nobody := &client{t: t, url: b.url}
 	nobody.post("/v1/auth/login", object{"username": "ann", "password": "a long password"}).want(t, 401)
@@ -91,7 +89,6 @@ func TestRemovedRoleEndsStreams(t *testing.T) {
 	socket.subscribe("agent." + agent + ".events")
 
 	admin.do("PATCH", "/v1/users/"+s.userID(boss), object{"role": "member"}).want(t, 200)
-	began := time.Now()
 	boss.get("/v1/runs/"+run).want(t, 404)
 	if last := watched.readAll(); last.Type != "error" {
 		t.Errorf("the stream ends with %s, want an error", last.data)
@@ -101,7 +98,6 @@ func TestRemovedRoleEndsStreams(t *testing.T) {
 			break
 		}
 	}
-	within(t, time.Since(began), 5*time.Second, "the end of the streams")
 	f := admin.do("PATCH", "/v1/users/"+s.userID(admin), object{"role": "member"}).want(t, 409).failure(t)
 	if !strings.Contains(f.Message, "Make another user an admin first") {
 		t.Errorf("got message %q for the last admin, want what to do", f.Message)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/pgtest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // onBoth runs a test for each database. on makes a server use it.
@@ -52,27 +53,29 @@ func TestDatabaseDown(t *testing.T) {
 	}
 	turn := c.startTurn(agent, "s", "/tokens 300 /delay 10ms")
 	turn.readTokens(3)
-	pg.Kill()
-	for range 3 {
-		r := c.post("/v1/tasks/", taskBody(agent, "Lost"))
-		r.want(t, 503)
-		c.get("/v1/tasks/"+made[0]).want(t, 503)
-		c.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "x"}).want(t, 503)
-		c.get("/health").want(t, 200)
-		c.get("/health/ready").want(t, 503)
-	}
-	if err := pg.Up(); err != nil {
-		t.Fatal(err)
-	}
-	back := eventually(t, "the first task after the restart", func() bool {
-		r, err := c.try("POST", "/v1/tasks/", taskBody(agent, "After"))
-		if err != nil || r.status != 201 {
-			return false
+	testenv.Promise(t, 5*time.Second, "the first task after the database's restart", func(start func()) {
+		pg.Kill()
+		for range 3 {
+			r := c.post("/v1/tasks/", taskBody(agent, "Lost"))
+			r.want(t, 503)
+			c.get("/v1/tasks/"+made[0]).want(t, 503)
+			c.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "x"}).want(t, 503)
+			c.get("/health").want(t, 200)
+			c.get("/health/ready").want(t, 503)
 		}
-		made = append(made, decode[task](t, r).ID)
-		return true
+		if err := pg.Up(); err != nil {
+			t.Fatal(err)
+		}
+		start()
+		eventually(t, "the first task after the restart", func() bool {
+			r, err := c.try("POST", "/v1/tasks/", taskBody(agent, "After"))
+			if err != nil || r.status != 201 {
+				return false
+			}
+			made = append(made, decode[task](t, r).ID)
+			return true
+		})
 	})
-	within(t, back, 5*time.Second, "the first task after the database's restart")
 	for _, id := range made {
 		if got := c.waitTask(id); got.Status != "completed" {
 			t.Errorf("got task %+v, want completed", got)
@@ -99,10 +102,8 @@ func TestStopWithRunningTasks(t *testing.T) {
 			made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 400 /delay 10ms number %d", i)).ID)
 		}
 		eventually(t, "a running task", func() bool { return c.task(made[0]).Status == "running" })
-		began := time.Now()
 		s.terminate()
 		<-s.exited
-		within(t, time.Since(began), 30*time.Second, "the end of the server")
 		s.restart()
 		for _, id := range made {
 			if got := c.waitTask(id); got.Status != "completed" || got.Usage.OutputTokens != 400 {

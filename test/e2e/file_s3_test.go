@@ -162,9 +162,7 @@ func TestS3Down(t *testing.T) {
 	big := func() *reply { return c.send(filePart("big", bytes.NewReader(data))) }
 	wantUnavailable := func(what string, ask func() *reply) {
 		t.Helper()
-		began := time.Now()
 		r := ask().want(t, 503)
-		within(t, time.Since(began), 20*time.Second, what)
 		if f := r.failure(t); f.Code != "SERVICE_UNAVAILABLE" || strings.Contains(f.Message, b.s3.SecretKey) {
 			t.Errorf("%s: got %s, want SERVICE_UNAVAILABLE without the key", what, r.body)
 		}

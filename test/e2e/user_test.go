@@ -87,6 +87,10 @@ func TestTokens(t *testing.T) {
 	second := decode[tokens](t, refresh(first.RefreshToken).want(t, 200))
 	third := decode[tokens](t, refresh(second.RefreshToken).want(t, 200))
 	me(third.AccessToken).want(t, 200)
+	renewed := decode[tokens](t, (&client{t: t, url: s.url, token: third.AccessToken}).post("/v1/auth/refresh", nil).want(t, 200))
+	if renewed.AccessToken == "" || renewed.RefreshToken != "" {
+		t.Errorf("refresh with an access token returns the refresh token %q, want only an access token", renewed.RefreshToken)
+	}
 	// Using a refresh token twice means that it was stolen, so the login ends.
 	refresh(first.RefreshToken).want(t, 401)
 	refresh(third.RefreshToken).want(t, 401)

@@ -6,16 +6,14 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // waitTimeout bounds every wait and every request. It is long, because a test must pass on a
 // busy machine, and no test that passes waits for it.
 const waitTimeout = 3 * time.Minute
 
-// eventually waits until a condition holds, and returns how long that took. what names the condition.
-func eventually(t *testing.T, what string, condition func() bool) time.Duration {
+// eventually waits until a condition holds. what names the condition.
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	began := time.Now()
 	for !condition() {
@@ -23,20 +21,6 @@ func eventually(t *testing.T, what string, condition func() bool) time.Duration 
 			t.Fatalf("waited %s for %s", waitTimeout, what)
 		}
 		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(began)
-}
-
-// busy is the factor by which a promised duration may be exceeded in a slow run, on a machine with other work.
-const busy = 5
-
-// within checks that something did not take longer than promised. It does so in slow runs only,
-// because the time depends on the machine's load. make test-slow runs each test that calls it.
-func within(t *testing.T, took, promised time.Duration, what string) {
-	t.Helper()
-	t.Logf("%s: %s", what, took.Round(time.Millisecond))
-	if testenv.IsSlow() && took > busy*promised {
-		t.Errorf("%s took %s, want at most %d times %s", what, took, busy, promised)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 )
@@ -122,7 +121,6 @@ func TestWebSocket(t *testing.T) {
 		}
 		// A logout closes the connection.
 		c.post("/v1/auth/logout", nil).want(t, 204)
-		began := time.Now()
 		for {
 			if _, _, err := w.conn.Read(w.ctx); err != nil {
 				if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
@@ -131,7 +129,6 @@ func TestWebSocket(t *testing.T) {
 				break
 			}
 		}
-		within(t, time.Since(began), 5*time.Second, "the end after the logout")
 	})
 }
 

@@ -149,10 +149,11 @@ func TestContainer(t *testing.T) {
 	})
 	s.health(t)
 
-	for _, p := range processes(t) {
-		if p.parent == unshared {
-			_ = syscall.Kill(p.pid, syscall.SIGTERM)
+	s.stop(t, func() {
+		for _, p := range processes(t) {
+			if p.parent == unshared {
+				_ = syscall.Kill(p.pid, syscall.SIGTERM)
+			}
 		}
-	}
-	s.ended(t, 0)
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -99,23 +98,20 @@ func (s *server) health(t *testing.T) {
 	}
 }
 
-func (s *server) terminate(t *testing.T) {
+// stop calls terminate and waits until the server has ended, which must have exit code 0. A server without
+// runs and requests ends at once. The limits for runs and requests are tested in core/internal/app.
+func (s *server) stop(t *testing.T, terminate func()) {
 	t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// ended waits until the server has ended, and checks its exit code. The docs promise an end within 30 s.
-func (s *server) ended(t *testing.T, code int) {
-	t.Helper()
+	stopwatch := testenv.StartStopwatch()
+	terminate()
 	select {
 	case <-s.exited:
 	case <-time.After(waitTimeout):
 		t.Fatalf("the server runs %s after SIGTERM", waitTimeout)
 	}
-	if got := s.cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("got exit code %d, want %d", got, code)
+	stopwatch.Check(t, 15*time.Second, "the stop of a server without runs")
+	if got := s.cmd.ProcessState.ExitCode(); got != 0 {
+		t.Errorf("got exit code %d, want 0", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,9 +72,12 @@ func TestServiceNotifications(t *testing.T) {
 		t.Errorf("got notification %q at the start", got)
 	}
 	s.health(t)
-	s.terminate(t)
+	s.stop(t, func() {
+		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if got := told(); got != "STOPPING=1" {
 		t.Errorf("got notification %q at the stop", got)
 	}
-	s.ended(t, 0)
 }

@@ -51,8 +51,11 @@ func TestActive(t *testing.T) {
 		id    string
 		want  core.Code
 	}{
-		{ann, "agent-on", ""}, {ann, "agent-broken", ""}, {ann, "agent-off", core.CodeConflict},
-		{ann, "agent-none", core.CodeNotFound}, {bob, "agent-off", core.CodeNotFound},
+		{ann, "agent-on", ""},
+		{ann, "agent-broken", ""},
+		{ann, "agent-off", core.CodeConflict},
+		{ann, "agent-none", core.CodeNotFound},
+		{bob, "agent-off", core.CodeNotFound},
 	} {
 		a, err := e.Active(t.Context(), c.actor, c.id)
 		if core.CodeOf(err) != c.want || err == nil && a.ID != c.id {

@@ -242,7 +242,10 @@ func (a *App) openEngine(ctx context.Context) error {
 
 func (a *App) openAPI(ctx context.Context) error {
 	a.openRates()
-	authn, err := auth.New(auth.Options{Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, Secret: a.keys[0], OldSecrets: a.keys[1:]})
+	authn, err := auth.New(auth.Options{
+		Users: a.db, Logins: a.db, Keys: a.db, Rates: a.loginRates, MaxLoginAge: a.settings.MaxLoginAge,
+		Secret: a.keys[0], OldSecrets: a.keys[1:],
+	})
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,6 @@ type accessTokens struct {
 	kid      string
 	issuer   string
 	audience string
-	ttl      time.Duration
 	now      func() time.Time
 	parser   *jwt.Parser
 }
@@ -31,7 +30,7 @@ type accessTokens struct {
 func newAccessTokens(o Options) *accessTokens {
 	return &accessTokens{
 		keys:   map[string][]byte{},
-		issuer: o.Issuer, audience: o.Audience, ttl: o.AccessTTL, now: o.Now,
+		issuer: o.Issuer, audience: o.Audience, now: o.Now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithExpirationRequired(),
@@ -51,7 +50,8 @@ func (t *accessTokens) add(kid string, key []byte) {
 	t.keys[kid] = key
 }
 
-func (t *accessTokens) sign(userID, loginID string) (string, error) {
+// sign returns a token that is valid for ttl.
+func (t *accessTokens) sign(userID, loginID string, ttl time.Duration) (string, error) {
 	now := t.now()
 	tok := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -59,7 +59,7 @@ func (t *accessTokens) sign(userID, loginID string) (string, error) {
 			Audience:  jwt.ClaimStrings{t.audience},
 			Subject:   userID,
 			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(t.ttl)),
+			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 			ID:        rand.Text(),
 		},
 		LoginID: loginID,

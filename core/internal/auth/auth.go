@@ -35,6 +35,9 @@ type Options struct {
 	AccessTTL time.Duration
 	// RefreshTTL is the lifetime of a refresh token. Default: 30 days.
 	RefreshTTL time.Duration
+	// MaxLoginAge is how long a login can be extended by refresh tokens, counted from the sign-in.
+	// Default: 90 days.
+	MaxLoginAge time.Duration
 	// Issuer and Audience are claims of the access tokens. Default: agentarea.
 	Issuer, Audience string
 	// NameFailures is the maximum number of failed or active sign-ins per minute for a username.
@@ -52,6 +55,7 @@ func (o *Options) setDefaults() {
 	}
 	o.AccessTTL = cmp.Or(o.AccessTTL, time.Hour)
 	o.RefreshTTL = cmp.Or(o.RefreshTTL, 30*24*time.Hour)
+	o.MaxLoginAge = cmp.Or(o.MaxLoginAge, 90*24*time.Hour)
 	o.Issuer = cmp.Or(o.Issuer, "agentarea")
 	o.Audience = cmp.Or(o.Audience, "agentarea")
 	o.NameFailures = cmp.Or(o.NameFailures, 10)
@@ -66,6 +70,7 @@ type Auth struct {
 	now        func() time.Time
 	accessTTL  time.Duration
 	refreshTTL time.Duration
+	maxAge     time.Duration
 	access     *accessTokens
 	refresh    refreshTokens
 	passwords  *passwords
@@ -101,6 +106,7 @@ func New(o Options) (*Auth, error) {
 		now:        o.Now,
 		accessTTL:  o.AccessTTL,
 		refreshTTL: o.RefreshTTL,
+		maxAge:     o.MaxLoginAge,
 		access:     access,
 		refresh:    refresh,
 		passwords:  pw,
@@ -197,11 +203,21 @@ func (a *Auth) load(ctx context.Context, loginID string) (*core.Login, *core.Use
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the login: %w", err)
 	}
-	if !l.EndedAt.IsZero() || !a.now().Before(l.ExpiresAt) {
+	if !l.EndedAt.IsZero() || !a.now().Before(a.expiry(l)) {
 		return nil, nil, loginEnded(nil)
 	}
 	u, err := a.loadUser(ctx, l.UserID)
 	return l, u, err
+}
+
+// expiry returns when a login ends: when its refresh token expires, or at the maximum age, whichever is
+// earlier. The maximum age is applied on each read, so that a lower setting ends existing logins.
+func (a *Auth) expiry(l *core.Login) time.Time {
+	oldest := l.CreatedAt.Add(a.maxAge)
+	if oldest.Before(l.ExpiresAt) {
+		return oldest
+	}
+	return l.ExpiresAt
 }
 
 // loadUser returns a user who is not disabled.

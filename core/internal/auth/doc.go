@@ -14,4 +14,7 @@
 //	                       uses of one token agree; later the login ends
 //	an older one           the login ends
 //	an unknown one         401, and nothing changes
+//	an access token        another access token, and never a refresh token
+//
+// A login ends at its maximum age, however often it is refreshed.
 package auth

@@ -28,9 +28,9 @@ func FuzzRefreshToken(f *testing.F) {
 func FuzzAccessToken(f *testing.F) {
 	key := []byte("a key of thirty-two bytes or more")
 	now := func() time.Time { return time.Unix(1_700_000_000, 0) }
-	tokens := newAccessTokens(Options{Issuer: "agentarea", Audience: "agentarea", AccessTTL: time.Hour, Now: now})
+	tokens := newAccessTokens(Options{Issuer: "agentarea", Audience: "agentarea", Now: now})
 	tokens.add("k1", key)
-	good, err := tokens.sign("user-1", "login-1")
+	good, err := tokens.sign("user-1", "login-1", time.Hour)
 	if err != nil {
 		f.Fatal(err)
 	}

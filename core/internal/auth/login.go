@@ -38,7 +38,7 @@ func (a *Auth) Login(
 	if err != nil {
 		return nil, err
 	}
-	return a.tokens(u, l)
+	return a.refreshed(u, l)
 }
 
 func (a *Auth) authenticate(ctx context.Context, username, password string) (*core.User, error) {
@@ -68,6 +68,7 @@ func (a *Auth) newLogin(ctx context.Context, audit *core.AuditRecord, u *core.Us
 		ID: core.NewID("login"), UserID: u.ID, Generation: 1,
 		RotatedAt: now, CreatedAt: now, ExpiresAt: now.Add(a.refreshTTL),
 	}
+	l.ExpiresAt = a.expiry(l)
 	audit.SetTarget(l.ID)
 	l.RefreshHash = hashToken(a.refresh.derive(l.ID, l.Generation))
 	if err := a.logins.CreateLogin(ctx, audit, l); err != nil {

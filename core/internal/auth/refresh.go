@@ -108,9 +108,9 @@ func (a *Auth) Refresh(ctx context.Context, audit *core.AuditRecord, token strin
 			if err != nil {
 				return nil, err
 			}
-			return a.tokens(u, next)
+			return a.refreshed(u, next)
 		case generation == l.Generation-1 && a.now().Sub(l.RotatedAt) <= grace:
-			return a.tokens(u, l)
+			return a.refreshed(u, l)
 		default:
 			if err := a.Logout(ctx, audit, loginID); err != nil {
 				return nil, err
@@ -129,13 +129,15 @@ func (a *Auth) rotate(ctx context.Context, audit *core.AuditRecord, l *core.Logi
 	next.RefreshHash = hashToken(a.refresh.derive(l.ID, next.Generation))
 	next.RotatedAt = now
 	next.ExpiresAt = now.Add(a.refreshTTL)
+	next.ExpiresAt = a.expiry(&next)
 	if err := a.logins.RotateLogin(ctx, audit, &next); err != nil {
 		return nil, fmt.Errorf("rotate the refresh token: %w", err)
 	}
 	return &next, nil
 }
 
-// Renew returns a new access token of an active login, and its current refresh token.
+// Renew returns a new access token of an active login, and no refresh token: someone who obtains an access
+// token must not be able to extend it for as long as a refresh token is valid.
 func (a *Auth) Renew(ctx context.Context, loginID string) (*core.Tokens, error) {
 	l, u, err := a.load(ctx, loginID)
 	if err != nil {
@@ -154,15 +156,24 @@ func (a *Auth) Logout(ctx context.Context, audit *core.AuditRecord, loginID stri
 	return nil
 }
 
+// tokens returns an access token of a login, which expires with the login at the latest.
 func (a *Auth) tokens(u *core.User, l *core.Login) (*core.Tokens, error) {
-	access, err := a.access.sign(u.ID, l.ID)
+	ttl := min(a.accessTTL, a.expiry(l).Sub(a.now()))
+	access, err := a.access.sign(u.ID, l.ID, ttl)
 	if err != nil {
 		return nil, err
 	}
-	return &core.Tokens{
-		Access: access, ExpiresIn: a.accessTTL, User: u,
-		Refresh: a.refresh.current(l),
-	}, nil
+	return &core.Tokens{Access: access, ExpiresIn: ttl, User: u}, nil
+}
+
+// refreshed returns an access token of a login, and its current refresh token.
+func (a *Auth) refreshed(u *core.User, l *core.Login) (*core.Tokens, error) {
+	tokens, err := a.tokens(u, l)
+	if err != nil {
+		return nil, err
+	}
+	tokens.Refresh = a.refresh.current(l)
+	return tokens, nil
 }
 
 // clock returns the current time with the precision of the stores.

@@ -25,6 +25,7 @@ type Settings struct {
 	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long to keep ended runs and tasks; 0 means forever." placeholder:"DURATION"`
 	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long to keep a session after its last message; 0 means forever." placeholder:"DURATION"`
 	KeepAudit      time.Duration `default:"0" env:"AGENTAREA_KEEP_AUDIT" help:"How long to keep audit records; 0 means forever." placeholder:"DURATION" see:"accounts.md"`
+	MaxLoginAge    time.Duration `default:"2160h" env:"AGENTAREA_MAX_LOGIN_AGE" help:"How long after a sign-in its refresh tokens work at most. Then the user must sign in again." placeholder:"DURATION" see:"accounts.md"`
 	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves only /mcp/." placeholder:"ADDRESS" unset:"off" see:"mcp.md"`
 	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"Comma-separated allow-list of commands for MCP servers." placeholder:"COMMAND" unset:"any command of an admin"`
 	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"Name of the first admin. Used only at the first start." placeholder:"NAME"`
@@ -103,6 +104,9 @@ func (s *Settings) Check() error {
 		if keep < 0 {
 			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 to keep everything)", flag, keep)
 		}
+	}
+	if s.MaxLoginAge < time.Minute {
+		return fmt.Errorf("--max-login-age %s: must be at least 1m (write 2160h for 90 days, or omit it)", s.MaxLoginAge)
 	}
 	if s.SecretKey != "" {
 		if _, err := s.Keys(); err != nil {

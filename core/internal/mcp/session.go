@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/supervise"
 )
 
 const (
@@ -48,14 +49,14 @@ type session struct {
 }
 
 // run opens a main connection and serves until it ends, hangs, or the generation ends. It
-// returns how long the session was running and why it ended.
-func (g *generation) run() (up time.Duration, reason string) {
+// returns how long the session was running and why it ended. The error contains no secrets.
+func (g *generation) run() (up time.Duration, err error) {
 	s := g.server
 	ctx, cancel := context.WithTimeout(g.ctx, s.servers.Times.Start)
 	defer cancel()
 	c, err := g.open(ctx, false)
 	if err != nil {
-		return 0, g.endpoint.redactor.redact("it failed to start: " + publicMessage(err))
+		return 0, errors.New(g.endpoint.redactor.redact("it failed to start: " + publicMessage(err)))
 	}
 	l := &session{
 		server: s, generation: g, conn: c, times: s.servers.Times, stale: true,
@@ -67,12 +68,12 @@ func (g *generation) run() (up time.Duration, reason string) {
 	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover}
 	if err := l.handshake(ctx, w, g.legacyOnly); err != nil {
 		g.legacyOnly = !g.legacyOnly && c.exitedOnItsOwn() && w.discoverUnanswered()
-		return 0, l.handshakeError(ctx, err)
+		return 0, errors.New(l.handshakeFailure(ctx, err))
 	}
 	began := time.Now()
 	g.setRunning(l, began)
 	l.watch(g.ctx)
-	return time.Since(began), c.exitReason()
+	return time.Since(began), errors.New(c.exitReason())
 }
 
 // handshake tries the newest protocol revision first. With old, it only tries the older
@@ -102,8 +103,8 @@ func (s *Servers) version() string {
 	return s.Version
 }
 
-// handshakeError describes a failed handshake. If the connection has ended, it describes the end.
-func (sess *session) handshakeError(ctx context.Context, err error) string {
+// handshakeFailure describes a failed handshake. If the connection has ended, it describes the end.
+func (sess *session) handshakeFailure(ctx context.Context, err error) string {
 	var refused *jsonrpc.Error
 	reason := "the MCP handshake failed: " + err.Error()
 	switch {
@@ -173,38 +174,24 @@ func capabilities(c *mcp.ServerCapabilities) []string {
 // watch pings the server until the connection or ctx ends. It closes the connection of a
 // server that does not answer.
 func (sess *session) watch(ctx context.Context) {
-	ticks := time.NewTicker(sess.times.Ping)
-	defer ticks.Stop()
-	for misses := 0; ; {
-		select {
-		case <-sess.conn.done:
-			return
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-		}
-		if sess.ping(ctx) {
-			misses = 0
-			continue
-		}
-		if misses++; misses == maxMisses && ctx.Err() == nil {
-			sess.conn.close(fmt.Sprintf("it is not responding: %d pings in a row got no answer within %s", maxMisses, sess.times.Pong))
-			return
-		}
+	health := supervise.Health{Every: sess.times.Ping, Timeout: sess.times.Pong, Misses: maxMisses, Probe: sess.ping}
+	if health.Watch(ctx, sess.conn.done) {
+		sess.conn.close(fmt.Sprintf("it is not responding: %d pings in a row got no answer within %s", maxMisses, sess.times.Pong))
 	}
 }
 
-// ping reports whether the server answers. An error response is an answer, too.
-func (sess *session) ping(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, sess.times.Pong)
-	defer cancel()
+// ping returns nil if the server answers before ctx ends. An error response is an answer, too.
+func (sess *session) ping(ctx context.Context) error {
 	var err error
 	if sess.client.InitializeResult().ProtocolVersion < revisionModern {
 		err = sess.client.Ping(ctx, nil)
 	} else {
 		_, err = mcp.CallCustomMethod[*mcp.DiscoverParams, *mcp.DiscoverResult](ctx, sess.client, methodDiscover, &mcp.DiscoverParams{})
 	}
-	return err == nil || ctx.Err() == nil
+	if err == nil {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // end detaches the session from the server and waits until its connection has ended.

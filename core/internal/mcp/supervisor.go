@@ -172,30 +172,34 @@ type generation struct {
 
 // supervise keeps a main connection open until the generation ends.
 func (g *generation) supervise() {
-	s := g.server
-	delays := supervise.NewBackoff(s.servers.Times.restartPolicy())
-	for {
-		s.log.add(sourceHost, "starting")
-		up, reason := g.run()
-		wait := delays.Exited(time.Now(), up)
-		if !g.set(func(st *core.MCPState) {
-			*st = core.MCPState{Status: core.MCPError, LastError: reason, Restarts: st.Restarts}
-		}) {
-			return
-		}
-		g.notify(core.LevelWarning, "failed and is being restarted")
-		s.log.add(sourceHost, fmt.Sprintf("%s; restarting in %s", reason, wait.Round(10*time.Millisecond)))
-		s.servers.Logger.WarnContext(g.ctx, "MCP server failed", "server_id", s.id, "slug", g.endpoint.slug, "error", reason, "wait", wait)
-		select {
-		case <-time.After(wait):
-		case <-g.ctx.Done():
-			return
-		}
-		g.set(func(st *core.MCPState) {
-			st.Status = core.MCPStarting
-			st.Restarts++
-		})
+	loop := supervise.Loop{
+		Policy: g.server.servers.Times.restartPolicy(),
+		Once: func(context.Context) (time.Duration, error) {
+			g.server.log.add(sourceHost, "starting")
+			return g.run()
+		},
+		Exited: g.onExit,
+		Restarting: func() {
+			g.set(func(st *core.MCPState) {
+				st.Status = core.MCPStarting
+				st.Restarts++
+			})
+		},
 	}
+	_ = loop.Run(g.ctx) // onExit has reported the error
+}
+
+// onExit reports a failed start or the end of the main connection, unless the generation has ended.
+func (g *generation) onExit(ctx context.Context, e supervise.Exit) {
+	s, reason := g.server, e.Err.Error()
+	if !g.set(func(st *core.MCPState) {
+		*st = core.MCPState{Status: core.MCPError, LastError: reason, Restarts: st.Restarts}
+	}) {
+		return
+	}
+	g.notify(core.LevelWarning, "failed and is being restarted")
+	s.log.add(sourceHost, fmt.Sprintf("%s; restarting in %s", reason, e.Wait.Round(10*time.Millisecond)))
+	s.servers.Logger.WarnContext(ctx, "MCP server failed", "server_id", s.id, "slug", g.endpoint.slug, "error", reason, "wait", e.Wait)
 }
 
 // set changes the server's state. It returns false and changes nothing if the generation

@@ -46,7 +46,7 @@ func TestCrashDuringAnswer(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed {
 		t.Fatalf("err = %v, want plugin_crashed", err)
 	}
-	if want := `plugin llm/a crashed: exit status 2; last stderr: about to crash: *** | panic: out of cheese`; e.Message != want {
+	if want := `plugin llm/a crashed`; e.Message != want {
 		t.Errorf("message %q,\nwant     %q", e.Message, want)
 	}
 	if strings.Contains(e.Message, "hunter2") || strings.Contains(h.logs.String(), "hunter2") {
@@ -97,7 +97,7 @@ func TestAgentProcessKilledDuringRun(t *testing.T) {
 	if !errors.Is(err, agent.ErrPluginCrashed) {
 		t.Errorf("err = %v, want one that wraps ErrPluginCrashed", err)
 	}
-	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin agent/a crashed: signal: killed` {
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin agent/a crashed` {
 		t.Errorf("err = %+v", e)
 	}
 }

@@ -38,6 +38,7 @@ type supervisor struct {
 	generation uint64
 	// completions limits concurrent completions by its capacity; nil for no limit.
 	completions chan struct{}
+	isolation   isolation
 	// notifier is optional.
 	notifier core.Notifier
 
@@ -145,6 +146,9 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			s.setRunning(ctx, inst)
 			report(nil)
 			err = s.watch(ctx, inst)
+			if inst.proc.exitedOnItsOwn() && inst.callsAtExit() > 0 {
+				err = &supervise.Excused{Err: err} // one of the calls was the cause
+			}
 			return time.Since(inst.readyAt), err
 		},
 		Exited: func(ctx context.Context, e supervise.Exit) {

@@ -14,6 +14,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/events"
 	"github.com/agentarea/agentarea/core/internal/run/hostcall"
 	"github.com/agentarea/agentarea/core/internal/run/journal"
+	"github.com/agentarea/agentarea/core/internal/run/suspect"
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
@@ -88,6 +89,7 @@ type Engine struct {
 	opts     Options
 	retry    journal.Retry
 	services *hostcall.Services
+	suspects suspect.List
 	active   activeRuns
 	tasks    *taskWorker
 
@@ -123,6 +125,7 @@ func New(o Options) *Engine {
 		},
 		active: activeRuns{byID: map[string]*execution{}},
 	}
+	e.services.Suspects = &e.suspects
 	e.tasks = newTaskWorker(e)
 	e.ctx, e.abandon = context.WithCancelCause(context.Background())
 	return e
@@ -297,7 +300,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	tools.Restore(s.calls)
 	x := &execution{
 		run: s.run, input: s.input, task: s.task, config: config,
-		agents: o.Plugins, messages: o.Messages, retry: e.retry, logger: o.Logger,
+		agents: o.Plugins, suspects: &e.suspects, messages: o.Messages, retry: e.retry, logger: o.Logger,
 		journal: journal.New(journal.Options{
 			Context: base, Retry: e.retry, Run: s.run, Store: o.Runs, Stream: s.stream, Recorded: s.calls,
 		}),

@@ -7,7 +7,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Policy configures a Backoff.
+// Policy determines the delays between an exit and the next start.
 type Policy struct {
 	// Initial is the first delay. The delay doubles up to Max.
 	Initial, Max time.Duration
@@ -26,29 +26,30 @@ type Policy struct {
 	HalfOpen      time.Duration
 }
 
-// Backoff decides when something that has ended is started again. Too many exits in a
-// short time open the circuit, which then allows one start per long interval.
+// restartBackoff decides when something that has ended is started again. Too many exits in a short
+// time open the circuit, which then allows one start per long interval.
 //
 //	closed ──5 exits in 2 min──▶ open ──5 min──▶ one start ──60 s of life──▶ closed
 //	                              ▲                 │
 //	                              └──── it exits ───┘
 //
-// A Backoff is not safe for concurrent use.
-type Backoff struct {
+// It is not safe for concurrent use.
+type restartBackoff struct {
 	policy Policy
 	delays backoff.ExponentialBackOff
 	// exits are the times of the exits within CircuitWindow.
 	exits []time.Time
 	// restarted reports whether there was an exit since the last reset.
 	restarted bool
-	open      bool
+	// open reports whether the circuit is open.
+	open bool
 }
 
-// NewBackoff returns a Backoff without exits.
-func NewBackoff(p Policy) *Backoff {
+// newRestartBackoff returns a restartBackoff without exits.
+func newRestartBackoff(p Policy) *restartBackoff {
 	// The library varies a delay around its center by a factor.
 	center := (p.JitterLow + p.JitterHigh) / 2
-	b := &Backoff{policy: p, delays: backoff.ExponentialBackOff{
+	b := &restartBackoff{policy: p, delays: backoff.ExponentialBackOff{
 		InitialInterval:     scale(p.Initial, center),
 		MaxInterval:         scale(p.Max, center),
 		Multiplier:          2,
@@ -62,17 +63,15 @@ func scale(d time.Duration, factor float64) time.Duration {
 	return time.Duration(float64(d) * factor)
 }
 
-// Open reports whether the circuit is open.
-func (b *Backoff) Open() bool { return b.open }
-
-// Exited records an exit at the time now, after something ran for the duration up. It
-// returns the delay until the next start.
-func (b *Backoff) Exited(now time.Time, up time.Duration) time.Duration {
+// exited records an exit at the time now, after something ran for the duration up. counts
+// reports whether the exit counts for the circuit. exited returns the delay until the next
+// start.
+func (b *restartBackoff) exited(now time.Time, up time.Duration, counts bool) time.Duration {
 	if up >= b.policy.Reset {
 		b.exits, b.restarted, b.open = nil, false, false
 		b.delays.Reset()
 	}
-	if b.circuit(now) {
+	if counts && b.circuit(now) {
 		return b.policy.HalfOpen
 	}
 	first := !b.restarted
@@ -84,7 +83,7 @@ func (b *Backoff) Exited(now time.Time, up time.Duration) time.Duration {
 }
 
 // circuit records an exit and reports whether the circuit is open.
-func (b *Backoff) circuit(now time.Time) bool {
+func (b *restartBackoff) circuit(now time.Time) bool {
 	if b.policy.CircuitExits == 0 {
 		return false
 	}

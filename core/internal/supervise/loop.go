@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -25,6 +26,16 @@ type Loop struct {
 	Retired <-chan struct{}
 }
 
+// Excused is an error of Once for an end that does not count for the circuit, because the process was not
+// the cause.
+type Excused struct{ Err error }
+
+// Error implements error.
+func (e *Excused) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *Excused) Unwrap() error { return e.Err }
+
 // Exit describes an end of the process or a failed start.
 type Exit struct {
 	Err error
@@ -38,15 +49,16 @@ type Exit struct {
 // Run runs the process until ctx ends. It returns the last error of Once. Once can end ctx to give
 // up.
 func (l *Loop) Run(ctx context.Context) error {
-	b := NewBackoff(l.Policy)
+	b := newRestartBackoff(l.Policy)
 	for {
 		up, err := l.Once(ctx)
 		if ctx.Err() != nil {
 			return err
 		}
-		wasOpen := b.Open()
-		wait := b.Exited(time.Now(), up)
-		l.Exited(ctx, Exit{Err: err, Wait: wait, Open: b.Open(), Again: wasOpen && b.Open()})
+		wasOpen := b.open
+		var excused *Excused
+		wait := b.exited(time.Now(), up, !errors.As(err, &excused))
+		l.Exited(ctx, Exit{Err: err, Wait: wait, Open: b.open, Again: wasOpen && b.open})
 		if !l.wait(ctx, wait) {
 			return err
 		}

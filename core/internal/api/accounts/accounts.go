@@ -14,7 +14,8 @@ type Logins interface {
 	Login(ctx context.Context, audit *core.AuditRecord, username, password, address string) (*core.Tokens, error)
 	// Refresh exchanges a refresh token for new tokens. It fails with Unauthorized.
 	Refresh(ctx context.Context, audit *core.AuditRecord, refreshToken string) (*core.Tokens, error)
-	// Renew returns new tokens of a login that has not ended. It fails with Unauthorized.
+	// Renew returns an access token of a login that has not ended, and no refresh token. It fails with
+	// Unauthorized.
 	Renew(ctx context.Context, loginID string) (*core.Tokens, error)
 	// Logout ends a login with all its tokens.
 	Logout(ctx context.Context, audit *core.AuditRecord, loginID string) error

@@ -27,7 +27,7 @@ type tokens struct {
 	AccessToken  string  `json:"access_token" doc:"Send it in the header Authorization: Bearer"`
 	TokenType    string  `json:"token_type" enum:"bearer"`
 	ExpiresIn    int64   `json:"expires_in" doc:"Seconds until the access token expires"`
-	RefreshToken string  `json:"refresh_token" doc:"For one use with POST /v1/auth/refresh"`
+	RefreshToken string  `json:"refresh_token,omitempty" doc:"For one use with POST /v1/auth/refresh. Omitted if the request was authenticated by an access token"`
 	User         account `json:"user"`
 }
 
@@ -70,7 +70,8 @@ func registerAuth(a *api.API, logins Logins) {
 	api.Register(a, api.Operation{
 		ID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh", Tag: "Authentication", Summary: "Get a new access token",
 		Description: "Exchanges the refresh token in the body for new tokens. A refresh token is valid once; using it again ends the whole session. " +
-			"Without a body, a valid access token is required, and the reply belongs to the same session.",
+			"Without a refresh token in the body, a valid access token is required: the reply has a new access token of the same session, and no refresh token. " +
+			"A session ends at the age that the setting --max-login-age specifies, 90 days by default, however often it is refreshed.",
 		Request: refreshRequest{RefreshToken: exampleTokens.RefreshToken}, Response: exampleTokens,
 		OptionalToken: true, Errors: []core.Code{core.CodeUnauthorized},
 	}, func(ctx context.Context, in *refreshInput) (*tokensOutput, error) {

@@ -46,7 +46,7 @@ func (env *testEnv) addUser(t *testing.T, name string, role core.Role) {
 	t.Helper()
 	now := time.Now()
 	env.users["user-"+name] = &core.User{ID: "user-" + name, Username: name, Email: name + "@example.com", Role: role, CreatedAt: now}
-	env.logins["login-"+name] = &core.Login{ID: "login-" + name, UserID: "user-" + name, Generation: 1, ExpiresAt: now.Add(time.Hour)}
+	env.logins["login-"+name] = &core.Login{ID: "login-" + name, UserID: "user-" + name, Generation: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 	tokens, err := env.auth.Renew(t.Context(), "login-"+name)
 	if err != nil {
 		t.Fatal(err)

@@ -565,7 +565,7 @@ export {};
  * @typedef {object} Tokens
  * @property {string} access_token Send it in the header Authorization: Bearer
  * @property {number} expires_in Seconds until the access token expires
- * @property {string} refresh_token For one use with POST /v1/auth/refresh
+ * @property {string} [refresh_token] For one use with POST /v1/auth/refresh. Omitted if the request was authenticated by an access token
  * @property {"bearer"} token_type
  * @property {Account} user
  */
