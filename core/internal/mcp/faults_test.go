@@ -142,8 +142,8 @@ func TestMessageThatCannotBeSentFailsAlone(t *testing.T) {
 	})
 }
 
-// TestNoClientCapabilitiesAreOffered checks that no requests to the client are invited, since
-// agents cannot answer them, and that such requests are rejected.
+// TestNoClientCapabilitiesAreOffered checks that the client offers no capabilities that need an
+// answer of an agent, and rejects such requests.
 func TestNoClientCapabilitiesAreOffered(t *testing.T) {
 	var offered *sdkmcp.ClientCapabilities
 	var asked error
