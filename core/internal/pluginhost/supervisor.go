@@ -146,7 +146,7 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			s.setRunning(ctx, inst)
 			report(nil)
 			err = s.watch(ctx, inst)
-			if inst.proc.exitedOnItsOwn() && inst.callsAtExit() > 0 {
+			if ctx.Err() == nil && inst.callsAtExit() > 0 {
 				err = &supervise.Excused{Err: err} // one of the calls was the cause
 			}
 			return time.Since(inst.readyAt), err
