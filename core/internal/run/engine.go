@@ -50,7 +50,7 @@ type Options struct {
 
 	// Queue announces tasks. Without it, the engine executes no tasks.
 	Queue core.TaskQueue
-	// Wakeups deliver cancel requests from other servers at once. Without them, a cancel
+	// Wakeups deliver cancel requests from other servers immediately. Without them, a cancel
 	// request waits for the next renewal of the lease.
 	Wakeups core.Wakeups
 	// Toolbox is optional.

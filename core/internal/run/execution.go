@@ -30,7 +30,7 @@ const (
 	maxRunAttempts = 5
 )
 
-// maxAttempts returns how often a run may be started. The run of a task, which may be nil,
+// maxAttempts returns the maximum number of attempts of a run. The run of a task, which may be nil,
 // is started once more for each attempt of the task.
 func maxAttempts(task *core.Task) int {
 	if task != nil {

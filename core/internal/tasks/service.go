@@ -111,7 +111,7 @@ func (s *Service) List(ctx context.Context, v core.Actor, f core.TaskFilter) ([]
 	return s.opts.Store.Tasks(ctx, v, f)
 }
 
-// Cancel ends a pending task at once, and a running task as soon as its run has stopped. It returns the
+// Cancel ends a pending task immediately, and a running task as soon as its run has stopped. It returns the
 // updated task. It fails with NotFound, or with Conflict if the task has ended.
 func (s *Service) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error) {
 	return s.opts.Canceller.CancelTask(ctx, audit, v, id)

@@ -102,7 +102,7 @@ export {};
  * @typedef {object} ApiKeyRequest
  * @property {string} [expires_at] When the key expires. By default it does not
  * @property {string} name What the key is for. Unique among your keys
- * @property {string[]} scopes What the key may access: * for everything that you may, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
+ * @property {string[]} scopes What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
  */
 
 /**
@@ -293,7 +293,7 @@ export {};
  * @property {string} [name]
  * @property {boolean} [shared]
  * @property {string} [slug]
- * @property {string} [transport] By default it changes with a config that gets a command or a url
+ * @property {string} [transport] If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command
  */
 
 /**
