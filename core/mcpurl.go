@@ -81,7 +81,7 @@ func maskAfter(piece, mark string) string {
 
 // unmaskURL replaces masked parts of a URL by those of the old URL. ok is false if a
 // masked part is not in the old URL.
-func unmaskURL(text, old string) (whole string, ok bool) {
+func unmaskURL(text, old string) (unmasked string, ok bool) {
 	if old != "" && text == maskURL(old) {
 		return old, true
 	}
@@ -114,7 +114,7 @@ func unmaskURL(text, old string) (whole string, ok bool) {
 	return p.String(), true
 }
 
-// occurrences counts how often a piece is in a list, masked or not.
+// occurrences returns the number of times that a piece is in a list, masked or not.
 func occurrences(pieces []string, piece string) (n int) {
 	for _, p := range pieces {
 		if p == piece || maskAfter(p, "=") == piece {
@@ -136,8 +136,8 @@ func urlSecrets(text string) (values []string) {
 			return
 		}
 		values = append(values, v)
-		if meant, err := read(v); err == nil && meant != v {
-			values = append(values, meant)
+		if decoded, err := read(v); err == nil && decoded != v {
+			values = append(values, decoded)
 		}
 	}
 	if p.user != "" {

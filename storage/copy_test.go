@@ -122,8 +122,8 @@ func TestCopy(t *testing.T) {
 	must(t, err)
 
 	pg := openNamed(t, dbtest.Postgres(t))
-	var told []storage.CopiedTable
-	must(t, storage.Copy(ctx, from, pg, func(c storage.CopiedTable) { told = append(told, c) }))
+	var reported []storage.CopiedTable
+	must(t, storage.Copy(ctx, from, pg, func(c storage.CopiedTable) { reported = append(reported, c) }))
 	back, _ := openNew(t, storage.Options{})
 	must(t, storage.Copy(ctx, pg, back, func(storage.CopiedTable) {}))
 
@@ -151,13 +151,13 @@ func TestCopy(t *testing.T) {
 		<-drawn
 		<-drawn
 		must(t, stop(ctx))
-		waiting, err := to.NextTask(ctx, time.Now())
+		waiting, err := to.NextTask(ctx, time.Now(), nil)
 		must(t, err)
 		if waiting == nil || waiting.ID != waits {
 			t.Errorf("%s: NextTask = %v", name, waiting)
 		}
 	}
-	for _, c := range told {
+	for _, c := range reported {
 		if c.Name == "messages" && c.Rows != 450 {
 			t.Errorf("unexpected result for messages: %+v", c)
 		}

@@ -110,7 +110,7 @@ func TestPut_networkDown(t *testing.T) {
 		size  int
 		after int64
 	}{
-		{"at once", 1 * mib, 0},
+		{"immediately", 1 * mib, 0},
 		{"in a small file", 1 * mib, mib / 2},
 		{"in the first part", 12 * mib, 2 * mib},
 		{"in a later part", 17 * mib, 12 * mib},

@@ -31,8 +31,8 @@ type content struct {
 	parts []sdk.Part
 	// hasText reports whether the tool returned text.
 	hasText bool
-	// textBudget and blobBudget are how many more bytes fit. truncated counts the
-	// bytes of text that did not.
+	// textBudget and blobBudget are the numbers of bytes that still fit. truncated is
+	// the number of bytes of text that did not fit.
 	textBudget, blobBudget, truncated int
 }
 
@@ -63,9 +63,9 @@ func (c *content) addText(text string) {
 		return
 	}
 	if len(text) > c.textBudget {
-		whole := strings.TrimSuffix(truncate(text, c.textBudget), "…")
-		c.truncated += len(text) - len(whole)
-		text = whole
+		kept := strings.TrimSuffix(truncate(text, c.textBudget), "…")
+		c.truncated += len(text) - len(kept)
+		text = kept
 	}
 	c.textBudget -= len(text)
 	c.appendText(text)

@@ -50,9 +50,9 @@ func TestServersOfBothErasRun(t *testing.T) {
 func TestBeginStartsDesiredServers(t *testing.T) {
 	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
 		config := json.RawMessage(plainConfig)
-		for i, wanted := range []bool{true, false} {
+		for i, shouldRun := range []bool{true, false} {
 			id := fmt.Sprint("server-", i)
-			env.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(wanted), Version: 1}
+			env.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(shouldRun), Version: 1}
 		}
 		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)
@@ -255,7 +255,7 @@ func TestStartErrors(t *testing.T) {
 	}{
 		"never answers": {scripted(func(*fakeConn, string, json.RawMessage) {}), 2 * time.Minute, "it did not complete the MCP handshake within 2m0s"},
 		"refuses":       {scripted(refuse), 0, "it rejected the MCP handshake: not with ***"},
-		"ends at once": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
+		"ends immediately": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
 			c.end(&mcptransport.Exit{Code: 127, Message: "no peer"})
 		}), 0, "no peer"},
 		"fails without words": {func(mcptransport.Open) (mcptransport.Conn, error) { return nil, errors.New("grpc: s3cret") }, 0, "it failed to start: the connection was lost"},

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// listTimeout limits how long a provider may take to list its models.
+	// listTimeout is the maximum time for a provider to list its models.
 	listTimeout = 5 * time.Second
 	// relistAfter is the minimum interval between two requests for a provider's
 	// models, if the model was not listed or the request failed.
@@ -301,7 +301,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	}
 	defer i.end()
 	models, err := i.provider.ListModels(ctx)
-	return models, i.annotateCrash(ctx, err)
+	return models, i.callError(ctx, err)
 }
 
 // Supports reports whether the model is known to have the capability. It returns true when
