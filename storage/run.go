@@ -225,7 +225,7 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 		}
 	}
 	if e.Call != nil {
-		if w.call, err = callArgs(run.ID, e.Call); err != nil {
+		if w.call, err = callArgs(run.ID, e.Call, ""); err != nil {
 			return w, err
 		}
 	}
