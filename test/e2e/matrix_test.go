@@ -141,6 +141,8 @@ var cells = map[string]cell{
 	"change-password": {account, "agents", at("/v1/auth/password",
 		object{"current_password": "not the one", "new_password": "another long password"})},
 
+	"end-sessions": {account, "agents", nil}, // tested last, too
+
 	"list-agent-types": {self, "agents", at("/v1/agent-types")},
 	"list-models":      {self, "agents", at("/v1/models")},
 	"list-usage":       {self, "agents", at("/v1/usage")},
@@ -208,14 +210,15 @@ var cells = map[string]cell{
 	"get-api-key":    {own, "agents", on(aKey, "/v1/api-keys/{}")},
 	"delete-api-key": {own, "agents", on(aKey, "/v1/api-keys/{}")},
 
-	"list-users":     {admin, "agents", at("/v1/users/")},
-	"create-user":    {admin, "agents", at("/v1/users/", object{"username": "x", "email": "not an email", "password": "short"})},
-	"get-user":       {admin, "agents", on(aUser, "/v1/users/{}")},
-	"change-user":    {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
-	"reset-password": {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
-	"list-audit":     {admin, "agents", at("/v1/audit")},
-	"list-plugins":   {admin, "agents", at("/v1/plugins")},
-	"reload-plugins": {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
+	"list-users":        {admin, "agents", at("/v1/users/")},
+	"create-user":       {admin, "agents", at("/v1/users/", object{"username": "x", "email": "not an email", "password": "short"})},
+	"get-user":          {admin, "agents", on(aUser, "/v1/users/{}")},
+	"change-user":       {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
+	"reset-password":    {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
+	"end-user-sessions": {admin, "agents", on(aUser, "/v1/users/{}/end-sessions")},
+	"list-audit":        {admin, "agents", at("/v1/audit")},
+	"list-plugins":      {admin, "agents", at("/v1/plugins")},
+	"reload-plugins":    {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
 }
 
 // matrixPlugins allows MCP servers on loopback addresses.
@@ -368,8 +371,12 @@ func (m *matrix) logout(key *client) {
 	m.t.Helper()
 	key.post("/v1/auth/logout", nil).want(m.t, 409)
 	m.who["anonymous"].post("/v1/auth/logout", nil).want(m.t, 401)
+	m.who["anonymous"].post("/v1/auth/end-sessions", nil).want(m.t, 401)
+	m.key("agents:write").post("/v1/auth/end-sessions", nil).want(m.t, 403)
 	for _, actor := range []string{"viewer", "owner", "other"} {
 		m.who[actor].post("/v1/auth/logout", nil).want(m.t, 204)
 		m.who[actor].get("/v1/auth/me").want(m.t, 401)
 	}
+	key.post("/v1/auth/end-sessions", nil).want(m.t, 204)
+	key.get("/v1/auth/me").want(m.t, 401)
 }
