@@ -41,13 +41,16 @@ type NotificationFilter struct {
 	UserID  string
 	AgentID string
 	TaskID  string
-	Types   []NotificationType
+	// WithoutTasks leaves out the notifications about tasks.
+	WithoutTasks bool
+	Types        []NotificationType
 }
 
 // Matches reports whether the filter selects the notification.
 func (f *NotificationFilter) Matches(n *Notification) bool {
 	if f.UserID != "" && n.UserID != "" && n.UserID != f.UserID ||
-		f.AgentID != "" && n.AgentID != f.AgentID || f.TaskID != "" && n.TaskID != f.TaskID {
+		f.AgentID != "" && n.AgentID != f.AgentID || f.TaskID != "" && n.TaskID != f.TaskID ||
+		f.WithoutTasks && n.TaskID != "" {
 		return false
 	}
 	for _, t := range f.Types {
@@ -83,9 +86,13 @@ func NewMessageNotification(m *Message) (*Notification, error) {
 		MessageID string           `json:"message_id"`
 		RunID     string           `json:"run_id"`
 	}{NotificationAgentMessage, m.AgentID, m.SessionID, text.String(), m.ID, m.RunID})
-	return &Notification{
+	n := &Notification{
 		Type: NotificationAgentMessage, UserID: m.UserID, AgentID: m.AgentID, Data: data, CreatedAt: m.CreatedAt,
-	}, err
+	}
+	if IsTaskSession(m.SessionID) {
+		n.TaskID = m.SessionID
+	}
+	return n, err
 }
 
 // NewTaskNotification returns a notification with the current status of a task. It replaces the

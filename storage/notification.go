@@ -58,6 +58,9 @@ func (db *DB) Notifications(
 	if f.TaskID != "" {
 		q.Where("n.task_id = ?", f.TaskID)
 	}
+	if f.WithoutTasks {
+		q.Where("n.task_id = ''")
+	}
 	if len(f.Types) > 0 {
 		q.Where("n.type IN (?)", bun.List(f.Types))
 	}

@@ -46,7 +46,9 @@ func testNotification(t *testing.T, f *fixture) {
 		return got
 	}
 	ofTask := []string{"task.status pending", "task.status running", "task.status failed"}
-	same(t, "of the task", read(core.NotificationFilter{TaskID: task.ID}, 0, 0), ofTask)
+	same(t, "of the task", read(core.NotificationFilter{
+		TaskID: task.ID, Types: []core.NotificationType{core.NotificationTaskStatus},
+	}, 0, 0), ofTask)
 	same(t, "of others' agent", read(core.NotificationFilter{AgentID: "agent-other"}, 0, 0), []string(nil))
 	same(t, "of the system", read(core.NotificationFilter{UserID: v.UserID, Types: []core.NotificationType{core.NotificationSystem}}, 0, 0),
 		[]string{"system.notification All is well"})

@@ -53,6 +53,8 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"user/end_logins":          testUserEndLogins,
 		"api_key":                  testAPIKey,
 		"api_key/conflict":         testAPIKeyConflict,
+		"session/without_tasks":    testSessionWithoutTasks,
+		"agent/keeps":              testAgentKeeps,
 		"api_key/children":         testAPIKeyChildren,
 		"api_key/visibility":       testAPIKeyVisibility,
 		"audit":                    testAudit,
