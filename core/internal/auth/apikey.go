@@ -114,8 +114,8 @@ func scopeList() string {
 	return strings.Join(names, ", ")
 }
 
-// DeleteAPIKey revokes a key and the keys that were created with it, at once on this server and within a second on other replicas. It
-// fails with NotFound.
+// DeleteAPIKey revokes a key and the keys that were created with it, immediately on this server and within a
+// second on other replicas. It fails with NotFound.
 func (a *Auth) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
 	err := a.keys.DeleteAPIKey(ctx, audit, v, id)
 	a.live.forgetAll()

@@ -41,7 +41,7 @@ func (a *Auth) CreateUser(ctx context.Context, audit *core.AuditRecord, u *core.
 }
 
 // UpdateUser changes the fields of up that are set: role, email and disabled. The change takes
-// effect at once on this server and within a second on other replicas. Disabling a user ends all
+// effect immediately on this server and within a second on other replicas. Disabling a user ends all
 // their sign-ins. It fails with Invalid, NotFound or Conflict.
 func (a *Auth) UpdateUser(
 	ctx context.Context, audit *core.AuditRecord, id string, up core.UserUpdate,
@@ -69,7 +69,7 @@ func (a *Auth) ResetPassword(ctx context.Context, audit *core.AuditRecord, id, p
 	return a.setPassword(ctx, audit, id, newPassword{field: "password", text: password, endKeys: endKeys})
 }
 
-// EndSessions ends all sign-ins of a user and deletes all their API keys, at once on this server and within
+// EndSessions ends all sign-ins of a user and deletes all their API keys, immediately on this server and within
 // a second on other replicas. It fails with NotFound.
 func (a *Auth) EndSessions(ctx context.Context, audit *core.AuditRecord, id string) error {
 	_, err := a.users.UpdateUser(ctx, audit, id, core.UserUpdate{EndLogins: true, EndKeys: true, At: a.clock()})

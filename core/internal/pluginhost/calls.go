@@ -61,6 +61,7 @@ func (r *registry) begin(ctx context.Context, find lookup) (*instance, error) {
 	if !s.calls.begin() {
 		return nil, errRetired
 	}
+	i.active.Add(1)
 	return i, nil
 }
 
@@ -77,19 +78,32 @@ func shuttingDown() error {
 	return core.Unavailable("The server is shutting down. Try again shortly.")
 }
 
-// end records the end of a call.
-func (i *instance) end() { i.calls.end() }
+// end records the end of a call. It stops a process that was started for the call.
+func (i *instance) end() {
+	if i.stopAfterCall != nil {
+		i.stopAfterCall()
+	}
+	if i.proc.hasExited() {
+		i.interrupted.Add(1)
+	}
+	i.active.Add(-1)
+	i.calls.end()
+}
+
+// callsAtExit returns the number of calls that the process had when it exited. Call it after the exit.
+func (i *instance) callsAtExit() int64 { return i.active.Load() + i.interrupted.Load() }
 
 // agentRunner is an agent type. It can be used after a reload: each call uses the current plugin. It adds
 // details to the error of a crash.
 type agentRunner struct {
-	host *Host
-	find lookup
+	host     *Host
+	find     lookup
+	isolated isolated
 }
 
 // Run implements agent.Runner.
 func (r *agentRunner) Run(ctx context.Context, run *agent.Run, handler agent.Handler) (*sdk.Message, error) {
-	i, err := r.host.begin(ctx, r.find)
+	i, err := r.isolated.begin(ctx, r.host, r.find)
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +119,13 @@ type provider struct {
 	// requested is the model's name in the caller's request.
 	requested string
 	to        route
+	isolated  isolated
 }
 
 // begin also returns the model's name as the instance knows it.
 func (p *provider) begin(ctx context.Context) (*instance, string, error) {
 	to := p.to
-	i, err := p.host.begin(ctx, func(r *registry) (*supervisor, error) {
+	i, err := p.isolated.begin(ctx, p.host, func(r *registry) (*supervisor, error) {
 		if !to.plugin.calls.isRetired() {
 			return to.plugin, nil
 		}
@@ -154,9 +169,10 @@ func (p *provider) chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	return finish, i.annotateCrash(ctx, err)
 }
 
-// annotateCrash adds the plugin's name, its exit reason and its last lines of stderr to an
-// error that reports a crash. When it returns, the exit has been recorded, so the next
-// look-up does not return this instance.
+// annotateCrash adds the plugin's name to an error that reports a crash, and returns a *core.PluginCrash if the
+// plugin's own process exited. The reason and the plugin's output are in the log and in the plugin's status,
+// because they may contain what the caller must not see. When annotateCrash returns, the exit has been recorded,
+// so the next look-up does not return this instance.
 func (i *instance) annotateCrash(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -169,22 +185,30 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 		return err
 	}
 	out := *e
+	exited := false
 	switch {
 	case i.stopping.Load():
 		out.Message = fmt.Sprintf("plugin %s was stopped during the call", i.block.Name())
 	case i.proc.waitExit(exitWait):
-		out.Message = fmt.Sprintf("plugin %s crashed: %v", i.block.Name(), i.exitError())
+		exited = true
+		out.Message = fmt.Sprintf("plugin %s crashed", i.block.Name())
+		i.logger.ErrorContext(ctx, "plugin crashed during a call", "error", i.exitError())
 	default:
 		select {
 		case i.probe <- struct{}{}:
 		default:
 		}
-		out.Message = fmt.Sprintf("plugin %s closed the connection: %s%s", i.block.Name(), e.Message, i.stderrTail())
+		out.Message = fmt.Sprintf("plugin %s closed the connection", i.block.Name())
+		i.logger.ErrorContext(ctx, "plugin closed the connection during a call", "error", e.Message, "stderr", i.stderrTail())
 	}
+	crash := error(&out)
 	if errors.Is(err, agent.ErrPluginCrashed) {
-		return fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &out)
+		crash = fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &out)
 	}
-	return &out
+	if exited {
+		return &core.PluginCrash{Err: crash, Alone: i.callsAtExit() == 1}
+	}
+	return crash
 }
 
 // disconnected reports whether the connection to the plugin is broken, or breaks within

@@ -132,7 +132,7 @@ func TestCrashDuringPut(t *testing.T) {
 	if e.Code != sdk.CodePluginCrashed {
 		t.Fatalf("err = %v, want plugin_crashed", err)
 	}
-	if want := `plugin files/a crashed: exit status 2; last stderr: about to crash: *** | panic: out of cheese`; e.Message != want {
+	if want := `plugin files/a crashed`; e.Message != want {
 		t.Errorf("message %q,\nwant     %q", e.Message, want)
 	}
 	// A value that was looked up before the crash uses the next process.
@@ -157,7 +157,7 @@ func TestCrashDuringGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = io.Copy(io.Discard, r)
-	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin files/a crashed: signal: killed` {
+	if e := sdk.AsError(err); e.Code != sdk.CodePluginCrashed || e.Message != `plugin files/a crashed` {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestSupports(t *testing.T) {
 			t.Errorf("Supports(%q) = false before the model list is known, want true", model)
 		}
 	}
-	await(t, 2*time.Second*slow, "the list comes in the background", func() bool { return !h.Supports(t.Context(), "a/bad-1", "images") })
+	await(t, "the list comes in the background", func() bool { return !h.Supports(t.Context(), "a/bad-1", "images") })
 	for _, tt := range []struct {
 		model, capability string
 		want              bool

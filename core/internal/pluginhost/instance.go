@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +52,12 @@ type instance struct {
 	// on earlier processes.
 	calls       *inflight
 	completions chan struct{}
+	// logger is that of the supervisor.
+	logger *slog.Logger
+	// active counts the calls on this process, and interrupted those that ended after its exit.
+	active, interrupted atomic.Int64
+	// stopAfterCall stops a process that was started for one call. It is nil for the shared process.
+	stopAfterCall func()
 	// stopping reports whether the host has asked the plugin to stop.
 	stopping atomic.Bool
 	// probe requests an immediate health check.
@@ -73,7 +80,7 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	sup.set(func() { sup.program = bin.program })
 	log := newPluginLog(h.logger.With("plugin", s.Name()), s.Mask)
 	i := &instance{
-		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions, probe: make(chan struct{}, 1),
+		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions, logger: sup.logger, probe: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, h.observe(s)))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -13,6 +14,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/run/hostcall"
 	"github.com/agentarea/agentarea/core/internal/run/journal"
+	"github.com/agentarea/agentarea/core/internal/run/suspect"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 )
@@ -22,13 +24,13 @@ const (
 	historyLimit = 100
 	// restartTimeout is the maximum time that a restarted run waits for its agent type.
 	restartTimeout = 30 * time.Second
-	// defaultTimeout is the timeout of a run whose config does not set one.
+	// defaultTimeout is the timeout of a chat turn whose config does not set one.
 	defaultTimeout = 10 * time.Minute
 	// maxRunAttempts is the number of starts after which a run counts as interrupted.
 	maxRunAttempts = 5
 )
 
-// maxAttempts returns how often a run may be started. The run of a task, which may be nil,
+// maxAttempts returns the maximum number of attempts of a run. The run of a task, which may be nil,
 // is started once more for each attempt of the task.
 func maxAttempts(task *core.Task) int {
 	if task != nil {
@@ -56,8 +58,11 @@ type execution struct {
 	config core.AgentConfig
 	// deferred reports whether the task has waited for this attempt.
 	deferred bool
+	// taskTimeout is the timeout of a task that has none of its own, nor one of its agent.
+	taskTimeout time.Duration
 
 	agents   agentTypes
+	suspects *suspect.List
 	messages messageHistory
 	retry    journal.Retry
 	logger   *slog.Logger
@@ -67,6 +72,8 @@ type execution struct {
 	output  output
 	settler settler
 	calls   agent.Handler
+	// waiting reports whether a host call was in progress when the attempt ended.
+	waiting atomic.Bool
 
 	span  trace.Span
 	start time.Time
@@ -124,6 +131,10 @@ func (x *execution) execute() {
 		case !errors.Is(err, agent.ErrPluginCrashed) || x.run.Attempt >= maxAttempts(x.task):
 			x.settler.Fail(err)
 			return
+		case x.isGuilty(err):
+			x.settler.Fail(&sdk.Error{Code: sdk.CodeInternal, Message: fmt.Sprintf(
+				"Agent type %q crashed each time it executed this run, so the run is not repeated.", x.run.AgentType)})
+			return
 		}
 		x.logger.WarnContext(x.settler.base, "restarting run after crash of agent plugin", "error", err)
 		if err := x.restart(); err != nil {
@@ -139,11 +150,48 @@ func (x *execution) attempt(history []sdk.Message) (*sdk.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return plugin.Run(x.settler.ctx, &agent.Run{
+	x.waiting.Store(false)
+	return x.isolate(plugin).Run(x.settler.ctx, &agent.Run{
 		ID: x.run.ID, AgentID: x.run.AgentID, SessionID: x.run.SessionID, Config: x.run.Config,
 		History: history, Input: x.input.SDK(), Time: x.run.CreatedAt, Seed: x.run.Seed,
-	}, x.calls)
+	}, x)
 }
+
+// isolator is an agent type that can execute a run in a process of its own. If that is not possible, it
+// executes the run in the shared process, or fails with Unavailable if must is true.
+type isolator interface {
+	Isolated(userID string, must bool) agent.Runner
+}
+
+// isolate returns the agent type for the next attempt of the run.
+func (x *execution) isolate(r agent.Runner) agent.Runner {
+	verdict := x.suspects.Verdict(x.pluginName(), x.run)
+	if i, ok := r.(isolator); ok && verdict != suspect.Innocent {
+		return i.Isolated(x.run.UserID, verdict == suspect.Guilty)
+	}
+	return r
+}
+
+// Handle implements agent.Handler.
+func (x *execution) Handle(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	result, err := x.calls.Handle(ctx, call)
+	if ctx.Err() != nil {
+		x.waiting.Store(true)
+	}
+	return result, err
+}
+
+// isGuilty records a crash of the agent type and reports whether the run caused it. A run that was waiting for
+// a host call is not suspected of a crash of a process with other runs.
+func (x *execution) isGuilty(err error) bool {
+	var crash *core.PluginCrash
+	if !errors.As(err, &crash) || x.waiting.Load() && !crash.Alone {
+		return false
+	}
+	return x.suspects.Crashed(x.pluginName(), x.run, crash.Alone)
+}
+
+func (x *execution) pluginName() string { return agent.Kind + "/" + x.run.AgentType }
 
 // plugin returns the plugin of the agent type. A run that is started again waits longer
 // for the plugin than a new one.
@@ -184,10 +232,10 @@ func (x *execution) startTimeout() (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// timeout returns the timeout of the task, or else that of the agent's config.
+// timeout returns the timeout of the task, or else that of the agent's config, or else the default.
 func (x *execution) timeout() time.Duration {
-	if x.task != nil && x.task.Timeout > 0 {
-		return x.task.Timeout
+	if x.task != nil {
+		return cmp.Or(x.task.Timeout, x.config.Timeout, x.taskTimeout)
 	}
 	return cmp.Or(x.config.Timeout, defaultTimeout)
 }

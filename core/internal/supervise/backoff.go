@@ -14,7 +14,7 @@ type Policy struct {
 	// JitterLow and JitterHigh are the bounds of the random factor of each delay, so
 	// that what failed together does not start together.
 	JitterLow, JitterHigh float64
-	// Reset is how long something must run until the delays start over.
+	// Reset is the running time after which the delays start over.
 	Reset time.Duration
 	// Immediate makes the first restart immediate. Initial is then the second delay.
 	Immediate bool
@@ -63,14 +63,15 @@ func scale(d time.Duration, factor float64) time.Duration {
 	return time.Duration(float64(d) * factor)
 }
 
-// exited records an exit at the time now, after something ran for the duration up. It
-// returns the delay until the next start.
-func (b *restartBackoff) exited(now time.Time, up time.Duration) time.Duration {
+// exited records an exit at the time now, after something ran for the duration up. counts
+// reports whether the exit counts for the circuit. exited returns the delay until the next
+// start.
+func (b *restartBackoff) exited(now time.Time, up time.Duration, counts bool) time.Duration {
 	if up >= b.policy.Reset {
 		b.exits, b.restarted, b.open = nil, false, false
 		b.delays.Reset()
 	}
-	if b.circuit(now) {
+	if counts && b.circuit(now) {
 		return b.policy.HalfOpen
 	}
 	first := !b.restarted

@@ -39,7 +39,7 @@ func TestRestartBackoff_circuit(t *testing.T) {
 	}
 	for i, s := range steps {
 		now = now.Add(s.later)
-		wait, open := b.exited(now, s.up), b.open
+		wait, open := b.exited(now, s.up, true), b.open
 		low, high := s.wait*8/10, s.wait*12/10
 		if open != s.open || wait < low || wait > high {
 			t.Errorf("step %d: wait %s, open %v; want about %s, %v", i, wait, open, s.wait, s.open)
@@ -53,7 +53,7 @@ func TestRestartBackoff_withoutCircuit(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	check := func(up, want time.Duration) {
 		t.Helper()
-		got := b.exited(now, up)
+		got := b.exited(now, up, true)
 		if got < want*8/10 || got > want || b.open {
 			t.Errorf("after %s: got delay %s, open %v; want about %s, false", up, got, b.open, want)
 		}
@@ -65,4 +65,23 @@ func TestRestartBackoff_withoutCircuit(t *testing.T) {
 		check(time.Second, want)
 	}
 	check(30*time.Second, 250*time.Millisecond)
+}
+
+// Exits that do not count leave the circuit closed, but the delays grow.
+func TestRestartBackoff_excusedExits(t *testing.T) {
+	t.Parallel()
+	b := newRestartBackoff(Policy{
+		Initial: time.Second, Max: 4 * time.Second, JitterLow: 1, JitterHigh: 1, Reset: time.Minute,
+		CircuitExits: 2, CircuitWindow: time.Minute, HalfOpen: 5 * time.Minute,
+	})
+	now := time.Unix(1_000_000, 0)
+	for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
+		if got := b.exited(now, time.Second, false); got != want || b.open {
+			t.Errorf("exited = %s, open %v, want %s, false", got, b.open, want)
+		}
+	}
+	b.exited(now, time.Second, true)
+	if got := b.exited(now, time.Second, true); got != 5*time.Minute || !b.open {
+		t.Errorf("exited = %s, open %v after two exits that count, want 5m0s, true", got, b.open)
+	}
 }

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -25,6 +26,16 @@ type Loop struct {
 	Retired <-chan struct{}
 }
 
+// Excused is an error of Once for an end that does not count for the circuit, because the process was not
+// the cause.
+type Excused struct{ Err error }
+
+// Error implements error.
+func (e *Excused) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *Excused) Unwrap() error { return e.Err }
+
 // Exit describes an end of the process or a failed start.
 type Exit struct {
 	Err error
@@ -45,7 +56,8 @@ func (l *Loop) Run(ctx context.Context) error {
 			return err
 		}
 		wasOpen := b.open
-		wait := b.exited(time.Now(), up)
+		var excused *Excused
+		wait := b.exited(time.Now(), up, !errors.As(err, &excused))
 		l.Exited(ctx, Exit{Err: err, Wait: wait, Open: b.open, Again: wasOpen && b.open})
 		if !l.wait(ctx, wait) {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/run/journal"
+	"github.com/agentarea/agentarea/core/internal/run/suspect"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
@@ -41,7 +42,34 @@ type completer struct {
 	logger    *slog.Logger
 	metrics   Metrics
 	tracer    trace.Tracer
+	suspects  *suspect.List
 }
+
+// isolator is a provider that can answer in a process of its own. If that is not possible, it answers in the
+// shared process, or fails with Unavailable if must is true.
+type isolator interface {
+	Isolated(userID string, must bool) llm.Provider
+}
+
+// isolate returns the provider for the next completion of the run.
+func (c *completer) isolate(label string, p llm.Provider) llm.Provider {
+	verdict := c.suspects.Verdict(pluginName(label), c.run)
+	if i, ok := p.(isolator); ok && verdict != suspect.Innocent {
+		return i.Isolated(c.run.UserID, verdict == suspect.Guilty)
+	}
+	return p
+}
+
+// judge records a crash of the provider. It returns the error of a run that is not repeated, or err.
+func (c *completer) judge(label string, err error) error {
+	var crash *core.PluginCrash
+	if !errors.As(err, &crash) || !c.suspects.Crashed(pluginName(label), c.run, crash.Alone) {
+		return err
+	}
+	return &sdk.Error{Code: sdk.CodeInternal, Message: "it crashed each time it answered this run, so the completion is not repeated"}
+}
+
+func pluginName(label string) string { return llm.Kind + "/" + label }
 
 // complete asks a provider for the next message. A final answer without tool calls ends
 // the run, and the call is recorded in the same transaction.
@@ -100,9 +128,11 @@ func (c *completer) askProvider(
 			start = time.Now()
 		}
 		collector := &collector{output: c.output, req: req}
-		finish, err := provider.Chat(ctx, c.request(req, name, messages), collector)
+		finish, err := c.isolate(label, provider).Chat(ctx, c.request(req, name, messages), collector)
 		if err == nil {
 			answer, err = collector.answer(finish)
+		} else {
+			err = c.judge(label, err)
 		}
 		switch {
 		case err == nil:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/run/journal"
+	"github.com/agentarea/agentarea/core/internal/run/suspect"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 )
@@ -53,6 +54,8 @@ type Services struct {
 	Providers Providers
 	Metrics   Metrics
 	Tracer    trace.Tracer
+	// Suspects has the runs that crashed plugins.
+	Suspects *suspect.List
 	// RetryPause is the pause between two tries to read a file again.
 	RetryPause time.Duration
 }
@@ -86,7 +89,7 @@ func New(services *Services, scope Scope) *Dispatcher {
 		completer: completer{
 			run: scope.Run, providers: services.Providers, files: scope.Files, output: scope.Output,
 			recorder: scope.Recorder, settler: scope.Settler, logger: scope.Logger,
-			metrics: services.Metrics, tracer: services.Tracer,
+			metrics: services.Metrics, tracer: services.Tracer, suspects: services.Suspects,
 		},
 		tools: toolCaller{
 			run: scope.Run, toolbox: scope.Tools, recorder: scope.Recorder, logger: scope.Logger,

@@ -175,10 +175,17 @@ func (b *bad) ListModels(context.Context) ([]llm.Model, error) {
 
 // Chat sends MaxTokens deltas and then behaves according to the model's name.
 func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
-	for i := range *req.MaxTokens {
+	var tokens int64
+	if req.MaxTokens != nil {
+		tokens = *req.MaxTokens
+	}
+	for i := range tokens {
 		if err := out.Send(llm.Delta{Text: strconv.FormatInt(i, 10)}); err != nil {
 			return nil, err
 		}
+	}
+	if n := len(req.Messages); n > 0 && req.Messages[n-1].Text() == "die" {
+		os.Exit(9)
 	}
 	switch req.Model {
 	case "crash":
@@ -230,8 +237,11 @@ type agentType struct{}
 
 func (agentType) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
 
-// Run requests one completion and returns its error.
+// Run requests one completion and returns its error. The input "die" ends the process.
 func (agentType) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
+	if run.Input.Text() == "die" {
+		os.Exit(9)
+	}
 	answer, err := host.Complete(ctx, &agent.Completion{Model: "m"})
 	if err != nil {
 		return nil, err
