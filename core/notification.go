@@ -89,13 +89,9 @@ func NewMessageNotification(m *Message) (*Notification, error) {
 		MessageID string           `json:"message_id"`
 		RunID     string           `json:"run_id"`
 	}{NotificationAgentMessage, m.AgentID, m.SessionID, text.String(), m.ID, m.RunID})
-	n := &Notification{
+	return &Notification{
 		Type: NotificationAgentMessage, UserID: m.UserID, AgentID: m.AgentID, Data: data, CreatedAt: m.CreatedAt,
-	}
-	if IsTaskSession(m.SessionID) {
-		n.TaskID = m.SessionID
-	}
-	return n, err
+	}, err
 }
 
 // NewTaskNotification returns a notification with the current status of a task. It replaces the

@@ -61,7 +61,7 @@ func (db *DB) Notifications(
 		q.Where("n.task_id = ?", f.TaskID)
 	}
 	if f.WithoutTasks {
-		q.Where("n.task_id = ''")
+		q.Where("n.task_id IS NULL")
 	}
 	if len(f.Types) > 0 {
 		q.Where("n.type IN (?)", bun.List(f.Types))

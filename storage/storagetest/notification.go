@@ -59,6 +59,7 @@ func testNotification(t *testing.T, f *fixture) {
 			t.Errorf("got %q, want it to contain %q", mine, want)
 		}
 	}
+	same(t, "of the agent, without tasks", read(core.NotificationFilter{AgentID: a.ID, WithoutTasks: true}, 0, 0), []string(nil))
 	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
 	last, err = f.LastNotification(f.ctx)

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -194,7 +193,7 @@ func testSessionWithoutTasks(t *testing.T, f *fixture) {
 		AgentID: a.ID, UserID: v.UserID, WithoutTasks: true, Page: core.Page{Limit: 10},
 	})
 	ok(t, err)
-	var sessions, messages, notified []string
+	var sessions, messages []string
 	for _, s := range list {
 		sessions = append(sessions, s.ID)
 	}
@@ -203,16 +202,7 @@ func testSessionWithoutTasks(t *testing.T, f *fixture) {
 	for _, m := range found {
 		messages = append(messages, m.SessionID)
 	}
-	all, err := f.Notifications(f.ctx, core.NotificationFilter{UserID: v.UserID, AgentID: a.ID, WithoutTasks: true}, 0, 0, 20)
-	ok(t, err)
-	for _, n := range all {
-		var data struct {
-			SessionID string `json:"session_id"`
-		}
-		ok(t, json.Unmarshal(n.Data, &data))
-		notified = append(notified, data.SessionID)
-	}
-	for what, ids := range map[string][]string{"sessions": sessions, "messages": messages, "notifications": notified} {
+	for what, ids := range map[string][]string{"sessions": sessions, "messages": messages} {
 		slices.Sort(ids)
 		same(t, what, slices.Compact(ids), chats)
 	}

@@ -70,7 +70,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	}, h.events)
 }
 
-func (h *handlers) create(ctx context.Context, in *taskCreate) (*taskMade, error) {
+func (h *handlers) create(ctx context.Context, in *taskCreate) (*createdTask, error) {
 	if len(in.Body.FileIDs) > 0 {
 		if err := api.RequireScope(ctx, core.ResourceFiles, false); err != nil {
 			return nil, err
@@ -80,7 +80,7 @@ func (h *handlers) create(ctx context.Context, in *taskCreate) (*taskMade, error
 	if err != nil {
 		return nil, err
 	}
-	out := &taskMade{Location: "/v1/tasks/" + t.ID, Body: newTaskBody(t)}
+	out := &createdTask{Location: "/v1/tasks/" + t.ID, Body: newTaskBody(t)}
 	if replayed {
 		out.Replayed = "true"
 	}
