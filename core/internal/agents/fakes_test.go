@@ -68,6 +68,8 @@ func (e *env) add(id string, change ...func(*core.Agent)) {
 type store struct {
 	core.AgentStore
 	agents map[string]*core.Agent
+	// seenBy is a user who sees all agents.
+	seenBy string
 	// interfering is the number of updates before which another one increases the version.
 	interfering int
 	// filter is that of the last list.
@@ -82,7 +84,7 @@ func (s *store) CreateAgent(_ context.Context, _ *core.AuditRecord, a *core.Agen
 
 func (s *store) Agent(_ context.Context, actor core.Actor, id string) (*core.Agent, error) {
 	a := s.agents[id]
-	if a == nil || a.CreatedBy != actor.UserID {
+	if a == nil || a.CreatedBy != actor.UserID && s.seenBy != actor.UserID {
 		return nil, core.NotFound("agent", id)
 	}
 	found := *a
