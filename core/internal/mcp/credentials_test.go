@@ -131,11 +131,11 @@ func TestCredentials(t *testing.T) {
 	}{
 		"kept": {apply: func(*testing.T, *credentialsEnv, string, *core.MCPServer) {}},
 		"renamed": {apply: func(t *testing.T, env *credentialsEnv, owner string, s *core.MCPServer) {
-			env.change(t, owner, s, func(s *core.MCPServer) { s.Slug += "-new" })
+			env.change(t, owner, s, func(s *core.MCPServer) { s.Slug += "-2" })
 		}},
 		"reused by its owner": {apply: func(t *testing.T, env *credentialsEnv, owner string, s *core.MCPServer) {
 			slug := s.Slug
-			env.change(t, owner, s, func(s *core.MCPServer) { s.Slug += "-new" })
+			env.change(t, owner, s, func(s *core.MCPServer) { s.Slug += "-2" })
 			if _, err := env.server(t, owner, slug, "shared"); err != nil {
 				t.Fatal(err)
 			}
