@@ -144,7 +144,7 @@ func urlTarget(text string) string {
 	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// occurrences counts how often a piece is in a list, masked or not.
+// occurrences returns the number of times that a piece is in a list, masked or not.
 func occurrences(pieces []string, piece string) (n int) {
 	for _, p := range pieces {
 		if p == piece || maskAfter(p, "=") == piece {

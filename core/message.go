@@ -44,6 +44,6 @@ type MessageStore interface {
 	// HistoryBefore returns the newest messages of a session that are older than the message with the
 	// given id, up to limit, ordered by time.
 	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*Message, error)
-	// Message returns the message with the given id, whoever it belongs to. It fails with NotFound.
+	// Message returns the message with the given id, of any user. It fails with NotFound.
 	Message(ctx context.Context, id string) (*Message, error)
 }

@@ -107,7 +107,7 @@ func testAgentUpdate(t *testing.T, f *fixture) {
 		ID: a.ID, Name: "new", Description: "words", Type: "other", Status: core.AgentInactive,
 		Config: json.RawMessage(`{"model":"m2"}`), Model: "m2", Shared: true, Version: 1,
 		MCPServers: []core.MCPServerRef{{Slug: "search", ID: "server-2"}},
-		CreatedBy: "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
+		CreatedBy:  "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
 	}
 	ok(t, f.UpdateAgent(f.ctx, nil, v, &b))
 	same(t, "raised Version", b.Version, int64(2))

@@ -70,9 +70,9 @@ type store struct {
 	agents map[string]*core.Agent
 	// seenBy is a user who sees all agents.
 	seenBy string
-	// interfering is the number of updates before which another one increases the version.
+	// interfering is the number of updates that conflict with another update.
 	interfering int
-	// filter is that of the last list.
+	// filter is the filter of the last list.
 	filter core.AgentFilter
 }
 

@@ -31,12 +31,15 @@ func (a *App) readinessChecks() []health.Check {
 	}
 }
 
-// checkPlugins returns an error that names the plugins that are not running. It does not contain their errors,
+// checkPlugins returns an error that names the plugins that are not running or not healthy. It does not contain their errors,
 // because anyone can read it.
 func checkPlugins(plugins []core.Plugin) error {
 	var down []string
 	for _, p := range plugins {
-		if p.State != core.PluginRunning && p.State != core.PluginDisabled {
+		switch {
+		case p.Unhealthy:
+			down = append(down, fmt.Sprintf("%s %s is unhealthy", p.Kind, p.Label))
+		case p.State != core.PluginRunning && p.State != core.PluginDisabled:
 			down = append(down, fmt.Sprintf("%s %s is %s", p.Kind, p.Label, p.State))
 		}
 	}

@@ -18,9 +18,9 @@ const methodDiscover = "server/discover"
 // concern one message but would end the client's connection. Only that message fails.
 type clientTransport struct {
 	conn *connection
-	// discoverTimeout is how long the first server/discover may remain unanswered
-	// before the server is treated as a legacy one. Some legacy servers ignore
-	// unknown methods.
+	// discoverTimeout is the maximum time for an answer to the first server/discover.
+	// After it the server is treated as a legacy one, because some legacy servers
+	// ignore unknown methods.
 	discoverTimeout time.Duration
 
 	mu sync.Mutex

@@ -62,7 +62,7 @@ type Times struct {
 	// Discover limits how long a server may leave server/discover unanswered before
 	// it is treated as a legacy server: 20 s.
 	Discover time.Duration
-	// Stop limits how long a connection may take to end: 30 s.
+	// Stop is the maximum time for a connection to end: 30 s.
 	Stop time.Duration
 	// Backoff is the first delay before a restart (250 ms). The delay doubles up to
 	// BackoffMax (60 s) and starts over after a session of Reset (30 s).
@@ -169,8 +169,8 @@ func (s *Servers) Begin(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections and waits for their end or for ctx. It does not change which
-// servers should run.
+// Close ends all connections. It returns when they have ended or when ctx is done. It does not change
+// which servers should run.
 func (s *Servers) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

@@ -20,7 +20,7 @@ const (
 	// the last one before it.
 	revisionModern = "2026-07-28"
 	revisionOld    = "2025-11-25"
-	// maxMisses is how many pings in a row may fail.
+	// maxMisses is the number of failed pings in a row after which the server is restarted.
 	maxMisses = 3
 )
 
@@ -36,7 +36,7 @@ type session struct {
 	listLock chan struct{}
 
 	mu sync.Mutex
-	// tools is the last list. stale reports that it must not be used any more.
+	// tools is the last list. stale reports whether it must not be used any more.
 	tools []core.MCPTool
 	stale bool
 	// changes counts the server's notifications about changed tools. The list may
@@ -48,13 +48,14 @@ type session struct {
 	lastCall int
 }
 
-// run opens a main connection and serves until it ends, hangs, or the generation ends. It
+// run opens a main connection and serves until it ends, hangs, or the generation ends with ctx. It
 // returns how long the session was running and why it ended. The error contains no secrets.
-func (g *generation) run() (up time.Duration, err error) {
+func (g *generation) run(ctx context.Context) (up time.Duration, err error) {
 	s := g.server
-	ctx, cancel := context.WithTimeout(g.ctx, s.servers.Times.Start)
+	s.log.add(sourceHost, "starting")
+	startCtx, cancel := context.WithTimeout(ctx, s.servers.Times.Start)
 	defer cancel()
-	c, err := g.open(ctx, false)
+	c, err := g.open(startCtx, false)
 	if err != nil {
 		return 0, errors.New(g.endpoint.redactor.redact("it failed to start: " + publicMessage(err)))
 	}
@@ -66,13 +67,13 @@ func (g *generation) run() (up time.Duration, err error) {
 	info := c.raw.Info()
 	g.set(func(st *core.MCPState) { st.PID, st.Sandbox = info.PID, info.Sandbox })
 	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover}
-	if err := l.handshake(ctx, w, g.legacyOnly); err != nil {
+	if err := l.handshake(startCtx, w, g.legacyOnly); err != nil {
 		g.legacyOnly = !g.legacyOnly && c.exitedOnItsOwn() && w.discoverUnanswered()
-		return 0, errors.New(l.handshakeFailure(ctx, err))
+		return 0, errors.New(l.handshakeFailure(startCtx, err))
 	}
 	began := time.Now()
-	g.setRunning(l, began)
-	l.watch(g.ctx)
+	g.setRunning(ctx, l, began)
+	l.watch(ctx)
 	return time.Since(began), errors.New(c.exitReason())
 }
 
@@ -103,8 +104,7 @@ func (s *Servers) version() string {
 	return s.Version
 }
 
-// handshakeFailure says why the handshake failed. If the connection ended, that is the
-// reason.
+// handshakeFailure describes a failed handshake. If the connection has ended, it describes the end.
 func (sess *session) handshakeFailure(ctx context.Context, err error) string {
 	var refused *jsonrpc.Error
 	reason := "the MCP handshake failed: " + err.Error()
@@ -120,12 +120,12 @@ func (sess *session) handshakeFailure(ctx context.Context, err error) string {
 }
 
 // setRunning records that the session is running, and stores the server's capabilities.
-func (g *generation) setRunning(l *session, began time.Time) {
+func (g *generation) setRunning(ctx context.Context, l *session, began time.Time) {
 	s := g.server
 	result := l.client.InitializeResult()
 	event := ""
 	s.mu.Lock()
-	if g.ctx.Err() == nil {
+	if ctx.Err() == nil {
 		s.session = l
 		s.setLocked(func(st *core.MCPState) {
 			st.Status, st.StartedAt, event = core.MCPRunning, began.UTC(), "started"
@@ -143,9 +143,9 @@ func (g *generation) setRunning(l *session, began time.Time) {
 		name = i.Name + " " + i.Version
 	}
 	s.log.add(sourceHost, g.endpoint.redactor.redact(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
-	ctx, cancel := context.WithTimeout(g.ctx, l.times.Store)
+	storeCtx, cancel := context.WithTimeout(ctx, l.times.Store)
 	defer cancel()
-	if err := s.servers.Store.SetMCPCapabilities(ctx, s.id, capabilities(result.Capabilities)); err != nil && g.ctx.Err() == nil {
+	if err := s.servers.Store.SetMCPCapabilities(storeCtx, s.id, capabilities(result.Capabilities)); err != nil && ctx.Err() == nil {
 		s.servers.Logger.WarnContext(ctx, "storing MCP server capabilities failed", "server_id", s.id, "error", err)
 	}
 }
@@ -176,7 +176,7 @@ func capabilities(c *mcp.ServerCapabilities) []string {
 // server that does not answer.
 func (sess *session) watch(ctx context.Context) {
 	health := supervise.Health{Every: sess.times.Ping, Timeout: sess.times.Pong, Misses: maxMisses, Probe: sess.ping}
-	if health.Watch(ctx, sess.conn.gone) {
+	if health.Watch(ctx, sess.conn.done) {
 		sess.conn.close(fmt.Sprintf("it is not responding: %d pings in a row got no answer within %s", maxMisses, sess.times.Pong))
 	}
 }
@@ -204,7 +204,7 @@ func (sess *session) end() {
 	}
 	s.mu.Unlock()
 	sess.conn.close("the MCP server was stopped")
-	<-sess.conn.gone
+	<-sess.conn.done
 	if sess.client != nil {
 		_ = sess.client.Close() // the connection is closed already
 	}

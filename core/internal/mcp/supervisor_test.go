@@ -255,7 +255,7 @@ func TestStartErrors(t *testing.T) {
 	}{
 		"never answers": {scripted(func(*fakeConn, string, json.RawMessage) {}), 2 * time.Minute, "it did not complete the MCP handshake within 2m0s"},
 		"refuses":       {scripted(refuse), 0, "it rejected the MCP handshake: not with ***"},
-		"ends at once": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
+		"ends immediately": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
 			c.end(&mcptransport.Exit{Code: 127, Message: "no peer"})
 		}), 0, "no peer"},
 		"fails without words": {func(mcptransport.Open) (mcptransport.Conn, error) { return nil, errors.New("grpc: s3cret") }, 0, "it failed to start: the connection was lost"},

@@ -241,7 +241,7 @@ func (sess *session) callError(ctx context.Context, name string, err error) (*sd
 	return errorResult("MCP server %q rejected the call: %s", slug, sess.requestError(err)), nil
 }
 
-// errorResult returns a result that tells the model what went wrong.
+// errorResult returns a result that describes an error to the model.
 func errorResult(format string, args ...any) *sdk.ToolResult {
 	return &sdk.ToolResult{Parts: []sdk.Part{{Text: fmt.Sprintf(format, args...)}}, IsError: true}
 }

@@ -24,7 +24,7 @@ import (
 //	                      5 exits in 2 min   ▼    │ after 5 min, or on reload
 //	                                        failed
 type supervisor struct {
-	// block is the one that the supervisor was created for. It has the same hash
+	// block is the block that the supervisor was created for. It has the same hash
 	// as source's block.
 	block  *config.Block
 	timing Timing
@@ -33,7 +33,7 @@ type supervisor struct {
 	launch func(context.Context, *supervisor) (*instance, error)
 	source atomic.Pointer[source]
 	calls  *inflight
-	// generation is that of the first registry of the supervisor. It is set
+	// generation is the generation of the supervisor's first registry. It is set
 	// before start.
 	generation uint64
 	// completions limits concurrent completions by its capacity; nil for no limit.
@@ -72,7 +72,7 @@ type supervisor struct {
 	cleanup sync.WaitGroup
 }
 
-// source is what a supervisor starts processes from.
+// source is the plugin block and the program folders from which a supervisor starts processes.
 type source struct {
 	block *config.Block
 	// dirs are searched for the command.
@@ -146,7 +146,7 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			s.setRunning(ctx, inst)
 			report(nil)
 			err = s.watch(ctx, inst)
-			if inst.proc.exitedOnItsOwn() && inst.callsAtExit() > 0 {
+			if ctx.Err() == nil && inst.callsAtExit() > 0 {
 				err = &supervise.Excused{Err: err} // one of the calls was the cause
 			}
 			return time.Since(inst.readyAt), err
@@ -279,13 +279,18 @@ func (s *supervisor) setHealth(ctx context.Context, i *instance, err error) {
 	if err != nil {
 		healthError = "unhealthy: " + i.block.Mask(err.Error())
 	}
-	event := false
-	s.set(func() {
-		event = s.healthError != healthError
-		s.healthError = healthError
-	})
-	if event && err != nil {
+	before := ""
+	s.set(func() { before, s.healthError = s.healthError, healthError })
+	switch {
+	case before == healthError:
+	case healthError == "":
+		s.logger.InfoContext(ctx, "plugin reports that it is healthy again")
+		s.notify(core.LevelInfo, "is healthy again")
+	default:
 		s.logger.WarnContext(ctx, "plugin reports that it is unhealthy", "error", healthError)
+		if before == "" {
+			s.notify(core.LevelWarning, "reports that it is unhealthy")
+		}
 	}
 }
 
@@ -347,7 +352,7 @@ func (s *supervisor) waitReady(ctx context.Context) (*instance, error) {
 	}
 }
 
-// unavailable returns an error that says why the plugin cannot be used and what to do.
+// unavailable returns an Unavailable error with the reason and the remedy.
 func (s *supervisor) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
