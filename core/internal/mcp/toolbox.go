@@ -236,7 +236,7 @@ func (sess *session) callError(ctx context.Context, name string, err error) (*sd
 	case errors.Is(err, errTimedOut):
 		return errorResult("Tool %s timed out: MCP server %q sent neither an answer nor progress for %s.", name, slug, sess.times.Call), nil
 	case sess.conn.ended():
-		return errorResult("MCP server %q exited during the call: %s. The call may or may not have taken effect.", slug, sess.conn.exitReason()), nil
+		return errorResult("MCP server %q exited during the call. The call may or may not have taken effect.", slug), nil
 	}
 	return errorResult("MCP server %q rejected the call: %s", slug, sess.requestError(err)), nil
 }

@@ -151,7 +151,11 @@ func TestTools_missingOrFailedServers(t *testing.T) {
 		if err != nil || len(tools) != 0 || !strings.Contains(env.logged.String(), "omitting") {
 			t.Errorf("got tools %s, %v", names(tools), err)
 		}
-		env.wantFailure(env.call("fs__echo", "{}"), `"fs"`, "out of luck")
+		failed := env.call("fs__echo", "{}")
+		env.wantFailure(failed, `"fs"`, "last_error")
+		if strings.Contains(textOf(failed), "out of luck") {
+			t.Errorf("got %q, want an error without the server's text", textOf(failed))
+		}
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","gone"]}`))
 		wantInvalid(t, err, "config.mcp_servers.1", `MCP server "gone" does not exist anymore`)
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["never-resolved"]}`))
@@ -185,11 +189,11 @@ func TestToolListIsCachedUntilItChanges(t *testing.T) {
 			}), func(t *testing.T, env *testEnv) {
 				s := env.create(plainConfig)
 				env.wantStatus(s.ID, core.MCPRunning)
-				tools := func(want string, asked int) {
+				tools := func(want string, wantLists int) {
 					t.Helper()
 					got, err := env.Toolbox().Tools(t.Context(), runOf(`{"mcp_servers":["fs"]}`))
-					if err != nil || names(got) != want || lists != asked {
-						t.Errorf("got %q after %d lists, %v; want %q after %d", names(got), lists, err, want, asked)
+					if err != nil || names(got) != want || lists != wantLists {
+						t.Errorf("got %q after %d lists, %v; want %q after %d", names(got), lists, err, want, wantLists)
 					}
 				}
 				tools("fs__echo", 1)
@@ -210,13 +214,13 @@ func TestToolListIsCachedUntilItChanges(t *testing.T) {
 	}
 }
 
-// clocked is a server with a slow tool. It counts cancellations.
-type clocked struct {
+// slowServer is a server with a slow tool. It counts cancellations.
+type slowServer struct {
 	mu        sync.Mutex
 	cancelled int
 }
 
-func (c *clocked) server(*fakeConn) *sdkmcp.Server {
+func (c *slowServer) server(*fakeConn) *sdkmcp.Server {
 	s := newServer()
 	addTool(s, &sdkmcp.Tool{Name: "wait"}, func(ctx context.Context, r *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
 		var in struct{ Seconds, Progress int }
@@ -250,7 +254,7 @@ func TestCallTimeoutAndProgress(t *testing.T) {
 		"legacy": legacy, "modern": modern,
 	} {
 		t.Run(era, func(t *testing.T) {
-			var c clocked
+			var c slowServer
 			withEnv(t, dial(c.server), func(t *testing.T, env *testEnv) {
 				s := env.create(plainConfig)
 				env.wantStatus(s.ID, core.MCPRunning)
@@ -278,10 +282,10 @@ func TestCallTimeoutAndProgress(t *testing.T) {
 				}
 				// The end of the run is not reported to the model.
 				ctx, cancel := context.WithCancelCause(t.Context())
-				why := errors.New("the run was cancelled")
-				time.AfterFunc(time.Second, func() { cancel(why) })
+				cause := errors.New("the run was cancelled")
+				time.AfterFunc(time.Second, func() { cancel(cause) })
 				_, err := env.Toolbox().Call(ctx, runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{Name: "fs__wait", Arguments: `{"seconds":50}`})
-				if !errors.Is(err, why) {
+				if !errors.Is(err, cause) {
 					t.Errorf("canceled call: got %v", err)
 				}
 				synctest.Wait()
@@ -331,7 +335,11 @@ func TestCallErrors(t *testing.T) {
 			t.Errorf("restarted %d times", st.Restarts)
 		}
 		answers <- "die"
-		env.wantFailure(env.call("fs__t", "{}"), `"fs" exited during the call`, "exit code 2: panic: ***")
+		failed := env.call("fs__t", "{}")
+		env.wantFailure(failed, `"fs" exited during the call`)
+		if strings.Contains(textOf(failed), "panic") {
+			t.Errorf("got %q, want an error without the server's output", textOf(failed))
+		}
 		time.Sleep(time.Second)
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"up again"}]}}`
 		if r := env.call("fs__t", "null"); textOf(r) != "up again" {

@@ -96,7 +96,7 @@ type MCPServer struct {
 	Shared           bool           `json:"shared"`
 	ShareCredentials bool           `json:"share_credentials" doc:"Whether other users may call this server through shared agents of its creator, with its credentials"`
 	Wanted           bool           `json:"wanted" doc:"Whether the server should run, also after a crash and when the platform starts. Set by start and stop"`
-	LastError        string         `json:"last_error" doc:"Why the server is in error or last exited. Empty if there was no error"`
+	LastError        string         `json:"last_error" doc:"Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server"`
 	Sandbox          string         `json:"sandbox" doc:"How the process is isolated. Empty without a process"`
 	Restarts         int            `json:"restarts"`
 	PID              int            `json:"pid,omitempty" doc:"The id of the process. Only for admins"`

@@ -147,14 +147,14 @@ func (h *handlers) createWithSlug(
 	}
 	base := core.Slugify(s.Name)
 	for n := range maxSlugTries {
-		made := *s
-		made.Slug = numberedSlug(base, n+1)
-		if core.CheckSlug("slug", made.Slug) != nil {
+		created := *s
+		created.Slug = numberedSlug(base, n+1)
+		if core.CheckSlug("slug", created.Slug) != nil {
 			continue // it is reserved
 		}
-		err := h.Manager.Create(ctx, api.Audit(ctx), v, &made, config)
+		err := h.Manager.Create(ctx, api.Audit(ctx), v, &created, config)
 		if core.CodeOf(err) != core.CodeConflict {
-			return &made, err
+			return &created, err
 		}
 	}
 	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base, numberedSlug(base, maxSlugTries))
@@ -272,7 +272,8 @@ func (h *handlers) output(ctx context.Context, s *core.MCPServer) *mcpServerOutp
 	return &mcpServerOutput{ETag: api.ETag(s.Version), Body: h.body(ctx, s)}
 }
 
-// body returns the body of a server with its present state. Only admins see the process id.
+// body returns the body of a server with its present state. Only admins see the process id. Users who may not change
+// the server do not see its last error, because that may contain output of the server.
 func (h *handlers) body(ctx context.Context, s *core.MCPServer) MCPServer {
 	state := h.Inspector.State(s.ID)
 	b := MCPServer{
@@ -282,7 +283,11 @@ func (h *handlers) body(ctx context.Context, s *core.MCPServer) MCPServer {
 		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: api.OptionalTime(state.StartedAt),
 		CreatedAt: api.Time(s.CreatedAt), UpdatedAt: api.Time(s.UpdatedAt), CreatedBy: s.CreatedBy,
 	}
-	if api.Actor(ctx).Admin() {
+	actor := api.Actor(ctx)
+	if !s.ChangeableBy(actor) {
+		b.LastError = ""
+	}
+	if actor.Admin() {
 		b.PID = state.PID
 	}
 	return b

@@ -232,6 +232,18 @@ func TestReplaceMCPServer_withReplyOfGet(t *testing.T) {
 	}
 }
 
+func TestMCPServer_lastErrorIsForItsCreator(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Shared = true })
+	env.mcp.states["server-1"] = core.MCPState{Status: core.MCPError, LastError: "dial tcp 10.1.2.3:80: connection refused"}
+	for who, want := range map[string]string{"ann": env.mcp.states["server-1"].LastError, "root": env.mcp.states["server-1"].LastError, "bob": ""} {
+		if got := env.Do(t, who, "GET", mcpServersAt+"server-1", "").Want(200).JSON()["last_error"]; got != want {
+			t.Errorf("last_error for %s = %q, want %q", who, got, want)
+		}
+	}
+}
+
 func TestReplaceMCPServer(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)

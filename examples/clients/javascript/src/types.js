@@ -234,7 +234,7 @@ export {};
  * @property {string} created_by
  * @property {string} description
  * @property {string} id
- * @property {string} last_error Why the server is in error or last exited. Empty if there was no error
+ * @property {string} last_error Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server
  * @property {string} name
  * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
@@ -258,7 +258,7 @@ export {};
  * @property {string} created_by
  * @property {string} description
  * @property {string} id
- * @property {string} last_error Why the server is in error or last exited. Empty if there was no error
+ * @property {string} last_error Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server
  * @property {string} message The requested action, for people
  * @property {string} name
  * @property {number} [pid] The id of the process. Only for admins
