@@ -71,8 +71,17 @@ type AgentStore interface {
 	// updated_at of a, and increases a.Version. It fails with NotFound, with Forbidden, or with
 	// PreconditionFailed if the stored version differs from a.Version.
 	UpdateAgent(ctx context.Context, audit *AuditRecord, actor Actor, a *Agent) error
-	// DeleteAgent deletes the agent with its sessions, messages and runs. A version other than 0
-	// must equal the stored version. DeleteAgent fails with NotFound, Forbidden or
-	// PreconditionFailed, or with Conflict while the agent has an active run or a pending task.
-	DeleteAgent(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
+	// DeleteAgent deletes the agent with its sessions, messages, runs and tasks. It fails with NotFound,
+	// with Forbidden, also for what d keeps, with PreconditionFailed, or with Conflict while the agent has an
+	// active run or a pending task.
+	DeleteAgent(ctx context.Context, audit *AuditRecord, actor Actor, id string, d AgentDeletion) error
+}
+
+// AgentDeletion describes the deletion of an agent.
+type AgentDeletion struct {
+	// Version must equal the stored version, unless it is 0.
+	Version int64
+	// KeepSessions and KeepTasks reject the deletion of an agent that has chat sessions or tasks, because the
+	// API key of the request may not delete them.
+	KeepSessions, KeepTasks bool
 }

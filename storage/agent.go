@@ -179,10 +179,10 @@ func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor co
 
 // DeleteAgent implements core.AgentStore. Foreign keys delete the rows that belong to the agent.
 func (db *DB) DeleteAgent(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.AgentDeletion,
 ) error {
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
-		if err := mayChangeAgent(ctx, tx, actor, id, version); err != nil {
+		if err := mayChangeAgent(ctx, tx, actor, id, d.Version); err != nil {
 			return err
 		}
 		busy, err := activeRuns(tx.NewSelect()).Where("agent_id = ?", id).Exists(ctx)
@@ -194,9 +194,34 @@ func (db *DB) DeleteAgent(
 		if err != nil || waiting {
 			return orConflict(err, "The agent has pending tasks. Wait for them to end, or cancel them")
 		}
+		if err := mayDeleteParts(ctx, tx, id, d); err != nil {
+			return err
+		}
 		_, err = tx.NewDelete().Model((*agentRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})
+}
+
+// mayDeleteParts fails with Forbidden if the agent has sessions or tasks that d keeps.
+func mayDeleteParts(ctx context.Context, tx *tx, id string, d core.AgentDeletion) error {
+	if d.KeepTasks {
+		has, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if has {
+			return core.Forbidden("The agent has tasks, which are deleted with it: the API key needs the scope tasks:write")
+		}
+	}
+	if !d.KeepSessions {
+		return nil
+	}
+	has, err := tx.NewSelect().Model((*sessionRow)(nil)).Where("agent_id = ?", id).
+		Where("substr(id, 1, 5) <> 'task-'").Exists(ctx)
+	if err == nil && has {
+		return core.Forbidden("The agent has sessions, which are deleted with it: the API key needs the scope chat:write")
+	}
+	return err
 }
 
 var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a

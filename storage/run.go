@@ -234,6 +234,7 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 		if w.notification, err = core.NewMessageNotification(e.Answer); err != nil {
 			return w, err
 		}
+		w.notification.TaskID = run.TaskID
 	}
 	if e.Call != nil {
 		if w.call, err = callArgs(run.ID, e.Call); err != nil {

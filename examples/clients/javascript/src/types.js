@@ -86,6 +86,7 @@ export {};
  * @property {string} id
  * @property {string} [last_used_at] Accurate to one minute. Omitted for a key that was never used
  * @property {string} name
+ * @property {string} [parent_id] The API key that created this key. This key is deleted with it
  * @property {string[]} scopes
  * @property {string} user_id
  */
@@ -100,7 +101,7 @@ export {};
 
 /**
  * @typedef {object} ApiKeyRequest
- * @property {string} [expires_at] When the key expires. By default it does not
+ * @property {string} [expires_at] When the key expires. By default it does not, or it expires with the API key that creates it
  * @property {string} name What the key is for. Unique among your keys
  * @property {string[]} scopes What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
  */
@@ -409,6 +410,7 @@ export {};
  * @property {string} key The key itself, for the header Authorization: Bearer. It is not shown again
  * @property {string} [last_used_at] Accurate to one minute. Omitted for a key that was never used
  * @property {string} name
+ * @property {string} [parent_id] The API key that created this key. This key is deleted with it
  * @property {string[]} scopes
  * @property {string} user_id
  */
@@ -421,6 +423,7 @@ export {};
 
 /**
  * @typedef {object} PasswordReset
+ * @property {boolean} [end_api_keys] Also deletes all API keys of the user
  * @property {string} password
  */
 
