@@ -46,7 +46,7 @@ func testAuditRecord(t *testing.T, f *fixture) {
 			if audit.Claim() {
 				t.Error("the audit record is not claimed")
 			}
-			if err := f.DeleteAgent(f.ctx, audit, v, id, 0); err != nil {
+			if err := f.DeleteAgent(f.ctx, audit, v, id, core.AgentDeletion{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -101,6 +101,10 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 			_, err := f.UpdateUser(f.ctx, audit, v.UserID, core.UserUpdate{At: f.at(1)})
 			return err
 		},
+		"FinishUserDeletion": func(audit *core.AuditRecord) error {
+			gone := f.user(t, core.NewID("gone"), core.RoleMember)
+			return f.FinishUserDeletion(f.ctx, audit, core.UserDeletion{UserID: gone.UserID, At: f.at(1)})
+		},
 		"CreateLogin": func(audit *core.AuditRecord) error {
 			return f.CreateLogin(f.ctx, audit, &core.Login{ID: core.NewID("login"), UserID: v.UserID, RefreshHash: []byte{1}})
 		},
@@ -126,7 +130,7 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 			return f.UpdateAgent(f.ctx, audit, v, f.agent(t, v))
 		},
 		"DeleteAgent": func(audit *core.AuditRecord) error {
-			return f.DeleteAgent(f.ctx, audit, v, f.agent(t, v).ID, 0)
+			return f.DeleteAgent(f.ctx, audit, v, f.agent(t, v).ID, core.AgentDeletion{})
 		},
 		"DeleteSession": func(audit *core.AuditRecord) error {
 			f.talk(t, a, v.UserID, "old")
@@ -186,7 +190,7 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 	}
 	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 1}})
 	ok(t, err)
-	if want := 23; total != want {
+	if want := 24; total != want {
 		t.Errorf("got %d entries, want %d: a change with a nil record is not audited", total, want)
 	}
 }

@@ -33,6 +33,7 @@ type Stores interface {
 	core.NotificationStore
 	core.UsageStore
 	core.RetentionStore
+	core.UserDataStore
 	core.Wakeups
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
@@ -49,9 +50,17 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"user/list":                testUserList,
 		"user/update":              testUserUpdate,
 		"user/last_admin":          testUserLastAdmin,
+		"user/erase":               testUserErase,
+		"user/erase_refused":       testUserEraseRefused,
+		"user/transfer":            testUserTransfer,
+		"user/export":              testUserExport,
+		"user/end_keys":            testUserEndKeys,
 		"user/end_logins":          testUserEndLogins,
 		"api_key":                  testAPIKey,
 		"api_key/conflict":         testAPIKeyConflict,
+		"session/without_tasks":    testSessionWithoutTasks,
+		"agent/keeps":              testAgentKeeps,
+		"api_key/children":         testAPIKeyChildren,
 		"api_key/visibility":       testAPIKeyVisibility,
 		"audit":                    testAudit,
 		"audit/record":             testAuditRecord,
@@ -94,6 +103,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"run/claim_limit":          testRunClaimLimit,
 		"run/claim_at_once":        testRunClaimAtOnce,
 		"call":                     testCall,
+		"call/tool_list":           testCallToolList,
 		"usage":                    testUsage,
 		"event":                    testEvent,
 		"event/append":             testEventAppend,
@@ -122,6 +132,8 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server":               testMCPServer,
 		"mcp_server/slug":          testMCPServerSlug,
 		"mcp_server/slug_at_once":  testMCPServerSlugAtOnce,
+		"mcp_server/slug_reserved": testMCPServerReservedSlug,
+		"mcp_server/slug_limit":    testMCPServerReservedSlugLimit,
 		"mcp_server/visibility":    testMCPServerVisibility,
 		"mcp_server/process":       testMCPServerProcess,
 		"mcp_server/update":        testMCPServerUpdate,

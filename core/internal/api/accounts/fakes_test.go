@@ -20,6 +20,7 @@ type testEnv struct {
 	*apitest.Server
 	*store
 	auth *auth.Auth
+	data *userData
 }
 
 func newEnv(t *testing.T) *testEnv {
@@ -31,8 +32,8 @@ func newEnv(t *testing.T) *testEnv {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := &testEnv{Server: apitest.New(t, func(o *api.Options) { o.Auth = authn }), store: w, auth: authn}
-	Register(env.API, Options{Logins: authn, UserManager: authn, Users: w, KeyManager: authn, Keys: w, Audit: w})
+	env := &testEnv{Server: apitest.New(t, func(o *api.Options) { o.Auth = authn }), store: w, auth: authn, data: &userData{}}
+	Register(env.API, Options{Logins: authn, UserManager: authn, Users: w, KeyManager: authn, Keys: w, Audit: w, UserData: env.data})
 	for name, role := range map[string]core.Role{
 		"root": core.RoleAdmin, "ann": core.RoleMember, "bob": core.RoleMember, "eve": core.RoleViewer,
 	} {
@@ -132,6 +133,11 @@ func (w *store) UpdateUser(
 			l.EndedAt = up.At
 		}
 	}
+	for id, k := range w.keys {
+		if up.EndKeys && k.UserID == u.ID {
+			delete(w.keys, id)
+		}
+	}
 	audit.Claim()
 	c := *u
 	return &c, nil
@@ -181,6 +187,11 @@ func (w *store) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v cor
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.keys, id)
+	for child, k := range w.keys {
+		if k.ParentID == id {
+			delete(w.keys, child)
+		}
+	}
 	audit.Claim()
 	return nil
 }

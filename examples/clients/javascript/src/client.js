@@ -121,6 +121,12 @@ export class AgentAreaClient {
     this.#transport.token = this.#transport.refreshToken = undefined;
   }
 
+  /** Ends all your logins, this one too, and deletes all your API keys. @param {RequestOptions} [options] */
+  async endSessions(options) {
+    await this.#call("POST", "/v1/auth/end-sessions", options);
+    this.#transport.token = this.#transport.refreshToken = undefined;
+  }
+
   /** @param {RequestOptions} [options] @returns {Promise<api.User & Reply>} */
   me(options) {
     return this.#call("GET", "/v1/auth/me", options);
@@ -677,12 +683,45 @@ export class AgentAreaClient {
   }
 
   /**
+   * Deletes a user and everything that the user has stored, or gives the user's objects to another user (admins only).
+   *
+   * @param {string} userId
+   * @param {{transferTo?: string} & RequestOptions} [options] transferTo: the id of the user who gets the objects
+   */
+  async deleteUser(userId, { transferTo, ...options } = {}) {
+    const params = { objects: transferTo ? "transfer" : "erase", to: transferTo };
+    await this.#call("DELETE", path`/v1/users/${userId}`, options, { params });
+  }
+
+  /**
+   * Yields the chunks of a ZIP archive with everything that is stored about a user.
+   *
+   * @param {string} userId @param {RequestOptions} [options] @returns {AsyncGenerator<Uint8Array>}
+   */
+  async *exportUser(userId, options) {
+    const connection = await this.#transport.open("GET", path`/v1/users/${userId}/export`, { ...options });
+    yield* connection.chunks();
+  }
+
+  /**
    * Sets a user's password and ends their logins (admins only).
    *
-   * @param {string} userId @param {string} password @param {RequestOptions} [options]
+   * @param {string} userId @param {string} password
+   * @param {{endApiKeys?: boolean} & RequestOptions} [options] endApiKeys also deletes the user's API keys
    */
-  async resetPassword(userId, password, options) {
-    await this.#call("POST", path`/v1/users/${userId}/password`, options, { json: { password } });
+  async resetPassword(userId, password, { endApiKeys, ...options } = {}) {
+    await this.#call("POST", path`/v1/users/${userId}/password`, options, {
+      json: { password, end_api_keys: endApiKeys },
+    });
+  }
+
+  /**
+   * Ends a user's logins and deletes their API keys (admins only).
+   *
+   * @param {string} userId @param {RequestOptions} [options]
+   */
+  async endUserSessions(userId, options) {
+    await this.#call("POST", path`/v1/users/${userId}/end-sessions`, options);
   }
 
   /**

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import uuid
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Callable, Dict, Iterator, Mapping, Optional, Sequence
 from urllib.parse import quote
 
 import requests
@@ -125,6 +125,11 @@ class AgentAreaClient:
     def logout(self) -> None:
         """Ends the login and revokes its tokens."""
         self._call("POST", "/v1/auth/logout")
+        self._transport.token = self._transport.refresh_token = None
+
+    def end_sessions(self) -> None:
+        """Ends all your logins, this one too, and deletes all your API keys."""
+        self._call("POST", "/v1/auth/end-sessions")
         self._transport.token = self._transport.refresh_token = None
 
     def me(self) -> Reply:
@@ -716,11 +721,43 @@ class AgentAreaClient:
         """changes: email, role, disabled. Disabling a user ends their logins immediately."""
         return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
 
-    def reset_password(self, user_id: str, password: str) -> None:
-        """Sets a user's password and ends their logins (admins only)."""
+    def delete_user(self, user_id: str, *, transfer_to: Optional[str] = None) -> None:
+        """Deletes a user and everything that the user has stored, or gives the user's
+        objects to another user (admins only)."""
+        objects = "transfer" if transfer_to else "erase"
         self._call(
-            "POST", _path("/v1/users/{}/password", user_id), json={"password": password}
+            "DELETE",
+            _path("/v1/users/{}", user_id),
+            params={"objects": objects, "to": transfer_to},
         )
+
+    def export_user(self, user_id: str, target: BinaryIO) -> None:
+        """Writes a ZIP archive with everything that is stored about a user."""
+        response = self._transport.send(
+            "GET", _path("/v1/users/{}/export", user_id), stream=True
+        )
+        with response:
+            try:
+                for chunk in response.iter_content(CHUNK_SIZE):
+                    target.write(chunk)
+            except requests.RequestException as failed:
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", f"The export was interrupted: {failed}"
+                ) from failed
+
+    def reset_password(
+        self, user_id: str, password: str, *, end_api_keys: Optional[bool] = None
+    ) -> None:
+        """Sets a user's password and ends their logins (admins only).
+
+        end_api_keys: also deletes the user's API keys.
+        """
+        body = _without_none({"password": password}, end_api_keys=end_api_keys)
+        self._call("POST", _path("/v1/users/{}/password", user_id), json=body)
+
+    def end_user_sessions(self, user_id: str) -> None:
+        """Ends a user's logins and deletes their API keys (admins only)."""
+        self._call("POST", _path("/v1/users/{}/end-sessions", user_id))
 
     def list_audit(
         self,
