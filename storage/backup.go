@@ -73,7 +73,8 @@ func (db *DB) MustBeEmpty(ctx context.Context) error {
 		return fmt.Errorf("the database is in use by %s: stop all servers first (a killed server counts for 20 s), "+
 			"and use a new database", countServers(s.Servers))
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use a new database",
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use a "+
+			"new database",
 			s.Version, s.Known)
 	}
 	tables, err := db.copied(ctx)

@@ -31,7 +31,8 @@ func TestSnapshot(t *testing.T) {
 			got, want := dump(t, snap), dump(t, db)
 			for table, rows := range want {
 				if !slices.Equal(got[table], rows) {
-					t.Errorf("table %s: the %d rows of the snapshot differ from the %d rows of the database", table, len(got[table]), len(rows))
+					t.Errorf("table %s: the %d rows of the snapshot differ from the %d rows of the database",
+						table, len(got[table]), len(rows))
 				}
 			}
 			if s, err := snap.Schema(ctx); err != nil || s.Servers != 0 || s.Version != s.Known {
@@ -52,7 +53,9 @@ func TestSnapshot(t *testing.T) {
 					blob := core.Blob{Backend: "local", Key: fmt.Sprint("k", i)}
 					now := time.Now()
 					must(t, db.ReserveBlob(ctx, blob, now))
-					must(t, db.CreateFile(ctx, nil, &core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
+					must(t,
+						db.CreateFile(ctx, nil,
+							&core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
 				}
 			})
 			for range 3 {

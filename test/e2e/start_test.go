@@ -24,7 +24,8 @@ func TestInvalidPluginsFile(t *testing.T) {
 		{"duplicate", agent + agent, []string{"plugins.hcl:4,", "Duplicate", "another label"}},
 		{
 			"misspelt setting of the plugin",
-			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_ulr = \"http://localhost:1/v1\"\n  }\n}\n",
+			agent +
+				"plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_ulr = \"http://localhost:1/v1\"\n  }\n}\n",
 			[]string{"plugins.hcl:7,5", "base_ulr", "base_url"},
 		},
 		{
@@ -34,7 +35,8 @@ func TestInvalidPluginsFile(t *testing.T) {
 		},
 		{
 			"value that the plugin rejects",
-			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_url = \"localhost:11434\"\n  }\n}\n",
+			agent +
+				"plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_url = \"localhost:11434\"\n  }\n}\n",
 			[]string{"plugins.hcl:7,", "http://localhost:11434/v1"},
 		},
 		{

@@ -48,7 +48,10 @@ func Open(path string) (*Dir, error) {
 		return nil, err
 	}
 	if _, err := os.Lstat(d.File(Restoring)); err == nil {
-		return nil, errors.Join(fmt.Errorf("a restore into the data dir %s was interrupted: run agentarea restore again, or empty the folder", d.path), d.Close())
+		return nil, errors.Join(
+			fmt.Errorf("a restore into the data dir %s was interrupted: run agentarea restore again, or empty the folder",
+				d.path), d.Close(),
+		)
 	}
 	// A restore that was killed in its last step leaves this folder.
 	if err := os.RemoveAll(d.File(Restored)); err != nil {

@@ -44,9 +44,11 @@ func (r *registry) backend(label string) (*supervisor, error) {
 		}
 	}
 	if label == "" {
-		return nil, core.Unavailable("No files plugin is in plugins.hcl. Add one, set file_backend to its label and reload plugins.")
+		return nil, core.Unavailable("No files plugin is in plugins.hcl. Add one, set file_backend to its label and " +
+			"reload plugins.")
 	}
-	return nil, core.Unavailable("Files plugin %q is not in plugins.hcl. Available files plugins: %s. Add its block and reload plugins.",
+	return nil, core.Unavailable("Files plugin %q is not in plugins.hcl. Available files plugins: %s. Add its block and "+
+		"reload plugins.",
 		label, joined(labels(r.backends)))
 }
 

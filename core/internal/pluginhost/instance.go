@@ -81,7 +81,8 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	sup.set(func() { sup.program = bin.program })
 	log := newPluginLog(atLevel(h.logger, s.LogLevel).With("plugin", s.Name()), s.Mask)
 	i := &instance{
-		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions, logger: sup.logger, probe: make(chan struct{}, 1),
+		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions,
+		logger: sup.logger, probe: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, cmp.Or(s.LogLevel, h.level)), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, h.observe(s)))

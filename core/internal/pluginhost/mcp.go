@@ -33,7 +33,8 @@ func (r *registry) transport(label string) (*supervisor, error) {
 			return nil, s.unavailable()
 		}
 	}
-	return nil, core.Unavailable("MCP transport plugin %q is not in plugins.hcl. Available transports: %s. Add its block and reload plugins, or change the server's transport.",
+	return nil, core.Unavailable("MCP transport plugin %q is not in plugins.hcl. Available transports: %s. Add its "+
+		"block and reload plugins, or change the server's transport.",
 		label, joined(labels(r.transports)))
 }
 

@@ -89,7 +89,9 @@ const (
 	failFast
 )
 
-func newSupervisor(from *source, timing Timing, logger *slog.Logger, launch func(context.Context, *supervisor) (*instance, error)) *supervisor {
+func newSupervisor(
+	from *source, timing Timing, logger *slog.Logger, launch func(context.Context, *supervisor) (*instance, error),
+) *supervisor {
 	s := &supervisor{
 		block: from.block, timing: timing, logger: logger.With("plugin", from.block.Name()), launch: launch,
 		state: core.PluginStarting, changed: make(chan struct{}), done: make(chan struct{}),
@@ -188,7 +190,8 @@ func (s *supervisor) setRunning(ctx context.Context, i *instance) {
 	if again {
 		s.notify(core.LevelInfo, "is running again")
 	}
-	s.logger.InfoContext(ctx, "plugin started", "name", i.description.Name, "version", i.description.Version, "pid", i.proc.cmd.Process.Pid)
+	s.logger.InfoContext(ctx, "plugin started", "name", i.description.Name, "version", i.description.Version,
+		"pid", i.proc.cmd.Process.Pid)
 }
 
 // notify sends a notification. It omits the error, because the recipients may not see it.
@@ -371,7 +374,8 @@ func (s *supervisor) unavailable() error {
 		return err
 	case core.PluginStarting, core.PluginRunning, core.PluginRestarting:
 	}
-	err := core.Unavailable("%s is restarting. Try again shortly. If this persists, an administrator finds the reason in GET /v1/plugins.", name)
+	err := core.Unavailable("%s is restarting. Try again shortly. If this persists, an administrator finds the reason "+
+		"in GET /v1/plugins.", name)
 	err.RetryAfter = time.Second
 	return err
 }
