@@ -17,6 +17,7 @@ func testAgent(t *testing.T, f *fixture) {
 		a.Name, a.Description = "Übersetzer 翻訳 🧠", "quotes ' and \" and \\ and ?0 and ?"
 		// The text must not change: numbers above 2^53, the order and the spaces.
 		a.Config = json.RawMessage(`{"z": 9007199254740993, "a":18446744073709551615,"n":1.0,"html":"<&>"}`)
+		a.MCPServers = []core.MCPServerRef{{Slug: "files-here", ID: "server-1"}, {Slug: "never-resolved"}}
 		a.CreatedAt = f.now.Add(999)
 	})
 	same(t, "Version", a.Version, int64(1))
@@ -105,7 +106,8 @@ func testAgentUpdate(t *testing.T, f *fixture) {
 	b := core.Agent{
 		ID: a.ID, Name: "new", Description: "words", Type: "other", Status: core.AgentInactive,
 		Config: json.RawMessage(`{"model":"m2"}`), Model: "m2", Shared: true, Version: 1,
-		CreatedBy: "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
+		MCPServers: []core.MCPServerRef{{Slug: "search", ID: "server-2"}},
+		CreatedBy:  "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
 	}
 	ok(t, f.UpdateAgent(f.ctx, nil, v, &b))
 	same(t, "raised Version", b.Version, int64(2))

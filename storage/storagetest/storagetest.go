@@ -126,6 +126,8 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server":               testMCPServer,
 		"mcp_server/slug":          testMCPServerSlug,
 		"mcp_server/slug_at_once":  testMCPServerSlugAtOnce,
+		"mcp_server/slug_reserved": testMCPServerReservedSlug,
+		"mcp_server/slug_limit":    testMCPServerReservedSlugLimit,
 		"mcp_server/visibility":    testMCPServerVisibility,
 		"mcp_server/process":       testMCPServerProcess,
 		"mcp_server/update":        testMCPServerUpdate,

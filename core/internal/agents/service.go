@@ -21,13 +21,14 @@ type Plugins interface {
 // Service manages agents. Its methods may be called concurrently.
 type Service struct {
 	store   core.AgentStore
+	servers MCPServers
 	plugins Plugins
 	schemas configSchemas
 }
 
 // New returns a Service.
-func New(store core.AgentStore, plugins Plugins) *Service {
-	return &Service{store: store, plugins: plugins}
+func New(store core.AgentStore, servers MCPServers, plugins Plugins) *Service {
+	return &Service{store: store, servers: servers, plugins: plugins}
 }
 
 // Create validates and stores a new agent with a's name, description, type, status, shared and config, and

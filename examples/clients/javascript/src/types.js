@@ -240,6 +240,7 @@ export {};
  * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
  * @property {string} sandbox How the process is isolated. Empty without a process
+ * @property {boolean} share_credentials Whether other users may call this server through shared agents of its creator, with its credentials
  * @property {boolean} shared
  * @property {string} slug
  * @property {string} [started_at] When the server became ready. Omitted while it is not
@@ -264,6 +265,7 @@ export {};
  * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
  * @property {string} sandbox How the process is isolated. Empty without a process
+ * @property {boolean} share_credentials Whether other users may call this server through shared agents of its creator, with its credentials
  * @property {boolean} shared
  * @property {string} slug
  * @property {string} [started_at] When the server became ready. Omitted while it is not
@@ -292,6 +294,7 @@ export {};
  * @property {Record<string, any>} [config] Merged with the config. null removes a field
  * @property {string} [description]
  * @property {string} [name]
+ * @property {boolean} [share_credentials]
  * @property {boolean} [shared]
  * @property {string} [slug]
  * @property {string} [transport] If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command
@@ -308,7 +311,7 @@ export {};
 /**
  * @typedef {object} McpServerReplacement
  * @property {string[]} [capabilities]
- * @property {Record<string, any>} config A value of *** in env or headers keeps the stored value
+ * @property {Record<string, any>} config A value of *** in env or headers keeps the stored value, unless the transport, the command, or the scheme, host or port of the url changes
  * @property {string} [created_at]
  * @property {string} [created_by]
  * @property {string} [description]
@@ -318,6 +321,7 @@ export {};
  * @property {number} [pid]
  * @property {number} [restarts]
  * @property {string} [sandbox]
+ * @property {boolean} [share_credentials] Other users may call this server through your shared agents, with its credentials
  * @property {boolean} [shared] Other users can use this server but cannot change it
  * @property {string} [slug] By default it stays unchanged
  * @property {string} [started_at]
@@ -334,6 +338,7 @@ export {};
  * @property {Record<string, any>} config {command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead
  * @property {string} [description]
  * @property {string} name
+ * @property {boolean} [share_credentials] Other users may call this server through your shared agents, with its credentials
  * @property {boolean} [shared] Other users can use this server but cannot change it
  * @property {string} [slug] The name in URLs and the prefix of tool names, such as my-server__search. By default it is derived from the name
  * @property {string} [transport] The label of an mcp plugin. The default is stdio for a config with a command and http for one with a url
