@@ -30,5 +30,6 @@ func All() []Migration {
 		{Name: "usage", Up: usage},
 		{Name: "API keys and audit", Up: accounts},
 		{Name: "rate counts", Up: rates},
+		{Name: "instance", Up: instance},
 	}
 }
