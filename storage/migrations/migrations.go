@@ -31,5 +31,7 @@ func All() []Migration {
 		{Name: "API keys and audit", Up: accounts},
 		{Name: "rate counts", Up: rates},
 		{Name: "instance", Up: instance},
+		{Name: "user data", Up: userData},
+		{Name: "tool lists", Up: toolLists},
 	}
 }
