@@ -35,7 +35,7 @@ func (s *Servers) storedConfig(stored *core.MCPServer) (core.MCPConfig, error) {
 	if err != nil {
 		return core.MCPConfig{}, err
 	}
-	return masked.Merge(secrets)
+	return masked.Merge(secrets, true)
 }
 
 // endpoint returns the endpoint of a stored server.

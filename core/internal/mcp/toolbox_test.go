@@ -23,9 +23,13 @@ import (
 
 var _ run.Toolbox = (*mcp.Toolbox)(nil)
 
-// runOf returns a member's run of an agent with the given config.
+// runOf returns a member's run of an admin's agent with the given config, which can name the server that
+// create returns and a deleted one.
 func runOf(config string) *core.Run {
-	return &core.Run{ID: "run-1", UserID: member.UserID, Config: json.RawMessage(config)}
+	return &core.Run{
+		ID: "run-1", UserID: member.UserID, AgentOwner: admin.UserID, Config: json.RawMessage(config),
+		MCPServers: []core.MCPServerRef{{Slug: "fs", ID: "server-1"}, {Slug: "gone", ID: "server-2"}},
+	}
 }
 
 func names(tools []sdk.Tool) string {
@@ -153,11 +157,13 @@ func TestTools_missingOrFailedServers(t *testing.T) {
 			t.Errorf("got %q, want an error without the server's text", textOf(failed))
 		}
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","gone"]}`))
-		wantInvalid(t, err, "config.mcp_servers.1", `"gone"`)
+		wantInvalid(t, err, "config.mcp_servers.1", `MCP server "gone" does not exist anymore`)
+		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["never-resolved"]}`))
+		wantInvalid(t, err, "config.mcp_servers.0", `"never-resolved" does not exist. Correct the agent's config.`)
 		env.store.rows[s.ID].Shared = false
 		_, err = box.Tools(t.Context(), config)
-		wantInvalid(t, err, "config.mcp_servers.0", `"fs"`)
-		env.wantFailure(env.call("fs__echo", "{}"), "does not exist any more")
+		wantInvalid(t, err, "config.mcp_servers.0", `"fs" is private to the owner of the agent`)
+		env.wantFailure(env.call("fs__echo", "{}"), "private to the owner of the agent")
 	})
 }
 
