@@ -25,7 +25,7 @@ func TestSharedAgentUsesItsOwnersMCPServers(t *testing.T) {
 		}
 		return openaitest.Text("No tools.")
 	}})
-	s := start(t, pluginsHCL(base)+stdioPlugin)
+	s := start(t, pluginsHCL(base)+stdioPlugin+`plugin "mcp" "http" { command = "mcp-http" }`)
 	admin := s.signIn()
 	member := s.newUser(admin, "member", "member")
 	ops := admin.newMCPServer("ops", object{"command": mcptest.EverythingServer(t)})
@@ -38,8 +38,8 @@ func TestSharedAgentUsesItsOwnersMCPServers(t *testing.T) {
 	}
 	wantUnusable := func(c *client, agent, issue string) {
 		t.Helper()
-		f := c.post("/v1/agents/"+agent+"/chat", object{"message": "Go", "session_id": "s"}).want(t, 400).failure(t)
-		if f.Details.Field != "config.mcp_servers.0" || !strings.Contains(f.Details.Issue, issue) {
+		f := c.post("/v1/agents/"+agent+"/chat", object{"message": "Go", "session_id": "s"}).want(t, 502).failure(t)
+		if !strings.HasPrefix(f.Message, `config.mcp_servers.0: MCP server "ops" `) || !strings.Contains(f.Message, issue) {
 			t.Errorf("got error %+v, want config.mcp_servers.0: …%s…", f, issue)
 		}
 	}
