@@ -27,6 +27,8 @@ func TestSnapshot(t *testing.T) {
 			db := open(t)
 			fill(t, db)
 			must(t, db.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
+			instance, err := db.Instance(ctx)
+			must(t, err)
 			snap := snapshotOf(t, db)
 			got, want := dump(t, snap), dump(t, db)
 			for table, rows := range want {
@@ -37,6 +39,11 @@ func TestSnapshot(t *testing.T) {
 			}
 			if s, err := snap.Schema(ctx); err != nil || s.Servers != 0 || s.Version != s.Known {
 				t.Errorf("Schema of the snapshot = %+v, %v, want the current schema and no servers", s, err)
+			}
+			again, err := db.Instance(ctx)
+			must(t, err)
+			if other, err := snap.Instance(ctx); err != nil || again != instance || other == instance || other == "" {
+				t.Errorf("Instance = %q, then %q, and %q of the snapshot (%v), want another one for the snapshot", instance, again, other, err)
 			}
 			sums, err := db.Sums(ctx)
 			must(t, err)

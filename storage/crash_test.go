@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // writeForever executes turns and prints each acknowledged start and end.
@@ -58,7 +59,7 @@ func TestKilled(t *testing.T) {
 	lines := []string{}
 	for round := range 4 {
 		p := startProcess(t, "write", path)
-		for range 50 + 150*round {
+		for range 50 + testenv.Rounds(50, 150)*round {
 			lines = append(lines, p.line(t))
 		}
 		lines = append(lines, p.kill(t)...)

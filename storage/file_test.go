@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // filesForever creates files, deletes every second one and moves every third of the rest. It prints each
@@ -77,7 +78,7 @@ func TestKilledFiles(t *testing.T) {
 	steps := []string{}
 	for round := range 3 {
 		p := startProcess(t, "files", path)
-		for range 50 + 200*round {
+		for range 50 + testenv.Rounds(50, 200)*round {
 			steps = append(steps, p.line(t))
 		}
 		steps = append(steps, p.kill(t)...)
