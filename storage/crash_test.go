@@ -97,7 +97,8 @@ func checkAcknowledged(t *testing.T, db *storage.DB, lines []string) {
 		}
 		events, err := db.Events(t.Context(), id, 0, 10)
 		if _, missing := db.Message(t.Context(), run.AnswerID); missing != nil || err != nil || len(events) != 3 {
-			t.Fatalf("%s was acknowledged, but Message = %v, Events = %v with %d events, want 3", line, missing, err, len(events))
+			t.Fatalf("%s was acknowledged, but Message = %v, Events = %v with %d events, want 3",
+				line, missing, err, len(events))
 		}
 	}
 }

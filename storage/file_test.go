@@ -153,7 +153,9 @@ func TestFilesOfTwoServers(t *testing.T) {
 		go func() {
 			var o outcome
 			for i := s; i < files && o.err == nil; i += len(servers) {
-				f := &core.File{ID: fmt.Sprint(i), Size: 10, CreatedBy: "ada", Blob: core.Blob{Backend: "local", Key: fmt.Sprint(i)}}
+				f := &core.File{
+					ID: fmt.Sprint(i), Size: 10, CreatedBy: "ada", Blob: core.Blob{Backend: "local", Key: fmt.Sprint(i)},
+				}
 				err := db.CreateFile(ctx, nil, f, 100)
 				switch core.CodeOf(err) {
 				case core.CodeConflict, core.CodePayloadTooLarge:

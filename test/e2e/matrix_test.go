@@ -214,6 +214,8 @@ var cells = map[string]cell{
 	"create-user":       {admin, "agents", at("/v1/users/", object{"username": "x", "email": "not an email", "password": "short"})},
 	"get-user":          {admin, "agents", on(aUser, "/v1/users/{}")},
 	"change-user":       {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
+	"delete-user":       {admin, "agents", on(aUser, "/v1/users/{}?objects=erase")},
+	"export-user":       {own, "agents", at("/v1/users/OWNER/export")},
 	"reset-password":    {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
 	"delete-user":       {admin, "agents", on(aUser, "/v1/users/{}?objects=erase")},
 	"export-user":       {own, "agents", at("/v1/users/OWNER/export")},

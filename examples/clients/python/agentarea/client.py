@@ -721,6 +721,20 @@ class AgentAreaClient:
         """changes: email, role, disabled. Disabling a user ends their logins immediately."""
         return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
 
+    def reset_password(
+        self, user_id: str, password: str, *, end_api_keys: Optional[bool] = None
+    ) -> None:
+        """Sets a user's password and ends their logins (admins only).
+
+        end_api_keys: also deletes the user's API keys.
+        """
+        body = _without_none({"password": password}, end_api_keys=end_api_keys)
+        self._call("POST", _path("/v1/users/{}/password", user_id), json=body)
+
+    def end_user_sessions(self, user_id: str) -> None:
+        """Ends a user's logins and deletes their API keys (admins only)."""
+        self._call("POST", _path("/v1/users/{}/end-sessions", user_id))
+
     def delete_user(self, user_id: str, *, transfer_to: Optional[str] = None) -> None:
         """Deletes a user and everything that the user has stored, or gives the user's
         objects to another user (admins only)."""
@@ -744,20 +758,6 @@ class AgentAreaClient:
                 raise ConnectionFailed(
                     "CONNECTION_FAILED", f"The export was interrupted: {failed}"
                 ) from failed
-
-    def reset_password(
-        self, user_id: str, password: str, *, end_api_keys: Optional[bool] = None
-    ) -> None:
-        """Sets a user's password and ends their logins (admins only).
-
-        end_api_keys: also deletes the user's API keys.
-        """
-        body = _without_none({"password": password}, end_api_keys=end_api_keys)
-        self._call("POST", _path("/v1/users/{}/password", user_id), json=body)
-
-    def end_user_sessions(self, user_id: str) -> None:
-        """Ends a user's logins and deletes their API keys (admins only)."""
-        self._call("POST", _path("/v1/users/{}/end-sessions", user_id))
 
     def list_audit(
         self,
