@@ -91,7 +91,7 @@ func (db *DB) Agents(ctx context.Context, actor core.Actor, f core.AgentFilter) 
 	if f.Status != "" {
 		whereStatus(q, f.Status, f.Broken)
 	}
-	total, err := db.list(ctx, q, f.Page)
+	total, err := db.listSized(ctx, q, f.Page, "a.id", "a.description", "a.config")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -163,7 +163,7 @@ func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]
 	var rows []mcpServerRow
 	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(actor)...).
 		Order("created_at DESC", "id DESC")
-	total, err := db.list(ctx, q, p)
+	total, err := db.listSized(ctx, q, p, "m.id", "m.description", "m.config", "COALESCE(m.secrets, '')")
 	if err != nil {
 		return nil, 0, err
 	}

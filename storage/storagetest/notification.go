@@ -33,7 +33,7 @@ func testNotification(t *testing.T, f *fixture) {
 
 	read := func(filter core.NotificationFilter, after, upto int64) (got []string) {
 		t.Helper()
-		all, err := f.Notifications(f.ctx, filter, after, upto, 100)
+		all, _, err := f.Notifications(f.ctx, filter, after, upto, 100)
 		ok(t, err)
 		for i, n := range all {
 			if i > 0 && n.Seq <= all[i-1].Seq {
@@ -56,7 +56,7 @@ func testNotification(t *testing.T, f *fixture) {
 			t.Errorf("got %q, want it to contain %q", mine, want)
 		}
 	}
-	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
+	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
 	last, err = f.LastNotification(f.ctx)
 	ok(t, err)

@@ -53,9 +53,9 @@ func (f *fixture) wantTraces(t *testing.T, tr traces, exist bool) {
 	count("calls", len(calls), err)
 	events, err := f.Events(f.ctx, tr.run, 0, 10)
 	count("events", len(events), err)
-	history, err := f.HistoryBefore(f.ctx, tr.key, tr.answer, 10)
+	history, _, err := f.HistoryBefore(f.ctx, tr.key, tr.answer, 10)
 	count("history", len(history), err)
-	messages, err := f.Messages(f.ctx, core.MessageFilter{
+	messages, _, err := f.Messages(f.ctx, core.MessageFilter{
 		AgentID: tr.agentID, UserID: tr.userID, SessionID: tr.sessionID, Limit: 10,
 	})
 	count("messages", len(messages), err)
@@ -169,7 +169,7 @@ func testSessionDeleteMany(t *testing.T, f *fixture) {
 	same(t, "messages", f.sessions(t, a, v.UserID)[0].Messages, 300)
 	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "long"))
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 0)
-	left, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 1000})
+	left, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 1000})
 	ok(t, err)
 	same(t, "messages", len(left), 0)
 	for _, id := range runs {

@@ -30,8 +30,8 @@ type Files interface {
 
 // Messages reads the messages of sessions.
 type Messages interface {
-	// Messages returns the newest messages that match, in order of time.
-	Messages(ctx context.Context, f core.MessageFilter) ([]*core.Message, error)
+	// Messages returns the newest messages that match, in order of time, and whether there are older ones.
+	Messages(ctx context.Context, f core.MessageFilter) (messages []*core.Message, more bool, err error)
 }
 
 // Runner runs chat turns.

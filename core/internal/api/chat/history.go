@@ -49,15 +49,11 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	if _, err := h.Agents.Get(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
-	found, err := h.Messages.Messages(ctx, core.MessageFilter{
-		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, Before: before, Limit: in.Limit + 1,
+	found, more, err := h.Messages.Messages(ctx, core.MessageFilter{
+		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, Before: before, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err
-	}
-	more := len(found) > in.Limit
-	if more {
-		found = found[1:]
 	}
 	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
 	for _, m := range found {
