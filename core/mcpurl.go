@@ -114,7 +114,7 @@ func unmaskURL(text, old string) (whole string, ok bool) {
 	return p.String(), true
 }
 
-// occurrences counts how often a piece is in a list, masked or not.
+// occurrences returns the number of times that a piece is in a list, masked or not.
 func occurrences(pieces []string, piece string) (n int) {
 	for _, p := range pieces {
 		if p == piece || maskAfter(p, "=") == piece {

@@ -45,6 +45,6 @@ type MessageStore interface {
 	// HistoryBefore returns the newest messages of a session that are older than the message with the
 	// given id, up to limit and MaxPageBytes, ordered by time. more reports whether it left out older ones.
 	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) (messages []*Message, more bool, err error)
-	// Message returns the message with the given id, whoever it belongs to. It fails with NotFound.
+	// Message returns the message with the given id, of any user. It fails with NotFound.
 	Message(ctx context.Context, id string) (*Message, error)
 }

@@ -30,6 +30,9 @@ type Notification struct {
 	// AgentID and TaskID are empty if the notification is not about an agent or a task.
 	AgentID string
 	TaskID  string
+	// SessionKey is the key of the session that the notification is about, or empty. A notification is
+	// deleted with its session and with its task.
+	SessionKey string
 	// Data is a JSON object with a "type" field.
 	Data      json.RawMessage
 	CreatedAt time.Time

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// RateLimit limits how often an action is allowed. A field of 0 means unlimited.
+// RateLimit is the maximum rate of an action. A field of 0 means unlimited.
 type RateLimit struct {
 	PerMinute int
 	// Burst is the limit per second.

@@ -164,7 +164,7 @@ type RunStore interface {
 	ClaimRuns(ctx context.Context, owner string, now time.Time, limit int) ([]*Run, error)
 	// RenewLease extends the lease of owner, and with it the ownership of its runs.
 	RenewLease(ctx context.Context, owner string, until time.Time) error
-	// ReleaseLease ends the lease of owner, so that other servers can claim its runs at once.
+	// ReleaseLease ends the lease of owner, so that other servers can claim its runs immediately.
 	ReleaseLease(ctx context.Context, owner string) error
 	// CancelRequests returns the ids of owner's active runs with CancelRequested.
 	CancelRequests(ctx context.Context, owner string) ([]string, error)

@@ -34,7 +34,7 @@ type Runner interface {
 	// WatchTask returns a stream of the events of the task's run whose Seq is greater than after. It
 	// waits until the task has a run. It fails with NotFound.
 	WatchTask(ctx context.Context, actor Actor, taskID string, after int64) (EventStream, error)
-	// CancelTask ends a pending task at once, and a running task as soon as its run has stopped. It
+	// CancelTask ends a pending task immediately, and a running task as soon as its run has stopped. It
 	// returns the updated task. It fails with NotFound, or with Conflict if the task has ended.
 	CancelTask(ctx context.Context, audit *AuditRecord, actor Actor, taskID string) (*Task, error)
 }

@@ -89,6 +89,8 @@ type Task struct {
 	Usage sdk.Usage
 	Steps int
 	Step  CallKind
+	// QueuePosition is the result of TaskStore.QueuePosition, if it was read with the task.
+	QueuePosition int
 }
 
 // TaskRequest describes a new task. Its fields are those of Task.
@@ -140,9 +142,13 @@ type TaskStore interface {
 	// ended.
 	CancelTask(ctx context.Context, audit *AuditRecord, actor Actor, id string, now time.Time) (*Task, error)
 
-	// NextTask returns the task to execute next, or nil if no task is due. It chooses the highest
-	// priority first, then the user whose last task started longest ago.
-	NextTask(ctx context.Context, now time.Time) (*Task, error)
+	// NextTask returns the task to execute next, or nil if no task is due. It skips the tasks of the
+	// users in except. It chooses the highest priority first, then the user whose last task started
+	// longest ago.
+	NextTask(ctx context.Context, now time.Time, except []string) (*Task, error)
+	// QueuePosition returns the position of a pending task among the tasks that are due: 1 for the task
+	// that starts next. It returns 0 for a task that is not due.
+	QueuePosition(ctx context.Context, t *Task, now time.Time) (int, error)
 	// ResumeTask starts another attempt of a pending task that has a run, with owner as the owner of
 	// the run. It fails with Conflict if the task is no longer pending.
 	ResumeTask(ctx context.Context, t *Task, owner string, now time.Time) (*Run, error)

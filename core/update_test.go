@@ -16,7 +16,7 @@ func TestUpdate(t *testing.T) {
 		wantReads int
 		want      error
 	}{
-		"stored at once":                 {wantReads: 1},
+		"stored immediately":             {wantReads: 1},
 		"stored at the second try":       {writes: []error{interfered}, wantReads: 2},
 		"stored at the last try":         {writes: []error{interfered, interfered, interfered, interfered}, wantReads: 5},
 		"interfered too often":           {writes: []error{interfered, interfered, interfered, interfered, interfered}, wantReads: 5, want: interfered},

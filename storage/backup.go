@@ -20,7 +20,7 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	case s.Version == 0:
 		return errors.New("the database is empty, so there is nothing to back up")
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: "+
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: "+
 			"use the newer agentarea that migrated it", s.Version, s.Known)
 	}
 	supported, err := db.dialect.snapshotTo(ctx, path)
@@ -73,7 +73,7 @@ func (db *DB) MustBeEmpty(ctx context.Context) error {
 		return fmt.Errorf("the database is in use by %s: stop all servers first (a killed server counts for 20 s), "+
 			"and use a new database", countServers(s.Servers))
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: use a new database",
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use a new database",
 			s.Version, s.Known)
 	}
 	tables, err := db.copied(ctx)

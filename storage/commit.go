@@ -24,7 +24,7 @@ const maxBatch = 256
 type committer struct {
 	db      *bun.DB
 	dialect dialect
-	// busyTimeout is how long a write waits for the lock of another process.
+	// busyTimeout is the maximum time that a write waits for the lock of another process.
 	busyTimeout time.Duration
 	// metrics may be nil.
 	metrics Metrics

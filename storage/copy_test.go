@@ -139,7 +139,7 @@ func TestCopy(t *testing.T) {
 		<-drawn
 		<-drawn
 		must(t, stop(ctx))
-		waiting, err := to.NextTask(ctx, time.Now())
+		waiting, err := to.NextTask(ctx, time.Now(), nil)
 		must(t, err)
 		if waiting == nil || waiting.ID != waits {
 			t.Errorf("%s: NextTask = %v", name, waiting)

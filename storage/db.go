@@ -39,8 +39,8 @@ var (
 
 // Options configures Open. The zero value is valid.
 type Options struct {
-	// BusyTimeout is how long a write waits for another process's lock before it fails with
-	// Unavailable. The default is 5 s.
+	// BusyTimeout is the maximum time that a write waits for the lock of another process. After it
+	// the write fails with Unavailable. The default is 5 s.
 	BusyTimeout time.Duration
 	// Readers is the maximum number of concurrent reads. The default is 4 on SQLite and 8 on
 	// PostgreSQL.
@@ -53,8 +53,9 @@ type Options struct {
 
 // Metrics records metrics of writes. Its method is called by one goroutine at a time.
 type Metrics interface {
-	// WriteBatch records a transaction that was committed or rolled back: its number of writes, how
-	// long the first one waited for the transaction to begin, and how long the transaction took.
+	// WriteBatch records a transaction that was committed or rolled back: the number of its writes,
+	// the time that the first one waited for the transaction to begin, and the time that the
+	// transaction took.
 	WriteBatch(writes int, waited, took time.Duration, rolledBack bool)
 }
 

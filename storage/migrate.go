@@ -36,7 +36,7 @@ func (db *DB) migrate(ctx context.Context, all []migrations.Migration) error {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	if at > len(all) {
-		return fmt.Errorf("the database has schema %d, but this agentarea supports %d at most: "+
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: "+
 			"run the newer agentarea that migrated it, or restore a backup from before", at, len(all))
 	}
 	for i, m := range all[at:] {

@@ -113,7 +113,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	must(t, db.Close())
 	db = openAt(t, path, storage.Options{})
 	err := db.Migrate(t.Context())
-	want := fmt.Sprintf("schema %d, but this agentarea supports %d at most", released+2, released)
+	want := fmt.Sprintf("schema %d, but this version of agentarea supports schemas up to %d", released+2, released)
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatalf("Migrate() = %v, want %q", err, want)
 	}

@@ -12,23 +12,25 @@ import (
 type notificationRow struct {
 	bun.BaseModel `bun:"table:notices,alias:n"`
 
-	Seq       int64  `bun:"seq,pk"`
-	Type      string `bun:"type"`
-	UserID    string `bun:"user_id"`
-	AgentID   string `bun:"agent_id"`
-	TaskID    string `bun:"task_id"`
-	Data      string `bun:"data"`
-	CreatedAt int64  `bun:"created_at"`
+	Seq     int64  `bun:"seq,pk"`
+	Type    string `bun:"type"`
+	UserID  string `bun:"user_id"`
+	AgentID string `bun:"agent_id"`
+	// SessionKey and TaskID are null for a notification without a session or task.
+	SessionKey string `bun:"session_key,nullzero"`
+	TaskID     string `bun:"task_id,nullzero"`
+	Data       string `bun:"data"`
+	CreatedAt  int64  `bun:"created_at"`
 }
 
 // insertNotification assigns the next number. Because all servers write one after another, numbers
 // become visible in their order.
-var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, task_id, data, created_at)
-VALUES (?, ?, ?, ?, ?, ?)`}
+var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, session_key, task_id, data, created_at)
+VALUES (?, ?, ?, NULLIF(?, ''), NULLIF(?, ''), ?, ?)`}
 
 // putNotification stores a notification in the transaction of the change that it reports.
 func putNotification(ctx context.Context, tx *tx, n *core.Notification) error {
-	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.TaskID,
+	_, err := tx.exec(ctx, insertNotification, string(n.Type), n.UserID, n.AgentID, n.SessionKey, n.TaskID,
 		string(n.Data), micros(n.CreatedAt))
 	tx.wakeup(core.Wakeup{Topic: core.TopicNotifications})
 	return err
@@ -85,7 +87,8 @@ func (db *DB) notifications(ctx context.Context, q *bun.SelectQuery) (found []*c
 			return found, true, nil
 		}
 		found = append(found, &core.Notification{
-			Seq: r.Seq, Type: core.NotificationType(r.Type), UserID: r.UserID, AgentID: r.AgentID, TaskID: r.TaskID,
+			Seq: r.Seq, Type: core.NotificationType(r.Type), UserID: r.UserID, AgentID: r.AgentID,
+			SessionKey: r.SessionKey, TaskID: r.TaskID,
 			Data: rawJSON(r.Data), CreatedAt: instant(r.CreatedAt),
 		})
 	}

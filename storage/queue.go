@@ -26,7 +26,7 @@ const (
 	// maxJobAge is longer than the longest allowed task. River repeats the job of a crashed server one
 	// hour later. That job finds no task, because the run is resumed when the server's lease expires.
 	maxJobAge = 25 * time.Hour
-	// maxJobsKept is how long a finished job is kept for inspection.
+	// maxJobsKept is the time for which a finished job is kept for inspection.
 	maxJobsKept = 10 * time.Minute
 	// fetchCooldown is the minimum time between two fetches and between two notifications about new
 	// jobs. A job whose notification is suppressed waits for up to fetchPoll, the time between two

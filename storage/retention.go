@@ -79,7 +79,7 @@ func (db *DB) DeleteSessions(ctx context.Context, before time.Time, limit int) (
 	})
 }
 
-// deleteRows deletes the rows of a table that pick selects, and returns how many it deleted. Foreign
+// deleteRows deletes the rows of a table that pick selects, and returns the number of deleted rows. Foreign
 // keys delete the rows that belong to them.
 func (db *DB) deleteRows(
 	ctx context.Context, table, key string, pick func(*bun.SelectQuery) *bun.SelectQuery,

@@ -269,6 +269,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if err := w.answer.insert(ctx, tx, key, sessionID, agentID, userID); err != nil {
 			return "", err
 		}
+		w.notification.SessionKey = key
 		if err := putNotification(ctx, tx, w.notification); err != nil {
 			return "", err
 		}

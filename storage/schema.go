@@ -55,10 +55,10 @@ func (db *DB) checkCurrent(ctx context.Context) error {
 	case err != nil:
 		return err
 	case s.Version < s.Known:
-		return fmt.Errorf("its schema is %d, but this agentarea needs %d: run agentarea db migrate on it first",
+		return fmt.Errorf("its schema is %d, but this version of agentarea needs %d: run agentarea db migrate on it first",
 			s.Version, s.Known)
 	case s.Version > s.Known:
-		return fmt.Errorf("its schema is %d, but this agentarea supports %d at most: use the newer agentarea that created it",
+		return fmt.Errorf("its schema is %d, but this version of agentarea supports schemas up to %d: use the newer version of agentarea that created it",
 			s.Version, s.Known)
 	case s.Servers > 0:
 		return fmt.Errorf("it is in use by %s: stop all servers first (a killed server counts for 20 s)",

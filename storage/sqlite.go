@@ -25,7 +25,7 @@ import (
 // sqliteDialect stores everything in one file, with a write-ahead log next to it.
 type sqliteDialect struct{ path string }
 
-// lockTry is how long one attempt to get the lock waits. The committer retries until the oldest write
+// lockTry is the maximum time that one attempt waits for the lock. The committer retries until the oldest write
 // has waited for Options.BusyTimeout.
 const lockTry = 250 * time.Millisecond
 

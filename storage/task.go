@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -309,15 +310,7 @@ WHERE id = ? AND owner = '' AND ` + isActive}
 SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT) FROM events AS e WHERE e.run_id = ?
 AND EXISTS (SELECT 1 FROM runs AS r WHERE r.id = ? AND r.status = 'cancelled') GROUP BY e.run_id`}
 
-	// nextTask selects each user's oldest task among those with the highest priority, and of these the
-	// task of the user whose last task started longest ago.
-	nextTask = &preparedStatement{`SELECT t.id FROM tasks AS t JOIN (
-SELECT w.user_id AS user_id, MIN(w.created_at) AS first FROM tasks AS w
-WHERE w.status = 'pending' AND w.run_at <= ? AND w.priority =
-(SELECT MIN(p.priority) FROM tasks AS p WHERE p.status = 'pending' AND p.run_at <= ?)
-GROUP BY w.user_id) AS u ON u.user_id = t.user_id AND u.first = t.created_at
-WHERE t.status = 'pending' AND t.run_at <= ?
-ORDER BY t.priority, COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = t.user_id), 0), t.created_at, t.id LIMIT 1`}
+	nextTask = &preparedStatement{fmt.Sprintf(nextTaskFormat, "", "")}
 
 	startTask = &preparedStatement{`UPDATE tasks SET status = 'running', attempts = attempts + 1, run_id = ?,
 started_at = ?, updated_at = ?
@@ -337,11 +330,27 @@ COALESCE((SELECT MAX(number) FROM calls WHERE run_id = ? AND error = ''), 0)`}
 WHERE id = ? AND status = 'running'`}
 )
 
+// nextTaskFormat is a query for each user's oldest task among those with the highest priority, and of these
+// the task of the user whose last task started longest ago. Its verbs are conditions for the tasks w and p.
+const nextTaskFormat = `SELECT t.id FROM tasks AS t JOIN (
+SELECT w.user_id AS user_id, MIN(w.created_at) AS first FROM tasks AS w
+WHERE w.status = 'pending' AND w.run_at <= ? %s AND w.priority =
+(SELECT MIN(p.priority) FROM tasks AS p WHERE p.status = 'pending' AND p.run_at <= ? %s)
+GROUP BY w.user_id) AS u ON u.user_id = t.user_id AND u.first = t.created_at
+WHERE t.status = 'pending' AND t.run_at <= ?
+ORDER BY t.priority, COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = t.user_id), 0), t.created_at, t.id LIMIT 1`
+
 // NextTask implements core.TaskStore.
-func (db *DB) NextTask(ctx context.Context, now time.Time) (*core.Task, error) {
+func (db *DB) NextTask(ctx context.Context, now time.Time, except []string) (*core.Task, error) {
 	var id string
 	at := micros(now)
-	err := db.queryRow(ctx, nextTask, []any{at, at, at}, &id)
+	var err error
+	if len(except) == 0 {
+		err = db.queryRow(ctx, nextTask, []any{at, at, at}, &id)
+	} else {
+		query := fmt.Sprintf(nextTaskFormat, "AND w.user_id NOT IN (?)", "AND p.user_id NOT IN (?)")
+		err = db.translate(db.read.NewRaw(query, at, bun.List(except), at, bun.List(except), at).Scan(ctx, &id))
+	}
 	if err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, nil //nolint:nilnil // no task is due
@@ -356,6 +365,61 @@ func (db *DB) NextTask(ctx context.Context, now time.Time) (*core.Task, error) {
 		return nil, db.translate(err)
 	}
 	return row.task()
+}
+
+// waitingTasks counts the due tasks of one user with one priority.
+type waitingTasks struct {
+	UserID   string `bun:"user_id"`
+	Priority int64  `bun:"priority"`
+	Tasks    int    `bun:"tasks"`
+	// Earlier is the number of tasks that were created before the task in question.
+	Earlier int `bun:"earlier"`
+	// First is when the oldest task was created, Served when the user's last task started.
+	First  int64 `bun:"first"`
+	Served int64 `bun:"served"`
+}
+
+// QueuePosition implements core.TaskStore. Its cost depends only on the number of pending tasks.
+func (db *DB) QueuePosition(ctx context.Context, t *core.Task, now time.Time) (int, error) {
+	if t.Status != core.TaskPending || t.RunAt.After(now) {
+		return 0, nil
+	}
+	var waiting []waitingTasks
+	err := db.read.NewSelect().TableExpr("tasks AS w").ColumnExpr("w.user_id, w.priority, count(*) AS tasks").
+		ColumnExpr("SUM(CASE WHEN w.created_at < ? OR w.created_at = ? AND w.id < ? THEN 1 ELSE 0 END) AS earlier",
+			micros(t.CreatedAt), micros(t.CreatedAt), t.ID).
+		ColumnExpr("MIN(w.created_at) AS first").
+		ColumnExpr("COALESCE((SELECT MAX(s.started_at) FROM tasks AS s WHERE s.user_id = w.user_id), 0) AS served").
+		Where("w.status = 'pending'").Where("w.run_at <= ?", micros(now)).Where("w.priority <= ?", int64(t.Priority)).
+		GroupExpr("w.user_id, w.priority").Scan(ctx, &waiting)
+	if err != nil {
+		return 0, db.translate(err)
+	}
+	return queuePosition(t, waiting), nil
+}
+
+// queuePosition returns the position of t. Tasks with a higher priority come before it. Users take turns
+// with tasks of its priority, as in NextTask.
+func queuePosition(t *core.Task, waiting []waitingTasks) int {
+	var own waitingTasks
+	for _, w := range waiting {
+		if w.UserID == t.UserID && w.Priority == int64(t.Priority) {
+			own = w
+		}
+	}
+	position := own.Earlier + 1
+	for _, w := range waiting {
+		switch {
+		case w.Priority < int64(t.Priority):
+			position += w.Tasks
+		case w.UserID == t.UserID:
+		case w.Served < own.Served || w.Served == own.Served && w.First < own.First:
+			position += min(w.Tasks, own.Earlier+1)
+		default:
+			position += min(w.Tasks, own.Earlier)
+		}
+	}
+	return position
 }
 
 // TaskBacklog counts the pending tasks of all users by priority. It uses the index on pending tasks, so

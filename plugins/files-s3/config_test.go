@@ -103,7 +103,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// All errors of a config are reported at once.
+// All errors of a config are reported together.
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	_, err := configure(t, map[string]any{"bucket": "x", "endpoint": "", "timeout": "0s", "part_size": "0"})

@@ -26,7 +26,7 @@ func transport(timeout time.Duration) *http.Transport {
 		TLSHandshakeTimeout:   min(10*time.Second, timeout),
 		ResponseHeaderTimeout: timeout,
 		MaxIdleConnsPerHost:   32,
-		// Shorter than timeout, so that a reused connection does not time out at once.
+		// Shorter than timeout, so that a reused connection does not time out immediately.
 		IdleConnTimeout: min(timeout/2, time.Minute),
 		WriteBufferSize: 64 << 10,
 		ReadBufferSize:  64 << 10,

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/test/memnet"
 	"github.com/agentarea/agentarea/test/openaitest"
 )
 
@@ -256,11 +258,6 @@ func TestErrors(t *testing.T) {
 			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true}, attempts: 1,
 		},
 		{
-			name: "hang", replies: []openaitest.Reply{{Fault: openaitest.Hang}},
-			change: func(c *config) { c.Timeout, c.AnswerTimeout = time.Second, time.Second },
-			want:   sdk.Error{Code: sdk.CodeTimeout, Retryable: true}, message: "did not respond within 1s", attempts: 1,
-		},
-		{
 			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
 			want: sdk.Error{Code: sdk.CodeUnavailable, Retryable: true}, message: "invalid response", attempts: 1,
 		},
@@ -390,14 +387,67 @@ func TestCancel_endsRequest(t *testing.T) {
 	}
 }
 
+// withFakeClock runs a test with a fake server in memory, whose clock advances only while all goroutines
+// wait, and a provider with the default timeouts.
+func withFakeClock(t *testing.T, test func(t *testing.T, s *openaitest.Server, p *provider)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, l := openaitest.New(openaitest.Options{}), memnet.Listen()
+		server := &http.Server{Handler: s}
+		go func() { _ = server.Serve(l) }()
+		p := configured(t, "http://server.example/v1", func(c *config) { c.Timeout, c.AnswerTimeout = time.Minute, 5*time.Minute })
+		p.server.Client().Transport = l.Client().Transport
+		test(t, s, p)
+		p.server.Client().CloseIdleConnections()
+		_ = s.Close()
+		_ = server.Close()
+	})
+}
+
+// A call ends with its timeout, which is shorter for a streamed answer. It is not retried.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	hang := openaitest.Reply{Fault: openaitest.Hang}
+	for _, tt := range []struct {
+		name   string
+		stream bool
+		reply  openaitest.Reply
+		want   time.Duration
+	}{
+		{"stream that does not start", true, hang, time.Minute},
+		{"no answer", false, hang, 5 * time.Minute},
+		{"answer that comes too late", false, openaitest.Reply{Content: "one", Delay: time.Hour}, 5 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			withFakeClock(t, func(t *testing.T, s *openaitest.Server, p *provider) {
+				s.Enqueue(tt.reply)
+				began := time.Now()
+				_, err := p.Chat(t.Context(), newRequest(tt.stream), &recorder{})
+				if took := time.Since(began); took != tt.want {
+					t.Errorf("Chat() took %s, want %s", took, tt.want)
+				}
+				got, text := sdk.AsError(err), "did not respond within "+tt.want.String()
+				if got.Code != sdk.CodeTimeout || !got.Retryable || !strings.Contains(got.Message, text) {
+					t.Errorf("Chat() = %v, want a retryable error with code %s and %q", err, sdk.CodeTimeout, text)
+				}
+				if n := len(s.Requests()); n != 1 {
+					t.Errorf("got %d attempts, want 1", n)
+				}
+			})
+		})
+	}
+}
+
 // The timeout only covers the first byte. A model may think for long, and the run has its own
 // timeout.
 func TestTimeout_firstByteOnly(t *testing.T) {
 	t.Parallel()
-	s, p := start(t, openaitest.Options{}, func(c *config) { c.Timeout = 2 * time.Second })
-	s.Enqueue(openaitest.Reply{Content: "one two three", Delay: 700 * time.Millisecond})
-	var out recorder
-	if _, err := p.Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "one two three" {
-		t.Errorf("text = %q, err = %v", out.text(), err)
-	}
+	withFakeClock(t, func(t *testing.T, s *openaitest.Server, p *provider) {
+		s.Enqueue(openaitest.Reply{Content: "one two three", Delay: time.Hour})
+		var out recorder
+		if _, err := p.Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "one two three" {
+			t.Errorf("text = %q, err = %v", out.text(), err)
+		}
+	})
 }

@@ -153,9 +153,9 @@ func (c *conn) readErrorResponse(call *rpcCall, resp *http.Response) error {
 	return c.client.StatusError(resp)
 }
 
-// deliverError delivers a body that answers the call, and reports whether it does. An error
-// without an id answers the call, too, except that of a server that does not know the
-// session.
+// deliverError delivers a body that answers the call. It returns false for any other body. An
+// error without an id also answers the call, unless it can mean that the server does not know
+// the session.
 func (c *conn) deliverError(call *rpcCall, data []byte) bool {
 	messages, err := remote.Messages(data)
 	if err != nil || len(messages) != 1 {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
@@ -16,8 +15,6 @@ const (
 	notifyTimeout = 30 * time.Second
 	// deleteTimeout is the maximum duration of the request that ends a session.
 	deleteTimeout = 3 * time.Second
-	// queueSize is the maximum number of notifications that wait for the previous one.
-	queueSize = 64
 )
 
 // conn is one connection. Each message to the server is an HTTP request. The server's
@@ -26,11 +23,11 @@ const (
 type conn struct {
 	client *remote.Client
 	inbox  *remote.Inbox
+	outbox *remote.Outbox
 	// ctx ends with the connection.
-	ctx           context.Context
-	cancel        context.CancelFunc
-	close         sync.Once
-	notifications chan outgoing
+	ctx    context.Context
+	cancel context.CancelFunc
+	close  sync.Once
 	// retryDelay is the delay before a stream is reopened, unless the server specifies one.
 	// It doubles with each attempt.
 	retryDelay time.Duration
@@ -45,15 +42,14 @@ type conn struct {
 
 func newConn(client *remote.Client) *conn {
 	c := &conn{
-		client:        client,
-		inbox:         remote.NewInbox(),
-		notifications: make(chan outgoing, queueSize),
-		retryDelay:    firstDelay,
-		calls:         map[string]*rpcCall{},
-		tools:         map[string][]headerParam{},
+		client:     client,
+		inbox:      remote.NewInbox(),
+		retryDelay: firstDelay,
+		calls:      map[string]*rpcCall{},
+		tools:      map[string][]headerParam{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	go c.sendNotifications()
+	c.outbox = remote.NewOutbox(c.ctx, c.inbox)
 	return c
 }
 
@@ -77,57 +73,34 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	switch {
 	case m.head.IsCall():
 		c.start(m)
-	case m.head.IsAnswer():
-		go c.post(c.ctx, m) //nolint:contextcheck // continues after Send returns
-	case m.head.Method == "notifications/initialized":
-		c.post(ctx, m)
-		c.listenOnce()
+		return nil
 	case m.head.Method == "notifications/cancelled" && c.cancelCall(m):
-	default:
-		select {
-		case c.notifications <- m:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-c.ctx.Done():
-		}
+		return nil
 	}
-	return nil
+	err = c.outbox.Send(ctx, m.head, func(ctx context.Context) error { return c.post(ctx, m) })
+	if m.head.Method == "notifications/initialized" {
+		c.listenOnce()
+	}
+	return err
 }
 
-// sendNotifications sends notifications one after the other until the connection ends.
-func (c *conn) sendNotifications() {
-	for {
-		select {
-		case m := <-c.notifications:
-			c.post(c.ctx, m)
-		case <-c.ctx.Done():
-			return
-		}
-	}
-}
-
-// post sends a message that has no answer. It logs an error in the server's log.
-func (c *conn) post(ctx context.Context, m outgoing) {
+// post sends a message that has no answer. It returns an error if the server does not accept it.
+func (c *conn) post(ctx context.Context, m outgoing) error {
 	resp, err := c.client.Do(ctx, remote.Request{
 		Method: http.MethodPost, Header: c.headers(m), Body: m.text, Timeout: notifyTimeout,
 	})
-	if err == nil {
-		defer resp.Body.Close()
-		drain(resp)
-		if c.checkExpired(resp, m) {
-			return
-		}
-		if e := c.client.StatusError(resp); e != nil {
-			err = e
-		}
+	if err != nil {
+		return err
 	}
-	if err != nil && c.ctx.Err() == nil {
-		name := m.head.Method
-		if name == "" {
-			name = "an answer"
-		}
-		c.inbox.Log("could not send " + name + ": " + sdk.AsError(err).Message)
+	defer resp.Body.Close()
+	remote.Drain(resp)
+	if c.checkExpired(resp, m) {
+		return nil
 	}
+	if err := c.client.StatusError(resp); err != nil {
+		return err
+	}
+	return nil
 }
 
 // Close implements mcptransport.Conn.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 
@@ -103,12 +102,5 @@ func (c *conn) endSession() {
 	resp, err := c.client.Do(ctx, remote.Request{Method: http.MethodDelete, Header: c.legacyHeaders()})
 	if err == nil {
 		resp.Body.Close()
-	}
-}
-
-// drain reads a short rest of the body, so that the HTTP connection can be reused.
-func drain(resp *http.Response) {
-	if resp.ContentLength >= 0 {
-		_, _ = io.CopyN(io.Discard, resp.Body, 4096)
 	}
 }

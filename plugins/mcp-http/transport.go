@@ -31,7 +31,7 @@ func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) err
 	return t.web.CheckConfig(ctx, config)
 }
 
-// Connect implements mcptransport.Transport. It fails at once if nothing listens at the
+// Connect implements mcptransport.Transport. It fails immediately if nothing listens at the
 // server's address.
 func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
 	client, err := t.web.Open(o)

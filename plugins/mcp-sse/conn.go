@@ -17,8 +17,6 @@ const (
 	endpointTimeout = 30 * time.Second
 	// notifyTimeout is the maximum time for a server to accept a notification.
 	notifyTimeout = 30 * time.Second
-	// queueSize is the maximum number of notifications that wait for the previous one.
-	queueSize = 64
 )
 
 // conn is one connection. The server's messages arrive in one event stream. Each message to
@@ -26,26 +24,20 @@ const (
 type conn struct {
 	client *remote.Client
 	inbox  *remote.Inbox
+	outbox *remote.Outbox
 	// ctx ends with the connection.
 	ctx    context.Context
 	cancel context.CancelFunc
 	events *remote.Events
 	stream *http.Response
 	// endpoint is the URL for messages to the server.
-	endpoint      *url.URL
-	notifications chan outgoing
-	closeOnce     sync.Once
-}
-
-// outgoing is a message to the server.
-type outgoing struct {
-	text []byte
-	head remote.Head
+	endpoint  *url.URL
+	closeOnce sync.Once
 }
 
 // openConn opens a connection. It fails with an *sdk.Error.
 func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
-	c := &conn{client: client, inbox: remote.NewInbox(), notifications: make(chan outgoing, queueSize)}
+	c := &conn{client: client, inbox: remote.NewInbox()}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	// While the connection is being opened, the caller's context and the timeout end it, too.
 	stop := context.AfterFunc(ctx, c.cancel)
@@ -61,7 +53,7 @@ func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
 		return nil, err
 	}
 	go c.readStream()
-	go c.sendNotifications()
+	c.outbox = remote.NewOutbox(c.ctx, c.inbox)
 	return c, nil
 }
 

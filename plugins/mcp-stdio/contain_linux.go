@@ -144,7 +144,7 @@ func usage() (memory uint64, processes int) {
 	return memory, processes
 }
 
-// killTimeout limits how long killAll fights processes that keep forking.
+// killTimeout is the maximum time for killAll to kill processes that keep forking.
 const killTimeout = 3 * time.Second
 
 // killAll kills all descendants of this process. None can escape, because a process that

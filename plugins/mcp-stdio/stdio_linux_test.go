@@ -16,6 +16,7 @@ import (
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/mcptransport"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // testServer is the path of the MCP server that tests run.
@@ -283,14 +284,12 @@ func TestClose_programIgnoresSIGTERM(t *testing.T) {
 	forBothModes(t, func(t *testing.T, namespace bool) {
 		c := connect(t, newTransport(t.TempDir(), namespace), "ignores-sigterm")
 		nextMessage(t, c)
-		start := time.Now()
+		stopwatch := testenv.StartStopwatch()
 		_ = c.Close()
 		if e := waitExit(t, c); e.Message != closedByHost {
 			t.Errorf("exit = %+v", e)
 		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("Close took %v, want at most 5s", took)
-		}
+		stopwatch.Check(t, 5*time.Second, "Close")
 	})
 }
 

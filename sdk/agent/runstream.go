@@ -17,7 +17,7 @@ import (
 
 // These limits apply to one run. maxHandled is the number of calls that are handled concurrently.
 // maxInFlight also includes the calls that wait for a worker. They wait in a queue and not in the
-// stream, so that the host notices a finish or a crash of the plugin at once.
+// stream, so that the host notices a finish or a crash of the plugin immediately.
 const (
 	maxHandled  = 64
 	maxInFlight = 1024

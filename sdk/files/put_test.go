@@ -78,7 +78,7 @@ func TestPut_interrupted(t *testing.T) {
 		code sdk.ErrorCode
 	}{
 		{name: "the reader fails", r: io.MultiReader(bytes.NewReader(noise(3<<20)), iotest.ErrReader(broken)), o: announce(-1), is: broken},
-		{name: "the reader fails at once", r: iotest.ErrReader(broken), o: announce(5), is: broken},
+		{name: "the reader fails immediately", r: iotest.ErrReader(broken), o: announce(5), is: broken},
 		{
 			name: "the reader fails at the announced size", r: io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(broken)),
 			o: announce(5), is: broken,

@@ -65,7 +65,7 @@ type BlockedError struct {
 	Host string
 	// Class describes the address. Example: "a private address".
 	Class string
-	// Always reports whether the address is blocked whatever New allows.
+	// Always reports whether the address is blocked even if New allows it.
 	Always bool
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
@@ -67,4 +68,63 @@ func testNotification(t *testing.T, f *fixture) {
 			t.Errorf("notification contains the message of an internal error: %s", n.Data)
 		}
 	}
+}
+
+// testNotificationDeleted checks that notifications are deleted with the session, task or agent that their
+// text comes from.
+func testNotificationDeleted(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	talk := func(a *core.Agent, session, answer string) {
+		t.Helper()
+		e := f.end(f.start(t, a, v.UserID, session).Run)
+		e.Answer.Parts = []sdk.Part{{Text: answer}}
+		ok(t, f.EndRun(f.ctx, e))
+	}
+	work := func(a *core.Agent, result string) {
+		t.Helper()
+		task := f.task(t, a, v.UserID)
+		e := f.end(f.begin(t, a, task))
+		e.Answer.Parts = []sdk.Part{{Text: "answer of " + task.ID}}
+		e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskCompleted, Result: json.RawMessage(`{"message":"` + result + `"}`)}
+		ok(t, f.EndRun(f.ctx, e))
+	}
+	a, b := f.agent(t, v), f.agent(t, v)
+	talk(a, "gone", "text of a deleted session")
+	talk(a, "kept", "text of a kept session")
+	talk(b, "gone", "text of a deleted agent's session")
+	work(a, "result of a deleted task")
+	work(b, "result of a deleted agent's task")
+	contains := func(text string) bool {
+		t.Helper()
+		all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
+		ok(t, err)
+		return slices.ContainsFunc(all, func(n *core.Notification) bool { return strings.Contains(string(n.Data), text) })
+	}
+	for _, c := range []struct {
+		text   string
+		remove func() error
+	}{
+		{"text of a deleted session", func() error { return f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "gone") }},
+		{"result of a deleted agent's task", func() error { return f.DeleteAgent(f.ctx, nil, v, b.ID, 0) }},
+		{"text of a deleted agent's session", func() error { return nil }},
+		{"result of a deleted task", func() error {
+			_, err := f.DeleteTasks(f.ctx, f.now.Add(time.Hour), 10)
+			return err
+		}},
+		{"text of a kept session", func() error {
+			_, err := f.DeleteSessions(f.ctx, f.now.Add(time.Hour), 10)
+			return err
+		}},
+	} {
+		if c.text != "text of a deleted agent's session" && !contains(c.text) {
+			t.Errorf("no notification contains %q before the deletion", c.text)
+		}
+		ok(t, c.remove())
+		if contains(c.text) {
+			t.Errorf("a notification contains %q after the deletion", c.text)
+		}
+	}
+	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
+	ok(t, err)
+	same(t, "remaining notifications", len(all), 0)
 }

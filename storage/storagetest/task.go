@@ -87,11 +87,11 @@ func testTask(t *testing.T, f *fixture) {
 	_, err = f.CreateTask(f.ctx, nil, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
 	wantCode(t, err, core.CodeNotFound)
 
-	next, err := f.NextTask(f.ctx, f.now)
+	next, err := f.NextTask(f.ctx, f.now, nil)
 	ok(t, err)
 	same(t, "next", next, task)
 	run := f.begin(t, a, task)
-	next, err = f.NextTask(f.ctx, f.now)
+	next, err = f.NextTask(f.ctx, f.now, nil)
 	ok(t, err)
 	same(t, "NextTask without pending tasks", next, (*core.Task)(nil))
 	second := f.turn(a, v.UserID, task.ID)
@@ -235,7 +235,7 @@ func testTaskOrder(t *testing.T, f *fixture) {
 	})
 	var got []string
 	for {
-		task, err := f.NextTask(f.ctx, f.now.Add(time.Minute))
+		task, err := f.NextTask(f.ctx, f.now.Add(time.Minute), nil)
 		ok(t, err)
 		if task == nil {
 			break
@@ -246,7 +246,7 @@ func testTaskOrder(t *testing.T, f *fixture) {
 		ok(t, f.StartRun(f.ctx, nil, s))
 	}
 	same(t, "order", got, []string{"bob-high", "ada-0", "bob-0", "ada-1", "bob-1", "ada-2", "ada-low"})
-	task, err := f.NextTask(f.ctx, f.now.Add(2*time.Hour))
+	task, err := f.NextTask(f.ctx, f.now.Add(2*time.Hour), nil)
 	ok(t, err)
 	same(t, "task whose RunAt has passed", task.Title, "later")
 }
@@ -317,7 +317,7 @@ func testTaskDefer(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "claimed", len(claimed), 0)
 
-	next, err := f.NextTask(f.ctx, f.at(10))
+	next, err := f.NextTask(f.ctx, f.at(10), nil)
 	ok(t, err)
 	same(t, "next", next.ID, task.ID)
 	again, err := f.ResumeTask(f.ctx, next, "server-2", f.at(11))
@@ -343,7 +343,7 @@ func testTaskAtOnce(t *testing.T, f *fixture) {
 	for i := range servers {
 		wg.Go(func() {
 			for {
-				task, err := f.NextTask(f.ctx, f.now)
+				task, err := f.NextTask(f.ctx, f.now, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -389,4 +389,59 @@ func testTaskQueue(t *testing.T, f *fixture) {
 	ok(t, stop(f.ctx))
 	f.task(t, a, v.UserID)
 	same(t, "jobs received after stop", len(drawn), 0)
+}
+
+// testTaskTurns checks that NextTask skips the tasks of some users, whatever their priority.
+func testTaskTurns(t *testing.T, f *fixture) {
+	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	a := f.agent(t, ada)
+	f.task(t, a, ada.UserID, func(task *core.Task) { task.Priority = core.PriorityHigh })
+	want := f.task(t, a, bob.UserID, func(task *core.Task) { task.Priority, task.CreatedAt = core.PriorityLow, f.at(5) })
+	next, err := f.NextTask(f.ctx, f.now, []string{ada.UserID, "user-none"})
+	ok(t, err)
+	if next == nil || next.ID != want.ID {
+		t.Errorf("NextTask without ada's tasks = %v, want bob's", next)
+	}
+	next, err = f.NextTask(f.ctx, f.now, []string{ada.UserID, bob.UserID})
+	ok(t, err)
+	same(t, "NextTask without anybody's tasks", next, (*core.Task)(nil))
+}
+
+// testQueuePosition checks that the positions of pending tasks are the order in which NextTask returns them.
+func testQueuePosition(t *testing.T, f *fixture) {
+	users := []core.Actor{f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "cid", core.RoleMember)}
+	a := f.agent(t, users[0])
+	var all []*core.Task
+	for i, c := range []struct {
+		user     int
+		priority core.TaskPriority
+	}{{0, 2}, {0, 2}, {0, 2}, {1, 2}, {1, 2}, {2, 1}, {2, 2}, {0, 3}} {
+		all = append(all, f.task(t, a, users[c.user].UserID, func(task *core.Task) {
+			task.Priority, task.CreatedAt = c.priority, f.at(i)
+		}))
+	}
+	later := f.task(t, a, users[0].UserID, func(task *core.Task) { task.RunAt = f.now.Add(time.Hour) })
+	position := func(task *core.Task) int {
+		t.Helper()
+		n, err := f.QueuePosition(f.ctx, task, f.now)
+		ok(t, err)
+		return n
+	}
+	same(t, "position of a task that is not due", position(later), 0)
+	for n := range all {
+		next, err := f.NextTask(f.ctx, f.now, nil)
+		ok(t, err)
+		same(t, "position of the next task", position(next), 1)
+		seen := map[int]bool{}
+		for _, task := range all {
+			if f.taskNow(t, task.ID).Status == core.TaskPending {
+				seen[position(task)] = true
+			}
+		}
+		same(t, "different positions", len(seen), len(all)-n)
+		s := f.turn(a, next.UserID, next.ID)
+		s.Run.Kind, s.Run.TaskID, s.Run.CreatedAt, s.Task = core.RunTask, next.ID, f.at(100+n), next
+		ok(t, f.StartRun(f.ctx, nil, s))
+		same(t, "position of a running task", position(f.taskNow(t, next.ID)), 0)
+	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// testWriteParallel checks that acknowledged writes are visible at once, with 100 concurrent writers.
+// testWriteParallel checks that acknowledged writes are visible immediately, with 100 concurrent writers.
 func testWriteParallel(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)
@@ -98,7 +98,7 @@ func testWriteIsolated(t *testing.T, f *fixture) {
 }
 
 // testWriteCancelled checks that a write with a cancelled context has no effect, and that the result of
-// a write tells the truth if its context is cancelled meanwhile.
+// a write is correct even if its context is cancelled meanwhile.
 func testWriteCancelled(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)

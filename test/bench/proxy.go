@@ -29,7 +29,7 @@ func serveProxy(args []string) error {
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
 		Transport: transport,
 	}
-	// Without this, if an upstream answers at once, net/http closes the request's body while the
+	// Without this, if an upstream answers immediately, net/http closes the request's body while the
 	// transport still reads its end. That interrupts one stream in a few hundred.
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

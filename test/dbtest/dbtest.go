@@ -1,4 +1,4 @@
-// Package dbtest gives tests databases with the newest schema. It runs the migrations once in a
+// Package dbtest provides databases with the newest schema for tests. It runs the migrations once in a
 // process and then copies their result, because hundreds of tests need a database.
 package dbtest
 

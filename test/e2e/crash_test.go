@@ -253,7 +253,7 @@ func (l *recorder) checkRun(t *testing.T, m message) {
 	}
 }
 
-// count returns how often one is in all.
+// count returns the number of times that one is in all.
 func count(all []string, one string) int {
 	n := 0
 	for _, s := range all {

@@ -60,7 +60,7 @@ func (b *bucket) waitObjects(n int) {
 	})
 }
 
-// Files are stored in a bucket like in a folder, and move from one to the other and back.
+// Files are stored in a bucket as they are in a folder, and move from one to the other and back.
 func TestS3(t *testing.T) {
 	t.Parallel()
 	b := newBucket(t)

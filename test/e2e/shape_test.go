@@ -24,7 +24,7 @@ func wantShape(t *testing.T, example string, got []byte) {
 	}
 }
 
-// differences returns how have differs from want, which is at that path.
+// differences returns the differences between have and want. path is the path of want.
 func differences(path string, want, have any) []string {
 	var out []string
 	switch w := want.(type) {

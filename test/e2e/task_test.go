@@ -8,12 +8,13 @@ import (
 )
 
 type task struct {
-	ID       string
-	Status   string
-	Priority string
-	Attempts int
-	RunID    string `json:"run_id"`
-	Result   struct {
+	ID            string
+	Status        string
+	Priority      string
+	Attempts      int
+	QueuePosition int    `json:"queue_position"`
+	RunID         string `json:"run_id"`
+	Result        struct {
 		Message   string
 		MessageID string `json:"message_id"`
 	}
@@ -201,6 +202,12 @@ func TestTaskCancel(t *testing.T) {
 	running := c.newTask(agent, "/tokens 10000 /delay 10ms")
 	eventually(t, "a running task", func() bool { return c.task(running.ID).Status == "running" })
 	waiting := c.newTask(agent, "Hello")
+	behind := c.newTask(agent, "Hello again")
+	for id, want := range map[string]int{running.ID: 0, waiting.ID: 1, behind.ID: 2} {
+		if got := c.task(id).QueuePosition; got != want {
+			t.Errorf("queue_position of %s = %d, want %d", id, got, want)
+		}
+	}
 	for _, one := range []task{waiting, running} {
 		got := decode[task](t, c.post("/v1/tasks/"+one.ID+"/cancel", nil).want(t, 200))
 		if got.Status != "cancelled" {

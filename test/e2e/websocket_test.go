@@ -171,6 +171,40 @@ func TestWebSocketResumes(t *testing.T) {
 	}
 }
 
+// A client that resumes from an earlier sequence number receives nothing of a deleted session or agent.
+func TestWebSocketResumesAfterDeletion(t *testing.T) {
+	t.Parallel()
+	onBothShared(t, func(t *testing.T, s *server) {
+		c := s.newMember()
+		agent, other := c.newAgent("echo"), c.newAgent("echo")
+		c.chat(agent, "deleted", "secret of the session")
+		c.waitTask(c.newTask(other, "secret of the task").ID)
+		channel := "agent." + agent + ".events"
+		w := c.dialWebSocket()
+		w.subscribe(channel, object{"after": 0})
+		if m := w.receive(); !strings.Contains(m.raw, "secret of the session") {
+			t.Fatalf("got %s before the deletion, want the answer", m.raw)
+		}
+		c.do("DELETE", "/v1/agents/"+agent+"/sessions/deleted", nil).want(t, 204)
+		c.do("DELETE", "/v1/agents/"+other, nil).want(t, 204)
+
+		c.chat(agent, "new", "Good day")
+		again := c.dialWebSocket()
+		again.subscribe(channel, object{"after": 0})
+		if m := again.receive(); m.Message != "Good day" {
+			t.Errorf("got %s after the deletion, want only the answer of the new session", m.raw)
+		}
+		c.waitTask(c.newTask(agent, "Good evening").ID)
+		again = c.dialWebSocket()
+		again.subscribe("tasks", object{"after": 0})
+		for range 3 {
+			if m := again.receive(); m.AgentID != agent {
+				t.Errorf("got %s after the deletion, want only the task of the other agent", m.raw)
+			}
+		}
+	})
+}
+
 // The system channel reports a plugin that is killed, and the server closes connections when it stops.
 func TestWebSocketSystem(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Client returns an HTTP client that connects to the listener, whatever host a URL has.
+// Client returns an HTTP client that connects to the listener for every host of a URL.
 func (l *Listener) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },

@@ -21,7 +21,7 @@ type Options struct {
 	Key string
 	// Models are the known models. They default to gpt-4o, gpt-4o-mini, o3-mini and text-embedding-3-small.
 	Models []string
-	// ContextTokens, unless 0, is the longest prompt, with one token for four bytes.
+	// ContextTokens, unless 0, is the maximum length of a prompt in tokens. Four bytes count as one token.
 	ContextTokens int
 	// Tokens, unless 0, is the length of each answer in a benchmark, with Delay before each token. The
 	// server then records no requests and does not validate prompts.

@@ -1,4 +1,4 @@
-// Package s3test gives tests a real S3 server, and a network that fails on demand.
+// Package s3test provides a real S3 server for tests, and a network that fails on demand.
 //
 // The server is versitygw, which make test-setup installs. It runs on loopback and stores
 // objects in a temporary folder. If AGENTAREA_TEST_S3_URL is set to

@@ -31,39 +31,24 @@ func Promise(tb testing.TB, limit time.Duration, what string, measure func(start
 // Stopwatch measures how long something takes, and how much other work on the machine delays it.
 type Stopwatch struct {
 	began time.Time
-	// ended is closed by stop, and delay then receives the sum of all delays.
-	ended chan struct{}
-	delay chan time.Duration
+	// delay is the sum of the delays that load had recorded when the stopwatch started.
+	delay time.Duration
 }
 
-// StartStopwatch returns a running stopwatch, which Check stops.
-func StartStopwatch() *Stopwatch {
-	w := &Stopwatch{}
-	w.restart()
-	return w
-}
+// StartStopwatch returns a running stopwatch. The caller must call Check, which stops it.
+func StartStopwatch() *Stopwatch { return &Stopwatch{delay: load.start(), began: time.Now()} }
 
 // restart makes the time count from now.
 func (w *Stopwatch) restart() {
-	if w.ended != nil {
-		w.stop()
-	}
-	idle := idleWork()
-	w.began, w.ended, w.delay = time.Now(), make(chan struct{}), make(chan time.Duration, 1)
-	go func() { w.delay <- sumDelays(w.ended, idle) }()
-}
-
-func (w *Stopwatch) stop() (took, delay time.Duration) {
-	took = time.Since(w.began)
-	close(w.ended)
-	return took, <-w.delay
+	load.stop()
+	*w = *StartStopwatch()
 }
 
 // Check stops the stopwatch and fails the test if it has run for longer than limit. It returns false if the
 // machine was too busy for a result. what names the thing that was measured.
 func (w *Stopwatch) Check(tb testing.TB, limit time.Duration, what string) bool {
 	tb.Helper()
-	took, delay := w.stop()
+	took, delay := time.Since(w.began), load.stop()-w.delay
 	tb.Logf("%s took %s; the machine delayed the test by %s meanwhile", what, took.Round(time.Millisecond), delay.Round(time.Millisecond))
 	if took <= limit {
 		return true
@@ -79,21 +64,57 @@ func (w *Stopwatch) Check(tb testing.TB, limit time.Duration, what string) bool 
 // tooBusy reports whether delays of this sum can be the reason that something took longer than limit.
 func tooBusy(delay, limit time.Duration) bool { return delay > limit/4 }
 
+// load records the delays while a stopwatch of the process runs.
+var load sampler
+
+// sampler measures how much later a goroutine runs than on an idle machine.
+type sampler struct {
+	mu    sync.Mutex
+	users int
+	// ended ends the goroutine when the last user stops.
+	ended chan struct{}
+	sum   time.Duration
+}
+
+// start starts the sampler, unless it runs, and returns the sum of all delays so far.
+func (s *sampler) start() time.Duration {
+	idle := idleWork()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users++; s.users == 1 {
+		s.ended = make(chan struct{})
+		go s.run(s.ended, idle)
+	}
+	return s.sum
+}
+
+// stop undoes start, and returns the sum of all delays.
+func (s *sampler) stop() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users == 0 {
+		close(s.ended)
+	}
+	return s.sum
+}
+
 const sampleInterval = 50 * time.Millisecond
 
-// sumDelays returns how much later its goroutine ran than on an idle machine, until ended is closed. It
-// sleeps and calculates by turns, because a busy machine wakes sleepers quickly and then lets them wait.
-// idle is the time that work takes on an idle machine.
-func sumDelays(ended <-chan struct{}, idle time.Duration) (sum time.Duration) {
+// run adds up the delays until ended is closed. It sleeps and calculates by turns, because a busy machine
+// wakes sleepers quickly and then lets them wait. idle is the time that work takes on an idle machine.
+func (s *sampler) run(ended <-chan struct{}, idle time.Duration) {
 	for {
 		began := time.Now()
 		select {
 		case <-ended:
-			return sum
+			return
 		case <-time.After(sampleInterval):
 		}
 		work()
-		sum += max(0, time.Since(began)-sampleInterval-idle)
+		late := max(0, time.Since(began)-sampleInterval-idle)
+		s.mu.Lock()
+		s.sum += late
+		s.mu.Unlock()
 	}
 }
 

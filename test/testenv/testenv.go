@@ -45,7 +45,7 @@ func Slow(tb testing.TB) {
 	}
 }
 
-// Rounds returns how often a test repeats itself: long if slow tests run, else short.
+// Rounds returns the number of repetitions of a test: long if slow tests run, else short.
 // Call it in the test function itself: make test-slow finds slow tests by this call.
 func Rounds(short, long int) int {
 	if IsSlow() {

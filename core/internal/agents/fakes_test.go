@@ -66,9 +66,9 @@ func (e *env) add(id string, change ...func(*core.Agent)) {
 type store struct {
 	core.AgentStore
 	agents map[string]*core.Agent
-	// interfering is the number of updates before which another one increases the version.
+	// interfering is the number of updates that conflict with another update.
 	interfering int
-	// filter is that of the last list.
+	// filter is the filter of the last list.
 	filter core.AgentFilter
 }
 

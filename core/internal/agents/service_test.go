@@ -43,7 +43,7 @@ func TestActive(t *testing.T) {
 	e := newEnv(t)
 	e.add("agent-on")
 	e.add("agent-off", func(a *core.Agent) { a.Status = core.AgentInactive })
-	// A message to an agent whose plugin is down fails with the error of the plugin, which says more.
+	// A message to an agent whose plugin is down fails with the error of the plugin, which has more detail.
 	e.add("agent-broken", func(a *core.Agent) { a.Model = "claude" })
 	e.plugins.broken = []core.Dependency{{Type: "chat", Model: "claude"}}
 	for _, c := range []struct {

@@ -37,7 +37,7 @@ type Options struct {
 	PublicURL string
 	// MaxBody is the maximum size of a JSON body in bytes. The default is 1 MiB.
 	MaxBody int64
-	// Heartbeat is the longest silence of an event stream. The default is 15 seconds.
+	// Heartbeat is the maximum time without data on an event stream. The default is 15 seconds.
 	Heartbeat time.Duration
 	// Recheck is the interval at which an event stream checks that its credential is still valid.
 	// The default is 4 seconds.

@@ -29,7 +29,7 @@ type Operation struct {
 	Unlimited bool
 	// OptionalToken documents that anyone may call, with or without a token.
 	OptionalToken bool
-	// AnyKey lets API keys call the operation whatever their scopes are.
+	// AnyKey lets API keys with any scopes call the operation.
 	AnyKey bool
 	// Status is the status of a successful reply. The default is 200, or 204 without a body.
 	Status int

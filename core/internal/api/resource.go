@@ -30,7 +30,7 @@ func (p Page) Paged(total int) Paged { return Paged{Total: total, Limit: p.Limit
 
 // UserParam is the query parameter with which an admin selects another user's objects.
 type UserParam struct {
-	UserID string `query:"user_id" doc:"The user whose sessions to use. For admins. The default is the caller"`
+	UserID string `query:"user_id" doc:"The user whose sessions are used. The default is the caller. Only admins can select another user"`
 }
 
 // Owner returns the selected user. It fails with Forbidden if the actor may not select them.

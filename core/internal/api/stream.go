@@ -92,7 +92,7 @@ func (s *streamWriter) run(events core.EventStream) {
 	}
 }
 
-// close keeps the timer from writing after the handler has returned.
+// close stops the timer, which must not write after the handler has returned.
 func (s *streamWriter) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -228,7 +228,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.agents = agents.New(a.db, a.plugins)
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents, Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
-		TaskSlots: a.settings.TaskSlots, Metrics: a.metrics, Tracer: a.traces.Tracer(),
+		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),
 		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
 	a.onClose(func() error {

@@ -108,7 +108,7 @@ func (h *httpServers) url(i int, address string) string {
 const unreadBodyTimeout = 5 * time.Second
 
 // limitUnreadBody bounds the time for the part of a body that the handler h did not read. net/http reads
-// it to reuse the connection, and would wait as long as the client likes.
+// it to reuse the connection, and would wait for it without a time limit.
 func limitUnreadBody(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)

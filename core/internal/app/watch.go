@@ -20,7 +20,7 @@ const settleTime = 200 * time.Millisecond
 
 // watchFile starts to watch the file at path and calls changed whenever its content changes, including
 // when the file is created, replaced or reached through a new link. Removing the file is not a change.
-// It returns at once; the watch ends when ctx is cancelled.
+// It returns immediately; the watch ends when ctx is cancelled.
 func watchFile(ctx context.Context, path string, logger *slog.Logger, changed func()) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -80,7 +80,7 @@ func scopeList() string {
 	return strings.Join(names, ", ")
 }
 
-// DeleteAPIKey revokes a key, at once on this server and within a second on other replicas. It
+// DeleteAPIKey revokes a key, immediately on this server and within a second on other replicas. It
 // fails with NotFound.
 func (a *Auth) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
 	err := a.keys.DeleteAPIKey(ctx, audit, v, id)

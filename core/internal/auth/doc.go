@@ -2,7 +2,7 @@
 //
 // A sign-in creates a login, a family of tokens that ends as a whole. Access tokens are JWTs that
 // are valid for an hour, and each names its login. The state of a login is read at most once a
-// second, so that signing out and disabling a user take effect at once on this server and within
+// second, so that signing out and disabling a user take effect immediately on this server and within
 // a second on other replicas.
 //
 // Refresh tokens are derived from the login's id and its generation with a secret key. Only the

@@ -41,7 +41,7 @@ func (a *Auth) CreateUser(ctx context.Context, audit *core.AuditRecord, u *core.
 }
 
 // UpdateUser changes the fields of up that are set: role, email and disabled. The change takes
-// effect at once on this server and within a second on other replicas. Disabling a user ends all
+// effect immediately on this server and within a second on other replicas. Disabling a user ends all
 // their sign-ins. It fails with Invalid, NotFound or Conflict.
 func (a *Auth) UpdateUser(
 	ctx context.Context, audit *core.AuditRecord, id string, up core.UserUpdate,

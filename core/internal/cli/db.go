@@ -38,9 +38,9 @@ func checkSchema(ctx context.Context, db *storage.DB) error {
 	case err != nil:
 		return err
 	case s.Version < s.Known:
-		return fmt.Errorf("the database has schema %d, but this program needs schema %d: run agentarea db migrate first", s.Version, s.Known)
+		return fmt.Errorf("the database has schema %d, but this version of agentarea needs schema %d: run agentarea db migrate first", s.Version, s.Known)
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d, but this program supports schemas up to %d: use the newer version of agentarea that migrated it", s.Version, s.Known)
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use the newer version of agentarea that migrated it", s.Version, s.Known)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (c *dbStatusCommand) Run(ctx context.Context, out *output) error {
 		word := "up to date"
 		switch {
 		case s.Version > s.Known:
-			word = fmt.Sprintf("newer than this program, which supports schemas up to %d", s.Known)
+			word = fmt.Sprintf("newer than this version of agentarea, which supports schemas up to %d", s.Known)
 		case len(s.Missing) > 0:
 			word = fmt.Sprintf("run agentarea db migrate to migrate it to %d: %s", s.Known, strings.Join(s.Missing, ", "))
 		}

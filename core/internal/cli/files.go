@@ -100,7 +100,7 @@ func (d *moveDisplay) Progress(p client.Progress) {
 	if d.bar != nil {
 		d.bar.Describe(files)
 		d.bar.ChangeMax64(max(p.TotalBytes, p.Bytes, 1))
-		_ = d.bar.Set64(p.Bytes) // the bar is not worth an error
+		_ = d.bar.Set64(p.Bytes) // a bar that cannot be drawn is no reason to fail
 		return
 	}
 	if time.Since(d.lastLine) >= lineInterval {

@@ -94,7 +94,7 @@ func checkoutSDK(checkout string) (string, error) {
 	return dir, nil
 }
 
-// quoteModulePath returns path as go.mod wants it: quoted if it has a character that separates words.
+// quoteModulePath returns path in the form that go.mod requires: quoted if it has a character that separates words.
 func quoteModulePath(path string) string {
 	if strings.ContainsAny(path, " \t\"'`()[]{},") {
 		return fmt.Sprintf("%q", path)

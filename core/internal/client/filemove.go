@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // Progress is the progress of a move.
@@ -43,7 +45,7 @@ type moveEvent struct {
 // connection error or a temporary error of the server, it waits and resumes the move.
 func (c *Client) MoveFiles(ctx context.Context, from, to string, w Watcher) (Progress, error) {
 	m := &move{client: c, from: from, to: to, watcher: w}
-	backoff := c.minBackoff
+	pauses := backoff.ExponentialBackOff{InitialInterval: c.minBackoff, MaxInterval: c.maxBackoff, Multiplier: 2}
 	for last := time.Now(); ; {
 		received := m.received
 		err := m.follow(ctx)
@@ -51,18 +53,18 @@ func (c *Client) MoveFiles(ctx context.Context, from, to string, w Watcher) (Pro
 			return m.progress, nil
 		}
 		if m.received > received {
-			last, backoff = time.Now(), c.minBackoff
+			last = time.Now()
+			pauses.Reset()
 		}
 		if ctx.Err() != nil || !m.canRetry(err) || time.Since(last) > c.giveUpAfter {
 			return m.progress, err
 		}
 		w.Waiting(err)
 		select {
-		case <-time.After(backoff):
+		case <-time.After(pauses.NextBackOff()):
 		case <-ctx.Done():
 			return m.progress, err
 		}
-		backoff = min(2*backoff, c.maxBackoff)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Pin returns the text of a plugins.hcl with the sha256 of the blocks in pins, by their names, set. It
+// Pin returns the text of a plugins.hcl in which each block named in pins has that sha256. It
 // changes nothing else and keeps the comments.
 func Pin(src []byte, filename string, pins map[string]string) ([]byte, error) {
 	file, diags := hclwrite.ParseConfig(src, filename, hcl.InitialPos)

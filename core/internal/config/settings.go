@@ -21,6 +21,7 @@ type Settings struct {
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
 	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of one user on this server. Each server counts separately." placeholder:"N"`
 	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"Maximum number of tasks that this server runs at the same time." placeholder:"N" see:"tasks.md"`
+	TaskTimeout    time.Duration `default:"1h" env:"AGENTAREA_TASK_TIMEOUT" help:"Timeout of an attempt of a task if neither the task nor its agent sets one, such as 30m; at most 24h." placeholder:"DURATION" see:"tasks.md"`
 	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long to keep the events of ended runs and WebSocket messages for replay, such as 720h; 0 means forever." placeholder:"DURATION"`
 	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long to keep ended runs and tasks; 0 means forever." placeholder:"DURATION"`
 	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long to keep a session after its last message; 0 means forever." placeholder:"DURATION"`
@@ -97,6 +98,9 @@ func (s *Settings) Check() error {
 	}
 	if s.TaskSlots < 1 {
 		return fmt.Errorf("--task-slots %d: must be at least 1 (write 8, or omit it)", s.TaskSlots)
+	}
+	if s.TaskTimeout < time.Second || s.TaskTimeout > 24*time.Hour {
+		return fmt.Errorf("--task-timeout %s: must be 1s to 24h (write 1h, or omit it)", s.TaskTimeout)
 	}
 	for flag, keep := range map[string]time.Duration{
 		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns, "--keep-sessions": s.KeepSessions, "--keep-audit": s.KeepAudit,

@@ -4,7 +4,7 @@
 // Each run has a Stream while this server executes it. The events of a run have increasing
 // sequence numbers. Events are added in two ways:
 //
-//   - Tokens are shown to watchers at once and stored in group commits: one transaction for
+//   - Tokens are shown to watchers immediately and stored in group commits: one transaction for
 //     all runs, at most every 250 ms. No token waits for the database. A crash loses at most
 //     the last batch of tokens of an unfinished message; the run then starts that message
 //     again.

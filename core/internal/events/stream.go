@@ -49,7 +49,7 @@ type Stream struct {
 	changed chan struct{}
 }
 
-// Tokens shows parts of the answer to the watchers at once. It does not retain texts.
+// Tokens shows parts of the answer to the watchers immediately. It does not retain texts.
 func (s *Stream) Tokens(texts []string) {
 	if len(texts) == 0 {
 		return
@@ -82,7 +82,7 @@ func (s *Stream) Partial() (after int64, partial bool) {
 
 // Publish stores an event with store and then shows it. data is a JSON object. store
 // receives the rows of the tokens that are not stored yet and of the event. It must store
-// them, and whatever belongs to the event, in one transaction.
+// them, and the other changes of the event, in one transaction.
 //
 // The events of a run are published one after the other, so the log is stored in order. If
 // store fails, the stream is dropped: watchers continue with the events in the database.

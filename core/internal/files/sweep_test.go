@@ -65,7 +65,7 @@ func TestFailedDeleteIsRetried(t *testing.T) {
 			}
 		}
 		if first := tries[0].Sub(began); first > time.Second {
-			t.Errorf("the first attempt came after %v, want at once", first)
+			t.Errorf("the first attempt came after %v, want immediately", first)
 		}
 		if n := r.pendingBlobs(); n != 0 {
 			t.Errorf("got %d pending blobs, want none", n)

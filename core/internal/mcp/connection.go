@@ -27,9 +27,9 @@ type connection struct {
 	endpoint *endpoint
 	log      *logBuffer
 	inbox    *inbox
-	// gone is closed when the connection has ended and its output has been read.
-	gone chan struct{}
-	// stopTimeout is how long a closed connection may take to end.
+	// done is closed when the connection has ended and its output has been read.
+	done chan struct{}
+	// stopTimeout is the maximum time for a closed connection to end.
 	stopTimeout time.Duration
 	// forget ends the wait for the end of the connection.
 	forget context.CancelFunc
@@ -37,17 +37,17 @@ type connection struct {
 	mu sync.Mutex
 	// lastLine is the last line of stderr.
 	lastLine string
-	// exit is how the connection ended. died reports whether it ended before it
-	// was closed. closeReason says why it was closed.
+	// exit is the error with which the connection ended. exitedFirst reports whether it ended
+	// before it was closed. closeReason is the reason why it was closed.
 	exit        error
-	died        bool
+	exitedFirst bool
 	closed      bool
 	closeReason string
 }
 
 // startConnection returns a connection over conn and reads it until it ends.
 func startConnection(conn mcptransport.Conn, t *endpoint, log *logBuffer, stopTimeout time.Duration) *connection {
-	c := &connection{raw: conn, endpoint: t, log: log, inbox: newInbox(), gone: make(chan struct{}), stopTimeout: stopTimeout}
+	c := &connection{raw: conn, endpoint: t, log: log, inbox: newInbox(), done: make(chan struct{}), stopTimeout: stopTimeout}
 	ctx, forget := context.WithCancel(context.Background())
 	c.forget = forget
 	go c.readLoop(ctx)
@@ -56,13 +56,13 @@ func startConnection(conn mcptransport.Conn, t *endpoint, log *logBuffer, stopTi
 
 // readLoop reads frames until the connection has ended.
 func (c *connection) readLoop(ctx context.Context) {
-	defer close(c.gone)
+	defer close(c.done)
 	defer c.forget()
 	for {
 		frame, err := c.raw.Receive(ctx)
 		if err != nil {
 			c.mu.Lock()
-			c.exit, c.died = err, !c.closed
+			c.exit, c.exitedFirst = err, !c.closed
 			c.mu.Unlock()
 			c.inbox.end()
 			return
@@ -100,17 +100,17 @@ func (c *connection) close(cause string) {
 	// In the background, because a hung transport must not block the caller.
 	go func() {
 		_ = c.raw.Close() // readLoop sees the result
-		<-c.gone
+		<-c.done
 		timer.Stop()
 	}()
 }
 
-// exitReason says how the connection ended, without secrets.
+// exitReason describes the end of the connection, without secrets.
 func (c *connection) exitReason() string {
 	c.mu.Lock()
-	exit, died, cause, lastLine := c.exit, c.died, c.closeReason, c.lastLine
+	exit, exitedFirst, cause, lastLine := c.exit, c.exitedFirst, c.closeReason, c.lastLine
 	c.mu.Unlock()
-	if !died && cause != "" {
+	if !exitedFirst && cause != "" {
 		return cause
 	}
 	reason := c.endpoint.redactor.redactAll(publicMessage(exit))
@@ -131,7 +131,7 @@ func (c *connection) ended() bool {
 func (c *connection) exitedOnItsOwn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.died
+	return c.exitedFirst
 }
 
 // errEnded is the error of reads after the end of a connection.

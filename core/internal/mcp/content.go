@@ -31,8 +31,8 @@ type content struct {
 	parts []sdk.Part
 	// hasText reports whether the tool returned text.
 	hasText bool
-	// textBudget and blobBudget are how many more bytes fit. truncated counts the
-	// bytes of text that did not.
+	// textBudget and blobBudget are the numbers of bytes that still fit. truncated is
+	// the number of bytes of text that did not fit.
 	textBudget, blobBudget, truncated int
 }
 

@@ -16,8 +16,8 @@ type Connection interface {
 	// Send sends one message, which must not contain line breaks. It is safe for concurrent
 	// use.
 	Send(ctx context.Context, message []byte) error
-	// Receive returns the next message. After the end of the connection it fails with an
-	// Unavailable that says why it ended. Only one goroutine may call it.
+	// Receive returns the next message. After the end of the connection it fails with
+	// Unavailable and the reason of the end. Only one goroutine may call it.
 	Receive(ctx context.Context) ([]byte, error)
 	// Close starts closing the connection and releases its resources. It may be called
 	// at any time and more than once.
@@ -96,18 +96,18 @@ func (s *Servers) session(ctx context.Context, id string) (*session, error) {
 	if known == nil {
 		return nil, core.Unavailable("The MCP server is not running. Start it first.")
 	}
-	patience := time.NewTimer(s.Times.Wait)
-	defer patience.Stop()
+	timeout := time.NewTimer(s.Times.Wait)
+	defer timeout.Stop()
 	for {
 		l, state, changed := known.serving()
 		if l != nil {
 			return l, nil
 		}
-		if state.Status == core.MCPStarting || state.Status == core.MCPStopping && known.wanted() {
+		if state.Status == core.MCPStarting || state.Status == core.MCPStopping && known.isDesired() {
 			select {
 			case <-changed:
 				continue
-			case <-patience.C:
+			case <-timeout.C:
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -130,7 +130,8 @@ func (s *server) serving() (*session, core.MCPState, <-chan struct{}) {
 	return nil, s.state, s.changed
 }
 
-func (s *server) wanted() bool {
+// isDesired reports whether the server should run.
+func (s *server) isDesired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.desired != nil
@@ -155,7 +156,7 @@ type dialed struct{ conn *connection }
 // Send implements Connection.
 func (d dialed) Send(ctx context.Context, message []byte) error {
 	if d.conn.ended() {
-		return d.over()
+		return d.exitError()
 	}
 	err := d.conn.raw.Send(ctx, message)
 	switch {
@@ -164,7 +165,7 @@ func (d dialed) Send(ctx context.Context, message []byte) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case d.conn.ended():
-		return d.over()
+		return d.exitError()
 	}
 	return core.Unavailable("MCP server %q did not accept the message: %s", d.conn.endpoint.slug, d.conn.endpoint.redactor.redact(publicMessage(err)))
 }
@@ -175,10 +176,11 @@ func (d dialed) Receive(ctx context.Context) ([]byte, error) {
 	if message != nil || err != nil {
 		return message, err
 	}
-	return nil, d.over()
+	return nil, d.exitError()
 }
 
-func (d dialed) over() error {
+// exitError returns the error for a connection that has ended.
+func (d dialed) exitError() error {
 	return core.Unavailable("MCP server %q exited: %s", d.conn.endpoint.slug, d.conn.exitReason())
 }
 

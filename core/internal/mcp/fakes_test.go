@@ -110,15 +110,15 @@ func (f *fakeStore) MCPServers(context.Context, core.Actor, core.Page) ([]*core.
 func (f *fakeStore) MCPServersToRun(context.Context) ([]*core.MCPServer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var wanted []*core.MCPServer
+	var running []*core.MCPServer
 	for _, s := range f.rows {
 		if s.ShouldRun() {
 			found := *s
-			wanted = append(wanted, &found)
+			running = append(running, &found)
 		}
 	}
-	slices.SortFunc(wanted, func(a, b *core.MCPServer) int { return cmp.Compare(a.ID, b.ID) })
-	return wanted, nil
+	slices.SortFunc(running, func(a, b *core.MCPServer) int { return cmp.Compare(a.ID, b.ID) })
+	return running, nil
 }
 
 func (f *fakeStore) SetMCPCapabilities(_ context.Context, id string, capabilities []string) error {
@@ -236,7 +236,7 @@ type fakeConn struct {
 	done chan struct{}
 	once sync.Once
 	exit *mcptransport.Exit
-	// slow is how long Close takes.
+	// slow is the duration of Close.
 	slow time.Duration
 }
 

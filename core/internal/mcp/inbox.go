@@ -19,7 +19,7 @@ type inbox struct {
 	readable, writable chan struct{}
 }
 
-// maxWaiting is how many bytes of messages may be unread before the writer blocks. It
+// maxWaiting is the maximum size in bytes of the unread messages; the writer blocks above it. It
 // allows one message of any size.
 const maxWaiting = mcptransport.MaxMessage
 
@@ -57,8 +57,8 @@ func (i *inbox) offer(message []byte, force bool) bool {
 // get waits for a message. It returns nil if there will be no more.
 func (i *inbox) get(ctx context.Context) ([]byte, error) {
 	for {
-		message, over := i.take()
-		if message != nil || over {
+		message, closed := i.take()
+		if message != nil || closed {
 			return message, nil
 		}
 		select {

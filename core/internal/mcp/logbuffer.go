@@ -21,7 +21,7 @@ const (
 	maxLine = 16 << 10
 	// lineCost is the memory that a line takes in addition to its text, in bytes.
 	lineCost = 96
-	// readAtOnce is how many lines a reader copies at a time.
+	// readAtOnce is the number of lines that a reader copies at a time.
 	readAtOnce = 256
 )
 

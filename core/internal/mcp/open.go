@@ -12,12 +12,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// endpoint is how to reach a server. It contains the server's secrets in clear text.
+// endpoint is the transport and config of a server. It contains the secrets in clear text.
 type endpoint struct {
 	slug, transport string
 	config          core.MCPConfig
 	redactor        *redactor
-	// audience is the user who receives notifications; empty for all users.
+	// audience is the ID of the user who receives notifications; empty for all users.
 	audience string
 }
 
@@ -105,17 +105,17 @@ func (g *generation) open(ctx context.Context, dialed bool) (*connection, error)
 	s := g.server
 	c := startConnection(conn, g.endpoint, s.log, s.servers.Times.Stop) //nolint:contextcheck // it outlives ctx
 	s.mu.Lock()
-	over := g.ended
+	ended := g.ended
 	if g.connections == nil {
 		g.connections = map[*connection]struct{}{}
 	}
 	g.connections[c] = struct{}{}
 	s.mu.Unlock()
-	if over {
+	if ended {
 		c.close("the MCP server was stopped")
 	}
 	go func() {
-		<-c.gone
+		<-c.done
 		g.release(c, dialed)
 	}()
 	return c, nil

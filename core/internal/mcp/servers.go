@@ -50,8 +50,9 @@ type Limits struct {
 	// Text and Blobs are the maximum sizes of the text and of the images of a tool
 	// result, in bytes: 256 KiB and 4 MiB.
 	Text, Blobs int
-	// Tools is the maximum number of tools of a server: 1000.
-	Tools int
+	// Tools is the maximum number of tools of a server: 1000. List is the maximum size of its tool list, in
+	// bytes: 1 MiB.
+	Tools, List int
 }
 
 // Times are timeouts and intervals. A zero field has its default.
@@ -62,7 +63,7 @@ type Times struct {
 	// Discover limits how long a server may leave server/discover unanswered before
 	// it is treated as a legacy server: 20 s.
 	Discover time.Duration
-	// Stop limits how long a connection may take to end: 30 s.
+	// Stop is the maximum time for a connection to end: 30 s.
 	Stop time.Duration
 	// Backoff is the first delay before a restart (250 ms). The delay doubles up to
 	// BackoffMax (60 s) and starts over after a session of Reset (30 s).
@@ -89,6 +90,7 @@ func (l *Limits) defaults() {
 		{&l.Text, 256 << 10},
 		{&l.Blobs, 4 << 20},
 		{&l.Tools, 1000},
+		{&l.List, 1 << 20},
 	} {
 		if *n.field == 0 {
 			*n.field = n.fallback
@@ -169,8 +171,8 @@ func (s *Servers) Begin(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections and waits for their end or for ctx. It does not change which
-// servers should run.
+// Close ends all connections. It returns when they have ended or when ctx is done. It does not change
+// which servers should run.
 func (s *Servers) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

@@ -20,7 +20,7 @@ const (
 	// the last one before it.
 	revisionModern = "2026-07-28"
 	revisionOld    = "2025-11-25"
-	// maxMisses is how many pings in a row may fail.
+	// maxMisses is the number of failed pings in a row after which the server is restarted.
 	maxMisses = 3
 )
 
@@ -36,9 +36,11 @@ type session struct {
 	listLock chan struct{}
 
 	mu sync.Mutex
-	// tools is the last list. stale reports that it must not be used any more.
+	// tools is the last list. stale reports whether it must not be used any more.
 	tools []core.MCPTool
 	stale bool
+	// tooLarge is the error of the last list, if it exceeded the limit.
+	tooLarge error
 	// changes counts the server's notifications about changed tools. The list may
 	// be used until freshUntil; a zero value means no limit.
 	changes    int
@@ -65,7 +67,7 @@ func (g *generation) run() (up time.Duration, err error) {
 	defer l.end()
 	info := c.raw.Info()
 	g.set(func(st *core.MCPState) { st.PID, st.Sandbox = info.PID, info.Sandbox })
-	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover}
+	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover, maxList: s.servers.Limits.List}
 	if err := l.handshake(ctx, w, g.legacyOnly); err != nil {
 		g.legacyOnly = !g.legacyOnly && c.exitedOnItsOwn() && w.discoverUnanswered()
 		return 0, errors.New(l.handshakeFailure(ctx, err))
@@ -103,8 +105,7 @@ func (s *Servers) version() string {
 	return s.Version
 }
 
-// handshakeFailure says why the handshake failed. If the connection ended, that is the
-// reason.
+// handshakeFailure describes a failed handshake. If the connection has ended, it describes the end.
 func (sess *session) handshakeFailure(ctx context.Context, err error) string {
 	var refused *jsonrpc.Error
 	reason := "the MCP handshake failed: " + err.Error()
@@ -176,7 +177,7 @@ func capabilities(c *mcp.ServerCapabilities) []string {
 // server that does not answer.
 func (sess *session) watch(ctx context.Context) {
 	health := supervise.Health{Every: sess.times.Ping, Timeout: sess.times.Pong, Misses: maxMisses, Probe: sess.ping}
-	if health.Watch(ctx, sess.conn.gone) {
+	if health.Watch(ctx, sess.conn.done) {
 		sess.conn.close(fmt.Sprintf("it is not responding: %d pings in a row got no answer within %s", maxMisses, sess.times.Pong))
 	}
 }
@@ -204,7 +205,7 @@ func (sess *session) end() {
 	}
 	s.mu.Unlock()
 	sess.conn.close("the MCP server was stopped")
-	<-sess.conn.gone
+	<-sess.conn.done
 	if sess.client != nil {
 		_ = sess.client.Close() // the connection is closed already
 	}

@@ -21,17 +21,17 @@ type server struct {
 	reconciling sync.Mutex
 
 	mu sync.Mutex
-	// desired is how to reach the server; nil if it should not run.
+	// desired is the endpoint that the server should run with; nil if it should not run.
 	desired *endpoint
 	// supervised reports whether loop runs.
 	supervised bool
-	// generation is the current one; nil if there is none.
+	// generation is the current generation; nil if there is none.
 	generation *generation
-	// session is that of the main connection after its handshake; nil if there
+	// session is the session on the main connection after its handshake; nil if there
 	// is none.
 	session *session
 	state   core.MCPState
-	// startError says why a desired server cannot be started; empty otherwise.
+	// startError is the reason why a desired server cannot be started; empty otherwise.
 	startError string
 	// changed is closed at the next change of state; nil while nobody waits.
 	changed chan struct{}
@@ -56,8 +56,8 @@ func (s *server) setLocked(change func(*core.MCPState)) {
 	}
 }
 
-// setDesired sets how to reach a server that should run, or nil for one that should not.
-// It takes effect at once, even during a backoff delay. restart restarts a server whose
+// setDesired sets the endpoint of a server that should run, or nil for one that should not.
+// It takes effect immediately, even during a backoff delay. restart restarts a server whose
 // endpoint is unchanged.
 func (s *server) setDesired(e *endpoint, restart bool) {
 	s.mu.Lock()
@@ -155,8 +155,8 @@ type generation struct {
 	// ctx ends when the server must stop or its endpoint changes.
 	ctx  context.Context //nolint:containedctx // it is the lifetime of the generation
 	stop context.CancelFunc
-	// legacyOnly reports that the last connection exited on server/discover, as
-	// some old servers do. The next handshake does not send it.
+	// legacyOnly reports whether the last connection exited on server/discover, as
+	// some old servers do. The next handshake then does not send it.
 	legacyOnly bool
 
 	// The server's mutex guards the following fields.

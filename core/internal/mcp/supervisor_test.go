@@ -31,7 +31,7 @@ func TestServersOfBothErasRun(t *testing.T) {
 					t.Errorf("got capabilities %v, %v", stored.Capabilities, err)
 				}
 				tools, err := env.Tools(t.Context(), s)
-				if err != nil || len(tools) != 1 || tools[0].Name != "echo" || string(tools[0].InputSchema) != `{"type":"object"}` {
+				if err != nil || len(tools) != 1 || tools[0].Name != "echo" || tools[0].InputSchema != `{"type":"object"}` {
 					t.Errorf("Tools = %+v, %v", tools, err)
 				}
 				if lines := env.lines(s.ID); !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "host: running: peer 1.2.3, MCP 202") }) {
@@ -255,7 +255,7 @@ func TestStartErrors(t *testing.T) {
 	}{
 		"never answers": {scripted(func(*fakeConn, string, json.RawMessage) {}), 2 * time.Minute, "it did not complete the MCP handshake within 2m0s"},
 		"refuses":       {scripted(refuse), 0, "it rejected the MCP handshake: not with ***"},
-		"ends at once": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
+		"ends immediately": {scripted(func(c *fakeConn, _ string, _ json.RawMessage) {
 			c.end(&mcptransport.Exit{Code: 127, Message: "no peer"})
 		}), 0, "no peer"},
 		"fails without words": {func(mcptransport.Open) (mcptransport.Conn, error) { return nil, errors.New("grpc: s3cret") }, 0, "it failed to start: the connection was lost"},

@@ -80,7 +80,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 		for _, t := range lists[i] {
 			if allows(config, m.Slug, t) {
 				tools = append(tools, sdk.Tool{
-					Name: t.name, Description: description(t.MCPTool), Parameters: string(t.InputSchema),
+					Name: t.name, Description: description(t.MCPTool), Parameters: t.InputSchema,
 					ReadOnly: t.ReadOnly, Idempotent: t.Idempotent,
 				})
 			}
@@ -216,7 +216,7 @@ func (sess *session) callError(ctx context.Context, name string, err error) (*sd
 	return errorResult("MCP server %q rejected the call: %s", slug, sess.requestError(err)), nil
 }
 
-// errorResult returns a result that tells the model what went wrong.
+// errorResult returns a result that describes an error to the model.
 func errorResult(format string, args ...any) *sdk.ToolResult {
 	return &sdk.ToolResult{Parts: []sdk.Part{{Text: fmt.Sprintf(format, args...)}}, IsError: true}
 }

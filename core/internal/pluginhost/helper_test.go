@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/agentarea/agentarea/core/internal/config"
 )
@@ -79,7 +78,7 @@ func TestKilledHostLeavesNoProcesses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		await(t, 5*time.Second, "plugin "+text+" is dead", func() bool { return dead(pid) })
+		await(t, "plugin "+text+" is dead", func() bool { return dead(pid) })
 	}
 	if _, err := os.Stat(sockets); err != nil {
 		t.Fatalf("sockets of the killed host: %v", err)

@@ -223,7 +223,7 @@ func TestGarbageInsteadOfHandshake(t *testing.T) {
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	h := start(t, testTiming, block("a", "flood"))
-	await(t, 5*time.Second*slow, "the last line", func() bool { return len(h.logs.lines(t, "the last one")) == 1 })
+	await(t, "the last line", func() bool { return len(h.logs.lines(t, "the last one")) == 1 })
 	last := h.logs.lines(t, "the last one")[0]
 	if last["run_id"] != "run-1" || last["plugin"] != "llm/a" || last["level"] != "WARN" || last["plugin_msg"] != "own" {
 		t.Errorf("got last line %v", last)
@@ -366,14 +366,10 @@ func TestAgentTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A forwarded error about another plugin's crash is not a crash of this plugin.
-	begun := time.Now()
 	crash := &sdk.Error{Code: sdk.CodePluginCrashed, Message: "another one crashed", Retryable: true}
 	_, err = r.Run(t.Context(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) { return nil, crash }))
 	if e := sdk.AsError(err); *e != *crash {
 		t.Errorf("err = %v, want the forwarded error", err)
-	}
-	if took := time.Since(begun); took > time.Second {
-		t.Errorf("took %s", took)
 	}
 	for label, want := range map[string]string{
 		"off":  `Plugin agent/off is disabled`,

@@ -59,6 +59,13 @@ var testTiming = Timing{
 	Backoff: 50 * time.Millisecond,
 }
 
+// noTimers holds intervals and delays that end after the test. With them, a test shows that something
+// happens at once, and not when a timer ends.
+var noTimers = Timing{
+	Wait: time.Hour, Handshake: time.Hour, Start: time.Hour, Stop: time.Hour, Exit: time.Hour,
+	HealthEvery: time.Hour, Backoff: time.Hour, BackoffMax: time.Hour, CircuitWindow: time.Hour, HalfOpen: time.Hour,
+}
+
 // logs collects JSON log records.
 type logs struct {
 	mu  sync.Mutex
@@ -186,14 +193,16 @@ func (t *texts) Send(d llm.Delta) error {
 	return nil
 }
 
-// await waits until the condition holds, and fails the test if it takes too long.
-func await(t *testing.T, within time.Duration, what string, condition func() bool) {
+// waitTimeout bounds every wait. No test that passes waits for it, however busy the machine is.
+const waitTimeout = 2 * time.Minute
+
+// await waits until the condition holds. what names the condition.
+func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	within = max(within, 2*time.Minute) // a busy machine needs longer than an idle one
-	deadline := time.Now().Add(within)
+	deadline := time.Now().Add(waitTimeout)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatalf("condition not met within %s: %s", within, what)
+			t.Fatalf("condition not met within %s: %s", waitTimeout, what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// listTimeout limits how long a provider may take to list its models.
+	// listTimeout is the maximum time for a provider to list its models.
 	listTimeout = 5 * time.Second
 	// relistAfter is the minimum interval between two requests for a provider's
 	// models, if the model was not listed or the request failed.

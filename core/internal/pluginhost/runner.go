@@ -22,7 +22,7 @@ const (
 	// outputDrainTimeout limits how long output is read after the process has
 	// exited, because a grandchild may keep the pipe open indefinitely.
 	outputDrainTimeout = 200 * time.Millisecond
-	// killTimeout limits how long a killed process may take to exit.
+	// killTimeout is the maximum time for a killed process to exit.
 	killTimeout = 5 * time.Second
 	// maxPreamble is the maximum number of lines on stdout that precede the handshake.
 	maxPreamble = 1000

@@ -24,7 +24,7 @@ import (
 //	                      5 exits in 2 min   ▼    │ after 5 min, or on reload
 //	                                        failed
 type supervisor struct {
-	// block is the one that the supervisor was created for. It has the same hash
+	// block is the block that the supervisor was created for. It has the same hash
 	// as source's block.
 	block  *config.Block
 	timing Timing
@@ -33,7 +33,7 @@ type supervisor struct {
 	launch func(context.Context, *supervisor) (*instance, error)
 	source atomic.Pointer[source]
 	calls  *inflight
-	// generation is that of the first registry of the supervisor. It is set
+	// generation is the generation of the supervisor's first registry. It is set
 	// before start.
 	generation uint64
 	// completions limits concurrent completions by its capacity; nil for no limit.
@@ -72,7 +72,7 @@ type supervisor struct {
 	cleanup sync.WaitGroup
 }
 
-// source is what a supervisor starts processes from.
+// source is the plugin block and the program folders from which a supervisor starts processes.
 type source struct {
 	block *config.Block
 	// dirs are searched for the command.
@@ -347,7 +347,7 @@ func (s *supervisor) waitReady(ctx context.Context) (*instance, error) {
 	}
 }
 
-// unavailable returns an error that says why the plugin cannot be used and what to do.
+// unavailable returns an Unavailable error with the reason and the remedy.
 func (s *supervisor) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

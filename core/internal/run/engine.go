@@ -50,7 +50,7 @@ type Options struct {
 
 	// Queue announces tasks. Without it, the engine executes no tasks.
 	Queue core.TaskQueue
-	// Wakeups deliver cancel requests from other servers at once. Without them, a cancel
+	// Wakeups deliver cancel requests from other servers immediately. Without them, a cancel
 	// request waits for the next renewal of the lease.
 	Wakeups core.Wakeups
 	// Toolbox is optional.
@@ -63,7 +63,10 @@ type Options struct {
 	Tracer  trace.Tracer
 	// TaskSlots is the number of tasks executed concurrently. The default is 8.
 	TaskSlots int
-	Times     Times
+	// TaskTimeout is the timeout of an attempt of a task if neither the task nor its agent sets one. The
+	// default is 10 minutes.
+	TaskTimeout time.Duration
+	Times       Times
 }
 
 // Times are the engine's intervals. Zero selects the default.
@@ -108,6 +111,7 @@ func New(o Options) *Engine {
 	o.Times.Retry = cmp.Or(o.Times.Retry, 100*time.Millisecond)
 	o.Times.Backoff = cmp.Or(o.Times.Backoff, time.Second)
 	o.TaskSlots = cmp.Or(o.TaskSlots, 8)
+	o.TaskTimeout = cmp.Or(o.TaskTimeout, defaultTimeout)
 	if o.Toolbox == nil {
 		o.Toolbox = hostcall.NoTools{}
 	}
@@ -301,6 +305,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	x := &execution{
 		run: s.run, input: s.input, task: s.task, config: config,
 		agents: o.Plugins, suspects: &e.suspects, messages: o.Messages, retry: e.retry, logger: o.Logger,
+		taskTimeout: o.TaskTimeout,
 		journal: journal.New(journal.Options{
 			Context: base, Retry: e.retry, Run: s.run, Store: o.Runs, Stream: s.stream, Recorded: s.calls,
 		}),

@@ -184,7 +184,7 @@ func (env *testEnv) start(change ...func(*run.Options)) *server {
 	return s
 }
 
-// crash stops the server at once. It abandons its runs.
+// crash stops the server immediately. It abandons its runs.
 func (s *server) crash() {
 	s.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -24,13 +24,13 @@ const (
 	historyLimit = 100
 	// restartTimeout is the maximum time that a restarted run waits for its agent type.
 	restartTimeout = 30 * time.Second
-	// defaultTimeout is the timeout of a run whose config does not set one.
+	// defaultTimeout is the timeout of a chat turn whose config does not set one.
 	defaultTimeout = 10 * time.Minute
 	// maxRunAttempts is the number of starts after which a run counts as interrupted.
 	maxRunAttempts = 5
 )
 
-// maxAttempts returns how often a run may be started. The run of a task, which may be nil,
+// maxAttempts returns the maximum number of attempts of a run. The run of a task, which may be nil,
 // is started once more for each attempt of the task.
 func maxAttempts(task *core.Task) int {
 	if task != nil {
@@ -58,6 +58,8 @@ type execution struct {
 	config core.AgentConfig
 	// deferred reports whether the task has waited for this attempt.
 	deferred bool
+	// taskTimeout is the timeout of a task that has none of its own, nor one of its agent.
+	taskTimeout time.Duration
 
 	agents   agentTypes
 	suspects *suspect.List
@@ -231,10 +233,10 @@ func (x *execution) startTimeout() (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// timeout returns the timeout of the task, or else that of the agent's config.
+// timeout returns the timeout of the task, or else that of the agent's config, or else the default.
 func (x *execution) timeout() time.Duration {
-	if x.task != nil && x.task.Timeout > 0 {
-		return x.task.Timeout
+	if x.task != nil {
+		return cmp.Or(x.task.Timeout, x.config.Timeout, x.taskTimeout)
 	}
 	return cmp.Or(x.config.Timeout, defaultTimeout)
 }

@@ -251,7 +251,7 @@ func TestCancel_fromAnotherServer(t *testing.T) {
 	equal(t, other.wait(r), "Hel")
 }
 
-// The run ends at once. It does not wait until its server renews its lease and looks for cancel
+// The run ends immediately. It does not wait until its server renews its lease and looks for cancel
 // requests, which this server does not do during the test.
 func TestCancel_fromAnotherServerOnPostgres(t *testing.T) {
 	t.Parallel()

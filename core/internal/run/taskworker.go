@@ -19,14 +19,18 @@ type taskWorker struct {
 	engine *Engine
 	// slots holds one element for each task that is being executed.
 	slots chan struct{}
-	// claiming serializes the search for the next task.
+	// claiming serializes the search for the next task. It guards shares.
 	claiming sync.Mutex
+	shares   shares
 	// stopQueue is nil before start and after stop.
 	stopQueue func(context.Context) error
 }
 
 func newTaskWorker(e *Engine) *taskWorker {
-	return &taskWorker{engine: e, slots: make(chan struct{}, e.opts.TaskSlots)}
+	return &taskWorker{
+		engine: e, slots: make(chan struct{}, e.opts.TaskSlots),
+		shares: shares{slots: e.opts.TaskSlots, held: map[string]int{}},
+	}
 }
 
 // start executes tasks when the queue announces them. While the queue cannot start because the
@@ -93,6 +97,7 @@ func (w *taskWorker) executeTasks() {
 		}
 		w.engine.active.start(func() { w.execute(x) })
 		<-x.settler.done
+		w.release(x)
 	}
 }
 
@@ -112,6 +117,7 @@ func (w *taskWorker) fillSlots() {
 		w.engine.active.start(func() {
 			defer func() { <-w.slots }()
 			w.execute(x)
+			w.release(x)
 			w.executeTasks()
 		})
 	}
@@ -127,7 +133,15 @@ func (w *taskWorker) execute(x *execution) {
 	<-x.settler.done
 }
 
-// claim claims the next task for this server and returns its run, or nil if no task waits.
+// release returns the slot of a task to its user's share.
+func (w *taskWorker) release(x *execution) {
+	w.claiming.Lock()
+	defer w.claiming.Unlock()
+	w.shares.release(x.run.UserID)
+}
+
+// claim claims the next task for this server and returns its run, or nil if no task waits that its user's
+// share allows.
 func (w *taskWorker) claim() *execution {
 	e := w.engine
 	if !e.active.admit() {
@@ -137,7 +151,7 @@ func (w *taskWorker) claim() *execution {
 	w.claiming.Lock()
 	defer w.claiming.Unlock()
 	for e.ctx.Err() == nil {
-		t, err := e.opts.Tasks.NextTask(e.ctx, time.Now().UTC())
+		t, err := w.next()
 		if err != nil {
 			e.opts.Logger.ErrorContext(e.ctx, "cannot look for tasks", "error", err)
 			return nil
@@ -148,6 +162,7 @@ func (w *taskWorker) claim() *execution {
 		x, err := w.begin(t)
 		switch {
 		case err == nil:
+			w.shares.take(t.UserID)
 			return x
 		case core.CodeOf(err) == core.CodeConflict: // another server was faster
 		default:
@@ -156,6 +171,18 @@ func (w *taskWorker) claim() *execution {
 		}
 	}
 	return nil
+}
+
+// next returns the task to execute next, or nil. Tasks of users who hold half of the slots start only if no
+// other task waits.
+func (w *taskWorker) next() (*core.Task, error) {
+	e := w.engine
+	half, most := w.shares.over()
+	t, err := e.opts.Tasks.NextTask(e.ctx, time.Now().UTC(), half)
+	if t != nil || err != nil || len(half) == len(most) {
+		return t, err
+	}
+	return e.opts.Tasks.NextTask(e.ctx, time.Now().UTC(), most)
 }
 
 // begin starts an attempt of t. It fails with Conflict if t does not wait any more.

@@ -70,7 +70,7 @@ func (r *Keyring) Encrypt(row string, secret []byte) ([]byte, error) {
 
 // Errors of Decrypt. They contain nothing of the secret.
 var (
-	errForm    = errors.New("it was not encrypted by this program, or by a newer version of it")
+	errForm    = errors.New("its format is unknown: it is not encrypted, or was encrypted by a newer version of agentarea")
 	errChanged = errors.New("it was changed, or belongs to another row: set the secret again")
 	// ErrKey means that the keyring does not have the key that encrypted the secret.
 	ErrKey = errors.New("it was encrypted with another secret key: start the server with that key, or set the secret again")

@@ -14,7 +14,7 @@ type Policy struct {
 	// JitterLow and JitterHigh are the bounds of the random factor of each delay, so
 	// that what failed together does not start together.
 	JitterLow, JitterHigh float64
-	// Reset is how long something must run until the delays start over.
+	// Reset is the running time after which the delays start over.
 	Reset time.Duration
 	// Immediate makes the first restart immediate. Initial is then the second delay.
 	Immediate bool

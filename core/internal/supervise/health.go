@@ -9,13 +9,13 @@ import (
 type Health struct {
 	// Every is the interval between the probes. Timeout limits each of them.
 	Every, Timeout time.Duration
-	// Misses is how many probes in a row may get no answer.
+	// Misses is the number of probes in a row without an answer that ends Watch.
 	Misses int
 	// Probe returns nil if there was an answer, even an error. Its context ends after Timeout.
 	Probe func(ctx context.Context) error
 	// Missed is called after a probe without an answer, with their number in a row. Optional.
 	Missed func(ctx context.Context, err error, misses int)
-	// Now requests a probe at once. Optional.
+	// Now requests a probe immediately. Optional.
 	Now <-chan struct{}
 }
 

@@ -111,7 +111,7 @@ func TestHealth_now(t *testing.T) {
 			Probe: func(context.Context) error { return errors.New("no answer") },
 		}
 		if !h.Watch(t.Context(), nil) || time.Since(began) != 0 {
-			t.Errorf("Watch did not probe at once, but after %s", time.Since(began))
+			t.Errorf("Watch did not probe immediately, but after %s", time.Since(began))
 		}
 	})
 }

@@ -26,6 +26,7 @@ type Store interface {
 	CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error)
 	Task(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
+	QueuePosition(ctx context.Context, t *core.Task, now time.Time) (int, error)
 }
 
 // Canceller cancels tasks. core.Runner documents its method.
@@ -101,9 +102,14 @@ func unknownAgent(id string) error {
 	return core.Invalid("agent_id", "Agent %q does not exist. GET /v1/agents/ lists the agents.", id)
 }
 
-// Get returns a task. It fails with NotFound if the actor may not see the task.
+// Get returns a task, with its position in the queue if it is pending. It fails with NotFound if the actor may
+// not see the task.
 func (s *Service) Get(ctx context.Context, v core.Actor, id string) (*core.Task, error) {
-	return s.opts.Store.Task(ctx, v, id)
+	t, err := s.opts.Store.Task(ctx, v, id)
+	if err == nil && t.Status == core.TaskPending {
+		t.QueuePosition, err = s.opts.Store.QueuePosition(ctx, t, time.Now())
+	}
+	return t, err
 }
 
 // List returns a page of the matching tasks, newest first, and the number of all matches.
@@ -111,7 +117,7 @@ func (s *Service) List(ctx context.Context, v core.Actor, f core.TaskFilter) ([]
 	return s.opts.Store.Tasks(ctx, v, f)
 }
 
-// Cancel ends a pending task at once, and a running task as soon as its run has stopped. It returns the
+// Cancel ends a pending task immediately, and a running task as soon as its run has stopped. It returns the
 // updated task. It fails with NotFound, or with Conflict if the task has ended.
 func (s *Service) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error) {
 	return s.opts.Canceller.CancelTask(ctx, audit, v, id)

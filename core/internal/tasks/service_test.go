@@ -42,7 +42,16 @@ func (e *env) CreateTask(_ context.Context, _ *core.AuditRecord, t *core.Task) (
 	return t, nil
 }
 
-func (e *env) Task(context.Context, core.Actor, string) (*core.Task, error) { return nil, e.err }
+func (e *env) Task(_ context.Context, _ core.Actor, id string) (*core.Task, error) {
+	for _, t := range e.created {
+		if t.ID == id {
+			return t, e.err
+		}
+	}
+	return nil, core.NotFound("task", id)
+}
+
+func (e *env) QueuePosition(context.Context, *core.Task, time.Time) (int, error) { return 7, e.err }
 
 func (e *env) Tasks(context.Context, core.Actor, core.TaskFilter) ([]*core.Task, int, error) {
 	return nil, 0, e.err
@@ -105,6 +114,20 @@ func TestCreate(t *testing.T) {
 	}
 	if got.RunAt.IsZero() || !got.CreatedAt.Equal(got.RunAt) || !got.UpdatedAt.Equal(got.RunAt) {
 		t.Errorf("Create() = %+v, want a task that is due now", got)
+	}
+}
+
+func TestGet_queuePosition(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	for status, want := range map[core.TaskStatus]int{core.TaskPending: 7, core.TaskRunning: 0, core.TaskCompleted: 0} {
+		e.created = append(e.created, &core.Task{ID: string(status), Status: status})
+		if got, err := e.Get(t.Context(), ann, string(status)); err != nil || got.QueuePosition != want {
+			t.Errorf("Get(%q) = %+v, %v, want the queue position %d", status, got, err, want)
+		}
+	}
+	if _, err := e.Get(t.Context(), ann, "task-0"); core.CodeOf(err) != core.CodeNotFound {
+		t.Errorf("Get of an unknown task = %v, want NotFound", err)
 	}
 }
 

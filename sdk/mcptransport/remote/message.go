@@ -60,7 +60,7 @@ func Messages(data []byte) ([][]byte, error) {
 		var messages [][]byte
 		for _, m := range batch {
 			if len(m) == 0 || m[0] != '{' {
-				return nil, errors.New("a batch of something else than messages")
+				return nil, errors.New("the batch contains a value that is not a message")
 			}
 			messages = append(messages, m)
 		}

@@ -11,7 +11,7 @@ import (
 
 type apiKeyRequest struct {
 	Name      string       `json:"name" minLength:"1" maxLength:"100" doc:"What the key is for. Unique among your keys"`
-	Scopes    []core.Scope `json:"scopes" minItems:"1" maxItems:"20" doc:"What the key may access: * for everything that you may, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read"`
+	Scopes    []core.Scope `json:"scopes" minItems:"1" maxItems:"20" doc:"What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read"`
 	ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"When the key expires. By default it does not"`
 }
 

@@ -17,7 +17,7 @@ type Agents interface {
 	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, a *core.Agent) error
 	// Get fails with NotFound if the actor may not see the agent.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Agent, error)
-	// List returns a page of agents, newest first, and the number of all.
+	// List returns a page of agents, newest first, and their total number.
 	List(ctx context.Context, v core.Actor, f core.AgentFilter) ([]*core.Agent, int, error)
 	// Update changes and stores an agent. It calls change again if another update interferes. It fails as
 	// Create does, with NotFound or Forbidden, or with the error of change.

@@ -66,7 +66,7 @@ type (
 	// AgentMatch selects an agent and the version that it must have.
 	AgentMatch struct {
 		ID      string `path:"agent_id"`
-		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. 412 if the agent has changed since"`
+		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. If the agent has changed since then, the request fails with 412"`
 	}
 	agentCreate struct{ Body agentRequest }
 	agentPut    struct {

@@ -39,7 +39,7 @@ type Runner interface {
 	// StartTurn stores the user's message and starts a run. It fails with Conflict during another
 	// turn of the session.
 	StartTurn(ctx context.Context, audit *core.AuditRecord, v core.Actor, t core.Turn) (*core.Run, error)
-	// Wait returns the answer when the run has ended, or the error that it ended with.
+	// Wait waits for the end of the run. It returns the answer, or the error of the run.
 	Wait(ctx context.Context, r *core.Run) (*core.Message, error)
 	// Watch returns the events of a run after a number.
 	Watch(ctx context.Context, v core.Actor, id string, after int64) (core.EventStream, error)

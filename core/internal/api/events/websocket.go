@@ -24,8 +24,8 @@ const action = "websocket"
 type Timeouts struct {
 	// Auth is the maximum time until the first message, and Write that for a client to read a message.
 	Auth, Write time.Duration
-	// Check is the interval at which credentials are checked. Ping is the silence after which a client
-	// is pinged, and Pong the maximum time for its answer.
+	// Check is the interval at which credentials are checked. Ping is the time without messages
+	// after which a client is pinged, and Pong the maximum time for its answer.
 	Check, Ping, Pong time.Duration
 }
 

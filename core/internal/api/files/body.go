@@ -67,7 +67,7 @@ type (
 	// FileMatch selects a file and the version that it must have.
 	FileMatch struct {
 		ID      string `path:"file_id"`
-		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. 412 if the file has changed since"`
+		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. If the file has changed since then, the request fails with 412"`
 	}
 	filePatchInput struct {
 		FileMatch

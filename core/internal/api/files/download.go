@@ -24,7 +24,7 @@ const downloadPolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"
 type downloadInput struct {
 	ID          string `path:"file_id"`
 	Range       string `header:"Range" doc:"The range of bytes to return, such as bytes=0-1023"`
-	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of your copy. 304 if it is current"`
+	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of your copy. If it is current, the reply is 304 without content"`
 }
 
 func registerDownload(h *handlers) {

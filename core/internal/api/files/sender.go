@@ -24,7 +24,7 @@ const (
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // sender is the http.ResponseWriter that http.ServeContent writes to. It delays the header until the first
-// bytes are read, so that a backend that fails at once is answered with an error. It replaces the errors of
+// bytes are read, so that a backend that fails immediately is answered with an error. It replaces the errors of
 // ServeContent by those of the API, and aborts the connection if the content ends early.
 type sender struct {
 	api         *api.API

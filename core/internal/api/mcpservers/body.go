@@ -73,7 +73,7 @@ type mcpServerChange struct {
 	Name        *string     `json:"name,omitempty" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
 	Slug        *string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40"`
 	Description *string     `json:"description,omitempty" maxLength:"4096"`
-	Transport   *string     `json:"transport,omitempty" maxLength:"128" doc:"By default it changes with a config that gets a command or a url"`
+	Transport   *string     `json:"transport,omitempty" maxLength:"128" doc:"If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command"`
 	Config      *api.Object `json:"config,omitempty" doc:"Merged with the config. null removes a field"`
 	Shared      *bool       `json:"shared,omitempty"`
 }
@@ -114,7 +114,7 @@ type (
 	// MCPServerMatch selects an MCP server and the version that it must have.
 	MCPServerMatch struct {
 		ID      string `path:"server_id"`
-		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. 412 if the server has changed since"`
+		IfMatch string `header:"If-Match" doc:"The ETag of the version to change. If the server has changed since then, the request fails with 412"`
 	}
 	mcpServerCreate struct{ Body mcpServerRequest }
 	mcpServerPut    struct {

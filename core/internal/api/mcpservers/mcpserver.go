@@ -74,7 +74,7 @@ func Register(a *api.API, o Options) {
 	}, h.list)
 	api.Register(a, api.Operation{
 		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath, Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
-		Description: "Starts the server at once, unless auto_start is false; its status shows the progress. Every user can create a server that is reached by URL. " +
+		Description: "Starts the server immediately, unless auto_start is false; its status shows the progress. Every user can create a server that is reached by URL. " +
 			"A server that is a command runs on this machine; only an admin can create or change it.",
 		Status: http.StatusCreated, Request: exampleMCPRequest, Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
 	}, h.create)

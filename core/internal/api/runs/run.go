@@ -87,7 +87,7 @@ func Register(a *api.API, store Store, runner Runner) {
 	})
 	api.Register(a, api.Operation{
 		ID: "cancel-run", Method: http.MethodPost, Path: "/v1/runs/{run_id}/cancel", Tag: "Runs", Summary: "Cancel a run", Access: api.Writer,
-		Description: "Requests the end of the run, which takes a moment, and returns its present state. 409 if the run has ended.",
+		Description: "Requests the end of the run, which takes a moment, and returns its present state. If the run has ended already, the request fails with 409.",
 		Response:    exampleCancelled(), Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
 		return newRunOutput(runner.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))

@@ -74,7 +74,7 @@ func Register(a *api.API, agents Agents, store Store) {
 	api.Register(a, api.Operation{
 		ID: "delete-session", Method: http.MethodDelete, Path: "/v1/agents/{agent_id}/sessions/{session_id}", Tag: "Chat", Access: api.Writer,
 		Summary:     "Delete a session",
-		Description: "Deletes its messages and runs, too. 409 while a turn of the session is running.",
+		Description: "Also deletes the session's messages and runs. While a turn of the session is running, the request fails with 409.",
 		Status:      http.StatusNoContent, Errors: []core.Code{core.CodeConflict},
 	}, h.delete)
 }

@@ -21,7 +21,7 @@ type taskRequest struct {
 	Priority       priority   `json:"priority,omitempty" enum:"low,medium,high" default:"medium" doc:"Tasks of a higher priority start first"`
 	Data           api.Object `json:"data,omitempty" doc:"A JSON object for the agent, at most 256 KiB"`
 	FileIDs        []string   `json:"file_ids,omitempty" maxItems:"16" doc:"Files to attach: ids from POST /v1/files/upload, without duplicates"`
-	TimeoutSeconds int64      `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"The timeout of an attempt. The default is the agent's timeout"`
+	TimeoutSeconds int64      `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"The timeout of an attempt. The default is the agent's timeout, or else the server's --task-timeout"`
 	MaxAttempts    int        `json:"max_attempts,omitempty" minimum:"1" maximum:"10" default:"3" doc:"The number of attempts when an attempt fails for a temporary reason, such as a busy provider"`
 }
 
@@ -35,6 +35,7 @@ type task struct {
 	Status         core.TaskStatus `json:"status" enum:"pending,running,completed,failed,cancelled"`
 	Result         api.Object      `json:"result,omitempty" doc:"The agent's final message, its message_id, and its files if there are any. Set when the task is completed"`
 	Error          *api.RunError   `json:"error,omitempty" doc:"Why the last attempt failed"`
+	QueuePosition  int             `json:"queue_position,omitempty" doc:"The place among the pending tasks of all users: 1 starts next. GET /v1/tasks/{task_id} returns it for a task that waits for a free slot. Tasks with a higher priority come first, and users take turns"`
 	Progress       taskProgress    `json:"progress"`
 	Attempts       int             `json:"attempts"`
 	MaxAttempts    int             `json:"max_attempts"`
@@ -137,7 +138,8 @@ func newTaskBody(t *core.Task) task {
 	b := task{
 		ID: t.ID, Title: t.Title, Description: t.Description, AgentID: t.AgentID, Priority: priority(t.Priority.String()),
 		Data: api.Object(t.Data), Status: t.Status, Result: api.Object(t.Result), Error: api.NewRunError(t.Error),
-		Progress: taskProgress{Steps: t.Steps, Step: string(t.Step)}, Attempts: t.Attempts, MaxAttempts: t.MaxAttempts,
+		QueuePosition: t.QueuePosition,
+		Progress:      taskProgress{Steps: t.Steps, Step: string(t.Step)}, Attempts: t.Attempts, MaxAttempts: t.MaxAttempts,
 		TimeoutSeconds: int64(t.Timeout / time.Second), Usage: api.NewUsage(t.Usage), RunID: t.RunID, CreatedBy: t.UserID,
 		CreatedAt: api.Time(t.CreatedAt), UpdatedAt: api.Time(t.UpdatedAt),
 		StartedAt: api.OptionalTime(t.StartedAt), CompletedAt: api.OptionalTime(t.EndedAt),

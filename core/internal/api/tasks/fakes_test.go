@@ -37,7 +37,8 @@ var taskTime = time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // store keeps tasks in memory. It implements Store and Canceller of the service, and Watcher.
 type store struct {
-	tasks map[string]*core.Task
+	tasks    map[string]*core.Task
+	position int
 	// watchedAfter is the after of the last WatchTask.
 	watchedAfter int64
 }
@@ -76,6 +77,11 @@ func (s *store) Task(_ context.Context, v core.Actor, id string) (*core.Task, er
 		return nil, core.NotFound("task", id)
 	}
 	return t, nil
+}
+
+// QueuePosition returns the same position for every task.
+func (s *store) QueuePosition(context.Context, *core.Task, time.Time) (int, error) {
+	return s.position, nil
 }
 
 func (s *store) Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error) {

@@ -18,7 +18,7 @@ type Tasks interface {
 	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest) (t *core.Task, replayed bool, err error)
 	// Get fails with NotFound if the actor may not see the task.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Task, error)
-	// List returns a page of tasks, newest first, and the number of all.
+	// List returns a page of tasks, newest first, and their total number.
 	List(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
 	// Cancel fails with NotFound, or with Conflict if the task has ended.
 	Cancel(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) (*core.Task, error)
@@ -41,7 +41,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	h := &handlers{tasks, watcher, a}
 	api.Register(a, api.Operation{
 		ID: "create-task", Method: http.MethodPost, Path: "/v1/tasks/", Tag: "Tasks", Summary: "Create a task", Access: api.Writer,
-		Description: "Queues work for an agent and returns at once. Title, description and data become the agent's message; its final message is the result. " +
+		Description: "Queues work for an agent and returns immediately. Title, description and data become the agent's message; its final message is the result. " +
 			"A task that fails for a temporary reason is retried from the step at which it stopped.",
 		Status: http.StatusCreated, Request: exampleTaskRequest, Response: exampleTask, Errors: []core.Code{core.CodeConflict},
 	}, h.create)
@@ -58,7 +58,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	})
 	api.Register(a, api.Operation{
 		ID: "cancel-task", Method: http.MethodPost, Path: "/v1/tasks/{task_id}/cancel", Tag: "Tasks", Summary: "Cancel a task", Access: api.Writer,
-		Description: "A waiting task ends at once. A running task is asked to end, which takes a moment. 409 if the task has ended.",
+		Description: "A waiting task ends immediately. A running task is asked to end, which takes a moment. If the task has ended already, the request fails with 409.",
 		Response:    exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))

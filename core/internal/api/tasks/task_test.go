@@ -270,3 +270,17 @@ func TestViewersOnlyRead(t *testing.T) {
 	env.Do(t, "eve", "POST", "/v1/tasks/task-1/cancel", "").Want(403)
 	env.Do(t, "", "GET", "/v1/tasks/", "").Want(401)
 }
+
+func TestGetTask_queuePosition(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.position = 7
+	env.add("task-1", "ann")
+	env.add("task-2", "ann", func(t *core.Task) { t.Status = core.TaskCompleted })
+	if got := env.Do(t, "ann", "GET", "/v1/tasks/task-1", "").Want(200).JSON()["queue_position"]; got != 7.0 {
+		t.Errorf("queue_position of a pending task = %v, want 7", got)
+	}
+	if got, has := env.Do(t, "ann", "GET", "/v1/tasks/task-2", "").Want(200).JSON()["queue_position"]; has {
+		t.Errorf("queue_position of a completed task = %v, want none", got)
+	}
+}

@@ -49,20 +49,20 @@ type Auth interface {
 // Times configures the timeouts and intervals of a Gateway. A zero or negative value selects
 // the default.
 type Times struct {
-	// Call is how long an MCP server may take to answer a call. A progress notification
+	// Call is the maximum time for an MCP server to answer a call. A progress notification
 	// restarts the timeout. The default is 60 s.
 	Call time.Duration
 	// Start limits the start of an MCP server including its handshake. The default is 3 min,
 	// because the first run of npx can take more than one minute.
 	Start time.Duration
-	// Probe is how long an MCP server may take to answer server/discover. The default is 10 s.
+	// Probe is the maximum time for an MCP server to answer server/discover. The default is 10 s.
 	Probe time.Duration
-	// Send is how long an MCP server may take to read a message. The default is 10 s.
+	// Send is the maximum time for an MCP server to read a message. The default is 10 s.
 	Send time.Duration
-	// Idle is how long a session or a shared upstream stays open without a call. The default is
-	// 10 min.
+	// Idle is the maximum time that a session or a shared upstream stays open without a call. The
+	// default is 10 min.
 	Idle time.Duration
-	// Answer is how long a client may take to answer a request of an MCP server. It allows for
+	// Answer is the maximum time for a client to answer a request of an MCP server. It allows for
 	// a person who types the answer. The default is 10 min.
 	Answer time.Duration
 	// Recheck is the interval at which the gateway checks that the logins of sessions and
@@ -71,11 +71,11 @@ type Times struct {
 	// Heartbeat is the interval between comments on a stream that has no messages. The default
 	// is 15 s.
 	Heartbeat time.Duration
-	// Write is how long a client may take to read one write. The default is 60 s.
+	// Write is the maximum time for a client to read one write. The default is 60 s.
 	Write time.Duration
 
-	// firstMessage is how long a response waits for its first message before it sends its
-	// headers alone.
+	// firstMessage is the maximum time that a response waits for its first message before it sends
+	// its headers alone.
 	firstMessage time.Duration
 }
 
@@ -91,9 +91,9 @@ type Limits struct {
 	Calls int
 	// Body is the maximum size of a request body in bytes. The default is 16 MiB.
 	Body int64
-	// Buffer is how many bytes a stream buffers for its client, and how many bytes of finished
-	// streams a session keeps for a client that reconnects. The default is 1 MiB for each. A
-	// single message may be longer.
+	// Buffer is the maximum number of bytes that a stream buffers for its client, and that a
+	// session keeps of finished streams for a client that reconnects. The default is 1 MiB for
+	// each. A single message may be longer.
 	Buffer int
 	// Parked is the maximum number of calls of one user that wait for client input when the
 	// protocol revisions of client and server differ. The default is 16.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// firstMessageTimeout is how long a response waits for its first message before it sends its
-// headers. An error that arrives by then determines the HTTP status.
+// firstMessageTimeout is the maximum time that a response waits for its first message before it
+// sends its headers. An error that arrives by then determines the HTTP status.
 const firstMessageTimeout = 3 * time.Second
 
 // postModern sends a request to the upstream that all modern clients of the server share.

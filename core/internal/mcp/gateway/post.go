@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// bodyTimeout is how long a client may take to send a request body.
+// bodyTimeout is the maximum time for a client to send a request body.
 const bodyTimeout = 30 * time.Second
 
 // The HTTP headers of MCP.

@@ -38,8 +38,8 @@ type session struct {
 	// serverRequests contains the requests of the server that the client has not answered, with
 	// the time of each request.
 	serverRequests map[string]time.Time
-	// activePosts is the number of POST requests in progress, and lastUsed is when the last one
-	// ended.
+	// activePosts is the number of POST requests in progress. lastUsed is the time at which the last
+	// one ended.
 	activePosts int
 	lastUsed    time.Time
 	// cleanups are called when the session has ended.
@@ -109,7 +109,7 @@ func (s *session) endPost() {
 	s.lastUsed = time.Now()
 }
 
-// idleFor returns how long the session has had no call. An open GET stream does not count as a
+// idleFor returns the time since the last call of the session. An open GET stream does not count as a
 // call.
 func (s *session) idleFor(now time.Time) time.Duration {
 	s.mu.Lock()

@@ -28,7 +28,8 @@ type sharedUpstream struct {
 	err   error
 
 	mu sync.Mutex
-	// calls is the number of calls in progress by user ID, and lastUsed is when the last one ended.
+	// calls is the number of calls in progress by user ID. lastUsed is the time at which the last one
+	// ended.
 	calls    map[string]int
 	lastUsed time.Time
 }
@@ -155,7 +156,7 @@ func (s *sharedUpstream) endCall(userID string) {
 	}
 }
 
-// idleFor returns how long the upstream has had no call.
+// idleFor returns the time since the last call of the upstream.
 func (s *sharedUpstream) idleFor(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

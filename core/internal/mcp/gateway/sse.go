@@ -89,7 +89,7 @@ func (e *eventWriter) serve(ctx context.Context, s *stream, from int) bool {
 	}
 }
 
-// retryMillis is how many milliseconds a client waits before it reconnects.
+// retryMillis is the number of milliseconds that a client waits before it reconnects.
 const retryMillis = "1000"
 
 // frame appends one event to buf. data has no line breaks because it is compact JSON.

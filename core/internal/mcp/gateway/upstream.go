@@ -31,8 +31,8 @@ type upstream struct {
 	// next is the ID of the newest call.
 	next  int64
 	calls map[int64]*call
-	// dead is the error for new calls after the connection has closed, or nil.
-	dead *rpcError
+	// closeErr is the error of new calls after the connection has closed, or nil.
+	closeErr *rpcError
 }
 
 // call is a request that waits for its response.
@@ -46,7 +46,7 @@ type call struct {
 	progress string
 	// out receives the response and the notifications of the call.
 	out *stream
-	// timeout is how long the server may send nothing for the call. 0 means no timeout.
+	// timeout is the maximum time without a message for the call. 0 means no timeout.
 	timeout time.Duration
 	// paused reports whether the call waits for the client, so that the timeout does not apply.
 	// It may be nil.
@@ -92,15 +92,15 @@ func (u *upstream) run(ctx context.Context) {
 
 // shutdown fails all open calls with the cause and closes the connection.
 func (u *upstream) shutdown(ctx context.Context, cause error) {
-	dead := &rpcError{Code: codeServer, Message: "The connection to the MCP server has closed: " + closeReason(cause)}
+	closeErr := &rpcError{Code: codeServer, Message: "The connection to the MCP server has closed: " + closeReason(cause)}
 	u.mu.Lock()
-	u.dead = dead
+	u.closeErr = closeErr
 	calls := u.calls
 	u.calls = nil
 	u.mu.Unlock()
 	for _, c := range calls {
 		c.stop()
-		c.fail(dead)
+		c.fail(closeErr)
 	}
 	if err := u.conn.Close(); err != nil {
 		u.logger.DebugContext(ctx, "closing the connection to an MCP server failed", "error", err)
@@ -124,9 +124,9 @@ func closeReason(err error) string {
 // start sends a request under a new ID. If it returns an error, the call has not started.
 func (u *upstream) start(ctx context.Context, c *call, m *message) *rpcError {
 	u.mu.Lock()
-	if u.dead != nil {
+	if u.closeErr != nil {
 		u.mu.Unlock()
-		return u.dead
+		return u.closeErr
 	}
 	u.next++
 	c.id = u.next

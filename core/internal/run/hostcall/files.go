@@ -26,7 +26,7 @@ type FileContent interface {
 	Upload(ctx context.Context, audit *core.AuditRecord, v core.Actor, u *core.Upload) (*core.File, error)
 }
 
-// Files gives a run access to the files of its conversation. Its methods may be called
+// Files is the access of a run to the files of its conversation. Its methods may be called
 // concurrently.
 type Files struct {
 	run     *core.Run

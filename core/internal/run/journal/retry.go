@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/agentarea/agentarea/core"
 )
 
@@ -21,18 +23,18 @@ type Retry struct {
 // Do calls do until it returns nil or an error other than Unavailable. When ctx ends
 // first, Do returns the cause.
 func (r Retry) Do(ctx context.Context, do func(context.Context) error) error {
-	pause := r.Pause
+	pauses := backoff.ExponentialBackOff{InitialInterval: r.Pause, MaxInterval: maxPause, Multiplier: 2}
 	for {
 		err := do(ctx)
 		if err == nil || core.CodeOf(err) != core.CodeUnavailable {
 			return err
 		}
+		pause := pauses.NextBackOff()
 		r.Logger.ErrorContext(ctx, "database unavailable, retrying", "error", err, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		pause = min(2*pause, maxPause)
 	}
 }

@@ -667,7 +667,7 @@ export class AgentAreaClient {
   }
 
   /**
-   * Changes fields of a user; omitted fields keep their value. Disabling a user ends their logins at once.
+   * Changes fields of a user; omitted fields keep their value. Disabling a user ends their logins immediately.
    *
    * @param {string} userId @param {api.UserChange} changes @param {RequestOptions} [options]
    * @returns {Promise<api.User & Reply>}

@@ -6,7 +6,7 @@ import { AgentAreaError, ConnectionFailed, TimedOut, Unauthorized, connectionLos
 const idempotentMethods = ["GET", "HEAD", "PUT", "DELETE"];
 
 // The longest delay before a retry, in seconds. If the server requests a longer one, the error is
-// thrown at once.
+// thrown immediately.
 const maxDelay = 60;
 
 // Options for a streamed body. Without redirect and window, Node.js keeps all of it in memory for a redirect.

@@ -102,7 +102,7 @@ export {};
  * @typedef {object} ApiKeyRequest
  * @property {string} [expires_at] When the key expires. By default it does not
  * @property {string} name What the key is for. Unique among your keys
- * @property {string[]} scopes What the key may access: * for everything that you may, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
+ * @property {string[]} scopes What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
  */
 
 /**
@@ -293,7 +293,7 @@ export {};
  * @property {string} [name]
  * @property {boolean} [shared]
  * @property {string} [slug]
- * @property {string} [transport] By default it changes with a config that gets a command or a url
+ * @property {string} [transport] If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command
  */
 
 /**
@@ -525,6 +525,7 @@ export {};
  * @property {string} [next_attempt_at] When the next attempt starts, while the task waits for one
  * @property {"low" | "medium" | "high"} priority
  * @property {TaskProgress} progress
+ * @property {number} [queue_position] The place among the pending tasks of all users: 1 starts next. GET /v1/tasks/{task_id} returns it for a task that waits for a free slot. Tasks with a higher priority come first, and users take turns
  * @property {Record<string, any>} [result] The agent's final message, its message_id, and its files if there are any. Set when the task is completed
  * @property {string} [run_id] The run of the task, once it has started. See GET /v1/runs/{run_id}
  * @property {string} [started_at]
@@ -557,7 +558,7 @@ export {};
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
  * @property {number} [max_attempts] The number of attempts when an attempt fails for a temporary reason, such as a busy provider
  * @property {"low" | "medium" | "high"} [priority] Tasks of a higher priority start first
- * @property {number} [timeout_seconds] The timeout of an attempt. The default is the agent's timeout
+ * @property {number} [timeout_seconds] The timeout of an attempt. The default is the agent's timeout, or else the server's --task-timeout
  * @property {string} title What to do, in one line
  */
 

@@ -713,7 +713,7 @@ class AgentAreaClient:
         return self._call("GET", _path("/v1/users/{}", user_id))
 
     def change_user(self, user_id: str, changes: Mapping[str, Any]) -> Reply:
-        """changes: email, role, disabled. Disabling a user ends their logins at once."""
+        """changes: email, role, disabled. Disabling a user ends their logins immediately."""
         return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
 
     def reset_password(self, user_id: str, password: str) -> None:

@@ -17,7 +17,7 @@ from .errors import AgentAreaError, ConnectionFailed, TimedOut, Unauthorized, ma
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 
 # The longest delay before a retry, in seconds. If the server requests a longer one, the
-# error is raised at once.
+# error is raised immediately.
 MAX_DELAY = 60.0
 
 

@@ -73,7 +73,7 @@ func main() {
 		if arg(3) == "" {
 			time.Sleep(time.Hour)
 		}
-	case "middle": // exits at once and orphans its child
+	case "middle": // exits immediately and orphans its child
 		cmd := exec.Command(os.Args[0], "leaf", arg(2))
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
