@@ -30,6 +30,11 @@
 #   retries    llm only: how many times a failed completion is retried, if a
 #              retry may help and no part of the answer has arrived. The first
 #              delay is half a second, and it doubles each time. Default: 2.
+#   max_memory Maximum memory of the process and its children, such as "512MB".
+#              Beyond it the process is killed and started again. Linux only.
+#              Default: no limit.
+#   log_level  The lowest level of the plugin's lines in the server's log: debug,
+#              info, warn or error. Default: the server's level.
 #   pass_env   Names of environment variables of the server that the process
 #              receives. It always receives PATH, HOME, TMPDIR, LANG, TZ,
 #              SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables, and no others.

@@ -58,7 +58,8 @@ func TestParseMCPConfig(t *testing.T) {
 			`{"command":"c","env":{},"headers":{}}`, `{"command":"c","env":{},"headers":{}}`,
 		},
 		"already masked": {
-			`{"url":"u","headers":{"A":"***"}}`, MCPSecrets{Headers: map[string]string{"A": "***"}},
+			`{"url":"u","headers":{"A":"***"}}`,
+			MCPSecrets{Headers: map[string]string{"A": "***"}},
 			`{"headers":{"A":"***"},"url":"u"}`, `{"headers":{"A":"***"},"url":"u"}`,
 		},
 		"fields of another transport": {

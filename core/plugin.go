@@ -38,7 +38,9 @@ type Plugin struct {
 	Generation uint64
 	// Memory is the memory use of the process and its children, in bytes. It is 0 if unknown.
 	Memory int64
-	// LastError is the reason why the last process exited or failed to start.
+	// Unhealthy reports whether the running plugin reports that it is unhealthy.
+	Unhealthy bool
+	// LastError is the reason why the plugin is unhealthy, or why the last process exited or failed to start.
 	LastError string
 	// StartedAt is the time at which the current process became ready. It is zero if there is no process.
 	StartedAt time.Time

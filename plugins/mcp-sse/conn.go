@@ -53,7 +53,7 @@ func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
 		return nil, err
 	}
 	go c.readStream()
-	c.outbox = remote.NewOutbox(c.ctx, c.inbox)
+	c.outbox = remote.NewOutbox(c.ctx, c.inbox) //nolint:contextcheck // it outlives ctx
 	return c, nil
 }
 

@@ -67,6 +67,7 @@ func textIssue(s string) string {
 type bodyReader struct {
 	api      huma.API
 	maxBytes int64
+	budget   *bodyBudget
 }
 
 // read is the middleware that reads the body of an operation which has one, and checks what Huma
@@ -82,7 +83,13 @@ func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 		writeHumaError(b.api, ctx, err)
 		return
 	}
+	held := b.budget.body(r)
+	defer held.release()
+	r.Body = held
 	body, err := b.receive(w, r)
+	if err == nil {
+		err = held.hold(decodedSize(body))
+	}
 	if err == nil && len(body) > 0 {
 		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), CheckJSON(body, ""))
 	}
@@ -108,7 +115,7 @@ func (b bodyReader) receive(w http.ResponseWriter, r *http.Request) ([]byte, err
 	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.maxBytes))
 	var tooLong *http.MaxBytesError
-	if err != nil && !errors.As(err, &tooLong) {
+	if err != nil && !errors.As(err, &tooLong) && core.CodeOf(err) != core.CodeUnavailable {
 		return nil, core.Invalid("body", "The body ended early or took longer than %s. Send it again.", bodyTimeout)
 	}
 	return body, err

@@ -59,6 +59,8 @@ type Request struct {
 	secure bool
 	// action and target are the operation and the object that it acts on.
 	action, target string
+	// releaseStream ends the reservation of an event stream, or is nil.
+	releaseStream func()
 	// audit is the audit record of an operation that may change something.
 	audit *core.AuditRecord
 }
@@ -99,16 +101,28 @@ func requestID(h http.Header) string {
 	return "req-" + strings.ToLower(rand.Text())
 }
 
-// statusWriter records the status of a reply.
+// statusWriter records the status of a reply, and limits the time for the client to read each part of it.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	// extended is the time at which the write deadline was set.
+	extended time.Time
+}
+
+// extendDeadline sets the write deadline to writeTimeout from now, at most once per second. A write that a client
+// does not read fails then. The writers of tests have no deadlines.
+func (w *statusWriter) extendDeadline() {
+	if now := time.Now(); now.Sub(w.extended) >= time.Second {
+		w.extended = now
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(writeTimeout))
+	}
 }
 
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 || w.status < 200 {
 		w.status = status
 	}
+	w.extendDeadline()
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -116,6 +130,7 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	w.extendDeadline()
 	return w.ResponseWriter.Write(b)
 }
 
@@ -146,6 +161,9 @@ func (l *requestLogger) wrap(route string) func(http.Handler) http.Handler {
 			l.setHeaders(w.Header(), req.ID)
 			defer func() {
 				p := recover()
+				if req.releaseStream != nil {
+					defer req.releaseStream()
+				}
 				defer func() { done(routePattern(r, route), status.status) }()
 				l.finish(status, r, start, p)
 			}()

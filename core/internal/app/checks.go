@@ -16,7 +16,7 @@ const minFreeDisk = 100 << 20
 // receive requests. If another one fails it is degraded: requests that do not need that part still work.
 func (a *App) readinessChecks() []health.Check {
 	return []health.Check{
-		{Name: "server", Ready: func(context.Context) error {
+		{Name: "server", Instant: true, Ready: func(context.Context) error {
 			select {
 			case <-a.draining:
 				return core.Unavailable("The server is stopping")
@@ -31,12 +31,15 @@ func (a *App) readinessChecks() []health.Check {
 	}
 }
 
-// checkPlugins returns an error that names the plugins that are not running. It does not contain their errors,
+// checkPlugins returns an error that names the plugins that are not running or not healthy. It does not contain their errors,
 // because anyone can read it.
 func checkPlugins(plugins []core.Plugin) error {
 	var down []string
 	for _, p := range plugins {
-		if p.State != core.PluginRunning && p.State != core.PluginDisabled {
+		switch {
+		case p.Unhealthy:
+			down = append(down, fmt.Sprintf("%s %s is unhealthy", p.Kind, p.Label))
+		case p.State != core.PluginRunning && p.State != core.PluginDisabled:
 			down = append(down, fmt.Sprintf("%s %s is %s", p.Kind, p.Label, p.State))
 		}
 	}

@@ -34,6 +34,10 @@ type Block struct {
 	// MaxConcurrency is the maximum number of concurrent completions of an llm plugin; 0 means no limit.
 	// Retries is the maximum number of retries of a failed completion.
 	MaxConcurrency, Retries int
+	// MaxMemory is the maximum memory of the process and its children in bytes; 0 means no limit.
+	MaxMemory Size
+	// LogLevel is the lowest level that is logged: debug, info, warn or error. It is empty for the server's.
+	LogLevel string
 	// PassEnv has the names of the variables of the server's environment that are passed to the process.
 	PassEnv []string
 	// Env has additional environment variables of the process.
@@ -87,7 +91,7 @@ var (
 	shaForm   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-var blockAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls", "max_concurrency", "retries"}
+var blockAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls", "max_concurrency", "retries", "max_memory", "log_level"}
 
 // block parses a plugin block. It returns nil if the block does not have two labels.
 func (p *parser) block(b *hclsyntax.Block) *Block {
@@ -157,6 +161,9 @@ func (p *parser) settings(s *Block, body *hclsyntax.Body) {
 	})
 	p.count(s, body, "max_concurrency", 1, &s.MaxConcurrency)
 	p.count(s, body, "retries", 0, &s.Retries)
+	p.maxMemory(s, body)
+	p.attr(body, "log_level", cty.String, func(v cty.Value) { s.LogLevel = v.AsString() })
+	p.checkLogLevel(s, body)
 	p.checkCommand(s, body)
 	p.checkModels(s, body)
 	p.checkEnvironment(s, body)
@@ -214,6 +221,32 @@ func (p *parser) count(s *Block, body *hclsyntax.Body, name string, minimum int,
 	})
 }
 
+// minMemory is the minimum of max_memory. A Go plugin needs about half of it to start.
+const minMemory = 32_000_000
+
+func (p *parser) maxMemory(s *Block, body *hclsyntax.Body) {
+	a := body.Attributes["max_memory"]
+	p.attr(body, "max_memory", cty.String, func(v cty.Value) {
+		switch err := s.MaxMemory.UnmarshalText([]byte(v.AsString())); {
+		case err != nil:
+			p.add(a.Expr.Range(), "Invalid max_memory", err.Error(), "")
+		case s.MaxMemory < minMemory:
+			p.add(a.Expr.Range(), "Invalid max_memory", "it must be at least 32MB", "")
+		}
+	})
+}
+
+// logLevels are the values of log_level.
+var logLevels = []string{"debug", "info", "warn", "error"}
+
+func (p *parser) checkLogLevel(s *Block, body *hclsyntax.Body) {
+	a := body.Attributes["log_level"]
+	if a == nil || p.failed(a.SrcRange) || slices.Contains(logLevels, s.LogLevel) {
+		return
+	}
+	p.add(a.Expr.Range(), fmt.Sprintf("Invalid log_level %q", s.LogLevel), "the levels are "+strings.Join(logLevels, ", "), "")
+}
+
 func (p *parser) checkEnvironment(s *Block, body *hclsyntax.Body) {
 	for i, name := range s.PassEnv {
 		if !envForm.MatchString(name) {
@@ -234,7 +267,8 @@ func (p *parser) checkEnvironment(s *Block, body *hclsyntax.Body) {
 func (p *parser) hash(s *Block) string {
 	content := []any{s.Kind, s.Label, s.Enabled}
 	if s.Enabled {
-		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS, s.MaxConcurrency, s.Retries, s.Unpinned)
+		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS, s.MaxConcurrency, s.Retries,
+			s.MaxMemory, s.LogLevel, s.Unpinned)
 		if s.config != nil {
 			content = append(content, p.evaluated(s.config.Body))
 		}

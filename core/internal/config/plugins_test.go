@@ -160,6 +160,18 @@ func TestParse_invalidFile(t *testing.T) {
 			`plugins.hcl:3,3-10: Only an llm plugin has retries; this is plugin "agent" "a" (remove the line)`,
 		},
 		{
+			"max_memory without a unit that exists", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  max_memory = \"5XB\"\n}\n",
+			`plugins.hcl:3,16-21: Invalid max_memory; "5XB" is not a valid size (write 500MB, 2GiB or a number of bytes)`,
+		},
+		{
+			"max_memory that is too small", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  max_memory = \"1MB\"\n}\n",
+			`plugins.hcl:3,16-21: Invalid max_memory; it must be at least 32MB`,
+		},
+		{
+			"unknown log_level", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  log_level = \"verbose\"\n}\n",
+			`plugins.hcl:3,15-24: Invalid log_level "verbose"; the levels are debug, info, warn, error`,
+		},
+		{
 			"require_checksums of the wrong type", "require_checksums = 1\n",
 			`plugins.hcl:1,1-18: Wrong type; require_checksums must be true or false, not a number (write true or false)`,
 		},
@@ -214,7 +226,7 @@ func TestParse_invalidFile(t *testing.T) {
 		{
 			"several at once", "plugin \"llm\" \"a\" {\n  comand = \"x\"\n  args = 1\n}\nfoo = 1\n",
 			`plugins.hcl:1,1-17: Missing command; plugin "llm" "a" has no program (add command = "…")
-plugins.hcl:2,3-9: Unknown name "comand"; a plugin block has the settings command, args, enabled, models, pass_env, env, sha256, auto_mtls, max_concurrency, retries, config (did you mean command?)
+plugins.hcl:2,3-9: Unknown name "comand"; a plugin block has the settings command, args, enabled, models, pass_env, env, sha256, auto_mtls, max_concurrency, retries, max_memory, log_level, config (did you mean command?)
 plugins.hcl:3,3-7: Wrong type; args must be a list of strings, not a number (write [ … ])
 plugins.hcl:5,1-4: Unknown name "foo"; plugins.hcl has the settings file_backend, plugin_dirs, require_checksums, plugin`,
 		},

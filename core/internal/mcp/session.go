@@ -50,13 +50,14 @@ type session struct {
 	lastCall int
 }
 
-// run opens a main connection and serves until it ends, hangs, or the generation ends. It
+// run opens a main connection and serves until it ends, hangs, or the generation ends with ctx. It
 // returns how long the session was running and why it ended. The error contains no secrets.
-func (g *generation) run() (up time.Duration, err error) {
+func (g *generation) run(ctx context.Context) (up time.Duration, err error) {
 	s := g.server
-	ctx, cancel := context.WithTimeout(g.ctx, s.servers.Times.Start)
+	s.log.add(sourceHost, "starting")
+	startCtx, cancel := context.WithTimeout(ctx, s.servers.Times.Start)
 	defer cancel()
-	c, err := g.open(ctx, false)
+	c, err := g.open(startCtx, false)
 	if err != nil {
 		return 0, errors.New(g.endpoint.redactor.redact("it failed to start: " + publicMessage(err)))
 	}
@@ -68,13 +69,13 @@ func (g *generation) run() (up time.Duration, err error) {
 	info := c.raw.Info()
 	g.set(func(st *core.MCPState) { st.PID, st.Sandbox = info.PID, info.Sandbox })
 	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover, maxList: s.servers.Limits.List}
-	if err := l.handshake(ctx, w, g.legacyOnly); err != nil {
+	if err := l.handshake(startCtx, w, g.legacyOnly); err != nil {
 		g.legacyOnly = !g.legacyOnly && c.exitedOnItsOwn() && w.discoverUnanswered()
-		return 0, errors.New(l.handshakeFailure(ctx, err))
+		return 0, errors.New(l.handshakeFailure(startCtx, err))
 	}
 	began := time.Now()
-	g.setRunning(l, began)
-	l.watch(g.ctx)
+	g.setRunning(ctx, l, began)
+	l.watch(ctx)
 	return time.Since(began), errors.New(c.exitReason())
 }
 
@@ -121,12 +122,12 @@ func (sess *session) handshakeFailure(ctx context.Context, err error) string {
 }
 
 // setRunning records that the session is running, and stores the server's capabilities.
-func (g *generation) setRunning(l *session, began time.Time) {
+func (g *generation) setRunning(ctx context.Context, l *session, began time.Time) {
 	s := g.server
 	result := l.client.InitializeResult()
 	event := ""
 	s.mu.Lock()
-	if g.ctx.Err() == nil {
+	if ctx.Err() == nil {
 		s.session = l
 		s.setLocked(func(st *core.MCPState) {
 			st.Status, st.StartedAt, event = core.MCPRunning, began.UTC(), "started"
@@ -144,9 +145,9 @@ func (g *generation) setRunning(l *session, began time.Time) {
 		name = i.Name + " " + i.Version
 	}
 	s.log.add(sourceHost, g.endpoint.redactor.redact(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
-	ctx, cancel := context.WithTimeout(g.ctx, l.times.Store)
+	storeCtx, cancel := context.WithTimeout(ctx, l.times.Store)
 	defer cancel()
-	if err := s.servers.Store.SetMCPCapabilities(ctx, s.id, capabilities(result.Capabilities)); err != nil && g.ctx.Err() == nil {
+	if err := s.servers.Store.SetMCPCapabilities(storeCtx, s.id, capabilities(result.Capabilities)); err != nil && ctx.Err() == nil {
 		s.servers.Logger.WarnContext(ctx, "storing MCP server capabilities failed", "server_id", s.id, "error", err)
 	}
 }

@@ -174,10 +174,7 @@ type generation struct {
 func (g *generation) supervise() {
 	loop := supervise.Loop{
 		Policy: g.server.servers.Times.restartPolicy(),
-		Once: func(context.Context) (time.Duration, error) {
-			g.server.log.add(sourceHost, "starting")
-			return g.run()
-		},
+		Once:   g.run,
 		Exited: g.onExit,
 		Restarting: func() {
 			g.set(func(st *core.MCPState) {

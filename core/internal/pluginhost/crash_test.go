@@ -275,8 +275,8 @@ func TestUnhealthyPluginKeepsRunning(t *testing.T) {
 	await(t, "the health error is reported", func() bool {
 		return strings.Contains(h.plugin(t, "a").LastError, "I feel sick")
 	})
-	if p := h.plugin(t, "a"); p.State != core.PluginRunning || p.Restarts != 0 {
-		t.Errorf("a = %+v, want it running", p)
+	if p := h.plugin(t, "a"); p.State != core.PluginRunning || p.Restarts != 0 || !p.Unhealthy {
+		t.Errorf("a = %+v, want it running and unhealthy", p)
 	}
 }
 

@@ -82,6 +82,8 @@ type Timing struct {
 	// While it is open, there is one start every HalfOpen (5 min).
 	CircuitExits            int
 	CircuitWindow, HalfOpen time.Duration
+	// MemoryEvery (1 s) is the interval between checks of a process's memory.
+	MemoryEvery time.Duration
 	// DrainRuns (10 min) is the maximum time for the runs of a replaced or removed
 	// agent type to finish. Drain (60 s) is the limit for calls of other plugins.
 	DrainRuns, Drain time.Duration
@@ -102,6 +104,7 @@ func (t *Timing) defaults() {
 		{&t.Exit, time.Second},
 		{&t.HealthEvery, 10 * time.Second},
 		{&t.HealthTimeout, 2 * time.Second},
+		{&t.MemoryEvery, time.Second},
 		{&t.Backoff, 500 * time.Millisecond},
 		{&t.BackoffMax, 30 * time.Second},
 		{&t.Reset, time.Minute},

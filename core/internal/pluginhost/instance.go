@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,10 +79,10 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	}
 	defer bin.close()
 	sup.set(func() { sup.program = bin.program })
-	log := newPluginLog(h.logger.With("plugin", s.Name()), s.Mask)
+	log := newPluginLog(atLevel(h.logger, s.LogLevel).With("plugin", s.Name()), s.Mask)
 	i := &instance{
 		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions, logger: sup.logger, probe: make(chan struct{}, 1),
-		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, h.level), log),
+		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, cmp.Or(s.LogLevel, h.level)), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, h.observe(s)))
 	cancelKill := context.AfterFunc(ctx, func() {
@@ -100,6 +101,9 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 		return nil, err
 	}
 	i.readyAt = time.Now()
+	if s.MaxMemory > 0 {
+		go i.limitMemory()
+	}
 	return i, nil
 }
 

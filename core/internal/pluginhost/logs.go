@@ -44,6 +44,37 @@ func newPluginLog(log *slog.Logger, mask func(string) string) *pluginLog {
 	return &pluginLog{handler: log.Handler(), mask: mask}
 }
 
+// levelHandler is a handler that also discards the records below a level.
+type levelHandler struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h levelHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return levelHandler{h.Handler.WithAttrs(attrs), h.level}
+}
+
+// WithGroup implements slog.Handler.
+func (h levelHandler) WithGroup(name string) slog.Handler {
+	return levelHandler{h.Handler.WithGroup(name), h.level}
+}
+
+// atLevel returns a logger that discards the records below the level that is named. An empty name discards
+// nothing.
+func atLevel(logger *slog.Logger, name string) *slog.Logger {
+	var level slog.Level
+	if name == "" || level.UnmarshalText([]byte(name)) != nil {
+		return logger
+	}
+	return slog.New(levelHandler{logger.Handler(), level})
+}
+
 // read logs stderr until it ends.
 func (l *pluginLog) read(r io.Reader) {
 	forEachLine(bufio.NewReaderSize(r, 32<<10), l.stderr)

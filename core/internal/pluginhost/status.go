@@ -42,7 +42,7 @@ func (s *supervisor) status() core.Plugin {
 		Name: s.description.Name, Version: s.description.Version,
 		Description: s.description.Description, Capabilities: s.description.Capabilities,
 		State: s.state, PID: s.pid, Restarts: s.restarts, LastError: lastError, StartedAt: s.readyAt,
-		Generation: s.generation, Memory: memoryOf(s.pid),
+		Generation: s.generation, Memory: memoryOf(s.pid), Unhealthy: s.healthError != "",
 	}
 }
 

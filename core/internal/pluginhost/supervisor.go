@@ -146,7 +146,7 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			s.setRunning(ctx, inst)
 			report(nil)
 			err = s.watch(ctx, inst)
-			if inst.proc.exitedOnItsOwn() && inst.callsAtExit() > 0 {
+			if ctx.Err() == nil && inst.callsAtExit() > 0 {
 				err = &supervise.Excused{Err: err} // one of the calls was the cause
 			}
 			return time.Since(inst.readyAt), err
@@ -279,13 +279,18 @@ func (s *supervisor) setHealth(ctx context.Context, i *instance, err error) {
 	if err != nil {
 		healthError = "unhealthy: " + i.block.Mask(err.Error())
 	}
-	event := false
-	s.set(func() {
-		event = s.healthError != healthError
-		s.healthError = healthError
-	})
-	if event && err != nil {
+	before := ""
+	s.set(func() { before, s.healthError = s.healthError, healthError })
+	switch {
+	case before == healthError:
+	case healthError == "":
+		s.logger.InfoContext(ctx, "plugin reports that it is healthy again")
+		s.notify(core.LevelInfo, "is healthy again")
+	default:
 		s.logger.WarnContext(ctx, "plugin reports that it is unhealthy", "error", healthError)
+		if before == "" {
+			s.notify(core.LevelWarning, "reports that it is unhealthy")
+		}
 	}
 }
 

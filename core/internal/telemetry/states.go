@@ -42,6 +42,7 @@ type states struct {
 var (
 	pluginLabels   = []string{"kind", "label"}
 	pluginUp       = prometheus.NewDesc("agentarea_plugin_up", "1 if the plugin is running, otherwise 0.", pluginLabels, nil)
+	pluginHealthy  = prometheus.NewDesc("agentarea_plugin_healthy", "1 if the plugin is running and does not report that it is unhealthy, otherwise 0.", pluginLabels, nil)
 	pluginState    = prometheus.NewDesc("agentarea_plugin_state", "1 for the current state of the plugin.", []string{"kind", "label", "state"}, nil)
 	pluginRestarts = prometheus.NewDesc("agentarea_plugin_restarts_total", "Number of restarts of the plugin's process.", pluginLabels, nil)
 	pluginGen      = prometheus.NewDesc("agentarea_plugin_generation", "Number of the reload that started the plugin's process.", pluginLabels, nil)
@@ -53,7 +54,7 @@ var (
 // Describe implements prometheus.Collector.
 func (*states) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		pluginUp, pluginState, pluginRestarts, pluginGen, pluginMemory, mcpServers, tasksWaiting,
+		pluginUp, pluginHealthy, pluginState, pluginRestarts, pluginGen, pluginMemory, mcpServers, tasksWaiting,
 	} {
 		out <- d
 	}
@@ -95,16 +96,22 @@ func (s *states) collectPlugins(out chan<- prometheus.Metric, gauge func(*promet
 		if p.State == core.PluginDisabled {
 			continue
 		}
-		up := 0.0
-		if p.State == core.PluginRunning {
-			up = 1
-		}
-		gauge(pluginUp, up, p.Kind, p.Label)
+		running := p.State == core.PluginRunning
+		gauge(pluginUp, number(running), p.Kind, p.Label)
+		gauge(pluginHealthy, number(running && !p.Unhealthy), p.Kind, p.Label)
 		gauge(pluginState, 1, p.Kind, p.Label, string(p.State))
 		gauge(pluginGen, float64(p.Generation), p.Kind, p.Label)
 		gauge(pluginMemory, float64(p.Memory), p.Kind, p.Label)
 		out <- prometheus.MustNewConstMetric(pluginRestarts, prometheus.CounterValue, float64(p.Restarts), p.Kind, p.Label)
 	}
+}
+
+// number returns 1 for true and 0 for false.
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // waiting returns the backlog, from the cache if it is not too old. ok is false if the database fails.

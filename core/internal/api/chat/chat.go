@@ -133,6 +133,12 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
+	if in.Body.Stream {
+		// Otherwise the turn would start although its stream is refused.
+		if err := h.api.ReserveStream(ctx); err != nil {
+			return nil, err
+		}
+	}
 	run, err := h.Runner.StartTurn(ctx, api.Audit(ctx), v, core.Turn{
 		Agent: ag, SessionID: in.Body.SessionID, Parts: parts, Stream: in.Body.Stream,
 	})

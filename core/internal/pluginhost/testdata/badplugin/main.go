@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -215,6 +216,14 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 		time.Sleep(20 * time.Millisecond)
 		b.atOnce.Add(-1)
 		return &llm.Finish{Reason: llm.FinishStop, Model: fmt.Sprint(b.most.Load())}, nil
+	case "hog":
+		memory := make([]byte, 100<<20)
+		for i := range memory {
+			memory[i] = 1
+		}
+		<-ctx.Done()
+		runtime.KeepAlive(memory)
+		return nil, ctx.Err()
 	case "slow":
 		time.Sleep(300 * time.Millisecond)
 	case "env":
