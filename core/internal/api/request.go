@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -107,12 +108,20 @@ type statusWriter struct {
 	status int
 	// extended is the time at which the write deadline was set.
 	extended time.Time
+	// own reports whether the handler sets the write deadlines itself.
+	own atomic.Bool
 }
 
-// extendDeadline sets the write deadline to writeTimeout from now, at most once per second. A write that a client
-// does not read fails then. The writers of tests have no deadlines.
+// SetWriteDeadline is for http.ResponseController. The caller sets all later deadlines, too.
+func (w *statusWriter) SetWriteDeadline(t time.Time) error {
+	w.own.Store(true)
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
+}
+
+// extendDeadline sets the write deadline to writeTimeout from now, at most once per second, unless the handler
+// does so. A write that a client does not read fails then. The writers of tests have no deadlines.
 func (w *statusWriter) extendDeadline() {
-	if now := time.Now(); now.Sub(w.extended) >= time.Second {
+	if now := time.Now(); now.Sub(w.extended) >= time.Second && !w.own.Load() {
 		w.extended = now
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(writeTimeout))
 	}
