@@ -81,7 +81,7 @@ func maskAfter(piece, mark string) string {
 
 // unmaskURL replaces masked parts of a URL by those of the old URL. ok is false if a
 // masked part is not in the old URL.
-func unmaskURL(text, old string) (whole string, ok bool) {
+func unmaskURL(text, old string) (unmasked string, ok bool) {
 	if old != "" && text == maskURL(old) {
 		return old, true
 	}
@@ -136,8 +136,8 @@ func urlSecrets(text string) (values []string) {
 			return
 		}
 		values = append(values, v)
-		if meant, err := read(v); err == nil && meant != v {
-			values = append(values, meant)
+		if decoded, err := read(v); err == nil && decoded != v {
+			values = append(values, decoded)
 		}
 	}
 	if p.user != "" {

@@ -81,11 +81,11 @@ func (db *DB) MustBeEmpty(ctx context.Context) error {
 		return err
 	}
 	for _, t := range tables {
-		some, err := db.read.NewSelect().Table(t.name).Exists(ctx)
+		hasRows, err := db.read.NewSelect().Table(t.name).Exists(ctx)
 		if err != nil {
 			return db.translate(err)
 		}
-		if some {
+		if hasRows {
 			return fmt.Errorf("the database is not empty, because its table %s has rows: use a new database", t.name)
 		}
 	}

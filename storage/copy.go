@@ -146,8 +146,8 @@ func (s *snapshot) end() {
 }
 
 func (t copied) mustBeEmpty(ctx context.Context, db bun.IDB) error {
-	some, err := db.NewSelect().Table(t.name).Exists(ctx)
-	if err == nil && some {
+	hasRows, err := db.NewSelect().Table(t.name).Exists(ctx)
+	if err == nil && hasRows {
 		return fmt.Errorf("the database to copy to is not empty, because its table %s has rows: use a new database", t.name)
 	}
 	return err

@@ -110,8 +110,8 @@ func TestCopy(t *testing.T) {
 	must(t, err)
 
 	pg := openNamed(t, dbtest.Postgres(t))
-	var told []storage.CopiedTable
-	must(t, storage.Copy(ctx, from, pg, func(c storage.CopiedTable) { told = append(told, c) }))
+	var reported []storage.CopiedTable
+	must(t, storage.Copy(ctx, from, pg, func(c storage.CopiedTable) { reported = append(reported, c) }))
 	back, _ := openNew(t, storage.Options{})
 	must(t, storage.Copy(ctx, pg, back, func(storage.CopiedTable) {}))
 
@@ -145,7 +145,7 @@ func TestCopy(t *testing.T) {
 			t.Errorf("%s: NextTask = %v", name, waiting)
 		}
 	}
-	for _, c := range told {
+	for _, c := range reported {
 		if c.Name == "messages" && c.Rows != 450 {
 			t.Errorf("unexpected result for messages: %+v", c)
 		}

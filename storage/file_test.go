@@ -74,19 +74,19 @@ func fileSteps(ctx context.Context, db *storage.DB, user string, n int) error {
 func TestKilledFiles(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
-	said := []string{}
+	steps := []string{}
 	for round := range 3 {
 		p := startProcess(t, "files", path)
 		for range 50 + 200*round {
-			said = append(said, p.line(t))
+			steps = append(steps, p.line(t))
 		}
-		said = append(said, p.kill(t)...)
+		steps = append(steps, p.kill(t)...)
 
 		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{})
 		must(t, err)
 		must(t, db.Migrate(t.Context()))
 		checkIntegrity(t, db)
-		checkAcknowledgedFiles(t, db, said)
+		checkAcknowledgedFiles(t, db, steps)
 		wantNone(t, db, "pending blobs of files", `SELECT f.id FROM files AS f
 JOIN orphans AS o ON o.backend = f.backend AND o.key = f.key`)
 		wantNone(t, db, "not counted as they are", `SELECT u.user_id FROM file_usage AS u
@@ -106,9 +106,9 @@ func wantNone(t *testing.T, db *storage.DB, what, query string) {
 }
 
 // checkAcknowledgedFiles fails the test if an acknowledged step is not stored.
-func checkAcknowledgedFiles(t *testing.T, db *storage.DB, said []string) {
+func checkAcknowledgedFiles(t *testing.T, db *storage.DB, steps []string) {
 	t.Helper()
-	for _, line := range said {
+	for _, line := range steps {
 		what, id, _ := strings.Cut(line, " ")
 		if len(id) != len(core.NewID("file")) {
 			continue // the kill interrupted the line

@@ -43,7 +43,7 @@ type postgresAddress struct{ network, address string }
 
 const (
 	// statementTimeout makes PostgreSQL end a statement, which would otherwise continue after its
-	// caller is gone. A connection without a response for answerTimeout counts as lost.
+	// caller has stopped waiting. A connection without a response for answerTimeout counts as lost.
 	statementTimeout = 10 * time.Second
 	answerTimeout    = 12 * time.Second
 	connectTimeout   = 5 * time.Second
@@ -321,8 +321,8 @@ func (*postgresDialect) failure(err error) failure {
 // connectionFailure classifies an error that is not a response from PostgreSQL.
 func connectionFailure(err error) failure {
 	var network net.Error
-	for _, gone := range []error{io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, sql.ErrConnDone, net.ErrClosed} {
-		if errors.Is(err, gone) {
+	for _, cause := range []error{io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, sql.ErrConnDone, net.ErrClosed} {
+		if errors.Is(err, cause) {
 			return failDown
 		}
 	}

@@ -160,8 +160,8 @@ func (db *DB) Run(ctx context.Context, actor core.Actor, id string) (*core.Run, 
 
 func (db *DB) run(ctx context.Context, from bun.IDB, actor core.Actor, id string) (*core.Run, error) {
 	r := new(runRow)
-	seen, args := runSeenBy(actor)
-	err := from.NewSelect().Model(r).Where("id = ?", id).Where(seen, args...).Scan(ctx)
+	visible, args := runSeenBy(actor)
+	err := from.NewSelect().Model(r).Where("id = ?", id).Where(visible, args...).Scan(ctx)
 	if err != nil {
 		return nil, notFound(err, "run", id)
 	}
@@ -286,9 +286,9 @@ func (db *DB) RequestCancel(
 ) (*core.Run, error) {
 	var run *core.Run
 	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) (err error) {
-		seen, args := runSeenBy(actor)
+		visible, args := runSeenBy(actor)
 		res, err := tx.NewUpdate().Model((*runRow)(nil)).Set("cancel_requested = TRUE").
-			Where("id = ?", id).Where(isActive).Where(seen, args...).Exec(ctx)
+			Where("id = ?", id).Where(isActive).Where(visible, args...).Exec(ctx)
 		unchanged := changed(res, err, errUnchanged)
 		if unchanged != nil && !errors.Is(unchanged, errUnchanged) {
 			return unchanged

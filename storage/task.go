@@ -176,16 +176,16 @@ func (db *DB) Task(ctx context.Context, actor core.Actor, id string) (*core.Task
 
 func taskOf(ctx context.Context, from bun.IDB, actor core.Actor, id string) (*taskRow, error) {
 	row := new(taskRow)
-	seen, args := taskSeenBy(actor)
-	err := from.NewSelect().Model(row).Where("t.id = ?", id).Where(seen, args...).Scan(ctx)
+	visible, args := taskSeenBy(actor)
+	err := from.NewSelect().Model(row).Where("t.id = ?", id).Where(visible, args...).Scan(ctx)
 	return row, notFound(err, "task", id)
 }
 
 // Tasks implements core.TaskStore.
 func (db *DB) Tasks(ctx context.Context, actor core.Actor, f core.TaskFilter) ([]*core.Task, int, error) {
 	var rows []taskRow
-	seen, args := taskSeenBy(actor)
-	q := db.read.NewSelect().Model(&rows).Where(seen, args...).Order("t.created_at DESC", "t.id DESC")
+	visible, args := taskSeenBy(actor)
+	q := db.read.NewSelect().Model(&rows).Where(visible, args...).Order("t.created_at DESC", "t.id DESC")
 	if f.Status != "" {
 		q.Where("t.status = ?", string(f.Status))
 	}

@@ -151,11 +151,11 @@ func (w *window) halve() bool {
 	if len(history) == 0 && len(rounds) <= 1 {
 		return false
 	}
-	held := w.input.tokens
+	tokens := w.input.tokens
 	for _, u := range slices.Concat(history, rounds) {
-		held += u.tokens
+		tokens += u.tokens
 	}
-	w.budget = held / 2
+	w.budget = tokens / 2
 	return true
 }
 

@@ -62,16 +62,16 @@ func TestCallErrors(t *testing.T) {
 		{"an error without an id", reply(500, "application/json", `{"jsonrpc":"2.0","error":{"code":-32700,"message":"mine","data":1.0}}`), `{"code":-32700,"message":"mine","data":1.0}`},
 		{"a redirect to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/mcp?key=secret", http.StatusTemporaryRedirect)
-		}, "to http://example.com, where nothing is sent"},
+		}, "to http://example.com, which is another server"},
 		{"a redirect to another port", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
-		}, "to http://127.0.0.1:1, where nothing is sent"},
+		}, "to http://127.0.0.1:1, which is another server"},
 		{"a redirect to metadata", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusPermanentRedirect)
-		}, "where nothing is sent"},
+		}, "which is another server"},
 		{"a redirect for browsers", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/other", http.StatusFound)
-		}, "as one does with web pages"},
+		}, "to a web page"},
 		{"endless redirects", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 		}, "too often"},

@@ -115,8 +115,8 @@ func primitive(value json.RawMessage) (string, bool) {
 // by MCP's rules.
 func encodeHeader(text string) string {
 	const prefix, suffix = "=?base64?", "?="
-	odd := strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-	if odd || strings.Trim(text, " ") != text || strings.HasPrefix(text, prefix) && strings.HasSuffix(text, suffix) {
+	needsEncoding := strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+	if needsEncoding || strings.Trim(text, " ") != text || strings.HasPrefix(text, prefix) && strings.HasSuffix(text, suffix) {
 		return prefix + base64.StdEncoding.EncodeToString([]byte(text)) + suffix
 	}
 	return text

@@ -185,7 +185,7 @@ func TestPost_fails(t *testing.T) {
 		{"connection lost", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "broke the connection"},
 		{"redirect to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/", http.StatusTemporaryRedirect)
-		}, "where nothing is sent"},
+		}, "which is another server"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestConnectFails(t *testing.T) {
 		{"an invalid URL", stream("event: endpoint\ndata: http://[\n\n"), "invalid URL"},
 		{"a redirect to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/?key=secret", http.StatusFound)
-		}, "where nothing is sent"},
+		}, "which is another server"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

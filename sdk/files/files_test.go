@@ -92,12 +92,12 @@ func TestClient_List(t *testing.T) {
 	m.objects["j"], m.objects["l"] = nil, nil
 	m.objects[strings.Repeat("k", 81)] = nil // an invalid key, written by another program
 	c := reach(t, m)
-	list := func(prefix, after string, most int) (keys []string) {
+	list := func(prefix, after string, limit int) (keys []string) {
 		for o, err := range c.List(t.Context(), prefix, after) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if keys = append(keys, o.Key); len(keys) == most {
+			if keys = append(keys, o.Key); len(keys) == limit {
 				break
 			}
 		}

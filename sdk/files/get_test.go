@@ -80,8 +80,8 @@ func (s spring) Close() error               { close(s.closed); return nil }
 
 func TestGet_close(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"close", "cancel"} {
-		t.Run(how, func(t *testing.T) {
+	for _, ending := range []string{"close", "cancel"} {
+		t.Run(ending, func(t *testing.T) {
 			t.Parallel()
 			m, closed := newMemory(), make(chan struct{})
 			m.get = func(ctx context.Context) (io.ReadCloser, error) { return spring{ctx, closed}, nil }
@@ -95,7 +95,7 @@ func TestGet_close(t *testing.T) {
 			if _, err := io.CopyN(io.Discard, r, 5<<20); err != nil {
 				t.Fatal(err)
 			}
-			if how == "close" {
+			if ending == "close" {
 				_ = r.Close()
 			} else {
 				cancel()

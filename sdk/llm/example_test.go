@@ -18,8 +18,8 @@ func (*echo) ListModels(context.Context) ([]llm.Model, error) {
 }
 
 func (e *echo) Chat(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
-	told := req.Messages[len(req.Messages)-1].Text()
-	for word := range strings.SplitAfterSeq(e.Prefix+told, " ") {
+	input := req.Messages[len(req.Messages)-1].Text()
+	for word := range strings.SplitAfterSeq(e.Prefix+input, " ") {
 		if err := out.Send(llm.Delta{Text: word}); err != nil {
 			return nil, err
 		}

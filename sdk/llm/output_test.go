@@ -62,8 +62,8 @@ func TestOutput_coalescesDeltas(t *testing.T) {
 func TestOutput_boundsWaitingDeltas(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		delta string
-		most  int
+		delta       string
+		maxMessages int
 	}{"deltas": {"x", 4096 + 2}, "bytes": {strings.Repeat("x", 1<<20), 4 + 2}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,8 +86,8 @@ func TestOutput_boundsWaitingDeltas(t *testing.T) {
 					}
 				}()
 				synctest.Wait()
-				if sent != test.most {
-					t.Errorf("Send accepted %d deltas, want %d", sent, test.most)
+				if sent != test.maxMessages {
+					t.Errorf("Send accepted %d deltas, want %d", sent, test.maxMessages)
 				}
 				s.let <- context.Canceled
 				synctest.Wait()

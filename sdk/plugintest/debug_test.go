@@ -49,22 +49,22 @@ func TestServe_debug(t *testing.T) {
 	// Only the proxy process has FAULT, so the fault has no effect.
 	plugin := plugintest.Start(t, "llm", plugintest.Command{Path: path, Env: []string{"AGENTAREA_DEBUG=" + socket, "FAULT=answer"}})
 	p := llm.NewClient(plugin.Conn)
-	ask := func(told string) (text, error) {
-		var said text
-		_, err := p.Chat(t.Context(), &llm.Request{Model: "one", Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, told)}}, &said)
-		return said, err
+	chat := func(prompt string) (text, error) {
+		var answer text
+		_, err := p.Chat(t.Context(), &llm.Request{Model: "one", Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, prompt)}}, &answer)
+		return answer, err
 	}
-	if said, err := ask(strings.Repeat("a", 5<<20)); err != nil || said != "fine" {
-		t.Errorf("got %q, %v", said, err)
+	if answer, err := chat(strings.Repeat("a", 5<<20)); err != nil || answer != "fine" {
+		t.Errorf("got %q, %v", answer, err)
 	}
-	if _, err := ask("limited"); err == nil || sdk.AsError(err).Code != sdk.CodeRateLimited || !sdk.AsError(err).Retryable {
+	if _, err := chat("limited"); err == nil || sdk.AsError(err).Code != sdk.CodeRateLimited || !sdk.AsError(err).Retryable {
 		t.Errorf("got the error %v, want a retryable one with code rate_limited", err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		if _, err := ask("hello"); err != nil {
+		if _, err := chat("hello"); err != nil {
 			break // the call fails, although the proxy process is still running
 		}
 		if time.Now().After(deadline) {

@@ -78,7 +78,7 @@ func (c *client) exchange(t target, stream bool, begin time.Time) answer {
 	if stream {
 		a = c.events(t, resp.Body, begin)
 	} else {
-		a.tokens, a.err = c.whole(resp.Body)
+		a.tokens, a.err = c.reply(resp.Body)
 	}
 	a.total = time.Since(begin)
 	if a.err == nil && resp.Close {
@@ -87,8 +87,8 @@ func (c *client) exchange(t target, stream bool, begin time.Time) answer {
 	return a
 }
 
-// whole counts the tokens of an answer that is not streamed.
-func (c *client) whole(body io.Reader) (int, error) {
+// reply counts the tokens of an answer that is not streamed.
+func (c *client) reply(body io.Reader) (int, error) {
 	b := bytes.NewBuffer(c.buf[:0])
 	_, err := b.ReadFrom(body)
 	c.buf = b.Bytes()
@@ -108,8 +108,8 @@ func (c *client) events(t target, body io.Reader, begin time.Time) answer {
 		buf = buf[:len(buf)+n]
 		rest := buf
 		for {
-			line, after, whole := bytes.Cut(rest, []byte("\n"))
-			if !whole {
+			line, after, complete := bytes.Cut(rest, []byte("\n"))
+			if !complete {
 				break
 			}
 			rest = after

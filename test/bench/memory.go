@@ -32,11 +32,11 @@ func memory(ctx context.Context, s *settings) error {
 		res := r.drive(ctx, r.server, load{
 			clients: step.clients, turns: step.clients * max(s.scaled(5), 2), stream: true, perSession: 10, spread: time.Second,
 		})
-		most := stop()
+		peak := stop()
 		if res.fault != nil {
 			return res.fault
 		}
-		show(t, step.state, most)
+		show(t, step.state, peak)
 	}
 	sleep(ctx, 5*time.Second)
 	after, err := memoryOf(r.server.pid())

@@ -138,13 +138,13 @@ func watchMemory(ctx context.Context, pid int) (stop func() []usage) {
 	ctx, cancel := context.WithCancel(ctx)
 	found := make(chan []usage)
 	go func() {
-		var most []usage
+		var peak []usage
 		for sleep(ctx, 250*time.Millisecond) {
-			if list, err := memoryOf(pid); err == nil && (most == nil || list[len(list)-1].rss > most[len(most)-1].rss) {
-				most = list
+			if list, err := memoryOf(pid); err == nil && (peak == nil || list[len(list)-1].rss > peak[len(peak)-1].rss) {
+				peak = list
 			}
 		}
-		found <- most
+		found <- peak
 	}()
 	return func() []usage {
 		cancel()

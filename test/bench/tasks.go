@@ -97,7 +97,7 @@ func tasks(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer pg.Close()
-	t := newTable(fmt.Sprintf("Tasks of one model call by llm-echo, made by %d clients; the queue's latency is from created_at to started_at", taskClients),
+	t := newTable(fmt.Sprintf("Tasks of one model call by llm-echo, created by %d clients; the queue's latency is from created_at to started_at", taskClients),
 		"database", "tasks a second, end to end", "one at a time: in the queue p50", "p99", "to the end p50", "p99", "CPU ms a task")
 	for _, db := range []struct{ name, env string }{{"SQLite", ""}, {"PostgreSQL", "AGENTAREA_DATABASE_URL=" + pg.URL}} {
 		if err := measureTasks(ctx, s, t, db.name, db.env); err != nil {
@@ -114,18 +114,18 @@ func measureTasks(ctx context.Context, s *settings, t *table, name, env string) 
 		return err
 	}
 	defer r.close()
-	var queued, whole []time.Duration
+	var queued, total []time.Duration
 	for range s.scaled(300) {
 		began := time.Now()
-		made, err := r.newTask(ctx, "Hello")
+		created, err := r.newTask(ctx, "Hello")
 		if err != nil {
 			return err
 		}
-		ended, err := r.done(ctx, made.ID, 2*time.Millisecond)
+		ended, err := r.done(ctx, created.ID, 2*time.Millisecond)
 		if err != nil {
 			return err
 		}
-		queued, whole = append(queued, ended.StartedAt.Sub(ended.CreatedAt)), append(whole, time.Since(began))
+		queued, total = append(queued, ended.StartedAt.Sub(ended.CreatedAt)), append(total, time.Since(began))
 	}
 	before, err := cpuTime(r.server.pid())
 	if err != nil {
@@ -148,7 +148,7 @@ func measureTasks(ctx context.Context, s *settings, t *table, name, env string) 
 		return err
 	}
 	t.row(name, fmt.Sprintf("%.0f", float64(n)/took.Seconds()), ms(percentile(queued, 0.5)), ms(percentile(queued, 0.99)),
-		ms(percentile(whole, 0.5)), ms(percentile(whole, 0.99)), fmt.Sprintf("%.1f", (after-before).Seconds()*1000/float64(n)))
+		ms(percentile(total, 0.5)), ms(percentile(total, 0.99)), fmt.Sprintf("%.1f", (after-before).Seconds()*1000/float64(n)))
 	return nil
 }
 
@@ -158,9 +158,9 @@ func (r *taskRig) makeTasks(ctx context.Context, n int) (ids []string, err error
 	for client := range taskClients {
 		wg.Go(func() {
 			for i := client; i < n; i += taskClients {
-				made, failed := r.newTask(ctx, fmt.Sprint("Hello ", i))
+				created, failed := r.newTask(ctx, fmt.Sprint("Hello ", i))
 				mu.Lock()
-				ids = append(ids, made.ID)
+				ids = append(ids, created.ID)
 				if failed != nil {
 					err = failed
 				}
@@ -192,11 +192,11 @@ func takeover(ctx context.Context, s *settings, url string) error {
 	defer second.close()
 	var ids []string
 	for range 16 {
-		made, err := first.newTask(ctx, "/tokens 100 /delay 20ms")
+		created, err := first.newTask(ctx, "/tokens 100 /delay 20ms")
 		if err != nil {
 			return err
 		}
-		ids = append(ids, made.ID)
+		ids = append(ids, created.ID)
 	}
 	sleep(ctx, time.Second)
 	_ = first.server.process.cmd.Process.Kill()

@@ -59,11 +59,11 @@ func typedef(out *bytes.Buffer, name string, s schema) {
 	fmt.Fprintf(out, "\n/**\n * @typedef {object} %s\n", name)
 	for _, p := range slices.Sorted(maps.Keys(s.Properties)) {
 		property := s.Properties[p]
-		shown := p
+		shortened := p
 		if !slices.Contains(s.Required, p) {
-			shown = "[" + p + "]"
+			shortened = "[" + p + "]"
 		}
-		line := fmt.Sprintf(" * @property {%s} %s %s", typeOf(property), shown, strings.ReplaceAll(property.Description, "\n", " "))
+		line := fmt.Sprintf(" * @property {%s} %s %s", typeOf(property), shortened, strings.ReplaceAll(property.Description, "\n", " "))
 		out.WriteString(" " + strings.TrimSpace(line) + "\n")
 	}
 	out.WriteString(" */\n")

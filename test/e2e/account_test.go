@@ -27,13 +27,13 @@ func TestDisabledUserLosesAccess(t *testing.T) {
 	a, b := twoServers(t)
 	admin := a.signIn()
 	ann := a.newUser(admin, "ann", "member")
-	there := &client{t: t, url: b.url, token: ann.token}
-	key := there.newKey("ci", "*")
+	other := &client{t: t, url: b.url, token: ann.token}
+	key := other.newKey("ci", "*")
 	agent := ann.newAgent("echo")
 	streams := []*stream{
-		ann.startTurn(agent, "a", "/tokens 10000 /delay 10ms"), there.startTurn(agent, "b", "/tokens 10000 /delay 10ms"), key.startTurn(agent, "c", "/tokens 10000 /delay 10ms"),
+		ann.startTurn(agent, "a", "/tokens 10000 /delay 10ms"), other.startTurn(agent, "b", "/tokens 10000 /delay 10ms"), key.startTurn(agent, "c", "/tokens 10000 /delay 10ms"),
 	}
-	sockets := []*socket{ann.dialWebSocket(), there.dialWebSocket(), key.dialWebSocket()}
+	sockets := []*socket{ann.dialWebSocket(), other.dialWebSocket(), key.dialWebSocket()}
 	for _, s := range streams {
 		s.readTokens(3)
 	}
@@ -43,7 +43,7 @@ func TestDisabledUserLosesAccess(t *testing.T) {
 
 	id := a.userID(ann)
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": true}).want(t, 200)
-	for name, c := range map[string]*client{"the same server": ann, "the other server": there, "a key": key} {
+	for name, c := range map[string]*client{"the same server": ann, "the other server": other, "a key": key} {
 		eventually(t, "status 401 for "+name, func() bool { return c.get("/v1/auth/me").status == 401 })
 	}
 	for _, s := range streams {

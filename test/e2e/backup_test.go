@@ -214,10 +214,10 @@ func TestBackupUnderLoad(t *testing.T) {
 			to := newServer(t, pluginsHCL("http://127.0.0.1:1/v1")+mcpHTTP)
 			to.must("restore", archive)
 			to.start()
-			there := to.signIn()
-			there.checkDownload(stays)
-			for _, f := range there.files() {
-				there.checkDownload(f)
+			admin := to.signIn()
+			admin.checkDownload(stays)
+			for _, f := range admin.files() {
+				admin.checkDownload(f)
 			}
 			to.terminate()
 			<-to.exited
@@ -236,7 +236,7 @@ func TestBadBackups(t *testing.T) {
 	archive := filepath.Join(from.dir, "backup.tar")
 	from.must("backup", archive)
 	from.wantFailure("restore into a new one", "restore", archive) // the server uses the data dir
-	whole, err := os.ReadFile(archive)
+	archiveBytes, err := os.ReadFile(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,10 +245,10 @@ func TestBadBackups(t *testing.T) {
 		want    string
 		content []byte
 	}{
-		{"is not an AgentArea backup or is truncated", whole[:len(whole)-3000]},
-		{"is not an AgentArea backup or is truncated", whole[:100]},
-		{"the file is damaged", changed(whole, len(whole)/2)},
-		{"the file is damaged", changed(whole, 5)},
+		{"is not an AgentArea backup or is truncated", archiveBytes[:len(archiveBytes)-3000]},
+		{"is not an AgentArea backup or is truncated", archiveBytes[:100]},
+		{"the file is damaged", changed(archiveBytes, len(archiveBytes)/2)},
+		{"the file is damaged", changed(archiveBytes, 5)},
 	} {
 		path := filepath.Join(to.dir, "bad.tar")
 		if err := os.WriteFile(path, bad.content, 0o600); err != nil {
@@ -317,13 +317,13 @@ func TestRestoreKilled(t *testing.T) {
 		began := time.Now()
 		timed := newServer(t, "")
 		timed.must("restore", archive)
-		whole := time.Since(began)
+		archiveBytes := time.Since(began)
 		killed := 0
 		for range rounds {
 			p := runFrom(t, to.bin, to.dir, to.env, "restore", archive)
 			select {
 			case <-p.exited:
-			case <-time.After(time.Duration(rand.Int64N(int64(whole)))):
+			case <-time.After(time.Duration(rand.Int64N(int64(archiveBytes)))):
 				p.kill()
 				killed++
 			}

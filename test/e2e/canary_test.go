@@ -146,9 +146,9 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	}
 	secret["API key"] = key
 
-	var said bytes.Buffer
+	var output bytes.Buffer
 	say := func(r *reply) *reply {
-		fmt.Fprintf(&said, "%v\n%s\n", r.header, r.body)
+		fmt.Fprintf(&output, "%v\n%s\n", r.header, r.body)
 		return r
 	}
 	// Users, and failed sign-ins.
@@ -197,7 +197,7 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	say(c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "t"}).want(t, 502))
 	stream := c.startTurn(agent, "u", "Hello")
 	end := stream.readAll()
-	fmt.Fprintf(&said, "%s\n", end.data)
+	fmt.Fprintf(&output, "%s\n", end.data)
 	failedTask := c.newTask(agent, "Hello")
 	c.waitTask(failedTask.ID)
 
@@ -222,7 +222,7 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	}
 	w := c.dialWebSocket()
 	w.subscribe("system")
-	secret.wantAbsent(t, "the replies", said.Bytes())
+	secret.wantAbsent(t, "the replies", output.Bytes())
 
 	for pid, cmdline := range children(t, s.cmd.Process.Pid) {
 		environ, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "environ"))

@@ -30,7 +30,7 @@ func TestBigFile(t *testing.T) {
 	c.checkDownload(c.upload("small", randomBytes(1, 1<<20)))
 	pids := map[string]int{"server": s.cmd.Process.Pid, "files-local": c.plugin("files", "local").PID}
 	sent := &pattern{left: bigFile, block: randomBytes(2, 1<<20), hash: sha256.New()}
-	grown := growth(t, pids, func() {
+	increase := growth(t, pids, func() {
 		began := time.Now()
 		made := decode[file](t, c.send(filePart("big", sent)).want(t, 201))
 		t.Logf("%d MB sent in %s", bigFile/1e6, time.Since(began).Round(time.Millisecond))
@@ -45,7 +45,7 @@ func TestBigFile(t *testing.T) {
 			t.Errorf("the download has %d bytes and SHA-256 %s", n, got)
 		}
 	})
-	for name, kib := range grown {
+	for name, kib := range increase {
 		t.Logf("%s grew by %d KiB", name, kib)
 		if kib > maxGrowth {
 			t.Errorf("%s grew by %d KiB, want at most %d", name, kib, maxGrowth)
@@ -65,11 +65,11 @@ func growth(t *testing.T, pids map[string]int, do func()) map[string]int {
 		before[name] = memory(t, pid)
 	}
 	do()
-	grown := map[string]int{}
+	increase := map[string]int{}
 	for name, pid := range pids {
-		grown[name] = memory(t, pid) - before[name]
+		increase[name] = memory(t, pid) - before[name]
 	}
-	return grown
+	return increase
 }
 
 // memory returns the largest resident size of a process, in KiB.

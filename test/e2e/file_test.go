@@ -159,20 +159,20 @@ func TestDownload(t *testing.T) {
 	data := randomBytes(2, 3<<20)
 	f := c.upload("noise.bin", data)
 	path := "/v1/files/" + f.ID + "/download"
-	whole := c.get(path).want(t, 200)
-	if !bytes.Equal(whole.body, data) {
+	full := c.get(path).want(t, 200)
+	if !bytes.Equal(full.body, data) {
 		t.Error("the download has other bytes than the upload")
 	}
-	etag := whole.header.Get("ETag")
+	etag := full.header.Get("ETag")
 	for name, want := range map[string]string{
 		"ETag": `"` + f.SHA256 + `"`, "Content-Length": itoa(len(data)), "Accept-Ranges": "bytes", "Content-Type": f.ContentType,
 		"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment; filename=noise.bin",
 	} {
-		if got := whole.header.Get(name); got != want {
+		if got := full.header.Get(name); got != want {
 			t.Errorf("got %s %q, want %q", name, got, want)
 		}
 	}
-	if policy := whole.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "sandbox;") {
+	if policy := full.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "sandbox;") {
 		t.Errorf("got Content-Security-Policy %q, want a sandbox", policy)
 	}
 	size := len(data)

@@ -55,12 +55,12 @@ type cell struct {
 // matrix is a server with a client for each actor.
 type matrix struct {
 	*server
-	who    map[string]*client
-	ids    map[string]string
-	serial int
+	clients map[string]*client
+	ids     map[string]string
+	serial  int
 }
 
-func (m *matrix) owner() *client { return m.who["owner"] }
+func (m *matrix) owner() *client { return m.clients["owner"] }
 
 func (m *matrix) next() string { m.serial++; return fmt.Sprint("m", m.serial) }
 
@@ -120,7 +120,7 @@ func aKey(m *matrix) string {
 
 func aUser(m *matrix) string {
 	name := m.next()
-	r := m.who["admin"].post("/v1/users/", object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(m.t, 201)
+	r := m.clients["admin"].post("/v1/users/", object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(m.t, 201)
 	return decode[struct{ ID string }](m.t, r).ID
 }
 
@@ -241,7 +241,7 @@ func newMatrix(t *testing.T) *matrix {
 	t.Helper()
 	m := &matrix{server: start(t, matrixPlugins), ids: map[string]string{}}
 	root := m.signIn()
-	m.who = map[string]*client{
+	m.clients = map[string]*client{
 		"anonymous": {t: t, url: m.url}, "admin": root,
 		"other": m.newUser(root, "other", "member"), "owner": m.newUser(root, "owner", "member"), "viewer": m.newUser(root, "viewer", "viewer"),
 	}
@@ -263,7 +263,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 	m := newMatrix(t)
 	doc := decode[struct {
 		Paths map[string]map[string]struct{ OperationID string }
-	}](t, m.who["anonymous"].get("/openapi.json").want(t, 200))
+	}](t, m.clients["anonymous"].get("/openapi.json").want(t, 200))
 	methods := map[string]string{}
 	for _, operations := range doc.Paths {
 		for method, o := range operations {
@@ -295,20 +295,20 @@ func TestAuthorisationMatrix(t *testing.T) {
 			continue
 		}
 		for i, actor := range actors {
-			who := m.who[actor]
+			clients := m.clients[actor]
 			if i > 4 {
 				if c.scope == "" {
 					continue
 				}
-				who = keys[c.scope][i-5]
+				clients = keys[c.scope][i-5]
 			}
-			m.call(name, id, methods[id], actor, who, c, c.rule[i])
+			m.call(name, id, methods[id], actor, clients, c, c.rule[i])
 		}
 	}
 	m.logout(all)
 }
 
-func (m *matrix) call(name, id, method, actor string, who *client, c cell, want int) {
+func (m *matrix) call(name, id, method, actor string, clients *client, c cell, want int) {
 	m.t.Helper()
 	r := c.prepare(m)
 	r.path = strings.ReplaceAll(r.path, "OWNER", m.ids["owner"])
@@ -322,7 +322,7 @@ func (m *matrix) call(name, id, method, actor string, who *client, c cell, want 
 		r.body = string(body)
 		headers = append(headers, "Content-Type: multipart/form-data; boundary="+boundary)
 	}
-	got := who.do(method, r.path, r.body, headers...)
+	got := clients.do(method, r.path, r.body, headers...)
 	allowed := got.status != 401 && got.status != 403 && got.status != 404
 	if want == 0 && id == "login" {
 		allowed = true // anybody may try, and a wrong password is a 401 or 400
@@ -349,7 +349,7 @@ func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 	type row struct{ Action, Outcome, Username, Address string }
 	var rows []row
 	look := func() bool {
-		rows = decode[struct{ Entries []row }](m.t, m.who["admin"].get("/v1/audit?request_id="+requestID).want(m.t, 200)).Entries
+		rows = decode[struct{ Entries []row }](m.t, m.clients["admin"].get("/v1/audit?request_id="+requestID).want(m.t, 200)).Entries
 		return (want == "") == (len(rows) == 0)
 	}
 	// The entry of a refusal may be written after the reply.
@@ -367,9 +367,9 @@ func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 func (m *matrix) logout(key *client) {
 	m.t.Helper()
 	key.post("/v1/auth/logout", nil).want(m.t, 409)
-	m.who["anonymous"].post("/v1/auth/logout", nil).want(m.t, 401)
+	m.clients["anonymous"].post("/v1/auth/logout", nil).want(m.t, 401)
 	for _, actor := range []string{"viewer", "owner", "other"} {
-		m.who[actor].post("/v1/auth/logout", nil).want(m.t, 204)
-		m.who[actor].get("/v1/auth/me").want(m.t, 401)
+		m.clients[actor].post("/v1/auth/logout", nil).want(m.t, 204)
+		m.clients[actor].get("/v1/auth/me").want(m.t, 401)
 	}
 }

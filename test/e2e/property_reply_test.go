@@ -148,9 +148,9 @@ func checkHeaders(r *reply) error {
 // checkEvents checks that each complete event is an object with a type,
 // and those of a run to be numbered upwards.
 func checkEvents(body []byte) error {
-	whole := body[:bytes.LastIndexByte(body, '\n')+1]
+	complete := body[:bytes.LastIndexByte(body, '\n')+1]
 	last := int64(-1)
-	for line := range strings.Lines(string(whole)) {
+	for line := range strings.Lines(string(complete)) {
 		line = strings.TrimSuffix(line, "\n")
 		switch name, value, _ := strings.Cut(line, ":"); name {
 		case "data":

@@ -19,7 +19,7 @@ import (
 // drawn is a random request.
 type drawn struct {
 	operation
-	who            string
+	caller         string
 	method, target string
 	header         http.Header
 	body           []byte
@@ -31,12 +31,12 @@ type drawn struct {
 func (e *env) draw(t *rapid.T) drawn {
 	g := values{t: t}
 	op := one(g, e.operations, "operation")
-	how := one(g, []int{valid, valid, valid, nearly, nearly, wild}, "how")
+	validity := one(g, []int{valid, valid, valid, nearly, nearly, wild}, "how")
 	g.words = func(name string) []any { return e.words(op, name) }
 	d := drawn{operation: op, method: op.route.Method, header: http.Header{}, pathValues: map[string]string{}}
-	d.who = one(g, roles, "who")
+	d.caller = one(g, roles, "who")
 	for _, p := range op.parameters("path") {
-		d.pathValues[p.Name] = e.pathValue(g, d.who, p, how)
+		d.pathValues[p.Name] = e.pathValue(g, d.caller, p, validity)
 	}
 	d.target = fill(op.route.Path, d.pathValues)
 	if g.chance(15, "other slash") {
@@ -49,13 +49,13 @@ func (e *env) draw(t *rapid.T) drawn {
 	query := url.Values{}
 	for _, p := range op.parameters("query") {
 		if p.Required || g.chance(35, "has "+p.Name) {
-			query.Add(p.Name, g.parameter(p.Schema.Value, p.Name, how))
+			query.Add(p.Name, g.parameter(p.Schema.Value, p.Name, validity))
 		}
-		if how == wild && g.chance(10, "twice "+p.Name) {
+		if validity == wild && g.chance(10, "twice "+p.Name) {
 			query.Add(p.Name, g.pick(hostile, "again"))
 		}
 	}
-	if how != valid && g.chance(10, "unknown query") {
+	if validity != valid && g.chance(10, "unknown query") {
 		query.Add(rapid.StringN(1, 8, -1).Draw(t, "query"), g.pick(hostile, "value"))
 	}
 	if len(query) > 0 {
@@ -63,11 +63,11 @@ func (e *env) draw(t *rapid.T) drawn {
 	}
 	for _, p := range op.parameters("header") {
 		if p.Required || g.chance(40, "has "+p.Name) {
-			d.setHeader(p.Name, g.parameter(p.Schema.Value, p.Name, how))
+			d.setHeader(p.Name, g.parameter(p.Schema.Value, p.Name, validity))
 		}
 	}
-	d.drawOdd(g, how)
-	e.drawBody(g, &d, how)
+	d.drawOdd(g, validity)
+	e.drawBody(g, &d, validity)
 	return d
 }
 
@@ -79,11 +79,11 @@ func (d *drawn) setHeader(name, value string) {
 }
 
 // drawOdd adds unusual headers and methods that are not documented.
-func (d *drawn) drawOdd(g values, how int) {
+func (d *drawn) drawOdd(g values, validity int) {
 	if d.method == http.MethodGet && g.chance(5, "HEAD") {
 		d.method = http.MethodHead
 	}
-	if how == valid {
+	if validity == valid {
 		return
 	}
 	if g.chance(5, "other method") {
@@ -103,17 +103,17 @@ func (d *drawn) drawOdd(g values, how int) {
 	}
 }
 
-func (e *env) pathValue(g values, who string, p *openapi3.Parameter, how int) string {
-	if how == valid || g.chance(60, "known id") {
-		if own := e.seen[who][p.Name]; len(own) > 0 && g.chance(75, "own id") {
+func (e *env) pathValue(g values, caller string, p *openapi3.Parameter, validity int) string {
+	if validity == valid || g.chance(60, "known id") {
+		if own := e.seen[caller][p.Name]; len(own) > 0 && g.chance(75, "own id") {
 			return one(g, own, p.Name)
 		}
 		if ids := e.ids[p.Name]; len(ids) > 0 {
 			return one(g, ids, p.Name)
 		}
 	}
-	if len(e.gone) > 0 && g.chance(30, "gone") {
-		return one(g, e.gone, p.Name)
+	if len(e.deleted) > 0 && g.chance(30, "gone") {
+		return one(g, e.deleted, p.Name)
 	}
 	if g.chance(50, "broken id") {
 		// With an empty segment it would be another path.
@@ -124,10 +124,10 @@ func (e *env) pathValue(g values, who string, p *openapi3.Parameter, how int) st
 	return rapid.StringN(1, 40, -1).Draw(g.t, p.Name)
 }
 
-func (e *env) drawBody(g values, d *drawn, how int) {
+func (e *env) drawBody(g values, d *drawn, validity int) {
 	spec := d.route.Operation.RequestBody
 	if spec == nil {
-		if how != valid && g.chance(10, "stray body") {
+		if validity != valid && g.chance(10, "stray body") {
 			d.header.Set("Content-Type", "application/json")
 			d.body = []byte(g.pick([]string{"{}", "null", "[1]", "{", "text"}, "body"))
 		}
@@ -144,10 +144,10 @@ func (e *env) drawBody(g values, d *drawn, how int) {
 	d.header.Set("Content-Type", media)
 	schema := spec.Value.Content[media].Schema.Value
 	if media == "multipart/form-data" {
-		e.drawForm(g, d, how)
+		e.drawForm(g, d, validity)
 		return
 	}
-	v := g.value(schema, "", how)
+	v := g.value(schema, "", validity)
 	whole := e.bodies(d.operation)
 	if example := spec.Value.Content[media].Example; len(whole) == 0 && example != nil && !strings.Contains(d.route.Path, "mcp-servers") {
 		whole = []any{example} // the example of an MCP server has a program
@@ -160,7 +160,7 @@ func (e *env) drawBody(g values, d *drawn, how int) {
 		g.t.Fatal(err)
 	}
 	d.body = body
-	if how != wild {
+	if validity != wild {
 		return
 	}
 	switch g.below(10, "damage") {
@@ -182,7 +182,7 @@ func (e *env) drawBody(g values, d *drawn, how int) {
 }
 
 // drawForm sets a random upload as the body.
-func (e *env) drawForm(g values, d *drawn, how int) {
+func (e *env) drawForm(g values, d *drawn, validity int) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
 	part := func(name, filename, media, content string) {
@@ -212,7 +212,7 @@ func (e *env) drawForm(g values, d *drawn, how int) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if how == valid || g.chance(30, "plain metadata") {
+	if validity == valid || g.chance(30, "plain metadata") {
 		metadata = []byte(`{"a":1}`)
 	}
 	if g.chance(50, "metadata first") {
@@ -221,10 +221,10 @@ func (e *env) drawForm(g values, d *drawn, how int) {
 	for range one(g, []int{1, 1, 1, 1, 1, 1, 0, 2}, "files") {
 		part("file", filename, media, g.pick(hostile, "content"))
 	}
-	if how != valid && g.chance(15, "more parts") {
+	if validity != valid && g.chance(15, "more parts") {
 		part(g.pick(hostile, "part"), "", "", "x")
 	}
-	if how == valid || g.chance(90, "end") {
+	if validity == valid || g.chance(90, "end") {
 		_ = form.Close() // a buffer never fails
 	}
 	d.header.Set("Content-Type", form.FormDataContentType())
@@ -237,8 +237,8 @@ func (d drawn) String() string {
 	var b strings.Builder
 	// Without -X, the option -d would make it a POST.
 	fmt.Fprintf(&b, "curl -i --path-as-is -X %s \"$URL\"%s", d.method, quote(d.target))
-	if d.who != anonymous {
-		fmt.Fprintf(&b, ` -H "Authorization: Bearer $%s"`, strings.ToUpper(d.who))
+	if d.caller != anonymous {
+		fmt.Fprintf(&b, ` -H "Authorization: Bearer $%s"`, strings.ToUpper(d.caller))
 	}
 	for name, list := range d.header {
 		for _, v := range list {

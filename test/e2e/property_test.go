@@ -56,13 +56,13 @@ func TestEveryReplyIsDocumented(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the request failed: %v\n\n%s", err, d)
 			}
-			asked := d.method + " " + d.route.Path
-			e.statuses[asked] = append(e.statuses[asked], got.status)
+			request := d.method + " " + d.route.Path
+			e.statuses[request] = append(e.statuses[request], got.status)
 			if err := e.check(d, got); err != nil {
 				t.Fatalf("%v\n\n%s\n\nHTTP %d\n%v\n%s", err, d, got.status, got.header, got.body[:min(len(got.body), 4000)])
 			}
 			e.learn(d, got)
-			e.signInAgain(d.who, got.status)
+			e.signInAgain(d.caller, got.status)
 		}
 	})
 	if checks == 100 {
@@ -89,10 +89,10 @@ type env struct {
 	http   *http.Client
 	// ids are known values of path parameters, by name.
 	ids map[string][]string
-	// seen are the ids that a role has got in replies and that were not deleted, by role and name.
+	// seen are the ids that a role has received in replies and that were not deleted, by role and name.
 	seen map[string]map[string][]string
-	// gone are ids of deleted objects.
-	gone []string
+	// deleted are ids of deleted objects.
+	deleted []string
 	// versions are known ETags, and refreshTokens those of all sign-ins.
 	versions, refreshTokens []string
 	mcpURL                  string
@@ -216,13 +216,13 @@ func (e *env) createObjects() {
 }
 
 // signInAgain signs a user in if the status means that their login has ended.
-func (e *env) signInAgain(who string, status int) {
-	u := e.users[who]
+func (e *env) signInAgain(caller string, status int) {
+	u := e.users[caller]
 	if u == nil || status != http.StatusUnauthorized {
 		return
 	}
 	if !e.signIn(u) {
-		e.newUser(who)
+		e.newUser(caller)
 	}
 }
 
@@ -231,9 +231,9 @@ var bounds = map[string]int{"reload-plugins": 12, "login": 60, "logout": 12}
 
 // may reports whether another call of an operation is allowed by bounds, and counts it.
 func (e *env) may(op operation) bool {
-	most, bounded := bounds[op.id]
+	maximum, bounded := bounds[op.id]
 	e.done[op.id]++
-	return !bounded || e.done[op.id] <= most
+	return !bounded || e.done[op.id] <= maximum
 }
 
 // words returns plausible values of a field or parameter.
@@ -323,10 +323,10 @@ func (e *env) send(d drawn) (*reply, error) {
 	if d.body == nil {
 		req.Body, req.ContentLength = nil, 0
 	}
-	switch u := e.users[d.who]; {
+	switch u := e.users[d.caller]; {
 	case u != nil:
 		req.Header.Set("Authorization", "Bearer "+u.token)
-	case d.who == forged:
+	case d.caller == forged:
 		req.Header.Set("Authorization", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.")
 	}
 	resp, err := e.http.Do(req)
@@ -350,16 +350,16 @@ func (e *env) learn(d drawn, r *reply) {
 	if tag := r.header.Get("ETag"); tag != "" {
 		e.versions = keep(e.versions, tag)
 	}
-	if e.seen[d.who] == nil {
-		e.seen[d.who] = map[string][]string{}
+	if e.seen[d.caller] == nil {
+		e.seen[d.caller] = map[string][]string{}
 	}
 	if r.status == http.StatusNotFound || d.method == http.MethodDelete && r.status == http.StatusNoContent {
 		for name, id := range d.pathValues {
 			other := func(s string) bool { return s == id }
-			e.seen[d.who][name] = slices.DeleteFunc(e.seen[d.who][name], other)
+			e.seen[d.caller][name] = slices.DeleteFunc(e.seen[d.caller][name], other)
 			if r.status == http.StatusNoContent && len(e.ids[name]) > 1 {
 				e.ids[name] = slices.DeleteFunc(e.ids[name], other)
-				e.gone = keep(e.gone, id)
+				e.deleted = keep(e.deleted, id)
 			}
 		}
 	}
@@ -367,7 +367,7 @@ func (e *env) learn(d drawn, r *reply) {
 	if r.status >= 300 || json.Unmarshal(r.body, &v) != nil {
 		return
 	}
-	e.collect(v, d.who, e.itemOf(d.operation))
+	e.collect(v, d.caller, e.itemOf(d.operation))
 }
 
 // itemOf returns the path parameter that takes the field id of an operation's reply.
@@ -381,24 +381,24 @@ func (e *env) itemOf(op operation) string {
 }
 
 // collect records all ids in a JSON value.
-func (e *env) collect(v any, who, item string) {
+func (e *env) collect(v any, caller, item string) {
 	switch v := v.(type) {
 	case []any:
 		for _, element := range v {
-			e.collect(element, who, item)
+			e.collect(element, caller, item)
 		}
 	case map[string]any:
 		for name, field := range v {
 			id, ok := field.(string)
 			switch {
 			case !ok:
-				e.collect(field, who, item)
+				e.collect(field, caller, item)
 			case name == "id" && item != "" && id != e.rootID:
 				e.ids[item] = keep(e.ids[item], id)
-				e.seen[who][item] = keep(e.seen[who][item], id)
+				e.seen[caller][item] = keep(e.seen[caller][item], id)
 			case strings.HasSuffix(name, "_id") && name != "request_id" && id != "" && id != e.rootID:
 				e.ids[name] = keep(e.ids[name], id)
-				e.seen[who][name] = keep(e.seen[who][name], id)
+				e.seen[caller][name] = keep(e.seen[caller][name], id)
 			}
 		}
 	}
@@ -420,12 +420,12 @@ func (e *env) wantAllCalled() {
 		total += len(all)
 	}
 	for _, op := range e.operations {
-		asked := e.statuses[op.String()]
-		if len(asked) == 0 {
+		request := e.statuses[op.String()]
+		if len(request) == 0 {
 			e.t.Errorf("%s was never called", op)
 		}
 		counts := map[int]int{}
-		for _, s := range asked {
+		for _, s := range request {
 			counts[s]++
 			if s < 300 {
 				granted++

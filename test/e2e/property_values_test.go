@@ -62,11 +62,11 @@ func one[T any](g values, from []T, what string) T { return from[g.below(len(fro
 func (g values) pick(from []string, what string) string { return one(g, from, what) }
 
 // value returns a value of a schema for the field or parameter of that name.
-func (g values) value(schema *openapi3.Schema, name string, how int) any {
+func (g values) value(schema *openapi3.Schema, name string, validity int) any {
 	switch {
-	case how == wild && g.chance(30, "wild"):
+	case validity == wild && g.chance(30, "wild"):
 		return g.any(name, 0)
-	case how == nearly && g.chance(8, "null"):
+	case validity == nearly && g.chance(8, "null"):
 		return nil
 	}
 	if known := g.words(name); len(known) > 0 && g.chance(85, "known") {
@@ -75,41 +75,41 @@ func (g values) value(schema *openapi3.Schema, name string, how int) any {
 	if schema == nil || schema.Type == nil {
 		return g.any(name, 0)
 	}
-	if len(schema.Enum) > 0 && (how == valid || g.chance(80, "enum")) {
+	if len(schema.Enum) > 0 && (validity == valid || g.chance(80, "enum")) {
 		return one(g, schema.Enum, name)
 	}
 	types := schema.Type.Slice()
 	switch one(g, types, "type") {
 	case "object":
-		return g.object(schema, how)
+		return g.object(schema, validity)
 	case "array":
-		return g.array(schema, name, how)
+		return g.array(schema, name, validity)
 	case "boolean":
 		return rapid.Bool().Draw(g.t, name)
 	case "integer", "number":
-		return g.number(schema, name, how)
+		return g.number(schema, name, validity)
 	case "null":
 		return nil
 	default:
-		return g.text(schema, name, how)
+		return g.text(schema, name, validity)
 	}
 }
 
-func (g values) object(schema *openapi3.Schema, how int) any {
+func (g values) object(schema *openapi3.Schema, validity int) any {
 	out := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
 		share := 40
 		if slices.Contains(schema.Required, name) {
 			share = 100
-			if how != valid {
+			if validity != valid {
 				share = 92
 			}
 		}
-		if !schema.Properties[name].Value.ReadOnly && g.chance(share, "has "+name) || how != valid && g.chance(3, "extra "+name) {
-			out[name] = g.value(schema.Properties[name].Value, name, how)
+		if !schema.Properties[name].Value.ReadOnly && g.chance(share, "has "+name) || validity != valid && g.chance(3, "extra "+name) {
+			out[name] = g.value(schema.Properties[name].Value, name, validity)
 		}
 	}
-	if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has || how != valid && g.chance(8, "unknown") {
+	if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has || validity != valid && g.chance(8, "unknown") {
 		for range rapid.IntRange(0, 2).Draw(g.t, "more") {
 			out[rapid.StringN(1, 12, -1).Draw(g.t, "name")] = g.any("", 1)
 		}
@@ -117,24 +117,24 @@ func (g values) object(schema *openapi3.Schema, how int) any {
 	return out
 }
 
-func (g values) array(schema *openapi3.Schema, name string, how int) any {
-	most := 3
-	if how != valid && g.chance(10, "long") {
-		most = 40
+func (g values) array(schema *openapi3.Schema, name string, validity int) any {
+	maximum := 3
+	if validity != valid && g.chance(10, "long") {
+		maximum = 40
 	}
-	out := make([]any, 0, most)
-	for range g.below(most+1, "length") {
+	out := make([]any, 0, maximum)
+	for range g.below(maximum+1, "length") {
 		var item *openapi3.Schema
 		if schema.Items != nil {
 			item = schema.Items.Value
 		}
-		out = append(out, g.value(item, name, how))
+		out = append(out, g.value(item, name, validity))
 	}
 	return out
 }
 
-func (g values) number(schema *openapi3.Schema, name string, how int) any {
-	if how != valid && g.chance(30, "odd") {
+func (g values) number(schema *openapi3.Schema, name string, validity int) any {
+	if validity != valid && g.chance(30, "odd") {
 		return json.Number(g.pick(oddNumbers, name))
 	}
 	lowest, highest := int64(-1000), int64(1000)
@@ -148,8 +148,8 @@ func (g values) number(schema *openapi3.Schema, name string, how int) any {
 	return rapid.Int64Range(lowest, highest).Draw(g.t, name)
 }
 
-func (g values) text(schema *openapi3.Schema, name string, how int) any {
-	if how != valid && g.chance(40, "hostile") {
+func (g values) text(schema *openapi3.Schema, name string, validity int) any {
+	if validity != valid && g.chance(40, "hostile") {
 		return g.pick(hostile, name)
 	}
 	switch {
@@ -162,11 +162,11 @@ func (g values) text(schema *openapi3.Schema, name string, how int) any {
 	case schema.Format == "date-time":
 		return rapid.StringMatching(`20[0-9]{2}-0[1-9]-[01][0-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]0[0-9]:00)`).Draw(g.t, name)
 	}
-	most := 24
+	maximum := 24
 	if schema.MaxLength != nil {
-		most = min(most, int(*schema.MaxLength))
+		maximum = min(maximum, int(*schema.MaxLength))
 	}
-	return rapid.StringN(max(1, int(schema.MinLength)), max(most, int(schema.MinLength)), -1).Draw(g.t, name)
+	return rapid.StringN(max(1, int(schema.MinLength)), max(maximum, int(schema.MinLength)), -1).Draw(g.t, name)
 }
 
 // any returns any JSON value.
@@ -198,8 +198,8 @@ func (g values) any(name string, depth int) any {
 }
 
 // parameter returns the text of a parameter.
-func (g values) parameter(schema *openapi3.Schema, name string, how int) string {
-	switch v := g.value(schema, name, how).(type) {
+func (g values) parameter(schema *openapi3.Schema, name string, validity int) string {
+	switch v := g.value(schema, name, validity).(type) {
 	case nil:
 		return ""
 	case string:

@@ -119,7 +119,7 @@ func TestReplicaKilled(t *testing.T) {
 	agent := c.newAgent("echo")
 	var mu sync.Mutex
 	var tasks []string
-	var said []string
+	var messages []string
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for w := range 4 {
@@ -142,7 +142,7 @@ func TestReplicaKilled(t *testing.T) {
 				r, err := c.try("POST", "/v1/agents/"+agent+"/chat", object{"message": title, "session_id": sessionName(w)})
 				if err == nil && r.status == 200 {
 					mu.Lock()
-					said = append(said, title)
+					messages = append(messages, title)
 					mu.Unlock()
 				}
 			}
@@ -151,7 +151,7 @@ func TestReplicaKilled(t *testing.T) {
 	acknowledged := func() (int, int) {
 		mu.Lock()
 		defer mu.Unlock()
-		return len(tasks), len(said)
+		return len(tasks), len(messages)
 	}
 	eventually(t, "10 tasks and 10 messages", func() bool {
 		nt, nm := acknowledged()
@@ -181,7 +181,7 @@ func TestReplicaKilled(t *testing.T) {
 			c.waitRun(m.Metadata.RunID)
 		}
 	}
-	for _, message := range said {
+	for _, message := range messages {
 		if n := count(there, message); n != 1 {
 			t.Errorf("%q was acknowledged and exists %d times, want once", message, n)
 		}

@@ -46,7 +46,7 @@ func (o *output) String() string {
 
 // tail returns the last 8 KiB.
 func (o *output) tail() string {
-	const most = 8 << 10
+	const maxText = 8 << 10
 	s := o.String()
-	return s[max(0, len(s)-most):]
+	return s[max(0, len(s)-maxText):]
 }

@@ -169,9 +169,9 @@ func TestBenchKeepsConnection(t *testing.T) {
 		if err := stream.Err(); err != nil || text.String() != " t0 t1 t2" {
 			t.Fatalf("got text %q (%v), want 3 tokens", text.String(), err)
 		}
-		whole, err := client.Chat.Completions.New(t.Context(), params("any"))
-		if err != nil || whole.Choices[0].Message.Content != " t0 t1 t2" {
-			t.Fatalf("got %+v (%v), want 3 tokens", whole, err)
+		completion, err := client.Chat.Completions.New(t.Context(), params("any"))
+		if err != nil || completion.Choices[0].Message.Content != " t0 t1 t2" {
+			t.Fatalf("got %+v (%v), want 3 tokens", completion, err)
 		}
 	}
 	if post(t, url, "{") == "" {

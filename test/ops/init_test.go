@@ -84,11 +84,11 @@ func descendants(t *testing.T, pid int, command string) (found []process) {
 	t.Helper()
 	all := processes(t)
 	within := map[int]bool{pid: true}
-	for grown := true; grown; {
-		grown = false
+	for changed := true; changed; {
+		changed = false
 		for _, p := range all {
 			if within[p.parent] && !within[p.pid] {
-				within[p.pid], grown = true, true
+				within[p.pid], changed = true, true
 				if strings.HasPrefix(p.args, command) {
 					found = append(found, p)
 				}

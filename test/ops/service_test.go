@@ -26,12 +26,12 @@ func TestService(t *testing.T) {
 	if !strings.Contains(unit, "ExecStart="+installed+" serve\n") {
 		t.Fatalf("the unit does not start %s, the path in the docs", installed)
 	}
-	here, err := filepath.Abs(filepath.Join(bin(t), "agentarea"))
+	program, err := filepath.Abs(filepath.Join(bin(t), "agentarea"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "agentarea.service")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(unit, installed, here)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(unit, installed, program)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(analyze, "verify", "--man=no", path).CombinedOutput(); err != nil || len(out) > 0 {
@@ -57,7 +57,7 @@ func TestServiceNotifications(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = socket.Close() }()
-	told := func() string {
+	notification := func() string {
 		t.Helper()
 		buffer := make([]byte, 256)
 		_ = socket.SetReadDeadline(time.Now().Add(waitTimeout))
@@ -68,7 +68,7 @@ func TestServiceNotifications(t *testing.T) {
 		return string(buffer[:n])
 	}
 	s := start(t, nil, "NOTIFY_SOCKET="+filepath.Join(dir, "s"))
-	if got := told(); got != "READY=1" {
+	if got := notification(); got != "READY=1" {
 		t.Errorf("got notification %q at the start", got)
 	}
 	s.health(t)
@@ -77,7 +77,7 @@ func TestServiceNotifications(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if got := told(); got != "STOPPING=1" {
+	if got := notification(); got != "STOPPING=1" {
 		t.Errorf("got notification %q at the stop", got)
 	}
 }

@@ -52,7 +52,7 @@ func (e *ErrorReply) GetStatus() int { return e.status }
 // SetStatus replaces the HTTP status, for a status that no code maps to.
 func (e *ErrorReply) SetStatus(status int) { e.status = status }
 
-// ContentType keeps Huma from sending errors as problem+json.
+// ContentType makes Huma send errors as plain JSON instead of problem+json.
 func (e *ErrorReply) ContentType(string) string { return "application/json" }
 
 // statuses maps every code to its HTTP status.

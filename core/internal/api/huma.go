@@ -122,13 +122,13 @@ func unknownLast(f core.FieldError) string {
 
 // fieldError converts an error of Huma about one field or parameter.
 func fieldError(ctx huma.Context, d *huma.ErrorDetail) core.FieldError {
-	where, field, _ := strings.Cut(d.Location, ".")
+	location, field, _ := strings.Cut(d.Location, ".")
 	issue := d.Message
 	if name, ok := strings.CutPrefix(issue, requiredMark); ok {
 		return core.FieldError{Field: joinPath(field, name), Issue: "Field is required"}
 	}
-	if ours, ok := issues[issue]; ok {
-		issue = ours
+	if text, ok := issues[issue]; ok {
+		issue = text
 	}
 	if strings.HasPrefix(issue, "invalid date/time for format") {
 		issue = validation.MsgExpectedRFC3339DateTime
@@ -138,7 +138,7 @@ func fieldError(ctx huma.Context, d *huma.ErrorDetail) core.FieldError {
 		issue = core.UnknownField(field, names)
 	}
 	if field == "" {
-		field = where
+		field = location
 	}
 	return core.FieldError{Field: field, Issue: issue}
 }

@@ -244,19 +244,19 @@ func TestConcurrentUploadsRespectTheTotal(t *testing.T) {
 func TestConcurrentUploadsOfAUserAreLimited(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t, func(o *Options) { o.Limits = Limits{Uploads: 1} })
-	body, feed := io.Pipe()
+	body, writer := io.Pipe()
 	done := make(chan error)
 	go func() {
 		_, err := r.upload(body)
 		done <- err
 	}()
-	_, _ = feed.Write([]byte("begun"))
+	_, _ = writer.Write([]byte("begun"))
 	_, err := r.upload(strings.NewReader("one more"))
 	wantCode(t, err, core.CodeRateLimited, "limit of 1 concurrent uploads")
 	if _, err := r.Upload(t.Context(), nil, r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
 		t.Errorf("Upload of another user: %v", err)
 	}
-	_ = feed.Close()
+	_ = writer.Close()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

@@ -22,8 +22,8 @@ var errCrashed = &sdk.Error{Code: sdk.CodePluginCrashed, Message: "the plugin cr
 type memoryBackend struct {
 	mu      sync.Mutex
 	objects map[string][]byte
-	// away is the error of FileBackend.
-	away error
+	// failure is the error of FileBackend.
+	failure error
 	// put, get and remove, if set, are called first. Their error is
 	// the error of the call. put may change the stored data.
 	put    func(ctx context.Context, key string, data *[]byte) error
@@ -112,8 +112,8 @@ func (s memoryBackends) FileBackend(_ context.Context, label string) (string, ba
 	}
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if one.away != nil {
-		return "", nil, one.away
+	if one.failure != nil {
+		return "", nil, one.failure
 	}
 	return label, one, nil
 }

@@ -19,14 +19,14 @@ func TestSweepDeletesBytes(t *testing.T) {
 	defer r.Close()
 	f := r.mustUpload("to be deleted")
 	other := r.mustUpload("to stay")
-	gone := make(chan string, 1)
+	deleted := make(chan string, 1)
 	r.local.set(func(s *memoryBackend) {
-		s.remove = func(_ context.Context, key string) error { gone <- key; return nil }
+		s.remove = func(_ context.Context, key string) error { deleted <- key; return nil }
 	})
 	if err := r.Delete(t.Context(), nil, r.ada, f.ID, 0); err != nil {
 		t.Fatal(err)
 	}
-	if key := <-gone; key != f.Blob.Key {
+	if key := <-deleted; key != f.Blob.Key {
 		t.Errorf("deleted %s, want %s", key, f.Blob.Key)
 	}
 	if got := r.read(other); got != "to stay" {
@@ -248,14 +248,14 @@ func TestSlowUploadIsNotSwept(t *testing.T) {
 // renewing is a store that signals the first renewal of a reservation.
 type renewing struct {
 	core.FileStore
-	renewed chan struct{}
-	told    bool
+	renewed   chan struct{}
+	signalled bool
 }
 
 func (s *renewing) RenewBlob(ctx context.Context, b core.Blob, sweepAt time.Time) error {
 	err := s.FileStore.RenewBlob(ctx, b, sweepAt)
-	if !s.told {
-		s.told = true
+	if !s.signalled {
+		s.signalled = true
 		close(s.renewed)
 	}
 	return err

@@ -42,9 +42,9 @@ func newFixture(change ...func(*Options)) *fixture {
 	})}
 }
 
-func (r *fixture) get(path, who string) *httptest.ResponseRecorder {
+func (r *fixture) get(path, caller string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(http.MethodGet, path, nil)
-	req.Header.Set("From", who)
+	req.Header.Set("From", caller)
 	w := httptest.NewRecorder()
 	r.handler.ServeHTTP(w, req)
 	return w

@@ -105,16 +105,16 @@ func (t *clientTransport) Write(ctx context.Context, message jsonrpc.Message) er
 }
 
 // reject answers a request with an error in place of the server. Other messages are dropped.
-func (t *clientTransport) reject(request *jsonrpc.Request, why string) error {
-	t.conn.log.add(sourceHost, "sending a message failed: "+why)
+func (t *clientTransport) reject(request *jsonrpc.Request, reason string) error {
+	t.conn.log.add(sourceHost, "sending a message failed: "+reason)
 	if request != nil && request.IsCall() {
-		t.respond(request.ID, jsonrpc.CodeInternalError, why)
+		t.respond(request.ID, jsonrpc.CodeInternalError, reason)
 	}
 	return nil
 }
 
-func (t *clientTransport) respond(id jsonrpc.ID, code int64, why string) {
-	data, err := jsonrpc.EncodeMessage(&jsonrpc.Response{ID: id, Error: &jsonrpc.Error{Code: code, Message: why}})
+func (t *clientTransport) respond(id jsonrpc.ID, code int64, reason string) {
+	data, err := jsonrpc.EncodeMessage(&jsonrpc.Response{ID: id, Error: &jsonrpc.Error{Code: code, Message: reason}})
 	if err == nil {
 		t.conn.inbox.offer(data, true)
 	}

@@ -63,9 +63,9 @@ func (c *content) addText(text string) {
 		return
 	}
 	if len(text) > c.textBudget {
-		whole := strings.TrimSuffix(truncate(text, c.textBudget), "…")
-		c.truncated += len(text) - len(whole)
-		text = whole
+		kept := strings.TrimSuffix(truncate(text, c.textBudget), "…")
+		c.truncated += len(text) - len(kept)
+		text = kept
 	}
 	c.textBudget -= len(text)
 	c.appendText(text)

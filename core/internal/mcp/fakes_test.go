@@ -53,8 +53,8 @@ func (f *fakeStore) CreateMCPServer(
 	if process && !v.Admin() {
 		return core.Forbidden("no")
 	}
-	for _, there := range f.rows {
-		if there.Slug == s.Slug {
+	for _, stored := range f.rows {
+		if stored.Slug == s.Slug {
 			return core.Conflict("taken")
 		}
 	}

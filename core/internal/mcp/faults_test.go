@@ -184,24 +184,24 @@ func TestMessageThatCannotBeSentFailsAlone(t *testing.T) {
 	})
 }
 
-// TestNoClientCapabilitiesAreOffered checks that no requests to the client are invited, since
-// agents cannot answer them, and that such requests are rejected.
+// TestNoClientCapabilitiesAreOffered checks that the client offers no capabilities that need an
+// answer of an agent, and rejects such requests.
 func TestNoClientCapabilitiesAreOffered(t *testing.T) {
 	var offered *sdkmcp.ClientCapabilities
-	var asked error
+	var pingErr error
 	withEnv(t, legacy(func(*fakeConn) *sdkmcp.Server {
 		s := newServer()
 		addTool(s, &sdkmcp.Tool{Name: "ask"}, func(ctx context.Context, r *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
 			offered = r.Session.InitializeParams().Capabilities
-			_, asked = r.Session.Elicit(ctx, &sdkmcp.ElicitParams{Message: "your password?"})
+			_, pingErr = r.Session.Elicit(ctx, &sdkmcp.ElicitParams{Message: "your password?"})
 			return text("asked"), nil
 		})
 		return s
 	}), func(t *testing.T, env *testEnv) {
 		s := env.create(plainConfig)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if r := env.call("fs__ask", ""); textOf(r) != "asked" || asked == nil {
-			t.Errorf("got %q, %v", textOf(r), asked)
+		if r := env.call("fs__ask", ""); textOf(r) != "asked" || pingErr == nil {
+			t.Errorf("got %q, %v", textOf(r), pingErr)
 		}
 		if offered == nil || offered.RootsV2 != nil || offered.Sampling != nil || offered.Elicitation != nil { //nolint:staticcheck // older servers look at them
 			t.Errorf("got capabilities %+v", offered)
@@ -214,7 +214,7 @@ func TestNoClientCapabilitiesAreOffered(t *testing.T) {
 func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 	var mu sync.Mutex
 	var mainConns []*fakeConn
-	most := 0
+	maximum := 0
 	dial := func(o mcptransport.Open) (mcptransport.Conn, error) {
 		c, err := legacy(echo)(o)
 		c.(*fakeConn).slow = time.Duration(rand.IntN(3)) * time.Second
@@ -229,7 +229,7 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 			}
 		})
 		mainConns = append(mainConns, c.(*fakeConn))
-		most = max(most, len(mainConns))
+		maximum = max(maximum, len(mainConns))
 		return c, err
 	}
 	withEnv(t, dial, func(t *testing.T, env *testEnv) {
@@ -268,8 +268,8 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 		}
 		all.Wait()
 		mu.Lock()
-		if most != 1 {
-			t.Errorf("got %d main connections at once", most)
+		if maximum != 1 {
+			t.Errorf("got %d main connections at once", maximum)
 		}
 		mu.Unlock()
 		if err := env.Start(t.Context(), nil, admin, s.ID); err != nil {

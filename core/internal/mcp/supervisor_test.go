@@ -50,9 +50,9 @@ func TestServersOfBothErasRun(t *testing.T) {
 func TestBeginStartsDesiredServers(t *testing.T) {
 	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
 		config := json.RawMessage(plainConfig)
-		for i, wanted := range []bool{true, false} {
+		for i, shouldRun := range []bool{true, false} {
 			id := fmt.Sprint("server-", i)
-			env.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(wanted), Version: 1}
+			env.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(shouldRun), Version: 1}
 		}
 		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)

@@ -179,11 +179,11 @@ func TestToolListIsCachedUntilItChanges(t *testing.T) {
 			}), func(t *testing.T, env *testEnv) {
 				s := env.create(plainConfig)
 				env.wantStatus(s.ID, core.MCPRunning)
-				tools := func(want string, asked int) {
+				tools := func(want string, wantLists int) {
 					t.Helper()
 					got, err := env.Toolbox().Tools(t.Context(), runOf(`{"mcp_servers":["fs"]}`))
-					if err != nil || names(got) != want || lists != asked {
-						t.Errorf("got %q after %d lists, %v; want %q after %d", names(got), lists, err, want, asked)
+					if err != nil || names(got) != want || lists != wantLists {
+						t.Errorf("got %q after %d lists, %v; want %q after %d", names(got), lists, err, want, wantLists)
 					}
 				}
 				tools("fs__echo", 1)
@@ -204,13 +204,13 @@ func TestToolListIsCachedUntilItChanges(t *testing.T) {
 	}
 }
 
-// clocked is a server with a slow tool. It counts cancellations.
-type clocked struct {
+// slowServer is a server with a slow tool. It counts cancellations.
+type slowServer struct {
 	mu        sync.Mutex
 	cancelled int
 }
 
-func (c *clocked) server(*fakeConn) *sdkmcp.Server {
+func (c *slowServer) server(*fakeConn) *sdkmcp.Server {
 	s := newServer()
 	addTool(s, &sdkmcp.Tool{Name: "wait"}, func(ctx context.Context, r *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
 		var in struct{ Seconds, Progress int }
@@ -244,7 +244,7 @@ func TestCallTimeoutAndProgress(t *testing.T) {
 		"legacy": legacy, "modern": modern,
 	} {
 		t.Run(era, func(t *testing.T) {
-			var c clocked
+			var c slowServer
 			withEnv(t, dial(c.server), func(t *testing.T, env *testEnv) {
 				s := env.create(plainConfig)
 				env.wantStatus(s.ID, core.MCPRunning)
@@ -272,10 +272,10 @@ func TestCallTimeoutAndProgress(t *testing.T) {
 				}
 				// The end of the run is not reported to the model.
 				ctx, cancel := context.WithCancelCause(t.Context())
-				why := errors.New("the run was cancelled")
-				time.AfterFunc(time.Second, func() { cancel(why) })
+				cause := errors.New("the run was cancelled")
+				time.AfterFunc(time.Second, func() { cancel(cause) })
 				_, err := env.Toolbox().Call(ctx, runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{Name: "fs__wait", Arguments: `{"seconds":50}`})
-				if !errors.Is(err, why) {
+				if !errors.Is(err, cause) {
 					t.Errorf("canceled call: got %v", err)
 				}
 				synctest.Wait()

@@ -18,14 +18,14 @@ func TestInvalidRepliesFailOnlyTheirCall(t *testing.T) {
 	for _, model := range []string{"huge", "garbage"} {
 		var memory runtime.MemStats
 		runtime.ReadMemStats(&memory)
-		held := memory.HeapAlloc
+		before := memory.HeapAlloc
 		_, err := h.chat(t.Context(), "p", model, 0)
 		if err == nil || sdk.AsError(err).Code == sdk.CodePluginCrashed {
 			t.Errorf("%s: got %v, want an error that is not a crash", model, err)
 		}
 		runtime.ReadMemStats(&memory)
-		if grown := int64(memory.HeapAlloc) - int64(held); grown > 64<<20 {
-			t.Errorf("%s: the server uses %d bytes more", model, grown)
+		if growth := int64(memory.HeapAlloc) - int64(before); growth > 64<<20 {
+			t.Errorf("%s: the server uses %d bytes more", model, growth)
 		}
 		if _, err := h.chat(t.Context(), "p", "fine", 0); err != nil {
 			t.Errorf("after %s: got %v", model, err)

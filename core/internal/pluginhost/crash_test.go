@@ -58,7 +58,7 @@ func TestCrashDuringAnswer(t *testing.T) {
 	if p := h.plugin(t, "b"); p.PID != b.PID || p.Restarts != 0 || p.State != core.PluginRunning {
 		t.Errorf("b was affected: %+v", p)
 	}
-	if !gone(a.PID) {
+	if !isReaped(a.PID) {
 		t.Errorf("process %d has state %c, want no process", a.PID, processState(a.PID))
 	}
 }
@@ -74,7 +74,7 @@ func TestKilledProcess(t *testing.T) {
 	if p := h.running(t, "a", before.PID); !strings.HasPrefix(p.LastError, "signal: killed") {
 		t.Errorf("LastError = %q", p.LastError)
 	}
-	if !gone(before.PID) {
+	if !isReaped(before.PID) {
 		t.Errorf("process %d has state %c, want no process", before.PID, processState(before.PID))
 	}
 }
@@ -119,7 +119,7 @@ func TestHungProcessIsKilled(t *testing.T) {
 	if p := h.plugin(t, "a"); !strings.HasPrefix(p.LastError, "killed after 3 unanswered health checks") {
 		t.Errorf("LastError = %q", p.LastError)
 	}
-	if !gone(a.PID) {
+	if !isReaped(a.PID) {
 		t.Errorf("process %d has state %c, want no process", a.PID, processState(a.PID))
 	}
 }
@@ -252,7 +252,7 @@ func TestGrandchildHoldsStderr(t *testing.T) {
 			}
 			h.running(t, "a", a.PID)
 			if mode == "grandchild" {
-				await(t, "the first grandchild is dead", func() bool { return dead(grandchildren[0]) })
+				await(t, "the first grandchild is dead", func() bool { return hasExited(grandchildren[0]) })
 			}
 			if err := h.Close(t.Context()); err != nil {
 				t.Error(err)
@@ -260,7 +260,7 @@ func TestGrandchildHoldsStderr(t *testing.T) {
 			find()
 			for _, pid := range grandchildren {
 				if mode == "grandchild" {
-					await(t, "the grandchildren are dead", func() bool { return dead(pid) })
+					await(t, "the grandchildren are dead", func() bool { return hasExited(pid) })
 				} else if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 					t.Errorf("kill the escaped grandchild: %v", err)
 				}

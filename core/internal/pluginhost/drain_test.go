@@ -163,7 +163,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	wg.Wait()
 	t.Logf("%d calls", calls.Load())
 	for label, pid := range first {
-		await(t, label+"'s first process exits", func() bool { return gone(pid) })
+		await(t, label+"'s first process exits", func() bool { return isReaped(pid) })
 	}
 	await(t, "only the last generation is left", func() bool { return len(h.draining.all()) == 0 })
 	for _, message := range []string{"plugin exited", "canceling calls of a replaced or removed plugin", "plugin did not stop gracefully"} {
@@ -205,7 +205,7 @@ func TestTransfersSurviveReload(t *testing.T) {
 	if got := get(t, b, "k"); len(got) != 16<<20 {
 		t.Errorf("the new process returned %d bytes", len(got))
 	}
-	if gone(old) {
+	if isReaped(old) {
 		t.Fatal("the old process exited during its calls")
 	}
 	if _, err := io.WriteString(upload, "def"); err != nil {
@@ -218,11 +218,11 @@ func TestTransfersSurviveReload(t *testing.T) {
 	if n, err := io.Copy(io.Discard, reader); err != nil || n != 16<<20 {
 		t.Errorf("download: %d bytes, %v", n, err)
 	}
-	if gone(old) {
+	if isReaped(old) {
 		t.Error("the old process exited before the reader was closed")
 	}
 	reader.Close()
-	await(t, "the old process exits", func() bool { return gone(old) })
+	await(t, "the old process exits", func() bool { return isReaped(old) })
 }
 
 func TestListSurvivesReload(t *testing.T) {
@@ -237,11 +237,11 @@ func TestListSurvivesReload(t *testing.T) {
 		}
 		h.write(t, generation(2)...)
 		h.reload(t)
-		if gone(old) {
+		if isReaped(old) {
 			t.Error("the old process exited during a list")
 		}
 	}
-	await(t, "the old process exits", func() bool { return gone(old) })
+	await(t, "the old process exits", func() bool { return isReaped(old) })
 }
 
 func TestDrainLimits(t *testing.T) {
@@ -285,18 +285,18 @@ func TestDrainLimits(t *testing.T) {
 	if want := `plugin llm/p was stopped during the call`; e.Code != sdk.CodePluginCrashed || e.Message != want {
 		t.Errorf("call past the limit: got %v", e)
 	}
-	await(t, "its process exits", func() bool { return gone(before["p"]) })
+	await(t, "its process exits", func() bool { return isReaped(before["p"]) })
 	if lines := h.logs.lines(t, "canceling calls of a replaced or removed plugin"); len(lines) != 1 || lines[0]["calls"] != 1.0 {
 		t.Errorf("got log records %v", lines)
 	}
-	if gone(before["r"]) {
+	if isReaped(before["r"]) {
 		t.Error("the run was canceled, although its limit is longer")
 	}
 	close(finish)
 	if err := <-ran; err != nil {
 		t.Errorf("run: %v", err)
 	}
-	await(t, "the run's process exits", func() bool { return gone(before["r"]) })
+	await(t, "the run's process exits", func() bool { return isReaped(before["r"]) })
 }
 
 func TestDrainingPluginIsNotRestarted(t *testing.T) {
@@ -353,7 +353,7 @@ func TestReloadBetweenLookUpAndCall(t *testing.T) {
 					h.write(t, generation(2)...)
 					h.reload(t)
 					if !tt.busy {
-						await(t, "the old process exits", func() bool { return gone(old) && len(h.draining.all()) == 0 })
+						await(t, "the old process exits", func() bool { return isReaped(old) && len(h.draining.all()) == 0 })
 					}
 				}
 				return s, err
@@ -366,7 +366,7 @@ func TestReloadBetweenLookUpAndCall(t *testing.T) {
 				t.Errorf("the call is on the old process after %d look-ups", looks)
 			}
 			reader.Close()
-			await(t, "the old process exits", func() bool { return gone(old) })
+			await(t, "the old process exits", func() bool { return isReaped(old) })
 		})
 	}
 }
@@ -403,7 +403,7 @@ func TestCloseWaitsForDrainingPlugins(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	for label := range before {
-		if !gone(before[label]) || !gone(after[label]) {
+		if !isReaped(before[label]) || !isReaped(after[label]) {
 			t.Errorf("%s is still running", label)
 		}
 	}
@@ -427,7 +427,7 @@ func TestCloseCancelsCallsOfDrainingPlugins(t *testing.T) {
 	if err := h.Close(ctx); err == nil || err.Error() != "canceled plugin calls: 1" {
 		t.Errorf("Close: %v", err)
 	}
-	if !gone(old) {
+	if !isReaped(old) {
 		t.Error("the old process is still running")
 	}
 	if _, err := b.Stat(t.Context(), "k"); core.CodeOf(err) != core.CodeUnavailable {
@@ -452,7 +452,7 @@ func TestCloseEndsReload(t *testing.T) {
 		t.Errorf("Reload: %v", err)
 	}
 	for _, r := range h.logs.lines(t, "plugin started") {
-		if pid := int(r["pid"].(float64)); !gone(pid) {
+		if pid := int(r["pid"].(float64)); !isReaped(pid) {
 			t.Errorf("process %d is still running", pid)
 		}
 	}

@@ -78,7 +78,7 @@ func TestKilledHostLeavesNoProcesses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		await(t, "plugin "+text+" is dead", func() bool { return dead(pid) })
+		await(t, "plugin "+text+" is dead", func() bool { return hasExited(pid) })
 	}
 	if _, err := os.Stat(sockets); err != nil {
 		t.Fatalf("sockets of the killed host: %v", err)

@@ -113,7 +113,7 @@ plugins.hcl:12,3-10: Command "gone" not found; searched in ` + binDir + `, DIR (
 				t.Errorf("got:\n%s\nwant:\n%s", err, want)
 			}
 			for _, r := range h.logs.lines(t, "plugin started") {
-				if pid := int(r["pid"].(float64)); !gone(pid) {
+				if pid := int(r["pid"].(float64)); !isReaped(pid) {
 					t.Errorf("plugin %v is still running", pid)
 				}
 			}
@@ -269,7 +269,7 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: %s, %s, %v", tt.model, label, name, err)
 		}
 	}
-	if asked := notedValues(t, path, "list"); len(asked) != 0 {
+	if calls := notedValues(t, path, "list"); len(calls) != 0 {
 		t.Error("a provider listed its models although a pattern matched")
 	}
 	for _, model := range []string{"bad-1", "bad/2", "bad-1"} {
@@ -290,8 +290,8 @@ func TestResolve(t *testing.T) {
 			t.Errorf("got  %v\nwant %v", ce.Fields[0], want)
 		}
 	}
-	if asked := notedValues(t, path, "list"); len(asked) != 1 {
-		t.Errorf("the provider listed its models %d times, want once", len(asked))
+	if calls := notedValues(t, path, "list"); len(calls) != 1 {
+		t.Errorf("the provider listed its models %d times, want once", len(calls))
 	}
 	models := h.Models(t.Context())
 	if len(models) != 4 || models[0].ID != "one/bad-1" || models[0].ProviderID != "bad-1" || models[0].ContextWindow != 100 || models[3].Provider != "two" {
@@ -428,7 +428,7 @@ func TestCloseWaitsForCalls(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
-	if !gone(pid) {
+	if !isReaped(pid) {
 		t.Errorf("process %d is still running", pid)
 	}
 	if _, err := h.Agent(t.Context(), "x"); core.CodeOf(err) != core.CodeUnavailable {

@@ -218,10 +218,11 @@ func processState(pid int) byte {
 	return rest[0]
 }
 
-func gone(pid int) bool { return processState(pid) == 0 }
+// isReaped reports whether a process no longer exists.
+func isReaped(pid int) bool { return processState(pid) == 0 }
 
-// dead reports whether a process has exited. Zombies count, because the parent reaps them.
-func dead(pid int) bool {
+// hasExited reports whether a process has exited. Zombies count, because the parent reaps them.
+func hasExited(pid int) bool {
 	s := processState(pid)
 	return s == 0 || s == 'Z' || s == 'X'
 }

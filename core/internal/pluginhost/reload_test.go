@@ -91,7 +91,7 @@ func TestReload(t *testing.T) {
 			}
 			for label, pid := range before {
 				if pid != 0 && after[label] != pid {
-					await(t, label+"'s old process ends", func() bool { return gone(pid) })
+					await(t, label+"'s old process ends", func() bool { return isReaped(pid) })
 				}
 			}
 			if r.FileBackend != "" {
@@ -187,7 +187,7 @@ func TestReload_failureKeepsPlugins(t *testing.T) {
 				t.Errorf("processes %v, want %v", after, before)
 			}
 			for _, r := range h.logs.lines(t, "plugin started") {
-				if pid := int(r["pid"].(float64)); !gone(pid) && pid != before["a"] && pid != before["f"] {
+				if pid := int(r["pid"].(float64)); !isReaped(pid) && pid != before["a"] && pid != before["f"] {
 					t.Errorf("process %d of %v is still running", pid, r["plugin"])
 				}
 			}

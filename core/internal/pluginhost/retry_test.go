@@ -58,7 +58,7 @@ func TestMaxConcurrency(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	most := ""
+	lastError := ""
 	for range 12 {
 		wg.Go(func() {
 			finish, err := p.Chat(t.Context(), request(name, 0), &texts{})
@@ -68,12 +68,12 @@ func TestMaxConcurrency(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			most = max(most, finish.Model)
+			lastError = max(lastError, finish.Model)
 		})
 	}
 	wg.Wait()
-	if most != "3" {
-		t.Errorf("got %s concurrent completions, want 3", most)
+	if lastError != "3" {
+		t.Errorf("got %s concurrent completions, want 3", lastError)
 	}
 }
 

@@ -79,12 +79,12 @@ func (p fakeFileContent) Upload(
 		return nil, err
 	}
 	p.mu.Lock()
-	fail, there, hold := p.fail, p.files[u.ID], p.hold
+	fail, existing, hold := p.fail, p.files[u.ID], p.hold
 	p.mu.Unlock()
 	if fail != nil {
 		return nil, fail
 	}
-	if there == nil {
+	if existing == nil {
 		p.put(v, u.ID, u.Name, "text/plain; charset=utf-8", data)
 	}
 	if hold != nil {

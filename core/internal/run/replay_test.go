@@ -31,9 +31,9 @@ func twoSteps(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, err
 // countingModel answers each request with its text in capitals, as two tokens, and counts the
 // requests. hold, if set, is called between the tokens.
 type countingModel struct {
-	mu    sync.Mutex
-	asked map[string]int
-	hold  func(ctx context.Context, text string) error
+	mu       sync.Mutex
+	requests map[string]int
+	hold     func(ctx context.Context, text string) error
 }
 
 func (c *countingModel) ListModels(context.Context) ([]llm.Model, error) { return nil, nil }
@@ -41,10 +41,10 @@ func (c *countingModel) ListModels(context.Context) ([]llm.Model, error) { retur
 func (c *countingModel) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	text := req.Messages[0].Text()
 	c.mu.Lock()
-	if c.asked == nil {
-		c.asked = map[string]int{}
+	if c.requests == nil {
+		c.requests = map[string]int{}
 	}
-	c.asked[text]++
+	c.requests[text]++
 	hold := c.hold
 	c.mu.Unlock()
 	first, rest, _ := strings.Cut(strings.ToUpper(text), " ")
@@ -105,8 +105,8 @@ func TestReplay_afterServerCrash(t *testing.T) {
 	equal(t, second.wait(r), "DO PLAN HI")
 	equal(t, env.history(), "user: hi\nassistant: DO PLAN HI")
 	// The recorded completion is replayed. The interrupted one is repeated.
-	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
-		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.asked)
+	if fmt.Sprint(model.requests) != "map[do PLAN HI:2 plan hi:1]" {
+		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.requests)
 	}
 	if got := env.stored(r); got.Attempt != 2 || got.Usage.OutputTokens != 2 {
 		t.Errorf("attempt = %d, output tokens = %d, want 2 and 2", got.Attempt, got.Usage.OutputTokens)
@@ -150,8 +150,8 @@ func TestReplay_afterPluginCrash(t *testing.T) {
 	close(plugin.die)
 	equal(t, s.watch(r), twoStepsCut)
 	equal(t, env.history(), "user: hi\nassistant: DO PLAN HI")
-	if fmt.Sprint(model.asked) != "map[do PLAN HI:2 plan hi:1]" {
-		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.asked)
+	if fmt.Sprint(model.requests) != "map[do PLAN HI:2 plan hi:1]" {
+		t.Errorf("requests = %v, want 2 of the second step and 1 of the first", model.requests)
 	}
 }
 
@@ -256,10 +256,10 @@ func TestCancel_fromAnotherServer(t *testing.T) {
 func TestCancel_fromAnotherServerOnPostgres(t *testing.T) {
 	t.Parallel()
 	url := dbtest.Postgres(t)
-	env, there := newEnvOn(t, open(t, url)), open(t, url)
+	env, otherEnv := newEnvOn(t, open(t, url)), open(t, url)
 	env.plugins.set(loop(chat), provider(stall))
 	mine := env.start(func(o *run.Options) { o.Wakeups, o.Times.Renew = env.db, time.Hour })
-	other := env.start(func(o *run.Options) { o.Runs, o.Times.Renew = there, time.Hour })
+	other := env.start(func(o *run.Options) { o.Runs, o.Times.Renew = otherEnv, time.Hour })
 	r := mine.mustTurn("s1", "hi")
 	mine.watchUntil(r, "token Hel")
 	if _, err := other.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {

@@ -86,7 +86,7 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	env := newEnv(t)
 	env.slots = 4
 	var mu sync.Mutex
-	asked := map[string]int{}
+	attempts := map[string]int{}
 	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		if _, err := call(complete("first", false)); err != nil {
 			return nil, err
@@ -96,8 +96,8 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	}), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 		text := req.Messages[0].Text()
 		mu.Lock()
-		asked[text]++
-		n := asked[text]
+		attempts[text]++
+		n := attempts[text]
 		mu.Unlock()
 		if text == "second" && n < 3 {
 			return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "busy", Retryable: true}
@@ -106,8 +106,8 @@ func TestTask_nextAttemptReplaysRecordedCalls(t *testing.T) {
 	}))
 	env.start()
 	got := env.awaitEnd(env.task("two steps"))
-	if got.Status != core.TaskCompleted || got.Attempts != 3 || asked["first"] != 1 || asked["second"] != 3 {
-		t.Errorf("task = %+v after the requests %v", got, asked)
+	if got.Status != core.TaskCompleted || got.Attempts != 3 || attempts["first"] != 1 || attempts["second"] != 3 {
+		t.Errorf("task = %+v after the requests %v", got, attempts)
 	}
 }
 

@@ -41,11 +41,11 @@ func TestTurn_passesTheHistoryToTheLoop(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.plugins.set(loop(func(_ context.Context, r *agent.Run, _ callFunc) (*sdk.Message, error) {
-		var said []string
+		var texts []string
 		for _, m := range append(r.History, r.Input) {
-			said = append(said, string(m.Role)+" "+m.Text())
+			texts = append(texts, string(m.Role)+" "+m.Text())
 		}
-		m := sdk.Text(sdk.RoleAssistant, strings.Join(said, ", "))
+		m := sdk.Text(sdk.RoleAssistant, strings.Join(texts, ", "))
 		return &m, nil
 	}), nil)
 	s := env.start()
@@ -266,9 +266,9 @@ func TestWait_disconnectingDoesNotEndTheRun(t *testing.T) {
 func TestComplete_retriesAfterProviderCrash(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	var asked atomic.Int32
+	var requests atomic.Int32
 	env.plugins.set(loop(chat), provider(func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
-		if asked.Add(1) == 1 {
+		if requests.Add(1) == 1 {
 			return nil, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "llm test died", Retryable: true}
 		}
 		return say("here")(ctx, req, out)

@@ -128,8 +128,8 @@ func (s *Server) TransportError(ctx context.Context, err error) *sdk.Error {
 // ErrTruncated is an error for TransportError. It means that the answer ended early.
 var ErrTruncated = errors.New("the answer is incomplete")
 
-func (s *Server) unavailable(what string) *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: s.Host + " " + what, Retryable: true}
+func (s *Server) unavailable(problem string) *sdk.Error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: s.Host + " " + problem, Retryable: true}
 }
 
 // maxRetryAfter is the maximum result of RetryAfter.

@@ -112,16 +112,16 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	case len(via) > maxRedirects:
 		return redirected("too often")
 	case !c.SameOrigin(req.URL):
-		return redirected(fmt.Sprintf("to %s://%s, where nothing is sent: if that is right, write its URL in the config",
+		return redirected(fmt.Sprintf("to %s://%s, which is another server: if this is intended, write its URL in the config",
 			req.URL.Scheme, req.URL.Host))
 	case req.Method != via[0].Method:
-		return redirected("as one does with web pages: write the URL of the MCP server itself in the config")
+		return redirected("to a web page: write the URL of the MCP server itself in the config")
 	}
 	return nil
 }
 
-func redirected(how string) error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: "redirects " + how}
+func redirected(reason string) error {
+	return &sdk.Error{Code: sdk.CodeUnavailable, Message: "redirects " + reason}
 }
 
 // Reach checks whether a connection to the server can be opened. An error is an *sdk.Error.

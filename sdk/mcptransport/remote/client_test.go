@@ -127,17 +127,17 @@ func TestDo_addressOfNameChanges(t *testing.T) {
 	for inside, class := range map[string]string{
 		"10.0.0.1": "a private address", "169.254.169.254": "a link-local address", "0.0.0.0": "an unspecified address",
 	} {
-		var asked atomic.Int32
+		var requests atomic.Int32
 		w := web(t, settings("127.0.0.1"))
 		w.guard.Resolver = netguardtest.Resolver(func(string) []netip.Addr {
-			if asked.Add(1) == 1 {
+			if requests.Add(1) == 1 {
 				return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 			}
 			return []netip.Addr{netip.MustParseAddr(inside)}
 		})
 		got := get(t, open(t, w, "http://rebind.example:"+port+"/"))
-		if !strings.Contains(got, "rebind.example resolves to "+class) || asked.Load() != 2 {
-			t.Errorf("host that resolves to %s: got %q after %d lookups, want a refusal at the second", inside, got, asked.Load())
+		if !strings.Contains(got, "rebind.example resolves to "+class) || requests.Load() != 2 {
+			t.Errorf("host that resolves to %s: got %q after %d lookups, want a refusal at the second", inside, got, requests.Load())
 		}
 	}
 }

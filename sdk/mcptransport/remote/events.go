@@ -38,9 +38,9 @@ type Events struct {
 	name       string
 	data, line []byte
 	seen       bool
-	// over scans an event that is longer than limit. state is the treatment of the rest of the line.
-	over *scanner
-	rest rest
+	// longEvent scans an event that is longer than limit. state is the treatment of the rest of the line.
+	longEvent *scanner
+	rest      rest
 }
 
 // rest is the treatment of the rest of a line.
@@ -78,10 +78,10 @@ func (e *Events) Next() (Event, error) {
 		if event.Name == "" {
 			event.Name = "message"
 		}
-		if e.over != nil {
-			event.TooLong, event.Head = true, e.over.head
+		if e.longEvent != nil {
+			event.TooLong, event.Head = true, e.longEvent.head
 		}
-		e.name, e.data, e.over, e.seen = "", nil, nil, false
+		e.name, e.data, e.longEvent, e.seen = "", nil, nil, false
 		return event, nil
 	}
 }
@@ -117,7 +117,7 @@ func (e *Events) readLine() error {
 func (e *Events) take(chunk []byte) {
 	switch e.rest {
 	case scanned:
-		e.over.write(chunk)
+		e.longEvent.write(chunk)
 		return
 	case dropped:
 		return
@@ -132,15 +132,16 @@ func (e *Events) take(chunk []byte) {
 		e.line, e.rest = nil, dropped
 		return
 	}
-	e.tooLong()
-	e.over.write(value) // JSON ignores a leading space
+	e.beginLongEvent()
+	e.longEvent.write(value) // JSON ignores a leading space
 	e.line, e.rest = nil, scanned
 }
 
-func (e *Events) tooLong() {
-	if e.over == nil {
-		e.over, e.seen = &scanner{}, true
-		e.over.write(e.data)
+// beginLongEvent moves the data to longEvent, unless it is there already.
+func (e *Events) beginLongEvent() {
+	if e.longEvent == nil {
+		e.longEvent, e.seen = &scanner{}, true
+		e.longEvent.write(e.data)
 		e.data = nil
 	}
 }
@@ -168,15 +169,15 @@ func (e *Events) field() {
 func (e *Events) addData(value []byte) {
 	e.seen = true
 	switch {
-	case e.over != nil:
-		e.over.write([]byte("\n"))
-		e.over.write(value)
+	case e.longEvent != nil:
+		e.longEvent.write([]byte("\n"))
+		e.longEvent.write(value)
 	case e.data == nil:
 		e.data = value // the event takes ownership of the line
 		e.line = nil
 	case len(e.data)+len(value) >= e.limit:
-		e.tooLong()
-		e.over.write(value)
+		e.beginLongEvent()
+		e.longEvent.write(value)
 	default:
 		e.data = append(append(e.data, '\n'), value...)
 	}

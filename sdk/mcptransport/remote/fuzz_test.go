@@ -37,11 +37,11 @@ func FuzzEvents(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		whole := read(t, bytes.NewReader(stream))
-		if pieces := read(t, iotest.OneByteReader(bytes.NewReader(stream))); !reflect.DeepEqual(whole, pieces) {
-			t.Errorf("events of %q = %+v, read byte by byte = %+v", stream, whole, pieces)
+		want := read(t, bytes.NewReader(stream))
+		if pieces := read(t, iotest.OneByteReader(bytes.NewReader(stream))); !reflect.DeepEqual(want, pieces) {
+			t.Errorf("events of %q = %+v, read byte by byte = %+v", stream, want, pieces)
 		}
-		for _, e := range whole {
+		for _, e := range want {
 			if len(e.Data) > limit+len("data: ") || e.TooLong && e.Data != nil || bytes.ContainsAny(e.Data, "\r") {
 				t.Errorf("events of %q contain the invalid %+v", stream, e)
 			}

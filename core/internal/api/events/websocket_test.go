@@ -159,10 +159,10 @@ func (env *testEnv) dial(t *testing.T, header ...string) *client {
 	return &client{t: t, ctx: ctx, conn: conn}
 }
 
-func (env *testEnv) signedIn(t *testing.T, who string) *client {
+func (env *testEnv) signedIn(t *testing.T, username string) *client {
 	t.Helper()
 	w := env.dial(t)
-	w.send(`{"type":"auth","token":"` + env.Tokens[who] + `"}`)
+	w.send(`{"type":"auth","token":"` + env.Tokens[username] + `"}`)
 	w.want(`{"type":"auth.ok"}`)
 	return w
 }
@@ -427,22 +427,22 @@ func TestWebSocket_frameBudget(t *testing.T) {
 func TestWebSocket_ping(t *testing.T) {
 	t.Parallel()
 	withFakeClock(t, func(t *testing.T, env *testEnv) {
-		dead, alive := env.signedIn(t, "ann"), env.signedIn(t, "bob")
-		heard := make(chan string)
-		go func() { heard <- alive.read() }() // a client answers pings only while it reads
+		silent, answering := env.signedIn(t, "ann"), env.signedIn(t, "bob")
+		answer := make(chan string)
+		go func() { answer <- answering.read() }() // a client answers pings only while it reads
 		began := time.Now()
 		for len(env.server.connections()) > 1 {
 			time.Sleep(100 * time.Millisecond)
 		}
-		most := DefaultTimeouts.Ping + DefaultTimeouts.Pong + DefaultTimeouts.Check
-		if took := time.Since(began); took < DefaultTimeouts.Ping || took > most {
-			t.Errorf("the connection ended after %s, want %s to %s", took, DefaultTimeouts.Ping, most)
+		maximum := DefaultTimeouts.Ping + DefaultTimeouts.Pong + DefaultTimeouts.Check
+		if took := time.Since(began); took < DefaultTimeouts.Ping || took > maximum {
+			t.Errorf("the connection ended after %s, want %s to %s", took, DefaultTimeouts.Ping, maximum)
 		}
-		alive.send(`{"type":"ping"}`)
-		if got := <-heard; !strings.Contains(got, "pong") {
+		answering.send(`{"type":"ping"}`)
+		if got := <-answer; !strings.Contains(got, "pong") {
 			t.Error(got)
 		}
-		_ = dead.conn.CloseNow()
+		_ = silent.conn.CloseNow()
 	})
 }
 

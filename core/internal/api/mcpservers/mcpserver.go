@@ -147,14 +147,14 @@ func (h *handlers) createWithSlug(
 	}
 	base := core.Slugify(s.Name)
 	for n := range maxSlugTries {
-		made := *s
-		made.Slug = numberedSlug(base, n+1)
-		if core.CheckSlug("slug", made.Slug) != nil {
+		created := *s
+		created.Slug = numberedSlug(base, n+1)
+		if core.CheckSlug("slug", created.Slug) != nil {
 			continue // it is reserved
 		}
-		err := h.Manager.Create(ctx, api.Audit(ctx), v, &made, config)
+		err := h.Manager.Create(ctx, api.Audit(ctx), v, &created, config)
 		if core.CodeOf(err) != core.CodeConflict {
-			return &made, err
+			return &created, err
 		}
 	}
 	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base, numberedSlug(base, maxSlugTries))

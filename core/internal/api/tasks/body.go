@@ -86,7 +86,7 @@ type (
 	}
 	tasksOutput struct{ Body taskList }
 	taskOutput  struct{ Body task }
-	taskMade    struct {
+	createdTask struct {
 		Location string `header:"Location" doc:"The path of the task"`
 		Replayed string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same key created the task"`
 		Body     task

@@ -70,12 +70,12 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	}, h.events)
 }
 
-func (h *handlers) create(ctx context.Context, in *taskCreate) (*taskMade, error) {
+func (h *handlers) create(ctx context.Context, in *taskCreate) (*createdTask, error) {
 	t, replayed, err := h.tasks.Create(ctx, api.Audit(ctx), api.Actor(ctx), in.request())
 	if err != nil {
 		return nil, err
 	}
-	out := &taskMade{Location: "/v1/tasks/" + t.ID, Body: newTaskBody(t)}
+	out := &createdTask{Location: "/v1/tasks/" + t.ID, Body: newTaskBody(t)}
 	if replayed {
 		out.Replayed = "true"
 	}

@@ -29,8 +29,8 @@ func (c *caller) userID() string { return c.User.ID }
 // method.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if why := g.checkOrigin(r); why != "" {
-		writeError(w, nil, &rpcError{Code: codeServer, Message: why, status: http.StatusForbidden})
+	if reason := g.checkOrigin(r); reason != "" {
+		writeError(w, nil, &rpcError{Code: codeServer, Message: reason, status: http.StatusForbidden})
 		return
 	}
 	c, ok := g.authenticate(w, r)
@@ -148,8 +148,8 @@ func (g *Gateway) baseURL(r *http.Request) string {
 // metadata serves the protected resource metadata. It answers for every slug, because only
 // authenticated callers may learn which servers exist. Web pages may read it too.
 func (g *Gateway) metadata(w http.ResponseWriter, r *http.Request) {
-	if why := g.checkOrigin(r); why != "" {
-		writeError(w, nil, &rpcError{Code: codeServer, Message: why, status: http.StatusForbidden})
+	if reason := g.checkOrigin(r); reason != "" {
+		writeError(w, nil, &rpcError{Code: codeServer, Message: reason, status: http.StatusForbidden})
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

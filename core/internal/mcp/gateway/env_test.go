@@ -18,16 +18,16 @@ import (
 
 // program is a Conn that uses the standard input and output of a program.
 type program struct {
-	cmd   *exec.Cmd
-	mu    sync.Mutex
-	stdin io.WriteCloser
-	lines chan []byte
-	once  sync.Once
-	gone  chan struct{}
+	cmd    *exec.Cmd
+	mu     sync.Mutex
+	stdin  io.WriteCloser
+	lines  chan []byte
+	once   sync.Once
+	closed chan struct{}
 }
 
 func startProgram(path string, args ...string) (*program, error) {
-	p := &program{cmd: exec.Command(path, args...), lines: make(chan []byte), gone: make(chan struct{})}
+	p := &program{cmd: exec.Command(path, args...), lines: make(chan []byte), closed: make(chan struct{})}
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func startProgram(path string, args ...string) (*program, error) {
 			}
 			select {
 			case p.lines <- line:
-			case <-p.gone:
+			case <-p.closed:
 				return
 			}
 		}
@@ -78,7 +78,7 @@ func (p *program) Receive(ctx context.Context) ([]byte, error) {
 
 func (p *program) Close() error {
 	p.once.Do(func() {
-		close(p.gone)
+		close(p.closed)
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	})

@@ -18,11 +18,11 @@ type scriptedServer struct {
 	received chan *message
 	outgoing chan string
 	once     sync.Once
-	gone     chan struct{}
+	closed   chan struct{}
 }
 
 func newScriptedServer() *scriptedServer {
-	return &scriptedServer{received: make(chan *message, 100), outgoing: make(chan string, 100), gone: make(chan struct{})}
+	return &scriptedServer{received: make(chan *message, 100), outgoing: make(chan string, 100), closed: make(chan struct{})}
 }
 
 func (s *scriptedServer) Send(_ context.Context, raw []byte) error {
@@ -53,7 +53,7 @@ func (s *scriptedServer) Receive(ctx context.Context) ([]byte, error) {
 	select {
 	case text := <-s.outgoing:
 		return []byte(text), nil
-	case <-s.gone:
+	case <-s.closed:
 		return nil, errors.New("exit code 3")
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -61,7 +61,7 @@ func (s *scriptedServer) Receive(ctx context.Context) ([]byte, error) {
 }
 
 func (s *scriptedServer) Close() error {
-	s.once.Do(func() { close(s.gone) })
+	s.once.Do(func() { close(s.closed) })
 	return nil
 }
 
@@ -250,7 +250,7 @@ func TestIdleSessionIsClosed(t *testing.T) {
 	if a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session); a.status != http.StatusOK {
 		t.Errorf("got %+v, want status %d", a, http.StatusOK)
 	}
-	<-server.gone
+	<-server.closed
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
 		t.Errorf("got %+v, want status %d", a, http.StatusNotFound)
 	}
@@ -264,7 +264,7 @@ func TestSessionEndsWithLogin(t *testing.T) {
 	r.mu.Lock()
 	r.ended["ada"] = true
 	r.mu.Unlock()
-	<-server.gone
+	<-server.closed
 	wait(t, get)
 	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusUnauthorized {
 		t.Errorf("got %+v, want status %d", a, http.StatusUnauthorized)

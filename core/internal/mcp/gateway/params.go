@@ -95,11 +95,11 @@ func schemaHeaderParams(schema []byte, path []string) (found []headerParam) {
 	// An error means that the schema has no properties, and thus no header parameters.
 	_ = eachMember(get(schema, "properties"), func(key string, start, end int) bool {
 		property := get(schema, "properties")[start:end]
-		here := append(path[:len(path):len(path)], key)
+		propertyPath := append(path[:len(path):len(path)], key)
 		if header := stringValue(get(property, "x-mcp-header")); header != "" {
-			found = append(found, headerParam{here, header})
+			found = append(found, headerParam{propertyPath, header})
 		}
-		found = append(found, schemaHeaderParams(property, here)...)
+		found = append(found, schemaHeaderParams(property, propertyPath)...)
 		return true
 	})
 	return found
@@ -124,21 +124,21 @@ func (s *sharedUpstream) checkParams(ctx context.Context, h http.Header, m *mess
 
 // check checks the header of one parameter against the arguments of the call.
 func (p *headerParam) check(h http.Header, arguments []byte) *rpcError {
-	name, where := paramHeader+p.header, strings.Join(p.path, ".")
+	name, argument := paramHeader+p.header, strings.Join(p.path, ".")
 	value := get(arguments, p.path...)
 	given, decoded := decodeHeader(h.Get(name))
 	switch {
 	case value == nil || string(value) == "null":
 		if h.Get(name) != "" {
-			return mismatch("%s is set, but the argument %s is missing", name, where)
+			return mismatch("%s is set, but the argument %s is missing", name, argument)
 		}
 		return nil
 	case h.Get(name) == "":
-		return mismatch("%s is missing. It must repeat the argument %s.", name, where)
+		return mismatch("%s is missing. It must repeat the argument %s.", name, argument)
 	case !decoded:
 		return mismatch("%s is not valid Base64", name)
 	case !headerEquals(given, value):
-		return mismatch("%s does not match the argument %s", name, where)
+		return mismatch("%s does not match the argument %s", name, argument)
 	}
 	return nil
 }

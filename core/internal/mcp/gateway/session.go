@@ -67,11 +67,11 @@ func (g *Gateway) newSession(c *caller, conn Conn) *session {
 }
 
 // close ends the session and closes its connection. Open calls fail with the reason.
-func (s *session) close(why string) {
+func (s *session) close(reason string) {
 	s.g.mu.Lock()
 	delete(s.g.sessions, s.id)
 	s.g.mu.Unlock()
-	s.stop(errors.New(why))
+	s.stop(errors.New(reason))
 }
 
 // onClosed ends the session after its connection has closed.

@@ -235,11 +235,11 @@ func (u *upstream) onTimeout(ctx context.Context, c *call) {
 }
 
 // abandon ends a call without a response and cancels it at the server.
-func (u *upstream) abandon(ctx context.Context, c *call, why string) {
+func (u *upstream) abandon(ctx context.Context, c *call, reason string) {
 	if u.remove(c.id) == nil {
 		return
 	}
-	u.send(ctx, cancelled(c.id, why))
+	u.send(ctx, cancelled(c.id, reason))
 	c.out.endCall()
 }
 
