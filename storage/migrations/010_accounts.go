@@ -34,6 +34,7 @@ type audit010 struct {
 	Credential string `bun:"credential,notnull"`
 	Address    string `bun:"address,notnull"`
 	RequestID  string `bun:"request_id,notnull"`
+	Repeated   int64  `bun:"repeated,notnull"`
 }
 
 // accounts adds API keys and the audit log. A user's keys are deleted with the user. Audit rows have no

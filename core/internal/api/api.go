@@ -119,6 +119,13 @@ func (a *API) Standalone(route string, h http.Handler) http.Handler {
 	return a.requests.wrap(route)(limitRequests(a.limits)(h))
 }
 
+// Close writes the audit records and log lines that are being counted. It must be called after the last request and
+// before the audit store is closed.
+func (a *API) Close() {
+	a.requests.audit.refused.close()
+	a.requests.limited.close()
+}
+
 // OpenAPI returns the OpenAPI document, which may be changed until Handler is called.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 

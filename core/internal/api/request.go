@@ -152,6 +152,8 @@ type requestLogger struct {
 	observer Observer
 	audit    *auditor
 	log      *slog.Logger
+	// limited folds the log lines of requests over the rate limit.
+	limited folder
 	// https reports whether clients reach the server over https only.
 	https bool
 }
@@ -232,7 +234,8 @@ func (l *requestLogger) setHeaders(h http.Header, id string) {
 	}
 }
 
-// logRequest writes the access log. It leaves out the query, which may contain secrets.
+// logRequest writes the access log. Of the requests of a caller over the rate limit, it writes the first and then one
+// line per minute with their number. It leaves out the query, which may contain secrets.
 func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, took time.Duration) {
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
@@ -244,7 +247,20 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 	if !l.log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	if status == http.StatusTooManyRequests {
+		l.limited.add(callerKey(req), func(repeated int) {
+			l.writeLog(r, req, level, status, took, slog.Int("repeated", repeated))
+		})
+		return
+	}
+	l.writeLog(r, req, level, status, took)
+}
+
+// writeLog writes a line of the access log.
+func (l *requestLogger) writeLog(
+	r *http.Request, req *Request, level slog.Level, status int, took time.Duration, more ...slog.Attr,
+) {
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request_id", req.ID), slog.String("method", r.Method),
 		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("duration", took),
 		slog.String("address", req.Address))
@@ -254,6 +270,7 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 	if req.Err != nil {
 		attrs = append(attrs, slog.String("error", req.Err.Error()))
 	}
+	attrs = append(attrs, more...)
 	l.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 

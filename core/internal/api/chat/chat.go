@@ -66,7 +66,7 @@ type chatReply struct {
 	Files     []messageFile `json:"files,omitempty" doc:"Files attached to the answer"`
 	SessionID string        `json:"session_id"`
 	Timestamp api.Time      `json:"timestamp"`
-	Metadata  api.Object    `json:"metadata" doc:"model, tokens_used, run_id"`
+	Metadata  api.Object    `json:"metadata" doc:"model, tokens_used, run_id; history_truncated if the model received only the newest messages of the session"`
 }
 
 // messageFile is a file attached to a message. The file itself may have been deleted since.

@@ -29,7 +29,7 @@ type history struct {
 type historyInput struct {
 	AgentID   string `path:"agent_id"`
 	SessionID string `query:"session_id" doc:"Filter by session"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages. A page has fewer, but at least one, if they exceed 4 MiB"`
 	Before    string `query:"before" doc:"Messages before this RFC 3339 timestamp" example:"2025-01-31T12:00:00Z"`
 	api.UserParam
 }
