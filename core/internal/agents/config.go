@@ -27,7 +27,7 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 		a.Config = old.Config
 		return nil
 	}
-	config, err := s.checkConfig(a.Type, a.Config)
+	config, err := s.checkConfig(ctx, a.Type, a.Config)
 	if err != nil {
 		return err
 	}
@@ -48,13 +48,13 @@ func sameJSON(a, b json.RawMessage) bool {
 
 // checkConfig checks a config against the schema of an agent type and decodes it. It fails with Invalid or
 // Unavailable.
-func (s *Service) checkConfig(agentType string, config json.RawMessage) (core.AgentConfig, error) {
+func (s *Service) checkConfig(ctx context.Context, agentType string, config json.RawMessage) (core.AgentConfig, error) {
 	types := s.plugins.AgentTypes()
 	i := slices.IndexFunc(types, func(t core.AgentType) bool { return t.Type == agentType })
 	if i < 0 {
 		return core.AgentConfig{}, unknownType(agentType, types)
 	}
-	if err := s.schemas.check(types[i], config); err != nil {
+	if err := s.schemas.check(ctx, types[i], config); err != nil {
 		return core.AgentConfig{}, err
 	}
 	return core.ParseAgentConfig(config)

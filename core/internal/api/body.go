@@ -241,20 +241,33 @@ func findValue(body []byte, root string, match func(any) bool) (path string, fou
 }
 
 func findIn(v any, path string, match func(any) bool) (string, bool) {
+	below, found := findBelow(v, match)
+	if !found {
+		return "", false
+	}
+	if path == "" {
+		below = strings.TrimPrefix(below, ".")
+	}
+	return orBody(path + below), true
+}
+
+// findBelow returns the path from v to the first value that matches, such as .a[0]. It builds only the path of that
+// value: with long names, the paths of all values can be many times as long as the body.
+func findBelow(v any, match func(any) bool) (string, bool) {
 	if match(v) {
-		return orBody(path), true
+		return "", true
 	}
 	switch v := v.(type) {
 	case []any:
 		for i, e := range v {
-			if p, ok := findIn(e, path+"["+strconv.Itoa(i)+"]", match); ok {
-				return p, true
+			if p, ok := findBelow(e, match); ok {
+				return "[" + strconv.Itoa(i) + "]" + p, true
 			}
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if p, ok := findIn(v[name], joinPath(path, name), match); ok {
-				return p, true
+			if p, ok := findBelow(v[name], match); ok {
+				return "." + name + p, true
 			}
 		}
 	}

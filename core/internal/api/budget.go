@@ -15,8 +15,9 @@ const (
 	defaultUserBodies = 32 << 20
 )
 
-// decodedValue is the approximate size of a decoded JSON value in bytes, in addition to its text.
-const decodedValue = 48
+// decodedValue is the approximate size of a decoded JSON value in bytes, in addition to its text, with the error that
+// its validation may add.
+const decodedValue = 200
 
 // bodyBudget limits the bytes of all request bodies that are held at the same time, per server and per caller.
 // Without it, a caller could use up the server's memory with parallel requests. A caller that holds nothing
