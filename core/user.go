@@ -70,6 +70,11 @@ type Page struct {
 	Limit, Offset int
 }
 
+// ObjectLimits are the maximum numbers of objects that each user owns, administrators as well. Zero means no limit.
+type ObjectLimits struct {
+	Agents, MCPServers, Sessions, APIKeys int
+}
+
 // MaxPageBytes is the maximum total size of the objects of a page, unless it has only one, and of the history
 // that a run receives. Without it, a user with large objects could use up the memory of the server.
 const MaxPageBytes = 4 << 20

@@ -56,6 +56,10 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 	row := agentRowOf(a)
 	row.Version = 1
 	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
+		own := tx.NewSelect().Model((*agentRow)(nil)).Where("created_by = ?", a.CreatedBy)
+		if err := checkLimit(ctx, own, db.limits.Agents, "agents", "--max-agents"); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})

@@ -47,6 +47,8 @@ type Options struct {
 	Readers int
 	// Metrics receives the write metrics. It can be nil.
 	Metrics Metrics
+	// ObjectLimits limit the objects of each user. The zero value means no limits.
+	ObjectLimits core.ObjectLimits
 	// Existing makes Open fail if the SQLite file does not exist.
 	Existing bool
 }
@@ -100,6 +102,7 @@ type DB struct {
 	jobs       *river.Client[*sql.Tx]
 	queue      riverdriver.Driver[*sql.Tx]
 	closed     atomic.Bool
+	limits     core.ObjectLimits
 	close      func() error
 }
 
@@ -156,6 +159,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		read:       reader,
 		statements: newStatements(reader.DB, d),
 		queue:      queue,
+		limits:     o.ObjectLimits,
 		jobs:       jobs,
 	}
 	if ratePool != nil {
@@ -204,6 +208,19 @@ func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each 
 		return err
 	}
 	return db.translate(db.statements.query(context.WithoutCancel(ctx), p, args, each))
+}
+
+// checkLimit returns Conflict if the rows that q selects, which belong to one user, have reached the limit. The
+// transaction then creates one more. setting is the flag that sets the limit.
+func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, nouns, setting string) error {
+	if limit <= 0 {
+		return nil
+	}
+	n, err := q.Count(ctx)
+	if err != nil || int(n) >= limit {
+		return orConflict(err, "You have %d %s, which is the maximum. Delete one first, or ask an admin to raise %s", n, nouns, setting)
+	}
+	return nil
 }
 
 // list scans one page of a query into its model and returns the number of all rows. Its rows must be small;

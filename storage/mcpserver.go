@@ -102,6 +102,10 @@ func (db *DB) CreateMCPServer(
 		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
 		}
+		own := tx.NewSelect().Model((*mcpServerRow)(nil)).Where("created_by = ?", s.CreatedBy)
+		if err := checkLimit(ctx, own, db.limits.MCPServers, "MCP servers", "--max-mcp-servers"); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})

@@ -51,6 +51,7 @@ func accounts(ctx context.Context, db bun.IDB) error {
 	}
 	statements := []string{
 		`CREATE UNIQUE INDEX api_keys_name ON api_keys (user_id, name)`,
+		`CREATE INDEX sessions_of_a_user ON sessions (user_id, id)`,
 		`CREATE INDEX audit_user ON audit (user_id)`,
 		`CREATE INDEX audit_target ON audit (target)`,
 	}

@@ -145,7 +145,12 @@ func (a *App) openPlugins(ctx context.Context) error {
 
 func (a *App) openDatabase(ctx context.Context) (err error) {
 	url := datadir.DatabaseURL(a.settings.DatabaseURL, a.data.Path())
-	if a.db, err = storage.Open(ctx, url, storage.Options{Metrics: a.metrics}); err != nil {
+	if a.db, err = storage.Open(ctx, url, storage.Options{
+		Metrics: a.metrics,
+		ObjectLimits: core.ObjectLimits{
+			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers, Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
+		},
+	}); err != nil {
 		return err
 	}
 	a.onClose(a.db.Close)
