@@ -29,6 +29,9 @@ type Agent struct {
 	Config json.RawMessage
 	// Model is the model named in Config. It is stored separately so that lists can filter by it.
 	Model string
+	// MCPServers are the MCP servers named in Config, as the creator of the agent could see them when
+	// Config was stored.
+	MCPServers []MCPServerRef
 	// Shared reports whether other users can see and use the agent. They cannot change it.
 	Shared bool
 	// Version is 1 for a new agent and increases by one with each change.
@@ -64,12 +67,21 @@ type AgentStore interface {
 	Agents(ctx context.Context, actor Actor, f AgentFilter) ([]*Agent, int, error)
 	// AgentDependencies returns the distinct dependencies of all agents that the actor can see.
 	AgentDependencies(ctx context.Context, actor Actor) ([]Dependency, error)
-	// UpdateAgent stores the name, description, type, status, config, model, shared and updated_at
-	// of a, and increases a.Version. It fails with NotFound, with Forbidden, or with
+	// UpdateAgent stores the name, description, type, status, config, model, MCP servers, shared and
+	// updated_at of a, and increases a.Version. It fails with NotFound, with Forbidden, or with
 	// PreconditionFailed if the stored version differs from a.Version.
 	UpdateAgent(ctx context.Context, audit *AuditRecord, actor Actor, a *Agent) error
-	// DeleteAgent deletes the agent with its sessions, messages and runs. A version other than 0
-	// must equal the stored version. DeleteAgent fails with NotFound, Forbidden or
-	// PreconditionFailed, or with Conflict while the agent has an active run or a pending task.
-	DeleteAgent(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
+	// DeleteAgent deletes the agent with its sessions, messages, runs and tasks. It fails with NotFound,
+	// with Forbidden, also for what d keeps, with PreconditionFailed, or with Conflict while the agent has an
+	// active run or a pending task.
+	DeleteAgent(ctx context.Context, audit *AuditRecord, actor Actor, id string, d AgentDeletion) error
+}
+
+// AgentDeletion describes the deletion of an agent.
+type AgentDeletion struct {
+	// Version must equal the stored version, unless it is 0.
+	Version int64
+	// KeepSessions and KeepTasks reject the deletion of an agent that has chat sessions or tasks, because the
+	// API key of the request may not delete them.
+	KeepSessions, KeepTasks bool
 }

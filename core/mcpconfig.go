@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -131,24 +132,75 @@ func maskValues(values map[string]string) map[string]string {
 }
 
 // Merge returns the config with the values of old in place of masked values. It fails with Invalid
-// if old has no such value.
-func (c MCPConfig) Merge(old MCPSecrets) (MCPConfig, error) {
+// if old has no such value. sameTarget reports whether the config has the transport and the target of
+// old, see SameTarget. If it does not, every masked value is Invalid, because the stored secrets would
+// be sent to another program or host.
+func (c MCPConfig) Merge(old MCPSecrets, sameTarget bool) (MCPConfig, error) {
 	var err error
-	if c.Secrets.Env, err = mergeValues("env", c.Secrets.Env, old.Env); err != nil {
+	if c.Secrets.Env, err = mergeValues("env", c.Secrets.Env, old.Env, sameTarget); err != nil {
 		return MCPConfig{}, err
 	}
-	if c.Secrets.Headers, err = mergeValues("headers", c.Secrets.Headers, old.Headers); err != nil {
+	if c.Secrets.Headers, err = mergeValues("headers", c.Secrets.Headers, old.Headers, sameTarget); err != nil {
 		return MCPConfig{}, err
 	}
-	var ok bool
-	if c.Secrets.URL, ok = unmaskURL(c.Secrets.URL, old.URL); !ok {
+	url, ok := unmaskURL(c.Secrets.URL, old.URL)
+	switch {
+	case !ok:
 		return MCPConfig{}, Invalid("config.url", "%q keeps the existing value, but there is none. Enter a value.", Masked)
+	case !sameTarget && hasMask(c.Secrets.URL):
+		return MCPConfig{}, otherTarget("config.url")
 	}
+	c.Secrets.URL = url
 	return c, nil
 }
 
+// otherTarget returns the error of a field with a masked value that must be entered again.
+func otherTarget(field string) error {
+	return Invalid(field, "Enter the value again. %s keeps the stored value only while the transport, the command, "+
+		"and the scheme, host and port of the url stay the same.", Masked)
+}
+
+// SameTarget reports whether the config sends its secrets to the same program or host as old: whether
+// both have the same command, and the same scheme, host and port in the url. Configs of a transport
+// that uses neither have the same target if all fields without secrets are equal.
+func (c MCPConfig) SameTarget(old MCPConfig) bool {
+	if !bytes.Equal(c.compact("command"), old.compact("command")) {
+		return false
+	}
+	url, oldURL := c.url(), old.url()
+	if url == "" && oldURL == "" && c.fields["command"] == nil {
+		c.Secrets, old.Secrets = MCPSecrets{}, MCPSecrets{}
+		return bytes.Equal(c.JSON(), old.JSON())
+	}
+	return urlTarget(url) == urlTarget(oldURL)
+}
+
+// compact returns the JSON text of a field without white space. It returns nil if there is no such field.
+func (c MCPConfig) compact(field string) []byte {
+	if c.fields[field] == nil {
+		return nil
+	}
+	data, err := json.Marshal(c.fields[field])
+	if err != nil {
+		panic(err) // it was decoded from JSON
+	}
+	return data
+}
+
+// url returns the url with its secrets, or, if it is not a string, its JSON text. It returns an empty
+// string if there is none.
+func (c MCPConfig) url() string {
+	if c.Secrets.URL != "" {
+		return c.Secrets.URL
+	}
+	if text, ok := decodeField[string](c.fields["url"]); ok {
+		return text
+	}
+	return string(c.compact("url"))
+}
+
 // mergeValues returns the values of a field with those of old in place of masked ones.
-func mergeValues(field string, values, old map[string]string) (map[string]string, error) {
+func mergeValues(field string, values, old map[string]string, sameTarget bool) (map[string]string, error) {
 	merged := maps.Clone(values)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if values[name] != Masked {
@@ -158,6 +210,9 @@ func mergeValues(field string, values, old map[string]string) (map[string]string
 		if !ok {
 			return nil, Invalid("config."+field+"."+name,
 				"Must be the value itself. %s keeps a stored value, but there is none.", Masked)
+		}
+		if !sameTarget {
+			return nil, otherTarget("config." + field + "." + name)
 		}
 		merged[name] = kept
 	}

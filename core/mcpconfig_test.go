@@ -81,7 +81,7 @@ func TestParseMCPConfig(t *testing.T) {
 			if got := string(c.Masked().JSON()); got != test.masked {
 				t.Errorf("Masked().JSON() = %s, want %s", got, test.masked)
 			}
-			stored, err := parseMCPConfig(t, test.masked).Merge(c.Secrets)
+			stored, err := parseMCPConfig(t, test.masked).Merge(c.Secrets, true)
 			if got := string(stored.JSON()); err != nil || got != test.plain {
 				t.Errorf("Merge of the masked config = %s, %v, want %s", got, err, test.plain)
 			}
@@ -164,12 +164,12 @@ func TestMCPConfig_Merge(t *testing.T) {
 		URL:     "https://example.com/mcp?key=s3cret",
 	}
 	c := parseMCPConfig(t,
-		`{"env":{"A":"***","C":"new"},"headers":{"X":"***"},"url":"https://other.example.com/?key=***"}`)
-	got, err := c.Merge(old)
+		`{"env":{"A":"***","C":"new"},"headers":{"X":"***"},"url":"https://example.com/other?key=***"}`)
+	got, err := c.Merge(old, true)
 	want := MCPSecrets{
 		Env:     map[string]string{"A": "alpha", "C": "new"},
 		Headers: map[string]string{"X": "xray"},
-		URL:     "https://other.example.com/?key=s3cret",
+		URL:     "https://example.com/other?key=s3cret",
 	}
 	if err != nil || !reflect.DeepEqual(got.Secrets, want) {
 		t.Errorf("Merge(%+v) = %+v, %v, want %+v", old, got.Secrets, err, want)
@@ -186,8 +186,69 @@ func TestMCPConfig_Merge(t *testing.T) {
 		`{"headers":{"A":"***"}}`:                 {"config.headers.A", noValue},
 		`{"url":"https://h/?token=***"}`:          {"config.url", `"***" keeps the existing value, but there is none. Enter a value.`},
 	} {
-		_, err := parseMCPConfig(t, config).Merge(old)
+		_, err := parseMCPConfig(t, config).Merge(old, true)
 		wantFieldError(t, config, err, test.field, test.issue)
+	}
+}
+
+func TestMCPConfig_Merge_otherTarget(t *testing.T) {
+	t.Parallel()
+	old := MCPSecrets{
+		Env: map[string]string{"A": "alpha"}, Headers: map[string]string{"X": "xray"}, URL: "https://u:pw@example.com/?key=s3cret",
+	}
+	const again = "Enter the value again. *** keeps the stored value only while the transport, the command, " +
+		"and the scheme, host and port of the url stay the same."
+	for config, field := range map[string]string{
+		`{"env":{"A":"***","B":"new"}}`:                    "config.env.A",
+		`{"headers":{"X":"***"}}`:                          "config.headers.X",
+		`{"url":"https://u:***@example.com/?key=***"}`:     "config.url",
+		`{"url":"https://u:***@example.com/?key=new"}`:     "config.url",
+		`{"url":"https://example.com/?other=new&key=***"}`: "config.url",
+	} {
+		_, err := parseMCPConfig(t, config).Merge(old, false)
+		wantFieldError(t, config, err, field, again)
+	}
+	const entered = `{"env":{"A":"a"},"headers":{"X":"x"},"url":"https://u:p@example.com/?key=new"}`
+	got, err := parseMCPConfig(t, entered).Merge(old, false)
+	if err != nil || string(got.JSON()) != entered {
+		t.Errorf("Merge with new values = %s, %v, want %s", got.JSON(), err, entered)
+	}
+}
+
+func TestMCPConfig_SameTarget(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, old, config string
+		want              bool
+	}{
+		{"path and query", `{"url":"https://example.com/a?k=***"}`, `{"url":"https://example.com/b?k=***&x=1"}`, true},
+		{"user info", `{"url":"https://u:***@example.com"}`, `{"url":"https://example.com"}`, true},
+		{"case and default port", `{"url":"https://example.com"}`, `{"url":"HTTPS://EXAMPLE.com:443/"}`, true},
+		{"scheme", `{"url":"https://example.com"}`, `{"url":"http://example.com"}`, false},
+		{"scheme with port", `{"url":"https://example.com:80"}`, `{"url":"http://example.com:80"}`, false},
+		{"host", `{"url":"https://example.com"}`, `{"url":"https://example.org"}`, false},
+		{"host in the user info", `{"url":"https://example.com"}`, `{"url":"https://example.com@example.org"}`, false},
+		{"backslash", `{"url":"https://example.com:443"}`, `{"url":"https://example.org\\@example.com:443"}`, false},
+		{"port", `{"url":"https://example.com:8443"}`, `{"url":"https://example.com:9443"}`, false},
+		{"port removed", `{"url":"https://example.com:8443"}`, `{"url":"https://example.com"}`, false},
+		{"url removed", `{"url":"https://example.com"}`, `{}`, false},
+		{"the same invalid url", `{"url":"https://exa mple.com?k=***"}`, `{"url":"https://exa mple.com?k=***"}`, true},
+		{"another invalid url", `{"url":"https://exa mple.com"}`, `{"url":"https://exa mple.org"}`, false},
+		{"args", `{"command":"npx","args":["a"]}`, `{"command":"npx","args":["b"]}`, true},
+		{"command", `{"command":"npx"}`, `{"command":"node"}`, false},
+		{"command as a list", `{"command":["npx", "a"]}`, `{"command":["npx","b"]}`, false},
+		{"white space", `{"command":["npx", "a"]}`, `{"command":["npx","a"]}`, true},
+		{"command to url", `{"command":"npx"}`, `{"url":"https://example.com"}`, false},
+		{"command and url", `{"command":"npx","url":"https://example.com"}`, `{"command":"node","url":"https://example.com"}`, false},
+		{"command and other url", `{"command":"npx","url":"https://example.com"}`, `{"command":"npx","url":"https://example.org"}`, false},
+		{"neither", `{"image":"x:1","env":{"A":"***"}}`, `{"image":"x:1","env":{"A":"***","B":"b"}}`, true},
+		{"neither, changed", `{"image":"x:1"}`, `{"image":"y:1"}`, false},
+		{"url as an object", `{"url":{"host":"a"}}`, `{"url":{"host":"b"}}`, false},
+	} {
+		old, config := parseMCPConfig(t, test.old), parseMCPConfig(t, test.config)
+		if got := config.SameTarget(old); got != test.want {
+			t.Errorf("%s: SameTarget() of %s and %s = %t, want %t", test.name, test.config, test.old, got, test.want)
+		}
 	}
 }
 

@@ -58,6 +58,9 @@ type MCPServer struct {
 	Secrets []byte
 	// Shared reports whether other users can see and use the server. They cannot change it.
 	Shared bool
+	// ShareCredentials reports whether other users can call the server through shared agents of its
+	// creator. It does not let them see the server.
+	ShareCredentials bool
 	// DesiredState is the state that users asked for.
 	DesiredState MCPDesiredState
 	// Capabilities are those announced in the last handshake, such as tools, resources and prompts.
@@ -78,13 +81,30 @@ func (s *MCPServer) ChangeableBy(actor Actor) bool {
 	return actor.Admin() || s.CreatedBy == actor.UserID
 }
 
+// UsableBy reports whether a run may use the server: a shared server, or one that belongs to the
+// creator of the run's agent. If another user started the run, that server must have ShareCredentials.
+// A run never uses a server that only the user who started it can see.
+func (s *MCPServer) UsableBy(run *Run) bool {
+	return s.Shared || s.CreatedBy == run.AgentOwner && (run.UserID == run.AgentOwner || s.ShareCredentials)
+}
+
+// MCPServerRef is an MCP server in the config of an agent. The id stays valid when the server gets
+// another slug, and never refers to another server.
+type MCPServerRef struct {
+	// Slug is the slug in the config. It is the prefix of the tools' names, also after the server got
+	// another slug.
+	Slug string `json:"slug"`
+	// ID is the id of the server. It is empty if the slug was never resolved.
+	ID string `json:"id"`
+}
+
 // MCPServerStore stores MCP servers. Actors see their own and the shared servers and can change
 // their own. Admins see and can change all servers. The parameter process reports whether the
 // server's transport runs programs on this machine. If it does, only admins can create or update
 // the server, and other actors get Forbidden.
 type MCPServerStore interface {
 	// CreateMCPServer stores a new server. It fails with Forbidden, or with Conflict if the slug is
-	// in use.
+	// in use or reserved. The slug of a renamed or deleted server is reserved for its creator.
 	CreateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, process bool) error
 	// MCPServer returns the server with the given id. It fails with NotFound.
 	MCPServer(ctx context.Context, actor Actor, id string) (*MCPServer, error)
@@ -93,8 +113,8 @@ type MCPServerStore interface {
 	// MCPServers returns a page of the servers, newest first, and the number of all servers that the
 	// actor can see.
 	MCPServers(ctx context.Context, actor Actor, p Page) ([]*MCPServer, int, error)
-	// UpdateMCPServer stores the name, description, slug, transport, config, secrets, shared and
-	// updated_at of s, and increases s.Version. It fails with NotFound, Forbidden or Conflict, or
+	// UpdateMCPServer stores the name, description, slug, transport, config, secrets, shared,
+	// share_credentials and updated_at of s, and increases s.Version. It fails with NotFound, Forbidden or Conflict, or
 	// with PreconditionFailed if the stored version differs from s.Version.
 	UpdateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, process bool) error
 	// DeleteMCPServer deletes a server. A version other than 0 must equal the stored version. It

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -112,6 +114,34 @@ func unmaskURL(text, old string) (unmasked string, ok bool) {
 		}
 	}
 	return p.String(), true
+}
+
+// hasMask reports whether a part of a URL is masked.
+func hasMask(text string) bool {
+	p := splitURL(text)
+	if p.user != "" && p.user == maskAfter(p.user, ":") {
+		return true
+	}
+	return slices.ContainsFunc(p.query, func(piece string) bool { return piece != "" && piece == maskAfter(piece, "=") })
+}
+
+// urlTarget returns the scheme, host and port to which a client sends the secrets of a URL. If that is
+// uncertain, it returns the complete URL with masked secrets. Programs can read an invalid URL differently,
+// such as https://a.example\@b.example.
+func urlTarget(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "invalid " + maskURL(text)
+	}
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	switch {
+	case port != "":
+	case scheme == "http", scheme == "ws":
+		port = "80"
+	case scheme == "https", scheme == "wss":
+		port = "443"
+	}
+	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // occurrences returns the number of times that a piece is in a list, masked or not.

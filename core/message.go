@@ -32,6 +32,8 @@ type MessageFilter struct {
 	AgentID, UserID string
 	// SessionID selects one session. If it is empty, all sessions match.
 	SessionID string
+	// WithoutTasks leaves out the sessions of tasks, if SessionID is empty.
+	WithoutTasks bool
 	// Before is the exclusive upper bound of CreatedAt. If it is zero, there is no bound.
 	Before time.Time
 	Limit  int

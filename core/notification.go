@@ -44,13 +44,16 @@ type NotificationFilter struct {
 	UserID  string
 	AgentID string
 	TaskID  string
-	Types   []NotificationType
+	// WithoutTasks leaves out the notifications about tasks.
+	WithoutTasks bool
+	Types        []NotificationType
 }
 
 // Matches reports whether the filter selects the notification.
 func (f *NotificationFilter) Matches(n *Notification) bool {
 	if f.UserID != "" && n.UserID != "" && n.UserID != f.UserID ||
-		f.AgentID != "" && n.AgentID != f.AgentID || f.TaskID != "" && n.TaskID != f.TaskID {
+		f.AgentID != "" && n.AgentID != f.AgentID || f.TaskID != "" && n.TaskID != f.TaskID ||
+		f.WithoutTasks && n.TaskID != "" {
 		return false
 	}
 	for _, t := range f.Types {

@@ -50,6 +50,10 @@ type Run struct {
 	// AgentType and Config are copied from the agent when the run starts. All attempts use them.
 	AgentType string
 	Config    json.RawMessage
+	// AgentOwner is the user who created the agent, and MCPServers are the agent's MCP servers. They
+	// are copied like Config. MCPServer.UsableBy decides whether the run may use a server.
+	AgentOwner string
+	MCPServers []MCPServerRef
 	// InputID and AnswerID are message ids. AnswerID is empty until the agent has answered.
 	InputID  string
 	AnswerID string

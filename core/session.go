@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -21,8 +22,16 @@ type Session struct {
 // SessionFilter selects the sessions of one user with one agent.
 type SessionFilter struct {
 	AgentID, UserID string
+	// WithoutTasks leaves out the sessions of tasks.
+	WithoutTasks bool
 	Page
 }
+
+// taskPrefix begins the ids of tasks.
+const taskPrefix = "task-"
+
+// IsTaskSession reports whether a session with the given id belongs to a task. It has the id of the task.
+func IsTaskSession(id string) bool { return strings.HasPrefix(id, taskPrefix) }
 
 // SessionStore reads and deletes sessions. RunStore.StartRun creates them.
 type SessionStore interface {

@@ -46,7 +46,9 @@ type UserUpdate struct {
 	// EndLogins ends all logins of the user except KeepLogin.
 	EndLogins bool
 	KeepLogin string
-	At        time.Time
+	// EndKeys deletes all API keys of the user.
+	EndKeys bool
+	At      time.Time
 }
 
 // UserStore stores users. Usernames are unique. Their case is ignored.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/uptrace/bun"
 
@@ -18,27 +19,49 @@ type agentRow struct {
 	Status      string `bun:"status"`
 	Config      string `bun:"config"`
 	Model       string `bun:"model"`
-	Shared      bool   `bun:"shared"`
-	Version     int64  `bun:"version"`
-	CreatedBy   string `bun:"created_by"`
-	CreatedAt   int64  `bun:"created_at"`
-	UpdatedAt   int64  `bun:"updated_at"`
+	// MCPServers is a JSON array of core.MCPServerRef, or empty.
+	MCPServers string `bun:"mcp_servers"`
+	Shared     bool   `bun:"shared"`
+	Version    int64  `bun:"version"`
+	CreatedBy  string `bun:"created_by"`
+	CreatedAt  int64  `bun:"created_at"`
+	UpdatedAt  int64  `bun:"updated_at"`
 }
 
-func agentRowOf(a *core.Agent) *agentRow {
+func agentRowOf(a *core.Agent) (*agentRow, error) {
+	servers, err := serverRefsText(a.MCPServers)
 	return &agentRow{
 		ID: a.ID, Name: a.Name, Description: a.Description, Type: a.Type, Status: string(a.Status),
-		Config: string(a.Config), Model: a.Model, Shared: a.Shared, Version: a.Version,
+		Config: string(a.Config), Model: a.Model, MCPServers: servers, Shared: a.Shared, Version: a.Version,
 		CreatedBy: a.CreatedBy, CreatedAt: micros(a.CreatedAt), UpdatedAt: micros(a.UpdatedAt),
-	}
+	}, err
 }
 
-func (r *agentRow) agent() *core.Agent {
+func (r *agentRow) agent() (*core.Agent, error) {
+	servers, err := serverRefsOf(r.MCPServers)
 	return &core.Agent{
 		ID: r.ID, Name: r.Name, Description: r.Description, Type: r.Type, Status: core.AgentStatus(r.Status),
-		Config: rawJSON(r.Config), Model: r.Model, Shared: r.Shared, Version: r.Version,
+		Config: rawJSON(r.Config), Model: r.Model, MCPServers: servers, Shared: r.Shared, Version: r.Version,
 		CreatedBy: r.CreatedBy, CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
+	}, err
+}
+
+// serverRefsText returns the refs as they are stored in agents and runs.
+func serverRefsText(refs []core.MCPServerRef) (string, error) {
+	if len(refs) == 0 {
+		return "", nil
 	}
+	b, err := json.Marshal(refs)
+	return string(b), err
+}
+
+// serverRefsOf is the inverse of serverRefsText.
+func serverRefsOf(text string) (refs []core.MCPServerRef, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	err = json.Unmarshal([]byte(text), &refs)
+	return refs, err
 }
 
 // agentSeen is the condition for agents that an actor can see. agentSeenBy returns its arguments.
@@ -53,9 +76,12 @@ func agentChangedBy(actor core.Actor, createdBy string) bool {
 
 // CreateAgent implements core.AgentStore. It sets a.Version to 1.
 func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.Agent) error {
-	row := agentRowOf(a)
+	row, err := agentRowOf(a)
+	if err != nil {
+		return err
+	}
 	row.Version = 1
-	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		own := tx.NewSelect().Model((*agentRow)(nil)).Where("created_by = ?", a.CreatedBy)
 		if err := checkLimit(ctx, own, db.limits.Agents, "agents", "--max-agents"); err != nil {
 			return err
@@ -69,19 +95,19 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 	return err
 }
 
-var selectAgent = &preparedStatement{`SELECT name, description, type, status, config, model, shared, version,
+var selectAgent = &preparedStatement{`SELECT name, description, type, status, config, model, mcp_servers, shared, version,
 created_by, created_at, updated_at FROM agents AS a WHERE id = ? AND ` + agentSeen}
 
 // Agent implements core.AgentStore.
 func (db *DB) Agent(ctx context.Context, actor core.Actor, id string) (*core.Agent, error) {
 	r := agentRow{ID: id}
 	err := db.queryRow(ctx, selectAgent, append([]any{id}, agentSeenBy(actor)...),
-		&r.Name, &r.Description, &r.Type, &r.Status, &r.Config, &r.Model, &r.Shared, &r.Version,
-		&r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
+		&r.Name, &r.Description, &r.Type, &r.Status, &r.Config, &r.Model, &r.MCPServers, &r.Shared,
+		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 	if err != nil {
 		return nil, notFound(err, "agent", id)
 	}
-	return r.agent(), nil
+	return r.agent()
 }
 
 // Agents implements core.AgentStore.
@@ -101,7 +127,9 @@ func (db *DB) Agents(ctx context.Context, actor core.Actor, f core.AgentFilter) 
 	}
 	agents := make([]*core.Agent, len(rows))
 	for i := range rows {
-		agents[i] = rows[i].agent()
+		if agents[i], err = rows[i].agent(); err != nil {
+			return nil, 0, err
+		}
 	}
 	return agents, total, nil
 }
@@ -135,9 +163,12 @@ func (db *DB) AgentDependencies(ctx context.Context, actor core.Actor) ([]core.D
 
 // UpdateAgent implements core.AgentStore.
 func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor core.Actor, a *core.Agent) error {
-	row := agentRowOf(a)
+	row, err := agentRowOf(a)
+	if err != nil {
+		return err
+	}
 	row.Version++
-	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := mayChangeAgent(ctx, tx, actor, a.ID, a.Version); err != nil {
 			return err
 		}
@@ -152,10 +183,10 @@ func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor co
 
 // DeleteAgent implements core.AgentStore. Foreign keys delete the rows that belong to the agent.
 func (db *DB) DeleteAgent(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.AgentDeletion,
 ) error {
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
-		if err := mayChangeAgent(ctx, tx, actor, id, version); err != nil {
+		if err := mayChangeAgent(ctx, tx, actor, id, d.Version); err != nil {
 			return err
 		}
 		busy, err := activeRuns(tx.NewSelect()).Where("agent_id = ?", id).Exists(ctx)
@@ -167,9 +198,34 @@ func (db *DB) DeleteAgent(
 		if err != nil || waiting {
 			return orConflict(err, "The agent has pending tasks. Wait for them to end, or cancel them")
 		}
+		if err := mayDeleteParts(ctx, tx, id, d); err != nil {
+			return err
+		}
 		_, err = tx.NewDelete().Model((*agentRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})
+}
+
+// mayDeleteParts fails with Forbidden if the agent has sessions or tasks that d keeps.
+func mayDeleteParts(ctx context.Context, tx *tx, id string, d core.AgentDeletion) error {
+	if d.KeepTasks {
+		has, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if has {
+			return core.Forbidden("The agent has tasks, which are deleted with it: the API key needs the scope tasks:write")
+		}
+	}
+	if !d.KeepSessions {
+		return nil
+	}
+	has, err := tx.NewSelect().Model((*sessionRow)(nil)).Where("agent_id = ?", id).
+		Where("substr(id, 1, 5) <> 'task-'").Exists(ctx)
+	if err == nil && has {
+		return core.Forbidden("The agent has sessions, which are deleted with it: the API key needs the scope chat:write")
+	}
+	return err
 }
 
 var lockAgent = &preparedStatement{`SELECT created_by, version FROM agents AS a

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -13,9 +14,10 @@ import (
 type apiKeyRow struct {
 	bun.BaseModel `bun:"table:api_keys,alias:k"`
 
-	ID     string `bun:"id,pk"`
-	UserID string `bun:"user_id"`
-	Name   string `bun:"name"`
+	ID       string `bun:"id,pk"`
+	UserID   string `bun:"user_id"`
+	ParentID string `bun:"parent_id"`
+	Name     string `bun:"name"`
 	// Scopes are separated by spaces.
 	Scopes     string `bun:"scopes"`
 	Hash       []byte `bun:"hash"`
@@ -30,14 +32,14 @@ func apiKeyRowOf(k *core.APIKey) *apiKeyRow {
 		scopes[i] = string(s)
 	}
 	return &apiKeyRow{
-		ID: k.ID, UserID: k.UserID, Name: k.Name, Scopes: strings.Join(scopes, " "), Hash: k.Hash,
+		ID: k.ID, UserID: k.UserID, ParentID: k.ParentID, Name: k.Name, Scopes: strings.Join(scopes, " "), Hash: k.Hash,
 		CreatedAt: micros(k.CreatedAt), ExpiresAt: micros(k.ExpiresAt), LastUsedAt: micros(k.LastUsedAt),
 	}
 }
 
 func (r *apiKeyRow) key() *core.APIKey {
 	k := &core.APIKey{
-		ID: r.ID, UserID: r.UserID, Name: r.Name, Hash: r.Hash,
+		ID: r.ID, UserID: r.UserID, ParentID: r.ParentID, Name: r.Name, Hash: r.Hash,
 		CreatedAt: instant(r.CreatedAt), ExpiresAt: instant(r.ExpiresAt), LastUsedAt: instant(r.LastUsedAt),
 	}
 	for _, s := range strings.Fields(r.Scopes) {
@@ -64,19 +66,24 @@ func (db *DB) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core
 		if err := checkLimit(ctx, own, db.limits.APIKeys, "API keys", "--max-api-keys"); err != nil {
 			return err
 		}
+		if k.ParentID != "" {
+			if is, err := own.Clone().Where("id = ?", k.ParentID).Exists(ctx); err != nil || !is {
+				return cmp.Or(err, error(core.NotFound(nounAPIKey, k.ParentID)))
+			}
+		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})
 }
 
-var selectAPIKey = &preparedStatement{`SELECT id, user_id, name, scopes, hash, created_at, expires_at, last_used_at
+var selectAPIKey = &preparedStatement{`SELECT id, user_id, parent_id, name, scopes, hash, created_at, expires_at, last_used_at
 FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.
 func (db *DB) APIKey(ctx context.Context, actor core.Actor, id string) (*core.APIKey, error) {
 	var r apiKeyRow
 	err := db.queryRow(ctx, selectAPIKey, append([]any{id}, keySeenBy(actor)...),
-		&r.ID, &r.UserID, &r.Name, &r.Scopes, &r.Hash, &r.CreatedAt, &r.ExpiresAt, &r.LastUsedAt)
+		&r.ID, &r.UserID, &r.ParentID, &r.Name, &r.Scopes, &r.Hash, &r.CreatedAt, &r.ExpiresAt, &r.LastUsedAt)
 	if err != nil {
 		return nil, notFound(err, nounAPIKey, id)
 	}
@@ -101,10 +108,17 @@ func (db *DB) APIKeys(ctx context.Context, actor core.Actor, userID string, p co
 	return keys, total, nil
 }
 
+// deleteAPIKey deletes a key and its descendants, which belong to the same user.
+const deleteAPIKey = `WITH RECURSIVE family (id, user_id) AS (
+	SELECT k.id, k.user_id FROM api_keys AS k WHERE k.id = ? AND ` + keySeen + `
+	UNION SELECT child.id, child.user_id FROM api_keys AS child
+	JOIN family ON child.user_id = family.user_id AND child.parent_id = family.id
+) DELETE FROM api_keys WHERE id IN (SELECT id FROM family)`
+
 // DeleteAPIKey implements core.APIKeyStore.
 func (db *DB) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
-		res, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("id = ?", id).Where(keySeen, keySeenBy(actor)...).Exec(ctx)
+		res, err := tx.NewRaw(deleteAPIKey, append([]any{id}, keySeenBy(actor)...)...).Exec(ctx)
 		return changed(res, err, core.NotFound(nounAPIKey, id))
 	})
 }

@@ -42,6 +42,7 @@ var copiedTables = []copied{
 	{name: "orphans", key: []string{"backend", "key"}},
 	{name: "file_usage", key: []string{"user_id"}},
 	{name: "mcp_servers", key: []string{"id"}},
+	{name: "reserved_slugs", key: []string{"slug"}},
 	{name: "tasks", key: []string{"id"}},
 	{name: "notices", key: []string{"seq"}, counter: "seq"},
 	{name: "token_usage", key: []string{"seq"}, counter: "seq"},

@@ -19,9 +19,10 @@ type mcpServerRow struct {
 	Transport   string `bun:"transport"`
 	Config      string `bun:"config"`
 	// Secrets is null if there are none.
-	Secrets []byte `bun:"secrets,nullzero"`
-	Shared  bool   `bun:"shared"`
-	Wanted  bool   `bun:"wanted"`
+	Secrets          []byte `bun:"secrets,nullzero"`
+	Shared           bool   `bun:"shared"`
+	ShareCredentials bool   `bun:"share_credentials"`
+	Wanted           bool   `bun:"wanted"`
 	// Capabilities is a JSON array.
 	Capabilities string `bun:"capabilities"`
 	Version      int64  `bun:"version"`
@@ -34,7 +35,8 @@ func mcpServerRowOf(s *core.MCPServer) (*mcpServerRow, error) {
 	names, err := capabilitiesText(s.Capabilities)
 	return &mcpServerRow{
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Transport: s.Transport,
-		Config: string(s.Config), Secrets: s.Secrets, Shared: s.Shared, Wanted: s.ShouldRun(), Capabilities: names,
+		Config: string(s.Config), Secrets: s.Secrets, Shared: s.Shared,
+		ShareCredentials: s.ShareCredentials, Wanted: s.ShouldRun(), Capabilities: names,
 		Version: s.Version, CreatedBy: s.CreatedBy, CreatedAt: micros(s.CreatedAt), UpdatedAt: micros(s.UpdatedAt),
 	}, err
 }
@@ -42,7 +44,8 @@ func mcpServerRowOf(s *core.MCPServer) (*mcpServerRow, error) {
 func (r *mcpServerRow) server() (*core.MCPServer, error) {
 	s := &core.MCPServer{
 		ID: r.ID, Name: r.Name, Description: r.Description, Slug: r.Slug, Transport: r.Transport,
-		Config: rawJSON(r.Config), Secrets: r.Secrets, Shared: r.Shared, DesiredState: core.DesiredMCPState(r.Wanted),
+		Config: rawJSON(r.Config), Secrets: r.Secrets, Shared: r.Shared,
+		ShareCredentials: r.ShareCredentials, DesiredState: core.DesiredMCPState(r.Wanted),
 		Version: r.Version, CreatedBy: r.CreatedBy, CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
 	}
 	if r.Capabilities == "" {
@@ -106,8 +109,10 @@ func (db *DB) CreateMCPServer(
 		if err := checkLimit(ctx, own, db.limits.MCPServers, "MCP servers", "--max-mcp-servers"); err != nil {
 			return err
 		}
-		_, err := tx.NewInsert().Model(row).Exec(ctx)
-		return err
+		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+			return err
+		}
+		return takeSlug(ctx, tx, s.Slug, s.CreatedBy)
 	})
 	if err == nil {
 		s.Version = row.Version
@@ -124,7 +129,8 @@ func checkSlugUnused(ctx context.Context, tx *tx, s *core.MCPServer) error {
 	return nil
 }
 
-const mcpServerColumns = `id, name, description, slug, transport, config, secrets, shared, wanted, capabilities,
+const mcpServerColumns = `id, name, description, slug, transport, config, secrets, shared, share_credentials, wanted,
+capabilities,
 version, created_by, created_at, updated_at`
 
 var (
@@ -152,8 +158,8 @@ func (db *DB) oneMCPServer(
 ) (*core.MCPServer, error) {
 	var r mcpServerRow
 	err := db.queryRow(ctx, p, append([]any{key}, mcpServerSeenBy(actor)...),
-		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared, &r.Wanted, &r.Capabilities,
-		&r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
+		&r.ID, &r.Name, &r.Description, &r.Slug, &r.Transport, &r.Config, &r.Secrets, &r.Shared,
+		&r.ShareCredentials, &r.Wanted, &r.Capabilities, &r.Version, &r.CreatedBy, &r.CreatedAt, &r.UpdatedAt)
 	if err != nil {
 		return nil, notFound(err, nounMCPServer, key)
 	}
@@ -199,9 +205,16 @@ func (db *DB) UpdateMCPServer(
 			return err
 		}
 		_, err = tx.NewUpdate().Model(row).
-			Column("name", "description", "slug", "transport", "config", "secrets", "shared", "version", "updated_at").
+			Column("name", "description", "slug", "transport", "config", "secrets", "shared",
+				"share_credentials", "version", "updated_at").
 			WherePK().Exec(ctx)
-		return err
+		if err != nil || stored.Slug == s.Slug {
+			return err
+		}
+		if err := reserveSlug(ctx, tx, stored); err != nil {
+			return err
+		}
+		return takeSlug(ctx, tx, s.Slug, stored.CreatedBy)
 	})
 	if err == nil {
 		s.Version = row.Version
@@ -226,8 +239,10 @@ func (db *DB) DeleteMCPServer(
 		if version != 0 && version != stored.Version {
 			return errMCPServerChanged
 		}
-		_, err = tx.NewDelete().Model((*mcpServerRow)(nil)).Where("id = ?", id).Exec(ctx)
-		return err
+		if _, err = tx.NewDelete().Model((*mcpServerRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		return reserveSlug(ctx, tx, stored)
 	})
 }
 
@@ -245,14 +260,14 @@ func (db *DB) SetDesiredState(
 	})
 }
 
-var lockMCPServer = &preparedStatement{`SELECT created_by, version FROM mcp_servers AS m
+var lockMCPServer = &preparedStatement{`SELECT slug, created_by, version FROM mcp_servers AS m
 WHERE id = ? AND ` + mcpServerSeen + ` FOR UPDATE`}
 
 // lockMCPServerOf returns a server that the actor can change, with the columns that changes need. It
 // locks the server until the commit.
 func lockMCPServerOf(ctx context.Context, tx *tx, actor core.Actor, id string) (*core.MCPServer, error) {
 	s := &core.MCPServer{ID: id}
-	err := tx.queryRow(ctx, lockMCPServer, append([]any{id}, mcpServerSeenBy(actor)...), &s.CreatedBy, &s.Version)
+	err := tx.queryRow(ctx, lockMCPServer, append([]any{id}, mcpServerSeenBy(actor)...), &s.Slug, &s.CreatedBy, &s.Version)
 	if err != nil {
 		return nil, notFound(err, nounMCPServer, id)
 	}

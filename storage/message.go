@@ -27,6 +27,9 @@ AND position < (SELECT position FROM messages WHERE id = ?) ORDER BY position DE
 	selectOfUser = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE agent_id = ? AND user_id = ?
 AND created_at < ? ORDER BY position DESC LIMIT ?`}
 
+	selectOfUserChats = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE agent_id = ? AND user_id = ?
+AND created_at < ? AND substr(session_id, 1, 5) <> 'task-' ORDER BY position DESC LIMIT ?`}
+
 	selectOfSession = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages
 WHERE session_key = (SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ?)
 AND created_at < ? ORDER BY position DESC LIMIT ?`}
@@ -121,7 +124,11 @@ func (db *DB) Messages(ctx context.Context, f core.MessageFilter) ([]*core.Messa
 		before = micros(f.Before)
 	}
 	if f.SessionID == "" {
-		return db.messages(ctx, selectOfUser, f.Limit, 1, f.AgentID, f.UserID, before)
+		statement := selectOfUser
+		if f.WithoutTasks {
+			statement = selectOfUserChats
+		}
+		return db.messages(ctx, statement, f.Limit, 1, f.AgentID, f.UserID, before)
 	}
 	return db.messages(ctx, selectOfSession, f.Limit, 1, f.AgentID, f.UserID, f.SessionID, before)
 }

@@ -59,6 +59,9 @@ func (db *DB) Notifications(
 	if f.TaskID != "" {
 		q.Where("n.task_id = ?", f.TaskID)
 	}
+	if f.WithoutTasks {
+		q.Where("n.task_id IS NULL")
+	}
 	if len(f.Types) > 0 {
 		q.Where("n.type IN (?)", bun.List(f.Types))
 	}

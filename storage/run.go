@@ -40,10 +40,14 @@ type runRow struct {
 	CreatedAt       int64  `bun:"created_at"`
 	EndedAt         int64  `bun:"ended_at"`
 	TaskID          string `bun:"task_id"`
+	AgentOwner      string `bun:"agent_owner"`
+	// MCPServers is stored as in agents.
+	MCPServers string `bun:"mcp_servers"`
 }
 
 func (r *runRow) run() (*core.Run, error) {
 	fault, err := errorOf(r.Error)
+	servers, refsErr := serverRefsOf(r.MCPServers)
 	return &core.Run{
 		ID: r.ID, Kind: core.RunKind(r.Kind), AgentID: r.AgentID, UserID: r.UserID,
 		SessionKey: r.SessionKey, SessionID: r.SessionID, AgentType: r.AgentType, Config: rawJSON(r.Config),
@@ -55,7 +59,8 @@ func (r *runRow) run() (*core.Run, error) {
 			CachedInputTokens: r.CachedTokens, ReasoningTokens: r.ReasoningTokens,
 		},
 		CreatedAt: instant(r.CreatedAt), EndedAt: instant(r.EndedAt), TaskID: r.TaskID,
-	}, err
+		AgentOwner: r.AgentOwner, MCPServers: servers,
+	}, errors.Join(err, refsErr)
 }
 
 // isActive selects runs that have not ended. It must equal the condition of the index runs_under_way.
@@ -75,8 +80,9 @@ var (
 	// insertRun inserts nothing while another run of the session is active.
 	insertRun = &preparedStatement{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
 input_id, answer_id, status, error, stream, seed, owner, attempt, cancel_requested,
-input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at, task_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0, ?)
+input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at, task_id,
+agent_owner, mcp_servers)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, '', ?, ?, ?, ?, FALSE, 0, 0, 0, 0, ?, ?, 0, ?, ?, ?)
 ON CONFLICT (session_key) WHERE ` + isActive + ` DO NOTHING`}
 
 	endRun = &preparedStatement{`UPDATE runs SET answer_id = ?, status = ?, error = ?, input_tokens = ?, output_tokens = ?,
@@ -116,6 +122,10 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 	if err != nil {
 		return err
 	}
+	servers, err := serverRefsText(run.MCPServers)
+	if err != nil {
+		return err
+	}
 	newKey, created := core.NewID("session"), micros(run.CreatedAt)
 	key := newKey
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
@@ -142,7 +152,8 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 		}
 		n, err := tx.exec(ctx, insertRun, run.ID, string(run.Kind), run.AgentID, run.UserID, key, run.SessionID,
 			run.AgentType, string(run.Config), input.id, string(run.Status), run.Stream,
-			int64(run.Seed), run.Owner, run.Attempt, run.Model, created, run.TaskID) //nolint:gosec // the conversion is undone on reading
+			int64(run.Seed), run.Owner, run.Attempt, run.Model, created, run.TaskID, //nolint:gosec // the conversion is undone on reading
+			run.AgentOwner, servers)
 		if err != nil {
 			return err
 		}
@@ -232,6 +243,7 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 		if w.notification, err = core.NewMessageNotification(e.Answer); err != nil {
 			return w, err
 		}
+		w.notification.TaskID = run.TaskID
 	}
 	if e.Call != nil {
 		if w.call, err = callArgs(run.ID, e.Call); err != nil {

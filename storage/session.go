@@ -25,6 +25,9 @@ func (db *DB) Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Sessi
 	var rows []sessionRow
 	q := db.read.NewSelect().Model(&rows).Where("agent_id = ?", f.AgentID).Where("user_id = ?", f.UserID).
 		Order("updated_at DESC", "key DESC")
+	if f.WithoutTasks {
+		q.Where("substr(id, 1, 5) <> 'task-'")
+	}
 	total, err := db.list(ctx, q, f.Page)
 	if err != nil {
 		return nil, 0, err

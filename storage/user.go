@@ -117,17 +117,28 @@ func (db *DB) UpdateUser(
 		if err != nil || !admins {
 			return orConflict(err, "This user is the last enabled admin. Make another user an admin first")
 		}
-		if !up.EndLogins {
-			return nil
-		}
-		_, err = tx.NewUpdate().Model((*loginRow)(nil)).Set("ended_at = ?", micros(up.At)).
-			Where("user_id = ?", id).Where("id <> ?", up.KeepLogin).Where("ended_at = 0").Exec(ctx)
-		return err
+		return endCredentials(ctx, tx, id, up)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return row.user(), nil
+}
+
+// endCredentials ends the logins and API keys of a user that the update names.
+func endCredentials(ctx context.Context, tx *tx, userID string, up core.UserUpdate) error {
+	if up.EndLogins {
+		_, err := tx.NewUpdate().Model((*loginRow)(nil)).Set("ended_at = ?", micros(up.At)).
+			Where("user_id = ?", userID).Where("id <> ?", up.KeepLogin).Where("ended_at = 0").Exec(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	if !up.EndKeys {
+		return nil
+	}
+	_, err := tx.NewDelete().Model((*apiKeyRow)(nil)).Where("user_id = ?", userID).Exec(ctx)
+	return err
 }
 
 // update applies the changes to the row. It fails with Conflict if the email is in use.

@@ -121,8 +121,7 @@ func (c *call) wrapProviderError(err error) *sdk.Error {
 	case c.lastError != nil:
 		return c.lastError
 	case errors.As(err, &urlErr):
-		return c.p.unavailable("is unreachable; check that it is running, and base_url in plugins.hcl: " +
-			c.p.server.Redact(urlErr.Err.Error()))
+		return c.p.server.TransportError(c.parent, urlErr)
 	case errors.Is(err, errMalformed), errors.Is(err, errLongLine):
 		return c.p.unavailable("sent an invalid response: " + err.Error())
 	default:

@@ -251,7 +251,7 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "500 three times", replies: []openaitest.Reply{serverError, serverError, serverError},
-			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond}, message: "127.0.0.1", attempts: 3,
+			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond}, message: "the provider returned status 500", attempts: 3,
 		},
 		{
 			name: "max_retries 0", replies: []openaitest.Reply{openaitest.ServerError()}, change: func(c *config) { c.MaxRetries = 0 },

@@ -19,6 +19,10 @@ type server struct {
 
 func (s *server) CheckConfig(ctx context.Context, r *mcpv1.CheckConfigRequest) (*mcpv1.CheckConfigResponse, error) {
 	err := s.transport.CheckConfig(ctx, json.RawMessage(r.GetConfigJson()))
+	var invalid *sdk.ConfigError
+	if err != nil && !errors.As(err, &invalid) {
+		return nil, wire.ToStatus(err) // the config may be valid; the host logs the text and does not show it to users
+	}
 	return &mcpv1.CheckConfigResponse{Diagnostics: wire.FromConfigErrors(err)}, nil
 }
 

@@ -40,8 +40,8 @@ func TestToStatus_otherErrors(t *testing.T) {
 		want sdk.Error
 	}{
 		"another":          {errors.New("oh"), sdk.Error{Code: sdk.CodeInternal, Message: "oh"}},
-		"cancelled":        {fmt.Errorf("get: %w", context.Canceled), sdk.Error{Code: sdk.CodeCancelled, Message: "get: context canceled"}},
-		"deadline":         {context.DeadlineExceeded, sdk.Error{Code: sdk.CodeTimeout, Message: "context deadline exceeded", Retryable: true}},
+		"cancelled":        {fmt.Errorf("get: %w", context.Canceled), sdk.Error{Code: sdk.CodeCancelled, Message: "the operation was cancelled"}},
+		"deadline":         {context.DeadlineExceeded, sdk.Error{Code: sdk.CodeTimeout, Message: "the operation exceeded its deadline", Retryable: true}},
 		"dead process":     {status.Error(codes.Unavailable, "EOF"), sdk.Error{Code: sdk.CodePluginCrashed, Message: "EOF", Retryable: true}},
 		"foreign missing":  {status.Error(codes.NotFound, "no key"), sdk.Error{Code: sdk.CodeNotFound, Message: "no key"}},
 		"foreign argument": {status.Error(codes.InvalidArgument, "x"), sdk.Error{Code: sdk.CodeInvalidRequest, Message: "x"}},

@@ -17,6 +17,7 @@ type mcpServer003 struct {
 	Config       string `bun:"config,notnull"`
 	Secrets      []byte `bun:"secrets"`
 	Shared       bool   `bun:"shared,notnull"`
+	ShareCreds   bool   `bun:"share_credentials,notnull"`
 	Wanted       bool   `bun:"wanted,notnull"`
 	Capabilities string `bun:"capabilities,notnull"`
 	Version      int64  `bun:"version,notnull"`
@@ -25,7 +26,32 @@ type mcpServer003 struct {
 	UpdatedAt    int64  `bun:"updated_at,notnull"`
 }
 
+type reservedSlug003 struct {
+	bun.BaseModel `bun:"table:reserved_slugs"`
+
+	Slug     string `bun:"slug,pk"`
+	ServerID string `bun:"server_id,notnull"`
+	UserID   string `bun:"user_id,notnull"`
+}
+
+// mcpServers adds MCP servers, the slugs of earlier ones, and to agents and runs the servers that they use, as
+// JSON.
 func mcpServers(ctx context.Context, db bun.IDB) error {
-	_, err := db.NewCreateTable().Model((*mcpServer003)(nil)).Exec(ctx)
-	return err
+	if _, err := db.NewCreateTable().Model((*mcpServer003)(nil)).Exec(ctx); err != nil {
+		return err
+	}
+	if _, err := db.NewCreateTable().Model((*reservedSlug003)(nil)).Exec(ctx); err != nil {
+		return err
+	}
+	for _, statement := range []string{
+		`CREATE INDEX reserved_slugs_of_user ON reserved_slugs (user_id)`,
+		`ALTER TABLE agents ADD COLUMN mcp_servers VARCHAR NOT NULL DEFAULT ''`,
+		`ALTER TABLE runs ADD COLUMN mcp_servers VARCHAR NOT NULL DEFAULT ''`,
+		`ALTER TABLE runs ADD COLUMN agent_owner VARCHAR NOT NULL DEFAULT ''`,
+	} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ type apiKey010 struct {
 
 	ID         string `bun:"id,pk"`
 	UserID     string `bun:"user_id,notnull"`
+	ParentID   string `bun:"parent_id,notnull"`
 	Name       string `bun:"name,notnull"`
 	Scopes     string `bun:"scopes,notnull"`
 	Hash       []byte `bun:"hash,notnull"`
@@ -37,7 +38,8 @@ type audit010 struct {
 	Repeated   int64  `bun:"repeated,notnull"`
 }
 
-// accounts adds API keys and the audit log. A user's keys are deleted with the user. Audit rows have no
+// accounts adds API keys and the audit log. A user's keys are deleted with the user. A
+// parent is no foreign key, so that copies can insert the rows in any order. Audit rows have no
 // foreign keys, because they are kept when their targets are deleted. A trigger prevents changes to
 // them.
 func accounts(ctx context.Context, db bun.IDB) error {

@@ -17,6 +17,7 @@ func testAgent(t *testing.T, f *fixture) {
 		a.Name, a.Description = "Übersetzer 翻訳 🧠", "quotes ' and \" and \\ and ?0 and ?"
 		// The text must not change: numbers above 2^53, the order and the spaces.
 		a.Config = json.RawMessage(`{"z": 9007199254740993, "a":18446744073709551615,"n":1.0,"html":"<&>"}`)
+		a.MCPServers = []core.MCPServerRef{{Slug: "files-here", ID: "server-1"}, {Slug: "never-resolved"}}
 		a.CreatedAt = f.now.Add(999)
 	})
 	same(t, "Version", a.Version, int64(1))
@@ -86,7 +87,7 @@ func testAgentVisibility(t *testing.T, f *fixture) {
 			b := *a
 			b.Name = "changed"
 			check("UpdateAgent", f.UpdateAgent(f.ctx, nil, c.actor, &b), c.changed)
-			check("DeleteAgent", f.DeleteAgent(f.ctx, nil, c.actor, a.ID, 0), c.changed)
+			check("DeleteAgent", f.DeleteAgent(f.ctx, nil, c.actor, a.ID, core.AgentDeletion{}), c.changed)
 			got, err := f.Agent(f.ctx, admin, a.ID)
 			if c.changed == "" {
 				wantCode(t, err, core.CodeNotFound)
@@ -105,7 +106,8 @@ func testAgentUpdate(t *testing.T, f *fixture) {
 	b := core.Agent{
 		ID: a.ID, Name: "new", Description: "words", Type: "other", Status: core.AgentInactive,
 		Config: json.RawMessage(`{"model":"m2"}`), Model: "m2", Shared: true, Version: 1,
-		CreatedBy: "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
+		MCPServers: []core.MCPServerRef{{Slug: "search", ID: "server-2"}},
+		CreatedBy:  "somebody else", CreatedAt: f.at(7), UpdatedAt: f.at(9),
 	}
 	ok(t, f.UpdateAgent(f.ctx, nil, v, &b))
 	same(t, "raised Version", b.Version, int64(2))
@@ -117,15 +119,15 @@ func testAgentUpdate(t *testing.T, f *fixture) {
 
 	wantCode(t, f.UpdateAgent(f.ctx, nil, v, &stale), core.CodePreconditionFailed)
 	same(t, "Version after a failure", stale.Version, int64(1))
-	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 1), core.CodePreconditionFailed)
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{Version: 1}), core.CodePreconditionFailed)
 	got, err = f.Agent(f.ctx, v, a.ID)
 	ok(t, err)
 	same(t, "Agent", got, &want)
 
 	ok(t, f.UpdateAgent(f.ctx, nil, v, &b)) // the raised version is the stored one
-	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 3))
+	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{Version: 3}))
 	wantCode(t, f.UpdateAgent(f.ctx, nil, v, &b), core.CodeNotFound)
-	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 0), core.CodeNotFound)
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{}), core.CodeNotFound)
 }
 
 func testAgentList(t *testing.T, f *fixture) {
@@ -244,7 +246,7 @@ func testAgentDelete(t *testing.T, f *fixture) {
 		gone = append(gone, f.leaveTraces(t, a, user.UserID, "s"))
 	}
 	stays := f.leaveTraces(t, kept, guest.UserID, "s")
-	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, a.Version))
+	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{Version: a.Version}))
 	for _, tr := range gone {
 		f.wantTraces(t, tr, false)
 	}
@@ -260,11 +262,11 @@ func testAgentDeleteBusy(t *testing.T, f *fixture) {
 	a := f.agent(t, v, shared)
 	f.talk(t, a, v.UserID, "s")
 	s := f.start(t, a, guest.UserID, "s")
-	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 0), core.CodeConflict)
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{}), core.CodeConflict)
 	_, err := f.Run(f.ctx, guest, s.Run.ID)
 	ok(t, err)
 	e := f.end(s.Run)
 	e.Run.EndedAt = f.now.Add(time.Minute)
 	ok(t, f.EndRun(f.ctx, e))
-	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, 0))
+	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{}))
 }

@@ -52,6 +52,59 @@ func testAPIKeyConflict(t *testing.T, f *fixture) {
 	ok(t, f.CreateAPIKey(f.ctx, nil, &again))
 }
 
+func (f *fixture) childKey(t *testing.T, parent *core.APIKey, name string) *core.APIKey {
+	t.Helper()
+	k := *parent
+	k.ID, k.Name, k.ParentID = core.NewID("key"), name, parent.ID
+	ok(t, f.CreateAPIKey(f.ctx, nil, &k))
+	return &k
+}
+
+func testAPIKeyChildren(t *testing.T, f *fixture) {
+	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	parent, sibling := f.apiKey(t, ada, "parent"), f.apiKey(t, ada, "sibling")
+	child := f.childKey(t, parent, "child")
+	grandchild, nephew := f.childKey(t, child, "grandchild"), f.childKey(t, sibling, "nephew")
+	got, err := f.APIKey(f.ctx, ada, child.ID)
+	ok(t, err)
+	same(t, "APIKey", got, child)
+
+	wantCode(t, f.DeleteAPIKey(f.ctx, nil, bob, parent.ID), core.CodeNotFound)
+	ok(t, f.DeleteAPIKey(f.ctx, nil, ada, parent.ID))
+	for _, k := range []*core.APIKey{parent, child, grandchild} {
+		_, err := f.APIKey(f.ctx, ada, k.ID)
+		wantCode(t, err, core.CodeNotFound)
+	}
+	for _, k := range []*core.APIKey{sibling, nephew} {
+		_, err := f.APIKey(f.ctx, ada, k.ID)
+		ok(t, err)
+	}
+	// A deleted key, or a key of another user, is no parent.
+	for _, id := range []string{parent.ID, f.apiKey(t, bob, "his").ID} {
+		late := *child
+		late.ParentID = id
+		wantCode(t, f.CreateAPIKey(f.ctx, nil, &late), core.CodeNotFound)
+	}
+}
+
+func testUserEndKeys(t *testing.T, f *fixture) {
+	f.user(t, "root", core.RoleAdmin)
+	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	key, his, login := f.apiKey(t, ada, "ci"), f.apiKey(t, bob, "ci"), f.login(t, ada)
+	child := f.childKey(t, key, "child")
+	_, err := f.UpdateUser(f.ctx, nil, ada.UserID, core.UserUpdate{EndKeys: true, At: f.at(3)})
+	ok(t, err)
+	for _, id := range []string{key.ID, child.ID} {
+		_, err = f.APIKey(f.ctx, ada, id)
+		wantCode(t, err, core.CodeNotFound)
+	}
+	_, err = f.APIKey(f.ctx, bob, his.ID)
+	ok(t, err)
+	got, err := f.Login(f.ctx, login.ID)
+	ok(t, err)
+	same(t, "Login", got, login)
+}
+
 func testAPIKeyVisibility(t *testing.T, f *fixture) {
 	ada, bob, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
 	old, k, his := f.apiKey(t, ada, "old"), f.apiKey(t, ada, "new"), f.apiKey(t, bob, "his")

@@ -46,7 +46,7 @@ func testAuditRecord(t *testing.T, f *fixture) {
 			if audit.Claim() {
 				t.Error("the audit record is not claimed")
 			}
-			if err := f.DeleteAgent(f.ctx, audit, v, id, 0); err != nil {
+			if err := f.DeleteAgent(f.ctx, audit, v, id, core.AgentDeletion{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -126,7 +126,7 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 			return f.UpdateAgent(f.ctx, audit, v, f.agent(t, v))
 		},
 		"DeleteAgent": func(audit *core.AuditRecord) error {
-			return f.DeleteAgent(f.ctx, audit, v, f.agent(t, v).ID, 0)
+			return f.DeleteAgent(f.ctx, audit, v, f.agent(t, v).ID, core.AgentDeletion{})
 		},
 		"DeleteSession": func(audit *core.AuditRecord) error {
 			f.talk(t, a, v.UserID, "old")

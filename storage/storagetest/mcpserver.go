@@ -46,6 +46,7 @@ func testMCPServer(t *testing.T, f *fixture) {
 		s.Slug, s.Transport = "my-server", "container"
 		s.Config = json.RawMessage(`{"z": 9007199254740993, "headers":{"Authorization":"***"},"html":"<&>"}`)
 		s.Secrets = []byte{0, 1, 0xff, 0}
+		s.ShareCredentials = true
 		s.Shared, s.DesiredState, s.Capabilities = true, core.MCPDesiredRunning, []string{"tools", "re\"sources"}
 		s.CreatedAt = f.now.Add(999)
 	})
@@ -105,9 +106,89 @@ func testMCPServerSlug(t *testing.T, f *fixture) {
 
 	change.Slug = "c" // unused until this update
 	ok(t, f.UpdateMCPServer(f.ctx, nil, other, &change, false))
-	ok(t, f.CreateMCPServer(f.ctx, nil, v, f.unstoredServer(v, slug("b")), false))
-	ok(t, f.DeleteMCPServer(f.ctx, nil, v, a.ID, 0))
-	ok(t, f.CreateMCPServer(f.ctx, nil, other, taken, false))
+}
+
+// testMCPServerReservedSlug checks that the slug of a renamed or deleted server stays reserved for its
+// creator, also if an admin renamed or deleted it.
+func testMCPServerReservedSlug(t *testing.T, f *fixture) {
+	owner, thief, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
+	create := func(v core.Actor, slug string) error {
+		return f.CreateMCPServer(f.ctx, nil, v, f.unstoredServer(v, func(s *core.MCPServer) { s.Slug = slug }), false)
+	}
+	for _, free := range []struct {
+		name string
+		do   func(s *core.MCPServer, actor core.Actor) error
+	}{
+		{"renamed", func(s *core.MCPServer, actor core.Actor) error {
+			change := *s
+			change.Slug, change.CreatedBy = s.Slug+"-new", actor.UserID
+			return f.UpdateMCPServer(f.ctx, nil, actor, &change, false)
+		}},
+		{"deleted", func(s *core.MCPServer, actor core.Actor) error {
+			return f.DeleteMCPServer(f.ctx, nil, actor, s.ID, 0)
+		}},
+	} {
+		for _, actor := range []core.Actor{owner, root} {
+			t.Run(free.name+" by "+string(actor.Role), func(t *testing.T) {
+				slug := free.name + "-by-" + string(actor.Role)
+				s := f.server(t, owner, func(s *core.MCPServer) { s.Slug = slug })
+				ok(t, free.do(s, actor))
+
+				for _, other := range []core.Actor{thief, root} {
+					err := create(other, slug)
+					wantCode(t, err, core.CodeConflict)
+					same(t, "error", err.Error(), `CONFLICT: The slug "`+slug+
+						`" is reserved, because an MCP server of another user had it. Choose another slug`)
+					own := f.server(t, other)
+					own.Slug = slug
+					wantCode(t, f.UpdateMCPServer(f.ctx, nil, other, own, false), core.CodeConflict)
+				}
+				_, err := f.MCPServerBySlug(f.ctx, root, slug)
+				wantCode(t, err, core.CodeNotFound)
+
+				ok(t, create(owner, slug))
+				wantCode(t, create(thief, slug), core.CodeConflict)
+			})
+		}
+	}
+
+	// An update that keeps the slug reserves nothing, and the old slug of a server can be its slug again.
+	s := f.server(t, owner, func(s *core.MCPServer) { s.Slug = "back" })
+	for _, slug := range []string{"back", "forth", "back"} {
+		s.Slug = slug
+		ok(t, f.UpdateMCPServer(f.ctx, nil, owner, s, false))
+	}
+	wantCode(t, create(thief, "forth"), core.CodeConflict)
+	wantCode(t, create(thief, "back"), core.CodeConflict)
+	// A rejected change frees nothing.
+	s.Slug, s.Version = "other", 1
+	wantCode(t, f.UpdateMCPServer(f.ctx, nil, owner, s, false), core.CodePreconditionFailed)
+	_, err := f.MCPServerBySlug(f.ctx, owner, "back")
+	ok(t, err)
+}
+
+// testMCPServerReservedSlugLimit checks that reserved slugs do not add up without limit.
+func testMCPServerReservedSlugLimit(t *testing.T, f *fixture) {
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	const limit = 1000
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for j := range limit / 20 {
+				s := f.unstoredServer(v, func(s *core.MCPServer) { s.Slug = fmt.Sprint("used-", i*limit/20+j) })
+				if err := f.CreateMCPServer(f.ctx, nil, v, s, false); err != nil {
+					t.Error(err)
+				}
+				if err := f.DeleteMCPServer(f.ctx, nil, v, s.ID, 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	wantCode(t, f.CreateMCPServer(f.ctx, nil, v, f.unstoredServer(v), false), core.CodeConflict)
+	f.server(t, v, func(s *core.MCPServer) { s.Slug = "used-7" })
+	f.server(t, other)
 }
 
 func testMCPServerSlugAtOnce(t *testing.T, f *fixture) {
@@ -227,7 +308,8 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	stale := *s
 	b := core.MCPServer{
 		ID: s.ID, Name: "new", Description: "words", Slug: "new", Transport: "sse",
-		Config: json.RawMessage(`{"url":"https://example.com/sse"}`), Secrets: []byte("new"), Shared: true, Version: 1,
+		Config: json.RawMessage(`{"url":"https://example.com/sse"}`), Secrets: []byte("new"), Shared: true,
+		ShareCredentials: true, Version: 1,
 		// UpdateMCPServer must ignore the following fields.
 		DesiredState: core.MCPDesiredStopped, Capabilities: []string{"none"}, CreatedBy: "somebody else", CreatedAt: f.at(7),
 		UpdatedAt: f.at(9),

@@ -47,7 +47,9 @@ func testNotification(t *testing.T, f *fixture) {
 		return got
 	}
 	ofTask := []string{"task.status pending", "task.status running", "task.status failed"}
-	same(t, "of the task", read(core.NotificationFilter{TaskID: task.ID}, 0, 0), ofTask)
+	same(t, "of the task", read(core.NotificationFilter{
+		TaskID: task.ID, Types: []core.NotificationType{core.NotificationTaskStatus},
+	}, 0, 0), ofTask)
 	same(t, "of others' agent", read(core.NotificationFilter{AgentID: "agent-other"}, 0, 0), []string(nil))
 	same(t, "of the system", read(core.NotificationFilter{UserID: v.UserID, Types: []core.NotificationType{core.NotificationSystem}}, 0, 0),
 		[]string{"system.notification All is well"})
@@ -57,6 +59,7 @@ func testNotification(t *testing.T, f *fixture) {
 			t.Errorf("got %q, want it to contain %q", mine, want)
 		}
 	}
+	same(t, "of the agent, without tasks", read(core.NotificationFilter{AgentID: a.ID, WithoutTasks: true}, 0, 0), []string(nil))
 	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
 	last, err = f.LastNotification(f.ctx)
@@ -105,7 +108,7 @@ func testNotificationDeleted(t *testing.T, f *fixture) {
 		remove func() error
 	}{
 		{"text of a deleted session", func() error { return f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "gone") }},
-		{"result of a deleted agent's task", func() error { return f.DeleteAgent(f.ctx, nil, v, b.ID, 0) }},
+		{"result of a deleted agent's task", func() error { return f.DeleteAgent(f.ctx, nil, v, b.ID, core.AgentDeletion{}) }},
 		{"text of a deleted agent's session", func() error { return nil }},
 		{"result of a deleted task", func() error {
 			_, err := f.DeleteTasks(f.ctx, f.now.Add(time.Hour), 10)

@@ -19,6 +19,7 @@ func testRun(t *testing.T, f *fixture) {
 	s := f.turn(a, v.UserID, "s")
 	s.Run.Config = json.RawMessage(`{"big":9007199254740993}`)
 	s.Run.Seed, s.Run.Stream, s.Run.Model = math.MaxUint64, true, "first"
+	s.Run.AgentOwner, s.Run.MCPServers = a.CreatedBy, []core.MCPServerRef{{Slug: "search", ID: "server-1"}}
 	s.Run.CreatedAt = f.now.Add(3)
 	ok(t, f.StartRun(f.ctx, nil, s))
 	want := *s.Run

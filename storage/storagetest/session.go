@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -177,4 +178,47 @@ func testSessionDeleteMany(t *testing.T, f *fixture) {
 			t.Fatal(fmt.Sprint("run ", id), err)
 		}
 	}
+}
+
+// testSessionWithoutTasks checks that lists can leave out the sessions of tasks. The prefix of their ids is
+// case-sensitive.
+func testSessionWithoutTasks(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	for _, id := range []string{"one", "task-1", "Task-2", "my-task-3"} {
+		f.leaveTraces(t, a, v.UserID, id)
+	}
+	chats := []string{"Task-2", "my-task-3", "one"}
+	list, total, err := f.Sessions(f.ctx, core.SessionFilter{
+		AgentID: a.ID, UserID: v.UserID, WithoutTasks: true, Page: core.Page{Limit: 10},
+	})
+	ok(t, err)
+	var sessions, messages []string
+	for _, s := range list {
+		sessions = append(sessions, s.ID)
+	}
+	found, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, WithoutTasks: true, Limit: 20})
+	ok(t, err)
+	for _, m := range found {
+		messages = append(messages, m.SessionID)
+	}
+	for what, ids := range map[string][]string{"sessions": sessions, "messages": messages} {
+		slices.Sort(ids)
+		same(t, what, slices.Compact(ids), chats)
+	}
+	same(t, "total", total, len(chats))
+}
+
+// testAgentKeeps checks that an agent with sessions or tasks is kept if the deletion must keep those.
+func testAgentKeeps(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	keepBoth := core.AgentDeletion{KeepSessions: true, KeepTasks: true}
+	ok(t, f.DeleteAgent(f.ctx, nil, v, f.agent(t, v).ID, keepBoth))
+
+	chatted, worked := f.agent(t, v), f.agent(t, v)
+	f.leaveTraces(t, chatted, v.UserID, "one")
+	f.leaveTraces(t, worked, v.UserID, "task-1") // the session of a task that was deleted
+	wantCode(t, f.DeleteAgent(f.ctx, nil, v, chatted.ID, core.AgentDeletion{KeepSessions: true}), core.CodeForbidden)
+	ok(t, f.DeleteAgent(f.ctx, nil, v, chatted.ID, core.AgentDeletion{KeepTasks: true}))
+	ok(t, f.DeleteAgent(f.ctx, nil, v, worked.ID, core.AgentDeletion{KeepSessions: true}))
 }

@@ -82,7 +82,7 @@ func testUsage(t *testing.T, f *fixture) {
 		same(t, c.name+": sum", sum, c.sum)
 	}
 	// Usage is kept when the agent is deleted.
-	ok(t, f.DeleteAgent(f.ctx, nil, admin, a.ID, 0))
+	ok(t, f.DeleteAgent(f.ctx, nil, admin, a.ID, core.AgentDeletion{}))
 	_, _, sum, err := f.Usage(f.ctx, admin, all)
 	ok(t, err)
 	same(t, "after the agent was deleted", sum, used(core.UsageRow{}, 6, 2220))

@@ -141,6 +141,8 @@ var cells = map[string]cell{
 	"change-password": {account, "agents", at("/v1/auth/password",
 		object{"current_password": "not the one", "new_password": "another long password"})},
 
+	"end-sessions": {account, "agents", nil}, // tested last, too
+
 	"list-agent-types": {self, "agents", at("/v1/agent-types")},
 	"list-models":      {self, "agents", at("/v1/models")},
 	"list-usage":       {self, "agents", at("/v1/usage")},
@@ -208,14 +210,136 @@ var cells = map[string]cell{
 	"get-api-key":    {own, "agents", on(aKey, "/v1/api-keys/{}")},
 	"delete-api-key": {own, "agents", on(aKey, "/v1/api-keys/{}")},
 
-	"list-users":     {admin, "agents", at("/v1/users/")},
-	"create-user":    {admin, "agents", at("/v1/users/", object{"username": "x", "email": "not an email", "password": "short"})},
-	"get-user":       {admin, "agents", on(aUser, "/v1/users/{}")},
-	"change-user":    {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
-	"reset-password": {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
-	"list-audit":     {admin, "agents", at("/v1/audit")},
-	"list-plugins":   {admin, "agents", at("/v1/plugins")},
-	"reload-plugins": {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
+	"list-users":        {admin, "agents", at("/v1/users/")},
+	"create-user":       {admin, "agents", at("/v1/users/", object{"username": "x", "email": "not an email", "password": "short"})},
+	"get-user":          {admin, "agents", on(aUser, "/v1/users/{}")},
+	"change-user":       {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
+	"reset-password":    {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
+	"end-user-sessions": {admin, "agents", on(aUser, "/v1/users/{}/end-sessions")},
+	"list-audit":        {admin, "agents", at("/v1/audit")},
+	"list-plugins":      {admin, "agents", at("/v1/plugins")},
+	"reload-plugins":    {admin, "agents", at("/v1/plugins/reload?dry_run=true")},
+}
+
+// through is a call by an API key of the owner that reaches more than the resource of its operation.
+type through struct {
+	name, scopes, method string
+	prepare              func(m *matrix) request
+	// missing is the scope that the refusal must name. It is empty if the call is allowed.
+	missing string
+}
+
+// aTaskRun creates a task, waits for its end, and returns the id of its run. The agent is in m.ids.
+func aTaskRun(m *matrix) string {
+	m.ids["agent"] = anAgent(m)
+	t := m.owner().newTask(m.ids["agent"], "a task")
+	m.ids["task"] = t.ID
+	return m.owner().waitTask(t.ID).RunID
+}
+
+// filesSession creates a session to which the owner has attached a file, and returns the id of its agent.
+func filesSession(m *matrix) string {
+	id := anAgent(m)
+	m.owner().post("/v1/agents/"+id+"/chat", object{"message": "Read", "session_id": "papers", "file_ids": []string{aFile(m)}}).want(m.t, 200)
+	return id
+}
+
+// onTask creates a task that has run, and replaces AGENT and TASK in the path and {} by the id of the run.
+func onTask(path string, body ...any) func(*matrix) request {
+	return func(m *matrix) request {
+		r := on(aTaskRun, path, body...)(m)
+		r.path = strings.NewReplacer("AGENT", m.ids["agent"], "TASK", m.ids["task"]).Replace(r.path)
+		if o, ok := r.body.(object); ok && o["session_id"] == "TASK" {
+			r.body = object{"message": o["message"], "session_id": m.ids["task"]}
+		}
+		return r
+	}
+}
+
+func withFile(path string, body object) func(*matrix) request {
+	return func(m *matrix) request {
+		b := maps.Clone(body)
+		b["file_ids"] = []string{aFile(m)}
+		if strings.Contains(path, "/tasks") {
+			b["agent_id"] = anAgent(m)
+		}
+		return on(anAgent, path, b)(m)
+	}
+}
+
+var throughs = []through{
+	{"chat with a file", "chat:write", "POST", withFile("/v1/agents/{}/chat", object{"message": "Read"}), "files:read"},
+	{"chat with a file", "chat:write files:read", "POST", withFile("/v1/agents/{}/chat", object{"message": "Read"}), ""},
+	{"chat after a file", "chat:write", "POST", on(filesSession, "/v1/agents/{}/chat", object{"message": "Repeat", "session_id": "papers"}), "files:read"},
+	{"chat after a file", "chat:write files:read", "POST", on(filesSession, "/v1/agents/{}/chat", object{"message": "Repeat", "session_id": "papers"}), ""},
+	{"chat beside a file", "chat:write", "POST", on(filesSession, "/v1/agents/{}/chat", object{"message": "Hello", "session_id": "other"}), ""},
+	{"task with a file", "tasks:write", "POST", withFile("/v1/tasks/", object{"title": "Read"}), "files:read"},
+	{"task with a file", "tasks:write files:read", "POST", withFile("/v1/tasks/", object{"title": "Read"}), ""},
+	{"run of a task", "chat:write", "GET", onTask("/v1/runs/{}"), "tasks:read"},
+	{"run of a task", "tasks:read", "GET", onTask("/v1/runs/{}"), ""},
+	{"run of a chat", "tasks:write", "GET", on(aRun, "/v1/runs/{}"), "chat:read"},
+	{"events of a task", "chat:write", "GET", onTask("/v1/runs/{}/events"), "tasks:read"},
+	{"events of a task", "tasks:read", "GET", onTask("/v1/runs/{}/events"), ""},
+	{"events of a chat", "tasks:write", "GET", on(aRun, "/v1/runs/{}/events"), "chat:read"},
+	{"cancel a task's run", "chat:write tasks:read", "POST", onTask("/v1/runs/{}/cancel"), "tasks:write"},
+	{"history of a task", "chat:write", "GET", onTask("/v1/agents/AGENT/chat/history?session_id=TASK"), "tasks:read"},
+	{"history of a task", "chat:read tasks:read", "GET", onTask("/v1/agents/AGENT/chat/history?session_id=TASK"), ""},
+	{"chat in a task", "chat:write", "POST", onTask("/v1/agents/AGENT/chat", object{"message": "Repeat", "session_id": "TASK"}), "tasks:read"},
+	{"delete a task's session", "chat:write tasks:read", "DELETE", onTask("/v1/agents/AGENT/sessions/TASK"), "tasks:write"},
+	{"delete a task's session", "chat:write tasks:write", "DELETE", onTask("/v1/agents/AGENT/sessions/TASK"), ""},
+	{"delete an unused agent", "agents:write", "DELETE", on(anAgent, "/v1/agents/{}"), ""},
+	{"delete an agent with sessions", "agents:write tasks:write", "DELETE", on(aSession, "/v1/agents/{}"), "chat:write"},
+	{"delete an agent with sessions", "agents:write chat:write", "DELETE", on(aSession, "/v1/agents/{}"), ""},
+	{"delete an agent with tasks", "agents:write chat:write", "DELETE", onTask("/v1/agents/AGENT"), "tasks:write"},
+	{"delete an agent with tasks", "agents:write tasks:write", "DELETE", onTask("/v1/agents/AGENT"), ""},
+}
+
+// callThrough checks that scopes hold through operations of other resources.
+func (m *matrix) callThrough() {
+	m.t.Helper()
+	keys := map[string]*client{}
+	for _, c := range throughs {
+		if keys[c.scopes] == nil {
+			keys[c.scopes] = m.key(strings.Fields(c.scopes)...)
+		}
+		r := c.prepare(m)
+		got := keys[c.scopes].do(c.method, r.path, r.body)
+		switch {
+		case c.missing == "" && got.status >= 300:
+			m.t.Errorf("%s with %s: got status %d, want success: %.300s", c.name, c.scopes, got.status, got.body)
+		case c.missing != "" && (got.status != 403 || !strings.Contains(got.failure(m.t).Message, c.missing)):
+			m.t.Errorf("%s with %s: got status %d, want 403 that names %s: %.300s", c.name, c.scopes, got.status, c.missing, got.body)
+		}
+	}
+	// Lists leave out what the scopes do not cover.
+	aTaskRun(m)
+	m.owner().chat(m.ids["agent"], "hers", "Hello")
+	for scopes, want := range map[string]bool{"chat:read": false, "chat:read tasks:read": true} {
+		key := m.key(strings.Fields(scopes)...)
+		for _, path := range []string{"/sessions", "/chat/history"} {
+			body := string(key.get("/v1/agents/"+m.ids["agent"]+path).want(m.t, 200).body)
+			if has := strings.Contains(body, m.ids["task"]); has != want || !strings.Contains(body, `"hers"`) {
+				m.t.Errorf("%s with %s: the session of a task is in the list: %v, want %v: %.500s", path, scopes, has, want, body)
+			}
+		}
+		w := key.dialWebSocket()
+		w.send(object{"type": "subscribe", "channel": "agent." + m.ids["agent"] + ".events", "after": 0})
+		for {
+			message := w.receive()
+			if strings.Contains(message.raw, `"hers"`) {
+				if want {
+					m.t.Errorf("the WebSocket with %s receives nothing of the task before %s", scopes, message.raw)
+				}
+				break
+			}
+			if strings.Contains(message.raw, m.ids["task"]) {
+				if !want {
+					m.t.Errorf("the WebSocket with %s receives %s", scopes, message.raw)
+				}
+				break
+			}
+		}
+	}
 }
 
 // matrixPlugins allows MCP servers on loopback addresses.
@@ -305,6 +429,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 			m.call(name, id, methods[id], actor, clients, c, c.rule[i])
 		}
 	}
+	m.callThrough()
 	m.logout(all)
 }
 
@@ -368,8 +493,12 @@ func (m *matrix) logout(key *client) {
 	m.t.Helper()
 	key.post("/v1/auth/logout", nil).want(m.t, 409)
 	m.clients["anonymous"].post("/v1/auth/logout", nil).want(m.t, 401)
+	m.clients["anonymous"].post("/v1/auth/end-sessions", nil).want(m.t, 401)
+	m.key("agents:write").post("/v1/auth/end-sessions", nil).want(m.t, 403)
 	for _, actor := range []string{"viewer", "owner", "other"} {
 		m.clients[actor].post("/v1/auth/logout", nil).want(m.t, 204)
 		m.clients[actor].get("/v1/auth/me").want(m.t, 401)
 	}
+	key.post("/v1/auth/end-sessions", nil).want(m.t, 204)
+	key.get("/v1/auth/me").want(m.t, 401)
 }

@@ -227,7 +227,7 @@ func (e *env) signInAgain(caller string, status int) {
 }
 
 // bounds are the maximum numbers of calls of operations that are slow or have a limit.
-var bounds = map[string]int{"reload-plugins": 12, "login": 60, "logout": 12}
+var bounds = map[string]int{"reload-plugins": 12, "login": 60, "logout": 12, "end-sessions": 6, "end-user-sessions": 6}
 
 // may reports whether another call of an operation is allowed by bounds, and counts it.
 func (e *env) may(op operation) bool {

@@ -126,6 +126,44 @@ func TestFailureDuringStream(t *testing.T) {
 	}
 }
 
+// Users see neither the text of a plugin's internal error nor the address of a provider. The log has both.
+func TestPluginTextStaysInTheLog(t *testing.T) {
+	t.Parallel()
+	s := start(t, pluginsHCL("http://127.0.0.1:1/v1"))
+	c := s.signIn()
+	for _, tt := range []struct{ model, message, hidden, want string }{
+		{"echo", "/error internal", "requested by", "llm/echo failed with an internal error"},
+		{"gpt-4o", "Hello", "127.0.0.1", "not reachable"},
+	} {
+		agent := c.newAgent(tt.model)
+		stream := c.startTurn(agent, "s", tt.message)
+		end := stream.readAll()
+		id := stream.first().RunID
+		if end.Type != "error" || !strings.Contains(end.Error.Message, tt.want) || strings.Contains(string(end.data), tt.hidden) {
+			t.Errorf("%s: the stream ends with %s, want %q without %q", tt.model, end.data, tt.want, tt.hidden)
+		}
+		replies := map[string]*reply{
+			"the chat": c.post("/v1/agents/"+agent+"/chat", object{"message": tt.message, "session_id": "s"}),
+			"the run":  c.get("/v1/runs/" + id),
+		}
+		for what, r := range replies {
+			if strings.Contains(string(r.body), tt.hidden) {
+				t.Errorf("%s: %s has the text %q: %s", tt.model, what, tt.hidden, r.body)
+			}
+		}
+		if tt.model == "echo" && !strings.Contains(end.Error.Message, "run_id "+id) {
+			t.Errorf("the message %q has no reference to run %s", end.Error.Message, id)
+		}
+		found := false
+		for line := range strings.Lines(s.stderr.String()) {
+			found = found || strings.Contains(line, tt.hidden) && strings.Contains(line, id)
+		}
+		if !found {
+			t.Errorf("%s: the log has no line with %q and %s", tt.model, tt.hidden, id)
+		}
+	}
+}
+
 // A provider gets the conversation with the agent's settings, and a completion is retried after a 429.
 func TestConversation(t *testing.T) {
 	t.Parallel()

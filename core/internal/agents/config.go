@@ -10,8 +10,8 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// prepare sets the defaults of an agent that is about to be stored, checks its config, and sets a.Model. old
-// is the stored agent, or the zero Agent for a new one. It fails with Invalid or Unavailable.
+// prepare sets the defaults of an agent that is about to be stored, checks its config, and sets a.Model and
+// a.MCPServers. old is the stored agent, or the zero Agent for a new one. It fails with Invalid or Unavailable.
 func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) error {
 	if a.Status == core.AgentError {
 		a.Status = old.Status
@@ -23,12 +23,16 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 		a.Config = json.RawMessage("{}")
 	}
 	// An unchanged config stays valid, so that an agent of a removed type can still be renamed or deactivated.
-	if old.Type == a.Type && sameJSON(old.Config, a.Config) {
+	unchanged := old.Type == a.Type && sameJSON(old.Config, a.Config)
+	if unchanged {
 		a.Config = old.Config
-		return nil
 	}
-	config, err := s.checkConfig(ctx, a.Type, a.Config)
+	config, err := s.parseConfig(ctx, a, unchanged)
 	if err != nil {
+		return err
+	}
+	a.MCPServers, err = s.resolveServers(ctx, a.CreatedBy, config.MCPServers, old.MCPServers, unchanged)
+	if err != nil || unchanged {
 		return err
 	}
 	a.Model = config.Model
@@ -36,6 +40,16 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 		return nil
 	}
 	return s.plugins.CheckModel(ctx, "config.model", a.Model)
+}
+
+// parseConfig decodes the config of an agent. It checks a changed config against the schema of the agent's
+// type, and fails with Invalid or Unavailable.
+func (s *Service) parseConfig(ctx context.Context, a *core.Agent, unchanged bool) (core.AgentConfig, error) {
+	if unchanged {
+		config, _ := core.ParseAgentConfig(a.Config) // it was checked when it was stored
+		return config, nil
+	}
+	return s.checkConfig(ctx, a.Type, a.Config)
 }
 
 // sameJSON reports whether two JSON texts differ at most in white space and in escapes of <, > and &, which a

@@ -29,13 +29,15 @@ var ann, bob = core.Actor{UserID: "user-ann", Role: core.RoleMember}, core.Actor
 type env struct {
 	*Service
 	store   *store
+	servers servers
 	plugins *plugins
 }
 
 func newEnv(t *testing.T) *env {
 	t.Helper()
 	e := &env{
-		store: &store{agents: map[string]*core.Agent{}},
+		store:   &store{agents: map[string]*core.Agent{}},
+		servers: servers{},
 		plugins: &plugins{
 			models: []string{"gpt-4", "claude"},
 			types: []core.AgentType{
@@ -46,7 +48,7 @@ func newEnv(t *testing.T) *env {
 			},
 		},
 	}
-	e.Service = New(e.store, e.plugins)
+	e.Service = New(e.store, e.servers, e.plugins)
 	return e
 }
 
@@ -66,6 +68,8 @@ func (e *env) add(id string, change ...func(*core.Agent)) {
 type store struct {
 	core.AgentStore
 	agents map[string]*core.Agent
+	// seenBy is a user who sees all agents.
+	seenBy string
 	// interfering is the number of updates that conflict with another update.
 	interfering int
 	// filter is the filter of the last list.
@@ -80,7 +84,7 @@ func (s *store) CreateAgent(_ context.Context, _ *core.AuditRecord, a *core.Agen
 
 func (s *store) Agent(_ context.Context, actor core.Actor, id string) (*core.Agent, error) {
 	a := s.agents[id]
-	if a == nil || a.CreatedBy != actor.UserID {
+	if a == nil || a.CreatedBy != actor.UserID && s.seenBy != actor.UserID {
 		return nil, core.NotFound("agent", id)
 	}
 	found := *a
@@ -118,6 +122,26 @@ func (s *store) UpdateAgent(_ context.Context, _ *core.AuditRecord, _ core.Actor
 	stored := *a
 	s.agents[a.ID] = &stored
 	return nil
+}
+
+// servers are MCP servers in memory, by id.
+type servers map[string]*core.MCPServer
+
+func (s servers) find(actor core.Actor, is func(*core.MCPServer) bool) (*core.MCPServer, error) {
+	for _, server := range s {
+		if is(server) && (server.Shared || server.CreatedBy == actor.UserID || actor.Admin()) {
+			return server, nil
+		}
+	}
+	return nil, core.NotFound("MCP server", "")
+}
+
+func (s servers) MCPServer(_ context.Context, actor core.Actor, id string) (*core.MCPServer, error) {
+	return s.find(actor, func(server *core.MCPServer) bool { return server.ID == id })
+}
+
+func (s servers) MCPServerBySlug(_ context.Context, actor core.Actor, slug string) (*core.MCPServer, error) {
+	return s.find(actor, func(server *core.MCPServer) bool { return server.Slug == slug })
 }
 
 // plugins are agent types and models.

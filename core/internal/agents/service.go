@@ -22,14 +22,15 @@ type Plugins interface {
 // Service manages agents. Its methods may be called concurrently.
 type Service struct {
 	store   core.AgentStore
+	servers MCPServers
 	plugins Plugins
 	schemas configSchemas
 }
 
 // New returns a Service.
-func New(store core.AgentStore, plugins Plugins) *Service {
+func New(store core.AgentStore, servers MCPServers, plugins Plugins) *Service {
 	return &Service{
-		store: store, plugins: plugins,
+		store: store, servers: servers, plugins: plugins,
 		schemas: configSchemas{running: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))},
 	}
 }
@@ -116,10 +117,12 @@ func (s *Service) Update(
 	return a, nil
 }
 
-// Delete deletes an agent. A version of 0 accepts every version. It fails with NotFound, Forbidden or
-// PreconditionFailed, or with Conflict while the agent has an active run or a pending task.
-func (s *Service) Delete(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64) error {
-	return s.store.DeleteAgent(ctx, audit, actor, id, version)
+// Delete deletes an agent. It fails with NotFound, Forbidden or PreconditionFailed, or with Conflict while the
+// agent has an active run or a pending task.
+func (s *Service) Delete(
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.AgentDeletion,
+) error {
+	return s.store.DeleteAgent(ctx, audit, actor, id, d)
 }
 
 // reportBroken sets the status of the agents whose type or provider is down to AgentError.

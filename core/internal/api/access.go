@@ -115,6 +115,21 @@ func checkAccess(op *huma.Operation, need Access, p *core.Principal) error {
 	}
 }
 
+// RequireScope fails with Forbidden if the request was authenticated by an API key that may not read the
+// resource, or if write is true change it. Handlers call it for what an operation reaches besides the
+// resource of its tag.
+func RequireScope(ctx context.Context, resource core.Resource, write bool) error {
+	if RequestFrom(ctx).Principal.Allows(resource, write) {
+		return nil
+	}
+	return MissingScope(resource, write)
+}
+
+// Allows reports whether RequireScope succeeds.
+func Allows(ctx context.Context, resource core.Resource, write bool) bool {
+	return RequestFrom(ctx).Principal.Allows(resource, write)
+}
+
 // MissingScope returns the Forbidden error that names the scope which an API key needs to read a
 // resource, or to write it.
 func MissingScope(resource core.Resource, write bool) error {
@@ -130,7 +145,7 @@ func MissingScope(resource core.Resource, write bool) error {
 
 // resources maps the tag of an operation to the resource that the scopes of API keys name.
 var resources = map[string]core.Resource{
-	"Agents": core.ResourceAgents, "Plugins": core.ResourceAgents, "Chat": core.ResourceChat, "Runs": core.ResourceChat,
+	"Agents": core.ResourceAgents, "Plugins": core.ResourceAgents, "Chat": core.ResourceChat,
 	"Tasks": core.ResourceTasks, "Files": core.ResourceFiles, "MCP servers": core.ResourceMCP,
 	"Authentication": core.ResourceAccount, "API keys": core.ResourceAccount,
 }

@@ -122,7 +122,7 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: the limit is 100 per minute. Retry after the time in the Retry-After header"},
 	core.CodeInternal:        {Code: core.CodeInternal},
 	core.CodeUpstream:        {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
-	core.CodeUnavailable:     core.Unavailable(`Plugin agent/chat is restarting: signal: killed. Try again shortly. If this persists, see its log.`),
+	core.CodeUnavailable:     core.Unavailable(`Plugin agent/chat is restarting. Try again shortly. If this persists, an administrator finds the reason in GET /v1/plugins.`),
 	core.CodeUpstreamTimeout: {Code: core.CodeUpstreamTimeout, Message: `The provider "openai" did not answer in time`},
 	core.CodeInsufficientStorage: {
 		Code: core.CodeInsufficientStorage, Message: `The file backend has no free space. An administrator must free some.`,

@@ -29,7 +29,8 @@ type Operation struct {
 	Unlimited bool
 	// OptionalToken documents that anyone may call, with or without a token.
 	OptionalToken bool
-	// AnyKey lets API keys with any scopes call the operation.
+	// AnyKey lets API keys with any scopes call the operation. If the scope depends on the object, the
+	// handler calls RequireScope.
 	AnyKey bool
 	// Status is the status of a successful reply. The default is 200, or 204 without a body.
 	Status int

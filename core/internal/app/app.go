@@ -230,7 +230,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.hub.Close(); return nil })
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
-	a.agents = agents.New(a.db, a.plugins)
+	a.agents = agents.New(a.db, a.db, a.plugins)
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents, Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),

@@ -34,12 +34,21 @@ func keyID(key string) (id string, ok bool) {
 }
 
 // CreateAPIKey validates and stores a new key with k's user, name, scopes and expiry, and fills in
-// the other fields of k. It returns the key itself, which is not stored. It fails with Invalid or
-// Conflict.
-func (a *Auth) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core.APIKey) (string, error) {
+// the other fields of k. If the request was authenticated by an API key, that key is the parent: the new
+// key has none but its scopes, expires with it at the latest, and is deleted with it. CreateAPIKey returns
+// the key itself, which is not stored. It fails with Invalid or Conflict, and with Unauthorized if the
+// parent was deleted.
+func (a *Auth) CreateAPIKey(
+	ctx context.Context, audit *core.AuditRecord, parent, k *core.APIKey,
+) (string, error) {
 	now := a.clock()
 	if err := checkKey(k, now); err != nil {
 		return "", err
+	}
+	if parent != nil {
+		if err := inherit(parent, k); err != nil {
+			return "", err
+		}
 	}
 	k.ID, k.CreatedAt = core.NewID("key"), now
 	if !k.ExpiresAt.IsZero() {
@@ -48,10 +57,35 @@ func (a *Auth) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *cor
 	key := keyPrefix + strings.TrimPrefix(k.ID, keyIDPrefix) + "_" + strings.ToLower(rand.Text()+rand.Text())
 	k.Hash = hashToken(key)
 	audit.SetTarget(k.ID)
-	if err := a.keys.CreateAPIKey(ctx, audit, k); err != nil {
+	err := a.keys.CreateAPIKey(ctx, audit, k)
+	if core.CodeOf(err) == core.CodeNotFound {
+		return "", invalidKey(err)
+	}
+	if err != nil {
 		return "", fmt.Errorf("store the API key: %w", err)
 	}
 	return key, nil
+}
+
+// inherit makes k a child of parent. It fails with Invalid if k would allow more than parent or for longer.
+func inherit(parent, k *core.APIKey) error {
+	for i, s := range k.Scopes {
+		if !parent.Covers(s) {
+			return core.Invalid(fmt.Sprintf("scopes[%d]", i),
+				"The API key that you use does not have the scope %q, so it cannot create a key that has it", s)
+		}
+	}
+	if k.ParentID = parent.ID; parent.ExpiresAt.IsZero() {
+		return nil
+	}
+	if k.ExpiresAt.After(parent.ExpiresAt) {
+		return core.Invalid("expires_at", "Must not be after %s, when the API key that you use expires",
+			parent.ExpiresAt.Format(time.RFC3339Nano))
+	}
+	if k.ExpiresAt.IsZero() {
+		k.ExpiresAt = parent.ExpiresAt
+	}
+	return nil
 }
 
 func checkKey(k *core.APIKey, now time.Time) error {
@@ -80,11 +114,11 @@ func scopeList() string {
 	return strings.Join(names, ", ")
 }
 
-// DeleteAPIKey revokes a key, immediately on this server and within a second on other replicas. It
-// fails with NotFound.
+// DeleteAPIKey revokes a key and the keys that were created with it, immediately on this server and within a
+// second on other replicas. It fails with NotFound.
 func (a *Auth) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error {
 	err := a.keys.DeleteAPIKey(ctx, audit, v, id)
-	a.live.forget(id)
+	a.live.forgetAll()
 	return err
 }
 

@@ -21,7 +21,7 @@ func (b *env) ann(t *testing.T) *core.User {
 func (b *env) newKey(t *testing.T, expires time.Time, scopes ...core.Scope) (*core.APIKey, string) {
 	t.Helper()
 	k := &core.APIKey{UserID: b.ann(t).ID, Name: "ci", Scopes: scopes, ExpiresAt: expires}
-	key, err := b.CreateAPIKey(t.Context(), nil, k)
+	key, err := b.CreateAPIKey(t.Context(), nil, nil, k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +143,72 @@ func TestCreateAPIKeyValidatesItsInput(t *testing.T) {
 		"scopes[1]":  {Name: "ci", Scopes: []core.Scope{core.ScopeAll, "agents"}},
 		"expires_at": {Name: "ci", Scopes: []core.Scope{core.ScopeAll}, ExpiresAt: b.clock.now()},
 	} {
-		_, err := b.CreateAPIKey(t.Context(), nil, &k)
+		_, err := b.CreateAPIKey(t.Context(), nil, nil, &k)
 		wantField(t, err, field)
 	}
+}
+
+// TestChildKeys checks what a key that was created with another key may have.
+func TestChildKeys(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t)
+	now := b.clock.now()
+	hour := now.Add(time.Hour)
+	for name, c := range map[string]struct {
+		parent, child core.APIKey
+		// expires is the expiry of the child, and field the invalid field.
+		expires time.Time
+		field   string
+	}{
+		"no expiry": {core.APIKey{Scopes: []core.Scope{"*"}}, core.APIKey{Scopes: []core.Scope{"*"}}, time.Time{}, ""},
+		"inherited expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"*"}}, hour, ""},
+		"earlier expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"agents:read"}, ExpiresAt: now.Add(time.Minute)}, now.Add(time.Minute), ""},
+		"same expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour}, hour, ""},
+		"later expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour.Add(time.Microsecond)}, time.Time{}, "expires_at"},
+		"fewer scopes": {core.APIKey{Scopes: []core.Scope{"agents:write", "chat:read"}},
+			core.APIKey{Scopes: []core.Scope{"agents:read", "chat:read"}}, time.Time{}, ""},
+		"all scopes": {core.APIKey{Scopes: []core.Scope{"agents:write"}},
+			core.APIKey{Scopes: []core.Scope{"agents:read", "*"}}, time.Time{}, "scopes[1]"},
+		"write for read": {core.APIKey{Scopes: []core.Scope{"agents:read"}},
+			core.APIKey{Scopes: []core.Scope{"agents:write"}}, time.Time{}, "scopes[0]"},
+		"another resource": {core.APIKey{Scopes: []core.Scope{"agents:write"}},
+			core.APIKey{Scopes: []core.Scope{"files:read"}}, time.Time{}, "scopes[0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.parent.ID, c.child.Name = "key-parent", name
+			_, err := b.CreateAPIKey(t.Context(), nil, &c.parent, &c.child)
+			if c.field != "" {
+				wantField(t, err, c.field)
+				return
+			}
+			if err != nil || c.child.ParentID != "key-parent" || !c.child.ExpiresAt.Equal(c.expires) {
+				t.Errorf("CreateAPIKey = %+v, %v, want parent key-parent and expiry %v", c.child, err, c.expires)
+			}
+		})
+	}
+}
+
+func TestChildKeysAreRevokedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t)
+	parent, _ := b.newKey(t, time.Time{}, core.ScopeAll)
+	child := &core.APIKey{UserID: parent.UserID, Name: "child", Scopes: []core.Scope{core.ScopeAll}}
+	key, err := b.CreateAPIKey(t.Context(), nil, parent, child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Verify(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DeleteAPIKey(t.Context(), nil, core.Actor{UserID: parent.UserID}, parent.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Verify(t.Context(), key)
+	wantCode(t, err, core.CodeUnauthorized)
 }
 
 func wantField(t *testing.T, err error, field string) {
@@ -181,27 +244,94 @@ func TestChangePassword(t *testing.T) {
 	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
-	// A client with a token cannot try an unlimited number of passwords.
-	for range 20 {
-		err = b.ChangePassword(t.Context(), nil, p, "not the one", "another long one")
+}
+
+// TestWrongPasswordsAreLimitedPerLogin checks that a client with a token cannot try an unlimited number of
+// passwords, and does not keep the user from changing the password with another login.
+func TestWrongPasswordsAreLimitedPerLogin(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, func(o *Options) { o.NameFailures = 3 })
+	own, stolen := b.principal(t, b.signIn(t).Access), b.principal(t, b.signIn(t).Access)
+	_, first := b.newKey(t, time.Time{}, core.ScopeAll)
+	_, second := b.newKey(t, time.Time{}, core.ScopeAll)
+	guess := func(p *core.Principal) error {
+		return b.ChangePassword(t.Context(), nil, p, "not the one", "another long one")
 	}
-	wantCode(t, err, core.CodeRateLimited)
+	for range 3 {
+		wantField(t, guess(stolen), "current_password")
+		wantField(t, guess(b.principal(t, first)), "current_password")
+	}
+	wantCode(t, guess(stolen), core.CodeRateLimited)
+	wantCode(t, b.ChangePassword(t.Context(), nil, stolen, testPassword, "another long one"), core.CodeRateLimited)
+	// The API keys of a user are limited together.
+	wantCode(t, guess(b.principal(t, first)), core.CodeRateLimited)
+	wantCode(t, guess(b.principal(t, second)), core.CodeRateLimited)
+	for range 3 {
+		_, err := b.Login(t.Context(), nil, "ann", "wrong", testAddress)
+		wantCode(t, err, core.CodeUnauthorized)
+	}
+	for range 5 { // successful changes do not count
+		if err := b.ChangePassword(t.Context(), nil, own, testPassword, testPassword); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (b *env) principal(t *testing.T, token string) *core.Principal {
+	t.Helper()
+	p, err := b.Verify(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func TestResetPassword(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
 	tok := b.signIn(t)
-	wantField(t, b.ResetPassword(t.Context(), nil, b.ann(t).ID, "short"), "password")
-	wantCode(t, b.ResetPassword(t.Context(), nil, "user-none", "another long one"), core.CodeNotFound)
-	if err := b.ResetPassword(t.Context(), nil, b.ann(t).ID, "another long one"); err != nil {
+	_, key := b.newKey(t, time.Time{}, core.ScopeAll)
+	wantField(t, b.ResetPassword(t.Context(), nil, b.ann(t).ID, "short", false), "password")
+	wantCode(t, b.ResetPassword(t.Context(), nil, "user-none", "another long one", false), core.CodeNotFound)
+	if err := b.ResetPassword(t.Context(), nil, b.ann(t).ID, "another long one", false); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := b.Verify(t.Context(), key); err != nil {
+		t.Errorf("Verify of an API key after a reset that keeps keys: %v", err)
 	}
 	_, err := b.Verify(t.Context(), tok.Access)
 	wantCode(t, err, core.CodeUnauthorized)
 	if _, err := b.Login(t.Context(), nil, "ann", "another long one", testAddress); err != nil {
 		t.Error(err)
 	}
+	if err := b.ResetPassword(t.Context(), nil, b.ann(t).ID, "a third long one", true); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Verify(t.Context(), key)
+	wantCode(t, err, core.CodeUnauthorized)
+}
+
+func TestEndSessions(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t)
+	tok := b.signIn(t)
+	_, key := b.newKey(t, time.Time{}, core.ScopeAll)
+	for _, credential := range []string{tok.Access, key} {
+		if _, err := b.Verify(t.Context(), credential); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantCode(t, b.EndSessions(t.Context(), nil, "user-none"), core.CodeNotFound)
+	if err := b.EndSessions(t.Context(), nil, b.ann(t).ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, credential := range []string{tok.Access, key} {
+		_, err := b.Verify(t.Context(), credential)
+		wantCode(t, err, core.CodeUnauthorized)
+	}
+	_, err := b.Refresh(t.Context(), nil, tok.Refresh)
+	wantCode(t, err, core.CodeUnauthorized)
+	b.signIn(t)
 }
 
 func TestUpdateUser(t *testing.T) {

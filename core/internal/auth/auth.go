@@ -40,8 +40,8 @@ type Options struct {
 	MaxLoginAge time.Duration
 	// Issuer and Audience are claims of the access tokens. Default: agentarea.
 	Issuer, Audience string
-	// NameFailures is the maximum number of failed or active sign-ins per minute for a username.
-	// Default: 10. Negative: no limit.
+	// NameFailures is the maximum number of failed or active sign-ins per minute with one username from one
+	// address, and of failed changes of a password per minute with one login. Default: 10. Negative: no limit.
 	NameFailures int
 	// AddressAttempts is the maximum number of sign-ins per minute from an address (a /64 network
 	// for IPv6). Default: 30. Negative: no limit.
@@ -76,10 +76,12 @@ type Auth struct {
 	passwords  *passwords
 	live       *liveLogins
 	// lastUse has the stored times of last use by API key id. usesMu guards it.
-	usesMu    sync.Mutex
-	lastUse   map[string]time.Time
+	usesMu  sync.Mutex
+	lastUse map[string]time.Time
+	// names counts failures by username and address, so that nobody can lock out a user at another address.
 	names     *limiter
 	addresses *limiter
+	changes   *limiter
 }
 
 // New returns an Auth. It fails if a secret is shorter than 32 bytes.
@@ -112,8 +114,9 @@ func New(o Options) (*Auth, error) {
 		passwords:  pw,
 		live:       newLiveLogins(o.Now),
 		lastUse:    map[string]time.Time{},
-		names:      &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.NameFailures}, prefix: "login name "},
-		addresses:  &limiter{counter: o.Rates, limit: core.RateLimit{PerMinute: o.AddressAttempts}, prefix: "login address "},
+		names:      newLimiter(o.Rates, o.NameFailures, "login name ", "sign-in attempts"),
+		addresses:  newLimiter(o.Rates, o.AddressAttempts, "login address ", "sign-in attempts"),
+		changes:    newLimiter(o.Rates, o.NameFailures, "password ", "wrong passwords"),
 	}, nil
 }
 

@@ -124,6 +124,11 @@ func (m *memory) UpdateUser(_ context.Context, _ *core.AuditRecord, id string, u
 			l.EndedAt = up.At
 		}
 	}
+	for id, k := range m.keys {
+		if up.EndKeys && k.UserID == u.ID {
+			delete(m.keys, id)
+		}
+	}
 	c := *u
 	return &c, nil
 }
@@ -154,6 +159,11 @@ func (m *memory) DeleteAPIKey(_ context.Context, _ *core.AuditRecord, _ core.Act
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.keys, id)
+	for child, k := range m.keys {
+		if k.ParentID == id {
+			delete(m.keys, child)
+		}
+	}
 	return nil
 }
 

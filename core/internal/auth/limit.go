@@ -13,6 +13,12 @@ type limiter struct {
 	limit   core.RateLimit
 	// prefix separates the keys of this limiter from other keys of the counter.
 	prefix string
+	// attempts names the attempts in messages.
+	attempts string
+}
+
+func newLimiter(counter core.RateCounter, perMinute int, prefix, attempts string) *limiter {
+	return &limiter{counter: counter, limit: core.RateLimit{PerMinute: perMinute}, prefix: prefix, attempts: attempts}
 }
 
 // take counts an attempt. It fails with RateLimited over the limit.
@@ -25,7 +31,7 @@ func (l *limiter) take(ctx context.Context, key string) error {
 		return err
 	}
 	return &core.Error{
-		Code: core.CodeRateLimited, Message: "Too many sign-in attempts. Wait and try again.",
+		Code: core.CodeRateLimited, Message: "Too many " + l.attempts + ". Wait and try again.",
 		RetryAfter: max(r.RetryAfter(l.limit), time.Second),
 	}
 }

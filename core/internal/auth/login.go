@@ -16,8 +16,9 @@ func (a *Auth) Login(
 	ctx context.Context, audit *core.AuditRecord, username, password, address string,
 ) (*core.Tokens, error) {
 	// Stored names are not longer, and the keys of a limiter must be short.
-	name := strings.ToLower(username[:min(len(username), 64)])
-	if err := a.addresses.take(ctx, core.AddressKey(address)); err != nil {
+	from := core.AddressKey(address)
+	name := strings.ToLower(username[:min(len(username), 64)]) + " " + from
+	if err := a.addresses.take(ctx, from); err != nil {
 		return nil, err
 	}
 	if err := a.names.take(ctx, name); err != nil {

@@ -40,19 +40,29 @@ func TestLoginIgnoresCaseOfUsernames(t *testing.T) {
 	}
 }
 
-func TestLoginIsLimitedByName(t *testing.T) {
+// TestLoginIsLimitedByNameAndAddress checks that wrong passwords do not lock out the user at another address.
+func TestLoginIsLimitedByNameAndAddress(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t, func(o *Options) { o.NameFailures, o.AddressAttempts = 3, -1 })
 	for range 3 {
 		_, err := b.Login(t.Context(), nil, "Ann", "wrong", testAddress)
 		wantCode(t, err, core.CodeUnauthorized)
 	}
-	_, err := b.Login(t.Context(), nil, "ann", testPassword, "203.0.113.1")
+	if _, err := b.Login(t.Context(), nil, "ann", testPassword, "203.0.113.1"); err != nil {
+		t.Errorf("Login from another address: %v", err)
+	}
+	_, err := b.Login(t.Context(), nil, "ann", testPassword, testAddress)
 	wantCode(t, err, core.CodeRateLimited)
 	var e *core.Error
 	if errors.As(err, &e); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
 		t.Errorf("got RetryAfter %v, want up to a minute", e.RetryAfter)
 	}
+	for range 3 { // the limit does not tell which users exist
+		_, err := b.Login(t.Context(), nil, "nobody", "wrong", testAddress)
+		wantCode(t, err, core.CodeUnauthorized)
+	}
+	_, err = b.Login(t.Context(), nil, "nobody", "wrong", testAddress)
+	wantCode(t, err, core.CodeRateLimited)
 	b.clock.pass(time.Minute)
 	b.signIn(t)
 }

@@ -63,48 +63,80 @@ func (a *Auth) UpdateUser(
 	return u, err
 }
 
-// ResetPassword sets a user's password and ends all their sign-ins. It fails with Invalid or
-// NotFound.
-func (a *Auth) ResetPassword(ctx context.Context, audit *core.AuditRecord, id, password string) error {
-	return a.setPassword(ctx, audit, id, "password", password, "")
+// ResetPassword sets a user's password and ends all their sign-ins, and with endKeys also deletes their API
+// keys. It fails with Invalid or NotFound.
+func (a *Auth) ResetPassword(ctx context.Context, audit *core.AuditRecord, id, password string, endKeys bool) error {
+	return a.setPassword(ctx, audit, id, newPassword{field: "password", text: password, endKeys: endKeys})
+}
+
+// EndSessions ends all sign-ins of a user and deletes all their API keys, immediately on this server and within
+// a second on other replicas. It fails with NotFound.
+func (a *Auth) EndSessions(ctx context.Context, audit *core.AuditRecord, id string) error {
+	_, err := a.users.UpdateUser(ctx, audit, id, core.UserUpdate{EndLogins: true, EndKeys: true, At: a.clock()})
+	a.live.forgetAll()
+	return err
 }
 
 // ChangePassword replaces the password of p's user, who must know the current one, and ends all
-// sign-ins except p's. It fails with Invalid, and with RateLimited over the limits of Login.
+// sign-ins except p's. It fails with Invalid, and with RateLimited after too many wrong passwords. Those are
+// counted for each login, and together for all API keys of a user, because a key can create more keys. So
+// neither failed sign-ins nor someone with another credential keep a user from changing the password.
 func (a *Auth) ChangePassword(
 	ctx context.Context, audit *core.AuditRecord, p *core.Principal, current, password string,
 ) error {
-	name := strings.ToLower(p.User.Username)
-	if err := a.names.take(ctx, name); err != nil {
+	who := p.LoginID
+	if p.Key != nil {
+		who = p.User.ID
+	}
+	if err := a.changes.take(ctx, who); err != nil {
 		return err
 	}
-	u, err := a.users.User(ctx, p.User.ID)
+	err := a.checkCurrent(ctx, p.User.ID, current)
+	if core.CodeOf(err) == core.CodeValidation {
+		return err
+	}
+	if err != nil {
+		return errors.Join(err, a.changes.refund(ctx, who))
+	}
+	if err := a.changes.reset(ctx, who); err != nil {
+		return err
+	}
+	return a.setPassword(ctx, audit, p.User.ID, newPassword{field: "new_password", text: password, keepLogin: p.LoginID})
+}
+
+// checkCurrent fails with Invalid if the password is not that of the user.
+func (a *Auth) checkCurrent(ctx context.Context, userID, current string) error {
+	u, err := a.users.User(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("read the user: %w", err)
 	}
 	ok, err := a.passwords.matches(ctx, current, u.PasswordHash)
-	if err != nil {
-		return err
-	}
-	if !ok {
+	if err == nil && !ok {
 		return core.Invalid("current_password", "The current password is incorrect")
 	}
-	if err := a.names.reset(ctx, name); err != nil {
-		return err
-	}
-	return a.setPassword(ctx, audit, u.ID, "new_password", password, p.LoginID)
+	return err
 }
 
-func (a *Auth) setPassword(ctx context.Context, audit *core.AuditRecord, id, field, password, keepLogin string) error {
-	if err := checkPassword(field, password); err != nil {
+// newPassword is a change of a password.
+type newPassword struct {
+	// field is the field of the request with the password.
+	field, text string
+	// keepLogin is a login that does not end.
+	keepLogin string
+	// endKeys deletes the user's API keys.
+	endKeys bool
+}
+
+func (a *Auth) setPassword(ctx context.Context, audit *core.AuditRecord, id string, p newPassword) error {
+	if err := checkPassword(p.field, p.text); err != nil {
 		return err
 	}
-	hash, err := a.passwords.hash(ctx, password)
+	hash, err := a.passwords.hash(ctx, p.text)
 	if err != nil {
 		return err
 	}
 	_, err = a.users.UpdateUser(ctx, audit, id, core.UserUpdate{
-		PasswordHash: &hash, EndLogins: true, KeepLogin: keepLogin, At: a.clock(),
+		PasswordHash: &hash, EndLogins: true, KeepLogin: p.keepLogin, EndKeys: p.endKeys, At: a.clock(),
 	})
 	a.live.forgetAll()
 	return err

@@ -19,7 +19,8 @@ type usersCommands struct {
 // resetPasswordCommand is agentarea users reset-password.
 type resetPasswordCommand struct {
 	databaseFlags
-	Username string `arg:"" help:"The user's name."`
+	EndAPIKeys bool   `name:"end-api-keys" help:"Also delete all API keys of the user."`
+	Username   string `arg:"" help:"The user's name."`
 }
 
 // commandLine is the username in the audit record, because nobody has signed in.
@@ -47,7 +48,7 @@ func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
 			Action: "reset-password", Target: u.ID, Username: commandLine,
 		}}
 		password := rand.Text()
-		if err := authn.ResetPassword(ctx, audit, u.ID, password); err != nil {
+		if err := authn.ResetPassword(ctx, audit, u.ID, password, c.EndAPIKeys); err != nil {
 			return err
 		}
 		if _, err := authn.UpdateUser(ctx, nil, u.ID, core.UserUpdate{Disabled: new(false)}); err != nil {

@@ -120,6 +120,20 @@ func (c *connection) exitReason() string {
 	return truncate(reason, maxReason)
 }
 
+// seeLog is the end of a message about a failure of a server. Its reason may contain output of the server, and a user
+// who shares the server must not see that.
+const seeLog = "Its creator finds the reason in its last_error and its log."
+
+// exitError returns the error for users of a server whose connection has ended.
+func (c *connection) exitError() error { return c.unavailable("exited.", c.exitReason()) }
+
+// unavailable returns an error that says what happened to the server. The reason is for the log.
+func (c *connection) unavailable(what, reason string) error {
+	e := core.Unavailable("MCP server %q %s %s", c.endpoint.slug, what, seeLog)
+	e.Err = errors.New(reason)
+	return e
+}
+
 // ended reports whether the connection has ended or is being closed.
 func (c *connection) ended() bool {
 	c.mu.Lock()

@@ -76,7 +76,7 @@ func (s *Servers) Dial(ctx context.Context, id string) (Connection, error) {
 	}
 	return nil, &core.Error{
 		Code: core.CodeUnavailable, Err: errors.New(t.endpoint.redactor.redactAll(err.Error())),
-		Message: "MCP server " + strconv.Quote(t.endpoint.slug) + " failed to start: " + t.endpoint.redactor.redact(publicMessage(err)),
+		Message: "MCP server " + strconv.Quote(t.endpoint.slug) + " failed to start. " + seeLog,
 	}
 }
 
@@ -167,7 +167,7 @@ func (d dialed) Send(ctx context.Context, message []byte) error {
 	case d.conn.ended():
 		return d.exitError()
 	}
-	return core.Unavailable("MCP server %q did not accept the message: %s", d.conn.endpoint.slug, d.conn.endpoint.redactor.redact(publicMessage(err)))
+	return d.conn.unavailable("did not accept the message.", d.conn.endpoint.redactor.redact(publicMessage(err)))
 }
 
 // Receive implements Connection.
@@ -180,9 +180,7 @@ func (d dialed) Receive(ctx context.Context) ([]byte, error) {
 }
 
 // exitError returns the error for a connection that has ended.
-func (d dialed) exitError() error {
-	return core.Unavailable("MCP server %q exited: %s", d.conn.endpoint.slug, d.conn.exitReason())
-}
+func (d dialed) exitError() error { return d.conn.exitError() }
 
 // Close implements Connection.
 func (d dialed) Close() error {

@@ -14,7 +14,7 @@ var systemActor = core.Actor{Role: core.RoleAdmin}
 func (s *Servers) Create(
 	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
 ) error {
-	config, err := config.Merge(core.MCPSecrets{})
+	config, err := config.Merge(core.MCPSecrets{}, true)
 	if err != nil {
 		return err
 	}
@@ -41,10 +41,17 @@ func (s *Servers) Update(
 		s.Logger.WarnContext(ctx, "decrypting MCP server secrets failed", "server_id", m.ID, "error", err)
 		old = core.MCPSecrets{}
 	}
-	if config, err = config.Merge(old); err != nil {
+	if config, err = config.Merge(old, sameTarget(stored, m, config)); err != nil {
 		return err
 	}
 	return s.save(ctx, audit, actor, m, config, s.Store.UpdateMCPServer)
+}
+
+// sameTarget reports whether an update of a stored server keeps the program or host that receives its
+// secrets.
+func sameTarget(stored, m *core.MCPServer, config core.MCPConfig) bool {
+	old, err := core.ParseMCPConfig(stored.Config)
+	return err == nil && m.Transport == stored.Transport && config.SameTarget(old)
 }
 
 // save validates a server, stores it and applies it. If it fails, m is unchanged, so that the

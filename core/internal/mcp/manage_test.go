@@ -99,6 +99,15 @@ func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
 		}
 		started(2, map[string]string{"A": "alpha1", "C": "gamma3"})
 		wantInvalid(t, update(`{"command":"peer","env":{"B":"***"}}`), "config.env.B", "there is none")
+		// No secret follows a changed command or transport.
+		wantInvalid(t, update(`{"command":"other","env":{"A":"***"}}`), "config.env.A", "Enter the value again")
+		moved, err := env.store.MCPServer(t.Context(), admin, s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved.Transport = "http"
+		wantInvalid(t, env.Update(t.Context(), nil, admin, moved, parsed(t, `{"command":"peer","env":{"A":"***"}}`)),
+			"config.env.A", "Enter the value again")
 		// A stale update changes nothing.
 		stale, err := env.store.MCPServer(t.Context(), admin, s.ID)
 		if err != nil {

@@ -35,7 +35,7 @@ func (s *Servers) storedConfig(stored *core.MCPServer) (core.MCPConfig, error) {
 	if err != nil {
 		return core.MCPConfig{}, err
 	}
-	return masked.Merge(secrets)
+	return masked.Merge(secrets, true)
 }
 
 // endpoint returns the endpoint of a stored server.
@@ -176,7 +176,7 @@ func notRunning(slug string, state core.MCPState) *core.Error {
 		e.RetryAfter = time.Second
 		return e
 	case state.LastError != "":
-		return core.Unavailable("MCP server %q is not running: %s", slug, state.LastError)
+		return core.Unavailable("MCP server %q is not running, because it failed. %s", slug, seeLog)
 	}
 	return core.Unavailable("MCP server %q is not running. Its status is %s.", slug, state.Status)
 }

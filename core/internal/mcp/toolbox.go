@@ -40,25 +40,27 @@ func allows(config core.AgentConfig, slug string, t namedTool) bool {
 	})
 }
 
-// actor returns the actor of a run. A run has the permissions of a member, even if an
-// admin started it: it can use the user's own servers and shared ones.
-func actor(run *core.Run) core.Actor {
-	return core.Actor{UserID: run.UserID, Role: core.RoleMember}
+// boundServer is an MCP server of a run's agent.
+type boundServer struct {
+	*core.MCPServer
+	// prefix is the slug in the agent's config. The server itself can have another slug by now.
+	prefix string
 }
 
 // Tools returns the tools that the run's agent may use, in the order of its config. It
-// omits the tools of servers that are not running. It fails with Invalid for an unknown
-// slug.
+// omits the tools of servers that are not running. It fails with Invalid for a server that
+// was deleted or that the run may not use.
 func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) {
 	config := configOf(run)
-	servers := make([]*core.MCPServer, 0, len(config.MCPServers))
+	servers := make([]boundServer, 0, len(config.MCPServers))
 	for i, slug := range config.MCPServers {
 		if slices.Contains(config.MCPServers[:i], slug) {
 			continue
 		}
 		m, err := b.find(ctx, run, slug)
-		if core.CodeOf(err) == core.CodeNotFound {
-			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers.%d", i), "MCP server %q does not exist. Correct the agent's config.", slug)
+		var unusable *unusableError
+		if errors.As(err, &unusable) {
+			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers.%d", i), "%s", unusable.reason)
 		}
 		if err != nil {
 			return nil, err
@@ -78,7 +80,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 	var tools []sdk.Tool
 	for i, m := range servers {
 		for _, t := range lists[i] {
-			if allows(config, m.Slug, t) {
+			if allows(config, m.prefix, t) {
 				tools = append(tools, sdk.Tool{
 					Name: t.name, Description: description(t.MCPTool), Parameters: t.InputSchema,
 					ReadOnly: t.ReadOnly, Idempotent: t.Idempotent,
@@ -89,18 +91,40 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 	return tools, nil
 }
 
-func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (*core.MCPServer, error) {
-	return b.servers.Store.MCPServerBySlug(ctx, actor(run), slug)
+// unusableError says why a run cannot use an MCP server, and what to do.
+type unusableError struct{ reason string }
+
+func (e *unusableError) Error() string { return e.reason }
+
+// find returns the server that the config of the run's agent names by slug. It finds it by
+// its id. It fails with an unusableError if it does not exist or if the run may not use it.
+func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (boundServer, error) {
+	i := slices.IndexFunc(run.MCPServers, func(r core.MCPServerRef) bool { return r.Slug == slug })
+	if i < 0 || run.MCPServers[i].ID == "" {
+		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q does not exist. Correct the agent's config.", slug)}
+	}
+	m, err := b.servers.Store.MCPServer(ctx, systemActor, run.MCPServers[i].ID)
+	switch {
+	case core.CodeOf(err) == core.CodeNotFound, err == nil && !m.UsableBy(run) && m.CreatedBy != run.AgentOwner:
+		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q does not exist anymore, or is not shared anymore. "+
+			"Correct the agent's config.", slug)}
+	case err != nil:
+		return boundServer{}, err
+	case !m.UsableBy(run):
+		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q is private to the owner of the agent. "+
+			"The owner can share it, or set its share_credentials.", slug)}
+	}
+	return boundServer{m, slug}, nil
 }
 
 // list returns a server's tools, or none if it is not running.
-func (b *Toolbox) list(ctx context.Context, run *core.Run, m *core.MCPServer) []namedTool {
-	tools, err := b.servers.Tools(ctx, m)
+func (b *Toolbox) list(ctx context.Context, run *core.Run, m boundServer) []namedTool {
+	tools, err := b.servers.Tools(ctx, m.MCPServer)
 	if err != nil {
 		b.servers.Logger.WarnContext(ctx, "omitting the tools of an MCP server", "run_id", run.ID, "slug", m.Slug, "error", err)
 		return nil
 	}
-	return nameTools(m.Slug, tools)
+	return nameTools(m.prefix, tools)
 }
 
 func description(t core.MCPTool) string {
@@ -134,8 +158,9 @@ func (b *Toolbox) call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*
 		return errorResult("Tool %q does not exist.", call.Name), nil
 	}
 	m, err := b.find(ctx, run, slug)
-	if core.CodeOf(err) == core.CodeNotFound {
-		return errorResult("MCP server %q does not exist any more.", slug), nil
+	var unusable *unusableError
+	if errors.As(err, &unusable) {
+		return errorResult("%s", unusable.reason), nil
 	}
 	if err != nil {
 		return nil, err
@@ -211,7 +236,7 @@ func (sess *session) callError(ctx context.Context, name string, err error) (*sd
 	case errors.Is(err, errTimedOut):
 		return errorResult("Tool %s timed out: MCP server %q sent neither an answer nor progress for %s.", name, slug, sess.times.Call), nil
 	case sess.conn.ended():
-		return errorResult("MCP server %q exited during the call: %s. The call may or may not have taken effect.", slug, sess.conn.exitReason()), nil
+		return errorResult("MCP server %q exited during the call. The call may or may not have taken effect.", slug), nil
 	}
 	return errorResult("MCP server %q rejected the call: %s", slug, sess.requestError(err)), nil
 }

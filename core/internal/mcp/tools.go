@@ -137,7 +137,7 @@ func (sess *session) listError(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return core.Unavailable("MCP server %q did not list its tools within %s", slug, sess.times.List)
 	case sess.conn.ended():
-		return core.Unavailable("MCP server %q exited: %s", slug, sess.conn.exitReason())
+		return sess.conn.exitError()
 	}
 	return &core.Error{Code: core.CodeUpstream, Message: fmt.Sprintf("MCP server %q failed to list its tools: %s", slug, sess.requestError(err))}
 }

@@ -108,8 +108,9 @@ func (r *agentRunner) Run(ctx context.Context, run *agent.Run, handler agent.Han
 		return nil, err
 	}
 	defer i.end()
-	m, err := i.runner.Run(ctx, run, handler)
-	return m, i.annotateCrash(ctx, err)
+	h := &recalling{Handler: handler}
+	m, err := i.runner.Run(ctx, run, h)
+	return m, i.runError(ctx, err, h)
 }
 
 // provider is the provider of a model. It stays valid across reloads: if the provider's block is
@@ -147,7 +148,7 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	}
 	defer i.end()
 	models, err := i.provider.ListModels(ctx)
-	return models, i.annotateCrash(ctx, err)
+	return models, i.callError(ctx, err)
 }
 
 // chat is one attempt of Chat.
@@ -166,22 +167,24 @@ func (p *provider) chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 		renamed.Model, req = model, &renamed
 	}
 	finish, err := i.provider.Chat(ctx, req, out)
-	return finish, i.annotateCrash(ctx, err)
+	return finish, i.callError(ctx, err)
 }
 
-// annotateCrash adds the plugin's name to an error that reports a crash, and returns a *core.PluginCrash if the
+// annotateCrash replaces the text of an error that reports a crash, and returns a *core.PluginCrash if the
 // plugin's own process exited. The reason and the plugin's output are in the log and in the plugin's status,
 // because they may contain what the caller must not see. When annotateCrash returns, the exit has been recorded,
 // so the next look-up does not return this instance.
 func (i *instance) annotateCrash(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
 	var e *sdk.Error
-	if !errors.As(err, &e) || e.Code != sdk.CodePluginCrashed {
+	if !errors.As(err, &e) {
 		return err
 	}
+	crashed := errors.Is(err, agent.ErrPluginCrashed)
 	if !i.disconnected(ctx) {
+		err := i.concealed(ctx, e, "reported that a plugin crashed")
+		if crashed {
+			err = fmt.Errorf("%w: %w", agent.ErrPluginCrashed, err)
+		}
 		return err
 	}
 	out := *e
@@ -202,7 +205,7 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 		i.logger.ErrorContext(ctx, "plugin closed the connection during a call", "error", e.Message, "stderr", i.stderrTail())
 	}
 	crash := error(&out)
-	if errors.Is(err, agent.ErrPluginCrashed) {
+	if crashed {
 		crash = fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &out)
 	}
 	if exited {

@@ -180,9 +180,13 @@ func TestCircuit(t *testing.T) {
 		t.Fatalf("err = %v, want Unavailable with RetryAfter", err)
 	}
 	want := regexp.MustCompile(`^Plugin llm/b exited 5 times in 2 minutes; next restart at \d\d:\d\d:\d\d UTC\. ` +
-		`Last error: it exited before it was ready \(exit status 3\); last stderr: no luck today\. Fix the cause `)
+		`An administrator finds the reason in the server's log and in GET /v1/plugins\.$`)
 	if !want.MatchString(ce.Message) {
 		t.Errorf("got message %q, want %s", ce.Message, want)
+	}
+	const reason = "it exited before it was ready (exit status 3); last stderr: no luck today"
+	if got := h.plugin(t, "b").LastError; got != reason {
+		t.Errorf("LastError = %q, want %q for administrators", got, reason)
 	}
 	if broken := h.Broken([]core.Dependency{{Type: "x", Model: "b/m"}}); len(broken) != 1 {
 		t.Error("an agent of an unknown type is not broken")
@@ -214,8 +218,8 @@ func TestLookUpWaitsForRestart(t *testing.T) {
 	if core.CodeOf(err) != core.CodeUnavailable || time.Since(begun) < timing.Wait {
 		t.Errorf("after %s: got %v", time.Since(begun), err)
 	}
-	if !strings.Contains(err.Error(), `Plugin llm/a is restarting: it exited before it was ready (exit status 3)`) {
-		t.Errorf("err = %v", err)
+	if !strings.Contains(err.Error(), "Plugin llm/a is restarting. Try again shortly.") || strings.Contains(err.Error(), "exit status") {
+		t.Errorf("got %v, want an error without the reason", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -71,7 +71,7 @@ func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	}
 	defer i.end()
 	o, err := i.backend.Stat(ctx, key)
-	return o, i.annotateCrash(ctx, err)
+	return o, i.callError(ctx, err)
 }
 
 // Get implements files.Backend. The call is active until the reader is closed.
@@ -83,7 +83,7 @@ func (b *backend) Get(ctx context.Context, key string, offset, length int64) (io
 	r, err := i.backend.Get(ctx, key, offset, length)
 	if err != nil {
 		defer i.end()
-		return nil, i.annotateCrash(ctx, err)
+		return nil, i.callError(ctx, err)
 	}
 	return &reader{ctx: ctx, inst: i, inner: r}, nil
 }
@@ -96,7 +96,7 @@ func (b *backend) Put(ctx context.Context, key string, r io.Reader, o files.PutO
 	}
 	defer i.end()
 	stored, err := i.backend.Put(ctx, key, r, o)
-	return stored, i.annotateCrash(ctx, err)
+	return stored, i.callError(ctx, err)
 }
 
 // Delete implements files.Backend.
@@ -106,7 +106,7 @@ func (b *backend) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	defer i.end()
-	return i.annotateCrash(ctx, i.backend.Delete(ctx, key))
+	return i.callError(ctx, i.backend.Delete(ctx, key))
 }
 
 // List implements files.Backend. The call is active until the iteration ends.
@@ -119,7 +119,7 @@ func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[file
 		}
 		defer i.end()
 		for o, err := range i.backend.List(ctx, prefix, after) {
-			if !yield(o, i.annotateCrash(ctx, err)) {
+			if !yield(o, i.callError(ctx, err)) {
 				return
 			}
 		}
@@ -134,7 +134,7 @@ func (b *backend) Presign(ctx context.Context, req files.PresignRequest) (string
 	}
 	defer i.end()
 	url, err := i.backend.Presign(ctx, req)
-	return url, i.annotateCrash(ctx, err)
+	return url, i.callError(ctx, err)
 }
 
 // reader is the result of Get.
@@ -147,13 +147,13 @@ type reader struct {
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.inner.Read(p)
-	return n, r.inst.annotateCrash(r.ctx, err)
+	return n, r.inst.callError(r.ctx, err)
 }
 
 // WriteTo implements io.WriterTo to avoid a copy if the inner reader supports it.
 func (r *reader) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.Copy(w, r.inner)
-	return n, r.inst.annotateCrash(r.ctx, err)
+	return n, r.inst.callError(r.ctx, err)
 }
 
 func (r *reader) Close() error {

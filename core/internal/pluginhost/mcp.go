@@ -49,7 +49,7 @@ func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) err
 		return err
 	}
 	defer i.end()
-	return i.annotateCrash(ctx, i.transport.CheckConfig(ctx, config))
+	return i.callError(ctx, i.transport.CheckConfig(ctx, config))
 }
 
 // Connect implements mcptransport.Transport. The connection counts as an active call until
@@ -62,7 +62,7 @@ func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransp
 	c, err := i.transport.Connect(ctx, o)
 	if err != nil {
 		defer i.end()
-		return nil, i.annotateCrash(ctx, err)
+		return nil, i.callError(ctx, err)
 	}
 	return &connection{Conn: c, inst: i}, nil
 }
@@ -86,7 +86,7 @@ func (c *connection) Receive(ctx context.Context) (mcptransport.Frame, error) {
 		c.exit = err
 		var e *mcptransport.Exit
 		if errors.As(err, &e) && e.Err != nil {
-			annotated := c.inst.annotateCrash(ctx, e.Err)
+			annotated := c.inst.callError(ctx, e.Err)
 			c.exit = &mcptransport.Exit{Code: e.Code, Message: sdk.AsError(annotated).Message, Err: annotated}
 		}
 	})

@@ -301,7 +301,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	}
 	defer i.end()
 	models, err := i.provider.ListModels(ctx)
-	return models, i.annotateCrash(ctx, err)
+	return models, i.callError(ctx, err)
 }
 
 // Supports reports whether the model is known to have the capability. It returns true when

@@ -352,15 +352,12 @@ func (s *supervisor) waitReady(ctx context.Context) (*instance, error) {
 	}
 }
 
-// unavailable returns an Unavailable error with the reason and the remedy.
+// unavailable returns an error that says in which state the plugin is and what to do. It does not contain the last
+// error, because that may contain output of the plugin, and members see it.
 func (s *supervisor) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := "Plugin " + s.block.Name()
-	why := s.lastError
-	if why == "" {
-		why = "the process has not finished starting"
-	}
 	switch s.state {
 	case core.PluginDisabled:
 		return core.Unavailable("%s is disabled. Set enabled = true in its block in plugins.hcl and reload plugins.", name)
@@ -368,13 +365,13 @@ func (s *supervisor) unavailable() error {
 		return core.Unavailable("%s is stopped because the server is shutting down.", name)
 	case core.PluginFailed:
 		wait := max(time.Second, time.Until(s.nextStart).Round(time.Second))
-		err := core.Unavailable("%s %s. Last error: %s. Fix the cause shown in its log, then reload plugins.",
-			name, s.crashSummaryLocked(), why)
+		err := core.Unavailable("%s %s. An administrator finds the reason in the server's log and in GET /v1/plugins.",
+			name, s.crashSummaryLocked())
 		err.RetryAfter = wait
 		return err
 	case core.PluginStarting, core.PluginRunning, core.PluginRestarting:
 	}
-	err := core.Unavailable("%s is restarting: %s. Try again shortly. If this persists, see its log.", name, why)
+	err := core.Unavailable("%s is restarting. Try again shortly. If this persists, an administrator finds the reason in GET /v1/plugins.", name)
 	err.RetryAfter = time.Second
 	return err
 }

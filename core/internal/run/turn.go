@@ -50,6 +50,7 @@ func newTurn(v core.Actor, t core.Turn) (*core.Run, *core.Message) {
 	r := &core.Run{
 		ID: core.NewID("run"), Kind: core.RunChat, AgentID: t.Agent.ID, UserID: v.UserID,
 		SessionID: t.SessionID, AgentType: t.Agent.Type, Config: t.Agent.Config,
+		AgentOwner: t.Agent.CreatedBy, MCPServers: t.Agent.MCPServers,
 		InputID: core.NewID("msg"), Status: core.RunRunning, Stream: t.Stream,
 		// The seed lets a loop choose differently in each run. It has 63 bits, because some
 		// databases have no unsigned integers.

@@ -13,16 +13,17 @@ import (
 // header, and a provider may return a whole HTML page.
 const maxErrorMessage = 8 << 10
 
-// AsError is like sdk.AsError, but returns CodeCancelled or CodeTimeout for a context error.
+// AsError is like sdk.AsError, but returns CodeCancelled or CodeTimeout for a context error. Its message does not
+// contain the text of such an error, because users see the messages of these codes.
 func AsError(err error) *sdk.Error {
 	var e *sdk.Error
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, context.Canceled):
-		return &sdk.Error{Code: sdk.CodeCancelled, Message: err.Error()}
+		return &sdk.Error{Code: sdk.CodeCancelled, Message: "the operation was cancelled"}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &sdk.Error{Code: sdk.CodeTimeout, Message: err.Error(), Retryable: true}
+		return &sdk.Error{Code: sdk.CodeTimeout, Message: "the operation exceeded its deadline", Retryable: true}
 	}
 	return sdk.AsError(err)
 }

@@ -72,9 +72,9 @@ func plainStatus(st *status.Status) *sdk.Error {
 	case codes.Unavailable:
 		e.Code, e.Retryable = sdk.CodePluginCrashed, true
 	case codes.Canceled:
-		e.Code = sdk.CodeCancelled
+		e.Code, e.Message = sdk.CodeCancelled, "the operation was cancelled"
 	case codes.DeadlineExceeded:
-		e.Code, e.Retryable = sdk.CodeTimeout, true
+		e.Code, e.Message, e.Retryable = sdk.CodeTimeout, "the operation exceeded its deadline", true
 	case codes.InvalidArgument, codes.ResourceExhausted, codes.OutOfRange:
 		// gRPC returns ResourceExhausted for a message that is too large.
 		e.Code = sdk.CodeInvalidRequest

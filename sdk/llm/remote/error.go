@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -120,9 +121,22 @@ func (s *Server) TransportError(ctx context.Context, err error) *sdk.Error {
 		err = network.Err
 	case errors.As(err, &dial):
 	default:
-		return s.unavailable("interrupted the answer" + s.Excerpt(err.Error()))
+		slog.WarnContext(ctx, "the answer was interrupted", "host", s.address, "error", s.Redact(err.Error()))
+		return s.unavailable("interrupted the answer" + interruption(err))
 	}
-	return s.unavailable("is not reachable (start it, or correct base_url in plugins.hcl)" + s.Excerpt(err.Error()))
+	// Users see the message, but not the text of err, because it contains addresses.
+	slog.WarnContext(ctx, "the server is not reachable", "host", s.address, "error", s.Redact(err.Error()))
+	return s.unavailable("is not reachable; an administrator must start it, or correct base_url in plugins.hcl")
+}
+
+// interruption returns the text of an error as the end of a message, or "" for an error of the network, whose text
+// contains addresses.
+func interruption(err error) string {
+	var network net.Error
+	if errors.As(err, &network) {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 // ErrTruncated is an error for TransportError. It means that the answer ended early.

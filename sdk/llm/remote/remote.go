@@ -33,8 +33,11 @@ type Settings struct {
 
 // Server is the server that a provider uses.
 type Server struct {
-	// URL is the URL of the API without a trailing slash. Host is its host, for error messages.
+	// URL is the URL of the API without a trailing slash. Host names its host in error messages. Because users see
+	// them, it is "the provider" for an address or a name of an internal network.
 	URL, Host string
+	// address is the host of the URL.
+	address string
 	// Official reports whether the server is the original one and not a compatible one.
 	Official bool
 	// Timeout is the time that the server has to start its answer.
@@ -77,10 +80,24 @@ func New(s Settings) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		URL: strings.TrimSuffix(u.String(), "/"), Host: u.Host, Official: official, Timeout: s.Timeout,
+		URL: strings.TrimSuffix(u.String(), "/"), Host: publicHost(u), address: u.Host, Official: official, Timeout: s.Timeout,
 		client: &http.Client{Transport: withHeaders{transport(), s.Headers}}, redact: redactor(secrets),
 	}, nil
 }
+
+// publicHost returns the host of a URL if its name is one of the public domain name system, or else "the provider".
+func publicHost(u *url.URL) string {
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	domain := name[strings.LastIndexByte(name, '.')+1:]
+	switch {
+	case net.ParseIP(name) != nil, domain == name, slices.Contains(internalDomains, domain):
+		return "the provider"
+	}
+	return u.Host
+}
+
+// internalDomains are top-level domains that are not part of the public domain name system.
+var internalDomains = []string{"internal", "local", "localhost", "localdomain", "lan", "home", "corp", "intranet", "private", "arpa", "svc", "test"}
 
 // Client returns the HTTP client for requests to the server. It has no timeout. It can keep a
 // connection for each of many concurrent streams.

@@ -22,6 +22,8 @@ type Logins interface {
 	// ChangePassword checks the current password, sets the new one, and ends the other logins of the
 	// user. It fails with Invalid or RateLimited.
 	ChangePassword(ctx context.Context, audit *core.AuditRecord, p *core.Principal, current, password string) error
+	// EndSessions ends all logins of a user and deletes the user's API keys. It fails with NotFound.
+	EndSessions(ctx context.Context, audit *core.AuditRecord, userID string) error
 }
 
 // UserManager creates and changes users.
@@ -31,9 +33,11 @@ type UserManager interface {
 	CreateUser(ctx context.Context, audit *core.AuditRecord, u *core.User, password string) error
 	// UpdateUser fails with Invalid, NotFound or Conflict.
 	UpdateUser(ctx context.Context, audit *core.AuditRecord, id string, up core.UserUpdate) (*core.User, error)
-	// ResetPassword sets a user's password and ends the user's logins. It fails with Invalid or
-	// NotFound.
-	ResetPassword(ctx context.Context, audit *core.AuditRecord, id, password string) error
+	// ResetPassword sets a user's password and ends the user's logins, and with endKeys also deletes the
+	// user's API keys. It fails with Invalid or NotFound.
+	ResetPassword(ctx context.Context, audit *core.AuditRecord, id, password string, endKeys bool) error
+	// EndSessions ends all logins of a user and deletes the user's API keys. It fails with NotFound.
+	EndSessions(ctx context.Context, audit *core.AuditRecord, userID string) error
 }
 
 // Users reads users.
@@ -47,8 +51,8 @@ type Users interface {
 // KeyManager creates and deletes API keys.
 type KeyManager interface {
 	// CreateAPIKey checks and stores a new key, sets the other fields of k, and returns the key itself.
-	// It fails with Invalid or Conflict.
-	CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core.APIKey) (string, error)
+	// parent is the API key of the request, if it has one. It fails with Invalid, Conflict or Unauthorized.
+	CreateAPIKey(ctx context.Context, audit *core.AuditRecord, parent, k *core.APIKey) (string, error)
 	// DeleteAPIKey fails with NotFound.
 	DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string) error
 }

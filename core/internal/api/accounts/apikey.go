@@ -12,13 +12,14 @@ import (
 type apiKeyRequest struct {
 	Name      string       `json:"name" minLength:"1" maxLength:"100" doc:"What the key is for. Unique among your keys"`
 	Scopes    []core.Scope `json:"scopes" minItems:"1" maxItems:"20" doc:"What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read"`
-	ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"When the key expires. By default it does not"`
+	ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"When the key expires. By default it does not, or it expires with the API key that creates it"`
 }
 
 type apiKey struct {
 	ID         string       `json:"id"`
 	Name       string       `json:"name"`
 	UserID     string       `json:"user_id"`
+	ParentID   string       `json:"parent_id,omitempty" doc:"The API key that created this key. This key is deleted with it"`
 	Scopes     []core.Scope `json:"scopes"`
 	CreatedAt  api.Time     `json:"created_at"`
 	ExpiresAt  *api.Time    `json:"expires_at,omitempty" doc:"Omitted for a key that does not expire"`
@@ -65,7 +66,8 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 	api.Register(a, api.Operation{
 		ID: "create-api-key", Method: http.MethodPost, Path: "/v1/api-keys/", Tag: "API keys", Summary: "Create an API key", Access: api.SignedIn,
 		Description: "The key is accepted wherever an access token is, within its scopes, until it expires or is deleted, or your account is disabled. " +
-			"The server stores only its hash and does not show it again.",
+			"The server stores only its hash and does not show it again. A key that you create with an API key has at most the scopes of that key, " +
+			"expires with it at the latest, and is deleted with it.",
 		Status:   http.StatusCreated,
 		Request:  apiKeyRequest{Name: exampleAPIKey.Name, Scopes: exampleAPIKey.Scopes},
 		Response: newAPIKey{KeyInfo: exampleAPIKey, Key: "aak_123_3f6k…"}, Errors: []core.Code{core.CodeConflict},
@@ -74,7 +76,7 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 		if in.Body.ExpiresAt != nil {
 			k.ExpiresAt = *in.Body.ExpiresAt
 		}
-		key, err := manager.CreateAPIKey(ctx, api.Audit(ctx), k)
+		key, err := manager.CreateAPIKey(ctx, api.Audit(ctx), api.RequestFrom(ctx).Principal.Key, k)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +99,7 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 	})
 	api.Register(a, api.Operation{
 		ID: "delete-api-key", Method: http.MethodDelete, Path: "/v1/api-keys/{key_id}", Tag: "API keys", Summary: "Delete an API key", Access: api.SignedIn,
-		Description: "The key stops working on every server within one second. Its WebSockets and streams end within five.", Status: http.StatusNoContent,
+		Description: "The key, and all keys that were created with it, stop working on every server within one second. Their WebSockets and streams end within five.", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *apiKeyInput) (*struct{}, error) {
 		return nil, manager.DeleteAPIKey(ctx, api.Audit(ctx), api.Actor(ctx), in.ID)
 	})
@@ -125,7 +127,7 @@ func listAPIKeys(ctx context.Context, keys Keys, in *apiKeysInput) (*apiKeysRepl
 
 func newAPIKeyBody(k *core.APIKey) apiKey {
 	return apiKey{
-		ID: k.ID, Name: k.Name, UserID: k.UserID, Scopes: k.Scopes, CreatedAt: api.Time(k.CreatedAt),
+		ID: k.ID, Name: k.Name, UserID: k.UserID, ParentID: k.ParentID, Scopes: k.Scopes, CreatedAt: api.Time(k.CreatedAt),
 		ExpiresAt: api.OptionalTime(k.ExpiresAt), LastUsedAt: api.OptionalTime(k.LastUsedAt),
 	}
 }

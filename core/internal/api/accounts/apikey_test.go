@@ -70,6 +70,57 @@ func TestAPIKey_authenticates(t *testing.T) {
 	env.Do(t, "ann", "GET", path, "").Want(404)
 }
 
+// TestAPIKey_child creates a key with a key. It expires with its parent and is deleted with it.
+func TestAPIKey_child(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	expires := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	create := func(who, body string, status int) map[string]any {
+		t.Helper()
+		a := env.Do(t, who, "POST", "/v1/api-keys/", body).Want(status)
+		if status != 201 {
+			return nil
+		}
+		return a.JSON()
+	}
+	parent := create("ann", `{"name":"parent","scopes":["*"],"expires_at":"`+expires.Format(time.RFC3339)+`"}`, 201)
+	env.Tokens["parent"] = parent["key"].(string)
+	child := create("parent", `{"name":"child","scopes":["*"]}`, 201)
+	env.Tokens["child"] = child["key"].(string)
+	if child["parent_id"] != parent["id"] || child["expires_at"] != parent["expires_at"] || parent["parent_id"] != nil {
+		t.Errorf("child = %v, want the parent %v and its expiry %v", child, parent["id"], parent["expires_at"])
+	}
+	late := expires.Add(time.Second).Format(time.RFC3339)
+	f := env.Do(t, "parent", "POST", "/v1/api-keys/", `{"name":"late","scopes":["*"],"expires_at":"`+late+`"}`).Want(400).Failure()
+	if f.Details.Field != "expires_at" || !strings.Contains(f.Details.Issue, expires.Format(time.RFC3339)) {
+		t.Errorf("a key that outlives its parent: got %+v, want field expires_at and the time of the parent", f.Details)
+	}
+	env.Do(t, "child", "GET", "/v1/auth/me", "").Want(200)
+	env.Do(t, "ann", "DELETE", "/v1/api-keys/"+parent["id"].(string), "").Want(204)
+	env.Do(t, "child", "GET", "/v1/auth/me", "").Want(401)
+}
+
+func TestEndSessions(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	for _, who := range []string{"ann", "bob", "root"} {
+		env.Tokens[who+"-key"] = env.Do(t, who, "POST", "/v1/api-keys/", goodKey).Want(201).JSON()["key"].(string)
+	}
+	env.Do(t, "ann", "POST", "/v1/users/user-bob/end-sessions", "").Want(403)
+	env.Do(t, "root", "POST", "/v1/users/user-none/end-sessions", "").Want(404)
+	env.Do(t, "root", "POST", "/v1/users/user-bob/end-sessions", "").Want(204)
+	env.Do(t, "ann", "POST", "/v1/auth/end-sessions", "").Want(204)
+	for _, who := range []string{"ann", "ann-key", "bob", "bob-key"} {
+		env.Do(t, who, "GET", "/v1/auth/me", "").Want(401)
+	}
+	env.Do(t, "root", "POST", "/v1/users/user-eve/password", `{"password":"another long one","end_api_keys":"yes"}`).Want(400)
+	env.Do(t, "root", "POST", "/v1/users/user-root/password", `{"password":"another long one"}`).Want(204)
+	env.Do(t, "root", "GET", "/v1/auth/me", "").Want(401)
+	env.Do(t, "root-key", "GET", "/v1/auth/me", "").Want(200)
+	env.Do(t, "root-key", "POST", "/v1/users/user-root/password", `{"password":"another long one","end_api_keys":true}`).Want(204)
+	env.Do(t, "root-key", "GET", "/v1/auth/me", "").Want(401)
+}
+
 func TestAPIKey_badInput(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)

@@ -55,11 +55,14 @@ var (
 	}
 )
 
+// endDelay describes how fast the end of a credential takes effect.
+const endDelay = "It takes effect on every server within one second, and ends WebSockets and streams within five."
+
 func registerAuth(a *api.API, logins Logins) {
 	api.Register(a, api.Operation{
 		ID: "login", Method: http.MethodPost, Path: "/v1/auth/login", Tag: "Authentication", Summary: "Sign in",
 		Description: "Returns an access token for one hour and a refresh token for 30 days. " +
-			"Too many attempts with one username or from one address are answered with 429.",
+			"Too many failed attempts with one username from one address, or too many attempts from one address, are answered with 429.",
 		Request: exampleCredentials, Response: exampleTokens,
 		Errors: []core.Code{core.CodeUnauthorized, core.CodeRateLimited},
 	}, func(ctx context.Context, in *loginInput) (*tokensOutput, error) {
@@ -91,8 +94,20 @@ func registerAuth(a *api.API, logins Logins) {
 		return nil, logins.Logout(ctx, audit, p.LoginID)
 	})
 	api.Register(a, api.Operation{
+		ID: "end-sessions", Method: http.MethodPost, Path: "/v1/auth/end-sessions", Tag: "Authentication", Summary: "End all your sessions",
+		Description: "Ends all your sessions, including this one, and deletes all your API keys. Use it if a password, token or key may have been " +
+			"stolen, and change the password first. " + endDelay,
+		Access: api.SignedIn, Status: http.StatusNoContent,
+	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+		userID := api.Actor(ctx).UserID
+		audit := api.Audit(ctx)
+		audit.SetTarget(userID)
+		return nil, logins.EndSessions(ctx, audit, userID)
+	})
+	api.Register(a, api.Operation{
 		ID: "change-password", Method: http.MethodPost, Path: "/v1/auth/password", Tag: "Authentication", Summary: "Change your password",
-		Description: "Ends all your other sessions. API keys stay valid.", Access: api.SignedIn, Status: http.StatusNoContent,
+		Description: "Ends all your other sessions. API keys stay valid; POST /v1/auth/end-sessions deletes them. " +
+			"Too many wrong passwords in one session are answered with 429.", Access: api.SignedIn, Status: http.StatusNoContent,
 		Request: passwordChange{Current: "your-password", New: "correct horse battery"}, Errors: []core.Code{core.CodeRateLimited},
 	}, func(ctx context.Context, in *passwordInput) (*struct{}, error) {
 		p := api.RequestFrom(ctx).Principal

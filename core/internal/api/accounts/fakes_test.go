@@ -132,6 +132,11 @@ func (w *store) UpdateUser(
 			l.EndedAt = up.At
 		}
 	}
+	for id, k := range w.keys {
+		if up.EndKeys && k.UserID == u.ID {
+			delete(w.keys, id)
+		}
+	}
 	audit.Claim()
 	c := *u
 	return &c, nil
@@ -181,6 +186,11 @@ func (w *store) DeleteAPIKey(ctx context.Context, audit *core.AuditRecord, v cor
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.keys, id)
+	for child, k := range w.keys {
+		if k.ParentID == id {
+			delete(w.keys, child)
+		}
+	}
 	audit.Claim()
 	return nil
 }

@@ -22,7 +22,8 @@ type userChange struct {
 }
 
 type passwordReset struct {
-	Password string `json:"password" format:"password" minLength:"8" maxLength:"256"`
+	Password   string `json:"password" format:"password" minLength:"8" maxLength:"256"`
+	EndAPIKeys bool   `json:"end_api_keys,omitempty" default:"false" doc:"Also deletes all API keys of the user"`
 }
 
 type user struct {
@@ -116,10 +117,18 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 	})
 	api.Register(a, api.Operation{
 		ID: "reset-password", Method: http.MethodPost, Path: "/v1/users/{user_id}/password", Tag: "Users", Access: api.Admin,
-		Summary: "Reset a user's password", Description: "Ends all sessions of the user. API keys stay valid.", Status: http.StatusNoContent,
-		Request: passwordReset{Password: "correct horse battery"},
+		Summary: "Reset a user's password", Status: http.StatusNoContent,
+		Description: "Ends all sessions of the user. API keys stay valid unless end_api_keys is true. Set it if someone else may have used the account.",
+		Request:     passwordReset{Password: "correct horse battery", EndAPIKeys: true},
 	}, func(ctx context.Context, in *userPassword) (*struct{}, error) {
-		return nil, manager.ResetPassword(ctx, api.Audit(ctx), in.ID, in.Body.Password)
+		return nil, manager.ResetPassword(ctx, api.Audit(ctx), in.ID, in.Body.Password, in.Body.EndAPIKeys)
+	})
+	api.Register(a, api.Operation{
+		ID: "end-user-sessions", Method: http.MethodPost, Path: "/v1/users/{user_id}/end-sessions", Tag: "Users", Access: api.Admin,
+		Summary: "End all sessions of a user", Status: http.StatusNoContent,
+		Description: "Ends all sessions of the user and deletes all API keys of the user. The user can sign in again. " + endDelay,
+	}, func(ctx context.Context, in *userInput) (*struct{}, error) {
+		return nil, manager.EndSessions(ctx, api.Audit(ctx), in.ID)
 	})
 }
 

@@ -25,8 +25,8 @@ type Agents interface {
 		ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, change func(*core.Agent) error,
 	) (*core.Agent, error)
 	// Delete fails with NotFound, Forbidden or PreconditionFailed, or with Conflict during a run of the
-	// agent. A version of 0 accepts every version.
-	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
+	// agent.
+	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, d core.AgentDeletion) error
 }
 
 type handlers struct{ agents Agents }
@@ -66,7 +66,8 @@ func Register(a *api.API, agents Agents) {
 	}, h.change)
 	api.Register(a, api.Operation{
 		ID: "delete-agent", Method: http.MethodDelete, Path: agentPath, Tag: "Agents", Summary: "Delete an agent", Access: api.Writer,
-		Description: "Deletes its sessions, messages and runs, too. 409 during a run of the agent.", Status: http.StatusNoContent,
+		Description: "Deletes its sessions, messages, runs and tasks, too. An API key also needs chat:write if the agent has sessions, and tasks:write " +
+			"if it has tasks. 409 during a run of the agent.", Status: http.StatusNoContent,
 		Errors: []core.Code{core.CodePreconditionFailed, core.CodeConflict},
 	}, h.delete)
 }
@@ -136,7 +137,9 @@ func (h *handlers) update(ctx context.Context, in AgentMatch, change func(*core.
 
 func (h *handlers) delete(ctx context.Context, in *AgentMatch) (*struct{}, error) {
 	v := api.Actor(ctx)
-	var version int64
+	d := core.AgentDeletion{
+		KeepSessions: !api.Allows(ctx, core.ResourceChat, true), KeepTasks: !api.Allows(ctx, core.ResourceTasks, true),
+	}
 	if in.IfMatch != "" {
 		ag, err := h.agents.Get(ctx, v, in.ID)
 		if err != nil {
@@ -145,7 +148,7 @@ func (h *handlers) delete(ctx context.Context, in *AgentMatch) (*struct{}, error
 		if err := api.CheckIfMatch(in.IfMatch, "agent", ag.Version); err != nil {
 			return nil, err
 		}
-		version = ag.Version
+		d.Version = ag.Version
 	}
-	return nil, h.agents.Delete(ctx, api.Audit(ctx), v, in.ID, version)
+	return nil, h.agents.Delete(ctx, api.Audit(ctx), v, in.ID, d)
 }

@@ -119,9 +119,9 @@ func (s *store) UpdateAgent(ctx context.Context, audit *core.AuditRecord, v core
 }
 
 func (s *store) DeleteAgent(
-	ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64,
+	ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, d core.AgentDeletion,
 ) error {
-	if err := s.checkChange(ctx, v, id, version); err != nil {
+	if err := s.checkChange(ctx, v, id, d.Version); err != nil {
 		return err
 	}
 	delete(s.agents, id)

@@ -96,7 +96,8 @@ func Register(a *api.API, o Options) {
 		ID: "chat", Method: http.MethodPost, Path: "/v1/agents/{agent_id}/chat", Tag: "Chat", Summary: "Send a message", Access: api.Writer,
 		Description: "Returns the agent's complete answer, or with `stream` its events: start, token, tool_call, tool_result, usage, " +
 			"restart (discard the partial message), and finally end or error. Disconnecting does not cancel the run: " +
-			"GET /v1/runs/{run_id}/events continues the stream. A session runs one turn at a time; a second one is 409.",
+			"GET /v1/runs/{run_id}/events continues the stream. A session runs one turn at a time; a second one is 409. " +
+			"An API key also needs files:read for file_ids and in a session to which you have attached files, and tasks:read in the session of a task.",
 		Request: chatRequest{Message: "Hello, how can you help me?", SessionID: "session-123"},
 		Response: chatReply{
 			ID: "msg-456", Message: "Hello! I'm here to help you with...", SessionID: "session-123",
@@ -107,8 +108,9 @@ func Register(a *api.API, o Options) {
 	}, h.chat)
 	api.Register(a, api.Operation{
 		ID: "chat-history", Method: http.MethodGet, Path: "/v1/agents/{agent_id}/chat/history", Tag: "Chat", Access: api.SignedIn,
-		Summary:     "Get the chat history",
-		Description: "Your newest messages with the agent, in chronological order. An unknown session is an empty list.",
+		Summary: "Get the chat history",
+		Description: "Your newest messages with the agent, in chronological order. An unknown session is an empty list. " +
+			"The session of a task has the id of the task; an API key reads it with tasks:read.",
 		Response: history{Limit: 50, Messages: []message{
 			{
 				ID: "msg-455", Role: sdk.RoleUser, Content: "Hello, how can you help me?", SessionID: "session-123",
@@ -127,6 +129,9 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	v := api.Actor(ctx)
 	ag, err := h.Agents.Active(ctx, v, in.AgentID)
 	if err != nil {
+		return nil, err
+	}
+	if err := h.checkScopes(ctx, in); err != nil {
 		return nil, err
 	}
 	parts, err := h.Files.MessageParts(ctx, v, in.Body.Message, in.Body.FileIDs)
@@ -158,6 +163,42 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	}
 	return api.JSONResponse(newChatReply(m)), nil
 }
+
+// checkScopes fails with Forbidden if the turn would show the caller, through the agent, what the scopes of
+// the API key do not cover: files that the user has attached now or earlier in the session, or the session
+// of a task.
+func (h *handlers) checkScopes(ctx context.Context, in *chatInput) error {
+	sessionID := in.Body.SessionID
+	if core.IsTaskSession(sessionID) {
+		if err := api.RequireScope(ctx, core.ResourceTasks, false); err != nil {
+			return err
+		}
+	}
+	if api.Allows(ctx, core.ResourceFiles, false) {
+		return nil
+	}
+	if len(in.Body.FileIDs) > 0 {
+		return api.MissingScope(core.ResourceFiles, false)
+	}
+	if sessionID == "" {
+		return nil
+	}
+	earlier, _, err := h.Messages.Messages(ctx, core.MessageFilter{
+		AgentID: in.AgentID, UserID: api.Actor(ctx).UserID, SessionID: sessionID, Limit: maxHistory,
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range earlier {
+		if m.Role == sdk.RoleUser && len(attachedFiles(m.Parts)) > 0 {
+			return api.MissingScope(core.ResourceFiles, false)
+		}
+	}
+	return nil
+}
+
+// maxHistory is at least the number of earlier messages that a run receives.
+const maxHistory = 128
 
 func newChatReply(m *core.Message) chatReply {
 	return chatReply{

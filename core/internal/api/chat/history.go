@@ -46,11 +46,15 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	if err != nil {
 		return nil, err
 	}
+	tasks := api.Allows(ctx, core.ResourceTasks, false)
+	if core.IsTaskSession(in.SessionID) && !tasks {
+		return nil, api.MissingScope(core.ResourceTasks, false)
+	}
 	if _, err := h.Agents.Get(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
 	found, more, err := h.Messages.Messages(ctx, core.MessageFilter{
-		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, Before: before, Limit: in.Limit,
+		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, WithoutTasks: !tasks, Before: before, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err

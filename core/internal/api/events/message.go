@@ -97,7 +97,8 @@ func (c *connection) subscribe(m *clientMessage) error {
 }
 
 // filter returns the filter for the notifications that p may see on a channel: p's own, or all for an
-// admin. It fails with NotFound for an agent or task that p may not see, and with Forbidden if the
+// admin. An API key without a scope for tasks sees no notifications of tasks on the channel of an agent,
+// and one without a scope for administrators sees only its user's system notifications. filter fails with NotFound for an agent or task that p may not see, and with Forbidden if the
 // scopes of an API key do not cover the channel.
 func (s *server) filter(ctx context.Context, p *core.Principal, channel string) (*core.NotificationFilter, error) {
 	v := p.Actor()
@@ -111,7 +112,7 @@ func (s *server) filter(ctx context.Context, p *core.Principal, channel string) 
 		return f, nil
 	case core.ChannelSystem:
 		f.Types = []core.NotificationType{core.NotificationSystem}
-		if v.Admin() {
+		if v.Admin() && p.Allows(core.ResourceAdmin, false) {
 			f.UserID = ""
 		}
 		return f, nil
@@ -133,10 +134,12 @@ func (s *server) filter(ctx context.Context, p *core.Principal, channel string) 
 	}
 	if noun == "agent" {
 		f.AgentID = id
+		f.WithoutTasks = !p.Allows(core.ResourceTasks, false)
 		_, err := s.Agents.Agent(ctx, v, id)
 		return f, err
 	}
 	f.TaskID = id
+	f.Types = []core.NotificationType{core.NotificationTaskStatus}
 	_, err := s.Tasks.Task(ctx, v, id)
 	return f, err
 }

@@ -9,13 +9,14 @@ import (
 
 // mcpServerRequest is an MCP server in a request.
 type mcpServerRequest struct {
-	Name        string     `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
-	Slug        string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40" doc:"The name in URLs and the prefix of tool names, such as my-server__search. By default it is derived from the name"`
-	Description string     `json:"description,omitempty" maxLength:"4096"`
-	Transport   string     `json:"transport,omitempty" maxLength:"128" doc:"The label of an mcp plugin. The default is stdio for a config with a command and http for one with a url"`
-	Config      api.Object `json:"config" doc:"{command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead"`
-	Shared      bool       `json:"shared,omitempty" doc:"Other users can use this server but cannot change it"`
-	AutoStart   *bool      `json:"auto_start,omitempty" default:"true" doc:"Whether to start the server now and whenever the platform starts. Change it later with start and stop"`
+	Name             string     `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
+	Slug             string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40" doc:"The name in URLs and the prefix of tool names, such as my-server__search. By default it is derived from the name"`
+	Description      string     `json:"description,omitempty" maxLength:"4096"`
+	Transport        string     `json:"transport,omitempty" maxLength:"128" doc:"The label of an mcp plugin. The default is stdio for a config with a command and http for one with a url"`
+	Config           api.Object `json:"config" doc:"{command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead"`
+	Shared           bool       `json:"shared,omitempty" doc:"Other users can use this server but cannot change it"`
+	ShareCredentials bool       `json:"share_credentials,omitempty" doc:"Other users may call this server through your shared agents, with its credentials"`
+	AutoStart        *bool      `json:"auto_start,omitempty" default:"true" doc:"Whether to start the server now and whenever the platform starts. Change it later with start and stop"`
 }
 
 // applyTo sets the fields of s to those of the request, and returns the config, whose secrets are in
@@ -40,66 +41,69 @@ func (r *mcpServerRequest) applyTo(s *core.MCPServer) (core.MCPConfig, error) {
 		}
 	}
 	s.Name, s.Slug, s.Description = r.Name, r.Slug, r.Description
-	s.Transport, s.Shared = transport, r.Shared
+	s.Transport, s.Shared, s.ShareCredentials = transport, r.Shared, r.ShareCredentials
 	return config, nil
 }
 
 // mcpServerReplacement accepts an MCP server as GET returns it. The fields that the platform sets are
 // ignored.
 type mcpServerReplacement struct {
-	Name         string     `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
-	Slug         string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40" doc:"By default it stays unchanged"`
-	Description  string     `json:"description,omitempty" maxLength:"4096"`
-	Transport    string     `json:"transport,omitempty" maxLength:"128" doc:"The default is stdio for a config with a command and http for one with a url"`
-	Config       api.Object `json:"config" doc:"A value of *** in env or headers keeps the stored value"`
-	Shared       bool       `json:"shared,omitempty" doc:"Other users can use this server but cannot change it"`
-	ID           string     `json:"id,omitempty" readOnly:"true"`
-	Status       string     `json:"status,omitempty" readOnly:"true"`
-	URL          string     `json:"url,omitempty" readOnly:"true"`
-	Capabilities []string   `json:"capabilities,omitempty" readOnly:"true"`
-	Wanted       bool       `json:"wanted,omitempty" readOnly:"true"`
-	LastError    string     `json:"last_error,omitempty" readOnly:"true"`
-	Sandbox      string     `json:"sandbox,omitempty" readOnly:"true"`
-	Restarts     int        `json:"restarts,omitempty" readOnly:"true"`
-	PID          int        `json:"pid,omitempty" readOnly:"true"`
-	StartedAt    string     `json:"started_at,omitempty" readOnly:"true"`
-	CreatedAt    string     `json:"created_at,omitempty" readOnly:"true"`
-	UpdatedAt    string     `json:"updated_at,omitempty" readOnly:"true"`
-	CreatedBy    string     `json:"created_by,omitempty" readOnly:"true"`
+	Name             string     `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
+	Slug             string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40" doc:"By default it stays unchanged"`
+	Description      string     `json:"description,omitempty" maxLength:"4096"`
+	Transport        string     `json:"transport,omitempty" maxLength:"128" doc:"The default is stdio for a config with a command and http for one with a url"`
+	Config           api.Object `json:"config" doc:"A value of *** in env or headers keeps the stored value, unless the transport, the command, or the scheme, host or port of the url changes"`
+	Shared           bool       `json:"shared,omitempty" doc:"Other users can use this server but cannot change it"`
+	ShareCredentials bool       `json:"share_credentials,omitempty" doc:"Other users may call this server through your shared agents, with its credentials"`
+	ID               string     `json:"id,omitempty" readOnly:"true"`
+	Status           string     `json:"status,omitempty" readOnly:"true"`
+	URL              string     `json:"url,omitempty" readOnly:"true"`
+	Capabilities     []string   `json:"capabilities,omitempty" readOnly:"true"`
+	Wanted           bool       `json:"wanted,omitempty" readOnly:"true"`
+	LastError        string     `json:"last_error,omitempty" readOnly:"true"`
+	Sandbox          string     `json:"sandbox,omitempty" readOnly:"true"`
+	Restarts         int        `json:"restarts,omitempty" readOnly:"true"`
+	PID              int        `json:"pid,omitempty" readOnly:"true"`
+	StartedAt        string     `json:"started_at,omitempty" readOnly:"true"`
+	CreatedAt        string     `json:"created_at,omitempty" readOnly:"true"`
+	UpdatedAt        string     `json:"updated_at,omitempty" readOnly:"true"`
+	CreatedBy        string     `json:"created_by,omitempty" readOnly:"true"`
 }
 
 // mcpServerChange documents the fields of a merge patch.
 type mcpServerChange struct {
-	Name        *string     `json:"name,omitempty" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
-	Slug        *string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40"`
-	Description *string     `json:"description,omitempty" maxLength:"4096"`
-	Transport   *string     `json:"transport,omitempty" maxLength:"128" doc:"If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command"`
-	Config      *api.Object `json:"config,omitempty" doc:"Merged with the config. null removes a field"`
-	Shared      *bool       `json:"shared,omitempty"`
+	Name             *string     `json:"name,omitempty" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"100"`
+	Slug             *string     `json:"slug,omitempty" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" patternDescription:"Must contain only a-z, 0-9 and single hyphens between them, such as my-server" maxLength:"40"`
+	Description      *string     `json:"description,omitempty" maxLength:"4096"`
+	Transport        *string     `json:"transport,omitempty" maxLength:"128" doc:"If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command"`
+	Config           *api.Object `json:"config,omitempty" doc:"Merged with the config. null removes a field"`
+	Shared           *bool       `json:"shared,omitempty"`
+	ShareCredentials *bool       `json:"share_credentials,omitempty"`
 }
 
 // MCPServer is the body of an MCP server. It is exported because Huma ignores embedded structs that are
 // not.
 type MCPServer struct {
-	ID           string         `json:"id"`
-	Name         string         `json:"name"`
-	Description  string         `json:"description"`
-	Slug         string         `json:"slug"`
-	Status       core.MCPStatus `json:"status" enum:"stopped,starting,running,error,stopping"`
-	URL          string         `json:"url" doc:"URL for MCP clients. Authenticate with an AgentArea access token or API key"`
-	Transport    string         `json:"transport"`
-	Config       api.Object     `json:"config" doc:"The values of env and headers are replaced by ***"`
-	Capabilities []string       `json:"capabilities" doc:"The capabilities that the server declared at its last start"`
-	Shared       bool           `json:"shared"`
-	Wanted       bool           `json:"wanted" doc:"Whether the server should run, also after a crash and when the platform starts. Set by start and stop"`
-	LastError    string         `json:"last_error" doc:"Why the server is in error or last exited. Empty if there was no error"`
-	Sandbox      string         `json:"sandbox" doc:"How the process is isolated. Empty without a process"`
-	Restarts     int            `json:"restarts"`
-	PID          int            `json:"pid,omitempty" doc:"The id of the process. Only for admins"`
-	StartedAt    *api.Time      `json:"started_at,omitempty" doc:"When the server became ready. Omitted while it is not"`
-	CreatedAt    api.Time       `json:"created_at"`
-	UpdatedAt    api.Time       `json:"updated_at"`
-	CreatedBy    string         `json:"created_by"`
+	ID               string         `json:"id"`
+	Name             string         `json:"name"`
+	Description      string         `json:"description"`
+	Slug             string         `json:"slug"`
+	Status           core.MCPStatus `json:"status" enum:"stopped,starting,running,error,stopping"`
+	URL              string         `json:"url" doc:"URL for MCP clients. Authenticate with an AgentArea access token or API key"`
+	Transport        string         `json:"transport"`
+	Config           api.Object     `json:"config" doc:"The values of env and headers are replaced by ***"`
+	Capabilities     []string       `json:"capabilities" doc:"The capabilities that the server declared at its last start"`
+	Shared           bool           `json:"shared"`
+	ShareCredentials bool           `json:"share_credentials" doc:"Whether other users may call this server through shared agents of its creator, with its credentials"`
+	Wanted           bool           `json:"wanted" doc:"Whether the server should run, also after a crash and when the platform starts. Set by start and stop"`
+	LastError        string         `json:"last_error" doc:"Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server"`
+	Sandbox          string         `json:"sandbox" doc:"How the process is isolated. Empty without a process"`
+	Restarts         int            `json:"restarts"`
+	PID              int            `json:"pid,omitempty" doc:"The id of the process. Only for admins"`
+	StartedAt        *api.Time      `json:"started_at,omitempty" doc:"When the server became ready. Omitted while it is not"`
+	CreatedAt        api.Time       `json:"created_at"`
+	UpdatedAt        api.Time       `json:"updated_at"`
+	CreatedBy        string         `json:"created_by"`
 }
 
 type mcpServerList struct {

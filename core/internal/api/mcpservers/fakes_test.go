@@ -132,7 +132,7 @@ func (r *registry) check(v core.Actor, s *core.MCPServer, config core.MCPConfig)
 			return core.Conflict("The slug %q is in use. Choose another one.", s.Slug)
 		}
 	}
-	config, err := config.Merge(r.secrets[s.ID])
+	config, err := config.Merge(r.secrets[s.ID], true)
 	if err != nil {
 		return err
 	}

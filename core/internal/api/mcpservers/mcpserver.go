@@ -86,7 +86,7 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "replace-mcp-server", Method: http.MethodPut, Path: serverPath, Tag: "MCP servers", Summary: "Update an MCP server", Access: api.Writer,
 		Description: "Replaces the server. Omitted fields get their default values, except for the slug, which stays. Accepts a server as GET returns it: " +
-			"a value of *** in env or headers keeps the stored value. A running server is restarted if its connection settings have changed.",
+			"a value of *** in env or headers keeps the stored value, unless the transport, the command, or the scheme, host or port of the url changes. A running server is restarted if its connection settings have changed.",
 		Request: exampleMCPReplacement, Response: exampleMCPServer, Errors: changes,
 	}, h.replace)
 	api.Register(a, api.Operation{
@@ -97,7 +97,7 @@ func Register(a *api.API, o Options) {
 	}, h.change)
 	api.Register(a, api.Operation{
 		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath, Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
-		Description: "Stops the server. Its slug can be used again.", Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
+		Description: "Stops the server. Its slug stays reserved for the user who created it.", Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
 	}, h.delete)
 	registerActions(h)
 	registerTools(h)
@@ -184,6 +184,7 @@ func (h *handlers) replace(ctx context.Context, in *mcpServerPut) (*mcpServerOut
 		b := in.Body
 		r := mcpServerRequest{
 			Name: b.Name, Slug: b.Slug, Description: b.Description, Transport: b.Transport, Config: b.Config, Shared: b.Shared,
+			ShareCredentials: b.ShareCredentials,
 		}
 		if r.Slug == "" {
 			r.Slug = s.Slug
@@ -196,6 +197,7 @@ func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpSer
 	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) (core.MCPConfig, error) {
 		before := mcpServerRequest{
 			Name: s.Name, Slug: s.Slug, Description: s.Description, Transport: s.Transport, Config: api.Object(s.Config), Shared: s.Shared,
+			ShareCredentials: s.ShareCredentials,
 		}
 		if hasDefaultTransport(s) {
 			before.Transport = "" // derive it from the merged config
@@ -270,16 +272,22 @@ func (h *handlers) output(ctx context.Context, s *core.MCPServer) *mcpServerOutp
 	return &mcpServerOutput{ETag: api.ETag(s.Version), Body: h.body(ctx, s)}
 }
 
-// body returns the body of a server with its present state. Only admins see the process id.
+// body returns the body of a server with its present state. Only admins see the process id. Users who may not change
+// the server do not see its last error, because that may contain output of the server.
 func (h *handlers) body(ctx context.Context, s *core.MCPServer) MCPServer {
 	state := h.Inspector.State(s.ID)
 	b := MCPServer{
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Status: state.Status, URL: h.clientURL(ctx, s.Slug),
-		Transport: s.Transport, Config: api.Object(s.Config), Capabilities: api.OrEmpty(s.Capabilities), Shared: s.Shared, Wanted: s.ShouldRun(),
+		Transport: s.Transport, Config: api.Object(s.Config), Capabilities: api.OrEmpty(s.Capabilities), Shared: s.Shared,
+		ShareCredentials: s.ShareCredentials, Wanted: s.ShouldRun(),
 		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: api.OptionalTime(state.StartedAt),
 		CreatedAt: api.Time(s.CreatedAt), UpdatedAt: api.Time(s.UpdatedAt), CreatedBy: s.CreatedBy,
 	}
-	if api.Actor(ctx).Admin() {
+	actor := api.Actor(ctx)
+	if !s.ChangeableBy(actor) {
+		b.LastError = ""
+	}
+	if actor.Admin() {
 		b.PID = state.PID
 	}
 	return b

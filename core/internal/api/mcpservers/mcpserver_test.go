@@ -30,7 +30,7 @@ func TestMCPServers(t *testing.T) {
 	}
 	for name, want := range map[string]any{
 		"name": "my-mcp-server", "description": "", "slug": "my-server", "status": "starting", "transport": "stdio",
-		"url": "http://localhost:81/mcp/my-server/mcp/", "shared": false, "wanted": true, "last_error": "", "sandbox": "",
+		"url": "http://localhost:81/mcp/my-server/mcp/", "shared": false, "share_credentials": false, "wanted": true, "last_error": "", "sandbox": "",
 		"restarts": 0.0, "created_by": "user-root", "started_at": nil,
 	} {
 		if got[name] != want {
@@ -150,9 +150,10 @@ func TestMCPServers_invalid(t *testing.T) {
 		"no name":                {"POST", mcpServersAt, `{"config":{"url":"u"}}`, "", 400, "name", "Field is required"},
 		"blank name":             {"POST", mcpServersAt, `{"name":" ","config":{"url":"u"}}`, "", 400, "name", "Must not be empty"},
 		"long name":              {"POST", mcpServersAt, `{"name":"` + strings.Repeat("a", 101) + `","config":{"url":"u"}}`, "", 400, "name", "at most 100"},
-		"unknown field":          {"POST", mcpServersAt, with(`"colour":1`), "", 400, "colour", `Unknown field "colour". Known fields: auto_start, config, description, name, shared, slug, transport`},
+		"unknown field":          {"POST", mcpServersAt, with(`"colour":1`), "", 400, "colour", `Unknown field "colour". Known fields: auto_start, config, description, name, share_credentials, shared, slug, transport`},
 		"read-only field":        {"POST", mcpServersAt, with(`"id":"server-1"`), "", 400, "id", "Unknown field"},
 		"wanted":                 {"POST", mcpServersAt, with(`"wanted":false`), "", 400, "wanted", "Unknown field"},
+		"share_credentials":      {"POST", mcpServersAt, with(`"share_credentials":"yes"`), "", 400, "share_credentials", "Must be true or false"},
 		"shared is a string":     {"POST", mcpServersAt, with(`"shared":"yes"`), "", 400, "shared", "Must be true or false"},
 		"empty slug":             {"POST", mcpServersAt, with(`"slug":""`), "", 400, "slug", "Must contain only a-z"},
 		"slug in capitals":       {"POST", mcpServersAt, with(`"slug":"My"`), "", 400, "slug", "Must contain only a-z"},
@@ -180,7 +181,7 @@ func TestMCPServers_invalid(t *testing.T) {
 		"put of a reserved slug": {"PUT", one, with(`"slug":"files"`), "", 400, "slug", "reserved"},
 		"put of a command":       {"PUT", one, config(`{"command":"c"}`), "", 403, "", ""},
 		"put of a new mask":      {"PUT", one, config(`{"url":"u","headers":{"X":"***"}}`), "", 400, "config.headers.X", "Must be the value itself"},
-		"put of auto_start":      {"PUT", one, with(`"auto_start":true`), "", 400, "auto_start", `Unknown field "auto_start". Known fields: config, description, name, shared, slug, transport`},
+		"put of auto_start":      {"PUT", one, with(`"auto_start":true`), "", 400, "auto_start", `Unknown field "auto_start". Known fields: config, description, name, share_credentials, shared, slug, transport`},
 		"patch to no slug":       {"PATCH", one, `{"slug":null}`, "", 400, "slug", "Field is required"},
 		"patch to no name":       {"PATCH", one, `{"name":null}`, "", 400, "name", "Field is required"},
 		"patch to no config":     {"PATCH", one, `{"config":null}`, "", 400, "config", "Field is required"},
@@ -231,6 +232,18 @@ func TestReplaceMCPServer_withReplyOfGet(t *testing.T) {
 	}
 }
 
+func TestMCPServer_lastErrorIsForItsCreator(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Shared = true })
+	env.mcp.states["server-1"] = core.MCPState{Status: core.MCPError, LastError: "dial tcp 10.1.2.3:80: connection refused"}
+	for who, want := range map[string]string{"ann": env.mcp.states["server-1"].LastError, "root": env.mcp.states["server-1"].LastError, "bob": ""} {
+		if got := env.Do(t, who, "GET", mcpServersAt+"server-1", "").Want(200).JSON()["last_error"]; got != want {
+			t.Errorf("last_error for %s = %q, want %q", who, got, want)
+		}
+	}
+}
+
 func TestReplaceMCPServer(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
@@ -255,6 +268,7 @@ func TestChangeMCPServer(t *testing.T) {
 		"nothing": {`{}`, func(s *core.MCPServer, secrets core.MCPSecrets) bool {
 			return s.Name == "file-operations" && s.Transport == "http" && secrets.Headers["Authorization"] == "Bearer old"
 		}},
+		"credentials":     {`{"share_credentials":true}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.ShareCredentials && !s.Shared }},
 		"one field":       {`{"shared":true}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Shared && s.ShouldRun() }},
 		"another slug":    {`{"slug":"new"}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Slug == "new" }},
 		"null takes away": {`{"description":null}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Description == "" }},

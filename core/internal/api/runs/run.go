@@ -62,21 +62,51 @@ var exampleRun = run{
 	CreatedAt: api.ExampleTime, EndedAt: &api.ExampleTime,
 }
 
+// scopes describes the scopes of API keys for all operations of the group.
+const scopes = " An API key needs the scope chat for a chat turn, and the scope tasks for the run of a task."
+
+// find returns a run. It fails with NotFound, or with Forbidden if the scopes of the API key do not cover
+// the run.
+func find(ctx context.Context, store Store, id string, write bool) (*core.Run, error) {
+	r, err := store.Run(ctx, api.Actor(ctx), id)
+	if err != nil {
+		return nil, err
+	}
+	resource := core.ResourceChat
+	if r.Kind == core.RunTask {
+		resource = core.ResourceTasks
+	}
+	return r, api.RequireScope(ctx, resource, write)
+}
+
+// checkScope fails as find does. It reads the run only for an API key that is restricted.
+func checkScope(ctx context.Context, store Store, id string, write bool) error {
+	if api.Allows(ctx, core.ResourceChat, write) && api.Allows(ctx, core.ResourceTasks, write) {
+		return nil
+	}
+	_, err := find(ctx, store, id, write)
+	return err
+}
+
 // Register adds the operations of the group.
 func Register(a *api.API, store Store, runner Runner) {
 	api.Register(a, api.Operation{
 		ID: "get-run", Method: http.MethodGet, Path: "/v1/runs/{run_id}", Tag: "Runs", Summary: "Get a run", Access: api.SignedIn,
-		Description: "A chat turn is a run. Its id is in the start event and in the metadata of the reply.", Response: exampleRun,
+		Description: "A chat turn is a run. Its id is in the start event and in the metadata of the reply." + scopes, Response: exampleRun,
+		AnyKey: true, Errors: []core.Code{core.CodeForbidden},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
-		return newRunOutput(store.Run(ctx, api.Actor(ctx), in.ID))
+		return newRunOutput(find(ctx, store, in.ID, false))
 	})
 	api.Register(a, api.Operation{
 		ID: "run-events", Method: http.MethodGet, Path: "/v1/runs/{run_id}/events", Tag: "Runs", Summary: "Watch a run", Access: api.SignedIn,
-		Description: "Streams the events of the run, from the first one or after the last one you received, until the run ends.",
-		Stream:      api.ExampleStream,
+		Description: "Streams the events of the run, from the first one or after the last one you received, until the run ends." + scopes,
+		Stream:      api.ExampleStream, AnyKey: true, Errors: []core.Code{core.CodeForbidden},
 	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		after, err := api.LastEventID(in.LastEventID, in.After)
 		if err != nil {
+			return nil, err
+		}
+		if err := checkScope(ctx, store, in.ID, false); err != nil {
 			return nil, err
 		}
 		events, err := runner.Watch(ctx, api.Actor(ctx), in.ID, after)
@@ -87,9 +117,12 @@ func Register(a *api.API, store Store, runner Runner) {
 	})
 	api.Register(a, api.Operation{
 		ID: "cancel-run", Method: http.MethodPost, Path: "/v1/runs/{run_id}/cancel", Tag: "Runs", Summary: "Cancel a run", Access: api.Writer,
-		Description: "Requests the end of the run, which takes a moment, and returns its present state. If the run has ended already, the request fails with 409.",
-		Response:    exampleCancelled(), Errors: []core.Code{core.CodeConflict},
+		Description: "Requests the end of the run, which takes a moment, and returns its present state. If the run has ended already, the request fails with 409." + scopes,
+		Response:    exampleCancelled(), AnyKey: true, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
+		if err := checkScope(ctx, store, in.ID, true); err != nil {
+			return nil, err
+		}
 		return newRunOutput(runner.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
 	})
 }

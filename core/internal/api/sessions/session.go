@@ -61,7 +61,7 @@ func Register(a *api.API, agents Agents, store Store) {
 	h := &handlers{agents: agents, store: store}
 	api.Register(a, api.Operation{
 		ID: "list-sessions", Method: http.MethodGet, Path: "/v1/agents/{agent_id}/sessions", Tag: "Chat", Access: api.SignedIn,
-		Summary: "List the sessions", Description: "Your conversations with the agent, the newest turn first.",
+		Summary: "List the sessions", Description: "Your conversations with the agent, the newest turn first. The session of a task has the id of the task; an API key sees it with tasks:read.",
 		Response: sessionList{
 			Sessions: []session{{
 				ID: "session-123", AgentID: "agent-123", UserID: "user-456", Messages: 2,
@@ -74,7 +74,7 @@ func Register(a *api.API, agents Agents, store Store) {
 	api.Register(a, api.Operation{
 		ID: "delete-session", Method: http.MethodDelete, Path: "/v1/agents/{agent_id}/sessions/{session_id}", Tag: "Chat", Access: api.Writer,
 		Summary:     "Delete a session",
-		Description: "Also deletes the session's messages and runs. While a turn of the session is running, the request fails with 409.",
+		Description: "Also deletes the session's messages and runs. While a turn of the session is running, the request fails with 409. An API key also needs tasks:write for the session of a task.",
 		Status:      http.StatusNoContent, Errors: []core.Code{core.CodeConflict},
 	}, h.delete)
 }
@@ -88,7 +88,9 @@ func (h *handlers) list(ctx context.Context, in *sessionsInput) (*sessionsOutput
 	if _, err := h.agents.Agent(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
-	found, total, err := h.store.Sessions(ctx, core.SessionFilter{AgentID: in.AgentID, UserID: userID, Page: in.Bounds()})
+	found, total, err := h.store.Sessions(ctx, core.SessionFilter{
+		AgentID: in.AgentID, UserID: userID, WithoutTasks: !api.Allows(ctx, core.ResourceTasks, false), Page: in.Bounds(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +112,11 @@ func (h *handlers) delete(ctx context.Context, in *sessionInput) (*struct{}, err
 	}
 	if _, err := h.agents.Agent(ctx, v, in.AgentID); err != nil {
 		return nil, err
+	}
+	if core.IsTaskSession(in.SessionID) {
+		if err := api.RequireScope(ctx, core.ResourceTasks, true); err != nil {
+			return nil, err
+		}
 	}
 	return nil, h.store.DeleteSession(ctx, api.Audit(ctx), in.AgentID, userID, in.SessionID)
 }

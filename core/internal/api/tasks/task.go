@@ -42,7 +42,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	api.Register(a, api.Operation{
 		ID: "create-task", Method: http.MethodPost, Path: "/v1/tasks/", Tag: "Tasks", Summary: "Create a task", Access: api.Writer,
 		Description: "Queues work for an agent and returns immediately. Title, description and data become the agent's message; its final message is the result. " +
-			"A task that fails for a temporary reason is retried from the step at which it stopped.",
+			"A task that fails for a temporary reason is retried from the step at which it stopped. An API key also needs files:read to attach files.",
 		Status: http.StatusCreated, Request: exampleTaskRequest, Response: exampleTask, Errors: []core.Code{core.CodeConflict},
 	}, h.create)
 	api.Register(a, api.Operation{
@@ -71,6 +71,11 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 }
 
 func (h *handlers) create(ctx context.Context, in *taskCreate) (*createdTask, error) {
+	if len(in.Body.FileIDs) > 0 {
+		if err := api.RequireScope(ctx, core.ResourceFiles, false); err != nil {
+			return nil, err
+		}
+	}
 	t, replayed, err := h.tasks.Create(ctx, api.Audit(ctx), api.Actor(ctx), in.request())
 	if err != nil {
 		return nil, err

@@ -121,6 +121,12 @@ export class AgentAreaClient {
     this.#transport.token = this.#transport.refreshToken = undefined;
   }
 
+  /** Ends all your logins, this one too, and deletes all your API keys. @param {RequestOptions} [options] */
+  async endSessions(options) {
+    await this.#call("POST", "/v1/auth/end-sessions", options);
+    this.#transport.token = this.#transport.refreshToken = undefined;
+  }
+
   /** @param {RequestOptions} [options] @returns {Promise<api.User & Reply>} */
   me(options) {
     return this.#call("GET", "/v1/auth/me", options);
@@ -679,10 +685,22 @@ export class AgentAreaClient {
   /**
    * Sets a user's password and ends their logins (admins only).
    *
-   * @param {string} userId @param {string} password @param {RequestOptions} [options]
+   * @param {string} userId @param {string} password
+   * @param {{endApiKeys?: boolean} & RequestOptions} [options] endApiKeys also deletes the user's API keys
    */
-  async resetPassword(userId, password, options) {
-    await this.#call("POST", path`/v1/users/${userId}/password`, options, { json: { password } });
+  async resetPassword(userId, password, { endApiKeys, ...options } = {}) {
+    await this.#call("POST", path`/v1/users/${userId}/password`, options, {
+      json: { password, end_api_keys: endApiKeys },
+    });
+  }
+
+  /**
+   * Ends a user's logins and deletes their API keys (admins only).
+   *
+   * @param {string} userId @param {RequestOptions} [options]
+   */
+  async endUserSessions(userId, options) {
+    await this.#call("POST", path`/v1/users/${userId}/end-sessions`, options);
   }
 
   /**

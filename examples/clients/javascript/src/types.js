@@ -86,6 +86,7 @@ export {};
  * @property {string} id
  * @property {string} [last_used_at] Accurate to one minute. Omitted for a key that was never used
  * @property {string} name
+ * @property {string} [parent_id] The API key that created this key. This key is deleted with it
  * @property {string[]} scopes
  * @property {string} user_id
  */
@@ -100,7 +101,7 @@ export {};
 
 /**
  * @typedef {object} ApiKeyRequest
- * @property {string} [expires_at] When the key expires. By default it does not
+ * @property {string} [expires_at] When the key expires. By default it does not, or it expires with the API key that creates it
  * @property {string} name What the key is for. Unique among your keys
  * @property {string[]} scopes What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
  */
@@ -235,11 +236,12 @@ export {};
  * @property {string} created_by
  * @property {string} description
  * @property {string} id
- * @property {string} last_error Why the server is in error or last exited. Empty if there was no error
+ * @property {string} last_error Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server
  * @property {string} name
  * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
  * @property {string} sandbox How the process is isolated. Empty without a process
+ * @property {boolean} share_credentials Whether other users may call this server through shared agents of its creator, with its credentials
  * @property {boolean} shared
  * @property {string} slug
  * @property {string} [started_at] When the server became ready. Omitted while it is not
@@ -258,12 +260,13 @@ export {};
  * @property {string} created_by
  * @property {string} description
  * @property {string} id
- * @property {string} last_error Why the server is in error or last exited. Empty if there was no error
+ * @property {string} last_error Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server
  * @property {string} message The requested action, for people
  * @property {string} name
  * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
  * @property {string} sandbox How the process is isolated. Empty without a process
+ * @property {boolean} share_credentials Whether other users may call this server through shared agents of its creator, with its credentials
  * @property {boolean} shared
  * @property {string} slug
  * @property {string} [started_at] When the server became ready. Omitted while it is not
@@ -292,6 +295,7 @@ export {};
  * @property {Record<string, any>} [config] Merged with the config. null removes a field
  * @property {string} [description]
  * @property {string} [name]
+ * @property {boolean} [share_credentials]
  * @property {boolean} [shared]
  * @property {string} [slug]
  * @property {string} [transport] If omitted, it stays unchanged, but stdio becomes http for a config with a url and http becomes stdio for one with a command
@@ -308,7 +312,7 @@ export {};
 /**
  * @typedef {object} McpServerReplacement
  * @property {string[]} [capabilities]
- * @property {Record<string, any>} config A value of *** in env or headers keeps the stored value
+ * @property {Record<string, any>} config A value of *** in env or headers keeps the stored value, unless the transport, the command, or the scheme, host or port of the url changes
  * @property {string} [created_at]
  * @property {string} [created_by]
  * @property {string} [description]
@@ -318,6 +322,7 @@ export {};
  * @property {number} [pid]
  * @property {number} [restarts]
  * @property {string} [sandbox]
+ * @property {boolean} [share_credentials] Other users may call this server through your shared agents, with its credentials
  * @property {boolean} [shared] Other users can use this server but cannot change it
  * @property {string} [slug] By default it stays unchanged
  * @property {string} [started_at]
@@ -334,6 +339,7 @@ export {};
  * @property {Record<string, any>} config {command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead
  * @property {string} [description]
  * @property {string} name
+ * @property {boolean} [share_credentials] Other users may call this server through your shared agents, with its credentials
  * @property {boolean} [shared] Other users can use this server but cannot change it
  * @property {string} [slug] The name in URLs and the prefix of tool names, such as my-server__search. By default it is derived from the name
  * @property {string} [transport] The label of an mcp plugin. The default is stdio for a config with a command and http for one with a url
@@ -405,6 +411,7 @@ export {};
  * @property {string} key The key itself, for the header Authorization: Bearer. It is not shown again
  * @property {string} [last_used_at] Accurate to one minute. Omitted for a key that was never used
  * @property {string} name
+ * @property {string} [parent_id] The API key that created this key. This key is deleted with it
  * @property {string[]} scopes
  * @property {string} user_id
  */
@@ -417,6 +424,7 @@ export {};
 
 /**
  * @typedef {object} PasswordReset
+ * @property {boolean} [end_api_keys] Also deletes all API keys of the user
  * @property {string} password
  */
 

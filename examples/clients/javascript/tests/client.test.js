@@ -162,7 +162,11 @@ test("users", async () => {
   await assert.rejects(ann.createAgent("a", "chat", { model: "echo" }), agentarea.Forbidden);
   assert.deepEqual((await ann.listAgents()).agents, []);
   assert.equal((await c.changeUser(user.id, { role: "member" })).role, "member");
-  assert.equal(await c.resetPassword(user.id, "another-password-of-ann"), undefined);
+  assert.equal(await c.resetPassword(user.id, "another-password-of-ann", { endApiKeys: true }), undefined);
+  assert.equal(await c.endUserSessions(user.id), undefined);
+  const gone = await AgentAreaClient.login(server.url, "ann", "another-password-of-ann", { fetch: recordingFetch });
+  assert.equal(await gone.endSessions(), undefined);
+  await assert.rejects(gone.me(), agentarea.Unauthorized);
   const again = await AgentAreaClient.login(server.url, "ann", "another-password-of-ann", { fetch: recordingFetch });
   assert.equal(await again.changePassword("another-password-of-ann", "a-third-password-of-ann"), undefined);
   assert.equal((await again.me()).role, "member");

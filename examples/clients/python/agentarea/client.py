@@ -127,6 +127,11 @@ class AgentAreaClient:
         self._call("POST", "/v1/auth/logout")
         self._transport.token = self._transport.refresh_token = None
 
+    def end_sessions(self) -> None:
+        """Ends all your logins, this one too, and deletes all your API keys."""
+        self._call("POST", "/v1/auth/end-sessions")
+        self._transport.token = self._transport.refresh_token = None
+
     def me(self) -> Reply:
         return self._call("GET", "/v1/auth/me")
 
@@ -716,11 +721,19 @@ class AgentAreaClient:
         """changes: email, role, disabled. Disabling a user ends their logins immediately."""
         return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
 
-    def reset_password(self, user_id: str, password: str) -> None:
-        """Sets a user's password and ends their logins (admins only)."""
-        self._call(
-            "POST", _path("/v1/users/{}/password", user_id), json={"password": password}
-        )
+    def reset_password(
+        self, user_id: str, password: str, *, end_api_keys: Optional[bool] = None
+    ) -> None:
+        """Sets a user's password and ends their logins (admins only).
+
+        end_api_keys: also deletes the user's API keys.
+        """
+        body = _without_none({"password": password}, end_api_keys=end_api_keys)
+        self._call("POST", _path("/v1/users/{}/password", user_id), json=body)
+
+    def end_user_sessions(self, user_id: str) -> None:
+        """Ends a user's logins and deletes their API keys (admins only)."""
+        self._call("POST", _path("/v1/users/{}/end-sessions", user_id))
 
     def list_audit(
         self,

@@ -295,7 +295,16 @@ class EveryOperation(unittest.TestCase):
         self.assertEqual(
             c.change_user(user["id"], {"role": "member"})["role"], "member"
         )
-        self.assertIsNone(c.reset_password(user["id"], "another-password-of-ann"))
+        self.assertIsNone(
+            c.reset_password(user["id"], "another-password-of-ann", end_api_keys=True)
+        )
+        self.assertIsNone(c.end_user_sessions(user["id"]))
+        with AgentAreaClient.login(
+            self.server.url, "ann", "another-password-of-ann", session=self.recorder
+        ) as ann:
+            self.assertIsNone(ann.end_sessions())
+            with self.assertRaises(agentarea.Unauthorized):
+                ann.me()
         with AgentAreaClient.login(
             self.server.url, "ann", "another-password-of-ann", session=self.recorder
         ) as ann:

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -193,6 +194,12 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 		time.Sleep(50 * time.Millisecond) // let the deltas arrive first
 		slog.Error("about to crash", "error", b.config.Secret)
 		panicHard()
+	case "plain":
+		return nil, errInternal
+	case "plain-timeout":
+		return nil, fmt.Errorf("%w: %w", errInternal, context.DeadlineExceeded)
+	case "panic":
+		panic(errInternal)
 	case "freeze":
 		freeze()
 	case "wait":
@@ -246,10 +253,20 @@ type agentType struct{}
 
 func (agentType) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
 
-// Run requests one completion and returns its error. The input "die" ends the process.
+// errInternal is an error without a code. Its text is not for members.
+var errInternal = errors.New("dial tcp 10.1.2.3:5432: connection refused; see /etc/badplugin/password")
+
+// Run requests one completion and returns its error. The input "die" ends the process; "plain" and "panic" fail
+// without a code.
 func (agentType) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 	if run.Input.Text() == "die" {
 		os.Exit(9)
+	}
+	switch run.Input.Text() {
+	case "plain":
+		return nil, errInternal
+	case "panic":
+		panic(errInternal)
 	}
 	answer, err := host.Complete(ctx, &agent.Completion{Model: "m"})
 	if err != nil {

@@ -17,12 +17,18 @@ func (mirrors) CheckConfig(_ context.Context, config json.RawMessage) error {
 	if string(config) == "{}" {
 		return &sdk.ConfigError{Path: []string{"command"}, Summary: "Missing"}
 	}
+	if string(config) == `{"plain":true}` {
+		return errInternal
+	}
 	return nil
 }
 
 func (mirrors) Connect(_ context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
 	if o.Slug == "none" {
 		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "nobody there"}
+	}
+	if o.Slug == "plain" {
+		return nil, errInternal
 	}
 	return &mirror{frames: make(chan []byte, 10), closed: make(chan struct{})}, nil
 }
