@@ -36,6 +36,7 @@ var copiedTables = []copied{
 	{name: "sessions", key: []string{"key"}},
 	{name: "messages", key: []string{"position"}, counter: "position"},
 	{name: "runs", key: []string{"id"}},
+	{name: "tool_lists", key: []string{"hash"}},
 	{name: "calls", key: []string{"run_id", "number"}},
 	{name: "events", key: []string{"run_id", "first"}},
 	{name: "files", key: []string{"id"}},

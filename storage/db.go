@@ -32,6 +32,7 @@ var (
 	_ core.TaskStore            = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
+	_ core.UserDataStore        = (*DB)(nil)
 	_ core.Wakeups              = (*DB)(nil)
 	_ core.TaskQueue            = (*DB)(nil)
 	_ core.EncryptedSecretStore = (*DB)(nil)

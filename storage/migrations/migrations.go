@@ -15,7 +15,8 @@ type Migration struct {
 	Up func(ctx context.Context, db bun.IDB) error
 }
 
-// All returns all steps in their order.
+// All returns all steps in their order. The number of a file is that of its first step: 005_river.go
+// has two.
 func All() []Migration {
 	return []Migration{
 		{Name: "first", Up: first},
@@ -29,5 +30,7 @@ func All() []Migration {
 		{Name: "usage", Up: usage},
 		{Name: "API keys and audit", Up: accounts},
 		{Name: "rate counts", Up: rates},
+		{Name: "user data", Up: userData},
+		{Name: "tool lists", Up: toolLists},
 	}
 }

@@ -33,6 +33,7 @@ type Stores interface {
 	core.NotificationStore
 	core.UsageStore
 	core.RetentionStore
+	core.UserDataStore
 	core.Wakeups
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
@@ -49,6 +50,10 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"user/list":                testUserList,
 		"user/update":              testUserUpdate,
 		"user/last_admin":          testUserLastAdmin,
+		"user/erase":               testUserErase,
+		"user/erase_refused":       testUserEraseRefused,
+		"user/transfer":            testUserTransfer,
+		"user/export":              testUserExport,
 		"user/end_keys":            testUserEndKeys,
 		"user/end_logins":          testUserEndLogins,
 		"api_key":                  testAPIKey,
@@ -98,6 +103,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"run/claim_limit":          testRunClaimLimit,
 		"run/claim_at_once":        testRunClaimAtOnce,
 		"call":                     testCall,
+		"call/tool_list":           testCallToolList,
 		"usage":                    testUsage,
 		"event":                    testEvent,
 		"event/append":             testEventAppend,

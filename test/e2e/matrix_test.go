@@ -215,6 +215,8 @@ var cells = map[string]cell{
 	"get-user":          {admin, "agents", on(aUser, "/v1/users/{}")},
 	"change-user":       {admin, "agents", on(aUser, "/v1/users/{}", object{"role": "viewer"})},
 	"reset-password":    {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
+	"delete-user":       {admin, "agents", on(aUser, "/v1/users/{}?objects=erase")},
+	"export-user":       {own, "agents", at("/v1/users/OWNER/export")},
 	"end-user-sessions": {admin, "agents", on(aUser, "/v1/users/{}/end-sessions")},
 	"list-audit":        {admin, "agents", at("/v1/audit")},
 	"list-plugins":      {admin, "agents", at("/v1/plugins")},

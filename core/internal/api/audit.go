@@ -96,12 +96,7 @@ func refusalCode(req *Request, status int) core.Code {
 	if req.Err != nil {
 		return core.CodeOf(req.Err)
 	}
-	for code, is := range statuses {
-		if is == status {
-			return code
-		}
-	}
-	return core.CodeInternal
+	return core.CodeOfHTTPStatus(status)
 }
 
 // record stores a record. If that fails, it logs the record with the error.

@@ -13,7 +13,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// ErrorReply is the body of every error. It is the only mapping of errors to HTTP.
+// ErrorReply is the body of every error of the API.
 type ErrorReply struct {
 	Failure    Failure `json:"error"`
 	status     int
@@ -55,33 +55,13 @@ func (e *ErrorReply) SetStatus(status int) { e.status = status }
 // ContentType makes Huma send errors as plain JSON instead of problem+json.
 func (e *ErrorReply) ContentType(string) string { return "application/json" }
 
-// statuses maps every code to its HTTP status.
-var statuses = map[core.Code]int{
-	core.CodeValidation:           http.StatusBadRequest,
-	core.CodeUnauthorized:         http.StatusUnauthorized,
-	core.CodeForbidden:            http.StatusForbidden,
-	core.CodeNotFound:             http.StatusNotFound,
-	core.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
-	core.CodeConflict:             http.StatusConflict,
-	core.CodePreconditionFailed:   http.StatusPreconditionFailed,
-	core.CodePayloadTooLarge:      http.StatusRequestEntityTooLarge,
-	core.CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
-	core.CodeRateLimited:          http.StatusTooManyRequests,
-	core.CodeInternal:             http.StatusInternalServerError,
-	core.CodeUpstream:             http.StatusBadGateway,
-	core.CodeUnavailable:          http.StatusServiceUnavailable,
-	core.CodeUpstreamTimeout:      http.StatusGatewayTimeout,
-	core.CodeInsufficientStorage:  http.StatusInsufficientStorage,
-}
-
 // NewErrorReply returns the reply for err. An error that is not a core.Error becomes an
 // INTERNAL_ERROR without its text.
 func NewErrorReply(err error, requestID string) *ErrorReply {
 	e := publicError(err)
-	status, ok := statuses[e.Code]
-	if !ok || e.Code == core.CodeInternal {
+	status := e.Code.HTTPStatus()
+	if status == http.StatusInternalServerError {
 		e = &core.Error{Code: core.CodeInternal, Message: "Internal server error"}
-		status = http.StatusInternalServerError
 	}
 	r := &ErrorReply{
 		Failure: Failure{Code: e.Code, Message: e.Message, RequestID: requestID},

@@ -45,6 +45,8 @@ type Block struct {
 	// SHA256 is the expected checksum of the program in lower-case hex, or empty.
 	SHA256   string
 	AutoMTLS bool
+	// ChecksumRequired is the value of require_checksums if the block is enabled.
+	ChecksumRequired bool
 	// Unpinned means that the block has no sha256 although require_checksums is true.
 	Unpinned bool
 	// Hash changes whenever a value in the block changes, including secrets. It is for comparisons and
@@ -124,6 +126,7 @@ func (p *parser) block(b *hclsyntax.Block) *Block {
 	p.attr(b.Body, "enabled", cty.Bool, func(v cty.Value) { s.Enabled = v.True() })
 	if s.Enabled {
 		p.settings(s, b.Body)
+		s.ChecksumRequired = p.requireChecksums
 		s.Unpinned = p.requireChecksums && s.SHA256 == ""
 	}
 	s.Hash = p.hash(s)
@@ -268,7 +271,7 @@ func (p *parser) hash(s *Block) string {
 	content := []any{s.Kind, s.Label, s.Enabled}
 	if s.Enabled {
 		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS, s.MaxConcurrency, s.Retries,
-			s.MaxMemory, s.LogLevel, s.Unpinned)
+			s.MaxMemory, s.LogLevel, s.ChecksumRequired)
 		if s.config != nil {
 			content = append(content, p.evaluated(s.config.Body))
 		}

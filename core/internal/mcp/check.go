@@ -28,7 +28,7 @@ func (s *Servers) check(
 	}
 	// Only now, because a plugin has no capabilities before it has started.
 	if process = s.process(m.Transport); process {
-		// The store checks this, too. Checking it here as well hides from other users what
+		// The store enforces this (mayRunPrograms in storage). Checking it here as well hides from other users what
 		// checkCommand reveals about this machine.
 		if !actor.Admin() {
 			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs commands on the " +

@@ -21,8 +21,9 @@
 // server starts and stops it (supervisor.go). A server starts only after everything
 // from its previous generation has ended.
 //
-// The secrets of a server's config (core.MCPSecrets) are encrypted in the database and
-// masked in output (secret.go). Their exact values are removed from every log line and
+// The secrets of a server's config (core.MCPSecrets) are encrypted in the database
+// (secret.go) and masked in output (core.MCPConfig.Masked). An update keeps masked values
+// (core.MCPConfig.Merge). Their exact values are removed from every log line and
 // error, including those of plugins (redact.go).
 //
 // Toolbox provides agents with the tools of the servers in their config, under the names

@@ -300,8 +300,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 		return nil, errRetired
 	}
 	defer i.end()
-	models, err := i.provider.ListModels(ctx)
-	return models, i.callError(ctx, err)
+	return call(ctx, i, listTimeout, i.provider.ListModels)
 }
 
 // Supports reports whether the model is known to have the capability. It returns true when

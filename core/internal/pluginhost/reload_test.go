@@ -241,13 +241,15 @@ func TestReload_changedBinary(t *testing.T) {
 	if r := h.reload(t); !slices.Equal(r.Replaced, []string{"llm/a"}) {
 		t.Errorf("changed binary: %+v", r)
 	}
-	// A restarted process already uses the new binary.
+	// A script that no reload has accepted does not start after a crash.
 	script("six")
-	pid := h.plugin(t, "a").PID
 	_, _ = h.chat(t.Context(), "a", "crash", 0)
-	h.running(t, "a", pid)
-	if r := h.reload(t); len(r.Kept) != 1 {
-		t.Errorf("binary that is already in use: %+v", r)
+	await(t, "the replaced script is refused", func() bool { return strings.Contains(h.plugin(t, "a").LastError, "reload plugins") })
+	if r := h.reload(t); !slices.Equal(r.Replaced, []string{"llm/a"}) {
+		t.Errorf("reload after a crash: %+v", r)
+	}
+	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
+		t.Errorf("chat = %q, %v", text, err)
 	}
 }
 

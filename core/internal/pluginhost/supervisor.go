@@ -60,6 +60,8 @@ type supervisor struct {
 	failedAgain bool
 	// program is the file that was started last.
 	program program
+	// verified is the program of the first process that started. It is nil before.
+	verified *binary
 	// changed is closed at the next change of state.
 	changed chan struct{}
 
@@ -128,6 +130,7 @@ func (s *supervisor) stop() {
 
 func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- error) {
 	defer close(s.done)
+	defer s.closeVerified()
 	defer s.cleanup.Wait()
 	report := func(err error) {
 		select {

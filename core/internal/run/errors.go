@@ -30,8 +30,8 @@ func (e timeoutError) Error() string {
 // Unwrap returns the error that the run stores.
 func (e timeoutError) Unwrap() error { return &sdk.Error{Code: sdk.CodeTimeout, Message: e.Error()} }
 
-// publicError returns the error of a run as the API shows it.
-func publicError(e *sdk.Error) *core.Error {
+// apiError returns the error of a run as the API shows it.
+func apiError(e *sdk.Error) *core.Error {
 	out := &core.Error{Code: core.CodeUpstream, Message: e.Message, RetryAfter: e.RetryAfter}
 	switch e.Code {
 	case sdk.CodeRateLimited, sdk.CodePluginCrashed:
@@ -53,7 +53,7 @@ func publicError(e *sdk.Error) *core.Error {
 // endError returns the error of a run that ended without an answer.
 func endError(r *core.Run) error {
 	if r.Error != nil {
-		return publicError(r.Error)
+		return apiError(r.Error)
 	}
 	return core.Conflict("Run %q ended with status %s.", r.ID, r.Status)
 }

@@ -26,7 +26,8 @@ const (
 	restartTimeout = 30 * time.Second
 	// defaultTimeout is the timeout of a chat turn whose config does not set one.
 	defaultTimeout = 10 * time.Minute
-	// maxRunAttempts is the number of starts after which a run counts as interrupted.
+	// maxRunAttempts is the number of starts after which a run is not started again. It is then interrupted
+	// if the server crashed, and failed if its plugin did.
 	maxRunAttempts = 5
 )
 

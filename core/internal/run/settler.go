@@ -173,7 +173,7 @@ func (s *settler) end(n ending) error {
 	event := journal.Event{Type: events.TypeEnd, Data: endEvent(&r, metadata)}
 	var failure *core.Error
 	if n.failure != nil {
-		failure = publicError(n.failure)
+		failure = apiError(n.failure)
 		event = journal.Event{Type: events.TypeError, Data: errorEvent(&r, failure)}
 	}
 	if err := s.journal.End(end, event); err != nil {

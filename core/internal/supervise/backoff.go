@@ -7,7 +7,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Policy determines the delays between an exit and the next start.
+// Policy has the delays and limits of restarts. pluginhost.Timing has the values for plugins, and mcp.Times
+// those for MCP servers.
 type Policy struct {
 	// Initial is the first delay. The delay doubles up to Max.
 	Initial, Max time.Duration
@@ -29,9 +30,9 @@ type Policy struct {
 // restartBackoff decides when something that has ended is started again. Too many exits in a short
 // time open the circuit, which then allows one start per long interval.
 //
-//	closed ──5 exits in 2 min──▶ open ──5 min──▶ one start ──60 s of life──▶ closed
-//	                              ▲                 │
-//	                              └──── it exits ───┘
+//	closed ──CircuitExits──▶ open ──HalfOpen──▶ one start ──Reset──▶ closed
+//	                          ▲                     │
+//	                          └────── it exits ─────┘
 //
 // It is not safe for concurrent use.
 type restartBackoff struct {

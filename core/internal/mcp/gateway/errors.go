@@ -21,7 +21,7 @@ func writeError(w http.ResponseWriter, id []byte, e *rpcError) {
 // rejectRequest writes err as a JSON-RPC error response. It logs the details that a client must
 // not see.
 func (g *Gateway) rejectRequest(w http.ResponseWriter, r *http.Request, err error) {
-	e := g.publicError(r, err)
+	e := g.rpcErrorOf(r, err)
 	var appErr *core.Error
 	if errors.As(err, &appErr) && appErr.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(appErr.RetryAfter.Seconds()))))
@@ -29,8 +29,8 @@ func (g *Gateway) rejectRequest(w http.ResponseWriter, r *http.Request, err erro
 	writeError(w, nil, e)
 }
 
-// publicError returns the error that a client may see.
-func (g *Gateway) publicError(r *http.Request, err error) *rpcError {
+// rpcErrorOf returns the JSON-RPC error that a client may see.
+func (g *Gateway) rpcErrorOf(r *http.Request, err error) *rpcError {
 	var e *rpcError
 	if errors.As(err, &e) {
 		return e
@@ -45,31 +45,5 @@ func (g *Gateway) publicError(r *http.Request, err error) *rpcError {
 	if appErr.Err != nil {
 		g.logger.WarnContext(r.Context(), "MCP request failed", "error", err)
 	}
-	return &rpcError{Code: codeServer, Message: appErr.Message, status: httpStatus(appErr.Code)}
-}
-
-// httpStatus returns the HTTP status of an error code.
-func httpStatus(code core.Code) int {
-	switch code {
-	case core.CodeUnauthorized:
-		return http.StatusUnauthorized
-	case core.CodeForbidden:
-		return http.StatusForbidden
-	case core.CodeNotFound:
-		return http.StatusNotFound
-	case core.CodeRateLimited:
-		return http.StatusTooManyRequests
-	case core.CodeValidation:
-		return http.StatusBadRequest
-	case core.CodeConflict:
-		return http.StatusConflict
-	case core.CodeUpstream:
-		return http.StatusBadGateway
-	case core.CodeUpstreamTimeout:
-		return http.StatusGatewayTimeout
-	case core.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
-	}
+	return &rpcError{Code: codeServer, Message: appErr.Message, status: appErr.Code.HTTPStatus()}
 }

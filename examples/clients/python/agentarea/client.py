@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import uuid
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Callable, Dict, Iterator, Mapping, Optional, Sequence
 from urllib.parse import quote
 
 import requests
@@ -720,6 +720,30 @@ class AgentAreaClient:
     def change_user(self, user_id: str, changes: Mapping[str, Any]) -> Reply:
         """changes: email, role, disabled. Disabling a user ends their logins immediately."""
         return self._call("PATCH", _path("/v1/users/{}", user_id), json=changes)
+
+    def delete_user(self, user_id: str, *, transfer_to: Optional[str] = None) -> None:
+        """Deletes a user and everything that the user has stored, or gives the user's
+        objects to another user (admins only)."""
+        objects = "transfer" if transfer_to else "erase"
+        self._call(
+            "DELETE",
+            _path("/v1/users/{}", user_id),
+            params={"objects": objects, "to": transfer_to},
+        )
+
+    def export_user(self, user_id: str, target: BinaryIO) -> None:
+        """Writes a ZIP archive with everything that is stored about a user."""
+        response = self._transport.send(
+            "GET", _path("/v1/users/{}/export", user_id), stream=True
+        )
+        with response:
+            try:
+                for chunk in response.iter_content(CHUNK_SIZE):
+                    target.write(chunk)
+            except requests.RequestException as failed:
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", f"The export was interrupted: {failed}"
+                ) from failed
 
     def reset_password(
         self, user_id: str, password: str, *, end_api_keys: Optional[bool] = None
