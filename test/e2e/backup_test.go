@@ -264,7 +264,7 @@ func TestBadBackups(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(to.dir, "data", "mine"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	to.wantFailure("is not empty: it has mine", "restore", archive)
+	to.wantFailure("is not empty: it contains mine", "restore", archive)
 
 	// A backup reports files whose content is lost or damaged.
 	var bytesOf string
