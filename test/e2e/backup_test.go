@@ -233,7 +233,7 @@ func TestBadBackups(t *testing.T) {
 	from.start()
 	c := from.signIn()
 	f := c.upload("f", randomBytes(1, 100_000))
-	from.wantFailure("name the server's with --data-dir", "backup", "x.tar", "--data-dir", "none")
+	from.wantFailure("name the server's data dir with --data-dir", "backup", "x.tar", "--data-dir", "none")
 	archive := filepath.Join(from.dir, "backup.tar")
 	from.must("backup", archive)
 	from.wantFailure("restore into a new one", "restore", archive) // the server uses the data dir
