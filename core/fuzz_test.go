@@ -11,7 +11,9 @@ import (
 
 // FuzzFileName checks that an accepted name is safe in a header, a log line and a listing.
 func FuzzFileName(f *testing.F) {
-	for _, s := range []string{"report.pdf", "é.txt", "..", "a\r\nb", "\u202egpj.exe", "a\x00", "\xff", strings.Repeat("a", 256)} {
+	for _, s := range []string{
+		"report.pdf", "é.txt", "..", "a\r\nb", "\u202egpj.exe", "a\x00", "\xff", strings.Repeat("a", 256),
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -19,7 +21,8 @@ func FuzzFileName(f *testing.F) {
 			return
 		}
 		if !utf8.ValidString(name) || strings.TrimSpace(name) == "" || name == "." || name == ".." ||
-			strings.ContainsFunc(name, unicode.IsControl) || strings.ContainsAny(name, `/\`) || utf8.RuneCountInString(name) > 255 {
+			strings.ContainsFunc(name, unicode.IsControl) || strings.ContainsAny(name, `/\`) ||
+			utf8.RuneCountInString(name) > 255 {
 			t.Errorf("CheckFileName accepts %q", name)
 		}
 	})

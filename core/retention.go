@@ -17,6 +17,9 @@ type RetentionStore interface {
 	// DeleteRuns deletes runs that ended before the given time, with their calls and events. Their
 	// messages stay in the session.
 	DeleteRuns(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteToolLists deletes lists of tools that were first stored before the given time and that no call
+	// refers to any more.
+	DeleteToolLists(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteTasks deletes tasks that ended before the given time.
 	DeleteTasks(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteSessions deletes sessions whose newest turn is before the given time, with everything in

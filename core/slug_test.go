@@ -31,7 +31,8 @@ func TestCheckSlug(t *testing.T) {
 			continue
 		}
 		var e *Error
-		if !errors.As(err, &e) || e.Code != CodeValidation || e.Fields[0].Field != "slug" || !strings.Contains(e.Fields[0].Issue, want) {
+		if !errors.As(err, &e) || e.Code != CodeValidation || e.Fields[0].Field != "slug" ||
+			!strings.Contains(e.Fields[0].Issue, want) {
 			t.Errorf("CheckSlug(%q) = %v, want %q", slug, err, want)
 		}
 	}

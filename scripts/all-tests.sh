@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all tests in their short form: all-tests.sh "-race" PACKAGE...
+# Runs all tests in their short form: all-tests.sh RACE-FLAGS PACKAGE..., with no or several flags.
 # Tests that drive programs run without the race detector, which would only watch the tests themselves.
 # The packages that take longest come first, so that all cores are busy until the end.
 set -uo pipefail

@@ -8,7 +8,8 @@ import (
 
 // textTypes lists the media types of text that neither start with text/ nor end in +json or +xml.
 var textTypes = []string{
-	"application/json", "application/x-ndjson", "application/jsonl", "application/xml", "application/yaml", "application/x-yaml",
+	"application/json", "application/x-ndjson", "application/jsonl",
+	"application/xml", "application/yaml", "application/x-yaml",
 	"application/toml", "application/javascript", "application/x-javascript", "application/csv", "application/sql",
 	"application/x-sh", "application/x-python",
 }

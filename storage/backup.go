@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
 // Snapshot writes a consistent copy of the database to a new SQLite file, which Open can open. The copy
-// has the same schema and no active servers. Servers can use the database meanwhile. Snapshot fails if
+// has the same schema, no active servers and another instance. Servers can use the database meanwhile. Snapshot fails if
 // the schema is newer than this program.
 func (db *DB) Snapshot(ctx context.Context, path string) error {
 	s, err := db.Schema(ctx)
@@ -31,9 +32,20 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	tables, err := to.tables(ctx)
+	if err != nil {
+		return errors.Join(err, to.Close())
+	}
 	if supported {
 		err = to.write(ctx, func(ctx context.Context, tx *tx) error {
-			_, err := tx.NewDelete().Model((*leaseRow)(nil)).Where("TRUE").Exec(ctx)
+			if _, err := tx.NewDelete().Model((*leaseRow)(nil)).Where("TRUE").Exec(ctx); err != nil {
+				return err
+			}
+			// An older schema has no such table.
+			if !slices.Contains(tables, "instance") {
+				return nil
+			}
+			_, err := tx.NewDelete().Model((*instanceRow)(nil)).Where("TRUE").Exec(ctx)
 			return err
 		})
 	} else if err = to.migrate(ctx, migrations.All()[:s.Version]); err == nil {
@@ -73,7 +85,8 @@ func (db *DB) MustBeEmpty(ctx context.Context) error {
 		return fmt.Errorf("the database is in use by %s: stop all servers first (a killed server counts for 20 s), "+
 			"and use a new database", countServers(s.Servers))
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use a new database",
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use a "+
+			"new database",
 			s.Version, s.Known)
 	}
 	tables, err := db.copied(ctx)

@@ -27,15 +27,23 @@ func TestSnapshot(t *testing.T) {
 			db := open(t)
 			fill(t, db)
 			must(t, db.RenewLease(ctx, "server-1", time.Now().Add(time.Minute)))
+			instance, err := db.Instance(ctx)
+			must(t, err)
 			snap := snapshotOf(t, db)
 			got, want := dump(t, snap), dump(t, db)
 			for table, rows := range want {
 				if !slices.Equal(got[table], rows) {
-					t.Errorf("table %s: the %d rows of the snapshot differ from the %d rows of the database", table, len(got[table]), len(rows))
+					t.Errorf("table %s: the %d rows of the snapshot differ from the %d rows of the database",
+						table, len(got[table]), len(rows))
 				}
 			}
 			if s, err := snap.Schema(ctx); err != nil || s.Servers != 0 || s.Version != s.Known {
 				t.Errorf("Schema of the snapshot = %+v, %v, want the current schema and no servers", s, err)
+			}
+			again, err := db.Instance(ctx)
+			must(t, err)
+			if other, err := snap.Instance(ctx); err != nil || again != instance || other == instance || other == "" {
+				t.Errorf("Instance = %q, then %q, and %q of the snapshot (%v), want another one for the snapshot", instance, again, other, err)
 			}
 			sums, err := db.Sums(ctx)
 			must(t, err)
@@ -52,7 +60,9 @@ func TestSnapshot(t *testing.T) {
 					blob := core.Blob{Backend: "local", Key: fmt.Sprint("k", i)}
 					now := time.Now()
 					must(t, db.ReserveBlob(ctx, blob, now))
-					must(t, db.CreateFile(ctx, nil, &core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
+					must(t,
+						db.CreateFile(ctx, nil,
+							&core.File{ID: core.NewID("file"), Size: 1, Blob: blob, CreatedBy: "user-2", CreatedAt: now}, 0))
 				}
 			})
 			for range 3 {

@@ -11,38 +11,49 @@ const callColumns = `number, kind, request_hash, request, done, result, error, m
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_at`
 
 var (
-	putCall = &preparedStatement{`INSERT INTO calls (run_id, ` + callColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	putCall = &preparedStatement{`INSERT INTO calls (run_id, ` + callColumns + `, tool_list)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''))
 ON CONFLICT (run_id, number) DO UPDATE SET kind = excluded.kind, request_hash = excluded.request_hash,
 request = excluded.request, done = excluded.done, result = excluded.result, error = excluded.error,
 model = excluded.model, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
 cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
-started_at = excluded.started_at, ended_at = excluded.ended_at`}
+started_at = excluded.started_at, ended_at = excluded.ended_at, tool_list = excluded.tool_list`}
 
-	selectCalls = &preparedStatement{`SELECT ` + callColumns + ` FROM calls WHERE run_id = ? ORDER BY number`}
+	selectCalls = &preparedStatement{`SELECT number, kind, request_hash, request, done, COALESCE(l.data, result), error, model,
+input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_at
+FROM calls LEFT JOIN tool_lists AS l ON l.hash = tool_list WHERE run_id = ? ORDER BY number`}
 )
 
-// callArgs returns the arguments of putCall.
-func callArgs(runID string, c *core.Call) ([]any, error) {
+// callArgs returns the arguments of putCall. A result with the given hash is stored by putToolList instead.
+func callArgs(runID string, c *core.Call, toolList string) ([]any, error) {
 	fault, err := errorText(c.Error)
+	result := string(c.Result)
+	if toolList != "" {
+		result = ""
+	}
 	hash := c.RequestHash
 	if hash == nil {
 		hash = []byte{}
 	}
 	return []any{
 		runID, int64(c.Number), string(c.Kind), hash, string(c.Request), c.Done, //nolint:gosec // the conversion is undone on reading
-		string(c.Result), fault, c.Model, c.Usage.InputTokens, c.Usage.OutputTokens,
-		c.Usage.CachedInputTokens, c.Usage.ReasoningTokens, micros(c.StartedAt), micros(c.EndedAt),
+		result, fault, c.Model, c.Usage.InputTokens, c.Usage.OutputTokens,
+		c.Usage.CachedInputTokens, c.Usage.ReasoningTokens, micros(c.StartedAt), micros(c.EndedAt), toolList,
 	}, err
 }
 
 // RecordCall implements core.RunStore. A call with the same number replaces the stored call.
 func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, events []core.EventRow) error {
-	args, err := callArgs(run.ID, c)
+	toolList := toolListHash(c)
+	args, err := callArgs(run.ID, c, toolList)
 	if err != nil {
 		return err
 	}
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if err := fence(ctx, tx, run); err != nil {
+			return err
+		}
+		if err := putToolList(ctx, tx, toolList, c); err != nil {
 			return err
 		}
 		if _, err := tx.exec(ctx, putCall, args...); err != nil {

@@ -25,8 +25,8 @@ type copied struct {
 }
 
 // copiedTables contains each table after the tables that it refers to. It omits the active servers
-// (leases), the recent request counts (rate_counts), the applied migrations, and the job queue, which
-// is rebuilt from the pending tasks.
+// (leases), the id of the database (instance), the recent request counts (rate_counts), the applied
+// migrations, and the job queue, which is rebuilt from the pending tasks.
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
 	{name: "logins", key: []string{"id"}},
@@ -36,6 +36,7 @@ var copiedTables = []copied{
 	{name: "sessions", key: []string{"key"}},
 	{name: "messages", key: []string{"position"}, counter: "position"},
 	{name: "runs", key: []string{"id"}},
+	{name: "tool_lists", key: []string{"hash"}},
 	{name: "calls", key: []string{"run_id", "number"}},
 	{name: "events", key: []string{"run_id", "first"}},
 	{name: "files", key: []string{"id"}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // writeForever executes turns and prints each acknowledged start and end.
@@ -58,7 +59,7 @@ func TestKilled(t *testing.T) {
 	lines := []string{}
 	for round := range 4 {
 		p := startProcess(t, "write", path)
-		for range 50 + 150*round {
+		for range 50 + testenv.Rounds(50, 150)*round {
 			lines = append(lines, p.line(t))
 		}
 		lines = append(lines, p.kill(t)...)
@@ -96,7 +97,8 @@ func checkAcknowledged(t *testing.T, db *storage.DB, lines []string) {
 		}
 		events, err := db.Events(t.Context(), id, 0, 10)
 		if _, missing := db.Message(t.Context(), run.AnswerID); missing != nil || err != nil || len(events) != 3 {
-			t.Fatalf("%s was acknowledged, but Message = %v, Events = %v with %d events, want 3", line, missing, err, len(events))
+			t.Fatalf("%s was acknowledged, but Message = %v, Events = %v with %d events, want 3",
+				line, missing, err, len(events))
 		}
 	}
 }

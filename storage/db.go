@@ -32,6 +32,7 @@ var (
 	_ core.TaskStore            = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
+	_ core.UserDataStore        = (*DB)(nil)
 	_ core.Wakeups              = (*DB)(nil)
 	_ core.TaskQueue            = (*DB)(nil)
 	_ core.EncryptedSecretStore = (*DB)(nil)
@@ -128,12 +129,19 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Readers == 0 {
 		o.Readers = 4
 	}
-	path = strings.TrimPrefix(path, "//")
-	if !ok || scheme != "sqlite" || path == "" {
+	path, ok = SQLitePath(url)
+	if !ok {
 		return nil, fmt.Errorf("database URL %q is not valid: use sqlite:///path/to/file or "+
 			"postgres://user:password@host:5432/database", scheme+":…")
 	}
 	return open(ctx, sqliteDialect{path: path}, o)
+}
+
+// SQLitePath returns the path in the URL of a SQLite database. ok is false for other URLs.
+func SQLitePath(url string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(url, "sqlite:")
+	path = strings.TrimPrefix(path, "//")
+	return path, ok && path != ""
 }
 
 func open(ctx context.Context, d dialect, o Options) (*DB, error) {

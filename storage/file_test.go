@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // filesForever creates files, deletes every second one and moves every third of the rest. It prints each
@@ -77,7 +78,7 @@ func TestKilledFiles(t *testing.T) {
 	steps := []string{}
 	for round := range 3 {
 		p := startProcess(t, "files", path)
-		for range 50 + 200*round {
+		for range 50 + testenv.Rounds(50, 200)*round {
 			steps = append(steps, p.line(t))
 		}
 		steps = append(steps, p.kill(t)...)
@@ -152,7 +153,9 @@ func TestFilesOfTwoServers(t *testing.T) {
 		go func() {
 			var o outcome
 			for i := s; i < files && o.err == nil; i += len(servers) {
-				f := &core.File{ID: fmt.Sprint(i), Size: 10, CreatedBy: "ada", Blob: core.Blob{Backend: "local", Key: fmt.Sprint(i)}}
+				f := &core.File{
+					ID: fmt.Sprint(i), Size: 10, CreatedBy: "ada", Blob: core.Blob{Backend: "local", Key: fmt.Sprint(i)},
+				}
 				err := db.CreateFile(ctx, nil, f, 100)
 				switch core.CodeOf(err) {
 				case core.CodeConflict, core.CodePayloadTooLarge:

@@ -8,7 +8,10 @@ import (
 // FuzzDatabaseURL checks that a parsed URL has everything that a connection needs, and that errors do not
 // contain the password.
 func FuzzDatabaseURL(f *testing.F) {
-	for _, s := range []string{"@localhost/db", "@host:5433/db?sslmode=require", "@/db?host=/var/run", "@host", "@[::1]:5432/db", "@h/db?sslmode=x", "@h/db?password=y", "@h:port/db", "/x@h/db", "%zz@h/db", "@h/a/b", "@h/db?sslrootcert=/dev/null"} {
+	for _, s := range []string{
+		"@localhost/db", "@host:5433/db?sslmode=require", "@/db?host=/var/run", "@host", "@[::1]:5432/db", "@h/db?sslmode=x",
+		"@h/db?password=y", "@h:port/db", "/x@h/db", "%zz@h/db", "@h/a/b", "@h/db?sslrootcert=/dev/null",
+	} {
 		f.Add(s)
 	}
 	const password = "a-pass-word"

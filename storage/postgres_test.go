@@ -67,7 +67,9 @@ func TestPostgresReplicas(t *testing.T) {
 				return
 			}
 			for n := range writes {
-				u := &core.User{ID: core.NewID("user"), Username: fmt.Sprintf("user-%d", n), Role: core.RoleMember, CreatedAt: now, UpdatedAt: now}
+				u := &core.User{
+					ID: core.NewID("user"), Username: fmt.Sprintf("user-%d", n), Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
+				}
 				if err := db.CreateUser(t.Context(), nil, u); err != nil && core.CodeOf(err) != core.CodeConflict {
 					t.Errorf("server %d: %v", i, err)
 				}
@@ -100,7 +102,8 @@ func TestPostgresURLs(t *testing.T) {
 		if err == nil {
 			must(t, db.Close())
 		}
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sec") && strings.Contains(err.Error(), "ret@") {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "sec") &&
+			strings.Contains(err.Error(), "ret@") {
 			t.Errorf("Open(%q) = %v, want an error that contains %q", url, err, want)
 		}
 	}

@@ -94,5 +94,7 @@ func (db *DB) startError(err error) error {
 	if errors.As(db.translate(err), &e) && e.Code == core.CodeUnavailable {
 		return e
 	}
-	return &core.Error{Code: core.CodeUnavailable, Message: "The task queue did not start", RetryAfter: time.Second, Err: err}
+	return &core.Error{
+		Code: core.CodeUnavailable, Message: "The task queue did not start", RetryAfter: time.Second, Err: err,
+	}
 }

@@ -68,7 +68,8 @@ func TestRatesAfterTheClockWasSetBack(t *testing.T) {
 		if !r.Allowed {
 			t.Fatalf("TakeRate = %+v, want Allowed", r)
 		}
-		_, err = db.Reader().ExecContext(t.Context(), "UPDATE rate_counts SET minute_end = minute_end + 3600000000, second_end = second_end + 3600000000")
+		_, err = db.Reader().ExecContext(t.Context(),
+			"UPDATE rate_counts SET minute_end = minute_end + 3600000000, second_end = second_end + 3600000000")
 		must(t, err)
 	}
 }

@@ -246,7 +246,7 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 		w.notification.TaskID = run.TaskID
 	}
 	if e.Call != nil {
-		if w.call, err = callArgs(run.ID, e.Call); err != nil {
+		if w.call, err = callArgs(run.ID, e.Call, ""); err != nil {
 			return w, err
 		}
 	}

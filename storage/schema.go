@@ -58,7 +58,8 @@ func (db *DB) checkCurrent(ctx context.Context) error {
 		return fmt.Errorf("its schema is %d, but this version of agentarea needs %d: run agentarea db migrate on it first",
 			s.Version, s.Known)
 	case s.Version > s.Known:
-		return fmt.Errorf("its schema is %d, but this version of agentarea supports schemas up to %d: use the newer version of agentarea that created it",
+		return fmt.Errorf("its schema is %d, but this version of agentarea supports schemas up to %d: use the newer "+
+			"version of agentarea that created it",
 			s.Version, s.Known)
 	case s.Servers > 0:
 		return fmt.Errorf("it is in use by %s: stop all servers first (a killed server counts for 20 s)",

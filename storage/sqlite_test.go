@@ -106,7 +106,8 @@ func TestPlans(t *testing.T) {
 		must(t, db.Reader().NewRaw("EXPLAIN QUERY PLAN "+q, args...).Scan(t.Context(), &plan))
 		for _, step := range plan {
 			scans := strings.HasPrefix(step.Detail, "SCAN ") && !fine.MatchString(step.Detail)
-			if scans || strings.Contains(step.Detail, "USE TEMP B-TREE FOR ORDER BY") && !strings.Contains(q, "updated_at DESC") {
+			if scans || strings.Contains(step.Detail, "USE TEMP B-TREE FOR ORDER BY") &&
+				!strings.Contains(q, "updated_at DESC") {
 				t.Errorf("statement scans a table: %s\n\t%s", q, step.Detail)
 			}
 		}

@@ -80,7 +80,8 @@ func checkUpgraded(t *testing.T, db *storage.DB) {
 	must(t, db.CreateFile(ctx, nil, &core.File{ID: "file-1", CreatedBy: bob.UserID, Blob: blob}, 0))
 	_, err = db.File(ctx, bob, "file-1")
 	must(t, err)
-	must(t, db.CreateMCPServer(ctx, nil, bob, &core.MCPServer{ID: "server-1", Slug: "tools", CreatedBy: bob.UserID}, false))
+	must(t,
+		db.CreateMCPServer(ctx, nil, bob, &core.MCPServer{ID: "server-1", Slug: "tools", CreatedBy: bob.UserID}, false))
 	_, err = db.MCPServerBySlug(ctx, bob, "tools")
 	must(t, err)
 }
@@ -101,7 +102,8 @@ func TestReleasedSchemaIsFrozen(t *testing.T) {
 func schema(t *testing.T, db *storage.DB) []string {
 	t.Helper()
 	var all []string
-	must(t, db.Reader().NewRaw("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name").Scan(t.Context(), &all))
+	must(t,
+		db.Reader().NewRaw("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name").Scan(t.Context(), &all))
 	return all
 }
 

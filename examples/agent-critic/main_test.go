@@ -44,8 +44,10 @@ func (m *fakeModel) Complete(_ context.Context, req *agent.Completion) (*agent.A
 func TestRewritesUntilNoFault(t *testing.T) {
 	t.Parallel()
 	m := &fakeModel{}
-	answer, err := critic{}.Run(t.Context(), &agent.Run{Config: []byte(`{"model":"m","rounds":5}`), Input: sdk.Text(sdk.RoleUser, "Why?")}, m)
-	if err != nil || answer.Text() != "draft 3" || len(m.prompts) != 4 || !strings.HasSuffix(m.prompts[2], "fix this: too short") {
+	answer, err := critic{}.Run(t.Context(),
+		&agent.Run{Config: []byte(`{"model":"m","rounds":5}`), Input: sdk.Text(sdk.RoleUser, "Why?")}, m)
+	if err != nil || answer.Text() != "draft 3" || len(m.prompts) != 4 ||
+		!strings.HasSuffix(m.prompts[2], "fix this: too short") {
 		t.Errorf("Run() = %v, %v after the prompts %q, want draft 3 after 4", answer, err, m.prompts)
 	}
 }

@@ -19,7 +19,8 @@ import (
 
 func parrotCommand(t *testing.T) plugintest.Command {
 	t.Helper()
-	if err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import grpc, google.protobuf").Run(); err != nil {
+	if err := exec.CommandContext(t.Context(), "/usr/bin/python3",
+		"-c", "import grpc, google.protobuf").Run(); err != nil {
 		testenv.Missing(t, "Python with grpcio", err)
 	}
 	path, err := filepath.Abs("llm-parrot")
@@ -47,7 +48,9 @@ func TestTraceReachesPython(t *testing.T) {
 		"You said: " + parent: metadata.AppendToOutgoingContext(t.Context(), "traceparent", parent),
 	} {
 		var answer remotetest.Answer
-		if _, err := p.Chat(ctx, &llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "trace")}}, &answer); err != nil || answer.Text != want {
+		if _, err := p.Chat(ctx,
+			&llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "trace")}},
+			&answer); err != nil || answer.Text != want {
 			t.Errorf("got %q, %v, want %q", answer.Text, err, want)
 		}
 	}
@@ -57,8 +60,12 @@ func TestTraceReachesPython(t *testing.T) {
 func TestErrorFromPython(t *testing.T) {
 	t.Parallel()
 	p := llm.NewClient(plugintest.Start(t, "llm", parrotCommand(t)).Conn)
-	_, err := p.Chat(t.Context(), &llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "limited")}}, nil)
-	want := sdk.Error{Code: sdk.CodeRateLimited, Message: "too much talk", Retryable: true, RetryAfter: 2 * time.Second, ProviderStatus: 429}
+	_, err := p.Chat(t.Context(),
+		&llm.Request{Model: "parrot", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "limited")}}, nil)
+	want := sdk.Error{
+		Code: sdk.CodeRateLimited, Message: "too much talk",
+		Retryable: true, RetryAfter: 2 * time.Second, ProviderStatus: 429,
+	}
 	if err == nil || *sdk.AsError(err) != want {
 		t.Errorf("got %+v, want %+v", err, want)
 	}

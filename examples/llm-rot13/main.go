@@ -21,7 +21,9 @@ func (*provider) ListModels(context.Context) ([]llm.Model, error) {
 func (p *provider) Chat(_ context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	message := req.Messages[len(req.Messages)-1].Text()
 	usage := sdk.Usage{InputTokens: int64(len(message)), OutputTokens: int64(len(message))}
-	return &llm.Finish{Reason: llm.FinishStop, Usage: usage}, out.Send(llm.Delta{Text: p.Greeting + strings.Map(rot13, message)})
+	return &llm.Finish{
+		Reason: llm.FinishStop, Usage: usage,
+	}, out.Send(llm.Delta{Text: p.Greeting + strings.Map(rot13, message)})
 }
 
 func rot13(r rune) rune {

@@ -35,9 +35,11 @@ func (s *text) Send(d llm.Delta) error {
 
 func TestAnswer(t *testing.T) {
 	t.Parallel()
-	p := llm.NewClient(plugintest.Start(t, "llm", plugintest.Command{Path: build(t), Config: map[string]any{"greeting": "> "}}).Conn)
+	p := llm.NewClient(plugintest.Start(t, "llm",
+		plugintest.Command{Path: build(t), Config: map[string]any{"greeting": "> "}}).Conn)
 	var got text
-	_, err := p.Chat(t.Context(), &llm.Request{Model: "rot13", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "Hello, World 5!")}}, &got)
+	_, err := p.Chat(t.Context(),
+		&llm.Request{Model: "rot13", Messages: []sdk.Message{sdk.Text(sdk.RoleUser, "Hello, World 5!")}}, &got)
 	if err != nil || got != "> Uryyb, Jbeyq 5!" {
 		t.Errorf("got %q, %v", got, err)
 	}

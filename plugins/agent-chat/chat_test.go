@@ -73,7 +73,9 @@ func answerCalling(calls ...sdk.ToolCall) *agent.Answer {
 func tooLong() error { return &sdk.Error{Code: sdk.CodeContextTooLong, Message: "too long"} }
 
 func start(config string, history ...sdk.Message) *agent.Run {
-	return &agent.Run{ID: "run-1", Config: json.RawMessage(config), History: history, Input: sdk.Text(sdk.RoleUser, "input")}
+	return &agent.Run{
+		ID: "run-1", Config: json.RawMessage(config), History: history, Input: sdk.Text(sdk.RoleUser, "input"),
+	}
 }
 
 // transcript renders messages as one line.
@@ -111,7 +113,8 @@ func TestRun_answer(t *testing.T) {
 	if got := transcript(p.Messages); got != "system:Be brief. | user:one | assistant:two | user:input" {
 		t.Errorf("prompt = %s", got)
 	}
-	if p.Model != "gpt-4o" || *p.Temperature != 0 || *p.MaxTokens != 200 || *p.TopP != 0.5 || len(p.Stop) != 1 || !p.Forward || !p.Final {
+	if p.Model != "gpt-4o" || *p.Temperature != 0 || *p.MaxTokens != 200 || *p.TopP != 0.5 || len(p.Stop) != 1 ||
+		!p.Forward || !p.Final {
 		t.Errorf("completion = %+v", p)
 	}
 }
@@ -121,7 +124,8 @@ func TestRun_toolCalls(t *testing.T) {
 	h := &host{
 		tools: []sdk.Tool{{Name: "clock"}, {Name: "broken"}},
 		answers: []any{
-			answerCalling(sdk.ToolCall{ID: "a", Name: "clock", Arguments: "{}"}, sdk.ToolCall{ID: "b", Name: "broken", Arguments: "{}"}),
+			answerCalling(sdk.ToolCall{ID: "a", Name: "clock", Arguments: "{}"},
+				sdk.ToolCall{ID: "b", Name: "broken", Arguments: "{}"}),
 			answerCalling(sdk.ToolCall{ID: "c", Name: "clock", Arguments: "{}"}),
 			answerWith("noon"),
 		},
@@ -230,7 +234,8 @@ func TestRun_replay(t *testing.T) {
 	t.Parallel()
 	history := make([]sdk.Message, 0, 40)
 	for i := range 20 {
-		history = append(history, sdk.Text(sdk.RoleUser, strings.Repeat("q", 10*i)), sdk.Text(sdk.RoleAssistant, strings.Repeat("a", 30)))
+		history = append(history, sdk.Text(sdk.RoleUser, strings.Repeat("q", 10*i)),
+			sdk.Text(sdk.RoleAssistant, strings.Repeat("a", 30)))
 	}
 	play := func(answers int) []string {
 		h := &host{

@@ -54,7 +54,9 @@ func TestWindow(t *testing.T) {
 		},
 		{
 			"calls and results stay together", `{"context_tokens":400}`,
-			[]sdk.Message{user("a"), calls("x", "y"), result("x", big), result("y", "small"), assistant("b"), user("c"), assistant("d")},
+			[]sdk.Message{
+				user("a"), calls("x", "y"), result("x", big), result("y", "small"), assistant("b"), user("c"), assistant("d"),
+			},
 			nil,
 			"user:c | assistant:d | user:input",
 		},
@@ -135,7 +137,8 @@ func TestTokensOf_file(t *testing.T) {
 	} {
 		m := sdk.Message{Role: tt.role, Parts: []sdk.Part{{File: &sdk.File{MediaType: tt.mediaType, Size: tt.size}}}}
 		if n := tokensOf(m); n < tt.from || n > tt.to {
-			t.Errorf("tokensOf(%s message with %s of %d bytes) = %d, want %d to %d", tt.role, tt.mediaType, tt.size, n, tt.from, tt.to)
+			t.Errorf("tokensOf(%s message with %s of %d bytes) = %d, want %d to %d",
+				tt.role, tt.mediaType, tt.size, n, tt.from, tt.to)
 		}
 	}
 }
@@ -151,7 +154,8 @@ func TestWindow_fileInHistory(t *testing.T) {
 	}
 	h := &host{answers: []any{answerWith("ok"), answerWith("ok")}}
 	for _, size := range []int64{400, 40_000} {
-		if _, err := (chat{}).Run(t.Context(), start(`{"model":"m","context_tokens":1000}`, file(size), assistant("seen")), h); err != nil {
+		if _, err := (chat{}).Run(t.Context(),
+			start(`{"model":"m","context_tokens":1000}`, file(size), assistant("seen")), h); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +172,9 @@ func TestWindow_fileInHistory(t *testing.T) {
 
 func TestTokensOf_image(t *testing.T) {
 	t.Parallel()
-	image := sdk.Message{Role: sdk.RoleUser, Parts: []sdk.Part{{Blob: &sdk.Blob{MediaType: "image/png", Data: make([]byte, 1<<20)}}}}
+	image := sdk.Message{
+		Role: sdk.RoleUser, Parts: []sdk.Part{{Blob: &sdk.Blob{MediaType: "image/png", Data: make([]byte, 1<<20)}}},
+	}
 	if n := tokensOf(image); n < 1000 || n > 2000 {
 		t.Errorf("tokensOf(image of 1 MiB) = %d, want 1000 to 2000", n)
 	}

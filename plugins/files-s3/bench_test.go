@@ -17,13 +17,17 @@ const benchSize = 100 * mib
 
 // benchTargets runs a benchmark on a large file for each target: minio-go alone, the
 // backend, and the backend in a plugin process over mutual TLS.
-func benchTargets(b *testing.B, run func(b *testing.B, put func(context.Context) error, get func(context.Context) (io.ReadCloser, error))) {
+func benchTargets(
+	b *testing.B,
+	run func(b *testing.B, put func(context.Context) error, get func(context.Context) (io.ReadCloser, error)),
+) {
 	b.Helper()
 	s := s3test.Start(b)
 	bucket := s.NewBucket(b)
 	b.Run("minio-go", func(b *testing.B) {
 		run(b, func(ctx context.Context) error {
-			_, err := s.Client.Client.PutObject(ctx, bucket, "bare", &data{benchSize}, benchSize, minio.PutObjectOptions{PartSize: 5 * mib})
+			_, err := s.Client.Client.PutObject(ctx, bucket, "bare", &data{benchSize}, benchSize,
+				minio.PutObjectOptions{PartSize: 5 * mib})
 			return err
 		}, func(ctx context.Context) (io.ReadCloser, error) {
 			r, _, _, err := s.Client.GetObject(ctx, bucket, "bare", minio.GetObjectOptions{})

@@ -105,7 +105,9 @@ func (c *config) check() []error {
 		invalid("access_key", "is missing, but secret_key or session_token is set",
 			"Set all keys, or none to take them from the environment")
 	}
-	for _, key := range [][2]string{{"access_key", c.AccessKey}, {"secret_key", c.SecretKey}, {"session_token", c.SessionToken}} {
+	for _, key := range [][2]string{
+		{"access_key", c.AccessKey}, {"secret_key", c.SecretKey}, {"session_token", c.SessionToken},
+	} {
 		if !isHeaderValue(key[1]) {
 			invalid(key[0], "contains an invalid character", "Set it to the key alone, on one line")
 		}

@@ -40,7 +40,8 @@ func TestCreateBucket(t *testing.T) {
 		wg.Go(func() { mustPut(t, b, key, []byte(key)) })
 	}
 	wg.Wait()
-	if _, err := s.Client.PutObject(t.Context(), bucket, "b", strings.NewReader("x"), 1, "", "", minio.PutObjectOptions{}); err != nil {
+	if _, err := s.Client.PutObject(t.Context(), bucket, "b", strings.NewReader("x"), 1, "",
+		"", minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	var keys []string

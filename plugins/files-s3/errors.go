@@ -128,7 +128,8 @@ func (b *backend) translate(err error) *sdk.Error {
 		return &sdk.Error{Code: sdk.CodeUnavailable, Message: "S3 no longer knows the upload; try again", Retryable: true}
 	case r.Code == minio.NoSuchKey:
 		return &sdk.Error{Code: sdk.CodeNotFound, Message: "no object has this key"}
-	case r.StatusCode == http.StatusInsufficientStorage, strings.Contains(r.Code, "StorageFull"), strings.Contains(r.Code, "QuotaExceeded"):
+	case r.StatusCode == http.StatusInsufficientStorage, strings.Contains(r.Code, "StorageFull"), strings.Contains(r.Code,
+		"QuotaExceeded"):
 		return &sdk.Error{Code: sdk.CodeNoSpace, Message: "S3 has no storage space left"}
 	case r.Code == minio.EntityTooLarge:
 		return &sdk.Error{Code: sdk.CodeNoSpace, Message: "the file is too large for S3"}
@@ -137,7 +138,8 @@ func (b *backend) translate(err error) *sdk.Error {
 			Code:    sdk.CodeUnauthorized,
 			Message: "S3 rejected the request because its clock and this machine's clock differ; synchronize them",
 		}
-	case r.Code == "AuthorizationHeaderMalformed", r.Code == "PermanentRedirect", r.StatusCode == http.StatusMovedPermanently:
+	case r.Code == "AuthorizationHeaderMalformed", r.Code == "PermanentRedirect",
+		r.StatusCode == http.StatusMovedPermanently:
 		return &sdk.Error{
 			Code:    sdk.CodeUnauthorized,
 			Message: "the S3 bucket is in another region; check region and endpoint in plugins.hcl",
@@ -161,8 +163,8 @@ func (b *backend) unauthorized(code string) *sdk.Error {
 	e := &sdk.Error{Code: sdk.CodeUnauthorized}
 	switch {
 	case b.config.AccessKey == "":
-		e.Message = "S3 rejected the credentials; check the keys in the environment (and pass_env) or the machine's IAM role, " +
-			"or set access_key and secret_key in plugins.hcl"
+		e.Message = "S3 rejected the credentials; check the keys in the environment (and pass_env) or the " +
+			"machine's IAM role, or set access_key and secret_key in plugins.hcl"
 	case isUnknownAccessKey(code):
 		e.Message = "S3 does not know the access key; check access_key and endpoint in plugins.hcl"
 	case code == minio.SignatureDoesNotMatch:
@@ -195,7 +197,8 @@ func (b *backend) unreachable(err error) *sdk.Error {
 // noBucket returns the error for a missing bucket.
 func (b *backend) noBucket() *sdk.Error {
 	return &sdk.Error{
-		Code:    sdk.CodeUnavailable,
-		Message: fmt.Sprintf("S3 bucket %q does not exist; create it, set create_bucket, or check bucket in plugins.hcl", b.config.Bucket),
+		Code: sdk.CodeUnavailable,
+		Message: fmt.Sprintf("S3 bucket %q does not exist; create it, set create_bucket, or check bucket in plugins.hcl",
+			b.config.Bucket),
 	}
 }

@@ -53,7 +53,8 @@ func TestErrorResponses(t *testing.T) {
 			})
 			_, err := read(t, b, "k")
 			var e *sdk.Error
-			if !errors.As(err, &e) || e.Code != tt.code || e.ProviderStatus != tt.status || !strings.Contains(e.Message, tt.message) {
+			if !errors.As(err, &e) || e.Code != tt.code || e.ProviderStatus != tt.status ||
+				!strings.Contains(e.Message, tt.message) {
 				t.Fatalf("err = %v, want code %s with %q", err, tt.code, tt.message)
 			}
 			for _, secret := range []string{"ACCESS", "SECRET", "TOKEN"} {

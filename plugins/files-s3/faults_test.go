@@ -196,7 +196,9 @@ func TestPut_aborts(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var failed error
-		source := &callbackReader{Reader: bytes.NewReader(bytesOf(12 * mib)), at: 11 * mib, do: func() { failed = do(cancel) }}
+		source := &callbackReader{
+			Reader: bytes.NewReader(bytesOf(12 * mib)), at: 11 * mib, do: func() { failed = do(cancel) },
+		}
 		_, err := r.Put(ctx, name, readFunc(func(p []byte) (int, error) {
 			if failed != nil {
 				return 0, failed

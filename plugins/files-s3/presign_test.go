@@ -33,7 +33,8 @@ func TestPresign(t *testing.T) {
 		t.Error("the URL contains the secret key")
 	}
 	status, header, body := fetch(t, download)
-	if status != http.StatusOK || body != "hello" || header.Get("Content-Type") != request.ContentType || header.Get("Content-Disposition") != request.ContentDisposition {
+	if status != http.StatusOK || body != "hello" || header.Get("Content-Type") != request.ContentType ||
+		header.Get("Content-Disposition") != request.ContentDisposition {
 		t.Errorf("GET = %d, %q, %q", status, header, body)
 	}
 	if status, _, _ := fetch(t, strings.Replace(download, "x-test", "html", 1)); status != http.StatusForbidden {

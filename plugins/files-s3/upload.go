@@ -122,7 +122,8 @@ func (u *upload) read(r io.Reader, part []byte, full int) (_ []byte, eof bool, _
 func (u *upload) single(ctx context.Context, data []byte) error {
 	sum := hex.EncodeToString(u.sum.Sum(nil))
 	return u.commit(ctx, func(ctx context.Context) error {
-		_, err := u.b.s3.PutObject(ctx, u.b.config.Bucket, u.name, bytes.NewReader(data), int64(len(data)), "", sum, u.options)
+		_, err := u.b.s3.PutObject(ctx, u.b.config.Bucket, u.name, bytes.NewReader(data), int64(len(data)), "", sum,
+			u.options)
 		return err
 	})
 }
@@ -162,7 +163,8 @@ func (u *upload) sendPart(ctx context.Context, data []byte, number int) (etag st
 	sum := sha256.Sum256(data)
 	o := minio.PutObjectPartOptions{DisableContentSha256: true, Sha256Hex: hex.EncodeToString(sum[:])}
 	err = u.b.retry(ctx, "send a part", func() error {
-		part, err := u.b.s3.PutObjectPart(ctx, u.b.config.Bucket, u.name, u.id, number, bytes.NewReader(data), int64(len(data)), o)
+		part, err := u.b.s3.PutObjectPart(ctx, u.b.config.Bucket, u.name, u.id, number, bytes.NewReader(data),
+			int64(len(data)), o)
 		etag = part.ETag
 		return err
 	})

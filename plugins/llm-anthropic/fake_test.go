@@ -146,7 +146,8 @@ func messages(w http.ResponseWriter, r *http.Request, body string) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	s := &sse{w: w, r: r}
-	s.send("message_start", `{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-a-2026","content":[],"stop_reason":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"output_tokens":1}}}`)
+	s.send("message_start",
+		`{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-a-2026","content":[],"stop_reason":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"output_tokens":1}}}`)
 	s.send("ping", `{"type":"ping"}`)
 	s.answer(last)
 }
@@ -161,23 +162,32 @@ func (s *sse) send(event, data string) {
 }
 
 func (s *sse) text(index int, pieces ...string) {
-	s.send("content_block_start", fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, index))
+	s.send("content_block_start",
+		fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, index))
 	for _, p := range pieces {
-		s.send("content_block_delta", fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%q}}`, index, p))
+		s.send("content_block_delta",
+			fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%q}}`, index, p))
 	}
 	s.send("content_block_stop", fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, index))
 }
 
 func (s *sse) tool(index int, id string, pieces ...string) {
-	s.send("content_block_start", fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":%q,"name":"plugintest_add","input":{}}}`, index, id))
+	s.send("content_block_start",
+		fmt.Sprintf(
+			`{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":%q,"name":"plugintest_add","input":{}}}`, index, id,
+		))
 	for _, p := range pieces {
-		s.send("content_block_delta", fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":%q}}`, index, p))
+		s.send("content_block_delta",
+			fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":%q}}`,
+				index, p))
 	}
 	s.send("content_block_stop", fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, index))
 }
 
 func (s *sse) end(reason string) {
-	s.send("message_delta", fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":{"output_tokens":15}}`, reason))
+	s.send("message_delta",
+		fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":{"output_tokens":15}}`,
+			reason))
 	s.send("message_stop", `{"type":"message_stop"}`)
 }
 
@@ -192,9 +202,12 @@ func (s *sse) answer(last block) {
 		s.tool(2, "toolu_2", `{"a": 4, "b": 5}`)
 		s.end("tool_use")
 	case last.Text == "think":
-		s.send("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`)
-		s.send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm."}}`)
-		s.send("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}`)
+		s.send("content_block_start",
+			`{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`)
+		s.send("content_block_delta",
+			`{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm."}}`)
+		s.send("content_block_delta",
+			`{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}`)
 		s.send("content_block_stop", `{"type":"content_block_stop","index":0}`)
 		s.text(1, "Yes.")
 		s.end("end_turn")

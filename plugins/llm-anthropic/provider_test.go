@@ -86,7 +86,8 @@ func TestTools(t *testing.T) {
 		a.Calls[1] != (sdk.ToolCall{ID: "toolu_2", Name: "plugintest_add", Arguments: `{"a": 4, "b": 5}`}) {
 		t.Fatalf("Chat() = %+v, %+v", a, finish)
 	}
-	if schema := gjson.Get(s.Last(), "tools.0.input_schema"); schema.Get("additionalProperties").String() != "false" || schema.Get("required.#").Int() != 2 {
+	if schema := gjson.Get(s.Last(), "tools.0.input_schema"); schema.Get("additionalProperties").String() != "false" ||
+		schema.Get("required.#").Int() != 2 {
 		t.Errorf("the tool's schema = %s", schema)
 	}
 	a, finish = mustChat(t, p, remotetest.WithResults(req, a, "5"))
@@ -94,7 +95,8 @@ func TestTools(t *testing.T) {
 		t.Errorf("Chat() = %+v, %+v", a, finish)
 	}
 	results := gjson.Get(s.Last(), "messages.2.content")
-	if results.Get("#").Int() != 2 || results.Get("1.tool_use_id").String() != "toolu_2" || results.Get("1.content.0.text").String() != "5" {
+	if results.Get("#").Int() != 2 || results.Get("1.tool_use_id").String() != "toolu_2" ||
+		results.Get("1.content.0.text").String() != "5" {
 		t.Errorf("the tool results = %s", results)
 	}
 }
@@ -119,13 +121,16 @@ func TestImages(t *testing.T) {
 	p, s := configured(t, nil)
 	req := remotetest.Ask("claude-a", "What is this?")
 	req.Messages[0].Parts = append(req.Messages[0].Parts,
-		sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}}, sdk.Part{Blob: &sdk.Blob{MediaType: "application/pdf", Data: []byte("pdf")}}, sdk.Part{Text: "?"})
+		sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}},
+		sdk.Part{Blob: &sdk.Blob{MediaType: "application/pdf", Data: []byte("pdf")}}, sdk.Part{Text: "?"})
 	mustChat(t, p, req)
-	if c := gjson.Get(s.Last(), "messages.0.content"); c.Get("1.source.media_type").String() != "image/png" || c.Get("1.source.data").String() != "cG5n" || c.Get("2.type").String() != "document" {
+	if c := gjson.Get(s.Last(), "messages.0.content"); c.Get("1.source.media_type").String() != "image/png" ||
+		c.Get("1.source.data").String() != "cG5n" || c.Get("2.type").String() != "document" {
 		t.Errorf("content = %s", c)
 	}
 	req.Messages[0].Parts[1].Blob.MediaType = "image/tiff"
-	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil || sdk.AsError(err).Code != sdk.CodeInvalidRequest {
+	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil ||
+		sdk.AsError(err).Code != sdk.CodeInvalidRequest {
 		t.Errorf("Chat() with a TIFF image = %v, want code invalid_request", err)
 	}
 }
@@ -172,7 +177,8 @@ func TestErrorsContainNoSecrets(t *testing.T) {
 	if err := dead.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "is not reachable") || !sdk.AsError(err).Retryable {
+	if _, err = dead.ListModels(t.Context()); err == nil || !strings.Contains(err.Error(), "is not reachable") ||
+		!sdk.AsError(err).Retryable {
 		t.Errorf("ListModels() of an unreachable server = %v", err)
 	}
 }
@@ -192,7 +198,8 @@ func TestListModels(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	models, err := p.ListModels(t.Context())
-	if err != nil || len(models) != 2 || models[0].ID != "claude-a" || models[0].ContextWindow != 200000 || models[0].MaxOutputTokens != 64000 || models[1].DisplayName != "Claude B" {
+	if err != nil || len(models) != 2 || models[0].ID != "claude-a" || models[0].ContextWindow != 200000 ||
+		models[0].MaxOutputTokens != 64000 || models[1].DisplayName != "Claude B" {
 		t.Errorf("ListModels() = %+v, %v", models, err)
 	}
 	p, _ = configured(t, func(c *config) { c.Models = []string{"mine"} })

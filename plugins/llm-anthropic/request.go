@@ -94,11 +94,14 @@ func encodeParts(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
 			blocks = append(blocks, anthropic.NewTextBlock(p.Text))
 		case p.Blob == nil: // the API rejects an empty text
 		case slices.Contains(imageTypes, p.Blob.MediaType):
-			blocks = append(blocks, anthropic.NewImageBlockBase64(p.Blob.MediaType, base64.StdEncoding.EncodeToString(p.Blob.Data)))
+			blocks = append(blocks,
+				anthropic.NewImageBlockBase64(p.Blob.MediaType, base64.StdEncoding.EncodeToString(p.Blob.Data)))
 		case p.Blob.MediaType == "application/pdf":
-			blocks = append(blocks, anthropic.NewDocumentBlock(anthropic.Base64PDFSourceParam{Data: base64.StdEncoding.EncodeToString(p.Blob.Data)}))
+			blocks = append(blocks,
+				anthropic.NewDocumentBlock(anthropic.Base64PDFSourceParam{Data: base64.StdEncoding.EncodeToString(p.Blob.Data)}))
 		default:
-			return nil, remote.Invalid("a message contains %s, but only text, PDF files and JPEG, PNG, GIF and WebP images can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message contains %s, but only text, PDF files and JPEG, PNG, GIF and WebP images "+
+				"can be sent", p.Blob.MediaType)
 		}
 	}
 	return blocks, nil

@@ -42,8 +42,9 @@ func (p *provider) ListModels(context.Context) ([]llm.Model, error) {
 func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
 	if !slices.Contains(p.config.Models, req.Model) {
 		return nil, &sdk.Error{
-			Code:    sdk.CodeNotFound,
-			Message: fmt.Sprintf("model %q does not exist; available models: %s", req.Model, strings.Join(p.config.Models, ", ")),
+			Code: sdk.CodeNotFound,
+			Message: fmt.Sprintf("model %q does not exist; available models: %s",
+				req.Model, strings.Join(p.config.Models, ", ")),
 		}
 	}
 	a := &answer{ctx: ctx, req: req, out: out, finish: llm.Finish{Reason: llm.FinishStop, Model: req.Model}}

@@ -35,13 +35,16 @@ func (s *recorder) Send(d llm.Delta) error {
 // newTestProvider returns a provider, and the code that it exits with, or -1.
 func newTestProvider(allowCrash bool) (*provider, *int) {
 	code := -1
-	return &provider{config: config{Models: []string{"echo"}, AllowCrash: allowCrash}, exit: func(c int) { code = c }}, &code
+	return &provider{
+		config: config{Models: []string{"echo"}, AllowCrash: allowCrash}, exit: func(c int) { code = c },
+	}, &code
 }
 
 // newRequest returns a request whose last message is the text.
 func newRequest(text string) *llm.Request {
 	return &llm.Request{Model: "echo", Stream: true, Messages: []sdk.Message{
-		sdk.Text(sdk.RoleSystem, "Be brief."), sdk.Text(sdk.RoleUser, "earlier"), sdk.Text(sdk.RoleAssistant, "earlier"), sdk.Text(sdk.RoleUser, text),
+		sdk.Text(sdk.RoleSystem, "Be brief."), sdk.Text(sdk.RoleUser, "earlier"),
+		sdk.Text(sdk.RoleAssistant, "earlier"), sdk.Text(sdk.RoleUser, text),
 	}}
 }
 
@@ -78,12 +81,14 @@ func TestChat(t *testing.T) {
 		{name: "stop", text: "a b END c", change: func(r *llm.Request) { r.Stop = []string{"c", "END"} }, pieces: []string{"a", " b", " "}, output: 3},
 		{
 			name: "a photo", text: "look", change: withParts(
-				sdk.Part{Text: "look"}, sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "photo.png", Data: make([]byte, 68)}},
+				sdk.Part{Text: "look"},
+				sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "photo.png", Data: make([]byte, 68)}},
 				sdk.Part{Blob: &sdk.Blob{MediaType: "image/gif"}}),
 			pieces: splitWords("look\n[image/png photo.png 68 bytes]\n[image/gif 0 bytes]"), output: 8,
 		},
 		{
-			name: "a photo alone", change: withParts(sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "p", Data: []byte{1}}}),
+			name:   "a photo alone",
+			change: withParts(sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "p", Data: []byte{1}}}),
 			pieces: splitWords("[image/png p 1 bytes]"), output: 4,
 		},
 		{
@@ -92,8 +97,9 @@ func TestChat(t *testing.T) {
 			pieces: splitWords("look\n[image/png p 1 bytes]"), output: 5,
 		},
 		{
-			name: "tools", text: `/tool clock {"zone":"UTC"} /tool files__read {}`, change: func(r *llm.Request) { r.Tools = clock },
-			calls: `[{call_4_0 clock {"zone":"UTC"}} {call_4_1 files__read {}}]`, reason: llm.FinishToolCalls, output: 2,
+			name: "tools", text: `/tool clock {"zone":"UTC"} /tool files__read {}`,
+			change: func(r *llm.Request) { r.Tools = clock },
+			calls:  `[{call_4_0 clock {"zone":"UTC"}} {call_4_1 files__read {}}]`, reason: llm.FinishToolCalls, output: 2,
 		},
 		{
 			name: "unknown tool", text: `/tool hammer {}`, change: func(r *llm.Request) { r.Tools = clock },
@@ -102,7 +108,9 @@ func TestChat(t *testing.T) {
 		{
 			name: "tool results", text: `/tool clock {}`, change: func(r *llm.Request) {
 				r.Messages = append(r.Messages,
-					sdk.Message{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "clock"}, {ID: "b", Name: "clock"}}},
+					sdk.Message{
+						Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "clock"}, {ID: "b", Name: "clock"}},
+					},
 					sdk.Message{Role: sdk.RoleTool, ToolCallID: "a", Parts: []sdk.Part{{Text: "noon"}}},
 					sdk.Message{Role: sdk.RoleTool, ToolCallID: "b", Parts: []sdk.Part{{Text: "1 pm"}}})
 			},
@@ -133,7 +141,8 @@ func TestChat(t *testing.T) {
 				if fmt.Sprintf("%q", out.texts) != fmt.Sprintf("%q", tt.pieces) || fmt.Sprint(out.calls) != tt.calls {
 					t.Errorf("pieces = %q, calls = %v, want %q, %s", out.texts, out.calls, tt.pieces, tt.calls)
 				}
-				if finish.Reason != tt.reason || finish.Usage.OutputTokens != tt.output || finish.Model != "echo" || finish.Usage.InputTokens < 4 {
+				if finish.Reason != tt.reason || finish.Usage.OutputTokens != tt.output || finish.Model != "echo" ||
+					finish.Usage.InputTokens < 4 {
 					t.Errorf("finish = %+v", finish)
 				}
 			}
@@ -183,7 +192,8 @@ func TestCrash(t *testing.T) {
 	t.Parallel()
 	p, code := newTestProvider(true)
 	var out recorder
-	if _, err := p.Chat(t.Context(), newRequest("/tokens 2 /crash"), &out); err != nil || *code != 3 || len(out.texts) != 2 {
+	if _, err := p.Chat(t.Context(), newRequest("/tokens 2 /crash"), &out); err != nil || *code != 3 ||
+		len(out.texts) != 2 {
 		t.Errorf("pieces = %q, exit = %d, err = %v", out.texts, *code, err)
 	}
 }

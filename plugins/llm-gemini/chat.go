@@ -60,7 +60,9 @@ func (a *answer) addResponse(r *genai.GenerateContentResponse) error {
 		}
 	}
 	if f := r.PromptFeedback; f != nil && f.BlockReason != "" {
-		return a.p.server.ResponseError(remote.ErrorResponse{Code: sdk.CodeContentFilter, Message: string(f.BlockReason) + " " + f.BlockReasonMessage})
+		return a.p.server.ResponseError(remote.ErrorResponse{
+			Code: sdk.CodeContentFilter, Message: string(f.BlockReason) + " " + f.BlockReasonMessage,
+		})
 	}
 	if len(r.Candidates) == 0 {
 		return nil

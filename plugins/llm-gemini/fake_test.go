@@ -34,7 +34,8 @@ func newFakeServer(t *testing.T) *remotetest.Server {
 
 func sendError(w http.ResponseWriter, status int, errorStatus, message, detail string) {
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"status":%q,"details":[%s]}}`, status, message, errorStatus, detail)
+	_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"status":%q,"details":[%s]}}`,
+		status, message, errorStatus, detail)
 }
 
 func listModels(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +84,8 @@ func (r *request) check() string {
 			}
 		}
 		if responses != calls {
-			return "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn."
+			return "Please ensure that the number of function response parts is equal to the number of function call parts of " +
+				"the function call turn."
 		}
 		calls = 0
 		for _, p := range c.Parts {
@@ -109,13 +111,15 @@ func generate(w http.ResponseWriter, r *http.Request, body string) {
 	last := parts[len(parts)-1]
 	switch last.Text {
 	case "limited":
-		sendError(w, 429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", `{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}`)
+		sendError(w, 429, "RESOURCE_EXHAUSTED", "You exceeded your current quota",
+			`{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}`)
 		return
 	case "overloaded":
 		sendError(w, 503, "UNAVAILABLE", "The model is overloaded. Please try again later.", "")
 		return
 	case "long":
-		sendError(w, 400, "INVALID_ARGUMENT", "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).", "")
+		sendError(w, 400, "INVALID_ARGUMENT",
+			"The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).", "")
 		return
 	case "silent":
 		<-r.Context().Done()

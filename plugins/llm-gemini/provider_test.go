@@ -96,7 +96,9 @@ func TestTools(t *testing.T) {
 		a.Calls[1].Name != "plugintest_add" || a.Calls[0].ID == "" || a.Calls[0].ID == a.Calls[1].ID {
 		t.Fatalf("Chat() = %+v, %+v", a, finish)
 	}
-	if schema := gjson.Get(s.Last(), "tools.0.functionDeclarations.0.parametersJsonSchema"); schema.Get("required.#").Int() != 2 {
+	if schema := gjson.Get(
+		s.Last(), "tools.0.functionDeclarations.0.parametersJsonSchema",
+	); schema.Get("required.#").Int() != 2 {
 		t.Errorf("the tool's schema = %s", schema)
 	}
 	next := remotetest.WithResults(req, a, "5")
@@ -115,7 +117,9 @@ func TestTools(t *testing.T) {
 	other, s := configured(t, nil)
 	next.Model = "gemini-3-a"
 	mustChat(t, other, next)
-	if signature := gjson.Get(s.Last(), "contents.1.parts.0.thoughtSignature").String(); signature != "skip/thought/signature/validator" {
+	if signature := gjson.Get(
+		s.Last(), "contents.1.parts.0.thoughtSignature",
+	).String(); signature != "skip/thought/signature/validator" {
 		t.Errorf("signature = %q, want the placeholder", signature)
 	}
 }
@@ -139,13 +143,16 @@ func TestImages(t *testing.T) {
 	t.Parallel()
 	p, s := configured(t, nil)
 	req := remotetest.Ask("gemini-a", "What is this?")
-	req.Messages[0].Parts = append(req.Messages[0].Parts, sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}})
+	req.Messages[0].Parts = append(req.Messages[0].Parts,
+		sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}})
 	mustChat(t, p, req)
-	if d := gjson.Get(s.Last(), "contents.0.parts.1.inlineData"); d.Get("mimeType").String() != "image/png" || d.Get("data").String() != "cG5n" {
+	if d := gjson.Get(s.Last(), "contents.0.parts.1.inlineData"); d.Get("mimeType").String() != "image/png" ||
+		d.Get("data").String() != "cG5n" {
 		t.Errorf("inlineData = %s", d)
 	}
 	req.Messages[0].Parts[1].Blob.MediaType = "application/zip"
-	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil || sdk.AsError(err).Code != sdk.CodeInvalidRequest {
+	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil ||
+		sdk.AsError(err).Code != sdk.CodeInvalidRequest {
 		t.Errorf("Chat() with a zip file = %v, want code invalid_request", err)
 	}
 }
@@ -199,7 +206,8 @@ func TestListModels(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	models, err := p.ListModels(t.Context())
-	if err != nil || len(models) != 2 || models[0].ID != "gemini-a" || models[0].ContextWindow != 1048576 || len(models[0].Capabilities) != 3 || models[1].ID != "gemini-b" {
+	if err != nil || len(models) != 2 || models[0].ID != "gemini-a" || models[0].ContextWindow != 1048576 ||
+		len(models[0].Capabilities) != 3 || models[1].ID != "gemini-b" {
 		t.Errorf("ListModels() = %+v, %v", models, err)
 	}
 }

@@ -15,7 +15,9 @@ import (
 // encode returns the contents and the config of a request. Adjacent messages of the same
 // role become one content.
 func (p *provider) encode(req *llm.Request) ([]*genai.Content, *genai.GenerateContentConfig, error) {
-	config := &genai.GenerateContentConfig{StopSequences: req.Stop, Temperature: toFloat32(req.Temperature), TopP: toFloat32(req.TopP)}
+	config := &genai.GenerateContentConfig{
+		StopSequences: req.Stop, Temperature: toFloat32(req.Temperature), TopP: toFloat32(req.TopP),
+	}
 	if req.MaxTokens != nil {
 		config.MaxOutputTokens = int32(min(*req.MaxTokens, math.MaxInt32)) //nolint:gosec // limited to MaxInt32
 	}
@@ -101,7 +103,8 @@ func encodeParts(m sdk.Message) ([]*genai.Part, error) {
 		case isAccepted(p.Blob.MediaType):
 			parts = append(parts, &genai.Part{InlineData: &genai.Blob{MIMEType: p.Blob.MediaType, Data: p.Blob.Data}})
 		default:
-			return nil, remote.Invalid("a message contains %s, but only text, images, audio, video and PDF files can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message contains %s, but only text, images, audio, video and PDF files can be sent",
+				p.Blob.MediaType)
 		}
 	}
 	return parts, nil

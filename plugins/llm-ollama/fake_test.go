@@ -19,13 +19,21 @@ func newFakeServer(t *testing.T) *remotetest.Server {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		switch r.Method + " " + r.URL.Path {
 		case "GET /api/tags":
-			_, _ = w.Write([]byte(`{"models":[{"name":"llama3.2:latest","model":"llama3.2:latest","size":2019393189},{"name":"gone:latest","model":"gone:latest"}]}`))
+			_, _ = w.Write(
+				[]byte(
+					`{"models":[{"name":"llama3.2:latest","model":"llama3.2:latest","size":2019393189},{"name":"gone:latest","model":"gone:latest"}]}`,
+				),
+			)
 		case "POST /api/show":
 			if strings.Contains(body, "gone") {
 				sendError(w, 404, "model 'gone:latest' not found")
 				return
 			}
-			_, _ = w.Write([]byte(`{"capabilities":["completion","tools","vision"],"model_info":{"general.architecture":"llama","llama.context_length":131072}}`))
+			_, _ = w.Write(
+				[]byte(
+					`{"capabilities":["completion","tools","vision"],"model_info":{"general.architecture":"llama","llama.context_length":131072}}`,
+				),
+			)
 		case "POST /api/chat":
 			chat(w, r, body)
 		default:
@@ -79,13 +87,17 @@ type ndjson struct {
 }
 
 func (s *ndjson) send(message string) {
-	remotetest.Write(s.w, `{"model":"llama3.2","created_at":"2026-01-01T00:00:00Z","message":`+message+`,"done":false}`+"\n")
+	remotetest.Write(s.w,
+		`{"model":"llama3.2","created_at":"2026-01-01T00:00:00Z","message":`+message+`,"done":false}`+"\n")
 }
 
 func (s *ndjson) text(text string) { s.send(fmt.Sprintf(`{"role":"assistant","content":%q}`, text)) }
 
 func (s *ndjson) end(reason string) {
-	remotetest.Write(s.w, fmt.Sprintf(`{"model":"llama3.2","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":""},"done":true,"done_reason":%q,"total_duration":4883583458,"prompt_eval_count":26,"eval_count":7}`+"\n", reason))
+	remotetest.Write(s.w,
+		fmt.Sprintf(
+			`{"model":"llama3.2","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":""},"done":true,"done_reason":%q,"total_duration":4883583458,"prompt_eval_count":26,"eval_count":7}`+"\n", reason,
+		))
 }
 
 func (s *ndjson) answer(last message) {
@@ -95,8 +107,12 @@ func (s *ndjson) answer(last message) {
 		s.text("5.")
 		s.end("stop")
 	case last.Content == "tool":
-		s.send(`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"plugintest_add","arguments":{"b":3,"a":2}}}]}`)
-		s.send(`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"plugintest_add","arguments":{"a":4,"b":5}}}]}`)
+		s.send(
+			`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"plugintest_add","arguments":{"b":3,"a":2}}}]}`,
+		)
+		s.send(
+			`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"plugintest_add","arguments":{"a":4,"b":5}}}]}`,
+		)
 		s.end("stop")
 	case last.Content == "think":
 		s.send(`{"role":"assistant","content":"","thinking":"Hm."}`)

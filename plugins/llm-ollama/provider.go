@@ -78,7 +78,9 @@ func (p *provider) request(ctx context.Context, method, path string, body any) (
 	defer func() { _ = resp.Body.Close() }()
 	var failure struct{ Error string }
 	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&failure) // a proxy may respond with a web page
-	return nil, p.server.ResponseError(remote.ErrorResponse{Status: resp.StatusCode, Message: failure.Error, RetryAfter: remote.RetryAfter(resp.Header)})
+	return nil, p.server.ResponseError(remote.ErrorResponse{
+		Status: resp.StatusCode, Message: failure.Error, RetryAfter: remote.RetryAfter(resp.Header),
+	})
 }
 
 // ListModels implements llm.Provider.

@@ -93,7 +93,8 @@ func TestTools(t *testing.T) {
 		a.Calls[1].Name != "plugintest_add" || a.Calls[0].ID == "" || a.Calls[0].ID == a.Calls[1].ID {
 		t.Fatalf("Chat() = %+v, %+v", a, finish)
 	}
-	if schema := gjson.Get(s.Last(), "tools.0.function.parameters"); schema.Get("required.#").Int() != 2 || schema.Get("additionalProperties").String() != "false" {
+	if schema := gjson.Get(s.Last(), "tools.0.function.parameters"); schema.Get("required.#").Int() != 2 ||
+		schema.Get("additionalProperties").String() != "false" {
 		t.Errorf("the tool's schema = %s", schema)
 	}
 	a, finish = mustChat(t, p, remotetest.WithResults(req, a, "5"))
@@ -122,13 +123,15 @@ func TestImages(t *testing.T) {
 	t.Parallel()
 	p, s := configured(t, nil)
 	req := remotetest.Ask("llama3.2", "What is this?")
-	req.Messages[0].Parts = append(req.Messages[0].Parts, sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}})
+	req.Messages[0].Parts = append(req.Messages[0].Parts,
+		sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Data: []byte("png")}})
 	mustChat(t, p, req)
 	if got := gjson.Get(s.Last(), "messages.0.images.0").String(); got != "cG5n" {
 		t.Errorf("image = %s, want cG5n", got)
 	}
 	req.Messages[0].Parts[1].Blob.MediaType = "application/pdf"
-	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil || sdk.AsError(err).Code != sdk.CodeInvalidRequest {
+	if _, err := p.Chat(t.Context(), req, &remotetest.Answer{}); err == nil ||
+		sdk.AsError(err).Code != sdk.CodeInvalidRequest {
 		t.Errorf("Chat() with a PDF file = %v, want code invalid_request", err)
 	}
 }

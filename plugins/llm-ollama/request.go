@@ -94,7 +94,8 @@ func (p *provider) encode(req *llm.Request) (*chatRequest, error) {
 		} else if !json.Valid(parameters) {
 			return nil, remote.Invalid("the parameters of tool %q are not valid JSON", t.Name)
 		}
-		out.Tools = append(out.Tools, tool{Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters}})
+		out.Tools = append(out.Tools,
+			tool{Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters}})
 	}
 	return out, nil
 }

@@ -33,7 +33,9 @@ func TestConfigure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := newProvider()
-			p.config = config{BaseURL: "https://api.openai.com/v1", APIKey: key, Timeout: time.Second, AnswerTimeout: time.Second}
+			p.config = config{
+				BaseURL: "https://api.openai.com/v1", APIKey: key, Timeout: time.Second, AnswerTimeout: time.Second,
+			}
 			tt.change(&p.config)
 			err := p.Configure(t.Context(), sdk.Env{})
 			if (err == nil) != (tt.want == nil) {
@@ -62,7 +64,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := p.config
-	if c.BaseURL != "https://api.openai.com/v1" || c.Timeout != time.Minute || c.AnswerTimeout != 5*time.Minute || c.MaxRetries != 0 || !p.isOpenAI {
+	if c.BaseURL != "https://api.openai.com/v1" || c.Timeout != time.Minute || c.AnswerTimeout != 5*time.Minute ||
+		c.MaxRetries != 0 || !p.isOpenAI {
 		t.Errorf("config = %+v", c)
 	}
 }

@@ -32,9 +32,14 @@ func scripted(r *openaitest.Request) openaitest.Reply {
 	case last.Role == "tool":
 		return openaitest.Reply{Content: "It is 5."}
 	case last.Text() == "tool":
-		return openaitest.Reply{ToolCalls: []openaitest.ToolCall{{ID: "call_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}}}
+		return openaitest.Reply{
+			ToolCalls: []openaitest.ToolCall{{ID: "call_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}},
+		}
 	case last.Text() == "limited":
-		return openaitest.Reply{Status: http.StatusTooManyRequests, Error: &openaitest.Error{Message: "slow down", Type: "requests", Code: "rate_limit_exceeded"}}
+		return openaitest.Reply{
+			Status: http.StatusTooManyRequests,
+			Error:  &openaitest.Error{Message: "slow down", Type: "requests", Code: "rate_limit_exceeded"},
+		}
 	case last.Text() == "slow":
 		return openaitest.Reply{Content: strings.Repeat("word ", 100), Delay: 100 * time.Millisecond}
 	}

@@ -69,7 +69,8 @@ func errorCode(status int, errorType, message string) sdk.ErrorCode {
 		return sdk.CodeRateLimited
 	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout:
 		return sdk.CodeTimeout
-	case has(errorType, "context_length", "exceed_context"), status < 500 && has(message, "context length", "context size", "context window"):
+	case has(errorType, "context_length", "exceed_context"), status < 500 &&
+		has(message, "context length", "context size", "context window"):
 		return sdk.CodeContextTooLong
 	case has(errorType, "content_filter", "content_policy"):
 		return sdk.CodeContentFilter

@@ -30,8 +30,10 @@ func FuzzStream(f *testing.F) {
 	for _, s := range []string{
 		"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
 		"data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}\r\n\r\ndata: [DONE]",
-		": comment\n\nevent: error\ndata: {\"error\":{\"message\":\"no\",\"code\":429}}\n\n", "data: {\"choices\":[{\"delta\":{\"content\":[{\"text\":\"a\"}],\"tool_calls\":[{\"index\":-5}]}}]}\n",
-		"data: {\"choices\":5,\"usage\":{\"prompt_tokens\":1e99}}\n", "data: \xff\n\n", "", "data:{\"choices\":[{\"delta\":{\"content\":\"\\ud800\"}}]}\n\n",
+		": comment\n\nevent: error\ndata: {\"error\":{\"message\":\"no\",\"code\":429}}\n\n",
+		"data: {\"choices\":[{\"delta\":{\"content\":[{\"text\":\"a\"}],\"tool_calls\":[{\"index\":-5}]}}]}\n",
+		"data: {\"choices\":5,\"usage\":{\"prompt_tokens\":1e99}}\n", "data: \xff\n\n",
+		"", "data:{\"choices\":[{\"delta\":{\"content\":\"\\ud800\"}}]}\n\n",
 	} {
 		f.Add([]byte(s))
 	}

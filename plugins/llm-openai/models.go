@@ -15,7 +15,9 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 }
 
 // nonChatModel matches the models in OpenAI's list that do not support chat.
-var nonChatModel = regexp.MustCompile(`embedding|whisper|tts|dall-e|image|moderation|sora|realtime|transcribe|davinci|babbage|instruct`)
+var nonChatModel = regexp.MustCompile(
+	`embedding|whisper|tts|dall-e|image|moderation|sora|realtime|transcribe|davinci|babbage|instruct`,
+)
 
 // fetchModels requests the server's list of models.
 func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {

@@ -209,32 +209,53 @@ func TestErrors(t *testing.T) {
 			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 401}, message: "set api_key in plugins.hcl",
 		},
 		{
-			name: "forbidden", replies: []openaitest.Reply{openaitest.Fail(403, openaitest.Error{Message: "Country not supported: " + key, Type: "request_forbidden"})},
+			name: "forbidden",
+			replies: []openaitest.Reply{
+				openaitest.Fail(403, openaitest.Error{Message: "Country not supported: " + key, Type: "request_forbidden"}),
+			},
 			want: sdk.Error{Code: sdk.CodeUnauthorized, ProviderStatus: 403}, message: "Country not supported: ***", attempts: 1,
 		},
 		{
-			name: "no such model", replies: []openaitest.Reply{openaitest.Fail(404, openaitest.Error{Message: "The model `x` does not exist", Code: "model_not_found"})},
+			name: "no such model",
+			replies: []openaitest.Reply{
+				openaitest.Fail(404, openaitest.Error{Message: "The model `x` does not exist", Code: "model_not_found"}),
+			},
 			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "does not exist", attempts: 1,
 		},
 		{
-			name: "no such path", replies: []openaitest.Reply{openaitest.Fail(404, openaitest.Error{Message: "Invalid URL (POST /v1/v1/chat/completions)", Type: "invalid_request_error"})},
+			name: "no such path",
+			replies: []openaitest.Reply{
+				openaitest.Fail(404,
+					openaitest.Error{Message: "Invalid URL (POST /v1/v1/chat/completions)", Type: "invalid_request_error"}),
+			},
 			want: sdk.Error{Code: sdk.CodeNotFound, ProviderStatus: 404}, message: "check base_url in plugins.hcl", attempts: 1,
 		},
 		{
-			name: "bad request", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Unsupported value: 'temperature'", Type: "invalid_request_error"})},
+			name: "bad request",
+			replies: []openaitest.Reply{
+				openaitest.Fail(400, openaitest.Error{Message: "Unsupported value: 'temperature'", Type: "invalid_request_error"}),
+			},
 			want: sdk.Error{Code: sdk.CodeInvalidRequest, ProviderStatus: 400}, message: "'temperature'", attempts: 1,
 		},
 		{
-			name: "too long, by code", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Reduce it", Code: "context_length_exceeded"})},
+			name: "too long, by code",
+			replies: []openaitest.Reply{
+				openaitest.Fail(400, openaitest.Error{Message: "Reduce it", Code: "context_length_exceeded"}),
+			},
 			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", attempts: 1,
 		},
 		{
-			name: "too long, by message", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "This model's maximum context length is 10 tokens", Type: "BadRequestError"})},
+			name: "too long, by message",
+			replies: []openaitest.Reply{
+				openaitest.Fail(400,
+					openaitest.Error{Message: "This model's maximum context length is 10 tokens", Type: "BadRequestError"}),
+			},
 			want: sdk.Error{Code: sdk.CodeContextTooLong, ProviderStatus: 400}, message: "too long", attempts: 1,
 		},
 		{
-			name: "content filter", replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Policy", Code: "content_filter"})},
-			want: sdk.Error{Code: sdk.CodeContentFilter, ProviderStatus: 400}, message: "Policy", attempts: 1,
+			name:    "content filter",
+			replies: []openaitest.Reply{openaitest.Fail(400, openaitest.Error{Message: "Policy", Code: "content_filter"})},
+			want:    sdk.Error{Code: sdk.CodeContentFilter, ProviderStatus: 400}, message: "Policy", attempts: 1,
 		},
 		{
 			name: "exceeded quota is not retried", replies: []openaitest.Reply{openaitest.NoQuota()},
@@ -242,20 +263,31 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "rate limited for too long", replies: []openaitest.Reply{openaitest.RateLimited(90 * time.Second)},
-			want: sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 90 * time.Second}, message: "Rate limit", attempts: 1,
+			want:    sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 90 * time.Second},
+			message: "Rate limit", attempts: 1,
 		},
 		{
-			name:    "rate limited three times",
-			replies: []openaitest.Reply{openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond)},
-			want:    sdk.Error{Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 10 * time.Millisecond}, attempts: 3,
+			name: "rate limited three times",
+			replies: []openaitest.Reply{
+				openaitest.RateLimited(10 * time.Millisecond),
+				openaitest.RateLimited(10 * time.Millisecond), openaitest.RateLimited(10 * time.Millisecond),
+			},
+			want: sdk.Error{
+				Code: sdk.CodeRateLimited, ProviderStatus: 429, Retryable: true, RetryAfter: 10 * time.Millisecond,
+			},
+			attempts: 3,
 		},
 		{
 			name: "500 three times", replies: []openaitest.Reply{serverError, serverError, serverError},
-			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond}, message: "the provider returned status 500", attempts: 3,
+			want: sdk.Error{
+				Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true, RetryAfter: 10 * time.Millisecond,
+			},
+			message: "the provider returned status 500", attempts: 3,
 		},
 		{
-			name: "max_retries 0", replies: []openaitest.Reply{openaitest.ServerError()}, change: func(c *config) { c.MaxRetries = 0 },
-			want: sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true}, attempts: 1,
+			name: "max_retries 0", replies: []openaitest.Reply{openaitest.ServerError()},
+			change: func(c *config) { c.MaxRetries = 0 },
+			want:   sdk.Error{Code: sdk.CodeUnavailable, ProviderStatus: 500, Retryable: true}, attempts: 1,
 		},
 		{
 			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
@@ -360,7 +392,8 @@ func TestUnreachable(t *testing.T) {
 	p := configured(t, url, func(c *config) { c.MaxRetries = 0 })
 	_, err = p.Chat(t.Context(), newRequest(true), &recorder{})
 	got := sdk.AsError(err)
-	if got.Code != sdk.CodeUnavailable || !got.Retryable || !strings.Contains(got.Message, "127.0.0.1:") || !strings.Contains(got.Message, "refused") {
+	if got.Code != sdk.CodeUnavailable || !got.Retryable || !strings.Contains(got.Message, "127.0.0.1:") ||
+		!strings.Contains(got.Message, "refused") {
 		t.Errorf("err = %+v", got)
 	}
 	if _, err := p.ListModels(t.Context()); sdk.AsError(err).Code != sdk.CodeUnavailable {
@@ -395,7 +428,8 @@ func withFakeClock(t *testing.T, test func(t *testing.T, s *openaitest.Server, p
 		s, l := openaitest.New(openaitest.Options{}), memnet.Listen()
 		server := &http.Server{Handler: s}
 		go func() { _ = server.Serve(l) }()
-		p := configured(t, "http://server.example/v1", func(c *config) { c.Timeout, c.AnswerTimeout = time.Minute, 5*time.Minute })
+		p := configured(t, "http://server.example/v1",
+			func(c *config) { c.Timeout, c.AnswerTimeout = time.Minute, 5*time.Minute })
 		p.server.Client().Transport = l.Client().Transport
 		test(t, s, p)
 		p.server.Client().CloseIdleConnections()

@@ -165,7 +165,8 @@ func encodeParts(m sdk.Message) (any, error) {
 			}
 			parts = append(parts, part{Type: "file", File: &file{Filename: name, FileData: dataURL(p.Blob)}})
 		default:
-			return nil, remote.Invalid("a message contains %s, but only text, images and PDF files can be sent", p.Blob.MediaType)
+			return nil, remote.Invalid("a message contains %s, but only text, images and PDF files can be sent",
+				p.Blob.MediaType)
 		}
 		textOnly = false
 	}

@@ -85,7 +85,8 @@ func TestRequestBody_files(t *testing.T) {
 	}
 	const url = `{"type":"image_url","image_url":{"url":"data:image/webp;base64,AQID"}}`
 	want := `"messages":[` +
-		`{"role":"user","content":[{"type":"text","text":"see"},{"type":"text","text":"\n[file a.txt]\nHello\n"},` + url + `]},` +
+		`{"role":"user","content":[{"type":"text","text":"see"},{"type":"text","text":"\n[file a.txt]\nHello\n"},` + url +
+		`]},` +
 		`{"role":"assistant","content":"seen\n[file b.txt]\n"},` +
 		`{"role":"user","content":"and\n[file a.txt]\nHello\n"},` +
 		`{"role":"user","content":[` + url + `]}]`
@@ -118,7 +119,8 @@ func TestMaxTokens(t *testing.T) {
 		if err := json.Unmarshal(body, &got); err != nil {
 			t.Fatal(err)
 		}
-		if _, completion := got["max_completion_tokens"]; completion != tt.completion || (got["max_tokens"] == nil) != completion {
+		if _, completion := got["max_completion_tokens"]; completion != tt.completion ||
+			(got["max_tokens"] == nil) != completion {
 			t.Errorf("body for %s at %s = %s", tt.model, tt.base, body)
 		}
 	}
@@ -173,13 +175,15 @@ func TestChat_compatibleServers(t *testing.T) {
 	}{
 		{
 			name: "comments, CRLF, no space, no [DONE]", contentType: "text/event-stream",
-			body: ": PROCESSING\r\n\r\nevent: chunk\r\ndata:{\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\r\n\r\ndata:" + stop + "\r\n", text: "hi",
+			body: ": PROCESSING\r\n\r\nevent: chunk\r\ndata:{\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\r\n\r\ndata:" +
+				stop + "\r\n", text: "hi",
 		},
 		{name: "an event longer than the buffer", contentType: "text/event-stream", body: events(`{"choices":[{"delta":{"content":"`+long+`"}}]}`, stop, "[DONE]"), text: long},
 		{name: "complete answer to a stream request", contentType: "application/json", body: `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, text: "hi"},
 		{
 			name: "parts", contentType: "text/event-stream",
-			body: events(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"hi"}]}}]}`, stop, "[DONE]"), text: "hi",
+			body: events(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"hi"}]}}]}`,
+				stop, "[DONE]"), text: "hi",
 		},
 		{
 			name: "split within a character", contentType: "text/event-stream",
@@ -195,7 +199,9 @@ func TestChat_compatibleServers(t *testing.T) {
 		},
 		{
 			name: "no index, no id", contentType: "text/event-stream", reason: llm.FinishToolCalls,
-			body:  events(`{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"g","arguments":"{}"}}]}}]}`, stop, "[DONE]"),
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"g","arguments":"{}"}}]}}]}`, stop, "[DONE]",
+			),
 			calls: []sdk.ToolCall{{ID: "call_0", Name: "f", Arguments: "{}"}, {ID: "call_1", Name: "g", Arguments: "{}"}},
 		},
 	}

@@ -166,7 +166,8 @@ func (c *conn) deliverError(call *rpcCall, data []byte) bool {
 	case string(head.ID) == string(call.head.ID) && head.IsAnswer():
 		c.deliver(call, messages[0])
 		return true
-	case head.Method == "" && (head.ID == nil || head.HasNullID()) && isError(messages[0]) && (call.modern || c.sessionID() == ""):
+	case head.Method == "" && (head.ID == nil || head.HasNullID()) && isError(messages[0]) &&
+		(call.modern || c.sessionID() == ""):
 		c.deliver(call, remote.WithID(messages[0], call.head.ID))
 		return true
 	}

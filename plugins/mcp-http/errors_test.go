@@ -92,7 +92,8 @@ func TestCallErrors(t *testing.T) {
 				if strings.Contains(m, `"method"`) {
 					continue
 				}
-				if !strings.Contains(m, `"id":"a"`) || !strings.Contains(m, `"error"`) || !strings.Contains(m, tt.message) || strings.Contains(m, "secret") {
+				if !strings.Contains(m, `"id":"a"`) || !strings.Contains(m, `"error"`) || !strings.Contains(m, tt.message) ||
+					strings.Contains(m, "secret") {
 					t.Errorf("answer = %s, want an error with %s", m, tt.message)
 				}
 				break
@@ -111,13 +112,15 @@ func TestRedirect_sameServer(t *testing.T) {
 			http.Redirect(w, r, "/mcp/", http.StatusTemporaryRedirect)
 			return
 		}
-		if r.Header.Get("X-Key") != "k" || r.Header.Get("Authorization") != "Bearer b" || !strings.Contains(bodyOf(r), `"x"`) {
+		if r.Header.Get("X-Key") != "k" || r.Header.Get("Authorization") != "Bearer b" ||
+			!strings.Contains(bodyOf(r), `"x"`) {
 			t.Errorf("the redirected request has the headers %v", r.Header)
 		}
 		answer(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 	}))
 	defer s.Close()
-	c, err := newLocalTransport(t).Connect(t.Context(), mcptransport.Open{Config: config(t, s.URL+"/mcp", map[string]string{"x-key": "k", "Authorization": "Bearer b"})})
+	c, err := newLocalTransport(t).Connect(t.Context(),
+		mcptransport.Open{Config: config(t, s.URL+"/mcp", map[string]string{"x-key": "k", "Authorization": "Bearer b"})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +136,8 @@ func TestAnswerTimeout(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer s.Close()
 	defer close(release)
-	tr := configured(t, remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: 50 * time.Millisecond})
+	tr := configured(t,
+		remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: 50 * time.Millisecond})
 	c := dial(t, tr, s.URL)
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
 	want(t, c, `"id":1`, "did not answer in time")
@@ -144,7 +148,8 @@ func TestNotification_rejected(t *testing.T) {
 	t.Parallel()
 	c := connect(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
 	send(t, c, `{"jsonrpc":"2.0","method":"notifications/x"}`)
-	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "could not send notifications/x") || !strings.Contains(f.Stderr, "400") {
+	if f := receiveFrame(t, c); !strings.Contains(f.Stderr, "could not send notifications/x") ||
+		!strings.Contains(f.Stderr, "400") {
 		t.Errorf("frame = %+v", f)
 	}
 }

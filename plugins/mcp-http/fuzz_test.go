@@ -11,7 +11,10 @@ import (
 
 // FuzzParamHeader checks that a header value decodes to the argument that it encodes.
 func FuzzParamHeader(f *testing.F) {
-	for _, s := range []string{`"a"`, `" a "`, `"é\n"`, `"=?base64?YQ==?="`, `true`, `9007199254740991`, `9007199254740993`, `1.5`, `1e3`, `null`, `{"a":1}`, `-0`} {
+	for _, s := range []string{
+		`"a"`, `" a "`, `"é\n"`, `"=?base64?YQ==?="`, `true`, `9007199254740991`,
+		`9007199254740993`, `1.5`, `1e3`, `null`, `{"a":1}`, `-0`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

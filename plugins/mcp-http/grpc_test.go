@@ -49,7 +49,8 @@ func newGRPCClient(t *testing.T, config string) *mcptransport.Client {
 	mcptransport.Register(s, tr)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
-	cc, err := grpc.NewClient("unix:"+socket, append(plugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	cc, err := grpc.NewClient("unix:"+socket,
+		append(plugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}

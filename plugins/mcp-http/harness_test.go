@@ -26,7 +26,8 @@ const testTimeout = 20 * time.Second
 // newLocalTransport returns a transport that may connect to 127.0.0.1.
 func newLocalTransport(t *testing.T) *transport {
 	t.Helper()
-	return configured(t, remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
+	return configured(t,
+		remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
 }
 
 // configured returns a transport with the given settings.

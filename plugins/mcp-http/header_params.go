@@ -116,7 +116,8 @@ func primitive(value json.RawMessage) (string, bool) {
 func encodeHeader(text string) string {
 	const prefix, suffix = "=?base64?", "?="
 	needsEncoding := strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-	if needsEncoding || strings.Trim(text, " ") != text || strings.HasPrefix(text, prefix) && strings.HasSuffix(text, suffix) {
+	if needsEncoding || strings.Trim(text, " ") != text || strings.HasPrefix(text, prefix) &&
+		strings.HasSuffix(text, suffix) {
 		return prefix + base64.StdEncoding.EncodeToString([]byte(text)) + suffix
 	}
 	return text

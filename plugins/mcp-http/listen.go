@@ -71,7 +71,8 @@ func (c *conn) shouldReconnect(resp *http.Response, opened bool) bool {
 	case opened && resp.StatusCode == http.StatusNotFound && c.sessionID() != "":
 		c.endExpired()
 		return false
-	case resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented, resp.StatusCode == http.StatusTooManyRequests:
+	case resp.StatusCode >= 500 &&
+		resp.StatusCode != http.StatusNotImplemented, resp.StatusCode == http.StatusTooManyRequests:
 		return true
 	case resp.StatusCode != http.StatusMethodNotAllowed:
 		// Servers without such a stream respond in various ways.

@@ -74,7 +74,8 @@ func TestCallStream(t *testing.T) {
 		events(w, ": hello\r\n\r\nid: 1\ndata:\n\n"+
 			"event: message\ndata: "+want[0]+"\n\n"+
 			"event: other\ndata: {}\n\n"+
-			"data:"+want[1]+"\r\rdata: {\"jsonrpc\":\"2.0\",\ndata: \"id\":null,\ndata: \"error\":{\"code\":-32700,\"message\":\"?\"}}\n\n"+
+			"data:"+want[1]+
+			"\r\rdata: {\"jsonrpc\":\"2.0\",\ndata: \"id\":null,\ndata: \"error\":{\"code\":-32700,\"message\":\"?\"}}\n\n"+
 			"data: "+want[3]+"\n\ndata: "+want[4]+"\n\n")
 	})
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)
@@ -88,7 +89,8 @@ func TestCallStream(t *testing.T) {
 func TestBatchesAndLineBreaks(t *testing.T) {
 	t.Parallel()
 	c := connect(t, func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, "[\n {\"jsonrpc\":\"2.0\", \"method\":\"n\"},\n {\"jsonrpc\":\"2.0\",\n\"id\":1,\"result\":{\"t\":\"a\\nb  c\"}}\n]\n")
+		answer(w,
+			"[\n {\"jsonrpc\":\"2.0\", \"method\":\"n\"},\n {\"jsonrpc\":\"2.0\",\n\"id\":1,\"result\":{\"t\":\"a\\nb  c\"}}\n]\n")
 	})
 	send(t, c, `{"jsonrpc":"2.0","id":1,"method":"x"}`)
 	want(t, c, `{"jsonrpc":"2.0","method":"n"}`)

@@ -62,9 +62,13 @@ func TestModernHeaders(t *testing.T) {
 		{"tools/call", `,"name":"=?base64?x?="`, map[string]string{"Name": "=?base64?PT9iYXNlNjQ/eD89?="}},
 		{"tools/call", `,"name":"a\r\nX-Evil: 1"`, map[string]string{"Name": "=?base64?YQ0KWC1FdmlsOiAx?="}},
 		{"tools/call", `,"name":"plain","arguments":{"region":"eu"}`, map[string]string{"Name": "plain"}},
-		{"tools/call", `,"name":"bound","arguments":{"region":"eu west","n":42,"b":false,"bad":"x","free":"y","o":{"deep":"é"}}`, map[string]string{
-			"Name": "bound", "Param-Region": "eu west", "Param-N": "42", "Param-B": "false", "Param-Deep": "=?base64?w6k=?=",
-		}},
+		{
+			"tools/call",
+			`,"name":"bound","arguments":{"region":"eu west","n":42,"b":false,"bad":"x","free":"y","o":{"deep":"é"}}`,
+			map[string]string{
+				"Name": "bound", "Param-Region": "eu west", "Param-N": "42", "Param-B": "false", "Param-Deep": "=?base64?w6k=?=",
+			},
+		},
 		{"tools/call", `,"name":"bound","arguments":{"region":null,"n":1.5,"o":7}`, map[string]string{"Name": "bound"}},
 		{"tools/call", `,"name":"bound","arguments":{"n":9007199254740993}`, map[string]string{"Name": "bound"}},
 		{"tools/call", `,"name":"bound","arguments":{"n":-3.0}`, map[string]string{"Name": "bound", "Param-N": "-3"}},
@@ -165,7 +169,10 @@ func TestToolHeaders_fetchedOnDemand(t *testing.T) {
 			case m.head.Method == "tools/list" && m.params["cursor"] == nil:
 				answer(w, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[],"nextCursor":"2"}}`, m.head.ID))
 			case m.head.Method == "tools/list":
-				answer(w, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"t","inputSchema":{"properties":{"r":{"type":"string","x-mcp-header":"Region"}}}}]}}`, m.head.ID))
+				answer(w,
+					fmt.Sprintf(
+						`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"t","inputSchema":{"properties":{"r":{"type":"string","x-mcp-header":"Region"}}}}]}}`, m.head.ID,
+					))
 			case r.Header.Get("Mcp-Param-Region") == "eu":
 				answer(w, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 			default:

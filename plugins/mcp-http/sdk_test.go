@@ -20,40 +20,45 @@ type input struct {
 // tool "slow" sends on started and ended.
 func newTestServer(started, ended chan string) *mcp.Server {
 	s := mcp.NewServer(&mcp.Implementation{Name: "everything", Version: "1"}, nil)
-	mcp.AddTool(s, &mcp.Tool{Name: "echo"}, func(_ context.Context, _ *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Text}}}, nil, nil
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "progress"}, func(ctx context.Context, r *mcp.CallToolRequest, _ input) (*mcp.CallToolResult, any, error) {
-		for i := range 3 {
-			p := &mcp.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i)}
-			if err := r.Session.NotifyProgress(ctx, p); err != nil {
+	mcp.AddTool(s, &mcp.Tool{Name: "echo"},
+		func(_ context.Context, _ *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Text}}}, nil, nil
+		})
+	mcp.AddTool(s, &mcp.Tool{Name: "progress"},
+		func(ctx context.Context, r *mcp.CallToolRequest, _ input) (*mcp.CallToolResult, any, error) {
+			for i := range 3 {
+				p := &mcp.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i)}
+				if err := r.Session.NotifyProgress(ctx, p); err != nil {
+					return nil, nil, err
+				}
+			}
+			return &mcp.CallToolResult{Content: []mcp.Content{}}, nil, nil
+		})
+	mcp.AddTool(s, &mcp.Tool{Name: "ask"},
+		func(ctx context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+			m, err := r.Session.Elicit(ctx, &mcp.ElicitParams{Message: in.Text})
+			if err != nil {
 				return nil, nil, err
 			}
-		}
-		return &mcp.CallToolResult{Content: []mcp.Content{}}, nil, nil
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "ask"}, func(ctx context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
-		m, err := r.Session.Elicit(ctx, &mcp.ElicitParams{Message: in.Text})
-		if err != nil {
-			return nil, nil, err
-		}
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprint(m.Content["text"])}}}, nil, nil
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "slow"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ input) (*mcp.CallToolResult, any, error) {
-		started <- "slow"
-		select {
-		case <-ctx.Done():
-			ended <- "slow"
-		case <-time.After(testTimeout):
-		}
-		return nil, nil, ctx.Err()
-	})
-	mcp.AddTool(s, &mcp.Tool{Name: "break"}, func(_ context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
-		if r.Extra.CloseSSEStream != nil {
-			r.Extra.CloseSSEStream(mcp.CloseSSEStreamArgs{RetryAfter: time.Millisecond})
-		}
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Text}}}, nil, nil
-	})
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprint(m.Content["text"])}}}, nil, nil
+		})
+	mcp.AddTool(s, &mcp.Tool{Name: "slow"},
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ input) (*mcp.CallToolResult, any, error) {
+			started <- "slow"
+			select {
+			case <-ctx.Done():
+				ended <- "slow"
+			case <-time.After(testTimeout):
+			}
+			return nil, nil, ctx.Err()
+		})
+	mcp.AddTool(s, &mcp.Tool{Name: "break"},
+		func(_ context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+			if r.Extra.CloseSSEStream != nil {
+				r.Extra.CloseSSEStream(mcp.CloseSSEStreamArgs{RetryAfter: time.Millisecond})
+			}
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Text}}}, nil, nil
+		})
 	return s
 }
 
@@ -180,9 +185,10 @@ func TestGoSDKServers(t *testing.T) {
 				t.Error("CallTool() = nil after its cancellation, want an error")
 			}
 			await(ctx, t, ended, "the end of the cancelled call")
-			mcp.AddTool(server, &mcp.Tool{Name: "new"}, func(context.Context, *mcp.CallToolRequest, input) (*mcp.CallToolResult, any, error) {
-				return nil, nil, nil
-			})
+			mcp.AddTool(server, &mcp.Tool{Name: "new"},
+				func(context.Context, *mcp.CallToolRequest, input) (*mcp.CallToolResult, any, error) {
+					return nil, nil, nil
+				})
 			await(ctx, t, h.changed, "the notification about the new tool")
 			if err := h.Close(); err != nil {
 				t.Errorf("Close() = %v", err)

@@ -45,7 +45,8 @@ func (c *conn) storeRevision(answer []byte) {
 			ProtocolVersion string `json:"protocolVersion"`
 		} `json:"result"`
 	}
-	if json.Unmarshal(answer, &m) != nil || len(m.Result.ProtocolVersion) > 64 || !isVisibleASCII(m.Result.ProtocolVersion) {
+	if json.Unmarshal(answer, &m) != nil || len(m.Result.ProtocolVersion) > 64 ||
+		!isVisibleASCII(m.Result.ProtocolVersion) {
 		return
 	}
 	c.mu.Lock()

@@ -59,7 +59,9 @@ func TestSession(t *testing.T) {
 // A server that no longer knows the session ends the connection.
 func TestSessionExpires(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{"session not found", `{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}`} {
+	for _, body := range []string{
+		"session not found", `{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}`,
+	} {
 		var deleted atomic.Bool
 		c := connect(t, legacy(func(w http.ResponseWriter, r *http.Request) {
 			switch r.Method {

@@ -23,7 +23,9 @@ const testTimeout = 20 * time.Second
 // dial connects to a URL. The connection is closed at the end of the test.
 func dial(t *testing.T, url string) (mcptransport.Conn, error) {
 	t.Helper()
-	tr := &transport{settings: remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout}}
+	tr := &transport{
+		settings: remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout},
+	}
 	if err := tr.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,8 @@ func TestUnusualEvents(t *testing.T) {
 		t.Errorf("frame = %+v", f)
 	}
 	s.out <- `data: {"result":{"blob":"` + padding + "\"},\ndata: \"jsonrpc\":\"2.0\",\"id\":\"big\"}\n\n"
-	if m := string(receiveFrame(t, c).Message); !strings.Contains(m, `"id":"big","error"`) || !strings.Contains(m, "16 MiB") {
+	if m := string(receiveFrame(t, c).Message); !strings.Contains(m, `"id":"big","error"`) ||
+		!strings.Contains(m, "16 MiB") {
 		t.Errorf("message = %.200s", m)
 	}
 	s.out <- "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":1,\"result\":{}}\n\n"
@@ -192,11 +195,13 @@ func TestPost_fails(t *testing.T) {
 			t.Parallel()
 			s, c := connectToServer(t, tt.post)
 			send(t, c, `{"jsonrpc":"2.0","id":"a","method":"bad"}`)
-			if m := string(receiveFrame(t, c).Message); !strings.Contains(m, `"id":"a","error"`) || !strings.Contains(m, tt.message) {
+			if m := string(receiveFrame(t, c).Message); !strings.Contains(m, `"id":"a","error"`) ||
+				!strings.Contains(m, tt.message) {
 				t.Errorf("message = %s", m)
 			}
 			send(t, c, `{"jsonrpc":"2.0","method":"notifications/bad"}`)
-			if line := receiveFrame(t, c).Stderr; !strings.Contains(line, "could not send notifications/bad") || !strings.Contains(line, tt.message) {
+			if line := receiveFrame(t, c).Stderr; !strings.Contains(line, "could not send notifications/bad") ||
+				!strings.Contains(line, tt.message) {
 				t.Errorf("log line = %s", line)
 			}
 			send(t, c, `{"jsonrpc":"2.0","id":1,"method":"good"}`)
@@ -288,11 +293,14 @@ func TestConnect_cancelled(t *testing.T) {
 		close(done)
 	}))
 	defer s.Close()
-	web, err := remote.NewWeb(remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: time.Second})
+	web, err := remote.NewWeb(remote.Settings{
+		Allow: []string{"127.0.0.1"}, ConnectTimeout: time.Second, AnswerTimeout: time.Second,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (&transport{web: web}).Connect(ctx, mcptransport.Open{Config: []byte(`{"url":"` + s.URL + `"}`)}); err == nil {
+	if _, err := (&transport{web: web}).Connect(ctx,
+		mcptransport.Open{Config: []byte(`{"url":"` + s.URL + `"}`)}); err == nil {
 		t.Error("Connect() = nil after its cancellation, want an error")
 	}
 	select {

@@ -52,13 +52,14 @@ func TestGoSDKServer(t *testing.T) {
 		Text string `json:"text"`
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "s", Version: "1"}, nil)
-	mcp.AddTool(server, &mcp.Tool{Name: "ask"}, func(ctx context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
-		m, err := r.Session.Elicit(ctx, &mcp.ElicitParams{Message: in.Text})
-		if err != nil {
-			return nil, nil, err
-		}
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprint(m.Content["text"])}}}, nil, nil
-	})
+	mcp.AddTool(server, &mcp.Tool{Name: "ask"},
+		func(ctx context.Context, r *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+			m, err := r.Session.Elicit(ctx, &mcp.ElicitParams{Message: in.Text})
+			if err != nil {
+				return nil, nil, err
+			}
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprint(m.Content["text"])}}}, nil, nil
+		})
 	handler := mcp.NewSSEHandler(func(*http.Request) *mcp.Server { return server }, nil)
 	s := httptest.NewServer(handler)
 	defer s.Close()

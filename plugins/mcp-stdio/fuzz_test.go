@@ -9,7 +9,9 @@ import (
 // FuzzScanner checks that the scanner finds the same id as encoding/json.
 func FuzzScanner(f *testing.F) {
 	for _, s := range []string{
-		`{"id":1,"result":{}}`, `{"result":{"id":2},"id":"x"}`, `{"id":1,"method":"a"}`, `{"result":[{"id":1}],"id":"a\"b"}`, `{"id":null}`, `{"id":{"a":1}}`, `{"id":[1]}`, `{"\u0069d":1}`, `{"id" : 1 , "a":"}"}`, `{"id":1,"id":2}`, `{"a":{"method":1},"id":3}`,
+		`{"id":1,"result":{}}`, `{"result":{"id":2},"id":"x"}`, `{"id":1,"method":"a"}`, `{"result":[{"id":1}],"id":"a\"b"}`,
+		`{"id":null}`, `{"id":{"a":1}}`, `{"id":[1]}`, `{"\u0069d":1}`,
+		`{"id" : 1 , "a":"}"}`, `{"id":1,"id":2}`, `{"a":{"method":1},"id":3}`,
 	} {
 		f.Add([]byte(s))
 	}

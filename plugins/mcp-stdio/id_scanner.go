@@ -105,6 +105,7 @@ func (s *scanner) answer() []byte {
 	if s.method || len(s.id) == 0 || !json.Valid(s.id) || string(s.id) == "null" {
 		return nil
 	}
-	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"the MCP server's answer has %d bytes; the limit is %d"}}`,
+	return fmt.Appendf(nil,
+		`{"jsonrpc":"2.0","id":%s,"error":{"code":-32603,"message":"the MCP server's answer has %d bytes; the limit is %d"}}`,
 		s.id, s.size, mcptransport.MaxMessage)
 }

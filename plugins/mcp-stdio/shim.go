@@ -112,7 +112,7 @@ type shim struct {
 
 // launch starts a shim and waits for its first report.
 func (s *starter) launch(sp *spec, env []string, files [3]*os.File) (*shim, error) {
-	self, err := os.Executable()
+	self, err := ownProgram()
 	if err != nil {
 		return nil, err
 	}

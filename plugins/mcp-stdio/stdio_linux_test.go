@@ -63,7 +63,11 @@ func host(args []string) {
 
 // newTransport returns a configured transport with small limits.
 func newTransport(dir string, namespace bool, change ...func(*config)) *transport {
-	t := &transport{config: config{MaxMemory: "1GiB", MaxProcesses: 30, MaxFiles: 256, Grace: 300 * time.Millisecond, Namespace: namespace}}
+	t := &transport{
+		config: config{
+			MaxMemory: "1GiB", MaxProcesses: 30, MaxFiles: 256, Grace: 300 * time.Millisecond, Namespace: namespace,
+		},
+	}
 	for _, c := range change {
 		c(&t.config)
 	}
@@ -169,7 +173,9 @@ func TestEcho(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	t.Setenv("AGENTAREA_SECRET_KEY", "hunter2")
-	config, _ := json.Marshal(map[string]any{"command": testServer, "args": []string{"env"}, "env": map[string]string{"API_KEY": "k", "HOME": "/nowhere"}})
+	config, _ := json.Marshal(map[string]any{
+		"command": testServer, "args": []string{"env"}, "env": map[string]string{"API_KEY": "k", "HOME": "/nowhere"},
+	})
 	tr := newTransport(t.TempDir(), true)
 	raw, err := tr.Connect(t.Context(), mcptransport.Open{Config: config})
 	if err != nil {
@@ -179,7 +185,8 @@ func TestEnvironment(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	_, lines := nextMessage(t, c)
 	env := strings.Join(lines, "")
-	if strings.Contains(env, "hunter2") || !strings.Contains(env, `API_KEY=k`) || !strings.Contains(env, "HOME=/nowhere") || !strings.Contains(env, "PATH=") || strings.Contains(env, "GOMAXPROCS") {
+	if strings.Contains(env, "hunter2") || !strings.Contains(env, `API_KEY=k`) ||
+		!strings.Contains(env, "HOME=/nowhere") || !strings.Contains(env, "PATH=") || strings.Contains(env, "GOMAXPROCS") {
 		t.Error(env)
 	}
 }
@@ -187,10 +194,12 @@ func TestEnvironment(t *testing.T) {
 func TestExit(t *testing.T) {
 	forBothModes(t, func(t *testing.T, namespace bool) {
 		tr := newTransport(t.TempDir(), namespace)
-		if e := waitExit(t, connect(t, tr, "exit", "3")); e.Code != 3 || e.Message != "the program exited with code 3; last stderr: about to exit" {
+		if e := waitExit(t, connect(t, tr, "exit", "3")); e.Code != 3 ||
+			e.Message != "the program exited with code 3; last stderr: about to exit" {
 			t.Errorf("exit = %+v", e)
 		}
-		if e := waitExit(t, connect(t, tr, "exit", "0")); e.Code != 0 || !strings.HasPrefix(e.Message, "the program exited with code 0") {
+		if e := waitExit(t, connect(t, tr, "exit", "0")); e.Code != 0 ||
+			!strings.HasPrefix(e.Message, "the program exited with code 0") {
 			t.Errorf("exit = %+v", e)
 		}
 		_, err := tr.Connect(t.Context(), mcptransport.Open{Config: json.RawMessage(`{"command":"/etc/hostname"}`)})
@@ -228,7 +237,8 @@ func TestAnswerTooLong(t *testing.T) {
 			Message string
 		}
 	}
-	if err := json.Unmarshal([]byte(m), &answer); err != nil || answer.ID != "a-1" || answer.Error.Code != -32603 || !strings.Contains(answer.Error.Message, "the limit is 16777216") {
+	if err := json.Unmarshal([]byte(m), &answer); err != nil || answer.ID != "a-1" || answer.Error.Code != -32603 ||
+		!strings.Contains(answer.Error.Message, "the limit is 16777216") {
 		t.Errorf("message = %s, %v, want an error answer with id a-1", m, err)
 	}
 	if m, _ := nextMessage(t, c); m != `{"id":2}` {
@@ -296,10 +306,12 @@ func TestClose_programIgnoresSIGTERM(t *testing.T) {
 func TestLimits(t *testing.T) {
 	forBothModes(t, func(t *testing.T, namespace bool) {
 		small := newTransport(t.TempDir(), namespace, func(c *config) { c.MaxMemory = "100MiB" })
-		if e := waitExit(t, connect(t, small, "memory")); !strings.Contains(e.Message, "of memory; the limit is 100 MiB (max_memory in plugins.hcl)") {
+		if e := waitExit(t, connect(t, small, "memory")); !strings.Contains(e.Message,
+			"of memory; the limit is 100 MiB (max_memory in plugins.hcl)") {
 			t.Errorf("exit = %+v", e)
 		}
-		if e := waitExit(t, connect(t, newTransport(t.TempDir(), namespace), "processes")); !strings.Contains(e.Message, "processes; the limit is 30 (max_processes in plugins.hcl)") {
+		if e := waitExit(t, connect(t, newTransport(t.TempDir(), namespace), "processes")); !strings.Contains(e.Message,
+			"processes; the limit is 30 (max_processes in plugins.hcl)") {
 			t.Errorf("exit = %+v", e)
 		}
 	})
@@ -365,7 +377,9 @@ func TestNoProcessOutlivesKilledPlugin(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The arguments are those of a shim, because killOrphans kills all other children of this process.
-		cmd := &exec.Cmd{Path: self, Args: []string{"mcp-stdio", shimArg, mode, testServer, "tree", marker}, Stderr: os.Stderr}
+		cmd := &exec.Cmd{
+			Path: self, Args: []string{"mcp-stdio", shimArg, mode, testServer, "tree", marker}, Stderr: os.Stderr,
+		}
 		cmd.Env = append(os.Environ(), "TEST_HOST="+t.TempDir())
 		if _, err := cmd.StdinPipe(); err != nil {
 			t.Fatal(err)
@@ -423,7 +437,10 @@ func TestRecords_sweep(t *testing.T) {
 	r := records(t.TempDir())
 	start := func() *exec.Cmd {
 		// The arguments are those of a shim, because killOrphans kills all other children.
-		cmd := &exec.Cmd{Path: testServer, Args: []string{"mcp-stdio", shimArg}, Env: []string{"TEST_SERVER_MODE=leaf"}, SysProcAttr: programAttributes()}
+		cmd := &exec.Cmd{
+			Path: testServer, Args: []string{"mcp-stdio", shimArg},
+			Env: []string{"TEST_SERVER_MODE=leaf"}, SysProcAttr: programAttributes(),
+		}
 		cmd.SysProcAttr.Pdeathsig = 0
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

@@ -110,7 +110,8 @@ func TestRun_roundTrip(t *testing.T) {
 		if got, err := host.Complete(ctx, &ask); err != nil || !reflect.DeepEqual(got, answer) {
 			t.Errorf("Complete() = %+v, %v, want %+v", got, err, answer)
 		}
-		if got, err := host.CallTools(ctx, []sdk.ToolCall{call}); err != nil || !reflect.DeepEqual(got, []sdk.ToolResult{result}) {
+		if got, err := host.CallTools(ctx, []sdk.ToolCall{call}); err != nil ||
+			!reflect.DeepEqual(got, []sdk.ToolResult{result}) {
 			t.Errorf("CallTools() = %+v, %v, want %+v", got, err, result)
 		}
 		if got, err := host.CallTools(ctx, nil); err != nil || len(got) != 0 {
@@ -271,7 +272,9 @@ func TestRun_result(t *testing.T) {
 		_, err := host.Complete(ctx, &agent.Completion{Final: final})
 		return err
 	}
-	rated := &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow", Retryable: true, RetryAfter: 1500 * time.Millisecond, ProviderStatus: 429}
+	rated := &sdk.Error{
+		Code: sdk.CodeRateLimited, Message: "slow", Retryable: true, RetryAfter: 1500 * time.Millisecond, ProviderStatus: 429,
+	}
 	for name, test := range map[string]struct {
 		loop   loop
 		answer agent.Answer
@@ -312,12 +315,13 @@ func TestRun_result(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, err := reach(t, test.loop).Run(t.Context(), &agent.Run{}, handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-				if c.Complete.OnDelta != nil {
-					c.Complete.OnDelta("x")
-				}
-				return &agent.Result{Answer: &test.answer}, test.fail
-			}))
+			m, err := reach(t, test.loop).Run(t.Context(), &agent.Run{},
+				handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+					if c.Complete.OnDelta != nil {
+						c.Complete.OnDelta("x")
+					}
+					return &agent.Result{Answer: &test.answer}, test.fail
+				}))
 			if test.err != nil {
 				if !reflect.DeepEqual(err, error(test.err)) {
 					t.Errorf("Run() error = %+v, want %+v", err, test.err)
@@ -403,7 +407,8 @@ func TestRun_handlerPanics(t *testing.T) {
 		_, err := host.ListTools(ctx)
 		return nil, err
 	})
-	_, err := c.Run(t.Context(), &agent.Run{}, handler(func(context.Context, *agent.Call) (*agent.Result, error) { panic("oh") }))
+	_, err := c.Run(t.Context(), &agent.Run{},
+		handler(func(context.Context, *agent.Call) (*agent.Result, error) { panic("oh") }))
 	if code(err) != sdk.CodeInternal {
 		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeInternal)
 	}
@@ -416,7 +421,8 @@ func TestRun_handlerReturnsWrongResult(t *testing.T) {
 		return nil, err
 	})
 	for _, r := range []*agent.Result{nil, {}, toolResult("")} {
-		_, err := c.Run(t.Context(), &agent.Run{}, handler(func(context.Context, *agent.Call) (*agent.Result, error) { return r, nil }))
+		_, err := c.Run(t.Context(), &agent.Run{},
+			handler(func(context.Context, *agent.Call) (*agent.Result, error) { return r, nil }))
 		if code(err) != sdk.CodeInternal {
 			t.Errorf("Run() with the result %+v: error = %v, want code %s", r, err, sdk.CodeInternal)
 		}
@@ -428,7 +434,8 @@ func TestRun_messageSizes(t *testing.T) {
 	big := strings.Repeat("x", 10<<20)
 	c := reach(t, func(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
 		// The rejected call gets no number, so the next call is the first.
-		if _, err := host.CallTools(ctx, []sdk.ToolCall{{}, {Arguments: strings.Repeat("x", 65<<20)}}); code(err) != sdk.CodeInvalidRequest {
+		if _, err := host.CallTools(ctx,
+			[]sdk.ToolCall{{}, {Arguments: strings.Repeat("x", 65<<20)}}); code(err) != sdk.CodeInvalidRequest {
 			t.Errorf("CallTools() with 65 MiB: error = %v, want code %s", err, sdk.CodeInvalidRequest)
 		}
 		if _, err := host.ListTools(ctx); code(err) != sdk.CodeInvalidRequest {
@@ -440,12 +447,13 @@ func TestRun_messageSizes(t *testing.T) {
 		}
 		return &a.Message, nil
 	})
-	m, err := c.Run(t.Context(), &agent.Run{Input: sdk.Text(sdk.RoleUser, big)}, handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		if c.ListTools {
-			return &agent.Result{Tools: []sdk.Tool{{Name: strings.Repeat("x", 65<<20)}}}, nil
-		}
-		return &agent.Result{Answer: &agent.Answer{Message: c.Complete.Messages[0]}}, nil
-	}))
+	m, err := c.Run(t.Context(), &agent.Run{Input: sdk.Text(sdk.RoleUser, big)},
+		handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			if c.ListTools {
+				return &agent.Result{Tools: []sdk.Tool{{Name: strings.Repeat("x", 65<<20)}}}, nil
+			}
+			return &agent.Result{Answer: &agent.Answer{Message: c.Complete.Messages[0]}}, nil
+		}))
 	if err != nil || m.Text() != big {
 		t.Errorf("Run() with 10 MiB: error = %v, want the input as the answer", err)
 	}
@@ -468,9 +476,10 @@ func TestRun_concurrentRuns(t *testing.T) {
 	for i := range 50 {
 		wg.Go(func() {
 			id := fmt.Sprint(i)
-			m, err := c.Run(t.Context(), &agent.Run{ID: id}, handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-				return toolResult(c.CallTool.ID), nil
-			}))
+			m, err := c.Run(t.Context(), &agent.Run{ID: id},
+				handler(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+					return toolResult(c.CallTool.ID), nil
+				}))
 			if err != nil || m.Text() != id+id {
 				t.Errorf("Run(%s) = %+v, %v, want the answer %q", id, m, err, id+id)
 			}

@@ -25,9 +25,10 @@ func BenchmarkCall(b *testing.B) {
 			result := toolResult("r")
 			b.ReportAllocs()
 			b.ResetTimer()
-			_, err := c.Run(b.Context(), &agent.Run{Seed: uint64(b.N)}, handler(func(context.Context, *agent.Call) (*agent.Result, error) {
-				return result, nil
-			}))
+			_, err := c.Run(b.Context(), &agent.Run{Seed: uint64(b.N)},
+				handler(func(context.Context, *agent.Call) (*agent.Result, error) {
+					return result, nil
+				}))
 			if err != nil {
 				b.Fatal(err)
 			}

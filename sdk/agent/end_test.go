@@ -31,12 +31,13 @@ func TestRun_cancelledDuringCall(t *testing.T) {
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	handled := false
-	m, err := reach(t, busy(ended)).Run(ctx, &agent.Run{}, handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
-		cancel()
-		<-ctx.Done()
-		handled = true
-		return nil, ctx.Err()
-	}))
+	m, err := reach(t, busy(ended)).Run(ctx, &agent.Run{},
+		handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+			cancel()
+			<-ctx.Done()
+			handled = true
+			return nil, ctx.Err()
+		}))
 	if m != nil || code(err) != sdk.CodeCancelled {
 		t.Errorf("Run() = %+v, %v, want no answer and code %s", m, err, sdk.CodeCancelled)
 	}
@@ -53,10 +54,11 @@ func TestRun_deadline(t *testing.T) {
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := reach(t, busy(ended)).Run(ctx, &agent.Run{}, handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}))
+	_, err := reach(t, busy(ended)).Run(ctx, &agent.Run{},
+		handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
 	if code(err) != sdk.CodeTimeout {
 		t.Errorf("Run() error = %v, want code %s", err, sdk.CodeTimeout)
 	}
@@ -100,11 +102,12 @@ func TestRun_pluginExits(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	cc, server := loopback.Serve(t, func(s *grpc.Server) { agent.Register(s, busy(ended)) })
-	_, err := agent.NewClient(cc).Run(t.Context(), &agent.Run{}, handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
-		server.Stop()
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}))
+	_, err := agent.NewClient(cc).Run(t.Context(), &agent.Run{},
+		handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+			server.Stop()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
 	if code(err) != sdk.CodePluginCrashed || !sdk.AsError(err).Retryable {
 		t.Errorf("Run() error = %v, want a retryable one with code %s", err, sdk.CodePluginCrashed)
 	}
@@ -122,13 +125,14 @@ func TestRun_pluginExitsWithQueuedCalls(t *testing.T) {
 			return nil, err
 		}))
 	})
-	_, err := agent.NewClient(cc).Run(t.Context(), &agent.Run{}, handler(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-		if c.Number == 1 {
-			server.Stop()
-		}
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}))
+	_, err := agent.NewClient(cc).Run(t.Context(), &agent.Run{},
+		handler(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			if c.Number == 1 {
+				server.Stop()
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
 	if code(err) != sdk.CodePluginCrashed {
 		t.Errorf("Run() error = %v, want code %s", err, sdk.CodePluginCrashed)
 	}
@@ -139,11 +143,12 @@ func TestRun_hostDisconnects(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	cc := loopback.Connect(t, func(s *grpc.Server) { agent.Register(s, busy(ended)) })
-	_, err := agent.NewClient(cc).Run(t.Context(), &agent.Run{}, handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
-		_ = cc.Close()
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}))
+	_, err := agent.NewClient(cc).Run(t.Context(), &agent.Run{},
+		handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+			_ = cc.Close()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
 	if code(err) != sdk.CodePluginCrashed {
 		t.Errorf("Run() error = %v, want code %s", err, sdk.CodePluginCrashed)
 	}
@@ -197,7 +202,8 @@ func TestRun_pluginViolatesProtocol(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := agent.NewClient(loopback.Connect(t, func(s *grpc.Server) { agentv1.RegisterAgentServiceServer(s, raw{say: say}) }))
+			c := agent.NewClient(loopback.Connect(t,
+				func(s *grpc.Server) { agentv1.RegisterAgentServiceServer(s, raw{say: say}) }))
 			_, err := c.Run(t.Context(), &agent.Run{}, handler(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()

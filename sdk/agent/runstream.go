@@ -140,7 +140,9 @@ func (s *runStream) decode(c *agentv1.Call) (*Call, error) {
 }
 
 func protocolError(format string, args ...any) error {
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "the agent type violated the protocol: " + fmt.Sprintf(format, args...)}
+	return &sdk.Error{
+		Code: sdk.CodeInternal, Message: "the agent type violated the protocol: " + fmt.Sprintf(format, args...),
+	}
 }
 
 func (s *runStream) delta(number uint64, text string) {
@@ -173,7 +175,8 @@ func (s *runStream) handle(call *Call) {
 func (s *runStream) call(call *Call) (result *Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			slog.ErrorContext(s.ctx, "recovered panic of host call", "call", call.Number, "panic", v, "stack", string(debug.Stack()))
+			slog.ErrorContext(s.ctx, "recovered panic of host call",
+				"call", call.Number, "panic", v, "stack", string(debug.Stack()))
 			err = &sdk.Error{Code: sdk.CodeInternal, Message: "the host panicked; see the server's log for the stack trace"}
 		}
 	}()

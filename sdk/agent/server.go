@@ -24,7 +24,9 @@ func (s *server) AgentSchema(context.Context, *agentv1.AgentSchemaRequest) (*age
 		schema = json.RawMessage(`{"type":"object"}`)
 	}
 	if !json.Valid(schema) {
-		return nil, wire.ToStatus(&sdk.Error{Code: sdk.CodeInternal, Message: "the schema of the agent type is not valid JSON"})
+		return nil, wire.ToStatus(&sdk.Error{
+			Code: sdk.CodeInternal, Message: "the schema of the agent type is not valid JSON",
+		})
 	}
 	return &agentv1.AgentSchemaResponse{SchemaJson: string(schema)}, nil
 }

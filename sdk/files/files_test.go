@@ -182,8 +182,11 @@ func (signer) Presign(_ context.Context, r files.PresignRequest) (string, error)
 
 func TestClient_Presign(t *testing.T) {
 	t.Parallel()
-	req := files.PresignRequest{Key: "k", Expires: 1500 * time.Millisecond, ContentDisposition: "attachment", ContentType: "text/plain"}
-	if url, err := reach(t, signer{newMemory()}).Presign(t.Context(), req); url != "https://s3/k?2s&attachment&text/plain" || err != nil {
+	req := files.PresignRequest{
+		Key: "k", Expires: 1500 * time.Millisecond, ContentDisposition: "attachment", ContentType: "text/plain",
+	}
+	if url, err := reach(t,
+		signer{newMemory()}).Presign(t.Context(), req); url != "https://s3/k?2s&attachment&text/plain" || err != nil {
 		t.Errorf("Presign = %q, %v, want the signed URL", url, err)
 	}
 	// A backend without Presign returns no URL.

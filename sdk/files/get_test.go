@@ -62,7 +62,8 @@ func TestGet_ranges(t *testing.T) {
 			}
 			defer again.Close()
 			var got bytes.Buffer
-			if n, err := again.(io.WriterTo).WriteTo(&got); err != nil || n != int64(len(tt.want)) || !bytes.Equal(got.Bytes(), tt.want) {
+			if n, err := again.(io.WriterTo).WriteTo(&got); err != nil || n != int64(len(tt.want)) ||
+				!bytes.Equal(got.Bytes(), tt.want) {
 				t.Errorf("%d bytes of %d, %v", n, len(tt.want), err)
 			}
 		})
@@ -181,7 +182,8 @@ func (generous) Get(_ *filesv1.GetRequest, stream grpc.ServerStreamingServer[fil
 func TestGet_pluginSendsTooMuch(t *testing.T) {
 	t.Parallel()
 	c := files.NewClient(loopback.Connect(t, func(s *grpc.Server) { filesv1.RegisterFilesServiceServer(s, generous{}) }))
-	if _, err := c.Get(t.Context(), "k", 0, 10); code(err) != sdk.CodeInternal || !strings.Contains(err.Error(), "more bytes") {
+	if _, err := c.Get(t.Context(), "k", 0, 10); code(err) != sdk.CodeInternal ||
+		!strings.Contains(err.Error(), "more bytes") {
 		t.Errorf("Get of 10 bytes from a backend that sends more: got error %v, want code %s", err, sdk.CodeInternal)
 	}
 }

@@ -80,8 +80,9 @@ func TestPut_interrupted(t *testing.T) {
 		{name: "the reader fails", r: io.MultiReader(bytes.NewReader(noise(3<<20)), iotest.ErrReader(broken)), o: announce(-1), is: broken},
 		{name: "the reader fails immediately", r: iotest.ErrReader(broken), o: announce(5), is: broken},
 		{
-			name: "the reader fails at the announced size", r: io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(broken)),
-			o: announce(5), is: broken,
+			name: "the reader fails at the announced size",
+			r:    io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(broken)),
+			o:    announce(5), is: broken,
 		},
 		{
 			name: "the reader is cut", r: io.MultiReader(strings.NewReader("hel"), iotest.ErrReader(io.ErrUnexpectedEOF)),

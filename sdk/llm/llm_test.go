@@ -74,7 +74,9 @@ func TestChat_roundTrip(t *testing.T) {
 			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "c", Name: "n", Arguments: `{"a":1}`}}},
 			{Role: sdk.RoleTool, ToolCallID: "c", ToolError: true, Parts: []sdk.Part{{Text: ""}}},
 		},
-		Tools:      []sdk.Tool{{Name: "n", Description: "d", Parameters: "{}", ReadOnly: true}, {Name: "o", Idempotent: true}},
+		Tools: []sdk.Tool{
+			{Name: "n", Description: "d", Parameters: "{}", ReadOnly: true}, {Name: "o", Idempotent: true},
+		},
 		Parameters: llm.Parameters{Temperature: &heat, MaxTokens: &most, TopP: &top, Stop: []string{"END"}},
 	}
 	sent := deltas{
@@ -113,7 +115,9 @@ func TestChat_withoutStream(t *testing.T) {
 	t.Parallel()
 	call := &llm.ToolCallDelta{ID: "c", Name: "n", Arguments: "{}"}
 	p := reach(t, script(func(_ context.Context, _ *llm.Request, out llm.Stream) (*llm.Finish, error) {
-		for _, d := range []llm.Delta{{Reasoning: "H"}, {Reasoning: "m"}, {Text: "a"}, {Text: "b"}, {ToolCall: call}, {Text: "c"}} {
+		for _, d := range []llm.Delta{
+			{Reasoning: "H"}, {Reasoning: "m"}, {Text: "a"}, {Text: "b"}, {ToolCall: call}, {Text: "c"},
+		} {
 			_ = out.Send(d)
 		}
 		return stop, nil
@@ -203,7 +207,9 @@ func (h *slowHost) SendBatch(ds []llm.Delta) error {
 
 func TestChat_errors(t *testing.T) {
 	t.Parallel()
-	want := &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow down", Retryable: true, RetryAfter: 7 * time.Second, ProviderStatus: 429}
+	want := &sdk.Error{
+		Code: sdk.CodeRateLimited, Message: "slow down", Retryable: true, RetryAfter: 7 * time.Second, ProviderStatus: 429,
+	}
 	for name, test := range map[string]struct {
 		answer script
 		want   sdk.ErrorCode
@@ -243,7 +249,8 @@ func TestChat_errorAfterDeltas(t *testing.T) {
 		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "cut"}
 	}))
 	var got deltas
-	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, &got); code(err) != sdk.CodeUnavailable || len(got) != 10 {
+	if _, err := p.Chat(t.Context(), &llm.Request{Stream: true}, &got); code(err) != sdk.CodeUnavailable ||
+		len(got) != 10 {
 		t.Errorf("Chat() = %d deltas, error %v, want the deltas and the error", len(got), err)
 	}
 }
@@ -351,7 +358,8 @@ func TestChat_invalidUTF8(t *testing.T) {
 		return stop, out.Send(llm.Delta{Text: req.Messages[0].Text() + "\xfe"})
 	}))
 	var got deltas
-	_, err := p.Chat(t.Context(), &llm.Request{Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleTool, "a\xff")}}, &got)
+	_, err := p.Chat(t.Context(), &llm.Request{Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleTool, "a\xff")}},
+		&got)
 	if err != nil || len(got) != 1 || got[0].Text != "a\uFFFD\uFFFD" {
 		t.Errorf("Chat with invalid UTF-8: got %+v, %v, want replacement characters", got, err)
 	}

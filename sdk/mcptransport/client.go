@@ -80,7 +80,10 @@ func (c *Client) open(ctx context.Context, o Open) (*conn, error) {
 	if opened == nil {
 		return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "the first message of the transport is not Opened"}
 	}
-	return &conn{stream: stream, ctx: ctx, sending: make(chan struct{}, 1), info: Info{PID: int(opened.GetPid()), Sandbox: opened.GetSandbox()}}, nil
+	return &conn{
+		stream: stream, ctx: ctx, sending: make(chan struct{}, 1),
+		info: Info{PID: int(opened.GetPid()), Sandbox: opened.GetSandbox()},
+	}, nil
 }
 
 // conn implements Conn with a stream to a plugin.

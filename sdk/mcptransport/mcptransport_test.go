@@ -126,7 +126,8 @@ func TestConn_messages(t *testing.T) {
 		t.Errorf("Receive() = %d bytes, %v, want the message of %d bytes", len(f.Message), err, len(large))
 	}
 	var e *sdk.Error
-	if err := c.Send(t.Context(), make([]byte, mcptransport.MaxMessage+1)); !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest {
+	if err := c.Send(t.Context(), make([]byte, mcptransport.MaxMessage+1)); !errors.As(err, &e) ||
+		e.Code != sdk.CodeInvalidRequest {
 		t.Errorf("Send of a message that is too large: error = %v, want code invalid_request", err)
 	}
 }
@@ -206,7 +207,8 @@ func TestConnect_error(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	var e *sdk.Error
-	if _, err := r.Connect(t.Context(), mcptransport.Open{Slug: "down"}); !errors.As(err, &e) || e.Code != sdk.CodeUnavailable || e.Message != "nobody there" {
+	if _, err := r.Connect(t.Context(), mcptransport.Open{Slug: "down"}); !errors.As(err, &e) ||
+		e.Code != sdk.CodeUnavailable || e.Message != "nobody there" {
 		t.Errorf("Connect: got error %v, want code %s", err, sdk.CodeUnavailable)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

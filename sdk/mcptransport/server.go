@@ -35,9 +35,12 @@ func (s *server) Connect(stream mcpv1.MCPService_ConnectServer) error {
 	}
 	open := first.GetOpen()
 	if open == nil {
-		return wire.ToStatus(&sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the first message of a connection must be Open"})
+		return wire.ToStatus(&sdk.Error{
+			Code: sdk.CodeInvalidRequest, Message: "the first message of a connection must be Open",
+		})
 	}
-	conn, err := s.transport.Connect(stream.Context(), Open{Slug: open.GetSlug(), Config: json.RawMessage(open.GetConfigJson())})
+	conn, err := s.transport.Connect(stream.Context(),
+		Open{Slug: open.GetSlug(), Config: json.RawMessage(open.GetConfigJson())})
 	if err != nil {
 		return wire.ToStatus(err)
 	}

@@ -43,7 +43,8 @@ func FuzzGuard(f *testing.F) {
 		text := strings.Trim(strings.TrimSpace(entry), "[]")
 		one, oneErr := netip.ParseAddr(text)
 		many, manyErr := netip.ParsePrefix(text)
-		named := oneErr == nil && one.Unmap() == addr.Unmap().WithZone("") || manyErr == nil && many.Contains(addr.Unmap().WithZone(""))
+		named := oneErr == nil && one.Unmap() == addr.Unmap().WithZone("") || manyErr == nil &&
+			many.Contains(addr.Unmap().WithZone(""))
 		if !named && !strings.EqualFold(strings.TrimSuffix(text, "."), strings.TrimSuffix(host, ".")) {
 			t.Errorf("the entry %q allows %s, want a BlockedError", entry, host)
 		}
@@ -52,5 +53,6 @@ func FuzzGuard(f *testing.F) {
 
 func insideOf(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() || addr.IsInterfaceLocalMulticast()
+	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsMulticast() ||
+		addr.IsUnspecified() || addr.IsInterfaceLocalMulticast()
 }

@@ -36,13 +36,17 @@ func New(allow []string) (*Guard, error) {
 		prefix, isPrefix := parsePrefix(text)
 		switch {
 		case isPrefix && classify(prefix.Addr()).blockedAlways():
-			return nil, &EntryError{Index: i, Reason: "link-local addresses and those of cloud metadata services are never allowed"}
+			return nil, &EntryError{
+				Index: i, Reason: "link-local addresses and those of cloud metadata services are never allowed",
+			}
 		case isPrefix:
 			g.prefixes = append(g.prefixes, prefix)
 		case isHost(text):
 			g.hosts = append(g.hosts, hostKey(text))
 		default:
-			return nil, &EntryError{Index: i, Reason: `is not a host, IP address or network such as "localhost", "10.1.2.3" or "10.0.0.0/8"`}
+			return nil, &EntryError{
+				Index: i, Reason: `is not a host, IP address or network such as "localhost", "10.1.2.3" or "10.0.0.0/8"`,
+			}
 		}
 	}
 	return g, nil

@@ -101,7 +101,8 @@ func TestBase_roundTrip(t *testing.T) {
 	}
 
 	var e *sdk.Error
-	if _, err := b.Configure(ctx, []byte(`{"base_url":"u"}`), sdk.Env{}); !errors.As(err, &e) || e.Code != sdk.CodeInternal {
+	if _, err := b.Configure(ctx, []byte(`{"base_url":"u"}`), sdk.Env{}); !errors.As(err, &e) ||
+		e.Code != sdk.CodeInternal {
 		t.Errorf("Configure that panics: error = %v, want code internal", err)
 	}
 	if err := b.Health(ctx); err != nil {

@@ -135,7 +135,8 @@ func TestDecode(t *testing.T) {
 			"models":["x"],"headers":{"a":"b"},"proxy":{"host":"h"},"route":[{"name":"r"},{"name":"s","timeout":"2s"}]}`,
 			settings{
 				URL: "u", Key: "k", Seed: -1 << 63, Heat: 2, Wait: 90 * time.Minute, Models: []string{"x"},
-				Headers: map[string]string{"a": "b"}, Proxy: proxy{"h", 3128}, Routes: []route{{"r", time.Minute}, {"s", 2 * time.Second}},
+				Headers: map[string]string{"a": "b"}, Proxy: proxy{"h", 3128},
+				Routes: []route{{"r", time.Minute}, {"s", 2 * time.Second}},
 			},
 		},
 		"whole floats": {`{"base_url":"u","tries":2.0,"seed":1e3}`, with(func(s *settings) { s.Tries, s.Seed = 2, 1000 })},
@@ -159,7 +160,8 @@ func TestDecode_keepsOtherFields(t *testing.T) {
 		t.Errorf("Decode into a struct with values = %+v, want them kept or replaced", s)
 	}
 	before := s
-	if err := plugin.Decode([]byte(`{"base_url":"changed","wait":"soon"}`), &s); err == nil || !reflect.DeepEqual(s, before) {
+	if err := plugin.Decode([]byte(`{"base_url":"changed","wait":"soon"}`), &s); err == nil ||
+		!reflect.DeepEqual(s, before) {
 		t.Errorf("Decode with error %v changed the struct to %+v", err, s)
 	}
 }

@@ -52,7 +52,9 @@ func serveDebug(kind string, info sdk.Info, impl any, register func(*grpc.Server
 		return true, err
 	}
 	defer context.AfterFunc(ctx, s.Stop)()
-	fmt.Fprintf(os.Stderr, "%s is serving. To use this process, add this line to its block in plugins.hcl:\n\n  env = { %s = %q }\n\nPress Ctrl-C to stop.\n", info.Name, debugVariable, socket)
+	fmt.Fprintf(os.Stderr,
+		"%s is serving. To use this process, add this line to its block in plugins.hcl:\n\n  env = { %s = %q }\n\nPress "+
+			"Ctrl-C to stop.\n", info.Name, debugVariable, socket)
 	return true, s.Serve(l)
 }
 
@@ -63,7 +65,8 @@ func proxyOptions() ([]grpc.ServerOption, error) {
 	if socket == "" {
 		return nil, nil
 	}
-	cc, err := grpc.NewClient("unix:"+socket, append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	cc, err := grpc.NewClient("unix:"+socket,
+		append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", debugVariable, err)
 	}
@@ -105,7 +108,8 @@ func forward(cc *grpc.ClientConn) grpc.StreamHandler {
 		method, _ := grpc.MethodFromServerStream(in)
 		ctx, cancel := context.WithCancel(in.Context())
 		defer cancel()
-		out, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method, grpc.ForceCodec(rawCodec{}))
+		out, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method,
+			grpc.ForceCodec(rawCodec{}))
 		if err != nil {
 			return err
 		}

@@ -139,7 +139,9 @@ func setDuration(v reflect.Value, data json.RawMessage) *sdk.ConfigError {
 			return nil
 		}
 	}
-	return &sdk.ConfigError{Summary: "is not a duration", Detail: `Write a number and its unit in quotes: "30s", "5m", "1h30m"`}
+	return &sdk.ConfigError{
+		Summary: "is not a duration", Detail: `Write a number and its unit in quotes: "30s", "5m", "1h30m"`,
+	}
 }
 
 func setInt(v reflect.Value, data json.RawMessage) *sdk.ConfigError {

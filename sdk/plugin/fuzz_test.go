@@ -20,7 +20,8 @@ func FuzzLogLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message, key, value string) {
 		var out bytes.Buffer
 		log := slog.New(plugin.NewLogHandler(&out, slog.LevelInfo))
-		log.LogAttrs(plugin.WithRunID(context.Background(), value), slog.LevelWarn, message, slog.String(key, value), slog.Any(key, []string{value}), slog.Group(key, slog.Any(key, value)))
+		log.LogAttrs(plugin.WithRunID(context.Background(), value), slog.LevelWarn, message, slog.String(key, value),
+			slog.Any(key, []string{value}), slog.Group(key, slog.Any(key, value)))
 		line := out.Bytes()
 		if bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' || len(line) > 32<<10 {
 			t.Fatalf("got %d bytes in %d lines, want one line", len(line), bytes.Count(line, []byte("\n")))

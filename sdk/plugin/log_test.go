@@ -46,7 +46,8 @@ func TestLogHandler_format(t *testing.T) {
 func TestLogHandler_levels(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[slog.Level]string{
-		slog.LevelDebug - 4: "trace", slog.LevelDebug: "debug", slog.LevelInfo: "info", slog.LevelWarn: "warn", slog.LevelError: "error", 12: "error",
+		slog.LevelDebug - 4: "trace", slog.LevelDebug: "debug", slog.LevelInfo: "info",
+		slog.LevelWarn: "warn", slog.LevelError: "error", 12: "error",
 	} {
 		var out bytes.Buffer
 		slog.New(plugin.NewLogHandler(&out, slog.LevelDebug-4)).Log(t.Context(), level, "m")

@@ -156,10 +156,12 @@ func TestServe_process(t *testing.T) {
 
 	// A panic fails only its call, and only the log contains its value.
 	var e *sdk.Error
-	if _, err := say(ctx, cc, "panic"); !errors.As(err, &e) || e.Code != sdk.CodeInternal || strings.Contains(e.Message, "secret") {
+	if _, err := say(ctx, cc, "panic"); !errors.As(err, &e) || e.Code != sdk.CodeInternal ||
+		strings.Contains(e.Message, "secret") {
 		t.Errorf("a call that panics: got error %v, want code %s without the value", err, sdk.CodeInternal)
 	}
-	if line := log.find(t, "panic"); line["panic"] != "secret inside" || !strings.Contains(line["stack"].(string), "parrot") {
+	if line := log.find(t, "panic"); line["panic"] != "secret inside" ||
+		!strings.Contains(line["stack"].(string), "parrot") {
 		t.Errorf("the log line of the panic = %v, want the value and the stack", line)
 	}
 	if reply, err := say(ctx, cc, "log"); reply != "log?" || err != nil {
@@ -243,7 +245,8 @@ func TestServe_startedWithoutHost(t *testing.T) {
 	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatal(err)
 	}
-	if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `plugin "llm" block for it to plugins.hcl`) {
+	if got := text.String(); strings.Count(got, "\n") != 1 ||
+		!strings.Contains(got, `plugin "llm" block for it to plugins.hcl`) {
 		t.Errorf("got output %q, want one line that names the block for plugins.hcl", got)
 	}
 }

@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 
@@ -24,7 +23,6 @@ func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHa
 		if v := recover(); v != nil {
 			err = Recovered(ctx, v)
 		}
-		logContextError(ctx, err)
 		err = ToStatus(err)
 	}()
 	return h(traced(ctx), req)
@@ -36,16 +34,7 @@ func stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.Stre
 		if v := recover(); v != nil {
 			err = Recovered(ss.Context(), v)
 		}
-		logContextError(ss.Context(), err)
 		err = ToStatus(err)
 	}()
 	return h(srv, withTrace(ss))
-}
-
-// logContextError logs an error that ToStatus replaces by the message of its code.
-func logContextError(ctx context.Context, err error) {
-	var e *sdk.Error
-	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &e) {
-		slog.WarnContext(ctx, "call exceeded its deadline", "error", err)
-	}
 }

@@ -31,7 +31,9 @@ func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
 		return
 	}
 	if os.Getenv(Handshake.MagicCookieKey) != Handshake.MagicCookieValue {
-		fmt.Fprintf(os.Stderr, "%s is an AgentArea plugin of the kind %s. Add a plugin %q block for it to plugins.hcl, and start it with agentarea serve.\n",
+		fmt.Fprintf(os.Stderr,
+			"%s is an AgentArea plugin of the kind %s. Add a plugin %q block for it to plugins.hcl, and start it with "+
+				"agentarea serve.\n",
 			info.Name, kind, kind)
 		os.Exit(1)
 	}

@@ -22,9 +22,12 @@ func TestStatus_roundTrip(t *testing.T) {
 		sdk.CodeNotFound, sdk.CodeContentFilter, sdk.CodeContextTooLong, sdk.CodeInternal, sdk.CodePluginCrashed,
 		sdk.CodeNondeterministic, sdk.CodeCancelled, sdk.CodeMaxSteps, "a_later_one",
 	} {
-		want := sdk.Error{Code: code, Message: "why", Retryable: true, RetryAfter: 1500 * time.Millisecond, ProviderStatus: 429}
+		want := sdk.Error{
+			Code: code, Message: "why", Retryable: true, RetryAfter: 1500 * time.Millisecond, ProviderStatus: 429,
+		}
 		var got *sdk.Error
-		if err := plugin.FromStatus(plugin.ToStatus(fmt.Errorf("wrapped: %w", &want))); !errors.As(err, &got) || *got != want {
+		if err := plugin.FromStatus(plugin.ToStatus(fmt.Errorf("wrapped: %w", &want))); !errors.As(err, &got) ||
+			*got != want {
 			t.Errorf("FromStatus(ToStatus(%s)) = %+v, want the same error", code, err)
 		}
 	}

@@ -107,7 +107,8 @@ func resultOf(id string) string { return "the result of " + id }
 func (h *scripted) record(call *agent.Call) {
 	var parts []any
 	if c := call.Complete; c != nil {
-		parts = append(parts, "complete", c.Model, c.Messages, c.Tools, c.Temperature, c.MaxTokens, c.TopP, c.Stop, c.Forward, c.Final)
+		parts = append(parts, "complete", c.Model, c.Messages, c.Tools, c.Temperature, c.MaxTokens, c.TopP, c.Stop,
+			c.Forward, c.Final)
 	}
 	parts = append(parts, call.CallTool, call.ListTools, call.ReadFile)
 	data, err := json.Marshal(parts)
@@ -149,7 +150,8 @@ func (h *scripted) complete(req *agent.Completion) *agent.Answer {
 	if len(req.Tools) > 0 && results == 0 {
 		a.Message, a.FinishReason = sdk.Text(sdk.RoleAssistant, ""), "tool_calls"
 		for i, arguments := range []string{`{"a":2,"b":3}`, `{"a":4,"b":5}`} {
-			a.Message.ToolCalls = append(a.Message.ToolCalls, sdk.ToolCall{ID: fmt.Sprint("call-", i+1), Name: addTool.Name, Arguments: arguments})
+			a.Message.ToolCalls = append(a.Message.ToolCalls,
+				sdk.ToolCall{ID: fmt.Sprint("call-", i+1), Name: addTool.Name, Arguments: arguments})
 		}
 	}
 	return a
@@ -185,7 +187,8 @@ func (s *agentChecks) replay(t *testing.T) {
 		if i == 0 {
 			first = h.recorded()
 		} else if again := h.recorded(); !slices.Equal(first, again) {
-			t.Fatalf("a repeated run made the calls\n%s\nwant the calls of the first run\n%s", strings.Join(again, "\n"), strings.Join(first, "\n"))
+			t.Fatalf("a repeated run made the calls\n%s\nwant the calls of the first run\n%s",
+				strings.Join(again, "\n"), strings.Join(first, "\n"))
 		}
 	}
 }

@@ -109,7 +109,8 @@ func (b *bare) connect(t *testing.T, line string) {
 	if parts[2] == "unix" {
 		target = "unix:" + target
 	}
-	conn, err := grpc.NewClient(target, append(plugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient(target,
+		append(plugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatalf("connect to %s: %v", target, err)
 	}

@@ -96,7 +96,8 @@ func badConfig(t *testing.T, kind string, c Command) {
 		found = found || !d.Warning && len(d.Path) > 0
 	}
 	if !found {
-		t.Errorf("Configure with the bad config %s returned the diagnostics %+v, want an error that has a path", bad, diagnostics)
+		t.Errorf("Configure with the bad config %s returned the diagnostics %+v, want an error that has a path",
+			bad, diagnostics)
 	}
 	if err := p.configure(ctx, c, p.Base(), t); err != nil {
 		t.Errorf("Configure with a good config after a bad one: %v", err)

@@ -47,17 +47,20 @@ func TestServe_debug(t *testing.T) {
 	}
 	go func() { _, _ = io.Copy(io.Discard, stderr) }()
 	// Only the proxy process has FAULT, so the fault has no effect.
-	plugin := plugintest.Start(t, "llm", plugintest.Command{Path: path, Env: []string{"AGENTAREA_DEBUG=" + socket, "FAULT=answer"}})
+	plugin := plugintest.Start(t, "llm",
+		plugintest.Command{Path: path, Env: []string{"AGENTAREA_DEBUG=" + socket, "FAULT=answer"}})
 	p := llm.NewClient(plugin.Conn)
 	chat := func(prompt string) (text, error) {
 		var answer text
-		_, err := p.Chat(t.Context(), &llm.Request{Model: "one", Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, prompt)}}, &answer)
+		_, err := p.Chat(t.Context(),
+			&llm.Request{Model: "one", Stream: true, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, prompt)}}, &answer)
 		return answer, err
 	}
 	if answer, err := chat(strings.Repeat("a", 5<<20)); err != nil || answer != "fine" {
 		t.Errorf("got %q, %v", answer, err)
 	}
-	if _, err := chat("limited"); err == nil || sdk.AsError(err).Code != sdk.CodeRateLimited || !sdk.AsError(err).Retryable {
+	if _, err := chat("limited"); err == nil || sdk.AsError(err).Code != sdk.CodeRateLimited ||
+		!sdk.AsError(err).Retryable {
 		t.Errorf("got the error %v, want a retryable one with code rate_limited", err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

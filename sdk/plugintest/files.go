@@ -121,7 +121,8 @@ func (s *checks) put(t *testing.T, key string, data []byte) {
 		return
 	}
 	if stored.Size != int64(len(data)) || stored.SHA256 != sha256.Sum256(data) {
-		t.Errorf("Put(%q) of %d bytes = %d bytes with the SHA-256 %x, want all bytes and their SHA-256", key, len(data), stored.Size, stored.SHA256)
+		t.Errorf("Put(%q) of %d bytes = %d bytes with the SHA-256 %x, want all bytes and their SHA-256",
+			key, len(data), stored.Size, stored.SHA256)
 	}
 }
 

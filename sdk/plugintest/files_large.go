@@ -23,7 +23,8 @@ func (s *checks) large(t *testing.T) {
 	key := s.key(t, "k")
 	before := peakMemory(s.plugin.Pid())
 	sum := sha256.New()
-	stored, err := s.client.Put(t.Context(), key, io.TeeReader(stream(7, largeSize), sum), files.PutOptions{Size: largeSize})
+	stored, err := s.client.Put(t.Context(), key, io.TeeReader(stream(7, largeSize), sum),
+		files.PutOptions{Size: largeSize})
 	if err != nil {
 		t.Fatalf("Put: %v", err)
 	}
@@ -46,7 +47,8 @@ func (s *checks) large(t *testing.T) {
 	growth := peakMemory(s.plugin.Pid()) - before
 	t.Logf("the plugin's memory grew by %d KiB", growth>>10)
 	if growth > maxGrowth {
-		t.Errorf("the plugin's memory grew by %d MiB during a Put and a Get of %d MiB, want at most %d MiB", growth>>20, largeSize>>20, maxGrowth>>20)
+		t.Errorf("the plugin's memory grew by %d MiB during a Put and a Get of %d MiB, want at most %d MiB",
+			growth>>20, largeSize>>20, maxGrowth>>20)
 	}
 }
 

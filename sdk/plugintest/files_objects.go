@@ -28,12 +28,14 @@ func (s *checks) roundTrip(t *testing.T) {
 				t.Fatalf("Put of %d bytes: %v", n, err)
 			}
 			if stored.Size != int64(n) || stored.SHA256 != sha256.Sum256(data) {
-				t.Errorf("Put of %d bytes = %d bytes with the SHA-256 %x, want all bytes and their SHA-256", n, stored.Size, stored.SHA256)
+				t.Errorf("Put of %d bytes = %d bytes with the SHA-256 %x, want all bytes and their SHA-256",
+					n, stored.Size, stored.SHA256)
 			}
 			s.checkObject(t, key, data)
 			object, err := s.client.Stat(t.Context(), key)
 			// The clock of a service may differ.
-			if err == nil && (object.Modified.Before(began.Add(-time.Hour)) || object.Modified.After(time.Now().Add(time.Hour))) {
+			if err == nil &&
+				(object.Modified.Before(began.Add(-time.Hour)) || object.Modified.After(time.Now().Add(time.Hour))) {
 				t.Errorf("Stat = modified at %v, want about %v", object.Modified, time.Now())
 			}
 		}
@@ -123,7 +125,8 @@ func (s *checks) overwrite(t *testing.T) {
 	s.checkObject(t, key, versions[1])
 	rest, err := io.ReadAll(under)
 	if err != nil || !isComplete(append(head, rest...)) {
-		t.Errorf("a Get during a Put returned %d bytes that are neither the old nor the new object: %v", len(head)+len(rest), err)
+		t.Errorf("a Get during a Put returned %d bytes that are neither the old nor the new object: %v",
+			len(head)+len(rest), err)
 	}
 
 	done := make(chan struct{})
@@ -137,7 +140,8 @@ func (s *checks) overwrite(t *testing.T) {
 				default:
 				}
 				if got, err := s.get(t.Context(), key, 0, 0); err != nil || !isComplete(got) {
-					t.Errorf("a Get during concurrent Puts returned %d bytes that are neither the old nor the new object: %v", len(got), err)
+					t.Errorf("a Get during concurrent Puts returned %d bytes that are neither the old nor the new object: %v",
+						len(got), err)
 					return
 				}
 			}

@@ -17,7 +17,8 @@ func (s *checks) presign(t *testing.T) {
 	s.put(t, key, data)
 	want := files.PresignRequest{
 		Key: key, Expires: time.Minute,
-		ContentDisposition: `attachment; filename="a b.txt"; filename*=UTF-8''%C3%BC.txt`, ContentType: "text/plain; charset=utf-8",
+		ContentDisposition: `attachment; filename="a b.txt"; filename*=UTF-8''%C3%BC.txt`,
+		ContentType:        "text/plain; charset=utf-8",
 	}
 	url, err := s.client.Presign(t.Context(), want)
 	if err != nil {
@@ -28,7 +29,8 @@ func (s *checks) presign(t *testing.T) {
 		return
 	}
 	if !slices.Contains(s.plugin.Description.Capabilities, files.CapabilityPresign) {
-		t.Errorf("the plugin supports Presign, but its capabilities are %q, want %q among them", s.plugin.Description.Capabilities, files.CapabilityPresign)
+		t.Errorf("the plugin supports Presign, but its capabilities are %q, want %q among them",
+			s.plugin.Description.Capabilities, files.CapabilityPresign)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -41,10 +43,12 @@ func (s *checks) presign(t *testing.T) {
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || !bytes.Equal(got, data) {
-		t.Errorf("GET of the URL returned %s and %d bytes, want the %d bytes of the object: %v", resp.Status, len(got), len(data), err)
+		t.Errorf("GET of the URL returned %s and %d bytes, want the %d bytes of the object: %v",
+			resp.Status, len(got), len(data), err)
 	}
 	h := resp.Header
 	if h.Get("Content-Disposition") != want.ContentDisposition || h.Get("Content-Type") != want.ContentType {
-		t.Errorf("GET of the URL returned Content-Disposition %q and Content-Type %q, want the requested ones", h.Get("Content-Disposition"), h.Get("Content-Type"))
+		t.Errorf("GET of the URL returned Content-Disposition %q and Content-Type %q, want the requested ones",
+			h.Get("Content-Disposition"), h.Get("Content-Type"))
 	}
 }

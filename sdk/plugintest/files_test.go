@@ -79,8 +79,10 @@ func TestFiles_findsFaults(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFiles$/^"+tt.check+"$", "-test.v")
 			cmd.Env = append(os.Environ(), "FAULT="+tt.fault, "SHELF="+shelf(t))
 			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestFiles/"+tt.check) || !strings.Contains(string(out), tt.words) {
-				t.Errorf("the check with the fault %q: error %v, want a failure that contains %q; output:\n%s", tt.fault, err, tt.words, out)
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestFiles/"+tt.check) ||
+				!strings.Contains(string(out), tt.words) {
+				t.Errorf("the check with the fault %q: error %v, want a failure that contains %q; output:\n%s",
+					tt.fault, err, tt.words, out)
 			}
 		})
 	}

@@ -79,11 +79,14 @@ func TestRun_findsFaults(t *testing.T) {
 		t.Run(tt.fault+" by "+tt.kind+"/"+tt.check, func(t *testing.T) {
 			t.Parallel()
 			name := tt.kind + "/" + tt.check
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestRun$/^"+strings.ReplaceAll(name, "/", "$/^")+"$", "-test.v")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run",
+				"^TestRun$/^"+strings.ReplaceAll(name, "/", "$/^")+"$", "-test.v")
 			cmd.Env = append(os.Environ(), "FAULT="+tt.fault, "KIND="+tt.kind, "FAULTY="+path)
 			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestRun/"+name) || !strings.Contains(string(out), tt.words) {
-				t.Errorf("the check with the fault %q: error %v, want a failure that contains %q; output:\n%s", tt.fault, err, tt.words, out)
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestRun/"+name) ||
+				!strings.Contains(string(out), tt.words) {
+				t.Errorf("the check with the fault %q: error %v, want a failure that contains %q; output:\n%s",
+					tt.fault, err, tt.words, out)
 			}
 		})
 	}

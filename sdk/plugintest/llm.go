@@ -107,7 +107,8 @@ func (a *answer) Send(d llm.Delta) error {
 // request returns a request with a prompt.
 func (s *llmChecks) request(stream bool, prompt string, tools ...sdk.Tool) *llm.Request {
 	return &llm.Request{
-		Model: s.script.Model, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, prompt)}, Tools: tools, Stream: stream, RunID: "plugintest",
+		Model: s.script.Model, Messages: []sdk.Message{sdk.Text(sdk.RoleUser, prompt)},
+		Tools: tools, Stream: stream, RunID: "plugintest",
 	}
 }
 
@@ -154,7 +155,8 @@ func (s *llmChecks) tools(t *testing.T) {
 		return
 	}
 	if len(a.calls) == 0 || finish.Reason != llm.FinishToolCalls {
-		t.Fatalf("the answer has %d tool calls and ended with %q, want at least one and %q", len(a.calls), finish.Reason, llm.FinishToolCalls)
+		t.Fatalf("the answer has %d tool calls and ended with %q, want at least one and %q",
+			len(a.calls), finish.Reason, llm.FinishToolCalls)
 	}
 	answer := sdk.Text(sdk.RoleAssistant, a.text.String())
 	answer.ToolCalls = a.calls
@@ -174,7 +176,8 @@ func (s *llmChecks) tools(t *testing.T) {
 		req.Messages = append(req.Messages, result)
 	}
 	if a, finish = s.ask(t, req); a != nil && (a.text.Len() == 0 || finish.Reason != llm.FinishStop) {
-		t.Errorf("the answer to the tool result is %q and ended with %q, want a text and %q", a.text.String(), finish.Reason, llm.FinishStop)
+		t.Errorf("the answer to the tool result is %q and ended with %q, want a text and %q",
+			a.text.String(), finish.Reason, llm.FinishStop)
 	}
 }
 

@@ -98,7 +98,8 @@ func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
 	pad := strings.Repeat("x", size)
-	if err := conn.Send(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"plugintest/echo","params":{"pad":%q}}`, id, pad)); err != nil {
+	if err := conn.Send(ctx,
+		fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"plugintest/echo","params":{"pad":%q}}`, id, pad)); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
 	for {
@@ -114,7 +115,8 @@ func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
 			return fmt.Errorf("the message is not valid JSON: %w", err)
 		}
 		if message.ID != id || !strings.Contains(string(frame.Message), pad) {
-			return fmt.Errorf("got a response of %d bytes with the ID %d, want the params of the request and the ID %d", len(frame.Message), message.ID, id)
+			return fmt.Errorf("got a response of %d bytes with the ID %d, want the params of the request and the ID %d",
+				len(frame.Message), message.ID, id)
 		}
 		return nil
 	}
@@ -240,7 +242,8 @@ func EchoMCP() http.Handler {
 			w.WriteHeader(http.StatusAccepted)
 		default:
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, message.Params) // fails only if the client has disconnected
+			// fails only if the client has disconnected
+			_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, message.Params)
 		}
 	})
 }

@@ -87,7 +87,8 @@ func Start(tb testing.TB, kind string, c Command) *Plugin {
 		tb.Fatalf("Describe: %v", err)
 	}
 	if d := p.Description; d.Kind != kind || d.Name == "" || d.Version == "" {
-		tb.Fatalf("Describe: kind is %q, name %q, version %q; want kind %q and no empty field", d.Kind, d.Name, d.Version, kind)
+		tb.Fatalf("Describe: kind is %q, name %q, version %q; want kind %q and no empty field",
+			d.Kind, d.Name, d.Version, kind)
 	}
 	if p.Schema, err = base.ConfigSchema(ctx); err != nil {
 		tb.Fatalf("ConfigSchema: %v", err)

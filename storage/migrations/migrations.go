@@ -30,5 +30,8 @@ func All() []Migration {
 		{Name: "usage", Up: usage},
 		{Name: "API keys and audit", Up: accounts},
 		{Name: "rate counts", Up: rates},
+		{Name: "instance", Up: instance},
+		{Name: "user data", Up: userData},
+		{Name: "tool lists", Up: toolLists},
 	}
 }

@@ -101,6 +101,10 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 			_, err := f.UpdateUser(f.ctx, audit, v.UserID, core.UserUpdate{At: f.at(1)})
 			return err
 		},
+		"FinishUserDeletion": func(audit *core.AuditRecord) error {
+			gone := f.user(t, core.NewID("gone"), core.RoleMember)
+			return f.FinishUserDeletion(f.ctx, audit, core.UserDeletion{UserID: gone.UserID, At: f.at(1)})
+		},
 		"CreateLogin": func(audit *core.AuditRecord) error {
 			return f.CreateLogin(f.ctx, audit, &core.Login{ID: core.NewID("login"), UserID: v.UserID, RefreshHash: []byte{1}})
 		},
@@ -186,7 +190,7 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 	}
 	_, total, err := f.Audit(f.ctx, core.AuditFilter{Page: core.Page{Limit: 1}})
 	ok(t, err)
-	if want := 23; total != want {
+	if want := 24; total != want {
 		t.Errorf("got %d entries, want %d: a change with a nil record is not audited", total, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
@@ -53,4 +54,32 @@ func testCall(t *testing.T, f *fixture) {
 	calls, err = f.Calls(f.ctx, other.Run.ID)
 	ok(t, err)
 	same(t, "calls of another run", len(calls), 0)
+}
+
+// testCallToolList checks that a list of tools is read back by each run that stored it, and that it is deleted
+// after the last of these runs.
+func testCallToolList(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	a := f.agent(t, v)
+	tools := json.RawMessage(`{"tools":[{"name":"add"}]}`)
+	long := f.now.Add(1000 * 24 * time.Hour) // the store's own clock decides how old a list is
+	for _, session := range []string{"one", "two"} {
+		s := f.start(t, a, v.UserID, session)
+		c := &core.Call{RunID: s.Run.ID, Number: 1, Kind: core.CallListTools, RequestHash: []byte{1}, StartedAt: f.now}
+		ok(t, f.RecordCall(f.ctx, s.Run, c, nil))
+		c.Done, c.Result, c.EndedAt = true, tools, f.at(1)
+		for range 2 { // recording it again changes nothing
+			ok(t, f.RecordCall(f.ctx, s.Run, c, nil))
+		}
+		calls, err := f.Calls(f.ctx, s.Run.ID)
+		ok(t, err)
+		same(t, "Calls", calls, []*core.Call{c})
+		ok(t, f.EndRun(f.ctx, f.end(s.Run)))
+	}
+	for _, session := range []string{"one", "two"} {
+		same(t, "deleted lists in use", f.deleteAll(t, f.DeleteToolLists, long), 0)
+		ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, session))
+	}
+	same(t, "deleted new lists", f.deleteAll(t, f.DeleteToolLists, f.now), 0)
+	same(t, "deleted lists", f.deleteAll(t, f.DeleteToolLists, long), 1) // stored once for both runs
 }

@@ -51,11 +51,12 @@ func testFileMove(t *testing.T, f *fixture) {
 	file := f.file(t, v)
 	from, to := file.Blob, f.reserve(t, newBlob("s3"))
 
-	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, newBlob("s3"), f.at(5)), core.CodeConflict)     // not reserved
-	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, from, f.at(5)), core.CodeConflict)              // not reserved
-	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, newBlob("local"), to, f.at(5)), core.CodeNotFound)    // wrong blob
-	wantCode(t, f.MoveFile(f.ctx, nil, "file-none", from, to, f.at(5)), core.CodeNotFound)            // unknown file
-	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, f.file(t, v).Blob, f.at(5)), core.CodeConflict) // another file's blob
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, newBlob("s3"), f.at(5)), core.CodeConflict)  // not reserved
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, from, f.at(5)), core.CodeConflict)           // not reserved
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, newBlob("local"), to, f.at(5)), core.CodeNotFound) // wrong blob
+	wantCode(t, f.MoveFile(f.ctx, nil, "file-none", from, to, f.at(5)), core.CodeNotFound)         // unknown file
+	// another file's blob
+	wantCode(t, f.MoveFile(f.ctx, nil, file.ID, from, f.file(t, v).Blob, f.at(5)), core.CodeConflict)
 	got, err := f.File(f.ctx, v, file.ID)
 	ok(t, err)
 	same(t, "File after rejected moves", got, file)

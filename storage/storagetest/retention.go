@@ -10,7 +10,9 @@ import (
 )
 
 // deleteAll calls del until it deletes nothing, and returns the number of deleted rows.
-func (f *fixture) deleteAll(t *testing.T, del func(ctx context.Context, before time.Time, limit int) (int, error), before time.Time) (total int) {
+func (f *fixture) deleteAll(
+	t *testing.T, del func(ctx context.Context, before time.Time, limit int) (int, error), before time.Time,
+) (total int) {
 	t.Helper()
 	for {
 		n, err := del(f.ctx, before, 2)

@@ -33,6 +33,7 @@ type Stores interface {
 	core.NotificationStore
 	core.UsageStore
 	core.RetentionStore
+	core.UserDataStore
 	core.Wakeups
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
@@ -50,6 +51,10 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"user/update":              testUserUpdate,
 		"user/last_admin":          testUserLastAdmin,
 		"user/end_keys":            testUserEndKeys,
+		"user/erase":               testUserErase,
+		"user/erase_refused":       testUserEraseRefused,
+		"user/transfer":            testUserTransfer,
+		"user/export":              testUserExport,
 		"user/end_logins":          testUserEndLogins,
 		"api_key":                  testAPIKey,
 		"api_key/conflict":         testAPIKeyConflict,
@@ -101,6 +106,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"run/claim_limit":          testRunClaimLimit,
 		"run/claim_at_once":        testRunClaimAtOnce,
 		"call":                     testCall,
+		"call/tool_list":           testCallToolList,
 		"usage":                    testUsage,
 		"event":                    testEvent,
 		"event/append":             testEventAppend,

@@ -200,7 +200,8 @@ func testTaskKey(t *testing.T, f *fixture) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			task, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
+			task, err := f.CreateTask(f.ctx, nil,
+				f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
 			if err != nil {
 				t.Error(err)
 				return
@@ -294,7 +295,10 @@ func testTaskDefer(t *testing.T, f *fixture) {
 	task := f.task(t, a, v.UserID)
 	run := f.begin(t, a, task)
 	call := func(number uint64, failure *sdk.Error) {
-		c := &core.Call{RunID: run.ID, Number: number, Kind: core.CallComplete, RequestHash: []byte{byte(number)}, Done: true, Error: failure}
+		c := &core.Call{
+			RunID: run.ID, Number: number, Kind: core.CallComplete,
+			RequestHash: []byte{byte(number)}, Done: true, Error: failure,
+		}
 		if failure == nil {
 			c.Result = json.RawMessage(`{}`)
 		}
@@ -409,7 +413,9 @@ func testTaskTurns(t *testing.T, f *fixture) {
 
 // testQueuePosition checks that the positions of pending tasks are the order in which NextTask returns them.
 func testQueuePosition(t *testing.T, f *fixture) {
-	users := []core.Actor{f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "cid", core.RoleMember)}
+	users := []core.Actor{
+		f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "cid", core.RoleMember),
+	}
 	a := f.agent(t, users[0])
 	var all []*core.Task
 	for i, c := range []struct {

@@ -32,7 +32,8 @@ func files(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer r.close()
-	t := newTable(fmt.Sprintf("Files of %d MB, one after the other; aim: 0.5 of cp on a disk, 0.8 of minio-go on S3", fileSize/1_000_000),
+	t := newTable(fmt.Sprintf("Files of %d MB, one after the other; aim: 0.5 of cp on a disk, 0.8 of minio-go on S3",
+		fileSize/1_000_000),
 		"", "time, median", "MB/s", "against", "in CPU seconds of server and plugins")
 	if err := r.measure(ctx, t, s.scaled(fileRounds), "cp", []transfer{
 		{"cp", r.cp},
@@ -112,7 +113,10 @@ func newFileRig(ctx context.Context, s *settings) (*fileRig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &fileRig{dir: dir, source: filepath.Join(dir, "source"), config: filepath.Join(dir, "plugins.hcl"), rig: &rig{clients: map[string][]*client{}}}
+	r := &fileRig{
+		dir: dir, source: filepath.Join(dir, "source"),
+		config: filepath.Join(dir, "plugins.hcl"), rig: &rig{clients: map[string][]*client{}},
+	}
 	ctx, r.cancel = context.WithCancel(ctx)
 	if err := r.start(ctx, s); err != nil {
 		r.close()
@@ -174,7 +178,8 @@ func (r *fileRig) measure(ctx context.Context, t *table, rounds int, against str
 		slices.Sort(took[i])
 		median, base := took[i][rounds/2], took[0][rounds/2]
 		t.row(one.name, ms(median), fmt.Sprintf("%.0f", fileSize/1e6/median.Seconds()),
-			fmt.Sprintf("%.2f of %s", base.Seconds()/median.Seconds(), against), fmt.Sprintf("%.2f", cpu[i].Seconds()/float64(rounds)))
+			fmt.Sprintf("%.2f of %s", base.Seconds()/median.Seconds(), against),
+			fmt.Sprintf("%.2f", cpu[i].Seconds()/float64(rounds)))
 	}
 	return nil
 }

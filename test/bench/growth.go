@@ -48,10 +48,12 @@ func growth(ctx context.Context, s *settings) error {
 		}
 		took[1], held[1] = p50, all.rss
 		if i == 0 || (i+1)%max(steps/10, 1) == 0 {
-			t.row(fmt.Sprint((i+1)*step), fmt.Sprintf("%.0f", got.perSecond()), ms(p50), ms(percentile(got.total, 0.99)), direct, mib(all.rss), mib(all.pss))
+			t.row(fmt.Sprint((i+1)*step), fmt.Sprintf("%.0f", got.perSecond()), ms(p50), ms(percentile(got.total, 0.99)),
+				direct, mib(all.rss), mib(all.pss))
 		}
 	}
 	t.print()
-	fmt.Printf("  the last thousand by the first: p50 %s, RSS %+.1f MiB\n", times(took[1], took[0]), float64(held[1]-held[0])/1024)
+	fmt.Printf("  the last thousand by the first: p50 %s, RSS %+.1f MiB\n",
+		times(took[1], took[0]), float64(held[1]-held[0])/1024)
 	return nil
 }

@@ -39,7 +39,8 @@ func latency(ctx context.Context, s *settings) error {
 	first := newTable("Added time to the first token (SSE, time above the direct call)",
 		"clients", "", "direct", "proxy adds", "server adds", "ratio")
 	for _, clients := range []int{1, 16} {
-		got, err := r.compare(ctx, load{clients: clients, turns: s.scaled(1500 * min(clients, 3)), stream: true, perSession: 10})
+		got, err := r.compare(ctx,
+			load{clients: clients, turns: s.scaled(1500 * min(clients, 3)), stream: true, perSession: 10})
 		if err != nil {
 			return err
 		}
@@ -74,7 +75,10 @@ func (r *rig) compare(ctx context.Context, l load) (map[string]*result, error) {
 }
 
 // added appends a row with a percentile of each target minus that of the direct call.
-func added(t *table, clients, label string, p float64, got map[string]*result, sample func(*result) []time.Duration, more ...string) {
+func added(
+	t *table, clients, label string, p float64, got map[string]*result,
+	sample func(*result) []time.Duration, more ...string,
+) {
 	at := func(name string) time.Duration {
 		res := got[name]
 		if res == nil {

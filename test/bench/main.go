@@ -73,7 +73,8 @@ func main() {
 		}
 	}
 	s := &settings{}
-	only := flag.String("only", "", "parts to run, with commas: latency,streams,cpu,memory,files,mcp,tasks,websockets,plugins,growth")
+	only := flag.String("only", "",
+		"parts to run, with commas: latency,streams,cpu,memory,files,mcp,tasks,websockets,plugins,growth")
 	targets := flag.String("targets", "direct,proxy,server", "what to measure")
 	flag.StringVar(&s.server, "server", "bin/agentarea", "the built server, with its plugins beside it")
 	flag.StringVar(&s.versitygw, "versitygw", "versitygw", "the S3 server for the files part")

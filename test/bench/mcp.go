@@ -23,7 +23,8 @@ func mcp(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer r.close()
-	t := newTable("tools/call through gateways of one MCP server; aim: 6 times supergateway's calls a second with 1 client, 3 times with 32; under 40 MiB",
+	t := newTable("tools/call through gateways of one MCP server; aim: 6 times supergateway's calls a second with 1 "+
+		"client, 3 times with 32; under 40 MiB",
 		"", "clients", "calls a second", "p50", "by supergateway", "memory of the gateway")
 	for _, clients := range []int{1, 32} {
 		results := make([]callResult, len(r.routes))
@@ -42,7 +43,8 @@ func mcp(ctx context.Context, s *settings) error {
 			if err != nil {
 				return err
 			}
-			t.row(route.name, fmt.Sprint(clients), fmt.Sprintf("%.0f", results[i].rate()), ms(results[i].median()), fmt.Sprintf("%.1f x", results[i].rate()/peer), memory)
+			t.row(route.name, fmt.Sprint(clients), fmt.Sprintf("%.0f", results[i].rate()), ms(results[i].median()),
+				fmt.Sprintf("%.1f x", results[i].rate()/peer), memory)
 		}
 	}
 	t.print()
@@ -138,7 +140,8 @@ func (c *mcpClient) open(ctx context.Context) error {
 	if c.modern {
 		return nil
 	}
-	if err := c.post(ctx, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`, nil); err != nil {
+	if err := c.post(ctx,
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`, nil); err != nil {
 		return err
 	}
 	return c.post(ctx, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, nil)
@@ -159,10 +162,12 @@ func (c *mcpClient) leave(ctx context.Context) {
 
 func (c *mcpClient) call(ctx context.Context) error {
 	if c.modern {
-		return c.post(ctx, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"test_simple_text","arguments":{},`+modernMeta+`}}`,
+		return c.post(ctx,
+			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"test_simple_text","arguments":{},`+modernMeta+`}}`,
 			http.Header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"test_simple_text"}})
 	}
-	return c.post(ctx, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"test_simple_text","arguments":{}}}`, nil)
+	return c.post(ctx,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"test_simple_text","arguments":{}}}`, nil)
 }
 
 func (c *mcpClient) request(ctx context.Context, method string, body io.Reader) (*http.Request, error) {
@@ -277,10 +282,16 @@ func (r *mcpRig) start(ctx context.Context, s *settings) error {
 	}{
 		{"its own HTTP, 2026-07-28", "/", true, func(port string) []string { return []string{s.everything, "-http", "127.0.0.1:" + port} }},
 		{"supergateway", "/mcp", false, func(port string) []string {
-			return []string{node, filepath.Join(modules, ".bin", "supergateway"), "--stdio", s.everything, "--outputTransport", "streamableHttp", "--stateful", "--port", port, "--logLevel", "none"}
+			return []string{
+				node, filepath.Join(modules, ".bin", "supergateway"), "--stdio", s.everything,
+				"--outputTransport", "streamableHttp", "--stateful", "--port", port, "--logLevel", "none",
+			}
 		}},
 		{"mcp-proxy", "/mcp", false, func(port string) []string {
-			return []string{node, filepath.Join(modules, ".bin", "mcp-proxy"), "--host", "127.0.0.1", "--port", port, "--server", "stream", "--", s.everything}
+			return []string{
+				node, filepath.Join(modules, ".bin", "mcp-proxy"), "--host",
+				"127.0.0.1", "--port", port, "--server", "stream", "--", s.everything,
+			}
 		}},
 	} {
 		addr, err := freeAddress(ctx)
@@ -323,7 +334,8 @@ func (r *mcpRig) users(ctx context.Context, everything string) ([]string, error)
 		var reply struct {
 			AccessToken string `json:"access_token"`
 		}
-		if err := r.server.call(ctx, http.MethodPost, "/v1/auth/login", map[string]string{"username": name, "password": password}, &reply); err != nil {
+		if err := r.server.call(ctx, http.MethodPost, "/v1/auth/login",
+			map[string]string{"username": name, "password": password}, &reply); err != nil {
 			return nil, err
 		}
 		tokens = append(tokens, reply.AccessToken)

@@ -158,5 +158,6 @@ func describeMachine() {
 		load = []byte("unknown")
 	}
 	fmt.Printf("%s/%s, %d cores, %s, load average before: %s\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), strings.Join(strings.Fields(string(load))[:1], " "))
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
+		strings.Join(strings.Fields(string(load))[:1], " "))
 }

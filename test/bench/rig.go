@@ -51,7 +51,8 @@ func (r *rig) start(ctx context.Context, s *settings, dir string) error {
 		return err
 	}
 	upstream, base, err := r.launch(ctx, dir, "upstream", fake,
-		"--listen", "127.0.0.1:0", "--key", "bench", "--tokens", fmt.Sprint(r.model.tokens), "--delay", r.model.delay.String())
+		"--listen", "127.0.0.1:0", "--key", "bench", "--tokens",
+		fmt.Sprint(r.model.tokens), "--delay", r.model.delay.String())
 	if err != nil {
 		return err
 	}

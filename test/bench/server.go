@@ -78,7 +78,8 @@ func (a *agentarea) login(ctx context.Context) error {
 	var reply struct {
 		AccessToken string `json:"access_token"`
 	}
-	err := a.call(ctx, http.MethodPost, "/v1/auth/login", map[string]string{"username": "admin", "password": password}, &reply)
+	err := a.call(ctx, http.MethodPost, "/v1/auth/login", map[string]string{"username": "admin", "password": password},
+		&reply)
 	if err == nil {
 		a.token.Store(&reply.AccessToken)
 	}

@@ -16,8 +16,10 @@ func streams(ctx context.Context, s *settings) error {
 	}
 	defer r.close()
 	ideal := time.Duration(m.tokens) * m.delay
-	t := newTable("Streams of 50 tokens at 20 ms (keep-up is the ideal length, 1 s, by the mean one; CPU is the target's own)",
-		"streams", "target", "keep-up", "failed", "tokens/s", "first token p50", "p99", "CPU us/token", "keep-up known", "aim")
+	t := newTable("Streams of 50 tokens at 20 ms (keep-up is the ideal length, 1 s, by the mean one; CPU is the "+
+		"target's own)",
+		"streams", "target", "keep-up", "failed", "tokens/s", "first token p50",
+		"p99", "CPU us/token", "keep-up known", "aim")
 	var faults []error
 	for _, step := range []struct {
 		clients, each int
@@ -51,7 +53,9 @@ func streams(ctx context.Context, s *settings) error {
 
 // hold runs that many streams at each target, twice in turns. The streams start evenly over the length
 // of one stream, until each client has finished its part.
-func (r *rig) hold(ctx context.Context, clients, each int, ideal time.Duration) (map[string]*result, map[string]time.Duration, error) {
+func (r *rig) hold(
+	ctx context.Context, clients, each int, ideal time.Duration,
+) (map[string]*result, map[string]time.Duration, error) {
 	got, spent := map[string]*result{}, map[string]time.Duration{}
 	for range 2 {
 		for _, t := range r.targets {

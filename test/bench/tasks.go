@@ -97,8 +97,10 @@ func tasks(ctx context.Context, s *settings) error {
 		return err
 	}
 	defer pg.Close()
-	t := newTable(fmt.Sprintf("Tasks of one model call by llm-echo, created by %d clients; the queue's latency is from created_at to started_at", taskClients),
-		"database", "tasks a second, end to end", "one at a time: in the queue p50", "p99", "to the end p50", "p99", "CPU ms a task")
+	t := newTable(fmt.Sprintf("Tasks of one model call by llm-echo, created by %d clients; the queue's latency is from "+
+		"created_at to started_at", taskClients),
+		"database", "tasks a second, end to end", "one at a time: in the queue p50",
+		"p99", "to the end p50", "p99", "CPU ms a task")
 	for _, db := range []struct{ name, env string }{{"SQLite", ""}, {"PostgreSQL", "AGENTAREA_DATABASE_URL=" + pg.URL}} {
 		if err := measureTasks(ctx, s, t, db.name, db.env); err != nil {
 			return fmt.Errorf("%s: %w", db.name, err)
@@ -148,7 +150,8 @@ func measureTasks(ctx context.Context, s *settings, t *table, name, env string) 
 		return err
 	}
 	t.row(name, fmt.Sprintf("%.0f", float64(n)/took.Seconds()), ms(percentile(queued, 0.5)), ms(percentile(queued, 0.99)),
-		ms(percentile(total, 0.5)), ms(percentile(total, 0.99)), fmt.Sprintf("%.1f", (after-before).Seconds()*1000/float64(n)))
+		ms(percentile(total, 0.5)), ms(percentile(total, 0.99)),
+		fmt.Sprintf("%.1f", (after-before).Seconds()*1000/float64(n)))
 	return nil
 }
 
@@ -179,7 +182,10 @@ func (r *taskRig) makeTasks(ctx context.Context, n int) (ids []string, err error
 // takeover kills one of two servers while both run tasks of two seconds. Then it kills the remaining
 // server and starts it again.
 func takeover(ctx context.Context, s *settings, url string) error {
-	env := []string{"AGENTAREA_DATABASE_URL=" + url, "AGENTAREA_SECRET_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}
+	env := []string{
+		"AGENTAREA_DATABASE_URL=" + url,
+		"AGENTAREA_SECRET_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+	}
 	first, err := newTaskRig(ctx, s, env...)
 	if err != nil {
 		return err

@@ -66,7 +66,8 @@ func websockets(ctx context.Context, s *settings) error {
 		"idle connections", "RSS of the server for each", "/health p50", "p99",
 		"a turn's answer", fmt.Sprintf("and with all of %d subscribers, p50", min(subscribers, len(conns))), "p99")
 	t.row(fmt.Sprint(len(conns)), fmt.Sprintf("%.1f KiB", float64(after[0].rss-before[0].rss)/float64(len(conns))),
-		ms(percentile(health, 0.5)), ms(percentile(health, 0.99)), ms(percentile(reply, 0.5)), ms(percentile(spread, 0.5)), ms(percentile(spread, 0.99)))
+		ms(percentile(health, 0.5)), ms(percentile(health, 0.99)),
+		ms(percentile(reply, 0.5)), ms(percentile(spread, 0.5)), ms(percentile(spread, 0.99)))
 	t.print()
 	return nil
 }
@@ -122,7 +123,9 @@ func (r *taskRig) health(ctx context.Context, n int) (took []time.Duration, err 
 
 // spread has turns with an agent that admins watch, and waits until the last admin has received the
 // answer. took and reply, which is the time of the turn itself, start with the request.
-func (r *taskRig) spread(ctx context.Context, conns []*websocket.Conn, rounds int) (took, reply []time.Duration, err error) {
+func (r *taskRig) spread(
+	ctx context.Context, conns []*websocket.Conn, rounds int,
+) (took, reply []time.Duration, err error) {
 	subscribe := fmt.Appendf(nil, `{"type":"subscribe","channel":"agent.%s.events"}`, r.server.agent)
 	for _, c := range conns {
 		if err := c.Write(ctx, websocket.MessageText, subscribe); err != nil {
@@ -139,7 +142,8 @@ func (r *taskRig) spread(ctx context.Context, conns []*websocket.Conn, rounds in
 			wg.Go(func() { _, _, errs[i] = c.Read(ctx) })
 		}
 		began := time.Now()
-		if err := r.server.call(ctx, http.MethodPost, "/v1/agents/"+r.server.agent+"/chat", map[string]string{"message": "Hello"}, nil); err != nil {
+		if err := r.server.call(ctx, http.MethodPost, "/v1/agents/"+r.server.agent+"/chat",
+			map[string]string{"message": "Hello"}, nil); err != nil {
 			return nil, nil, err
 		}
 		reply = append(reply, time.Since(began))

@@ -86,7 +86,8 @@ func TestJavaScriptTypes(t *testing.T) {
 	if err := os.WriteFile(project, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, ".", nil, mcptest.Node(t), filepath.Join(packages, "node_modules", "typescript", "bin", "tsc"), "--project", project)
+	run(t, ".", nil, mcptest.Node(t), filepath.Join(packages, "node_modules", "typescript", "bin", "tsc"), "--project",
+		project)
 }
 
 // modules returns the folder of the npm packages.

@@ -39,7 +39,9 @@ func TestTypesAreFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	want.WriteString("// Types of the API. Generated from its OpenAPI document by go test ./test/clients -run TypesAreFresh -update. DO NOT EDIT.\n\nexport {};\n")
+	want.WriteString(
+		"// Types of the API. Generated from its OpenAPI document by go test ./test/clients -run TypesAreFresh -update. DO NOT EDIT.\n\nexport {};\n",
+	)
 	for _, name := range slices.Sorted(maps.Keys(document.Components.Schemas)) {
 		typedef(&want, name, document.Components.Schemas[name])
 	}
@@ -51,7 +53,8 @@ func TestTypesAreFresh(t *testing.T) {
 	}
 	got, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("types.js differs from the OpenAPI document (%v): run go test ./test/clients -run TypesAreFresh -update", err)
+		t.Errorf("types.js differs from the OpenAPI document (%v): run go test ./test/clients -run TypesAreFresh -update",
+			err)
 	}
 }
 
@@ -63,7 +66,8 @@ func typedef(out *bytes.Buffer, name string, s schema) {
 		if !slices.Contains(s.Required, p) {
 			shortened = "[" + p + "]"
 		}
-		line := fmt.Sprintf(" * @property {%s} %s %s", typeOf(property), shortened, strings.ReplaceAll(property.Description, "\n", " "))
+		line := fmt.Sprintf(" * @property {%s} %s %s",
+			typeOf(property), shortened, strings.ReplaceAll(property.Description, "\n", " "))
 		out.WriteString(" " + strings.TrimSpace(line) + "\n")
 	}
 	out.WriteString(" */\n")

@@ -31,7 +31,8 @@ func TestDisabledUserLosesAccess(t *testing.T) {
 	key := other.newKey("ci", "*")
 	agent := ann.newAgent("echo")
 	streams := []*stream{
-		ann.startTurn(agent, "a", "/tokens 10000 /delay 10ms"), other.startTurn(agent, "b", "/tokens 10000 /delay 10ms"), key.startTurn(agent, "c", "/tokens 10000 /delay 10ms"),
+		ann.startTurn(agent, "a", "/tokens 10000 /delay 10ms"),
+		other.startTurn(agent, "b", "/tokens 10000 /delay 10ms"), key.startTurn(agent, "c", "/tokens 10000 /delay 10ms"),
 	}
 	sockets := []*socket{ann.dialWebSocket(), other.dialWebSocket(), key.dialWebSocket()}
 	for _, s := range streams {
@@ -68,7 +69,8 @@ func TestDisabledUserLosesAccess(t *testing.T) {
 	nobody.post("/v1/auth/login", object{"username": "ann", "password": "a long password"}).want(t, 401)
 	admin.do("PATCH", "/v1/users/"+id, object{"disabled": false}).want(t, 200)
 	ann.get("/v1/auth/me").want(t, 401) // the login stays ended
-	eventually(t, "the API key of the enabled user to work again", func() bool { return key.get("/v1/auth/me").status == 200 })
+	eventually(t, "the API key of the enabled user to work again",
+		func() bool { return key.get("/v1/auth/me").status == 200 })
 	if again := b.signInAs("ann", "a long password"); b.userID(again) != id {
 		t.Error("signing in again returns another user")
 	}
@@ -109,7 +111,8 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	admin := s.signIn()
-	made := decode[struct{ ID, Key, Name string }](t, admin.post("/v1/api-keys/", object{"name": "all", "scopes": []string{"*"}}).want(t, 201))
+	made := decode[struct{ ID, Key, Name string }](t,
+		admin.post("/v1/api-keys/", object{"name": "all", "scopes": []string{"*"}}).want(t, 201))
 	key := &client{t: t, url: s.url, token: made.Key}
 	agent := key.newAgent("echo")
 	if got := key.chat(agent, "s", "Hello").Message; got != "Hello" {
@@ -119,7 +122,8 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	w.subscribe("agent." + agent + ".events")
 	server := key.newMCPServer("everything", object{"command": "true"})
 	gateway := func(c *client) int {
-		r := c.do("POST", "/mcp/everything/mcp", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Accept: application/json, text/event-stream")
+		r := c.do("POST", "/mcp/everything/mcp", object{"jsonrpc": "2.0", "id": 1, "method": "ping"},
+			"Accept: application/json, text/event-stream")
 		return r.status
 	}
 	chat := key.newKey("chat", "chat:write")
@@ -148,7 +152,8 @@ func TestAPIKeyEverywhere(t *testing.T) {
 	type described struct {
 		LastUsedAt time.Time `json:"last_used_at"`
 	}
-	if d := decode[described](t, admin.get("/v1/api-keys/"+made.ID).want(t, 200)); time.Since(d.LastUsedAt) > 2*time.Minute {
+	if d := decode[described](t,
+		admin.get("/v1/api-keys/"+made.ID).want(t, 200)); time.Since(d.LastUsedAt) > 2*time.Minute {
 		t.Errorf("got last_used_at %v, want now", d.LastUsedAt)
 	}
 	admin.do("DELETE", "/v1/api-keys/"+made.ID, nil).want(t, 204)
@@ -177,10 +182,13 @@ func TestPasswords(t *testing.T) {
 	admin := s.signIn()
 	ann := s.newUser(admin, "ann", "viewer")
 	elsewhere := s.signInAs("ann", "a long password")
-	if f := ann.post("/v1/auth/password", object{"current_password": "x", "new_password": "another long password"}).want(t, 400).failure(t); f.Details.Field != "current_password" {
+	if f := ann.post("/v1/auth/password",
+		object{"current_password": "x", "new_password": "another long password"}).want(t,
+		400).failure(t); f.Details.Field != "current_password" {
 		t.Errorf("got error %+v, want field current_password", f)
 	}
-	ann.post("/v1/auth/password", object{"current_password": "a long password", "new_password": "another long password"}).want(t, 204)
+	ann.post("/v1/auth/password",
+		object{"current_password": "a long password", "new_password": "another long password"}).want(t, 204)
 	ann.get("/v1/auth/me").want(t, 200)
 	elsewhere.get("/v1/auth/me").want(t, 401)
 	s.signInAs("ann", "another long password")
@@ -197,7 +205,8 @@ func TestPasswords(t *testing.T) {
 	admin.get("/v1/users/").want(t, 401)
 	again := s.signInAs("admin", strings.Fields(p.stdout.String())[6])
 	again.get("/v1/users/").want(t, 200)
-	if r := again.get("/v1/audit?action=reset-password&limit=1").want(t, 200); !strings.Contains(string(r.body), "(command line)") {
+	if r := again.get("/v1/audit?action=reset-password&limit=1").want(t, 200); !strings.Contains(string(r.body),
+		"(command line)") {
 		t.Errorf("got audit %s, want the command line as the user", r.body)
 	}
 }

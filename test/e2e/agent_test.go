@@ -19,7 +19,8 @@ func TestAgentVersions(t *testing.T) {
 		Description string
 		Config      map[string]any
 	}
-	if a := decode[agent](t, patched); a.Name != "an agent" || a.Config["temperature"] != 0.2 || a.Config["model"] != "echo" {
+	if a := decode[agent](t, patched); a.Name != "an agent" || a.Config["temperature"] != 0.2 ||
+		a.Config["model"] != "echo" {
 		t.Errorf("PATCH returns %+v", a)
 	}
 	for _, method := range []string{"PATCH", "PUT", "DELETE"} {
@@ -31,7 +32,8 @@ func TestAgentVersions(t *testing.T) {
 			t.Errorf("%s of an old version returns %+v, want PRECONDITION_FAILED", method, f)
 		}
 	}
-	put := c.do("PUT", path, object{"name": "new", "type": "chat", "config": object{"model": "echo"}}, "If-Match: "+patched.header.Get("ETag"))
+	put := c.do("PUT", path, object{"name": "new", "type": "chat", "config": object{"model": "echo"}},
+		"If-Match: "+patched.header.Get("ETag"))
 	if a := decode[agent](t, put.want(t, 200)); a.Name != "new" || len(a.Config) != 1 {
 		t.Errorf("PUT returns %+v", a)
 	}

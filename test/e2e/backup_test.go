@@ -77,7 +77,8 @@ func newDataset(t *testing.T, c *client) dataset {
 	for i, size := range []int{0, 1, 5_000_000} {
 		l.files = append(l.files, c.upload(fmt.Sprintf("f%d", i), randomBytes(uint64(i), size)))
 	}
-	l.mcp = c.newMCPServer("guarded", object{"url": protectedMCP(t, "Bearer "+l.secret), "headers": object{"Authorization": "Bearer " + l.secret}})
+	l.mcp = c.newMCPServer("guarded",
+		object{"url": protectedMCP(t, "Bearer "+l.secret), "headers": object{"Authorization": "Bearer " + l.secret}})
 	c.waitMCPServer(l.mcp.ID, "it runs", running)
 	c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": "ann's password"}).want(t, 201)
 	return l
@@ -267,12 +268,13 @@ func TestBadBackups(t *testing.T) {
 
 	// A backup reports files whose content is lost or damaged.
 	var bytesOf string
-	if err := filepath.WalkDir(filepath.Join(from.dir, "data", "plugins"), func(path string, d os.DirEntry, err error) error {
-		if info, e := d.Info(); e == nil && info.Size() == f.Size {
-			bytesOf = path
-		}
-		return err
-	}); err != nil || bytesOf == "" {
+	if err := filepath.WalkDir(filepath.Join(from.dir, "data", "plugins"),
+		func(path string, d os.DirEntry, err error) error {
+			if info, e := d.Info(); e == nil && info.Size() == f.Size {
+				bytesOf = path
+			}
+			return err
+		}); err != nil || bytesOf == "" {
 		t.Fatal(bytesOf, err)
 	}
 	content, err := os.ReadFile(bytesOf)
@@ -287,7 +289,8 @@ func TestBadBackups(t *testing.T) {
 	if _, err := os.Stat(again); err == nil {
 		t.Error("the failed backup has left an archive")
 	}
-	if out := from.must("backup", again, "--skip-missing"); !strings.Contains(out, "MISSING: the content of 1 file: "+f.ID) {
+	if out := from.must("backup", again, "--skip-missing"); !strings.Contains(out,
+		"MISSING: the content of 1 file: "+f.ID) {
 		t.Errorf("backup --skip-missing prints %q", out)
 	}
 	if left, _ := filepath.Glob(filepath.Join(from.dir, "*.part")); len(left) > 0 {
@@ -359,7 +362,8 @@ plugin "files" "far" {
 	c.upload("a", randomBytes(1, 1000))
 	c.upload("b", randomBytes(2, 2000))
 	archive := filepath.Join(s.dir, "backup.tar")
-	if out := s.must("backup", archive); !strings.Contains(out, `NOT INCLUDED: 2 files (3.0 kB) of the file backend "far"`) {
+	if out := s.must("backup", archive); !strings.Contains(out,
+		`NOT INCLUDED: 2 files (3.0 kB) of the file backend "far"`) {
 		t.Errorf("backup prints %q", out)
 	}
 	f, err := os.Open(archive)

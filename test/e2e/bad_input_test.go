@@ -73,7 +73,8 @@ func TestBadInput(t *testing.T) {
 			continue
 		}
 		f := r.failure(t)
-		if f.Code != tt.code || f.Message == "" || f.Details.Field != tt.field || !strings.Contains(f.Details.Issue, tt.issue) {
+		if f.Code != tt.code || f.Message == "" || f.Details.Field != tt.field ||
+			!strings.Contains(f.Details.Issue, tt.issue) {
 			t.Errorf("%s: got %s, want code %s, field %q and %q", tt.name, r.body, tt.code, tt.field, tt.issue)
 		}
 		if f.RequestID == "" || f.RequestID != r.header.Get("X-Request-Id") {

@@ -40,7 +40,8 @@ func encodings(secret string) []string {
 	}
 	for before := range 3 {
 		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
-		encoded = encoded[(before*4+2)/3+1 : len(encoded)-2] // the characters that do not depend on the bytes around the secret
+		// the characters that do not depend on the bytes around the secret
+		encoded = encoded[(before*4+2)/3+1 : len(encoded)-2]
 		all = append(all, encoded, strings.NewReplacer("+", "-", "/", "_").Replace(encoded))
 	}
 	return all
@@ -113,7 +114,9 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 		}
 		// Some providers repeat the key in the error.
 		key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		return openaitest.Reply{Status: 401, Error: &openaitest.Error{Message: "Incorrect API key provided: " + key, Type: "invalid_request_error"}}
+		return openaitest.Reply{
+			Status: 401, Error: &openaitest.Error{Message: "Incorrect API key provided: " + key, Type: "invalid_request_error"},
+		}
 	}})
 	stanzas := strings.Replace(pluginsHCL(up), `"sk-of-the-test"`, `env("CANARY_KEY")`, 1) + stdioPlugin + mcpHTTP
 	s := newServer(t, stanzas)
@@ -121,7 +124,8 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	rootKey := hex.EncodeToString([]byte(secret.add("root key")))
 	s.env = append(s.env, // the last value of a variable wins
 		"AGENTAREA_ADMIN_PASSWORD="+secret.add("admin password"),
-		"CANARY_KEY="+secret.add("provider key"), "AGENTAREA_SECRET_KEY="+rootKey+","+hex.EncodeToString([]byte(secret.add("old root key")+"12")),
+		"CANARY_KEY="+secret.add("provider key"),
+		"AGENTAREA_SECRET_KEY="+rootKey+","+hex.EncodeToString([]byte(secret.add("old root key")+"12")),
 	)
 	if database == "postgres" {
 		u, err := url.Parse(pgtest.Start(t))
@@ -137,10 +141,12 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	}
 	s.start()
 	c := s.signInAs("admin", secret["admin password"])
-	login := decode[tokens](t, c.post("/v1/auth/login", object{"username": "admin", "password": secret["admin password"]}).want(t, 200))
+	login := decode[tokens](t,
+		c.post("/v1/auth/login", object{"username": "admin", "password": secret["admin password"]}).want(t, 200))
 	secret["access token"], secret["refresh token"] = login.AccessToken, login.RefreshToken
 	c.token = login.AccessToken
-	key := decode[struct{ Key string }](t, c.post("/v1/api-keys", object{"name": "k", "scopes": []string{"*"}}).want(t, 201)).Key
+	key := decode[struct{ Key string }](t,
+		c.post("/v1/api-keys", object{"name": "k", "scopes": []string{"*"}}).want(t, 201)).Key
 	if key == "" {
 		t.Fatal("the reply has no API key")
 	}
@@ -152,12 +158,18 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 		return r
 	}
 	// Users, and failed sign-ins.
-	say(c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": secret.add("password")}).want(t, 201))
-	say(c.post("/v1/users/", object{"username": "ann", "email": "ann@example.com", "password": secret.add("password of nobody")}).want(t, 409))
-	say(c.post("/v1/users/", object{"username": "bob", "email": "x", "password": secret["password of nobody"], "passwort": secret["password of nobody"]}).want(t, 400))
+	say(c.post("/v1/users/",
+		object{"username": "ann", "email": "ann@example.com", "password": secret.add("password")}).want(t, 201))
+	say(c.post("/v1/users/",
+		object{"username": "ann", "email": "ann@example.com", "password": secret.add("password of nobody")}).want(t, 409))
+	say(c.post("/v1/users/",
+		object{
+			"username": "bob", "email": "x", "password": secret["password of nobody"], "passwort": secret["password of nobody"],
+		}).want(t, 400))
 	nobody := s.anonymous()
 	say(nobody.post("/v1/auth/login", object{"username": "ann", "password": secret.add("wrong password")}).want(t, 401))
-	say(nobody.post("/v1/auth/login", `{"username":"ann","password":"`+secret.add("password in bad JSON")+`"`).want(t, 400))
+	say(nobody.post("/v1/auth/login", `{"username":"ann","password":"`+secret.add("password in bad JSON")+`"`).want(t,
+		400))
 	say(nobody.post("/v1/auth/refresh", object{"refresh_token": "rt_" + secret.add("made up refresh token")}).want(t, 401))
 	nobody.token = secret.add("made up token")
 	say(nobody.get("/v1/auth/me").want(t, 401))
@@ -173,9 +185,10 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	}}).want(t, 201)))
 	header := "Bearer " + secret.add("MCP header")
 	at := protectedMCP(t, header)
-	guarded := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "guarded", "slug": "guarded", "config": object{
-		"url": at + "/?key=" + url.QueryEscape(secret.add("MCP query")), "headers": object{"Authorization": header},
-	}}).want(t, 201)))
+	guarded := decode[mcpServer](t,
+		say(c.post("/v1/mcp-servers/", object{"name": "guarded", "slug": "guarded", "config": object{
+			"url": at + "/?key=" + url.QueryEscape(secret.add("MCP query")), "headers": object{"Authorization": header},
+		}}).want(t, 201)))
 	refused := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "refused", "config": object{
 		"url": at + "/?key=" + url.QueryEscape(secret["MCP query"]), "headers": object{"Authorization": "Bearer " + secret.add("wrong MCP header")},
 	}}).want(t, 201)))
@@ -191,7 +204,8 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	agent := decode[struct{ ID string }](t, say(c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
 		"model": "gpt-4o", "mcp_servers": []string{"guarded"},
 	}}).want(t, 201))).ID
-	if r := say(c.post("/v1/agents/"+agent+"/chat", object{"message": "who am I?", "session_id": "s"}).want(t, 200)); !bytes.Contains(r.body, []byte("It is you")) {
+	if r := say(c.post("/v1/agents/"+agent+"/chat", object{"message": "who am I?", "session_id": "s"}).want(t,
+		200)); !bytes.Contains(r.body, []byte("It is you")) {
 		t.Errorf("got %s, want the answer after the tool call", r.body)
 	}
 	say(c.post("/v1/agents/"+agent+"/chat", object{"message": "Hello", "session_id": "t"}).want(t, 502))
@@ -202,9 +216,11 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	c.waitTask(failedTask.ID)
 
 	// An invalid plugins.hcl with a key in it.
-	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `"`+secret.add("key in plugins.hcl")+`"`+"\n    bas_url = 1", 1))
+	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`,
+		`"`+secret.add("key in plugins.hcl")+`"`+"\n    bas_url = 1", 1))
 	say(c.post("/v1/plugins/reload", nil).want(t, 400))
-	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `"`+secret["key in plugins.hcl"], 1)) // the string does not end
+	// the string does not end
+	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `"`+secret["key in plugins.hcl"], 1))
 	say(c.post("/v1/plugins/reload", nil).want(t, 400))
 	s.writePlugins(strings.Replace(stanzas, `env("CANARY_KEY")`, `["`+secret["key in plugins.hcl"]+`"]`, 1))
 	say(c.post("/v1/plugins/reload", nil).want(t, 400))
@@ -212,9 +228,12 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 	say(c.post("/v1/plugins/reload", nil).want(t, 200))
 
 	paths := []string{
-		"/v1/agents/", "/v1/agents/" + agent, "/v1/mcp-servers/", "/v1/mcp-servers/" + failing.ID, "/v1/mcp-servers/" + guarded.ID, "/v1/mcp-servers/" + refused.ID,
-		"/v1/mcp-servers/" + failing.ID + "/logs", "/v1/mcp-servers/" + sitting.ID + "/logs", "/v1/mcp-servers/" + refused.ID + "/logs", "/v1/mcp-servers/" + guarded.ID + "/logs",
-		"/v1/plugins", "/v1/models", "/v1/tasks/", "/v1/tasks/" + failedTask.ID, "/v1/users/", "/v1/auth/me", "/v1/api-keys", "/v1/audit?limit=100", "/v1/usage",
+		"/v1/agents/", "/v1/agents/" + agent, "/v1/mcp-servers/", "/v1/mcp-servers/" + failing.ID,
+		"/v1/mcp-servers/" + guarded.ID, "/v1/mcp-servers/" + refused.ID,
+		"/v1/mcp-servers/" + failing.ID + "/logs", "/v1/mcp-servers/" + sitting.ID + "/logs",
+		"/v1/mcp-servers/" + refused.ID + "/logs", "/v1/mcp-servers/" + guarded.ID + "/logs",
+		"/v1/plugins", "/v1/models", "/v1/tasks/", "/v1/tasks/" + failedTask.ID,
+		"/v1/users/", "/v1/auth/me", "/v1/api-keys", "/v1/audit?limit=100", "/v1/usage",
 		"/v1/agents/" + agent + "/chat/history", "/metrics", "/health/ready", "/openapi.json",
 	}
 	for _, path := range paths {

@@ -127,7 +127,8 @@ func (l *recorder) write(round, writer int, stop <-chan struct{}) {
 
 // chat has one turn. It returns the reply if the server has refused it.
 func (l *recorder) chat(session int, message string) *reply {
-	r, err := l.client.try("POST", "/v1/agents/"+l.agent+"/chat", object{"message": message, "session_id": sessionName(session)})
+	r, err := l.client.try("POST", "/v1/agents/"+l.agent+"/chat",
+		object{"message": message, "session_id": sessionName(session)})
 	switch {
 	case err != nil:
 		return nil // not acknowledged
@@ -222,7 +223,8 @@ func (l *recorder) check(t *testing.T) {
 	}
 	for id, title := range l.tasks {
 		done := l.client.waitTask(id)
-		if done.Status != "completed" || !strings.HasSuffix(done.Result.Message, " token-20") || done.Usage.OutputTokens != 20 {
+		if done.Status != "completed" || !strings.HasSuffix(done.Result.Message, " token-20") ||
+			done.Usage.OutputTokens != 20 {
 			t.Errorf("got task %+v, want %q completed with 20 tokens", done, title)
 		}
 		if h := l.client.history(l.agent, id); len(h) != 2 {
@@ -248,7 +250,8 @@ func (l *recorder) checkRun(t *testing.T, m message) {
 	if m.Role != "assistant" {
 		return
 	}
-	if r.MessageID != m.ID || r.Status != "completed" || !strings.HasSuffix(m.Content, " token-20") || count(strings.Fields(m.Content), "token-1") != 1 {
+	if r.MessageID != m.ID || r.Status != "completed" || !strings.HasSuffix(m.Content, " token-20") ||
+		count(strings.Fields(m.Content), "token-1") != 1 {
 		t.Errorf("got run %+v with answer %s %q", r, m.ID, m.Content)
 	}
 }

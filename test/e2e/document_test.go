@@ -49,7 +49,9 @@ func (s *server) document() (*openapi3.T, []operation) {
 	var out []operation
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			o := operation{id: op.OperationID, route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
+			o := operation{
+				id: op.OperationID, route: &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+			}
 			if at := strings.LastIndex(path, "/{"); at >= 0 && strings.HasSuffix(path, "}") {
 				o.collection, o.item = path[:at], path[at+2:len(path)-1]
 			}

@@ -23,7 +23,8 @@ func TestChatWithFiles(t *testing.T) {
 	words, his := ann.upload("words.txt", []byte("The secret word is xyzzy.")), bob.upload("his.txt", []byte("his"))
 	chat := "/v1/agents/" + agent + "/chat"
 	r := ann.post(chat, object{"message": "Look:", "session_id": "s", "file_ids": []string{words.ID}}).want(t, 200)
-	if got := decode[chatReply](t, r).Message; !strings.Contains(got, "Look:") || !strings.Contains(got, "xyzzy") || !strings.Contains(got, "words.txt") {
+	if got := decode[chatReply](t, r).Message; !strings.Contains(got, "Look:") || !strings.Contains(got, "xyzzy") ||
+		!strings.Contains(got, "words.txt") {
 		t.Errorf("the model got %q, want the message with the file", got)
 	}
 	// Another session does not have the file.
@@ -65,13 +66,16 @@ var fileID = regexp.MustCompile(`file-[0-9a-z]+`)
 
 // fileCall returns a reply in which the model calls one of the tools for files.
 func fileCall(n int, tool, arguments string) openaitest.Reply {
-	return openaitest.Tools(openaitest.ToolCall{ID: fmt.Sprintf("call_%d", n), Name: "files__" + tool, Arguments: arguments})
+	return openaitest.Tools(openaitest.ToolCall{
+		ID: fmt.Sprintf("call_%d", n), Name: "files__" + tool, Arguments: arguments,
+	})
 }
 
 // newWriter creates an agent that may use the tools for files, and returns its id.
 func (c *client) newWriter() string {
 	c.t.Helper()
-	r := c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{"model": "gpt-4o", "tools": []string{"files__*"}}})
+	r := c.post("/v1/agents/",
+		object{"name": "a", "type": "chat", "config": object{"model": "gpt-4o", "tools": []string{"files__*"}}})
 	return decode[struct{ ID string }](c.t, r.want(c.t, 201)).ID
 }
 
@@ -119,7 +123,8 @@ func TestFileTools(t *testing.T) {
 	if len(files) != 2 || files[1].ID != other.ID || files[0].ID != id.Load() || files[0].Name != "report.md" {
 		t.Fatalf("got files %+v, the model got the id %v", files, id.Load())
 	}
-	if got := c.get("/v1/files/"+files[0].ID+"/download").want(t, 200); !bytes.Equal(got.body, []byte("# Report\nAll is well.")) {
+	if got := c.get("/v1/files/"+files[0].ID+"/download").want(t, 200); !bytes.Equal(got.body,
+		[]byte("# Report\nAll is well.")) {
 		t.Errorf("got content %s", got.body)
 	}
 	c.checkDownload(files[0])

@@ -39,7 +39,10 @@ func filePart(name string, content io.Reader) part {
 }
 
 func metadataPart(metadata string) part {
-	return part{"Content-Disposition: form-data; name=\"metadata\"\r\nContent-Type: application/json\r\n", strings.NewReader(metadata)}
+	return part{
+		"Content-Disposition: form-data; name=\"metadata\"\r\nContent-Type: application/json\r\n",
+		strings.NewReader(metadata),
+	}
 }
 
 func form(parts ...part) io.Reader {

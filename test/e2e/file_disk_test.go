@@ -104,7 +104,9 @@ func (s *server) wantObjectsKnown(folder string) {
 	for _, name := range names {
 		var known int
 		key := "%/" + strings.TrimSuffix(name, ".f")
-		err := db.QueryRow(`SELECT (SELECT count(*) FROM files WHERE key LIKE ?1) + (SELECT count(*) FROM orphans WHERE key LIKE ?1)`, key).Scan(&known)
+		err := db.QueryRow(
+			`SELECT (SELECT count(*) FROM files WHERE key LIKE ?1) + (SELECT count(*) FROM orphans WHERE key LIKE ?1)`, key,
+		).Scan(&known)
 		if err != nil {
 			s.t.Fatal(err)
 		}

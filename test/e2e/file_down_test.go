@@ -34,13 +34,15 @@ func TestBackendDown(t *testing.T) {
 	wantUnavailable := func(what string, r *reply) {
 		t.Helper()
 		f := r.want(t, 503).failure(t)
-		if f.Code != "SERVICE_UNAVAILABLE" || !strings.Contains(f.Message, "files/local") || r.header.Get("Retry-After") == "" {
+		if f.Code != "SERVICE_UNAVAILABLE" || !strings.Contains(f.Message, "files/local") ||
+			r.header.Get("Retry-After") == "" {
 			t.Errorf("%s: got %v %s, want SERVICE_UNAVAILABLE with Retry-After", what, r.header, r.body)
 		}
 	}
 	wantUnavailable("an upload", c.send(filePart("new", bytes.NewReader(randomBytes(3, 1<<20)))))
 	wantUnavailable("a download", c.get("/v1/files/"+kept.ID+"/download"))
-	wantUnavailable("a chat", c.post("/v1/agents/"+agent+"/chat", object{"message": "Look:", "file_ids": []string{kept.ID}}))
+	wantUnavailable("a chat",
+		c.post("/v1/agents/"+agent+"/chat", object{"message": "Look:", "file_ids": []string{kept.ID}}))
 	// Listing and renaming files does not need the backend.
 	if got := c.files(); len(got) != 2 {
 		t.Errorf("got files %+v, want 2", got)

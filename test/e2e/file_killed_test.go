@@ -117,7 +117,8 @@ func TestServerKilledInUploads(t *testing.T) {
 		s.restart()
 	}
 	sizes := uploads.check()
-	t.Logf("%d uploads acknowledged, %d files, %d uploads interrupted", len(uploads.acked), len(sizes), uploads.interrupted.Load())
+	t.Logf("%d uploads acknowledged, %d files, %d uploads interrupted",
+		len(uploads.acked), len(sizes), uploads.interrupted.Load())
 	if uploads.interrupted.Load() == 0 || len(uploads.acked) == 0 {
 		t.Error("no upload was interrupted, or none was acknowledged: the test proves nothing")
 	}
@@ -177,7 +178,8 @@ func TestBackendKilledInUploads(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	sizes := uploads.check()
-	t.Logf("%d uploads acknowledged, %d files, %d uploads interrupted", len(uploads.acked), len(sizes), uploads.interrupted.Load())
+	t.Logf("%d uploads acknowledged, %d files, %d uploads interrupted",
+		len(uploads.acked), len(sizes), uploads.interrupted.Load())
 	if uploads.interrupted.Load() == 0 || len(uploads.acked) == 0 || len(sizes) != len(uploads.acked)+1 {
 		t.Error("no upload was interrupted, or a file exists that was not acknowledged")
 	}

@@ -61,7 +61,8 @@ func TestFileLimits(t *testing.T) {
 		})
 	}
 	refused := bob.send(filePart("third", strings.NewReader("text"))).want(t, 429)
-	if f := refused.failure(t); f.Code != "RATE_LIMITED" || refused.header.Get("Retry-After") == "" || !strings.Contains(f.Message, "2 concurrent uploads") {
+	if f := refused.failure(t); f.Code != "RATE_LIMITED" || refused.header.Get("Retry-After") == "" ||
+		!strings.Contains(f.Message, "2 concurrent uploads") {
 		t.Errorf("got %v %s, want RATE_LIMITED with Retry-After", refused.header, refused.body)
 	}
 	ann.send(filePart("hers", strings.NewReader("text"))).want(t, 201)

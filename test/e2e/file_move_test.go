@@ -11,7 +11,8 @@ import (
 // move starts the command agentarea files move.
 func (s *server) move(from, to string) *process {
 	s.t.Helper()
-	return run(s.t, s.dir, []string{"AGENTAREA_ADMIN_PASSWORD=" + adminPassword}, "files", "move", "--url", s.url, "--from", from, "--to", to)
+	return run(s.t, s.dir, []string{"AGENTAREA_ADMIN_PASSWORD=" + adminPassword}, "files", "move", "--url", s.url,
+		"--from", from, "--to", to)
 }
 
 // wantMoved checks that a move succeeds and prints the words.
@@ -89,7 +90,8 @@ func TestMoveFails(t *testing.T) {
 	t.Parallel()
 	s := start(t, twoBackends("one"))
 	c := s.signIn()
-	damaged, lost, fine := c.upload("damaged", randomBytes(1, 1000)), c.upload("lost", randomBytes(3, 3000)), c.upload("fine", randomBytes(2, 2000))
+	damaged, lost, fine := c.upload("damaged", randomBytes(1, 1000)), c.upload("lost",
+		randomBytes(3, 3000)), c.upload("fine", randomBytes(2, 2000))
 	for _, tt := range []struct {
 		from, to string
 		words    []string
@@ -108,7 +110,8 @@ func TestMoveFails(t *testing.T) {
 			}
 		}
 	}
-	wrong := run(t, s.dir, []string{"AGENTAREA_ADMIN_PASSWORD=not this one"}, "files", "move", "--url", s.url, "--from", "one", "--to", "two")
+	wrong := run(t, s.dir, []string{"AGENTAREA_ADMIN_PASSWORD=not this one"}, "files", "move", "--url", s.url, "--from",
+		"one", "--to", "two")
 	if code := wrong.exitCode(t); code != 1 {
 		t.Errorf("got exit code %d for a wrong password, want 1: %s", code, wrong.stderr)
 	}

@@ -75,7 +75,9 @@ func TestFileNames(t *testing.T) {
 		}
 	}
 	// Some clients encode the name as RFC 5987 says.
-	encoded := part{"Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''..%2F%E2%82%AC.txt\r\n", strings.NewReader("text")}
+	encoded := part{
+		"Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''..%2F%E2%82%AC.txt\r\n", strings.NewReader("text"),
+	}
 	if f := decode[file](t, c.send(encoded).want(t, 201)); f.Name != "€.txt" {
 		t.Errorf("got name %q for an encoded one, want €.txt", f.Name)
 	}

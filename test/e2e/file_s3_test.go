@@ -73,7 +73,9 @@ func TestS3(t *testing.T) {
 	s.writePlugins(b.plugins("s3", ""))
 	c.reload()
 	large := randomBytes(100, 12<<20+1) // several parts
-	for name, data := range map[string][]byte{"large": large, "small.txt": []byte("text"), "empty": nil, "../..\\a €.txt": []byte("text")} {
+	for name, data := range map[string][]byte{
+		"large": large, "small.txt": []byte("text"), "empty": nil, "../..\\a €.txt": []byte("text"),
+	} {
 		files = append(files, c.upload(name, data))
 	}
 	b.waitObjects(4)
@@ -141,7 +143,8 @@ func TestS3Redirect(t *testing.T) {
 	if err != nil || got.StatusCode != 200 || !bytes.Equal(body, data) {
 		t.Errorf("the link returns status %d and %d bytes (%v)", got.StatusCode, len(body), err)
 	}
-	if d := got.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment") || !strings.Contains(d, "%E2%82%AC") {
+	if d := got.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment") ||
+		!strings.Contains(d, "%E2%82%AC") {
 		t.Errorf("got Content-Disposition %q, want an attachment with the name", d)
 	}
 	if r := c.do("GET", path, nil, "Range: bytes=0-9").want(t, 206); !bytes.Equal(r.body, data[:10]) {

@@ -31,7 +31,8 @@ func TestUpload(t *testing.T) {
 		wantShape(t, exampleFile, made.body)
 		wantHeaders(t, made)
 		f := decode[file](t, made)
-		if f.Name != "document.pdf" || f.Size != int64(len(pdf)) || f.ContentType != "application/pdf" || f.SHA256 != sha256Hex(pdf) {
+		if f.Name != "document.pdf" || f.Size != int64(len(pdf)) || f.ContentType != "application/pdf" ||
+			f.SHA256 != sha256Hex(pdf) {
 			t.Errorf("%s first: got %+v", first, f)
 		}
 		if !strings.Contains(string(made.body), "12345678901234567890") {
@@ -145,7 +146,9 @@ func TestFileLists(t *testing.T) {
 			t.Errorf("%s: got total %d, want %d", q, total, len(want))
 		}
 	}
-	for q, field := range map[string]string{"limit=0": "limit", "limit=101": "limit", "offset=-1": "offset", "content_type=text": "content_type"} {
+	for q, field := range map[string]string{
+		"limit=0": "limit", "limit=101": "limit", "offset=-1": "offset", "content_type=text": "content_type",
+	} {
 		if f := c.get("/v1/files/?"+q).want(t, 400).failure(t); f.Details.Field != field {
 			t.Errorf("%s: got error %+v, want field %s", q, f, field)
 		}
@@ -188,7 +191,9 @@ func TestDownload(t *testing.T) {
 			t.Errorf("%s: got Content-Range %s", header, got)
 		}
 	}
-	if r := c.do("GET", path, nil, "Range: bytes=0-1,100-101").want(t, 206); !strings.HasPrefix(r.header.Get("Content-Type"), "multipart/byteranges") {
+	if r := c.do("GET", path,
+		nil,
+		"Range: bytes=0-1,100-101").want(t, 206); !strings.HasPrefix(r.header.Get("Content-Type"), "multipart/byteranges") {
 		t.Errorf("got %s for two ranges, want multipart/byteranges", r.header.Get("Content-Type"))
 	}
 	past := c.do("GET", path, nil, "Range: bytes=9999999-").want(t, 416)
@@ -226,13 +231,16 @@ func TestChangeAndDeleteFile(t *testing.T) {
 	}
 	c.do("PATCH", path, object{"name": "c.txt"}, "If-Match: "+patched.header.Get("ETag")).want(t, 412)
 	c.do("DELETE", path, nil, "If-Match: "+first).want(t, 412)
-	for body, field := range map[string]string{`{"size":1}`: "size", `{"name":""}`: "name", `{"name":null}`: "name", `{"metadata":[]}`: "metadata"} {
+	for body, field := range map[string]string{
+		`{"size":1}`: "size", `{"name":""}`: "name", `{"name":null}`: "name", `{"metadata":[]}`: "metadata",
+	} {
 		if f := c.do("PATCH", path, body).want(t, 400).failure(t); f.Details.Field != field {
 			t.Errorf("%s: got error %+v, want field %s", body, f, field)
 		}
 	}
 	r := c.get(path+"/download").want(t, 200)
-	if _, params, err := mime.ParseMediaType(r.header.Get("Content-Disposition")); err != nil || params["filename"] != "b.txt" || string(r.body) != "text" {
+	if _, params, err := mime.ParseMediaType(r.header.Get("Content-Disposition")); err != nil ||
+		params["filename"] != "b.txt" || string(r.body) != "text" {
 		t.Errorf("got filename %v and body %s (%v), want the new name", params, r.body, err)
 	}
 	c.do("DELETE", path, nil).want(t, 204)
@@ -251,7 +259,8 @@ func TestForeignFiles(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	admin := s.signIn()
-	ann, bob, vic := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member"), s.newUser(admin, "vic", "viewer")
+	ann, bob, vic := s.newUser(admin, "ann", "member"), s.newUser(admin, "bob", "member"), s.newUser(admin, "vic",
+		"viewer")
 	f := ann.upload("hers.txt", []byte("hers"))
 	path := "/v1/files/" + f.ID
 	for _, request := range []string{"GET " + path, "GET " + path + "/download", "PATCH " + path, "DELETE " + path} {
@@ -282,7 +291,8 @@ func TestRejectedUploadGetsReply(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	c := s.signIn()
-	endless := io.MultiReader(bytes.NewReader(randomBytes(3, 1<<20)), &slowReader{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
+	endless := io.MultiReader(bytes.NewReader(randomBytes(3, 1<<20)),
+		&slowReader{content: bytes.NewReader(make([]byte, 64<<20)), pause: 1})
 	r, err := c.tryUpload(part{filePart("", nil).header, endless})
 	if err != nil || r.status != http.StatusBadRequest {
 		t.Errorf("got %+v (%v), want status 400", r, err)

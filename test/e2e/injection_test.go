@@ -28,7 +28,8 @@ func TestForgedLogLines(t *testing.T) {
 			c := s.signIn()
 			c.post("/v1/auth/login", object{"username": evil, "password": evil})
 			c.post("/v1/users/", object{"username": evil, "email": evil, "password": evil}).want(t, 400)
-			made := c.post("/v1/agents/", object{"name": evil, "type": "chat", "config": object{"model": "echo", "system_prompt": evil}})
+			made := c.post("/v1/agents/",
+				object{"name": evil, "type": "chat", "config": object{"model": "echo", "system_prompt": evil}})
 			if made.status == 201 {
 				agent := decode[struct{ ID string }](t, made).ID
 				c.post("/v1/agents/"+agent+"/chat", object{"message": evil}).want(t, 200)
@@ -37,10 +38,15 @@ func TestForgedLogLines(t *testing.T) {
 			c.get("/v1/agents/" + strings.ReplaceAll(fmt.Sprintf("%q", "a%0d%0alevel=ERROR%20msg=forged%1b[31m"), `"`, ""))
 			c.get("/v1/agents/?type=%0d%0alevel=ERROR+msg=forged")
 			// An MCP server that writes forged lines to its standard error.
-			forger := decode[mcpServer](t, c.post("/v1/mcp-servers/", object{"name": "forger", "config": object{"command": "sh", "args": []string{"-c", "printf '%s\\n' \"$0\" >&2; exit 1", evil}}}).want(t, 201))
+			forger := decode[mcpServer](t,
+				c.post("/v1/mcp-servers/",
+					object{
+						"name": "forger", "config": object{"command": "sh", "args": []string{"-c", "printf '%s\\n' \"$0\" >&2; exit 1", evil}},
+					}).want(t, 201))
 			c.post("/v1/mcp-servers/", object{"name": evil, "config": object{"command": evil}})
 			for _, id := range []string{"a\tb", strings.Repeat("a", 65), "é", "a b", `"`, "a%0ab", "[31m"} {
-				if got := c.do("GET", "/health", nil, "X-Request-ID: "+id).header.Get("X-Request-Id"); got == id || !strings.HasPrefix(got, "req-") {
+				if got := c.do("GET", "/health", nil, "X-Request-ID: "+id).header.Get("X-Request-Id"); got == id ||
+					!strings.HasPrefix(got, "req-") {
 					t.Errorf("got request id %q for %q, want a new one", got, id)
 				}
 			}
@@ -65,7 +71,9 @@ func TestInjectedHeaders(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	c := s.signIn()
-	for _, name := range []string{"a\"b.txt", "a;filename=b.txt", "é\u00a0.txt", "a%0d%0aX-Injected: yes.txt", "a'b''c.txt", "${jndi}.txt"} {
+	for _, name := range []string{
+		"a\"b.txt", "a;filename=b.txt", "é\u00a0.txt", "a%0d%0aX-Injected: yes.txt", "a'b''c.txt", "${jndi}.txt",
+	} {
 		var b bytes.Buffer
 		form := multipart.NewWriter(&b)
 		part, err := form.CreateFormFile("file", name)
@@ -87,8 +95,11 @@ func TestInjectedHeaders(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{
-		"GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\rX-Injected: yes\r\n\r\n", "GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\nX-Injected: yes\r\n\r\n", "GET /v1/x%0d%0aX-Injected:%20yes HTTP/1.1\r\nHost: a\r\n\r\n",
-		"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+		"GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\rX-Injected: yes\r\n\r\n",
+		"GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\nX-Injected: yes\r\n\r\n",
+		"GET /v1/x%0d%0aX-Injected:%20yes HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
 	} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		if err != nil {

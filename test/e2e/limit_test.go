@@ -123,7 +123,8 @@ func TestRateLimitHeaders(t *testing.T) {
 	s.start()
 	admin, nobody := s.signIn(), s.anonymous()
 	agent := admin.newAgent("echo")
-	server := admin.post("/v1/mcp-servers", object{"name": "none", "config": object{"command": "cat"}, "auto_start": false}).want(t, 201)
+	server := admin.post("/v1/mcp-servers",
+		object{"name": "none", "config": object{"command": "cat"}, "auto_start": false}).want(t, 201)
 	second, _, _ := strings.Cut(decode[struct{ URL string }](t, server).URL, "/mcp/none")
 	mcp := &client{t: t, url: second}
 	for name, r := range map[string]*reply{
@@ -157,7 +158,9 @@ func TestRateLimitHeaders(t *testing.T) {
 		}
 	}
 	off := start(t, "")
-	if h := off.signIn().get("/v1/auth/me").want(t, 200).header; h.Get("X-RateLimit-Limit")+h.Get("X-RateLimit-Remaining")+h.Get("X-RateLimit-Reset") != "" {
+	if h := off.signIn().get("/v1/auth/me").want(t, 200).header; h.Get("X-RateLimit-Limit")+h.Get(
+		"X-RateLimit-Remaining",
+	)+h.Get("X-RateLimit-Reset") != "" {
 		t.Errorf("got headers %v without limits, want none", h)
 	}
 }
@@ -247,7 +250,8 @@ func TestForwardedFor(t *testing.T) {
 	from(nobody, "2001:db8::1").want(t, 404).wantRate(t, 5, 4)
 	from(nobody, "2001:db8::2").want(t, 404).wantRate(t, 5, 3)
 	from(nobody, "unknown").want(t, 404).wantRate(t, 5, 4) // counts for the proxy's address
-	if log := proxied.stderr.String(); !strings.Contains(log, "address=203.0.113.7") || strings.Contains(log, "address=198.51.100.") {
+	if log := proxied.stderr.String(); !strings.Contains(log, "address=203.0.113.7") ||
+		strings.Contains(log, "address=198.51.100.") {
 		t.Error("the log does not have the addresses that the proxy wrote")
 	}
 }
@@ -260,9 +264,11 @@ func TestLoginLimitByAddress(t *testing.T) {
 	s.start()
 	nobody := s.anonymous()
 	guess := func(i int, address string) *reply {
-		return nobody.do("POST", "/v1/auth/login", object{"username": "user-" + itoa(i), "password": "wrong"}, "X-Forwarded-For: "+address)
+		return nobody.do("POST", "/v1/auth/login", object{"username": "user-" + itoa(i), "password": "wrong"},
+			"X-Forwarded-For: "+address)
 	}
-	limited := concurrently(33, func(i int) *reply { return guess(i, []string{"203.0.113.7", "198.51.100.1, 203.0.113.7"}[i%2]) })
+	limited := concurrently(33,
+		func(i int) *reply { return guess(i, []string{"203.0.113.7", "198.51.100.1, 203.0.113.7"}[i%2]) })
 	if len(limited) != 3 {
 		t.Fatalf("%d of 33 sign-ins are limited, want 3", len(limited))
 	}

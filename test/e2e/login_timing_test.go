@@ -27,7 +27,8 @@ func TestLoginTiming(t *testing.T) {
 		for i := range rounds {
 			name := fmt.Sprintf("user-%d-%d", try, i/4)
 			if i%4 == 0 { // failures are limited by name
-				admin.post("/v1/users/", object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(t, 201)
+				admin.post("/v1/users/",
+					object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(t, 201)
 			}
 			from := net.IPv4(127, 0, byte(2+try), byte(1+i/4))
 			unknown = append(unknown, s.failedSignIn(from, fmt.Sprintf("none-%d-%d", try, i/4)))
@@ -57,7 +58,8 @@ func (s *server) failedSignIn(from net.IP, name string) time.Duration {
 	transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext}
 	defer transport.CloseIdleConnections()
 	began := time.Now()
-	resp, err := (&http.Client{Transport: transport}).Post(s.url+"/v1/auth/login", "application/json", bytes.NewReader(body))
+	resp, err := (&http.Client{Transport: transport}).Post(s.url+"/v1/auth/login", "application/json",
+		bytes.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -93,10 +93,12 @@ func TestMCPWithInspector(t *testing.T) {
 	inspect := func(s mcpServer, args ...string) string {
 		t.Helper()
 		return runNode(t, append([]string{
-			mcptest.Script(t, "mcp-inspector"), "--cli", s.URL, "--transport", "http", "--header", "Authorization: Bearer " + c.token,
+			mcptest.Script(t, "mcp-inspector"), "--cli", s.URL, "--transport",
+			"http", "--header", "Authorization: Bearer " + c.token,
 		}, args...)...)
 	}
-	if out := inspect(everything, "--method", "tools/call", "--tool-name", "get-sum", "--tool-arg", "a=40", "--tool-arg", "b=2"); !strings.Contains(out, "42") {
+	if out := inspect(everything, "--method", "tools/call", "--tool-name", "get-sum", "--tool-arg", "a=40",
+		"--tool-arg", "b=2"); !strings.Contains(out, "42") {
 		t.Errorf("get-sum returns %s, want 42", out)
 	}
 	for _, one := range []struct {
@@ -133,9 +135,10 @@ func TestMCPWithNewestRevision(t *testing.T) {
 	t.Parallel()
 	c, server := everythingServer(t)
 	connect := func() *mcp.ClientSession {
-		s, err := mcp.NewClient(&mcp.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(), &mcp.StreamableClientTransport{
-			Endpoint: server.URL, HTTPClient: &http.Client{Transport: bearer(c.token)},
-		}, nil)
+		s, err := mcp.NewClient(&mcp.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(),
+			&mcp.StreamableClientTransport{
+				Endpoint: server.URL, HTTPClient: &http.Client{Transport: bearer(c.token)},
+			}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +163,8 @@ func TestMCPWithNewestRevision(t *testing.T) {
 	begun := make(chan struct{})
 	go func() {
 		close(begun)
-		_, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "trigger-long-running-operation", Arguments: map[string]any{"duration": 60, "steps": 1}})
+		_, err := s.CallTool(t.Context(),
+			&mcp.CallToolParams{Name: "trigger-long-running-operation", Arguments: map[string]any{"duration": 60, "steps": 1}})
 		failed <- err
 	}()
 	<-begun
@@ -168,6 +172,7 @@ func TestMCPWithNewestRevision(t *testing.T) {
 	if err := <-failed; err == nil {
 		t.Error("the call succeeds although its server was restarted")
 	}
-	c.waitMCPServer(server.ID, "the MCP server to run again", func(s mcpServer) bool { return running(s) && s.PID != server.PID })
+	c.waitMCPServer(server.ID, "the MCP server to run again",
+		func(s mcpServer) bool { return running(s) && s.PID != server.PID })
 	eventually(t, "a successful call", func() bool { return echo() == nil })
 }

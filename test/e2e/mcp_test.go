@@ -36,7 +36,8 @@ func npmServer(t *testing.T, script string, args ...string) object {
 
 func (c *client) newMCPServer(slug string, config object) mcpServer {
 	c.t.Helper()
-	return decode[mcpServer](c.t, c.post("/v1/mcp-servers/", object{"name": slug, "slug": slug, "config": config}).want(c.t, 201))
+	return decode[mcpServer](c.t,
+		c.post("/v1/mcp-servers/", object{"name": slug, "slug": slug, "config": config}).want(c.t, 201))
 }
 
 func (c *client) mcpServer(id string) mcpServer {
@@ -78,7 +79,8 @@ func TestAgentUsesMCPServers(t *testing.T) {
 			if !offered["files-here__write_file"] || !offered["everything__get-sum"] || offered["everything__echo"] {
 				t.Errorf("the model gets the tools %v", offered)
 			}
-			return openaitest.Tools(toolCall(1, "everything__get-sum", `{"a":40,"b":2}`), toolCall(2, "files-here__write_file", string(write)))
+			return openaitest.Tools(toolCall(1, "everything__get-sum", `{"a":40,"b":2}`),
+				toolCall(2, "files-here__write_file", string(write)))
 		default:
 			var results strings.Builder
 			for _, m := range r.Messages {
@@ -153,14 +155,17 @@ func TestMCPServersAfterRestart(t *testing.T) {
 	}
 	// The server restarts an MCP server that crashes, and counts the restart.
 	kill(t, second.PID)
-	third := c.waitMCPServer(up.ID, "the MCP server to run after its crash", func(s mcpServer) bool { return running(s) && s.PID != second.PID })
+	third := c.waitMCPServer(up.ID, "the MCP server to run after its crash",
+		func(s mcpServer) bool { return running(s) && s.PID != second.PID })
 	if third.Restarts != 1 {
 		t.Errorf("got %+v, want 1 restart", third)
 	}
-	if r := c.post("/v1/mcp-servers/"+up.ID+"/restart", nil).want(t, 200); !strings.Contains(string(r.body), "MCP server restarted") {
+	if r := c.post("/v1/mcp-servers/"+up.ID+"/restart", nil).want(t, 200); !strings.Contains(string(r.body),
+		"MCP server restarted") {
 		t.Errorf("restart returns %s", r.body)
 	}
-	c.waitMCPServer(up.ID, "the MCP server to run after a restart", func(s mcpServer) bool { return running(s) && s.PID != third.PID })
+	c.waitMCPServer(up.ID, "the MCP server to run after a restart",
+		func(s mcpServer) bool { return running(s) && s.PID != third.PID })
 	c.do("DELETE", "/v1/mcp-servers/"+up.ID, nil).want(t, 204)
 	c.get("/v1/mcp-servers/"+up.ID).want(t, 404)
 }
@@ -172,13 +177,16 @@ func TestMCPServerSecretsAndFailures(t *testing.T) {
 	admin := s.signIn()
 	ann := s.newUser(admin, "ann", "member")
 	const secret = "hunter2-hunter2"
-	config := object{"command": "sh", "args": []string{"-c", `echo "the key is $KEY" >&2; exit 3`}, "env": object{"KEY": secret}}
+	config := object{
+		"command": "sh", "args": []string{"-c", `echo "the key is $KEY" >&2; exit 3`}, "env": object{"KEY": secret},
+	}
 	f := ann.post("/v1/mcp-servers/", object{"name": "x", "config": config}).want(t, 403).failure(t)
 	if f.Code != "FORBIDDEN" {
 		t.Errorf("got error %+v, want FORBIDDEN", f)
 	}
 	bad := admin.newMCPServer("bad", config)
-	got := admin.waitMCPServer(bad.ID, "the MCP server to fail", func(s mcpServer) bool { return s.Status == "error" && s.LastError != "" })
+	got := admin.waitMCPServer(bad.ID, "the MCP server to fail",
+		func(s mcpServer) bool { return s.Status == "error" && s.LastError != "" })
 	if !strings.Contains(got.LastError, "exited with code 3") || !strings.Contains(got.LastError, "the key is ***") {
 		t.Errorf("got last error %q, want the exit code and the redacted output", got.LastError)
 	}
@@ -198,18 +206,21 @@ func TestMCPServerSecretsAndFailures(t *testing.T) {
 		"slug":            {"name": "x", "slug": "No Slug", "config": object{"command": "sh"}},
 		"transport":       {"name": "x", "transport": "carrier-pigeon", "config": object{"command": "sh"}},
 	} {
-		if f := admin.post("/v1/mcp-servers/", body).want(t, 400).failure(t); f.Code != "VALIDATION_ERROR" || f.Details.Field != field {
+		if f := admin.post("/v1/mcp-servers/", body).want(t, 400).failure(t); f.Code != "VALIDATION_ERROR" ||
+			f.Details.Field != field {
 			t.Errorf("%s: got error %+v", field, f)
 		}
 	}
-	if f := admin.post("/v1/mcp-servers/", object{"name": "bad", "slug": "bad", "config": config}).want(t, 409).failure(t); f.Code != "CONFLICT" {
+	if f := admin.post("/v1/mcp-servers/",
+		object{"name": "bad", "slug": "bad", "config": config}).want(t, 409).failure(t); f.Code != "CONFLICT" {
 		t.Errorf("got error %+v, want CONFLICT", f)
 	}
 	// The database has it encrypted.
 	s.terminate()
 	_ = s.exitCode(t)
 	for _, name := range []string{"agentarea.db", "agentarea.db-wal"} {
-		if data, err := os.ReadFile(filepath.Join(s.dir, "data", name)); err == nil && strings.Contains(string(data), secret) {
+		if data, err := os.ReadFile(filepath.Join(s.dir, "data", name)); err == nil &&
+			strings.Contains(string(data), secret) {
 			t.Errorf("%s contains the secret", name)
 		}
 	}

@@ -35,7 +35,8 @@ func TestManyReloads(t *testing.T) {
 				default:
 				}
 				message := fmt.Sprintf("answer %d of many words that come one after the other", n)
-				s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": "/delay 3ms " + message, "stream": true})
+				s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat",
+					object{"message": "/delay 3ms " + message, "stream": true})
 				if err != nil || r != nil {
 					t.Errorf("answer %d: no stream: %v %+v", n, err, r)
 					return
@@ -70,7 +71,8 @@ plugin "llm" "more" {
 			}
 		case 4: // an invalid file
 			s.writePlugins(reloadPlugins(n, "") + "\nplugin \"llm\" {")
-			if r := c.do("POST", "/v1/plugins/reload", nil); r.status != 400 || !strings.Contains(string(r.body), "plugins.hcl:") {
+			if r := c.do("POST", "/v1/plugins/reload", nil); r.status != 400 ||
+				!strings.Contains(string(r.body), "plugins.hcl:") {
 				t.Errorf("reload %d: got status %d, want 400 with the line: %s", n, r.status, r.body)
 			}
 		}

@@ -23,7 +23,8 @@ func TestPluginStatus(t *testing.T) {
 	metrics := string(s.anonymous().get("/metrics").want(t, 200).body)
 	for _, line := range []string{
 		`agentarea_plugin_up{kind="llm",label="echo"} 1`, `agentarea_plugin_restarts_total{kind="llm",label="echo"} 1`,
-		`agentarea_plugin_generation{kind="agent",label="chat"} 1`, `agentarea_plugin_state{kind="llm",label="echo",state="running"} 1`, "go_goroutines ",
+		`agentarea_plugin_generation{kind="agent",label="chat"} 1`,
+		`agentarea_plugin_state{kind="llm",label="echo",state="running"} 1`, "go_goroutines ",
 	} {
 		if !strings.Contains(metrics, line) {
 			t.Errorf("the metrics do not contain %s:\n%s", line, metrics)
@@ -32,7 +33,8 @@ func TestPluginStatus(t *testing.T) {
 
 	s.writePlugins(reloadPlugins(1, ""))
 	r := c.post("/v1/plugins/reload?dry_run=true", nil).want(t, 200)
-	if plan := decode[reloaded](t, r); plan.Generation != 2 || len(plan.Replaced) != 1 || c.plugin("llm", "echo").Generation != 1 {
+	if plan := decode[reloaded](t, r); plan.Generation != 2 || len(plan.Replaced) != 1 ||
+		c.plugin("llm", "echo").Generation != 1 {
 		t.Errorf("got plan %+v, want one replaced plugin", plan)
 	}
 }

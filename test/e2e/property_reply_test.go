@@ -64,7 +64,8 @@ func (e *env) validate(d drawn, r *reply) error {
 		}
 		return checkEvents(r.body)
 	}
-	if file := content["*/*"]; file != nil && file.Schema.Value.Format == "binary" && content[r.header.Get("Content-Type")] == nil {
+	if file := content["*/*"]; file != nil && file.Schema.Value.Format == "binary" &&
+		content[r.header.Get("Content-Type")] == nil {
 		return nil // any bytes are valid
 	}
 	req, err := http.NewRequest(d.method, e.server.url+d.target, nil)
@@ -72,8 +73,10 @@ func (e *env) validate(d drawn, r *reply) error {
 		return err
 	}
 	return openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: d.pathValues, Route: d.route},
-		Status:                 r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(r.body)),
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: req, PathParams: d.pathValues, Route: d.route,
+		},
+		Status: r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(r.body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
 	})
 }

@@ -93,13 +93,18 @@ func (d *drawn) drawOdd(g values, validity int) {
 		d.setHeader("X-Request-ID", g.pick(hostile, "X-Request-ID"))
 	}
 	if g.chance(10, "accept") {
-		d.setHeader("Accept", g.pick([]string{"text/html", "application/json", "text/event-stream", "*/*;q=0", "application/cbor", "a"}, "Accept"))
+		d.setHeader("Accept",
+			g.pick([]string{"text/html", "application/json", "text/event-stream", "*/*;q=0", "application/cbor", "a"}, "Accept"))
 	}
 	if g.chance(5, "if-none-match") {
 		d.setHeader("If-None-Match", g.pick([]string{"*", `"a"`, `W/"a"`, "a", ","}, "If-None-Match"))
 	}
 	if g.chance(5, "prefer") {
-		d.setHeader(g.pick([]string{"Range", "If-Range", "Origin", "X-Forwarded-For", "X-HTTP-Method-Override", "Upgrade", "Accept-Encoding"}, "header"), g.pick(hostile, "value"))
+		d.setHeader(
+			g.pick([]string{
+				"Range", "If-Range", "Origin", "X-Forwarded-For", "X-HTTP-Method-Override", "Upgrade", "Accept-Encoding",
+			}, "header"), g.pick(hostile, "value"),
+		)
 	}
 }
 
@@ -149,7 +154,8 @@ func (e *env) drawBody(g values, d *drawn, validity int) {
 	}
 	v := g.value(schema, "", validity)
 	whole := e.bodies(d.operation)
-	if example := spec.Value.Content[media].Example; len(whole) == 0 && example != nil && !strings.Contains(d.route.Path, "mcp-servers") {
+	if example := spec.Value.Content[media].Example; len(whole) == 0 && example != nil &&
+		!strings.Contains(d.route.Path, "mcp-servers") {
 		whole = []any{example} // the example of an MCP server has a program
 	}
 	if len(whole) > 0 && g.chance(25, "whole") {
@@ -171,7 +177,10 @@ func (e *env) drawBody(g values, d *drawn, validity int) {
 	case 2:
 		d.body = rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(g.t, "bytes")
 	case 3:
-		d.header.Set("Content-Type", g.pick([]string{"text/plain", "application/json; charset=latin1", "application/xml", "multipart/form-data", "application/JSON", ";"}, "Content-Type"))
+		d.header.Set("Content-Type",
+			g.pick([]string{
+				"text/plain", "application/json; charset=latin1", "application/xml", "multipart/form-data", "application/JSON", ";",
+			}, "Content-Type"))
 	case 4:
 		d.header.Del("Content-Type")
 	case 5:

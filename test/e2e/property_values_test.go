@@ -20,16 +20,21 @@ const (
 
 // hostile are texts that often break parsers.
 var hostile = []string{
-	"", " ", "\t", "null", "0", "-1", "true", "undefined", "NaN", "..", "../../etc/passwd", "%00", "%2e%2e%2f", "a b", "a/b", `a\b`, "é", "e\u0301",
-	"\u202e", "\ufeff", "\u2028", "😀", "\U0010ffff", "\x7f", "\r\n", "a\r\nX-Injected: yes", "\x1b[31m", "' OR 1=1 --", `"; DROP TABLE users; --`, "%s%n%d",
-	"{{7*7}}", "${jndi:ldap://127.0.0.1/}", "<script>alert(1)</script>", "2025-01-31T12:00:00Z", "9999-12-31T23:59:59.999999999Z", "0000-00-00", "-0001-01-01T00:00:00Z",
-	"9223372036854775807", "9223372036854775808", "-9223372036854775808", "1e999", "0x10", "1_000", "*", `W/"1"`, `"1"`, "bytes=0-", "bytes=-1", "bytes=9-1", "bytes=0-0,2-3",
+	"", " ", "\t", "null", "0", "-1", "true", "undefined", "NaN", "..",
+	"../../etc/passwd", "%00", "%2e%2e%2f", "a b", "a/b", `a\b`, "é", "e\u0301",
+	"\u202e", "\ufeff", "\u2028", "😀", "\U0010ffff", "\x7f", "\r\n",
+	"a\r\nX-Injected: yes", "\x1b[31m", "' OR 1=1 --", `"; DROP TABLE users; --`, "%s%n%d",
+	"{{7*7}}", "${jndi:ldap://127.0.0.1/}", "<script>alert(1)</script>", "2025-01-31T12:00:00Z",
+	"9999-12-31T23:59:59.999999999Z", "0000-00-00", "-0001-01-01T00:00:00Z",
+	"9223372036854775807", "9223372036854775808", "-9223372036854775808", "1e999", "0x10",
+	"1_000", "*", `W/"1"`, `"1"`, "bytes=0-", "bytes=-1", "bytes=9-1", "bytes=0-0,2-3",
 	strings.Repeat("a", 255), strings.Repeat("é", 128), strings.Repeat("x", 5000),
 }
 
 // oddNumbers are JSON numbers at the limits of numeric types.
 var oddNumbers = []string{
-	"0", "-0", "1", "-1", "0.5", "1e2", "1E+2", "1e-400", "1e400", "9007199254740993", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
+	"0", "-0", "1", "-1", "0.5", "1e2", "1E+2", "1e-400", "1e400", "9007199254740993",
+	"9223372036854775807", "9223372036854775808", "-9223372036854775809",
 	"123456789012345678901234567890", "0.1000000000000000055511151231257827",
 }
 
@@ -105,11 +110,13 @@ func (g values) object(schema *openapi3.Schema, validity int) any {
 				share = 92
 			}
 		}
-		if !schema.Properties[name].Value.ReadOnly && g.chance(share, "has "+name) || validity != valid && g.chance(3, "extra "+name) {
+		if !schema.Properties[name].Value.ReadOnly && g.chance(share, "has "+name) || validity != valid &&
+			g.chance(3, "extra "+name) {
 			out[name] = g.value(schema.Properties[name].Value, name, validity)
 		}
 	}
-	if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has || validity != valid && g.chance(8, "unknown") {
+	if schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has || validity != valid &&
+		g.chance(8, "unknown") {
 		for range rapid.IntRange(0, 2).Draw(g.t, "more") {
 			out[rapid.StringN(1, 12, -1).Draw(g.t, "name")] = g.any("", 1)
 		}
@@ -160,7 +167,9 @@ func (g values) text(schema *openapi3.Schema, name string, validity int) any {
 	case schema.Format == "date":
 		return rapid.StringMatching(`20[0-9]{2}-0[1-9]-[01][0-9]`).Draw(g.t, name)
 	case schema.Format == "date-time":
-		return rapid.StringMatching(`20[0-9]{2}-0[1-9]-[01][0-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]0[0-9]:00)`).Draw(g.t, name)
+		return rapid.StringMatching(
+			`20[0-9]{2}-0[1-9]-[01][0-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]0[0-9]:00)`,
+		).Draw(g.t, name)
 	}
 	maximum := 24
 	if schema.MaxLength != nil {

@@ -139,7 +139,8 @@ func TestPluginTextStaysInTheLog(t *testing.T) {
 		stream := c.startTurn(agent, "s", tt.message)
 		end := stream.readAll()
 		id := stream.first().RunID
-		if end.Type != "error" || !strings.Contains(end.Error.Message, tt.want) || strings.Contains(string(end.data), tt.hidden) {
+		if end.Type != "error" || !strings.Contains(end.Error.Message, tt.want) ||
+			strings.Contains(string(end.data), tt.hidden) {
 			t.Errorf("%s: the stream ends with %s, want %q without %q", tt.model, end.data, tt.want, tt.hidden)
 		}
 		replies := map[string]*reply{
@@ -181,7 +182,8 @@ func TestConversation(t *testing.T) {
 	agent := decode[struct{ ID string }](t, r.want(t, 201)).ID
 	up.Enqueue(openaitest.Text("Four."), openaitest.RateLimited(time.Second), openaitest.Text("Five."))
 	c.chat(agent, "s", "Two and two?")
-	if stream := c.startTurn(agent, "s", "And one?"); stream.readAll().Type != "end" || messageText(stream.seen) != "Five." {
+	if stream := c.startTurn(agent, "s", "And one?"); stream.readAll().Type != "end" ||
+		messageText(stream.seen) != "Five." {
 		t.Errorf("got answer %q after a 429, want Five.", messageText(stream.seen))
 	}
 	requests := up.Requests()

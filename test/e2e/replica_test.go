@@ -97,7 +97,8 @@ func TestReplicas(t *testing.T) {
 	// An idempotency key holds on both.
 	body := taskBody(agent, "Once")
 	first := decode[task](t, one.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201))
-	if again := decode[task](t, two.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201)); again.ID != first.ID {
+	if again := decode[task](t,
+		two.do("POST", "/v1/tasks/", body, "Idempotency-Key: k").want(t, 201)); again.ID != first.ID {
 		t.Errorf("the same key creates %s and %s", first.ID, again.ID)
 	}
 

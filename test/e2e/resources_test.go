@@ -69,7 +69,9 @@ func (c *client) history(agent, session string) []message {
 		page := decode[struct {
 			Messages []message
 			HasMore  bool `json:"has_more"`
-		}](c.t, c.get("/v1/agents/"+agent+"/chat/history?limit=100&session_id="+session+"&before="+url.QueryEscape(before)).want(c.t, 200))
+		}](c.t,
+			c.get("/v1/agents/"+agent+"/chat/history?limit=100&session_id="+session+"&before="+url.QueryEscape(before)).
+				want(c.t, 200))
 		all = append(page.Messages, all...)
 		if !page.HasMore || len(page.Messages) == 0 {
 			return all

@@ -112,7 +112,8 @@ func TestRotateKeyInFile(t *testing.T) {
 		s.must("secrets", "rotate")
 	}
 	after, err := os.ReadFile(path)
-	if err != nil || len(strings.Fields(string(after))) != 1 || strings.Contains(string(after), strings.TrimSpace(string(before))) {
+	if err != nil || len(strings.Fields(string(after))) != 1 ||
+		strings.Contains(string(after), strings.TrimSpace(string(before))) {
 		t.Errorf("the key file has %d bytes (%v), want one new key", len(after), err)
 	}
 	s.restart()
@@ -129,13 +130,15 @@ func TestWrongKey(t *testing.T) {
 	s.env = append(plain, secretKey(oldKey))
 	s.start()
 	c := s.signIn()
-	m := c.newMCPServer("guarded", object{"url": protectedMCP(t, "Bearer x-y-z"), "headers": object{"Authorization": "Bearer x-y-z"}})
+	m := c.newMCPServer("guarded",
+		object{"url": protectedMCP(t, "Bearer x-y-z"), "headers": object{"Authorization": "Bearer x-y-z"}})
 	c.waitMCPServer(m.ID, "the MCP server to run", running)
 	s.terminate()
 	<-s.exited
 	s.env = append(plain, secretKey(newKey))
 	s.restart()
-	if log := s.stderr.String(); !strings.Contains(log, "secrets cannot be decrypted") || !strings.Contains(log, `MCP server \"guarded\"`) && !strings.Contains(log, `MCP server \\\"guarded\\\"`) {
+	if log := s.stderr.String(); !strings.Contains(log, "secrets cannot be decrypted") ||
+		!strings.Contains(log, `MCP server \"guarded\"`) && !strings.Contains(log, `MCP server \\\"guarded\\\"`) {
 		t.Errorf("got log %s, want the name of the MCP server", log)
 	}
 	c = s.signIn()

@@ -64,7 +64,8 @@ func TestServerKilled(t *testing.T) {
 			t.Errorf("stream %d: got history %+v", i, h)
 		}
 		// Reading all events from the start returns the same message.
-		if all := c.runEvents(streams[i].first().RunID, 0); all.readAll().Type != "end" || messageText(all.seen) != h[len(h)-1].Content {
+		if all := c.runEvents(streams[i].first().RunID, 0); all.readAll().Type != "end" ||
+			messageText(all.seen) != h[len(h)-1].Content {
 			t.Errorf("stream %d: all events have the text %.200q…", i, messageText(all.seen))
 		}
 	}

@@ -59,7 +59,8 @@ func differences(path string, want, have any) []string {
 		if !strings.HasPrefix(w, "2025-01-") {
 			break
 		}
-		if at, err := time.Parse(time.RFC3339Nano, h); err != nil || !strings.HasSuffix(h, "Z") || time.Since(at).Abs() > time.Hour {
+		if at, err := time.Parse(time.RFC3339Nano, h); err != nil || !strings.HasSuffix(h, "Z") ||
+			time.Since(at).Abs() > time.Hour {
 			out = append(out, fmt.Sprintf("%s is not the current time in UTC", path))
 		}
 	default:

@@ -52,16 +52,20 @@ func TestPrivateMCPServersAreRejected(t *testing.T) {
 	s := start(t, pluginsHCL("http://127.0.0.1:1/v1")+guarded)
 	member := s.newUser(s.signIn(), "mia", "member")
 	port, inside := countConnections(t, "127.0.0.1", http.NotFoundHandler())
-	redirectPort, outside := countConnections(t, "127.0.0.2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "http://127.0.0.1:"+port+"/mcp", http.StatusTemporaryRedirect)
-	}))
+	redirectPort, outside := countConnections(t, "127.0.0.2",
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:"+port+"/mcp", http.StatusTemporaryRedirect)
+		}))
 	for i, host := range []string{
-		"127.0.0.1", "localhost", "LOCALHOST.", "127.1.2.3", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
-		"2130706433", "0177.0.0.1", "0x7f.0.0.1", "127.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254", "[fd00:ec2::254]", "[fe80::1]", "[::ffff:169.254.169.254]",
+		"127.0.0.1", "localhost", "LOCALHOST.", "127.1.2.3", "0.0.0.0", "[::1]", "[::]",
+		"[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+		"2130706433", "0177.0.0.1", "0x7f.0.0.1", "127.1", "10.0.0.1", "172.16.0.1", "192.168.0.1",
+		"100.64.0.1", "169.254.169.254", "[fd00:ec2::254]", "[fe80::1]", "[::ffff:169.254.169.254]",
 	} {
 		for _, transport := range []string{"http", "sse"} {
 			at := fmt.Sprintf("http://%s:%s/mcp", host, port)
-			r := member.post("/v1/mcp-servers/", object{"name": fmt.Sprintf("s %d %s", i, transport), "transport": transport, "config": object{"url": at}})
+			r := member.post("/v1/mcp-servers/",
+				object{"name": fmt.Sprintf("s %d %s", i, transport), "transport": transport, "config": object{"url": at}})
 			if r.status == 400 {
 				if r.failure(t).Details.Issue == "" {
 					t.Errorf("%s: got %s, want the reason", at, r.body)

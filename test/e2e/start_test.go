@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,7 +26,8 @@ func TestInvalidPluginsFile(t *testing.T) {
 		{"duplicate", agent + agent, []string{"plugins.hcl:4,", "Duplicate", "another label"}},
 		{
 			"misspelt setting of the plugin",
-			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_ulr = \"http://localhost:1/v1\"\n  }\n}\n",
+			agent +
+				"plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_ulr = \"http://localhost:1/v1\"\n  }\n}\n",
 			[]string{"plugins.hcl:7,5", "base_ulr", "base_url"},
 		},
 		{
@@ -34,7 +37,8 @@ func TestInvalidPluginsFile(t *testing.T) {
 		},
 		{
 			"value that the plugin rejects",
-			agent + "plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_url = \"localhost:11434\"\n  }\n}\n",
+			agent +
+				"plugin \"llm\" \"openai\" {\n  command = \"llm-openai\"\n  config {\n    base_url = \"localhost:11434\"\n  }\n}\n",
 			[]string{"plugins.hcl:7,", "http://localhost:11434/v1"},
 		},
 		{
@@ -112,6 +116,54 @@ func TestSecondServer(t *testing.T) {
 	s := start(t, "")
 	second := newServer(t, "")
 	second.dir = s.dir
-	second.wantStartError("another server uses the data dir", "--data-dir")
+	second.wantStartError("another server uses the data dir", fmt.Sprint("process ", s.cmd.Process.Pid, " on "), "--data-dir")
 	s.waitReady()
+}
+
+// A second server does not start on a database file that a server uses, whatever the path, or on a copy of it.
+// Commands that may run beside a server still work.
+func TestSecondServerOnADatabase(t *testing.T) {
+	t.Parallel()
+	first := start(t, "")
+	data := filepath.Join(first.dir, "data")
+	database := filepath.Join(data, "agentarea.db")
+	other := fmt.Sprint("process ", first.cmd.Process.Pid, " on ")
+	links := t.TempDir()
+	copied := filepath.Join(links, "copy")
+	for _, err := range []error{
+		os.Symlink(database, filepath.Join(links, "linked.db")), os.Symlink(data, filepath.Join(links, "dir")),
+		exec.CommandContext(t.Context(), "cp", "-a", data, copied).Run(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, args := range map[string][]string{
+		"same path":   {"--database-url", "sqlite://" + database},
+		"file link":   {"--database-url", "sqlite://" + filepath.Join(links, "linked.db")},
+		"folder link": {"--database-url", "sqlite://" + filepath.Join(links, "dir", "agentarea.db")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			second := newServer(t, "")
+			second.args = append(second.args, args...)
+			second.wantStartError("another server uses the database "+database, other, "--database-url")
+		})
+	}
+	second := newServer(t, "")
+	second.args = append(second.args, "--data-dir", copied)
+	second.wantStartError("the database "+filepath.Join(copied, "agentarea.db")+" is a copy", other, "agentarea backup")
+
+	first.must("db", "status")
+	archive := filepath.Join(links, "backup.tar")
+	first.must("backup", archive, "--include-key")
+	restored := newServer(t, "")
+	restored.must("restore", archive)
+	restored.start() // a restored database is no copy
+
+	first.waitReady()
+	first.terminate()
+	if code := first.exitCode(t); code != 0 {
+		t.Errorf("the first server ends with exit code %d, want 0", code)
+	}
+	second.start()
 }

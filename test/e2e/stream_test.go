@@ -58,7 +58,8 @@ type stream struct {
 // startTurn starts a streamed turn.
 func (c *client) startTurn(agent, session, text string) *stream {
 	c.t.Helper()
-	s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat", object{"message": text, "session_id": session, "stream": true})
+	s, r, err := c.tryStream("POST", "/v1/agents/"+agent+"/chat",
+		object{"message": text, "session_id": session, "stream": true})
 	if err != nil || r != nil {
 		c.t.Fatalf("got no stream: %v %+v", err, r)
 	}

@@ -72,7 +72,9 @@ func TestTask(t *testing.T) {
 			"title": "Process document", "description": "Extract key information", "agent_id": agent, "priority": "high",
 			"data": object{"document_url": "https://example.com/doc.pdf"},
 		}).want(t, 201)
-		wantShape(t, `{"id": "task-1", "title": "Process document", "status": "pending", "priority": "high", "agent_id": "agent-1"}`, made.body)
+		wantShape(t,
+			`{"id": "task-1", "title": "Process document", "status": "pending", "priority": "high", "agent_id": "agent-1"}`,
+			made.body)
 		one := decode[task](t, made)
 		if got := made.header.Get("Location"); got != "/v1/tasks/"+one.ID {
 			t.Errorf("got Location %q, want the task", got)

@@ -38,13 +38,14 @@ func newAdder(t *testing.T) *adder {
 	t.Helper()
 	a := &adder{}
 	s := mcp.NewServer(&mcp.Implementation{Name: "adder", Version: "1"}, nil)
-	mcp.AddTool(s, &mcp.Tool{Name: "add", Description: "adds"}, func(_ context.Context, r *mcp.CallToolRequest, in struct{ A, B int }) (*mcp.CallToolResult, any, error) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.headers = append(a.headers, r.Extra.Header.Get("Traceparent"))
-		a.meta = append(a.meta, fmt.Sprint(r.Params.Meta["traceparent"]))
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: itoa(in.A + in.B)}}}, nil, nil
-	})
+	mcp.AddTool(s, &mcp.Tool{Name: "add", Description: "adds"},
+		func(_ context.Context, r *mcp.CallToolRequest, in struct{ A, B int }) (*mcp.CallToolResult, any, error) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.headers = append(a.headers, r.Extra.Header.Get("Traceparent"))
+			a.meta = append(a.meta, fmt.Sprint(r.Params.Meta["traceparent"]))
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: itoa(in.A + in.B)}}}, nil, nil
+		})
 	h := httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s }, nil))
 	t.Cleanup(h.Close)
 	a.url = h.URL
@@ -67,9 +68,10 @@ func calculator(t *testing.T, c *client, a *adder) string {
 		"name": "adder", "slug": "adder", "transport": "http", "config": object{"url": a.url},
 	}).want(t, 201)).ID
 	c.waitMCPServer(id, "the MCP server to run", running)
-	return decode[struct{ ID string }](t, c.post("/v1/agents/", object{"name": "Calculator", "type": "chat", "config": object{
-		"model": "gpt-4o", "mcp_servers": []string{"adder"},
-	}}).want(t, 201)).ID
+	return decode[struct{ ID string }](t,
+		c.post("/v1/agents/", object{"name": "Calculator", "type": "chat", "config": object{
+			"model": "gpt-4o", "mcp_servers": []string{"adder"},
+		}}).want(t, 201)).ID
 }
 
 // answerWithTool calls the adder first and then answers.
@@ -91,11 +93,13 @@ func TestTrace(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = up.Close() })
 	s := newServer(t, pluginsHCL(base)+httpPlugin)
-	s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.url, "OTEL_BSP_SCHEDULE_DELAY=50", "AGENTAREA_LOG_FORMAT=json")
+	s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.url, "OTEL_BSP_SCHEDULE_DELAY=50",
+		"AGENTAREA_LOG_FORMAT=json")
 	s.start()
 	c := s.signIn()
 	agent := calculator(t, c, tool)
-	r := c.do("POST", "/v1/agents/"+agent+"/chat", object{"message": promptSecret, "session_id": "s"}, "traceparent: "+traceparent, "X-Request-ID: req-of-the-test")
+	r := c.do("POST", "/v1/agents/"+agent+"/chat", object{"message": promptSecret, "session_id": "s"},
+		"traceparent: "+traceparent, "X-Request-ID: req-of-the-test")
 	run := decode[chatReply](t, r.want(t, 200)).Metadata.RunID
 
 	byName := map[string][]span{}
@@ -120,7 +124,8 @@ func TestTrace(t *testing.T) {
 	loop := one("agentarea.agent.v1.AgentService/Run", 1)
 	completion := one("agentarea.llm.v1.LLMService/Chat", 2)
 	for child, parent := range map[*span]string{
-		&request: "b7ad6b7169203331", &invoke: request.id, &loop: invoke.id, &chat: invoke.id, &use: invoke.id, &completion: chat.id,
+		&request: "b7ad6b7169203331", &invoke: request.id, &loop: invoke.id,
+		&chat: invoke.id, &use: invoke.id, &completion: chat.id,
 	} {
 		if child.parent != parent {
 			t.Errorf("%s: got parent %s, want %s", child.name, child.parent, parent)
@@ -139,7 +144,10 @@ func TestTrace(t *testing.T) {
 	if n, _ := chat.attributes["gen_ai.usage.input_tokens"].(int64); n == 0 {
 		t.Errorf("got attributes %v, want input tokens", chat.attributes)
 	}
-	wantAttributes(t, use, map[string]any{"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "adder__add", "gen_ai.tool.call.id": "call_1"})
+	wantAttributes(t, use,
+		map[string]any{
+			"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "adder__add", "gen_ai.tool.call.id": "call_1",
+		})
 	for _, sent := range up.Requests() {
 		if got := sent.Header.Get("Traceparent"); !strings.HasPrefix(got, "00-"+traceID+"-") {
 			t.Errorf("the provider got traceparent %q, want the trace %s", got, traceID)
@@ -147,7 +155,8 @@ func TestTrace(t *testing.T) {
 	}
 	tool.mu.Lock()
 	defer tool.mu.Unlock()
-	if want := "00-" + traceID + "-" + use.id + "-01"; len(tool.meta) != 1 || tool.meta[0] != want || tool.headers[0] != want {
+	if want := "00-" + traceID + "-" + use.id + "-01"; len(tool.meta) != 1 || tool.meta[0] != want ||
+		tool.headers[0] != want {
 		t.Errorf("the tool got traceparent %q in _meta and %q in the header, want %s", tool.meta, tool.headers, want)
 	}
 	collector.mu.Lock()
@@ -171,7 +180,8 @@ func wantAttributes(t *testing.T, s span, want map[string]any) {
 // The log lines of a failed completion have the ids of the request, the run and the user.
 func TestLogOfFailedChat(t *testing.T) {
 	t.Parallel()
-	base := upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }})
+	base := upstream(t,
+		openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }})
 	s := newServer(t, strings.Replace(pluginsHCL(base), "sk-of-the-test\"", "sk-of-the-test\"\n    max_retries = 0", 1))
 	s.env = append(s.env, "AGENTAREA_LOG_FORMAT=json")
 	s.start()
@@ -202,7 +212,8 @@ func TestLogOfFailedChat(t *testing.T) {
 		}
 		return failed.Msg != "" && request.Msg != ""
 	})
-	if failed.RunID == "" || failed.UserID == "" || failed.UserID != request.UserID || !strings.Contains(failed.Error, "credit") {
+	if failed.RunID == "" || failed.UserID == "" || failed.UserID != request.UserID ||
+		!strings.Contains(failed.Error, "credit") {
 		t.Errorf("got log lines %+v for the run and %+v for the request", failed, request)
 	}
 	for _, text := range strings.Split(strings.TrimSpace(s.stderr.String()), "\n") {

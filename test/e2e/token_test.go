@@ -80,7 +80,8 @@ func TestForgedTokens(t *testing.T) {
 		authorization string
 		status        int
 	}{
-		"later":          {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": future}, nil), 200}, // the forger works, so that the others fail for their own reason
+		// the forger works, so that the others fail for their own reason
+		"later":          {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": future}, nil), 200},
 		"lower case":     {"bearer " + c.token, 200},
 		"expired":        {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": past}, nil), 401},
 		"without exp":    {"Bearer " + f.sign(hs, key, jwt.MapClaims{"exp": nil}, nil), 401},
@@ -112,7 +113,8 @@ func TestForgedTokens(t *testing.T) {
 		}
 		// The gateway and WebSockets check tokens in the same way.
 		want := map[int]int{200: 404, 401: 401}[tt.status]
-		mcp := s.anonymous().do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, "Authorization: "+tt.authorization)
+		mcp := s.anonymous().do("POST", "/mcp/none/mcp/", object{"jsonrpc": "2.0", "id": 1, "method": "ping"},
+			"Authorization: "+tt.authorization)
 		if mcp.status != want || want == 401 && mcp.header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%s: MCP returns status %d, want %d: %s", name, mcp.status, want, mcp.body)
 		}

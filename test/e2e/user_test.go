@@ -66,11 +66,13 @@ func TestRoles(t *testing.T) {
 	for _, path := range []string{"/v1/users/", "/v1/plugins"} {
 		member.get(path).want(t, 403)
 	}
-	member.post("/v1/users/", object{"username": "x", "email": "x@example.com", "password": "a long password"}).want(t, 403)
+	member.post("/v1/users/", object{"username": "x", "email": "x@example.com", "password": "a long password"}).want(t,
+		403)
 	viewer.get("/v1/agents/"+agent).want(t, 200)
 	viewer.post("/v1/agents/", agentBody).want(t, 403)
 	viewer.post("/v1/agents/"+agent+"/chat", object{"message": "Hi"}).want(t, 403)
-	admin.post("/v1/users/", object{"username": member.username, "email": "m@example.com", "password": "a long password"}).want(t, 409)
+	admin.post("/v1/users/",
+		object{"username": member.username, "email": "m@example.com", "password": "a long password"}).want(t, 409)
 }
 
 func TestTokens(t *testing.T) {
@@ -78,7 +80,8 @@ func TestTokens(t *testing.T) {
 	s := start(t, "")
 	c := s.anonymous()
 	signIn := func() tokens {
-		return decode[tokens](t, c.post("/v1/auth/login", object{"username": "admin", "password": adminPassword}).want(t, 200))
+		return decode[tokens](t,
+			c.post("/v1/auth/login", object{"username": "admin", "password": adminPassword}).want(t, 200))
 	}
 	me := func(token string) *reply { return (&client{t: t, url: s.url, token: token}).get("/v1/auth/me") }
 	refresh := func(token string) *reply { return c.post("/v1/auth/refresh", object{"refresh_token": token}) }
@@ -87,7 +90,8 @@ func TestTokens(t *testing.T) {
 	second := decode[tokens](t, refresh(first.RefreshToken).want(t, 200))
 	third := decode[tokens](t, refresh(second.RefreshToken).want(t, 200))
 	me(third.AccessToken).want(t, 200)
-	renewed := decode[tokens](t, (&client{t: t, url: s.url, token: third.AccessToken}).post("/v1/auth/refresh", nil).want(t, 200))
+	renewed := decode[tokens](t,
+		(&client{t: t, url: s.url, token: third.AccessToken}).post("/v1/auth/refresh", nil).want(t, 200))
 	if renewed.AccessToken == "" || renewed.RefreshToken != "" {
 		t.Errorf("refresh with an access token returns the refresh token %q, want only an access token", renewed.RefreshToken)
 	}
@@ -106,7 +110,8 @@ func TestTokens(t *testing.T) {
 	// The error does not reveal whether the user exists.
 	wrong := c.post("/v1/auth/login", object{"username": "admin", "password": "not this one"}).want(t, 401).failure(t)
 	unknown := c.post("/v1/auth/login", object{"username": "nobody", "password": "not this one"}).want(t, 401).failure(t)
-	if wrong.Code != "UNAUTHORIZED" || wrong.Message != unknown.Message || fmt.Sprint(wrong.Details) != fmt.Sprint(unknown.Details) {
+	if wrong.Code != "UNAUTHORIZED" || wrong.Message != unknown.Message ||
+		fmt.Sprint(wrong.Details) != fmt.Sprint(unknown.Details) {
 		t.Errorf("got %+v for a wrong password and %+v for an unknown user, want the same", wrong, unknown)
 	}
 	for range 30 {

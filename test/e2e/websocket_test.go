@@ -95,7 +95,8 @@ func TestWebSocket(t *testing.T) {
 		w.subscribe("tasks")
 		c.chat(agent, "s", "Good day")
 		m := w.receive()
-		wantShape(t, `{"type": "agent.message", "agent_id": "agent-1", "session_id": "s", "message": "Good day"}`, []byte(m.raw))
+		wantShape(t, `{"type": "agent.message", "agent_id": "agent-1", "session_id": "s", "message": "Good day"}`,
+			[]byte(m.raw))
 		one := c.newTask(agent, "Hello")
 		// Both channels have each status of the task, and the agent's channel has the answer, too.
 		seen := map[string][]string{}

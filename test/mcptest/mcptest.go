@@ -31,7 +31,8 @@ func EverythingServer(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return installed(tb, "MCP server everything-server", filepath.Join(cache, "bin", "mcp-everything-server-"+EverythingVersion, "everything-server"))
+	return installed(tb, "MCP server everything-server",
+		filepath.Join(cache, "bin", "mcp-everything-server-"+EverythingVersion, "everything-server"))
 }
 
 // Node returns the path of the Node.js that runs the npm packages: the pinned one where npm has

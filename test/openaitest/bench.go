@@ -99,7 +99,8 @@ func (s *Server) render(key frameKey) [][]byte {
 		return [][]byte{rec.body}
 	}
 	c := chunker{
-		w: rec, rc: http.NewResponseController(rec), id: "chatcmpl-bench", model: key.model, created: time.Now().Unix(), usage: key.usage,
+		w: rec, rc: http.NewResponseController(rec), id: "chatcmpl-bench",
+		model: key.model, created: time.Now().Unix(), usage: key.usage,
 	}
 	c.delta(object{"role": "assistant", "content": "", "refusal": nil}, nil)
 	var frames [][]byte

@@ -33,7 +33,9 @@ func (s *Server) play(conn net.Conn, frames [][]byte) bool {
 	return true
 }
 
-var streamHead = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n")
+var streamHead = []byte(
+	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n",
+)
 
 // serveRaw answers the next request on a connection that has had a stream. Writing to the connection
 // directly saves half of net/http's time for each token, and keeping it open saves the client a dial

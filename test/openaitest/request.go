@@ -69,10 +69,14 @@ func (r *Request) includeUsage() bool { return r.StreamOptions != nil && r.Strea
 
 // known are the parameters of the published API.
 var known = []string{
-	"audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
-	"messages", "metadata", "modalities", "model", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key",
-	"prompt_cache_retention", "reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier", "stop", "store",
-	"stream", "stream_options", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
+	"audio", "frequency_penalty", "function_call", "functions",
+	"logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
+	"messages", "metadata", "modalities", "model", "n", "parallel_tool_calls",
+	"prediction", "presence_penalty", "prompt_cache_key",
+	"prompt_cache_retention", "reasoning_effort", "response_format",
+	"safety_identifier", "seed", "service_tier", "stop", "store",
+	"stream", "stream_options", "temperature", "tool_choice", "tools",
+	"top_logprobs", "top_p", "user", "verbosity", "web_search_options",
 }
 
 var (
@@ -115,17 +119,20 @@ func (s *Server) check(req *Request) (int, *Error) {
 		e := invalid("", "model_not_found", "The model `%s` does not exist or you do not have access to it.", req.Model)
 		return http.StatusNotFound, e
 	case req.StreamOptions != nil && !req.Stream:
-		return http.StatusBadRequest, invalid("stream_options", "", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
+		return http.StatusBadRequest, invalid("stream_options", "",
+			"The 'stream_options' parameter is only allowed when 'stream' is enabled.")
 	case req.MaxTokens != nil && reasoning.MatchString(req.Model):
 		return http.StatusBadRequest, invalid("max_tokens", "unsupported_parameter",
 			"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")
 	case req.Temperature != nil && (*req.Temperature < 0 || *req.Temperature > 2):
-		return http.StatusBadRequest, invalid("temperature", "decimal_above_max_value", "Invalid 'temperature': expected a value from 0 to 2.")
+		return http.StatusBadRequest, invalid("temperature", "decimal_above_max_value",
+			"Invalid 'temperature': expected a value from 0 to 2.")
 	}
 	for i, t := range req.Tools {
 		if t.Type != "function" || !functionName.MatchString(t.Function.Name) {
 			return http.StatusBadRequest, invalid(fmt.Sprintf("tools[%d].function.name", i), "invalid_value",
-				"Invalid 'tools[%d].function.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", i)
+				"Invalid 'tools[%d].function.name': string does not match pattern. Expected a string that matches the pattern "+
+					"'^[a-zA-Z0-9_-]+$'.", i)
 		}
 	}
 	if e := checkMessages(req.Messages); e != nil {
@@ -133,7 +140,8 @@ func (s *Server) check(req *Request) (int, *Error) {
 	}
 	if n := promptTokens(req); s.opts.ContextTokens > 0 && n > s.opts.ContextTokens {
 		return http.StatusBadRequest, invalid("messages", "context_length_exceeded",
-			"This model's maximum context length is %d tokens. However, your messages resulted in %d tokens. Please reduce the length of the messages.",
+			"This model's maximum context length is %d tokens. However, your messages resulted in %d tokens. Please reduce "+
+				"the length of the messages.",
 			s.opts.ContextTokens, n)
 	}
 	return 0, nil
@@ -142,7 +150,8 @@ func (s *Server) check(req *Request) (int, *Error) {
 // checkMessages checks that each tool call has its tool message.
 func checkMessages(messages []Message) *Error {
 	if len(messages) == 0 {
-		return invalid("messages", "empty_array", "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
+		return invalid("messages", "empty_array",
+			"Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
 	}
 	var open []string
 	for i, m := range messages {
@@ -150,7 +159,8 @@ func checkMessages(messages []Message) *Error {
 		if m.Role == "tool" {
 			n := slices.Index(open, m.ToolCallID)
 			if n < 0 {
-				return invalid(at+".role", "", "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.")
+				return invalid(at+".role", "",
+					"Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.")
 			}
 			open = slices.Delete(open, n, n+1)
 			continue
@@ -161,7 +171,9 @@ func checkMessages(messages []Message) *Error {
 		switch m.Role {
 		case "system", "developer", "user", "assistant":
 		default:
-			return invalid(at+".role", "invalid_value", "Invalid value: '%s'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.", m.Role)
+			return invalid(at+".role", "invalid_value",
+				"Invalid value: '%s'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.",
+				m.Role)
 		}
 		if isNull(m.Content) && len(m.ToolCalls) == 0 {
 			return invalid(at+".content", "", "Invalid value for 'content': expected a string, got null.")
@@ -180,8 +192,9 @@ func checkMessages(messages []Message) *Error {
 }
 
 func unanswered(at string, ids []string) *Error {
-	return invalid(at+".role", "", "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "+
-		"The following tool_call_ids did not have response messages: %v", ids)
+	return invalid(at+".role", "",
+		"An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "+
+			"The following tool_call_ids did not have response messages: %v", ids)
 }
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

@@ -138,14 +138,16 @@ func (s *Server) authorize(r *http.Request) *Error {
 	switch {
 	case !ok || key == "":
 		return &Error{
-			Message: "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth " +
+			Message: "You didn't provide an API key. You need to provide your API key in an Authorization header using " +
+				"Bearer auth " +
 				"(i.e. Authorization: Bearer YOUR_KEY).",
 			Type: "invalid_request_error",
 		}
 	case key != s.opts.Key:
 		return &Error{
-			Message: "Incorrect API key provided: " + mask(key) + ". You can find your API key at https://platform.openai.com/account/api-keys.",
-			Type:    "invalid_request_error", Code: "invalid_api_key",
+			Message: "Incorrect API key provided: " + mask(key) +
+				". You can find your API key at https://platform.openai.com/account/api-keys.",
+			Type: "invalid_request_error", Code: "invalid_api_key",
 		}
 	}
 	return nil

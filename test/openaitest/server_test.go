@@ -40,8 +40,10 @@ func TestOfficialClientReadsStream(t *testing.T) {
 	t.Parallel()
 	s, client, _ := start(t, openaitest.Options{})
 	s.Enqueue(openaitest.Reply{
-		Content:   "Let me look. ",
-		ToolCalls: []openaitest.ToolCall{{ID: "call_a", Name: "weather", Arguments: `{"city":"Oslo"}`}, {ID: "call_b", Name: "time", Arguments: `{}`}},
+		Content: "Let me look. ",
+		ToolCalls: []openaitest.ToolCall{
+			{ID: "call_a", Name: "weather", Arguments: `{"city":"Oslo"}`}, {ID: "call_b", Name: "time", Arguments: `{}`},
+		},
 	})
 	p := params("gpt-4o")
 	p.StreamOptions.IncludeUsage = openai.Bool(true)
@@ -63,7 +65,8 @@ func TestOfficialClientReadsStream(t *testing.T) {
 		t.Errorf("got arguments %q, want the city", got)
 	}
 	if acc.Choices[0].FinishReason != "tool_calls" || acc.Usage.TotalTokens == 0 {
-		t.Errorf("got finish reason %q and usage %+v, want tool_calls and some tokens", acc.Choices[0].FinishReason, acc.Usage)
+		t.Errorf("got finish reason %q and usage %+v, want tool_calls and some tokens",
+			acc.Choices[0].FinishReason, acc.Usage)
 	}
 }
 

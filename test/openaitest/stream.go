@@ -19,7 +19,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, req *Request, re
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusOK)
-	c := chunker{w: w, rc: http.NewResponseController(w), id: id, model: req.Model, created: time.Now().Unix(), usage: req.includeUsage()}
+	c := chunker{
+		w: w, rc: http.NewResponseController(w), id: id, model: req.Model,
+		created: time.Now().Unix(), usage: req.includeUsage(),
+	}
 
 	c.delta(object{"role": "assistant", "content": "", "refusal": nil}, nil)
 	for i, delta := range deltas(reply) {

@@ -110,7 +110,8 @@ func TestContainer(t *testing.T) {
 	if err := os.WriteFile(config, []byte(plugins), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "tini", "--"}, "AGENTAREA_CONFIG="+config)
+	s := start(t, []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "tini", "--"},
+		"AGENTAREA_CONFIG="+config)
 	unshared := s.cmd.Process.Pid
 
 	var login struct {
@@ -118,9 +119,10 @@ func TestContainer(t *testing.T) {
 	}
 	s.call(t, "POST", "/v1/auth/login", "", map[string]string{"username": "admin", "password": adminPassword}, &login)
 	var mcp struct{ ID, Status string }
-	s.call(t, "POST", "/v1/mcp-servers/", login.Token, map[string]any{"name": "stray", "slug": "stray", "config": map[string]any{
-		"command": "/bin/sh", "args": []string{"-c", "setsid sleep 86399 & exec " + everything},
-	}}, &mcp)
+	s.call(t, "POST", "/v1/mcp-servers/", login.Token,
+		map[string]any{"name": "stray", "slug": "stray", "config": map[string]any{
+			"command": "/bin/sh", "args": []string{"-c", "setsid sleep 86399 & exec " + everything},
+		}}, &mcp)
 	s.call(t, "POST", "/v1/mcp-servers/"+mcp.ID+"/start", login.Token, map[string]any{}, &mcp)
 	running := func() bool {
 		s.call(t, "GET", "/v1/mcp-servers/"+mcp.ID, login.Token, nil, &mcp)

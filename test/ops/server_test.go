@@ -93,7 +93,8 @@ func (s *server) url() string { return apiURL.FindStringSubmatch(s.out.String())
 // health runs the command of the image's HEALTHCHECK.
 func (s *server) health(t *testing.T) {
 	t.Helper()
-	if out, err := exec.Command(filepath.Join(bin(t), "agentarea"), "health", "--ready", "--url", s.url()).CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(bin(t), "agentarea"), "health", "--ready", "--url",
+		s.url()).CombinedOutput(); err != nil {
 		t.Errorf("agentarea health: %v: %s", err, out)
 	}
 }

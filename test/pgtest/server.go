@@ -53,7 +53,8 @@ func launch(base string, s *Server) (*Server, error) {
 	if err := s.dropRoot(); err != nil {
 		return nil, err
 	}
-	initdb, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+		"--no-sync")
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,10 @@ func try(tb testing.TB, path string) (*Server, error) {
 	s.connect(tb)
 	output := &log{}
 	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), path, arguments(tb, s.Endpoint)...)
-	cmd.Env = []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey, "PATH=" + os.Getenv("PATH"), "HOME=" + tb.TempDir()}
+	cmd.Env = []string{
+		"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + tb.TempDir(),
+	}
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = withParent()
 	if err := cmd.Start(); err != nil {

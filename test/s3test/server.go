@@ -55,7 +55,9 @@ func external(tb testing.TB, raw string) *Server {
 	if err != nil || u.Host == "" || u.User == nil || (u.Scheme != "http" && u.Scheme != "https") {
 		tb.Fatalf("%s must be like http://ACCESS:SECRET@host:port/?region=us-east-1", URLVariable)
 	}
-	s := &Server{Endpoint: u.Host, Secure: u.Scheme == "https", AccessKey: u.User.Username(), Region: u.Query().Get("region")}
+	s := &Server{
+		Endpoint: u.Host, Secure: u.Scheme == "https", AccessKey: u.User.Username(), Region: u.Query().Get("region"),
+	}
 	s.SecretKey, _ = u.User.Password()
 	if s.Region == "" {
 		s.Region = "us-east-1"

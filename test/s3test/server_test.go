@@ -14,7 +14,8 @@ func TestServer(t *testing.T) {
 	t.Parallel()
 	s := Start(t)
 	bucket := s.NewBucket(t)
-	if _, err := s.Client.Client.PutObject(t.Context(), bucket, "a/b", bytes.NewReader([]byte("hello")), 5, minio.PutObjectOptions{}); err != nil {
+	if _, err := s.Client.Client.PutObject(t.Context(), bucket, "a/b", bytes.NewReader([]byte("hello")), 5,
+		minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if names := s.Objects(t, bucket); len(names) != 1 || names[0] != "a/b" {
@@ -46,7 +47,8 @@ func TestServerRejectsForgedSignatures(t *testing.T) {
 	forged := *s
 	forged.SecretKey += "x"
 	forged.connect(t)
-	_, err := forged.Client.Client.PutObject(t.Context(), bucket, "a", bytes.NewReader([]byte("hello")), 5, minio.PutObjectOptions{})
+	_, err := forged.Client.Client.PutObject(t.Context(), bucket, "a", bytes.NewReader([]byte("hello")), 5,
+		minio.PutObjectOptions{})
 	if code := minio.ToErrorResponse(err).Code; code != minio.SignatureDoesNotMatch {
 		t.Errorf("PutObject with a wrong key: %v, want SignatureDoesNotMatch", err)
 	}
@@ -61,7 +63,8 @@ func TestProxy(t *testing.T) {
 	through.Endpoint = p.Endpoint
 	through.connect(t)
 	put := func(size int) error {
-		_, err := through.Client.PutObject(t.Context(), bucket, "a", io.LimitReader(zero{}, int64(size)), int64(size), "", "", minio.PutObjectOptions{})
+		_, err := through.Client.PutObject(t.Context(), bucket, "a", io.LimitReader(zero{}, int64(size)), int64(size), "",
+			"", minio.PutObjectOptions{})
 		return err
 	}
 	if err := put(1 << 20); err != nil {

@@ -49,7 +49,8 @@ func (w *Stopwatch) restart() {
 func (w *Stopwatch) Check(tb testing.TB, limit time.Duration, what string) bool {
 	tb.Helper()
 	took, delay := time.Since(w.began), load.stop()-w.delay
-	tb.Logf("%s took %s; the machine delayed the test by %s meanwhile", what, took.Round(time.Millisecond), delay.Round(time.Millisecond))
+	tb.Logf("%s took %s; the machine delayed the test by %s meanwhile",
+		what, took.Round(time.Millisecond), delay.Round(time.Millisecond))
 	if took <= limit {
 		return true
 	}

@@ -39,7 +39,8 @@ func TestCreate_invalidConfig(t *testing.T) {
 			e := newEnv(t)
 			err := e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: c.agentType, Config: json.RawMessage(c.config)})
 			var got *core.Error
-			if !errors.As(err, &got) || got.Code != core.CodeValidation || got.Fields[0] != (core.FieldError{Field: c.field, Issue: c.issue}) {
+			if !errors.As(err, &got) || got.Code != core.CodeValidation ||
+				got.Fields[0] != (core.FieldError{Field: c.field, Issue: c.issue}) {
 				t.Errorf("Create() = %v, want %s: %s", err, c.field, c.issue)
 			}
 			if len(e.store.agents) > 0 {
@@ -73,7 +74,8 @@ func TestCreate_usesTheNewSchemaOfAType(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	create := func() error {
-		return e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: "chat", Config: json.RawMessage(`{"model":"gpt-4","max_tokens":500}`)})
+		return e.Create(t.Context(), nil, ann,
+			&core.Agent{Name: "a", Type: "chat", Config: json.RawMessage(`{"model":"gpt-4","max_tokens":500}`)})
 	}
 	if err := create(); err != nil {
 		t.Fatalf("Create() = %v", err)

@@ -12,13 +12,16 @@ import (
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	a := &core.Agent{Name: "helper", Type: "chat", Status: core.AgentInactive, Config: json.RawMessage(`{"model":"gpt-4"}`)}
+	a := &core.Agent{
+		Name: "helper", Type: "chat", Status: core.AgentInactive, Config: json.RawMessage(`{"model":"gpt-4"}`),
+	}
 	audit := &core.AuditRecord{}
 	if err := e.Create(t.Context(), audit, ann, a); err != nil || audit.Target != a.ID {
 		t.Fatalf("Create() = %v with audit target %q, want %q", err, audit.Target, a.ID)
 	}
 	got := e.store.agents[a.ID]
-	if got == nil || !strings.HasPrefix(got.ID, "agent-") || got.CreatedBy != ann.UserID || got.Model != "gpt-4" || got.Status != core.AgentInactive {
+	if got == nil || !strings.HasPrefix(got.ID, "agent-") || got.CreatedBy != ann.UserID || got.Model != "gpt-4" ||
+		got.Status != core.AgentInactive {
 		t.Errorf("Create stored %+v", got)
 	}
 	if got.CreatedAt.IsZero() || !got.UpdatedAt.Equal(got.CreatedAt) || got.Version != 1 {
@@ -63,7 +66,8 @@ func TestActive(t *testing.T) {
 		}
 	}
 	_, err := e.Active(t.Context(), ann, "agent-off")
-	if want := `Agent "agent-off" is inactive. Set its status to active first.`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `Agent "agent-off" is inactive. Set its status to active first.`; err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("Active() = %v, want %q", err, want)
 	}
 }

@@ -148,6 +148,7 @@ var resources = map[string]core.Resource{
 	"Agents": core.ResourceAgents, "Plugins": core.ResourceAgents, "Chat": core.ResourceChat,
 	"Tasks": core.ResourceTasks, "Files": core.ResourceFiles, "MCP servers": core.ResourceMCP,
 	"Authentication": core.ResourceAccount, "API keys": core.ResourceAccount,
+	"Users": core.ResourceAccount,
 }
 
 // resource returns the resource that the scopes of an API key must include for the operation.

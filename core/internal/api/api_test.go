@@ -32,18 +32,23 @@ type (
 
 // newThings returns an API with operations on things: PUT /things repeats its body, GET /things/{id} calls
 // get, and GET /things/{id}/events streams events.
-func newThings(t *testing.T, get func(id string) error, events core.EventStream, change ...func(*api.Options)) *apitest.Server {
+func newThings(
+	t *testing.T, get func(id string) error, events core.EventStream, change ...func(*api.Options),
+) *apitest.Server {
 	t.Helper()
 	s := apitest.New(t, change...)
 	s.Audit.NoChange = append(s.Audit.NoChange, "put-thing")
 	api.Register(s.API, api.Operation{
-		ID: "put-thing", Method: http.MethodPut, Path: "/things", Tag: "Things", Access: api.Writer, Request: thing{}, Response: thing{},
+		ID: "put-thing", Method: http.MethodPut, Path: "/things",
+		Tag: "Things", Access: api.Writer, Request: thing{}, Response: thing{},
 	}, func(_ context.Context, in *thingInput) (*thingOutput, error) { return &thingOutput{Body: in.Body}, nil })
 	api.Register(s.API, api.Operation{
-		ID: "get-thing", Method: http.MethodGet, Path: "/things/{thing_id}", Tag: "Things", Access: api.SignedIn, Response: thing{},
+		ID: "get-thing", Method: http.MethodGet, Path: "/things/{thing_id}",
+		Tag: "Things", Access: api.SignedIn, Response: thing{},
 	}, func(_ context.Context, in *idInput) (*thingOutput, error) { return &thingOutput{}, get(in.ID) })
 	api.Register(s.API, api.Operation{
-		ID: "thing-events", Method: http.MethodGet, Path: "/things/{thing_id}/events", Tag: "Things", Access: api.SignedIn, Stream: "data: {}",
+		ID: "thing-events", Method: http.MethodGet, Path: "/things/{thing_id}/events",
+		Tag: "Things", Access: api.SignedIn, Stream: "data: {}",
 	}, func(ctx context.Context, _ *idInput) (*huma.StreamResponse, error) {
 		return s.API.Stream(ctx, events), nil
 	})

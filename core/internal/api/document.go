@@ -12,11 +12,14 @@ var errorType = reflect.TypeFor[ErrorReply]()
 
 const apiDescription = `AgentArea runs AI agents on your own machine. Create an agent, chat with it (JSON or streaming), and watch what it does.
 
-Sign in with ` + "`POST /v1/auth/login`" + `, press *Authorize* and paste the access token. Every path works with and without its trailing slash.
+Sign in with ` + "`POST /v1/auth/login`" +
+	`, press *Authorize* and paste the access token. Every path works with and without its trailing slash.
 All errors have the same form. ` + "`details.field`" + ` and ` + "`details.issue`" + ` say what to correct.
 
-The headers ` + "`X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`" + ` of a reply show your rate limit. Requests over the limit, or too many
-requests within one second, are answered with 429 and ` + "`Retry-After`" + `. An administrator can change or remove the limits. Without a limit per minute these headers are omitted.`
+The headers ` + "`X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`" +
+	` of a reply show your rate limit. Requests over the limit, or too many
+requests within one second, are answered with 429 and ` + "`Retry-After`" +
+	`. An administrator can change or remove the limits. Without a limit per minute these headers are omitted.`
 
 // document returns the OpenAPI document without operations.
 func document(version, publicURL string) *huma.OpenAPI {
@@ -41,7 +44,11 @@ func document(version, publicURL string) *huma.OpenAPI {
 			{Name: "Chat", Description: "Conversations with an agent. Each turn is a run in a session."},
 			{Name: "Runs", Description: "What an agent does, live and afterwards."},
 			{Name: "Files", Description: "Files that you upload once and give to agents by their ids."},
-			{Name: "MCP servers", Description: "Servers that provide tools, resources and prompts to agents and MCP clients. They run on this machine or are reached by URL."},
+			{
+				Name: "MCP servers",
+				Description: "Servers that provide tools, resources and prompts to agents and MCP clients. They run on this " +
+					"machine or are reached by URL.",
+			},
 			{Name: "Plugins", Description: "Agent types, models and the plugins that provide them."},
 			{Name: "Users", Description: "User accounts. For admins."},
 			{Name: "API keys", Description: "Keys for programs. They have scopes and are accepted wherever an access token is."},
@@ -57,8 +64,9 @@ func document(version, publicURL string) *huma.OpenAPI {
 // headers are the headers of rate-limited replies.
 var headers = map[string]*huma.Header{
 	"X-RateLimit-Limit": {
-		Description: "The number of requests you may send per minute: per user with a valid token or key, otherwise per address. On every reply, unless there is no limit.",
-		Schema:      &huma.Schema{Type: huma.TypeInteger}, Example: 100,
+		Description: "The number of requests you may send per minute: per user with a valid token or key, otherwise per " +
+			"address. On every reply, unless there is no limit.",
+		Schema: &huma.Schema{Type: huma.TypeInteger}, Example: 100,
 	},
 	"X-RateLimit-Remaining": {
 		Description: "The number of requests left in the current window. On every reply, unless there is no limit.",
@@ -109,20 +117,26 @@ var codeMeanings = map[core.Code]string{
 }
 
 var errorExamples = map[core.Code]*core.Error{
-	core.CodeValidation:         core.Invalid("name", "Field is required"),
-	core.CodeUnauthorized:       ErrNoToken,
-	core.CodeForbidden:          core.Forbidden("Insufficient permissions: a viewer may only read"),
-	core.CodeNotFound:           core.NotFound("agent", "agent-123"),
-	core.CodeConflict:           core.Conflict("Session %q is busy with run run-123. Wait for it, or cancel it with POST /v1/runs/run-123/cancel.", "session-123"),
+	core.CodeValidation:   core.Invalid("name", "Field is required"),
+	core.CodeUnauthorized: ErrNoToken,
+	core.CodeForbidden:    core.Forbidden("Insufficient permissions: a viewer may only read"),
+	core.CodeNotFound:     core.NotFound("agent", "agent-123"),
+	core.CodeConflict: core.Conflict("Session %q is busy with run run-123. Wait for it, or cancel it with "+
+		"POST /v1/runs/run-123/cancel.", "session-123"),
 	core.CodePreconditionFailed: VersionConflict("agent"),
 	core.CodePayloadTooLarge:    bodyTooLarge(1 << 20),
 	core.CodeUnsupportedMediaType: {
 		Code: core.CodeUnsupportedMediaType, Message: `Content-Type "text/plain" is not supported. Send application/json.`,
 	},
-	core.CodeRateLimited:     {Code: core.CodeRateLimited, Message: "Too many requests: the limit is 100 per minute. Retry after the time in the Retry-After header"},
-	core.CodeInternal:        {Code: core.CodeInternal},
-	core.CodeUpstream:        {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
-	core.CodeUnavailable:     core.Unavailable(`Plugin agent/chat is restarting. Try again shortly. If this persists, an administrator finds the reason in GET /v1/plugins.`),
+	core.CodeRateLimited: {
+		Code:    core.CodeRateLimited,
+		Message: "Too many requests: the limit is 100 per minute. Retry after the time in the Retry-After header",
+	},
+	core.CodeInternal: {Code: core.CodeInternal},
+	core.CodeUpstream: {Code: core.CodeUpstream, Message: `The provider "openai" failed: 500 from the API`},
+	core.CodeUnavailable: core.Unavailable(
+		`Plugin agent/chat is restarting. Try again shortly. If this persists, an administrator finds the reason in GET /v1/plugins.`,
+	),
 	core.CodeUpstreamTimeout: {Code: core.CodeUpstreamTimeout, Message: `The provider "openai" did not answer in time`},
 	core.CodeInsufficientStorage: {
 		Code: core.CodeInsufficientStorage, Message: `The file backend has no free space. An administrator must free some.`,

@@ -14,7 +14,8 @@ import (
 // FuzzBody checks that an accepted body is JSON within the limits, without a NUL anywhere.
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
-		`{"name":"a"}`, `[1,2e400]`, `[1e-999999]`, `{"a\"1e999":-1.5E+308}`, `"\u0000"`, `{"\u0000":1}`, `{"a":"\\u0000"}`, "{\"a\":\"\xff\"}", `{"a":1}x`,
+		`{"name":"a"}`, `[1,2e400]`, `[1e-999999]`, `{"a\"1e999":-1.5E+308}`,
+		`"\u0000"`, `{"\u0000":1}`, `{"a":"\\u0000"}`, "{\"a\":\"\xff\"}", `{"a":1}x`,
 		strings.Repeat("[", 65) + strings.Repeat("]", 65), `"[[["`, `{"a":"\ud800"}`,
 	} {
 		f.Add([]byte(s))
@@ -95,7 +96,8 @@ func FuzzHeaders(f *testing.F) {
 		if accepted && strings.HasPrefix(strings.TrimSpace(text), "W/") && !strings.Contains(text, ",") {
 			t.Errorf("CheckIfMatch(%q) accepts a weak ETag", text)
 		}
-		if id := api.RequestID(text); strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) || len(id) > 64 {
+		if id := api.RequestID(text); strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) ||
+			len(id) > 64 {
 			t.Errorf("RequestID(%q) = %q", text, id)
 		}
 		if token, ok := api.Bearer(text); ok && (token == "" || token != strings.TrimSpace(token)) {

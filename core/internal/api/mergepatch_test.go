@@ -31,7 +31,8 @@ func TestMergePatch_invalid(t *testing.T) {
 	t.Parallel()
 	var next struct{ A string }
 	for _, patch := range []string{``, `{"a"`, `{"a":1}`} {
-		if err := api.MergePatch(json.RawMessage(`{"a":"b"}`), []byte(patch), &next); core.CodeOf(err) != core.CodeValidation {
+		if err := api.MergePatch(json.RawMessage(`{"a":"b"}`),
+			[]byte(patch), &next); core.CodeOf(err) != core.CodeValidation {
 			t.Errorf("MergePatch(%s) = %v, want %s", patch, err, core.CodeValidation)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/api/tasks"
 	"github.com/agentarea/agentarea/core/internal/api/usage"
 	"github.com/agentarea/agentarea/core/internal/telemetry"
+	"github.com/agentarea/agentarea/core/internal/userdata"
 )
 
 // newAPI returns the handler of the whole API, and that of the MCP gateway alone.
@@ -40,6 +41,9 @@ func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Ha
 	health.Register(srv, health.Options{Version: Version, Checks: a.readinessChecks()})
 	accounts.Register(srv, accounts.Options{
 		Logins: authn, UserManager: authn, Users: a.db, KeyManager: authn, Keys: a.db, Audit: a.db,
+		UserData: userdata.New(userdata.Options{
+			Store: a.db, FileStore: a.db, Servers: a.servers, Files: a.files, Forget: authn.ForgetAll,
+		}),
 	})
 	agents.Register(srv, a.agents)
 	chat.Register(srv, chat.Options{Agents: a.agents, Files: a.files, Messages: a.db, Runner: a.engine})

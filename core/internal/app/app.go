@@ -145,6 +145,10 @@ func (a *App) openPlugins(ctx context.Context) error {
 
 func (a *App) openDatabase(ctx context.Context) (err error) {
 	url := datadir.DatabaseURL(a.settings.DatabaseURL, a.data.Path())
+	lock, err := a.lockDatabase(url)
+	if err != nil {
+		return err
+	}
 	if a.db, err = storage.Open(ctx, url, storage.Options{
 		Metrics: a.metrics,
 		ObjectLimits: core.ObjectLimits{
@@ -157,6 +161,9 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	if err := a.db.Migrate(ctx); err != nil {
 		return err
 	}
+	if err := claimDatabase(ctx, a.db, lock); err != nil {
+		return err
+	}
 	a.notifier = events.NewNotifier(a.db, a.logger)
 	a.onClose(func() error { a.notifier.Close(); return nil })
 	sweeper := retention.Start(retention.Options{
@@ -165,6 +172,32 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
+}
+
+// lockDatabase reserves a SQLite database for this server. It returns nil for PostgreSQL, which servers
+// share.
+func (a *App) lockDatabase(url string) (*datadir.DatabaseLock, error) {
+	path, ok := storage.SQLitePath(url)
+	if !ok {
+		return nil, nil //nolint:nilnil // nothing to lock
+	}
+	lock, err := datadir.LockDatabase(path, a.data.Path())
+	if err == nil {
+		a.onClose(lock.Close)
+	}
+	return lock, err
+}
+
+// claimDatabase fails if another server uses a copy of the locked database.
+func claimDatabase(ctx context.Context, db *storage.DB, lock *datadir.DatabaseLock) error {
+	if lock == nil {
+		return nil
+	}
+	instance, err := db.Instance(ctx)
+	if err != nil {
+		return err
+	}
+	return lock.Claim(instance)
 }
 
 func (a *App) openFiles(context.Context) error {

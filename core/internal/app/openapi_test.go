@@ -41,7 +41,8 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.TrimSpace(string(got)) != strings.TrimSpace(string(want)) {
-		t.Errorf("the OpenAPI document differs from %s. If that is intended, run go test ./core/internal/app -run OpenAPI -update.", golden)
+		t.Errorf("the OpenAPI document differs from %s. If that is intended, run go test ./core/internal/app -run "+
+			"OpenAPI -update.", golden)
 	}
 }
 
@@ -68,7 +69,8 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 		t.Errorf("got OpenAPI %s with security schemes %v, want 3.1 with bearer", doc.OpenAPI, doc.Components.SecuritySchemes)
 	}
 	if strings.Contains(s.Do(t, "", "GET", "/openapi.json", "").Body.String(), "uniqueItems") {
-		t.Error("the document has uniqueItems, at which Huma panics for items that are arrays or objects; check it in the handler")
+		t.Error("the document has uniqueItems, at which Huma panics for items that are arrays or objects; check it in " +
+			"the handler")
 	}
 	open := []string{"health", "health-ready", "login", "websocket"}
 	for path, ops := range doc.Paths {
@@ -100,8 +102,10 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/health", "/v1/agents/", "/v1/agents/{agent_id}", "/v1/agents/{agent_id}/chat", "/v1/agents/{agent_id}/chat/history",
-		"/v1/mcp-servers/", "/v1/mcp-servers/{server_id}", "/v1/mcp-servers/{server_id}/start", "/v1/mcp-servers/{server_id}/stop",
-		"/v1/mcp-servers/{server_id}/restart", "/v1/mcp-servers/{server_id}/logs", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/me",
+		"/v1/mcp-servers/", "/v1/mcp-servers/{server_id}",
+		"/v1/mcp-servers/{server_id}/start", "/v1/mcp-servers/{server_id}/stop",
+		"/v1/mcp-servers/{server_id}/restart", "/v1/mcp-servers/{server_id}/logs",
+		"/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/me",
 	} {
 		if doc.Paths[path] == nil {
 			t.Errorf("%s is missing", path)
@@ -140,7 +144,8 @@ func TestDocsPageLoadsNothingFromElsewhere(t *testing.T) {
 		file := s.Do(t, "", "GET", link, "").Want(200)
 		tag := file.Header().Get("ETag")
 		s.Do(t, "", "GET", link, "", "If-None-Match: "+tag).Want(304)
-		if gzipped := s.Do(t, "", "GET", link, "", "Accept-Encoding: gzip").Want(200); file.Body.Len() > 4096 && gzipped.Body.Len() > file.Body.Len()/2 {
+		if gzipped := s.Do(t, "", "GET", link, "", "Accept-Encoding: gzip").Want(200); file.Body.Len() > 4096 &&
+			gzipped.Body.Len() > file.Body.Len()/2 {
 			t.Errorf("%s: compressed size %d of %d bytes", link, gzipped.Body.Len(), file.Body.Len())
 		}
 	}
@@ -156,7 +161,9 @@ func TestEveryOperationRequiresAToken(t *testing.T) {
 		for method, op := range map[string]any{
 			"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete,
 		} {
-			for _, header := range []string{"X: ", "Authorization: Basic YTpi", "Authorization: Bearer a.b.c", "Authorization: Bearer "} {
+			for _, header := range []string{
+				"X: ", "Authorization: Basic YTpi", "Authorization: Bearer a.b.c", "Authorization: Bearer ",
+			} {
 				a := s.Do(t, "", method, path, "", header)
 				if a.Code == http.StatusMethodNotAllowed {
 					continue
@@ -174,7 +181,8 @@ func TestEveryReplyHasSecurityHeaders(t *testing.T) {
 	s := wholeAPI(t, func(o *api.Options) { o.PublicURL = "https://agents.example.com/" })
 	for _, path := range []string{"/health", "/none", "/v1/agents/", "/docs", "/openapi.json"} {
 		h := s.Do(t, "", "GET", path, "").Header()
-		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") == "" ||
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Frame-Options") != "DENY" ||
+			h.Get("Referrer-Policy") == "" ||
 			h.Get("Content-Security-Policy") == "" || h.Get("Strict-Transport-Security") == "" {
 			t.Errorf("%s: got headers %v", path, h)
 		}

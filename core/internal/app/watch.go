@@ -48,7 +48,8 @@ func watchFile(ctx context.Context, path string, logger *slog.Logger, changed fu
 				if !open {
 					return
 				}
-				logger.WarnContext(ctx, "watching the plugin configuration failed; if this repeats, reload it with SIGHUP", "config", path, "error", err)
+				logger.WarnContext(ctx, "watching the plugin configuration failed; if this repeats, reload it with SIGHUP",
+					"config", path, "error", err)
 				settled.Reset(settleTime) // an event may have been lost
 			case <-settled.C:
 				if now := digest(path); now != nil && !bytes.Equal(now, last) {

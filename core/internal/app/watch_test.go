@@ -50,7 +50,8 @@ func TestWatchFile(t *testing.T) {
 
 func TestWatchFile_missingFolder(t *testing.T) {
 	t.Parallel()
-	err := watchFile(t.Context(), filepath.Join(t.TempDir(), "none", "plugins.hcl"), slog.New(slog.DiscardHandler), func() {})
+	err := watchFile(t.Context(), filepath.Join(t.TempDir(), "none", "plugins.hcl"), slog.New(slog.DiscardHandler),
+		func() {})
 	if err == nil {
 		t.Error("watchFile in a folder that does not exist: no error")
 	}

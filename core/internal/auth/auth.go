@@ -169,6 +169,10 @@ func (a *Auth) Verify(ctx context.Context, token string) (*core.Principal, error
 	return &own, nil
 }
 
+// ForgetAll makes the next use of each credential read its user again. Changes of users elsewhere take effect
+// within a second without it.
+func (a *Auth) ForgetAll() { a.live.forgetAll() }
+
 // Live returns the principal of a login or API key, given its id. It fails with Unauthorized if the
 // credential has ended or its user is disabled. The result may be up to a second old.
 func (a *Auth) Live(ctx context.Context, credential string) (*core.Principal, error) {

@@ -2,14 +2,25 @@ package auth
 
 import (
 	"context"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
+
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/limit"
 )
+
+// realHashing has the parameters of the server. Tests use cheap ones.
+var realHashing = *hashing
+
+func TestMain(m *testing.M) {
+	hashing = &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+	os.Exit(m.Run())
+}
 
 // memory implements the stores in memory and counts calls.
 type memory struct {

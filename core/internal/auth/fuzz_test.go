@@ -14,7 +14,9 @@ import (
 func FuzzRefreshToken(f *testing.F) {
 	r := refreshTokens{keys: [][]byte{[]byte("key")}}
 	good := r.derive("login-1", 7)
-	for _, s := range []string{good, good + "\n", good + "=", good[:len(good)-1], strings.ToUpper(good), "rt_.", "rt_a.b.c", " " + good} {
+	for _, s := range []string{
+		good, good + "\n", good + "=", good[:len(good)-1], strings.ToUpper(good), "rt_.", "rt_a.b.c", " " + good,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
@@ -35,7 +37,10 @@ func FuzzAccessToken(f *testing.F) {
 		f.Fatal(err)
 	}
 	parts := strings.Split(good, ".")
-	for _, s := range []string{good, good + ".", parts[0] + "." + parts[1] + ".", good[:len(good)-1], good + "\n", "a.b.c", "eyJhbGciOiJub25lIn0." + parts[1] + "."} {
+	for _, s := range []string{
+		good, good + ".", parts[0] + "." + parts[1] + ".", good[:len(good)-1],
+		good + "\n", "a.b.c", "eyJhbGciOiJub25lIn0." + parts[1] + ".",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, token string) {

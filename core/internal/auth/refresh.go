@@ -115,7 +115,8 @@ func (a *Auth) Refresh(ctx context.Context, audit *core.AuditRecord, token strin
 			if err := a.Logout(ctx, audit, loginID); err != nil {
 				return nil, err
 			}
-			return nil, invalidRefresh(fmt.Errorf("generation %d was presented again at generation %d; the login is ended", generation, l.Generation))
+			return nil, invalidRefresh(fmt.Errorf("generation %d was presented again at generation %d; the login is ended",
+				generation, l.Generation))
 		}
 	}
 }
@@ -181,6 +182,7 @@ func (a *Auth) clock() time.Time { return a.now().UTC().Truncate(time.Microsecon
 
 func invalidRefresh(cause error) *core.Error {
 	return &core.Error{
-		Code: core.CodeUnauthorized, Message: "The refresh token is invalid, expired or already used. Sign in again.", Err: cause,
+		Code:    core.CodeUnauthorized,
+		Message: "The refresh token is invalid, expired or already used. Sign in again.", Err: cause,
 	}
 }

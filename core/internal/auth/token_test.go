@@ -345,7 +345,9 @@ func TestLowerMaximumAgeEndsOldLogins(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
 	tok := b.signIn(t)
-	later, err := New(Options{Users: b.store, Logins: b.store, Secret: testSecret, Now: b.clock.now, MaxLoginAge: 10 * time.Minute})
+	later, err := New(Options{
+		Users: b.store, Logins: b.store, Secret: testSecret, Now: b.clock.now, MaxLoginAge: 10 * time.Minute,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alexedwards/argon2id"
+
 	"github.com/agentarea/agentarea/core"
 )
 
@@ -83,7 +85,14 @@ func TestUnknownUserCostsAsMuchAsWrongPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	cost := func(hash string) string { return strings.Join(strings.Split(hash, "$")[:4], "$") }
-	if got, want := cost(b.passwords.dummy), cost(ann.PasswordHash); got != want || !strings.Contains(want, "m=19456,t=2,p=1") {
+	if got, want := cost(b.passwords.dummy), cost(ann.PasswordHash); got != want || !strings.Contains(want, "m=64,t=1,p=1") {
 		t.Errorf("an unknown user is compared with %s, and ann with %s", got, want)
+	}
+}
+
+func TestHashingHasTheRecommendedCost(t *testing.T) {
+	t.Parallel()
+	if want := (argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}); realHashing != want {
+		t.Errorf("got parameters %+v, want %+v", realHashing, want)
 	}
 }

@@ -132,7 +132,8 @@ func (w *writer) tryWrite(ctx context.Context, path string, before []string) (*a
 		return nil, missing, nil
 	}
 	if m.Missing = missing; len(missing) > 0 && !w.SkipMissing {
-		return nil, nil, fmt.Errorf("the content of %s is missing or damaged: %s (delete these files, or back up without their content with --skip-missing)",
+		return nil, nil, fmt.Errorf("the content of %s is missing or damaged: %s (delete these files, or back up without "+
+			"their content with --skip-missing)",
 			english.Plural(len(missing), "file", ""), strings.Join(missing, ", "))
 	}
 	if _, err := w.out.AddFile(archive.Database, path); err != nil {
@@ -248,7 +249,9 @@ func (w *writer) addKeys() error {
 }
 
 // manifest returns the manifest of a snapshot, and the ids of the files whose content is missing.
-func (w *writer) manifest(ctx context.Context, snapshot *storage.DB, files fileIndex) (*archive.Manifest, []string, error) {
+func (w *writer) manifest(
+	ctx context.Context, snapshot *storage.DB, files fileIndex,
+) (*archive.Manifest, []string, error) {
 	m := &archive.Manifest{AgentArea: w.Version, From: "sqlite", Elsewhere: []archive.Files{}, Missing: []string{}}
 	if strings.HasPrefix(w.DatabaseURL, "postgres") {
 		m.From = "postgres"

@@ -66,7 +66,8 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 	}
 	defer in.Close() //nolint:errcheck // it was only read
 	if known := len(migrations.All()); in.Manifest.Schema > known {
-		return nil, fmt.Errorf("%s has schema %d, but this version of agentarea supports schemas up to %d: restore it with agentarea %s, which wrote it, or a newer version",
+		return nil, fmt.Errorf("%s has schema %d, but this version of agentarea supports schemas up to %d: restore it with "+
+			"agentarea %s, which wrote it, or a newer version",
 			o.File, in.Manifest.Schema, known, in.Manifest.AgentArea)
 	}
 	r := &restorer{RestoreOptions: o, in: in}
@@ -119,8 +120,9 @@ func (r *restorer) findKeys() error {
 	if len(r.keys) > 0 || r.in.Manifest.KeyIncluded || r.in.Manifest.Secrets == 0 || r.WithoutKey {
 		return nil
 	}
-	return fmt.Errorf("%s has %s but not the key: name a copy of the server's secret.key with --key-file, or set AGENTAREA_SECRET_KEY "+
-		"to the server's key (--without-key restores everything else; then the secrets must be set again)",
+	return fmt.Errorf("%s has %s but not the key: name a copy of the server's secret.key with --key-file, or set "+
+		"AGENTAREA_SECRET_KEY to the server's key (--without-key restores everything else; then the secrets must "+
+		"be set again)",
 		r.File, english.Plural(r.in.Manifest.Secrets, "encrypted secret", ""))
 }
 
@@ -225,7 +227,8 @@ func (r *restorer) removeAll() error {
 	}
 	var errs []error
 	for _, name := range []string{
-		filepath.Join(datadir.Restoring, preparedFile), archive.Plugins, datadir.KeyFile, datadir.DatabaseFile, datadir.Restoring,
+		filepath.Join(datadir.Restoring, preparedFile), archive.Plugins,
+		datadir.KeyFile, datadir.DatabaseFile, datadir.Restoring,
 	} {
 		errs = append(errs, os.RemoveAll(r.dir.File(name)))
 	}

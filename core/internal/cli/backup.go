@@ -27,7 +27,8 @@ type backupCommand struct {
 // Run writes the archive and prints what it contains.
 func (c *backupCommand) Run(ctx context.Context, out *output) error {
 	m, err := backup.Create(ctx, backup.Options{
-		File: c.File, DataDir: c.DataDir, DatabaseURL: c.url(), IncludeKey: c.IncludeKey, SkipMissing: c.SkipMissing, Version: app.Version,
+		File: c.File, DataDir: c.DataDir, DatabaseURL: c.url(),
+		IncludeKey: c.IncludeKey, SkipMissing: c.SkipMissing, Version: app.Version,
 	})
 	if err != nil {
 		return err
@@ -44,7 +45,9 @@ func (c *backupCommand) printSummary(w io.Writer, m *archive.Manifest) {
 	_, _ = fmt.Fprintf(w, "%s%s: %s, %s\n", c.File, size, countRows(m), countFiles(m.Files))
 	printMissing(w, m)
 	for _, f := range m.Elsewhere {
-		_, _ = fmt.Fprintf(w, "NOT INCLUDED: %s of the file backend %q, which stores them outside the data dir. Back them up there.\n", countFiles(f), f.Backend)
+		_, _ = fmt.Fprintf(w,
+			"NOT INCLUDED: %s of the file backend %q, which stores them outside the data dir. Back them up there.\n",
+			countFiles(f), f.Backend)
 	}
 	if m.KeyIncluded {
 		_, _ = fmt.Fprintln(w, "The archive contains the secret keys. Protect it as you protect the keys.")
@@ -54,13 +57,15 @@ func (c *backupCommand) printSummary(w io.Writer, m *archive.Manifest) {
 	if s, err := datadir.FindKeys(c.DataDir, os.Getenv); err == nil {
 		source = s.Name
 	}
-	_, _ = fmt.Fprintf(w, "NOT INCLUDED: the secret key (%s). Store it separately: without it, %s cannot be decrypted and all users must sign in again. "+
-		"Use --include-key to add it to the archive.\n", source, english.Plural(m.Secrets, "secret", ""))
+	_, _ = fmt.Fprintf(w,
+		"NOT INCLUDED: the secret key (%s). Store it separately: without it, %s cannot be decrypted and all users must "+
+			"sign in again. Use --include-key to add it to the archive.\n", source, english.Plural(m.Secrets, "secret", ""))
 }
 
 func printMissing(w io.Writer, m *archive.Manifest) {
 	if len(m.Missing) > 0 {
-		_, _ = fmt.Fprintf(w, "MISSING: the content of %s: %s\n", english.Plural(len(m.Missing), "file", ""), strings.Join(m.Missing, ", "))
+		_, _ = fmt.Fprintf(w, "MISSING: the content of %s: %s\n",
+			english.Plural(len(m.Missing), "file", ""), strings.Join(m.Missing, ", "))
 	}
 }
 

@@ -38,9 +38,11 @@ func checkSchema(ctx context.Context, db *storage.DB) error {
 	case err != nil:
 		return err
 	case s.Version < s.Known:
-		return fmt.Errorf("the database has schema %d, but this version of agentarea needs schema %d: run agentarea db migrate first", s.Version, s.Known)
+		return fmt.Errorf("the database has schema %d, but this version of agentarea needs schema %d: run agentarea db "+
+			"migrate first", s.Version, s.Known)
 	case s.Version > s.Known:
-		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use the newer version of agentarea that migrated it", s.Version, s.Known)
+		return fmt.Errorf("the database has schema %d, but this version of agentarea supports schemas up to %d: use the "+
+			"newer version of agentarea that migrated it", s.Version, s.Known)
 	}
 	return nil
 }
@@ -62,7 +64,8 @@ func (c *dbMigrateCommand) Run(ctx context.Context, out *output) error {
 			_, _ = fmt.Fprintf(out.stdout, "schema %d is up to date: nothing to do\n", before.Known)
 			return nil
 		}
-		_, _ = fmt.Fprintf(out.stdout, "migrated schema %d to %d: %s\n", before.Version, before.Known, strings.Join(before.Missing, ", "))
+		_, _ = fmt.Fprintf(out.stdout, "migrated schema %d to %d: %s\n",
+			before.Version, before.Known, strings.Join(before.Missing, ", "))
 		return nil
 	})
 }
@@ -85,7 +88,8 @@ func (c *dbStatusCommand) Run(ctx context.Context, out *output) error {
 			word = fmt.Sprintf("run agentarea db migrate to migrate it to %d: %s", s.Known, strings.Join(s.Missing, ", "))
 		}
 		w := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintf(w, "database\t%s\nschema\t%d (%s)\nservers\t%d\n", withoutPassword(c.url()), s.Version, word, s.Servers)
+		_, _ = fmt.Fprintf(w, "database\t%s\nschema\t%d (%s)\nservers\t%d\n",
+			withoutPassword(c.url()), s.Version, word, s.Servers)
 		return w.Flush()
 	})
 }

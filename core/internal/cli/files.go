@@ -29,10 +29,13 @@ type serverFlags struct {
 // client returns a client with the credentials of the environment. Without them it prompts for the
 // password.
 func (s *serverFlags) client(getenv func(string) string, stdin *os.File, prompt io.Writer) (*client.Client, error) {
-	o := client.Options{URL: s.URL, Token: getenv("AGENTAREA_TOKEN"), Username: s.Username, Password: getenv("AGENTAREA_ADMIN_PASSWORD")}
+	o := client.Options{
+		URL: s.URL, Token: getenv("AGENTAREA_TOKEN"), Username: s.Username, Password: getenv("AGENTAREA_ADMIN_PASSWORD"),
+	}
 	if o.Token == "" && o.Password == "" {
 		if !term.IsTerminal(int(stdin.Fd())) {
-			return nil, errors.New("no credentials: set AGENTAREA_ADMIN_PASSWORD or AGENTAREA_TOKEN, or run the command in a terminal")
+			return nil, errors.New("no credentials: set AGENTAREA_ADMIN_PASSWORD or AGENTAREA_TOKEN, or run the command " +
+				"in a terminal")
 		}
 		_, _ = fmt.Fprintf(prompt, "Password of %s: ", s.Username)
 		password, err := term.ReadPassword(int(stdin.Fd()))
@@ -61,14 +64,16 @@ func (m *filesMoveCommand) Run(ctx context.Context, out *output) error {
 	display := newMoveDisplay(out.stderr)
 	p, err := c.MoveFiles(ctx, m.From, m.To, display)
 	display.end()
-	moved := fmt.Sprintf("%d files (%s) moved from %s to %s", p.Files, humanize.Bytes(uint64(max(p.Bytes, 0))), m.From, m.To)
+	moved := fmt.Sprintf("%d files (%s) moved from %s to %s",
+		p.Files, humanize.Bytes(uint64(max(p.Bytes, 0))), m.From, m.To)
 	switch {
 	case err != nil && p.Files > 0:
 		return fmt.Errorf("%w\n%s so far; run the command again to resume", err, moved)
 	case err != nil:
 		return err
 	case p.Failed > 0:
-		return fmt.Errorf("%s; %d files remain in %s for the reasons above; run the command again to retry them", moved, p.Failed, m.From)
+		return fmt.Errorf("%s; %d files remain in %s for the reasons above; run the command again to retry them",
+			moved, p.Failed, m.From)
 	}
 	_, _ = fmt.Fprintln(out.stdout, moved)
 	return nil
@@ -105,7 +110,8 @@ func (d *moveDisplay) Progress(p client.Progress) {
 	}
 	if time.Since(d.lastLine) >= lineInterval {
 		d.lastLine = time.Now()
-		_, _ = fmt.Fprintf(d.w, "%s, %s of %s\n", files, humanize.Bytes(uint64(max(p.Bytes, 0))), humanize.Bytes(uint64(max(p.TotalBytes, 0))))
+		_, _ = fmt.Fprintf(d.w, "%s, %s of %s\n", files, humanize.Bytes(uint64(max(p.Bytes, 0))),
+			humanize.Bytes(uint64(max(p.TotalBytes, 0))))
 	}
 }
 

@@ -17,7 +17,8 @@ func TestHealthCommand(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, `{"error":{"message":"The server is not ready","details":{"field":"database","issue":"Is down"}}}`)
+		_, _ = io.WriteString(w,
+			`{"error":{"message":"The server is not ready","details":{"field":"database","issue":"Is down"}}}`)
 	}))
 	defer server.Close()
 	_, port, _ := strings.Cut(server.Listener.Addr().String(), ":")

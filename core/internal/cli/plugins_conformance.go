@@ -29,7 +29,8 @@ func (c *pluginsTestCommand) Run() error {
 			return fmt.Errorf("--script: %w", err)
 		}
 		if err := json.Unmarshal(text, &command); err != nil {
-			return fmt.Errorf("--script %s: %w (expected a JSON object such as {\"config\": {…}, \"model\": \"…\"})", c.Script, err)
+			return fmt.Errorf("--script %s: %w (expected a JSON object such as {\"config\": {…}, \"model\": \"…\"})",
+				c.Script, err)
 		}
 	}
 	path, err := filepath.Abs(c.Binary)
@@ -50,6 +51,7 @@ func (c *pluginsTestCommand) Run() error {
 	if err := flag.CommandLine.Parse(nil); err != nil {
 		return err
 	}
-	testing.Main(regexp.MatchString, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) { plugintest.Run(t, command) }}}, nil, nil)
+	testing.Main(regexp.MatchString,
+		[]testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) { plugintest.Run(t, command) }}}, nil, nil)
 	return nil // never reached
 }

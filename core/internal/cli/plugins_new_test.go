@@ -30,7 +30,8 @@ func newPlugin(t *testing.T, kind string, args ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "project")
 	var out bytes.Buffer
-	if code := Main(t.Context(), append([]string{"plugins", "new", kind, "mine", "--dir", dir}, args...), &out, &out); code != 0 {
+	if code := Main(t.Context(), append([]string{"plugins", "new", kind, "mine", "--dir", dir}, args...),
+		&out, &out); code != 0 {
 		t.Fatalf("plugins new %s: exit code %d: %s", kind, code, &out)
 	}
 	return dir
@@ -93,7 +94,9 @@ func TestPluginsNew_projectIsTidy(t *testing.T) {
 			before := read(t, filepath.Join(dir, "go.mod")) + read(t, filepath.Join(dir, "go.sum"))
 			inProject(t, dir, "go", "mod", "tidy")
 			if read(t, filepath.Join(dir, "go.mod"))+read(t, filepath.Join(dir, "go.sum")) != before {
-				t.Error("go mod tidy changes the project; update the templates: go test ./core/internal/cli -run PluginsNew -update")
+				t.Error(
+					"go mod tidy changes the project; update the templates: go test ./core/internal/cli -run PluginsNew -update",
+				)
 			}
 			modules := strings.Fields(inProject(t, dir, "go", "list", "-m", "-f", "{{.Path}}", "all"))
 			if len(modules) > maxPluginModules {
@@ -111,7 +114,9 @@ func TestPluginsNew_sdkOfACheckout(t *testing.T) {
 		t.Error("the project has a copy of the SDK, want only the reference to the checkout")
 	}
 	var out bytes.Buffer
-	if code := Main(t.Context(), []string{"plugins", "new", "llm", "mine", "--dir", filepath.Join(t.TempDir(), "p"), "--sdk", t.TempDir()}, &out, &out); code != 1 {
+	if code := Main(t.Context(),
+		[]string{"plugins", "new", "llm", "mine", "--dir", filepath.Join(t.TempDir(), "p"), "--sdk", t.TempDir()},
+		&out, &out); code != 1 {
 		t.Errorf("--sdk with a folder that is not a checkout: exit code %d, want 1: %s", code, &out)
 	}
 }
@@ -120,7 +125,8 @@ func TestPluginsNew_invalidNameOrKind(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"llm", "Mine!"}, {"model", "mine"}} {
 		var out bytes.Buffer
-		if code := Main(t.Context(), append([]string{"plugins", "new", "--dir", t.TempDir()}, args...), &out, &out); code != 1 {
+		if code := Main(t.Context(), append([]string{"plugins", "new", "--dir", t.TempDir()}, args...),
+			&out, &out); code != 1 {
 			t.Errorf("plugins new %q: exit code %d, want 1: %s", args, code, &out)
 		}
 	}

@@ -20,7 +20,8 @@ type restoreCommand struct {
 // Run restores the archive and prints what was restored.
 func (c *restoreCommand) Run(ctx context.Context, out *output) error {
 	r, err := backup.Restore(ctx, backup.RestoreOptions{
-		File: c.File, DataDir: c.DataDir, DatabaseURL: c.url(), KeyFile: c.KeyFile, WithoutKey: c.WithoutKey, DryRun: c.DryRun,
+		File: c.File, DataDir: c.DataDir, DatabaseURL: c.url(),
+		KeyFile: c.KeyFile, WithoutKey: c.WithoutKey, DryRun: c.DryRun,
 	})
 	if err != nil {
 		return err
@@ -39,7 +40,8 @@ func printRestored(w io.Writer, r *backup.Restored) {
 	m := r.Manifest
 	_, _ = fmt.Fprintf(w, "restored: %s, %s, as of %s\n", countRows(m), countFiles(m.Files), m.CreatedAt)
 	for _, f := range m.Elsewhere {
-		_, _ = fmt.Fprintf(w, "NOT INCLUDED: %s of the file backend %q. Configure this backend in plugins.hcl.\n", countFiles(f), f.Backend)
+		_, _ = fmt.Fprintf(w, "NOT INCLUDED: %s of the file backend %q. Configure this backend in plugins.hcl.\n",
+			countFiles(f), f.Backend)
 	}
 	printMissing(w, m)
 	switch r.Key {

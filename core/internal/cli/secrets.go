@@ -46,7 +46,8 @@ func undecryptableError(u *secrets.Undecryptable, source string) error {
 	if len(u.Names) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s cannot be decrypted with the keys in %s: %s. Add the key that encrypted them (id %s) there, or set the secrets again",
+	return fmt.Errorf("%s cannot be decrypted with the keys in %s: %s. Add the key that encrypted them (id %s) there, "+
+		"or set the secrets again",
 		english.Plural(len(u.Names), "secret", ""), source, strings.Join(u.Names, ", "), strings.Join(u.KeyIDs(), ", "))
 }
 
@@ -95,7 +96,8 @@ func (c *secretsStatusCommand) Run(ctx context.Context, out *output) error {
 			_, _ = fmt.Fprintf(w, "%s\t%d\n", row[1:], counts[row])
 		}
 		if oldForm > 0 {
-			_, _ = fmt.Fprintf(w, "%s in an old format: run agentarea secrets rotate to convert them\n", english.Plural(oldForm, "secret is", "secrets are"))
+			_, _ = fmt.Fprintf(w, "%s in an old format: run agentarea secrets rotate to convert them\n",
+				english.Plural(oldForm, "secret is", "secrets are"))
 		}
 		return errors.Join(w.Flush(), undecryptableError(&bad, source.Name))
 	})
@@ -143,12 +145,15 @@ func (c *secretsRotateCommand) Run(ctx context.Context, out *output) error {
 }
 
 func printRotation(w io.Writer, r *secrets.Rotation) {
-	_, _ = fmt.Fprintf(w, "%s rewrapped with the current key, %d already used it\n", english.Plural(r.Rewrapped, "secret", ""), r.Current)
+	_, _ = fmt.Fprintf(w, "%s rewrapped with the current key, %d already used it\n",
+		english.Plural(r.Rewrapped, "secret", ""), r.Current)
 }
 
 // rotateFile rotates the key in the data directory. The file has both keys until no secret needs the old
 // one, so after a crash the next call finds two keys and continues.
-func (c *secretsRotateCommand) rotateFile(ctx context.Context, db *storage.DB, source *datadir.KeySource, stdout io.Writer) error {
+func (c *secretsRotateCommand) rotateFile(
+	ctx context.Context, db *storage.DB, source *datadir.KeySource, stdout io.Writer,
+) error {
 	dir, err := datadir.Open(c.DataDir)
 	if err != nil {
 		return fmt.Errorf("%w (the key in %s can be changed only while no server uses it)", err, source.File)
@@ -192,12 +197,16 @@ func (c *secretsRotateCommand) rotateFile(ctx context.Context, db *storage.DB, s
 		}
 	}
 	if c.KeepOld {
-		_, _ = fmt.Fprintf(stdout, "the old key stays in %s: users stay signed in until you run agentarea secrets rotate without --keep-old\n", source.File)
+		_, _ = fmt.Fprintf(stdout,
+			"the old key stays in %s: users stay signed in until you run agentarea secrets rotate without --keep-old\n",
+			source.File)
 		return undecryptableError(bad, source.File)
 	}
 	if err := dir.Replace(datadir.KeyFile, datadir.FormatKeys(keys[:1])); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(stdout, "removed the old key from %s: all users must sign in again, and restoring an older backup needs the old key\n", source.File)
+	_, _ = fmt.Fprintf(stdout,
+		"removed the old key from %s: all users must sign in again, and restoring an older backup needs the old key\n",
+		source.File)
 	return undecryptableError(bad, source.File)
 }

@@ -101,7 +101,9 @@ type changingStore struct {
 	before func(core.EncryptedSecret)
 }
 
-func (c *changingStore) ReplaceEncryptedSecret(ctx context.Context, s core.EncryptedSecret, again []byte) (bool, error) {
+func (c *changingStore) ReplaceEncryptedSecret(
+	ctx context.Context, s core.EncryptedSecret, again []byte,
+) (bool, error) {
 	c.before(s)
 	return c.DB.ReplaceEncryptedSecret(ctx, s, again)
 }
@@ -209,19 +211,24 @@ func TestSecretsRotate_keyFile(t *testing.T) {
 
 	// A secret that no key decrypts is reported and does not affect the others.
 	addSecret(t, db, newKeyring(t, oldKey), 20)
-	keys = rotate(`1 secret cannot be decrypted with the keys in ` + filepath.Join(dir, datadir.KeyFile) + `: MCP server "server-0020"`)
+	keys = rotate(`1 secret cannot be decrypted with the keys in ` + filepath.Join(dir, datadir.KeyFile) +
+		`: MCP server "server-0020"`)
 	key, err := hex.DecodeString(keys[0])
 	if err != nil || len(keys) != 1 {
 		t.Fatalf("got keys %v (%v), want one in hex", keys, err)
 	}
 	wantDecryptable(t, db, 20, 1, key)
 	code, out, errs := command(t, "secrets", "status", "--data-dir="+dir)
-	for _, want := range []string{newKeyring(t, key).Current().String() + "  current", "20\n", newKeyring(t, oldKey).Current().String() + "  not listed  1\n"} {
+	for _, want := range []string{
+		newKeyring(t, key).Current().String() + "  current", "20\n",
+		newKeyring(t, oldKey).Current().String() + "  not listed  1\n",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status = %q, want %q", out, want)
 		}
 	}
-	if code != 1 || !strings.Contains(errs, "Add the key that encrypted them (id "+newKeyring(t, oldKey).Current().String()) {
+	if code != 1 ||
+		!strings.Contains(errs, "Add the key that encrypted them (id "+newKeyring(t, oldKey).Current().String()) {
 		t.Errorf("status: exit code %d, stderr %q, want 1 and the id of the missing key", code, errs)
 	}
 }
@@ -241,7 +248,8 @@ func TestSecretsRotate_damagedSecret(t *testing.T) {
 	}
 	code, _, errs := command(t, "secrets", "rotate", "--data-dir="+dir)
 	text, err := os.ReadFile(filepath.Join(dir, datadir.KeyFile))
-	if err != nil || code != 1 || !strings.Contains(errs, "1 secret cannot be decrypted") || len(strings.Fields(string(text))) != 2 {
+	if err != nil || code != 1 || !strings.Contains(errs, "1 secret cannot be decrypted") ||
+		len(strings.Fields(string(text))) != 2 {
 		t.Errorf("exit code %d, stderr %q, error %v, want 1 and both keys in the file", code, errs, err)
 	}
 }

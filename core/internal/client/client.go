@@ -32,7 +32,10 @@ type Client struct {
 // New returns a Client.
 func New(o Options) *Client {
 	o.URL = strings.TrimRight(o.URL, "/")
-	return &Client{options: o, http: &http.Client{}, minBackoff: 500 * time.Millisecond, maxBackoff: 10 * time.Second, giveUpAfter: 2 * time.Minute}
+	return &Client{
+		options: o, http: &http.Client{}, minBackoff: 500 * time.Millisecond,
+		maxBackoff: 10 * time.Second, giveUpAfter: 2 * time.Minute,
+	}
 }
 
 // Error is an error response of the server.
@@ -69,7 +72,8 @@ func (c *Client) token(ctx context.Context) (string, error) {
 	if c.options.Token != "" {
 		return c.options.Token, nil
 	}
-	reply, err := c.post(ctx, "/v1/auth/login", "", map[string]string{"username": c.options.Username, "password": c.options.Password})
+	reply, err := c.post(ctx, "/v1/auth/login", "",
+		map[string]string{"username": c.options.Username, "password": c.options.Password})
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +81,8 @@ func (c *Client) token(ctx context.Context) (string, error) {
 	var tokens struct {
 		AccessToken string `json:"access_token"`
 	}
-	if err := json.NewDecoder(io.LimitReader(reply.Body, maxReply)).Decode(&tokens); err != nil || tokens.AccessToken == "" {
+	if err := json.NewDecoder(io.LimitReader(reply.Body, maxReply)).Decode(&tokens); err != nil ||
+		tokens.AccessToken == "" {
 		return "", fmt.Errorf("%s is not an AgentArea server: check the URL", c.options.URL)
 	}
 	return tokens.AccessToken, nil
@@ -110,7 +115,8 @@ func (c *Client) post(ctx context.Context, path, token string, body any) (*http.
 	}
 	defer func() { _ = reply.Body.Close() }()
 	var failure struct{ Error Error }
-	if err := json.NewDecoder(io.LimitReader(reply.Body, maxReply)).Decode(&failure); err != nil || failure.Error.Message == "" {
+	if err := json.NewDecoder(io.LimitReader(reply.Body, maxReply)).Decode(&failure); err != nil ||
+		failure.Error.Message == "" {
 		failure.Error.Message = "the server responded with " + reply.Status
 	}
 	failure.Error.Status = reply.StatusCode

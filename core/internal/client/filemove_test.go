@@ -114,8 +114,10 @@ func TestMoveFiles_failedFile(t *testing.T) {
 func TestMoveFiles_permanentErrors(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]reply{
-		"to: There is no enabled files plugin \"s3\"": {400, `{"error":{"code":"VALIDATION_ERROR","message":"Invalid request parameters",
-			"details":{"field":"to","issue":"There is no enabled files plugin \"s3\""}}}`},
+		"to: There is no enabled files plugin \"s3\"": {
+			400, `{"error":{"code":"VALIDATION_ERROR","message":"Invalid request parameters",
+			"details":{"field":"to","issue":"There is no enabled files plugin \"s3\""}}}`,
+		},
 		"Files are being moved already":           {409, failure("CONFLICT", "Files are being moved already")},
 		"Only an admin may do this":               {403, failure("FORBIDDEN", "Only an admin may do this")},
 		"the server responded with 404 Not Found": {404, "<html>"},
@@ -138,7 +140,8 @@ func TestMoveFiles_givesUp(t *testing.T) {
 	c := New(Options{URL: server.URL, Token: "t0"})
 	c.minBackoff, c.giveUpAfter = 10*time.Millisecond, time.Second // longer than a response takes on a busy machine
 	w := &watcher{}
-	if _, err := c.MoveFiles(t.Context(), "local", "s3", w); err == nil || err.Error() != "The database is down" || w.waits == 0 {
+	if _, err := c.MoveFiles(t.Context(), "local", "s3", w); err == nil || err.Error() != "The database is down" ||
+		w.waits == 0 {
 		t.Errorf("got error %v after %d retries, want the last error after some", err, w.waits)
 	}
 }
@@ -153,7 +156,8 @@ func TestMoveFiles_contextCancelled(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	t.Cleanup(server.Close)
-	if _, err := New(Options{URL: server.URL, Token: "t0"}).MoveFiles(ctx, "local", "s3", &watcher{}); !errors.Is(err, context.Canceled) {
+	if _, err := New(Options{URL: server.URL, Token: "t0"}).MoveFiles(ctx, "local", "s3", &watcher{}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }

@@ -45,6 +45,8 @@ type Block struct {
 	// SHA256 is the expected checksum of the program in lower-case hex, or empty.
 	SHA256   string
 	AutoMTLS bool
+	// ChecksumRequired is the value of require_checksums if the block is enabled.
+	ChecksumRequired bool
 	// Unpinned means that the block has no sha256 although require_checksums is true.
 	Unpinned bool
 	// Hash changes whenever a value in the block changes, including secrets. It is for comparisons and
@@ -91,7 +93,10 @@ var (
 	shaForm   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-var blockAttrs = []string{"command", "args", "enabled", "models", "pass_env", "env", "sha256", "auto_mtls", "max_concurrency", "retries", "max_memory", "log_level"}
+var blockAttrs = []string{
+	"command", "args", "enabled", "models", "pass_env", "env", "sha256",
+	"auto_mtls", "max_concurrency", "retries", "max_memory", "log_level",
+}
 
 // block parses a plugin block. It returns nil if the block does not have two labels.
 func (p *parser) block(b *hclsyntax.Block) *Block {
@@ -124,6 +129,7 @@ func (p *parser) block(b *hclsyntax.Block) *Block {
 	p.attr(b.Body, "enabled", cty.Bool, func(v cty.Value) { s.Enabled = v.True() })
 	if s.Enabled {
 		p.settings(s, b.Body)
+		s.ChecksumRequired = p.requireChecksums
 		s.Unpinned = p.requireChecksums && s.SHA256 == ""
 	}
 	s.Hash = p.hash(s)
@@ -135,7 +141,8 @@ func (p *parser) configBlock(s *Block, body *hclsyntax.Body) {
 		switch {
 		case c.Type != "config":
 		case s.config != nil:
-			p.add(c.TypeRange, "Duplicate config block", fmt.Sprintf("line %d has another one", s.config.TypeRange.Start.Line), "merge them")
+			p.add(c.TypeRange, "Duplicate config block",
+				fmt.Sprintf("line %d has another one", s.config.TypeRange.Start.Line), "merge them")
 		case len(c.Labels) > 0:
 			p.add(c.LabelRanges[0], "A config block has no label", "", "write config { … }")
 		default:
@@ -181,7 +188,8 @@ func (p *parser) checkCommand(s *Block, body *hclsyntax.Body) {
 	case s.Command == "" || s.Command == "." || s.Command == "..":
 		p.add(a.Expr.Range(), "Invalid command", "it must be the name of a file", "")
 	case strings.ContainsAny(s.Command, "/\\\x00"):
-		p.add(a.Expr.Range(), "Invalid command", "it must be the name of a file in the server's folder or in plugin_dirs, not a path",
+		p.add(a.Expr.Range(), "Invalid command",
+			"it must be the name of a file in the server's folder or in plugin_dirs, not a path",
 			"write the name, and add the folder to plugin_dirs")
 	}
 }
@@ -192,7 +200,8 @@ func (p *parser) checkModels(s *Block, body *hclsyntax.Body) {
 		return
 	}
 	if s.Kind != "llm" {
-		p.add(a.NameRange, "Only an llm plugin has models", fmt.Sprintf("this is plugin %q %q", s.Kind, s.Label), "remove the line")
+		p.add(a.NameRange, "Only an llm plugin has models",
+			fmt.Sprintf("this is plugin %q %q", s.Kind, s.Label), "remove the line")
 	}
 	for i, m := range s.Models {
 		if issue := checkPattern(m); issue != "" {
@@ -208,13 +217,15 @@ func (p *parser) count(s *Block, body *hclsyntax.Body, name string, minimum int,
 		return
 	}
 	if s.Kind != "llm" {
-		p.add(a.NameRange, fmt.Sprintf("Only an llm plugin has %s", name), fmt.Sprintf("this is plugin %q %q", s.Kind, s.Label), "remove the line")
+		p.add(a.NameRange, fmt.Sprintf("Only an llm plugin has %s", name),
+			fmt.Sprintf("this is plugin %q %q", s.Kind, s.Label), "remove the line")
 		return
 	}
 	p.attr(body, name, cty.Number, func(v cty.Value) {
 		n, accuracy := v.AsBigFloat().Int64()
 		if accuracy != big.Exact || n < int64(minimum) || n > maxCount {
-			p.add(a.Expr.Range(), fmt.Sprintf("Invalid %s", name), fmt.Sprintf("it must be an integer from %d to %d", minimum, maxCount), "")
+			p.add(a.Expr.Range(), fmt.Sprintf("Invalid %s", name),
+				fmt.Sprintf("it must be an integer from %d to %d", minimum, maxCount), "")
 			return
 		}
 		*into = int(n)
@@ -244,7 +255,8 @@ func (p *parser) checkLogLevel(s *Block, body *hclsyntax.Body) {
 	if a == nil || p.failed(a.SrcRange) || slices.Contains(logLevels, s.LogLevel) {
 		return
 	}
-	p.add(a.Expr.Range(), fmt.Sprintf("Invalid log_level %q", s.LogLevel), "the levels are "+strings.Join(logLevels, ", "), "")
+	p.add(a.Expr.Range(), fmt.Sprintf("Invalid log_level %q", s.LogLevel),
+		"the levels are "+strings.Join(logLevels, ", "), "")
 }
 
 func (p *parser) checkEnvironment(s *Block, body *hclsyntax.Body) {
@@ -257,7 +269,8 @@ func (p *parser) checkEnvironment(s *Block, body *hclsyntax.Body) {
 	for name, value := range s.Env {
 		if !envForm.MatchString(name) || strings.Contains(value, "\x00") {
 			p.add(inside(body.Attributes["env"].Expr, []string{name}),
-				fmt.Sprintf("Invalid variable %q", name), "a name contains only letters, digits and _, and a value contains no NUL byte", "")
+				fmt.Sprintf("Invalid variable %q", name),
+				"a name contains only letters, digits and _, and a value contains no NUL byte", "")
 		}
 	}
 }
@@ -267,8 +280,8 @@ func (p *parser) checkEnvironment(s *Block, body *hclsyntax.Body) {
 func (p *parser) hash(s *Block) string {
 	content := []any{s.Kind, s.Label, s.Enabled}
 	if s.Enabled {
-		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS, s.MaxConcurrency, s.Retries,
-			s.MaxMemory, s.LogLevel, s.Unpinned)
+		content = append(content, s.Command, s.Args, s.Models, s.PassEnv, s.Env, s.SHA256, s.AutoMTLS,
+			s.MaxConcurrency, s.Retries, s.MaxMemory, s.LogLevel, s.ChecksumRequired)
 		if s.config != nil {
 			content = append(content, p.evaluated(s.config.Body))
 		}

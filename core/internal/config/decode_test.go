@@ -181,7 +181,9 @@ func TestParse_fileFunctionErrors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 1<<20+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"big": "is larger than 1 MiB", ".": "is not a regular file", "gone": "no such file"} {
+	for name, want := range map[string]string{
+		"big": "is larger than 1 MiB", ".": "is not a regular file", "gone": "no such file",
+	} {
 		src := "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {\n    k = file(\"" + name + "\")\n  }\n}\n"
 		_, err := config.Parse([]byte(src), filepath.Join(dir, "plugins.hcl"))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "plugins.hcl:4,") {

@@ -14,8 +14,11 @@ func FuzzPlugins(f *testing.F) {
 	}
 	f.Add(shipped)
 	for _, s := range []string{
-		"plugin \"llm\" \"a\" {\n command = \"x\"\n}\n", `plugin "llm" {}`, `file_backend = 5`, `plugin "llm" "a" { command = env("A") }`, `plugin "llm" "a" { models = ["[", 1] }`,
-		`plugin "files" "l" { command = "../x" }`, `x = ${`, `plugin "llm" "a" { command = "x" config { a = file("/dev/null") } }`, `a = [for i in [1]: i]`, "plugin \"llm\" \"a\" {\n command = <<E\nx\nE\n}", "\xef\xbb\xbfa=1", "a = 1e999999999",
+		"plugin \"llm\" \"a\" {\n command = \"x\"\n}\n", `plugin "llm" {}`, `file_backend = 5`,
+		`plugin "llm" "a" { command = env("A") }`, `plugin "llm" "a" { models = ["[", 1] }`,
+		`plugin "files" "l" { command = "../x" }`, `x = ${`,
+		`plugin "llm" "a" { command = "x" config { a = file("/dev/null") } }`, `a = [for i in [1]: i]`,
+		"plugin \"llm\" \"a\" {\n command = <<E\nx\nE\n}", "\xef\xbb\xbfa=1", "a = 1e999999999",
 	} {
 		f.Add([]byte(s))
 	}
@@ -38,7 +41,9 @@ func FuzzPlugins(f *testing.F) {
 }
 
 func FuzzSize(f *testing.F) {
-	for _, s := range []string{"2GiB", "500MB", "0", "-1", "1e3", "9223372036854775808", "1.5 KiB", "16EiB", "NaNMB", "infB"} {
+	for _, s := range []string{
+		"2GiB", "500MB", "0", "-1", "1e3", "9223372036854775808", "1.5 KiB", "16EiB", "NaNMB", "infB",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

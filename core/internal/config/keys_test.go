@@ -41,7 +41,8 @@ func TestParseKeys(t *testing.T) {
 		"ключ " + hexA + "," + b: "key 1 of 2: must be",
 	} {
 		_, err := ParseKeys(text)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), hexA) {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") ||
+			strings.Contains(err.Error(), hexA) {
 			t.Errorf("ParseKeys(%q): error %v, want %q", text, err, want)
 		}
 	}

@@ -171,7 +171,8 @@ func (p *parser) fileBackend(c *Config, body *hclsyntax.Body) {
 			fmt.Sprintf("write file_backend = %q at the top of the file", enabled[0]))
 	case a == nil || p.failed(a.SrcRange):
 	case c.FileBackend == "":
-		p.add(a.Expr.Range(), "Empty file backend", "file_backend is the label of a files plugin"+list("; available: ", enabled),
+		p.add(a.Expr.Range(), "Empty file backend",
+			"file_backend is the label of a files plugin"+list("; available: ", enabled),
 			"name one, or remove the line")
 	case slices.Contains(enabled, c.FileBackend):
 	case slices.Contains(all, c.FileBackend):

@@ -128,7 +128,8 @@ func TestParse_invalidFile(t *testing.T) {
 			`plugins.hcl:3,3-9: Wrong type; models must be a list of strings, not a string (write [ … ])`,
 		},
 		{
-			"empty variable for a bool", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  enabled = env(\"AGENTAREA_TEST_EMPTY\")\n}\n",
+			"empty variable for a bool",
+			"plugin \"llm\" \"a\" {\n  command = \"x\"\n  enabled = env(\"AGENTAREA_TEST_EMPTY\")\n}\n",
 			`plugins.hcl:3,3-10: Wrong type; enabled must be true or false, not a string (write true or false)`,
 		},
 		{
@@ -184,7 +185,8 @@ func TestParse_invalidFile(t *testing.T) {
 			`plugins.hcl:4,3-9: Duplicate config block; line 3 has another one (merge them)`,
 		},
 		{
-			"unknown function in config", "plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {\n    k = getenv(\"A\")\n  }\n}\n",
+			"unknown function in config",
+			"plugin \"llm\" \"a\" {\n  command = \"x\"\n  config {\n    k = getenv(\"A\")\n  }\n}\n",
 			`plugins.hcl:4,9-15: Call to unknown function; There is no function named "getenv"`,
 		},
 		{
@@ -216,7 +218,8 @@ func TestParse_invalidFile(t *testing.T) {
 			`plugins.hcl:1,16-20: File backend "s3" is disabled; its block has enabled = false (enable it, or name another one)`,
 		},
 		{
-			"ambiguous file backend", "plugin \"files\" \"a\" {\n  command = \"x\"\n}\nplugin \"files\" \"b\" {\n  command = \"x\"\n}\n",
+			"ambiguous file backend",
+			"plugin \"files\" \"a\" {\n  command = \"x\"\n}\nplugin \"files\" \"b\" {\n  command = \"x\"\n}\n",
 			`plugins.hcl:4,1-19: Missing file_backend; there is more than one enabled files plugin: a, b (write file_backend = "a" at the top of the file)`,
 		},
 		{

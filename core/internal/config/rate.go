@@ -25,7 +25,8 @@ func (l *RoleLimits) UnmarshalText(text []byte) error {
 		}
 		role, limit, ok := parseRoleLimit(part)
 		if !ok {
-			return fmt.Errorf("%q is not a valid role limit (write ROLE=PER-MINUTE/PER-SECOND, separated by commas, such as admin=600/60,viewer=50/10; the roles are admin, member and viewer, and 0 means no limit)", part)
+			return fmt.Errorf("%q is not a valid role limit (write ROLE=PER-MINUTE/PER-SECOND, separated by commas, such as "+
+				"admin=600/60,viewer=50/10; the roles are admin, member and viewer, and 0 means no limit)", part)
 		}
 		if _, twice := all[role]; twice {
 			return fmt.Errorf("duplicate role %s (write each role once)", role)
@@ -58,7 +59,8 @@ func (n *Networks) UnmarshalText(text []byte) error {
 		}
 		prefix, ok := parseNetwork(part)
 		if !ok {
-			return fmt.Errorf("%q is not a valid IP address or network (write 10.0.0.5, 10.0.0.0/8 or fd00::/8, separated by commas)", part)
+			return fmt.Errorf("%q is not a valid IP address or network (write 10.0.0.5, 10.0.0.0/8 or fd00::/8, "+
+				"separated by commas)", part)
 		}
 		all = append(all, prefix.Masked())
 	}

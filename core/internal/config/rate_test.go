@@ -55,7 +55,8 @@ func TestNetworks(t *testing.T) {
 	}
 	for _, text := range []string{"localhost", "10.0.0.0/33", "10.0.0.1:80", "fe80::1%eth0", "::ffff:10.0.0.0/104", "*"} {
 		var n Networks
-		if err := n.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "(write 10.0.0.5, 10.0.0.0/8 or fd00::/8") {
+		if err := n.UnmarshalText([]byte(text)); err == nil ||
+			!strings.Contains(err.Error(), "(write 10.0.0.5, 10.0.0.0/8 or fd00::/8") {
 			t.Errorf("UnmarshalText(%q) = %v, %v, want an error with examples", text, n, err)
 		}
 	}

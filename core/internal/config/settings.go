@@ -85,8 +85,10 @@ func (s *Settings) Check() error {
 			return fmt.Errorf("--public-url %q: not an absolute URL (write https://agents.example.com)", s.PublicURL)
 		}
 	}
-	if scheme, _, _ := strings.Cut(s.DatabaseURL, "://"); s.DatabaseURL != "" && scheme != "sqlite" && scheme != "postgres" && scheme != "postgresql" {
-		return fmt.Errorf("--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it to use agentarea.db in the data dir)")
+	if scheme, _, _ := strings.Cut(s.DatabaseURL, "://"); s.DatabaseURL != "" && scheme != "sqlite" &&
+		scheme != "postgres" && scheme != "postgresql" {
+		return fmt.Errorf("--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it " +
+			"to use agentarea.db in the data dir)")
 	}
 	if s.MaxFileSize < 1 {
 		return fmt.Errorf("--max-file-size: must be at least 1 byte (write 2GiB, or omit it)")
@@ -95,7 +97,8 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--uploads-per-user %d: must be at least 1 (write 8, or omit it)", s.UploadsPerUser)
 	}
 	if s.RateLimitPerMinute < 0 {
-		return fmt.Errorf("--rate-limit-per-minute %d: must not be negative (write 100, or 0 for no limit)", s.RateLimitPerMinute)
+		return fmt.Errorf("--rate-limit-per-minute %d: must not be negative (write 100, or 0 for no limit)",
+			s.RateLimitPerMinute)
 	}
 	if s.RateLimitBurst < 0 {
 		return fmt.Errorf("--rate-limit-burst %d: must not be negative (write 20, or 0 for no limit)", s.RateLimitBurst)
@@ -114,7 +117,8 @@ func (s *Settings) Check() error {
 		}
 	}
 	for flag, keep := range map[string]time.Duration{
-		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns, "--keep-sessions": s.KeepSessions, "--keep-audit": s.KeepAudit,
+		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns,
+		"--keep-sessions": s.KeepSessions, "--keep-audit": s.KeepAudit,
 	} {
 		if keep < 0 {
 			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 to keep everything)", flag, keep)

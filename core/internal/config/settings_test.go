@@ -34,7 +34,10 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := Settings{Listen: "localhost:8000", MaxFileSize: 1, UploadsPerUser: 1, TaskSlots: 1, TaskTimeout: time.Hour, MaxLoginAge: time.Hour}
+			s := Settings{
+				Listen: "localhost:8000", MaxFileSize: 1, UploadsPerUser: 1,
+				TaskSlots: 1, TaskTimeout: time.Hour, MaxLoginAge: time.Hour,
+			}
 			c.change(&s)
 			got := ""
 			if err := s.Check(); err != nil {
@@ -58,7 +61,9 @@ func TestSettings_secretsAreNotPrinted(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]Size{"0": 0, "123": 123, "500MB": 500_000_000, "2GiB": 2 << 30, "1.5 kB": 1500, "64 KiB": 64 << 10} {
+	for text, want := range map[string]Size{
+		"0": 0, "123": 123, "500MB": 500_000_000, "2GiB": 2 << 30, "1.5 kB": 1500, "64 KiB": 64 << 10,
+	} {
 		var s Size
 		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
 			t.Errorf("%q = %d, %v; want %d", text, s, err, want)
@@ -66,7 +71,8 @@ func TestSize(t *testing.T) {
 	}
 	for _, text := range []string{"", "much", "-1", "9EiB", "1 mile"} {
 		var s Size
-		if err := s.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "write 500MB, 2GiB or a number of bytes") {
+		if err := s.UnmarshalText([]byte(text)); err == nil ||
+			!strings.Contains(err.Error(), "write 500MB, 2GiB or a number of bytes") {
 			t.Errorf("UnmarshalText(%q) = %d, %v, want an error with examples", text, s, err)
 		}
 	}

@@ -43,7 +43,8 @@ func TestShippedFile(t *testing.T) {
 		t.Errorf("enabled plugins without a key: %s", got)
 	}
 	t.Setenv("OPENAI_API_KEY", "sk-1")
-	if s := parse(t, shipped(t, false)).Blocks[0]; !s.Enabled || !s.Serves("gpt-5") || !s.Serves("o3-mini") || s.Serves("olmo") {
+	if s := parse(t, shipped(t, false)).Blocks[0]; !s.Enabled || !s.Serves("gpt-5") || !s.Serves("o3-mini") ||
+		s.Serves("olmo") {
 		t.Errorf("openai = %+v", s)
 	}
 }
@@ -61,6 +62,7 @@ func TestShippedFile_examples(t *testing.T) {
 	src = strings.ReplaceAll(src, `file("keys/mine")`, `file("`+filepath.Join(dir, "keys", "mine")+`")`)
 	c := parse(t, src)
 	if len(c.Blocks) != 13 || len(c.PluginDirs) != 1 || c.FileBackend != "local" {
-		t.Errorf("got %d blocks, plugin_dirs %q, file_backend %q, want 13, one folder and local", len(c.Blocks), c.PluginDirs, c.FileBackend)
+		t.Errorf("got %d blocks, plugin_dirs %q, file_backend %q, want 13, one folder and local",
+			len(c.Blocks), c.PluginDirs, c.FileBackend)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // Names in a data directory that a restore uses.
@@ -48,7 +47,10 @@ func Open(path string) (*Dir, error) {
 		return nil, err
 	}
 	if _, err := os.Lstat(d.File(Restoring)); err == nil {
-		return nil, errors.Join(fmt.Errorf("a restore into the data dir %s was interrupted: run agentarea restore again, or empty the folder", d.path), d.Close())
+		return nil, errors.Join(
+			fmt.Errorf("a restore into the data dir %s was interrupted: run agentarea restore again, or empty the folder",
+				d.path), d.Close(),
+		)
 	}
 	// A restore that was killed in its last step leaves this folder.
 	if err := os.RemoveAll(d.File(Restored)); err != nil {
@@ -67,13 +69,12 @@ func Lock(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, other, err := lockFile(filepath.Join(path, "lock"), owner(path))
 	if err != nil {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return nil, fmt.Errorf("another server uses the data dir %s: stop it, or choose another folder with --data-dir", path)
+	if lock == nil {
+		return nil, fmt.Errorf("another server uses the data dir %s (%s): stop it, or choose another folder with --data-dir", path, other)
 	}
 	return &Dir{path: path, lock: lock}, nil
 }

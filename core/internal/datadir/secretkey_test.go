@@ -70,7 +70,8 @@ func TestSecretKeys_invalidKey(t *testing.T) {
 	if err := os.WriteFile(path, []byte("hunter2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.SecretKeys(); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), path) {
+	if _, err := d.SecretKeys(); err == nil || strings.Contains(err.Error(), "hunter2") ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("error %v, want one that names %s and not the key", err, path)
 	}
 }

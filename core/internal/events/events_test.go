@@ -190,7 +190,8 @@ func TestPublish_dropsTheStreamWhenTheStoreFails(t *testing.T) {
 	publish(t, s, m, TypeStart)
 	w := l.Watch("run-1", 0, func(context.Context) (bool, error) { return true, nil })
 	conflict := errors.New("conflict")
-	if err := s.Publish(t.Context(), TypeEnd, nil, func([]core.EventRow) error { return conflict }); !errors.Is(err, conflict) {
+	if err := s.Publish(t.Context(), TypeEnd, nil, func([]core.EventRow) error { return conflict }); !errors.Is(err,
+		conflict) {
 		t.Fatalf("Publish = %v, want %v", err, conflict)
 	}
 	s.Tokens([]string{"dropped"})

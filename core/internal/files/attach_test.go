@@ -12,7 +12,8 @@ func TestMessageParts(t *testing.T) {
 	r := newEnv(t)
 	one, two := r.mustUpload("1"), r.mustUpload("2")
 	parts, err := r.MessageParts(t.Context(), r.ada, "Read these", []string{two.ID, one.ID})
-	if err != nil || len(parts) != 3 || parts[0].Text != "Read these" || *parts[1].File != *two.Ref() || *parts[2].File != *one.Ref() {
+	if err != nil || len(parts) != 3 || parts[0].Text != "Read these" || *parts[1].File != *two.Ref() ||
+		*parts[2].File != *one.Ref() {
 		t.Errorf("MessageParts() = %+v, %v, want the text and both files in the order of their ids", parts, err)
 	}
 	parts, err = r.MessageParts(t.Context(), r.ada, "Hello", nil)
@@ -39,7 +40,8 @@ func TestMessageParts_invalid(t *testing.T) {
 	} {
 		_, err := r.MessageParts(t.Context(), c.actor, "Read these", c.ids)
 		var e *core.Error
-		if !errors.As(err, &e) || e.Code != core.CodeValidation || e.Fields[0] != (core.FieldError{Field: c.field, Issue: c.issue}) {
+		if !errors.As(err, &e) || e.Code != core.CodeValidation ||
+			e.Fields[0] != (core.FieldError{Field: c.field, Issue: c.issue}) {
 			t.Errorf("%s: MessageParts(%q) = %v, want %s: %s", name, c.ids, err, c.field, c.issue)
 		}
 	}

@@ -103,7 +103,8 @@ func (r *env) pendingBlobs() int {
 // wantNothing checks that there are no files, bytes and pending blobs.
 func (r *env) wantNothing() {
 	r.t.Helper()
-	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil || total != 0 {
+	if _, total, err := r.db.Files(r.t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 1}}); err != nil ||
+		total != 0 {
 		r.t.Errorf("got %d files (%v), want none", total, err)
 	}
 	if keys := r.local.keys(); len(keys) != 0 {
@@ -133,7 +134,8 @@ func TestUpload(t *testing.T) {
 	} {
 		f := r.mustUpload(content)
 		sum := sha256.Sum256([]byte(content))
-		if f.Size != int64(len(content)) || f.ContentType != contentType || f.SHA256 != hex.EncodeToString(sum[:]) || f.CreatedBy != r.ada.UserID {
+		if f.Size != int64(len(content)) || f.ContentType != contentType || f.SHA256 != hex.EncodeToString(sum[:]) ||
+			f.CreatedBy != r.ada.UserID {
 			t.Errorf("Upload = %+v, want %d bytes of %s", f, len(content), contentType)
 		}
 		if got := r.read(f); got != content {
@@ -161,7 +163,9 @@ func TestOpenReadsRanges(t *testing.T) {
 		offset int64
 		whence int
 		want   string
-	}{{3, io.SeekStart, "345"}, {1, io.SeekCurrent, "789"}, {-2, io.SeekEnd, "89"}, {0, io.SeekStart, "012"}, {0, io.SeekEnd, ""}} {
+	}{
+		{3, io.SeekStart, "345"}, {1, io.SeekCurrent, "789"}, {-2, io.SeekEnd, "89"}, {0, io.SeekStart, "012"}, {0, io.SeekEnd, ""},
+	} {
 		if _, err := body.Seek(c.offset, c.whence); err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +257,8 @@ func TestConcurrentUploadsOfAUserAreLimited(t *testing.T) {
 	_, _ = writer.Write([]byte("begun"))
 	_, err := r.upload(strings.NewReader("one more"))
 	wantCode(t, err, core.CodeRateLimited, "limit of 1 concurrent uploads")
-	if _, err := r.Upload(t.Context(), nil, r.user("bob"), &core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
+	if _, err := r.Upload(t.Context(), nil, r.user("bob"),
+		&core.Upload{Name: "b", Body: strings.NewReader("b")}); err != nil {
 		t.Errorf("Upload of another user: %v", err)
 	}
 	_ = writer.Close()

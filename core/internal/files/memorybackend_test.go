@@ -44,7 +44,9 @@ func (s *memoryBackend) keys() []string {
 	return slices.Sorted(maps.Keys(s.objects))
 }
 
-func (s *memoryBackend) Put(ctx context.Context, key string, r io.Reader, _ backends.PutOptions) (*backends.Stored, error) {
+func (s *memoryBackend) Put(
+	ctx context.Context, key string, r io.Reader, _ backends.PutOptions,
+) (*backends.Stored, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err

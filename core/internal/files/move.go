@@ -20,8 +20,10 @@ const (
 )
 
 var (
-	errChecksum = core.Conflict("The bytes in the file backend do not match the checksum of the file. An administrator must restore them or delete the file.")
-	errMissing  = core.Conflict("The bytes of the file are missing in the file backend. An administrator must restore them or delete the file.")
+	errChecksum = core.Conflict("The bytes in the file backend do not match the checksum of the file. An administrator " +
+		"must restore them or delete the file.")
+	errMissing = core.Conflict("The bytes of the file are missing in the file backend. An administrator must restore " +
+		"them or delete the file.")
 )
 
 // Move implements core.Files.

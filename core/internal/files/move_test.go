@@ -57,7 +57,8 @@ func TestMove(t *testing.T) {
 	before := r.Open(t.Context(), old)
 	defer before.Close()
 	last, failed, err := r.move(r.Files)
-	if err != nil || len(failed) > 0 || last.Files != len(files) || last.TotalFiles != len(files) || last.Bytes != last.TotalBytes {
+	if err != nil || len(failed) > 0 || last.Files != len(files) || last.TotalFiles != len(files) ||
+		last.Bytes != last.TotalBytes {
 		t.Errorf("got last report %+v, failures %v and error %v, want %d moved files", last, failed, err, len(files))
 	}
 	for content, f := range files {
@@ -80,7 +81,8 @@ func TestMoveRejectsUnknownLabels(t *testing.T) {
 	for field, ends := range map[string][2]string{"from": {"tape", "s3"}, "to": {"local", "tape"}} {
 		err := r.Move(t.Context(), nil, ends[0], ends[1], nil)
 		var e *core.Error
-		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, `"tape". Labels in plugins.hcl: local, s3`) {
+		if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field ||
+			!strings.Contains(e.Fields[0].Issue, `"tape". Labels in plugins.hcl: local, s3`) {
 			t.Errorf("Move %v: got error %v, want field %s with the known labels", ends, err, field)
 		}
 	}
@@ -114,7 +116,8 @@ func TestMoveSkipsDamagedFiles(t *testing.T) {
 		t.Errorf("got last report %+v, failures %v and error %v, want 1 moved and 2 failed files", last, failed, err)
 	}
 	for _, p := range failed {
-		if p.FileID == changed.ID && !strings.Contains(p.Error.Error(), "checksum") || p.FileID == lost.ID && !strings.Contains(p.Error.Error(), "are missing") {
+		if p.FileID == changed.ID && !strings.Contains(p.Error.Error(), "checksum") || p.FileID == lost.ID &&
+			!strings.Contains(p.Error.Error(), "are missing") {
 			t.Errorf("%s: got failure %v, want the checksum or the missing bytes", p.FileID, p.Error)
 		}
 	}
@@ -134,7 +137,9 @@ func TestMoveOfAFileThatIsDeletedConcurrently(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t)
 	f := r.mustUpload("x")
-	r.backends["s3"].put = func(context.Context, string, *[]byte) error { return r.Delete(t.Context(), nil, r.ada, f.ID, 0) }
+	r.backends["s3"].put = func(context.Context, string, *[]byte) error {
+		return r.Delete(t.Context(), nil, r.ada, f.ID, 0)
+	}
 	last, failed, err := r.move(r.Files)
 	if err != nil || last.Files != 0 || len(failed) > 0 {
 		t.Errorf("got last report %+v, failures %v and error %v, want no moved files", last, failed, err)
@@ -196,7 +201,9 @@ func TestFilesStayConsistentAcrossCrashes(t *testing.T) {
 			} else {
 				d.after = place
 			}
-			restarted := r.restart(func(o *Options) { o.Store, o.Times = d, Times{Reserve: time.Nanosecond, Grace: time.Nanosecond} })
+			restarted := r.restart(func(o *Options) {
+				o.Store, o.Times = d, Times{Reserve: time.Nanosecond, Grace: time.Nanosecond}
+			})
 			func() {
 				defer func() {
 					if p := recover(); p != nil && p != (crash{}) {
@@ -251,7 +258,8 @@ func (r *env) act(f *Files, action, content string, contents map[string]string) 
 			contents[file.ID] = content
 		}
 	case "fail":
-		_, _ = f.Upload(ctx, nil, r.ada, &core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
+		_, _ = f.Upload(ctx, nil, r.ada,
+			&core.Upload{Name: "a", Body: io.MultiReader(strings.NewReader(content), failing(io.ErrUnexpectedEOF))})
 	case "delete":
 		for id := range contents {
 			delete(contents, id) // it may be gone, or still be there

@@ -14,6 +14,9 @@ const (
 	maxPause = 30 * time.Minute
 )
 
+// Sweep starts a sweep of the pending blobs that are due, and does not wait for it.
+func (f *Files) Sweep() { f.wake() }
+
 // wake starts a sweep.
 func (f *Files) wake() {
 	select {

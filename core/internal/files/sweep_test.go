@@ -176,7 +176,9 @@ func TestCrashLeavesCompleteFileOrNothing(t *testing.T) {
 	for _, c := range []struct {
 		crashingStore
 		files int
-	}{{crashingStore{before: "reserve"}, 0}, {crashingStore{after: "reserve"}, 0}, {crashingStore{before: "create"}, 0}, {crashingStore{after: "create"}, 1}} {
+	}{
+		{crashingStore{before: "reserve"}, 0}, {crashingStore{after: "reserve"}, 0}, {crashingStore{before: "create"}, 0}, {crashingStore{after: "create"}, 1},
+	} {
 		r := newEnv(t)
 		r.until(t, &c.crashingStore, func(f *Files) error {
 			_, err := f.Upload(t.Context(), nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader("content")})
@@ -187,7 +189,8 @@ func TestCrashLeavesCompleteFileOrNothing(t *testing.T) {
 		}
 		files, _, err := r.db.Files(t.Context(), r.ada, core.FileFilter{Page: core.Page{Limit: 10}})
 		if err != nil || len(files) != c.files || len(r.local.keys()) != c.files || r.pendingBlobs() != 0 {
-			t.Errorf("%+v: got %d files (%v) and blobs %v, want %d of each", c.crashingStore, len(files), err, r.local.keys(), c.files)
+			t.Errorf("%+v: got %d files (%v) and blobs %v, want %d of each",
+				c.crashingStore, len(files), err, r.local.keys(), c.files)
 		}
 		for _, f := range files {
 			if got := r.read(f); got != "content" {
@@ -202,7 +205,9 @@ func TestCrashDuringDelete(t *testing.T) {
 	for _, c := range []struct {
 		crashingStore
 		files int
-	}{{crashingStore{before: "delete"}, 1}, {crashingStore{after: "delete"}, 0}, {crashingStore{before: "drop"}, 0}, {crashingStore{after: "drop"}, 0}} {
+	}{
+		{crashingStore{before: "delete"}, 1}, {crashingStore{after: "delete"}, 0}, {crashingStore{before: "drop"}, 0}, {crashingStore{after: "drop"}, 0},
+	} {
 		r := newEnv(t)
 		file := r.mustUpload("content")
 		r.until(t, &c.crashingStore, func(f *Files) error {

@@ -43,8 +43,9 @@ func (f *Files) admit(userID string) error {
 	defer f.mu.Unlock()
 	if f.uploads[userID] >= f.limits.Uploads {
 		return &core.Error{
-			Code:       core.CodeRateLimited,
-			Message:    fmt.Sprintf("You have reached the limit of %d concurrent uploads. Wait until one has finished.", f.limits.Uploads),
+			Code: core.CodeRateLimited,
+			Message: fmt.Sprintf("You have reached the limit of %d concurrent uploads. Wait until one has finished.",
+				f.limits.Uploads),
 			RetryAfter: time.Second,
 		}
 	}
@@ -89,7 +90,8 @@ func tooLarge(limit int64) error {
 func overQuota(quota, used int64) error {
 	return &core.Error{
 		Code: core.CodePayloadTooLarge,
-		Message: fmt.Sprintf("Your files would exceed the limit of %d bytes per user. You have stored %d bytes; delete files first.",
+		Message: fmt.Sprintf("Your files would exceed the limit of %d bytes per user. You have stored %d bytes; delete "+
+			"files first.",
 			quota, used),
 	}
 }

@@ -21,7 +21,9 @@ var (
 // write reserves a blob and stores the bytes of in there. If it succeeds, the bytes are durable and
 // verified, and the blob is still pending. If it fails, the bytes are deleted, at the latest by the
 // sweeper.
-func (f *Files) write(ctx context.Context, label string, backend backends.Backend, in *intake, o backends.PutOptions) (core.Blob, error) {
+func (f *Files) write(
+	ctx context.Context, label string, backend backends.Backend, in *intake, o backends.PutOptions,
+) (core.Blob, error) {
 	blob := core.Blob{Backend: label, Key: newKey()}
 	if err := f.store.ReserveBlob(ctx, blob, now().Add(f.times.Reserve)); err != nil {
 		return blob, err
@@ -34,7 +36,8 @@ func (f *Files) write(ctx context.Context, label string, backend backends.Backen
 	p.stop()
 	switch {
 	case err == nil && (stored.Size != in.size || stored.SHA256 != in.sum()):
-		f.log.ErrorContext(ctx, "the file backend stored different bytes", "backend", label, "key", blob.Key, "size", in.size, "stored", stored.Size)
+		f.log.ErrorContext(ctx, "the file backend stored different bytes",
+			"backend", label, "key", blob.Key, "size", in.size, "stored", stored.Size)
 		f.discard(ctx, blob)
 		return blob, core.Unavailable("The file backend %q did not store the bytes correctly. Try again.", label)
 	case err == nil:
@@ -107,7 +110,8 @@ func (f *Files) discard(ctx context.Context, blob core.Blob) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.times.Call)
 	defer cancel()
 	if err := f.remove(ctx, blob); err != nil {
-		f.log.InfoContext(ctx, "deleting a blob failed; the sweeper retries", "backend", blob.Backend, "key", blob.Key, "error", err)
+		f.log.InfoContext(ctx, "deleting a blob failed; the sweeper retries",
+			"backend", blob.Backend, "key", blob.Key, "error", err)
 	}
 }
 

@@ -90,5 +90,8 @@ func tooMany(limit core.RateLimit, rate core.Rate) *core.Error {
 	if limit.PerMinute > 0 && rate.Minute.Count >= limit.PerMinute {
 		message = fmt.Sprintf("Too many requests: the limit is %d per minute", limit.PerMinute)
 	}
-	return &core.Error{Code: core.CodeRateLimited, Message: message + ". Retry after the time in the Retry-After header", RetryAfter: rate.RetryAfter(limit)}
+	return &core.Error{
+		Code: core.CodeRateLimited, Message: message + ". Retry after the time in the Retry-After header",
+		RetryAfter: rate.RetryAfter(limit),
+	}
 }

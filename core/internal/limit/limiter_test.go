@@ -51,14 +51,17 @@ func (r *fixture) get(path, caller string) *httptest.ResponseRecorder {
 }
 
 // check checks the status and the three headers of a response. Without a limit there must be no headers.
-func (r *fixture) check(t *testing.T, w *httptest.ResponseRecorder, status int, limit, remaining string, reset time.Duration) {
+func (r *fixture) check(
+	t *testing.T, w *httptest.ResponseRecorder, status int, limit, remaining string, reset time.Duration,
+) {
 	t.Helper()
 	h := w.Result().Header
 	at := ""
 	if limit != "" {
 		at = strconv.FormatInt(r.now().Add(reset).Unix(), 10)
 	}
-	if w.Code != status || h.Get("X-RateLimit-Limit") != limit || h.Get("X-RateLimit-Remaining") != remaining || h.Get("X-RateLimit-Reset") != at {
+	if w.Code != status || h.Get("X-RateLimit-Limit") != limit || h.Get("X-RateLimit-Remaining") != remaining ||
+		h.Get("X-RateLimit-Reset") != at {
 		t.Errorf("got %d with %v; want %d, %s, %s, %s", w.Code, h, status, limit, remaining, at)
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 func TestSetClientAddr(t *testing.T) {
 	t.Parallel()
-	trusted := Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("127.0.0.1/32")}
+	trusted := Proxies{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("127.0.0.1/32"),
+	}
 	for name, c := range map[string]struct {
 		peer   string
 		header []string

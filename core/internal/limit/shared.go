@@ -102,7 +102,8 @@ func (s *Shared) call(ctx context.Context, do func(context.Context) error) bool 
 		return true
 	}
 	if s.retryAt.Swap(int64(s.clock()+retryInterval)) == 0 {
-		s.logger.WarnContext(ctx, "counting requests in the database failed; this server counts alone until the database answers", "error", err)
+		s.logger.WarnContext(ctx,
+			"counting requests in the database failed; this server counts alone until the database answers", "error", err)
 	}
 	return false
 }

@@ -108,7 +108,8 @@ func TestShared_storeDown(t *testing.T) {
 	if n := st.calls.Load(); n != 4 {
 		t.Errorf("the store was called %d times after it recovered, want 4", n)
 	}
-	if text := log.String(); strings.Count(text, "counting requests in the database failed") != 1 || strings.Count(text, "counting requests in the database again") != 1 {
+	if text := log.String(); strings.Count(text, "counting requests in the database failed") != 1 ||
+		strings.Count(text, "counting requests in the database again") != 1 {
 		t.Errorf("log = %s, want one line for the failure and one for the recovery", text)
 	}
 }

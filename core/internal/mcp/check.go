@@ -31,8 +31,8 @@ func (s *Servers) check(
 		// The store enforces this (mayRunPrograms in storage). Checking it here as well hides from other users what
 		// checkCommand reveals about this machine.
 		if !actor.Admin() {
-			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs commands on the " +
-				"server's machine. You can create MCP servers that are reached by url.")
+			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs " +
+				"commands on the server's machine. You can create MCP servers that are reached by url.")
 		}
 		if err := s.checkCommand(config); err != nil {
 			return false, err
@@ -72,7 +72,8 @@ func checkConfig(ctx context.Context, transport mcptransport.Transport, config c
 			return err
 		}
 		return &core.Error{
-			Code: core.CodeUnavailable, Message: "The transport could not check the config: " + redactor.redact(publicMessage(err)), Err: err,
+			Code:    core.CodeUnavailable,
+			Message: "The transport could not check the config: " + redactor.redact(publicMessage(err)), Err: err,
 		}
 	}
 	invalid := core.Invalid("config", "")

@@ -47,7 +47,9 @@ type connection struct {
 
 // startConnection returns a connection over conn and reads it until it ends.
 func startConnection(conn mcptransport.Conn, t *endpoint, log *logBuffer, stopTimeout time.Duration) *connection {
-	c := &connection{raw: conn, endpoint: t, log: log, inbox: newInbox(), done: make(chan struct{}), stopTimeout: stopTimeout}
+	c := &connection{
+		raw: conn, endpoint: t, log: log, inbox: newInbox(), done: make(chan struct{}), stopTimeout: stopTimeout,
+	}
 	ctx, forget := context.WithCancel(context.Background())
 	c.forget = forget
 	go c.readLoop(ctx)

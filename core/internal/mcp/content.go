@@ -88,7 +88,8 @@ func (c *content) addBlob(what, mediaType, name string, data []byte) {
 		mediaType = "application/octet-stream"
 	}
 	if len(data) > c.blobBudget {
-		c.appendText(fmt.Sprintf("[%s %s of %d bytes omitted: the result is too large]", what, truncate(mediaType, 100), len(data)))
+		c.appendText(fmt.Sprintf("[%s %s of %d bytes omitted: the result is too large]",
+			what, truncate(mediaType, 100), len(data)))
 		return
 	}
 	c.blobBudget -= len(data)

@@ -70,7 +70,8 @@ func TestToolNames(t *testing.T) {
 	slug := strings.Repeat("s", 40)
 	seen := map[string]string{}
 	for _, tool := range []string{
-		"a", "A", "a.b", "a/b", "a_b", "a-b", "é", "ü", "", strings.Repeat("n", 22), strings.Repeat("n", 23), strings.Repeat("n", 24),
+		"a", "A", "a.b", "a/b", "a_b", "a-b", "é", "ü", "",
+		strings.Repeat("n", 22), strings.Repeat("n", 23), strings.Repeat("n", 24),
 	} {
 		name := toolName(slug, tool)
 		if len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {

@@ -173,7 +173,8 @@ func TestFind(t *testing.T) {
 		env.transports.stdio.latest().end(&mcptransport.Exit{Code: 5})
 		env.wantStatus(s.ID, core.MCPError)
 		_, err = env.Find(t.Context(), admin, "fs")
-		if wantCode(t, err, core.CodeUnavailable); !strings.Contains(err.Error(), "last_error") || strings.Contains(err.Error(), "exit code 5") {
+		if wantCode(t, err, core.CodeUnavailable); !strings.Contains(err.Error(), "last_error") ||
+			strings.Contains(err.Error(), "exit code 5") {
 			t.Errorf("got error %v, want an error without the reason", err)
 		}
 		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {
@@ -198,7 +199,8 @@ func TestDial_unreachableServer(t *testing.T) {
 		env.wantStatus(s.ID, core.MCPRunning)
 		broken = true
 		_, err := env.Dial(t.Context(), s.ID)
-		if wantCode(t, err, core.CodeUnavailable); !strings.Contains(err.Error(), "no memory for ***") || strings.Contains(err.Error(), "hunter22") {
+		if wantCode(t, err, core.CodeUnavailable); !strings.Contains(err.Error(), "no memory for ***") ||
+			strings.Contains(err.Error(), "hunter22") {
 			t.Errorf("got error %v", err)
 		}
 		_, err = env.Dial(t.Context(), "server-none")

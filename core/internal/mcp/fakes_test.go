@@ -318,11 +318,16 @@ var (
 )
 
 // withEnv runs a test in a synctest bubble, which has its own clock.
-func withEnv(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), test func(t *testing.T, env *testEnv)) {
+func withEnv(
+	t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), test func(t *testing.T, env *testEnv),
+) {
 	withOptions(t, dial, nil, test)
 }
 
-func withOptions(t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error), more func(*mcp.Options), test func(t *testing.T, env *testEnv)) {
+func withOptions(
+	t *testing.T, dial func(mcptransport.Open) (mcptransport.Conn, error),
+	more func(*mcp.Options), test func(t *testing.T, env *testEnv),
+) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -370,7 +375,8 @@ func parsed(t *testing.T, config string) core.MCPConfig {
 func (env *testEnv) create(config string) *core.MCPServer {
 	env.t.Helper()
 	s := &core.MCPServer{
-		ID: "server-1", Slug: "fs", Transport: "stdio", Shared: true, DesiredState: core.MCPDesiredRunning, Version: 1, CreatedBy: "root",
+		ID: "server-1", Slug: "fs", Transport: "stdio", Shared: true,
+		DesiredState: core.MCPDesiredRunning, Version: 1, CreatedBy: "root",
 	}
 	if err := env.Create(env.t.Context(), nil, admin, s, parsed(env.t, config)); err != nil {
 		env.t.Fatal(err)
@@ -414,7 +420,8 @@ func wantInvalid(t *testing.T, err error, field, issue string) {
 	t.Helper()
 	wantCode(t, err, core.CodeValidation)
 	var e *core.Error
-	if errors.As(err, &e); len(e.Fields) != 1 || e.Fields[0].Field != field || !strings.Contains(e.Fields[0].Issue, issue) {
+	if errors.As(err, &e); len(e.Fields) != 1 || e.Fields[0].Field != field ||
+		!strings.Contains(e.Fields[0].Issue, issue) {
 		t.Fatalf("got %v, want %s: …%s…", err, field, issue)
 	}
 }

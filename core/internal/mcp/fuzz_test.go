@@ -12,7 +12,9 @@ var modelsTake = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // FuzzToolName checks that names are valid for models, start with the slug and are unique.
 func FuzzToolName(f *testing.F) {
-	for _, s := range [][3]string{{"a", "search", "find"}, {"my-server", "a/b", "a_b"}, {"s", "ü", "_"}, {"s", "", "_"}, {strings.Repeat("s", 40), strings.Repeat("t", 90), strings.Repeat("t", 91)}, {"s", "a b", "a\tb"}} {
+	for _, s := range [][3]string{
+		{"a", "search", "find"}, {"my-server", "a/b", "a_b"}, {"s", "ü", "_"}, {"s", "", "_"}, {strings.Repeat("s", 40), strings.Repeat("t", 90), strings.Repeat("t", 91)}, {"s", "a b", "a\tb"},
+	} {
 		f.Add(s[0], s[1], s[2])
 	}
 	f.Fuzz(func(t *testing.T, slug, one, other string) {
@@ -40,7 +42,8 @@ func FuzzRedact(f *testing.F) {
 		got := r.redactAll(text)
 		for _, secret := range []string{strings.TrimSpace(env), strings.TrimSpace(header)} {
 			// Shorter secrets are not redacted, and the mask may form one of asterisks again.
-			if len(secret) >= 4 && strings.Trim(secret, "*") == secret && !strings.Contains(secret, "*") && strings.Contains(got, secret) {
+			if len(secret) >= 4 && strings.Trim(secret, "*") == secret && !strings.Contains(secret, "*") &&
+				strings.Contains(got, secret) {
 				t.Errorf("%q is in %q, redacted from %q", secret, got, text)
 			}
 		}

@@ -38,7 +38,9 @@ type server struct {
 }
 
 func newServer(servers *Servers, id string) *server {
-	return &server{servers: servers, id: id, log: newLogBuffer(servers.Limits.Log), state: core.MCPState{Status: core.MCPStopped}}
+	return &server{
+		servers: servers, id: id, log: newLogBuffer(servers.Limits.Log), state: core.MCPState{Status: core.MCPStopped},
+	}
 }
 
 func (s *server) currentState() core.MCPState {
@@ -196,7 +198,8 @@ func (g *generation) onExit(ctx context.Context, e supervise.Exit) {
 	}
 	g.notify(core.LevelWarning, "failed and is being restarted")
 	s.log.add(sourceHost, fmt.Sprintf("%s; restarting in %s", reason, e.Wait.Round(10*time.Millisecond)))
-	s.servers.Logger.WarnContext(ctx, "MCP server failed", "server_id", s.id, "slug", g.endpoint.slug, "error", reason, "wait", e.Wait)
+	s.servers.Logger.WarnContext(ctx, "MCP server failed",
+		"server_id", s.id, "slug", g.endpoint.slug, "error", reason, "wait", e.Wait)
 }
 
 // set changes the server's state. It returns false and changes nothing if the generation

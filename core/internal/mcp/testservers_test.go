@@ -82,7 +82,9 @@ func newServer() *sdkmcp.Server {
 }
 
 // addTool adds a tool that accepts any arguments.
-func addTool(s *sdkmcp.Server, t *sdkmcp.Tool, f func(context.Context, *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error)) {
+func addTool(
+	s *sdkmcp.Server, t *sdkmcp.Tool, f func(context.Context, *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error),
+) {
 	t.InputSchema = map[string]any{"type": "object"}
 	s.AddTool(t, f)
 }
@@ -102,7 +104,9 @@ func echo(*fakeConn) *sdkmcp.Server {
 }
 
 // scripted serves each connection by calling each with one message after the other.
-func scripted(each func(c *fakeConn, method string, id json.RawMessage)) func(mcptransport.Open) (mcptransport.Conn, error) {
+func scripted(each func(c *fakeConn, method string, id json.RawMessage)) func(mcptransport.Open) (
+	mcptransport.Conn, error,
+) {
 	return func(mcptransport.Open) (mcptransport.Conn, error) {
 		c := newFakeConn()
 		go func() {
@@ -131,7 +135,11 @@ func handshake(c *fakeConn, method string, id json.RawMessage) bool {
 	case method == "server/discover":
 		c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"method not found"}}`, id))
 	case method == "initialize":
-		c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"scripted","version":"1"}}}`, id))
+		c.message(
+			fmt.Sprintf(
+				`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"scripted","version":"1"}}}`, id,
+			),
+		)
 	default:
 		return strings.HasPrefix(method, "notifications/")
 	}

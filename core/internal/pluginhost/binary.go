@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +32,10 @@ type program struct {
 type binary struct {
 	program
 	file *os.File
+	// sha256 is the checksum that the block requires. It is empty if the block is not pinned.
+	sha256 string
+	// script reports whether an interpreter executes the file.
+	script bool
 }
 
 // openBinary finds a block's command in dirs, in their order, and verifies its checksum
@@ -40,25 +46,105 @@ func openBinary(s *config.Block, dirs []string) (*binary, error) {
 			"run agentarea plugins lock to add it")
 	}
 	found, err := findBinary(s, dirs)
-	if err != nil || s.SHA256 == "" {
-		return &binary{program: found}, err
+	if err != nil {
+		return nil, err
 	}
-	path := found.path
-	f, err := os.Open(path)
+	f, err := os.Open(found.path)
 	if err != nil {
 		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
 	}
-	got, err := checksum(f)
-	if err != nil {
+	b := &binary{file: f, sha256: s.SHA256}
+	if err := b.verify(s, found.path); err != nil {
 		f.Close()
-		return nil, s.Problem("command", "Unreadable command", err.Error(), "")
+		return nil, err
+	}
+	return b, nil
+}
+
+// verify sets the fields of b that describe its file, and compares its checksum. Its errors are *config.Error.
+func (b *binary) verify(s *config.Block, path string) error {
+	unreadable := func(err error) error { return s.Problem("command", "Unreadable command", err.Error(), "") }
+	info, err := b.file.Stat()
+	if err != nil {
+		return unreadable(err)
+	}
+	b.program = programOf(path, info)
+	start := make([]byte, 2)
+	if _, err := b.file.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
+		return unreadable(err)
+	}
+	b.script = string(start) == "#!"
+	if why := b.uncovered(); s.ChecksumRequired && why != "" {
+		return s.Problem("command", "Script not allowed", "require_checksums covers one file, but "+path+" is "+why,
+			"use a plugin that is a single executable file, or remove require_checksums")
+	}
+	if s.SHA256 == "" {
+		return nil
+	}
+	got, err := b.checksum()
+	if err != nil {
+		return unreadable(err)
 	}
 	if got != s.SHA256 {
-		f.Close()
-		return nil, s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
+		return s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
 			"if you replaced the file on purpose, write this checksum")
 	}
-	return &binary{program: found, file: f}, nil
+	return nil
+}
+
+// uncovered returns why the checksum of the file does not cover the code that runs, or "".
+func (b *binary) uncovered() string {
+	if b.script {
+		return "a script, whose interpreter and modules are other files"
+	}
+	path := b.path
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	for _, name := range []string{b.path, path} {
+		name = strings.TrimRight(filepath.Base(name), "0123456789.")
+		if slices.Contains(interpreters, name) {
+			return "an interpreter, whose programs are other files"
+		}
+	}
+	return ""
+}
+
+// interpreters are names of programs that execute other files, without version numbers.
+var interpreters = []string{
+	"bash", "bun", "busybox", "dash", "deno", "env", "java", "lua", "node", "nodejs", "npx", "perl", "php", "pwsh", "pypy",
+	"python", "ruby", "sh", "uv", "uvx", "zsh",
+}
+
+// checksum returns the checksum of the file. It may be called concurrently.
+func (b *binary) checksum() (string, error) {
+	return checksum(io.NewSectionReader(b.file, 0, math.MaxInt64))
+}
+
+// unchanged returns nil if the process that is started next executes what was verified. The path may lead to another
+// file by now. The contents of the open file may have been overwritten, and a script may have been replaced: its
+// interpreter must open the path, so that the script finds the modules beside it.
+func (b *binary) unchanged() error {
+	info, err := b.file.Stat()
+	if err != nil {
+		return fmt.Errorf("check the program: %w", err)
+	}
+	same := programOf(b.path, info) == b.program
+	if same && b.sha256 != "" {
+		sum, err := b.checksum()
+		if err != nil {
+			return fmt.Errorf("check the program: %w", err)
+		}
+		same = sum == b.sha256
+	}
+	if same && b.execPath() == b.path {
+		info, err := os.Stat(b.path)
+		same = err == nil && programOf(b.path, info) == b.program
+	}
+	if !same {
+		return fmt.Errorf("its program %s was changed after the last reload; reload plugins to check and start the new one", b.path)
+	}
+	return nil
 }
 
 func checksum(r io.Reader) (string, error) {
@@ -109,10 +195,11 @@ func programOf(path string, info fs.FileInfo) program {
 	return p
 }
 
-// execPath returns the path to execute. If it is a script, its interpreter opens the
-// path again, which works because extraFiles keeps the descriptor open.
+// execPath returns the path to execute. If it is a pinned script, its interpreter opens the
+// path again, which works because extraFiles keeps the descriptor open. Another script is executed by its
+// own path, so that it finds the modules beside it.
 func (b *binary) execPath() string {
-	if b.file == nil || !execFromDescriptor {
+	if b.file == nil || !execFromDescriptor || b.script && b.sha256 == "" {
 		return b.path
 	}
 	return "/proc/self/fd/3"
@@ -120,7 +207,7 @@ func (b *binary) execPath() string {
 
 // extraFiles returns the files that the process inherits from descriptor 3 on.
 func (b *binary) extraFiles() []*os.File {
-	if b.file == nil || !execFromDescriptor {
+	if b.execPath() == b.path {
 		return nil
 	}
 	return []*os.File{b.file}

@@ -38,7 +38,8 @@ func TestPlainErrorsStayInTheLog(t *testing.T) {
 	for _, model := range []string{"plain", "panic"} {
 		_, err := h.chat(ctx, "a", model, 0)
 		h.wantHidden(t, err, sdk.Error{
-			Code: sdk.CodeInternal, Message: "plugin llm/a failed with an internal error; the server's log has the reason under run_id run-7",
+			Code:    sdk.CodeInternal,
+			Message: "plugin llm/a failed with an internal error; the server's log has the reason under run_id run-7",
 		})
 	}
 	_, err := h.chat(ctx, "a", "plain-timeout", 0)
@@ -51,7 +52,8 @@ func TestPlainErrorsStayInTheLog(t *testing.T) {
 	for _, input := range []string{"plain", "panic"} {
 		_, err := runner.Run(ctx, &agent.Run{ID: "run-7", Input: sdk.Text(sdk.RoleUser, input)}, nil)
 		h.wantHidden(t, err, sdk.Error{
-			Code: sdk.CodeInternal, Message: "plugin agent/r failed with an internal error; the server's log has the reason under run_id run-7",
+			Code:    sdk.CodeInternal,
+			Message: "plugin agent/r failed with an internal error; the server's log has the reason under run_id run-7",
 		})
 	}
 
@@ -61,7 +63,8 @@ func TestPlainErrorsStayInTheLog(t *testing.T) {
 	}
 	request := core.WithLogFields(t.Context(), core.LogFields{RequestID: "req-7"})
 	want := sdk.Error{
-		Code: sdk.CodeInternal, Message: "plugin mcp/a failed with an internal error; the server's log has the reason under request_id req-7",
+		Code:    sdk.CodeInternal,
+		Message: "plugin mcp/a failed with an internal error; the server's log has the reason under request_id req-7",
 	}
 	h.wantHidden(t, transport.CheckConfig(request, json.RawMessage(`{"plain":true}`)), want)
 	_, err = transport.Connect(request, mcptransport.Open{Slug: "plain"})
@@ -82,7 +85,8 @@ func TestRunKeepsErrorsOfTheHost(t *testing.T) {
 		{Code: sdk.CodeInternal, Message: `provider "x": the answer is invalid`},
 		{Code: sdk.CodePluginCrashed, Message: "plugin llm/x crashed"},
 	} {
-		_, err := runner.Run(t.Context(), &agent.Run{ID: "run-1"}, handler(func() (*agent.Result, error) { return nil, &want }))
+		_, err := runner.Run(t.Context(), &agent.Run{ID: "run-1"},
+			handler(func() (*agent.Result, error) { return nil, &want }))
 		var e *sdk.Error
 		if !errors.As(err, &e) || e.Code != want.Code || e.Message != want.Message {
 			t.Errorf("got error %v, want %v", err, &want)

@@ -147,8 +147,7 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 		return nil, err
 	}
 	defer i.end()
-	models, err := i.provider.ListModels(ctx)
-	return models, i.callError(ctx, err)
+	return call(ctx, i, i.timing.Call, i.provider.ListModels)
 }
 
 // chat is one attempt of Chat.

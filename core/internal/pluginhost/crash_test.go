@@ -161,7 +161,8 @@ func TestCrashAtStartDoesNotFailTheHost(t *testing.T) {
 
 // exitingPlugin returns the block of an llm plugin that exits at its start. path is the file of its notes.
 func exitingPlugin(label, path string) string {
-	return fmt.Sprintf("plugin \"llm\" %q {\n  command = \"badplugin\"\n  env = { BAD = \"exit\", BAD_NOTES = %q }\n}", label, path)
+	return fmt.Sprintf("plugin \"llm\" %q {\n  command = \"badplugin\"\n  env = { BAD = \"exit\", BAD_NOTES = %q }\n}",
+		label, path)
 }
 
 func TestCircuit(t *testing.T) {
@@ -218,7 +219,8 @@ func TestLookUpWaitsForRestart(t *testing.T) {
 	if core.CodeOf(err) != core.CodeUnavailable || time.Since(begun) < timing.Wait {
 		t.Errorf("after %s: got %v", time.Since(begun), err)
 	}
-	if !strings.Contains(err.Error(), "Plugin llm/a is restarting. Try again shortly.") || strings.Contains(err.Error(), "exit status") {
+	if !strings.Contains(err.Error(), "Plugin llm/a is restarting. Try again shortly.") ||
+		strings.Contains(err.Error(), "exit status") {
 		t.Errorf("got %v, want an error without the reason", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -166,7 +166,9 @@ func TestReloadsUnderLoad(t *testing.T) {
 		await(t, label+"'s first process exits", func() bool { return isReaped(pid) })
 	}
 	await(t, "only the last generation is left", func() bool { return len(h.draining.all()) == 0 })
-	for _, message := range []string{"plugin exited", "canceling calls of a replaced or removed plugin", "plugin did not stop gracefully"} {
+	for _, message := range []string{
+		"plugin exited", "canceling calls of a replaced or removed plugin", "plugin did not stop gracefully",
+	} {
 		if lines := h.logs.lines(t, message); len(lines) > 0 {
 			t.Errorf("got log records %v", lines[0])
 		}
@@ -286,7 +288,8 @@ func TestDrainLimits(t *testing.T) {
 		t.Errorf("call past the limit: got %v", e)
 	}
 	await(t, "its process exits", func() bool { return isReaped(before["p"]) })
-	if lines := h.logs.lines(t, "canceling calls of a replaced or removed plugin"); len(lines) != 1 || lines[0]["calls"] != 1.0 {
+	if lines := h.logs.lines(t, "canceling calls of a replaced or removed plugin"); len(lines) != 1 ||
+		lines[0]["calls"] != 1.0 {
 		t.Errorf("got log records %v", lines)
 	}
 	if isReaped(before["r"]) {

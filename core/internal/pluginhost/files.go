@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk/files"
@@ -44,9 +45,11 @@ func (r *registry) backend(label string) (*supervisor, error) {
 		}
 	}
 	if label == "" {
-		return nil, core.Unavailable("No files plugin is in plugins.hcl. Add one, set file_backend to its label and reload plugins.")
+		return nil, core.Unavailable("No files plugin is in plugins.hcl. Add one, set file_backend to its label and " +
+			"reload plugins.")
 	}
-	return nil, core.Unavailable("Files plugin %q is not in plugins.hcl. Available files plugins: %s. Add its block and reload plugins.",
+	return nil, core.Unavailable("Files plugin %q is not in plugins.hcl. Available files plugins: %s. Add its block and "+
+		"reload plugins.",
 		label, joined(labels(r.backends)))
 }
 
@@ -70,8 +73,7 @@ func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 		return nil, err
 	}
 	defer i.end()
-	o, err := i.backend.Stat(ctx, key)
-	return o, i.callError(ctx, err)
+	return call(ctx, i, i.timing.Call, func(ctx context.Context) (*files.Object, error) { return i.backend.Stat(ctx, key) })
 }
 
 // Get implements files.Backend. The call is active until the reader is closed.
@@ -106,7 +108,7 @@ func (b *backend) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	defer i.end()
-	return i.callError(ctx, i.backend.Delete(ctx, key))
+	return callWithoutResult(ctx, i, i.timing.Call, func(ctx context.Context) error { return i.backend.Delete(ctx, key) })
 }
 
 // List implements files.Backend. The call is active until the iteration ends.
@@ -118,10 +120,16 @@ func (b *backend) List(ctx context.Context, prefix, after string) iter.Seq2[file
 			return
 		}
 		defer i.end()
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		waiting := time.AfterFunc(i.timing.Call, func() { cancel(noAnswerError{i.timing.Call}) })
+		defer waiting.Stop()
 		for o, err := range i.backend.List(ctx, prefix, after) {
-			if !yield(o, i.callError(ctx, err)) {
+			waiting.Stop() // the caller may take longer
+			if !yield(o, i.deadlineError(ctx, err)) {
 				return
 			}
+			waiting.Reset(i.timing.Call)
 		}
 	}
 }
@@ -133,8 +141,7 @@ func (b *backend) Presign(ctx context.Context, req files.PresignRequest) (string
 		return "", err
 	}
 	defer i.end()
-	url, err := i.backend.Presign(ctx, req)
-	return url, i.callError(ctx, err)
+	return call(ctx, i, i.timing.Call, func(ctx context.Context) (string, error) { return i.backend.Presign(ctx, req) })
 }
 
 // reader is the result of Get.

@@ -12,8 +12,11 @@ import (
 // log, in both formats, and that it names the plugin.
 func FuzzPluginLog(f *testing.F) {
 	for _, s := range []string{
-		"plain\n", "{\"@level\":\"error\",\"@message\":\"m\",\"plugin\":\"agent/other\",\"level\":\"INFO\",\"time\":1}\n", "a\rlevel=ERROR msg=forged\n", "\x1b[31mred\x1b[0m\n", "panic: x\n\ngoroutine 1 [running]:\n", "{\"@message\":{\"a\":[1e999]}}\n",
-		"\xff\u2028\u0085\n", "{\"@message\":\"a\",\"k\\n\":\"v\\nlevel=ERROR\"}\n", "no end", "{\"@message\":\"m\",\"@timestamp\":\"9999999-01-01\",\"error\":\"e\"}\n", strings.Repeat("x", 70000),
+		"plain\n", "{\"@level\":\"error\",\"@message\":\"m\",\"plugin\":\"agent/other\",\"level\":\"INFO\",\"time\":1}\n",
+		"a\rlevel=ERROR msg=forged\n", "\x1b[31mred\x1b[0m\n",
+		"panic: x\n\ngoroutine 1 [running]:\n", "{\"@message\":{\"a\":[1e999]}}\n",
+		"\xff\u2028\u0085\n", "{\"@message\":\"a\",\"k\\n\":\"v\\nlevel=ERROR\"}\n", "no end",
+		"{\"@message\":\"m\",\"@timestamp\":\"9999999-01-01\",\"error\":\"e\"}\n", strings.Repeat("x", 70000),
 	} {
 		f.Add([]byte(s))
 	}
@@ -32,7 +35,8 @@ func FuzzPluginLog(f *testing.F) {
 			}
 			for line := range bytes.Lines(out.Bytes()) {
 				var fields map[string]any
-				if format == "json" && (json.Unmarshal(line, &fields) != nil || fields["plugin"] != "llm/test") || !bytes.Contains(line, []byte("llm/test")) {
+				if format == "json" && (json.Unmarshal(line, &fields) != nil || fields["plugin"] != "llm/test") ||
+					!bytes.Contains(line, []byte("llm/test")) {
 					t.Errorf("%s: %q", format, line)
 				}
 			}

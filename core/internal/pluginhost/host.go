@@ -69,6 +69,9 @@ type Timing struct {
 	// Stop limits a plugin's Stop call; 5 s. Exit limits the time that its
 	// process then takes to exit; 1 s.
 	Stop, Exit time.Duration
+	// Call (30 s) limits a call that has one answer, and the time between two answers of a list.
+	// Connect (3 min) limits the time until a connection to an MCP server is open.
+	Call, Connect time.Duration
 	// HealthEvery (10 s) is the interval between health checks. A check fails
 	// after HealthTimeout (2 s). HealthMisses (3) failures in a row kill the
 	// process.
@@ -102,6 +105,8 @@ func (t *Timing) defaults() {
 		{&t.Start, 30 * time.Second},
 		{&t.Stop, 5 * time.Second},
 		{&t.Exit, time.Second},
+		{&t.Call, 30 * time.Second},
+		{&t.Connect, 3 * time.Minute},
 		{&t.HealthEvery, 10 * time.Second},
 		{&t.HealthTimeout, 2 * time.Second},
 		{&t.MemoryEvery, time.Second},

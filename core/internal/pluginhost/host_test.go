@@ -35,7 +35,8 @@ func TestStartReportsConfigErrors(t *testing.T) {
 			`plugin "llm" "a" {
   command = "badplugn"
 }`,
-			`plugins.hcl:2,3-10: Command "badplugn" not found; searched in ` + binDir + `, DIR (build it there, or add its directory to plugin_dirs)`,
+			`plugins.hcl:2,3-10: Command "badplugn" not found; searched in ` + binDir +
+				`, DIR (build it there, or add its directory to plugin_dirs)`,
 		},
 		{
 			"not executable",
@@ -50,7 +51,8 @@ func TestStartReportsConfigErrors(t *testing.T) {
   command = "badplugin"
   sha256  = "` + strings.Repeat("0", 64) + `"
 }`,
-			`plugins.hcl:3,3-9: Wrong checksum; ` + binDir + `/badplugin has ` + sum + ` (if you replaced the file on purpose, write this checksum)`,
+			`plugins.hcl:3,3-9: Wrong checksum; ` + binDir + `/badplugin has ` + sum +
+				` (if you replaced the file on purpose, write this checksum)`,
 		},
 		{
 			"kind",
@@ -95,7 +97,8 @@ plugin "llm" "b" {
   command = "gone"
 }`,
 			`plugins.hcl:5,5-11: refused; Take the line out
-plugins.hcl:12,3-10: Command "gone" not found; searched in ` + binDir + `, DIR (build it there, or add its directory to plugin_dirs)`,
+plugins.hcl:12,3-10: Command "gone" not found; searched in ` + binDir +
+				`, DIR (build it there, or add its directory to plugin_dirs)`,
 		},
 	}
 	for _, tt := range tests {
@@ -195,7 +198,8 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("the plugin received %s", name)
 		}
 	}
-	if got["AWS_REGION"] != "mars" || got["LANG"] != "C" || got["AGENTAREA_LOG_LEVEL"] != "debug" || got["AGENTAREA_PLUGIN"] == "forged" {
+	if got["AWS_REGION"] != "mars" || got["LANG"] != "C" || got["AGENTAREA_LOG_LEVEL"] != "debug" ||
+		got["AGENTAREA_PLUGIN"] == "forged" {
 		t.Errorf("got environment %v", got)
 	}
 }
@@ -215,7 +219,8 @@ func TestOutputBeforeHandshake(t *testing.T) {
 func TestGarbageInsteadOfHandshake(t *testing.T) {
 	t.Parallel()
 	h := start(t, testTiming, block("a", "garbage"))
-	if p := h.plugin(t, "a"); p.State == core.PluginRunning || !strings.HasPrefix(p.LastError, "Unrecognized remote plugin message") {
+	if p := h.plugin(t, "a"); p.State == core.PluginRunning ||
+		!strings.HasPrefix(p.LastError, "Unrecognized remote plugin message") {
 		t.Errorf("a = %+v", p)
 	}
 }
@@ -239,7 +244,8 @@ func TestLogs(t *testing.T) {
 		if len(line) > maxRecord+1000 {
 			t.Errorf("got a line of %d bytes", len(line))
 		}
-		if strings.Contains(line, "aaaa") && strings.Contains(line, `"level":"INFO"`) && strings.Contains(line, "… (71680 bytes)") {
+		if strings.Contains(line, "aaaa") && strings.Contains(line, `"level":"INFO"`) &&
+			strings.Contains(line, "… (71680 bytes)") {
 			long++
 		}
 		if strings.Contains(line, "bbbb") && strings.Contains(line, "… (1048576 bytes)") {
@@ -256,7 +262,9 @@ func TestResolve(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notes")
 	h := start(t, testTiming,
 		block("one", "", `models = ["gpt-*", "exact", "bad-1"]`),
-		fmt.Sprintf("plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path),
+		fmt.Sprintf(
+			"plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path,
+		),
 		block("off", "", `enabled = env("NO_SUCH_KEY") != ""`))
 	for _, tt := range []struct{ model, label, name string }{
 		{"two/gpt-5", "two", "gpt-5"},
@@ -294,7 +302,8 @@ func TestResolve(t *testing.T) {
 		t.Errorf("the provider listed its models %d times, want once", len(calls))
 	}
 	models := h.Models(t.Context())
-	if len(models) != 4 || models[0].ID != "one/bad-1" || models[0].ProviderID != "bad-1" || models[0].ContextWindow != 100 || models[3].Provider != "two" {
+	if len(models) != 4 || models[0].ID != "one/bad-1" || models[0].ProviderID != "bad-1" ||
+		models[0].ContextWindow != 100 || models[3].Provider != "two" {
 		t.Errorf("Models = %+v", models)
 	}
 }
@@ -320,7 +329,8 @@ func TestProvider_noLLMPlugin(t *testing.T) {
 	h := start(t, testTiming)
 	_, _, _, err := h.Provider(t.Context(), "gpt-5")
 	var ce *core.Error
-	if !errors.As(err, &ce) || ce.Fields[0].Field != "config.model" || !strings.Contains(ce.Fields[0].Issue, "no llm plugin is enabled") {
+	if !errors.As(err, &ce) || ce.Fields[0].Field != "config.model" ||
+		!strings.Contains(ce.Fields[0].Issue, "no llm plugin is enabled") {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -358,7 +368,8 @@ func TestAgentTypes(t *testing.T) {
 		"plugin \"agent\" \"chat\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}",
 		"plugin \"agent\" \"off\" {\n  enabled = false\n}")
 	types := h.AgentTypes()
-	if len(types) != 1 || types[0].Type != "chat" || string(types[0].ConfigSchema) != `{"type":"object"}` || !types[0].Available || types[0].Description != "Misbehaves." {
+	if len(types) != 1 || types[0].Type != "chat" || string(types[0].ConfigSchema) != `{"type":"object"}` ||
+		!types[0].Available || types[0].Description != "Misbehaves." {
 		t.Errorf("AgentTypes = %+v", types)
 	}
 	r, err := h.Agent(t.Context(), "chat")
@@ -375,11 +386,14 @@ func TestAgentTypes(t *testing.T) {
 		"off":  `Plugin agent/off is disabled`,
 		"gone": `Agent plugin "gone" is not in plugins.hcl. Available agent plugins: chat.`,
 	} {
-		if _, err := h.Agent(t.Context(), label); core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), want) {
+		if _, err := h.Agent(t.Context(), label); core.CodeOf(err) != core.CodeUnavailable ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", label, err)
 		}
 	}
-	all := []core.Dependency{{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"}}
+	all := []core.Dependency{
+		{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"},
+	}
 	if broken := h.Broken(all); !slices.Equal(broken, all[3:]) {
 		t.Errorf("Broken = %v", broken)
 	}
@@ -401,7 +415,8 @@ func TestPlugins(t *testing.T) {
 		t.Fatalf("Plugins = %+v", plugins)
 	}
 	p := plugins[0]
-	if p.Kind != "llm" || p.Name != "badplugin" || p.Version != "1.2.3" || p.State != core.PluginRunning || p.PID == 0 || p.StartedAt.IsZero() {
+	if p.Kind != "llm" || p.Name != "badplugin" || p.Version != "1.2.3" || p.State != core.PluginRunning || p.PID == 0 ||
+		p.StartedAt.IsZero() {
 		t.Errorf("b = %+v", p)
 	}
 }

@@ -44,7 +44,8 @@ func (h *Host) Inspect(ctx context.Context, path string) (*Inspection, error) {
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, nil))
 	ctx, cancel := context.WithTimeout(ctx, h.timing.Start)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { i.proc.kill(fmt.Sprintf("killed because it did not answer within %s", h.timing.Start)) })()
+	defer context.AfterFunc(ctx,
+		func() { i.proc.kill(fmt.Sprintf("killed because it did not answer within %s", h.timing.Start)) })()
 	out, err := i.inspect(ctx)
 	if err != nil {
 		err = i.startError(err)

@@ -73,15 +73,15 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 	defer cancel()
 	from := sup.source.Load()
 	s := from.block
-	bin, err := openBinary(s, from.dirs)
+	bin, err := sup.openBinary(from)
 	if err != nil {
 		return nil, err
 	}
-	defer bin.close()
-	sup.set(func() { sup.program = bin.program })
+	defer sup.closeUnlessVerified(bin)
 	log := newPluginLog(atLevel(h.logger, s.LogLevel).With("plugin", s.Name()), s.Mask)
 	i := &instance{
-		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions, logger: sup.logger, probe: make(chan struct{}, 1),
+		block: s, timing: h.timing, calls: sup.calls, completions: sup.completions,
+		logger: sup.logger, probe: make(chan struct{}, 1),
 		proc: newProcess(s.Name(), h.starter, bin, s.Args, environment(s, cmp.Or(s.LogLevel, h.level)), log),
 	}
 	i.client = goplugin.NewClient(i.clientConfig(h.sockets.dir, h.observe(s)))
@@ -101,6 +101,7 @@ func (h *Host) launch(ctx context.Context, sup *supervisor) (*instance, error) {
 		return nil, err
 	}
 	i.readyAt = time.Now()
+	sup.keepVerified(bin)
 	if s.MaxMemory > 0 {
 		go i.limitMemory()
 	}

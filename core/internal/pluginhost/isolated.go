@@ -103,7 +103,8 @@ func (o isolated) begin(ctx context.Context, h *Host, find lookup) (*instance, e
 			if !o.must {
 				break
 			}
-			return nil, core.Unavailable("Plugin %s executes few calls of this kind at once, because they crashed it. Try again later.", s.block.Name())
+			return nil, core.Unavailable("Plugin %s executes few calls of this kind at once, because they crashed it. Try "+
+				"again later.", s.block.Name())
 		}
 		i, err := h.launchForCall(ctx, s, func() { s.isolation.release(o.userID) })
 		switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
@@ -33,7 +34,8 @@ func (r *registry) transport(label string) (*supervisor, error) {
 			return nil, s.unavailable()
 		}
 	}
-	return nil, core.Unavailable("MCP transport plugin %q is not in plugins.hcl. Available transports: %s. Add its block and reload plugins, or change the server's transport.",
+	return nil, core.Unavailable("MCP transport plugin %q is not in plugins.hcl. Available transports: %s. Add its "+
+		"block and reload plugins, or change the server's transport.",
 		label, joined(labels(r.transports)))
 }
 
@@ -49,7 +51,7 @@ func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) err
 		return err
 	}
 	defer i.end()
-	return i.callError(ctx, i.transport.CheckConfig(ctx, config))
+	return callWithoutResult(ctx, i, i.timing.Call, func(ctx context.Context) error { return i.transport.CheckConfig(ctx, config) })
 }
 
 // Connect implements mcptransport.Transport. The connection counts as an active call until
@@ -59,10 +61,10 @@ func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransp
 	if err != nil {
 		return nil, err
 	}
-	c, err := i.transport.Connect(ctx, o)
+	c, err := call(ctx, i, i.timing.Connect, func(ctx context.Context) (mcptransport.Conn, error) { return i.transport.Connect(ctx, o) })
 	if err != nil {
 		defer i.end()
-		return nil, i.callError(ctx, err)
+		return nil, err
 	}
 	return &connection{Conn: c, inst: i}, nil
 }
@@ -73,6 +75,16 @@ type connection struct {
 	inst  *instance
 	ended sync.Once
 	exit  error
+}
+
+// Send implements mcptransport.Conn. It closes the connection if the plugin does not accept the message in time.
+func (c *connection) Send(ctx context.Context, message []byte) error {
+	late := time.AfterFunc(c.inst.timing.Call, func() {
+		c.inst.logger.ErrorContext(ctx, "plugin did not accept a message for an MCP server", "limit", c.inst.timing.Call)
+		_ = c.Close() // Send returns when the connection has ended
+	})
+	defer late.Stop()
+	return c.Conn.Send(ctx, message)
 }
 
 // Receive implements mcptransport.Conn.

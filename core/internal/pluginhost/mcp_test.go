@@ -56,7 +56,8 @@ func TestMCPTransport(t *testing.T) {
 		}
 	}
 	var bad *sdk.ConfigError
-	if err := transport.CheckConfig(t.Context(), json.RawMessage(`{}`)); !errors.As(err, &bad) || bad.Path[0] != "command" {
+	if err := transport.CheckConfig(t.Context(), json.RawMessage(`{}`)); !errors.As(err, &bad) ||
+		bad.Path[0] != "command" {
 		t.Errorf("CheckConfig: got error %v, want a problem with command", err)
 	}
 	_, err = transport.Connect(t.Context(), mcptransport.Open{Slug: "none"})

@@ -22,10 +22,12 @@ func TestMaxMemory(t *testing.T) {
 		t.Errorf("chat = %v, want plugin_crashed", err)
 	}
 	p := h.running(t, "a", before.PID)
-	if !strings.HasPrefix(p.LastError, "killed because it used ") || !strings.Contains(p.LastError, "more than its max_memory of 64 MB") {
+	if !strings.HasPrefix(p.LastError, "killed because it used ") ||
+		!strings.Contains(p.LastError, "more than its max_memory of 64 MB") {
 		t.Errorf("LastError = %q, want the limit and the memory that was used", p.LastError)
 	}
-	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" || h.plugin(t, "a").State != core.PluginRunning {
+	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" ||
+		h.plugin(t, "a").State != core.PluginRunning {
 		t.Errorf("chat after the restart = %q, %v, want 01", text, err)
 	}
 }

@@ -82,8 +82,8 @@ func (r *registry) resolve(ctx context.Context, field, model string) (route, err
 		}
 	}
 	if len(down) > 0 {
-		return route{}, core.Unavailable("The provider of model %q is unknown, because some providers did not list their models: %s. "+
-			"Name the provider as label/model, or fix the provider.", model, strings.Join(down, ", "))
+		return route{}, core.Unavailable("The provider of model %q is unknown, because some providers did not list their "+
+			"models: %s. Name the provider as label/model, or fix the provider.", model, strings.Join(down, ", "))
 	}
 	return route{}, r.unknownModel(field, model, lists)
 }
@@ -160,7 +160,8 @@ func (r *registry) unknownModel(field, model string, lists []modelListing) error
 	if !strings.Contains(model, "/") {
 		label = ""
 	}
-	return core.Invalid(field, "Model %q is not available. Available models: %s.%s", model, joined(names), r.enableHints(label))
+	return core.Invalid(field, "Model %q is not available. Available models: %s.%s",
+		model, joined(names), r.enableHints(label))
 }
 
 // enableHints returns a sentence for each disabled llm plugin that describes how to
@@ -300,8 +301,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 		return nil, errRetired
 	}
 	defer i.end()
-	models, err := i.provider.ListModels(ctx)
-	return models, i.callError(ctx, err)
+	return call(ctx, i, listTimeout, i.provider.ListModels)
 }
 
 // Supports reports whether the model is known to have the capability. It returns true when

@@ -64,7 +64,10 @@ type observed struct {
 	once sync.Once
 }
 
-func (o *observer) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+func (o *observer) unary(
+	ctx context.Context, method string, req, reply any,
+	cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
 	if !strings.HasPrefix(method, pluginServices) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
@@ -74,7 +77,10 @@ func (o *observer) unary(ctx context.Context, method string, req, reply any, cc 
 	return err
 }
 
-func (o *observer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+func (o *observer) stream(
+	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn,
+	method string, open grpc.Streamer, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
 	// A connection to an MCP server lasts for hours and is not part of the request that opened it.
 	if !strings.HasPrefix(method, pluginServices) || o.kind == mcptransport.Kind {
 		return open(ctx, desc, cc, method, opts...)

@@ -101,7 +101,8 @@ func (r *registry) agent(label string) (*supervisor, error) {
 			return nil, s.unavailable()
 		}
 	}
-	return nil, core.Unavailable("Agent plugin %q is not in plugins.hcl. Available agent plugins: %s. Add its block and reload plugins, or change the agent's type.",
+	return nil, core.Unavailable("Agent plugin %q is not in plugins.hcl. Available agent plugins: %s. Add its block and "+
+		"reload plugins, or change the agent's type.",
 		label, joined(labels(r.agents)))
 }
 

@@ -34,7 +34,9 @@ func (h *Host) PlanReload(ctx context.Context) (*core.PluginReload, error) {
 }
 
 // exclusively runs f while no other reload runs. It fails once Close has begun.
-func (h *Host) exclusively(ctx context.Context, f func(context.Context) (*core.PluginReload, error)) (*core.PluginReload, error) {
+func (h *Host) exclusively(
+	ctx context.Context, f func(context.Context) (*core.PluginReload, error),
+) (*core.PluginReload, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.lifetime, cancel)()

@@ -122,22 +122,29 @@ func TestReload_failureKeepsPlugins(t *testing.T) {
 			"syntax",
 			[]string{"plugin \"llm\" \"a\" {"},
 			core.CodeValidation,
-			[]string{"FILE:1,18-19: Unclosed configuration block; There is no closing brace for this block before the end of the file. " +
+			[]string{"FILE:1,18-19: Unclosed configuration block; There is no closing brace for this block before the end " +
+				"of the file. " +
 				"This may be caused by incorrect brace nesting elsewhere in this file"},
 		},
 		{
 			"file backend",
 			[]string{`file_backend = "s3"`, a, f},
 			core.CodeValidation,
-			[]string{`FILE:1,16-20: Unknown file backend "s3"; no files plugin has this label; available: f (add plugin "files" "s3" { … })`},
+			[]string{
+				`FILE:1,16-20: Unknown file backend "s3"; no files plugin has this label; available: f (add plugin "files" "s3" { … })`,
+			},
 		},
 		{
 			"errors of several plugins",
-			[]string{a, f, block("b", "", "config {", `refuse = "me"`, "}"), "plugin \"llm\" \"c\" {\n  command = \"gone\"\n}", block("d", "exit")},
+			[]string{
+				a, f, block("b", "", "config {", `refuse = "me"`, "}"),
+				"plugin \"llm\" \"c\" {\n  command = \"gone\"\n}", block("d", "exit"),
+			},
 			core.CodeValidation,
 			[]string{
 				"FILE:15,3-9: refused; Take the line out",
-				`FILE:19,3-10: Command "gone" not found; searched in ` + binDir + " (build it there, or add its directory to plugin_dirs)",
+				`FILE:19,3-10: Command "gone" not found; searched in ` + binDir +
+					" (build it there, or add its directory to plugin_dirs)",
 				`Plugin llm/d failed to start: it exited before it was ready (exit status 3); last stderr: no luck today`,
 			},
 		},
@@ -210,7 +217,8 @@ func TestReload_missingFile(t *testing.T) {
 	h := start(t, testTiming, block("a", ""))
 	_, err := h.Reload(t.Context())
 	var e *core.Error
-	if !errors.As(err, &e) || e.Code != core.CodeValidation || len(e.Fields) != 1 || !strings.Contains(e.Fields[0].Issue, "no such file") {
+	if !errors.As(err, &e) || e.Code != core.CodeValidation || len(e.Fields) != 1 ||
+		!strings.Contains(e.Fields[0].Issue, "no such file") {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -241,13 +249,15 @@ func TestReload_changedBinary(t *testing.T) {
 	if r := h.reload(t); !slices.Equal(r.Replaced, []string{"llm/a"}) {
 		t.Errorf("changed binary: %+v", r)
 	}
-	// A restarted process already uses the new binary.
+	// A script that no reload has accepted does not start after a crash.
 	script("six")
-	pid := h.plugin(t, "a").PID
 	_, _ = h.chat(t.Context(), "a", "crash", 0)
-	h.running(t, "a", pid)
-	if r := h.reload(t); len(r.Kept) != 1 {
-		t.Errorf("binary that is already in use: %+v", r)
+	await(t, "the replaced script is refused", func() bool { return strings.Contains(h.plugin(t, "a").LastError, "reload plugins") })
+	if r := h.reload(t); !slices.Equal(r.Replaced, []string{"llm/a"}) {
+		t.Errorf("reload after a crash: %+v", r)
+	}
+	if text, err := h.chat(t.Context(), "a", "fine", 2); err != nil || text != "01" {
+		t.Errorf("chat = %q, %v", text, err)
 	}
 }
 

@@ -87,7 +87,8 @@ func TestPlanReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan.Generation != 2 || strings.Join(plan.Started, "") != "llm/r" || strings.Join(plan.Replaced, "") != "llm/p" || strings.Join(plan.Stopped, "") != "llm/q" {
+	if plan.Generation != 2 || strings.Join(plan.Started, "") != "llm/r" || strings.Join(plan.Replaced, "") != "llm/p" ||
+		strings.Join(plan.Stopped, "") != "llm/q" {
 		t.Errorf("plan = %+v", plan)
 	}
 	if after := h.pids(); len(after) != 2 || after["p"] != before["p"] || after["q"] != before["q"] {
@@ -96,7 +97,8 @@ func TestPlanReload(t *testing.T) {
 	h.write(t, block("p", "", `config {
   refuse = "yes"
 }`))
-	if _, err := h.PlanReload(t.Context()); core.CodeOf(err) != core.CodeValidation || !strings.Contains(fieldsOf(err), "plugins.hcl:") {
+	if _, err := h.PlanReload(t.Context()); core.CodeOf(err) != core.CodeValidation ||
+		!strings.Contains(fieldsOf(err), "plugins.hcl:") {
 		t.Errorf("plan of an invalid file: %v", err)
 	}
 }
@@ -118,7 +120,8 @@ func TestRequireChecksums(t *testing.T) {
 	t.Parallel()
 	h := newTestHost(t, testTiming)
 	err := h.Start(t.Context(), parse(t, "require_checksums = true\n"+block("p", "", "")))
-	if err == nil || !strings.Contains(err.Error(), "plugins.hcl:2,1-17: Missing sha256") || !strings.Contains(err.Error(), "agentarea plugins lock") {
+	if err == nil || !strings.Contains(err.Error(), "plugins.hcl:2,1-17: Missing sha256") ||
+		!strings.Contains(err.Error(), "agentarea plugins lock") {
 		t.Errorf("got %v", err)
 	}
 }

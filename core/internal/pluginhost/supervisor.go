@@ -60,6 +60,8 @@ type supervisor struct {
 	failedAgain bool
 	// program is the file that was started last.
 	program program
+	// verified is the program of the first process that started. It is nil before.
+	verified *binary
 	// changed is closed at the next change of state.
 	changed chan struct{}
 
@@ -89,7 +91,9 @@ const (
 	failFast
 )
 
-func newSupervisor(from *source, timing Timing, logger *slog.Logger, launch func(context.Context, *supervisor) (*instance, error)) *supervisor {
+func newSupervisor(
+	from *source, timing Timing, logger *slog.Logger, launch func(context.Context, *supervisor) (*instance, error),
+) *supervisor {
 	s := &supervisor{
 		block: from.block, timing: timing, logger: logger.With("plugin", from.block.Name()), launch: launch,
 		state: core.PluginStarting, changed: make(chan struct{}), done: make(chan struct{}),
@@ -128,6 +132,7 @@ func (s *supervisor) stop() {
 
 func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- error) {
 	defer close(s.done)
+	defer s.closeVerified()
 	defer s.cleanup.Wait()
 	report := func(err error) {
 		select {
@@ -188,7 +193,8 @@ func (s *supervisor) setRunning(ctx context.Context, i *instance) {
 	if again {
 		s.notify(core.LevelInfo, "is running again")
 	}
-	s.logger.InfoContext(ctx, "plugin started", "name", i.description.Name, "version", i.description.Version, "pid", i.proc.cmd.Process.Pid)
+	s.logger.InfoContext(ctx, "plugin started", "name", i.description.Name, "version", i.description.Version,
+		"pid", i.proc.cmd.Process.Pid)
 }
 
 // notify sends a notification. It omits the error, because the recipients may not see it.
@@ -371,7 +377,8 @@ func (s *supervisor) unavailable() error {
 		return err
 	case core.PluginStarting, core.PluginRunning, core.PluginRestarting:
 	}
-	err := core.Unavailable("%s is restarting. Try again shortly. If this persists, an administrator finds the reason in GET /v1/plugins.", name)
+	err := core.Unavailable("%s is restarting. Try again shortly. If this persists, an administrator finds the reason "+
+		"in GET /v1/plugins.", name)
 	err.RetryAfter = time.Second
 	return err
 }

@@ -33,6 +33,9 @@ type Options struct {
 	Interval, Pause time.Duration
 }
 
+// keepToolLists is the time to keep lists of tools after they were first used, even if no run refers to them.
+const keepToolLists = time.Hour
+
 // keepLogins is the time to keep logins after they have ended.
 const keepLogins = 24 * time.Hour
 
@@ -41,6 +44,8 @@ const (
 	runBatch     = 100
 	rowBatch     = 500
 	sessionBatch = 5
+	// A list of tools may have megabytes.
+	toolListBatch = 5
 )
 
 // Sweeper deletes old data at regular intervals until it is closed.
@@ -93,6 +98,9 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		}},
 		{"runs", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
 			return s.Store.DeleteRuns(ctx, before, runBatch)
+		}},
+		{"tool lists", keepToolLists, func(ctx context.Context, before time.Time) (int, error) {
+			return s.Store.DeleteToolLists(ctx, before, toolListBatch)
 		}},
 		{"events", s.Keep.Events, s.deleteEvents},
 		{"notifications", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {

@@ -44,7 +44,8 @@ func (h *hosted) Provider(ctx context.Context, model string) (string, string, ll
 func host(t *testing.T, block string) *hosted {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "badplugin"), "../pluginhost/testdata/badplugin")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "badplugin"),
+		"../pluginhost/testdata/badplugin")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build badplugin: %v\n%s", err, out)
 	}

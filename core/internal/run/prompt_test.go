@@ -88,7 +88,8 @@ func TestPrompt_containsFile(t *testing.T) {
 		},
 		"long text": {
 			contentType: "text/plain", data: long,
-			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] + "\n[file a.x is truncated after 99999 of 120001 bytes]\n",
+			want: "\n[file a.x (file-1, text/plain, 120001 bytes)]\n" + long[:99_999] +
+				"\n[file a.x is truncated after 99999 of 120001 bytes]\n",
 		},
 		"long text with files__read": {
 			contentType: "text/plain", data: long, tools: []sdk.Tool{{Name: "files__read"}},
@@ -117,8 +118,9 @@ func TestPrompt_containsFile(t *testing.T) {
 			want: "\n[file a.x (file-1, text/plain, 5 bytes): deleted, or not a file of this user and conversation]\n",
 		},
 		"unreadable": {
-			contentType: "text/plain", data: "Hello", change: func(env *testEnv, _ *core.File) { env.files.fail = errors.New("oh") },
-			want: "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
+			contentType: "text/plain", data: "Hello",
+			change: func(env *testEnv, _ *core.File) { env.files.fail = errors.New("oh") },
+			want:   "\n[file a.x (file-1, text/plain, 5 bytes): cannot be read]\n",
 		},
 		"lost by the backend": {
 			contentType: "text/plain", data: "Hello", change: func(env *testEnv, _ *core.File) {
@@ -199,8 +201,9 @@ func TestPrompt_omitsFilesThatOnlyTheAgentTypeNames(t *testing.T) {
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
 	equal(t, s.wait(r), "here")
-	equal(t, model.prompt(), "user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
-		"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
+	equal(t, model.prompt(),
+		"user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
+			"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
 	// Naming the file in the answer does not add it to the conversation either.
 	equal(t, env.answerFiles(), "")
 }
@@ -235,7 +238,8 @@ func TestPrompt_countsOtherBlobs(t *testing.T) {
 	model := &promptRecorder{}
 	env.plugins.set(loop(func(_ context.Context, r *agent.Run, call callFunc) (*sdk.Message, error) {
 		m := r.Input
-		m.Parts = append(slices.Clone(m.Parts), sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "own", Data: make([]byte, 55<<20)}})
+		m.Parts = append(slices.Clone(m.Parts),
+			sdk.Part{Blob: &sdk.Blob{MediaType: "image/png", Name: "own", Data: make([]byte, 55<<20)}})
 		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{m}, Final: true}})
 		return nil, err
 	}), model)
@@ -245,7 +249,8 @@ func TestPrompt_countsOtherBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, s.wait(r), "ok")
-	equal(t, model.prompt(), "user:\n[file 1 (file-1, image/png, 6291456 bytes): omitted because the newer files fill the prompt]\n<image/png own 57671680>")
+	equal(t, model.prompt(),
+		"user:\n[file 1 (file-1, image/png, 6291456 bytes): omitted because the newer files fill the prompt]\n<image/png own 57671680>")
 }
 
 func TestPrompt_failsWhenTheFileBackendIsUnavailable(t *testing.T) {

@@ -32,7 +32,8 @@ func TestReadFile_results(t *testing.T) {
 		files[id] = env.files.put(env.actor, id, id, "application/pdf", []byte(text))
 	}
 	// An administrator can name the file of another user, but the run must not read it.
-	files["file-foreign"] = env.files.put(core.Actor{UserID: "user-other"}, "file-foreign", "f", "text/plain", []byte("secret"))
+	files["file-foreign"] = env.files.put(core.Actor{UserID: "user-other"}, "file-foreign", "f", "text/plain",
+		[]byte("secret"))
 	env.actor.Role = core.RoleAdmin
 	s := env.start()
 	delete(env.files.files, "file-gone")
@@ -99,7 +100,8 @@ func TestReadFile_isRepeatedAfterACrash(t *testing.T) {
 				return nil, err
 			}), model)
 			first := env.start()
-			r, err := first.turnWith("s1", sdk.Part{Text: "file-1"}, env.files.put(env.actor, "file-1", "f", "text/plain", []byte("0123456789")))
+			r, err := first.turnWith("s1", sdk.Part{Text: "file-1"},
+				env.files.put(env.actor, "file-1", "f", "text/plain", []byte("0123456789")))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -134,7 +134,8 @@ func (d *crashingPlugin) Run(ctx context.Context, r *agent.Run, h agent.Handler)
 	d.dead.Store(true)
 	cancel()
 	<-done
-	return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died", Retryable: true})
+	return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed,
+		&sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died", Retryable: true})
 }
 
 func TestReplay_afterPluginCrash(t *testing.T) {
@@ -161,7 +162,8 @@ func TestReplay_pluginThatAlwaysCrashesFailsTheRun(t *testing.T) {
 	var starts atomic.Int32
 	env.plugins.set(loop(func(context.Context, *agent.Run, callFunc) (*sdk.Message, error) {
 		starts.Add(1)
-		return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed, &sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
+		return nil, fmt.Errorf("%w: %w", agent.ErrPluginCrashed,
+			&sdk.Error{Code: sdk.CodePluginCrashed, Message: "agent chat died"})
 	}), nil)
 	s := env.start()
 	r := s.mustTurn("s1", "hi")
@@ -185,7 +187,8 @@ func TestReplay_tooManyServerCrashesInterruptTheRun(t *testing.T) {
 	s.watchUntil(r, "restart attempt 5")
 	s.crash()
 	s = env.start()
-	if got := s.watch(r); !strings.HasSuffix(got, "error UPSTREAM_ERROR The run was interrupted by crashes too often and is not restarted.") {
+	if got := s.watch(r); !strings.HasSuffix(got,
+		"error UPSTREAM_ERROR The run was interrupted by crashes too often and is not restarted.") {
 		t.Errorf("events end with\n%s", got)
 	}
 	if got := env.stored(r); got.Status != core.RunInterrupted {
@@ -216,7 +219,8 @@ func TestReplay_failsWhenACallDiffers(t *testing.T) {
 		t.Errorf("events end with\n%s", got)
 	}
 	if stored := env.stored(r); stored.Status != core.RunFailed || stored.Error.Code != sdk.CodeNondeterministic {
-		t.Errorf("run = %s with error %v, want %s with %s", stored.Status, stored.Error, core.RunFailed, sdk.CodeNondeterministic)
+		t.Errorf("run = %s with error %v, want %s with %s",
+			stored.Status, stored.Error, core.RunFailed, sdk.CodeNondeterministic)
 	}
 }
 

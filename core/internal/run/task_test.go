@@ -73,7 +73,8 @@ func TestTask_completes(t *testing.T) {
 	env.plugins.set(loop(chat), say("Good", " day"))
 	env.start()
 	got := env.awaitEnd(env.task("Say good day"))
-	if got.Status != core.TaskCompleted || got.Attempts != 1 || got.RunID == "" || got.Usage.OutputTokens != 2 || got.Steps != 1 {
+	if got.Status != core.TaskCompleted || got.Attempts != 1 || got.RunID == "" || got.Usage.OutputTokens != 2 ||
+		got.Steps != 1 {
 		t.Errorf("task = %+v, want it completed at the first attempt with one step", got)
 	}
 	if !strings.Contains(string(got.Result), `"message":"Good day"`) {
@@ -123,7 +124,8 @@ func TestTask_failsAfterLastAttempt(t *testing.T) {
 	if got.Status != core.TaskFailed || got.Attempts != 2 || got.Error == nil || got.Error.Code != sdk.CodeRateLimited {
 		t.Errorf("task = %+v, want it failed with %s after 2 attempts", got, sdk.CodeRateLimited)
 	}
-	if r, err := env.db.Run(t.Context(), env.actor, got.RunID); err != nil || r.Status != core.RunFailed || r.TaskID != got.ID {
+	if r, err := env.db.Run(t.Context(), env.actor, got.RunID); err != nil || r.Status != core.RunFailed ||
+		r.TaskID != got.ID {
 		t.Errorf("Run = %+v, %v, want the failed run of the task", r, err)
 	}
 }
@@ -322,7 +324,8 @@ func TestTask_failsWhenTheAgentIsInactive(t *testing.T) {
 		t.Fatal(err)
 	}
 	env.start()
-	if got := env.awaitEnd(one); got.Status != core.TaskFailed || got.RunID != "" || !strings.Contains(got.Error.Message, "inactive") {
+	if got := env.awaitEnd(one); got.Status != core.TaskFailed || got.RunID != "" ||
+		!strings.Contains(got.Error.Message, "inactive") {
 		t.Errorf("task = %+v, want it failed without a run, because its agent is inactive", got)
 	}
 }

@@ -47,7 +47,9 @@ func newKey(root []byte) (*key, error) {
 		return nil, fmt.Errorf("derive the id of a secret key: %w", err)
 	}
 	k := &key{id: KeyID(id)}
-	for info, to := range map[string]*cipher.AEAD{"agentarea secrets v1": &k.direct, "agentarea secrets key encryption v2": &k.wrapping} {
+	for info, to := range map[string]*cipher.AEAD{
+		"agentarea secrets v1": &k.direct, "agentarea secrets key encryption v2": &k.wrapping,
+	} {
 		derived, err := hkdf.Key(sha256.New, root, nil, info, 32)
 		if err != nil {
 			return nil, fmt.Errorf("derive a key from a secret key: %w", err)

@@ -64,7 +64,8 @@ func TestRewrap(t *testing.T) {
 		t.Errorf("Decrypt = %q, %v, want the secret", got, err)
 	}
 	const secretAt = headSize + dataKeySize + overhead
-	if len(after) != len(before) || !bytes.Equal(after[secretAt:], before[secretAt:]) || bytes.Contains(after, before[headSize:secretAt]) {
+	if len(after) != len(before) || !bytes.Equal(after[secretAt:], before[secretAt:]) ||
+		bytes.Contains(after, before[headSize:secretAt]) {
 		t.Error("Rewrap must change the wrapped data key and nothing else")
 	}
 	if again, err := both.Rewrap("server-1", after); err != nil || !bytes.Equal(again, after) {
@@ -74,7 +75,8 @@ func TestRewrap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := keyring(t, other).Decrypt("server-1", upgraded); err != nil || string(got) != "secret-key" || upgraded[0] != formEnvelope {
+	if got, err := keyring(t, other).Decrypt("server-1", upgraded); err != nil || string(got) != "secret-key" ||
+		upgraded[0] != formEnvelope {
 		t.Errorf("Rewrap of form 1 decrypts to %q, %v, want the secret in form 2", got, err)
 	}
 	if id, old, err := IDOf(upgraded); err != nil || old || id != both.Current() || !both.Has(id) {

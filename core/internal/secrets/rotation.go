@@ -110,7 +110,8 @@ func RewrapAll(ctx context.Context, store core.EncryptedSecretStore, keys [][]by
 			return total, nil
 		}
 	}
-	return nil, errors.New("secrets are still being encrypted with another key: give every server the same keys in the same order, and try again")
+	return nil, errors.New("secrets are still being encrypted with another key: give every server the same keys in the " +
+		"same order, and try again")
 }
 
 // pass is the result of one pass over all secrets.

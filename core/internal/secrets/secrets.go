@@ -73,7 +73,9 @@ var (
 	errForm    = errors.New("its format is unknown: it is not encrypted, or was encrypted by a newer version of agentarea")
 	errChanged = errors.New("it was changed, or belongs to another row: set the secret again")
 	// ErrKey means that the keyring does not have the key that encrypted the secret.
-	ErrKey = errors.New("it was encrypted with another secret key: start the server with that key, or set the secret again")
+	ErrKey = errors.New(
+		"it was encrypted with another secret key: start the server with that key, or set the secret again",
+	)
 )
 
 // Decrypt implements core.Encrypter.

@@ -62,7 +62,8 @@ func TestDecrypt_errors(t *testing.T) {
 	renamed := bytes.Clone(encrypted)
 	copy(renamed[1:], keyring(t, other).current.id[:])
 	// The data key of one secret with the ciphertext of another, both of the same row.
-	mixed := append(bytes.Clone(encrypted[:headSize+dataKeySize+overhead]), encrypt(t, s, "server-1", "other-key!")[headSize+dataKeySize+overhead:]...)
+	mixed := append(bytes.Clone(encrypted[:headSize+dataKeySize+overhead]),
+		encrypt(t, s, "server-1", "other-key!")[headSize+dataKeySize+overhead:]...)
 	for name, c := range map[string]struct {
 		keyring   *Keyring
 		row       string

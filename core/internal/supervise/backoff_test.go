@@ -8,7 +8,8 @@ import (
 func TestRestartBackoff_circuit(t *testing.T) {
 	t.Parallel()
 	b := newRestartBackoff(Policy{
-		Initial: 500 * time.Millisecond, Max: 30 * time.Second, JitterLow: 0.8, JitterHigh: 1.2, Reset: time.Minute, Immediate: true,
+		Initial: 500 * time.Millisecond, Max: 30 * time.Second,
+		JitterLow: 0.8, JitterHigh: 1.2, Reset: time.Minute, Immediate: true,
 		CircuitExits: 5, CircuitWindow: 2 * time.Minute, HalfOpen: 5 * time.Minute,
 	})
 	now := time.Unix(1_000_000, 0)
@@ -49,7 +50,9 @@ func TestRestartBackoff_circuit(t *testing.T) {
 
 func TestRestartBackoff_withoutCircuit(t *testing.T) {
 	t.Parallel()
-	b := newRestartBackoff(Policy{Initial: 250 * time.Millisecond, Max: time.Minute, JitterLow: 0.8, JitterHigh: 1, Reset: 30 * time.Second})
+	b := newRestartBackoff(Policy{
+		Initial: 250 * time.Millisecond, Max: time.Minute, JitterLow: 0.8, JitterHigh: 1, Reset: 30 * time.Second,
+	})
 	now := time.Unix(1_000_000, 0)
 	check := func(up, want time.Duration) {
 		t.Helper()

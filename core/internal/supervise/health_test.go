@@ -52,7 +52,8 @@ func TestHealth(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.stop)
 				defer cancel()
 				got := h.Watch(ctx, ended)
-				if after := time.Since(began); got != test.unresponsive || after != test.after || !slices.Equal(missed, test.missed) {
+				if after := time.Since(began); got != test.unresponsive || after != test.after ||
+					!slices.Equal(missed, test.missed) {
 					t.Errorf("Watch() = %t after %s with misses %v, want %t after %s with misses %v",
 						got, after, missed, test.unresponsive, test.after, test.missed)
 				}

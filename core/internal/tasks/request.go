@@ -17,7 +17,8 @@ const maxData = 256 << 10
 // check fails with Invalid if the data is too large or the idempotency key is not printable ASCII.
 func check(r *core.TaskRequest) error {
 	if len(r.Data) > maxData {
-		return core.Invalid("data", "Must be at most 256 KiB of JSON, but is %d bytes. Upload a file and pass its id in file_ids.", len(r.Data))
+		return core.Invalid("data",
+			"Must be at most 256 KiB of JSON, but is %d bytes. Upload a file and pass its id in file_ids.", len(r.Data))
 	}
 	for _, c := range r.IdempotencyKey {
 		if c < ' ' || c > '~' {
@@ -56,7 +57,8 @@ func requestHash(r *core.TaskRequest) ([]byte, error) {
 		TimeoutSeconds int64           `json:"timeout_seconds,omitempty"`
 		MaxAttempts    int             `json:"max_attempts,omitempty"`
 	}{
-		r.Title, r.Description, r.AgentID, r.Priority.String(), r.Data, r.FileIDs, int64(r.Timeout / time.Second), r.MaxAttempts,
+		r.Title, r.Description, r.AgentID, r.Priority.String(),
+		r.Data, r.FileIDs, int64(r.Timeout / time.Second), r.MaxAttempts,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the request of a task: %w", err)

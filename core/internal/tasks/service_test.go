@@ -103,10 +103,12 @@ func TestCreate(t *testing.T) {
 	if err != nil || replayed || audit.Target != got.ID {
 		t.Fatalf("Create() = %+v, %v, replayed %v, with audit target %q", got, err, replayed, audit.Target)
 	}
-	if !strings.HasPrefix(got.ID, "task-") || got.UserID != ann.UserID || got.AgentID != "agent-1" || got.Status != core.TaskPending {
+	if !strings.HasPrefix(got.ID, "task-") || got.UserID != ann.UserID || got.AgentID != "agent-1" ||
+		got.Status != core.TaskPending {
 		t.Errorf("Create() = %+v, want a pending task of ann for agent-1", got)
 	}
-	if got.Title != "Sum up" || got.Description != "All of it" || got.Priority != core.PriorityHigh || got.Timeout != time.Minute || got.MaxAttempts != 3 {
+	if got.Title != "Sum up" || got.Description != "All of it" || got.Priority != core.PriorityHigh ||
+		got.Timeout != time.Minute || got.MaxAttempts != 3 {
 		t.Errorf("Create() = %+v, want the fields of the request", got)
 	}
 	if len(got.Input) != 2 || got.Input[0].Text != "Sum up\n\nAll of it" || got.Input[1].File.ID != "file-1" {
@@ -159,10 +161,12 @@ func TestCreate_invalid(t *testing.T) {
 			"Must be at most 256 KiB of JSON, but is 262145 bytes. Upload a file and pass its id in file_ids.",
 		},
 		"key with a line break": {
-			func(r *core.TaskRequest) { r.IdempotencyKey = "a\nb" }, core.CodeValidation, "Idempotency-Key", "Must be printable ASCII",
+			func(r *core.TaskRequest) { r.IdempotencyKey = "a\nb" },
+			core.CodeValidation, "Idempotency-Key", "Must be printable ASCII",
 		},
 		"key with an umlaut": {
-			func(r *core.TaskRequest) { r.IdempotencyKey = "ü" }, core.CodeValidation, "Idempotency-Key", "Must be printable ASCII",
+			func(r *core.TaskRequest) { r.IdempotencyKey = "ü" },
+			core.CodeValidation, "Idempotency-Key", "Must be printable ASCII",
 		},
 		"unknown agent": {
 			func(r *core.TaskRequest) { r.AgentID = "agent-0" }, core.CodeValidation, "agent_id",
@@ -170,7 +174,8 @@ func TestCreate_invalid(t *testing.T) {
 		},
 		"inactive agent": {func(r *core.TaskRequest) { r.AgentID = "agent-off" }, core.CodeConflict, "", ""},
 		"unknown file": {
-			func(r *core.TaskRequest) { r.FileIDs = []string{"file-0"} }, core.CodeValidation, "file_ids[0]", `File "file-0" does not exist.`,
+			func(r *core.TaskRequest) { r.FileIDs = []string{"file-0"} },
+			core.CodeValidation, "file_ids[0]", `File "file-0" does not exist.`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -77,7 +77,8 @@ func TestOpenTraces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			traces, err := OpenTraces(t.Context(), func(name string) string { return tt.env[name] }, "1", slog.New(slog.DiscardHandler))
+			traces, err := OpenTraces(t.Context(), func(name string) string { return tt.env[name] },
+				"1", slog.New(slog.DiscardHandler))
 			if tt.fail != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fail) {
 					t.Errorf("error %v, want one that contains %q", err, tt.fail)

@@ -62,37 +62,52 @@ type Metrics struct {
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), models: boundedNames{max: maxModels}}
 	m.register = m.registry.MustRegister
-	m.register(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
+	m.register(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(version))
 
-	m.requests = m.histograms("http_server_request_duration_seconds", "Duration of HTTP requests, from the first received byte to the last sent byte.",
+	m.requests = m.histograms("http_server_request_duration_seconds",
+		"Duration of HTTP requests, from the first received byte to the last sent byte.",
 		requestBuckets, "http_request_method", "http_route", "http_response_status_code")
 	m.active = m.gauges("http_server_active_requests", "HTTP requests in progress.").WithLabelValues()
-	m.limited = m.counters("agentarea_rate_limited_requests_total", "HTTP requests rejected with status 429.").WithLabelValues()
+	m.limited = m.counters("agentarea_rate_limited_requests_total",
+		"HTTP requests rejected with status 429.").WithLabelValues()
 	m.streams = m.gauges("agentarea_streams_open", "Open server-sent event streams and WebSockets.", "kind")
 	m.signIns = m.counters("agentarea_sign_ins_total", "Sign-in attempts with a password.", "outcome")
 
-	m.runsStarted = m.counters("agentarea_runs_started_total", "Runs started on this server, including runs resumed from other servers.", "kind")
-	m.runsEnded = m.counters("agentarea_runs_ended_total", "Runs ended on this server by status. deferred: the task waits for another attempt. left: another server resumes the run.", "kind", "status")
+	m.runsStarted = m.counters("agentarea_runs_started_total",
+		"Runs started on this server, including runs resumed from other servers.", "kind")
+	m.runsEnded = m.counters("agentarea_runs_ended_total",
+		"Runs ended on this server by status. deferred: the task waits for another attempt. left: another server "+
+			"resumes the run.", "kind", "status")
 	m.runsActive = m.gauges("agentarea_runs_active", "Runs in progress on this server.", "kind")
-	m.runDuration = m.histograms("agentarea_run_duration_seconds", "Time from the start of a run to its end on this server.", runBuckets, "kind")
-	m.firstToken = m.histograms("agentarea_run_time_to_first_token_seconds", "Time from the start of a run to its first token.", runBuckets, "kind")
-	m.taskWait = m.histograms("agentarea_task_queue_time_seconds", "Time from when a task is due to its first attempt.", runBuckets, "priority")
+	m.runDuration = m.histograms("agentarea_run_duration_seconds",
+		"Time from the start of a run to its end on this server.", runBuckets, "kind")
+	m.firstToken = m.histograms("agentarea_run_time_to_first_token_seconds",
+		"Time from the start of a run to its first token.", runBuckets, "kind")
+	m.taskWait = m.histograms("agentarea_task_queue_time_seconds", "Time from when a task is due to its first attempt.",
+		runBuckets, "priority")
 
 	m.completions = m.histograms("gen_ai_client_operation_duration_seconds", "Duration of completions, including retries.",
 		modelBuckets, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type")
-	m.firstChunk = m.histograms("gen_ai_client_operation_time_to_first_chunk_seconds", "Time from the request of a completion to its first chunk.",
+	m.firstChunk = m.histograms("gen_ai_client_operation_time_to_first_chunk_seconds",
+		"Time from the request of a completion to its first chunk.",
 		modelBuckets, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 	m.tokens = m.histograms("gen_ai_client_token_usage", "Tokens of a completion as counted by the provider.",
 		tokenBuckets, "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type")
 	m.retries = m.counters("agentarea_completion_retries_total", "Retries of completions.", "provider")
 	m.tools = m.histograms("gen_ai_execute_tool_duration_seconds", "Duration of tool calls.", modelBuckets, "outcome")
 
-	m.pluginCalls = m.histograms("agentarea_plugin_call_duration_seconds", "Duration of calls to plugins. For a stream, the time until it ends.",
+	m.pluginCalls = m.histograms("agentarea_plugin_call_duration_seconds",
+		"Duration of calls to plugins. For a stream, the time until it ends.",
 		callBuckets, "kind", "label", "method", "code")
-	m.writeBatch = m.histograms("agentarea_database_batch_writes", "Number of writes in a commit.", batchBuckets).WithLabelValues().(prometheus.Histogram)
-	m.writeCommit = m.histograms("agentarea_database_batch_duration_seconds", "Time from the start of a write transaction to the end of its commit.", writeBuckets, "outcome")
-	m.writeWait = m.histograms("agentarea_database_write_wait_seconds", "Time that the first write of a batch waited.", writeBuckets).WithLabelValues().(prometheus.Histogram)
-	m.fileBytes = m.counters("agentarea_file_bytes_total", "Bytes of uploaded (up) and downloaded (down) files.", "direction")
+	m.writeBatch = m.histograms("agentarea_database_batch_writes", "Number of writes in a commit.",
+		batchBuckets).WithLabelValues().(prometheus.Histogram)
+	m.writeCommit = m.histograms("agentarea_database_batch_duration_seconds",
+		"Time from the start of a write transaction to the end of its commit.", writeBuckets, "outcome")
+	m.writeWait = m.histograms("agentarea_database_write_wait_seconds", "Time that the first write of a batch waited.",
+		writeBuckets).WithLabelValues().(prometheus.Histogram)
+	m.fileBytes = m.counters("agentarea_file_bytes_total", "Bytes of uploaded (up) and downloaded (down) files.",
+		"direction")
 	return m
 }
 
@@ -124,7 +139,9 @@ func buildInfo(version string) prometheus.Collector {
 			}
 		}
 	}
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "agentarea_build_info", Help: "1, with the build of the server as labels."}, []string{"version", "revision", "go_version"})
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "agentarea_build_info", Help: "1, with the build of the server as labels.",
+	}, []string{"version", "revision", "go_version"})
 	g.WithLabelValues(version, revision, runtime.Version()).Set(1)
 	return g
 }
@@ -138,7 +155,8 @@ func (m *Metrics) Handler(token string) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(strings.TrimSpace(sent)), []byte(token)) != 1 {
+		if !strings.EqualFold(scheme, "Bearer") ||
+			subtle.ConstantTimeCompare([]byte(strings.TrimSpace(sent)), []byte(token)) != 1 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="agentarea metrics"`)
 			http.Error(w, "Unauthorized: send AGENTAREA_METRICS_TOKEN as Authorization: Bearer", http.StatusUnauthorized)
 			return

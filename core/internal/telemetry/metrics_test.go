@@ -120,12 +120,15 @@ func TestMetrics_backlogIsCached(t *testing.T) {
 	queries := 0
 	m := newMetrics(func(context.Context, time.Time) ([]core.TaskBacklog, error) {
 		queries++
-		return []core.TaskBacklog{{Priority: core.PriorityHigh, Tasks: 3}, {Priority: core.PriorityHigh, Deferred: true, Tasks: 1}}, nil
+		return []core.TaskBacklog{
+			{Priority: core.PriorityHigh, Tasks: 3}, {Priority: core.PriorityHigh, Deferred: true, Tasks: 1},
+		}, nil
 	})
 	read(m)
 	text := read(m)
 	for _, want := range []string{
-		`agentarea_tasks_waiting{priority="high",status="due"} 3`, `agentarea_tasks_waiting{priority="high",status="deferred"} 1`,
+		`agentarea_tasks_waiting{priority="high",status="due"} 3`,
+		`agentarea_tasks_waiting{priority="high",status="deferred"} 1`,
 		`agentarea_tasks_waiting{priority="low",status="due"} 0`, `agentarea_mcp_servers{status="error"} 2`,
 	} {
 		if !strings.Contains(text, want) {
@@ -136,7 +139,8 @@ func TestMetrics_backlogIsCached(t *testing.T) {
 		t.Errorf("%d queries, want 1", queries)
 	}
 	down := newMetrics(func(context.Context, time.Time) ([]core.TaskBacklog, error) { return nil, errors.New("down") })
-	if text := read(down); strings.Contains(text, "agentarea_tasks_waiting{") || !strings.Contains(text, "agentarea_build_info{") {
+	if text := read(down); strings.Contains(text, "agentarea_tasks_waiting{") ||
+		!strings.Contains(text, "agentarea_build_info{") {
 		t.Errorf("metrics while the database is down:\n%s", text)
 	}
 }

@@ -42,7 +42,9 @@ func (m *Metrics) TaskBegun(p core.TaskPriority, waited time.Duration) {
 }
 
 // Completion implements run.Metrics. A model gets its own label after its first successful completion.
-func (m *Metrics) Completion(provider, model string, took, first time.Duration, usage sdk.Usage, failure sdk.ErrorCode) {
+func (m *Metrics) Completion(
+	provider, model string, took, first time.Duration, usage sdk.Usage, failure sdk.ErrorCode,
+) {
 	model = m.models.name(model, failure == "")
 	m.completions.WithLabelValues(chat, provider, model, knownCode(failure)).Observe(took.Seconds())
 	if first > 0 {
@@ -81,7 +83,8 @@ func (m *Metrics) WriteBatch(writes int, waited, took time.Duration, rolledBack 
 // knownCode returns the code, or _OTHER for a code that a plugin invented.
 func knownCode(c sdk.ErrorCode) string {
 	switch c {
-	case "", sdk.CodeRateLimited, sdk.CodeUnavailable, sdk.CodeTimeout, sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound,
+	case "", sdk.CodeRateLimited, sdk.CodeUnavailable, sdk.CodeTimeout, sdk.CodeUnauthorized, sdk.CodeInvalidRequest,
+		sdk.CodeNotFound,
 		sdk.CodeContentFilter, sdk.CodeContextTooLong, sdk.CodeInternal, sdk.CodePluginCrashed, sdk.CodeNondeterministic,
 		sdk.CodeCancelled, sdk.CodeMaxSteps, sdk.CodeNoSpace:
 		return string(c)

@@ -40,15 +40,24 @@ type states struct {
 }
 
 var (
-	pluginLabels   = []string{"kind", "label"}
-	pluginUp       = prometheus.NewDesc("agentarea_plugin_up", "1 if the plugin is running, otherwise 0.", pluginLabels, nil)
-	pluginHealthy  = prometheus.NewDesc("agentarea_plugin_healthy", "1 if the plugin is running and does not report that it is unhealthy, otherwise 0.", pluginLabels, nil)
-	pluginState    = prometheus.NewDesc("agentarea_plugin_state", "1 for the current state of the plugin.", []string{"kind", "label", "state"}, nil)
-	pluginRestarts = prometheus.NewDesc("agentarea_plugin_restarts_total", "Number of restarts of the plugin's process.", pluginLabels, nil)
-	pluginGen      = prometheus.NewDesc("agentarea_plugin_generation", "Number of the reload that started the plugin's process.", pluginLabels, nil)
-	pluginMemory   = prometheus.NewDesc("agentarea_plugin_memory_bytes", "Resident memory of the plugin's process and its children.", pluginLabels, nil)
-	mcpServers     = prometheus.NewDesc("agentarea_mcp_servers", "MCP servers of this server by status.", []string{"status"}, nil)
-	tasksWaiting   = prometheus.NewDesc("agentarea_tasks_waiting", "Tasks in the queue of all servers on the database. Deferred tasks wait for another attempt.", []string{"priority", "status"}, nil)
+	pluginLabels = []string{"kind", "label"}
+	pluginUp     = prometheus.NewDesc("agentarea_plugin_up", "1 if the plugin is running, otherwise 0.",
+		pluginLabels, nil)
+	pluginHealthy = prometheus.NewDesc("agentarea_plugin_healthy",
+		"1 if the plugin is running and does not report that it is unhealthy, otherwise 0.", pluginLabels, nil)
+	pluginState = prometheus.NewDesc("agentarea_plugin_state", "1 for the current state of the plugin.",
+		[]string{"kind", "label", "state"}, nil)
+	pluginRestarts = prometheus.NewDesc("agentarea_plugin_restarts_total", "Number of restarts of the plugin's process.",
+		pluginLabels, nil)
+	pluginGen = prometheus.NewDesc("agentarea_plugin_generation",
+		"Number of the reload that started the plugin's process.", pluginLabels, nil)
+	pluginMemory = prometheus.NewDesc("agentarea_plugin_memory_bytes",
+		"Resident memory of the plugin's process and its children.", pluginLabels, nil)
+	mcpServers = prometheus.NewDesc("agentarea_mcp_servers", "MCP servers of this server by status.",
+		[]string{"status"}, nil)
+	tasksWaiting = prometheus.NewDesc("agentarea_tasks_waiting",
+		"Tasks in the queue of all servers on the database. Deferred tasks wait for another attempt.",
+		[]string{"priority", "status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -67,7 +76,9 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 	}
 	s.collectPlugins(out, gauge)
 	counts := s.MCPServers()
-	for _, status := range []core.MCPStatus{core.MCPStopped, core.MCPStarting, core.MCPRunning, core.MCPError, core.MCPStopping} {
+	for _, status := range []core.MCPStatus{
+		core.MCPStopped, core.MCPStarting, core.MCPRunning, core.MCPError, core.MCPStopping,
+	} {
 		gauge(mcpServers, float64(counts[status]), string(status))
 	}
 	waiting, ok := s.waiting()

@@ -68,7 +68,8 @@ func OpenTraces(ctx context.Context, getenv func(string) string, version string,
 		return nil, fmt.Errorf("%s: unknown exporter %q (use otlp or none)", exporter, by)
 	}
 	if name, is := first(tracesProtocol, protocol); is != "" && is != onlyProtocol {
-		return nil, fmt.Errorf("%s: protocol %q is not supported (use %s and an endpoint with its port, usually 4318)", name, is, onlyProtocol)
+		return nil, fmt.Errorf("%s: protocol %q is not supported (use %s and an endpoint with its port, usually 4318)",
+			name, is, onlyProtocol)
 	}
 	about, err := resource.New(ctx,
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),

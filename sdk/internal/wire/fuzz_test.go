@@ -25,7 +25,8 @@ func FuzzStatus(f *testing.F) {
 		if !ok || !utf8.ValidString(e.Message) || len(e.Message) > 2*maxErrorMessage {
 			t.Fatalf("round trip of %v = %v", sent, got)
 		}
-		if utf8.ValidString(code) && utf8.ValidString(message) && len(message) <= maxErrorMessage && !reflect.DeepEqual(e, sent) {
+		if utf8.ValidString(code) && utf8.ValidString(message) && len(message) <= maxErrorMessage &&
+			!reflect.DeepEqual(e, sent) {
 			t.Errorf("round trip of %+v = %+v", sent, e)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -21,6 +22,9 @@ func ToStatus(err error) error {
 	var e *sdk.Error
 	if _, ok := status.FromError(err); ok && !errors.As(err, &e) {
 		return err
+	}
+	if e == nil && errors.Is(err, context.DeadlineExceeded) {
+		slog.Warn("call exceeded its deadline", "error", err) // AsError replaces the text
 	}
 	e = AsError(err)
 	detail := FromError(e)

@@ -78,7 +78,9 @@ func errorCode(status int, message string) sdk.ErrorCode {
 	case status == 0, status == http.StatusConflict, status >= http.StatusInternalServerError:
 		return sdk.CodeUnavailable
 	}
-	for _, words := range []string{"prompt is too long", "context length", "context window", "token count", "too many tokens", "input length"} {
+	for _, words := range []string{
+		"prompt is too long", "context length", "context window", "token count", "too many tokens", "input length",
+	} {
 		if strings.Contains(message, words) {
 			return sdk.CodeContextTooLong
 		}

@@ -25,7 +25,9 @@ func NewModels() *Models { return &Models{lock: make(chan struct{}, 1)} }
 
 // List returns the cached list. If it has expired, List calls fetch. If the configuration names models,
 // List returns these instead, with no properties except the ID.
-func (m *Models) List(ctx context.Context, named []string, fetch func(context.Context) ([]llm.Model, error)) ([]llm.Model, error) {
+func (m *Models) List(
+	ctx context.Context, named []string, fetch func(context.Context) ([]llm.Model, error),
+) ([]llm.Model, error) {
 	if len(named) > 0 {
 		models := make([]llm.Model, len(named))
 		for i, id := range named {

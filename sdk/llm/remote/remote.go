@@ -57,7 +57,8 @@ func New(s Settings) (*Server, error) {
 	bad := func(summary, detail string, path ...string) {
 		errs = append(errs, &sdk.ConfigError{Path: path, Summary: summary, Detail: detail})
 	}
-	official := s.OfficialHost != "" && (u.Hostname() == s.OfficialHost || strings.HasSuffix(u.Hostname(), "."+s.OfficialHost))
+	official := s.OfficialHost != "" &&
+		(u.Hostname() == s.OfficialHost || strings.HasSuffix(u.Hostname(), "."+s.OfficialHost))
 	if official && s.APIKey == "" {
 		bad("missing; "+u.Host+" requires an API key", "Set "+s.KeyName+` and write api_key = env("`+s.KeyName+
 			`"), or disable the block with enabled = false, or set base_url to another server`, "api_key")
@@ -80,7 +81,8 @@ func New(s Settings) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		URL: strings.TrimSuffix(u.String(), "/"), Host: publicHost(u), address: u.Host, Official: official, Timeout: s.Timeout,
+		URL: strings.TrimSuffix(u.String(), "/"), Host: publicHost(u),
+		address: u.Host, Official: official, Timeout: s.Timeout,
 		client: &http.Client{Transport: withHeaders{transport(), s.Headers}}, redact: redactor(secrets),
 	}, nil
 }
@@ -97,7 +99,9 @@ func publicHost(u *url.URL) string {
 }
 
 // internalDomains are top-level domains that are not part of the public domain name system.
-var internalDomains = []string{"internal", "local", "localhost", "localdomain", "lan", "home", "corp", "intranet", "private", "arpa", "svc", "test"}
+var internalDomains = []string{
+	"internal", "local", "localhost", "localdomain", "lan", "home", "corp", "intranet", "private", "arpa", "svc", "test",
+}
 
 // Client returns the HTTP client for requests to the server. It has no timeout. It can keep a
 // connection for each of many concurrent streams.
@@ -109,7 +113,9 @@ func (s *Server) Redact(text string) string { return s.redact.Replace(text) }
 // baseURL parses and validates the base URL.
 func baseURL(raw, example string) (*url.URL, error) {
 	bad := func(summary string) error {
-		return &sdk.ConfigError{Path: []string{"base_url"}, Summary: summary, Detail: `Write the URL of the API, such as "` + example + `"`}
+		return &sdk.ConfigError{
+			Path: []string{"base_url"}, Summary: summary, Detail: `Write the URL of the API, such as "` + example + `"`,
+		}
 	}
 	u, err := url.Parse(strings.TrimSpace(raw))
 	switch {

@@ -38,7 +38,9 @@ func TestTransportError_hasNoAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 11434}, Err: errors.New("refused")}
+	refused := &net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 11434}, Err: errors.New("refused"),
+	}
 	for _, err := range []error{
 		&url.Error{Op: "Post", URL: "http://10.1.2.3:11434/api/chat", Err: refused}, refused,
 		&net.DNSError{Err: "no such host", Name: "10.1.2.3", Server: "10.1.2.3:53"},

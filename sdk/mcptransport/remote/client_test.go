@@ -21,7 +21,9 @@ import (
 
 func open(t *testing.T, w *Web, url string) *Client {
 	t.Helper()
-	c, err := w.Open(mcptransport.Open{Config: []byte(`{"url":"` + url + `","headers":{"Authorization":"Bearer secret"}}`)})
+	c, err := w.Open(mcptransport.Open{
+		Config: []byte(`{"url":"` + url + `","headers":{"Authorization":"Bearer secret"}}`),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +139,8 @@ func TestDo_addressOfNameChanges(t *testing.T) {
 		})
 		got := get(t, open(t, w, "http://rebind.example:"+port+"/"))
 		if !strings.Contains(got, "rebind.example resolves to "+class) || requests.Load() != 2 {
-			t.Errorf("host that resolves to %s: got %q after %d lookups, want a refusal at the second", inside, got, requests.Load())
+			t.Errorf("host that resolves to %s: got %q after %d lookups, want a refusal at the second",
+				inside, got, requests.Load())
 		}
 	}
 }
@@ -146,7 +149,8 @@ func TestDo_unknownHost(t *testing.T) {
 	t.Parallel()
 	w := web(t, settings())
 	w.guard.Resolver = netguardtest.Resolver(func(string) []netip.Addr { return nil })
-	if got := get(t, open(t, w, "https://nobody.example/?key=secret")); !strings.Contains(got, "nobody.example cannot be found") || strings.Contains(got, "secret") {
+	if got := get(t, open(t, w, "https://nobody.example/?key=secret")); !strings.Contains(got,
+		"nobody.example cannot be found") || strings.Contains(got, "secret") {
 		t.Errorf("GET from an unknown host = %q, want an error without the secret", got)
 	}
 }

@@ -88,7 +88,8 @@ func (w *Web) parseURL(text string) (u *url.URL, issue string) {
 
 // reserved lists the headers that the transport itself sets. A name that ends in a hyphen is a prefix.
 var reserved = []string{
-	"Accept", "Accept-Encoding", "Connection", "Content-", "Expect", "Host", "Keep-Alive", "Last-Event-Id", "Mcp-", "Proxy-",
+	"Accept", "Accept-Encoding", "Connection", "Content-", "Expect",
+	"Host", "Keep-Alive", "Last-Event-Id", "Mcp-", "Proxy-",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
@@ -118,5 +119,6 @@ func headerIssue(name, value string) string {
 
 // isToken reports whether r is allowed in a header name.
 func isToken(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }

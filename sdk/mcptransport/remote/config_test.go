@@ -80,13 +80,17 @@ func TestCheckConfig(t *testing.T) {
 		{`{"url":"x","headers":{"Host":"secret"}}`, []string{"url: must start with", "headers.Host: is set by the transport"}},
 	}
 	for _, name := range []string{
-		"host", "Connection", "keep-alive", "TE", "Trailer", "Transfer-Encoding", "UPGRADE", "Proxy-Authorization", "Content-Type",
+		"host", "Connection", "keep-alive", "TE", "Trailer",
+		"Transfer-Encoding", "UPGRADE", "Proxy-Authorization", "Content-Type",
 		"content-length", "Mcp-Session-Id", "MCP-Protocol-Version", "Mcp-Anything", "Accept", "Last-Event-ID", "Expect",
 	} {
 		tests = append(tests, struct {
 			config string
 			issues []string
-		}{`{"url":"https://example.com","headers":{"` + name + `":"secret"}}`, []string{"headers." + name + ": is set by the transport"}})
+		}{
+			`{"url":"https://example.com","headers":{"` + name + `":"secret"}}`,
+			[]string{"headers." + name + ": is set by the transport"},
+		})
 	}
 	for name, value := range map[string]string{
 		"": "secret", "a b": "secret", "a:b": "secret", "é": "secret", "X\\n": "secret",
@@ -95,7 +99,10 @@ func TestCheckConfig(t *testing.T) {
 		tests = append(tests, struct {
 			config string
 			issues []string
-		}{`{"url":"https://example.com","headers":{"` + name + `":"` + value + `"}}`, []string{"headers." + strings.ReplaceAll(name, "\\n", "\n") + ": "}})
+		}{
+			`{"url":"https://example.com","headers":{"` + name + `":"` + value + `"}}`,
+			[]string{"headers." + strings.ReplaceAll(name, "\\n", "\n") + ": "},
+		})
 	}
 	tests = append(tests, struct {
 		config string

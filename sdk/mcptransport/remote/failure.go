@@ -63,7 +63,8 @@ func reason(err error) string {
 		return "cannot be found: temporary DNS failure"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "cannot be reached: the connection was refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err,
+		io.ErrUnexpectedEOF):
 		return "broke the connection"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "cannot be reached: no route to host"
@@ -128,7 +129,9 @@ func (c *Client) StatusError(resp *http.Response) *sdk.Error {
 
 // WebPage returns the error for a response that is a web page.
 func (c *Client) WebPage() *sdk.Error {
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.Host() + " answered with a web page: the URL is not the URL of an MCP server"}
+	return &sdk.Error{
+		Code: sdk.CodeUnavailable, Message: c.Host() + " answered with a web page: the URL is not the URL of an MCP server",
+	}
 }
 
 // Unexpected returns the error for a response with an unexpected media type.
@@ -140,7 +143,10 @@ func (c *Client) Unexpected(resp *http.Response) *sdk.Error {
 	if t := MediaType(resp); t != "" {
 		what = "with " + t
 	}
-	return &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprintf("%s answered with status %d %s, which is not an MCP message", c.Host(), resp.StatusCode, what)}
+	return &sdk.Error{
+		Code:    sdk.CodeUnavailable,
+		Message: fmt.Sprintf("%s answered with status %d %s, which is not an MCP message", c.Host(), resp.StatusCode, what),
+	}
 }
 
 // Broke returns the error for a connection that ended early. The what describes when.

@@ -15,8 +15,10 @@ import (
 // The events of a stream do not depend on how the stream is split, and no event exceeds the limit.
 func FuzzEvents(f *testing.F) {
 	for _, s := range []string{
-		"data: {\"a\":1}\n\n", "event: x\r\nid: 7\r\ndata:a\r\ndata: b\r\n\r\n", ": comment\n\ndata\n\n", "retry: 100\n\n", "data: cut", "\r\r\n\n", "id: a\x00b\n\n", "data: 0123456789012345678901234567890123456789\n\n",
-		"data: 0123456789\ndata: {\"id\":1,\"method\":\"x\"}\ndata: 0123456789\n\n", "event: " + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n", "\xef\xbb\xbfdata: a\n\n",
+		"data: {\"a\":1}\n\n", "event: x\r\nid: 7\r\ndata:a\r\ndata: b\r\n\r\n", ": comment\n\ndata\n\n",
+		"retry: 100\n\n", "data: cut", "\r\r\n\n", "id: a\x00b\n\n", "data: 0123456789012345678901234567890123456789\n\n",
+		"data: 0123456789\ndata: {\"id\":1,\"method\":\"x\"}\ndata: 0123456789\n\n",
+		"event: " + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n", "\xef\xbb\xbfdata: a\n\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -52,7 +54,9 @@ func FuzzEvents(f *testing.F) {
 // The head of a message agrees with encoding/json, and replacing the ID changes nothing else.
 func FuzzHead(f *testing.F) {
 	for _, s := range []string{
-		`{"id":1,"method":"a"}`, `{"result":{"id":2},"id":"x"}`, `{"method":"\u0061","id":null}`, `{"a":[{"id":1}],"id":3}`, `{"id":{"id":1}}`, `{"\u0069d":1}`, `{"x":"\"id\":1","id":-0.5e3}`, "{\n\"id\"\t: 1 }", `{"id":1,"id":2}`, `{"":1}`, `{"id":"a\\"}`,
+		`{"id":1,"method":"a"}`, `{"result":{"id":2},"id":"x"}`, `{"method":"\u0061","id":null}`, `{"a":[{"id":1}],"id":3}`,
+		`{"id":{"id":1}}`, `{"\u0069d":1}`, `{"x":"\"id\":1","id":-0.5e3}`,
+		"{\n\"id\"\t: 1 }", `{"id":1,"id":2}`, `{"":1}`, `{"id":"a\\"}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -70,7 +74,8 @@ func FuzzHead(f *testing.F) {
 			t.Errorf("HeadOf(%q).ID = %q, want %q", message, head.ID, id)
 		}
 		var after map[string]json.RawMessage
-		if err := json.Unmarshal(remote.WithID(message, json.RawMessage(`"new"`)), &after); err != nil || string(after["id"]) != `"new"` {
+		if err := json.Unmarshal(remote.WithID(message, json.RawMessage(`"new"`)), &after); err != nil ||
+			string(after["id"]) != `"new"` {
 			t.Errorf("WithID(%q) = %v, %v, want the new id", message, after, err)
 		}
 	})
@@ -78,7 +83,9 @@ func FuzzHead(f *testing.F) {
 
 // Each message in a body is an object on one line.
 func FuzzMessages(f *testing.F) {
-	for _, s := range []string{`{"a":1}`, `[{"a":1},{"b":2}]`, "[\n{\"a\"\r\n:1}]", `[]`, `[1]`, `[[{}]]`, ` {} `, `"x"`, "", " ", "\t"} {
+	for _, s := range []string{
+		`{"a":1}`, `[{"a":1},{"b":2}]`, "[\n{\"a\"\r\n:1}]", `[]`, `[1]`, `[[{}]]`, ` {} `, `"x"`, "", " ", "\t",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -73,7 +73,8 @@ func TestScanner_anySplitOfAnyMessage(t *testing.T) {
 
 func TestWithID(t *testing.T) {
 	t.Parallel()
-	got := WithID([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"<&>","data":1.0}}`), json.RawMessage(`"a<"`))
+	got := WithID([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"<&>","data":1.0}}`),
+		json.RawMessage(`"a<"`))
 	if want := `{"error":{"code":-1,"message":"<&>","data":1.0},"id":"a<","jsonrpc":"2.0"}`; string(got) != want {
 		t.Errorf("WithID = %s, want %s", got, want)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/agentarea/agentarea/sdk"
+	"github.com/agentarea/agentarea/sdk/plugin"
 )
 
 // queueSize is the maximum number of notifications that wait for the previous one.
@@ -61,7 +62,7 @@ func (o *Outbox) sendNotifications() {
 
 // post sends a message and logs an error in the server's log.
 func (o *Outbox) post(ctx context.Context, head Head, post func(context.Context) error) {
-	err := post(ctx)
+	err := recovered(ctx, post)
 	if err == nil || o.ctx.Err() != nil {
 		return
 	}
@@ -70,6 +71,16 @@ func (o *Outbox) post(ctx context.Context, head Head, post func(context.Context)
 		name = "an answer"
 	}
 	o.inbox.Log("could not send " + name + ": " + sdk.AsError(err).Message)
+}
+
+// recovered calls post and converts a panic to an error, because post may run in a goroutine of the Outbox.
+func recovered(ctx context.Context, post func(context.Context) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = plugin.Recovered(ctx, v)
+		}
+	}()
+	return post(ctx)
 }
 
 // Drain reads a short rest of the body, so that the HTTP connection can be reused.

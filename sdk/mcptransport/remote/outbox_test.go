@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,4 +105,24 @@ func TestOutbox_fullQueue(t *testing.T) {
 			t.Errorf("Send() after the end = %v, want nil", err)
 		}
 	})
+}
+
+func TestOutbox_panicFailsOneMessage(t *testing.T) {
+	t.Parallel()
+	inbox := NewInbox()
+	defer inbox.End("test ended")
+	o := NewOutbox(t.Context(), inbox)
+	for _, head := range []Head{progress, answer} {
+		if err := o.Send(t.Context(), head, func(context.Context) error { panic("out of cheese") }); err != nil {
+			t.Fatal(err)
+		}
+		if f := <-inbox.frames; !strings.Contains(f.Stderr, "could not send") || strings.Contains(f.Stderr, "cheese") {
+			t.Errorf("got log line %q, want the failure without the value of the panic", f.Stderr)
+		}
+	}
+	sent := make(chan bool)
+	if err := o.Send(t.Context(), progress, func(context.Context) error { close(sent); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	<-sent
 }

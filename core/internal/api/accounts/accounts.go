@@ -80,12 +80,14 @@ type Options struct {
 	KeyManager  KeyManager
 	Keys        Keys
 	Audit       Audit
+	UserData    UserData
 }
 
 // Register adds the operations of the group.
 func Register(a *api.API, o Options) {
 	registerAuth(a, o.Logins)
 	registerUsers(a, o.UserManager, o.Users)
+	registerUserData(a, o.Users, o.UserData)
 	registerAPIKeys(a, o.KeyManager, o.Keys)
 	registerAudit(a, o.Audit)
 }

@@ -14,20 +14,25 @@ const password = "correct horse"
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	made := env.Do(t, "root", "POST", "/v1/users/", `{"username":"zoe","email":"zoe@example.com","password":"`+password+`"}`).Want(201)
-	if strings.Contains(made.Body.String(), "argon2") || strings.Contains(made.Body.String(), password) || made.JSON()["role"] != "member" {
+	made := env.Do(t, "root", "POST", "/v1/users/",
+		`{"username":"zoe","email":"zoe@example.com","password":"`+password+`"}`).Want(201)
+	if strings.Contains(made.Body.String(), "argon2") || strings.Contains(made.Body.String(), password) ||
+		made.JSON()["role"] != "member" {
 		t.Errorf("created user = %s, want role member and no password", made.Body)
 	}
-	env.Do(t, "root", "POST", "/v1/users/", `{"username":"Zoe","email":"z@example.com","password":"`+password+`"}`).Want(409)
+	env.Do(t, "root", "POST", "/v1/users/",
+		`{"username":"Zoe","email":"z@example.com","password":"`+password+`"}`).Want(409)
 	env.Do(t, "root", "GET", made.Header().Get("Location"), "").Want(200)
 	env.Do(t, "root", "GET", "/v1/users/user-0", "").Want(404)
-	if l := env.Do(t, "root", "GET", "/v1/users?limit=2&offset=1", "").Want(200).JSON(); l["total"] != 5.0 || len(l["users"].([]any)) != 2 {
+	if l := env.Do(t, "root", "GET", "/v1/users?limit=2&offset=1", "").Want(200).JSON(); l["total"] != 5.0 ||
+		len(l["users"].([]any)) != 2 {
 		t.Errorf("list of users = %v, want 2 of 5", l)
 	}
 
 	got := env.Do(t, "", "POST", "/v1/auth/login", `{"username":"zoe","password":"`+password+`"}`).Want(200).JSON()
 	u := got["user"].(map[string]any)
-	if got["token_type"] != "bearer" || got["expires_in"] != 3600.0 || u["username"] != "zoe" || u["email"] != "zoe@example.com" || u["id"] == "" {
+	if got["token_type"] != "bearer" || got["expires_in"] != 3600.0 || u["username"] != "zoe" ||
+		u["email"] != "zoe@example.com" || u["id"] == "" {
 		t.Errorf("login = %v, want a bearer token for zoe, valid for 3600 s", got)
 	}
 	env.Tokens["zoe"] = got["access_token"].(string)
@@ -54,7 +59,8 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("login with a wrong password: got %+v, want the same message for every user", f)
 		}
 	}
-	if l := env.Log(); strings.Contains(l, password) || strings.Contains(l, refresh) || strings.Contains(l, env.Tokens["zoe"]) {
+	if l := env.Log(); strings.Contains(l, password) || strings.Contains(l, refresh) ||
+		strings.Contains(l, env.Tokens["zoe"]) {
 		t.Error("the log contains a secret")
 	}
 }
@@ -73,8 +79,10 @@ func TestRefresh_withoutToken(t *testing.T) {
 func TestRefresh_parallel(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	env.Do(t, "root", "POST", "/v1/users/", `{"username":"zoe","email":"zoe@example.com","password":"`+password+`"}`).Want(201)
-	first := env.Do(t, "", "POST", "/v1/auth/login", `{"username":"zoe","password":"`+password+`"}`).Want(200).JSON()["refresh_token"].(string)
+	env.Do(t, "root", "POST", "/v1/users/",
+		`{"username":"zoe","email":"zoe@example.com","password":"`+password+`"}`).Want(201)
+	first := env.Do(t, "", "POST", "/v1/auth/login",
+		`{"username":"zoe","password":"`+password+`"}`).Want(200).JSON()["refresh_token"].(string)
 	got := make([]string, 50)
 	var clients sync.WaitGroup
 	for i := range got {

@@ -20,6 +20,7 @@ type testEnv struct {
 	*apitest.Server
 	*store
 	auth *auth.Auth
+	data *userData
 }
 
 func newEnv(t *testing.T) *testEnv {
@@ -31,8 +32,8 @@ func newEnv(t *testing.T) *testEnv {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := &testEnv{Server: apitest.New(t, func(o *api.Options) { o.Auth = authn }), store: w, auth: authn}
-	Register(env.API, Options{Logins: authn, UserManager: authn, Users: w, KeyManager: authn, Keys: w, Audit: w})
+	env := &testEnv{Server: apitest.New(t, func(o *api.Options) { o.Auth = authn }), store: w, auth: authn, data: &userData{}}
+	Register(env.API, Options{Logins: authn, UserManager: authn, Users: w, KeyManager: authn, Keys: w, Audit: w, UserData: env.data})
 	for name, role := range map[string]core.Role{
 		"root": core.RoleAdmin, "ann": core.RoleMember, "bob": core.RoleMember, "eve": core.RoleViewer,
 	} {

@@ -12,10 +12,12 @@ func TestAgents(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	config := `{"model":"gpt-4","temperature":0.7,"max_tokens":2000,"seed":12345678901234567890}`
-	made := env.Do(t, "ann", "POST", "/v1/agents/", `{"name":"my-agent","description":"Agent description","type":"chat","config":`+config+`}`).Want(201)
+	made := env.Do(t, "ann", "POST", "/v1/agents/",
+		`{"name":"my-agent","description":"Agent description","type":"chat","config":`+config+`}`).Want(201)
 	got := made.JSON()
 	id, _ := got["id"].(string)
-	if !strings.HasPrefix(id, "agent-") || made.Header().Get("Location") != "/v1/agents/"+id || made.Header().Get("ETag") != `"v1"` {
+	if !strings.HasPrefix(id, "agent-") || made.Header().Get("Location") != "/v1/agents/"+id ||
+		made.Header().Get("ETag") != `"v1"` {
 		t.Errorf("got id %q, headers %v", id, made.Header())
 	}
 	for name, want := range map[string]any{
@@ -52,7 +54,8 @@ func TestReplaceAgent(t *testing.T) {
 		t.Errorf("got ETag %s", got.Header().Get("ETag"))
 	}
 	now := got.JSON()
-	if now["description"] != "" || now["shared"] != false || now["status"] != "active" || len(now["config"].(map[string]any)) != 1 {
+	if now["description"] != "" || now["shared"] != false || now["status"] != "active" ||
+		len(now["config"].(map[string]any)) != 1 {
 		t.Errorf("got %v", now)
 	}
 }
@@ -79,7 +82,8 @@ func TestChangeAgent(t *testing.T) {
 		check              func(a *core.Agent) bool
 	}{
 		"one field": {`{"status":"inactive"}`, "application/json", func(a *core.Agent) bool {
-			return a.Status == core.AgentInactive && a.Name == "chat-assistant" && string(a.Config) == `{"model":"gpt-4","seed":12345678901234567890}`
+			return a.Status == core.AgentInactive && a.Name == "chat-assistant" &&
+				string(a.Config) == `{"model":"gpt-4","seed":12345678901234567890}`
 		}},
 		"by its own media type": {`{"name":"b"}`, "application/merge-patch+json", func(a *core.Agent) bool { return a.Name == "b" }},
 		"null removes":          {`{"description":null}`, "application/json", func(a *core.Agent) bool { return a.Description == "" }},
@@ -95,7 +99,8 @@ func TestChangeAgent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t)
-			env.agents.Add("agent-1", "ann", func(a *core.Agent) { a.Config = json.RawMessage(`{"model":"gpt-4","seed":12345678901234567890}`) })
+			env.agents.Add("agent-1", "ann",
+				func(a *core.Agent) { a.Config = json.RawMessage(`{"model":"gpt-4","seed":12345678901234567890}`) })
 			env.Do(t, "ann", "PATCH", "/v1/agents/agent-1", c.patch, "Content-Type: "+c.contentType).Want(200)
 			if a := env.agents["agent-1"]; !c.check(a) {
 				t.Errorf("got %+v with config %s", a, a.Config)

@@ -133,7 +133,8 @@ func sorted(words string) string {
 func TestError(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	a := env.Do(t, "ann", "POST", "/v1/agents/", `{"type":"chat","config":{"model":"gpt-4"}}`, "X-Request-ID: req-123").Want(400)
+	a := env.Do(t, "ann", "POST", "/v1/agents/", `{"type":"chat","config":{"model":"gpt-4"}}`,
+		"X-Request-ID: req-123").Want(400)
 	want := `{"error":{"code":"VALIDATION_ERROR","message":"Invalid request data","details":{"field":"name","issue":"Field is required"},"request_id":"req-123"}}`
 	if got := strings.TrimSpace(a.Body.String()); got != want {
 		t.Errorf("got %s", got)

@@ -36,7 +36,7 @@ type testEnv struct {
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	env := &testEnv{Server: apitest.New(t), store: &store{agents: apitest.Agents{}}}
-	Register(env.API, service.New(env.store, env.store))
+	Register(env.API, service.New(env.store, nil, env.store))
 	return env
 }
 

@@ -94,7 +94,8 @@ func (a Agents) Add(id, owner string, change ...func(*core.Agent)) {
 	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	ag := &core.Agent{
 		ID: id, Name: "chat-assistant", Description: "General purpose chat agent", Type: "chat", Status: core.AgentActive,
-		Config: json.RawMessage(`{"model":"gpt-4","temperature":0.7}`), Model: "gpt-4", Version: 1, CreatedBy: "user-" + owner,
+		Config: json.RawMessage(`{"model":"gpt-4","temperature":0.7}`),
+		Model:  "gpt-4", Version: 1, CreatedBy: "user-" + owner,
 		CreatedAt: at, UpdatedAt: at,
 	}
 	for _, f := range change {

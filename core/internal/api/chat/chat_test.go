@@ -16,17 +16,20 @@ func TestChat(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.agents.Add("agent-1", "ann")
-	a := env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat", `{"message":"Hello","session_id":"session-123","stream":false}`).Want(200)
+	a := env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat",
+		`{"message":"Hello","session_id":"session-123","stream":false}`).Want(200)
 	runID := a.JSON()["metadata"].(map[string]any)["run_id"].(string)
 	want := `{"id":"msg-456","message":"<Hello> & welcome","session_id":"session-123","timestamp":"2025-01-02T02:04:05.000006Z",` +
 		`"metadata":{"model":"gpt-4","tokens_used":150,"run_id":"` + runID + `"}}`
 	if got := strings.TrimSpace(a.Body.String()); got != want {
 		t.Errorf("got %s", got)
 	}
-	if turn := env.turns[0]; turn.Stream || turn.SessionID != "session-123" || turn.Parts[0].Text != "Hello" || turn.Agent.ID != "agent-1" {
+	if turn := env.turns[0]; turn.Stream || turn.SessionID != "session-123" || turn.Parts[0].Text != "Hello" ||
+		turn.Agent.ID != "agent-1" {
 		t.Errorf("got turn %+v", turn)
 	}
-	if got := env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat/", `{"message":"Hello"}`).Want(200).JSON()["session_id"]; got != "session-new" {
+	if got := env.Do(t, "ann", "POST",
+		"/v1/agents/agent-1/chat/", `{"message":"Hello"}`).Want(200).JSON()["session_id"]; got != "session-new" {
 		t.Errorf("got session %v, want session-new", got)
 	}
 }
@@ -63,14 +66,17 @@ func TestChat_stream(t *testing.T) {
 			{apitest.Event(4, "{\n\"type\":\"end\",\n\"message_id\":\"msg-789\"}")},
 		}}
 	}
-	a := env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat", `{"message":"Tell me a story","session_id":"session-123","stream":true}`).Want(200)
+	a := env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat",
+		`{"message":"Tell me a story","session_id":"session-123","stream":true}`).Want(200)
 	want := "id: 1\ndata: {\"type\":\"start\",\"session_id\":\"session-123\"}\n\n" +
 		"id: 2\ndata: {\"type\":\"token\",\"content\":\"<Once>\"}\n\nid: 3\ndata: {\"type\":\"token\",\"content\":\" upon\"}\n\n" +
 		"id: 4\ndata: {\"type\":\"end\",\"message_id\":\"msg-789\"}\n\n"
 	if got := a.Body.String(); got != want {
 		t.Errorf("got %s", got)
 	}
-	for name, value := range map[string]string{"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Cache-Control": "no-store"} {
+	for name, value := range map[string]string{
+		"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Cache-Control": "no-store",
+	} {
 		if got := a.Header().Get(name); got != value {
 			t.Errorf("got header %s: %s, want %s", name, got, value)
 		}
@@ -164,7 +170,8 @@ func TestChat_files(t *testing.T) {
 		}
 	}
 	env.answer = []sdk.Part{{Text: "Here"}, {File: one.Ref()}}
-	if a := env.Do(t, "ann", "POST", chat, `{"message":"a"}`).Want(200); !strings.Contains(a.Body.String(), `"message":"Here","files":[{"id":"file-1",`) {
+	if a := env.Do(t, "ann", "POST", chat, `{"message":"a"}`).Want(200); !strings.Contains(a.Body.String(),
+		`"message":"Here","files":[{"id":"file-1",`) {
 		t.Errorf("got %s", a.Body)
 	}
 }
@@ -222,7 +229,8 @@ func TestChat_clearsReadDeadline(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.agents.Add("agent-1", "ann")
-	r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/agents/agent-1/chat", strings.NewReader(`{"message":"hi"}`))
+	r := httptest.NewRequestWithContext(t.Context(), "POST",
+		"/v1/agents/agent-1/chat", strings.NewReader(`{"message":"hi"}`))
 	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 	w := apitest.NewDeadlineWriter()
 	env.API.Handler().ServeHTTP(w, r)

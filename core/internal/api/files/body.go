@@ -92,8 +92,9 @@ type (
 
 var exampleFile = file{
 	ID: "file-123", Name: "report.pdf", Size: 48213, ContentType: "application/pdf",
-	SHA256:   "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-	Metadata: api.Object(`{"description":"Document for processing"}`), CreatedAt: api.ExampleTime, UpdatedAt: api.ExampleTime, CreatedBy: "user-456",
+	SHA256:    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	Metadata:  api.Object(`{"description":"Document for processing"}`),
+	CreatedAt: api.ExampleTime, UpdatedAt: api.ExampleTime, CreatedBy: "user-456",
 }
 
 func newFileOutput(f *core.File) *fileOutput {

@@ -30,9 +30,10 @@ type downloadInput struct {
 func registerDownload(h *handlers) {
 	const path = filePath + "/download"
 	api.Register(h.api, api.Operation{
-		ID: "download-file", Method: http.MethodGet, Path: path, Tag: "Files", Summary: "Download a file", Access: api.SignedIn,
-		Description: "Supports HEAD, Range and conditional requests such as If-Range, If-None-Match and If-Match. The ETag is the SHA-256 of the content. " +
-			"Some backends answer with 307 and a temporary URL of the content.",
+		ID: "download-file", Method: http.MethodGet, Path: path,
+		Tag: "Files", Summary: "Download a file", Access: api.SignedIn,
+		Description: "Supports HEAD, Range and conditional requests such as If-Range, If-None-Match and If-Match. The ETag " +
+			"is the SHA-256 of the content. Some backends answer with 307 and a temporary URL of the content.",
 		Errors: []core.Code{core.CodePreconditionFailed},
 	}, h.download)
 	describeDownload(h.api.OpenAPI().Paths[path].Get.Responses)
@@ -45,12 +46,16 @@ func describeDownload(responses map[string]*huma.Response) {
 		Example: "(the bytes)",
 	}}
 	text := &huma.Schema{Type: huma.TypeString}
-	responses["200"] = &huma.Response{Description: "The content of the file", Content: bytes, Headers: map[string]*huma.Param{
-		"ETag":                {Description: "The SHA-256 of the content, in quotes", Schema: text},
-		"Content-Disposition": {Description: "attachment, with the file's name", Schema: text},
-		"Accept-Ranges":       {Description: "bytes", Schema: text},
-	}}
-	responses["206"] = &huma.Response{Description: "The requested ranges. Several ranges are sent as multipart/byteranges", Content: bytes}
+	responses["200"] = &huma.Response{
+		Description: "The content of the file", Content: bytes, Headers: map[string]*huma.Param{
+			"ETag":                {Description: "The SHA-256 of the content, in quotes", Schema: text},
+			"Content-Disposition": {Description: "attachment, with the file's name", Schema: text},
+			"Accept-Ranges":       {Description: "bytes", Schema: text},
+		},
+	}
+	responses["206"] = &huma.Response{
+		Description: "The requested ranges. Several ranges are sent as multipart/byteranges", Content: bytes,
+	}
 	responses["304"] = &huma.Response{Description: "Your copy is current"}
 	responses["307"] = &huma.Response{Description: "The content is available at Location", Headers: map[string]*huma.Param{
 		"Location": {Description: "A temporary URL that requires no token", Schema: text},

@@ -80,7 +80,8 @@ func (m *backend) add(id, owner, name string, b []byte) *core.File {
 	sum := sha256.Sum256(b)
 	f := &core.File{
 		ID: id, Name: name, Size: int64(len(b)), ContentType: http.DetectContentType(b), SHA256: hex.EncodeToString(sum[:]),
-		Metadata: json.RawMessage(`{"n":12345678901234567890,"keep":"<b>"}`), Version: 1, CreatedBy: owner, CreatedAt: fileTime, UpdatedAt: fileTime,
+		Metadata: json.RawMessage(`{"n":12345678901234567890,"keep":"<b>"}`),
+		Version:  1, CreatedBy: owner, CreatedAt: fileTime, UpdatedAt: fileTime,
 	}
 	m.files[id], m.bytes[id] = f, b
 	return f

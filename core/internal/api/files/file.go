@@ -81,22 +81,28 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "list-files", Method: http.MethodGet, Path: listPath, Tag: "Files", Summary: "List files", Access: api.SignedIn,
 		Description: "Your files, newest first. An admin sees the files of all users.",
-		Response:    fileList{Files: []file{exampleFile}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		Response:    fileList{Files: []file{exampleFile}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:      []core.Code{core.CodeValidation},
 	}, h.list)
 	api.Register(a, api.Operation{
 		ID: "get-file", Method: http.MethodGet, Path: filePath, Tag: "Files", Summary: "Get a file", Access: api.SignedIn,
-		Description: "Returns the description of a file. Its content is at /v1/files/{file_id}/download.", Response: exampleFile,
+		Description: "Returns the description of a file. Its content is at /v1/files/{file_id}/download.",
+		Response:    exampleFile,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed}
 	api.Register(a, api.Operation{
-		ID: "change-file", Method: http.MethodPatch, Path: filePath, Tag: "Files", Summary: "Change a file's name or metadata", Access: api.Writer,
+		ID: "change-file", Method: http.MethodPatch, Path: filePath, Tag: "Files",
+		Summary: "Change a file's name or metadata", Access: api.Writer,
 		Description: "Applies an RFC 7396 merge patch: omitted fields keep their value, null removes a field.",
-		Request:     json.RawMessage(`{"name":"report-2025.pdf","metadata":{"description":"The final one"}}`), MergePatch: true,
-		Response: exampleFile, Errors: changes,
+		Request:     json.RawMessage(`{"name":"report-2025.pdf","metadata":{"description":"The final one"}}`),
+		MergePatch:  true,
+		Response:    exampleFile, Errors: changes,
 	}, h.change)
 	api.Register(a, api.Operation{
-		ID: "delete-file", Method: http.MethodDelete, Path: filePath, Tag: "Files", Summary: "Delete a file", Access: api.Writer,
-		Description: "Deletes the content. Messages with the file keep its name.", Status: http.StatusNoContent, Errors: changes,
+		ID: "delete-file", Method: http.MethodDelete, Path: filePath,
+		Tag: "Files", Summary: "Delete a file", Access: api.Writer,
+		Description: "Deletes the content. Messages with the file keep its name.",
+		Status:      http.StatusNoContent, Errors: changes,
 	}, h.delete)
 	registerUpload(h)
 	registerDownload(h)

@@ -25,10 +25,12 @@ func TestListFiles(t *testing.T) {
 			t.Errorf("GET /v1/files?%s = %s, want %s", query, got, want)
 		}
 	}
-	if got := env.Do(t, "root", "GET", "/v1/files/", "").JSON(); got["total"] != 3.0 || got["limit"] != 20.0 || got["offset"] != 0.0 {
+	if got := env.Do(t, "root", "GET", "/v1/files/", "").JSON(); got["total"] != 3.0 || got["limit"] != 20.0 ||
+		got["offset"] != 0.0 {
 		t.Errorf("an admin's list = %v, want total 3, limit 20 and offset 0", got)
 	}
-	if s := strings.TrimSpace(env.Do(t, "eve", "GET", "/v1/files/", "").Want(200).Body.String()); s != `{"files":[],"total":0,"limit":20,"offset":0}` {
+	if s := strings.TrimSpace(env.Do(t, "eve", "GET",
+		"/v1/files/", "").Want(200).Body.String()); s != `{"files":[],"total":0,"limit":20,"offset":0}` {
 		t.Errorf("got %s, want an empty list", s)
 	}
 	got := env.Do(t, "ann", "GET", "/v1/files/file-2", "").Want(200)
@@ -54,12 +56,15 @@ func TestChangeFile(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t)
 			env.files.add("file-1", "user-ann", "a.txt", []byte("a"))
-			a := env.Do(t, "ann", "PATCH", "/v1/files/file-1", c.patch, "Content-Type: application/merge-patch+json", `If-Match: "v1"`).Want(200)
+			a := env.Do(t, "ann", "PATCH", "/v1/files/file-1", c.patch, "Content-Type: application/merge-patch+json",
+				`If-Match: "v1"`).Want(200)
 			f := env.files.files["file-1"]
 			if f.Name != c.name || string(f.Metadata) != c.metadata || f.Version != 2 || !f.UpdatedAt.After(fileTime) {
-				t.Errorf("the file is %+v with metadata %s, want name %q, metadata %s and version 2", f, f.Metadata, c.name, c.metadata)
+				t.Errorf("the file is %+v with metadata %s, want name %q, metadata %s and version 2",
+					f, f.Metadata, c.name, c.metadata)
 			}
-			if got := a.JSON(); got["name"] != c.name || a.Header().Get("ETag") != `"v2"` || got["created_at"] == got["updated_at"] {
+			if got := a.JSON(); got["name"] != c.name || a.Header().Get("ETag") != `"v2"` ||
+				got["created_at"] == got["updated_at"] {
 				t.Errorf("got reply %s with %v, want name %q, ETag v2 and a new updated_at", a.Body, a.Header(), c.name)
 			}
 			env.Do(t, "ann", "PATCH", "/v1/files/file-1", c.patch, `If-Match: "v1"`).Want(412)
@@ -149,10 +154,14 @@ func TestForeignFiles(t *testing.T) {
 	} {
 		ask := func(id string) string {
 			r := strings.NewReplacer("X", id)
-			return r.Replace(strings.ReplaceAll(env.Do(t, "ann", c.method, r.Replace(c.path), r.Replace(c.body), same).Want(c.status).Body.String(), id, "file-?"))
+			return r.Replace(
+				strings.ReplaceAll(env.Do(t, "ann", c.method, r.Replace(c.path), r.Replace(c.body),
+					same).Want(c.status).Body.String(), id, "file-?"),
+			)
 		}
 		if foreign, missing := ask("file-1"), ask("file-2"); foreign != missing {
-			t.Errorf("%s %s: got %s for another user's file, want the reply for a missing one: %s", c.method, c.path, foreign, missing)
+			t.Errorf("%s %s: got %s for another user's file, want the reply for a missing one: %s",
+				c.method, c.path, foreign, missing)
 		}
 	}
 }

@@ -23,9 +23,11 @@ import (
 func FuzzUpload(f *testing.F) {
 	const head, end = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n", "\r\n--b--\r\n"
 	for _, s := range []string{
-		head + "bytes" + end, head + end, head + "cut", "--b--\r\n", "", head + "a" + end + "more", head + "a\r\n" + head + "b" + end,
+		head + "bytes" + end, head + end, head + "cut", "--b--\r\n",
+		"", head + "a" + end + "more", head + "a\r\n" + head + "b" + end,
 		"--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"a\":1}\r\n" + head + "x" + end,
-		head + "x\r\n--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n[1]" + end, "--b\r\n\r\nx" + end, "--b\r\nA: " + strings.Repeat("a", 20000) + "\r\n\r\n" + end,
+		head + "x\r\n--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n[1]" + end,
+		"--b\r\n\r\nx" + end, "--b\r\nA: " + strings.Repeat("a", 20000) + "\r\n\r\n" + end,
 	} {
 		f.Add([]byte(s))
 	}
@@ -74,7 +76,9 @@ func readForm(t *testing.T, body []byte) (content []byte, name string, err error
 // FuzzMetadata checks that merged metadata is an object within the limits, and that merging the same
 // patch again changes nothing.
 func FuzzMetadata(f *testing.F) {
-	for _, s := range []string{`{"a":null}`, `{}`, `null`, `[1]`, `{"a":{"b":null,"c":12345678901234567890.123}}`, `{"a":1e400}`, `{"a":"<&>"}`, `1`} {
+	for _, s := range []string{
+		`{"a":null}`, `{}`, `null`, `[1]`, `{"a":{"b":null,"c":12345678901234567890.123}}`, `{"a":1e400}`, `{"a":"<&>"}`, `1`,
+	} {
 		f.Add(`{"a":{"b":1},"c":[1]}`, s)
 	}
 	f.Fuzz(func(t *testing.T, now, patch string) {

@@ -34,7 +34,8 @@ func metadataTooLong() error {
 	return &core.Error{
 		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The metadata exceeds the limit of %d bytes", maxMetadata),
 		Fields: []core.FieldError{{
-			Field: "metadata", Issue: fmt.Sprintf("Must be at most %d bytes long. Shorten it, or upload it as a separate file.", maxMetadata),
+			Field: "metadata",
+			Issue: fmt.Sprintf("Must be at most %d bytes long. Shorten it, or upload it as a separate file.", maxMetadata),
 		}},
 	}
 }

@@ -57,10 +57,11 @@ data: {"type":"end","files":2,"bytes":72319,"total_files":3,"total_bytes":96426,
 
 func registerMove(h *handlers) {
 	api.Register(h.api, api.Operation{
-		ID: "move-files", Method: http.MethodPost, Path: "/v1/files/move", Tag: "Files", Summary: "Move files to another backend", Access: api.Admin,
-		Description: "Moves the content of all files of one backend to another and verifies each by its checksum, without interrupting the server. " +
-			"Streams progress and failed events, and finally end or error. A file that failed stays where it is. Disconnecting ends the move; " +
-			"call it again to continue.",
+		ID: "move-files", Method: http.MethodPost, Path: "/v1/files/move",
+		Tag: "Files", Summary: "Move files to another backend", Access: api.Admin,
+		Description: "Moves the content of all files of one backend to another and verifies each by its checksum, without " +
+			"interrupting the server. Streams progress and failed events, and finally end or error. A file that failed stays " +
+			"where it is. Disconnecting ends the move; call it again to continue.",
 		Request: moveRequest{From: "local", To: "s3"}, Stream: exampleMove, Errors: []core.Code{core.CodeConflict},
 	}, h.move)
 }

@@ -30,7 +30,9 @@ func TestMove(t *testing.T) {
 			report(p)
 		}
 		p.Failed = 2
-		for id, err := range map[string]error{"file-1": core.Unavailable("The backend %q is down", "s3"), "file-2": apitest.ErrPrivate} {
+		for id, err := range map[string]error{
+			"file-1": core.Unavailable("The backend %q is down", "s3"), "file-2": apitest.ErrPrivate,
+		} {
 			p.FileID, p.Error = id, err
 			report(p)
 		}
@@ -41,18 +43,21 @@ func TestMove(t *testing.T) {
 	if n := strings.Count(got, `"type":"progress"`); n < 1 || n > 4 {
 		t.Errorf("got %d progress events, want 1 to 4", n)
 	}
-	if !strings.HasPrefix(got, `data: {"type":"progress","files":0,"bytes":0,"total_files":103,"total_bytes":1030,"failed":0}`+"\n\n") {
+	if !strings.HasPrefix(got,
+		`data: {"type":"progress","files":0,"bytes":0,"total_files":103,"total_bytes":1030,"failed":0}`+"\n\n") {
 		t.Errorf("got first event %.200s, want progress 0 of 103 files", got)
 	}
 	for _, want := range []string{
 		`data: {"type":"failed","file_id":"file-1","error":{"code":"SERVICE_UNAVAILABLE","message":"The backend \"s3\" is down"}}` + "\n\n",
-		`data: {"type":"failed","file_id":"file-2","error":{"code":"INTERNAL_ERROR","message":"Internal server error"}}` + "\n\n",
+		`data: {"type":"failed","file_id":"file-2","error":{"code":"INTERNAL_ERROR","message":"Internal server error"}}` +
+			"\n\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing in %s", want, got)
 		}
 	}
-	if !strings.HasSuffix(got, "\n\n"+`data: {"type":"end","files":100,"bytes":1000,"total_files":103,"total_bytes":1030,"failed":2}`+"\n\n") {
+	if !strings.HasSuffix(got,
+		"\n\n"+`data: {"type":"end","files":100,"bytes":1000,"total_files":103,"total_bytes":1030,"failed":2}`+"\n\n") {
 		t.Errorf("got %s, want an end event with 100 files and 2 failed", got)
 	}
 	if a.Header().Get("Content-Type") != "text/event-stream" || !strings.Contains(env.Log(), "file_id=file-2") {
@@ -95,7 +100,8 @@ func TestMove_fails(t *testing.T) {
 		late = true
 		got := env.Do(t, "root", "POST", "/v1/files/move", goodMove, "X-Request-ID: req-1").Want(200).Body.String()
 		last := got[strings.LastIndex(strings.TrimSpace(got), "\n\n")+2:]
-		if !strings.HasPrefix(last, `data: {"type":"error","error":{"code":"`+c.code+`",`) || !strings.Contains(last, `"request_id":"req-1"`) {
+		if !strings.HasPrefix(last, `data: {"type":"error","error":{"code":"`+c.code+`",`) ||
+			!strings.Contains(last, `"request_id":"req-1"`) {
 			t.Errorf("%s: got %s, want an error event with code %s at the end", name, got, c.code)
 		}
 	}
@@ -117,7 +123,8 @@ func TestMove_clientDisconnects(t *testing.T) {
 		return err
 	}
 	env.Tokens["ann"] = env.Tokens["root"]
-	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
+	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove),
+		"Content-Type: application/json")
 	if res.StatusCode != http.StatusOK {
 		t.Fatalf("got status %s, want 200", res.Status)
 	}
@@ -147,7 +154,8 @@ func TestMove_sendsLatestProgress(t *testing.T) {
 		return nil
 	}
 	env.Tokens["ann"] = env.Tokens["root"]
-	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove), "Content-Type: application/json")
+	res := env.send(t, env.server(t), "POST", "/v1/files/move", strings.NewReader(goodMove),
+		"Content-Type: application/json")
 	lines := bufio.NewReader(res.Body)
 	for {
 		line, err := lines.ReadString('\n')

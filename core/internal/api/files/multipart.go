@@ -52,7 +52,9 @@ func openForm(r *http.Request, body *idleTimeoutReader) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &form{upload: &core.Upload{Metadata: json.RawMessage("{}")}, body: body, source: bufio.NewReaderSize(body, bodyBuffer)}
+	f := &form{
+		upload: &core.Upload{Metadata: json.RawMessage("{}")}, body: body, source: bufio.NewReaderSize(body, bodyBuffer),
+	}
 	// The last boundary may lack its line break. With a line break, multipart.Reader returns io.EOF only
 	// for that boundary, and not for a body that ends in headers.
 	f.limit = &headerLimit{r: io.MultiReader(f.source, strings.NewReader("\r\n"), unexpectedEOF{})}
@@ -73,7 +75,8 @@ func boundaryOf(header string) (string, error) {
 	b := params["boundary"]
 	if err != nil || b == "" || len(b) > maxBoundary {
 		return "", core.Invalid("Content-Type",
-			"Must have a boundary of 1 to %d characters: multipart/form-data; boundary=…. HTTP clients set it when they create the form.", maxBoundary)
+			"Must have a boundary of 1 to %d characters: multipart/form-data; boundary=…. HTTP clients set it when they "+
+				"create the form.", maxBoundary)
 	}
 	return b, nil
 }
@@ -135,7 +138,8 @@ func disposition(p *multipart.Part) (map[string]string, error) {
 	case err != nil && strings.ContainsFunc(header, unicode.IsControl):
 		return nil, core.Invalid("file", "The filename must not contain control characters such as NUL, line breaks or tabs")
 	case err != nil || media != "form-data":
-		return nil, core.Invalid("body", `Each part must have a header such as Content-Disposition: form-data; name="file"; filename="report.pdf"`)
+		return nil, core.Invalid("body",
+			`Each part must have a header such as Content-Disposition: form-data; name="file"; filename="report.pdf"`)
 	}
 	switch e := p.Header.Get("Content-Transfer-Encoding"); strings.ToLower(e) {
 	case "", "7bit", "8bit", "binary":
@@ -160,7 +164,8 @@ func unknownPart(name string) error {
 func (f *form) setName(params map[string]string) error {
 	given, ok := params["filename"]
 	if !ok {
-		return core.Invalid("file", `Must have a filename: send the part with filename="report.pdf", as curl -F file=@report.pdf does`)
+		return core.Invalid("file",
+			`Must have a filename: send the part with filename="report.pdf", as curl -F file=@report.pdf does`)
 	}
 	name, err := fileName("file", given)
 	f.upload.Name = name
@@ -232,7 +237,9 @@ func (f *form) readError(err error) error {
 	case f.body.err != nil, errors.Is(err, io.ErrUnexpectedEOF):
 		e = core.Invalid("body", "The body ended before its last boundary. Upload the file again.")
 	case errors.As(err, &malformed):
-		e = core.Invalid(f.expectedPart(), "The headers of the part are malformed. Each must be one line, and the filename must not contain control characters such as NUL or line breaks.")
+		e = core.Invalid(f.expectedPart(),
+			"The headers of the part are malformed. Each must be one line, and the filename must not contain control "+
+				"characters such as NUL or line breaks.")
 	default:
 		e = core.Invalid("body", "Must be multipart/form-data with the boundary of the Content-Type header")
 	}
@@ -265,7 +272,8 @@ func (l *headerLimit) Read(p []byte) (int, error) {
 	if l.left == 0 {
 		l.err = &core.Error{
 			Code: core.CodePayloadTooLarge,
-			Message: fmt.Sprintf("The headers of a part exceed the limit of %d bytes, or the boundary is not that of the Content-Type header",
+			Message: fmt.Sprintf("The headers of a part exceed the limit of %d bytes, or the boundary is not that of the "+
+				"Content-Type header",
 				maxPartHeaders),
 		}
 		return 0, l.err

@@ -177,7 +177,8 @@ func (s *sender) fail(e *api.ErrorReply) {
 // rangeNotSatisfiable returns the reply to a Range that the file does not have. It has status 416 and the
 // code VALIDATION_ERROR, because the contract has no other code for it.
 func rangeNotSatisfiable(size int64, requestID string) *api.ErrorReply {
-	e := api.NewErrorReply(core.Invalid("Range", "Must be within the file, such as bytes=0-1023. The file has %d bytes.", size), requestID)
+	e := api.NewErrorReply(core.Invalid("Range", "Must be within the file, such as bytes=0-1023. The file has %d bytes.",
+		size), requestID)
 	e.SetStatus(http.StatusRequestedRangeNotSatisfiable)
 	return e
 }

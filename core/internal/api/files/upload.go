@@ -38,12 +38,14 @@ func registerUpload(h *handlers) {
 	const path = "/v1/files/upload"
 	api.Register(h.api, api.Operation{
 		ID: "upload-file", Method: http.MethodPost, Path: path, Tag: "Files", Summary: "Upload a file", Access: api.Writer,
-		Description: fmt.Sprintf("Accepts a form with two parts in any order: `file` with a filename, at most %d bytes unless your administrator has set a lower limit, "+
-			"and optionally `metadata`, a JSON object of at most 64 KiB. The file is stored when the request succeeds; if it fails, nothing is stored. "+
-			"Everything up to the last slash or backslash of the filename is removed.", h.MaxUpload),
+		Description: fmt.Sprintf("Accepts a form with two parts in any order: `file` with a filename, at most %d bytes "+
+			"unless your administrator has set a lower limit, and optionally `metadata`, a JSON object of at most 64 KiB. The "+
+			"file is stored when the request succeeds; if it fails, nothing is stored. Everything up to the last slash or "+
+			"backslash of the filename is removed.", h.MaxUpload),
 		Status: http.StatusCreated, Response: exampleFile,
 		Errors: []core.Code{
-			core.CodeValidation, core.CodePayloadTooLarge, core.CodeUnsupportedMediaType, core.CodeRateLimited, core.CodeInsufficientStorage,
+			core.CodeValidation, core.CodePayloadTooLarge, core.CodeUnsupportedMediaType,
+			core.CodeRateLimited, core.CodeInsufficientStorage,
 		},
 	}, h.upload)
 	describeUpload(h.api.OpenAPI().Paths[path])
@@ -90,7 +92,8 @@ func (h *handlers) receive(ctx context.Context, r *http.Request, body *idleTimeo
 			Code:    core.CodePayloadTooLarge,
 			Message: fmt.Sprintf("The upload has %d bytes, but a file can have at most %d", r.ContentLength, h.MaxUpload),
 			Fields: []core.FieldError{{
-				Field: "file", Issue: fmt.Sprintf("Must be at most %d bytes. Send less, or ask an admin to raise the limit.", h.MaxUpload),
+				Field: "file",
+				Issue: fmt.Sprintf("Must be at most %d bytes. Send less, or ask an admin to raise the limit.", h.MaxUpload),
 			}},
 		}
 	}

@@ -71,7 +71,8 @@ func TestUpload(t *testing.T) {
 			}
 			sum := sha256.Sum256([]byte(html))
 			expect := fmt.Sprintf(`{"id":%q,"name":"report.html","size":13,"content_type":"text/html; charset=utf-8","sha256":"%x","metadata":%s,`+
-				`"created_at":"2025-01-02T03:04:05.000678Z","updated_at":"2025-01-02T03:04:05.000678Z","created_by":"user-ann"}`, f.ID, sum, metadata)
+				`"created_at":"2025-01-02T03:04:05.000678Z","updated_at":"2025-01-02T03:04:05.000678Z","created_by":"user-ann"}`,
+				f.ID, sum, metadata)
 			if got := strings.TrimSpace(a.Body.String()); got != expect {
 				t.Errorf("got %s\nwant %s", got, expect)
 			}
@@ -199,7 +200,8 @@ func TestUpload_invalid(t *testing.T) {
 			}
 			a := env.Do(t, "ann", "POST", "/v1/files/upload", c.body, contentType).Want(c.status)
 			f := a.Failure()
-			if got := api.NewErrorReply(&core.Error{Code: f.Code}, "").GetStatus(); got != c.status || f.Details.Field != c.field || !strings.Contains(f.Details.Issue, c.issue) {
+			if got := api.NewErrorReply(&core.Error{Code: f.Code}, "").GetStatus(); got != c.status ||
+				f.Details.Field != c.field || !strings.Contains(f.Details.Issue, c.issue) {
 				t.Errorf("got %+v, want field %q and issue %q", f, c.field, c.issue)
 			}
 		})
@@ -232,7 +234,9 @@ func TestUpload_backendErrors(t *testing.T) {
 		{&core.Error{Code: core.CodeInsufficientStorage, Message: "The disk is full"}, 507},
 	} {
 		env := newEnv(t)
-		env.files.receive = func(context.Context, *core.Upload) ([]byte, error) { return nil, fmt.Errorf("upload: %w", c.err) }
+		env.files.receive = func(context.Context, *core.Upload) ([]byte, error) {
+			return nil, fmt.Errorf("upload: %w", c.err)
+		}
 		a := env.Do(t, "ann", "POST", "/v1/files/upload", named("a"), formType).Want(c.status)
 		if a.Failure().Code != c.err.Code || c.status == 429 && a.Header().Get("Retry-After") != "2" {
 			t.Errorf("got %s with %v, want code %s", a.Body, a.Header(), c.err.Code)
@@ -249,7 +253,8 @@ func TestUpload_contentLengthOverLimit(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+env.Tokens["ann"])
 	w := httptest.NewRecorder()
 	env.API.Handler().ServeHTTP(w, r)
-	if f := apitest.NewAnswer(t, w).Want(413).Failure(); f.Details.Field != "file" || !strings.Contains(f.Details.Issue, "at most 1000 bytes") {
+	if f := apitest.NewAnswer(t, w).Want(413).Failure(); f.Details.Field != "file" ||
+		!strings.Contains(f.Details.Issue, "at most 1000 bytes") {
 		t.Errorf("got %+v, want field file and the limit of 1000 bytes", f)
 	}
 }
@@ -268,7 +273,8 @@ func TestUpload_rejectedEarly(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s", env.Tokens["ann"], request); err != nil {
+		if _, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s",
+			env.Tokens["ann"], request); err != nil {
 			t.Fatal(err)
 		}
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -298,7 +304,9 @@ func (env *testEnv) server(t *testing.T) *httptest.Server {
 }
 
 // send sends a request as ann over the network. The length of the body may be unknown.
-func (env *testEnv) send(t *testing.T, s *httptest.Server, method, path string, body io.Reader, headers ...string) remote {
+func (env *testEnv) send(
+	t *testing.T, s *httptest.Server, method, path string, body io.Reader, headers ...string,
+) remote {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
 	if err != nil {
@@ -370,15 +378,19 @@ func TestUpload_memory(t *testing.T) { //nolint:paralleltest // it measures allo
 	temps := tempFiles(t)
 	up := func() {
 		head := metadataPart("{}") + strings.TrimSuffix(filePart(`filename="a"`, ""), "\r\n")
-		body := io.MultiReader(strings.NewReader(head), io.LimitReader(&faulty{until: size}, size), strings.NewReader("\r\n"+formEnd))
+		body := io.MultiReader(strings.NewReader(head), io.LimitReader(&faulty{until: size}, size),
+			strings.NewReader("\r\n"+formEnd))
 		if res := env.send(t, s, "POST", "/v1/files/upload", body, formType); res.StatusCode != 201 {
 			t.Errorf("upload: got status %s, want 201", res.Status)
 		}
 	}
 	down := func() {
-		env.files.files["file-big"] = &core.File{ID: "file-big", Name: "big", Size: size, CreatedBy: "user-ann", ContentType: "text/plain", SHA256: "00"}
+		env.files.files["file-big"] = &core.File{
+			ID: "file-big", Name: "big", Size: size, CreatedBy: "user-ann", ContentType: "text/plain", SHA256: "00",
+		}
 		res := env.send(t, s, "GET", "/v1/files/file-big/download", nil)
-		if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, res.Body, make([]byte, 256<<10)); n != size || err != nil {
+		if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, res.Body, make([]byte, 256<<10)); n != size ||
+			err != nil {
 			t.Errorf("download: got %d bytes and error %v, want %d", n, err, size)
 		}
 	}
@@ -419,7 +431,8 @@ func (env *testEnv) dial(t *testing.T, s *httptest.Server) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_, err = fmt.Fprintf(conn, "POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s\r\nContent-Length: 100000\r\n\r\n%s",
+	_, err = fmt.Fprintf(conn,
+		"POST /v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s\r\nContent-Length: 100000\r\n\r\n%s",
 		env.Tokens["ann"], formType, filePart(`filename="a"`, "hello"))
 	if err != nil {
 		t.Fatal(err)
@@ -438,7 +451,8 @@ func TestUpload_clientDisconnects(t *testing.T) {
 	}
 	_ = env.dial(t, env.server(t)).Close()
 	var e *core.Error
-	if err := <-ended; !errors.As(err, &e) || e.Code != core.CodeValidation || !strings.Contains(e.Error(), "The body ended before") {
+	if err := <-ended; !errors.As(err, &e) || e.Code != core.CodeValidation ||
+		!strings.Contains(e.Error(), "The body ended before") {
 		t.Errorf("Receive got error %v, want %s for an incomplete body", err, core.CodeValidation)
 	}
 	if len(env.files.files) != 0 {
@@ -484,7 +498,8 @@ func TestUpload_slowBackend(t *testing.T) {
 	}
 	for _, size := range []int{2000, 1 << 20} {
 		body := filePart(`filename="a"`, strings.Repeat("a", size)) + formEnd
-		if res := env.send(t, env.server(t), "POST", "/v1/files/upload", strings.NewReader(body), formType); res.StatusCode != 201 {
+		if res := env.send(t, env.server(t), "POST", "/v1/files/upload",
+			strings.NewReader(body), formType); res.StatusCode != 201 {
 			t.Errorf("upload of %d bytes: got status %s, want 201", size, res.Status)
 		}
 	}

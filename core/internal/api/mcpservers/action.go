@@ -28,8 +28,14 @@ func registerActions(h *handlers) {
 			"From now on the server also starts after a crash and when the platform starts. A running server is not affected.",
 			"MCP server started", h.Controller.Start, core.MCPStarting,
 		},
-		{"stop", "Stop an MCP server", "The server stays stopped until it is started.", "MCP server stopped", h.Controller.Stop, core.MCPStopping},
-		{"restart", "Restart an MCP server", "Stops the server if it is running, and starts it.", "MCP server restarted", h.Controller.Restart, core.MCPStarting},
+		{
+			"stop", "Stop an MCP server", "The server stays stopped until it is started.",
+			"MCP server stopped", h.Controller.Stop, core.MCPStopping,
+		},
+		{
+			"restart", "Restart an MCP server", "Stops the server if it is running, and starts it.",
+			"MCP server restarted", h.Controller.Restart, core.MCPStarting,
+		},
 	} {
 		example := mcpAction{MCPServer: exampleMCPServer, Message: action.message}
 		example.Status, example.Wanted, example.StartedAt = action.status, action.status == core.MCPStarting, nil

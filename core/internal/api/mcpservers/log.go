@@ -50,8 +50,8 @@ func registerLogs(h *handlers) {
 	api.Register(h.api, api.Operation{
 		ID: "mcp-server-logs", Method: http.MethodGet, Path: serverPath + "/logs", Tag: "MCP servers", Access: api.SignedIn,
 		Summary: "Get an MCP server's log",
-		Description: "The last lines of the log, the newest at the end. Only for the server's creator and admins, because the log of a shared server " +
-			"can contain requests of other users.",
+		Description: "The last lines of the log, the newest at the end. Only for the server's creator and admins, because " +
+			"the log of a shared server can contain requests of other users.",
 		Response: mcpLog{Logs: []mcpLogLine{{
 			Seq: 17, Timestamp: api.ExampleTime, Source: "stderr", Text: "Secure MCP Filesystem Server running on stdio",
 		}}},
@@ -66,7 +66,9 @@ func (h *handlers) logs(ctx context.Context, in *mcpLogInput) (*huma.StreamRespo
 		return nil, err
 	}
 	if !s.ChangeableBy(v) {
-		return nil, core.Forbidden("Insufficient permissions: only the creator of the MCP server or an admin may read its log")
+		return nil, core.Forbidden(
+			"Insufficient permissions: only the creator of the MCP server or an admin may read its log",
+		)
 	}
 	if in.Follow {
 		return h.followLogs(ctx, in)

@@ -15,7 +15,8 @@ import (
 // logText returns line n in JSON.
 func logText(n int) string {
 	l := mcpLine(n)
-	return fmt.Sprintf(`"seq":%d,"timestamp":"%s","source":"stderr","text":"line <%c>\n\ufffd"}`, n, l.Time.Format("2006-01-02T15:04:05.000000Z"), rune('a'+n%26))
+	return fmt.Sprintf(`"seq":%d,"timestamp":"%s","source":"stderr","text":"line <%c>\n\ufffd"}`,
+		n, l.Time.Format("2006-01-02T15:04:05.000000Z"), rune('a'+n%26))
 }
 
 func logEvent(n int) string {
@@ -87,7 +88,8 @@ func TestLogs_resume(t *testing.T) {
 		env.mcp.add("server-1", "ann")
 		env.mcp.log(300)
 		close(env.mcp.deleted) // so that the stream ends after the stored lines
-		got := env.Do(t, "ann", "GET", mcpServersAt+"server-1/logs?follow=true&tail=1", "", "Last-Event-ID: "+c.last).Want(200)
+		got := env.Do(t, "ann", "GET", mcpServersAt+"server-1/logs?follow=true&tail=1", "",
+			"Last-Event-ID: "+c.last).Want(200)
 		var want strings.Builder
 		for n := c.first; n <= 300; n++ {
 			want.WriteString(logEvent(n))

@@ -41,10 +41,13 @@ type mcpToolsOutput struct{ Body mcpTools }
 func registerTools(h *handlers) {
 	api.Register(h.api, api.Operation{
 		ID: "list-mcp-tools", Method: http.MethodGet, Path: serverPath + "/tools", Tag: "MCP servers", Access: api.SignedIn,
-		Summary: "List an MCP server's tools", Description: "Agents whose mcp_servers include the server can use these tools. While the server is not running, the request fails with 503.",
+		Summary: "List an MCP server's tools",
+		Description: "Agents whose mcp_servers include the server can use these tools. While the server is not running, " +
+			"the request fails with 503.",
 		Response: mcpTools{Tools: []mcpTool{{
 			Name: "search", QualifiedName: "my-server__search", Description: "Finds pages by their words",
-			InputSchema: api.Object(`{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}`), ReadOnly: true,
+			InputSchema: api.Object(`{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}`),
+			ReadOnly:    true,
 		}}},
 		Errors: []core.Code{core.CodeUpstream, core.CodeUpstreamTimeout},
 	}, h.tools)

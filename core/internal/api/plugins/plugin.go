@@ -94,17 +94,21 @@ type reload struct {
 func Register(a *api.API, p Plugins, r Reloader) {
 	api.Register(a, api.Operation{
 		ID: "list-agent-types", Method: http.MethodGet, Path: "/v1/agent-types", Tag: "Plugins", Access: api.SignedIn,
-		Summary: "List the agent types", Description: "Each agent type is an agent plugin. Its config_schema describes an agent's config.",
+		Summary:     "List the agent types",
+		Description: "Each agent type is an agent plugin. Its config_schema describes an agent's config.",
 		Response: agentTypes{AgentTypes: []agentType{{
 			Type: "chat", Description: "A conversation that can call tools", Available: true,
-			ConfigSchema: api.Object(`{"type":"object","properties":{"model":{"type":"string"},"temperature":{"type":"number"}},"required":["model"]}`),
+			ConfigSchema: api.Object(
+				`{"type":"object","properties":{"model":{"type":"string"},"temperature":{"type":"number"}},"required":["model"]}`,
+			),
 		}}},
 	}, func(context.Context, *struct{}) (*agentTypesOutput, error) { return newAgentTypes(p.AgentTypes()), nil })
 	api.Register(a, api.Operation{
 		ID: "list-models", Method: http.MethodGet, Path: "/v1/models", Tag: "Plugins", Access: api.SignedIn,
 		Summary: "List the models", Description: "The models of all providers that are up.",
 		Response: models{Models: []model{{
-			ID: "openai/gpt-4", Provider: "openai", ProviderID: "gpt-4", DisplayName: "GPT-4", ContextWindow: 8192, Capabilities: []string{"tools"},
+			ID: "openai/gpt-4", Provider: "openai", ProviderID: "gpt-4",
+			DisplayName: "GPT-4", ContextWindow: 8192, Capabilities: []string{"tools"},
 		}}},
 	}, func(ctx context.Context, _ *struct{}) (*modelsOutput, error) { return newModels(p.Models(ctx)), nil })
 	api.Register(a, api.Operation{
@@ -119,8 +123,9 @@ func Register(a *api.API, p Plugins, r Reloader) {
 	api.Register(a, api.Operation{
 		ID: "reload-plugins", Method: http.MethodPost, Path: "/v1/plugins/reload", Tag: "Plugins", Access: api.Admin,
 		Summary: "Reload plugins.hcl",
-		Description: "Reads plugins.hcl again and replaces the plugins that have changed, without interrupting requests. If the file is invalid, " +
-			"nothing changes, and the error names the file and line to correct. The server also reloads when the file changes, and on SIGHUP.",
+		Description: "Reads plugins.hcl again and replaces the plugins that have changed, without interrupting requests. " +
+			"If the file is invalid, nothing changes, and the error names the file and line to correct. The server also " +
+			"reloads when the file changes, and on SIGHUP.",
 		Response: reload{
 			Generation: 2, Started: []string{"files/s3"}, Replaced: []string{"llm/openai"}, Stopped: []string{},
 			Kept: []string{"agent/chat", "files/local"}, FileBackend: "s3",
@@ -177,7 +182,8 @@ func newReload(r *core.PluginReload, err error) (*reloadOutput, error) {
 		return nil, err
 	}
 	return &reloadOutput{Body: reload{
-		Generation: r.Generation, Started: api.OrEmpty(r.Started), Replaced: api.OrEmpty(r.Replaced), Stopped: api.OrEmpty(r.Stopped),
+		Generation: r.Generation, Started: api.OrEmpty(r.Started),
+		Replaced: api.OrEmpty(r.Replaced), Stopped: api.OrEmpty(r.Stopped),
 		Kept: api.OrEmpty(r.Kept), FileBackend: r.FileBackend,
 	}}, nil
 }

@@ -57,7 +57,8 @@ func TestPluginsTypesAndModels(t *testing.T) {
 	t.Parallel()
 	s, _ := newEnv(t)
 	types := s.Do(t, "ann", "GET", "/v1/agent-types", "").Want(200).JSON()["agent_types"].([]any)
-	if schema := types[0].(map[string]any)["config_schema"].(map[string]any); len(types) != 2 || schema["required"] == nil {
+	if schema := types[0].(map[string]any)["config_schema"].(map[string]any); len(types) != 2 ||
+		schema["required"] == nil {
 		t.Errorf("agent types = %v, want 2 with schemas", types)
 	}
 	models := s.Do(t, "ann", "GET", "/v1/models/", "").Want(200).JSON()["models"].([]any)
@@ -65,7 +66,8 @@ func TestPluginsTypesAndModels(t *testing.T) {
 		t.Errorf("models = %v, want openai/gpt-4 first", models)
 	}
 	found := s.Do(t, "root", "GET", "/v1/plugins", "").Want(200).JSON()["plugins"].([]any)
-	if p := found[0].(map[string]any); p["kind"] != "agent" || p["label"] != "chat" || p["state"] != "running" || p["version"] != "" {
+	if p := found[0].(map[string]any); p["kind"] != "agent" || p["label"] != "chat" || p["state"] != "running" ||
+		p["version"] != "" {
 		t.Errorf("plugins = %v, want agent chat first", found)
 	}
 	s.Do(t, "ann", "GET", "/v1/plugins", "").Want(403)
@@ -79,7 +81,8 @@ func TestReload(t *testing.T) {
 	if got := strings.TrimSpace(s.Do(t, "root", "POST", "/v1/plugins/reload", "").Want(200).Body.String()); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := s.Do(t, "root", "POST", "/v1/plugins/reload?dry_run=true", "").Want(200).Body.String(); !strings.Contains(got, `"generation":77`) {
+	if got := s.Do(t, "root", "POST",
+		"/v1/plugins/reload?dry_run=true", "").Want(200).Body.String(); !strings.Contains(got, `"generation":77`) {
 		t.Errorf("dry run: got %s, want generation 77", got)
 	}
 	s.Do(t, "root", "POST", "/v1/plugins/reload?dry_run=perhaps", "").Want(400)

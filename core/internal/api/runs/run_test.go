@@ -56,7 +56,9 @@ func newEnv(t *testing.T) (*apitest.Server, *fakeRuns) {
 func TestRuns(t *testing.T) {
 	t.Parallel()
 	s, f := newEnv(t)
-	f.runs["run-1"] = &core.Run{ID: "run-1", UserID: "user-ann", Status: core.RunRunning, Usage: sdk.Usage{InputTokens: 1, OutputTokens: 2}}
+	f.runs["run-1"] = &core.Run{
+		ID: "run-1", UserID: "user-ann", Status: core.RunRunning, Usage: sdk.Usage{InputTokens: 1, OutputTokens: 2},
+	}
 	f.runs["run-2"] = &core.Run{
 		ID: "run-2", UserID: "user-ann", Status: core.RunFailed, EndedAt: time.Now(),
 		Error: &sdk.Error{Code: sdk.CodeInternal, Message: apitest.ErrPrivate.Error()},
@@ -66,7 +68,8 @@ func TestRuns(t *testing.T) {
 		t.Errorf("run-1 = %v, want a running run with 2 output tokens", got)
 	}
 	failed := s.Do(t, "ann", "GET", "/v1/runs/run-2", "").Want(200)
-	if strings.Contains(failed.Body.String(), "10.0.0.7") || failed.JSON()["error"].(map[string]any)["code"] != "internal" {
+	if strings.Contains(failed.Body.String(), "10.0.0.7") ||
+		failed.JSON()["error"].(map[string]any)["code"] != "internal" {
 		t.Errorf("run-2 = %s, want an internal error without private text", failed.Body)
 	}
 	if c := s.Do(t, "ann", "POST", "/v1/runs/run-1/cancel", "").Want(200).JSON(); c["cancel_requested"] != true {

@@ -106,7 +106,8 @@ var (
 		Priority: "high", Data: api.Object(exampleTaskData),
 	}
 	exampleTask = task{
-		ID: "task-123", Title: "Process document", Description: "Extract key information from uploaded document", AgentID: "agent-123",
+		ID: "task-123", Title: "Process document",
+		Description: "Extract key information from uploaded document", AgentID: "agent-123",
 		Priority: "high", Data: api.Object(exampleTaskData), Status: core.TaskPending, MaxAttempts: 3, CreatedBy: "user-456",
 		CreatedAt: api.ExampleTime, UpdatedAt: api.ExampleTime,
 	}
@@ -114,7 +115,8 @@ var (
 
 func exampleTaskDone() task {
 	t := exampleTask
-	t.Status, t.Result = core.TaskCompleted, api.Object(`{"message":"The invoice is of 2025-01-31, over 120.50.","message_id":"msg-456"}`)
+	t.Status, t.Result = core.TaskCompleted,
+		api.Object(`{"message":"The invoice is of 2025-01-31, over 120.50.","message_id":"msg-456"}`)
 	t.Attempts, t.RunID, t.Usage = 1, "run-123", api.Usage{InputTokens: 120, OutputTokens: 30}
 	t.Progress = taskProgress{Steps: 1, Step: string(core.CallComplete)}
 	t.StartedAt, t.CompletedAt = &api.ExampleTime, &api.ExampleTime

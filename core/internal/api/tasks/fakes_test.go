@@ -24,7 +24,8 @@ type testEnv struct {
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	env := &testEnv{
-		Server: apitest.New(t), store: &store{tasks: map[string]*core.Task{}}, agents: apitest.Agents{}, files: apitest.Files{},
+		Server: apitest.New(t), store: &store{tasks: map[string]*core.Task{}},
+		agents: apitest.Agents{}, files: apitest.Files{},
 	}
 	Register(env.API, service.New(service.Options{
 		Agents: env.agents, Files: env.files, Store: env.store, Canceller: env.store,
@@ -46,7 +47,8 @@ type store struct {
 // add adds a pending task of a user, which the functions may change.
 func (s *store) add(id, owner string, change ...func(*core.Task)) {
 	t := &core.Task{
-		ID: id, UserID: "user-" + owner, AgentID: "agent-1", Title: "Sum up", Priority: core.PriorityMedium, Status: core.TaskPending,
+		ID: id, UserID: "user-" + owner, AgentID: "agent-1", Title: "Sum up",
+		Priority: core.PriorityMedium, Status: core.TaskPending,
 		MaxAttempts: 3, RunAt: taskTime, CreatedAt: taskTime, UpdatedAt: taskTime,
 	}
 	for _, c := range change {
@@ -115,5 +117,7 @@ func (s *store) WatchTask(ctx context.Context, v core.Actor, id string, after in
 		return nil, err
 	}
 	s.watchedAfter = after
-	return &apitest.Events{Batches: [][]core.Event{{apitest.Event(after+1, `{"type":"start"}`)}, {apitest.Event(after+2, `{"type":"end"}`)}}}, nil
+	return &apitest.Events{
+		Batches: [][]core.Event{{apitest.Event(after+1, `{"type":"start"}`)}, {apitest.Event(after+2, `{"type":"end"}`)}},
+	}, nil
 }

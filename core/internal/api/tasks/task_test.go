@@ -17,8 +17,10 @@ func TestCreateTask(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.files.Add("file-1", "ann", "a.txt", "text/plain", 1)
-	made := env.Do(t, "ann", "POST", "/v1/tasks/", `{"title":"Process document","description":"Extract names","agent_id":"agent-1",`+
-		`"priority":"high","data":{"n":12345678901234567890},"file_ids":["file-1"],"timeout_seconds":60,"max_attempts":5}`).Want(201)
+	made := env.Do(t, "ann", "POST", "/v1/tasks/",
+		`{"title":"Process document","description":"Extract names","agent_id":"agent-1",`+
+			`"priority":"high","data":{"n":12345678901234567890},"file_ids":["file-1"],"timeout_seconds":60,"max_attempts":5}`).
+		Want(201)
 	got := made.JSON()
 	id, _ := got["id"].(string)
 	if made.Header().Get("Location") != "/v1/tasks/"+id || made.Header().Get("Idempotency-Replayed") != "" {
@@ -61,7 +63,8 @@ func TestCreateTask_idempotencyKey(t *testing.T) {
 	const key = "Idempotency-Key: order-17"
 	create := func(who, data string, status int, headers ...string) *apitest.Answer {
 		t.Helper()
-		return env.Do(t, who, "POST", "/v1/tasks/", `{"title":"Sum up","agent_id":"agent-1","data":`+data+`}`, headers...).Want(status)
+		return env.Do(t, who, "POST", "/v1/tasks/", `{"title":"Sum up","agent_id":"agent-1","data":`+data+`}`,
+			headers...).Want(status)
 	}
 	first := create("ann", `{"n":1}`, 201, key)
 	replay := create("ann", `{ "n": 1 }`, 201, key)
@@ -189,7 +192,8 @@ func TestGetTask_progressAndEnd(t *testing.T) {
 	for id, want := range map[string][]string{
 		"task-retry": {
 			`"status":"pending"`, `"error":{"code":"rate_limited","message":"Too many requests","retryable":true}`,
-			`"progress":{"steps":2,"step":"call_tool"}`, `"attempts":1`, `"usage":{"input_tokens":7,"output_tokens":3}`, `"run_id":"run-1"`,
+			`"progress":{"steps":2,"step":"call_tool"}`, `"attempts":1`,
+			`"usage":{"input_tokens":7,"output_tokens":3}`, `"run_id":"run-1"`,
 			`"next_attempt_at":"2025-01-02T03:05:05.000000Z"`,
 		},
 		"task-done": {
@@ -214,7 +218,8 @@ func TestCancelTask(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.add("task-1", "ann")
-	if got := env.Do(t, "ann", "POST", "/v1/tasks/task-1/cancel", "").Want(200).JSON(); got["status"] != "cancelled" || got["completed_at"] == nil {
+	if got := env.Do(t, "ann", "POST", "/v1/tasks/task-1/cancel", "").Want(200).JSON(); got["status"] != "cancelled" ||
+		got["completed_at"] == nil {
 		t.Errorf("POST /v1/tasks/task-1/cancel = %v, want a cancelled task", got)
 	}
 	if f := env.Do(t, "ann", "POST", "/v1/tasks/task-1/cancel/", "").Want(409).Failure(); f.Code != core.CodeConflict {
@@ -250,7 +255,8 @@ func TestForeignTasksLookLikeMissingOnes(t *testing.T) {
 	} {
 		at := func(id string) string {
 			path := strings.ReplaceAll(c.path, "%", id)
-			return strings.ReplaceAll(env.Do(t, "ann", c.method, path, "", "X-Request-ID: req-1").Want(404).Body.String(), id, "")
+			return strings.ReplaceAll(env.Do(t, "ann", c.method, path, "", "X-Request-ID: req-1").Want(404).Body.String(), id,
+				"")
 		}
 		if foreign, missing := at("task-1"), at("task-2"); foreign != missing {
 			t.Errorf("%s %s = %s for a foreign task, %s for a missing one", c.method, c.path, foreign, missing)

@@ -22,7 +22,9 @@ const (
 type Store interface {
 	// Usage returns a page of the counts that the actor may see, the number of all rows, and the sum
 	// of all rows.
-	Usage(ctx context.Context, v core.Actor, f core.UsageFilter) (rows []core.UsageRow, total int, sum core.UsageRow, err error)
+	Usage(
+		ctx context.Context, v core.Actor, f core.UsageFilter,
+	) (rows []core.UsageRow, total int, sum core.UsageRow, err error)
 }
 
 type usedRow struct {
@@ -59,15 +61,16 @@ type (
 // Register adds the operation of the group.
 func Register(a *api.API, store Store) {
 	example := usedRow{
-		Day: "2026-11-24", Model: "openai/gpt-4", Completions: 12, InputTokens: 5400, OutputTokens: 1300, CachedInputTokens: 1024,
+		Day: "2026-11-24", Model: "openai/gpt-4", Completions: 12,
+		InputTokens: 5400, OutputTokens: 1300, CachedInputTokens: 1024,
 	}
 	sum := example
 	sum.Day, sum.Model = "", ""
 	api.Register(a, api.Operation{
 		ID: "list-usage", Method: http.MethodGet, Path: "/v1/usage", Tag: "Plugins", Access: api.SignedIn,
 		Summary: "Count the tokens used",
-		Description: "The number of completions and their tokens, grouped by day, agent, model or user. You see your own; an admin sees all. " +
-			"Usage stays counted when its run or agent is deleted.",
+		Description: "The number of completions and their tokens, grouped by day, agent, model or user. You see your own; " +
+			"an admin sees all. Usage stays counted when its run or agent is deleted.",
 		Response: usageList{Usage: []usedRow{example}, Sum: sum, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:   []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *usageInput) (*usageOutput, error) { return list(ctx, store, in) })

@@ -18,7 +18,9 @@ type store struct {
 	filter core.UsageFilter
 }
 
-func (s *store) Usage(_ context.Context, _ core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
+func (s *store) Usage(
+	_ context.Context, _ core.Actor, f core.UsageFilter,
+) ([]core.UsageRow, int, core.UsageRow, error) {
 	s.filter = f
 	var sum core.UsageRow
 	for _, u := range s.rows {
@@ -33,15 +35,19 @@ func TestUsage(t *testing.T) {
 	env, store := apitest.New(t), &store{}
 	usage.Register(env.API, store)
 	day := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
-	store.rows = []core.UsageRow{{Day: day, Model: "p/m", Completions: 2, Usage: sdk.Usage{InputTokens: 5, OutputTokens: 7}}}
-	got := env.Do(t, "ann", "GET", "/v1/usage?from=2026-11-01&to=2026-11-03&by=day,model&agent_id=agent-1&limit=5", "").Want(200).Body.String()
+	store.rows = []core.UsageRow{
+		{Day: day, Model: "p/m", Completions: 2, Usage: sdk.Usage{InputTokens: 5, OutputTokens: 7}},
+	}
+	got := env.Do(t, "ann", "GET", "/v1/usage?from=2026-11-01&to=2026-11-03&by=day,model&agent_id=agent-1&limit=5",
+		"").Want(200).Body.String()
 	want := `{"usage":[{"day":"2026-11-02","model":"p/m","completions":2,"input_tokens":5,"output_tokens":7,"cached_input_tokens":0,"reasoning_tokens":0}],` +
 		`"sum":{"completions":2,"input_tokens":5,"output_tokens":7,"cached_input_tokens":0,"reasoning_tokens":0},"total":1,"limit":5,"offset":0}`
 	if strings.TrimSpace(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	f := store.filter
-	if !f.From.Equal(day.AddDate(0, 0, -1)) || !f.To.Equal(day.AddDate(0, 0, 1)) || len(f.By) != 2 || f.AgentID != "agent-1" {
+	if !f.From.Equal(day.AddDate(0, 0, -1)) || !f.To.Equal(day.AddDate(0, 0, 1)) || len(f.By) != 2 ||
+		f.AgentID != "agent-1" {
 		t.Errorf("got filter %+v, want yesterday to tomorrow, two keys and agent-1", f)
 	}
 	env.Do(t, "ann", "GET", "/v1/usage", "").Want(200)

@@ -85,7 +85,9 @@ func tail(sum []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	text := fmt.Sprintf("%x\n", sum)
-	head := &tar.Header{Name: sumName, Mode: 0o600, Size: int64(len(text)), Format: tar.FormatUSTAR, ModTime: time.Unix(0, 0)}
+	head := &tar.Header{
+		Name: sumName, Mode: 0o600, Size: int64(len(text)), Format: tar.FormatUSTAR, ModTime: time.Unix(0, 0),
+	}
 	if err := w.WriteHeader(head); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,9 @@ func write(t testing.TB, path string) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	for name, text := range map[string]string{"plugins/files-local/a": "Hello", Database: strings.Repeat("x", 3000), "plugins/none": ""} {
+	for name, text := range map[string]string{
+		"plugins/files-local/a": "Hello", Database: strings.Repeat("x", 3000), "plugins/none": "",
+	} {
 		if _, err := w.Add(name, int64(len(text)), strings.NewReader(text+"more")); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +72,8 @@ func TestWriter_Abort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Add("plugins/a", 10, strings.NewReader("short")); err == nil || !strings.Contains(err.Error(), "truncated while it was read") {
+	if _, err := w.Add("plugins/a", 10, strings.NewReader("short")); err == nil ||
+		!strings.Contains(err.Error(), "truncated while it was read") {
 		t.Errorf("Add of a short reader: error %v, want one that says so", err)
 	}
 	w.Abort()

@@ -99,7 +99,8 @@ func (r *Reader) readManifest() error {
 	case r.Manifest == nil:
 		return errors.New("the archive has no manifest")
 	case r.Manifest.Format > Format:
-		return fmt.Errorf("the archive has format %d, but this version of agentarea supports formats up to %d: use a newer version", r.Manifest.Format, Format)
+		return fmt.Errorf("the archive has format %d, but this version of agentarea supports formats up to %d: use a "+
+			"newer version", r.Manifest.Format, Format)
 	}
 	for _, e := range r.Manifest.Entries {
 		if !filepath.IsLocal(e.Name) || strings.Contains(e.Name, "\\") || filepath.Clean(e.Name) != e.Name {

@@ -102,7 +102,8 @@ func (g *Gateway) checkOrigin(r *http.Request) string {
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && addr != nil &&
 		isLoopback(hostname(addr.String())) && !isLoopback(host) &&
 		(g.public == nil || !strings.EqualFold(g.public.Hostname(), host)) {
-		return fmt.Sprintf("Forbidden: the Host header %q matches neither this machine nor the public URL of the server", r.Host)
+		return fmt.Sprintf("Forbidden: the Host header %q matches neither this machine nor the public URL of the server",
+			r.Host)
 	}
 	origin := r.Header.Get("Origin")
 	if origin == "" || slices.Contains(g.origins, origin) {

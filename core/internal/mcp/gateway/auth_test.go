@@ -90,7 +90,8 @@ const everythingPath = "/mcp/everything/mcp"
 func newEverythingEnv(t *testing.T, change ...func(*Options)) *env {
 	t.Helper()
 	server := mcptest.EverythingServer(t)
-	return newEnv(t, map[string]func() (Conn, error){"everything": func() (Conn, error) { return startProgram(server) }}, change...)
+	return newEnv(t, map[string]func() (Conn, error){"everything": func() (Conn, error) { return startProgram(server) }},
+		change...)
 }
 
 func TestAuthentication(t *testing.T) {
@@ -106,7 +107,8 @@ func TestAuthentication(t *testing.T) {
 			}
 		}
 	}
-	if a := r.request(t, "PUT", everythingPath, "ada", ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, POST, DELETE" {
+	if a := r.request(t, "PUT", everythingPath, "ada", ""); a.status != http.StatusMethodNotAllowed ||
+		a.header.Get("Allow") != "GET, POST, DELETE" {
 		t.Errorf("got %+v, want status %d", a, http.StatusMethodNotAllowed)
 	}
 	if a := r.request(t, "POST", everythingPath, "viewer", initialize); a.status != http.StatusForbidden {

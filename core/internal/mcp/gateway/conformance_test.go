@@ -37,7 +37,10 @@ func TestConformance(t *testing.T) {
 			r := newEnv(t, map[string]func() (Conn, error){"everything": func() (Conn, error) { return startProgram(server) }})
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			args := append([]string{mcptest.PackageScript(t, suite.script), "server", "--url", r.withToken(t, "ada") + "/mcp/everything/mcp", "-o", t.TempDir()}, suite.args...)
+			args := append([]string{
+				mcptest.PackageScript(t, suite.script), "server", "--url",
+				r.withToken(t, "ada") + "/mcp/everything/mcp", "-o", t.TempDir(),
+			}, suite.args...)
 			out, err := exec.CommandContext(ctx, mcptest.Node(t), args...).CombinedOutput()
 			passed := 0
 			for _, m := range scenarioLine.FindAllStringSubmatch(string(out), -1) {

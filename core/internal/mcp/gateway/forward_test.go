@@ -22,7 +22,9 @@ type scriptedServer struct {
 }
 
 func newScriptedServer() *scriptedServer {
-	return &scriptedServer{received: make(chan *message, 100), outgoing: make(chan string, 100), closed: make(chan struct{})}
+	return &scriptedServer{
+		received: make(chan *message, 100), outgoing: make(chan string, 100), closed: make(chan struct{}),
+	}
 }
 
 func (s *scriptedServer) Send(_ context.Context, raw []byte) error {
@@ -116,13 +118,16 @@ func wait(t *testing.T, a <-chan *httpResponse) *httpResponse {
 func TestForwardKeepsRawMessages(t *testing.T) {
 	t.Parallel()
 	r, server, session := newLegacyEnv(t)
-	a := r.post(t, "ada", "{\n\"jsonrpc\":\"2.0\",\r\n\"id\":\"a\\u0022b\",\"method\":\"x/unknown\",\"params\":{\"n\":9007199254740993,\"f\":1.50,\"s\":\"\\u003c\"},\"more\":[1]}", session)
+	a := r.post(t, "ada",
+		"{\n\"jsonrpc\":\"2.0\",\r\n\"id\":\"a\\u0022b\",\"method\":\"x/unknown\",\"params\":{\"n\":9007199254740993,\"f\":1.50,\"s\":\"\\u003c\"},\"more\":[1]}", session)
 	m := server.next(t, "x/unknown")
-	if want := `{"jsonrpc":"2.0","id":` + string(m.id) + `,"method":"x/unknown","params":{"n":9007199254740993,"f":1.50,"s":"\u003c"},"more":[1]}`; string(m.raw) != want {
+	if want := `{"jsonrpc":"2.0","id":` + string(m.id) +
+		`,"method":"x/unknown","params":{"n":9007199254740993,"f":1.50,"s":"\u003c"},"more":[1]}`; string(m.raw) != want {
 		t.Errorf("server got %s, want %s", m.raw, want)
 	}
 	server.reply(m, `"result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2`)
-	if got := wait(t, a); !strings.Contains(got.body, `data: {"jsonrpc":"2.0","id":"a\u0022b","result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2}`) {
+	if got := wait(t, a); !strings.Contains(got.body,
+		`data: {"jsonrpc":"2.0","id":"a\u0022b","result":{"n":9007199254740993,"f":1.50,"x":{"y":null}},"more":2}`) {
 		t.Errorf("client got %s, want the unchanged result", got.body)
 	}
 }
@@ -153,7 +158,8 @@ func TestOpenCallsFailWhenServerExits(t *testing.T) {
 	r, server, session := newLegacyEnv(t)
 	var calls []<-chan *httpResponse
 	for id := range 3 {
-		calls = append(calls, r.post(t, "ada", fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"x"}}`, id), session))
+		calls = append(calls,
+			r.post(t, "ada", fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"x"}}`, id), session))
 		server.next(t, "tools/call")
 	}
 	_ = server.Close()
@@ -162,7 +168,8 @@ func TestOpenCallsFailWhenServerExits(t *testing.T) {
 			t.Errorf("got %+v, want an error with exit code 3", a)
 		}
 	}
-	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
+	if a := wait(t,
+		r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
 		t.Errorf("ping after the server exited: got %+v, want status %d", a, http.StatusNotFound)
 	}
 }
@@ -172,7 +179,8 @@ func TestCallTimeout(t *testing.T) {
 	r, server, session := newLegacyEnv(t, func(o *Options) { o.Times = Times{Call: time.Second} })
 	slow := r.post(t, "ada", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}`, session)
 	m := server.next(t, "tools/call")
-	if a := wait(t, slow); a.errorCode(t) != codeTimeout || !strings.Contains(a.body, "sent no response to tools/call for 1s") {
+	if a := wait(t, slow); a.errorCode(t) != codeTimeout ||
+		!strings.Contains(a.body, "sent no response to tools/call for 1s") {
 		t.Errorf("got %+v, want the error code %d", a, codeTimeout)
 	}
 	if c := server.next(t, "notifications/cancelled"); string(get(c.params, "requestId")) != string(m.id) {
@@ -181,14 +189,16 @@ func TestCallTimeout(t *testing.T) {
 	server.reply(m, `"result":{}`) // too late: the gateway ignores it
 
 	// Progress notifications restart the timeout.
-	busy := r.post(t, "ada", `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"busy","_meta":{"progressToken":"p"}}}`, session)
+	busy := r.post(t, "ada",
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"busy","_meta":{"progressToken":"p"}}}`, session)
 	m = server.next(t, "tools/call")
 	for range 4 {
 		time.Sleep(300 * time.Millisecond) // less than the timeout
 		server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1}}`
 	}
 	server.reply(m, `"result":{"late":true}`)
-	if a := wait(t, busy); strings.Count(a.body, "notifications/progress") != 4 || !strings.Contains(a.body, `"late":true`) {
+	if a := wait(t, busy); strings.Count(a.body, "notifications/progress") != 4 ||
+		!strings.Contains(a.body, `"late":true`) {
 		t.Errorf("got %+v, want 4 progress notifications and the result", a)
 	}
 }
@@ -198,7 +208,9 @@ func TestCancelNotification(t *testing.T) {
 	r, server, session := newLegacyEnv(t)
 	call := r.post(t, "ada", `{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"x"}}`, session)
 	m := server.next(t, "tools/call")
-	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c","reason":"enough"}}`, session)); a.status != http.StatusAccepted {
+	if a := wait(t,
+		r.post(t, "ada", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c","reason":"enough"}}`,
+			session)); a.status != http.StatusAccepted {
 		t.Errorf("got %+v, want status %d", a, http.StatusAccepted)
 	}
 	c := server.next(t, "notifications/cancelled")
@@ -213,11 +225,15 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 	r, server, session := newLegacyEnv(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "POST", r.url+"/mcp/x/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":5}}}`))
+	req, err := http.NewRequestWithContext(ctx,
+		"POST", r.url+"/mcp/x/mcp",
+		strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":5}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer ada"}, sessionHeader: {strings.TrimPrefix(session, "Mcp-Session-Id: ")}}
+	req.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer ada"}, sessionHeader: {strings.TrimPrefix(session, "Mcp-Session-Id: ")},
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +251,8 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 	server.outgoing <- `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":5,"progress":2}}`
 	server.reply(m, `"result":{"done":true}`)
 	a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: "+id)
-	if a.status != http.StatusOK || strings.Contains(a.body, `"progress":1`) || !strings.Contains(a.body, `"progress":2`) || !strings.Contains(a.body, `"done":true`) {
+	if a.status != http.StatusOK || strings.Contains(a.body, `"progress":1`) ||
+		!strings.Contains(a.body, `"progress":2`) || !strings.Contains(a.body, `"done":true`) {
 		t.Errorf("resume after %s: got %+v, want the second progress notification and the result", id, a)
 	}
 	if a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session, "Last-Event-ID: nonsense_1"); a.status != 400 {
@@ -245,13 +262,15 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 
 func TestIdleSessionIsClosed(t *testing.T) {
 	t.Parallel()
-	r, server, session := newLegacyEnv(t, func(o *Options) { o.Times = Times{Idle: 100 * time.Millisecond, Recheck: 20 * time.Millisecond} })
+	r, server, session := newLegacyEnv(t,
+		func(o *Options) { o.Times = Times{Idle: 100 * time.Millisecond, Recheck: 20 * time.Millisecond} })
 	// An open GET stream does not keep the session open, and ends with it.
 	if a := r.request(t, "GET", "/mcp/x/mcp", "ada", "", session); a.status != http.StatusOK {
 		t.Errorf("got %+v, want status %d", a, http.StatusOK)
 	}
 	<-server.closed
-	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
+	if a := wait(t,
+		r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusNotFound {
 		t.Errorf("got %+v, want status %d", a, http.StatusNotFound)
 	}
 }
@@ -266,7 +285,8 @@ func TestSessionEndsWithLogin(t *testing.T) {
 	r.mu.Unlock()
 	<-server.closed
 	wait(t, get)
-	if a := wait(t, r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusUnauthorized {
+	if a := wait(t,
+		r.post(t, "ada", `{"jsonrpc":"2.0","id":9,"method":"ping"}`, session)); a.status != http.StatusUnauthorized {
 		t.Errorf("got %+v, want status %d", a, http.StatusUnauthorized)
 	}
 }
@@ -309,7 +329,8 @@ func TestModernCallsOfTwoUsersAreSeparate(t *testing.T) {
 	t.Parallel()
 	r, server := newModernEnv(t)
 	body := func(user string) string {
-		return `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"` + user + `",` + modernMeta + `,"progressToken":"same"}}}`
+		return `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"` + user + `",` + modernMeta +
+			`,"progressToken":"same"}}}`
 	}
 	calls := map[string]<-chan *httpResponse{}
 	for _, user := range []string{"ada", "bob"} {
@@ -318,12 +339,16 @@ func TestModernCallsOfTwoUsersAreSeparate(t *testing.T) {
 	for range 2 {
 		m := server.next(t, "prompts/get")
 		user, token := stringValue(get(m.params, "name")), get(m.params, "_meta", "progressToken")
-		server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`, token, user)
+		server.outgoing <- fmt.Sprintf(
+			`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1,"message":%q}}`,
+			token, user,
+		)
 		server.reply(m, fmt.Sprintf(`"result":{"for":%q}`, user))
 	}
 	for user, other := range map[string]string{"ada": "bob", "bob": "ada"} {
 		a := wait(t, calls[user])
-		if !strings.Contains(a.body, `"progressToken":"same"`) || !strings.Contains(a.body, `"message":"`+user) || !strings.Contains(a.body, `"id":1,"result":{"for":"`+user) || strings.Contains(a.body, other) {
+		if !strings.Contains(a.body, `"progressToken":"same"`) || !strings.Contains(a.body, `"message":"`+user) ||
+			!strings.Contains(a.body, `"id":1,"result":{"for":"`+user) || strings.Contains(a.body, other) {
 			t.Errorf("%s got %+v, want only the messages of %[1]s", user, a)
 		}
 	}
@@ -333,11 +358,18 @@ func TestClosedModernRequestIsCancelled(t *testing.T) {
 	t.Parallel()
 	r, server := newModernEnv(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "POST", r.url+"/mcp/x/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":4,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}}`))
+	req, err := http.NewRequestWithContext(ctx,
+		"POST", r.url+"/mcp/x/mcp",
+		strings.NewReader(
+			`{"jsonrpc":"2.0","id":4,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+
+				modernMeta+`}}}`,
+		))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer ada"}, versionHeader: {version202607}, methodHeader: {methodListen}}
+	req.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer ada"}, versionHeader: {version202607}, methodHeader: {methodListen},
+	}
 	done := make(chan struct{})
 	lines := make(chan string, 10)
 	go func() {
@@ -355,7 +387,9 @@ func TestClosedModernRequestIsCancelled(t *testing.T) {
 		}
 	}()
 	m := server.next(t, methodListen)
-	server.outgoing <- fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id)
+	server.outgoing <- fmt.Sprintf(
+		`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.id,
+	)
 	if line := <-lines; !strings.Contains(line, `"io.modelcontextprotocol/subscriptionId":4}`) {
 		t.Errorf("client got %s, want subscription ID 4", line)
 	}
@@ -369,10 +403,14 @@ func TestClosedModernRequestIsCancelled(t *testing.T) {
 func TestModernErrorStatus(t *testing.T) {
 	t.Parallel()
 	r, server := newModernEnv(t)
-	for code, status := range map[int]int{codeMethodNotFound: 404, codeInvalidParams: 400, codeUnsupportedVersion: 400, codeMissingCapability: 400, -32603: 200, -5: 200} {
+	for code, status := range map[int]int{
+		codeMethodNotFound: 404, codeInvalidParams: 400,
+		codeUnsupportedVersion: 400, codeMissingCapability: 400, -32603: 200, -5: 200,
+	} {
 		a := r.post(t, "ada", `{"jsonrpc":"2.0","id":1,"method":"x/y","params":{`+modernMeta+`}}}`, modernHeaders("x/y")...)
 		server.reply(server.next(t, "x/y"), fmt.Sprintf(`"error":{"code":%d,"message":"no","data":{"why":1}}`, code))
-		if got := wait(t, a); got.status != status || got.errorCode(t) != code || !strings.Contains(got.body, `"data":{"why":1}`) {
+		if got := wait(t, a); got.status != status || got.errorCode(t) != code ||
+			!strings.Contains(got.body, `"data":{"why":1}`) {
 			t.Errorf("code %d: got %+v, want status %d", code, got, status)
 		}
 	}

@@ -10,9 +10,12 @@ import (
 // only the ID.
 func FuzzMessage(f *testing.F) {
 	for _, s := range []string{
-		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[1,{"y":"\""}]}}}`, `{"jsonrpc":"2.0","id":"a","result":{}}`,
-		`{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"m"}}`, `{"jsonrpc":"2.0","method":"n"}`, `[{"jsonrpc":"2.0","method":"n"}]`, `{"\u0069d":1,"jsonrpc":"2.0","method":"\u0061"}`,
-		`{"id":1,"id":2,"jsonrpc":"2.0","method":"a"}`, `{"jsonrpc":"2.0","id":1.0,"method":"a"}`, `{}`, `{"a":{}}`, `[]`, "{ \"jsonrpc\" :\n\"2.0\",\"id\":null,\"method\":\"a\"}", `{"":"\\"}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[1,{"y":"\""}]}}}`,
+		`{"jsonrpc":"2.0","id":"a","result":{}}`,
+		`{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"m"}}`, `{"jsonrpc":"2.0","method":"n"}`,
+		`[{"jsonrpc":"2.0","method":"n"}]`, `{"\u0069d":1,"jsonrpc":"2.0","method":"\u0061"}`,
+		`{"id":1,"id":2,"jsonrpc":"2.0","method":"a"}`, `{"jsonrpc":"2.0","id":1.0,"method":"a"}`,
+		`{}`, `{"a":{}}`, `[]`, "{ \"jsonrpc\" :\n\"2.0\",\"id\":null,\"method\":\"a\"}", `{"":"\\"}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -54,7 +57,8 @@ func FuzzMessage(f *testing.F) {
 			return
 		}
 		other, err := parseCompact(m.withID([]byte(`"other"`)))
-		if err != nil || string(other.id) != `"other"` || other.method != m.method || !bytes.Equal(other.params, m.params) || !bytes.Equal(other.withID(m.id), m.raw) {
+		if err != nil || string(other.id) != `"other"` || other.method != m.method || !bytes.Equal(other.params, m.params) ||
+			!bytes.Equal(other.withID(m.id), m.raw) {
 			t.Errorf("withID on %q = %q (error %v), want only another id", m.raw, m.withID([]byte(`"other"`)), err)
 		}
 	})
@@ -72,7 +76,10 @@ func same(got, want []byte) bool {
 // FuzzReplace checks that get finds the same value as encoding/json, and that replace changes
 // this value.
 func FuzzReplace(f *testing.F) {
-	for _, s := range []string{`{"a":{"b":1}}`, `{"a":{"b":"x","b":2}}`, `{"a":[]}`, `{"a":1,"a":{"b":{}}}`, `{"\u0061":{"b":1}}`, `{"a":{"b":1.0e5}}`} {
+	for _, s := range []string{
+		`{"a":{"b":1}}`, `{"a":{"b":"x","b":2}}`, `{"a":[]}`,
+		`{"a":1,"a":{"b":{}}}`, `{"\u0061":{"b":1}}`, `{"a":{"b":1.0e5}}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -105,7 +112,10 @@ func FuzzReplace(f *testing.F) {
 
 // FuzzHeaders checks that event IDs and header values survive encoding and decoding.
 func FuzzHeaders(f *testing.F) {
-	for _, s := range []string{"a_7", "a_b_7", "_0", "a_-1", "a_+1", "a_007", "=?base64?YQ==?=", "=?base64?!?=", "=?base64?YQ==", "9007199254740993", "1e3", "true", "0x1p3", "NaN"} {
+	for _, s := range []string{
+		"a_7", "a_b_7", "_0", "a_-1", "a_+1", "a_007", "=?base64?YQ==?=",
+		"=?base64?!?=", "=?base64?YQ==", "9007199254740993", "1e3", "true", "0x1p3", "NaN",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -128,7 +138,8 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("headerEquals(%q) = false for the same value", decoded)
 		}
 		// A header never equals a number that JSON parsers may round.
-		if headerEquals(text, []byte("9007199254740993")) || headerEquals(text, []byte("1.5")) || headerEquals(text, []byte("null")) {
+		if headerEquals(text, []byte("9007199254740993")) || headerEquals(text, []byte("1.5")) ||
+			headerEquals(text, []byte("null")) {
 			t.Errorf("headerEquals(%q) = true for another value", text)
 		}
 	})

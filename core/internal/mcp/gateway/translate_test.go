@@ -122,7 +122,9 @@ func TestModernClientWithLegacyServer(t *testing.T) {
 	if got := mustCall(t, s, "echo", map[string]any{"message": "hello"}); !strings.Contains(got, "hello") {
 		t.Errorf("echo: got %q, want hello", got)
 	}
-	params := &mcp.CallToolParams{Name: "trigger-long-running-operation", Arguments: map[string]any{"duration": 1, "steps": 3}}
+	params := &mcp.CallToolParams{
+		Name: "trigger-long-running-operation", Arguments: map[string]any{"duration": 1, "steps": 3},
+	}
 	params.SetProgressToken("p")
 	if res, err := s.CallTool(t.Context(), params); err != nil || res.IsError {
 		t.Errorf("got %+v, error %v, want a result", res, err)
@@ -137,7 +139,8 @@ func TestModernClientWithLegacyServer(t *testing.T) {
 	if err != nil || len(resources.Resources) == 0 {
 		t.Fatalf("got %+v, %v", resources, err)
 	}
-	if res, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: resources.Resources[0].URI}); err != nil || len(res.Contents) == 0 {
+	if res, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: resources.Resources[0].URI}); err != nil ||
+		len(res.Contents) == 0 {
 		t.Errorf("got %+v, error %v, want a result", res, err)
 	}
 }
@@ -145,7 +148,8 @@ func TestModernClientWithLegacyServer(t *testing.T) {
 func TestLegacyClientWithModernServer(t *testing.T) {
 	t.Parallel()
 	r := newEnv(t, map[string]func() (Conn, error){"new": func() (Conn, error) {
-		server := mcp.NewServer(&mcp.Implementation{Name: "new", Version: "1"}, &mcp.ServerOptions{SupportedProtocolVersions: []string{version202607}})
+		server := mcp.NewServer(&mcp.Implementation{Name: "new", Version: "1"},
+			&mcp.ServerOptions{SupportedProtocolVersions: []string{version202607}})
 		mcp.AddTool(server, &mcp.Tool{Name: "greet"}, func(_ context.Context, _ *mcp.CallToolRequest, in struct {
 			Name string `json:"name"`
 		},
@@ -203,7 +207,9 @@ func TestServerRequestPausesTimeout(t *testing.T) {
 			case <-time.After(4 * time.Second): // longer than Times.Call
 			case <-ctx.Done():
 			}
-			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"username": "ada", "email": "ada@example.com"}}, nil
+			return &mcp.ElicitResult{
+				Action: "accept", Content: map[string]any{"username": "ada", "email": "ada@example.com"},
+			}, nil
 		},
 		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) { //nolint:staticcheck // deprecated for future revisions
 			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "sampled"}}, nil //nolint:staticcheck // deprecated for future revisions

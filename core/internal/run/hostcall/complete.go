@@ -66,7 +66,9 @@ func (c *completer) judge(label string, err error) error {
 	if !errors.As(err, &crash) || !c.suspects.Crashed(pluginName(label), c.run, crash.Alone) {
 		return err
 	}
-	return &sdk.Error{Code: sdk.CodeInternal, Message: "it crashed each time it answered this run, so the completion is not repeated"}
+	return &sdk.Error{
+		Code: sdk.CodeInternal, Message: "it crashed each time it answered this run, so the completion is not repeated",
+	}
 }
 
 func pluginName(label string) string { return llm.Kind + "/" + label }

@@ -121,7 +121,9 @@ func TestError_hidesPrivateErrors(t *testing.T) {
 	}{
 		"private": {errors.New("secret"), sdk.CodeInternal, "Internal error. See the server log for details."},
 		"core error with a private cause": {
-			&core.Error{Code: core.CodeUnavailable, Message: "public", Err: &sdk.Error{Code: sdk.CodeNotFound, Message: "secret"}},
+			&core.Error{
+				Code: core.CodeUnavailable, Message: "public", Err: &sdk.Error{Code: sdk.CodeNotFound, Message: "secret"},
+			},
 			sdk.CodeUnavailable, "public",
 		},
 		"field":     {core.Invalid("model", "Must be a string"), sdk.CodeInvalidRequest, "model: Must be a string"},

@@ -683,6 +683,27 @@ export class AgentAreaClient {
   }
 
   /**
+   * Deletes a user and everything that the user has stored, or gives the user's objects to another user (admins only).
+   *
+   * @param {string} userId
+   * @param {{transferTo?: string} & RequestOptions} [options] transferTo: the id of the user who gets the objects
+   */
+  async deleteUser(userId, { transferTo, ...options } = {}) {
+    const params = { objects: transferTo ? "transfer" : "erase", to: transferTo };
+    await this.#call("DELETE", path`/v1/users/${userId}`, options, { params });
+  }
+
+  /**
+   * Yields the chunks of a ZIP archive with everything that is stored about a user.
+   *
+   * @param {string} userId @param {RequestOptions} [options] @returns {AsyncGenerator<Uint8Array>}
+   */
+  async *exportUser(userId, options) {
+    const connection = await this.#transport.open("GET", path`/v1/users/${userId}/export`, { ...options });
+    yield* connection.chunks();
+  }
+
+  /**
    * Sets a user's password and ends their logins (admins only).
    *
    * @param {string} userId @param {string} password

@@ -170,6 +170,12 @@ test("users", async () => {
   const again = await AgentAreaClient.login(server.url, "ann", "another-password-of-ann", { fetch: recordingFetch });
   assert.equal(await again.changePassword("another-password-of-ann", "a-third-password-of-ann"), undefined);
   assert.equal((await again.me()).role, "member");
+  const archive = Buffer.concat(await all(c.exportUser(user.id)));
+  assert.ok(archive.includes("user.jsonl"));
+  const heir = await c.createUser("heir", "heir@example.com", "a-password-of-heir");
+  const gone = await c.createUser("gone", "gone@example.com", "a-password-of-gone");
+  assert.equal(await c.deleteUser(gone.id, { transferTo: heir.id }), undefined);
+  assert.equal(await c.deleteUser(heir.id), undefined);
   await c.changeUser(user.id, { disabled: true });
   await assert.rejects(eventually(async () => !(await again.me()), 5), agentarea.Unauthorized);
   const [entry] = await all(c.iterAudit({ action: "change-user", target: user.id, to: new Date() }));

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import uuid
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Any, BinaryIO, Callable, Dict, Iterator, Mapping, Optional, Sequence
 from urllib.parse import quote
 
 import requests
@@ -734,6 +734,30 @@ class AgentAreaClient:
     def end_user_sessions(self, user_id: str) -> None:
         """Ends a user's logins and deletes their API keys (admins only)."""
         self._call("POST", _path("/v1/users/{}/end-sessions", user_id))
+
+    def delete_user(self, user_id: str, *, transfer_to: Optional[str] = None) -> None:
+        """Deletes a user and everything that the user has stored, or gives the user's
+        objects to another user (admins only)."""
+        objects = "transfer" if transfer_to else "erase"
+        self._call(
+            "DELETE",
+            _path("/v1/users/{}", user_id),
+            params={"objects": objects, "to": transfer_to},
+        )
+
+    def export_user(self, user_id: str, target: BinaryIO) -> None:
+        """Writes a ZIP archive with everything that is stored about a user."""
+        response = self._transport.send(
+            "GET", _path("/v1/users/{}/export", user_id), stream=True
+        )
+        with response:
+            try:
+                for chunk in response.iter_content(CHUNK_SIZE):
+                    target.write(chunk)
+            except requests.RequestException as failed:
+                raise ConnectionFailed(
+                    "CONNECTION_FAILED", f"The export was interrupted: {failed}"
+                ) from failed
 
     def list_audit(
         self,

@@ -1,10 +1,12 @@
 """Every operation of the server's OpenAPI document, and related features."""
 
 import datetime
+import io
 import pathlib
 import re
 import sys
 import unittest
+import zipfile
 
 import requests
 
@@ -314,6 +316,13 @@ class EveryOperation(unittest.TestCase):
                 )
             )
             self.assertEqual(ann.me()["role"], "member")
+            archive = io.BytesIO()
+            c.export_user(user["id"], archive)
+            self.assertIn("user.jsonl", zipfile.ZipFile(archive).namelist())
+            heir = c.create_user("heir", "heir@example.com", "a-password-of-heir")
+            gone = c.create_user("gone", "gone@example.com", "a-password-of-gone")
+            self.assertIsNone(c.delete_user(gone["id"], transfer_to=heir["id"]))
+            self.assertIsNone(c.delete_user(heir["id"]))
             c.change_user(user["id"], {"disabled": True})
             with self.assertRaises(agentarea.Unauthorized):
                 eventually(lambda: ann.me() is None, 5)

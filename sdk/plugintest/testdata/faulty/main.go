@@ -94,7 +94,9 @@ func (f *faulty) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*l
 		if fault == "arguments" {
 			arguments = arguments[1:]
 		}
-		return finish, out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{ID: "c1", Name: req.Tools[0].Name, Arguments: arguments}})
+		return finish, out.Send(llm.Delta{
+			ToolCall: &llm.ToolCallDelta{ID: "c1", Name: req.Tools[0].Name, Arguments: arguments},
+		})
 	case last.Text() == "limited":
 		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow down", Retryable: fault != "limited"}
 	case last.Text() == "slow":

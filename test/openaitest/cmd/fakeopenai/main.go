@@ -25,7 +25,8 @@ func run() error {
 	var opts openaitest.Options
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	models := flag.String("models", "", "models to serve, with commas between them")
-	flag.IntVar(&opts.Tokens, "tokens", 50, "tokens of an answer; 0 checks requests as OpenAI does and answers with a sentence")
+	flag.IntVar(&opts.Tokens, "tokens", 50,
+		"tokens of an answer; 0 checks requests as OpenAI does and answers with a sentence")
 	flag.DurationVar(&opts.Delay, "delay", 0, "time before each token")
 	flag.StringVar(&opts.Key, "key", "", "API key that requests must carry; empty takes any")
 	flag.Parse()

@@ -139,7 +139,8 @@ func grandchild(escape bool) {
 }
 
 func flood() {
-	fmt.Fprintf(os.Stderr, `{"@level":"info","@message":%q,"@timestamp":"2026-01-02T03:04:05.000000Z"}`+"\n", strings.Repeat("a", 70<<10))
+	fmt.Fprintf(os.Stderr, `{"@level":"info","@message":%q,"@timestamp":"2026-01-02T03:04:05.000000Z"}`+"\n",
+		strings.Repeat("a", 70<<10))
 	fmt.Fprintln(os.Stderr, `{"@level":"info","@message":5,"run_id":{"odd":true}}`)
 	w := bufio.NewWriter(os.Stderr)
 	for i := range 20_000 {
@@ -211,9 +212,14 @@ func (b *bad) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.
 		}
 	case "hopeless":
 		b.tries.Add(1)
-		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: fmt.Sprint("try ", b.tries.Load()), Retryable: true, RetryAfter: time.Millisecond}
+		return nil, &sdk.Error{
+			Code: sdk.CodeUnavailable, Message: fmt.Sprint("try ", b.tries.Load()),
+			Retryable: true, RetryAfter: time.Millisecond,
+		}
 	case "next-hour":
-		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: fmt.Sprint("try ", b.tries.Add(1)), Retryable: true, RetryAfter: time.Hour}
+		return nil, &sdk.Error{
+			Code: sdk.CodeRateLimited, Message: fmt.Sprint("try ", b.tries.Add(1)), Retryable: true, RetryAfter: time.Hour,
+		}
 	case "refused":
 		return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: fmt.Sprint("try ", b.tries.Add(1))}
 	case "gauge":
