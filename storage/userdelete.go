@@ -162,7 +162,8 @@ type statement struct {
 }
 
 // eraseUser returns the statements that delete the user's objects. Foreign keys delete the rows that belong
-// to them.
+// to them. The slugs of the user's MCP servers stay reserved, so that nobody else receives the calls of clients
+// that still use them.
 func eraseUser(d core.UserDeletion) []statement {
 	id := []any{d.UserID}
 	return []statement{
@@ -170,6 +171,10 @@ func eraseUser(d core.UserDeletion) []statement {
 		{`DELETE FROM runs WHERE user_id = ?`, id},
 		{`DELETE FROM tasks WHERE user_id = ?`, id},
 		{`DELETE FROM agents WHERE created_by = ?`, id},
+		{
+			`INSERT INTO reserved_slugs (slug, server_id, user_id)
+SELECT slug, id, created_by FROM mcp_servers WHERE created_by = ? ON CONFLICT (slug) DO NOTHING`, id,
+		},
 		{`DELETE FROM mcp_servers WHERE created_by = ?`, id},
 		{
 			`INSERT INTO orphans (backend, key, sweep_at, claimed, attempts, reason)
@@ -190,6 +195,7 @@ func transferUser(d core.UserDeletion) []statement {
 		{`UPDATE tasks SET idempotency_key = '', user_id = ? WHERE user_id = ?`, pair},
 		{`UPDATE agents SET created_by = ?, version = version + 1 WHERE created_by = ?`, pair},
 		{`UPDATE mcp_servers SET created_by = ?, version = version + 1 WHERE created_by = ?`, pair},
+		{`UPDATE reserved_slugs SET user_id = ? WHERE user_id = ?`, pair},
 		{`UPDATE files SET created_by = ? WHERE created_by = ?`, pair},
 		{
 			`INSERT INTO file_usage (user_id, bytes, files)

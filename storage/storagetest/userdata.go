@@ -106,6 +106,8 @@ func testUserErase(t *testing.T, f *fixture) {
 	f.wantNotFound(t, "file", err)
 	_, err = f.MCPServer(f.ctx, admin, gone.server.ID)
 	f.wantNotFound(t, "MCP server", err)
+	taken := f.unstoredServer(guest, func(s *core.MCPServer) { s.Slug = gone.server.Slug })
+	wantCode(t, f.CreateMCPServer(f.ctx, nil, guest, taken, false), core.CodeConflict)
 	_, err = f.Login(f.ctx, gone.login.ID)
 	f.wantNotFound(t, "login", err)
 	_, err = f.APIKey(f.ctx, admin, gone.key.ID)

@@ -152,7 +152,8 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	if a.db, err = storage.Open(ctx, url, storage.Options{
 		Metrics: a.metrics,
 		ObjectLimits: core.ObjectLimits{
-			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers, Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
+			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers,
+			Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
 		},
 	}); err != nil {
 		return err
