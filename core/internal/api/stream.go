@@ -17,7 +17,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// writeTimeout is the maximum time for a client to read what was written.
+// writeTimeout is the maximum time for a client to read the data that was written.
 const writeTimeout = time.Minute
 
 // JSONResponse answers with one JSON body where an operation can stream as well, because Huma allows

@@ -76,11 +76,11 @@ type App struct {
 	// AdminPassword is the password of the first admin if Open generated it. Otherwise it is empty.
 	AdminPassword string
 
-	// closers undo what Open did. They run in reverse order.
+	// closers undo the steps of Open. They run in reverse order.
 	closers []func() error
 }
 
-// Open builds and starts everything except serving. If it fails, it stops what it has started.
+// Open builds and starts everything except serving. If it fails, it stops the parts that it has started.
 func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (_ *App, err error) {
 	if err := settings.Check(); err != nil {
 		return nil, err

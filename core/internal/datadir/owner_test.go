@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wantInUse fails the test unless the error says what is in use and names this process.
+// wantInUse fails the test unless the error names the data directory or database in use and this process.
 func wantInUse(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	for _, want := range append(texts, fmt.Sprint("process ", os.Getpid(), " on "), "data dir /srv/first") {

@@ -28,7 +28,7 @@ func parseMessage(kind websocket.MessageType, data []byte) (*clientMessage, erro
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	m := new(clientMessage)
-	// The decoder ignores what follows the object.
+	// The decoder ignores text after the object.
 	if err := d.Decode(m); err != nil || !json.Valid(data) {
 		return nil, core.Invalid("type", `Must be a JSON object such as {"type":"subscribe","channel":"tasks"}, with only the fields type, token, channel and after`)
 	}
