@@ -84,7 +84,7 @@ func (k *APIKey) Allows(resource Resource, write bool) bool {
 // APIKeyStore stores API keys. Actors see and delete their own keys, admins all keys.
 type APIKeyStore interface {
 	// CreateAPIKey stores a new key. It fails with Conflict if the user has a key with the same
-	// name, or already has MaxAPIKeys keys, and with NotFound if its parent does not exist.
+	// name, or has the maximum number of keys, and with NotFound if its parent does not exist.
 	CreateAPIKey(ctx context.Context, audit *AuditRecord, k *APIKey) error
 	// APIKey returns the key with the given id. It fails with NotFound.
 	APIKey(ctx context.Context, actor Actor, id string) (*APIKey, error)
@@ -97,6 +97,3 @@ type APIKeyStore interface {
 	// SetAPIKeyLastUsed stores when a key was last used. It succeeds if the key no longer exists.
 	SetAPIKeyLastUsed(ctx context.Context, id string, at time.Time) error
 }
-
-// MaxAPIKeys is the maximum number of API keys of one user.
-const MaxAPIKeys = 100

@@ -38,6 +38,10 @@ type AuditEntry struct {
 	Credential string
 	// Address is the client's IP address. RequestID is the request's id in the log.
 	Address, RequestID string
+	// Repeated is the number of actions that the entry stands for. Refused actions of the same kind within a
+	// minute are recorded as one entry for the first and one for all others, which describes the last of them. A
+	// value of 0 means 1.
+	Repeated int
 }
 
 // AuditRecord is the pending audit entry of a request. Methods that change the database for a

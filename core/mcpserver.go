@@ -150,7 +150,8 @@ type MCPTool struct {
 	Name        string
 	Title       string
 	Description string
-	InputSchema json.RawMessage
+	// InputSchema is a JSON Schema. It is a string so that the runs that use it share one copy.
+	InputSchema string
 	// ReadOnly, Destructive and Idempotent are hints from the server.
 	ReadOnly, Destructive, Idempotent bool
 }

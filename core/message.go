@@ -19,7 +19,7 @@ type Message struct {
 	RunID     string
 	Role      sdk.Role
 	Parts     []sdk.Part
-	// Metadata is the JSON object that the API returns: model, tokens_used and run_id.
+	// Metadata is the JSON object that the API returns: model, tokens_used, run_id and others.
 	Metadata  json.RawMessage
 	CreatedAt time.Time
 }
@@ -41,11 +41,12 @@ type MessageFilter struct {
 
 // MessageStore reads messages. RunStore writes them together with their runs.
 type MessageStore interface {
-	// Messages returns the newest f.Limit matching messages, ordered by time.
-	Messages(ctx context.Context, f MessageFilter) ([]*Message, error)
+	// Messages returns the newest f.Limit matching messages, ordered by time, and whether there are older
+	// ones. It returns fewer messages, but at least one, if they would exceed MaxPageBytes.
+	Messages(ctx context.Context, f MessageFilter) (messages []*Message, more bool, err error)
 	// HistoryBefore returns the newest messages of a session that are older than the message with the
-	// given id, up to limit, ordered by time.
-	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*Message, error)
+	// given id, up to limit and MaxPageBytes, ordered by time. more reports whether it left out older ones.
+	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) (messages []*Message, more bool, err error)
 	// Message returns the message with the given id, of any user. It fails with NotFound.
 	Message(ctx context.Context, id string) (*Message, error)
 }

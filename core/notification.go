@@ -69,8 +69,11 @@ type NotificationStore interface {
 	// AddNotification stores a notification.
 	AddNotification(ctx context.Context, n *Notification) error
 	// Notifications returns up to limit matching notifications with after < Seq <= upto, ordered by
-	// Seq.
-	Notifications(ctx context.Context, f NotificationFilter, after, upto int64, limit int) ([]*Notification, error)
+	// Seq. It returns fewer, but at least one, if they would exceed MaxPageBytes. more reports whether
+	// there may be more.
+	Notifications(
+		ctx context.Context, f NotificationFilter, after, upto int64, limit int,
+	) (found []*Notification, more bool, err error)
 	// LastNotification returns the highest Seq, or 0 if there are no notifications.
 	LastNotification(ctx context.Context) (int64, error)
 }

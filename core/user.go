@@ -66,7 +66,17 @@ type UserStore interface {
 	Users(ctx context.Context, page Page) ([]*User, int, error)
 }
 
-// Page selects a part of a list.
+// Page selects a part of a list. A page has at most Limit objects. It has fewer, but at least one, if they
+// would exceed MaxPageBytes; the next page starts after the last object that it has.
 type Page struct {
 	Limit, Offset int
 }
+
+// ObjectLimits are the maximum numbers of objects that each user owns, administrators as well. Zero means no limit.
+type ObjectLimits struct {
+	Agents, MCPServers, Sessions, APIKeys int
+}
+
+// MaxPageBytes is the maximum total size of the objects of a page, unless it has only one, and of the history
+// that a run receives. Without it, a user with large objects could use up the memory of the server.
+const MaxPageBytes = 4 << 20

@@ -82,6 +82,10 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 	}
 	row.Version = 1
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
+		own := tx.NewSelect().Model((*agentRow)(nil)).Where("created_by = ?", a.CreatedBy)
+		if err := checkLimit(ctx, own, db.limits.Agents, "agents", "--max-agents"); err != nil {
+			return err
+		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})
@@ -117,7 +121,7 @@ func (db *DB) Agents(ctx context.Context, actor core.Actor, f core.AgentFilter) 
 	if f.Status != "" {
 		whereStatus(q, f.Status, f.Broken)
 	}
-	total, err := db.list(ctx, q, f.Page)
+	total, err := db.listSized(ctx, q, f.Page, "a.id", "a.description", "a.config")
 	if err != nil {
 		return nil, 0, err
 	}

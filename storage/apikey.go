@@ -63,8 +63,8 @@ func (db *DB) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core
 		if is, err := own.Clone().Where("name = ?", k.Name).Exists(ctx); err != nil || is {
 			return orConflict(err, "You already have an API key named %q. Choose another name, or delete that key first", k.Name)
 		}
-		if n, err := own.Count(ctx); err != nil || n >= core.MaxAPIKeys {
-			return orConflict(err, "You have %d API keys, which is the maximum. Delete one first", n)
+		if err := checkLimit(ctx, own, db.limits.APIKeys, "API keys", "--max-api-keys"); err != nil {
+			return err
 		}
 		if k.ParentID != "" {
 			if is, err := own.Clone().Where("id = ?", k.ParentID).Exists(ctx); err != nil || !is {

@@ -23,6 +23,7 @@ type auditRow struct {
 	Credential string `bun:"credential"`
 	Address    string `bun:"address"`
 	RequestID  string `bun:"request_id"`
+	Repeated   int    `bun:"repeated"`
 }
 
 func (r *auditRow) entry() *core.AuditEntry {
@@ -30,6 +31,7 @@ func (r *auditRow) entry() *core.AuditEntry {
 		Seq: r.Seq, At: instant(r.At), Action: r.Action, Target: r.Target,
 		Outcome: core.Outcome(r.Outcome), Reason: core.Code(r.Reason),
 		UserID: r.UserID, Username: r.Username, Credential: r.Credential, Address: r.Address, RequestID: r.RequestID,
+		Repeated: r.Repeated,
 	}
 }
 
@@ -56,12 +58,12 @@ func (db *DB) writeAudited(
 }
 
 var insertAudit = &preparedStatement{`INSERT INTO audit (at, action, target, outcome, reason, user_id, username,
-credential, address, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+credential, address, request_id, repeated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 // insertEntry stores an audit entry in the transaction.
 func insertEntry(ctx context.Context, tx *tx, e *core.AuditEntry) error {
 	_, err := tx.exec(ctx, insertAudit, micros(e.At), e.Action, e.Target, string(e.Outcome), string(e.Reason),
-		e.UserID, e.Username, e.Credential, e.Address, e.RequestID)
+		e.UserID, e.Username, e.Credential, e.Address, e.RequestID, max(e.Repeated, 1))
 	return err
 }
 

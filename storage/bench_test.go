@@ -215,7 +215,7 @@ func BenchmarkHistoryBefore(b *testing.B) {
 			last = in
 		}
 		return func(int) error {
-			found, err := x.HistoryBefore(x.ctx, last.SessionKey, last.ID, 20)
+			found, _, err := x.HistoryBefore(x.ctx, last.SessionKey, last.ID, 20)
 			if err == nil && len(found) != 20 {
 				err = fmt.Errorf("got %d messages, want 20", len(found))
 			}

@@ -48,6 +48,8 @@ type Options struct {
 	Readers int
 	// Metrics receives the write metrics. It can be nil.
 	Metrics Metrics
+	// ObjectLimits limit the objects of each user. The zero value means no limits.
+	ObjectLimits core.ObjectLimits
 	// Existing makes Open fail if the SQLite file does not exist.
 	Existing bool
 }
@@ -101,6 +103,7 @@ type DB struct {
 	jobs       *river.Client[*sql.Tx]
 	queue      riverdriver.Driver[*sql.Tx]
 	closed     atomic.Bool
+	limits     core.ObjectLimits
 	close      func() error
 }
 
@@ -164,6 +167,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		read:       reader,
 		statements: newStatements(reader.DB, d),
 		queue:      queue,
+		limits:     o.ObjectLimits,
 		jobs:       jobs,
 	}
 	if ratePool != nil {
@@ -214,7 +218,21 @@ func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each 
 	return db.translate(db.statements.query(context.WithoutCancel(ctx), p, args, each))
 }
 
-// list scans one page of a query into its model and returns the number of all rows.
+// checkLimit returns Conflict if the rows that q selects, which belong to one user, have reached the limit. The
+// transaction then creates one more. setting is the flag that sets the limit.
+func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, nouns, setting string) error {
+	if limit <= 0 {
+		return nil
+	}
+	n, err := q.Count(ctx)
+	if err != nil || int(n) >= limit {
+		return orConflict(err, "You have %d %s, which is the maximum. Delete one first, or ask an admin to raise %s", n, nouns, setting)
+	}
+	return nil
+}
+
+// list scans one page of a query into its model and returns the number of all rows. Its rows must be small;
+// listSized is for others.
 func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
@@ -223,4 +241,39 @@ func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int
 	}
 	err = q.Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx)
 	return total, db.translate(err)
+}
+
+// listSized is list for rows that can be large. The page ends before its rows exceed core.MaxPageBytes, but has at
+// least one row. The size of a row is that of the given columns. The sizes are read first and without
+// the rows, because a database keeps all columns of the rows that it sorts in memory.
+func (db *DB) listSized(ctx context.Context, q *bun.SelectQuery, page core.Page, key string, columns ...string) (int, error) {
+	n, err := q.Count(ctx)
+	total := int(n)
+	if err != nil || page.Limit <= 0 || page.Offset >= total {
+		return total, db.translate(err)
+	}
+	size := make([]string, len(columns))
+	for i, c := range columns {
+		size[i] = "OCTET_LENGTH(" + c + ")"
+	}
+	var keys []string
+	var sizes []int
+	err = q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")).
+		Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx, &keys, &sizes)
+	if err != nil || len(keys) == 0 {
+		return total, db.translate(err)
+	}
+	err = q.Where("? IN (?)", bun.Ident(key), bun.List(keys[:pageEnd(sizes)])).Scan(ctx)
+	return total, db.translate(err)
+}
+
+// pageEnd returns how many of the rows with the given sizes fit on a page.
+func pageEnd(sizes []int) int {
+	bytes := 0
+	for i, size := range sizes {
+		if bytes += size; bytes > core.MaxPageBytes && i > 0 {
+			return i
+		}
+	}
+	return len(sizes)
 }

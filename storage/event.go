@@ -55,12 +55,16 @@ func putEvents(ctx context.Context, tx *tx, runID string, rows []core.EventRow) 
 // Events implements core.EventStore.
 func (db *DB) Events(ctx context.Context, runID string, after int64, limit int) ([]core.EventRow, error) {
 	var events []core.EventRow
+	bytes := 0
 	args := []any{runID, runID, after + 1, after, max(limit, 0)}
 	err := db.query(ctx, selectEvents, args, func(rows *sql.Rows) error {
 		e := core.EventRow{RunID: runID}
 		var data []byte
 		var created int64
 		err := rows.Scan(&e.First, &e.Last, &e.Type, &data, &created)
+		if bytes += len(data); bytes > core.MaxPageBytes && len(events) > 0 {
+			return errStop
+		}
 		e.Data, e.CreatedAt = data, instant(created)
 		events = append(events, e)
 		return err

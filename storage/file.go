@@ -138,7 +138,7 @@ func (db *DB) Files(ctx context.Context, actor core.Actor, f core.FileFilter) ([
 	filesSeenBy(q, actor)
 	whereName(q, f.Name)
 	whereContentType(q, f.ContentType)
-	total, err := db.list(ctx, q, f.Page)
+	total, err := db.listSized(ctx, q, f.Page, "f.id", "f.metadata")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -105,6 +105,10 @@ func (db *DB) CreateMCPServer(
 		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
 		}
+		own := tx.NewSelect().Model((*mcpServerRow)(nil)).Where("created_by = ?", s.CreatedBy)
+		if err := checkLimit(ctx, own, db.limits.MCPServers, "MCP servers", "--max-mcp-servers"); err != nil {
+			return err
+		}
 		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
 			return err
 		}
@@ -169,7 +173,7 @@ func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]
 	var rows []mcpServerRow
 	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(actor)...).
 		Order("created_at DESC", "id DESC")
-	total, err := db.list(ctx, q, p)
+	total, err := db.listSized(ctx, q, p, "m.id", "m.description", "m.config", "COALESCE(m.secrets, '')")
 	if err != nil {
 		return nil, 0, err
 	}

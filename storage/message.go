@@ -68,46 +68,58 @@ func (m storedMessage) insert(ctx context.Context, tx *tx, sessionKey, sessionID
 	return err
 }
 
-func scanMessage(scan func(dest ...any) error) (*core.Message, error) {
-	m := new(core.Message)
+// scanMessage returns the message of a row and its size in bytes.
+func scanMessage(scan func(dest ...any) error) (m *core.Message, size int, err error) {
+	m = new(core.Message)
 	var role, text string
 	var parts, metadata []byte
 	var created int64
-	err := scan(&m.ID, &m.SessionKey, &m.SessionID, &m.AgentID, &m.UserID, &m.RunID,
+	err = scan(&m.ID, &m.SessionKey, &m.SessionID, &m.AgentID, &m.UserID, &m.RunID,
 		&role, &text, &parts, &metadata, &created)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	size = len(text) + len(parts) + len(metadata)
 	m.Role, m.CreatedAt = sdk.Role(role), instant(created)
 	if len(metadata) > 0 {
 		m.Metadata = metadata
 	}
 	if len(parts) == 0 {
 		m.Parts = []sdk.Part{{Text: text}}
-		return m, nil
+		return m, size, nil
 	}
-	return m, json.Unmarshal(parts, &m.Parts)
+	return m, size, json.Unmarshal(parts, &m.Parts)
 }
 
 // messages returns the messages that a statement selects, in reverse order: the statement returns the
-// newest first, messages the oldest first.
-func (db *DB) messages(ctx context.Context, p *preparedStatement, args ...any) ([]*core.Message, error) {
-	var found []*core.Message
-	err := db.query(ctx, p, args, func(rows *sql.Rows) error {
-		m, err := scanMessage(rows.Scan)
+// newest first, messages the oldest first. It stops after limit messages, and before atLeast or more messages
+// exceed core.MaxPageBytes. more reports whether it stopped early. The last argument of the statement is its
+// limit.
+func (db *DB) messages(
+	ctx context.Context, p *preparedStatement, limit, atLeast int, args ...any,
+) (found []*core.Message, more bool, err error) {
+	limit = max(limit, 0)
+	bytes := 0
+	err = db.query(ctx, p, append(args, limit+1), func(rows *sql.Rows) error {
+		m, size, err := scanMessage(rows.Scan)
+		bytes += size
+		if len(found) == limit || len(found) >= atLeast && bytes > core.MaxPageBytes {
+			more = true
+			return errStop
+		}
 		found = append(found, m)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	slices.Reverse(found)
-	return found, nil
+	return found, more, nil
 }
 
 // Messages implements core.MessageStore.
-func (db *DB) Messages(ctx context.Context, f core.MessageFilter) ([]*core.Message, error) {
-	before, limit := int64(forever), max(f.Limit, 0)
+func (db *DB) Messages(ctx context.Context, f core.MessageFilter) ([]*core.Message, bool, error) {
+	before := int64(forever)
 	if !f.Before.IsZero() {
 		before = micros(f.Before)
 	}
@@ -116,21 +128,23 @@ func (db *DB) Messages(ctx context.Context, f core.MessageFilter) ([]*core.Messa
 		if f.WithoutTasks {
 			statement = selectOfUserChats
 		}
-		return db.messages(ctx, statement, f.AgentID, f.UserID, before, limit)
+		return db.messages(ctx, statement, f.Limit, 1, f.AgentID, f.UserID, before)
 	}
-	return db.messages(ctx, selectOfSession, f.AgentID, f.UserID, f.SessionID, before, limit)
+	return db.messages(ctx, selectOfSession, f.Limit, 1, f.AgentID, f.UserID, f.SessionID, before)
 }
 
 // HistoryBefore implements core.MessageStore. It returns no messages if messageID does not exist.
-func (db *DB) HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*core.Message, error) {
-	return db.messages(ctx, selectHistory, sessionKey, messageID, max(limit, 0))
+func (db *DB) HistoryBefore(
+	ctx context.Context, sessionKey, messageID string, limit int,
+) ([]*core.Message, bool, error) {
+	return db.messages(ctx, selectHistory, limit, 0, sessionKey, messageID)
 }
 
 // Message implements core.MessageStore.
 func (db *DB) Message(ctx context.Context, id string) (*core.Message, error) {
 	var m *core.Message
 	err := db.query(ctx, selectMessage, []any{id}, func(rows *sql.Rows) (err error) {
-		m, err = scanMessage(rows.Scan)
+		m, _, err = scanMessage(rows.Scan)
 		return err
 	})
 	if err == nil && m == nil {

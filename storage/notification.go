@@ -44,12 +44,11 @@ func (db *DB) AddNotification(ctx context.Context, n *core.Notification) error {
 // Notifications implements core.NotificationStore.
 func (db *DB) Notifications(
 	ctx context.Context, f core.NotificationFilter, after, upto int64, limit int,
-) ([]*core.Notification, error) {
-	var rows []notificationRow
+) (found []*core.Notification, more bool, err error) {
 	if upto == 0 {
 		upto = math.MaxInt64
 	}
-	q := db.read.NewSelect().Model(&rows).Where("n.seq > ?", after).Where("n.seq <= ?", upto).
+	q := db.read.NewSelect().Model((*notificationRow)(nil)).Where("n.seq > ?", after).Where("n.seq <= ?", upto).
 		Order("n.seq").Limit(int64(max(limit, 0)))
 	if f.UserID != "" {
 		q.Where("n.user_id IN (?, '')", f.UserID)
@@ -67,20 +66,36 @@ func (db *DB) Notifications(
 		q.Where("n.type IN (?)", bun.List(f.Types))
 	}
 	if limit <= 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, db.translate(err)
+	found, more, err = db.notifications(ctx, q)
+	return found, more || len(found) == limit, db.translate(err)
+}
+
+// notifications returns the rows of a query. more reports whether it stopped because they exceed
+// core.MaxPageBytes.
+func (db *DB) notifications(ctx context.Context, q *bun.SelectQuery) (found []*core.Notification, more bool, err error) {
+	rows, err := q.Rows(ctx)
+	if err != nil {
+		return nil, false, err
 	}
-	found := make([]*core.Notification, len(rows))
-	for i, r := range rows {
-		found[i] = &core.Notification{
+	defer func() { _ = rows.Close() }() // rows.Err returns the errors that matter
+	bytes := 0
+	for rows.Next() {
+		var r notificationRow
+		if err := db.read.ScanRow(ctx, rows, &r); err != nil {
+			return nil, false, err
+		}
+		if bytes += len(r.Data); bytes > core.MaxPageBytes && len(found) > 0 {
+			return found, true, nil
+		}
+		found = append(found, &core.Notification{
 			Seq: r.Seq, Type: core.NotificationType(r.Type), UserID: r.UserID, AgentID: r.AgentID,
 			SessionKey: r.SessionKey, TaskID: r.TaskID,
 			Data: rawJSON(r.Data), CreatedAt: instant(r.CreatedAt),
-		}
+		})
 	}
-	return found, nil
+	return found, false, rows.Err()
 }
 
 // LastNotification implements core.NotificationStore.

@@ -118,3 +118,12 @@ func TestPostgres(t *testing.T) {
 		return db
 	})
 }
+
+func TestPostgres_limits(t *testing.T) {
+	t.Parallel()
+	storagetest.RunLimits(t, func(t *testing.T) storagetest.Stores {
+		db, err := storage.Open(t.Context(), dbtest.Postgres(t), storage.Options{ObjectLimits: storagetest.LimitsOfTest})
+		must(t, err)
+		return db
+	})
+}

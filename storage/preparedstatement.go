@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 
 	"github.com/uptrace/bun"
@@ -77,7 +78,10 @@ func (s *statements) queryRow(ctx context.Context, p *preparedStatement, args []
 	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
 }
 
-// query calls each for every row until it returns an error.
+// errStop ends a query without an error.
+var errStop = errors.New("no more rows are needed")
+
+// query calls each for every row until it returns an error, which may be errStop.
 func (s *statements) query(ctx context.Context, p *preparedStatement, args []any, each func(*sql.Rows) error) error {
 	stmt, err := s.prepare(ctx, p)
 	if err != nil {
@@ -89,7 +93,11 @@ func (s *statements) query(ctx context.Context, p *preparedStatement, args []any
 	}
 	defer func() { _ = rows.Close() }() // rows.Err returns the errors that matter
 	for rows.Next() {
-		if err := each(rows); err != nil {
+		err := each(rows)
+		if errors.Is(err, errStop) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -126,7 +126,8 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 	if err != nil {
 		return err
 	}
-	key, created := core.NewID("session"), micros(run.CreatedAt)
+	newKey, created := core.NewID("session"), micros(run.CreatedAt)
+	key := newKey
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if s.Task != nil {
 			if err := beginTask(ctx, tx, s.Task.ID, run.ID, run.CreatedAt); err != nil {
@@ -134,12 +135,20 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 			}
 		}
 		err := tx.queryRow(ctx, touchSession,
-			[]any{key, run.SessionID, run.AgentID, run.UserID, created, created}, &key)
+			[]any{newKey, run.SessionID, run.AgentID, run.UserID, created, created}, &key)
 		if err != nil {
 			if db.dialect.failure(err) == failMissing {
 				return core.NotFound("agent", run.AgentID)
 			}
 			return err
+		}
+		// The sessions of tasks do not count: tasks are limited otherwise, and a session is created when one starts.
+		if key == newKey && s.Task == nil {
+			own := tx.NewSelect().Model((*sessionRow)(nil)).Where("user_id = ?", run.UserID).Where("id NOT LIKE 'task-%'").
+				Where("key <> ?", key)
+			if err := checkLimit(ctx, own, db.limits.Sessions, "sessions", "--max-sessions"); err != nil {
+				return err
+			}
 		}
 		n, err := tx.exec(ctx, insertRun, run.ID, string(run.Kind), run.AgentID, run.UserID, key, run.SessionID,
 			run.AgentType, string(run.Config), input.id, string(run.Status), run.Stream,

@@ -26,6 +26,17 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
+func TestSQLite_limits(t *testing.T) {
+	t.Parallel()
+	storagetest.RunLimits(t, func(t *testing.T) storagetest.Stores {
+		path := newPath(t)
+		dbtest.Create(t, path)
+		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{ObjectLimits: storagetest.LimitsOfTest})
+		must(t, err)
+		return db
+	})
+}
+
 func TestOpenErrors(t *testing.T) {
 	t.Parallel()
 	notADatabase := newPath(t)

@@ -195,7 +195,7 @@ func (db *DB) Tasks(ctx context.Context, actor core.Actor, f core.TaskFilter) ([
 	if f.Priority != 0 {
 		q.Where("t.priority = ?", int(f.Priority))
 	}
-	total, err := db.list(ctx, q, f.Page)
+	total, err := db.listSized(ctx, q, f.Page, "t.id", "t.description", "t.data", "t.input", "t.result", "t.error")
 	if err != nil {
 		return nil, 0, err
 	}

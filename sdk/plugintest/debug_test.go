@@ -25,10 +25,7 @@ func (s *text) Send(d llm.Delta) error {
 // The process that the host starts is a proxy to the process that was started with --debug.
 func TestServe_debug(t *testing.T) {
 	t.Parallel()
-	path, err := buildFaulty()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := program(t, "FAULTY", faulty)
 	cmd := exec.CommandContext(t.Context(), path, "--debug")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -66,7 +63,7 @@ func TestServe_debug(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		if _, err := chat("hello"); err != nil {
 			break // the call fails, although the proxy process is still running
 		}

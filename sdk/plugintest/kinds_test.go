@@ -1,11 +1,8 @@
 package plugintest_test
 
 import (
-	"context"
-	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,25 +10,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/plugintest"
 )
 
-var buildFaulty = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaries, "faulty")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "./testdata/faulty").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-})
+var faulty = sync.OnceValues(func() (string, error) { return build("faulty") })
 
 // TestRun checks correct plugins. TestRun_findsFaults runs it with faults.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	path := os.Getenv("FAULTY")
-	if path == "" {
-		var err error
-		if path, err = buildFaulty(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	path := program(t, "FAULTY", faulty)
 	kinds := []string{"llm", "agent"}
 	if kind := os.Getenv("KIND"); kind != "" {
 		kinds = []string{kind}
@@ -50,21 +34,15 @@ func TestRun(t *testing.T) {
 
 func TestRun_findsFaults(t *testing.T) {
 	t.Parallel()
-	path, err := buildFaulty()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct{ fault, kind, check, words string }{
+	path := program(t, "FAULTY", faulty)
+	type test struct{ fault, kind, check, words string }
+	tests := []test{
 		{"describe", "llm", "Base/StableDescribe", "another process returned"},
 		{"refusal", "llm", "Base/BadConfig", "has a path"},
 		{"child", "llm", "Base/Lifeline", "still running after"},
-		{"child", "llm", "Base/Stop", "still running after"},
-		{"deaf", "llm", "Base/Lifeline", "did not exit"},
-		{"stop", "llm", "Base/Stop", "Stop: "},
 		{"models", "llm", "Models", "want unique IDs"},
 		{"usage", "llm", "Answer", "the usage of an answer"},
 		{"answer", "llm", "Answer", "has no text"},
-		{"answer", "llm", "Parallel", "has no text"},
 		{"arguments", "llm", "Tools", "not a JSON object"},
 		{"limited", "llm", "RateLimited", "retryable"},
 		{"large", "llm", "Large", "5 MiB"},
@@ -74,6 +52,15 @@ func TestRun_findsFaults(t *testing.T) {
 		{"cancel", "agent", "Cancelled", "did not end"},
 		{"error", "agent", "HostFails", "want the error of the host"},
 		{"large", "agent", "Large", "too much for me"},
+	}
+	if os.Getenv("AGENTAREA_TEST_SLOW") == "1" {
+		tests = append(
+			tests,
+			test{"child", "llm", "Base/Stop", "still running after"},
+			test{"deaf", "llm", "Base/Lifeline", "did not exit"},
+			test{"stop", "llm", "Base/Stop", "Stop: "},
+			test{"answer", "llm", "Parallel", "has no text"},
+		)
 	}
 	for _, tt := range tests {
 		t.Run(tt.fault+" by "+tt.kind+"/"+tt.check, func(t *testing.T) {

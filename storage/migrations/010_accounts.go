@@ -35,6 +35,7 @@ type audit010 struct {
 	Credential string `bun:"credential,notnull"`
 	Address    string `bun:"address,notnull"`
 	RequestID  string `bun:"request_id,notnull"`
+	Repeated   int64  `bun:"repeated,notnull"`
 }
 
 // accounts adds API keys and the audit log. A user's keys are deleted with the user. A
@@ -52,6 +53,7 @@ func accounts(ctx context.Context, db bun.IDB) error {
 	}
 	statements := []string{
 		`CREATE UNIQUE INDEX api_keys_name ON api_keys (user_id, name)`,
+		`CREATE INDEX sessions_of_a_user ON sessions (user_id, id)`,
 		`CREATE INDEX audit_user ON audit (user_id)`,
 		`CREATE INDEX audit_target ON audit (target)`,
 	}

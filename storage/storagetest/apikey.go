@@ -48,12 +48,7 @@ func testAPIKeyConflict(t *testing.T, f *fixture) {
 	again.ID = core.NewID("key")
 	wantCode(t, f.CreateAPIKey(f.ctx, nil, &again), core.CodeConflict)
 	f.apiKey(t, other, "ci")
-	for i := range core.MaxAPIKeys - 1 {
-		f.apiKey(t, v, fmt.Sprint("more ", i))
-	}
-	again.Name = "one too many"
-	wantCode(t, f.CreateAPIKey(f.ctx, nil, &again), core.CodeConflict)
-	ok(t, f.DeleteAPIKey(f.ctx, nil, v, first.ID))
+	again.Name = "another"
 	ok(t, f.CreateAPIKey(f.ctx, nil, &again))
 }
 

@@ -12,7 +12,7 @@ import (
 func testAudit(t *testing.T, f *fixture) {
 	e := &core.AuditEntry{
 		At: f.at(1), Action: "delete-agent", Target: "agent-1", Outcome: core.OutcomeRefused, Reason: core.CodeForbidden,
-		UserID: "user-1", Username: "Zoë", Credential: "login-1", Address: "2001:db8::7", RequestID: "req-1",
+		UserID: "user-1", Username: "Zoë", Credential: "login-1", Address: "2001:db8::7", RequestID: "req-1", Repeated: 7,
 	}
 	ok(t, f.Record(f.ctx, e))
 	ok(t, f.Record(f.ctx, &core.AuditEntry{At: f.at(2), Action: "login", Outcome: core.OutcomeDone}))

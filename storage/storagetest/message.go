@@ -63,10 +63,10 @@ func testMessageOrder(t *testing.T, f *fixture) {
 				want = append(want, s.Input.ID, e.Answer.ID)
 			}
 			filter := core.MessageFilter{AgentID: a.ID, UserID: v.UserID, SessionID: name, Limit: 20}
-			got, err := f.Messages(f.ctx, filter)
+			got, _, err := f.Messages(f.ctx, filter)
 			ok(t, err)
 			same(t, "Messages", messageIDs(got), want)
-			got, err = f.HistoryBefore(f.ctx, got[0].SessionKey, want[19], 20)
+			got, _, err = f.HistoryBefore(f.ctx, got[0].SessionKey, want[19], 20)
 			ok(t, err)
 			same(t, "HistoryBefore", messageIDs(got), want[:19])
 		})
@@ -127,7 +127,7 @@ func testMessageFilter(t *testing.T, f *fixture) {
 		if c.change != nil {
 			c.change(&m)
 		}
-		got, err := f.Messages(f.ctx, m)
+		got, _, err := f.Messages(f.ctx, m)
 		ok(t, err)
 		same(t, name, messageIDs(got), append([]string{}, c.want...))
 	}
@@ -155,11 +155,11 @@ func testHistoryBefore(t *testing.T, f *fixture) {
 		{ids[9], 0, nil},
 		{"msg-none", 5, nil},
 	} {
-		got, err := f.HistoryBefore(f.ctx, last.Run.SessionKey, c.before, c.limit)
+		got, _, err := f.HistoryBefore(f.ctx, last.Run.SessionKey, c.before, c.limit)
 		ok(t, err)
 		same(t, fmt.Sprint(c.before, " ", c.limit), messageIDs(got), append([]string{}, c.want...))
 	}
-	got, err := f.HistoryBefore(f.ctx, last.Run.SessionKey, ids[1], 1)
+	got, _, err := f.HistoryBefore(f.ctx, last.Run.SessionKey, ids[1], 1)
 	ok(t, err)
 	want, err := f.Message(f.ctx, ids[0])
 	ok(t, err)

@@ -34,7 +34,7 @@ func testNotification(t *testing.T, f *fixture) {
 
 	read := func(filter core.NotificationFilter, after, upto int64) (got []string) {
 		t.Helper()
-		all, err := f.Notifications(f.ctx, filter, after, upto, 100)
+		all, _, err := f.Notifications(f.ctx, filter, after, upto, 100)
 		ok(t, err)
 		for i, n := range all {
 			if i > 0 && n.Seq <= all[i-1].Seq {
@@ -60,7 +60,7 @@ func testNotification(t *testing.T, f *fixture) {
 		}
 	}
 	same(t, "of the agent, without tasks", read(core.NotificationFilter{AgentID: a.ID, WithoutTasks: true}, 0, 0), []string(nil))
-	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
+	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
 	last, err = f.LastNotification(f.ctx)
 	ok(t, err)
@@ -99,7 +99,7 @@ func testNotificationDeleted(t *testing.T, f *fixture) {
 	work(b, "result of a deleted agent's task")
 	contains := func(text string) bool {
 		t.Helper()
-		all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
+		all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 		ok(t, err)
 		return slices.ContainsFunc(all, func(n *core.Notification) bool { return strings.Contains(string(n.Data), text) })
 	}
@@ -127,7 +127,7 @@ func testNotificationDeleted(t *testing.T, f *fixture) {
 			t.Errorf("a notification contains %q after the deletion", c.text)
 		}
 	}
-	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
+	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
 	same(t, "remaining notifications", len(all), 0)
 }

@@ -124,7 +124,7 @@ func testRunOneOfManyTurns(t *testing.T, f *fixture) {
 		same(t, "messages", f.sessions(t, a, v.UserID)[0].Messages, 2*round+1)
 		ok(t, f.EndRun(f.ctx, f.end(won.Load().Run)))
 	}
-	got, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 100})
+	got, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 100})
 	ok(t, err)
 	same(t, "messages", len(got), 10)
 }

@@ -54,9 +54,9 @@ func (f *fixture) wantTraces(t *testing.T, tr traces, exist bool) {
 	count("calls", len(calls), err)
 	events, err := f.Events(f.ctx, tr.run, 0, 10)
 	count("events", len(events), err)
-	history, err := f.HistoryBefore(f.ctx, tr.key, tr.answer, 10)
+	history, _, err := f.HistoryBefore(f.ctx, tr.key, tr.answer, 10)
 	count("history", len(history), err)
-	messages, err := f.Messages(f.ctx, core.MessageFilter{
+	messages, _, err := f.Messages(f.ctx, core.MessageFilter{
 		AgentID: tr.agentID, UserID: tr.userID, SessionID: tr.sessionID, Limit: 10,
 	})
 	count("messages", len(messages), err)
@@ -170,7 +170,7 @@ func testSessionDeleteMany(t *testing.T, f *fixture) {
 	same(t, "messages", f.sessions(t, a, v.UserID)[0].Messages, 300)
 	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "long"))
 	same(t, "sessions", len(f.sessions(t, a, v.UserID)), 0)
-	left, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 1000})
+	left, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, Limit: 1000})
 	ok(t, err)
 	same(t, "messages", len(left), 0)
 	for _, id := range runs {
@@ -197,7 +197,7 @@ func testSessionWithoutTasks(t *testing.T, f *fixture) {
 	for _, s := range list {
 		sessions = append(sessions, s.ID)
 	}
-	found, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, WithoutTasks: true, Limit: 20})
+	found, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: a.ID, UserID: v.UserID, WithoutTasks: true, Limit: 20})
 	ok(t, err)
 	for _, m := range found {
 		messages = append(messages, m.SessionID)

@@ -71,7 +71,7 @@ func (f *fixture) wantNotFound(t *testing.T, what string, err error) {
 // notificationsTo returns the stored notifications whose data or owner contains text.
 func (f *fixture) notificationsTo(t *testing.T, text string) int {
 	t.Helper()
-	all, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 1000)
+	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 1000)
 	ok(t, err)
 	return len(slices.DeleteFunc(all, func(n *core.Notification) bool {
 		return !strings.Contains(string(n.Data), text) && n.UserID != text
@@ -224,7 +224,7 @@ func testUserTransfer(t *testing.T, f *fixture) {
 	if moved == nil || moved.ID == "s" {
 		t.Fatalf("the transferred session is %+v, want one with a new id", moved)
 	}
-	messages, err := f.Messages(f.ctx, core.MessageFilter{AgentID: gone.agent.ID, UserID: heir.UserID, SessionID: moved.ID, Limit: 10})
+	messages, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: gone.agent.ID, UserID: heir.UserID, SessionID: moved.ID, Limit: 10})
 	ok(t, err)
 	same(t, "messages of the transferred session", ids(messages, func(m *core.Message) string { return m.ID + m.SessionID + m.UserID }),
 		[]string{gone.session.input + moved.ID + heir.UserID, gone.session.answer + moved.ID + heir.UserID})

@@ -34,7 +34,7 @@ func testWriteParallel(t *testing.T, f *fixture) {
 					t.Error(err)
 					return
 				}
-				history, err := f.HistoryBefore(f.ctx, s.Run.SessionKey, e.Answer.ID, 100)
+				history, _, err := f.HistoryBefore(f.ctx, s.Run.SessionKey, e.Answer.ID, 100)
 				if err != nil || len(history) != 2*turn+1 || history[2*turn].ID != s.Input.ID {
 					t.Errorf("%s: HistoryBefore answer %d: got %d messages, error %v", session, turn, len(history), err)
 				}

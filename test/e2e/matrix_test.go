@@ -217,8 +217,6 @@ var cells = map[string]cell{
 	"delete-user":       {admin, "agents", on(aUser, "/v1/users/{}?objects=erase")},
 	"export-user":       {own, "agents", at("/v1/users/OWNER/export")},
 	"reset-password":    {admin, "agents", on(aUser, "/v1/users/{}/password", object{"password": "another long password"})},
-	"delete-user":       {admin, "agents", on(aUser, "/v1/users/{}?objects=erase")},
-	"export-user":       {own, "agents", at("/v1/users/OWNER/export")},
 	"end-user-sessions": {admin, "agents", on(aUser, "/v1/users/{}/end-sessions")},
 	"list-audit":        {admin, "agents", at("/v1/audit")},
 	"list-plugins":      {admin, "agents", at("/v1/plugins")},

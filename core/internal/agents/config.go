@@ -27,7 +27,7 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 	if unchanged {
 		a.Config = old.Config
 	}
-	config, err := s.parseConfig(a, unchanged)
+	config, err := s.parseConfig(ctx, a, unchanged)
 	if err != nil {
 		return err
 	}
@@ -44,12 +44,12 @@ func (s *Service) prepare(ctx context.Context, old core.Agent, a *core.Agent) er
 
 // parseConfig decodes the config of an agent. It checks a changed config against the schema of the agent's
 // type, and fails with Invalid or Unavailable.
-func (s *Service) parseConfig(a *core.Agent, unchanged bool) (core.AgentConfig, error) {
+func (s *Service) parseConfig(ctx context.Context, a *core.Agent, unchanged bool) (core.AgentConfig, error) {
 	if unchanged {
 		config, _ := core.ParseAgentConfig(a.Config) // it was checked when it was stored
 		return config, nil
 	}
-	return s.checkConfig(a.Type, a.Config)
+	return s.checkConfig(ctx, a.Type, a.Config)
 }
 
 // sameJSON reports whether two JSON texts differ at most in white space and in escapes of <, > and &, which a
@@ -62,13 +62,13 @@ func sameJSON(a, b json.RawMessage) bool {
 
 // checkConfig checks a config against the schema of an agent type and decodes it. It fails with Invalid or
 // Unavailable.
-func (s *Service) checkConfig(agentType string, config json.RawMessage) (core.AgentConfig, error) {
+func (s *Service) checkConfig(ctx context.Context, agentType string, config json.RawMessage) (core.AgentConfig, error) {
 	types := s.plugins.AgentTypes()
 	i := slices.IndexFunc(types, func(t core.AgentType) bool { return t.Type == agentType })
 	if i < 0 {
 		return core.AgentConfig{}, unknownType(agentType, types)
 	}
-	if err := s.schemas.check(types[i], config); err != nil {
+	if err := s.schemas.check(ctx, types[i], config); err != nil {
 		return core.AgentConfig{}, err
 	}
 	return core.ParseAgentConfig(config)

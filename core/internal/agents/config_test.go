@@ -1,8 +1,10 @@
 package agents
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/agentarea/agentarea/core"
@@ -81,5 +83,42 @@ func TestCreate_usesTheNewSchemaOfAType(t *testing.T) {
 	e.plugins.types[0].ConfigSchema = json.RawMessage(`{"properties":{"max_tokens":{"maximum":100}}}`)
 	if err := create(); fieldOf(err) != "config.max_tokens" {
 		t.Errorf("Create() = %v with the new schema, want Invalid of config.max_tokens", err)
+	}
+}
+
+// The time of a check is limited by the number of values, and its result by the number of issues.
+func TestCreate_hostileConfig(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	create := func(config string) *core.Error {
+		err := e.Create(t.Context(), nil, ann, &core.Agent{Name: "a", Type: "chat", Config: json.RawMessage(config)})
+		var got *core.Error
+		if !errors.As(err, &got) || got.Code != core.CodeValidation {
+			t.Fatalf("Create() = %v, want %s", err, core.CodeValidation)
+		}
+		return got
+	}
+	got := create(`{"model":"gpt-4","stop":[1` + strings.Repeat(",1", 200_000) + `]}`)
+	want := core.FieldError{Field: "config", Issue: "Must contain at most 10000 values, but contains 200004"}
+	if len(got.Fields) != 1 || got.Fields[0] != want {
+		t.Errorf("Create() = %v, want %v", got.Fields, want)
+	}
+	if got := create(`{"model":"gpt-4","stop":[1` + strings.Repeat(",1", 9_000) + `]}`); len(got.Fields) > maxIssues {
+		t.Errorf("Create() = %d issues, want at most %d", len(got.Fields), maxIssues)
+	}
+}
+
+// A check ends with its request.
+func TestCreate_cancelled(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	for range cap(e.Service.schemas.running) {
+		e.Service.schemas.running <- struct{}{} // other checks take long
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := e.Create(ctx, nil, ann, &core.Agent{Name: "a", Type: "chat", Config: json.RawMessage(`{"model":"gpt-4"}`)})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Create() = %v, want %v", err, context.Canceled)
 	}
 }

@@ -13,9 +13,15 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// collectIssues appends a field error for each leaf of a violation.
+// maxIssues is the maximum number of field errors of a config.
+const maxIssues = 50
+
+// collectIssues appends a field error for each leaf of a violation, up to maxIssues.
 func collectIssues(v *jsonschema.ValidationError, root *jsonschema.Schema, fields *[]core.FieldError) {
 	for _, cause := range v.Causes {
+		if len(*fields) >= maxIssues {
+			return
+		}
 		collectIssues(cause, root, fields)
 	}
 	if len(v.Causes) > 0 {
@@ -26,7 +32,7 @@ func collectIssues(v *jsonschema.ValidationError, root *jsonschema.Schema, field
 		at += "." + p
 	}
 	add := func(field, issue string) {
-		if f := (core.FieldError{Field: field, Issue: issue}); !slices.Contains(*fields, f) {
+		if f := (core.FieldError{Field: field, Issue: issue}); len(*fields) < maxIssues && !slices.Contains(*fields, f) {
 			*fields = append(*fields, f)
 		}
 	}

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"time"
 
@@ -28,7 +29,10 @@ type Service struct {
 
 // New returns a Service.
 func New(store core.AgentStore, servers MCPServers, plugins Plugins) *Service {
-	return &Service{store: store, servers: servers, plugins: plugins}
+	return &Service{
+		store: store, servers: servers, plugins: plugins,
+		schemas: configSchemas{running: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))},
+	}
 }
 
 // Create validates and stores a new agent with a's name, description, type, status, shared and config, and

@@ -37,6 +37,11 @@ type Options struct {
 	PublicURL string
 	// MaxBody is the maximum size of a JSON body in bytes. The default is 1 MiB.
 	MaxBody int64
+	// Bodies and UserBodies are the maximum sizes of all bodies that the server, or one user, has in progress,
+	// in decoded form and in bytes. The defaults are 128 MiB and 32 MiB.
+	Bodies, UserBodies int64
+	// Streams is the maximum number of event streams of a user. The default is 100.
+	Streams int
 	// Heartbeat is the maximum time without data on an event stream. The default is 15 seconds.
 	Heartbeat time.Duration
 	// Recheck is the interval at which an event stream checks that its credential is still valid.
@@ -54,6 +59,8 @@ type API struct {
 	limits    Limits
 	observer  Observer
 	log       *slog.Logger
+	bodies    *bodyBudget
+	streams   *streamCounter
 	heartbeat time.Duration
 	recheck   time.Duration
 	docs      sync.Once
@@ -63,6 +70,8 @@ type API struct {
 func New(o Options) *API {
 	a := &API{
 		router: chi.NewMux(), auth: o.Auth, limits: o.Limits, observer: o.Observer, log: cmp.Or(o.Logger, slog.Default()),
+		bodies:    newBodyBudget(cmp.Or(o.Bodies, defaultBodies), cmp.Or(o.UserBodies, defaultUserBodies)),
+		streams:   &streamCounter{max: cmp.Or(o.Streams, maxStreams), open: map[string]int{}},
 		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second), recheck: cmp.Or(o.Recheck, 4*time.Second),
 	}
 	if a.observer == nil {
@@ -77,7 +86,7 @@ func New(o Options) *API {
 	a.router.NotFound(notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.huma = huma.NewAPI(humaConfig(o.Version, publicURL), bothSlashes{humachi.NewAdapter(a.router)})
-	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20)}
+	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20), budget: a.bodies}
 	a.huma.UseMiddleware(audit, authorize(a.huma), checkParameters(a.huma), body.read)
 	return a
 }
@@ -108,6 +117,13 @@ func (a *API) HandleGet(pattern string, h http.Handler) { a.router.Method(http.M
 // limit, the log and the audit of the API. route names it in metrics.
 func (a *API) Standalone(route string, h http.Handler) http.Handler {
 	return a.requests.wrap(route)(limitRequests(a.limits)(h))
+}
+
+// Close writes the audit records and log lines that are being counted. It must be called after the last request and
+// before the audit store is closed.
+func (a *API) Close() {
+	a.requests.audit.refused.close()
+	a.requests.limited.close()
 }
 
 // OpenAPI returns the OpenAPI document, which may be changed until Handler is called.

@@ -59,13 +59,14 @@ func (r *Request) auditEntry() *core.AuditEntry {
 func (a *API) RecordRefusal(ctx context.Context, req *Request, p *core.Principal, target string, err error) {
 	e := (&Request{ID: req.ID, Address: req.Address, Principal: p, action: req.action, target: Sanitize(target)}).auditEntry()
 	e.Outcome, e.Reason = core.OutcomeRefused, core.CodeOf(err)
-	a.requests.audit.record(ctx, e)
+	a.requests.audit.recordRefusal(ctx, e)
 }
 
 // auditor stores the audit records that no write has stored.
 type auditor struct {
-	store AuditStore
-	log   *slog.Logger
+	store   AuditStore
+	log     *slog.Logger
+	refused folder
 }
 
 // recordOutcome stores the record of a request that was refused, or that changed something outside
@@ -85,10 +86,33 @@ func (a *auditor) recordOutcome(ctx context.Context, req *Request, status int) {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests,
 		status == http.StatusNotFound && req.Principal != nil && req.target != "":
 		e.Outcome, e.Reason = core.OutcomeRefused, refusalCode(req, status)
+		a.recordRefusal(ctx, e)
+		return
 	default:
 		return
 	}
 	a.record(ctx, e)
+}
+
+// recordRefusal stores the record of a refusal. Further refusals of the same kind within a minute are stored as
+// one record with their number.
+func (a *auditor) recordRefusal(ctx context.Context, e *core.AuditEntry) {
+	ctx = context.WithoutCancel(ctx)
+	a.refused.add(refusalKey(e), func(repeated int) {
+		e.Repeated = repeated
+		a.record(ctx, e)
+	})
+}
+
+// refusalKey identifies refusals of the same kind: of a user, or of an address if nobody is signed in, with the
+// same action and reason on the same kind of object.
+func refusalKey(e *core.AuditEntry) string {
+	who := e.UserID
+	if who == "" {
+		who = core.AddressKey(e.Address)
+	}
+	kind, _, _ := strings.Cut(e.Target, "-")
+	return strings.Join([]string{who, e.Action, string(e.Reason), kind[:min(len(kind), 32)]}, " ")
 }
 
 // refusalCode returns the code of the error that was answered.
@@ -99,7 +123,7 @@ func refusalCode(req *Request, status int) core.Code {
 	return core.CodeOfHTTPStatus(status)
 }
 
-// record stores a record. If that fails, it logs the record with the error.
+// record stores a record, with at least one repetition. If that fails, it logs the record with the error.
 func (a *auditor) record(ctx context.Context, e *core.AuditEntry) {
 	e.At = time.Now()
 	if err := a.store.Record(context.WithoutCancel(ctx), e); err != nil {

@@ -67,6 +67,7 @@ func textIssue(s string) string {
 type bodyReader struct {
 	api      huma.API
 	maxBytes int64
+	budget   *bodyBudget
 }
 
 // read is the middleware that reads the body of an operation which has one, and checks what Huma
@@ -82,7 +83,13 @@ func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 		writeHumaError(b.api, ctx, err)
 		return
 	}
+	held := b.budget.body(r)
+	defer held.release()
+	r.Body = held
 	body, err := b.receive(w, r)
+	if err == nil {
+		err = held.hold(decodedSize(body))
+	}
 	if err == nil && len(body) > 0 {
 		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), CheckJSON(body, ""))
 	}
@@ -108,7 +115,7 @@ func (b bodyReader) receive(w http.ResponseWriter, r *http.Request) ([]byte, err
 	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.maxBytes))
 	var tooLong *http.MaxBytesError
-	if err != nil && !errors.As(err, &tooLong) {
+	if err != nil && !errors.As(err, &tooLong) && core.CodeOf(err) != core.CodeUnavailable {
 		return nil, core.Invalid("body", "The body ended early or took longer than %s. Send it again.", bodyTimeout)
 	}
 	return body, err
@@ -234,20 +241,33 @@ func findValue(body []byte, root string, match func(any) bool) (path string, fou
 }
 
 func findIn(v any, path string, match func(any) bool) (string, bool) {
+	below, found := findBelow(v, match)
+	if !found {
+		return "", false
+	}
+	if path == "" {
+		below = strings.TrimPrefix(below, ".")
+	}
+	return orBody(path + below), true
+}
+
+// findBelow returns the path from v to the first value that matches, such as .a[0]. It builds only the path of that
+// value: with long names, the paths of all values can be many times as long as the body.
+func findBelow(v any, match func(any) bool) (string, bool) {
 	if match(v) {
-		return orBody(path), true
+		return "", true
 	}
 	switch v := v.(type) {
 	case []any:
 		for i, e := range v {
-			if p, ok := findIn(e, path+"["+strconv.Itoa(i)+"]", match); ok {
-				return p, true
+			if p, ok := findBelow(e, match); ok {
+				return "[" + strconv.Itoa(i) + "]" + p, true
 			}
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if p, ok := findIn(v[name], joinPath(path, name), match); ok {
-				return p, true
+			if p, ok := findBelow(v[name], match); ok {
+				return "." + name + p, true
 			}
 		}
 	}

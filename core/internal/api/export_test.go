@@ -16,3 +16,14 @@ func ContainsNUL(v any) (string, bool) { return findIn(v, "", hasNUL) }
 
 // ExceedsLimits reports whether a JSON number is longer or has a larger exponent than a body may contain.
 func ExceedsLimits(number string) bool { return exceedsLimits(number) }
+
+// OpenStreams returns the number of open event streams.
+func (a *API) OpenStreams() int {
+	a.streams.mu.Lock()
+	defer a.streams.mu.Unlock()
+	n := 0
+	for _, open := range a.streams.open {
+		n += open
+	}
+	return n
+}

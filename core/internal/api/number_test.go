@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -32,5 +33,21 @@ func TestCheckJSON_numbers(t *testing.T) {
 		if got != field || (err == nil) != (field == "") {
 			t.Errorf("CheckJSON(%.40s) = %v, want an error of field %q", body, err, field)
 		}
+	}
+}
+
+// With a long name around many values, the paths of all values together are many thousand times the body.
+func TestCheckJSON_longPaths(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
+	name := strings.Repeat("n", 400_000)
+	body := `{"` + name + `":[0` + strings.Repeat(",0", 200_000) + `,"\u0000"]}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := api.CheckJSON([]byte(body), "")
+	runtime.ReadMemStats(&after)
+	if core.CodeOf(err) != core.CodeValidation {
+		t.Errorf("CheckJSON() = %v, want %s", err, core.CodeValidation)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 200<<20 {
+		t.Errorf("CheckJSON() allocated %d bytes for a body of %d, want at most 200 MiB", n, len(body))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -59,6 +60,8 @@ type Request struct {
 	secure bool
 	// action and target are the operation and the object that it acts on.
 	action, target string
+	// releaseStream ends the reservation of an event stream, or is nil.
+	releaseStream func()
 	// audit is the audit record of an operation that may change something.
 	audit *core.AuditRecord
 }
@@ -99,16 +102,36 @@ func requestID(h http.Header) string {
 	return "req-" + strings.ToLower(rand.Text())
 }
 
-// statusWriter records the status of a reply.
+// statusWriter records the status of a reply, and limits the time for the client to read each part of it.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	// extended is the time at which the write deadline was set.
+	extended time.Time
+	// own reports whether the handler sets the write deadlines itself.
+	own atomic.Bool
+}
+
+// SetWriteDeadline is for http.ResponseController. The caller sets all later deadlines, too.
+func (w *statusWriter) SetWriteDeadline(t time.Time) error {
+	w.own.Store(true)
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
+}
+
+// extendDeadline sets the write deadline to writeTimeout from now, at most once per second, unless the handler
+// does so. A write that a client does not read fails then. The writers of tests have no deadlines.
+func (w *statusWriter) extendDeadline() {
+	if now := time.Now(); now.Sub(w.extended) >= time.Second && !w.own.Load() {
+		w.extended = now
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(writeTimeout))
+	}
 }
 
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 || w.status < 200 {
 		w.status = status
 	}
+	w.extendDeadline()
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -116,6 +139,7 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
+	w.extendDeadline()
 	return w.ResponseWriter.Write(b)
 }
 
@@ -128,6 +152,8 @@ type requestLogger struct {
 	observer Observer
 	audit    *auditor
 	log      *slog.Logger
+	// limited folds the log lines of requests over the rate limit.
+	limited folder
 	// https reports whether clients reach the server over https only.
 	https bool
 }
@@ -146,6 +172,9 @@ func (l *requestLogger) wrap(route string) func(http.Handler) http.Handler {
 			l.setHeaders(w.Header(), req.ID)
 			defer func() {
 				p := recover()
+				if req.releaseStream != nil {
+					defer req.releaseStream()
+				}
 				defer func() { done(routePattern(r, route), status.status) }()
 				l.finish(status, r, start, p)
 			}()
@@ -205,7 +234,8 @@ func (l *requestLogger) setHeaders(h http.Header, id string) {
 	}
 }
 
-// logRequest writes the access log. It leaves out the query, which may contain secrets.
+// logRequest writes the access log. Of the requests of a caller over the rate limit, it writes the first and then one
+// line per minute with their number. It leaves out the query, which may contain secrets.
 func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, took time.Duration) {
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
@@ -217,7 +247,20 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 	if !l.log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	if status == http.StatusTooManyRequests {
+		l.limited.add(callerKey(req), func(repeated int) {
+			l.writeLog(r, req, level, status, took, slog.Int("repeated", repeated))
+		})
+		return
+	}
+	l.writeLog(r, req, level, status, took)
+}
+
+// writeLog writes a line of the access log.
+func (l *requestLogger) writeLog(
+	r *http.Request, req *Request, level slog.Level, status int, took time.Duration, more ...slog.Attr,
+) {
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request_id", req.ID), slog.String("method", r.Method),
 		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Duration("duration", took),
 		slog.String("address", req.Address))
@@ -227,6 +270,7 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 	if req.Err != nil {
 		attrs = append(attrs, slog.String("error", req.Err.Error()))
 	}
+	attrs = append(attrs, more...)
 	l.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 

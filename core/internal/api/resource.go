@@ -18,7 +18,7 @@ type Paged struct {
 // Page are the query parameters of a list. Like the other embedded structs of inputs, it is exported
 // because Huma ignores embedded structs that are not.
 type Page struct {
-	Limit  int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Number of results"`
+	Limit  int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Number of results. A page has fewer, but at least one, if they exceed 4 MiB: continue with offset plus the number of results received"`
 	Offset int `query:"offset" minimum:"0" default:"0" doc:"Pagination offset"`
 }
 

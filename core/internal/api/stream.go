@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -16,6 +17,43 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 )
+
+// maxStreams is the default of Options.Streams.
+const maxStreams = 100
+
+// streamCounter counts the open event streams of each caller.
+type streamCounter struct {
+	max  int
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// ReserveStream counts an event stream of the caller until the end of the request. It fails with RateLimited if
+// the caller has too many. Stream calls it; a handler calls it earlier if it changes something before that.
+func (a *API) ReserveStream(ctx context.Context) error {
+	req := RequestFrom(ctx)
+	if req.releaseStream != nil {
+		return nil
+	}
+	c, caller := a.streams, callerKey(req)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open[caller] >= c.max {
+		return &core.Error{
+			Code: core.CodeRateLimited, RetryAfter: 5 * time.Second,
+			Message: fmt.Sprintf("Too many event streams: a user can have at most %d. Close one of them first.", c.max),
+		}
+	}
+	c.open[caller]++
+	req.releaseStream = func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.open[caller]--; c.open[caller] == 0 {
+			delete(c.open, caller)
+		}
+	}
+	return nil
+}
 
 // writeTimeout is the maximum time for a client to read the data that was written.
 const writeTimeout = time.Minute
@@ -39,6 +77,10 @@ func JSONResponse(body any) *huma.StreamResponse {
 func (a *API) Stream(ctx context.Context, events core.EventStream) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		r, w := humachi.Unwrap(hctx)
+		if err := a.ReserveStream(ctx); err != nil {
+			WriteError(w, r, err)
+			return
+		}
 		h := w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("X-Accel-Buffering", "no")

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
+	"github.com/agentarea/agentarea/test/memnet"
 )
 
 const eventsPath = "/things/1/events"
@@ -80,4 +82,55 @@ func TestStream_error(t *testing.T) {
 	if got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+func TestStream_limitOfUser(t *testing.T) {
+	t.Parallel()
+	s := newThings(t, noError, &apitest.Events{Last: apitest.Block}, func(o *api.Options) {
+		o.Streams, o.Heartbeat, o.Recheck = 2, time.Millisecond, time.Millisecond
+	})
+	_, disconnect := s.OpenStream(t, eventsPath)
+	s.OpenStream(t, eventsPath)
+	f := s.Do(t, "ann", "GET", eventsPath, "").Want(429).Failure()
+	if want := "Too many event streams: a user can have at most 2"; !strings.Contains(f.Message, want) {
+		t.Errorf("got %q, want %q", f.Message, want)
+	}
+	disconnect()
+	for s.API.OpenStreams() > 1 { // the server notices the end of the connection with the next heartbeat
+		time.Sleep(time.Millisecond)
+	}
+	s.OpenStream(t, eventsPath)
+}
+
+// A client that does not read its reply must not hold the handler and the reply for ever.
+func TestReply_writeDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newThings(t, noError, nil)
+		ended := make(chan time.Duration, 1)
+		s.API.HandleGet("/large", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			began := time.Now()
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					ended <- time.Since(began)
+					return
+				}
+			}
+		}))
+		network := memnet.Listen()
+		server := &http.Server{Handler: s.API.Handler()}
+		go func() { _ = server.Serve(network) }()
+		defer server.Close()
+		conn, err := network.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.Write([]byte("GET /large HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if took := <-ended; took > 2*time.Minute {
+			t.Errorf("the handler ended after %s, want about a minute", took)
+		}
+	})
 }

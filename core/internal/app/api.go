@@ -27,6 +27,7 @@ func (a *App) newAPI(authn countedAuth) (all, mcp http.Handler) {
 		Auth: authn, Audit: a.db, Limits: a.limits(), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(),
 	})
+	a.onClose(func() error { srv.Close(); return nil })
 	mcp = a.registerAPI(srv, authn, apiURLs{public: a.URL(), mcp: a.http.url(1, a.settings.MCPListen)})
 	return srv.Handler(), mcp
 }

@@ -149,7 +149,13 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.db, err = storage.Open(ctx, url, storage.Options{Metrics: a.metrics}); err != nil {
+	if a.db, err = storage.Open(ctx, url, storage.Options{
+		Metrics: a.metrics,
+		ObjectLimits: core.ObjectLimits{
+			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers,
+			Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
+		},
+	}); err != nil {
 		return err
 	}
 	a.onClose(a.db.Close)

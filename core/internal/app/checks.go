@@ -16,7 +16,7 @@ const minFreeDisk = 100 << 20
 // receive requests. If another one fails it is degraded: requests that do not need that part still work.
 func (a *App) readinessChecks() []health.Check {
 	return []health.Check{
-		{Name: "server", Ready: func(context.Context) error {
+		{Name: "server", Instant: true, Ready: func(context.Context) error {
 			select {
 			case <-a.draining:
 				return core.Unavailable("The server is stopping")

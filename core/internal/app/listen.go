@@ -54,9 +54,11 @@ func (h *httpServers) add(handler http.Handler, logger *slog.Logger) {
 		Handler:           limitUnreadBody(handler),
 		BaseContext:       h.baseContext,
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// The API extends the deadline with each write, so that replies may take longer than this.
+		WriteTimeout:   time.Minute,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	})
 }
 

@@ -20,6 +20,10 @@ type Settings struct {
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
 	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of one user on this server. Each server counts separately." placeholder:"N"`
+	MaxAgents      int           `default:"1000" env:"AGENTAREA_MAX_AGENTS" help:"Maximum number of agents that each user owns; 0 means no limit." placeholder:"N" see:"operations.md"`
+	MaxMCPServers  int           `name:"max-mcp-servers" default:"100" env:"AGENTAREA_MAX_MCP_SERVERS" help:"Maximum number of MCP servers that each user owns; 0 means no limit." placeholder:"N" see:"operations.md"`
+	MaxSessions    int           `default:"10000" env:"AGENTAREA_MAX_SESSIONS" help:"Maximum number of chat sessions of each user; 0 means no limit." placeholder:"N" see:"operations.md"`
+	MaxAPIKeys     int           `name:"max-api-keys" default:"100" env:"AGENTAREA_MAX_API_KEYS" help:"Maximum number of API keys of each user; 0 means no limit." placeholder:"N" see:"operations.md"`
 	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"Maximum number of tasks that this server runs at the same time." placeholder:"N" see:"tasks.md"`
 	TaskTimeout    time.Duration `default:"1h" env:"AGENTAREA_TASK_TIMEOUT" help:"Timeout of an attempt of a task if neither the task nor its agent sets one, such as 30m; at most 24h." placeholder:"DURATION" see:"tasks.md"`
 	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long to keep the events of ended runs and WebSocket messages for replay, such as 720h; 0 means forever." placeholder:"DURATION"`
@@ -104,6 +108,13 @@ func (s *Settings) Check() error {
 	}
 	if s.TaskTimeout < time.Second || s.TaskTimeout > 24*time.Hour {
 		return fmt.Errorf("--task-timeout %s: must be 1s to 24h (write 1h, or omit it)", s.TaskTimeout)
+	}
+	for flag, limit := range map[string]int{
+		"--max-agents": s.MaxAgents, "--max-mcp-servers": s.MaxMCPServers, "--max-sessions": s.MaxSessions, "--max-api-keys": s.MaxAPIKeys,
+	} {
+		if limit < 0 {
+			return fmt.Errorf("%s %d: must not be negative (write 1000, or 0 for no limit)", flag, limit)
+		}
 	}
 	for flag, keep := range map[string]time.Duration{
 		"--keep-events": s.KeepEvents, "--keep-runs": s.KeepRuns,

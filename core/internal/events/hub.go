@@ -100,14 +100,14 @@ func (h *Hub) loop(ctx context.Context) {
 // deliverNew delivers all notifications that were not delivered yet.
 func (h *Hub) deliverNew(ctx context.Context) error {
 	for {
-		page, err := h.store.Notifications(ctx, core.NotificationFilter{}, h.last, 0, pageSize)
+		page, more, err := h.store.Notifications(ctx, core.NotificationFilter{}, h.last, 0, pageSize)
 		if err != nil {
 			return err
 		}
 		for _, n := range page {
 			h.deliver(n)
 		}
-		if len(page) < pageSize {
+		if !more {
 			return nil
 		}
 	}
@@ -196,7 +196,7 @@ func (h *Hub) attach(s *subscription) bool {
 // catchUp sends the stored notifications up to the number upto.
 func (h *Hub) catchUp(ctx context.Context, s *subscription, upto int64, send func([][]byte) error) error {
 	for {
-		page, err := h.store.Notifications(ctx, s.filter, s.after, upto, pageSize)
+		page, more, err := h.store.Notifications(ctx, s.filter, s.after, upto, pageSize)
 		if err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (h *Hub) catchUp(ctx context.Context, s *subscription, upto int64, send fun
 		if err := send(messages); err != nil {
 			return err
 		}
-		if len(page) < pageSize {
+		if !more {
 			s.after = upto
 			return nil
 		}

@@ -37,7 +37,7 @@ func (b *fakeStore) AddNotification(_ context.Context, n *core.Notification) err
 
 func (b *fakeStore) Notifications(
 	_ context.Context, f core.NotificationFilter, after, upto int64, limit int,
-) ([]*core.Notification, error) {
+) ([]*core.Notification, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []*core.Notification
@@ -46,7 +46,7 @@ func (b *fakeStore) Notifications(
 			found = append(found, n)
 		}
 	}
-	return found, nil
+	return found, len(found) == limit, nil
 }
 
 func (b *fakeStore) LastNotification(context.Context) (int64, error) {

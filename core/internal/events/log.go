@@ -70,7 +70,7 @@ func (l *Log) Reopen(ctx context.Context, runID string) (*Stream, error) {
 				lastEvent = row.Last
 			}
 		}
-		if len(rows) < pageSize {
+		if len(rows) == 0 {
 			return l.open(runID, stored+resumeGap, lastEvent), nil
 		}
 	}

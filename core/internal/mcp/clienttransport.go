@@ -12,7 +12,14 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-const methodDiscover = "server/discover"
+const (
+	methodDiscover  = "server/discover"
+	methodListTools = "tools/list"
+)
+
+// codeListTooLarge is the code of the error that replaces a tool list that is too large. JSON-RPC reserves the
+// range from -32099 to -32000 for such errors.
+const codeListTooLarge = -32098
 
 // clientTransport is a connection as a transport of go-sdk's client. It hides errors that
 // concern one message but would end the client's connection. Only that message fails.
@@ -23,7 +30,12 @@ type clientTransport struct {
 	// ignore unknown methods.
 	discoverTimeout time.Duration
 
+	// maxList is the maximum size of a page of a tool list, in bytes.
+	maxList int
+
 	mu sync.Mutex
+	// lists holds the IDs of the requests for tool lists that are not answered yet.
+	lists map[jsonrpc.ID]struct{}
 	// discoverID is the ID of that request. discoverTimer answers it after
 	// discoverTimeout.
 	discoverID      jsonrpc.ID
@@ -55,7 +67,7 @@ func (t *clientTransport) Read(ctx context.Context) (jsonrpc.Message, error) {
 			continue
 		}
 		if r, ok := message.(*jsonrpc.Response); ok {
-			t.onResponse(r.ID)
+			t.onResponse(r)
 		}
 		return message, nil
 	}
@@ -73,6 +85,14 @@ func (t *clientTransport) Write(ctx context.Context, message jsonrpc.Message) er
 	}
 	if request != nil && request.Method == methodDiscover {
 		t.startDiscoverTimer(request)
+	}
+	if request != nil && request.Method == methodListTools {
+		t.mu.Lock()
+		if t.lists == nil {
+			t.lists = map[jsonrpc.ID]struct{}{}
+		}
+		t.lists[request.ID] = struct{}{}
+		t.mu.Unlock()
 	}
 	err = t.conn.raw.Send(ctx, data)
 	switch {
@@ -113,10 +133,18 @@ func (t *clientTransport) startDiscoverTimer(request *jsonrpc.Request) {
 	})
 }
 
-func (t *clientTransport) onResponse(id jsonrpc.ID) {
+// onResponse handles a response of the server. It replaces a tool list that is too large with an error, before
+// go-sdk decodes the list into many times its size.
+func (t *clientTransport) onResponse(r *jsonrpc.Response) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.discoverTimer != nil && id == t.discoverID {
+	if _, ok := t.lists[r.ID]; ok {
+		delete(t.lists, r.ID)
+		if len(r.Result) > 2*t.maxList { // twice, because a page also has parts that are not kept
+			r.Result, r.Error = nil, &jsonrpc.Error{Code: codeListTooLarge, Message: errListTooLarge.Error()}
+		}
+	}
+	if t.discoverTimer != nil && r.ID == t.discoverID {
 		t.discoverTimer.Stop()
 		t.discoverPending = false
 	}

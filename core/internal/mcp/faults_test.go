@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,7 +66,7 @@ func TestTools_listErrors(t *testing.T) {
 			answers <- fmt.Sprintf(page, 2, 2, 2)
 		}()
 		tools, err := env.Tools(t.Context(), s)
-		if err != nil || len(tools) != 3 || tools[2].Name != "a2" || string(tools[1].InputSchema) != `{"type":"object"}` {
+		if err != nil || len(tools) != 3 || tools[2].Name != "a2" || tools[1].InputSchema != `{"type":"object"}` {
 			t.Errorf("Tools = %+v, %v", tools, err)
 		}
 		if log := strings.Join(env.lines(s.ID), "\n"); !strings.Contains(log, "more than 3 tools") {
@@ -77,6 +78,47 @@ func TestTools_listErrors(t *testing.T) {
 		env.wantStatus(s.ID, core.MCPRunning)
 		failing("die", core.CodeUnavailable, "exit code 6")
 	})
+}
+
+// TestTools_listTooLarge checks that a tool list that is too large is refused before it is decoded, whether in one
+// page or in many, and that it is not fetched again at once.
+func TestTools_listTooLarge(t *testing.T) {
+	for name, page := range map[string]string{
+		"one page":   `{"tools":[{"name":"big","inputSchema":{"type":"object","x":"` + strings.Repeat("x", 4<<20) + `"}}]}`,
+		"many pages": `{"tools":[{"name":"big%d","inputSchema":{"type":"object","x":"` + strings.Repeat("x", 200<<10) + `"}}],"nextCursor":"c%d"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			lists := 0
+			dial := scripted(func(c *fakeConn, method string, id json.RawMessage) {
+				if handshake(c, method, id) {
+					return
+				}
+				result := `{}`
+				if method == "tools/list" {
+					lists++
+					result = strings.ReplaceAll(page, "%d", strconv.Itoa(lists))
+				}
+				c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result))
+			})
+			withEnv(t, dial, func(t *testing.T, env *testEnv) {
+				s := env.create(plainConfig)
+				env.wantStatus(s.ID, core.MCPRunning)
+				const want = `its tool list exceeds 1.0 MiB`
+				for range 3 {
+					_, err := env.Tools(t.Context(), s)
+					if wantCode(t, err, core.CodeUpstream); !strings.Contains(err.Error(), want) {
+						t.Errorf("Tools = %v, want %s", err, want)
+					}
+				}
+				if lists > 6 {
+					t.Errorf("the list was fetched %d times, want at most 6 pages", lists)
+				}
+				if got := env.State(s.ID); !strings.Contains(got.LastError, want) {
+					t.Errorf("LastError = %q, want %s", got.LastError, want)
+				}
+			})
+		})
+	}
 }
 
 // TestTools_listWithTTL checks that a list is fetched again after its TTL.

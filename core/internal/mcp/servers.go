@@ -50,8 +50,9 @@ type Limits struct {
 	// Text and Blobs are the maximum sizes of the text and of the images of a tool
 	// result, in bytes: 256 KiB and 4 MiB.
 	Text, Blobs int
-	// Tools is the maximum number of tools of a server: 1000.
-	Tools int
+	// Tools is the maximum number of tools of a server: 1000. List is the maximum size of its tool list, in
+	// bytes: 1 MiB.
+	Tools, List int
 }
 
 // Times are timeouts and intervals. A zero field has its default.
@@ -89,6 +90,7 @@ func (l *Limits) defaults() {
 		{&l.Text, 256 << 10},
 		{&l.Blobs, 4 << 20},
 		{&l.Tools, 1000},
+		{&l.List, 1 << 20},
 	} {
 		if *n.field == 0 {
 			*n.field = n.fallback

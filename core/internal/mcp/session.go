@@ -39,6 +39,8 @@ type session struct {
 	// tools is the last list. stale reports whether it must not be used any more.
 	tools []core.MCPTool
 	stale bool
+	// tooLarge is the error of the last list, if it exceeded the limit.
+	tooLarge error
 	// changes counts the server's notifications about changed tools. The list may
 	// be used until freshUntil; a zero value means no limit.
 	changes    int
@@ -66,7 +68,7 @@ func (g *generation) run(ctx context.Context) (up time.Duration, err error) {
 	defer l.end()
 	info := c.raw.Info()
 	g.set(func(st *core.MCPState) { st.PID, st.Sandbox = info.PID, info.Sandbox })
-	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover}
+	w := &clientTransport{conn: c, discoverTimeout: l.times.Discover, maxList: s.servers.Limits.List}
 	if err := l.handshake(startCtx, w, g.legacyOnly); err != nil {
 		g.legacyOnly = !g.legacyOnly && c.exitedOnItsOwn() && w.discoverUnanswered()
 		return 0, errors.New(l.handshakeFailure(startCtx, err))

@@ -31,7 +31,7 @@ func TestServersOfBothErasRun(t *testing.T) {
 					t.Errorf("got capabilities %v, %v", stored.Capabilities, err)
 				}
 				tools, err := env.Tools(t.Context(), s)
-				if err != nil || len(tools) != 1 || tools[0].Name != "echo" || string(tools[0].InputSchema) != `{"type":"object"}` {
+				if err != nil || len(tools) != 1 || tools[0].Name != "echo" || tools[0].InputSchema != `{"type":"object"}` {
 					t.Errorf("Tools = %+v, %v", tools, err)
 				}
 				if lines := env.lines(s.ID); !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "host: running: peer 1.2.3, MCP 202") }) {

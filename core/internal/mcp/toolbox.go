@@ -82,7 +82,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 		for _, t := range lists[i] {
 			if allows(config, m.prefix, t) {
 				tools = append(tools, sdk.Tool{
-					Name: t.name, Description: description(t.MCPTool), Parameters: string(t.InputSchema),
+					Name: t.name, Description: description(t.MCPTool), Parameters: t.InputSchema,
 					ReadOnly: t.ReadOnly, Idempotent: t.Idempotent,
 				})
 			}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.opentelemetry.io/otel/propagation"
@@ -34,21 +35,42 @@ func (sess *session) listTools(ctx context.Context) ([]core.MCPTool, error) {
 		return nil, ctx.Err()
 	}
 	sess.mu.Lock()
-	tools, changes := sess.tools, sess.changes
+	tools, tooLarge, changes := sess.tools, sess.tooLarge, sess.changes
 	fresh := !sess.stale && (sess.freshUntil.IsZero() || time.Now().Before(sess.freshUntil))
 	sess.mu.Unlock()
 	if fresh {
-		return tools, nil
+		return tools, tooLarge
 	}
 	tools, until, err := sess.fetchTools(ctx)
-	if err != nil {
+	tooLarge = nil
+	switch {
+	case errors.Is(err, errListTooLarge):
+		// The error is cached, because each attempt costs as much as the server likes to send.
+		tools, until, tooLarge = nil, time.Now().Add(tooLargeFor), sess.listTooLarge()
+	case err != nil:
 		return nil, err
 	}
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
-	sess.tools, sess.freshUntil = tools, until
+	sess.tools, sess.tooLarge, sess.freshUntil = tools, tooLarge, until
 	sess.stale = sess.changes != changes
-	return tools, nil
+	return tools, tooLarge
+}
+
+// tooLargeFor is how long a list that was too large is not fetched again.
+const tooLargeFor = time.Minute
+
+var errListTooLarge = errors.New("the tool list is too large")
+
+// listTooLarge returns the error of a tool list that exceeds the limit. It also sets the server's last error.
+func (sess *session) listTooLarge() error {
+	limit := humanize.IBytes(uint64(sess.server.servers.Limits.List)) //nolint:gosec // a positive constant
+	reason := "its tool list exceeds " + limit + ", so agents cannot use its tools; reduce the number of tools or the size of their schemas"
+	sess.conn.log.add(sourceHost, reason)
+	sess.generation.set(func(st *core.MCPState) { st.LastError = reason })
+	return &core.Error{
+		Code: core.CodeUpstream, Message: fmt.Sprintf("MCP server %q cannot be used: %s", sess.conn.endpoint.slug, reason),
+	}
 }
 
 // cachedTools returns the last list, even if it is stale.
@@ -73,6 +95,7 @@ func (sess *session) fetchTools(ctx context.Context) (tools []core.MCPTool, unti
 	}
 	asking, cancel := context.WithTimeout(ctx, sess.times.List)
 	defer cancel()
+	bytes := 0
 	for params := (&mcp.ListToolsParams{}); ; {
 		page, err := sess.client.ListTools(asking, params)
 		if err != nil {
@@ -89,7 +112,12 @@ func (sess *session) fetchTools(ctx context.Context) (tools []core.MCPTool, unti
 				sess.conn.log.add(sourceHost, fmt.Sprintf("the server has more than %d tools; ignoring the others", len(tools)))
 				return tools, until, nil
 			}
-			tools = append(tools, toolOf(t))
+			tool := toolOf(t)
+			bytes += len(tool.Name) + len(tool.Title) + len(tool.Description) + len(tool.InputSchema)
+			if bytes > sess.server.servers.Limits.List {
+				return nil, time.Time{}, errListTooLarge
+			}
+			tools = append(tools, tool)
 		}
 		if page.NextCursor == "" || page.NextCursor == params.Cursor {
 			return tools, until, nil
@@ -100,7 +128,10 @@ func (sess *session) fetchTools(ctx context.Context) (tools []core.MCPTool, unti
 
 func (sess *session) listError(ctx context.Context, err error) error {
 	slug := sess.conn.endpoint.slug
+	var refused *jsonrpc.Error
 	switch {
+	case errors.As(err, &refused) && refused.Code == codeListTooLarge:
+		return errListTooLarge
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
@@ -124,10 +155,10 @@ func (sess *session) requestError(err error) string {
 func toolOf(t *mcp.Tool) core.MCPTool {
 	out := core.MCPTool{Name: t.Name, Title: t.Title, Description: t.Description}
 	if t.InputSchema != nil {
-		out.InputSchema = encode(t.InputSchema)
+		out.InputSchema = string(encode(t.InputSchema))
 	}
-	if len(out.InputSchema) == 0 || string(out.InputSchema) == "null" {
-		out.InputSchema = json.RawMessage(`{"type":"object"}`)
+	if out.InputSchema == "" || out.InputSchema == "null" {
+		out.InputSchema = `{"type":"object"}`
 	}
 	if a := t.Annotations; a != nil {
 		out.ReadOnly, out.Idempotent = a.ReadOnlyHint, a.IdempotentHint

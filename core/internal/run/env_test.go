@@ -323,7 +323,7 @@ func (env *testEnv) stored(r *core.Run) *core.Run {
 // history returns the messages of session s1, one line each.
 func (env *testEnv) history() string {
 	env.t.Helper()
-	messages, err := env.db.Messages(env.t.Context(), core.MessageFilter{
+	messages, _, err := env.db.Messages(env.t.Context(), core.MessageFilter{
 		AgentID: env.agent.ID, UserID: env.actor.UserID, SessionID: "s1", Limit: 100,
 	})
 	if err != nil {

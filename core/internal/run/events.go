@@ -45,7 +45,7 @@ func errorEvent(r *core.Run, e *core.Error) json.RawMessage {
 }
 
 // answerMetadata returns the metadata of the answer of r, as the API shows it.
-func answerMetadata(r *core.Run, finishReason string) json.RawMessage {
+func answerMetadata(r *core.Run, finishReason string, historyTruncated bool) json.RawMessage {
 	return journal.Marshal(struct {
 		Model        string         `json:"model,omitempty"`
 		TokensUsed   int64          `json:"tokens_used"`
@@ -53,5 +53,6 @@ func answerMetadata(r *core.Run, finishReason string) json.RawMessage {
 		Status       core.RunStatus `json:"status"`
 		FinishReason string         `json:"finish_reason,omitempty"`
 		Usage        sdk.Usage      `json:"usage"`
-	}{r.Model, r.Usage.Total(), r.ID, r.Status, finishReason, r.Usage})
+		Truncated    bool           `json:"history_truncated,omitempty"`
+	}{r.Model, r.Usage.Total(), r.ID, r.Status, finishReason, r.Usage, historyTruncated})
 }

@@ -47,7 +47,7 @@ type agentTypes interface {
 
 // messageHistory reads earlier messages. core.MessageStore implements it.
 type messageHistory interface {
-	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) ([]*core.Message, error)
+	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) (messages []*core.Message, more bool, err error)
 }
 
 // execution executes one run on this server.
@@ -212,11 +212,12 @@ func (x *execution) plugin() (agent.Runner, error) {
 	}
 }
 
-// history returns the messages before the input, oldest first.
+// history returns the messages before the input, oldest first. It leaves out the oldest ones if there are more
+// than historyLimit or core.MaxPageBytes.
 func (x *execution) history() ([]sdk.Message, error) {
 	var stored []*core.Message
 	err := x.retry.Do(x.settler.ctx, func(ctx context.Context) (err error) {
-		stored, err = x.messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
+		stored, x.settler.historyTruncated, err = x.messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
 		return err
 	})
 	history := make([]sdk.Message, len(stored))

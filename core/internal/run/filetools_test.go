@@ -57,7 +57,7 @@ func steps(calls ...sdk.ToolCall) string {
 // answer.
 func (env *testEnv) answerFiles() string {
 	env.t.Helper()
-	messages, err := env.db.Messages(env.t.Context(), core.MessageFilter{
+	messages, _, err := env.db.Messages(env.t.Context(), core.MessageFilter{
 		AgentID: env.agent.ID, UserID: env.actor.UserID, SessionID: "s1", Limit: 100,
 	})
 	if err != nil {

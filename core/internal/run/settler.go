@@ -44,6 +44,9 @@ type settler struct {
 	// cause distinguishes these.
 	ctx  context.Context
 	stop context.CancelCauseFunc
+	// historyTruncated reports whether the run received only the newest messages of its session. It does not
+	// change once the agent runs.
+	historyTruncated bool
 
 	// done is closed when the run is settled. The fields below do not change afterwards.
 	done chan struct{}
@@ -158,7 +161,7 @@ func (s *settler) end(n ending) error {
 		r.Model = n.call.Model
 	}
 	end := core.RunEnd{Run: &r, Call: n.call}
-	metadata := answerMetadata(&r, n.finishReason)
+	metadata := answerMetadata(&r, n.finishReason, s.historyTruncated)
 	if n.answer != nil {
 		r.AnswerID = core.NewID("msg")
 		end.Answer = &core.Message{

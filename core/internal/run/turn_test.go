@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,30 @@ func TestTurn_passesTheHistoryToTheLoop(t *testing.T) {
 	equal(t, s.wait(s.mustTurn("s1", "one")), "user one")
 	equal(t, s.wait(s.mustTurn("s1", "two")), "user one, assistant user one, user two")
 	equal(t, s.wait(s.mustTurn("s2", "three")), "user three")
+}
+
+// A session whose messages exceed the limit keeps working with the newest messages.
+func TestTurn_truncatesALargeHistory(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.plugins.set(loop(func(_ context.Context, r *agent.Run, _ callFunc) (*sdk.Message, error) {
+		m := sdk.Text(sdk.RoleAssistant, strconv.Itoa(len(r.History)))
+		return &m, nil
+	}), nil)
+	s := env.start()
+	large := strings.Repeat("x", 1<<20)
+	// The first four messages of 1 MiB fit only without the answers between them.
+	for i, want := range []string{"0", "2", "4", "6", "7", "7"} {
+		r := s.mustTurn("s1", large)
+		equal(t, s.wait(r), want)
+		answer, err := env.db.Message(t.Context(), env.stored(r).AnswerID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(answer.Metadata), `"history_truncated":true`); got != (i >= 4) {
+			t.Errorf("turn %d: metadata %s, want history_truncated: %t", i, answer.Metadata, i >= 4)
+		}
+	}
 }
 
 func TestTurn_oneAtATimeInASession(t *testing.T) {

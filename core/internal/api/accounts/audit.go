@@ -21,6 +21,7 @@ type auditEntry struct {
 	Credential string       `json:"credential,omitempty" doc:"The id of the login or API key"`
 	Address    string       `json:"address" doc:"The address of the client"`
 	RequestID  string       `json:"request_id" doc:"Identifies the request in the server's log"`
+	Repeated   int          `json:"repeated" doc:"The number of requests that the record stands for. More than 1 for refusals of the same kind within a minute; the record describes the last one"`
 }
 
 type auditList struct {
@@ -44,7 +45,7 @@ type (
 
 var exampleAudit = auditEntry{
 	Seq: 42, At: api.ExampleTime, Action: "create-agent", Target: "agent-123", Outcome: core.OutcomeDone,
-	UserID: "user-123", Username: "ann", Credential: "login-123", Address: "192.0.2.7", RequestID: "req-123",
+	UserID: "user-123", Username: "ann", Credential: "login-123", Address: "192.0.2.7", RequestID: "req-123", Repeated: 1,
 }
 
 func registerAudit(a *api.API, audit Audit) {
@@ -65,7 +66,7 @@ func registerAudit(a *api.API, audit Audit) {
 		for _, e := range found {
 			out.Body.Entries = append(out.Body.Entries, auditEntry{
 				Seq: e.Seq, At: api.Time(e.At), Action: e.Action, Target: e.Target, Outcome: e.Outcome, Reason: e.Reason,
-				UserID: e.UserID, Username: e.Username, Credential: e.Credential, Address: e.Address, RequestID: e.RequestID,
+				UserID: e.UserID, Username: e.Username, Credential: e.Credential, Address: e.Address, RequestID: e.RequestID, Repeated: e.Repeated,
 			})
 		}
 		return out, nil

@@ -36,8 +36,19 @@ type testEnv struct {
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	env := &testEnv{Server: apitest.New(t), store: &store{agents: apitest.Agents{}}}
-	Register(env.API, service.New(env.store, nil, env.store))
+	Register(env.API, service.New(env.store, noServers{}, env.store))
 	return env
+}
+
+// noServers has no MCP servers.
+type noServers struct{}
+
+func (noServers) MCPServer(_ context.Context, _ core.Actor, id string) (*core.MCPServer, error) {
+	return nil, core.NotFound("MCP server", id)
+}
+
+func (noServers) MCPServerBySlug(_ context.Context, _ core.Actor, slug string) (*core.MCPServer, error) {
+	return nil, core.NotFound("MCP server", slug)
 }
 
 // store is a core.AgentStore in memory. It also provides three agent types and a model.

@@ -30,8 +30,8 @@ type Files interface {
 
 // Messages reads the messages of sessions.
 type Messages interface {
-	// Messages returns the newest messages that match, in order of time.
-	Messages(ctx context.Context, f core.MessageFilter) ([]*core.Message, error)
+	// Messages returns the newest messages that match, in order of time, and whether there are older ones.
+	Messages(ctx context.Context, f core.MessageFilter) (messages []*core.Message, more bool, err error)
 }
 
 // Runner runs chat turns.
@@ -66,7 +66,7 @@ type chatReply struct {
 	Files     []messageFile `json:"files,omitempty" doc:"Files attached to the answer"`
 	SessionID string        `json:"session_id"`
 	Timestamp api.Time      `json:"timestamp"`
-	Metadata  api.Object    `json:"metadata" doc:"model, tokens_used, run_id"`
+	Metadata  api.Object    `json:"metadata" doc:"model, tokens_used, run_id; history_truncated if the model received only the newest messages of the session"`
 }
 
 // messageFile is a file attached to a message. The file itself may have been deleted since.
@@ -138,6 +138,12 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
+	if in.Body.Stream {
+		// Otherwise the turn would start although its stream is refused.
+		if err := h.api.ReserveStream(ctx); err != nil {
+			return nil, err
+		}
+	}
 	run, err := h.Runner.StartTurn(ctx, api.Audit(ctx), v, core.Turn{
 		Agent: ag, SessionID: in.Body.SessionID, Parts: parts, Stream: in.Body.Stream,
 	})
@@ -177,7 +183,7 @@ func (h *handlers) checkScopes(ctx context.Context, in *chatInput) error {
 	if sessionID == "" {
 		return nil
 	}
-	earlier, err := h.Messages.Messages(ctx, core.MessageFilter{
+	earlier, _, err := h.Messages.Messages(ctx, core.MessageFilter{
 		AgentID: in.AgentID, UserID: api.Actor(ctx).UserID, SessionID: sessionID, Limit: maxHistory,
 	})
 	if err != nil {

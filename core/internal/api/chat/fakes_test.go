@@ -29,7 +29,7 @@ func newEnv(t *testing.T) *testEnv {
 
 type messages []*core.Message
 
-func (m *messages) Messages(_ context.Context, f core.MessageFilter) ([]*core.Message, error) {
+func (m *messages) Messages(_ context.Context, f core.MessageFilter) ([]*core.Message, bool, error) {
 	var found []*core.Message
 	for _, x := range *m {
 		if x.AgentID == f.AgentID && x.UserID == f.UserID && (f.SessionID == "" || x.SessionID == f.SessionID) &&
@@ -37,7 +37,7 @@ func (m *messages) Messages(_ context.Context, f core.MessageFilter) ([]*core.Me
 			found = append(found, x)
 		}
 	}
-	return found[max(0, len(found)-f.Limit):], nil
+	return found[max(0, len(found)-f.Limit):], len(found) > f.Limit, nil
 }
 
 // runner is a Runner that records turns. events is the result of Watch, and answer or waitErr that of

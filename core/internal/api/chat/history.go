@@ -29,7 +29,7 @@ type history struct {
 type historyInput struct {
 	AgentID   string `path:"agent_id"`
 	SessionID string `query:"session_id" doc:"Filter by session"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages. A page has fewer, but at least one, if they exceed 4 MiB"`
 	Before    string `query:"before" doc:"Messages before this RFC 3339 timestamp" example:"2025-01-31T12:00:00Z"`
 	api.UserParam
 }
@@ -53,15 +53,11 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	if _, err := h.Agents.Get(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
-	found, err := h.Messages.Messages(ctx, core.MessageFilter{
-		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, WithoutTasks: !tasks, Before: before, Limit: in.Limit + 1,
+	found, more, err := h.Messages.Messages(ctx, core.MessageFilter{
+		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, WithoutTasks: !tasks, Before: before, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err
-	}
-	more := len(found) > in.Limit
-	if more {
-		found = found[1:]
 	}
 	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
 	for _, m := range found {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -24,6 +25,9 @@ type connection struct {
 	ctx    context.Context //nolint:containedctx // the connection's
 	cancel context.CancelFunc
 
+	// frames and userFrames are the budgets of the client's messages.
+	frames, userFrames *rate.Limiter
+
 	queue   queue
 	sending atomic.Bool
 	pinging atomic.Bool
@@ -36,7 +40,7 @@ type connection struct {
 }
 
 func newConnection(ctx context.Context, s *server, conn *websocket.Conn, req *api.Request) *connection {
-	c := &connection{server: s, conn: conn, req: req, channels: map[string]func(){}}
+	c := &connection{server: s, conn: conn, req: req, channels: map[string]func(){}, frames: rate.NewLimiter(frameRate, frames)}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.queue.onReady = c.startSending
 	return c
@@ -61,6 +65,10 @@ func (c *connection) serve() {
 			_ = c.conn.CloseNow()
 			return
 		}
+		if !c.frames.Allow() || !c.userFrames.Allow() {
+			c.close(websocket.StatusPolicyViolation, tooManyFrames)
+			return
+		}
 		c.mu.Lock()
 		c.lastRead = time.Now()
 		c.mu.Unlock()
@@ -76,6 +84,18 @@ func (c *connection) serve() {
 		}
 	}
 	c.close(websocket.StatusPolicyViolation, "too many invalid messages")
+}
+
+// tooManyFrames is the reason of the close message to a client that exceeds its frame budget.
+const tooManyFrames = "too many messages: see the limits in docs/websocket.md"
+
+// onPing counts a ping frame, which the library answers, towards the budget. It returns false for a ping that is not answered.
+func (c *connection) onPing() bool {
+	if c.frames.Allow() {
+		return true
+	}
+	go c.close(websocket.StatusPolicyViolation, tooManyFrames) // it would wait for the reader, which calls onPing
+	return false
 }
 
 // signIn waits for the first message, which must have a valid token, and reports whether it has one.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/time/rate"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -41,6 +42,10 @@ const (
 	maxChannels = 100
 	// maxConnections is the maximum number of connections of a user.
 	maxConnections = 100
+	// A connection can send frames messages at once and frameRate messages per second, and all connections of
+	// a user userFrames and userFrameRate.
+	frames, frameRate         = 200, 20
+	userFrames, userFrameRate = 1000, 100
 	// maxInvalid is the number of invalid messages in a row that closes a connection.
 	maxInvalid = 10
 )
@@ -88,10 +93,23 @@ type server struct {
 
 	mu     sync.Mutex
 	open   map[*connection]struct{}
-	ofUser map[string]int
+	ofUser map[string]*userConnections
 	closed bool
 	// checking reports whether the goroutine runs.
 	checking bool
+}
+
+// userConnections are the connections of a user.
+type userConnections struct {
+	open   int
+	frames *rate.Limiter
+}
+
+func (u *userConnections) count() int {
+	if u == nil {
+		return 0
+	}
+	return u.open
 }
 
 // Register adds the WebSocket.
@@ -103,7 +121,7 @@ func register(a *api.API, o Options) *server {
 	if o.Timeouts == (Timeouts{}) {
 		o.Timeouts = DefaultTimeouts
 	}
-	s := &server{Options: o, api: a, open: map[*connection]struct{}{}, ofUser: map[string]int{}}
+	s := &server{Options: o, api: a, open: map[*connection]struct{}{}, ofUser: map[string]*userConnections{}}
 	for _, path := range []string{"/v1/ws", "/v1/ws/"} {
 		a.HandleGet(path, http.HandlerFunc(s.serve))
 	}
@@ -138,15 +156,18 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		api.WriteError(w, r, core.Forbidden("Pages of other sites may not connect: the Origin is neither the server's host nor its public URL"))
 		return
 	}
+	var c *connection // set before the first read
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		OriginPatterns: []string{s.publicHost()}, CompressionMode: websocket.CompressionDisabled,
+		OnPingReceived: func(context.Context, []byte) bool { return c.onPing() },
 	})
 	if err != nil {
 		return // Accept has answered
 	}
 	conn.SetReadLimit(maxFrame)
 	defer s.api.ObserveStream("websocket")()
-	newConnection(context.WithoutCancel(r.Context()), s, conn, req).serve() //nolint:contextcheck // checkAll serves all connections
+	c = newConnection(context.WithoutCancel(r.Context()), s, conn, req) //nolint:contextcheck // checkAll serves all connections
+	c.serve()
 }
 
 // allowedOrigin reports whether a browser may connect from the page that it shows. Clients that are not
@@ -176,12 +197,16 @@ func (s *server) add(c *connection, userID string) error {
 	switch {
 	case s.closed:
 		return core.Unavailable("The server is stopping. Try again in a few seconds.")
-	case s.ofUser[userID] >= maxConnections:
+	case s.ofUser[userID].count() >= maxConnections:
 		return &core.Error{
 			Code: core.CodeRateLimited, Message: "Too many connections: a user can have at most " + strconv.Itoa(maxConnections),
 		}
 	}
-	s.ofUser[userID]++
+	if s.ofUser[userID] == nil {
+		s.ofUser[userID] = &userConnections{frames: rate.NewLimiter(userFrameRate, userFrames)}
+	}
+	s.ofUser[userID].open++
+	c.userFrames = s.ofUser[userID].frames
 	s.open[c] = struct{}{}
 	if !s.checking {
 		s.checking = true
@@ -198,8 +223,14 @@ func (s *server) remove(c *connection, userID string) {
 		return
 	}
 	delete(s.open, c)
-	if s.ofUser[userID]--; s.ofUser[userID] == 0 {
-		delete(s.ofUser, userID)
+	// The entry stays until its frame budget is full again, so that connecting again does not refill it.
+	if u := s.ofUser[userID]; u != nil {
+		u.open--
+	}
+	for id, u := range s.ofUser {
+		if u.open == 0 && u.frames.Tokens() >= userFrames {
+			delete(s.ofUser, id)
+		}
 	}
 }
 

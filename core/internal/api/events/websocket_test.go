@@ -390,6 +390,39 @@ func TestWebSocket_endsWithServer(t *testing.T) {
 	late.ended(websocket.StatusTryAgainLater)
 }
 
+// A client that floods its connection is disconnected, and so is one that floods many connections.
+func TestWebSocket_frameBudget(t *testing.T) {
+	t.Parallel()
+	withFakeClock(t, func(t *testing.T, env *testEnv) {
+		w, other := env.signedIn(t, "ann"), env.signedIn(t, "bob")
+		for range frames {
+			w.send(`{"type":"ping"}`)
+			w.want("pong")
+		}
+		w.send(`{"type":"ping"}`)
+		w.ended(websocket.StatusPolicyViolation)
+		other.send(`{"type":"ping"}`)
+		other.want("pong")
+		// Of her budget, ann has used that of one connection.
+		sent := frames
+		for sent < userFrames {
+			w := env.signedIn(t, "ann")
+			for range min(frames, userFrames-sent) {
+				w.send(`{"type":"ping"}`)
+				w.want("pong")
+				sent++
+			}
+		}
+		w = env.signedIn(t, "ann")
+		w.send(`{"type":"ping"}`)
+		w.ended(websocket.StatusPolicyViolation)
+		time.Sleep(time.Second)
+		w = env.signedIn(t, "ann")
+		w.send(`{"type":"ping"}`)
+		w.want("pong")
+	})
+}
+
 // Only the client that does not answer pings is disconnected.
 func TestWebSocket_ping(t *testing.T) {
 	t.Parallel()

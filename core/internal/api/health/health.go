@@ -20,6 +20,8 @@ type Check struct {
 	Name string
 	// Degrades reports whether the server is ready without the part, because it can do other work.
 	Degrades bool
+	// Instant reports whether each request runs the check. The results of others are used for a second.
+	Instant bool
 	// Ready returns nil if the part works. The message of a core.Error is visible to everyone.
 	Ready func(ctx context.Context) error
 }
@@ -55,6 +57,10 @@ type readinessOutput struct{ Body readiness }
 
 // Register adds the operations of the group.
 func Register(a *api.API, o Options) {
+	checks := make([]Check, len(o.Checks))
+	for i, c := range o.Checks {
+		checks[i] = cached(c)
+	}
 	api.Register(a, api.Operation{
 		ID: "health", Method: http.MethodGet, Path: "/health", Tag: "Health", Unlimited: true,
 		Summary:     "Check that the server is alive",
@@ -75,7 +81,7 @@ func Register(a *api.API, o Options) {
 			},
 		},
 	}, func(ctx context.Context, _ *struct{}) (*readinessOutput, error) {
-		results, err := runChecks(ctx, o.Checks)
+		results, err := runChecks(ctx, checks)
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +89,37 @@ func Register(a *api.API, o Options) {
 			Body: readiness{Status: "ready", Timestamp: api.Time(time.Now()), Version: o.Version, Checks: results},
 		}, nil
 	})
+}
+
+// cacheTime is how long the result of the checks is used.
+const cacheTime = time.Second
+
+// cached returns a check whose result is used for cacheTime, because everyone can call /health/ready without a rate
+// limit. Concurrent callers share one check.
+func cached(check Check) Check {
+	if check.Instant {
+		return check
+	}
+	lock := make(chan struct{}, 1)
+	var at time.Time
+	var result error
+	ready := check.Ready
+	check.Ready = func(ctx context.Context) error {
+		select {
+		case lock <- struct{}{}:
+			defer func() { <-lock }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if at.IsZero() || time.Since(at) >= cacheTime {
+			// The result is for all callers, so it does not end with the request of one.
+			shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+			defer cancel()
+			result, at = ready(shared), time.Now()
+		}
+		return result
+	}
+	return check
 }
 
 // runChecks runs all checks concurrently. It fails with Unavailable if a check fails that is required for

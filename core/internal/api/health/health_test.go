@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
@@ -16,8 +19,8 @@ func TestHealth(t *testing.T) {
 	var database, plugins error
 	s := apitest.New(t)
 	health.Register(s.API, health.Options{Version: "1.0.0", Checks: []health.Check{
-		{Name: "database", Ready: func(context.Context) error { return database }},
-		{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return plugins }},
+		{Name: "database", Instant: true, Ready: func(context.Context) error { return database }},
+		{Name: "plugins", Degrades: true, Instant: true, Ready: func(context.Context) error { return plugins }},
 	}})
 	got := s.Do(t, "", "GET", "/health", "").Want(200).JSON()
 	if got["status"] != "healthy" || got["version"] != "1.0.0" || got["timestamp"] == nil || len(got) != 3 {
@@ -48,4 +51,31 @@ func TestHealth(t *testing.T) {
 	if h := s.Do(t, "", "HEAD", "/health", "").Want(200); h.Header().Get("X-Request-ID") == "" {
 		t.Error("HEAD /health: got no X-Request-ID")
 	}
+}
+
+// Everyone can ask for the readiness without a rate limit, so the checks run once per second at most.
+func TestReady_isCached(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		s := apitest.New(t)
+		health.Register(s.API, health.Options{Checks: []health.Check{
+			{Name: "database", Ready: func(context.Context) error {
+				runs++
+				time.Sleep(10 * time.Millisecond)
+				return nil
+			}},
+		}})
+		for second := range 3 {
+			var clients sync.WaitGroup
+			for range 20 {
+				clients.Go(func() { s.Do(t, "", "GET", "/health/ready", "").Want(200) })
+			}
+			clients.Wait()
+			if runs != second+1 {
+				t.Errorf("after %d seconds: %d runs of the check, want %d", second, runs, second+1)
+			}
+			time.Sleep(time.Second)
+		}
+	})
 }

@@ -16,7 +16,7 @@ const (
 // RegisterGateway adds the gateway for MCP clients and the metadata of its protected resources. It
 // returns a handler that serves only the gateway, for a separate listener.
 func RegisterGateway(a *api.API, gateway http.Handler) http.Handler {
-	h := audited(gateway)
+	h := audited(a.LimitBodies(gateway))
 	a.Handle(gatewayRoute, h)
 	a.Handle("/.well-known/oauth-protected-resource/mcp/*", h)
 	return a.Standalone(gatewayRoute, h)

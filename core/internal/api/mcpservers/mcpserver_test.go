@@ -362,7 +362,7 @@ func TestMCPTools(t *testing.T) {
 		t.Errorf("got %s, want no tools", s)
 	}
 	env.mcp.tools = []core.MCPTool{
-		{Name: "echo", Title: "Echo", Description: "<Says> it", InputSchema: json.RawMessage(`{"type":"object","n":12345678901234567890}`), ReadOnly: true, Idempotent: true},
+		{Name: "echo", Title: "Echo", Description: "<Says> it", InputSchema: `{"type":"object","n":12345678901234567890}`, ReadOnly: true, Idempotent: true},
 		{Name: "rm", Destructive: true},
 	}
 	want := `{"tools":[{"name":"echo","qualified_name":"my-server__echo","title":"Echo","description":"<Says> it",` +

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentarea/agentarea/core"
 )
 
 // bodyTimeout is the maximum time for a client to send a request body.
@@ -107,6 +109,9 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool
 			Code: codeServer, Message: fmt.Sprintf("The request body is larger than %d bytes", tooLong.Limit),
 			status: http.StatusRequestEntityTooLarge,
 		})
+		return nil, false
+	case core.CodeOf(err) == core.CodeUnavailable: // too many bodies are in progress
+		g.rejectRequest(w, r, err)
 		return nil, false
 	case err != nil:
 		writeError(w, nil, &rpcError{Code: codeParse, Message: "The request body could not be read"})

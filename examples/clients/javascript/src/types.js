@@ -114,6 +114,7 @@ export {};
  * @property {string} [credential] The id of the login or API key
  * @property {"done" | "refused"} outcome
  * @property {string} [reason] The code of the error, if the request was refused
+ * @property {number} repeated The number of requests that the record stands for. More than 1 for refusals of the same kind within a minute; the record describes the last one
  * @property {string} request_id Identifies the request in the server's log
  * @property {number} seq Increases with each record
  * @property {string} [target] The id of the object, or several ids separated by slashes
@@ -134,7 +135,7 @@ export {};
  * @property {MessageFile[]} [files] Files attached to the answer
  * @property {string} id
  * @property {string} message
- * @property {Record<string, any>} metadata model, tokens_used, run_id
+ * @property {Record<string, any>} metadata model, tokens_used, run_id; history_truncated if the model received only the newest messages of the session
  * @property {string} session_id
  * @property {string} timestamp
  */
