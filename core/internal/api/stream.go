@@ -91,7 +91,9 @@ func (a *API) Stream(ctx context.Context, events core.EventStream) *huma.StreamR
 		defer a.ObserveStream("sse")()
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		s := &streamWriter{api: a, req: RequestFrom(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
+		s := &streamWriter{
+			api: a, req: RequestFrom(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel,
+		}
 		s.run(events)
 	}}
 }

@@ -24,7 +24,8 @@ func TestLockDatabase_otherPaths(t *testing.T) {
 	at := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
 	for _, err := range []error{
 		os.Mkdir(at("real"), 0o700), os.Mkdir(at("links"), 0o700),
-		os.Symlink(at("real"), at("dir")), os.Symlink("../real/a.db", at("links", "b.db")), os.Symlink(at("links", "b.db"), at("c.db")),
+		os.Symlink(at("real"), at("dir")), os.Symlink("../real/a.db", at("links", "b.db")),
+		os.Symlink(at("links", "b.db"), at("c.db")),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -177,7 +177,10 @@ func TestCrashLeavesCompleteFileOrNothing(t *testing.T) {
 		crashingStore
 		files int
 	}{
-		{crashingStore{before: "reserve"}, 0}, {crashingStore{after: "reserve"}, 0}, {crashingStore{before: "create"}, 0}, {crashingStore{after: "create"}, 1},
+		{crashingStore{before: "reserve"}, 0},
+		{crashingStore{after: "reserve"}, 0},
+		{crashingStore{before: "create"}, 0},
+		{crashingStore{after: "create"}, 1},
 	} {
 		r := newEnv(t)
 		r.runUntilCrash(t, &c.crashingStore, func(f *Files) error {
@@ -206,7 +209,10 @@ func TestCrashDuringDelete(t *testing.T) {
 		crashingStore
 		files int
 	}{
-		{crashingStore{before: "delete"}, 1}, {crashingStore{after: "delete"}, 0}, {crashingStore{before: "drop"}, 0}, {crashingStore{after: "drop"}, 0},
+		{crashingStore{before: "delete"}, 1},
+		{crashingStore{after: "delete"}, 0},
+		{crashingStore{before: "drop"}, 0},
+		{crashingStore{after: "drop"}, 0},
 	} {
 		r := newEnv(t)
 		file := r.mustUpload("content")
