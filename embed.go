@@ -1,4 +1,4 @@
-// Package agentarea holds what the server's binary carries with it.
+// Package agentarea holds the files that are embedded in the server's binary.
 package agentarea
 
 import _ "embed"

@@ -11,7 +11,8 @@ type EncryptedSecret struct {
 	Bytes []byte
 }
 
-// EncryptedSecretStore provides all values that an Encrypter encrypted, of all tables. It is used to verify them and to encrypt them with another key.
+// EncryptedSecretStore provides all values that an Encrypter encrypted, of all tables. It is used to verify them
+// and to encrypt them with another key.
 type EncryptedSecretStore interface {
 	// EncryptedSecrets returns up to limit secrets whose row ids are greater than after, ordered by
 	// row id.

@@ -126,7 +126,7 @@ type Upload struct {
 
 // MoveProgress is the progress of a move of files between backends.
 type MoveProgress struct {
-	// Files and Bytes count what was moved so far. TotalFiles and TotalBytes count what the backend
+	// Files and Bytes count the files moved so far. TotalFiles and TotalBytes count what the backend
 	// contained when the move began.
 	Files      int
 	Bytes      int64

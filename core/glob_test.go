@@ -42,7 +42,14 @@ func TestMatchGlob(t *testing.T) {
 // FuzzMatchGlob compares patterns of * and ? with the equivalent regular expression.
 func FuzzMatchGlob(f *testing.F) {
 	for _, s := range [][2]string{
-		{"gpt-*", "gpt-4"}, {"*a*b", "xaxb"}, {"?", "é"}, {"a?c*", "abcd"}, {"**", ""}, {"", ""}, {"*.*", "a.b"}, {"a/*", "a/b/c"},
+		{"gpt-*", "gpt-4"},
+		{"*a*b", "xaxb"},
+		{"?", "é"},
+		{"a?c*", "abcd"},
+		{"**", ""},
+		{"", ""},
+		{"*.*", "a.b"},
+		{"a/*", "a/b/c"},
 	} {
 		f.Add(s[0], s[1])
 	}

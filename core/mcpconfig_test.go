@@ -194,7 +194,8 @@ func TestMCPConfig_Merge(t *testing.T) {
 func TestMCPConfig_Merge_otherTarget(t *testing.T) {
 	t.Parallel()
 	old := MCPSecrets{
-		Env: map[string]string{"A": "alpha"}, Headers: map[string]string{"X": "xray"}, URL: "https://u:pw@example.com/?key=s3cret",
+		Env: map[string]string{"A": "alpha"}, Headers: map[string]string{"X": "xray"},
+		URL: "https://u:pw@example.com/?key=s3cret",
 	}
 	const again = "Enter the value again. *** keeps the stored value only while the transport, the command, " +
 		"and the scheme, host and port of the url stay the same."

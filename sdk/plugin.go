@@ -34,7 +34,7 @@ type Configurer interface {
 	Configure(ctx context.Context, env Env) error
 }
 
-// Env contains what the server provides for a plugin.
+// Env contains the resources that the server provides for a plugin.
 type Env struct {
 	// Label is the label of the plugin's block in plugins.hcl.
 	Label string

@@ -95,7 +95,8 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 	return err
 }
 
-var selectAgent = &preparedStatement{`SELECT name, description, type, status, config, model, mcp_servers, shared, version,
+var selectAgent = &preparedStatement{`SELECT name, description, type, status, config, model, mcp_servers, shared,
+	version,
 created_by, created_at, updated_at FROM agents AS a WHERE id = ? AND ` + agentSeen}
 
 // Agent implements core.AgentStore.

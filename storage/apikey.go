@@ -76,7 +76,8 @@ func (db *DB) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core
 	})
 }
 
-var selectAPIKey = &preparedStatement{`SELECT id, user_id, parent_id, name, scopes, hash, created_at, expires_at, last_used_at
+var selectAPIKey = &preparedStatement{`SELECT id, user_id, parent_id, name, scopes, hash, created_at, expires_at,
+	last_used_at
 FROM api_keys AS k WHERE id = ? AND ` + keySeen}
 
 // APIKey implements core.APIKeyStore.

@@ -11,8 +11,8 @@ import (
 )
 
 // Snapshot writes a consistent copy of the database to a new SQLite file, which Open can open. The copy
-// has the same schema, no active servers and another instance. Servers can use the database meanwhile. Snapshot fails if
-// the schema is newer than this program.
+// has the same schema, no active servers and another instance. Servers can use the database meanwhile.
+// Snapshot fails if the schema is newer than this program.
 func (db *DB) Snapshot(ctx context.Context, path string) error {
 	s, err := db.Schema(ctx)
 	switch {

@@ -43,7 +43,8 @@ func TestSnapshot(t *testing.T) {
 			again, err := db.Instance(ctx)
 			must(t, err)
 			if other, err := snap.Instance(ctx); err != nil || again != instance || other == instance || other == "" {
-				t.Errorf("Instance = %q, then %q, and %q of the snapshot (%v), want another one for the snapshot", instance, again, other, err)
+				t.Errorf("Instance = %q, then %q, and %q of the snapshot (%v), want another one for the snapshot",
+					instance, again, other, err)
 			}
 			sums, err := db.Sums(ctx)
 			must(t, err)

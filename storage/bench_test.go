@@ -47,7 +47,8 @@ func newBenchmark(ctx context.Context, db *storage.DB) (*benchmark, error) {
 			Config: json.RawMessage(`{"model":"echo","temperature":0.7,"system_prompt":"You are a helpful assistant."}`),
 		},
 	}
-	return x, errors.Join(db.CreateUser(ctx, nil, x.user), db.CreateLogin(ctx, nil, x.login), db.CreateAgent(ctx, nil, x.agent))
+	return x, errors.Join(db.CreateUser(ctx, nil, x.user), db.CreateLogin(ctx, nil, x.login),
+		db.CreateAgent(ctx, nil, x.agent))
 }
 
 func must(tb testing.TB, err error) {
@@ -196,7 +197,8 @@ func BenchmarkAppendEvents(b *testing.B) {
 			for j, id := range ids {
 				rows[j] = core.EventRow{
 					RunID: id, First: int64(2 + i*10), Last: int64(11 + i*10), Type: "token",
-					Data: json.RawMessage(`["I"," can"," help"," with"," planning"," the"," day"," and"," other"," things"]`), CreatedAt: time.Now(),
+					Data:      json.RawMessage(`["I"," can"," help"," with"," planning"," the"," day"," and"," other"," things"]`),
+					CreatedAt: time.Now(),
 				}
 			}
 			return x.AppendEvents(x.ctx, rows)

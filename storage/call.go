@@ -19,7 +19,8 @@ model = excluded.model, input_tokens = excluded.input_tokens, output_tokens = ex
 cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
 started_at = excluded.started_at, ended_at = excluded.ended_at, tool_list = excluded.tool_list`}
 
-	selectCalls = &preparedStatement{`SELECT number, kind, request_hash, request, done, COALESCE(l.data, result), error, model,
+	selectCalls = &preparedStatement{`SELECT number, kind, request_hash, request, done, COALESCE(l.data, result),
+	error, model,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_at
 FROM calls LEFT JOIN tool_lists AS l ON l.hash = tool_list WHERE run_id = ? ORDER BY number`}
 )

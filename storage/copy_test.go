@@ -24,8 +24,14 @@ import (
 func fill(t *testing.T, db *storage.DB) string {
 	t.Helper()
 	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
-	must(t, db.CreateUser(ctx, nil, &core.User{ID: "user-1", Username: "Ådä 'x' \\ ☃", Role: core.RoleAdmin, CreatedAt: now, UpdatedAt: now}))
-	must(t, db.CreateLogin(ctx, nil, &core.Login{ID: "login-1", UserID: "user-1", RefreshHash: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
+	must(t,
+		db.CreateUser(ctx, nil,
+			&core.User{ID: "user-1", Username: "Ådä 'x' \\ ☃", Role: core.RoleAdmin, CreatedAt: now, UpdatedAt: now}))
+	must(t,
+		db.CreateLogin(ctx, nil,
+			&core.Login{
+				ID: "login-1", UserID: "user-1", RefreshHash: []byte{0, 1, 255}, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+			}))
 	must(t, db.CreateAgent(ctx, nil, &core.Agent{
 		ID: "agent-1", Name: "helper", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"a":"?'\\"}`),
 		Shared: true, CreatedBy: "user-1", CreatedAt: now, UpdatedAt: now,
@@ -63,9 +69,12 @@ func fill(t *testing.T, db *storage.DB) string {
 	blob := core.Blob{Backend: "local", Key: "key-1"}
 	must(t, db.ReserveBlob(ctx, blob, now))
 	must(t, db.ReserveBlob(ctx, core.Blob{Backend: "local", Key: "key-2"}, now))
-	must(t, db.CreateFile(ctx, nil, &core.File{ID: "file-1", Name: "a.txt", Size: 5, Blob: blob, CreatedBy: "user-1", CreatedAt: now}, 100))
+	must(t,
+		db.CreateFile(ctx, nil,
+			&core.File{ID: "file-1", Name: "a.txt", Size: 5, Blob: blob, CreatedBy: "user-1", CreatedAt: now}, 100))
 	task, err := db.CreateTask(ctx, nil, &core.Task{
-		ID: "task-1", UserID: "user-1", AgentID: "agent-1", Title: "wait", Priority: core.PriorityHigh, Status: core.TaskPending,
+		ID: "task-1", UserID: "user-1", AgentID: "agent-1", Title: "wait",
+		Priority: core.PriorityHigh, Status: core.TaskPending,
 		MaxAttempts: 1, RunAt: now, CreatedAt: now, UpdatedAt: now,
 	})
 	must(t, err)
@@ -132,11 +141,13 @@ func TestCopy(t *testing.T) {
 		got := dump(t, to)
 		for table, rows := range want {
 			if !slices.Equal(got[table], rows) {
-				t.Errorf("%s: table %s: the %d copied rows differ from the %d original ones", name, table, len(got[table]), len(rows))
+				t.Errorf("%s: table %s: the %d copied rows differ from the %d original ones",
+					name, table, len(got[table]), len(rows))
 			}
 		}
 		task, err := to.CreateTask(ctx, nil, &core.Task{
-			ID: "task-2", UserID: "user-1", AgentID: "agent-1", Title: "new", Priority: core.PriorityLow, Status: core.TaskPending,
+			ID: "task-2", UserID: "user-1", AgentID: "agent-1",
+			Title: "new", Priority: core.PriorityLow, Status: core.TaskPending,
 			MaxAttempts: 1, RunAt: time.Now(), CreatedAt: time.Now(),
 		})
 		must(t, err)

@@ -226,7 +226,8 @@ func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, nouns, setti
 	}
 	n, err := q.Count(ctx)
 	if err != nil || int(n) >= limit {
-		return orConflict(err, "You have %d %s, which is the maximum. Delete one first, or ask an admin to raise %s", n, nouns, setting)
+		return orConflict(err, "You have %d %s, which is the maximum. Delete one first, or ask an admin to raise %s",
+			n, nouns, setting)
 	}
 	return nil
 }
@@ -246,7 +247,9 @@ func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int
 // listSized is list for rows that can be large. The page ends before its rows exceed core.MaxPageBytes, but has at
 // least one row. The size of a row is that of the given columns. The sizes are read first and without
 // the rows, because a database keeps all columns of the rows that it sorts in memory.
-func (db *DB) listSized(ctx context.Context, q *bun.SelectQuery, page core.Page, key string, columns ...string) (int, error) {
+func (db *DB) listSized(
+	ctx context.Context, q *bun.SelectQuery, page core.Page, key string, columns ...string,
+) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
 	if err != nil || page.Limit <= 0 || page.Offset >= total {

@@ -15,7 +15,8 @@ ON CONFLICT (run_id, first) DO NOTHING`}
 
 	// putEvent stores an event of the current owner of a run. It replaces an event that an earlier owner
 	// stored late, before it noticed that it had lost the run.
-	putEvent = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at) VALUES (?, ?, ?, ?, ?, ?)
+	putEvent = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
+	VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id, first) DO UPDATE SET last = excluded.last, type = excluded.type,
 data = excluded.data, created_at = excluded.created_at`}
 

@@ -18,7 +18,7 @@ import (
 )
 
 // Tests of crashes and locks start this test binary again, as another process that uses the same
-// database. These variables select what it does.
+// database. These variables select its task.
 const (
 	envRole = "STORAGE_TEST_ROLE"
 	envPath = "STORAGE_TEST_PATH"

@@ -25,7 +25,8 @@ type notificationRow struct {
 
 // insertNotification assigns the next number. Because all servers write one after another, numbers
 // become visible in their order.
-var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, session_key, task_id, data, created_at)
+var insertNotification = &preparedStatement{`INSERT INTO notices (type, user_id, agent_id, session_key, task_id,
+	data, created_at)
 VALUES (?, ?, ?, NULLIF(?, ''), NULLIF(?, ''), ?, ?)`}
 
 // putNotification stores a notification in the transaction of the change that it reports.
@@ -74,7 +75,9 @@ func (db *DB) Notifications(
 
 // notifications returns the rows of a query. more reports whether it stopped because they exceed
 // core.MaxPageBytes.
-func (db *DB) notifications(ctx context.Context, q *bun.SelectQuery) (found []*core.Notification, more bool, err error) {
+func (db *DB) notifications(
+	ctx context.Context, q *bun.SelectQuery,
+) (found []*core.Notification, more bool, err error) {
 	rows, err := q.Rows(ctx)
 	if err != nil {
 		return nil, false, err

@@ -49,7 +49,8 @@ func rateKey(key string) string {
 // takeRate uses the clock of the database, because the clocks of the servers can differ. If that clock
 // was set back, a window that ends later than two windows from now counts as ended. The statement locks
 // the row of the key and checks both windows before it changes them.
-var takeRate = &preparedStatement{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count, second_end, taken, asked_at)
+var takeRate = &preparedStatement{`INSERT INTO rate_counts AS r (key, minute_count, minute_end, second_count,
+	second_end, taken, asked_at)
 SELECT ?, 1, now + 60000000, 1, now + 1000000, TRUE, now
 FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now) AS clock
 ON CONFLICT (key) DO UPDATE SET (minute_count, minute_end, second_count, second_end, taken, asked_at) = (

@@ -45,7 +45,8 @@ func takeSlug(ctx context.Context, tx *tx, slug, userID string) error {
 	case err != nil:
 		return err
 	case reservedFor != userID:
-		return core.Conflict("The slug %q is reserved, because an MCP server of another user had it. Choose another slug", slug)
+		return core.Conflict("The slug %q is reserved, because an MCP server of another user had it. Choose another slug",
+			slug)
 	}
 	_, err = tx.exec(ctx, deleteReservedSlug, slug)
 	return err

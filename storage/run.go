@@ -78,7 +78,8 @@ func runSeenBy(actor core.Actor) (string, []any) {
 
 var (
 	// insertRun inserts nothing while another run of the session is active.
-	insertRun = &preparedStatement{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id, agent_type, config,
+	insertRun = &preparedStatement{`INSERT INTO runs (id, kind, agent_id, user_id, session_key, session_id,
+	agent_type, config,
 input_id, answer_id, status, error, stream, seed, owner, attempt, cancel_requested,
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, model, created_at, ended_at, task_id,
 agent_owner, mcp_servers)

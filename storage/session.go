@@ -59,7 +59,9 @@ func (db *DB) DeleteSession(ctx context.Context, audit *core.AuditRecord, agentI
 	})
 }
 
-var lockSession = &preparedStatement{`SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ? FOR UPDATE`}
+var lockSession = &preparedStatement{
+	`SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ? FOR UPDATE`,
+}
 
 var (
 	// touchSession creates the session, or adds the message of a turn to its count.

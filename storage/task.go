@@ -307,7 +307,8 @@ WHERE id = ? AND owner = '' AND ` + isActive}
 
 	// appendEnd skips sequence numbers that the last attempt may have sent but not stored.
 	appendEnd = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
-SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT) FROM events AS e WHERE e.run_id = ?
+SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT)
+	FROM events AS e WHERE e.run_id = ?
 AND EXISTS (SELECT 1 FROM runs AS r WHERE r.id = ? AND r.status = 'cancelled') GROUP BY e.run_id`}
 
 	nextTask = &preparedStatement{fmt.Sprintf(nextTaskFormat, "", "")}

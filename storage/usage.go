@@ -62,7 +62,9 @@ var usageColumns = map[core.UsageKey]string{
 }
 
 // Usage implements core.UsageStore.
-func (db *DB) Usage(ctx context.Context, actor core.Actor, f core.UsageFilter) ([]core.UsageRow, int, core.UsageRow, error) {
+func (db *DB) Usage(
+	ctx context.Context, actor core.Actor, f core.UsageFilter,
+) ([]core.UsageRow, int, core.UsageRow, error) {
 	selected := func() *bun.SelectQuery {
 		q := db.read.NewSelect().Model((*usageRow)(nil)).
 			Where("u.day >= ?", f.From.Unix()/secondsPerDay).Where("u.day <= ?", f.To.Unix()/secondsPerDay)

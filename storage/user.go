@@ -113,7 +113,8 @@ func (db *DB) UpdateUser(
 		if _, err := tx.NewUpdate().Model(row).WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		admins, err := tx.NewSelect().Model((*userRow)(nil)).Where("role = ?", string(core.RoleAdmin)).Where("NOT disabled").Exists(ctx)
+		admins, err := tx.NewSelect().Model((*userRow)(nil)).Where("role = ?",
+			string(core.RoleAdmin)).Where("NOT disabled").Exists(ctx)
 		if err != nil || !admins {
 			return orConflict(err, "This user is the last enabled admin. Make another user an admin first")
 		}
@@ -145,7 +146,8 @@ func endCredentials(ctx context.Context, tx *tx, userID string, up core.UserUpda
 func (r *userRow) update(ctx context.Context, tx *tx, up core.UserUpdate) error {
 	if up.Email != nil {
 		r.Email, r.EmailFold = *up.Email, fold(*up.Email)
-		is, err := tx.NewSelect().Model((*userRow)(nil)).Where("email_fold = ?", r.EmailFold).Where("id <> ?", r.ID).Exists(ctx)
+		is, err := tx.NewSelect().Model((*userRow)(nil)).Where("email_fold = ?", r.EmailFold).Where("id <> ?",
+			r.ID).Exists(ctx)
 		if err != nil || is {
 			return orConflict(err, "The email %q is already in use", r.Email)
 		}

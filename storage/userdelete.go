@@ -73,7 +73,8 @@ func mayReceive(ctx context.Context, tx *tx, from *userRow, to string) error {
 	if err != nil || !servers {
 		return err
 	}
-	return core.Invalid("to", "Must be an admin, because the deleted user is one and owns MCP servers, which can run commands")
+	return core.Invalid("to",
+		"Must be an admin, because the deleted user is one and owns MCP servers, which can run commands")
 }
 
 // maxNamed is the maximum number of objects that an error names.
@@ -200,7 +201,8 @@ func transferUser(d core.UserDeletion) []statement {
 		{
 			`INSERT INTO file_usage (user_id, bytes, files)
 SELECT CAST(? AS VARCHAR), bytes, files FROM file_usage WHERE user_id = ?
-ON CONFLICT (user_id) DO UPDATE SET bytes = file_usage.bytes + excluded.bytes, files = file_usage.files + excluded.files`, pair,
+ON CONFLICT (user_id) DO UPDATE SET bytes = file_usage.bytes + excluded.bytes,
+	files = file_usage.files + excluded.files`, pair,
 		},
 	}
 }
@@ -210,7 +212,8 @@ ON CONFLICT (user_id) DO UPDATE SET bytes = file_usage.bytes + excluded.bytes, f
 func renameSessions(ctx context.Context, tx *tx, d core.UserDeletion) error {
 	var both []sessionRow
 	err := tx.NewSelect().Model(&both).Where("s.user_id = ?", d.UserID).
-		Where("EXISTS (SELECT 1 FROM sessions AS o WHERE o.user_id = ? AND o.agent_id = s.agent_id AND o.id = s.id)", d.TransferTo).
+		Where("EXISTS (SELECT 1 FROM sessions AS o WHERE o.user_id = ? AND o.agent_id = s.agent_id AND o.id = s.id)",
+			d.TransferTo).
 		Scan(ctx)
 	if err != nil {
 		return err

@@ -199,5 +199,6 @@ func exportedRow(row map[string]any) map[string]any {
 
 // jsonColumns are the columns that contain JSON.
 var jsonColumns = map[string]bool{
-	"config": true, "metadata": true, "parts": true, "request": true, "result": true, "error": true, "data": true, "input": true,
+	"config": true, "metadata": true, "parts": true, "request": true,
+	"result": true, "error": true, "data": true, "input": true,
 }

@@ -159,7 +159,7 @@ func (w *window) halve() bool {
 	return true
 }
 
-// imageTokens is roughly what providers count for a large image.
+// imageTokens is roughly the number of tokens that providers count for a large image.
 const imageTokens = 1_500
 
 const (

@@ -9,7 +9,7 @@ import (
 // the disk. Otherwise the sync at the end of a large file would take long.
 const flushEvery = 8 << 20
 
-// partWriter writes to a file and computes the hash of what it writes.
+// partWriter writes to a file and computes the hash of the written bytes.
 type partWriter struct {
 	file *os.File
 	sum  hash.Hash

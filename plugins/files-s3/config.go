@@ -136,7 +136,7 @@ func (c *config) partSize() int {
 // isHeaderValue reports whether a string can be sent in a header.
 func isHeaderValue(s string) bool { return httpguts.ValidHeaderFieldValue(s) }
 
-// prefixIssue describes what is wrong with a prefix, or returns an empty string.
+// prefixIssue returns the reason why a prefix is invalid, or "" if it is valid.
 func prefixIssue(prefix string) string {
 	folder := strings.TrimSuffix(prefix, "/")
 	switch {

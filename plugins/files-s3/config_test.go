@@ -51,7 +51,8 @@ func TestConfig(t *testing.T) {
 		{name: "Amazon", config: map[string]any{"endpoint": "s3.eu-central-1.amazonaws.com", "region": "eu-central-1", "path_style": false}},
 		{name: "all", config: map[string]any{
 			"endpoint": "http://localhost:9000/", "prefix": "a/b", "access_key": "a", "secret_key": "s\n", "session_token": "t",
-			"presigned_downloads": true, "presign_expiry": "168h", "public_endpoint": "https://files.example.org", "part_size": "1GiB",
+			"presigned_downloads": true, "presign_expiry": "168h",
+			"public_endpoint": "https://files.example.org", "part_size": "1GiB",
 			"create_bucket": true, "timeout": "1s",
 		}},
 		{"no bucket", map[string]any{"bucket": nil}, "bucket", "is required"},

@@ -45,7 +45,7 @@ type partResult struct {
 	err  error
 }
 
-// run uploads what r returns. size is -1 if it is unknown. Errors of r are returned
+// run uploads the bytes of r. size is -1 if it is unknown. Errors of r are returned
 // unchanged.
 func (u *upload) run(ctx context.Context, r io.Reader, size int64) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -105,7 +105,8 @@ func TestFinishReasonsAndReasoning(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	for word, reason := range map[string]llm.FinishReason{
-		"end_turn": llm.FinishStop, "stop_sequence": llm.FinishStop, "max_tokens": llm.FinishLength, "refusal": llm.FinishContentFilter,
+		"end_turn": llm.FinishStop, "stop_sequence": llm.FinishStop,
+		"max_tokens": llm.FinishLength, "refusal": llm.FinishContentFilter,
 	} {
 		if _, finish := mustChat(t, p, remotetest.Ask("claude-a", "stop "+word)); finish.Reason != reason {
 			t.Errorf("finish reason for %s = %s, want %s", word, finish.Reason, reason)

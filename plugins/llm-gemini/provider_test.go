@@ -128,7 +128,8 @@ func TestFinishReasonsAndReasoning(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	for word, reason := range map[string]llm.FinishReason{
-		"STOP": llm.FinishStop, "MAX_TOKENS": llm.FinishLength, "SAFETY": llm.FinishContentFilter, "RECITATION": llm.FinishContentFilter,
+		"STOP": llm.FinishStop, "MAX_TOKENS": llm.FinishLength,
+		"SAFETY": llm.FinishContentFilter, "RECITATION": llm.FinishContentFilter,
 	} {
 		if _, finish := mustChat(t, p, remotetest.Ask("gemini-a", "stop "+word)); finish.Reason != reason {
 			t.Errorf("finish reason for %s = %s, want %s", word, finish.Reason, reason)

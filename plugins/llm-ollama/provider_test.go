@@ -75,7 +75,8 @@ func TestAnswer(t *testing.T) {
 		t.Errorf("Chat() = %q in %d pieces, %+v, want %+v", a.Text, a.Pieces, finish, want)
 	}
 	for path, value := range map[string]string{
-		"options.num_predict": "77", "options.temperature": "0.5", "options.top_p": "0.5", "options.stop.0": "END", "options.num_ctx": "8192",
+		"options.num_predict": "77", "options.temperature": "0.5",
+		"options.top_p": "0.5", "options.stop.0": "END", "options.num_ctx": "8192",
 		"messages.0.content": "Be short.", "messages.0.role": "system", "keep_alive": "-1", "stream": "true",
 	} {
 		if got := gjson.Get(s.Last(), path).String(); got != value {

@@ -66,7 +66,7 @@ func (c *call) complete(body []byte) (*http.Response, error) {
 	return res, nil
 }
 
-// listModels requests the list of models. It returns what complete returns.
+// listModels requests the list of models. Its result is that of complete.
 func (c *call) listModels() (*http.Response, error) {
 	var res *http.Response
 	_, err := c.p.list.List(c.ctx, option.WithResponseBodyInto(&res), option.WithMiddleware(c.attempt))

@@ -57,7 +57,7 @@ type Object struct {
 	Modified time.Time
 }
 
-// PutOptions contains what is known about an object before its content.
+// PutOptions contains the properties of an object that are known before its content.
 type PutOptions struct {
 	// Size is the exact size in bytes, or -1 if it is unknown.
 	Size int64

@@ -165,7 +165,9 @@ func testAgentFilter(t *testing.T, f *fixture) {
 	add("down", "chat", "gone", core.AgentActive)
 	add("down and off", "chat", "gone", core.AgentInactive)
 	add("other", "it's", "", core.AgentActive)
-	broken := []core.Dependency{{Type: "chat", Model: "gone"}, {Type: "none", Model: "echo"}, {Type: "it's", Model: "echo"}}
+	broken := []core.Dependency{
+		{Type: "chat", Model: "gone"}, {Type: "none", Model: "echo"}, {Type: "it's", Model: "echo"},
+	}
 	for _, c := range []struct {
 		name   string
 		filter core.AgentFilter
@@ -232,7 +234,9 @@ func testAgentDependencies(t *testing.T, f *fixture) {
 		seen[b]++
 	}
 	same(t, "dependencies", len(seen), len(got))
-	for _, b := range []core.Dependency{{Type: "chat", Model: "a"}, {Type: "chat", Model: "b"}, {Type: "loop", Model: "a"}} {
+	for _, b := range []core.Dependency{
+		{Type: "chat", Model: "a"}, {Type: "chat", Model: "b"}, {Type: "loop", Model: "a"},
+	} {
 		same(t, b.Type+" "+b.Model, seen[b], 1)
 	}
 	same(t, "dependencies", len(got), 3)

@@ -106,7 +106,8 @@ func testUserEndKeys(t *testing.T, f *fixture) {
 }
 
 func testAPIKeyVisibility(t *testing.T, f *fixture) {
-	ada, bob, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
+	ada, bob, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root",
+		core.RoleAdmin)
 	old, k, his := f.apiKey(t, ada, "old"), f.apiKey(t, ada, "new"), f.apiKey(t, bob, "his")
 	_, err := f.APIKey(f.ctx, bob, k.ID)
 	wantCode(t, err, core.CodeNotFound)

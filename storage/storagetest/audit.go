@@ -57,7 +57,8 @@ func testAuditRecord(t *testing.T, f *fixture) {
 	targets := map[string]bool{}
 	for _, e := range got {
 		targets[e.Target] = true
-		if e.Outcome != core.OutcomeDone || e.UserID != "user-1" || e.RequestID != "req-1" || time.Since(e.At).Abs() > time.Hour {
+		if e.Outcome != core.OutcomeDone || e.UserID != "user-1" || e.RequestID != "req-1" ||
+			time.Since(e.At).Abs() > time.Hour {
 			t.Errorf("unexpected entry %+v", e)
 		}
 	}
@@ -198,7 +199,8 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 func testAuditFilter(t *testing.T, f *fixture) {
 	for i := range 10 {
 		e := &core.AuditEntry{
-			At: f.at(i), Action: "act-" + string(rune('a'+i%2)), Target: fmt.Sprint("agent-", i%3), UserID: fmt.Sprint("user-", i%5),
+			At: f.at(i), Action: "act-" + string(rune('a'+i%2)),
+			Target: fmt.Sprint("agent-", i%3), UserID: fmt.Sprint("user-", i%5),
 			RequestID: fmt.Sprint("req-", i), Outcome: core.OutcomeDone,
 		}
 		if i >= 8 {

@@ -78,7 +78,7 @@ func testFile(t *testing.T, f *fixture) {
 	f.wantUsage(t, core.Actor{UserID: "user-none"}, 0)
 }
 
-// testFileTwice checks that a second file with the same id is a conflict, whatever the quota is, and
+// testFileTwice checks that a second file with the same id is a conflict with any quota, and
 // that its blob stays reserved.
 func testFileTwice(t *testing.T, f *fixture) {
 	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)

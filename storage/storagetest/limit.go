@@ -49,7 +49,8 @@ func RunLimits(t *testing.T, open func(t *testing.T) Stores) {
 		ok(t, c.create(v))
 		err := c.create(v)
 		wantCode(t, err, core.CodeConflict)
-		if want := "You have 2 " + c.name + ", which is the maximum. Delete one first, or ask an admin to raise " + c.setting; err == nil || !strings.Contains(err.Error(), want) {
+		if want := "You have 2 " + c.name + ", which is the maximum. Delete one first, or ask an admin to raise " +
+			c.setting; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("one more of the %s: got %v, want %q", c.name, err, want)
 		}
 		ok(t, c.create(other))

@@ -111,7 +111,8 @@ func testMCPServerSlug(t *testing.T, f *fixture) {
 // testMCPServerReservedSlug checks that the slug of a renamed or deleted server stays reserved for its
 // creator, also if an admin renamed or deleted it.
 func testMCPServerReservedSlug(t *testing.T, f *fixture) {
-	owner, thief, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
+	owner, thief, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root",
+		core.RoleAdmin)
 	create := func(v core.Actor, slug string) error {
 		return f.CreateMCPServer(f.ctx, nil, v, f.unstoredServer(v, func(s *core.MCPServer) { s.Slug = slug }), false)
 	}
@@ -317,7 +318,8 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	ok(t, f.UpdateMCPServer(f.ctx, nil, v, &b, false))
 	same(t, "increased Version", b.Version, int64(2))
 	want := b
-	want.DesiredState, want.Capabilities, want.CreatedBy, want.CreatedAt = s.DesiredState, s.Capabilities, s.CreatedBy, s.CreatedAt
+	want.DesiredState, want.Capabilities, want.CreatedBy, want.CreatedAt = s.DesiredState, s.Capabilities, s.CreatedBy,
+		s.CreatedAt
 	got, err := f.MCPServer(f.ctx, v, s.ID)
 	ok(t, err)
 	same(t, "MCPServer", got, &want)

@@ -23,7 +23,9 @@ func testNotification(t *testing.T, f *fixture) {
 	same(t, "wakeup", <-received, core.Wakeup{Topic: core.TopicNotifications})
 	run := f.begin(t, a, task)
 	e := f.end(run)
-	e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskFailed, Error: &sdk.Error{Code: sdk.CodeInternal, Message: "secret words"}}
+	e.Task = &core.TaskEnd{
+		ID: task.ID, Status: core.TaskFailed, Error: &sdk.Error{Code: sdk.CodeInternal, Message: "secret words"},
+	}
 	ok(t, f.EndRun(f.ctx, e))
 	system, err := core.NewSystemNotification(core.LevelInfo, "All is well", "")
 	ok(t, err)
@@ -51,7 +53,8 @@ func testNotification(t *testing.T, f *fixture) {
 		TaskID: task.ID, Types: []core.NotificationType{core.NotificationTaskStatus},
 	}, 0, 0), ofTask)
 	same(t, "of others' agent", read(core.NotificationFilter{AgentID: "agent-other"}, 0, 0), []string(nil))
-	same(t, "of the system", read(core.NotificationFilter{UserID: v.UserID, Types: []core.NotificationType{core.NotificationSystem}}, 0, 0),
+	same(t, "of the system",
+		read(core.NotificationFilter{UserID: v.UserID, Types: []core.NotificationType{core.NotificationSystem}}, 0, 0),
 		[]string{"system.notification All is well"})
 	mine := read(core.NotificationFilter{UserID: v.UserID, AgentID: a.ID}, 0, 0)
 	for _, want := range append(slices.Clone(ofTask), "agent.message Good day") {
@@ -59,7 +62,8 @@ func testNotification(t *testing.T, f *fixture) {
 			t.Errorf("got %q, want it to contain %q", mine, want)
 		}
 	}
-	same(t, "of the agent, without tasks", read(core.NotificationFilter{AgentID: a.ID, WithoutTasks: true}, 0, 0), []string(nil))
+	same(t, "of the agent, without tasks", read(core.NotificationFilter{AgentID: a.ID, WithoutTasks: true}, 0, 0),
+		[]string(nil))
 	all, _, err := f.Notifications(f.ctx, core.NotificationFilter{}, 0, 0, 100)
 	ok(t, err)
 	last, err = f.LastNotification(f.ctx)
@@ -88,7 +92,9 @@ func testNotificationDeleted(t *testing.T, f *fixture) {
 		task := f.task(t, a, v.UserID)
 		e := f.end(f.begin(t, a, task))
 		e.Answer.Parts = []sdk.Part{{Text: "answer of " + task.ID}}
-		e.Task = &core.TaskEnd{ID: task.ID, Status: core.TaskCompleted, Result: json.RawMessage(`{"message":"` + result + `"}`)}
+		e.Task = &core.TaskEnd{
+			ID: task.ID, Status: core.TaskCompleted, Result: json.RawMessage(`{"message":"` + result + `"}`),
+		}
 		ok(t, f.EndRun(f.ctx, e))
 	}
 	a, b := f.agent(t, v), f.agent(t, v)

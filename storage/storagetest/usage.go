@@ -23,7 +23,9 @@ func testUsage(t *testing.T, f *fixture) {
 			}
 		}
 		ok(t, f.RecordCall(f.ctx, s.Run, call(1), nil))
-		ok(t, f.RecordCall(f.ctx, s.Run, &core.Call{RunID: s.Run.ID, Number: 2, Kind: core.CallTool, Done: true, StartedAt: f.now, EndedAt: at}, nil))
+		ok(t,
+			f.RecordCall(f.ctx, s.Run,
+				&core.Call{RunID: s.Run.ID, Number: 2, Kind: core.CallTool, Done: true, StartedAt: f.now, EndedAt: at}, nil))
 		end := f.end(s.Run)
 		end.Call = call(3)
 		ok(t, f.EndRun(f.ctx, end))
@@ -34,7 +36,9 @@ func testUsage(t *testing.T, f *fixture) {
 
 	used := func(u core.UsageRow, completions, input int64) core.UsageRow {
 		u.Completions = completions
-		u.Usage = sdk.Usage{InputTokens: input, OutputTokens: 2 * completions, CachedInputTokens: 3 * completions, ReasoningTokens: completions}
+		u.Usage = sdk.Usage{
+			InputTokens: input, OutputTokens: 2 * completions, CachedInputTokens: 3 * completions, ReasoningTokens: completions,
+		}
 		return u
 	}
 	all := core.UsageFilter{From: day, To: day.AddDate(0, 0, 1), Page: core.Page{Limit: 10}}
@@ -61,8 +65,11 @@ func testUsage(t *testing.T, f *fixture) {
 			1, used(core.UsageRow{}, 2, 200),
 		},
 		{
-			"by model and agent", admin, func(f *core.UsageFilter) { f.By = []core.UsageKey{core.UsageByModel, core.UsageByAgent} },
-			[]core.UsageRow{used(core.UsageRow{Model: "p/m", AgentID: a.ID}, 4, 2020), used(core.UsageRow{Model: "p/n", AgentID: a.ID}, 2, 200)},
+			"by model and agent", admin,
+			func(f *core.UsageFilter) { f.By = []core.UsageKey{core.UsageByModel, core.UsageByAgent} },
+			[]core.UsageRow{
+				used(core.UsageRow{Model: "p/m", AgentID: a.ID}, 4, 2020), used(core.UsageRow{Model: "p/n", AgentID: a.ID}, 2, 200),
+			},
 			2, used(core.UsageRow{}, 6, 2220),
 		},
 		{

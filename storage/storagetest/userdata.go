@@ -27,18 +27,22 @@ type userObjects struct {
 func (f *fixture) userWith(t *testing.T, name string, guest core.Actor) userObjects {
 	t.Helper()
 	v := f.user(t, name, core.RoleMember)
-	o := userObjects{user: v, agent: f.agent(t, v, shared), file: f.file(t, v), server: f.server(t, v), login: f.login(t, v)}
+	o := userObjects{
+		user: v, agent: f.agent(t, v, shared), file: f.file(t, v), server: f.server(t, v), login: f.login(t, v),
+	}
 	o.key = f.apiKey(t, v, "key")
 	o.session = f.leaveTraces(t, o.agent, v.UserID, "s")
 	o.task = f.task(t, o.agent, v.UserID, func(task *core.Task) { task.IdempotencyKey = "key" })
 	run := f.begin(t, o.agent, o.task)
-	ok(t, f.RecordCall(f.ctx, run, &core.Call{RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}}, nil))
+	ok(t,
+		f.RecordCall(f.ctx, run, &core.Call{RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}}, nil))
 	e := f.end(run)
 	e.Answer.Parts = []sdk.Part{{Text: "secret"}}
 	e.Task = &core.TaskEnd{ID: o.task.ID, Status: core.TaskCompleted, Result: json.RawMessage(`{"message":"secret"}`)}
 	ok(t, f.EndRun(f.ctx, e))
 	o.work = traces{
-		agentID: o.agent.ID, userID: v.UserID, sessionID: o.task.ID, key: e.Run.SessionKey, run: e.Run.ID, input: e.Run.InputID, answer: e.Answer.ID,
+		agentID: o.agent.ID, userID: v.UserID, sessionID: o.task.ID,
+		key: e.Run.SessionKey, run: e.Run.ID, input: e.Run.InputID, answer: e.Answer.ID,
 	}
 	f.leaveTraces(t, o.agent, guest.UserID, "of the guest")
 	n, err := core.NewSystemNotification(core.LevelWarning, "secret", v.UserID)
@@ -226,9 +230,11 @@ func testUserTransfer(t *testing.T, f *fixture) {
 	if moved == nil || moved.ID == "s" {
 		t.Fatalf("the transferred session is %+v, want one with a new id", moved)
 	}
-	messages, _, err := f.Messages(f.ctx, core.MessageFilter{AgentID: gone.agent.ID, UserID: heir.UserID, SessionID: moved.ID, Limit: 10})
+	messages, _, err := f.Messages(f.ctx,
+		core.MessageFilter{AgentID: gone.agent.ID, UserID: heir.UserID, SessionID: moved.ID, Limit: 10})
 	ok(t, err)
-	same(t, "messages of the transferred session", ids(messages, func(m *core.Message) string { return m.ID + m.SessionID + m.UserID }),
+	same(t, "messages of the transferred session",
+		ids(messages, func(m *core.Message) string { return m.ID + m.SessionID + m.UserID }),
 		[]string{gone.session.input + moved.ID + heir.UserID, gone.session.answer + moved.ID + heir.UserID})
 	f.wantTraces(t, own, true)
 }
@@ -241,7 +247,8 @@ func testUserExport(t *testing.T, f *fixture) {
 		f.talk(t, mine.agent, mine.user.UserID, "many")
 		ok(t, f.AppendEvents(f.ctx, []core.EventRow{event(mine.session.run, int64(10+i), `{"n":1}`, f.now)}))
 	}
-	ok(t, f.Record(f.ctx, &core.AuditEntry{At: f.now, Action: "login", UserID: mine.user.UserID, Outcome: core.OutcomeDone}))
+	ok(t,
+		f.Record(f.ctx, &core.AuditEntry{At: f.now, Action: "login", UserID: mine.user.UserID, Outcome: core.OutcomeDone}))
 	rows := map[string][]map[string]any{}
 	var order []string
 	var text strings.Builder

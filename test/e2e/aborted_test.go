@@ -55,7 +55,7 @@ func TestAbortedStreams(t *testing.T) {
 	}
 	disconnect(0)
 	disconnect(1)
-	// The baseline includes what the first clients have started, once it does not shrink any more.
+	// The baseline includes the resources of the first clients. It is taken when it does not shrink any more.
 	baseline := c.goroutines()
 	for same := 0; same < 10; same++ {
 		time.Sleep(50 * time.Millisecond)

@@ -75,7 +75,8 @@ func TestCanariesAreFound(t *testing.T) {
 		text := strings.Repeat("b", before) + secret + "after"
 		for name, as := range map[string]string{
 			"plain": text, "hex": hex.EncodeToString([]byte(text)), "query": url.QueryEscape(text),
-			"base64": base64.StdEncoding.EncodeToString([]byte(text)), "base64 of URLs": base64.RawURLEncoding.EncodeToString([]byte(text)),
+			"base64":         base64.StdEncoding.EncodeToString([]byte(text)),
+			"base64 of URLs": base64.RawURLEncoding.EncodeToString([]byte(text)),
 		} {
 			found := false
 			for _, form := range encodings(secret) {
@@ -178,10 +179,12 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 
 	// MCP servers: one that fails with a message, one that is refused, and one that works.
 	failing := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "failing", "config": object{
-		"command": "/bin/sh", "args": []string{"-c", `echo "no such token: $TOKEN" >&2; exit 3`}, "env": object{"TOKEN": secret.add("MCP env")},
+		"command": "/bin/sh", "args": []string{"-c", `echo "no such token: $TOKEN" >&2; exit 3`},
+		"env": object{"TOKEN": secret.add("MCP env")},
 	}}).want(t, 201)))
 	sitting := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "sitting", "config": object{
-		"command": "/bin/sh", "args": []string{"-c", `echo "$TOKEN" >&2; exec sleep 1000`}, "env": object{"TOKEN": secret["MCP env"]},
+		"command": "/bin/sh", "args": []string{"-c", `echo "$TOKEN" >&2; exec sleep 1000`},
+		"env": object{"TOKEN": secret["MCP env"]},
 	}}).want(t, 201)))
 	header := "Bearer " + secret.add("MCP header")
 	at := protectedMCP(t, header)
@@ -190,10 +193,12 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 			"url": at + "/?key=" + url.QueryEscape(secret.add("MCP query")), "headers": object{"Authorization": header},
 		}}).want(t, 201)))
 	refused := decode[mcpServer](t, say(c.post("/v1/mcp-servers/", object{"name": "refused", "config": object{
-		"url": at + "/?key=" + url.QueryEscape(secret["MCP query"]), "headers": object{"Authorization": "Bearer " + secret.add("wrong MCP header")},
+		"url":     at + "/?key=" + url.QueryEscape(secret["MCP query"]),
+		"headers": object{"Authorization": "Bearer " + secret.add("wrong MCP header")},
 	}}).want(t, 201)))
 	say(c.post("/v1/mcp-servers/", object{"name": "bad", "config": object{
-		"url": "https://user:" + url.QueryEscape(secret.add("password in a URL")) + "@example.com/", "headers": object{"Host": secret.add("bad MCP header")},
+		"url":     "https://user:" + url.QueryEscape(secret.add("password in a URL")) + "@example.com/",
+		"headers": object{"Host": secret.add("bad MCP header")},
 	}}).want(t, 400))
 	failed := func(m mcpServer) bool { return m.Status == "error" && m.LastError != "" }
 	c.waitMCPServer(failing.ID, "it fails", failed)

@@ -81,7 +81,7 @@ func (s *server) checkDatabase() {
 	}
 }
 
-// recorder writes to the server concurrently and records what the server has acknowledged.
+// recorder writes to the server concurrently and records the acknowledged writes.
 type recorder struct {
 	client *client
 	agent  string

@@ -53,7 +53,8 @@ func TestUpload(t *testing.T) {
 		part part
 		want string
 	}{
-		"wrong type": {wrongType, "text/html; charset=utf-8"}, "empty": {filePart("empty", strings.NewReader("")), "text/plain"},
+		"wrong type": {wrongType, "text/html; charset=utf-8"},
+		"empty":      {filePart("empty", strings.NewReader("")), "text/plain"},
 	} {
 		f := decode[file](t, c.send(tt.part).want(t, 201))
 		if f.ContentType != tt.want || len(f.Metadata) != 0 {
@@ -168,7 +169,8 @@ func TestDownload(t *testing.T) {
 	}
 	etag := full.header.Get("ETag")
 	for name, want := range map[string]string{
-		"ETag": `"` + f.SHA256 + `"`, "Content-Length": itoa(len(data)), "Accept-Ranges": "bytes", "Content-Type": f.ContentType,
+		"ETag": `"` + f.SHA256 + `"`, "Content-Length": itoa(len(data)),
+		"Accept-Ranges": "bytes", "Content-Type": f.ContentType,
 		"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment; filename=noise.bin",
 	} {
 		if got := full.header.Get(name); got != want {

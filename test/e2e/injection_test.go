@@ -41,7 +41,8 @@ func TestForgedLogLines(t *testing.T) {
 			forger := decode[mcpServer](t,
 				c.post("/v1/mcp-servers/",
 					object{
-						"name": "forger", "config": object{"command": "sh", "args": []string{"-c", "printf '%s\\n' \"$0\" >&2; exit 1", evil}},
+						"name":   "forger",
+						"config": object{"command": "sh", "args": []string{"-c", "printf '%s\\n' \"$0\" >&2; exit 1", evil}},
 					}).want(t, 201))
 			c.post("/v1/mcp-servers/", object{"name": evil, "config": object{"command": evil}})
 			for _, id := range []string{"a\tb", strings.Repeat("a", 65), "é", "a b", `"`, "a%0ab", "[31m"} {

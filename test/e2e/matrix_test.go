@@ -13,7 +13,9 @@ import (
 // fails for an operation that is not in the matrix.
 
 // actors are the callers. The owner creates the objects and the API keys.
-var actors = []string{"anonymous", "other", "viewer", "owner", "admin", "key for all", "key to read", "key of another scope"}
+var actors = []string{
+	"anonymous", "other", "viewer", "owner", "admin", "key for all", "key to read", "key of another scope",
+}
 
 // A rule has the expected status for each actor, in the order of actors: 401, 403, 404, or 0 if the
 // call is allowed. An allowed call may fail for another reason.
@@ -120,13 +122,16 @@ func aKey(m *matrix) string {
 
 func aUser(m *matrix) string {
 	name := m.next()
-	r := m.clients["admin"].post("/v1/users/", object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(m.t, 201)
+	r := m.clients["admin"].post("/v1/users/",
+		object{"username": name, "email": name + "@example.com", "password": "a long password"}).want(m.t, 201)
 	return decode[struct{ ID string }](m.t, r).ID
 }
 
 var newServerBody = func(m *matrix) request {
 	slug := m.next()
-	return request{path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"url": "http://127.0.0.1:9/mcp"}}}
+	return request{
+		path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"url": "http://127.0.0.1:9/mcp"}},
+	}
 }
 
 var cells = map[string]cell{
@@ -200,7 +205,9 @@ var cells = map[string]cell{
 	// Only admins may create an MCP server that runs a program.
 	"create-mcp-server/p": {rule{401, 403, 403, 403, 0, 403, 403, 403}, "mcp", func(m *matrix) request {
 		slug := m.next()
-		return request{path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"command": "true"}}}
+		return request{
+			path: "/v1/mcp-servers/", body: object{"name": slug, "slug": slug, "config": object{"command": "true"}},
+		}
 	}},
 
 	"list-api-keys": {rule{401, 0, 0, 0, 0, 0, 403, 403}, "agents", at("/v1/api-keys/")},
@@ -242,7 +249,8 @@ func aTaskRun(m *matrix) string {
 // filesSession creates a session to which the owner has attached a file, and returns the id of its agent.
 func filesSession(m *matrix) string {
 	id := anAgent(m)
-	m.owner().post("/v1/agents/"+id+"/chat", object{"message": "Read", "session_id": "papers", "file_ids": []string{aFile(m)}}).want(m.t, 200)
+	m.owner().post("/v1/agents/"+id+"/chat",
+		object{"message": "Read", "session_id": "papers", "file_ids": []string{aFile(m)}}).want(m.t, 200)
 	return id
 }
 
@@ -310,7 +318,8 @@ func (m *matrix) callThrough() {
 		case c.missing == "" && got.status >= 300:
 			m.t.Errorf("%s with %s: got status %d, want success: %.300s", c.name, c.scopes, got.status, got.body)
 		case c.missing != "" && (got.status != 403 || !strings.Contains(got.failure(m.t).Message, c.missing)):
-			m.t.Errorf("%s with %s: got status %d, want 403 that names %s: %.300s", c.name, c.scopes, got.status, c.missing, got.body)
+			m.t.Errorf("%s with %s: got status %d, want 403 that names %s: %.300s",
+				c.name, c.scopes, got.status, c.missing, got.body)
 		}
 	}
 	// Lists leave out what the scopes do not cover.
@@ -369,7 +378,8 @@ func newMatrix(t *testing.T) *matrix {
 	root := m.signIn()
 	m.clients = map[string]*client{
 		"anonymous": {t: t, url: m.url}, "admin": root,
-		"other": m.newUser(root, "other", "member"), "owner": m.newUser(root, "owner", "member"), "viewer": m.newUser(root, "viewer", "viewer"),
+		"other": m.newUser(root, "other", "member"), "owner": m.newUser(root, "owner", "member"),
+		"viewer": m.newUser(root, "viewer", "viewer"),
 	}
 	m.ids["owner"] = decode[struct{ ID string }](t, m.owner().get("/v1/auth/me").want(t, 200)).ID
 	return m
@@ -476,7 +486,8 @@ func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 	type row struct{ Action, Outcome, Username, Address string }
 	var rows []row
 	look := func() bool {
-		rows = decode[struct{ Entries []row }](m.t, m.clients["admin"].get("/v1/audit?request_id="+requestID).want(m.t, 200)).Entries
+		rows = decode[struct{ Entries []row }](m.t,
+			m.clients["admin"].get("/v1/audit?request_id="+requestID).want(m.t, 200)).Entries
 		return (want == "") == (len(rows) == 0)
 	}
 	// The entry of a refusal may be written after the reply.
@@ -485,7 +496,8 @@ func (m *matrix) wantAudit(requestID, id, method, actor string, status int) {
 		return
 	}
 	r := rows[0]
-	if len(rows) != 1 || r.Action != id || r.Outcome != want || r.Address != "127.0.0.1" || (r.Username == "") != (actor == "anonymous") {
+	if len(rows) != 1 || r.Action != id || r.Outcome != want || r.Address != "127.0.0.1" ||
+		(r.Username == "") != (actor == "anonymous") {
 		m.t.Errorf("got audit entries %+v for %s, want one with outcome %s", rows, requestID, want)
 	}
 }

@@ -102,7 +102,8 @@ func TestAgentUsesMCPServers(t *testing.T) {
 		c.waitMCPServer(id, "the MCP server to run", running)
 	}
 	agent := decode[struct{ ID string }](t, c.post("/v1/agents/", object{"name": "a", "type": "chat", "config": object{
-		"model": "gpt-4o", "mcp_servers": []string{"everything", "files-here"}, "tools": []string{"everything__get-*", "files-here__*"},
+		"model": "gpt-4o", "mcp_servers": []string{"everything", "files-here"},
+		"tools": []string{"everything__get-*", "files-here__*"},
 	}}).want(t, 201)).ID
 	if reply := c.chat(agent, "s", "Add and write"); reply.Message != "Done." {
 		t.Errorf("got answer %q, want Done.", reply.Message)

@@ -16,7 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 )
 
-// check returns how a reply differs from the OpenAPI document.
+// check returns an error if a reply does not match the OpenAPI document.
 func (e *env) check(d drawn, r *reply) error {
 	if err := checkHeaders(r); err != nil {
 		return err

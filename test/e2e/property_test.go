@@ -129,10 +129,12 @@ func newEnv(t *testing.T) *env {
 	t.Helper()
 	s := newServer(t, openPlugins)
 	// The random requests of admins may have any command, which must not run.
-	s.env = append(s.env, "AGENTAREA_MCP_COMMANDS=false", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0")
+	s.env = append(s.env, "AGENTAREA_MCP_COMMANDS=false", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0",
+		"AGENTAREA_RATE_LIMIT_BURST=0")
 	s.start()
 	e := &env{
-		t: t, server: s, root: s.signIn(), users: map[string]*user{}, ids: map[string][]string{}, seen: map[string]map[string][]string{}, done: map[string]int{}, statuses: map[string][]int{},
+		t: t, server: s, root: s.signIn(), users: map[string]*user{}, ids: map[string][]string{},
+		seen: map[string]map[string][]string{}, done: map[string]int{}, statuses: map[string][]int{},
 	}
 	e.rootID = decode[struct{ ID string }](t, e.root.get("/v1/auth/me").want(t, 200)).ID
 	e.doc, e.operations = s.document()
@@ -143,9 +145,10 @@ func newEnv(t *testing.T) *env {
 	}
 	t.Cleanup(e.http.CloseIdleConnections)
 	tools := mcp.NewServer(&mcp.Implementation{Name: "adder", Version: "1"}, nil)
-	mcp.AddTool(tools, &mcp.Tool{Name: "add"}, func(context.Context, *mcp.CallToolRequest, struct{ A, B int }) (*mcp.CallToolResult, any, error) {
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "3"}}}, nil, nil
-	})
+	mcp.AddTool(tools, &mcp.Tool{Name: "add"},
+		func(context.Context, *mcp.CallToolRequest, struct{ A, B int }) (*mcp.CallToolResult, any, error) {
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "3"}}}, nil, nil
+		})
 	served := httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return tools }, nil))
 	t.Cleanup(func() {
 		served.CloseClientConnections()
@@ -167,7 +170,8 @@ func (e *env) newUser(role string) {
 	if as == "" {
 		as = "member"
 	}
-	made := e.root.post("/v1/users/", object{"username": u.name, "email": u.name + "@example.com", "password": u.password, "role": as}).want(e.t, 201)
+	made := e.root.post("/v1/users/",
+		object{"username": u.name, "email": u.name + "@example.com", "password": u.password, "role": as}).want(e.t, 201)
 	e.ids["user_id"] = append(e.ids["user_id"], decode[struct{ ID string }](e.t, made).ID)
 	e.users[role] = u
 	if !e.signIn(u) {
@@ -180,7 +184,9 @@ func (e *env) signIn(u *user) bool {
 	e.t.Helper()
 	from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+e.done["sign-ins"]/10))}
 	e.done["sign-ins"]++
-	own := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: from}).DialContext, DisableKeepAlives: true}}
+	own := &http.Client{
+		Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: from}).DialContext, DisableKeepAlives: true},
+	}
 	body, err := json.Marshal(object{"username": u.name, "password": u.password})
 	if err != nil {
 		e.t.Fatal(err)
@@ -211,7 +217,8 @@ func (e *env) createObjects() {
 		e.ids["run_id"] = append(e.ids["run_id"], turn.Metadata.RunID)
 		id := func(r *reply) string { return decode[struct{ ID string }](e.t, r.want(e.t, 201)).ID }
 		e.ids["task_id"] = append(e.ids["task_id"], id(c.post("/v1/tasks/", object{"title": "Greet", "agent_id": agent})))
-		e.ids["server_id"] = append(e.ids["server_id"], id(c.post("/v1/mcp-servers/", object{"name": role, "config": object{"url": e.mcpURL}})))
+		e.ids["server_id"] = append(e.ids["server_id"],
+			id(c.post("/v1/mcp-servers/", object{"name": role, "config": object{"url": e.mcpURL}})))
 	}
 }
 
@@ -252,9 +259,18 @@ func (e *env) words(op operation, name string) []any {
 		return list([]string{"chat"})
 	case "config":
 		if strings.Contains(op.route.Path, "mcp-servers") {
-			return []any{object{"url": e.mcpURL}, object{"command": "false"}, object{"url": e.mcpURL, "headers": object{"A": "b"}}, object{"command": "env", "env": object{"K": "***"}}}
+			return []any{
+				object{"url": e.mcpURL},
+				object{"command": "false"},
+				object{"url": e.mcpURL, "headers": object{"A": "b"}},
+				object{"command": "env", "env": object{"K": "***"}},
+			}
 		}
-		return []any{object{"model": "echo"}, object{"model": "echo", "temperature": 0.5, "system_prompt": "Be brief"}, object{"model": "echo", "max_steps": 0}}
+		return []any{
+			object{"model": "echo"},
+			object{"model": "echo", "temperature": 0.5, "system_prompt": "Be brief"},
+			object{"model": "echo", "max_steps": 0},
+		}
 	case "message", "title":
 		return list([]string{"Hello", "Tell me of rain"})
 	case "username":

@@ -82,7 +82,7 @@ func (h *sharedServer) start(t *testing.T, database func() (url string, drop fun
 	h.server = s
 }
 
-// stopShared ends the shared servers and returns what is wrong with them.
+// stopShared ends the shared servers and returns the problems that it finds.
 func stopShared() (problems []string) {
 	for _, h := range []*sharedServer{&sharedServers.sqlite, &sharedServers.postgres} {
 		s := h.server

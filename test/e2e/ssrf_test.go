@@ -81,7 +81,8 @@ func TestPrivateMCPServersAreRejected(t *testing.T) {
 	}
 	for _, transport := range []string{"http", "sse"} {
 		made := decode[mcpServer](t, member.post("/v1/mcp-servers/", object{
-			"name": "redirect " + transport, "transport": transport, "config": object{"url": "http://127.0.0.2:" + redirectPort + "/mcp"},
+			"name": "redirect " + transport, "transport": transport,
+			"config": object{"url": "http://127.0.0.2:" + redirectPort + "/mcp"},
 		}).want(t, 201))
 		got := member.waitMCPServer(made.ID, "the error of a redirect", func(s mcpServer) bool { return s.Status == "error" })
 		t.Logf("%s: %s", transport, got.LastError)

@@ -116,7 +116,8 @@ func TestSecondServer(t *testing.T) {
 	s := start(t, "")
 	second := newServer(t, "")
 	second.dir = s.dir
-	second.wantStartError("another server uses the data dir", fmt.Sprint("process ", s.cmd.Process.Pid, " on "), "--data-dir")
+	second.wantStartError("another server uses the data dir",
+		fmt.Sprint("process ", s.cmd.Process.Pid, " on "), "--data-dir")
 	s.waitReady()
 }
 

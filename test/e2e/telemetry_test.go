@@ -132,14 +132,16 @@ func TestTrace(t *testing.T) {
 		}
 	}
 	wantAttributes(t, request, map[string]any{
-		"http.request.method": "POST", "http.route": "/v1/agents/{agent_id}/chat", "http.response.status_code": int64(200), "agentarea.request_id": "req-of-the-test",
+		"http.request.method": "POST", "http.route": "/v1/agents/{agent_id}/chat",
+		"http.response.status_code": int64(200), "agentarea.request_id": "req-of-the-test",
 	})
 	wantAttributes(t, invoke, map[string]any{
 		"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.id": agent, "gen_ai.agent.name": "Calculator",
 		"gen_ai.conversation.id": "s", "agentarea.run.id": run, "agentarea.run.status": "completed",
 	})
 	wantAttributes(t, chat, map[string]any{
-		"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o", "gen_ai.response.finish_reasons": "tool_calls",
+		"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+		"gen_ai.request.model": "gpt-4o", "gen_ai.response.finish_reasons": "tool_calls",
 	})
 	if n, _ := chat.attributes["gen_ai.usage.input_tokens"].(int64); n == 0 {
 		t.Errorf("got attributes %v, want input tokens", chat.attributes)

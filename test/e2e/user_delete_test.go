@@ -27,7 +27,8 @@ func TestUserDeletion(t *testing.T) {
 		heir.get("/v1/users/"+goneID+"/export").want(t, 404)
 		archive := unzip(t, gone.get("/v1/users/"+goneID+"/export").want(t, 200).body)
 		for name, text := range map[string]string{
-			"user.jsonl": goneID, "agents.jsonl": agent, "messages.jsonl": "secret of the chat", "tasks.jsonl": "secret of the task",
+			"user.jsonl": goneID, "agents.jsonl": agent,
+			"messages.jsonl": "secret of the chat", "tasks.jsonl": "secret of the task",
 			"events.jsonl": "secret of the chat", "notifications.jsonl": "secret of the task", "runs.jsonl": work.ID,
 			"files/" + file.ID + "/secret.txt": "secret of the file",
 		} {

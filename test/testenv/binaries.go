@@ -25,7 +25,9 @@ var binaries = sync.OnceValues(func() (string, error) {
 	dir, args, cgo := filepath.Join(root, "bin"), []string{"build", "-trimpath"}, "CGO_ENABLED=0"
 	if RaceBinaries() {
 		// The Makefile has the reason why SQLite is built without.
-		args = []string{"build", "-race", "-gcflags=modernc.org/sqlite/lib=-race=false", "-gcflags=modernc.org/libc=-race=false"}
+		args = []string{
+			"build", "-race", "-gcflags=modernc.org/sqlite/lib=-race=false", "-gcflags=modernc.org/libc=-race=false",
+		}
 		dir, cgo = filepath.Join(root, "bin", "race"), "CGO_ENABLED=1"
 	}
 	build := exec.CommandContext(context.Background(),

@@ -77,7 +77,8 @@ func (s *Service) checkConfig(ctx context.Context, agentType string, config json
 // unknownType returns the Invalid error of an agent type that does not exist.
 func unknownType(name string, types []core.AgentType) error {
 	if len(types) == 0 {
-		return core.Invalid("type", "Agent type %q does not exist. There are no agent types: an admin must enable an agent plugin.", name)
+		return core.Invalid("type",
+			"Agent type %q does not exist. There are no agent types: an admin must enable an agent plugin.", name)
 	}
 	names := make([]string, len(types))
 	for i, t := range types {

@@ -23,7 +23,9 @@ const chatSchema = `{
 	"additionalProperties": false
 }`
 
-var ann, bob = core.Actor{UserID: "user-ann", Role: core.RoleMember}, core.Actor{UserID: "user-bob", Role: core.RoleMember}
+var ann, bob = core.Actor{UserID: "user-ann", Role: core.RoleMember}, core.Actor{
+	UserID: "user-bob", Role: core.RoleMember,
+}
 
 // env is a Service with a store and plugins in memory.
 type env struct {
@@ -161,5 +163,6 @@ func (p *plugins) CheckModel(_ context.Context, field, model string) error {
 }
 
 func (p *plugins) Broken(dependencies []core.Dependency) []core.Dependency {
-	return slices.DeleteFunc(slices.Clone(dependencies), func(d core.Dependency) bool { return !slices.Contains(p.broken, d) })
+	return slices.DeleteFunc(slices.Clone(dependencies),
+		func(d core.Dependency) bool { return !slices.Contains(p.broken, d) })
 }

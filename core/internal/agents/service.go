@@ -141,7 +141,7 @@ func (s *Service) reportBroken(agents ...*core.Agent) {
 	}
 }
 
-// dependency returns what the agent needs to work.
+// dependency returns the type and model that the agent needs.
 func dependency(a *core.Agent) core.Dependency { return core.Dependency{Type: a.Type, Model: a.Model} }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -135,7 +135,8 @@ func Allows(ctx context.Context, resource core.Resource, write bool) bool {
 func MissingScope(resource core.Resource, write bool) error {
 	switch {
 	case resource == core.ResourceAccount:
-		return core.Forbidden("Insufficient permissions: this operation requires an API key with the scope * or an access token")
+		return core.Forbidden("Insufficient permissions: this operation requires an API key with the scope * or an " +
+			"access token")
 	case write:
 		return core.Forbidden(fmt.Sprintf("Insufficient permissions: the API key needs the scope %s:write", resource))
 	default:

@@ -158,7 +158,8 @@ func otherSlash(path string) string {
 
 func notFound(w http.ResponseWriter, r *http.Request) {
 	WriteError(w, r, &core.Error{
-		Code: core.CodeNotFound, Message: fmt.Sprintf("No such endpoint: %s %s. See /docs for the API.", r.Method, r.URL.Path),
+		Code:    core.CodeNotFound,
+		Message: fmt.Sprintf("No such endpoint: %s %s. See /docs for the API.", r.Method, r.URL.Path),
 	})
 }
 

@@ -57,7 +57,8 @@ func (r *Request) auditEntry() *core.AuditEntry {
 // RecordRefusal stores the audit record of something that was refused on a connection after its
 // request was answered. p is the caller, or nil, and target what the caller asked for.
 func (a *API) RecordRefusal(ctx context.Context, req *Request, p *core.Principal, target string, err error) {
-	e := (&Request{ID: req.ID, Address: req.Address, Principal: p, action: req.action, target: Sanitize(target)}).auditEntry()
+	e := (&Request{ID: req.ID, Address: req.Address, Principal: p, action: req.action, target: Sanitize(target)}).
+		auditEntry()
 	e.Outcome, e.Reason = core.OutcomeRefused, core.CodeOf(err)
 	a.requests.audit.recordRefusal(ctx, e)
 }

@@ -51,7 +51,7 @@ func checkParameters(h huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// textIssue returns what is wrong with a text, or "".
+// textIssue returns the reason why a text is invalid, or "" if it is valid.
 func textIssue(s string) string {
 	switch {
 	case strings.IndexByte(s, 0) >= 0:

@@ -52,7 +52,8 @@ func TestBodyBudget(t *testing.T) {
 		} else {
 			h.release()
 		}
-		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || core.CodeOf(err) != core.CodeUnavailable) {
+		if (err == nil) != (c.want == "") || err != nil &&
+			(!strings.Contains(err.Error(), c.want) || core.CodeOf(err) != core.CodeUnavailable) {
 			t.Errorf("%d bytes of %s: got %v, want %q", c.bytes, c.caller, err, c.want)
 		}
 	}

@@ -13,6 +13,6 @@
 //  6. the handler of the group.
 //
 // A handler decodes, calls one of its small interfaces, and encodes. Services such as package agents of
-// core/internal hold the rules, and stores decide what a caller may see. Files are never read into memory: an upload reaches its handler as a stream, and a download
-// leaves through http.ServeContent.
+// core/internal hold the rules, and stores decide what a caller may see. Files are never read into memory: an
+// upload reaches its handler as a stream, and a download leaves through http.ServeContent.
 package api

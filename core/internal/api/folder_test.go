@@ -72,7 +72,8 @@ func TestLog_foldsRateLimitedRequests(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if log := s.Log(); strings.Count(log, "msg=request") != 2 || !strings.Contains(log, "repeated=1\n") || !strings.Contains(log, "repeated=9\n") {
+		if log := s.Log(); strings.Count(log, "msg=request") != 2 || !strings.Contains(log, "repeated=1\n") ||
+			!strings.Contains(log, "repeated=9\n") {
 			t.Errorf("got log\n%s\nwant two lines, for 1 and for 9 requests", log)
 		}
 	})

@@ -31,7 +31,7 @@ func (Patch[T]) Schema(r huma.Registry) *huma.Schema {
 func MergePatch(current any, patch []byte, next any) error {
 	now, err := json.Marshal(current)
 	if err != nil {
-		return fmt.Errorf("encode what is patched: %w", err)
+		return fmt.Errorf("encode the current value: %w", err)
 	}
 	merged, err := jsonpatch.MergePatch(now, patch)
 	if err == nil {

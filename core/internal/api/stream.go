@@ -55,7 +55,7 @@ func (a *API) ReserveStream(ctx context.Context) error {
 	return nil
 }
 
-// writeTimeout is the maximum time for a client to read what was written.
+// writeTimeout is the maximum time for a client to read the data that was written.
 const writeTimeout = time.Minute
 
 // JSONResponse answers with one JSON body where an operation can stream as well, because Huma allows
@@ -91,7 +91,9 @@ func (a *API) Stream(ctx context.Context, events core.EventStream) *huma.StreamR
 		defer a.ObserveStream("sse")()
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		s := &streamWriter{api: a, req: RequestFrom(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel}
+		s := &streamWriter{
+			api: a, req: RequestFrom(ctx), w: w, control: http.NewResponseController(w), ctx: ctx, cancel: cancel,
+		}
 		s.run(events)
 	}}
 }

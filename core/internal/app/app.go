@@ -76,11 +76,11 @@ type App struct {
 	// AdminPassword is the password of the first admin if Open generated it. Otherwise it is empty.
 	AdminPassword string
 
-	// closers undo what Open did. They run in reverse order.
+	// closers undo the steps of Open. They run in reverse order.
 	closers []func() error
 }
 
-// Open builds and starts everything except serving. If it fails, it stops what it has started.
+// Open builds and starts everything except serving. If it fails, it stops the parts that it has started.
 func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (_ *App, err error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
@@ -133,7 +133,8 @@ func (a *App) openPlugins(ctx context.Context) error {
 		return err
 	}
 	a.plugins = pluginhost.New(pluginhost.Options{
-		DataDir: a.data.Path(), Logger: a.logger, Load: load, Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer(),
+		DataDir: a.data.Path(), Logger: a.logger, Load: load,
+		Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer(),
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
@@ -169,7 +170,10 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	a.onClose(func() error { a.notifier.Close(); return nil })
 	sweeper := retention.Start(retention.Options{
 		Store: a.db, Logger: a.logger,
-		Keep: retention.Keep{Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns, Sessions: a.settings.KeepSessions, Audit: a.settings.KeepAudit},
+		Keep: retention.Keep{
+			Events: a.settings.KeepEvents, Runs: a.settings.KeepRuns,
+			Sessions: a.settings.KeepSessions, Audit: a.settings.KeepAudit,
+		},
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
@@ -203,9 +207,11 @@ func claimDatabase(ctx context.Context, db *storage.DB, lock *datadir.DatabaseLo
 
 func (a *App) openFiles(context.Context) error {
 	a.files = files.New(files.Options{
-		Store: a.db, Backends: a.plugins, Labels: func() []string { return fileBackends(a.plugins.Plugins()) }, Logger: a.logger,
+		Store: a.db, Backends: a.plugins,
+		Labels: func() []string { return fileBackends(a.plugins.Plugins()) }, Logger: a.logger,
 		Limits: files.Limits{
-			FileSize: int64(a.settings.MaxFileSize), UserTotal: int64(a.settings.MaxUserStorage), Uploads: a.settings.UploadsPerUser,
+			FileSize:  int64(a.settings.MaxFileSize),
+			UserTotal: int64(a.settings.MaxUserStorage), Uploads: a.settings.UploadsPerUser,
 		},
 	})
 	a.files.Start()
@@ -266,7 +272,8 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.log.Close(); return nil })
 	a.agents = agents.New(a.db, a.db, a.plugins)
 	a.engine = run.New(run.Options{
-		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents, Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
+		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents,
+		Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),
 		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
 	})
@@ -289,7 +296,9 @@ func (a *App) openAPI(ctx context.Context) error {
 		return err
 	}
 	a.onClose(a.http.close)
-	for _, l := range []struct{ flag, address string }{{"--listen", a.settings.Listen}, {"--mcp-listen", a.settings.MCPListen}} {
+	for _, l := range []struct{ flag, address string }{
+		{"--listen", a.settings.Listen}, {"--mcp-listen", a.settings.MCPListen},
+	} {
 		if l.address == "" {
 			continue
 		}
@@ -298,16 +307,20 @@ func (a *App) openAPI(ctx context.Context) error {
 		}
 	}
 	// This is the last step that can fail, because a generated password is printed only once.
-	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername, string(a.settings.AdminPassword)); err != nil {
+	if a.AdminPassword, err = authn.EnsureAdmin(ctx, a.settings.AdminUsername,
+		string(a.settings.AdminPassword)); err != nil {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
-	a.gateway = gateway.New(gateway.Options{Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger})
+	a.gateway = gateway.New(gateway.Options{
+		Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger,
+	})
 	a.onClose(func() error { a.gateway.Close(); return nil })
 	apiHandler, mcpHandler := a.newAPI(countedAuth{authn, a.metrics})
 	a.onClose(func() error { a.http.cancelRequests(); return nil })
 	proxies := limit.Proxies(a.settings.TrustedProxies)
 	a.metrics.Watch(telemetry.States{Plugins: a.plugins.Plugins, MCPServers: a.servers.Counts, Backlog: a.db.TaskBacklog})
-	a.http.add(proxies.SetClientAddr(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), apiHandler)), a.logger)
+	a.http.add(proxies.SetClientAddr(withMetrics(a.metrics.Handler(string(a.settings.MetricsToken)), apiHandler)),
+		a.logger)
 	if a.settings.MCPListen != "" {
 		a.http.add(proxies.SetClientAddr(mcpHandler), a.logger)
 	}
@@ -323,7 +336,8 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
 	if a.settings.WatchConfig {
 		if err := watchFile(ctx, a.settings.Config, a.logger, func() { _, _ = a.plugins.Reload(ctx) }); err != nil {
-			a.logger.WarnContext(ctx, "cannot watch the plugin configuration: reload it with SIGHUP or POST /v1/plugins/reload", "error", err)
+			a.logger.WarnContext(ctx, "cannot watch the plugin configuration: reload it with SIGHUP or POST /v1/plugins/reload",
+				"error", err)
 		}
 	}
 	go reloadOnSignal(ctx, reload, a.plugins)

@@ -26,13 +26,16 @@ func (a *App) readinessChecks() []health.Check {
 		}},
 		{Name: "database", Ready: a.db.Ping},
 		{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return checkPlugins(a.plugins.Plugins()) }},
-		{Name: "mcp_servers", Degrades: true, Ready: func(context.Context) error { return checkMCPServers(a.servers.Counts()) }},
+		{
+			Name: "mcp_servers", Degrades: true,
+			Ready: func(context.Context) error { return checkMCPServers(a.servers.Counts()) },
+		},
 		{Name: "disk", Degrades: true, Ready: func(context.Context) error { return checkDisk(a.data.Path()) }},
 	}
 }
 
-// checkPlugins returns an error that names the plugins that are not running or not healthy. It does not contain their errors,
-// because anyone can read it.
+// checkPlugins returns an error that names the plugins that are not running or not healthy. It does not
+// contain their errors, because anyone can read it.
 func checkPlugins(plugins []core.Plugin) error {
 	var down []string
 	for _, p := range plugins {

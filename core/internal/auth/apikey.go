@@ -93,7 +93,8 @@ func checkKey(k *core.APIKey, now time.Time) error {
 		return core.Invalid("name", "Must be 1 to 100 characters long")
 	}
 	if len(k.Scopes) == 0 {
-		return core.Invalid("scopes", "Must contain at least one scope: \"*\" for everything that you may do, or some of %s", scopeList())
+		return core.Invalid("scopes", "Must contain at least one scope: \"*\" for everything that you may do, or some of %s",
+			scopeList())
 	}
 	for i, s := range k.Scopes {
 		if !slices.Contains(core.Scopes(), s) {

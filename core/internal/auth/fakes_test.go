@@ -242,7 +242,8 @@ func newEnv(t *testing.T, change ...func(*Options)) *env {
 		clock: &clock{at: time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
 	o := Options{
-		Users: b.store, Logins: b.store, Keys: b.store, Rates: limit.NewMemory(b.clock.now), Secret: testSecret, Now: b.clock.now,
+		Users: b.store, Logins: b.store, Keys: b.store,
+		Rates: limit.NewMemory(b.clock.now), Secret: testSecret, Now: b.clock.now,
 	}
 	for _, f := range change {
 		f(&o)

@@ -13,7 +13,8 @@ import (
 func TestLoginErrorIsTheSameForEveryReason(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t)
-	if err := b.CreateUser(t.Context(), nil, &core.User{Username: "off", Email: "off@example.com"}, testPassword); err != nil {
+	if err := b.CreateUser(t.Context(), nil,
+		&core.User{Username: "off", Email: "off@example.com"}, testPassword); err != nil {
 		t.Fatal(err)
 	}
 	b.store.disable("off")

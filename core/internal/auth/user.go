@@ -169,7 +169,10 @@ func invalid(wrong []core.FieldError) error {
 func validate(u *core.User, password string) error {
 	var wrong []core.FieldError
 	if !usernames.MatchString(u.Username) {
-		wrong = append(wrong, core.FieldError{Field: "username", Issue: "Must have 1 to 64 of the characters A-Z, a-z, 0-9, \".\", \"_\", \"@\" and \"-\""})
+		wrong = append(wrong,
+			core.FieldError{
+				Field: "username", Issue: "Must have 1 to 64 of the characters A-Z, a-z, 0-9, \".\", \"_\", \"@\" and \"-\"",
+			})
 	}
 	if !isEmail(u.Email) {
 		wrong = append(wrong, badEmail)

@@ -61,7 +61,8 @@ func TestEnsureAdminCreatesOnlyTheFirstUser(t *testing.T) {
 	if err != nil || tok.User.Role != core.RoleAdmin {
 		t.Fatalf("Login with the generated password = %+v, %v, want role admin", tok, err)
 	}
-	if again, err := b.EnsureAdmin(t.Context(), "root", "another one"); err != nil || again != "" || len(b.store.users) != 1 {
+	if again, err := b.EnsureAdmin(t.Context(), "root", "another one"); err != nil || again != "" ||
+		len(b.store.users) != 1 {
 		t.Errorf("second EnsureAdmin = %q, %v with %d users, want no change", again, err, len(b.store.users))
 	}
 
@@ -85,14 +86,17 @@ func TestUnknownUserCostsAsMuchAsWrongPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	cost := func(hash string) string { return strings.Join(strings.Split(hash, "$")[:4], "$") }
-	if got, want := cost(b.passwords.dummy), cost(ann.PasswordHash); got != want || !strings.Contains(want, "m=64,t=1,p=1") {
+	if got, want := cost(b.passwords.dummy), cost(ann.PasswordHash); got != want ||
+		!strings.Contains(want, "m=64,t=1,p=1") {
 		t.Errorf("an unknown user is compared with %s, and ann with %s", got, want)
 	}
 }
 
 func TestHashingHasTheRecommendedCost(t *testing.T) {
 	t.Parallel()
-	if want := (argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}); realHashing != want {
+	if want := (argon2id.Params{
+		Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32,
+	}); realHashing != want {
 		t.Errorf("got parameters %+v, want %+v", realHashing, want)
 	}
 }

@@ -217,7 +217,7 @@ func (w *writer) walk(ctx context.Context, plugin string, do func(name, onDisk s
 	})
 }
 
-// addOtherPlugins adds what the plugins other than file backends keep in the data directory.
+// addOtherPlugins adds the data in the data directory of plugins other than file backends.
 func (w *writer) addOtherPlugins(ctx context.Context) error {
 	plugins, err := os.ReadDir(filepath.Join(w.DataDir, archive.Plugins))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -24,7 +24,7 @@ type backupCommand struct {
 	SkipMissing bool `help:"Continue if the content of a file is missing or damaged, and list the file in the archive."`
 }
 
-// Run writes the archive and prints what it contains.
+// Run writes the archive and prints a summary of its content.
 func (c *backupCommand) Run(ctx context.Context, out *output) error {
 	m, err := backup.Create(ctx, backup.Options{
 		File: c.File, DataDir: c.DataDir, DatabaseURL: c.url(),

@@ -17,7 +17,7 @@ type restoreCommand struct {
 	DryRun     bool   `help:"Verify the archive and the target, and change nothing."`
 }
 
-// Run restores the archive and prints what was restored.
+// Run restores the archive and prints a summary.
 func (c *restoreCommand) Run(ctx context.Context, out *output) error {
 	r, err := backup.Restore(ctx, backup.RestoreOptions{
 		File: c.File, DataDir: c.DataDir, DatabaseURL: c.url(),

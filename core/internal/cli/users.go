@@ -40,7 +40,9 @@ func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
 			return err
 		}
 		// The secret is random because no token is signed or verified here.
-		authn, err := auth.New(auth.Options{Users: db, Logins: db, Keys: db, Rates: limit.NewMemory(nil), Secret: []byte(rand.Text() + rand.Text())})
+		authn, err := auth.New(auth.Options{
+			Users: db, Logins: db, Keys: db, Rates: limit.NewMemory(nil), Secret: []byte(rand.Text() + rand.Text()),
+		})
 		if err != nil {
 			return err
 		}
@@ -54,7 +56,9 @@ func (c *resetPasswordCommand) Run(ctx context.Context, out *output) error {
 		if _, err := authn.UpdateUser(ctx, nil, u.ID, core.UserUpdate{Disabled: new(false)}); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out.stdout, "The new password of %q is %s\n(it is not shown again: change it with POST /v1/auth/password).\n", u.Username, password)
+		_, err = fmt.Fprintf(out.stdout,
+			"The new password of %q is %s\n(it is not shown again: change it with POST /v1/auth/password).\n",
+			u.Username, password)
 		return err
 	})
 }

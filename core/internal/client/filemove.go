@@ -140,7 +140,7 @@ func (m *move) handle(e *moveEvent) (ended bool, err error) {
 	return e.Type == "end", nil
 }
 
-// total adds what earlier requests have moved, because a request counts only the files that were left at its
+// total adds the files that earlier requests have moved, because a request counts only the files that were left at its
 // start.
 func (m *move) total(p Progress) Progress {
 	files, size := max(m.first.TotalFiles-p.TotalFiles, 0), max(m.first.TotalBytes-p.TotalBytes, 0)

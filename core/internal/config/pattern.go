@@ -7,7 +7,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// checkPattern returns what is wrong with a pattern of model names, or "".
+// checkPattern returns the reason why a pattern of model names is invalid, or "" if it is valid.
 func checkPattern(p string) string {
 	switch {
 	case p == "":

@@ -110,7 +110,8 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--task-timeout %s: must be 1s to 24h (write 1h, or omit it)", s.TaskTimeout)
 	}
 	for flag, limit := range map[string]int{
-		"--max-agents": s.MaxAgents, "--max-mcp-servers": s.MaxMCPServers, "--max-sessions": s.MaxSessions, "--max-api-keys": s.MaxAPIKeys,
+		"--max-agents": s.MaxAgents, "--max-mcp-servers": s.MaxMCPServers,
+		"--max-sessions": s.MaxSessions, "--max-api-keys": s.MaxAPIKeys,
 	} {
 		if limit < 0 {
 			return fmt.Errorf("%s %d: must not be negative (write 1000, or 0 for no limit)", flag, limit)

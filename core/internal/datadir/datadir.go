@@ -74,7 +74,8 @@ func Lock(path string) (*Dir, error) {
 		return nil, fmt.Errorf("data dir: %w", err)
 	}
 	if lock == nil {
-		return nil, fmt.Errorf("another server uses the data dir %s (%s): stop it, or choose another folder with --data-dir", path, other)
+		return nil, fmt.Errorf("another server uses the data dir %s (%s): stop it, or choose another folder with --data-dir",
+			path, other)
 	}
 	return &Dir{path: path, lock: lock}, nil
 }

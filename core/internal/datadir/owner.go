@@ -18,7 +18,8 @@ func owner(dataDir string) string {
 	if err != nil {
 		host = "an unknown host"
 	}
-	return fmt.Sprintf("process %d on %s, data dir %s, since %s", os.Getpid(), host, dataDir, time.Now().UTC().Format(time.RFC3339))
+	return fmt.Sprintf("process %d on %s, data dir %s, since %s",
+		os.Getpid(), host, dataDir, time.Now().UTC().Format(time.RFC3339))
 }
 
 // lockFile locks the file at path, creates it if it does not exist, and writes the owner into it. If
@@ -77,7 +78,8 @@ func LockDatabase(path, dataDir string) (*DatabaseLock, error) {
 		return nil, fmt.Errorf("lock the database: %w", err)
 	}
 	if file == nil {
-		return nil, fmt.Errorf("another server uses the database %s (%s): stop that server, or choose another database with --database-url",
+		return nil, fmt.Errorf("another server uses the database %s (%s): stop that server, or choose another database "+
+			"with --database-url",
 			resolved, other)
 	}
 	l.file = file
@@ -94,8 +96,9 @@ func (l *DatabaseLock) Claim(instance string) error {
 		return fmt.Errorf("reserve the database %s: %w", l.path, err)
 	}
 	if claim == nil {
-		return fmt.Errorf("the database %s is a copy of a database that another server uses (%s): two servers would run the same tasks "+
-			"and change the same stored files. Stop that server. To run both, create the copy with agentarea backup and agentarea restore",
+		return fmt.Errorf("the database %s is a copy of a database that another server uses (%s): two servers would run "+
+			"the same tasks and change the same stored files. Stop that server. To run both, create the copy with agentarea "+
+			"backup and agentarea restore",
 			l.path, other)
 	}
 	l.claim = claim

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wantInUse fails the test unless the error says what is in use and names this process.
+// wantInUse fails the test unless the error names the data directory or database in use and this process.
 func wantInUse(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	for _, want := range append(texts, fmt.Sprint("process ", os.Getpid(), " on "), "data dir /srv/first") {
@@ -24,7 +24,8 @@ func TestLockDatabase_otherPaths(t *testing.T) {
 	at := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
 	for _, err := range []error{
 		os.Mkdir(at("real"), 0o700), os.Mkdir(at("links"), 0o700),
-		os.Symlink(at("real"), at("dir")), os.Symlink("../real/a.db", at("links", "b.db")), os.Symlink(at("links", "b.db"), at("c.db")),
+		os.Symlink(at("real"), at("dir")), os.Symlink("../real/a.db", at("links", "b.db")),
+		os.Symlink(at("links", "b.db"), at("c.db")),
 	} {
 		if err != nil {
 			t.Fatal(err)

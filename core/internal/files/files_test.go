@@ -164,7 +164,11 @@ func TestOpenReadsRanges(t *testing.T) {
 		whence int
 		want   string
 	}{
-		{3, io.SeekStart, "345"}, {1, io.SeekCurrent, "789"}, {-2, io.SeekEnd, "89"}, {0, io.SeekStart, "012"}, {0, io.SeekEnd, ""},
+		{3, io.SeekStart, "345"},
+		{1, io.SeekCurrent, "789"},
+		{-2, io.SeekEnd, "89"},
+		{0, io.SeekStart, "012"},
+		{0, io.SeekEnd, ""},
 	} {
 		if _, err := body.Seek(c.offset, c.whence); err != nil {
 			t.Fatal(err)

@@ -81,7 +81,8 @@ func (f *Files) sweepOne(ctx context.Context, o core.PendingBlob, failed map[str
 		failed[o.Backend] = err
 	}
 	pause := pauseAfter(o.Attempts)
-	f.log.WarnContext(ctx, "deleting the bytes of a blob failed; retrying later", "backend", o.Backend, "key", o.Key, "attempts", o.Attempts, "pause", pause, "error", err)
+	f.log.WarnContext(ctx, "deleting the bytes of a blob failed; retrying later",
+		"backend", o.Backend, "key", o.Key, "attempts", o.Attempts, "pause", pause, "error", err)
 	return f.store.PostponePendingBlob(ctx, o.Blob, now().Add(pause), err.Error())
 }
 

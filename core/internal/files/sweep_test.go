@@ -158,8 +158,8 @@ func (d *crashingStore) MoveFile(
 
 var errLost = errors.New("the connection to the database is lost")
 
-// until runs do on a server that crashes.
-func (r *env) until(t *testing.T, d *crashingStore, do func(*Files) error) {
+// runUntilCrash runs do on a server that crashes at the step that d selects.
+func (r *env) runUntilCrash(t *testing.T, d *crashingStore, do func(*Files) error) {
 	t.Helper()
 	d.FileStore = r.db
 	f := r.restart(func(o *Options) { o.Store, o.Times = d, Times{Reserve: time.Nanosecond} })
@@ -177,10 +177,13 @@ func TestCrashLeavesCompleteFileOrNothing(t *testing.T) {
 		crashingStore
 		files int
 	}{
-		{crashingStore{before: "reserve"}, 0}, {crashingStore{after: "reserve"}, 0}, {crashingStore{before: "create"}, 0}, {crashingStore{after: "create"}, 1},
+		{crashingStore{before: "reserve"}, 0},
+		{crashingStore{after: "reserve"}, 0},
+		{crashingStore{before: "create"}, 0},
+		{crashingStore{after: "create"}, 1},
 	} {
 		r := newEnv(t)
-		r.until(t, &c.crashingStore, func(f *Files) error {
+		r.runUntilCrash(t, &c.crashingStore, func(f *Files) error {
 			_, err := f.Upload(t.Context(), nil, r.ada, &core.Upload{Name: "a", Body: strings.NewReader("content")})
 			return err
 		})
@@ -206,11 +209,14 @@ func TestCrashDuringDelete(t *testing.T) {
 		crashingStore
 		files int
 	}{
-		{crashingStore{before: "delete"}, 1}, {crashingStore{after: "delete"}, 0}, {crashingStore{before: "drop"}, 0}, {crashingStore{after: "drop"}, 0},
+		{crashingStore{before: "delete"}, 1},
+		{crashingStore{after: "delete"}, 0},
+		{crashingStore{before: "drop"}, 0},
+		{crashingStore{after: "drop"}, 0},
 	} {
 		r := newEnv(t)
 		file := r.mustUpload("content")
-		r.until(t, &c.crashingStore, func(f *Files) error {
+		r.runUntilCrash(t, &c.crashingStore, func(f *Files) error {
 			return errors.Join(f.Delete(t.Context(), nil, r.ada, file.ID, 0), f.sweep(t.Context()))
 		})
 		// After a claim expires, another sweeper can claim the blob.

@@ -63,7 +63,8 @@ func (t *clientTransport) Read(ctx context.Context) (jsonrpc.Message, error) {
 		}
 		message, err := jsonrpc.DecodeMessage(data)
 		if err != nil {
-			t.conn.log.add(sourceHost, "received a message that is not JSON-RPC: "+t.conn.endpoint.redactor.redact(truncate(string(data), maxLine)))
+			t.conn.log.add(sourceHost,
+				"received a message that is not JSON-RPC: "+t.conn.endpoint.redactor.redact(truncate(string(data), maxLine)))
 			continue
 		}
 		if r, ok := message.(*jsonrpc.Response); ok {
@@ -81,7 +82,8 @@ func (t *clientTransport) Write(ctx context.Context, message jsonrpc.Message) er
 	}
 	request, _ := message.(*jsonrpc.Request)
 	if len(data) > mcptransport.MaxMessage {
-		return t.reject(request, fmt.Sprintf("the message has %d bytes; the maximum is %d", len(data), mcptransport.MaxMessage))
+		return t.reject(request,
+			fmt.Sprintf("the message has %d bytes; the maximum is %d", len(data), mcptransport.MaxMessage))
 	}
 	if request != nil && request.Method == methodDiscover {
 		t.startDiscoverTimer(request)

@@ -91,7 +91,9 @@ func (env *credentialsEnv) change(t *testing.T, owner string, s *core.MCPServer,
 // agent creates a shared agent that names a server by slug.
 func (env *credentialsEnv) agent(t *testing.T, owner, slug string) (*core.Agent, error) {
 	t.Helper()
-	a := &core.Agent{Name: "a", Type: "chat", Shared: true, Config: json.RawMessage(fmt.Sprintf(`{"mcp_servers":[%q]}`, slug))}
+	a := &core.Agent{
+		Name: "a", Type: "chat", Shared: true, Config: json.RawMessage(fmt.Sprintf(`{"mcp_servers":[%q]}`, slug)),
+	}
 	return a, env.agents.Create(t.Context(), nil, env.users[owner], a)
 }
 
@@ -108,7 +110,8 @@ func (env *credentialsEnv) use(t *testing.T, caller string, a *core.Agent, slug 
 		AgentOwner: found.CreatedBy, MCPServers: found.MCPServers,
 	}
 	tools, err := env.Toolbox().Tools(t.Context(), run)
-	result, callErr := env.Toolbox().Call(t.Context(), run, 1, sdk.ToolCall{ID: "1", Name: slug + "__echo", Arguments: "{}"})
+	result, callErr := env.Toolbox().Call(t.Context(), run, 1,
+		sdk.ToolCall{ID: "1", Name: slug + "__echo", Arguments: "{}"})
 	switch {
 	case callErr != nil:
 		t.Errorf("Call() as %s = %v", caller, callErr)
@@ -151,7 +154,9 @@ func TestCredentials(t *testing.T) {
 			t.Parallel()
 			env := newCredentialsEnv(t, open(t))
 			for _, owner := range []string{"member", "admin"} {
-				for sharing, callers := range map[string][]string{"private": {owner}, "credentials": everybody, "shared": everybody} {
+				for sharing, callers := range map[string][]string{
+					"private": {owner}, "credentials": everybody, "shared": everybody,
+				} {
 					for fate, f := range fates {
 						t.Run(owner+", "+sharing+", "+fate, func(t *testing.T) {
 							slug := core.Slugify(owner + "-" + sharing + "-" + fate)

@@ -50,7 +50,8 @@ func TestTools_listErrors(t *testing.T) {
 				t.Errorf("got %v, want %s", err, want)
 			}
 		}
-		failing(`"error":{"code":-32603,"message":"hunter22 is wrong"}`, core.CodeUpstream, `"fs" failed to list its tools: *** is wrong`)
+		failing(`"error":{"code":-32603,"message":"hunter22 is wrong"}`,
+			core.CodeUpstream, `"fs" failed to list its tools: *** is wrong`)
 		failing("silence", core.CodeUnavailable, `"fs" did not list its tools within 30s`)
 		// A canceled call does not affect other callers.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -127,7 +128,11 @@ func TestTools_listWithTTL(t *testing.T) {
 	dial := scripted(func(c *fakeConn, method string, id json.RawMessage) {
 		switch {
 		case method == "server/discover":
-			c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0}}`, id))
+			c.message(
+				fmt.Sprintf(
+					`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0}}`, id,
+				),
+			)
 		case method == "tools/list":
 			lists++
 			c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","tools":[],"ttlMs":5000}}`, id))
@@ -191,11 +196,12 @@ func TestNoClientCapabilitiesAreOffered(t *testing.T) {
 	var pingErr error
 	withEnv(t, legacy(func(*fakeConn) *sdkmcp.Server {
 		s := newServer()
-		addTool(s, &sdkmcp.Tool{Name: "ask"}, func(ctx context.Context, r *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
-			offered = r.Session.InitializeParams().Capabilities
-			_, pingErr = r.Session.Elicit(ctx, &sdkmcp.ElicitParams{Message: "your password?"})
-			return text("asked"), nil
-		})
+		addTool(s, &sdkmcp.Tool{Name: "ask"},
+			func(ctx context.Context, r *sdkmcp.CallToolRequest) (*sdkmcp.CallToolResult, error) {
+				offered = r.Session.InitializeParams().Capabilities
+				_, pingErr = r.Session.Elicit(ctx, &sdkmcp.ElicitParams{Message: "your password?"})
+				return text("asked"), nil
+			})
 		return s
 	}), func(t *testing.T, env *testEnv) {
 		s := env.create(plainConfig)
@@ -283,7 +289,8 @@ func TestConcurrentStartsStopsAndUpdates(t *testing.T) {
 			t.Fatal(err)
 		}
 		stored := env.store.rows[s.ID]
-		if decrypted, err := (fakeEncrypter{"k"}).Decrypt(s.ID, stored.Secrets); err == nil && !strings.Contains(string(decrypted), last.Env["N"]) {
+		if decrypted, err := (fakeEncrypter{"k"}).Decrypt(s.ID, stored.Secrets); err == nil &&
+			!strings.Contains(string(decrypted), last.Env["N"]) {
 			t.Errorf("it runs with %v, but %s is stored", last.Env, decrypted)
 		}
 		if err := env.Stop(t.Context(), nil, admin, s.ID); err != nil {

@@ -13,7 +13,12 @@ var modelsTake = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // FuzzToolName checks that names are valid for models, start with the slug and are unique.
 func FuzzToolName(f *testing.F) {
 	for _, s := range [][3]string{
-		{"a", "search", "find"}, {"my-server", "a/b", "a_b"}, {"s", "ü", "_"}, {"s", "", "_"}, {strings.Repeat("s", 40), strings.Repeat("t", 90), strings.Repeat("t", 91)}, {"s", "a b", "a\tb"},
+		{"a", "search", "find"},
+		{"my-server", "a/b", "a_b"},
+		{"s", "ü", "_"},
+		{"s", "", "_"},
+		{strings.Repeat("s", 40), strings.Repeat("t", 90), strings.Repeat("t", 91)},
+		{"s", "a b", "a\tb"},
 	} {
 		f.Add(s[0], s[1], s[2])
 	}

@@ -79,7 +79,8 @@ func TestRedaction(t *testing.T) {
 	t.Parallel()
 	r := newRedactor(core.MCPSecrets{
 		Env: map[string]string{
-			"A": "alpha", "B": "alphabet", "SHORT": "abc", "EMPTY": "", "PEM": "-----BEGIN-----\nMIIB0123\n-----END-----\n", "M": core.Masked,
+			"A": "alpha", "B": "alphabet", "SHORT": "abc", "EMPTY": "",
+			"PEM": "-----BEGIN-----\nMIIB0123\n-----END-----\n", "M": core.Masked,
 		},
 		Headers: map[string]string{"Authorization": "Bearer tok-123"},
 		URL:     "https://example.com/mcp?apiKey=s3cret%2Fvalue",

@@ -33,7 +33,10 @@ func (s *Servers) Update(
 		return core.Forbidden("Only the user who created the MCP server or an admin can change it.")
 	}
 	if stored.Version != m.Version {
-		return &core.Error{Code: core.CodePreconditionFailed, Message: "The MCP server has changed since it was read. Read it again and repeat the update."}
+		return &core.Error{
+			Code:    core.CodePreconditionFailed,
+			Message: "The MCP server has changed since it was read. Read it again and repeat the update.",
+		}
 	}
 	old, err := s.decryptSecrets(stored)
 	if err != nil {

@@ -15,49 +15,55 @@ import (
 )
 
 func TestCreateChecks(t *testing.T) {
-	withOptions(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx", "uvx"} }, func(t *testing.T, env *testEnv) {
-		env.transports.http.check = func(config json.RawMessage) error {
-			var c struct{ URL string }
-			if err := json.Unmarshal(config, &c); err != nil || c.URL != "" {
-				return err
+	withOptions(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx", "uvx"} },
+		func(t *testing.T, env *testEnv) {
+			env.transports.http.check = func(config json.RawMessage) error {
+				var c struct{ URL string }
+				if err := json.Unmarshal(config, &c); err != nil || c.URL != "" {
+					return err
+				}
+				return errors.Join(&sdk.ConfigError{Path: []string{"url"}, Summary: "must not be empty", Detail: "Give one"},
+					&sdk.ConfigError{Path: []string{"headers", "X"}, Summary: "hunter22 is no token"})
 			}
-			return errors.Join(&sdk.ConfigError{Path: []string{"url"}, Summary: "must not be empty", Detail: "Give one"},
-				&sdk.ConfigError{Path: []string{"headers", "X"}, Summary: "hunter22 is no token"})
-		}
-		for name, test := range map[string]struct {
-			viewer                  core.Actor
-			slug, transport, config string
-			field, issue            string
-		}{
-			"slug":            {admin, "No Slug", "stdio", `{"command":"npx"}`, "slug", "a-z"},
-			"no transport":    {admin, "a", "carrier-pigeon", `{}`, "transport", "Must be one of: stdio, http"},
-			"disabled":        {admin, "a", "off", `{}`, "transport", "Must be one of: stdio, http"},
-			"another kind":    {admin, "a", "echo", `{}`, "transport", "Must be one of: stdio, http"},
-			"nothing to keep": {admin, "a", "stdio", `{"command":"npx","env":{"KEY":"***"}}`, "config.env.KEY", "there is none"},
-			"not allowed":     {admin, "a", "stdio", `{"command":"/usr/bin/npx"}`, "config.command", "npx, uvx"},
-			"no command":      {admin, "a", "stdio", `{}`, "config.command", "npx, uvx"},
-		} {
-			s := &core.MCPServer{ID: "server-9", Slug: test.slug, Transport: test.transport, DesiredState: core.MCPDesiredRunning}
-			t.Log(name)
-			wantInvalid(t, env.Create(t.Context(), nil, test.viewer, s, parsed(t, test.config)), test.field, test.issue)
-		}
-		err := env.Create(t.Context(), nil, member, &core.MCPServer{
-			ID: "server-9", Slug: "a", Transport: "http", DesiredState: core.MCPDesiredRunning,
-		}, parsed(t, `{"headers":{"X":"hunter22"}}`))
-		wantCode(t, err, core.CodeValidation)
-		var e *core.Error
-		if errors.As(err, &e); len(e.Fields) != 2 || e.Fields[0].Field != "config.url" || e.Fields[1] != (core.FieldError{Field: "config.headers.X", Issue: "*** is no token"}) {
-			t.Errorf("got fields %+v", e.Fields)
-		}
-		// A member does not learn whether a command exists on this machine.
-		env.transports.stdio.check = func(json.RawMessage) error { return &sdk.ConfigError{Path: []string{"command"}, Summary: "not there"} }
-		wantCode(t, env.Create(t.Context(), nil, member, &core.MCPServer{
-			ID: "server-9", Slug: "a", Transport: "stdio",
-		}, parsed(t, `{"command":"npx"}`)), core.CodeForbidden)
-		if len(env.store.rows) != 0 || len(env.transports.stdio.opened()) != 0 {
-			t.Error("a server was stored or started")
-		}
-	})
+			for name, test := range map[string]struct {
+				viewer                  core.Actor
+				slug, transport, config string
+				field, issue            string
+			}{
+				"slug":            {admin, "No Slug", "stdio", `{"command":"npx"}`, "slug", "a-z"},
+				"no transport":    {admin, "a", "carrier-pigeon", `{}`, "transport", "Must be one of: stdio, http"},
+				"disabled":        {admin, "a", "off", `{}`, "transport", "Must be one of: stdio, http"},
+				"another kind":    {admin, "a", "echo", `{}`, "transport", "Must be one of: stdio, http"},
+				"nothing to keep": {admin, "a", "stdio", `{"command":"npx","env":{"KEY":"***"}}`, "config.env.KEY", "there is none"},
+				"not allowed":     {admin, "a", "stdio", `{"command":"/usr/bin/npx"}`, "config.command", "npx, uvx"},
+				"no command":      {admin, "a", "stdio", `{}`, "config.command", "npx, uvx"},
+			} {
+				s := &core.MCPServer{
+					ID: "server-9", Slug: test.slug, Transport: test.transport, DesiredState: core.MCPDesiredRunning,
+				}
+				t.Log(name)
+				wantInvalid(t, env.Create(t.Context(), nil, test.viewer, s, parsed(t, test.config)), test.field, test.issue)
+			}
+			err := env.Create(t.Context(), nil, member, &core.MCPServer{
+				ID: "server-9", Slug: "a", Transport: "http", DesiredState: core.MCPDesiredRunning,
+			}, parsed(t, `{"headers":{"X":"hunter22"}}`))
+			wantCode(t, err, core.CodeValidation)
+			var e *core.Error
+			if errors.As(err, &e); len(e.Fields) != 2 || e.Fields[0].Field != "config.url" ||
+				e.Fields[1] != (core.FieldError{Field: "config.headers.X", Issue: "*** is no token"}) {
+				t.Errorf("got fields %+v", e.Fields)
+			}
+			// A member does not learn whether a command exists on this machine.
+			env.transports.stdio.check = func(json.RawMessage) error {
+				return &sdk.ConfigError{Path: []string{"command"}, Summary: "not there"}
+			}
+			wantCode(t, env.Create(t.Context(), nil, member, &core.MCPServer{
+				ID: "server-9", Slug: "a", Transport: "stdio",
+			}, parsed(t, `{"command":"npx"}`)), core.CodeForbidden)
+			if len(env.store.rows) != 0 || len(env.transports.stdio.opened()) != 0 {
+				t.Error("a server was stored or started")
+			}
+		})
 }
 
 func TestSecretsAreEncryptedMaskedAndKept(t *testing.T) {
@@ -132,7 +138,8 @@ func TestSecretsOfAnotherKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		env.store.rows["server-1"] = &core.MCPServer{
-			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(`{"env":{"A":"***"}}`), Secrets: encrypted, DesiredState: core.MCPDesiredRunning, Version: 1,
+			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(`{"env":{"A":"***"}}`),
+			Secrets: encrypted, DesiredState: core.MCPDesiredRunning, Version: 1,
 		}
 		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)
@@ -185,7 +192,8 @@ func TestDeleteStopsServerAndClosesLog(t *testing.T) {
 func TestCommandRemovedFromAllowList(t *testing.T) {
 	withOptions(t, legacy(echo), func(o *mcp.Options) { o.Commands = []string{"npx"} }, func(t *testing.T, env *testEnv) {
 		env.store.rows["server-1"] = &core.MCPServer{
-			ID: "server-1", Slug: "fs", Transport: "stdio", Config: json.RawMessage(plainConfig), DesiredState: core.MCPDesiredRunning, Version: 1,
+			ID: "server-1", Slug: "fs", Transport: "stdio",
+			Config: json.RawMessage(plainConfig), DesiredState: core.MCPDesiredRunning, Version: 1,
 		}
 		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)

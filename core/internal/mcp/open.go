@@ -71,7 +71,8 @@ func (g *generation) reserve(dialed bool) error {
 	}
 	if dialed {
 		if g.dialed >= s.servers.Limits.Connections {
-			e := core.Unavailable("MCP server %q has %d open connections, which is the maximum. Close one or try again later.", g.endpoint.slug, g.dialed)
+			e := core.Unavailable("MCP server %q has %d open connections, which is the maximum. Close one or try again later.",
+				g.endpoint.slug, g.dialed)
 			e.RetryAfter = 10 * time.Second
 			return e
 		}
@@ -148,7 +149,8 @@ func (s *Servers) allowed(t *endpoint) error {
 // process reports whether a transport runs programs on this machine.
 func (s *Servers) process(label string) bool {
 	return slices.ContainsFunc(s.Transports.Plugins(), func(p core.Plugin) bool {
-		return p.Kind == mcptransport.Kind && p.Label == label && slices.Contains(p.Capabilities, mcptransport.CapabilityProcess)
+		return p.Kind == mcptransport.Kind && p.Label == label &&
+			slices.Contains(p.Capabilities, mcptransport.CapabilityProcess)
 	})
 }
 

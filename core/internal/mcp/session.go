@@ -82,15 +82,16 @@ func (g *generation) run(ctx context.Context) (up time.Duration, err error) {
 // handshake tries the newest protocol revision first. With old, it only tries the older
 // revisions.
 func (sess *session) handshake(ctx context.Context, w *clientTransport, old bool) (err error) {
-	client := mcp.NewClient(&mcp.Implementation{Name: "agentarea", Version: sess.server.servers.version()}, &mcp.ClientOptions{
-		// Roots, sampling and elicitation are not offered, because agents cannot answer them.
-		Capabilities:           &mcp.ClientCapabilities{},
-		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { sess.onToolsChanged() },
-		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
-			sess.onProgress(r.Params.ProgressToken)
-		},
-		Logger: slog.New(slog.DiscardHandler), // its records may contain secrets
-	})
+	client := mcp.NewClient(&mcp.Implementation{Name: "agentarea", Version: sess.server.servers.version()},
+		&mcp.ClientOptions{
+			// Roots, sampling and elicitation are not offered, because agents cannot answer them.
+			Capabilities:           &mcp.ClientCapabilities{},
+			ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { sess.onToolsChanged() },
+			ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+				sess.onProgress(r.Params.ProgressToken)
+			},
+			Logger: slog.New(slog.DiscardHandler), // its records may contain secrets
+		})
 	var o mcp.ClientSessionOptions
 	if old {
 		o.ProtocolVersion = revisionOld
@@ -147,7 +148,8 @@ func (g *generation) setRunning(ctx context.Context, l *session, began time.Time
 	s.log.add(sourceHost, g.endpoint.redactor.redact(fmt.Sprintf("running: %s, MCP %s", name, result.ProtocolVersion)))
 	storeCtx, cancel := context.WithTimeout(ctx, l.times.Store)
 	defer cancel()
-	if err := s.servers.Store.SetMCPCapabilities(storeCtx, s.id, capabilities(result.Capabilities)); err != nil && ctx.Err() == nil {
+	if err := s.servers.Store.SetMCPCapabilities(storeCtx, s.id, capabilities(result.Capabilities)); err != nil &&
+		ctx.Err() == nil {
 		s.servers.Logger.WarnContext(ctx, "storing MCP server capabilities failed", "server_id", s.id, "error", err)
 	}
 }
@@ -179,7 +181,8 @@ func capabilities(c *mcp.ServerCapabilities) []string {
 func (sess *session) watch(ctx context.Context) {
 	health := supervise.Health{Every: sess.times.Ping, Timeout: sess.times.Pong, Misses: maxMisses, Probe: sess.ping}
 	if health.Watch(ctx, sess.conn.done) {
-		sess.conn.close(fmt.Sprintf("it is not responding: %d pings in a row got no answer within %s", maxMisses, sess.times.Pong))
+		sess.conn.close(fmt.Sprintf("it is not responding: %d pings in a row got no answer within %s",
+			maxMisses, sess.times.Pong))
 	}
 }
 
@@ -189,7 +192,8 @@ func (sess *session) ping(ctx context.Context) error {
 	if sess.client.InitializeResult().ProtocolVersion < revisionModern {
 		err = sess.client.Ping(ctx, nil)
 	} else {
-		_, err = mcp.CallCustomMethod[*mcp.DiscoverParams, *mcp.DiscoverResult](ctx, sess.client, methodDiscover, &mcp.DiscoverParams{})
+		_, err = mcp.CallCustomMethod[*mcp.DiscoverParams, *mcp.DiscoverResult](ctx, sess.client, methodDiscover,
+			&mcp.DiscoverParams{})
 	}
 	if err == nil {
 		return nil

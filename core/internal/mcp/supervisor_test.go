@@ -18,7 +18,9 @@ const plainConfig = `{"command":"peer"}`
 
 func TestServersOfBothErasRun(t *testing.T) {
 	t.Parallel()
-	for era, dial := range map[string]func(mcptransport.Open) (mcptransport.Conn, error){"legacy": legacy(echo), "modern": modern(echo)} {
+	for era, dial := range map[string]func(mcptransport.Open) (mcptransport.Conn, error){
+		"legacy": legacy(echo), "modern": modern(echo),
+	} {
 		t.Run(era, func(t *testing.T) {
 			withEnv(t, dial, func(t *testing.T, env *testEnv) {
 				s := env.create(plainConfig)
@@ -34,7 +36,8 @@ func TestServersOfBothErasRun(t *testing.T) {
 				if err != nil || len(tools) != 1 || tools[0].Name != "echo" || tools[0].InputSchema != `{"type":"object"}` {
 					t.Errorf("Tools = %+v, %v", tools, err)
 				}
-				if lines := env.lines(s.ID); !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "host: running: peer 1.2.3, MCP 202") }) {
+				if lines := env.lines(s.ID); !slices.ContainsFunc(lines,
+					func(l string) bool { return strings.HasPrefix(l, "host: running: peer 1.2.3, MCP 202") }) {
 					t.Errorf("got log %q", lines)
 				}
 				// Pings of its era keep it running.
@@ -52,7 +55,9 @@ func TestBeginStartsDesiredServers(t *testing.T) {
 		config := json.RawMessage(plainConfig)
 		for i, shouldRun := range []bool{true, false} {
 			id := fmt.Sprint("server-", i)
-			env.store.rows[id] = &core.MCPServer{ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(shouldRun), Version: 1}
+			env.store.rows[id] = &core.MCPServer{
+				ID: id, Slug: id, Transport: "stdio", Config: config, DesiredState: core.DesiredMCPState(shouldRun), Version: 1,
+			}
 		}
 		if err := env.Begin(t.Context()); err != nil {
 			t.Fatal(err)
@@ -82,7 +87,8 @@ func TestCrashIsReportedAndRestarted(t *testing.T) {
 		if st.Restarts != 1 || st.LastError == "" {
 			t.Errorf("got state %+v, want one restart and the error", st)
 		}
-		if log := strings.Join(env.lines(s.ID), "\n"); strings.Contains(log, "hunter22") || !strings.Contains(log, "stderr: can't use ***") {
+		if log := strings.Join(env.lines(s.ID), "\n"); strings.Contains(log, "hunter22") ||
+			!strings.Contains(log, "stderr: can't use ***") {
 			t.Errorf("log:\n%s", log)
 		}
 		if strings.Contains(env.logged.String(), "hunter22") {
@@ -192,14 +198,20 @@ func TestHangingServerIsRestarted(t *testing.T) {
 		c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"what is a ping?"}}`, id))
 	}
 	// ping handles the nth ping.
-	peer := func(modern bool, ping func(c *fakeConn, id json.RawMessage, n int)) func(mcptransport.Open) (mcptransport.Conn, error) {
+	peer := func(
+		modern bool, ping func(c *fakeConn, id json.RawMessage, n int),
+	) func(mcptransport.Open) (mcptransport.Conn, error) {
 		return func(o mcptransport.Open) (mcptransport.Conn, error) {
 			n, met := 0, false
 			return scripted(func(c *fakeConn, method string, id json.RawMessage) {
 				switch {
 				case modern && !met:
 					met = true
-					c.message(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0}}`, id))
+					c.message(
+						fmt.Sprintf(
+							`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"ttlMs":0}}`, id,
+						),
+					)
 				case !modern && handshake(c, method, id):
 				case method == "ping" || method == "server/discover":
 					n++
@@ -329,7 +341,8 @@ func TestInvalidMessagesAreSkipped(t *testing.T) {
 		if _, err := env.Tools(t.Context(), s); err != nil {
 			t.Error(err)
 		}
-		if log := strings.Join(env.lines(s.ID), "\n"); !strings.Contains(log, `host: received a message that is not JSON-RPC: {"no":"rpc"}`) {
+		if log := strings.Join(env.lines(s.ID), "\n"); !strings.Contains(log,
+			`host: received a message that is not JSON-RPC: {"no":"rpc"}`) {
 			t.Errorf("log:\n%s", log)
 		}
 	})

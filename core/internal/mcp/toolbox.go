@@ -121,7 +121,8 @@ func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (boundSe
 func (b *Toolbox) list(ctx context.Context, run *core.Run, m boundServer) []namedTool {
 	tools, err := b.servers.Tools(ctx, m.MCPServer)
 	if err != nil {
-		b.servers.Logger.WarnContext(ctx, "omitting the tools of an MCP server", "run_id", run.ID, "slug", m.Slug, "error", err)
+		b.servers.Logger.WarnContext(ctx, "omitting the tools of an MCP server",
+			"run_id", run.ID, "slug", m.Slug, "error", err)
 		return nil
 	}
 	return nameTools(m.prefix, tools)
@@ -215,7 +216,8 @@ func argumentsOf(call sdk.ToolCall) (json.RawMessage, error) {
 		return json.RawMessage("{}"), nil
 	}
 	if len(call.Arguments) > mcptransport.MaxMessage/2 {
-		return nil, fmt.Errorf("the arguments have %d bytes; the maximum is %d", len(call.Arguments), mcptransport.MaxMessage/2)
+		return nil, fmt.Errorf("the arguments have %d bytes; the maximum is %d",
+			len(call.Arguments), mcptransport.MaxMessage/2)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(call.Arguments), &object); err != nil {
@@ -234,7 +236,8 @@ func (sess *session) callError(ctx context.Context, name string, err error) (*sd
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, errTimedOut):
-		return errorResult("Tool %s timed out: MCP server %q sent neither an answer nor progress for %s.", name, slug, sess.times.Call), nil
+		return errorResult("Tool %s timed out: MCP server %q sent neither an answer nor progress for %s.",
+			name, slug, sess.times.Call), nil
 	case sess.conn.ended():
 		return errorResult("MCP server %q exited during the call. The call may or may not have taken effect.", slug), nil
 	}

@@ -42,7 +42,8 @@ func names(tools []sdk.Tool) string {
 
 func (env *testEnv) call(name, arguments string) *sdk.ToolResult {
 	env.t.Helper()
-	r, err := env.Toolbox().Call(env.t.Context(), runOf(`{"mcp_servers":["fs"]}`), 1, sdk.ToolCall{ID: "1", Name: name, Arguments: arguments})
+	r, err := env.Toolbox().Call(env.t.Context(), runOf(`{"mcp_servers":["fs"]}`), 1,
+		sdk.ToolCall{ID: "1", Name: name, Arguments: arguments})
 	if err != nil {
 		env.t.Fatalf("call %s: %v", name, err)
 	}
@@ -87,9 +88,10 @@ func TestToolsOfAnAgent(t *testing.T) {
 			t.Fatalf("got tools %s, %v", names(tools), err)
 		}
 		for _, tool := range tools {
-			if !strings.HasPrefix(tool.Name, "fs__") || len(tool.Name) > 64 || strings.ContainsFunc(tool.Name, func(r rune) bool {
-				return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_-", r)
-			}) {
+			if !strings.HasPrefix(tool.Name, "fs__") || len(tool.Name) > 64 ||
+				strings.ContainsFunc(tool.Name, func(r rune) bool {
+					return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_-", r)
+				}) {
 				t.Errorf("got name %q", tool.Name)
 			}
 			if r := env.call(tool.Name, ""); r.IsError || textOf(r) != "done" {
@@ -103,7 +105,8 @@ func TestToolsOfAnAgent(t *testing.T) {
 			}
 			return tools[i]
 		}
-		if r := byName("fs__read_file"); !r.ReadOnly || r.Idempotent || r.Description != "Reads" || r.Parameters != `{"type":"object"}` {
+		if r := byName("fs__read_file"); !r.ReadOnly || r.Idempotent || r.Description != "Reads" ||
+			r.Parameters != `{"type":"object"}` {
 			t.Errorf("read_file = %+v", r)
 		}
 		if r := byName("fs__write_file"); r.ReadOnly || !r.Idempotent || r.Description != "Write" {

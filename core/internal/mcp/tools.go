@@ -65,7 +65,8 @@ var errListTooLarge = errors.New("the tool list is too large")
 // listTooLarge returns the error of a tool list that exceeds the limit. It also sets the server's last error.
 func (sess *session) listTooLarge() error {
 	limit := humanize.IBytes(uint64(sess.server.servers.Limits.List)) //nolint:gosec // a positive constant
-	reason := "its tool list exceeds " + limit + ", so agents cannot use its tools; reduce the number of tools or the size of their schemas"
+	reason := "its tool list exceeds " + limit +
+		", so agents cannot use its tools; reduce the number of tools or the size of their schemas"
 	sess.conn.log.add(sourceHost, reason)
 	sess.generation.set(func(st *core.MCPState) { st.LastError = reason })
 	return &core.Error{
@@ -139,7 +140,10 @@ func (sess *session) listError(ctx context.Context, err error) error {
 	case sess.conn.ended():
 		return sess.conn.exitError()
 	}
-	return &core.Error{Code: core.CodeUpstream, Message: fmt.Sprintf("MCP server %q failed to list its tools: %s", slug, sess.requestError(err))}
+	return &core.Error{
+		Code:    core.CodeUpstream,
+		Message: fmt.Sprintf("MCP server %q failed to list its tools: %s", slug, sess.requestError(err)),
+	}
 }
 
 // requestError returns the message of a server or of go-sdk about a request, without secrets.
@@ -177,7 +181,9 @@ var errTimedOut = errors.New("timed out")
 
 // callTool calls a tool. It fails with errTimedOut if the server neither answers nor
 // reports progress in time.
-func (sess *session) callTool(ctx context.Context, tool string, arguments json.RawMessage) (*mcp.CallToolResult, error) {
+func (sess *session) callTool(
+	ctx context.Context, tool string, arguments json.RawMessage,
+) (*mcp.CallToolResult, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(sess.times.Call, func() { cancel(errTimedOut) })

@@ -142,7 +142,8 @@ func (b *binary) unchanged() error {
 		same = err == nil && programOf(b.path, info) == b.program
 	}
 	if !same {
-		return fmt.Errorf("its program %s was changed after the last reload; reload plugins to check and start the new one", b.path)
+		return fmt.Errorf("its program %s was changed after the last reload; reload plugins to check and start the new one",
+			b.path)
 	}
 	return nil
 }

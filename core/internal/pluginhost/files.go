@@ -73,7 +73,8 @@ func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 		return nil, err
 	}
 	defer i.end()
-	return call(ctx, i, i.timing.Call, func(ctx context.Context) (*files.Object, error) { return i.backend.Stat(ctx, key) })
+	return call(ctx, i, i.timing.Call,
+		func(ctx context.Context) (*files.Object, error) { return i.backend.Stat(ctx, key) })
 }
 
 // Get implements files.Backend. The call is active until the reader is closed.

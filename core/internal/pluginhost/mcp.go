@@ -51,7 +51,8 @@ func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) err
 		return err
 	}
 	defer i.end()
-	return callWithoutResult(ctx, i, i.timing.Call, func(ctx context.Context) error { return i.transport.CheckConfig(ctx, config) })
+	return callWithoutResult(ctx, i, i.timing.Call,
+		func(ctx context.Context) error { return i.transport.CheckConfig(ctx, config) })
 }
 
 // Connect implements mcptransport.Transport. The connection counts as an active call until
@@ -61,7 +62,8 @@ func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransp
 	if err != nil {
 		return nil, err
 	}
-	c, err := call(ctx, i, i.timing.Connect, func(ctx context.Context) (mcptransport.Conn, error) { return i.transport.Connect(ctx, o) })
+	c, err := call(ctx, i, i.timing.Connect,
+		func(ctx context.Context) (mcptransport.Conn, error) { return i.transport.Connect(ctx, o) })
 	if err != nil {
 		defer i.end()
 		return nil, err

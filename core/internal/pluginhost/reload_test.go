@@ -252,7 +252,8 @@ func TestReload_changedBinary(t *testing.T) {
 	// A script that no reload has accepted does not start after a crash.
 	script("six")
 	_, _ = h.chat(t.Context(), "a", "crash", 0)
-	await(t, "the replaced script is refused", func() bool { return strings.Contains(h.plugin(t, "a").LastError, "reload plugins") })
+	await(t, "the replaced script is refused",
+		func() bool { return strings.Contains(h.plugin(t, "a").LastError, "reload plugins") })
 	if r := h.reload(t); !slices.Equal(r.Replaced, []string{"llm/a"}) {
 		t.Errorf("reload after a crash: %+v", r)
 	}

@@ -279,7 +279,7 @@ func (s *supervisor) probe(ctx context.Context, i *instance) error {
 }
 
 // setHealth records the result of a health check. An unhealthy plugin keeps running,
-// because a restart would not fix what it waits for.
+// because a restart would not fix the cause.
 func (s *supervisor) setHealth(ctx context.Context, i *instance, err error) {
 	healthError := ""
 	if err != nil {

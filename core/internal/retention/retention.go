@@ -120,7 +120,9 @@ func (s *Sweeper) sweep(ctx context.Context) {
 }
 
 // deleteAll calls deleteBatch until it deletes nothing more.
-func (s *Sweeper) deleteAll(ctx context.Context, kind string, before time.Time, deleteBatch func(context.Context, time.Time) (int, error)) {
+func (s *Sweeper) deleteAll(
+	ctx context.Context, kind string, before time.Time, deleteBatch func(context.Context, time.Time) (int, error),
+) {
 	total := 0
 	for ctx.Err() == nil {
 		n, err := deleteBatch(ctx, before)

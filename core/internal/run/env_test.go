@@ -130,7 +130,8 @@ func newEnvOn(t testing.TB, db *storage.DB) *testEnv {
 	t.Helper()
 	now := time.Now().UTC()
 	u := &core.User{
-		ID: core.NewID("user"), Username: "ann", Email: "ann@example.com", Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
+		ID: core.NewID("user"), Username: "ann", Email: "ann@example.com",
+		Role: core.RoleMember, CreatedAt: now, UpdatedAt: now,
 	}
 	a := &core.Agent{
 		ID: core.NewID("agent"), Name: "a", Type: "chat", Status: core.AgentActive, Config: json.RawMessage(`{"model":"m"}`),

@@ -47,7 +47,9 @@ type agentTypes interface {
 
 // messageHistory reads earlier messages. core.MessageStore implements it.
 type messageHistory interface {
-	HistoryBefore(ctx context.Context, sessionKey, messageID string, limit int) (messages []*core.Message, more bool, err error)
+	HistoryBefore(
+		ctx context.Context, sessionKey, messageID string, limit int,
+	) (messages []*core.Message, more bool, err error)
 }
 
 // execution executes one run on this server.

@@ -153,7 +153,8 @@ func TestFileTools_writtenFilesBelongToTheAnswer(t *testing.T) {
 	env := newFileToolsEnv(t)
 	s := env.start()
 	r := s.mustTurn("s1", steps(
-		step("write", `{"name":"one.md","content":"# One"}`), step("write", `{"name":"two.md","content":"# Two"}`), step("list", ""),
+		step("write", `{"name":"one.md","content":"# One"}`),
+		step("write", `{"name":"two.md","content":"# Two"}`), step("list", ""),
 	))
 	got := s.wait(r)
 	equal(t, env.answerFiles(), "one.md two.md")

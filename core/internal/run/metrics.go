@@ -8,7 +8,7 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// Metrics counts what the engine does. Its methods must return quickly.
+// Metrics counts the actions of the engine. Its methods must return quickly.
 type Metrics interface {
 	// RunStarted records a run whose execution starts on this server.
 	RunStarted(kind core.RunKind)

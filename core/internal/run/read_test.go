@@ -27,7 +27,8 @@ func TestReadFile_results(t *testing.T) {
 	env.plugins.set(loop(readInput), nil)
 	files := map[string]sdk.Part{}
 	for id, text := range map[string]string{
-		"file-long": "0123456789", "file-short": "0123", "file-empty": "", "file-gone": "0123456789", "file-unnamed": "secret",
+		"file-long": "0123456789", "file-short": "0123", "file-empty": "",
+		"file-gone": "0123456789", "file-unnamed": "secret",
 	} {
 		files[id] = env.files.put(env.actor, id, id, "application/pdf", []byte(text))
 	}

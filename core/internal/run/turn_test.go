@@ -214,7 +214,8 @@ func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), nil, env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
 		t.Errorf("second Cancel = %v, want %s", err, core.CodeConflict)
 	}
-	if _, err := s.Cancel(t.Context(), nil, core.Actor{UserID: "user-other"}, r.ID); core.CodeOf(err) != core.CodeNotFound {
+	if _, err := s.Cancel(t.Context(), nil, core.Actor{UserID: "user-other"},
+		r.ID); core.CodeOf(err) != core.CodeNotFound {
 		t.Errorf("Cancel by another user = %v, want %s", err, core.CodeNotFound)
 	}
 }

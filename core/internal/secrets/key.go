@@ -19,7 +19,7 @@ const (
 	idSize      = 8
 	headSize    = 1 + idSize
 	dataKeySize = 32
-	// overhead is the size in bytes of what AES-GCM adds: a nonce and a tag.
+	// overhead is the number of bytes that AES-GCM adds: a nonce and a tag.
 	overhead = 12 + 16
 	// minRoot is the minimum length of a root key in bytes.
 	minRoot = 32
@@ -31,7 +31,7 @@ type KeyID [idSize]byte
 // String returns the id in hex.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
-// key holds what is derived from a root key.
+// key holds the keys that are derived from a root key.
 type key struct {
 	id KeyID
 	// wrapping wraps data keys; direct decrypts the secrets of form 1.

@@ -65,7 +65,8 @@ func (f *fakes) Files(_ context.Context, v core.Actor, filter core.FileFilter) (
 
 func (f *fakes) ExportUser(_ context.Context, userID string, row func(string, json.RawMessage) error) error {
 	return errors.Join(
-		row("user", json.RawMessage(`{"id":"`+userID+`"}`)), row("runs", json.RawMessage(`{"n":1}`)), row("runs", json.RawMessage(`{"n":2}`)))
+		row("user", json.RawMessage(`{"id":"`+userID+`"}`)),
+		row("runs", json.RawMessage(`{"n":1}`)), row("runs", json.RawMessage(`{"n":2}`)))
 }
 
 type content struct{ io.ReadSeeker }
@@ -98,7 +99,8 @@ func TestDeleteUser(t *testing.T) {
 		want []string
 	}{
 		"erase": {"", nil, []string{
-			"begin user-1>", "forget", "sessions 5", "sessions 2", "sessions 0", "server server-1 false", "server server-2 false",
+			"begin user-1>", "forget", "sessions 5", "sessions 2",
+			"sessions 0", "server server-1 false", "server server-2 false",
 			"finish user-1> true", "forget", "sweep",
 		}},
 		"transfer": {"user-2", nil, []string{"begin user-1>user-2", "forget", "finish user-1>user-2 true", "forget", "sweep"}},

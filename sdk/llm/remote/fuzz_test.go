@@ -11,7 +11,13 @@ import (
 // RetryAfter is neither negative nor longer than two weeks.
 func FuzzRetryAfter(f *testing.F) {
 	for _, s := range [][2]string{
-		{"1.5", ""}, {"", "250"}, {"NaN", "NaN"}, {"-1", "-Inf"}, {"Fri, 31 Dec 9999 23:59:59 GMT", "1e9"}, {"1e999", "1e999"}, {"0x10", "1_0"},
+		{"1.5", ""},
+		{"", "250"},
+		{"NaN", "NaN"},
+		{"-1", "-Inf"},
+		{"Fri, 31 Dec 9999 23:59:59 GMT", "1e9"},
+		{"1e999", "1e999"},
+		{"0x10", "1_0"},
 	} {
 		f.Add(s[0], s[1])
 	}

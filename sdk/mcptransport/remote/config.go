@@ -93,7 +93,7 @@ var reserved = []string{
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// headerIssue returns what is wrong with a header, or "" if it is valid.
+// headerIssue returns the reason why a header is invalid, or "" if it is valid.
 func headerIssue(name, value string) string {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isToken(r) }) {
 		return "is not a valid header name"

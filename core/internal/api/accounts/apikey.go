@@ -64,10 +64,11 @@ var exampleAPIKey = apiKey{
 
 func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 	api.Register(a, api.Operation{
-		ID: "create-api-key", Method: http.MethodPost, Path: "/v1/api-keys/", Tag: "API keys", Summary: "Create an API key", Access: api.SignedIn,
-		Description: "The key is accepted wherever an access token is, within its scopes, until it expires or is deleted, or your account is disabled. " +
-			"The server stores only its hash and does not show it again. A key that you create with an API key has at most the scopes of that key, " +
-			"expires with it at the latest, and is deleted with it.",
+		ID: "create-api-key", Method: http.MethodPost, Path: "/v1/api-keys/",
+		Tag: "API keys", Summary: "Create an API key", Access: api.SignedIn,
+		Description: "The key is accepted wherever an access token is, within its scopes, until it expires or is deleted, " +
+			"or your account is disabled. The server stores only its hash and does not show it again. A key that you create " +
+			"with an API key has at most the scopes of that key, expires with it at the latest, and is deleted with it.",
 		Status:   http.StatusCreated,
 		Request:  apiKeyRequest{Name: exampleAPIKey.Name, Scopes: exampleAPIKey.Scopes},
 		Response: newAPIKey{KeyInfo: exampleAPIKey, Key: "aak_123_3f6k…"}, Errors: []core.Code{core.CodeConflict},
@@ -83,12 +84,16 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 		return &apiKeyMade{Location: "/v1/api-keys/" + k.ID, Body: newAPIKey{KeyInfo: newAPIKeyBody(k), Key: key}}, nil
 	})
 	api.Register(a, api.Operation{
-		ID: "list-api-keys", Method: http.MethodGet, Path: "/v1/api-keys/", Tag: "API keys", Summary: "List the API keys", Access: api.SignedIn,
-		Description: "Your keys, newest first. An admin can list another user's keys with user_id, and those of all users with user_id=*.",
-		Response:    apiKeyList{APIKeys: []apiKey{exampleAPIKey}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		ID: "list-api-keys", Method: http.MethodGet, Path: "/v1/api-keys/",
+		Tag: "API keys", Summary: "List the API keys", Access: api.SignedIn,
+		Description: "Your keys, newest first. An admin can list another user's keys with user_id, and those of all users " +
+			"with user_id=*.",
+		Response: apiKeyList{APIKeys: []apiKey{exampleAPIKey}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:   []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *apiKeysInput) (*apiKeysReply, error) { return listAPIKeys(ctx, keys, in) })
 	api.Register(a, api.Operation{
-		ID: "get-api-key", Method: http.MethodGet, Path: "/v1/api-keys/{key_id}", Tag: "API keys", Summary: "Get an API key", Access: api.SignedIn,
+		ID: "get-api-key", Method: http.MethodGet, Path: "/v1/api-keys/{key_id}",
+		Tag: "API keys", Summary: "Get an API key", Access: api.SignedIn,
 		Description: "The reply does not contain the key itself.", Response: exampleAPIKey,
 	}, func(ctx context.Context, in *apiKeyInput) (*apiKeyOutput, error) {
 		k, err := keys.APIKey(ctx, api.Actor(ctx), in.ID)
@@ -98,8 +103,10 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 		return &apiKeyOutput{Body: newAPIKeyBody(k)}, nil
 	})
 	api.Register(a, api.Operation{
-		ID: "delete-api-key", Method: http.MethodDelete, Path: "/v1/api-keys/{key_id}", Tag: "API keys", Summary: "Delete an API key", Access: api.SignedIn,
-		Description: "The key, and all keys that were created with it, stop working on every server within one second. Their WebSockets and streams end within five.", Status: http.StatusNoContent,
+		ID: "delete-api-key", Method: http.MethodDelete, Path: "/v1/api-keys/{key_id}",
+		Tag: "API keys", Summary: "Delete an API key", Access: api.SignedIn,
+		Description: "The key, and all keys that were created with it, stop working on every server within one second. " +
+			"Their WebSockets and streams end within five.", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *apiKeyInput) (*struct{}, error) {
 		return nil, manager.DeleteAPIKey(ctx, api.Audit(ctx), api.Actor(ctx), in.ID)
 	})

@@ -19,10 +19,12 @@ func TestAPIKey(t *testing.T) {
 	got := made.JSON()
 	id, _ := got["id"].(string)
 	key, _ := got["key"].(string)
-	if !strings.HasPrefix(id, "key-") || !strings.HasPrefix(key, "aak_") || made.Header().Get("Location") != "/v1/api-keys/"+id {
+	if !strings.HasPrefix(id, "key-") || !strings.HasPrefix(key, "aak_") ||
+		made.Header().Get("Location") != "/v1/api-keys/"+id {
 		t.Fatalf("POST /v1/api-keys/ = %s with Location %q, want an id and a key", made.Body, made.Header().Get("Location"))
 	}
-	if got["name"] != "ci" || got["user_id"] != "user-ann" || got["expires_at"] != expires.Format("2006-01-02T15:04:05.000000Z") {
+	if got["name"] != "ci" || got["user_id"] != "user-ann" ||
+		got["expires_at"] != expires.Format("2006-01-02T15:04:05.000000Z") {
 		t.Errorf("POST /v1/api-keys/ = %v, want ann's key ci with its expiry", got)
 	}
 	if !strings.Contains(made.Body.String(), `"scopes":["agents:read","chat:write"]`) {
@@ -91,7 +93,8 @@ func TestAPIKey_child(t *testing.T) {
 		t.Errorf("child = %v, want the parent %v and its expiry %v", child, parent["id"], parent["expires_at"])
 	}
 	late := expires.Add(time.Second).Format(time.RFC3339)
-	f := env.Do(t, "parent", "POST", "/v1/api-keys/", `{"name":"late","scopes":["*"],"expires_at":"`+late+`"}`).Want(400).Failure()
+	f := env.Do(t, "parent", "POST", "/v1/api-keys/",
+		`{"name":"late","scopes":["*"],"expires_at":"`+late+`"}`).Want(400).Failure()
 	if f.Details.Field != "expires_at" || !strings.Contains(f.Details.Issue, expires.Format(time.RFC3339)) {
 		t.Errorf("a key that outlives its parent: got %+v, want field expires_at and the time of the parent", f.Details)
 	}
@@ -113,11 +116,13 @@ func TestEndSessions(t *testing.T) {
 	for _, who := range []string{"ann", "ann-key", "bob", "bob-key"} {
 		env.Do(t, who, "GET", "/v1/auth/me", "").Want(401)
 	}
-	env.Do(t, "root", "POST", "/v1/users/user-eve/password", `{"password":"another long one","end_api_keys":"yes"}`).Want(400)
+	env.Do(t, "root", "POST", "/v1/users/user-eve/password",
+		`{"password":"another long one","end_api_keys":"yes"}`).Want(400)
 	env.Do(t, "root", "POST", "/v1/users/user-root/password", `{"password":"another long one"}`).Want(204)
 	env.Do(t, "root", "GET", "/v1/auth/me", "").Want(401)
 	env.Do(t, "root-key", "GET", "/v1/auth/me", "").Want(200)
-	env.Do(t, "root-key", "POST", "/v1/users/user-root/password", `{"password":"another long one","end_api_keys":true}`).Want(204)
+	env.Do(t, "root-key", "POST", "/v1/users/user-root/password",
+		`{"password":"another long one","end_api_keys":true}`).Want(204)
 	env.Do(t, "root-key", "GET", "/v1/auth/me", "").Want(401)
 }
 
@@ -157,7 +162,9 @@ func TestAPIKey_badInput(t *testing.T) {
 func TestListAPIKeys(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
-	for _, k := range []struct{ id, user string }{{"key-1", "ann"}, {"key-2", "ann"}, {"key-3", "bob"}, {"key-4", "root"}} {
+	for _, k := range []struct{ id, user string }{
+		{"key-1", "ann"}, {"key-2", "ann"}, {"key-3", "bob"}, {"key-4", "root"},
+	} {
 		env.keys[k.id] = &core.APIKey{ID: k.id, UserID: "user-" + k.user, Name: k.id, Scopes: []core.Scope{core.ScopeAll}}
 	}
 	for _, c := range []struct{ who, query, want string }{

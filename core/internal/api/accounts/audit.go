@@ -50,10 +50,12 @@ var exampleAudit = auditEntry{
 
 func registerAudit(a *api.API, audit Audit) {
 	api.Register(a, api.Operation{
-		ID: "list-audit", Method: http.MethodGet, Path: "/v1/audit", Tag: "Audit", Summary: "List the audit log", Access: api.Admin,
-		Description: "Every change made through the API, recorded in the same transaction, and every refused request; newest first. " +
-			"Records are never changed. They are deleted after the time that the setting --keep-audit specifies.",
-		Response: auditList{Entries: []auditEntry{exampleAudit}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		ID: "list-audit", Method: http.MethodGet, Path: "/v1/audit",
+		Tag: "Audit", Summary: "List the audit log", Access: api.Admin,
+		Description: "Every change made through the API, recorded in the same transaction, and every refused request; " +
+			"newest first. Records are never changed. They are deleted after the time that the setting --keep-audit specifies.",
+		Response: auditList{Entries: []auditEntry{exampleAudit}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:   []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *auditInput) (*auditReply, error) {
 		found, total, err := audit.Audit(ctx, core.AuditFilter{
 			UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
@@ -66,7 +68,8 @@ func registerAudit(a *api.API, audit Audit) {
 		for _, e := range found {
 			out.Body.Entries = append(out.Body.Entries, auditEntry{
 				Seq: e.Seq, At: api.Time(e.At), Action: e.Action, Target: e.Target, Outcome: e.Outcome, Reason: e.Reason,
-				UserID: e.UserID, Username: e.Username, Credential: e.Credential, Address: e.Address, RequestID: e.RequestID, Repeated: e.Repeated,
+				UserID: e.UserID, Username: e.Username, Credential: e.Credential,
+				Address: e.Address, RequestID: e.RequestID, Repeated: e.Repeated,
 			})
 		}
 		return out, nil

@@ -62,7 +62,8 @@ func registerAuth(a *api.API, logins Logins) {
 	api.Register(a, api.Operation{
 		ID: "login", Method: http.MethodPost, Path: "/v1/auth/login", Tag: "Authentication", Summary: "Sign in",
 		Description: "Returns an access token for one hour and a refresh token for 30 days. " +
-			"Too many failed attempts with one username from one address, or too many attempts from one address, are answered with 429.",
+			"Too many failed attempts with one username from one address, or too many attempts from one address, are " +
+			"answered with 429.",
 		Request: exampleCredentials, Response: exampleTokens,
 		Errors: []core.Code{core.CodeUnauthorized, core.CodeRateLimited},
 	}, func(ctx context.Context, in *loginInput) (*tokensOutput, error) {
@@ -71,10 +72,12 @@ func registerAuth(a *api.API, logins Logins) {
 		return newTokens(logins.Login(ctx, audit, in.Body.Username, in.Body.Password, api.RequestFrom(ctx).Address))
 	})
 	api.Register(a, api.Operation{
-		ID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh", Tag: "Authentication", Summary: "Get a new access token",
-		Description: "Exchanges the refresh token in the body for new tokens. A refresh token is valid once; using it again ends the whole session. " +
-			"Without a refresh token in the body, a valid access token is required: the reply has a new access token of the same session, and no refresh token. " +
-			"A session ends at the age that the setting --max-login-age specifies, 90 days by default, however often it is refreshed.",
+		ID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh",
+		Tag: "Authentication", Summary: "Get a new access token",
+		Description: "Exchanges the refresh token in the body for new tokens. A refresh token is valid once; using it " +
+			"again ends the whole session. Without a refresh token in the body, a valid access token is required: the reply " +
+			"has a new access token of the same session, and no refresh token. A session ends at the age that the setting " +
+			"--max-login-age specifies, 90 days by default, however often it is refreshed.",
 		Request: refreshRequest{RefreshToken: exampleTokens.RefreshToken}, Response: exampleTokens,
 		OptionalToken: true, Errors: []core.Code{core.CodeUnauthorized},
 	}, func(ctx context.Context, in *refreshInput) (*tokensOutput, error) {
@@ -82,21 +85,24 @@ func registerAuth(a *api.API, logins Logins) {
 	})
 	api.Register(a, api.Operation{
 		ID: "logout", Method: http.MethodPost, Path: "/v1/auth/logout", Tag: "Authentication", Summary: "Sign out",
-		Description: "Ends the session with all its access and refresh tokens.", Access: api.SignedIn, Status: http.StatusNoContent,
+		Description: "Ends the session with all its access and refresh tokens.",
+		Access:      api.SignedIn, Status: http.StatusNoContent,
 		Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 		p := api.RequestFrom(ctx).Principal
 		if p.Key != nil {
-			return nil, core.Conflict("An API key has no session to end. To revoke the key, call DELETE /v1/api-keys/%s.", p.Key.ID)
+			return nil, core.Conflict("An API key has no session to end. To revoke the key, call DELETE /v1/api-keys/%s.",
+				p.Key.ID)
 		}
 		audit := api.Audit(ctx)
 		audit.SetTarget(p.LoginID)
 		return nil, logins.Logout(ctx, audit, p.LoginID)
 	})
 	api.Register(a, api.Operation{
-		ID: "end-sessions", Method: http.MethodPost, Path: "/v1/auth/end-sessions", Tag: "Authentication", Summary: "End all your sessions",
-		Description: "Ends all your sessions, including this one, and deletes all your API keys. Use it if a password, token or key may have been " +
-			"stolen, and change the password first. " + endDelay,
+		ID: "end-sessions", Method: http.MethodPost, Path: "/v1/auth/end-sessions",
+		Tag: "Authentication", Summary: "End all your sessions",
+		Description: "Ends all your sessions, including this one, and deletes all your API keys. Use it if a password, " +
+			"token or key may have been stolen, and change the password first. " + endDelay,
 		Access: api.SignedIn, Status: http.StatusNoContent,
 	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 		userID := api.Actor(ctx).UserID
@@ -105,10 +111,12 @@ func registerAuth(a *api.API, logins Logins) {
 		return nil, logins.EndSessions(ctx, audit, userID)
 	})
 	api.Register(a, api.Operation{
-		ID: "change-password", Method: http.MethodPost, Path: "/v1/auth/password", Tag: "Authentication", Summary: "Change your password",
+		ID: "change-password", Method: http.MethodPost, Path: "/v1/auth/password",
+		Tag: "Authentication", Summary: "Change your password",
 		Description: "Ends all your other sessions. API keys stay valid; POST /v1/auth/end-sessions deletes them. " +
 			"Too many wrong passwords in one session are answered with 429.", Access: api.SignedIn, Status: http.StatusNoContent,
-		Request: passwordChange{Current: "your-password", New: "correct horse battery"}, Errors: []core.Code{core.CodeRateLimited},
+		Request: passwordChange{Current: "your-password", New: "correct horse battery"},
+		Errors:  []core.Code{core.CodeRateLimited},
 	}, func(ctx context.Context, in *passwordInput) (*struct{}, error) {
 		p := api.RequestFrom(ctx).Principal
 		audit := api.Audit(ctx)
@@ -117,7 +125,8 @@ func registerAuth(a *api.API, logins Logins) {
 	})
 	api.Register(a, api.Operation{
 		ID: "me", Method: http.MethodGet, Path: "/v1/auth/me", Tag: "Authentication", Summary: "Get the current user",
-		Description: "Returns the user that the access token or API key belongs to.", Access: api.SignedIn, AnyKey: true, Response: exampleUser,
+		Description: "Returns the user that the access token or API key belongs to.",
+		Access:      api.SignedIn, AnyKey: true, Response: exampleUser,
 	}, func(ctx context.Context, _ *struct{}) (*userOutput, error) {
 		return &userOutput{Body: newUserBody(api.RequestFrom(ctx).Principal.User)}, nil
 	})
@@ -135,11 +144,13 @@ func refresh(ctx context.Context, logins Logins, body *refreshRequest) (*tokensO
 	case !errors.Is(req.AuthError, api.ErrNoToken):
 		return nil, req.AuthError
 	case body != nil:
-		return nil, core.Invalid("refresh_token", "Field is required without a valid access token in the header Authorization: Bearer")
+		return nil, core.Invalid("refresh_token",
+			"Field is required without a valid access token in the header Authorization: Bearer")
 	default:
 		return nil, &core.Error{
-			Code:    core.CodeUnauthorized,
-			Message: "Authentication required: send refresh_token in the body, or a valid access token in the header Authorization: Bearer",
+			Code: core.CodeUnauthorized,
+			Message: "Authentication required: send refresh_token in the body, or a valid access token in the header " +
+				"Authorization: Bearer",
 		}
 	}
 	if req.Principal.Key != nil {

@@ -27,13 +27,17 @@ func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	w := &store{users: map[string]*core.User{}, logins: map[string]*core.Login{}, keys: map[string]*core.APIKey{}}
 	authn, err := auth.New(auth.Options{
-		Users: w, Logins: w, Keys: w, Secret: []byte(strings.Repeat("s", 32)), Rates: limit.NewMemory(nil), AddressAttempts: -1,
+		Users: w, Logins: w, Keys: w, Secret: []byte(strings.Repeat("s", 32)),
+		Rates: limit.NewMemory(nil), AddressAttempts: -1,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := &testEnv{Server: apitest.New(t, func(o *api.Options) { o.Auth = authn }), store: w, auth: authn, data: &userData{}}
-	Register(env.API, Options{Logins: authn, UserManager: authn, Users: w, KeyManager: authn, Keys: w, Audit: w, UserData: env.data})
+	env := &testEnv{
+		Server: apitest.New(t, func(o *api.Options) { o.Auth = authn }), store: w, auth: authn, data: &userData{},
+	}
+	Register(env.API,
+		Options{Logins: authn, UserManager: authn, Users: w, KeyManager: authn, Keys: w, Audit: w, UserData: env.data})
 	for name, role := range map[string]core.Role{
 		"root": core.RoleAdmin, "ann": core.RoleMember, "bob": core.RoleMember, "eve": core.RoleViewer,
 	} {
@@ -46,8 +50,12 @@ func newEnv(t *testing.T) *testEnv {
 func (env *testEnv) addUser(t *testing.T, name string, role core.Role) {
 	t.Helper()
 	now := time.Now()
-	env.users["user-"+name] = &core.User{ID: "user-" + name, Username: name, Email: name + "@example.com", Role: role, CreatedAt: now}
-	env.logins["login-"+name] = &core.Login{ID: "login-" + name, UserID: "user-" + name, Generation: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	env.users["user-"+name] = &core.User{
+		ID: "user-" + name, Username: name, Email: name + "@example.com", Role: role, CreatedAt: now,
+	}
+	env.logins["login-"+name] = &core.Login{
+		ID: "login-" + name, UserID: "user-" + name, Generation: 1, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
 	tokens, err := env.auth.Renew(t.Context(), "login-"+name)
 	if err != nil {
 		t.Fatal(err)

@@ -70,11 +70,14 @@ var exampleUser = user{
 
 func registerUsers(a *api.API, manager UserManager, users Users) {
 	api.Register(a, api.Operation{
-		ID: "create-user", Method: http.MethodPost, Path: "/v1/users/", Tag: "Users", Summary: "Add a user", Access: api.Admin,
+		ID: "create-user", Method: http.MethodPost, Path: "/v1/users/",
+		Tag: "Users", Summary: "Add a user", Access: api.Admin,
 		Description: "A member creates and uses agents, a viewer only reads, and an admin sees and changes everything.",
 		Status:      http.StatusCreated,
-		Request:     userRequest{Username: "ann", Email: "ann@example.com", Password: "correct horse battery", Role: core.RoleMember},
-		Response:    exampleUser, Errors: []core.Code{core.CodeConflict},
+		Request: userRequest{
+			Username: "ann", Email: "ann@example.com", Password: "correct horse battery", Role: core.RoleMember,
+		},
+		Response: exampleUser, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userCreate) (*userMade, error) {
 		u := &core.User{Username: in.Body.Username, Email: in.Body.Email, Role: in.Body.Role}
 		if err := manager.CreateUser(ctx, api.Audit(ctx), u, in.Body.Password); err != nil {
@@ -83,9 +86,11 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		return &userMade{Location: "/v1/users/" + u.ID, Body: newUserBody(u)}, nil
 	})
 	api.Register(a, api.Operation{
-		ID: "list-users", Method: http.MethodGet, Path: "/v1/users/", Tag: "Users", Summary: "List the users", Access: api.Admin,
+		ID: "list-users", Method: http.MethodGet, Path: "/v1/users/",
+		Tag: "Users", Summary: "List the users", Access: api.Admin,
 		Description: "All users, sorted by username.",
-		Response:    userList{Users: []user{exampleUser}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		Response:    userList{Users: []user{exampleUser}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:      []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *usersInput) (*usersReply, error) {
 		found, total, err := users.Users(ctx, in.Bounds())
 		if err != nil {
@@ -98,7 +103,8 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		return out, nil
 	})
 	api.Register(a, api.Operation{
-		ID: "get-user", Method: http.MethodGet, Path: "/v1/users/{user_id}", Tag: "Users", Summary: "Get a user", Access: api.Admin,
+		ID: "get-user", Method: http.MethodGet, Path: "/v1/users/{user_id}",
+		Tag: "Users", Summary: "Get a user", Access: api.Admin,
 		Description: "The reply does not contain the password.", Response: exampleUser,
 	}, func(ctx context.Context, in *userInput) (*userOutput, error) {
 		return newUserOutput(users.User(ctx, in.ID))
@@ -107,8 +113,9 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 	api.Register(a, api.Operation{
 		ID: "change-user", Method: http.MethodPatch, Path: "/v1/users/{user_id}", Tag: "Users", Access: api.Admin,
 		Summary: "Change a user's role or email, disable or enable a user",
-		Description: "Omitted fields keep their value. A disabled user keeps all objects and cannot sign in; the user's sessions end, and API keys do not " +
-			"work until the user is enabled again. The last admin who can sign in cannot be disabled or lose the admin role.",
+		Description: "Omitted fields keep their value. A disabled user keeps all objects and cannot sign in; the user's " +
+			"sessions end, and API keys do not work until the user is enabled again. The last admin who can sign in cannot be " +
+			"disabled or lose the admin role.",
 		Request: userChange{Disabled: &disabled}, Response: exampleUser, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userPatch) (*userOutput, error) {
 		return newUserOutput(manager.UpdateUser(ctx, api.Audit(ctx), in.ID, core.UserUpdate{
@@ -118,15 +125,18 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 	api.Register(a, api.Operation{
 		ID: "reset-password", Method: http.MethodPost, Path: "/v1/users/{user_id}/password", Tag: "Users", Access: api.Admin,
 		Summary: "Reset a user's password", Status: http.StatusNoContent,
-		Description: "Ends all sessions of the user. API keys stay valid unless end_api_keys is true. Set it if someone else may have used the account.",
-		Request:     passwordReset{Password: "correct horse battery", EndAPIKeys: true},
+		Description: "Ends all sessions of the user. API keys stay valid unless end_api_keys is true. Set it if someone " +
+			"else may have used the account.",
+		Request: passwordReset{Password: "correct horse battery", EndAPIKeys: true},
 	}, func(ctx context.Context, in *userPassword) (*struct{}, error) {
 		return nil, manager.ResetPassword(ctx, api.Audit(ctx), in.ID, in.Body.Password, in.Body.EndAPIKeys)
 	})
 	api.Register(a, api.Operation{
-		ID: "end-user-sessions", Method: http.MethodPost, Path: "/v1/users/{user_id}/end-sessions", Tag: "Users", Access: api.Admin,
+		ID: "end-user-sessions", Method: http.MethodPost,
+		Path: "/v1/users/{user_id}/end-sessions", Tag: "Users", Access: api.Admin,
 		Summary: "End all sessions of a user", Status: http.StatusNoContent,
-		Description: "Ends all sessions of the user and deletes all API keys of the user. The user can sign in again. " + endDelay,
+		Description: "Ends all sessions of the user and deletes all API keys of the user. The user can sign in again. " +
+			endDelay,
 	}, func(ctx context.Context, in *userInput) (*struct{}, error) {
 		return nil, manager.EndSessions(ctx, api.Audit(ctx), in.ID)
 	})

@@ -35,16 +35,18 @@ func registerUserData(a *api.API, users Users, data UserData) {
 	api.Register(a, api.Operation{
 		ID: "delete-user", Method: http.MethodDelete, Path: "/v1/users/{user_id}", Tag: "Users", Access: api.Admin,
 		Summary: "Delete a user",
-		Description: "Deletes the user, and with objects=erase everything that the user has stored; objects=transfer&to=user-… gives it to another " +
-			"user. API keys, sessions of the sign-in and notifications are always deleted. Audit records and token counts are kept. " +
-			"409 for the last admin, and while runs of the user are active: the message names them.",
+		Description: "Deletes the user, and with objects=erase everything that the user has stored; " +
+			"objects=transfer&to=user-… gives it to another user. API keys, sessions of the sign-in and notifications are " +
+			"always deleted. Audit records and token counts are kept. 409 for the last admin, and while runs of the user are " +
+			"active: the message names them.",
 		Status: http.StatusNoContent, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userDelete) (*struct{}, error) {
 		switch {
 		case in.Objects == "transfer" && in.To == "":
 			return nil, core.Invalid("to", "Must be the id of the user who gets the objects, or use objects=erase")
 		case in.Objects == "erase" && in.To != "":
-			return nil, core.Invalid("to", "Must be empty with objects=erase. To give the objects to the user, use objects=transfer")
+			return nil, core.Invalid("to",
+				"Must be empty with objects=erase. To give the objects to the user, use objects=transfer")
 		}
 		return nil, data.DeleteUser(ctx, api.Audit(ctx), api.Actor(ctx), in.ID, in.To)
 	})
@@ -52,8 +54,9 @@ func registerUserData(a *api.API, users Users, data UserData) {
 	api.Register(a, api.Operation{
 		ID: "export-user", Method: http.MethodGet, Path: path, Tag: "Users", Access: api.SignedIn,
 		Summary: "Export everything about a user",
-		Description: "Streams a ZIP archive: one JSON-lines file for each kind of object (user, agents, sessions, messages, runs, calls, events, tasks, …), " +
-			"and the contents of the files. Secrets, such as password hashes and API keys, are not in it. For the user, and for admins.",
+		Description: "Streams a ZIP archive: one JSON-lines file for each kind of object (user, agents, sessions, " +
+			"messages, runs, calls, events, tasks, …), and the contents of the files. Secrets, such as password hashes and " +
+			"API keys, are not in it. For the user, and for admins.",
 	}, func(ctx context.Context, in *userInput) (*huma.StreamResponse, error) {
 		if v := api.Actor(ctx); v.UserID != in.ID && !v.Admin() {
 			return nil, core.NotFound("user", in.ID)

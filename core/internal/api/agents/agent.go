@@ -39,35 +39,42 @@ func Register(a *api.API, agents Agents) {
 	)
 	h := &handlers{agents}
 	api.Register(a, api.Operation{
-		ID: "list-agents", Method: http.MethodGet, Path: listPath, Tag: "Agents", Summary: "List agents", Access: api.SignedIn,
+		ID: "list-agents", Method: http.MethodGet, Path: listPath,
+		Tag: "Agents", Summary: "List agents", Access: api.SignedIn,
 		Description: "Your own and the shared agents, newest first. An admin sees all agents.",
-		Response:    agentList{Agents: []agent{exampleAgent}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		Response:    agentList{Agents: []agent{exampleAgent}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:      []core.Code{core.CodeValidation},
 	}, h.list)
 	api.Register(a, api.Operation{
-		ID: "create-agent", Method: http.MethodPost, Path: listPath, Tag: "Agents", Summary: "Create an agent", Access: api.Writer,
+		ID: "create-agent", Method: http.MethodPost, Path: listPath,
+		Tag: "Agents", Summary: "Create an agent", Access: api.Writer,
 		Description: "The config must be valid against the config_schema of the type, and a provider must serve its model.",
 		Status:      http.StatusCreated, Request: exampleRequest, Response: exampleAgent,
 	}, h.create)
 	api.Register(a, api.Operation{
-		ID: "get-agent", Method: http.MethodGet, Path: agentPath, Tag: "Agents", Summary: "Get an agent", Access: api.SignedIn,
+		ID: "get-agent", Method: http.MethodGet, Path: agentPath,
+		Tag: "Agents", Summary: "Get an agent", Access: api.SignedIn,
 		Description: "The ETag of the reply is the version for If-Match.", Response: exampleAgent,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed}
 	api.Register(a, api.Operation{
-		ID: "replace-agent", Method: http.MethodPut, Path: agentPath, Tag: "Agents", Summary: "Update an agent", Access: api.Writer,
+		ID: "replace-agent", Method: http.MethodPut, Path: agentPath,
+		Tag: "Agents", Summary: "Update an agent", Access: api.Writer,
 		Description: "Replaces the agent. Omitted fields get their default values. Accepts an agent as GET returns it.",
 		Request:     exampleRequest, Response: exampleAgent, Errors: changes,
 	}, h.replace)
 	api.Register(a, api.Operation{
-		ID: "change-agent", Method: http.MethodPatch, Path: agentPath, Tag: "Agents", Summary: "Change parts of an agent", Access: api.Writer,
+		ID: "change-agent", Method: http.MethodPatch, Path: agentPath,
+		Tag: "Agents", Summary: "Change parts of an agent", Access: api.Writer,
 		Description: "Applies an RFC 7396 merge patch: omitted fields keep their value, null removes a field.",
 		Request:     json.RawMessage(`{"description":"A better description","config":{"temperature":0.2}}`), MergePatch: true,
 		Response: exampleAgent, Errors: changes,
 	}, h.change)
 	api.Register(a, api.Operation{
-		ID: "delete-agent", Method: http.MethodDelete, Path: agentPath, Tag: "Agents", Summary: "Delete an agent", Access: api.Writer,
-		Description: "Deletes its sessions, messages, runs and tasks, too. An API key also needs chat:write if the agent has sessions, and tasks:write " +
-			"if it has tasks. 409 during a run of the agent.", Status: http.StatusNoContent,
+		ID: "delete-agent", Method: http.MethodDelete, Path: agentPath,
+		Tag: "Agents", Summary: "Delete an agent", Access: api.Writer,
+		Description: "Deletes its sessions, messages, runs and tasks, too. An API key also needs chat:write if the agent " +
+			"has sessions, and tasks:write if it has tasks. 409 during a run of the agent.", Status: http.StatusNoContent,
 		Errors: []core.Code{core.CodePreconditionFailed, core.CodeConflict},
 	}, h.delete)
 }

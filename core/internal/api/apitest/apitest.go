@@ -63,7 +63,7 @@ func New(t *testing.T, change ...func(*api.Options)) *Server {
 	return s
 }
 
-// Log returns what was logged.
+// Log returns the text of the log.
 func (s *Server) Log() string { return s.log.String() }
 
 // Do sends a request as a user, or without a token if who is empty. Each header is "Name: value".

@@ -93,11 +93,13 @@ type handlers struct {
 func Register(a *api.API, o Options) {
 	h := &handlers{Options: o, api: a}
 	api.Register(a, api.Operation{
-		ID: "chat", Method: http.MethodPost, Path: "/v1/agents/{agent_id}/chat", Tag: "Chat", Summary: "Send a message", Access: api.Writer,
-		Description: "Returns the agent's complete answer, or with `stream` its events: start, token, tool_call, tool_result, usage, " +
-			"restart (discard the partial message), and finally end or error. Disconnecting does not cancel the run: " +
-			"GET /v1/runs/{run_id}/events continues the stream. A session runs one turn at a time; a second one is 409. " +
-			"An API key also needs files:read for file_ids and in a session to which you have attached files, and tasks:read in the session of a task.",
+		ID: "chat", Method: http.MethodPost, Path: "/v1/agents/{agent_id}/chat",
+		Tag: "Chat", Summary: "Send a message", Access: api.Writer,
+		Description: "Returns the agent's complete answer, or with `stream` its events: start, token, tool_call, " +
+			"tool_result, usage, restart (discard the partial message), and finally end or error. Disconnecting does not " +
+			"cancel the run: GET /v1/runs/{run_id}/events continues the stream. A session runs one turn at a time; a second " +
+			"one is 409. An API key also needs files:read for file_ids and in a session to which you have attached files, and " +
+			"tasks:read in the session of a task.",
 		Request: chatRequest{Message: "Hello, how can you help me?", SessionID: "session-123"},
 		Response: chatReply{
 			ID: "msg-456", Message: "Hello! I'm here to help you with...", SessionID: "session-123",
@@ -107,7 +109,8 @@ func Register(a *api.API, o Options) {
 		Errors: []core.Code{core.CodeConflict, core.CodeUpstream, core.CodeUpstreamTimeout},
 	}, h.chat)
 	api.Register(a, api.Operation{
-		ID: "chat-history", Method: http.MethodGet, Path: "/v1/agents/{agent_id}/chat/history", Tag: "Chat", Access: api.SignedIn,
+		ID: "chat-history", Method: http.MethodGet,
+		Path: "/v1/agents/{agent_id}/chat/history", Tag: "Chat", Access: api.SignedIn,
 		Summary: "Get the chat history",
 		Description: "Your newest messages with the agent, in chronological order. An unknown session is an empty list. " +
 			"The session of a task has the id of the task; an API key reads it with tasks:read.",

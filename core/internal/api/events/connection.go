@@ -40,7 +40,9 @@ type connection struct {
 }
 
 func newConnection(ctx context.Context, s *server, conn *websocket.Conn, req *api.Request) *connection {
-	c := &connection{server: s, conn: conn, req: req, channels: map[string]func(){}, frames: rate.NewLimiter(frameRate, frames)}
+	c := &connection{
+		server: s, conn: conn, req: req, channels: map[string]func(){}, frames: rate.NewLimiter(frameRate, frames),
+	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.queue.onReady = c.startSending
 	return c
@@ -89,7 +91,8 @@ func (c *connection) serve() {
 // tooManyFrames is the reason of the close message to a client that exceeds its frame budget.
 const tooManyFrames = "too many messages: see the limits in docs/websocket.md"
 
-// onPing counts a ping frame, which the library answers, towards the budget. It returns false for a ping that is not answered.
+// onPing counts a ping frame, which the library answers, towards the budget. It returns false for a ping
+// that is not answered.
 func (c *connection) onPing() bool {
 	if c.frames.Allow() {
 		return true

@@ -28,9 +28,10 @@ func parseMessage(kind websocket.MessageType, data []byte) (*clientMessage, erro
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	m := new(clientMessage)
-	// The decoder ignores what follows the object.
+	// The decoder ignores text after the object.
 	if err := d.Decode(m); err != nil || !json.Valid(data) {
-		return nil, core.Invalid("type", `Must be a JSON object such as {"type":"subscribe","channel":"tasks"}, with only the fields type, token, channel and after`)
+		return nil, core.Invalid("type",
+			`Must be a JSON object such as {"type":"subscribe","channel":"tasks"}, with only the fields type, token, channel and after`)
 	}
 	if m.After != nil && *m.After < 0 {
 		return nil, core.Invalid("after", "Must be the seq of a notification, or 0")
@@ -98,8 +99,9 @@ func (c *connection) subscribe(m *clientMessage) error {
 
 // filter returns the filter for the notifications that p may see on a channel: p's own, or all for an
 // admin. An API key without a scope for tasks sees no notifications of tasks on the channel of an agent,
-// and one without a scope for administrators sees only its user's system notifications. filter fails with NotFound for an agent or task that p may not see, and with Forbidden if the
-// scopes of an API key do not cover the channel.
+// and one without a scope for administrators sees only its user's system notifications. filter fails with
+// NotFound for an agent or task that p may not see, and with Forbidden if the scopes of an API key do not cover
+// the channel.
 func (s *server) filter(ctx context.Context, p *core.Principal, channel string) (*core.NotificationFilter, error) {
 	v := p.Actor()
 	f := &core.NotificationFilter{UserID: v.UserID}
@@ -120,7 +122,8 @@ func (s *server) filter(ctx context.Context, p *core.Principal, channel string) 
 	rest, ok := strings.CutSuffix(channel, ".events")
 	noun, id, named := strings.Cut(rest, ".")
 	if !ok || !named || id == "" || noun != "agent" && noun != "task" {
-		return nil, core.Invalid("channel", "Unknown channel %q. Channels: agent.{id}.events, task.{id}.events, tasks, system", channel)
+		return nil, core.Invalid("channel",
+			"Unknown channel %q. Channels: agent.{id}.events, task.{id}.events, tasks, system", channel)
 	}
 	if v.Admin() {
 		f.UserID = ""

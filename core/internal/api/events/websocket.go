@@ -126,13 +126,15 @@ func register(a *api.API, o Options) *server {
 		a.HandleGet(path, http.HandlerFunc(s.serve))
 	}
 	responses := map[string]*huma.Response{}
-	a.DescribeErrors(api.Operation{Access: api.Anyone, Errors: []core.Code{core.CodeForbidden, core.CodeValidation}}, responses)
+	a.DescribeErrors(api.Operation{Access: api.Anyone, Errors: []core.Code{core.CodeForbidden, core.CodeValidation}},
+		responses)
 	responses["101"] = &huma.Response{Description: "The connection is now a WebSocket"}
 	a.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: action, Method: http.MethodGet, Path: "/v1/ws", Tags: []string{"WebSocket"}, Summary: "Watch over a WebSocket",
+		OperationID: action, Method: http.MethodGet, Path: "/v1/ws",
+		Tags: []string{"WebSocket"}, Summary: "Watch over a WebSocket",
 		Description: "The first message must be {\"type\":\"auth\",\"token\":\"…\"}, within 5 seconds. Then subscribe with " +
-			"{\"type\":\"subscribe\",\"channel\":\"…\",\"after\":17} to the channels agent.{id}.events, task.{id}.events, tasks and system. " +
-			"See docs/websocket.md.",
+			"{\"type\":\"subscribe\",\"channel\":\"…\",\"after\":17} to the channels agent.{id}.events, task.{id}.events, " +
+			"tasks and system. See docs/websocket.md.",
 		Responses: responses,
 	})
 	if o.Draining != nil {
@@ -149,11 +151,13 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	req := api.RequestFrom(r.Context())
 	req.SetAction(action, "")
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		api.WriteError(w, r, core.Invalid("Upgrade", "This endpoint accepts only WebSocket connections: set the Upgrade header to websocket"))
+		api.WriteError(w, r,
+			core.Invalid("Upgrade", "This endpoint accepts only WebSocket connections: set the Upgrade header to websocket"))
 		return
 	}
 	if !s.allowedOrigin(r) {
-		api.WriteError(w, r, core.Forbidden("Pages of other sites may not connect: the Origin is neither the server's host nor its public URL"))
+		api.WriteError(w, r,
+			core.Forbidden("Pages of other sites may not connect: the Origin is neither the server's host nor its public URL"))
 		return
 	}
 	var c *connection // set before the first read

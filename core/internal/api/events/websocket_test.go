@@ -33,7 +33,8 @@ func (l *hub) Last() int64 {
 }
 
 func (l *hub) Subscribe(
-	_ context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue, send func([][]byte) error,
+	_ context.Context, channel string, f core.NotificationFilter,
+	after int64, q core.NotificationQueue, send func([][]byte) error,
 ) (func(), error) {
 	for {
 		missed := l.subscribeAt(channel, after, q)
@@ -225,8 +226,10 @@ func TestWebSocket_signIn(t *testing.T) {
 func TestWebSocket_origin(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, DefaultTimeouts)
-	_, r, err := websocket.Dial(t.Context(), env.url, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}})
-	if err == nil || r == nil || r.StatusCode != http.StatusForbidden || r.Header.Get("Content-Type") != "application/json" {
+	_, r, err := websocket.Dial(t.Context(), env.url,
+		&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}})
+	if err == nil || r == nil || r.StatusCode != http.StatusForbidden ||
+		r.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("other origin: got %v, %+v", err, r)
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(env.url, "ws://"), "/v1/ws")
@@ -274,7 +277,9 @@ func TestWebSocket_invalidMessages(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, DefaultTimeouts)
 	w := env.signedIn(t, "ann")
-	for _, garbage := range []string{"", "x", "[]", `{"type":"dance"}`, `{"type":"ping","x":1}`, `{"type":"subscribe","channel":"tasks","after":-1}`} {
+	for _, garbage := range []string{
+		"", "x", "[]", `{"type":"dance"}`, `{"type":"ping","x":1}`, `{"type":"subscribe","channel":"tasks","after":-1}`,
+	} {
 		w.send(garbage)
 		w.want(`"code":"VALIDATION_ERROR"`)
 	}
@@ -285,7 +290,8 @@ func TestWebSocket_invalidMessages(t *testing.T) {
 	}
 	w.ended(websocket.StatusPolicyViolation)
 	big := env.signedIn(t, "ann")
-	_ = big.conn.Write(big.ctx, websocket.MessageText, make([]byte, 1<<20)) // the server may close the connection before the end
+	// the server may close the connection before the end
+	_ = big.conn.Write(big.ctx, websocket.MessageText, make([]byte, 1<<20))
 	big.ended(websocket.StatusMessageTooBig)
 }
 
@@ -448,7 +454,10 @@ func TestWebSocket_ping(t *testing.T) {
 
 // An accepted message is one JSON object and nothing after it.
 func FuzzMessage(f *testing.F) {
-	for _, s := range []string{`{"type":"auth","token":"t"}`, `{"type":"subscribe","channel":"tasks","after":7}`, `{"after":-1}`, `{"type":"a"}}`, `{"type":"a"} {}`, `null`, `{"TYPE":"a"}`, `[]`} {
+	for _, s := range []string{
+		`{"type":"auth","token":"t"}`, `{"type":"subscribe","channel":"tasks","after":7}`,
+		`{"after":-1}`, `{"type":"a"}}`, `{"type":"a"} {}`, `null`, `{"TYPE":"a"}`, `[]`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

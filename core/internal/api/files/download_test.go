@@ -46,7 +46,8 @@ func TestDownload(t *testing.T) {
 	env.Do(t, "root", "GET", downloadPath+"/", "").Want(200)
 	env.Do(t, "eve", "GET", downloadPath, "").Want(404)
 	env.files.add("file-2", "user-ann", "empty", nil)
-	if a := env.Do(t, "ann", "GET", "/v1/files/file-2/download", "", "Range: bytes=0-9").Want(200); a.Body.Len() != 0 || a.Header().Get("Content-Length") != "0" {
+	if a := env.Do(t, "ann", "GET", "/v1/files/file-2/download", "", "Range: bytes=0-9").Want(200); a.Body.Len() != 0 ||
+		a.Header().Get("Content-Length") != "0" {
 		t.Errorf("an empty file: got headers %v and body %q, want no content", a.Header(), a.Body)
 	}
 }
@@ -106,7 +107,8 @@ func TestDownload_rangesAndConditions(t *testing.T) {
 				t.Errorf("got %+v, want code %s and a request id", f, c.body)
 			}
 			if h.Get("Content-Type") != "application/json" || h.Get("ETag") != "" || h.Get("Content-Disposition") != "" ||
-				h.Get("Content-Length") != "" || h.Get("Cache-Control") != "no-store" || strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
+				h.Get("Content-Length") != "" || h.Get("Cache-Control") != "no-store" ||
+				strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
 				t.Errorf("an error reply has the headers %v, want none of the file", h)
 			}
 		})
@@ -171,7 +173,8 @@ func TestDownload_redirectsToLink(t *testing.T) {
 	env.files.add("file-1", "user-ann", "a.txt", []byte("0123456789"))
 	env.files.link = "https://s3.example.com/key?signature=x"
 	a := env.Do(t, "ann", "GET", downloadPath, "").Want(307)
-	if a.Header().Get("Location") != env.files.link || a.Header().Get("Cache-Control") != "no-store" || env.files.opened != 0 {
+	if a.Header().Get("Location") != env.files.link || a.Header().Get("Cache-Control") != "no-store" ||
+		env.files.opened != 0 {
 		t.Errorf("got headers %v, want a redirect to %s without an open file", a.Header(), env.files.link)
 	}
 	env.Do(t, "ann", "GET", downloadPath, "", "Range: bytes=0-1").Want(206)
@@ -209,7 +212,8 @@ func TestDownload_backendFails(t *testing.T) {
 			if a.Failure().Message == "" || strings.Contains(a.Body.String(), "10.0.0.7") {
 				t.Errorf("got %s, want a message without private text", a.Body)
 			}
-			if h.Get("ETag") != "" || h.Get("Content-Length") != "" || h.Get("Content-Range") != "" || h.Get("Content-Disposition") != "" || h.Get("Content-Type") != "application/json" {
+			if h.Get("ETag") != "" || h.Get("Content-Length") != "" || h.Get("Content-Range") != "" ||
+				h.Get("Content-Disposition") != "" || h.Get("Content-Type") != "application/json" {
 				t.Errorf("an error reply has the headers %v, want none of the file", h)
 			}
 		})
@@ -232,7 +236,9 @@ func TestDownload_backendFailsLater(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t)
 			env.files.add("file-1", "user-ann", "a.txt", make([]byte, size))
-			env.files.content = func(f *core.File) io.ReadSeekCloser { return &faulty{size: f.Size, until: size / 2, err: c.err} }
+			env.files.content = func(f *core.File) io.ReadSeekCloser {
+				return &faulty{size: f.Size, until: size / 2, err: c.err}
+			}
 			s := env.server(t)
 			res := env.send(t, s, "GET", downloadPath, nil, "Range: "+c.ranges)
 			n, err := io.Copy(io.Discard, res.Body)
@@ -240,7 +246,8 @@ func TestDownload_backendFailsLater(t *testing.T) {
 				t.Errorf("got %s, %d bytes and error %v, want an interrupted download", res.Status, n, err)
 			}
 			s.Close() // waits for the handler
-			if l := env.Log(); !strings.Contains(l, "aborted a download") || !strings.Contains(l, "file_id=file-1") || !strings.Contains(l, "msg=request") {
+			if l := env.Log(); !strings.Contains(l, "aborted a download") || !strings.Contains(l, "file_id=file-1") ||
+				!strings.Contains(l, "msg=request") {
 				t.Errorf("got log %s, want the aborted download of file-1", l)
 			}
 		})
@@ -303,14 +310,18 @@ func TestDownload_ofUpload(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	want := bytes.Repeat([]byte("0123456789abcdef\r\n"), 50000)
-	body := io.MultiReader(strings.NewReader("--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"), bytes.NewReader(want), strings.NewReader("\r\n"+formEnd))
+	body := io.MultiReader(
+		strings.NewReader("--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"),
+		bytes.NewReader(want), strings.NewReader("\r\n"+formEnd),
+	)
 	s := env.server(t)
 	made := env.send(t, s, "POST", "/v1/files/upload", body, formType)
 	got, err := io.ReadAll(env.send(t, s, "GET", made.Header.Get("Location")+"/download", nil).Body)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d of %d bytes (%v)", len(got), len(want), err)
 	}
-	part, err := io.ReadAll(env.send(t, s, "GET", made.Header.Get("Location")+"/download", nil, fmt.Sprintf("Range: bytes=%d-", len(want)-5)).Body)
+	part, err := io.ReadAll(env.send(t, s, "GET", made.Header.Get("Location")+"/download", nil,
+		fmt.Sprintf("Range: bytes=%d-", len(want)-5)).Body)
 	if err != nil || !bytes.Equal(part, want[len(want)-5:]) {
 		t.Errorf("got last bytes %q (%v), want %q", part, err, want[len(want)-5:])
 	}

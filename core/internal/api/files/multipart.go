@@ -22,7 +22,7 @@ const (
 	// maxPartHeaders is the maximum number of bytes between the contents of two parts, and after the
 	// last one.
 	maxPartHeaders = 16 << 10
-	// maxBoundary is the maximum length of a boundary in RFC 2046, which is also what
+	// maxBoundary is the maximum length of a boundary in RFC 2046, which is also the limit that
 	// multipart.Reader supports.
 	maxBoundary = 70
 	// readAhead is the number of bytes that multipart.Reader reads at a time.

@@ -72,8 +72,8 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "health-ready", Method: http.MethodGet, Path: "/health/ready", Tag: "Health", Unlimited: true,
 		Summary: "Check that the server is ready",
-		Description: "Fails with 503 while a part that every request needs is down; the details of the error name each such part. " +
-			"A part that only some requests need, such as a plugin, is reported as degraded.",
+		Description: "Fails with 503 while a part that every request needs is down; the details of the error name each " +
+			"such part. A part that only some requests need, such as a plugin, is reported as degraded.",
 		Response: readiness{
 			Status: "ready", Timestamp: api.ExampleTime, Version: "1.0.0",
 			Checks: []checkResult{

@@ -33,7 +33,8 @@ func TestHealth(t *testing.T) {
 
 	plugins = core.Unavailable("llm openai is restarting")
 	got = s.Do(t, "", "GET", "/health/ready", "").Want(200).JSON()
-	if fmt.Sprint(got["checks"]) != "[map[name:database status:ok] map[message:llm openai is restarting name:plugins status:degraded]]" {
+	if fmt.Sprint(got["checks"]) != "[map[name:database status:ok] map[message:llm openai is restarting name:plugins "+
+		"status:degraded]]" {
 		t.Errorf("GET /health/ready with a degraded part = %v, want its message", got)
 	}
 

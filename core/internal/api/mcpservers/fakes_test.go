@@ -68,8 +68,11 @@ func newRegistry() *registry {
 func (r *registry) add(id, owner string, change ...func(*core.MCPServer)) {
 	s := &core.MCPServer{
 		ID: id, Name: "file-operations", Slug: "slug-of-" + id, Transport: "http", Version: 1, CreatedBy: "user-" + owner,
-		Config:       json.RawMessage(`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`),
-		DesiredState: core.MCPDesiredRunning, Capabilities: []string{"tools", "resources"}, CreatedAt: testTime, UpdatedAt: testTime,
+		Config: json.RawMessage(
+			`{"url":"https://example.com/mcp","headers":{"Authorization":"***"},"n":12345678901234567890}`,
+		),
+		DesiredState: core.MCPDesiredRunning, Capabilities: []string{"tools", "resources"},
+		CreatedAt: testTime, UpdatedAt: testTime,
 	}
 	for _, c := range change {
 		c(s)
@@ -144,7 +147,9 @@ func (r *registry) check(v core.Actor, s *core.MCPServer, config core.MCPConfig)
 	return nil
 }
 
-func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
+func (r *registry) Create(
+	_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig,
+) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.check(v, s, config); err != nil {
@@ -159,7 +164,9 @@ func (r *registry) Create(_ context.Context, audit *core.AuditRecord, v core.Act
 	return nil
 }
 
-func (r *registry) Update(_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error {
+func (r *registry) Update(
+	_ context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig,
+) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.races > 0 {
@@ -279,6 +286,7 @@ func (r *registry) log(n int) {
 
 func mcpLine(seq int) core.MCPLogLine {
 	return core.MCPLogLine{
-		Seq: int64(seq), Time: testTime.Add(time.Duration(seq) * time.Second), Source: "stderr", Text: "line <" + string(rune('a'+seq%26)) + ">\n\xff",
+		Seq: int64(seq), Time: testTime.Add(time.Duration(seq) * time.Second),
+		Source: "stderr", Text: "line <" + string(rune('a'+seq%26)) + ">\n\xff",
 	}
 }

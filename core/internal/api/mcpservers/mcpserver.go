@@ -68,36 +68,49 @@ func Register(a *api.API, o Options) {
 	o.URL = strings.TrimSuffix(o.URL, "/")
 	h := &handlers{Options: o, api: a}
 	api.Register(a, api.Operation{
-		ID: "list-mcp-servers", Method: http.MethodGet, Path: listPath, Tag: "MCP servers", Summary: "List MCP servers", Access: api.SignedIn,
+		ID: "list-mcp-servers", Method: http.MethodGet, Path: listPath,
+		Tag: "MCP servers", Summary: "List MCP servers", Access: api.SignedIn,
 		Description: "Your own and the shared servers, newest first. An admin sees all servers.",
-		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:      []core.Code{core.CodeValidation},
 	}, h.list)
 	api.Register(a, api.Operation{
-		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath, Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
-		Description: "Starts the server immediately, unless auto_start is false; its status shows the progress. Every user can create a server that is reached by URL. " +
-			"A server that is a command runs on this machine; only an admin can create or change it.",
-		Status: http.StatusCreated, Request: exampleMCPRequest, Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
+		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath,
+		Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
+		Description: "Starts the server immediately, unless auto_start is false; its status shows the progress. Every user " +
+			"can create a server that is reached by URL. A server that is a command runs on this machine; only an admin can " +
+			"create or change it.",
+		Status: http.StatusCreated, Request: exampleMCPRequest,
+		Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
 	}, h.create)
 	api.Register(a, api.Operation{
-		ID: "get-mcp-server", Method: http.MethodGet, Path: serverPath, Tag: "MCP servers", Summary: "Get an MCP server", Access: api.SignedIn,
-		Description: "The ETag of the reply is the version for If-Match. The server's status is not part of the ETag.", Response: exampleMCPServer,
+		ID: "get-mcp-server", Method: http.MethodGet, Path: serverPath,
+		Tag: "MCP servers", Summary: "Get an MCP server", Access: api.SignedIn,
+		Description: "The ETag of the reply is the version for If-Match. The server's status is not part of the ETag.",
+		Response:    exampleMCPServer,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed, core.CodeConflict}
 	api.Register(a, api.Operation{
-		ID: "replace-mcp-server", Method: http.MethodPut, Path: serverPath, Tag: "MCP servers", Summary: "Update an MCP server", Access: api.Writer,
-		Description: "Replaces the server. Omitted fields get their default values, except for the slug, which stays. Accepts a server as GET returns it: " +
-			"a value of *** in env or headers keeps the stored value, unless the transport, the command, or the scheme, host or port of the url changes. A running server is restarted if its connection settings have changed.",
+		ID: "replace-mcp-server", Method: http.MethodPut, Path: serverPath,
+		Tag: "MCP servers", Summary: "Update an MCP server", Access: api.Writer,
+		Description: "Replaces the server. Omitted fields get their default values, except for the slug, which stays. " +
+			"Accepts a server as GET returns it: a value of *** in env or headers keeps the stored value, unless the " +
+			"transport, the command, or the scheme, host or port of the url changes. A running server is restarted if its " +
+			"connection settings have changed.",
 		Request: exampleMCPReplacement, Response: exampleMCPServer, Errors: changes,
 	}, h.replace)
 	api.Register(a, api.Operation{
-		ID: "change-mcp-server", Method: http.MethodPatch, Path: serverPath, Tag: "MCP servers", Summary: "Change parts of an MCP server", Access: api.Writer,
+		ID: "change-mcp-server", Method: http.MethodPatch, Path: serverPath,
+		Tag: "MCP servers", Summary: "Change parts of an MCP server", Access: api.Writer,
 		Description: "Applies an RFC 7396 merge patch: omitted fields keep their value, null removes a field.",
 		Request:     json.RawMessage(`{"shared":true,"config":{"env":{"API_KEY":"new-secret-key"}}}`), MergePatch: true,
 		Response: exampleMCPServer, Errors: changes,
 	}, h.change)
 	api.Register(a, api.Operation{
-		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath, Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
-		Description: "Stops the server. Its slug stays reserved for the user who created it.", Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
+		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath,
+		Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
+		Description: "Stops the server. Its slug stays reserved for the user who created it.",
+		Status:      http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
 	}, h.delete)
 	registerActions(h)
 	registerTools(h)
@@ -196,7 +209,8 @@ func (h *handlers) replace(ctx context.Context, in *mcpServerPut) (*mcpServerOut
 func (h *handlers) change(ctx context.Context, in *mcpServerPatchInput) (*mcpServerOutput, error) {
 	return h.update(ctx, in.MCPServerMatch, func(s *core.MCPServer) (core.MCPConfig, error) {
 		before := mcpServerRequest{
-			Name: s.Name, Slug: s.Slug, Description: s.Description, Transport: s.Transport, Config: api.Object(s.Config), Shared: s.Shared,
+			Name: s.Name, Slug: s.Slug, Description: s.Description,
+			Transport: s.Transport, Config: api.Object(s.Config), Shared: s.Shared,
 			ShareCredentials: s.ShareCredentials,
 		}
 		if hasDefaultTransport(s) {
@@ -280,7 +294,8 @@ func (h *handlers) body(ctx context.Context, s *core.MCPServer) MCPServer {
 		ID: s.ID, Name: s.Name, Description: s.Description, Slug: s.Slug, Status: state.Status, URL: h.clientURL(ctx, s.Slug),
 		Transport: s.Transport, Config: api.Object(s.Config), Capabilities: api.OrEmpty(s.Capabilities), Shared: s.Shared,
 		ShareCredentials: s.ShareCredentials, Wanted: s.ShouldRun(),
-		LastError: state.LastError, Sandbox: state.Sandbox, Restarts: state.Restarts, StartedAt: api.OptionalTime(state.StartedAt),
+		LastError: state.LastError, Sandbox: state.Sandbox,
+		Restarts: state.Restarts, StartedAt: api.OptionalTime(state.StartedAt),
 		CreatedAt: api.Time(s.CreatedAt), UpdatedAt: api.Time(s.UpdatedAt), CreatedBy: s.CreatedBy,
 	}
 	actor := api.Actor(ctx)

@@ -22,22 +22,26 @@ const (
 func TestMCPServers(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t, func(_ *api.Options, o *Options) { o.URL = "http://localhost:81/" })
-	made := env.Do(t, "root", "POST", mcpServersAt, `{"name":"my-mcp-server","slug":"my-server","config":{"command":"python","args":["-m","my_mcp_server"],"env":{"API_KEY":"secret-key"}}}`).Want(201)
+	made := env.Do(t, "root", "POST", mcpServersAt,
+		`{"name":"my-mcp-server","slug":"my-server","config":{"command":"python","args":["-m","my_mcp_server"],"env":{"API_KEY":"secret-key"}}}`).Want(201)
 	got := made.JSON()
 	id, _ := got["id"].(string)
-	if !strings.HasPrefix(id, "server-") || made.Header().Get("Location") != mcpServersAt+id || made.Header().Get("ETag") != `"v1"` {
+	if !strings.HasPrefix(id, "server-") || made.Header().Get("Location") != mcpServersAt+id ||
+		made.Header().Get("ETag") != `"v1"` {
 		t.Errorf("got id %q and headers %v, want server-…, its Location and ETag v1", id, made.Header())
 	}
 	for name, want := range map[string]any{
 		"name": "my-mcp-server", "description": "", "slug": "my-server", "status": "starting", "transport": "stdio",
-		"url": "http://localhost:81/mcp/my-server/mcp/", "shared": false, "share_credentials": false, "wanted": true, "last_error": "", "sandbox": "",
+		"url": "http://localhost:81/mcp/my-server/mcp/", "shared": false,
+		"share_credentials": false, "wanted": true, "last_error": "", "sandbox": "",
 		"restarts": 0.0, "created_by": "user-root", "started_at": nil,
 	} {
 		if got[name] != want {
 			t.Errorf("%s = %v, want %v", name, got[name], want)
 		}
 	}
-	if !strings.Contains(made.Body.String(), `"config":{"args":["-m","my_mcp_server"],"command":"python","env":{"API_KEY":"***"}},"capabilities":[]`) {
+	if !strings.Contains(made.Body.String(),
+		`"config":{"args":["-m","my_mcp_server"],"command":"python","env":{"API_KEY":"***"}},"capabilities":[]`) {
 		t.Errorf("got %s, want the config with masked secrets", made.Body)
 	}
 	if env.mcp.secrets[id].Env["API_KEY"] != "secret-key" {
@@ -45,7 +49,10 @@ func TestMCPServers(t *testing.T) {
 	}
 
 	env.mcp.servers[id].Capabilities = []string{"tools", "resources"}
-	env.mcp.states[id] = core.MCPState{Status: core.MCPRunning, LastError: "it ended with exit code 3", Restarts: 2, PID: 4711, Sandbox: "rlimits", StartedAt: testTime}
+	env.mcp.states[id] = core.MCPState{
+		Status: core.MCPRunning, LastError: "it ended with exit code 3",
+		Restarts: 2, PID: 4711, Sandbox: "rlimits", StartedAt: testTime,
+	}
 	got = env.Do(t, "root", "GET", "/v1/mcp-servers", "").Want(200).JSON()
 	if got["total"] != 1.0 || got["limit"] != 20.0 || got["offset"] != 0.0 {
 		t.Errorf("list = %v, want total 1, limit 20 and offset 0", got)
@@ -217,7 +224,9 @@ func TestReplaceMCPServer_withReplyOfGet(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Shared, s.Description = true, "words" })
-	env.mcp.states["server-1"] = core.MCPState{Status: core.MCPRunning, PID: 7, Restarts: 1, LastError: "e", Sandbox: "rlimits", StartedAt: testTime}
+	env.mcp.states["server-1"] = core.MCPState{
+		Status: core.MCPRunning, PID: 7, Restarts: 1, LastError: "e", Sandbox: "rlimits", StartedAt: testTime,
+	}
 	for i, who := range []string{"ann", "root"} {
 		read := env.Do(t, who, "GET", mcpServersAt+"server-1", "").Want(200)
 		if _, ok := read.JSON()["pid"]; ok != (who == "root") {
@@ -236,8 +245,12 @@ func TestMCPServer_lastErrorIsForItsCreator(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
 	env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Shared = true })
-	env.mcp.states["server-1"] = core.MCPState{Status: core.MCPError, LastError: "dial tcp 10.1.2.3:80: connection refused"}
-	for who, want := range map[string]string{"ann": env.mcp.states["server-1"].LastError, "root": env.mcp.states["server-1"].LastError, "bob": ""} {
+	env.mcp.states["server-1"] = core.MCPState{
+		Status: core.MCPError, LastError: "dial tcp 10.1.2.3:80: connection refused",
+	}
+	for who, want := range map[string]string{
+		"ann": env.mcp.states["server-1"].LastError, "root": env.mcp.states["server-1"].LastError, "bob": "",
+	} {
 		if got := env.Do(t, who, "GET", mcpServersAt+"server-1", "").Want(200).JSON()["last_error"]; got != want {
 			t.Errorf("last_error for %s = %q, want %q", who, got, want)
 		}
@@ -254,7 +267,8 @@ func TestReplaceMCPServer(t *testing.T) {
 		t.Errorf("got ETag %s, want v4", got.Header().Get("ETag"))
 	}
 	s := env.mcp.servers["server-1"]
-	if s.Name != "a" || s.Slug != "slug-of-server-1" || s.Description != "" || s.Shared || s.Transport != "http" || !env.mcp.secrets["server-1"].Empty() {
+	if s.Name != "a" || s.Slug != "slug-of-server-1" || s.Description != "" || s.Shared || s.Transport != "http" ||
+		!env.mcp.secrets["server-1"].Empty() {
 		t.Errorf("the server is %+v with secrets %v, want all fields replaced except the slug", s, env.mcp.secrets)
 	}
 }
@@ -273,22 +287,28 @@ func TestChangeMCPServer(t *testing.T) {
 		"another slug":    {`{"slug":"new"}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Slug == "new" }},
 		"null takes away": {`{"description":null}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Description == "" }},
 		"a secret more": {`{"config":{"headers":{"X-Key":"k"}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool {
-			return len(secrets.Headers) == 2 && secrets.Headers["Authorization"] == "Bearer old" && secrets.Headers["X-Key"] == "k"
+			return len(secrets.Headers) == 2 && secrets.Headers["Authorization"] == "Bearer old" &&
+				secrets.Headers["X-Key"] == "k"
 		}},
-		"another secret": {`{"config":{"headers":{"Authorization":"Bearer new"}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool {
-			return secrets.Headers["Authorization"] == "Bearer new"
-		}},
+		"another secret": {
+			`{"config":{"headers":{"Authorization":"Bearer new"}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool {
+				return secrets.Headers["Authorization"] == "Bearer new"
+			},
+		},
 		"a secret less": {`{"config":{"headers":{"Authorization":null}}}`, func(_ *core.MCPServer, secrets core.MCPSecrets) bool { return secrets.Empty() }},
-		"a command instead": {`{"config":{"url":null,"headers":null,"command":"npx"}}`, func(s *core.MCPServer, _ core.MCPSecrets) bool {
-			return s.Transport == "stdio" && strings.Contains(string(s.Config), `"command":"npx"`)
-		}},
+		"a command instead": {
+			`{"config":{"url":null,"headers":null,"command":"npx"}}`, func(s *core.MCPServer, _ core.MCPSecrets) bool {
+				return s.Transport == "stdio" && strings.Contains(string(s.Config), `"command":"npx"`)
+			},
+		},
 		"another transport": {`{"transport":"sse"}`, func(s *core.MCPServer, _ core.MCPSecrets) bool { return s.Transport == "sse" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t)
 			env.mcp.add("server-1", "ann", func(s *core.MCPServer) { s.Description = "words" })
-			got := env.Do(t, "root", "PATCH", mcpServersAt+"server-1", c.patch, "Content-Type: application/merge-patch+json").Want(200)
+			got := env.Do(t, "root", "PATCH", mcpServersAt+"server-1", c.patch,
+				"Content-Type: application/merge-patch+json").Want(200)
 			if s := env.mcp.servers["server-1"]; !c.check(s, env.mcp.secrets["server-1"]) {
 				t.Errorf("the server is %+v with secrets %v", s, env.mcp.secrets)
 			}

@@ -57,8 +57,10 @@ type (
 )
 
 var exampleRun = run{
-	ID: "run-123", Kind: core.RunChat, Status: core.RunCompleted, AgentID: "agent-123", UserID: "user-456", SessionID: "session-123",
-	InputID: "msg-455", MessageID: "msg-456", Model: "gpt-4", Usage: api.Usage{InputTokens: 120, OutputTokens: 30}, Attempt: 1,
+	ID: "run-123", Kind: core.RunChat, Status: core.RunCompleted,
+	AgentID: "agent-123", UserID: "user-456", SessionID: "session-123",
+	InputID: "msg-455", MessageID: "msg-456", Model: "gpt-4",
+	Usage: api.Usage{InputTokens: 120, OutputTokens: 30}, Attempt: 1,
 	CreatedAt: api.ExampleTime, EndedAt: &api.ExampleTime,
 }
 
@@ -91,16 +93,20 @@ func checkScope(ctx context.Context, store Store, id string, write bool) error {
 // Register adds the operations of the group.
 func Register(a *api.API, store Store, runner Runner) {
 	api.Register(a, api.Operation{
-		ID: "get-run", Method: http.MethodGet, Path: "/v1/runs/{run_id}", Tag: "Runs", Summary: "Get a run", Access: api.SignedIn,
-		Description: "A chat turn is a run. Its id is in the start event and in the metadata of the reply." + scopes, Response: exampleRun,
-		AnyKey: true, Errors: []core.Code{core.CodeForbidden},
+		ID: "get-run", Method: http.MethodGet, Path: "/v1/runs/{run_id}",
+		Tag: "Runs", Summary: "Get a run", Access: api.SignedIn,
+		Description: "A chat turn is a run. Its id is in the start event and in the metadata of the reply." + scopes,
+		Response:    exampleRun,
+		AnyKey:      true, Errors: []core.Code{core.CodeForbidden},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
 		return newRunOutput(find(ctx, store, in.ID, false))
 	})
 	api.Register(a, api.Operation{
-		ID: "run-events", Method: http.MethodGet, Path: "/v1/runs/{run_id}/events", Tag: "Runs", Summary: "Watch a run", Access: api.SignedIn,
-		Description: "Streams the events of the run, from the first one or after the last one you received, until the run ends." + scopes,
-		Stream:      api.ExampleStream, AnyKey: true, Errors: []core.Code{core.CodeForbidden},
+		ID: "run-events", Method: http.MethodGet, Path: "/v1/runs/{run_id}/events",
+		Tag: "Runs", Summary: "Watch a run", Access: api.SignedIn,
+		Description: "Streams the events of the run, from the first one or after the last one you received, until " +
+			"the run ends." + scopes,
+		Stream: api.ExampleStream, AnyKey: true, Errors: []core.Code{core.CodeForbidden},
 	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		after, err := api.LastEventID(in.LastEventID, in.After)
 		if err != nil {
@@ -116,9 +122,11 @@ func Register(a *api.API, store Store, runner Runner) {
 		return a.Stream(ctx, events), nil
 	})
 	api.Register(a, api.Operation{
-		ID: "cancel-run", Method: http.MethodPost, Path: "/v1/runs/{run_id}/cancel", Tag: "Runs", Summary: "Cancel a run", Access: api.Writer,
-		Description: "Requests the end of the run, which takes a moment, and returns its present state. If the run has ended already, the request fails with 409." + scopes,
-		Response:    exampleCancelled(), AnyKey: true, Errors: []core.Code{core.CodeConflict},
+		ID: "cancel-run", Method: http.MethodPost, Path: "/v1/runs/{run_id}/cancel",
+		Tag: "Runs", Summary: "Cancel a run", Access: api.Writer,
+		Description: "Requests the end of the run, which takes a moment, and returns its present state. If the run has " +
+			"ended already, the request fails with 409." + scopes,
+		Response: exampleCancelled(), AnyKey: true, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
 		if err := checkScope(ctx, store, in.ID, true); err != nil {
 			return nil, err

@@ -60,8 +60,11 @@ type handlers struct {
 func Register(a *api.API, agents Agents, store Store) {
 	h := &handlers{agents: agents, store: store}
 	api.Register(a, api.Operation{
-		ID: "list-sessions", Method: http.MethodGet, Path: "/v1/agents/{agent_id}/sessions", Tag: "Chat", Access: api.SignedIn,
-		Summary: "List the sessions", Description: "Your conversations with the agent, the newest turn first. The session of a task has the id of the task; an API key sees it with tasks:read.",
+		ID: "list-sessions", Method: http.MethodGet,
+		Path: "/v1/agents/{agent_id}/sessions", Tag: "Chat", Access: api.SignedIn,
+		Summary: "List the sessions",
+		Description: "Your conversations with the agent, the newest turn first. The session of a task has the id of the " +
+			"task; an API key sees it with tasks:read.",
 		Response: sessionList{
 			Sessions: []session{{
 				ID: "session-123", AgentID: "agent-123", UserID: "user-456", Messages: 2,
@@ -72,10 +75,12 @@ func Register(a *api.API, agents Agents, store Store) {
 		Errors: []core.Code{core.CodeForbidden},
 	}, h.list)
 	api.Register(a, api.Operation{
-		ID: "delete-session", Method: http.MethodDelete, Path: "/v1/agents/{agent_id}/sessions/{session_id}", Tag: "Chat", Access: api.Writer,
-		Summary:     "Delete a session",
-		Description: "Also deletes the session's messages and runs. While a turn of the session is running, the request fails with 409. An API key also needs tasks:write for the session of a task.",
-		Status:      http.StatusNoContent, Errors: []core.Code{core.CodeConflict},
+		ID: "delete-session", Method: http.MethodDelete,
+		Path: "/v1/agents/{agent_id}/sessions/{session_id}", Tag: "Chat", Access: api.Writer,
+		Summary: "Delete a session",
+		Description: "Also deletes the session's messages and runs. While a turn of the session is running, the request " +
+			"fails with 409. An API key also needs tasks:write for the session of a task.",
+		Status: http.StatusNoContent, Errors: []core.Code{core.CodeConflict},
 	}, h.delete)
 }
 

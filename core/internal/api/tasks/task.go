@@ -15,7 +15,9 @@ import (
 type Tasks interface {
 	// Create stores and queues a task. If an earlier request with the same idempotency key has created a
 	// task, Create returns that task and true. It fails with Invalid or Conflict.
-	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest) (t *core.Task, replayed bool, err error)
+	Create(
+		ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest,
+	) (t *core.Task, replayed bool, err error)
 	// Get fails with NotFound if the actor may not see the task.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	// List returns a page of tasks, newest first, and their total number.
@@ -40,33 +42,43 @@ type handlers struct {
 func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	h := &handlers{tasks, watcher, a}
 	api.Register(a, api.Operation{
-		ID: "create-task", Method: http.MethodPost, Path: "/v1/tasks/", Tag: "Tasks", Summary: "Create a task", Access: api.Writer,
-		Description: "Queues work for an agent and returns immediately. Title, description and data become the agent's message; its final message is the result. " +
-			"A task that fails for a temporary reason is retried from the step at which it stopped. An API key also needs files:read to attach files.",
-		Status: http.StatusCreated, Request: exampleTaskRequest, Response: exampleTask, Errors: []core.Code{core.CodeConflict},
+		ID: "create-task", Method: http.MethodPost, Path: "/v1/tasks/",
+		Tag: "Tasks", Summary: "Create a task", Access: api.Writer,
+		Description: "Queues work for an agent and returns immediately. Title, description and data become the agent's " +
+			"message; its final message is the result. A task that fails for a temporary reason is retried from the step at " +
+			"which it stopped. An API key also needs files:read to attach files.",
+		Status: http.StatusCreated, Request: exampleTaskRequest,
+		Response: exampleTask, Errors: []core.Code{core.CodeConflict},
 	}, h.create)
 	api.Register(a, api.Operation{
-		ID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks/", Tag: "Tasks", Summary: "List tasks", Access: api.SignedIn,
+		ID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks/",
+		Tag: "Tasks", Summary: "List tasks", Access: api.SignedIn,
 		Description: "Your tasks, newest first. An admin sees the tasks of all users.",
-		Response:    taskList{Tasks: []task{exampleTaskDone()}, Paged: api.Paged{Total: 1, Limit: 20}}, Errors: []core.Code{core.CodeValidation},
+		Response:    taskList{Tasks: []task{exampleTaskDone()}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Errors:      []core.Code{core.CodeValidation},
 	}, h.list)
 	api.Register(a, api.Operation{
-		ID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{task_id}", Tag: "Tasks", Summary: "Get a task", Access: api.SignedIn,
+		ID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{task_id}",
+		Tag: "Tasks", Summary: "Get a task", Access: api.SignedIn,
 		Description: "Returns the task with its progress, its usage, and its result or error.", Response: exampleTaskDone(),
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Get(ctx, api.Actor(ctx), in.ID))
 	})
 	api.Register(a, api.Operation{
-		ID: "cancel-task", Method: http.MethodPost, Path: "/v1/tasks/{task_id}/cancel", Tag: "Tasks", Summary: "Cancel a task", Access: api.Writer,
-		Description: "A waiting task ends immediately. A running task is asked to end, which takes a moment. If the task has ended already, the request fails with 409.",
-		Response:    exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict},
+		ID: "cancel-task", Method: http.MethodPost, Path: "/v1/tasks/{task_id}/cancel",
+		Tag: "Tasks", Summary: "Cancel a task", Access: api.Writer,
+		Description: "A waiting task ends immediately. A running task is asked to end, which takes a moment. If the task " +
+			"has ended already, the request fails with 409.",
+		Response: exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
 	})
 	api.Register(a, api.Operation{
-		ID: "task-events", Method: http.MethodGet, Path: "/v1/tasks/{task_id}/events", Tag: "Tasks", Summary: "Watch a task", Access: api.SignedIn,
-		Description: "Streams the events of the task's run, from the first one or after the last one you received, from the start of the run to its end.",
-		Stream:      api.ExampleStream,
+		ID: "task-events", Method: http.MethodGet, Path: "/v1/tasks/{task_id}/events",
+		Tag: "Tasks", Summary: "Watch a task", Access: api.SignedIn,
+		Description: "Streams the events of the task's run, from the first one or after the last one you received, from " +
+			"the start of the run to its end.",
+		Stream: api.ExampleStream,
 	}, h.events)
 }
 

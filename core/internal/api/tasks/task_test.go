@@ -27,8 +27,10 @@ func TestCreateTask(t *testing.T) {
 		t.Errorf("POST /v1/tasks/ returned the id %q with the headers %v", id, made.Header())
 	}
 	for name, want := range map[string]any{
-		"title": "Process document", "description": "Extract names", "agent_id": "agent-1", "priority": "high", "status": "pending",
-		"timeout_seconds": 60.0, "max_attempts": 5.0, "attempts": 0.0, "created_by": "user-ann", "result": nil, "error": nil, "run_id": nil,
+		"title": "Process document", "description": "Extract names",
+		"agent_id": "agent-1", "priority": "high", "status": "pending",
+		"timeout_seconds": 60.0, "max_attempts": 5.0, "attempts": 0.0,
+		"created_by": "user-ann", "result": nil, "error": nil, "run_id": nil,
 	} {
 		if got[name] != want {
 			t.Errorf("POST /v1/tasks/ returned %s %v, want %v", name, got[name], want)

@@ -1,7 +1,7 @@
 // Package archive reads and writes the file of a backup: a tar archive, so that common tools can open
 // it. Its entries are, in this order:
 //
-//	plugins/…       what plugins keep in the data directory, including the content of files
+//	plugins/…       the data of plugins in the data directory, including the content of files
 //	secret.key      the secret keys, if requested
 //	database.db     all tables, as an SQLite database
 //	manifest.json   the Manifest, which describes all entries before it
@@ -25,7 +25,7 @@ const Format = 1
 const (
 	Database = "database.db"
 	Key      = "secret.key"
-	// Plugins is the folder with what plugins keep.
+	// Plugins is the folder with the data of plugins.
 	Plugins = "plugins"
 
 	manifestName = "manifest.json"

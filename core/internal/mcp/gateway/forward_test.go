@@ -232,7 +232,8 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header = http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer ada"}, sessionHeader: {strings.TrimPrefix(session, "Mcp-Session-Id: ")},
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
+		"Authorization": {"Bearer ada"}, sessionHeader: {strings.TrimPrefix(session, "Mcp-Session-Id: ")},
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -368,7 +369,8 @@ func TestClosedModernRequestIsCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header = http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer ada"}, versionHeader: {version202607}, methodHeader: {methodListen},
+		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
+		"Authorization": {"Bearer ada"}, versionHeader: {version202607}, methodHeader: {methodListen},
 	}
 	done := make(chan struct{})
 	lines := make(chan string, 10)

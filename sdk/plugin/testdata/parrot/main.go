@@ -14,7 +14,7 @@ import (
 )
 
 type config struct {
-	Suffix string `config:"suffix" default:"!" doc:"what ends each reply"`
+	Suffix string `config:"suffix" default:"!" doc:"the end of each reply"`
 }
 
 type parrot struct {
