@@ -24,7 +24,7 @@ func TestProviderFails(t *testing.T) {
 		status int
 		words  []string
 	}{
-		"down":   {"http://" + address + "/v1", 503, []string{address}},
+		"down":   {"http://" + address + "/v1", 503, []string{"the provider is not reachable", "base_url"}},
 		"no-key": {upstream(t, openaitest.Options{Key: "sk-another-key"}), 502, []string{"api_key", "plugins.hcl"}},
 		"credit": {upstream(t, openaitest.Options{Answer: func(*openaitest.Request) openaitest.Reply { return openaitest.NoQuota() }}), 503, []string{"credit"}},
 		"wrong":  {upstream(t, openaitest.Options{}) + "/v2", 502, []string{"base_url"}},

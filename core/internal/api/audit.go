@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -105,10 +106,10 @@ func (a *auditor) recordRefusal(ctx context.Context, e *core.AuditEntry) {
 	})
 }
 
-// refusalKey identifies refusals of the same kind: of a user, or of an address if nobody is signed in, with the
-// same action and reason on the same kind of object.
+// refusalKey identifies refusals of the same kind: with the same login or API key, or from the same address if
+// nobody is signed in, and with the same action and reason on the same kind of object.
 func refusalKey(e *core.AuditEntry) string {
-	who := e.UserID
+	who := cmp.Or(e.Credential, e.UserID)
 	if who == "" {
 		who = core.AddressKey(e.Address)
 	}

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
 const (
 	socketsPattern = "agentarea-*"
 	socketsLock    = "plugins.lock"
+	// A directory that is not locked yet has this prefix in its name.
+	newSocketsPrefix  = ".new-"
+	newSocketsPattern = newSocketsPrefix + socketsPattern
 	// maxSocketRoot is the longest root directory for sockets, in bytes. The
 	// shortest path limit of supported systems is 104 bytes with a NUL. It must
 	// also hold two random names by go-plugin and one by the host.
@@ -31,7 +35,9 @@ func openSockets(dataDir string) (*sockets, error) {
 		return nil, err
 	}
 	sweepSockets(root)
-	dir, err := os.MkdirTemp(root, socketsPattern) // mode 0700
+	// Another server removes a directory whose lock is free, so the directory gets the name that others look
+	// for only when it is locked.
+	dir, err := os.MkdirTemp(root, newSocketsPattern) // mode 0700
 	if err != nil {
 		return nil, fmt.Errorf("create a directory for plugin sockets: %w", err)
 	}
@@ -39,10 +45,14 @@ func openSockets(dataDir string) (*sockets, error) {
 	if err == nil {
 		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
+	final := filepath.Join(root, strings.TrimPrefix(filepath.Base(dir), newSocketsPrefix))
+	if err == nil {
+		err = os.Rename(dir, final)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the directory of plugin sockets: %w", err), os.RemoveAll(dir))
 	}
-	return &sockets{dir: dir, lock: lock}, nil
+	return &sockets{dir: final, lock: lock}, nil
 }
 
 func socketRoot(dataDir string) (string, error) {
