@@ -161,22 +161,51 @@ func TestChildKeys(t *testing.T) {
 		field   string
 	}{
 		"no expiry": {core.APIKey{Scopes: []core.Scope{"*"}}, core.APIKey{Scopes: []core.Scope{"*"}}, time.Time{}, ""},
-		"inherited expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
-			core.APIKey{Scopes: []core.Scope{"*"}}, hour, ""},
-		"earlier expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
-			core.APIKey{Scopes: []core.Scope{"agents:read"}, ExpiresAt: now.Add(time.Minute)}, now.Add(time.Minute), ""},
-		"same expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
-			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour}, hour, ""},
-		"later expiry": {core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
-			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour.Add(time.Microsecond)}, time.Time{}, "expires_at"},
-		"fewer scopes": {core.APIKey{Scopes: []core.Scope{"agents:write", "chat:read"}},
-			core.APIKey{Scopes: []core.Scope{"agents:read", "chat:read"}}, time.Time{}, ""},
-		"all scopes": {core.APIKey{Scopes: []core.Scope{"agents:write"}},
-			core.APIKey{Scopes: []core.Scope{"agents:read", "*"}}, time.Time{}, "scopes[1]"},
-		"write for read": {core.APIKey{Scopes: []core.Scope{"agents:read"}},
-			core.APIKey{Scopes: []core.Scope{"agents:write"}}, time.Time{}, "scopes[0]"},
-		"another resource": {core.APIKey{Scopes: []core.Scope{"agents:write"}},
-			core.APIKey{Scopes: []core.Scope{"files:read"}}, time.Time{}, "scopes[0]"},
+		"inherited expiry": {
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"*"}},
+			hour, "",
+		},
+		"earlier expiry": {
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"agents:read"}, ExpiresAt: now.Add(time.Minute)},
+			now.Add(time.Minute), "",
+		},
+		"same expiry": {
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			hour, "",
+		},
+		"later expiry": {
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour},
+			core.APIKey{Scopes: []core.Scope{"*"}, ExpiresAt: hour.Add(time.Microsecond)},
+			time.Time{},
+			"expires_at",
+		},
+		"fewer scopes": {
+			core.APIKey{Scopes: []core.Scope{"agents:write", "chat:read"}},
+			core.APIKey{Scopes: []core.Scope{"agents:read", "chat:read"}},
+			time.Time{},
+			"",
+		},
+		"all scopes": {
+			core.APIKey{Scopes: []core.Scope{"agents:write"}},
+			core.APIKey{Scopes: []core.Scope{"agents:read", "*"}},
+			time.Time{},
+			"scopes[1]",
+		},
+		"write for read": {
+			core.APIKey{Scopes: []core.Scope{"agents:read"}},
+			core.APIKey{Scopes: []core.Scope{"agents:write"}},
+			time.Time{},
+			"scopes[0]",
+		},
+		"another resource": {
+			core.APIKey{Scopes: []core.Scope{"agents:write"}},
+			core.APIKey{Scopes: []core.Scope{"files:read"}},
+			time.Time{},
+			"scopes[0]",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.parent.ID, c.child.Name = "key-parent", name
