@@ -104,15 +104,16 @@ func (a *auditor) recordRefusal(ctx context.Context, e *core.AuditEntry) {
 	})
 }
 
-// refusalKey identifies refusals of the same kind: of a user, or of an address if nobody is signed in, with the
-// same action and reason on the same kind of object.
+// refusalKey identifies refusals of the same kind: of a user's sign-in or API key, or of an address if nobody is
+// signed in, with the same action and reason on the same kind of object. Refusals of an API key do not hide those of
+// another one, which may have been stolen.
 func refusalKey(e *core.AuditEntry) string {
 	who := e.UserID
 	if who == "" {
 		who = core.AddressKey(e.Address)
 	}
 	kind, _, _ := strings.Cut(e.Target, "-")
-	return strings.Join([]string{who, e.Action, string(e.Reason), kind[:min(len(kind), 32)]}, " ")
+	return strings.Join([]string{who, e.Credential, e.Action, string(e.Reason), kind[:min(len(kind), 32)]}, " ")
 }
 
 // refusalCode returns the code of the error that was answered.
