@@ -59,6 +59,8 @@ type matrix struct {
 	*server
 	clients map[string]*client
 	ids     map[string]string
+	// refused has the refusals so far, by operation, actor and status.
+	refused map[string]bool
 	serial  int
 }
 
@@ -374,7 +376,7 @@ plugin "mcp" "http" {
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := &matrix{server: start(t, matrixPlugins), ids: map[string]string{}}
+	m := &matrix{server: start(t, matrixPlugins), ids: map[string]string{}, refused: map[string]bool{}}
 	root := m.signIn()
 	m.clients = map[string]*client{
 		"anonymous": {t: t, url: m.url}, "admin": root,
@@ -469,6 +471,14 @@ func (m *matrix) call(name, id, method, actor string, clients *client, c cell, w
 	}
 	if got.status >= 500 && got.status != 503 && got.status != 502 {
 		m.t.Errorf("%s by %s: got status %d: %.300s", name, actor, got.status, got.body)
+	}
+	if slices.Contains([]int{401, 403, 404}, got.status) {
+		// Repeated refusals of the same kind are folded into one record, after a minute.
+		refusal := fmt.Sprint(id, " ", actor, " ", got.status)
+		if m.refused[refusal] {
+			return
+		}
+		m.refused[refusal] = true
 	}
 	m.wantAudit(requestID, id, method, actor, got.status)
 }

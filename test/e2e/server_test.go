@@ -48,7 +48,8 @@ func newServer(t *testing.T, plugins string) *server {
 	s := &server{t: t, dir: t.TempDir(), bin: testenv.Binaries(t), env: []string{
 		// Tests reload plugins.hcl themselves.
 		"AGENTAREA_ADMIN_PASSWORD=" + adminPassword, "AGENTAREA_WATCH_CONFIG=false",
-		// Tests send more requests than people do. limit_test.go sets limits.
+		// Tests send more requests and create more objects than people do. limit_test.go sets limits.
+		"AGENTAREA_MAX_AGENTS=0", "AGENTAREA_MAX_MCP_SERVERS=0", "AGENTAREA_MAX_SESSIONS=0", "AGENTAREA_MAX_API_KEYS=0",
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
 	}}
 	s.args = []string{"--listen", "127.0.0.1:0"}

@@ -107,7 +107,8 @@ func (a *auditor) recordRefusal(ctx context.Context, e *core.AuditEntry) {
 }
 
 // refusalKey identifies refusals of the same kind: with the same login or API key, or from the same address if
-// nobody is signed in, and with the same action and reason on the same kind of object.
+// nobody is signed in, and with the same action and reason on the same kind of object. Refusals of an API key do
+// not hide those of another one, which may have been stolen.
 func refusalKey(e *core.AuditEntry) string {
 	who := cmp.Or(e.Credential, e.UserID)
 	if who == "" {
