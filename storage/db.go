@@ -115,7 +115,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
 	}
-	scheme, path, ok := strings.Cut(url, ":")
+	scheme, _, ok := strings.Cut(url, ":")
 	if ok && (scheme == "postgres" || scheme == "postgresql") {
 		if o.Readers == 0 {
 			o.Readers = 8
@@ -129,7 +129,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.Readers == 0 {
 		o.Readers = 4
 	}
-	path, ok = SQLitePath(url)
+	path, ok := SQLitePath(url)
 	if !ok {
 		return nil, fmt.Errorf("database URL %q is not valid: use sqlite:///path/to/file or "+
 			"postgres://user:password@host:5432/database", scheme+":…")

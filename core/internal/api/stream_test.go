@@ -120,7 +120,7 @@ func TestReply_writeDeadline(t *testing.T) {
 		network := memnet.Listen()
 		server := &http.Server{Handler: s.API.Handler()}
 		go func() { _ = server.Serve(network) }()
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		conn, err := network.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)

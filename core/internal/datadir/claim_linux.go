@@ -24,11 +24,11 @@ func claim(instance, owner string) (closer io.Closer, other string, err error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return nil, "", err
 	}
-	conn, err := net.DialTimeout("unix", address.Name, time.Second)
+	conn, err := net.DialUnix("unix", nil, address)
 	if err != nil {
 		return nil, "an unknown process", nil //nolint:nilerr // the name is taken, whatever its owner says
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // it is only read
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	return nil, readOwner(conn), nil
 }

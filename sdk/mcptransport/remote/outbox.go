@@ -39,7 +39,7 @@ func (o *Outbox) Send(ctx context.Context, head Head, post func(context.Context)
 		o.post(ctx, head, post)
 	default:
 		select {
-		case o.notifications <- func() { o.post(o.ctx, head, post) }: //nolint:contextcheck // continues after Send returns
+		case o.notifications <- func() { o.post(o.ctx, head, post) }:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-o.ctx.Done():

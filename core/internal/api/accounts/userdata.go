@@ -64,7 +64,7 @@ func registerUserData(a *api.API, users Users, data UserData) {
 		if _, err := users.User(ctx, in.ID); err != nil {
 			return nil, err
 		}
-		return exportResponse(a, data, in.ID), nil
+		return exportResponse(a, data, in.ID), nil //nolint:contextcheck // the stream has the request's context
 	})
 	a.OpenAPI().Paths[path].Get.Responses["200"] = &huma.Response{
 		Description: "The archive. It is complete if the connection is closed regularly.",

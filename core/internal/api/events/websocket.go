@@ -170,8 +170,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	conn.SetReadLimit(maxFrame)
 	defer s.api.ObserveStream("websocket")()
-	c = newConnection(context.WithoutCancel(r.Context()), s, conn, req) //nolint:contextcheck // checkAll serves all connections
-	c.serve()
+	c = newConnection(context.WithoutCancel(r.Context()), s, conn, req)
+	c.serve() //nolint:contextcheck // checkAll serves all connections
 }
 
 // allowedOrigin reports whether a browser may connect from the page that it shows. Clients that are not

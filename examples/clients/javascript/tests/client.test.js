@@ -173,8 +173,8 @@ test("users", async () => {
   const archive = Buffer.concat(await all(c.exportUser(user.id)));
   assert.ok(archive.includes("user.jsonl"));
   const heir = await c.createUser("heir", "heir@example.com", "a-password-of-heir");
-  const gone = await c.createUser("gone", "gone@example.com", "a-password-of-gone");
-  assert.equal(await c.deleteUser(gone.id, { transferTo: heir.id }), undefined);
+  const leaver = await c.createUser("gone", "gone@example.com", "a-password-of-gone");
+  assert.equal(await c.deleteUser(leaver.id, { transferTo: heir.id }), undefined);
   assert.equal(await c.deleteUser(heir.id), undefined);
   await c.changeUser(user.id, { disabled: true });
   await assert.rejects(eventually(async () => !(await again.me()), 5), agentarea.Unauthorized);
