@@ -88,7 +88,7 @@ func TestAccess(t *testing.T) {
 	s.Do(t, "eve", "PUT", "/things", `{"name":"a"}`).Want(403)
 	s.Do(t, "ann", "PUT", "/things/", `{"name":"a"}`).Want(200)
 	s.Do(t, "eve", "GET", "/things/1", "").Want(200)
-	if n := len(s.Audit.Entries); n != 3 {
+	if n := len(s.Audit.Entries()); n != 3 {
 		t.Errorf("got %d audit records, want those of both refusals and of the change", n)
 	}
 }

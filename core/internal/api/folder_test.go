@@ -17,7 +17,7 @@ func TestAudit_foldsRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newThings(t, func(id string) error { return core.NotFound("thing", id) }, nil)
 		refused := func() (counts []int) {
-			for _, e := range s.Audit.Entries {
+			for _, e := range s.Audit.Entries() {
 				counts = append(counts, e.Repeated)
 			}
 			return counts

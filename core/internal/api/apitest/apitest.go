@@ -148,23 +148,28 @@ type Audit struct {
 	NoChange []string
 
 	mu      sync.Mutex
-	Entries []*core.AuditEntry
+	entries []*core.AuditEntry
+}
+
+// Entries returns a copy of the entries so far.
+func (a *Audit) Entries() []*core.AuditEntry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.entries)
 }
 
 // Record implements api.AuditStore.
 func (a *Audit) Record(_ context.Context, e *core.AuditEntry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.Entries = append(a.Entries, e)
+	a.entries = append(a.entries, e)
 	return nil
 }
 
 // check fails the test if it has the entry of a change.
 func (a *Audit) check(t *testing.T) {
 	t.Helper()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, e := range a.Entries {
+	for _, e := range a.Entries() {
 		if e.Outcome == core.OutcomeDone && !slices.Contains(a.NoChange, e.Action) {
 			t.Errorf("the handler of %s passed no audit record to its store: pass api.Audit(ctx)", e.Action)
 		}
