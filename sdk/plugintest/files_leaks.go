@@ -29,7 +29,10 @@ func (s *checks) leaks(t *testing.T) {
 		}
 		cancel()
 		_ = r.Close()
-		for range other.client.List(t.Context(), s.folder(t), "") {
+		for _, err := range other.client.List(t.Context(), s.folder(t), "") {
+			if err != nil {
+				t.Errorf("List: %v", err)
+			}
 			break
 		}
 		if _, err := other.client.Stat(t.Context(), cut); codeOf(err) != sdk.CodeNotFound {

@@ -45,7 +45,7 @@ func withDeadlines() []grpc.DialOption {
 			cancel()
 			return nil, err
 		}
-		context.AfterFunc(s.Context(), cancel) // the stream's context ends with the stream
+		context.AfterFunc(s.Context(), cancel) //nolint:contextcheck // the stream's context ends with the stream
 		return s, nil
 	}
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(unary), grpc.WithChainStreamInterceptor(stream)}
