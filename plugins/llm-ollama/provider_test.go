@@ -21,7 +21,9 @@ func TestConformance(t *testing.T) {
 	binary := testenv.Binary(t, "llm-ollama")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL},
-		Script: plugintest.Script{Model: "llama3.2", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			Model: "llama3.2", ToolPrompt: "tool", ParallelToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	})
 }
 
