@@ -86,6 +86,8 @@ plugin "llm" "openai" {
     # headers        = { X-Team = "research" }
     # timeout        = "60s"   # for the first byte of a streamed answer
     # answer_timeout = "5m"    # for an answer that is not streamed
+    # stall_timeout  = "5m"    # how long the server may send nothing in the middle of an answer
+    # stream_options = true    # false for a server that rejects stream_options
   }
 }
 
@@ -109,6 +111,7 @@ plugin "llm" "anthropic" {
     # base_url   = "https://api.anthropic.com"
     # max_tokens = 4096    # limit of an answer, for agents without max_tokens
     # timeout    = "60s"   # for the first event of an answer
+    # stall_timeout = "5m"
   }
 }
 
@@ -121,6 +124,7 @@ plugin "llm" "gemini" {
     api_key = env("GEMINI_API_KEY")
     # base_url = "https://generativelanguage.googleapis.com"
     # timeout  = "60s"
+    # stall_timeout = "5m"
   }
 }
 
@@ -134,6 +138,7 @@ plugin "llm" "ollama" {
     # keep_alive = "10m"   # how long a model stays loaded; default: Ollama's
     # num_ctx    = 8192    # context window of a model in tokens; default: Ollama's
     # timeout    = "5m"    # for the first line of an answer, including loading the model
+    # stall_timeout = "5m"
   }
 }
 
