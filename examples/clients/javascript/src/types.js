@@ -520,6 +520,18 @@ export {};
  */
 
 /**
+ * @typedef {object} StorageUsage
+ * @property {StoredBytes} database Agents, MCP servers, sessions with their messages and runs, tasks, notifications, and the names and metadata of files
+ * @property {StoredBytes} files The contents of files
+ */
+
+/**
+ * @typedef {object} StoredBytes
+ * @property {number} limit_bytes 0 means no limit
+ * @property {number} used_bytes
+ */
+
+/**
  * @typedef {object} Task
  * @property {string} agent_id
  * @property {number} attempts
