@@ -52,8 +52,8 @@ type StorageUsage struct {
 // UsageStore reports the usage of completions and of storage. The usage of completions is kept when its runs,
 // agents and users are deleted.
 type UsageStore interface {
-	// StorageUsage returns what a user stores. Actors see their own usage, admins that of all users. It fails
-	// with NotFound.
+	// StorageUsage returns what a user stores. It fails with Forbidden if the actor is neither the user nor an
+	// admin, and with NotFound if an admin asks for a user who does not exist.
 	StorageUsage(ctx context.Context, actor Actor, userID string) (StorageUsage, error)
 	// Usage returns a page of rows ordered by their keys with the newest day first, the number of all
 	// rows, and the sum of all rows. Actors see their own usage, admins all usage.

@@ -177,7 +177,7 @@ func (db *DB) dataUsage(ctx context.Context, id string) (n int64, err error) {
 func (db *DB) StorageUsage(ctx context.Context, actor core.Actor, userID string) (u core.StorageUsage, err error) {
 	if userID != actor.UserID {
 		if !actor.Admin() {
-			return u, core.NotFound("user", userID)
+			return u, core.Forbidden("Insufficient permissions: only an admin can see another user's storage")
 		}
 		if _, err := db.User(ctx, userID); err != nil {
 			return u, err

@@ -322,9 +322,9 @@ func testStorageUsageSeenBy(t *testing.T, f *usageFixture) {
 	ok(t, err)
 	same(t, "usage that an admin sees", got, want)
 	_, err = f.StorageUsage(f.ctx, other, v.UserID)
-	wantCode(t, err, core.CodeNotFound)
+	wantCode(t, err, core.CodeForbidden)
 	_, missing := f.StorageUsage(f.ctx, other, "user-none")
-	wantCode(t, missing, core.CodeNotFound)
+	same(t, "error for a user who does not exist", missing.Error(), err.Error())
 	_, err = f.StorageUsage(f.ctx, root, "user-none")
 	wantCode(t, err, core.CodeNotFound)
 }

@@ -42,7 +42,9 @@ func TestDataLimit(t *testing.T) {
 	ann.newTask(agent, "before")
 	text := strings.Repeat("word ", 3000)
 
-	active := ann.startTurn(agent, "active", "/tokens 10000 /delay 10ms").first().RunID
+	turn := ann.startTurn(agent, "active", "/tokens 10000 /delay 10ms")
+	turn.readTokens(1)
+	active := turn.first().RunID
 	for turns := 0; ; turns++ {
 		r := ann.post("/v1/agents/"+agent+"/chat", object{"message": text, "session_id": "long"})
 		if r.status == 413 {
@@ -64,7 +66,7 @@ func TestDataLimit(t *testing.T) {
 	if seen := admin.storage("?user_id=" + s.userID(ann)); seen.Files != used.Files {
 		t.Errorf("an admin sees %+v, want %+v", seen, used)
 	}
-	bob.get("/v1/usage/storage?user_id="+s.userID(ann)).want(t, 404)
+	bob.get("/v1/usage/storage?user_id="+s.userID(ann)).want(t, 403)
 	bob.chat(bob.newAgent("echo"), "his", text) // other users are not affected
 	ann.post("/v1/runs/"+active+"/cancel", nil).want(t, 200)
 	if r := ann.waitRun(active); r.Status != "cancelled" {

@@ -11,7 +11,7 @@ import (
 
 // StorageStore measures what users store.
 type StorageStore interface {
-	// StorageUsage returns what the user stores. It fails with NotFound if the actor may not see it.
+	// StorageUsage returns what the user stores. It fails with Forbidden or NotFound.
 	StorageUsage(ctx context.Context, actor core.Actor, userID string) (core.StorageUsage, error)
 }
 

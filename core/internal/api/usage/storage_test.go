@@ -10,11 +10,10 @@ import (
 	"github.com/agentarea/agentarea/core/internal/api/usage"
 )
 
-// StorageUsage returns the usage of the actor, and fails for other users. The second part of the store's promise,
-// for admins, is tested with the database.
+// StorageUsage fails with Forbidden as the database does.
 func (s *store) StorageUsage(_ context.Context, actor core.Actor, userID string) (core.StorageUsage, error) {
 	if userID != actor.UserID && !actor.Admin() {
-		return core.StorageUsage{}, core.NotFound("user", userID)
+		return core.StorageUsage{}, core.Forbidden("only an admin")
 	}
 	s.measured = userID
 	return core.StorageUsage{Database: 5, Files: 7}, nil
@@ -36,8 +35,8 @@ func TestStorageUsage(t *testing.T) {
 			t.Errorf("%s: got %s of %s, want %s of %s", c.name, got, store.measured, want, c.user)
 		}
 	}
-	if f := env.Do(t, "ann", "GET", "/v1/usage/storage?user_id=user-root", "").Want(404).Failure(); f.Code != core.CodeNotFound {
-		t.Errorf("another user's: got %+v, want NOT_FOUND", f)
+	if f := env.Do(t, "ann", "GET", "/v1/usage/storage?user_id=user-root", "").Want(403).Failure(); f.Code != core.CodeForbidden {
+		t.Errorf("another user's: got %+v, want FORBIDDEN", f)
 	}
 	env.Do(t, "", "GET", "/v1/usage/storage", "").Want(401)
 }
