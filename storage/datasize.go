@@ -76,7 +76,7 @@ WHERE key = (SELECT session_key FROM runs WHERE id = ?)`}
 )
 
 func (m storedMessage) size() int64 {
-	return rowBytes + int64(len(m.text)+len(m.parts)+len(m.metadata))
+	return rowBytes + int64(len(m.text)+len(m.parts)+len(m.steps)+len(m.metadata))
 }
 
 // firstSize returns the size of the first event of a run, if it is among rows.

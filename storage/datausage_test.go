@@ -44,8 +44,10 @@ var ownedRows = []string{
 	`SELECT name, name_fold, metadata FROM files WHERE created_by = ?`,
 	`SELECT title, description, data, input, result, error FROM tasks WHERE user_id = ?`,
 	`SELECT data FROM notices WHERE user_id = ?`,
-	`SELECT m.text, m.parts, m.metadata FROM messages AS m JOIN sessions AS s ON s.key = m.session_key WHERE s.user_id = ?`,
-	`SELECT r.config, r.mcp_servers, r.error FROM runs AS r JOIN sessions AS s ON s.key = r.session_key WHERE s.user_id = ?`,
+	`SELECT m.text, m.parts, m.steps, m.metadata FROM messages AS m
+		JOIN sessions AS s ON s.key = m.session_key WHERE s.user_id = ?`,
+	`SELECT r.config, r.mcp_servers, r.error FROM runs AS r
+		JOIN sessions AS s ON s.key = r.session_key WHERE s.user_id = ?`,
 	`SELECT c.request, c.result, c.error FROM calls AS c JOIN runs AS r ON r.id = c.run_id
 		JOIN sessions AS s ON s.key = r.session_key WHERE s.user_id = ?`,
 	`SELECT e.data FROM events AS e JOIN runs AS r ON r.id = e.run_id

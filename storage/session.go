@@ -80,6 +80,7 @@ RETURNING key`}
 updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
 
 	// endLongTurn is endTurn for a run with calls or events that were stored before its end.
-	endLongTurn = &preparedStatement{`UPDATE sessions SET messages = messages + ?, bytes = bytes + ? + ` + laterSize("?") + `,
+	endLongTurn = &preparedStatement{`UPDATE sessions SET messages = messages + ?,
+bytes = bytes + ? + ` + laterSize("?") + `,
 updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
 )

@@ -101,6 +101,26 @@ func TestTools(t *testing.T) {
 	}
 }
 
+// A session may have called tools that the agent no longer has, with a model of another provider.
+func TestToolCallsOfEarlierTurns(t *testing.T) {
+	t.Parallel()
+	p, s := configured(t, nil)
+	req := remotetest.Ask("claude-a", "first")
+	req.Messages = append(req.Messages,
+		sdk.Message{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "functions.fs__read:0", Name: "fs__read", Arguments: "{}"}}},
+		sdk.Message{Role: sdk.RoleTool, ToolCallID: "functions.fs__read:0", Parts: []sdk.Part{{Text: "data"}}},
+		sdk.Text(sdk.RoleUser, "hello"))
+	mustChat(t, p, req)
+	for path, want := range map[string]string{
+		"messages.1.content.0.id": "functions_fs__read_0", "messages.2.content.0.tool_use_id": "functions_fs__read_0",
+		"tools.#": "1", "tools.0.name": "fs__read",
+	} {
+		if got := gjson.Get(s.Last(), path).String(); got != want {
+			t.Errorf("%s in the request = %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestFinishReasonsAndReasoning(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)

@@ -20,8 +20,8 @@ func dataSize(ctx context.Context, db bun.IDB) error {
 	FROM messages WHERE session_key = sessions.key)
 + (SELECT CAST(COALESCE(SUM(256 + OCTET_LENGTH(config) + OCTET_LENGTH(mcp_servers) + OCTET_LENGTH(error)), 0) AS BIGINT)
 	FROM runs WHERE session_key = sessions.key)
-+ (SELECT CAST(COALESCE(SUM(256 + OCTET_LENGTH(c.request) + OCTET_LENGTH(c.result) + OCTET_LENGTH(c.error)), 0) AS BIGINT)
-	FROM runs AS r JOIN calls AS c ON c.run_id = r.id
++ (SELECT CAST(COALESCE(SUM(256 + OCTET_LENGTH(c.request) + OCTET_LENGTH(c.result) + OCTET_LENGTH(c.error)), 0)
+	AS BIGINT) FROM runs AS r JOIN calls AS c ON c.run_id = r.id
 	WHERE r.session_key = sessions.key AND r.status NOT IN ('running', 'waiting_approval'))
 + (SELECT CAST(COALESCE(SUM(256 + OCTET_LENGTH(e.data)), 0) AS BIGINT)
 	FROM runs AS r JOIN events AS e ON e.run_id = r.id

@@ -34,5 +34,6 @@ func All() []Migration {
 		{Name: "user data", Up: userData},
 		{Name: "tool lists", Up: toolLists},
 		{Name: "data size", Up: dataSize},
+		{Name: "steps", Up: steps},
 	}
 }

@@ -82,7 +82,8 @@ func (f *usageFixture) checkChange(t *testing.T, after string, v core.Actor, bef
 func textCall(run *core.Run, number uint64) *core.Call {
 	return &core.Call{
 		RunID: run.ID, Number: number, Kind: core.CallTool, RequestHash: []byte{byte(number)}, Done: true,
-		Request: json.RawMessage(`{"tool":"añadir"}`), Result: json.RawMessage(`{"text":"` + strings.Repeat("ü", 500) + `"}`),
+		Request: json.RawMessage(`{"tool":"añadir"}`),
+		Result:  json.RawMessage(`{"text":"` + strings.Repeat("ü", 500) + `"}`),
 	}
 }
 
@@ -96,6 +97,7 @@ func (f *usageFixture) longTurn(t *testing.T, a *core.Agent, userID, session str
 	ok(t, f.RecordCall(f.ctx, s.Run, textCall(s.Run, 1), nil))
 	ok(t, f.AppendEvents(f.ctx, []core.EventRow{event(s.Run.ID, 3, `["Hello","`+strings.Repeat("x", 900)+`"]`, f.now)}))
 	e := f.end(s.Run)
+	e.Answer.Steps = []sdk.Message{sdk.Text(sdk.RoleAssistant, strings.Repeat("step ", 50))}
 	e.Call = textCall(s.Run, 2)
 	e.Events = []core.EventRow{event(s.Run.ID, 4, `["end"]`, f.now), event(s.Run.ID, 5, `{"type":"end"}`, f.now)}
 	ok(t, f.EndRun(f.ctx, e))
@@ -312,7 +314,8 @@ func testDataTransfer(t *testing.T, f *usageFixture) {
 }
 
 func testStorageUsageSeenBy(t *testing.T, f *usageFixture) {
-	v, other, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
+	v, other := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
+	root := f.user(t, "root", core.RoleAdmin)
 	f.agent(t, v)
 	f.file(t, v)
 	want, err := f.StorageUsage(f.ctx, v, v.UserID)
@@ -348,7 +351,9 @@ func testDataQuota(t *testing.T, f *usageFixture) {
 
 	refused := func(what string, err error) {
 		t.Helper()
-		for _, text := range []string{fmt.Sprintf("limit of %d bytes", quotaOfTest), fmt.Sprintf("use %d bytes", used), "Delete", "--max-user-data"} {
+		for _, text := range []string{
+			fmt.Sprintf("limit of %d bytes", quotaOfTest), fmt.Sprintf("use %d bytes", used), "Delete", "--max-user-data",
+		} {
 			if core.CodeOf(err) != core.CodePayloadTooLarge || !strings.Contains(err.Error(), text) {
 				t.Errorf("%s beyond the limit: got %v, want PayloadTooLarge with %q", what, err, text)
 			}
@@ -448,6 +453,7 @@ func testDataQuotaAtOnce(t *testing.T, f *usageFixture) {
 	wg.Wait()
 	used := f.check(t, "the creation of agents", v)
 	if used > quotaOfTest || created.Load() < quotaOfTest/(size+500) {
-		t.Errorf("%d agents with %d bytes were created, want at most %d bytes and nearly as many", created.Load(), used, quotaOfTest)
+		t.Errorf("%d agents with %d bytes were created, want at most %d bytes and nearly as many",
+			created.Load(), used, quotaOfTest)
 	}
 }

@@ -56,11 +56,13 @@ func TestDataLimit(t *testing.T) {
 			t.Fatal("30 turns with 15 KB have not reached the limit of 400 KiB")
 		}
 	}
-	wantDataLimit(t, "a task", ann.post("/v1/tasks/", taskBody(agent, "a task", object{"data": object{"text": strings.Repeat("x", 100_000)}})))
+	data := object{"data": object{"text": strings.Repeat("x", 100_000)}}
+	wantDataLimit(t, "a task", ann.post("/v1/tasks/", taskBody(agent, "a task", data)))
 	larger := object{"config": object{"model": "echo", "system_prompt": strings.Repeat("x", 150_000)}}
 	wantDataLimit(t, "a larger agent", ann.do("PATCH", "/v1/agents/"+agent, larger))
 	used := ann.storage("")
-	if used.Database.Used < 300<<10 || used.Database.Limit != 400<<10 || used.Files.Used != 12 || used.Files.Limit != 1<<20 {
+	if used.Database.Used < 300<<10 || used.Database.Limit != 400<<10 ||
+		used.Files.Used != 12 || used.Files.Limit != 1<<20 {
 		t.Errorf("got storage %+v, want nearly 400 KiB of 400 KiB, and 12 bytes of 1 MiB", used)
 	}
 	if seen := admin.storage("?user_id=" + s.userID(ann)); seen.Files != used.Files {

@@ -298,6 +298,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	})
 	ctx, stop := context.WithCancelCause(base)
 	files := hostcall.NewFiles(s.run, o.FileStore, o.Files)
+	steps := hostcall.NewSteps(s.input.SDK())
 	// The config was validated when the agent was stored. Fields that cannot be decoded are zero.
 	config, _ := core.ParseAgentConfig(s.run.Config)
 	tools := hostcall.NewFileTools(o.Toolbox, files, config.Tools)
@@ -314,13 +315,13 @@ func (e *Engine) add(from origin, s state) *execution {
 		span:   span, start: from.at,
 	}
 	x.settler = settler{
-		run: s.run, task: s.task, journal: x.journal, output: &x.output, files: files,
+		run: s.run, task: s.task, journal: x.journal, output: &x.output, files: files, steps: steps,
 		tasks: o.Tasks, backoff: backoff(o.Times.Backoff), logger: o.Logger,
 		base: base, ctx: ctx, stop: stop, done: make(chan struct{}), outcome: outcomeAbandoned,
 	}
 	x.calls = hostcall.New(e.services, hostcall.Scope{
 		Run: s.run, Journal: x.journal, Recorder: &x.settler, Settler: &x.settler, Output: &x.output,
-		Files: files, Tools: tools, Logger: o.Logger,
+		Files: files, Steps: steps, Tools: tools, Logger: o.Logger,
 	})
 	o.Metrics.RunStarted(s.run.Kind)
 	e.active.add(x)

@@ -35,7 +35,8 @@ func TestStorageUsage(t *testing.T) {
 			t.Errorf("%s: got %s of %s, want %s of %s", c.name, got, store.measured, want, c.user)
 		}
 	}
-	if f := env.Do(t, "ann", "GET", "/v1/usage/storage?user_id=user-root", "").Want(403).Failure(); f.Code != core.CodeForbidden {
+	f := env.Do(t, "ann", "GET", "/v1/usage/storage?user_id=user-root", "").Want(403).Failure()
+	if f.Code != core.CodeForbidden {
 		t.Errorf("another user's: got %+v, want FORBIDDEN", f)
 	}
 	env.Do(t, "", "GET", "/v1/usage/storage", "").Want(401)

@@ -68,6 +68,7 @@ type Scope struct {
 	Settler  Settler
 	Output   Output
 	Files    *Files
+	Steps    *Steps
 	Tools    *FileTools
 	Logger   *slog.Logger
 }
@@ -76,6 +77,7 @@ type Scope struct {
 type Dispatcher struct {
 	journal   Journal
 	settler   Settler
+	steps     *Steps
 	logger    *slog.Logger
 	completer completer
 	tools     toolCaller
@@ -85,7 +87,7 @@ type Dispatcher struct {
 // New returns the Dispatcher of the run in scope.
 func New(services *Services, scope Scope) *Dispatcher {
 	return &Dispatcher{
-		journal: scope.Journal, settler: scope.Settler, logger: scope.Logger,
+		journal: scope.Journal, settler: scope.Settler, steps: scope.Steps, logger: scope.Logger,
 		completer: completer{
 			run: scope.Run, providers: services.Providers, files: scope.Files, output: scope.Output,
 			recorder: scope.Recorder, settler: scope.Settler, logger: scope.Logger,
@@ -111,6 +113,9 @@ func (d *Dispatcher) Handle(ctx context.Context, call *agent.Call) (*agent.Resul
 	if err != nil {
 		d.settler.Fail(err)
 		return nil, err
+	}
+	if call.Complete != nil {
+		d.steps.observe(call.Number, call.Complete.Messages)
 	}
 	if earlier != nil && earlier.Done {
 		if earlier.Kind == core.CallReadFile && earlier.Error == nil {
