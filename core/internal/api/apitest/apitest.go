@@ -2,7 +2,7 @@
 // registers the group with its own fakes and sends requests:
 //
 //	s := apitest.New(t)
-//	usage.Register(s.API, store)
+//	usage.Register(s.API, store, limits)
 //	s.Do(t, "ann", "GET", "/v1/usage", "").Want(200)
 package apitest
 
