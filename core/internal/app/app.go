@@ -239,8 +239,8 @@ func (a *App) openMCP(ctx context.Context) error {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
-		Notifier: a.notifier, Logger: a.logger,
+		Store: a.db, Users: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands,
+		Version: Version, Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), mcpServersGrace)
