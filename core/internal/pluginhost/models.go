@@ -300,7 +300,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	if !i.calls.begin() {
 		return nil, errRetired
 	}
-	defer i.end()
+	defer i.calls.end() // it is not the call of a run
 	return call(ctx, i, listTimeout, i.provider.ListModels)
 }
 

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/agentarea/agentarea/core"
+
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
@@ -62,7 +64,7 @@ func TestRefusedBinaryDoesNotStartAfterCrash(t *testing.T) {
 			t.Parallel()
 			h, path := startCopy(t, pinned)
 			install(t, "/bin/false", path) // crashes at the start, and has another checksum
-			if _, err := h.Reload(t.Context()); err == nil {
+			if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err == nil {
 				t.Fatal("the reload accepts the binary")
 			}
 			for range 2 {
@@ -76,7 +78,7 @@ func TestRefusedBinaryDoesNotStartAfterCrash(t *testing.T) {
 			// A good binary starts with the next reload. The pinned one is the same again.
 			install(t, filepath.Join(binDir, "badplugin"), path)
 			before := h.plugin(t, "p").PID
-			if _, err := h.Reload(t.Context()); err != nil {
+			if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			h.running(t, "p", before)
