@@ -365,8 +365,7 @@ func (f sendFunc) Send(llm.Delta) error {
 
 func TestAgentTypes(t *testing.T) {
 	t.Parallel()
-	h := start(t, testTiming, block("p", ""),
-		"plugin \"agent\" \"chat\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}",
+	h := start(t, testTiming, block("p", "unreachable"), agentBlock("chat"),
 		"plugin \"agent\" \"off\" {\n  enabled = false\n}")
 	types := h.AgentTypes()
 	if len(types) != 1 || types[0].Type != "chat" || string(types[0].ConfigSchema) != `{"type":"object"}` ||
@@ -396,8 +395,9 @@ func TestAgentTypes(t *testing.T) {
 		{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"},
 	}
 	if broken := h.Broken(all); !slices.Equal(broken, all[3:]) {
-		t.Errorf("Broken = %v", broken)
+		t.Errorf("Broken = %v, want only those without an agent type, because p cannot list its models", broken)
 	}
+	h = start(t, testTiming, block("p", ""), agentBlock("chat"))
 	h.Models(t.Context())
 	if broken := h.Broken(all[:3]); !slices.Equal(broken, all[2:3]) {
 		t.Errorf("Broken = %v, want the agent of the unlisted model", broken)
