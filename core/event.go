@@ -33,7 +33,7 @@ type EventStore interface {
 	// longer exist and rows that are already stored.
 	AppendEvents(ctx context.Context, rows []EventRow) error
 	// Events returns up to limit rows of a run that cover sequence numbers greater than after, in
-	// order. It returns fewer rows, but at least one, if they would exceed MaxPageBytes.
+	// order. It returns fewer rows, but at least one, if they would exceed MaxEventBytes.
 	Events(ctx context.Context, runID string, after int64, limit int) ([]EventRow, error)
 }
 

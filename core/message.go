@@ -19,6 +19,9 @@ type Message struct {
 	RunID     string
 	Role      sdk.Role
 	Parts     []sdk.Part
+	// Steps are the tool calls that led to an answer: messages of the model with calls, each followed by
+	// the messages with the results. The next turns of the session receive them before the answer.
+	Steps []sdk.Message
 	// Metadata is the JSON object that the API returns: model, tokens_used, run_id and others.
 	Metadata  json.RawMessage
 	CreatedAt time.Time

@@ -170,6 +170,8 @@ type RunStore interface {
 	RenewLease(ctx context.Context, owner string, until time.Time) error
 	// ReleaseLease ends the lease of owner, so that other servers can claim its runs immediately.
 	ReleaseLease(ctx context.Context, owner string) error
+	// ActiveRuns returns the ids of owner's active runs.
+	ActiveRuns(ctx context.Context, owner string) ([]string, error)
 	// CancelRequests returns the ids of owner's active runs with CancelRequested.
 	CancelRequests(ctx context.Context, owner string) ([]string, error)
 }

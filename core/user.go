@@ -80,3 +80,7 @@ type ObjectLimits struct {
 // MaxPageBytes is the maximum total size of the objects of a page, unless it has only one, and of the history
 // that a run receives. Without it, a user with large objects could use up the memory of the server.
 const MaxPageBytes = 4 << 20
+
+// MaxEventBytes is the maximum total size of the events that a stream reads at once, unless it is only one. It is
+// less than MaxPageBytes, because a user can have many streams whose clients do not read.
+const MaxEventBytes = 256 << 10

@@ -69,6 +69,13 @@ const agentSeen = "(? OR a.created_by = ? OR a.shared)"
 
 func agentSeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserID} }
 
+// agentsSeenBy restricts a query to the agents that an actor can see.
+func agentsSeenBy(q *bun.SelectQuery, actor core.Actor) {
+	if !actor.Admin() { // with "? OR …" SQLite would not use the indexes
+		q.Where("(a.created_by = ? OR a.shared = TRUE)", actor.UserID)
+	}
+}
+
 // agentChangedBy reports whether the actor can change an agent of the given creator.
 func agentChangedBy(actor core.Actor, createdBy string) bool {
 	return actor.Admin() || createdBy == actor.UserID
@@ -114,8 +121,8 @@ func (db *DB) Agent(ctx context.Context, actor core.Actor, id string) (*core.Age
 // Agents implements core.AgentStore.
 func (db *DB) Agents(ctx context.Context, actor core.Actor, f core.AgentFilter) ([]*core.Agent, int, error) {
 	var rows []agentRow
-	q := db.read.NewSelect().Model(&rows).Where(agentSeen, agentSeenBy(actor)...).
-		Order("created_at DESC", "id DESC")
+	q := db.read.NewSelect().Model(&rows).Order("created_at DESC", "id DESC")
+	agentsSeenBy(q, actor)
 	if f.Type != "" {
 		q.Where("type = ?", f.Type)
 	}
@@ -157,8 +164,9 @@ func whereStatus(q *bun.SelectQuery, status core.AgentStatus, broken []core.Depe
 // AgentDependencies implements core.AgentStore.
 func (db *DB) AgentDependencies(ctx context.Context, actor core.Actor) ([]core.Dependency, error) {
 	var dependencies []core.Dependency
-	err := db.read.NewSelect().Model((*agentRow)(nil)).Distinct().Column("type", "model").
-		Where(agentSeen, agentSeenBy(actor)...).Order("type", "model").Scan(ctx, &dependencies)
+	q := db.read.NewSelect().Model((*agentRow)(nil)).Distinct().Column("type", "model").Order("type", "model")
+	agentsSeenBy(q, actor)
+	err := q.Scan(ctx, &dependencies)
 	return dependencies, db.translate(err)
 }
 

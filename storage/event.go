@@ -63,7 +63,7 @@ func (db *DB) Events(ctx context.Context, runID string, after int64, limit int) 
 		var data []byte
 		var created int64
 		err := rows.Scan(&e.First, &e.Last, &e.Type, &data, &created)
-		if bytes += len(data); bytes > core.MaxPageBytes && len(events) > 0 {
+		if bytes += len(data); bytes > core.MaxEventBytes && len(events) > 0 {
 			return errStop
 		}
 		e.Data, e.CreatedAt = data, instant(created)

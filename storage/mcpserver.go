@@ -79,6 +79,13 @@ const mcpServerSeen = "(? OR m.created_by = ? OR m.shared)"
 
 func mcpServerSeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserID} }
 
+// mcpServersSeenBy restricts a query to the MCP servers that an actor can see.
+func mcpServersSeenBy(q *bun.SelectQuery, actor core.Actor) {
+	if !actor.Admin() { // with "? OR …" SQLite would not use the indexes
+		q.Where("(m.created_by = ? OR m.shared = TRUE)", actor.UserID)
+	}
+}
+
 // mayUseTransport returns Forbidden if adminOnly is true and the actor is not an admin. It is true if only admins may
 // configure servers of the transport.
 func mayUseTransport(actor core.Actor, adminOnly bool) error {
@@ -171,8 +178,8 @@ const nounMCPServer = "MCP server"
 // MCPServers implements core.MCPServerStore.
 func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]*core.MCPServer, int, error) {
 	var rows []mcpServerRow
-	q := db.read.NewSelect().Model(&rows).Where(mcpServerSeen, mcpServerSeenBy(actor)...).
-		Order("created_at DESC", "id DESC")
+	q := db.read.NewSelect().Model(&rows).Order("created_at DESC", "id DESC")
+	mcpServersSeenBy(q, actor)
 	total, err := db.listSized(ctx, q, p, "m.id", "m.description", "m.config", "COALESCE(m.secrets, '')")
 	if err != nil {
 		return nil, 0, err

@@ -11,11 +11,12 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, metadata, created_at`
+const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, steps,
+metadata, created_at`
 
 var (
 	insertMessage = &preparedStatement{`INSERT INTO messages (` + messageColumns + `)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 	selectMessage = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE id = ?`}
 
@@ -42,8 +43,8 @@ const forever = math.MaxInt64
 // single text, as nearly all have, has an empty parts column. Decoding parts from JSON took most of
 // the time of reading a history.
 type storedMessage struct {
-	id, runID, role, text, parts, metadata string
-	createdAt                              int64
+	id, runID, role, text, parts, steps, metadata string
+	createdAt                                     int64
 }
 
 // encodeMessage converts a message to columns, so that the transaction does not have to.
@@ -51,6 +52,13 @@ func encodeMessage(m *core.Message, runID string) (storedMessage, error) {
 	s := storedMessage{
 		id: m.ID, runID: runID, role: string(m.Role),
 		metadata: string(m.Metadata), createdAt: micros(m.CreatedAt),
+	}
+	if len(m.Steps) > 0 {
+		steps, err := json.Marshal(m.Steps)
+		if err != nil {
+			return s, err
+		}
+		s.steps = string(steps)
 	}
 	if len(m.Parts) == 1 && m.Parts[0].Blob == nil && m.Parts[0].File == nil {
 		s.text = m.Parts[0].Text
@@ -64,7 +72,7 @@ func encodeMessage(m *core.Message, runID string) (storedMessage, error) {
 // insert stores the message in the session of its run.
 func (m storedMessage) insert(ctx context.Context, tx *tx, sessionKey, sessionID, agentID, userID string) error {
 	_, err := tx.exec(ctx, insertMessage, m.id, sessionKey, sessionID, agentID, userID,
-		m.runID, m.role, m.text, m.parts, m.metadata, m.createdAt)
+		m.runID, m.role, m.text, m.parts, m.steps, m.metadata, m.createdAt)
 	return err
 }
 
@@ -72,17 +80,22 @@ func (m storedMessage) insert(ctx context.Context, tx *tx, sessionKey, sessionID
 func scanMessage(scan func(dest ...any) error) (m *core.Message, size int, err error) {
 	m = new(core.Message)
 	var role, text string
-	var parts, metadata []byte
+	var parts, steps, metadata []byte
 	var created int64
 	err = scan(&m.ID, &m.SessionKey, &m.SessionID, &m.AgentID, &m.UserID, &m.RunID,
-		&role, &text, &parts, &metadata, &created)
+		&role, &text, &parts, &steps, &metadata, &created)
 	if err != nil {
 		return nil, 0, err
 	}
-	size = len(text) + len(parts) + len(metadata)
+	size = len(text) + len(parts) + len(steps) + len(metadata)
 	m.Role, m.CreatedAt = sdk.Role(role), instant(created)
 	if len(metadata) > 0 {
 		m.Metadata = metadata
+	}
+	if len(steps) > 0 {
+		if err := json.Unmarshal(steps, &m.Steps); err != nil {
+			return nil, 0, err
+		}
 	}
 	if len(parts) == 0 {
 		m.Parts = []sdk.Part{{Text: text}}

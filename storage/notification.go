@@ -69,8 +69,29 @@ func (db *DB) Notifications(
 	if limit <= 0 {
 		return nil, false, nil
 	}
-	found, more, err = db.notifications(ctx, q)
+	if f.UserID != "" {
+		found, more, err = db.sortedNotifications(ctx, q)
+	} else {
+		found, more, err = db.notifications(ctx, q)
+	}
 	return found, more || len(found) == limit, db.translate(err)
+}
+
+// sortedNotifications returns the rows of a query that SQLite sorts, as notifications does. It reads their sizes
+// first and without the rows, because a database keeps all columns of the rows that it sorts in memory.
+func (db *DB) sortedNotifications(
+	ctx context.Context, q *bun.SelectQuery,
+) (found []*core.Notification, more bool, err error) {
+	var numbers []int64
+	var sizes []int
+	err = q.Column("n.seq").ColumnExpr("OCTET_LENGTH(n.data)").Scan(ctx, &numbers, &sizes)
+	if err != nil || len(numbers) == 0 {
+		return nil, false, err
+	}
+	end := pageEnd(sizes)
+	found, _, err = db.notifications(ctx, db.read.NewSelect().Model((*notificationRow)(nil)).
+		Where("n.seq IN (?)", bun.List(numbers[:end])).Order("n.seq"))
+	return found, end < len(numbers), err
 }
 
 // notifications returns the rows of a query. more reports whether it stopped because they exceed

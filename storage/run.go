@@ -330,6 +330,13 @@ func (db *DB) RequestCancel(
 // errUnchanged rolls back a write that changed nothing, so that it is not audited.
 var errUnchanged = errors.New("nothing to change")
 
+// ActiveRuns implements core.RunStore.
+func (db *DB) ActiveRuns(ctx context.Context, owner string) ([]string, error) {
+	var ids []string
+	err := activeRuns(db.read.NewSelect()).Column("id").Where("owner = ?", owner).Scan(ctx, &ids)
+	return ids, db.translate(err)
+}
+
 // CancelRequests implements core.RunStore.
 func (db *DB) CancelRequests(ctx context.Context, owner string) ([]string, error) {
 	var ids []string

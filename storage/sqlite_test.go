@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,12 @@ func TestPlans(t *testing.T) {
 		"SELECT * FROM files AS f ORDER BY created_at DESC, id DESC LIMIT 20",
 		"SELECT * FROM files AS f WHERE backend = ? AND id > ? ORDER BY id LIMIT 20",
 		"SELECT backend, key FROM orphans WHERE sweep_at <= ? ORDER BY sweep_at LIMIT 20",
+		// The lists of members, and the counts for the limits of objects.
+		"SELECT count(*) FROM agents AS a WHERE (a.created_by = ? OR a.shared = TRUE)",
+		"SELECT count(*) FROM agents AS a WHERE created_by = ?",
+		"SELECT count(*) FROM mcp_servers AS m WHERE (m.created_by = ? OR m.shared = TRUE)",
+		"SELECT count(*) FROM mcp_servers AS m WHERE created_by = ?",
+		"SELECT * FROM tasks AS t WHERE t.user_id = ? ORDER BY t.created_at DESC LIMIT 20",
 	)
 	// These scans are acceptable: there are few active runs, an admin's list reads only one page, and
 	// some subqueries have one row.
@@ -110,6 +117,22 @@ func TestPlans(t *testing.T) {
 				!strings.Contains(q, "updated_at DESC") {
 				t.Errorf("statement scans a table: %s\n\t%s", q, step.Detail)
 			}
+		}
+	}
+}
+
+// TestLargeColumnsAreLast checks that a list reads only the beginning of rows that can have megabytes. SQLite keeps
+// a large row in a chain of pages, and reads it up to the last column that a statement uses.
+func TestLargeColumnsAreLast(t *testing.T) {
+	t.Parallel()
+	db, _ := openNew(t, storage.Options{})
+	for table, large := range map[string][]string{
+		"agents": {"config"}, "mcp_servers": {"config", "secrets"}, "tasks": {"data", "input", "result", "error"},
+	} {
+		var columns []string
+		must(t, db.Reader().NewRaw("SELECT name FROM pragma_table_info(?)", table).Scan(t.Context(), &columns))
+		if got := columns[len(columns)-len(large):]; !slices.Equal(got, large) {
+			t.Errorf("table %s ends with the columns %q, want %q", table, got, large)
 		}
 	}
 }

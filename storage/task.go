@@ -184,8 +184,10 @@ func taskOf(ctx context.Context, from bun.IDB, actor core.Actor, id string) (*ta
 // Tasks implements core.TaskStore.
 func (db *DB) Tasks(ctx context.Context, actor core.Actor, f core.TaskFilter) ([]*core.Task, int, error) {
 	var rows []taskRow
-	visible, args := taskSeenBy(actor)
-	q := db.read.NewSelect().Model(&rows).Where(visible, args...).Order("t.created_at DESC", "t.id DESC")
+	q := db.read.NewSelect().Model(&rows).Order("t.created_at DESC", "t.id DESC")
+	if !actor.Admin() { // with "? OR …" SQLite would not use the index
+		q.Where("t.user_id = ?", actor.UserID)
+	}
 	if f.Status != "" {
 		q.Where("t.status = ?", string(f.Status))
 	}

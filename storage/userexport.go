@@ -50,7 +50,7 @@ var exportedTables = []exported{
 	{"sessions", "sessions", "user_id", ofUser, "key", "id agent_id messages created_at updated_at"},
 	{
 		"messages", "messages", "session_key", ofSession, "position",
-		"id session_id agent_id run_id role text parts metadata created_at",
+		"id session_id agent_id run_id role text parts steps metadata created_at",
 	},
 	{
 		"runs", "runs", "session_key", ofSession, "id",
@@ -199,6 +199,6 @@ func exportedRow(row map[string]any) map[string]any {
 
 // jsonColumns are the columns that contain JSON.
 var jsonColumns = map[string]bool{
-	"config": true, "metadata": true, "parts": true, "request": true,
+	"config": true, "metadata": true, "parts": true, "steps": true, "request": true,
 	"result": true, "error": true, "data": true, "input": true,
 }

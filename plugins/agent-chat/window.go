@@ -38,12 +38,22 @@ func newWindow(c *config, run *agent.Run, tools []sdk.Tool) *window {
 	for _, t := range tools {
 		w.budget -= tokens(len(t.Name) + len(t.Description) + len(t.Parameters))
 	}
-	history := run.History
-	if n := len(history) - int(c.HistoryMessages); n > 0 {
-		history = history[n:]
-	}
-	w.history = units(history)
+	w.history = units(newest(run.History, int(c.HistoryMessages)))
 	return w
+}
+
+// newest returns the newest n messages, with the tool calls and results among them, which do not count.
+func newest(messages []sdk.Message, n int) []sdk.Message {
+	for i, m := range slices.Backward(messages) {
+		if m.Role == sdk.RoleTool || len(m.ToolCalls) > 0 {
+			continue
+		}
+		if n == 0 {
+			return messages[i+1:]
+		}
+		n--
+	}
+	return messages
 }
 
 // units groups messages into units. It drops results without a call and calls that lack a

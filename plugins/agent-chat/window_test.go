@@ -67,7 +67,13 @@ func TestWindow(t *testing.T) {
 			"user:a | assistant:+x | tool:r@x | assistant:b | user:input",
 		},
 		{
-			"history_messages splits a round", `{"history_messages":3}`,
+			"tool calls do not count as history_messages", `{"history_messages":3}`,
+			[]sdk.Message{user("0"), user("a"), calls("x"), result("x", "r"), assistant("b"), user("c")},
+			nil,
+			"user:a | assistant:+x | tool:r@x | assistant:b | user:c | user:input",
+		},
+		{
+			"tool calls without the message before them", `{"history_messages":2}`,
 			[]sdk.Message{user("a"), calls("x"), result("x", "r"), assistant("b"), user("c")},
 			nil,
 			"user:c | user:input",

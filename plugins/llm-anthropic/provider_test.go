@@ -21,7 +21,9 @@ func TestConformance(t *testing.T) {
 	binary := testenv.Binary(t, "llm-anthropic")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
-		Script: plugintest.Script{Model: "claude-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			Model: "claude-a", ToolPrompt: "tool", ParallelToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	})
 }
 
@@ -98,6 +100,36 @@ func TestTools(t *testing.T) {
 	if results.Get("#").Int() != 2 || results.Get("1.tool_use_id").String() != "toolu_2" ||
 		results.Get("1.content.0.text").String() != "5" {
 		t.Errorf("the tool results = %s", results)
+	}
+}
+
+// Compatible servers send the input of a call at once.
+func TestTools_wholeInput(t *testing.T) {
+	t.Parallel()
+	p, _ := configured(t, nil)
+	a, _ := mustChat(t, p, remotetest.Ask("claude-a", "whole", remotetest.AddTool))
+	if want := (sdk.ToolCall{ID: "t1", Name: "calc__echo", Arguments: `{"text":"whole"}`}); len(a.Calls) != 1 || a.Calls[0] != want {
+		t.Errorf("Chat() = %+v, want the call %+v", a.Calls, want)
+	}
+}
+
+// A session may have called tools that the agent no longer has, with a model of another provider.
+func TestToolCallsOfEarlierTurns(t *testing.T) {
+	t.Parallel()
+	p, s := configured(t, nil)
+	req := remotetest.Ask("claude-a", "first")
+	req.Messages = append(req.Messages,
+		sdk.Message{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "functions.fs__read:0", Name: "fs__read", Arguments: "{}"}}},
+		sdk.Message{Role: sdk.RoleTool, ToolCallID: "functions.fs__read:0", Parts: []sdk.Part{{Text: "data"}}},
+		sdk.Text(sdk.RoleUser, "hello"))
+	mustChat(t, p, req)
+	for path, want := range map[string]string{
+		"messages.1.content.0.id": "functions_fs__read_0", "messages.2.content.0.tool_use_id": "functions_fs__read_0",
+		"tools.#": "1", "tools.0.name": "fs__read",
+	} {
+		if got := gjson.Get(s.Last(), path).String(); got != want {
+			t.Errorf("%s in the request = %s, want %s", path, got, want)
+		}
 	}
 }
 

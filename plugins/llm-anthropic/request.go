@@ -47,7 +47,11 @@ func (p *provider) encode(req *llm.Request) (anthropic.MessageNewParams, error) 
 			out.Messages = append(out.Messages, anthropic.MessageParam{Role: role, Content: blocks})
 		}
 	}
-	for _, t := range req.Tools {
+	tools := req.Tools
+	if len(tools) == 0 {
+		tools = usedTools(req.Messages)
+	}
+	for _, t := range tools {
 		tool, err := encodeTool(t)
 		if err != nil {
 			return out, err
@@ -55,6 +59,31 @@ func (p *provider) encode(req *llm.Request) (anthropic.MessageNewParams, error) 
 		out.Tools = append(out.Tools, anthropic.ToolUnionParam{OfTool: tool})
 	}
 	return out, nil
+}
+
+// usedTools returns a tool without parameters for each tool that messages call. The API rejects tool calls in a
+// request that declares no tools, which happens when an agent has lost its tools in the middle of a session.
+func usedTools(messages []sdk.Message) []sdk.Tool {
+	var tools []sdk.Tool
+	for _, m := range messages {
+		for _, c := range m.ToolCalls {
+			if !slices.ContainsFunc(tools, func(t sdk.Tool) bool { return t.Name == c.Name }) {
+				tools = append(tools, sdk.Tool{Name: c.Name, Description: "No longer available."})
+			}
+		}
+	}
+	return tools
+}
+
+// encodeID returns the ID of a tool call with characters that the API accepts. The call may come from a model
+// of another provider.
+func encodeID(id string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, id)
 }
 
 // encodeMessage returns the content blocks of a message.
@@ -72,10 +101,10 @@ func encodeMessage(m sdk.Message) ([]anthropic.ContentBlockParamUnion, error) {
 			if !json.Valid(input) {
 				input = json.RawMessage("{}")
 			}
-			blocks = append(blocks, anthropic.NewToolUseBlock(c.ID, input, c.Name))
+			blocks = append(blocks, anthropic.NewToolUseBlock(encodeID(c.ID), input, c.Name))
 		}
 	case sdk.RoleTool:
-		blocks = append(blocks, anthropic.NewToolResultBlock(m.ToolCallID, remote.Text(m), m.ToolError))
+		blocks = append(blocks, anthropic.NewToolResultBlock(encodeID(m.ToolCallID), remote.Text(m), m.ToolError))
 	default:
 		return nil, remote.Invalid("a message has the unknown role %q", m.Role)
 	}
@@ -113,11 +142,12 @@ func encodeTool(t sdk.Tool) (*anthropic.ToolParam, error) {
 	if t.Description != "" {
 		tool.Description = anthropic.String(t.Description)
 	}
-	if t.Parameters == "" {
-		return tool, nil
-	}
+	parameters, err := remote.ToolSchema(t.Parameters)
 	var schema map[string]any
-	if err := json.Unmarshal([]byte(t.Parameters), &schema); err != nil {
+	if err == nil {
+		err = json.Unmarshal(parameters, &schema)
+	}
+	if err != nil {
 		return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 	}
 	delete(schema, "type") // the SDK adds "object", the only valid type

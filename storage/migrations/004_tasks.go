@@ -6,6 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
+// The texts that can be large are the last columns: to read a column, SQLite reads everything before it.
 type task004 struct {
 	bun.BaseModel `bun:"table:tasks"`
 
@@ -15,11 +16,7 @@ type task004 struct {
 	Title          string `bun:"title,notnull"`
 	Description    string `bun:"description,notnull"`
 	Priority       int64  `bun:"priority,notnull"`
-	Data           string `bun:"data,notnull"`
-	Input          string `bun:"input,notnull"`
 	Status         string `bun:"status,notnull"`
-	Result         string `bun:"result,notnull"`
-	Error          string `bun:"error,notnull"`
 	Attempts       int64  `bun:"attempts,notnull"`
 	MaxAttempts    int64  `bun:"max_attempts,notnull"`
 	TimeoutMicros  int64  `bun:"timeout_micros,notnull"`
@@ -31,6 +28,10 @@ type task004 struct {
 	UpdatedAt      int64  `bun:"updated_at,notnull"`
 	StartedAt      int64  `bun:"started_at,notnull"`
 	EndedAt        int64  `bun:"ended_at,notnull"`
+	Data           string `bun:"data,notnull"`
+	Input          string `bun:"input,notnull"`
+	Result         string `bun:"result,notnull"`
+	Error          string `bun:"error,notnull"`
 }
 
 func tasks(ctx context.Context, db bun.IDB) error {

@@ -33,5 +33,6 @@ func All() []Migration {
 		{Name: "instance", Up: instance},
 		{Name: "user data", Up: userData},
 		{Name: "tool lists", Up: toolLists},
+		{Name: "steps", Up: steps},
 	}
 }

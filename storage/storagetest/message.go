@@ -133,6 +133,21 @@ func testMessageFilter(t *testing.T, f *fixture) {
 	}
 }
 
+func testMessageSteps(t *testing.T, f *fixture) {
+	v := f.user(t, "ada", core.RoleMember)
+	s := f.start(t, f.agent(t, v), v.UserID, "s")
+	e := f.end(s.Run)
+	result := sdk.Text(sdk.RoleTool, "5 \u2028 \U0001F600")
+	result.ToolCallID, result.ToolError = "a", true
+	e.Answer.Steps = []sdk.Message{
+		{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "add", Arguments: `{"a": 1e400}`}}}, result,
+	}
+	ok(t, f.EndRun(f.ctx, e))
+	got, err := f.Message(f.ctx, e.Answer.ID)
+	ok(t, err)
+	same(t, "steps", got.Steps, e.Answer.Steps)
+}
+
 func testHistoryBefore(t *testing.T, f *fixture) {
 	v := f.user(t, "ada", core.RoleMember)
 	a := f.agent(t, v)

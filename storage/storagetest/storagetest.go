@@ -91,6 +91,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"message/order":            testMessageOrder,
 		"message/filter":           testMessageFilter,
 		"message/history":          testHistoryBefore,
+		"message/steps":            testMessageSteps,
 		"message/large":            testLargeMessages,
 		"page/bytes":               testPageBytes,
 		"page/event_bytes":         testEventPageBytes,

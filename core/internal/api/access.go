@@ -38,6 +38,7 @@ const (
 const (
 	accessKey   = "access"
 	fieldsKey   = "fields"
+	largeKey    = "large"
 	resourceKey = "resource"
 )
 

@@ -40,6 +40,8 @@ type Options struct {
 	// Bodies and UserBodies are the maximum sizes of all bodies that the server, or one user, has in progress,
 	// in decoded form and in bytes. The defaults are 128 MiB and 32 MiB.
 	Bodies, UserBodies int64
+	// Large is the maximum number of large requests that a user runs at the same time. The default is 2.
+	Large int
 	// Streams is the maximum number of event streams of a user. The default is 100.
 	Streams int
 	// Heartbeat is the maximum time without data on an event stream. The default is 15 seconds.
@@ -60,6 +62,7 @@ type API struct {
 	observer  Observer
 	log       *slog.Logger
 	bodies    *bodyBudget
+	large     *UserSlots
 	streams   *streamCounter
 	heartbeat time.Duration
 	recheck   time.Duration
@@ -71,6 +74,7 @@ func New(o Options) *API {
 	a := &API{
 		router: chi.NewMux(), auth: o.Auth, limits: o.Limits, observer: o.Observer, log: cmp.Or(o.Logger, slog.Default()),
 		bodies:    newBodyBudget(cmp.Or(o.Bodies, defaultBodies), cmp.Or(o.UserBodies, defaultUserBodies)),
+		large:     NewUserSlots(cmp.Or(o.Large, maxLarge)),
 		streams:   &streamCounter{max: cmp.Or(o.Streams, maxStreams), open: map[string]int{}},
 		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second), recheck: cmp.Or(o.Recheck, 4*time.Second),
 	}
@@ -86,7 +90,7 @@ func New(o Options) *API {
 	a.router.NotFound(notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.huma = huma.NewAPI(humaConfig(o.Version, publicURL), bothSlashes{humachi.NewAdapter(a.router)})
-	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20), budget: a.bodies}
+	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20), budget: a.bodies, enterLarge: a.enterLarge}
 	a.huma.UseMiddleware(audit, authorize(a.huma), checkParameters(a.huma), body.read)
 	return a
 }

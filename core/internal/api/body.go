@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,18 +64,26 @@ func textIssue(s string) string {
 	}
 }
 
-// bodyReader reads JSON bodies of at most maxBytes.
+// bodyReader reads JSON bodies of at most maxBytes, and lets large requests wait.
 type bodyReader struct {
 	api      huma.API
 	maxBytes int64
 	budget   *bodyBudget
+	// enterLarge waits for the slot of a large request.
+	enterLarge func(context.Context) error
 }
 
 // read is the middleware that reads the body of an operation which has one, and checks what Huma
-// does not: the media type, the size, the depth, and NUL in any string.
+// does not: the media type, the size, the depth, and NUL in any string. A large request waits for its slot after its
+// body has arrived, so that a slow client occupies none meanwhile.
 func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
+	defer LeaveLarge(ctx.Context())
 	if op.RequestBody == nil {
+		if err := b.enter(ctx, 0); err != nil {
+			writeHumaError(b.api, ctx, err)
+			return
+		}
 		next(ctx)
 		return
 	}
@@ -90,6 +99,9 @@ func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	if err == nil {
 		err = held.hold(decodedSize(body))
 	}
+	if err == nil {
+		err = b.enter(ctx, len(body))
+	}
 	if err == nil && len(body) > 0 {
 		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), CheckJSON(body, ""))
 	}
@@ -101,6 +113,14 @@ func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	r.Header.Set("Content-Type", "application/json")
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	next(ctx)
+}
+
+// enter waits for the slot of a large request. Others need none.
+func (b bodyReader) enter(ctx huma.Context, bodySize int) error {
+	if large, _ := ctx.Operation().Metadata[largeKey].(bool); !large && bodySize <= largeBody {
+		return nil
+	}
+	return b.enterLarge(ctx.Context())
 }
 
 // receive returns the whole body.

@@ -2,8 +2,11 @@ package api
 
 import "net/http"
 
-// MaxFieldErrors, RequestID, Bearer and ContainsNUL are for the tests.
-const MaxFieldErrors = maxFieldErrors
+// MaxFieldErrors, MaxWaiting, RequestID, Bearer and ContainsNUL are for the tests.
+const (
+	MaxFieldErrors = maxFieldErrors
+	MaxWaiting     = maxWaiting
+)
 
 // RequestID returns the request id for an X-Request-ID header.
 func RequestID(header string) string { return requestID(http.Header{"X-Request-Id": {header}}) }
@@ -26,4 +29,11 @@ func (a *API) OpenStreams() int {
 		n += open
 	}
 	return n
+}
+
+// LargeCallers returns the number of callers with large requests.
+func (a *API) LargeCallers() int {
+	a.large.mu.Lock()
+	defer a.large.mu.Unlock()
+	return len(a.large.users)
 }

@@ -43,6 +43,8 @@ type Operation struct {
 	// Errors are the codes that the operation can fail with, in addition to those that follow from
 	// the other fields.
 	Errors []core.Code
+	// Large marks an operation that can return megabytes. A caller runs few of them at the same time.
+	Large bool
 }
 
 // Register adds an operation to the API and to the OpenAPI document.
@@ -50,7 +52,7 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 	op := huma.Operation{
 		OperationID: o.ID, Method: o.Method, Path: o.Path, Tags: []string{o.Tag},
 		Summary: o.Summary, Description: o.Description, DefaultStatus: o.Status,
-		Metadata:  map[string]any{accessKey: o.Access, resourceKey: o.resource()},
+		Metadata:  map[string]any{accessKey: o.Access, resourceKey: o.resource(), largeKey: o.Large},
 		Responses: map[string]*huma.Response{},
 		// bodyReader has its own limits, and removes its deadline after use.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,

@@ -62,6 +62,8 @@ type Request struct {
 	action, target string
 	// releaseStream ends the reservation of an event stream, or is nil.
 	releaseStream func()
+	// leaveLarge returns the slot of a large request, or is nil.
+	leaveLarge func()
 	// audit is the audit record of an operation that may change something.
 	audit *core.AuditRecord
 }

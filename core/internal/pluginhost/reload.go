@@ -45,6 +45,9 @@ func (h *Host) exclusively(
 		defer func() { <-h.reloading }()
 	case <-ctx.Done():
 	}
+	if h.closing.Load() {
+		return nil, shuttingDown()
+	}
 	report, err := f(ctx)
 	if h.closing.Load() && err != nil {
 		return nil, shuttingDown()

@@ -56,6 +56,8 @@ type supervisor struct {
 	// healthError is the problem that a running plugin reports; empty if healthy.
 	healthError string
 	nextStart   time.Time
+	// needsReload reports whether the plugin cannot start before a reload, because its program was changed.
+	needsReload bool
 	// failedAgain reports whether the last start was made while the circuit was open.
 	failedAgain bool
 	// program is the file that was started last.
@@ -188,6 +190,7 @@ func (s *supervisor) setRunning(ctx context.Context, i *instance) {
 		again = s.lastError != ""
 		s.state, s.pid, s.readyAt = core.PluginRunning, i.proc.cmd.Process.Pid, i.readyAt
 		s.description, s.schema = i.description, i.schema
+		s.needsReload = false
 		s.live.Store(i)
 	})
 	for _, w := range i.warnings {
@@ -209,8 +212,12 @@ func (s *supervisor) notify(level core.Level, event string) {
 
 // setDown records a failed start or an exit.
 func (s *supervisor) setDown(ctx context.Context, e supervise.Exit) {
-	summary := ""
+	summary, first := "", false
+	var changed *changedError
+	needsReload := errors.As(e.Err, &changed)
 	s.set(func() {
+		first = needsReload && !s.needsReload
+		s.needsReload = needsReload
 		s.state, s.lastError = core.PluginRestarting, e.Err.Error()
 		s.nextStart, s.failedAgain = time.Now().Add(e.Wait), e.Again
 		if e.Open {
@@ -218,6 +225,13 @@ func (s *supervisor) setDown(ctx context.Context, e supervise.Exit) {
 		}
 		summary = s.crashSummaryLocked()
 	})
+	if needsReload {
+		if first {
+			s.notify(core.LevelError, "cannot start, because its program was changed. Reload plugins to start the new one.")
+			s.logger.ErrorContext(ctx, "plugin stays down until plugins are reloaded", "error", e.Err)
+		}
+		return
+	}
 	if e.Open {
 		s.notify(core.LevelError, summary)
 		s.logger.ErrorContext(ctx, "plugin exited repeatedly", "error", e.Err, "exits", s.timing.CircuitExits,
@@ -370,6 +384,10 @@ func (s *supervisor) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := "Plugin " + s.block.Name()
+	if s.needsReload {
+		return core.Unavailable("%s is down, because its program was changed after the last reload. An administrator must "+
+			"reload plugins to check and start the new one.", name)
+	}
 	switch s.state {
 	case core.PluginDisabled:
 		return core.Unavailable("%s is disabled. Set enabled = true in its block in plugins.hcl and reload plugins.", name)

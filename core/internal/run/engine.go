@@ -94,6 +94,7 @@ type Engine struct {
 	services *hostcall.Services
 	suspects suspect.List
 	active   activeRuns
+	lease    lease
 	tasks    *taskWorker
 
 	// ctx ends when the engine abandons its runs.
@@ -130,6 +131,7 @@ func New(o Options) *Engine {
 		active: activeRuns{byID: map[string]*execution{}},
 	}
 	e.services.Suspects = &e.suspects
+	e.services.LeaseExpired = e.lease.expired
 	e.tasks = newTaskWorker(e)
 	e.ctx, e.abandon = context.WithCancelCause(context.Background())
 	return e
@@ -202,9 +204,16 @@ func (e *Engine) renewLoop(ctx context.Context) {
 // executes cancel requests from other servers.
 func (e *Engine) renew(ctx context.Context) error {
 	now := time.Now().UTC()
+	lapsed := e.lease.acquired() && e.lease.expired()
 	if err := e.opts.Runs.RenewLease(ctx, e.opts.Owner, now.Add(e.opts.Times.Lease)); err != nil {
 		return err
 	}
+	if lapsed {
+		if err := e.abandonLost(ctx); err != nil {
+			return err
+		}
+	}
+	e.lease.extend(now.Add(e.opts.Times.Lease))
 	if !e.active.admit() {
 		return nil
 	}
@@ -298,6 +307,7 @@ func (e *Engine) add(from origin, s state) *execution {
 	})
 	ctx, stop := context.WithCancelCause(base)
 	files := hostcall.NewFiles(s.run, o.FileStore, o.Files)
+	steps := hostcall.NewSteps(s.input.SDK())
 	// The config was validated when the agent was stored. Fields that cannot be decoded are zero.
 	config, _ := core.ParseAgentConfig(s.run.Config)
 	tools := hostcall.NewFileTools(o.Toolbox, files, config.Tools)
@@ -314,13 +324,13 @@ func (e *Engine) add(from origin, s state) *execution {
 		span:   span, start: from.at,
 	}
 	x.settler = settler{
-		run: s.run, task: s.task, journal: x.journal, output: &x.output, files: files,
+		run: s.run, task: s.task, journal: x.journal, output: &x.output, files: files, steps: steps,
 		tasks: o.Tasks, backoff: backoff(o.Times.Backoff), logger: o.Logger,
 		base: base, ctx: ctx, stop: stop, done: make(chan struct{}), outcome: outcomeAbandoned,
 	}
 	x.calls = hostcall.New(e.services, hostcall.Scope{
 		Run: s.run, Journal: x.journal, Recorder: &x.settler, Settler: &x.settler, Output: &x.output,
-		Files: files, Tools: tools, Logger: o.Logger,
+		Files: files, Steps: steps, Tools: tools, Logger: o.Logger,
 	})
 	o.Metrics.RunStarted(s.run.Kind)
 	e.active.add(x)

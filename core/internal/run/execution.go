@@ -214,7 +214,7 @@ func (x *execution) plugin() (agent.Runner, error) {
 	}
 }
 
-// history returns the messages before the input, oldest first. It leaves out the oldest ones if there are more
+// history returns the messages before the input, oldest first, each answer after the tool calls that led to it. It leaves out the oldest ones if there are more
 // than historyLimit or core.MaxPageBytes.
 func (x *execution) history() ([]sdk.Message, error) {
 	var stored []*core.Message
@@ -222,9 +222,10 @@ func (x *execution) history() ([]sdk.Message, error) {
 		stored, x.settler.historyTruncated, err = x.messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
 		return err
 	})
-	history := make([]sdk.Message, len(stored))
-	for i, m := range stored {
-		history[i] = m.SDK()
+	history := make([]sdk.Message, 0, len(stored))
+	for _, m := range stored {
+		history = append(history, m.Steps...)
+		history = append(history, m.SDK())
 	}
 	return history, err
 }

@@ -194,7 +194,9 @@ func TestPrompt_omitsFilesThatOnlyTheAgentTypeNames(t *testing.T) {
 	mine := env.files.put(env.actor, "file-mine", "mine", "text/plain", []byte("secret"))
 	env.plugins.set(loop(func(_ context.Context, _ *agent.Run, call callFunc) (*sdk.Message, error) {
 		_, err := call(&agent.Call{Complete: &agent.Completion{Model: "m", Messages: []sdk.Message{
-			{Role: sdk.RoleUser, Parts: []sdk.Part{mine}}, {Role: sdk.RoleTool, Parts: []sdk.Part{mine}},
+			{Role: sdk.RoleUser, Parts: []sdk.Part{mine}},
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "1", Name: "read"}}},
+			{Role: sdk.RoleTool, ToolCallID: "1", Parts: []sdk.Part{mine}},
 		}}})
 		return &sdk.Message{Role: sdk.RoleAssistant, Parts: []sdk.Part{{Text: "here"}, mine}}, err
 	}), model)
@@ -203,7 +205,7 @@ func TestPrompt_omitsFilesThatOnlyTheAgentTypeNames(t *testing.T) {
 	equal(t, s.wait(r), "here")
 	equal(t, model.prompt(),
 		"user:\n[file mine (file-mine, text/plain, 6 bytes): deleted, or not a file of this user and conversation]\n"+
-			"tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
+			"assistant:tool:\n[file mine (file-mine, text/plain, 6 bytes)]\n")
 	// Naming the file in the answer does not add it to the conversation either.
 	equal(t, env.answerFiles(), "")
 }

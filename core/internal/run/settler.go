@@ -34,6 +34,7 @@ type settler struct {
 	journal *journal.Journal
 	output  *output
 	files   *hostcall.Files
+	steps   *hostcall.Steps
 	tasks   taskDeferrer
 	backoff backoff
 	logger  *slog.Logger
@@ -167,7 +168,7 @@ func (s *settler) end(n ending) error {
 		end.Answer = &core.Message{
 			ID: r.AnswerID, SessionKey: r.SessionKey, SessionID: r.SessionID, AgentID: r.AgentID,
 			UserID: r.UserID, RunID: r.ID, Role: sdk.RoleAssistant, Parts: s.files.AnswerParts(n.answer.Parts),
-			Metadata: metadata, CreatedAt: r.EndedAt,
+			Steps: s.steps.Messages(), Metadata: metadata, CreatedAt: r.EndedAt,
 		}
 	}
 	if r.TaskID != "" {

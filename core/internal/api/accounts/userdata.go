@@ -57,6 +57,7 @@ func registerUserData(a *api.API, users Users, data UserData) {
 		Description: "Streams a ZIP archive: one JSON-lines file for each kind of object (user, agents, sessions, " +
 			"messages, runs, calls, events, tasks, …), and the contents of the files. Secrets, such as password hashes and " +
 			"API keys, are not in it. For the user, and for admins.",
+		Large: true,
 	}, func(ctx context.Context, in *userInput) (*huma.StreamResponse, error) {
 		if v := api.Actor(ctx); v.UserID != in.ID && !v.Admin() {
 			return nil, core.NotFound("user", in.ID)

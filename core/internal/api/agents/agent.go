@@ -44,6 +44,7 @@ func Register(a *api.API, agents Agents) {
 		Description: "Your own and the shared agents, newest first. An admin sees all agents.",
 		Response:    agentList{Agents: []agent{exampleAgent}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:      []core.Code{core.CodeValidation},
+		Large:       true,
 	}, h.list)
 	api.Register(a, api.Operation{
 		ID: "create-agent", Method: http.MethodPost, Path: listPath,
@@ -55,6 +56,7 @@ func Register(a *api.API, agents Agents) {
 		ID: "get-agent", Method: http.MethodGet, Path: agentPath,
 		Tag: "Agents", Summary: "Get an agent", Access: api.SignedIn,
 		Description: "The ETag of the reply is the version for If-Match.", Response: exampleAgent,
+		Large: true,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed}
 	api.Register(a, api.Operation{
@@ -68,7 +70,7 @@ func Register(a *api.API, agents Agents) {
 		Tag: "Agents", Summary: "Change parts of an agent", Access: api.Writer,
 		Description: "Applies an RFC 7396 merge patch: omitted fields keep their value, null removes a field.",
 		Request:     json.RawMessage(`{"description":"A better description","config":{"temperature":0.2}}`), MergePatch: true,
-		Response: exampleAgent, Errors: changes,
+		Response: exampleAgent, Errors: changes, Large: true,
 	}, h.change)
 	api.Register(a, api.Operation{
 		ID: "delete-agent", Method: http.MethodDelete, Path: agentPath,

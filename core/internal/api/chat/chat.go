@@ -125,6 +125,7 @@ func Register(a *api.API, o Options) {
 			},
 		}},
 		Errors: []core.Code{core.CodeForbidden},
+		Large:  true,
 	}, h.history)
 }
 
@@ -153,6 +154,7 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
+	api.LeaveLarge(ctx)
 	if in.Body.Stream {
 		events, err := h.Runner.Watch(ctx, v, run.ID, 0)
 		if err != nil {
@@ -164,7 +166,11 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
-	return api.JSONResponse(newChatReply(m)), nil
+	reply := newChatReply(m)
+	if err := h.api.EnterLarge(ctx, len(reply.Message)); err != nil {
+		return nil, err
+	}
+	return api.JSONResponse(reply), nil
 }
 
 // checkScopes fails with Forbidden if the turn would show the caller, through the agent, what the scopes of

@@ -122,7 +122,20 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", name, s, c.want)
 		}
 	}
-	one := env.Do(t, "bob", "GET", "/v1/agents/agent-1/chat/history", "").Body.String()
+	result := sdk.Message{Role: sdk.RoleTool, ToolCallID: "a", ToolError: true, Parts: []sdk.Part{{Text: "no"}}}
+	env.messages = append(env.messages, &core.Message{
+		ID: "msg-steps", AgentID: "agent-1", UserID: "user-bob", SessionID: "s3", Role: sdk.RoleAssistant, CreatedAt: at,
+		Parts: []sdk.Part{{Text: "done"}}, Steps: []sdk.Message{
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "x", Arguments: "{}"}}}, result,
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "y", Arguments: "[1]"}}},
+		},
+	})
+	steps := env.Do(t, "bob", "GET", "/v1/agents/agent-1/chat/history?session_id=s3", "").Body.String()
+	if want := `"tool_calls":[{"id":"a","name":"x","arguments":{},"result":"no","is_error":true},` +
+		`{"id":"a","name":"y","arguments":{},"result":"","is_error":false}]`; !strings.Contains(steps, want) {
+		t.Errorf("got history %s, want %s", steps, want)
+	}
+	one := env.Do(t, "bob", "GET", "/v1/agents/agent-1/chat/history?session_id=s1", "").Body.String()
 	want := `{"id":"msg-his","role":"user","content":"his","session_id":"s1","timestamp":"2025-01-02T03:04:05.123458Z","metadata":{}}`
 	if !strings.Contains(one, want) {
 		t.Errorf("got history %s", one)

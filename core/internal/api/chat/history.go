@@ -2,6 +2,8 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +17,49 @@ type message struct {
 	Role      sdk.Role      `json:"role" enum:"user,assistant,tool,system"`
 	Content   string        `json:"content"`
 	Files     []messageFile `json:"files,omitempty" doc:"Files attached to the message"`
+	ToolCalls []toolCall    `json:"tool_calls,omitempty" doc:"Tool calls that led to the answer, in the order of the calls"`
 	SessionID string        `json:"session_id"`
 	Timestamp api.Time      `json:"timestamp"`
 	Metadata  api.Object    `json:"metadata"`
+}
+
+// toolCall is a tool call of an earlier turn, as the later turns of the session receive it.
+type toolCall struct {
+	ID        string     `json:"id" doc:"ID that the model gave the call"`
+	Name      string     `json:"name" example:"files__read"`
+	Arguments api.Object `json:"arguments"`
+	Result    string     `json:"result" doc:"Text of the result. A text of more than 64 KiB is truncated"`
+	IsError   bool       `json:"is_error" doc:"Whether the tool reported a failure"`
+}
+
+// toolCalls returns the calls of steps with their results.
+func toolCalls(steps []sdk.Message) []toolCall {
+	var calls []toolCall
+	for _, m := range steps {
+		for _, c := range m.ToolCalls {
+			calls = append(calls, toolCall{ID: c.ID, Name: c.Name, Arguments: arguments(c.Arguments)})
+		}
+		if m.Role != sdk.RoleTool {
+			continue
+		}
+		// A model may use an ID again in a later step, so the newest call with the ID is meant.
+		for i := range slices.Backward(calls) {
+			if calls[i].ID == m.ToolCallID {
+				calls[i].Result, calls[i].IsError = text(m.Parts), m.ToolError
+				break
+			}
+		}
+	}
+	return calls
+}
+
+// arguments returns the arguments of a call, or an empty object if the model's text is not a JSON object.
+func arguments(text string) api.Object {
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &object) != nil || object == nil {
+		return api.Object("{}")
+	}
+	return api.Object(text)
 }
 
 type history struct {
@@ -62,8 +104,8 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
 	for _, m := range found {
 		out.Body.Messages = append(out.Body.Messages, message{
-			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: attachedFiles(m.Parts), SessionID: m.SessionID,
-			Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
+			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: attachedFiles(m.Parts),
+			ToolCalls: toolCalls(m.Steps), SessionID: m.SessionID, Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
 		})
 	}
 	return out, nil

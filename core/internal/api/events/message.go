@@ -80,6 +80,11 @@ func (c *connection) subscribe(m *clientMessage) error {
 	after := hub.Last()
 	if m.After != nil {
 		after = *m.After
+		leave, err := c.server.replays.Enter(c.ctx, c.currentPrincipal().User.ID)
+		if err != nil {
+			return err
+		}
+		defer leave()
 	}
 	err = c.send(struct {
 		Type    string `json:"type"`

@@ -48,6 +48,8 @@ const (
 	userFrames, userFrameRate = 1000, 100
 	// maxInvalid is the number of invalid messages in a row that closes a connection.
 	maxInvalid = 10
+	// maxReplays is the number of subscriptions of a user that read earlier notifications at the same time.
+	maxReplays = 2
 )
 
 // Hub delivers notifications.
@@ -90,6 +92,8 @@ type Options struct {
 type server struct {
 	Options
 	api *api.API
+	// replays are the subscriptions that read earlier notifications.
+	replays *api.UserSlots
 
 	mu     sync.Mutex
 	open   map[*connection]struct{}
@@ -121,7 +125,10 @@ func register(a *api.API, o Options) *server {
 	if o.Timeouts == (Timeouts{}) {
 		o.Timeouts = DefaultTimeouts
 	}
-	s := &server{Options: o, api: a, open: map[*connection]struct{}{}, ofUser: map[string]*userConnections{}}
+	s := &server{
+		Options: o, api: a, replays: api.NewUserSlots(maxReplays),
+		open: map[*connection]struct{}{}, ofUser: map[string]*userConnections{},
+	}
 	for _, path := range []string{"/v1/ws", "/v1/ws/"} {
 		a.HandleGet(path, http.HandlerFunc(s.serve))
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,9 @@ type hub struct {
 	mu     sync.Mutex
 	all    []*core.Notification
 	queues map[string][]core.NotificationQueue
+	// hold, if it is not nil, blocks replays until it is closed. replays is their number.
+	hold    chan struct{}
+	replays atomic.Int64
 }
 
 func (l *hub) Last() int64 {
@@ -40,6 +44,10 @@ func (l *hub) Subscribe(
 		missed := l.subscribeAt(channel, after, q)
 		if len(missed) == 0 {
 			break
+		}
+		l.replays.Add(1)
+		if l.hold != nil {
+			<-l.hold
 		}
 		for _, n := range missed {
 			after = n.Seq
@@ -426,6 +434,42 @@ func TestWebSocket_frameBudget(t *testing.T) {
 		w = env.signedIn(t, "ann")
 		w.send(`{"type":"ping"}`)
 		w.want("pong")
+	})
+}
+
+// The connections of a user read earlier notifications by turns. Those of others do not wait for them.
+func TestWebSocket_replays(t *testing.T) {
+	t.Parallel()
+	withFakeClock(t, func(t *testing.T, env *testEnv) {
+		env.hub.add("{}")
+		env.hub.hold = make(chan struct{})
+		replay := func(username string) {
+			w := env.signedIn(t, username)
+			w.send(`{"type":"subscribe","channel":"system","after":0}`)
+			go func() {
+				for {
+					if _, _, err := w.conn.Read(w.ctx); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		for range maxReplays + 3 {
+			replay("ann")
+		}
+		replay("bob")
+		live := env.signedIn(t, "ann")
+		live.send(`{"type":"subscribe","channel":"system"}`)
+		live.want("subscribed")
+		synctest.Wait()
+		if got, want := env.hub.replays.Load(), int64(maxReplays+1); got != want {
+			t.Errorf("%d replays run, want %d: %d of ann and one of bob", got, want, maxReplays)
+		}
+		close(env.hub.hold)
+		synctest.Wait()
+		if got, want := env.hub.replays.Load(), int64(maxReplays+4); got != want {
+			t.Errorf("%d replays have run at the end, want %d", got, want)
+		}
 	})
 }
 

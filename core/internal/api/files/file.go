@@ -83,6 +83,7 @@ func Register(a *api.API, o Options) {
 		Description: "Your files, newest first. An admin sees the files of all users.",
 		Response:    fileList{Files: []file{exampleFile}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:      []core.Code{core.CodeValidation},
+		Large:       true,
 	}, h.list)
 	api.Register(a, api.Operation{
 		ID: "get-file", Method: http.MethodGet, Path: filePath, Tag: "Files", Summary: "Get a file", Access: api.SignedIn,

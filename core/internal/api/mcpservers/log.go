@@ -73,9 +73,13 @@ func (h *handlers) logs(ctx context.Context, in *mcpLogInput) (*huma.StreamRespo
 	if in.Follow {
 		return h.followLogs(ctx, in)
 	}
-	log := mcpLog{Logs: []mcpLogLine{}}
+	log, size := mcpLog{Logs: []mcpLogLine{}}, 0
 	for line := range h.Inspector.Logs(ctx, in.ID, in.Tail, false) {
 		log.Logs = append(log.Logs, newLogLine(line))
+		size += len(line.Text)
+	}
+	if err := h.api.EnterLarge(ctx, size); err != nil {
+		return nil, err
 	}
 	return api.JSONResponse(log), nil
 }

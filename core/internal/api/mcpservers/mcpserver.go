@@ -73,6 +73,7 @@ func Register(a *api.API, o Options) {
 		Description: "Your own and the shared servers, newest first. An admin sees all servers.",
 		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:      []core.Code{core.CodeValidation},
+		Large:       true,
 	}, h.list)
 	api.Register(a, api.Operation{
 		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath,
@@ -88,7 +89,7 @@ func Register(a *api.API, o Options) {
 		ID: "get-mcp-server", Method: http.MethodGet, Path: serverPath,
 		Tag: "MCP servers", Summary: "Get an MCP server", Access: api.SignedIn,
 		Description: "The ETag of the reply is the version for If-Match. The server's status is not part of the ETag.",
-		Response:    exampleMCPServer,
+		Response:    exampleMCPServer, Large: true,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed, core.CodeConflict}
 	api.Register(a, api.Operation{
@@ -105,7 +106,7 @@ func Register(a *api.API, o Options) {
 		Tag: "MCP servers", Summary: "Change parts of an MCP server", Access: api.Writer,
 		Description: "Applies an RFC 7396 merge patch: omitted fields keep their value, null removes a field.",
 		Request:     json.RawMessage(`{"shared":true,"config":{"env":{"API_KEY":"new-secret-key"}}}`), MergePatch: true,
-		Response: exampleMCPServer, Errors: changes,
+		Response: exampleMCPServer, Errors: changes, Large: true,
 	}, h.change)
 	api.Register(a, api.Operation{
 		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath,

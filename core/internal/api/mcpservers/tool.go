@@ -63,11 +63,13 @@ func (h *handlers) tools(ctx context.Context, in *mcpServerInput) (*mcpToolsOutp
 		return nil, err
 	}
 	out := &mcpToolsOutput{Body: mcpTools{Tools: make([]mcpTool, 0, len(found))}}
+	size := 0
 	for _, t := range found {
+		size += len(t.Description) + len(t.InputSchema)
 		out.Body.Tools = append(out.Body.Tools, mcpTool{
 			Name: t.Name, QualifiedName: s.Slug + "__" + t.Name, Title: t.Title, Description: t.Description,
 			InputSchema: api.Object(t.InputSchema), ReadOnly: t.ReadOnly, Destructive: t.Destructive, Idempotent: t.Idempotent,
 		})
 	}
-	return out, nil
+	return out, h.api.EnterLarge(ctx, size)
 }

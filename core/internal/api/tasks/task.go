@@ -56,11 +56,13 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 		Description: "Your tasks, newest first. An admin sees the tasks of all users.",
 		Response:    taskList{Tasks: []task{exampleTaskDone()}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:      []core.Code{core.CodeValidation},
+		Large:       true,
 	}, h.list)
 	api.Register(a, api.Operation{
 		ID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{task_id}",
 		Tag: "Tasks", Summary: "Get a task", Access: api.SignedIn,
 		Description: "Returns the task with its progress, its usage, and its result or error.", Response: exampleTaskDone(),
+		Large: true,
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Get(ctx, api.Actor(ctx), in.ID))
 	})
@@ -69,7 +71,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 		Tag: "Tasks", Summary: "Cancel a task", Access: api.Writer,
 		Description: "A waiting task ends immediately. A running task is asked to end, which takes a moment. If the task " +
 			"has ended already, the request fails with 409.",
-		Response: exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict},
+		Response: exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict}, Large: true,
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
 	})

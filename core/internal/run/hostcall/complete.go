@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -43,6 +44,8 @@ type completer struct {
 	metrics   Metrics
 	tracer    trace.Tracer
 	suspects  *suspect.List
+	// refused contains the models that did not accept the attachments of earlier messages in this run.
+	refused sync.Map
 }
 
 // isolator is a provider that can answer in a process of its own. If that is not possible, it answers in the
@@ -112,19 +115,19 @@ func (c *completer) askProvider(
 ) (answer *agent.Answer, modelID string, err error) {
 	ctx, span := startChatSpan(ctx, c.tracer, c.run, req, c.streams(req))
 	defer func() { endChatSpan(span, answer, err) }()
-	var messages []sdk.Message
+	var prompt, messages []sdk.Message
 	var start time.Time
-	for crashes := 0; ; crashes++ {
+	for crashes := 0; ; {
 		label, name, provider, err := c.providers.Provider(ctx, req.Model)
 		if err != nil {
 			return nil, "", err
 		}
 		setChatModel(span, label, name)
 		if messages == nil {
-			messages, err = buildPrompt(ctx, c.files, c.providers, c.logger, req)
-			if err != nil {
+			if prompt, err = c.prompt(ctx, req); err != nil {
 				return nil, "", err
 			}
+			messages = normalize(prompt)
 		}
 		if start.IsZero() {
 			start = time.Now()
@@ -147,12 +150,55 @@ func (c *completer) askProvider(
 		case isCrash(err) && !collector.received && crashes < maxCrashRetries && ctx.Err() == nil:
 			c.logger.WarnContext(ctx, "retrying completion after provider crash", "provider", label, "error", err)
 			c.metrics.CompletionRetried(label)
+			crashes++
+		case !collector.received && c.dropBlobs(ctx, req.Model, &prompt, err):
+			messages = normalize(prompt)
+			c.metrics.CompletionRetried(label)
 		default:
 			c.metrics.Completion(
 				label, name, time.Since(start), c.firstChunk(collector, start), sdk.Usage{}, journal.Error(err).Code)
-			return nil, "", wrapProviderError(label, err)
+			return nil, "", wrapProviderError(label, nameBlobs(prompt, err))
 		}
 	}
+}
+
+// prompt returns the messages of req as the provider receives them, but for normalize.
+func (c *completer) prompt(ctx context.Context, req *agent.Completion) ([]sdk.Message, error) {
+	messages, err := buildPrompt(ctx, c.files, c.providers, c.logger, req)
+	if _, refused := c.refused.Load(req.Model); refused {
+		messages, _ = withoutEarlierBlobs(messages)
+	}
+	return messages, err
+}
+
+// dropBlobs replaces the attachments of earlier messages in prompt by notes if the model rejected the request.
+// Otherwise one attachment that a model does not accept would make each later turn of the session fail. It
+// returns false if there is nothing to replace.
+func (c *completer) dropBlobs(ctx context.Context, model string, prompt *[]sdk.Message, err error) bool {
+	if journal.Error(err).Code != sdk.CodeInvalidRequest || ctx.Err() != nil {
+		return false
+	}
+	messages, replaced := withoutEarlierBlobs(*prompt)
+	if !replaced {
+		return false
+	}
+	c.logger.WarnContext(ctx, "repeating a rejected completion without the attachments of earlier messages",
+		"model", model, "error", err)
+	c.refused.Store(model, true)
+	*prompt = messages
+	return true
+}
+
+// nameBlobs adds the attachments of the user's message to the error of a request that was rejected.
+func nameBlobs(prompt []sdk.Message, err error) error {
+	var e *sdk.Error
+	names := inputBlobs(prompt)
+	if names == "" || !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest {
+		return err
+	}
+	named := *e
+	named.Message = fmt.Sprintf("%s (the message has attachments: %s)", e.Message, names)
+	return &named
 }
 
 func (c *completer) request(req *agent.Completion, model string, messages []sdk.Message) *llm.Request {

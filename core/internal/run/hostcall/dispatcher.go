@@ -56,6 +56,8 @@ type Services struct {
 	Tracer    trace.Tracer
 	// Suspects has the runs that crashed plugins.
 	Suspects *suspect.List
+	// LeaseExpired reports whether another server may have taken over the runs of this server.
+	LeaseExpired func() bool
 	// RetryPause is the pause between two tries to read a file again.
 	RetryPause time.Duration
 }
@@ -68,6 +70,7 @@ type Scope struct {
 	Settler  Settler
 	Output   Output
 	Files    *Files
+	Steps    *Steps
 	Tools    *FileTools
 	Logger   *slog.Logger
 }
@@ -76,6 +79,7 @@ type Scope struct {
 type Dispatcher struct {
 	journal   Journal
 	settler   Settler
+	steps     *Steps
 	logger    *slog.Logger
 	completer completer
 	tools     toolCaller
@@ -85,7 +89,7 @@ type Dispatcher struct {
 // New returns the Dispatcher of the run in scope.
 func New(services *Services, scope Scope) *Dispatcher {
 	return &Dispatcher{
-		journal: scope.Journal, settler: scope.Settler, logger: scope.Logger,
+		journal: scope.Journal, settler: scope.Settler, steps: scope.Steps, logger: scope.Logger,
 		completer: completer{
 			run: scope.Run, providers: services.Providers, files: scope.Files, output: scope.Output,
 			recorder: scope.Recorder, settler: scope.Settler, logger: scope.Logger,
@@ -93,7 +97,7 @@ func New(services *Services, scope Scope) *Dispatcher {
 		},
 		tools: toolCaller{
 			run: scope.Run, toolbox: scope.Tools, recorder: scope.Recorder, logger: scope.Logger,
-			metrics: services.Metrics, tracer: services.Tracer,
+			metrics: services.Metrics, tracer: services.Tracer, leaseExpired: services.LeaseExpired,
 		},
 		reader: fileReader{
 			files: scope.Files, recorder: scope.Recorder, settler: scope.Settler, retryPause: services.RetryPause,
@@ -111,6 +115,9 @@ func (d *Dispatcher) Handle(ctx context.Context, call *agent.Call) (*agent.Resul
 	if err != nil {
 		d.settler.Fail(err)
 		return nil, err
+	}
+	if call.Complete != nil {
+		d.steps.observe(call.Number, call.Complete.Messages)
 	}
 	if earlier != nil && earlier.Done {
 		if earlier.Kind == core.CallReadFile && earlier.Error == nil {

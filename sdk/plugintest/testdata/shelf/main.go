@@ -15,12 +15,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/files"
 )
 
 var fault = os.Getenv("FAULT")
+
+// kept are files that the garbage collector must not close.
+var kept sync.Map
 
 // shelf stores each object in a file. The file contains the length of the key in two bytes, the key and the
 // data.
@@ -94,8 +98,12 @@ func (s *shelf) Get(_ context.Context, key string, offset, length int64) (io.Rea
 	if err != nil {
 		return nil, err
 	}
-	if fault == "ignores ranges" {
+	switch fault {
+	case "ignores ranges":
 		return f, nil
+	case "keeps files open":
+		kept.Store(f, true)
+		return io.NopCloser(f), nil
 	}
 	left := max(0, o.Size-offset)
 	if length > 0 && fault != "ignores lengths" {
@@ -170,6 +178,9 @@ func (s *shelf) List(_ context.Context, prefix, after string) iter.Seq2[files.Ob
 		}
 		if fault != "lists in no order" {
 			slices.SortFunc(all, func(a, b files.Object) int { return strings.Compare(a.Key, b.Key) })
+		}
+		if fault == "lists one page" {
+			all = all[:min(len(all), 1000)]
 		}
 		for _, o := range all {
 			if !yield(o, nil) {
