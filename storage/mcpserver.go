@@ -108,6 +108,9 @@ func (db *DB) CreateMCPServer(
 		return err
 	}
 	row.Version = 1
+	if err := db.quota.reserve(ctx, s.CreatedBy, row.size()); err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
@@ -121,6 +124,7 @@ func (db *DB) CreateMCPServer(
 		}
 		return takeSlug(ctx, tx, s.Slug, s.CreatedBy)
 	})
+	db.quota.settle(s.CreatedBy, row.size(), err)
 	if err == nil {
 		s.Version = row.Version
 	}
@@ -197,6 +201,13 @@ func (db *DB) UpdateMCPServer(
 		return err
 	}
 	row.Version++
+	owner, growth, err := db.growth(ctx, selectServerSize, s.ID, row.size())
+	if err == nil {
+		err = db.quota.reserve(ctx, owner, growth)
+	}
+	if err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, actor, s.ID)
 		if err != nil {
@@ -223,6 +234,7 @@ func (db *DB) UpdateMCPServer(
 		}
 		return takeSlug(ctx, tx, s.Slug, stored.CreatedBy)
 	})
+	db.quota.settle(owner, growth, err)
 	if err == nil {
 		s.Version = row.Version
 	}

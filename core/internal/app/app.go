@@ -155,6 +155,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		ObjectLimits: core.ObjectLimits{
 			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers,
 			Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
+			DatabaseBytes: int64(a.settings.MaxUserData),
 		},
 	}); err != nil {
 		return err

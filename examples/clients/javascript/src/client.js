@@ -764,6 +764,16 @@ export class AgentAreaClient {
     return this.#pages("/v1/usage", "usage", options);
   }
 
+  /**
+   * Another user's usage requires an admin.
+   *
+   * @param {{userId?: string} & RequestOptions} [options]
+   * @returns {Promise<api.StorageUsage & Reply>}
+   */
+  getStorageUsage(options) {
+    return this.#list("/v1/usage/storage", options);
+  }
+
   /** @param {RequestOptions} [options] @returns {Promise<api.Plugins & Reply>} */
   listPlugins(options) {
     return this.#call("GET", "/v1/plugins", options);

@@ -102,6 +102,7 @@ class EveryOperation(unittest.TestCase):
             ],
             [],
         )
+        self.assertGreater(c.get_storage_usage()["database"]["limit_bytes"], 0)
 
     def agents(self):
         c = self.client
