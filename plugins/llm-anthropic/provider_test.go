@@ -103,6 +103,16 @@ func TestTools(t *testing.T) {
 	}
 }
 
+// Compatible servers send the input of a call at once.
+func TestTools_wholeInput(t *testing.T) {
+	t.Parallel()
+	p, _ := configured(t, nil)
+	a, _ := mustChat(t, p, remotetest.Ask("claude-a", "whole", remotetest.AddTool))
+	if want := (sdk.ToolCall{ID: "t1", Name: "calc__echo", Arguments: `{"text":"whole"}`}); len(a.Calls) != 1 || a.Calls[0] != want {
+		t.Errorf("Chat() = %+v, want the call %+v", a.Calls, want)
+	}
+}
+
 // A session may have called tools that the agent no longer has, with a model of another provider.
 func TestToolCallsOfEarlierTurns(t *testing.T) {
 	t.Parallel()

@@ -148,7 +148,7 @@ func TestErrors(t *testing.T) {
 		"no tools":        {Code: sdk.CodeInvalidRequest, ProviderStatus: 400},
 		"silent":          {Code: sdk.CodeTimeout, Retryable: true},
 		"fails midway":    {Code: sdk.CodeUnavailable, Retryable: true},
-		"invalid line":    {Code: sdk.CodeUnavailable, Retryable: true},
+		"invalid line":    {Code: sdk.CodeUnavailable},
 		"connection lost": {Code: sdk.CodeUnavailable, Retryable: true},
 		"ends early":      {Code: sdk.CodeUnavailable, Retryable: true},
 	} {
