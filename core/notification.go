@@ -97,6 +97,15 @@ func NewMessageNotification(m *Message) (*Notification, error) {
 	}, err
 }
 
+// InternalRunError returns the text that users see instead of that of an internal error. It names where an
+// administrator finds the reason. runID is empty for a task that failed before it had a run.
+func InternalRunError(runID string) string {
+	if runID == "" {
+		return "Internal error"
+	}
+	return "Internal error; the server's log has the reason under run_id " + runID
+}
+
 // NewTaskNotification returns a notification with the current status of a task. It replaces the
 // message of an internal error, which is for the log only.
 func NewTaskNotification(t *Task) (*Notification, error) {
@@ -121,7 +130,7 @@ func NewTaskNotification(t *Task) (*Notification, error) {
 	if e := t.Error; e != nil {
 		body.Error = &fault{e.Code, e.Message, e.Retryable}
 		if e.Code == sdk.CodeInternal {
-			body.Error.Message = "Internal error"
+			body.Error.Message = InternalRunError(t.RunID)
 		}
 	}
 	data, err := json.Marshal(body)

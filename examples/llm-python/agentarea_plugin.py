@@ -100,8 +100,37 @@ def trace(context):
     return {k: v for k, v in context.invocation_metadata() if k in ("traceparent", "tracestate")}
 
 
+class _ActiveCalls:
+    """Counts the calls in progress. Health reports it, so that the conformance kit
+    notices a call that continues after its cancellation."""
+
+    def __init__(self):
+        self.count, self.lock = 0, threading.Lock()
+
+    def __enter__(self):
+        with self.lock:
+            self.count += 1
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.count -= 1
+
+
+_active = _ActiveCalls()
+
+
 def unary(request_type, handle):
     """Returns a method with one reply. Exceptions are sent to the host."""
+
+    def counted(request, context):
+        with _active:
+            return handle(request, context)
+
+    return _unary(request_type, counted)
+
+
+def _unary(request_type, handle):
+    """Returns a method whose calls are not counted, for the Base service."""
 
     def call(request, context):
         try:
@@ -118,7 +147,8 @@ def streaming(request_type, handle):
 
     def call(request, context):
         try:
-            yield from handle(request, context)
+            with _active:
+                yield from handle(request, context)
         except Exception as e:  # noqa: BLE001
             _fail(context, e)
 
@@ -173,11 +203,12 @@ class _Base:
 
     def handlers(self):
         return grpc.method_handlers_generic_handler("agentarea.base.v1.BaseService", {
-            "Describe": unary(base_pb2.DescribeRequest, lambda r, c: self.description),
-            "ConfigSchema": unary(base_pb2.ConfigSchemaRequest, self.schema),
-            "Configure": unary(base_pb2.ConfigureRequest, self.configure),
-            "Health": unary(base_pb2.HealthRequest, lambda r, c: base_pb2.HealthResponse(healthy=True)),
-            "Stop": unary(base_pb2.StopRequest, lambda r, c: base_pb2.StopResponse()),
+            "Describe": _unary(base_pb2.DescribeRequest, lambda r, c: self.description),
+            "ConfigSchema": _unary(base_pb2.ConfigSchemaRequest, self.schema),
+            "Configure": _unary(base_pb2.ConfigureRequest, self.configure),
+            "Health": _unary(base_pb2.HealthRequest, lambda r, c: base_pb2.HealthResponse(
+                healthy=True, active_calls=_active.count, tasks=threading.active_count())),
+            "Stop": _unary(base_pb2.StopRequest, lambda r, c: base_pb2.StopResponse()),
         })
 
 

@@ -29,7 +29,9 @@ func parrotCommand(t *testing.T) plugintest.Command {
 	}
 	return plugintest.Command{
 		Path: path, BadConfig: map[string]any{"pause": -1},
-		Script: plugintest.Script{ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			ToolPrompt: "tool", ParallelToolPrompt: "tools", LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/anthropics/anthropic-sdk-go"
+	"github.com/tidwall/gjson"
 
 	"github.com/agentarea/agentarea/sdk/llm"
 	"github.com/agentarea/agentarea/sdk/llm/remote"
@@ -36,11 +37,14 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	return nil, p.server.TransportError(ctx, remote.ErrTruncated)
 }
 
+// complete marks a tool call whose input has arrived as a whole.
+const complete = -1
+
 // answer is the answer received so far.
 type answer struct {
 	out    llm.Stream
 	finish llm.Finish
-	// calls maps the index of a content block to the index of its tool call.
+	// calls maps the index of a content block to the index of its tool call, or to complete.
 	calls    map[int64]int
 	complete bool
 }
@@ -57,8 +61,12 @@ func (a *answer) addEvent(e anthropic.MessageStreamEventUnion) error {
 	case "content_block_start":
 		if b := e.ContentBlock; b.Type == "tool_use" {
 			n := len(a.calls)
+			input := wholeInput(e)
 			a.calls[e.Index] = n
-			return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{Index: n, ID: b.ID, Name: b.Name}})
+			if input != "" {
+				a.calls[e.Index] = complete
+			}
+			return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{Index: n, ID: b.ID, Name: b.Name, Arguments: input}})
 		}
 	case "content_block_delta":
 		return a.addDelta(e.Index, e.Delta)
@@ -73,6 +81,16 @@ func (a *answer) addEvent(e anthropic.MessageStreamEventUnion) error {
 	return nil
 }
 
+// wholeInput returns the input of a tool call that compatible servers send at the start of its block, or "" if it
+// follows in pieces: then the API sends an empty object.
+func wholeInput(e anthropic.MessageStreamEventUnion) string {
+	input := gjson.Get(e.RawJSON(), "content_block.input")
+	if !input.IsObject() || len(input.Map()) == 0 {
+		return ""
+	}
+	return input.Raw
+}
+
 // addDelta forwards a delta of a content block.
 func (a *answer) addDelta(block int64, d anthropic.MessageStreamEventUnionDelta) error {
 	switch d.Type {
@@ -81,7 +99,7 @@ func (a *answer) addDelta(block int64, d anthropic.MessageStreamEventUnionDelta)
 	case "thinking_delta":
 		return a.out.Send(llm.Delta{Reasoning: d.Thinking})
 	case "input_json_delta":
-		if n, ok := a.calls[block]; ok {
+		if n, ok := a.calls[block]; ok && n != complete {
 			return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{Index: n, Arguments: d.PartialJSON}})
 		}
 	}

@@ -201,6 +201,10 @@ func (s *sse) answer(last block) {
 		s.tool(1, "toolu_1", "", `{"a": 2`, `, "b"`, `: 3}`)
 		s.tool(2, "toolu_2", `{"a": 4, "b": 5}`)
 		s.end("tool_use")
+	case last.Text == "whole":
+		s.send("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t1",`+
+			`"name":"calc__echo","input":{"text":"whole"}}}`)
+		s.end("tool_use")
 	case last.Text == "think":
 		s.send("content_block_start",
 			`{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`)

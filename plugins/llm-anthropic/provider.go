@@ -16,12 +16,13 @@ import (
 
 // config is the config block in plugins.hcl.
 type config struct {
-	BaseURL   string            `config:"base_url" default:"https://api.anthropic.com" doc:"URL of the API"`
-	APIKey    string            `config:"api_key,secret" doc:"API key"`
-	Headers   map[string]string `config:"headers,secret" doc:"additional headers of each request"`
-	Timeout   time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first event of an answer"`
-	MaxTokens int64             `config:"max_tokens" default:"4096" doc:"maximum number of tokens in an answer, for agents without max_tokens; the API requires a limit"`
-	Models    []string          `config:"models" doc:"models to list instead of the server's list"`
+	BaseURL      string            `config:"base_url" default:"https://api.anthropic.com" doc:"URL of the API"`
+	APIKey       string            `config:"api_key,secret" doc:"API key"`
+	Headers      map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout      time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first event of an answer"`
+	StallTimeout time.Duration     `config:"stall_timeout" default:"5m" doc:"how long the server may send nothing in the middle of an answer; 0s sets no limit"`
+	MaxTokens    int64             `config:"max_tokens" default:"4096" doc:"maximum number of tokens in an answer, for agents without max_tokens; the API requires a limit"`
+	Models       []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
 // provider implements llm.Provider. It can be used after Configure has returned nil.
@@ -43,6 +44,7 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "https://api.anthropic.com", APIKey: c.APIKey,
 		OfficialHost: "anthropic.com", KeyName: "ANTHROPIC_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		StallTimeout: c.StallTimeout,
 	})
 	if c.MaxTokens < 1 {
 		err = errors.Join(err, &sdk.ConfigError{Path: []string{"max_tokens"}, Summary: "must be at least 1"})

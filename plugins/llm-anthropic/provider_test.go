@@ -21,7 +21,9 @@ func TestConformance(t *testing.T) {
 	binary := testenv.Binary(t, "llm-anthropic")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
-		Script: plugintest.Script{Model: "claude-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			Model: "claude-a", ToolPrompt: "tool", ParallelToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	})
 }
 
@@ -98,6 +100,16 @@ func TestTools(t *testing.T) {
 	if results.Get("#").Int() != 2 || results.Get("1.tool_use_id").String() != "toolu_2" ||
 		results.Get("1.content.0.text").String() != "5" {
 		t.Errorf("the tool results = %s", results)
+	}
+}
+
+// Compatible servers send the input of a call at once.
+func TestTools_wholeInput(t *testing.T) {
+	t.Parallel()
+	p, _ := configured(t, nil)
+	a, _ := mustChat(t, p, remotetest.Ask("claude-a", "whole", remotetest.AddTool))
+	if want := (sdk.ToolCall{ID: "t1", Name: "calc__echo", Arguments: `{"text":"whole"}`}); len(a.Calls) != 1 || a.Calls[0] != want {
+		t.Errorf("Chat() = %+v, want the call %+v", a.Calls, want)
 	}
 }
 

@@ -142,12 +142,12 @@ func encodeTool(t sdk.Tool) (*anthropic.ToolParam, error) {
 	if t.Description != "" {
 		tool.Description = anthropic.String(t.Description)
 	}
-	if t.Parameters == "" {
-		tool.InputSchema.Properties = map[string]any{} // the API rejects a tool without a schema
-		return tool, nil
-	}
+	parameters, err := remote.ToolSchema(t.Parameters)
 	var schema map[string]any
-	if err := json.Unmarshal([]byte(t.Parameters), &schema); err != nil {
+	if err == nil {
+		err = json.Unmarshal(parameters, &schema)
+	}
+	if err != nil {
 		return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 	}
 	delete(schema, "type") // the SDK adds "object", the only valid type

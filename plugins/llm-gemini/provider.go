@@ -16,11 +16,12 @@ import (
 
 // config is the config block in plugins.hcl.
 type config struct {
-	BaseURL string            `config:"base_url" default:"https://generativelanguage.googleapis.com" doc:"URL of the API"`
-	APIKey  string            `config:"api_key,secret" doc:"API key"`
-	Headers map[string]string `config:"headers,secret" doc:"additional headers of each request"`
-	Timeout time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first event of an answer"`
-	Models  []string          `config:"models" doc:"models to list instead of the server's list"`
+	BaseURL      string            `config:"base_url" default:"https://generativelanguage.googleapis.com" doc:"URL of the API"`
+	APIKey       string            `config:"api_key,secret" doc:"API key"`
+	Headers      map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout      time.Duration     `config:"timeout" default:"60s" doc:"how long to wait for the first event of an answer"`
+	StallTimeout time.Duration     `config:"stall_timeout" default:"5m" doc:"how long the server may send nothing in the middle of an answer; 0s sets no limit"`
+	Models       []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
 // provider implements llm.Provider. It can be used after Configure has returned nil.
@@ -42,6 +43,7 @@ func (p *provider) Configure(ctx context.Context, _ sdk.Env) error {
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "https://generativelanguage.googleapis.com", APIKey: c.APIKey,
 		OfficialHost: "googleapis.com", KeyName: "GEMINI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		StallTimeout: c.StallTimeout,
 	})
 	if err != nil {
 		return err

@@ -21,7 +21,9 @@ func TestConformance(t *testing.T) {
 	binary := testenv.Binary(t, "llm-gemini")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL, "api_key": remotetest.Key},
-		Script: plugintest.Script{Model: "gemini-a", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			Model: "gemini-a", ToolPrompt: "tool", ParallelToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	})
 }
 

@@ -129,8 +129,8 @@ func encodeTools(tools []sdk.Tool) ([]*genai.Tool, error) {
 	for _, t := range tools {
 		f := &genai.FunctionDeclaration{Name: t.Name, Description: t.Description}
 		if t.Parameters != "" {
-			var schema map[string]any
-			if err := json.Unmarshal([]byte(t.Parameters), &schema); err != nil {
+			schema, err := remote.ToolSchema(t.Parameters)
+			if err != nil {
 				return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 			}
 			f.ParametersJsonSchema = schema

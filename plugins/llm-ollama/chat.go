@@ -74,7 +74,7 @@ func (a *answer) addLine(line []byte) (done bool, err error) {
 	var r chatResponse
 	if err := json.Unmarshal(line, &r); err != nil {
 		return false, &sdk.Error{
-			Code: sdk.CodeUnavailable, Retryable: true,
+			Code:    sdk.CodeUnavailable,
 			Message: a.p.server.Host + " sent a response that does not match Ollama's API",
 		}
 	}

@@ -17,13 +17,14 @@ import (
 
 // config is the config block in plugins.hcl.
 type config struct {
-	BaseURL   string            `config:"base_url" default:"http://localhost:11434" doc:"URL of Ollama"`
-	APIKey    string            `config:"api_key,secret" doc:"API key of ollama.com or of a proxy; a local Ollama requires none"`
-	Headers   map[string]string `config:"headers,secret" doc:"additional headers of each request"`
-	Timeout   time.Duration     `config:"timeout" default:"5m" doc:"how long to wait for the first line of an answer; Ollama may have to load the model first"`
-	KeepAlive string            `config:"keep_alive" doc:"how long a model stays loaded, such as 10m, or -1 for no limit; default: Ollama's"`
-	NumCtx    int               `config:"num_ctx" default:"0" doc:"context window that models are loaded with, in tokens; 0 for Ollama's default"`
-	Models    []string          `config:"models" doc:"models to list instead of the server's list"`
+	BaseURL      string            `config:"base_url" default:"http://localhost:11434" doc:"URL of Ollama"`
+	APIKey       string            `config:"api_key,secret" doc:"API key of ollama.com or of a proxy; a local Ollama requires none"`
+	Headers      map[string]string `config:"headers,secret" doc:"additional headers of each request"`
+	Timeout      time.Duration     `config:"timeout" default:"5m" doc:"how long to wait for the first line of an answer; Ollama may have to load the model first"`
+	StallTimeout time.Duration     `config:"stall_timeout" default:"5m" doc:"how long the server may send nothing in the middle of an answer; 0s sets no limit"`
+	KeepAlive    string            `config:"keep_alive" doc:"how long a model stays loaded, such as 10m, or -1 for no limit; default: Ollama's"`
+	NumCtx       int               `config:"num_ctx" default:"0" doc:"context window that models are loaded with, in tokens; 0 for Ollama's default"`
+	Models       []string          `config:"models" doc:"models to list instead of the server's list"`
 }
 
 // provider implements llm.Provider. It can be used after Configure has returned nil.
@@ -46,6 +47,7 @@ func (p *provider) Configure(context.Context, sdk.Env) (err error) {
 	p.server, err = remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: "http://localhost:11434", APIKey: c.APIKey,
 		OfficialHost: "ollama.com", KeyName: "OLLAMA_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		StallTimeout: c.StallTimeout,
 	})
 	return err
 }

@@ -21,7 +21,9 @@ func TestConformance(t *testing.T) {
 	binary := testenv.Binary(t, "llm-ollama")
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": newFakeServer(t).URL},
-		Script: plugintest.Script{Model: "llama3.2", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			Model: "llama3.2", ToolPrompt: "tool", ParallelToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	})
 }
 
@@ -146,7 +148,7 @@ func TestErrors(t *testing.T) {
 		"no tools":        {Code: sdk.CodeInvalidRequest, ProviderStatus: 400},
 		"silent":          {Code: sdk.CodeTimeout, Retryable: true},
 		"fails midway":    {Code: sdk.CodeUnavailable, Retryable: true},
-		"invalid line":    {Code: sdk.CodeUnavailable, Retryable: true},
+		"invalid line":    {Code: sdk.CodeUnavailable},
 		"connection lost": {Code: sdk.CodeUnavailable, Retryable: true},
 		"ends early":      {Code: sdk.CodeUnavailable, Retryable: true},
 	} {

@@ -88,11 +88,9 @@ func (p *provider) encode(req *llm.Request) (*chatRequest, error) {
 		out.Messages = append(out.Messages, encoded)
 	}
 	for _, t := range req.Tools {
-		parameters := json.RawMessage(t.Parameters)
-		if t.Parameters == "" {
-			parameters = json.RawMessage(`{"type":"object","properties":{}}`)
-		} else if !json.Valid(parameters) {
-			return nil, remote.Invalid("the parameters of tool %q are not valid JSON", t.Name)
+		parameters, err := remote.ToolSchema(t.Parameters)
+		if err != nil {
+			return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 		}
 		out.Tools = append(out.Tools,
 			tool{Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters}})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func BenchmarkChunk(b *testing.B) {
 		defer c.close()
 		in, out := body(b.N), &countingStream{}
 		b.ResetTimer()
-		_ = c.readStream(in, &answer{out: out})
+		_ = c.readStream(bufio.NewReader(in), &answer{out: out})
 		if out.n != b.N {
 			b.Fatalf("got %d deltas, want %d", out.n, b.N)
 		}

@@ -123,7 +123,7 @@ func (c *call) wrapProviderError(err error) *sdk.Error {
 	case errors.As(err, &urlErr):
 		return c.p.server.TransportError(c.parent, urlErr)
 	case errors.Is(err, errMalformed), errors.Is(err, errLongLine):
-		return c.p.unavailable("sent an invalid response: " + err.Error())
+		return c.p.malformed("sent an invalid response: " + err.Error())
 	default:
 		// All other errors are errors of reading the body.
 		return c.p.unavailable("failed: " + errTruncated.Error())

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
-	"mime"
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
@@ -28,27 +32,50 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	c := p.newCall(ctx, limit)
 	defer c.close()
 	res, err := c.complete(body)
+	if err != nil && p.rejectsStreamOptions(body, err) {
+		if body, err = p.encode(req); err != nil {
+			return nil, err
+		}
+		res, err = c.complete(body)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-
 	answer := answer{out: out}
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	switch {
-	case media == "text/event-stream":
-		err = c.readStream(res.Body, &answer)
-	case media == "text/html":
-		err = p.unavailable("responded with a web page; check base_url in plugins.hcl, which usually ends in /v1")
-	default:
-		// Some servers ignore the request to stream.
-		c.extend(p.config.AnswerTimeout)
-		err = c.readComplete(res.Body, &answer)
-	}
-	if err != nil {
+	if err := c.read(res, &answer); err != nil {
 		return nil, c.wrapProviderError(err)
 	}
 	return answer.finish(), nil
+}
+
+// rejectsStreamOptions reports whether the server rejected a request because of stream_options. Later requests
+// omit them.
+func (p *provider) rejectsStreamOptions(body []byte, err error) bool {
+	var e *sdk.Error
+	if !errors.As(err, &e) || e.Code != sdk.CodeInvalidRequest || !bytes.Contains(body, []byte(`"stream_options":`)) ||
+		!strings.Contains(e.Message, "stream_options") && !strings.Contains(e.Message, "include_usage") {
+		return false
+	}
+	p.noStreamOptions.Store(true)
+	return true
+}
+
+// read reads the body of a response in whatever format it has.
+func (c *call) read(res *http.Response, a *answer) error {
+	if mediaType(res.Header) == "application/json" {
+		// Some servers ignore the request to stream, and answer when the answer is complete.
+		c.extend(c.p.config.AnswerTimeout)
+	}
+	body := bufio.NewReader(res.Body)
+	switch detectFormat(res.Header, body) {
+	case formatEvents:
+		return c.readStream(body, a)
+	case formatHTML:
+		return c.p.malformed("responded with a web page; check base_url in plugins.hcl, which usually ends in /v1")
+	default:
+		return c.readComplete(body, a)
+	}
 }
 
 // readComplete reads an answer that is not streamed.
@@ -58,33 +85,37 @@ func (c *call) readComplete(body io.Reader, a *answer) error {
 		return err
 	}
 	if len(b) > maxAnswerBytes {
-		return c.p.unavailable("sent an answer of more than 32 MiB")
+		return c.p.malformed("sent an answer of more than 32 MiB")
 	}
-	return c.addChunk(a, b, "message")
+	if !gjson.ValidBytes(b) {
+		return errMalformed
+	}
+	if err := c.addChunk(a, b, "message"); err != nil {
+		return err
+	}
+	return a.end()
 }
 
-// readStream reads server-sent events up to [DONE]. A stream that ends without a finish
-// reason is an error.
-func (c *call) readStream(body io.Reader, a *answer) error {
+// readStream reads server-sent events up to [DONE]. A stream that ends without [DONE] and without a finish reason
+// is an error.
+func (c *call) readStream(body *bufio.Reader, a *answer) error {
 	events := newEventReader(body)
-	_, _ = events.in.Peek(1) // next returns the same error
 	c.timer.Stop()
 	for {
 		data, err := events.next()
 		switch {
 		case err != nil && a.reason != "" && c.ctx.Err() == nil:
 			// The answer is complete. At worst the usage is missing.
-			return nil
+			return a.end()
 		case errors.Is(err, io.EOF):
 			return errTruncated
 		case err != nil:
 			return err
-		case string(data) == "[DONE]":
-			if a.reason == "" {
-				return errTruncated
-			}
+		case isDone(data):
 			c.drain(body)
-			return nil
+			return a.end()
+		case events.isError():
+			return c.p.providerError(0, nil, data)
 		}
 		if err := c.addChunk(a, data, "delta"); err != nil {
 			return err
@@ -122,4 +153,12 @@ func (a *answer) finish() *llm.Finish {
 // server's name.
 func (p *provider) unavailable(problem string) *sdk.Error {
 	return &sdk.Error{Code: sdk.CodeUnavailable, Message: p.host + " " + problem, Retryable: true}
+}
+
+// malformed returns the error of a response that cannot be used. It is not retryable, because the answer has been
+// paid for, and another one would likely be the same.
+func (p *provider) malformed(problem string) *sdk.Error {
+	e := p.unavailable(problem)
+	e.Retryable = false
+	return e
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/openai/openai-go/v3"
@@ -22,6 +23,8 @@ type config struct {
 	Headers       map[string]string `config:"headers,secret" doc:"additional headers of each request"`
 	Timeout       time.Duration     `config:"timeout" default:"60s" doc:"how long each attempt waits for the first byte of a streamed answer"`
 	AnswerTimeout time.Duration     `config:"answer_timeout" default:"5m" doc:"how long each attempt waits for an answer that is not streamed"`
+	StallTimeout  time.Duration     `config:"stall_timeout" default:"5m" doc:"how long the server may send nothing in the middle of an answer; 0s sets no limit"`
+	StreamOptions bool              `config:"stream_options" default:"true" doc:"whether streamed requests ask for token counts with stream_options; set it to false if the server rejects that"`
 	MaxRetries    int               `config:"max_retries" default:"0" doc:"how many times the plugin retries after 408, 409, 429, 5xx or a connection error, in addition to the server's retries"`
 	Models        []string          `config:"models" doc:"models to list instead of the server's list"`
 }
@@ -43,7 +46,9 @@ type provider struct {
 	host string
 	// isOpenAI is true for OpenAI's own server.
 	isOpenAI bool
-	models   *remote.Models
+	// noStreamOptions is set when the server has rejected stream_options.
+	noStreamOptions atomic.Bool
+	models          *remote.Models
 }
 
 func newProvider() *provider {
@@ -59,6 +64,7 @@ func (p *provider) Configure(context.Context, sdk.Env) error {
 	server, err := remote.New(remote.Settings{
 		BaseURL: c.BaseURL, Example: `https://api.openai.com/v1" or "http://localhost:11434/v1`, APIKey: c.APIKey,
 		OfficialHost: "api.openai.com", KeyName: "OPENAI_API_KEY", Headers: c.Headers, Timeout: c.Timeout,
+		StallTimeout: c.StallTimeout,
 	})
 	if err = errors.Join(append(p.check(), err)...); err != nil {
 		return err

@@ -22,19 +22,26 @@ func TestConformance(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 	plugintest.LLM(t, plugintest.Command{
 		Path: binary, Config: map[string]any{"base_url": url, "api_key": key},
-		Script: plugintest.Script{Model: "gpt-4o", ToolPrompt: "tool", LimitedPrompt: "limited", SlowPrompt: "slow"},
+		Script: plugintest.Script{
+			Model: "gpt-4o", UnicodePrompt: "unicode", ToolPrompt: "tool", ParallelToolPrompt: "tools",
+			LimitedPrompt: "limited", SlowPrompt: "slow",
+		},
 	})
 }
 
 // scripted answers the prompts of the conformance suite.
 func scripted(r *openaitest.Request) openaitest.Reply {
+	add := openaitest.ToolCall{ID: "call_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}
 	switch last := r.Messages[len(r.Messages)-1]; {
 	case last.Role == "tool":
 		return openaitest.Reply{Content: "It is 5."}
 	case last.Text() == "tool":
-		return openaitest.Reply{
-			ToolCalls: []openaitest.ToolCall{{ID: "call_1", Name: "plugintest_add", Arguments: `{"a": 2, "b": 3}`}},
-		}
+		return openaitest.Reply{ToolCalls: []openaitest.ToolCall{add}}
+	case last.Text() == "tools":
+		second := openaitest.ToolCall{ID: "call_2", Name: add.Name, Arguments: `{"a": 4, "b": 5}`}
+		return openaitest.Reply{ToolCalls: []openaitest.ToolCall{add, second}}
+	case last.Text() == "unicode":
+		return openaitest.Reply{Content: "Grüße, 世界, 😀 👩🏽‍🚀."}
 	case last.Text() == "limited":
 		return openaitest.Reply{
 			Status: http.StatusTooManyRequests,

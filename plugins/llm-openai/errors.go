@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm/remote"
 )
@@ -14,18 +12,13 @@ import (
 // providerError translates an error of the server: an error response, or an error event of
 // a stream, for which status is 0 and header is nil.
 func (p *provider) providerError(status int, header http.Header, body []byte) *sdk.Error {
-	e := gjson.GetBytes(body, "error")
-	if !e.Exists() {
-		// Older versions of vLLM do not wrap the error.
-		e = gjson.ParseBytes(body)
+	e, ok := remote.ParseError(body)
+	if !ok {
+		e.Message = remote.PlainError(body)
 	}
-	message := e.Get("message").String()
-	if message == "" && e.Type == gjson.String {
-		message = e.Str
-	}
-	errorType := strings.ToLower(e.Get("code").String() + " " + e.Get("type").String())
-	if n := int(e.Get("code").Int()); status == 0 && n >= 400 && n < 600 {
-		status = n
+	message, errorType := e.Message, e.Type
+	if status < http.StatusBadRequest {
+		status = e.Status
 	}
 	out := p.server.ResponseError(remote.ErrorResponse{
 		Status: status, Message: message, RetryAfter: remote.RetryAfter(header),

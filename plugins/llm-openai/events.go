@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"github.com/tidwall/gjson"
 )
 
 // maxLine is the maximum size of an event, in bytes.
@@ -16,29 +18,66 @@ var (
 	errLongLine  = errors.New("the response has an event of more than 4 MiB")
 )
 
-// eventReader reads the data of server-sent events. Each event has one data line.
+// eventReader reads the data of server-sent events.
 type eventReader struct {
 	in   *bufio.Reader
 	long []byte
+	// name is the name of the event that next has returned, or nil.
+	name []byte
+	// lines are the data lines of an event that has several.
+	lines []byte
 }
 
-func newEventReader(body io.Reader) *eventReader { return &eventReader{in: bufio.NewReader(body)} }
+func newEventReader(body *bufio.Reader) *eventReader { return &eventReader{in: body} }
 
-// next returns the data of the next event, which is valid until the next call. It skips
-// comments and other fields, and returns io.EOF at the end.
+// isDone reports whether data is the end of a stream.
+func isDone(data []byte) bool { return string(data) == "[DONE]" }
+
+// next returns the data of the next event, which is valid until the next call: JSON, or [DONE]. It skips
+// comments and other fields, and returns io.EOF at the end. An event usually has one line of data. Some servers
+// send no empty line between events, so a line that is complete is an event.
 func (r *eventReader) next() ([]byte, error) {
+	r.name, r.lines = r.name[:0], r.lines[:0]
 	for {
 		line, err := r.line()
-		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok && (err == nil || errors.Is(err, io.EOF)) {
-			if data = bytes.TrimSpace(data); len(data) > 0 {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		line = bytes.TrimSpace(line)
+		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			data = bytes.TrimSpace(data)
+			if len(r.lines) == 0 && (isDone(data) || gjson.ValidBytes(data)) {
 				return data, nil
 			}
+			if r.lines = append(append(r.lines, data...), '\n'); len(r.lines) > maxLine {
+				return nil, errLongLine
+			}
+		} else if name, ok := bytes.CutPrefix(line, []byte("event:")); ok {
+			r.name = append(r.name[:0], bytes.TrimSpace(name)...)
+		}
+		if data := bytes.TrimSpace(r.lines); len(data) > 0 && (len(line) == 0 || err != nil) {
+			return r.joined(data, err)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 }
+
+// joined returns the data of an event with several lines. end is io.EOF if the stream ends with the event.
+func (r *eventReader) joined(data []byte, end error) ([]byte, error) {
+	switch {
+	case gjson.ValidBytes(data):
+		return data, nil
+	case end != nil:
+		return nil, end
+	default:
+		return nil, errMalformed
+	}
+}
+
+// isError reports whether the event that next has returned is named error.
+func (r *eventReader) isError() bool { return string(r.name) == "error" }
 
 // line returns the next line, which is valid until the next call.
 func (r *eventReader) line() ([]byte, error) {

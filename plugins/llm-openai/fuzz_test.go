@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -42,7 +43,7 @@ func FuzzStream(f *testing.F) {
 		for _, complete := range []bool{false, true} {
 			c := p.newCall(context.Background(), time.Minute)
 			a := answer{out: checkingStream{t}}
-			err := c.readStream(bytes.NewReader(stream), &a)
+			err := c.readStream(bufio.NewReader(bytes.NewReader(stream)), &a)
 			if complete {
 				err = c.readComplete(bytes.NewReader(stream), &a)
 			}

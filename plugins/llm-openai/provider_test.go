@@ -36,7 +36,7 @@ func start(t *testing.T, opts openaitest.Options, change func(*config)) (*openai
 func configured(t testing.TB, url string, change func(*config)) *provider {
 	t.Helper()
 	p := newProvider()
-	p.config = config{BaseURL: url, APIKey: key, Timeout: 10 * time.Second, AnswerTimeout: 10 * time.Second, MaxRetries: 2}
+	p.config = config{BaseURL: url, APIKey: key, Timeout: 10 * time.Second, AnswerTimeout: 10 * time.Second, StreamOptions: true, MaxRetries: 2}
 	if change != nil {
 		change(&p.config)
 	}
@@ -291,7 +291,7 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "malformed", replies: []openaitest.Reply{{Content: "a b", Fault: openaitest.Malformed}},
-			want: sdk.Error{Code: sdk.CodeUnavailable, Retryable: true}, message: "invalid response", attempts: 1,
+			want: sdk.Error{Code: sdk.CodeUnavailable}, message: "invalid response", attempts: 1,
 		},
 	}
 	for _, tt := range tests {
@@ -371,7 +371,7 @@ func TestBrokenStream(t *testing.T) {
 			var out recorder
 			_, err := p.Chat(t.Context(), newRequest(true), &out)
 			got := sdk.AsError(err)
-			if got.Code != tt.code || !got.Retryable || !strings.Contains(got.Message, tt.message) {
+			if got.Code != tt.code || got.Retryable != (tt.name != "malformed") || !strings.Contains(got.Message, tt.message) {
 				t.Errorf("err = %+v", got)
 			}
 			if out.text() != "one two" || len(s.Requests()) != 1 {

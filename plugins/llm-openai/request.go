@@ -86,7 +86,7 @@ func (p *provider) encode(req *llm.Request) ([]byte, error) {
 	} else {
 		out.MaxTokens = req.MaxTokens
 	}
-	if req.Stream {
+	if req.Stream && p.config.StreamOptions && !p.noStreamOptions.Load() {
 		out.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
 	for _, m := range req.Messages {
@@ -97,12 +97,9 @@ func (p *provider) encode(req *llm.Request) ([]byte, error) {
 		out.Messages = append(out.Messages, encoded)
 	}
 	for _, t := range req.Tools {
-		parameters := json.RawMessage(t.Parameters)
-		switch {
-		case t.Parameters == "":
-			parameters = json.RawMessage(`{"type":"object","properties":{}}`)
-		case !json.Valid(parameters):
-			return nil, remote.Invalid("the parameters of tool %q are not valid JSON", t.Name)
+		parameters, err := remote.ToolSchema(t.Parameters)
+		if err != nil {
+			return nil, remote.Invalid("the parameters of tool %q are not a JSON object", t.Name)
 		}
 		out.Tools = append(out.Tools, tool{
 			Type: "function", Function: toolFunction{Name: t.Name, Description: t.Description, Parameters: parameters},

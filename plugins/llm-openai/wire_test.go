@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -187,7 +190,117 @@ func TestChat_compatibleServers(t *testing.T) {
 		},
 		{
 			name: "split within a character", contentType: "text/event-stream",
-			body: events("{\"choices\":[{\"delta\":{\"content\":\"a\xc3\"}}]}", stop, "[DONE]"), text: "a\uFFFD",
+			body: events("{\"choices\":[{\"delta\":{\"content\":\"a\xc3\"}}]}",
+				"{\"choices\":[{\"delta\":{\"content\":\"\xa4\"}}]}", stop, "[DONE]"), text: "aä",
+		},
+		{
+			name: "split within an escaped character", contentType: "text/event-stream",
+			body: events(`{"choices":[{"delta":{"content":"A\ud83d"}}]}`, `{"choices":[{"delta":{"content":"\ude00B\\ud83d"}}]}`,
+				stop, "[DONE]"), text: "A😀B\\ud83d",
+		},
+		{
+			name: "ends within an escaped character", contentType: "text/event-stream",
+			body: events(`{"choices":[{"delta":{"content":"A\ud83d"}}]}`, stop, "[DONE]"), text: "A",
+		},
+		{
+			name: "no finish reason", contentType: "text/event-stream",
+			body: events(`{"choices":[{"delta":{"content":"hi"},"finish_reason":null}]}`,
+				`{"choices":[{"delta":{},"finish_reason":""}]}`, "[DONE]"), text: "hi",
+		},
+		{
+			name: "message instead of delta", contentType: "text/event-stream",
+			body: events(`{"choices":[{"message":{"content":"Hello world"},"finish_reason":"stop"}]}`), text: "Hello world",
+		},
+		{
+			name: "delta instead of message", contentType: "application/json",
+			body: `{"choices":[{"delta":{"content":"Hello world"},"finish_reason":"stop"}]}`, text: "Hello world",
+		},
+		{
+			name: "byte order mark", contentType: "text/event-stream",
+			body: "\uFEFF" + events(`{"choices":[{"delta":{"content":"hi"}}]}`, stop, "[DONE]"), text: "hi",
+		},
+		{
+			name: "byte order mark and white space before JSON", contentType: "application/json",
+			body: "\uFEFF\n {\"choices\":[{\"message\":{\"content\":\"hi\"}}]}", text: "hi",
+		},
+		{
+			name: "several lines of data", contentType: "text/event-stream",
+			body: "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"hi\"}}]}\n\n" + events(stop, "[DONE]"), text: "hi",
+		},
+		{
+			name: "no empty lines", contentType: "text/event-stream",
+			body: `data: {"choices":[{"delta":{"content":"h"}}]}` + "\n" + `data: {"choices":[{"delta":{"content":"i"}}]}` +
+				"\ndata: " + stop + "\ndata: [DONE]\n", text: "hi",
+		},
+		{
+			name: "a stream as plain text", contentType: "text/plain",
+			body: events(`{"choices":[{"delta":{"content":"hi"}}]}`, stop, "[DONE]"), text: "hi",
+		},
+		{
+			name: "a stream as JSON", contentType: "application/json",
+			body: "\n: comment\n\n" + events(`{"choices":[{"delta":{"content":"hi"}}]}`, stop, "[DONE]"), text: "hi",
+		},
+		{
+			name: "a stream as binary", contentType: "application/octet-stream",
+			body: "event: chunk\n" + events(`{"choices":[{"delta":{"content":"hi"}}]}`, stop, "[DONE]"), text: "hi",
+		},
+		{
+			name: "a complete answer as a stream", contentType: "text/event-stream",
+			body: `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, text: "hi",
+		},
+		{
+			name: "arguments as an object", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":{"text":"one"}}}]}}]}`,
+				stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "a", Name: "f", Arguments: `{"text":"one"}`}},
+		},
+		{
+			name: "arguments as an object, complete", contentType: "application/json", reason: llm.FinishToolCalls,
+			body:  `{"choices":[{"message":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":{"text":"one"}}}]}}]}`,
+			calls: []sdk.ToolCall{{ID: "a", Name: "f", Arguments: `{"text":"one"}`}},
+		},
+		{
+			name: "three calls with index 0 and no id", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"text\":\"one\"}"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"text\":\"two\"}"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"text\":\"three\"}"}}]}}]}`,
+				stop, "[DONE]"),
+			calls: []sdk.ToolCall{
+				{ID: "call_0", Name: "f", Arguments: `{"text":"one"}`}, {ID: "call_1", Name: "f", Arguments: `{"text":"two"}`},
+				{ID: "call_2", Name: "f", Arguments: `{"text":"three"}`},
+			},
+		},
+		{
+			name: "calls with index 0 in pieces", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":1}"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"g"}}]}}]}`, stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "call_0", Name: "f", Arguments: `{"x":1}`}, {ID: "call_1", Name: "g"}},
+		},
+		{
+			name: "another id in each piece", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"arguments":":"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"arguments":"1}"}}]}}]}`, stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "a", Name: "f", Arguments: `{"x":1}`}},
+		},
+		{
+			name: "the name in each piece", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":":1}"}}]}}]}`, stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "a", Name: "f", Arguments: `{"x":1}`}},
+		},
+		{
+			name: "an empty name first", contentType: "text/event-stream", reason: llm.FinishToolCalls,
+			body: events(
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"","arguments":"{"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"}"}}]}}]}`,
+				`{"choices":[{"delta":{"tool_calls":[{"index":1}]}}]}`, stop, "[DONE]"),
+			calls: []sdk.ToolCall{{ID: "a", Name: "f", Arguments: `{}`}},
 		},
 		{
 			name: "all calls have index 0, and reason stop", contentType: "text/event-stream", reason: llm.FinishToolCalls,
@@ -241,6 +354,19 @@ func TestChat_unexpectedResponse(t *testing.T) {
 		{"a huge error", 400, "application/json", `{"error":{"message":"` + strings.Repeat("x", 1<<20), sdk.CodeInvalidRequest, "status 400"},
 		{"an endless event", 200, "text/event-stream", "data: " + strings.Repeat("x", maxLine+1<<16), sdk.CodeUnavailable, "4 MiB"},
 		{"an empty stream", 200, "text/event-stream", "", sdk.CodeUnavailable, "answer ended early"},
+		{"a stream that is cut", 200, "text/event-stream", events(`{"choices":[{"delta":{"content":"hi"}}]}`), sdk.CodeUnavailable, "answer ended early"},
+		{"a call without a name", 200, "text/event-stream", events(`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}}]}`, "[DONE]"), sdk.CodeUnavailable, "invalid response"},
+		{"a bare error with status 200", 200, "application/json", `{"object":"error","message":"maximum context length is 5"}`, sdk.CodeContextTooLong, "length is 5"},
+		{"a bare error as a stream", 200, "text/event-stream", `{"object":"error","message":"maximum context length is 5"}`, sdk.CodeContextTooLong, "length is 5"},
+		{"a detail with status 200", 200, "application/json", `{"detail":"the model is loading"}`, sdk.CodeUnavailable, "model is loading"},
+		{"a detail with status 400", 400, "application/json", `{"detail":"bad temperature"}`, sdk.CodeInvalidRequest, "bad temperature"},
+		{"a list of details", 422, "application/json", `{"detail":[{"loc":["body"],"msg":"field required","type":"missing"}]}`, sdk.CodeInvalidRequest, "field required"},
+		{"a list of errors", 400, "application/json", `{"errors":[{"message":"bad top_p"}]}`, sdk.CodeInvalidRequest, "bad top_p"},
+		{"a plain text", 400, "text/plain", `no such adapter`, sdk.CodeInvalidRequest, "no such adapter"},
+		{"a bare error in a stream", 200, "text/event-stream", events(`{"object":"error","message":"maximum context length is 5"}`), sdk.CodeContextTooLong, "length is 5"},
+		{"a detail in a stream", 200, "text/event-stream", events(`{"detail":"out of memory"}`), sdk.CodeUnavailable, "out of memory"},
+		{"an event named error", 200, "text/event-stream", "event: error\n" + events(`{"text":"x"}`), sdk.CodeUnavailable, "reported a failure"},
+		{"an error that is an object in a stream", 200, "text/event-stream", events(`{"error":{"message":"context length exceeded","type":"invalid_request_error"}}`), sdk.CodeContextTooLong, "context length"},
 		{"an empty object", 200, "application/json", "{}", sdk.CodeUnavailable, "invalid response"},
 	}
 	for _, tt := range tests {
@@ -248,6 +374,9 @@ func TestChat_unexpectedResponse(t *testing.T) {
 			t.Parallel()
 			_, err := serve(t, tt.status, tt.contentType, tt.body).Chat(t.Context(), newRequest(true), &recorder{})
 			e := sdk.AsError(err)
+			if strings.Contains(e.Message, "invalid response") && e.Retryable {
+				t.Errorf("err = %+v, want it not to be retryable", e)
+			}
 			if e.Code != tt.code || !strings.Contains(e.Message, tt.message) || len(e.Message) > 700 {
 				t.Errorf("err = %+v", e)
 			}
@@ -276,5 +405,55 @@ func TestConnectionReuse(t *testing.T) {
 	}
 	if n := dials.Load(); n != 1 {
 		t.Errorf("got %d connections for 6 answers, want 1", n)
+	}
+}
+
+// A server that rejects stream_options streams without them, from then on at once.
+func TestChat_withoutStreamOptions(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "stream_options") {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":{"message":"Unrecognized request argument supplied: stream_options"}}`))
+			return
+		}
+		_, _ = w.Write([]byte(events(`{"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}`)))
+	}))
+	t.Cleanup(s.Close)
+	for _, option := range []bool{true, false} {
+		requests.Store(0)
+		p := configured(t, s.URL, func(c *config) { c.MaxRetries, c.StreamOptions = 0, option })
+		for range 2 {
+			var out recorder
+			if _, err := p.Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "hi" {
+				t.Errorf("Chat() = %q, %v, want hi", out.text(), err)
+			}
+		}
+		want := int64(2)
+		if option {
+			want = 3
+		}
+		if n := requests.Load(); n != want {
+			t.Errorf("stream_options = %v: got %d requests for 2 answers, want %d", option, n, want)
+		}
+	}
+}
+
+func TestChat_gzip(t *testing.T) {
+	t.Parallel()
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte(events(`{"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}`)))
+	_ = z.Close()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(zipped.Bytes())
+	}))
+	t.Cleanup(s.Close)
+	var out recorder
+	if _, err := configured(t, s.URL, nil).Chat(t.Context(), newRequest(true), &out); err != nil || out.text() != "hi" {
+		t.Errorf("Chat() = %q, %v, want hi", out.text(), err)
 	}
 }

@@ -175,7 +175,7 @@ func TestConnectFails(t *testing.T) {
 		{"metadata", "http://169.254.169.254/", []string{"0.0.0.0/0"}, "a link-local address"},
 	}
 	for _, tt := range tests {
-		tr := configured(t, remote.Settings{Allow: tt.allow, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
+		tr := configured(t, remote.Settings{Allow: tt.allow, ConnectTimeout: testTimeout, AnswerTimeout: testTimeout})
 		_, err := tr.Connect(t.Context(), mcptransport.Open{Config: config(t, tt.url, nil)})
 		if err == nil || !strings.Contains(err.Error(), tt.message) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: Connect() = %v, want an error with %q", tt.name, err, tt.message)

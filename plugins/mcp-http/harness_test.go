@@ -21,13 +21,13 @@ import (
 )
 
 // testTimeout is the maximum time that a test waits for an expected event.
-const testTimeout = 20 * time.Second
+const testTimeout = 2 * time.Minute
 
 // newLocalTransport returns a transport that may connect to 127.0.0.1.
 func newLocalTransport(t *testing.T) *transport {
 	t.Helper()
 	return configured(t,
-		remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout})
+		remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: testTimeout, AnswerTimeout: testTimeout})
 }
 
 // configured returns a transport with the given settings.

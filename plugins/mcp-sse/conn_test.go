@@ -18,13 +18,13 @@ import (
 )
 
 // testTimeout is the maximum time that a test waits for an expected event.
-const testTimeout = 20 * time.Second
+const testTimeout = 2 * time.Minute
 
 // dial connects to a URL. The connection is closed at the end of the test.
 func dial(t *testing.T, url string) (mcptransport.Conn, error) {
 	t.Helper()
 	tr := &transport{
-		settings: remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: 5 * time.Second, AnswerTimeout: testTimeout},
+		settings: remote.Settings{Allow: []string{"127.0.0.1"}, ConnectTimeout: testTimeout, AnswerTimeout: testTimeout},
 	}
 	if err := tr.Configure(t.Context(), sdk.Env{}); err != nil {
 		t.Fatal(err)

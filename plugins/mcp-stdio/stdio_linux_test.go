@@ -112,7 +112,7 @@ func connect(t *testing.T, tr *transport, args ...string) *conn {
 // nextMessage returns the next message and the log lines before it.
 func nextMessage(t *testing.T, c *conn) (string, []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var lines []string
 	for {
@@ -130,7 +130,7 @@ func nextMessage(t *testing.T, c *conn) (string, []string) {
 // waitExit waits for the end of the connection.
 func waitExit(t *testing.T, c *conn) *mcptransport.Exit {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for {
 		_, err := c.Receive(ctx)
@@ -281,7 +281,7 @@ func TestStderr_doesNotBlock(t *testing.T) {
 		if string(m) != `{"id":1}` {
 			t.Errorf(`got message %s, want {"id":1}`, m)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the program is blocked by its log")
 	}
 	_ = c.Close()
@@ -332,7 +332,7 @@ func countProcesses(t *testing.T, marker string) (n int) {
 // waitNoProcesses waits until no process has the marker.
 func waitNoProcesses(t *testing.T, marker string) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -53,12 +54,14 @@ func (b *base) Configure(ctx context.Context, req *basev1.ConfigureRequest) (*ba
 }
 
 func (b *base) Health(ctx context.Context, _ *basev1.HealthRequest) (*basev1.HealthResponse, error) {
+	calls, tasks := activeCalls.Load(), int64(runtime.NumGoroutine())
+	r := &basev1.HealthResponse{Healthy: true, ActiveCalls: &calls, Tasks: &tasks}
 	if h, ok := b.impl.(sdk.Healther); ok {
 		if err := h.Health(ctx); err != nil {
-			return &basev1.HealthResponse{Message: wire.UTF8(err.Error())}, nil
+			r.Healthy, r.Message = false, wire.UTF8(err.Error())
 		}
 	}
-	return &basev1.HealthResponse{Healthy: true}, nil
+	return r, nil
 }
 
 func (b *base) Stop(ctx context.Context, _ *basev1.StopRequest) (*basev1.StopResponse, error) {

@@ -71,6 +71,24 @@ func (b *Base) Health(ctx context.Context) error {
 	return nil
 }
 
+// Activity is the work of a plugin at a moment. A field is nil if the plugin does not report it.
+type Activity struct {
+	// Calls is the number of calls in progress, without those of the Base service.
+	Calls *int64
+	// Tasks is the number of concurrent tasks in the process, such as goroutines or threads.
+	Tasks *int64
+}
+
+// Activity returns what the plugin reports about its work. It does not return an error if the plugin reports
+// that it is not healthy.
+func (b *Base) Activity(ctx context.Context) (Activity, error) {
+	r, err := b.client.Health(ctx, &basev1.HealthRequest{})
+	if err != nil {
+		return Activity{}, wire.FromCall(ctx, err)
+	}
+	return Activity{Calls: r.ActiveCalls, Tasks: r.Tasks}, nil
+}
+
 // Stop asks the plugin to release its resources. It does not end the process.
 func (b *Base) Stop(ctx context.Context) error {
 	_, err := b.client.Stop(ctx, &basev1.StopRequest{})

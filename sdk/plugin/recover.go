@@ -18,7 +18,11 @@ func Recovered(ctx context.Context, value any) error {
 }
 
 // unary is the interceptor that ServerOptions uses for unary calls.
-func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (resp any, err error) {
+func unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (resp any, err error) {
+	if isCounted(info.FullMethod) {
+		activeCalls.Add(1)
+		defer activeCalls.Add(-1)
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = Recovered(ctx, v)
@@ -29,7 +33,11 @@ func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHa
 }
 
 // stream is the interceptor that ServerOptions uses for streams.
-func stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
+func stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, h grpc.StreamHandler) (err error) {
+	if isCounted(info.FullMethod) {
+		activeCalls.Add(1)
+		defer activeCalls.Add(-1)
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = Recovered(ss.Context(), v)

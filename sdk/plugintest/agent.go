@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
@@ -17,8 +17,10 @@ import (
 
 // agentChecks contains the state of the checks of an agent type.
 type agentChecks struct {
-	client *agent.Client
-	config json.RawMessage
+	command Command
+	plugin  *Plugin
+	client  *agent.Client
+	config  json.RawMessage
 }
 
 // Agent checks an agent type. The model of its host requests two tool calls if the request has tools, and
@@ -32,20 +34,38 @@ func Agent(t *testing.T, c Command) {
 	if err != nil {
 		t.Fatalf("AgentConfig: %v", err)
 	}
-	s := &agentChecks{client: agent.NewClient(Start(t, agent.Kind, c).Conn), config: config}
-	s.client.Grace = callTimeout // the Cancelled check must notice a run that does not end
-	t.Run("Base", func(t *testing.T) { base(t, agent.Kind, c) })
-	subtests(t, []subtest{
+	s := &agentChecks{command: c, config: config}
+	s.start(t)
+	t.Run("Base", func(t *testing.T) { base(t, agent.Kind, c, s.plugin) })
+	subtests(t, agent.Kind, []subtest{
 		{"Schema", s.schema},
 		{"Answer", s.answer},
+		{"ToolCalls", s.toolCalls},
 		{"Replay", s.replay},
 		{"OutOfOrder", s.outOfOrder},
 		{"Cancelled", s.cancelled},
 		{"HostFails", s.hostFails},
 		{"Large", s.large},
 		{"Parallel", s.parallel},
-		{"Killed", func(t *testing.T) { agentKilled(t, c, config) }},
+		{"Leaks", s.leaks},
+		{"Killed", s.killed},
 	})
+}
+
+// start starts the plugin for the checks.
+func (s *agentChecks) start(t *testing.T) {
+	t.Helper()
+	s.plugin = Start(t, agent.Kind, s.command)
+	s.client = agent.NewClient(s.plugin.Conn)
+	s.client.Grace = callTimeout // the Cancelled check must notice a run that does not end
+}
+
+// alone returns checks with a plugin of their own.
+func (s *agentChecks) alone(t *testing.T) *agentChecks {
+	t.Helper()
+	other := *s
+	other.start(t)
+	return &other
 }
 
 func (s *agentChecks) schema(t *testing.T) {
@@ -53,9 +73,8 @@ func (s *agentChecks) schema(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Schema: %v", err)
 	}
-	var object map[string]any
-	if err := json.Unmarshal(schema, &object); err != nil || object["type"] != "object" {
-		t.Errorf("got the schema %s, want a JSON Schema of an object", schema)
+	if err := compileSchema(schema); err != nil {
+		t.Errorf("the schema is not a JSON Schema of an object that the server can use: %v", err)
 	}
 }
 
@@ -64,97 +83,9 @@ func (s *agentChecks) run() *agent.Run {
 	return &agent.Run{
 		ID: "run-plugintest", AgentID: "agent-plugintest", SessionID: "session-plugintest", Config: s.config,
 		History: []sdk.Message{sdk.Text(sdk.RoleUser, "Hello."), sdk.Text(sdk.RoleAssistant, "Good day.")},
-		Input:   sdk.Text(sdk.RoleUser, "Add 2 and 3, and 4 and 5."),
+		Input:   sdk.Text(sdk.RoleUser, "Add 2 and 3, and 4 and 5. "+unicodeText),
 		Time:    time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seed: 42,
 	}
-}
-
-// scripted is a host that always returns the same replies and records the calls.
-type scripted struct {
-	// before, if set, is called before each reply.
-	before func(ctx context.Context, call *agent.Call) error
-
-	mu    sync.Mutex
-	calls []string
-	// wrong lists the tool results that the model received with the ID of another call.
-	wrong []string
-}
-
-// Handle implements agent.Handler.
-func (h *scripted) Handle(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-	h.record(call)
-	if h.before != nil {
-		if err := h.before(ctx, call); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case call.Complete != nil:
-		return &agent.Result{Answer: h.complete(call.Complete)}, nil
-	case call.ListTools:
-		return &agent.Result{Tools: []sdk.Tool{addTool}}, nil
-	case call.CallTool != nil:
-		return &agent.Result{ToolResult: &sdk.ToolResult{Parts: []sdk.Part{{Text: resultOf(call.CallTool.ID)}}}}, nil
-	case call.ReadFile != nil:
-		return &agent.Result{Data: []byte{}}, nil
-	}
-	return nil, &sdk.Error{Code: sdk.CodeInvalidRequest, Message: "plugintest does not support this call"}
-}
-
-func resultOf(id string) string { return "the result of " + id }
-
-// record stores the content of a call.
-func (h *scripted) record(call *agent.Call) {
-	var parts []any
-	if c := call.Complete; c != nil {
-		parts = append(parts, "complete", c.Model, c.Messages, c.Tools, c.Temperature, c.MaxTokens, c.TopP, c.Stop,
-			c.Forward, c.Final)
-	}
-	parts = append(parts, call.CallTool, call.ListTools, call.ReadFile)
-	data, err := json.Marshal(parts)
-	if err != nil {
-		data = []byte(err.Error())
-	}
-	text := fmt.Sprintf("%6d: %s", call.Number, data)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.calls = append(h.calls, text)
-}
-
-// recorded returns the calls in the order of their numbers.
-func (h *scripted) recorded() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	calls := slices.Clone(h.calls)
-	slices.Sort(calls)
-	return calls
-}
-
-func (h *scripted) complete(req *agent.Completion) *agent.Answer {
-	results := 0
-	for _, m := range req.Messages {
-		if m.Role != sdk.RoleTool {
-			continue
-		}
-		results++
-		if text := m.Text(); !strings.Contains(text, resultOf(m.ToolCallID)) {
-			h.mu.Lock()
-			h.wrong = append(h.wrong, fmt.Sprintf("%s of %s", text, m.ToolCallID))
-			h.mu.Unlock()
-		}
-	}
-	a := &agent.Answer{
-		Message: sdk.Text(sdk.RoleAssistant, "That makes 5 and 9."), FinishReason: "stop",
-		Usage: sdk.Usage{InputTokens: 10, OutputTokens: 5}, Model: req.Model,
-	}
-	if len(req.Tools) > 0 && results == 0 {
-		a.Message, a.FinishReason = sdk.Text(sdk.RoleAssistant, ""), "tool_calls"
-		for i, arguments := range []string{`{"a":2,"b":3}`, `{"a":4,"b":5}`} {
-			a.Message.ToolCalls = append(a.Message.ToolCalls,
-				sdk.ToolCall{ID: fmt.Sprint("call-", i+1), Name: addTool.Name, Arguments: arguments})
-		}
-	}
-	return a
 }
 
 // do executes a run and checks that it succeeds.
@@ -162,11 +93,12 @@ func (s *agentChecks) do(t *testing.T, run *agent.Run, h *scripted) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
-	if _, err := s.client.Run(ctx, run, h); err != nil {
+	message, err := s.client.Run(ctx, run, h)
+	if err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	for _, w := range h.wrong {
-		t.Errorf("the model received a tool result with the ID of another call: %s", w)
+	if message != nil && strings.ContainsRune(message.Text(), utf8.RuneError) {
+		t.Errorf("the answer %q contains the replacement character U+FFFD: a character was split", message.Text())
 	}
 }
 
@@ -176,6 +108,21 @@ func (s *agentChecks) answer(t *testing.T) {
 	if len(h.recorded()) == 0 {
 		t.Error("the run made no call, want at least one")
 	}
+	for _, prompt := range h.prompts {
+		for _, m := range prompt {
+			if strings.ContainsRune(m.Text(), utf8.RuneError) {
+				t.Errorf("the model received the text %q, which contains the replacement character U+FFFD: a character was split",
+					m.Text())
+			}
+		}
+	}
+}
+
+// toolCalls checks that the model receives the result of each of its tool calls.
+func (s *agentChecks) toolCalls(t *testing.T) {
+	h := &scripted{}
+	s.do(t, s.run(), h)
+	h.checkToolResults(t)
 }
 
 // replay checks that a repeated run makes the same calls. Otherwise an interrupted run cannot continue.
@@ -198,7 +145,7 @@ func (s *agentChecks) replay(t *testing.T) {
 func (s *agentChecks) outOfOrder(t *testing.T) {
 	second := make(chan struct{})
 	var once sync.Once
-	s.do(t, s.run(), &scripted{before: func(_ context.Context, call *agent.Call) error {
+	h := &scripted{before: func(_ context.Context, call *agent.Call) error {
 		switch {
 		case call.CallTool == nil:
 		case call.CallTool.ID == "call-2":
@@ -210,10 +157,20 @@ func (s *agentChecks) outOfOrder(t *testing.T) {
 			}
 		}
 		return nil
-	}})
+	}}
+	s.do(t, s.run(), h)
+	h.checkToolResults(t)
 }
 
 func (s *agentChecks) cancelled(t *testing.T) {
+	s = s.alone(t)
+	s.cancelRun(t)
+	s.plugin.checkIdle(t, cancelTime, "the cancellation of a run")
+}
+
+// cancelRun cancels a run during its first call.
+func (s *agentChecks) cancelRun(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	asked := make(chan struct{})
@@ -231,6 +188,8 @@ func (s *agentChecks) cancelled(t *testing.T) {
 	case <-asked:
 	case err := <-ended:
 		t.Fatalf("the run ended with %v before it was cancelled", err)
+	case <-time.After(callTimeout):
+		t.Fatalf("the run made no call within %s", callTimeout)
 	}
 	cancel()
 	select {
@@ -240,21 +199,6 @@ func (s *agentChecks) cancelled(t *testing.T) {
 		}
 	case <-time.After(cancelTime):
 		t.Errorf("the run did not end within %s after its cancellation during a call", cancelTime)
-	}
-}
-
-// hostFails checks that a run ends with the error of the host if a call fails.
-func (s *agentChecks) hostFails(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
-	defer cancel()
-	_, err := s.client.Run(ctx, s.run(), &scripted{before: func(context.Context, *agent.Call) error {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: "plugintest rejects this call", Retryable: true}
-	}})
-	switch code := codeOf(err); {
-	case ctx.Err() != nil:
-		t.Errorf("the run did not end within %s", callTimeout)
-	case code == sdk.CodeInternal || code == sdk.CodePluginCrashed:
-		t.Errorf("the run ended with %v, want the error of the host with code %s", err, sdk.CodeUnavailable)
 	}
 }
 
@@ -272,14 +216,22 @@ func (s *agentChecks) parallel(t *testing.T) {
 	wg.Wait()
 }
 
-// agentKilled checks that a run fails with ErrPluginCrashed if the process is killed.
-func agentKilled(t *testing.T, c Command, config json.RawMessage) {
-	t.Helper()
-	p := Start(t, agent.Kind, c)
-	s := &agentChecks{client: agent.NewClient(p.Conn), config: config}
+// leaks checks what runs leave behind.
+func (s *agentChecks) leaks(t *testing.T) {
+	s = s.alone(t)
+	s.plugin.checkLeaks(t, "runs", func() {
+		s.do(t, s.run(), &scripted{})
+		s.cancelRun(t)
+	})
+}
+
+// killed checks that a run fails with ErrPluginCrashed if the process is killed.
+func (s *agentChecks) killed(t *testing.T) {
+	s = s.alone(t)
+	s.client.Grace = 2 * time.Second
 	var once sync.Once
 	_, err := s.client.Run(t.Context(), s.run(), &scripted{before: func(ctx context.Context, _ *agent.Call) error {
-		once.Do(p.Kill)
+		once.Do(s.plugin.Kill)
 		<-ctx.Done()
 		return ctx.Err()
 	}})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,8 +93,8 @@ func startBare(t *testing.T, c Command) *bare {
 		b.connect(t, line)
 	case <-b.exited:
 		t.Fatal("the process exited before the handshake")
-	case <-time.After(callTimeout):
-		t.Fatalf("got no handshake on stdout within %s", callTimeout)
+	case <-time.After(handshakeTime):
+		t.Fatalf("got no handshake on stdout within %s", handshakeTime)
 	}
 	return b
 }
@@ -109,8 +110,8 @@ func (b *bare) connect(t *testing.T, line string) {
 	if parts[2] == "unix" {
 		target = "unix:" + target
 	}
-	conn, err := grpc.NewClient(target,
-		append(plugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient(target, slices.Concat(plugin.DialOptions(), withDeadlines(),
+		[]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())})...)
 	if err != nil {
 		t.Fatalf("connect to %s: %v", target, err)
 	}

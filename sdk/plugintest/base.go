@@ -22,16 +22,21 @@ const (
 	parallel = 16
 )
 
-// base runs the checks for plugins of all kinds.
-func base(t *testing.T, kind string, c Command) {
+// base runs the checks for plugins of all kinds. The plugin p runs with the command c.
+func base(t *testing.T, kind string, c Command, p *Plugin) {
 	t.Helper()
-	subtests(t, []subtest{
+	subtests(t, "all", []subtest{
 		{"WithoutTLS", func(t *testing.T) {
 			insecure := c
 			insecure.withoutTLS = true
 			checkHealthy(t, Start(t, kind, insecure).Base())
 		}},
 		{"StableDescribe", func(t *testing.T) { stableDescribe(t, kind, c) }},
+		{"ConfigSchema", func(t *testing.T) {
+			if err := checkBlock("config", p.Schema); err != nil {
+				t.Errorf("ConfigSchema is not valid: %v", err)
+			}
+		}},
 		{"BadConfig", func(t *testing.T) { badConfig(t, kind, c) }},
 		{"ParallelHealth", func(t *testing.T) {
 			p := Start(t, kind, c)
@@ -55,7 +60,7 @@ func base(t *testing.T, kind string, c Command) {
 // checkHealthy checks that Health succeeds within two seconds.
 func checkHealthy(t *testing.T, b *plugin.Base) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), healthTimeout)
 	defer cancel()
 	if err := b.Health(ctx); err != nil {
 		t.Errorf("Health: %v", err)

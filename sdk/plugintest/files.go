@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/files"
@@ -41,13 +40,10 @@ func Files(t *testing.T, c Command) {
 		prefix: "plugintest-" + strings.ToLower(rand.Text()[:12]), used: map[string]bool{},
 	}
 	t.Cleanup(func() { s.clean(t) })
-	t.Run("Base", func(t *testing.T) { base(t, files.Kind, c) })
+	t.Run("Base", func(t *testing.T) { base(t, files.Kind, c, p) })
 	// Not in parallel, because it measures the memory of the process.
-	t.Run("Large", s.large)
-	for _, check := range []struct {
-		name string
-		run  func(*testing.T)
-	}{
+	t.Run("Large", func(t *testing.T) { (&subtest{"Large", s.large}).do(t, files.Kind) })
+	subtests(t, files.Kind, []subtest{
 		{"RoundTrip", s.roundTrip},
 		{"Overwrite", s.overwrite},
 		{"NotFound", s.notFound},
@@ -64,13 +60,9 @@ func Files(t *testing.T, c Command) {
 		{"GetCancelled", s.getCancelled},
 		{"ParallelPuts", s.parallelPuts},
 		{"ParallelPutsOfAKey", s.parallelPutsOfAKey},
+		{"Leaks", s.leaks},
 		{"Killed", s.killed},
-	} {
-		t.Run(check.name, func(t *testing.T) {
-			t.Parallel()
-			check.run(t)
-		})
-	}
+	})
 }
 
 // key returns a key that only this test uses. The object is deleted at the end.
@@ -187,9 +179,5 @@ func codeOf(err error) sdk.ErrorCode {
 }
 
 func (s *checks) health(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	if err := s.plugin.Base().Health(ctx); err != nil {
-		t.Errorf("Health: %v", err)
-	}
+	checkHealthy(t, s.plugin.Base())
 }

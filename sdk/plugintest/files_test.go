@@ -74,6 +74,8 @@ func TestFiles_findsFaults(t *testing.T) {
 		{"writes in place", "Overwrite", "neither the old nor the new"},
 		{"ill", "Health", "Health: "},
 		{"presigns nonsense", "Presign", "GET: "},
+		{"lists one page", "List", "List returned 1000 keys, want 1005"},
+		{"keeps files open", "Leaks", "open files and connections"},
 	}
 	if os.Getenv("AGENTAREA_TEST_SLOW") == "1" {
 		tests = append(

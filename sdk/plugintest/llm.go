@@ -2,11 +2,11 @@ package plugintest
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
@@ -17,47 +17,67 @@ const (
 	large = 5 << 20
 	// cancelTime is the time that a cancelled call has to end.
 	cancelTime = time.Second
+	// answerTime is the maximum duration of an answer.
+	answerTime = 2 * time.Minute
 )
-
-// addTool is the tool of requests.
-var addTool = sdk.Tool{
-	Name: "plugintest_add", Description: "Adds two numbers.",
-	Parameters: `{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"]}`,
-}
 
 // llmChecks contains the state of the checks of a provider.
 type llmChecks struct {
+	command  Command
 	plugin   *Plugin
 	provider llm.Provider
 	script   Script
 }
 
-// LLM checks a provider of language models. It requests about thirty completions, so use a cheap model or
-// a server that simulates one.
+// LLM checks a provider of language models. It requests about sixty completions, so use a cheap model or a server that
+// simulates one.
 func LLM(t *testing.T, c Command) {
 	t.Helper()
-	p := Start(t, "llm", c)
-	s := &llmChecks{plugin: p, provider: llm.NewClient(p.Conn), script: c.Script}
+	s := &llmChecks{command: c, script: c.Script}
 	if s.script.Prompt == "" {
 		s.script.Prompt = "Say hello."
 	}
-	t.Run("Base", func(t *testing.T) { base(t, "llm", c) })
-	if !t.Run("Models", s.models) {
+	if s.script.UnicodePrompt == "" {
+		s.script.UnicodePrompt = "Repeat exactly this text: " + unicodeText
+	}
+	s.start(t)
+	t.Run("Base", func(t *testing.T) { base(t, "llm", c, s.plugin) })
+	if !t.Run("Models", func(t *testing.T) { (&subtest{"Models", s.models}).do(t, "llm") }) {
 		return
 	}
-	subtests(t, []subtest{
+	subtests(t, "llm", []subtest{
 		{"Answer", s.answer},
+		{"Unicode", s.unicode},
 		{"Tools", s.tools},
+		{"ParallelTools", s.parallelTools},
 		{"RateLimited", s.rateLimited},
 		{"Cancelled", s.cancelled},
 		{"Large", s.large},
 		{"Parallel", s.parallel},
-		{"Killed", func(t *testing.T) { llmKilled(t, c, s.script) }},
+		{"Leaks", s.leaks},
+		{"Killed", s.killed},
 	})
 }
 
+// start starts the plugin for the checks.
+func (s *llmChecks) start(t *testing.T) {
+	t.Helper()
+	s.plugin = Start(t, "llm", s.command)
+	s.provider = llm.NewClient(s.plugin.Conn)
+}
+
+// alone returns checks with a plugin of their own.
+func (s *llmChecks) alone(t *testing.T) *llmChecks {
+	t.Helper()
+	other := *s
+	other.start(t)
+	return &other
+}
+
 func (s *llmChecks) models(t *testing.T) {
-	models, err := s.provider.ListModels(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), modelsTimeout)
+	defer cancel()
+	models, err := s.provider.ListModels(ctx)
 	if err != nil {
 		t.Fatalf("ListModels: %v", err)
 	}
@@ -76,34 +96,6 @@ func (s *llmChecks) models(t *testing.T) {
 	}
 }
 
-// answer is an llm.Stream that collects the pieces of an answer.
-type answer struct {
-	text   strings.Builder
-	calls  []sdk.ToolCall
-	pieces int
-	// first, if set, is closed when the first piece arrives.
-	first chan struct{}
-}
-
-// Send implements llm.Stream.
-func (a *answer) Send(d llm.Delta) error {
-	a.pieces++
-	if a.pieces == 1 && a.first != nil {
-		close(a.first)
-	}
-	a.text.WriteString(d.Text)
-	if c := d.ToolCall; c != nil {
-		for len(a.calls) <= c.Index {
-			a.calls = append(a.calls, sdk.ToolCall{})
-		}
-		call := &a.calls[c.Index]
-		call.ID += c.ID
-		call.Name += c.Name
-		call.Arguments += c.Arguments
-	}
-	return nil
-}
-
 // request returns a request with a prompt.
 func (s *llmChecks) request(stream bool, prompt string, tools ...sdk.Tool) *llm.Request {
 	return &llm.Request{
@@ -115,13 +107,20 @@ func (s *llmChecks) request(stream bool, prompt string, tools ...sdk.Tool) *llm.
 // ask returns the answer to a request. If the request fails, it fails the test and returns nil.
 func (s *llmChecks) ask(t *testing.T, req *llm.Request) (*answer, *llm.Finish) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), answerTime)
 	defer cancel()
 	a := &answer{}
 	finish, err := s.provider.Chat(ctx, req, a)
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "UTF-8"):
+		t.Errorf("Chat: %v. Send only whole characters: keep the bytes of an incomplete one for the next delta", err)
+		return nil, nil
+	case err != nil:
 		t.Errorf("Chat: %v", err)
 		return nil, nil
+	}
+	for _, problem := range a.problems {
+		t.Error(problem)
 	}
 	return a, finish
 }
@@ -138,46 +137,44 @@ func (s *llmChecks) answer(t *testing.T) {
 		if finish.Reason != llm.FinishStop && finish.Reason != llm.FinishLength {
 			t.Errorf("the answer ended with %q, want %q", finish.Reason, llm.FinishStop)
 		}
-		if finish.Usage.InputTokens <= 0 || finish.Usage.OutputTokens <= 0 {
-			t.Errorf("the usage of an answer (stream %t) = %+v, want input and output tokens", stream, finish.Usage)
+		if problem := usageProblem(finish.Usage); problem != "" {
+			t.Errorf("the usage of an answer (stream %t) = %+v, %s", stream, finish.Usage, problem)
 		}
 	}
 }
 
-// tools checks that the model requests tool calls, and answers when it has their results.
-func (s *llmChecks) tools(t *testing.T) {
-	if s.script.ToolPrompt == "" {
-		missing(t, "tool_prompt")
+// maxUsage is the maximum number of tokens of a short prompt and of its answer.
+const maxUsage = 1_000_000
+
+// usageProblem returns what is wrong with the usage of a short answer, or "".
+func usageProblem(u sdk.Usage) string {
+	switch {
+	case u.InputTokens <= 0 || u.OutputTokens <= 0:
+		return "want input and output tokens"
+	case u.InputTokens > maxUsage || u.OutputTokens > maxUsage:
+		return "want at most 1,000,000 tokens for a short prompt"
+	case u.CachedInputTokens < 0 || u.CachedInputTokens > u.InputTokens:
+		return "want cached input tokens that the input tokens include"
+	case u.ReasoningTokens < 0 || u.ReasoningTokens > u.OutputTokens:
+		return "want reasoning tokens that the output tokens include"
 	}
-	req := s.request(true, s.script.ToolPrompt, addTool)
-	a, finish := s.ask(t, req)
-	if a == nil {
-		return
-	}
-	if len(a.calls) == 0 || finish.Reason != llm.FinishToolCalls {
-		t.Fatalf("the answer has %d tool calls and ended with %q, want at least one and %q",
-			len(a.calls), finish.Reason, llm.FinishToolCalls)
-	}
-	answer := sdk.Text(sdk.RoleAssistant, a.text.String())
-	answer.ToolCalls = a.calls
-	req.Messages = append(req.Messages, answer)
-	ids := map[string]bool{}
-	for _, call := range a.calls {
-		var arguments map[string]any
-		if err := json.Unmarshal([]byte(call.Arguments), &arguments); err != nil {
-			t.Errorf("the arguments %q are not a JSON object: %v", call.Arguments, err)
+	return ""
+}
+
+// unicodeText has characters of 2, 3 and 4 bytes, and one that consists of several.
+const unicodeText = "Grüße, 世界, 😀 👩🏽‍🚀"
+
+// unicode checks that characters that are not ASCII arrive.
+func (s *llmChecks) unicode(t *testing.T) {
+	for _, stream := range []bool{true, false} {
+		a, _ := s.ask(t, s.request(stream, s.script.UnicodePrompt))
+		if a == nil {
+			continue
 		}
-		if call.ID == "" || ids[call.ID] || call.Name != addTool.Name {
-			t.Errorf("got the tool call %+v, want a unique ID and the name %s", call, addTool.Name)
+		if text := a.text.String(); strings.ContainsRune(text, utf8.RuneError) {
+			t.Errorf("the answer (stream %t) to %q is %q, which contains the replacement character U+FFFD: a character "+
+				"was split, and each part was decoded alone", stream, s.script.UnicodePrompt, text)
 		}
-		ids[call.ID] = true
-		result := sdk.Text(sdk.RoleTool, "5")
-		result.ToolCallID = call.ID
-		req.Messages = append(req.Messages, result)
-	}
-	if a, finish = s.ask(t, req); a != nil && (a.text.Len() == 0 || finish.Reason != llm.FinishStop) {
-		t.Errorf("the answer to the tool result is %q and ended with %q, want a text and %q",
-			a.text.String(), finish.Reason, llm.FinishStop)
 	}
 }
 
@@ -192,37 +189,6 @@ func (s *llmChecks) rateLimited(t *testing.T) {
 	if e := sdk.AsError(err); e.Code != sdk.CodeRateLimited || !e.Retryable || e.Message == "" {
 		t.Errorf("got the error %+v, want code %s, retryable, with a message", e, sdk.CodeRateLimited)
 	}
-}
-
-func (s *llmChecks) cancelled(t *testing.T) {
-	if s.script.SlowPrompt == "" {
-		missing(t, "slow_prompt")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	a := &answer{first: make(chan struct{})}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := s.provider.Chat(ctx, s.request(true, s.script.SlowPrompt), a)
-		ended <- err
-	}()
-	select {
-	case <-a.first:
-	case err := <-ended:
-		t.Fatalf("the answer ended with %v before it was cancelled", err)
-	case <-time.After(callTimeout):
-		t.Fatalf("got no delta within %s", callTimeout)
-	}
-	cancel()
-	select {
-	case err := <-ended:
-		if err == nil || sdk.AsError(err).Code != sdk.CodeCancelled {
-			t.Errorf("a cancelled answer ended with %v, want %s", err, sdk.CodeCancelled)
-		}
-	case <-time.After(cancelTime):
-		t.Errorf("the answer did not end within %s after its cancellation", cancelTime)
-	}
-	checkHealthy(t, s.plugin.Base())
 }
 
 // large checks that a large message leads to an answer or to an error of the model.
@@ -249,23 +215,4 @@ func (s *llmChecks) parallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// llmKilled checks that an answer fails with CodePluginCrashed if the process is killed.
-func llmKilled(t *testing.T, c Command, script Script) {
-	t.Helper()
-	if script.SlowPrompt == "" {
-		missing(t, "slow_prompt")
-	}
-	p := Start(t, "llm", c)
-	s := &llmChecks{plugin: p, provider: llm.NewClient(p.Conn), script: script}
-	a := &answer{first: make(chan struct{})}
-	go func() {
-		<-a.first
-		p.Kill()
-	}()
-	_, err := s.provider.Chat(t.Context(), s.request(true, script.SlowPrompt), a)
-	if err == nil || sdk.AsError(err).Code != sdk.CodePluginCrashed {
-		t.Errorf("the answer of a killed plugin ended with %v, want %s", err, sdk.CodePluginCrashed)
-	}
 }

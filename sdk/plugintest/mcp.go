@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
@@ -21,17 +22,21 @@ const largeMCP = 8 << 20
 
 // mcpChecks contains the state of the checks of a transport.
 type mcpChecks struct {
-	client *mcptransport.Client
-	server json.RawMessage
+	command Command
+	plugin  *Plugin
+	client  *mcptransport.Client
+	server  json.RawMessage
+	// programs reports whether the transport runs programs.
+	programs bool
 }
 
 // MCP checks a transport to MCP servers. For a transport that runs programs, it uses shell commands as
 // servers. Any other transport needs a Server in the script.
 func MCP(t *testing.T, c Command) {
 	t.Helper()
-	p := Start(t, mcptransport.Kind, c)
-	s := &mcpChecks{client: mcptransport.NewClient(p.Conn)}
-	programs := slices.Contains(p.Description.Capabilities, mcptransport.CapabilityProcess)
+	s := &mcpChecks{command: c}
+	s.start(t)
+	s.programs = slices.Contains(s.plugin.Description.Capabilities, mcptransport.CapabilityProcess)
 	switch {
 	case c.Server != nil:
 		data, err := json.Marshal(c.Server)
@@ -39,20 +44,22 @@ func MCP(t *testing.T, c Command) {
 			t.Fatalf("Server: %v", err)
 		}
 		s.server = data
-	case programs:
+	case s.programs:
 		s.server = shell("", "cat") // responds with the request
 	default:
 		t.Fatal("the script has no server, which a transport that does not run programs needs")
 	}
-	t.Run("Base", func(t *testing.T) { base(t, mcptransport.Kind, c) })
+	t.Run("Base", func(t *testing.T) { base(t, mcptransport.Kind, c, s.plugin) })
 	checks := []subtest{
 		{"Config", s.config},
+		{"ConfigOffline", s.configOffline},
 		{"RoundTrip", func(t *testing.T) { s.roundTrip(t, 100) }},
 		{"Large", func(t *testing.T) { s.roundTrip(t, largeMCP) }},
 		{"Close", s.closes},
 		{"Parallel", s.parallel},
+		{"Leaks", s.leaks},
 	}
-	if programs {
+	if s.programs {
 		checks = append(checks, []subtest{
 			{"Stderr", s.stderr},
 			{"ChildCrash", s.childCrash},
@@ -60,7 +67,22 @@ func MCP(t *testing.T, c Command) {
 			{"Killed", func(t *testing.T) { mcpKilled(t, c) }},
 		}...)
 	}
-	subtests(t, checks)
+	subtests(t, mcptransport.Kind, checks)
+}
+
+// start starts the plugin for the checks.
+func (s *mcpChecks) start(t *testing.T) {
+	t.Helper()
+	s.plugin = Start(t, mcptransport.Kind, s.command)
+	s.client = mcptransport.NewClient(s.plugin.Conn)
+}
+
+// alone returns checks with a plugin of their own.
+func (s *mcpChecks) alone(t *testing.T) *mcpChecks {
+	t.Helper()
+	other := *s
+	other.start(t)
+	return &other
 }
 
 // shell returns the config of a server that is a shell command.
@@ -83,23 +105,14 @@ func (s *mcpChecks) connect(t *testing.T, server json.RawMessage) mcptransport.C
 	return conn
 }
 
-func (s *mcpChecks) config(t *testing.T) {
-	if err := s.client.CheckConfig(t.Context(), s.server); err != nil {
-		t.Errorf("CheckConfig of the server in the script: %v", err)
-	}
-	if err := s.client.CheckConfig(t.Context(), json.RawMessage(`{"plugintest_no_such_name": 1}`)); err == nil {
-		t.Error("CheckConfig accepted a config without a command or URL, want an error")
-	}
-}
-
 // exchange sends a request of the given size and checks that the response contains its params.
 func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
 	defer cancel()
-	pad := strings.Repeat("x", size)
+	pad := unicodeText + strings.Repeat("x", size)
 	if err := conn.Send(ctx,
-		fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"plugintest/echo","params":{"pad":%q}}`, id, pad)); err != nil {
+		fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"plugintest/echo","params":{"pad":"%s"}}`, id, pad)); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
 	for {
@@ -110,13 +123,17 @@ func exchange(t *testing.T, conn mcptransport.Conn, id, size int) error {
 		if frame.Message == nil {
 			continue
 		}
-		var message struct{ ID int }
+		var message struct {
+			ID int
+			// The program cat responds with the request.
+			Params, Result struct{ Pad string }
+		}
 		if err := json.Unmarshal(frame.Message, &message); err != nil {
 			return fmt.Errorf("the message is not valid JSON: %w", err)
 		}
-		if message.ID != id || !strings.Contains(string(frame.Message), pad) {
-			return fmt.Errorf("got a response of %d bytes with the ID %d, want the params of the request and the ID %d",
-				len(frame.Message), message.ID, id)
+		if got := message.Params.Pad + message.Result.Pad; message.ID != id || got != pad {
+			return fmt.Errorf("got a response of %d bytes with the ID %d and the params %.80q, want the ID %d and the params "+
+				"of the request, %.80q", len(frame.Message), message.ID, got, id, pad)
 		}
 		return nil
 	}
@@ -131,15 +148,17 @@ func (s *mcpChecks) roundTrip(t *testing.T, size int) {
 	}
 }
 
-// waitExit receives frames until the connection has ended.
-func waitExit(t *testing.T, conn mcptransport.Conn) *mcptransport.Exit {
+// waitExit receives frames until the connection has ended, at most for limit.
+func waitExit(t *testing.T, conn mcptransport.Conn, limit time.Duration) *mcptransport.Exit {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	for {
 		_, err := conn.Receive(ctx)
 		var exit *mcptransport.Exit
 		switch {
+		case ctx.Err() != nil:
+			t.Fatalf("the connection did not end within %s, want an exit from Receive", limit)
 		case errors.As(err, &exit):
 			return exit
 		case err != nil:
@@ -148,13 +167,44 @@ func waitExit(t *testing.T, conn mcptransport.Conn) *mcptransport.Exit {
 	}
 }
 
+// closes checks that Close ends the connection, and all that the plugin started for it.
 func (s *mcpChecks) closes(t *testing.T) {
+	s = s.alone(t)
 	conn := s.connect(t, s.server)
+	if err := exchange(t, conn, 1, 10); err != nil {
+		t.Fatal(err)
+	}
 	if err := conn.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	_ = waitExit(t, conn)
-	_ = waitExit(t, conn) // every further call returns an Exit
+	_ = waitExit(t, conn, stopTime)
+	_ = waitExit(t, conn, stopTime) // every further call returns an Exit
+	s.plugin.checkIdle(t, stopTime, "a connection was closed")
+}
+
+// abandon ends a connection as a host does that has no time to close it.
+func abandon(t *testing.T, conn mcptransport.Conn) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = conn.Receive(ctx) // ends the stream
+}
+
+// leaks checks what connections leave behind.
+func (s *mcpChecks) leaks(t *testing.T) {
+	s = s.alone(t)
+	s.plugin.checkLeaks(t, "connections", func() {
+		for _, end := range []func(mcptransport.Conn){
+			func(conn mcptransport.Conn) { _ = conn.Close(); _ = waitExit(t, conn, stopTime) },
+			func(conn mcptransport.Conn) { abandon(t, conn) },
+		} {
+			conn := s.connect(t, s.server)
+			if err := exchange(t, conn, 1, 10); err != nil {
+				t.Fatal(err)
+			}
+			end(conn)
+		}
+	})
 }
 
 func (s *mcpChecks) parallel(t *testing.T) {
@@ -184,10 +234,10 @@ func (s *mcpChecks) stderr(t *testing.T) {
 }
 
 func (s *mcpChecks) childCrash(t *testing.T) {
-	if exit := waitExit(t, s.connect(t, shell("", "exit 3"))); exit.Code != 3 {
+	if exit := waitExit(t, s.connect(t, shell("", "exit 3")), callTimeout); exit.Code != 3 {
 		t.Errorf("the exit of a server with code 3 = %+v, want code 3", exit)
 	}
-	if exit := waitExit(t, s.connect(t, shell("", "kill -9 $$"))); exit.Code != -1 {
+	if exit := waitExit(t, s.connect(t, shell("", "kill -9 $$")), callTimeout); exit.Code != -1 {
 		t.Errorf("the exit of a killed server = %+v, want code -1", exit)
 	}
 }
@@ -202,7 +252,7 @@ func (s *mcpChecks) noChildLeft(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	_ = waitExit(t, conn)
+	_ = waitExit(t, conn, callTimeout)
 	checkNoProcessLeft(t, mark, "its connection was closed")
 }
 
@@ -218,7 +268,7 @@ func mcpKilled(t *testing.T, c Command) {
 		t.Fatal(err)
 	}
 	b.kill()
-	_ = waitExit(t, conn)
+	_ = waitExit(t, conn, callTimeout)
 	checkNoProcessLeft(t, mark, "its plugin was killed")
 }
 

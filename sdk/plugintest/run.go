@@ -27,13 +27,13 @@ func kindOf(t *testing.T, c Command) string {
 	return d.Kind
 }
 
-// subtests runs checks as parallel subtests.
-func subtests(t *testing.T, checks []subtest) {
+// subtests runs the checks of a kind as parallel subtests.
+func subtests(t *testing.T, kind string, checks []subtest) {
 	t.Helper()
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.run(t)
+			c.do(t, kind)
 		})
 	}
 }
@@ -42,6 +42,13 @@ func subtests(t *testing.T, checks []subtest) {
 type subtest struct {
 	name string
 	run  func(*testing.T)
+}
+
+// do runs the check, and logs its rule if it fails.
+func (c *subtest) do(t *testing.T, kind string) {
+	t.Helper()
+	defer explain(t, kind, c.name) // also after FailNow
+	c.run(t)
 }
 
 // missing skips a check that needs a field of the script.

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -15,9 +16,6 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/plugin"
 )
-
-// callTimeout is the time that a plugin has to start, and to respond to a simple call.
-const callTimeout = 30 * time.Second
 
 // Command describes how to run a plugin.
 type Command struct {
@@ -48,8 +46,12 @@ type Script struct {
 	// with a short answer. The default is "Say hello."
 	Model  string `json:"model"`
 	Prompt string `json:"prompt"`
-	// ToolPrompt makes the model call the tool plugintest_add at least once.
-	ToolPrompt string `json:"tool_prompt"`
+	// UnicodePrompt makes the model answer with text that is not ASCII. The default asks the model to repeat some.
+	UnicodePrompt string `json:"unicode_prompt"`
+	// ToolPrompt makes the model call the tool plugintest_add at least once, and ParallelToolPrompt at least twice
+	// in one answer.
+	ToolPrompt         string `json:"tool_prompt"`
+	ParallelToolPrompt string `json:"parallel_tool_prompt"`
 	// LimitedPrompt makes the provider report a rate limit. SlowPrompt leads to an answer that takes at
 	// least 5 seconds.
 	LimitedPrompt string `json:"limited_prompt"`
@@ -63,7 +65,8 @@ type Script struct {
 
 // Plugin is a running plugin. It is configured, and runs until the test ends.
 type Plugin struct {
-	// Conn is the connection for the NewClient function of the kind's package.
+	// Conn is the connection for the NewClient function of the kind's package. A call without a deadline gets one:
+	// 30 seconds, or 5 minutes for a stream.
 	Conn *grpc.ClientConn
 	// Description and Schema are the responses of Describe and ConfigSchema.
 	Description plugin.Description
@@ -74,29 +77,43 @@ type Plugin struct {
 }
 
 // Start starts a plugin of a kind: "agent", "llm", "files" or "mcp". It fails the test immediately if the
-// plugin does not start, has another kind, or rejects its config. If the test fails, the log of the
-// plugin is shown.
+// plugin does not start in the time that the server allows, has another kind, or rejects its config. If the
+// test fails, the log of the plugin is shown.
 func Start(tb testing.TB, kind string, c Command) *Plugin {
 	tb.Helper()
-	p := launch(tb, kind, c)
-	ctx, cancel := context.WithTimeout(tb.Context(), callTimeout)
+	ctx, cancel := context.WithTimeout(tb.Context(), startTime)
 	defer cancel()
+	p := launch(tb, kind, c)
+	err := p.prepare(ctx, tb, kind, c)
+	if codeOf(err) == sdk.CodeTimeout {
+		tb.Fatalf("%v: the plugin was not configured within %s after its start. The server kills such a plugin. Do slow work "+
+			"in the background. See the conformance kit in docs/plugins.md.", err, startTime)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// prepare calls the methods that the server calls before any other.
+func (p *Plugin) prepare(ctx context.Context, tb testing.TB, kind string, c Command) error {
+	tb.Helper()
 	base := plugin.NewBase(p.Conn)
 	var err error
 	if p.Description, err = base.Describe(ctx); err != nil {
-		tb.Fatalf("Describe: %v", err)
+		return fmt.Errorf("call of Describe: %w", err)
 	}
 	if d := p.Description; d.Kind != kind || d.Name == "" || d.Version == "" {
-		tb.Fatalf("Describe: kind is %q, name %q, version %q; want kind %q and no empty field",
+		return fmt.Errorf("the response of Describe: kind is %q, name %q, version %q; want kind %q and no empty field",
 			d.Kind, d.Name, d.Version, kind)
 	}
 	if p.Schema, err = base.ConfigSchema(ctx); err != nil {
-		tb.Fatalf("ConfigSchema: %v", err)
+		return fmt.Errorf("call of ConfigSchema: %w", err)
 	}
 	if err := p.configure(ctx, c, base, tb); err != nil {
-		tb.Fatalf("Configure: %v", err)
+		return fmt.Errorf("call of Configure: %w", err)
 	}
-	return p
+	return nil
 }
 
 func (p *Plugin) configure(ctx context.Context, c Command, base *plugin.Base, tb testing.TB) error {
@@ -141,8 +158,9 @@ func launch(tb testing.TB, kind string, c Command) *Plugin {
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake, Plugins: plugin.Set(kind), Cmd: cmd,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         !c.withoutTLS, SkipHostEnv: true, GRPCDialOptions: plugin.DialOptions(),
-		StartTimeout:     callTimeout,
+		AutoMTLS:         !c.withoutTLS, SkipHostEnv: true,
+		GRPCDialOptions:  append(plugin.DialOptions(), withDeadlines()...),
+		StartTimeout:     handshakeTime,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		Logger:           hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
 	})
@@ -153,7 +171,12 @@ func launch(tb testing.TB, kind string, c Command) *Plugin {
 			tb.Logf("the log of %s:\n%s", c.Path, log)
 		}
 	})
+	began := time.Now()
 	protocol, err := client.Client()
+	if err != nil && time.Since(began) >= handshakeTime {
+		tb.Fatalf("start: the plugin did not print its handshake line within %s, the time that the server waits: %v. "+
+			"Print it first, and do the work afterwards. See the conformance kit in docs/plugins.md.", handshakeTime, err)
+	}
 	if err != nil {
 		tb.Fatalf("start: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -295,6 +296,12 @@ func testRunCancel(t *testing.T, f *fixture) {
 	ids, err = f.CancelRequests(f.ctx, "server-2")
 	ok(t, err)
 	same(t, "CancelRequests of another", len(ids), 0)
+	ids, err = f.ActiveRuns(f.ctx, "server-1")
+	ok(t, err)
+	slices.Sort(ids)
+	active := []string{s.Run.ID, other.Run.ID}
+	slices.Sort(active)
+	same(t, "ActiveRuns", ids, active)
 
 	// A run that has ended is returned unchanged.
 	ok(t, f.EndRun(f.ctx, f.end(other.Run)))

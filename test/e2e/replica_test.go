@@ -43,22 +43,28 @@ func roundRobin(t *testing.T, servers ...*server) string {
 	return front.URL
 }
 
-// twoServers starts two servers with the same database and secret key.
-func twoServers(t *testing.T, env ...string) (a, b *server) {
+// newServers returns two servers with the same database, secret key and plugins.hcl that do not run yet.
+func newServers(t *testing.T, plugins string, env ...string) (a, b *server) {
 	t.Helper()
 	db := pgtest.Start(t)
 	key := "AGENTAREA_SECRET_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	var both [2]*server
 	for i := range both {
-		both[i] = newServer(t, "").at(db)
+		both[i] = newServer(t, plugins).at(db)
 		both[i].env = append(append(both[i].env, key), env...)
 	}
-	var wg sync.WaitGroup
-	for _, s := range both {
-		wg.Go(s.start)
-	}
-	wg.Wait()
 	return both[0], both[1]
+}
+
+// twoServers starts two servers with the same database and secret key.
+func twoServers(t *testing.T, env ...string) (a, b *server) {
+	t.Helper()
+	a, b = newServers(t, "", env...)
+	var wg sync.WaitGroup
+	wg.Go(a.start)
+	wg.Go(b.start)
+	wg.Wait()
+	return a, b
 }
 
 // Two servers behave as one.

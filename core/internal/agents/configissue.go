@@ -46,7 +46,7 @@ func collectIssues(v *jsonschema.ValidationError, root *jsonschema.Schema, field
 		if len(v.InstanceLocation) == 0 {
 			known = knownFields(root)
 		}
-		for _, name := range k.Properties {
+		for _, name := range k.Properties[:min(len(k.Properties), maxIssues)] {
 			add(at+"."+name, core.UnknownField(name, known))
 		}
 	default:

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -104,4 +105,60 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("Bearer(%q) = %q", text, token)
 		}
 	})
+}
+
+// FuzzMergePatch checks that MergePatch agrees with the pseudocode of RFC 7396.
+func FuzzMergePatch(f *testing.F) {
+	for _, s := range [][2]string{
+		{`{"a":"b","c":{"d":1}}`, `{"c":{"d":null,"e":[1,{"f":null}]}}`},
+		{`{"a":1,"a":2}`, `{"a":{"b":null}}`},
+		{`[1]`, `{"\u0061":1.50,"":{}}`},
+		{" { \"a\" :\t{} } ", "\n{\"a\" : {\"b\" : -0} , \"c\":\"}\" }"},
+	} {
+		f.Add([]byte(s[0]), []byte(s[1]))
+	}
+	decode := func(text []byte) (v any, ok bool) {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		return v, json.Valid(text) && utf8.Valid(text) && d.Decode(&v) == nil
+	}
+	f.Fuzz(func(t *testing.T, current, patch []byte) {
+		target, ok := decode(current)
+		changes, valid := decode(patch)
+		if !ok || nesting(target) > api.MaxJSONDepth || valid && nesting(changes) > api.MaxJSONDepth {
+			return
+		}
+		var merged json.RawMessage
+		err := api.MergePatch(json.RawMessage(current), patch, &merged)
+		if valid != (err == nil) && utf8.Valid(patch) {
+			t.Fatalf("MergePatch(%q, %q) = %v, want an error: %t", current, patch, err, !valid)
+		}
+		if !valid || err != nil {
+			return
+		}
+		got, ok := decode(merged)
+		if want := merge(target, changes); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("MergePatch(%q, %q) = %s, want %v", current, patch, merged, want)
+		}
+	})
+}
+
+// merge is the function MergePatch of RFC 7396.
+func merge(target, patch any) any {
+	changes, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	object, ok := target.(map[string]any)
+	if !ok {
+		object = map[string]any{}
+	}
+	for name, value := range changes {
+		if value == nil {
+			delete(object, name)
+			continue
+		}
+		object[name] = merge(object[name], value)
+	}
+	return object
 }

@@ -93,7 +93,7 @@ func humaCause(ctx huma.Context, status int, message string, errs []error) error
 		var own *core.Error
 		switch {
 		case errors.As(err, &detail):
-			e.Fields = append(e.Fields, fieldError(ctx, detail))
+			e.Fields = append(e.Fields, fieldError(detail))
 		case errors.As(err, &own):
 			e.Fields = append(e.Fields, own.Fields...)
 		}
@@ -103,6 +103,7 @@ func humaCause(ctx huma.Context, status int, message string, errs []error) error
 		return strings.Compare(unknownLast(a), unknownLast(b))
 	})
 	e.Fields = e.Fields[:min(len(e.Fields), maxFieldErrors)]
+	explainUnknown(ctx, e.Fields)
 	if len(e.Fields) == 0 {
 		if message == "request body is required" {
 			message = "Body is required: send a JSON object"
@@ -120,8 +121,22 @@ func unknownLast(f core.FieldError) string {
 	return ""
 }
 
+// explainUnknown adds the known fields to the issues of unknown fields. It is called for the fields of a reply only,
+// because a body can have a hundred thousand unknown fields.
+func explainUnknown(ctx huma.Context, fields []core.FieldError) {
+	if ctx == nil {
+		return
+	}
+	known, _ := ctx.Operation().Metadata[fieldsKey].([]string)
+	for i, f := range fields {
+		if f.Issue == unknownField && !strings.Contains(f.Field, ".") {
+			fields[i].Issue = core.UnknownField(f.Field, known)
+		}
+	}
+}
+
 // fieldError converts an error of Huma about one field or parameter.
-func fieldError(ctx huma.Context, d *huma.ErrorDetail) core.FieldError {
+func fieldError(d *huma.ErrorDetail) core.FieldError {
 	location, field, _ := strings.Cut(d.Location, ".")
 	issue := d.Message
 	if name, ok := strings.CutPrefix(issue, requiredMark); ok {
@@ -132,10 +147,6 @@ func fieldError(ctx huma.Context, d *huma.ErrorDetail) core.FieldError {
 	}
 	if strings.HasPrefix(issue, "invalid date/time for format") {
 		issue = validation.MsgExpectedRFC3339DateTime
-	}
-	if issue == unknownField && !strings.Contains(field, ".") && ctx != nil {
-		names, _ := ctx.Operation().Metadata[fieldsKey].([]string)
-		issue = core.UnknownField(field, names)
 	}
 	if field == "" {
 		field = location

@@ -25,15 +25,15 @@ type RunError struct {
 	Retryable bool          `json:"retryable" doc:"Whether the same message may succeed later"`
 }
 
-// NewRunError returns the body for e, or nil. It replaces the text of an internal error, which is for
-// the log only.
-func NewRunError(e *sdk.Error) *RunError {
+// NewRunError returns the body for the error of a run, or nil. It replaces the text of an internal error, which is
+// for the log only.
+func NewRunError(e *sdk.Error, runID string) *RunError {
 	if e == nil {
 		return nil
 	}
 	b := &RunError{Code: e.Code, Message: e.Message, Retryable: e.Retryable}
 	if e.Code == sdk.CodeInternal {
-		b.Message = "Internal error"
+		b.Message = core.InternalRunError(runID)
 	}
 	return b
 }

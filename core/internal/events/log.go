@@ -83,7 +83,7 @@ func (l *Log) Reopen(ctx context.Context, runID string) (*Stream, error) {
 
 // open opens a stream whose first event follows the number seq.
 func (l *Log) open(runID string, seq, lastEvent int64) *Stream {
-	s := &Stream{log: l, runID: runID, first: seq + 1, next: seq + 1, lastEvent: lastEvent}
+	s := &Stream{log: l, runID: runID, first: seq + 1, next: seq + 1, lastEvent: lastEvent, appended: seq > 0}
 	l.mu.Lock()
 	l.live[runID] = s
 	close(l.opened)

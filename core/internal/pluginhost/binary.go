@@ -142,10 +142,18 @@ func (b *binary) unchanged() error {
 		same = err == nil && programOf(b.path, info) == b.program
 	}
 	if !same {
-		return fmt.Errorf("its program %s was changed after the last reload; reload plugins to check and start the new one",
-			b.path)
+		return &changedError{b.path}
 	}
 	return nil
+}
+
+// changedError is the error of a start whose program was replaced or overwritten after it was verified. The plugin
+// stays down until a reload, which verifies and starts the new program.
+type changedError struct{ path string }
+
+func (e *changedError) Error() string {
+	return fmt.Sprintf("its program %s was changed after the last reload; reload plugins to check and start the new one",
+		e.path)
 }
 
 func checksum(r io.Reader) (string, error) {

@@ -18,8 +18,8 @@ const (
 	// exitWait is the maximum time that a call whose connection broke waits for
 	// the process to exit.
 	exitWait = 500 * time.Millisecond
-	// disconnectWait is the maximum time that a call waits for the connection to break. The
-	// error may be about another plugin's crash, which this one forwarded.
+	// disconnectWait is the maximum time that a call waits for the connection to break or the process to
+	// exit. The error may be about another plugin's crash, which this one forwarded.
 	disconnectWait = 50 * time.Millisecond
 )
 
@@ -179,7 +179,7 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 		return err
 	}
 	crashed := errors.Is(err, agent.ErrPluginCrashed)
-	if !i.disconnected(ctx) {
+	if !i.disconnected(ctx, disconnectWait) {
 		err := i.concealed(ctx, e, "reported that a plugin crashed")
 		if crashed {
 			err = fmt.Errorf("%w: %w", agent.ErrPluginCrashed, err)
@@ -196,10 +196,7 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 		out.Message = fmt.Sprintf("plugin %s crashed", i.block.Name())
 		i.logger.ErrorContext(ctx, "plugin crashed during a call", "error", i.exitError())
 	default:
-		select {
-		case i.probe <- struct{}{}:
-		default:
-		}
+		i.probeNow()
 		out.Message = fmt.Sprintf("plugin %s closed the connection", i.block.Name())
 		i.logger.ErrorContext(ctx, "plugin closed the connection during a call", "error", e.Message, "stderr", i.stderrTail())
 	}
@@ -213,11 +210,18 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 	return crash
 }
 
-// disconnected reports whether the connection to the plugin is broken, or breaks within
-// disconnectWait.
-func (i *instance) disconnected(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectWait)
+// disconnected reports whether the connection to the plugin is broken or its process has exited. It waits up to
+// limit for either.
+func (i *instance) disconnected(ctx context.Context, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	go func() {
+		select {
+		case <-i.proc.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	for {
 		state := i.conn.GetState()
 		if state != connectivity.Ready || i.proc.hasExited() {

@@ -56,6 +56,8 @@ type supervisor struct {
 	// healthError is the problem that a running plugin reports; empty if healthy.
 	healthError string
 	nextStart   time.Time
+	// needsReload reports whether the plugin cannot start before a reload, because its program was changed.
+	needsReload bool
 	// failedAgain reports whether the last start was made while the circuit was open.
 	failedAgain bool
 	// program is the file that was started last.
@@ -150,6 +152,9 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			}
 			s.setRunning(ctx, inst)
 			report(nil)
+			if s.restarts > 0 {
+				inst.probeNow() // a reload verifies the first process, and Start and Reload probe it
+			}
 			err = s.watch(ctx, inst)
 			if ctx.Err() == nil && inst.callsAtExit() > 0 {
 				err = &supervise.Excused{Err: err} // one of the calls was the cause
@@ -185,6 +190,7 @@ func (s *supervisor) setRunning(ctx context.Context, i *instance) {
 		again = s.lastError != ""
 		s.state, s.pid, s.readyAt = core.PluginRunning, i.proc.cmd.Process.Pid, i.readyAt
 		s.description, s.schema = i.description, i.schema
+		s.needsReload = false
 		s.live.Store(i)
 	})
 	for _, w := range i.warnings {
@@ -206,8 +212,12 @@ func (s *supervisor) notify(level core.Level, event string) {
 
 // setDown records a failed start or an exit.
 func (s *supervisor) setDown(ctx context.Context, e supervise.Exit) {
-	summary := ""
+	summary, first := "", false
+	var changed *changedError
+	needsReload := errors.As(e.Err, &changed)
 	s.set(func() {
+		first = needsReload && !s.needsReload
+		s.needsReload = needsReload
 		s.state, s.lastError = core.PluginRestarting, e.Err.Error()
 		s.nextStart, s.failedAgain = time.Now().Add(e.Wait), e.Again
 		if e.Open {
@@ -215,6 +225,13 @@ func (s *supervisor) setDown(ctx context.Context, e supervise.Exit) {
 		}
 		summary = s.crashSummaryLocked()
 	})
+	if needsReload {
+		if first {
+			s.notify(core.LevelError, "cannot start, because its program was changed. Reload plugins to start the new one.")
+			s.logger.ErrorContext(ctx, "plugin stays down until plugins are reloaded", "error", e.Err)
+		}
+		return
+	}
 	if e.Open {
 		s.notify(core.LevelError, summary)
 		s.logger.ErrorContext(ctx, "plugin exited repeatedly", "error", e.Err, "exits", s.timing.CircuitExits,
@@ -243,7 +260,7 @@ func (s *supervisor) crashSummaryLocked() string {
 func (s *supervisor) watch(ctx context.Context, i *instance) error {
 	health := supervise.Health{
 		Every: s.timing.HealthEvery, Timeout: s.timing.HealthTimeout, Misses: s.timing.HealthMisses, Now: i.probe,
-		Probe: func(ctx context.Context) error { return s.probe(ctx, i) },
+		Probe: func(probing context.Context) error { return s.probe(probing, ctx, i) },
 		Missed: func(ctx context.Context, err error, misses int) {
 			s.logger.WarnContext(ctx, "plugin does not answer health checks", "error", err, "misses", misses)
 		},
@@ -265,12 +282,15 @@ func (s *supervisor) watch(ctx context.Context, i *instance) error {
 	}
 }
 
-// probe checks an instance's health once and records the result. It returns an error if the plugin
-// did not answer.
-func (s *supervisor) probe(ctx context.Context, i *instance) error {
+// probe checks an instance's health once and records the result. A plugin that cannot work as configured is not
+// healthy. It returns an error if the plugin did not answer. lifetime ends with the process.
+func (s *supervisor) probe(ctx, lifetime context.Context, i *instance) error {
 	answered, err := i.checkHealth(ctx)
 	if !answered {
 		return err
+	}
+	if err == nil {
+		err = s.unusable(lifetime, i)
 	}
 	if !i.proc.hasExited() {
 		s.setHealth(ctx, i, err)
@@ -364,6 +384,10 @@ func (s *supervisor) unavailable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := "Plugin " + s.block.Name()
+	if s.needsReload {
+		return core.Unavailable("%s is down, because its program was changed after the last reload. An administrator must "+
+			"reload plugins to check and start the new one.", name)
+	}
 	switch s.state {
 	case core.PluginDisabled:
 		return core.Unavailable("%s is disabled. Set enabled = true in its block in plugins.hcl and reload plugins.", name)

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/config"
 )
 
@@ -62,7 +63,7 @@ func TestRefusedBinaryDoesNotStartAfterCrash(t *testing.T) {
 			t.Parallel()
 			h, path := startCopy(t, pinned)
 			install(t, "/bin/false", path) // crashes at the start, and has another checksum
-			if _, err := h.Reload(t.Context()); err == nil {
+			if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err == nil {
 				t.Fatal("the reload accepts the binary")
 			}
 			for range 2 {
@@ -76,7 +77,7 @@ func TestRefusedBinaryDoesNotStartAfterCrash(t *testing.T) {
 			// A good binary starts with the next reload. The pinned one is the same again.
 			install(t, filepath.Join(binDir, "badplugin"), path)
 			before := h.plugin(t, "p").PID
-			if _, err := h.Reload(t.Context()); err != nil {
+			if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			h.running(t, "p", before)
@@ -92,6 +93,7 @@ func TestReplacedScriptIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte("#!/bin/sh\nexec "+binDir+"/badplugin\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	install(t, path, filepath.Join(dir, "good"))
 	h.write(t, fmt.Sprintf("plugin_dirs = [%q]\nplugin \"llm\" \"p\" {\n  command = \"script\"\n}", dir))
 	cfg, err := h.load()
 	if err != nil {
@@ -108,6 +110,24 @@ func TestReplacedScriptIsRefused(t *testing.T) {
 	await(t, "the changed script is refused", func() bool {
 		return strings.Contains(h.plugin(t, "p").LastError, "was changed after the last reload; reload plugins")
 	})
+	// Users and the log learn that another start does not help, and what does.
+	_, err = h.chat(t.Context(), "p", "fine", 1)
+	const want = "Plugin llm/p is down, because its program was changed after the last reload. An administrator must reload " +
+		"plugins to check and start the new one."
+	if core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), want) {
+		t.Errorf("chat = %v, want Unavailable with %q", err, want)
+	}
+	await(t, "further starts", func() bool { return h.plugin(t, "p").Restarts >= 4 })
+	if lines := h.logs.lines(t, "plugin stays down until plugins are reloaded"); len(lines) != 1 {
+		t.Errorf("the log has %d lines about the changed program, want 1: %v", len(lines), lines)
+	}
+	install(t, filepath.Join(dir, "good"), path)
+	if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := h.chat(t.Context(), "p", "fine", 2); err != nil || text != "01" {
+		t.Errorf("chat after the reload = %q, %v, want an answer", text, err)
+	}
 }
 
 func TestOverwrittenBinaryIsRefused(t *testing.T) {

@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -60,6 +62,13 @@ func (a *activeRuns) find(id string) *execution {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.byID[id]
+}
+
+// all returns the runs that this server executes.
+func (a *activeRuns) all() []*execution {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.byID))
 }
 
 // cancel cancels the run with that ID if this server executes it. It does not wait.

@@ -94,6 +94,7 @@ type Engine struct {
 	services *hostcall.Services
 	suspects suspect.List
 	active   activeRuns
+	lease    lease
 	tasks    *taskWorker
 
 	// ctx ends when the engine abandons its runs.
@@ -130,6 +131,7 @@ func New(o Options) *Engine {
 		active: activeRuns{byID: map[string]*execution{}},
 	}
 	e.services.Suspects = &e.suspects
+	e.services.LeaseExpired = e.lease.expired
 	e.tasks = newTaskWorker(e)
 	e.ctx, e.abandon = context.WithCancelCause(context.Background())
 	return e
@@ -202,9 +204,16 @@ func (e *Engine) renewLoop(ctx context.Context) {
 // executes cancel requests from other servers.
 func (e *Engine) renew(ctx context.Context) error {
 	now := time.Now().UTC()
+	lapsed := e.lease.acquired() && e.lease.expired()
 	if err := e.opts.Runs.RenewLease(ctx, e.opts.Owner, now.Add(e.opts.Times.Lease)); err != nil {
 		return err
 	}
+	if lapsed {
+		if err := e.abandonLost(ctx); err != nil {
+			return err
+		}
+	}
+	e.lease.extend(now.Add(e.opts.Times.Lease))
 	if !e.active.admit() {
 		return nil
 	}

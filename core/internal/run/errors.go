@@ -15,6 +15,7 @@ var (
 	errStopping = errors.New("the server is stopping")
 	// errCancelled is an *sdk.Error so that an interrupted host call reports it.
 	errCancelled error = &sdk.Error{Code: sdk.CodeCancelled, Message: "The run was cancelled."}
+	errTakenOver       = errors.New("another server has taken over the run, because this one did not renew its lease in time")
 	// errSettled is also returned for a write of a run that has ended, or that another
 	// server or attempt owns.
 	errSettled = errors.New("the run has ended or is executed by another server or attempt")

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -122,6 +123,9 @@ func (s *Server) TransportError(ctx context.Context, err error) *sdk.Error {
 	case errors.As(err, &network):
 		err = network.Err
 	case errors.As(err, &dial):
+	case isMalformed(err):
+		// Not retryable: the provider has been paid for the answer, and would likely answer in the same way.
+		return &sdk.Error{Code: sdk.CodeUnavailable, Message: s.Host + " sent an invalid response: " + err.Error()}
 	default:
 		slog.WarnContext(ctx, "the answer was interrupted", "host", s.address, "error", s.Redact(err.Error()))
 		return s.unavailable("interrupted the answer" + interruption(err))
@@ -129,6 +133,13 @@ func (s *Server) TransportError(ctx context.Context, err error) *sdk.Error {
 	// Users see the message, but not the text of err, because it contains addresses.
 	slog.WarnContext(ctx, "the server is not reachable", "host", s.address, "error", s.Redact(err.Error()))
 	return s.unavailable("is not reachable; an administrator must start it, or correct base_url in plugins.hcl")
+}
+
+// isMalformed reports whether err is that of a response that is not the expected JSON.
+func isMalformed(err error) bool {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	return errors.As(err, &typ) || errors.As(err, &syntax) && syntax.Error() != "unexpected end of JSON input"
 }
 
 // interruption returns the text of an error as the end of a message, or "" for an error of the network, whose text

@@ -29,6 +29,9 @@ type Settings struct {
 	Headers map[string]string
 	// Timeout is the time that the server has to start its answer.
 	Timeout time.Duration
+	// StallTimeout is the time for which the server may send nothing in the middle of an answer. If it is 0, there
+	// is no limit.
+	StallTimeout time.Duration
 }
 
 // Server is the server that a provider uses.
@@ -41,9 +44,10 @@ type Server struct {
 	// Official reports whether the server is the original one and not a compatible one.
 	Official bool
 	// Timeout is the time that the server has to start its answer.
-	Timeout time.Duration
-	client  *http.Client
-	redact  *strings.Replacer
+	Timeout      time.Duration
+	stallTimeout time.Duration
+	client       *http.Client
+	redact       *strings.Replacer
 }
 
 // New returns the server of the settings. The error contains an *sdk.ConfigError for each invalid
@@ -69,6 +73,9 @@ func New(s Settings) (*Server, error) {
 	if s.Timeout <= 0 {
 		bad("must be greater than 0", `Write a duration, such as "60s"`, "timeout")
 	}
+	if s.StallTimeout < 0 {
+		bad("must not be negative", `Write a duration, such as "5m", or "0s" for no limit`, "stall_timeout")
+	}
 	secrets := []string{s.APIKey}
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		value := s.Headers[name]
@@ -80,11 +87,12 @@ func New(s Settings) (*Server, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Server{
+	server := &Server{
 		URL: strings.TrimSuffix(u.String(), "/"), Host: publicHost(u),
-		address: u.Host, Official: official, Timeout: s.Timeout,
-		client: &http.Client{Transport: withHeaders{transport(), s.Headers}}, redact: redactor(secrets),
-	}, nil
+		address: u.Host, Official: official, Timeout: s.Timeout, stallTimeout: s.StallTimeout, redact: redactor(secrets),
+	}
+	server.client = &http.Client{Transport: roundTripper{transport(), s.Headers, server}}
+	return server, nil
 }
 
 // publicHost returns the host of a URL if its name is one of the public domain name system, or else "the provider".
@@ -150,14 +158,16 @@ func transport() *http.Transport {
 	}
 }
 
-// withHeaders adds the headers, and the trace headers of the context, to every request.
-type withHeaders struct {
+// roundTripper adds the headers, and the trace headers of the context, to every request. It unzips the bodies of
+// responses and bounds the time between their pieces.
+type roundTripper struct {
 	next    http.RoundTripper
 	headers map[string]string
+	server  *Server
 }
 
 // RoundTrip implements http.RoundTripper.
-func (w withHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	trace := sdk.TraceOf(r.Context())
 	if len(w.headers) > 0 || trace.Parent != "" {
 		r = r.Clone(r.Context())
@@ -166,7 +176,13 @@ func (w withHeaders) RoundTrip(r *http.Request) (*http.Response, error) {
 			r.Header.Set(name, value)
 		}
 	}
-	return w.next.RoundTrip(r)
+	res, err := w.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	w.server.watchStall(res)
+	unzip(res)
+	return res, nil
 }
 
 // redactor returns a replacer that hides the secrets. It ignores secrets of fewer than 6 bytes, which

@@ -3,10 +3,13 @@ package remote
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -50,4 +53,34 @@ func TestTransportError_hasNoAddresses(t *testing.T) {
 			t.Errorf("TransportError(%v) = %v, want unavailable without an address", err, got)
 		}
 	}
+}
+
+// A server that stops in the middle of an answer is bounded. One whose reader is slow is not.
+func TestStall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Settings{BaseURL: "http://localhost", Timeout: time.Minute, StallTimeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, server := io.Pipe()
+		res := &http.Response{Body: body}
+		s.watchStall(res)
+		go func() { _, _ = server.Write([]byte("ab")) }()
+		for range 2 {
+			if _, err := res.Body.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour) // a slow reader
+		}
+		began := time.Now()
+		_, err = res.Body.Read(make([]byte, 1))
+		var e *sdk.Error
+		if !errors.As(err, &e) || e.Code != sdk.CodeTimeout || !strings.Contains(e.Message, "stall_timeout") {
+			t.Errorf("Read() of a stalled body = %v, want a timeout that names stall_timeout", err)
+		}
+		if waited := time.Since(began); waited != time.Minute {
+			t.Errorf("Read() waited for %s, want 1m", waited)
+		}
+	})
 }

@@ -148,7 +148,7 @@ func newRunOutput(r *core.Run, err error) (*runOutput, error) {
 	return &runOutput{Body: run{
 		ID: r.ID, Kind: r.Kind, Status: r.Status, AgentID: r.AgentID, UserID: r.UserID, SessionID: r.SessionID,
 		InputID: r.InputID, MessageID: r.AnswerID, Model: r.Model, Attempt: r.Attempt, CancelRequested: r.CancelRequested,
-		Usage: api.NewUsage(r.Usage), Error: api.NewRunError(r.Error), TaskID: r.TaskID,
+		Usage: api.NewUsage(r.Usage), Error: api.NewRunError(r.Error, r.ID), TaskID: r.TaskID,
 		CreatedAt: api.Time(r.CreatedAt), EndedAt: api.OptionalTime(r.EndedAt),
 	}}, nil
 }

@@ -68,9 +68,9 @@ func TestRuns(t *testing.T) {
 		t.Errorf("run-1 = %v, want a running run with 2 output tokens", got)
 	}
 	failed := s.Do(t, "ann", "GET", "/v1/runs/run-2", "").Want(200)
-	if strings.Contains(failed.Body.String(), "10.0.0.7") ||
+	if strings.Contains(failed.Body.String(), "10.0.0.7") || !strings.Contains(failed.Body.String(), "run_id run-2") ||
 		failed.JSON()["error"].(map[string]any)["code"] != "internal" {
-		t.Errorf("run-2 = %s, want an internal error without private text", failed.Body)
+		t.Errorf("run-2 = %s, want an internal error with its run_id and without private text", failed.Body)
 	}
 	if c := s.Do(t, "ann", "POST", "/v1/runs/run-1/cancel", "").Want(200).JSON(); c["cancel_requested"] != true {
 		t.Errorf("cancelled run = %v, want cancel_requested", c)

@@ -139,7 +139,7 @@ func newTaskOutput(t *core.Task, err error) (*taskOutput, error) {
 func newTaskBody(t *core.Task) task {
 	b := task{
 		ID: t.ID, Title: t.Title, Description: t.Description, AgentID: t.AgentID, Priority: priority(t.Priority.String()),
-		Data: api.Object(t.Data), Status: t.Status, Result: api.Object(t.Result), Error: api.NewRunError(t.Error),
+		Data: api.Object(t.Data), Status: t.Status, Result: api.Object(t.Result), Error: api.NewRunError(t.Error, t.RunID),
 		QueuePosition: t.QueuePosition,
 		Progress:      taskProgress{Steps: t.Steps, Step: string(t.Step)}, Attempts: t.Attempts, MaxAttempts: t.MaxAttempts,
 		TimeoutSeconds: int64(t.Timeout / time.Second), Usage: api.NewUsage(t.Usage), RunID: t.RunID, CreatedBy: t.UserID,

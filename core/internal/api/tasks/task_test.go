@@ -190,6 +190,7 @@ func TestGetTask_progressAndEnd(t *testing.T) {
 	})
 	env.add("task-broken", "ann", func(t *core.Task) {
 		t.Status, t.Error = core.TaskFailed, &sdk.Error{Code: sdk.CodeInternal, Message: apitest.ErrPrivate.Error()}
+		t.RunID = "run-2"
 	})
 	for id, want := range map[string][]string{
 		"task-retry": {
@@ -202,7 +203,11 @@ func TestGetTask_progressAndEnd(t *testing.T) {
 			`"status":"completed"`, `"result":{"message":"<done>","message_id":"msg-1"}`,
 			`"started_at":"2025-01-02T03:04:05.000000Z","completed_at":"2025-01-02T03:04:05.000000Z"`,
 		},
-		"task-broken": {`"status":"failed"`, `"error":{"code":"internal","message":"Internal error","retryable":false}`},
+		"task-broken": {
+			`"status":"failed"`,
+			`"error":{"code":"internal","message":"Internal error; the server's log has the reason under run_id run-2",` +
+				`"retryable":false}`,
+		},
 	} {
 		body := env.Do(t, "ann", "GET", "/v1/tasks/"+id, "").Want(200).Body.String()
 		for _, part := range want {

@@ -56,6 +56,8 @@ type Services struct {
 	Tracer    trace.Tracer
 	// Suspects has the runs that crashed plugins.
 	Suspects *suspect.List
+	// LeaseExpired reports whether another server may have taken over the runs of this server.
+	LeaseExpired func() bool
 	// RetryPause is the pause between two tries to read a file again.
 	RetryPause time.Duration
 }
@@ -95,7 +97,7 @@ func New(services *Services, scope Scope) *Dispatcher {
 		},
 		tools: toolCaller{
 			run: scope.Run, toolbox: scope.Tools, recorder: scope.Recorder, logger: scope.Logger,
-			metrics: services.Metrics, tracer: services.Tracer,
+			metrics: services.Metrics, tracer: services.Tracer, leaseExpired: services.LeaseExpired,
 		},
 		reader: fileReader{
 			files: scope.Files, recorder: scope.Recorder, settler: scope.Settler, retryPause: services.RetryPause,

@@ -190,11 +190,8 @@ func (t *FileTools) read(ctx context.Context, in fileArguments) (*sdk.ToolResult
 	if len(data) == 0 {
 		return textResult(fmt.Sprintf("[no bytes at offset %d: the file has %d bytes]", offset, f.Size)), nil
 	}
-	end := offset + int64(len(data))
-	if trimmed := trimPartialRune(data); end < f.Size && len(trimmed) > 0 {
-		data, end = trimmed, offset+int64(len(trimmed))
-	}
-	text := validText(data)
+	text, used := decodeText(data, f.ContentType, offset, f.Size)
+	end := offset + int64(used)
 	if end < f.Size {
 		text += fmt.Sprintf("\n[bytes %d to %d of %d; continue with offset %d]", offset, end, f.Size, end)
 	}

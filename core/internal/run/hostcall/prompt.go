@@ -159,15 +159,15 @@ func (b *promptBuilder) content(ctx context.Context, f *core.File) (sdk.Part, er
 // not the complete content, the last line notes this.
 func (b *promptBuilder) text(f *sdk.File, data []byte) sdk.Part {
 	end := fmt.Sprintf("[end of file %s]", f.Name)
+	content, used := decodeText(data, f.MediaType, 0, f.Size)
 	if int64(len(data)) < f.Size {
-		data = trimPartialRune(data)
-		end = fmt.Sprintf("[file %s is truncated after %d of %d bytes", f.Name, len(data), f.Size)
+		end = fmt.Sprintf("[file %s is truncated after %d of %d bytes", f.Name, used, f.Size)
 		if slices.ContainsFunc(b.req.Tools, func(t sdk.Tool) bool { return t.Name == toolRead }) {
-			end += fmt.Sprintf("; to read the rest, call %s with offset %d", toolRead, len(data))
+			end += fmt.Sprintf("; to read the rest, call %s with offset %d", toolRead, used)
 		}
 		end += "]"
 	}
-	return sdk.Part{Text: fmt.Sprintf("\n[%s]\n%s\n%s\n", label(f), validText(data), end)}
+	return sdk.Part{Text: fmt.Sprintf("\n[%s]\n%s\n%s\n", label(f), content, end)}
 }
 
 // note returns a part that names f without its content, with the reason unless it is

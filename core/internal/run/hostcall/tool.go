@@ -49,6 +49,8 @@ type toolCaller struct {
 	logger   *slog.Logger
 	metrics  Metrics
 	tracer   trace.Tracer
+	// leaseExpired reports whether another server may have taken over the run.
+	leaseExpired func() bool
 }
 
 // list returns the tools of the run.
@@ -75,6 +77,16 @@ func (t *toolCaller) call(
 		if err := t.recorder.Record(record, toolCallEvent(call)); err != nil {
 			return nil, err
 		}
+	}
+	if t.leaseExpired() {
+		// The server was paused since the start was recorded. This write fails if another server has the run, which
+		// has repeated the call by now, or has told the model that the outcome is unknown.
+		if err := t.recorder.Record(record, nil); err != nil {
+			return nil, err
+		}
+	}
+	if ctx.Err() != nil { // the run may have been taken over and abandoned meanwhile
+		return nil, context.Cause(ctx)
 	}
 	result, err := t.callUnlessUnsafe(ctx, record.Number, call, interrupted)
 	if err != nil && ctx.Err() == nil {

@@ -1,20 +1,24 @@
-// Command faulty is a provider, or with KIND=agent an agent type, with the fault that FAULT names.
+// Command faulty is a provider, or with KIND=agent an agent type, or with KIND=mcp a transport, with the fault that FAULT
+// names. Without FAULT it is correct.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/agent"
 	"github.com/agentarea/agentarea/sdk/llm"
+	"github.com/agentarea/agentarea/sdk/mcptransport"
+	"github.com/agentarea/agentarea/sdk/plugin"
+	llmv1 "github.com/agentarea/agentarea/sdk/proto/llm/v1"
 )
 
 var fault = os.Getenv("FAULT")
@@ -43,17 +47,27 @@ func main() {
 			panic(err)
 		}
 		os.Stdin = r
-	case "schema":
-		info.Config = nil
+	case "late":
+		time.Sleep(time.Minute)
 	}
-	if os.Getenv("KIND") == "agent" {
+	switch os.Getenv("KIND") {
+	case agent.Kind:
 		agent.Serve(info, &loop{f})
-		return
+	case mcptransport.Kind:
+		mcptransport.Serve(info, &transport{f})
+	default:
+		if r := rawAnswer(); r != nil {
+			plugin.Serve(llm.Kind, info, f, func(s *grpc.Server) { llmv1.RegisterLLMServiceServer(s, r) })
+			return
+		}
+		llm.Serve(info, f)
 	}
-	llm.Serve(info, f)
 }
 
-func (f *faulty) Configure(context.Context, sdk.Env) error {
+func (f *faulty) Configure(ctx context.Context, _ sdk.Env) error {
+	if fault == "late-configure" {
+		<-ctx.Done()
+	}
 	if fault == "refusal" && f.config.Size < 0 {
 		return errors.New("no")
 	}
@@ -70,109 +84,19 @@ func (f *faulty) Stop(context.Context) error {
 	return nil
 }
 
-func (f *faulty) ListModels(context.Context) ([]llm.Model, error) {
-	models := []llm.Model{{ID: "one"}, {ID: "two"}}
-	if fault == "models" {
-		models[1].ID = "one"
-	}
-	return models, nil
-}
+// opened keeps files from being closed by the garbage collector.
+var opened []*os.File
 
-func (f *faulty) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
-	finish := &llm.Finish{Reason: llm.FinishStop, Usage: sdk.Usage{InputTokens: 1, OutputTokens: 1}}
-	if fault == "usage" {
-		finish.Usage = sdk.Usage{}
-	}
-	last := req.Messages[len(req.Messages)-1]
-	text := "fine"
-	switch {
-	case fault == "large" && len(last.Text()) > 1<<20:
-		return nil, errors.New("too much for me")
-	case last.Role == sdk.RoleUser && last.Text() == "tool":
-		finish.Reason = llm.FinishToolCalls
-		arguments := `{"a":2,"b":3}`
-		if fault == "arguments" {
-			arguments = arguments[1:]
-		}
-		return finish, out.Send(llm.Delta{
-			ToolCall: &llm.ToolCallDelta{ID: "c1", Name: req.Tools[0].Name, Arguments: arguments},
-		})
-	case last.Text() == "limited":
-		return nil, &sdk.Error{Code: sdk.CodeRateLimited, Message: "slow down", Retryable: fault != "limited"}
-	case last.Text() == "slow":
-		for range 100 {
-			if err := out.Send(llm.Delta{Text: "a "}); err != nil {
-				return nil, err
-			}
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-	}
-	if fault == "answer" {
-		text = ""
-	}
-	return finish, out.Send(llm.Delta{Text: text})
-}
-
-// loop implements agent.Type.
-type loop struct{ *faulty }
-
-func (*loop) Schema() json.RawMessage {
-	if fault == "agent-schema" {
-		return json.RawMessage(`[]`)
-	}
-	return json.RawMessage(`{"type":"object"}`)
-}
-
-func (*loop) Run(ctx context.Context, run *agent.Run, host agent.Host) (*sdk.Message, error) {
-	req := &agent.Completion{Model: "m", Messages: append(run.History, run.Input)}
+// leak leaves a goroutine or an open file behind if FAULT requires it.
+func leak() {
 	switch fault {
-	case "random":
-		req.Model = fmt.Sprint("m", rand.Int())
-	case "cancel":
-		ctx = context.WithoutCancel(ctx)
-		defer time.Sleep(3 * time.Second)
-	case "large":
-		if len(run.Input.Text()) > 1<<20 {
-			return nil, errors.New("too much for me")
-		}
-	}
-	tools, err := host.ListTools(ctx)
-	if err != nil {
-		return nil, swallowed(err)
-	}
-	req.Tools = tools
-	for {
-		answer, err := host.Complete(ctx, req)
+	case "leak":
+		go func() { select {} }()
+	case "open":
+		f, err := os.Open(os.DevNull)
 		if err != nil {
-			return nil, err
+			panic(err)
 		}
-		calls := answer.Message.ToolCalls
-		if len(calls) == 0 {
-			return &answer.Message, nil
-		}
-		results, err := host.CallTools(ctx, calls)
-		if err != nil {
-			return nil, err
-		}
-		req.Messages = append(req.Messages, answer.Message)
-		for i, call := range calls {
-			m := sdk.Message{Role: sdk.RoleTool, ToolCallID: call.ID, Parts: results[i].Parts}
-			if fault == "mixed" {
-				m.ToolCallID = calls[len(calls)-1-i].ID
-			}
-			req.Messages = append(req.Messages, m)
-		}
+		opened = append(opened, f)
 	}
-}
-
-// swallowed hides the error of the host if FAULT requires it.
-func swallowed(err error) error {
-	if fault == "error" {
-		return errors.New(strings.ToUpper(err.Error()))
-	}
-	return err
 }

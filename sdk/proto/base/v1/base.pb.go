@@ -737,7 +737,14 @@ type HealthResponse struct {
 	// Whether the plugin can serve requests.
 	Healthy bool `protobuf:"varint,1,opt,name=healthy,proto3" json:"healthy,omitempty"`
 	// If healthy is false, the reason, for administrators.
-	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// The number of calls in progress, without those of BaseService. A call is in progress until its
+	// handler has returned, even if the host has cancelled it. Unset means that the plugin does not
+	// count its calls.
+	ActiveCalls *int64 `protobuf:"varint,3,opt,name=active_calls,json=activeCalls,proto3,oneof" json:"active_calls,omitempty"`
+	// The number of concurrent tasks in the process, such as goroutines, threads or coroutines. Unset
+	// means that it is unknown.
+	Tasks         *int64 `protobuf:"varint,4,opt,name=tasks,proto3,oneof" json:"tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -784,6 +791,20 @@ func (x *HealthResponse) GetMessage() string {
 		return x.Message
 	}
 	return ""
+}
+
+func (x *HealthResponse) GetActiveCalls() int64 {
+	if x != nil && x.ActiveCalls != nil {
+		return *x.ActiveCalls
+	}
+	return 0
+}
+
+func (x *HealthResponse) GetTasks() int64 {
+	if x != nil && x.Tasks != nil {
+		return *x.Tasks
+	}
+	return 0
 }
 
 // StopRequest is the request of Stop.
@@ -906,10 +927,14 @@ const file_base_v1_base_proto_rawDesc = "" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x12\n" +
 	"\x04path\x18\x04 \x03(\tR\x04path\"\x0f\n" +
-	"\rHealthRequest\"D\n" +
+	"\rHealthRequest\"\xa2\x01\n" +
 	"\x0eHealthResponse\x12\x18\n" +
 	"\ahealthy\x18\x01 \x01(\bR\ahealthy\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\r\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12&\n" +
+	"\factive_calls\x18\x03 \x01(\x03H\x00R\vactiveCalls\x88\x01\x01\x12\x19\n" +
+	"\x05tasks\x18\x04 \x01(\x03H\x01R\x05tasks\x88\x01\x01B\x0f\n" +
+	"\r_active_callsB\b\n" +
+	"\x06_tasks\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse*N\n" +
 	"\bSeverity\x12\x18\n" +
@@ -983,6 +1008,7 @@ func file_base_v1_base_proto_init() {
 	if File_base_v1_base_proto != nil {
 		return
 	}
+	file_base_v1_base_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -13,16 +13,16 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x62\x61se/v1/base.proto\x12\x11\x61gentarea.base.v1\"\x11\n\x0f\x44\x65scribeRequest\"j\n\x10\x44\x65scribeResponse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\"\x15\n\x13\x43onfigSchemaRequest\"F\n\x14\x43onfigSchemaResponse\x12.\n\x06schema\x18\x01 \x01(\x0b\x32\x1e.agentarea.base.v1.BlockSchema\"o\n\x0b\x42lockSchema\x12\x30\n\nattributes\x18\x01 \x03(\x0b\x32\x1c.agentarea.base.v1.Attribute\x12.\n\x06\x62locks\x18\x02 \x03(\x0b\x32\x1e.agentarea.base.v1.NestedBlock\"t\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x0e\n\x06secret\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x14\n\x0c\x64\x65\x66\x61ult_json\x18\x06 \x01(\t\"\x86\x01\n\x0bNestedBlock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x06schema\x18\x02 \x01(\x0b\x32\x1e.agentarea.base.v1.BlockSchema\x12\x11\n\tmin_items\x18\x03 \x01(\r\x12\x11\n\tmax_items\x18\x04 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"H\n\x10\x43onfigureRequest\x12\x13\n\x0b\x63onfig_json\x18\x01 \x01(\x0c\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61ta_dir\x18\x03 \x01(\t\"G\n\x11\x43onfigureResponse\x12\x32\n\x0b\x64iagnostics\x18\x01 \x03(\x0b\x32\x1d.agentarea.base.v1.Diagnostic\"j\n\nDiagnostic\x12-\n\x08severity\x18\x01 \x01(\x0e\x32\x1b.agentarea.base.v1.Severity\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x03(\t\"\x0f\n\rHealthRequest\"2\n\x0eHealthResponse\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\"\r\n\x0bStopRequest\"\x0e\n\x0cStopResponse*N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x32\xb3\x03\n\x0b\x42\x61seService\x12S\n\x08\x44\x65scribe\x12\".agentarea.base.v1.DescribeRequest\x1a#.agentarea.base.v1.DescribeResponse\x12_\n\x0c\x43onfigSchema\x12&.agentarea.base.v1.ConfigSchemaRequest\x1a\'.agentarea.base.v1.ConfigSchemaResponse\x12V\n\tConfigure\x12#.agentarea.base.v1.ConfigureRequest\x1a$.agentarea.base.v1.ConfigureResponse\x12M\n\x06Health\x12 .agentarea.base.v1.HealthRequest\x1a!.agentarea.base.v1.HealthResponse\x12G\n\x04Stop\x12\x1e.agentarea.base.v1.StopRequest\x1a\x1f.agentarea.base.v1.StopResponseB5Z3github.com/agentarea/agentarea/proto/base/v1;basev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x62\x61se/v1/base.proto\x12\x11\x61gentarea.base.v1\"\x11\n\x0f\x44\x65scribeRequest\"j\n\x10\x44\x65scribeResponse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\"\x15\n\x13\x43onfigSchemaRequest\"F\n\x14\x43onfigSchemaResponse\x12.\n\x06schema\x18\x01 \x01(\x0b\x32\x1e.agentarea.base.v1.BlockSchema\"o\n\x0b\x42lockSchema\x12\x30\n\nattributes\x18\x01 \x03(\x0b\x32\x1c.agentarea.base.v1.Attribute\x12.\n\x06\x62locks\x18\x02 \x03(\x0b\x32\x1e.agentarea.base.v1.NestedBlock\"t\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x0e\n\x06secret\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x14\n\x0c\x64\x65\x66\x61ult_json\x18\x06 \x01(\t\"\x86\x01\n\x0bNestedBlock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x06schema\x18\x02 \x01(\x0b\x32\x1e.agentarea.base.v1.BlockSchema\x12\x11\n\tmin_items\x18\x03 \x01(\r\x12\x11\n\tmax_items\x18\x04 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"H\n\x10\x43onfigureRequest\x12\x13\n\x0b\x63onfig_json\x18\x01 \x01(\x0c\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61ta_dir\x18\x03 \x01(\t\"G\n\x11\x43onfigureResponse\x12\x32\n\x0b\x64iagnostics\x18\x01 \x03(\x0b\x32\x1d.agentarea.base.v1.Diagnostic\"j\n\nDiagnostic\x12-\n\x08severity\x18\x01 \x01(\x0e\x32\x1b.agentarea.base.v1.Severity\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x03(\t\"\x0f\n\rHealthRequest\"|\n\x0eHealthResponse\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x19\n\x0c\x61\x63tive_calls\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05tasks\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x0f\n\r_active_callsB\x08\n\x06_tasks\"\r\n\x0bStopRequest\"\x0e\n\x0cStopResponse*N\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x32\xb3\x03\n\x0b\x42\x61seService\x12S\n\x08\x44\x65scribe\x12\".agentarea.base.v1.DescribeRequest\x1a#.agentarea.base.v1.DescribeResponse\x12_\n\x0c\x43onfigSchema\x12&.agentarea.base.v1.ConfigSchemaRequest\x1a\'.agentarea.base.v1.ConfigSchemaResponse\x12V\n\tConfigure\x12#.agentarea.base.v1.ConfigureRequest\x1a$.agentarea.base.v1.ConfigureResponse\x12M\n\x06Health\x12 .agentarea.base.v1.HealthRequest\x1a!.agentarea.base.v1.HealthResponse\x12G\n\x04Stop\x12\x1e.agentarea.base.v1.StopRequest\x1a\x1f.agentarea.base.v1.StopResponseB9Z7github.com/agentarea/agentarea/sdk/proto/base/v1;basev1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'base.v1.base_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  DESCRIPTOR._serialized_options = b'Z3github.com/agentarea/agentarea/proto/base/v1;basev1'
-  _SEVERITY._serialized_start=986
-  _SEVERITY._serialized_end=1064
+  DESCRIPTOR._serialized_options = b'Z7github.com/agentarea/agentarea/sdk/proto/base/v1;basev1'
+  _SEVERITY._serialized_start=1060
+  _SEVERITY._serialized_end=1138
   _DESCRIBEREQUEST._serialized_start=41
   _DESCRIBEREQUEST._serialized_end=58
   _DESCRIBERESPONSE._serialized_start=60
@@ -46,11 +46,11 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _HEALTHREQUEST._serialized_start=886
   _HEALTHREQUEST._serialized_end=901
   _HEALTHRESPONSE._serialized_start=903
-  _HEALTHRESPONSE._serialized_end=953
-  _STOPREQUEST._serialized_start=955
-  _STOPREQUEST._serialized_end=968
-  _STOPRESPONSE._serialized_start=970
-  _STOPRESPONSE._serialized_end=984
-  _BASESERVICE._serialized_start=1067
-  _BASESERVICE._serialized_end=1502
+  _HEALTHRESPONSE._serialized_end=1027
+  _STOPREQUEST._serialized_start=1029
+  _STOPREQUEST._serialized_end=1042
+  _STOPRESPONSE._serialized_start=1044
+  _STOPRESPONSE._serialized_end=1058
+  _BASESERVICE._serialized_start=1141
+  _BASESERVICE._serialized_end=1576
 # @@protoc_insertion_point(module_scope)
