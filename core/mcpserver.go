@@ -101,7 +101,8 @@ type MCPServerRef struct {
 // MCPServerStore stores MCP servers. Actors see their own and the shared servers and can change
 // their own. Admins see and can change all servers. The parameter process reports whether the
 // server's transport runs programs on this machine. If it does, only admins can create or update
-// the server, and other actors get Forbidden.
+// the server, and other actors get Forbidden. Creating or enlarging a server fails with PayloadTooLarge beyond
+// ObjectLimits.DatabaseBytes.
 type MCPServerStore interface {
 	// CreateMCPServer stores a new server. It fails with Forbidden, or with Conflict if the slug is
 	// in use or reserved. The slug of a renamed or deleted server is reserved for its creator.
