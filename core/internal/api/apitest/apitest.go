@@ -63,6 +63,13 @@ func New(t *testing.T, change ...func(*api.Options)) *Server {
 	return s
 }
 
+// AddKey adds an API key of a user with scopes, and returns the name under which Do uses it.
+func (s *Server) AddKey(user string, scopes ...string) (name string) {
+	name = strings.Join(append([]string{user}, scopes...), "+")
+	s.Tokens[name] = "token-" + name
+	return name
+}
+
 // Log returns the text of the log.
 func (s *Server) Log() string { return s.log.String() }
 

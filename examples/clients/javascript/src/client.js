@@ -779,9 +779,9 @@ export class AgentAreaClient {
     return this.#call("GET", "/v1/plugins", options);
   }
 
-  /** @param {{dryRun?: boolean} & RequestOptions} [options] @returns {Promise<api.Reload & Reply>} */
-  reloadPlugins({ dryRun, timeout = chatTimeout, ...options } = {}) {
-    return this.#call("POST", "/v1/plugins/reload", { timeout, ...options }, { params: { dry_run: dryRun } });
+  /** @param {{dryRun?: boolean, force?: boolean} & RequestOptions} [options] @returns {Promise<api.Reload & Reply>} */
+  reloadPlugins({ dryRun, force, timeout = chatTimeout, ...options } = {}) {
+    return this.#call("POST", "/v1/plugins/reload", { timeout, ...options }, { params: { dry_run: dryRun, force } });
   }
 
   // WebSocket

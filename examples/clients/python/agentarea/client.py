@@ -822,11 +822,13 @@ class AgentAreaClient:
     def list_plugins(self) -> Reply:
         return self._call("GET", "/v1/plugins")
 
-    def reload_plugins(self, *, dry_run: Optional[bool] = None) -> Reply:
+    def reload_plugins(
+        self, *, dry_run: Optional[bool] = None, force: Optional[bool] = None
+    ) -> Reply:
         return self._call(
             "POST",
             "/v1/plugins/reload",
-            params={"dry_run": dry_run},
+            params={"dry_run": dry_run, "force": force},
             timeout=CHAT_TIMEOUT,
         )
 
