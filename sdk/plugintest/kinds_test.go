@@ -108,6 +108,7 @@ func TestRun_findsFaults(t *testing.T) {
 		{"swallow", "agent", "HostFails", "the run succeeded although all completions failed"},
 		{"large", "agent", "Large", "too much for me"},
 		{"dials", "mcp", "ConfigOffline", "CheckConfig connected to the server"},
+		{"starts", "mcp", "ConfigOffline", "CheckConfig started the program"},
 		{"ascii", "mcp", "RoundTrip", "want the ID 1 and the params of the request"},
 		{"close-hangs", "mcp", "Close", "the connection did not end within"},
 		{"open", "mcp", "Leaks", "open files and connections"},
