@@ -99,13 +99,14 @@ type MCPServerRef struct {
 }
 
 // MCPServerStore stores MCP servers. Actors see their own and the shared servers and can change
-// their own. Admins see and can change all servers. The parameter process reports whether the
-// server's transport runs programs on this machine. If it does, only admins can create or update
-// the server, and other actors get Forbidden.
+// their own. Admins see and can change all servers. The parameter adminOnly reports whether only admins
+// may configure servers of the transport, because it runs programs on this machine or connects to any
+// address. Other actors then get Forbidden. Creating or enlarging a server fails with PayloadTooLarge beyond
+// ObjectLimits.DatabaseBytes.
 type MCPServerStore interface {
 	// CreateMCPServer stores a new server. It fails with Forbidden, or with Conflict if the slug is
 	// in use or reserved. The slug of a renamed or deleted server is reserved for its creator.
-	CreateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, process bool) error
+	CreateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, adminOnly bool) error
 	// MCPServer returns the server with the given id. It fails with NotFound.
 	MCPServer(ctx context.Context, actor Actor, id string) (*MCPServer, error)
 	// MCPServerBySlug returns the server with the given slug. It fails with NotFound.
@@ -116,7 +117,7 @@ type MCPServerStore interface {
 	// UpdateMCPServer stores the name, description, slug, transport, config, secrets, shared,
 	// share_credentials and updated_at of s, and increases s.Version. It fails with NotFound, Forbidden or Conflict, or
 	// with PreconditionFailed if the stored version differs from s.Version.
-	UpdateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, process bool) error
+	UpdateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, adminOnly bool) error
 	// DeleteMCPServer deletes a server. A version other than 0 must equal the stored version. It
 	// fails with NotFound, Forbidden or PreconditionFailed.
 	DeleteMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error

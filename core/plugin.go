@@ -97,13 +97,40 @@ type Plugins interface {
 	Broken(dependencies []Dependency) []Dependency
 }
 
+// ReloadOptions change what a reload accepts.
+type ReloadOptions struct {
+	// Force removes plugins that agents, tasks, files or MCP servers still need.
+	Force bool
+}
+
 // PluginReloader replaces plugins while the server is running.
 type PluginReloader interface {
 	// Reload reads plugins.hcl and replaces the plugins that changed, without interrupting calls. On
-	// failure all old plugins stay in use. It fails with Invalid if plugins.hcl has errors, with one
-	// field error for each, and with Unavailable if a new plugin fails to start.
-	Reload(ctx context.Context) (*PluginReload, error)
-	// PlanReload does everything that Reload does except for the replacement: it starts, configures
-	// and stops the new plugins. It fails as Reload does.
-	PlanReload(ctx context.Context) (*PluginReload, error)
+	// failure all old plugins stay in use. It fails with Invalid if plugins.hcl has errors, or if a new plugin
+	// cannot work as configured, with one field error for each. It fails with Unavailable if a new plugin fails
+	// to start. It fails with Conflict if objects still need a plugin that it would remove, unless Force is set.
+	Reload(ctx context.Context, o ReloadOptions) (*PluginReload, error)
+	// PlanReload does everything that Reload does except for the replacement: it starts, configures,
+	// checks and stops the new plugins. It fails as Reload does.
+	PlanReload(ctx context.Context, o ReloadOptions) (*PluginReload, error)
+}
+
+// ObjectSample describes a set of objects.
+type ObjectSample struct {
+	// Total is the number of objects. Names has up to three of them, the newest first.
+	Total int
+	Names []string
+}
+
+// PluginDependents finds the objects that need a plugin.
+type PluginDependents interface {
+	// AgentDependencies returns the distinct dependencies of all agents that the actor can see.
+	AgentDependencies(ctx context.Context, actor Actor) ([]Dependency, error)
+	// AgentDependents returns the agents of all users with one of the dependencies, and the tasks of these agents
+	// that have not ended.
+	AgentDependents(ctx context.Context, dependencies []Dependency) (agents, tasks ObjectSample, err error)
+	// FileDependents returns the files that are stored in the file backend.
+	FileDependents(ctx context.Context, backend string) (ObjectSample, error)
+	// MCPServerDependents returns the MCP servers that use the transport.
+	MCPServerDependents(ctx context.Context, transport string) (ObjectSample, error)
 }

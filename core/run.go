@@ -139,12 +139,16 @@ type RunEnd struct {
 	Task *TaskEnd
 	// Events are the last events of the run.
 	Events []EventRow
+	// Complete reports that StartRun stored, and this RunEnd contains, all calls and events of the run. If it is
+	// false, EndRun reads the others to know the size of the run.
+	Complete bool
 }
 
 // RunStore stores runs and their host calls. Each method that writes is one durable transaction.
 type RunStore interface {
 	// StartRun stores a new run, its input and its first events. It creates the session if it does
-	// not exist. It fails with Conflict while another run of the session is active.
+	// not exist. It fails with Conflict while another run of the session is active, and with PayloadTooLarge if
+	// the user's data would exceed ObjectLimits.DatabaseBytes.
 	StartRun(ctx context.Context, audit *AuditRecord, s RunStart) error
 	// Run returns the run with the given id. Actors see their own runs, admins all runs. It fails
 	// with NotFound.

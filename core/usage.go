@@ -40,9 +40,21 @@ type UsageFilter struct {
 	Page
 }
 
-// UsageStore reports the usage of completions. Usage is kept when its runs, agents and users are
-// deleted.
+// StorageUsage is the size of what a user stores, in bytes.
+type StorageUsage struct {
+	// Database is the size of the user's rows: agents, MCP servers, sessions with their messages and runs, tasks,
+	// notifications, and the names and metadata of files. A row counts its texts and a fixed number of bytes.
+	Database int64
+	// Files is the size of the contents of the user's files.
+	Files int64
+}
+
+// UsageStore reports the usage of completions and of storage. The usage of completions is kept when its runs,
+// agents and users are deleted.
 type UsageStore interface {
+	// StorageUsage returns what a user stores. It fails with Forbidden if the actor is neither the user nor an
+	// admin, and with NotFound if an admin asks for a user who does not exist.
+	StorageUsage(ctx context.Context, actor Actor, userID string) (StorageUsage, error)
 	// Usage returns a page of rows ordered by their keys with the newest day first, the number of all
 	// rows, and the sum of all rows. Actors see their own usage, admins all usage.
 	Usage(ctx context.Context, actor Actor, f UsageFilter) (rows []UsageRow, total int, sum UsageRow, err error)

@@ -72,9 +72,13 @@ type Page struct {
 	Limit, Offset int
 }
 
-// ObjectLimits are the maximum numbers of objects that each user owns, administrators as well. Zero means no limit.
+// ObjectLimits limit what each user stores, administrators as well. Zero means no limit.
 type ObjectLimits struct {
+	// Agents, MCPServers, Sessions and APIKeys are the maximum numbers of objects that the user owns.
 	Agents, MCPServers, Sessions, APIKeys int
+	// DatabaseBytes is the maximum of StorageUsage.Database. A write that exceeds it fails with PayloadTooLarge if it
+	// creates or enlarges an object, or starts a run. Runs in progress are not limited.
+	DatabaseBytes int64
 }
 
 // MaxPageBytes is the maximum total size of the objects of a page, unless it has only one, and of the history

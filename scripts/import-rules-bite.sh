@@ -26,8 +26,9 @@ core/internal/datadir    | core/internal/config/leaf fmt                        
 core/internal/api        | core sdk                                                          | core/internal/api/leaf sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
 core/internal/api/agents | core sdk core/internal/api                                        | core/internal/api/leaf sdk/leaf storage/leaf core/internal/run/leaf database/sql
 core/internal/auth       | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf database/sql
-core/internal/agents     | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf core/internal/tasks/leaf database/sql
+core/internal/agents     | core sdk core/internal/configschema/leaf                          | sdk/leaf storage/leaf core/internal/api/leaf core/internal/tasks/leaf database/sql
 core/internal/tasks      | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf core/internal/agents/leaf core/internal/run/leaf
+core/internal/configschema | fmt                                                             | core sdk storage/leaf
 core/internal/run        | core sdk sdk/leaf core/internal/events/leaf                       | sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/api/leaf
 core/internal/events     | core                                                              | sdk/leaf storage/leaf core/internal/run/leaf
 core/internal/limit      | core fmt                                                          | sdk storage/leaf core/internal/api/leaf core/internal/auth/leaf
@@ -36,7 +37,7 @@ core/internal/telemetry  | core sdk                                             
 core/internal/backup/archive | fmt                                                               | core sdk storage/leaf
 core/internal/supervise  | fmt                                                               | core sdk storage/leaf
 core/internal/mcp        | core sdk/leaf core/internal/events/leaf core/internal/supervise/leaf | storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf
-core/internal/pluginhost | core sdk/leaf core/internal/config/leaf core/internal/supervise/leaf | sdk/proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
+core/internal/pluginhost | core sdk/leaf core/internal/config/leaf core/internal/configschema/leaf core/internal/supervise/leaf | sdk/proto/leaf storage/leaf core/internal/run/leaf core/internal/api/leaf
 core/internal/config     | core sdk                                                          | sdk/leaf storage/leaf core/internal/pluginhost/leaf
 core/internal/another    | core                                                              | storage/leaf core/internal/pluginhost/leaf plugins/leaf
 storage                  | core sdk storage/leaf                                             | sdk/leaf sdk/proto/leaf plugins/leaf

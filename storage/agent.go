@@ -88,6 +88,9 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 		return err
 	}
 	row.Version = 1
+	if err := db.quota.reserve(ctx, a.CreatedBy, row.size()); err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		own := tx.NewSelect().Model((*agentRow)(nil)).Where("created_by = ?", a.CreatedBy)
 		if err := checkLimit(ctx, own, db.limits.Agents, "agents", "--max-agents"); err != nil {
@@ -96,6 +99,7 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})
+	db.quota.settle(a.CreatedBy, row.size(), err)
 	if err == nil {
 		a.Version = row.Version
 	}
@@ -177,6 +181,13 @@ func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor co
 		return err
 	}
 	row.Version++
+	owner, growth, err := db.growth(ctx, selectAgentSize, a.ID, row.size())
+	if err == nil {
+		err = db.quota.reserve(ctx, owner, growth)
+	}
+	if err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := mayChangeAgent(ctx, tx, actor, a.ID, a.Version); err != nil {
 			return err
@@ -184,6 +195,7 @@ func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor co
 		_, err := tx.NewUpdate().Model(row).ExcludeColumn("created_by", "created_at").WherePK().Exec(ctx)
 		return err
 	})
+	db.quota.settle(owner, growth, err)
 	if err == nil {
 		a.Version = row.Version
 	}

@@ -11,13 +11,14 @@ const callColumns = `number, kind, request_hash, request, done, result, error, m
 input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_at`
 
 var (
-	putCall = &preparedStatement{`INSERT INTO calls (run_id, ` + callColumns + `, tool_list)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''))
+	putCall = &preparedStatement{`INSERT INTO calls (run_id, ` + callColumns + `, tool_list, list_bytes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''), ?)
 ON CONFLICT (run_id, number) DO UPDATE SET kind = excluded.kind, request_hash = excluded.request_hash,
 request = excluded.request, done = excluded.done, result = excluded.result, error = excluded.error,
 model = excluded.model, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
 cached_tokens = excluded.cached_tokens, reasoning_tokens = excluded.reasoning_tokens,
-started_at = excluded.started_at, ended_at = excluded.ended_at, tool_list = excluded.tool_list`}
+started_at = excluded.started_at, ended_at = excluded.ended_at, tool_list = excluded.tool_list,
+list_bytes = calls.list_bytes + excluded.list_bytes`}
 
 	selectCalls = &preparedStatement{`SELECT number, kind, request_hash, request, done, COALESCE(l.data, result),
 	error, model,
@@ -25,8 +26,9 @@ input_tokens, output_tokens, cached_tokens, reasoning_tokens, started_at, ended_
 FROM calls LEFT JOIN tool_lists AS l ON l.hash = tool_list WHERE run_id = ? ORDER BY number`}
 )
 
-// callArgs returns the arguments of putCall. A result with the given hash is stored by putToolList instead.
-func callArgs(runID string, c *core.Call, toolList string) ([]any, error) {
+// callArgs returns the arguments of putCall, except for the last one, and the size of the call. A result with the
+// given hash is stored by putToolList instead.
+func callArgs(runID string, c *core.Call, toolList string) (args []any, size int64, err error) {
 	fault, err := errorText(c.Error)
 	result := string(c.Result)
 	if toolList != "" {
@@ -40,24 +42,25 @@ func callArgs(runID string, c *core.Call, toolList string) ([]any, error) {
 		runID, int64(c.Number), string(c.Kind), hash, string(c.Request), c.Done, //nolint:gosec // the conversion is undone on reading
 		result, fault, c.Model, c.Usage.InputTokens, c.Usage.OutputTokens,
 		c.Usage.CachedInputTokens, c.Usage.ReasoningTokens, micros(c.StartedAt), micros(c.EndedAt), toolList,
-	}, err
+	}, rowBytes + int64(len(c.Request)+len(result)+len(fault)), err
 }
 
 // RecordCall implements core.RunStore. A call with the same number replaces the stored call.
 func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, events []core.EventRow) error {
 	toolList := toolListHash(c)
-	args, err := callArgs(run.ID, c, toolList)
+	args, size, err := callArgs(run.ID, c, toolList)
 	if err != nil {
 		return err
 	}
-	return db.write(ctx, func(ctx context.Context, tx *tx) error {
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if err := fence(ctx, tx, run); err != nil {
 			return err
 		}
-		if err := putToolList(ctx, tx, toolList, c); err != nil {
+		listBytes, err := putToolList(ctx, tx, toolList, c)
+		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, putCall, args...); err != nil {
+		if _, err := tx.exec(ctx, putCall, append(args, listBytes)...); err != nil {
 			return err
 		}
 		if err := recordUsage(ctx, tx, run, c); err != nil {
@@ -65,6 +68,10 @@ func (db *DB) RecordCall(ctx context.Context, run *core.Run, c *core.Call, event
 		}
 		return putEvents(ctx, tx, run.ID, events)
 	})
+	if err == nil {
+		db.quota.add(run.UserID, size+eventsSize(events))
+	}
+	return err
 }
 
 // Calls implements core.RunStore.

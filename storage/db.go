@@ -33,6 +33,7 @@ var (
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
 	_ core.UserDataStore        = (*DB)(nil)
+	_ core.UsageStore           = (*DB)(nil)
 	_ core.Wakeups              = (*DB)(nil)
 	_ core.TaskQueue            = (*DB)(nil)
 	_ core.EncryptedSecretStore = (*DB)(nil)
@@ -104,6 +105,7 @@ type DB struct {
 	queue      riverdriver.Driver[*sql.Tx]
 	closed     atomic.Bool
 	limits     core.ObjectLimits
+	quota      *dataQuota
 	close      func() error
 }
 
@@ -170,6 +172,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		limits:     o.ObjectLimits,
 		jobs:       jobs,
 	}
+	db.quota = newDataQuota(o.ObjectLimits.DatabaseBytes, db.dataUsage)
 	if ratePool != nil {
 		db.rates = newRates(db, ratePool)
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -21,6 +22,9 @@ func (db *DB) MigrateTo(ctx context.Context, all []migrations.Migration) error {
 	return db.migrate(ctx, all)
 }
 
+// ReadUsageAlways makes the quota read a user's usage however long that takes.
+func (db *DB) ReadUsageAlways() { db.quota.slow = time.Hour }
+
 // Reader returns the pool for reads.
 func (db *DB) Reader() *bun.DB { return db.read }
 
@@ -30,7 +34,8 @@ func PreparedStatements() []string {
 	for _, p := range []*preparedStatement{
 		insertPendingBlob, renewPendingBlob, deleteReservedBlob, selectMCPServer, selectMCPSlug, lockMCPServer,
 		insertFile, addUsage, selectUsage, selectFile, lockFile,
-		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, answerSession,
+		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, endTurn, endLongTurn, countLater,
+		selectDataUsage, selectAgentSize, selectServerSize, selectFileSize,
 		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfSession,
 		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,
 	} {

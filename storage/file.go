@@ -83,6 +83,9 @@ func (db *DB) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.F
 		f.ID, f.Name, fold(f.Name), f.Size, f.ContentType, f.SHA256, string(f.Metadata),
 		f.CreatedBy, micros(f.CreatedAt), micros(f.UpdatedAt), f.Blob.Backend, f.Blob.Key,
 	}
+	if err := db.quota.reserve(ctx, f.CreatedBy, fileSize(f)); err != nil {
+		return err
+	}
 	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := referBlob(ctx, tx, f.Blob); err != nil {
 			return err
@@ -103,6 +106,7 @@ func (db *DB) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.F
 		}
 		return nil
 	})
+	db.quota.settle(f.CreatedBy, fileSize(f), err)
 	if err == nil {
 		f.Version = 1
 	}
@@ -186,7 +190,14 @@ func (db *DB) UpdateFile(ctx context.Context, audit *core.AuditRecord, actor cor
 		ID: f.ID, Name: f.Name, NameFold: fold(f.Name), Metadata: string(f.Metadata),
 		Version: f.Version + 1, UpdatedAt: micros(f.UpdatedAt),
 	}
-	err := db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
+	owner, growth, err := db.growth(ctx, selectFileSize, f.ID, fileSize(f))
+	if err == nil {
+		err = db.quota.reserve(ctx, owner, growth)
+	}
+	if err != nil {
+		return err
+	}
+	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockFileOf(ctx, tx, actor, f.ID)
 		if err != nil {
 			return err
@@ -198,6 +209,7 @@ func (db *DB) UpdateFile(ctx context.Context, audit *core.AuditRecord, actor cor
 			WherePK().Exec(ctx)
 		return err
 	})
+	db.quota.settle(owner, growth, err)
 	if err == nil {
 		f.Version = row.Version
 	}

@@ -74,7 +74,7 @@ func capabilitiesText(capabilities []string) (string, error) {
 }
 
 // mcpServerSeen is the condition for MCP servers that an actor can see. mcpServerSeenBy returns its
-// arguments. core.MCPServer.ChangeableBy and mayRunPrograms decide who can change them.
+// arguments. core.MCPServer.ChangeableBy and mayUseTransport decide who can change them.
 const mcpServerSeen = "(? OR m.created_by = ? OR m.shared)"
 
 func mcpServerSeenBy(actor core.Actor) []any { return []any{actor.Admin(), actor.UserID} }
@@ -86,21 +86,21 @@ func mcpServersSeenBy(q *bun.SelectQuery, actor core.Actor) {
 	}
 }
 
-// mayRunPrograms returns Forbidden if process is true and the actor is not an admin. It is true if the
-// server's transport runs programs on this machine.
-func mayRunPrograms(actor core.Actor, process bool) error {
-	if process && !actor.Admin() {
-		return core.Forbidden("Insufficient permissions: this transport runs commands on the server's machine. " +
-			"Only an admin can create or change such an MCP server. Everybody can use a transport with a url")
+// mayUseTransport returns Forbidden if adminOnly is true and the actor is not an admin. It is true if only admins may
+// configure servers of the transport.
+func mayUseTransport(actor core.Actor, adminOnly bool) error {
+	if adminOnly && !actor.Admin() {
+		return core.Forbidden("Insufficient permissions: only an admin can create or change an MCP server with this " +
+			"transport. Use another transport, such as http with a url")
 	}
 	return nil
 }
 
 // CreateMCPServer implements core.MCPServerStore. It sets s.Version to 1.
 func (db *DB) CreateMCPServer(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, s *core.MCPServer, process bool,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, s *core.MCPServer, adminOnly bool,
 ) error {
-	if err := mayRunPrograms(actor, process); err != nil {
+	if err := mayUseTransport(actor, adminOnly); err != nil {
 		return err
 	}
 	row, err := mcpServerRowOf(s)
@@ -108,6 +108,9 @@ func (db *DB) CreateMCPServer(
 		return err
 	}
 	row.Version = 1
+	if err := db.quota.reserve(ctx, s.CreatedBy, row.size()); err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := checkSlugUnused(ctx, tx, s); err != nil {
 			return err
@@ -121,6 +124,7 @@ func (db *DB) CreateMCPServer(
 		}
 		return takeSlug(ctx, tx, s.Slug, s.CreatedBy)
 	})
+	db.quota.settle(s.CreatedBy, row.size(), err)
 	if err == nil {
 		s.Version = row.Version
 	}
@@ -190,19 +194,26 @@ func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]
 
 // UpdateMCPServer implements core.MCPServerStore.
 func (db *DB) UpdateMCPServer(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, s *core.MCPServer, process bool,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, s *core.MCPServer, adminOnly bool,
 ) error {
 	row, err := mcpServerRowOf(s)
 	if err != nil {
 		return err
 	}
 	row.Version++
+	owner, growth, err := db.growth(ctx, selectServerSize, s.ID, row.size())
+	if err == nil {
+		err = db.quota.reserve(ctx, owner, growth)
+	}
+	if err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, actor, s.ID)
 		if err != nil {
 			return err
 		}
-		if err := mayRunPrograms(actor, process); err != nil {
+		if err := mayUseTransport(actor, adminOnly); err != nil {
 			return err
 		}
 		if stored.Version != s.Version {
@@ -223,6 +234,7 @@ func (db *DB) UpdateMCPServer(
 		}
 		return takeSlug(ctx, tx, s.Slug, stored.CreatedBy)
 	})
+	db.quota.settle(owner, growth, err)
 	if err == nil {
 		s.Version = row.Version
 	}

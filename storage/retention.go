@@ -25,6 +25,12 @@ func (db *DB) DeleteEvents(ctx context.Context, from, before time.Time, limit in
 		for i, r := range runs {
 			ids[i] = r.ID
 		}
+		err = subtractSizes(ctx, tx, tx.NewSelect().TableExpr("runs AS r").Join("JOIN events AS e ON e.run_id = r.id").
+			ColumnExpr("r.session_key AS key, CAST(SUM("+rowSize("e.data")+") AS BIGINT) AS bytes").
+			Where("r.id IN (?)", bun.List(ids)))
+		if err != nil {
+			return err
+		}
 		_, err = tx.NewDelete().Table("events").Where("run_id IN (?)", bun.List(ids)).Exec(ctx)
 		// Other runs can have ended in the same microsecond as the last one.
 		n, next = len(runs), instant(runs[len(runs)-1].EndedAt)
@@ -56,11 +62,28 @@ func (db *DB) DeleteNotifications(ctx context.Context, before time.Time, limit i
 	return n, err
 }
 
-// DeleteRuns implements core.RetentionStore.
-func (db *DB) DeleteRuns(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.deleteRows(ctx, "runs", "id", func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("ended_at > 0").Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit))
+// DeleteRuns implements core.RetentionStore. Foreign keys delete the calls and events.
+func (db *DB) DeleteRuns(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		var ids []string
+		err := tx.NewSelect().Model((*runRow)(nil)).Column("id").Where("ended_at > 0").
+			Where("ended_at < ?", micros(before)).Order("ended_at").Limit(int64(limit)).Scan(ctx, &ids)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		size := runSize + " + " + sumOf(callSize, "calls", "run_id = r.id") + " + " +
+			sumOf(eventSize, "events", "run_id = r.id")
+		err = subtractSizes(ctx, tx, tx.NewSelect().TableExpr("runs AS r").
+			ColumnExpr("r.session_key AS key, CAST(SUM("+size+") AS BIGINT) AS bytes").
+			Where("r.id IN (?)", bun.List(ids)))
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewDelete().Model((*runRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
+		n = len(ids)
+		return err
 	})
+	return n, err
 }
 
 // DeleteTasks implements core.RetentionStore.

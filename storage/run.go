@@ -129,6 +129,10 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 	}
 	newKey, created := core.NewID("session"), micros(run.CreatedAt)
 	key := newKey
+	size := rowBytes + int64(len(run.Config)+len(servers)) + input.size() + firstSize(s.Events)
+	if err := db.quota.reserve(ctx, run.UserID, size); err != nil {
+		return err
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if s.Task != nil {
 			if err := beginTask(ctx, tx, s.Task.ID, run.ID, run.CreatedAt); err != nil {
@@ -136,7 +140,7 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 			}
 		}
 		err := tx.queryRow(ctx, touchSession,
-			[]any{newKey, run.SessionID, run.AgentID, run.UserID, created, created}, &key)
+			[]any{newKey, run.SessionID, run.AgentID, run.UserID, size, created, created}, &key)
 		if err != nil {
 			if db.dialect.failure(err) == failMissing {
 				return core.NotFound("agent", run.AgentID)
@@ -167,6 +171,7 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 		}
 		return putEvents(ctx, tx, run.ID, s.Events)
 	})
+	db.quota.settle(run.UserID, size, err)
 	if err == nil {
 		run.SessionKey, s.Input.SessionKey = key, key
 	}
@@ -218,10 +223,14 @@ func (db *DB) EndRun(ctx context.Context, e core.RunEnd) error {
 		key, err = w.write(ctx, tx, e)
 		return err
 	})
-	if err == nil && e.Answer != nil {
+	if err != nil {
+		return err
+	}
+	db.quota.add(e.Run.UserID, w.size+w.laterSize)
+	if e.Answer != nil {
 		e.Answer.SessionKey = key
 	}
-	return err
+	return nil
 }
 
 // runEnd contains the statement arguments of a RunEnd, which are prepared before the transaction.
@@ -229,6 +238,8 @@ type runEnd struct {
 	run, call, task []any
 	answer          storedMessage
 	notification    *core.Notification
+	// size is the size of the answer and the error, laterSize that of the call and the events.
+	size, laterSize int64
 }
 
 func prepareEnd(e core.RunEnd) (w runEnd, err error) {
@@ -245,11 +256,15 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 			return w, err
 		}
 		w.notification.TaskID = run.TaskID
+		w.size = w.answer.size()
 	}
+	w.laterSize = eventsSize(e.Events)
 	if e.Call != nil {
-		if w.call, err = callArgs(run.ID, e.Call, ""); err != nil {
+		var size int64
+		if w.call, size, err = callArgs(run.ID, e.Call, ""); err != nil {
 			return w, err
 		}
+		w.call, w.laterSize = append(w.call, 0), w.laterSize+size
 	}
 	if e.Task != nil {
 		if w.task, err = taskEndArgs(e.Task, run.EndedAt); err != nil {
@@ -257,6 +272,7 @@ func prepareEnd(e core.RunEnd) (w runEnd, err error) {
 		}
 	}
 	fault, err := errorText(run.Error)
+	w.size += int64(len(fault))
 	w.run = []any{
 		answerID, string(run.Status), fault, run.Usage.InputTokens, run.Usage.OutputTokens,
 		run.Usage.CachedInputTokens, run.Usage.ReasoningTokens, run.Model, micros(run.EndedAt),
@@ -295,11 +311,26 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 		if err := putNotification(ctx, tx, w.notification); err != nil {
 			return "", err
 		}
-		if _, err := tx.exec(ctx, answerSession, w.answer.createdAt, w.answer.createdAt, key); err != nil {
-			return "", err
-		}
 	}
-	return key, putEvents(ctx, tx, e.Run.ID, e.Events)
+	if err := putEvents(ctx, tx, e.Run.ID, e.Events); err != nil {
+		return "", err
+	}
+	return key, w.endTurn(ctx, tx, e, key)
+}
+
+// endTurn updates the session of the run. The calls and events of the run are stored.
+func (w runEnd) endTurn(ctx context.Context, tx *tx, e core.RunEnd, key string) error {
+	answers, at := 0, int64(0) // without an answer, the session keeps its time
+	if e.Answer != nil {
+		answers, at = 1, w.answer.createdAt
+	}
+	var err error
+	if e.Complete {
+		_, err = tx.exec(ctx, endTurn, answers, w.size+w.laterSize, at, at, key)
+	} else {
+		_, err = tx.exec(ctx, endLongTurn, answers, w.size, e.Run.ID, e.Run.ID, at, at, key)
+	}
+	return err
 }
 
 // RequestCancel implements core.RunStore.

@@ -18,6 +18,8 @@ type sessionRow struct {
 	Messages  int    `bun:"messages"`
 	CreatedAt int64  `bun:"created_at"`
 	UpdatedAt int64  `bun:"updated_at"`
+	// Bytes is the size of the messages and runs. It leaves out the calls and later events of active runs.
+	Bytes int64 `bun:"bytes"`
 }
 
 // Sessions implements core.SessionStore.
@@ -64,14 +66,21 @@ var lockSession = &preparedStatement{
 }
 
 var (
-	// touchSession creates the session, or adds the message of a turn to its count.
-	touchSession = &preparedStatement{`INSERT INTO sessions (key, id, agent_id, user_id, messages, created_at, updated_at)
-VALUES (?, ?, ?, ?, 1, ?, ?)
+	// touchSession creates the session, or adds the message and the size of a turn.
+	touchSession = &preparedStatement{`INSERT INTO sessions (key, id, agent_id, user_id, messages, bytes,
+	created_at, updated_at)
+VALUES (?, ?, ?, ?, 1, ?, ?, ?)
 ON CONFLICT (agent_id, user_id, id) DO UPDATE SET messages = sessions.messages + 1,
+bytes = sessions.bytes + excluded.bytes,
 updated_at = CASE WHEN excluded.updated_at > sessions.updated_at THEN excluded.updated_at ELSE sessions.updated_at END
 RETURNING key`}
 
-	// answerSession adds an answer to the message count.
-	answerSession = &preparedStatement{`UPDATE sessions SET messages = messages + 1,
+	// endTurn adds the answer and the size of the end of a run.
+	endTurn = &preparedStatement{`UPDATE sessions SET messages = messages + ?, bytes = bytes + ?,
+updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
+
+	// endLongTurn is endTurn for a run with calls or events that were stored before its end.
+	endLongTurn = &preparedStatement{`UPDATE sessions SET messages = messages + ?,
+bytes = bytes + ? + ` + laterSize("?") + `,
 updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE key = ?`}
 )

@@ -90,6 +90,10 @@ func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.T
 		return nil, err
 	}
 	stored := t
+	refused := db.quota.reserve(ctx, t.UserID, row.size())
+	if refused != nil && t.IdempotencyKey == "" {
+		return nil, refused
+	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if t.IdempotencyKey != "" {
 			before, err := taskByKey(ctx, tx, t)
@@ -101,6 +105,9 @@ func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.T
 				audit.SetTarget(before.ID)
 				return nil
 			}
+		}
+		if refused != nil { // only a task that exists already is returned
+			return refused
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		switch {
@@ -116,6 +123,9 @@ func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.T
 		}
 		return db.insertJob(ctx, tx, t.Priority, t.RunAt)
 	})
+	if refused == nil {
+		db.quota.settle(t.UserID, row.size(), err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -290,11 +300,16 @@ func (db *DB) CancelTask(
 
 // endDeferredRun ends a run that no server executes, and appends the end event to its log.
 func endDeferredRun(ctx context.Context, tx *tx, runID string, now time.Time) error {
-	if _, err := tx.exec(ctx, endUnownedRun, string(core.RunCancelled), micros(now), runID); err != nil {
+	ended, err := tx.exec(ctx, endUnownedRun, string(core.RunCancelled), micros(now), runID)
+	if err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`,
+	_, err = tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`,
 		micros(now), runID, runID)
+	if err != nil || ended == 0 {
+		return err
+	}
+	_, err = tx.exec(ctx, countLater, runID, runID, runID)
 	return err
 }
 

@@ -30,17 +30,19 @@ func toolListHash(c *core.Call) string {
 	return hex.EncodeToString(hash[:])
 }
 
-// putToolList stores the list of tools of a call unless it is stored already.
-func putToolList(ctx context.Context, tx *tx, hash string, c *core.Call) error {
+// putToolList stores the list of tools of a call unless it is stored already. It returns the number of bytes
+// that it has stored, which count as those of the call.
+func putToolList(ctx context.Context, tx *tx, hash string, c *core.Call) (int, error) {
 	if hash == "" {
-		return nil
+		return 0, nil
 	}
 	var one int
 	err := tx.queryRow(ctx, selectToolList, []any{hash}, &one)
-	if errors.Is(err, sql.ErrNoRows) {
-		_, err = tx.exec(ctx, insertToolList, hash, string(c.Result), micros(time.Now()))
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
 	}
-	return err
+	_, err = tx.exec(ctx, insertToolList, hash, string(c.Result), micros(time.Now()))
+	return len(c.Result), err
 }
 
 // DeleteToolLists implements core.RetentionStore.

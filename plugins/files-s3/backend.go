@@ -73,12 +73,12 @@ func (b *backend) ensureBucket(ctx context.Context) error {
 	return nil
 }
 
-// Stat implements files.Backend.
+// Stat implements files.Backend. It does not create the bucket, because the host also uses it to check the config.
 func (b *backend) Stat(ctx context.Context, key string) (*files.Object, error) {
 	var info minio.ObjectInfo
-	err := b.retry(ctx, "stat", func() (err error) {
+	err := b.retryRequest(ctx, "stat", func() (err error) {
 		info, err = b.s3.StatObject(ctx, b.config.Bucket, b.name(key), minio.StatObjectOptions{})
-		if status(err) == http.StatusNotFound {
+		if status(err) == http.StatusNotFound && !b.config.CreateBucket {
 			// The response to HEAD has no body, so it does not show whether the object or the bucket is missing.
 			if exists, bucketErr := b.s3.BucketExists(ctx, b.config.Bucket); bucketErr == nil && !exists {
 				return b.noBucket()

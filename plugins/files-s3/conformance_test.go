@@ -35,6 +35,9 @@ func TestCreateBucket(t *testing.T) {
 	if _, err := b.Stat(t.Context(), "a"); sdk.AsError(err).Code != sdk.CodeNotFound {
 		t.Errorf("Stat() in a new bucket = %v, want not_found", err)
 	}
+	if exists, err := s.Client.BucketExists(t.Context(), bucket); err != nil || exists {
+		t.Errorf("after Stat(): the bucket exists = %v, %v, want no bucket", exists, err)
+	}
 	var wg sync.WaitGroup
 	for _, key := range []string{"a", "b", "c"} {
 		wg.Go(func() { mustPut(t, b, key, []byte(key)) })
@@ -53,6 +56,29 @@ func TestCreateBucket(t *testing.T) {
 	}
 	if !slices.Equal(keys, []string{"a", "b", "c"}) {
 		t.Errorf("List() = %q, want a, b, c", keys)
+	}
+}
+
+// The host recognizes a wrong config by a Stat whose error is not retryable.
+func TestStat_wrongConfig(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	for name, tt := range map[string]struct {
+		config map[string]any
+		code   sdk.ErrorCode
+	}{
+		"bucket": {map[string]any{"bucket": s.NewName(t)}, sdk.CodeUnavailable},
+		// versitygw responds to HEAD with 404 for an unknown access key, as for a missing bucket.
+		"access key": {map[string]any{"access_key": "nobody"}, sdk.CodeUnavailable},
+		"secret key": {map[string]any{"secret_key": "wrong"}, sdk.CodeUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := open(t, configBlock(s, s.NewBucket(t), tt.config)).Stat(t.Context(), "agentarea-check")
+			if e := sdk.AsError(err); e.Code != tt.code || e.Retryable {
+				t.Errorf("Stat() = %v, want %s and no retry", err, tt.code)
+			}
+		})
 	}
 }
 

@@ -25,15 +25,21 @@ const (
 	retryDelay  = 400 * time.Millisecond
 )
 
-// retry creates the bucket if necessary and calls do. It repeats both if the error is
-// temporary, and returns the last error as a publicError.
+// retry creates the bucket if necessary and calls do, with the retries of retryRequest.
 func (b *backend) retry(ctx context.Context, call string, do func() error) error {
+	return b.retryRequest(ctx, call, func() error {
+		if err := b.ensureBucket(ctx); err != nil {
+			return err
+		}
+		return do()
+	})
+}
+
+// retryRequest calls do. It repeats that if the error is temporary, and returns the last error as a publicError.
+func (b *backend) retryRequest(ctx context.Context, call string, do func() error) error {
 	start := time.Now()
 	for i := 1; ; i++ {
-		err := b.ensureBucket(ctx)
-		if err == nil {
-			err = do()
-		}
+		err := do()
 		if err == nil {
 			return nil
 		}

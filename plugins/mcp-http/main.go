@@ -11,9 +11,10 @@ const version = "0.1.0"
 func main() {
 	t := &transport{}
 	mcptransport.Serve(sdk.Info{
-		Name:        "mcp-http",
-		Version:     version,
-		Description: "MCP servers at a URL, over streamable HTTP.",
-		Config:      &t.settings,
+		Name:         "mcp-http",
+		Version:      version,
+		Description:  "MCP servers at a URL, over streamable HTTP.",
+		Config:       &t.settings,
+		Capabilities: []string{mcptransport.CapabilityGuardedNetwork},
 	}, t)
 }

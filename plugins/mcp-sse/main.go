@@ -12,9 +12,10 @@ const version = "0.1.0"
 func main() {
 	t := &transport{}
 	mcptransport.Serve(sdk.Info{
-		Name:        "mcp-sse",
-		Version:     version,
-		Description: "MCP servers at a URL, over HTTP with SSE (MCP 2024-11-05).",
-		Config:      &t.settings,
+		Name:         "mcp-sse",
+		Version:      version,
+		Description:  "MCP servers at a URL, over HTTP with SSE (MCP 2024-11-05).",
+		Config:       &t.settings,
+		Capabilities: []string{mcptransport.CapabilityGuardedNetwork},
 	}, t)
 }

@@ -18,6 +18,12 @@ const Kind = "mcp"
 // config is {command, args, env}. Only administrators may use such a transport.
 const CapabilityProcess = "process"
 
+// CapabilityGuardedNetwork is the capability of a transport that restricts the addresses to which it connects, at each
+// dial and after each redirect, as package netguard does. Every user may configure an address for such a transport. A
+// transport that has neither this capability nor CapabilityProcess is for administrators only, because a user could
+// reach the server's own network through it.
+const CapabilityGuardedNetwork = "guarded_network"
+
 // MaxMessage is the maximum size of a message in bytes, in both directions. A transport must not pass a
 // larger message of a server to the host. It must replace a larger response by an error response with
 // the same ID.

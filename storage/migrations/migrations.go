@@ -33,6 +33,7 @@ func All() []Migration {
 		{Name: "instance", Up: instance},
 		{Name: "user data", Up: userData},
 		{Name: "tool lists", Up: toolLists},
+		{Name: "data size", Up: dataSize},
 		{Name: "steps", Up: steps},
 	}
 }

@@ -34,6 +34,7 @@ type Stores interface {
 	core.UsageStore
 	core.RetentionStore
 	core.UserDataStore
+	core.PluginDependents
 	core.Wakeups
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
@@ -79,6 +80,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"agent/filter":             testAgentFilter,
 		"agent/many_broken":        testAgentManyBroken,
 		"agent/dependencies":       testAgentDependencies,
+		"agent/dependents":         testAgentDependents,
 		"agent/delete":             testAgentDelete,
 		"agent/delete_busy":        testAgentDeleteBusy,
 		"session/list":             testSessionList,
@@ -124,6 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"file/quota":               testFileQuota,
 		"file/quota_at_once":       testFileQuotaAtOnce,
 		"file/backend":             testFileBackend,
+		"file/dependents":          testFileDependents,
 		"file/move":                testFileMove,
 		"file/move_at_once":        testFileMoveAtOnce,
 		"file/model":               testFileModel,
@@ -143,6 +146,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/update":        testMCPServerUpdate,
 		"mcp_server/desired_state": testMCPServerDesiredState,
 		"mcp_server/list":          testMCPServerList,
+		"mcp_server/dependents":    testMCPServerDependents,
 		"encrypted_secret":         testEncryptedSecrets,
 		"task":                     testTask,
 		"task/backlog":             testBacklog,

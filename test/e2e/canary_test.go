@@ -238,7 +238,7 @@ func secretsAreNowhere(t *testing.T, database, format string) {
 		"/v1/mcp-servers/" + failing.ID + "/logs", "/v1/mcp-servers/" + sitting.ID + "/logs",
 		"/v1/mcp-servers/" + refused.ID + "/logs", "/v1/mcp-servers/" + guarded.ID + "/logs",
 		"/v1/plugins", "/v1/models", "/v1/tasks/", "/v1/tasks/" + failedTask.ID,
-		"/v1/users/", "/v1/auth/me", "/v1/api-keys", "/v1/audit?limit=100", "/v1/usage",
+		"/v1/users/", "/v1/auth/me", "/v1/api-keys", "/v1/audit?limit=100", "/v1/usage", "/v1/usage/storage",
 		"/v1/agents/" + agent + "/chat/history", "/metrics", "/health/ready", "/openapi.json",
 	}
 	for _, path := range paths {

@@ -115,10 +115,15 @@ func TestBackendSwapped(t *testing.T) {
 	for _, f := range []file{first, second, third, fourth} {
 		c.checkDownload(f)
 	}
-	// Without its block, the files of a backend are unavailable. All others work.
+	// Without its block, the files of a backend are unavailable. All others work. That needs confirmation.
 	text := twoBackends("one")
 	s.writePlugins(text[:strings.Index(text, `plugin "files" "two"`)])
-	c.reload()
+	if f := c.post("/v1/plugins/reload", nil).want(t, 409).failure(t); !strings.Contains(f.Message,
+		`Plugin files/two is in use by 1 stored file ("second")`) {
+		t.Errorf("got error %+v, want the stored file", f)
+	}
+	c.checkDownload(second)
+	c.post("/v1/plugins/reload?force=true", nil).want(t, 200)
 	if f := c.get("/v1/files/"+second.ID+"/download").want(t, 503).failure(t); !strings.Contains(f.Message, `"two"`) {
 		t.Errorf("got error %+v, want the backend's name", f)
 	}

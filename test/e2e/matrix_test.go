@@ -154,6 +154,9 @@ var cells = map[string]cell{
 	"list-models":      {self, "agents", at("/v1/models")},
 	"list-usage":       {self, "agents", at("/v1/usage")},
 
+	"get-storage-usage":    {self, "agents", at("/v1/usage/storage")},
+	"get-storage-usage/of": {rule{401, 403, 403, 0, 0, 0, 0, 403}, "agents", at("/v1/usage/storage?user_id=OWNER")},
+
 	"list-agents":    {self, "agents", at("/v1/agents/")},
 	"create-agent":   {create, "agents", at("/v1/agents/", object{"name": "a", "type": "chat", "config": object{"model": "echo"}})},
 	"get-agent":      {read, "agents", on(anAgent, "/v1/agents/{}")},

@@ -50,6 +50,7 @@ func newServer(t *testing.T, plugins string) *server {
 		"AGENTAREA_ADMIN_PASSWORD=" + adminPassword, "AGENTAREA_WATCH_CONFIG=false",
 		// Tests send more requests and create more objects than people do. limit_test.go sets limits.
 		"AGENTAREA_MAX_AGENTS=0", "AGENTAREA_MAX_MCP_SERVERS=0", "AGENTAREA_MAX_SESSIONS=0", "AGENTAREA_MAX_API_KEYS=0",
+		"AGENTAREA_MAX_USER_DATA=0",
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
 	}}
 	s.args = []string{"--listen", "127.0.0.1:0"}

@@ -65,12 +65,30 @@ func Binary(tb testing.TB, name string) string {
 		tb.Fatal(err)
 	}
 	path := filepath.Join(root, "bin", name)
-	build := exec.CommandContext(tb.Context(), "go", "build", "-trimpath", "-o", path, "./plugins/"+name)
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		tb.Fatalf("%v: %v\n%s", build.Args, err, out)
-	}
+	buildProgram(tb, root, path, "./plugins/"+name)
 	return path
+}
+
+// Build builds a program that is only for tests, such as "test/e2e/testdata/mcp-open", in a temporary folder, and
+// returns the folder.
+func Build(tb testing.TB, folder string) string {
+	tb.Helper()
+	root, err := Root()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dir := tb.TempDir()
+	buildProgram(tb, root, filepath.Join(dir, filepath.Base(folder)), "./"+folder)
+	return dir
+}
+
+func buildProgram(tb testing.TB, root, path, pkg string) {
+	tb.Helper()
+	cmd := exec.CommandContext(tb.Context(), "go", "build", "-trimpath", "-o", path, pkg)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
 }
 
 // touchSources makes go test's cache depend on the sources of the programs, which a test that

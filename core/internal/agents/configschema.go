@@ -10,6 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/configschema"
 )
 
 // configSchemas caches the compiled config schema of each agent type, until the type publishes another
@@ -27,13 +28,6 @@ type configSchema struct {
 	compiled *jsonschema.Schema
 }
 
-// noLoader rejects references to other documents.
-type noLoader struct{}
-
-func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("reference to %s: other documents are not loaded", url)
-}
-
 // get returns the compiled schema of an agent type.
 func (c *configSchemas) get(t core.AgentType) (*jsonschema.Schema, error) {
 	c.mu.Lock()
@@ -41,16 +35,7 @@ func (c *configSchemas) get(t core.AgentType) (*jsonschema.Schema, error) {
 	if s, ok := c.byType[t.Type]; ok && s.source == string(t.ConfigSchema) {
 		return s.compiled, nil
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(t.ConfigSchema))
-	if err != nil {
-		return nil, err
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.UseLoader(noLoader{})
-	if err := compiler.AddResource("config.json", doc); err != nil {
-		return nil, err
-	}
-	compiled, err := compiler.Compile("config.json")
+	compiled, err := configschema.Compile(t.ConfigSchema)
 	if err != nil {
 		return nil, err
 	}

@@ -80,78 +80,74 @@ func (o *jsonObject) set(f jsonField) {
 	o.fields = append(o.fields, f)
 }
 
-// parseJSON parses a JSON text. It decodes objects but not what is in arrays.
+// parseJSON parses a JSON text. It parses objects but not what is in arrays.
 func parseJSON(text []byte) (jsonValue, error) {
 	if !json.Valid(text) {
 		return jsonValue{}, errNotJSON
 	}
-	p := jsonParser{text: text, decoder: json.NewDecoder(bytes.NewReader(text))}
-	p.decoder.UseNumber()
-	return p.value()
+	v, _ := parseValue(text, skipSpace(text, 0))
+	return v, nil
 }
 
 var errNotJSON = errors.New("not JSON")
 
-type jsonParser struct {
-	text    []byte
-	decoder *json.Decoder
+// skipSpace returns the position of the first character from position i that is not white space, a comma or a colon.
+func skipSpace(text []byte, i int) int {
+	for i < len(text) && (text[i] <= ' ' || text[i] == ',' || text[i] == ':') {
+		i++
+	}
+	return i
 }
 
-// next reads the next token, and returns the position of its first byte, too.
-func (p *jsonParser) next() (token json.Token, at int, err error) {
-	at = int(p.decoder.InputOffset())
-	for at < len(p.text) && bytes.IndexByte([]byte(" \t\r\n,:"), p.text[at]) >= 0 {
-		at++
+// parseValue parses the value at position i of valid JSON. It also returns the position of its end.
+func parseValue(text []byte, i int) (v jsonValue, end int) {
+	if text[i] != '{' {
+		end = i + valueLength(text[i:])
+		return jsonValue{text: text[i:end]}, end
 	}
-	token, err = p.decoder.Token()
-	return token, at, err
-}
-
-func (p *jsonParser) value() (jsonValue, error) {
-	token, at, err := p.next()
-	if err != nil {
-		return jsonValue{}, err
-	}
-	switch token {
-	case json.Delim('{'):
-		o, err := p.object()
-		return jsonValue{object: o}, err
-	case json.Delim('['):
-		for depth := 1; depth > 0; {
-			token, _, err := p.next()
-			if err != nil {
-				return jsonValue{}, err
-			}
-			switch token {
-			case json.Delim('['), json.Delim('{'):
-				depth++
-			case json.Delim(']'), json.Delim('}'):
-				depth--
-			}
-		}
-	}
-	return jsonValue{text: p.text[at:p.decoder.InputOffset()]}, nil
-}
-
-// object parses the fields of an object whose brace was read.
-func (p *jsonParser) object() (*jsonObject, error) {
 	o := &jsonObject{byName: map[string]int{}}
-	for {
-		token, at, err := p.next()
-		if err != nil {
-			return nil, err
-		}
-		key, ok := token.(string)
-		if !ok { // the closing brace
-			return o, nil
-		}
-		name := p.text[at:p.decoder.InputOffset()]
-		value, err := p.value()
-		if err != nil {
-			return nil, err
-		}
-		o.set(jsonField{key: key, name: name, value: value})
+	for i = skipSpace(text, i+1); text[i] != '}'; i = skipSpace(text, i) {
+		name := text[i : i+stringLength(text[i:])]
+		v, i = parseValue(text, skipSpace(text, i+len(name)))
+		o.set(jsonField{key: unquote(name), name: name, value: v})
 	}
+	return jsonValue{object: o}, i + 1
+}
+
+// valueLength returns the length of the value at the start of text, which is part of valid JSON.
+func valueLength(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i += stringLength(text[i:]) - 1
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return i
+			}
+			continue
+		default:
+			continue
+		}
+		if depth <= 0 {
+			return i + 1 + min(depth, 0) // the bracket after a number does not belong to it
+		}
+	}
+	return len(text)
+}
+
+// unquote returns the string that text is in JSON.
+func unquote(text []byte) string {
+	if bytes.IndexByte(text, '\\') < 0 {
+		return string(text[1 : len(text)-1])
+	}
+	var s string
+	_ = json.Unmarshal(text, &s) // the text is valid JSON
+	return s
 }
 
 // mergeJSON returns the result of a merge patch. It may change target.

@@ -61,6 +61,8 @@ func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Ha
 		Store: a.db, Manager: a.servers, Controller: a.servers, Inspector: a.servers, URL: cmp.Or(urls.mcp, urls.public),
 	})
 	plugins.Register(srv, a.plugins, a.plugins)
-	usage.Register(srv, a.db)
+	usage.Register(srv, a.db, usage.Limits{
+		Database: int64(a.settings.MaxUserData), Files: int64(a.settings.MaxUserStorage),
+	})
 	return mcpservers.RegisterGateway(srv, a.gateway)
 }

@@ -134,7 +134,7 @@ func (a *App) openPlugins(ctx context.Context) error {
 	}
 	a.plugins = pluginhost.New(pluginhost.Options{
 		DataDir: a.data.Path(), Logger: a.logger, Load: load,
-		Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer(),
+		Dependents: a.db, Notifier: a.notifier, Metrics: a.metrics, Tracer: a.traces.Tracer(),
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), pluginsGrace)
@@ -155,6 +155,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		ObjectLimits: core.ObjectLimits{
 			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers,
 			Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
+			DatabaseBytes: int64(a.settings.MaxUserData),
 		},
 	}); err != nil {
 		return err
@@ -239,8 +240,8 @@ func (a *App) openMCP(ctx context.Context) error {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands, Version: Version,
-		Notifier: a.notifier, Logger: a.logger,
+		Store: a.db, Users: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands,
+		Version: Version, Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), mcpServersGrace)
@@ -335,7 +336,7 @@ const processIDFile = "server-id"
 func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer a.close()
 	if a.settings.WatchConfig {
-		if err := watchFile(ctx, a.settings.Config, a.logger, func() { _, _ = a.plugins.Reload(ctx) }); err != nil {
+		if err := watchFile(ctx, a.settings.Config, a.logger, func() { reloadPlugins(ctx, a.plugins) }); err != nil {
 			a.logger.WarnContext(ctx, "cannot watch the plugin configuration: reload it with SIGHUP or POST /v1/plugins/reload",
 				"error", err)
 		}
@@ -353,11 +354,16 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	return nil
 }
 
+// reloadPlugins reloads plugins.hcl, unless it lacks a plugin that objects need. The host logs the result.
+func reloadPlugins(ctx context.Context, plugins *pluginhost.Host) {
+	_, _ = plugins.Reload(ctx, core.ReloadOptions{})
+}
+
 func reloadOnSignal(ctx context.Context, signals <-chan os.Signal, plugins *pluginhost.Host) {
 	for {
 		select {
 		case <-signals:
-			_, _ = plugins.Reload(ctx) // Reload logs its result
+			reloadPlugins(ctx, plugins)
 		case <-ctx.Done():
 			return
 		}

@@ -18,10 +18,11 @@ import (
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
 )
 
-// pluginsCommands are the agentarea plugins commands. They need no running server.
+// pluginsCommands are the agentarea plugins commands. Only reload needs a running server.
 type pluginsCommands struct {
 	List     pluginsListCommand     `cmd:"" help:"List the plugins of plugins.hcl and their programs."`
-	Check    pluginsCheckCommand    `cmd:"" help:"Start and configure every plugin of plugins.hcl, and report the errors."`
+	Check    pluginsCheckCommand    `cmd:"" help:"Start and configure every plugin of plugins.hcl, check that it can work, and report the errors."`
+	Reload   pluginsReloadCommand   `cmd:"" help:"Let a running server reload plugins.hcl, and report the changes."`
 	Describe pluginsDescribeCommand `cmd:"" help:"Start a plugin program and print its description and its settings as a block for plugins.hcl."`
 	Test     pluginsTestCommand     `cmd:"" help:"Run the conformance checks against a plugin program, in any language."`
 	New      pluginsNewCommand      `cmd:"" help:"Create a small Go project of a plugin that builds and passes its tests."`
@@ -85,7 +86,7 @@ func yesNo(b bool) string {
 type pluginsCheckCommand struct{ configFlags }
 
 // Run starts the plugins with a temporary data directory and prints their states. It returns an error if
-// one of them fails to start.
+// one of them fails to start or cannot work as configured.
 func (c *pluginsCheckCommand) Run(ctx context.Context, out *output) error {
 	cfg, err := c.load()
 	if err != nil {
@@ -100,17 +101,20 @@ func (c *pluginsCheckCommand) Run(ctx context.Context, out *output) error {
 	if err := host.Start(ctx, cfg); err != nil {
 		return err
 	}
+	unusable := host.Verify(ctx)
 	failed := 0
 	for _, p := range host.Plugins() {
 		_, _ = fmt.Fprintf(out.stdout, "%-24s %-10s %s %s\n", p.Kind+"/"+p.Label, p.State, p.Name, p.Version)
 		if p.State != core.PluginRunning && p.State != core.PluginDisabled {
 			failed++
-			_, _ = fmt.Fprintf(out.stdout, "    %s\n", p.LastError)
+		} else if !p.Unhealthy {
+			continue
 		}
+		_, _ = fmt.Fprintf(out.stdout, "    %s\n", p.LastError)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = host.Close(closing)
+	err = errors.Join(unusable, host.Close(closing))
 	if failed > 0 {
 		err = errors.Join(fmt.Errorf("%s failed to start", english.Plural(failed, "plugin", "")), err)
 	}

@@ -91,18 +91,23 @@ func (c *Client) token(ctx context.Context) (string, error) {
 // maxReply is the maximum size in bytes of a response that is not a stream.
 const maxReply = 1 << 20
 
-// post sends a request and returns a successful response, whose body the caller must close. For an error
-// response it returns an *Error.
+// post sends a request and returns a successful response, whose body the caller must close. A nil body sends none. For
+// an error response it returns an *Error.
 func (c *Client) post(ctx context.Context, path, token string, body any) (*http.Response, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.options.URL+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}

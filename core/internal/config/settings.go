@@ -19,6 +19,7 @@ type Settings struct {
 	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
+	MaxUserData    Size          `default:"1GiB" env:"AGENTAREA_MAX_USER_DATA" help:"Maximum total size of what one user stores in the database, such as 1GiB; 0 means no limit." placeholder:"SIZE" see:"operations.md"`
 	UploadsPerUser int           `default:"8" env:"AGENTAREA_UPLOADS_PER_USER" help:"Maximum number of concurrent uploads of one user on this server. Each server counts separately." placeholder:"N"`
 	MaxAgents      int           `default:"1000" env:"AGENTAREA_MAX_AGENTS" help:"Maximum number of agents that each user owns; 0 means no limit." placeholder:"N" see:"operations.md"`
 	MaxMCPServers  int           `name:"max-mcp-servers" default:"100" env:"AGENTAREA_MAX_MCP_SERVERS" help:"Maximum number of MCP servers that each user owns; 0 means no limit." placeholder:"N" see:"operations.md"`

@@ -40,6 +40,8 @@ type Stream struct {
 	flushing []string
 	flushAt  int64
 	flushed  chan struct{}
+	// appended reports whether a group commit, or another stream of the run, has stored events.
+	appended bool
 	// lastEvent is the number of the last event that is not a token.
 	lastEvent int64
 	// closed reports whether the stream has ended, and dropped whether it ended without a
@@ -78,6 +80,13 @@ func (s *Stream) Partial() (after int64, partial bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastEvent, s.next-1 > s.lastEvent
+}
+
+// Appended reports whether events of the run may be stored that were not passed to the store of a Publish.
+func (s *Stream) Appended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.appended
 }
 
 // Publish stores an event with store and then shows it. data is a JSON object. store
@@ -238,7 +247,7 @@ func (s *Stream) beginFlush() (core.EventRow, bool) {
 		return core.EventRow{}, false
 	}
 	s.flushing, s.flushAt, s.tokens = s.tokens, s.tokensAt, nil
-	s.flushed = make(chan struct{})
+	s.flushed, s.appended = make(chan struct{}), true
 	row := tokenRow(s.runID, s.flushAt, s.flushing)
 	row.CreatedAt = time.Now().UTC()
 	return row, true

@@ -11,11 +11,10 @@ import (
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 )
 
-// check validates a server and its config. It reports whether the transport runs programs on this
-// machine.
+// check validates a server and its config. It reports whether only admins may configure servers of the transport.
 func (s *Servers) check(
 	ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
-) (process bool, err error) {
+) (adminOnly bool, err error) {
 	if err := core.CheckSlug("slug", m.Slug); err != nil {
 		return false, err
 	}
@@ -27,18 +26,36 @@ func (s *Servers) check(
 		return false, err
 	}
 	// Only now, because a plugin has no capabilities before it has started.
-	if process = s.process(m.Transport); process {
-		// The store enforces this (mayRunPrograms in storage). Checking it here as well hides from other users what
-		// checkCommand reveals about this machine.
+	if adminOnly, err = s.checkAccess(ctx, actor, m, config); err != nil {
+		return false, err
+	}
+	return adminOnly, checkConfig(ctx, transport, config)
+}
+
+// checkAccess checks whether the actor may configure a server of the transport, and what only admins may configure. The
+// store enforces that only admins can do so, too (mayUseTransport in storage). Checking it before the config hides from
+// other users what the check of a command reveals about this machine.
+func (s *Servers) checkAccess(
+	ctx context.Context, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
+) (adminOnly bool, err error) {
+	if s.process(m.Transport) {
 		if !actor.Admin() {
 			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs " +
 				"commands on the server's machine. You can create MCP servers that are reached by url.")
 		}
-		if err := s.checkCommand(config); err != nil {
-			return false, err
-		}
+		return true, s.checkCommand(config)
 	}
-	return process, checkConfig(ctx, transport, config)
+	if !s.unguarded(m.Transport) {
+		return false, nil
+	}
+	if err := s.checkActor(actor, m.Transport); err != nil {
+		return false, err
+	}
+	usable, err := s.usableBy(ctx, m.Transport, m.CreatedBy)
+	if err == nil && !usable {
+		err = core.Invalid("transport", "%s The creator of this MCP server is not an admin.", adminsOnly(m.Transport))
+	}
+	return true, err
 }
 
 // checkTransport fails with Invalid if no enabled plugin has the label.

@@ -40,7 +40,8 @@ func newCredentialsEnv(t *testing.T, db *storage.DB) *credentialsEnv {
 	env := &credentialsEnv{
 		db: db, agents: agents.New(db, db, agentTypes{}), users: map[string]core.Actor{},
 		Servers: mcp.New(mcp.Options{
-			Store: db, Encrypter: fakeEncrypter{"k"}, Transports: &fakeTransports{stdio: transport, http: transport},
+			Store: db, Users: db, Encrypter: fakeEncrypter{"k"},
+			Transports: &fakeTransports{stdio: transport, http: transport, tcp: transport},
 		}),
 	}
 	t.Cleanup(func() {

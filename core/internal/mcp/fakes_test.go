@@ -46,11 +46,11 @@ func (f *fakeStore) MCPServerBySlug(_ context.Context, v core.Actor, slug string
 }
 
 func (f *fakeStore) CreateMCPServer(
-	_ context.Context, _ *core.AuditRecord, v core.Actor, s *core.MCPServer, process bool,
+	_ context.Context, _ *core.AuditRecord, v core.Actor, s *core.MCPServer, adminOnly bool,
 ) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if process && !v.Admin() {
+	if adminOnly && !v.Admin() {
 		return core.Forbidden("no")
 	}
 	for _, stored := range f.rows {
@@ -207,8 +207,13 @@ func (f *fakeTransport) alive() int {
 	return n
 }
 
-// fakeTransports has the transport stdio, which runs programs, and http, which does not.
-type fakeTransports struct{ stdio, http *fakeTransport }
+// fakeTransports has the transport stdio, which runs programs, http, which guards the network, and tcp, which does
+// neither.
+type fakeTransports struct {
+	stdio, http, tcp *fakeTransport
+	// stopped is the label of a plugin that has not started.
+	stopped string
+}
 
 func (f *fakeTransports) MCPTransport(_ context.Context, label string) (mcptransport.Transport, error) {
 	switch label {
@@ -216,6 +221,8 @@ func (f *fakeTransports) MCPTransport(_ context.Context, label string) (mcptrans
 		return f.stdio, nil
 	case "http":
 		return f.http, nil
+	case "tcp":
+		return f.tcp, nil
 	}
 	return nil, core.Unavailable("The plugin mcp/%s is down", label)
 }
@@ -223,10 +230,36 @@ func (f *fakeTransports) MCPTransport(_ context.Context, label string) (mcptrans
 func (f *fakeTransports) Plugins() []core.Plugin {
 	return []core.Plugin{
 		{Kind: "llm", Label: "echo", State: core.PluginRunning},
-		{Kind: "mcp", Label: "stdio", State: core.PluginRunning, Capabilities: []string{mcptransport.CapabilityProcess}},
+		{Kind: "mcp", Label: "stdio", State: core.PluginRunning},
 		{Kind: "mcp", Label: "http", State: core.PluginRunning},
 		{Kind: "mcp", Label: "off", State: core.PluginDisabled},
+		{Kind: "mcp", Label: "tcp", State: core.PluginRunning},
 	}
+}
+
+func (f *fakeTransports) MCPTransportCapabilities(label string) (capabilities []string, started bool) {
+	switch label {
+	case f.stopped:
+		return nil, false
+	case "stdio":
+		return []string{mcptransport.CapabilityProcess}, true
+	case "http":
+		return []string{mcptransport.CapabilityGuardedNetwork}, true
+	case "tcp":
+		return nil, true
+	}
+	return nil, false
+}
+
+// fakeUsers is a mcp.Users with the users of the tests.
+type fakeUsers map[string]core.Role
+
+func (f fakeUsers) User(_ context.Context, id string) (*core.User, error) {
+	role, ok := f[id]
+	if !ok {
+		return nil, core.NotFound("user", id)
+	}
+	return &core.User{ID: id, Role: role}, nil
 }
 
 // fakeConn is a connection in memory. The test or a go-sdk server uses the other side.
@@ -308,6 +341,7 @@ type testEnv struct {
 	t          *testing.T
 	store      *fakeStore
 	transports *fakeTransports
+	users      fakeUsers
 	logged     *bytes.Buffer
 }
 
@@ -333,10 +367,15 @@ func withOptions(
 	synctest.Test(t, func(t *testing.T) {
 		env := &testEnv{
 			t: t, store: &fakeStore{rows: map[string]*core.MCPServer{}}, logged: &bytes.Buffer{},
-			transports: &fakeTransports{stdio: &fakeTransport{dial: dial}, http: &fakeTransport{dial: dial}},
+			transports: &fakeTransports{
+				stdio: &fakeTransport{dial: dial}, http: &fakeTransport{dial: dial}, tcp: &fakeTransport{dial: dial},
+			},
+			users: fakeUsers{
+				admin.UserID: admin.Role, member.UserID: member.Role, other.UserID: other.Role, "root-2": core.RoleAdmin,
+			},
 		}
 		o := mcp.Options{
-			Store: env.store, Encrypter: fakeEncrypter{"k"}, Transports: env.transports,
+			Store: env.store, Users: env.users, Encrypter: fakeEncrypter{"k"}, Transports: env.transports,
 			Logger: slog.New(slog.NewTextHandler(env.logged, nil)),
 		}
 		if more != nil {
@@ -350,7 +389,7 @@ func withOptions(
 				t.Errorf("Close: %v", err)
 			}
 			synctest.Wait()
-			if n := env.transports.stdio.alive() + env.transports.http.alive(); n != 0 {
+			if n := env.transports.stdio.alive() + env.transports.http.alive() + env.transports.tcp.alive(); n != 0 {
 				t.Errorf("%d connections are still open", n)
 			}
 		}()

@@ -63,7 +63,7 @@ func (s *Servers) save(
 	ctx context.Context, audit *core.AuditRecord, actor core.Actor, m *core.MCPServer, config core.MCPConfig,
 	store func(context.Context, *core.AuditRecord, core.Actor, *core.MCPServer, bool) error,
 ) error {
-	process, err := s.check(ctx, actor, m, config)
+	adminOnly, err := s.check(ctx, actor, m, config)
 	if err != nil {
 		return err
 	}
@@ -72,13 +72,13 @@ func (s *Servers) save(
 	if saved.Secrets, err = s.encryptSecrets(m.ID, config.Secrets); err != nil {
 		return err
 	}
-	if err := store(ctx, audit, actor, &saved, process); err != nil {
+	if err := store(ctx, audit, actor, &saved, adminOnly); err != nil {
 		return err
 	}
 	*m = saved
 	// The log must name the user before the server runs the command.
 	s.Logger.InfoContext(ctx, "stored MCP server", "server_id", m.ID, "slug", m.Slug, "user_id", actor.UserID,
-		"transport", m.Transport, "process", process, "config", string(m.Config))
+		"transport", m.Transport, "process", s.process(m.Transport), "config", string(m.Config))
 	return s.reconcile(ctx, m.ID, false)
 }
 
@@ -94,10 +94,22 @@ func (s *Servers) Delete(
 
 // Start implements core.MCPServers. It ends the backoff delay of a failed server.
 func (s *Servers) Start(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.checkStart(ctx, actor, id); err != nil {
+		return err
+	}
 	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, s.State(id).Status == core.MCPError)
+}
+
+// checkStart returns NotFound if the actor cannot see the server, and Forbidden if it may not use its transport.
+func (s *Servers) checkStart(ctx context.Context, actor core.Actor, id string) error {
+	stored, err := s.Store.MCPServer(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	return s.checkActor(actor, stored.Transport)
 }
 
 // Stop implements core.MCPServers.
@@ -110,6 +122,9 @@ func (s *Servers) Stop(ctx context.Context, audit *core.AuditRecord, actor core.
 
 // Restart implements core.MCPServers.
 func (s *Servers) Restart(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string) error {
+	if err := s.checkStart(ctx, actor, id); err != nil {
+		return err
+	}
 	if err := s.Store.SetDesiredState(ctx, audit, actor, id, core.MCPDesiredRunning); err != nil {
 		return err
 	}

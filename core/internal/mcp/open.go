@@ -15,8 +15,10 @@ import (
 // endpoint is the transport and config of a server. It contains the secrets in clear text.
 type endpoint struct {
 	slug, transport string
-	config          core.MCPConfig
-	redactor        *redactor
+	// owner is the ID of the user who created the server.
+	owner    string
+	config   core.MCPConfig
+	redactor *redactor
 	// audience is the ID of the user who receives notifications; empty for all users.
 	audience string
 }
@@ -45,7 +47,8 @@ func (s *Servers) endpoint(stored *core.MCPServer) (*endpoint, error) {
 		return nil, err
 	}
 	t := &endpoint{
-		slug: stored.Slug, transport: stored.Transport, config: config, redactor: newRedactor(config.Secrets),
+		slug: stored.Slug, transport: stored.Transport, owner: stored.CreatedBy, config: config,
+		redactor: newRedactor(config.Secrets),
 	}
 	if !stored.Shared {
 		t.audience = stored.CreatedBy
@@ -125,9 +128,6 @@ func (g *generation) open(ctx context.Context, dialed bool) (*connection, error)
 // connect opens the connection. It ends with ctx, the generation, or after Times.Start.
 func (g *generation) connect(ctx context.Context) (mcptransport.Conn, error) {
 	of := g.server.servers
-	if err := of.allowed(g.endpoint); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, of.Times.Start)
 	defer cancel()
 	defer context.AfterFunc(g.ctx, cancel)() //nolint:contextcheck // both contexts count
@@ -135,23 +135,24 @@ func (g *generation) connect(ctx context.Context) (mcptransport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Only now, because a plugin has no capabilities before it has started.
+	if err := of.allowed(ctx, g.endpoint); err != nil {
+		return nil, err
+	}
 	return transport.Connect(ctx, mcptransport.Open{Slug: g.endpoint.slug, Config: g.endpoint.config.JSON()})
 }
 
-// allowed checks the command of a server against the current allow-list.
-func (s *Servers) allowed(t *endpoint) error {
-	if !s.process(t.transport) {
-		return nil
+// allowed checks the command of a server against the current allow-list, and whether its creator may use the transport.
+func (s *Servers) allowed(ctx context.Context, t *endpoint) error {
+	if s.process(t.transport) {
+		return s.checkCommand(t.config)
 	}
-	return s.checkCommand(t.config)
-}
-
-// process reports whether a transport runs programs on this machine.
-func (s *Servers) process(label string) bool {
-	return slices.ContainsFunc(s.Transports.Plugins(), func(p core.Plugin) bool {
-		return p.Kind == mcptransport.Kind && p.Label == label &&
-			slices.Contains(p.Capabilities, mcptransport.CapabilityProcess)
-	})
+	usable, err := s.usableBy(ctx, t.transport, t.owner)
+	if err == nil && !usable {
+		err = core.Unavailable("%s The creator of this MCP server is not an admin. Change its transport.",
+			adminsOnly(t.transport))
+	}
+	return err
 }
 
 // checkCommand checks the command of a config against the allow-list.

@@ -19,14 +19,24 @@ type Transports interface {
 	// MCPTransport returns the mcp plugin with the given label. It waits briefly for a
 	// plugin that is starting, and then fails with Unavailable.
 	MCPTransport(ctx context.Context, label string) (mcptransport.Transport, error)
+	// MCPTransportCapabilities returns the capabilities of the mcp plugin with the given label. started is false if
+	// there is no such plugin, or if it has not started yet.
+	MCPTransportCapabilities(label string) (capabilities []string, started bool)
 	// Plugins returns all plugins in the order of plugins.hcl.
 	Plugins() []core.Plugin
+}
+
+// Users finds users.
+type Users interface {
+	// User returns the user with the given id. It fails with NotFound.
+	User(ctx context.Context, id string) (*core.User, error)
 }
 
 // Options configure Servers. Limits, Times, Commands, Version, Notifier and Logger are
 // optional.
 type Options struct {
 	Store      core.MCPServerStore
+	Users      Users
 	Encrypter  core.Encrypter
 	Transports Transports
 	// Commands are the only commands that a server may run, compared exactly. Empty

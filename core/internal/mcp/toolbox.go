@@ -114,6 +114,14 @@ func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (boundSe
 		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q is private to the owner of the agent. "+
 			"The owner can share it, or set its share_credentials.", slug)}
 	}
+	usable, err := b.servers.usableBy(ctx, m.Transport, run.UserID, run.AgentOwner)
+	if err != nil {
+		return boundServer{}, err
+	}
+	if !usable {
+		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q is not available to this run. %s Remove the server "+
+			"from the agent's config.", slug, adminsOnly(m.Transport))}
+	}
 	return boundServer{m, slug}, nil
 }
 

@@ -196,10 +196,7 @@ func (i *instance) annotateCrash(ctx context.Context, err error) error {
 		out.Message = fmt.Sprintf("plugin %s crashed", i.block.Name())
 		i.logger.ErrorContext(ctx, "plugin crashed during a call", "error", i.exitError())
 	default:
-		select {
-		case i.probe <- struct{}{}:
-		default:
-		}
+		i.probeNow()
 		out.Message = fmt.Sprintf("plugin %s closed the connection", i.block.Name())
 		i.logger.ErrorContext(ctx, "plugin closed the connection during a call", "error", e.Message, "stderr", i.stderrTail())
 	}

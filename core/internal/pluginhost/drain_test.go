@@ -390,7 +390,7 @@ func TestCloseWaitsForDrainingPlugins(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- h.Close(context.Background()) }()
 	<-h.lifetime.Done()
-	if _, err := h.Reload(t.Context()); core.CodeOf(err) != core.CodeUnavailable {
+	if _, err := h.Reload(t.Context(), core.ReloadOptions{}); core.CodeOf(err) != core.CodeUnavailable {
 		t.Errorf("Reload after Close: %v", err)
 	}
 	select {
@@ -444,7 +444,7 @@ func TestCloseEndsReload(t *testing.T) {
 	h.write(t, block("a", ""), block("b", "freeze-at-start"), block("c", ""))
 	outcome := make(chan error, 1)
 	go func() {
-		_, err := h.Reload(context.Background())
+		_, err := h.Reload(context.Background(), core.ReloadOptions{})
 		outcome <- err
 	}()
 	await(t, "the reload is in progress", func() bool { return len(h.logs.lines(t, "plugin started")) == 2 })

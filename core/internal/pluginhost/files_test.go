@@ -169,12 +169,13 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestSupports(t *testing.T) {
 	t.Parallel()
-	h := start(t, testTiming, block("a", ""))
+	h := start(t, testTiming, block("a", "unreachable"))
 	for _, model := range []string{"bad-1", "unknown"} {
 		if !h.Supports(t.Context(), model, "images") {
-			t.Errorf("Supports(%q) = false before the model list is known, want true", model)
+			t.Errorf("Supports(%q) = false without a list of models, want true", model)
 		}
 	}
+	h = start(t, testTiming, block("a", ""))
 	await(t, "the list comes in the background", func() bool { return !h.Supports(t.Context(), "a/bad-1", "images") })
 	for _, tt := range []struct {
 		model, capability string

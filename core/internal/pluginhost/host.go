@@ -50,6 +50,8 @@ type Options struct {
 	// Load reads plugins.hcl for a reload. It returns a *config.Error if the
 	// file has errors.
 	Load func() (*config.Config, error)
+	// Dependents finds the objects that need a plugin that a reload would remove. Optional.
+	Dependents core.PluginDependents
 	// Notifier notifies administrators when a plugin fails or recovers. Optional.
 	Notifier core.Notifier
 	// Metrics counts calls and Tracer creates their spans. Optional.
@@ -150,13 +152,14 @@ type Host struct {
 	level  string
 	timing Timing
 
-	starter  *starter
-	sockets  *sockets
-	notifier core.Notifier
-	metrics  Metrics
-	tracer   trace.Tracer
-	registry atomic.Pointer[registry]
-	closing  atomic.Bool
+	starter    *starter
+	sockets    *sockets
+	dependents core.PluginDependents
+	notifier   core.Notifier
+	metrics    Metrics
+	tracer     trace.Tracer
+	registry   atomic.Pointer[registry]
+	closing    atomic.Bool
 	// reloading holds one token while a reload is in progress.
 	reloading chan struct{}
 	// lifetime ends when Close begins. drainCtx ends when Close cancels the
@@ -174,7 +177,8 @@ var (
 // New returns a Host without plugins. Call Start to start them.
 func New(o Options) *Host {
 	h := &Host{
-		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing, notifier: o.Notifier,
+		dirs: o.Dirs, data: o.DataDir, load: o.Load, logger: o.Logger, timing: o.Timing,
+		dependents: o.Dependents, notifier: o.Notifier,
 		metrics: o.Metrics, tracer: o.Tracer,
 		reloading: make(chan struct{}, 1),
 	}
@@ -197,7 +201,8 @@ func New(o Options) *Host {
 // Start starts all enabled plugins. It fails and leaves no process running if
 // plugins.hcl has errors, such as an invalid config block or a missing command.
 // A plugin that fails to start for another reason is logged and restarted with
-// backoff. Start must be called at most once.
+// backoff. A plugin that cannot work as configured, such as one whose key is refused,
+// runs and is unhealthy. Start must be called at most once.
 func (h *Host) Start(ctx context.Context, cfg *config.Config) error {
 	if err := h.prepare(ctx); err != nil {
 		return err
@@ -213,7 +218,17 @@ func (h *Host) Start(ctx context.Context, cfg *config.Config) error {
 		return errors.Join(err, h.release())
 	}
 	h.registry.Store(r)
+	probeAll(r.plugins)
 	return nil
+}
+
+// probeAll requests a health check of the plugins that run.
+func probeAll(plugins []*supervisor) {
+	for _, s := range plugins {
+		if i := s.liveInstance(); i != nil {
+			i.probeNow()
+		}
+	}
 }
 
 // configErrors returns all configuration errors among outcomes as one

@@ -266,6 +266,7 @@ func TestResolve(t *testing.T) {
 			"plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path,
 		),
 		block("off", "", `enabled = env("NO_SUCH_KEY") != ""`))
+	await(t, "the check of the provider's key", func() bool { return len(notedValues(t, path, "list")) == 1 })
 	for _, tt := range []struct{ model, label, name string }{
 		{"two/gpt-5", "two", "gpt-5"},
 		{"gpt-5", "one", "gpt-5"},
@@ -277,7 +278,7 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: %s, %s, %v", tt.model, label, name, err)
 		}
 	}
-	if calls := notedValues(t, path, "list"); len(calls) != 0 {
+	if calls := notedValues(t, path, "list"); len(calls) != 1 {
 		t.Error("a provider listed its models although a pattern matched")
 	}
 	for _, model := range []string{"bad-1", "bad/2", "bad-1"} {
@@ -364,8 +365,7 @@ func (f sendFunc) Send(llm.Delta) error {
 
 func TestAgentTypes(t *testing.T) {
 	t.Parallel()
-	h := start(t, testTiming, block("p", ""),
-		"plugin \"agent\" \"chat\" {\n  command = \"badplugin\"\n  env = { BAD = \"agent\" }\n}",
+	h := start(t, testTiming, block("p", "unreachable"), agentBlock("chat"),
 		"plugin \"agent\" \"off\" {\n  enabled = false\n}")
 	types := h.AgentTypes()
 	if len(types) != 1 || types[0].Type != "chat" || string(types[0].ConfigSchema) != `{"type":"object"}` ||
@@ -395,8 +395,9 @@ func TestAgentTypes(t *testing.T) {
 		{Type: "chat"}, {Type: "chat", Model: "p/x"}, {Type: "chat", Model: "unknown"}, {Type: "off"}, {Type: "chat2"},
 	}
 	if broken := h.Broken(all); !slices.Equal(broken, all[3:]) {
-		t.Errorf("Broken = %v", broken)
+		t.Errorf("Broken = %v, want only those without an agent type, because p cannot list its models", broken)
 	}
+	h = start(t, testTiming, block("p", ""), agentBlock("chat"))
 	h.Models(t.Context())
 	if broken := h.Broken(all[:3]); !slices.Equal(broken, all[2:3]) {
 		t.Errorf("Broken = %v, want the agent of the unlisted model", broken)

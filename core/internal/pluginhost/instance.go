@@ -41,8 +41,11 @@ type instance struct {
 	description plugin.Description
 	// warnings are the problems in its config that the plugin accepted.
 	warnings []string
-	// schema is the JSON Schema of an agent type's config.
-	schema json.RawMessage
+	// schema is the JSON Schema of an agent type's config. schemaError is an *unusableError if it does not compile.
+	schema      json.RawMessage
+	schemaError error
+	// verification is the outcome of the last check of whether the plugin can work as configured.
+	verification verification
 
 	// One of runner, provider, backend and transport is set, according to the kind.
 	runner    agent.Runner
@@ -191,17 +194,28 @@ func (i *instance) prepareKind(ctx context.Context) error {
 	case mcptransport.Kind:
 		i.transport = mcptransport.NewClient(i.conn)
 	case "agent":
-		client := agent.NewClient(i.conn)
-		schema, err := client.Schema(ctx)
-		if err != nil {
-			return fmt.Errorf("agent schema: %w", err)
-		}
-		if !json.Valid(schema) {
-			return errors.New("agent schema: not valid JSON")
-		}
-		i.schema = schema
-		i.runner = client
+		return i.prepareAgent(ctx)
 	}
+	return nil
+}
+
+// prepareAgent reads the config schema of an agent type. A schema that does not compile but is valid JSON is kept, so
+// that it is visible in the API.
+func (i *instance) prepareAgent(ctx context.Context) error {
+	client := agent.NewClient(i.conn)
+	schema, err := client.Schema(ctx)
+	var e *sdk.Error
+	switch {
+	case errors.As(err, &e) && e.Code == sdk.CodeInternal:
+		return &unusableError{"it cannot return the config schema of the agent type: " + e.Message}
+	case err != nil:
+		return fmt.Errorf("agent schema: %w", err)
+	}
+	i.schemaError = compileSchema(schema)
+	if !json.Valid(schema) {
+		return i.schemaError
+	}
+	i.runner, i.schema = client, schema
 	return nil
 }
 
@@ -243,6 +257,14 @@ func (i *instance) stderrTail() string {
 // exitError returns an error that describes how the process exited. Call it after the exit.
 func (i *instance) exitError() error {
 	return fmt.Errorf("%s%s", i.proc.exitReason(), i.stderrTail())
+}
+
+// probeNow requests an immediate health check, unless one is requested already.
+func (i *instance) probeNow() {
+	select {
+	case i.probe <- struct{}{}:
+	default:
+	}
 }
 
 // checkHealth runs one health check. answered reports whether the plugin replied, and

@@ -98,8 +98,12 @@ func (r *registry) resolveCached(ctx context.Context, model string) (route, bool
 		return to, true
 	}
 	for _, s := range r.providers {
-		if l := s.cachedModels(ctx); l.contains(model) {
+		l := s.cachedModels(ctx)
+		if l.contains(model) {
 			return r.remember(model, s), true
+		}
+		if l.at.IsZero() && s.liveInstance() != nil {
+			break // it has not been asked yet, and precedes the others
 		}
 	}
 	return route{}, false
@@ -300,7 +304,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	if !i.calls.begin() {
 		return nil, errRetired
 	}
-	defer i.end()
+	defer i.calls.end() // it is not the call of a run
 	return call(ctx, i, listTimeout, i.provider.ListModels)
 }
 

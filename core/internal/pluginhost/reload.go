@@ -16,8 +16,8 @@ import (
 // ends changes nothing. It restarts plugins whose circuit is open, but does not fail if
 // such a plugin fails again and its block and program are unchanged. The report omits
 // disabled plugins.
-func (h *Host) Reload(ctx context.Context) (*core.PluginReload, error) {
-	report, err := h.exclusively(ctx, h.reload)
+func (h *Host) Reload(ctx context.Context, o core.ReloadOptions) (*core.PluginReload, error) {
+	report, err := h.exclusively(ctx, func(ctx context.Context) (*core.PluginReload, error) { return h.reload(ctx, o) })
 	if err != nil {
 		h.logger.ErrorContext(ctx, "reloading plugins failed, keeping the previous plugins", "error", err)
 		return nil, err
@@ -29,8 +29,8 @@ func (h *Host) Reload(ctx context.Context) (*core.PluginReload, error) {
 
 // PlanReload implements core.PluginReloader. It does not restart plugins whose circuit
 // is open. The plan has the generation that the reload would create.
-func (h *Host) PlanReload(ctx context.Context) (*core.PluginReload, error) {
-	return h.exclusively(ctx, h.plan)
+func (h *Host) PlanReload(ctx context.Context, o core.ReloadOptions) (*core.PluginReload, error) {
+	return h.exclusively(ctx, func(ctx context.Context) (*core.PluginReload, error) { return h.plan(ctx, o) })
 }
 
 // exclusively runs f while no other reload runs. It fails once Close has begun.
@@ -84,11 +84,19 @@ func (h *Host) newTransition(ctx context.Context) (*transition, error) {
 	return t, nil
 }
 
-// start starts the new plugins. It stops all of them if one fails to start.
-func (t *transition) start(ctx context.Context) error {
+// start starts the new plugins and verifies them. It stops all of them if one fails to start or cannot work as
+// configured, or if the next registry lacks plugins that objects need.
+func (h *Host) start(ctx context.Context, t *transition, o core.ReloadOptions) error {
 	outcomes, err := startAll(ctx, t.added, failFast)
 	if err == nil {
+		verifyAll(ctx, t.added, outcomes)
 		err = startErrors(t.added, outcomes)
+	}
+	if err == nil && !o.Force {
+		err = h.checkRemovals(ctx, t)
+	}
+	if err == nil {
+		err = ctx.Err()
 	}
 	if err != nil {
 		stopAll(t.added)
@@ -110,25 +118,25 @@ func (t *transition) changes() bool {
 	return !slices.Equal(t.old.plugins, t.next.plugins) || t.old.fileBackend != t.next.fileBackend
 }
 
-func (h *Host) plan(ctx context.Context) (*core.PluginReload, error) {
+func (h *Host) plan(ctx context.Context, o core.ReloadOptions) (*core.PluginReload, error) {
 	t, err := h.newTransition(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.start(ctx); err != nil {
+	if err := h.start(ctx, t, o); err != nil {
 		return nil, err
 	}
 	stopAll(t.added)
 	return t.report(nil), nil
 }
 
-func (h *Host) reload(ctx context.Context) (*core.PluginReload, error) {
+func (h *Host) reload(ctx context.Context, o core.ReloadOptions) (*core.PluginReload, error) {
 	t, err := h.newTransition(ctx)
 	if err != nil {
 		return nil, err
 	}
 	waitRestarts := restartFailed(ctx, t.kept)
-	err = t.start(ctx)
+	err = h.start(ctx, t, o)
 	restarted := waitRestarts()
 	if err != nil {
 		return nil, err
@@ -141,6 +149,7 @@ func (h *Host) reload(ctx context.Context) (*core.PluginReload, error) {
 		return report, nil
 	}
 	h.registry.Store(t.next)
+	probeAll(t.added)
 	for _, s := range t.old.plugins {
 		if _, ok := t.kept[s]; !ok && s.block.Enabled {
 			h.startDrain(s)
@@ -258,12 +267,16 @@ func compare(old, next *registry, restarted map[*supervisor]bool) *core.PluginRe
 	return report
 }
 
-// startErrors returns the error of new plugins that failed to start: Invalid if
-// plugins.hcl must be corrected, Unavailable otherwise, nil if all plugins started.
+// previousPlugins is the end of the message of a reload that failed.
+const previousPlugins = "The previous plugins remain in use."
+
+// startErrors returns the error of new plugins that failed to start or cannot work as configured: Invalid if
+// plugins.hcl must be corrected, Unavailable otherwise, nil if there is none.
 func startErrors(plugins []*supervisor, outcomes []error) error {
 	var issues, down []string
 	for i, err := range outcomes {
 		var bad *config.Error
+		err = plugins[i].position(err)
 		switch s := plugins[i].block; {
 		case err == nil:
 		case errors.As(err, &bad):
@@ -276,7 +289,7 @@ func startErrors(plugins []*supervisor, outcomes []error) error {
 	case len(issues) > 0:
 		return invalidConfig(append(issues, down...))
 	case len(down) > 0:
-		return core.Unavailable("%s. The previous plugins remain in use.", strings.Join(down, ". "))
+		return core.Unavailable("%s. "+previousPlugins, strings.Join(down, ". "))
 	}
 	return nil
 }
@@ -295,7 +308,7 @@ func issuesOf(err error) []string {
 
 func invalidConfig(issues []string) error {
 	err := &core.Error{
-		Code: core.CodeValidation, Message: "plugins.hcl has errors. The previous plugins remain in use.",
+		Code: core.CodeValidation, Message: "plugins.hcl has errors. " + previousPlugins,
 	}
 	for _, issue := range issues {
 		err.Fields = append(err.Fields, core.FieldError{Field: "plugins.hcl", Issue: issue})

@@ -26,7 +26,7 @@ func (h *testHost) pids() map[string]int {
 // reload reloads plugins.hcl. It fails the test if the reload fails.
 func (h *testHost) reload(t *testing.T) *core.PluginReload {
 	t.Helper()
-	report, err := h.Reload(t.Context())
+	report, err := h.Reload(t.Context(), core.ReloadOptions{})
 	if err != nil {
 		t.Fatalf("Reload: %v", err)
 	}
@@ -172,7 +172,7 @@ func TestReload_failureKeepsPlugins(t *testing.T) {
 			h := start(t, timing, a, f)
 			before := h.pids()
 			h.write(t, tt.after...)
-			_, err := h.Reload(t.Context())
+			_, err := h.Reload(t.Context(), core.ReloadOptions{})
 			var e *core.Error
 			if !errors.As(err, &e) || e.Code != tt.code {
 				t.Fatalf("err = %v, want %s", err, tt.code)
@@ -215,7 +215,7 @@ func TestReload_failureKeepsPlugins(t *testing.T) {
 func TestReload_missingFile(t *testing.T) {
 	t.Parallel()
 	h := start(t, testTiming, block("a", ""))
-	_, err := h.Reload(t.Context())
+	_, err := h.Reload(t.Context(), core.ReloadOptions{})
 	var e *core.Error
 	if !errors.As(err, &e) || e.Code != core.CodeValidation || len(e.Fields) != 1 ||
 		!strings.Contains(e.Fields[0].Issue, "no such file") {
@@ -353,7 +353,7 @@ func TestReload_canceled(t *testing.T) {
 	h.write(t, block("a", "freeze-at-start"))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := h.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := h.Reload(ctx, core.ReloadOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v", err)
 	}
 	if after := h.pids(); fmt.Sprint(after) != fmt.Sprint(before) {

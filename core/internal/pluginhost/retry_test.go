@@ -83,7 +83,7 @@ func TestPlanReload(t *testing.T) {
 	h := start(t, testTiming, block("p", "", ""), block("q", "", ""))
 	before := h.pids()
 	h.write(t, block("p", "", "config {\n limit = 3\n }"), block("r", "", ""))
-	plan, err := h.PlanReload(t.Context())
+	plan, err := h.PlanReload(t.Context(), core.ReloadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestPlanReload(t *testing.T) {
 	h.write(t, block("p", "", `config {
   refuse = "yes"
 }`))
-	if _, err := h.PlanReload(t.Context()); core.CodeOf(err) != core.CodeValidation ||
+	if _, err := h.PlanReload(t.Context(), core.ReloadOptions{}); core.CodeOf(err) != core.CodeValidation ||
 		!strings.Contains(fieldsOf(err), "plugins.hcl:") {
 		t.Errorf("plan of an invalid file: %v", err)
 	}

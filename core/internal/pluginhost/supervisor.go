@@ -152,6 +152,9 @@ func (s *supervisor) run(ctx context.Context, p startPolicy, outcome chan<- erro
 			}
 			s.setRunning(ctx, inst)
 			report(nil)
+			if s.restarts > 0 {
+				inst.probeNow() // a reload verifies the first process, and Start and Reload probe it
+			}
 			err = s.watch(ctx, inst)
 			if ctx.Err() == nil && inst.callsAtExit() > 0 {
 				err = &supervise.Excused{Err: err} // one of the calls was the cause
@@ -257,7 +260,7 @@ func (s *supervisor) crashSummaryLocked() string {
 func (s *supervisor) watch(ctx context.Context, i *instance) error {
 	health := supervise.Health{
 		Every: s.timing.HealthEvery, Timeout: s.timing.HealthTimeout, Misses: s.timing.HealthMisses, Now: i.probe,
-		Probe: func(ctx context.Context) error { return s.probe(ctx, i) },
+		Probe: func(probing context.Context) error { return s.probe(probing, ctx, i) },
 		Missed: func(ctx context.Context, err error, misses int) {
 			s.logger.WarnContext(ctx, "plugin does not answer health checks", "error", err, "misses", misses)
 		},
@@ -279,12 +282,15 @@ func (s *supervisor) watch(ctx context.Context, i *instance) error {
 	}
 }
 
-// probe checks an instance's health once and records the result. It returns an error if the plugin
-// did not answer.
-func (s *supervisor) probe(ctx context.Context, i *instance) error {
+// probe checks an instance's health once and records the result. A plugin that cannot work as configured is not
+// healthy. It returns an error if the plugin did not answer. lifetime ends with the process.
+func (s *supervisor) probe(ctx, lifetime context.Context, i *instance) error {
 	answered, err := i.checkHealth(ctx)
 	if !answered {
 		return err
+	}
+	if err == nil {
+		err = s.unusable(lifetime, i)
 	}
 	if !i.proc.hasExited() {
 		s.setHealth(ctx, i, err)

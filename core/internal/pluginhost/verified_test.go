@@ -63,7 +63,7 @@ func TestRefusedBinaryDoesNotStartAfterCrash(t *testing.T) {
 			t.Parallel()
 			h, path := startCopy(t, pinned)
 			install(t, "/bin/false", path) // crashes at the start, and has another checksum
-			if _, err := h.Reload(t.Context()); err == nil {
+			if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err == nil {
 				t.Fatal("the reload accepts the binary")
 			}
 			for range 2 {
@@ -77,7 +77,7 @@ func TestRefusedBinaryDoesNotStartAfterCrash(t *testing.T) {
 			// A good binary starts with the next reload. The pinned one is the same again.
 			install(t, filepath.Join(binDir, "badplugin"), path)
 			before := h.plugin(t, "p").PID
-			if _, err := h.Reload(t.Context()); err != nil {
+			if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			h.running(t, "p", before)
@@ -122,7 +122,7 @@ func TestReplacedScriptIsRefused(t *testing.T) {
 		t.Errorf("the log has %d lines about the changed program, want 1: %v", len(lines), lines)
 	}
 	install(t, filepath.Join(dir, "good"), path)
-	if _, err := h.Reload(t.Context()); err != nil {
+	if _, err := h.Reload(t.Context(), core.ReloadOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := h.chat(t.Context(), "p", "fine", 2); err != nil || text != "01" {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -208,6 +209,10 @@ func (w *taskWorker) begin(t *core.Task) (*execution, error) {
 	err = stream.Publish(e.ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
 		return e.opts.Runs.StartRun(e.ctx, nil, core.RunStart{Run: r, Input: input, Task: t, Events: rows})
 	})
+	var tooLarge *core.Error
+	if errors.As(err, &tooLarge) && tooLarge.Code == core.CodePayloadTooLarge {
+		return nil, w.refuse(t, &sdk.Error{Code: sdk.CodeNoSpace, Message: tooLarge.Message})
+	}
 	if err != nil {
 		return nil, err
 	}

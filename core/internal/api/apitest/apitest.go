@@ -2,7 +2,7 @@
 // registers the group with its own fakes and sends requests:
 //
 //	s := apitest.New(t)
-//	usage.Register(s.API, store)
+//	usage.Register(s.API, store, limits)
 //	s.Do(t, "ann", "GET", "/v1/usage", "").Want(200)
 package apitest
 
@@ -61,6 +61,13 @@ func New(t *testing.T, change ...func(*api.Options)) *Server {
 	}
 	s.API = api.New(o)
 	return s
+}
+
+// AddKey adds an API key of a user with scopes, and returns the name under which Do uses it.
+func (s *Server) AddKey(user string, scopes ...string) (name string) {
+	name = strings.Join(append([]string{user}, scopes...), "+")
+	s.Tokens[name] = "token-" + name
+	return name
 }
 
 // Log returns the text of the log.

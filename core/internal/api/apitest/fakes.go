@@ -23,7 +23,8 @@ var roles = map[string]core.Role{
 	"root": core.RoleAdmin, "ann": core.RoleMember, "bob": core.RoleMember, "eve": core.RoleViewer,
 }
 
-// Auth is an api.Authenticator for the users of a test.
+// Auth is an api.Authenticator for the users of a test, and for their API keys: with the token
+// token-ann+chat:write+files:read, a request has a key of ann with two scopes. Server.AddKey adds one.
 type Auth struct {
 	mu    sync.Mutex
 	ended map[string]bool
@@ -52,14 +53,23 @@ func (a *Auth) Live(_ context.Context, credential string) (*core.Principal, erro
 func (a *Auth) principal(name string) (*core.Principal, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	role, ok := roles[name]
+	user, scopes, keyed := strings.Cut(name, "+")
+	role, ok := roles[user]
 	if !ok || a.ended[name] {
 		return nil, &core.Error{Code: core.CodeUnauthorized, Message: "Invalid token"}
 	}
-	return &core.Principal{
-		User:    &core.User{ID: "user-" + name, Username: name, Email: name + "@example.com", Role: role},
-		LoginID: "login-" + name,
-	}, nil
+	p := &core.Principal{User: &core.User{
+		ID: "user-" + user, Username: user, Email: user + "@example.com", Role: role,
+	}}
+	if !keyed {
+		p.LoginID = "login-" + name
+		return p, nil
+	}
+	p.Key = &core.APIKey{ID: "login-" + name, UserID: p.User.ID}
+	for scope := range strings.SplitSeq(scopes, "+") {
+		p.Key.Scopes = append(p.Key.Scopes, core.Scope(scope))
+	}
+	return p, nil
 }
 
 // Agents are agents by their ids. An actor may see its own and shared ones, and an admin all.

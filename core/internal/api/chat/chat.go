@@ -98,8 +98,8 @@ func Register(a *api.API, o Options) {
 		Description: "Returns the agent's complete answer, or with `stream` its events: start, token, tool_call, " +
 			"tool_result, usage, restart (discard the partial message), and finally end or error. Disconnecting does not " +
 			"cancel the run: GET /v1/runs/{run_id}/events continues the stream. A session runs one turn at a time; a second " +
-			"one is 409. An API key also needs files:read for file_ids and in a session to which you have attached files, and " +
-			"tasks:read in the session of a task.",
+			"one is 409. An API key also needs files:read for file_ids and in a session with files that you have attached or " +
+			"an agent has written, and tasks:read in the session of a task.",
 		Request: chatRequest{Message: "Hello, how can you help me?", SessionID: "session-123"},
 		Response: chatReply{
 			ID: "msg-456", Message: "Hello! I'm here to help you with...", SessionID: "session-123",
@@ -174,8 +174,8 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 }
 
 // checkScopes fails with Forbidden if the turn would show the caller, through the agent, what the scopes of
-// the API key do not cover: files that the user has attached now or earlier in the session, or the session
-// of a task.
+// the API key do not cover: files that the user attaches now, files of the session, which the user has attached or
+// an agent has written, or the session of a task.
 func (h *handlers) checkScopes(ctx context.Context, in *chatInput) error {
 	sessionID := in.Body.SessionID
 	if core.IsTaskSession(sessionID) {
@@ -199,7 +199,7 @@ func (h *handlers) checkScopes(ctx context.Context, in *chatInput) error {
 		return err
 	}
 	for _, m := range earlier {
-		if m.Role == sdk.RoleUser && len(attachedFiles(m.Parts)) > 0 {
+		if len(attachedFiles(m.Parts)) > 0 {
 			return api.MissingScope(core.ResourceFiles, false)
 		}
 	}

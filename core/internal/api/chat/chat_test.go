@@ -126,7 +126,8 @@ func TestHistory(t *testing.T) {
 	env.messages = append(env.messages, &core.Message{
 		ID: "msg-steps", AgentID: "agent-1", UserID: "user-bob", SessionID: "s3", Role: sdk.RoleAssistant, CreatedAt: at,
 		Parts: []sdk.Part{{Text: "done"}}, Steps: []sdk.Message{
-			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "x", Arguments: "{}"}}}, result,
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "x", Arguments: "{}"}}},
+			result,
 			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "y", Arguments: "[1]"}}},
 		},
 	})
@@ -235,6 +236,34 @@ func TestChatAccess(t *testing.T) {
 	env.Do(t, "eve", "POST", "/v1/agents/agent-1/chat", `{"message":"hi"}`).Want(403)
 	env.Do(t, "ann", "POST", "/v1/agents/agent-2/chat", `{"message":"hi"}`).Want(404)
 	env.Do(t, "ann", "GET", "/v1/agents/agent-2/chat/history", "").Want(404)
+}
+
+// An agent shows its caller no files for which the API key has no scope: neither those that the user has attached to
+// the session nor those that an agent has written.
+func TestChat_filesOfTheSessionNeedTheirScope(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.agents.Add("agent-1", "ann")
+	chatOnly, full := env.AddKey("ann", "chat:write"), env.AddKey("ann", "chat:write", "files:read")
+	add := func(session string, role sdk.Role, parts ...sdk.Part) {
+		env.messages = append(env.messages, &core.Message{
+			ID: "msg-" + session, AgentID: "agent-1", UserID: "user-ann", SessionID: session, Role: role, Parts: parts,
+		})
+	}
+	file := sdk.Part{File: &sdk.File{ID: "file-1", Name: "a.txt"}}
+	add("attached", sdk.RoleUser, sdk.Part{Text: "read"}, file)
+	add("written", sdk.RoleUser, sdk.Part{Text: "write"})
+	add("written", sdk.RoleAssistant, sdk.Part{Text: "done"}, file)
+	add("plain", sdk.RoleUser, sdk.Part{Text: "hi"})
+	for session, want := range map[string]int{"attached": 403, "written": 403, "plain": 200} {
+		body := `{"message":"hi","session_id":"` + session + `"}`
+		r := env.Do(t, chatOnly, "POST", "/v1/agents/agent-1/chat", body).Want(want)
+		if want == 403 && !strings.Contains(r.Body.String(), "files:read") {
+			t.Errorf("session %s: got %s, want that the scope files:read is missing", session, r.Body)
+		}
+		env.Do(t, full, "POST", "/v1/agents/agent-1/chat", body).Want(200)
+		env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat", body).Want(200)
+	}
 }
 
 // A read deadline that stays on the connection would end the context of a long turn.

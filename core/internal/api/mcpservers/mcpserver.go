@@ -80,7 +80,8 @@ func Register(a *api.API, o Options) {
 		Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
 		Description: "Starts the server immediately, unless auto_start is false; its status shows the progress. Every user " +
 			"can create a server that is reached by URL. A server that is a command runs on this machine; only an admin can " +
-			"create or change it.",
+			"create or change it. Only admins can use transports of third parties that do not declare that they guard the " +
+			"network.",
 		Status: http.StatusCreated, Request: exampleMCPRequest,
 		Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
 	}, h.create)

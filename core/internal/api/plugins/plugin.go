@@ -20,10 +20,11 @@ type Plugins interface {
 
 // Reloader reloads plugins.hcl.
 type Reloader interface {
-	// Reload applies plugins.hcl. If the file is invalid, it fails with Invalid and changes nothing.
-	Reload(ctx context.Context) (*core.PluginReload, error)
+	// Reload applies plugins.hcl. If the file is invalid, or if a new plugin cannot work as configured, it fails with
+	// Invalid and changes nothing. It fails with Conflict if objects need a plugin that it would remove.
+	Reload(ctx context.Context, o core.ReloadOptions) (*core.PluginReload, error)
 	// PlanReload returns what Reload would do. It fails as Reload does.
-	PlanReload(ctx context.Context) (*core.PluginReload, error)
+	PlanReload(ctx context.Context, o core.ReloadOptions) (*core.PluginReload, error)
 }
 
 type agentType struct {
@@ -77,7 +78,8 @@ type (
 )
 
 type reloadInput struct {
-	DryRun bool `query:"dry_run" doc:"Only report what a reload would do. New plugins are started, configured and stopped again"`
+	DryRun bool `query:"dry_run" doc:"Only report what a reload would do. New plugins are started, configured, checked and stopped again"`
+	Force  bool `query:"force" doc:"Also remove plugins that agents, tasks, files or MCP servers still need"`
 }
 
 // reload names plugins as kind/label.
@@ -124,18 +126,21 @@ func Register(a *api.API, p Plugins, r Reloader) {
 		ID: "reload-plugins", Method: http.MethodPost, Path: "/v1/plugins/reload", Tag: "Plugins", Access: api.Admin,
 		Summary: "Reload plugins.hcl",
 		Description: "Reads plugins.hcl again and replaces the plugins that have changed, without interrupting requests. " +
-			"If the file is invalid, nothing changes, and the error names the file and line to correct. The server also " +
-			"reloads when the file changes, and on SIGHUP.",
+			"If the file is invalid, or if a new plugin cannot work as configured, nothing changes, and the error names the " +
+			"file and line to correct. If the reload would remove a plugin that agents, tasks, files or MCP servers still " +
+			"need, it fails with 409, unless force is true. The server also reloads when the file changes, and on SIGHUP, " +
+			"both without force.",
 		Response: reload{
 			Generation: 2, Started: []string{"files/s3"}, Replaced: []string{"llm/openai"}, Stopped: []string{},
 			Kept: []string{"agent/chat", "files/local"}, FileBackend: "s3",
 		},
-		Errors: []core.Code{core.CodeValidation},
+		Errors: []core.Code{core.CodeValidation, core.CodeConflict},
 	}, func(ctx context.Context, in *reloadInput) (*reloadOutput, error) {
+		o := core.ReloadOptions{Force: in.Force}
 		if in.DryRun {
-			return newReload(r.PlanReload(ctx))
+			return newReload(r.PlanReload(ctx, o))
 		}
-		return newReload(r.Reload(ctx))
+		return newReload(r.Reload(ctx, o))
 	})
 }
 

@@ -16,6 +16,8 @@ import (
 type host struct {
 	reload core.PluginReload
 	err    error
+	// options are those of the last reload or plan.
+	options core.ReloadOptions
 }
 
 func (*host) Plugins() []core.Plugin {
@@ -33,13 +35,15 @@ func (*host) Models(context.Context) []core.Model {
 	return []core.Model{{ID: "openai/gpt-4", Provider: "openai", ProviderID: "gpt-4"}}
 }
 
-func (h *host) PlanReload(context.Context) (*core.PluginReload, error) {
+func (h *host) PlanReload(_ context.Context, o core.ReloadOptions) (*core.PluginReload, error) {
+	h.options = o
 	plan := h.reload
 	plan.Generation = 77
 	return &plan, nil
 }
 
-func (h *host) Reload(context.Context) (*core.PluginReload, error) {
+func (h *host) Reload(_ context.Context, o core.ReloadOptions) (*core.PluginReload, error) {
+	h.options = o
 	if h.err != nil {
 		return nil, h.err
 	}
@@ -93,4 +97,23 @@ func TestReload(t *testing.T) {
 	}
 	h.err = core.Unavailable(`The plugin files "s3" does not start`)
 	s.Do(t, "root", "POST", "/v1/plugins/reload", "").Want(503)
+	h.err = core.Conflict("Plugin llm/echo is in use by 1 agent (\"A\").")
+	if f := s.Do(t, "root", "POST", "/v1/plugins/reload", "").Want(409).Failure(); f.Message != "Plugin llm/echo is in use by 1 agent (\"A\")." {
+		t.Errorf("reload that removes a needed plugin: got %+v, want the objects", f)
+	}
+}
+
+func TestReload_force(t *testing.T) {
+	t.Parallel()
+	s, h := newEnv(t)
+	for query, want := range map[string]bool{
+		"": false, "?force=false": false, "?force=true": true, "?dry_run=true": false, "?dry_run=true&force=true": true,
+	} {
+		s.Do(t, "root", "POST", "/v1/plugins/reload"+query, "").Want(200)
+		if h.options.Force != want {
+			t.Errorf("reload%s: force = %v, want %v", query, h.options.Force, want)
+		}
+	}
+	s.Do(t, "root", "POST", "/v1/plugins/reload?force=perhaps", "").Want(400)
+	s.Do(t, "ann", "POST", "/v1/plugins/reload?force=true", "").Want(403)
 }

@@ -1,4 +1,4 @@
-// Package usage serves the counts of tokens that models have used.
+// Package usage serves the counts of tokens that models have used, and the sizes of what users store.
 package usage
 
 import (
@@ -18,8 +18,9 @@ const (
 	defaultDays = 30
 )
 
-// Store counts tokens.
+// Store counts tokens and stored bytes.
 type Store interface {
+	StorageStore
 	// Usage returns a page of the counts that the actor may see, the number of all rows, and the sum
 	// of all rows.
 	Usage(
@@ -58,8 +59,8 @@ type (
 	usageOutput struct{ Body usageList }
 )
 
-// Register adds the operation of the group.
-func Register(a *api.API, store Store) {
+// Register adds the operations of the group.
+func Register(a *api.API, store Store, limits Limits) {
 	example := usedRow{
 		Day: "2026-11-24", Model: "openai/gpt-4", Completions: 12,
 		InputTokens: 5400, OutputTokens: 1300, CachedInputTokens: 1024,
@@ -74,6 +75,7 @@ func Register(a *api.API, store Store) {
 		Response: usageList{Usage: []usedRow{example}, Sum: sum, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:   []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *usageInput) (*usageOutput, error) { return list(ctx, store, in) })
+	registerStorage(a, store, limits)
 }
 
 func list(ctx context.Context, store Store, in *usageInput) (*usageOutput, error) {

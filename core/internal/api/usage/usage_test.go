@@ -16,6 +16,8 @@ import (
 type store struct {
 	rows   []core.UsageRow
 	filter core.UsageFilter
+	// measured is the user whose storage was measured last.
+	measured string
 }
 
 func (s *store) Usage(
@@ -33,7 +35,7 @@ func (s *store) Usage(
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	env, store := apitest.New(t), &store{}
-	usage.Register(env.API, store)
+	usage.Register(env.API, store, usage.Limits{})
 	day := time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
 	store.rows = []core.UsageRow{
 		{Day: day, Model: "p/m", Completions: 2, Usage: sdk.Usage{InputTokens: 5, OutputTokens: 7}},

@@ -33,6 +33,8 @@ type Stream interface {
 	// Partial returns the number of the last event that is not a token, and reports
 	// whether tokens follow it.
 	Partial() (after int64, partial bool)
+	// Appended reports whether rows may be stored that Publish did not pass to its caller.
+	Appended() bool
 }
 
 // Event is an event that is stored together with a write of the journal.
@@ -67,13 +69,15 @@ type Journal struct {
 	mu       sync.Mutex
 	recorded map[uint64]*core.Call
 	usage    sdk.Usage
+	// wrote reports whether anything was written between the start and the end of the run.
+	wrote bool
 }
 
 // New returns the journal of a run.
 func New(o Options) *Journal {
 	j := &Journal{
 		ctx: o.Context, retry: o.Retry, run: o.Run, store: o.Store, stream: o.Stream,
-		recorded: make(map[uint64]*core.Call, len(o.Recorded)),
+		recorded: make(map[uint64]*core.Call, len(o.Recorded)), wrote: len(o.Recorded) > 0 || o.Run.Attempt > 1,
 	}
 	for _, c := range o.Recorded {
 		j.recorded[c.Number] = c
@@ -117,6 +121,7 @@ func kindOf(call *agent.Call) core.CallKind {
 // nil. The journal keeps a copy, so the caller may change call afterwards.
 func (j *Journal) Record(call *core.Call, event *Event) error {
 	stored := *call
+	j.setWrote()
 	err := j.write(event, func(ctx context.Context, rows []core.EventRow) error {
 		return j.store.RecordCall(ctx, j.run, &stored, rows)
 	})
@@ -136,6 +141,7 @@ func (j *Journal) Record(call *core.Call, event *Event) error {
 // are now void, it publishes a restart event.
 func (j *Journal) Restart() error {
 	var event *Event
+	j.setWrote()
 	if after, partial := j.stream.Partial(); partial {
 		event = &Event{Type: events.TypeRestart, Data: restartEvent(j.run.Attempt+1, after)}
 	}
@@ -153,10 +159,20 @@ func restartEvent(attempt int, after int64) json.RawMessage {
 	}{events.TypeRestart, attempt, after})
 }
 
+// setWrote marks that the run has calls or events that are stored before its end.
+func (j *Journal) setWrote() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.wrote = true
+}
+
 // End stores the end of the run, and publishes event with it in one transaction.
 func (j *Journal) End(end core.RunEnd, event Event) error {
+	j.mu.Lock()
+	wrote := j.wrote
+	j.mu.Unlock()
 	return j.write(&event, func(ctx context.Context, rows []core.EventRow) error {
-		end.Events = rows
+		end.Events, end.Complete = rows, !wrote && !j.stream.Appended()
 		return j.store.EndRun(ctx, end)
 	})
 }

@@ -764,14 +764,24 @@ export class AgentAreaClient {
     return this.#pages("/v1/usage", "usage", options);
   }
 
+  /**
+   * Another user's usage requires an admin.
+   *
+   * @param {{userId?: string} & RequestOptions} [options]
+   * @returns {Promise<api.StorageUsage & Reply>}
+   */
+  getStorageUsage(options) {
+    return this.#list("/v1/usage/storage", options);
+  }
+
   /** @param {RequestOptions} [options] @returns {Promise<api.Plugins & Reply>} */
   listPlugins(options) {
     return this.#call("GET", "/v1/plugins", options);
   }
 
-  /** @param {{dryRun?: boolean} & RequestOptions} [options] @returns {Promise<api.Reload & Reply>} */
-  reloadPlugins({ dryRun, timeout = chatTimeout, ...options } = {}) {
-    return this.#call("POST", "/v1/plugins/reload", { timeout, ...options }, { params: { dry_run: dryRun } });
+  /** @param {{dryRun?: boolean, force?: boolean} & RequestOptions} [options] @returns {Promise<api.Reload & Reply>} */
+  reloadPlugins({ dryRun, force, timeout = chatTimeout, ...options } = {}) {
+    return this.#call("POST", "/v1/plugins/reload", { timeout, ...options }, { params: { dry_run: dryRun, force } });
   }
 
   // WebSocket

@@ -371,6 +371,7 @@ export {};
  * @property {"user" | "assistant" | "tool" | "system"} role
  * @property {string} session_id
  * @property {string} timestamp
+ * @property {ToolCall[]} [tool_calls] Tool calls that led to the answer, in the order of the calls
  */
 
 /**
@@ -520,6 +521,18 @@ export {};
  */
 
 /**
+ * @typedef {object} StorageUsage
+ * @property {StoredBytes} database Agents, MCP servers, sessions with their messages and runs, tasks, notifications, and the names and metadata of files
+ * @property {StoredBytes} files The contents of files
+ */
+
+/**
+ * @typedef {object} StoredBytes
+ * @property {number} limit_bytes 0 means no limit
+ * @property {number} used_bytes
+ */
+
+/**
  * @typedef {object} Task
  * @property {string} agent_id
  * @property {number} attempts
@@ -578,6 +591,15 @@ export {};
  * @property {string} [refresh_token] For one use with POST /v1/auth/refresh. Omitted if the request was authenticated by an access token
  * @property {"bearer"} token_type
  * @property {Account} user
+ */
+
+/**
+ * @typedef {object} ToolCall
+ * @property {Record<string, any>} arguments
+ * @property {string} id ID that the model gave the call
+ * @property {boolean} is_error Whether the tool reported a failure
+ * @property {string} name
+ * @property {string} result Text of the result. A text of more than 64 KiB is truncated
  */
 
 /**

@@ -46,8 +46,9 @@ test("read operations", async () => {
   assert.ok((await c.listAgentTypes()).agent_types.some((one) => one.type === "chat"));
   assert.ok((await c.listModels()).models.some((one) => one.id === "echo/echo"));
   assert.ok((await c.listPlugins()).plugins.some((one) => one.label === "echo"));
-  assert.ok((await c.reloadPlugins({ dryRun: true })).kept);
+  assert.ok((await c.reloadPlugins({ dryRun: true, force: true })).kept);
   assert.deepEqual((await c.listUsage({ by: "model", from: "2025-01-01", to: "2025-01-31" })).usage, []);
+  assert.ok((await c.getStorageUsage()).database.limit_bytes > 0);
 });
 
 test("agents", async () => {

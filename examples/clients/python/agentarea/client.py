@@ -815,14 +815,20 @@ class AgentAreaClient:
         """All rows. It accepts the filters of list_usage."""
         return self._pages("/v1/usage", "usage", **_api_names(filters))
 
+    def get_storage_usage(self, *, user_id: Optional[str] = None) -> Reply:
+        """Another user's usage requires an admin."""
+        return self._call("GET", "/v1/usage/storage", params={"user_id": user_id})
+
     def list_plugins(self) -> Reply:
         return self._call("GET", "/v1/plugins")
 
-    def reload_plugins(self, *, dry_run: Optional[bool] = None) -> Reply:
+    def reload_plugins(
+        self, *, dry_run: Optional[bool] = None, force: Optional[bool] = None
+    ) -> Reply:
         return self._call(
             "POST",
             "/v1/plugins/reload",
-            params={"dry_run": dry_run},
+            params={"dry_run": dry_run, "force": force},
             timeout=CHAT_TIMEOUT,
         )
 

@@ -95,13 +95,14 @@ class EveryOperation(unittest.TestCase):
         )
         self.assertIn("echo/echo", [item["id"] for item in c.list_models()["models"]])
         self.assertIn("echo", [item["label"] for item in c.list_plugins()["plugins"]])
-        self.assertIn("kept", c.reload_plugins(dry_run=True))
+        self.assertIn("kept", c.reload_plugins(dry_run=True, force=True))
         self.assertEqual(
             c.list_usage(by="model", from_="2025-01-01", to=datetime.date(2025, 1, 31))[
                 "usage"
             ],
             [],
         )
+        self.assertGreater(c.get_storage_usage()["database"]["limit_bytes"], 0)
 
     def agents(self):
         c = self.client

@@ -23,6 +23,8 @@ import (
 type store struct {
 	*bad
 	dir string
+	// failure is the code of the error of Stat, or "". A "retryable" one is a failure of the network.
+	failure string
 }
 
 func (s *store) Configure(ctx context.Context, env sdk.Env) error {
@@ -35,6 +37,13 @@ func (s *store) path(key string) string {
 }
 
 func (s *store) Stat(_ context.Context, key string) (*files.Object, error) {
+	switch s.failure {
+	case "":
+	case "retryable":
+		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "no route to host", Retryable: true}
+	default:
+		return nil, &sdk.Error{Code: sdk.ErrorCode(s.failure), Message: "no bucket for " + s.config.Secret}
+	}
 	info, err := os.Stat(s.path(key))
 	if err != nil {
 		return nil, refusal(err)

@@ -1,5 +1,7 @@
 // Command badplugin is an llm plugin that misbehaves according to its config and to BAD in
-// its environment. With BAD=agent, files or mcp it is a plugin of that kind.
+// its environment. With BAD=agent, files or mcp it is a plugin of that kind. The part of BAD
+// after a colon is the config schema of the agent type, the error of the file backend, or the
+// capability of the transport.
 package main
 
 import (
@@ -34,6 +36,10 @@ type config struct {
 type bad struct {
 	config config
 	sick   bool
+	// refused is the path of a file. While it exists, ListModels fails because of the key.
+	refused string
+	// unreachable lets ListModels fail because of the network.
+	unreachable bool
 	// tries counts completions of flaky models. atOnce and most count concurrent
 	// completions of the model gauge.
 	tries        atomic.Int64
@@ -86,21 +92,27 @@ func main() {
 		// It ignores the end of stdin.
 		os.Stdin = nil
 	}
-	b := &bad{sick: mode == "sick"}
+	b := &bad{sick: mode == "sick", unreachable: mode == "unreachable"}
+	if mode == "refused-while" {
+		b.refused = argument
+	}
 	info := sdk.Info{Name: "badplugin", Version: "1.2.3", Description: "Misbehaves.", Config: &b.config}
 	if mode == "wire" {
 		serveBadReplies(info)
 		return
 	}
 	if mode == "agent" {
-		agent.Serve(info, agentType{})
+		agent.Serve(info, agentType{schema: argument})
 		return
 	}
 	if mode == "files" {
-		files.Serve(info, &store{bad: b})
+		files.Serve(info, &store{bad: b, failure: argument})
 		return
 	}
 	if mode == "mcp" {
+		if argument != "" {
+			info.Capabilities = []string{argument}
+		}
 		mcptransport.Serve(info, mirrors{})
 		return
 	}
@@ -173,6 +185,12 @@ func (b *bad) Health(context.Context) error {
 
 func (b *bad) ListModels(context.Context) ([]llm.Model, error) {
 	note("list")
+	if _, err := os.Stat(b.refused); b.refused != "" && err == nil {
+		return nil, &sdk.Error{Code: sdk.CodeUnauthorized, Message: "the key " + b.config.Secret + " was refused"}
+	}
+	if b.unreachable {
+		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "no route to host", Retryable: true}
+	}
 	return []llm.Model{{ID: "bad-1", ContextWindow: 100, Capabilities: []string{"tools"}}, {ID: "bad/2"}}, nil
 }
 
@@ -255,9 +273,14 @@ func panicHard() {
 	select {}
 }
 
-type agentType struct{}
+type agentType struct{ schema string }
 
-func (agentType) Schema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
+func (a agentType) Schema() json.RawMessage {
+	if a.schema != "" {
+		return json.RawMessage(a.schema)
+	}
+	return json.RawMessage(`{"type":"object"}`)
+}
 
 // errInternal is an error without a code. Its text is not for members.
 var errInternal = errors.New("dial tcp 10.1.2.3:5432: connection refused; see /etc/badplugin/password")
