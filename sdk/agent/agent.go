@@ -76,6 +76,7 @@ type Completion struct {
 	Stop        []string
 	// Forward makes the host send the text to the clients that follow the run while the model
 	// generates it.
+	// If an agent type forwards nothing, the clients receive the answer in one piece at the end.
 	Forward bool
 	// Final makes an answer without tool calls the answer of the run. The host ends the run when it
 	// records the call, so Run should return after such an answer.

@@ -43,6 +43,16 @@ func (o *output) Forward(texts []string) {
 	o.stream.Tokens(texts)
 }
 
+// show shows the answer of a run whose agent type has forwarded nothing, so that its stream has the text, too.
+func (o *output) show(answer string) {
+	o.mu.Lock()
+	started := o.started
+	o.mu.Unlock()
+	if !started && answer != "" {
+		o.Forward([]string{answer})
+	}
+}
+
 // settle stops the output. It returns true for the first caller only, which then ends or
 // abandons the run.
 func (o *output) settle() bool {

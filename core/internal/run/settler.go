@@ -149,6 +149,10 @@ type ending struct {
 // end stores the end of the run and publishes it. It fails with errSettled if the run is
 // settled or the end cannot be stored.
 func (s *settler) end(n ending) error {
+	// An earlier attempt may have shown the text already.
+	if n.status == core.RunCompleted && n.answer != nil && s.run.Attempt == 1 {
+		s.output.show(n.answer.Text())
+	}
 	if !s.output.settle() {
 		return errSettled
 	}

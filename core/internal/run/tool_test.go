@@ -57,7 +57,7 @@ func TestCallTool(t *testing.T) {
 	env.plugins.set(loop(useTool), nil)
 	s := env.start()
 	r := s.mustTurn("s1", "read")
-	equal(t, s.watch(r), "start\ntool_call read\ntool_result read\nend completed 0")
+	equal(t, s.watch(r), "start\ntool_call read\ntool_result read\ntoken false read done\nend completed 0")
 	equal(t, s.wait(r), "false read done")
 	equal(t, s.wait(s.mustTurn("s1", "broken")), "true The tool failed: Internal error. See the server log for details.")
 }
