@@ -63,6 +63,7 @@ func (c *call) addChunk(a *answer, data []byte, field string) error {
 	return nil
 }
 
+// otherField has the field that a server uses which mixes up the two.
 var otherField = map[string]string{"delta": "message", "message": "delta"}
 
 // addContent forwards the text, reasoning and tool calls of a delta or message.

@@ -61,7 +61,7 @@ func (p *provider) rejectsStreamOptions(body []byte, err error) bool {
 	return true
 }
 
-// read reads the body of a response in whatever format it has.
+// read reads the body of a response, whose format it detects.
 func (c *call) read(res *http.Response, a *answer) error {
 	if mediaType(res.Header) == "application/json" {
 		// Some servers ignore the request to stream, and answer when the answer is complete.

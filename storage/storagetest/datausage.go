@@ -87,7 +87,7 @@ func textCall(run *core.Run, number uint64) *core.Call {
 	}
 }
 
-// longTurn has a turn with events and calls between its start and its end.
+// longTurn stores a turn with events and calls between its start and its end, and returns its end.
 func (f *usageFixture) longTurn(t *testing.T, a *core.Agent, userID, session string) core.RunEnd {
 	t.Helper()
 	s := f.start(t, a, userID, session)

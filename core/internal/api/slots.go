@@ -17,9 +17,9 @@ const (
 	largeBody = 16 << 10
 )
 
-// UserSlots limits what each user does at the same time, if it needs much CPU, memory or many reads of the database.
-// More of it waits, in the order in which it arrived. Without it, a few clients of one user could occupy all CPUs and
-// all connections to the database. UserSlots is safe for concurrent use.
+// UserSlots limits how many expensive requests each user runs at the same time. Further requests wait in the order of
+// their arrival. Without this limit, a few clients of one user could occupy all CPUs and all connections to the
+// database. UserSlots is safe for concurrent use.
 type UserSlots struct {
 	max int
 
@@ -36,7 +36,7 @@ type userSlots struct {
 	requests int
 }
 
-// NewUserSlots returns slots for that many requests per user.
+// NewUserSlots returns slots for perUser concurrent requests of each user.
 func NewUserSlots(perUser int) *UserSlots {
 	return &UserSlots{max: perUser, users: map[string]*userSlots{}}
 }
@@ -108,7 +108,7 @@ func (a *API) EnterLarge(ctx context.Context, replySize int) error {
 }
 
 // LeaveLarge returns the slot of the request, if it has one. A handler calls it before it waits for something that
-// can take long, such as a run, so that other large requests of the caller do not wait for that, too.
+// can take long, such as a run, so that other large requests of the caller do not have to wait for it.
 func LeaveLarge(ctx context.Context) {
 	req := RequestFrom(ctx)
 	if leave := req.leaveLarge; leave != nil {

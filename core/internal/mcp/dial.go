@@ -24,9 +24,9 @@ type Connection interface {
 	Close() error
 }
 
-// Find returns the server with the given slug that the actor can use. It fails with
-// NotFound, or with Forbidden for a transport that only admins may use. It fails with Unavailable for a server that should not run, or that has failed
-// and has no open connections.
+// Find returns the server with the given slug that the actor can use. It fails with NotFound, or with
+// Forbidden for a transport that only admins may use. It fails with Unavailable for a server that should
+// not run, or that has failed and has no open connections.
 func (s *Servers) Find(ctx context.Context, actor core.Actor, slug string) (*core.MCPServer, error) {
 	stored, err := s.Store.MCPServerBySlug(ctx, actor, slug)
 	if err != nil {

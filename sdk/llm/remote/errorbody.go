@@ -62,6 +62,7 @@ func errorOf(value json.RawMessage) ErrorBody {
 	return ErrorBody{Message: text(value)}
 }
 
+// errorFields returns the error in the fields of an object.
 func errorFields(fields map[string]json.RawMessage) ErrorBody {
 	var e ErrorBody
 	for _, name := range []string{"message", "msg", "detail", "error"} {
@@ -80,6 +81,7 @@ func errorFields(fields map[string]json.RawMessage) ErrorBody {
 	return e
 }
 
+// merge returns a with the fields of b that a lacks.
 func merge(a, b ErrorBody) ErrorBody {
 	if a.Message == "" {
 		a.Message = b.Message
