@@ -12,7 +12,7 @@ const (
 	// maxLarge is the default of Options.Large.
 	maxLarge = 2
 	// maxWaiting is the maximum number of requests of a user that wait for a slot.
-	maxWaiting = 32
+	maxWaiting = 256
 	// largeBody is the size in bytes above which a JSON body or a reply makes a request a large one.
 	largeBody = 16 << 10
 )
