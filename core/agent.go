@@ -57,7 +57,8 @@ type AgentFilter struct {
 }
 
 // AgentStore stores agents. Actors see their own and the shared agents and can change their own.
-// Admins see and can change all agents.
+// Admins see and can change all agents. Creating or enlarging an agent fails with PayloadTooLarge beyond
+// ObjectLimits.DatabaseBytes.
 type AgentStore interface {
 	// CreateAgent stores a new agent.
 	CreateAgent(ctx context.Context, audit *AuditRecord, a *Agent) error

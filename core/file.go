@@ -71,7 +71,8 @@ type FileStore interface {
 	RenewBlob(ctx context.Context, b Blob, sweepAt time.Time) error
 	// CreateFile stores a file that refers to its reserved blob. It fails with Conflict if the blob
 	// is claimed or not pending or if a file has the same id. It fails with PayloadTooLarge if the
-	// files of f.CreatedBy would exceed quota bytes. A quota of 0 means unlimited.
+	// files of f.CreatedBy would exceed quota bytes, or the rows ObjectLimits.DatabaseBytes. A quota of 0 means
+	// unlimited.
 	CreateFile(ctx context.Context, audit *AuditRecord, f *File, quota int64) error
 	// File returns the file with the given id. It fails with NotFound.
 	File(ctx context.Context, actor Actor, id string) (*File, error)
@@ -79,7 +80,8 @@ type FileStore interface {
 	// list of an admin includes the files of all users.
 	Files(ctx context.Context, actor Actor, f FileFilter) ([]*File, int, error)
 	// UpdateFile stores the name, metadata and updated_at of f, and increases f.Version. It fails
-	// with NotFound, or with PreconditionFailed if the stored version differs from f.Version.
+	// with NotFound, with PreconditionFailed if the stored version differs from f.Version, or with
+	// PayloadTooLarge if larger metadata would exceed ObjectLimits.DatabaseBytes.
 	UpdateFile(ctx context.Context, audit *AuditRecord, actor Actor, f *File) error
 	// DeleteFile deletes a file and returns its blob, which becomes pending and claimed by the
 	// caller. Others can claim it from sweepAt on. A version other than 0 must equal the stored

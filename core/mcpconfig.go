@@ -25,12 +25,20 @@ type MCPConfig struct {
 	fields map[string]json.RawMessage
 }
 
+// maxMCPFields is the maximum number of fields of the config of an MCP server, and of those of its env and headers.
+// Transports check each of them.
+const maxMCPFields = 1000
+
 // ParseMCPConfig decodes the config of an MCP server. It fails with Invalid if raw is not a JSON
-// object, or if env or headers is not an object of strings. It preserves the digits of numbers.
+// object, if env or headers is not an object of strings, or if one of them has more than maxMCPFields fields. It
+// preserves the digits of numbers.
 func ParseMCPConfig(raw json.RawMessage) (MCPConfig, error) {
 	var c MCPConfig
 	if err := json.Unmarshal(raw, &c.fields); err != nil || c.fields == nil {
 		return MCPConfig{}, Invalid("config", "Must be an object")
+	}
+	if n := len(c.fields); n > maxMCPFields {
+		return MCPConfig{}, Invalid("config", "Must contain at most %d fields, but contains %d", maxMCPFields, n)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.fields)) {
 		// A misspelled field would be stored without encryption.
@@ -59,6 +67,9 @@ func (c MCPConfig) takeStrings(field string) (map[string]string, error) {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &values); err != nil || values == nil {
 		return nil, Invalid("config."+field, `Must be an object of strings, such as {"NAME": "value"}`)
+	}
+	if n := len(values); n > maxMCPFields {
+		return nil, Invalid("config."+field, "Must contain at most %d fields, but contains %d", maxMCPFields, n)
 	}
 	texts := make(map[string]string, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {

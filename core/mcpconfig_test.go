@@ -3,7 +3,9 @@ package core
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -267,4 +269,24 @@ func TestMCPSecrets_Empty(t *testing.T) {
 			t.Errorf("Empty() of %s = %t, want %t", config, got, want)
 		}
 	}
+}
+
+func TestParseMCPConfig_tooManyFields(t *testing.T) {
+	t.Parallel()
+	fields := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"k%d":"v",`, i)
+		}
+		return "{" + strings.TrimSuffix(b.String(), ",") + "}"
+	}
+	for field, config := range map[string]string{
+		"config":         fields(1001),
+		"config.env":     `{"command":"c","env":` + fields(1001) + `}`,
+		"config.headers": `{"url":"u","headers":` + fields(1001) + `}`,
+	} {
+		_, err := ParseMCPConfig(json.RawMessage(config))
+		wantFieldError(t, field, err, field, "Must contain at most 1000 fields, but contains 1001")
+	}
+	parseMCPConfig(t, fields(1000))
 }

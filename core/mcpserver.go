@@ -101,7 +101,8 @@ type MCPServerRef struct {
 // MCPServerStore stores MCP servers. Actors see their own and the shared servers and can change
 // their own. Admins see and can change all servers. The parameter adminOnly reports whether only admins
 // may configure servers of the transport, because it runs programs on this machine or connects to any
-// address. Other actors then get Forbidden.
+// address. Other actors then get Forbidden. Creating or enlarging a server fails with PayloadTooLarge beyond
+// ObjectLimits.DatabaseBytes.
 type MCPServerStore interface {
 	// CreateMCPServer stores a new server. It fails with Forbidden, or with Conflict if the slug is
 	// in use or reserved. The slug of a renamed or deleted server is reserved for its creator.

@@ -131,7 +131,7 @@ const IdempotencyKeyTTL = 24 * time.Hour
 type TaskStore interface {
 	// CreateTask stores a pending task and its job in the queue. If the user created a task with the
 	// same idempotency key within IdempotencyKeyTTL, CreateTask returns that task, or fails with
-	// Conflict if its request was different.
+	// Conflict if its request was different. It fails with PayloadTooLarge beyond ObjectLimits.DatabaseBytes.
 	CreateTask(ctx context.Context, audit *AuditRecord, t *Task) (stored *Task, err error)
 	// Task returns the task with the given id. It fails with NotFound.
 	Task(ctx context.Context, actor Actor, id string) (*Task, error)

@@ -88,7 +88,7 @@ func (x *benchmark) end(run *core.Run) error {
 		Metadata: json.RawMessage(`{"model":"echo","tokens_used":70,"run_id":"` + run.ID + `"}`),
 	}
 	return x.EndRun(x.ctx, core.RunEnd{
-		Run: run, Answer: answer, Call: x.call(run), Events: []core.EventRow{
+		Run: run, Answer: answer, Call: x.call(run), Complete: true, Events: []core.EventRow{
 			{RunID: run.ID, First: 2, Last: 51, Type: "token", Data: json.RawMessage(`["` + text + `"]`), CreatedAt: now},
 			{RunID: run.ID, First: 52, Last: 52, Type: "end", Data: json.RawMessage(`{"type":"end","message_id":"` + answer.ID + `"}`), CreatedAt: now},
 		},

@@ -18,7 +18,7 @@ const (
 	// because pools grow. A plugin that leaks one in each round has more.
 	maxLeft = 8
 	// pollInterval is the interval at which the checks look whether a condition holds.
-	pollInterval = 10 * time.Millisecond
+	pollInterval = 20 * time.Millisecond
 )
 
 // checkIdle checks that the plugin ends all its calls within limit. The plugin must be used by this check only. The
@@ -31,7 +31,7 @@ func (p *Plugin) checkIdle(t *testing.T, limit time.Duration, after string) {
 		t.Log("cannot check whether the calls end in the plugin, because its Health does not report active_calls; " +
 			"see the conformance kit in docs/plugins.md")
 	case calls != 0:
-		t.Errorf("the plugin still has %d calls in progress %s after %s, want none: end a call when its context, or "+
+		t.Errorf("the plugin has not ended %d of its calls %s after %s, want none left: end a call when its context, or "+
 			"the stream, is cancelled", calls, limit, after)
 	}
 }
@@ -101,7 +101,7 @@ func (p *Plugin) checkLeaks(t *testing.T, calls string, round func()) {
 			round()
 			// Without this wait, calls overlap, so that a pool of threads grows.
 			if left, ok := p.waitIdle(t, stopTime); ok && left != 0 {
-				t.Errorf("the plugin still has %d calls in progress %s after %s, want none", left, stopTime, calls)
+				t.Errorf("the plugin has not ended %d of its calls %s after %s, want none left", left, stopTime, calls)
 			}
 			if t.Failed() {
 				return false

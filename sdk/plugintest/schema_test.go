@@ -48,6 +48,11 @@ func TestCompileSchema(t *testing.T) {
 		{"uniqueItems text", `{"type":"object","properties":{"a":{"uniqueItems":"yes"}}}`, "want a bool"},
 		{"reference", `{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}}}`, `"#/$defs/a", which does not exist`},
 		{"reference by index", `{"type":"object","allOf":[{"$ref":"#/allOf/2"}]}`, "does not exist"},
+		{"reference to text", `{"type":"object","title":"t","properties":{"a":{"$ref":"#/title"}}}`, "#/title is"},
+		{"reference to a wrong schema", `{"type":"object","properties":{"a":{"$ref":"#/x"}},"x":{"type":"y"}}`, "#/x/type is"},
+		{"escaped reference", `{"type":"object","properties":{"a":{"$ref":"#/%24defs/b"}},"$defs":{"b":{}}}`, ""},
+		{"reference in a circle", `{"type":"object","x":{"$ref":"#/y"},"y":{"$ref":"#/x"},"$ref":"#/x"}`, ""},
+		{"anchor name", `{"type":"object","$anchor":"a b"}`, "#/$anchor is"},
 		{"anchor", `{"type":"object","properties":{"a":{"$ref":"#a"}}}`, "the anchor"},
 		{"other document", `{"type":"object","properties":{"a":{"$ref":"a.json"}}}`, "does not load other documents"},
 	}

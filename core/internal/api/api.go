@@ -62,7 +62,7 @@ type API struct {
 	observer  Observer
 	log       *slog.Logger
 	bodies    *bodyBudget
-	large     *UserSlots
+	large     *core.UserSlots
 	streams   *streamCounter
 	heartbeat time.Duration
 	recheck   time.Duration
@@ -74,7 +74,7 @@ func New(o Options) *API {
 	a := &API{
 		router: chi.NewMux(), auth: o.Auth, limits: o.Limits, observer: o.Observer, log: cmp.Or(o.Logger, slog.Default()),
 		bodies:    newBodyBudget(cmp.Or(o.Bodies, defaultBodies), cmp.Or(o.UserBodies, defaultUserBodies)),
-		large:     NewUserSlots(cmp.Or(o.Large, maxLarge)),
+		large:     core.NewUserSlots(cmp.Or(o.Large, maxLarge), maxWaiting),
 		streams:   &streamCounter{max: cmp.Or(o.Streams, maxStreams), open: map[string]int{}},
 		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second), recheck: cmp.Or(o.Recheck, 4*time.Second),
 	}

@@ -106,7 +106,7 @@ var codeMeanings = map[core.Code]string{
 	core.CodeNotFound:             "the object does not exist, or you do not have access to it.",
 	core.CodeConflict:             "the current state of the object does not allow the operation.",
 	core.CodePreconditionFailed:   "the object has changed since the version in If-Match.",
-	core.CodePayloadTooLarge:      "the body is too large or nests too deep.",
+	core.CodePayloadTooLarge:      "the body is too large or nests too deep, or would exceed what a user may store.",
 	core.CodeUnsupportedMediaType: "the body has an unsupported media type.",
 	core.CodeRateLimited:          "too many requests; wait for the time in Retry-After.",
 	core.CodeInternal:             "the server failed; its log contains the request_id.",

@@ -32,8 +32,4 @@ func (a *API) OpenStreams() int {
 }
 
 // LargeCallers returns the number of callers with large requests.
-func (a *API) LargeCallers() int {
-	a.large.mu.Lock()
-	defer a.large.mu.Unlock()
-	return len(a.large.users)
-}
+func (a *API) LargeCallers() int { return a.large.Users() }

@@ -123,7 +123,7 @@ func TestWatch_returnsEachEventOnceInOrder(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	// Two watchers start before the first event, and one after the last.
-	early := []core.EventStream{l.Watch("run-1", 0, running), l.Watch("run-1", 0, running)}
+	early := []core.EventStream{l.Watch("run-1", "user-1", 0, running), l.Watch("run-1", "user-1", 0, running)}
 	results := make(chan []string, len(early))
 	for _, w := range early {
 		go func() { results <- read(t, w, 99) }()
@@ -132,7 +132,7 @@ func TestWatch_returnsEachEventOnceInOrder(t *testing.T) {
 	for range early {
 		equal(t, <-results, completeRun)
 	}
-	equal(t, read(t, l.Watch("run-1", 0, running), 99), completeRun)
+	equal(t, read(t, l.Watch("run-1", "user-1", 0, running), 99), completeRun)
 }
 
 func TestWatch_continuesAfterAnyEvent(t *testing.T) {
@@ -142,7 +142,7 @@ func TestWatch_continuesAfterAnyEvent(t *testing.T) {
 	ended := func(context.Context) (bool, error) { return true, nil }
 	for after := range int64(6) {
 		want := completeRun[min(after, 4):]
-		equal(t, read(t, l.Watch("run-1", after, ended), 99), want)
+		equal(t, read(t, l.Watch("run-1", "user-1", after, ended), 99), want)
 	}
 }
 
@@ -153,21 +153,21 @@ func TestTokens_areShownWhileTheDatabaseFails(t *testing.T) {
 	publish(t, s, m, TypeStart)
 	m.setFail(true)
 	s.Tokens([]string{"Once"})
-	w := l.Watch("run-1", 1, running)
+	w := l.Watch("run-1", "user-1", 1, running)
 	equal(t, read(t, w, 1), completeRun[1:2])
 	l.flush()
 	s.Tokens([]string{" <upon>"})
 	m.setFail(false)
 	publish(t, s, m, TypeEnd)
 	equal(t, read(t, w, 99), completeRun[2:])
-	equal(t, read(t, l.Watch("run-1", 0, running), 99), completeRun)
+	equal(t, read(t, l.Watch("run-1", "user-1", 0, running), 99), completeRun)
 }
 
 func TestPublish_showsTheEventAfterItIsStored(t *testing.T) {
 	t.Parallel()
 	l, m := newLog(t)
 	s := l.Open("run-1")
-	w := l.Watch("run-1", 0, running)
+	w := l.Watch("run-1", "user-1", 0, running)
 	err := s.Publish(t.Context(), TypeStart, json.RawMessage(`{"type":"start"}`), func(rows []core.EventRow) error {
 		s.Tokens([]string{"Once"}) // follows the event, so it must wait too
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -188,7 +188,7 @@ func TestPublish_dropsTheStreamWhenTheStoreFails(t *testing.T) {
 	l, m := newLog(t)
 	s := l.Open("run-1")
 	publish(t, s, m, TypeStart)
-	w := l.Watch("run-1", 0, func(context.Context) (bool, error) { return true, nil })
+	w := l.Watch("run-1", "user-1", 0, func(context.Context) (bool, error) { return true, nil })
 	conflict := errors.New("conflict")
 	if err := s.Publish(t.Context(), TypeEnd, nil, func([]core.EventRow) error { return conflict }); !errors.Is(err,
 		conflict) {
@@ -206,7 +206,7 @@ func TestReopen_continuesAboveTheShownNumbers(t *testing.T) {
 	s.Tokens([]string{"Once", " upon"})
 	l.flush()
 	s.Tokens([]string{" a"}) // shown, but not stored before the crash
-	seen := read(t, l.Watch("run-1", 0, running), 4)
+	seen := read(t, l.Watch("run-1", "user-1", 0, running), 4)
 	if len(seen) != 4 {
 		t.Fatalf("got %d events %v, want 4", len(seen), seen)
 	}
@@ -224,10 +224,10 @@ func TestReopen_continuesAboveTheShownNumbers(t *testing.T) {
 	publish(t, again, m, TypeEnd)
 	first := 3 + resumeGap + 1
 	want := []string{fmt.Sprintf(`%d {"type":"restart"}`, first), fmt.Sprintf(`%d {"type":"end"}`, first+1)}
-	equal(t, read(t, next.Watch("run-1", 4, running), 99), want)
+	equal(t, read(t, next.Watch("run-1", "user-1", 4, running), 99), want)
 	// A watcher at an earlier position receives the stored events in between too.
 	want = append([]string{`3 {"type":"token","content":" upon"}`}, want...)
-	equal(t, read(t, next.Watch("run-1", 2, running), 99), want)
+	equal(t, read(t, next.Watch("run-1", "user-1", 2, running), 99), want)
 }
 
 func TestWatch_slowWatcherMissesNothing(t *testing.T) {
@@ -249,7 +249,7 @@ func TestWatch_slowWatcherMissesNothing(t *testing.T) {
 		t.Errorf("got %d events in memory, want at most %d", held, 3*minEvents)
 	}
 	publish(t, s, m, TypeEnd)
-	got := read(t, l.Watch("run-1", 0, running), n+99)
+	got := read(t, l.Watch("run-1", "user-1", 0, running), n+99)
 	if len(got) != n+2 {
 		t.Fatalf("got %d events, want %d", len(got), n+2)
 	}
@@ -269,7 +269,7 @@ func TestWatch_manyWatchersOfManyRuns(t *testing.T) {
 		s := l.Open(id)
 		for range 3 {
 			wg.Go(func() {
-				if got := read(t, l.Watch(id, 0, running), 999); len(got) != 102 {
+				if got := read(t, l.Watch(id, "user-1", 0, running), 999); len(got) != 102 {
 					t.Errorf("%s: got %d events, want 102", id, len(got))
 				}
 			})

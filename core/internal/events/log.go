@@ -17,12 +17,17 @@ const (
 	// resumeGap is the distance between the last stored number of a resumed run and its
 	// next one. It must be larger than the number of tokens that can be lost in a crash.
 	resumeGap = 1 << 20
+	// userReads is the number of watchers of a user that read and decode stored events at the same time, and
+	// waitingReads the number of others that can wait for them. It is more than a user has event streams.
+	userReads, waitingReads = 2, 200
 )
 
 // Log is the event log of all runs. Its methods may be called concurrently.
 type Log struct {
 	store  core.EventStore
 	logger *slog.Logger
+	// reads are the watchers that read stored events.
+	reads *core.UserSlots
 
 	mu   sync.Mutex
 	live map[string]*Stream
@@ -39,7 +44,7 @@ type Log struct {
 // NewLog returns a Log that stores events in store. Close stops it.
 func NewLog(store core.EventStore, logger *slog.Logger) *Log {
 	l := &Log{
-		store: store, logger: logger,
+		store: store, logger: logger, reads: core.NewUserSlots(userReads, waitingReads),
 		live: map[string]*Stream{}, dirty: map[*Stream]struct{}{}, opened: make(chan struct{}),
 		wakeups: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}

@@ -12,15 +12,17 @@ import (
 // executes.
 const pollInterval = 500 * time.Millisecond
 
-// Watch returns the events of a run whose numbers are above after. ended reports whether the
+// Watch returns the events of a run whose numbers are above after, for a user. ended reports whether the
 // run has ended; it is called while this server does not execute the run.
-func (l *Log) Watch(runID string, after int64, ended func(context.Context) (bool, error)) core.EventStream {
-	return &watcher{log: l, runID: runID, position: after, runEnded: ended}
+func (l *Log) Watch(
+	runID, userID string, after int64, ended func(context.Context) (bool, error),
+) core.EventStream {
+	return &watcher{log: l, runID: runID, userID: userID, position: after, runEnded: ended}
 }
 
 type watcher struct {
-	log   *Log
-	runID string
+	log           *Log
+	runID, userID string
 	// position is the number of the last returned event.
 	position int64
 	runEnded func(context.Context) (bool, error)
@@ -111,6 +113,11 @@ func (w *watcher) nextRemote(ctx context.Context, opened <-chan struct{}) ([]cor
 
 // nextStored returns the next page of stored events.
 func (w *watcher) nextStored(ctx context.Context) ([]core.Event, error) {
+	leave, err := w.log.reads.Enter(ctx, w.userID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	rows, err := w.log.store.Events(ctx, w.runID, w.position, pageSize)
 	if err != nil {
 		return nil, err

@@ -117,7 +117,7 @@ func (e *Engine) Watch(ctx context.Context, v core.Actor, runID string, after in
 		}
 		return r.Status.Ended(), nil
 	}
-	return e.opts.Log.Watch(runID, after, ended), nil
+	return e.opts.Log.Watch(runID, v.UserID, after, ended), nil
 }
 
 // Cancel implements core.Runner.

@@ -93,7 +93,7 @@ type server struct {
 	Options
 	api *api.API
 	// replays are the subscriptions that read earlier notifications.
-	replays *api.UserSlots
+	replays *core.UserSlots
 
 	mu     sync.Mutex
 	open   map[*connection]struct{}
@@ -126,7 +126,7 @@ func register(a *api.API, o Options) *server {
 		o.Timeouts = DefaultTimeouts
 	}
 	s := &server{
-		Options: o, api: a, replays: api.NewUserSlots(maxReplays),
+		Options: o, api: a, replays: core.NewUserSlots(maxReplays, maxConnections),
 		open: map[*connection]struct{}{}, ofUser: map[string]*userConnections{},
 	}
 	for _, path := range []string{"/v1/ws", "/v1/ws/"} {

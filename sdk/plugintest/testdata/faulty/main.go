@@ -47,6 +47,8 @@ func main() {
 			panic(err)
 		}
 		os.Stdin = r
+	case "starts":
+		info.Capabilities = []string{mcptransport.CapabilityProcess}
 	case "late":
 		time.Sleep(time.Minute)
 	}

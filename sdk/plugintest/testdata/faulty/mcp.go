@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
+	"os/exec"
 	"strings"
 	"sync"
 
@@ -17,37 +19,64 @@ type transport struct{ *faulty }
 
 // CheckConfig implements mcptransport.Transport.
 func (t *transport) CheckConfig(ctx context.Context, config json.RawMessage) error {
-	address, err := addressOf(config)
-	if err != nil || fault != "dials" {
+	server, err := serverOf(config)
+	if err != nil || fault != "dials" && fault != "starts" {
 		return err
 	}
-	c, err := dial(ctx, address)
+	c, err := server.connect(ctx)
 	if err != nil {
 		return &sdk.ConfigError{Path: []string{"address"}, Summary: "is not reachable"}
 	}
-	return c.Close()
+	err = c.Close()
+	_, _ = io.Copy(io.Discard, c) // the end of the program
+	return err
 }
 
-func addressOf(config json.RawMessage) (string, error) {
-	var target struct{ Address string }
-	if err := json.Unmarshal(config, &target); err != nil || target.Address == "" {
-		return "", &sdk.ConfigError{Path: []string{"address"}, Summary: "is missing"}
+// server is the config of a server: an address, or with the fault "starts" also a program.
+type server struct {
+	Address, Command string
+	Args             []string
+	Env              map[string]string
+}
+
+func serverOf(config json.RawMessage) (server, error) {
+	var s server
+	if err := json.Unmarshal(config, &s); err != nil || s.Address == "" && s.Command == "" {
+		return s, &sdk.ConfigError{Path: []string{"address"}, Summary: "is missing"}
 	}
-	return target.Address, nil
+	return s, nil
 }
 
-func dial(ctx context.Context, address string) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+func (s server) connect(ctx context.Context) (io.ReadWriteCloser, error) {
+	if s.Command == "" {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", s.Address)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.Command, s.Args...)
+	for name, value := range s.Env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.WriteCloser
+	}{stdout, stdin}, cmd.Start()
 }
 
 // Connect implements mcptransport.Transport.
 func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransport.Conn, error) {
 	leak()
-	address, err := addressOf(o.Config)
+	server, err := serverOf(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	c, err := dial(ctx, address)
+	c, err := server.connect(ctx)
 	if err != nil {
 		return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: err.Error()}
 	}
@@ -58,7 +87,7 @@ func (t *transport) Connect(ctx context.Context, o mcptransport.Open) (mcptransp
 
 // conn implements mcptransport.Conn.
 type conn struct {
-	c       net.Conn
+	c       io.ReadWriteCloser
 	lines   *bufio.Scanner
 	sending sync.Mutex
 }

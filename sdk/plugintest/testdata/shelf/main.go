@@ -29,7 +29,9 @@ var kept sync.Map
 // shelf stores each object in a file. The file contains the length of the key in two bytes, the key and the
 // data.
 type shelf struct {
-	dir    string
+	dir string
+	// keys has the key of each path that List has read.
+	keys   sync.Map
 	config struct {
 		Size int `config:"size" default:"1" doc:"at least 1"`
 	}
@@ -83,6 +85,26 @@ func (s *shelf) open(path string) (*os.File, *files.Object, error) {
 		return nil, nil, err
 	}
 	return f, &files.Object{Key: string(key), Size: info.Size() - int64(2+len(key)), Modified: info.ModTime()}, nil
+}
+
+// stat returns the properties of the object in a file. A path always has the same key, so stat reads it once.
+func (s *shelf) stat(path string) (*files.Object, error) {
+	key, ok := s.keys.Load(path)
+	if !ok {
+		f, o, err := s.open(path)
+		if err != nil {
+			return nil, err
+		}
+		s.keys.Store(path, o.Key)
+		return o, f.Close()
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return &files.Object{
+		Key: key.(string), Size: info.Size() - int64(2+len(key.(string))), Modified: info.ModTime(),
+	}, nil
 }
 
 func (s *shelf) Stat(_ context.Context, key string) (*files.Object, error) {
@@ -167,11 +189,10 @@ func (s *shelf) List(_ context.Context, prefix, after string) iter.Seq2[files.Ob
 		paths, _ := filepath.Glob(filepath.Join(s.dir, "o-*"))
 		var all []files.Object
 		for _, path := range paths {
-			f, o, err := s.open(path)
+			o, err := s.stat(path)
 			if err != nil {
 				continue // deleted meanwhile, or incomplete
 			}
-			f.Close()
 			if strings.HasPrefix(o.Key, prefix) && (o.Key > after || fault == "ignores after") {
 				all = append(all, *o)
 			}
