@@ -73,10 +73,9 @@ type bodyMeter struct {
 
 // bodyCost is the cost of one request.
 type bodyCost struct {
-	what   string
-	size   int
-	status int
-	used   time.Duration
+	what string
+	size int
+	used time.Duration
 	// allowed is the CPU time that the request may cost.
 	allowed time.Duration
 }

@@ -36,9 +36,9 @@ func TestHostileMember(t *testing.T) {
 	w.victims = newVictims(s, 8)
 	idle := w.victims.work(100*time.Millisecond, func() { time.Sleep(3 * time.Second) })
 	t.Logf("without attacks: p99 %s: %v", idle.p99(), idle)
-	// On an idle machine, this is far more than the 250 ms that docs/operations.md mentions, and far less than the time
-	// for which the hostile member could occupy the database before its limits.
-	w.limit = 2*time.Second + 20*idle.p99()
+	// The limit grows with the load of the machine. It is less than what the others waited for while the hostile member
+	// could occupy the whole database.
+	w.limit = 3*time.Second + 40*idle.p99()
 	began := time.Now()
 	w.hostile = newHostile(t, s, toolServer(t))
 	t.Logf("the hostile member prepared for %s", time.Since(began).Round(time.Second))

@@ -126,7 +126,8 @@ func TestHistory(t *testing.T) {
 	env.messages = append(env.messages, &core.Message{
 		ID: "msg-steps", AgentID: "agent-1", UserID: "user-bob", SessionID: "s3", Role: sdk.RoleAssistant, CreatedAt: at,
 		Parts: []sdk.Part{{Text: "done"}}, Steps: []sdk.Message{
-			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "x", Arguments: "{}"}}}, result,
+			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "x", Arguments: "{}"}}},
+			result,
 			{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "y", Arguments: "[1]"}}},
 		},
 	})
