@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
@@ -87,7 +85,7 @@ func (c *call) readComplete(body io.Reader, a *answer) error {
 	if len(b) > maxAnswerBytes {
 		return c.p.malformed("sent an answer of more than 32 MiB")
 	}
-	if !gjson.ValidBytes(b) {
+	if !validJSON(b) {
 		return errMalformed
 	}
 	if err := c.addChunk(a, b, "message"); err != nil {

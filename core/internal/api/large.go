@@ -6,7 +6,7 @@ const (
 	// maxLarge is the default of Options.Large.
 	maxLarge = 2
 	// maxWaiting is the maximum number of large requests of a user that wait for others of the same user.
-	maxWaiting = 32
+	maxWaiting = 256
 	// largeBody is the size in bytes above which a JSON body or a reply makes a request a large one.
 	largeBody = 16 << 10
 )

@@ -53,7 +53,7 @@ func isEmptyJSON(value json.RawMessage) bool {
 func errorOf(value json.RawMessage) ErrorBody {
 	var list []json.RawMessage
 	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
-		return errorOf(list[0])
+		value = list[0] // not recursively, because each level of a deep nesting would read the whole rest again
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(value, &fields) == nil {
