@@ -10,12 +10,12 @@
 #   plugins.hcl:62,5-12: Unknown name "bas_url"; … (did you mean base_url?)
 #
 # A reload also fails if a new plugin cannot work as configured, for example because
-# the provider refuses its key or the bucket does not exist. A server that is just
-# starting then runs, but is degraded. `agentarea plugins check` finds both.
+# the provider refuses its key or the bucket does not exist. A server that starts with
+# such a plugin runs, but is degraded. `agentarea plugins check` reports both kinds of
+# errors before a reload or a start.
 #
-# A block that agents, tasks, files or MCP servers still need is not removed or
-# disabled while the server runs, unless you confirm it:
-# `agentarea plugins reload --force`.
+# A reload does not remove or disable a block that agents, tasks, files or MCP servers
+# still need, unless you confirm it: `agentarea plugins reload --force`.
 #
 # The first label of a block is the plugin's kind, the second one is its label:
 #

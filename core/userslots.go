@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// UserSlots limits what each user does at the same time, if it needs much CPU, memory or many reads of the database.
-// More of it waits, in the order in which it arrived. Without it, a few clients of one user could occupy all CPUs and
-// all connections to the database. UserSlots is safe for concurrent use.
+// UserSlots limits how many expensive requests each user runs at the same time. Further requests wait in the order of
+// their arrival. Without this limit, a few clients of one user could occupy all CPUs and all connections to the
+// database. UserSlots is safe for concurrent use.
 type UserSlots struct {
 	max, maxWaiting int
 
@@ -25,7 +25,8 @@ type userSlots struct {
 	requests int
 }
 
-// NewUserSlots returns slots for perUser requests of each user, for which waiting requests of that user can wait.
+// NewUserSlots returns slots for perUser concurrent requests of each user. At most waiting further requests of the user
+// wait for a slot.
 func NewUserSlots(perUser, waiting int) *UserSlots {
 	return &UserSlots{max: perUser, maxWaiting: waiting, users: map[string]*userSlots{}}
 }

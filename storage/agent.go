@@ -181,10 +181,7 @@ func (db *DB) UpdateAgent(ctx context.Context, audit *core.AuditRecord, actor co
 		return err
 	}
 	row.Version++
-	owner, growth, err := db.growth(ctx, selectAgentSize, a.ID, row.size())
-	if err == nil {
-		err = db.quota.reserve(ctx, owner, growth)
-	}
+	owner, growth, err := db.reserveGrowth(ctx, selectAgentSize, a.ID, row.size())
 	if err != nil {
 		return err
 	}

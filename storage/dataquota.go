@@ -158,6 +158,7 @@ func (q *dataQuota) refresh(ctx context.Context, userID string, u *userData) err
 	return nil
 }
 
+// overDataQuota returns the error for a write beyond the limit. used is the present usage in bytes.
 func overDataQuota(limit, used int64) error {
 	return &core.Error{
 		Code: core.CodePayloadTooLarge,
@@ -190,10 +191,11 @@ func (db *DB) StorageUsage(ctx context.Context, actor core.Actor, userID string)
 	return u, err
 }
 
-// growth returns the owner of an object, and how many bytes larger a change makes it. stored selects its owner and
-// its present size. If the object does not exist, growth returns 0, and the change reports it.
-func (db *DB) growth(ctx context.Context, stored *preparedStatement, id string, size int64) (
-	owner string, n int64, err error,
+// reserveGrowth reserves the bytes that a change adds to an object, which has the given size afterwards. It returns
+// them and the owner of the object, for settle. It fails as reserve does. stored selects the owner and the present
+// size. If the object does not exist, reserveGrowth returns 0, and the change reports it.
+func (db *DB) reserveGrowth(ctx context.Context, stored *preparedStatement, id string, size int64) (
+	owner string, growth int64, err error,
 ) {
 	if db.quota.limit <= 0 {
 		return "", 0, nil
@@ -203,5 +205,9 @@ func (db *DB) growth(ctx context.Context, stored *preparedStatement, id string, 
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", 0, nil
 	}
-	return owner, size - before, err
+	if err != nil {
+		return "", 0, err
+	}
+	growth = size - before
+	return owner, growth, db.quota.reserve(ctx, owner, growth)
 }

@@ -190,10 +190,7 @@ func (db *DB) UpdateFile(ctx context.Context, audit *core.AuditRecord, actor cor
 		ID: f.ID, Name: f.Name, NameFold: fold(f.Name), Metadata: string(f.Metadata),
 		Version: f.Version + 1, UpdatedAt: micros(f.UpdatedAt),
 	}
-	owner, growth, err := db.growth(ctx, selectFileSize, f.ID, fileSize(f))
-	if err == nil {
-		err = db.quota.reserve(ctx, owner, growth)
-	}
+	owner, growth, err := db.reserveGrowth(ctx, selectFileSize, f.ID, fileSize(f))
 	if err != nil {
 		return err
 	}

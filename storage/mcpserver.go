@@ -201,10 +201,7 @@ func (db *DB) UpdateMCPServer(
 		return err
 	}
 	row.Version++
-	owner, growth, err := db.growth(ctx, selectServerSize, s.ID, row.size())
-	if err == nil {
-		err = db.quota.reserve(ctx, owner, growth)
-	}
+	owner, growth, err := db.reserveGrowth(ctx, selectServerSize, s.ID, row.size())
 	if err != nil {
 		return err
 	}

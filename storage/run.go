@@ -318,7 +318,7 @@ func (w runEnd) write(ctx context.Context, tx *tx, e core.RunEnd) (key string, e
 	return key, w.endTurn(ctx, tx, e, key)
 }
 
-// endTurn updates the session of the run. The calls and events of the run are stored.
+// endTurn updates the session of the run. The calls and events of the run must be stored already.
 func (w runEnd) endTurn(ctx context.Context, tx *tx, e core.RunEnd, key string) error {
 	answers, at := 0, int64(0) // without an answer, the session keeps its time
 	if e.Answer != nil {

@@ -37,14 +37,14 @@ func (p *provider) Chat(ctx context.Context, req *llm.Request, out llm.Stream) (
 	return nil, p.server.TransportError(ctx, remote.ErrTruncated)
 }
 
-// complete marks a tool call whose input has arrived as a whole.
-const complete = -1
+// inputComplete marks a tool call whose input was complete at the start of its block.
+const inputComplete = -1
 
 // answer is the answer received so far.
 type answer struct {
 	out    llm.Stream
 	finish llm.Finish
-	// calls maps the index of a content block to the index of its tool call, or to complete.
+	// calls maps the index of a content block to the index of its tool call, or to inputComplete.
 	calls    map[int64]int
 	complete bool
 }
@@ -61,10 +61,10 @@ func (a *answer) addEvent(e anthropic.MessageStreamEventUnion) error {
 	case "content_block_start":
 		if b := e.ContentBlock; b.Type == "tool_use" {
 			n := len(a.calls)
-			input := wholeInput(e)
+			input := initialInput(e)
 			a.calls[e.Index] = n
 			if input != "" {
-				a.calls[e.Index] = complete
+				a.calls[e.Index] = inputComplete
 			}
 			return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{Index: n, ID: b.ID, Name: b.Name, Arguments: input}})
 		}
@@ -81,9 +81,9 @@ func (a *answer) addEvent(e anthropic.MessageStreamEventUnion) error {
 	return nil
 }
 
-// wholeInput returns the input of a tool call that compatible servers send at the start of its block, or "" if it
-// follows in pieces: then the API sends an empty object.
-func wholeInput(e anthropic.MessageStreamEventUnion) string {
+// initialInput returns the input at the start of the block of a tool call, which compatible servers may send. It returns
+// "" if the input follows in pieces, as the API sends it after an empty object.
+func initialInput(e anthropic.MessageStreamEventUnion) string {
 	input := gjson.Get(e.RawJSON(), "content_block.input")
 	if !input.IsObject() || len(input.Map()) == 0 {
 		return ""
@@ -99,7 +99,7 @@ func (a *answer) addDelta(block int64, d anthropic.MessageStreamEventUnionDelta)
 	case "thinking_delta":
 		return a.out.Send(llm.Delta{Reasoning: d.Thinking})
 	case "input_json_delta":
-		if n, ok := a.calls[block]; ok && n != complete {
+		if n, ok := a.calls[block]; ok && n != inputComplete {
 			return a.out.Send(llm.Delta{ToolCall: &llm.ToolCallDelta{Index: n, Arguments: d.PartialJSON}})
 		}
 	}

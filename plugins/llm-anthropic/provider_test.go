@@ -104,7 +104,7 @@ func TestTools(t *testing.T) {
 }
 
 // Compatible servers send the input of a call at once.
-func TestTools_wholeInput(t *testing.T) {
+func TestTools_initialInput(t *testing.T) {
 	t.Parallel()
 	p, _ := configured(t, nil)
 	a, _ := mustChat(t, p, remotetest.Ask("claude-a", "whole", remotetest.AddTool))

@@ -16,9 +16,11 @@ type answer struct {
 	usage  sdk.Usage
 	// text and reasoning join characters that are split between two chunks.
 	text, reasoning halfCharacter
-	// calls are the tool calls in the order of their first pieces. The host knows sentCalls of them.
+	// calls are the tool calls in the order of their first pieces. The host knows sentCalls of them. newest has the
+	// newest call with each index of the provider.
 	calls     []*toolCallState
 	sentCalls int
+	newest    map[int]*toolCallState
 }
 
 // addChunk forwards the content of a chunk, or of a complete answer, whose choice has a
@@ -63,6 +65,7 @@ func (c *call) addChunk(a *answer, data []byte, field string) error {
 	return nil
 }
 
+// otherField has the field that a server uses which mixes up the two.
 var otherField = map[string]string{"delta": "message", "message": "delta"}
 
 // addContent forwards the text, reasoning and tool calls of a delta or message.

@@ -122,7 +122,7 @@ func (c *call) wrapProviderError(err error) *sdk.Error {
 		return c.lastError
 	case errors.As(err, &urlErr):
 		return c.p.server.TransportError(c.parent, urlErr)
-	case errors.Is(err, errMalformed), errors.Is(err, errLongLine):
+	case errors.Is(err, errMalformed), errors.Is(err, errLongLine), errors.Is(err, errManyCalls):
 		return c.p.malformed("sent an invalid response: " + err.Error())
 	default:
 		// All other errors are errors of reading the body.

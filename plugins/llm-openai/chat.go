@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
@@ -61,7 +59,7 @@ func (p *provider) rejectsStreamOptions(body []byte, err error) bool {
 	return true
 }
 
-// read reads the body of a response in whatever format it has.
+// read reads the body of a response, whose format it detects.
 func (c *call) read(res *http.Response, a *answer) error {
 	if mediaType(res.Header) == "application/json" {
 		// Some servers ignore the request to stream, and answer when the answer is complete.
@@ -87,7 +85,7 @@ func (c *call) readComplete(body io.Reader, a *answer) error {
 	if len(b) > maxAnswerBytes {
 		return c.p.malformed("sent an answer of more than 32 MiB")
 	}
-	if !gjson.ValidBytes(b) {
+	if !validJSON(b) {
 		return errMalformed
 	}
 	if err := c.addChunk(a, b, "message"); err != nil {

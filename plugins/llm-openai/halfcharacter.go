@@ -33,7 +33,8 @@ func endsInHalf(escaped string) bool {
 		return false
 	}
 	last := escaped[len(escaped)-6:]
-	if last[0] != '\\' || last[1] != 'u' || last[2] != 'd' && last[2] != 'D' || !strings.ContainsRune("89abAB", rune(last[3])) {
+	if last[0] != '\\' || last[1] != 'u' || last[2] != 'd' && last[2] != 'D' ||
+		!strings.ContainsRune("89abAB", rune(last[3])) {
 		return false
 	}
 	// An even number of backslashes before it are escaped backslashes.

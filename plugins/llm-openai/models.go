@@ -14,6 +14,10 @@ func (p *provider) ListModels(ctx context.Context) ([]llm.Model, error) {
 	return p.models.List(ctx, p.config.Models, p.fetchModels)
 }
 
+// maxModelsBytes is the maximum size of the list of models. A list of many empty models takes about 50 times as much
+// memory.
+const maxModelsBytes = 4 << 20
+
 // nonChatModel matches the models in OpenAI's list that do not support chat.
 var nonChatModel = regexp.MustCompile(
 	`embedding|whisper|tts|dall-e|image|moderation|sora|realtime|transcribe|davinci|babbage|instruct`,
@@ -37,7 +41,7 @@ func (p *provider) fetchModels(ctx context.Context) ([]llm.Model, error) {
 			MaxModelLen   int64 `json:"max_model_len"`
 		} `json:"data"`
 	}
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxModelsBytes))
 	if err == nil && json.Unmarshal(b, &list) != nil {
 		err = errMalformed
 	}

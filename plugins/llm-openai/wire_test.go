@@ -267,7 +267,8 @@ func TestChat_compatibleServers(t *testing.T) {
 				`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"text\":\"three\"}"}}]}}]}`,
 				stop, "[DONE]"),
 			calls: []sdk.ToolCall{
-				{ID: "call_0", Name: "f", Arguments: `{"text":"one"}`}, {ID: "call_1", Name: "f", Arguments: `{"text":"two"}`},
+				{ID: "call_0", Name: "f", Arguments: `{"text":"one"}`},
+				{ID: "call_1", Name: "f", Arguments: `{"text":"two"}`},
 				{ID: "call_2", Name: "f", Arguments: `{"text":"three"}`},
 			},
 		},

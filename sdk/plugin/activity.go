@@ -5,8 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// activeCalls is the number of calls in progress in this process that isCounted returns true for. Health
-// reports it.
+// activeCalls is the number of calls in progress in this process whose methods isCounted accepts. Health reports it.
 var activeCalls atomic.Int64
 
 // isCounted reports whether calls of a method are counted. It returns false for the Base service, and for the

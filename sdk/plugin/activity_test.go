@@ -28,7 +28,8 @@ type discard struct{}
 
 func (discard) Send(llm.Delta) error { return nil }
 
-// A call that the host has cancelled is in progress until its handler returns. Calls of the Base service are not counted.
+// A call that the host has cancelled is in progress until its handler returns. Calls of the Base service are not
+// counted.
 func TestActivity(t *testing.T) {
 	t.Parallel()
 	d := deaf{begun: make(chan struct{}), end: make(chan struct{})}

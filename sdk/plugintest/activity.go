@@ -17,7 +17,7 @@ const (
 	// maxLeft is the number of tasks, files or connections that a plugin may have more after leakRounds than before,
 	// because pools grow. A plugin that leaks one in each round has more.
 	maxLeft = 8
-	// pollInterval is the interval at which the checks look whether a condition holds.
+	// pollInterval is the interval at which the checks test whether a condition holds.
 	pollInterval = 20 * time.Millisecond
 )
 

@@ -9,8 +9,8 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// hostFails checks that a run does not hide the error of a call. After a failed completion there is no answer. A run may
-// tell the model that a tool call failed.
+// hostFails checks that a run does not hide the error of a call. After a failed completion there is no answer. A run
+// may tell the model that a tool call failed.
 func (s *agentChecks) hostFails(t *testing.T) {
 	isCompletion := func(c *agent.Call) bool { return c.Complete != nil }
 	for _, tt := range []struct {
@@ -43,8 +43,8 @@ func (s *agentChecks) hostFails(t *testing.T) {
 	}
 }
 
-// failCalls executes a run whose calls fail if fails returns true for them. It returns whether a call has failed, and the
-// error of the run.
+// failCalls executes a run whose calls fail if fails returns true for them. It returns whether a call has failed, and
+// the error of the run.
 func (s *agentChecks) failCalls(t *testing.T, fails func(*agent.Call) bool) (failed bool, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)

@@ -22,8 +22,8 @@ func (s *mcpChecks) config(t *testing.T) {
 	}
 }
 
-// configOffline checks that CheckConfig, which the server calls for each change of a config, does not use the network and
-// starts no program.
+// configOffline checks that CheckConfig, which the server calls for each change of a config, does not use the network
+// and starts no program.
 func (s *mcpChecks) configOffline(t *testing.T) {
 	if s.programs {
 		s.configStartsNothing(t)
@@ -50,8 +50,8 @@ func (s *mcpChecks) configOffline(t *testing.T) {
 	go accept(l, callers)
 	_ = s.client.CheckConfig(t.Context(), config) // may reject the address
 	for _, caller := range callersBeforeNow(t, l, callers) {
-		t.Errorf("CheckConfig connected to the server of the config %s (from %s), want no use of the network: the server calls "+
-			"it for each change of a config, with addresses that users enter", config, caller)
+		t.Errorf("CheckConfig connected to the server of the config %s (from %s), want no use of the network: the server "+
+			"calls it for each change of a config, with addresses that users enter", config, caller)
 	}
 }
 
@@ -68,8 +68,8 @@ func accept(l net.Listener, callers chan<- net.Addr) {
 	}
 }
 
-// callersBeforeNow returns the addresses that have connected to l until now. Connections are accepted in their order, so
-// it waits for a connection of its own.
+// callersBeforeNow returns the addresses that have connected to l until now. Connections are accepted in their order,
+// so it waits for a connection of its own.
 func callersBeforeNow(t *testing.T, l net.Listener, callers <-chan net.Addr) []net.Addr {
 	t.Helper()
 	own, err := (&net.Dialer{Timeout: callTimeout}).DialContext(t.Context(), "tcp", l.Addr().String())

@@ -4,7 +4,7 @@ import "testing"
 
 // rule is what a plugin must do to pass a check.
 type rule struct {
-	// kinds is the kind of the plugin, or "all" for the checks of Base.
+	// kind is the kind of the plugin, or "all" for the checks of Base.
 	kind string
 	// check is the name of the check, which is the last part of the name of its subtest.
 	check string

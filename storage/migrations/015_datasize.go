@@ -7,8 +7,7 @@ import (
 )
 
 // dataSize adds the sizes of rows, for the quota of each user: to sessions that of their messages and runs, to
-// calls that of the list of tools that they stored, and to notifications their own. It adds indexes that find what
-// a user owns.
+// calls that of the list of tools that they stored, and to notifications their own.
 func dataSize(ctx context.Context, db bun.IDB) error {
 	for _, statement := range []string{
 		`ALTER TABLE sessions ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0`,
@@ -28,8 +27,6 @@ func dataSize(ctx context.Context, db bun.IDB) error {
 	WHERE r.session_key = sessions.key AND (e.first <= 1 OR r.status NOT IN ('running', 'waiting_approval')))`,
 		`DROP INDEX notices_of_user`,
 		`CREATE INDEX notices_of_user ON notices (user_id, seq, bytes)`,
-		`CREATE INDEX agents_of_user ON agents (created_by)`,
-		`CREATE INDEX mcp_servers_of_user ON mcp_servers (created_by)`,
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return err

@@ -64,7 +64,7 @@ func textIssue(s string) string {
 	}
 }
 
-// bodyReader reads JSON bodies of at most maxBytes, and lets large requests wait.
+// bodyReader reads JSON bodies of at most maxBytes, and makes large requests wait for their slot.
 type bodyReader struct {
 	api      huma.API
 	maxBytes int64
@@ -115,7 +115,7 @@ func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// enter waits for the slot of a large request. Others need none.
+// enter waits for the slot of a large request. It returns at once for other requests.
 func (b bodyReader) enter(ctx huma.Context, bodySize int) error {
 	if large, _ := ctx.Operation().Metadata[largeKey].(bool); !large && bodySize <= largeBody {
 		return nil

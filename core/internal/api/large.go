@@ -1,14 +1,12 @@
 package api
 
-import (
-	"context"
-)
+import "context"
 
 const (
 	// maxLarge is the default of Options.Large.
 	maxLarge = 2
 	// maxWaiting is the maximum number of large requests of a user that wait for others of the same user.
-	maxWaiting = 32
+	maxWaiting = 256
 	// largeBody is the size in bytes above which a JSON body or a reply makes a request a large one.
 	largeBody = 16 << 10
 )
@@ -33,7 +31,7 @@ func (a *API) EnterLarge(ctx context.Context, replySize int) error {
 }
 
 // LeaveLarge returns the slot of the request, if it has one. A handler calls it before it waits for something that
-// can take long, such as a run, so that other large requests of the caller do not wait for that, too.
+// can take long, such as a run, so that other large requests of the caller do not have to wait for it.
 func LeaveLarge(ctx context.Context) {
 	req := RequestFrom(ctx)
 	if leave := req.leaveLarge; leave != nil {

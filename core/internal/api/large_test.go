@@ -103,6 +103,24 @@ func TestLargeRequestsWait(t *testing.T) {
 	})
 }
 
+// A program that follows 200 tasks of its user at the same time is not refused.
+func TestLargeRequestsWait_manyAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		s := newLargeThings(t, g)
+		for range 200 {
+			go func() { s.Do(t, "ann", "GET", "/large/1", "").Want(200) }()
+		}
+		synctest.Wait()
+		close(g.open)
+		synctest.Wait()
+		if got, want := len(g.arrived()), 200; got != want {
+			t.Errorf("%d of %d large requests were served", got, want)
+		}
+	})
+}
+
 // Too many waiting requests are rejected, and a client that disconnects gives up its place.
 func TestLargeRequestsWait_limit(t *testing.T) {
 	t.Parallel()

@@ -35,18 +35,24 @@ func MergePatch(current any, patch []byte, next any) error {
 	if err != nil {
 		return fmt.Errorf("encode the current value: %w", err)
 	}
-	changes, err := parseJSON(patch)
-	if err == nil {
-		var target jsonValue
-		if target, err = parseJSON(now); err == nil {
-			merged := mergeJSON(target, changes)
-			err = json.Unmarshal(merged.append(make([]byte, 0, len(now)+len(patch))), next)
-		}
-	}
-	if err != nil {
+	if err := decodeMerged(now, patch, next); err != nil {
 		return core.Invalid("body", "Must be a JSON merge patch")
 	}
 	return nil
+}
+
+// decodeMerged decodes the result of a merge patch to the JSON text now into next.
+func decodeMerged(now, patch []byte, next any) error {
+	changes, err := parseJSON(patch)
+	if err != nil {
+		return err
+	}
+	target, err := parseJSON(now)
+	if err != nil {
+		return err
+	}
+	merged := mergeJSON(target, changes)
+	return json.Unmarshal(merged.append(make([]byte, 0, len(now)+len(patch))), next)
 }
 
 // jsonValue is a JSON value: the fields of an object, or the text of any other value.
@@ -62,9 +68,10 @@ type jsonObject struct {
 	byName map[string]int
 }
 
+// jsonField is a field of a JSON object.
 type jsonField struct {
 	key string
-	// name is the text of key in JSON.
+	// name is the text of key in JSON, with its quotes.
 	name    []byte
 	value   jsonValue
 	deleted bool
@@ -80,7 +87,8 @@ func (o *jsonObject) set(f jsonField) {
 	o.fields = append(o.fields, f)
 }
 
-// parseJSON parses a JSON text. It parses objects but not what is in arrays.
+// parseJSON parses a JSON text. It keeps the text of arrays and does not parse the objects in them. It returns
+// errNotJSON if the text is not valid JSON.
 func parseJSON(text []byte) (jsonValue, error) {
 	if !json.Valid(text) {
 		return jsonValue{}, errNotJSON
@@ -140,7 +148,7 @@ func valueLength(text []byte) int {
 	return len(text)
 }
 
-// unquote returns the string that text is in JSON.
+// unquote returns the value of a JSON string.
 func unquote(text []byte) string {
 	if bytes.IndexByte(text, '\\') < 0 {
 		return string(text[1 : len(text)-1])
@@ -168,7 +176,7 @@ func mergeJSON(target, patch jsonValue) jsonValue {
 		case known:
 			o.fields[at].value = mergeJSON(o.fields[at].value, f.value)
 		default:
-			f.value = mergeJSON(jsonValue{}, f.value) // null has no place in a new object either
+			f.value = mergeJSON(jsonValue{}, f.value) // removes the nulls of a new object
 			o.set(f)
 		}
 	}

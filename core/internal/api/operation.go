@@ -43,7 +43,8 @@ type Operation struct {
 	// Errors are the codes that the operation can fail with, in addition to those that follow from
 	// the other fields.
 	Errors []core.Code
-	// Large marks an operation that can return megabytes. A caller runs few of them at the same time.
+	// Large marks an operation that can return megabytes. Options.Large limits how many of them a user runs at the
+	// same time.
 	Large bool
 }
 

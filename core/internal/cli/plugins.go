@@ -22,7 +22,7 @@ import (
 type pluginsCommands struct {
 	List     pluginsListCommand     `cmd:"" help:"List the plugins of plugins.hcl and their programs."`
 	Check    pluginsCheckCommand    `cmd:"" help:"Start and configure every plugin of plugins.hcl, check that it can work, and report the errors."`
-	Reload   pluginsReloadCommand   `cmd:"" help:"Let a running server reload plugins.hcl, and report the changes."`
+	Reload   pluginsReloadCommand   `cmd:"" help:"Make a running server reload plugins.hcl, and report the changes."`
 	Describe pluginsDescribeCommand `cmd:"" help:"Start a plugin program and print its description and its settings as a block for plugins.hcl."`
 	Test     pluginsTestCommand     `cmd:"" help:"Run the conformance checks against a plugin program, in any language."`
 	New      pluginsNewCommand      `cmd:"" help:"Create a small Go project of a plugin that builds and passes its tests."`

@@ -17,7 +17,7 @@ type Reload struct {
 	Kept       []string `json:"kept"`
 }
 
-// ReloadPlugins lets the server reload plugins.hcl. With dryRun it only reports what would change. With force it also
+// ReloadPlugins makes the server reload plugins.hcl. With dryRun it only reports what would change. With force it also
 // removes plugins that objects still need.
 func (c *Client) ReloadPlugins(ctx context.Context, dryRun, force bool) (*Reload, error) {
 	token, err := c.token(ctx)

@@ -17,7 +17,7 @@ func (s *Servers) process(label string) bool {
 
 // unguarded reports whether a transport connects to any address: it does not declare that it guards the server's
 // network, and it does not run programs either. Only admins may use it. It returns false for a plugin that has not
-// started yet, whose servers cannot run; connect checks again.
+// started yet, whose servers cannot run: connect checks the creator again, and checkStarted the caller.
 func (s *Servers) unguarded(label string) bool {
 	capabilities, started := s.Transports.MCPTransportCapabilities(label)
 	return started && !slices.Contains(capabilities, mcptransport.CapabilityProcess) &&
@@ -36,6 +36,18 @@ func (s *Servers) checkActor(actor core.Actor, label string) error {
 		return nil
 	}
 	return core.Forbidden(adminsOnly(label) + " Use an MCP server with another transport.")
+}
+
+// checkStarted does what checkActor does, but waits until the plugin has started. Otherwise a member could open a
+// connection to a server that is starting with its plugin.
+func (s *Servers) checkStarted(ctx context.Context, actor core.Actor, label string) error {
+	if _, started := s.Transports.MCPTransportCapabilities(label); started || actor.Admin() {
+		return s.checkActor(actor, label)
+	}
+	if _, err := s.Transports.MCPTransport(ctx, label); err != nil {
+		return err
+	}
+	return s.checkActor(actor, label)
 }
 
 // usableBy reports whether all users may use servers of the transport. It reads the users only if the transport is

@@ -157,3 +157,37 @@ func TestUnguardedTransport_notStarted(t *testing.T) {
 		}
 	})
 }
+
+// A member who calls a server while its plugin starts is refused as soon as the capabilities are known.
+func TestUnguardedTransport_starting(t *testing.T) {
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		s := env.stored("tcp", admin.UserID)
+		if err := env.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		env.wantStatus(s.ID, core.MCPRunning)
+		env.transports.stopped = "tcp"
+		_, err := env.Find(t.Context(), member, s.Slug)
+		wantAdminsOnly(t, "Find", err)
+	})
+}
+
+// The same holds for a run whose call waits for the plugin.
+func TestUnguardedTransport_startingInRun(t *testing.T) {
+	withEnv(t, legacy(echo), func(t *testing.T, env *testEnv) {
+		s := env.stored("tcp", admin.UserID)
+		env.transports.stopped = "tcp"
+		if err := env.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		run := &core.Run{
+			ID: "run-1", UserID: member.UserID, AgentOwner: admin.UserID, Config: json.RawMessage(`{"mcp_servers":["fs"]}`),
+			MCPServers: []core.MCPServerRef{{Slug: "fs", ID: s.ID}},
+		}
+		result, err := env.Toolbox().Call(t.Context(), run, 1, sdk.ToolCall{ID: "1", Name: "fs__echo", Arguments: "{}"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		env.wantFailure(result, `MCP server "fs"`, "guarded_network")
+	})
+}

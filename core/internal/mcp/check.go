@@ -25,7 +25,7 @@ func (s *Servers) check(
 	if err != nil {
 		return false, err
 	}
-	// Only now, because a plugin has no capabilities before it has started.
+	// Checked after the start of the plugin, because a plugin has no capabilities before it.
 	if adminOnly, err = s.checkAccess(ctx, actor, m, config); err != nil {
 		return false, err
 	}

@@ -24,8 +24,8 @@ type Connection interface {
 	Close() error
 }
 
-// Find returns the server with the given slug that the actor can use. It fails with
-// NotFound, or with Forbidden for a transport that only admins may use. It fails with Unavailable for a server that should not run, or that has failed
+// Find returns the server with the given slug that the actor can use. It fails with NotFound, or with Forbidden for a
+// transport that only admins may use. It fails with Unavailable for a server that should not run, or that has failed
 // and has no open connections.
 func (s *Servers) Find(ctx context.Context, actor core.Actor, slug string) (*core.MCPServer, error) {
 	stored, err := s.Store.MCPServerBySlug(ctx, actor, slug)
@@ -35,22 +35,33 @@ func (s *Servers) Find(ctx context.Context, actor core.Actor, slug string) (*cor
 	if err := s.checkActor(actor, stored.Transport); err != nil {
 		return nil, err
 	}
-	known := s.server(stored.ID, false)
+	if err := s.checkState(stored.ID, slug); err != nil {
+		return nil, err
+	}
+	if err := s.checkStarted(ctx, actor, stored.Transport); err != nil {
+		return nil, err
+	}
+	return stored, nil
+}
+
+// checkState fails with Unavailable unless connections to the server can be opened or are open.
+func (s *Servers) checkState(id, slug string) error {
+	known := s.server(id, false)
 	if known == nil {
-		return nil, notRunning(slug, core.MCPState{Status: core.MCPStopped})
+		return notRunning(slug, core.MCPState{Status: core.MCPStopped})
 	}
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	switch known.state.Status {
 	case core.MCPStarting, core.MCPRunning:
-		return stored, nil
+		return nil
 	case core.MCPError:
 		if known.generation != nil && known.generation.dialed > 0 {
-			return stored, nil // its open connections remain usable
+			return nil // its open connections remain usable
 		}
 	case core.MCPStopped, core.MCPStopping:
 	}
-	return nil, notRunning(slug, known.state)
+	return notRunning(slug, known.state)
 }
 
 // Dial opens a separate connection to a server; ctx limits only the opening. The connection

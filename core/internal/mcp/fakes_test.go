@@ -211,11 +211,18 @@ func (f *fakeTransport) alive() int {
 // neither.
 type fakeTransports struct {
 	stdio, http, tcp *fakeTransport
-	// stopped is the label of a plugin that has not started.
+
+	mu sync.Mutex
+	// stopped is the label of a plugin that has not started. MCPTransport starts it.
 	stopped string
 }
 
 func (f *fakeTransports) MCPTransport(_ context.Context, label string) (mcptransport.Transport, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped == label {
+		f.stopped = ""
+	}
 	switch label {
 	case "stdio":
 		return f.stdio, nil
@@ -238,6 +245,8 @@ func (f *fakeTransports) Plugins() []core.Plugin {
 }
 
 func (f *fakeTransports) MCPTransportCapabilities(label string) (capabilities []string, started bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch label {
 	case f.stopped:
 		return nil, false

@@ -135,7 +135,7 @@ func (g *generation) connect(ctx context.Context) (mcptransport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Only now, because a plugin has no capabilities before it has started.
+	// Checked after the start of the plugin, because a plugin has no capabilities before it.
 	if err := of.allowed(ctx, g.endpoint); err != nil {
 		return nil, err
 	}

@@ -114,15 +114,17 @@ func (b *Toolbox) find(ctx context.Context, run *core.Run, slug string) (boundSe
 		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q is private to the owner of the agent. "+
 			"The owner can share it, or set its share_credentials.", slug)}
 	}
+	return boundServer{m, slug}, b.checkTransport(ctx, run, m, slug)
+}
+
+// checkTransport returns an unusableError if the run may not use the transport of the server.
+func (b *Toolbox) checkTransport(ctx context.Context, run *core.Run, m *core.MCPServer, slug string) error {
 	usable, err := b.servers.usableBy(ctx, m.Transport, run.UserID, run.AgentOwner)
-	if err != nil {
-		return boundServer{}, err
-	}
-	if !usable {
-		return boundServer{}, &unusableError{fmt.Sprintf("MCP server %q is not available to this run. %s Remove the server "+
+	if err == nil && !usable {
+		err = &unusableError{fmt.Sprintf("MCP server %q is not available to this run. %s Remove the server "+
 			"from the agent's config.", slug, adminsOnly(m.Transport))}
 	}
-	return boundServer{m, slug}, nil
+	return err
 }
 
 // list returns a server's tools, or none if it is not running.
@@ -166,15 +168,11 @@ func (b *Toolbox) call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*
 	if !slices.Contains(config.MCPServers, slug) {
 		return errorResult("Tool %q does not exist.", call.Name), nil
 	}
-	m, err := b.find(ctx, run, slug)
+	l, err := b.sessionFor(ctx, run, slug)
 	var unusable *unusableError
 	if errors.As(err, &unusable) {
 		return errorResult("%s", unusable.reason), nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	l, err := b.servers.session(ctx, m.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +192,20 @@ func (b *Toolbox) call(ctx context.Context, run *core.Run, call sdk.ToolCall) (*
 		return l.callError(ctx, call.Name, err)
 	}
 	return b.servers.Limits.result(result), nil
+}
+
+// sessionFor returns the session of a server that the run may use. It fails as find and Session do.
+func (b *Toolbox) sessionFor(ctx context.Context, run *core.Run, slug string) (*session, error) {
+	m, err := b.find(ctx, run, slug)
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.servers.session(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	// Again, because the plugin had no capabilities if it has started only now.
+	return l, b.checkTransport(ctx, run, m.MCPServer, slug)
 }
 
 // findTool returns the tool that models know by that name, or nil. An outdated list is

@@ -23,8 +23,8 @@ func (h *Host) MCPTransport(ctx context.Context, label string) (mcptransport.Tra
 	return &transport{host: h, find: find}, nil
 }
 
-// MCPTransportCapabilities returns the capabilities of the mcp plugin with the given label. started is false if there is
-// no enabled plugin with that label, or if it has not started yet. The caller must not change the result.
+// MCPTransportCapabilities returns the capabilities of the mcp plugin with the given label. started is false if there
+// is no enabled plugin with that label, or if it has not started yet. The caller must not change the result.
 func (h *Host) MCPTransportCapabilities(label string) (capabilities []string, started bool) {
 	s := findLabel(h.registry.Load().transports, label)
 	if s == nil {

@@ -103,7 +103,7 @@ func (r *registry) resolveCached(ctx context.Context, model string) (route, bool
 			return r.remember(model, s), true
 		}
 		if l.at.IsZero() && s.liveInstance() != nil {
-			break // it has not been asked yet, and precedes the others
+			break // its models are unknown, and it precedes the other providers
 		}
 	}
 	return route{}, false
@@ -304,7 +304,7 @@ func (i *instance) listModels(ctx context.Context) ([]llm.Model, error) {
 	if !i.calls.begin() {
 		return nil, errRetired
 	}
-	defer i.calls.end() // it is not the call of a run
+	defer i.calls.end() // not i.end, because this is not the call of a run
 	return call(ctx, i, listTimeout, i.provider.ListModels)
 }
 

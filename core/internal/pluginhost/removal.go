@@ -33,7 +33,8 @@ func (h *Host) checkRemovals(ctx context.Context, t *transition) error {
 			return err
 		}
 		if len(objects) > 0 {
-			needed = append(needed, fmt.Sprintf("Plugin %s is in use by %s.", s.block.Name(), english.WordSeries(objects, "and")))
+			needed = append(needed,
+				fmt.Sprintf("Plugin %s is in use by %s.", s.block.Name(), english.WordSeries(objects, "and")))
 		}
 	}
 	if len(needed) == 0 {

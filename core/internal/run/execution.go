@@ -214,8 +214,8 @@ func (x *execution) plugin() (agent.Runner, error) {
 	}
 }
 
-// history returns the messages before the input, oldest first, each answer after the tool calls that led to it. It leaves out the oldest ones if there are more
-// than historyLimit or core.MaxPageBytes.
+// history returns the messages before the input, oldest first, each answer after the tool calls that led to it.
+// It leaves out the oldest messages if there are more than historyLimit, or if they exceed core.MaxPageBytes.
 func (x *execution) history() ([]sdk.Message, error) {
 	var stored []*core.Message
 	err := x.retry.Do(x.settler.ctx, func(ctx context.Context) (err error) {

@@ -12,8 +12,8 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-// unzip makes the body of a response readable that the server compressed, although the client did not ask for
-// it.
+// unzip makes res return the decompressed body if the server has compressed it with gzip. Some servers do so although
+// the client does not ask for it.
 func unzip(res *http.Response) {
 	if !strings.EqualFold(strings.TrimSpace(res.Header.Get("Content-Encoding")), "gzip") {
 		return
@@ -51,7 +51,7 @@ type stallBody struct {
 	stalled atomic.Bool
 }
 
-// watchStall bounds the time between two pieces of the body.
+// watchStall makes the body fail with CodeTimeout if the server sends nothing for the stall timeout.
 func (s *Server) watchStall(res *http.Response) {
 	if s.stallTimeout <= 0 {
 		return

@@ -135,7 +135,7 @@ func (s *Server) TransportError(ctx context.Context, err error) *sdk.Error {
 	return s.unavailable("is not reachable; an administrator must start it, or correct base_url in plugins.hcl")
 }
 
-// isMalformed reports whether err is that of a response that is not the expected JSON.
+// isMalformed reports whether err says that a response is not the expected JSON.
 func isMalformed(err error) bool {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError

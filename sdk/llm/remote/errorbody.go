@@ -53,7 +53,7 @@ func isEmptyJSON(value json.RawMessage) bool {
 func errorOf(value json.RawMessage) ErrorBody {
 	var list []json.RawMessage
 	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
-		return errorOf(list[0])
+		value = list[0] // not recursively, because each level of a deep nesting would read the whole rest again
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(value, &fields) == nil {
@@ -62,6 +62,7 @@ func errorOf(value json.RawMessage) ErrorBody {
 	return ErrorBody{Message: text(value)}
 }
 
+// errorFields returns the error in the fields of an object.
 func errorFields(fields map[string]json.RawMessage) ErrorBody {
 	var e ErrorBody
 	for _, name := range []string{"message", "msg", "detail", "error"} {
@@ -80,6 +81,7 @@ func errorFields(fields map[string]json.RawMessage) ErrorBody {
 	return e
 }
 
+// merge returns a with the fields of b that a lacks.
 func merge(a, b ErrorBody) ErrorBody {
 	if a.Message == "" {
 		a.Message = b.Message

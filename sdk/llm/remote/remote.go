@@ -159,7 +159,7 @@ func transport() *http.Transport {
 }
 
 // roundTripper adds the headers, and the trace headers of the context, to every request. It unzips the bodies of
-// responses and bounds the time between their pieces.
+// responses and limits the time that the server may send nothing.
 type roundTripper struct {
 	next    http.RoundTripper
 	headers map[string]string

@@ -105,7 +105,8 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	for _, m := range found {
 		out.Body.Messages = append(out.Body.Messages, message{
 			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: attachedFiles(m.Parts),
-			ToolCalls: toolCalls(m.Steps), SessionID: m.SessionID, Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
+			ToolCalls: toolCalls(m.Steps), SessionID: m.SessionID,
+			Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
 		})
 	}
 	return out, nil

@@ -117,7 +117,8 @@ func (c *completer) askProvider(
 	defer func() { endChatSpan(span, answer, err) }()
 	var prompt, messages []sdk.Message
 	var start time.Time
-	for crashes := 0; ; {
+	crashes := 0
+	for {
 		label, name, provider, err := c.providers.Provider(ctx, req.Model)
 		if err != nil {
 			return nil, "", err
@@ -162,18 +163,21 @@ func (c *completer) askProvider(
 	}
 }
 
-// prompt returns the messages of req as the provider receives them, but for normalize.
+// prompt returns the messages for the provider, before normalize.
 func (c *completer) prompt(ctx context.Context, req *agent.Completion) ([]sdk.Message, error) {
 	messages, err := buildPrompt(ctx, c.files, c.providers, c.logger, req)
+	if err != nil {
+		return nil, err
+	}
 	if _, refused := c.refused.Load(req.Model); refused {
 		messages, _ = withoutEarlierBlobs(messages)
 	}
-	return messages, err
+	return messages, nil
 }
 
 // dropBlobs replaces the attachments of earlier messages in prompt by notes if the model rejected the request.
 // Otherwise one attachment that a model does not accept would make each later turn of the session fail. It
-// returns false if there is nothing to replace.
+// returns false if the error is another one, or if there is nothing to replace.
 func (c *completer) dropBlobs(ctx context.Context, model string, prompt *[]sdk.Message, err error) bool {
 	if journal.Error(err).Code != sdk.CodeInvalidRequest || ctx.Err() != nil {
 		return false

@@ -48,6 +48,7 @@ func isEmpty(m sdk.Message) bool {
 	})
 }
 
+// addMissingResults returns messages with a result for each call that has none. calls are the IDs of these calls.
 func addMissingResults(messages []sdk.Message, calls []string) []sdk.Message {
 	for _, id := range calls {
 		m := sdk.Text(sdk.RoleTool, missingResult)
@@ -57,6 +58,7 @@ func addMissingResults(messages []sdk.Message, calls []string) []sdk.Message {
 	return messages
 }
 
+// canMerge reports whether b, which follows a, can be part of the same message.
 func canMerge(a, b sdk.Message) bool {
 	return a.Role == b.Role && a.Role != sdk.RoleSystem && len(a.ToolCalls) == 0
 }
@@ -83,7 +85,8 @@ func withoutEarlierBlobs(messages []sdk.Message) (out []sdk.Message, replaced bo
 		out[i].Parts = slices.Clone(m.Parts)
 		for j, p := range out[i].Parts {
 			if hasBlob(p) {
-				out[i].Parts[j] = sdk.Part{Text: fmt.Sprintf("\n[%s: omitted because the model did not accept it]\n", blobName(p.Blob))}
+				text := fmt.Sprintf("\n[%s: omitted because the model did not accept it]\n", blobName(p.Blob))
+				out[i].Parts[j] = sdk.Part{Text: text}
 				replaced = true
 			}
 		}
@@ -103,6 +106,7 @@ func newestInput(messages []sdk.Message) int {
 
 func hasBlob(p sdk.Part) bool { return p.Blob != nil }
 
+// blobName returns the name of an attachment as the model sees it, or its type if it has no name.
 func blobName(b *sdk.Blob) string {
 	if b.Name != "" {
 		return "file " + b.Name

@@ -14,8 +14,8 @@ const (
 	maxSteps      = 512 << 10
 )
 
-// Steps holds the tool calls of a run and their results, as the newest completion that has any contains them.
-// Its methods may be called concurrently.
+// Steps holds the tool calls of a run and their results. It takes them from the messages of the newest completion
+// that contains any. Its methods may be called concurrently.
 type Steps struct {
 	input sdk.Message
 
@@ -82,7 +82,8 @@ func (s *Steps) Messages() []sdk.Message {
 	return out
 }
 
-// shorten returns parts with notes in place of files and binary content, and with texts of at most maxStepResult bytes together.
+// shorten returns parts with notes in place of files and binary content. It truncates the texts to maxStepResult
+// bytes in total.
 func shorten(parts []sdk.Part) []sdk.Part {
 	parts = slices.Clone(parts)
 	remaining := maxStepResult

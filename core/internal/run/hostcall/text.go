@@ -21,15 +21,15 @@ var (
 // bytes with U+FFFD, and NUL too, because some databases and providers reject NUL. If more data follows, it leaves
 // out an incomplete character at the end; used is the number of bytes of data that text contains.
 func decodeText(data []byte, mediaType string, offset, size int64) (text string, used int) {
-	whole := data
+	complete := data // without the runes that data has only a part of
 	if offset > 0 {
-		whole = trimContinuation(whole)
+		complete = trimContinuation(complete)
 	}
 	more := offset+int64(len(data)) < size
 	if more {
-		whole = trimPartialRune(whole)
+		complete = trimPartialRune(complete)
 	}
-	e := detectEncoding(data, mediaType, utf8.Valid(whole))
+	e := detectEncoding(data, mediaType, utf8.Valid(complete))
 	if trimmed := trimPartialCharacter(data, e); more && len(trimmed) > 0 {
 		data = trimmed
 	}
@@ -46,7 +46,7 @@ func decodeText(data []byte, mediaType string, offset, size int64) (text string,
 // detectEncoding returns the encoding of a text, or nil for UTF-8. It uses the byte order mark, the charset of
 // the media type, and then the bytes: a text in a European language has a NUL in every second byte of UTF-16.
 // Text that is neither UTF-16 nor UTF-8 is Windows-1252, which contains Latin-1. valid reports whether data is
-// valid UTF-8, but for its first and last character.
+// valid UTF-8, apart from an incomplete character at its start or end.
 func detectEncoding(data []byte, mediaType string, valid bool) encoding.Encoding {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xFF, 0xFE}):
@@ -128,7 +128,7 @@ func trimPartialCharacter(data []byte, e encoding.Encoding) []byte {
 		if e == utf16LE {
 			high = 1
 		}
-		// The first half of a character of two units.
+		// Checks for the first half of a character of two units.
 		if n := len(data); n > 0 && data[n-high]&0xFC == 0xD8 {
 			return data[:n-2]
 		}
