@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
 	bundialect "github.com/uptrace/bun/dialect"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/agentarea/agentarea/core"
 )
@@ -196,12 +198,12 @@ func (t copied) each(ctx context.Context, db bun.IDB, page func([]map[string]any
 	seen := CopiedTable{Name: t.name}
 	var after []any
 	for {
-		var rows []map[string]any
 		q := db.NewSelect().Table(t.name).OrderExpr(key).Limit(copyRows)
 		if after != nil {
 			q = q.Where("("+key+") > (?)", bun.List(after))
 		}
-		if err := q.Scan(ctx, &rows); err != nil {
+		rows, err := scanMaps(ctx, q)
+		if err != nil {
 			return seen, err
 		}
 		if len(rows) == 0 {
@@ -227,6 +229,52 @@ func (t copied) each(ctx context.Context, db bun.IDB, page func([]map[string]any
 			after = append(after, rows[len(rows)-1][column])
 		}
 	}
+}
+
+// scanMaps returns the rows of a query as maps from column to value. bun's own scan into maps panics when a column
+// is NULL in the first row of a SQLite table and a blob in a later one.
+func scanMaps(ctx context.Context, q *bun.SelectQuery) ([]map[string]any, error) {
+	rows, err := q.Rows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	var all []map[string]any
+	for rows.Next() {
+		values := make([]any, len(types))
+		targets := make([]any, len(types))
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return nil, err
+		}
+		row := make(map[string]any, len(types))
+		for i, typ := range types {
+			if row[typ.Name()], err = typedValue(values[i], typ.ScanType()); err != nil {
+				return nil, fmt.Errorf("column %s: %w", typ.Name(), err)
+			}
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+// typedValue returns a value as its column's type. Drivers return the values of some types as bytes.
+func typedValue(value any, typ reflect.Type) (any, error) {
+	b, ok := value.([]byte)
+	if !ok || typ == nil || typ.Kind() == reflect.Interface || typ == reflect.TypeFor[[]byte]() {
+		return value, nil
+	}
+	typed := reflect.New(typ).Elem()
+	if err := schema.Scanner(typ)(typed, b); err != nil {
+		return nil, err
+	}
+	return typed.Interface(), nil
 }
 
 // booleans returns the names of the boolean columns. It returns none for SQLite, which stores booleans

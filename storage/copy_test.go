@@ -254,3 +254,24 @@ func TestEveryTableIsCopied(t *testing.T) {
 		}
 	}
 }
+
+// A column may be NULL in the first row of a table and bytes in a later one.
+func TestCopy_nullBeforeBytes(t *testing.T) {
+	t.Parallel()
+	from, _ := openNew(t, storage.Options{})
+	to, _ := openNew(t, storage.Options{})
+	v := core.Actor{UserID: "user-1", Role: core.RoleAdmin}
+	for i, secrets := range [][]byte{nil, []byte("secret"), nil} {
+		id := fmt.Sprint("server-", i)
+		must(t, from.CreateMCPServer(t.Context(), nil, v,
+			&core.MCPServer{ID: id, Slug: id, CreatedBy: v.UserID, Secrets: secrets}, false))
+	}
+	must(t, storage.Copy(t.Context(), from, to, func(storage.CopiedTable) {}))
+	for i, want := range []string{"", "secret", ""} {
+		s, err := to.MCPServer(t.Context(), v, fmt.Sprint("server-", i))
+		must(t, err)
+		if string(s.Secrets) != want {
+			t.Errorf("the copy of server %d has the secrets %q, want %q", i, s.Secrets, want)
+		}
+	}
+}

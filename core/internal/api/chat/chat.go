@@ -167,7 +167,8 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 		return nil, err
 	}
 	reply := newChatReply(m)
-	if err := h.api.EnterLarge(ctx, len(reply.Message)); err != nil {
+	// An answer that was paid for is sent even if too many large requests of the user wait.
+	if err := h.api.EnterLarge(ctx, len(reply.Message)); err != nil && ctx.Err() != nil {
 		return nil, err
 	}
 	return api.JSONResponse(reply), nil
