@@ -87,8 +87,8 @@ func textCall(run *core.Run, number uint64) *core.Call {
 	}
 }
 
-// longTurn stores a turn with events and calls between its start and its end, and returns its end.
-func (f *usageFixture) longTurn(t *testing.T, a *core.Agent, userID, session string) core.RunEnd {
+// longTurn stores a turn with events and calls between its start and its end.
+func (f *usageFixture) longTurn(t *testing.T, a *core.Agent, userID, session string) {
 	t.Helper()
 	s := f.start(t, a, userID, session)
 	call := textCall(s.Run, 1)
@@ -101,7 +101,6 @@ func (f *usageFixture) longTurn(t *testing.T, a *core.Agent, userID, session str
 	e.Call = textCall(s.Run, 2)
 	e.Events = []core.EventRow{event(s.Run.ID, 4, `["end"]`, f.now), event(s.Run.ID, 5, `{"type":"end"}`, f.now)}
 	ok(t, f.EndRun(f.ctx, e))
-	return e
 }
 
 func testDataOfTurns(t *testing.T, f *usageFixture) {
@@ -401,7 +400,7 @@ func testDataQuota(t *testing.T, f *usageFixture) {
 	ok(t, err)
 	same(t, "task with the same key", stored.ID, task.ID)
 	for i := range 3 {
-		call := textCall(active.Run, uint64(i+1)) //nolint:gosec // a small number
+		call := textCall(active.Run, uint64(i+1))
 		call.Result = object("r", 10_000)
 		ok(t, f.RecordCall(f.ctx, active.Run, call, nil))
 	}
