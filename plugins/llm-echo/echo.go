@@ -117,10 +117,23 @@ func toolResults(messages []sdk.Message) (string, bool) {
 func lastUserMessage(messages []sdk.Message) sdk.Message {
 	for _, m := range slices.Backward(messages) {
 		if m.Role == sdk.RoleUser {
-			return m
+			return newest(m)
 		}
 	}
 	return sdk.Message{}
+}
+
+// newest returns the newest of the messages that the server has joined into m, because those before it have no
+// answer. It begins with an empty line.
+func newest(m sdk.Message) sdk.Message {
+	for i := len(m.Parts) - 1; i > 0; i-- {
+		if text, ok := strings.CutPrefix(m.Parts[i].Text, "\n\n"); ok {
+			m.Parts = slices.Clone(m.Parts[i:])
+			m.Parts[0].Text = text
+			return m
+		}
+	}
+	return m
 }
 
 // appendBlobs appends a line for each blob of the message, such as "[image/png photo.png 68

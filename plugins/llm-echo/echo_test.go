@@ -150,6 +150,18 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// The directives of a message that failed do not apply to the next message, with which the server joins it.
+func TestChat_joinedMessages(t *testing.T) {
+	t.Parallel()
+	p, _ := newTestProvider(false)
+	req := newRequest("")
+	withParts(sdk.Part{Text: "/error unavailable"}, sdk.Part{Text: "\n\nhello"}, sdk.Part{Text: "\n[file a.txt]\n"})(req)
+	var out recorder
+	if _, err := p.Chat(t.Context(), req, &out); err != nil || strings.Join(out.texts, "") != "hello\n[file a.txt]\n" {
+		t.Errorf("Chat() = %q, %v, want hello and the file", out.texts, err)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
