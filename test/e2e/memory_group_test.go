@@ -27,7 +27,7 @@ func limitMemory(t *testing.T, s *server) *memoryGroup {
 	g, err := newMemoryGroup(t)
 	if err != nil {
 		t.Logf("there is no control group, so GOMEMLIMIT limits the memory: %v", err)
-		s.env = append(s.env, fmt.Sprint("GOMEMLIMIT=", memoryLimit/10*8))
+		s.env = append(s.env, fmt.Sprint("GOMEMLIMIT=", memoryLimit/2))
 		return g
 	}
 	// The program must start in the group, because it reads its limit.

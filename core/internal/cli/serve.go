@@ -38,9 +38,9 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	return server.Run(ctx, reload)
 }
 
-// memoryRatio is the part of the memory limit of a container or a service that the server may use. The
-// rest is for its plugins and MCP servers.
-const memoryRatio = 0.8
+// memoryRatio is the part of the memory limit of a container or a service that the server's Go heap may use. The
+// rest is for the memory outside the heap, the plugins and the MCP servers.
+const memoryRatio = 0.5
 
 // limitMemory makes the garbage collector stay below the memory limit of the control group, unless
 // GOMEMLIMIT is set. It does nothing where there is no such limit.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agentarea/agentarea/core/internal/config"
@@ -22,6 +25,9 @@ var passedEnv = []string{
 // environment returns a process's variables, without those that go-plugin adds.
 func environment(s *config.Block, level string) []string {
 	vars := map[string]string{"AGENTAREA_LOG_LEVEL": level}
+	if limit := heapLimit(debug.SetMemoryLimit(-1), int64(s.MaxMemory)); limit > 0 {
+		vars["GOMEMLIMIT"] = strconv.FormatInt(limit, 10)
+	}
 	for _, name := range slices.Concat(passedEnv, s.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {
 			vars[name] = value
@@ -34,6 +40,23 @@ func environment(s *config.Block, level string) []string {
 	}
 	slices.Sort(env)
 	return env
+}
+
+// heapLimit returns the limit of a plugin's Go heap in bytes, or 0 for none: a fifth of the server's limit, or 80 % of
+// the plugin's max_memory if that is less. Without a limit, a plugin that handles large messages keeps several times
+// the memory that it needs, and the server and its plugins share the memory of one control group.
+func heapLimit(server, maxMemory int64) int64 {
+	limit := int64(math.MaxInt64)
+	if server < math.MaxInt64 {
+		limit = server / 5
+	}
+	if maxMemory > 0 {
+		limit = min(limit, maxMemory/10*8)
+	}
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return limit
 }
 
 // lowestLevel returns the lowest level that the logger writes, so that plugins can skip

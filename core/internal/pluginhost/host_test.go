@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -171,6 +172,17 @@ func TestPathIsNotSearched(t *testing.T) {
 	}
 }
 
+func TestHeapLimit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ server, maxMemory, want int64 }{
+		{math.MaxInt64, 0, 0}, {500, 0, 100}, {math.MaxInt64, 1000, 800}, {500, 1000, 100}, {500, 100, 80},
+	} {
+		if got := heapLimit(c.server, c.maxMemory); got != c.want {
+			t.Errorf("heapLimit(%d, %d) = %d, want %d", c.server, c.maxMemory, got, c.want)
+		}
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	t.Setenv("AGENTAREA_SECRET_KEY", "top")
 	t.Setenv("AWS_REGION", "mars")
@@ -182,7 +194,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := []string{
-		"AGENTAREA_LOG_LEVEL", "AGENTAREA_PLUGIN", "AWS_REGION", "BAD",
+		"AGENTAREA_LOG_LEVEL", "AGENTAREA_PLUGIN", "AWS_REGION", "BAD", "GOMEMLIMIT",
 		"PLUGIN_CLIENT_CERT", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 	}
 	// The certificate spans several lines.
