@@ -7,18 +7,18 @@ import (
 	"errors"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// checkingStream fails the test for a delta that cannot be sent to the host.
+// checkingStream fails the test for a delta that cannot be sent to the host. The text may be invalid UTF-8, because
+// a server may split a character; package llm joins the parts and replaces what is invalid.
 type checkingStream struct{ t *testing.T }
 
 func (s checkingStream) Send(d llm.Delta) error {
-	if !utf8.ValidString(d.Text) || !utf8.ValidString(d.Reasoning) {
-		s.t.Errorf("delta %+v is not valid UTF-8", d)
+	if d == (llm.Delta{}) {
+		s.t.Error("got an empty delta")
 	}
 	if c := d.ToolCall; c != nil && c.Index < 0 {
 		s.t.Errorf("tool call %+v has a negative index", c)
