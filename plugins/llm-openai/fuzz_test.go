@@ -7,16 +7,24 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
 
-// checkingStream fails the test for a delta that cannot be sent to the host. The text may be invalid UTF-8, because
-// a server may split a character; package llm joins the parts and replaces what is invalid.
-type checkingStream struct{ t *testing.T }
+// checkingStream fails the test for a delta that cannot be sent to the host. A delta of a server that sends invalid
+// UTF-8, or splits a character, may be invalid: package llm joins and repairs it, which FuzzSplitText checks there.
+type checkingStream struct {
+	t *testing.T
+	// valid reports whether the server sends valid UTF-8.
+	valid bool
+}
 
 func (s checkingStream) Send(d llm.Delta) error {
+	if s.valid && (!utf8.ValidString(d.Text) || !utf8.ValidString(d.Reasoning)) {
+		s.t.Errorf("delta %+v is not valid UTF-8", d)
+	}
 	if d == (llm.Delta{}) {
 		s.t.Error("got an empty delta")
 	}
@@ -35,6 +43,7 @@ func FuzzStream(f *testing.F) {
 		"data: {\"choices\":[{\"delta\":{\"content\":[{\"text\":\"a\"}],\"tool_calls\":[{\"index\":-5}]}}]}\n",
 		"data: {\"choices\":5,\"usage\":{\"prompt_tokens\":1e99}}\n", "data: \xff\n\n",
 		"", "data:{\"choices\":[{\"delta\":{\"content\":\"\\ud800\"}}]}\n\n",
+		"{\"choices\":[{\"delta\":{\"content\":\"\xf4\"}}]}",
 	} {
 		f.Add([]byte(s))
 	}
@@ -42,7 +51,7 @@ func FuzzStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		for _, complete := range []bool{false, true} {
 			c := p.newCall(context.Background(), time.Minute)
-			a := answer{out: checkingStream{t}}
+			a := answer{out: checkingStream{t, utf8.Valid(stream)}}
 			err := c.readStream(bufio.NewReader(bytes.NewReader(stream)), &a)
 			if complete {
 				err = c.readComplete(bytes.NewReader(stream), &a)
