@@ -4,10 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/agentarea/agentarea/sdk"
 )
+
+// FileToolPrefix begins the names of the tools with which agents list, read and write files. No MCP server has the
+// slug "files".
+const FileToolPrefix = "files__"
+
+// IsFileTool reports whether name is that of a tool for files.
+func IsFileTool(name string) bool { return strings.HasPrefix(name, FileToolPrefix) }
 
 // File is a file that a user uploaded, or that an agent created for a user. Its content never
 // changes.

@@ -131,6 +131,9 @@ func Allows(ctx context.Context, resource core.Resource, write bool) bool {
 	return RequestFrom(ctx).Principal.Allows(resource, write)
 }
 
+// HiddenFile replaces the result of a tool for files in replies to API keys without files:read.
+const HiddenFile = "[hidden: the API key needs the scope files:read]"
+
 // MissingScope returns the Forbidden error that names the scope which an API key needs to read a
 // resource, or to write it.
 func MissingScope(resource core.Resource, write bool) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
 	"github.com/agentarea/agentarea/sdk"
 )
@@ -135,6 +136,18 @@ func TestHistory(t *testing.T) {
 	if want := `"tool_calls":[{"id":"a","name":"x","arguments":{},"result":"no","is_error":true},` +
 		`{"id":"a","name":"y","arguments":{},"result":"","is_error":false}]`; !strings.Contains(steps, want) {
 		t.Errorf("got history %s, want %s", steps, want)
+	}
+	env.messages[len(env.messages)-1].Steps = []sdk.Message{
+		{Role: sdk.RoleAssistant, ToolCalls: []sdk.ToolCall{{ID: "a", Name: "files__read", Arguments: `{"file_id":"file-1"}`}}},
+		{Role: sdk.RoleTool, ToolCallID: "a", Parts: []sdk.Part{{Text: "secret"}}},
+	}
+	for scopes, want := range map[string]bool{"chat:read": false, "chat:read files:read": true} {
+		key := env.AddKey("bob", strings.Fields(scopes)...)
+		got := env.Do(t, key, "GET", "/v1/agents/agent-1/chat/history?session_id=s3", "").Want(200).Body.String()
+		if strings.Contains(got, "secret") != want || strings.Contains(got, "file-1") != want ||
+			strings.Contains(got, api.HiddenFile) == want {
+			t.Errorf("a key with %s got history %s, want the file shown: %t", scopes, got, want)
+		}
 	}
 	one := env.Do(t, "bob", "GET", "/v1/agents/agent-1/chat/history?session_id=s1", "").Body.String()
 	want := `{"id":"msg-his","role":"user","content":"his","session_id":"s1","timestamp":"2025-01-02T03:04:05.123458Z","metadata":{}}`

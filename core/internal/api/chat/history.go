@@ -32,8 +32,9 @@ type toolCall struct {
 	IsError   bool       `json:"is_error" doc:"Whether the tool reported a failure"`
 }
 
-// toolCalls returns the calls of steps with their results.
-func toolCalls(steps []sdk.Message) []toolCall {
+// toolCalls returns the calls of steps with their results. Unless files is true, it hides the arguments and results of
+// the tools for files.
+func toolCalls(steps []sdk.Message, files bool) []toolCall {
 	var calls []toolCall
 	for _, m := range steps {
 		for _, c := range m.ToolCalls {
@@ -48,6 +49,11 @@ func toolCalls(steps []sdk.Message) []toolCall {
 				calls[i].Result, calls[i].IsError = text(m.Parts), m.ToolError
 				break
 			}
+		}
+	}
+	for i, c := range calls {
+		if !files && core.IsFileTool(c.Name) {
+			calls[i].Arguments, calls[i].Result = api.Object("{}"), api.HiddenFile
 		}
 	}
 	return calls
@@ -101,11 +107,12 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	if err != nil {
 		return nil, err
 	}
+	files := api.Allows(ctx, core.ResourceFiles, false)
 	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
 	for _, m := range found {
 		out.Body.Messages = append(out.Body.Messages, message{
 			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: attachedFiles(m.Parts),
-			ToolCalls: toolCalls(m.Steps), SessionID: m.SessionID,
+			ToolCalls: toolCalls(m.Steps, files), SessionID: m.SessionID,
 			Timestamp: api.Time(m.CreatedAt), Metadata: api.Object(m.Metadata),
 		})
 	}

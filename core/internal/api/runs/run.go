@@ -105,7 +105,7 @@ func Register(a *api.API, store Store, runner Runner) {
 		ID: "run-events", Method: http.MethodGet, Path: "/v1/runs/{run_id}/events",
 		Tag: "Runs", Summary: "Watch a run", Access: api.SignedIn,
 		Description: "Streams the events of the run, from the first one or after the last one you received, until " +
-			"the run ends." + scopes,
+			"the run ends." + scopes + " Without files:read, the arguments and results of the tools for files are hidden.",
 		Stream: api.ExampleStream, AnyKey: true, Errors: []core.Code{core.CodeForbidden},
 	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		after, err := api.LastEventID(in.LastEventID, in.After)
@@ -118,6 +118,9 @@ func Register(a *api.API, store Store, runner Runner) {
 		events, err := runner.Watch(ctx, api.Actor(ctx), in.ID, after)
 		if err != nil {
 			return nil, err
+		}
+		if !api.Allows(ctx, core.ResourceFiles, false) {
+			events = withoutFiles{events}
 		}
 		return a.Stream(ctx, events), nil
 	})

@@ -109,3 +109,35 @@ func TestRunEvents_resume(t *testing.T) {
 		}
 	}
 }
+
+// An API key without files:read sees that an agent used the tools for files, but not what they read and wrote.
+func TestRunEvents_hideFiles(t *testing.T) {
+	t.Parallel()
+	s, f := newEnv(t)
+	f.runs["run-1"] = &core.Run{ID: "run-1", UserID: "user-ann"}
+	f.events = func(int64) core.EventStream {
+		return &apitest.Events{Batches: [][]core.Event{{
+			apitest.Event(1, `{"type":"tool_call","id":"a","name":"files__write","arguments":{"content":"secret-1"}}`),
+			apitest.Event(2, `{"type":"tool_result","id":"a","name":"files__read","content":[{"text":"secret-2"}],"is_error":false}`),
+			apitest.Event(3, `{"type":"tool_result","id":"b","name":"web__get","content":[{"text":"about files__read"}],"is_error":false}`),
+			apitest.Event(4, `{"type":"token","content":"files__"}`),
+		}}}
+	}
+	hidden := s.Do(t, s.AddKey("ann", "chat:read"), "GET", "/v1/runs/run-1/events", "").Want(200).Body.String()
+	for _, want := range []string{
+		`"name":"files__write"`, `"content":[{"text":"[hidden: the API key needs the scope files:read]"}]`,
+		`[{"text":"about files__read"}]`, `{"type":"token","content":"files__"}`,
+	} {
+		if !strings.Contains(hidden, want) {
+			t.Errorf("a key without files:read got %s, want it to contain %s", hidden, want)
+		}
+	}
+	if strings.Contains(hidden, "secret") {
+		t.Errorf("a key without files:read got %s", hidden)
+	}
+	for _, who := range []string{"ann", s.AddKey("ann", "chat:read", "files:read")} {
+		if got := s.Do(t, who, "GET", "/v1/runs/run-1/events", "").Want(200).Body.String(); strings.Count(got, "secret") != 2 {
+			t.Errorf("%s got %s, want both contents", who, got)
+		}
+	}
+}

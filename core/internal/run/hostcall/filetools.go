@@ -17,9 +17,9 @@ import (
 
 // The tools for the files of a conversation.
 const (
-	toolList  = "files__list"
-	toolRead  = "files__read"
-	toolWrite = "files__write"
+	toolList  = core.FileToolPrefix + "list"
+	toolRead  = core.FileToolPrefix + "read"
+	toolWrite = core.FileToolPrefix + "write"
 )
 
 const (
