@@ -36,13 +36,13 @@ func TestMaxMemory(t *testing.T) {
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	h := start(t, testTiming, block("loud", ""), block("quiet", "", `log_level = "error"`))
-	// Each plugin logs a line of level info in Configure.
-	lines := h.logs.lines(t, "configured")
-	if len(lines) != 1 || lines[0]["plugin"] != "llm/loud" {
-		t.Errorf("the log has %v, want one line of llm/loud", lines)
-	}
 	env, err := h.chat(t.Context(), "quiet", "env", 0)
 	if err != nil || !strings.Contains(env, "AGENTAREA_LOG_LEVEL=error\n") {
 		t.Errorf("the environment of the plugin is %q, %v, want the level error", env, err)
+	}	// Each plugin logs a line of level info in Configure.
+	await(t, "the line of loud", func() bool { return len(h.logs.lines(t, "configured")) > 0 })
+	lines := h.logs.lines(t, "configured")
+	if len(lines) != 1 || lines[0]["plugin"] != "llm/loud" {
+		t.Errorf("the log has %v, want one line of llm/loud", lines)
 	}
 }

@@ -93,17 +93,11 @@ func (x *execution) resume() {
 		})
 		return
 	}
-	if err := x.restart(); err != nil {
+	if err := x.settler.restart(); err != nil {
 		x.settler.abandon(err)
 		return
 	}
 	x.execute()
-}
-
-// restart starts the next attempt of the run.
-func (x *execution) restart() error {
-	x.output.resetPartial()
-	return x.journal.Restart()
 }
 
 // execute runs the agent's loop, and starts it again when its plugin crashes. The run may
@@ -140,7 +134,7 @@ func (x *execution) execute() {
 			return
 		}
 		x.logger.WarnContext(x.settler.base, "restarting run after crash of agent plugin", "error", err)
-		if err := x.restart(); err != nil {
+		if err := x.settler.restart(); err != nil {
 			x.settler.abandon(err)
 			return
 		}
@@ -218,10 +212,12 @@ func (x *execution) plugin() (agent.Runner, error) {
 // It leaves out the oldest messages if there are more than historyLimit, or if they exceed core.MaxPageBytes.
 func (x *execution) history() ([]sdk.Message, error) {
 	var stored []*core.Message
+	var truncated bool
 	err := x.retry.Do(x.settler.ctx, func(ctx context.Context) (err error) {
-		stored, x.settler.historyTruncated, err = x.messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
+		stored, truncated, err = x.messages.HistoryBefore(ctx, x.run.SessionKey, x.run.InputID, historyLimit)
 		return err
 	})
+	x.settler.historyTruncated.Store(truncated)
 	history := make([]sdk.Message, 0, len(stored))
 	for _, m := range stored {
 		history = append(history, m.Steps...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
@@ -45,9 +47,11 @@ type settler struct {
 	// cause distinguishes these.
 	ctx  context.Context
 	stop context.CancelCauseFunc
-	// historyTruncated reports whether the run received only the newest messages of its session. It does not
-	// change once the agent runs.
-	historyTruncated bool
+	// historyTruncated reports whether the run received only the newest messages of its session.
+	historyTruncated atomic.Bool
+	// attempt is held while the next attempt of the run is recorded, which changes run, and while end reads
+	// run. The end of the context may settle the run at that time.
+	attempt sync.Mutex
 
 	// done is closed when the run is settled. The fields below do not change afterwards.
 	done chan struct{}
@@ -157,7 +161,7 @@ func (s *settler) end(n ending) error {
 		return errSettled
 	}
 	defer close(s.done)
-	r := *s.run
+	r := s.snapshot()
 	r.Status, r.Error = n.status, n.failure
 	r.EndedAt = time.Now().UTC().Truncate(time.Microsecond)
 	r.Usage = s.journal.Usage()
@@ -166,7 +170,7 @@ func (s *settler) end(n ending) error {
 		r.Model = n.call.Model
 	}
 	end := core.RunEnd{Run: &r, Call: n.call}
-	metadata := answerMetadata(&r, n.finishReason, s.historyTruncated)
+	metadata := answerMetadata(&r, n.finishReason, s.historyTruncated.Load())
 	if n.answer != nil {
 		r.AnswerID = core.NewID("msg")
 		end.Answer = &core.Message{
@@ -197,6 +201,21 @@ func (s *settler) end(n ending) error {
 		s.failure = core.Conflict("Run %q was cancelled.", r.ID)
 	}
 	return nil
+}
+
+// restart records the next attempt of the run.
+func (s *settler) restart() error {
+	s.attempt.Lock()
+	defer s.attempt.Unlock()
+	s.output.resetPartial()
+	return s.journal.Restart()
+}
+
+// snapshot returns a copy of the run, after the attempt that is being recorded.
+func (s *settler) snapshot() core.Run {
+	s.attempt.Lock()
+	defer s.attempt.Unlock()
+	return *s.run
 }
 
 // abandon settles the run without ending it, because another server owns it or will own

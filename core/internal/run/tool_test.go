@@ -11,11 +11,12 @@ import (
 	"github.com/agentarea/agentarea/sdk/agent"
 )
 
-// fakeTools is a Toolbox that counts its calls. With hold, a call waits until its context ends.
+// fakeTools is a Toolbox that counts its calls. If held is not nil, a call sends to it and then waits until
+// its context ends.
 type fakeTools struct {
 	mu    sync.Mutex
 	calls map[string]int
-	hold  bool
+	held  chan struct{}
 }
 
 func (b *fakeTools) Tools(context.Context, *core.Run) ([]sdk.Tool, error) {
@@ -25,9 +26,10 @@ func (b *fakeTools) Tools(context.Context, *core.Run) ([]sdk.Tool, error) {
 func (b *fakeTools) Call(ctx context.Context, _ *core.Run, _ uint64, call sdk.ToolCall) (*sdk.ToolResult, error) {
 	b.mu.Lock()
 	b.calls[call.Name]++
-	hold := b.hold
+	held := b.held
 	b.mu.Unlock()
-	if hold {
+	if held != nil {
+		held <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -77,15 +79,16 @@ func TestCallTool_interruptedByACrash(t *testing.T) {
 		t.Run(tool, func(t *testing.T) {
 			t.Parallel()
 			env := newEnv(t)
-			box := &fakeTools{calls: map[string]int{}, hold: true}
+			held := make(chan struct{})
+			box := &fakeTools{calls: map[string]int{}, held: held}
 			env.toolbox = box
 			env.plugins.set(loop(useTool), nil)
 			first := env.start()
 			r := first.mustTurn("s1", tool)
-			first.watchUntil(r, "tool_call")
+			<-held
 			first.crash()
 			box.mu.Lock()
-			box.hold = false
+			box.held = nil
 			box.mu.Unlock()
 			second := env.start()
 			equal(t, second.wait(r), want.answer)
