@@ -21,6 +21,7 @@ type schema struct {
 	Items       *schema           `json:"items"`
 	Properties  map[string]schema `json:"properties"`
 	Required    []string          `json:"required"`
+	OneOf       []schema          `json:"oneOf"`
 }
 
 // TestTypesAreFresh checks that types.js has the types of the OpenAPI document.
@@ -59,6 +60,14 @@ func TestTypesAreFresh(t *testing.T) {
 }
 
 func typedef(out *bytes.Buffer, name string, s schema) {
+	if len(s.OneOf) > 0 {
+		var types []string
+		for _, one := range s.OneOf {
+			types = append(types, typeOf(one))
+		}
+		fmt.Fprintf(out, "\n/** @typedef {%s} %s */\n", strings.Join(types, " | "), name)
+		return
+	}
 	fmt.Fprintf(out, "\n/**\n * @typedef {object} %s\n", name)
 	for _, p := range slices.Sorted(maps.Keys(s.Properties)) {
 		property := s.Properties[p]

@@ -150,7 +150,7 @@ func MissingScope(resource core.Resource, write bool) error {
 
 // resources maps the tag of an operation to the resource that the scopes of API keys name.
 var resources = map[string]core.Resource{
-	"Agents": core.ResourceAgents, "Plugins": core.ResourceAgents, "Chat": core.ResourceChat,
+	"Agents": core.ResourceAgents, "Plugins": core.ResourceAgents, "Usage": core.ResourceAgents, "Chat": core.ResourceChat,
 	"Tasks": core.ResourceTasks, "Files": core.ResourceFiles, "MCP servers": core.ResourceMCP,
 	"Authentication": core.ResourceAccount, "API keys": core.ResourceAccount,
 	"Users": core.ResourceAccount,

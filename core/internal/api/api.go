@@ -33,7 +33,7 @@ type Options struct {
 	// Version is the server's version, which the OpenAPI document shows.
 	Version string
 	// PublicURL is the URL at which clients reach the server, or empty if unknown. With an https
-	// URL, replies carry Strict-Transport-Security.
+	// URL, replies carry Strict-Transport-Security. If it has a path, every operation is also served under that path.
 	PublicURL string
 	// MaxBody is the maximum size of a JSON body in bytes. The default is 1 MiB.
 	MaxBody int64
@@ -66,7 +66,9 @@ type API struct {
 	streams   *streamCounter
 	heartbeat time.Duration
 	recheck   time.Duration
-	docs      sync.Once
+	// basePath is the path of the public URL, or empty.
+	basePath string
+	docs     sync.Once
 }
 
 // New returns an API without operations.
@@ -81,23 +83,23 @@ func New(o Options) *API {
 	if a.observer == nil {
 		a.observer = noObserver{}
 	}
-	publicURL := strings.TrimSuffix(o.PublicURL, "/")
+	a.basePath = basePathOf(o.PublicURL)
 	a.requests = &requestLogger{
 		auth: o.Auth, observer: a.observer, log: a.log, audit: &auditor{store: o.Audit, log: a.log},
-		https: strings.HasPrefix(publicURL, "https://"),
+		https: strings.HasPrefix(o.PublicURL, "https://"), basePath: a.basePath,
 	}
 	a.router.Use(a.requests.wrap(""), limitRequests(o.Limits), middleware.GetHead)
 	a.router.NotFound(notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
-	a.huma = huma.NewAPI(humaConfig(o.Version, publicURL), bothSlashes{humachi.NewAdapter(a.router)})
+	a.huma = huma.NewAPI(humaConfig(o.Version, a.basePath), bothSlashes{humachi.NewAdapter(a.router)})
 	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20), budget: a.bodies, enterLarge: a.enterLarge}
 	a.huma.UseMiddleware(audit, authorize(a.huma), checkParameters(a.huma), body.read)
 	return a
 }
 
-func humaConfig(version, publicURL string) huma.Config {
+func humaConfig(version, basePath string) huma.Config {
 	return huma.Config{
-		OpenAPI:       document(version, publicURL),
+		OpenAPI:       document(version, basePath),
 		Formats:       map[string]huma.Format{"application/json": {Marshal: EncodeJSON, Unmarshal: json.Unmarshal}},
 		DefaultFormat: "application/json",
 	}
@@ -107,7 +109,7 @@ func humaConfig(version, publicURL string) huma.Config {
 // Everything must be registered before the first call.
 func (a *API) Handler() http.Handler {
 	a.docs.Do(func() { serveDocs(a) })
-	return a.router
+	return underBasePath(a.basePath, a.router)
 }
 
 // Handle serves requests that match a router pattern with h, which is not part of the OpenAPI

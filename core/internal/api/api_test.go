@@ -48,7 +48,7 @@ func newThings(
 	}, func(_ context.Context, in *idInput) (*thingOutput, error) { return &thingOutput{}, get(in.ID) })
 	api.Register(s.API, api.Operation{
 		ID: "thing-events", Method: http.MethodGet, Path: "/things/{thing_id}/events",
-		Tag: "Things", Access: api.SignedIn, Stream: "data: {}",
+		Tag: "Things", Access: api.SignedIn, Stream: api.RunEvents,
 	}, func(ctx context.Context, _ *idInput) (*huma.StreamResponse, error) {
 		return s.API.Stream(ctx, events), nil
 	})

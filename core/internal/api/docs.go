@@ -68,28 +68,34 @@ func (s *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveDocs adds the docs page and the OpenAPI document, which must be complete.
 func serveDocs(a *API) {
+	finishSchemas(a.huma.OpenAPI())
 	document, err := json.MarshalIndent(a.huma.OpenAPI(), "", "  ")
 	if err != nil {
 		panic(fmt.Errorf("encode the OpenAPI document: %w", err)) // an operation has an example that is not JSON
 	}
 	serveAsset(a.router, "/openapi.json", newAsset("application/json", document))
 	for name, contentType := range map[string]string{
-		"index.html":           "text/html; charset=utf-8",
 		"init.js":              "text/javascript; charset=utf-8",
 		"swagger-ui-bundle.js": "text/javascript; charset=utf-8",
 		"swagger-ui.css":       "text/css; charset=utf-8",
 		"favicon-32x32.png":    "image/png",
 	} {
-		body, err := docsFiles.ReadFile("docs/" + name)
-		if err != nil {
-			panic(fmt.Errorf("read an embedded file: %w", err))
-		}
-		path := "/docs/" + name
-		if name == "index.html" {
-			path = "/docs"
-		}
-		serveAsset(a.router, path, newAsset(contentType, body))
+		serveAsset(a.router, "/docs/"+name, newAsset(contentType, docsFile(name)))
 	}
+	// The links are relative, so that the page works under every path at which a proxy shows it. They are those of
+	// /docs; /docs/ is one level deeper.
+	page := docsFile("index.html")
+	deeper := bytes.ReplaceAll(page, []byte(`="docs/`), []byte(`="`))
+	a.router.Method(http.MethodGet, "/docs", newAsset("text/html; charset=utf-8", page))
+	a.router.Method(http.MethodGet, "/docs/", newAsset("text/html; charset=utf-8", deeper))
+}
+
+func docsFile(name string) []byte {
+	body, err := docsFiles.ReadFile("docs/" + name)
+	if err != nil {
+		panic(fmt.Errorf("read an embedded file: %w", err))
+	}
+	return body
 }
 
 // serveAsset adds a route for an asset, with and without a trailing slash.

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"fmt"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,9 +23,10 @@ The headers ` + "`X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-R
 requests within one second, are answered with 429 and ` + "`Retry-After`" +
 	`. An administrator can change or remove the limits. Without a limit per minute these headers are omitted.`
 
-// document returns the OpenAPI document without operations.
-func document(version, publicURL string) *huma.OpenAPI {
-	d := &huma.OpenAPI{
+// document returns the OpenAPI document without operations. basePath is the path of the public URL, or empty. The
+// server's URL in the document has no host, so that the document is right under each name of the server.
+func document(version, basePath string) *huma.OpenAPI {
+	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "AgentArea API", Version: version, Description: apiDescription,
@@ -37,28 +40,80 @@ func document(version, publicURL string) *huma.OpenAPI {
 				Description: "The access_token of POST /v1/auth/login, or an API key of POST /v1/api-keys/.",
 			}},
 		},
-		Tags: []*huma.Tag{
-			{Name: "Health", Description: "Whether the server is up."},
-			{Name: "Authentication", Description: "Signing in and out."},
-			{Name: "Agents", Description: "Agents, each with a type and a config."},
-			{Name: "Chat", Description: "Conversations with an agent. Each turn is a run in a session."},
-			{Name: "Runs", Description: "What an agent does, live and afterwards."},
-			{Name: "Files", Description: "Files that you upload once and give to agents by their ids."},
-			{
-				Name: "MCP servers",
-				Description: "Servers that provide tools, resources and prompts to agents and MCP clients. They run on this " +
-					"machine or are reached by URL.",
-			},
-			{Name: "Plugins", Description: "Agent types, models and the plugins that provide them."},
-			{Name: "Users", Description: "User accounts. For admins."},
-			{Name: "API keys", Description: "Keys for programs. They have scopes and are accepted wherever an access token is."},
-			{Name: "Audit", Description: "Changes and refused requests. For admins."},
-		},
+		Servers: []*huma.Server{{URL: cmp.Or(basePath, "/"), Description: "This server"}},
+		Tags:    tags,
 	}
-	if publicURL != "" {
-		d.Servers = []*huma.Server{{URL: publicURL}}
+}
+
+// tags are the groups of operations, in the order in which a new user needs them.
+var tags = []*huma.Tag{
+	{Name: "Authentication", Description: "Signing in and out. Every other group needs a token."},
+	{Name: "Agents", Description: "Agents, each with a type and a config."},
+	{Name: "Chat", Description: "Conversations with an agent. Each turn is a run in a session."},
+	{Name: "Runs", Description: "What an agent does, live and afterwards."},
+	{Name: "Tasks", Description: "Work that an agent does in the background."},
+	{Name: "Files", Description: "Files that you upload once and give to agents by their ids."},
+	{
+		Name: "MCP servers",
+		Description: "Servers that provide tools, resources and prompts to agents and MCP clients. They run on this " +
+			"machine or are reached by URL.",
+	},
+	{Name: "WebSocket", Description: "Answers, tasks and system events as they happen, over one connection."},
+	{Name: "Plugins", Description: "Agent types, models and the plugins that provide them."},
+	{Name: "Usage", Description: "Tokens that models have used, and bytes that are stored."},
+	{Name: "API keys", Description: "Keys for programs. They have scopes and are accepted wherever an access token is."},
+	{Name: "Users", Description: "User accounts. For admins."},
+	{Name: "Audit", Description: "Changes and refused requests. For admins."},
+	{Name: "Health", Description: "Whether the server is up."},
+}
+
+// finishSchemas prepares all schemas of the document for its readers. Huma has the messages of its validation and the
+// default values by then.
+func finishSchemas(d *huma.OpenAPI) {
+	for _, s := range d.Components.Schemas.Map() {
+		finishSchema(s)
+		describeDefaults(s)
 	}
-	return d
+	for _, item := range d.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for _, p := range op.Parameters {
+				finishSchema(p.Schema)
+			}
+		}
+	}
+}
+
+// finishSchema gives patternDescription, which only Huma knows, the name of an extension.
+func finishSchema(s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if s.PatternDescription != "" {
+		s.Extensions = map[string]any{"x-pattern-description": s.PatternDescription}
+		s.PatternDescription = ""
+	}
+	finishSchema(s.Items)
+	for _, p := range s.Properties {
+		finishSchema(p)
+	}
+}
+
+// describeDefaults moves the default values of fields to their descriptions, because generators such as
+// openapi-typescript take a field with a default value as one that is always present, and require it in requests.
+func describeDefaults(s *huma.Schema) {
+	for _, p := range s.Properties {
+		if p.Default == nil {
+			continue
+		}
+		text := fmt.Sprintf("The default is %v", p.Default)
+		if p.Description != "" {
+			text = p.Description + ". " + text
+		}
+		p.Description, p.Default = text, nil
+	}
 }
 
 // headers are the headers of rate-limited replies.

@@ -38,8 +38,8 @@ type Operation struct {
 	Request, Response any
 	// MergePatch also accepts the body as application/merge-patch+json.
 	MergePatch bool
-	// Stream is an example of the server-sent events, if the operation can send any.
-	Stream string
+	// Stream describes the server-sent events, if the operation can send any.
+	Stream *Events
 	// Errors are the codes that the operation can fail with, in addition to those that follow from
 	// the other fields.
 	Errors []core.Code
@@ -51,7 +51,7 @@ type Operation struct {
 // Register adds an operation to the API and to the OpenAPI document.
 func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
-		OperationID: o.ID, Method: o.Method, Path: o.Path, Tags: []string{o.Tag},
+		OperationID: o.ID, Method: o.Method, Path: documentedPath(o.Path), Tags: []string{o.Tag},
 		Summary: o.Summary, Description: o.Description, DefaultStatus: o.Status,
 		Metadata:  map[string]any{accessKey: o.Access, resourceKey: o.resource(), largeKey: o.Large},
 		Responses: map[string]*huma.Response{},
@@ -67,8 +67,8 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 	if o.Request != nil {
 		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: o.Request}}}
 	}
-	if o.Response != nil || o.Stream != "" {
-		op.Responses[strconv.Itoa(max(o.Status, http.StatusOK))] = o.success(a.schemas())
+	if o.Response != nil || o.Stream != nil {
+		op.Responses[strconv.Itoa(max(o.Status, http.StatusOK))] = a.success(o)
 	}
 	a.DescribeErrors(o, op.Responses)
 	huma.Register(a.huma, op, handler)
@@ -83,23 +83,25 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 
 func (a *API) schemas() huma.Registry { return a.huma.OpenAPI().Components.Schemas }
 
+// documentedPath returns the path in the OpenAPI document, which has no trailing slash.
+func documentedPath(path string) string {
+	if path == "/" {
+		return path
+	}
+	return strings.TrimSuffix(path, "/")
+}
+
 // success returns the documentation of a successful reply.
-func (o Operation) success(schemas huma.Registry) *huma.Response {
+func (a *API) success(o Operation) *huma.Response {
 	r := &huma.Response{Description: http.StatusText(max(o.Status, http.StatusOK)), Content: map[string]*huma.MediaType{}}
 	if o.Response != nil {
 		r.Content["application/json"] = &huma.MediaType{
-			Schema: schemas.Schema(reflect.TypeOf(o.Response), true, ""), Example: o.Response,
+			Schema: a.schemas().Schema(reflect.TypeOf(o.Response), true, ""), Example: o.Response,
 		}
 	}
-	if o.Stream != "" {
-		r.Content["text/event-stream"] = &huma.MediaType{
-			Schema: &huma.Schema{
-				Type: huma.TypeString,
-				Description: "Server-sent events. The data of each event is a JSON object with a type. " +
-					"Events of a run have an id, which is their number in the run.",
-			},
-			Example: o.Stream,
-		}
+	if o.Stream != nil {
+		r.Description += o.Stream.description()
+		r.Content["text/event-stream"] = a.Union(o.Stream.Name, o.Stream.Types)
 	}
 	return r
 }

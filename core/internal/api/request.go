@@ -112,6 +112,8 @@ type statusWriter struct {
 	extended time.Time
 	// own reports whether the handler sets the write deadlines itself.
 	own atomic.Bool
+	// basePath is the path of the public URL, or empty.
+	basePath string
 }
 
 // SetWriteDeadline is for http.ResponseController. The caller sets all later deadlines, too.
@@ -134,6 +136,9 @@ func (w *statusWriter) WriteHeader(status int) {
 		w.status = status
 	}
 	w.extendDeadline()
+	if status == http.StatusCreated {
+		addBasePath(w.basePath, w.Header())
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -158,6 +163,8 @@ type requestLogger struct {
 	limited folder
 	// https reports whether clients reach the server over https only.
 	https bool
+	// basePath is the path of the public URL, or empty.
+	basePath string
 }
 
 // wrap returns the middleware that adds the id, headers, principal and log line of each request, and
@@ -167,7 +174,7 @@ func (l *requestLogger) wrap(route string) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
 			req := &Request{ID: requestID(r.Header), Address: address(r), host: r.Host, secure: r.TLS != nil}
-			status := &statusWriter{ResponseWriter: w}
+			status := &statusWriter{ResponseWriter: w, basePath: l.basePath}
 			ctx, done := l.observer.Request(r, req.ID)
 			ctx = core.WithLogFields(context.WithValue(ctx, requestKey{}, req), core.LogFields{RequestID: req.ID})
 			r = r.WithContext(ctx) //nolint:contextcheck // the observer derives it from the request's

@@ -50,21 +50,3 @@ func LastEventID(header string, after int64) (int64, error) {
 	}
 	return n, nil
 }
-
-// ExampleStream is an example of the events of a run.
-const ExampleStream = `id: 1
-data: {"type":"start","session_id":"session-123","run_id":"run-123"}
-
-id: 2
-data: {"type":"token","content":"Once"}
-
-id: 3
-data: {"type":"token","content":" upon"}
-
-id: 4
-data: {"type":"token","content":" a"}
-
-id: 5
-data: {"type":"end","message_id":"msg-789","metadata":{"tokens_used":245}}
-
-`

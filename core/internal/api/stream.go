@@ -222,10 +222,7 @@ func (s *streamWriter) end(err error) {
 	}
 	e := NewErrorReply(err, s.req.ID)
 	s.req.Err = e
-	data, err := json.Marshal(struct {
-		Type  string  `json:"type"`
-		Error Failure `json:"error"`
-	}{"error", e.Failure})
+	data, err := json.Marshal(ErrorEvent{Type: "error", Error: e.Failure})
 	if err == nil {
 		_ = s.send([]core.Event{{Data: data}}) // without an id, so that the client can resume after the last event
 	}

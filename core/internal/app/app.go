@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -389,9 +390,9 @@ func (a *App) drain(ctx context.Context) {
 	requestsDone.Wait()
 }
 
-// URL returns the URL under which clients reach the server.
+// URL returns the URL under which clients reach the server, without a slash at its end.
 func (a *App) URL() string {
-	return cmp.Or(a.settings.PublicURL, a.http.url(0, a.settings.Listen))
+	return cmp.Or(strings.TrimSuffix(a.settings.PublicURL, "/"), a.http.url(0, a.settings.Listen))
 }
 
 // PrintBanner prints the addresses of the server, its plugins and the generated password of the first

@@ -101,8 +101,8 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/health", "/v1/agents/", "/v1/agents/{agent_id}", "/v1/agents/{agent_id}/chat", "/v1/agents/{agent_id}/chat/history",
-		"/v1/mcp-servers/", "/v1/mcp-servers/{server_id}",
+		"/health", "/v1/agents", "/v1/agents/{agent_id}", "/v1/agents/{agent_id}/chat", "/v1/agents/{agent_id}/chat/history",
+		"/v1/mcp-servers", "/v1/mcp-servers/{server_id}",
 		"/v1/mcp-servers/{server_id}/start", "/v1/mcp-servers/{server_id}/stop",
 		"/v1/mcp-servers/{server_id}/restart", "/v1/mcp-servers/{server_id}/logs",
 		"/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/me",
@@ -113,41 +113,12 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	}
 }
 
-type media struct{ Schema, Example json.RawMessage }
+type media struct{ Schema, Example, Examples json.RawMessage }
 
 func (m media) check(t *testing.T, at string) {
 	t.Helper()
-	if len(m.Schema) == 0 || len(m.Example) == 0 {
+	if len(m.Schema) == 0 || len(m.Example)+len(m.Examples) == 0 {
 		t.Errorf("%s has no schema or no example", at)
-	}
-}
-
-func TestDocsPageLoadsNothingFromElsewhere(t *testing.T) {
-	t.Parallel()
-	s := wholeAPI(t)
-	page := s.Do(t, "", "GET", "/docs", "").Want(200)
-	if s.Do(t, "", "GET", "/docs/", "").Want(200).Body.String() != page.Body.String() {
-		t.Error("/docs/ differs from /docs")
-	}
-	policy := page.Header().Get("Content-Security-Policy")
-	if !strings.Contains(policy, "script-src 'self';") || strings.Contains(policy, "http") {
-		t.Errorf("got Content-Security-Policy %s", policy)
-	}
-	html := page.Body.String()
-	if strings.Contains(html, "://") || strings.Contains(html, "<script>") || strings.Contains(html, "style=") {
-		t.Error("the page loads from another site, or has an inline script or style")
-	}
-	for _, link := range strings.FieldsFunc(html, func(r rune) bool { return r == '"' }) {
-		if !strings.HasPrefix(link, "/") || strings.HasPrefix(link, "/>") {
-			continue
-		}
-		file := s.Do(t, "", "GET", link, "").Want(200)
-		tag := file.Header().Get("ETag")
-		s.Do(t, "", "GET", link, "", "If-None-Match: "+tag).Want(304)
-		if gzipped := s.Do(t, "", "GET", link, "", "Accept-Encoding: gzip").Want(200); file.Body.Len() > 4096 &&
-			gzipped.Body.Len() > file.Body.Len()/2 {
-			t.Errorf("%s: compressed size %d of %d bytes", link, gzipped.Body.Len(), file.Body.Len())
-		}
 	}
 }
 

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +19,7 @@ type Settings struct {
 	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If plugins.hcl does not exist, the server logs a message and uses the built-in default. A file with another name must exist." placeholder:"FILE" see:"plugins.md"`
 	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Folder for the database, the secret key and the plugins' data. Only one server at a time can use it." placeholder:"DIR"`
 	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database. Set a URL with a password in the environment, because ps shows flags." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
-	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
+	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server, such as https://agents.example.com or https://example.com/agents. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen" see:"operations.md"`
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
 	MaxUserData    Size          `default:"1GiB" env:"AGENTAREA_MAX_USER_DATA" help:"Maximum total size of what one user stores in the database, such as 1GiB; 0 means no limit." placeholder:"SIZE" see:"operations.md"`
@@ -70,6 +73,24 @@ func (s *Settings) FromEnvironment(getenv func(string) string) {
 	s.MetricsToken = Secret(getenv("AGENTAREA_METRICS_TOKEN"))
 }
 
+// ownPaths are the first segments of the server's own paths.
+var ownPaths = []string{"v1", "mcp", "docs", "openapi.json", "health", "metrics", ".well-known"}
+
+// checkPublicPath returns an error if clients could not reach the server under the path of the public URL.
+func checkPublicPath(u *url.URL) error {
+	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("must have only a scheme, a host and a path (write https://example.com/agents)")
+	}
+	if first, _, _ := strings.Cut(strings.Trim(u.Path, "/"), "/"); slices.Contains(ownPaths, first) {
+		return fmt.Errorf("the path must not begin with /%s, which is a path of the server itself (write "+
+			"https://example.com/agents)", first)
+	}
+	if bare := strings.TrimSuffix(u.Path, "/"); bare != "" && path.Clean(bare) != bare || u.RawPath != "" {
+		return errors.New("the path must be plain, without // and escapes (write https://example.com/agents)")
+	}
+	return nil
+}
+
 // Check returns an error that names the flag of the first invalid setting and what to write instead.
 func (s *Settings) Check() error {
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
@@ -84,6 +105,9 @@ func (s *Settings) Check() error {
 		u, err := url.Parse(s.PublicURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("--public-url %q: not an absolute URL (write https://agents.example.com)", s.PublicURL)
+		}
+		if err := checkPublicPath(u); err != nil {
+			return fmt.Errorf("--public-url %q: %w", s.PublicURL, err)
 		}
 	}
 	if scheme, _, _ := strings.Cut(s.DatabaseURL, "://"); s.DatabaseURL != "" && scheme != "sqlite" &&

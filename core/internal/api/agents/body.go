@@ -95,7 +95,8 @@ type (
 )
 
 var (
-	exampleConfig  = api.Object(`{"model":"gpt-4","temperature":0.7,"max_tokens":2000}`)
+	// exampleConfig has the model that every new server has.
+	exampleConfig  = api.Object(`{"model":"echo","temperature":0.7,"max_tokens":2000}`)
 	exampleRequest = agentRequest{Name: "my-agent", Description: "Agent description", Type: "chat", Config: exampleConfig}
 	exampleAgent   = agent{
 		ID: "agent-789", Name: "my-agent", Description: "Agent description", Type: "chat", Status: core.AgentActive,

@@ -105,7 +105,7 @@ func Register(a *api.API, o Options) {
 			ID: "msg-456", Message: "Hello! I'm here to help you with...", SessionID: "session-123",
 			Timestamp: api.ExampleTime, Metadata: api.Object(exampleMetadata),
 		},
-		Stream: api.ExampleStream,
+		Stream: api.RunEvents,
 		Errors: []core.Code{core.CodeConflict, core.CodeUpstream, core.CodeUpstreamTimeout},
 	}, h.chat)
 	api.Register(a, api.Operation{

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/agentarea/agentarea/core"
@@ -132,18 +131,7 @@ func register(a *api.API, o Options) *server {
 	for _, path := range []string{"/v1/ws", "/v1/ws/"} {
 		a.HandleGet(path, http.HandlerFunc(s.serve))
 	}
-	responses := map[string]*huma.Response{}
-	a.DescribeErrors(api.Operation{Access: api.Anyone, Errors: []core.Code{core.CodeForbidden, core.CodeValidation}},
-		responses)
-	responses["101"] = &huma.Response{Description: "The connection is now a WebSocket"}
-	a.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: action, Method: http.MethodGet, Path: "/v1/ws",
-		Tags: []string{"WebSocket"}, Summary: "Watch over a WebSocket",
-		Description: "The first message must be {\"type\":\"auth\",\"token\":\"…\"}, within 5 seconds. Then subscribe with " +
-			"{\"type\":\"subscribe\",\"channel\":\"…\",\"after\":17} to the channels agent.{id}.events, task.{id}.events, " +
-			"tasks and system. See docs/websocket.md.",
-		Responses: responses,
-	})
+	describe(a)
 	if o.Draining != nil {
 		go func() {
 			<-o.Draining

@@ -25,31 +25,46 @@ type moveRequest struct {
 
 type moveInput struct{ Body moveRequest }
 
-// moveEvent is a progress or end event.
-type moveEvent struct {
-	Type       string `json:"type"`
-	Files      int    `json:"files"`
-	Bytes      int64  `json:"bytes"`
-	TotalFiles int    `json:"total_files"`
-	TotalBytes int64  `json:"total_bytes"`
-	Failed     int    `json:"failed"`
+// MoveCounts is the progress of a move. Like other embedded structs, it is exported because Huma ignores those that
+// are not.
+type MoveCounts struct {
+	Files      int   `json:"files" doc:"The number of files that were moved"`
+	Bytes      int64 `json:"bytes"`
+	TotalFiles int   `json:"total_files"`
+	TotalBytes int64 `json:"total_bytes"`
+	Failed     int   `json:"failed" doc:"The number of files that could not be moved"`
 }
 
-// moveFailure is a failed event.
-type moveFailure struct {
-	Type   string    `json:"type"`
-	FileID string    `json:"file_id"`
-	Error  moveCause `json:"error"`
+type moveProgressEvent struct {
+	Type string `json:"type" enum:"progress"`
+	MoveCounts
 }
 
-type moveCause struct {
-	Code    core.Code `json:"code"`
-	Message string    `json:"message"`
+type moveEndEvent struct {
+	Type string `json:"type" enum:"end" doc:"The last event of a move"`
+	MoveCounts
+}
+
+type moveFailedEvent struct {
+	Type   string      `json:"type" enum:"failed" doc:"A file could not be moved, and stays where it is"`
+	FileID string      `json:"file_id"`
+	Error  api.Failure `json:"error"`
+}
+
+var moveEvents = &api.Events{
+	Name: "MoveEvent",
+	Types: []any{
+		moveProgressEvent{"progress", MoveCounts{Files: 1, Bytes: 48213, TotalFiles: 3, TotalBytes: 96426}},
+		moveFailedEvent{"failed", "file-123", api.ExampleError.Error},
+		moveEndEvent{"end", MoveCounts{Files: 2, Bytes: 72319, TotalFiles: 3, TotalBytes: 96426, Failed: 1}},
+		api.ExampleError,
+	},
+	Example: exampleMove,
 }
 
 const exampleMove = `data: {"type":"progress","files":1,"bytes":48213,"total_files":3,"total_bytes":96426,"failed":0}
 
-data: {"type":"failed","file_id":"file-123","error":{"code":"SERVICE_UNAVAILABLE","message":"The file backend \"s3\" is not available. Try again later."}}
+data: {"type":"failed","file_id":"file-123","error":{"code":"SERVICE_UNAVAILABLE","message":"The file backend \"s3\" is not available. Try again later.","details":{},"request_id":"req-123"}}
 
 data: {"type":"end","files":2,"bytes":72319,"total_files":3,"total_bytes":96426,"failed":1}
 
@@ -62,7 +77,7 @@ func registerMove(h *handlers) {
 		Description: "Moves the content of all files of one backend to another and verifies each by its checksum, without " +
 			"interrupting the server. Streams progress and failed events, and finally end or error. A file that failed stays " +
 			"where it is. Disconnecting ends the move; call it again to continue.",
-		Request: moveRequest{From: "local", To: "s3"}, Stream: exampleMove, Errors: []core.Code{core.CodeConflict},
+		Request: moveRequest{From: "local", To: "s3"}, Stream: moveEvents, Errors: []core.Code{core.CodeConflict},
 	}, h.move)
 }
 
@@ -144,7 +159,7 @@ func (m *moveStream) Next(ctx context.Context) ([]core.Event, error) {
 		if m.pending {
 			wait := time.Until(m.lastSent.Add(progressInterval))
 			if wait <= 0 {
-				return m.progress("progress")
+				return newEvent(moveProgressEvent{"progress", m.progress()})
 			}
 			due = time.After(wait)
 		}
@@ -168,18 +183,18 @@ func (m *moveStream) accept(ctx context.Context, p core.MoveProgress) []core.Eve
 	}
 	m.api.Logger().WarnContext(ctx, "cannot move file", "request_id", m.requestID, "file_id", p.FileID, "error", p.Error)
 	f := api.NewErrorReply(p.Error, m.requestID).Failure
-	events, err := newEvent(moveFailure{"failed", p.FileID, moveCause{f.Code, f.Message}})
+	events, err := newEvent(moveFailedEvent{"failed", p.FileID, f})
 	if err != nil {
 		return nil
 	}
 	return events
 }
 
-// progress returns an event of the given type with the latest progress.
-func (m *moveStream) progress(eventType string) ([]core.Event, error) {
+// progress returns the latest progress, which is then no longer pending.
+func (m *moveStream) progress() MoveCounts {
 	p := m.latest
 	m.pending, m.lastSent = false, time.Now()
-	return newEvent(moveEvent{eventType, p.Files, p.Bytes, p.TotalFiles, p.TotalBytes, p.Failed})
+	return MoveCounts{p.Files, p.Bytes, p.TotalFiles, p.TotalBytes, p.Failed}
 }
 
 // end returns the end event, then io.EOF, or the error of the move.
@@ -191,7 +206,7 @@ func (m *moveStream) end() ([]core.Event, error) {
 		return nil, io.EOF
 	default:
 		m.ended = true
-		return m.progress("end")
+		return newEvent(moveEndEvent{"end", m.progress()})
 	}
 }
 

@@ -28,10 +28,13 @@ type mcpLog struct {
 	Logs []mcpLogLine `json:"logs"`
 }
 
-// mcpLogEvent is a line in a stream.
-type mcpLogEvent struct {
-	Type string `json:"type"`
-	mcpLogLine
+// logEvent is a line in a stream.
+type logEvent struct {
+	Type      string   `json:"type" enum:"log"`
+	Seq       int64    `json:"seq"`
+	Timestamp api.Time `json:"timestamp"`
+	Source    string   `json:"source" enum:"stderr,host"`
+	Text      string   `json:"text"`
 }
 
 type mcpLogInput struct {
@@ -46,6 +49,14 @@ data: {"type":"log","seq":17,"timestamp":"2025-01-31T12:00:00.000000Z","source":
 
 `
 
+var logEvents = &api.Events{
+	Name: "McpLogEvent",
+	Types: []any{
+		logEvent{"log", 17, api.ExampleTime, "stderr", "Secure MCP Filesystem Server running on stdio"}, api.ExampleError,
+	},
+	Example: exampleLog,
+}
+
 func registerLogs(h *handlers) {
 	api.Register(h.api, api.Operation{
 		ID: "mcp-server-logs", Method: http.MethodGet, Path: serverPath + "/logs", Tag: "MCP servers", Access: api.SignedIn,
@@ -55,7 +66,7 @@ func registerLogs(h *handlers) {
 		Response: mcpLog{Logs: []mcpLogLine{{
 			Seq: 17, Timestamp: api.ExampleTime, Source: "stderr", Text: "Secure MCP Filesystem Server running on stdio",
 		}}},
-		Stream: exampleLog, Errors: []core.Code{core.CodeForbidden},
+		Stream: logEvents, Errors: []core.Code{core.CodeForbidden},
 	}, h.logs)
 }
 
@@ -143,7 +154,7 @@ func (l *logStream) Next(ctx context.Context) ([]core.Event, error) {
 			continue
 		}
 		var data bytes.Buffer
-		if err := api.EncodeJSON(&data, mcpLogEvent{"log", newLogLine(line)}); err != nil {
+		if err := api.EncodeJSON(&data, logEvent{"log", line.Seq, api.Time(line.Time), line.Source, line.Text}); err != nil {
 			return nil, err
 		}
 		return []core.Event{{Seq: line.Seq, Data: bytes.TrimSpace(data.Bytes())}}, nil

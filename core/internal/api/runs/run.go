@@ -106,7 +106,7 @@ func Register(a *api.API, store Store, runner Runner) {
 		Tag: "Runs", Summary: "Watch a run", Access: api.SignedIn,
 		Description: "Streams the events of the run, from the first one or after the last one you received, until " +
 			"the run ends." + scopes + " Without files:read, the arguments and results of the tools for files are hidden.",
-		Stream: api.ExampleStream, AnyKey: true, Errors: []core.Code{core.CodeForbidden},
+		Stream: api.RunEvents, AnyKey: true, Errors: []core.Code{core.CodeForbidden},
 	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		after, err := api.LastEventID(in.LastEventID, in.After)
 		if err != nil {

@@ -80,7 +80,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 		Tag: "Tasks", Summary: "Watch a task", Access: api.SignedIn,
 		Description: "Streams the events of the task's run, from the first one or after the last one you received, from " +
 			"the start of the run to its end.",
-		Stream: api.ExampleStream,
+		Stream: api.RunEvents,
 	}, h.events)
 }
 

@@ -37,7 +37,7 @@ type (
 
 func registerStorage(a *api.API, store StorageStore, limits Limits) {
 	api.Register(a, api.Operation{
-		ID: "get-storage-usage", Method: http.MethodGet, Path: "/v1/usage/storage", Tag: "Plugins", Access: api.SignedIn,
+		ID: "get-storage-usage", Method: http.MethodGet, Path: "/v1/usage/storage", Tag: "Usage", Access: api.SignedIn,
 		Summary: "Measure the storage used",
 		Description: "The bytes that you use in the database and in file storage, with the limits per user. " +
 			"Beyond a limit, requests that would store more fail with 413. Deleting is always possible.",

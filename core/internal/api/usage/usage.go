@@ -68,7 +68,7 @@ func Register(a *api.API, store Store, limits Limits) {
 	sum := example
 	sum.Day, sum.Model = "", ""
 	api.Register(a, api.Operation{
-		ID: "list-usage", Method: http.MethodGet, Path: "/v1/usage", Tag: "Plugins", Access: api.SignedIn,
+		ID: "list-usage", Method: http.MethodGet, Path: "/v1/usage", Tag: "Usage", Access: api.SignedIn,
 		Summary: "Count the tokens used",
 		Description: "The number of completions and their tokens, grouped by day, agent, model or user. You see your own; " +
 			"an admin sees all. Usage stays counted when its run or agent is deleted.",

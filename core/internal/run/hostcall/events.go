@@ -38,11 +38,15 @@ func arguments(call *sdk.ToolCall) json.RawMessage {
 }
 
 func toolResultEvent(call *sdk.ToolCall, result *sdk.ToolResult) *journal.Event {
+	content := result.Parts
+	if content == nil {
+		content = []sdk.Part{} // the API documents an array, not null
+	}
 	return event(events.TypeToolResult, journal.Marshal(struct {
 		Type    string     `json:"type"`
 		ID      string     `json:"id"`
 		Name    string     `json:"name"`
 		Content []sdk.Part `json:"content"`
 		IsError bool       `json:"is_error"`
-	}{events.TypeToolResult, call.ID, call.Name, result.Parts, result.IsError}))
+	}{events.TypeToolResult, call.ID, call.Name, content, result.IsError}))
 }
