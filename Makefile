@@ -23,8 +23,10 @@ EVERYTHING_SERVER  := $(TOOLS)/mcp-everything-server-$(EVERYTHING_SERVER_VERSION
 # MCP's conformance suites, clients and servers from npm. A folder's name has the checksum of its lock file.
 sha256              = $(shell { sha256sum $(1) || shasum -a 256 $(1); } 2>/dev/null | cut -c1-12)
 MCPTEST            := $(CACHE)/mcptest-$(call sha256,test/mcptest/npm/package-lock.json)/.installed
-# The npm packages that the tests of the clients in examples/clients need.
+# The npm packages that the tests of the clients in examples/clients and of the OpenAPI document need.
 CLIENTS            := $(CACHE)/clients-$(call sha256,test/clients/npm/package-lock.json)/.installed
+# The generators of Go clients that the tests run on the OpenAPI document. Their go.mod has the versions.
+GENERATORS         := $(CACHE)/generators-$(call sha256,test/clients/generated/go/go.sum)/.installed
 # With AGENTAREA_TEST_S3_URL the tests use that server, and none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
@@ -77,7 +79,7 @@ test-slow: build ## run the long form of the tests that have one, the race build
 .PHONY: test-setup
 test-setup: ## install what tests need beside Go: Debian packages as root, the rest into ~/.cache/agentarea
 	scripts/test-packages.sh
-	$(MAKE) --no-print-directory $(S3_SERVER) $(EVERYTHING_SERVER) $(MCPTEST) $(CLIENTS)
+	$(MAKE) --no-print-directory $(S3_SERVER) $(EVERYTHING_SERVER) $(MCPTEST) $(CLIENTS) $(GENERATORS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
@@ -146,5 +148,9 @@ $(MCPTEST):
 	$(call npm,test/mcptest/npm)
 $(CLIENTS):
 	$(call npm,test/clients/npm)
+# The generated code needs more modules than the generators.
+$(GENERATORS):
+	mkdir -p $(@D) && cd test/clients/generated/go && export GOWORK=off GOFLAGS= && go mod download && \
+	  go build -o $(@D)/ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen github.com/ogen-go/ogen/cmd/ogen && touch $@
 $(VERSITYGW):
 	$(call install,github.com/versity/versitygw/cmd/versitygw,$(VERSITYGW_VERSION))
