@@ -55,6 +55,7 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 		Summary: o.Summary, Description: o.Description, DefaultStatus: o.Status,
 		Metadata:  map[string]any{accessKey: o.Access, resourceKey: o.resource(), largeKey: o.Large},
 		Responses: map[string]*huma.Response{},
+		Security:  []map[string][]string{},
 		// bodyReader has its own limits, and removes its deadline after use.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 	}

@@ -123,6 +123,6 @@ func describe(a *api.API) {
 		Description: "The first message must be {\"type\":\"auth\",\"token\":\"…\"}, within 5 seconds. Then subscribe with " +
 			"{\"type\":\"subscribe\",\"channel\":\"…\",\"after\":17} to the channels agent.{id}.events, task.{id}.events, " +
 			"tasks and system. See docs/websocket.md.",
-		Responses: responses,
+		Security: []map[string][]string{}, Responses: responses,
 	})
 }
