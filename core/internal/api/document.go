@@ -108,7 +108,7 @@ func describeDefaults(s *huma.Schema) {
 		if p.Default == nil {
 			continue
 		}
-		text := fmt.Sprintf("The default is %v", p.Default)
+		text := fmt.Sprintf("The default is %v", reflect.Indirect(reflect.ValueOf(p.Default)))
 		if p.Description != "" {
 			text = p.Description + ". " + text
 		}

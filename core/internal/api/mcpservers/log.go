@@ -28,8 +28,8 @@ type mcpLog struct {
 	Logs []mcpLogLine `json:"logs"`
 }
 
-// logEvent is a line in a stream.
-type logEvent struct {
+// logLineEvent is a line in a stream.
+type logLineEvent struct {
 	Type      string   `json:"type" enum:"log"`
 	Seq       int64    `json:"seq"`
 	Timestamp api.Time `json:"timestamp"`
@@ -52,7 +52,7 @@ data: {"type":"log","seq":17,"timestamp":"2025-01-31T12:00:00.000000Z","source":
 var logEvents = &api.Events{
 	Name: "McpLogEvent",
 	Types: []any{
-		logEvent{"log", 17, api.ExampleTime, "stderr", "Secure MCP Filesystem Server running on stdio"}, api.ExampleError,
+		logLineEvent{"log", 17, api.ExampleTime, "stderr", "Secure MCP Filesystem Server running on stdio"}, api.ExampleError,
 	},
 	Example: exampleLog,
 }
@@ -154,7 +154,7 @@ func (l *logStream) Next(ctx context.Context) ([]core.Event, error) {
 			continue
 		}
 		var data bytes.Buffer
-		if err := api.EncodeJSON(&data, logEvent{"log", line.Seq, api.Time(line.Time), line.Source, line.Text}); err != nil {
+		if err := api.EncodeJSON(&data, logLineEvent{"log", line.Seq, api.Time(line.Time), line.Source, line.Text}); err != nil {
 			return nil, err
 		}
 		return []core.Event{{Seq: line.Seq, Data: bytes.TrimSpace(data.Bytes())}}, nil
