@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -37,6 +38,10 @@ func (a *API) Union(name string, messages []any) *huma.MediaType {
 	for _, m := range messages {
 		variant := schemas.Schema(reflect.TypeOf(m), true, "")
 		kind := messageType(m)
+		// Generators of Go code would otherwise name the constant of task.status like the type of a task's status.
+		schemas.SchemaFromRef(variant.Ref).Properties["type"].Extensions = map[string]any{
+			"x-enum-varnames": []string{"Type" + strings.TrimPrefix(variant.Ref, prefix)},
+		}
 		union.OneOf = append(union.OneOf, variant)
 		union.Discriminator.Mapping[kind] = variant.Ref
 		content.Examples[kind] = &huma.Example{Value: m}

@@ -103,6 +103,8 @@ func (a *API) success(o Operation) *huma.Response {
 	if o.Stream != nil {
 		r.Description += o.Stream.description()
 		r.Content["text/event-stream"] = a.Union(o.Stream.Name, o.Stream.Types)
+		// ogen cannot generate a server for streams that it decodes, and then generates nothing.
+		r.Content["text/event-stream"].Extensions = map[string]any{"x-ogen-raw-response": true}
 	}
 	return r
 }
