@@ -38,8 +38,9 @@ func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
 			info.Name, kind, kind)
 		os.Exit(1)
 	}
-	slog.SetDefault(slog.New(NewLogHandler(os.Stderr, logLevel())))
-	grpclog.SetLoggerV2(NewGRPCLogger(slog.Default()))
+	logger := slog.New(NewLogHandler(os.Stderr, logLevel()))
+	slog.SetDefault(logger)
+	grpclog.SetLoggerV2(NewGRPCLogger(logger))
 	base, err := newBase(kind, info, impl)
 	if err != nil {
 		slog.Error("invalid config struct", "error", err)

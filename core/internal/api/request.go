@@ -244,10 +244,10 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 		level = slog.LevelError
 	}
 	switch {
+	case isProbe(r.URL.Path) && (status < http.StatusInternalServerError || status == http.StatusServiceUnavailable):
+		level = slog.LevelDebug
 	case r.Context().Err() != nil:
 		level = slog.LevelInfo // the client disconnected
-	case isProbe(r.URL.Path) && (level == slog.LevelInfo || status == http.StatusServiceUnavailable):
-		level = slog.LevelDebug
 	}
 	if !l.log.Enabled(r.Context(), level) {
 		return
