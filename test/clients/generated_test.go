@@ -37,7 +37,8 @@ func startServer(t *testing.T) string {
 	}
 	cmd := exec.Command(filepath.Join(testenv.Binaries(t), "agentarea"), "serve", "--listen", address)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "AGENTAREA_ADMIN_PASSWORD="+adminPassword, "AGENTAREA_ADMIN_USERNAME="+adminName)
+	cmd.Env = append(os.Environ(), "AGENTAREA_ADMIN_PASSWORD="+adminPassword, "AGENTAREA_ADMIN_USERNAME="+adminName,
+		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func TestErrorsMatchTheirSchema(t *testing.T) {
 	if end.Type != "error" || end.Error.Message == "" {
 		t.Errorf("got last event %s, want an error", end.data)
 	}
-	if again := c.runEvents(end.RunID, 0).readAll(); again.data != end.data {
+	if again := c.runEvents(end.RunID, 0).readAll(); again.Error.Message != end.Error.Message {
 		t.Errorf("got the error %s from the events of the run, want %s", again.data, end.data)
 	}
 	failed := c.post("/v1/agents/"+agent+"/chat", object{"message": "/error content_filter"}).want(t, 502)

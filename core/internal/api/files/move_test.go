@@ -48,9 +48,9 @@ func TestMove(t *testing.T) {
 		t.Errorf("got first event %.200s, want progress 0 of 103 files", got)
 	}
 	for _, want := range []string{
-		`data: {"type":"failed","file_id":"file-1","error":{"code":"SERVICE_UNAVAILABLE","message":"The backend \"s3\" is down"}}` + "\n\n",
-		`data: {"type":"failed","file_id":"file-2","error":{"code":"INTERNAL_ERROR","message":"Internal server error"}}` +
-			"\n\n",
+		`data: {"type":"failed","file_id":"file-1","error":{"code":"SERVICE_UNAVAILABLE","message":"The backend \"s3\" is down",`,
+		`data: {"type":"failed","file_id":"file-2","error":{"code":"INTERNAL_ERROR","message":"Internal server error",`,
+		`"request_id":"` + a.Header().Get("X-Request-ID") + `"}}` + "\n\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing in %s", want, got)

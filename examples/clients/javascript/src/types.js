@@ -43,6 +43,18 @@ export {};
  */
 
 /**
+ * @typedef {object} AgentMessage
+ * @property {string} agent_id
+ * @property {string} channel
+ * @property {string} message
+ * @property {string} message_id
+ * @property {string} run_id
+ * @property {number} seq Increases, with gaps. Subscribe with after to continue after this message
+ * @property {string} session_id
+ * @property {"agent.message"} type From the server: an answer of an agent
+ */
+
+/**
  * @typedef {object} AgentReplacement
  * @property {Record<string, any>} [config] Must be valid against the config_schema of the type
  * @property {string} [created_at]
@@ -51,7 +63,7 @@ export {};
  * @property {string} [id]
  * @property {string} name
  * @property {boolean} [shared] Other users can use this agent but cannot change it
- * @property {"active" | "inactive" | "error"} [status] With error, which the server reports while a dependency is down, the status stays as it was set
+ * @property {"active" | "inactive" | "error"} [status] With error, which the server reports while a dependency is down, the status stays as it was set. The default is active
  * @property {string} type One of the types of GET /v1/agent-types
  * @property {string} [updated_at]
  */
@@ -62,7 +74,7 @@ export {};
  * @property {string} [description]
  * @property {string} name
  * @property {boolean} [shared] Other users can use this agent but cannot change it
- * @property {"active" | "inactive"} [status] An inactive agent accepts no messages
+ * @property {"active" | "inactive"} [status] An inactive agent accepts no messages. The default is active
  * @property {string} type One of the types of GET /v1/agent-types
  */
 
@@ -131,6 +143,17 @@ export {};
  */
 
 /**
+ * @typedef {object} AuthMessage
+ * @property {string} token An access token or an API key
+ * @property {"auth"} type From the client: signs in. It must be the first message
+ */
+
+/**
+ * @typedef {object} AuthOKMessage
+ * @property {"auth.ok"} type From the server: you are signed in
+ */
+
+/**
  * @typedef {object} ChatReply
  * @property {MessageFile[]} [files] Files attached to the answer
  * @property {string} id
@@ -145,7 +168,7 @@ export {};
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
  * @property {string} message Your message to the agent
  * @property {string} [session_id] The conversation. An unknown id starts a session with that id. Without an id, a new session is started
- * @property {boolean} [stream] Stream the answer as server-sent events
+ * @property {boolean} [stream] Stream the answer as server-sent events. The default is false
  */
 
 /**
@@ -156,14 +179,50 @@ export {};
  */
 
 /**
+ * @typedef {object} ContentBlob
+ * @property {string} data
+ * @property {string} media_type
+ * @property {string} [name]
+ */
+
+/**
+ * @typedef {object} ContentFile
+ * @property {string} id
+ * @property {string} media_type
+ * @property {string} name
+ * @property {number} size In bytes
+ */
+
+/**
+ * @typedef {object} ContentPart
+ * @property {ContentBlob} [blob] Binary content, such as an image
+ * @property {ContentFile} [file] A file of the API
+ * @property {string} [text]
+ */
+
+/**
  * @typedef {object} Credentials
  * @property {string} password
  * @property {string} username
  */
 
 /**
+ * @typedef {object} EndEvent
+ * @property {string} [message_id] The answer. It is missing if the run was cancelled before its first token
+ * @property {Record<string, any>} metadata model, tokens_used, run_id, status, finish_reason, usage; history_truncated if the model received only the newest messages of the session
+ * @property {"end"} type The last event of a run that has an answer
+ */
+
+/**
  * @typedef {object} Error
  * @property {Failure} error
+ */
+
+/**
+ * @typedef {object} ErrorEvent
+ * @property {Failure} error
+ * @property {string} [run_id] The run that has failed. Only in streams of a run
+ * @property {"error"} type
  */
 
 /**
@@ -229,6 +288,15 @@ export {};
  */
 
 /**
+ * @typedef {object} LogLineEvent
+ * @property {number} seq
+ * @property {"stderr" | "host"} source
+ * @property {string} text
+ * @property {string} timestamp
+ * @property {"log"} type
+ */
+
+/**
  * @typedef {object} MCPServer
  * @property {string[]} capabilities The capabilities that the server declared at its last start
  * @property {Record<string, any>} config The values of env and headers are replaced by ***
@@ -281,6 +349,8 @@ export {};
  * @typedef {object} McpLog
  * @property {McpLogLine[]} logs
  */
+
+/** @typedef {LogLineEvent | ErrorEvent} McpLogEvent */
 
 /**
  * @typedef {object} McpLogLine
@@ -335,7 +405,7 @@ export {};
 
 /**
  * @typedef {object} McpServerRequest
- * @property {boolean} [auto_start] Whether to start the server now and whenever the platform starts. Change it later with start and stop
+ * @property {boolean} [auto_start] Whether to start the server now and whenever the platform starts. Change it later with start and stop. The default is true
  * @property {Record<string, any>} config {command, args, env} for stdio, {url, headers} for http and sse. The values of env and headers are write-only: replies contain *** instead
  * @property {string} [description]
  * @property {string} name
@@ -399,6 +469,35 @@ export {};
  */
 
 /**
+ * @typedef {object} MoveEndEvent
+ * @property {number} bytes
+ * @property {number} failed The number of files that could not be moved
+ * @property {number} files The number of files that were moved
+ * @property {number} total_bytes
+ * @property {number} total_files
+ * @property {"end"} type The last event of a move
+ */
+
+/** @typedef {MoveProgressEvent | MoveFailedEvent | MoveEndEvent | ErrorEvent} MoveEvent */
+
+/**
+ * @typedef {object} MoveFailedEvent
+ * @property {Failure} error
+ * @property {string} file_id
+ * @property {"failed"} type A file could not be moved, and stays where it is
+ */
+
+/**
+ * @typedef {object} MoveProgressEvent
+ * @property {number} bytes
+ * @property {number} failed The number of files that could not be moved
+ * @property {number} files The number of files that were moved
+ * @property {number} total_bytes
+ * @property {number} total_files
+ * @property {"progress"} type
+ */
+
+/**
  * @typedef {object} MoveRequest
  * @property {string} from The label of the files block to move files from
  * @property {string} to The label of the files block to move files to
@@ -425,8 +524,13 @@ export {};
 
 /**
  * @typedef {object} PasswordReset
- * @property {boolean} [end_api_keys] Also deletes all API keys of the user
+ * @property {boolean} [end_api_keys] Also deletes all API keys of the user. The default is false
  * @property {string} password
+ */
+
+/**
+ * @typedef {object} PingMessage
+ * @property {"ping"} type From the client: checks the connection
  */
 
 /**
@@ -453,6 +557,11 @@ export {};
  */
 
 /**
+ * @typedef {object} PongMessage
+ * @property {"pong"} type From the server: the reply to ping
+ */
+
+/**
  * @typedef {object} Readiness
  * @property {CheckResult[]} checks The result of each check
  * @property {"ready"} status
@@ -473,6 +582,13 @@ export {};
  * @property {string[]} replaced Restarted plugins. The old process exits when its last call has finished
  * @property {string[]} started
  * @property {string[]} stopped
+ */
+
+/**
+ * @typedef {object} RestartEvent
+ * @property {number} attempt How often the run was started
+ * @property {number} drop_after Discard the tokens with a greater id. They are generated again
+ * @property {"restart"} type A crash interrupted the step, which is repeated
  */
 
 /**
@@ -502,6 +618,8 @@ export {};
  * @property {boolean} retryable Whether the same message may succeed later
  */
 
+/** @typedef {StartEvent | TokenEvent | ToolCallEvent | ToolResultEvent | UsageEvent | RestartEvent | EndEvent | ErrorEvent} RunEvent */
+
 /**
  * @typedef {object} Session
  * @property {string} agent_id
@@ -521,6 +639,13 @@ export {};
  */
 
 /**
+ * @typedef {object} StartEvent
+ * @property {string} run_id
+ * @property {string} session_id
+ * @property {"start"} type The first event of a run
+ */
+
+/**
  * @typedef {object} StorageUsage
  * @property {StoredBytes} database Agents, MCP servers, sessions with their messages and runs, tasks, notifications, and the names and metadata of files
  * @property {StoredBytes} files The contents of files
@@ -530,6 +655,30 @@ export {};
  * @typedef {object} StoredBytes
  * @property {number} limit_bytes 0 means no limit
  * @property {number} used_bytes
+ */
+
+/**
+ * @typedef {object} SubscribeMessage
+ * @property {number} [after] The seq of the last message you received. The reply is followed by the stored messages after it
+ * @property {string} channel agent.{id}.events, task.{id}.events, tasks or system
+ * @property {"subscribe"} type From the client: subscribes to a channel
+ */
+
+/**
+ * @typedef {object} SubscribedMessage
+ * @property {string} channel
+ * @property {number} seq The number after which the messages begin
+ * @property {"subscribed"} type From the server: later messages of the channel follow
+ */
+
+/**
+ * @typedef {object} SystemMessage
+ * @property {string} channel
+ * @property {"info" | "warning" | "error"} level
+ * @property {string} message
+ * @property {number} seq Increases, with gaps. Subscribe with after to continue after this message
+ * @property {string} timestamp
+ * @property {"system.notification"} type From the server: a plugin or an MCP server has started, failed or recovered
  */
 
 /**
@@ -578,10 +727,38 @@ export {};
  * @property {Record<string, any>} [data] A JSON object for the agent, at most 256 KiB
  * @property {string} [description] What to do, in detail
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
- * @property {number} [max_attempts] The number of attempts when an attempt fails for a temporary reason, such as a busy provider
- * @property {"low" | "medium" | "high"} [priority] Tasks of a higher priority start first
+ * @property {number} [max_attempts] The number of attempts when an attempt fails for a temporary reason, such as a busy provider. The default is 3
+ * @property {"low" | "medium" | "high"} [priority] Tasks of a higher priority start first. The default is medium
  * @property {number} [timeout_seconds] The timeout of an attempt. The default is the agent's timeout, or else the server's --task-timeout
  * @property {string} title What to do, in one line
+ */
+
+/**
+ * @typedef {object} TaskStatusMessage
+ * @property {string} agent_id
+ * @property {number} attempts
+ * @property {string} channel
+ * @property {RunError} [error] Why the task, or its last attempt, has failed
+ * @property {any} [result] The result of a completed task
+ * @property {string} [run_id]
+ * @property {number} seq Increases, with gaps. Subscribe with after to continue after this message
+ * @property {"pending" | "running" | "completed" | "failed" | "cancelled"} status
+ * @property {string} task_id
+ * @property {"task.status"} type From the server: the status of a task has changed
+ */
+
+/**
+ * @typedef {object} TokenEvent
+ * @property {string} content
+ * @property {"token"} type The next piece of the answer
+ */
+
+/**
+ * @typedef {object} TokenUsage
+ * @property {number} [cached_input_tokens] Input tokens that were read from the provider's cache
+ * @property {number} input_tokens
+ * @property {number} output_tokens
+ * @property {number} [reasoning_tokens] Output tokens that were used for reasoning
  */
 
 /**
@@ -603,9 +780,45 @@ export {};
  */
 
 /**
+ * @typedef {object} ToolCallEvent
+ * @property {any} arguments The arguments: a JSON object, or the text of the model if that is not JSON
+ * @property {string} id The id of the call
+ * @property {string} name
+ * @property {"tool_call"} type The agent calls a tool
+ */
+
+/**
+ * @typedef {object} ToolResultEvent
+ * @property {ContentPart[]} content
+ * @property {string} id The id of the call
+ * @property {boolean} is_error Whether the tool reported a failure
+ * @property {string} name
+ * @property {"tool_result"} type The result of a tool call
+ */
+
+/**
+ * @typedef {object} UnsubscribeMessage
+ * @property {string} channel
+ * @property {"unsubscribe"} type From the client: ends a subscription
+ */
+
+/**
+ * @typedef {object} UnsubscribedMessage
+ * @property {string} channel
+ * @property {"unsubscribed"} type From the server: the subscription has ended
+ */
+
+/**
  * @typedef {object} Usage
  * @property {number} input_tokens
  * @property {number} output_tokens
+ */
+
+/**
+ * @typedef {object} UsageEvent
+ * @property {string} model
+ * @property {"usage"} type A step other than the last one has finished
+ * @property {TokenUsage} usage
  */
 
 /**
@@ -660,6 +873,8 @@ export {};
  * @typedef {object} UserRequest
  * @property {string} email
  * @property {string} password
- * @property {"admin" | "member" | "viewer"} [role]
+ * @property {"admin" | "member" | "viewer"} [role] The default is member
  * @property {string} username
  */
+
+/** @typedef {AuthMessage | SubscribeMessage | UnsubscribeMessage | PingMessage | AuthOKMessage | SubscribedMessage | UnsubscribedMessage | PongMessage | ErrorEvent | AgentMessage | TaskStatusMessage | SystemMessage} WebSocketMessage */

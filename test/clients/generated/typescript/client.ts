@@ -29,7 +29,7 @@ const stream = await client.POST("/v1/agents/{agent_id}/chat", {
   body: { message: "Good day", stream: true },
   parseAs: "text",
 });
-assert(stream.data);
+assert(stream.data, stream.error?.error.message);
 let text = "";
 let last: RunEvent | undefined;
 for (const line of (stream.data as unknown as string).split("\n")) {
