@@ -17,7 +17,7 @@ func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*cor
 	task := &core.Task{
 		ID: core.NewID("task"), UserID: userID, AgentID: a.ID, Title: "Sum up", Description: "all of it",
 		Priority: core.PriorityMedium, Data: json.RawMessage(`{"n":1}`), Input: []sdk.Part{{Text: "Sum up"}},
-		Status: core.TaskPending, MaxAttempts: 3, Timeout: time.Minute, RequestHash: []byte{},
+		Status: core.TaskPending, MaxAttempts: 3, Timeout: time.Minute,
 		RunAt: f.now, CreatedAt: f.now, UpdatedAt: f.now,
 	}
 	for _, c := range change {
@@ -30,9 +30,8 @@ func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*cor
 func (f *fixture) task(t *testing.T, a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
 	t.Helper()
 	task := f.unstoredTask(a, userID, change...)
-	stored, err := f.CreateTask(f.ctx, nil, task)
-	ok(t, err)
-	return stored
+	ok(t, f.CreateTask(f.ctx, nil, task))
+	return task
 }
 
 // begin starts the first run of a task.
@@ -84,7 +83,7 @@ func testTask(t *testing.T, f *fixture) {
 	got, err := f.Task(f.ctx, v, task.ID)
 	ok(t, err)
 	same(t, "stored", got, task)
-	_, err = f.CreateTask(f.ctx, nil, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
+	err = f.CreateTask(f.ctx, nil, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
 	wantCode(t, err, core.CodeNotFound)
 
 	next, err := f.NextTask(f.ctx, f.now, nil)
@@ -175,47 +174,6 @@ func testTaskFilter(t *testing.T, f *fixture) {
 	}
 }
 
-func testTaskKey(t *testing.T, f *fixture) {
-	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
-	a := f.agent(t, ada)
-	keyed := func(hash byte, at time.Time) func(*core.Task) {
-		return func(task *core.Task) {
-			task.IdempotencyKey, task.RequestHash, task.CreatedAt = "key", []byte{hash}, at
-		}
-	}
-	first := f.task(t, a, ada.UserID, keyed(1, f.now))
-	same(t, "task with the same key", f.task(t, a, ada.UserID, keyed(1, f.at(5))).ID, first.ID)
-	_, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, ada.UserID, keyed(2, f.at(5))))
-	wantCode(t, err, core.CodeConflict)
-	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
-		t.Error("another user got the task with the same key")
-	}
-	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.IdempotencyKeyTTL))); later.ID == first.ID {
-		t.Error("an expired key returned its task")
-	}
-
-	// Concurrent requests with one key create one task.
-	var mu sync.Mutex
-	made := map[string]bool{}
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			task, err := f.CreateTask(f.ctx, nil,
-				f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			mu.Lock()
-			made[task.ID] = true
-			mu.Unlock()
-		})
-	}
-	wg.Wait()
-	same(t, "tasks of one key", len(made), 1)
-}
-
-// testTaskOrder checks that higher priorities come first and that users take turns.
 func testTaskOrder(t *testing.T, f *fixture) {
 	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	a := f.agent(t, ada)
