@@ -405,7 +405,7 @@ func testDataQuota(t *testing.T, f *usageFixture) {
 	small.Config = object("c", 10)
 	ok(t, f.UpdateAgent(f.ctx, nil, v, &small))
 	used = f.checkChange(t, "the update to a smaller agent", v, used, false)
-	_, err = f.CancelTask(f.ctx, nil, v, task.ID, f.now)
+	_, err := f.CancelTask(f.ctx, nil, v, task.ID, f.now)
 	ok(t, err)
 	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "full"))
 	f.checkChange(t, "the deletion of a session", v, used, false)

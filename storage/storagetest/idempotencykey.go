@@ -116,6 +116,7 @@ func testIdempotencyKeyAtOnce(t *testing.T, f *fixture) {
 }
 
 func testIdempotencyKeyExpired(t *testing.T, f *fixture) {
+	f.user(t, "root", core.RoleAdmin)
 	v := f.user(t, "ada", core.RoleMember)
 	for _, key := range []string{"a", "b", "c"} {
 		ok(t, f.StoreKey(f.ctx, &core.IdempotencyKey{UserID: v.UserID, Key: key, Hash: []byte{1}}))

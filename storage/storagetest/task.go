@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -238,6 +239,11 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	// A task between two attempts ends together with its run.
 	deferred := f.task(t, a, v.UserID)
 	run = f.begin(t, a, deferred)
+	used := sdk.Usage{InputTokens: 5, OutputTokens: 4, CachedInputTokens: 3, ReasoningTokens: 2}
+	ok(t, f.RecordCall(f.ctx, run, &core.Call{
+		RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}, Done: true,
+		Result: json.RawMessage(`{}`), Model: "gpt-4", ModelID: "openai/gpt-4", Usage: used,
+	}, nil))
 	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
 	got, err = f.CancelTask(f.ctx, nil, v, deferred.ID, f.at(5))
 	ok(t, err)
@@ -245,6 +251,13 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	ended, err := f.Run(f.ctx, v, run.ID)
 	ok(t, err)
 	same(t, "status of its run", ended.Status, core.RunCancelled)
+	same(t, "usage of its run", ended.Usage, used)
+	same(t, "model of its run", ended.Model, "gpt-4")
+	events, err := f.Events(f.ctx, run.ID, 0, 100)
+	ok(t, err)
+	if end := string(events[len(events)-1].Data); !strings.Contains(end, `"model":"gpt-4","tokens_used":9,`) {
+		t.Errorf("the run ends with %s, want its model and tokens", end)
+	}
 }
 
 func testTaskDefer(t *testing.T, f *fixture) {

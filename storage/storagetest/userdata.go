@@ -265,7 +265,7 @@ func testUserExport(t *testing.T, f *fixture) {
 		return nil
 	}))
 	same(t, "kinds", order, []string{
-		"user", "logins", "api_keys", "agents", "mcp_servers", "files", "sessions", "messages", "runs", "calls", "events",
+		"user", "idempotency_keys", "logins", "api_keys", "agents", "mcp_servers", "files", "sessions", "messages", "runs", "calls", "events",
 		"tasks", "notifications", "audit",
 	})
 	for kind, want := range map[string]int{

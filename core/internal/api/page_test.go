@@ -63,7 +63,8 @@ func getThings(t *testing.T, s *apitest.Server, query string) thingsPage {
 	t.Helper()
 	body := s.Do(t, "ann", "GET", "/things?"+query, "").Want(200).JSON()
 	var p thingsPage
-	for _, n := range body["things"].([]any) {
+	all, _ := body["things"].([]any)
+	for _, n := range all {
 		p.things = append(p.things, int(n.(float64)))
 	}
 	p.next, _ = body["next_cursor"].(string)

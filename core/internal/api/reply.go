@@ -206,7 +206,7 @@ func contentTag(version string, body []byte) string {
 // reply.
 func versionOfTag(tag string) string {
 	version, _, found := strings.Cut(tag, "-")
-	if !found {
+	if !found || !strings.HasSuffix(tag, `"`) {
 		return tag
 	}
 	return version + `"`
