@@ -32,7 +32,9 @@ func TestIdempotencyKey(t *testing.T) {
 			}
 		}
 		server := decode[struct{ ID string }](t, c.post("/v1/mcp-servers/", mcp("one")).want(t, 201)).ID
-		run := c.startTurn(agent, "to-cancel", "/tokens 10000 /delay 10ms").first().RunID
+		turn := c.startTurn(agent, "to-cancel", "/tokens 10000 /delay 10ms")
+		turn.readTokens(1)
+		run := turn.first().RunID
 		task := c.newTask(agent, "/tokens 10000 /delay 10ms").ID
 		user := func(name string) object {
 			return object{
@@ -163,6 +165,7 @@ func TestIdempotencyKey_states(t *testing.T) {
 	}
 	first := chat("s", "Hello", "k").want(t, 200)
 	failed := chat("f", "/error", "failing").status
+	s.kill()
 	s.restart()
 	c.url = s.url
 	if again := chat("s", "Hello", "k").want(t, 200); string(again.body) != string(first.body) {
