@@ -38,6 +38,7 @@ export {};
  * @typedef {object} AgentList
  * @property {Agent[]} agents
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -107,6 +108,7 @@ export {};
  * @typedef {object} ApiKeyList
  * @property {ApiKey[]} api_keys
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -138,6 +140,7 @@ export {};
  * @typedef {object} AuditList
  * @property {AuditEntry[]} entries
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -167,7 +170,7 @@ export {};
  * @typedef {object} ChatRequest
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
  * @property {string} message Your message to the agent
- * @property {string} [session_id] The conversation. An unknown id starts a session with that id. Without an id, a new session is started
+ * @property {string} [session_id] The conversation: up to 128 printable characters of any script. An unknown id starts a session with that id. Without an id, a new session is started
  * @property {boolean} [stream] Stream the answer as server-sent events. The default is false
  */
 
@@ -269,6 +272,7 @@ export {};
  * @typedef {object} FileList
  * @property {File[]} files
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -282,9 +286,10 @@ export {};
 
 /**
  * @typedef {object} History
- * @property {boolean} has_more Whether there are older messages. Request them with before set to the timestamp of the first one
+ * @property {boolean} has_more Whether there are older messages
  * @property {number} limit
  * @property {Message[]} messages
+ * @property {string} [next_cursor] The cursor of the page with older messages. Omitted if there are none
  */
 
 /**
@@ -374,6 +379,7 @@ export {};
 /**
  * @typedef {object} McpServerList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {MCPServer[]} servers
  * @property {number} total The number of results on all pages
@@ -633,6 +639,7 @@ export {};
 /**
  * @typedef {object} SessionList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {Session[]} sessions
  * @property {number} total The number of results on all pages
@@ -710,6 +717,7 @@ export {};
 /**
  * @typedef {object} TaskList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {Task[]} tasks
  * @property {number} total The number of results on all pages
@@ -824,6 +832,7 @@ export {};
 /**
  * @typedef {object} UsageList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {UsedRow} sum The sum of all rows on all pages
  * @property {number} total The number of results on all pages
@@ -864,6 +873,7 @@ export {};
 /**
  * @typedef {object} UserList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  * @property {User[]} users

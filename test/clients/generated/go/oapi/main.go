@@ -40,14 +40,14 @@ func run(ctx context.Context, url, username, password string) error {
 	if err != nil {
 		return err
 	}
-	made, err := c.CreateAgentWithResponse(ctx, client.AgentRequest{
+	made, err := c.CreateAgentWithResponse(ctx, nil, client.AgentRequest{
 		Name: "made by oapi-codegen", Type: "chat", Config: &map[string]any{"model": "echo"},
 	})
 	if err != nil || made.JSON201 == nil {
 		return fmt.Errorf("create the agent: %w: %s", err, made.Body)
 	}
 	agent := made.JSON201.Id
-	answer, err := c.ChatWithResponse(ctx, agent, client.ChatRequest{Message: "Good day"})
+	answer, err := c.ChatWithResponse(ctx, agent, nil, client.ChatRequest{Message: "Good day"})
 	if err != nil || answer.JSON200 == nil || answer.JSON200.Message != "Good day" {
 		return fmt.Errorf("chat: %w: %s", err, answer.Body)
 	}
@@ -59,7 +59,7 @@ func run(ctx context.Context, url, username, password string) error {
 	if err != nil || list.JSON200 == nil || len(list.JSON200.Agents) != 1 {
 		return fmt.Errorf("list the agents: %w: %s", err, list.Body)
 	}
-	none, err := c.GetRunWithResponse(ctx, "run-none")
+	none, err := c.GetRunWithResponse(ctx, "run-none", nil)
 	if err != nil || none.JSON404 == nil || none.JSON404.Error.Code != "NOT_FOUND" || none.JSON404.Error.RequestId == "" {
 		return fmt.Errorf("get a run that does not exist: %w: %s", err, none.Body)
 	}
@@ -73,7 +73,7 @@ func run(ctx context.Context, url, username, password string) error {
 // stream reads the events of a turn.
 func stream(ctx context.Context, c *client.ClientWithResponses, agent string) error {
 	streamed := true
-	r, err := c.ClientInterface.Chat(ctx, agent, client.ChatRequest{Message: "Good day", Stream: &streamed})
+	r, err := c.ClientInterface.Chat(ctx, agent, nil, client.ChatRequest{Message: "Good day", Stream: &streamed})
 	if err != nil {
 		return err
 	}

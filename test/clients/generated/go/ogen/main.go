@@ -51,7 +51,7 @@ func run(ctx context.Context, url, username, password string) error {
 	made, err := c.CreateAgent(ctx, &client.AgentRequest{
 		Name: "made by ogen", Type: "chat",
 		Config: client.NewOptAgentRequestConfig(client.AgentRequestConfig{"model": jx.Raw(`"echo"`)}),
-	})
+	}, client.CreateAgentParams{})
 	if err != nil {
 		return fmt.Errorf("create the agent: %w", err)
 	}
