@@ -31,7 +31,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	c.FromEnvironment(os.Getenv)
 	logger := app.NewLogger(&c.Settings, out.stderr)
 	app.RouteLibraryLogs(logger)
-	err := c.serve(ctx, out, logger, reload)
+	err := c.serve(ctx, out, logger, app.Signals{Reload: reload, Hurry: hurry(stops)})
 	if err != nil && c.LogFormat == config.LogFormatJSON {
 		logger.ErrorContext(ctx, "the server failed", "error", err)
 		return loggedError{err}
@@ -40,7 +40,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 }
 
 // serve starts the server and runs it until ctx is cancelled.
-func (c *serveCommand) serve(ctx context.Context, out *output, logger *slog.Logger, reload <-chan os.Signal) error {
+func (c *serveCommand) serve(ctx context.Context, out *output, logger *slog.Logger, signals app.Signals) error {
 	limitMemory(logger)
 	server, err := app.Open(ctx, &c.Settings, logger)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *serveCommand) serve(ctx context.Context, out *output, logger *slog.Logg
 		return err
 	}
 	server.PrintBanner(out.stdout)
-	return server.Run(ctx, app.Signals{Reload: reload, Hurry: hurry(stops)})
+	return server.Run(ctx, signals)
 }
 
 // hurry returns a channel that is closed when the server must stop without the drain delay: after SIGINT, because a
