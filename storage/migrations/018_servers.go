@@ -6,7 +6,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-type server017 struct {
+type server018 struct {
 	bun.BaseModel `bun:"table:servers"`
 
 	ID        string `bun:"id,pk"`
@@ -19,6 +19,6 @@ type server017 struct {
 
 // servers adds the table of the running servers, so that one with another configuration is found.
 func servers(ctx context.Context, db bun.IDB) error {
-	_, err := db.NewCreateTable().Model((*server017)(nil)).Exec(ctx)
+	_, err := db.NewCreateTable().Model((*server018)(nil)).Exec(ctx)
 	return err
 }
