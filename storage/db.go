@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ var (
 	_ core.EventStore           = (*DB)(nil)
 	_ core.FileStore            = (*DB)(nil)
 	_ core.TaskStore            = (*DB)(nil)
+	_ core.IdempotencyKeyStore  = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
 	_ core.UserDataStore        = (*DB)(nil)
@@ -53,6 +55,9 @@ type Options struct {
 	ObjectLimits core.ObjectLimits
 	// Existing makes Open fail if the SQLite file does not exist.
 	Existing bool
+	// Logger receives schema changes, at the level info, and the lines of the task queue, at the level debug. It can
+	// be nil.
+	Logger *slog.Logger
 }
 
 // Metrics records metrics of writes. Its method is called by one goroutine at a time.
@@ -106,6 +111,7 @@ type DB struct {
 	closed     atomic.Bool
 	limits     core.ObjectLimits
 	quota      *dataQuota
+	logger     *slog.Logger
 	close      func() error
 }
 
@@ -114,6 +120,9 @@ type DB struct {
 // percent-decoding. Open creates a missing file but not a missing folder. Call Migrate before any
 // other method.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
 	}
@@ -155,7 +164,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, reader.Close(), writer.Close())
 	}
-	jobs, err := newJobClient(queue)
+	jobs, err := newJobClient(queue, queueLogger(o.Logger))
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
@@ -170,6 +179,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		statements: newStatements(reader.DB, d),
 		queue:      queue,
 		limits:     o.ObjectLimits,
+		logger:     o.Logger,
 		jobs:       jobs,
 	}
 	db.quota = newDataQuota(o.ObjectLimits.DatabaseBytes, db.dataUsage)
@@ -235,27 +245,40 @@ func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, nouns, setti
 	return nil
 }
 
-// list scans one page of a query into its model and returns the number of all rows. Its rows must be small;
-// listSized is for others.
-func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int, error) {
+// list scans one page of a query into its model and returns the number of all rows. after is the condition for the
+// rows after page.After, whose Number and Text are ?0 and ?1 in it. The rows must be small; listSized is for others.
+func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page, after string) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
-	if err != nil || page.Limit <= 0 || page.Offset >= total {
+	if err != nil || emptyPage(page, total) {
 		return total, db.translate(err)
 	}
-	err = q.Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx)
+	err = onPage(q, page, after).Scan(ctx)
 	return total, db.translate(err)
+}
+
+// emptyPage reports whether a page of a list with that many rows has no rows.
+func emptyPage(page core.Page, total int) bool {
+	return page.Limit <= 0 || page.After == nil && page.Offset >= total
+}
+
+// onPage restricts a query to the rows of a page.
+func onPage(q *bun.SelectQuery, page core.Page, after string) *bun.SelectQuery {
+	if page.After != nil {
+		return q.Where(after, page.After.Number, page.After.Text).Limit(int64(page.Limit))
+	}
+	return q.Limit(int64(page.Limit)).Offset(int64(page.Offset))
 }
 
 // listSized is list for rows that can be large. The page ends before its rows exceed core.MaxPageBytes, but has at
 // least one row. The size of a row is that of the given columns. The sizes are read first and without
 // the rows, because a database keeps all columns of the rows that it sorts in memory.
 func (db *DB) listSized(
-	ctx context.Context, q *bun.SelectQuery, page core.Page, key string, columns ...string,
+	ctx context.Context, q *bun.SelectQuery, page core.Page, after, key string, columns ...string,
 ) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
-	if err != nil || page.Limit <= 0 || page.Offset >= total {
+	if err != nil || emptyPage(page, total) {
 		return total, db.translate(err)
 	}
 	size := make([]string, len(columns))
@@ -264,8 +287,7 @@ func (db *DB) listSized(
 	}
 	var keys []string
 	var sizes []int
-	err = q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")).
-		Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx, &keys, &sizes)
+	err = onPage(q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")), page, after).Scan(ctx, &keys, &sizes)
 	if err != nil || len(keys) == 0 {
 		return total, db.translate(err)
 	}

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
 	"github.com/agentarea/agentarea/test/dbtest"
@@ -100,6 +102,11 @@ func TestPlans(t *testing.T) {
 		"SELECT count(*) FROM mcp_servers AS m WHERE (m.created_by = ? OR m.shared = TRUE)",
 		"SELECT count(*) FROM mcp_servers AS m WHERE created_by = ?",
 		"SELECT * FROM tasks AS t WHERE t.user_id = ? ORDER BY t.created_at DESC LIMIT 20",
+		// The pages of lists after a cursor.
+		"SELECT * FROM tasks AS t WHERE t.user_id = ? AND (t.created_at, t.id) < (?, ?) ORDER BY t.created_at DESC, t.id DESC LIMIT 20",
+		"SELECT * FROM files AS f WHERE f.created_by = ? AND (f.created_at, f.id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT 20",
+		"SELECT * FROM audit AS a WHERE a.seq < ? ORDER BY seq DESC LIMIT 20",
+		"SELECT * FROM sessions AS s WHERE agent_id = ? AND user_id = ? AND (s.updated_at, s.key) < (?, ?) ORDER BY updated_at DESC",
 	)
 	// These scans are acceptable: there are few active runs, an admin's list reads only one page, and
 	// some subqueries have one row.
@@ -134,5 +141,20 @@ func TestLargeColumnsAreLast(t *testing.T) {
 		if got := columns[len(columns)-len(large):]; !slices.Equal(got, large) {
 			t.Errorf("table %s ends with the columns %q, want %q", table, got, large)
 		}
+	}
+}
+
+// After a clean stop, the database is one file, which can be copied.
+func TestClose_leavesOneFile(t *testing.T) {
+	t.Parallel()
+	db, path := openNew(t, storage.Options{})
+	// This executes a prepared statement.
+	_, err := db.DeleteFile(t.Context(), nil, core.Actor{}, "file-none", 0, time.Now())
+	if core.CodeOf(err) != core.CodeNotFound {
+		t.Errorf("DeleteFile() = %v, want NotFound", err)
+	}
+	must(t, db.Close())
+	if files, err := filepath.Glob(path + "*"); len(files) != 1 {
+		t.Errorf("after Close the database consists of %q, %v, want one file", files, err)
 	}
 }

@@ -24,7 +24,7 @@ import (
 // newAPI returns the handler of the whole API, and that of the MCP gateway alone.
 func (a *App) newAPI(authn countedAuth) (all, mcp http.Handler) {
 	srv := api.New(api.Options{
-		Auth: authn, Audit: a.db, Limits: a.limits(), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
+		Auth: authn, Audit: a.db, Keys: a.db, KeySecret: a.keySecret(), Limits: a.limits(), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(),
 	})
 	a.onClose(func() error { srv.Close(); return nil })
@@ -38,7 +38,7 @@ type apiURLs struct{ public, mcp string }
 
 // registerAPI registers every group of resources. It returns the handler of the MCP gateway alone.
 func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Handler {
-	health.Register(srv, health.Options{Version: Version, Checks: a.readinessChecks()})
+	health.Register(srv, health.Options{Version: Version, Checks: a.readinessChecks(), Logger: a.logger})
 	accounts.Register(srv, accounts.Options{
 		Logins: authn, UserManager: authn, Users: a.db, KeyManager: authn, Keys: a.db, Audit: a.db,
 		UserData: userdata.New(userdata.Options{
