@@ -55,7 +55,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		}
 	}()
 	if err := run(ctx, args, &output{stdout, stderr}); err != nil {
-		_, _ = fmt.Fprintf(stderr, "agentarea: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "agentarea: %s\n", withoutURLs(err.Error(), append(args, os.Getenv(databaseVariable))))
 		return 1
 	}
 	return 0
