@@ -208,7 +208,7 @@ func TestMaxPostgresConnections(t *testing.T) {
 	var clients sync.WaitGroup
 	for i := range 3 * storage.MaxPostgresConnections {
 		clients.Go(func() {
-			for range 10 {
+			for range 3 {
 				if err := db.RenewLease(t.Context(), fmt.Sprint("server-", i), time.Now().Add(time.Hour)); err != nil {
 					t.Error(err)
 				}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/agentarea/agentarea/storage"
 )
 
 // readVariableFiles sets each variable AGENTAREA_X to the text of the file that AGENTAREA_X_FILE names,
@@ -45,6 +47,9 @@ func withoutURLs(message string, values []string) string {
 	for _, value := range values {
 		if flag, rest, ok := strings.Cut(value, "="); ok && strings.HasPrefix(flag, "-") {
 			value = rest
+		}
+		if storage.PublicURL(value) == value {
+			continue // it has no password
 		}
 		if scheme, _, ok := strings.Cut(value, "://"); ok && strings.Contains(value, "@") && !strings.Contains(scheme, " ") {
 			quoted := strconv.Quote(value)
