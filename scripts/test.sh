@@ -3,8 +3,21 @@
 # that were skipped because something is not installed: test.sh go test ./...
 set -uo pipefail
 cd "$(dirname "$0")/.."
+
+# The databases of the short forms are small, but are created and synced to disk hundreds of times. They are kept
+# in memory where 8 GiB of it are free, which saves a sixth of the time. The long forms use the disk, and measure
+# the memory of servers, which files in memory would count towards.
+in_memory() {
+  [ -z "${TMPDIR:-}${AGENTAREA_TEST_SLOW:-}${AGENTAREA_TEST_RACE_BINARIES:-}" ] || return
+  awk '/^MemAvailable/ {exit $2 < 8*2^20}' /proc/meminfo || return
+  df --output=avail /dev/shm | awk 'END {exit $1 < 8*2^20}' || return
+  memory=$(mktemp -d /dev/shm/agentarea-test.XXXXXX) && chmod 711 "$memory" || return # PostgreSQL has a user of its own
+  printf '#!/bin/sh\n' >"$memory/program" && chmod +x "$memory/program" && "$memory/program"
+}
+memory=
+trap 'rm -rf "${log:-}" "${memory:-}"' EXIT
+if in_memory 2>/dev/null; then export TMPDIR=$memory; fi
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 export AGENTAREA_TEST_SKIPPED_LOG=$log AGENTAREA_TEST_BINARIES=$PWD/bin
 
 "$@"

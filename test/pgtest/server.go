@@ -153,7 +153,9 @@ func (s *Server) Up() error {
 	}
 	cmd, err := s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "max_connections=400", "-c", "shared_buffers=32MB", "-c", "fsync="+sync,
-		"-c", "full_page_writes="+sync, "-c", "log_min_messages=fatal")
+		"-c", "full_page_writes="+sync, "-c", "log_min_messages=fatal",
+		// A server that is killed leaves its shared memory, so it is kept in the data folder.
+		"-c", "dynamic_shared_memory_type=mmap")
 	if err != nil {
 		return err
 	}

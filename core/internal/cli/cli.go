@@ -5,9 +5,11 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -29,7 +31,17 @@ type commands struct {
 }
 
 // output contains the streams to which a command prints: results to stdout, progress and logs to stderr.
-type output struct{ stdout, stderr io.Writer }
+type output struct {
+	stdout, stderr io.Writer
+	// args are the arguments of the command line.
+	args []string
+}
+
+// message returns the text of an error for the user or the log, without the URLs of databases in the arguments and in
+// the environment.
+func (o *output) message(err error) string {
+	return withoutURLs(err.Error(), append(slices.Clone(o.args), os.Getenv(databaseVariable)))
+}
 
 type versionCommand struct{}
 
@@ -54,12 +66,19 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 			panic(e)
 		}
 	}()
-	if err := run(ctx, args, &output{stdout, stderr}); err != nil {
-		_, _ = fmt.Fprintf(stderr, "agentarea: %s\n", withoutURLs(err.Error(), append(args, os.Getenv(databaseVariable))))
+	out := &output{stdout, stderr, args}
+	if err := run(ctx, args, out); err != nil {
+		var logged loggedError
+		if !errors.As(err, &logged) {
+			_, _ = fmt.Fprintf(stderr, "agentarea: %s\n", out.message(err))
+		}
 		return 1
 	}
 	return 0
 }
+
+// loggedError is an error that a command has logged, so that Main does not print it.
+type loggedError struct{ error }
 
 func run(ctx context.Context, args []string, out *output) error {
 	if err := readVariableFiles(os.Environ(), os.Setenv); err != nil {

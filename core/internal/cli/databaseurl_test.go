@@ -47,9 +47,6 @@ func TestDatabaseURL_isNotPrinted(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	for name, args := range map[string]func(t *testing.T, url string) []string{
-		"serve": func(t *testing.T, url string) []string {
-			return []string{"serve", "--listen=127.0.0.1:0", "--data-dir=" + t.TempDir(), "--database-wait=0", "--database-url=" + url}
-		},
 		"migrate": func(_ *testing.T, url string) []string { return []string{"db", "migrate", "--database-url=" + url} },
 		"status":  func(_ *testing.T, url string) []string { return []string{"db", "status", "--database-url", url} },
 		"check":   func(_ *testing.T, url string) []string { return []string{"db", "check", "--database-url=" + url} },
@@ -93,14 +90,14 @@ func TestDatabaseURL_isNotPrinted(t *testing.T) {
 	}
 }
 
-// TestDatabaseURL_misplaced checks that the messages about a wrong command line do not contain a database URL.
+// TestDatabaseURL_misplaced checks that the messages about a wrong command line do not contain a database URL. It is not
+// parallel, because serve sets global variables.
 func TestDatabaseURL_misplaced(t *testing.T) {
-	t.Parallel()
 	for _, url := range []string{"postgres://u:" + canary + "@h/d", "postgres://u:" + canary + "@h:port/d?x", `postgres://u:"` + canary + `@h/d`} {
 		for _, args := range [][]string{
 			{url}, {"serve", url}, {"db", url}, {"db", "status", url}, {"db", "status", "--url=" + url}, {"db", "status", "--url", url},
 			{"db", "copy", url, url}, {"db", "copy", "--from=" + url}, {"--database-url=" + url, "db", "status"},
-			{"serve", "--listen=" + url}, {"serve", "--log-level=" + url}, {"serve", "--public-url=" + url}, {"serve", "--max-agents=" + url},
+			{"serve", "--listen=" + url}, {"serve", "--listen=" + url, "--log-format=json"}, {"serve", "--log-level=" + url}, {"serve", "--public-url=" + url}, {"serve", "--max-agents=" + url},
 			{"serve", "--config=" + url, "--data-dir=" + t.TempDir()}, {"db", "status", "--data-dir=" + url}, {"plugins", "check", "--config=" + url},
 			{"backup", url, "--data-dir=/none"}, {"restore", url}, {"users", "reset-password", url, "--data-dir=/none"}, {"health", "--url=" + url},
 		} {
@@ -112,14 +109,21 @@ func TestDatabaseURL_misplaced(t *testing.T) {
 	}
 }
 
-// The URL in the environment is not printed either. The test sets a variable, so it is not parallel.
+// serve prints no database URL, and no command prints that of the environment. The test is not parallel, because it sets
+// variables.
 func TestDatabaseURL_environment(t *testing.T) {
+	serve := []string{"serve", "--listen=127.0.0.1:0", "--data-dir=" + t.TempDir(), "--database-wait=0"}
 	for _, url := range malformedURLs {
-		t.Setenv("AGENTAREA_DATABASE_URL", url)
-		for _, args := range [][]string{{"db", "status"}, {"db", "migrate"}, {"serve", "--data-dir=" + t.TempDir(), "--database-wait=0"}, {"db", "status", "--help"}} {
+		t.Setenv(databaseVariable, url)
+		for _, args := range [][]string{{"db", "status"}, {"db", "migrate"}, {"db", "status", "--help"}, serve} {
 			if _, stdout, stderr := command(t, args...); strings.Contains(stdout+stderr, canary) {
 				t.Errorf("%q with %q: stdout %q, stderr %q, want no password", args, url, stdout, stderr)
 			}
+		}
+		t.Setenv(databaseVariable, "")
+		args := append(serve, "--database-url="+url)
+		if code, stdout, stderr := command(t, args...); code != 1 || strings.Contains(stdout+stderr, canary) {
+			t.Errorf("%q: exit code %d, stdout %q, stderr %q; want 1 and no password", args, code, stdout, stderr)
 		}
 	}
 }

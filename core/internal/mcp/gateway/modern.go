@@ -67,7 +67,7 @@ func (s *sharedUpstream) serve(ctx context.Context, w http.ResponseWriter, m *me
 		writeError(w, m.id, err)
 		return
 	}
-	if first, done := out.peek(ctx, firstMessageTimeout); done {
+	if first := out.peek(ctx, firstMessageTimeout); first != nil {
 		if answer, err := parseCompact(first); err == nil && modernStatus(answer.errorCode()) != http.StatusOK {
 			writeJSON(w, modernStatus(answer.errorCode()), first)
 			return

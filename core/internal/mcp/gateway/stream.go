@@ -152,28 +152,28 @@ func (s *stream) readFrom(reader, next int) readResult {
 	return b
 }
 
-// peek waits up to atMost for the first message. done is true if no message follows it.
-func (s *stream) peek(ctx context.Context, atMost time.Duration) (message []byte, done bool) {
+// peek waits up to atMost for the first message. It returns nil if none has arrived, or if the stream ends
+// without one.
+func (s *stream) peek(ctx context.Context, atMost time.Duration) []byte {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	for {
 		s.mu.Lock()
 		if len(s.events) > 0 {
-			message, done = s.events[0], s.ended && len(s.events) == 1
-		} else {
-			done = s.ended
+			defer s.mu.Unlock()
+			return s.events[0]
 		}
-		wake := s.wake
+		ended, wake := s.ended, s.wake
 		s.mu.Unlock()
-		if message != nil || done {
-			return message, done
+		if ended {
+			return nil
 		}
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return nil, false
+			return nil
 		case <-timer.C:
-			return nil, false
+			return nil
 		}
 	}
 }
