@@ -114,6 +114,7 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		{"events", s.Keep.Events, runBatch, s.deleteEvents},
 		{"notifications", s.Keep.Events, rowBatch, s.Store.DeleteNotifications},
 		{"audit", s.Keep.Audit, rowBatch, s.Store.DeleteAudit},
+		{"idempotency keys", core.IdempotencyKeyTTL, rowBatch, s.Store.DeleteIdempotencyKeys},
 		{"logins", keepLogins, rowBatch, s.Store.DeleteLogins},
 	} {
 		if part.keep > 0 {

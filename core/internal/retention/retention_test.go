@@ -36,6 +36,8 @@ func (f *fakeStore) DeleteSessions(_ context.Context, _ time.Time, limit int) (i
 func (*fakeStore) DeleteToolLists(context.Context, time.Time, int) (int, error) { return 0, nil }
 func (*fakeStore) DeleteLogins(context.Context, time.Time, int) (int, error)    { return 0, nil }
 
+func (*fakeStore) DeleteIdempotencyKeys(context.Context, time.Time, int) (int, error) { return 0, nil }
+
 // TestSweep_pace checks that small sessions are deleted fast, and that batches of large ones stay short.
 func TestSweep_pace(t *testing.T) {
 	t.Parallel()
