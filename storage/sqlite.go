@@ -20,6 +20,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // sqliteDialect stores everything in one file, with a write-ahead log next to it.
@@ -61,11 +62,11 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 	return writer, reader, nil
 }
 
-// makePrivate creates a missing file with access for its owner only. SQLite would make it readable for
-// everybody, and the log gets the mode of the file. It does not open an existing file, because closing
-// it would release the locks that this process has on it.
+// makePrivate creates a missing file with access for its owner only, who is the owner of the folder. SQLite would make
+// it readable for everybody, and the log gets the mode and the owner of the file. It does not open an existing file,
+// because closing it would release the locks that this process has on it.
 func makePrivate(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := fileowner.Create(path)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -37,6 +37,7 @@ type Stores interface {
 	core.UserDataStore
 	core.PluginDependents
 	core.Wakeups
+	core.ServerStore
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error
@@ -47,6 +48,7 @@ type Stores interface {
 func Run(t *testing.T, open func(t *testing.T) Stores) {
 	for name, test := range map[string]func(*testing.T, *fixture){
 		"database":                 testDatabase,
+		"server":                   testServer,
 		"user":                     testUser,
 		"user/conflict":            testUserConflict,
 		"user/list":                testUserList,

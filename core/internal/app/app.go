@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -30,6 +29,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/tasks"
 	"github.com/agentarea/agentarea/core/internal/telemetry"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // Version is the version of the server. A release sets it with -ldflags -X.
@@ -37,6 +37,8 @@ var Version = "0.1.0"
 
 // Times that the parts of the server have to stop.
 const (
+	// admitGrace is the time in which the last requests that the server has accepted start their runs.
+	admitGrace      = time.Second
 	runsGrace       = 20 * time.Second
 	requestsGrace   = 3 * time.Second // after runsGrace
 	pluginsGrace    = 5 * time.Second
@@ -53,6 +55,7 @@ type App struct {
 	data *datadir.Dir
 	// keys are the secret keys, the current one first.
 	keys    [][]byte
+	keyring *secrets.Keyring
 	db      *storage.DB
 	plugins *pluginhost.Host
 	agents  *agents.Service
@@ -64,13 +67,14 @@ type App struct {
 	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
+	replicas *replicas
 	tasks    *tasks.Service
 	// rates counts requests, loginRates counts sign-ins.
 	rates, loginRates limit.Counter
 	// http serves the API with the MCP gateway and, if MCPListen is set, the gateway on a second address.
 	http *httpServers
-	// draining is closed when the server starts to stop.
-	draining chan struct{}
+	// draining is closed when the server is about to stop, and stopping when it accepts no more requests.
+	draining, stopping chan struct{}
 
 	// AdminPassword is the password of the first admin if Open generated it. Otherwise it is empty.
 	AdminPassword string
@@ -84,7 +88,10 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
-	a := &App{settings: settings, logger: logger, draining: make(chan struct{}), http: newHTTPServers()}
+	a := &App{
+		settings: settings, logger: logger, draining: make(chan struct{}), stopping: make(chan struct{}),
+		http: newHTTPServers(),
+	}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -112,11 +119,16 @@ func (a *App) close() {
 	}
 }
 
-func (a *App) openData(context.Context) (err error) {
+func (a *App) openData(ctx context.Context) (err error) {
 	if a.data, err = datadir.Open(a.settings.DataDir); err != nil {
 		return err
 	}
 	a.onClose(a.data.Close)
+	if uid, foreign := fileowner.Foreign(a.data.Path()); foreign {
+		a.logger.WarnContext(ctx, "the server runs as root, but another user owns the data dir: files that plugins create in it "+
+			"belong to root, and a server of that user cannot change them. Start the server as that user, or run chown -R",
+			"data_dir", a.data.Path(), "owner_uid", uid)
+	}
 	if a.settings.SecretKey != "" {
 		a.keys, err = a.settings.Keys()
 		return err
@@ -230,16 +242,15 @@ func fileBackends(plugins []core.Plugin) []string {
 	return labels
 }
 
-func (a *App) openMCP(ctx context.Context) error {
-	keyring, err := secrets.New(a.keys...)
-	if err != nil {
+func (a *App) openMCP(ctx context.Context) (err error) {
+	if a.keyring, err = secrets.New(a.keys...); err != nil {
 		return err
 	}
-	if err := logUndecryptable(ctx, a.db, keyring, a.logger); err != nil {
+	if err := logUndecryptable(ctx, a.db, a.keyring, a.logger); err != nil {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Users: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands,
+		Store: a.db, Users: a.db, Encrypter: a.keyring, Transports: a.plugins, Commands: a.settings.MCPCommands,
 		Version: Version, Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
@@ -283,7 +294,27 @@ func (a *App) openEngine(ctx context.Context) error {
 		return a.engine.Close(ctx)
 	})
 	a.tasks = tasks.New(tasks.Options{Agents: a.agents, Files: a.files, Store: a.db, Canceller: a.engine})
-	return a.engine.Start(ctx)
+	if err := a.engine.Start(ctx); err != nil {
+		return err
+	}
+	return a.openReplicas(ctx, owner)
+}
+
+// openReplicas compares this server with the others on the database. The engine must have a lease.
+func (a *App) openReplicas(ctx context.Context, owner string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	self := core.Server{
+		ID: owner, Host: host, Version: Version, Keys: a.keyring.IDs(), StartedAt: time.Now().UTC(),
+	}
+	a.replicas = newReplicas(a.db, self, func() string { return a.keyring.Fingerprint(a.plugins.ConfigHash()) }, a.logger)
+	if err := a.replicas.start(ctx); err != nil {
+		return err
+	}
+	a.onClose(func() error { a.replicas.close(); return nil })
+	return nil
 }
 
 func (a *App) openAPI(ctx context.Context) error {
@@ -330,9 +361,17 @@ func (a *App) openAPI(ctx context.Context) error {
 // processIDFile is the file of the data directory that has the id of the process that owns the runs.
 const processIDFile = "server-id"
 
-// Run serves until ctx is cancelled, waits for runs and requests in progress, and stops everything. A
-// signal on reload reloads plugins.hcl.
-func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
+// Signals are the signals to a running server, besides the end of its context.
+type Signals struct {
+	// Reload reloads plugins.hcl.
+	Reload <-chan os.Signal
+	// Hurry is closed when the server must stop without the drain delay.
+	Hurry <-chan struct{}
+}
+
+// Run serves until ctx is cancelled. Then it reports that it is not ready, serves on for the drain delay, waits for
+// runs and requests in progress, and stops everything.
+func (a *App) Run(ctx context.Context, signals Signals) error {
 	defer a.close()
 	if a.settings.WatchConfig {
 		if err := watchFile(ctx, a.settings.Config, a.logger, func() { reloadPlugins(ctx, a.plugins) }); err != nil {
@@ -340,7 +379,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 				"error", err)
 		}
 	}
-	go reloadOnSignal(ctx, reload, a.plugins)
+	go reloadOnSignal(ctx, signals.Reload, a.plugins)
 	failed := a.http.serve()
 	notifySystemd(ctx, daemon.SdNotifyReady, a.logger)
 	select {
@@ -349,7 +388,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	case <-ctx.Done():
 	}
 	notifySystemd(ctx, daemon.SdNotifyStopping, a.logger)
-	a.drain(context.WithoutCancel(ctx))
+	a.drain(context.WithoutCancel(ctx), signals.Hurry)
 	return nil
 }
 
@@ -369,23 +408,52 @@ func reloadOnSignal(ctx context.Context, signals <-chan os.Signal, plugins *plug
 	}
 }
 
-// drain stops the server gracefully. It accepts no new requests, waits for runs and leaves those that do
-// not end within runsGrace to the next server, and finally cancels the remaining requests.
-func (a *App) drain(ctx context.Context) {
-	a.logger.InfoContext(ctx, "stopping: waiting for runs in progress", "grace", runsGrace)
+// drain stops the server gracefully. It lets proxies find out that the server stops, accepts no new requests, waits
+// for runs and leaves those that do not end within runsGrace to the next server, and finally cancels the remaining
+// requests.
+func (a *App) drain(ctx context.Context, hurry <-chan struct{}) {
 	close(a.draining)
+	a.awaitProxies(ctx, hurry)
+	a.logger.InfoContext(ctx, "stopping: waiting for runs in progress", "grace", runsGrace)
 	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
 	defer cancel()
-	var requestsDone sync.WaitGroup
-	requestsDone.Go(func() { a.http.shutdown(requests) })
+	requestsDone := make(chan struct{})
+	go func() {
+		defer close(requestsDone)
+		a.http.shutdown(requests)
+	}()
+	close(a.stopping)
 	runs, cancelRuns := context.WithTimeout(ctx, runsGrace)
 	defer cancelRuns()
+	select {
+	case <-requestsDone:
+	case <-time.After(admitGrace):
+	}
 	if err := a.engine.Close(runs); err != nil {
 		a.logger.ErrorContext(ctx, "stopping the engine failed", "error", err)
 	}
 	// The remaining requests follow runs that the next server resumes.
 	time.AfterFunc(requestsGrace, a.http.cancelRequests)
-	requestsDone.Wait()
+	<-requestsDone
+}
+
+// awaitProxies serves on for the drain delay, unless hurry is closed. Meanwhile /health/ready fails, and clients
+// close their connections. Afterwards, no connection is lost when the listeners are closed.
+func (a *App) awaitProxies(ctx context.Context, hurry <-chan struct{}) {
+	delay := a.settings.DrainDelay
+	if delay <= 0 {
+		return
+	}
+	a.http.leaving.Store(true)
+	a.logger.InfoContext(ctx, "stopping: not ready, and serving until proxies use other servers", "drain_delay", delay)
+	select {
+	case <-time.After(delay):
+	case <-hurry:
+		return
+	}
+	if err := a.http.refuse(); err != nil {
+		a.logger.WarnContext(ctx, "connections that are not accepted yet may be reset", "error", err)
+	}
 }
 
 // URL returns the URL under which clients reach the server.

@@ -30,6 +30,7 @@ func (a *App) readinessChecks() []health.Check {
 			Name: "mcp_servers", Degrades: true,
 			Ready: func(context.Context) error { return checkMCPServers(a.servers.Counts()) },
 		},
+		{Name: "replicas", Degrades: true, Ready: func(context.Context) error { return a.replicas.check() }},
 		{Name: "disk", Degrades: true, Ready: func(context.Context) error { return checkDisk(a.data.Path()) }},
 	}
 }

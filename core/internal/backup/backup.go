@@ -53,11 +53,26 @@ func Create(ctx context.Context, o Options) (m *archive.Manifest, err error) {
 			return err
 		}
 		defer out.Abort()
+		if o.inDataDir() {
+			if err := out.InheritOwner(); err != nil {
+				return err
+			}
+		}
 		w := &writer{Options: o, db: db, out: out, added: map[string]*addedFile{}}
 		m, err = w.write(ctx)
 		return err
 	})
 	return m, err
+}
+
+// inDataDir reports whether the archive is in the data directory.
+func (o *Options) inDataDir() bool {
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return false
+	}
+	file, err := filepath.Abs(o.File)
+	return err == nil && strings.HasPrefix(file, dir+string(filepath.Separator))
 }
 
 // writer writes one archive.

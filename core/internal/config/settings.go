@@ -44,6 +44,8 @@ type Settings struct {
 	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Limits per minute and per second for individual roles, such as admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…" unset:"the limits above"`
 	TrustedProxies     Networks   `env:"AGENTAREA_TRUSTED_PROXIES" help:"Comma-separated IP addresses and networks of proxies whose X-Forwarded-For header is trusted." placeholder:"NETWORK,…" unset:"none"`
 
+	DrainDelay time.Duration `default:"5s" env:"AGENTAREA_DRAIN_DELAY" help:"How long the server accepts requests after SIGTERM, while /health/ready is 503, so that proxies can switch to other servers; 0 means not at all." placeholder:"DURATION" see:"operations.md"`
+
 	// Secrets come only from the environment, because other users can read the command line.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" help:"Password of the first admin. Used only at the first start." hidden:"" kong:"-" unset:"generated, and printed once"`
 	SecretKey     Secret `env:"AGENTAREA_SECRET_KEY" help:"At least 32 bytes in hex or base64. The keys for tokens and secrets are derived from it. Generate one with openssl rand -hex 32. Append older keys that must stay valid, separated by commas." hidden:"" kong:"-" unset:"generated, and stored in the data dir" see:"secrets.md"`
@@ -128,6 +130,9 @@ func (s *Settings) Check() error {
 		if keep < 0 {
 			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 to keep everything)", flag, keep)
 		}
+	}
+	if s.DrainDelay < 0 || s.DrainDelay > 10*time.Minute {
+		return fmt.Errorf("--drain-delay %s: must be 0s to 10m (write 5s, or omit it)", s.DrainDelay)
 	}
 	if s.MaxLoginAge < time.Minute {
 		return fmt.Errorf("--max-login-age %s: must be at least 1m (write 2160h for 90 days, or omit it)", s.MaxLoginAge)
