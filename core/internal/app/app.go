@@ -68,6 +68,8 @@ type App struct {
 	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
+	// owner identifies this process in leases.
+	owner    string
 	replicas *replicas
 	tasks    *tasks.Service
 	// rates counts requests, loginRates counts sign-ins.
@@ -173,6 +175,9 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.db.Close)
+	if err := a.connectDatabase(ctx); err != nil {
+		return err
+	}
 	if err := a.db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -190,6 +195,27 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
+}
+
+// waitLogInterval is the time between two log lines while the server waits for the database.
+const waitLogInterval = 10 * time.Second
+
+// connectDatabase waits until the database server accepts connections.
+func (a *App) connectDatabase(ctx context.Context) error {
+	wait := a.settings.DatabaseWait
+	deadline, logged := time.Now().Add(wait), time.Time{}
+	err := a.db.Connect(ctx, wait, func(err error) {
+		if time.Since(logged) < waitLogInterval {
+			return
+		}
+		logged = time.Now()
+		a.logger.WarnContext(ctx, "the database does not accept connections; waiting for it",
+			"remaining", time.Until(deadline).Round(time.Second), "error", err)
+	})
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("connect to the database %s: %w", storage.PublicURL(a.settings.DatabaseURL), err)
+	}
+	return err
 }
 
 // lockDatabase reserves a SQLite database for this server. It returns nil for PostgreSQL, which servers
@@ -263,17 +289,17 @@ func (a *App) openMCP(ctx context.Context) (err error) {
 }
 
 func (a *App) openEngine(ctx context.Context) error {
-	owner := core.NewID("process")
+	a.owner = core.NewID("process")
 	// The lock of the data directory proves that the previous process has ended, so its runs need not
 	// wait until its lease expires.
-	last, err := a.data.ReadOrCreate(processIDFile, func() string { return owner })
+	last, err := a.data.ReadOrCreate(processIDFile, func() string { return a.owner })
 	if err != nil {
 		return err
 	}
 	if err := a.db.ReleaseLease(ctx, last); err != nil {
 		return err
 	}
-	if err := a.data.Replace(processIDFile, owner); err != nil {
+	if err := a.data.Replace(processIDFile, a.owner); err != nil {
 		return err
 	}
 	if a.hub, err = events.NewHub(ctx, a.db, a.db, a.logger); err != nil {
@@ -287,7 +313,7 @@ func (a *App) openEngine(ctx context.Context) error {
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents,
 		Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),
-		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
+		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: a.owner,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -298,7 +324,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
-	return a.openReplicas(ctx, owner)
+	return a.openReplicas(ctx, a.owner)
 }
 
 // openReplicas compares this server with the others on the database. The engine must have a lease.
