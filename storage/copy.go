@@ -27,10 +27,11 @@ type copied struct {
 }
 
 // copiedTables contains each table after the tables that it refers to. It omits the active servers
-// (leases), the id of the database (instance), the recent request counts (rate_counts), the applied
+// (leases, servers), the id of the database (instance), the recent request counts (rate_counts), the applied
 // migrations, and the job queue, which is rebuilt from the pending tasks.
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
+	{name: "idempotency_keys", key: []string{"user_id", "key"}},
 	{name: "logins", key: []string{"id"}},
 	{name: "api_keys", key: []string{"id"}},
 	{name: "audit", key: []string{"seq"}, counter: "seq"},

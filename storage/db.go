@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -31,6 +30,7 @@ var (
 	_ core.EventStore           = (*DB)(nil)
 	_ core.FileStore            = (*DB)(nil)
 	_ core.TaskStore            = (*DB)(nil)
+	_ core.IdempotencyKeyStore  = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
 	_ core.UserDataStore        = (*DB)(nil)
@@ -93,6 +93,19 @@ type dialect interface {
 	// snapshotTo writes a consistent copy of the database to a new SQLite file. If the database
 	// cannot do that, it returns false and creates no file.
 	snapshotTo(ctx context.Context, path string) (supported bool, err error)
+	// checkConnection returns nil if the database can be used. It returns a connectError if the database server
+	// cannot be reached.
+	checkConnection(ctx context.Context) error
+	// maintenance returns a pool with one connection for long statements. The caller must close it.
+	maintenance(ctx context.Context) (*bun.DB, error)
+	// findDamage calls found for damaged pages and indexes.
+	findDamage(ctx context.Context, db *bun.DB, found func(Problem)) error
+	// findMissingParents calls found for rows whose foreign keys refer to rows that do not exist.
+	findMissingParents(ctx context.Context, db *bun.DB, found func(Problem)) error
+	// vacuum makes the space of deleted rows free, and updates what the database knows about its tables.
+	vacuum(ctx context.Context, db *bun.DB, tables []string) error
+	// size returns a query for the size of the database in bytes.
+	size() string
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
@@ -125,10 +138,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
 	}
-	scheme, _, ok := strings.Cut(url, ":")
-	if ok && (scheme == "postgres" || scheme == "postgresql") {
+	if isPostgres(url) {
 		if o.Readers == 0 {
-			o.Readers = 8
+			o.Readers = postgresReaders
 		}
 		d, err := parsePostgres(url)
 		if err != nil {
@@ -141,8 +153,8 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	path, ok := SQLitePath(url)
 	if !ok {
-		return nil, fmt.Errorf("database URL %q is not valid: use sqlite:///path/to/file or "+
-			"postgres://user:password@host:5432/database", scheme+":…")
+		return nil, errors.New("the database URL is not valid: use sqlite:///path/to/file or " +
+			"postgres://user:password@host:5432/database")
 	}
 	return open(ctx, sqliteDialect{path: path}, o)
 }
@@ -198,6 +210,32 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 // Close finishes the waiting writes and closes the database. Later calls fail with Unavailable.
 func (db *DB) Close() error { return db.close() }
 
+// connectRetry is the time between two attempts to connect.
+const connectRetry = time.Second
+
+// Connect returns nil if the database can be used. While the database server cannot be reached, or starts, Connect
+// tries again until wait has passed, and calls waiting after each failure. It does not wait if the server refuses
+// the user. It fails if a connection pooler takes the session from a connection.
+func (db *DB) Connect(ctx context.Context, wait time.Duration, waiting func(error)) error {
+	for deadline := time.Now().Add(wait); ; {
+		err := db.dialect.checkConnection(ctx)
+		var down *connectError
+		if !errors.As(err, &down) {
+			return err
+		}
+		left := time.Until(deadline)
+		if down.permanent || left <= 0 {
+			return err
+		}
+		waiting(err)
+		select {
+		case <-time.After(min(left, connectRetry)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // Ping returns nil if the database can be read.
 func (db *DB) Ping(ctx context.Context) error {
 	var n int
@@ -244,27 +282,40 @@ func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, nouns, setti
 	return nil
 }
 
-// list scans one page of a query into its model and returns the number of all rows. Its rows must be small;
-// listSized is for others.
-func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int, error) {
+// list scans one page of a query into its model and returns the number of all rows. after is the condition for the
+// rows after page.After, whose Number and Text are ?0 and ?1 in it. The rows must be small; listSized is for others.
+func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page, after string) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
-	if err != nil || page.Limit <= 0 || page.Offset >= total {
+	if err != nil || emptyPage(page, total) {
 		return total, db.translate(err)
 	}
-	err = q.Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx)
+	err = onPage(q, page, after).Scan(ctx)
 	return total, db.translate(err)
+}
+
+// emptyPage reports whether a page of a list with that many rows has no rows.
+func emptyPage(page core.Page, total int) bool {
+	return page.Limit <= 0 || page.After == nil && page.Offset >= total
+}
+
+// onPage restricts a query to the rows of a page.
+func onPage(q *bun.SelectQuery, page core.Page, after string) *bun.SelectQuery {
+	if page.After != nil {
+		return q.Where(after, page.After.Number, page.After.Text).Limit(int64(page.Limit))
+	}
+	return q.Limit(int64(page.Limit)).Offset(int64(page.Offset))
 }
 
 // listSized is list for rows that can be large. The page ends before its rows exceed core.MaxPageBytes, but has at
 // least one row. The size of a row is that of the given columns. The sizes are read first and without
 // the rows, because a database keeps all columns of the rows that it sorts in memory.
 func (db *DB) listSized(
-	ctx context.Context, q *bun.SelectQuery, page core.Page, key string, columns ...string,
+	ctx context.Context, q *bun.SelectQuery, page core.Page, after, key string, columns ...string,
 ) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
-	if err != nil || page.Limit <= 0 || page.Offset >= total {
+	if err != nil || emptyPage(page, total) {
 		return total, db.translate(err)
 	}
 	size := make([]string, len(columns))
@@ -273,8 +324,7 @@ func (db *DB) listSized(
 	}
 	var keys []string
 	var sizes []int
-	err = q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")).
-		Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx, &keys, &sizes)
+	err = onPage(q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")), page, after).Scan(ctx, &keys, &sizes)
 	if err != nil || len(keys) == 0 {
 		return total, db.translate(err)
 	}

@@ -22,15 +22,18 @@ const (
 	failBusy
 	// failFull means that the disk is full.
 	failFull
+	// failReadOnly means that the database can be read but not written.
+	failReadOnly
 	// failDown means that the disk, the file or the server does not work.
 	failDown
 )
 
-// translate converts a driver error into a core.Error. It returns nil, a core.Error and a context
-// error unchanged.
+// translate converts a driver error into a core.Error. It returns nil, a core.Error, a core.RepeatedRequest and a
+// context error unchanged.
 func (db *DB) translate(err error) error {
 	var e *core.Error
-	if err == nil || errors.As(err, &e) ||
+	var repeated *core.RepeatedRequest
+	if err == nil || errors.As(err, &e) || errors.As(err, &repeated) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
@@ -45,6 +48,8 @@ func (db *DB) translate(err error) error {
 	case failFull:
 		// Runs retry Unavailable errors, and so wait for free space. Other callers use orFull.
 		code, message = core.CodeUnavailable, messageFull
+	case failReadOnly:
+		code, message = core.CodeUnavailable, "The database is read-only"
 	case failDown:
 		code, message = core.CodeUnavailable, "The database cannot be read or written"
 	case failOther:

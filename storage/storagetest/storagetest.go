@@ -28,6 +28,7 @@ type Stores interface {
 	core.MCPServerStore
 	core.EncryptedSecretStore
 	core.TaskStore
+	core.IdempotencyKeyStore
 	core.TaskQueue
 	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
 	core.NotificationStore
@@ -36,6 +37,7 @@ type Stores interface {
 	core.UserDataStore
 	core.PluginDependents
 	core.Wakeups
+	core.ServerStore
 	Migrate(ctx context.Context) error
 	Ping(ctx context.Context) error
 	Close() error
@@ -46,6 +48,7 @@ type Stores interface {
 func Run(t *testing.T, open func(t *testing.T) Stores) {
 	for name, test := range map[string]func(*testing.T, *fixture){
 		"database":                 testDatabase,
+		"server":                   testServer,
 		"user":                     testUser,
 		"user/conflict":            testUserConflict,
 		"user/list":                testUserList,
@@ -69,6 +72,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"audit/writes":             testAuditedWrites,
 		"audit/filter":             testAuditFilter,
 		"audit/delete":             testAuditDelete,
+		"idempotency_key":          testIdempotencyKey,
+		"idempotency_key/at_once":  testIdempotencyKeyAtOnce,
+		"idempotency_key/expired":  testIdempotencyKeyExpired,
 		"login":                    testLogin,
 		"login/rotate":             testLoginRotate,
 		"login/end":                testLoginEnd,
@@ -94,6 +100,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"message/steps":            testMessageSteps,
 		"message/large":            testLargeMessages,
 		"page/bytes":               testPageBytes,
+		"page/cursor":              testCursor,
+		"page/cursor_files":        testCursorFiles,
+		"page/cursor_usage":        testCursorUsage,
 		"page/event_bytes":         testEventPageBytes,
 		"run":                      testRun,
 		"run/visibility":           testRunVisibility,
@@ -147,12 +156,12 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/desired_state": testMCPServerDesiredState,
 		"mcp_server/list":          testMCPServerList,
 		"mcp_server/dependents":    testMCPServerDependents,
+		"mcp_server/in_use":        testMCPServerInUse,
 		"encrypted_secret":         testEncryptedSecrets,
 		"task":                     testTask,
 		"task/backlog":             testBacklog,
 		"task/visibility":          testTaskVisibility,
 		"task/filter":              testTaskFilter,
-		"task/key":                 testTaskKey,
 		"task/order":               testTaskOrder,
 		"task/cancel":              testTaskCancel,
 		"task/defer":               testTaskDefer,

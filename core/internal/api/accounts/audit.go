@@ -57,14 +57,16 @@ func registerAudit(a *api.API, audit Audit) {
 		Response: auditList{Entries: []auditEntry{exampleAudit}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:   []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *auditInput) (*auditReply, error) {
-		found, total, err := audit.Audit(ctx, core.AuditFilter{
-			UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
-			From: in.From, To: in.To, Page: in.Bounds(),
-		})
+		found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.AuditEntry, int, error) {
+			return audit.Audit(ctx, core.AuditFilter{
+				UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
+				From: in.From, To: in.To, Page: p,
+			})
+		}, func(e *core.AuditEntry) core.PageKey { return core.PageKey{Number: e.Seq} })
 		if err != nil {
 			return nil, err
 		}
-		out := &auditReply{Body: auditList{Entries: make([]auditEntry, 0, len(found)), Paged: in.Paged(total)}}
+		out := &auditReply{Body: auditList{Entries: make([]auditEntry, 0, len(found)), Paged: paged}}
 		for _, e := range found {
 			out.Body.Entries = append(out.Body.Entries, auditEntry{
 				Seq: e.Seq, At: api.Time(e.At), Action: e.Action, Target: e.Target, Outcome: e.Outcome, Reason: e.Reason,

@@ -51,7 +51,7 @@ func New(t *testing.T, change ...func(*api.Options)) *Server {
 	}
 	t.Cleanup(func() { s.Audit.check(t) })
 	o := api.Options{
-		Auth: s.Auth, Audit: s.Audit, Version: "1.0.0", Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
+		Auth: s.Auth, Audit: s.Audit, Keys: &keys{}, Version: "1.0.0", Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
 	}
 	for _, f := range change {
 		f(&o)

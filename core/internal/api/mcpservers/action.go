@@ -39,20 +39,22 @@ func registerActions(h *handlers) {
 	} {
 		example := mcpAction{MCPServer: exampleMCPServer, Message: action.message}
 		example.Status, example.Wanted, example.StartedAt = action.status, action.status == core.MCPStarting, nil
-		api.Register(h.api, api.Operation{
-			ID: action.verb + "-mcp-server", Method: http.MethodPost, Path: serverPath + "/" + action.verb, Tag: "MCP servers",
-			Summary: action.summary, Access: api.Writer, Response: example,
-			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
-		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
-			v := api.Actor(ctx)
-			if err := action.do(ctx, api.Audit(ctx), v, in.ID); err != nil {
-				return nil, err
-			}
-			s, err := h.Store.MCPServer(ctx, v, in.ID)
+		state := func(ctx context.Context, in *mcpServerInput, _ string) (*mcpActionOutput, error) {
+			s, err := h.Store.MCPServer(ctx, api.Actor(ctx), in.ID)
 			if err != nil {
 				return nil, err
 			}
 			return &mcpActionOutput{Body: mcpAction{MCPServer: h.body(ctx, s), Message: action.message}}, nil
-		})
+		}
+		api.RegisterRepeatable(h.api, api.Operation{
+			ID: action.verb + "-mcp-server", Method: http.MethodPost, Path: serverPath + "/" + action.verb, Tag: "MCP servers",
+			Summary: action.summary, Access: api.Writer, Response: example,
+			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
+		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
+			if err := action.do(ctx, api.Audit(ctx), api.Actor(ctx), in.ID); err != nil {
+				return nil, err
+			}
+			return state(ctx, in, in.ID)
+		}, state)
 	}
 }

@@ -35,8 +35,8 @@ type Manager interface {
 	// Update fails as Create does, or with NotFound or PreconditionFailed. A secret that is core.Masked
 	// keeps its value.
 	Update(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error
-	// Delete fails with NotFound, Forbidden or PreconditionFailed. A version of 0 accepts every version.
-	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
+	// Delete fails with NotFound, Forbidden or PreconditionFailed, or with Conflict if agents use the server.
+	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, d core.MCPServerDeletion) error
 }
 
 // Controller starts and stops MCP servers. Its methods return before the server is running or stopped,
@@ -71,11 +71,11 @@ func Register(a *api.API, o Options) {
 		ID: "list-mcp-servers", Method: http.MethodGet, Path: listPath,
 		Tag: "MCP servers", Summary: "List MCP servers", Access: api.SignedIn,
 		Description: "Your own and the shared servers, newest first. An admin sees all servers.",
-		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 100}},
 		Errors:      []core.Code{core.CodeValidation},
 		Large:       true,
 	}, h.list)
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath,
 		Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
 		Description: "Starts the server immediately, unless auto_start is false; its status shows the progress. Every user " +
@@ -84,12 +84,19 @@ func Register(a *api.API, o Options) {
 			"network.",
 		Status: http.StatusCreated, Request: exampleMCPRequest,
 		Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
-	}, h.create)
+	}, h.create, func(ctx context.Context, _ *mcpServerCreate, id string) (*mcpServerMade, error) {
+		s, err := h.Store.MCPServer(ctx, api.Actor(ctx), id)
+		if err != nil {
+			return nil, err
+		}
+		return h.made(ctx, s), nil
+	})
 	api.Register(a, api.Operation{
 		ID: "get-mcp-server", Method: http.MethodGet, Path: serverPath,
 		Tag: "MCP servers", Summary: "Get an MCP server", Access: api.SignedIn,
-		Description: "The ETag of the reply is the version for If-Match. The server's status is not part of the ETag.",
-		Response:    exampleMCPServer, Large: true,
+		Description: "The ETag of the reply is for If-Match, which compares only the version in it and not the server's " +
+			"status, and for If-None-Match.",
+		Response: exampleMCPServer, Large: true,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed, core.CodeConflict}
 	api.Register(a, api.Operation{
@@ -111,8 +118,9 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath,
 		Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
-		Description: "Stops the server. Its slug stays reserved for the user who created it.",
-		Status:      http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
+		Description: "Stops the server. Its slug stays reserved for the user who created it. 409 if agents use the server: the " +
+			"error names those that you can see. With force=true the server is deleted all the same, and runs of these agents fail.",
+		Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed, core.CodeConflict},
 	}, h.delete)
 	registerActions(h)
 	registerTools(h)
@@ -120,11 +128,13 @@ func Register(a *api.API, o Options) {
 }
 
 func (h *handlers) list(ctx context.Context, in *mcpServersInput) (*mcpServersOutput, error) {
-	found, total, err := h.Store.MCPServers(ctx, api.Actor(ctx), in.Bounds())
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.MCPServer, int, error) {
+		return h.Store.MCPServers(ctx, api.Actor(ctx), p)
+	}, func(s *core.MCPServer) core.PageKey { return api.Newest(s.CreatedAt, s.ID) })
 	if err != nil {
 		return nil, err
 	}
-	out := &mcpServersOutput{Body: mcpServerList{Servers: make([]MCPServer, 0, len(found)), Paged: in.Paged(total)}}
+	out := &mcpServersOutput{Body: mcpServerList{Servers: make([]MCPServer, 0, len(found)), Paged: paged}}
 	for _, s := range found {
 		out.Body.Servers = append(out.Body.Servers, h.body(ctx, s))
 	}
@@ -146,8 +156,11 @@ func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerM
 	if s, err = h.createWithSlug(ctx, v, s, config); err != nil {
 		return nil, err
 	}
-	out := h.output(ctx, s)
-	return &mcpServerMade{Location: listPath + s.ID, ETag: out.ETag, Body: out.Body}, nil
+	return h.made(ctx, s), nil
+}
+
+func (h *handlers) made(ctx context.Context, s *core.MCPServer) *mcpServerMade {
+	return &mcpServerMade{Location: listPath + s.ID, ETag: api.ETag(s.Version), Body: h.body(ctx, s)}
 }
 
 // maxSlugTries is the number of slugs that are tried for a server without a given slug.
@@ -268,9 +281,9 @@ func (h *handlers) update(
 	return h.output(ctx, s), nil
 }
 
-func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, error) {
+func (h *handlers) delete(ctx context.Context, in *mcpServerDelete) (*struct{}, error) {
 	v := api.Actor(ctx)
-	var version int64
+	d := core.MCPServerDeletion{Force: in.Force}
 	if in.IfMatch != "" {
 		s, err := h.Store.MCPServer(ctx, v, in.ID)
 		if err != nil {
@@ -279,9 +292,9 @@ func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, e
 		if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
 			return nil, err
 		}
-		version = s.Version
+		d.Version = s.Version
 	}
-	return nil, h.Manager.Delete(ctx, api.Audit(ctx), v, in.ID, version)
+	return nil, h.Manager.Delete(ctx, api.Audit(ctx), v, in.ID, d)
 }
 
 func (h *handlers) output(ctx context.Context, s *core.MCPServer) *mcpServerOutput {

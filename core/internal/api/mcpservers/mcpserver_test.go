@@ -54,8 +54,8 @@ func TestMCPServers(t *testing.T) {
 		Restarts: 2, PID: 4711, Sandbox: "rlimits", StartedAt: testTime,
 	}
 	got = env.Do(t, "root", "GET", "/v1/mcp-servers", "").Want(200).JSON()
-	if got["total"] != 1.0 || got["limit"] != 20.0 || got["offset"] != 0.0 {
-		t.Errorf("list = %v, want total 1, limit 20 and offset 0", got)
+	if got["total"] != 1.0 || got["limit"] != 100.0 || got["offset"] != 0.0 {
+		t.Errorf("list = %v, want total 1, limit 100 and offset 0", got)
 	}
 	one := got["servers"].([]any)[0].(map[string]any)
 	for name, want := range map[string]any{
@@ -368,8 +368,13 @@ func TestSharedMCPServers(t *testing.T) {
 		env.mcp.states["server-1"] = core.MCPState{Status: core.MCPRunning}
 	}
 	env.Do(t, "ann", "DELETE", at, "").Want(403)
+	env.mcp.inUse = true
+	env.Do(t, "root", "DELETE", at, "").Want(409)
+	env.Do(t, "root", "DELETE", at+"?force=false", "").Want(409)
+	env.Do(t, "root", "DELETE", at+"?force=maybe", "").Want(400)
 	env.Do(t, "eve", "POST", mcpServersAt, goodMCPServer).Want(403)
-	env.Do(t, "root", "DELETE", at, "", `If-Match: "v`+string(rune('0'+env.mcp.servers["server-1"].Version))+`"`).Want(204)
+	env.Do(t, "root", "DELETE", at+"?force=true", "", `If-Match: "v7"`).Want(412)
+	env.Do(t, "root", "DELETE", at+"?force=true", "", `If-Match: "v`+string(rune('0'+env.mcp.servers["server-1"].Version))+`"`).Want(204)
 }
 
 func TestMCPTools(t *testing.T) {

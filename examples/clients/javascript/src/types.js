@@ -22,6 +22,7 @@ export {};
  * @property {"active" | "inactive" | "error"} status error while the type or the model's provider is down
  * @property {string} type
  * @property {string} updated_at
+ * @property {FieldError[]} [warnings] Only in the reply to a request that creates or changes the agent: what does not work in its runs, such as an MCP server that is down or a tool pattern that matches nothing
  */
 
 /**
@@ -38,6 +39,7 @@ export {};
  * @typedef {object} AgentList
  * @property {Agent[]} agents
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -54,6 +56,7 @@ export {};
  * @property {"active" | "inactive" | "error"} [status] With error, which the server reports while a dependency is down, the status stays as it was set
  * @property {string} type One of the types of GET /v1/agent-types
  * @property {string} [updated_at]
+ * @property {FieldError[]} [warnings]
  */
 
 /**
@@ -95,6 +98,7 @@ export {};
  * @typedef {object} ApiKeyList
  * @property {ApiKey[]} api_keys
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -126,6 +130,7 @@ export {};
  * @typedef {object} AuditList
  * @property {AuditEntry[]} entries
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -144,7 +149,7 @@ export {};
  * @typedef {object} ChatRequest
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
  * @property {string} message Your message to the agent
- * @property {string} [session_id] The conversation. An unknown id starts a session with that id. Without an id, a new session is started
+ * @property {string} [session_id] The conversation: up to 128 printable characters of any script. An unknown id starts a session with that id. Without an id, a new session is started
  * @property {boolean} [stream] Stream the answer as server-sent events
  */
 
@@ -210,6 +215,7 @@ export {};
  * @typedef {object} FileList
  * @property {File[]} files
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  */
@@ -223,9 +229,10 @@ export {};
 
 /**
  * @typedef {object} History
- * @property {boolean} has_more Whether there are older messages. Request them with before set to the timestamp of the first one
+ * @property {boolean} has_more Whether there are older messages
  * @property {number} limit
  * @property {Message[]} messages
+ * @property {string} [next_cursor] The cursor of the page with older messages. Omitted if there are none
  */
 
 /**
@@ -304,6 +311,7 @@ export {};
 /**
  * @typedef {object} McpServerList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {MCPServer[]} servers
  * @property {number} total The number of results on all pages
@@ -515,6 +523,7 @@ export {};
 /**
  * @typedef {object} SessionList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {Session[]} sessions
  * @property {number} total The number of results on all pages
@@ -561,6 +570,7 @@ export {};
 /**
  * @typedef {object} TaskList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {Task[]} tasks
  * @property {number} total The number of results on all pages
@@ -611,6 +621,7 @@ export {};
 /**
  * @typedef {object} UsageList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {UsedRow} sum The sum of all rows on all pages
  * @property {number} total The number of results on all pages
@@ -651,6 +662,7 @@ export {};
 /**
  * @typedef {object} UserList
  * @property {number} limit
+ * @property {string} [next_cursor] The cursor of the next page. Omitted on the last page
  * @property {number} offset
  * @property {number} total The number of results on all pages
  * @property {User[]} users
