@@ -12,6 +12,7 @@ need() { # need PACKAGE COMMAND...: the package is missing unless the command su
 postgres() { [ -n "${AGENTAREA_TEST_POSTGRES_URL:-}" ] || ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }
 
 need postgresql postgres
+need pgbouncer bash -c 'command -v pgbouncer || ls /usr/sbin/pgbouncer'
 need python3-grpcio /usr/bin/python3 -c 'import grpc, google.protobuf'
 need python3-requests /usr/bin/python3 -c 'import requests'
 need python3-websocket /usr/bin/python3 -c 'import websocket'

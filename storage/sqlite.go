@@ -104,6 +104,19 @@ func (d sqliteDialect) queue(o Options) (riverdriver.Driver[*sql.Tx], func() err
 	return riversqlite.New(pool.DB), pool.Close, nil
 }
 
+// checkConnection returns nil, because open has opened the file.
+func (sqliteDialect) checkConnection(context.Context) error { return nil }
+
+// maintenance returns a connection that keeps its temporary files on the disk, because a copy of the database can be
+// larger than the memory.
+func (d sqliteDialect) maintenance(context.Context) (*bun.DB, error) {
+	path, err := filepath.Abs(d.path)
+	if err != nil {
+		return nil, err
+	}
+	return sqlitePool(path, 1, lockTry, "temp_store(FILE)")
+}
+
 // rateCounter returns nil, because a SQLite file has only one server.
 func (sqliteDialect) rateCounter() *sql.DB { return nil }
 
@@ -159,7 +172,9 @@ func (sqliteDialect) failure(err error) failure {
 		return failBusy
 	case sqlite3.SQLITE_FULL:
 		return failFull
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT,
+	case sqlite3.SQLITE_READONLY:
+		return failReadOnly
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT,
 		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL:
 		return failDown
 	}

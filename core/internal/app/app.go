@@ -15,6 +15,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/agents"
+	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/datadir"
@@ -68,6 +69,8 @@ type App struct {
 	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
+	// owner identifies this process in leases.
+	owner    string
 	replicas *replicas
 	tasks    *tasks.Service
 	// rates counts requests, loginRates counts sign-ins.
@@ -173,6 +176,9 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.db.Close)
+	if err := a.connectDatabase(ctx); err != nil {
+		return err
+	}
 	if err := a.db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -190,6 +196,27 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
+}
+
+// waitLogInterval is the time between two log lines while the server waits for the database.
+const waitLogInterval = 10 * time.Second
+
+// connectDatabase waits until the database server accepts connections.
+func (a *App) connectDatabase(ctx context.Context) error {
+	wait := a.settings.DatabaseWait
+	deadline, logged := time.Now().Add(wait), time.Time{}
+	err := a.db.Connect(ctx, wait, func(err error) {
+		if time.Since(logged) < waitLogInterval {
+			return
+		}
+		logged = time.Now()
+		a.logger.WarnContext(ctx, "the database does not accept connections; waiting for it",
+			"remaining", time.Until(deadline).Round(time.Second), "error", err)
+	})
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("connect to the database %s: %w", storage.PublicURL(a.settings.DatabaseURL), err)
+	}
+	return err
 }
 
 // lockDatabase reserves a SQLite database for this server. It returns nil for PostgreSQL, which servers
@@ -263,17 +290,17 @@ func (a *App) openMCP(ctx context.Context) (err error) {
 }
 
 func (a *App) openEngine(ctx context.Context) error {
-	owner := core.NewID("process")
+	a.owner = core.NewID("process")
 	// The lock of the data directory proves that the previous process has ended, so its runs need not
 	// wait until its lease expires.
-	last, err := a.data.ReadOrCreate(processIDFile, func() string { return owner })
+	last, err := a.data.ReadOrCreate(processIDFile, func() string { return a.owner })
 	if err != nil {
 		return err
 	}
 	if err := a.db.ReleaseLease(ctx, last); err != nil {
 		return err
 	}
-	if err := a.data.Replace(processIDFile, owner); err != nil {
+	if err := a.data.Replace(processIDFile, a.owner); err != nil {
 		return err
 	}
 	if a.hub, err = events.NewHub(ctx, a.db, a.db, a.logger); err != nil {
@@ -282,12 +309,12 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.hub.Close(); return nil })
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
-	a.agents = agents.New(a.db, a.db, a.plugins)
+	a.agents = agents.New(a.db, a.db, a.plugins, a.servers)
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents,
 		Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),
-		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
+		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: a.owner,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -298,7 +325,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
-	return a.openReplicas(ctx, owner)
+	return a.openReplicas(ctx, a.owner)
 }
 
 // openReplicas compares this server with the others on the database. The engine must have a lease.
@@ -344,7 +371,8 @@ func (a *App) openAPI(ctx context.Context) error {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	a.gateway = gateway.New(gateway.Options{
-		Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger,
+		Servers: children{a.servers}, Auth: authn, WriteError: api.WriteErrorStatus, PublicURL: a.settings.PublicURL,
+		Logger: a.logger,
 	})
 	a.onClose(func() error { a.gateway.Close(); return nil })
 	apiHandler, mcpHandler := a.newAPI(countedAuth{authn, a.metrics})

@@ -227,7 +227,11 @@ func (w *writer) addContents(ctx context.Context, files fileIndex) error {
 // walk calls do with the entry name and the path of each file that a plugin keeps in the data
 // directory. It skips files that are deleted meanwhile.
 func (w *writer) walk(ctx context.Context, plugin string, do func(name, onDisk string) error) error {
-	root, err := filepath.EvalSymlinks(filepath.Join(w.DataDir, archive.Plugins, plugin))
+	return walk(ctx, w.DataDir, plugin, do)
+}
+
+func walk(ctx context.Context, dataDir, plugin string, do func(name, onDisk string) error) error {
+	root, err := filepath.EvalSymlinks(filepath.Join(dataDir, archive.Plugins, plugin))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,6 +21,8 @@ import (
 type dbCommands struct {
 	Migrate dbMigrateCommand `cmd:"" help:"Migrate the database to the schema of this program, as serve does when it starts."`
 	Status  dbStatusCommand  `cmd:"" help:"Print the schema version of the database and the servers that use it, and warn if their secret keys or plugins.hcl differ. Changes nothing."`
+	Check   dbCheckCommand   `cmd:"" help:"Check the integrity of the database, its foreign keys, and that the content of files is in the data dir. Changes nothing. Exits with 1 if there are problems. Servers may be running."`
+	Vacuum  dbVacuumCommand  `cmd:"" help:"Make the space of deleted rows free. A SQLite file becomes smaller, and no server may use it. Servers on PostgreSQL may be running."`
 	Copy    dbCopyCommand    `cmd:"" help:"Copy everything from one database to an empty one, and verify it. No server may run on either."`
 }
 
@@ -92,7 +93,7 @@ func (c *dbStatusCommand) Run(ctx context.Context, out *output) error {
 		}
 		w := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintf(w, "database\t%s\nschema\t%d (%s)\nservers\t%d\n",
-			withoutPassword(c.url()), s.Version, word, s.Servers)
+			storage.PublicURL(c.url()), s.Version, word, s.Servers)
 		if err := w.Flush(); err != nil || s.Version != s.Known || s.Servers == 0 {
 			return err
 		}
@@ -156,13 +157,4 @@ func (c *dbCopyCommand) Run(ctx context.Context, out *output) error {
 	}
 	_, _ = fmt.Fprintf(w, "verified\t%s rows\trow counts and checksums match\n", humanize.Comma(int64(rows)))
 	return w.Flush()
-}
-
-// withoutPassword returns a database URL without its password.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
-		return text
-	}
-	return u.Redacted()
 }

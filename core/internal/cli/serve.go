@@ -33,7 +33,7 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	app.RouteLibraryLogs(logger)
 	err := c.serve(ctx, out, logger, app.Signals{Reload: reload, Hurry: hurry(stops)})
 	if err != nil && c.LogFormat == config.LogFormatJSON {
-		logger.ErrorContext(ctx, "the server failed", "error", err)
+		logger.ErrorContext(ctx, "the server failed", "error", out.message(err))
 		return loggedError{err}
 	}
 	return err

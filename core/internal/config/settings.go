@@ -19,6 +19,7 @@ type Settings struct {
 	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If plugins.hcl does not exist, the server logs a message and uses the built-in default. A file with another name must exist." placeholder:"FILE" see:"plugins.md"`
 	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Folder for the database, the secret key and the plugins' data. Only one server at a time can use it." placeholder:"DIR"`
 	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database. Set a URL with a password in the environment, because ps shows flags." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
+	DatabaseWait   time.Duration `default:"60s" env:"AGENTAREA_DATABASE_WAIT" help:"How long the server waits at its start while PostgreSQL does not accept connections; 0 means not at all." placeholder:"DURATION" see:"database.md"`
 	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server, such as https://agents.example.com or https://example.com/agents. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen" see:"operations.md"`
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
@@ -119,6 +120,9 @@ func (s *Settings) Check() error {
 		scheme != "postgres" && scheme != "postgresql" {
 		return fmt.Errorf("--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it " +
 			"to use agentarea.db in the data dir)")
+	}
+	if s.DatabaseWait < 0 {
+		return fmt.Errorf("--database-wait %s: must not be negative (write 60s, or 0 for no wait)", s.DatabaseWait)
 	}
 	if s.MaxFileSize < 1 {
 		return fmt.Errorf("--max-file-size: must be at least 1 byte (write 2GiB, or omit it)")
