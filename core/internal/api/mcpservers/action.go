@@ -11,7 +11,7 @@ import (
 // mcpAction is a server just after an action was requested.
 type mcpAction struct {
 	MCPServer
-	Message string `json:"message" doc:"The requested action, for people"`
+	Message string `json:"message" doc:"The result of the action, for people"`
 }
 
 type mcpActionOutput struct{ Body mcpAction }
@@ -45,6 +45,7 @@ func registerActions(h *handlers) {
 			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
 		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
 			v := api.Actor(ctx)
+			before := h.Inspector.State(in.ID).Status
 			if err := action.do(ctx, api.Audit(ctx), v, in.ID); err != nil {
 				return nil, err
 			}
@@ -52,7 +53,22 @@ func registerActions(h *handlers) {
 			if err != nil {
 				return nil, err
 			}
-			return &mcpActionOutput{Body: mcpAction{MCPServer: h.body(ctx, s), Message: action.message}}, nil
+			b := mcpAction{MCPServer: h.body(ctx, s), Message: action.message}
+			switch {
+			case action.status == core.MCPStarting && b.Status == core.MCPError:
+				b.Message = notStarted(b.LastError)
+			case action.verb == "start" && before == core.MCPRunning && b.Status == core.MCPRunning:
+				b.Message = "MCP server is already running"
+			}
+			return &mcpActionOutput{Body: b}, nil
 		})
 	}
+}
+
+// notStarted returns the message for a server that cannot start, or that has failed again at once.
+func notStarted(lastError string) string {
+	if lastError == "" {
+		return "MCP server did not start. See its logs."
+	}
+	return "MCP server did not start: " + lastError
 }
