@@ -114,7 +114,8 @@ func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.T
 		case err != nil && db.dialect.failure(err) == failMissing:
 			return core.NotFound("agent", t.AgentID)
 		case err != nil && db.dialect.failure(err) == failUnique && t.IdempotencyKey != "":
-			return core.Conflict("Another request with this Idempotency-Key is being processed. Send the request again")
+			return core.Conflict("Another request with this Idempotency-Key is being processed. Send the request again").
+				WithField("Idempotency-Key")
 		case err != nil:
 			return err
 		}
@@ -166,7 +167,8 @@ func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
 		return nil, err
 	}
 	if !bytes.Equal(row.RequestHash, t.RequestHash) {
-		return nil, core.Conflict("The Idempotency-Key was used for a different request. Choose a new key")
+		return nil, core.Conflict("The Idempotency-Key was used for a different request. Choose a new key").
+			WithField("Idempotency-Key").WithObject("task", row.ID)
 	}
 	return row.task()
 }
@@ -267,7 +269,7 @@ func (db *DB) CancelTask(
 			return err
 		}
 		if core.TaskStatus(row.Status).Ended() {
-			return core.Conflict("The task has already ended with status %s", row.Status)
+			return core.Conflict("The task has already ended with status %s", row.Status).WithObject("task", id)
 		}
 		n, err := tx.exec(ctx, endPendingTask, string(core.TaskCancelled), "", micros(now), micros(now), id)
 		if err != nil {
@@ -280,7 +282,7 @@ func (db *DB) CancelTask(
 		}
 		if row.RunID == "" {
 			if n == 0 {
-				return errTaskTaken
+				return errTaskTaken.WithObject("task", id)
 			}
 			return nil
 		}
@@ -465,7 +467,7 @@ func (db *DB) TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklo
 func beginTask(ctx context.Context, tx *tx, id, runID string, now time.Time) error {
 	n, err := tx.exec(ctx, startTask, runID, micros(now), micros(now), id)
 	if err == nil && n == 0 {
-		return core.Conflict("The task is no longer pending")
+		return core.Conflict("The task is no longer pending").WithObject("task", id)
 	}
 	if err != nil {
 		return err
@@ -537,7 +539,7 @@ func (db *DB) FailTask(ctx context.Context, id string, now time.Time, failure *s
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		n, err := tx.exec(ctx, endPendingTask, string(core.TaskFailed), fault, micros(now), micros(now), id)
 		if err == nil && n == 0 {
-			err = core.Conflict("The task is no longer pending")
+			err = core.Conflict("The task is no longer pending").WithObject("task", id)
 		}
 		if err != nil {
 			return err

@@ -39,15 +39,15 @@ func TestSharedAgentUsesItsOwnersMCPServers(t *testing.T) {
 	wantUnusable := func(c *client, agent, issue string) {
 		t.Helper()
 		f := c.post("/v1/agents/"+agent+"/chat", object{"message": "Go", "session_id": "s"}).want(t, 502).failure(t)
-		if !strings.HasPrefix(f.Message, `config.mcp_servers.0: MCP server "ops" `) || !strings.Contains(f.Message, issue) {
-			t.Errorf("got error %+v, want config.mcp_servers.0: …%s…", f, issue)
+		if !strings.HasPrefix(f.Message, `config.mcp_servers[0]: MCP server "ops" `) || !strings.Contains(f.Message, issue) {
+			t.Errorf("got error %+v, want config.mcp_servers[0]: …%s…", f, issue)
 		}
 	}
 
 	// A member cannot name the administrator's private server.
 	f := member.post("/v1/agents/", newAgent()).want(t, 400).failure(t)
-	if f.Details.Field != "config.mcp_servers.0" || !strings.Contains(f.Details.Issue, `"ops" does not exist`) {
-		t.Errorf("got error %+v, want config.mcp_servers.0 and that ops does not exist", f)
+	if f.Details.Field != "config.mcp_servers[0]" || !strings.Contains(f.Details.Issue, `"ops" does not exist`) {
+		t.Errorf("got error %+v, want config.mcp_servers[0] and that ops does not exist", f)
 	}
 	// An agent that named it while it was shared does not use it afterwards, not even for the administrator.
 	admin.do("PATCH", server, object{"shared": true}).want(t, 200)
