@@ -15,9 +15,11 @@ first() {
   grep -vE "$1" <<<"$2"
 }
 
+# Tests often wait, so one package more than there are cores runs at once.
+p=$(($(getconf _NPROCESSORS_ONLN) + 1))
 status=0
 # shellcheck disable=SC2046 # each line is an argument
-go test -timeout 20m $(first '/(test/e2e|sdk/plugintest)$' "$programs") || status=1
+go test -p "$p" -timeout 20m $(first '/(test/e2e|sdk/plugintest)$' "$programs") || status=1
 # shellcheck disable=SC2046,SC2086 # race may be empty
-go test $race -timeout 20m $(first '/(storage|pluginhost|internal/run|auth)$' "$units") || status=1
+go test $race -p "$p" -timeout 20m $(first '/(storage|pluginhost|internal/run|auth)$' "$units") || status=1
 exit $status

@@ -17,11 +17,13 @@ need python3-requests /usr/bin/python3 -c 'import requests'
 need python3-websocket /usr/bin/python3 -c 'import websocket'
 need tini command -v tini
 need systemd command -v systemd-analyze
+need prometheus command -v promtool
 need npm command -v npm
 
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  apt-get install -y -q --no-install-recommends "${missing[@]}"
+  # Tests start the services that they need: runlevel 1 keeps Debian from starting the installed ones.
+  RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}"
 else
   echo "Some tests need these Debian packages, or the same on your system: ${missing[*]}" >&2
   echo "Install them (as root on Debian, make test-setup does): apt-get install ${missing[*]}" >&2

@@ -141,6 +141,7 @@ func (c *committer) loop() {
 		}
 	}
 	if c.conn != nil {
+		c.conn.statements.close()
 		_ = c.conn.Close() // returns it to the pool, which the caller closes
 	}
 }
@@ -193,6 +194,7 @@ func (c *committer) disconnect() {
 	if c.conn == nil {
 		return
 	}
+	c.conn.statements.close()
 	_ = c.conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = c.conn.Close()
 	c.conn = nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,9 @@ type Options struct {
 	ObjectLimits core.ObjectLimits
 	// Existing makes Open fail if the SQLite file does not exist.
 	Existing bool
+	// Logger receives schema changes, at the level info, and the lines of the task queue, at the level debug. It can
+	// be nil.
+	Logger *slog.Logger
 }
 
 // Metrics records metrics of writes. Its method is called by one goroutine at a time.
@@ -106,6 +110,7 @@ type DB struct {
 	closed     atomic.Bool
 	limits     core.ObjectLimits
 	quota      *dataQuota
+	logger     *slog.Logger
 	close      func() error
 }
 
@@ -114,6 +119,9 @@ type DB struct {
 // percent-decoding. Open creates a missing file but not a missing folder. Call Migrate before any
 // other method.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
 	}
@@ -155,7 +163,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, reader.Close(), writer.Close())
 	}
-	jobs, err := newJobClient(queue)
+	jobs, err := newJobClient(queue, queueLogger(o.Logger))
 	if err != nil {
 		return nil, errors.Join(err, closeQueue(), reader.Close(), writer.Close())
 	}
@@ -170,6 +178,7 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 		statements: newStatements(reader.DB, d),
 		queue:      queue,
 		limits:     o.ObjectLimits,
+		logger:     o.Logger,
 		jobs:       jobs,
 	}
 	db.quota = newDataQuota(o.ObjectLimits.DatabaseBytes, db.dataUsage)

@@ -25,7 +25,7 @@ type schemaRow struct {
 func (db *DB) Migrate(ctx context.Context) error { return db.migrate(ctx, migrations.All()) }
 
 func (db *DB) migrate(ctx context.Context, all []migrations.Migration) error {
-	var at int
+	begin, at := time.Now(), 0
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
 		if _, err := tx.NewCreateTable().Model((*schemaRow)(nil)).IfNotExists().Exec(ctx); err != nil {
 			return err
@@ -40,11 +40,17 @@ func (db *DB) migrate(ctx context.Context, all []migrations.Migration) error {
 			"run the newer agentarea that migrated it, or restore a backup from before", at, len(all))
 	}
 	for i, m := range all[at:] {
-		version := at + i + 1
+		version, start := at+i+1, time.Now()
 		err := db.write(ctx, func(ctx context.Context, tx *tx) error { return apply(ctx, tx, version, m) })
 		if err != nil {
 			return fmt.Errorf("migrate the database to schema %d (%s): %w", version, m.Name, err)
 		}
+		if at > 0 {
+			db.logger.InfoContext(ctx, "migrated the database", "schema", version, "name", m.Name, "duration", time.Since(start))
+		}
+	}
+	if at == 0 && len(all) > 0 {
+		db.logger.InfoContext(ctx, "created the database schema", "schema", len(all), "duration", time.Since(begin))
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package storage_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +61,44 @@ func migrateForever(ctx context.Context, path string) error {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	}))
+}
+
+// TestMigrate_logs checks that each schema change is one line at the level info, and that the creation of the schema is
+// one line for all steps.
+func TestMigrate_logs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "agentarea.db")
+	for _, step := range []struct {
+		name string
+		all  []migrations.Migration
+		want []string
+	}{
+		{"a new database", migrations.All(), []string{
+			fmt.Sprintf(`level=INFO msg="created the database schema" schema=%d `, released),
+		}},
+		{"a current database", migrations.All(), nil},
+		{"an older database", next(func() error { return nil }), []string{
+			fmt.Sprintf(`level=INFO msg="migrated the database" schema=%d name=one `, released+1),
+			fmt.Sprintf(`level=INFO msg="migrated the database" schema=%d name=two `, released+2),
+		}},
+	} {
+		var out bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&out, nil))
+		db, err := storage.Open(t.Context(), "sqlite://"+path, storage.Options{Logger: logger})
+		must(t, err)
+		must(t, db.MigrateTo(t.Context(), step.all))
+		must(t, db.Close())
+		lines := slices.Collect(strings.Lines(out.String()))
+		if len(lines) != len(step.want) {
+			t.Errorf("%s: got the log\n%s\nwant %d lines", step.name, out.String(), len(step.want))
+			continue
+		}
+		for i, want := range step.want {
+			if !strings.Contains(lines[i], want) {
+				t.Errorf("%s: got line %q, want it to contain %q", step.name, lines[i], want)
+			}
+		}
+	}
 }
 
 // TestMigrationKilled checks that a kill within a migration keeps the earlier steps and nothing of the

@@ -56,6 +56,16 @@ func (s *statements) prepare(ctx context.Context, p *preparedStatement) (bun.Stm
 	return stmt, nil
 }
 
+// close closes the statements. Those of a single connection do not end with it, and keep the file of SQLite open.
+func (s *statements) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stmt := range s.prepared {
+		_ = stmt.Close() // the connection may be lost
+	}
+	clear(s.prepared)
+}
+
 // exec executes a statement and returns the number of affected rows.
 func (s *statements) exec(ctx context.Context, p *preparedStatement, args ...any) (int64, error) {
 	stmt, err := s.prepare(ctx, p)

@@ -36,10 +36,8 @@ const (
 )
 
 // newJobClient returns a client that inserts jobs.
-func newJobClient(driver riverdriver.Driver[*sql.Tx]) (*river.Client[*sql.Tx], error) {
-	client, err := river.NewClient(driver, &river.Config{
-		FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler),
-	})
+func newJobClient(driver riverdriver.Driver[*sql.Tx], logger *slog.Logger) (*river.Client[*sql.Tx], error) {
+	client, err := river.NewClient(driver, &river.Config{FetchCooldown: fetchCooldown, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)
 	}
@@ -68,7 +66,7 @@ func (db *DB) Work(slots int, do func(ctx context.Context)) (stop func(ctx conte
 		JobTimeout: maxJobAge, RescueStuckJobsAfter: maxJobAge + time.Hour,
 		CompletedJobRetentionPeriod: maxJobsKept, CancelledJobRetentionPeriod: maxJobsKept,
 		DiscardedJobRetentionPeriod: maxJobsKept,
-		Logger:                      slog.New(slog.DiscardHandler),
+		Logger:                      queueLogger(db.logger),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("task queue: %w", err)

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/storage"
 	"github.com/agentarea/agentarea/storage/storagetest"
 	"github.com/agentarea/agentarea/test/dbtest"
@@ -134,5 +136,20 @@ func TestLargeColumnsAreLast(t *testing.T) {
 		if got := columns[len(columns)-len(large):]; !slices.Equal(got, large) {
 			t.Errorf("table %s ends with the columns %q, want %q", table, got, large)
 		}
+	}
+}
+
+// After a clean stop, the database is one file, which can be copied.
+func TestClose_leavesOneFile(t *testing.T) {
+	t.Parallel()
+	db, path := openNew(t, storage.Options{})
+	// This executes a prepared statement.
+	_, err := db.DeleteFile(t.Context(), nil, core.Actor{}, "file-none", 0, time.Now())
+	if core.CodeOf(err) != core.CodeNotFound {
+		t.Errorf("DeleteFile() = %v, want NotFound", err)
+	}
+	must(t, db.Close())
+	if files, err := filepath.Glob(path + "*"); len(files) != 1 {
+		t.Errorf("after Close the database consists of %q, %v, want one file", files, err)
 	}
 }

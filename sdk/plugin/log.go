@@ -41,7 +41,7 @@ func logLevel() slog.Level {
 
 // NewLogHandler returns a handler that writes JSON lines in the format of go-plugin: @level, @message,
 // @timestamp and the attributes. It adds run_id from the context. Attributes in groups have dotted
-// names. A line has at most 32 KiB.
+// names, and durations are numbers of milliseconds, with _ms after their names. A line has at most 32 KiB.
 func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return &logHandler{out: &lineWriter{w: w}, level: level}
 }
@@ -140,6 +140,10 @@ func appendAttr(line []byte, prefix string, a slog.Attr) []byte {
 	}
 	// Names that start with @ are reserved for the format.
 	key := strings.TrimLeft(prefix+a.Key, "@")
+	if v.Kind() == slog.KindDuration {
+		key += "_ms" // as in the lines of the server
+		v = slog.Float64Value(float64(v.Duration().Round(time.Microsecond)) / float64(time.Millisecond))
+	}
 	if room(line) < len(key)+64 {
 		return line
 	}

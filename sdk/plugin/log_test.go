@@ -29,7 +29,7 @@ func TestLogHandler_format(t *testing.T) {
 	}
 	for key, want := range map[string]any{
 		"@level": "warn", "@message": "two\nlines", "run_id": "run-1", "a": 1.0, "g.b": true,
-		"g.err": "bad", "g.took": "1s", "g.h.c": 0.5,
+		"g.err": "bad", "g.took_ms": 1000.0, "g.h.c": 0.5,
 	} {
 		if got[key] != want {
 			t.Errorf("%s = %v, want %v", key, got[key], want)

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/agentarea/agentarea/sdk"
 	basev1 "github.com/agentarea/agentarea/sdk/proto/base/v1"
@@ -37,7 +38,9 @@ func Serve(kind string, info sdk.Info, impl any, register func(*grpc.Server)) {
 			info.Name, kind, kind)
 		os.Exit(1)
 	}
-	slog.SetDefault(slog.New(NewLogHandler(os.Stderr, logLevel())))
+	logger := slog.New(NewLogHandler(os.Stderr, logLevel()))
+	slog.SetDefault(logger)
+	grpclog.SetLoggerV2(NewGRPCLogger(logger))
 	base, err := newBase(kind, info, impl)
 	if err != nil {
 		slog.Error("invalid config struct", "error", err)

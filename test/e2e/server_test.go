@@ -75,7 +75,8 @@ func (s *server) writePlugins(text string) {
 	}
 }
 
-var apiURL = regexp.MustCompile(`API +(http://\S+)`)
+// apiURL matches the URL in the banner, in both log formats.
+var apiURL = regexp.MustCompile(`(?:API +|"url":")(http://[^\s"]+)`)
 
 // start starts the server and waits until it is ready.
 func (s *server) start() {
@@ -92,7 +93,7 @@ func (s *server) start() {
 			s.t.Fatalf("the server has ended during its start:\n%s", s.stderr)
 		default:
 		}
-		return strings.Contains(s.stdout.String(), "Plugins:")
+		return strings.Contains(s.stdout.String(), "Plugins:") || strings.Contains(s.stdout.String(), `"msg":"server is ready"`)
 	})
 	found := apiURL.FindStringSubmatch(s.stdout.String())
 	if found == nil {

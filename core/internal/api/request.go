@@ -243,7 +243,10 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	if r.Context().Err() != nil {
+	switch {
+	case isProbe(r.URL.Path) && (status < http.StatusInternalServerError || status == http.StatusServiceUnavailable):
+		level = slog.LevelDebug
+	case r.Context().Err() != nil:
 		level = slog.LevelInfo // the client disconnected
 	}
 	if !l.log.Enabled(r.Context(), level) {
@@ -256,6 +259,13 @@ func (l *requestLogger) logRequest(r *http.Request, req *Request, status int, to
 		return
 	}
 	l.writeLog(r, req, level, status, took)
+}
+
+// isProbe reports whether a path is one that monitors and load balancers request every few seconds. Package health logs
+// a change of readiness.
+func isProbe(path string) bool {
+	path = strings.TrimSuffix(path, "/")
+	return path == "/health" || path == "/health/ready"
 }
 
 // writeLog writes a line of the access log.

@@ -38,7 +38,7 @@ type apiURLs struct{ public, mcp string }
 
 // registerAPI registers every group of resources. It returns the handler of the MCP gateway alone.
 func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Handler {
-	health.Register(srv, health.Options{Version: Version, Checks: a.readinessChecks()})
+	health.Register(srv, health.Options{Version: Version, Checks: a.readinessChecks(), Logger: a.logger})
 	accounts.Register(srv, accounts.Options{
 		Logins: authn, UserManager: authn, Users: a.db, KeyManager: authn, Keys: a.db, Audit: a.db,
 		UserData: userdata.New(userdata.Options{

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -151,7 +150,7 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	if a.db, err = storage.Open(ctx, url, storage.Options{
-		Metrics: a.metrics,
+		Metrics: a.metrics, Logger: a.logger,
 		ObjectLimits: core.ObjectLimits{
 			Agents: a.settings.MaxAgents, MCPServers: a.settings.MaxMCPServers,
 			Sessions: a.settings.MaxSessions, APIKeys: a.settings.MaxAPIKeys,
@@ -392,20 +391,4 @@ func (a *App) drain(ctx context.Context) {
 // URL returns the URL under which clients reach the server.
 func (a *App) URL() string {
 	return cmp.Or(a.settings.PublicURL, a.http.url(0, a.settings.Listen))
-}
-
-// PrintBanner prints the addresses of the server, its plugins and the generated password of the first
-// admin.
-func (a *App) PrintBanner(w io.Writer) {
-	_, _ = fmt.Fprintf(w, "\nAgentArea %s is ready.\n\n  API    %s\n  Docs   %s/docs\n", Version, a.URL(), a.URL())
-	if a.AdminPassword != "" {
-		_, _ = fmt.Fprintf(w, "\n  The first admin is %q with the password %s\n  (save it: it is not shown again).\n",
-			a.settings.AdminUsername, a.AdminPassword)
-	}
-	_, _ = fmt.Fprintf(w, "\n  Plugins:\n")
-	for _, p := range a.plugins.Plugins() {
-		name := p.Kind + " " + p.Label
-		_, _ = fmt.Fprintf(w, "    %-16s %-10s %s\n", name, p.State, p.Description)
-	}
-	_, _ = fmt.Fprintln(w)
 }

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize/english"
 
@@ -77,43 +78,39 @@ type addedFile struct {
 	sum string
 }
 
-// maxSnapshots bounds how often write takes a snapshot because files were deleted meanwhile.
+// maxSnapshots bounds how often write takes a snapshot because files were moved meanwhile.
 const maxSnapshots = 10
 
 // write writes the archive of a server that may be running. It takes a snapshot of the database first
 // and reads the contents of its files afterwards. An upload stores the content before the row, so the
 // content of every row in the snapshot existed. A deletion or a move changes the row before it deletes
-// the content. So if content is missing when write reads it, the row may have been deleted or changed
-// meanwhile, and write takes another snapshot. If the same content is still missing, it is missing on
-// the server, because its row still exists.
+// the content. So if content is missing when write reads it, the row of the running server tells why: a
+// file that was deleted meanwhile is deleted from the snapshot, too; a file that was moved needs another
+// snapshot; and if the row has not changed, the content is missing on the server.
 func (w *writer) write(ctx context.Context) (*archive.Manifest, error) {
-	var before []string
 	for range maxSnapshots {
 		dir, err := os.MkdirTemp(filepath.Dir(w.File), ".agentarea-backup-")
 		if err != nil {
 			return nil, err
 		}
-		m, missing, err := w.tryWrite(ctx, filepath.Join(dir, archive.Database), before)
-		if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
-			return nil, err
+		m, err := w.tryWrite(ctx, filepath.Join(dir, archive.Database))
+		if err := errors.Join(err, os.RemoveAll(dir)); !errors.Is(err, errMoved) {
+			return m, err
 		}
-		if m != nil {
-			return m, nil
-		}
-		before = missing
 	}
-	return nil, errors.New("files are being deleted faster than they can be read: try again when the server is less busy")
+	return nil, errors.New("files are being moved faster than they can be read: try again after agentarea files move")
 }
 
+// errMoved reports that files were moved to another backend after the snapshot.
+var errMoved = errors.New("files were moved meanwhile")
+
 // tryWrite takes a snapshot of the database to the file at path, adds the contents that are not yet in
-// the archive, and finishes the archive. If contents are missing that were not in before, the missing
-// files of the last attempt, it returns no manifest but the ids of the files without content.
-func (w *writer) tryWrite(ctx context.Context, path string, before []string) (*archive.Manifest, []string, error) {
+// the archive, and finishes the archive. It fails with errMoved if write must take another snapshot.
+func (w *writer) tryWrite(ctx context.Context, path string) (*archive.Manifest, error) {
 	if err := w.db.Snapshot(ctx, path); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var m *archive.Manifest
-	var missing []string
 	err := storage.With(ctx, "sqlite://"+path, storage.Options{Existing: true}, func(snapshot *storage.DB) (err error) {
 		files, err := filesOf(ctx, snapshot)
 		if err != nil {
@@ -122,33 +119,55 @@ func (w *writer) tryWrite(ctx context.Context, path string, before []string) (*a
 		if err := w.addContents(ctx, files); err != nil {
 			return err
 		}
-		m, missing, err = w.manifest(ctx, snapshot, files)
+		if err := w.deleteDeleted(ctx, snapshot, files); err != nil {
+			return err
+		}
+		m, err = w.manifest(ctx, snapshot, files)
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if slices.ContainsFunc(missing, func(id string) bool { return !slices.Contains(before, id) }) {
-		return nil, missing, nil
-	}
-	if m.Missing = missing; len(missing) > 0 && !w.SkipMissing {
-		return nil, nil, fmt.Errorf("the content of %s is missing or damaged: %s (delete these files, or back up without "+
+	if len(m.Missing) > 0 && !w.SkipMissing {
+		return nil, fmt.Errorf("the content of %s is missing or damaged: %s (delete these files, or back up without "+
 			"their content with --skip-missing)",
-			english.Plural(len(missing), "file", ""), strings.Join(missing, ", "))
+			english.Plural(len(m.Missing), "file", ""), strings.Join(m.Missing, ", "))
 	}
 	if _, err := w.out.AddFile(archive.Database, path); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := w.addOtherPlugins(ctx); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if w.IncludeKey {
 		if err := w.addKeys(); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		m.KeyIncluded = true
 	}
-	return m, nil, w.out.Finish(m, func(e archive.Entry) bool { return w.added[e.Name] != nil && !w.needed[e.Name] })
+	return m, w.out.Finish(m, func(e archive.Entry) bool { return w.added[e.Name] != nil && !w.needed[e.Name] })
+}
+
+// deleteDeleted deletes the files from the snapshot and from files that have no content because they were
+// deleted after the snapshot. It fails with errMoved if a file was moved to another backend.
+func (w *writer) deleteDeleted(ctx context.Context, snapshot *storage.DB, files fileIndex) error {
+	admin := core.Actor{Role: core.RoleAdmin}
+	_, _, missing := w.sort(ctx, files)
+	for _, f := range missing {
+		now, err := w.db.File(ctx, admin, f.ID)
+		switch {
+		case core.CodeOf(err) == core.CodeNotFound:
+			if _, err := snapshot.DeleteFile(ctx, nil, admin, f.ID, 0, time.Now()); err != nil {
+				return err
+			}
+			delete(files[f.Blob.Backend], path.Base(f.Blob.Key))
+		case err != nil:
+			return err
+		case now.Blob != f.Blob:
+			return errMoved
+		}
+	}
+	return nil
 }
 
 // blobName matches the last part of a blob's key. The name of the file on disk that has its content
@@ -248,56 +267,70 @@ func (w *writer) addKeys() error {
 	return err
 }
 
-// manifest returns the manifest of a snapshot, and the ids of the files whose content is missing.
-func (w *writer) manifest(
-	ctx context.Context, snapshot *storage.DB, files fileIndex,
-) (*archive.Manifest, []string, error) {
+// manifest returns the manifest of a snapshot.
+func (w *writer) manifest(ctx context.Context, snapshot *storage.DB, files fileIndex) (*archive.Manifest, error) {
 	m := &archive.Manifest{AgentArea: w.Version, From: "sqlite", Elsewhere: []archive.Files{}, Missing: []string{}}
 	if strings.HasPrefix(w.DatabaseURL, "postgres") {
 		m.From = "postgres"
 	}
 	s, err := snapshot.Schema(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	m.Schema = s.Version
 	if m.Tables, err = tablesOf(ctx, snapshot); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	count := func(page []core.EncryptedSecret) error { m.Secrets += len(page); return nil }
 	if err := secrets.EachPage(ctx, snapshot, count); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	included, elsewhere, missing := w.sort(ctx, files)
 	w.needed = map[string]bool{}
+	for name, f := range included {
+		w.needed[name] = true
+		m.Files.Count++
+		m.Files.Bytes += f.Size
+	}
+	m.Elsewhere = append(m.Elsewhere, elsewhere...)
+	for _, f := range missing {
+		m.Missing = append(m.Missing, f.ID)
+	}
+	return m, nil
+}
+
+// sort tells where the contents of files are: in the archive, by the name of their entry; in backends outside
+// the data directory, sorted by backend; or nowhere, sorted by id.
+func (w *writer) sort(ctx context.Context, files fileIndex) (
+	included map[string]*core.File, elsewhere []archive.Files, missing []*core.File,
+) {
 	entries := map[core.Blob]string{}
 	for name, a := range w.added {
 		entries[a.blob] = name
 	}
-	var missing []string
+	included = map[string]*core.File{}
 	for backend, of := range files {
-		elsewhere := archive.Files{Backend: backend}
+		outside := archive.Files{Backend: backend}
 		external := w.isEmpty(ctx, backend)
 		for _, f := range of {
 			name := entries[f.Blob]
 			switch {
 			case name != "" && w.added[name].sum == f.SHA256:
-				w.needed[name] = true
-				m.Files.Count++
-				m.Files.Bytes += f.Size
+				included[name] = f
 			case external:
-				elsewhere.Count++
-				elsewhere.Bytes += f.Size
+				outside.Count++
+				outside.Bytes += f.Size
 			default:
-				missing = append(missing, f.ID)
+				missing = append(missing, f)
 			}
 		}
-		if elsewhere.Count > 0 {
-			m.Elsewhere = append(m.Elsewhere, elsewhere)
+		if outside.Count > 0 {
+			elsewhere = append(elsewhere, outside)
 		}
 	}
-	slices.Sort(missing)
-	slices.SortFunc(m.Elsewhere, func(a, b archive.Files) int { return strings.Compare(a.Backend, b.Backend) })
-	return m, missing, nil
+	slices.SortFunc(elsewhere, func(a, b archive.Files) int { return strings.Compare(a.Backend, b.Backend) })
+	slices.SortFunc(missing, func(a, b *core.File) int { return strings.Compare(a.ID, b.ID) })
+	return included, elsewhere, missing
 }
 
 // isEmpty reports whether a file backend keeps nothing in the data directory.

@@ -5,6 +5,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,11 +57,17 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 		}
 	}()
 	if err := run(ctx, args, &output{stdout, stderr}); err != nil {
-		_, _ = fmt.Fprintf(stderr, "agentarea: %v\n", err)
+		var logged loggedError
+		if !errors.As(err, &logged) {
+			_, _ = fmt.Fprintf(stderr, "agentarea: %v\n", err)
+		}
 		return 1
 	}
 	return 0
 }
+
+// loggedError is an error that a command has logged, so that Main does not print it.
+type loggedError struct{ error }
 
 func run(ctx context.Context, args []string, out *output) error {
 	if err := readVariableFiles(os.Environ(), os.Setenv); err != nil {

@@ -26,6 +26,17 @@ func (c *serveCommand) Run(ctx context.Context, out *output) error {
 	defer signal.Stop(reload)
 	c.FromEnvironment(os.Getenv)
 	logger := app.NewLogger(&c.Settings, out.stderr)
+	app.RouteLibraryLogs(logger)
+	err := c.serve(ctx, out, logger, reload)
+	if err != nil && c.LogFormat == config.LogFormatJSON {
+		logger.ErrorContext(ctx, "the server failed", "error", err)
+		return loggedError{err}
+	}
+	return err
+}
+
+// serve starts the server and runs it until ctx is cancelled.
+func (c *serveCommand) serve(ctx context.Context, out *output, logger *slog.Logger, reload <-chan os.Signal) error {
 	limitMemory(logger)
 	server, err := app.Open(ctx, &c.Settings, logger)
 	if err != nil {

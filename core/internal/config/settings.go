@@ -51,6 +51,9 @@ type Settings struct {
 	MetricsToken Secret `env:"AGENTAREA_METRICS_TOKEN" help:"Bearer token that /metrics requires." hidden:"" kong:"-" unset:"none: /metrics is public" see:"telemetry.md"`
 }
 
+// LogFormatJSON is the LogFormat with one JSON object per line. The other one is text.
+const LogFormatJSON = "json"
+
 // Secret is a string that fmt and slog print as ***.
 type Secret string
 

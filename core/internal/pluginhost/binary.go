@@ -87,7 +87,7 @@ func (b *binary) verify(s *config.Block, path string) error {
 	}
 	if got != s.SHA256 {
 		return s.Problem("sha256", "Wrong checksum", fmt.Sprintf("%s has %s", path, got),
-			"if you replaced the file on purpose, write this checksum")
+			"if you replaced the file on purpose, run agentarea plugins lock")
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func TestStartReportsConfigErrors(t *testing.T) {
   sha256  = "` + strings.Repeat("0", 64) + `"
 }`,
 			`plugins.hcl:3,3-9: Wrong checksum; ` + binDir + `/badplugin has ` + sum +
-				` (if you replaced the file on purpose, write this checksum)`,
+				` (if you replaced the file on purpose, run agentarea plugins lock)`,
 		},
 		{
 			"kind",

@@ -124,7 +124,7 @@ func (i *instance) clientConfig(socketDir string, dial []grpc.DialOption) *goplu
 		SyncStdout:       i.proc.log.outputWriter("stdout"),
 		SyncStderr:       i.proc.log.outputWriter("stderr"),
 		Logger: hclog.New(&hclog.LoggerOptions{
-			Name: "go-plugin", Output: i.proc.log.goPluginWriter(), Level: hclog.Warn,
+			Name: "go-plugin", Output: i.proc.log.goPluginWriter(), Level: hclog.Warn, JSONFormat: true,
 		}),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
 			i.proc.socketDir = socketDir

@@ -104,14 +104,27 @@ func forEachLine(r *bufio.Reader, f func(line []byte)) {
 }
 
 func (l *pluginLog) stderr(line []byte) {
-	var fields map[string]any
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber()
-	if line[0] != '{' || decoder.Decode(&fields) != nil || fields["@message"] == nil {
+	fields, ok := parseEntry(line)
+	if !ok {
 		l.logText(validUTF8(line))
 		return
 	}
 	l.logEntry(fields)
+}
+
+// parseEntry returns the fields of a line of hclog JSON. ok is false for any other line.
+func parseEntry(line []byte) (fields map[string]any, ok bool) {
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.UseNumber()
+	ok = line[0] == '{' && decoder.Decode(&fields) == nil && fields["@message"] != nil
+	return fields, ok
+}
+
+// deleteOwn deletes the fields that hclog adds to each line.
+func deleteOwn(fields map[string]any) {
+	for _, own := range []string{"@message", "@level", "@timestamp", "@caller"} {
+		delete(fields, own)
+	}
 }
 
 // logText logs a line that is not hclog JSON. From a Go panic on, all lines are errors.
@@ -140,9 +153,7 @@ func (l *pluginLog) logEntry(fields map[string]any) {
 			at = t
 		}
 	}
-	for _, own := range []string{"@message", "@level", "@timestamp", "@caller"} {
-		delete(fields, own)
-	}
+	deleteOwn(fields)
 	if level >= slog.LevelWarn {
 		l.keepTail(summary(message, fields))
 	}
@@ -209,10 +220,18 @@ func (l *pluginLog) outputWriter(stream string) io.Writer {
 	}}
 }
 
-// goPluginWriter returns a writer for go-plugin's own log.
+// goPluginWriter returns a writer for go-plugin's own log, which has the format of hclog JSON. The host reports
+// what go-plugin logs, so these lines have the level debug.
 func (l *pluginLog) goPluginWriter() io.Writer {
 	return &lineWriter{line: func(line string) {
-		l.log(slog.LevelDebug, time.Now(), line, nil)
+		fields, ok := parseEntry([]byte(line))
+		if !ok {
+			l.log(slog.LevelDebug, time.Now(), line, nil)
+			return
+		}
+		message := fmt.Sprint(fields["@message"])
+		deleteOwn(fields)
+		l.log(slog.LevelDebug, time.Now(), message, fields)
 	}}
 }
 

@@ -4,8 +4,10 @@ package health
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
@@ -30,6 +32,27 @@ type Check struct {
 type Options struct {
 	Version string
 	Checks  []Check
+	// Logger receives changes of the readiness, because requests of monitors are logged only at the level debug. It can
+	// be nil.
+	Logger *slog.Logger
+}
+
+// stateLog logs changes of the readiness. It is safe for concurrent use.
+type stateLog struct {
+	logger   *slog.Logger
+	notReady atomic.Bool
+}
+
+// record logs the result of the checks if it differs from the one before.
+func (l *stateLog) record(ctx context.Context, err error) {
+	if l.logger == nil || l.notReady.Swap(err != nil) == (err != nil) {
+		return
+	}
+	if err != nil {
+		l.logger.WarnContext(ctx, "the server is not ready", "error", err)
+		return
+	}
+	l.logger.InfoContext(ctx, "the server is ready again")
 }
 
 type health struct {
@@ -61,6 +84,7 @@ func Register(a *api.API, o Options) {
 	for i, c := range o.Checks {
 		checks[i] = cached(c)
 	}
+	state := &stateLog{logger: o.Logger}
 	api.Register(a, api.Operation{
 		ID: "health", Method: http.MethodGet, Path: "/health", Tag: "Health", Unlimited: true,
 		Summary:     "Check that the server is alive",
@@ -82,6 +106,7 @@ func Register(a *api.API, o Options) {
 		},
 	}, func(ctx context.Context, _ *struct{}) (*readinessOutput, error) {
 		results, err := runChecks(ctx, checks)
+		state.record(ctx, err)
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,10 @@
 package health_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +53,44 @@ func TestHealth(t *testing.T) {
 	s.Do(t, "", "GET", "/health", "").Want(200)
 	if h := s.Do(t, "", "HEAD", "/health", "").Want(200); h.Header().Get("X-Request-ID") == "" {
 		t.Error("HEAD /health: got no X-Request-ID")
+	}
+}
+
+// The log has each change of the readiness once, however often monitors ask.
+func TestReady_logsChanges(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	var database error
+	s := apitest.New(t)
+	health.Register(s.API, health.Options{
+		Logger: slog.New(slog.NewTextHandler(&out, nil)),
+		Checks: []health.Check{{Name: "database", Instant: true, Ready: func(context.Context) error { return database }}},
+	})
+	for _, step := range []struct {
+		database error
+		want     string
+	}{
+		{nil, ""},
+		{apitest.ErrPrivate, `level=WARN msg="the server is not ready"`},
+		{core.Unavailable("It is locked"), ""},
+		{nil, `level=INFO msg="the server is ready again"`},
+		{nil, ""},
+	} {
+		database = step.database
+		out.Reset()
+		for range 3 {
+			s.Do(t, "", "GET", "/health/ready", "")
+		}
+		lines := 1
+		if step.want == "" {
+			lines = 0
+		}
+		if got := out.String(); strings.Count(got, "\n") != lines || !strings.Contains(got, step.want) {
+			t.Errorf("the log of 3 requests with the error %v is %q, want %q", step.database, got, step.want)
+		}
+	}
+	if strings.Contains(s.Log(), "msg=request") {
+		t.Errorf("got the log of requests\n%s\nwant none at the level info", s.Log())
 	}
 }
 

@@ -28,7 +28,7 @@ type Runner interface {
 type run struct {
 	ID              string         `json:"id"`
 	Kind            core.RunKind   `json:"kind" enum:"chat,task"`
-	Status          core.RunStatus `json:"status" enum:"running,waiting_approval,completed,failed,cancelled,interrupted"`
+	Status          core.RunStatus `json:"status" enum:"running,completed,failed,cancelled,interrupted"`
 	AgentID         string         `json:"agent_id"`
 	UserID          string         `json:"user_id"`
 	SessionID       string         `json:"session_id,omitempty"`

@@ -494,7 +494,7 @@ export {};
  * @property {string} [message_id] The answer, once the run has one
  * @property {string} [model]
  * @property {string} [session_id]
- * @property {"running" | "waiting_approval" | "completed" | "failed" | "cancelled" | "interrupted"} status
+ * @property {"running" | "completed" | "failed" | "cancelled" | "interrupted"} status
  * @property {string} [task_id]
  * @property {Usage} usage
  * @property {string} user_id
