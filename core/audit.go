@@ -50,8 +50,20 @@ type AuditEntry struct {
 // methods accept it.
 type AuditRecord struct {
 	AuditEntry
+	// Key is the idempotency key of the request, or nil. The transaction stores it with the entry.
+	Key     *IdempotencyKey
 	claimed atomic.Bool
 }
+
+// SetObject sets the object to which the idempotency key of the request refers, if it is not the target of the entry.
+func (r *AuditRecord) SetObject(id string) {
+	if r != nil && r.Key != nil {
+		r.Key.Object = id
+	}
+}
+
+// Claimed reports whether a write has stored the entry.
+func (r *AuditRecord) Claimed() bool { return r.claimed.Load() }
 
 // SetTarget sets the target of the entry. Code that generates the id of a new object calls it
 // before it stores the object.

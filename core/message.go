@@ -25,6 +25,8 @@ type Message struct {
 	// Metadata is the JSON object that the API returns: model, tokens_used, run_id and others.
 	Metadata  json.RawMessage
 	CreatedAt time.Time
+	// Position orders the messages of all sessions. It is set by the store.
+	Position int64
 }
 
 // SDK returns the message in the form that plugins use.
@@ -39,7 +41,9 @@ type MessageFilter struct {
 	WithoutTasks bool
 	// Before is the exclusive upper bound of CreatedAt. If it is zero, there is no bound.
 	Before time.Time
-	Limit  int
+	// BeforePosition is the exclusive upper bound of Position. If it is 0, there is no bound.
+	BeforePosition int64
+	Limit          int
 }
 
 // MessageStore reads messages. RunStore writes them together with their runs.

@@ -27,6 +27,8 @@ type RetentionStore interface {
 	DeleteSessions(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteAudit deletes audit entries that are older than the given time.
 	DeleteAudit(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteIdempotencyKeys deletes idempotency keys that were used before the given time.
+	DeleteIdempotencyKeys(ctx context.Context, before time.Time, limit int) (int, error)
 	// DeleteLogins deletes logins that expired or ended before the given time.
 	DeleteLogins(ctx context.Context, before time.Time, limit int) (int, error)
 }

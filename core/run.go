@@ -78,6 +78,17 @@ type Run struct {
 	EndedAt time.Time
 }
 
+// RunMetadata is the metadata of the answer and of the end event of a run, as the API shows it.
+type RunMetadata struct {
+	Model            string    `json:"model,omitempty"`
+	TokensUsed       int64     `json:"tokens_used"`
+	RunID            string    `json:"run_id"`
+	Status           RunStatus `json:"status"`
+	FinishReason     string    `json:"finish_reason,omitempty"`
+	Usage            sdk.Usage `json:"usage"`
+	HistoryTruncated bool      `json:"history_truncated,omitempty"`
+}
+
 // CallKind is the kind of a host call.
 type CallKind string
 

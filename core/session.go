@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Session is one conversation of a user with an agent. Its ID is unique for that agent and user
@@ -18,6 +19,33 @@ type Session struct {
 	// UpdatedAt is the time of the newest turn.
 	UpdatedAt time.Time
 }
+
+// MaxSessionID is the maximum length of the ID of a session in characters.
+const MaxSessionID = 128
+
+// CheckSessionID returns an Invalid error of the field unless id has 1 to MaxSessionID printable characters of any
+// script.
+func CheckSessionID(field, id string) error {
+	n := 0
+	for _, c := range id {
+		if n++; n > MaxSessionID {
+			return Invalid(field, "Must be at most %d characters long", MaxSessionID)
+		}
+		if !unicode.IsGraphic(c) && c != zeroWidthJoiner && c != zeroWidthNonJoiner {
+			return Invalid(field, "Must contain only printable characters, but character %d is %U", n, c)
+		}
+	}
+	if n == 0 {
+		return Invalid(field, "Must not be empty")
+	}
+	return nil
+}
+
+// Emoji and some scripts need these characters between others.
+const (
+	zeroWidthNonJoiner = '\u200c'
+	zeroWidthJoiner    = '\u200d'
+)
 
 // SessionFilter selects the sessions of one user with one agent.
 type SessionFilter struct {

@@ -72,10 +72,6 @@ type Task struct {
 	Timeout time.Duration
 	// RunID is empty until the first attempt.
 	RunID string
-	// IdempotencyKey is optional. If the same user creates a task with the same key again, CreateTask
-	// returns this task. RequestHash detects that the second request was a different one.
-	IdempotencyKey string
-	RequestHash    []byte
 	// RunAt is the earliest time of the next attempt.
 	RunAt     time.Time
 	CreatedAt time.Time
@@ -101,10 +97,9 @@ type TaskRequest struct {
 	Priority    TaskPriority
 	Data        json.RawMessage
 	// FileIDs are the ids of the files to attach.
-	FileIDs        []string
-	Timeout        time.Duration
-	MaxAttempts    int
-	IdempotencyKey string
+	FileIDs     []string
+	Timeout     time.Duration
+	MaxAttempts int
 }
 
 // TaskFilter selects tasks. Empty fields match all tasks.
@@ -123,16 +118,12 @@ type TaskEnd struct {
 	Error  *sdk.Error
 }
 
-// IdempotencyKeyTTL is the time for which an idempotency key refers to its task.
-const IdempotencyKeyTTL = 24 * time.Hour
-
 // TaskStore stores tasks. Actors see their own tasks, admins all tasks. Each method that writes is
 // one durable transaction.
 type TaskStore interface {
-	// CreateTask stores a pending task and its job in the queue. If the user created a task with the
-	// same idempotency key within IdempotencyKeyTTL, CreateTask returns that task, or fails with
-	// Conflict if its request was different. It fails with PayloadTooLarge beyond ObjectLimits.DatabaseBytes.
-	CreateTask(ctx context.Context, audit *AuditRecord, t *Task) (stored *Task, err error)
+	// CreateTask stores a pending task and its job in the queue. It fails with PayloadTooLarge beyond
+	// ObjectLimits.DatabaseBytes.
+	CreateTask(ctx context.Context, audit *AuditRecord, t *Task) error
 	// Task returns the task with the given id. It fails with NotFound.
 	Task(ctx context.Context, actor Actor, id string) (*Task, error)
 	// Tasks returns a page of the matching tasks, newest first, and the number of all matches.

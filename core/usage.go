@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -27,6 +28,25 @@ type UsageRow struct {
 	AgentID, Model, UserID string
 	Completions            int64
 	sdk.Usage
+}
+
+// PageKey returns the position of the row in its list.
+func (r *UsageRow) PageKey() PageKey {
+	text, _ := json.Marshal([3]string{r.AgentID, r.Model, r.UserID}) // strings always encode
+	key := PageKey{Text: string(text)}
+	if !r.Day.IsZero() {
+		key.Number = r.Day.UnixMicro()
+	}
+	return key
+}
+
+// UsageRowAfter returns a row with the keys of the row that has the given position. It fails with Invalid.
+func UsageRowAfter(k PageKey) (r UsageRow, err error) {
+	var keys [3]string
+	if json.Unmarshal([]byte(k.Text), &keys) != nil {
+		return r, Invalid("cursor", "Must be the next_cursor of a page of this list")
+	}
+	return UsageRow{Day: time.UnixMicro(k.Number).UTC(), AgentID: keys[0], Model: keys[1], UserID: keys[2]}, nil
 }
 
 // UsageFilter selects and groups usage.

@@ -70,6 +70,16 @@ type UserStore interface {
 // would exceed MaxPageBytes; the next page starts after the last object that it has.
 type Page struct {
 	Limit, Offset int
+	// After is the position of the last object of the previous page. If it is not nil, the page has the next objects,
+	// and Offset is ignored. Unlike an offset, it neither skips nor repeats objects when others are added or deleted.
+	After *PageKey
+}
+
+// PageKey is the position of an object in its list. Each list uses the fields by which it is ordered: the time of
+// creation or of the last change in Number, as microseconds since 1970, and the ID in Text.
+type PageKey struct {
+	Number int64
+	Text   string
 }
 
 // ObjectLimits limit what each user stores, administrators as well. Zero means no limit.

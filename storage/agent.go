@@ -134,7 +134,7 @@ func (db *DB) Agents(ctx context.Context, actor core.Actor, f core.AgentFilter) 
 	if f.Status != "" {
 		whereStatus(q, f.Status, f.Broken)
 	}
-	total, err := db.listSized(ctx, q, f.Page, "a.id", "a.description", "a.config")
+	total, err := db.listSized(ctx, q, f.Page, "(a.created_at, a.id) < (?0, ?1)", "a.id", "a.description", "a.config")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -99,7 +99,7 @@ func (db *DB) APIKeys(ctx context.Context, actor core.Actor, userID string, p co
 	if userID != "" {
 		q.Where("k.user_id = ?", userID)
 	}
-	total, err := db.list(ctx, q, p)
+	total, err := db.list(ctx, q, p, "(k.created_at, k.id) < (?0, ?1)")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -36,7 +36,8 @@ func (r *auditRow) entry() *core.AuditEntry {
 }
 
 // writeAudited is write for a change that a user requested. It also stores the entry of audit, in the
-// same transaction, unless audit is nil or an earlier write of the request has stored it.
+// same transaction, unless audit is nil or an earlier write of the request has stored it. If the request has an
+// idempotency key that was used before, writeAudited fails with *core.RepeatedRequest and changes nothing.
 func (db *DB) writeAudited(
 	ctx context.Context, audit *core.AuditRecord, run func(ctx context.Context, tx *tx) error,
 ) error {
@@ -44,7 +45,13 @@ func (db *DB) writeAudited(
 		return db.write(ctx, run)
 	}
 	err := db.write(ctx, func(ctx context.Context, tx *tx) error {
+		if err := checkKeyUnused(ctx, tx, audit.Key); err != nil {
+			return err
+		}
 		if err := run(ctx, tx); err != nil {
+			return err
+		}
+		if err := storeKey(ctx, tx, audit.Key, audit.Target); err != nil {
 			return err
 		}
 		entry := audit.AuditEntry
@@ -93,7 +100,7 @@ func (db *DB) Audit(ctx context.Context, f core.AuditFilter) ([]*core.AuditEntry
 	if !f.To.IsZero() {
 		q.Where("a.at < ?", micros(f.To))
 	}
-	total, err := db.list(ctx, q, f.Page)
+	total, err := db.list(ctx, q, f.Page, "a.seq < ?0")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -31,6 +31,7 @@ type copied struct {
 // migrations, and the job queue, which is rebuilt from the pending tasks.
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},
+	{name: "idempotency_keys", key: []string{"user_id", "key"}},
 	{name: "logins", key: []string{"id"}},
 	{name: "api_keys", key: []string{"id"}},
 	{name: "audit", key: []string{"seq"}, counter: "seq"},

@@ -72,13 +72,13 @@ func fill(t *testing.T, db *storage.DB) string {
 	must(t,
 		db.CreateFile(ctx, nil,
 			&core.File{ID: "file-1", Name: "a.txt", Size: 5, Blob: blob, CreatedBy: "user-1", CreatedAt: now}, 100))
-	task, err := db.CreateTask(ctx, nil, &core.Task{
+	must(t, db.CreateTask(ctx, nil, &core.Task{
 		ID: "task-1", UserID: "user-1", AgentID: "agent-1", Title: "wait",
 		Priority: core.PriorityHigh, Status: core.TaskPending,
 		MaxAttempts: 1, RunAt: now, CreatedAt: now, UpdatedAt: now,
-	})
-	must(t, err)
-	return task.ID
+	}))
+	must(t, db.StoreKey(ctx, &core.IdempotencyKey{UserID: "user-1", Key: "key-1", Hash: []byte{1}, Object: "task-1"}))
+	return "task-1"
 }
 
 // plain makes the booleans of both databases look alike.
@@ -145,16 +145,15 @@ func TestCopy(t *testing.T) {
 					name, table, len(got[table]), len(rows))
 			}
 		}
-		task, err := to.CreateTask(ctx, nil, &core.Task{
+		must(t, to.CreateTask(ctx, nil, &core.Task{
 			ID: "task-2", UserID: "user-1", AgentID: "agent-1",
 			Title: "new", Priority: core.PriorityLow, Status: core.TaskPending,
 			MaxAttempts: 1, RunAt: time.Now(), CreatedAt: time.Now(),
-		})
-		must(t, err)
+		}))
 		next, err := to.LastNotification(ctx)
 		must(t, err)
 		if next != last+1 {
-			t.Errorf("%s: notification %d of %s follows %d", name, next, task.ID, last)
+			t.Errorf("%s: notification %d of task-2 follows %d", name, next, last)
 		}
 		drawn := make(chan struct{}, 10)
 		stop, err := to.Work(1, func(context.Context) { drawn <- struct{}{} })

@@ -31,6 +31,7 @@ var (
 	_ core.EventStore           = (*DB)(nil)
 	_ core.FileStore            = (*DB)(nil)
 	_ core.TaskStore            = (*DB)(nil)
+	_ core.IdempotencyKeyStore  = (*DB)(nil)
 	_ core.NotificationStore    = (*DB)(nil)
 	_ core.RetentionStore       = (*DB)(nil)
 	_ core.UserDataStore        = (*DB)(nil)
@@ -244,27 +245,40 @@ func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, noun, settin
 		core.Count(int(n), noun), setting)
 }
 
-// list scans one page of a query into its model and returns the number of all rows. Its rows must be small;
-// listSized is for others.
-func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page) (int, error) {
+// list scans one page of a query into its model and returns the number of all rows. after is the condition for the
+// rows after page.After, whose Number and Text are ?0 and ?1 in it. The rows must be small; listSized is for others.
+func (db *DB) list(ctx context.Context, q *bun.SelectQuery, page core.Page, after string) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
-	if err != nil || page.Limit <= 0 || page.Offset >= total {
+	if err != nil || emptyPage(page, total) {
 		return total, db.translate(err)
 	}
-	err = q.Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx)
+	err = onPage(q, page, after).Scan(ctx)
 	return total, db.translate(err)
+}
+
+// emptyPage reports whether a page of a list with that many rows has no rows.
+func emptyPage(page core.Page, total int) bool {
+	return page.Limit <= 0 || page.After == nil && page.Offset >= total
+}
+
+// onPage restricts a query to the rows of a page.
+func onPage(q *bun.SelectQuery, page core.Page, after string) *bun.SelectQuery {
+	if page.After != nil {
+		return q.Where(after, page.After.Number, page.After.Text).Limit(int64(page.Limit))
+	}
+	return q.Limit(int64(page.Limit)).Offset(int64(page.Offset))
 }
 
 // listSized is list for rows that can be large. The page ends before its rows exceed core.MaxPageBytes, but has at
 // least one row. The size of a row is that of the given columns. The sizes are read first and without
 // the rows, because a database keeps all columns of the rows that it sorts in memory.
 func (db *DB) listSized(
-	ctx context.Context, q *bun.SelectQuery, page core.Page, key string, columns ...string,
+	ctx context.Context, q *bun.SelectQuery, page core.Page, after, key string, columns ...string,
 ) (int, error) {
 	n, err := q.Count(ctx)
 	total := int(n)
-	if err != nil || page.Limit <= 0 || page.Offset >= total {
+	if err != nil || emptyPage(page, total) {
 		return total, db.translate(err)
 	}
 	size := make([]string, len(columns))
@@ -273,8 +287,7 @@ func (db *DB) listSized(
 	}
 	var keys []string
 	var sizes []int
-	err = q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")).
-		Limit(int64(page.Limit)).Offset(int64(page.Offset)).Scan(ctx, &keys, &sizes)
+	err = onPage(q.Clone().Column(key).ColumnExpr(strings.Join(size, " + ")), page, after).Scan(ctx, &keys, &sizes)
 	if err != nil || len(keys) == 0 {
 		return total, db.translate(err)
 	}

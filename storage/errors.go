@@ -29,11 +29,12 @@ const (
 	failDown
 )
 
-// translate converts a driver error into a core.Error. It returns nil, a core.Error and a context
-// error unchanged.
+// translate converts a driver error into a core.Error. It returns nil, a core.Error, a core.RepeatedRequest and a
+// context error unchanged.
 func (db *DB) translate(err error) error {
 	var e *core.Error
-	if err == nil || errors.As(err, &e) ||
+	var repeated *core.RepeatedRequest
+	if err == nil || errors.As(err, &e) || errors.As(err, &repeated) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

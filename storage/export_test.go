@@ -36,7 +36,7 @@ func PreparedStatements() []string {
 		insertFile, addUsage, selectUsage, selectFile, lockFile,
 		selectUser, selectLogin, selectAgent, lockAgent, lockSession, touchSession, endTurn, endLongTurn, countLater,
 		selectDataUsage, selectAgentSize, selectServerSize, selectFileSize,
-		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfSession,
+		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfUserChats, selectOfSession, selectKey, putKey, endUnownedRun,
 		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,
 	} {
 		all = append(all, sqliteDialect{}.rewrite(p.sql))

@@ -143,7 +143,7 @@ func (db *DB) Files(ctx context.Context, actor core.Actor, f core.FileFilter) ([
 	filesSeenBy(q, actor)
 	whereName(q, f.Name)
 	whereContentType(q, f.ContentType)
-	total, err := db.listSized(ctx, q, f.Page, "f.id", "f.metadata")
+	total, err := db.listSized(ctx, q, f.Page, "(f.created_at, f.id) < (?0, ?1)", "f.id", "f.metadata")
 	if err != nil {
 		return nil, 0, err
 	}

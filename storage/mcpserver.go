@@ -195,7 +195,7 @@ func (db *DB) MCPServers(ctx context.Context, actor core.Actor, p core.Page) ([]
 	var rows []mcpServerRow
 	q := db.read.NewSelect().Model(&rows).Order("created_at DESC", "id DESC")
 	mcpServersSeenBy(q, actor)
-	total, err := db.listSized(ctx, q, p, "m.id", "m.description", "m.config", "COALESCE(m.secrets, '')")
+	total, err := db.listSized(ctx, q, p, "(m.created_at, m.id) < (?0, ?1)", "m.id", "m.description", "m.config", "COALESCE(m.secrets, '')")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -11,11 +11,14 @@ import (
 	"github.com/agentarea/agentarea/sdk"
 )
 
-const messageColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, steps,
+const (
+	insertedColumns = `id, session_key, session_id, agent_id, user_id, run_id, role, text, parts, steps,
 metadata, created_at`
+	messageColumns = insertedColumns + `, position`
+)
 
 var (
-	insertMessage = &preparedStatement{`INSERT INTO messages (` + messageColumns + `)
+	insertMessage = &preparedStatement{`INSERT INTO messages (` + insertedColumns + `)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 
 	selectMessage = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE id = ?`}
@@ -26,17 +29,17 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`}
 AND position < (SELECT position FROM messages WHERE id = ?) ORDER BY position DESC LIMIT ?`}
 
 	selectOfUser = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE agent_id = ? AND user_id = ?
-AND created_at < ? ORDER BY position DESC LIMIT ?`}
+AND created_at < ? AND position < ? ORDER BY position DESC LIMIT ?`}
 
 	selectOfUserChats = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages WHERE agent_id = ? AND user_id = ?
-AND created_at < ? AND substr(session_id, 1, 5) <> 'task-' ORDER BY position DESC LIMIT ?`}
+AND created_at < ? AND position < ? AND substr(session_id, 1, 5) <> 'task-' ORDER BY position DESC LIMIT ?`}
 
 	selectOfSession = &preparedStatement{`SELECT ` + messageColumns + ` FROM messages
 WHERE session_key = (SELECT key FROM sessions WHERE agent_id = ? AND user_id = ? AND id = ?)
-AND created_at < ? ORDER BY position DESC LIMIT ?`}
+AND created_at < ? AND position < ? ORDER BY position DESC LIMIT ?`}
 )
 
-// forever is later than every stored time.
+// forever is later than every stored time, and after every position.
 const forever = math.MaxInt64
 
 // storedMessage contains the columns of a message except for those of its session. A message with a
@@ -83,7 +86,7 @@ func scanMessage(scan func(dest ...any) error) (m *core.Message, size int, err e
 	var parts, steps, metadata []byte
 	var created int64
 	err = scan(&m.ID, &m.SessionKey, &m.SessionID, &m.AgentID, &m.UserID, &m.RunID,
-		&role, &text, &parts, &steps, &metadata, &created)
+		&role, &text, &parts, &steps, &metadata, &created, &m.Position)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -136,14 +139,18 @@ func (db *DB) Messages(ctx context.Context, f core.MessageFilter) ([]*core.Messa
 	if !f.Before.IsZero() {
 		before = micros(f.Before)
 	}
+	position := int64(forever)
+	if f.BeforePosition != 0 {
+		position = f.BeforePosition
+	}
 	if f.SessionID == "" {
 		statement := selectOfUser
 		if f.WithoutTasks {
 			statement = selectOfUserChats
 		}
-		return db.messages(ctx, statement, f.Limit, 1, f.AgentID, f.UserID, before)
+		return db.messages(ctx, statement, f.Limit, 1, f.AgentID, f.UserID, before, position)
 	}
-	return db.messages(ctx, selectOfSession, f.Limit, 1, f.AgentID, f.UserID, f.SessionID, before)
+	return db.messages(ctx, selectOfSession, f.Limit, 1, f.AgentID, f.UserID, f.SessionID, before, position)
 }
 
 // HistoryBefore implements core.MessageStore. It returns no messages if messageID does not exist.

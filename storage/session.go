@@ -30,7 +30,7 @@ func (db *DB) Sessions(ctx context.Context, f core.SessionFilter) ([]*core.Sessi
 	if f.WithoutTasks {
 		q.Where("substr(id, 1, 5) <> 'task-'")
 	}
-	total, err := db.list(ctx, q, f.Page)
+	total, err := db.list(ctx, q, f.Page, "(s.updated_at, s.key) < (?0, ?1)")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -102,6 +102,11 @@ func TestPlans(t *testing.T) {
 		"SELECT count(*) FROM mcp_servers AS m WHERE (m.created_by = ? OR m.shared = TRUE)",
 		"SELECT count(*) FROM mcp_servers AS m WHERE created_by = ?",
 		"SELECT * FROM tasks AS t WHERE t.user_id = ? ORDER BY t.created_at DESC LIMIT 20",
+		// The pages of lists after a cursor.
+		"SELECT * FROM tasks AS t WHERE t.user_id = ? AND (t.created_at, t.id) < (?, ?) ORDER BY t.created_at DESC, t.id DESC LIMIT 20",
+		"SELECT * FROM files AS f WHERE f.created_by = ? AND (f.created_at, f.id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT 20",
+		"SELECT * FROM audit AS a WHERE a.seq < ? ORDER BY seq DESC LIMIT 20",
+		"SELECT * FROM sessions AS s WHERE agent_id = ? AND user_id = ? AND (s.updated_at, s.key) < (?, ?) ORDER BY updated_at DESC",
 	)
 	// These scans are acceptable: there are few active runs, an admin's list reads only one page, and
 	// some subqueries have one row.

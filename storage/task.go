@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -18,28 +17,26 @@ import (
 type taskRow struct {
 	bun.BaseModel `bun:"table:tasks,alias:t"`
 
-	ID             string `bun:"id,pk"`
-	UserID         string `bun:"user_id"`
-	AgentID        string `bun:"agent_id"`
-	Title          string `bun:"title"`
-	Description    string `bun:"description"`
-	Priority       int64  `bun:"priority"`
-	Data           string `bun:"data"`
-	Input          string `bun:"input"`
-	Status         string `bun:"status"`
-	Result         string `bun:"result"`
-	Error          string `bun:"error"`
-	Attempts       int64  `bun:"attempts"`
-	MaxAttempts    int64  `bun:"max_attempts"`
-	TimeoutMicros  int64  `bun:"timeout_micros"`
-	RunID          string `bun:"run_id"`
-	IdempotencyKey string `bun:"idempotency_key"`
-	RequestHash    []byte `bun:"request_hash"`
-	RunAt          int64  `bun:"run_at"`
-	CreatedAt      int64  `bun:"created_at"`
-	UpdatedAt      int64  `bun:"updated_at"`
-	StartedAt      int64  `bun:"started_at"`
-	EndedAt        int64  `bun:"ended_at"`
+	ID            string `bun:"id,pk"`
+	UserID        string `bun:"user_id"`
+	AgentID       string `bun:"agent_id"`
+	Title         string `bun:"title"`
+	Description   string `bun:"description"`
+	Priority      int64  `bun:"priority"`
+	Data          string `bun:"data"`
+	Input         string `bun:"input"`
+	Status        string `bun:"status"`
+	Result        string `bun:"result"`
+	Error         string `bun:"error"`
+	Attempts      int64  `bun:"attempts"`
+	MaxAttempts   int64  `bun:"max_attempts"`
+	TimeoutMicros int64  `bun:"timeout_micros"`
+	RunID         string `bun:"run_id"`
+	RunAt         int64  `bun:"run_at"`
+	CreatedAt     int64  `bun:"created_at"`
+	UpdatedAt     int64  `bun:"updated_at"`
+	StartedAt     int64  `bun:"started_at"`
+	EndedAt       int64  `bun:"ended_at"`
 }
 
 func newTaskRow(t *core.Task) (*taskRow, error) {
@@ -47,15 +44,10 @@ func newTaskRow(t *core.Task) (*taskRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash := t.RequestHash
-	if hash == nil {
-		hash = []byte{}
-	}
 	return &taskRow{
 		ID: t.ID, UserID: t.UserID, AgentID: t.AgentID, Title: t.Title, Description: t.Description,
 		Priority: int64(t.Priority), Data: string(t.Data), Input: string(input), Status: string(t.Status),
 		MaxAttempts: int64(t.MaxAttempts), TimeoutMicros: t.Timeout.Microseconds(),
-		IdempotencyKey: t.IdempotencyKey, RequestHash: hash,
 		RunAt: micros(t.RunAt), CreatedAt: micros(t.CreatedAt), UpdatedAt: micros(t.UpdatedAt),
 	}, nil
 }
@@ -67,8 +59,7 @@ func (r *taskRow) task() (*core.Task, error) {
 		Status: core.TaskStatus(r.Status), Result: rawJSON(r.Result),
 		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts),
 		Timeout: time.Duration(r.TimeoutMicros) * time.Microsecond,
-		RunID:   r.RunID, IdempotencyKey: r.IdempotencyKey, RequestHash: r.RequestHash,
-		RunAt: instant(r.RunAt), CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
+		RunID:   r.RunID, RunAt: instant(r.RunAt), CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt),
 		StartedAt: instant(r.StartedAt), EndedAt: instant(r.EndedAt),
 	}
 	var err error
@@ -84,38 +75,19 @@ func taskSeenBy(actor core.Actor) (string, []any) {
 }
 
 // CreateTask implements core.TaskStore. It fails with NotFound if the agent does not exist.
-func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error) {
+func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) error {
 	row, err := newTaskRow(t)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	stored := t
-	refused := db.quota.reserve(ctx, t.UserID, row.size())
-	if refused != nil && t.IdempotencyKey == "" {
-		return nil, refused
+	if err := db.quota.reserve(ctx, t.UserID, row.size()); err != nil {
+		return err
 	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
-		if t.IdempotencyKey != "" {
-			before, err := taskByKey(ctx, tx, t)
-			if err != nil {
-				return err
-			}
-			if before != nil {
-				stored = before
-				audit.SetTarget(before.ID)
-				return nil
-			}
-		}
-		if refused != nil { // only a task that exists already is returned
-			return refused
-		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		switch {
 		case err != nil && db.dialect.failure(err) == failMissing:
 			return core.NotFound("agent", t.AgentID)
-		case err != nil && db.dialect.failure(err) == failUnique && t.IdempotencyKey != "":
-			return core.Conflict("Another request with this Idempotency-Key is being processed. Send the request again").
-				WithField("Idempotency-Key")
 		case err != nil:
 			return err
 		}
@@ -124,13 +96,8 @@ func (db *DB) CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.T
 		}
 		return db.insertJob(ctx, tx, t.Priority, t.RunAt)
 	})
-	if refused == nil {
-		db.quota.settle(t.UserID, row.size(), err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return stored, nil
+	db.quota.settle(t.UserID, row.size(), err)
+	return err
 }
 
 // notifyTask stores a notification with the current status of the task.
@@ -148,29 +115,6 @@ func notifyTask(ctx context.Context, tx *tx, id string) error {
 		return err
 	}
 	return putNotification(ctx, tx, n)
-}
-
-// taskByKey returns the task that the user created with the same idempotency key, or nil if there is
-// none. It removes an expired key from its task.
-func taskByKey(ctx context.Context, tx *tx, t *core.Task) (*core.Task, error) {
-	row := new(taskRow)
-	err := tx.NewSelect().Model(row).Where("user_id = ?", t.UserID).
-		Where("idempotency_key = ?", t.IdempotencyKey).Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil //nolint:nilnil // most keys are new
-	}
-	if err != nil {
-		return nil, err
-	}
-	if row.CreatedAt <= micros(t.CreatedAt.Add(-core.IdempotencyKeyTTL)) {
-		_, err := tx.NewUpdate().Model(row).Set("idempotency_key = ''").WherePK().Exec(ctx)
-		return nil, err
-	}
-	if !bytes.Equal(row.RequestHash, t.RequestHash) {
-		return nil, core.Conflict("The Idempotency-Key was used for a different request. Choose a new key").
-			WithField("Idempotency-Key").WithObject("task", row.ID)
-	}
-	return row.task()
 }
 
 // Task implements core.TaskStore.
@@ -209,7 +153,7 @@ func (db *DB) Tasks(ctx context.Context, actor core.Actor, f core.TaskFilter) ([
 	if f.Priority != 0 {
 		q.Where("t.priority = ?", int(f.Priority))
 	}
-	total, err := db.listSized(ctx, q, f.Page, "t.id", "t.description", "t.data", "t.input", "t.result", "t.error")
+	total, err := db.listSized(ctx, q, f.Page, "(t.created_at, t.id) < (?0, ?1)", "t.id", "t.description", "t.data", "t.input", "t.result", "t.error")
 	if err != nil {
 		return nil, 0, err
 	}
@@ -300,15 +244,28 @@ func (db *DB) CancelTask(
 	return db.Task(ctx, actor, id)
 }
 
-// endDeferredRun ends a run that no server executes, and appends the end event to its log.
+// endDeferredRun ends a run that no server executes, with the usage of its recorded calls, and appends the end event
+// to its log.
 func endDeferredRun(ctx context.Context, tx *tx, runID string, now time.Time) error {
-	ended, err := tx.exec(ctx, endUnownedRun, string(core.RunCancelled), micros(now), runID)
+	end := core.Run{ID: runID, Status: core.RunCancelled}
+	err := tx.queryRow(ctx, endUnownedRun, []any{string(end.Status), micros(now), runID}, &end.Model,
+		&end.Usage.InputTokens, &end.Usage.OutputTokens, &end.Usage.CachedInputTokens, &end.Usage.ReasoningTokens)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, appendEnd, `{"type":"end","metadata":{"run_id":"`+runID+`","status":"cancelled"}}`,
-		micros(now), runID, runID)
-	if err != nil || ended == 0 {
+	event, err := json.Marshal(struct {
+		Type     string           `json:"type"`
+		Metadata core.RunMetadata `json:"metadata"`
+	}{"end", core.RunMetadata{
+		Model: end.Model, TokensUsed: end.Usage.Total(), RunID: runID, Status: end.Status, Usage: end.Usage,
+	}})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, appendEnd, string(event), micros(now), runID); err != nil {
 		return err
 	}
 	_, err = tx.exec(ctx, countLater, runID, runID, runID)
@@ -321,14 +278,18 @@ var (
 	endPendingTask = &preparedStatement{`UPDATE tasks SET status = ?, error = ?, ended_at = ?, updated_at = ?
 WHERE id = ? AND status = 'pending'`}
 
-	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ?
-WHERE id = ? AND owner = '' AND ` + isActive}
+	endUnownedRun = &preparedStatement{`UPDATE runs SET status = ?, ended_at = ?,
+input_tokens = ` + sumOfCalls("input_tokens") + `, output_tokens = ` + sumOfCalls("output_tokens") + `,
+cached_tokens = ` + sumOfCalls("cached_tokens") + `, reasoning_tokens = ` + sumOfCalls("reasoning_tokens") + `,
+model = COALESCE((SELECT c.model FROM calls AS c WHERE c.run_id = runs.id AND c.model <> ''
+	ORDER BY c.number DESC LIMIT 1), model)
+WHERE id = ? AND owner = '' AND ` + isActive + `
+RETURNING model, input_tokens, output_tokens, cached_tokens, reasoning_tokens`}
 
 	// appendEnd skips sequence numbers that the last attempt may have sent but not stored.
 	appendEnd = &preparedStatement{`INSERT INTO events (run_id, first, last, type, data, created_at)
 SELECT e.run_id, MAX(e.last) + 1048577, MAX(e.last) + 1048577, 'end', ?, CAST(? AS BIGINT)
-	FROM events AS e WHERE e.run_id = ?
-AND EXISTS (SELECT 1 FROM runs AS r WHERE r.id = ? AND r.status = 'cancelled') GROUP BY e.run_id`}
+	FROM events AS e WHERE e.run_id = ? GROUP BY e.run_id`}
 
 	nextTask = &preparedStatement{fmt.Sprintf(nextTaskFormat, "", "")}
 
@@ -349,6 +310,11 @@ COALESCE((SELECT MAX(number) FROM calls WHERE run_id = ? AND error = ''), 0)`}
 	endTask = &preparedStatement{`UPDATE tasks SET status = ?, result = ?, error = ?, ended_at = ?, updated_at = ?
 WHERE id = ? AND status = 'running'`}
 )
+
+// sumOfCalls returns the sum of a column of the calls of a row of runs.
+func sumOfCalls(column string) string {
+	return `(SELECT CAST(COALESCE(SUM(c.` + column + `), 0) AS BIGINT) FROM calls AS c WHERE c.run_id = runs.id)`
+}
 
 // nextTaskFormat is a query for each user's oldest task among those with the highest priority, and of these
 // the task of the user whose last task started longest ago. Its verbs are conditions for the tasks w and p.

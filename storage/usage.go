@@ -104,8 +104,15 @@ func (db *DB) Usage(
 			q = q.OrderExpr("?", bun.Ident("u."+usageColumns[key]))
 		}
 	}
+	if f.After != nil {
+		if q, err = afterUsage(q, f.By, f.After); err != nil {
+			return nil, 0, core.UsageRow{}, err
+		}
+	} else {
+		q = q.Offset(int64(f.Offset))
+	}
 	var rows []usageRow
-	if err := q.Limit(int64(f.Limit)).Offset(int64(f.Offset)).Scan(ctx, &rows); err != nil {
+	if err := q.Limit(int64(f.Limit)).Scan(ctx, &rows); err != nil {
 		return nil, 0, core.UsageRow{}, err
 	}
 	used := make([]core.UsageRow, len(rows))
@@ -113,6 +120,33 @@ func (db *DB) Usage(
 		used[i] = rows[i].usage()
 	}
 	return used, int(total), sum.usage(), nil
+}
+
+// afterUsage restricts a query to the groups after the one with the given key: a group has the same values of the
+// first keys, and then a greater one, or an earlier day.
+func afterUsage(q *bun.SelectQuery, by []core.UsageKey, after *core.PageKey) (*bun.SelectQuery, error) {
+	last, err := core.UsageRowAfter(*after)
+	if err != nil {
+		return nil, err
+	}
+	values := map[core.UsageKey]any{
+		core.UsageByDay: last.Day.Unix() / secondsPerDay, core.UsageByAgent: last.AgentID, core.UsageByModel: last.Model,
+		core.UsageByUser: last.UserID,
+	}
+	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+		for i, key := range by {
+			q = q.WhereGroup(" OR ", func(q *bun.SelectQuery) *bun.SelectQuery {
+				for _, same := range by[:i] {
+					q = q.Where("? = ?", bun.Ident("u."+usageColumns[same]), values[same])
+				}
+				if key == core.UsageByDay {
+					return q.Where("u.day < ?", values[key])
+				}
+				return q.Where("? > ?", bun.Ident("u."+usageColumns[key]), values[key])
+			})
+		}
+		return q
+	}), nil
 }
 
 // sums adds the sums of all counts to the columns of a query.

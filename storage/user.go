@@ -172,7 +172,10 @@ func (r *userRow) update(ctx context.Context, tx *tx, up core.UserUpdate) error 
 // Users implements core.UserStore.
 func (db *DB) Users(ctx context.Context, page core.Page) ([]*core.User, int, error) {
 	var rows []userRow
-	total, err := db.list(ctx, db.read.NewSelect().Model(&rows).Order("username_fold"), page)
+	if page.After != nil {
+		page.After = &core.PageKey{Text: fold(page.After.Text)}
+	}
+	total, err := db.list(ctx, db.read.NewSelect().Model(&rows).Order("username_fold"), page, "username_fold > ?1")
 	if err != nil {
 		return nil, 0, err
 	}

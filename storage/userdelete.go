@@ -131,7 +131,8 @@ func (db *DB) MCPServerIDs(ctx context.Context, userID string) ([]string, error)
 	return ids, db.translate(err)
 }
 
-// FinishUserDeletion implements core.UserDataStore. Foreign keys delete the logins and API keys.
+// FinishUserDeletion implements core.UserDataStore. Foreign keys delete the logins, API keys and
+// idempotency keys.
 func (db *DB) FinishUserDeletion(ctx context.Context, audit *core.AuditRecord, d core.UserDeletion) error {
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		if err := mayDeleteUser(ctx, tx, d); err != nil {
@@ -187,15 +188,14 @@ SELECT backend, key, CAST(? AS BIGINT), TRUE, 0, '' FROM files WHERE created_by 
 	}
 }
 
-// transferUser returns the statements that give the user's objects to the other user. An idempotency key
-// belongs to the user who sent it, so it is removed.
+// transferUser returns the statements that give the user's objects to the other user.
 func transferUser(d core.UserDeletion) []statement {
 	pair := []any{d.TransferTo, d.UserID}
 	return []statement{
 		{`UPDATE messages SET user_id = ? WHERE session_key IN (SELECT key FROM sessions WHERE user_id = ?)`, pair},
 		{`UPDATE runs SET user_id = ? WHERE session_key IN (SELECT key FROM sessions WHERE user_id = ?)`, pair},
 		{`UPDATE sessions SET user_id = ? WHERE user_id = ?`, pair},
-		{`UPDATE tasks SET idempotency_key = '', user_id = ? WHERE user_id = ?`, pair},
+		{`UPDATE tasks SET user_id = ? WHERE user_id = ?`, pair},
 		{`UPDATE agents SET created_by = ?, version = version + 1 WHERE created_by = ?`, pair},
 		{`UPDATE mcp_servers SET created_by = ?, version = version + 1 WHERE created_by = ?`, pair},
 		{`UPDATE reserved_slugs SET user_id = ? WHERE user_id = ?`, pair},

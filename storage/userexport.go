@@ -33,6 +33,7 @@ const (
 // exportedTables are the tables with rows about a user.
 var exportedTables = []exported{
 	{"user", "users", "id", ofUser, "id", "id username email role disabled created_at updated_at"},
+	{"idempotency_keys", "idempotency_keys", "user_id", ofUser, "key", "key object created_at"},
 	{"logins", "logins", "user_id", ofUser, "id", "id created_at expires_at ended_at"},
 	{"api_keys", "api_keys", "user_id", ofUser, "id", "id name scopes created_at expires_at last_used_at"},
 	{
@@ -66,7 +67,7 @@ var exportedTables = []exported{
 	{
 		"tasks", "tasks", "user_id", ofUser, "id",
 		"id agent_id title description priority data input status result error attempts max_attempts run_id " +
-			"idempotency_key created_at updated_at started_at ended_at",
+			"created_at updated_at started_at ended_at",
 	},
 	{"notifications", "notices", "user_id", ofUser, "seq", "seq type agent_id task_id data created_at"},
 	{

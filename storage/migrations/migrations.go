@@ -35,5 +35,6 @@ func All() []Migration {
 		{Name: "tool lists", Up: toolLists},
 		{Name: "data size", Up: dataSize},
 		{Name: "steps", Up: steps},
+		{Name: "idempotency keys", Up: idempotencyKeys},
 	}
 }

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -87,8 +88,8 @@ func testAuditUndone(t *testing.T, f *fixture) {
 	}
 }
 
-// testAuditedWrites checks that each method with an audit record stores the entry, and that with a nil
-// record it stores none.
+// testAuditedWrites checks that each method with an audit record stores the entry and the idempotency key, that it
+// changes nothing if the key was used before, and that with a nil record it stores no entry.
 func testAuditedWrites(t *testing.T, f *fixture) {
 	f.user(t, "root", core.RoleAdmin)
 	v := f.user(t, "ada", core.RoleMember)
@@ -173,8 +174,7 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 			return err
 		},
 		"CreateTask": func(audit *core.AuditRecord) error {
-			_, err := f.CreateTask(f.ctx, audit, f.unstoredTask(a, v.UserID))
-			return err
+			return f.CreateTask(f.ctx, audit, f.unstoredTask(a, v.UserID))
 		},
 		"CancelTask": func(audit *core.AuditRecord) error {
 			_, err := f.CancelTask(f.ctx, audit, v, f.task(t, a, v.UserID).ID, f.at(1))
@@ -182,7 +182,11 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 		},
 	} {
 		ok(t, write(nil))
-		ok(t, write(auditRecord(name)))
+		ok(t, write(keyedRecord(name, v.UserID, name)))
+		var repeated *core.RepeatedRequest
+		if err := write(keyedRecord(name, v.UserID, name)); !errors.As(err, &repeated) {
+			t.Errorf("%s with a used key = %v, want RepeatedRequest", name, err)
+		}
 		_, total, err := f.Audit(f.ctx, core.AuditFilter{Action: name, Outcome: core.OutcomeDone, Page: core.Page{Limit: 1}})
 		ok(t, err)
 		if total != 1 {

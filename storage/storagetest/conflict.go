@@ -21,7 +21,6 @@ func testConflictDetails(t *testing.T, f *fixture) {
 	private := f.server(t, v, func(s *core.MCPServer) { s.Slug = "private" })
 	shared := f.server(t, v, func(s *core.MCPServer) { s.Slug, s.Shared = "shared", true })
 	busy := f.start(t, a, v.UserID, "busy")
-	keyed := f.task(t, a, v.UserID, func(t *core.Task) { t.IdempotencyKey, t.RequestHash = "k", []byte("one") })
 	file := f.file(t, v)
 
 	withSlug := func(actor core.Actor, slug string) error {
@@ -91,12 +90,6 @@ func testConflictDetails(t *testing.T, f *fixture) {
 		"deletion of a busy user": {func() error {
 			return f.BeginUserDeletion(f.ctx, core.UserDeletion{UserID: v.UserID, At: f.now})
 		}, core.CodeConflict, "", "user", v.UserID, busy.Run.ID, busy.Run.ID},
-		"idempotency key of another request": {func() error {
-			_, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, v.UserID, func(t *core.Task) {
-				t.IdempotencyKey, t.RequestHash = "k", []byte("two")
-			}))
-			return err
-		}, core.CodeConflict, "Idempotency-Key", "task", keyed.ID, "", "different request"},
 		"agent of another user": {
 			func() error { return f.DeleteAgent(f.ctx, nil, other, a.ID, core.AgentDeletion{}) },
 			core.CodeForbidden, "", "agent", a.ID, "", "creator",

@@ -337,7 +337,7 @@ func testDataQuota(t *testing.T, f *usageFixture) {
 	a := f.agent(t, v, shared)
 	big := f.agent(t, v, func(a *core.Agent) { a.Config = object("c", 40_000) })
 	server, file := f.server(t, v), f.file(t, v)
-	task := f.task(t, a, v.UserID, func(task *core.Task) { task.IdempotencyKey = "key" })
+	task := f.task(t, a, v.UserID)
 	active := f.start(t, a, v.UserID, "active")
 	full := f.turn(a, v.UserID, "full")
 	full.Input.Parts[0].Text = strings.Repeat("x", 55_000)
@@ -381,24 +381,15 @@ func testDataQuota(t *testing.T, f *usageFixture) {
 	largerFile := *file
 	largerFile.Metadata = object("m", 6000)
 	refused("a larger file", f.UpdateFile(f.ctx, nil, v, &largerFile))
-	for _, key := range []string{"", "new key"} {
-		_, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, v.UserID, func(task *core.Task) {
-			task.Data, task.IdempotencyKey = object("d", 6000), key
-		}))
-		refused("a task", err)
-	}
+	refused("a task", f.CreateTask(f.ctx, nil,
+		f.unstoredTask(a, v.UserID, func(task *core.Task) { task.Data = object("d", 6000) })))
 	begin := f.turn(a, v.UserID, task.ID)
 	begin.Run.Kind, begin.Run.TaskID, begin.Task = core.RunTask, task.ID, task
 	begin.Run.Config = object("c", 6000)
 	refused("the start of a task", f.StartRun(f.ctx, nil, begin))
 	same(t, "usage", f.check(t, "the refusals", v), used)
 
-	// The same request as before returns its task, and a run in progress continues.
-	again := f.unstoredTask(a, v.UserID, func(task *core.Task) { task.IdempotencyKey = "key" })
-	again.Data = object("d", 6000)
-	stored, err := f.CreateTask(f.ctx, nil, again)
-	ok(t, err)
-	same(t, "task with the same key", stored.ID, task.ID)
+	// A run in progress continues.
 	for i := range 3 {
 		call := textCall(active.Run, uint64(i+1))
 		call.Result = object("r", 10_000)
@@ -414,7 +405,7 @@ func testDataQuota(t *testing.T, f *usageFixture) {
 	small.Config = object("c", 10)
 	ok(t, f.UpdateAgent(f.ctx, nil, v, &small))
 	used = f.checkChange(t, "the update to a smaller agent", v, used, false)
-	_, err = f.CancelTask(f.ctx, nil, v, task.ID, f.now)
+	_, err := f.CancelTask(f.ctx, nil, v, task.ID, f.now)
 	ok(t, err)
 	ok(t, f.DeleteSession(f.ctx, nil, a.ID, v.UserID, "full"))
 	f.checkChange(t, "the deletion of a session", v, used, false)

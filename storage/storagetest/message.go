@@ -38,6 +38,7 @@ func testMessage(t *testing.T, f *fixture) {
 			want.SessionKey, want.CreatedAt = s.Run.SessionKey, f.now
 			got, err := f.Message(f.ctx, s.Input.ID)
 			ok(t, err)
+			want.Position = got.Position
 			same(t, "Message", got, &want)
 			same(t, "Metadata", string(got.Metadata), string(s.Input.Metadata))
 		})

@@ -28,6 +28,7 @@ type Stores interface {
 	core.MCPServerStore
 	core.EncryptedSecretStore
 	core.TaskStore
+	core.IdempotencyKeyStore
 	core.TaskQueue
 	TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklog, error)
 	core.NotificationStore
@@ -70,6 +71,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"audit/writes":             testAuditedWrites,
 		"audit/filter":             testAuditFilter,
 		"audit/delete":             testAuditDelete,
+		"idempotency_key":          testIdempotencyKey,
+		"idempotency_key/at_once":  testIdempotencyKeyAtOnce,
+		"idempotency_key/expired":  testIdempotencyKeyExpired,
 		"login":                    testLogin,
 		"login/rotate":             testLoginRotate,
 		"login/end":                testLoginEnd,
@@ -95,6 +99,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"message/steps":            testMessageSteps,
 		"message/large":            testLargeMessages,
 		"page/bytes":               testPageBytes,
+		"page/cursor":              testCursor,
+		"page/cursor_files":        testCursorFiles,
+		"page/cursor_usage":        testCursorUsage,
 		"page/event_bytes":         testEventPageBytes,
 		"run":                      testRun,
 		"run/visibility":           testRunVisibility,
@@ -153,7 +160,6 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"task/backlog":             testBacklog,
 		"task/visibility":          testTaskVisibility,
 		"task/filter":              testTaskFilter,
-		"task/key":                 testTaskKey,
 		"task/order":               testTaskOrder,
 		"task/cancel":              testTaskCancel,
 		"task/defer":               testTaskDefer,

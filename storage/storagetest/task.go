@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*cor
 	task := &core.Task{
 		ID: core.NewID("task"), UserID: userID, AgentID: a.ID, Title: "Sum up", Description: "all of it",
 		Priority: core.PriorityMedium, Data: json.RawMessage(`{"n":1}`), Input: []sdk.Part{{Text: "Sum up"}},
-		Status: core.TaskPending, MaxAttempts: 3, Timeout: time.Minute, RequestHash: []byte{},
+		Status: core.TaskPending, MaxAttempts: 3, Timeout: time.Minute,
 		RunAt: f.now, CreatedAt: f.now, UpdatedAt: f.now,
 	}
 	for _, c := range change {
@@ -30,9 +31,8 @@ func (f *fixture) unstoredTask(a *core.Agent, userID string, change ...func(*cor
 func (f *fixture) task(t *testing.T, a *core.Agent, userID string, change ...func(*core.Task)) *core.Task {
 	t.Helper()
 	task := f.unstoredTask(a, userID, change...)
-	stored, err := f.CreateTask(f.ctx, nil, task)
-	ok(t, err)
-	return stored
+	ok(t, f.CreateTask(f.ctx, nil, task))
+	return task
 }
 
 // begin starts the first run of a task.
@@ -84,7 +84,7 @@ func testTask(t *testing.T, f *fixture) {
 	got, err := f.Task(f.ctx, v, task.ID)
 	ok(t, err)
 	same(t, "stored", got, task)
-	_, err = f.CreateTask(f.ctx, nil, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
+	err = f.CreateTask(f.ctx, nil, f.unstoredTask(&core.Agent{ID: "agent-none"}, v.UserID))
 	wantCode(t, err, core.CodeNotFound)
 
 	next, err := f.NextTask(f.ctx, f.now, nil)
@@ -175,47 +175,6 @@ func testTaskFilter(t *testing.T, f *fixture) {
 	}
 }
 
-func testTaskKey(t *testing.T, f *fixture) {
-	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
-	a := f.agent(t, ada)
-	keyed := func(hash byte, at time.Time) func(*core.Task) {
-		return func(task *core.Task) {
-			task.IdempotencyKey, task.RequestHash, task.CreatedAt = "key", []byte{hash}, at
-		}
-	}
-	first := f.task(t, a, ada.UserID, keyed(1, f.now))
-	same(t, "task with the same key", f.task(t, a, ada.UserID, keyed(1, f.at(5))).ID, first.ID)
-	_, err := f.CreateTask(f.ctx, nil, f.unstoredTask(a, ada.UserID, keyed(2, f.at(5))))
-	wantCode(t, err, core.CodeConflict)
-	if other := f.task(t, a, bob.UserID, keyed(2, f.now)); other.ID == first.ID {
-		t.Error("another user got the task with the same key")
-	}
-	if later := f.task(t, a, ada.UserID, keyed(2, f.now.Add(core.IdempotencyKeyTTL))); later.ID == first.ID {
-		t.Error("an expired key returned its task")
-	}
-
-	// Concurrent requests with one key create one task.
-	var mu sync.Mutex
-	made := map[string]bool{}
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			task, err := f.CreateTask(f.ctx, nil,
-				f.unstoredTask(a, ada.UserID, func(task *core.Task) { task.IdempotencyKey = "at once" }))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			mu.Lock()
-			made[task.ID] = true
-			mu.Unlock()
-		})
-	}
-	wg.Wait()
-	same(t, "tasks of one key", len(made), 1)
-}
-
-// testTaskOrder checks that higher priorities come first and that users take turns.
 func testTaskOrder(t *testing.T, f *fixture) {
 	ada, bob := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember)
 	a := f.agent(t, ada)
@@ -280,6 +239,11 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	// A task between two attempts ends together with its run.
 	deferred := f.task(t, a, v.UserID)
 	run = f.begin(t, a, deferred)
+	used := sdk.Usage{InputTokens: 5, OutputTokens: 4, CachedInputTokens: 3, ReasoningTokens: 2}
+	ok(t, f.RecordCall(f.ctx, run, &core.Call{
+		RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}, Done: true,
+		Result: json.RawMessage(`{}`), Model: "gpt-4", ModelID: "openai/gpt-4", Usage: used,
+	}, nil))
 	ok(t, f.DeferTask(f.ctx, run, f.now.Add(time.Hour), &sdk.Error{Code: sdk.CodeUnavailable, Message: "away"}))
 	got, err = f.CancelTask(f.ctx, nil, v, deferred.ID, f.at(5))
 	ok(t, err)
@@ -287,6 +251,13 @@ func testTaskCancel(t *testing.T, f *fixture) {
 	ended, err := f.Run(f.ctx, v, run.ID)
 	ok(t, err)
 	same(t, "status of its run", ended.Status, core.RunCancelled)
+	same(t, "usage of its run", ended.Usage, used)
+	same(t, "model of its run", ended.Model, "gpt-4")
+	events, err := f.Events(f.ctx, run.ID, 0, 100)
+	ok(t, err)
+	if end := string(events[len(events)-1].Data); !strings.Contains(end, `"model":"gpt-4","tokens_used":9,`) {
+		t.Errorf("the run ends with %s, want its model and tokens", end)
+	}
 }
 
 func testTaskDefer(t *testing.T, f *fixture) {

@@ -32,7 +32,8 @@ func (f *fixture) userWith(t *testing.T, name string, guest core.Actor) userObje
 	}
 	o.key = f.apiKey(t, v, "key")
 	o.session = f.leaveTraces(t, o.agent, v.UserID, "s")
-	o.task = f.task(t, o.agent, v.UserID, func(task *core.Task) { task.IdempotencyKey = "key" })
+	o.task = f.task(t, o.agent, v.UserID)
+	ok(t, f.StoreKey(f.ctx, &core.IdempotencyKey{UserID: v.UserID, Key: "key", Hash: []byte{1}, Object: o.task.ID}))
 	run := f.begin(t, o.agent, o.task)
 	ok(t,
 		f.RecordCall(f.ctx, run, &core.Call{RunID: run.ID, Number: 1, Kind: core.CallComplete, RequestHash: []byte{1}}, nil))
@@ -191,7 +192,8 @@ func testUserTransfer(t *testing.T, f *fixture) {
 	gone := f.userWith(t, "gone", guest)
 	heir := f.user(t, "heir", core.RoleMember)
 	own := f.leaveTraces(t, gone.agent, heir.UserID, "s") // the same session id
-	f.task(t, gone.agent, heir.UserID, func(task *core.Task) { task.IdempotencyKey = "key" })
+	f.task(t, gone.agent, heir.UserID)
+	ok(t, f.StoreKey(f.ctx, &core.IdempotencyKey{UserID: heir.UserID, Key: "key", Hash: []byte{1}}))
 	waiting := f.task(t, gone.agent, gone.user.UserID)
 	f.deleteUser(t, core.UserDeletion{UserID: gone.user.UserID, TransferTo: heir.UserID, At: f.at(9)})
 
@@ -263,7 +265,7 @@ func testUserExport(t *testing.T, f *fixture) {
 		return nil
 	}))
 	same(t, "kinds", order, []string{
-		"user", "logins", "api_keys", "agents", "mcp_servers", "files", "sessions", "messages", "runs", "calls", "events",
+		"user", "idempotency_keys", "logins", "api_keys", "agents", "mcp_servers", "files", "sessions", "messages", "runs", "calls", "events",
 		"tasks", "notifications", "audit",
 	})
 	for kind, want := range map[string]int{

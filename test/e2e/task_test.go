@@ -168,32 +168,6 @@ func TestTaskBadInput(t *testing.T) {
 	}
 }
 
-func TestTaskIdempotency(t *testing.T) {
-	t.Parallel()
-	onBothShared(t, func(t *testing.T, s *server) {
-		c := s.newMember()
-		agent := c.newAgent("echo")
-		send := func(who *client, title string) *reply {
-			return who.do("POST", "/v1/tasks/", taskBody(agent, title), "Idempotency-Key: the-key")
-		}
-		first := decode[task](t, send(c, "Hello").want(t, 201))
-		replies := make(chan *reply, 8)
-		for range cap(replies) {
-			go func() { replies <- send(c, "Hello") }()
-		}
-		for range cap(replies) {
-			r := <-replies
-			if got := decode[task](t, r.want(t, 201)); got.ID != first.ID || r.header.Get("Idempotency-Replayed") != "true" {
-				t.Errorf("got %+v for the same key, want the first task", got)
-			}
-		}
-		if f := send(c, "Other").want(t, 409).failure(t); f.Code != "CONFLICT" {
-			t.Errorf("got error %+v, want CONFLICT", f)
-		}
-		c.waitTask(first.ID)
-	})
-}
-
 func TestTaskCancel(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "")

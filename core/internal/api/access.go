@@ -36,10 +36,12 @@ const (
 
 // Keys of an operation's metadata.
 const (
-	accessKey   = "access"
-	fieldsKey   = "fields"
-	largeKey    = "large"
-	resourceKey = "resource"
+	accessKey      = "access"
+	conditionalKey = "conditional"
+	fieldsKey      = "fields"
+	largeKey       = "large"
+	repeatableKey  = "repeatable"
+	resourceKey    = "resource"
 )
 
 // ErrNoToken is the error of a request without a credential.

@@ -24,6 +24,11 @@ type Options struct {
 	Auth Authenticator
 	// Audit stores the audit records of requests. It is required.
 	Audit AuditStore
+	// Keys finds repeated requests. Without it, the Idempotency-Key of a request is ignored.
+	Keys KeyStore
+	// KeySecret is the secret of the hashes that are stored with idempotency keys. All servers of a database must have
+	// the same.
+	KeySecret []byte
 	// Limits is the rate limit of requests. Nil means no limit.
 	Limits Limits
 	// Observer receives metrics and traces. Nil means none.
@@ -59,6 +64,8 @@ type API struct {
 	auth      Authenticator
 	requests  *requestLogger
 	limits    Limits
+	keys      KeyStore
+	keySecret []byte
 	observer  Observer
 	log       *slog.Logger
 	bodies    *bodyBudget
@@ -73,6 +80,7 @@ type API struct {
 func New(o Options) *API {
 	a := &API{
 		router: chi.NewMux(), auth: o.Auth, limits: o.Limits, observer: o.Observer, log: cmp.Or(o.Logger, slog.Default()),
+		keys: o.Keys, keySecret: o.KeySecret,
 		bodies:    newBodyBudget(cmp.Or(o.Bodies, defaultBodies), cmp.Or(o.UserBodies, defaultUserBodies)),
 		large:     core.NewUserSlots(cmp.Or(o.Large, maxLarge), maxWaiting),
 		streams:   &streamCounter{max: cmp.Or(o.Streams, maxStreams), open: map[string]int{}},
@@ -90,7 +98,7 @@ func New(o Options) *API {
 	a.router.NotFound(notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.huma = huma.NewAPI(humaConfig(o.Version, publicURL), bothSlashes{humachi.NewAdapter(a.router)})
-	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20), budget: a.bodies, enterLarge: a.enterLarge}
+	body := bodyReader{api: a.huma, maxBytes: cmp.Or(o.MaxBody, 1<<20), budget: a.bodies, enterLarge: a.enterLarge, setKey: a.setKey}
 	a.huma.UseMiddleware(audit, authorize(a.huma), checkParameters(a.huma), body.read)
 	return a
 }

@@ -29,6 +29,9 @@ func audit(ctx huma.Context, next func(huma.Context)) {
 		}
 	}
 	req := RequestFrom(ctx.Context())
+	if conditional, _ := op.Metadata[conditionalKey].(bool); conditional && req.reply != nil {
+		req.reply.conditional = true
+	}
 	req.action, req.target = op.OperationID, Sanitize(strings.Join(ids, "/"))
 	if op.Method != http.MethodGet {
 		req.audit = &core.AuditRecord{AuditEntry: *req.auditEntry()}

@@ -36,6 +36,8 @@ type bodyReader struct {
 	budget   *bodyBudget
 	// enterLarge waits for the slot of a large request.
 	enterLarge func(context.Context) error
+	// setKey keeps the Idempotency-Key of a request, whose hash includes the body.
+	setKey func(r *http.Request, op *huma.Operation, body []byte) error
 }
 
 // read is the middleware that reads the body of an operation which has one, and checks what Huma
@@ -44,15 +46,19 @@ type bodyReader struct {
 func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
 	defer LeaveLarge(ctx.Context())
+	r, w := humachi.Unwrap(ctx)
 	if op.RequestBody == nil {
-		if err := b.enter(ctx, 0); err != nil {
+		err := b.setKey(r, op, nil)
+		if err == nil {
+			err = b.enter(ctx, 0)
+		}
+		if err != nil {
 			writeHumaError(b.api, ctx, err)
 			return
 		}
 		next(ctx)
 		return
 	}
-	r, w := humachi.Unwrap(ctx)
 	if err := rejectEncodedBody(r.Header.Get("Content-Encoding")); err != nil {
 		writeHumaError(b.api, ctx, err)
 		return
@@ -69,6 +75,9 @@ func (b bodyReader) read(ctx huma.Context, next func(huma.Context)) {
 	}
 	if err == nil && len(body) > 0 {
 		err = errors.Join(checkMediaType(r.Header.Get("Content-Type"), op), CheckJSON(body, ""))
+	}
+	if err == nil {
+		err = b.setKey(r, op, body)
 	}
 	if err != nil {
 		writeHumaError(b.api, ctx, err)

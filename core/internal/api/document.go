@@ -124,8 +124,8 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeConflict: core.Conflict("Session %q is busy with run run-123. Wait for it, or cancel it with "+
 		"POST /v1/runs/run-123/cancel.", "session-123").
 		WithField("session_id").WithObject("session", "session-123").WithRun(core.RunRef{ID: "run-123"}),
-	core.CodePreconditionFailed: VersionConflict("agent"),
-	core.CodePayloadTooLarge:    bodyTooLarge(1 << 20),
+	core.CodePreconditionFailed:   VersionConflict("agent"),
+	core.CodePayloadTooLarge:      bodyTooLarge(1 << 20),
 	core.CodeUnsupportedMediaType: unsupportedMediaType("text/plain", "application/json"),
 	core.CodeRateLimited: {
 		Code:    core.CodeRateLimited,

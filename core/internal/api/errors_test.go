@@ -30,7 +30,7 @@ func TestUnknownQueryParameters(t *testing.T) {
 	for _, path := range []string{"/things?status=a&limit=5", "/things/?", "/things?&", "/things?offset=", "/things/1"} {
 		s.Do(t, "ann", "GET", path, "").Want(200)
 	}
-	const known = " Known parameters: limit, offset, status"
+	const known = " Known parameters: cursor, limit, offset, status"
 	for query, want := range map[string]core.FieldError{
 		"lmit=5":              {Field: "lmit", Issue: `Unknown query parameter "lmit". Did you mean "limit"?` + known},
 		"status=a&Limit=5":    {Field: "Limit", Issue: `Unknown query parameter "Limit". Did you mean "limit"?` + known},

@@ -43,9 +43,15 @@ type Operation struct {
 	// Errors are the codes that the operation can fail with, in addition to those that follow from
 	// the other fields.
 	Errors []core.Code
+	// LateHash marks a repeatable operation whose handler adds the body to the hash of its Idempotency-Key, so that only
+	// the write finds an earlier request.
+	LateHash bool
 	// Large marks an operation that can return megabytes. Options.Large limits how many of them a user runs at the
 	// same time.
 	Large bool
+
+	// repeatable is set by RegisterRepeatable.
+	repeatable bool
 }
 
 // Register adds an operation to the API and to the OpenAPI document.
@@ -53,7 +59,10 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 	op := huma.Operation{
 		OperationID: o.ID, Method: o.Method, Path: o.Path, Tags: []string{o.Tag},
 		Summary: o.Summary, Description: o.Description, DefaultStatus: o.Status,
-		Metadata:  map[string]any{accessKey: o.Access, resourceKey: o.resource(), largeKey: o.Large},
+		Metadata: map[string]any{
+			accessKey: o.Access, resourceKey: o.resource(), largeKey: o.Large, repeatableKey: o.repeatable,
+			conditionalKey: o.conditional(),
+		},
 		Responses: map[string]*huma.Response{},
 		// bodyReader has its own limits, and removes its deadline after use.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
@@ -71,7 +80,20 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 		op.Responses[strconv.Itoa(max(o.Status, http.StatusOK))] = o.success(a.schemas())
 	}
 	a.DescribeErrors(o, op.Responses)
+	if o.repeatable {
+		describeKey(&op)
+	}
+	if o.conditional() {
+		describeConditional(&op)
+	}
 	huma.Register(a.huma, op, handler)
+	success := op.Responses[strconv.Itoa(max(o.Status, http.StatusOK))]
+	if o.repeatable {
+		describeReplayed(success)
+	}
+	if o.conditional() {
+		describeETag(success)
+	}
 	if op.RequestBody != nil {
 		content := op.RequestBody.Content
 		op.Metadata[fieldsKey] = fieldNames(a.schemas(), content["application/json"].Schema)
@@ -79,6 +101,12 @@ func Register[I, O any](a *API, o Operation, handler func(context.Context, *I) (
 			content["application/merge-patch+json"] = content["application/json"]
 		}
 	}
+}
+
+// conditional reports whether the operation returns a single object, so that a client can use If-None-Match.
+func (o Operation) conditional() bool {
+	return o.Method == http.MethodGet && o.Stream == "" && o.Response != nil &&
+		strings.HasSuffix(strings.TrimSuffix(o.Path, "/"), "}")
 }
 
 func (a *API) schemas() huma.Registry { return a.huma.OpenAPI().Components.Schemas }

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -66,6 +65,10 @@ type Request struct {
 	leaveLarge func()
 	// audit is the audit record of an operation that may change something.
 	audit *core.AuditRecord
+	// query is the query of the URL.
+	query string
+	// reply is the writer of the reply.
+	reply *replyWriter
 }
 
 type requestKey struct{}
@@ -104,50 +107,6 @@ func requestID(h http.Header) string {
 	return "req-" + strings.ToLower(rand.Text())
 }
 
-// statusWriter records the status of a reply, and limits the time for the client to read each part of it.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-	// extended is the time at which the write deadline was set.
-	extended time.Time
-	// own reports whether the handler sets the write deadlines itself.
-	own atomic.Bool
-}
-
-// SetWriteDeadline is for http.ResponseController. The caller sets all later deadlines, too.
-func (w *statusWriter) SetWriteDeadline(t time.Time) error {
-	w.own.Store(true)
-	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
-}
-
-// extendDeadline sets the write deadline to writeTimeout from now, at most once per second, unless the handler
-// does so. A write that a client does not read fails then. The writers of tests have no deadlines.
-func (w *statusWriter) extendDeadline() {
-	if now := time.Now(); now.Sub(w.extended) >= time.Second && !w.own.Load() {
-		w.extended = now
-		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(writeTimeout))
-	}
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status == 0 || w.status < 200 {
-		w.status = status
-	}
-	w.extendDeadline()
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *statusWriter) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	w.extendDeadline()
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap is for http.ResponseController.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
 // requestLogger is the outermost middleware.
 type requestLogger struct {
 	auth     Authenticator
@@ -166,8 +125,9 @@ func (l *requestLogger) wrap(route string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
-			req := &Request{ID: requestID(r.Header), Address: address(r), host: r.Host, secure: r.TLS != nil}
-			status := &statusWriter{ResponseWriter: w}
+			req := &Request{ID: requestID(r.Header), Address: address(r), host: r.Host, secure: r.TLS != nil, query: r.URL.RawQuery}
+			status := newReplyWriter(w, r)
+			req.reply = status
 			ctx, done := l.observer.Request(r, req.ID)
 			ctx = core.WithLogFields(context.WithValue(ctx, requestKey{}, req), core.LogFields{RequestID: req.ID})
 			r = r.WithContext(ctx) //nolint:contextcheck // the observer derives it from the request's
@@ -199,7 +159,7 @@ func routePattern(r *http.Request, fallback string) string {
 }
 
 // finish answers a panic p, if there was one, stores the audit record and writes the log line.
-func (l *requestLogger) finish(w *statusWriter, r *http.Request, start time.Time, p any) {
+func (l *requestLogger) finish(w *replyWriter, r *http.Request, start time.Time, p any) {
 	req := RequestFrom(r.Context())
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		l.logRequest(r, req, w.status, time.Since(start))
@@ -208,10 +168,12 @@ func (l *requestLogger) finish(w *statusWriter, r *http.Request, start time.Time
 	if p != nil {
 		l.log.ErrorContext(r.Context(), "recovered from a panic in a handler",
 			"request_id", req.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		if w.status == 0 {
+		if !w.begun() {
+			w.reset()
 			WriteError(w, r, fmt.Errorf("panic: %v", p))
 		}
 	}
+	w.end()
 	l.audit.recordOutcome(r.Context(), req, w.status)
 	l.logRequest(r, req, w.status, time.Since(start))
 }

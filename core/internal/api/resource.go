@@ -8,26 +8,6 @@ import (
 	"github.com/agentarea/agentarea/core"
 )
 
-// Paged is the end of every list that is returned in pages.
-type Paged struct {
-	Total  int `json:"total" doc:"The number of results on all pages"`
-	Limit  int `json:"limit"`
-	Offset int `json:"offset"`
-}
-
-// Page are the query parameters of a list. Like the other embedded structs of inputs, it is exported
-// because Huma ignores embedded structs that are not.
-type Page struct {
-	Limit  int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Number of results. A page has fewer, but at least one, if they exceed 4 MiB: continue with offset plus the number of results received"`
-	Offset int `query:"offset" minimum:"0" default:"0" doc:"Pagination offset"`
-}
-
-// Bounds returns the page for a store.
-func (p Page) Bounds() core.Page { return core.Page{Limit: p.Limit, Offset: p.Offset} }
-
-// Paged returns the end of the list, for a total number of results.
-func (p Page) Paged(total int) Paged { return Paged{Total: total, Limit: p.Limit, Offset: p.Offset} }
-
 // UserParam is the query parameter with which an admin selects another user's objects.
 type UserParam struct {
 	UserID string `query:"user_id" doc:"The user whose sessions are used. The default is the caller. Only admins can select another user"`
@@ -48,13 +28,14 @@ func (u UserParam) Owner(v core.Actor) (string, error) {
 // ETag returns the value of ETag and If-Match for a version.
 func ETag(version int64) string { return fmt.Sprintf(`"v%d"`, version) }
 
-// CheckIfMatch returns a VersionConflict if the If-Match header does not accept the version.
+// CheckIfMatch returns a VersionConflict if the If-Match header does not accept the version. Of an ETag, it compares
+// only the version.
 func CheckIfMatch(ifMatch, noun string, version int64) error {
 	if ifMatch == "" || ifMatch == "*" {
 		return nil
 	}
 	tags := strings.Split(ifMatch, ",")
-	if slices.ContainsFunc(tags, func(t string) bool { return strings.TrimSpace(t) == ETag(version) }) {
+	if slices.ContainsFunc(tags, func(t string) bool { return versionOfTag(strings.TrimSpace(t)) == ETag(version) }) {
 		return nil
 	}
 	return VersionConflict(noun)

@@ -24,7 +24,7 @@ import (
 // newAPI returns the handler of the whole API, and that of the MCP gateway alone.
 func (a *App) newAPI(authn countedAuth) (all, mcp http.Handler) {
 	srv := api.New(api.Options{
-		Auth: authn, Audit: a.db, Limits: a.limits(), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
+		Auth: authn, Audit: a.db, Keys: a.db, KeySecret: a.keySecret(), Limits: a.limits(), Observer: telemetry.NewHTTP(a.metrics, a.traces), Logger: a.logger,
 		Version: Version, PublicURL: a.URL(),
 	})
 	a.onClose(func() error { srv.Close(); return nil })

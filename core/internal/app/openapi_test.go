@@ -113,6 +113,35 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	}
 }
 
+// TestEveryPOSTIsRepeatable checks that each operation that creates or acts accepts an Idempotency-Key.
+func TestEveryPOSTIsRepeatable(t *testing.T) {
+	t.Parallel()
+	var doc struct {
+		Paths map[string]map[string]struct {
+			OperationID string
+			Parameters  []struct{ Name, In string }
+		}
+	}
+	if err := json.Unmarshal(wholeAPI(t).Do(t, "", "GET", "/openapi.json", "").Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	// The first four change or end the credential of the request. The others do nothing when they are repeated.
+	exempt := []string{"login", "refresh", "logout", "end-sessions", "move-files", "reload-plugins"}
+	for path, ops := range doc.Paths {
+		op, ok := ops["post"]
+		if !ok {
+			continue
+		}
+		accepts := false
+		for _, p := range op.Parameters {
+			accepts = accepts || p.Name == "Idempotency-Key" && p.In == "header"
+		}
+		if accepts == slices.Contains(exempt, op.OperationID) {
+			t.Errorf("POST %s accepts an Idempotency-Key: %v, want %v", path, accepts, !accepts)
+		}
+	}
+}
+
 type media struct{ Schema, Example json.RawMessage }
 
 func (m media) check(t *testing.T, at string) {

@@ -2,11 +2,23 @@ package app
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"log/slog"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/secrets"
 )
+
+// keySecret returns the secret of the hashes that are stored with idempotency keys. It is the same on all servers with
+// the same secret key.
+func (a *App) keySecret() []byte {
+	secret, err := hkdf.Key(sha256.New, a.keys[0], nil, "agentarea idempotency keys v1", sha256.Size)
+	if err != nil {
+		panic(err) // it fails only for a length that is too large
+	}
+	return secret
+}
 
 // logUndecryptable logs the secrets that the server's keys cannot decrypt. The server
 // starts anyway: the stored secrets stay unchanged, and only features that need them fail.

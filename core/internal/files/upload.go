@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -115,11 +116,17 @@ func (f *Files) create(
 	if len(file.Metadata) == 0 {
 		file.Metadata = json.RawMessage("{}")
 	}
+	audit.AddToHash(file.Name, file.SHA256, string(file.Metadata))
 	// The bytes are stored, so finish even if the client disconnects.
 	ctx = context.WithoutCancel(ctx)
 	err := f.store.CreateFile(ctx, audit, file, f.limits.UserTotal)
 	if err == nil {
 		return file, nil
+	}
+	var repeated *core.RepeatedRequest
+	if errors.As(err, &repeated) {
+		f.discard(ctx, blob)
+		return nil, err
 	}
 	switch core.CodeOf(err) { //nolint:exhaustive // after other errors it is unknown whether the file was created
 	case core.CodePayloadTooLarge:

@@ -109,6 +109,9 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		{"audit", s.Keep.Audit, func(ctx context.Context, before time.Time) (int, error) {
 			return s.Store.DeleteAudit(ctx, before, rowBatch)
 		}},
+		{"idempotency keys", core.IdempotencyKeyTTL, func(ctx context.Context, before time.Time) (int, error) {
+			return s.Store.DeleteIdempotencyKeys(ctx, before, rowBatch)
+		}},
 		{"logins", keepLogins, func(ctx context.Context, before time.Time) (int, error) {
 			return s.Store.DeleteLogins(ctx, before, rowBatch)
 		}},

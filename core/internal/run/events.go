@@ -48,13 +48,8 @@ func errorEvent(r *core.Run, e *core.Error) json.RawMessage {
 
 // answerMetadata returns the metadata of the answer of r, as the API shows it.
 func answerMetadata(r *core.Run, finishReason string, historyTruncated bool) json.RawMessage {
-	return journal.Marshal(struct {
-		Model        string         `json:"model,omitempty"`
-		TokensUsed   int64          `json:"tokens_used"`
-		RunID        string         `json:"run_id"`
-		Status       core.RunStatus `json:"status"`
-		FinishReason string         `json:"finish_reason,omitempty"`
-		Usage        sdk.Usage      `json:"usage"`
-		Truncated    bool           `json:"history_truncated,omitempty"`
-	}{r.Model, r.Usage.Total(), r.ID, r.Status, finishReason, r.Usage, historyTruncated})
+	return journal.Marshal(core.RunMetadata{
+		Model: r.Model, TokensUsed: r.Usage.Total(), RunID: r.ID, Status: r.Status, FinishReason: finishReason,
+		Usage: r.Usage, HistoryTruncated: historyTruncated,
+	})
 }

@@ -20,6 +20,11 @@ type output struct {
 	mu sync.Mutex
 	// partial is the text that was shown since the last recorded call.
 	partial strings.Builder
+	// chunks is the number of texts that were shown since the last recorded call, and cut the number of those of
+	// completions that were not recorded as answers.
+	chunks, cut int64
+	// model is the model of the newest completion.
+	model string
 	// started reports whether any text was shown.
 	started bool
 	// settled is set by the caller that ends or abandons the run.
@@ -40,7 +45,23 @@ func (o *output) Forward(texts []string) {
 	for _, text := range texts {
 		o.partial.WriteString(text)
 	}
+	o.chunks += int64(len(texts))
 	o.stream.Tokens(texts)
+}
+
+// Asking implements hostcall.Output.
+func (o *output) Asking(model string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.model = model
+}
+
+// unrecorded returns the model of the newest completion, and the number of the chunks of completions whose usage is
+// not known, because they were cut.
+func (o *output) unrecorded() (model string, chunks int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.model, o.cut + o.chunks
 }
 
 // show shows the answer of a run whose agent type has forwarded nothing, so that its stream has the text, too.
@@ -76,9 +97,14 @@ func (o *output) partialText() string {
 	return o.partial.String()
 }
 
-// resetPartial forgets the text shown so far, because it is recorded or void.
-func (o *output) resetPartial() {
+// resetPartial forgets the text shown so far, because it is recorded or void. answered reports whether it is recorded
+// with its usage.
+func (o *output) resetPartial(answered bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.partial.Reset()
+	if !answered {
+		o.cut += o.chunks
+	}
+	o.chunks = 0
 }

@@ -251,7 +251,7 @@ func TestCancel_fromAnotherServer(t *testing.T) {
 	if _, err := other.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, other.watch(r), "start\ntoken Hel\nend cancelled 0")
+	equal(t, other.watch(r), "start\ntoken Hel\nend cancelled 1")
 	equal(t, other.wait(r), "Hel")
 }
 
@@ -269,7 +269,7 @@ func TestCancel_fromAnotherServerOnPostgres(t *testing.T) {
 	if _, err := other.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, mine.watch(r), "start\ntoken Hel\nend cancelled 0")
+	equal(t, mine.watch(r), "start\ntoken Hel\nend cancelled 1")
 }
 
 // open opens a database that is closed when the test ends.

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -73,7 +74,7 @@ func (s *settler) Record(call *core.Call, event *journal.Event) error {
 	err := s.journal.Record(call, event)
 	if err == nil {
 		if call.Done {
-			s.output.resetPartial()
+			s.output.resetPartial(call.Error == nil)
 		}
 		return nil
 	}
@@ -164,11 +165,7 @@ func (s *settler) end(n ending) error {
 	r := s.snapshot()
 	r.Status, r.Error = n.status, n.failure
 	r.EndedAt = time.Now().UTC().Truncate(time.Microsecond)
-	r.Usage = s.journal.Usage()
-	if n.call != nil {
-		r.Usage = r.Usage.Add(n.call.Usage)
-		r.Model = n.call.Model
-	}
+	r.Model, r.Usage = s.spent(n)
 	end := core.RunEnd{Run: &r, Call: n.call}
 	metadata := answerMetadata(&r, n.finishReason, s.historyTruncated.Load())
 	if n.answer != nil {
@@ -203,11 +200,25 @@ func (s *settler) end(n ending) error {
 	return nil
 }
 
+// spent returns the model and the usage of a run that ends. Providers report the usage at the end of a completion, so
+// each chunk of a completion that was cut counts as one output token.
+func (s *settler) spent(n ending) (model string, usage sdk.Usage) {
+	model, usage = s.journal.Spent()
+	if n.call != nil {
+		return n.call.Model, usage.Add(n.call.Usage)
+	}
+	asked, chunks := s.output.unrecorded()
+	if n.status != core.RunCompleted {
+		usage.OutputTokens += chunks
+	}
+	return cmp.Or(model, asked), usage
+}
+
 // restart records the next attempt of the run.
 func (s *settler) restart() error {
 	s.attempt.Lock()
 	defer s.attempt.Unlock()
-	s.output.resetPartial()
+	s.output.resetPartial(false)
 	return s.journal.Restart()
 }
 

@@ -28,7 +28,7 @@ func (env *testEnv) task(text string, change ...func(*core.Task)) *core.Task {
 	for _, c := range change {
 		c(t)
 	}
-	if _, err := env.db.CreateTask(env.t.Context(), nil, t); err != nil {
+	if err := env.db.CreateTask(env.t.Context(), nil, t); err != nil {
 		env.t.Fatal(err)
 	}
 	return t

@@ -24,6 +24,7 @@ func (e *Engine) StartTurn(ctx context.Context, audit *core.AuditRecord, v core.
 	from := origin{ctx: ctx, agentName: t.Agent.Name, at: time.Now()}
 	r, input := newTurn(v, t)
 	r.Owner = e.opts.Owner
+	audit.SetObject(r.ID)
 	stream := e.opts.Log.Open(r.ID)
 	err := stream.Publish(ctx, events.TypeStart, startEvent(r), func(rows []core.EventRow) error {
 		return e.opts.Runs.StartRun(ctx, audit, core.RunStart{Run: r, Input: input, Events: rows})

@@ -215,7 +215,7 @@ func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	if err != nil || got.Status != core.RunCancelled {
 		t.Fatalf("Cancel = %+v, %v, want it cancelled", got, err)
 	}
-	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 0")
+	equal(t, s.watch(r), "start\ntoken Hel\nend cancelled 1")
 	equal(t, env.history(), "user: hi\nassistant: Hel")
 	if _, err := s.Cancel(t.Context(), nil, env.actor, r.ID); core.CodeOf(err) != core.CodeConflict {
 		t.Errorf("second Cancel = %v, want %s", err, core.CodeConflict)
@@ -223,6 +223,51 @@ func TestCancel_keepsThePartialAnswer(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), nil, core.Actor{UserID: "user-other"},
 		r.ID); core.CodeOf(err) != core.CodeNotFound {
 		t.Errorf("Cancel by another user = %v, want %s", err, core.CodeNotFound)
+	}
+}
+
+// TestEndedRun_usage checks that a run which did not complete reports its model and the tokens that it has received.
+func TestEndedRun_usage(t *testing.T) {
+	t.Parallel()
+	failing := func(ctx context.Context, req *llm.Request, out llm.Stream) (*llm.Finish, error) {
+		for _, text := range []string{"Hel", "lo"} {
+			if err := out.Send(llm.Delta{Text: text}); err != nil {
+				return nil, err
+			}
+		}
+		return nil, &sdk.Error{Code: sdk.CodeInternal, Message: "broken"}
+	}
+	for name, c := range map[string]struct {
+		answer func(context.Context, *llm.Request, llm.Stream) (*llm.Finish, error)
+		cancel bool
+		config string
+		status core.RunStatus
+		tokens int64
+	}{
+		"cancelled": {stall, true, `{}`, core.RunCancelled, 1},
+		"timed out": {stall, false, `{"timeout_seconds":1}`, core.RunFailed, 1},
+		"failed":    {failing, false, `{}`, core.RunFailed, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := newEnv(t)
+			env.agent.Config = []byte(c.config)
+			env.plugins.set(loop(chat), provider(c.answer))
+			s := env.start()
+			r := s.mustTurn("s1", "hi")
+			s.watchUntil(r, "token Hel")
+			if c.cancel {
+				if _, err := s.Cancel(t.Context(), nil, env.actor, r.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.watch(r)
+			got := env.stored(r)
+			if got.Status != c.status || got.Model == "" || got.Usage != (sdk.Usage{OutputTokens: c.tokens}) {
+				t.Errorf("the run is %s with model %q and usage %+v, want %s with its model and %d output tokens",
+					got.Status, got.Model, got.Usage, c.status, c.tokens)
+			}
+		})
 	}
 }
 

@@ -23,7 +23,7 @@ type Files interface {
 
 // Store stores tasks. core.TaskStore documents its methods.
 type Store interface {
-	CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error)
+	CreateTask(ctx context.Context, audit *core.AuditRecord, t *core.Task) error
 	Task(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	Tasks(ctx context.Context, v core.Actor, f core.TaskFilter) ([]*core.Task, int, error)
 	QueuePosition(ctx context.Context, t *core.Task, now time.Time) (int, error)
@@ -48,25 +48,24 @@ type Service struct{ opts Options }
 // New returns a Service.
 func New(o Options) *Service { return &Service{o} }
 
-// Create validates a request, and stores and queues its task. If an earlier request of the actor with the
-// same idempotency key has created a task, Create returns that task and true. It fails with Invalid, or
-// with Conflict if the agent is inactive or the key was used for another request.
+// Create validates a request, and stores and queues its task. It fails with Invalid, or with Conflict if the
+// agent is inactive.
 func (s *Service) Create(
 	ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest,
-) (t *core.Task, replayed bool, err error) {
-	t, err = s.newTask(ctx, v, r)
+) (*core.Task, error) {
+	t, err := s.newTask(ctx, v, r)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	audit.SetTarget(t.ID)
-	stored, err := s.opts.Store.CreateTask(ctx, audit, t)
+	err = s.opts.Store.CreateTask(ctx, audit, t)
 	if core.CodeOf(err) == core.CodeNotFound { // the agent was deleted since newTask has read it
-		return nil, false, unknownAgent(r.AgentID)
+		return nil, unknownAgent(r.AgentID)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return stored, stored.ID != t.ID, nil
+	return t, nil
 }
 
 // newTask validates a request and returns the task to store.
@@ -85,16 +84,11 @@ func (s *Service) newTask(ctx context.Context, v core.Actor, r *core.TaskRequest
 	if err != nil {
 		return nil, err
 	}
-	hash, err := requestHash(r)
-	if err != nil {
-		return nil, err
-	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	return &core.Task{
 		ID: core.NewID("task"), UserID: v.UserID, AgentID: agent.ID, Title: r.Title, Description: r.Description,
 		Priority: r.Priority, Data: r.Data, Input: input, Status: core.TaskPending,
-		MaxAttempts: r.MaxAttempts, Timeout: r.Timeout, IdempotencyKey: r.IdempotencyKey, RequestHash: hash,
-		RunAt: now, CreatedAt: now, UpdatedAt: now,
+		MaxAttempts: r.MaxAttempts, Timeout: r.Timeout, RunAt: now, CreatedAt: now, UpdatedAt: now,
 	}, nil
 }
 

@@ -28,18 +28,11 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-// CreateTask returns the task that was created with the same key.
-func (e *env) CreateTask(_ context.Context, _ *core.AuditRecord, t *core.Task) (*core.Task, error) {
-	if e.err != nil {
-		return nil, e.err
+func (e *env) CreateTask(_ context.Context, _ *core.AuditRecord, t *core.Task) error {
+	if e.err == nil {
+		e.created = append(e.created, t)
 	}
-	for _, earlier := range e.created {
-		if t.IdempotencyKey != "" && earlier.IdempotencyKey == t.IdempotencyKey {
-			return earlier, nil
-		}
-	}
-	e.created = append(e.created, t)
-	return t, nil
+	return e.err
 }
 
 func (e *env) Task(_ context.Context, _ core.Actor, id string) (*core.Task, error) {
@@ -99,9 +92,9 @@ func TestCreate(t *testing.T) {
 		r.Description, r.Priority, r.FileIDs, r.Timeout = "All of it", core.PriorityHigh, []string{"file-1"}, time.Minute
 	})
 	audit := &core.AuditRecord{}
-	got, replayed, err := e.Create(t.Context(), audit, ann, r)
-	if err != nil || replayed || audit.Target != got.ID {
-		t.Fatalf("Create() = %+v, %v, replayed %v, with audit target %q", got, err, replayed, audit.Target)
+	got, err := e.Create(t.Context(), audit, ann, r)
+	if err != nil || audit.Target != got.ID {
+		t.Fatalf("Create() = %+v, %v, with audit target %q", got, err, audit.Target)
 	}
 	if !strings.HasPrefix(got.ID, "task-") || got.UserID != ann.UserID || got.AgentID != "agent-1" ||
 		got.Status != core.TaskPending {
@@ -133,22 +126,6 @@ func TestGet_queuePosition(t *testing.T) {
 	}
 }
 
-func TestCreate_replay(t *testing.T) {
-	t.Parallel()
-	e := newEnv(t)
-	var ids []string
-	for i, key := range []string{"k", "k", "other", "", ""} {
-		got, replayed, err := e.Create(t.Context(), nil, ann, request(func(r *core.TaskRequest) { r.IdempotencyKey = key }))
-		if err != nil || replayed != (i == 1) {
-			t.Fatalf("Create() with key %q = %v, replayed %v", key, err, replayed)
-		}
-		ids = append(ids, got.ID)
-	}
-	if ids[0] != ids[1] || len(e.created) != 4 {
-		t.Errorf("Create returned the tasks %v and stored %d, want 4 with the first one twice", ids, len(e.created))
-	}
-}
-
 func TestCreate_invalid(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -159,14 +136,6 @@ func TestCreate_invalid(t *testing.T) {
 		"too much data": {
 			func(r *core.TaskRequest) { r.Data = bytes.Repeat([]byte(" "), maxData+1) }, core.CodeValidation, "data",
 			"Must be at most 256 KiB of JSON, but is 262145 bytes. Upload a file and pass its id in file_ids.",
-		},
-		"key with a line break": {
-			func(r *core.TaskRequest) { r.IdempotencyKey = "a\nb" },
-			core.CodeValidation, "Idempotency-Key", "Must be printable ASCII",
-		},
-		"key with an umlaut": {
-			func(r *core.TaskRequest) { r.IdempotencyKey = "ü" },
-			core.CodeValidation, "Idempotency-Key", "Must be printable ASCII",
 		},
 		"unknown agent": {
 			func(r *core.TaskRequest) { r.AgentID = "agent-0" }, core.CodeValidation, "agent_id",
@@ -181,7 +150,7 @@ func TestCreate_invalid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t)
-			_, _, err := e.Create(t.Context(), nil, ann, request(c.change))
+			_, err := e.Create(t.Context(), nil, ann, request(c.change))
 			if got := fieldError(err); core.CodeOf(err) != c.code || got != (core.FieldError{Field: c.field, Issue: c.issue}) {
 				t.Errorf("Create() = %v, want %s of %q: %s", err, c.code, c.field, c.issue)
 			}
@@ -196,7 +165,7 @@ func TestCreate_agentDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	e.err = core.NotFound("agent", "agent-1")
-	if _, _, err := e.Create(t.Context(), nil, ann, request()); fieldError(err).Field != "agent_id" {
+	if _, err := e.Create(t.Context(), nil, ann, request()); fieldError(err).Field != "agent_id" {
 		t.Errorf("Create() = %v, want Invalid of agent_id", err)
 	}
 }

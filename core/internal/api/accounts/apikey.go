@@ -62,7 +62,7 @@ var exampleAPIKey = apiKey{
 }
 
 func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "create-api-key", Method: http.MethodPost, Path: "/v1/api-keys/",
 		Tag: "API keys", Summary: "Create an API key", Access: api.SignedIn,
 		Description: "The key is accepted wherever an access token is, within its scopes, until it expires or is deleted, " +
@@ -88,6 +88,10 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 			return nil, err
 		}
 		return &apiKeyMade{Location: "/v1/api-keys/" + k.ID, Body: newAPIKey{KeyInfo: newAPIKeyBody(k), Key: key}}, nil
+	}, func(_ context.Context, _ *apiKeyCreate, id string) (*apiKeyMade, error) {
+		return nil, core.Conflict("An earlier request with this Idempotency-Key has created API key %q, which the server does "+
+			"not show again. If you do not have it, call DELETE /v1/api-keys/%s and create another one with a new "+
+			"Idempotency-Key", id, id)
 	})
 	api.Register(a, api.Operation{
 		ID: "list-api-keys", Method: http.MethodGet, Path: "/v1/api-keys/",
@@ -127,11 +131,13 @@ func listAPIKeys(ctx context.Context, keys Keys, in *apiKeysInput) (*apiKeysRepl
 	case userID == "*" && v.Admin():
 		userID = ""
 	}
-	found, total, err := keys.APIKeys(ctx, v, userID, in.Bounds())
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.APIKey, int, error) {
+		return keys.APIKeys(ctx, v, userID, p)
+	}, func(k *core.APIKey) core.PageKey { return api.Newest(k.CreatedAt, k.ID) })
 	if err != nil {
 		return nil, err
 	}
-	out := &apiKeysReply{Body: apiKeyList{APIKeys: make([]apiKey, 0, len(found)), Paged: in.Paged(total)}}
+	out := &apiKeysReply{Body: apiKeyList{APIKeys: make([]apiKey, 0, len(found)), Paged: paged}}
 	for _, k := range found {
 		out.Body.APIKeys = append(out.Body.APIKeys, newAPIKeyBody(k))
 	}

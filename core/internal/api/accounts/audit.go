@@ -76,14 +76,16 @@ func registerAudit(a *api.API, audit Audit) {
 		if err != nil {
 			return nil, err
 		}
-		found, total, err := audit.Audit(ctx, core.AuditFilter{
-			UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
-			From: from, To: to, Page: in.Bounds(),
-		})
+		found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.AuditEntry, int, error) {
+			return audit.Audit(ctx, core.AuditFilter{
+				UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
+				From: from, To: to, Page: p,
+			})
+		}, func(e *core.AuditEntry) core.PageKey { return core.PageKey{Number: e.Seq} })
 		if err != nil {
 			return nil, err
 		}
-		out := &auditReply{Body: auditList{Entries: make([]auditEntry, 0, len(found)), Paged: in.Paged(total)}}
+		out := &auditReply{Body: auditList{Entries: make([]auditEntry, 0, len(found)), Paged: paged}}
 		for _, e := range found {
 			out.Body.Entries = append(out.Body.Entries, auditEntry{
 				Seq: e.Seq, At: api.Time(e.At), Action: e.Action, Target: e.Target, Outcome: e.Outcome, Reason: e.Reason,

@@ -110,7 +110,7 @@ func registerAuth(a *api.API, logins Logins) {
 		audit.SetTarget(userID)
 		return nil, logins.EndSessions(ctx, audit, userID)
 	})
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "change-password", Method: http.MethodPost, Path: "/v1/auth/password",
 		Tag: "Authentication", Summary: "Change your password",
 		Description: "Ends all your other sessions. API keys stay valid; POST /v1/auth/end-sessions deletes them. " +
@@ -122,7 +122,7 @@ func registerAuth(a *api.API, logins Logins) {
 		audit := api.Audit(ctx)
 		audit.SetTarget(p.User.ID)
 		return nil, logins.ChangePassword(ctx, audit, p, in.Body.Current, in.Body.New)
-	})
+	}, replayNothing[passwordInput])
 	api.Register(a, api.Operation{
 		ID: "me", Method: http.MethodGet, Path: "/v1/auth/me", Tag: "Authentication", Summary: "Get the current user",
 		Description: "Returns the user that the access token or API key belongs to.",

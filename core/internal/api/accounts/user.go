@@ -69,7 +69,7 @@ var exampleUser = user{
 }
 
 func registerUsers(a *api.API, manager UserManager, users Users) {
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "create-user", Method: http.MethodPost, Path: "/v1/users/",
 		Tag: "Users", Summary: "Add a user", Access: api.Admin,
 		Description: "A member creates and uses agents, a viewer only reads, and an admin sees and changes everything.",
@@ -80,10 +80,9 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		Response: exampleUser, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userCreate) (*userMade, error) {
 		u := &core.User{Username: in.Body.Username, Email: in.Body.Email, Role: in.Body.Role}
-		if err := manager.CreateUser(ctx, api.Audit(ctx), u, in.Body.Password); err != nil {
-			return nil, err
-		}
-		return &userMade{Location: "/v1/users/" + u.ID, Body: newUserBody(u)}, nil
+		return newUserMade(u, manager.CreateUser(ctx, api.Audit(ctx), u, in.Body.Password))
+	}, func(ctx context.Context, _ *userCreate, id string) (*userMade, error) {
+		return newUserMade(users.User(ctx, id))
 	})
 	api.Register(a, api.Operation{
 		ID: "list-users", Method: http.MethodGet, Path: "/v1/users/",
@@ -92,11 +91,13 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		Response:    userList{Users: []user{exampleUser}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:      []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *usersInput) (*usersReply, error) {
-		found, total, err := users.Users(ctx, in.Bounds())
+		found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.User, int, error) {
+			return users.Users(ctx, p)
+		}, func(u *core.User) core.PageKey { return core.PageKey{Text: u.Username} })
 		if err != nil {
 			return nil, err
 		}
-		out := &usersReply{Body: userList{Users: make([]user, 0, len(found)), Paged: in.Paged(total)}}
+		out := &usersReply{Body: userList{Users: make([]user, 0, len(found)), Paged: paged}}
 		for _, u := range found {
 			out.Body.Users = append(out.Body.Users, newUserBody(u))
 		}
@@ -122,7 +123,7 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 			Email: in.Body.Email, Role: in.Body.Role, Disabled: in.Body.Disabled,
 		}))
 	})
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "reset-password", Method: http.MethodPost, Path: "/v1/users/{user_id}/password", Tag: "Users", Access: api.Admin,
 		Summary: "Reset a user's password", Status: http.StatusNoContent,
 		Description: "Ends all sessions of the user. API keys stay valid unless end_api_keys is true. Set it if someone " +
@@ -130,8 +131,8 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 		Request: passwordReset{Password: "correct horse battery", EndAPIKeys: true},
 	}, func(ctx context.Context, in *userPassword) (*struct{}, error) {
 		return nil, manager.ResetPassword(ctx, api.Audit(ctx), in.ID, in.Body.Password, in.Body.EndAPIKeys)
-	})
-	api.Register(a, api.Operation{
+	}, replayNothing[userPassword])
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "end-user-sessions", Method: http.MethodPost,
 		Path: "/v1/users/{user_id}/end-sessions", Tag: "Users", Access: api.Admin,
 		Summary: "End all sessions of a user", Status: http.StatusNoContent,
@@ -139,7 +140,17 @@ func registerUsers(a *api.API, manager UserManager, users Users) {
 			endDelay,
 	}, func(ctx context.Context, in *userInput) (*struct{}, error) {
 		return nil, manager.EndSessions(ctx, api.Audit(ctx), in.ID)
-	})
+	}, replayNothing[userInput])
+}
+
+// replayNothing is the reply to the repeated request of an operation without a reply.
+func replayNothing[I any](context.Context, *I, string) (*struct{}, error) { return nil, nil } //nolint:nilnil // 204
+
+func newUserMade(u *core.User, err error) (*userMade, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &userMade{Location: "/v1/users/" + u.ID, Body: newUserBody(u)}, nil
 }
 
 func newUserOutput(u *core.User, err error) (*userOutput, error) {

@@ -46,17 +46,20 @@ func Register(a *api.API, agents Agents) {
 		Errors:      []core.Code{core.CodeValidation},
 		Large:       true,
 	}, h.list)
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "create-agent", Method: http.MethodPost, Path: listPath,
 		Tag: "Agents", Summary: "Create an agent", Access: api.Writer,
 		Description: "The config must be valid against the config_schema of the type, and a provider must serve its model.",
 		Status:      http.StatusCreated, Request: exampleRequest, Response: exampleAgent,
-	}, h.create)
+	}, h.create, func(ctx context.Context, _ *agentCreate, id string) (*agentMade, error) {
+		return newAgentMade(h.agents.Get(ctx, api.Actor(ctx), id))
+	})
 	api.Register(a, api.Operation{
 		ID: "get-agent", Method: http.MethodGet, Path: agentPath,
 		Tag: "Agents", Summary: "Get an agent", Access: api.SignedIn,
-		Description: "The ETag of the reply is the version for If-Match.", Response: exampleAgent,
-		Large: true,
+		Description: "The ETag of the reply is for If-Match, which compares only the version in it, and for If-None-Match.",
+		Response:    exampleAgent,
+		Large:       true,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed}
 	api.Register(a, api.Operation{
@@ -84,12 +87,13 @@ func Register(a *api.API, agents Agents) {
 }
 
 func (h *handlers) list(ctx context.Context, in *agentsInput) (*agentsOutput, error) {
-	f := core.AgentFilter{Type: in.Type, Status: in.Status, Page: in.Bounds()}
-	found, total, err := h.agents.List(ctx, api.Actor(ctx), f)
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.Agent, int, error) {
+		return h.agents.List(ctx, api.Actor(ctx), core.AgentFilter{Type: in.Type, Status: in.Status, Page: p})
+	}, func(ag *core.Agent) core.PageKey { return api.Newest(ag.CreatedAt, ag.ID) })
 	if err != nil {
 		return nil, err
 	}
-	list := agentList{Agents: make([]agent, len(found)), Paged: in.Paged(total)}
+	list := agentList{Agents: make([]agent, len(found)), Paged: paged}
 	for i, ag := range found {
 		list.Agents[i] = newAgentBody(ag)
 	}
@@ -99,10 +103,7 @@ func (h *handlers) list(ctx context.Context, in *agentsInput) (*agentsOutput, er
 func (h *handlers) create(ctx context.Context, in *agentCreate) (*agentMade, error) {
 	ag := new(core.Agent)
 	in.Body.applyTo(ag)
-	if err := h.agents.Create(ctx, api.Audit(ctx), api.Actor(ctx), ag); err != nil {
-		return nil, err
-	}
-	return &agentMade{Location: "/v1/agents/" + ag.ID, ETag: api.ETag(ag.Version), Body: newAgentBody(ag)}, nil
+	return newAgentMade(ag, h.agents.Create(ctx, api.Audit(ctx), api.Actor(ctx), ag))
 }
 
 func (h *handlers) get(ctx context.Context, in *agentInput) (*agentOutput, error) {

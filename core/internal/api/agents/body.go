@@ -84,12 +84,12 @@ type (
 	}
 	agentsOutput struct{ Body agentList }
 	agentOutput  struct {
-		ETag string `header:"ETag" doc:"The version, for If-Match"`
+		ETag string `header:"ETag" doc:"For If-None-Match, and for If-Match, which compares only the version in it"`
 		Body agent
 	}
 	agentMade struct {
 		Location string `header:"Location" doc:"The path of the agent"`
-		ETag     string `header:"ETag" doc:"The version, for If-Match"`
+		ETag     string `header:"ETag" doc:"For If-None-Match, and for If-Match, which compares only the version in it"`
 		Body     agent
 	}
 )
@@ -114,6 +114,13 @@ func newAgentOutput(ag *core.Agent, err error) (*agentOutput, error) {
 		return nil, err
 	}
 	return &agentOutput{ETag: api.ETag(ag.Version), Body: newAgentBody(ag)}, nil
+}
+
+func newAgentMade(ag *core.Agent, err error) (*agentMade, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &agentMade{Location: "/v1/agents/" + ag.ID, ETag: api.ETag(ag.Version), Body: newAgentBody(ag)}, nil
 }
 
 func newAgentBody(ag *core.Agent) agent {

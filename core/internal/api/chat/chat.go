@@ -39,7 +39,7 @@ type Runner interface {
 	// StartTurn stores the user's message and starts a run. It fails with Conflict during another
 	// turn of the session.
 	StartTurn(ctx context.Context, audit *core.AuditRecord, v core.Actor, t core.Turn) (*core.Run, error)
-	// Wait waits for the end of the run. It returns the answer, or the error of the run.
+	// Wait waits for the end of the run, of which it uses the id and the user. It returns the answer, or the error of the run.
 	Wait(ctx context.Context, r *core.Run) (*core.Message, error)
 	// Watch returns the events of a run after a number.
 	Watch(ctx context.Context, v core.Actor, id string, after int64) (core.EventStream, error)
@@ -55,7 +55,7 @@ type Options struct {
 
 type chatRequest struct {
 	Message   string   `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"Your message to the agent"`
-	SessionID string   `json:"session_id,omitempty" pattern:"^[A-Za-z0-9._:-]{1,128}$" patternDescription:"Must be 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore, colon and hyphen" doc:"The conversation. An unknown id starts a session with that id. Without an id, a new session is started"`
+	SessionID string   `json:"session_id,omitempty" minLength:"1" maxLength:"128" doc:"The conversation: up to 128 printable characters of any script. An unknown id starts a session with that id. Without an id, a new session is started"`
 	FileIDs   []string `json:"file_ids,omitempty" maxItems:"16" doc:"Files to attach: ids from POST /v1/files/upload, without duplicates"`
 	Stream    bool     `json:"stream,omitempty" default:"false" doc:"Stream the answer as server-sent events"`
 }
@@ -92,7 +92,7 @@ type handlers struct {
 // Register adds the operations of the group.
 func Register(a *api.API, o Options) {
 	h := &handlers{Options: o, api: a}
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "chat", Method: http.MethodPost, Path: "/v1/agents/{agent_id}/chat",
 		Tag: "Chat", Summary: "Send a message", Access: api.Writer,
 		Description: "Returns the agent's complete answer, or with `stream` its events: start, token, tool_call, " +
@@ -107,7 +107,7 @@ func Register(a *api.API, o Options) {
 		},
 		Stream: api.ExampleStream,
 		Errors: []core.Code{core.CodeConflict, core.CodeUpstream, core.CodeUpstreamTimeout},
-	}, h.chat)
+	}, h.chat, h.replay)
 	api.Register(a, api.Operation{
 		ID: "chat-history", Method: http.MethodGet,
 		Path: "/v1/agents/{agent_id}/chat/history", Tag: "Chat", Access: api.SignedIn,
@@ -130,6 +130,11 @@ func Register(a *api.API, o Options) {
 }
 
 func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamResponse, error) {
+	if id := in.Body.SessionID; id != "" {
+		if err := core.CheckSessionID("session_id", id); err != nil {
+			return nil, err
+		}
+	}
 	v := api.Actor(ctx)
 	ag, err := h.Agents.Active(ctx, v, in.AgentID)
 	if err != nil {
@@ -154,9 +159,27 @@ func (h *handlers) chat(ctx context.Context, in *chatInput) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
+	return h.answer(ctx, in, run)
+}
+
+// replay joins the run of an earlier request with the same Idempotency-Key, or repeats its answer.
+func (h *handlers) replay(ctx context.Context, in *chatInput, runID string) (*huma.StreamResponse, error) {
+	if err := h.checkScopes(ctx, in); err != nil {
+		return nil, err
+	}
+	if in.Body.Stream {
+		if err := h.api.ReserveStream(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return h.answer(ctx, in, &core.Run{ID: runID, UserID: api.Actor(ctx).UserID})
+}
+
+// answer returns the answer of a run, or its events.
+func (h *handlers) answer(ctx context.Context, in *chatInput, run *core.Run) (*huma.StreamResponse, error) {
 	api.LeaveLarge(ctx)
 	if in.Body.Stream {
-		events, err := h.Runner.Watch(ctx, v, run.ID, 0)
+		events, err := h.Runner.Watch(ctx, api.Actor(ctx), run.ID, 0)
 		if err != nil {
 			return nil, core.OfRun(err, run.ID)
 		}

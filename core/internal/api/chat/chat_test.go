@@ -35,6 +35,32 @@ func TestChat(t *testing.T) {
 	}
 }
 
+// TestChat_idempotencyKey checks that a repeated request joins the run of the first one and starts none.
+func TestChat_idempotencyKey(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t)
+	env.agents.Add("agent-1", "ann")
+	send := func(body string) *apitest.Answer {
+		return env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat", body, "Idempotency-Key: k")
+	}
+	first := send(`{"message":"Hello","session_id":"s"}`).Want(200)
+	env.agents["agent-1"].Status = core.AgentInactive
+	again := send(`{ "message": "Hello", "session_id": "s" }`).Want(200)
+	if again.Header().Get("Idempotency-Replayed") != "true" || again.JSON()["id"] != first.JSON()["id"] {
+		t.Errorf("the repeated request returned %s with headers %v, want %s", again.Body, again.Header(), first.Body)
+	}
+	if len(env.turns) != 1 {
+		t.Errorf("the requests started %d turns, want 1", len(env.turns))
+	}
+	if f := send(`{"message":"Bye","session_id":"s"}`).Want(409).Failure(); f.Details.Field != "Idempotency-Key" {
+		t.Errorf("another message with the key = %+v, want an error of the Idempotency-Key", f)
+	}
+	env.waitErr = core.NotFound("run", "run-1")
+	if f := send(`{"message":"Hello","session_id":"s"}`).Want(409).Failure(); f.Details.Field != "Idempotency-Key" {
+		t.Errorf("the repeated request of a deleted run = %+v, want an error of the Idempotency-Key", f)
+	}
+}
+
 func TestChatFailures(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -218,20 +244,24 @@ func TestChatInvalidRequests(t *testing.T) {
 		status             int
 		field, issue       string
 	}{
-		"no message":          {"POST", chat, `{}`, "", 400, "message", "Field is required"},
-		"empty message":       {"POST", chat, `{"message":""}`, "", 400, "message", "Must not be empty"},
-		"blank message":       {"POST", chat, `{"message":" \n "}`, "", 400, "message", "Must not be empty"},
-		"message is a list":   {"POST", chat, `{"message":["a"]}`, "", 400, "message", "Must be a string"},
-		"files in lists":      {"POST", chat, `{"message":"a","file_ids":[["file-1"],{}]}`, "", 400, "file_ids[0]", "Must be a string"},
-		"stream in words":     {"POST", chat, `{"message":"a","stream":"yes"}`, "", 400, "stream", "Must be true or false"},
-		"session by a bad id": {"POST", chat, `{"message":"a","session_id":"a b"}`, "", 400, "session_id", "Must be 1 to 128 characters of"},
-		"session of no id":    {"POST", chat, `{"message":"a","session_id":""}`, "", 400, "session_id", "Must be 1 to 128 characters of"},
-		"session is busy":     {"POST", chat, `{"message":"a","session_id":"busy"}`, "", 409, "", ""},
-		"inactive agent":      {"POST", "/v1/agents/agent-off/chat", `{"message":"a"}`, "", 409, "", ""},
-		"chat with nobody":    {"POST", "/v1/agents/agent-0/chat", `{"message":"a"}`, "", 404, "agent_id", "not found"},
-		"history before when": {"GET", chat + "/history?before=yesterday", "", "", 400, "before", "or a time such as"},
-		"history of many":     {"GET", chat + "/history?limit=1000", "", "", 400, "limit", "Must be at most 100"},
-		"history of another":  {"GET", chat + "/history?user_id=user-bob", "", "", 403, "", ""},
+		"no message":           {"POST", chat, `{}`, "", 400, "message", "Field is required"},
+		"empty message":        {"POST", chat, `{"message":""}`, "", 400, "message", "Must not be empty"},
+		"blank message":        {"POST", chat, `{"message":" \n "}`, "", 400, "message", "Must not be empty"},
+		"message is a list":    {"POST", chat, `{"message":["a"]}`, "", 400, "message", "Must be a string"},
+		"files in lists":       {"POST", chat, `{"message":"a","file_ids":[["file-1"],{}]}`, "", 400, "file_ids[0]", "Must be a string"},
+		"stream in words":      {"POST", chat, `{"message":"a","stream":"yes"}`, "", 400, "stream", "Must be true or false"},
+		"session by a bad id":  {"POST", chat, `{"message":"a","session_id":"a\tb"}`, "", 400, "session_id", "Must contain only printable characters, but character 2 is U+0009"},
+		"session of a long id": {"POST", chat, `{"message":"a","session_id":"` + strings.Repeat("ü", 129) + `"}`, "", 400, "session_id", "at most 128 characters"},
+		"session of no id":     {"POST", chat, `{"message":"a","session_id":""}`, "", 400, "session_id", "Must not be empty"},
+		"history by a bad id":  {"GET", chat + "/history?session_id=a%0Ab", "", "", 400, "session_id", "Must contain only printable characters, but character 2 is U+000A"},
+		"history twice":        {"GET", chat + "/history?before=2025-01-02T03:04:05Z&cursor=x", "", "", 400, "before", "Must be omitted with cursor"},
+		"history of no page":   {"GET", chat + "/history?cursor=x", "", "", 400, "cursor", "Must be the next_cursor of a page of this list"},
+		"session is busy":      {"POST", chat, `{"message":"a","session_id":"busy"}`, "", 409, "", ""},
+		"inactive agent":       {"POST", "/v1/agents/agent-off/chat", `{"message":"a"}`, "", 409, "", ""},
+		"chat with nobody":     {"POST", "/v1/agents/agent-0/chat", `{"message":"a"}`, "", 404, "agent_id", "not found"},
+		"history before when":  {"GET", chat + "/history?before=yesterday", "", "", 400, "before", "or a time such as"},
+		"history of many":      {"GET", chat + "/history?limit=1001", "", "", 400, "limit", "Must be at most 1000"},
+		"history of another":   {"GET", chat + "/history?user_id=user-bob", "", "", 403, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -67,16 +67,18 @@ func arguments(text string) api.Object {
 }
 
 type history struct {
-	Messages []message `json:"messages"`
-	Limit    int       `json:"limit"`
-	HasMore  bool      `json:"has_more" doc:"Whether there are older messages. Request them with before set to the timestamp of the first one"`
+	Messages   []message `json:"messages"`
+	Limit      int       `json:"limit"`
+	HasMore    bool      `json:"has_more" doc:"Whether there are older messages"`
+	NextCursor string    `json:"next_cursor,omitempty" doc:"The cursor of the page with older messages. Omitted if there are none"`
 }
 
 type historyInput struct {
 	AgentID   string        `path:"agent_id"`
 	SessionID string        `query:"session_id" doc:"Filter by session"`
-	Limit     int           `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Number of messages. A page has fewer, but at least one, if they exceed 4 MiB"`
+	Limit     int           `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Number of messages. A page has fewer, but at least one, if they exceed 4 MiB"`
 	Before    api.TimeInput `query:"before" doc:"Messages before this time. A date means the start of that day in UTC"`
+	Cursor    string        `query:"cursor" doc:"The next_cursor of the previous page, which continues with older messages"`
 	api.UserParam
 }
 
@@ -88,9 +90,25 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 	if err != nil {
 		return nil, err
 	}
+	if in.SessionID != "" {
+		if err := core.CheckSessionID("session_id", in.SessionID); err != nil {
+			return nil, err
+		}
+	}
 	before, _, err := in.Before.Parse("before")
 	if err != nil {
 		return nil, err
+	}
+	var position int64
+	if in.Cursor != "" {
+		if in.Before != "" {
+			return nil, core.Invalid("before", "Must be omitted with cursor, which selects the page")
+		}
+		key, err := api.ParseCursor(ctx, "cursor", in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		position = key.Number
 	}
 	tasks := api.Allows(ctx, core.ResourceTasks, false)
 	if core.IsTaskSession(in.SessionID) && !tasks {
@@ -100,13 +118,17 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 		return nil, err
 	}
 	found, more, err := h.Messages.Messages(ctx, core.MessageFilter{
-		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, WithoutTasks: !tasks, Before: before, Limit: in.Limit,
+		AgentID: in.AgentID, UserID: userID, SessionID: in.SessionID, WithoutTasks: !tasks, Before: before,
+		BeforePosition: position, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err
 	}
 	files := api.Allows(ctx, core.ResourceFiles, false)
 	out := &historyOutput{Body: history{Messages: make([]message, 0, len(found)), Limit: in.Limit, HasMore: more}}
+	if more && len(found) > 0 {
+		out.Body.NextCursor = api.NewCursor(ctx, core.PageKey{Number: found[0].Position})
+	}
 	for _, m := range found {
 		out.Body.Messages = append(out.Body.Messages, message{
 			ID: m.ID, Role: m.Role, Content: text(m.Parts), Files: attachedFiles(m.Parts),

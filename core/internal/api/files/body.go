@@ -74,18 +74,18 @@ type (
 		Body api.Patch[fileChange]
 	}
 	filesInput struct {
-		api.Page
+		api.LongPage
 		Name        string `query:"name" doc:"Filter by a part of the name, ignoring case"`
 		ContentType string `query:"content_type" pattern:"^[^/;\\s]+/[^/;\\s]+$" patternDescription:"Must be a MIME type without parameters, such as text/plain or image/*" doc:"Filter by MIME type, such as text/plain or image/*"`
 	}
 	filesOutput struct{ Body fileList }
 	fileOutput  struct {
-		ETag string `header:"ETag" doc:"The version, for If-Match"`
+		ETag string `header:"ETag" doc:"For If-None-Match, and for If-Match, which compares only the version in it"`
 		Body file
 	}
 	fileMade struct {
 		Location string `header:"Location" doc:"The path of the file"`
-		ETag     string `header:"ETag" doc:"The version, for If-Match"`
+		ETag     string `header:"ETag" doc:"For If-None-Match, and for If-Match, which compares only the version in it"`
 		Body     file
 	}
 )
@@ -99,6 +99,13 @@ var exampleFile = file{
 
 func newFileOutput(f *core.File) *fileOutput {
 	return &fileOutput{ETag: api.ETag(f.Version), Body: newFileBody(f)}
+}
+
+func newFileMade(f *core.File, err error) (*fileMade, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &fileMade{Location: listPath + f.ID, ETag: api.ETag(f.Version), Body: newFileBody(f)}, nil
 }
 
 func newFileBody(f *core.File) file {

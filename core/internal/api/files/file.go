@@ -81,7 +81,7 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "list-files", Method: http.MethodGet, Path: listPath, Tag: "Files", Summary: "List files", Access: api.SignedIn,
 		Description: "Your files, newest first. An admin sees the files of all users.",
-		Response:    fileList{Files: []file{exampleFile}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Response:    fileList{Files: []file{exampleFile}, Paged: api.Paged{Total: 1, Limit: 100}},
 		Errors:      []core.Code{core.CodeValidation},
 		Large:       true,
 	}, h.list)
@@ -111,13 +111,15 @@ func Register(a *api.API, o Options) {
 }
 
 func (h *handlers) list(ctx context.Context, in *filesInput) (*filesOutput, error) {
-	found, total, err := h.Store.Files(ctx, api.Actor(ctx), core.FileFilter{
-		Name: in.Name, ContentType: strings.ToLower(in.ContentType), Page: in.Bounds(),
-	})
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.File, int, error) {
+		return h.Store.Files(ctx, api.Actor(ctx), core.FileFilter{
+			Name: in.Name, ContentType: strings.ToLower(in.ContentType), Page: p,
+		})
+	}, func(f *core.File) core.PageKey { return api.Newest(f.CreatedAt, f.ID) })
 	if err != nil {
 		return nil, err
 	}
-	out := &filesOutput{Body: fileList{Files: make([]file, 0, len(found)), Paged: in.Paged(total)}}
+	out := &filesOutput{Body: fileList{Files: make([]file, 0, len(found)), Paged: paged}}
 	for _, f := range found {
 		out.Body.Files = append(out.Body.Files, newFileBody(f))
 	}

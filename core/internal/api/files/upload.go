@@ -36,18 +36,20 @@ func (in *uploadInput) Resolve(ctx huma.Context) []error {
 
 func registerUpload(h *handlers) {
 	const path = "/v1/files/upload"
-	api.Register(h.api, api.Operation{
+	api.RegisterRepeatable(h.api, api.Operation{
 		ID: "upload-file", Method: http.MethodPost, Path: path, Tag: "Files", Summary: "Upload a file", Access: api.Writer,
 		Description: fmt.Sprintf("Accepts a form with two parts in any order: `file` with a filename, at most %d bytes "+
 			"unless your administrator has set a lower limit, and optionally `metadata`, a JSON object of at most 64 KiB. The "+
 			"file is stored when the request succeeds; if it fails, nothing is stored. Everything up to the last slash or "+
 			"backslash of the filename is removed.", h.MaxUpload),
-		Status: http.StatusCreated, Response: exampleFile,
+		Status: http.StatusCreated, Response: exampleFile, LateHash: true,
 		Errors: []core.Code{
 			core.CodeValidation, core.CodePayloadTooLarge, core.CodeUnsupportedMediaType,
 			core.CodeRateLimited, core.CodeInsufficientStorage,
 		},
-	}, h.upload)
+	}, h.upload, func(ctx context.Context, _ *uploadInput, id string) (*fileMade, error) {
+		return newFileMade(h.Store.File(ctx, api.Actor(ctx), id))
+	})
 	describeUpload(h.api.OpenAPI().Paths[path])
 }
 
@@ -79,10 +81,7 @@ func (h *handlers) upload(ctx context.Context, in *uploadInput) (*fileMade, erro
 		// The server reads a little more before it answers, so that the client sees the answer.
 		_ = body.control.SetReadDeadline(time.Now().Add(discardTimeout))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &fileMade{Location: listPath + f.ID, ETag: api.ETag(f.Version), Body: newFileBody(f)}, nil
+	return newFileMade(f, err)
 }
 
 // receive reads the form and stores the file.

@@ -39,29 +39,32 @@ func registerActions(h *handlers) {
 	} {
 		example := mcpAction{MCPServer: exampleMCPServer, Message: action.message}
 		example.Status, example.Wanted, example.StartedAt = action.status, action.status == core.MCPStarting, nil
-		api.Register(h.api, api.Operation{
-			ID: action.verb + "-mcp-server", Method: http.MethodPost, Path: serverPath + "/" + action.verb, Tag: "MCP servers",
-			Summary: action.summary, Access: api.Writer, Response: example,
-			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
-		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
-			v := api.Actor(ctx)
-			before := h.Inspector.State(in.ID).Status
-			if err := action.do(ctx, api.Audit(ctx), v, in.ID); err != nil {
-				return nil, err
-			}
-			s, err := h.Store.MCPServer(ctx, v, in.ID)
+		state := func(ctx context.Context, in *mcpServerInput, _ string) (*mcpActionOutput, error) {
+			s, err := h.Store.MCPServer(ctx, api.Actor(ctx), in.ID)
 			if err != nil {
 				return nil, err
 			}
 			b := mcpAction{MCPServer: h.body(ctx, s), Message: action.message}
-			switch {
-			case action.status == core.MCPStarting && b.Status == core.MCPError:
+			if action.status == core.MCPStarting && b.Status == core.MCPError {
 				b.Message = notStarted(b.LastError)
-			case action.verb == "start" && before == core.MCPRunning && b.Status == core.MCPRunning:
-				b.Message = "MCP server is already running"
 			}
 			return &mcpActionOutput{Body: b}, nil
-		})
+		}
+		api.RegisterRepeatable(h.api, api.Operation{
+			ID: action.verb + "-mcp-server", Method: http.MethodPost, Path: serverPath + "/" + action.verb, Tag: "MCP servers",
+			Summary: action.summary, Access: api.Writer, Response: example,
+			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
+		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
+			before := h.Inspector.State(in.ID).Status
+			if err := action.do(ctx, api.Audit(ctx), api.Actor(ctx), in.ID); err != nil {
+				return nil, err
+			}
+			out, err := state(ctx, in, in.ID)
+			if err == nil && action.verb == "start" && before == core.MCPRunning && out.Body.Status == core.MCPRunning {
+				out.Body.Message = "MCP server is already running"
+			}
+			return out, err
+		}, state)
 	}
 }
 

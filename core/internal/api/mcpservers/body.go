@@ -129,15 +129,15 @@ type (
 		MCPServerMatch
 		Body api.Patch[mcpServerChange]
 	}
-	mcpServersInput  struct{ api.Page }
+	mcpServersInput  struct{ api.LongPage }
 	mcpServersOutput struct{ Body mcpServerList }
 	mcpServerOutput  struct {
-		ETag string `header:"ETag" doc:"The version, for If-Match"`
+		ETag string `header:"ETag" doc:"For If-None-Match, and for If-Match, which compares only the version in it"`
 		Body MCPServer
 	}
 	mcpServerMade struct {
 		Location string `header:"Location" doc:"The path of the MCP server"`
-		ETag     string `header:"ETag" doc:"The version, for If-Match"`
+		ETag     string `header:"ETag" doc:"For If-None-Match, and for If-Match, which compares only the version in it"`
 		Body     MCPServer
 	}
 )

@@ -71,11 +71,11 @@ func Register(a *api.API, o Options) {
 		ID: "list-mcp-servers", Method: http.MethodGet, Path: listPath,
 		Tag: "MCP servers", Summary: "List MCP servers", Access: api.SignedIn,
 		Description: "Your own and the shared servers, newest first. An admin sees all servers.",
-		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Response:    mcpServerList{Servers: []MCPServer{exampleMCPServer}, Paged: api.Paged{Total: 1, Limit: 100}},
 		Errors:      []core.Code{core.CodeValidation},
 		Large:       true,
 	}, h.list)
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "create-mcp-server", Method: http.MethodPost, Path: listPath,
 		Tag: "MCP servers", Summary: "Create an MCP server", Access: api.Writer,
 		Description: "Starts the server immediately, unless auto_start is false; its status shows the progress. Every user " +
@@ -84,12 +84,19 @@ func Register(a *api.API, o Options) {
 			"network.",
 		Status: http.StatusCreated, Request: exampleMCPRequest,
 		Response: exampleMCPServer, Errors: []core.Code{core.CodeConflict},
-	}, h.create)
+	}, h.create, func(ctx context.Context, _ *mcpServerCreate, id string) (*mcpServerMade, error) {
+		s, err := h.Store.MCPServer(ctx, api.Actor(ctx), id)
+		if err != nil {
+			return nil, err
+		}
+		return h.made(ctx, s), nil
+	})
 	api.Register(a, api.Operation{
 		ID: "get-mcp-server", Method: http.MethodGet, Path: serverPath,
 		Tag: "MCP servers", Summary: "Get an MCP server", Access: api.SignedIn,
-		Description: "The ETag of the reply is the version for If-Match. The server's status is not part of the ETag.",
-		Response:    exampleMCPServer, Large: true,
+		Description: "The ETag of the reply is for If-Match, which compares only the version in it and not the server's " +
+			"status, and for If-None-Match.",
+		Response: exampleMCPServer, Large: true,
 	}, h.get)
 	changes := []core.Code{core.CodePreconditionFailed, core.CodeConflict}
 	api.Register(a, api.Operation{
@@ -120,11 +127,13 @@ func Register(a *api.API, o Options) {
 }
 
 func (h *handlers) list(ctx context.Context, in *mcpServersInput) (*mcpServersOutput, error) {
-	found, total, err := h.Store.MCPServers(ctx, api.Actor(ctx), in.Bounds())
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.MCPServer, int, error) {
+		return h.Store.MCPServers(ctx, api.Actor(ctx), p)
+	}, func(s *core.MCPServer) core.PageKey { return api.Newest(s.CreatedAt, s.ID) })
 	if err != nil {
 		return nil, err
 	}
-	out := &mcpServersOutput{Body: mcpServerList{Servers: make([]MCPServer, 0, len(found)), Paged: in.Paged(total)}}
+	out := &mcpServersOutput{Body: mcpServerList{Servers: make([]MCPServer, 0, len(found)), Paged: paged}}
 	for _, s := range found {
 		out.Body.Servers = append(out.Body.Servers, h.body(ctx, s))
 	}
@@ -146,8 +155,11 @@ func (h *handlers) create(ctx context.Context, in *mcpServerCreate) (*mcpServerM
 	if s, err = h.createWithSlug(ctx, v, s, config); err != nil {
 		return nil, err
 	}
-	out := h.output(ctx, s)
-	return &mcpServerMade{Location: listPath + s.ID, ETag: out.ETag, Body: out.Body}, nil
+	return h.made(ctx, s), nil
+}
+
+func (h *handlers) made(ctx context.Context, s *core.MCPServer) *mcpServerMade {
+	return &mcpServerMade{Location: listPath + s.ID, ETag: api.ETag(s.Version), Body: h.body(ctx, s)}
 }
 
 // maxSlugTries is the number of slugs that are tried for a server without a given slug.

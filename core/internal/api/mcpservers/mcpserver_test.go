@@ -54,8 +54,8 @@ func TestMCPServers(t *testing.T) {
 		Restarts: 2, PID: 4711, Sandbox: "rlimits", StartedAt: testTime,
 	}
 	got = env.Do(t, "root", "GET", "/v1/mcp-servers", "").Want(200).JSON()
-	if got["total"] != 1.0 || got["limit"] != 20.0 || got["offset"] != 0.0 {
-		t.Errorf("list = %v, want total 1, limit 20 and offset 0", got)
+	if got["total"] != 1.0 || got["limit"] != 100.0 || got["offset"] != 0.0 {
+		t.Errorf("list = %v, want total 1, limit 100 and offset 0", got)
 	}
 	one := got["servers"].([]any)[0].(map[string]any)
 	for name, want := range map[string]any{

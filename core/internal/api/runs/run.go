@@ -124,7 +124,7 @@ func Register(a *api.API, store Store, runner Runner) {
 		}
 		return a.Stream(ctx, events), nil
 	})
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "cancel-run", Method: http.MethodPost, Path: "/v1/runs/{run_id}/cancel",
 		Tag: "Runs", Summary: "Cancel a run", Access: api.Writer,
 		Description: "Requests the end of the run, which takes a moment, and returns its present state. If the run has " +
@@ -135,6 +135,8 @@ func Register(a *api.API, store Store, runner Runner) {
 			return nil, err
 		}
 		return newRunOutput(runner.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
+	}, func(ctx context.Context, in *runInput, _ string) (*runOutput, error) {
+		return newRunOutput(find(ctx, store, in.ID, true))
 	})
 }
 

@@ -64,7 +64,7 @@ func Register(a *api.API, agents Agents, store Store) {
 		Path: "/v1/agents/{agent_id}/sessions", Tag: "Chat", Access: api.SignedIn,
 		Summary: "List the sessions",
 		Description: "Your conversations with the agent, the newest turn first. The session of a task has the id of the " +
-			"task; an API key needs tasks:read to see it.",
+			"task; an API key needs tasks:read to see it. A session with a new turn moves to the first page.",
 		Response: sessionList{
 			Sessions: []session{{
 				ID: "session-123", AgentID: "agent-123", UserID: "user-456", Messages: 2,
@@ -93,13 +93,15 @@ func (h *handlers) list(ctx context.Context, in *sessionsInput) (*sessionsOutput
 	if _, err := h.agents.Agent(ctx, v, in.AgentID); err != nil {
 		return nil, err
 	}
-	found, total, err := h.store.Sessions(ctx, core.SessionFilter{
-		AgentID: in.AgentID, UserID: userID, WithoutTasks: !api.Allows(ctx, core.ResourceTasks, false), Page: in.Bounds(),
-	})
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.Session, int, error) {
+		return h.store.Sessions(ctx, core.SessionFilter{
+			AgentID: in.AgentID, UserID: userID, WithoutTasks: !api.Allows(ctx, core.ResourceTasks, false), Page: p,
+		})
+	}, func(s *core.Session) core.PageKey { return api.Newest(s.UpdatedAt, s.Key) })
 	if err != nil {
 		return nil, err
 	}
-	out := &sessionsOutput{Body: sessionList{Sessions: make([]session, 0, len(found)), Paged: in.Paged(total)}}
+	out := &sessionsOutput{Body: sessionList{Sessions: make([]session, 0, len(found)), Paged: paged}}
 	for _, s := range found {
 		out.Body.Sessions = append(out.Body.Sessions, session{
 			ID: s.ID, AgentID: s.AgentID, UserID: s.UserID, Messages: s.Messages,
@@ -110,6 +112,9 @@ func (h *handlers) list(ctx context.Context, in *sessionsInput) (*sessionsOutput
 }
 
 func (h *handlers) delete(ctx context.Context, in *sessionInput) (*struct{}, error) {
+	if err := core.CheckSessionID("session_id", in.SessionID); err != nil {
+		return nil, err
+	}
 	v := api.Actor(ctx)
 	userID, err := in.Owner(v)
 	if err != nil {

@@ -66,7 +66,7 @@ func (in *taskCreate) request() *core.TaskRequest {
 	return &core.TaskRequest{
 		AgentID: b.AgentID, Title: b.Title, Description: b.Description, Priority: priorities[b.Priority],
 		Data: json.RawMessage(b.Data), FileIDs: b.FileIDs, Timeout: time.Duration(b.TimeoutSeconds) * time.Second,
-		MaxAttempts: b.MaxAttempts, IdempotencyKey: in.IdempotencyKey,
+		MaxAttempts: b.MaxAttempts,
 	}
 }
 
@@ -74,12 +74,9 @@ type (
 	taskInput struct {
 		ID string `path:"task_id"`
 	}
-	taskCreate struct {
-		IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"A second request with the same key within 24 hours returns the task of the first one"`
-		Body           taskRequest
-	}
+	taskCreate struct{ Body taskRequest }
 	tasksInput struct {
-		api.Page
+		api.LongPage
 		Status   core.TaskStatus `query:"status" enum:"pending,running,completed,failed,cancelled" doc:"Filter by status"`
 		AgentID  string          `query:"agent_id" doc:"Filter by agent"`
 		Priority priority        `query:"priority" enum:"low,medium,high" doc:"Filter by priority"`
@@ -88,7 +85,6 @@ type (
 	taskOutput  struct{ Body task }
 	createdTask struct {
 		Location string `header:"Location" doc:"The path of the task"`
-		Replayed string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same key created the task"`
 		Body     task
 	}
 	taskEventsInput struct {

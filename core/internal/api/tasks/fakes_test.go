@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -57,20 +56,10 @@ func (s *store) add(id, owner string, change ...func(*core.Task)) {
 	s.tasks[id] = t
 }
 
-func (s *store) CreateTask(_ context.Context, audit *core.AuditRecord, t *core.Task) (*core.Task, error) {
-	for _, earlier := range s.tasks {
-		if t.IdempotencyKey == "" || earlier.IdempotencyKey != t.IdempotencyKey || earlier.UserID != t.UserID {
-			continue
-		}
-		if !bytes.Equal(earlier.RequestHash, t.RequestHash) {
-			return nil, core.Conflict("The Idempotency-Key was used for a different request")
-		}
-		audit.Claim()
-		return earlier, nil
-	}
+func (s *store) CreateTask(_ context.Context, audit *core.AuditRecord, t *core.Task) error {
 	s.tasks[t.ID] = t
 	audit.Claim()
-	return t, nil
+	return nil
 }
 
 func (s *store) Task(_ context.Context, v core.Actor, id string) (*core.Task, error) {

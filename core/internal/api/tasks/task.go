@@ -13,11 +13,8 @@ import (
 
 // Tasks creates, reads and cancels tasks. Package tasks of core/internal implements it.
 type Tasks interface {
-	// Create stores and queues a task. If an earlier request with the same idempotency key has created a
-	// task, Create returns that task and true. It fails with Invalid or Conflict.
-	Create(
-		ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest,
-	) (t *core.Task, replayed bool, err error)
+	// Create stores and queues a task. It fails with Invalid or Conflict.
+	Create(ctx context.Context, audit *core.AuditRecord, v core.Actor, r *core.TaskRequest) (*core.Task, error)
 	// Get fails with NotFound if the actor may not see the task.
 	Get(ctx context.Context, v core.Actor, id string) (*core.Task, error)
 	// List returns a page of tasks, newest first, and their total number.
@@ -41,7 +38,7 @@ type handlers struct {
 // Register adds the operations of the group.
 func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	h := &handlers{tasks, watcher, a}
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "create-task", Method: http.MethodPost, Path: "/v1/tasks/",
 		Tag: "Tasks", Summary: "Create a task", Access: api.Writer,
 		Description: "Queues work for an agent and returns immediately. Title, description and data become the agent's " +
@@ -49,12 +46,17 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 			"which it stopped. An API key also needs files:read to attach files.",
 		Status: http.StatusCreated, Request: exampleTaskRequest,
 		Response: exampleTask, Errors: []core.Code{core.CodeConflict},
-	}, h.create)
+	}, h.create, func(ctx context.Context, in *taskCreate, id string) (*createdTask, error) {
+		if err := in.checkScopes(ctx); err != nil {
+			return nil, err
+		}
+		return newCreatedTask(h.tasks.Get(ctx, api.Actor(ctx), id))
+	})
 	api.Register(a, api.Operation{
 		ID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks/",
 		Tag: "Tasks", Summary: "List tasks", Access: api.SignedIn,
 		Description: "Your tasks, newest first. An admin sees the tasks of all users.",
-		Response:    taskList{Tasks: []task{exampleTaskDone()}, Paged: api.Paged{Total: 1, Limit: 20}},
+		Response:    taskList{Tasks: []task{exampleTaskDone()}, Paged: api.Paged{Total: 1, Limit: 100}},
 		Errors:      []core.Code{core.CodeValidation},
 		Large:       true,
 	}, h.list)
@@ -66,7 +68,7 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Get(ctx, api.Actor(ctx), in.ID))
 	})
-	api.Register(a, api.Operation{
+	api.RegisterRepeatable(a, api.Operation{
 		ID: "cancel-task", Method: http.MethodPost, Path: "/v1/tasks/{task_id}/cancel",
 		Tag: "Tasks", Summary: "Cancel a task", Access: api.Writer,
 		Description: "A waiting task ends immediately. A running task is asked to end, which takes a moment. If the task " +
@@ -74,6 +76,8 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 		Response: exampleTaskCancelled(), Errors: []core.Code{core.CodeConflict}, Large: true,
 	}, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
 		return newTaskOutput(h.tasks.Cancel(ctx, api.Audit(ctx), api.Actor(ctx), in.ID))
+	}, func(ctx context.Context, in *taskInput, _ string) (*taskOutput, error) {
+		return newTaskOutput(h.tasks.Get(ctx, api.Actor(ctx), in.ID))
 	})
 	api.Register(a, api.Operation{
 		ID: "task-events", Method: http.MethodGet, Path: "/v1/tasks/{task_id}/events",
@@ -84,31 +88,38 @@ func Register(a *api.API, tasks Tasks, watcher Watcher) {
 	}, h.events)
 }
 
-func (h *handlers) create(ctx context.Context, in *taskCreate) (*createdTask, error) {
-	if len(in.Body.FileIDs) > 0 {
-		if err := api.RequireScope(ctx, core.ResourceFiles, false); err != nil {
-			return nil, err
-		}
+// checkScopes fails with Forbidden if the API key of the request may not attach files.
+func (in *taskCreate) checkScopes(ctx context.Context) error {
+	if len(in.Body.FileIDs) == 0 {
+		return nil
 	}
-	t, replayed, err := h.tasks.Create(ctx, api.Audit(ctx), api.Actor(ctx), in.request())
+	return api.RequireScope(ctx, core.ResourceFiles, false)
+}
+
+func (h *handlers) create(ctx context.Context, in *taskCreate) (*createdTask, error) {
+	if err := in.checkScopes(ctx); err != nil {
+		return nil, err
+	}
+	return newCreatedTask(h.tasks.Create(ctx, api.Audit(ctx), api.Actor(ctx), in.request()))
+}
+
+func newCreatedTask(t *core.Task, err error) (*createdTask, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &createdTask{Location: "/v1/tasks/" + t.ID, Body: newTaskBody(t)}
-	if replayed {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return &createdTask{Location: "/v1/tasks/" + t.ID, Body: newTaskBody(t)}, nil
 }
 
 func (h *handlers) list(ctx context.Context, in *tasksInput) (*tasksOutput, error) {
-	found, total, err := h.tasks.List(ctx, api.Actor(ctx), core.TaskFilter{
-		Status: in.Status, AgentID: in.AgentID, Priority: priorities[in.Priority], Page: in.Bounds(),
-	})
+	found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.Task, int, error) {
+		return h.tasks.List(ctx, api.Actor(ctx), core.TaskFilter{
+			Status: in.Status, AgentID: in.AgentID, Priority: priorities[in.Priority], Page: p,
+		})
+	}, func(t *core.Task) core.PageKey { return api.Newest(t.CreatedAt, t.ID) })
 	if err != nil {
 		return nil, err
 	}
-	list := taskList{Tasks: make([]task, len(found)), Paged: in.Paged(total)}
+	list := taskList{Tasks: make([]task, len(found)), Paged: paged}
 	for i, t := range found {
 		list.Tasks[i] = newTaskBody(t)
 	}

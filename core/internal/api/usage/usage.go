@@ -83,11 +83,16 @@ func list(ctx context.Context, store Store, in *usageInput) (*usageOutput, error
 	if err != nil {
 		return nil, err
 	}
-	rows, total, sum, err := store.Usage(ctx, api.Actor(ctx), f)
+	var sum core.UsageRow
+	rows, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) (rows []core.UsageRow, n int, err error) {
+		f.Page = p
+		rows, n, sum, err = store.Usage(ctx, api.Actor(ctx), f)
+		return rows, n, err
+	}, func(r core.UsageRow) core.PageKey { return r.PageKey() })
 	if err != nil {
 		return nil, err
 	}
-	out := &usageOutput{Body: usageList{Usage: make([]usedRow, len(rows)), Sum: newUsedRow(sum), Paged: in.Paged(total)}}
+	out := &usageOutput{Body: usageList{Usage: make([]usedRow, len(rows)), Sum: newUsedRow(sum), Paged: paged}}
 	for i, r := range rows {
 		out.Body.Usage[i] = newUsedRow(r)
 	}
@@ -97,7 +102,7 @@ func list(ctx context.Context, store Store, in *usageInput) (*usageOutput, error
 // filter returns the filter for the store. It fails with Invalid.
 func (in *usageInput) filter(now time.Time) (f core.UsageFilter, err error) {
 	f = core.UsageFilter{
-		AgentID: in.AgentID, Model: in.Model, UserID: in.UserID, Page: in.Bounds(), To: now.Truncate(24 * time.Hour),
+		AgentID: in.AgentID, Model: in.Model, UserID: in.UserID, To: now.Truncate(24 * time.Hour),
 	}
 	if in.To != "" {
 		if f.To, err = dayOf("to", in.To); err != nil {

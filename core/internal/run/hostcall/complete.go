@@ -132,6 +132,7 @@ func (c *completer) askProvider(
 		}
 		if start.IsZero() {
 			start = time.Now()
+			c.output.Asking(req.Model)
 		}
 		collector := &collector{output: c.output, req: req}
 		finish, err := c.isolate(label, provider).Chat(ctx, c.request(req, name, messages), collector)

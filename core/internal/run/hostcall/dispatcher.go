@@ -47,6 +47,8 @@ type Output interface {
 	// Forward shows texts in order. It does nothing once the run is settled. It must not
 	// retain texts.
 	Forward(texts []string)
+	// Asking sets the model of the completion that begins now.
+	Asking(model string)
 }
 
 // Services are the parts of the server that host calls use. All runs share them.

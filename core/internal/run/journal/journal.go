@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,6 +70,8 @@ type Journal struct {
 	mu       sync.Mutex
 	recorded map[uint64]*core.Call
 	usage    sdk.Usage
+	// model is the model of the newest completion.
+	model string
 	// wrote reports whether anything was written between the start and the end of the run.
 	wrote bool
 }
@@ -82,6 +85,7 @@ func New(o Options) *Journal {
 	for _, c := range o.Recorded {
 		j.recorded[c.Number] = c
 		j.usage = j.usage.Add(c.Usage)
+		j.model = cmp.Or(c.Model, j.model)
 	}
 	return j
 }
@@ -133,6 +137,7 @@ func (j *Journal) Record(call *core.Call, event *Event) error {
 	j.recorded[call.Number] = &stored
 	if call.Done {
 		j.usage = j.usage.Add(call.Usage)
+		j.model = cmp.Or(call.Model, j.model)
 	}
 	return nil
 }
@@ -191,11 +196,11 @@ func (j *Journal) write(event *Event, store func(context.Context, []core.EventRo
 // Persist calls do until the database is available.
 func (j *Journal) Persist(do func(context.Context) error) error { return j.retry.Do(j.ctx, do) }
 
-// Usage returns the sum of the usage of all recorded calls.
-func (j *Journal) Usage() sdk.Usage {
+// Spent returns the model of the newest recorded completion, and the sum of the usage of all recorded calls.
+func (j *Journal) Spent() (model string, usage sdk.Usage) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.usage
+	return j.model, j.usage
 }
 
 // now is the current time with the precision of the store.

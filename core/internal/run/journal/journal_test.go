@@ -63,8 +63,9 @@ func TestJournal_replaysARecordedCall(t *testing.T) {
 	if err != nil || len(result.Tools) != 1 || result.Tools[0].Name != "t" {
 		t.Errorf("Replay = %+v, %v, want the tool t", result, err)
 	}
-	if first.Usage() != second.Usage() || second.Usage().OutputTokens != 3 {
-		t.Errorf("Usage = %+v and %+v, want 3 output tokens", first.Usage(), second.Usage())
+	model, usage := first.Spent()
+	if again, restored := second.Spent(); again != model || restored != usage || usage.OutputTokens != 3 {
+		t.Errorf("Spent() = %q, %+v and %q, %+v, want 3 output tokens", model, usage, again, restored)
 	}
 }
 
