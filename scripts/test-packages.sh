@@ -12,10 +12,13 @@ need() { # need PACKAGE COMMAND...: the package is missing unless the command su
 postgres() { [ -n "${AGENTAREA_TEST_POSTGRES_URL:-}" ] || ls /usr/lib/postgresql/*/bin/initdb || command -v initdb; }
 
 need postgresql postgres
+need pgbouncer bash -c 'command -v pgbouncer || ls /usr/sbin/pgbouncer'
 need python3-grpcio /usr/bin/python3 -c 'import grpc, google.protobuf'
 need python3-requests /usr/bin/python3 -c 'import requests'
 need python3-websocket /usr/bin/python3 -c 'import websocket'
 need tini command -v tini
+need nginx ls /usr/sbin/nginx
+need caddy command -v caddy
 need systemd command -v systemd-analyze
 need prometheus command -v promtool
 need npm command -v npm

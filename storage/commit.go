@@ -241,7 +241,8 @@ func (c *committer) runBatch(batch []*op) error {
 		err = c.notify()
 	}
 	if err != nil {
-		if c.conn.sql.Rollback() != nil {
+		// A new connection can reach another host, which is the primary now.
+		if c.conn.sql.Rollback() != nil || c.dialect.failure(err) == failReadOnly {
 			c.disconnect()
 		}
 	} else if err = c.conn.sql.Commit(); err == nil {

@@ -27,7 +27,7 @@ type copied struct {
 }
 
 // copiedTables contains each table after the tables that it refers to. It omits the active servers
-// (leases), the id of the database (instance), the recent request counts (rate_counts), the applied
+// (leases, servers), the id of the database (instance), the recent request counts (rate_counts), the applied
 // migrations, and the job queue, which is rebuilt from the pending tasks.
 var copiedTables = []copied{
 	{name: "users", key: []string{"id"}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -94,6 +93,19 @@ type dialect interface {
 	// snapshotTo writes a consistent copy of the database to a new SQLite file. If the database
 	// cannot do that, it returns false and creates no file.
 	snapshotTo(ctx context.Context, path string) (supported bool, err error)
+	// checkConnection returns nil if the database can be used. It returns a connectError if the database server
+	// cannot be reached.
+	checkConnection(ctx context.Context) error
+	// maintenance returns a pool with one connection for long statements. The caller must close it.
+	maintenance(ctx context.Context) (*bun.DB, error)
+	// findDamage calls found for damaged pages and indexes.
+	findDamage(ctx context.Context, db *bun.DB, found func(Problem)) error
+	// findMissingParents calls found for rows whose foreign keys refer to rows that do not exist.
+	findMissingParents(ctx context.Context, db *bun.DB, found func(Problem)) error
+	// vacuum makes the space of deleted rows free, and updates what the database knows about its tables.
+	vacuum(ctx context.Context, db *bun.DB, tables []string) error
+	// size returns a query for the size of the database in bytes.
+	size() string
 	// failure classifies an error of the driver.
 	failure(err error) failure
 }
@@ -126,10 +138,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = 5 * time.Second
 	}
-	scheme, _, ok := strings.Cut(url, ":")
-	if ok && (scheme == "postgres" || scheme == "postgresql") {
+	if isPostgres(url) {
 		if o.Readers == 0 {
-			o.Readers = 8
+			o.Readers = postgresReaders
 		}
 		d, err := parsePostgres(url)
 		if err != nil {
@@ -142,8 +153,8 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	path, ok := SQLitePath(url)
 	if !ok {
-		return nil, fmt.Errorf("database URL %q is not valid: use sqlite:///path/to/file or "+
-			"postgres://user:password@host:5432/database", scheme+":…")
+		return nil, errors.New("the database URL is not valid: use sqlite:///path/to/file or " +
+			"postgres://user:password@host:5432/database")
 	}
 	return open(ctx, sqliteDialect{path: path}, o)
 }
@@ -198,6 +209,32 @@ func open(ctx context.Context, d dialect, o Options) (*DB, error) {
 
 // Close finishes the waiting writes and closes the database. Later calls fail with Unavailable.
 func (db *DB) Close() error { return db.close() }
+
+// connectRetry is the time between two attempts to connect.
+const connectRetry = time.Second
+
+// Connect returns nil if the database can be used. While the database server cannot be reached, or starts, Connect
+// tries again until wait has passed, and calls waiting after each failure. It does not wait if the server refuses
+// the user. It fails if a connection pooler takes the session from a connection.
+func (db *DB) Connect(ctx context.Context, wait time.Duration, waiting func(error)) error {
+	for deadline := time.Now().Add(wait); ; {
+		err := db.dialect.checkConnection(ctx)
+		var down *connectError
+		if !errors.As(err, &down) {
+			return err
+		}
+		left := time.Until(deadline)
+		if down.permanent || left <= 0 {
+			return err
+		}
+		waiting(err)
+		select {
+		case <-time.After(min(left, connectRetry)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // Ping returns nil if the database can be read.
 func (db *DB) Ping(ctx context.Context) error {

@@ -25,6 +25,8 @@ const (
 	failBusy
 	// failFull means that the disk is full.
 	failFull
+	// failReadOnly means that the database can be read but not written.
+	failReadOnly
 	// failDown means that the disk, the file or the server does not work.
 	failDown
 )
@@ -49,6 +51,8 @@ func (db *DB) translate(err error) error {
 	case failFull:
 		// Runs retry Unavailable errors, and so wait for free space. Other callers use orFull.
 		code, message = core.CodeUnavailable, messageFull
+	case failReadOnly:
+		code, message = core.CodeUnavailable, "The database is read-only"
 	case failDown:
 		code, message = core.CodeUnavailable, "The database cannot be read or written"
 	case failOther:

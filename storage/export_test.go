@@ -25,6 +25,9 @@ func (db *DB) MigrateTo(ctx context.Context, all []migrations.Migration) error {
 // ReadUsageAlways makes the quota read a user's usage however long that takes.
 func (db *DB) ReadUsageAlways() { db.quota.slow = time.Hour }
 
+// Maintenance returns a connection for long statements.
+func (db *DB) Maintenance(ctx context.Context) (*bun.DB, error) { return db.dialect.maintenance(ctx) }
+
 // Reader returns the pool for reads.
 func (db *DB) Reader() *bun.DB { return db.read }
 
@@ -38,6 +41,7 @@ func PreparedStatements() []string {
 		selectDataUsage, selectAgentSize, selectServerSize, selectFileSize,
 		insertMessage, selectMessage, selectHistory, selectOfUser, selectOfUserChats, selectOfSession, selectKey, putKey, endUnownedRun,
 		insertRun, endRun, retryRun, fenceRun, putCall, selectCalls, appendEvent, putEvent, selectEvents,
+		selectLease, touchLease,
 	} {
 		all = append(all, sqliteDialect{}.rewrite(p.sql))
 	}

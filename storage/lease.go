@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -83,3 +85,31 @@ func (db *DB) ReleaseLease(ctx context.Context, owner string) error {
 		return err
 	})
 }
+
+var (
+	selectLease = &preparedStatement{`SELECT until FROM leases WHERE owner = ?`}
+	// touchLease writes the lease without a change.
+	touchLease = &preparedStatement{`UPDATE leases SET until = until WHERE owner = ? AND until > ?`}
+)
+
+// Ready returns nil if requests of the server owner can be processed: prepared statements read and write, commits
+// succeed, and the server has its lease.
+func (db *DB) Ready(ctx context.Context, owner string) error {
+	var until int64
+	err := db.queryRow(ctx, selectLease, []any{owner}, &until)
+	if err == nil {
+		err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+			n, err := tx.exec(ctx, touchLease, owner, micros(time.Now()))
+			if err == nil && n == 0 {
+				return errLeaseExpired
+			}
+			return err
+		})
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return errLeaseExpired
+	}
+	return err
+}
+
+var errLeaseExpired = core.Unavailable("The lease of the server has expired. The server renews it within seconds")

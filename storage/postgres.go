@@ -2,21 +2,16 @@ package storage
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
@@ -29,17 +24,11 @@ import (
 
 // postgresDialect stores everything in a PostgreSQL database that several servers share.
 type postgresDialect struct {
-	address  postgresAddress
-	user     string
-	password string
-	database string
-	tls      *tls.Config
-	app      string
+	// config has the settings of the URL.
+	config *pgxpool.Config
 	// name identifies this server in the notifications that it sends.
 	name string
 }
-
-type postgresAddress struct{ network, address string }
 
 const (
 	// statementTimeout makes PostgreSQL end a statement, which would otherwise continue after its
@@ -50,150 +39,28 @@ const (
 	idleConnection   = 5 * time.Minute
 	idleTransaction  = 5 * time.Second
 
-	rateConnections = 4
+	rateConnections  = 4
+	queueConnections = 3
+	postgresReaders  = 8
 )
 
-// parsePostgres parses a URL such as postgres://user:password@host:port/database?sslmode=…. Its errors
-// do not contain the password.
-func parsePostgres(text string) (*postgresDialect, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, errors.New("the database URL is not valid: use postgres://user:password@host:5432/database")
-	}
-	d := &postgresDialect{
-		user: u.User.Username(), database: strings.TrimPrefix(u.Path, "/"), app: "agentarea", name: core.NewID("db"),
-	}
-	d.password, _ = u.User.Password()
-	if d.user == "" || d.database == "" {
-		return nil, errors.New("the database URL has no user or no database: use postgres://user:password@host:5432/database")
-	}
-	q := u.Query()
-	for name := range q {
-		switch name {
-		case "sslmode", "sslrootcert", "host", "port", "application_name":
-		default:
-			return nil, fmt.Errorf("the database URL has an unknown parameter %q: use sslmode, sslrootcert, host, port or "+
-				"application_name", name)
-		}
-	}
-	if name := q.Get("application_name"); name != "" {
-		d.app = name
-	}
-	host, port := u.Hostname(), u.Port()
-	if q.Has("host") {
-		host = q.Get("host")
-	}
-	if q.Has("port") {
-		port = q.Get("port")
-	}
-	if port == "" {
-		port = "5432"
-	}
-	switch {
-	case host == "":
-		return nil, errors.New("the database URL has no host: use postgres://user:password@host:5432/database")
-	case strings.HasPrefix(host, "/"):
-		d.address = postgresAddress{"unix", filepath.Join(host, ".s.PGSQL."+port)}
-	default:
-		d.address = postgresAddress{"tcp", net.JoinHostPort(host, port)}
-	}
-	d.tls, err = postgresTLS(host, q.Get("sslmode"), q.Get("sslrootcert"))
-	return d, err
-}
-
-// postgresTLS returns the TLS configuration for a host, or nil for a connection without TLS. If no
-// mode is given, it verifies the certificate and the name, except for a server on this machine.
-func postgresTLS(host, mode, rootFile string) (*tls.Config, error) {
-	local := strings.HasPrefix(host, "/") || host == "localhost" || net.ParseIP(host).IsLoopback()
-	if mode == "" && !local {
-		mode = "verify-full"
-	}
-	config := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if rootFile != "" {
-		pem, err := os.ReadFile(rootFile)
-		if err != nil {
-			return nil, fmt.Errorf("sslrootcert of the database URL: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("sslrootcert of the database URL: no certificate in %s", rootFile)
-		}
-	}
-	switch mode {
-	case "", "disable":
-		return nil, nil //nolint:nilnil // no TLS
-	case "require":
-		if rootFile == "" {
-			config.InsecureSkipVerify = true // "require" means encryption without verification
-			return config, nil
-		}
-		return verifyChainOnly(config), nil
-	case "verify-ca":
-		return verifyChainOnly(config), nil
-	case "verify-full":
-		return config, nil
-	default:
-		return nil, fmt.Errorf("the database URL has sslmode %q: use disable, require, verify-ca or verify-full", mode)
-	}
-}
-
-// verifyChainOnly makes config verify the signatures of the certificate but not its name.
-func verifyChainOnly(config *tls.Config) *tls.Config {
-	config.InsecureSkipVerify = true
-	config.VerifyConnection = func(s tls.ConnectionState) error {
-		options := x509.VerifyOptions{Roots: config.RootCAs, Intermediates: x509.NewCertPool()}
-		for _, c := range s.PeerCertificates[1:] {
-			options.Intermediates.AddCert(c)
-		}
-		_, err := s.PeerCertificates[0].Verify(options)
-		return err
-	}
-	return config
-}
+// MaxPostgresConnections is the maximum number of connections of a server to PostgreSQL: those for reads, rate limits
+// and the task queue, one for writes, and two that listen for notifications of servers and of the queue.
+const MaxPostgresConnections = postgresReaders + rateConnections + queueConnections + 1 + 2
 
 func (d *postgresDialect) open(_ context.Context, o Options) (writer, reader *bun.DB, err error) {
 	return bun.NewDB(d.pool(1), pgdialect.New()), bun.NewDB(d.pool(o.Readers), pgdialect.New()), nil
 }
 
-func (d *postgresDialect) pool(size int) *sql.DB {
-	pool := sql.OpenDB(pgdriver.NewConnector(
-		pgdriver.WithNetwork(d.address.network), pgdriver.WithAddr(d.address.address), pgdriver.WithTLSConfig(d.tls),
-		pgdriver.WithUser(d.user), pgdriver.WithPassword(d.password), pgdriver.WithDatabase(d.database),
-		pgdriver.WithApplicationName(d.app), pgdriver.WithDialTimeout(connectTimeout),
-		pgdriver.WithReadTimeout(answerTimeout), pgdriver.WithWriteTimeout(connectTimeout), pgdriver.WithTracing(false),
-		pgdriver.WithConnParams(map[string]any{
-			"statement_timeout":                   strconv.FormatInt(statementTimeout.Milliseconds(), 10),
-			"idle_in_transaction_session_timeout": strconv.FormatInt(idleTransaction.Milliseconds(), 10),
-		}),
-	))
-	pool.SetMaxOpenConns(size)
-	pool.SetMaxIdleConns(size)
-	pool.SetConnMaxIdleTime(idleConnection)
-	return pool
-}
-
 // queue returns a driver with separate connections, one of which listens for notifications.
 func (d *postgresDialect) queue(Options) (riverdriver.Driver[*sql.Tx], func() error, error) {
-	config, err := pgxpool.ParseConfig("sslmode=disable")
-	if err != nil {
-		return nil, nil, err
-	}
-	c := config.ConnConfig
-	c.User, c.Password, c.Database, c.TLSConfig, c.Fallbacks = d.user, d.password, d.database, d.tls, nil
-	c.ConnectTimeout = connectTimeout
-	c.RuntimeParams = map[string]string{"application_name": d.app}
-	dial := d.address
-	c.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, dial.network, dial.address)
-	}
-	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	c.Host, c.Port = "postgres", 5432 // required but unused: DialFunc has the address
+	config := d.config.Copy()
 	config.MinConns, config.MaxConns = 0, 1
 	listener, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, nil, err
 	}
-	pool := d.pool(3)
+	pool := d.pool(queueConnections)
 	return riverdatabasesql.NewWithPgxListener(pool, listener), func() error {
 		listener.Close()
 		return pool.Close()
@@ -296,11 +163,22 @@ func (*postgresDialect) snapshotTo(context.Context, string) (supported bool, err
 }
 
 func (*postgresDialect) failure(err error) failure {
+	var refused *connectError
+	if errors.As(err, &refused) {
+		return failDown
+	}
 	var e pgdriver.Error
-	if !errors.As(err, &e) {
+	var maintenance *pgconn.PgError
+	code := ""
+	switch {
+	case errors.As(err, &e):
+		code = e.Field('C')
+	case errors.As(err, &maintenance):
+		code = maintenance.Code
+	default:
 		return connectionFailure(err)
 	}
-	switch code := e.Field('C'); code {
+	switch code {
 	case "23505":
 		return failUnique
 	case "23503":
@@ -309,9 +187,11 @@ func (*postgresDialect) failure(err error) failure {
 		return failBusy
 	case "53100":
 		return failFull
+	case "25006":
+		return failReadOnly
 	default:
 		switch class := code[:min(2, len(code))]; class {
-		case "08", "53", "57", "58", "28", "25": // connection, resources, server, authentication, read-only
+		case "08", "53", "57", "58", "28", "25": // connection, resources, server, authentication, transaction
 			return failDown
 		}
 	}

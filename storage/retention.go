@@ -93,13 +93,33 @@ func (db *DB) DeleteTasks(ctx context.Context, before time.Time, limit int) (int
 	})
 }
 
-// DeleteSessions implements core.RetentionStore.
-func (db *DB) DeleteSessions(ctx context.Context, before time.Time, limit int) (int, error) {
-	return db.deleteRows(ctx, "sessions", "key", func(q *bun.SelectQuery) *bun.SelectQuery {
-		busy := db.read.NewSelect().Model((*runRow)(nil)).Column("session_key").
+// maxDeletedMessages is the number of messages after which DeleteSessions ends, so that its transaction does not delay
+// other writes for long.
+const maxDeletedMessages = 1000
+
+// DeleteSessions implements core.RetentionStore. Foreign keys delete the rows that belong to the sessions.
+func (db *DB) DeleteSessions(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = db.write(ctx, func(ctx context.Context, tx *tx) error {
+		busy := tx.NewSelect().Model((*runRow)(nil)).Column("session_key").
 			Where("session_key IS NOT NULL").Where(isActive)
-		return q.Where("updated_at < ?", micros(before)).Where("key NOT IN (?)", busy).Order("updated_at").Limit(int64(limit))
+		var oldest []sessionRow
+		err := tx.NewSelect().Model(&oldest).Column("key", "messages").Where("updated_at < ?", micros(before)).
+			Where("key NOT IN (?)", busy).Order("updated_at").Limit(int64(limit)).Scan(ctx)
+		if err != nil || len(oldest) == 0 {
+			return err
+		}
+		var keys []string
+		for messages := 0; n < len(oldest) && messages < maxDeletedMessages; n++ {
+			messages += oldest[n].Messages
+			keys = append(keys, oldest[n].Key)
+		}
+		_, err = tx.NewDelete().Model((*sessionRow)(nil)).Where("key IN (?)", bun.List(keys)).Exec(ctx)
+		return err
 	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // deleteRows deletes the rows of a table that pick selects, and returns the number of deleted rows. Foreign

@@ -20,6 +20,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // sqliteDialect stores everything in one file, with a write-ahead log next to it.
@@ -61,11 +62,11 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 	return writer, reader, nil
 }
 
-// makePrivate creates a missing file with access for its owner only. SQLite would make it readable for
-// everybody, and the log gets the mode of the file. It does not open an existing file, because closing
-// it would release the locks that this process has on it.
+// makePrivate creates a missing file with access for its owner only, who is the owner of the folder. SQLite would make
+// it readable for everybody, and the log gets the mode and the owner of the file. It does not open an existing file,
+// because closing it would release the locks that this process has on it.
 func makePrivate(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := fileowner.Create(path)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -101,6 +102,19 @@ func (d sqliteDialect) queue(o Options) (riverdriver.Driver[*sql.Tx], func() err
 		return nil, nil, err
 	}
 	return riversqlite.New(pool.DB), pool.Close, nil
+}
+
+// checkConnection returns nil, because open has opened the file.
+func (sqliteDialect) checkConnection(context.Context) error { return nil }
+
+// maintenance returns a connection that keeps its temporary files on the disk, because a copy of the database can be
+// larger than the memory.
+func (d sqliteDialect) maintenance(context.Context) (*bun.DB, error) {
+	path, err := filepath.Abs(d.path)
+	if err != nil {
+		return nil, err
+	}
+	return sqlitePool(path, 1, lockTry, "temp_store(FILE)")
 }
 
 // rateCounter returns nil, because a SQLite file has only one server.
@@ -158,7 +172,9 @@ func (sqliteDialect) failure(err error) failure {
 		return failBusy
 	case sqlite3.SQLITE_FULL:
 		return failFull
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT,
+	case sqlite3.SQLITE_READONLY:
+		return failReadOnly
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT,
 		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL:
 		return failDown
 	}

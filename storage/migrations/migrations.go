@@ -36,5 +36,6 @@ func All() []Migration {
 		{Name: "data size", Up: dataSize},
 		{Name: "steps", Up: steps},
 		{Name: "idempotency keys", Up: idempotencyKeys},
+		{Name: "servers", Up: servers},
 	}
 }

@@ -95,7 +95,7 @@ func testConflictDetails(t *testing.T, f *fixture) {
 			core.CodeForbidden, "", "agent", a.ID, "", "creator",
 		},
 		"server of another user": {
-			func() error { return f.DeleteMCPServer(f.ctx, nil, other, shared.ID, 0) },
+			func() error { return f.DeleteMCPServer(f.ctx, nil, other, shared.ID, core.MCPServerDeletion{}) },
 			core.CodeForbidden, "", "MCP server", shared.ID, "", "creator",
 		},
 		"changed agent": {
@@ -103,7 +103,7 @@ func testConflictDetails(t *testing.T, f *fixture) {
 			core.CodePreconditionFailed, "", "agent", a.ID, "", "changed",
 		},
 		"changed server": {
-			func() error { return f.DeleteMCPServer(f.ctx, nil, v, private.ID, 7) },
+			func() error { return f.DeleteMCPServer(f.ctx, nil, v, private.ID, core.MCPServerDeletion{Version: 7}) },
 			core.CodePreconditionFailed, "", "MCP server", private.ID, "", "changed",
 		},
 		"changed file": {func() error {

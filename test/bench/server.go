@@ -49,6 +49,7 @@ func (r *rig) startServer(ctx context.Context, dir, binary string, plugins []byt
 		// All requests come from one address.
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0",
 		"AGENTAREA_RATE_LIMIT_BURST=0",
+		"AGENTAREA_DRAIN_DELAY=0",
 	), binary, "serve", "--listen", addr, "--config", config, "--data-dir", filepath.Join(dir, "data"))
 	if err != nil {
 		return err

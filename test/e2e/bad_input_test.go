@@ -56,7 +56,7 @@ func TestBadInput(t *testing.T) {
 		{"status filter", "GET", agents + "?status=asleep", nil, 400, "VALIDATION_ERROR", "status", "active, inactive, error"},
 		{"before", "GET", chat + "/history?before=yesterday", nil, 400, "VALIDATION_ERROR", "before", "2026-11-30T12:00:00Z"},
 		{"empty message", "POST", chat, `{"message":""}`, 400, "VALIDATION_ERROR", "message", "Must not be empty"},
-		{"session", "POST", chat, `{"message":"a","session_id":"a b"}`, 400, "VALIDATION_ERROR", "session_id", "1 to 128 characters"},
+		{"session", "POST", chat, `{"message":"a","session_id":"a\tb"}`, 400, "VALIDATION_ERROR", "session_id", "only printable characters"},
 		{"stream", "POST", chat, `{"message":"a","stream":"yes"}`, 400, "VALIDATION_ERROR", "stream", "true or false"},
 		{"Last-Event-ID", "GET", "/v1/runs/" + run + "/events?after=x", nil, 400, "VALIDATION_ERROR", "after", "integer"},
 		{"email", "POST", "/v1/users/", `{"username":"x","email":"x","password":"a long password"}`, 400, "VALIDATION_ERROR", "email", "name@example.com"},

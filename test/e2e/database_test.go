@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,60 @@ func TestDatabaseDown(t *testing.T) {
 	if n := decode[struct{ Total int }](t, c.get("/v1/tasks/?limit=1").want(t, 200)).Total; n != len(made) {
 		t.Errorf("got %d tasks, want the %d that were acknowledged", n, len(made))
 	}
+}
+
+// A server that starts before its database waits for it, unless it should not.
+func TestStartBeforeDatabase(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.Own(t)
+	pg.Kill()
+	launch := func(args ...string) *process {
+		s := newServer(t, "").at(pg.URL)
+		return runFrom(t, s.bin, s.dir, s.env, append([]string{"serve", "--listen=127.0.0.1:0"}, args...)...)
+	}
+	hasty := launch("--database-wait=0")
+	<-hasty.exited
+	const reason = "connect to the database postgres://postgres@127.0.0.1:"
+	if log := hasty.stderr.String(); !strings.Contains(log, reason) {
+		t.Errorf("--database-wait=0: got log %q, want one with %q", log, reason)
+	}
+	isWaiting := func(p *process) func() bool {
+		return func() bool { return strings.Contains(p.stderr.String(), "the database does not accept connections") }
+	}
+	stopped := launch("--database-wait=1h")
+	eventually(t, "the log line of a waiting server", isWaiting(stopped))
+	stopped.terminate()
+	<-stopped.exited
+	patient := launch()
+	eventually(t, "the log line of a waiting server", isWaiting(patient))
+	if err := pg.Up(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server's banner", func() bool { return strings.Contains(patient.stdout.String(), "Plugins:") })
+}
+
+// A server whose database can only be read is not ready, and recovers.
+func TestDatabaseReadOnly(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.Own(t)
+	s := newServer(t, "").at(pg.URL)
+	s.start()
+	c := s.signIn()
+	agent := c.newAgent("echo")
+	set := func(value string) {
+		pg.Execute(t, "ALTER SYSTEM SET default_transaction_read_only = "+value)
+		pg.Execute(t, "SELECT pg_reload_conf()")
+	}
+	set("on")
+	eventually(t, "503 of /health/ready", func() bool { return c.get("/health/ready").status == 503 })
+	if body := string(c.get("/health/ready").want(t, 503).body); !strings.Contains(body, "The database is read-only") {
+		t.Errorf("got %s, want the reason", body)
+	}
+	c.post("/v1/tasks/", taskBody(agent, "Lost")).want(t, 503)
+	c.get("/v1/agents/"+agent).want(t, 200)
+	set("off")
+	s.waitReady()
+	c.post("/v1/tasks/", taskBody(agent, "Kept")).want(t, 201)
 }
 
 // A server that is stopped while tasks run returns them to the queue, and the next server

@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -134,5 +136,17 @@ func TestMoveFails(t *testing.T) {
 	c.checkDownload(fine)
 	if _, sizes := s.objects(folderTwo); !slices.Equal(sizes, []int64{fine.Size}) {
 		t.Errorf("got moved files of %d bytes, want %d", sizes, fine.Size)
+	}
+
+	// A backend that cannot store anything ends the move with its reason.
+	objects := filepath.Join(s.dir, "data", "plugins", folderTwo, "objects")
+	if err := errors.Join(os.RemoveAll(objects), os.WriteFile(objects, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c.upload("stays", randomBytes(4, 4000))
+	m = s.move("one", "two")
+	if code := m.exitCode(t); code != 1 || !strings.Contains(m.stderr.String(), `"two" is not available`) ||
+		!strings.Contains(m.stderr.String(), "It reports: disk error") || strings.Contains(m.stderr.String(), "retrying") {
+		t.Errorf("got exit code %d and %s, want 1 and the backend's reason at once", code, m.stderr)
 	}
 }

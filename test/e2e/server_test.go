@@ -52,6 +52,8 @@ func newServer(t *testing.T, plugins string) *server {
 		"AGENTAREA_MAX_AGENTS=0", "AGENTAREA_MAX_MCP_SERVERS=0", "AGENTAREA_MAX_SESSIONS=0", "AGENTAREA_MAX_API_KEYS=0",
 		"AGENTAREA_MAX_USER_DATA=0",
 		"AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
+		// No proxy needs to notice that a server stops. drain_test.go sets a delay.
+		"AGENTAREA_DRAIN_DELAY=0",
 	}}
 	s.args = []string{"--listen", "127.0.0.1:0"}
 	if plugins != "" {

@@ -57,6 +57,7 @@ func start(t *testing.T, wrap []string, env ...string) *server {
 	s.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AGENTAREA_ADMIN_PASSWORD=" + adminPassword,
 		"AGENTAREA_LOG_LEVEL=warn", "AGENTAREA_RATE_LIMIT_PER_MINUTE=0", "AGENTAREA_RATE_LIMIT_BURST=0",
+		"AGENTAREA_DRAIN_DELAY=0",
 	}, env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {

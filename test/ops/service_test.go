@@ -37,7 +37,10 @@ func TestService(t *testing.T) {
 	if out, err := exec.Command(analyze, "verify", "--man=no", path).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
-	for _, line := range []string{"KillMode=mixed", "Type=notify", "NotifyAccess=main", "StateDirectory=agentarea"} {
+	for _, line := range []string{
+		"Restart=on-failure", "StartLimitIntervalSec=0", // no number of failed starts ends the service
+		"KillMode=mixed", "Type=notify", "NotifyAccess=main", "StateDirectory=agentarea",
+	} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("the unit does not contain %s", line)
 		}

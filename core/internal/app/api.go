@@ -51,7 +51,7 @@ func (a *App) registerAPI(srv *api.API, authn countedAuth, urls apiURLs) http.Ha
 	runs.Register(srv, a.db, a.engine)
 	tasks.Register(srv, a.tasks, a.engine)
 	events.Register(srv, events.Options{
-		Hub: a.hub, Agents: a.db, Tasks: a.db, PublicURL: urls.public, Draining: a.draining,
+		Hub: a.hub, Agents: a.db, Tasks: a.db, PublicURL: urls.public, Draining: a.stopping,
 	})
 	engine := a.metrics.Files(a.files)
 	files.Register(srv, files.Options{

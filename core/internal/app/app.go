@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/agents"
+	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/datadir"
@@ -30,6 +30,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/tasks"
 	"github.com/agentarea/agentarea/core/internal/telemetry"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // Version is the version of the server. A release sets it with -ldflags -X.
@@ -37,6 +38,8 @@ var Version = "0.1.0"
 
 // Times that the parts of the server have to stop.
 const (
+	// admitGrace is the time in which the last requests that the server has accepted start their runs.
+	admitGrace      = time.Second
 	runsGrace       = 20 * time.Second
 	requestsGrace   = 3 * time.Second // after runsGrace
 	pluginsGrace    = 5 * time.Second
@@ -53,6 +56,7 @@ type App struct {
 	data *datadir.Dir
 	// keys are the secret keys, the current one first.
 	keys    [][]byte
+	keyring *secrets.Keyring
 	db      *storage.DB
 	plugins *pluginhost.Host
 	agents  *agents.Service
@@ -64,13 +68,16 @@ type App struct {
 	// notifier stores system notifications.
 	notifier *events.Notifier
 	engine   *run.Engine
+	// owner identifies this process in leases.
+	owner    string
+	replicas *replicas
 	tasks    *tasks.Service
 	// rates counts requests, loginRates counts sign-ins.
 	rates, loginRates limit.Counter
 	// http serves the API with the MCP gateway and, if MCPListen is set, the gateway on a second address.
 	http *httpServers
-	// draining is closed when the server starts to stop.
-	draining chan struct{}
+	// draining is closed when the server is about to stop, and stopping when it accepts no more requests.
+	draining, stopping chan struct{}
 
 	// AdminPassword is the password of the first admin if Open generated it. Otherwise it is empty.
 	AdminPassword string
@@ -84,7 +91,10 @@ func Open(ctx context.Context, settings *config.Settings, logger *slog.Logger) (
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
-	a := &App{settings: settings, logger: logger, draining: make(chan struct{}), http: newHTTPServers()}
+	a := &App{
+		settings: settings, logger: logger, draining: make(chan struct{}), stopping: make(chan struct{}),
+		http: newHTTPServers(),
+	}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -112,11 +122,16 @@ func (a *App) close() {
 	}
 }
 
-func (a *App) openData(context.Context) (err error) {
+func (a *App) openData(ctx context.Context) (err error) {
 	if a.data, err = datadir.Open(a.settings.DataDir); err != nil {
 		return err
 	}
 	a.onClose(a.data.Close)
+	if uid, foreign := fileowner.Foreign(a.data.Path()); foreign {
+		a.logger.WarnContext(ctx, "the server runs as root, but another user owns the data dir: files that plugins create in it "+
+			"belong to root, and a server of that user cannot change them. Start the server as that user, or run chown -R",
+			"data_dir", a.data.Path(), "owner_uid", uid)
+	}
 	if a.settings.SecretKey != "" {
 		a.keys, err = a.settings.Keys()
 		return err
@@ -160,6 +175,9 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.db.Close)
+	if err := a.connectDatabase(ctx); err != nil {
+		return err
+	}
 	if err := a.db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -177,6 +195,27 @@ func (a *App) openDatabase(ctx context.Context) (err error) {
 	})
 	a.onClose(func() error { sweeper.Close(); return nil })
 	return nil
+}
+
+// waitLogInterval is the time between two log lines while the server waits for the database.
+const waitLogInterval = 10 * time.Second
+
+// connectDatabase waits until the database server accepts connections.
+func (a *App) connectDatabase(ctx context.Context) error {
+	wait := a.settings.DatabaseWait
+	deadline, logged := time.Now().Add(wait), time.Time{}
+	err := a.db.Connect(ctx, wait, func(err error) {
+		if time.Since(logged) < waitLogInterval {
+			return
+		}
+		logged = time.Now()
+		a.logger.WarnContext(ctx, "the database does not accept connections; waiting for it",
+			"remaining", time.Until(deadline).Round(time.Second), "error", err)
+	})
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("connect to the database %s: %w", storage.PublicURL(a.settings.DatabaseURL), err)
+	}
+	return err
 }
 
 // lockDatabase reserves a SQLite database for this server. It returns nil for PostgreSQL, which servers
@@ -230,16 +269,15 @@ func fileBackends(plugins []core.Plugin) []string {
 	return labels
 }
 
-func (a *App) openMCP(ctx context.Context) error {
-	keyring, err := secrets.New(a.keys...)
-	if err != nil {
+func (a *App) openMCP(ctx context.Context) (err error) {
+	if a.keyring, err = secrets.New(a.keys...); err != nil {
 		return err
 	}
-	if err := logUndecryptable(ctx, a.db, keyring, a.logger); err != nil {
+	if err := logUndecryptable(ctx, a.db, a.keyring, a.logger); err != nil {
 		return err
 	}
 	a.servers = mcp.New(mcp.Options{
-		Store: a.db, Users: a.db, Encrypter: keyring, Transports: a.plugins, Commands: a.settings.MCPCommands,
+		Store: a.db, Users: a.db, Encrypter: a.keyring, Transports: a.plugins, Commands: a.settings.MCPCommands,
 		Version: Version, Notifier: a.notifier, Logger: a.logger,
 	})
 	a.onClose(func() error {
@@ -251,17 +289,17 @@ func (a *App) openMCP(ctx context.Context) error {
 }
 
 func (a *App) openEngine(ctx context.Context) error {
-	owner := core.NewID("process")
+	a.owner = core.NewID("process")
 	// The lock of the data directory proves that the previous process has ended, so its runs need not
 	// wait until its lease expires.
-	last, err := a.data.ReadOrCreate(processIDFile, func() string { return owner })
+	last, err := a.data.ReadOrCreate(processIDFile, func() string { return a.owner })
 	if err != nil {
 		return err
 	}
 	if err := a.db.ReleaseLease(ctx, last); err != nil {
 		return err
 	}
-	if err := a.data.Replace(processIDFile, owner); err != nil {
+	if err := a.data.Replace(processIDFile, a.owner); err != nil {
 		return err
 	}
 	if a.hub, err = events.NewHub(ctx, a.db, a.db, a.logger); err != nil {
@@ -270,12 +308,12 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.hub.Close(); return nil })
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
-	a.agents = agents.New(a.db, a.db, a.plugins)
+	a.agents = agents.New(a.db, a.db, a.plugins, a.servers)
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents,
 		Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
 		TaskSlots: a.settings.TaskSlots, TaskTimeout: a.settings.TaskTimeout, Metrics: a.metrics, Tracer: a.traces.Tracer(),
-		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: owner,
+		Files: a.files, FileStore: a.db, Logger: a.logger, Owner: a.owner,
 	})
 	a.onClose(func() error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -283,7 +321,27 @@ func (a *App) openEngine(ctx context.Context) error {
 		return a.engine.Close(ctx)
 	})
 	a.tasks = tasks.New(tasks.Options{Agents: a.agents, Files: a.files, Store: a.db, Canceller: a.engine})
-	return a.engine.Start(ctx)
+	if err := a.engine.Start(ctx); err != nil {
+		return err
+	}
+	return a.openReplicas(ctx, a.owner)
+}
+
+// openReplicas compares this server with the others on the database. The engine must have a lease.
+func (a *App) openReplicas(ctx context.Context, owner string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	self := core.Server{
+		ID: owner, Host: host, Version: Version, Keys: a.keyring.IDs(), StartedAt: time.Now().UTC(),
+	}
+	a.replicas = newReplicas(a.db, self, func() string { return a.keyring.Fingerprint(a.plugins.ConfigHash()) }, a.logger)
+	if err := a.replicas.start(ctx); err != nil {
+		return err
+	}
+	a.onClose(func() error { a.replicas.close(); return nil })
+	return nil
 }
 
 func (a *App) openAPI(ctx context.Context) error {
@@ -312,7 +370,8 @@ func (a *App) openAPI(ctx context.Context) error {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	a.gateway = gateway.New(gateway.Options{
-		Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger,
+		Servers: children{a.servers}, Auth: authn, WriteError: api.WriteErrorStatus, PublicURL: a.settings.PublicURL,
+		Logger: a.logger,
 	})
 	a.onClose(func() error { a.gateway.Close(); return nil })
 	apiHandler, mcpHandler := a.newAPI(countedAuth{authn, a.metrics})
@@ -330,9 +389,17 @@ func (a *App) openAPI(ctx context.Context) error {
 // processIDFile is the file of the data directory that has the id of the process that owns the runs.
 const processIDFile = "server-id"
 
-// Run serves until ctx is cancelled, waits for runs and requests in progress, and stops everything. A
-// signal on reload reloads plugins.hcl.
-func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
+// Signals are the signals to a running server, besides the end of its context.
+type Signals struct {
+	// Reload reloads plugins.hcl.
+	Reload <-chan os.Signal
+	// Hurry is closed when the server must stop without the drain delay.
+	Hurry <-chan struct{}
+}
+
+// Run serves until ctx is cancelled. Then it reports that it is not ready, serves on for the drain delay, waits for
+// runs and requests in progress, and stops everything.
+func (a *App) Run(ctx context.Context, signals Signals) error {
 	defer a.close()
 	if a.settings.WatchConfig {
 		if err := watchFile(ctx, a.settings.Config, a.logger, func() { reloadPlugins(ctx, a.plugins) }); err != nil {
@@ -340,7 +407,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 				"error", err)
 		}
 	}
-	go reloadOnSignal(ctx, reload, a.plugins)
+	go reloadOnSignal(ctx, signals.Reload, a.plugins)
 	failed := a.http.serve()
 	notifySystemd(ctx, daemon.SdNotifyReady, a.logger)
 	select {
@@ -349,7 +416,7 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	case <-ctx.Done():
 	}
 	notifySystemd(ctx, daemon.SdNotifyStopping, a.logger)
-	a.drain(context.WithoutCancel(ctx))
+	a.drain(context.WithoutCancel(ctx), signals.Hurry)
 	return nil
 }
 
@@ -369,23 +436,52 @@ func reloadOnSignal(ctx context.Context, signals <-chan os.Signal, plugins *plug
 	}
 }
 
-// drain stops the server gracefully. It accepts no new requests, waits for runs and leaves those that do
-// not end within runsGrace to the next server, and finally cancels the remaining requests.
-func (a *App) drain(ctx context.Context) {
-	a.logger.InfoContext(ctx, "stopping: waiting for runs in progress", "grace", runsGrace)
+// drain stops the server gracefully. It lets proxies find out that the server stops, accepts no new requests, waits
+// for runs and leaves those that do not end within runsGrace to the next server, and finally cancels the remaining
+// requests.
+func (a *App) drain(ctx context.Context, hurry <-chan struct{}) {
 	close(a.draining)
+	a.awaitProxies(ctx, hurry)
+	a.logger.InfoContext(ctx, "stopping: waiting for runs in progress", "grace", runsGrace)
 	requests, cancel := context.WithTimeout(ctx, runsGrace+requestsGrace)
 	defer cancel()
-	var requestsDone sync.WaitGroup
-	requestsDone.Go(func() { a.http.shutdown(requests) })
+	requestsDone := make(chan struct{})
+	go func() {
+		defer close(requestsDone)
+		a.http.shutdown(requests)
+	}()
+	close(a.stopping)
 	runs, cancelRuns := context.WithTimeout(ctx, runsGrace)
 	defer cancelRuns()
+	select {
+	case <-requestsDone:
+	case <-time.After(admitGrace):
+	}
 	if err := a.engine.Close(runs); err != nil {
 		a.logger.ErrorContext(ctx, "stopping the engine failed", "error", err)
 	}
 	// The remaining requests follow runs that the next server resumes.
 	time.AfterFunc(requestsGrace, a.http.cancelRequests)
-	requestsDone.Wait()
+	<-requestsDone
+}
+
+// awaitProxies serves on for the drain delay, unless hurry is closed. Meanwhile /health/ready fails, and clients
+// close their connections. Afterwards, no connection is lost when the listeners are closed.
+func (a *App) awaitProxies(ctx context.Context, hurry <-chan struct{}) {
+	delay := a.settings.DrainDelay
+	if delay <= 0 {
+		return
+	}
+	a.http.leaving.Store(true)
+	a.logger.InfoContext(ctx, "stopping: not ready, and serving until proxies use other servers", "drain_delay", delay)
+	select {
+	case <-time.After(delay):
+	case <-hurry:
+		return
+	}
+	if err := a.http.refuse(); err != nil {
+		a.logger.WarnContext(ctx, "connections that are not accepted yet may be reset", "error", err)
+	}
 }
 
 // URL returns the URL under which clients reach the server.

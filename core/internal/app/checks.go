@@ -24,12 +24,13 @@ func (a *App) readinessChecks() []health.Check {
 				return nil
 			}
 		}},
-		{Name: "database", Ready: a.db.Ping},
+		{Name: "database", Ready: func(ctx context.Context) error { return a.db.Ready(ctx, a.owner) }},
 		{Name: "plugins", Degrades: true, Ready: func(context.Context) error { return checkPlugins(a.plugins.Plugins()) }},
 		{
 			Name: "mcp_servers", Degrades: true,
 			Ready: func(context.Context) error { return checkMCPServers(a.servers.Counts()) },
 		},
+		{Name: "replicas", Degrades: true, Ready: func(context.Context) error { return a.replicas.check() }},
 		{Name: "disk", Degrades: true, Ready: func(context.Context) error { return checkDisk(a.data.Path()) }},
 	}
 }

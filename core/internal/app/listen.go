@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentarea/agentarea/core/internal/config"
@@ -31,6 +32,30 @@ type httpServers struct {
 	// baseContext returns the parent of the contexts of all requests, which cancelRequests cancels.
 	baseContext    func(net.Listener) context.Context
 	cancelRequests context.CancelFunc
+	// leaving reports whether clients should use other connections, because the server is about to stop.
+	leaving atomic.Bool
+	// accepting counts the listeners from which connections are accepted.
+	accepting sync.WaitGroup
+	// fresh contains the connections whose first request has not reached its handler.
+	fresh sync.Map
+}
+
+// connKey is the key of the connection in the context of a request.
+type connKey struct{}
+
+// connState maintains fresh. It is the ConnState of the servers.
+func (h *httpServers) connState(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		h.fresh.Store(conn, nil)
+	case http.StateActive:
+		if !h.leaving.Load() { // while it is set, closeWhenLeaving does this more exactly
+			h.fresh.Delete(conn)
+		}
+	case http.StateClosed, http.StateHijacked:
+		h.fresh.Delete(conn)
+	case http.StateIdle:
+	}
 }
 
 func newHTTPServers() *httpServers {
@@ -40,7 +65,9 @@ func newHTTPServers() *httpServers {
 
 // listen opens the next listener. flag is the flag that has the address.
 func (h *httpServers) listen(ctx context.Context, flag, address string) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	var tcp net.ListenConfig
+	tcp.SetMultipathTCP(false) // refuseConnections needs a plain TCP socket
+	l, err := tcp.Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("%s: %w (choose another address, or stop the process that uses this one)", flag, err)
 	}
@@ -51,8 +78,12 @@ func (h *httpServers) listen(ctx context.Context, flag, address string) error {
 // add adds the server for the next listener.
 func (h *httpServers) add(handler http.Handler, logger *slog.Logger) {
 	h.servers = append(h.servers, &http.Server{
-		Handler:           limitUnreadBody(handler),
-		BaseContext:       h.baseContext,
+		Handler:     h.closeWhenLeaving(limitUnreadBody(handler)),
+		BaseContext: h.baseContext,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
+		ConnState:         h.connState,
 		ReadHeaderTimeout: 10 * time.Second,
 		// The API extends the deadline with each write, so that replies may take longer than this.
 		WriteTimeout:   time.Minute,
@@ -66,9 +97,56 @@ func (h *httpServers) add(handler http.Handler, logger *slog.Logger) {
 func (h *httpServers) serve() <-chan error {
 	failed := make(chan error, len(h.servers))
 	for i, server := range h.servers {
-		go func() { failed <- server.Serve(h.listeners[i]) }()
+		h.accepting.Go(func() { failed <- server.Serve(h.listeners[i]) })
 	}
 	return failed
+}
+
+// closeWhenLeaving makes clients close their connections after the response while the server is about to stop. A
+// proxy that reuses a connection at the moment in which the server closes it would lose the request.
+func (h *httpServers) closeWhenLeaving(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.leaving.Load() {
+			w.Header().Set("Connection", "close")
+			h.fresh.Delete(r.Context().Value(connKey{}))
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// admitTime bounds the time in which the requests of new connections reach their handlers.
+const admitTime = 2 * time.Second
+
+// refuse closes the listeners without a loss: it first accepts the connections that exist, and returns when their
+// requests have reached their handlers. http.Server.Shutdown would close these connections without an answer. It
+// returns an error if some may be reset. The caller must call shutdown afterwards.
+func (h *httpServers) refuse() error {
+	refused := make(chan error, len(h.listeners))
+	for _, l := range h.listeners {
+		go func() {
+			err := refuseConnections(l)
+			_ = l.Close() // ends Serve
+			refused <- err
+		}()
+	}
+	var errs []error
+	for range h.listeners {
+		errs = append(errs, <-refused)
+	}
+	h.accepting.Wait()
+	for began := time.Now(); h.hasFresh() && time.Since(began) < admitTime; {
+		time.Sleep(time.Millisecond)
+	}
+	return errors.Join(errs...)
+}
+
+func (h *httpServers) hasFresh() bool {
+	found := false
+	h.fresh.Range(func(any, any) bool {
+		found = true
+		return false
+	})
+	return found
 }
 
 // shutdown accepts no new requests and waits for those in progress until ctx is cancelled.

@@ -53,11 +53,26 @@ func Create(ctx context.Context, o Options) (m *archive.Manifest, err error) {
 			return err
 		}
 		defer out.Abort()
+		if o.inDataDir() {
+			if err := out.InheritOwner(); err != nil {
+				return err
+			}
+		}
 		w := &writer{Options: o, db: db, out: out, added: map[string]*addedFile{}}
 		m, err = w.write(ctx)
 		return err
 	})
 	return m, err
+}
+
+// inDataDir reports whether the archive is in the data directory.
+func (o *Options) inDataDir() bool {
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return false
+	}
+	file, err := filepath.Abs(o.File)
+	return err == nil && strings.HasPrefix(file, dir+string(filepath.Separator))
 }
 
 // writer writes one archive.
@@ -212,7 +227,11 @@ func (w *writer) addContents(ctx context.Context, files fileIndex) error {
 // walk calls do with the entry name and the path of each file that a plugin keeps in the data
 // directory. It skips files that are deleted meanwhile.
 func (w *writer) walk(ctx context.Context, plugin string, do func(name, onDisk string) error) error {
-	root, err := filepath.EvalSymlinks(filepath.Join(w.DataDir, archive.Plugins, plugin))
+	return walk(ctx, w.DataDir, plugin, do)
+}
+
+func walk(ctx context.Context, dataDir, plugin string, do func(name, onDisk string) error) error {
+	root, err := filepath.EvalSymlinks(filepath.Join(dataDir, archive.Plugins, plugin))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

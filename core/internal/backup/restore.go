@@ -16,6 +16,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/datadir"
 	"github.com/agentarea/agentarea/core/internal/secrets"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/storage/fileowner"
 	"github.com/agentarea/agentarea/storage/migrations"
 )
 
@@ -275,6 +276,9 @@ func (r *restorer) prepare(ctx context.Context) error {
 		return db.Migrate(ctx)
 	})
 	if err != nil {
+		return err
+	}
+	if err := fileowner.InheritTree(r.staging); err != nil {
 		return err
 	}
 	return syncTree(r.staging)

@@ -13,6 +13,7 @@ import (
 	"github.com/agentarea/agentarea/core/internal/backup/archive"
 	"github.com/agentarea/agentarea/core/internal/datadir"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // commit moves everything from the staging folder to its place, the database last.
@@ -104,7 +105,7 @@ func (r *restorer) finish() error {
 // system.
 func moveFile(from, to string) error {
 	if err := os.Rename(from, to); err == nil {
-		return datadir.SyncDir(filepath.Dir(to))
+		return errors.Join(fileowner.InheritTree(to), datadir.SyncDir(filepath.Dir(to)))
 	}
 	in, err := os.Open(from)
 	if err != nil {
@@ -116,7 +117,10 @@ func moveFile(from, to string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(out.Name()) }()
-	_, err = io.Copy(out, in)
+	err = fileowner.Inherit(out)
+	if err == nil {
+		_, err = io.Copy(out, in)
+	}
 	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return err
 	}

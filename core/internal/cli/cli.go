@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -31,7 +32,17 @@ type commands struct {
 }
 
 // output contains the streams to which a command prints: results to stdout, progress and logs to stderr.
-type output struct{ stdout, stderr io.Writer }
+type output struct {
+	stdout, stderr io.Writer
+	// args are the arguments of the command line.
+	args []string
+}
+
+// message returns the text of an error for the user or the log, without the URLs of databases in the arguments and in
+// the environment.
+func (o *output) message(err error) string {
+	return withoutURLs(err.Error(), append(slices.Clone(o.args), os.Getenv(databaseVariable)))
+}
 
 type versionCommand struct{}
 
@@ -56,10 +67,11 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) (code in
 			panic(e)
 		}
 	}()
-	if err := run(ctx, args, &output{stdout, stderr}); err != nil {
+	out := &output{stdout, stderr, args}
+	if err := run(ctx, args, out); err != nil {
 		var logged loggedError
 		if !errors.As(err, &logged) {
-			_, _ = fmt.Fprintf(stderr, "agentarea: %v\n", err)
+			_, _ = fmt.Fprintf(stderr, "agentarea: %s\n", out.message(err))
 		}
 		return 1
 	}

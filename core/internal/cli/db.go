@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/backup"
 	"github.com/agentarea/agentarea/core/internal/datadir"
 	"github.com/agentarea/agentarea/storage"
@@ -18,7 +20,9 @@ import (
 // dbCommands are the agentarea db commands.
 type dbCommands struct {
 	Migrate dbMigrateCommand `cmd:"" help:"Migrate the database to the schema of this program, as serve does when it starts."`
-	Status  dbStatusCommand  `cmd:"" help:"Print the schema version of the database and how many servers use it. Changes nothing."`
+	Status  dbStatusCommand  `cmd:"" help:"Print the schema version of the database and the servers that use it, and warn if their secret keys or plugins.hcl differ. Changes nothing."`
+	Check   dbCheckCommand   `cmd:"" help:"Check the integrity of the database, its foreign keys, and that the content of files is in the data dir. Changes nothing. Exits with 1 if there are problems. Servers may be running."`
+	Vacuum  dbVacuumCommand  `cmd:"" help:"Make the space of deleted rows free. A SQLite file becomes smaller, and no server may use it. Servers on PostgreSQL may be running."`
 	Copy    dbCopyCommand    `cmd:"" help:"Copy everything from one database to an empty one, and verify it. No server may run on either."`
 }
 
@@ -89,9 +93,46 @@ func (c *dbStatusCommand) Run(ctx context.Context, out *output) error {
 		}
 		w := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintf(w, "database\t%s\nschema\t%d (%s)\nservers\t%d\n",
-			withoutPassword(c.url()), s.Version, word, s.Servers)
-		return w.Flush()
+			storage.PublicURL(c.url()), s.Version, word, s.Servers)
+		if err := w.Flush(); err != nil || s.Version != s.Known || s.Servers == 0 {
+			return err
+		}
+		servers, err := db.Servers(ctx, time.Now())
+		if err != nil {
+			return err
+		}
+		return printServers(out.stdout, servers)
 	})
+}
+
+// printServers prints a table of servers, and warnings if their configurations differ.
+func printServers(stdout io.Writer, servers []core.Server) error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprint(w, "\nHOST\tSTARTED\tVERSION\tSECRET KEYS\tPLUGINS.HCL\n")
+	keys, plugins, versions := false, false, false
+	for i := range servers {
+		s := &servers[i]
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
+			s.Host, s.StartedAt.Format(time.RFC3339), s.Version, strings.Join(s.Keys, ","), s.Plugins)
+		for j := range i {
+			keys = keys || !s.SharesKeys(&servers[j])
+			plugins = plugins || !s.SharesPlugins(&servers[j])
+			versions = versions || s.Version != servers[j].Version
+		}
+	}
+	err := w.Flush()
+	if keys {
+		_, _ = fmt.Fprintln(stdout, "WARNING: the servers have different secret keys: tokens and secrets of one server do not "+
+			"work on another. Start all of them with the same AGENTAREA_SECRET_KEY.")
+	}
+	if plugins {
+		_, _ = fmt.Fprintln(stdout, "WARNING: the servers have different plugins.hcl files, or different variables in them. "+
+			"Use the same on all servers, and reload it.")
+	}
+	if versions {
+		_, _ = fmt.Fprintln(stdout, "The servers have different versions, as during a rolling upgrade.")
+	}
+	return err
 }
 
 // dbCopyCommand is agentarea db copy.
@@ -116,13 +157,4 @@ func (c *dbCopyCommand) Run(ctx context.Context, out *output) error {
 	}
 	_, _ = fmt.Fprintf(w, "verified\t%s rows\trow counts and checksums match\n", humanize.Comma(int64(rows)))
 	return w.Flush()
-}
-
-// withoutPassword returns a database URL without its password.
-func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
-		return text
-	}
-	return u.Redacted()
 }

@@ -3,7 +3,11 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+
+	"github.com/agentarea/agentarea/storage"
 )
 
 // readVariableFiles sets each variable AGENTAREA_X to the text of the file that AGENTAREA_X_FILE names,
@@ -32,4 +36,27 @@ func readVariableFiles(environ []string, set func(name, value string) error) err
 		}
 	}
 	return nil
+}
+
+// databaseVariable is the environment variable with the URL of the database.
+const databaseVariable = "AGENTAREA_DATABASE_URL"
+
+// withoutURLs returns a message in which the URLs of databases among the values are replaced. A URL that was given in
+// the wrong place, such as the argument of another flag, appears in the messages of the command line.
+func withoutURLs(message string, values []string) string {
+	for _, value := range values {
+		if flag, rest, ok := strings.Cut(value, "="); ok && strings.HasPrefix(flag, "-") {
+			value = rest
+		}
+		if storage.PublicURL(value) == value {
+			continue // it has no password
+		}
+		if scheme, _, ok := strings.Cut(value, "://"); ok && strings.Contains(value, "@") && !strings.Contains(scheme, " ") {
+			quoted := strconv.Quote(value)
+			for _, form := range []string{value, quoted[1 : len(quoted)-1], filepath.Clean(value)} {
+				message = strings.ReplaceAll(message, form, scheme+"://…")
+			}
+		}
+	}
+	return message
 }

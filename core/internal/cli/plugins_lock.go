@@ -10,6 +10,7 @@ import (
 	"github.com/agentarea/agentarea"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/pluginhost"
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // pluginsLockCommand is agentarea plugins lock.
@@ -59,21 +60,31 @@ func (c *pluginsLockCommand) Run(out *output) error {
 	return replaceFile(c.Config, locked)
 }
 
-// replaceFile replaces the content of a file atomically and keeps its mode. It follows symbolic links.
+// replaceFile replaces the content of a file atomically and keeps its mode and owner. A new file belongs to the owner
+// of its folder. It follows symbolic links.
 func replaceFile(path string, content []byte) error {
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	next := path + ".new"
-	if err := os.WriteFile(next, content, mode); err != nil {
+	next, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
 		return fmt.Errorf("write the plugin configuration: %w", err)
 	}
-	if err := os.Rename(next, path); err != nil {
-		return errors.Join(fmt.Errorf("replace the plugin configuration: %w", err), os.Remove(next))
+	defer func() { _ = os.Remove(next.Name()) }()
+	mode := os.FileMode(0o644)
+	if info, statErr := os.Stat(path); statErr == nil {
+		mode, err = info.Mode().Perm(), fileowner.Copy(info, next)
+	} else {
+		err = fileowner.Inherit(next)
+	}
+	if err == nil {
+		_, err = next.Write(content)
+	}
+	if err := errors.Join(err, next.Chmod(mode), next.Sync(), next.Close()); err != nil {
+		return fmt.Errorf("write the plugin configuration: %w", err)
+	}
+	if err := os.Rename(next.Name(), path); err != nil {
+		return fmt.Errorf("replace the plugin configuration: %w", err)
 	}
 	return nil
 }

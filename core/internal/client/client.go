@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,10 +21,12 @@ type Options struct {
 	Username, Password string
 }
 
-// Client calls the API of one server.
+// Client calls the API of one server. It is not safe for concurrent use.
 type Client struct {
 	options Options
 	http    *http.Client
+	// signedIn is the access token of the last sign-in. It is empty before the first one.
+	signedIn string
 	// minBackoff is the pause after the first failure. It doubles up to maxBackoff. After giveUpAfter
 	// without progress, the client returns the error.
 	minBackoff, maxBackoff, giveUpAfter time.Duration
@@ -67,11 +70,28 @@ func (e *Error) temporary() bool {
 	return e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout
 }
 
-// token returns the configured token, or signs in and returns a new one.
-func (c *Client) token(ctx context.Context) (string, error) {
+// postSignedIn is post with the configured token, or with that of a sign-in. It signs in once, and again only if the
+// server no longer accepts the token, because sign-ins are limited.
+func (c *Client) postSignedIn(ctx context.Context, path string, body any) (*http.Response, error) {
 	if c.options.Token != "" {
-		return c.options.Token, nil
+		return c.post(ctx, path, c.options.Token, body)
 	}
+	if c.signedIn != "" {
+		reply, err := c.post(ctx, path, c.signedIn, body)
+		var e *Error
+		if !errors.As(err, &e) || e.Status != http.StatusUnauthorized {
+			return reply, err
+		}
+	}
+	var err error
+	if c.signedIn, err = c.signIn(ctx); err != nil {
+		return nil, err
+	}
+	return c.post(ctx, path, c.signedIn, body)
+}
+
+// signIn signs in and returns the access token.
+func (c *Client) signIn(ctx context.Context) (string, error) {
 	reply, err := c.post(ctx, "/v1/auth/login", "",
 		map[string]string{"username": c.options.Username, "password": c.options.Password})
 	if err != nil {

@@ -42,7 +42,8 @@ type moveEvent struct {
 }
 
 // MoveFiles lets the server move all files of one backend to another, and returns the result. After a
-// connection error or a temporary error of the server, it waits and resumes the move.
+// connection error or a temporary error of the server, it waits and resumes the move. It does not wait for a backend
+// that fails before the first file has been moved.
 func (c *Client) MoveFiles(ctx context.Context, from, to string, w Watcher) (Progress, error) {
 	m := &move{client: c, from: from, to: to, watcher: w}
 	pauses := backoff.ExponentialBackOff{InitialInterval: c.minBackoff, MaxInterval: c.maxBackoff, Multiplier: 2}
@@ -84,6 +85,10 @@ func (m *move) canRetry(err error) bool {
 	if !errors.As(err, &e) {
 		return m.received > 0 // do not wait for a server that was never reachable
 	}
+	// A backend that has not stored any file yet is probably configured wrongly, so the user must see its error.
+	if e.Status == 0 && m.progress.Files == 0 {
+		return false
+	}
 	// After a connection error the server may still be busy with the previous request.
 	return e.temporary() || m.received > 0 && e.Code == "CONFLICT"
 }
@@ -92,11 +97,7 @@ var errInterrupted = errors.New("the connection was closed before the move ended
 
 // follow sends one request and reads its events. It returns nil when the move has ended.
 func (m *move) follow(ctx context.Context) error {
-	token, err := m.client.token(ctx)
-	if err != nil {
-		return err
-	}
-	reply, err := m.client.post(ctx, "/v1/files/move", token, map[string]string{"from": m.from, "to": m.to})
+	reply, err := m.client.postSignedIn(ctx, "/v1/files/move", map[string]string{"from": m.from, "to": m.to})
 	if err != nil {
 		return err
 	}

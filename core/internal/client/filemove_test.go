@@ -17,6 +17,8 @@ type watcher struct {
 	progress []Progress
 	failed   []string
 	waits    int
+	// signIns is the number of sign-ins to the server of moveWith.
+	signIns int
 }
 
 func (w *watcher) Progress(p Progress)           { w.progress = append(w.progress, p) }
@@ -41,8 +43,10 @@ func failure(code, message string) string {
 // moveWith moves files on a server that sends the replies, one for each request.
 func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	t.Helper()
+	watcher := &watcher{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/auth/login", func(w http.ResponseWriter, r *http.Request) {
+		watcher.signIns++
 		body, _ := io.ReadAll(r.Body)
 		if string(body) != `{"password":"hunter2","username":"ada"}` {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -68,12 +72,11 @@ func moveWith(t *testing.T, replies ...reply) (*watcher, Progress, error) {
 	t.Cleanup(server.Close)
 	c := New(Options{URL: server.URL + "/", Username: "ada", Password: "hunter2"})
 	c.minBackoff, c.giveUpAfter = time.Millisecond, time.Minute
-	w := &watcher{}
-	p, err := c.MoveFiles(t.Context(), "local", "s3", w)
+	p, err := c.MoveFiles(t.Context(), "local", "s3", watcher)
 	if len(replies) > 0 {
 		t.Errorf("%d replies were not requested", len(replies))
 	}
-	return w, p, err
+	return watcher, p, err
 }
 
 func TestMoveFiles_resumes(t *testing.T) {
@@ -96,8 +99,31 @@ func TestMoveFiles_resumes(t *testing.T) {
 		}
 		last = p.Files
 	}
-	if w.waits != 4 {
-		t.Errorf("%d retries, want 4", w.waits)
+	if w.waits != 4 || w.signIns != 1 {
+		t.Errorf("got %d retries with %d sign-ins, want 4 with 1", w.waits, w.signIns)
+	}
+}
+
+func TestMoveFiles_signsInAgain(t *testing.T) {
+	t.Parallel()
+	w, p, err := moveWith(t,
+		reply{200, event("progress", 1, 10, 2, 20, 0)}, // and the connection closes
+		reply{401, failure("UNAUTHORIZED", "The token has expired")},
+		reply{200, event("end", 1, 10, 1, 10, 0)},
+	)
+	if err != nil || p.Files != 2 || w.waits != 1 || w.signIns != 2 {
+		t.Errorf("MoveFiles = %+v, %v after %d retries and %d sign-ins, want 2 files after 1 retry and 2 sign-ins",
+			p, err, w.waits, w.signIns)
+	}
+}
+
+// A backend that fails before the first file has been moved ends the move with its reason.
+func TestMoveFiles_backendDown(t *testing.T) {
+	t.Parallel()
+	w, p, err := moveWith(t, reply{200, event("progress", 0, 0, 3, 30, 0) +
+		"data: {\"type\":\"error\",\"error\":{\"code\":\"SERVICE_UNAVAILABLE\",\"message\":\"S3 has no bucket\"}}\n\n"})
+	if err == nil || err.Error() != "S3 has no bucket" || p.Files != 0 || w.waits != 0 {
+		t.Errorf("MoveFiles = %+v, %v after %d retries, want the backend's reason at once", p, err, w.waits)
 	}
 }
 

@@ -20,10 +20,6 @@ type Reload struct {
 // ReloadPlugins makes the server reload plugins.hcl. With dryRun it only reports what would change. With force it also
 // removes plugins that objects still need.
 func (c *Client) ReloadPlugins(ctx context.Context, dryRun, force bool) (*Reload, error) {
-	token, err := c.token(ctx)
-	if err != nil {
-		return nil, err
-	}
 	query := url.Values{}
 	if dryRun {
 		query.Set("dry_run", "true")
@@ -31,7 +27,7 @@ func (c *Client) ReloadPlugins(ctx context.Context, dryRun, force bool) (*Reload
 	if force {
 		query.Set("force", "true")
 	}
-	reply, err := c.post(ctx, "/v1/plugins/reload?"+query.Encode(), token, nil)
+	reply, err := c.postSignedIn(ctx, "/v1/plugins/reload?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ type Settings struct {
 	Config         string        `default:"plugins.hcl" env:"AGENTAREA_CONFIG" help:"The plugin configuration. If plugins.hcl does not exist, the server logs a message and uses the built-in default. A file with another name must exist." placeholder:"FILE" see:"plugins.md"`
 	DataDir        string        `default:"data" env:"AGENTAREA_DATA_DIR" help:"Folder for the database, the secret key and the plugins' data. Only one server at a time can use it." placeholder:"DIR"`
 	DatabaseURL    string        `env:"AGENTAREA_DATABASE_URL" help:"sqlite:///path or postgres://user:password@host:5432/database. Set a URL with a password in the environment, because ps shows flags." placeholder:"URL" unset:"agentarea.db in the data dir" see:"database.md"`
+	DatabaseWait   time.Duration `default:"60s" env:"AGENTAREA_DATABASE_WAIT" help:"How long the server waits at its start while PostgreSQL does not accept connections; 0 means not at all." placeholder:"DURATION" see:"database.md"`
 	PublicURL      string        `env:"AGENTAREA_PUBLIC_URL" help:"URL at which clients reach the server. If it starts with https, browsers are told to use only HTTPS (HSTS)." placeholder:"URL" unset:"http:// and the address of --listen"`
 	MaxFileSize    Size          `default:"2GiB" env:"AGENTAREA_MAX_FILE_SIZE" help:"Maximum size of a file, such as 500MB or 2GiB." placeholder:"SIZE" see:"files.md"`
 	MaxUserStorage Size          `default:"10GiB" env:"AGENTAREA_MAX_USER_STORAGE" help:"Maximum total size of all files of one user, such as 10GiB; 0 means no limit." placeholder:"SIZE"`
@@ -43,6 +44,8 @@ type Settings struct {
 	RateLimitBurst     int        `default:"20" env:"AGENTAREA_RATE_LIMIT_BURST" help:"Maximum number of requests per second; 0 means no limit." placeholder:"N"`
 	RateLimitRoles     RoleLimits `env:"AGENTAREA_RATE_LIMIT_ROLES" help:"Limits per minute and per second for individual roles, such as admin=600/60,viewer=50/10." placeholder:"ROLE=N/N,…" unset:"the limits above"`
 	TrustedProxies     Networks   `env:"AGENTAREA_TRUSTED_PROXIES" help:"Comma-separated IP addresses and networks of proxies whose X-Forwarded-For header is trusted." placeholder:"NETWORK,…" unset:"none"`
+
+	DrainDelay time.Duration `default:"5s" env:"AGENTAREA_DRAIN_DELAY" help:"How long the server accepts requests after SIGTERM, while /health/ready is 503, so that proxies can switch to other servers; 0 means not at all." placeholder:"DURATION" see:"operations.md"`
 
 	// Secrets come only from the environment, because other users can read the command line.
 	AdminPassword Secret `env:"AGENTAREA_ADMIN_PASSWORD" help:"Password of the first admin. Used only at the first start." hidden:"" kong:"-" unset:"generated, and printed once"`
@@ -94,6 +97,9 @@ func (s *Settings) Check() error {
 		return fmt.Errorf("--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it " +
 			"to use agentarea.db in the data dir)")
 	}
+	if s.DatabaseWait < 0 {
+		return fmt.Errorf("--database-wait %s: must not be negative (write 60s, or 0 for no wait)", s.DatabaseWait)
+	}
 	if s.MaxFileSize < 1 {
 		return fmt.Errorf("--max-file-size: must be at least 1 byte (write 2GiB, or omit it)")
 	}
@@ -128,6 +134,9 @@ func (s *Settings) Check() error {
 		if keep < 0 {
 			return fmt.Errorf("%s %s: must not be negative (write 30d, or 0 to keep everything)", flag, keep)
 		}
+	}
+	if s.DrainDelay < 0 || s.DrainDelay > 10*time.Minute {
+		return fmt.Errorf("--drain-delay %s: must be 0s to 10m (write 5s, or omit it)", s.DrainDelay)
 	}
 	if s.MaxLoginAge < time.Minute {
 		return fmt.Errorf("--max-login-age %s: must be at least 1m (write 90d, or omit it)", s.MaxLoginAge)

@@ -18,6 +18,7 @@ func TestCheck(t *testing.T) {
 		"no port":             {func(s *Settings) { s.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address (write host:port, as in localhost:8000)`},
 		"public url":          {func(s *Settings) { s.PublicURL = "agents.example.com" }, `--public-url "agents.example.com": not an absolute URL (write https://agents.example.com)`},
 		"database":            {func(s *Settings) { s.DatabaseURL = "mysql://x:secret@y" }, `--database-url: must be sqlite:///path or postgres://user:password@host:5432/database (omit it to use agentarea.db in the data dir)`},
+		"negative wait":       {func(s *Settings) { s.DatabaseWait = -time.Second }, `--database-wait -1s: must not be negative (write 60s, or 0 for no wait)`},
 		"max file size of 0":  {func(s *Settings) { s.MaxFileSize = 0 }, `--max-file-size: must be at least 1 byte (write 2GiB, or omit it)`},
 		"uploads of 0":        {func(s *Settings) { s.UploadsPerUser = 0 }, `--uploads-per-user 0: must be at least 1 (write 8, or omit it)`},
 		"task timeout of 0":   {func(s *Settings) { s.TaskTimeout = 0 }, `--task-timeout 0s: must be 1s to 24h (write 1h, or omit it)`},

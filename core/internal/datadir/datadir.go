@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // Names in a data directory that a restore uses.
@@ -104,14 +106,18 @@ func (d *Dir) ReadOrCreate(name string, generate func() string) (string, error) 
 }
 
 // Replace writes text and a newline to the small file called name, atomically: after a crash the file
-// has either its old or its new content. When Replace returns, the content is synced to disk.
+// has either its old or its new content. The file belongs to the owner of the directory. When Replace returns, the
+// content is synced to disk.
 func (d *Dir) Replace(name, text string) error {
 	temp, err := os.CreateTemp(d.path, name+".*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
-	_, err = temp.WriteString(text + "\n")
+	err = fileowner.Inherit(temp)
+	if err == nil {
+		_, err = temp.WriteString(text + "\n")
+	}
 	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", d.File(name), err)
 	}

@@ -1,12 +1,16 @@
 package datadir
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // maxOwner is the maximum length of the text that describes an owner.
@@ -26,7 +30,11 @@ func owner(dataDir string) string {
 // another process has the lock, it returns no file, and the owner that the other process wrote. The
 // operating system releases the lock when the process ends, however it ends.
 func lockFile(path, owner string) (file *os.File, other string, err error) {
-	file, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err = fileowner.Create(path)
+	if errors.Is(err, fs.ErrExist) {
+		// A link could make root overwrite another file.
+		file, err = os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	}
 	if err != nil {
 		return nil, "", err
 	}

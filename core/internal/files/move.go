@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/sdk"
 	backends "github.com/agentarea/agentarea/sdk/files"
 )
 
@@ -142,8 +143,27 @@ func (m *move) one(ctx context.Context, file *core.File) error {
 		})
 		return nil
 	default:
-		return fmt.Errorf("move file %s: %w", file.ID, err)
+		return fmt.Errorf("move file %s: %w", file.ID, withReason(err))
 	}
+}
+
+// withReason returns the error of a backend with the backend's own reason, because only administrators move files.
+// An error that another attempt would not change has the code UPSTREAM_ERROR, unless it has a more specific one.
+func withReason(err error) error {
+	var public *core.Error
+	var backend *sdk.Error
+	if !errors.As(err, &public) || !errors.As(err, &backend) || backend.Message == "" {
+		return err
+	}
+	e := *public
+	if !unavailable(backend) && (e.Code == core.CodeUnavailable || e.Code == core.CodeInternal) {
+		e.Code = core.CodeUpstream
+	}
+	if public.Code == core.CodeInternal {
+		e.Message = "The file backend failed."
+	}
+	e.Message += " It reports: " + backend.Message
+	return &e
 }
 
 // moveFile copies the bytes of a file to a backend, verifies them, and updates the row of the file.

@@ -104,6 +104,32 @@ func TestConcurrentMoveIsRejected(t *testing.T) {
 	wantCode(t, other, core.CodeConflict, "in progress")
 }
 
+// The error of a move has the backend's reason, and a code that says whether another attempt may succeed.
+func TestMove_backendReason(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		failure *sdk.Error
+		code    core.Code
+		want    string
+	}{
+		{&sdk.Error{Code: sdk.CodeUnavailable, Message: "S3 responded with status 503"}, core.CodeUnavailable, "not available"},
+		{&sdk.Error{Code: sdk.CodeUnauthorized, Message: "S3 has no bucket \"b\""}, core.CodeUpstream, "credentials"},
+		{&sdk.Error{Code: sdk.CodeInternal, Message: "S3 rejected the request"}, core.CodeUpstream, "The file backend failed."},
+		{&sdk.Error{Code: sdk.CodeInvalidRequest, Message: "the key is too long"}, core.CodeUpstream, "The file backend failed."},
+		{&sdk.Error{Code: sdk.CodeNoSpace, Message: "the quota is used up"}, core.CodeInsufficientStorage, "no free space"},
+	} {
+		t.Run(fmt.Sprint(tt.failure.Code), func(t *testing.T) {
+			t.Parallel()
+			r := newEnv(t)
+			r.mustUpload("x")
+			r.backends["s3"].put = func(context.Context, string, *[]byte) error { return tt.failure }
+			_, _, err := r.move(r.Files)
+			wantCode(t, err, tt.code, tt.want)
+			wantCode(t, err, tt.code, "It reports: "+tt.failure.Message)
+		})
+	}
+}
+
 // A damaged or missing file is reported and not moved; the others are moved.
 func TestMoveSkipsDamagedFiles(t *testing.T) {
 	t.Parallel()

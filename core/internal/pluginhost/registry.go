@@ -52,6 +52,18 @@ func (h *Host) newRegistry(cfg *config.Config, generation uint64, get func(*sour
 	return r
 }
 
+// ConfigHash returns a text that changes with plugins.hcl and with the variables that it reads. It must not be printed,
+// because it is derived from secrets.
+func (h *Host) ConfigHash() string {
+	r := h.registry.Load()
+	var b strings.Builder
+	b.WriteString(r.fileBackend)
+	for _, s := range r.plugins {
+		b.WriteString("\n" + s.block.Hash)
+	}
+	return b.String()
+}
+
 func (h *Host) newSupervisor(from *source) *supervisor {
 	s := newSupervisor(from, h.timing, h.logger, h.launch)
 	s.notifier = h.notifier

@@ -1,4 +1,4 @@
-// Package retention deletes data that is older than the settings allow. It works in small batches with
+// Package retention deletes data that is older than the settings allow. It works in short batches with
 // pauses, so that it does not delay other writes.
 package retention
 
@@ -23,14 +23,13 @@ type Keep struct {
 	Audit time.Duration
 }
 
-// Options configure a Sweeper. Interval and Pause are optional.
+// Options configure a Sweeper. Interval is optional.
 type Options struct {
 	Store  core.RetentionStore
 	Keep   Keep
 	Logger *slog.Logger
-	// Interval is the time between two sweeps (default 1 h), Pause the time between two batches (default
-	// 50 ms).
-	Interval, Pause time.Duration
+	// Interval is the time between two sweeps (default 1 h).
+	Interval time.Duration
 }
 
 // keepToolLists is the time to keep lists of tools after they were first used, even if no run refers to them.
@@ -39,14 +38,32 @@ const keepToolLists = time.Hour
 // keepLogins is the time to keep logins after they have ended.
 const keepLogins = 24 * time.Hour
 
-// Sizes of a batch in rows. A session may have many messages, so its batches are small.
+// Maximum sizes of a batch in rows.
 const (
+	sessionBatch = 500
 	runBatch     = 100
 	rowBatch     = 500
-	sessionBatch = 5
 	// A list of tools may have megabytes.
 	toolListBatch = 5
 )
+
+// A batch is one transaction, which delays the writes that wait for it. So its size adapts to the time that it takes.
+const (
+	minBatch = 5
+	// batchTime is the time that a batch should take.
+	batchTime = 30 * time.Millisecond
+	// pause is the time between two batches.
+	pause = 10 * time.Millisecond
+)
+
+// nextBatch returns the size of the batch after one that took a time.
+func nextBatch(size, maxSize int, took time.Duration) int {
+	fitting := 2 * size
+	if took > batchTime/2 {
+		fitting = int(float64(size) * float64(batchTime) / float64(took))
+	}
+	return min(max(fitting, minBatch), maxSize)
+}
 
 // Sweeper deletes old data at regular intervals until it is closed.
 type Sweeper struct {
@@ -60,7 +77,6 @@ type Sweeper struct {
 // Start starts a Sweeper. Several servers may sweep the same database at once.
 func Start(o Options) *Sweeper {
 	o.Interval = cmp.Or(o.Interval, time.Hour)
-	o.Pause = cmp.Or(o.Pause, 50*time.Millisecond)
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Sweeper{Options: o, stop: stop, done: make(chan struct{})}
 	go func() {
@@ -88,47 +104,37 @@ func (s *Sweeper) sweep(ctx context.Context) {
 	for _, part := range []struct {
 		kind   string
 		keep   time.Duration
-		delete func(ctx context.Context, before time.Time) (int, error)
+		batch  int
+		delete deleteBatch
 	}{
-		{"sessions", s.Keep.Sessions, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteSessions(ctx, before, sessionBatch)
-		}},
-		{"tasks", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteTasks(ctx, before, runBatch)
-		}},
-		{"runs", s.Keep.Runs, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteRuns(ctx, before, runBatch)
-		}},
-		{"tool lists", keepToolLists, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteToolLists(ctx, before, toolListBatch)
-		}},
-		{"events", s.Keep.Events, s.deleteEvents},
-		{"notifications", s.Keep.Events, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteNotifications(ctx, before, rowBatch)
-		}},
-		{"audit", s.Keep.Audit, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteAudit(ctx, before, rowBatch)
-		}},
-		{"idempotency keys", core.IdempotencyKeyTTL, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteIdempotencyKeys(ctx, before, rowBatch)
-		}},
-		{"logins", keepLogins, func(ctx context.Context, before time.Time) (int, error) {
-			return s.Store.DeleteLogins(ctx, before, rowBatch)
-		}},
+		{"sessions", s.Keep.Sessions, sessionBatch, s.Store.DeleteSessions},
+		{"tasks", s.Keep.Runs, runBatch, s.Store.DeleteTasks},
+		{"runs", s.Keep.Runs, runBatch, s.Store.DeleteRuns},
+		{"tool lists", keepToolLists, toolListBatch, s.Store.DeleteToolLists},
+		{"events", s.Keep.Events, runBatch, s.deleteEvents},
+		{"notifications", s.Keep.Events, rowBatch, s.Store.DeleteNotifications},
+		{"audit", s.Keep.Audit, rowBatch, s.Store.DeleteAudit},
+		{"idempotency keys", core.IdempotencyKeyTTL, rowBatch, s.Store.DeleteIdempotencyKeys},
+		{"logins", keepLogins, rowBatch, s.Store.DeleteLogins},
 	} {
 		if part.keep > 0 {
-			s.deleteAll(ctx, part.kind, now.Add(-part.keep), part.delete)
+			s.deleteAll(ctx, part.kind, now.Add(-part.keep), part.batch, part.delete)
 		}
 	}
 }
 
-// deleteAll calls deleteBatch until it deletes nothing more.
+// deleteBatch deletes at most limit old rows, and returns how many it deleted.
+type deleteBatch func(ctx context.Context, before time.Time, limit int) (int, error)
+
+// deleteAll deletes batches until one deletes nothing more.
 func (s *Sweeper) deleteAll(
-	ctx context.Context, kind string, before time.Time, deleteBatch func(context.Context, time.Time) (int, error),
+	ctx context.Context, kind string, before time.Time, maxSize int, deleteBatch deleteBatch,
 ) {
-	total := 0
+	total, size := 0, minBatch
 	for ctx.Err() == nil {
-		n, err := deleteBatch(ctx, before)
+		begun := time.Now()
+		n, err := deleteBatch(ctx, before, size)
+		size = nextBatch(size, maxSize, time.Since(begun))
 		total += n
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "deleting old data failed; retrying at the next sweep", "kind", kind, "error", err)
@@ -137,7 +143,7 @@ func (s *Sweeper) deleteAll(
 			break
 		}
 		select {
-		case <-time.After(s.Pause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
@@ -147,8 +153,8 @@ func (s *Sweeper) deleteAll(
 }
 
 // deleteEvents deletes a batch of events and remembers how far it came.
-func (s *Sweeper) deleteEvents(ctx context.Context, before time.Time) (int, error) {
-	n, next, err := s.Store.DeleteEvents(ctx, s.eventsUpTo, before, runBatch)
+func (s *Sweeper) deleteEvents(ctx context.Context, before time.Time, limit int) (int, error) {
+	n, next, err := s.Store.DeleteEvents(ctx, s.eventsUpTo, before, limit)
 	if err == nil {
 		s.eventsUpTo = next
 	}

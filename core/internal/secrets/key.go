@@ -36,6 +36,8 @@ type key struct {
 	id KeyID
 	// wrapping wraps data keys; direct decrypts the secrets of form 1.
 	wrapping, direct cipher.AEAD
+	// fingerprint is the key of Keyring.Fingerprint.
+	fingerprint []byte
 }
 
 func newKey(root []byte) (*key, error) {
@@ -47,6 +49,9 @@ func newKey(root []byte) (*key, error) {
 		return nil, fmt.Errorf("derive the id of a secret key: %w", err)
 	}
 	k := &key{id: KeyID(id)}
+	if k.fingerprint, err = hkdf.Key(sha256.New, root, nil, "agentarea fingerprint v1", 32); err != nil {
+		return nil, fmt.Errorf("derive a key from a secret key: %w", err)
+	}
 	for info, to := range map[string]*cipher.AEAD{
 		"agentarea secrets v1": &k.direct, "agentarea secrets key encryption v2": &k.wrapping,
 	} {

@@ -17,7 +17,10 @@ package secrets
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 )
@@ -28,6 +31,8 @@ type Keyring struct {
 	// current encrypts; every key of keys decrypts.
 	current *key
 	keys    map[KeyID]*key
+	// ids are the ids of the keys, the current one first.
+	ids []KeyID
 }
 
 // New returns a Keyring that encrypts with the first root key and decrypts with all of them. It
@@ -46,6 +51,7 @@ func New(roots ...[]byte) (*Keyring, error) {
 			r.current = k
 		}
 		r.keys[k.id] = k
+		r.ids = append(r.ids, k.id)
 	}
 	return r, nil
 }
@@ -55,6 +61,23 @@ func (r *Keyring) Current() KeyID { return r.current.id }
 
 // Has reports whether the keyring has the key with that id.
 func (r *Keyring) Has(id KeyID) bool { return r.keys[id] != nil }
+
+// IDs returns the ids of all keys, the current one first.
+func (r *Keyring) IDs() []string {
+	ids := make([]string, len(r.ids))
+	for i, id := range r.ids {
+		ids[i] = id.String()
+	}
+	return ids
+}
+
+// Fingerprint returns a short text that differs for different texts. It depends on the current key, so that nobody can
+// guess the text with it.
+func (r *Keyring) Fingerprint(text string) string {
+	mac := hmac.New(sha256.New, r.current.fingerprint)
+	_, _ = mac.Write([]byte(text)) // never fails
+	return hex.EncodeToString(mac.Sum(nil)[:idSize])
+}
 
 // Encrypt implements core.Encrypter.
 func (r *Keyring) Encrypt(row string, secret []byte) ([]byte, error) {

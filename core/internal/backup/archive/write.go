@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/agentarea/agentarea/storage/fileowner"
 )
 
 // Writer writes an archive. The archive appears under its name only when Finish has returned.
@@ -39,6 +41,9 @@ func Create(path string) (*Writer, error) {
 	w.tar = tar.NewWriter(io.MultiWriter(file, w.sum))
 	return w, nil
 }
+
+// InheritOwner gives the archive the owner of its folder.
+func (w *Writer) InheritOwner() error { return fileowner.Inherit(w.file) }
 
 // Abort removes the incomplete archive. After Finish it does nothing.
 func (w *Writer) Abort() {

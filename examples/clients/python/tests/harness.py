@@ -92,6 +92,7 @@ class Server:
                 # Tests of rate limits use another server.
                 "AGENTAREA_RATE_LIMIT_PER_MINUTE": "0",
                 "AGENTAREA_RATE_LIMIT_BURST": "0",
+                "AGENTAREA_DRAIN_DELAY": "0",
                 **self.env,
             },
             stdout=subprocess.PIPE,
