@@ -245,15 +245,20 @@ var errMCPServerChanged = &core.Error{
 
 // DeleteMCPServer implements core.MCPServerStore.
 func (db *DB) DeleteMCPServer(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.MCPServerDeletion,
 ) error {
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, actor, id)
 		if err != nil {
 			return err
 		}
-		if version != 0 && version != stored.Version {
+		if d.Version != 0 && d.Version != stored.Version {
 			return errMCPServerChanged
+		}
+		if !d.Force {
+			if err := checkMCPServerUnused(ctx, tx, actor, stored); err != nil {
+				return err
+			}
 		}
 		if _, err = tx.NewDelete().Model((*mcpServerRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 			return err

@@ -156,6 +156,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/desired_state": testMCPServerDesiredState,
 		"mcp_server/list":          testMCPServerList,
 		"mcp_server/dependents":    testMCPServerDependents,
+		"mcp_server/in_use":        testMCPServerInUse,
 		"encrypted_secret":         testEncryptedSecrets,
 		"task":                     testTask,
 		"task/backlog":             testBacklog,

@@ -17,7 +17,7 @@ func withServers(t *testing.T) *env {
 		"server-bob":    {ID: "server-bob", Slug: "bob-own", CreatedBy: bob.UserID, ShareCredentials: true},
 		"server-shared": {ID: "server-shared", Slug: "all", CreatedBy: bob.UserID, Shared: true},
 	}
-	e.Service = New(e.store, e.servers, e.plugins)
+	e.Service = New(e.store, e.servers, e.plugins, nil)
 	return e
 }
 

@@ -120,9 +120,25 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	WriteReply(w, req, NewErrorReply(err, req.ID))
 }
 
-// WriteReply answers a request with an error reply, outside of Huma.
+// WriteErrorStatus is WriteError with a status that replaces that of the error's code, unless it is 0. It keeps a
+// WWW-Authenticate header that is set already.
+func WriteErrorStatus(w http.ResponseWriter, r *http.Request, err error, status int) {
+	req := RequestFrom(r.Context())
+	e := NewErrorReply(err, req.ID)
+	if status != 0 {
+		e.SetStatus(status)
+	}
+	WriteReply(w, req, e)
+}
+
+// WriteReply answers a request with an error reply, outside of Huma. It keeps a WWW-Authenticate header that is set
+// already.
 func WriteReply(w http.ResponseWriter, req *Request, e *ErrorReply) {
+	challenge := w.Header().Get("WWW-Authenticate")
 	e.prepare(req, w.Header().Set)
+	if challenge != "" {
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.status)
 	_ = json.NewEncoder(w).Encode(e) // the client may have disconnected

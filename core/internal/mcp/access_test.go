@@ -69,7 +69,7 @@ func TestUnguardedTransport_member(t *testing.T) {
 		if err := env.Update(ctx, nil, member, &moved, parsed(t, tcpConfig)); err != nil {
 			t.Errorf("Update() to another transport = %v", err)
 		}
-		if err := env.Delete(ctx, nil, member, s.ID, 0); err != nil {
+		if err := env.Delete(ctx, nil, member, s.ID, core.MCPServerDeletion{}); err != nil {
 			t.Errorf("Delete() = %v", err)
 		}
 	})

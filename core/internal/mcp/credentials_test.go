@@ -38,7 +38,7 @@ func newCredentialsEnv(t *testing.T, db *storage.DB) *credentialsEnv {
 	t.Helper()
 	transport := &fakeTransport{dial: modern(echo)}
 	env := &credentialsEnv{
-		db: db, agents: agents.New(db, db, agentTypes{}), users: map[string]core.Actor{},
+		db: db, agents: agents.New(db, db, agentTypes{}, nil), users: map[string]core.Actor{},
 		Servers: mcp.New(mcp.Options{
 			Store: db, Users: db, Encrypter: fakeEncrypter{"k"},
 			Transports: &fakeTransports{stdio: transport, http: transport, tcp: transport},
@@ -145,7 +145,7 @@ func TestCredentials(t *testing.T) {
 			}
 		}},
 		"deleted": {gone: true, apply: func(t *testing.T, env *credentialsEnv, owner string, s *core.MCPServer) {
-			if err := env.Delete(t.Context(), nil, env.users[owner], s.ID, 0); err != nil {
+			if err := env.Delete(t.Context(), nil, env.users[owner], s.ID, core.MCPServerDeletion{Force: true}); err != nil {
 				t.Fatal(err)
 			}
 		}},

@@ -170,10 +170,10 @@ func TestDeleteStopsServerAndClosesLog(t *testing.T) {
 			}
 			followed <- n
 		}()
-		wantCode(t, env.Delete(t.Context(), nil, admin, s.ID, 7), core.CodePreconditionFailed)
-		wantCode(t, env.Delete(t.Context(), nil, other, s.ID, 0), core.CodeForbidden)
+		wantCode(t, env.Delete(t.Context(), nil, admin, s.ID, core.MCPServerDeletion{Version: 7}), core.CodePreconditionFailed)
+		wantCode(t, env.Delete(t.Context(), nil, other, s.ID, core.MCPServerDeletion{}), core.CodeForbidden)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if err := env.Delete(t.Context(), nil, admin, s.ID, 1); err != nil {
+		if err := env.Delete(t.Context(), nil, admin, s.ID, core.MCPServerDeletion{Version: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if n := <-followed; n < 2 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
@@ -45,6 +46,11 @@ func apiError(e *sdk.Error) *core.Error {
 		out.Code = core.CodeUpstreamTimeout
 	case sdk.CodeCancelled:
 		out.Code = core.CodeConflict
+	case sdk.CodeAgentConfig:
+		out.Code = core.CodeConflict
+		if field, issue, ok := strings.Cut(e.Message, ": "); ok && strings.HasPrefix(field, "config.") {
+			out.Fields = []core.FieldError{{Field: field, Issue: issue}}
+		}
 	case sdk.CodeInternal, sdk.CodeNondeterministic, sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound,
 		sdk.CodeContentFilter, sdk.CodeContextTooLong, sdk.CodeMaxSteps, sdk.CodeNoSpace:
 	}

@@ -129,6 +129,10 @@ type (
 		MCPServerMatch
 		Body api.Patch[mcpServerChange]
 	}
+	mcpServerDelete struct {
+		MCPServerMatch
+		Force bool `query:"force" doc:"Delete the server although agents use it. Their runs then fail"`
+	}
 	mcpServersInput  struct{ api.LongPage }
 	mcpServersOutput struct{ Body mcpServerList }
 	mcpServerOutput  struct {

@@ -54,6 +54,8 @@ type registry struct {
 	deleted chan struct{}
 	// followers is the number of current followers.
 	followers int
+	// inUse makes Delete fail without force.
+	inUse bool
 	// races is the number of updates that another client makes first.
 	races int
 }
@@ -186,11 +188,16 @@ func (r *registry) Update(
 	return nil
 }
 
-func (r *registry) Delete(_ context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
+func (r *registry) Delete(
+	_ context.Context, audit *core.AuditRecord, v core.Actor, id string, d core.MCPServerDeletion,
+) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.mayChange(v, id, version); err != nil {
+	if _, err := r.mayChange(v, id, d.Version); err != nil {
 		return err
+	}
+	if r.inUse && !d.Force {
+		return core.Conflict("An agent uses the MCP server")
 	}
 	delete(r.servers, id)
 	audit.Claim()

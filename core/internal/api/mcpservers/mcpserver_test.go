@@ -368,8 +368,13 @@ func TestSharedMCPServers(t *testing.T) {
 		env.mcp.states["server-1"] = core.MCPState{Status: core.MCPRunning}
 	}
 	env.Do(t, "ann", "DELETE", at, "").Want(403)
+	env.mcp.inUse = true
+	env.Do(t, "root", "DELETE", at, "").Want(409)
+	env.Do(t, "root", "DELETE", at+"?force=false", "").Want(409)
+	env.Do(t, "root", "DELETE", at+"?force=maybe", "").Want(400)
 	env.Do(t, "eve", "POST", mcpServersAt, goodMCPServer).Want(403)
-	env.Do(t, "root", "DELETE", at, "", `If-Match: "v`+string(rune('0'+env.mcp.servers["server-1"].Version))+`"`).Want(204)
+	env.Do(t, "root", "DELETE", at+"?force=true", "", `If-Match: "v7"`).Want(412)
+	env.Do(t, "root", "DELETE", at+"?force=true", "", `If-Match: "v`+string(rune('0'+env.mcp.servers["server-1"].Version))+`"`).Want(204)
 }
 
 func TestMCPTools(t *testing.T) {

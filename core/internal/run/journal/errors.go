@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
@@ -36,6 +37,9 @@ func fromCore(e *core.Error) *sdk.Error {
 	switch e.Code { //nolint:exhaustive // plugins and stores return no other codes
 	case core.CodeValidation:
 		code = sdk.CodeInvalidRequest
+		if len(e.Fields) > 0 && strings.HasPrefix(e.Fields[0].Field, "config.") {
+			code = sdk.CodeAgentConfig
+		}
 	case core.CodeNotFound:
 		code = sdk.CodeNotFound
 	case core.CodeUnavailable:

@@ -22,6 +22,7 @@ export {};
  * @property {"active" | "inactive" | "error"} status error while the type or the model's provider is down
  * @property {string} type
  * @property {string} updated_at
+ * @property {FieldError[]} [warnings] Only in the reply to a request that creates or changes the agent: what does not work in its runs, such as an MCP server that is down or a tool pattern that matches nothing
  */
 
 /**
@@ -55,6 +56,7 @@ export {};
  * @property {"active" | "inactive" | "error"} [status] With error, which the server reports while a dependency is down, the status stays as it was set
  * @property {string} type One of the types of GET /v1/agent-types
  * @property {string} [updated_at]
+ * @property {FieldError[]} [warnings]
  */
 
 /**
