@@ -160,12 +160,12 @@ func TestTools_missingOrFailedServers(t *testing.T) {
 			t.Errorf("got %q, want an error without the server's text", textOf(failed))
 		}
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","gone"]}`))
-		wantInvalid(t, err, "config.mcp_servers.1", `MCP server "gone" does not exist anymore`)
+		wantInvalid(t, err, "config.mcp_servers[1]", `MCP server "gone" does not exist anymore`)
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["never-resolved"]}`))
-		wantInvalid(t, err, "config.mcp_servers.0", `"never-resolved" does not exist. Correct the agent's config.`)
+		wantInvalid(t, err, "config.mcp_servers[0]", `"never-resolved" does not exist. Correct the agent's config.`)
 		env.store.rows[s.ID].Shared = false
 		_, err = box.Tools(t.Context(), config)
-		wantInvalid(t, err, "config.mcp_servers.0", `"fs" is private to the owner of the agent`)
+		wantInvalid(t, err, "config.mcp_servers[0]", `"fs" is private to the owner of the agent`)
 		env.wantFailure(env.call("fs__echo", "{}"), "private to the owner of the agent")
 	})
 }
