@@ -48,6 +48,7 @@ type Stores interface {
 func Run(t *testing.T, open func(t *testing.T) Stores) {
 	for name, test := range map[string]func(*testing.T, *fixture){
 		"database":                 testDatabase,
+		"conflict_details":         testConflictDetails,
 		"server":                   testServer,
 		"user":                     testUser,
 		"user/conflict":            testUserConflict,

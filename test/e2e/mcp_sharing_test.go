@@ -47,8 +47,8 @@ func TestSharedAgentUsesItsOwnersMCPServers(t *testing.T) {
 
 	// A member cannot name the administrator's private server.
 	f := member.post("/v1/agents/", newAgent()).want(t, 400).failure(t)
-	if f.Details.Field != "config.mcp_servers.0" || !strings.Contains(f.Details.Issue, `"ops" does not exist`) {
-		t.Errorf("got error %+v, want config.mcp_servers.0 and that ops does not exist", f)
+	if f.Details.Field != "config.mcp_servers[0]" || !strings.Contains(f.Details.Issue, `"ops" does not exist`) {
+		t.Errorf("got error %+v, want config.mcp_servers[0] and that ops does not exist", f)
 	}
 	// An agent that named it while it was shared does not use it afterwards, not even for the administrator.
 	admin.do("PATCH", server, object{"shared": true}).want(t, 200)

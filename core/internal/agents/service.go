@@ -72,7 +72,8 @@ func (s *Service) Active(ctx context.Context, actor core.Actor, id string) (*cor
 		return nil, err
 	}
 	if a.Status == core.AgentInactive {
-		return nil, core.Conflict("Agent %q is inactive. Set its status to active first.", a.ID)
+		return nil, core.Conflict("Agent %q is inactive. Set its status to active first.", a.ID).
+			WithField("agent_id").WithObject("agent", a.ID)
 	}
 	return a, nil
 }

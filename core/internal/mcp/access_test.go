@@ -121,7 +121,7 @@ func TestUnguardedTransport_admin(t *testing.T) {
 				t.Errorf("run of %s, agent of %s: Tools() = %q, %v and Call() = %q, want the tool echo",
 					tt.user, tt.owner, names(tools), err, textOf(result))
 			case !tt.allowed:
-				wantInvalid(t, err, "config.mcp_servers.0", "guarded_network")
+				wantInvalid(t, err, "config.mcp_servers[0]", "guarded_network")
 				env.wantFailure(result, `MCP server "fs"`, "guarded_network")
 			}
 		}

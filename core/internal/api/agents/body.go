@@ -22,7 +22,7 @@ type agentReplacement struct {
 	Name        string            `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"128"`
 	Description string            `json:"description,omitempty" maxLength:"4096"`
 	Type        string            `json:"type" doc:"One of the types of GET /v1/agent-types"`
-	Status      core.AgentStatus  `json:"status,omitempty" enum:"active,inactive,error" default:"active" doc:"With error, which the server reports while a dependency is down, the status stays as it was set"`
+	Status      core.AgentStatus  `json:"status,omitempty" enum:"active,inactive,error" default:"active" doc:"active or inactive. The server reports error while a dependency is down; if you send error, the stored status stays"`
 	Shared      bool              `json:"shared,omitempty" doc:"Other users can use this agent but cannot change it"`
 	Config      api.Object        `json:"config,omitempty" doc:"Must be valid against the config_schema of the type"`
 	ID          string            `json:"id,omitempty" readOnly:"true"`

@@ -47,6 +47,8 @@ type registry struct {
 	servers map[string]*core.MCPServer
 	secrets map[string]core.MCPSecrets
 	states  map[string]core.MCPState
+	// started is the state after an action. Nil means the one that is asked for.
+	started *core.MCPState
 	tools   []core.MCPTool
 	lines   []core.MCPLogLine
 	// more are later lines; closing deleted ends the followers.
@@ -214,6 +216,9 @@ func (r *registry) want(audit *core.AuditRecord, v core.Actor, id string, wanted
 	s.DesiredState = core.DesiredMCPState(wanted)
 	r.servers[id] = s
 	r.states[id] = core.MCPState{Status: status}
+	if r.started != nil {
+		r.states[id] = *r.started
+	}
 	audit.Claim()
 	return nil
 }

@@ -185,7 +185,8 @@ func (h *handlers) createWithSlug(
 			return &created, err
 		}
 	}
-	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base, numberedSlug(base, maxSlugTries))
+	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base,
+		numberedSlug(base, maxSlugTries)).WithField("slug")
 }
 
 // maxSlugBase is the length to which a slug is cut before a number is appended.

@@ -48,7 +48,7 @@ func fromCore(e *core.Error) *sdk.Error {
 		code = sdk.CodeNoSpace
 	}
 	message := e.Message
-	if len(e.Fields) > 0 {
+	if e.Code == core.CodeValidation && len(e.Fields) > 0 {
 		message = fmt.Sprintf("%s: %s", e.Fields[0].Field, e.Fields[0].Issue)
 	}
 	return &sdk.Error{Code: code, Message: message, Retryable: code == sdk.CodeUnavailable, RetryAfter: e.RetryAfter}
