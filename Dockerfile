@@ -40,7 +40,7 @@ WORKDIR /var/lib/agentarea
 VOLUME /var/lib/agentarea
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# Alive is enough: a database that is away is no reason to start the server again.
+# Checks liveness only, because a restart does not help while the database is unavailable.
 HEALTHCHECK --interval=30s --timeout=12s --start-period=2m --retries=3 CMD ["agentarea", "health"]
 ENTRYPOINT ["tini", "--", "agentarea"]
 CMD ["serve"]

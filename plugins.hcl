@@ -226,7 +226,7 @@ plugin "mcp" "stdio" {
 
 # MCP servers at a URL. Every user may add them, so by default only addresses on
 # the Internet are allowed. Connections to private addresses are refused when they
-# are made, whatever host name or redirect leads there, unless `allow` lists them.
+# are made, regardless of the host name or redirect, unless `allow` lists them.
 # Link-local and cloud metadata addresses are always refused.
 plugin "mcp" "http" {
   command = "mcp-http"

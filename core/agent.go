@@ -32,6 +32,9 @@ type Agent struct {
 	// MCPServers are the MCP servers named in Config, as the creator of the agent could see them when
 	// Config was stored.
 	MCPServers []MCPServerRef
+	// Warnings describe what does not work in runs of the agent, such as an MCP server that is down. They are
+	// not stored.
+	Warnings []FieldError
 	// Shared reports whether other users can see and use the agent. They cannot change it.
 	Shared bool
 	// Version is 1 for a new agent and increases by one with each change.

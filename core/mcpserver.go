@@ -118,9 +118,9 @@ type MCPServerStore interface {
 	// share_credentials and updated_at of s, and increases s.Version. It fails with NotFound, Forbidden or Conflict, or
 	// with PreconditionFailed if the stored version differs from s.Version.
 	UpdateMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, adminOnly bool) error
-	// DeleteMCPServer deletes a server. A version other than 0 must equal the stored version. It
-	// fails with NotFound, Forbidden or PreconditionFailed.
-	DeleteMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
+	// DeleteMCPServer deletes a server. It fails with NotFound, Forbidden or PreconditionFailed, or with
+	// Conflict and the names of the agents that use the server.
+	DeleteMCPServer(ctx context.Context, audit *AuditRecord, actor Actor, id string, d MCPServerDeletion) error
 	// SetDesiredState sets the server's desired state. It fails with NotFound or Forbidden.
 	SetDesiredState(ctx context.Context, audit *AuditRecord, actor Actor, id string, state MCPDesiredState) error
 
@@ -129,6 +129,14 @@ type MCPServerStore interface {
 	// SetMCPCapabilities stores the capabilities that the server announced in its handshake. It
 	// succeeds if the server no longer exists.
 	SetMCPCapabilities(ctx context.Context, id string, capabilities []string) error
+}
+
+// MCPServerDeletion describes the deletion of an MCP server.
+type MCPServerDeletion struct {
+	// Version must equal the stored version, unless it is 0.
+	Version int64
+	// Force deletes the server although agents use it. Their runs then fail.
+	Force bool
 }
 
 // MCPState is the current state of an MCP server.
@@ -179,7 +187,7 @@ type MCPServers interface {
 	// PreconditionFailed.
 	Update(ctx context.Context, audit *AuditRecord, actor Actor, s *MCPServer, config MCPConfig) error
 	// Delete stops and deletes a server. It fails as MCPServerStore.DeleteMCPServer does.
-	Delete(ctx context.Context, audit *AuditRecord, actor Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *AuditRecord, actor Actor, id string, d MCPServerDeletion) error
 
 	// Start sets the desired state to running. Start, Stop and Restart return before the server has
 	// reached its new state, which State reports. They fail with NotFound or Forbidden.

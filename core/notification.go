@@ -76,6 +76,8 @@ type NotificationStore interface {
 	) (found []*Notification, more bool, err error)
 	// LastNotification returns the highest Seq, or 0 if there are no notifications.
 	LastNotification(ctx context.Context) (int64, error)
+	// NewestNotification returns the highest Seq of all notifications, including deleted ones, or 0 if there was none.
+	NewestNotification(ctx context.Context) (int64, error)
 }
 
 // NewMessageNotification returns a notification about an agent's answer.
@@ -189,6 +191,8 @@ type NotificationQueue interface {
 type NotificationHub interface {
 	// Last returns the Seq of the last notification that was delivered.
 	Last() int64
+	// Newest returns the highest Seq of a notification that any server has stored, including deleted ones.
+	Newest(ctx context.Context) (int64, error)
 	// Subscribe delivers the notifications of a channel whose Seq is greater than after, each exactly
 	// once and in order. It passes stored notifications to send and returns when it has caught up.
 	// From then on it puts new ones into q, until stop is called.

@@ -24,6 +24,9 @@ const (
 	CodeCancelled        ErrorCode = "cancelled"
 	CodeMaxSteps         ErrorCode = "max_steps"
 	CodeNoSpace          ErrorCode = "no_space"
+	// CodeAgentConfig means that the agent's config names something that does not exist anymore, or that the run
+	// may not use, such as a deleted MCP server.
+	CodeAgentConfig ErrorCode = "agent_config"
 )
 
 // Error is a failure that keeps its code when it is passed between a plugin and the host.

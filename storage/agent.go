@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
@@ -93,7 +94,7 @@ func (db *DB) CreateAgent(ctx context.Context, audit *core.AuditRecord, a *core.
 	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		own := tx.NewSelect().Model((*agentRow)(nil)).Where("created_by = ?", a.CreatedBy)
-		if err := checkLimit(ctx, own, db.limits.Agents, "agents", "--max-agents"); err != nil {
+		if err := checkLimit(ctx, own, db.limits.Agents, "agent", "--max-agents"); err != nil {
 			return err
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
@@ -209,12 +210,14 @@ func (db *DB) DeleteAgent(
 		}
 		busy, err := activeRuns(tx.NewSelect()).Where("agent_id = ?", id).Exists(ctx)
 		if err != nil || busy {
-			return orConflict(err, "The agent has active runs. Wait for them to end, or cancel them")
+			return cmp.Or(err, error(core.Conflict("The agent has active runs. Wait for them to end, or cancel them").
+				WithObject("agent", id)))
 		}
 		waiting, err := tx.NewSelect().Model((*taskRow)(nil)).Where("agent_id = ?", id).
 			Where("status IN ('pending', 'running')").Exists(ctx)
 		if err != nil || waiting {
-			return orConflict(err, "The agent has pending tasks. Wait for them to end, or cancel them")
+			return cmp.Or(err, error(core.Conflict("The agent has pending tasks. Wait for them to end, or cancel them").
+				WithObject("agent", id)))
 		}
 		if err := mayDeleteParts(ctx, tx, id, d); err != nil {
 			return err
@@ -232,7 +235,8 @@ func mayDeleteParts(ctx context.Context, tx *tx, id string, d core.AgentDeletion
 			return err
 		}
 		if has {
-			return core.Forbidden("The agent has tasks, which are deleted with it: the API key needs the scope tasks:write")
+			return core.Forbidden("The agent has tasks, which are deleted with it: the API key needs the scope tasks:write").
+				WithObject("agent", id)
 		}
 	}
 	if !d.KeepSessions {
@@ -241,7 +245,8 @@ func mayDeleteParts(ctx context.Context, tx *tx, id string, d core.AgentDeletion
 	has, err := tx.NewSelect().Model((*sessionRow)(nil)).Where("agent_id = ?", id).
 		Where("substr(id, 1, 5) <> 'task-'").Exists(ctx)
 	if err == nil && has {
-		return core.Forbidden("The agent has sessions, which are deleted with it: the API key needs the scope chat:write")
+		return core.Forbidden("The agent has sessions, which are deleted with it: the API key needs the scope chat:write").
+			WithObject("agent", id)
 	}
 	return err
 }
@@ -259,13 +264,10 @@ func mayChangeAgent(ctx context.Context, tx *tx, actor core.Actor, id string, ve
 		return notFound(err, "agent", id)
 	}
 	if !agentChangedBy(actor, createdBy) {
-		return core.Forbidden("Only the creator of the agent or an admin can change it")
+		return core.Forbidden("Only the creator of the agent or an admin can change it").WithObject("agent", id)
 	}
 	if version != 0 && version != stored {
-		return &core.Error{
-			Code:    core.CodePreconditionFailed,
-			Message: "The agent was changed by another request. Read it again and repeat the change",
-		}
+		return changedMeanwhile("agent", id)
 	}
 	return nil
 }

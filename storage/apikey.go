@@ -60,10 +60,11 @@ func (db *DB) CreateAPIKey(ctx context.Context, audit *core.AuditRecord, k *core
 	row := apiKeyRowOf(k)
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		own := tx.NewSelect().Model((*apiKeyRow)(nil)).Where("user_id = ?", k.UserID)
-		if is, err := own.Clone().Where("name = ?", k.Name).Exists(ctx); err != nil || is {
-			return orConflict(err, "You already have an API key named %q. Choose another name, or delete that key first", k.Name)
+		if id, err := idOf(ctx, own.Clone().Where("name = ?", k.Name)); err != nil || id != "" {
+			return cmp.Or(err, error(core.Conflict("You already have an API key named %q. Choose another name, or delete "+
+				"that key first", k.Name).WithField("name").WithObject(nounAPIKey, id)))
 		}
-		if err := checkLimit(ctx, own, db.limits.APIKeys, "API keys", "--max-api-keys"); err != nil {
+		if err := checkLimit(ctx, own, db.limits.APIKeys, "API key", "--max-api-keys"); err != nil {
 			return err
 		}
 		if k.ParentID != "" {

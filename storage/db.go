@@ -270,16 +270,16 @@ func (db *DB) query(ctx context.Context, p *preparedStatement, args []any, each 
 
 // checkLimit returns Conflict if the rows that q selects, which belong to one user, have reached the limit. The
 // transaction then creates one more. setting is the flag that sets the limit.
-func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, nouns, setting string) error {
+func checkLimit(ctx context.Context, q *bun.SelectQuery, limit int, noun, setting string) error {
 	if limit <= 0 {
 		return nil
 	}
 	n, err := q.Count(ctx)
-	if err != nil || int(n) >= limit {
-		return orConflict(err, "You have %d %s, which is the maximum. Delete one first, or ask an admin to raise %s",
-			n, nouns, setting)
+	if err != nil || int(n) < limit {
+		return err
 	}
-	return nil
+	return core.Conflict("You have %s, which is the maximum. Delete one first, or ask an admin to raise %s",
+		core.Count(int(n), noun), setting)
 }
 
 // list scans one page of a query into its model and returns the number of all rows. after is the condition for the

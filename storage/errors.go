@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/uptrace/bun"
 
 	"github.com/agentarea/agentarea/core"
 )
@@ -68,6 +71,24 @@ func (db *DB) orFull(err error) error {
 		return &core.Error{Code: core.CodeInsufficientStorage, Message: messageFull, Err: err}
 	}
 	return err
+}
+
+// changedMeanwhile returns the PreconditionFailed of an object whose version differs from the one that was changed.
+func changedMeanwhile(noun, id string) error {
+	e := &core.Error{
+		Code:    core.CodePreconditionFailed,
+		Message: fmt.Sprintf("The %s was changed by another request. Read it again and repeat the change", noun),
+	}
+	return e.WithObject(noun, id)
+}
+
+// idOf returns the id of a row that the query selects, or "" if it selects none.
+func idOf(ctx context.Context, q *bun.SelectQuery) (id string, err error) {
+	err = q.Column("id").Limit(1).Scan(ctx, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
 }
 
 // notFound converts sql.ErrNoRows into core.NotFound. It returns other errors unchanged.

@@ -17,6 +17,9 @@ func (db *DB) Write(ctx context.Context, run func(ctx context.Context, db bun.ID
 // Waiting returns the number of queued writes.
 func (db *DB) Waiting() int { return len(db.writer.queue) }
 
+// WithoutComments returns a statement without its comments.
+func WithoutComments(query string) string { return withoutComments(query) }
+
 // MigrateTo applies the given migrations.
 func (db *DB) MigrateTo(ctx context.Context, all []migrations.Migration) error {
 	return db.migrate(ctx, all)

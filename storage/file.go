@@ -95,7 +95,7 @@ func (db *DB) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.F
 			return err
 		}
 		if n == 0 {
-			return core.Conflict("File %q already exists", f.ID)
+			return core.Conflict("File %q already exists", f.ID).WithObject("file", f.ID)
 		}
 		var used int64
 		if err := tx.queryRow(ctx, addUsage, []any{f.CreatedBy, f.Size, 1}, &used); err != nil {
@@ -114,11 +114,12 @@ func (db *DB) CreateFile(ctx context.Context, audit *core.AuditRecord, f *core.F
 }
 
 func overQuota(quota, used int64) error {
-	return &core.Error{
+	e := &core.Error{
 		Code: core.CodePayloadTooLarge,
 		Message: fmt.Sprintf("Your files would exceed the limit of %d bytes per user. You use %d bytes. "+
 			"Delete some files first", quota, used),
 	}
+	return e.WithField("file")
 }
 
 // File implements core.FileStore.
@@ -200,7 +201,7 @@ func (db *DB) UpdateFile(ctx context.Context, audit *core.AuditRecord, actor cor
 			return err
 		}
 		if stored.Version != f.Version {
-			return errFileChanged
+			return changedMeanwhile("file", row.ID)
 		}
 		_, err = tx.NewUpdate().Model(row).Column("name", "name_fold", "metadata", "version", "updated_at").
 			WherePK().Exec(ctx)
@@ -211,11 +212,6 @@ func (db *DB) UpdateFile(ctx context.Context, audit *core.AuditRecord, actor cor
 		f.Version = row.Version
 	}
 	return db.orFull(err)
-}
-
-var errFileChanged = &core.Error{
-	Code:    core.CodePreconditionFailed,
-	Message: "The file was changed by another request. Read it again and repeat the change",
 }
 
 // DeleteFile implements core.FileStore.
@@ -229,7 +225,7 @@ func (db *DB) DeleteFile(
 			return err
 		}
 		if version != 0 && version != stored.Version {
-			return errFileChanged
+			return changedMeanwhile("file", id)
 		}
 		if _, err := tx.NewDelete().Model((*fileRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 			return err

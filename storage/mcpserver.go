@@ -2,7 +2,9 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 
 	"github.com/uptrace/bun"
 
@@ -91,7 +93,7 @@ func mcpServersSeenBy(q *bun.SelectQuery, actor core.Actor) {
 func mayUseTransport(actor core.Actor, adminOnly bool) error {
 	if adminOnly && !actor.Admin() {
 		return core.Forbidden("Insufficient permissions: only an admin can create or change an MCP server with this " +
-			"transport. Use another transport, such as http with a url")
+			"transport. Use another transport, such as http with a url").WithField("transport")
 	}
 	return nil
 }
@@ -112,11 +114,11 @@ func (db *DB) CreateMCPServer(
 		return err
 	}
 	err = db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
-		if err := checkSlugUnused(ctx, tx, s); err != nil {
+		if err := checkSlugUnused(ctx, tx, actor, s); err != nil {
 			return err
 		}
 		own := tx.NewSelect().Model((*mcpServerRow)(nil)).Where("created_by = ?", s.CreatedBy)
-		if err := checkLimit(ctx, own, db.limits.MCPServers, "MCP servers", "--max-mcp-servers"); err != nil {
+		if err := checkLimit(ctx, own, db.limits.MCPServers, "MCP server", "--max-mcp-servers"); err != nil {
 			return err
 		}
 		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
@@ -131,13 +133,22 @@ func (db *DB) CreateMCPServer(
 	return err
 }
 
-// checkSlugUnused returns Conflict if another server has the slug of s.
-func checkSlugUnused(ctx context.Context, tx *tx, s *core.MCPServer) error {
-	taken, err := tx.NewSelect().Model((*mcpServerRow)(nil)).Where("slug = ?", s.Slug).Where("id <> ?", s.ID).Exists(ctx)
-	if err != nil || taken {
-		return orConflict(err, "The slug %q is already in use. Choose another slug", s.Slug)
+// checkSlugUnused returns Conflict if another server has the slug of s. It names the server if the actor can see it.
+func checkSlugUnused(ctx context.Context, tx *tx, actor core.Actor, s *core.MCPServer) error {
+	var other mcpServerRow
+	err := tx.NewSelect().Model(&other).Column("id", "created_by", "shared").Where("slug = ?", s.Slug).
+		Where("id <> ?", s.ID).Limit(1).Scan(ctx)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
 	}
-	return nil
+	e := core.Conflict("The slug %q is already in use. Choose another slug", s.Slug).WithField("slug")
+	if other.Shared || other.CreatedBy == actor.UserID || actor.Admin() {
+		e = e.WithObject(nounMCPServer, other.ID)
+	}
+	return e
 }
 
 const mcpServerColumns = `id, name, description, slug, transport, config, secrets, shared, share_credentials, wanted,
@@ -214,9 +225,9 @@ func (db *DB) UpdateMCPServer(
 			return err
 		}
 		if stored.Version != s.Version {
-			return errMCPServerChanged
+			return changedMeanwhile(nounMCPServer, s.ID)
 		}
-		if err := checkSlugUnused(ctx, tx, s); err != nil {
+		if err := checkSlugUnused(ctx, tx, actor, s); err != nil {
 			return err
 		}
 		_, err = tx.NewUpdate().Model(row).
@@ -238,22 +249,22 @@ func (db *DB) UpdateMCPServer(
 	return err
 }
 
-var errMCPServerChanged = &core.Error{
-	Code:    core.CodePreconditionFailed,
-	Message: "The MCP server was changed by another request. Read it again and repeat the change",
-}
-
 // DeleteMCPServer implements core.MCPServerStore.
 func (db *DB) DeleteMCPServer(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.MCPServerDeletion,
 ) error {
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		stored, err := lockMCPServerOf(ctx, tx, actor, id)
 		if err != nil {
 			return err
 		}
-		if version != 0 && version != stored.Version {
-			return errMCPServerChanged
+		if d.Version != 0 && d.Version != stored.Version {
+			return changedMeanwhile(nounMCPServer, id)
+		}
+		if !d.Force {
+			if err := checkMCPServerUnused(ctx, tx, actor, stored); err != nil {
+				return err
+			}
 		}
 		if _, err = tx.NewDelete().Model((*mcpServerRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 			return err
@@ -288,7 +299,8 @@ func lockMCPServerOf(ctx context.Context, tx *tx, actor core.Actor, id string) (
 		return nil, notFound(err, nounMCPServer, id)
 	}
 	if !s.ChangeableBy(actor) {
-		return nil, core.Forbidden("Only the creator of the MCP server or an admin can change, start or stop it")
+		return nil, core.Forbidden("Only the creator of the MCP server or an admin can change, start or stop it").
+			WithObject(nounMCPServer, id)
 	}
 	return s, nil
 }

@@ -130,3 +130,9 @@ func (db *DB) LastNotification(ctx context.Context) (int64, error) {
 	err := db.read.NewSelect().Model((*notificationRow)(nil)).ColumnExpr("COALESCE(MAX(seq), 0)").Scan(ctx, &last)
 	return last, db.translate(err)
 }
+
+// NewestNotification implements core.NotificationStore.
+func (db *DB) NewestNotification(ctx context.Context) (int64, error) {
+	last, err := copied{name: "notices", counter: "seq"}.lastNumber(ctx, db.read)
+	return last, db.translate(err)
+}

@@ -60,7 +60,7 @@ func (d *postgresDialect) queue(Options) (riverdriver.Driver[*sql.Tx], func() er
 	if err != nil {
 		return nil, nil, err
 	}
-	pool := d.pool(queueConnections)
+	pool := openPool(queueConnector{d.connector()}, queueConnections)
 	return riverdatabasesql.NewWithPgxListener(pool, listener), func() error {
 		listener.Close()
 		return pool.Close()

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,8 +27,11 @@ import (
 // time limit for each response.
 
 // pool returns a pool of at most size connections.
-func (d *postgresDialect) pool(size int) *sql.DB {
-	pool := sql.OpenDB(pgdriver.NewConnector(
+func (d *postgresDialect) pool(size int) *sql.DB { return openPool(d.connector(), size) }
+
+// connector returns the connector of all pools.
+func (d *postgresDialect) connector() *pgdriver.Connector {
+	return pgdriver.NewConnector(
 		func(c *pgdriver.Config) { c.Dialer = d.connect },
 		pgdriver.WithInsecure(true), // connect has done all that the URL asks for
 		pgdriver.WithUser(d.config.ConnConfig.User), pgdriver.WithDatabase(d.config.ConnConfig.Database),
@@ -36,7 +40,11 @@ func (d *postgresDialect) pool(size int) *sql.DB {
 			"statement_timeout":                   strconv.FormatInt(statementTimeout.Milliseconds(), 10),
 			"idle_in_transaction_session_timeout": strconv.FormatInt(idleTransaction.Milliseconds(), 10),
 		}),
-	))
+	)
+}
+
+func openPool(connector driver.Connector, size int) *sql.DB {
+	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
 	pool.SetConnMaxIdleTime(idleConnection)

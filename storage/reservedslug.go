@@ -46,7 +46,7 @@ func takeSlug(ctx context.Context, tx *tx, slug, userID string) error {
 		return err
 	case reservedFor != userID:
 		return core.Conflict("The slug %q is reserved, because an MCP server of another user had it. Choose another slug",
-			slug)
+			slug).WithField("slug")
 	}
 	_, err = tx.exec(ctx, deleteReservedSlug, slug)
 	return err
@@ -60,5 +60,5 @@ func checkReservedSlugs(ctx context.Context, tx *tx, userID string) error {
 		return err
 	}
 	return core.Conflict("%d slugs of renamed or deleted MCP servers are reserved for you, which is the maximum. "+
-		"Use one of them", n)
+		"Use one of them", n).WithField("slug")
 }

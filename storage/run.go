@@ -71,6 +71,20 @@ func activeRuns(q *bun.SelectQuery) *bun.SelectQuery {
 	return q.Model((*runRow)(nil)).Where(isActive)
 }
 
+// busySession returns the Conflict of a session in which a run is active. It names the run.
+func busySession(ctx context.Context, tx *tx, key, sessionID string) error {
+	id, err := idOf(ctx, activeRuns(tx.NewSelect()).Where("session_key = ?", key))
+	switch {
+	case err != nil:
+		return err
+	case id == "": // it has ended in the meantime
+		return core.Conflict("Session %q was busy with another run. Send the request again", sessionID).
+			WithField("session_id")
+	}
+	return core.Conflict("Session %q is busy with run %s. Wait for it, or cancel it with POST /v1/runs/%s/cancel.",
+		sessionID, id, id).WithField("session_id").WithObject("session", sessionID).WithRun(core.RunRef{ID: id})
+}
+
 // runSeenBy returns the condition for runs that the actor can see, and its arguments.
 func runSeenBy(actor core.Actor) (string, []any) {
 	return "(? OR r.user_id = ?)", []any{actor.Admin(), actor.UserID}
@@ -151,7 +165,7 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 		if key == newKey && s.Task == nil {
 			own := tx.NewSelect().Model((*sessionRow)(nil)).Where("user_id = ?", run.UserID).Where("id NOT LIKE 'task-%'").
 				Where("key <> ?", key)
-			if err := checkLimit(ctx, own, db.limits.Sessions, "sessions", "--max-sessions"); err != nil {
+			if err := checkLimit(ctx, own, db.limits.Sessions, "session", "--max-sessions"); err != nil {
 				return err
 			}
 		}
@@ -163,8 +177,7 @@ func (db *DB) StartRun(ctx context.Context, audit *core.AuditRecord, s core.RunS
 			return err
 		}
 		if n == 0 {
-			return core.Conflict("Session %q is busy with another turn. Wait for its run to end, or cancel the run",
-				run.SessionID)
+			return busySession(ctx, tx, key, run.SessionID)
 		}
 		if err := input.insert(ctx, tx, key, run.SessionID, run.AgentID, run.UserID); err != nil {
 			return err

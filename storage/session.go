@@ -53,8 +53,11 @@ func (db *DB) DeleteSession(ctx context.Context, audit *core.AuditRecord, agentI
 			return notFound(err, "session", sessionID)
 		}
 		busy, err := activeRuns(tx.NewSelect()).Where("session_key = ?", key).Exists(ctx)
-		if err != nil || busy {
-			return orConflict(err, "Session %q is busy with a turn. Wait for its run to end, or cancel the run", sessionID)
+		if err != nil {
+			return err
+		}
+		if busy {
+			return busySession(ctx, tx, key, sessionID)
 		}
 		_, err = tx.NewDelete().Model((*sessionRow)(nil)).Where("key = ?", key).Exec(ctx)
 		return err

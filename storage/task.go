@@ -213,7 +213,7 @@ func (db *DB) CancelTask(
 			return err
 		}
 		if core.TaskStatus(row.Status).Ended() {
-			return core.Conflict("The task has already ended with status %s", row.Status)
+			return core.Conflict("The task has already ended with status %s", row.Status).WithObject("task", id)
 		}
 		n, err := tx.exec(ctx, endPendingTask, string(core.TaskCancelled), "", micros(now), micros(now), id)
 		if err != nil {
@@ -226,7 +226,7 @@ func (db *DB) CancelTask(
 		}
 		if row.RunID == "" {
 			if n == 0 {
-				return errTaskTaken
+				return errTaskTaken.WithObject("task", id)
 			}
 			return nil
 		}
@@ -433,7 +433,7 @@ func (db *DB) TaskBacklog(ctx context.Context, now time.Time) ([]core.TaskBacklo
 func beginTask(ctx context.Context, tx *tx, id, runID string, now time.Time) error {
 	n, err := tx.exec(ctx, startTask, runID, micros(now), micros(now), id)
 	if err == nil && n == 0 {
-		return core.Conflict("The task is no longer pending")
+		return core.Conflict("The task is no longer pending").WithObject("task", id)
 	}
 	if err != nil {
 		return err
@@ -505,7 +505,7 @@ func (db *DB) FailTask(ctx context.Context, id string, now time.Time, failure *s
 	return db.write(ctx, func(ctx context.Context, tx *tx) error {
 		n, err := tx.exec(ctx, endPendingTask, string(core.TaskFailed), fault, micros(now), micros(now), id)
 		if err == nil && n == 0 {
-			err = core.Conflict("The task is no longer pending")
+			err = core.Conflict("The task is no longer pending").WithObject("task", id)
 		}
 		if err != nil {
 			return err

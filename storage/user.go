@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"unicode"
@@ -55,23 +56,21 @@ func (db *DB) CreateUser(ctx context.Context, audit *core.AuditRecord, u *core.U
 	}
 	return db.writeAudited(ctx, audit, func(ctx context.Context, tx *tx) error {
 		taken := tx.NewSelect().Model((*userRow)(nil))
-		if is, err := taken.Clone().Where("username_fold = ?", row.UsernameFold).Exists(ctx); err != nil || is {
-			return orConflict(err, "The username %q is already in use", u.Username)
+		if id, err := idOf(ctx, taken.Clone().Where("username_fold = ?", row.UsernameFold)); err != nil || id != "" {
+			return cmp.Or(err, inUse("username", u.Username, id))
 		}
-		if is, err := taken.Clone().Where("email_fold = ?", row.EmailFold).Exists(ctx); err != nil || is {
-			return orConflict(err, "The email %q is already in use", u.Email)
+		if id, err := idOf(ctx, taken.Clone().Where("email_fold = ?", row.EmailFold)); err != nil || id != "" {
+			return cmp.Or(err, inUse("email", u.Email, id))
 		}
 		_, err := tx.NewInsert().Model(row).Exec(ctx)
 		return err
 	})
 }
 
-// orConflict returns err, or a Conflict if err is nil.
-func orConflict(err error, message string, args ...any) error {
-	if err != nil {
-		return err
-	}
-	return core.Conflict(message, args...)
+// inUse returns the Conflict of a field whose value another user has.
+func inUse(field, value, userID string) error {
+	return core.Conflict("The %s %q is already in use. Choose another one", field, value).WithField(field).
+		WithObject("user", userID)
 }
 
 var selectUser = &preparedStatement{`SELECT id, username, email, role, password_hash, disabled, created_at, updated_at
@@ -116,7 +115,7 @@ func (db *DB) UpdateUser(
 		admins, err := tx.NewSelect().Model((*userRow)(nil)).Where("role = ?",
 			string(core.RoleAdmin)).Where("NOT disabled").Exists(ctx)
 		if err != nil || !admins {
-			return orConflict(err, "This user is the last enabled admin. Make another user an admin first")
+			return cmp.Or(err, lastAdmin(id))
 		}
 		return endCredentials(ctx, tx, id, up)
 	})
@@ -124,6 +123,11 @@ func (db *DB) UpdateUser(
 		return nil, err
 	}
 	return row.user(), nil
+}
+
+// lastAdmin returns the Conflict of a change after which no enabled admin would be left.
+func lastAdmin(id string) error {
+	return core.Conflict("This user is the last enabled admin. Make another user an admin first").WithObject("user", id)
 }
 
 // endCredentials ends the logins and API keys of a user that the update names.
@@ -146,10 +150,10 @@ func endCredentials(ctx context.Context, tx *tx, userID string, up core.UserUpda
 func (r *userRow) update(ctx context.Context, tx *tx, up core.UserUpdate) error {
 	if up.Email != nil {
 		r.Email, r.EmailFold = *up.Email, fold(*up.Email)
-		is, err := tx.NewSelect().Model((*userRow)(nil)).Where("email_fold = ?", r.EmailFold).Where("id <> ?",
-			r.ID).Exists(ctx)
-		if err != nil || is {
-			return orConflict(err, "The email %q is already in use", r.Email)
+		id, err := idOf(ctx, tx.NewSelect().Model((*userRow)(nil)).Where("email_fold = ?", r.EmailFold).
+			Where("id <> ?", r.ID))
+		if err != nil || id != "" {
+			return cmp.Or(err, inUse("email", r.Email, id))
 		}
 	}
 	if up.Role != nil {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -41,7 +42,7 @@ func mayDeleteUser(ctx context.Context, tx *tx, d core.UserDeletion) error {
 	admins, err := tx.NewSelect().Model((*userRow)(nil)).Where("role = ?", string(core.RoleAdmin)).
 		Where("NOT disabled").Where("id <> ?", d.UserID).Exists(ctx)
 	if err != nil || !admins {
-		return orConflict(err, "This user is the last enabled admin. Make another user an admin first")
+		return cmp.Or(err, lastAdmin(d.UserID))
 	}
 	if d.TransferTo != "" {
 		if err := mayReceive(ctx, tx, user, d.TransferTo); err != nil {
@@ -96,7 +97,8 @@ func noWork(ctx context.Context, tx *tx, d core.UserDeletion) error {
 	}
 	if len(ids) > 0 {
 		return core.Conflict("The user or an agent of the user has active runs: %s. Disable the user, cancel the runs or "+
-			"wait for them to end, and delete the user again", strings.Join(ids, ", "))
+			"wait for them to end, and delete the user again", strings.Join(ids, ", ")).
+			WithObject("user", d.UserID).WithRun(core.RunRef{ID: ids[0]})
 	}
 	if d.TransferTo != "" {
 		return nil
@@ -108,7 +110,7 @@ func noWork(ctx context.Context, tx *tx, d core.UserDeletion) error {
 		return err
 	}
 	return core.Conflict("Tasks of other users wait for an agent of the user: %s. Cancel them or wait for them to end, or "+
-		"transfer the objects to another user", strings.Join(ids, ", "))
+		"transfer the objects to another user", strings.Join(ids, ", ")).WithObject("user", d.UserID)
 }
 
 // EraseUserSessions implements core.UserDataStore.

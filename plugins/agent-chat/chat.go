@@ -62,10 +62,14 @@ func tooManySteps(maxSteps int, calls []sdk.ToolCall) *sdk.Error {
 			names = append(names, call.Name)
 		}
 	}
+	steps := "1 step"
+	if maxSteps > 1 {
+		steps = fmt.Sprintf("%d steps", maxSteps)
+	}
 	return &sdk.Error{
 		Code: sdk.CodeMaxSteps,
-		Message: fmt.Sprintf("the model still called %s after %d steps; raise max_steps in the agent's config to allow more",
-			strings.Join(names, ", "), maxSteps),
+		Message: fmt.Sprintf("the model still called %s after %s; raise max_steps in the agent's config to allow more",
+			strings.Join(names, ", "), steps),
 	}
 }
 

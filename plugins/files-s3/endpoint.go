@@ -63,7 +63,7 @@ func (b *backend) client(e endpoint, keys *credentials.Credentials) (*minio.Core
 	}
 	return minio.NewCore(e.host, &minio.Options{
 		Creds: keys, Secure: e.secure, Region: b.config.Region, BucketLookup: lookup,
-		Transport: transport(b.config.Timeout),
+		Transport: errorBodies{transport(b.config.Timeout)},
 		// retry repeats requests instead, because it knows which errors are temporary.
 		MaxRetries: 1,
 	})

@@ -7,7 +7,7 @@ import (
 )
 
 // halfCharacter joins the two halves of a character that a server has split between two JSON strings, such as
-// "\ud83d" and "\ude00". Each half alone is no character.
+// "\ud83d" and "\ude00". Each half alone is not a character.
 type halfCharacter struct {
 	// kept is the escaped first half, or "".
 	kept string

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -28,13 +27,18 @@ type rpcCall struct {
 	// retried with them.
 	headerError []byte
 	retried     bool
+	// sentIn is the id of the session in which the call was last sent; empty if there was none.
+	sentIn string
+	// opened is the session that the response to initialize opens.
+	opened session
 }
 
 // start sends a call in the background. Its answer arrives in the inbox.
 func (c *conn) start(m outgoing) {
 	if m.head.Method == "initialize" {
-		c.resetSession()
+		c.resetSession(m)
 	}
+	c.remember(m)
 	call := c.newCall(m)
 	c.mu.Lock()
 	c.calls[string(m.head.ID)] = call
@@ -86,7 +90,8 @@ func (c *conn) isAbandoned(call *rpcCall) bool {
 	return call.abandoned
 }
 
-// run sends a call and delivers an answer in any case, unless the call is abandoned.
+// run sends a call and delivers an answer in any case, unless the call is abandoned. It ends the
+// connection after the answer if the session is lost.
 func (c *conn) run(call *rpcCall) {
 	err := c.roundTrip(call)
 	if call.headerError != nil {
@@ -98,8 +103,17 @@ func (c *conn) run(call *rpcCall) {
 		}
 		err = c.roundTrip(call)
 	}
-	if err != nil {
-		c.answerWithError(call, err)
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		err = c.repeat(call)
+	}
+	if err == nil {
+		return
+	}
+	c.answerWithError(call, err)
+	var lost *lostError
+	if errors.As(err, &lost) {
+		c.shutdown(lost.reason)
 	}
 }
 
@@ -118,8 +132,10 @@ func (c *conn) answerWithError(call *rpcCall, err error) {
 // roundTrip sends a call and delivers the response. It returns an error if the call was not
 // answered.
 func (c *conn) roundTrip(call *rpcCall) error {
+	header := c.headers(call.outgoing)
+	call.sentIn = header.Get(sessionHeader)
 	resp, err := c.client.Do(call.ctx, remote.Request{
-		Method: http.MethodPost, Header: c.headers(call.outgoing), Body: call.text, Timeout: c.client.AnswerTimeout(),
+		Method: http.MethodPost, Header: header, Body: call.text, Timeout: c.client.AnswerTimeout(),
 	})
 	if err != nil {
 		return err
@@ -129,7 +145,7 @@ func (c *conn) roundTrip(call *rpcCall) error {
 		return c.readErrorResponse(call, resp)
 	}
 	if call.head.Method == "initialize" {
-		c.storeSessionID(resp)
+		call.opened.id = sessionIDOf(resp)
 	}
 	switch {
 	case remote.MediaType(resp) == "text/event-stream":
@@ -141,48 +157,55 @@ func (c *conn) roundTrip(call *rpcCall) error {
 }
 
 // readErrorResponse handles an HTTP error. Its body may be an answer to the call, which has
-// more detail than the status.
+// more detail than the status. It returns a refusedError if the server refuses the session.
 func (c *conn) readErrorResponse(call *rpcCall, resp *http.Response) error {
+	var answer []byte
 	if remote.MediaType(resp) == "application/json" {
-		data, err := remote.ReadAll(resp.Body)
-		if err == nil && c.deliverError(call, data) {
-			return nil
+		if data, err := remote.ReadAll(resp.Body); err == nil {
+			answer = call.errorIn(data)
 		}
 	}
-	c.checkExpired(resp, call.outgoing)
+	switch {
+	case isRefusal(call.sentIn, resp.StatusCode, call.head.ID, answer):
+		return &refusedError{
+			session: call.sentIn, status: resp.StatusCode, answer: answer, err: c.client.StatusError(resp),
+		}
+	case answer != nil:
+		c.deliver(call, call.withOwnID(answer))
+		return nil
+	}
 	return c.client.StatusError(resp)
 }
 
-// deliverError delivers a body that answers the call. It returns false for any other body. An
-// error without an id also answers the call, unless it can mean that the server does not know
-// the session.
-func (c *conn) deliverError(call *rpcCall, data []byte) bool {
+// errorIn returns the message in the body of an HTTP error, if it answers the call. An error
+// without an id, or with the id null, also answers the call.
+func (call *rpcCall) errorIn(data []byte) []byte {
 	messages, err := remote.Messages(data)
 	if err != nil || len(messages) != 1 {
-		return false
+		return nil
 	}
 	head := remote.HeadOf(messages[0])
 	switch {
 	case string(head.ID) == string(call.head.ID) && head.IsAnswer():
-		c.deliver(call, messages[0])
-		return true
-	case head.Method == "" && (head.ID == nil || head.HasNullID()) && isError(messages[0]) &&
-		(call.modern || c.sessionID() == ""):
-		c.deliver(call, remote.WithID(messages[0], call.head.ID))
-		return true
+		return messages[0]
+	case head.Method == "" && (head.ID == nil || head.HasNullID()) && isError(messages[0]):
+		return messages[0]
 	}
-	return false
+	return nil
+}
+
+// withOwnID returns an answer with the id of the call. It does not change an answer that has the id.
+func (call *rpcCall) withOwnID(answer []byte) []byte {
+	if string(remote.HeadOf(answer).ID) == string(call.head.ID) {
+		return answer
+	}
+	return remote.WithID(answer, call.head.ID)
 }
 
 // isError reports whether an answer is a JSON-RPC error.
 func isError(answer []byte) bool {
-	var m struct {
-		Error *struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	return json.Unmarshal(answer, &m) == nil && m.Error != nil && m.Error.Code != 0
+	code, _ := remote.ErrorOf(answer)
+	return code != 0
 }
 
 // readJSON delivers the messages of a JSON response.
@@ -227,7 +250,10 @@ func (c *conn) deliver(call *rpcCall, message []byte) (answered bool) {
 	}
 	switch {
 	case call.head.Method == "initialize":
-		c.storeRevision(message)
+		call.opened.revision = revisionIn(message)
+		if call.result == nil {
+			c.setSession(call.opened)
+		}
 	case call.head.Method == "tools/list" && call.modern:
 		c.storeToolHeaders(message)
 	case call.head.Method == "tools/call" && call.modern && !call.retried && isHeaderError(message):
@@ -247,10 +273,6 @@ func isHeaderError(answer []byte) bool {
 	if len(answer) > 64<<10 {
 		return false
 	}
-	var m struct {
-		Error struct {
-			Code int `json:"code"`
-		} `json:"error"`
-	}
-	return json.Unmarshal(answer, &m) == nil && m.Error.Code == codeHeaderMismatch
+	code, _ := remote.ErrorOf(answer)
+	return code == codeHeaderMismatch
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -36,8 +37,14 @@ type conn struct {
 	session session
 	calls   map[string]*rpcCall
 	tools   map[string][]headerParam
-	// listening is set once the stream for the server's own messages was requested.
-	listening bool
+	// stopListening ends the stream for the server's own messages; nil until it is requested.
+	stopListening context.CancelFunc
+	// initialize is the host's request for the session, with which a refused session is renewed.
+	initialize outgoing
+	// restored has the requests that set the state of the session, in their order.
+	restored []outgoing
+	// renewing is held while a refused session is renewed.
+	renewing chan struct{}
 }
 
 func newConn(client *remote.Client) *conn {
@@ -47,6 +54,7 @@ func newConn(client *remote.Client) *conn {
 		retryDelay: firstDelay,
 		calls:      map[string]*rpcCall{},
 		tools:      map[string][]headerParam{},
+		renewing:   make(chan struct{}, 1),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.outbox = remote.NewOutbox(c.ctx, c.inbox)
@@ -79,28 +87,58 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	}
 	err = c.outbox.Send(ctx, m.head, func(ctx context.Context) error { return c.post(ctx, m) })
 	if m.head.Method == "notifications/initialized" {
-		c.listenOnce()
+		c.listenOnce(0)
 	}
 	return err
 }
 
 // post sends a message that has no answer. It returns an error if the server does not accept it.
+// A notification that the server refuses with its session is repeated once in a new session.
 func (c *conn) post(ctx context.Context, m outgoing) error {
+	err := c.postOnce(ctx, m)
+	var refused *refusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch {
+	case m.head.IsAnswer(), m.head.Method == "notifications/cancelled":
+		return nil // it concerns a request of the refused session
+	case m.head.Method == "notifications/initialized" && refused.status == http.StatusBadRequest:
+		return refused.err // some servers send 400 for notifications that they do not expect
+	}
+	if err := c.renew(ctx, refused.session, 0); err != nil {
+		var lost *lostError
+		if errors.As(err, &lost) {
+			c.shutdown(lost.reason)
+		}
+		return err
+	}
+	if m.head.Method == "notifications/initialized" {
+		return nil // renew has sent it
+	}
+	return c.postOnce(ctx, m)
+}
+
+// postOnce sends a message that has no answer. It returns a refusedError if the server refuses the
+// session.
+func (c *conn) postOnce(ctx context.Context, m outgoing) error {
+	header := c.headers(m)
 	resp, err := c.client.Do(ctx, remote.Request{
-		Method: http.MethodPost, Header: c.headers(m), Body: m.text, Timeout: notifyTimeout,
+		Method: http.MethodPost, Header: header, Body: m.text, Timeout: notifyTimeout,
 	})
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	remote.Drain(resp)
-	if c.checkExpired(resp, m) {
+	failure := c.client.StatusError(resp)
+	switch in := header.Get(sessionHeader); {
+	case failure == nil:
 		return nil
+	case isRefusal(in, resp.StatusCode, nil, nil):
+		return &refusedError{session: in, status: resp.StatusCode, err: failure}
 	}
-	if err := c.client.StatusError(resp); err != nil {
-		return err
-	}
-	return nil
+	return failure
 }
 
 // Close implements mcptransport.Conn.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -11,27 +13,31 @@ import (
 // minStreamDuration is the minimum duration of a stream without events that does not count as short.
 const minStreamDuration = 30 * time.Second
 
-// listenOnce opens the stream for the server's own messages. Revisions without sessions
-// have none.
-func (c *conn) listenOnce() {
+// listenOnce opens the stream for the server's own messages, unless the session has one.
+// Revisions without sessions have none. shortStreams is the number of consecutive streams that the
+// server has ended too early.
+func (c *conn) listenOnce(shortStreams int) {
 	c.mu.Lock()
-	start := !c.listening && c.session.revision != "" && c.session.revision < modernFrom && c.ctx.Err() == nil
-	c.listening = c.listening || start
-	c.mu.Unlock()
-	if start {
-		go c.listen()
+	defer c.mu.Unlock()
+	s := c.session
+	if c.stopListening != nil || s.revision == "" || s.revision >= modernFrom || c.ctx.Err() != nil {
+		return
 	}
+	ctx, stop := context.WithCancel(c.ctx)
+	c.stopListening = stop
+	go c.listen(ctx, s, shortStreams)
 }
 
-// listen keeps the stream open. The connection ends when the server is unreachable for some
-// time. If the server keeps ending its streams, they are reopened less and less often.
-func (c *conn) listen() {
+// listen keeps the stream of a session open until ctx ends. The connection ends when the server is
+// unreachable for some time. If the server keeps ending its streams, they are reopened less and
+// less often.
+func (c *conn) listen(ctx context.Context, in session, shortStreams int) {
 	s := streamPosition{}
-	opened, failures, shortStreams := false, 0, 0
+	opened, failures := false, 0
 	for {
-		resp, err := c.get(c.ctx, s.id, 0)
+		resp, err := c.get(ctx, in, s.id, 0)
 		switch {
-		case c.ctx.Err() != nil:
+		case ctx.Err() != nil:
 			if err == nil {
 				resp.Body.Close()
 			}
@@ -47,9 +53,13 @@ func (c *conn) listen() {
 			if c.readEvents(resp, &s) {
 				shortStreams = 0
 			}
+		case opened && isRefusal(in.id, resp.StatusCode, nil, nil):
+			resp.Body.Close()
+			c.renewStream(ctx, in, shortStreams+1)
+			return
 		default:
 			resp.Body.Close()
-			if !c.shouldReconnect(resp, opened) {
+			if !c.shouldReconnect(resp) {
 				return
 			}
 		}
@@ -58,19 +68,28 @@ func (c *conn) listen() {
 			shortStreams++
 			attempt = min(shortStreams, 8)
 		}
-		if !wait(c.ctx, c.delay(attempt, s.retry)) {
+		if !wait(ctx, c.delay(attempt, s.retry)) {
 			return
 		}
 	}
 }
 
+// renewStream replaces a session that the server has forgotten while no call was in progress, so
+// that the server's own messages continue to arrive.
+func (c *conn) renewStream(ctx context.Context, in session, shortStreams int) {
+	if !wait(ctx, c.delay(min(shortStreams, 8), 0)) {
+		return
+	}
+	var lost *lostError
+	if errors.As(c.renew(ctx, in.id, shortStreams), &lost) {
+		c.shutdown(lost.reason)
+	}
+}
+
 // shouldReconnect reports whether to request the stream again after a response that is not
 // a stream.
-func (c *conn) shouldReconnect(resp *http.Response, opened bool) bool {
+func (c *conn) shouldReconnect(resp *http.Response) bool {
 	switch {
-	case opened && resp.StatusCode == http.StatusNotFound && c.sessionID() != "":
-		c.endExpired()
-		return false
 	case resp.StatusCode >= 500 &&
 		resp.StatusCode != http.StatusNotImplemented, resp.StatusCode == http.StatusTooManyRequests:
 		return true

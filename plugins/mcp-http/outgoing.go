@@ -53,7 +53,7 @@ func (c *conn) headers(m outgoing) http.Header {
 	case m.modern:
 		h = c.modernHeaders(m, m.revision)
 	default:
-		h = c.legacyHeaders()
+		h = c.currentSession().headers()
 		if revision := c.modernRevision(); revision != "" {
 			h = c.modernHeaders(m, revision)
 		}

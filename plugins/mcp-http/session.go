@@ -20,26 +20,56 @@ type session struct {
 	modern   string
 }
 
-// resetSession forgets the session, because the host requests a new one.
-func (c *conn) resetSession() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session = session{}
-}
+// sessionHeader is the header with the id of a session.
+const sessionHeader = "Mcp-Session-Id"
 
-// storeSessionID stores the id of the session from the response to initialize.
-func (c *conn) storeSessionID(resp *http.Response) {
-	id := resp.Header.Get("Mcp-Session-Id")
-	if id == "" || len(id) > 1024 || !isVisibleASCII(id) {
-		return
+// headers returns the headers of the requests of a legacy session.
+func (s session) headers() http.Header {
+	h := http.Header{}
+	if s.id != "" {
+		h.Set(sessionHeader, s.id)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session.id = id
+	if s.revision != "" {
+		h.Set("Mcp-Protocol-Version", s.revision)
+	}
+	return h
 }
 
-// storeRevision stores the revision that the server has chosen.
-func (c *conn) storeRevision(answer []byte) {
+// resetSession forgets the session, because the host requests a new one with m.
+func (c *conn) resetSession(m outgoing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replaceSession(session{})
+	c.initialize, c.restored = m, nil
+}
+
+// setSession stores the session that the server has opened for the host.
+func (c *conn) setSession(s session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replaceSession(s)
+}
+
+// replaceSession ends the stream of the previous session. The caller holds c.mu.
+func (c *conn) replaceSession(s session) {
+	c.session = s
+	if c.stopListening != nil {
+		c.stopListening()
+		c.stopListening = nil
+	}
+}
+
+// sessionIDOf returns the id of the session in the response to initialize, or "".
+func sessionIDOf(resp *http.Response) string {
+	id := resp.Header.Get(sessionHeader)
+	if len(id) > 1024 || !isVisibleASCII(id) {
+		return ""
+	}
+	return id
+}
+
+// revisionIn returns the revision that the server has chosen in its answer to initialize, or "".
+func revisionIn(answer []byte) string {
 	var m struct {
 		Result struct {
 			ProtocolVersion string `json:"protocolVersion"`
@@ -47,11 +77,9 @@ func (c *conn) storeRevision(answer []byte) {
 	}
 	if json.Unmarshal(answer, &m) != nil || len(m.Result.ProtocolVersion) > 64 ||
 		!isVisibleASCII(m.Result.ProtocolVersion) {
-		return
+		return ""
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session.revision = m.Result.ProtocolVersion
+	return m.Result.ProtocolVersion
 }
 
 // isVisibleASCII reports whether text is safe to send as a header value.
@@ -59,48 +87,22 @@ func isVisibleASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// legacyHeaders returns the headers of a session.
-func (c *conn) legacyHeaders() http.Header {
+// currentSession returns the session.
+func (c *conn) currentSession() session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := http.Header{}
-	if c.session.id != "" {
-		h.Set("Mcp-Session-Id", c.session.id)
-	}
-	if c.session.revision != "" {
-		h.Set("Mcp-Protocol-Version", c.session.revision)
-	}
-	return h
+	return c.session
 }
-
-// sessionID returns the id of the session, or an empty string.
-func (c *conn) sessionID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session.id
-}
-
-// checkExpired ends the connection if the response means that the server no longer knows
-// the session, and reports whether it does.
-func (c *conn) checkExpired(resp *http.Response, m outgoing) bool {
-	if resp.StatusCode != http.StatusNotFound || m.modern || m.head.Method == "initialize" || c.sessionID() == "" {
-		return false
-	}
-	c.endExpired()
-	return true
-}
-
-// endExpired ends the connection of an expired session.
-func (c *conn) endExpired() { c.shutdown("the session has expired on " + c.client.Host()) }
 
 // endSession asks the server to delete the session. It ignores errors.
 func (c *conn) endSession() {
-	if c.sessionID() == "" {
+	s := c.currentSession()
+	if s.id == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, deleteTimeout)
 	defer cancel()
-	resp, err := c.client.Do(ctx, remote.Request{Method: http.MethodDelete, Header: c.legacyHeaders()})
+	resp, err := c.client.Do(ctx, remote.Request{Method: http.MethodDelete, Header: s.headers()})
 	if err == nil {
 		resp.Body.Close()
 	}

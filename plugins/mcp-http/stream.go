@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/mcptransport"
 	"github.com/agentarea/agentarea/sdk/mcptransport/remote"
 )
@@ -65,7 +64,11 @@ func (c *conn) resume(call *rpcCall, s streamPosition, attempts *int) (*http.Res
 		if !wait(call.ctx, c.delay(*attempts, s.retry)) {
 			return nil, call.ctx.Err()
 		}
-		resp, err := c.get(call.ctx, s.id, notifyTimeout)
+		current := c.currentSession()
+		if current.id != call.sentIn {
+			return nil, c.client.Broke("before its response was complete, and its session has ended")
+		}
+		resp, err := c.get(call.ctx, current, s.id, notifyTimeout)
 		if err != nil {
 			continue
 		}
@@ -76,9 +79,7 @@ func (c *conn) resume(call *rpcCall, s streamPosition, attempts *int) (*http.Res
 		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 			continue
 		}
-		if c.checkExpired(resp, call.outgoing) {
-			return nil, &sdk.Error{Code: sdk.CodeUnavailable, Message: "the session has expired"}
-		}
+		// The server had accepted the call, so the call is not repeated, even if the session has expired.
 		return nil, c.client.Broke("before its response was complete, and rejected the request to resume it")
 	}
 }
@@ -141,10 +142,10 @@ func (c *conn) logTooLong(e remote.Event) {
 	c.inbox.Log("dropped " + name + ": it is longer than 16 MiB")
 }
 
-// get requests the stream of the server's own messages, or the rest of a stream after the
-// event last.
-func (c *conn) get(ctx context.Context, last string, timeout time.Duration) (*http.Response, error) {
-	h := c.legacyHeaders()
+// get requests the stream of the server's own messages in a session, or the rest of a stream after
+// the event last.
+func (c *conn) get(ctx context.Context, s session, last string, timeout time.Duration) (*http.Response, error) {
+	h := s.headers()
 	h.Set("Accept", "text/event-stream")
 	if last != "" {
 		h.Set("Last-Event-Id", last)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -26,78 +24,47 @@ type conn struct {
 	inbox  *remote.Inbox
 	outbox *remote.Outbox
 	// ctx ends with the connection.
-	ctx    context.Context
-	cancel context.CancelFunc
-	events *remote.Events
-	stream *http.Response
-	// endpoint is the URL for messages to the server.
-	endpoint  *url.URL
+	ctx       context.Context
+	cancel    context.CancelFunc
 	closeOnce sync.Once
+	// renewing is held while a refused session is renewed.
+	renewing chan struct{}
+
+	mu sync.Mutex
+	// current is the event stream of the session. replacing is the same stream while it is replaced,
+	// because its end then does not end the connection.
+	current, replacing *stream
+	// initialize is the host's request for the session; nil until it is sent.
+	initialize []byte
+	// pending has the stream in which the answer to each open call must arrive.
+	pending map[string]*stream
 }
 
 // openConn opens a connection. It fails with an *sdk.Error.
 func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
-	c := &conn{client: client, inbox: remote.NewInbox()}
+	c := &conn{
+		client: client, inbox: remote.NewInbox(), renewing: make(chan struct{}, 1), pending: map[string]*stream{},
+	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	// While the connection is being opened, the caller's context and the timeout end it, too.
+	// While the connection is being opened, the caller's context ends it, too.
 	stop := context.AfterFunc(ctx, c.cancel)
-	timer := time.AfterFunc(endpointTimeout, c.cancel)
-	err := c.openStream()
-	if !stop() || !timer.Stop() {
+	s, err := c.openStream()
+	if !stop() {
 		err = &sdk.Error{
 			Code: sdk.CodeTimeout, Message: client.Host() + " did not send its endpoint event in time", Retryable: true,
 		}
 	}
 	if err != nil {
+		if s != nil {
+			s.close()
+		}
 		c.shutdown("")
 		return nil, err
 	}
-	go c.readStream()
+	c.current = s
+	go c.read(s)
 	c.outbox = remote.NewOutbox(c.ctx, c.inbox) //nolint:contextcheck // it outlives ctx
 	return c, nil
-}
-
-// openStream requests the event stream and waits for the endpoint event.
-func (c *conn) openStream() (err error) {
-	header := http.Header{}
-	header.Set("Accept", "text/event-stream")
-	c.stream, err = c.client.Do(c.ctx, remote.Request{Method: http.MethodGet, Header: header}) //nolint:bodyclose // shutdown closes it
-	if err != nil {
-		return err
-	}
-	if err := c.client.StatusError(c.stream); err != nil {
-		return err
-	}
-	if remote.MediaType(c.stream) != "text/event-stream" {
-		return c.client.Unexpected(c.stream)
-	}
-	c.events = remote.NewEvents(c.stream.Body, mcptransport.MaxMessage)
-	for {
-		event, err := c.events.Next()
-		if err != nil {
-			return c.client.Broke("before it sent its endpoint event")
-		}
-		if event.Name == "endpoint" {
-			return c.setEndpoint(string(event.Data))
-		}
-	}
-}
-
-// setEndpoint stores the URL for messages. It must have the origin of the URL in the
-// config, so that messages and headers are not sent to another server.
-func (c *conn) setEndpoint(text string) error {
-	u, err := c.stream.Request.URL.Parse(text)
-	if err != nil || text == "" {
-		return &sdk.Error{Code: sdk.CodeUnavailable, Message: c.client.Host() + " sent an endpoint event with an invalid URL"}
-	}
-	if !c.client.SameOrigin(u) {
-		return &sdk.Error{
-			Code:    sdk.CodeUnavailable,
-			Message: c.client.Host() + " sent an endpoint on another server, which is not allowed",
-		}
-	}
-	c.endpoint = u
-	return nil
 }
 
 // Info implements mcptransport.Conn. There is no process.
@@ -117,39 +84,72 @@ func (c *conn) shutdown(reason string) {
 	c.closeOnce.Do(func() {
 		c.inbox.End(reason)
 		c.cancel()
-		if c.stream != nil {
-			c.stream.Body.Close()
+		if s := c.stream(); s != nil {
+			s.close()
 		}
 		c.client.Close()
 	})
 }
 
-// readStream delivers the server's messages until the stream ends.
-func (c *conn) readStream() {
-	defer c.shutdown(c.client.Host() + " closed the event stream")
+// stream returns the event stream of the session.
+func (c *conn) stream() *stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current
+}
+
+// needs reports whether the connection ends with the stream.
+func (c *conn) needs(s *stream) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current == s && c.replacing != s
+}
+
+// read delivers the server's messages until the stream ends. The connection ends with the stream,
+// unless another stream has replaced it.
+func (c *conn) read(s *stream) {
+	defer func() {
+		close(s.ended)
+		if c.needs(s) {
+			c.shutdown(c.client.Host() + " closed the event stream")
+		}
+	}()
 	for {
-		event, err := c.events.Next()
+		event, err := s.events.Next()
 		switch {
 		case err != nil:
 			return
 		case event.Name != "message":
 		case event.TooLong && event.Head.IsAnswer():
-			c.inbox.Put(remote.TooLongAnswer(event.Head.ID))
+			c.put(s, remote.TooLongAnswer(event.Head.ID))
 		case event.TooLong:
 			c.inbox.Log("dropped " + event.Head.Method + ": it is longer than 16 MiB")
 		case len(event.Data) > 0:
-			c.deliver(event.Data)
+			c.deliver(s, event.Data)
 		}
 	}
 }
 
 // deliver passes on the messages of an event. It logs an event that it cannot read.
-func (c *conn) deliver(data []byte) {
+func (c *conn) deliver(s *stream, data []byte) {
 	messages, err := remote.Messages(data)
 	if err != nil {
 		c.inbox.Log("ignored an event: " + err.Error())
 	}
 	for _, m := range messages {
-		c.inbox.Put(m)
+		c.put(s, m)
 	}
+}
+
+// put passes on a message. The answer to the handshake of a renewed session is not for the host.
+func (c *conn) put(s *stream, message []byte) {
+	if head := remote.HeadOf(message); head.IsAnswer() {
+		if s.takeHandshake(head.ID, message) {
+			return
+		}
+		c.mu.Lock()
+		delete(c.pending, string(head.ID))
+		c.mu.Unlock()
+	}
+	c.inbox.Put(message)
 }

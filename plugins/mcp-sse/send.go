@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -23,35 +23,87 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	}
 	head := remote.HeadOf(message)
 	if head.IsCall() {
-		go c.call(head.ID, message)
+		go c.call(head, message)
 		return nil
 	}
-	return c.outbox.Send(ctx, head, func(ctx context.Context) error { return c.post(ctx, message, notifyTimeout) })
+	return c.outbox.Send(ctx, head, func(ctx context.Context) error { return c.notify(ctx, head, message) })
 }
 
 // call sends a call. The answer arrives in the event stream, or call answers with an error
-// if the server does not accept it.
-func (c *conn) call(id json.RawMessage, message []byte) {
-	err := c.post(c.ctx, message, c.client.AnswerTimeout())
-	if err != nil && c.ctx.Err() == nil {
-		c.inbox.Put(remote.ErrorAnswer(id, sdk.AsError(err).Message))
+// if the server does not accept it. A call that the server refuses with its session is repeated once
+// in a new session. The connection ends after the answer if the session is lost.
+func (c *conn) call(head remote.Head, message []byte) {
+	err := c.postCall(c.stream(), head, message)
+	var refused *refusedError
+	if errors.As(err, &refused) && head.Method != "initialize" {
+		var s *stream
+		if s, err = c.renew(c.ctx, refused.in); err == nil {
+			err = c.postCall(s, head, message)
+		}
 	}
+	if err == nil || c.ctx.Err() != nil {
+		return
+	}
+	c.inbox.Put(remote.ErrorAnswer(head.ID, sdk.AsError(err).Message))
+	c.endIfLost(err)
 }
 
-// post sends a message and returns an error if the server does not accept it.
-func (c *conn) post(ctx context.Context, message []byte, timeout time.Duration) error {
+// postCall sends a call in a session. If it fails, no answer is expected.
+func (c *conn) postCall(s *stream, head remote.Head, message []byte) error {
+	id := string(head.ID)
+	c.mu.Lock()
+	c.pending[id] = s
+	if head.Method == "initialize" {
+		c.initialize = message
+	}
+	c.mu.Unlock()
+	err := c.post(c.ctx, s, message, c.client.AnswerTimeout())
+	if err != nil {
+		c.mu.Lock()
+		delete(c.pending, id)
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// notify sends a message that has no answer. A notification that the server refuses with its session
+// is repeated once in a new session.
+func (c *conn) notify(ctx context.Context, head remote.Head, message []byte) error {
+	err := c.post(ctx, c.stream(), message, notifyTimeout)
+	var refused *refusedError
+	if !errors.As(err, &refused) || head.Method == "notifications/initialized" {
+		return err
+	}
+	if head.IsAnswer() || head.Method == "notifications/cancelled" {
+		return nil // it concerns a request of the refused session
+	}
+	s, err := c.renew(ctx, refused.in)
+	if err == nil {
+		err = c.post(ctx, s, message, notifyTimeout)
+	}
+	c.endIfLost(err)
+	return err
+}
+
+// post sends a message in a session and returns an error if the server does not accept it, which is
+// a refusedError if the server does not know the session.
+func (c *conn) post(ctx context.Context, s *stream, message []byte, timeout time.Duration) error {
 	header := http.Header{}
 	header.Set("Content-Type", "application/json")
 	resp, err := c.client.Do(ctx, remote.Request{
-		Method: http.MethodPost, URL: c.endpoint, Header: header, Body: message, Timeout: timeout,
+		Method: http.MethodPost, URL: s.endpoint, Header: header, Body: message, Timeout: timeout,
 	})
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if err := c.client.StatusError(resp); err != nil {
-		return err
+	failure := c.client.StatusError(resp)
+	switch {
+	case failure == nil:
+		remote.Drain(resp)
+		return nil
+	case isRefusal(resp):
+		return &refusedError{in: s, err: failure}
 	}
-	remote.Drain(resp)
-	return nil
+	return failure
 }

@@ -39,7 +39,7 @@ type audit010 struct {
 }
 
 // accounts adds API keys and the audit log. A user's keys are deleted with the user. A
-// parent is no foreign key, so that copies can insert the rows in any order. Audit rows have no
+// parent is not a foreign key, so that copies can insert the rows in any order. Audit rows have no
 // foreign keys, because they are kept when their targets are deleted. A trigger prevents changes to
 // them.
 func accounts(ctx context.Context, db bun.IDB) error {

@@ -145,7 +145,7 @@ func testAuditedWrites(t *testing.T, f *fixture) {
 			return f.UpdateMCPServer(f.ctx, audit, v, f.server(t, v), false)
 		},
 		"DeleteMCPServer": func(audit *core.AuditRecord) error {
-			return f.DeleteMCPServer(f.ctx, audit, v, f.server(t, v).ID, 0)
+			return f.DeleteMCPServer(f.ctx, audit, v, f.server(t, v).ID, core.MCPServerDeletion{})
 		},
 		"SetDesiredState": func(audit *core.AuditRecord) error {
 			return f.SetDesiredState(f.ctx, audit, v, f.server(t, v).ID, core.MCPDesiredRunning)

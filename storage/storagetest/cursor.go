@@ -73,7 +73,7 @@ func (f *fixture) cursorLists(v core.Actor, a *core.Agent) map[string]cursorList
 				s := f.unstoredServer(v, func(s *core.MCPServer) { s.CreatedAt = f.at(micros) })
 				return s.ID, f.CreateMCPServer(f.ctx, nil, v, s, false)
 			},
-			remove: func(id string) error { return f.DeleteMCPServer(f.ctx, nil, v, id, 0) },
+			remove: func(id string) error { return f.DeleteMCPServer(f.ctx, nil, v, id, core.MCPServerDeletion{}) },
 		},
 		"sessions": {
 			page: func(p core.Page) ([]string, []core.PageKey, error) {

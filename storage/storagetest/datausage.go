@@ -212,7 +212,7 @@ func testDataOfEdits(t *testing.T, f *usageFixture) {
 	}
 	_, err := f.DeleteFile(f.ctx, nil, v, file.ID, 0, f.now)
 	ok(t, err)
-	ok(t, f.DeleteMCPServer(f.ctx, nil, v, server.ID, 0))
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, server.ID, core.MCPServerDeletion{}))
 	ok(t, f.DeleteAgent(f.ctx, nil, v, a.ID, core.AgentDeletion{}))
 	same(t, "usage after all deletions", f.check(t, "all deletions", v), int64(0))
 }

@@ -50,7 +50,7 @@ func testEncryptedSecrets(t *testing.T, f *fixture) {
 	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[0], []byte{4}) // it has changed
 	ok(t, err)
 	same(t, "replaced again", replaced, false)
-	ok(t, f.DeleteMCPServer(f.ctx, nil, v, ids[1], 0))
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, ids[1], core.MCPServerDeletion{}))
 	replaced, err = f.ReplaceEncryptedSecret(f.ctx, found[1], []byte{4})
 	ok(t, err)
 	same(t, "replaced in a deleted row", replaced, false)

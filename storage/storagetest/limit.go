@@ -43,7 +43,7 @@ func RunLimits(t *testing.T, open func(t *testing.T) Stores) {
 		}, func() error { return f.DeleteAPIKey(f.ctx, nil, v, firstKey.ID) }},
 		{"MCP servers", "--max-mcp-servers", func(o core.Actor) error {
 			return f.CreateMCPServer(f.ctx, nil, o, newServer(o), false)
-		}, func() error { return f.DeleteMCPServer(f.ctx, nil, v, firstServer.ID, 0) }},
+		}, func() error { return f.DeleteMCPServer(f.ctx, nil, v, firstServer.ID, core.MCPServerDeletion{}) }},
 		{"agents", "--max-agents", func(o core.Actor) error { return f.CreateAgent(f.ctx, nil, newAgent(o)) }, nil},
 	} {
 		ok(t, c.create(v))

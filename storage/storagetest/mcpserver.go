@@ -2,7 +2,9 @@ package storagetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -126,7 +128,7 @@ func testMCPServerReservedSlug(t *testing.T, f *fixture) {
 			return f.UpdateMCPServer(f.ctx, nil, actor, &change, false)
 		}},
 		{"deleted", func(s *core.MCPServer, actor core.Actor) error {
-			return f.DeleteMCPServer(f.ctx, nil, actor, s.ID, 0)
+			return f.DeleteMCPServer(f.ctx, nil, actor, s.ID, core.MCPServerDeletion{})
 		}},
 	} {
 		for _, actor := range []core.Actor{owner, root} {
@@ -180,7 +182,7 @@ func testMCPServerReservedSlugLimit(t *testing.T, f *fixture) {
 				if err := f.CreateMCPServer(f.ctx, nil, v, s, false); err != nil {
 					t.Error(err)
 				}
-				if err := f.DeleteMCPServer(f.ctx, nil, v, s.ID, 0); err != nil {
+				if err := f.DeleteMCPServer(f.ctx, nil, v, s.ID, core.MCPServerDeletion{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -256,7 +258,7 @@ func testMCPServerVisibility(t *testing.T, f *fixture) {
 			b.Name = "changed"
 			check("SetDesiredState", f.SetDesiredState(f.ctx, nil, c.actor, s.ID, core.MCPDesiredStopped), c.changed)
 			check("UpdateMCPServer", f.UpdateMCPServer(f.ctx, nil, c.actor, &b, false), c.changed)
-			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, nil, c.actor, s.ID, 0), c.changed)
+			check("DeleteMCPServer", f.DeleteMCPServer(f.ctx, nil, c.actor, s.ID, core.MCPServerDeletion{}), c.changed)
 			got, err := f.MCPServer(f.ctx, admin, s.ID)
 			if c.changed == "" {
 				wantCode(t, err, core.CodeNotFound)
@@ -292,7 +294,7 @@ func testMCPServerProcess(t *testing.T, f *fixture) {
 		s.Config = json.RawMessage(`{"command":"sh","args":["-c","id"]}`)
 		wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, s, true), core.CodeForbidden)
 		ok(t, f.SetDesiredState(f.ctx, nil, v, s.ID, core.MCPDesiredRunning))
-		ok(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 2))
+		ok(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, core.MCPServerDeletion{Version: 2}))
 
 		// For a hidden server the error is NotFound, not Forbidden.
 		hidden := f.server(t, root)
@@ -326,7 +328,7 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 
 	wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, &stale, false), core.CodePreconditionFailed)
 	same(t, "Version after a failure", stale.Version, int64(1))
-	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 1), core.CodePreconditionFailed)
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, core.MCPServerDeletion{Version: 1}), core.CodePreconditionFailed)
 	got, err = f.MCPServer(f.ctx, v, s.ID)
 	ok(t, err)
 	same(t, "MCPServer", got, &want)
@@ -337,9 +339,9 @@ func testMCPServerUpdate(t *testing.T, f *fixture) {
 	ok(t, err)
 	same(t, "Secrets", len(got.Secrets), 0)
 
-	ok(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 3))
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, core.MCPServerDeletion{Version: 3}))
 	wantCode(t, f.UpdateMCPServer(f.ctx, nil, v, &b, false), core.CodeNotFound)
-	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, 0), core.CodeNotFound)
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, s.ID, core.MCPServerDeletion{}), core.CodeNotFound)
 	wantCode(t, f.SetDesiredState(f.ctx, nil, v, s.ID, core.MCPDesiredRunning), core.CodeNotFound)
 }
 
@@ -397,4 +399,61 @@ func testMCPServerList(t *testing.T, f *fixture) {
 	_, total, err := f.MCPServers(f.ctx, admin, core.Page{Limit: 2})
 	ok(t, err)
 	same(t, "an admin's total", total, 7)
+}
+
+// testMCPServerInUse checks that a server that agents use is deleted only by force, and that the error names the
+// agents that the actor can see.
+func testMCPServerInUse(t *testing.T, f *fixture) {
+	v, other, root := f.user(t, "ada", core.RoleMember), f.user(t, "bob", core.RoleMember), f.user(t, "root", core.RoleAdmin)
+	using := func(owner core.Actor, name string, servers ...*core.MCPServer) *core.Agent {
+		return f.agent(t, owner, func(a *core.Agent) {
+			a.Name = name
+			for _, s := range servers {
+				a.MCPServers = append(a.MCPServers, core.MCPServerRef{Slug: s.Slug, ID: s.ID})
+			}
+		})
+	}
+	refused := func(actor core.Actor, s *core.MCPServer, fields int, texts ...string) {
+		t.Helper()
+		err := f.DeleteMCPServer(f.ctx, nil, actor, s.ID, core.MCPServerDeletion{})
+		wantCode(t, err, core.CodeConflict)
+		var e *core.Error
+		if !errors.As(err, &e) || len(e.Fields) != fields {
+			t.Errorf("got %+v, want %d fields", err, fields)
+		}
+		for _, text := range texts {
+			if !strings.Contains(e.Message, text) {
+				t.Errorf("message = %q, want it to contain %q", e.Message, text)
+			}
+		}
+		_, err = f.MCPServer(f.ctx, actor, s.ID)
+		ok(t, err)
+	}
+	one := f.server(t, v, func(s *core.MCPServer) { s.Slug, s.Shared = "one", true })
+	two := f.server(t, v, func(s *core.MCPServer) { s.Slug = "two" })
+	free := f.server(t, v, func(s *core.MCPServer) { s.Slug = "free" })
+	mine := using(v, "mine", one, two)
+	refused(v, one, 1, `"one" is used by 1 agent: "mine" (`+mine.ID+`).`, "force=true")
+	refused(v, two, 1, `"two" is used by 1 agent: "mine" (`+mine.ID+`).`)
+	theirs := using(other, "theirs", one)
+	refused(v, one, 1, `used by 2 agents: "mine" (`+mine.ID+`), 1 more.`)
+	refused(root, one, 2, "2 agents: ", `"mine" (`+mine.ID+`)`, `"theirs" (`+theirs.ID+`)`)
+	for i := range 30 {
+		using(v, fmt.Sprint("agent-", i), two)
+	}
+	refused(v, two, 20, "used by 31 agents: ", ", 11 more.")
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, free.ID, core.MCPServerDeletion{}))
+	// Another version is reported first.
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, one.ID, core.MCPServerDeletion{Version: 7}), core.CodePreconditionFailed)
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, v, one.ID, core.MCPServerDeletion{Version: 7, Force: true}),
+		core.CodePreconditionFailed)
+	wantCode(t, f.DeleteMCPServer(f.ctx, nil, other, one.ID, core.MCPServerDeletion{Force: true}), core.CodeForbidden)
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, one.ID, core.MCPServerDeletion{Version: 1, Force: true}))
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, two.ID, core.MCPServerDeletion{Force: true}))
+	// Only an agent of another user uses the server.
+	three := f.server(t, v, func(s *core.MCPServer) { s.Slug, s.Shared = "three", true })
+	hidden := using(other, "hidden", three)
+	refused(v, three, 0, `used by 1 agent that you cannot see.`)
+	ok(t, f.DeleteAgent(f.ctx, nil, other, hidden.ID, core.AgentDeletion{}))
+	ok(t, f.DeleteMCPServer(f.ctx, nil, v, three.ID, core.MCPServerDeletion{}))
 }

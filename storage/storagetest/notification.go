@@ -69,6 +69,9 @@ func testNotification(t *testing.T, f *fixture) {
 	last, err = f.LastNotification(f.ctx)
 	ok(t, err)
 	same(t, "last", last, all[len(all)-1].Seq)
+	newest, err := f.NewestNotification(f.ctx)
+	ok(t, err)
+	same(t, "newest", newest, last)
 	same(t, "from the second to the third", len(read(core.NotificationFilter{}, all[0].Seq, all[2].Seq)), 2)
 	for _, n := range all {
 		if strings.Contains(string(n.Data), "secret words") {

@@ -91,7 +91,7 @@ func testPendingBlob(t *testing.T, f *fixture) {
 
 	// Claimed blobs are due again after the claim expires, unless they were deleted.
 	ok(t, f.DeletePendingBlob(f.ctx, blobs[0]))
-	ok(t, f.DeletePendingBlob(f.ctx, blobs[0])) // no record is no error
+	ok(t, f.DeletePendingBlob(f.ctx, blobs[0])) // a missing record is not an error
 	ok(t, f.DeletePendingBlob(f.ctx, newBlob("local")))
 	f.wantClaimed(t, f.at(100), pending(4, 1))
 	f.wantClaimed(t, f.at(101), pending(1, 2))

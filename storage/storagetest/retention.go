@@ -103,6 +103,9 @@ func testRetentionTasks(t *testing.T, f *fixture) {
 	if n := f.deleteAll(t, f.DeleteNotifications, time.Now().Add(time.Hour)); n == 0 {
 		t.Error("DeleteNotifications deleted nothing")
 	}
+	newest, err := f.NewestNotification(f.ctx)
+	ok(t, err)
+	same(t, "newest after all were deleted", newest, last)
 	f.task(t, a, v.UserID)
 	next, err := f.LastNotification(f.ctx)
 	ok(t, err)

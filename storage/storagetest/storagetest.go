@@ -48,6 +48,7 @@ type Stores interface {
 func Run(t *testing.T, open func(t *testing.T) Stores) {
 	for name, test := range map[string]func(*testing.T, *fixture){
 		"database":                 testDatabase,
+		"conflict_details":         testConflictDetails,
 		"server":                   testServer,
 		"user":                     testUser,
 		"user/conflict":            testUserConflict,
@@ -156,6 +157,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"mcp_server/desired_state": testMCPServerDesiredState,
 		"mcp_server/list":          testMCPServerList,
 		"mcp_server/dependents":    testMCPServerDependents,
+		"mcp_server/in_use":        testMCPServerInUse,
 		"encrypted_secret":         testEncryptedSecrets,
 		"task":                     testTask,
 		"task/backlog":             testBacklog,

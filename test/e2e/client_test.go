@@ -40,6 +40,9 @@ type failure struct {
 	Details struct {
 		Field  string `json:"field"`
 		Issue  string `json:"issue"`
+		Object string `json:"object"`
+		ID     string `json:"id"`
+		RunID  string `json:"run_id"`
 		Reason string `json:"reason"`
 	} `json:"details"`
 	RequestID string `json:"request_id"`

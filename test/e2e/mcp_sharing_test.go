@@ -38,16 +38,17 @@ func TestSharedAgentUsesItsOwnersMCPServers(t *testing.T) {
 	}
 	wantUnusable := func(c *client, agent, issue string) {
 		t.Helper()
-		f := c.post("/v1/agents/"+agent+"/chat", object{"message": "Go", "session_id": "s"}).want(t, 502).failure(t)
-		if !strings.HasPrefix(f.Message, `config.mcp_servers.0: MCP server "ops" `) || !strings.Contains(f.Message, issue) {
-			t.Errorf("got error %+v, want config.mcp_servers.0: …%s…", f, issue)
+		f := c.post("/v1/agents/"+agent+"/chat", object{"message": "Go", "session_id": "s"}).want(t, 409).failure(t)
+		if f.Code != "CONFLICT" || !strings.HasPrefix(f.Details.Issue, `MCP server "ops" `) ||
+			!strings.HasPrefix(f.Details.Field, "config.mcp_servers") || !strings.Contains(f.Message, issue) {
+			t.Errorf("got error %+v, want CONFLICT for config.mcp_servers: …%s…", f, issue)
 		}
 	}
 
 	// A member cannot name the administrator's private server.
 	f := member.post("/v1/agents/", newAgent()).want(t, 400).failure(t)
-	if f.Details.Field != "config.mcp_servers.0" || !strings.Contains(f.Details.Issue, `"ops" does not exist`) {
-		t.Errorf("got error %+v, want config.mcp_servers.0 and that ops does not exist", f)
+	if f.Details.Field != "config.mcp_servers[0]" || !strings.Contains(f.Details.Issue, `"ops" does not exist`) {
+		t.Errorf("got error %+v, want config.mcp_servers[0] and that ops does not exist", f)
 	}
 	// An agent that named it while it was shared does not use it afterwards, not even for the administrator.
 	admin.do("PATCH", server, object{"shared": true}).want(t, 200)
@@ -78,7 +79,11 @@ func TestSharedAgentUsesItsOwnersMCPServers(t *testing.T) {
 	if f := member.post("/v1/mcp-servers/", taken).want(t, 409).failure(t); !strings.Contains(f.Message, "is reserved") {
 		t.Errorf("got error %+v, want that the slug is reserved", f)
 	}
-	admin.do("DELETE", server, nil).want(t, 204)
+	if f := admin.do("DELETE", server, nil).want(t, 409).failure(t); !strings.Contains(f.Message, agent) ||
+		!strings.Contains(f.Message, "force=true") {
+		t.Errorf("got error %+v, want the agent and what to do", f)
+	}
+	admin.do("DELETE", server+"?force=true", nil).want(t, 204)
 	member.post("/v1/mcp-servers/", taken).want(t, 409)
 	wantUnusable(member, agent, "does not exist anymore")
 }

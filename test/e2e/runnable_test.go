@@ -194,7 +194,7 @@ func (d docServer) tell(t *testing.T, s story) {
 	if err := os.WriteFile(name, []byte(script.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, interpreter(t, s.language), name)
 	cmd.Dir = dir

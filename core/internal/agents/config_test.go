@@ -25,7 +25,7 @@ func TestCreate_invalidConfig(t *testing.T) {
 		"a text":            {"chat", `{"model":"gpt-4","temperature":"hot"}`, "config.temperature", "Must be a number"},
 		"a fraction":        {"chat", `{"model":"gpt-4","max_tokens":1.5}`, "config.max_tokens", "Must be an integer"},
 		"a number":          {"chat", `{"model":"gpt-4","strict":1}`, "config.strict", "Must be true or false"},
-		"item of a list":    {"chat", `{"model":"gpt-4","stop":["a",1]}`, "config.stop.1", "Must be a string"},
+		"item of a list":    {"chat", `{"model":"gpt-4","stop":["a",1]}`, "config.stop[1]", "Must be a string"},
 		"too many items":    {"chat", `{"model":"gpt-4","stop":["a","b","c"]}`, "config.stop", "Must contain at most 2 items"},
 		"not in the enum":   {"chat", `{"model":"gpt-4","format":"xml"}`, "config.format", "Must be one of: text, json"},
 		"misspelled field":  {"chat", `{"model":"gpt-4","temprature":1}`, "config.temprature", `Unknown field "temprature". Did you mean "temperature"?`},

@@ -16,21 +16,18 @@ import (
 // maxIssues is the maximum number of field errors of a config.
 const maxIssues = 50
 
-// collectIssues appends a field error for each leaf of a violation, up to maxIssues.
-func collectIssues(v *jsonschema.ValidationError, root *jsonschema.Schema, fields *[]core.FieldError) {
+// collectIssues appends a field error for each leaf of a violation of a config, up to maxIssues.
+func collectIssues(v *jsonschema.ValidationError, root *jsonschema.Schema, config any, fields *[]core.FieldError) {
 	for _, cause := range v.Causes {
 		if len(*fields) >= maxIssues {
 			return
 		}
-		collectIssues(cause, root, fields)
+		collectIssues(cause, root, config, fields)
 	}
 	if len(v.Causes) > 0 {
 		return
 	}
-	at := "config"
-	for _, p := range v.InstanceLocation {
-		at += "." + p
-	}
+	at := core.FieldPath("config", config, v.InstanceLocation)
 	add := func(field, issue string) {
 		if f := (core.FieldError{Field: field, Issue: issue}); len(*fields) < maxIssues && !slices.Contains(*fields, f) {
 			*fields = append(*fields, f)
@@ -85,25 +82,43 @@ func issueOf(k jsonschema.ErrorKind) string {
 		if k.Want == 1 {
 			return "Must not be empty"
 		}
-		return fmt.Sprintf("Must be at least %d characters long", k.Want)
+		return "Must be at least " + core.Count(k.Want, "character") + " long"
 	case *kind.MaxLength:
-		return fmt.Sprintf("Must be at most %d characters long", k.Want)
+		return "Must be at most " + core.Count(k.Want, "character") + " long"
 	case *kind.MinItems:
 		if k.Want == 1 {
 			return "Must contain at least one item"
 		}
-		return fmt.Sprintf("Must contain at least %d items", k.Want)
+		return "Must contain at least " + core.Count(k.Want, "item")
 	case *kind.MaxItems:
-		return fmt.Sprintf("Must contain at most %d items", k.Want)
+		return "Must contain at most " + core.Count(k.Want, "item")
 	case *kind.UniqueItems:
 		return "Must not contain duplicates"
 	case *kind.Pattern:
-		return "Must match " + k.Want
+		return "Must match the regular expression " + k.Want
 	case *kind.Format:
-		return "Must be a valid " + k.Want
+		return formatIssue(k.Want)
 	default:
 		return "Must be valid against the config_schema of the agent type"
 	}
+}
+
+// formatIssue describes a value that does not have a format of JSON Schema.
+func formatIssue(format string) string {
+	if example, ok := formatExamples[format]; ok {
+		return "Must be " + example
+	}
+	return "Must be a valid " + format
+}
+
+var formatExamples = map[string]string{
+	"date":      "a date such as 2026-11-30",
+	"date-time": "a time such as 2026-11-30T12:00:00Z",
+	"time":      "a time of day such as 12:00:00Z",
+	"duration":  "a duration such as P3DT12H",
+	"email":     "an email address such as name@example.com",
+	"uri":       "a URL such as https://example.com/path",
+	"uuid":      "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
 }
 
 // article returns JSON types with their articles, joined with "or".

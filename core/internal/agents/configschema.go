@@ -123,6 +123,6 @@ func (c *configSchemas) check(ctx context.Context, t core.AgentType, config []by
 		return fmt.Errorf("validate a config: %w", err) // it wraps the error of a context that ended
 	}
 	e := &core.Error{Code: core.CodeValidation, Message: "Invalid request data"}
-	collectIssues(violation, schema, &e.Fields)
+	collectIssues(violation, schema, v, &e.Fields)
 	return e
 }

@@ -50,7 +50,7 @@ func newEnv(t *testing.T) *env {
 			},
 		},
 	}
-	e.Service = New(e.store, e.servers, e.plugins)
+	e.Service = New(e.store, e.servers, e.plugins, nil)
 	return e
 }
 

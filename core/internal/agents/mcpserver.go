@@ -41,7 +41,7 @@ func (s *Service) resolveServers(
 		case core.CodeOf(err) != core.CodeNotFound:
 			return nil, err
 		case !unchanged:
-			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers.%d", i),
+			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers[%d]", i),
 				"MCP server %q does not exist. Name a server of the agent's owner, or a shared one.", slug)
 		}
 		refs = append(refs, ref)

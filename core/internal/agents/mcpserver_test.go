@@ -17,7 +17,7 @@ func withServers(t *testing.T) *env {
 		"server-bob":    {ID: "server-bob", Slug: "bob-own", CreatedBy: bob.UserID, ShareCredentials: true},
 		"server-shared": {ID: "server-shared", Slug: "all", CreatedBy: bob.UserID, Shared: true},
 	}
-	e.Service = New(e.store, e.servers, e.plugins)
+	e.Service = New(e.store, e.servers, e.plugins, nil)
 	return e
 }
 
@@ -32,14 +32,14 @@ func TestCreate_resolvesMCPServersAsTheOwner(t *testing.T) {
 	}{
 		"none":                  {ann, `{}`, nil, ""},
 		"own and shared":        {ann, `{"mcp_servers":["all","ann-own","all"]}`, []core.MCPServerRef{{Slug: "all", ID: "server-shared"}, {Slug: "ann-own", ID: "server-ann"}}, ""},
-		"unknown":               {ann, `{"mcp_servers":["all","none"]}`, nil, "config.mcp_servers.1"},
-		"private":               {ann, `{"mcp_servers":["bob-own"]}`, nil, "config.mcp_servers.0"},
-		"private, admin":        {annAdmin, `{"mcp_servers":["bob-own"]}`, nil, "config.mcp_servers.0"},
+		"unknown":               {ann, `{"mcp_servers":["all","none"]}`, nil, "config.mcp_servers[1]"},
+		"private":               {ann, `{"mcp_servers":["bob-own"]}`, nil, "config.mcp_servers[0]"},
+		"private, admin":        {annAdmin, `{"mcp_servers":["bob-own"]}`, nil, "config.mcp_servers[0]"},
 		"of another meaning":    {ann, `{"mcp_servers":{"bob-own":1}}`, nil, ""},
 		"tools are not a list":  {ann, `{"mcp_servers":["bob-own"],"tools":1}`, nil, ""},
-		"id instead of a slug":  {ann, `{"mcp_servers":["server-shared"]}`, nil, "config.mcp_servers.0"},
-		"empty":                 {ann, `{"mcp_servers":[""]}`, nil, "config.mcp_servers.0"},
-		"second of two unknown": {ann, `{"mcp_servers":["ann-own","x","y"]}`, nil, "config.mcp_servers.1"},
+		"id instead of a slug":  {ann, `{"mcp_servers":["server-shared"]}`, nil, "config.mcp_servers[0]"},
+		"empty":                 {ann, `{"mcp_servers":[""]}`, nil, "config.mcp_servers[0]"},
+		"second of two unknown": {ann, `{"mcp_servers":["ann-own","x","y"]}`, nil, "config.mcp_servers[1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,8 +79,8 @@ func TestUpdate_resolvesMCPServers(t *testing.T) {
 		"renamed, changed config":       {before, `{"mcp_servers":["ann-own"],"tools":[]}`, "server-ann", ""},
 		"slug of another server by now": {func(e *env) { before(e); move(e, "server-shared", "ann-own") }, `{"mcp_servers":["ann-own"]}`, "server-shared", ""},
 		"deleted":                       {func(e *env) { delete(e.servers, "server-ann") }, `{"mcp_servers":["ann-own"]}`, "server-ann", ""},
-		"deleted, changed config":       {func(e *env) { delete(e.servers, "server-ann") }, `{"mcp_servers":["ann-own"],"tools":[]}`, "", "config.mcp_servers.0"},
-		"private to the admin":          {func(*env) {}, `{"mcp_servers":["bob-own"]}`, "", "config.mcp_servers.0"},
+		"deleted, changed config":       {func(e *env) { delete(e.servers, "server-ann") }, `{"mcp_servers":["ann-own"],"tools":[]}`, "", "config.mcp_servers[0]"},
+		"private to the admin":          {func(*env) {}, `{"mcp_servers":["bob-own"]}`, "", "config.mcp_servers[0]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

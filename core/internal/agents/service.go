@@ -24,20 +24,21 @@ type Service struct {
 	store   core.AgentStore
 	servers MCPServers
 	plugins Plugins
+	tools   MCPTools
 	schemas configSchemas
 }
 
-// New returns a Service.
-func New(store core.AgentStore, servers MCPServers, plugins Plugins) *Service {
+// New returns a Service. Without tools, agents have no warnings about MCP servers that are down.
+func New(store core.AgentStore, servers MCPServers, plugins Plugins, tools MCPTools) *Service {
 	return &Service{
-		store: store, servers: servers, plugins: plugins,
+		store: store, servers: servers, plugins: plugins, tools: tools,
 		schemas: configSchemas{running: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))},
 	}
 }
 
 // Create validates and stores a new agent with a's name, description, type, status, shared and config, and
-// sets the other fields of a. The default status is active, the default config {}. It fails with Invalid,
-// or with Unavailable if the config cannot be checked.
+// sets the other fields of a, with the warnings. The default status is active, the default config {}. It fails
+// with Invalid, or with Unavailable if the config cannot be checked.
 func (s *Service) Create(ctx context.Context, audit *core.AuditRecord, actor core.Actor, a *core.Agent) error {
 	a.ID, a.Version, a.CreatedBy, a.CreatedAt = core.NewID("agent"), 1, actor.UserID, now()
 	a.UpdatedAt = a.CreatedAt
@@ -49,6 +50,7 @@ func (s *Service) Create(ctx context.Context, audit *core.AuditRecord, actor cor
 		return err
 	}
 	s.reportBroken(a)
+	a.Warnings = s.warnings(ctx, a)
 	return nil
 }
 
@@ -70,7 +72,8 @@ func (s *Service) Active(ctx context.Context, actor core.Actor, id string) (*cor
 		return nil, err
 	}
 	if a.Status == core.AgentInactive {
-		return nil, core.Conflict("Agent %q is inactive. Set its status to active first.", a.ID)
+		return nil, core.Conflict("Agent %q is inactive. Set its status to active first.", a.ID).
+			WithField("agent_id").WithObject("agent", a.ID)
 	}
 	return a, nil
 }
@@ -92,7 +95,7 @@ func (s *Service) List(ctx context.Context, actor core.Actor, f core.AgentFilter
 	return found, total, nil
 }
 
-// Update changes an agent with change, and stores and returns it. It repeats the change if another update
+// Update changes an agent with change, and stores and returns it with its warnings. It repeats the change if another update
 // interferes. The status error, which is never stored, keeps the stored status. Update fails as Create
 // does, with NotFound or Forbidden, or with the error of change.
 func (s *Service) Update(
@@ -114,6 +117,7 @@ func (s *Service) Update(
 		return nil, err
 	}
 	s.reportBroken(a)
+	a.Warnings = s.warnings(ctx, a)
 	return a, nil
 }
 

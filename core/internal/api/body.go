@@ -29,41 +29,6 @@ const (
 	bodyTimeout = 30 * time.Second
 )
 
-// checkParameters returns the middleware that rejects path and query parameters which the database
-// cannot store: with NUL, or with invalid UTF-8.
-func checkParameters(h huma.API) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) {
-		for _, p := range ctx.Operation().Parameters {
-			var v string
-			switch p.In {
-			case "path":
-				v = ctx.Param(p.Name)
-			case "query":
-				v = ctx.Query(p.Name)
-			default:
-				continue
-			}
-			if issue := textIssue(v); issue != "" {
-				writeHumaError(h, ctx, core.Invalid(p.Name, "%s", issue))
-				return
-			}
-		}
-		next(ctx)
-	}
-}
-
-// textIssue returns the reason why a text is invalid, or "" if it is valid.
-func textIssue(s string) string {
-	switch {
-	case strings.IndexByte(s, 0) >= 0:
-		return "Must not contain a NUL character"
-	case !utf8.ValidString(s):
-		return "Must be valid UTF-8"
-	default:
-		return ""
-	}
-}
-
 // bodyReader reads JSON bodies of at most maxBytes, and makes large requests wait for their slot.
 type bodyReader struct {
 	api      huma.API
@@ -156,10 +121,11 @@ func rejectEncodedBody(header string) error {
 	if header == "" || strings.EqualFold(header, "identity") {
 		return nil
 	}
-	return &core.Error{
+	e := &core.Error{
 		Code:    core.CodeUnsupportedMediaType,
 		Message: fmt.Sprintf("Content-Encoding %q is not supported. Send the body without it.", header),
 	}
+	return e.WithField("Content-Encoding")
 }
 
 // checkMediaType returns an UnsupportedMediaType error if the operation does not accept the body's
@@ -172,20 +138,25 @@ func checkMediaType(header string, op *huma.Operation) error {
 	if _, ok := op.RequestBody.Content[media]; ok && err == nil {
 		return nil
 	}
-	known := slices.Sorted(maps.Keys(op.RequestBody.Content))
-	return &core.Error{
+	return unsupportedMediaType(header, slices.Sorted(maps.Keys(op.RequestBody.Content))...)
+}
+
+func unsupportedMediaType(header string, known ...string) *core.Error {
+	e := &core.Error{
 		Code:    core.CodeUnsupportedMediaType,
 		Message: fmt.Sprintf("Content-Type %q is not supported. Send %s.", header, strings.Join(known, " or ")),
 	}
+	return e.WithField("Content-Type")
 }
 
 // CheckJSON returns an error if body is not JSON, nests too deep, has NUL in a string or a number that
 // is too long. root is the path of the field that contains the JSON, or empty for the request body itself.
 func CheckJSON(body []byte, root string) error {
 	if JSONDepth(body) > MaxJSONDepth {
-		return &core.Error{
+		e := &core.Error{
 			Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The request body nests deeper than %d levels", MaxJSONDepth),
 		}
+		return e.WithField(orBody(root))
 	}
 	if !json.Valid(body) {
 		return syntaxError(body, root)

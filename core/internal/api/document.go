@@ -122,12 +122,11 @@ var errorExamples = map[core.Code]*core.Error{
 	core.CodeForbidden:    core.Forbidden("Insufficient permissions: a viewer may only read"),
 	core.CodeNotFound:     core.NotFound("agent", "agent-123"),
 	core.CodeConflict: core.Conflict("Session %q is busy with run run-123. Wait for it, or cancel it with "+
-		"POST /v1/runs/run-123/cancel.", "session-123"),
-	core.CodePreconditionFailed: VersionConflict("agent"),
-	core.CodePayloadTooLarge:    bodyTooLarge(1 << 20),
-	core.CodeUnsupportedMediaType: {
-		Code: core.CodeUnsupportedMediaType, Message: `Content-Type "text/plain" is not supported. Send application/json.`,
-	},
+		"POST /v1/runs/run-123/cancel.", "session-123").
+		WithField("session_id").WithObject("session", "session-123").WithRun(core.RunRef{ID: "run-123"}),
+	core.CodePreconditionFailed:   VersionConflict("agent"),
+	core.CodePayloadTooLarge:      bodyTooLarge(1 << 20),
+	core.CodeUnsupportedMediaType: unsupportedMediaType("text/plain", "application/json"),
 	core.CodeRateLimited: {
 		Code:    core.CodeRateLimited,
 		Message: "Too many requests: the limit is 100 per minute. Retry after the time in the Retry-After header",

@@ -8,6 +8,9 @@ const (
 	MaxWaiting     = maxWaiting
 )
 
+// ErrorExamples are the errors of the OpenAPI document.
+var ErrorExamples = errorExamples
+
 // RequestID returns the request id for an X-Request-ID header.
 func RequestID(header string) string { return requestID(http.Header{"X-Request-Id": {header}}) }
 

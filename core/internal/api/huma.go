@@ -48,7 +48,9 @@ func init() {
 	validation.MsgExpectedMaxItems = "Must contain at most %d items"
 	validation.MsgExpectedArrayItemsUnique = "Must not contain duplicates"
 	validation.MsgExpectedBePattern = "%s" // each pattern's description is a sentence
-	validation.MsgExpectedRFC5322Email = "Must be an email address such as name@example.com"
+	validation.MsgExpectedMatchPattern = "Must match the regular expression %s"
+	// Huma appends its error to this format. A precision of 0 omits it.
+	validation.MsgExpectedRFC5322Email = "Must be an email address such as name@example.com%.0v"
 	validation.MsgExpectedRFC3339DateTime = "Must be a time such as 2026-11-30T12:00:00Z"
 	validation.MsgExpectedRFC3339Date = "Must be a date such as 2026-11-30"
 }
@@ -64,6 +66,9 @@ var issues = map[string]string{
 	"Must contain at least 1 items":       "Must contain at least one item",
 }
 
+// singular corrects the nouns of Huma's messages.
+var singular = strings.NewReplacer(" 1 characters", " 1 character", " 1 items", " 1 item")
+
 // humaError converts every error that passes through Huma: its own about the input, and those of
 // handlers.
 func humaError(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
@@ -73,8 +78,24 @@ func humaError(ctx huma.Context, status int, message string, errs ...error) huma
 	}
 	req := RequestFrom(ctx.Context())
 	e := NewErrorReply(err, req.ID)
+	namePathField(ctx, e)
 	e.prepare(req, ctx.SetHeader)
 	return e
+}
+
+// namePathField names the path parameter that holds the id of the object which the error is about, unless the error
+// names a field already.
+func namePathField(ctx huma.Context, e *ErrorReply) {
+	d := &e.Failure.Details
+	if d.Field != "" || d.ID == "" {
+		return
+	}
+	for _, p := range ctx.Operation().Parameters {
+		if p.In == "path" && ctx.Param(p.Name) == d.ID {
+			d.Field, d.Issue = p.Name, e.Failure.Message
+			return
+		}
+	}
 }
 
 // writeHumaError answers with an error before the handler.
@@ -145,6 +166,7 @@ func fieldError(d *huma.ErrorDetail) core.FieldError {
 	if text, ok := issues[issue]; ok {
 		issue = text
 	}
+	issue = singular.Replace(issue)
 	if strings.HasPrefix(issue, "invalid date/time for format") {
 		issue = validation.MsgExpectedRFC3339DateTime
 	}

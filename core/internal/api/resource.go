@@ -44,8 +44,9 @@ func CheckIfMatch(ifMatch, noun string, version int64) error {
 // VersionConflict returns the PreconditionFailed error of an object that has changed since the client
 // read it.
 func VersionConflict(noun string) *core.Error {
-	return &core.Error{
+	e := &core.Error{
 		Code:    core.CodePreconditionFailed,
 		Message: fmt.Sprintf("The %s has changed since you read it. Read it again and repeat the change.", noun),
 	}
+	return e.WithField("If-Match")
 }

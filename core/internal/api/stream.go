@@ -149,25 +149,54 @@ func (s *streamWriter) send(batch []core.Event) error {
 	buf, _ := buffers.Get().(*bytes.Buffer)
 	defer releaseBuffer(buf)
 	for i := range batch {
-		appendEvent(buf, &batch[i])
+		appendEvent(buf, &batch[i], s.req.ID)
 	}
 	return s.write(buf.Bytes())
 }
 
-// appendEvent appends an event in the format of server-sent events.
-func appendEvent(buf *bytes.Buffer, e *core.Event) {
+// appendEvent appends an event in the format of server-sent events. The error event of a run gets the id of the request
+// that reads it.
+func appendEvent(buf *bytes.Buffer, e *core.Event, requestID string) {
 	if e.Seq > 0 {
 		buf.WriteString("id: ")
 		buf.Write(strconv.AppendInt(buf.AvailableBuffer(), e.Seq, 10))
 		buf.WriteByte('\n')
 	}
+	data := e.Data
+	if bytes.HasPrefix(data, errorEventStart) {
+		data = withRequestID(data, requestID)
+	}
 	buf.WriteString("data: ")
-	if bytes.IndexByte(e.Data, '\n') < 0 {
-		buf.Write(e.Data)
+	if bytes.IndexByte(data, '\n') < 0 {
+		buf.Write(data)
 	} else {
-		_ = json.Compact(buf, e.Data) // a line break would end the data
+		_ = json.Compact(buf, data) // a line break would end the data
 	}
 	buf.WriteString("\n\n")
+}
+
+// ErrorEvent is the last event of a stream that fails.
+type ErrorEvent struct {
+	Type string `json:"type"`
+	// RunID is the run that failed, or empty if the stream itself failed.
+	RunID string  `json:"run_id,omitempty"`
+	Error Failure `json:"error"`
+}
+
+var errorEventStart = []byte(`{"type":"error"`)
+
+// withRequestID returns the data of an error event with a request id, unless it has one.
+func withRequestID(data []byte, requestID string) []byte {
+	var e ErrorEvent
+	if json.Unmarshal(data, &e) != nil || e.Error.RequestID != "" {
+		return data
+	}
+	e.Error.RequestID = requestID
+	var buf bytes.Buffer
+	if EncodeJSON(&buf, e) != nil {
+		return data
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 func (s *streamWriter) write(b []byte) error {
@@ -222,10 +251,7 @@ func (s *streamWriter) end(err error) {
 	}
 	e := NewErrorReply(err, s.req.ID)
 	s.req.Err = e
-	data, err := json.Marshal(struct {
-		Type  string  `json:"type"`
-		Error Failure `json:"error"`
-	}{"error", e.Failure})
+	data, err := json.Marshal(ErrorEvent{Type: "error", RunID: e.Failure.Details.RunID, Error: e.Failure})
 	if err == nil {
 		_ = s.send([]core.Event{{Data: data}}) // without an id, so that the client can resume after the last event
 	}

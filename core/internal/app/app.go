@@ -14,6 +14,7 @@ import (
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/agents"
+	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/auth"
 	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/core/internal/datadir"
@@ -307,7 +308,7 @@ func (a *App) openEngine(ctx context.Context) error {
 	a.onClose(func() error { a.hub.Close(); return nil })
 	a.log = events.NewLog(a.db, a.logger)
 	a.onClose(func() error { a.log.Close(); return nil })
-	a.agents = agents.New(a.db, a.db, a.plugins)
+	a.agents = agents.New(a.db, a.db, a.plugins, a.servers)
 	a.engine = run.New(run.Options{
 		Runs: a.db, Messages: a.db, Tasks: a.db, Queue: a.db, Agents: a.agents,
 		Wakeups: a.db, Log: a.log, Plugins: a.plugins, Toolbox: a.servers.Toolbox(),
@@ -369,7 +370,8 @@ func (a *App) openAPI(ctx context.Context) error {
 		return fmt.Errorf("AGENTAREA_ADMIN_USERNAME and AGENTAREA_ADMIN_PASSWORD: %w", err)
 	}
 	a.gateway = gateway.New(gateway.Options{
-		Servers: children{a.servers}, Auth: authn, PublicURL: a.settings.PublicURL, Logger: a.logger,
+		Servers: children{a.servers}, Auth: authn, WriteError: api.WriteErrorStatus, PublicURL: a.settings.PublicURL,
+		Logger: a.logger,
 	})
 	a.onClose(func() error { a.gateway.Close(); return nil })
 	apiHandler, mcpHandler := a.newAPI(countedAuth{authn, a.metrics})

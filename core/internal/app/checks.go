@@ -57,7 +57,11 @@ func checkPlugins(plugins []core.Plugin) error {
 // anyone can read it.
 func checkMCPServers(counts map[core.MCPStatus]int) error {
 	if n := counts[core.MCPError]; n > 0 {
-		return core.Unavailable("%d of the enabled MCP servers have the status error", n)
+		verb := "have"
+		if n == 1 {
+			verb = "has"
+		}
+		return core.Unavailable("%d of the enabled MCP servers %s the status error", n, verb)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/agentarea/agentarea/core/internal/app"
+	"github.com/agentarea/agentarea/core/internal/config"
 )
 
 // commands is the command line.
@@ -88,7 +89,7 @@ func run(ctx context.Context, args []string, out *output) error {
 		kong.Name("agentarea"), kong.Description("A self-hosted platform for AI agents."),
 		kong.Writers(out.stdout, out.stderr), kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.UsageOnError(), kong.ValueFormatter(helpWithDefault),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(out),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(out), config.DurationMapper(),
 	)
 	if err != nil {
 		return err

@@ -55,18 +55,22 @@ func TestMain_invalidCommandLines(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	for want, args := range map[string][]string{
-		`unknown flag --port`:                                                   {"serve", "--port=80"},
-		`--listen "8000": address 8000: missing port`:                           {"serve", "--listen=8000"},
-		`--log-level must be one of "debug","info","warn","error"`:              {"serve", "--log-level=loud"},
-		`expected one of "serve", "files", "plugins", "db", "users", ...`:       {},
-		`missing flags: --from=URL, --to=URL`:                                   {"db", "copy"},
-		`are the same database`:                                                 {"db", "copy", "--from=sqlite:///a", "--to=sqlite:///a"},
-		`user "nobody" does not exist`:                                          {"users", "reset-password", "nobody", "--data-dir=" + existing},
-		`no such file`:                                                          {"db", "status", "--data-dir=/none"},
-		`missing flags: --from=LABEL, --to=LABEL`:                               {"files", "move"},
-		`--max-file-size: "much" is not a valid size`:                           {"serve", "--max-file-size=much"},
-		`--rate-limit-roles: "root=1/1" is not a valid role limit (write ROLE=`: {"serve", "--rate-limit-roles=admin=600/60,root=1/1"},
-		`--trusted-proxies: "lan" is not a valid IP address or network (write `: {"serve", "--trusted-proxies=10.0.0.0/8,lan"},
+		`unknown flag --port`:                                             {"serve", "--port=80"},
+		`--listen "8000": address 8000: missing port`:                     {"serve", "--listen=8000"},
+		`--log-level must be one of "debug","info","warn","error"`:        {"serve", "--log-level=loud"},
+		`expected one of "serve", "files", "plugins", "db", "users", ...`: {},
+		`missing flags: --from=URL, --to=URL`:                             {"db", "copy"},
+		`are the same database`:                                           {"db", "copy", "--from=sqlite:///a", "--to=sqlite:///a"},
+		`user "nobody" does not exist`:                                    {"users", "reset-password", "nobody", "--data-dir=" + existing},
+		`no such file`:                                                    {"db", "status", "--data-dir=/none"},
+		`missing flags: --from=LABEL, --to=LABEL`:                         {"files", "move"},
+		`--keep-runs: "30" is not a valid duration (write a number with a unit, such as 90s, 30m, 12h or 30d)`: {
+			"serve", "--keep-runs=30",
+		},
+		`--keep-audit -24h0m0s: must not be negative (write 30d, or 0 to keep everything)`: {"serve", "--keep-audit=-1d"},
+		`--max-file-size: "much" is not a valid size`:                                      {"serve", "--max-file-size=much"},
+		`--rate-limit-roles: "root=1/1" is not a valid role limit (write ROLE=`:            {"serve", "--rate-limit-roles=admin=600/60,root=1/1"},
+		`--trusted-proxies: "lan" is not a valid IP address or network (write `:            {"serve", "--trusted-proxies=10.0.0.0/8,lan"},
 	} {
 		if code, _, stderr := command(t, args...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%q: exit code %d, stderr %q, want 1 and %q", args, code, stderr, want)

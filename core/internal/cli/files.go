@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
@@ -64,16 +65,16 @@ func (m *filesMoveCommand) Run(ctx context.Context, out *output) error {
 	display := newMoveDisplay(out.stderr)
 	p, err := c.MoveFiles(ctx, m.From, m.To, display)
 	display.end()
-	moved := fmt.Sprintf("%d files (%s) moved from %s to %s",
-		p.Files, humanize.Bytes(uint64(max(p.Bytes, 0))), m.From, m.To)
+	moved := fmt.Sprintf("%s (%s) moved from %s to %s",
+		english.Plural(p.Files, "file", ""), humanize.Bytes(uint64(max(p.Bytes, 0))), m.From, m.To)
 	switch {
 	case err != nil && p.Files > 0:
 		return fmt.Errorf("%w\n%s so far; run the command again to resume", err, moved)
 	case err != nil:
 		return err
 	case p.Failed > 0:
-		return fmt.Errorf("%s; %d files remain in %s for the reasons above; run the command again to retry them",
-			moved, p.Failed, m.From)
+		return fmt.Errorf("%s; %s in %s for the reasons above; run the command again to retry",
+			moved, english.Plural(p.Failed, "file remains", "files remain"), m.From)
 	}
 	_, _ = fmt.Fprintln(out.stdout, moved)
 	return nil
@@ -101,11 +102,11 @@ func newMoveDisplay(w io.Writer) *moveDisplay {
 
 // Progress implements client.Watcher.
 func (d *moveDisplay) Progress(p client.Progress) {
-	files := fmt.Sprintf("%d of %d files", p.Files, p.TotalFiles)
+	files := fmt.Sprintf("%d of %s", p.Files, english.Plural(p.TotalFiles, "file", ""))
 	if d.bar != nil {
 		d.bar.Describe(files)
 		d.bar.ChangeMax64(max(p.TotalBytes, p.Bytes, 1))
-		_ = d.bar.Set64(p.Bytes) // a bar that cannot be drawn is no reason to fail
+		_ = d.bar.Set64(p.Bytes) // the move does not depend on the progress bar
 		return
 	}
 	if time.Since(d.lastLine) >= lineInterval {

@@ -55,7 +55,7 @@ type Error struct {
 
 // Error returns the field and its issue, or the message.
 func (e *Error) Error() string {
-	if e.Details.Issue != "" {
+	if e.Details.Issue != "" && e.Details.Issue != e.Message {
 		return fmt.Sprintf("%s: %s", e.Details.Field, e.Details.Issue)
 	}
 	return e.Message

@@ -24,13 +24,15 @@ type Block struct {
 	// Command is the name of the program file, without a folder.
 	Command string
 	Args    []string
-	// Enabled is false for a plugin without a process. Of such a block only the kind and the label are
-	// read.
+	// Enabled is false for a plugin without a process. Of such a block only the kind, the label, EnableVariable and
+	// DisabledModels are read.
 	Enabled bool
 	// EnableVariable is the environment variable that the enabled attribute reads, or "".
 	EnableVariable string
 	// Models are patterns of the models that an llm plugin serves.
 	Models []string
+	// DisabledModels are the patterns of a disabled llm plugin, if they are literals. They are for messages only.
+	DisabledModels []string
 	// MaxConcurrency is the maximum number of concurrent completions of an llm plugin; 0 means no limit.
 	// Retries is the maximum number of retries of a failed completion.
 	MaxConcurrency, Retries int
@@ -131,6 +133,8 @@ func (p *parser) block(b *hclsyntax.Block) *Block {
 		p.settings(s, b.Body)
 		s.ChecksumRequired = p.requireChecksums
 		s.Unpinned = p.requireChecksums && s.SHA256 == ""
+	} else {
+		s.DisabledModels = literalTexts(b.Body.Attributes["models"])
 	}
 	s.Hash = p.hash(s)
 	return s

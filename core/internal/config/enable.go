@@ -27,3 +27,22 @@ func enableVariable(body *hclsyntax.Body) string {
 	})
 	return name
 }
+
+// literalTexts returns the texts of an attribute that is a list of literals. It returns nil for any other attribute.
+func literalTexts(a *hclsyntax.Attribute) []string {
+	if a == nil {
+		return nil
+	}
+	v, diags := a.Expr.Value(nil)
+	if diags.HasErrors() || !v.IsWhollyKnown() || v.IsNull() || !v.CanIterateElements() {
+		return nil
+	}
+	var all []string
+	for _, e := range v.AsValueSlice() {
+		if e.Type() != cty.String || e.IsNull() {
+			return nil
+		}
+		all = append(all, e.AsString())
+	}
+	return all
+}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agentarea/agentarea/core"
@@ -18,6 +19,11 @@ func checkPattern(p string) string {
 		return fmt.Sprintf("only the wildcards * (any text) and ? (one character) are supported, not %q", p)
 	}
 	return ""
+}
+
+// WouldServe reports whether one of the DisabledModels matches a model.
+func (s *Block) WouldServe(model string) bool {
+	return slices.ContainsFunc(s.DisabledModels, func(p string) bool { return core.MatchGlob(p, model) })
 }
 
 // Serves reports whether one of the model patterns matches a model.

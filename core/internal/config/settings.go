@@ -28,11 +28,11 @@ type Settings struct {
 	MaxAPIKeys     int           `name:"max-api-keys" default:"100" env:"AGENTAREA_MAX_API_KEYS" help:"Maximum number of API keys of each user; 0 means no limit." placeholder:"N" see:"operations.md"`
 	TaskSlots      int           `default:"8" env:"AGENTAREA_TASK_SLOTS" help:"Maximum number of tasks that this server runs at the same time." placeholder:"N" see:"tasks.md"`
 	TaskTimeout    time.Duration `default:"1h" env:"AGENTAREA_TASK_TIMEOUT" help:"Timeout of an attempt of a task if neither the task nor its agent sets one, such as 30m; at most 24h." placeholder:"DURATION" see:"tasks.md"`
-	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long to keep the events of ended runs and WebSocket messages for replay, such as 720h; 0 means forever." placeholder:"DURATION"`
-	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long to keep ended runs and tasks; 0 means forever." placeholder:"DURATION"`
-	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long to keep a session after its last message; 0 means forever." placeholder:"DURATION"`
-	KeepAudit      time.Duration `default:"0" env:"AGENTAREA_KEEP_AUDIT" help:"How long to keep audit records; 0 means forever." placeholder:"DURATION" see:"accounts.md"`
-	MaxLoginAge    time.Duration `default:"2160h" env:"AGENTAREA_MAX_LOGIN_AGE" help:"How long after a sign-in its refresh tokens work at most. Then the user must sign in again." placeholder:"DURATION" see:"accounts.md"`
+	KeepEvents     time.Duration `default:"0" env:"AGENTAREA_KEEP_EVENTS" help:"How long to keep the events of ended runs and WebSocket messages for replay, such as 30d or 12h; 0 means forever." placeholder:"DURATION"`
+	KeepRuns       time.Duration `default:"0" env:"AGENTAREA_KEEP_RUNS" help:"How long to keep ended runs and tasks, such as 30d; 0 means forever." placeholder:"DURATION"`
+	KeepSessions   time.Duration `default:"0" env:"AGENTAREA_KEEP_SESSIONS" help:"How long to keep a session after its last message, such as 30d; 0 means forever." placeholder:"DURATION"`
+	KeepAudit      time.Duration `default:"0" env:"AGENTAREA_KEEP_AUDIT" help:"How long to keep audit records, such as 30d; 0 means forever." placeholder:"DURATION" see:"accounts.md"`
+	MaxLoginAge    time.Duration `default:"90d" env:"AGENTAREA_MAX_LOGIN_AGE" help:"How long after a sign-in its refresh tokens work at most. Then the user must sign in again." placeholder:"DURATION" see:"accounts.md"`
 	MCPListen      string        `name:"mcp-listen" env:"AGENTAREA_MCP_LISTEN" help:"A second address, host:port, that serves only /mcp/." placeholder:"ADDRESS" unset:"off" see:"mcp.md"`
 	MCPCommands    []string      `name:"mcp-commands" env:"AGENTAREA_MCP_COMMANDS" help:"Comma-separated allow-list of commands for MCP servers." placeholder:"COMMAND" unset:"any command of an admin"`
 	AdminUsername  string        `default:"admin" env:"AGENTAREA_ADMIN_USERNAME" help:"Name of the first admin. Used only at the first start." placeholder:"NAME"`
@@ -132,14 +132,14 @@ func (s *Settings) Check() error {
 		"--keep-sessions": s.KeepSessions, "--keep-audit": s.KeepAudit,
 	} {
 		if keep < 0 {
-			return fmt.Errorf("%s %s: must not be negative (write 720h, or 0 to keep everything)", flag, keep)
+			return fmt.Errorf("%s %s: must not be negative (write 30d, or 0 to keep everything)", flag, keep)
 		}
 	}
 	if s.DrainDelay < 0 || s.DrainDelay > 10*time.Minute {
 		return fmt.Errorf("--drain-delay %s: must be 0s to 10m (write 5s, or omit it)", s.DrainDelay)
 	}
 	if s.MaxLoginAge < time.Minute {
-		return fmt.Errorf("--max-login-age %s: must be at least 1m (write 2160h for 90 days, or omit it)", s.MaxLoginAge)
+		return fmt.Errorf("--max-login-age %s: must be at least 1m (write 90d, or omit it)", s.MaxLoginAge)
 	}
 	if s.SecretKey != "" {
 		if _, err := s.Keys(); err != nil {

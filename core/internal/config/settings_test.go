@@ -26,7 +26,7 @@ func TestCheck(t *testing.T) {
 		"task slots of 0":     {func(s *Settings) { s.TaskSlots = 0 }, `--task-slots 0: must be at least 1 (write 8, or omit it)`},
 		"negative minute":     {func(s *Settings) { s.RateLimitPerMinute = -1 }, `--rate-limit-per-minute -1: must not be negative (write 100, or 0 for no limit)`},
 		"negative burst":      {func(s *Settings) { s.RateLimitBurst = -1 }, `--rate-limit-burst -1: must not be negative (write 20, or 0 for no limit)`},
-		"login age of 0":      {func(s *Settings) { s.MaxLoginAge = 0 }, `--max-login-age 0s: must be at least 1m (write 2160h for 90 days, or omit it)`},
+		"login age of 0":      {func(s *Settings) { s.MaxLoginAge = 0 }, `--max-login-age 0s: must be at least 1m (write 90d, or omit it)`},
 		"key in hex":          {func(s *Settings) { s.SecretKey = Secret(key) }, ""},
 		"key in base64":       {func(s *Settings) { s.SecretKey = "aTdTb0c1bW5hbVhvbm5obW1HWk5oNmpVbm5ISG1uNkY=" }, ""},
 		"new and old key":     {func(s *Settings) { s.SecretKey = Secret(key + "," + strings.Repeat("ab", 32)) }, ""},

@@ -42,6 +42,9 @@ func TestShippedFile(t *testing.T) {
 	if got := strings.Join(enabled, " "); got != "llm/echo agent/chat files/local mcp/stdio mcp/http mcp/sse" {
 		t.Errorf("enabled plugins without a key: %s", got)
 	}
+	if s := c.Blocks[0]; !s.WouldServe("gpt-4") || s.WouldServe("claude-4") || s.Serves("gpt-4") {
+		t.Errorf("disabled openai = %+v, want that it would serve gpt-4", s)
+	}
 	t.Setenv("OPENAI_API_KEY", "sk-1")
 	if s := parse(t, shipped(t, false)).Blocks[0]; !s.Enabled || !s.Serves("gpt-5") || !s.Serves("o3-mini") ||
 		s.Serves("olmo") {

@@ -164,6 +164,12 @@ func (h *Hub) Last() int64 {
 	return h.last
 }
 
+// Newest implements core.NotificationHub.
+func (h *Hub) Newest(ctx context.Context) (int64, error) {
+	newest, err := h.store.NewestNotification(ctx)
+	return max(newest, h.Last()), err
+}
+
 // Subscribe implements core.NotificationHub.
 func (h *Hub) Subscribe(
 	ctx context.Context, channel string, f core.NotificationFilter, after int64,

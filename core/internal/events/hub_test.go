@@ -55,6 +55,10 @@ func (b *fakeStore) LastNotification(context.Context) (int64, error) {
 	return int64(len(b.notifications)), nil
 }
 
+func (b *fakeStore) NewestNotification(ctx context.Context) (int64, error) {
+	return b.LastNotification(ctx)
+}
+
 func newHub(t *testing.T) (*Hub, *fakeStore) {
 	t.Helper()
 	b := &fakeStore{}

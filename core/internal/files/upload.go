@@ -83,18 +83,20 @@ func (f *Files) intake(ctx context.Context, v core.Actor, u *core.Upload) (*inta
 }
 
 func tooLarge(limit int64) error {
-	return &core.Error{
+	e := &core.Error{
 		Code: core.CodePayloadTooLarge, Message: fmt.Sprintf("The file exceeds the limit of %d bytes per file", limit),
 	}
+	return e.WithField("file")
 }
 
 func overQuota(quota, used int64) error {
-	return &core.Error{
+	e := &core.Error{
 		Code: core.CodePayloadTooLarge,
 		Message: fmt.Sprintf("Your files would exceed the limit of %d bytes per user. You have stored %d bytes; delete "+
 			"files first.",
 			quota, used),
 	}
+	return e.WithField("file")
 }
 
 // create stores the row of an uploaded file.

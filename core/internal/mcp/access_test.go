@@ -69,7 +69,7 @@ func TestUnguardedTransport_member(t *testing.T) {
 		if err := env.Update(ctx, nil, member, &moved, parsed(t, tcpConfig)); err != nil {
 			t.Errorf("Update() to another transport = %v", err)
 		}
-		if err := env.Delete(ctx, nil, member, s.ID, 0); err != nil {
+		if err := env.Delete(ctx, nil, member, s.ID, core.MCPServerDeletion{}); err != nil {
 			t.Errorf("Delete() = %v", err)
 		}
 	})
@@ -121,7 +121,7 @@ func TestUnguardedTransport_admin(t *testing.T) {
 				t.Errorf("run of %s, agent of %s: Tools() = %q, %v and Call() = %q, want the tool echo",
 					tt.user, tt.owner, names(tools), err, textOf(result))
 			case !tt.allowed:
-				wantInvalid(t, err, "config.mcp_servers.0", "guarded_network")
+				wantInvalid(t, err, "config.mcp_servers[0]", "guarded_network")
 				env.wantFailure(result, `MCP server "fs"`, "guarded_network")
 			}
 		}

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func (s *Servers) checkAccess(
 	if s.process(m.Transport) {
 		if !actor.Admin() {
 			return false, core.Forbidden("Only an admin can create or change this MCP server, because its transport runs " +
-				"commands on the server's machine. You can create MCP servers that are reached by url.")
+				"commands on the server's machine. You can create MCP servers that are reached by url.").WithField("transport")
 		}
 		return true, s.checkCommand(config)
 	}
@@ -95,13 +96,15 @@ func checkConfig(ctx context.Context, transport mcptransport.Transport, config c
 	}
 	invalid := core.Invalid("config", "")
 	invalid.Fields = nil
+	var document any
+	_ = json.Unmarshal(config.JSON(), &document) // it is valid JSON
 	for _, e := range configErrors(err) {
 		issue := e.Summary
 		if e.Detail != "" {
 			issue += ". " + e.Detail
 		}
 		invalid.Fields = append(invalid.Fields, core.FieldError{
-			Field: strings.Join(append([]string{"config"}, e.Path...), "."), Issue: redactor.redact(issue),
+			Field: core.FieldPath("config", document, e.Path), Issue: redactor.redact(issue),
 		})
 	}
 	return invalid

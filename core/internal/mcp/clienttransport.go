@@ -15,6 +15,7 @@ import (
 const (
 	methodDiscover  = "server/discover"
 	methodListTools = "tools/list"
+	methodCallTool  = "tools/call"
 )
 
 // codeListTooLarge is the code of the error that replaces a tool list that is too large. JSON-RPC reserves the
@@ -36,6 +37,8 @@ type clientTransport struct {
 	mu sync.Mutex
 	// lists holds the IDs of the requests for tool lists that are not answered yet.
 	lists map[jsonrpc.ID]struct{}
+	// results holds the rawResult of each tool call that is not answered yet.
+	results map[jsonrpc.ID]*rawResult
 	// discoverID is the ID of that request. discoverTimer answers it after
 	// discoverTimeout.
 	discoverID      jsonrpc.ID
@@ -96,6 +99,9 @@ func (t *clientTransport) Write(ctx context.Context, message jsonrpc.Message) er
 		t.lists[request.ID] = struct{}{}
 		t.mu.Unlock()
 	}
+	if request != nil && request.Method == methodCallTool {
+		t.keepResult(ctx, request.ID)
+	}
 	err = t.conn.raw.Send(ctx, data)
 	switch {
 	case err == nil || ctx.Err() != nil:
@@ -140,6 +146,10 @@ func (t *clientTransport) startDiscoverTimer(request *jsonrpc.Request) {
 func (t *clientTransport) onResponse(r *jsonrpc.Response) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if result := t.results[r.ID]; result != nil {
+		delete(t.results, r.ID)
+		result.set(r.Result)
+	}
 	if _, ok := t.lists[r.ID]; ok {
 		delete(t.lists, r.ID)
 		if len(r.Result) > 2*t.maxList { // twice, because a page also has parts that are not kept

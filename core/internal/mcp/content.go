@@ -48,6 +48,12 @@ func (c *content) add(piece mcp.Content) {
 		c.addText(linkText(p))
 	case *mcp.EmbeddedResource:
 		c.addResource(p.Resource)
+	case *mcp.ToolUseContent:
+		c.appendText(unknownNote("tool_use"))
+	case *mcp.ToolResultContent:
+		c.appendText(unknownNote("tool_result"))
+	default:
+		c.appendText(unknownNote(""))
 	}
 }
 
@@ -99,6 +105,7 @@ func (c *content) addBlob(what, mediaType, name string, data []byte) {
 func (c *content) addResource(r *mcp.ResourceContents) {
 	switch {
 	case r == nil:
+		c.appendText(invalidNote("resource"))
 	case r.Blob == nil:
 		c.addText(fmt.Sprintf("[resource %s]\n%s", r.URI, r.Text))
 	case (&sdk.File{MediaType: r.MIMEType}).IsText():

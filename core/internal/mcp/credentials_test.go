@@ -38,7 +38,7 @@ func newCredentialsEnv(t *testing.T, db *storage.DB) *credentialsEnv {
 	t.Helper()
 	transport := &fakeTransport{dial: modern(echo)}
 	env := &credentialsEnv{
-		db: db, agents: agents.New(db, db, agentTypes{}), users: map[string]core.Actor{},
+		db: db, agents: agents.New(db, db, agentTypes{}, nil), users: map[string]core.Actor{},
 		Servers: mcp.New(mcp.Options{
 			Store: db, Users: db, Encrypter: fakeEncrypter{"k"},
 			Transports: &fakeTransports{stdio: transport, http: transport, tcp: transport},
@@ -145,7 +145,7 @@ func TestCredentials(t *testing.T) {
 			}
 		}},
 		"deleted": {gone: true, apply: func(t *testing.T, env *credentialsEnv, owner string, s *core.MCPServer) {
-			if err := env.Delete(t.Context(), nil, env.users[owner], s.ID, 0); err != nil {
+			if err := env.Delete(t.Context(), nil, env.users[owner], s.ID, core.MCPServerDeletion{Force: true}); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -183,7 +183,7 @@ func TestCredentials(t *testing.T) {
 								if want := !f.gone && slices.Contains(callers, caller); want && err != nil {
 									t.Errorf("run of %s: %v, want it to use the server", caller, err)
 								} else if !want {
-									wantInvalid(t, err, "config.mcp_servers.0", fmt.Sprintf("MCP server %q ", slug))
+									wantInvalid(t, err, "config.mcp_servers[0]", fmt.Sprintf("MCP server %q ", slug))
 								}
 							}
 						})
@@ -211,7 +211,7 @@ func TestCredentials_serverOfTheCaller(t *testing.T) {
 							t.Fatal(err)
 						}
 						_, err = env.agent(t, owner, slug)
-						wantInvalid(t, err, "config.mcp_servers.0", fmt.Sprintf("MCP server %q does not exist", slug))
+						wantInvalid(t, err, "config.mcp_servers[0]", fmt.Sprintf("MCP server %q does not exist", slug))
 
 						env.change(t, caller, s, func(s *core.MCPServer) { setSharing(s, "shared") })
 						a, err := env.agent(t, owner, slug)
@@ -223,7 +223,7 @@ func TestCredentials_serverOfTheCaller(t *testing.T) {
 						}
 						env.change(t, caller, s, func(s *core.MCPServer) { setSharing(s, sharing) })
 						for _, user := range []string{caller, owner} {
-							wantInvalid(t, env.use(t, user, a, slug), "config.mcp_servers.0", "is not shared anymore")
+							wantInvalid(t, env.use(t, user, a, slug), "config.mcp_servers[0]", "is not shared anymore")
 						}
 					}
 				}

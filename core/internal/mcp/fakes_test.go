@@ -92,9 +92,9 @@ func (f *fakeStore) UpdateMCPServer(
 }
 
 func (f *fakeStore) DeleteMCPServer(
-	_ context.Context, _ *core.AuditRecord, v core.Actor, id string, version int64,
+	_ context.Context, _ *core.AuditRecord, v core.Actor, id string, d core.MCPServerDeletion,
 ) error {
-	return f.change(v, id, version, func(*core.MCPServer) { delete(f.rows, id) })
+	return f.change(v, id, d.Version, func(*core.MCPServer) { delete(f.rows, id) })
 }
 
 func (f *fakeStore) SetDesiredState(

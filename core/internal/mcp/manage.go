@@ -84,9 +84,9 @@ func (s *Servers) save(
 
 // Delete implements core.MCPServers.
 func (s *Servers) Delete(
-	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64,
+	ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.MCPServerDeletion,
 ) error {
-	if err := s.Store.DeleteMCPServer(ctx, audit, actor, id, version); err != nil {
+	if err := s.Store.DeleteMCPServer(ctx, audit, actor, id, d); err != nil {
 		return err
 	}
 	return s.reconcile(ctx, id, false)

@@ -23,7 +23,8 @@ func TestCreateChecks(t *testing.T) {
 					return err
 				}
 				return errors.Join(&sdk.ConfigError{Path: []string{"url"}, Summary: "must not be empty", Detail: "Give one"},
-					&sdk.ConfigError{Path: []string{"headers", "X"}, Summary: "hunter22 is no token"})
+					&sdk.ConfigError{Path: []string{"headers", "X"}, Summary: "hunter22 is no token"},
+					&sdk.ConfigError{Path: []string{"args", "1"}, Summary: "must not be empty"})
 			}
 			for name, test := range map[string]struct {
 				viewer                  core.Actor
@@ -46,10 +47,10 @@ func TestCreateChecks(t *testing.T) {
 			}
 			err := env.Create(t.Context(), nil, member, &core.MCPServer{
 				ID: "server-9", Slug: "a", Transport: "http", DesiredState: core.MCPDesiredRunning,
-			}, parsed(t, `{"headers":{"X":"hunter22"}}`))
+			}, parsed(t, `{"args":["a",""],"headers":{"X":"hunter22"}}`))
 			wantCode(t, err, core.CodeValidation)
 			var e *core.Error
-			if errors.As(err, &e); len(e.Fields) != 2 || e.Fields[0].Field != "config.url" ||
+			if errors.As(err, &e); len(e.Fields) != 3 || e.Fields[0].Field != "config.url" || e.Fields[2].Field != "config.args[1]" ||
 				e.Fields[1] != (core.FieldError{Field: "config.headers.X", Issue: "*** is no token"}) {
 				t.Errorf("got fields %+v", e.Fields)
 			}
@@ -170,10 +171,10 @@ func TestDeleteStopsServerAndClosesLog(t *testing.T) {
 			}
 			followed <- n
 		}()
-		wantCode(t, env.Delete(t.Context(), nil, admin, s.ID, 7), core.CodePreconditionFailed)
-		wantCode(t, env.Delete(t.Context(), nil, other, s.ID, 0), core.CodeForbidden)
+		wantCode(t, env.Delete(t.Context(), nil, admin, s.ID, core.MCPServerDeletion{Version: 7}), core.CodePreconditionFailed)
+		wantCode(t, env.Delete(t.Context(), nil, other, s.ID, core.MCPServerDeletion{}), core.CodeForbidden)
 		env.wantStatus(s.ID, core.MCPRunning)
-		if err := env.Delete(t.Context(), nil, admin, s.ID, 1); err != nil {
+		if err := env.Delete(t.Context(), nil, admin, s.ID, core.MCPServerDeletion{Version: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if n := <-followed; n < 2 {
@@ -236,6 +237,12 @@ func TestStartStopRestart(t *testing.T) {
 		step("restart of a stopped one", env.Restart(t.Context(), nil, admin, s.ID), core.MCPRunning, 3)
 		env.transports.stdio.latest().end(&mcptransport.Exit{Code: 1})
 		env.wantStatus(s.ID, core.MCPError)
+		if err := env.Start(t.Context(), nil, admin, s.ID); err != nil {
+			t.Fatal(err)
+		}
+		if st := env.State(s.ID); st.Status != core.MCPStarting && st.Status != core.MCPRunning || st.LastError != "" {
+			t.Errorf("State() = %+v just after the start of a failed server, want it starting without an error", st)
+		}
 		step("start in the pause", env.Start(t.Context(), nil, admin, s.ID), core.MCPRunning, 4)
 		time.Sleep(time.Minute)
 		step("later", nil, core.MCPRunning, 4)

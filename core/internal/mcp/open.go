@@ -74,8 +74,8 @@ func (g *generation) reserve(dialed bool) error {
 	}
 	if dialed {
 		if g.dialed >= s.servers.Limits.Connections {
-			e := core.Unavailable("MCP server %q has %d open connections, which is the maximum. Close one or try again later.",
-				g.endpoint.slug, g.dialed)
+			e := core.Unavailable("MCP server %q has %s, which is the maximum. Close one or try again later.",
+				g.endpoint.slug, core.Count(g.dialed, "open connection"))
 			e.RetryAfter = 10 * time.Second
 			return e
 		}

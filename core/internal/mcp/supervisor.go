@@ -93,7 +93,11 @@ func (s *server) interruptLocked() {
 	if s.generation == nil {
 		return
 	}
-	s.setLocked(func(st *core.MCPState) { st.Status, st.LastError = core.MCPStopping, "" })
+	status := core.MCPStopping
+	if s.desired != nil && s.state.Status == core.MCPError { // only the pause before its next start ends
+		status = core.MCPStarting
+	}
+	s.setLocked(func(st *core.MCPState) { st.Status, st.LastError = status, "" })
 	s.generation.stop()
 }
 
@@ -220,7 +224,9 @@ func (g *generation) end() {
 	s := g.server
 	s.mu.Lock()
 	g.ended = true
-	s.setLocked(func(st *core.MCPState) { st.Status = core.MCPStopping })
+	if s.desired == nil || s.state.Status != core.MCPStarting {
+		s.setLocked(func(st *core.MCPState) { st.Status = core.MCPStopping })
+	}
 	connections := make([]*connection, 0, len(g.connections))
 	for c := range g.connections {
 		connections = append(connections, c)

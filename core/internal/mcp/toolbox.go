@@ -60,7 +60,7 @@ func (b *Toolbox) Tools(ctx context.Context, run *core.Run) ([]sdk.Tool, error) 
 		m, err := b.find(ctx, run, slug)
 		var unusable *unusableError
 		if errors.As(err, &unusable) {
-			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers.%d", i), "%s", unusable.reason)
+			return nil, core.Invalid(fmt.Sprintf("config.mcp_servers[%d]", i), "%s", unusable.reason)
 		}
 		if err != nil {
 			return nil, err

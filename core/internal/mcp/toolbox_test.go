@@ -160,12 +160,12 @@ func TestTools_missingOrFailedServers(t *testing.T) {
 			t.Errorf("got %q, want an error without the server's text", textOf(failed))
 		}
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["fs","gone"]}`))
-		wantInvalid(t, err, "config.mcp_servers.1", `MCP server "gone" does not exist anymore`)
+		wantInvalid(t, err, "config.mcp_servers[1]", `MCP server "gone" does not exist anymore`)
 		_, err = box.Tools(t.Context(), runOf(`{"mcp_servers":["never-resolved"]}`))
-		wantInvalid(t, err, "config.mcp_servers.0", `"never-resolved" does not exist. Correct the agent's config.`)
+		wantInvalid(t, err, "config.mcp_servers[0]", `"never-resolved" does not exist. Correct the agent's config.`)
 		env.store.rows[s.ID].Shared = false
 		_, err = box.Tools(t.Context(), config)
-		wantInvalid(t, err, "config.mcp_servers.0", `"fs" is private to the owner of the agent`)
+		wantInvalid(t, err, "config.mcp_servers[0]", `"fs" is private to the owner of the agent`)
 		env.wantFailure(env.call("fs__echo", "{}"), "private to the owner of the agent")
 	})
 }
@@ -325,7 +325,7 @@ func TestCallErrors(t *testing.T) {
 		env.wantFailure(env.call("fs__t", "{}"), `"fs"`, "not with ***")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"it failed"}],"isError":true}}`
 		env.wantFailure(env.call("fs__t", "{}"), "it failed")
-		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"hologram"}]}}`
+		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":5,"isError":"?","resultType":"hologram"}}`
 		env.wantFailure(env.call("fs__t", "{}"), "rejected")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"fine"}]}}`
 		if r := env.call("fs__t", "{}"); r.IsError || textOf(r) != "fine" {

@@ -25,6 +25,20 @@ func (s *Servers) Tools(ctx context.Context, m *core.MCPServer) ([]core.MCPTool,
 	return l.listTools(ctx)
 }
 
+// ToolNames returns all names that a pattern in the config of an agent can match, for the tools of a server that
+// the config names by slug. It waits and fails as Tools does.
+func (s *Servers) ToolNames(ctx context.Context, m *core.MCPServer, slug string) ([]string, error) {
+	tools, err := s.Tools(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, 2*len(tools))
+	for _, t := range nameTools(slug, tools) {
+		names = append(names, t.name, slug+separator+t.Name)
+	}
+	return names, nil
+}
+
 // listTools returns the server's tools. It uses the last list until the server reports a
 // change. The caller must not modify the result.
 func (sess *session) listTools(ctx context.Context) ([]core.MCPTool, error) {
@@ -193,11 +207,19 @@ func (sess *session) callTool(
 	params := &mcp.CallToolParams{Name: tool, Arguments: arguments}
 	params.SetProgressToken(token)
 	setTrace(ctx, params)
-	result, err := sess.client.CallTool(ctx, params)
-	if err != nil && errors.Is(context.Cause(ctx), errTimedOut) {
+	raw := new(rawResult)
+	defer raw.release()
+	result, err := sess.client.CallTool(withRawResult(ctx, raw), params)
+	switch {
+	case err == nil:
+		return result, nil
+	case errors.Is(context.Cause(ctx), errTimedOut):
 		return nil, errTimedOut
 	}
-	return result, err
+	if readable := raw.readable(); readable != nil && ctx.Err() == nil {
+		return readable, nil
+	}
+	return nil, err
 }
 
 // setTrace adds the W3C trace context to the request's metadata, under the names that MCP

@@ -277,7 +277,8 @@ func TestResolve(t *testing.T) {
 		fmt.Sprintf(
 			"plugin \"llm\" \"two\" {\n  command = \"badplugin\"\n  env = { BAD_NOTES = %q }\n  models = [\"gpt-5\", \"o?\"]\n}", path,
 		),
-		block("off", "", `enabled = env("NO_SUCH_KEY") != ""`))
+		block("off", "", `enabled = env("NO_SUCH_KEY") != ""`),
+		block("openai", "", `enabled = env("NO_OTHER_KEY") != ""`+"\n"+`models = ["claude-*"]`))
 	await(t, "the check of the provider's key", func() bool { return len(notedValues(t, path, "list")) == 1 })
 	for _, tt := range []struct{ model, label, name string }{
 		{"two/gpt-5", "two", "gpt-5"},
@@ -298,15 +299,20 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: %s, %s, %v", model, label, name, err)
 		}
 	}
-	for _, model := range []string{"off/x", "nothing", ""} {
+	const enableOff = " To enable llm/off, start the server with NO_SUCH_KEY."
+	const enableOpenAI = " To enable OpenAI, start the server with NO_OTHER_KEY."
+	for model, hints := range map[string]string{
+		"off/x": enableOff, "claude-4": enableOpenAI, "openai/x": enableOpenAI, "nothing": enableOff + enableOpenAI,
+		"": enableOff + enableOpenAI,
+	} {
 		err := h.CheckModel(t.Context(), "model", model)
 		var ce *core.Error
 		if !errors.As(err, &ce) || ce.Code != core.CodeValidation {
 			t.Fatalf("CheckModel(%q) = %v", model, err)
 		}
 		want := core.FieldError{Field: "model", Issue: fmt.Sprintf("Model %q is not available. "+
-			"Available models: one/bad-1, one/bad/2, gpt-* (one), exact (one), two/bad-1, two/bad/2, gpt-5 (two), o? (two). "+
-			"To enable llm/off, start the server with NO_SUCH_KEY.", model)}
+			"Available models: one/bad-1, one/bad/2, gpt-* (one), exact (one), two/bad-1, two/bad/2, gpt-5 (two), o? (two)."+
+			"%s", model, hints)}
 		if ce.Fields[0] != want {
 			t.Errorf("got  %v\nwant %v", ce.Fields[0], want)
 		}
@@ -343,7 +349,7 @@ func TestProvider_noLLMPlugin(t *testing.T) {
 	_, _, _, err := h.Provider(t.Context(), "gpt-5")
 	var ce *core.Error
 	if !errors.As(err, &ce) || ce.Fields[0].Field != "config.model" ||
-		!strings.Contains(ce.Fields[0].Issue, "no llm plugin is enabled") {
+		!strings.Contains(ce.Fields[0].Issue, "no LLM provider is enabled") {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/config"
 	"github.com/agentarea/agentarea/sdk"
 	"github.com/agentarea/agentarea/sdk/llm"
 )
@@ -143,7 +145,8 @@ func (r *registry) listAll(list func(*supervisor) ([]llm.Model, error)) []modelL
 
 func (r *registry) unknownModel(field, model string, lists []modelListing) error {
 	if len(r.providers) == 0 {
-		return core.Invalid(field, "Model %q is not available, because no llm plugin is enabled.%s", model, r.enableHints(""))
+		return core.Invalid(field, "Model %q is not available, because no LLM provider is enabled.%s",
+			model, r.enableHints(model))
 	}
 	var names []string
 	for i, l := range lists {
@@ -160,31 +163,46 @@ func (r *registry) unknownModel(field, model string, lists []modelListing) error
 	if more := len(names) - maxListedModels; more > 0 {
 		names = append(names[:maxListedModels], fmt.Sprintf("and %d more (see GET /v1/models)", more))
 	}
-	label, _, _ := strings.Cut(model, "/")
-	if !strings.Contains(model, "/") {
-		label = ""
-	}
 	return core.Invalid(field, "Model %q is not available. Available models: %s.%s",
-		model, joined(names), r.enableHints(label))
+		model, joined(names), r.enableHints(model))
 }
 
-// enableHints returns a sentence for each disabled llm plugin that describes how to
-// enable it. If label is not empty, it includes only the plugin with that label.
-func (r *registry) enableHints(label string) string {
-	hints := ""
+// enableHints returns a sentence for each disabled llm plugin that would serve the model, which describes how to enable
+// it. If none is known to serve the model, it returns those of all disabled llm plugins.
+func (r *registry) enableHints(model string) string {
+	label, _, named := strings.Cut(model, "/")
+	var disabled, serving []*config.Block
 	for _, p := range r.plugins {
 		b := p.block
-		if b.Kind != llm.Kind || b.Enabled || label != "" && b.Label != label {
+		if b.Kind != llm.Kind || b.Enabled {
 			continue
 		}
-		if b.EnableVariable != "" {
-			hints += fmt.Sprintf(" To enable %s, start the server with %s.", b.Name(), b.EnableVariable)
-		} else {
-			hints += fmt.Sprintf(" To enable %s, set enabled = true in its block in plugins.hcl and reload plugins.", b.Name())
+		disabled = append(disabled, b)
+		if named && b.Label == label || b.WouldServe(model) {
+			serving = append(serving, b)
 		}
 	}
-	return hints
+	if len(serving) > 0 {
+		disabled = serving
+	}
+	var hints strings.Builder
+	for _, b := range disabled {
+		if b.EnableVariable != "" {
+			fmt.Fprintf(&hints, " To enable %s, start the server with %s.", providerName(b), b.EnableVariable)
+			continue
+		}
+		fmt.Fprintf(&hints, " To enable %s, set enabled = true in its block in plugins.hcl and reload plugins.", b.Name())
+	}
+	return hints.String()
 }
+
+// providerNames are the names of the companies and products behind the labels of the plugins.hcl that ships.
+var providerNames = map[string]string{
+	"openai": "OpenAI", "anthropic": "Anthropic", "gemini": "Gemini", "ollama": "Ollama",
+}
+
+// providerName returns the name by which users know a provider.
+func providerName(b *config.Block) string { return cmp.Or(providerNames[b.Label], b.Name()) }
 
 // reason returns the message of an error without its type.
 func reason(err error) string {

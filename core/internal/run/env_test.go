@@ -158,7 +158,7 @@ func (env *testEnv) start(change ...func(*run.Options)) *server {
 	logger := slog.New(slog.NewTextHandler(env.t.Output(), nil))
 	log := events.NewLog(env.db, logger)
 	o := run.Options{
-		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: agents.New(env.db, env.db, nil), Log: log,
+		Runs: env.db, Messages: env.db, Tasks: env.db, Agents: agents.New(env.db, env.db, nil, nil), Log: log,
 		Plugins: env.plugins, Toolbox: env.toolbox, Logger: logger, Owner: core.NewID("server"),
 		Times: run.Times{
 			Renew: 20 * time.Millisecond, Lease: time.Minute, Retry: time.Millisecond, Backoff: time.Millisecond,

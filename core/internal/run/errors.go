@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/agentarea/agentarea/core"
@@ -31,9 +32,12 @@ func (e timeoutError) Error() string {
 // Unwrap returns the error that the run stores.
 func (e timeoutError) Unwrap() error { return &sdk.Error{Code: sdk.CodeTimeout, Message: e.Error()} }
 
-// apiError returns the error of a run as the API shows it.
-func apiError(e *sdk.Error) *core.Error {
-	out := &core.Error{Code: core.CodeUpstream, Message: e.Message, RetryAfter: e.RetryAfter}
+// apiError returns the error of a failed run as the API shows it.
+func apiError(runID string, e *sdk.Error) *core.Error {
+	out := &core.Error{
+		Code: core.CodeUpstream, Message: e.Message, RetryAfter: e.RetryAfter,
+		Run: &core.RunRef{ID: runID, Reason: e.Code, Retryable: e.Retryable},
+	}
 	switch e.Code {
 	case sdk.CodeRateLimited, sdk.CodePluginCrashed:
 		out.Code = core.CodeUnavailable
@@ -45,6 +49,11 @@ func apiError(e *sdk.Error) *core.Error {
 		out.Code = core.CodeUpstreamTimeout
 	case sdk.CodeCancelled:
 		out.Code = core.CodeConflict
+	case sdk.CodeAgentConfig:
+		out.Code = core.CodeConflict
+		if field, issue, ok := strings.Cut(e.Message, ": "); ok && strings.HasPrefix(field, "config.") {
+			out.Fields = []core.FieldError{{Field: field, Issue: issue}}
+		}
 	case sdk.CodeInternal, sdk.CodeNondeterministic, sdk.CodeUnauthorized, sdk.CodeInvalidRequest, sdk.CodeNotFound,
 		sdk.CodeContentFilter, sdk.CodeContextTooLong, sdk.CodeMaxSteps, sdk.CodeNoSpace:
 	}
@@ -54,7 +63,7 @@ func apiError(e *sdk.Error) *core.Error {
 // endError returns the error of a run that ended without an answer.
 func endError(r *core.Run) error {
 	if r.Error != nil {
-		return apiError(r.Error)
+		return apiError(r.ID, r.Error)
 	}
-	return core.Conflict("Run %q ended with status %s.", r.ID, r.Status)
+	return core.Conflict("Run %q ended with status %s.", r.ID, r.Status).WithRun(core.RunRef{ID: r.ID})
 }

@@ -27,10 +27,12 @@ func endEvent(r *core.Run, metadata json.RawMessage) json.RawMessage {
 	}{events.TypeEnd, r.AnswerID, metadata})
 }
 
+// errorEvent returns the event of a failed run, without the request_id that each stream adds.
 func errorEvent(r *core.Run, e *core.Error) json.RawMessage {
 	type details struct {
 		Reason    sdk.ErrorCode `json:"reason"`
 		Retryable bool          `json:"retryable"`
+		RunID     string        `json:"run_id"`
 	}
 	type body struct {
 		Code    core.Code `json:"code"`
@@ -41,7 +43,7 @@ func errorEvent(r *core.Run, e *core.Error) json.RawMessage {
 		Type  string `json:"type"`
 		RunID string `json:"run_id"`
 		Error body   `json:"error"`
-	}{events.TypeError, r.ID, body{e.Code, e.Message, details{r.Error.Code, r.Error.Retryable}}})
+	}{events.TypeError, r.ID, body{e.Code, e.Message, details{r.Error.Code, r.Error.Retryable, r.ID}}})
 }
 
 // answerMetadata returns the metadata of the answer of r, as the API shows it.

@@ -182,7 +182,7 @@ func (s *settler) end(n ending) error {
 	event := journal.Event{Type: events.TypeEnd, Data: endEvent(&r, metadata)}
 	var failure *core.Error
 	if n.failure != nil {
-		failure = apiError(n.failure)
+		failure = apiError(r.ID, n.failure)
 		event = journal.Event{Type: events.TypeError, Data: errorEvent(&r, failure)}
 	}
 	if err := s.journal.End(end, event); err != nil {
@@ -195,7 +195,7 @@ func (s *settler) end(n ending) error {
 	case failure != nil:
 		s.failure = failure
 	default:
-		s.failure = core.Conflict("Run %q was cancelled.", r.ID)
+		s.failure = core.Conflict("Run %q was cancelled.", r.ID).WithRun(core.RunRef{ID: r.ID})
 	}
 	return nil
 }

@@ -228,7 +228,7 @@ func (w *taskWorker) refuse(t *core.Task, failure *sdk.Error) error {
 	if err := w.engine.opts.Tasks.FailTask(w.engine.ctx, t.ID, time.Now().UTC(), failure); err != nil {
 		return err
 	}
-	return core.Conflict("Task %q has ended.", t.ID)
+	return core.Conflict("Task %q has ended.", t.ID).WithObject("task", t.ID)
 }
 
 // beginAgain starts the next attempt of a task that was deferred.

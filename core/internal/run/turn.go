@@ -99,7 +99,8 @@ func (e *Engine) waitStored(ctx context.Context, r *core.Run) (*core.Message, er
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-e.ctx.Done():
-			return nil, core.Unavailable("The server is stopping. Run %q continues: see GET /v1/runs/%s.", r.ID, r.ID)
+			return nil, core.Unavailable("The server is stopping. Run %q continues: see GET /v1/runs/%s.", r.ID, r.ID).
+				WithRun(core.RunRef{ID: r.ID})
 		}
 	}
 }
@@ -128,7 +129,8 @@ func (e *Engine) Cancel(ctx context.Context, audit *core.AuditRecord, v core.Act
 		return nil, err
 	}
 	if r.Status.Ended() {
-		return nil, core.Conflict("Run %q has already ended with status %s.", r.ID, r.Status)
+		return nil, core.Conflict("Run %q has already ended with status %s.", r.ID, r.Status).
+			WithObject("run", r.ID).WithRun(core.RunRef{ID: r.ID})
 	}
 	if err := e.active.cancelAndWait(ctx, runID); err != nil {
 		return nil, err

@@ -170,8 +170,14 @@ error UPSTREAM_ERROR provider "test": the key was refused`, `UPSTREAM_ERROR: pro
 			equal(t, s.watch(r), c.events)
 			equal(t, s.wait(r), c.err)
 			equal(t, env.history(), "user: hi")
-			if got := env.stored(r); got.Status != core.RunFailed || got.Error == nil {
-				t.Errorf("stored run = %+v, want it failed with an error", got)
+			got := env.stored(r)
+			if got.Status != core.RunFailed || got.Error == nil {
+				t.Fatalf("stored run = %+v, want it failed with an error", got)
+			}
+			_, err := s.Wait(t.Context(), r)
+			want := core.RunRef{ID: r.ID, Reason: got.Error.Code, Retryable: got.Error.Retryable}
+			if e := new(core.Error); !errors.As(err, &e) || e.Run == nil || *e.Run != want {
+				t.Errorf("got error %+v, want run %+v", err, want)
 			}
 			env.plugins.set(loop(chat), say("better"))
 			equal(t, s.wait(s.mustTurn("s1", "again")), "better")

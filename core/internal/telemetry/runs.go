@@ -86,7 +86,7 @@ func knownCode(c sdk.ErrorCode) string {
 	case "", sdk.CodeRateLimited, sdk.CodeUnavailable, sdk.CodeTimeout, sdk.CodeUnauthorized, sdk.CodeInvalidRequest,
 		sdk.CodeNotFound,
 		sdk.CodeContentFilter, sdk.CodeContextTooLong, sdk.CodeInternal, sdk.CodePluginCrashed, sdk.CodeNondeterministic,
-		sdk.CodeCancelled, sdk.CodeMaxSteps, sdk.CodeNoSpace:
+		sdk.CodeCancelled, sdk.CodeMaxSteps, sdk.CodeNoSpace, sdk.CodeAgentConfig:
 		return string(c)
 	}
 	return "_OTHER"

@@ -13,7 +13,7 @@ const sessionBatch = 5
 
 // Servers deletes MCP servers. core.MCPServers documents its method.
 type Servers interface {
-	Delete(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, version int64) error
+	Delete(ctx context.Context, audit *core.AuditRecord, actor core.Actor, id string, d core.MCPServerDeletion) error
 }
 
 // Files reads the content of files and deletes blobs without a file.
@@ -83,7 +83,7 @@ func (s *Service) erase(ctx context.Context, actor core.Actor, userID string) er
 		return err
 	}
 	for _, id := range ids {
-		err := s.opts.Servers.Delete(ctx, nil, actor, id, 0)
+		err := s.opts.Servers.Delete(ctx, nil, actor, id, core.MCPServerDeletion{Force: true})
 		if err != nil && core.CodeOf(err) != core.CodeNotFound {
 			return fmt.Errorf("delete MCP server %s of the user: %w", id, err)
 		}

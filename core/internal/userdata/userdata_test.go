@@ -49,7 +49,9 @@ func (f *fakes) FinishUserDeletion(ctx context.Context, audit *core.AuditRecord,
 	return ctx.Err()
 }
 
-func (f *fakes) Delete(_ context.Context, audit *core.AuditRecord, _ core.Actor, id string, _ int64) error {
+func (f *fakes) Delete(
+	_ context.Context, audit *core.AuditRecord, _ core.Actor, id string, _ core.MCPServerDeletion,
+) error {
 	f.call("server %s %t", id, audit != nil)
 	return core.NotFound("MCP server", id)
 }

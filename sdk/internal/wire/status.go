@@ -106,7 +106,7 @@ func toCode(c sdk.ErrorCode) codes.Code {
 		return codes.InvalidArgument
 	case sdk.CodeNotFound:
 		return codes.NotFound
-	case sdk.CodeContentFilter, sdk.CodeMaxSteps:
+	case sdk.CodeContentFilter, sdk.CodeMaxSteps, sdk.CodeAgentConfig:
 		return codes.FailedPrecondition
 	case sdk.CodeNondeterministic:
 		return codes.Aborted

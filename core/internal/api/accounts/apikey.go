@@ -3,16 +3,15 @@ package accounts
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
 )
 
 type apiKeyRequest struct {
-	Name      string       `json:"name" minLength:"1" maxLength:"100" doc:"What the key is for. Unique among your keys"`
-	Scopes    []core.Scope `json:"scopes" minItems:"1" maxItems:"20" doc:"What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read"`
-	ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"When the key expires. By default it does not, or it expires with the API key that creates it"`
+	Name      string         `json:"name" minLength:"1" maxLength:"100" doc:"What the key is for. Unique among your keys"`
+	Scopes    []core.Scope   `json:"scopes" minItems:"1" maxItems:"20" doc:"What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read"`
+	ExpiresAt *api.TimeInput `json:"expires_at,omitempty" doc:"When the key expires: a time, or a date, which means the start of that day in UTC. By default the key does not expire, or it expires with the API key that creates it"`
 }
 
 type apiKey struct {
@@ -75,7 +74,14 @@ func registerAPIKeys(a *api.API, manager KeyManager, keys Keys) {
 	}, func(ctx context.Context, in *apiKeyCreate) (*apiKeyMade, error) {
 		k := &core.APIKey{UserID: api.Actor(ctx).UserID, Name: in.Body.Name, Scopes: in.Body.Scopes}
 		if in.Body.ExpiresAt != nil {
-			k.ExpiresAt = *in.Body.ExpiresAt
+			at, _, err := in.Body.ExpiresAt.Parse("expires_at")
+			if err != nil {
+				return nil, err
+			}
+			if at.IsZero() { // it would mean that the key does not expire
+				return nil, core.Invalid("expires_at", "Must be a time in the future. Omit it for a key that does not expire")
+			}
+			k.ExpiresAt = at
 		}
 		key, err := manager.CreateAPIKey(ctx, api.Audit(ctx), api.RequestFrom(ctx).Principal.Key, k)
 		if err != nil {

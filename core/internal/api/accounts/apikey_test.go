@@ -145,7 +145,9 @@ func TestAPIKey_badInput(t *testing.T) {
 		"too many":       {`{"name":"a","scopes":["*"` + strings.Repeat(`,"*"`, 20) + `]}`, 400, "scopes", "at most 20 items"},
 		"unknown scope":  {`{"name":"a","scopes":["*","agents"]}`, 400, "scopes[1]", `Unknown scope "agents". Available scopes: *, agents:read`},
 		"expired":        {`{"name":"a","scopes":["*"],"expires_at":"2020-01-01T00:00:00Z"}`, 400, "expires_at", "Must be in the future"},
-		"not a time":     {`{"name":"a","scopes":["*"],"expires_at":"tomorrow"}`, 400, "expires_at", "Must be a time such as"},
+		"not a time":     {`{"name":"a","scopes":["*"],"expires_at":"tomorrow"}`, 400, "expires_at", "Must be a date such as 2026-11-30, or a time such as"},
+		"empty time":     {`{"name":"a","scopes":["*"],"expires_at":""}`, 400, "expires_at", "Must be a time in the future"},
+		"past date":      {`{"name":"a","scopes":["*"],"expires_at":"2020-01-01"}`, 400, "expires_at", "Must be in the future"},
 		"unknown field":  {`{"name":"a","scope":"*","scopes":["*"]}`, 400, "scope", `Did you mean "scopes"?`},
 		"id is not sent": {`{"name":"a","scopes":["*"],"id":"key-1"}`, 400, "id", "Unknown field"},
 	} {

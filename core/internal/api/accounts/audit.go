@@ -31,13 +31,13 @@ type auditList struct {
 
 type (
 	auditInput struct {
-		UserID    string       `query:"user_id" doc:"Filter by user"`
-		Action    string       `query:"action" doc:"Filter by operation, such as create-agent"`
-		Target    string       `query:"target" doc:"Filter by the id of the object"`
-		Outcome   core.Outcome `query:"outcome" enum:"done,refused" doc:"Filter by outcome"`
-		RequestID string       `query:"request_id" doc:"Filter by request"`
-		From      time.Time    `query:"from" doc:"At or after this time"`
-		To        time.Time    `query:"to" doc:"Before this time"`
+		UserID    string        `query:"user_id" doc:"Filter by user"`
+		Action    string        `query:"action" doc:"Filter by operation, such as create-agent"`
+		Target    string        `query:"target" doc:"Filter by the id of the object"`
+		Outcome   core.Outcome  `query:"outcome" enum:"done,refused" doc:"Filter by outcome"`
+		RequestID string        `query:"request_id" doc:"Filter by request"`
+		From      api.TimeInput `query:"from" doc:"At or after this time. A date means the start of that day in UTC"`
+		To        api.TimeInput `query:"to" doc:"Before this time. A date includes that day in UTC"`
 		api.Page
 	}
 	auditReply struct{ Body auditList }
@@ -46,6 +46,21 @@ type (
 var exampleAudit = auditEntry{
 	Seq: 42, At: api.ExampleTime, Action: "create-agent", Target: "agent-123", Outcome: core.OutcomeDone,
 	UserID: "user-123", Username: "ann", Credential: "login-123", Address: "192.0.2.7", RequestID: "req-123", Repeated: 1,
+}
+
+// times returns the times from and to. They are zero if they are not given. It fails with Invalid.
+func (in *auditInput) times() (from, to time.Time, err error) {
+	if from, _, err = in.From.Parse("from"); err != nil {
+		return from, to, err
+	}
+	to, isDate, err := in.To.Parse("to")
+	if isDate {
+		to = to.AddDate(0, 0, 1)
+	}
+	if err == nil && !to.IsZero() && !from.Before(to) {
+		err = core.Invalid("from", "Must be before to")
+	}
+	return from, to, err
 }
 
 func registerAudit(a *api.API, audit Audit) {
@@ -57,10 +72,14 @@ func registerAudit(a *api.API, audit Audit) {
 		Response: auditList{Entries: []auditEntry{exampleAudit}, Paged: api.Paged{Total: 1, Limit: 20}},
 		Errors:   []core.Code{core.CodeValidation},
 	}, func(ctx context.Context, in *auditInput) (*auditReply, error) {
+		from, to, err := in.times()
+		if err != nil {
+			return nil, err
+		}
 		found, paged, err := api.ReadPage(ctx, in.Limit, in.Paging, func(p core.Page) ([]*core.AuditEntry, int, error) {
 			return audit.Audit(ctx, core.AuditFilter{
 				UserID: in.UserID, Action: in.Action, Target: in.Target, Outcome: in.Outcome, RequestID: in.RequestID,
-				From: in.From, To: in.To, Page: p,
+				From: from, To: to, Page: p,
 			})
 		}, func(e *core.AuditEntry) core.PageKey { return core.PageKey{Number: e.Seq} })
 		if err != nil {

@@ -92,7 +92,7 @@ func registerAuth(a *api.API, logins Logins) {
 		p := api.RequestFrom(ctx).Principal
 		if p.Key != nil {
 			return nil, core.Conflict("An API key has no session to end. To revoke the key, call DELETE /v1/api-keys/%s.",
-				p.Key.ID)
+				p.Key.ID).WithObject("API key", p.Key.ID)
 		}
 		audit := api.Audit(ctx)
 		audit.SetTarget(p.LoginID)

@@ -69,6 +69,8 @@ type store struct {
 	users  map[string]*core.User
 	logins map[string]*core.Login
 	keys   map[string]*core.APIKey
+	// auditFilter is that of the last list of the audit log.
+	auditFilter core.AuditFilter
 }
 
 func (w *store) CreateUser(_ context.Context, audit *core.AuditRecord, u *core.User) error {
@@ -213,7 +215,10 @@ func (w *store) SetAPIKeyLastUsed(_ context.Context, id string, at time.Time) er
 	return nil
 }
 
-func (w *store) Audit(context.Context, core.AuditFilter) ([]*core.AuditEntry, int, error) {
+func (w *store) Audit(_ context.Context, f core.AuditFilter) ([]*core.AuditEntry, int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.auditFilter = f
 	return nil, 0, nil
 }
 

@@ -37,8 +37,8 @@ func registerUserData(a *api.API, users Users, data UserData) {
 		Summary: "Delete a user",
 		Description: "Deletes the user, and with objects=erase everything that the user has stored; " +
 			"objects=transfer&to=user-… gives it to another user. API keys, sessions of the sign-in and notifications are " +
-			"always deleted. Audit records and token counts are kept. 409 for the last admin, and while runs of the user are " +
-			"active: the message names them.",
+			"always deleted. Audit records and token counts are kept. Fails with 409 for the last admin, and while runs " +
+			"of the user are active: the message names them.",
 		Status: http.StatusNoContent, Errors: []core.Code{core.CodeConflict},
 	}, func(ctx context.Context, in *userDelete) (*struct{}, error) {
 		switch {
@@ -68,7 +68,7 @@ func registerUserData(a *api.API, users Users, data UserData) {
 		return exportResponse(a, data, in.ID), nil //nolint:contextcheck // the stream has the request's context
 	})
 	a.OpenAPI().Paths[path].Get.Responses["200"] = &huma.Response{
-		Description: "The archive. It is complete if the connection is closed regularly.",
+		Description: "The archive. It is complete if the response ends without a connection error.",
 		Content: map[string]*huma.MediaType{"application/zip": {
 			Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}, Example: "(the bytes)",
 		}},

@@ -79,7 +79,9 @@ func Register(a *api.API, agents Agents) {
 		ID: "delete-agent", Method: http.MethodDelete, Path: agentPath,
 		Tag: "Agents", Summary: "Delete an agent", Access: api.Writer,
 		Description: "Deletes its sessions, messages, runs and tasks, too. An API key also needs chat:write if the agent " +
-			"has sessions, and tasks:write if it has tasks. 409 during a run of the agent.", Status: http.StatusNoContent,
+			"has sessions, and tasks:write if it has tasks. While a run of the agent is active, the request " +
+			"fails with 409.",
+		Status: http.StatusNoContent,
 		Errors: []core.Code{core.CodePreconditionFailed, core.CodeConflict},
 	}, h.delete)
 }

@@ -19,16 +19,17 @@ type agentRequest struct {
 
 // agentReplacement accepts an agent as GET returns it. The fields that the server sets are ignored.
 type agentReplacement struct {
-	Name        string           `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"128"`
-	Description string           `json:"description,omitempty" maxLength:"4096"`
-	Type        string           `json:"type" doc:"One of the types of GET /v1/agent-types"`
-	Status      core.AgentStatus `json:"status,omitempty" enum:"active,inactive,error" default:"active" doc:"With error, which the server reports while a dependency is down, the status stays as it was set"`
-	Shared      bool             `json:"shared,omitempty" doc:"Other users can use this agent but cannot change it"`
-	Config      api.Object       `json:"config,omitempty" doc:"Must be valid against the config_schema of the type"`
-	ID          string           `json:"id,omitempty" readOnly:"true"`
-	CreatedAt   string           `json:"created_at,omitempty" readOnly:"true"`
-	UpdatedAt   string           `json:"updated_at,omitempty" readOnly:"true"`
-	CreatedBy   string           `json:"created_by,omitempty" readOnly:"true"`
+	Name        string            `json:"name" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"128"`
+	Description string            `json:"description,omitempty" maxLength:"4096"`
+	Type        string            `json:"type" doc:"One of the types of GET /v1/agent-types"`
+	Status      core.AgentStatus  `json:"status,omitempty" enum:"active,inactive,error" default:"active" doc:"active or inactive. The server reports error while a dependency is down; if you send error, the stored status stays"`
+	Shared      bool              `json:"shared,omitempty" doc:"Other users can use this agent but cannot change it"`
+	Config      api.Object        `json:"config,omitempty" doc:"Must be valid against the config_schema of the type"`
+	ID          string            `json:"id,omitempty" readOnly:"true"`
+	CreatedAt   string            `json:"created_at,omitempty" readOnly:"true"`
+	UpdatedAt   string            `json:"updated_at,omitempty" readOnly:"true"`
+	CreatedBy   string            `json:"created_by,omitempty" readOnly:"true"`
+	Warnings    []core.FieldError `json:"warnings,omitempty" readOnly:"true"`
 }
 
 // agentChange documents the fields of a merge patch.
@@ -52,6 +53,8 @@ type agent struct {
 	CreatedBy   string           `json:"created_by"`
 	Shared      bool             `json:"shared"`
 	Config      api.Object       `json:"config"`
+
+	Warnings []core.FieldError `json:"warnings,omitempty" doc:"Only in the reply to a request that creates or changes the agent: what does not work in its runs, such as an MCP server that is down or a tool pattern that matches nothing"`
 }
 
 type agentList struct {
@@ -127,6 +130,6 @@ func newAgentBody(ag *core.Agent) agent {
 	return agent{
 		ID: ag.ID, Name: ag.Name, Description: ag.Description, Type: ag.Type, Status: ag.Status,
 		CreatedAt: api.Time(ag.CreatedAt), UpdatedAt: api.Time(ag.UpdatedAt), CreatedBy: ag.CreatedBy,
-		Shared: ag.Shared, Config: api.Object(ag.Config),
+		Shared: ag.Shared, Config: api.Object(ag.Config), Warnings: ag.Warnings,
 	}
 }

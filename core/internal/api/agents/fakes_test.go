@@ -36,7 +36,7 @@ type testEnv struct {
 func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	env := &testEnv{Server: apitest.New(t), store: &store{agents: apitest.Agents{}}}
-	Register(env.API, service.New(env.store, noServers{}, env.store))
+	Register(env.API, service.New(env.store, noServers{}, env.store, noServers{}))
 	return env
 }
 
@@ -49,6 +49,10 @@ func (noServers) MCPServer(_ context.Context, _ core.Actor, id string) (*core.MC
 
 func (noServers) MCPServerBySlug(_ context.Context, _ core.Actor, slug string) (*core.MCPServer, error) {
 	return nil, core.NotFound("MCP server", slug)
+}
+
+func (noServers) ToolNames(context.Context, *core.MCPServer, string) ([]string, error) {
+	return nil, core.Unavailable("There are no MCP servers.")
 }
 
 // store is a core.AgentStore in memory. It also provides three agent types and a model.

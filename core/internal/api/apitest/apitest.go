@@ -89,7 +89,9 @@ func (s *Server) Do(t *testing.T, who, method, path, body string, headers ...str
 	}
 	w := httptest.NewRecorder()
 	s.API.Handler().ServeHTTP(w, r)
-	return &Answer{ResponseRecorder: w, t: t}
+	a := &Answer{ResponseRecorder: w, t: t}
+	a.checkError()
+	return a
 }
 
 // Start starts an HTTP server that serves the API until the test ends.
@@ -133,6 +135,25 @@ func (a *Answer) Failure() api.Failure {
 		a.t.Fatalf("got %s (%v), want an error", a.Body, err)
 	}
 	return e.Failure
+}
+
+// checkError fails the test if the reply is an error that is incomplete: without its code, message or request id, with
+// a wrong use of a format in its text, or, for a VALIDATION_ERROR, without the field at fault.
+func (a *Answer) checkError() {
+	a.t.Helper()
+	if a.Code < http.StatusBadRequest || a.Body.Len() == 0 || a.Header().Get("Content-Encoding") != "" {
+		return
+	}
+	f := a.Failure()
+	d := f.Details
+	switch {
+	case f.Message == "" || f.RequestID == "" || f.RequestID != a.Header().Get("X-Request-ID"):
+		a.t.Errorf("got %s, want an error with its message and the id of the request", a.Body)
+	case strings.Contains(a.Body.String(), "%!"):
+		a.t.Errorf("got %s, which has a wrong use of a format", a.Body)
+	case f.Code == core.CodeValidation && (d.Field == "" || d.Issue == ""):
+		a.t.Errorf("got %s, want the field at fault", a.Body)
+	}
 }
 
 // WantPublicError fails the test if err would be answered with a server error or without a message.

@@ -113,7 +113,7 @@ func Register(a *api.API, o Options) {
 		Path: "/v1/agents/{agent_id}/chat/history", Tag: "Chat", Access: api.SignedIn,
 		Summary: "Get the chat history",
 		Description: "Your newest messages with the agent, in chronological order. An unknown session is an empty list. " +
-			"The session of a task has the id of the task; an API key reads it with tasks:read.",
+			"The session of a task has the id of the task; an API key needs tasks:read to read it.",
 		Response: history{Limit: 50, Messages: []message{
 			{
 				ID: "msg-455", Role: sdk.RoleUser, Content: "Hello, how can you help me?", SessionID: "session-123",
@@ -181,18 +181,18 @@ func (h *handlers) answer(ctx context.Context, in *chatInput, run *core.Run) (*h
 	if in.Body.Stream {
 		events, err := h.Runner.Watch(ctx, api.Actor(ctx), run.ID, 0)
 		if err != nil {
-			return nil, err
+			return nil, core.OfRun(err, run.ID)
 		}
 		return h.api.Stream(ctx, events), nil
 	}
 	m, err := h.Runner.Wait(ctx, run)
 	if err != nil {
-		return nil, err
+		return nil, core.OfRun(err, run.ID)
 	}
 	reply := newChatReply(m)
 	// An answer that was paid for is sent even if too many large requests of the user wait.
 	if err := h.api.EnterLarge(ctx, len(reply.Message)); err != nil && ctx.Err() != nil {
-		return nil, err
+		return nil, core.OfRun(err, run.ID)
 	}
 	return api.JSONResponse(reply), nil
 }

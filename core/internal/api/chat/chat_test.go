@@ -75,7 +75,10 @@ func TestChatFailures(t *testing.T) {
 		env := newEnv(t)
 		env.agents.Add("agent-1", "ann")
 		env.waitErr = c.err
-		env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat", `{"message":"Hello"}`).Want(c.status)
+		f := env.Do(t, "ann", "POST", "/v1/agents/agent-1/chat", `{"message":"Hello"}`).Want(c.status).Failure()
+		if !strings.HasPrefix(f.Details.RunID, "run-") {
+			t.Errorf("%v: got %+v, want the run that failed", c.err, f)
+		}
 	}
 }
 
@@ -255,8 +258,8 @@ func TestChatInvalidRequests(t *testing.T) {
 		"history of no page":   {"GET", chat + "/history?cursor=x", "", "", 400, "cursor", "Must be the next_cursor of a page of this list"},
 		"session is busy":      {"POST", chat, `{"message":"a","session_id":"busy"}`, "", 409, "", ""},
 		"inactive agent":       {"POST", "/v1/agents/agent-off/chat", `{"message":"a"}`, "", 409, "", ""},
-		"chat with nobody":     {"POST", "/v1/agents/agent-0/chat", `{"message":"a"}`, "", 404, "", ""},
-		"history before when":  {"GET", chat + "/history?before=yesterday", "", "", 400, "before", "Must be a time such as"},
+		"chat with nobody":     {"POST", "/v1/agents/agent-0/chat", `{"message":"a"}`, "", 404, "agent_id", "not found"},
+		"history before when":  {"GET", chat + "/history?before=yesterday", "", "", 400, "before", "or a time such as"},
 		"history of many":      {"GET", chat + "/history?limit=1001", "", "", 400, "limit", "Must be at most 1000"},
 		"history of another":   {"GET", chat + "/history?user_id=user-bob", "", "", 403, "", ""},
 	} {

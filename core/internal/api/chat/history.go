@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/api"
@@ -76,11 +74,11 @@ type history struct {
 }
 
 type historyInput struct {
-	AgentID   string `path:"agent_id"`
-	SessionID string `query:"session_id" doc:"Filter by session"`
-	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Number of messages. A page has fewer, but at least one, if they exceed 4 MiB"`
-	Before    string `query:"before" doc:"Messages before this RFC 3339 timestamp" example:"2025-01-31T12:00:00Z"`
-	Cursor    string `query:"cursor" doc:"The next_cursor of the previous page, which continues with older messages"`
+	AgentID   string        `path:"agent_id"`
+	SessionID string        `query:"session_id" doc:"Filter by session"`
+	Limit     int           `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Number of messages. A page has fewer, but at least one, if they exceed 4 MiB"`
+	Before    api.TimeInput `query:"before" doc:"Messages before this time. A date means the start of that day in UTC"`
+	Cursor    string        `query:"cursor" doc:"The next_cursor of the previous page, which continues with older messages"`
 	api.UserParam
 }
 
@@ -97,7 +95,7 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 			return nil, err
 		}
 	}
-	before, err := parseBefore(in.Before)
+	before, _, err := in.Before.Parse("before")
 	if err != nil {
 		return nil, err
 	}
@@ -139,17 +137,4 @@ func (h *handlers) history(ctx context.Context, in *historyInput) (*historyOutpu
 		})
 	}
 	return out, nil
-}
-
-// parseBefore returns the time of the before parameter, or the zero time. It fails with Invalid.
-func parseBefore(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	// A plus sign that is not percent-encoded arrives as a space.
-	t, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(s, " ", "+"))
-	if err != nil {
-		return time.Time{}, core.Invalid("before", "Must be a time such as 2026-11-30T12:00:00Z")
-	}
-	return t.UTC(), nil
 }

@@ -74,18 +74,26 @@ func (c *connection) serve() {
 		c.mu.Lock()
 		c.lastRead = time.Now()
 		c.mu.Unlock()
-		m, err := parseMessage(kind, data)
-		if err == nil {
-			err = c.handle(m)
-		}
+		fields, err := decodeObject(kind, data)
 		invalid++
 		if err == nil {
-			invalid = 0
-		} else if c.sendError(err) != nil {
+			invalid = 0 // a well-formed message never closes the connection
+			err = c.handleFields(fields)
+		}
+		if err != nil && c.sendError(err) != nil {
 			return
 		}
 	}
 	c.close(websocket.StatusPolicyViolation, "too many invalid messages")
+}
+
+// handleFields executes the message with the fields.
+func (c *connection) handleFields(fields map[string]json.RawMessage) error {
+	m, err := newMessage(fields)
+	if err != nil {
+		return err
+	}
+	return c.handle(m)
 }
 
 // tooManyFrames is the reason of the close message to a client that exceeds its frame budget.
@@ -101,36 +109,62 @@ func (c *connection) onPing() bool {
 	return false
 }
 
-// signIn waits for the first message, which must have a valid token, and reports whether it has one.
+// signIn waits for a message with a valid token, for at most Timeouts.Auth, and reports whether it has arrived. A client
+// whose message is refused can try again in this time.
 func (c *connection) signIn() bool {
-	ctx, cancel := context.WithTimeout(c.ctx, c.server.Timeouts.Auth)
-	defer cancel()
-	kind, data, err := c.conn.Read(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			// The library has closed the connection with the context.
-			_ = c.conn.CloseNow()
+	var refused atomic.Bool
+	deadline := time.AfterFunc(c.server.Timeouts.Auth, func() {
+		if refused.Load() {
+			c.close(websocket.StatusPolicyViolation, "not signed in")
+			return
 		}
-		return false
-	}
-	m, err := parseMessage(kind, data)
-	if err == nil && m.Type != "auth" {
-		err = &core.Error{Code: core.CodeUnauthorized, Message: `The first message must be {"type":"auth","token":"…"}`}
-	}
-	if err == nil {
-		err = c.authenticate(m.Token)
-		c.recordRefusal(err, "")
-	}
-	if err == nil {
-		if err = c.server.add(c, c.principal.User.ID); err != nil {
-			_ = c.sendError(err)
-			c.close(websocket.StatusTryAgainLater, "not now")
+		_ = c.conn.CloseNow()
+	})
+	defer deadline.Stop()
+	for range maxInvalid {
+		kind, data, err := c.conn.Read(c.ctx)
+		if err != nil {
+			_ = c.conn.CloseNow()
+			return false
+		}
+		err = c.trySignIn(kind, data)
+		if err == nil {
+			return deadline.Stop() && c.enter()
+		}
+		refused.Store(true)
+		if c.sendError(err) != nil {
 			return false
 		}
 	}
+	c.close(websocket.StatusPolicyViolation, "not signed in")
+	return false
+}
+
+// trySignIn sets the principal if the frame is a message with a valid token.
+func (c *connection) trySignIn(kind websocket.MessageType, data []byte) error {
+	fields, err := decodeObject(kind, data)
 	if err != nil {
+		return err
+	}
+	m, err := newMessage(fields)
+	if err != nil {
+		return err
+	}
+	if m.Type != "auth" {
+		e := &core.Error{Code: core.CodeUnauthorized, Message: `The first message must be {"type":"auth","token":"…"}`}
+		return e.WithField("type")
+	}
+	err = c.authenticate(m.Token)
+	c.recordRefusal(err, "")
+	return inField(err, "token")
+}
+
+// enter counts the connection of a client that has signed in, and confirms the sign-in. It closes the connection and
+// returns false if the server or the user has too many.
+func (c *connection) enter() bool {
+	if err := c.server.add(c, c.principal.User.ID); err != nil {
 		_ = c.sendError(err)
-		c.close(websocket.StatusPolicyViolation, "not signed in")
+		c.close(websocket.StatusTryAgainLater, "not now")
 		return false
 	}
 	return c.send(map[string]string{"type": "auth.ok"}) == nil

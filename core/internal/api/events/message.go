@@ -1,9 +1,11 @@
 package events
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -14,29 +16,72 @@ import (
 
 // clientMessage is a message from a client.
 type clientMessage struct {
-	Type    string `json:"type"`
-	Token   string `json:"token"`
-	Channel string `json:"channel"`
-	After   *int64 `json:"after"`
+	Type    string
+	Token   string
+	Channel string
+	After   *int64
 }
 
-// parseMessage decodes a message. It fails with Invalid.
-func parseMessage(kind websocket.MessageType, data []byte) (*clientMessage, error) {
+// messageFields are the sorted names of the fields of a message.
+var messageFields = []string{"after", "channel", "token", "type"}
+
+const messageTypes = "Types: auth, subscribe, unsubscribe, ping"
+
+// decodeObject returns the fields of a message. It fails with Invalid or PayloadTooLarge if the frame is not a JSON
+// object.
+func decodeObject(kind websocket.MessageType, data []byte) (map[string]json.RawMessage, error) {
 	if kind != websocket.MessageText {
-		return nil, core.Invalid("type", "Must be a JSON object in a text frame, not in a binary one")
+		return nil, core.Invalid("body", "Must be a JSON object in a text frame, not in a binary one")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
+	if err := api.CheckJSON(data, ""); err != nil {
+		return nil, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
+		return nil, core.Invalid("body", `Must be a JSON object such as {"type":"subscribe","channel":"tasks"}`)
+	}
+	return fields, nil
+}
+
+// newMessage returns the message with the fields. It fails with Invalid for the first field that is unknown or has the
+// wrong type.
+func newMessage(fields map[string]json.RawMessage) (*clientMessage, error) {
 	m := new(clientMessage)
-	// The decoder ignores text after the object.
-	if err := d.Decode(m); err != nil || !json.Valid(data) {
-		return nil, core.Invalid("type",
-			`Must be a JSON object such as {"type":"subscribe","channel":"tasks"}, with only the fields type, token, channel and after`)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		var target any
+		want := "a string"
+		switch name {
+		case "type":
+			target = &m.Type
+		case "token":
+			target = &m.Token
+		case "channel":
+			target = &m.Channel
+		case "after":
+			target, want = &m.After, "an integer"
+		default:
+			return nil, core.Invalid(name, "%s", core.UnknownField(name, messageFields))
+		}
+		if json.Unmarshal(fields[name], target) != nil {
+			return nil, core.Invalid(name, "Must be %s", want)
+		}
 	}
-	if m.After != nil && *m.After < 0 {
-		return nil, core.Invalid("after", "Must be the seq of a notification, or 0")
+	switch {
+	case m.Type == "":
+		return nil, core.Invalid("type", "Field is required. "+messageTypes)
+	case m.After != nil && *m.After < 0:
+		return nil, core.Invalid("after", "Must be the seq of a message, or 0")
 	}
 	return m, nil
+}
+
+// inField returns err with the field at fault, unless it names one already.
+func inField(err error, field string) error {
+	var e *core.Error
+	if errors.As(err, &e) && len(e.Fields) == 0 {
+		return e.WithField(field)
+	}
+	return err
 }
 
 // handle executes a message and replies to it.
@@ -44,7 +89,7 @@ func (c *connection) handle(m *clientMessage) error {
 	switch m.Type {
 	case "auth":
 		if err := c.authenticate(m.Token); err != nil {
-			return err
+			return inField(err, "token")
 		}
 		return c.send(map[string]string{"type": "auth.ok"})
 	case "subscribe":
@@ -60,7 +105,7 @@ func (c *connection) handle(m *clientMessage) error {
 	case "ping":
 		return c.send(map[string]string{"type": "pong"})
 	}
-	return core.Invalid("type", "Unknown message type %q. Types: auth, subscribe, unsubscribe, ping", m.Type)
+	return core.Invalid("type", "Unknown message type %q. "+messageTypes, m.Type)
 }
 
 func (c *connection) subscribe(m *clientMessage) error {
@@ -70,6 +115,9 @@ func (c *connection) subscribe(m *clientMessage) error {
 	filter, err := c.server.filter(c.ctx, c.currentPrincipal(), m.Channel)
 	if err != nil {
 		c.recordRefusal(err, m.Channel)
+		return inField(err, "channel")
+	}
+	if err := c.checkAfter(m.After); err != nil {
 		return err
 	}
 	if stop := c.channels[m.Channel]; stop != nil {
@@ -100,6 +148,21 @@ func (c *connection) subscribe(m *clientMessage) error {
 	}
 	c.channels[m.Channel] = stop
 	return nil
+}
+
+// checkAfter fails with Invalid if no message has reached the number yet. A message that another server has stored can
+// be newer than the last one that this server has delivered.
+func (c *connection) checkAfter(after *int64) error {
+	hub := c.server.Hub
+	if after == nil || *after <= hub.Last() {
+		return nil
+	}
+	newest, err := hub.Newest(c.ctx)
+	if err != nil || *after <= newest {
+		return err
+	}
+	return core.Invalid("after", "Must be at most %d, which is the seq of the newest message. Omit it to receive only "+
+		"later messages.", newest)
 }
 
 // filter returns the filter for the notifications that p may see on a channel: p's own, or all for an

@@ -46,7 +46,8 @@ const (
 	// a user userFrames and userFrameRate.
 	frames, frameRate         = 200, 20
 	userFrames, userFrameRate = 1000, 100
-	// maxInvalid is the number of invalid messages in a row that closes a connection.
+	// maxInvalid is the number of frames in a row that are not JSON objects, and the number of refused sign-ins, that
+	// closes a connection.
 	maxInvalid = 10
 	// maxReplays is the number of subscriptions of a user that read earlier notifications at the same time.
 	maxReplays = 2
@@ -54,8 +55,10 @@ const (
 
 // Hub delivers notifications.
 type Hub interface {
-	// Last returns the number of the newest notification.
+	// Last returns the number of the newest notification that was delivered.
 	Last() int64
+	// Newest returns the highest number of a notification that any server has stored, including deleted ones.
+	Newest(ctx context.Context) (int64, error)
 	// Subscribe sends the notifications of a channel after a number with send, and puts later ones into
 	// q, until stop is called.
 	Subscribe(ctx context.Context, channel string, f core.NotificationFilter, after int64, q core.NotificationQueue,
@@ -157,6 +160,10 @@ func register(a *api.API, o Options) *server {
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	req := api.RequestFrom(r.Context())
 	req.SetAction(action, "")
+	if err := api.CheckQuery(r, nil); err != nil {
+		api.WriteError(w, r, err)
+		return
+	}
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		api.WriteError(w, r,
 			core.Invalid("Upgrade", "This endpoint accepts only WebSocket connections: set the Upgrade header to websocket"))

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/agentarea/agentarea/core"
+	"github.com/agentarea/agentarea/core/internal/api"
 	"github.com/agentarea/agentarea/core/internal/api/apitest"
 	"github.com/agentarea/agentarea/test/memnet"
 )
@@ -35,6 +36,9 @@ func (l *hub) Last() int64 {
 	defer l.mu.Unlock()
 	return int64(len(l.all))
 }
+
+// Newest is one more than Last, as if another server had just stored a notification.
+func (l *hub) Newest(context.Context) (int64, error) { return l.Last() + 1, nil }
 
 func (l *hub) Subscribe(
 	_ context.Context, channel string, f core.NotificationFilter,
@@ -223,8 +227,13 @@ func TestWebSocket_signIn(t *testing.T) {
 		w := env.dial(t)
 		w.send(first)
 		w.want(`"code":"UNAUTHORIZED"`)
-		w.ended(websocket.StatusPolicyViolation)
+		w.ended(websocket.StatusPolicyViolation) // when the time to sign in is over
 	}
+	guessing := env.dial(t)
+	for range maxInvalid {
+		guessing.send(`{"type":"auth","token":"a.b.c"}`)
+	}
+	guessing.ended(websocket.StatusPolicyViolation)
 	silent := env.dial(t)
 	if _, _, err := silent.conn.Read(silent.ctx); err == nil || silent.ctx.Err() != nil {
 		t.Errorf("client without a message: got %v", err)
@@ -245,6 +254,64 @@ func TestWebSocket_origin(t *testing.T) {
 	if got := env.Do(t, "ann", http.MethodGet, "/v1/ws", ""); got.Code != http.StatusBadRequest {
 		t.Errorf("without an upgrade: got status %d", got.Code)
 	}
+	f := env.Do(t, "", http.MethodGet, "/v1/ws?token=a.b.c", "", "Upgrade: websocket").Want(400).Failure()
+	if f.Details.Field != "token" {
+		t.Errorf("with a token in the query: got %+v, want field token", f)
+	}
+}
+
+// A refused message names the field at fault and does not close the connection, however many there are.
+func TestWebSocket_refusedMessages(t *testing.T) {
+	t.Parallel()
+	env := newEnv(t, DefaultTimeouts)
+	early := env.dial(t)
+	early.send(`{"type":"subscribe","channel":"tasks"}`)
+	early.want(`"details":{"field":"type","issue":"The first message must be`)
+	early.send(`{"type":"auth","token":"a.b.c"}`)
+	early.want(`"details":{"field":"token"`)
+	early.send(`{"type":"auth","token":"` + env.Tokens["ann"] + `"}`)
+	early.want(`{"type":"auth.ok"}`)
+
+	env.hub.add(`{"n":1}`)
+	w := env.signedIn(t, "ann")
+	for range maxInvalid {
+		for _, c := range []struct{ message, code, field, issue string }{
+			{`{}`, "VALIDATION_ERROR", "type", "Field is required. Types: auth"},
+			{`{"type":null}`, "VALIDATION_ERROR", "type", "Field is required"},
+			{`{"type":7}`, "VALIDATION_ERROR", "type", "Must be a string"},
+			{`{"type":"dance"}`, "VALIDATION_ERROR", "type", `Unknown message type "dance". Types: auth`},
+			{`{"TYPE":"ping"}`, "VALIDATION_ERROR", "TYPE", `Unknown field "TYPE". Did you mean "type"?`},
+			{`{"type":"subscribe","chanel":"x"}`, "VALIDATION_ERROR", "chanel", `Did you mean "channel"?`},
+			{`{"type":"subscribe","channel":["tasks"]}`, "VALIDATION_ERROR", "channel", "Must be a string"},
+			{`{"type":"subscribe","channel":"task"}`, "VALIDATION_ERROR", "channel", `Unknown channel "task"`},
+			{`{"type":"subscribe","channel":"agent.agent-none.events"}`, "NOT_FOUND", "channel", "not found"},
+			{`{"type":"subscribe","channel":"tasks","after":"1"}`, "VALIDATION_ERROR", "after", "Must be an integer"},
+			{`{"type":"subscribe","channel":"tasks","after":1.5}`, "VALIDATION_ERROR", "after", "Must be an integer"},
+			{`{"type":"subscribe","channel":"tasks","after":-1}`, "VALIDATION_ERROR", "after", "Must be the seq of a message, or 0"},
+			{`{"type":"subscribe","channel":"tasks","after":3}`, "VALIDATION_ERROR", "after", "Must be at most 2, which is the seq"},
+			{`{"type":"unsubscribe","channel":"tasks"}`, "VALIDATION_ERROR", "channel", "Not subscribed"},
+			{`{"type":"auth","token":"a.b.c"}`, "UNAUTHORIZED", "token", ""},
+			{`{"type":"auth","token":"` + env.Tokens["bob"] + `"}`, "FORBIDDEN", "token", "another user"},
+		} {
+			w.send(c.message)
+			var got struct {
+				Type  string
+				Error api.Failure
+			}
+			reply := w.read()
+			if err := json.Unmarshal([]byte(reply), &got); err != nil {
+				t.Fatal(err)
+			}
+			e := got.Error
+			if got.Type != "error" || string(e.Code) != c.code || e.Details.Field != c.field || e.RequestID == "" ||
+				!strings.Contains(e.Details.Issue, c.issue) {
+				t.Fatalf("%s is answered with %s, want %s of field %s: …%s…", c.message, reply, c.code, c.field, c.issue)
+			}
+		}
+	}
+	// Another server may have stored a notification that this one has not delivered yet.
+	w.send(`{"type":"subscribe","channel":"tasks","after":2}`)
+	w.want(`{"type":"subscribed","channel":"tasks","seq":2}`)
 }
 
 func TestWebSocket_channels(t *testing.T) {
@@ -286,7 +353,7 @@ func TestWebSocket_invalidMessages(t *testing.T) {
 	env := newEnv(t, DefaultTimeouts)
 	w := env.signedIn(t, "ann")
 	for _, garbage := range []string{
-		"", "x", "[]", `{"type":"dance"}`, `{"type":"ping","x":1}`, `{"type":"subscribe","channel":"tasks","after":-1}`,
+		"", "x", "[]", "null", `{"type":"ping"}{}`, `{"type":"\u0000"}`, "\"\xff\"",
 	} {
 		w.send(garbage)
 		w.want(`"code":"VALIDATION_ERROR"`)
@@ -505,13 +572,17 @@ func FuzzMessage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := parseMessage(websocket.MessageText, data)
+		var m *clientMessage
+		fields, err := decodeObject(websocket.MessageText, data)
+		if err == nil {
+			m, err = newMessage(fields)
+		}
 		if err != nil {
 			apitest.WantPublicError(t, err)
 			return
 		}
 		if !json.Valid(data) {
-			t.Errorf("parseMessage(%q) = nil, want an error", data)
+			t.Errorf("%q is accepted, want an error", data)
 		}
 		if m.After != nil && *m.After < 0 {
 			t.Errorf("got After = %d", *m.After)

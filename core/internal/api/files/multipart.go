@@ -67,10 +67,11 @@ func openForm(r *http.Request, body *idleTimeoutReader) (*form, error) {
 func boundaryOf(header string) (string, error) {
 	media, params, err := mime.ParseMediaType(header)
 	if media != "multipart/form-data" {
-		return "", &core.Error{
+		e := &core.Error{
 			Code:    core.CodeUnsupportedMediaType,
 			Message: fmt.Sprintf("Content-Type %q is not supported. Send multipart/form-data, as curl -F does.", header),
 		}
+		return "", e.WithField("Content-Type")
 	}
 	b := params["boundary"]
 	if err != nil || b == "" || len(b) > maxBoundary {
@@ -270,12 +271,13 @@ func (l *headerLimit) Read(p []byte) (int, error) {
 		return l.r.Read(p)
 	}
 	if l.left == 0 {
-		l.err = &core.Error{
+		e := &core.Error{
 			Code: core.CodePayloadTooLarge,
 			Message: fmt.Sprintf("The headers of a part exceed the limit of %d bytes, or the boundary is not that of the "+
 				"Content-Type header",
 				maxPartHeaders),
 		}
+		l.err = e.WithField("body")
 		return 0, l.err
 	}
 	n, err := l.r.Read(p[:min(len(p), l.left)])

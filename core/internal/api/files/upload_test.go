@@ -128,15 +128,15 @@ func TestUpload_invalid(t *testing.T) {
 		status            int
 		field, issue      string
 	}{
-		"JSON":                        {`{}`, "application/json", 415, "", ""},
-		"other form":                  {`file=a`, "application/x-www-form-urlencoded", 415, "", ""},
-		"mixed":                       {good + formEnd, "multipart/mixed; boundary=XX", 415, "", ""},
+		"JSON":                        {`{}`, "application/json", 415, "Content-Type", "Send multipart/form-data"},
+		"other form":                  {`file=a`, "application/x-www-form-urlencoded", 415, "Content-Type", "Send multipart/form-data"},
+		"mixed":                       {good + formEnd, "multipart/mixed; boundary=XX", 415, "Content-Type", "Send multipart/form-data"},
 		"no boundary":                 {good + formEnd, "multipart/form-data", 400, "Content-Type", "boundary"},
 		"empty boundary":              {good + formEnd, "multipart/form-data; boundary=", 400, "Content-Type", "boundary"},
 		"quoted empty boundary":       {good + formEnd, `multipart/form-data; boundary=""`, 400, "Content-Type", "boundary"},
 		"long boundary":               {good + formEnd, "multipart/form-data; boundary=" + strings.Repeat("X", 71), 400, "Content-Type", "boundary"},
 		"another boundary":            {good + formEnd, "multipart/form-data; boundary=YY", 400, "body", "The body ended before"},
-		"another boundary, long":      {filePart(`filename="a"`, strings.Repeat("line\r\n", 4000)) + formEnd, "multipart/form-data; boundary=YY", 413, "", ""},
+		"another boundary, long":      {filePart(`filename="a"`, strings.Repeat("line\r\n", 4000)) + formEnd, "multipart/form-data; boundary=YY", 413, "body", "The headers of a part exceed"},
 		"no body":                     {"", "", 400, "body", "The body ended before"},
 		"no parts":                    {formEnd, "", 400, "file", "Field is required"},
 		"garbage":                     {strings.Repeat("a", 5000), "", 400, "body", "Must be multipart/form-data"},
@@ -186,9 +186,9 @@ func TestUpload_invalid(t *testing.T) {
 		"metadata: broken UTF-8":      {good + metadataPart("{\"a\":\"\xff\"}") + formEnd, "", 400, "metadata", "UTF-8"},
 		"metadata: too long":          {metadataPart(`{"a":"`+strings.Repeat("a", 64<<10)+`"}`) + good + formEnd, "", 413, "metadata", "at most 65536 bytes"},
 		"metadata last, too long":     {good + metadataPart(`{"a":"`+strings.Repeat("a", 64<<10)+`"}`) + formEnd, "", 413, "metadata", "at most 65536 bytes"},
-		"long headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX: "+strings.Repeat("a", 20<<10), "a") + formEnd, "", 413, "", ""},
-		"many headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\""+strings.Repeat("\r\nX: a", 4000), "a") + formEnd, "", 413, "", ""},
-		"long headers after the file": {good + formPart("Content-Disposition: form-data; name=\"metadata\"\r\nX: "+strings.Repeat("a", 20<<10), "{}") + formEnd, "", 413, "", ""},
+		"long headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nX: "+strings.Repeat("a", 20<<10), "a") + formEnd, "", 413, "body", "The headers of a part exceed"},
+		"many headers":                {formPart("Content-Disposition: form-data; name=\"file\"; filename=\"a\""+strings.Repeat("\r\nX: a", 4000), "a") + formEnd, "", 413, "body", "The headers of a part exceed"},
+		"long headers after the file": {good + formPart("Content-Disposition: form-data; name=\"metadata\"\r\nX: "+strings.Repeat("a", 20<<10), "{}") + formEnd, "", 413, "body", "The headers of a part exceed"},
 		"data after the end":          {good + formEnd + strings.Repeat("a", 100<<10), "", 400, "body", "The body must end after"},
 		"garbage between the parts":   {strings.Replace(good, "hello\r\n", "hello\r\n--XX garbage", 1) + formEnd, "", 400, "body", "Must be multipart/form-data"},
 	} {

@@ -11,7 +11,7 @@ import (
 // mcpAction is a server just after an action was requested.
 type mcpAction struct {
 	MCPServer
-	Message string `json:"message" doc:"The requested action, for people"`
+	Message string `json:"message" doc:"The result of the action, for people"`
 }
 
 type mcpActionOutput struct{ Body mcpAction }
@@ -44,17 +44,34 @@ func registerActions(h *handlers) {
 			if err != nil {
 				return nil, err
 			}
-			return &mcpActionOutput{Body: mcpAction{MCPServer: h.body(ctx, s), Message: action.message}}, nil
+			b := mcpAction{MCPServer: h.body(ctx, s), Message: action.message}
+			if action.status == core.MCPStarting && b.Status == core.MCPError {
+				b.Message = notStarted(b.LastError)
+			}
+			return &mcpActionOutput{Body: b}, nil
 		}
 		api.RegisterRepeatable(h.api, api.Operation{
 			ID: action.verb + "-mcp-server", Method: http.MethodPost, Path: serverPath + "/" + action.verb, Tag: "MCP servers",
 			Summary: action.summary, Access: api.Writer, Response: example,
 			Description: action.description + " The reply does not wait for it: the status of the server shows the progress.",
 		}, func(ctx context.Context, in *mcpServerInput) (*mcpActionOutput, error) {
+			before := h.Inspector.State(in.ID).Status
 			if err := action.do(ctx, api.Audit(ctx), api.Actor(ctx), in.ID); err != nil {
 				return nil, err
 			}
-			return state(ctx, in, in.ID)
+			out, err := state(ctx, in, in.ID)
+			if err == nil && action.verb == "start" && before == core.MCPRunning && out.Body.Status == core.MCPRunning {
+				out.Body.Message = "MCP server is already running"
+			}
+			return out, err
 		}, state)
 	}
+}
+
+// notStarted returns the message for a server that cannot start, or that has failed again at once.
+func notStarted(lastError string) string {
+	if lastError == "" {
+		return "MCP server did not start. See its logs."
+	}
+	return "MCP server did not start: " + lastError
 }

@@ -100,7 +100,7 @@ type MCPServer struct {
 	Sandbox          string         `json:"sandbox" doc:"How the process is isolated. Empty without a process"`
 	Restarts         int            `json:"restarts"`
 	PID              int            `json:"pid,omitempty" doc:"The id of the process. Only for admins"`
-	StartedAt        *api.Time      `json:"started_at,omitempty" doc:"When the server became ready. Omitted while it is not"`
+	StartedAt        *api.Time      `json:"started_at,omitempty" doc:"When the server became ready. Omitted while the server is not running"`
 	CreatedAt        api.Time       `json:"created_at"`
 	UpdatedAt        api.Time       `json:"updated_at"`
 	CreatedBy        string         `json:"created_by"`
@@ -128,6 +128,10 @@ type (
 	mcpServerPatchInput struct {
 		MCPServerMatch
 		Body api.Patch[mcpServerChange]
+	}
+	mcpServerDelete struct {
+		MCPServerMatch
+		Force bool `query:"force" doc:"Delete the server although agents use it. Their runs then fail"`
 	}
 	mcpServersInput  struct{ api.LongPage }
 	mcpServersOutput struct{ Body mcpServerList }

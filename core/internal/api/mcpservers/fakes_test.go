@@ -47,6 +47,8 @@ type registry struct {
 	servers map[string]*core.MCPServer
 	secrets map[string]core.MCPSecrets
 	states  map[string]core.MCPState
+	// started is the state after an action. Nil means the one that is asked for.
+	started *core.MCPState
 	tools   []core.MCPTool
 	lines   []core.MCPLogLine
 	// more are later lines; closing deleted ends the followers.
@@ -54,6 +56,8 @@ type registry struct {
 	deleted chan struct{}
 	// followers is the number of current followers.
 	followers int
+	// inUse makes Delete fail without force.
+	inUse bool
 	// races is the number of updates that another client makes first.
 	races int
 }
@@ -186,11 +190,16 @@ func (r *registry) Update(
 	return nil
 }
 
-func (r *registry) Delete(_ context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error {
+func (r *registry) Delete(
+	_ context.Context, audit *core.AuditRecord, v core.Actor, id string, d core.MCPServerDeletion,
+) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.mayChange(v, id, version); err != nil {
+	if _, err := r.mayChange(v, id, d.Version); err != nil {
 		return err
+	}
+	if r.inUse && !d.Force {
+		return core.Conflict("An agent uses the MCP server")
 	}
 	delete(r.servers, id)
 	audit.Claim()
@@ -207,6 +216,9 @@ func (r *registry) want(audit *core.AuditRecord, v core.Actor, id string, wanted
 	s.DesiredState = core.DesiredMCPState(wanted)
 	r.servers[id] = s
 	r.states[id] = core.MCPState{Status: status}
+	if r.started != nil {
+		r.states[id] = *r.started
+	}
 	audit.Claim()
 	return nil
 }

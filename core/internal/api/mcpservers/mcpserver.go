@@ -35,8 +35,8 @@ type Manager interface {
 	// Update fails as Create does, or with NotFound or PreconditionFailed. A secret that is core.Masked
 	// keeps its value.
 	Update(ctx context.Context, audit *core.AuditRecord, v core.Actor, s *core.MCPServer, config core.MCPConfig) error
-	// Delete fails with NotFound, Forbidden or PreconditionFailed. A version of 0 accepts every version.
-	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, version int64) error
+	// Delete fails with NotFound, Forbidden or PreconditionFailed, or with Conflict if agents use the server.
+	Delete(ctx context.Context, audit *core.AuditRecord, v core.Actor, id string, d core.MCPServerDeletion) error
 }
 
 // Controller starts and stops MCP servers. Its methods return before the server is running or stopped,
@@ -118,8 +118,9 @@ func Register(a *api.API, o Options) {
 	api.Register(a, api.Operation{
 		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath,
 		Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
-		Description: "Stops the server. Its slug stays reserved for the user who created it.",
-		Status:      http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed},
+		Description: "Stops the server. Its slug stays reserved for the user who created it. 409 if agents use the server: the " +
+			"error names those that you can see. With force=true the server is deleted all the same, and runs of these agents fail.",
+		Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed, core.CodeConflict},
 	}, h.delete)
 	registerActions(h)
 	registerTools(h)
@@ -184,7 +185,8 @@ func (h *handlers) createWithSlug(
 			return &created, err
 		}
 	}
-	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base, numberedSlug(base, maxSlugTries))
+	return nil, core.Conflict("The slugs %q to %q are taken. Choose another slug.", base,
+		numberedSlug(base, maxSlugTries)).WithField("slug")
 }
 
 // maxSlugBase is the length to which a slug is cut before a number is appended.
@@ -280,9 +282,9 @@ func (h *handlers) update(
 	return h.output(ctx, s), nil
 }
 
-func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, error) {
+func (h *handlers) delete(ctx context.Context, in *mcpServerDelete) (*struct{}, error) {
 	v := api.Actor(ctx)
-	var version int64
+	d := core.MCPServerDeletion{Force: in.Force}
 	if in.IfMatch != "" {
 		s, err := h.Store.MCPServer(ctx, v, in.ID)
 		if err != nil {
@@ -291,9 +293,9 @@ func (h *handlers) delete(ctx context.Context, in *MCPServerMatch) (*struct{}, e
 		if err := api.CheckIfMatch(in.IfMatch, "MCP server", s.Version); err != nil {
 			return nil, err
 		}
-		version = s.Version
+		d.Version = s.Version
 	}
-	return nil, h.Manager.Delete(ctx, api.Audit(ctx), v, in.ID, version)
+	return nil, h.Manager.Delete(ctx, api.Audit(ctx), v, in.ID, d)
 }
 
 func (h *handlers) output(ctx context.Context, s *core.MCPServer) *mcpServerOutput {

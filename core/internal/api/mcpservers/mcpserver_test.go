@@ -194,8 +194,8 @@ func TestMCPServers_invalid(t *testing.T) {
 		"patch to no config":     {"PATCH", one, `{"config":null}`, "", 400, "config", "Field is required"},
 		"patch to no url":        {"PATCH", one, `{"config":{"url":null}}`, "", 400, "config", "Must have a command"},
 		"patch to a command":     {"PATCH", one, `{"config":{"url":null,"command":"c"}}`, "", 403, "", ""},
-		"stale If-Match":         {"PUT", one, goodMCPServer, `If-Match: "v7"`, 412, "", ""},
-		"stale delete":           {"DELETE", one, "", `If-Match: "v7"`, 412, "", ""},
+		"stale If-Match":         {"PUT", one, goodMCPServer, `If-Match: "v7"`, 412, "If-Match", "has changed"},
+		"stale delete":           {"DELETE", one, "", `If-Match: "v7"`, 412, "If-Match", "has changed"},
 		"large limit":            {"GET", mcpServersAt + "?limit=101", "", "", 400, "limit", "Must be at most 100"},
 		"NUL in a path":          {"GET", mcpServersAt + "a%00b", "", "", 400, "server_id", "NUL"},
 		"tail of 0":              {"GET", logs + "?tail=0", "", "", 400, "tail", "Must be at least 1"},
@@ -350,6 +350,41 @@ func TestStartStopRestart(t *testing.T) {
 	}
 }
 
+// The reply describes the state after the action, and not the action that was asked for.
+func TestStart_result(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		verb          string
+		before, after core.MCPState
+		message       string
+	}{
+		"of a failed one": {
+			"start", core.MCPState{Status: core.MCPError, LastError: "exit status 1"}, core.MCPState{Status: core.MCPStarting},
+			"MCP server started",
+		},
+		"that fails again": {
+			"start", core.MCPState{Status: core.MCPError, LastError: "exit status 1"},
+			core.MCPState{Status: core.MCPError, LastError: "no such file"}, "MCP server did not start: no such file",
+		},
+		"restart that fails": {
+			"restart", core.MCPState{Status: core.MCPRunning}, core.MCPState{Status: core.MCPError},
+			"MCP server did not start. See its logs.",
+		},
+		"of a running one": {
+			"start", core.MCPState{Status: core.MCPRunning}, core.MCPState{Status: core.MCPRunning},
+			"MCP server is already running",
+		},
+	} {
+		env := newEnv(t)
+		env.mcp.add("server-1", "ann")
+		env.mcp.states["server-1"], env.mcp.started = c.before, &c.after
+		got := env.Do(t, "ann", "POST", mcpServersAt+"server-1/"+c.verb, "").Want(200).JSON()
+		if got["message"] != c.message || got["status"] != string(c.after.Status) {
+			t.Errorf("%s: got %v, want status %s and message %q", name, got, c.after.Status, c.message)
+		}
+	}
+}
+
 func TestSharedMCPServers(t *testing.T) {
 	t.Parallel()
 	env := newEnv(t)
@@ -368,8 +403,13 @@ func TestSharedMCPServers(t *testing.T) {
 		env.mcp.states["server-1"] = core.MCPState{Status: core.MCPRunning}
 	}
 	env.Do(t, "ann", "DELETE", at, "").Want(403)
+	env.mcp.inUse = true
+	env.Do(t, "root", "DELETE", at, "").Want(409)
+	env.Do(t, "root", "DELETE", at+"?force=false", "").Want(409)
+	env.Do(t, "root", "DELETE", at+"?force=maybe", "").Want(400)
 	env.Do(t, "eve", "POST", mcpServersAt, goodMCPServer).Want(403)
-	env.Do(t, "root", "DELETE", at, "", `If-Match: "v`+string(rune('0'+env.mcp.servers["server-1"].Version))+`"`).Want(204)
+	env.Do(t, "root", "DELETE", at+"?force=true", "", `If-Match: "v7"`).Want(412)
+	env.Do(t, "root", "DELETE", at+"?force=true", "", `If-Match: "v`+string(rune('0'+env.mcp.servers["server-1"].Version))+`"`).Want(204)
 }
 
 func TestMCPTools(t *testing.T) {

@@ -64,7 +64,7 @@ func Register(a *api.API, agents Agents, store Store) {
 		Path: "/v1/agents/{agent_id}/sessions", Tag: "Chat", Access: api.SignedIn,
 		Summary: "List the sessions",
 		Description: "Your conversations with the agent, the newest turn first. The session of a task has the id of the " +
-			"task; an API key sees it with tasks:read. A session with a new turn moves to the first page.",
+			"task; an API key needs tasks:read to see it. A session with a new turn moves to the first page.",
 		Response: sessionList{
 			Sessions: []session{{
 				ID: "session-123", AgentID: "agent-123", UserID: "user-456", Messages: 2,

@@ -17,12 +17,12 @@ var priorities = map[priority]core.TaskPriority{
 type taskRequest struct {
 	Title          string     `json:"title" pattern:"\\S" patternDescription:"Must not be empty" maxLength:"256" doc:"What to do, in one line"`
 	Description    string     `json:"description,omitempty" maxLength:"65536" doc:"What to do, in detail"`
-	AgentID        string     `json:"agent_id" doc:"The agent that does it"`
+	AgentID        string     `json:"agent_id" doc:"The id of the agent that executes the task"`
 	Priority       priority   `json:"priority,omitempty" enum:"low,medium,high" default:"medium" doc:"Tasks of a higher priority start first"`
 	Data           api.Object `json:"data,omitempty" doc:"A JSON object for the agent, at most 256 KiB"`
 	FileIDs        []string   `json:"file_ids,omitempty" maxItems:"16" doc:"Files to attach: ids from POST /v1/files/upload, without duplicates"`
 	TimeoutSeconds int64      `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"The timeout of an attempt. The default is the agent's timeout, or else the server's --task-timeout"`
-	MaxAttempts    int        `json:"max_attempts,omitempty" minimum:"1" maximum:"10" default:"3" doc:"The number of attempts when an attempt fails for a temporary reason, such as a busy provider"`
+	MaxAttempts    int        `json:"max_attempts,omitempty" minimum:"1" maximum:"10" default:"3" doc:"The maximum number of attempts. An attempt that failed for a temporary reason, such as a busy provider, is followed by another one"`
 }
 
 type task struct {
@@ -35,7 +35,7 @@ type task struct {
 	Status         core.TaskStatus `json:"status" enum:"pending,running,completed,failed,cancelled"`
 	Result         api.Object      `json:"result,omitempty" doc:"The agent's final message, its message_id, and its files if there are any. Set when the task is completed"`
 	Error          *api.RunError   `json:"error,omitempty" doc:"Why the last attempt failed"`
-	QueuePosition  int             `json:"queue_position,omitempty" doc:"The place among the pending tasks of all users: 1 starts next. GET /v1/tasks/{task_id} returns it for a task that waits for a free slot. Tasks with a higher priority come first, and users take turns"`
+	QueuePosition  int             `json:"queue_position,omitempty" doc:"The position in the queue of all users: 1 starts next. Only GET /v1/tasks/{task_id} returns it, and only for a task that waits for a free slot. Tasks with a higher priority come first, and users take turns"`
 	Progress       taskProgress    `json:"progress"`
 	Attempts       int             `json:"attempts"`
 	MaxAttempts    int             `json:"max_attempts"`

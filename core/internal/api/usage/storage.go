@@ -40,7 +40,7 @@ func registerStorage(a *api.API, store StorageStore, limits Limits) {
 		ID: "get-storage-usage", Method: http.MethodGet, Path: "/v1/usage/storage", Tag: "Plugins", Access: api.SignedIn,
 		Summary: "Measure the storage used",
 		Description: "The bytes that you use in the database and in file storage, with the limits per user. " +
-			"Beyond a limit, requests that would store more fail with 413. Deleting is always possible.",
+			"Beyond a limit, requests that would store more fail with 413. Objects can always be deleted.",
 		Response: storageUsage{
 			Database: storedBytes{Used: 48213, Limit: 1 << 30}, Files: storedBytes{Used: 1048576, Limit: 10 << 30},
 		},

@@ -49,12 +49,12 @@ type usageList struct {
 type (
 	usageInput struct {
 		api.Page
-		From    string `query:"from" format:"date" doc:"The first day, in UTC. The default is 30 days before to"`
-		To      string `query:"to" format:"date" doc:"The last day, in UTC. The default is today"`
-		By      string `query:"by" default:"day" doc:"How to group: a comma-separated list of day, agent, model and user"`
-		AgentID string `query:"agent_id" doc:"Filter by agent"`
-		Model   string `query:"model" doc:"Filter by model: label/model"`
-		UserID  string `query:"user_id" doc:"Filter by user"`
+		From    api.TimeInput `query:"from" doc:"The first day, in UTC: a date, or a time on that day. The default is 30 days before to"`
+		To      api.TimeInput `query:"to" doc:"The last day, in UTC: a date, or a time on that day. The default is today"`
+		By      string        `query:"by" default:"day" doc:"How to group: a comma-separated list of day, agent, model and user"`
+		AgentID string        `query:"agent_id" doc:"Filter by agent"`
+		Model   string        `query:"model" doc:"Filter by model: label/model"`
+		UserID  string        `query:"user_id" doc:"Filter by user"`
 	}
 	usageOutput struct{ Body usageList }
 )
@@ -105,18 +105,18 @@ func (in *usageInput) filter(now time.Time) (f core.UsageFilter, err error) {
 		AgentID: in.AgentID, Model: in.Model, UserID: in.UserID, To: now.Truncate(24 * time.Hour),
 	}
 	if in.To != "" {
-		if f.To, err = time.Parse(time.DateOnly, in.To); err != nil {
-			return f, core.Invalid("to", "Must be a date such as 2026-11-24")
+		if f.To, err = dayOf("to", in.To); err != nil {
+			return f, err
 		}
 	}
 	f.From = f.To.AddDate(0, 0, 1-defaultDays)
 	if in.From != "" {
-		if f.From, err = time.Parse(time.DateOnly, in.From); err != nil {
-			return f, core.Invalid("from", "Must be a date such as 2026-11-01")
+		if f.From, err = dayOf("from", in.From); err != nil {
+			return f, err
 		}
 	}
 	if days := f.To.Sub(f.From) / (24 * time.Hour); days < 0 || days >= maxDays {
-		return f, core.Invalid("from", "Must not be after to, and less than %d days before it", maxDays)
+		return f, core.Invalid("from", "Must not be after to, and must be less than %d days before it", maxDays)
 	}
 	for word := range strings.SplitSeq(in.By, ",") {
 		key := core.UsageKey(strings.TrimSpace(word))
@@ -131,6 +131,12 @@ func (in *usageInput) filter(now time.Time) (f core.UsageFilter, err error) {
 		f.By = append(f.By, key)
 	}
 	return f, nil
+}
+
+// dayOf returns the start of the day that a parameter names. It fails with Invalid.
+func dayOf(field string, t api.TimeInput) (time.Time, error) {
+	at, _, err := t.Parse(field)
+	return at.Truncate(24 * time.Hour), err
 }
 
 func newUsedRow(u core.UsageRow) usedRow {

@@ -56,9 +56,13 @@ func TestUsage(t *testing.T) {
 	if f := store.filter; f.To.Sub(f.From) != 29*24*time.Hour || time.Since(f.To) > 25*time.Hour {
 		t.Errorf("got default filter %+v, want the last 30 days", f)
 	}
+	env.Do(t, "ann", "GET", "/v1/usage?from=2026-11-01T23:30:00-01:00&to=2026-11-03T12:00:00Z", "").Want(200)
+	if f := store.filter; !f.From.Equal(day) || !f.To.Equal(day.AddDate(0, 0, 1)) {
+		t.Errorf("got filter %+v for times, want their days", f)
+	}
 	for query, field := range map[string]string{
 		"from=yesterday": "from", "to=2026-13-01": "to", "from=2026-11-02&to=2026-11-01": "from", "from=2020-01-01": "from",
-		"by=hour": "by", "by=day,day": "by", "limit=0": "limit",
+		"by=hour": "by", "by=day,day": "by", "to=2026-11-02T12:00": "to", "limit=0": "limit",
 	} {
 		if f := env.Do(t, "ann", "GET", "/v1/usage?"+query, "").Want(400).Failure(); f.Details.Field != field {
 			t.Errorf("%s: got %+v, want field %q", query, f, field)

@@ -25,12 +25,12 @@ type caller struct {
 // userID returns the ID of the authenticated user.
 func (c *caller) userID() string { return c.User.ID }
 
-// serve checks that the caller may use the server, and dispatches the request by its HTTP
-// method.
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
+// serve checks that the caller may use the server with the slug, and dispatches the request by its
+// HTTP method.
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, slug string) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if reason := g.checkOrigin(r); reason != "" {
-		writeError(w, nil, &rpcError{Code: codeServer, Message: reason, status: http.StatusForbidden})
+		g.fail(w, r, core.Forbidden(reason))
 		return
 	}
 	c, ok := g.authenticate(w, r)
@@ -45,7 +45,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.rejectRequest(w, r, core.Forbidden("Insufficient permissions: the API key needs the scope mcp:write"))
 		return
 	}
-	server, err := g.servers.Find(r.Context(), c.Actor(), r.PathValue("slug"))
+	server, err := g.servers.Find(r.Context(), c.Actor(), slug)
 	if err != nil {
 		g.rejectRequest(w, r, err)
 		return
@@ -59,12 +59,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		g.handleDelete(w, r, c)
 	default:
-		w.Header().Set("Allow", "GET, POST, DELETE")
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Method not allowed",
-			status:  http.StatusMethodNotAllowed,
-		})
+		g.methodNotAllowed(w, r, "GET, POST, DELETE", "")
 	}
 }
 
@@ -76,10 +71,9 @@ func (g *Gateway) authenticate(w http.ResponseWriter, r *http.Request) (*caller,
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(r.Header.Values("Authorization")) != 1 {
 		w.Header().Set("WWW-Authenticate", challenge)
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
+		g.fail(w, r, &core.Error{
+			Code:    core.CodeUnauthorized,
 			Message: "Authentication required: send an access token or an API key as Authorization: Bearer",
-			status:  http.StatusUnauthorized,
 		})
 		return nil, false
 	}
@@ -150,16 +144,11 @@ func (g *Gateway) baseURL(r *http.Request) string {
 // authenticated callers may learn which servers exist. Web pages may read it too.
 func (g *Gateway) metadata(w http.ResponseWriter, r *http.Request) {
 	if reason := g.checkOrigin(r); reason != "" {
-		writeError(w, nil, &rpcError{Code: codeServer, Message: reason, status: http.StatusForbidden})
+		g.fail(w, r, core.Forbidden(reason))
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Method not allowed",
-			status:  http.StatusMethodNotAllowed,
-		})
+		g.methodNotAllowed(w, r, "GET, HEAD", "")
 		return
 	}
 	base := g.baseURL(r)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/test/mcptest"
 )
 
@@ -39,6 +40,17 @@ func (a *httpResponse) errorCode(t *testing.T) int {
 	e, _ := a.message(t)["error"].(map[string]any)
 	code, _ := e["code"].(float64)
 	return int(code)
+}
+
+// apiCode returns the code of the response's error in the format of the API.
+func (a *httpResponse) apiCode(t *testing.T) core.Code {
+	t.Helper()
+	e, _ := a.message(t)["error"].(map[string]any)
+	code, _ := e["code"].(string)
+	if e["request_id"] == nil || e["message"] == "" || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("got %+v, want an error with a message and a request id", a)
+	}
+	return core.Code(code)
 }
 
 // request sends a request and returns the response. headers are lines of the form "Name:
@@ -90,8 +102,10 @@ const everythingPath = "/mcp/everything/mcp"
 func newEverythingEnv(t *testing.T, change ...func(*Options)) *env {
 	t.Helper()
 	server := mcptest.EverythingServer(t)
-	return newEnv(t, map[string]func() (Conn, error){"everything": func() (Conn, error) { return startProgram(server) }},
-		change...)
+	return newEnv(t, map[string]func() (Conn, error){
+		"everything": func() (Conn, error) { return startProgram(server) },
+		"down":       func() (Conn, error) { return nil, core.Unavailable("The server is down") },
+	}, change...)
 }
 
 func TestAuthentication(t *testing.T) {
@@ -176,21 +190,71 @@ func TestInvalidRequests(t *testing.T) {
 		"duplicate member":      {`{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}`, nil, 400, codeInvalidRequest},
 		"params is an array":    {`{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, nil, 400, codeInvalidRequest},
 		"empty batch":           {`[]`, nil, 400, codeInvalidRequest},
-		"body too large":        {`{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2000) + `"}`, nil, 413, codeServer},
-		"unknown revision":      {`{"jsonrpc":"2.0","id":1,"method":"ping"}`, []string{"Mcp-Protocol-Version: 1999-01-01"}, 400, codeServer},
-		"wrong content type":    {`{}`, []string{"Content-Type: text/plain"}, 415, codeServer},
-		"accepts no events":     {`{}`, []string{"Accept: application/json"}, 406, codeServer},
 	} {
 		a := r.request(t, "POST", everythingPath, "ada", c.body, append(c.headers, session)...)
 		if a.status != c.status || a.errorCode(t) != c.code {
 			t.Errorf("%s: got %+v, want status %d and code %d", name, a, c.status, c.code)
 		}
 	}
-	if a := r.request(t, "POST", everythingPath, "ada", `{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != 400 {
-		t.Errorf("without a session: got %+v, want status %d", a, 400)
+}
+
+// Every error that does not concern the JSON-RPC message has the format of the API, on every path and for every
+// method. No path redirects.
+func TestErrorFormat(t *testing.T) {
+	t.Parallel()
+	r := newEverythingEnv(t, func(o *Options) { o.Limits.Body = 2000 })
+	session := "Mcp-Session-Id: " + r.open(t, everythingPath, "ada")
+	const ping, unknown = `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "Mcp-Session-Id: none"
+	for name, tt := range map[string]struct {
+		method, path, token, body string
+		headers                   []string
+		status                    int
+		code                      core.Code
+	}{
+		"body too large":      {"POST", everythingPath, "ada", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 2000) + `"}`, []string{session}, 413, core.CodePayloadTooLarge},
+		"unknown revision":    {"POST", everythingPath, "ada", ping, []string{session, "Mcp-Protocol-Version: 1999-01-01"}, 400, core.CodeValidation},
+		"wrong content type":  {"POST", everythingPath, "ada", `{}`, []string{session, "Content-Type: text/plain"}, 415, core.CodeUnsupportedMediaType},
+		"accepts no events":   {"POST", everythingPath, "ada", `{}`, []string{session, "Accept: application/json"}, 406, core.CodeValidation},
+		"no session":          {"POST", everythingPath, "ada", ping, nil, 400, core.CodeValidation},
+		"unknown session":     {"POST", everythingPath, "ada", ping, []string{unknown}, 404, core.CodeNotFound},
+		"GET, no session":     {"GET", everythingPath, "ada", "", nil, 400, core.CodeValidation},
+		"GET, unknown":        {"GET", everythingPath, "ada", "", []string{unknown}, 404, core.CodeNotFound},
+		"GET without events":  {"GET", everythingPath, "ada", "", []string{session, "Accept: application/json"}, 406, core.CodeValidation},
+		"GET, old event":      {"GET", everythingPath, "ada", "", []string{session, "Last-Event-ID: x"}, 400, core.CodeValidation},
+		"GET, modern":         {"GET", everythingPath, "ada", "", []string{"Mcp-Protocol-Version: 2026-07-28"}, 405, core.CodeMethodNotAllowed},
+		"DELETE, no session":  {"DELETE", everythingPath, "ada", "", nil, 400, core.CodeValidation},
+		"DELETE, unknown":     {"DELETE", everythingPath, "ada", "", []string{unknown}, 404, core.CodeNotFound},
+		"DELETE, modern":      {"DELETE", everythingPath, "ada", "", []string{"Mcp-Protocol-Version: 2026-07-28"}, 405, core.CodeMethodNotAllowed},
+		"PUT":                 {"PUT", everythingPath, "ada", "", nil, 405, core.CodeMethodNotAllowed},
+		"PATCH":               {"PATCH", everythingPath + "/", "ada", "", nil, 405, core.CodeMethodNotAllowed},
+		"OPTIONS":             {"OPTIONS", everythingPath, "ada", "", nil, 405, core.CodeMethodNotAllowed},
+		"no token":            {"POST", everythingPath, "", ping, nil, 401, core.CodeUnauthorized},
+		"OPTIONS, no token":   {"OPTIONS", everythingPath, "", "", nil, 401, core.CodeUnauthorized},
+		"forged token":        {"GET", everythingPath, "forged", "", nil, 401, core.CodeUnauthorized},
+		"viewer":              {"POST", everythingPath, "viewer", ping, nil, 403, core.CodeForbidden},
+		"foreign origin":      {"POST", everythingPath, "ada", ping, []string{"Origin: https://evil.example"}, 403, core.CodeForbidden},
+		"foreign host":        {"GET", everythingPath, "ada", "", []string{"Host: evil.example"}, 403, core.CodeForbidden},
+		"unknown server":      {"POST", "/mcp/none/mcp/", "ada", ping, nil, 404, core.CodeNotFound},
+		"server that is down": {"POST", "/mcp/down/mcp/", "ada", initialize, nil, 503, core.CodeUnavailable},
+		"metadata, POST":      {"POST", metadataPath + everythingPath, "", "", nil, 405, core.CodeMethodNotAllowed},
+		"metadata, origin":    {"GET", metadataPath + everythingPath, "", "", []string{"Origin: null"}, 403, core.CodeForbidden},
+	} {
+		a := r.request(t, tt.method, tt.path, tt.token, tt.body, tt.headers...)
+		if code := a.apiCode(t); a.status != tt.status || code != tt.code {
+			t.Errorf("%s: got status %d and code %s, want %d and %s: %s", name, a.status, code, tt.status, tt.code, a.body)
+		}
 	}
-	if a := r.request(t, "GET", everythingPath, "ada", "", session, "Accept: application/json"); a.status != 406 {
-		t.Errorf("GET without events: got %+v, want status %d", a, 406)
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
+		for _, path := range []string{
+			"/mcp", "/mcp/", "/mcp//", "/mcp//mcp", "/mcp//mcp/", "/mcp/everything", "/mcp/everything/", "/mcp/everything//mcp",
+			"/mcp/everything/mcp//", "/mcp/everything/mcp/x", "/mcp/everything/MCP", "/mcp/everything/../everything/mcp",
+			"/mcp/./everything/mcp", "/mcp/everything/mcp/..", "/mcp/everything%2Fmcp", "/", metadataPath, metadataPath + "/",
+			metadataPath + "/mcp/everything", metadataPath + "/mcp//mcp",
+		} {
+			if a := r.request(t, method, path, "ada", ""); a.status != 404 || a.apiCode(t) != core.CodeNotFound {
+				t.Errorf("%s %s: got %+v, want status 404 and %s", method, path, a, core.CodeNotFound)
+			}
+		}
 	}
 }
 

@@ -28,4 +28,7 @@
 // names. If it names none, it goes to the only open call that asked for log
 // messages. With several such calls it is dropped, because they may belong to
 // different users.
+//
+// An error that concerns the JSON-RPC message in a request is a JSON-RPC error response.
+// Every other error, on every path and for every HTTP method, has the format of the API.
 package gateway

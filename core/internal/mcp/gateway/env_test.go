@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -168,11 +169,27 @@ type env struct {
 	url     string
 }
 
+// writeAPIError answers a request with the code, the message and the fields of an error, as package api does.
+func writeAPIError(w http.ResponseWriter, _ *http.Request, err error, status int) {
+	e := &core.Error{Code: core.CodeInternal}
+	errors.As(err, &e)
+	if status == 0 {
+		status = e.Code.HTTPStatus()
+	}
+	body, err := json.Marshal(map[string]any{"error": map[string]any{
+		"code": e.Code, "message": e.Message, "details": e.Fields, "request_id": "req-1",
+	}})
+	if err != nil {
+		panic(err)
+	}
+	writeJSON(w, status, body)
+}
+
 // newEnv starts a gateway. When the test ends, it checks that all connections are closed.
 func newEnv(t *testing.T, dial map[string]func() (Conn, error), change ...func(*Options)) *env {
 	t.Helper()
 	r := &env{fakes: &fakes{dial: dial, openConns: map[string]int{}, ended: map[string]bool{}}}
-	o := Options{Servers: r.fakes, Auth: r.fakes, Logger: slog.New(slog.DiscardHandler)}
+	o := Options{Servers: r.fakes, Auth: r.fakes, WriteError: writeAPIError, Logger: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&o)
 	}

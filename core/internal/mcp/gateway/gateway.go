@@ -100,10 +100,13 @@ type Limits struct {
 	Parked int
 }
 
-// Options configures a Gateway. Servers and Auth are required.
+// Options configures a Gateway. Servers, Auth and WriteError are required.
 type Options struct {
 	Servers Servers
 	Auth    Auth
+	// WriteError answers a request with an error in the format of the API. status replaces the status of
+	// the error's code, unless it is 0. A WWW-Authenticate header that is set already is kept.
+	WriteError func(w http.ResponseWriter, r *http.Request, err error, status int)
 	// PublicURL is the URL of the API for clients, such as https://agents.example.com. It may
 	// be empty.
 	PublicURL string
@@ -125,7 +128,8 @@ type Gateway struct {
 	times   Times
 	limits  Limits
 	logger  *slog.Logger
-	mux     *http.ServeMux
+
+	writeAPIError func(w http.ResponseWriter, r *http.Request, err error, status int)
 
 	ctx  context.Context //nolint:containedctx // connections outlive the requests that open them
 	stop context.CancelFunc
@@ -148,7 +152,7 @@ type Gateway struct {
 // New returns a Gateway and starts its periodic checks. Close stops them.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		servers: o.Servers, auth: o.Auth, origins: o.Origins, logger: o.Logger,
+		servers: o.Servers, auth: o.Auth, origins: o.Origins, logger: o.Logger, writeAPIError: o.WriteError,
 		times: o.Times.withDefaults(), limits: o.Limits.withDefaults(),
 		sessions: map[string]*session{}, sessionCounts: map[string]int{},
 		modernOnly: map[string]bool{}, shared: map[string]*sharedUpstream{},
@@ -161,17 +165,35 @@ func New(o Options) *Gateway {
 		g.public = u
 	}
 	g.ctx, g.stop = context.WithCancel(context.Background())
-	g.mux = http.NewServeMux()
-	g.mux.HandleFunc("/mcp/{slug}/mcp", g.serve)
-	g.mux.HandleFunc("/mcp/{slug}/mcp/{$}", g.serve)
-	g.mux.HandleFunc(metadataPath+"/mcp/{slug}/mcp", g.metadata)
-	g.mux.HandleFunc(metadataPath+"/mcp/{slug}/mcp/{$}", g.metadata)
 	g.work.Go(g.runChecks)
 	return g
 }
 
-// ServeHTTP answers a request of an MCP client.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.mux.ServeHTTP(w, r) }
+// ServeHTTP answers a request of an MCP client. It does not redirect, and answers other paths with an error.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, isMetadata := strings.CutPrefix(r.URL.EscapedPath(), metadataPath)
+	slug, ok := slugOf(path)
+	switch {
+	case !ok:
+		g.notFound(w, r)
+	case isMetadata:
+		g.metadata(w, r)
+	default:
+		g.serve(w, r, slug)
+	}
+}
+
+// slugOf returns the slug in an escaped path /mcp/{slug}/mcp, with or without a slash at its end. It returns
+// false for any other path.
+func slugOf(path string) (slug string, ok bool) {
+	rest, hasPrefix := strings.CutPrefix(path, "/mcp/")
+	escaped, end, _ := strings.Cut(rest, "/")
+	if !hasPrefix || escaped == "" || end != "mcp" && end != "mcp/" {
+		return "", false
+	}
+	slug, err := url.PathUnescape(escaped)
+	return slug, err == nil
+}
 
 // Close ends all sessions and streams, and waits until their connections are closed.
 func (g *Gateway) Close() {

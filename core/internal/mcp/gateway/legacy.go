@@ -16,7 +16,7 @@ func (g *Gateway) postLegacy(w http.ResponseWriter, r *http.Request, c *caller, 
 		return
 	}
 	s, ok := g.findSession(w, r, c)
-	if !ok || !checkVersion(w, r) {
+	if !ok || !g.checkVersion(w, r) {
 		return
 	}
 	s.beginPost()
@@ -57,20 +57,16 @@ func (g *Gateway) postLegacy(w http.ResponseWriter, r *http.Request, c *caller, 
 func (g *Gateway) findSession(w http.ResponseWriter, r *http.Request, c *caller) (*session, bool) {
 	id := r.Header.Get(sessionHeader)
 	if id == "" {
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Bad request: " + sessionHeader + " is missing. Send initialize first; its response has the session ID.",
-		})
+		g.fail(w, r, core.Invalid(sessionHeader,
+			"The header is missing. Send initialize first; its response has the session ID."))
 		return nil, false
 	}
 	g.mu.Lock()
 	s := g.sessions[id]
 	g.mu.Unlock()
 	if s == nil || s.userID != c.userID() || s.serverID != c.server.ID {
-		writeError(w, nil, &rpcError{
-			Code:    codeNoSession,
-			Message: "Session not found. Send initialize to open a new one.",
-			status:  http.StatusNotFound,
+		g.fail(w, r, &core.Error{
+			Code: core.CodeNotFound, Message: "Session not found. Send initialize to open a new one.",
 		})
 		return nil, false
 	}
@@ -155,34 +151,23 @@ func (g *Gateway) tryHandshake(
 // an interrupted stream after that event.
 func (g *Gateway) handleGet(w http.ResponseWriter, r *http.Request, c *caller) {
 	if r.Header.Get(versionHeader) >= version202607 {
-		w.Header().Set("Allow", "POST")
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Method not allowed: this protocol revision uses subscriptions/listen instead of GET",
-			status:  http.StatusMethodNotAllowed,
-		})
+		g.methodNotAllowed(w, r, "POST", ", because this protocol revision uses subscriptions/listen instead")
 		return
 	}
 	if !accepts(r, "text/event-stream") {
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Accept must include text/event-stream",
-			status:  http.StatusNotAcceptable,
-		})
+		g.notAcceptable(w, r, "Accept must include text/event-stream")
 		return
 	}
 	s, ok := g.findSession(w, r, c)
-	if !ok || !checkVersion(w, r) {
+	if !ok || !g.checkVersion(w, r) {
 		return
 	}
 	out, from := s.standalone, -1
 	if last := r.Header.Get(lastHeader); last != "" {
 		id, next, ok := parseEventID(last)
 		if out = s.stream(id); !ok || out == nil || !out.canResumeAt(next) {
-			writeError(w, nil, &rpcError{
-				Code:    codeServer,
-				Message: "The events after this " + lastHeader + " are no longer available. Send the request again.",
-			})
+			g.fail(w, r, core.Invalid(lastHeader,
+				"The events after this ID are no longer available. Send the request again."))
 			return
 		}
 		from = next
@@ -195,12 +180,7 @@ func (g *Gateway) handleGet(w http.ResponseWriter, r *http.Request, c *caller) {
 // handleDelete ends a session.
 func (g *Gateway) handleDelete(w http.ResponseWriter, r *http.Request, c *caller) {
 	if r.Header.Get(versionHeader) >= version202607 {
-		w.Header().Set("Allow", "POST")
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Method not allowed: this protocol revision has no sessions",
-			status:  http.StatusMethodNotAllowed,
-		})
+		g.methodNotAllowed(w, r, "POST", ", because this protocol revision has no sessions")
 		return
 	}
 	s, ok := g.findSession(w, r, c)

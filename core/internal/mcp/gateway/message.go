@@ -15,11 +15,8 @@ const (
 	codeMethodNotFound = -32601
 	codeInvalidParams  = -32602
 	// codeServer is the code of errors of the gateway and of the connection to the server.
-	codeServer = -32000
-	// codeTimeout and codeNoSession have the same value because the TypeScript SDK uses -32001
-	// for both.
+	codeServer             = -32000
 	codeTimeout            = -32001
-	codeNoSession          = -32001
 	codeHeaderMismatch     = -32020
 	codeMissingCapability  = -32021
 	codeUnsupportedVersion = -32022

@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -82,18 +81,11 @@ func isModern(r *http.Request, m *message) bool {
 // readBody returns the body as compact JSON. On failure it writes the error and returns false.
 func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		writeError(w, nil, &rpcError{
-			Code:    codeServer,
-			Message: "Content-Type must be application/json",
-			status:  http.StatusUnsupportedMediaType,
-		})
+		g.fail(w, r, &core.Error{Code: core.CodeUnsupportedMediaType, Message: "Content-Type must be application/json"})
 		return nil, false
 	}
 	if !accepts(r, "application/json") || !accepts(r, "text/event-stream") {
-		writeError(w, nil, &rpcError{
-			Code: codeServer, Message: "Accept must include both application/json and text/event-stream",
-			status: http.StatusNotAcceptable,
-		})
+		g.notAcceptable(w, r, "Accept must include both application/json and text/event-stream")
 		return nil, false
 	}
 	// The deadline is removed after the body was read, because it would also end a long stream.
@@ -105,16 +97,16 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		writeError(w, nil, &rpcError{
-			Code: codeServer, Message: fmt.Sprintf("The request body is larger than %d bytes", tooLong.Limit),
-			status: http.StatusRequestEntityTooLarge,
+		g.fail(w, r, &core.Error{
+			Code:    core.CodePayloadTooLarge,
+			Message: fmt.Sprintf("The request body exceeds the limit of %d bytes", tooLong.Limit),
 		})
 		return nil, false
 	case core.CodeOf(err) == core.CodeUnavailable: // too many bodies are in progress
 		g.rejectRequest(w, r, err)
 		return nil, false
 	case err != nil:
-		writeError(w, nil, &rpcError{Code: codeParse, Message: "The request body could not be read"})
+		g.fail(w, r, core.Invalid("body", "The request body could not be read. Send it again."))
 		return nil, false
 	}
 	raw, err := compact(b)
@@ -173,15 +165,12 @@ func (g *Gateway) postBatch(w http.ResponseWriter, r *http.Request, c *caller, i
 
 // checkVersion checks the version header that a legacy client sends within a session. It writes
 // an error and returns false if the revision is not supported.
-func checkVersion(w http.ResponseWriter, r *http.Request) bool {
+func (g *Gateway) checkVersion(w http.ResponseWriter, r *http.Request) bool {
 	v := r.Header.Get(versionHeader)
 	if v == "" || slices.Contains(legacyVersions, v) {
 		return true
 	}
-	writeError(w, nil, &rpcError{
-		Code: codeServer,
-		Message: "Unsupported protocol version " + strconv.Quote(v) + ": " + versionHeader +
-			" must be one of " + strings.Join(legacyVersions, ", "),
-	})
+	g.fail(w, r, core.Invalid(versionHeader, "Unsupported protocol version %q: must be one of %s", v,
+		strings.Join(legacyVersions, ", ")))
 	return false
 }

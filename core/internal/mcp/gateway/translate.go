@@ -62,6 +62,10 @@ type translator struct {
 
 	server *mcp.ServerSession
 	client *mcp.ClientSession
+
+	mu sync.Mutex
+	// results has the rawResult of each forwarded request that is not answered yet.
+	results map[jsonrpc.ID]*rawResult
 }
 
 // dialTranslated opens a connection with a translator. version is the revision for the MCP
@@ -71,7 +75,10 @@ func (g *Gateway) dialTranslated(ctx context.Context, id, version string) (Conn,
 	if err != nil {
 		return nil, err
 	}
-	t := &translator{conn: conn, in: make(chan []byte), out: make(chan []byte), closed: make(chan struct{})}
+	t := &translator{
+		conn: conn, in: make(chan []byte), out: make(chan []byte), closed: make(chan struct{}),
+		results: map[jsonrpc.ID]*rawResult{},
+	}
 	client := mcp.NewClient(&mcp.Implementation{Name: "agentarea", Version: "1"}, t.clientOptions(version == ""))
 	t.client, err = client.Connect(ctx, serverTransport{t}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
@@ -79,7 +86,11 @@ func (g *Gateway) dialTranslated(ctx context.Context, id, version string) (Conn,
 		return nil, &core.Error{Code: core.CodeUpstream, Message: "The MCP server rejected the handshake", Err: err}
 	}
 	info := t.client.InitializeResult()
-	server := mcp.NewServer(info.ServerInfo, &mcp.ServerOptions{
+	name := info.ServerInfo
+	if name == nil { // the SDK panics without a name
+		name = &mcp.Implementation{Name: "unnamed server"}
+	}
+	server := mcp.NewServer(name, &mcp.ServerOptions{
 		Instructions: info.Instructions, Capabilities: info.Capabilities,
 		SubscribeHandler: func(ctx context.Context, r *mcp.SubscribeRequest) error {
 			return t.client.Subscribe(ctx, r.Params)
@@ -148,18 +159,24 @@ func (t *translator) forward(next mcp.MethodHandler) mcp.MethodHandler {
 		case *mcp.ListToolsParams:
 			return asResult(t.client.ListTools(ctx, stripProtocolMeta(p)))
 		case *mcp.CallToolParamsRaw:
-			call := &mcp.CallToolParams{Meta: p.Meta, Name: p.Name, Arguments: p.Arguments}
-			return asResult(t.client.CallTool(ctx, stripProtocolMeta(call)))
+			call := stripProtocolMeta(&mcp.CallToolParams{Meta: p.Meta, Name: p.Name, Arguments: p.Arguments})
+			return unchanged(ctx, new(mcp.CallToolResult), func(ctx context.Context) (*mcp.CallToolResult, error) {
+				return t.client.CallTool(ctx, call)
+			})
 		case *mcp.ListPromptsParams:
 			return asResult(t.client.ListPrompts(ctx, stripProtocolMeta(p)))
 		case *mcp.GetPromptParams:
-			return asResult(t.client.GetPrompt(ctx, stripProtocolMeta(p)))
+			return unchanged(ctx, new(mcp.GetPromptResult), func(ctx context.Context) (*mcp.GetPromptResult, error) {
+				return t.client.GetPrompt(ctx, stripProtocolMeta(p))
+			})
 		case *mcp.ListResourcesParams:
 			return asResult(t.client.ListResources(ctx, stripProtocolMeta(p)))
 		case *mcp.ListResourceTemplatesParams:
 			return asResult(t.client.ListResourceTemplates(ctx, stripProtocolMeta(p)))
 		case *mcp.ReadResourceParams:
-			return asResult(t.client.ReadResource(ctx, stripProtocolMeta(p)))
+			return unchanged(ctx, new(mcp.ReadResourceResult), func(ctx context.Context) (*mcp.ReadResourceResult, error) {
+				return t.client.ReadResource(ctx, stripProtocolMeta(p))
+			})
 		case *mcp.CompleteParams:
 			return asResult(t.client.Complete(ctx, stripProtocolMeta(p)))
 		case *mcp.SetLoggingLevelParams: //nolint:staticcheck // deprecated for future revisions
@@ -279,9 +296,13 @@ func (b serverTransport) Read(ctx context.Context) (jsonrpc.Message, error) {
 			return nil, errors.Join(err, b.t.Close())
 		}
 		message, err := jsonrpc.DecodeMessage(raw)
-		if err == nil {
-			return message, nil
+		if err != nil {
+			continue
 		}
+		if r, ok := message.(*jsonrpc.Response); ok {
+			b.t.onResult(r)
+		}
+		return message, nil
 	}
 }
 
@@ -290,6 +311,9 @@ func (b serverTransport) Write(ctx context.Context, message jsonrpc.Message) err
 	raw, err := jsonrpc.EncodeMessage(message)
 	if err != nil {
 		return err
+	}
+	if r, ok := message.(*jsonrpc.Request); ok && r.IsCall() {
+		b.t.keepResult(ctx, r.ID)
 	}
 	return b.t.conn.Send(ctx, raw)
 }

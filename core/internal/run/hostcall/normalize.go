@@ -41,7 +41,7 @@ func normalize(messages []sdk.Message) []sdk.Message {
 	return addMissingResults(out, open)
 }
 
-// isEmpty reports whether m has neither content nor tool calls. White space is no content.
+// isEmpty reports whether m has neither content nor tool calls. White space does not count as content.
 func isEmpty(m sdk.Message) bool {
 	return len(m.ToolCalls) == 0 && !slices.ContainsFunc(m.Parts, func(p sdk.Part) bool {
 		return p.Blob != nil || p.File != nil || strings.TrimSpace(p.Text) != ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/sdk"
@@ -36,6 +37,9 @@ func fromCore(e *core.Error) *sdk.Error {
 	switch e.Code { //nolint:exhaustive // plugins and stores return no other codes
 	case core.CodeValidation:
 		code = sdk.CodeInvalidRequest
+		if len(e.Fields) > 0 && strings.HasPrefix(e.Fields[0].Field, "config.") {
+			code = sdk.CodeAgentConfig
+		}
 	case core.CodeNotFound:
 		code = sdk.CodeNotFound
 	case core.CodeUnavailable:
@@ -44,7 +48,7 @@ func fromCore(e *core.Error) *sdk.Error {
 		code = sdk.CodeNoSpace
 	}
 	message := e.Message
-	if len(e.Fields) > 0 {
+	if e.Code == core.CodeValidation && len(e.Fields) > 0 {
 		message = fmt.Sprintf("%s: %s", e.Fields[0].Field, e.Fields[0].Issue)
 	}
 	return &sdk.Error{Code: code, Message: message, Retryable: code == sdk.CodeUnavailable, RetryAfter: e.RetryAfter}

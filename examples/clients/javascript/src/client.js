@@ -452,9 +452,13 @@ export class AgentAreaClient {
     return this.#call("PATCH", path`/v1/mcp-servers/${serverId}`, options, { json: changes });
   }
 
-  /** @param {string} serverId @param {IfMatch & RequestOptions} [options] */
-  async deleteMcpServer(serverId, options) {
-    await this.#call("DELETE", path`/v1/mcp-servers/${serverId}`, options);
+  /**
+   * force: delete the server although agents use it. Their runs then fail.
+   *
+   * @param {string} serverId @param {{force?: boolean} & IfMatch & RequestOptions} [options]
+   */
+  async deleteMcpServer(serverId, { force, ...options } = {}) {
+    await this.#call("DELETE", path`/v1/mcp-servers/${serverId}`, options, { params: { force } });
   }
 
   /** @param {string} serverId @param {RequestOptions} [options] @returns {Promise<api.McpAction & Reply>} */

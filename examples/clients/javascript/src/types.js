@@ -22,6 +22,7 @@ export {};
  * @property {"active" | "inactive" | "error"} status error while the type or the model's provider is down
  * @property {string} type
  * @property {string} updated_at
+ * @property {FieldError[]} [warnings] Only in the reply to a request that creates or changes the agent: what does not work in its runs, such as an MCP server that is down or a tool pattern that matches nothing
  */
 
 /**
@@ -52,9 +53,10 @@ export {};
  * @property {string} [id]
  * @property {string} name
  * @property {boolean} [shared] Other users can use this agent but cannot change it
- * @property {"active" | "inactive" | "error"} [status] With error, which the server reports while a dependency is down, the status stays as it was set
+ * @property {"active" | "inactive" | "error"} [status] active or inactive. The server reports error while a dependency is down; if you send error, the stored status stays
  * @property {string} type One of the types of GET /v1/agent-types
  * @property {string} [updated_at]
+ * @property {FieldError[]} [warnings]
  */
 
 /**
@@ -103,7 +105,7 @@ export {};
 
 /**
  * @typedef {object} ApiKeyRequest
- * @property {string} [expires_at] When the key expires. By default it does not, or it expires with the API key that creates it
+ * @property {string} [expires_at] When the key expires: a time, or a date, which means the start of that day in UTC. By default the key does not expire, or it expires with the API key that creates it
  * @property {string} name What the key is for. Unique among your keys
  * @property {string[]} scopes What the key may access: * for everything that you may access, or agents, chat, tasks, files, mcp or admin with :read or :write. A :write scope includes :read
  */
@@ -180,8 +182,13 @@ export {};
 /**
  * @typedef {object} FailureDetails
  * @property {FieldError[]} [errors] All invalid fields, if there is more than one
- * @property {string} [field] The dotted path of the invalid field, or the name of the invalid parameter
+ * @property {string} [field] The path of the invalid field, such as config.tools[0], or the name of the invalid parameter or header
+ * @property {string} [id] The id of that object
  * @property {string} [issue] What is wrong with it and how to correct it
+ * @property {string} [object] The kind of object that the error is about, such as agent
+ * @property {string} [reason] Why the run failed, for example rate_limited, timeout or plugin_crashed
+ * @property {boolean} [retryable] Whether the same message may succeed later, if a run failed
+ * @property {string} [run_id] The run that failed, or that prevents the action
  */
 
 /**
@@ -249,7 +256,7 @@ export {};
  * @property {boolean} share_credentials Whether other users may call this server through shared agents of its creator, with its credentials
  * @property {boolean} shared
  * @property {string} slug
- * @property {string} [started_at] When the server became ready. Omitted while it is not
+ * @property {string} [started_at] When the server became ready. Omitted while the server is not running
  * @property {"stopped" | "starting" | "running" | "error" | "stopping"} status
  * @property {string} transport
  * @property {string} updated_at
@@ -266,7 +273,7 @@ export {};
  * @property {string} description
  * @property {string} id
  * @property {string} last_error Why the server is in error or last exited. Empty if there was no error, and for users who may not change the server
- * @property {string} message The requested action, for people
+ * @property {string} message The result of the action, for people
  * @property {string} name
  * @property {number} [pid] The id of the process. Only for admins
  * @property {number} restarts
@@ -274,7 +281,7 @@ export {};
  * @property {boolean} share_credentials Whether other users may call this server through shared agents of its creator, with its credentials
  * @property {boolean} shared
  * @property {string} slug
- * @property {string} [started_at] When the server became ready. Omitted while it is not
+ * @property {string} [started_at] When the server became ready. Omitted while the server is not running
  * @property {"stopped" | "starting" | "running" | "error" | "stopping"} status
  * @property {string} transport
  * @property {string} updated_at
@@ -554,7 +561,7 @@ export {};
  * @property {string} [next_attempt_at] When the next attempt starts, while the task waits for one
  * @property {"low" | "medium" | "high"} priority
  * @property {TaskProgress} progress
- * @property {number} [queue_position] The place among the pending tasks of all users: 1 starts next. GET /v1/tasks/{task_id} returns it for a task that waits for a free slot. Tasks with a higher priority come first, and users take turns
+ * @property {number} [queue_position] The position in the queue of all users: 1 starts next. Only GET /v1/tasks/{task_id} returns it, and only for a task that waits for a free slot. Tasks with a higher priority come first, and users take turns
  * @property {Record<string, any>} [result] The agent's final message, its message_id, and its files if there are any. Set when the task is completed
  * @property {string} [run_id] The run of the task, once it has started. See GET /v1/runs/{run_id}
  * @property {string} [started_at]
@@ -582,11 +589,11 @@ export {};
 
 /**
  * @typedef {object} TaskRequest
- * @property {string} agent_id The agent that does it
+ * @property {string} agent_id The id of the agent that executes the task
  * @property {Record<string, any>} [data] A JSON object for the agent, at most 256 KiB
  * @property {string} [description] What to do, in detail
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
- * @property {number} [max_attempts] The number of attempts when an attempt fails for a temporary reason, such as a busy provider
+ * @property {number} [max_attempts] The maximum number of attempts. An attempt that failed for a temporary reason, such as a busy provider, is followed by another one
  * @property {"low" | "medium" | "high"} [priority] Tasks of a higher priority start first
  * @property {number} [timeout_seconds] The timeout of an attempt. The default is the agent's timeout, or else the server's --task-timeout
  * @property {string} title What to do, in one line

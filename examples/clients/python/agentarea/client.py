@@ -513,10 +513,18 @@ class AgentAreaClient:
         return self._call("PATCH", path, json=changes, headers=_if_match(if_match))
 
     def delete_mcp_server(
-        self, server_id: str, *, if_match: Optional[str] = None
+        self,
+        server_id: str,
+        *,
+        force: Optional[bool] = None,
+        if_match: Optional[str] = None,
     ) -> None:
+        """force: delete the server although agents use it. Their runs then fail."""
         self._call(
-            "DELETE", _path("/v1/mcp-servers/{}", server_id), headers=_if_match(if_match)
+            "DELETE",
+            _path("/v1/mcp-servers/{}", server_id),
+            params={"force": force},
+            headers=_if_match(if_match),
         )
 
     def start_mcp_server(self, server_id: str) -> Reply:

@@ -11,7 +11,8 @@ class AgentAreaError(Exception):
     code: the code of the error, such as "VALIDATION_ERROR".
     status: the HTTP status; None if there was no response, and for errors in a stream.
     message: a description for people.
-    details: more information from the server, such as a list of all "errors" of the input.
+    details: more information from the server, such as a list of all "errors" of the input, the
+        "id" of the object that the error is about, and the "run_id" of a run that failed.
     field: the invalid field or parameter, if any.
     request_id: the request's id in the server's log.
     retry_after: seconds to wait before a retry, if the server specifies them.
@@ -38,8 +39,9 @@ class AgentAreaError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.message}"
-        if self.field:
-            text += f" ({self.field}: {self.details.get('issue')})"
+        issue = self.details.get("issue")
+        if self.field and issue != self.message:
+            text += f" ({self.field}: {issue})"
         if self.request_id:
             text += f" [{self.request_id}]"
         return text

@@ -630,7 +630,7 @@ type Error struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind of the failure: rate_limited, unavailable, timeout, unauthorized, invalid_request,
 	// not_found, content_filter, context_too_long, internal, plugin_crashed, nondeterministic,
-	// cancelled, max_steps or no_space.
+	// cancelled, max_steps, no_space or agent_config.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// A description for people. It must not contain secrets.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
