@@ -26,7 +26,7 @@ MCPTEST            := $(CACHE)/mcptest-$(call sha256,test/mcptest/npm/package-lo
 # The npm packages that the tests of the clients in examples/clients and of the OpenAPI document need.
 CLIENTS            := $(CACHE)/clients-$(call sha256,test/clients/npm/package-lock.json)/.installed
 # The generators of Go clients that the tests run on the OpenAPI document. Their go.mod has the versions.
-GENERATORS         := $(CACHE)/generators-$(call sha256,test/clients/generated/go/go.sum)/.installed
+GENERATORS         := $(CACHE)/generators-$(call sha256,test/clients/testdata/generated/go/go.sum)/.installed
 # With AGENTAREA_TEST_S3_URL the tests use that server, and none is installed.
 S3_SERVER          := $(if $(AGENTAREA_TEST_S3_URL),,$(VERSITYGW))
 
@@ -150,7 +150,7 @@ $(CLIENTS):
 	$(call npm,test/clients/npm)
 # The generated code needs more modules than the generators.
 $(GENERATORS):
-	mkdir -p $(@D) && cd test/clients/generated/go && export GOWORK=off GOFLAGS= && go mod download && \
+	mkdir -p $(@D) && cd test/clients/testdata/generated/go && export GOWORK=off GOFLAGS= && go mod download && \
 	  go build -o $(@D)/ github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen github.com/ogen-go/ogen/cmd/ogen && touch $@
 $(VERSITYGW):
 	$(call install,github.com/versity/versitygw/cmd/versitygw,$(VERSITYGW_VERSION))

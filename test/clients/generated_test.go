@@ -128,7 +128,7 @@ func TestGeneratedTypeScript(t *testing.T) {
 	t.Parallel()
 	node, packages := mcptest.Node(t), modules(t)
 	url := startServer(t)
-	dir := generatorDir(t, filepath.Join("generated", "typescript"), url)
+	dir := generatorDir(t, filepath.Join("testdata", "generated", "typescript"), url)
 	if err := os.Symlink(packages, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestGeneratedGo(t *testing.T) {
 	t.Parallel()
 	bin := generators(t)
 	url := startServer(t)
-	dir := generatorDir(t, filepath.Join("generated", "go"), url)
+	dir := generatorDir(t, filepath.Join("testdata", "generated", "go"), url)
 	env := []string{"GOWORK=off", "GOFLAGS=-mod=readonly"}
 	if err := os.MkdirAll(filepath.Join(dir, "oapi", "client"), 0o700); err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestGeneratedGo(t *testing.T) {
 		for _, name := range []string{"go.mod", "go.sum"} {
 			data, err := os.ReadFile(filepath.Join(dir, name))
 			if err == nil {
-				err = os.WriteFile(filepath.Join("generated", "go", name), data, 0o600)
+				err = os.WriteFile(filepath.Join("testdata", "generated", "go", name), data, 0o600)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -177,7 +177,7 @@ func TestGeneratedGo(t *testing.T) {
 // generators returns the folder of the programs that generate Go code. Its name has the checksum of go.sum.
 func generators(t *testing.T) string {
 	t.Helper()
-	sums, err := os.ReadFile(filepath.Join("generated", "go", "go.sum"))
+	sums, err := os.ReadFile(filepath.Join("testdata", "generated", "go", "go.sum"))
 	if err != nil {
 		t.Fatal(err)
 	}

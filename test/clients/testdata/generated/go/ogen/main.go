@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-faster/jx"
 
-	"github.com/agentarea/agentarea/test/clients/generated/go/ogen/client"
+	"github.com/agentarea/agentarea/test/clients/testdata/generated/go/ogen/client"
 )
 
 func main() {

@@ -13,7 +13,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/agentarea/agentarea/test/clients/generated/go/oapi/client"
+	"github.com/agentarea/agentarea/test/clients/testdata/generated/go/oapi/client"
 )
 
 func main() {

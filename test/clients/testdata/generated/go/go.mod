@@ -1,4 +1,4 @@
-module github.com/agentarea/agentarea/test/clients/generated/go
+module github.com/agentarea/agentarea/test/clients/testdata/generated/go
 
 go 1.26.0
 
