@@ -325,7 +325,7 @@ func TestCallErrors(t *testing.T) {
 		env.wantFailure(env.call("fs__t", "{}"), `"fs"`, "not with ***")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"it failed"}],"isError":true}}`
 		env.wantFailure(env.call("fs__t", "{}"), "it failed")
-		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"hologram"}]}}`
+		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":5,"isError":"?","resultType":"hologram"}}`
 		env.wantFailure(env.call("fs__t", "{}"), "rejected")
 		answers <- `{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"fine"}]}}`
 		if r := env.call("fs__t", "{}"); r.IsError || textOf(r) != "fine" {
