@@ -47,7 +47,7 @@ func TestBadInput(t *testing.T) {
 		{"not UTF-8", "POST", agents, "{\"name\":\"a\xff\",\"type\":\"chat\"}", 400, "VALIDATION_ERROR", "body", "UTF-8"},
 		{"deep", "POST", agents, strings.Repeat("[", 100) + strings.Repeat("]", 100), 413, "PAYLOAD_TOO_LARGE", "body", ""},
 		{"over 1 MiB", "POST", chat, object{"message": strings.Repeat("a", 1<<20)}, 413, "PAYLOAD_TOO_LARGE", "body", ""},
-		{"unknown parameter", "GET", agents + "?lmit=5", nil, 400, "VALIDATION_ERROR", "lmit", `Did you mean "limit"? Known parameters: limit, `},
+		{"unknown parameter", "GET", agents + "?lmit=5", nil, 400, "VALIDATION_ERROR", "lmit", `Did you mean "limit"? Known parameters: cursor, limit, `},
 		{"parameter of no endpoint", "POST", agents + "?dry_run=true", valid, 400, "VALIDATION_ERROR", "dry_run", "This endpoint has no query parameters"},
 		{"limit 0", "GET", agents + "?limit=0", nil, 400, "VALIDATION_ERROR", "limit", "at least 1"},
 		{"limit 101", "GET", agents + "?limit=101", nil, 400, "VALIDATION_ERROR", "limit", "at most 100"},
