@@ -22,7 +22,7 @@ core/cmd/agentarea       | core/internal/cli                                    
 core/internal/cli        | core sdk sdk/leaf core/internal/app core/internal/backup/leaf core/internal/client/leaf core/internal/config/leaf core/internal/pluginhost/leaf storage/leaf | core/internal/api/leaf core/internal/run/leaf core/internal/mcp/leaf core/internal/events/leaf
 core/internal/app        | core core/internal/api core/internal/pluginhost/leaf storage/leaf | core/internal/cli/leaf
 core/internal/backup     | core core/internal/datadir/leaf core/internal/secrets/leaf storage/leaf | sdk core/internal/app/leaf core/internal/api/leaf core/internal/pluginhost/leaf
-core/internal/datadir    | core/internal/config/leaf fmt                                     | core sdk storage/leaf
+core/internal/datadir    | core/internal/config/leaf storage/fileowner fmt                   | core sdk storage/leaf
 core/internal/api        | core sdk                                                          | core/internal/api/leaf sdk/leaf sdk/proto/leaf storage/leaf core/internal/pluginhost/leaf core/internal/run/leaf database/sql
 core/internal/api/agents | core sdk core/internal/api                                        | core/internal/api/leaf sdk/leaf storage/leaf core/internal/run/leaf database/sql
 core/internal/auth       | core sdk                                                          | sdk/leaf storage/leaf core/internal/api/leaf database/sql

@@ -18,7 +18,7 @@ import (
 )
 
 // postgresForm is the form of a database URL in error messages.
-const postgresForm = "use postgres://user:password@host:5432/database"
+const postgresForm = "use postgres://user:password@host:5432/database" //nolint:gosec // no credentials
 
 // postgresParameters are the parameters of a database URL, as libpq names them, with their values if there are
 // few. The value of ignoredParameter means that a parameter is accepted and has no effect.

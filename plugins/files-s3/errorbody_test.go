@@ -220,6 +220,7 @@ func TestErrorInBody_others(t *testing.T) {
 			if err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatalf("%.20q: got %v, %v, want status 200", text, resp, err)
 			}
+			defer func() { _ = resp.Body.Close() }()
 			if got, err := io.ReadAll(resp.Body); err != nil || string(got) != text {
 				t.Errorf("%.20q: body has %d bytes, %v, want the same %d bytes", text, len(got), err, len(text))
 			}

@@ -87,7 +87,7 @@ func (c *conn) Send(ctx context.Context, message []byte) error {
 	}
 	err = c.outbox.Send(ctx, m.head, func(ctx context.Context) error { return c.post(ctx, m) })
 	if m.head.Method == "notifications/initialized" {
-		c.listenOnce(0)
+		c.listenOnce(0) //nolint:contextcheck // the stream outlives the message
 	}
 	return err
 }

@@ -127,7 +127,7 @@ func (c *conn) renew(ctx context.Context, refused string, shortStreams int) erro
 	c.mu.Unlock()
 	c.inbox.Log("the session had expired on " + c.client.Host() + "; opened a new one")
 	for _, m := range restored {
-		c.restore(m) //nolint:contextcheck // as above
+		c.restore(m)
 	}
 	c.listenOnce(shortStreams) //nolint:contextcheck // as above
 	for _, changed := range remote.ListsChanged(answer) {

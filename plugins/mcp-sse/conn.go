@@ -48,7 +48,7 @@ func openConn(ctx context.Context, client *remote.Client) (*conn, error) {
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	// While the connection is being opened, the caller's context ends it, too.
 	stop := context.AfterFunc(ctx, c.cancel)
-	s, err := c.openStream()
+	s, err := c.openStream() //nolint:contextcheck // the stream outlives the call
 	if !stop() {
 		err = &sdk.Error{
 			Code: sdk.CodeTimeout, Message: client.Host() + " did not send its endpoint event in time", Retryable: true,

@@ -36,6 +36,7 @@ func (grpcLogger) V(int) bool { return false }
 func (l grpcLogger) debug(text string) {
 	l.logger.Debug("gRPC reports", "message", strings.TrimSpace(text))
 }
+
 func (l grpcLogger) warn(text string) {
 	l.logger.Warn("gRPC reports", "message", strings.TrimSpace(text))
 }

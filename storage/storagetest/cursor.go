@@ -149,7 +149,7 @@ func testCursor(t *testing.T, f *fixture) {
 			var more sync.WaitGroup
 			more.Go(func() { // it adds objects while pages are read
 				for range 50 {
-					if _, err := list.add(rand.IntN(4)); err != nil { //nolint:gosec // not a secret
+					if _, err := list.add(rand.IntN(4)); err != nil {
 						t.Errorf("cannot add: %v", err)
 						return
 					}

@@ -34,7 +34,7 @@ func Bouncer(tb testing.TB, s *Server, mode string) string {
 	config := filepath.Join(s.dir, "pgbouncer-"+mode+".ini")
 	text := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"+
 		"listen_port = %d\nunix_socket_dir =\nauth_type = any\npool_mode = %s\ndefault_pool_size = 50\n", s.port, port, mode)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil { //nolint:gosec // another account reads it
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil { // another account reads it
 		tb.Fatal(err)
 	}
 	cmd := exec.CommandContext(context.Background(), program, config)

@@ -33,12 +33,10 @@ type noteOutput struct {
 func newNotes(t *testing.T, text *string) *apitest.Server {
 	t.Helper()
 	s := apitest.New(t)
-	get := func(context.Context, *noteInput) (*noteOutput, error) {
-		return &noteOutput{ETag: api.ETag(3), Body: note{*text}}, nil
-	}
+	current := func() *noteOutput { return &noteOutput{ETag: api.ETag(3), Body: note{*text}} }
 	api.Register(s.API, api.Operation{
 		ID: "get-note", Method: http.MethodGet, Path: "/notes/{id}", Access: api.SignedIn, Response: note{},
-	}, get)
+	}, func(context.Context, *noteInput) (*noteOutput, error) { return current(), nil })
 	api.Register(s.API, api.Operation{
 		ID: "get-plain-note", Method: http.MethodGet, Path: "/plain/{id}", Access: api.SignedIn, Response: note{},
 	}, func(ctx context.Context, in *noteInput) (*struct{ Body note }, error) {
@@ -51,7 +49,7 @@ func newNotes(t *testing.T, text *string) *apitest.Server {
 		if err := api.CheckIfMatch(in.IfMatch, "note", 3); err != nil {
 			return nil, err
 		}
-		return get(ctx, in)
+		return current(), nil
 	})
 	api.Register(s.API, api.Operation{
 		ID: "fail", Method: http.MethodGet, Path: "/fail/{id}", Access: api.SignedIn, Response: note{},

@@ -95,11 +95,27 @@ func TestDatabaseURL_isNotPrinted(t *testing.T) {
 func TestDatabaseURL_misplaced(t *testing.T) {
 	for _, url := range []string{"postgres://u:" + canary + "@h/d", "postgres://u:" + canary + "@h:port/d?x", `postgres://u:"` + canary + `@h/d`} {
 		for _, args := range [][]string{
-			{url}, {"serve", url}, {"db", url}, {"db", "status", url}, {"db", "status", "--url=" + url}, {"db", "status", "--url", url},
-			{"db", "copy", url, url}, {"db", "copy", "--from=" + url}, {"--database-url=" + url, "db", "status"},
-			{"serve", "--listen=" + url}, {"serve", "--listen=" + url, "--log-format=json"}, {"serve", "--log-level=" + url}, {"serve", "--public-url=" + url}, {"serve", "--max-agents=" + url},
-			{"serve", "--config=" + url, "--data-dir=" + t.TempDir()}, {"db", "status", "--data-dir=" + url}, {"plugins", "check", "--config=" + url},
-			{"backup", url, "--data-dir=/none"}, {"restore", url}, {"users", "reset-password", url, "--data-dir=/none"}, {"health", "--url=" + url},
+			{url},
+			{"serve", url},
+			{"db", url},
+			{"db", "status", url},
+			{"db", "status", "--url=" + url},
+			{"db", "status", "--url", url},
+			{"db", "copy", url, url},
+			{"db", "copy", "--from=" + url},
+			{"--database-url=" + url, "db", "status"},
+			{"serve", "--listen=" + url},
+			{"serve", "--listen=" + url, "--log-format=json"},
+			{"serve", "--log-level=" + url},
+			{"serve", "--public-url=" + url},
+			{"serve", "--max-agents=" + url},
+			{"serve", "--config=" + url, "--data-dir=" + t.TempDir()},
+			{"db", "status", "--data-dir=" + url},
+			{"plugins", "check", "--config=" + url},
+			{"backup", url, "--data-dir=/none"},
+			{"restore", url},
+			{"users", "reset-password", url, "--data-dir=/none"},
+			{"health", "--url=" + url},
 		} {
 			code, stdout, stderr := command(t, args...)
 			if code == 0 || strings.Contains(stdout+stderr, canary) {

@@ -20,15 +20,18 @@ func TestDBStatus_servers(t *testing.T) {
 	}{
 		{"the same", core.Server{Host: "two", Version: "1.0.0", Keys: []string{"k1"}, Plugins: "p1"}, "two", "WARNING"},
 		{
-			"another key", core.Server{Host: "two", Version: "1.0.0", Keys: []string{"k2"}, Plugins: "p2"},
+			"another key",
+			core.Server{Host: "two", Version: "1.0.0", Keys: []string{"k2"}, Plugins: "p2"},
 			"WARNING: the servers have different secret keys", "plugins.hcl files",
 		},
 		{
-			"other plugins", core.Server{Host: "two", Version: "1.0.0", Keys: []string{"k1"}, Plugins: "p2"},
+			"other plugins",
+			core.Server{Host: "two", Version: "1.0.0", Keys: []string{"k1"}, Plugins: "p2"},
 			"WARNING: the servers have different plugins.hcl files", "different secret keys",
 		},
 		{
-			"another version", core.Server{Host: "two", Version: "1.1.0", Keys: []string{"k1"}, Plugins: "p1"},
+			"another version",
+			core.Server{Host: "two", Version: "1.1.0", Keys: []string{"k1"}, Plugins: "p1"},
 			"different versions", "WARNING",
 		},
 	} {

@@ -48,9 +48,9 @@ func (c *content) add(piece mcp.Content) {
 		c.addText(linkText(p))
 	case *mcp.EmbeddedResource:
 		c.addResource(p.Resource)
-	case *mcp.ToolUseContent:
+	case *mcp.ToolUseContent: //nolint:staticcheck // servers still send it
 		c.appendText(unknownNote("tool_use"))
-	case *mcp.ToolResultContent:
+	case *mcp.ToolResultContent: //nolint:staticcheck // servers still send it
 		c.appendText(unknownNote("tool_result"))
 	default:
 		c.appendText(unknownNote(""))

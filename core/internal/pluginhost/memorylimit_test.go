@@ -39,7 +39,8 @@ func TestLogLevel(t *testing.T) {
 	env, err := h.chat(t.Context(), "quiet", "env", 0)
 	if err != nil || !strings.Contains(env, "AGENTAREA_LOG_LEVEL=error\n") {
 		t.Errorf("the environment of the plugin is %q, %v, want the level error", env, err)
-	}	// Each plugin logs a line of level info in Configure.
+	}
+	// Each plugin logs a line of level info in Configure.
 	await(t, "the line of loud", func() bool { return len(h.logs.lines(t, "configured")) > 0 })
 	lines := h.logs.lines(t, "configured")
 	if len(lines) != 1 || lines[0]["plugin"] != "llm/loud" {

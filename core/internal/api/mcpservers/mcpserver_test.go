@@ -359,19 +359,27 @@ func TestStart_result(t *testing.T) {
 		message       string
 	}{
 		"of a failed one": {
-			"start", core.MCPState{Status: core.MCPError, LastError: "exit status 1"}, core.MCPState{Status: core.MCPStarting},
+			"start",
+			core.MCPState{Status: core.MCPError, LastError: "exit status 1"},
+			core.MCPState{Status: core.MCPStarting},
 			"MCP server started",
 		},
 		"that fails again": {
-			"start", core.MCPState{Status: core.MCPError, LastError: "exit status 1"},
-			core.MCPState{Status: core.MCPError, LastError: "no such file"}, "MCP server did not start: no such file",
+			"start",
+			core.MCPState{Status: core.MCPError, LastError: "exit status 1"},
+			core.MCPState{Status: core.MCPError, LastError: "no such file"},
+			"MCP server did not start: no such file",
 		},
 		"restart that fails": {
-			"restart", core.MCPState{Status: core.MCPRunning}, core.MCPState{Status: core.MCPError},
+			"restart",
+			core.MCPState{Status: core.MCPRunning},
+			core.MCPState{Status: core.MCPError},
 			"MCP server did not start. See its logs.",
 		},
 		"of a running one": {
-			"start", core.MCPState{Status: core.MCPRunning}, core.MCPState{Status: core.MCPRunning},
+			"start",
+			core.MCPState{Status: core.MCPRunning},
+			core.MCPState{Status: core.MCPRunning},
 			"MCP server is already running",
 		},
 	} {
