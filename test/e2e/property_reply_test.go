@@ -62,7 +62,7 @@ func (e *env) validate(d drawn, r *reply) error {
 		if content["text/event-stream"] == nil {
 			return fmt.Errorf("%s documents no stream", d.operation)
 		}
-		return checkEvents(r.body)
+		return checkEvents(r.body, streamSchema(d.route.Path))
 	}
 	if file := content["*/*"]; file != nil && file.Schema.Value.Format == "binary" &&
 		content[r.header.Get("Content-Type")] == nil {
@@ -148,17 +148,15 @@ func checkHeaders(r *reply) error {
 	return nil
 }
 
-// checkEvents checks that each complete event is an object with a type,
-// and those of a run to be numbered upwards.
-func checkEvents(body []byte) error {
+// checkEvents checks that each complete event has the schema, and that the events of a run are numbered upwards.
+func checkEvents(body []byte, schema string) error {
 	complete := body[:bytes.LastIndexByte(body, '\n')+1]
 	last := int64(-1)
 	for line := range strings.Lines(string(complete)) {
 		line = strings.TrimSuffix(line, "\n")
 		switch name, value, _ := strings.Cut(line, ":"); name {
 		case "data":
-			var e map[string]any
-			if err := json.Unmarshal([]byte(value), &e); err != nil {
+			if err := checkSchema(schema, value); err != nil {
 				return fmt.Errorf("the event %q: %w", line, err)
 			}
 		case "id":

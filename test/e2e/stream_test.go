@@ -41,9 +41,10 @@ func (s *tokenText) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*string)(s))
 }
 
-// stream reads the events of a run.
+// stream reads the events of a run, a move or a log. It checks that they have their schema in the OpenAPI document.
 type stream struct {
 	t      *testing.T
+	schema string
 	header http.Header
 	body   io.ReadCloser
 	lines  *bufio.Reader
@@ -90,7 +91,7 @@ func (c *client) tryStream(method, path string, body any, headers ...string) (*s
 		cancel()
 		return nil, nil, err
 	}
-	s := &stream{t: c.t, header: resp.Header, body: resp.Body, lines: bufio.NewReader(resp.Body), cancel: cancel}
+	s := &stream{t: c.t, schema: streamSchema(path), header: resp.Header, body: resp.Body, lines: bufio.NewReader(resp.Body), cancel: cancel}
 	c.t.Cleanup(s.close)
 	if resp.Header.Get("Content-Type") == "text/event-stream" {
 		return s, nil, nil
@@ -121,6 +122,9 @@ func (s *stream) next() (event, bool) {
 		name, value, _ := strings.Cut(line, ": ")
 		switch {
 		case line == "" && e.data != "":
+			if e.Type != "token" || s.last().Type != "token" { // the tokens after the first one are alike
+				wantSchema(s.t, s.schema, e.data)
+			}
 			s.seen = append(s.seen, e)
 			return e, true
 		case line == "", name == "": // a comment, or the empty line after it

@@ -64,6 +64,7 @@ func (w *socket) receive() wsMessage {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	wantSchema(w.t, "WebSocketMessage", string(data))
 	m := wsMessage{raw: string(data)}
 	if err := json.Unmarshal(data, &m); err != nil {
 		w.t.Fatalf("%s: %v", data, err)

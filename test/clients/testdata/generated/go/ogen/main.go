@@ -64,7 +64,7 @@ func run(ctx context.Context, url, username, password string) error {
 	if err != nil {
 		return fmt.Errorf("chat: %w", err)
 	}
-	if reply, ok := answer.(*client.ChatReply); !ok || reply.Message != "Good day" {
+	if reply, ok := answer.(*client.ChatReplyHeaders); !ok || reply.Response.Message != "Good day" {
 		return fmt.Errorf("chat: got %T %+v", answer, answer)
 	}
 	if err := stream(ctx, c, id); err != nil {
