@@ -38,15 +38,15 @@ func (db *DB) Snapshot(ctx context.Context, path string) error {
 	}
 	if supported {
 		err = to.write(ctx, func(ctx context.Context, tx *tx) error {
-			if _, err := tx.NewDelete().Model((*leaseRow)(nil)).Where("TRUE").Exec(ctx); err != nil {
-				return err
+			for _, table := range []string{"leases", "servers", "instance"} {
+				if !slices.Contains(tables, table) {
+					continue // the schema is older
+				}
+				if _, err := tx.NewDelete().Table(table).Where("TRUE").Exec(ctx); err != nil {
+					return err
+				}
 			}
-			// An older schema has no such table.
-			if !slices.Contains(tables, "instance") {
-				return nil
-			}
-			_, err := tx.NewDelete().Model((*instanceRow)(nil)).Where("TRUE").Exec(ctx)
-			return err
+			return nil
 		})
 	} else if err = to.migrate(ctx, migrations.All()[:s.Version]); err == nil {
 		err = copyAll(ctx, db, to, func(CopiedTable) {})

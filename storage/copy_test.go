@@ -91,7 +91,9 @@ func dump(t *testing.T, db *storage.DB) map[string][]string {
 	tables, err := db.Tables(t.Context())
 	must(t, err)
 	for _, table := range tables {
-		if table == "schema_migrations" || table == "leases" || table == "instance" || strings.HasPrefix(table, "river_") {
+		switch {
+		case table == "schema_migrations", table == "leases", table == "servers", table == "instance",
+			strings.HasPrefix(table, "river_"):
 			continue
 		}
 		var rows []map[string]any

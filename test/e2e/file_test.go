@@ -87,7 +87,7 @@ func TestBadUploads(t *testing.T) {
 		"metadata NUL":     {[]part{content(), metadataPart(`{"a":"\u0000"}`)}, 400, "metadata.a"},
 		"metadata deep":    {[]part{content(), metadataPart(strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200))}, 400, "metadata"},
 		"metadata long":    {[]part{content(), metadataPart(`{"a":"` + strings.Repeat("a", 64<<10) + `"}`)}, 413, "metadata"},
-		"long headers":     {[]part{{content().header + "X-Long: " + strings.Repeat("a", 20<<10) + "\r\n", strings.NewReader("")}}, 413, ""},
+		"long headers":     {[]part{{content().header + "X-Long: " + strings.Repeat("a", 20<<10) + "\r\n", strings.NewReader("")}}, 413, "body"},
 	} {
 		r := c.send(tt.parts...)
 		if r.status != tt.status || r.failure(t).Details.Field != tt.field {
