@@ -30,7 +30,8 @@ func (s *Servers) Update(
 		return err
 	}
 	if !stored.ChangeableBy(actor) {
-		return core.Forbidden("Only the user who created the MCP server or an admin can change it.")
+		return core.Forbidden("Only the user who created the MCP server or an admin can change it.").
+			WithObject("MCP server", m.ID)
 	}
 	if stored.Version != m.Version {
 		return &core.Error{
