@@ -37,6 +37,7 @@ func (s *Servers) Update(
 		return &core.Error{
 			Code:    core.CodePreconditionFailed,
 			Message: "The MCP server has changed since it was read. Read it again and repeat the update.",
+			Object:  &core.ObjectRef{Noun: "MCP server", ID: m.ID},
 		}
 	}
 	old, err := s.decryptSecrets(stored)
