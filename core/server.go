@@ -26,8 +26,7 @@ type Server struct {
 type ServerStore interface {
 	// RegisterServer stores a server that holds a lease, or replaces it. It deletes servers without a lease.
 	RegisterServer(ctx context.Context, s *Server) error
-	// Servers returns the registered servers whose leases have not expired at now, the one that started first at the
-	// beginning.
+	// Servers returns the registered servers whose leases have not expired at now, ordered by their start time.
 	Servers(ctx context.Context, now time.Time) ([]Server, error)
 }
 

@@ -127,7 +127,7 @@ func (db *DB) EachPendingBlob(ctx context.Context, do func(core.Blob) error) err
 	}
 }
 
-// Vacuum makes the space of deleted rows free, and returns the size of the database before and after. A SQLite file
+// Vacuum reclaims the space of deleted rows, and returns the size of the database before and after. A SQLite file
 // becomes smaller, and no server may use it. PostgreSQL uses the space for new rows, and servers may run.
 func (db *DB) Vacuum(ctx context.Context) (before, after int64, err error) {
 	tables, err := db.tables(ctx)

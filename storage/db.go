@@ -102,7 +102,7 @@ type dialect interface {
 	findDamage(ctx context.Context, db *bun.DB, found func(Problem)) error
 	// findMissingParents calls found for rows whose foreign keys refer to rows that do not exist.
 	findMissingParents(ctx context.Context, db *bun.DB, found func(Problem)) error
-	// vacuum makes the space of deleted rows free, and updates what the database knows about its tables.
+	// vacuum reclaims the space of deleted rows, and updates what the database knows about its tables.
 	vacuum(ctx context.Context, db *bun.DB, tables []string) error
 	// size returns a query for the size of the database in bytes.
 	size() string

@@ -55,7 +55,8 @@ func (db *DB) StoreKey(ctx context.Context, k *core.IdempotencyKey) error {
 	})
 }
 
-// checkKeyUnused fails with *core.RepeatedRequest if the key was used before. It returns nil for a nil key. All writes are serialized, so no other write can use the key until the transaction ends.
+// checkKeyUnused fails with *core.RepeatedRequest if the key was used before. It returns nil for a nil key. All writes
+// are serialized, so no other write can use the key until the transaction ends.
 func checkKeyUnused(ctx context.Context, tx *tx, k *core.IdempotencyKey) error {
 	if k == nil {
 		return nil

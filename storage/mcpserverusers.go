@@ -38,14 +38,6 @@ func checkMCPServerUnused(ctx context.Context, tx *tx, actor core.Actor, s *core
 		list += fmt.Sprintf(", %d more", more)
 	}
 	conflict.Message = fmt.Sprintf("MCP server %q is used by %s%s. Remove it from config.mcp_servers of each agent first, "+
-		"or delete it with ?force=true; runs of these agents then fail.", s.Slug, counted(len(users), "agent"), list)
-	return conflict
-}
-
-// counted returns a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+		"or delete it with ?force=true; runs of these agents then fail.", s.Slug, core.Count(len(users), "agent"), list)
+	return conflict.WithObject(nounMCPServer, s.ID)
 }

@@ -62,9 +62,9 @@ func (d sqliteDialect) open(ctx context.Context, o Options) (writer, reader *bun
 	return writer, reader, nil
 }
 
-// makePrivate creates a missing file with access for its owner only, who is the owner of the folder. SQLite would make
-// it readable for everybody, and the log gets the mode and the owner of the file. It does not open an existing file,
-// because closing it would release the locks that this process has on it.
+// makePrivate creates a missing file that only its owner can read. The owner is the owner of the folder. SQLite would
+// create a file that everybody can read, and gives its log the mode and owner of the file. makePrivate does not open an
+// existing file, because closing it would release the locks that this process has on it.
 func makePrivate(path string) error {
 	file, err := fileowner.Create(path)
 	if errors.Is(err, fs.ErrExist) {

@@ -421,6 +421,9 @@ func testMCPServerInUse(t *testing.T, f *fixture) {
 		if !errors.As(err, &e) || len(e.Fields) != fields {
 			t.Errorf("got %+v, want %d fields", err, fields)
 		}
+		if e.Object == nil || e.Object.ID != s.ID {
+			t.Errorf("object = %+v, want server %s", e.Object, s.ID)
+		}
 		for _, text := range texts {
 			if !strings.Contains(e.Message, text) {
 				t.Errorf("message = %q, want it to contain %q", e.Message, text)

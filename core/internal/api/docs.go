@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/go-chi/chi/v5"
@@ -53,13 +52,13 @@ func (s *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("ETag", s.etag)
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("Content-Security-Policy", docsPolicy)
-	if strings.Contains(r.Header.Get("If-None-Match"), s.etag) {
+	if noneMatch(r.Header.Get("If-None-Match"), s.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h.Set("Content-Type", s.contentType)
 	body := s.body
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && s.contentType != "image/png" {
+	if s.contentType != "image/png" && acceptsGzip(r.Header) {
 		h.Set("Content-Encoding", "gzip")
 		body = s.gzipped()
 	}

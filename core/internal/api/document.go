@@ -47,7 +47,7 @@ func document(version, basePath string) *huma.OpenAPI {
 
 // tags are the groups of operations, in the order in which a new user needs them.
 var tags = []*huma.Tag{
-	{Name: "Authentication", Description: "Signing in and out. Every other group needs a token."},
+	{Name: "Authentication", Description: "Signing in and out. All other groups except Health require a token."},
 	{Name: "Agents", Description: "Agents, each with a type and a config."},
 	{Name: "Chat", Description: "Conversations with an agent. Each turn is a run in a session."},
 	{Name: "Runs", Description: "What an agent does, live and afterwards."},

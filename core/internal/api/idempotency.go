@@ -99,7 +99,7 @@ func keyReused() error {
 }
 
 func objectGone(id string) error {
-	issue := fmt.Sprintf("An earlier request with this Idempotency-Key has used %q, which was deleted since. "+
+	issue := fmt.Sprintf("An earlier request with this Idempotency-Key has used %q, which has been deleted. "+
 		"Choose a new key", id)
 	return &core.Error{
 		Code: core.CodeConflict, Message: issue, Fields: []core.FieldError{{Field: keyHeader, Issue: issue}},

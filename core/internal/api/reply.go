@@ -23,8 +23,9 @@ const (
 )
 
 // replyWriter records the status of a reply, and limits the time for the client to read each part of it. It holds back
-// the header of a JSON reply until the first write, which has the whole body unless it is large. By then it adds the
-// ETag, answers 304 if the client has the same reply already, and compresses the body if the client accepts that.
+// the header of a JSON reply until the first write, which has the whole body, because EncodeJSON writes once. Then it
+// adds the ETag, answers 304 if the client has the same reply already, and compresses the body if the client accepts
+// that.
 type replyWriter struct {
 	http.ResponseWriter
 	request *http.Request
@@ -118,7 +119,7 @@ func (w *replyWriter) Write(b []byte) (int, error) {
 	}
 }
 
-// begin sends the header of a JSON reply, whose body begins with b.
+// begin sends the header of a JSON reply with the body b.
 func (w *replyWriter) begin(b []byte) {
 	h := w.Header()
 	if w.conditional && w.status == http.StatusOK {

@@ -21,7 +21,7 @@ import (
 type Contents struct {
 	// Problems are sentences without a full stop.
 	Problems []string
-	// Elsewhere has the files of backends that keep nothing in the data directory, which are not checked.
+	// Elsewhere has the files of backends without any content in the data directory, which are not checked.
 	Elsewhere []archive.Files
 }
 

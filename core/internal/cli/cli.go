@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -39,9 +38,9 @@ type output struct {
 }
 
 // message returns the text of an error for the user or the log, without the URLs of databases in the arguments and in
-// the environment.
+// the variables of agentarea.
 func (o *output) message(err error) string {
-	return withoutURLs(err.Error(), append(slices.Clone(o.args), os.Getenv(databaseVariable)))
+	return withoutURLs(err.Error(), append(valuesOf(os.Environ()), o.args...))
 }
 
 type versionCommand struct{}

@@ -125,18 +125,32 @@ func TestDatabaseURL_misplaced(t *testing.T) {
 	}
 }
 
+// TestDatabaseURL_anotherVariable checks that the messages about a variable do not contain a database URL. It is not
+// parallel, because it sets variables.
+func TestDatabaseURL_anotherVariable(t *testing.T) {
+	for _, name := range []string{"AGENTAREA_PUBLIC_URL", "AGENTAREA_LOG_LEVEL", "AGENTAREA_MAX_AGENTS"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "postgres://u:"+canary+"@h/d")
+			code, stdout, stderr := command(t, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir())
+			if code == 0 || strings.Contains(stdout+stderr, canary) {
+				t.Errorf("exit code %d, stdout %q, stderr %q; want an error without the password", code, stdout, stderr)
+			}
+		})
+	}
+}
+
 // serve prints no database URL, and no command prints that of the environment. The test is not parallel, because it sets
 // variables.
 func TestDatabaseURL_environment(t *testing.T) {
 	serve := []string{"serve", "--listen=127.0.0.1:0", "--data-dir=" + t.TempDir(), "--database-wait=0"}
 	for _, url := range malformedURLs {
-		t.Setenv(databaseVariable, url)
+		t.Setenv("AGENTAREA_DATABASE_URL", url)
 		for _, args := range [][]string{{"db", "status"}, {"db", "migrate"}, {"db", "status", "--help"}, serve} {
 			if _, stdout, stderr := command(t, args...); strings.Contains(stdout+stderr, canary) {
 				t.Errorf("%q with %q: stdout %q, stderr %q, want no password", args, url, stdout, stderr)
 			}
 		}
-		t.Setenv(databaseVariable, "")
+		t.Setenv("AGENTAREA_DATABASE_URL", "")
 		args := append(serve, "--database-url="+url)
 		if code, stdout, stderr := command(t, args...); code != 1 || strings.Contains(stdout+stderr, canary) {
 			t.Errorf("%q: exit code %d, stdout %q, stderr %q; want 1 and no password", args, code, stdout, stderr)

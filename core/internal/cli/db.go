@@ -22,7 +22,7 @@ type dbCommands struct {
 	Migrate dbMigrateCommand `cmd:"" help:"Migrate the database to the schema of this program, as serve does when it starts."`
 	Status  dbStatusCommand  `cmd:"" help:"Print the schema version of the database and the servers that use it, and warn if their secret keys or plugins.hcl differ. Changes nothing."`
 	Check   dbCheckCommand   `cmd:"" help:"Check the integrity of the database, its foreign keys, and that the content of files is in the data dir. Changes nothing. Exits with 1 if there are problems. Servers may be running."`
-	Vacuum  dbVacuumCommand  `cmd:"" help:"Make the space of deleted rows free. A SQLite file becomes smaller, and no server may use it. Servers on PostgreSQL may be running."`
+	Vacuum  dbVacuumCommand  `cmd:"" help:"Reclaim the space of deleted rows. A SQLite file becomes smaller, and no server may use it. Servers on PostgreSQL may be running."`
 	Copy    dbCopyCommand    `cmd:"" help:"Copy everything from one database to an empty one, and verify it. No server may run on either."`
 }
 

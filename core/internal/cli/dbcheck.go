@@ -52,7 +52,7 @@ func (c *dbCheckCommand) Run(ctx context.Context, out *output) error {
 		}
 		for _, f := range contents.Elsewhere {
 			_, _ = fmt.Fprintf(out.stdout,
-				"NOT CHECKED: the content of %s of the file backend %q, which stores them outside the data dir %s\n",
+				"NOT CHECKED: the content of %s of the file backend %q, because the data dir %s contains none of it\n",
 				countFiles(f), f.Backend, c.DataDir)
 		}
 		if total > 0 {

@@ -21,7 +21,7 @@ func readVariableFiles(environ []string, set func(name, value string) error) err
 	}
 	for variable, path := range values {
 		name, ok := strings.CutSuffix(variable, "_FILE")
-		if !ok || !strings.HasPrefix(name, "AGENTAREA_") || path == "" {
+		if !ok || !strings.HasPrefix(name, variablePrefix) || path == "" {
 			continue
 		}
 		if values[name] != "" {
@@ -38,11 +38,22 @@ func readVariableFiles(environ []string, set func(name, value string) error) err
 	return nil
 }
 
-// databaseVariable is the environment variable with the URL of the database.
-const databaseVariable = "AGENTAREA_DATABASE_URL"
+// variablePrefix begins the names of all environment variables of agentarea.
+const variablePrefix = "AGENTAREA_"
+
+// valuesOf returns the values of the variables of agentarea. environ has the format of os.Environ.
+func valuesOf(environ []string) []string {
+	var values []string
+	for _, v := range environ {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, variablePrefix) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
 
 // withoutURLs returns a message in which the URLs of databases among the values are replaced. A URL that was given in
-// the wrong place, such as the argument of another flag, appears in the messages of the command line.
+// the wrong place, such as another flag or variable, appears in the messages of the command line.
 func withoutURLs(message string, values []string) string {
 	for _, value := range values {
 		if flag, rest, ok := strings.Cut(value, "="); ok && strings.HasPrefix(flag, "-") {

@@ -30,12 +30,14 @@ func (s *Servers) Update(
 		return err
 	}
 	if !stored.ChangeableBy(actor) {
-		return core.Forbidden("Only the user who created the MCP server or an admin can change it.")
+		return core.Forbidden("Only the user who created the MCP server or an admin can change it.").
+			WithObject("MCP server", m.ID)
 	}
 	if stored.Version != m.Version {
 		return &core.Error{
 			Code:    core.CodePreconditionFailed,
 			Message: "The MCP server has changed since it was read. Read it again and repeat the update.",
+			Object:  &core.ObjectRef{Noun: "MCP server", ID: m.ID},
 		}
 	}
 	old, err := s.decryptSecrets(stored)

@@ -71,8 +71,8 @@ func (r *Keyring) IDs() []string {
 	return ids
 }
 
-// Fingerprint returns a short text that differs for different texts. It depends on the current key, so that nobody can
-// guess the text with it.
+// Fingerprint returns a short hash of the text. The hash depends on the current key, so that nobody without the key can
+// test guesses of the text.
 func (r *Keyring) Fingerprint(text string) string {
 	mac := hmac.New(sha256.New, r.current.fingerprint)
 	_, _ = mac.Write([]byte(text)) // never fails

@@ -73,7 +73,7 @@ type (
 		Timestamp api.Time   `json:"timestamp"`
 		Delivery
 	}
-	// Delivery is the end of each notification.
+	// Delivery has the last fields of each notification.
 	Delivery struct {
 		Channel string `json:"channel"`
 		Seq     int64  `json:"seq" doc:"Increases, with gaps. Subscribe with after to continue after this message"`

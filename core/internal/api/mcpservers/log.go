@@ -79,7 +79,7 @@ func (h *handlers) logs(ctx context.Context, in *mcpLogInput) (*huma.StreamRespo
 	if !s.ChangeableBy(v) {
 		return nil, core.Forbidden(
 			"Insufficient permissions: only the creator of the MCP server or an admin may read its log",
-		)
+		).WithObject("MCP server", in.ID)
 	}
 	if in.Follow {
 		return h.followLogs(ctx, in)

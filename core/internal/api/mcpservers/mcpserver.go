@@ -119,7 +119,7 @@ func Register(a *api.API, o Options) {
 		ID: "delete-mcp-server", Method: http.MethodDelete, Path: serverPath,
 		Tag: "MCP servers", Summary: "Delete an MCP server", Access: api.Writer,
 		Description: "Stops the server. Its slug stays reserved for the user who created it. 409 if agents use the server: the " +
-			"error names those that you can see. With force=true the server is deleted all the same, and runs of these agents fail.",
+			"error names those that you can see. With force=true the server is deleted anyway, and runs of these agents fail.",
 		Status: http.StatusNoContent, Errors: []core.Code{core.CodePreconditionFailed, core.CodeConflict},
 	}, h.delete)
 	registerActions(h)
