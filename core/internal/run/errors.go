@@ -51,6 +51,7 @@ func apiError(runID string, e *sdk.Error) *core.Error {
 		out.Code = core.CodeConflict
 	case sdk.CodeAgentConfig:
 		out.Code = core.CodeConflict
+		// journal.Error writes the message as "config.field: issue".
 		if field, issue, ok := strings.Cut(e.Message, ": "); ok && strings.HasPrefix(field, "config.") {
 			out.Fields = []core.FieldError{{Field: field, Issue: issue}}
 		}
