@@ -31,6 +31,13 @@ func Copy(of fs.FileInfo, file *os.File) error {
 	return file.Chown(uid, gid)
 }
 
+// Same reports whether two files have the same owner. It returns true if the system has no owners.
+func Same(a, b fs.FileInfo) bool {
+	ofA, _, okA := owner(a)
+	ofB, _, okB := owner(b)
+	return !okA || !okB || ofA == ofB
+}
+
 // InheritTree gives a folder that this process has just created, and everything in it, the owner and group of the
 // folder that contains it. It does nothing unless the process is root. No other user may be able to write to the tree.
 // The owner of the containing folder can replace the tree, for example by a symbolic link. InheritTree changes nothing
