@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/agentarea/agentarea/sdk"
@@ -43,7 +44,8 @@ func (r *UsageRow) PageKey() PageKey {
 // UsageRowAfter returns a row with the keys of the row that has the given position. It fails with Invalid.
 func UsageRowAfter(k PageKey) (r UsageRow, err error) {
 	var keys [3]string
-	if json.Unmarshal([]byte(k.Text), &keys) != nil {
+	// PostgreSQL rejects NUL, which JSON can contain as an escape.
+	if json.Unmarshal([]byte(k.Text), &keys) != nil || strings.Contains(strings.Join(keys[:], ""), "\x00") {
 		return r, Invalid("cursor", "Must be the next_cursor of a page of this list")
 	}
 	return UsageRow{Day: time.UnixMicro(k.Number).UTC(), AgentID: keys[0], Model: keys[1], UserID: keys[2]}, nil

@@ -31,13 +31,27 @@ func Copy(of fs.FileInfo, file *os.File) error {
 	return file.Chown(uid, gid)
 }
 
+// Same reports whether two files have the same owner. It returns true if the system has no owners.
+func Same(a, b fs.FileInfo) bool {
+	ofA, _, okA := owner(a)
+	ofB, _, okB := owner(b)
+	return !okA || !okB || ofA == ofB
+}
+
 // InheritTree gives a folder that this process has just created, and everything in it, the owner and group of the
 // folder that contains it. It does nothing unless the process is root. No other user may be able to write to the tree.
-func InheritTree(root string) error {
+// The owner of the containing folder can replace the tree, for example by a symbolic link. InheritTree changes nothing
+// outside of the containing folder then.
+func InheritTree(root string) (err error) {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(filepath.Dir(root))
+	folder, err := os.OpenRoot(filepath.Dir(root))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	info, err := folder.Stat(".")
 	if err != nil {
 		return err
 	}
@@ -46,12 +60,12 @@ func InheritTree(root string) error {
 		return nil
 	}
 	var below []string // the root comes last, so that its new owner cannot interfere
-	err = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+	err = fs.WalkDir(folder.FS(), filepath.Base(root), func(path string, _ fs.DirEntry, err error) error {
 		below = append(below, path)
 		return err
 	})
 	for i := len(below) - 1; i >= 0 && err == nil; i-- {
-		err = os.Lchown(below[i], uid, gid)
+		err = folder.Lchown(below[i], uid, gid)
 	}
 	return err
 }

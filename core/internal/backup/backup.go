@@ -53,11 +53,6 @@ func Create(ctx context.Context, o Options) (m *archive.Manifest, err error) {
 			return err
 		}
 		defer out.Abort()
-		if o.inDataDir() {
-			if err := out.InheritOwner(); err != nil {
-				return err
-			}
-		}
 		w := &writer{Options: o, db: db, out: out, added: map[string]*addedFile{}}
 		m, err = w.write(ctx)
 		return err
@@ -159,6 +154,11 @@ func (w *writer) tryWrite(ctx context.Context, path string) (*archive.Manifest, 
 			return nil, err
 		}
 		m.KeyIncluded = true
+	}
+	if w.inDataDir() {
+		if err := w.out.InheritOwner(); err != nil {
+			return nil, err
+		}
 	}
 	return m, w.out.Finish(m, func(e archive.Entry) bool { return w.added[e.Name] != nil && !w.needed[e.Name] })
 }

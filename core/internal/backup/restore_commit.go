@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/agentarea/agentarea/core/internal/backup/archive"
 	"github.com/agentarea/agentarea/core/internal/datadir"
@@ -24,7 +25,7 @@ func (r *restorer) commit(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(r.staging, preparedFile), []byte(r.in.Sum), 0o600); err != nil {
+	if err := writeNew(filepath.Join(r.staging, preparedFile), r.in.Sum); err != nil {
 		return err
 	}
 	if err := errors.Join(datadir.SyncDir(r.staging), datadir.SyncDir(r.dir.Path())); err != nil {
@@ -101,13 +102,25 @@ func (r *restorer) finish() error {
 	return os.RemoveAll(r.dir.File(datadir.Restored))
 }
 
+// writeNew writes a file that does not exist. The folder may belong to another user, whose link to another file root
+// must not follow.
+func writeNew(path, text string) error {
+	file, err := fileowner.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
+}
+
 // moveFile moves a file atomically: it renames the file, or copies it if the target is on another file
 // system.
 func moveFile(from, to string) error {
 	if err := os.Rename(from, to); err == nil {
 		return errors.Join(fileowner.InheritTree(to), datadir.SyncDir(filepath.Dir(to)))
 	}
-	in, err := os.Open(from)
+	// A link could make root copy another file for the owner of the folder.
+	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}

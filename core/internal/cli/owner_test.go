@@ -167,6 +167,33 @@ func TestBackupElsewhereBelongsToRoot(t *testing.T) {
 	}
 }
 
+// A backup in the data directory belongs to root if it has the content of a file of root, which the owner of the
+// directory could otherwise read through a link.
+func TestBackupOfLinkBelongsToRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can change the owner of files")
+	}
+	dir, other := newOwned(t), t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "secret"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(dir, "plugins", "agent-y")); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "backup.tar")
+	if code, _, stderr := command(t, "backup", file, "--data-dir", dir); code != 0 {
+		t.Fatal(stderr)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 0 {
+		t.Errorf("the backup has the owner %d, want root", uid)
+	}
+}
+
 // empty removes everything in dir.
 func empty(t *testing.T, dir string) {
 	t.Helper()

@@ -167,10 +167,9 @@ func (h *handlers) replay(ctx context.Context, in *chatInput, runID string) (*hu
 	if err := h.checkScopes(ctx, in); err != nil {
 		return nil, err
 	}
-	if in.Body.Stream {
-		if err := h.api.ReserveStream(ctx); err != nil {
-			return nil, err
-		}
+	// Otherwise, any number of requests could wait for one run.
+	if err := h.api.ReserveStream(ctx); err != nil {
+		return nil, err
 	}
 	return h.answer(ctx, in, &core.Run{ID: runID, UserID: api.Actor(ctx).UserID})
 }

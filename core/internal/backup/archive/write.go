@@ -26,6 +26,8 @@ type Writer struct {
 	tar     *tar.Writer
 	entries []Entry
 	now     time.Time
+	// owned are files that were added, at least one of each owner. The snapshot of the database is not among them.
+	owned []fs.FileInfo
 }
 
 // Create starts an archive that only its owner can read. It returns an error if path exists.
@@ -42,8 +44,20 @@ func Create(path string) (*Writer, error) {
 	return w, nil
 }
 
-// InheritOwner gives the archive the owner of its folder.
-func (w *Writer) InheritOwner() error { return fileowner.Inherit(w.file) }
+// InheritOwner gives the archive the owner of its folder. It does nothing if a file that was added belongs to another
+// user: through a link, the owner of the folder could read it in the archive.
+func (w *Writer) InheritOwner() error {
+	folder, err := os.Stat(filepath.Dir(w.file.Name()))
+	if err != nil {
+		return err
+	}
+	for _, info := range w.owned {
+		if !fileowner.Same(folder, info) {
+			return nil
+		}
+	}
+	return fileowner.Copy(folder, w.file)
+}
 
 // Abort removes the incomplete archive. After Finish it does nothing.
 func (w *Writer) Abort() {
@@ -61,6 +75,9 @@ func (w *Writer) AddFile(name, path string) (Entry, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return Entry{}, err
+	}
+	if n := len(w.owned); name != Database && (n == 0 || !fileowner.Same(w.owned[n-1], info)) {
+		w.owned = append(w.owned, info)
 	}
 	return w.Add(name, info.Size(), file)
 }

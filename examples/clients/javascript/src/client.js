@@ -846,10 +846,15 @@ export class AgentAreaClient {
 }
 
 /**
+ * Returns a path with encoded ids. It rejects "." and "..", which fetch would remove from the URL: deleting the session
+ * ".." of an agent would delete the agent.
+ *
  * @param {TemplateStringsArray} parts
  * @param {string[]} ids
  */
 function path(parts, ...ids) {
+  const dots = ids.find((id) => id === "." || id === "..");
+  if (dots !== undefined) throw new TypeError(`The id "${dots}" cannot be part of a URL.`);
   return String.raw({ raw: parts }, ...ids.map(encodeURIComponent));
 }
 

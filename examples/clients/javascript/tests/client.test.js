@@ -83,6 +83,7 @@ test("chat and runs", async () => {
   assert.deepEqual((await all(c.iterChatHistory(agent, { sessionId: "s" }))).map((one) => one.role), ["assistant", "user"]);
   assert.ok((await c.listSessions(agent)).sessions.some((one) => one.id === "s"));
   assert.equal((await all(c.iterSessions(agent))).length, 2);
+  await assert.rejects(c.deleteSession(agent, ".."), TypeError);
   assert.equal(await c.deleteSession(agent, "s"), undefined);
   assert.deepEqual((await c.chatHistory(agent, { sessionId: "s" })).messages, []);
   assert.ok((await all(c.iterUsage())).some((one) => one.completions > 0));

@@ -869,6 +869,14 @@ class AgentAreaClient:
 
 
 def _path(template: str, *ids: str) -> str:
+    """Returns a path with encoded ids.
+
+    It rejects "." and "..", which requests would remove from the URL: deleting the
+    session ".." of an agent would delete the agent.
+    """
+    for item in ids:
+        if item in (".", ".."):
+            raise ValueError(f'The id "{item}" cannot be part of a URL.')
     return template.format(*(quote(item, safe="") for item in ids))
 
 

@@ -160,6 +160,8 @@ class EveryOperation(unittest.TestCase):
         )
         self.assertIn("s", [item["id"] for item in c.list_sessions(agent)["sessions"]])
         self.assertEqual(len(list(c.iter_sessions(agent))), 2)
+        with self.assertRaises(ValueError):
+            c.delete_session(agent, "..")
         self.assertIsNone(c.delete_session(agent, "s"))
         self.assertEqual(c.chat_history(agent, session_id="s")["messages"], [])
         self.assertGreater(sum(item["completions"] for item in c.iter_usage()), 0)
