@@ -24,7 +24,8 @@ type Session struct {
 const MaxSessionID = 128
 
 // CheckSessionID returns an Invalid error of the field unless id has 1 to MaxSessionID printable characters of any
-// script.
+// script. The id is part of URLs, from which clients and proxies remove the path segments "." and "..", so it must not
+// have these.
 func CheckSessionID(field, id string) error {
 	n := 0
 	for _, c := range id {
@@ -37,6 +38,11 @@ func CheckSessionID(field, id string) error {
 	}
 	if n == 0 {
 		return Invalid(field, "Must not be empty")
+	}
+	for segment := range strings.FieldsFuncSeq(id, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if segment == "." || segment == ".." {
+			return Invalid(field, "Must not contain %q as a path segment", segment)
+		}
 	}
 	return nil
 }

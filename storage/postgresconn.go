@@ -184,6 +184,9 @@ func (d *postgresDialect) checkConnection(ctx context.Context) error {
 		if err != nil {
 			return cmp.Or(ctx.Err(), error(newConnectError(err)))
 		}
+		if len(session) != 1 || len(session[0].Rows) != 1 {
+			return errors.New("the database does not answer SELECT pg_backend_pid()")
+		}
 		id := string(session[0].Rows[0][0])
 		if sessions[1-i] == id || sessions[i] != "" && sessions[i] != id {
 			return fmt.Errorf("the database URL leads to a connection pooler in transaction mode: %s", needsSessions)

@@ -93,7 +93,7 @@ func TestSessionIDs(t *testing.T) {
 		c := s.newMember()
 		agent := c.newAgent("echo")
 		for _, id := range []string{
-			"Größe: 1/2?", "会话 一", "👩‍🚀", "a b", `"quoted"\`, "%2F", "..", "a;b&c=d+e#f", strings.Repeat("會", 128),
+			"Größe: 1/2?", "会话 一", "👩‍🚀", "a b", `"quoted"\`, "%2F", "a..", "a;b&c=d+e#f", strings.Repeat("會", 128),
 		} {
 			if got := c.chat(agent, id, "Hello").SessionID; got != id {
 				t.Errorf("the session_id of the reply is %q, want %q", got, id)

@@ -55,7 +55,7 @@ type Options struct {
 
 type chatRequest struct {
 	Message   string   `json:"message" pattern:"\\S" patternDescription:"Must not be empty" doc:"Your message to the agent"`
-	SessionID string   `json:"session_id,omitempty" minLength:"1" maxLength:"128" doc:"The conversation: up to 128 printable characters of any script. An unknown id starts a session with that id. Without an id, a new session is started"`
+	SessionID string   `json:"session_id,omitempty" minLength:"1" maxLength:"128" doc:"The conversation: up to 128 printable characters of any script, without the path segments . and .. An unknown id starts a session with that id. Without an id, a new session is started"`
 	FileIDs   []string `json:"file_ids,omitempty" maxItems:"16" doc:"Files to attach: ids from POST /v1/files/upload, without duplicates"`
 	Stream    bool     `json:"stream,omitempty" default:"false" doc:"Stream the answer as server-sent events"`
 }
