@@ -172,7 +172,7 @@ export {};
  * @typedef {object} ChatRequest
  * @property {string[]} [file_ids] Files to attach: ids from POST /v1/files/upload, without duplicates
  * @property {string} message Your message to the agent
- * @property {string} [session_id] The conversation: up to 128 printable characters of any script. An unknown id starts a session with that id. Without an id, a new session is started
+ * @property {string} [session_id] The conversation: up to 128 printable characters of any script, without the path segments . and .. An unknown id starts a session with that id. Without an id, a new session is started
  * @property {boolean} [stream] Stream the answer as server-sent events. The default is false
  */
 
