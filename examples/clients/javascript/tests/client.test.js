@@ -127,7 +127,8 @@ test("MCP servers", async () => {
   for await (const line of await c.followMcpServerLogs(one.id, { tail: 100 })) if (line.text === "server started") break;
   const log = await c.followMcpServerLogs(one.id);
   await c.stopMcpServer(one.id);
-  await c.deleteMcpServer(one.id);
+  await assert.rejects(c.deleteMcpServer(one.id), agentarea.Conflict); // the agent uses it
+  await c.deleteMcpServer(one.id, { force: true });
   assert.deepEqual(new Set((await all(log)).map((line) => line.type)), new Set(["log"]));
   const config = { url: "http://127.0.0.1:9/mcp", headers: { "X-Key": "secret" } };
   const remote = await c.createMcpServer("remote", config, { autoStart: false });

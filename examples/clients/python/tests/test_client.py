@@ -242,7 +242,9 @@ class EveryOperation(unittest.TestCase):
                     break
         log = c.follow_mcp_server_logs(item["id"])
         c.stop_mcp_server(item["id"])
-        c.delete_mcp_server(item["id"])
+        with self.assertRaises(agentarea.Conflict):  # the agent uses it
+            c.delete_mcp_server(item["id"])
+        c.delete_mcp_server(item["id"], force=True)
         self.assertEqual({line["type"] for line in log}, {"log"})
         remote = c.create_mcp_server(
             "remote",

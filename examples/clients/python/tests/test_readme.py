@@ -70,7 +70,7 @@ class Contract(unittest.TestCase):
 class Readme(unittest.TestCase):
     def test_all_blocks(self):
         text = (HERE.parents[1] / "README.md").read_text()
-        blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        blocks = re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL)
         self.assertGreater(len(blocks), 3)
         here = os.getcwd()
         with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,7 @@ class Readme(unittest.TestCase):
 class BuildAnApp(unittest.TestCase):
     def test_all_blocks(self):
         text = (HERE.parents[3] / "docs" / "build-an-app.md").read_text()
-        blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        blocks = re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL)
         self.assertGreater(len(blocks), 4)
         npx = '{"command": "npx", "args": ["-y", "@modelcontextprotocol/server-everything"]}'
         local = json.dumps({"command": sys.executable, "args": [str(HERE / "mcp_server.py")]})
