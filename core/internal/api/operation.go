@@ -139,7 +139,8 @@ func (a *API) success(o Operation) *huma.Response {
 
 // DescribeErrors adds every error that the operation can answer with to its documented responses.
 func (a *API) DescribeErrors(o Operation, responses map[string]*huma.Response) {
-	codes := append([]core.Code{core.CodeInternal, core.CodeUnavailable}, o.Errors...)
+	// Each operation refuses unknown query parameters.
+	codes := append([]core.Code{core.CodeInternal, core.CodeUnavailable, core.CodeValidation}, o.Errors...)
 	if !o.Unlimited {
 		codes = append(codes, core.CodeRateLimited)
 	}
@@ -150,10 +151,10 @@ func (a *API) DescribeErrors(o Operation, responses map[string]*huma.Response) {
 		codes = append(codes, core.CodeForbidden)
 	}
 	if o.Request != nil {
-		codes = append(codes, core.CodeValidation, core.CodePayloadTooLarge, core.CodeUnsupportedMediaType)
+		codes = append(codes, core.CodePayloadTooLarge, core.CodeUnsupportedMediaType)
 	}
 	if strings.Contains(o.Path, "{") {
-		codes = append(codes, core.CodeNotFound, core.CodeValidation)
+		codes = append(codes, core.CodeNotFound)
 	}
 	schema := a.schemas().Schema(errorType, true, "Error")
 	slices.Sort(codes)

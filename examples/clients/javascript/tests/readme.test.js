@@ -105,7 +105,7 @@ test("the API reference's WebSocket", async () => {
 
 test("the README", async () => {
   const readme = readFileSync(path.join(here, "../../README.md"), "utf8");
-  const blocks = [...readme.matchAll(/```js[^\n]*\n(.*?)```/gs)].map((one) => one[1]);
+  const blocks = [...readme.matchAll(/```js(?: [^\n]*)?\n(.*?)```/gs)].map((one) => one[1]);
   assert.ok(blocks.length > 3);
   writeFileSync(path.join(dir, "report.pdf"), "%PDF-1.4 a report");
   const out = await run("readme", blocks.join("\n"));
@@ -115,7 +115,7 @@ test("the README", async () => {
 
 test("the page Build an app", async () => {
   const page = readFileSync(path.join(here, "../../../../docs/build-an-app.md"), "utf8");
-  const blocks = [...page.matchAll(/```js[^\n]*\n(.*?)```/gs)].map((one) => one[1]);
+  const blocks = [...page.matchAll(/```js(?: [^\n]*)?\n(.*?)```/gs)].map((one) => one[1]);
   assert.ok(blocks.length > 4);
   writeFileSync(path.join(dir, "list.txt"), "Milk, bread, eggs");
   const npx = '{ command: "npx", args: ["-y", "@modelcontextprotocol/server-everything"] }';
