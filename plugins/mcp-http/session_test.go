@@ -207,8 +207,8 @@ func TestListen_serverLost(t *testing.T) {
 	c.(*conn).retryDelay = 10 * time.Millisecond
 	handshake(t, c)
 	want(t, c, "up")
+	_ = s.Listener.Close() // first, so that the stream is not opened again
 	s.CloseClientConnections()
-	_ = s.Listener.Close()
 	if reason := waitExit(t, c); !strings.Contains(reason, "lost") || !strings.Contains(reason, "refused") {
 		t.Errorf("exit reason = %s", reason)
 	}

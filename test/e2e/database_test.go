@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,7 +157,9 @@ func TestStopWithRunningTasks(t *testing.T) {
 		for i := range 20 {
 			made = append(made, c.newTask(agent, fmt.Sprintf("/tokens 400 /delay 10ms number %d", i)).ID)
 		}
-		eventually(t, "a running task", func() bool { return c.task(made[0]).Status == "running" })
+		eventually(t, "a running task", func() bool {
+			return slices.ContainsFunc(made, func(id string) bool { return c.task(id).Status == "running" })
+		})
 		s.terminate()
 		<-s.exited
 		s.restart()
