@@ -79,6 +79,7 @@ func TestPostgresConnections(t *testing.T) {
 	server := pgtest.Own(t)
 	server.Execute(t, "CREATE ROLE ada LOGIN PASSWORD 'p@ss/w:rd'")
 	server.Execute(t, "GRANT ALL ON SCHEMA public TO ada")
+	server.Execute(t, "GRANT postgres TO ada") // either may create the tables
 	plain := strings.TrimPrefix(server.URL, "postgres://postgres@")
 	address, _, _ := strings.Cut(plain, "/")
 	gone := closedAddress(t)
