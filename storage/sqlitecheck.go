@@ -52,7 +52,7 @@ func missingParents(child, parent string, rows int) Problem {
 	return Problem{AspectForeignKeys, text}
 }
 
-// vacuum writes the database anew, and moves the result from the log to the file.
+// vacuum rebuilds the database file and merges the write-ahead log into it.
 func (sqliteDialect) vacuum(ctx context.Context, conn *bun.DB, _ []string) error {
 	for _, statement := range []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
